@@ -1,0 +1,114 @@
+/* Blocks: counted memory with a header in front. See block.h. */
+
+#include "base/block.h"
+
+#include <assert.h>
+#include <stdalign.h>
+#include <stdlib.h>
+
+enum { MAGIC_PLAIN = 0x46657279, MAGIC_WRAPPED, MAGIC_AROUND, MAGIC_LENT, MAGIC_DEAD };
+
+static_assert(sizeof(BlockHeader) % 16 == 0, "what follows the header must stay aligned");
+
+static BlockHeader *header_of(const void *block) {
+    BlockHeader *header = (BlockHeader *)(uintptr_t)block - 1;
+
+    assert(header->magic >= MAGIC_PLAIN && header->magic <= MAGIC_LENT);
+    return header;
+}
+
+static void *block_new(uint32_t magic, size_t size) {
+    BlockHeader *header;
+
+    if (size > PTRDIFF_MAX - sizeof(*header))
+        return NULL;
+    header = malloc(sizeof(*header) + size);
+    if (!header)
+        return NULL;
+    *header = (BlockHeader){.magic = magic, .owners = 1, .size = size};
+    return header + 1;
+}
+
+void *ferry_alloc(size_t size) {
+    return block_new(MAGIC_PLAIN, size);
+}
+
+void block_init_lent(BlockHeader *header, BlockKeepFn keep) {
+    *header = (BlockHeader){.magic = MAGIC_LENT, .owners = BLOCK_LENT, .u.keep = keep};
+}
+
+void *block_new_around(size_t size, const void *inner) {
+    void *block = block_new(MAGIC_AROUND, size);
+
+    if (block)
+        header_of(block)->u.inner = inner;
+    return block;
+}
+
+int ferry_wrap(const void *data, size_t len, void (*free_fn)(void *ctx), void *ctx,
+               ferry_bytes *ret) {
+    void *block;
+
+    if ((!data && len > 0) || !ret)
+        return -EINVAL;
+    block = block_new(MAGIC_WRAPPED, 0);
+    if (!block)
+        return -ENOMEM;
+    header_of(block)->u.free_ctx = free_fn;
+    header_of(block)->ctx = ctx;
+    *ret = (ferry_bytes){data, len, block};
+    return 0;
+}
+
+const void *ferry_keep(const void *block) {
+    BlockHeader *header;
+
+    if (!block)
+        return NULL;
+    header = header_of(block);
+    if (header->magic == MAGIC_LENT)
+        return header->u.keep(block);
+    __atomic_add_fetch(&header->owners, 1, __ATOMIC_RELAXED);
+    return block;
+}
+
+void *ferry_free(const void *block) {
+    BlockHeader *header;
+
+    if (!block)
+        return NULL;
+    header = header_of(block);
+    /* What is lent has no owner to give up. */
+    if (header->magic == MAGIC_LENT ||
+        __atomic_sub_fetch(&header->owners, 1, __ATOMIC_ACQ_REL) > 0)
+        return NULL;
+    if (header->magic == MAGIC_WRAPPED && header->u.free_ctx)
+        header->u.free_ctx(header->ctx);
+    if (header->magic == MAGIC_AROUND)
+        ferry_free(header->u.inner);
+    header->magic = MAGIC_DEAD;
+    free(header);
+    return NULL;
+}
+
+int block_hold(ferry_bytes bytes, ferry_bytes *ret) {
+    if (bytes.block) {
+        const void *kept = ferry_keep(bytes.block);
+
+        /* A lent block moves when it is kept; then its bytes must be copied instead. */
+        if (kept == bytes.block) {
+            *ret = bytes;
+            return 0;
+        }
+        ferry_free(kept);
+    }
+
+    void *copy = ferry_alloc(bytes.len);
+
+    if (!copy)
+        return -ENOMEM;
+    if (bytes.len > 0)
+        memcpy(copy, bytes.data, bytes.len);
+    *ret = ferry_shared(copy, bytes.len);
+    return 0;
+}

@@ -1,0 +1,35 @@
+#pragma once
+
+/*
+ * Blocks: the one kind of memory that ferry hands out. A header in front of the pointer counts its
+ * owners, so ferry_keep() and ferry_free() work on everything, from any thread.
+ */
+
+#include <ferry/ferry.h>
+
+/* Makes a block of its own from what is only lent to a callback. NULL: out of memory. */
+typedef const void *(*BlockKeepFn)(const void *lent);
+
+typedef struct BlockHeader {
+    uint32_t magic;
+    uint32_t owners; /* atomic; BLOCK_LENT: not counted, keep_fn copies */
+    size_t size;
+    union {
+        BlockKeepFn keep;               /* a lent block */
+        void (*free_ctx)(void *ctx);    /* a wrapped block */
+        const void *inner;              /* an inner block to release with this one */
+    } u;
+    void *ctx;
+} BlockHeader;
+
+#define BLOCK_LENT UINT32_MAX
+
+/* For an object that is lent: `struct { BlockHeader block; ferry_message message; } lent;`. The
+ * object must follow the header immediately. */
+void block_init_lent(BlockHeader *header, BlockKeepFn keep);
+
+/* A block that, when its last owner goes, also gives up one ownership of inner. */
+void *block_new_around(size_t size, const void *inner);
+
+/* Copies bytes, or shares their block. What comes back owns: ferry_free(ret->block). */
+int block_hold(ferry_bytes bytes, ferry_bytes *ret);

@@ -1,0 +1,40 @@
+#pragma once
+
+/* A byte buffer that grows. After a failed growth it is full for good: check once, at the end. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+typedef struct Buffer {
+    uint8_t *data;
+    size_t len;
+    size_t cap;
+    bool failed; /* out of memory; nothing more is taken */
+} Buffer;
+
+/* Room for size more bytes, or NULL. The caller adds to len what it wrote. */
+uint8_t *buffer_reserve(Buffer *buffer, size_t size);
+
+void buffer_deinit(Buffer *buffer);
+
+static inline void buffer_append(Buffer *buffer, const void *data, size_t size) {
+    uint8_t *to = buffer_reserve(buffer, size);
+
+    if (to && size > 0) {
+        memcpy(to, data, size);
+        buffer->len += size;
+    }
+}
+
+static inline void buffer_reset(Buffer *buffer) {
+    buffer->len = 0;
+    buffer->failed = false;
+}
+
+static inline void buffer_deinitp(Buffer *buffer) {
+    buffer_deinit(buffer);
+}

@@ -1,0 +1,21 @@
+#pragma once
+
+/* The monotonic clock. Deadlines, leases and delays never look at the wall clock. */
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t clock_ns(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static inline uint64_t clock_us(void) {
+    return clock_ns() / 1000;
+}
+
+static inline uint64_t clock_ms(void) {
+    return clock_ns() / 1000000;
+}

@@ -1,0 +1,250 @@
+/* Errors: the table of standard types, and the tree behind a ferry_error. See error.h. */
+
+#include "base/error.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+
+/* One row a type. Where several share an errno, the first is what that errno becomes. */
+static const ErrorType types[] = {
+    {"ferry.InvalidArgument", EINVAL, 2, "an argument was refused"},
+    {"ferry.Misuse", EINVAL, 2, "the library was used against its rules"},
+    {"ferry.ConnectionLost", ECONNRESET, 3, "the connection to the broker was lost"},
+    {"ferry.ServerLost", ECONNRESET, 7, "the server went away during the call"},
+    {"ferry.NotConnected", ENOTCONN, 3, "there is no connection to the broker"},
+    {"ferry.PermissionDenied", EACCES, 4, "not allowed"},
+    {"ferry.PermissionDenied", EPERM, 4, "not allowed"},
+    {"ferry.DeadlineExceeded", ETIMEDOUT, 5, "the deadline passed"},
+    {"ferry.NoSuchService", EHOSTUNREACH, 6, "no server offers this service"},
+    {"ferry.NoSuchMethod", ENOSYS, 6, "the service has no such method"},
+    {"ferry.NotFound", ENOENT, 6, "there is no such thing"},
+    {"ferry.Internal", EIO, 7, "the server failed"},
+    {"ferry.Overloaded", EBUSY, 8, "all servers are busy and the line is full"},
+    {"ferry.Full", ENOBUFS, 8, "a limit was reached"},
+    {"ferry.TooBig", EMSGSIZE, 8, "larger than the limit"},
+    {"ferry.LeaseLost", ESTALE, 8, "the job has been given to somebody else"},
+    {"ferry.AlreadyExists", EEXIST, 8, "it is there already"},
+    {"ferry.Draining", ESHUTDOWN, 8, "it is shutting down"},
+    {"ferry.WouldBlock", EAGAIN, 8, "not now: try again later"},
+    {"ferry.Cancelled", ECANCELED, 1, "cancelled"},
+    {"ferry.Protocol", EPROTO, 1, "the peer broke the protocol"},
+    {"ferry.NoSession", EPROTO, 1, "the peer spoke before it said hello"},
+    {"ferry.Unsupported", EOPNOTSUPP, 1, "not supported"},
+    {"ferry.OutOfMemory", ENOMEM, 1, "out of memory"},
+    {"ferry.Forked", ECHILD, 1, "the client belongs to the parent process"},
+};
+
+enum { N_TYPES = sizeof(types) / sizeof(*types), INTERNAL = 11 };
+
+struct ferry_error_detail {
+    ferry_error cause;
+    char *type, *message, *origin; /* in the same allocation */
+    size_t n_trace;
+    char **trace;
+    ferry_bytes data;
+    int64_t retry_ms;
+};
+
+const ErrorType *error_types(size_t *n) {
+    *n = N_TYPES;
+    return types;
+}
+
+const ErrorType *error_type_by_name(const char *name) {
+    for (size_t i = 0; i < N_TYPES; i++)
+        if (strcmp(types[i].name, name) == 0)
+            return &types[i];
+    return NULL;
+}
+
+const ErrorType *error_type_by_code(int code) {
+    code = code < 0 ? -code : code;
+    for (size_t i = 0; i < N_TYPES; i++)
+        if (types[i].code == code)
+            return &types[i];
+    return &types[INTERNAL];
+}
+
+static size_t text_size(const char *text) {
+    return text ? strlen(text) + 1 : 0;
+}
+
+static char *put_text(char **at, const char *text) {
+    char *here = *at;
+
+    if (!text)
+        return NULL;
+    strcpy(here, text);
+    *at += strlen(text) + 1;
+    return here;
+}
+
+static ferry_error_detail *detail_new(const ErrorParts *parts) {
+    size_t size = sizeof(ferry_error_detail) + parts->n_trace * sizeof(char *);
+    ferry_error_detail *detail;
+    char *at;
+
+    size += text_size(parts->type) + text_size(parts->message) + text_size(parts->origin);
+    for (size_t i = 0; i < parts->n_trace; i++)
+        size += text_size(parts->trace[i]);
+    size += parts->data.len;
+
+    detail = malloc(size);
+    if (!detail)
+        return NULL;
+    *detail = (ferry_error_detail){.retry_ms = parts->retry_ms, .n_trace = parts->n_trace};
+    if (parts->cause)
+        error_copy(&detail->cause, parts->cause);
+    detail->trace = (char **)(detail + 1);
+    at = (char *)(detail->trace + parts->n_trace);
+    detail->type = put_text(&at, parts->type);
+    detail->message = put_text(&at, parts->message);
+    detail->origin = put_text(&at, parts->origin);
+    for (size_t i = 0; i < parts->n_trace; i++)
+        detail->trace[i] = put_text(&at, parts->trace[i]);
+    if (parts->data.len > 0) {
+        memcpy(at, parts->data.data, parts->data.len);
+        detail->data = ferry_bytes_of(at, parts->data.len);
+    }
+    return detail;
+}
+
+int error_build(ferry_error *reterr, const ErrorParts *parts) {
+    const ErrorType *standard = error_type_by_name(parts->type);
+    int code = standard ? -standard->code : -EREMOTEIO;
+    ErrorParts complete = *parts;
+    ferry_error fresh = {code, parts->outcome_unknown, parts->type, NULL, NULL};
+
+    if (!reterr)
+        return code;
+    if (!complete.message)
+        complete.message = standard ? standard->text : "";
+    fresh.detail = detail_new(&complete);
+    if (fresh.detail) {
+        fresh.type = fresh.detail->type;
+        fresh.message = fresh.detail->message;
+    } else {
+        fresh.type = standard ? standard->name : "ferry.OutOfMemory";
+        fresh.message = "out of memory while an error was being described";
+    }
+    ferry_error_clear(reterr);
+    *reterr = fresh;
+    return code;
+}
+
+int error_setv(ferry_error *reterr, const char *type, const char *format, va_list args) {
+    char message[1024];
+
+    if (format)
+        vsnprintf(message, sizeof(message), format, args);
+    return error_build(
+        reterr, &(ErrorParts){.type = type, .message = format ? message : NULL, .retry_ms = -1});
+}
+
+int error_set(ferry_error *reterr, const char *type, const char *format, ...) {
+    va_list args;
+    int r;
+
+    va_start(args, format);
+    r = error_setv(reterr, type, format, args);
+    va_end(args);
+    return r;
+}
+
+int error_set_code(ferry_error *reterr, int code, const char *format, ...) {
+    const ErrorType *type = error_type_by_code(code);
+    va_list args;
+
+    code = code < 0 ? code : -code;
+    if (!format) {
+        char text[128];
+        const char *said = strerror_r(-code, text, sizeof(text));
+
+        error_set(reterr, type->name, "%s", said);
+    } else {
+        va_start(args, format);
+        error_setv(reterr, type->name, format, args);
+        va_end(args);
+    }
+    if (reterr)
+        reterr->code = code;
+    return code;
+}
+
+void ferry_error_clear(ferry_error *error) {
+    if (!error)
+        return;
+    while (error->detail) {
+        ferry_error_detail *detail = error->detail;
+
+        /* Not recursive: a chain of causes may be long. */
+        error->detail = detail->cause.detail;
+        free(detail);
+    }
+    *error = (ferry_error)FERRY_ERROR_INIT;
+}
+
+void error_move(ferry_error *to, ferry_error *from) {
+    if (to) {
+        ferry_error_clear(to);
+        *to = *from;
+        *from = (ferry_error)FERRY_ERROR_INIT;
+    } else {
+        ferry_error_clear(from);
+    }
+}
+
+ErrorParts error_parts(const ferry_error *error) {
+    const ferry_error_detail *detail = error->detail;
+    ErrorParts parts = {.type = error->type,
+                        .message = error->message,
+                        .retry_ms = -1,
+                        .outcome_unknown = error->outcome_unknown};
+
+    if (detail) {
+        parts.origin = detail->origin;
+        parts.n_trace = detail->n_trace;
+        parts.trace = (const char *const *)detail->trace;
+        parts.cause = detail->cause.type ? &detail->cause : NULL;
+        parts.data = detail->data;
+        parts.retry_ms = detail->retry_ms;
+    }
+    return parts;
+}
+
+int error_copy(ferry_error *to, const ferry_error *from) {
+    ErrorParts parts = error_parts(from);
+
+    if (!from->type) {
+        ferry_error_clear(to);
+        return 0;
+    }
+    error_build(to, &parts);
+    to->code = from->code;
+    return to->code;
+}
+
+const ferry_error *ferry_error_cause(const ferry_error *error) {
+    return error && error->detail && error->detail->cause.type ? &error->detail->cause : NULL;
+}
+
+const char *ferry_error_origin(const ferry_error *error) {
+    return error && error->detail ? error->detail->origin : NULL;
+}
+
+int64_t ferry_error_retry_ms(const ferry_error *error) {
+    return error && error->detail ? error->detail->retry_ms : -1;
+}
+
+void ferry_error_print(const ferry_error *error, FILE *to) {
+    for (const ferry_error *e = error; e && e->type; e = ferry_error_cause(e)) {
+        fprintf(to, "%s%s: %s\n", e == error ? "" : "caused by ", e->type, e->message);
+        if (ferry_error_origin(e))
+            fprintf(to, "    in %s\n", ferry_error_origin(e));
+        for (size_t i = 0; e->detail && i < e->detail->n_trace; i++)
+            fprintf(to, "    at %s\n", e->detail->trace[i]);
+        if (e->outcome_unknown)
+            fprintf(to, "    sent, but not answered: it may have happened\n");
+    }
+}

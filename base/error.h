@@ -1,0 +1,55 @@
+#pragma once
+
+/*
+ * ferry_error: built, copied, and looked up. The one table of standard error types, their errno and
+ * the exit code of the command line is in error.c.
+ */
+
+#include <stdarg.h>
+
+#include <ferry/ferry.h>
+
+typedef struct ErrorType {
+    const char *name; /* "ferry.DeadlineExceeded" */
+    int code;         /* ETIMEDOUT; positive */
+    int exit_status;  /* of `ferry` */
+    const char *text; /* for a message when there is none */
+} ErrorType;
+
+/* All standard types; n receives how many. */
+const ErrorType *error_types(size_t *n);
+const ErrorType *error_type_by_name(const char *name); /* NULL: not a standard one */
+const ErrorType *error_type_by_code(int code);         /* never NULL: ferry.Internal at worst */
+
+/* What an error is made of. Everything is copied. */
+typedef struct ErrorParts {
+    const char *type;
+    const char *message;
+    const char *origin; /* NULL: none */
+    size_t n_trace;
+    const char *const *trace; /* "div at calc.c:12", innermost first */
+    const ferry_error *cause; /* NULL: none */
+    ferry_bytes data;         /* one MessagePack value: the fields of a declared exception */
+    int64_t retry_ms;         /* -1: no advice */
+    bool outcome_unknown;
+} ErrorParts;
+
+/* Clears reterr, fills it, and returns its code: the type's errno, -EREMOTEIO for a type that is
+ * not a standard one. reterr may be NULL. Out of memory: a static error of the same code. */
+int error_build(ferry_error *reterr, const ErrorParts *parts);
+
+/* The same for an error of our own: `return error_set(reterr, "ferry.NoSuchService", …);`. */
+int error_set(ferry_error *reterr, const char *type, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int error_setv(ferry_error *reterr, const char *type, const char *format, va_list args);
+
+/* From an errno (negative or positive) instead of a type. A NULL format: the errno's own text. */
+int error_set_code(ferry_error *reterr, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Moves from into to, which is cleared first; from is empty afterwards. */
+void error_move(ferry_error *to, ferry_error *from);
+int error_copy(ferry_error *to, const ferry_error *from);
+
+/* The parts, lent until the error is cleared. */
+ErrorParts error_parts(const ferry_error *error);

@@ -1,0 +1,35 @@
+#pragma once
+
+/*
+ * uthash as ferry uses it: XXH3 with a seed that is random for each process (strangers choose the
+ * names that become keys), and running out of memory is an error that is seen, not an exit.
+ *
+ *     HASH_ADD_KEYPTR(hh, table, key, len, item);
+ *     if (!hash_added(item)) …            out of memory: the item is not in the table
+ */
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <stdint.h>
+
+#include "base/random.h"
+
+static inline uint64_t hash_seed(void) {
+    extern uint64_t hash_seed_value;
+
+    if (__builtin_expect(hash_seed_value == 0, 0))
+        hash_seed_value = random_u64() | 1;
+    return hash_seed_value;
+}
+
+static inline uint64_t hash_bytes(const void *key, size_t len) {
+    return XXH3_64bits_withSeed(key, len, hash_seed());
+}
+
+#define HASH_FUNCTION(key, len, value) (value) = (unsigned)hash_bytes((key), (len))
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(item) ((item)->hh.tbl = NULL)
+#include <uthash.h>
+
+#define hash_added(item) ((item)->hh.tbl != NULL)

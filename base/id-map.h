@@ -1,0 +1,25 @@
+#pragma once
+
+/*
+ * 64-bit ids to pointers: open addressing, tuned for ids that count up, as ferry's do. Zero is not
+ * an id. Memory follows the number of entries, down as well as up.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct IdMap {
+    struct IdMapSlot *slots;
+    size_t n;
+    size_t mask; /* number of slots - 1 */
+} IdMap;
+
+/* 0; -EEXIST: the id is there already; -ENOMEM. */
+int id_map_put(IdMap *map, uint64_t id, void *value);
+void *id_map_get(const IdMap *map, uint64_t id); /* NULL: not there */
+void *id_map_take(IdMap *map, uint64_t id);      /* removes it; NULL: not there */
+
+/* Walks all entries: start with *pos = 0; NULL at the end. Nothing may be put or taken between. */
+void *id_map_next(const IdMap *map, size_t *pos);
+
+void id_map_deinit(IdMap *map);

@@ -1,0 +1,23 @@
+#pragma once
+
+/*
+ * The log of the broker and the command line, on standard error. The library never logs.
+ *
+ * One line, one event, the subject first, values last. Whatever came from outside is quoted by the
+ * caller with text_escape().
+ */
+
+typedef enum LogLevel { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } LogLevel;
+
+extern LogLevel log_level;
+
+/* 0, or -EINVAL for a name other than error, warning, info, debug. */
+int log_level_parse(const char *name, LogLevel *ret);
+
+void log_write(LogLevel level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_at(level, ...) (log_level >= (level) ? log_write((level), __VA_ARGS__) : (void)0)
+#define log_error(...)     log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...)   log_at(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_info(...)      log_at(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)     log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)

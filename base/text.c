@@ -1,0 +1,182 @@
+/* Text for people. See text.h. */
+
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Length of the UTF-8 sequence at p, or 0 when it is not one (RFC 3629: no surrogates, no overlong
+ * forms, nothing past U+10FFFF). */
+static size_t utf8_len(const uint8_t *p, size_t left) {
+    static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t n = *p < 0x80 ? 1 : (*p & 0xE0) == 0xC0 ? 2 : (*p & 0xF0) == 0xE0 ? 3 : 4;
+    uint32_t c;
+
+    if (n == 1)
+        return 1;
+    if ((n == 4 && (*p & 0xF8) != 0xF0) || n > left)
+        return 0;
+    c = *p & (0x7Fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xC0) != 0x80)
+            return 0;
+        c = c << 6 | (p[i] & 0x3F);
+    }
+    return c < lowest[n] || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF) ? 0 : n;
+}
+
+bool text_is_utf8(const void *text, size_t len) {
+    const uint8_t *p = text, *end = p + len;
+
+    while (p < end) {
+        size_t n;
+        uint64_t eight;
+
+        /* Eight ASCII bytes at a time: nearly all names and most texts. */
+        while (end - p >= 8 && (memcpy(&eight, p, 8), (eight & UINT64_C(0x8080808080808080)) == 0))
+            p += 8;
+        if (p == end)
+            break;
+        n = utf8_len(p, (size_t)(end - p));
+        if (n == 0)
+            return false;
+        p += n;
+    }
+    return true;
+}
+
+const char *text_escape(char *to, const void *text, size_t len) {
+    const uint8_t *p = text, *end = p + (len > 160 ? 160 : len);
+    char *at = to;
+
+    while (p < end) {
+        size_t n = utf8_len(p, (size_t)(end - p));
+
+        if (n == 0 || (n == 1 && (*p < 0x20 || *p == 0x7F || *p == '\'' || *p == '\\')) ||
+            (n == 2 && *p == 0xC2 && p[1] < 0xA0)) {
+            n = n ? n : 1;
+            for (size_t i = 0; i < n; i++)
+                at += sprintf(at, "\\x%02x", p[i]);
+        } else {
+            memcpy(at, p, n);
+            at += n;
+        }
+        p += n;
+    }
+    strcpy(at, len > 160 ? "…" : "");
+    return to;
+}
+
+typedef struct Unit {
+    const char *name;
+    double factor;
+} Unit;
+
+static int parse_quantity(const char *text, const Unit *units, size_t n_units, uint64_t *ret) {
+    char *end;
+    double value;
+
+    if (!isdigit((unsigned char)*text) && *text != '.')
+        return -EINVAL;
+    value = strtod(text, &end);
+    for (size_t i = 0; i < n_units; i++)
+        if (strcasecmp(end, units[i].name) == 0) {
+            value *= units[i].factor;
+            if (!(value >= 0 && value < 9e18))
+                return -ERANGE;
+            *ret = (uint64_t)llround(value);
+            return 0;
+        }
+    return -EINVAL;
+}
+
+int text_parse_ms(const char *text, uint64_t *ret_ms) {
+    static const Unit units[] = {{"", 1000},   {"ms", 1},       {"s", 1000},
+                                 {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+
+    return parse_quantity(text, units, sizeof(units) / sizeof(*units), ret_ms);
+}
+
+int text_parse_bytes(const char *text, uint64_t *ret_bytes) {
+    static const Unit units[] = {
+        {"", 1},       {"b", 1},        {"k", 1024},     {"kib", 1024},    {"m", 1 << 20},
+        {"mib", 1 << 20}, {"g", 1 << 30}, {"gib", 1 << 30}, {"t", 1099511627776.0},
+    };
+
+    return parse_quantity(text, units, sizeof(units) / sizeof(*units), ret_bytes);
+}
+
+const char *text_format_bytes(char to[16], uint64_t bytes) {
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    double value = (double)bytes;
+    size_t i = 0;
+
+    for (; value >= 1024 && i < 6; i++)
+        value /= 1024;
+    snprintf(to, 16, i == 0 || value >= 100 ? "%.0f %s" : "%.1f %s", value, units[i]);
+    return to;
+}
+
+const char *text_format_ms(char to[24], uint64_t ms) {
+    if (ms < 1000)
+        snprintf(to, 24, "%d ms", (int)ms);
+    else if (ms < 60000)
+        snprintf(to, 24, "%.1f s", (double)ms / 1000);
+    else if (ms < 3600000)
+        snprintf(to, 24, "%.1f min", (double)ms / 60000);
+    else
+        snprintf(to, 24, "%.1f h", (double)ms / 3600000);
+    return to;
+}
+
+/* Optimal string alignment distance, given up beyond limit. Words over 63 bytes are never near. */
+static unsigned distance(const char *a, const char *b, unsigned limit) {
+    unsigned rows[3][64], *before = rows[0], *last = rows[1], *row = rows[2];
+    size_t n = strlen(a), m = strlen(b);
+
+    if (n > 63 || m > 63)
+        return limit + 1;
+    for (size_t j = 0; j <= m; j++)
+        last[j] = (unsigned)j;
+    for (size_t i = 1; i <= n; i++) {
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= m; j++) {
+            unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
+
+            best = last[j] + 1 < best ? last[j] + 1 : best;
+            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            row[j] = best;
+        }
+
+        unsigned *spare = before;
+
+        before = last;
+        last = row;
+        row = spare;
+    }
+    return last[m];
+}
+
+const char *text_nearest(const char *word, const char *const *candidates, size_t n) {
+    unsigned limit = strlen(word) < 4 ? 1 : strlen(word) < 8 ? 2 : 3;
+    const char *best = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned d = distance(word, candidates[i], limit);
+
+        if (d <= limit) {
+            best = candidates[i];
+            limit = d > 0 ? d - 1 : 0;
+            if (d == 0)
+                break;
+        }
+    }
+    return best;
+}

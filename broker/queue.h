@@ -1,0 +1,52 @@
+#pragma once
+
+/*
+ * Queues of jobs: at least once, with leases as long as the worker's session. What a queue keeps is
+ * behind store.h.
+ */
+
+#include "broker/broker.h"
+
+typedef struct Queues Queues;
+
+int queues_new(Queues **ret, Broker *broker);
+Queues *queues_free(Queues *queues);
+
+/* One for each message of this kind. They answer by session_ok() and session_error(); block is the
+ * block around message->body, or NULL. */
+void queues_push(Queues *queues, Session *session, const Message *message, const void *block);
+void queues_pull(Queues *queues, Session *session, const Message *message);
+void queues_unpull(Queues *queues, Session *session, const Message *message);
+void queues_ack(Queues *queues, Session *session, const Message *message);
+void queues_retry(Queues *queues, Session *session, const Message *message);
+void queues_reject(Queues *queues, Session *session, const Message *message);
+void queues_release(Queues *queues, Session *session, const Message *message);
+void queues_extend(Queues *queues, Session *session, const Message *message);
+void queues_forward(Queues *queues, Session *session, const Message *message, const void *block);
+
+/* HELLO: which deliveries the client still holds, from an earlier session. [job, attempt]… */
+void queues_held(Queues *queues, Client *client, Span held);
+
+/* HELLO: push ids below floor will not be asked about again. */
+void queues_floor(Queues *queues, Client *client, uint64_t floor);
+
+/* The session is gone: its leases wait lease_grace_ms for the client. */
+void queues_session_gone(Queues *queues, Session *session);
+void queues_client_gone(Queues *queues, Client *client);
+
+/* At the end of a turn: hands out jobs to whoever has slots and room. */
+void queues_turn_end(Queues *queues);
+
+/* Settings, from the configuration file: see docs. [queue NAME-or-pattern] key = value.
+ * -EINVAL: problem (static text) says why. */
+int queues_configure(Queues *queues, const char *pattern, const char *key, const char *value,
+                     const char **problem);
+
+/* For ferry.Broker: MessagePack, see ferry.thrift. -ENOENT: no such queue. */
+void queues_describe(Queues *queues, Buffer *to); /* a list of maps */
+int queues_show(Queues *queues, Span name, Buffer *to);
+int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to);
+int queues_purge(Queues *queues, Span name, uint64_t *ret_n);
+int queues_pause(Queues *queues, Span name, bool paused);
+/* Moves up to limit jobs (0: all) from one queue to another: what takes dead letters back. */
+int queues_move(Queues *queues, Span from, Span to, uint64_t limit, uint64_t *ret_n);

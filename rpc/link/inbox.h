@@ -1,0 +1,41 @@
+#pragma once
+
+/*
+ * What has come in on one connection: the credit that it used up, and large bodies that arrive in
+ * PARTs. Pure: no socket, no clock.
+ */
+
+#include <ferry/ferry.h>
+
+#include "rpc/wire/message.h"
+
+typedef struct InTransfer InTransfer;
+
+typedef struct Inbox {
+    int64_t granted;      /* bytes that the peer may still send */
+    size_t handled;       /* bytes handled since the last CREDIT */
+    InTransfer *transfers;
+    size_t transfer_bytes;
+    size_t n_transfers;
+    size_t max_body;      /* bytes of one body: set before use */
+} Inbox;
+
+enum { INBOX_TRANSFERS_MAX = 64 };
+
+/* Charges a batch of len bytes; batches of session control are free. -EPROTO: the peer has
+ * overdrawn its credit by more than one batch. */
+int inbox_charge(Inbox *inbox, size_t len);
+
+/* Counts bytes as handled. Returns how many to grant by CREDIT now, or 0: not yet. */
+uint64_t inbox_handled(Inbox *inbox, size_t len);
+
+/* Takes a PART in. -EPROTO (too many transfers at once), -EMSGSIZE (larger than max_body; the
+ * transfer is remembered as refused), -ENOMEM. */
+int inbox_part(Inbox *inbox, const Message *part);
+
+/* If the message's body went ahead in PARTs: puts it together as a block, which is the caller's, in
+ * *ret_block, and lets message->body point to it (body_transfer becomes 0, passed empty). Else
+ * *ret_block is NULL. -ENOENT: no such transfer; -EMSGSIZE: it was refused as too large. */
+int inbox_body(Inbox *inbox, Message *message, const void **ret_block);
+
+void inbox_clear(Inbox *inbox);

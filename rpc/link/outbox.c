@@ -1,0 +1,259 @@
+/* Batches in the making. See outbox.h. */
+
+#include "rpc/link/outbox.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+/*
+ * Chunks of the usual size come from a small pool: they are freed by ZeroMQ's I/O thread, and
+ * malloc would have two threads fight over its arenas for each batch.
+ */
+enum { SMALL = WIRE_BATCH_SOFT + 2048, POOL_MAX = 64 };
+
+static struct {
+    pthread_mutex_t lock;
+    Chunk *first;
+    unsigned n;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+struct Transfer {
+    Transfer *next;
+    uint64_t id;
+    ferry_bytes body; /* owned */
+    size_t sent;
+    Lane lane;
+    size_t len; /* of the record that names the transfer */
+    uint8_t record[];
+};
+
+Chunk *chunk_new(size_t cap) {
+    Chunk *chunk = NULL;
+
+    if (cap <= SMALL) {
+        cap = SMALL;
+        pthread_mutex_lock(&pool.lock);
+        chunk = pool.first;
+        if (chunk) {
+            pool.first = chunk->next;
+            pool.n--;
+        }
+        pthread_mutex_unlock(&pool.lock);
+    }
+    if (!chunk)
+        chunk = malloc(sizeof(*chunk) + cap);
+    if (!chunk)
+        return NULL;
+    *chunk = (Chunk){.len = WIRE_HEAD, .cap = (uint32_t)cap};
+    chunk->data[0] = WIRE_MAGIC;
+    chunk->data[1] = WIRE_PROTOCOL;
+    return chunk;
+}
+
+void chunk_free(Chunk *chunk) {
+    if (!chunk)
+        return;
+    if (chunk->cap == SMALL) {
+        pthread_mutex_lock(&pool.lock);
+        if (pool.n < POOL_MAX) {
+            chunk->next = pool.first;
+            pool.first = chunk;
+            pool.n++;
+            chunk = NULL;
+        }
+        pthread_mutex_unlock(&pool.lock);
+    }
+    free(chunk);
+}
+
+void chunk_free_data(void *data, void *hint) {
+    (void)data;
+    chunk_free(hint);
+}
+
+/* The chunk that takes size more bytes on this lane, or NULL: out of memory. */
+static Chunk *tail_for(Outbox *outbox, Lane lane, size_t size) {
+    Chunk *tail = outbox->lanes[lane].last;
+    bool large = size >= WIRE_RECORD_LARGE;
+
+    if (tail && tail->len + size <= tail->cap) {
+        size_t soft = tail->large && large ? WIRE_BATCH_MAX : WIRE_BATCH_SOFT;
+
+        if (tail->len + size <= soft && tail->records < WIRE_BATCH_RECORDS)
+            return tail;
+    }
+
+    /* The first large record gets a small chunk like any other; a second chunk of them in a row is
+     * a flow, and batches pay for themselves there only when they are big (PEERS.md). */
+    bool flow = large && tail && tail->records > 0 && tail->len / tail->records >= WIRE_RECORD_LARGE;
+    size_t cap = flow ? WIRE_BATCH_MAX : WIRE_HEAD + size;
+    Chunk *chunk = chunk_new(cap);
+
+    if (!chunk)
+        return NULL;
+    chunk->lane = (uint8_t)lane;
+    chunk->large = large;
+    if (tail)
+        tail->next = chunk;
+    else
+        outbox->lanes[lane].first = chunk;
+    outbox->lanes[lane].last = chunk;
+    return chunk;
+}
+
+static int put_large(Outbox *outbox, Lane lane, const Message *message, const void *block) {
+    Message named = *message;
+    Transfer *transfer;
+    ferry_bytes body = {message->body.data, message->body.len, block};
+    int r;
+
+    named.body = (Span){NULL, 0};
+    named.body_transfer = outbox->last_transfer_id + 1;
+    named.passed = (Span){NULL, 0};
+    transfer = malloc(sizeof(*transfer) + message_size(&named));
+    if (!transfer)
+        return -ENOMEM;
+    r = -ENOMEM;
+    if (block && ferry_keep(block) == block) {
+        transfer->body = body;
+    } else {
+        void *copy = ferry_alloc(body.len);
+
+        if (!copy) {
+            free(transfer);
+            return r;
+        }
+        memcpy(copy, body.data, body.len);
+        transfer->body = ferry_shared(copy, body.len);
+    }
+    transfer->next = NULL;
+    transfer->id = ++outbox->last_transfer_id;
+    transfer->sent = 0;
+    transfer->lane = lane;
+    transfer->len = (size_t)(message_write(transfer->record, &named) - transfer->record);
+    if (outbox->last_transfer)
+        outbox->last_transfer->next = transfer;
+    else
+        outbox->transfers = transfer;
+    outbox->last_transfer = transfer;
+    outbox->transfer_bytes += body.len;
+    return 0;
+}
+
+int outbox_put(Outbox *outbox, Lane lane, const Message *message, const void *block) {
+    size_t size;
+    Chunk *chunk;
+    uint8_t *end;
+
+    if (message->body.len > WIRE_INLINE_MAX && !message->body_transfer && message->op != OP_PART)
+        return put_large(outbox, lane, message, block);
+    size = message_size(message);
+    chunk = tail_for(outbox, lane, size);
+    if (!chunk)
+        return -ENOMEM;
+    end = message_write(chunk->data + chunk->len, message);
+    outbox->lanes[lane].bytes += (size_t)(end - chunk->data) - chunk->len;
+    chunk->len = (uint32_t)(end - chunk->data);
+    chunk->records++;
+    return 0;
+}
+
+static Chunk *take_from(Outbox *outbox, Lane lane) {
+    Chunk *chunk = outbox->lanes[lane].first;
+
+    outbox->lanes[lane].first = chunk->next;
+    if (!chunk->next)
+        outbox->lanes[lane].last = NULL;
+    outbox->lanes[lane].bytes -= chunk->len - WIRE_HEAD;
+    chunk->next = NULL;
+    if (lane != LANE_CONTROL)
+        outbox->credit -= chunk->len;
+    return chunk;
+}
+
+static void transfer_free(Transfer *transfer) {
+    ferry_free(transfer->body.block);
+    free(transfer);
+}
+
+/* One more PART of the transfer whose turn it is; after its last one, the record that names it. */
+static Chunk *take_part(Outbox *outbox) {
+    Transfer *transfer = outbox->transfers;
+    size_t len = transfer->body.len - transfer->sent;
+    Message part = {.op = OP_PART, .transfer = transfer->id};
+    Chunk *chunk;
+
+    len = len > WIRE_PART ? WIRE_PART : len;
+    part.body = span_of((const uint8_t *)transfer->body.data + transfer->sent, len);
+    chunk = chunk_new(WIRE_HEAD + message_size(&part) + transfer->len);
+    if (!chunk)
+        return NULL;
+    chunk->lane = LANE_BULK;
+    chunk->len = (uint32_t)(message_write(chunk->data + chunk->len, &part) - chunk->data);
+    chunk->records = 1;
+    transfer->sent += len;
+    outbox->transfer_bytes -= len;
+
+    outbox->transfers = transfer->next;
+    if (!transfer->next)
+        outbox->last_transfer = NULL;
+    if (transfer->sent == transfer->body.len) {
+        memcpy(chunk->data + chunk->len, transfer->record, transfer->len);
+        chunk->len += (uint32_t)transfer->len;
+        chunk->records++;
+        transfer_free(transfer);
+    } else {
+        /* To the end: transfers take turns. */
+        transfer->next = NULL;
+        if (outbox->last_transfer)
+            outbox->last_transfer->next = transfer;
+        else
+            outbox->transfers = transfer;
+        outbox->last_transfer = transfer;
+    }
+    outbox->credit -= chunk->len;
+    return chunk;
+}
+
+Chunk *outbox_take(Outbox *outbox) {
+    if (outbox->lanes[LANE_CONTROL].first)
+        return take_from(outbox, LANE_CONTROL);
+    if (outbox->credit <= 0)
+        return NULL;
+    if (outbox->lanes[LANE_CALLS].first)
+        return take_from(outbox, LANE_CALLS);
+    if (outbox->transfers && (outbox->part_turn || !outbox->lanes[LANE_BULK].first)) {
+        outbox->part_turn = false;
+        return take_part(outbox);
+    }
+    outbox->part_turn = true;
+    return outbox->lanes[LANE_BULK].first ? take_from(outbox, LANE_BULK) : NULL;
+}
+
+void outbox_untake(Outbox *outbox, Chunk *chunk) {
+    Lane lane = (Lane)chunk->lane;
+
+    chunk->next = outbox->lanes[lane].first;
+    outbox->lanes[lane].first = chunk;
+    if (!chunk->next)
+        outbox->lanes[lane].last = chunk;
+    outbox->lanes[lane].bytes += chunk->len - WIRE_HEAD;
+    if (lane != LANE_CONTROL)
+        outbox->credit += chunk->len;
+}
+
+void outbox_clear(Outbox *outbox) {
+    for (int lane = 0; lane < N_LANES; lane++)
+        while (outbox->lanes[lane].first) {
+            Chunk *chunk = take_from(outbox, (Lane)lane);
+
+            chunk_free(chunk);
+        }
+    while (outbox->transfers) {
+        Transfer *next = outbox->transfers->next;
+
+        transfer_free(outbox->transfers);
+        outbox->transfers = next;
+    }
+    *outbox = (Outbox){.last_transfer_id = outbox->last_transfer_id};
+}

@@ -1,0 +1,71 @@
+#pragma once
+
+/*
+ * What is to be sent on one connection, as batches in the making. Pure: no socket, no clock.
+ *
+ * Three lanes: session control goes first and costs no credit; calls and answers go ahead of bulk
+ * (topics, jobs, stream items, parts of large bodies). What the peer's credit does not cover waits
+ * here, bounded, and never in ZeroMQ.
+ */
+
+#include <ferry/ferry.h>
+
+#include "base/cleanup.h"
+#include "rpc/wire/message.h"
+
+typedef enum Lane { LANE_CONTROL, LANE_CALLS, LANE_BULK, N_LANES } Lane;
+
+/* One batch: what becomes one ZeroMQ message. */
+typedef struct Chunk {
+    struct Chunk *next;
+    uint32_t len, cap, records;
+    uint8_t lane;
+    bool large; /* holds records of WIRE_RECORD_LARGE bytes and more alone: may fill up */
+    uint8_t data[];
+} Chunk;
+
+typedef struct Transfer Transfer;
+
+typedef struct Outbox {
+    struct {
+        Chunk *first, *last;
+        size_t bytes;
+    } lanes[N_LANES];
+    Transfer *transfers, *last_transfer; /* large bodies on their way */
+    uint64_t last_transfer_id;
+    size_t transfer_bytes; /* still to be sent of those */
+    int64_t credit;        /* bytes the peer will take; may go below zero by one batch */
+    bool part_turn;        /* bulk and parts take turns */
+} Outbox;
+
+/* Appends a message. A body of more than WIRE_INLINE_MAX bytes goes ahead in PARTs: copied, or held
+ * when `block` (may be NULL) is the block around it. The bound is the caller's: see
+ * outbox_bytes(). -ENOMEM: nothing was appended. */
+int outbox_put(Outbox *outbox, Lane lane, const Message *message, const void *block);
+
+/* Bytes that wait on the calls and bulk lanes and in transfers: against the caller's limit. */
+static inline size_t outbox_bytes(const Outbox *outbox) {
+    return outbox->lanes[LANE_CALLS].bytes + outbox->lanes[LANE_BULK].bytes +
+           outbox->transfer_bytes;
+}
+
+static inline bool outbox_is_empty(const Outbox *outbox) {
+    return !outbox->lanes[LANE_CONTROL].first && !outbox->lanes[LANE_CALLS].first &&
+           !outbox->lanes[LANE_BULK].first && !outbox->transfers;
+}
+
+/* The next batch that may be sent now, taken out and charged, or NULL. */
+Chunk *outbox_take(Outbox *outbox);
+
+/* Puts back what could not be sent, to the front, and undoes the charge. */
+void outbox_untake(Outbox *outbox, Chunk *chunk);
+
+/* Forgets all that waits. */
+void outbox_clear(Outbox *outbox);
+
+Chunk *chunk_new(size_t cap);
+void chunk_free(Chunk *chunk);
+/* As zmq_free_fn: hint is the chunk. Any thread. */
+void chunk_free_data(void *data, void *hint);
+
+DEFINE_CLEANUP(Chunk *, chunk_free);

@@ -1,0 +1,104 @@
+#pragma once
+
+/*
+ * A cursor over MessagePack bytes from outside. It checks every length against what is left before
+ * it believes it, never allocates, never recurses. The first error sticks: read on, check once.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { WIRE_DEPTH_MAX = 32 };
+
+/* Bytes inside the buffer that is being read. */
+typedef struct Span {
+    const uint8_t *data;
+    size_t len;
+} Span;
+
+typedef struct Reader {
+    const uint8_t *at, *end;
+    const char *problem; /* NULL: none so far. A static text: "expected a string" */
+} Reader;
+
+typedef enum WireType {
+    WIRE_NIL, WIRE_BOOL, WIRE_INT, WIRE_FLOAT, WIRE_STR, WIRE_BIN, WIRE_ARRAY, WIRE_MAP, WIRE_EXT,
+    WIRE_BAD, /* the end, or the byte 0xc1 */
+} WireType;
+
+static inline Reader reader_of(const void *data, size_t len) {
+    return (Reader){data, (const uint8_t *)data + len, NULL};
+}
+
+static inline size_t reader_left(const Reader *reader) {
+    return (size_t)(reader->end - reader->at);
+}
+
+/* Sets the problem, unless there is one, and moves to the end. */
+void reader_fail(Reader *reader, const char *problem);
+
+/* The type of the value to come. */
+WireType reader_peek(const Reader *reader);
+const char *wire_type_name(WireType type); /* "string", for messages */
+
+/* Each reads one value and returns it; zero, false or empty when there is a problem. */
+uint64_t reader_uint_slow(Reader *reader);
+int64_t reader_int(Reader *reader);
+double reader_double(Reader *reader); /* integers too */
+bool reader_bool(Reader *reader);
+Span reader_str_slow(Reader *reader);
+Span reader_bin_slow(Reader *reader);
+Span reader_ext(Reader *reader, int8_t *type);
+bool reader_nil(Reader *reader); /* true: there was a nil, and it is read. False: nothing is read */
+
+/* The number of elements, of pairs. What is declared fits into what is left. */
+uint32_t reader_array(Reader *reader);
+uint32_t reader_map(Reader *reader);
+
+/* One whole value, whatever it is, checked: depth, lengths, no byte 0xc1. */
+Span reader_value(Reader *reader);
+
+/* Is this exactly one well-formed value? NULL: yes. Else what is wrong. */
+const char *wire_check(const void *data, size_t len);
+
+/* ---- the short forms, which nearly all fields have ---- */
+
+static inline uint64_t reader_uint(Reader *reader) {
+    if (reader->at < reader->end && *reader->at < 0x80)
+        return *reader->at++;
+    return reader_uint_slow(reader);
+}
+
+static inline Span reader_str(Reader *reader) {
+    if (reader->at < reader->end && (*reader->at & 0xE0) == 0xA0) {
+        size_t len = *reader->at & 0x1F;
+
+        if (len < reader_left(reader)) {
+            Span span = {reader->at + 1, len};
+
+            reader->at += 1 + len;
+            return span;
+        }
+    }
+    return reader_str_slow(reader);
+}
+
+static inline Span reader_bin(Reader *reader) {
+    if (reader_left(reader) >= 2 && *reader->at == 0xC4) {
+        size_t len = reader->at[1];
+
+        if (len + 2 <= reader_left(reader)) {
+            Span span = {reader->at + 2, len};
+
+            reader->at += 2 + len;
+            return span;
+        }
+    }
+    return reader_bin_slow(reader);
+}
+
+static inline bool span_is(Span span, const char *text) {
+    return strlen(text) == span.len && memcmp(span.data, text, span.len) == 0;
+}
