@@ -1,0 +1,35 @@
+#pragma once
+
+/*
+ * The error map of the wire: {"type", "message", "data", "origin", "trace", "cause", "retry"}, to
+ * and from a ferry_error.
+ *
+ * type is the one key that must be there. data is a MessagePack value in bin (the fields of a
+ * declared exception), trace a list of strings, cause an error map again, retry milliseconds.
+ * Unknown keys are skipped.
+ */
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "rpc/wire/limits.h"
+#include "rpc/wire/reader.h"
+
+enum {
+    REMOTE_ERROR_DEPTH_MAX = 16, /* an error and its causes */
+    REMOTE_ERROR_TRACE_MAX = 64, /* lines of one trace; what comes after them is left out */
+};
+
+/*
+ * Appends the map; at most WIRE_ERROR_BYTES. What does not fit is left out, the least important
+ * first: data and traces of the causes, the causes, the trace, the data; then the texts are cut.
+ * Text that is not UTF-8 is written with its bad bytes replaced.
+ *
+ * Returns 0, or -ENOMEM.
+ */
+int remote_error_write(Buffer *to, const ferry_error *error);
+
+/*
+ * Fills reterr from the map and returns its code, which is never 0. Anything malformed (or longer
+ * than WIRE_ERROR_BYTES, or with more causes than REMOTE_ERROR_DEPTH_MAX) becomes ferry.Protocol.
+ */
+int remote_error_read(Span bytes, ferry_error *reterr);
