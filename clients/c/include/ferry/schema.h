@@ -1,0 +1,280 @@
+/*
+ * What code made by ferry-idl stands on: the tables that describe types, methods and services, and
+ * the functions that take them. One table per type is its codec, its checker and its description.
+ *
+ * Programs include the header that ferry-idl made, and call its functions. A service without an
+ * interface file fills in a ferry_service by hand.
+ *
+ * Values in C, by type:
+ *
+ *     bool, i8 … i64, double   bool, int8_t … int64_t, double
+ *     enum                     int32_t; a value without a name survives
+ *     string                   const char *: UTF-8, no NUL inside
+ *     binary, uuid             ferry_bytes, ferry_uuid
+ *     struct, exception        a struct, each field at its offset
+ *     union                    a struct: int32_t which (index of the field + 1; 0: one that this
+ *                              version does not know), then a C union
+ *     list, set                struct { size_t n; const T *v; }
+ *     map                      struct { size_t n; const struct { K key; V value; } *v; }
+ *     field that is optional   pointer to const, NULL when absent (a string: its pointer is NULL)
+ *
+ * Structs own nothing. What a function here hands out is one block: ferry_free().
+ */
+#ifndef FERRY_SCHEMA_H
+#define FERRY_SCHEMA_H
+
+#include <ferry/ferry.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The layout of the tables below. Code and library must agree: ferry_serve() refuses another. */
+#define FERRY_SCHEMA_VERSION 1
+
+typedef struct ferry_type ferry_type;
+typedef struct ferry_field ferry_field;
+typedef struct ferry_method ferry_method;
+
+/* ---- tables ---- */
+
+/* ferry_type.kind */
+enum {
+    FERRY_KIND_BOOL = 1,
+    FERRY_KIND_I8,
+    FERRY_KIND_I16,
+    FERRY_KIND_I32,
+    FERRY_KIND_I64,
+    FERRY_KIND_DOUBLE,
+    FERRY_KIND_UUID,
+    FERRY_KIND_ENUM, /* up to here: scalars, results go into the caller's variable */
+    FERRY_KIND_STRING,
+    FERRY_KIND_BINARY,
+    FERRY_KIND_LIST,
+    FERRY_KIND_SET,
+    FERRY_KIND_MAP,
+    FERRY_KIND_STRUCT,
+    FERRY_KIND_UNION,
+    FERRY_KIND_EXCEPTION,
+    FERRY_KIND_ARGS /* a method's arguments: a struct in C, a list in MessagePack */
+};
+
+/* `key = "value"` behind a definition. */
+typedef struct ferry_annotation {
+    const char *name;
+    const char *value;
+} ferry_annotation;
+
+/* What is said about a definition. */
+typedef struct ferry_notes {
+    const char *doc; /* the doc comment; NULL: none */
+    uint32_t n_annotations;
+    const ferry_annotation *annotations;
+} ferry_notes;
+
+typedef struct ferry_enum_value {
+    const char *name;
+    int32_t value;
+    const ferry_notes *notes; /* NULL: none; everywhere */
+} ferry_enum_value;
+
+struct ferry_type {
+    uint32_t kind;
+    uint32_t size;         /* of the value in C */
+    const char *name;      /* "calc.Range": of enums, structs, unions and exceptions; else NULL */
+    uint32_t n;            /* fields or values */
+    uint32_t value_offset; /* map: of value in an entry */
+    uint32_t entry_size;   /* map: of an entry */
+    uint32_t reserved;     /* zero */
+    const ferry_field *fields;      /* struct, union, exception, arguments */
+    const ferry_enum_value *values; /* enum */
+    const ferry_type *key;          /* map */
+    const ferry_type *item;         /* list, set; map: of the values */
+    const ferry_notes *notes;
+};
+
+/* ferry_field.flags */
+enum {
+    FERRY_OPTIONAL = 1, /* a pointer, NULL when absent */
+    FERRY_POINTER = 2,  /* a pointer that must not be NULL */
+    FERRY_REQUIRED = 4  /* declared so. Fields without any of them must come too, unless they have
+                         * a default; but this one's default is for senders alone */
+};
+
+struct ferry_field {
+    const char *name;
+    uint16_t name_len;
+    uint16_t flags;
+    int16_t id; /* the number in the interface file, negative when it gave none */
+    uint16_t reserved;
+    uint32_t offset; /* in the C struct; union: of the member */
+    uint32_t reserved32;
+    const ferry_type *type;
+    const void *value; /* the default: points to a C value of the type; NULL: none */
+    const ferry_notes *notes;
+};
+
+/* ferry_method.flags */
+enum {
+    FERRY_ONEWAY = 1,     /* nobody waits for an answer */
+    FERRY_IDEMPOTENT = 2, /* may be tried again, or elsewhere */
+    FERRY_STREAM_IN = 4,  /* items from the caller */
+    FERRY_STREAM_OUT = 8, /* items from the server */
+    FERRY_INHERITED = 16  /* declared in a service that this one extends */
+};
+
+/* A callback of any type. What made it and what calls it agree on the true one. */
+typedef void (*ferry_any_fn)(void);
+
+struct ferry_method {
+    const char *name; /* "div" */
+    uint32_t flags;
+    uint32_t timeout_ms;         /* 0: the default. Of a stream: the wait for its next item */
+    uint64_t cache_ttl_ms;       /* 0: answers are not remembered */
+    const ferry_type *args;      /* FERRY_KIND_ARGS. NULL: the body is the handler's own business */
+    const ferry_type *result;    /* NULL: void, or streamed */
+    const ferry_type *stream_in; /* the items from the caller; NULL: none */
+    const ferry_type *stream_out; /* the items from the server; NULL: none */
+    uint32_t n_throws;
+    uint32_t reserved;
+    const ferry_field *throws; /* declared exceptions: name, id, type */
+
+    /* Calls the handler with the arguments, unpacked to the C struct of args (NULL when args is).
+     * -ENOSYS: there is no handler. NULL: this side only calls. */
+    int (*dispatch)(ferry_request *request, const void *args, const void *handlers, void *ctx);
+
+    /* Calls fn, which has the method's own type. result is NULL beside an error. */
+    void (*answer)(ferry_any_fn fn, const void *result, const ferry_error *error, void *ctx);
+
+    const ferry_notes *notes;
+};
+
+struct ferry_service {
+    uint32_t schema_version; /* FERRY_SCHEMA_VERSION */
+    uint32_t n_methods;
+    const char *name;    /* "calc.Calc", as on the wire */
+    const char *extends; /* "base.Service", for people; NULL: none. Its methods are in the table */
+    const ferry_method *methods;
+    const ferry_notes *notes;
+};
+
+/* ---- the types that every interface has ---- */
+
+typedef struct ferry_uuid {
+    uint8_t bytes[16];
+} ferry_uuid;
+
+extern const ferry_type ferry_type_bool;
+extern const ferry_type ferry_type_i8;
+extern const ferry_type ferry_type_i16;
+extern const ferry_type ferry_type_i32;
+extern const ferry_type ferry_type_i64;
+extern const ferry_type ferry_type_double;
+extern const ferry_type ferry_type_string;
+extern const ferry_type ferry_type_binary;
+extern const ferry_type ferry_type_uuid;
+
+#define FERRY_LISTS_OF(name, type)                                                                 \
+    typedef struct ferry_list_##name {                                                             \
+        size_t n;                                                                                  \
+        type const *v;                                                                             \
+    } ferry_list_##name;                                                                           \
+    typedef struct ferry_set_##name {                                                              \
+        size_t n;                                                                                  \
+        type const *v;                                                                             \
+    } ferry_set_##name
+
+FERRY_LISTS_OF(bool, bool);
+FERRY_LISTS_OF(i8, int8_t);
+FERRY_LISTS_OF(i16, int16_t);
+FERRY_LISTS_OF(i32, int32_t);
+FERRY_LISTS_OF(i64, int64_t);
+FERRY_LISTS_OF(double, double);
+FERRY_LISTS_OF(string, char const *);
+FERRY_LISTS_OF(binary, ferry_bytes);
+FERRY_LISTS_OF(uuid, ferry_uuid);
+
+#undef FERRY_LISTS_OF
+
+/* ---- values ---- */
+
+/*
+ * Packs a C value: as a body for a topic, a queue or a cache. ret->block is the caller's.
+ *
+ * -EINVAL: a value that may not be sent, and reterr says which: "range.low: …" (a text that is not
+ * UTF-8, a set with equal elements, a union without a value, nested deeper than 32 levels);
+ * -EMSGSIZE: more than 4 GiB; -ENOMEM.
+ */
+int ferry_value_pack(const ferry_type *type, const void *value, ferry_bytes *ret,
+                     ferry_error *reterr);
+
+/*
+ * The other way. For a scalar, ret points to a variable of its type; for a string to a char *, for
+ * any other type T to a T *: one block, ferry_free().
+ *
+ * -EINVAL: bytes are no such value; -EMSGSIZE: it would take far more memory than bytes; -ENOMEM.
+ */
+int ferry_value_unpack(const ferry_type *type, ferry_bytes bytes, void *ret, ferry_error *reterr);
+
+/* The name of an enum's value, or NULL when it has none. */
+const char *ferry_enum_name(const ferry_type *type, int32_t value);
+
+/* The value beside a key in a map (points to both in C), or NULL. Looks at one entry after the
+ * other. */
+const void *ferry_map_find(const ferry_type *type, const void *map, const void *key);
+
+/* "123e4567-e89b-12d3-a456-426614174000", braces allowed, to a uuid and back. -EINVAL. */
+int ferry_uuid_parse(const char *text, ferry_uuid *ret);
+const char *ferry_uuid_format(const ferry_uuid *uuid, char to[37]); /* returns to */
+
+/* ---- callers: what generated functions are made of ----
+ *
+ * args points to the method's C struct of arguments. "A result" in ret is as ferry_value_unpack()
+ * gives it; NULL for void, and when it is not wanted.
+ */
+int ferry_method_call(ferry_client *client, const char *service, const ferry_method *method,
+                      const void *args, void *ret, ferry_error *reterr);
+int ferry_method_call_async(ferry_client *client, const char *service, const ferry_method *method,
+                            const void *args, ferry_any_fn fn, void *ctx);
+
+/* A method with a stream either way: starts it. */
+int ferry_method_open(ferry_client *client, const char *service, const ferry_method *method,
+                      const void *args, ferry_stream **ret, ferry_error *reterr);
+
+/* 1: a result in ret. 0: the end. */
+int ferry_stream_next_typed(ferry_stream *stream, const ferry_method *method, void *ret,
+                            ferry_error *reterr);
+int ferry_stream_send_typed(ferry_stream *stream, const ferry_method *method, const void *item,
+                            ferry_error *reterr);
+
+/* No more items from us. Where the server streams nothing, waits for the result. */
+int ferry_stream_end_typed(ferry_stream *stream, const ferry_method *method, void *ret,
+                           ferry_error *reterr);
+
+/* The fields of the exception of this type that the error is, or NULL. Live as long as the error.
+ * Fields that cannot be unpacked are NULL too. */
+const void *ferry_exception_in(const ferry_error *error, const ferry_type *type);
+
+/* ---- servers ---- */
+
+/* Refuses a table of another FERRY_SCHEMA_VERSION: -EOPNOTSUPP. */
+int ferry_service_serve(ferry_client *client, const ferry_service *service, const void *handlers,
+                        const ferry_serve_options *options, void *ctx, ferry_error *reterr);
+
+/* result points to the C value; NULL for void and at the end of a stream. -EINVAL: the request is
+ * for another method, or answered already. */
+int ferry_method_return(ferry_request *request, const ferry_method *method, const void *result);
+int ferry_method_yield(ferry_request *request, const ferry_method *method, const void *item);
+
+/* 1: an item from the caller, as a result in ret. 0: the caller sends no more. */
+int ferry_method_receive(ferry_request *request, const ferry_method *method, void *ret);
+
+/* value points to the exception's C struct. The error's message is the field that the annotation
+ * (message = "field") names, else a string field named message, else the doc comment. */
+int ferry_exception_throw_at(const char *file, int line, const char *func, ferry_request *request,
+                             const ferry_type *type, const void *value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
