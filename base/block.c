@@ -79,8 +79,7 @@ void *ferry_free(const void *block) {
         return NULL;
     header = header_of(block);
     /* What is lent has no owner to give up. */
-    if (header->magic == MAGIC_LENT ||
-        __atomic_sub_fetch(&header->owners, 1, __ATOMIC_ACQ_REL) > 0)
+    if (header->magic == MAGIC_LENT || __atomic_sub_fetch(&header->owners, 1, __ATOMIC_ACQ_REL) > 0)
         return NULL;
     if (header->magic == MAGIC_WRAPPED && header->u.free_ctx)
         header->u.free_ctx(header->ctx);

@@ -15,9 +15,9 @@ typedef struct BlockHeader {
     uint32_t owners; /* atomic; BLOCK_LENT: not counted, keep_fn copies */
     size_t size;
     union {
-        BlockKeepFn keep;               /* a lent block */
-        void (*free_ctx)(void *ctx);    /* a wrapped block */
-        const void *inner;              /* an inner block to release with this one */
+        BlockKeepFn keep;            /* a lent block */
+        void (*free_ctx)(void *ctx); /* a wrapped block */
+        const void *inner;           /* an inner block to release with this one */
     } u;
     void *ctx;
 } BlockHeader;

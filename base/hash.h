@@ -28,8 +28,8 @@ static inline uint64_t hash_bytes(const void *key, size_t len) {
 }
 
 #define HASH_FUNCTION(key, len, value) (value) = (unsigned)hash_bytes((key), (len))
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(item) ((item)->hh.tbl = NULL)
+#define HASH_NONFATAL_OOM              1
+#define uthash_nonfatal_oom(item)      ((item)->hh.tbl = NULL)
 #include <uthash.h>
 
 #define hash_added(item) ((item)->hh.tbl != NULL)

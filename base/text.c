@@ -95,7 +95,7 @@ static int parse_quantity(const char *text, const Unit *units, size_t n_units, u
 }
 
 int text_parse_ms(const char *text, uint64_t *ret_ms) {
-    static const Unit units[] = {{"", 1000},   {"ms", 1},       {"s", 1000},
+    static const Unit units[] = {{"", 1000},   {"ms", 1},      {"s", 1000},
                                  {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
 
     return parse_quantity(text, units, sizeof(units) / sizeof(*units), ret_ms);
@@ -103,7 +103,7 @@ int text_parse_ms(const char *text, uint64_t *ret_ms) {
 
 int text_parse_bytes(const char *text, uint64_t *ret_bytes) {
     static const Unit units[] = {
-        {"", 1},       {"b", 1},        {"k", 1024},     {"kib", 1024},    {"m", 1 << 20},
+        {"", 1},          {"b", 1},       {"k", 1024},      {"kib", 1024},          {"m", 1 << 20},
         {"mib", 1 << 20}, {"g", 1 << 30}, {"gib", 1 << 30}, {"t", 1099511627776.0},
     };
 

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Deadlines by the thousand: a hierarchical timing wheel with ticks of one millisecond (Varghese and
- * Lauck, 1987). Arming and disarming cost a few pointer writes; nothing is allocated.
+ * Deadlines by the thousand: a hierarchical timing wheel with ticks of one millisecond (Varghese
+ * and Lauck, 1987). Arming and disarming cost a few pointer writes; nothing is allocated.
  */
 
 #include <stdbool.h>

@@ -26,29 +26,29 @@ typedef struct Session Session;
 
 /* Every bound has a name, a default (limits.c), a line in docs/PROTOCOL.md and a test. */
 typedef struct Limits {
-    uint32_t max_body;              /* bytes of one body */
-    uint32_t max_connections;       /* 0: by the descriptor limit */
-    uint32_t max_names;             /* services, and again topics retained, and again queues */
-    uint32_t max_subscriptions;     /* of one session */
-    uint32_t max_serves;            /* services offered by one session */
-    uint32_t max_pulls;             /* of one session */
-    uint32_t max_calls;             /* unanswered calls of one session */
-    uint32_t max_waiting_calls;     /* calls in line for one service */
-    uint32_t max_slots;             /* that one SERVE or PULL may ask for */
-    uint64_t max_subscriber_bytes;  /* backlog of one subscriber before messages are dropped */
-    uint64_t max_session_bytes;     /* all that waits for one session before it is cut as slow */
-    uint64_t max_total_bytes;       /* in queues, retained values and backlogs together */
-    uint32_t max_replay;            /* messages kept for each topic that is replayed */
-    uint32_t max_queue_jobs;        /* the default of a queue */
-    uint64_t max_queue_bytes;       /* likewise */
-    uint32_t max_attempts;          /* likewise: then the dead-letter queue */
-    uint32_t retry_ms;              /* likewise: first back-off, doubled up to retry_max_ms */
+    uint32_t max_body;             /* bytes of one body */
+    uint32_t max_connections;      /* 0: by the descriptor limit */
+    uint32_t max_names;            /* services, and again topics retained, and again queues */
+    uint32_t max_subscriptions;    /* of one session */
+    uint32_t max_serves;           /* services offered by one session */
+    uint32_t max_pulls;            /* of one session */
+    uint32_t max_calls;            /* unanswered calls of one session */
+    uint32_t max_waiting_calls;    /* calls in line for one service */
+    uint32_t max_slots;            /* that one SERVE or PULL may ask for */
+    uint64_t max_subscriber_bytes; /* backlog of one subscriber before messages are dropped */
+    uint64_t max_session_bytes;    /* all that waits for one session before it is cut as slow */
+    uint64_t max_total_bytes;      /* in queues, retained values and backlogs together */
+    uint32_t max_replay;           /* messages kept for each topic that is replayed */
+    uint32_t max_queue_jobs;       /* the default of a queue */
+    uint64_t max_queue_bytes;      /* likewise */
+    uint32_t max_attempts;         /* likewise: then the dead-letter queue */
+    uint32_t retry_ms;             /* likewise: first back-off, doubled up to retry_max_ms */
     uint32_t retry_max_ms;
-    uint32_t dedup_ms;              /* likewise: how long a deduplication key is remembered */
-    uint32_t lease_grace_ms;        /* a lost session's leases wait so long for its client */
-    uint32_t client_memory_ms;      /* a lost session's counters live so long */
-    uint32_t max_unconfirmed;       /* push ids remembered for each client */
-    uint32_t max_idempotent_moves;  /* of one call, after lost servers: 1 */
+    uint32_t dedup_ms;             /* likewise: how long a deduplication key is remembered */
+    uint32_t lease_grace_ms;       /* a lost session's leases wait so long for its client */
+    uint32_t client_memory_ms;     /* a lost session's counters live so long */
+    uint32_t max_unconfirmed;      /* push ids remembered for each client */
+    uint32_t max_idempotent_moves; /* of one call, after lost servers: 1 */
 } Limits;
 
 extern const Limits limits_default;
@@ -57,12 +57,12 @@ extern const Limits limits_default;
  * client_memory_ms. */
 struct Client {
     uint8_t id[WIRE_TOKEN];
-    Session *session;       /* NULL: lost for now */
+    Session *session;                   /* NULL: lost for now */
     struct Subscription *subscriptions; /* topic.c: utlist, in order of subscribing */
-    struct Lease *leases;   /* queue.c: utlist */
-    struct PushLedger *pushes; /* queue.c: ids of pushes that were stored */
+    struct Lease *leases;               /* queue.c: utlist */
+    struct PushLedger *pushes;          /* queue.c: ids of pushes that were stored */
     uint32_t n_subscriptions;
-    Timer forget;           /* client_memory_ms after its session was lost */
+    Timer forget; /* client_memory_ms after its session was lost */
     UT_hash_handle hh;
 };
 
@@ -71,24 +71,24 @@ struct Session {
     Broker *broker;
     Client *client;
     Peer *peer;
-    Session *prev, *next;   /* of broker->sessions */
-    uint32_t number;        /* for people; never reused */
+    Session *prev, *next; /* of broker->sessions */
+    uint32_t number;      /* for people; never reused */
     uint8_t token[WIRE_TOKEN];
-    char name[64];          /* for people; escaped */
+    char name[64]; /* for people; escaped */
     uint64_t since_ms;
 
     /* service.c */
-    IdMap calls;            /* unanswered calls made by this session: its id -> Call */
-    IdMap requests;         /* calls this session is working on: our id -> Call */
+    IdMap calls;    /* unanswered calls made by this session: its id -> Call */
+    IdMap requests; /* calls this session is working on: our id -> Call */
     uint64_t last_request_id;
     struct Server *servers; /* what it serves */
     /* queue.c */
-    IdMap pulls;            /* its id -> Pull */
+    IdMap pulls; /* its id -> Pull */
     /* topic.c */
-    IdMap gathers;          /* questions it asked: its PUBLISH id -> Gather */
+    IdMap gathers; /* questions it asked: its PUBLISH id -> Gather */
 
-    uint64_t n_in, n_out;   /* messages, for `ferry sessions` */
-    uint64_t n_dropped;     /* answers nobody waited for, messages a backlog had no room for */
+    uint64_t n_in, n_out; /* messages, for `ferry sessions` */
+    uint64_t n_dropped;   /* answers nobody waited for, messages a backlog had no room for */
 };
 
 typedef struct Stats {
@@ -100,14 +100,14 @@ struct Broker {
     Hub *hub;
     Limits limits;
     Timers timers;
-    uint64_t now_ms;        /* of this turn */
+    uint64_t now_ms; /* of this turn */
     uint8_t id[WIRE_TOKEN];
-    uint64_t epoch;         /* counts starts: wall clock seconds */
+    uint64_t epoch; /* counts starts: wall clock seconds */
     uint64_t started_ms;
-    Session *sessions;      /* utlist */
+    Session *sessions; /* utlist */
     uint32_t n_sessions, last_session_number;
-    Client *clients;        /* uthash by id */
-    uint64_t stored_bytes;  /* against max_total_bytes */
+    Client *clients;       /* uthash by id */
+    uint64_t stored_bytes; /* against max_total_bytes */
     Stats stats;
     bool draining;
     struct Services *services;
@@ -128,8 +128,7 @@ void session_error(Session *session, uint64_t id, const char *type, const char *
     __attribute__((format(printf, 4, 5)));
 
 /* The peer broke the protocol: FAULT, a line in the log, and the connection is cut. */
-void session_fault(Session *session, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void session_fault(Session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Bytes that wait to be sent to it. */
 static inline size_t session_waiting(const Session *session) {

@@ -1,12 +1,13 @@
 #pragma once
 
 /*
- * The broker's end: one ROUTER socket, many peers, each with its outbox. Learns of dead peers by the
- * rules of DESIGN.md §4.3: ROUTER_MANDATORY, a monitor, probes; no heartbeats of its own.
+ * The broker's end: one ROUTER socket, many peers, each with its outbox. Learns of dead peers by
+ * the rules of DESIGN.md §4.3: ROUTER_MANDATORY, a monitor, probes; no heartbeats of its own.
  */
 
 #include <ferry/ferry.h>
 
+#include "base/timers.h"
 #include "rpc/link/inbox.h"
 #include "rpc/link/outbox.h"
 
@@ -17,11 +18,12 @@ typedef struct Peer {
     Hub *hub;
     Outbox out;
     Inbox in;
-    void *session;          /* the broker's; NULL before HELLO */
+    void *session;             /* the broker's; NULL before HELLO */
     struct Peer *next, **link; /* touched or blocked peers */
-    uint64_t blocked_since_ms; /* EAGAIN since; 0: not blocked */
+    Timer check;               /* the next probe, or the cut after peer_close() */
+    uint8_t suspect;           /* probes made */
     uint64_t bytes_in, bytes_out, batches_in, batches_out;
-    int fd;                 /* of its connection; -1: not known */
+    int fd; /* of its connection; -1: not known */
     bool touched, closing, gone;
     uint8_t id_len;
     uint8_t id[];
@@ -47,7 +49,8 @@ int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[256], ferry_error
  * readable, or timeout_ms (-1: for ever). */
 int hub_wait(Hub *hub, int fd, int timeout_ms);
 
-/* 1: a batch of *ret_peer, lent until the next call. 0: none now. Junk closes its connection here. */
+/* 1: a batch of *ret_peer, lent until the next call. 0: none now. Junk closes its connection here.
+ */
 int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret_len);
 
 /* Appends to the peer's outbox and has it flushed at the end of the turn. */
@@ -65,11 +68,8 @@ void peer_probe(Peer *peer);
 /* Sends what may be sent to all touched peers, and tells of those that are gone. */
 void hub_flush(Hub *hub);
 
-/* True while sends wait for ZeroMQ: come back soon. */
-bool hub_is_blocked(const Hub *hub);
-
-/* Stops taking connections, for draining. */
-void hub_unbind(Hub *hub);
+/* When hub_flush() is due at the latest: sends that wait for ZeroMQ, probes. */
+uint64_t hub_next_ms(const Hub *hub);
 
 /* Peers with a connection, and connections that have said nothing yet. */
 size_t hub_n_peers(const Hub *hub);

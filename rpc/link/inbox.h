@@ -12,12 +12,12 @@
 typedef struct InTransfer InTransfer;
 
 typedef struct Inbox {
-    int64_t granted;      /* bytes that the peer may still send */
-    size_t handled;       /* bytes handled since the last CREDIT */
+    int64_t granted; /* bytes that the peer may still send */
+    size_t handled;  /* bytes handled since the last CREDIT */
     InTransfer *transfers;
     size_t transfer_bytes;
     size_t n_transfers;
-    size_t max_body;      /* bytes of one body: set before use */
+    size_t max_body; /* bytes of one body: set before use */
 } Inbox;
 
 enum { INBOX_TRANSFERS_MAX = 64 };

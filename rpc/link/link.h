@@ -16,7 +16,7 @@ typedef struct Link Link;
 typedef enum LinkState {
     LINK_CONNECTING, /* no WELCOME yet */
     LINK_UP,
-    LINK_CLOSED,
+    LINK_CLOSED, /* an end that another attempt would not change: FAULT, or too old a version */
 } LinkState;
 
 typedef struct LinkHandlers {
@@ -32,20 +32,26 @@ typedef struct LinkHandlers {
     void *ctx;
 } LinkHandlers;
 
-/* Takes no time: connecting begins in the background. url: tcp://host:port, ipc://path; -EINVAL. */
+/* Handlers may call everything but link_free() and link_process().
+ *
+ * Takes no time: connecting begins in the background. url: tcp://host:port, ipc://path; -EINVAL. */
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
              ferry_error *reterr);
 Link *link_free(Link *link); /* says BYE; waits at most 200 ms for what was flushed to leave */
 
 LinkState link_state(const Link *link);
-const uint8_t *link_client_id(const Link *link); /* WIRE_TOKEN bytes */
-uint64_t link_max_body(const Link *link);        /* the broker's limit, once up */
-const char *link_problem(const Link *link);      /* why it is not up: the last failure, or NULL */
+const uint8_t *link_client_id(const Link *link);   /* WIRE_TOKEN bytes */
+uint64_t link_max_body(const Link *link);          /* the broker's limit, once up */
+const ferry_error *link_problem(const Link *link); /* why it is not up; NULL: nothing failed yet */
 
 /* Puts a message into the outbox. Only while up: else -ENOTCONN. -EAGAIN: max_bytes wait already
  * (control and calls lanes are exempt up to twice that). */
 int link_put(Link *link, Lane lane, const Message *message, const void *block);
-size_t link_waiting(const Link *link);    /* bytes in the outbox */
+size_t link_waiting(const Link *link); /* bytes in the outbox */
+
+/* While held, what is handled is not granted again to the broker: for a layer above that sets
+ * messages aside and must not do so without bound. */
+void link_hold_credit(Link *link, bool hold);
 
 /* Sends what may be sent. Never waits. */
 void link_flush(Link *link);

@@ -85,7 +85,8 @@ static Chunk *tail_for(Outbox *outbox, Lane lane, size_t size) {
 
     /* The first large record gets a small chunk like any other; a second chunk of them in a row is
      * a flow, and batches pay for themselves there only when they are big (PEERS.md). */
-    bool flow = large && tail && tail->records > 0 && tail->len / tail->records >= WIRE_RECORD_LARGE;
+    bool flow =
+        large && tail && tail->records > 0 && tail->len / tail->records >= WIRE_RECORD_LARGE;
     size_t cap = flow ? WIRE_BATCH_MAX : WIRE_HEAD + size;
     Chunk *chunk = chunk_new(cap);
 

@@ -15,12 +15,12 @@ enum {
     WIRE_PART = 64 * 1024,            /* bytes in one PART */
     WIRE_BODY_MAX = 64 * 1024 * 1024, /* the default; a broker may set less */
 
-    WIRE_HEADERS_MAX = 64,            /* pairs */
+    WIRE_HEADERS_MAX = 64, /* pairs */
     WIRE_HEADERS_BYTES = 16 * 1024,
     WIRE_OPTIONS_BYTES = 4 * 1024,
     WIRE_ERROR_BYTES = 64 * 1024,
-    WIRE_TEXT_MAX = 1024,             /* reasons */
-    WIRE_CREDIT = 1024 * 1024,        /* bytes granted to begin with */
-    WIRE_STREAM_CREDIT = 256 * 1024,  /* bytes of ITEMs granted to begin with, each way */
-    WIRE_TOKEN = 16,                  /* bytes of client ids and session tokens */
+    WIRE_TEXT_MAX = 1024,            /* reasons */
+    WIRE_CREDIT = 1024 * 1024,       /* bytes granted to begin with */
+    WIRE_STREAM_CREDIT = 256 * 1024, /* bytes of ITEMs granted to begin with, each way */
+    WIRE_TOKEN = 16,                 /* bytes of client ids and session tokens */
 };

@@ -34,21 +34,38 @@ typedef struct OpInfo {
     Field fields[FIELDS_MAX];
 } OpInfo;
 
-#define U(name)       {FIELD_UINT, offsetof(Message, name), #name}
-#define S(name)       {FIELD_STR, offsetof(Message, name), #name}
-#define NAMED(as)     {FIELD_STR, offsetof(Message, name), as}
-#define B(name)       {FIELD_BIN, offsetof(Message, name), #name}
-#define V(name)       {FIELD_VALUE, offsetof(Message, name), #name}
-#define COUNT(name)   {FIELD_COUNT, offsetof(Message, name), #name}
-#define BODY          {FIELD_BODY, offsetof(Message, body), "body"}
-#define HEADERS       {FIELD_HEADERS, offsetof(Message, headers), "headers"}
-#define OPTIONS       {FIELD_OPTIONS, offsetof(Message, options), "options"}
+#define U(name)                                                                                    \
+    { FIELD_UINT, offsetof(Message, name), #name }
+#define S(name)                                                                                    \
+    { FIELD_STR, offsetof(Message, name), #name }
+#define NAMED(as)                                                                                  \
+    { FIELD_STR, offsetof(Message, name), as }
+#define B(name)                                                                                    \
+    { FIELD_BIN, offsetof(Message, name), #name }
+#define V(name)                                                                                    \
+    { FIELD_VALUE, offsetof(Message, name), #name }
+#define COUNT(name)                                                                                \
+    { FIELD_COUNT, offsetof(Message, name), #name }
+#define BODY                                                                                       \
+    { FIELD_BODY, offsetof(Message, body), "body" }
+#define HEADERS                                                                                    \
+    { FIELD_HEADERS, offsetof(Message, headers), "headers" }
+#define OPTIONS                                                                                    \
+    { FIELD_OPTIONS, offsetof(Message, options), "options" }
 
 static const OpInfo ops[] = {
-    [OP_HELLO] = {"HELLO", 9, 3, 0, 0,
+    [OP_HELLO] = {"HELLO",
+                  9,
+                  3,
+                  0,
+                  0,
                   {U(version_min), U(version_max), B(client), B(token), U(bytes), U(features),
                    U(floor), V(held), S(text)}},
-    [OP_WELCOME] = {"WELCOME", 7, 5, 0, 0,
+    [OP_WELCOME] = {"WELCOME",
+                    7,
+                    5,
+                    0,
+                    0,
                     {U(version), B(token), B(broker), U(epoch), U(bytes), U(flags), V(limits)}},
     [OP_PING] = {"PING", 1, 0, 0, 0, {U(id)}},
     [OP_PONG] = {"PONG", 1, 0, 0, 0, {U(id)}},
@@ -60,10 +77,13 @@ static const OpInfo ops[] = {
     [OP_OK] = {"OK", 3, 1, 1, 2, {U(id), BODY, U(seq)}},
     [OP_ERROR] = {"ERROR", 2, 2, 0, 0, {U(id), V(error)}},
 
-    [OP_SERVE] = {"SERVE", 5, 2, 0, 0,
-                  {U(id), NAMED("service"), U(slots), S(instance), BODY}},
+    [OP_SERVE] = {"SERVE", 5, 2, 0, 0, {U(id), NAMED("service"), U(slots), S(instance), BODY}},
     [OP_UNSERVE] = {"UNSERVE", 2, 2, 0, 0, {U(id), NAMED("service")}},
-    [OP_CALL] = {"CALL", 10, 9, 4, 9,
+    [OP_CALL] = {"CALL",
+                 10,
+                 9,
+                 4,
+                 9,
                  {U(id), U(timeout_ms), U(flags), U(parent), NAMED("service"), S(method),
                   S(instance), HEADERS, BODY, S(text)}},
     [OP_ITEM] = {"ITEM", 2, 2, 1, 2, {U(id), BODY}},
@@ -73,15 +93,14 @@ static const OpInfo ops[] = {
 
     [OP_SUBSCRIBE] = {"SUBSCRIBE", 3, 2, 0, 0, {U(id), NAMED("pattern"), OPTIONS}},
     [OP_UNSUBSCRIBE] = {"UNSUBSCRIBE", 2, 2, 0, 0, {U(id), U(sub)}},
-    [OP_PUBLISH] = {"PUBLISH", 6, 6, 3, 6,
-                    {U(id), U(flags), U(window_ms), NAMED("topic"), HEADERS, BODY}},
-    [OP_MESSAGE] = {"MESSAGE", 6, 6, 3, 6,
-                    {U(sub), U(seq), U(reply), NAMED("topic"), HEADERS, BODY}},
+    [OP_PUBLISH] =
+        {"PUBLISH", 6, 6, 3, 6, {U(id), U(flags), U(window_ms), NAMED("topic"), HEADERS, BODY}},
+    [OP_MESSAGE] =
+        {"MESSAGE", 6, 6, 3, 6, {U(sub), U(seq), U(reply), NAMED("topic"), HEADERS, BODY}},
     [OP_ANSWER] = {"ANSWER", 2, 2, 1, 2, {U(reply), BODY}},
     [OP_GAP] = {"GAP", 2, 1, 0, 0, {U(sub), COUNT(count)}},
 
-    [OP_PUSH] = {"PUSH", 6, 6, 4, 6,
-                 {U(id), U(flags), NAMED("queue"), OPTIONS, HEADERS, BODY}},
+    [OP_PUSH] = {"PUSH", 6, 6, 4, 6, {U(id), U(flags), NAMED("queue"), OPTIONS, HEADERS, BODY}},
     [OP_PULL] = {"PULL", 3, 2, 0, 0, {U(id), NAMED("queue"), U(slots)}},
     [OP_UNPULL] = {"UNPULL", 2, 2, 0, 0, {U(id), U(pull)}},
     [OP_JOB] = {"JOB", 5, 5, 3, 5, {U(pull), U(job), U(attempt), HEADERS, BODY}},
@@ -90,7 +109,11 @@ static const OpInfo ops[] = {
     [OP_REJECT] = {"REJECT", 4, 3, 0, 0, {U(id), U(job), U(attempt), S(text)}},
     [OP_RELEASE] = {"RELEASE", 3, 3, 0, 0, {U(id), U(job), U(attempt)}},
     [OP_EXTEND] = {"EXTEND", 4, 4, 0, 0, {U(id), U(job), U(attempt), U(delay_ms)}},
-    [OP_FORWARD] = {"FORWARD", 7, 7, 5, 7,
+    [OP_FORWARD] = {"FORWARD",
+                    7,
+                    7,
+                    5,
+                    7,
                     {U(id), U(job), U(attempt), NAMED("queue"), OPTIONS, HEADERS, BODY}},
 };
 
@@ -205,9 +228,8 @@ static inline void read_field(Reader *reader, Message *message, const Field *fie
         break;
     case FIELD_HEADERS:
     case FIELD_OPTIONS:
-        *span_at(message, field) = reader_nil(reader)
-                                       ? (Span){NULL, 0}
-                                       : read_pairs(reader, field->type == FIELD_HEADERS);
+        *span_at(message, field) =
+            reader_nil(reader) ? (Span){NULL, 0} : read_pairs(reader, field->type == FIELD_HEADERS);
         break;
     case FIELD_VALUE:
         *span_at(message, field) = reader_value(reader);

@@ -9,24 +9,51 @@
 #include "rpc/wire/writer.h"
 
 typedef enum Op {
-    OP_HELLO = 1, OP_WELCOME, OP_PING, OP_PONG, OP_CREDIT, OP_PART, OP_BYE, OP_FAULT,
-    OP_OK = 10, OP_ERROR,
-    OP_SERVE = 16, OP_UNSERVE, OP_CALL, OP_ITEM, OP_END, OP_MORE, OP_CANCEL,
-    OP_SUBSCRIBE = 32, OP_UNSUBSCRIBE, OP_PUBLISH, OP_MESSAGE, OP_ANSWER, OP_GAP,
-    OP_PUSH = 48, OP_PULL, OP_UNPULL, OP_JOB, OP_ACK, OP_RETRY, OP_REJECT, OP_RELEASE, OP_EXTEND,
+    OP_HELLO = 1,
+    OP_WELCOME,
+    OP_PING,
+    OP_PONG,
+    OP_CREDIT,
+    OP_PART,
+    OP_BYE,
+    OP_FAULT,
+    OP_OK = 10,
+    OP_ERROR,
+    OP_SERVE = 16,
+    OP_UNSERVE,
+    OP_CALL,
+    OP_ITEM,
+    OP_END,
+    OP_MORE,
+    OP_CANCEL,
+    OP_SUBSCRIBE = 32,
+    OP_UNSUBSCRIBE,
+    OP_PUBLISH,
+    OP_MESSAGE,
+    OP_ANSWER,
+    OP_GAP,
+    OP_PUSH = 48,
+    OP_PULL,
+    OP_UNPULL,
+    OP_JOB,
+    OP_ACK,
+    OP_RETRY,
+    OP_REJECT,
+    OP_RELEASE,
+    OP_EXTEND,
     OP_FORWARD,
     OP_SKIPPED_FROM = 128, /* unknown ops from here on are skipped, others are a FAULT */
 } Op;
 
 /* Bits of flags. */
 enum {
-    CALL_IDEMPOTENT = 1,  /* may be moved to another server, once, when its server is lost */
-    CALL_STREAM_IN = 2,   /* the caller will send ITEMs, then END */
-    CALL_STREAM_OUT = 4,  /* the server may send ITEMs before its OK */
-    PUBLISH_RETAIN = 1,   /* becomes the topic's retained value */
-    PUBLISH_GATHER = 2,   /* collect ANSWERs for window_ms */
-    PUSH_AGAIN = 1,       /* was sent before, in an earlier session: look whether it was stored */
-    WELCOME_RESUMED = 1,  /* the broker still knew the session of HELLO's token */
+    CALL_IDEMPOTENT = 1, /* may be moved to another server, once, when its server is lost */
+    CALL_STREAM_IN = 2,  /* the caller will send ITEMs, then END */
+    CALL_STREAM_OUT = 4, /* the server may send ITEMs before its OK */
+    PUBLISH_RETAIN = 1,  /* becomes the topic's retained value */
+    PUBLISH_GATHER = 2,  /* collect ANSWERs for window_ms */
+    PUSH_AGAIN = 1,      /* was sent before, in an earlier session: look whether it was stored */
+    WELCOME_RESUMED = 1, /* the broker still knew the session of HELLO's token */
 };
 
 #define GAP_UNKNOWN UINT64_MAX
@@ -39,20 +66,20 @@ typedef struct Message {
     uint64_t sub, pull, job, parent, transfer, reply; /* what it refers to */
     uint64_t flags, timeout_ms, seq, attempt, slots, bytes, window_ms, delay_ms, count;
     uint64_t version_min, version_max, version, features, floor, epoch;
-    Span name;     /* service, topic, pattern or queue */
+    Span name; /* service, topic, pattern or queue */
     Span method;
     Span instance;
-    Span headers;  /* a map of strings, MessagePack still; empty: none */
-    Span body;     /* bytes; data NULL: none, or it is body_transfer */
+    Span headers;           /* a map of strings, MessagePack still; empty: none */
+    Span body;              /* bytes; data NULL: none, or it is body_transfer */
     uint64_t body_transfer; /* nonzero: the body went ahead in PARTs under this number */
-    Span options;  /* a map, MessagePack still; empty: none */
-    Span error;    /* a map, MessagePack still */
-    Span limits;   /* likewise */
-    Span held;     /* a list of [job, attempt], MessagePack still */
-    Span text;     /* a reason, or the peer's name for people */
+    Span options;           /* a map, MessagePack still; empty: none */
+    Span error;             /* a map, MessagePack still */
+    Span limits;            /* likewise */
+    Span held;              /* a list of [job, attempt], MessagePack still */
+    Span text;              /* a reason, or the peer's name for people */
     Span client, token, broker;
-    Span passed;   /* the fields that a broker passes on unopened, as they stand (see message_op):
-                    * set by reading; when set, writing copies it instead of those fields */
+    Span passed; /* the fields that a broker passes on unopened, as they stand (see message_op):
+                  * set by reading; when set, writing copies it instead of those fields */
 } Message;
 
 /* Reads the next message. 1: *message is filled. 0: the end. -EPROTO: reader->problem says why.

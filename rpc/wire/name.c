@@ -63,8 +63,7 @@ bool pattern_matches(const void *pattern, size_t pattern_len, const void *name, 
 
         if (len == 1 && *p == '>')
             return true;
-        if (!(len == 1 && *p == '*') &&
-            (len != (size_t)(n_dot - n) || memcmp(p, n, len) != 0))
+        if (!(len == 1 && *p == '*') && (len != (size_t)(n_dot - n) || memcmp(p, n, len) != 0))
             return false;
         if (p_dot == p_end || n_dot == n_end)
             return p_dot == p_end && n_dot == n_end;

@@ -11,10 +11,10 @@ void reader_fail(Reader *reader, const char *problem) {
 /* The type that each first byte announces. */
 static WireType type_of(uint8_t byte) {
     static const uint8_t from_c0[32] = {
-        WIRE_NIL,   WIRE_BAD,   WIRE_BOOL, WIRE_BOOL, WIRE_BIN, WIRE_BIN, WIRE_BIN, WIRE_EXT,
-        WIRE_EXT,   WIRE_EXT,   WIRE_FLOAT, WIRE_FLOAT, WIRE_INT, WIRE_INT, WIRE_INT, WIRE_INT,
-        WIRE_INT,   WIRE_INT,   WIRE_INT,  WIRE_INT,  WIRE_EXT, WIRE_EXT, WIRE_EXT, WIRE_EXT,
-        WIRE_EXT,   WIRE_STR,   WIRE_STR,  WIRE_STR,  WIRE_ARRAY, WIRE_ARRAY, WIRE_MAP, WIRE_MAP,
+        WIRE_NIL, WIRE_BAD, WIRE_BOOL,  WIRE_BOOL,  WIRE_BIN,   WIRE_BIN,   WIRE_BIN, WIRE_EXT,
+        WIRE_EXT, WIRE_EXT, WIRE_FLOAT, WIRE_FLOAT, WIRE_INT,   WIRE_INT,   WIRE_INT, WIRE_INT,
+        WIRE_INT, WIRE_INT, WIRE_INT,   WIRE_INT,   WIRE_EXT,   WIRE_EXT,   WIRE_EXT, WIRE_EXT,
+        WIRE_EXT, WIRE_STR, WIRE_STR,   WIRE_STR,   WIRE_ARRAY, WIRE_ARRAY, WIRE_MAP, WIRE_MAP,
     };
 
     if (byte < 0x80 || byte >= 0xE0)
@@ -29,8 +29,8 @@ WireType reader_peek(const Reader *reader) {
 }
 
 const char *wire_type_name(WireType type) {
-    static const char *const names[] = {"nil",    "bool", "int", "double", "str",
-                                        "bin", "list", "map",     "ext", "nothing"};
+    static const char *const names[] = {"nil", "bool", "int", "double", "str",
+                                        "bin", "list", "map", "ext",    "nothing"};
 
     return names[type];
 }
@@ -63,8 +63,8 @@ static uint64_t integer(Reader *reader, bool *negative) {
 
     *negative = false;
     if (reader_peek(reader) != WIRE_INT) {
-        reader_fail(reader, reader->at < reader->end ? "expected an integer"
-                                                     : "the message is cut short");
+        reader_fail(reader,
+                    reader->at < reader->end ? "expected an integer" : "the message is cut short");
         return 0;
     }
     byte = *reader->at;

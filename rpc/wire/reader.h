@@ -24,7 +24,15 @@ typedef struct Reader {
 } Reader;
 
 typedef enum WireType {
-    WIRE_NIL, WIRE_BOOL, WIRE_INT, WIRE_FLOAT, WIRE_STR, WIRE_BIN, WIRE_ARRAY, WIRE_MAP, WIRE_EXT,
+    WIRE_NIL,
+    WIRE_BOOL,
+    WIRE_INT,
+    WIRE_FLOAT,
+    WIRE_STR,
+    WIRE_BIN,
+    WIRE_ARRAY,
+    WIRE_MAP,
+    WIRE_EXT,
     WIRE_BAD, /* the end, or the byte 0xc1 */
 } WireType;
 

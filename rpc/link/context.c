@@ -1,0 +1,120 @@
+/* The process's ZeroMQ context, and what both ends of a connection do with sockets. */
+
+#include "rpc/link/context.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <zmq.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void *context;
+static unsigned users;
+
+void *context_ref(void) {
+    pthread_mutex_lock(&lock);
+    if (!context) {
+        context = zmq_ctx_new();
+        /* Monitors count as sockets too; the default of 1023 is for smaller programs. */
+        if (context)
+            zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 65535);
+    }
+    if (context)
+        users++;
+    pthread_mutex_unlock(&lock);
+    return context;
+}
+
+void context_unref(void) {
+    void *ended = NULL;
+
+    pthread_mutex_lock(&lock);
+    if (--users == 0) {
+        ended = context;
+        context = NULL;
+    }
+    pthread_mutex_unlock(&lock);
+    /* Outside the lock: it waits for what lingers. */
+    if (ended)
+        while (zmq_ctx_term(ended) < 0 && errno == EINTR)
+            ;
+}
+
+int socket_set(void *socket, int option, int value) {
+    return zmq_setsockopt(socket, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+void *socket_monitor(void *ctx, void *socket, int events) {
+    char endpoint[64];
+    void *monitor;
+
+    snprintf(endpoint, sizeof(endpoint), "inproc://ferry-monitor-%016" PRIx64, random_u64());
+    if (zmq_socket_monitor(socket, endpoint, events) < 0)
+        return NULL;
+    monitor = zmq_socket(ctx, ZMQ_PAIR);
+    if (!monitor)
+        return NULL;
+    /* No high-water mark: an event that is dropped is a peer whose end is never seen. */
+    if (socket_set(monitor, ZMQ_RCVHWM, 0) < 0 || socket_set(monitor, ZMQ_LINGER, 0) < 0 ||
+        zmq_connect(monitor, endpoint) < 0) {
+        zmq_close(monitor);
+        return NULL;
+    }
+    return monitor;
+}
+
+int monitor_next(void *monitor, uint16_t *ret_event, uint32_t *ret_value) {
+    uint8_t frame[6];
+    int more = 1;
+    size_t size = sizeof(more);
+    int n = zmq_recv(monitor, frame, sizeof(frame), ZMQ_DONTWAIT);
+
+    if (n < 0)
+        return 0;
+    memcpy(ret_event, frame, 2);
+    memcpy(ret_value, frame + 2, 4);
+    /* The second frame is the endpoint. */
+    while (zmq_getsockopt(monitor, ZMQ_RCVMORE, &more, &size) == 0 && more)
+        if (zmq_recv(monitor, NULL, 0, ZMQ_DONTWAIT) < 0)
+            break;
+    return 1;
+}
+
+int socket_fd(void *socket) {
+    int fd = -1;
+    size_t size = sizeof(fd);
+
+    return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) < 0 ? -1 : fd;
+}
+
+unsigned socket_events(void *socket) {
+    int events = 0;
+    size_t size = sizeof(events);
+
+    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) < 0 ? 0 : (unsigned)events;
+}
+
+bool spin_until(Spin *spin, bool (*ready)(void *ctx), void *ctx) {
+    enum { PATIENCE = 8, RETRY_EACH = 16 };
+    uint64_t end;
+
+    if (ready(ctx))
+        return true;
+    if (spin->limit_us == 0)
+        return false;
+    if (spin->misses >= PATIENCE && ++spin->skipped < RETRY_EACH)
+        return false;
+    spin->skipped = 0;
+    end = clock_ns() + spin->limit_us * UINT64_C(1000);
+    do {
+        sched_yield();
+        if (ready(ctx)) {
+            spin->misses = 0;
+            return true;
+        }
+    } while (clock_ns() < end);
+    spin->misses += spin->misses < PATIENCE;
+    return false;
+}

@@ -1,0 +1,545 @@
+/* The broker's end of all connections. See hub.h. */
+
+#include "rpc/link/hub.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <zmq.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id-map.h"
+#include "base/random.h"
+#include "base/timers.h"
+#include "rpc/link/context.h"
+
+/*
+ * How the broker learns that a peer is gone. libzmq does not tell a ROUTER. Its monitor names the
+ * descriptor of a connection that ended; a send to a connection that is gone then fails with
+ * EHOSTUNREACH. Between the two, the pipe may still take messages for a moment: so a suspect is
+ * probed several times. The broker sets no heartbeats of its own: with them and a finite high-water
+ * mark, a peer that floods and dies aborts the process (libzmq 4.3.4: assertion !_io_error).
+ */
+static const uint16_t probe_after_ms[] = {1, 5, 25, 100, 500, 2000};
+
+enum {
+    N_PROBES = sizeof(probe_after_ms) / sizeof(*probe_after_ms),
+    HWM = 256,            /* batches in each direction of each connection inside libzmq */
+    FD_RESERVE = 64,      /* descriptors kept for the broker itself */
+    COPY_MAX = 16 * 1024, /* smaller batches are copied: a pooled chunk is too large to lend */
+    CLOSE_AFTER_MS = 50,  /* time for a last message to leave */
+    BLOCKED_RETRY_MS = 1,
+};
+
+struct Hub {
+    void *context, *socket, *monitor;
+    int socket_fd, monitor_fd;
+    HubOptions options;
+    IdMap peers;  /* by routing id */
+    Peer **by_fd; /* whose connection has this descriptor */
+    size_t n_fds;
+    int fd_limit; /* connections from this descriptor on are cut */
+    Peer *touched, *blocked, *gone;
+    Timers timers;
+    zmq_msg_t batch; /* lent to the caller of hub_receive() */
+    Peer *batch_peer;
+    bool batch_open;
+    size_t n_connections;
+    uint64_t last_retry_ms;
+    Spin spin;
+};
+
+static void link_in(Peer **list, Peer *peer) {
+    peer->next = *list;
+    if (peer->next)
+        peer->next->link = &peer->next;
+    peer->link = list;
+    *list = peer;
+}
+
+static void link_out(Peer *peer) {
+    if (!peer->link)
+        return;
+    *peer->link = peer->next;
+    if (peer->next)
+        peer->next->link = peer->link;
+    peer->link = NULL;
+    peer->next = NULL;
+}
+
+static uint64_t peer_key(const uint8_t *id, size_t len) {
+    uint32_t number;
+
+    /* libzmq makes ids of a zero byte and a 32-bit counter. Others were chosen by the peer. */
+    if (len != 5 || id[0] != 0)
+        return 0;
+    memcpy(&number, id + 1, sizeof(number));
+    return UINT64_C(1) << 32 | __builtin_bswap32(number);
+}
+
+/* ---- opening ---- */
+
+static int set_up_socket(Hub *hub) {
+    const int settings[][2] = {
+        {ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_ROUTER_HANDOVER, 0},
+        {ZMQ_MAXMSGSIZE, 0},       {ZMQ_HANDSHAKE_IVL, 5000},
+        {ZMQ_TCP_MAXRT, 10000},    {ZMQ_BACKLOG, 1024},
+        {ZMQ_SNDHWM, HWM},         {ZMQ_RCVHWM, HWM},
+        {ZMQ_LINGER, 0},           {ZMQ_IPV6, 1},
+    };
+    int64_t max_batch = WIRE_BATCH_MAX;
+
+    for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+        int r = settings[i][0] == ZMQ_MAXMSGSIZE
+                    ? zmq_setsockopt(hub->socket, ZMQ_MAXMSGSIZE, &max_batch, sizeof(max_batch))
+                    : socket_set(hub->socket, settings[i][0], settings[i][1]);
+
+        if (r < 0)
+            return -EIO;
+    }
+    return 0;
+}
+
+static void set_fd_limit(Hub *hub) {
+    struct rlimit limit;
+    int most = 1024;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        most = limit.rlim_cur > 1000000 ? 1000000 : (int)limit.rlim_cur;
+    hub->fd_limit = most > 2 * FD_RESERVE ? most - FD_RESERVE : most / 2;
+    if (hub->options.max_connections > 0 &&
+        hub->options.max_connections + FD_RESERVE < (unsigned)hub->fd_limit)
+        hub->fd_limit = (int)hub->options.max_connections + FD_RESERVE;
+}
+
+int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
+    Hub *hub = calloc(1, sizeof(*hub));
+
+    if (!hub)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    hub->options = *options;
+    hub->spin.limit_us = options->spin_us;
+    timers_init(&hub->timers, clock_ms());
+    set_fd_limit(hub);
+
+    /* libzmq numbers its peers from rand(), and never seeds it: numbers that can be foreseen can be
+     * claimed. */
+    srand((unsigned)random_u64());
+    hub->context = context_ref();
+    hub->socket = hub->context ? zmq_socket(hub->context, ZMQ_ROUTER) : NULL;
+    if (!hub->socket || set_up_socket(hub) < 0) {
+        hub_free(hub);
+        return error_set_code(reterr, -EIO, "cannot make a ZeroMQ socket: %s", zmq_strerror(errno));
+    }
+    hub->monitor = socket_monitor(
+        hub->context, hub->socket,
+        ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+            ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
+    if (!hub->monitor) {
+        hub_free(hub);
+        return error_set_code(reterr, -EIO, "cannot watch a ZeroMQ socket: %s",
+                              zmq_strerror(errno));
+    }
+    hub->socket_fd = socket_fd(hub->socket);
+    hub->monitor_fd = socket_fd(hub->monitor);
+    *ret = hub;
+    return 0;
+}
+
+static void peer_free(Peer *peer) {
+    Hub *hub = peer->hub;
+
+    link_out(peer);
+    timer_disarm(&hub->timers, &peer->check);
+    if (peer->fd >= 0 && (size_t)peer->fd < hub->n_fds && hub->by_fd[peer->fd] == peer)
+        hub->by_fd[peer->fd] = NULL;
+    if (hub->batch_peer == peer)
+        hub->batch_peer = NULL;
+    outbox_clear(&peer->out);
+    inbox_clear(&peer->in);
+    free(peer);
+}
+
+Hub *hub_free(Hub *hub) {
+    size_t pos = 0;
+    Peer *peer;
+
+    if (!hub)
+        return NULL;
+    while ((peer = id_map_next(&hub->peers, &pos)))
+        peer_free(peer);
+    id_map_deinit(&hub->peers);
+    if (hub->batch_open)
+        zmq_msg_close(&hub->batch);
+    if (hub->monitor)
+        zmq_close(hub->monitor);
+    if (hub->socket)
+        zmq_close(hub->socket);
+    if (hub->context)
+        context_unref();
+    free(hub->by_fd);
+    free(hub);
+    return NULL;
+}
+
+int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[256], ferry_error *reterr) {
+    size_t size = 256;
+
+    if (zmq_bind(hub->socket, endpoint) < 0) {
+        int code = errno;
+
+        if (code == EADDRINUSE)
+            return error_set_code(reterr, -code,
+                                  "%s is taken: another broker, or another program, listens there",
+                                  endpoint);
+        return error_set_code(reterr, code < 0xFFFF ? -code : -EINVAL, "cannot listen on %s: %s",
+                              endpoint, zmq_strerror(code));
+    }
+    if (ret_endpoint)
+        zmq_getsockopt(hub->socket, ZMQ_LAST_ENDPOINT, ret_endpoint, &size);
+    return 0;
+}
+
+size_t hub_n_peers(const Hub *hub) {
+    return hub->peers.n;
+}
+
+/* ---- who is there ---- */
+
+static void peer_gone(Peer *peer) {
+    if (peer->gone)
+        return;
+    peer->gone = true;
+    peer->touched = false;
+    timer_disarm(&peer->hub->timers, &peer->check);
+    link_out(peer);
+    link_in(&peer->hub->gone, peer);
+}
+
+static void probe(Peer *peer) {
+    static const Message ping = {.op = OP_PING};
+
+    /* Only the attempt counts: EAGAIN says nothing about life, and what is accepted is answered by
+     * a PONG that nobody waits for. */
+    if (!peer->out.lanes[LANE_CONTROL].first)
+        outbox_put(&peer->out, LANE_CONTROL, &ping, NULL);
+    peer_touch(peer);
+}
+
+static void on_check(Timer *timer, void *ctx) {
+    Peer *peer = (Peer *)((char *)timer - offsetof(Peer, check));
+
+    (void)ctx;
+    if (peer->closing) {
+        if (peer->fd >= 0)
+            shutdown(peer->fd, SHUT_RDWR);
+        peer->suspect = 0;
+    }
+    if (peer->suspect < N_PROBES) {
+        timer_arm(&peer->hub->timers, &peer->check,
+                  peer->hub->timers.now_ms + probe_after_ms[peer->suspect++], on_check);
+        probe(peer);
+    } else {
+        peer->suspect = 0;
+    }
+}
+
+void peer_probe(Peer *peer) {
+    if (peer->gone || timer_armed(&peer->check))
+        return;
+    peer->suspect = 1;
+    timer_arm(&peer->hub->timers, &peer->check, peer->hub->timers.now_ms + probe_after_ms[0],
+              on_check);
+    probe(peer);
+}
+
+void peer_close(Peer *peer) {
+    if (peer->closing || peer->gone)
+        return;
+    peer->closing = true;
+    /* Nothing but session control still leaves. */
+    peer->out.credit = 0;
+    peer_touch(peer);
+    timer_arm(&peer->hub->timers, &peer->check, peer->hub->timers.now_ms + CLOSE_AFTER_MS,
+              on_check);
+}
+
+static int learn_fd(Hub *hub, Peer *peer, int fd) {
+    if (fd < 0)
+        return 0;
+    if ((size_t)fd >= hub->n_fds) {
+        size_t n = hub->n_fds ? hub->n_fds : 64;
+        Peer **by_fd;
+
+        while (n <= (size_t)fd)
+            n *= 2;
+        by_fd = realloc(hub->by_fd, n * sizeof(*by_fd));
+        if (!by_fd)
+            return -ENOMEM;
+        memset(by_fd + hub->n_fds, 0, (n - hub->n_fds) * sizeof(*by_fd));
+        hub->by_fd = by_fd;
+        hub->n_fds = n;
+    }
+    /* Two connections never share a descriptor: the one before has ended, though its event may
+     * still be on its way. */
+    if (hub->by_fd[fd] && hub->by_fd[fd] != peer) {
+        hub->by_fd[fd]->fd = -1;
+        peer_probe(hub->by_fd[fd]);
+    }
+    hub->by_fd[fd] = peer;
+    peer->fd = fd;
+    return 0;
+}
+
+static void read_monitor(Hub *hub) {
+    uint16_t event;
+    uint32_t value;
+
+    while (monitor_next(hub->monitor, &event, &value)) {
+        if (event == ZMQ_EVENT_ACCEPTED) {
+            hub->n_connections++;
+            /* Descriptors are given out lowest first: a high number means that few are left. At
+             * the limit itself libzmq would spin on accept() and serve nobody. */
+            if ((int)value >= hub->fd_limit)
+                shutdown((int)value, SHUT_RDWR);
+        } else {
+            hub->n_connections -= hub->n_connections > 0;
+            if (event == ZMQ_EVENT_DISCONNECTED && value < hub->n_fds && hub->by_fd[value])
+                peer_probe(hub->by_fd[value]);
+        }
+    }
+}
+
+size_t hub_n_connections(const Hub *hub) {
+    return hub->n_connections;
+}
+
+/* ---- in ---- */
+
+static bool has_input(void *ctx) {
+    return (socket_events(((Hub *)ctx)->socket) & ZMQ_POLLIN) != 0;
+}
+
+uint64_t hub_next_ms(const Hub *hub) {
+    uint64_t next = timers_next(&hub->timers);
+
+    return hub->blocked && hub->timers.now_ms + BLOCKED_RETRY_MS < next
+               ? hub->timers.now_ms + BLOCKED_RETRY_MS
+               : next;
+}
+
+int hub_wait(Hub *hub, int fd, int timeout_ms) {
+    struct pollfd fds[3] = {
+        {hub->socket_fd, POLLIN, 0}, {hub->monitor_fd, POLLIN, 0}, {fd, POLLIN, 0}};
+    int n = 0;
+
+    /* ZMQ_FD is edge-triggered: sleep only after ZMQ_EVENTS has said that there is nothing. */
+    if (timeout_ms == 0 ? !has_input(hub) : !spin_until(&hub->spin, has_input, hub)) {
+        if (!(socket_events(hub->monitor) & ZMQ_POLLIN))
+            n = poll(fds, fd >= 0 ? 3 : 2, timeout_ms);
+    }
+    /* Reading its events is cheap only when there are some: not once a turn. */
+    if (n > 0 ? fds[1].revents != 0 : n == 0)
+        read_monitor(hub);
+    return n > 0 && fd >= 0 && fds[2].revents ? 1 : 0;
+}
+
+static Peer *peer_new(Hub *hub, const uint8_t *id, size_t len) {
+    Peer *peer = calloc(1, sizeof(*peer) + len);
+
+    if (!peer)
+        return NULL;
+    peer->hub = hub;
+    peer->fd = -1;
+    peer->in.max_body = hub->options.max_body;
+    peer->in.granted = WIRE_CREDIT;
+    peer->id_len = (uint8_t)len;
+    memcpy(peer->id, id, len);
+    if (id_map_put(&hub->peers, peer_key(id, len), peer) < 0) {
+        free(peer);
+        return NULL;
+    }
+    return peer;
+}
+
+/* Whose frame is this? NULL: nobody we serve; the frames that follow are thrown away. */
+static Peer *peer_of(Hub *hub, zmq_msg_t *frame) {
+    const uint8_t *id = zmq_msg_data(frame);
+    size_t len = zmq_msg_size(frame);
+    uint64_t key = peer_key(id, len);
+    Peer *peer = key ? id_map_get(&hub->peers, key) : NULL;
+
+    return peer || !key ? peer : peer_new(hub, id, len);
+}
+
+/* The batch before this one has been handled: its credit goes back. */
+static void close_batch(Hub *hub) {
+    Peer *peer = hub->batch_peer;
+    uint64_t grant;
+
+    if (!hub->batch_open)
+        return;
+    if (peer && !peer->gone && !peer->closing) {
+        grant = inbox_handled(&peer->in, zmq_msg_size(&hub->batch));
+        if (grant > 0)
+            peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = grant}, NULL);
+    }
+    zmq_msg_close(&hub->batch);
+    hub->batch_open = false;
+    hub->batch_peer = NULL;
+}
+
+int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret_len) {
+    for (;;) {
+        zmq_msg_t id;
+        Peer *peer;
+        bool whole;
+
+        close_batch(hub);
+        zmq_msg_init(&id);
+        if (zmq_msg_recv(&id, hub->socket, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(&id);
+            return 0;
+        }
+        peer = peer_of(hub, &id);
+        zmq_msg_close(&id);
+        zmq_msg_init(&hub->batch);
+        if (zmq_msg_recv(&hub->batch, hub->socket, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(&hub->batch);
+            continue;
+        }
+        hub->batch_open = true;
+        whole = !zmq_msg_more(&hub->batch);
+        while (!whole) {
+            zmq_msg_t rest;
+
+            zmq_msg_init(&rest);
+            if (zmq_msg_recv(&rest, hub->socket, ZMQ_DONTWAIT) < 0 || !zmq_msg_more(&rest)) {
+                zmq_msg_close(&rest);
+                break;
+            }
+            zmq_msg_close(&rest);
+        }
+        /* Only a ferry client is let in: one frame, and an id that libzmq made. */
+        if (!peer || !whole) {
+            int fd = zmq_msg_get(&hub->batch, ZMQ_SRCFD);
+
+            if (fd >= 0)
+                shutdown(fd, SHUT_RDWR);
+            continue;
+        }
+        if (peer->fd < 0)
+            learn_fd(hub, peer, zmq_msg_get(&hub->batch, ZMQ_SRCFD));
+        if (peer->closing || peer->gone)
+            continue;
+        peer->batches_in++;
+        peer->bytes_in += zmq_msg_size(&hub->batch);
+        hub->batch_peer = peer;
+        *ret_peer = peer;
+        *ret_data = zmq_msg_data(&hub->batch);
+        *ret_len = zmq_msg_size(&hub->batch);
+        return 1;
+    }
+}
+
+/* ---- out ---- */
+
+void peer_touch(Peer *peer) {
+    if (peer->touched || peer->gone)
+        return;
+    peer->touched = true;
+    link_out(peer);
+    link_in(&peer->hub->touched, peer);
+}
+
+int peer_put(Peer *peer, Lane lane, const Message *message, const void *block) {
+    int r;
+
+    if (peer->gone || (peer->closing && lane != LANE_CONTROL))
+        return 0;
+    r = outbox_put(&peer->out, lane, message, block);
+    if (r == 0)
+        peer_touch(peer);
+    return r;
+}
+
+/* 0, -EAGAIN (the chunk is still ours), or -EHOSTUNREACH. */
+static int send_chunk(Peer *peer, Chunk *chunk) {
+    void *socket = peer->hub->socket;
+    zmq_msg_t frame;
+    uint32_t len = chunk->len;
+
+    if (zmq_send(socket, peer->id, peer->id_len, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return errno == EAGAIN ? -EAGAIN : -EHOSTUNREACH;
+    if (len <= COPY_MAX) {
+        if (zmq_msg_init_size(&frame, len) < 0) {
+            /* The head of a message is out: it must have a body, or the next one gets it. */
+            zmq_msg_init(&frame);
+            peer_close(peer);
+        } else {
+            memcpy(zmq_msg_data(&frame), chunk->data, len);
+        }
+        chunk_free(chunk);
+    } else {
+        zmq_msg_init_data(&frame, chunk->data, len, chunk_free_data, chunk);
+    }
+    if (zmq_msg_send(&frame, socket, ZMQ_DONTWAIT) < 0) {
+        /* The connection died between the two frames. What is left of the message goes nowhere. */
+        zmq_msg_close(&frame);
+        peer_probe(peer);
+        return 0;
+    }
+    peer->batches_out++;
+    peer->bytes_out += len;
+    return 0;
+}
+
+static void flush_peer(Peer *peer) {
+    Chunk *chunk;
+
+    peer->touched = false;
+    link_out(peer);
+    while ((chunk = outbox_take(&peer->out))) {
+        int r = send_chunk(peer, chunk);
+
+        if (r == -EAGAIN) {
+            outbox_untake(&peer->out, chunk);
+            link_in(&peer->hub->blocked, peer);
+            return;
+        }
+        if (r < 0) {
+            chunk_free(chunk);
+            peer_gone(peer);
+            return;
+        }
+    }
+}
+
+void hub_flush(Hub *hub) {
+    uint64_t now_ms = clock_ms();
+    Peer *retry = NULL, *peer;
+
+    close_batch(hub);
+    timers_run(&hub->timers, now_ms, NULL);
+    if (now_ms != hub->last_retry_ms && hub->blocked) {
+        hub->last_retry_ms = now_ms;
+        retry = hub->blocked;
+        retry->link = &retry;
+        hub->blocked = NULL;
+        while ((peer = retry))
+            flush_peer(peer);
+    }
+    while (hub->touched || hub->gone) {
+        while ((peer = hub->touched))
+            flush_peer(peer);
+        while ((peer = hub->gone)) {
+            /* on_gone answers others, who may turn out to be gone as well. */
+            link_out(peer);
+            hub->options.on_gone(peer, hub->options.ctx);
+            id_map_take(&hub->peers, peer_key(peer->id, peer->id_len));
+            peer_free(peer);
+        }
+    }
+}
