@@ -1,0 +1,221 @@
+/* Sessions without sockets. See fake-session.h. */
+
+#include "fake-session.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/text.h"
+
+typedef struct FakeSession {
+    Session session;
+    FakeSent *sent, *last, *taken;
+    size_t n_sent;
+    bool faulted;
+} FakeSession;
+
+static const Limits fake_limits = {
+    .max_body = WIRE_BODY_MAX,
+    .max_names = 100000,
+    .max_subscriptions = 10000,
+    .max_serves = 1000,
+    .max_pulls = 1000,
+    .max_calls = 65536,
+    .max_waiting_calls = 10000,
+    .max_slots = 65536,
+    .max_subscriber_bytes = 4u << 20,
+    .max_session_bytes = 64u << 20,
+    .max_total_bytes = UINT64_C(1) << 30,
+    .max_replay = 1000,
+    .max_queue_jobs = 1000000,
+    .max_queue_bytes = UINT64_C(256) << 20,
+    .max_attempts = 20,
+    .retry_ms = 1000,
+    .retry_max_ms = 60000,
+    .dedup_ms = 120000,
+    .lease_grace_ms = 500,
+    .client_memory_ms = 60000,
+    .max_unconfirmed = 65536,
+    .max_idempotent_moves = 1,
+};
+
+static FakeSession *fake_of(const Session *session) {
+    return (FakeSession *)(uintptr_t)session;
+}
+
+/* A test that is out of memory has nothing to say. */
+static void *must(void *memory) {
+    if (!memory)
+        abort();
+    return memory;
+}
+
+void fake_broker_init(Broker *broker) {
+    *broker = (Broker){.limits = fake_limits, .now_ms = 1000};
+    timers_init(&broker->timers, broker->now_ms);
+}
+
+void fake_broker_deinit(Broker *broker) {
+    Client *client, *next;
+
+    while (broker->sessions)
+        fake_disconnect(broker->sessions);
+    HASH_ITER(hh, broker->clients, client, next)
+    fake_forget(broker, client);
+}
+
+static Client *client_of(Broker *broker, uint8_t byte) {
+    uint8_t id[WIRE_TOKEN];
+    Client *client;
+
+    memset(id, byte, sizeof(id));
+    HASH_FIND(hh, broker->clients, id, sizeof(id), client);
+    if (!client) {
+        client = must(calloc(1, sizeof(*client)));
+        memcpy(client->id, id, sizeof(id));
+        HASH_ADD(hh, broker->clients, id, sizeof(id), client);
+    }
+    return client;
+}
+
+Session *fake_connect(Broker *broker, uint8_t byte) {
+    FakeSession *fake = must(calloc(1, sizeof(*fake)));
+    Session *session = &fake->session;
+
+    session->broker = broker;
+    session->peer = must(calloc(1, sizeof(Peer)));
+    session->peer->session = session;
+    session->client = client_of(broker, byte);
+    session->client->session = session;
+    session->number = ++broker->last_session_number;
+    session->since_ms = broker->now_ms;
+    snprintf(session->name, sizeof(session->name), "fake %c", byte);
+    DL_APPEND(broker->sessions, session);
+    broker->n_sessions++;
+    return session;
+}
+
+void fake_disconnect(Session *session) {
+    Broker *broker = session->broker;
+
+    fake_drop(session);
+    free(fake_of(session)->taken);
+    if (session->client->session == session)
+        session->client->session = NULL;
+    DL_DELETE(broker->sessions, session);
+    broker->n_sessions--;
+    id_map_deinit(&session->calls);
+    id_map_deinit(&session->requests);
+    id_map_deinit(&session->pulls);
+    id_map_deinit(&session->gathers);
+    free(session->peer);
+    free(session);
+}
+
+void fake_forget(Broker *broker, Client *client) {
+    HASH_DEL(broker->clients, client);
+    free(client);
+}
+
+/* ---- what is sent ---- */
+
+static FakeSent *record(Session *session, Lane lane, size_t size) {
+    FakeSession *fake = fake_of(session);
+    FakeSent *sent = must(calloc(1, sizeof(*sent) + size));
+
+    sent->lane = lane;
+    if (fake->last)
+        fake->last->next = sent;
+    else
+        fake->sent = sent;
+    fake->last = sent;
+    fake->n_sent++;
+    return sent;
+}
+
+void session_send(Session *session, Lane lane, const Message *message, const void *block) {
+    FakeSent *sent = record(session, lane, message_size(message));
+    uint8_t *end = message_write(sent->bytes, message);
+    Reader reader = reader_of(sent->bytes, (size_t)(end - sent->bytes));
+
+    sent->block = block;
+    if (message_read(&reader, &sent->message) != 1 || reader.at != reader.end)
+        abort();
+}
+
+void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq) {
+    if (id)
+        session_send(session, lane, &(Message){.op = OP_OK, .id = id, .seq = seq}, NULL);
+}
+
+void session_error(Session *session, uint64_t id, const char *type, const char *format, ...) {
+    va_list args;
+    FakeSent *sent;
+
+    if (!id)
+        return;
+    sent = record(session, LANE_CALLS, 0);
+    sent->message.op = OP_ERROR;
+    sent->message.id = id;
+    snprintf(sent->type, sizeof(sent->type), "%s", type);
+    va_start(args, format);
+    vsnprintf(sent->text, sizeof(sent->text), format, args);
+    va_end(args);
+}
+
+void session_fault(Session *session, const char *format, ...) {
+    FakeSent *sent = record(session, LANE_CONTROL, 0);
+    va_list args;
+
+    sent->message.op = OP_FAULT;
+    va_start(args, format);
+    vsnprintf(sent->text, sizeof(sent->text), format, args);
+    va_end(args);
+    fake_of(session)->faulted = true;
+}
+
+const char *shown(Span name) {
+    static char texts[4][TEXT_ESCAPED_MAX];
+    static unsigned next;
+
+    return text_escape(texts[next++ % 4], name.data, name.len);
+}
+
+const FakeSent *fake_take(Session *session) {
+    FakeSession *fake = fake_of(session);
+
+    free(fake->taken);
+    fake->taken = fake->sent;
+    if (fake->taken) {
+        fake->sent = fake->taken->next;
+        fake->n_sent--;
+        if (!fake->sent)
+            fake->last = NULL;
+    }
+    return fake->taken;
+}
+
+size_t fake_n_sent(const Session *session) {
+    return fake_of(session)->n_sent;
+}
+
+void fake_drop(Session *session) {
+    while (fake_take(session))
+        continue;
+}
+
+bool fake_is_faulted(const Session *session) {
+    return fake_of(session)->faulted;
+}
+
+void fake_set_waiting(Session *session, size_t bytes) {
+    session->peer->out.transfer_bytes = bytes;
+}
+
+void fake_advance(Broker *broker, uint64_t ms) {
+    for (uint64_t end = broker->now_ms + ms; broker->now_ms < end;) {
+        broker->now_ms++;
+        timers_run(&broker->timers, broker->now_ms, broker);
+    }
+}
