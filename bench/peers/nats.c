@@ -1,0 +1,268 @@
+/*
+ * NATS: calls, one call at a time, topics, and JetStream with memory storage, through nats-server
+ * and libnats. libnats gathers what is written for up to a millisecond, which is best for calls in
+ * bulk; "send as soon as possible" turns that off, which is best for one call at a time.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <nats/nats.h>
+
+#include "bench/lab.h"
+
+enum { MAX_PENDING = 10000000, PACE_EVERY = 64 };
+
+#define NATS_CHECK(expression)                                                                     \
+    do {                                                                                           \
+        natsStatus status_ = (expression);                                                         \
+        if (status_ != NATS_OK)                                                                    \
+            lab_die("%s: %s", #expression, natsStatus_GetText(status_));                           \
+    } while (0)
+
+static natsConnection *connect_to_server(const LabArgs *args, bool asap) {
+    natsConnection *connection = NULL;
+    natsOptions *options = NULL;
+    char url[64];
+
+    snprintf(url, sizeof(url), "nats://127.0.0.1:%d", args->port);
+    NATS_CHECK(natsOptions_Create(&options));
+    NATS_CHECK(natsOptions_SetURL(options, url));
+    NATS_CHECK(natsOptions_SetSendAsap(options, asap));
+    NATS_CHECK(natsOptions_SetMaxPendingMsgs(options, MAX_PENDING));
+    NATS_CHECK(natsConnection_Connect(&connection, options));
+    natsOptions_Destroy(options);
+    return connection;
+}
+
+static _Noreturn void work_in_background(natsConnection *connection, natsSubscription *s) {
+    NATS_CHECK(natsSubscription_SetPendingLimits(s, -1, -1));
+    NATS_CHECK(natsConnection_Flush(connection));
+    lab_ready();
+    for (;;)
+        pause();
+}
+
+/* ---- calls ---- */
+
+static void echo(natsConnection *connection, natsSubscription *s, natsMsg *request, void *ctx) {
+    (void)s;
+    (void)ctx;
+    NATS_CHECK(natsConnection_Publish(connection, natsMsg_GetReply(request),
+                                      natsMsg_GetData(request), natsMsg_GetDataLength(request)));
+    natsMsg_Destroy(request);
+}
+
+static void start_servers(const LabArgs *args, bool asap) {
+    for (unsigned i = 0; i < args->n_ends; i++) {
+        if (lab_fork()) {
+            natsConnection *connection = connect_to_server(args, asap);
+            natsSubscription *s = NULL;
+
+            NATS_CHECK(
+                natsConnection_QueueSubscribe(&s, connection, "bench.echo", "servers", echo, NULL));
+            work_in_background(connection, s);
+        }
+    }
+    lab_wait_ready(args->n_ends);
+}
+
+static void calls_buffered(const LabArgs *args) {
+    natsConnection *connection;
+    natsSubscription *s = NULL;
+    char inbox[64];
+    LabMeter meter;
+
+    start_servers(args, false);
+    connection = connect_to_server(args, false);
+    snprintf(inbox, sizeof(inbox), "_INBOX.bench.%d", (int)getpid());
+    NATS_CHECK(natsConnection_SubscribeSync(&s, connection, inbox));
+    NATS_CHECK(natsSubscription_SetPendingLimits(s, -1, -1));
+    NATS_CHECK(natsConnection_Flush(connection));
+
+    lab_meter_start(&meter, args);
+    for (unsigned i = 0; i < args->window; i++)
+        NATS_CHECK(natsConnection_PublishRequest(connection, "bench.echo", inbox, args->payload,
+                                                 (int)args->size));
+    for (;;) {
+        natsMsg *reply = NULL;
+
+        NATS_CHECK(natsSubscription_NextMsg(&reply, s, LAB_CALL_TIMEOUT_MS));
+        natsMsg_Destroy(reply);
+        if (lab_meter_add(&meter, 1))
+            break;
+        NATS_CHECK(natsConnection_PublishRequest(connection, "bench.echo", inbox, args->payload,
+                                                 (int)args->size));
+    }
+    lab_meter_report(&meter);
+}
+
+typedef struct Caller {
+    const LabArgs *args;
+    natsConnection *connection;
+} Caller;
+
+static int call(void *ctx) {
+    Caller *caller = ctx;
+    natsMsg *reply = NULL;
+    natsStatus status =
+        natsConnection_Request(&reply, caller->connection, "bench.echo", caller->args->payload,
+                               (int)caller->args->size, LAB_CALL_TIMEOUT_MS);
+
+    natsMsg_Destroy(reply);
+    return status != NATS_OK;
+}
+
+static void latency_asap(const LabArgs *args) {
+    Caller caller = {.args = args};
+
+    start_servers(args, true);
+    caller.connection = connect_to_server(args, true);
+    lab_measure_latency(args, call, &caller);
+}
+
+/* ---- topics ---- */
+
+static void count_message(natsConnection *connection, natsSubscription *s, natsMsg *message,
+                          void *ctx) {
+    (void)connection;
+    (void)s;
+    lab_consumed(*(unsigned *)ctx, 1);
+    natsMsg_Destroy(message);
+}
+
+static _Noreturn void subscribe(const LabArgs *args, unsigned end) {
+    natsConnection *connection = connect_to_server(args, false);
+    natsSubscription *s = NULL;
+
+    NATS_CHECK(natsConnection_Subscribe(&s, connection, "bench.topic", count_message, &end));
+    work_in_background(connection, s);
+}
+
+static _Noreturn void publish(const LabArgs *args) {
+    natsConnection *connection = connect_to_server(args, false);
+
+    for (uint64_t n = 0;; n++) {
+        if (n % PACE_EVERY == 0)
+            lab_pace(LAB_FANOUT, args, n);
+        NATS_CHECK(
+            natsConnection_Publish(connection, "bench.topic", args->payload, (int)args->size));
+    }
+}
+
+static void pubsub(const LabArgs *args) {
+    for (unsigned i = 0; i < args->n_ends; i++)
+        if (lab_fork())
+            subscribe(args, i);
+    lab_wait_ready(args->n_ends);
+    if (lab_fork())
+        publish(args);
+    lab_measure_consumed(args);
+}
+
+/* ---- JetStream, pull consumer, explicit acknowledgement ---- */
+
+enum { MAX_UNCONFIRMED = 1024, MAX_UNACKNOWLEDGED = 20000, FETCH_TIMEOUT_MS = 200 };
+
+static void name_stream(char stream[32], char subject[32], pid_t row) {
+    snprintf(stream, 32, "BENCH%d", (int)row);
+    snprintf(subject, 32, "bench.jobs.%d", (int)row);
+}
+
+static void add_stream(jsCtx *js, const char *stream, const char *subject) {
+    jsStreamConfig config;
+
+    NATS_CHECK(jsStreamConfig_Init(&config));
+    config.Name = stream;
+    config.Subjects = &subject;
+    config.SubjectsLen = 1;
+    config.Retention = js_WorkQueuePolicy;
+    config.Storage = js_MemoryStorage;
+    NATS_CHECK(js_AddStream(NULL, js, &config, NULL, NULL));
+}
+
+static _Noreturn void produce(const LabArgs *args, const char *stream, const char *subject) {
+    natsConnection *connection = connect_to_server(args, false);
+    jsOptions options;
+    jsCtx *js = NULL;
+
+    NATS_CHECK(jsOptions_Init(&options));
+    options.PublishAsync.MaxPending = MAX_UNCONFIRMED;
+    options.PublishAsync.StallWait = LAB_CALL_TIMEOUT_MS;
+    NATS_CHECK(natsConnection_JetStream(&js, connection, &options));
+    add_stream(js, stream, subject);
+    lab_ready();
+    lab_wait_ready(1 + args->n_ends);
+
+    for (uint64_t n = 0;; n++) {
+        if (n % PACE_EVERY == 0)
+            lab_pace(LAB_SHARED, args, n);
+        NATS_CHECK(js_PublishAsync(js, subject, args->payload, (int)args->size, NULL));
+    }
+}
+
+static void fetch_and_ack(natsSubscription *s, const LabArgs *args, unsigned end) {
+    natsMsgList list = {0};
+    natsStatus status = natsSubscription_Fetch(&list, s, (int)args->window, FETCH_TIMEOUT_MS, NULL);
+
+    if (status == NATS_TIMEOUT)
+        return;
+    NATS_CHECK(status);
+    for (int i = 0; i < list.Count; i++)
+        NATS_CHECK(natsMsg_Ack(list.Msgs[i], NULL));
+    lab_consumed(end, (uint64_t)list.Count);
+    natsMsgList_Destroy(&list);
+}
+
+static _Noreturn void work(const LabArgs *args, unsigned end, const char *stream,
+                           const char *subject) {
+    natsConnection *connection = connect_to_server(args, false);
+    natsSubscription *s = NULL;
+    jsSubOptions options;
+    jsCtx *js = NULL;
+
+    NATS_CHECK(natsConnection_JetStream(&js, connection, NULL));
+    NATS_CHECK(jsSubOptions_Init(&options));
+    options.Stream = stream;
+    options.Config.MaxAckPending = MAX_UNACKNOWLEDGED;
+    options.Config.AckPolicy = js_AckExplicit;
+    NATS_CHECK(js_PullSubscribe(&s, js, subject, "WORKERS", NULL, &options, NULL));
+    lab_ready();
+    for (;;)
+        fetch_and_ack(s, args, end);
+}
+
+static void queue_memory(const LabArgs *args) {
+    char stream[32], subject[32];
+    jsCtx *js = NULL;
+
+    name_stream(stream, subject, getpid());
+    if (lab_fork())
+        produce(args, stream, subject);
+    lab_wait_ready(1);
+    for (unsigned i = 0; i < args->n_ends; i++) {
+        if (lab_fork())
+            work(args, i, stream, subject);
+        lab_wait_ready(2 +
+                       i); /* one after the other: they share one consumer and race to make it */
+    }
+    lab_measure_consumed(args);
+
+    lab_stop_children();
+    NATS_CHECK(natsConnection_JetStream(&js, connect_to_server(args, true), NULL));
+    NATS_CHECK(js_DeleteStream(js, stream, NULL, NULL));
+}
+
+int main(int argc, char **argv) {
+    static const LabRow rows[] = {
+        {"calls", "buffered", calls_buffered},
+        {"latency", "asap", latency_asap},
+        {"pubsub", "buffered", pubsub},
+        {"queue", "memory", queue_memory},
+        {0},
+    };
+
+    return lab_main(argc, argv, rows);
+}

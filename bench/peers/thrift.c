@@ -1,0 +1,208 @@
+/*
+ * Thrift's own C library, client straight to server: typed calls with a struct of ten fields. Its
+ * client waits for each answer; to have many in flight we use the send and receive halves that it
+ * generates as well. Its only server takes one connection at a time.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <thrift/c_glib/protocol/thrift_binary_protocol.h>
+#include <thrift/c_glib/protocol/thrift_binary_protocol_factory.h>
+#include <thrift/c_glib/server/thrift_simple_server.h>
+#include <thrift/c_glib/thrift.h>
+#include <thrift/c_glib/transport/thrift_buffered_transport.h>
+#include <thrift/c_glib/transport/thrift_buffered_transport_factory.h>
+#include <thrift/c_glib/transport/thrift_framed_transport.h>
+#include <thrift/c_glib/transport/thrift_framed_transport_factory.h>
+#include <thrift/c_glib/transport/thrift_server_socket.h>
+#include <thrift/c_glib/transport/thrift_socket.h>
+
+#include "bench_orders.h"
+
+#include "bench/lab.h"
+
+enum { N_ITEMS = 4, TOKEN_BYTES = 16 };
+
+/* ---- the server ---- */
+
+typedef struct EchoHandler {
+    benchOrdersHandler parent;
+} EchoHandler;
+
+typedef struct EchoHandlerClass {
+    benchOrdersHandlerClass parent;
+} EchoHandlerClass;
+
+GType echo_handler_get_type(void);
+G_DEFINE_TYPE(EchoHandler, echo_handler, bench_orders_handler_get_type())
+
+/* What comes in goes out: the caller made *ret as an empty order and frees whatever stands there.
+ */
+static gboolean echo(benchOrdersIf *handler, benchOrder **ret, const benchOrder *order,
+                     GError **error) {
+    (void)handler;
+    (void)error;
+    g_object_unref(*ret);
+    *ret = g_object_ref((gpointer)(uintptr_t)order);
+    return TRUE;
+}
+
+static void echo_handler_init(EchoHandler *handler) {
+    (void)handler;
+}
+
+static void echo_handler_class_init(EchoHandlerClass *class) {
+    class->parent.echo = echo;
+}
+
+static _Noreturn void serve(int port, bool framed) {
+    gpointer handler = g_object_new(echo_handler_get_type(), NULL);
+    gpointer processor = g_object_new(bench_orders_processor_get_type(), "handler", handler, NULL);
+    gpointer socket = g_object_new(THRIFT_TYPE_SERVER_SOCKET, "port", port, NULL);
+    gpointer transports = g_object_new(framed ? THRIFT_TYPE_FRAMED_TRANSPORT_FACTORY
+                                              : THRIFT_TYPE_BUFFERED_TRANSPORT_FACTORY,
+                                       NULL);
+    gpointer protocols = g_object_new(THRIFT_TYPE_BINARY_PROTOCOL_FACTORY, NULL);
+    gpointer server = g_object_new(
+        THRIFT_TYPE_SIMPLE_SERVER, "processor", processor, "server_transport", socket,
+        "input_transport_factory", transports, "output_transport_factory", transports,
+        "input_protocol_factory", protocols, "output_protocol_factory", protocols, NULL);
+    GError *error = NULL;
+
+    lab_ready();
+    thrift_server_serve(THRIFT_SERVER(server), &error);
+    lab_die("thrift server: %s", error ? error->message : "ended");
+}
+
+/* ---- the client ---- */
+
+typedef struct Client {
+    benchOrdersIf *orders;
+    benchOrder *order;
+} Client;
+
+static benchOrder *make_order(void) {
+    static const guint8 token[TOKEN_BYTES] = {1, 2, 3};
+    benchOrder *order =
+        g_object_new(bench_order_get_type(), "id", (gint64)4711, "customer", "Ada Lovelace", "paid",
+                     TRUE, "total", 129.95, "quantity", 3, "currency", "EUR", "created_ms",
+                     (gint64)1700000000000, "note", "leave it with the neighbour", NULL);
+
+    for (gint32 i = 0; i < N_ITEMS; i++)
+        g_array_append_val(order->items, i);
+    order->__isset_items = TRUE;
+    order->token = g_byte_array_append(g_byte_array_new(), token, sizeof(token));
+    order->__isset_token = TRUE;
+    return order;
+}
+
+static bool open_when_up(ThriftTransport *transport) {
+    for (int i = 0; i < 200; i++) {
+        GError *error = NULL;
+
+        if (thrift_transport_open(transport, &error))
+            return true;
+        g_clear_error(&error);
+        lab_sleep_us(10000);
+    }
+    return false;
+}
+
+static Client connect_client(int port, bool framed) {
+    gpointer socket = g_object_new(THRIFT_TYPE_SOCKET, "hostname", "127.0.0.1", "port", port, NULL);
+    gpointer transport =
+        g_object_new(framed ? THRIFT_TYPE_FRAMED_TRANSPORT : THRIFT_TYPE_BUFFERED_TRANSPORT,
+                     "transport", socket, NULL);
+    gpointer protocol = g_object_new(THRIFT_TYPE_BINARY_PROTOCOL, "transport", transport, NULL);
+
+    if (!open_when_up(THRIFT_TRANSPORT(transport)))
+        lab_die("cannot connect to Thrift's server");
+    return (Client){
+        .orders = g_object_new(bench_orders_client_get_type(), "input_protocol", protocol,
+                               "output_protocol", protocol, NULL),
+        .order = make_order(),
+    };
+}
+
+static Client start(bool framed) {
+    int port = lab_free_port();
+
+    if (lab_fork())
+        serve(port, framed);
+    lab_wait_ready(1);
+    return connect_client(port, framed);
+}
+
+static void send_order(Client *client) {
+    GError *error = NULL;
+
+    if (!bench_orders_client_send_echo(client->orders, client->order, &error))
+        lab_die("thrift: %s", error->message);
+}
+
+static void receive_order(Client *client) {
+    benchOrder *order = g_object_new(bench_order_get_type(), NULL);
+    GError *error = NULL;
+
+    if (!bench_orders_client_recv_echo(client->orders, &order, &error))
+        lab_die("thrift: %s", error->message);
+    LAB_CHECK(order->id == 4711 && order->items->len == N_ITEMS);
+    g_object_unref(order);
+}
+
+static int call(void *ctx) {
+    send_order(ctx);
+    receive_order(ctx);
+    return 0;
+}
+
+static void run_calls(const LabArgs *args, bool framed) {
+    Client client = start(framed);
+    LabMeter meter;
+
+    lab_meter_start(&meter, args);
+    for (unsigned i = 0; i < args->window; i++)
+        send_order(&client);
+    for (;;) {
+        receive_order(&client);
+        if (lab_meter_add(&meter, 1))
+            break;
+        send_order(&client);
+    }
+    lab_meter_report(&meter);
+}
+
+static void run_latency(const LabArgs *args, bool framed) {
+    Client client = start(framed);
+
+    lab_measure_latency(args, call, &client);
+}
+
+static void typed_framed(const LabArgs *args) {
+    run_calls(args, true);
+}
+
+static void typed_buffered(const LabArgs *args) {
+    run_calls(args, false);
+}
+
+static void latency_framed(const LabArgs *args) {
+    run_latency(args, true);
+}
+
+static void latency_buffered(const LabArgs *args) {
+    run_latency(args, false);
+}
+
+int main(int argc, char **argv) {
+    static const LabRow rows[] = {
+        {"typed", "buffered", typed_buffered},
+        {"typed", "framed", typed_framed},
+        {"latency", "buffered", latency_buffered},
+        {"latency", "framed", latency_framed},
+        {0},
+    };
+
+    return lab_main(argc, argv, rows);
+}
