@@ -1,0 +1,109 @@
+"""What is measured: the peers, the rows of each table, and the targets."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A load generator build/bench/bench-NAME, the server it talks to, and where both come from."""
+    server: str = ""
+    packages: tuple = ()
+
+
+PEERS = {
+    "ferry": Peer("ferry"),
+    "nats": Peer("nats-server", ("nats-server", "libnats-dev")),
+    "redis": Peer("redis-server", ("redis-server", "libhiredis-dev")),
+    "zmq": Peer("", ("libzmq3-dev",)),
+    "raw": Peer(),
+    "thrift": Peer("", ("thrift-compiler", "libthrift-c-glib-dev", "libglib2.0-dev")),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    label: str
+    peer: str
+    variant: str
+    window: int = 1
+    limit: bool = False  # not a rival: what the kernel or libzmq allows at most
+
+
+@dataclass(frozen=True)
+class Section:
+    name: str
+    title: str
+    unit: str  # of "rate"; latency has p50 and p99 instead
+    rows: tuple
+    ends: tuple = (1,)
+    ends_are: str = ""
+    sizes: tuple = (64, 1024)
+    metric: str = "rate"
+
+
+SECTIONS = (
+    Section("calls", "Calls, many in flight, one client and one server", "calls/s", (
+        Row("ferry, 1000 in flight", "ferry", "async", 1000),
+        Row("NATS, 1024 in flight", "nats", "buffered", 1024),
+        Row("NATS, 4096 in flight", "nats", "buffered", 4096),
+        Row("libzmq through zmq_proxy", "zmq", "proxy", 1024, limit=True),
+        Row("libzmq DEALER-ROUTER, direct", "zmq", "direct", 1024, limit=True),
+        Row("TCP, relayed", "raw", "hop", 256, limit=True),
+        Row("TCP, direct", "raw", "direct", 256, limit=True),
+    )),
+    Section("latency", "One call at a time", "us", (
+        Row("ferry", "ferry", "sync"),
+        Row("NATS, send as soon as possible", "nats", "asap"),
+        Row("libzmq through zmq_proxy", "zmq", "proxy", limit=True),
+        Row("libzmq DEALER-ROUTER, direct", "zmq", "direct", limit=True),
+        Row("TCP, relayed", "raw", "hop", limit=True),
+        Row("TCP, relayed, 50 us spin", "raw", "hop-spin", limit=True),
+        Row("TCP, direct", "raw", "direct", limit=True),
+        Row("TCP, direct, 50 us spin", "raw", "direct-spin", limit=True),
+    ), metric="p50_us"),
+    Section("pubsub", "One publisher, nothing lost", "deliveries/s", (
+        Row("ferry", "ferry", "loop"),
+        Row("NATS", "nats", "buffered"),
+        Row("libzmq XSUB/XPUB proxy", "zmq", "proxy"),
+        Row("Redis PUBLISH, pipeline of 64", "redis", "pipelined", 64),
+    ), ends=(1, 4), ends_are="subscribers"),
+    Section("queue", "Push, work, acknowledge; queue in memory", "jobs/s", (
+        Row("ferry", "ferry", "memory", 512),
+        Row("JetStream in memory, fetch of 512", "nats", "memory", 512),
+        Row("Redis Streams, batches of 64", "redis", "stream", 64),
+        Row("Redis Streams, batches of 256", "redis", "stream", 256),
+        Row("Redis lists, batches of 256", "redis", "list", 256),
+    ), ends=(1, 4), ends_are="workers"),
+    Section("typed", "Calls with a struct of ten fields, many in flight", "calls/s", (
+        Row("Thrift C, direct, framed, 1000 in flight", "thrift", "framed", 1000),
+        Row("Thrift C, direct, buffered, 1000 in flight", "thrift", "buffered", 1000),
+    ), sizes=(0,)),
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """ferry's figure over that of the best row whose label starts so, in one group."""
+    text: str
+    section: str
+    against: tuple
+    bound: float
+    size: int = 64
+    ends: int = 1
+    metric: str = ""  # "": the section's own
+    at_most: bool = False
+
+
+TARGETS = (
+    Target("calls, 64 B: 2x NATS", "calls", ("NATS",), 2.0),
+    Target("calls, 1 KiB: 2.5x NATS", "calls", ("NATS",), 2.5, size=1024),
+    Target("one call, p50: at most 0.9x NATS", "latency", ("NATS",), 0.9, at_most=True),
+    Target("one call, processor: at most 2x NATS", "latency", ("NATS",), 2.0, metric="cpu_us",
+           at_most=True),
+    Target("publish to 1: 1.5x NATS and XSUB/XPUB", "pubsub", ("NATS", "libzmq"), 1.5),
+    Target("publish to 4: 1.5x NATS and XSUB/XPUB", "pubsub", ("NATS", "libzmq"), 1.5, ends=4),
+    Target("queue, 1 worker: 4x JetStream", "queue", ("JetStream",), 4.0),
+    Target("queue, 1 worker: 1.5x Redis Streams", "queue", ("Redis Streams",), 1.5),
+    Target("queue, 4 workers: 4x JetStream", "queue", ("JetStream",), 4.0, ends=4),
+    Target("queue, 4 workers: 1.5x Redis Streams", "queue", ("Redis Streams",), 1.5, ends=4),
+)

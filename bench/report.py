@@ -1,0 +1,130 @@
+"""Tables, ratios and verdicts from the measured rounds.
+
+results maps (section, size, ends, row's label) to a list with one entry for each round: what the
+load generator printed, or None where it failed.
+"""
+
+from statistics import median
+
+from plan import SECTIONS, TARGETS
+
+
+def number(x):
+    if x >= 10000:
+        return f"{x:,.0f}"
+    return f"{x:.0f}" if x >= 100 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
+
+
+def spread(values, form=number):
+    """Median (min-max); a single value by itself."""
+    if len(values) == 1:
+        return form(values[0])
+    return f"{form(median(values))} ({form(min(values))}-{form(max(values))})"
+
+
+def ratio_text(values):
+    return spread(values, "{:.2f}".format) if values else ""
+
+
+def values_of(rounds, metric):
+    return [r[metric] for r in rounds if r]
+
+
+def ratios(ours, theirs, metric):
+    """ferry over the peer, round by round: what disturbs the machine disturbs both."""
+    pairs = zip(ours or [], theirs or [])
+    return [a[metric] / b[metric] for a, b in pairs if a and b and b[metric]]
+
+
+def section_named(name):
+    return next(s for s in SECTIONS if s.name == name)
+
+
+def ferry_rounds(section, size, ends, results):
+    labels = [r.label for r in section.rows if r.peer == "ferry"]
+    return results.get((section.name, size, ends, labels[0])) if labels else None
+
+
+def size_text(size):
+    return "" if not size else f"{size} B" if size < 1024 else f"{size // 1024} KiB"
+
+
+def group_title(section, size, ends):
+    parts = [section.title, size_text(size)]
+    if section.ends_are:
+        parts.append(f"{ends} {section.ends_are if ends > 1 else section.ends_are[:-1]}")
+    return ", ".join(p for p in parts if p)
+
+
+def table(heads, rows):
+    """The first column to the left, figures to the right."""
+    widths = [max(len(row[i]) for row in [heads] + rows) for i in range(len(heads))]
+
+    def line(row):
+        cells = [row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join([line(heads), line(["-" * w for w in widths])] + [line(r) for r in rows])
+
+
+def row_cells(section, row, ours, rounds):
+    name = row.label + (" (limit)" if row.limit else "")
+    p99 = section.metric == "p50_us"
+    if not any(rounds):
+        return [name, "failed"] + [""] * (3 if p99 else 2)
+    against = "" if row.peer == "ferry" else ratio_text(ratios(ours, rounds, section.metric))
+    return ([name, spread(values_of(rounds, section.metric))]
+            + ([spread(values_of(rounds, "p99_us"))] if p99 else [])
+            + [against, number(median(values_of(rounds, "cpu_us")))])
+
+
+def group_table(section, size, ends, results):
+    heads = ["", "p50 us", "p99 us"] if section.metric == "p50_us" else ["", section.unit]
+    ours = ferry_rounds(section, size, ends, results)
+    rows = [row_cells(section, row, ours, results[(section.name, size, ends, row.label)])
+            for row in section.rows if (section.name, size, ends, row.label) in results]
+    return f"{group_title(section, size, ends)}\n" + table(heads + ["ferry/this", "cpu us"], rows)
+
+
+def best_rival(section, target, results):
+    """Label and rounds of the rival's best row: each peer at the best of its settings. Best by the
+    section's own metric, so that a processor time is that of the row one would use."""
+    found = []
+    for row in section.rows:
+        rounds = results.get((section.name, target.size, target.ends, row.label))
+        if row.label.startswith(target.against) and rounds and any(rounds):
+            middle = median(values_of(rounds, section.metric))
+            found.append((-middle if section.metric == "p50_us" else middle, row.label, rounds))
+    return max(found, key=lambda f: f[:2])[1:] if found else (None, None)
+
+
+def verdict(target, results):
+    section = section_named(target.section)
+    ours = ferry_rounds(section, target.size, target.ends, results)
+    label, theirs = best_rival(section, target, results)
+    measured = ratios(ours, theirs, target.metric or section.metric)
+    met = None
+    if measured:
+        ratio = median(measured)
+        met = ratio <= target.bound if target.at_most else ratio >= target.bound
+    return {"target": target.text, "against": label, "ratios": measured, "bound": target.bound,
+            "at_most": target.at_most, "met": met}
+
+
+def verdicts(results):
+    measured = {key[0] for key in results}
+    return [verdict(t, results) for t in TARGETS if t.section in measured]
+
+
+def verdict_table(found):
+    words = {True: "met", False: "MISSED", None: "not measured"}
+    rows = [[v["target"], v["against"] or "-", ratio_text(v["ratios"]) or "-", words[v["met"]]]
+            for v in found]
+    return "Targets\n" + table(["", "the rival's best row", "ferry/rival", ""], rows)
+
+
+def full_text(results):
+    groups = dict.fromkeys(key[:3] for key in results)
+    parts = [group_table(section_named(s), size, ends, results) for s, size, ends in groups]
+    found = verdicts(results)
+    return "\n\n".join(parts + ([verdict_table(found)] if found else []))

@@ -1,0 +1,95 @@
+"""Starts the servers under test on free ports of 127.0.0.1, and stops them by their pid."""
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+NATS_CONFIG = """
+host: 127.0.0.1
+port: {port}
+max_payload: 8388608
+max_pending: 268435456
+jetstream {{ store_dir: "{folder}/jetstream" }}
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def find_program(name):
+    """Debian puts servers into /usr/sbin, which not everybody has on the path."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+
+
+class Server:
+    def __init__(self, name, build):
+        self.folder = tempfile.TemporaryDirectory(prefix="ferry-bench-")
+        self.port = free_port()
+        self.log = open(f"{self.folder.name}/log", "w+")
+        self.name = name
+        # Should this program be killed, the kernel ends the server. Its own session keeps a
+        # Ctrl-C away from it: it is stopped below, after the load generator.
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM"] + self.command(build), stdin=subprocess.DEVNULL,
+            stdout=self.log, stderr=subprocess.STDOUT, cwd=self.folder.name, start_new_session=True)
+
+    def command(self, build):
+        port, folder = str(self.port), self.folder.name
+        if self.name == "ferry":
+            return [f"{build}/ferry", "broker", "--bind", f"tcp://127.0.0.1:{port}"]
+        if self.name == "nats-server":
+            with open(f"{folder}/nats.conf", "w") as f:
+                f.write(NATS_CONFIG.format(port=port, folder=folder))
+            return [find_program("nats-server"), "-c", f"{folder}/nats.conf"]
+        return [find_program("redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "",
+                "--appendonly", "no", "--dir", folder,
+                "--client-output-buffer-limit", "pubsub 0 0 0"]
+
+    def wait_until_up(self):
+        end = time.monotonic() + 10
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return self
+            except OSError:
+                time.sleep(0.02)
+        self.log.seek(0)
+        raise RuntimeError(f"{self.name} does not start:\n{self.log.read()[-2000:]}")
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(3)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+        self.folder.cleanup()
+
+
+class Servers:
+    """with Servers(build) as servers: servers.port("redis-server")"""
+
+    def __init__(self, build):
+        self.build, self.running = build, {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for server in self.running.values():
+            server.stop()
+
+    def port(self, name):
+        # The jobs that a row leaves in memory are not the next row's: a new broker for each.
+        if name == "ferry" and name in self.running:
+            self.running.pop(name).stop()
+        if name not in self.running:
+            self.running[name] = Server(name, self.build)
+            self.running[name].wait_until_up()
+        return self.running[name].port
