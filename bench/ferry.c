@@ -1,0 +1,261 @@
+/*
+ * ferry itself, by its public header alone, in the rows its peers are measured in. Payloads travel
+ * as one MessagePack value, so ferry carries a few bytes more than the others.
+ */
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ferry/ferry.h>
+
+#include "bench/lab.h"
+
+enum { BATCH = 256, MAX_UNCONFIRMED = 4096 };
+
+static const char *const echo_method = "bench.Echo.echo";
+static const char *const topic = "bench.topic";
+static const char *const queue = "bench.jobs";
+
+static void check(int r, const ferry_error *error) {
+    if (r < 0)
+        lab_die("ferry: %s: %s", error && error->type ? error->type : strerror(-r),
+                error && error->type ? error->message : "no further detail");
+}
+
+static ferry_client *open_client(const LabArgs *args) {
+    ferry_client *client = NULL;
+    ferry_error error = FERRY_ERROR_INIT;
+    char url[64];
+
+    snprintf(url, sizeof(url), "tcp://127.0.0.1:%d", args->port);
+    check(ferry_open(url, NULL, &client, &error), &error);
+    check(ferry_ping(client, NULL, &error), &error);
+    return client;
+}
+
+static _Noreturn void run_for_ever(ferry_client *client) {
+    ferry_error error = FERRY_ERROR_INIT;
+
+    lab_ready();
+    check(ferry_run(client, &error), &error);
+    lab_die("ferry_run() ended");
+}
+
+/* The list of arguments [bin]: what a method with one binary argument is sent. */
+static ferry_bytes pack_arguments(const LabArgs *args) {
+    unsigned char *packed = ferry_alloc(args->size + 6);
+    size_t n = 0;
+
+    LAB_CHECK(packed);
+    packed[n++] = 0x91;
+    packed[n++] = args->size < 256 ? 0xc4 : args->size < 65536 ? 0xc5 : 0xc6;
+    for (int shift = args->size < 256 ? 0 : args->size < 65536 ? 8 : 24; shift >= 0; shift -= 8)
+        packed[n++] = (unsigned char)(args->size >> shift);
+    memcpy(packed + n, args->payload, args->size);
+    return ferry_shared(packed, n + args->size);
+}
+
+/* ---- calls ---- */
+
+static int echo(ferry_request *request, void *ctx) {
+    (void)ctx;
+    return ferry_request_return(request, request->body);
+}
+
+static void start_servers(const LabArgs *args) {
+    for (unsigned i = 0; i < args->n_ends; i++) {
+        if (lab_fork()) {
+            ferry_serve_options options = {.slots = args->window};
+            ferry_client *client = open_client(args);
+            ferry_error error = FERRY_ERROR_INIT;
+
+            check(ferry_serve_method(client, echo_method, &options, echo, NULL, &error), &error);
+            run_for_ever(client);
+        }
+    }
+    lab_wait_ready(args->n_ends);
+}
+
+typedef struct Caller {
+    ferry_client *client;
+    ferry_bytes arguments;
+    LabMeter meter;
+    bool is_done;
+} Caller;
+
+/* Each answer starts the next call, so that as many are in flight as at the start. */
+static void on_reply(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    Caller *caller = ctx;
+
+    if (caller->is_done)
+        return;
+    if (!reply)
+        check(error->code, error);
+    if (lab_meter_add(&caller->meter, 1)) {
+        lab_meter_report(&caller->meter);
+        caller->is_done = true;
+        ferry_stop(caller->client);
+        return;
+    }
+    check(ferry_call_async(caller->client, echo_method, caller->arguments, on_reply, caller), NULL);
+}
+
+static void calls_async(const LabArgs *args) {
+    Caller caller = {.is_done = false};
+    ferry_error error = FERRY_ERROR_INIT;
+
+    start_servers(args);
+    caller.client = open_client(args);
+    caller.arguments = pack_arguments(args);
+    lab_meter_start(&caller.meter, args);
+
+    ferry_cork(caller.client);
+    for (unsigned i = 0; i < args->window; i++)
+        check(ferry_call_async(caller.client, echo_method, caller.arguments, on_reply, &caller),
+              NULL);
+    check(ferry_uncork(caller.client, &error), &error);
+    check(ferry_run(caller.client, &error), &error);
+    ferry_close(caller.client);
+    ferry_free(caller.arguments.block);
+}
+
+static int call(void *ctx) {
+    Caller *caller = ctx;
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_reply *reply = NULL;
+    int r = ferry_call(caller->client, echo_method, caller->arguments, &reply, &error);
+
+    check(r, &error);
+    ferry_free(reply);
+    return 0;
+}
+
+static void latency_sync(const LabArgs *args) {
+    Caller caller = {.is_done = false};
+
+    start_servers(args);
+    caller.client = open_client(args);
+    caller.arguments = pack_arguments(args);
+    lab_measure_latency(args, call, &caller);
+    ferry_close(caller.client);
+    ferry_free(caller.arguments.block);
+}
+
+/* ---- topics ---- */
+
+static void count_message(const ferry_message *message, void *ctx) {
+    if (message->missed > 0)
+        lab_die("a subscriber missed %llu messages", (unsigned long long)message->missed);
+    lab_consumed(*(unsigned *)ctx, 1);
+}
+
+static _Noreturn void subscribe(const LabArgs *args, unsigned end) {
+    ferry_client *client = open_client(args);
+    ferry_error error = FERRY_ERROR_INIT;
+
+    check(ferry_subscribe(client, topic, NULL, count_message, &end, NULL, &error), &error);
+    run_for_ever(client);
+}
+
+/* One turn in loop mode: what was sent since the last leaves together. wait_ms: for an answer. */
+static void turn(ferry_client *client, int wait_ms) {
+    ferry_error error = FERRY_ERROR_INIT;
+
+    check(ferry_process(client, &error), &error);
+    if (wait_ms != 0)
+        poll(&(struct pollfd){.fd = ferry_fd(client), .events = POLLIN}, 1, wait_ms);
+}
+
+static _Noreturn void publish(const LabArgs *args) {
+    ferry_client *client = open_client(args);
+    ferry_bytes body = ferry_bytes_of(args->payload, args->size);
+    ferry_error error = FERRY_ERROR_INIT;
+    uint64_t n = 0;
+
+    ferry_fd(client);
+    for (;;) {
+        int r = 0;
+
+        lab_pace(LAB_FANOUT, args, n);
+        for (int i = 0; i < BATCH && r == 0; i++) {
+            r = ferry_publish(client, topic, body, NULL, &error);
+            n += r == 0;
+        }
+        if (r != -EAGAIN)
+            check(r, &error);
+        turn(client, r == -EAGAIN ? 1 : 0);
+    }
+}
+
+static void pubsub(const LabArgs *args) {
+    for (unsigned i = 0; i < args->n_ends; i++)
+        if (lab_fork())
+            subscribe(args, i);
+    lab_wait_ready(args->n_ends);
+    if (lab_fork())
+        publish(args);
+    lab_measure_consumed(args);
+}
+
+/* ---- queues ---- */
+
+static int count_job(ferry_job *job, void *ctx) {
+    (void)job;
+    lab_consumed(*(unsigned *)ctx, 1);
+    return 0;
+}
+
+static _Noreturn void work(const LabArgs *args, unsigned end) {
+    ferry_work_options options = {.slots = args->window};
+    ferry_client *client = open_client(args);
+    ferry_error error = FERRY_ERROR_INIT;
+
+    check(ferry_work(client, queue, &options, count_job, &end, &error), &error);
+    run_for_ever(client);
+}
+
+static void on_stored(const ferry_error *error, void *ctx) {
+    if (error)
+        check(error->code, error);
+    (*(unsigned *)ctx)--;
+}
+
+/* Waits for confirmations while too many are missing, and for the workers when too far ahead. */
+static _Noreturn void produce(const LabArgs *args) {
+    ferry_client *client = open_client(args);
+    ferry_bytes body = ferry_bytes_of(args->payload, args->size);
+    unsigned n_unconfirmed = 0;
+    uint64_t n = 0;
+
+    ferry_fd(client);
+    for (;;) {
+        lab_pace(LAB_SHARED, args, n);
+        for (int i = 0; i < BATCH && n_unconfirmed < MAX_UNCONFIRMED; i++, n++, n_unconfirmed++)
+            check(ferry_push_async(client, queue, body, NULL, on_stored, &n_unconfirmed), NULL);
+        turn(client, n_unconfirmed < MAX_UNCONFIRMED ? 0 : -1);
+    }
+}
+
+static void queue_memory(const LabArgs *args) {
+    for (unsigned i = 0; i < args->n_ends; i++)
+        if (lab_fork())
+            work(args, i);
+    lab_wait_ready(args->n_ends);
+    if (lab_fork())
+        produce(args);
+    lab_measure_consumed(args);
+}
+
+int main(int argc, char **argv) {
+    static const LabRow rows[] = {
+        {"calls", "async", calls_async},
+        {"latency", "sync", latency_sync},
+        {"pubsub", "loop", pubsub},
+        {"queue", "memory", queue_memory},
+        {0},
+    };
+
+    return lab_main(argc, argv, rows);
+}
