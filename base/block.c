@@ -45,6 +45,15 @@ void *block_new_around(size_t size, const void *inner) {
     return block;
 }
 
+const void *block_swap_inner(void *block, const void *inner) {
+    BlockHeader *header = header_of(block);
+    const void *old = header->u.inner;
+
+    assert(header->magic == MAGIC_AROUND);
+    header->u.inner = inner;
+    return old;
+}
+
 int ferry_wrap(const void *data, size_t len, void (*free_fn)(void *ctx), void *ctx,
                ferry_bytes *ret) {
     void *block;

@@ -31,5 +31,9 @@ void block_init_lent(BlockHeader *header, BlockKeepFn keep);
 /* A block that, when its last owner goes, also gives up one ownership of inner. */
 void *block_new_around(size_t size, const void *inner);
 
+/* Puts another inner block in place of the one that block_new_around() was given (which the caller
+ * has then, so that it can go into the new one), and returns the old one. */
+const void *block_swap_inner(void *block, const void *inner);
+
 /* Copies bytes, or shares their block. What comes back owns: ferry_free(ret->block). */
 int block_hold(ferry_bytes bytes, ferry_bytes *ret);

@@ -37,7 +37,7 @@ typedef enum WireType {
 } WireType;
 
 static inline Reader reader_of(const void *data, size_t len) {
-    return (Reader){data, (const uint8_t *)data + len, NULL};
+    return (Reader){data, len > 0 ? (const uint8_t *)data + len : data, NULL};
 }
 
 static inline size_t reader_left(const Reader *reader) {

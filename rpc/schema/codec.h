@@ -1,0 +1,30 @@
+#pragma once
+
+/*
+ * Values in C to MessagePack and back, along the tables of ferry/schema.h. Structs are maps by
+ * field name, arguments a list, unions a map of one, enums integers, uuids 16 bytes of bin.
+ *
+ * Everything is checked on the way: ranges, UTF-8, NULs, keys that are missing or there twice, sets
+ * with equal elements, depth, and the memory that a value takes. Unknown keys are skipped; what is
+ * missing takes its default, or is absent if it is optional.
+ *
+ * root is how messages call the whole: "args" in "args.range.low: expected i32, got str".
+ */
+
+#include <ferry/schema.h>
+
+#include "base/buffer.h"
+#include "rpc/wire/reader.h"
+
+/* Appends the value. -EINVAL, -ENOMEM, -EMSGSIZE; the buffer is then as it was. */
+int schema_pack(const ferry_type *type, const void *value, const char *root, Buffer *to,
+                ferry_error *reterr);
+
+/* As ferry_value_unpack(): a scalar goes into *ret, anything else into a block that *ret receives.
+ */
+int schema_unpack(const ferry_type *type, Span bytes, const char *root, void *ret,
+                  ferry_error *reterr);
+
+/* Into a block that begins with the C value whatever the type is. */
+int schema_unpack_block(const ferry_type *type, Span bytes, const char *root, void **ret,
+                        ferry_error *reterr);

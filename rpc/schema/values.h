@@ -1,0 +1,45 @@
+#pragma once
+
+/* Values in C, as tables describe them: compared, hashed, looked up. */
+
+#include <ferry/schema.h>
+
+/* What lists, sets and maps look like in C. */
+typedef struct ValueList {
+    size_t n;
+    const void *v;
+} ValueList;
+
+enum {
+    VALUE_FIELDS_MAX = 1024, /* of one struct */
+    VALUE_ALIGN = 8,
+};
+
+static inline bool type_is_scalar(const ferry_type *type) {
+    return type->kind <= FERRY_KIND_ENUM;
+}
+
+/* Is the field's value behind a pointer? (A string is its own pointer.) */
+static inline bool field_is_pointer(const ferry_field *field) {
+    return (field->flags & (FERRY_OPTIONAL | FERRY_POINTER)) != 0 &&
+           field->type->kind != FERRY_KIND_STRING;
+}
+
+/* The field's value inside the C struct, or NULL when it is absent. */
+static inline const void *field_value(const ferry_field *field, const void *in) {
+    const void *slot = (const char *)in + field->offset;
+
+    if (field_is_pointer(field))
+        return *(const void *const *)slot;
+    if (field->type->kind == FERRY_KIND_STRING && !*(const char *const *)slot)
+        return NULL;
+    return slot;
+}
+
+bool value_equal(const ferry_type *type, const void *a, const void *b);
+uint64_t value_hash(const ferry_type *type, const void *value);
+
+enum { VALUES_UNIQUE = -1, VALUES_NO_MEMORY = -2 };
+
+/* Looks for an element that equals an earlier one: its index, or one of the above. */
+ptrdiff_t values_duplicate(const ferry_type *type, const void *v, size_t n, size_t stride);
