@@ -9,6 +9,8 @@
 
 #include <ferry/ferry.h>
 
+#include "base/cleanup.h"
+
 typedef struct ErrorType {
     const char *name; /* "ferry.DeadlineExceeded" */
     int code;         /* ETIMEDOUT; positive */
@@ -53,3 +55,8 @@ int error_copy(ferry_error *to, const ferry_error *from);
 
 /* The parts, lent until the error is cleared. */
 ErrorParts error_parts(const ferry_error *error);
+
+/* CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT; */
+static inline void ferry_error_clearp(ferry_error *error) {
+    ferry_error_clear(error);
+}

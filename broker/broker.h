@@ -57,6 +57,7 @@ extern const Limits limits_default;
  * client_memory_ms. */
 struct Client {
     uint8_t id[WIRE_TOKEN];
+    uint8_t token[WIRE_TOKEN];          /* of its last session */
     Session *session;                   /* NULL: lost for now */
     struct Subscription *subscriptions; /* topic.c: utlist, in order of subscribing */
     struct Lease *leases;               /* queue.c: utlist */
@@ -72,7 +73,10 @@ struct Session {
     Client *client;
     Peer *peer;
     Session *prev, *next; /* of broker->sessions */
-    uint32_t number;      /* for people; never reused */
+    Session *next_ending;
+    bool ending;     /* ends with this turn: nothing more is taken from it or sent to it */
+    bool said_bye;   /* it left in order */
+    uint32_t number; /* for people; never reused */
     uint8_t token[WIRE_TOKEN];
     char name[64]; /* for people; escaped */
     uint64_t since_ms;
@@ -81,6 +85,7 @@ struct Session {
     IdMap calls;    /* unanswered calls made by this session: its id -> Call */
     IdMap requests; /* calls this session is working on: our id -> Call */
     uint64_t last_request_id;
+    struct Call *own_calls; /* the same as calls, as a list */
     struct Server *servers; /* what it serves */
     /* queue.c */
     IdMap pulls; /* its id -> Pull */
@@ -101,21 +106,38 @@ struct Broker {
     Limits limits;
     Timers timers;
     uint64_t now_ms; /* of this turn */
+    uint64_t now_us;
     uint8_t id[WIRE_TOKEN];
     uint64_t epoch; /* counts starts: wall clock seconds */
     uint64_t started_ms;
     Session *sessions; /* utlist */
     uint32_t n_sessions, last_session_number;
+    Session *ending;       /* by next_ending */
     Client *clients;       /* uthash by id */
     uint64_t stored_bytes; /* against max_total_bytes */
     Stats stats;
-    bool draining;
+    bool draining; /* takes nothing new; ends when nothing is left to do */
     struct Services *services;
     struct Topics *topics;
     struct Queues *queues;
 };
 
 /* ---- session.c ---- */
+
+/* A batch has come from a peer. */
+void sessions_receive(Broker *broker, Peer *peer, const uint8_t *data, size_t len);
+
+/* The peer is gone. Its session goes with it. */
+void sessions_peer_gone(Broker *broker, Peer *peer);
+
+/* At the end of a turn: ends the sessions that are to end. */
+void sessions_turn_end(Broker *broker);
+
+/* At the broker's end. */
+void sessions_free(Broker *broker);
+
+/* Ends with this turn; the peer is told why by BYE, or, text NULL, not at all. */
+void session_end(Session *session, const char *text);
 
 /* Appends to what the session is sent at the end of this turn. Never waits. message->passed may be
  * set (see message.h); block is the block around message->body, or NULL. A session over

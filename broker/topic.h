@@ -28,5 +28,9 @@ void topics_client_gone(Topics *topics, Client *client);
 /* At the end of a turn: GAP to subscriptions that dropped messages and have room again. */
 void topics_turn_end(Topics *topics);
 
+/* Settings, from the configuration file, as for queues: [topic PATTERN] key = value. */
+int topics_configure(Topics *topics, const char *pattern, const char *key, const char *value,
+                     const char **problem);
+
 /* For ferry.Broker: MessagePack, see ferry.thrift. */
 void topics_describe(Topics *topics, Buffer *to);

@@ -382,7 +382,7 @@ static void close_batch(Hub *hub) {
     if (!hub->batch_open)
         return;
     if (peer && !peer->gone && !peer->closing) {
-        grant = inbox_handled(&peer->in, zmq_msg_size(&hub->batch));
+        grant = inbox_handled(&peer->in);
         if (grant > 0)
             peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = grant}, NULL);
     }

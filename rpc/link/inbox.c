@@ -19,13 +19,15 @@ int inbox_charge(Inbox *inbox, size_t len) {
     if (inbox->granted <= 0)
         return -EPROTO;
     inbox->granted -= (int64_t)len;
+    inbox->charged += len;
     return 0;
 }
 
-uint64_t inbox_handled(Inbox *inbox, size_t len) {
+uint64_t inbox_handled(Inbox *inbox) {
     size_t grant;
 
-    inbox->handled += len;
+    inbox->handled += inbox->charged;
+    inbox->charged = 0;
     if (inbox->handled < WIRE_CREDIT / 4)
         return 0;
     grant = inbox->handled;

@@ -13,6 +13,7 @@ typedef struct InTransfer InTransfer;
 
 typedef struct Inbox {
     int64_t granted; /* bytes that the peer may still send */
+    size_t charged;  /* bytes of the batch that is being handled */
     size_t handled;  /* bytes handled since the last CREDIT */
     InTransfer *transfers;
     size_t transfer_bytes;
@@ -26,8 +27,9 @@ enum { INBOX_TRANSFERS_MAX = 64 };
  * overdrawn its credit by more than one batch. */
 int inbox_charge(Inbox *inbox, size_t len);
 
-/* Counts bytes as handled. Returns how many to grant by CREDIT now, or 0: not yet. */
-uint64_t inbox_handled(Inbox *inbox, size_t len);
+/* The batch that was charged is handled. Returns how many bytes to grant by CREDIT now, or 0: not
+ * yet. */
+uint64_t inbox_handled(Inbox *inbox);
 
 /* Takes a PART in. -EPROTO (too many transfers at once), -EMSGSIZE (larger than max_body; the
  * transfer is remembered as refused), -ENOMEM. */

@@ -455,8 +455,8 @@ static int receive(Link *link, int max_messages) {
         if (link->socket != session || control)
             continue;
         link->in.granted -= (int64_t)len;
-        link->in.handled += len;
-        grant = link->hold_credit ? 0 : inbox_handled(&link->in, 0);
+        link->in.charged += len;
+        grant = link->hold_credit ? 0 : inbox_handled(&link->in);
         if (grant > 0)
             outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = grant}, NULL);
     }

@@ -1,0 +1,112 @@
+#pragma once
+
+/* What service.c (the table of services) and call.c (the life of a call) share. */
+
+#include "broker/service.h"
+
+typedef struct Call Call;
+typedef struct Server Server;
+typedef struct Service Service;
+
+/* Latencies in buckets of an eighth of a power of two, from 1 us up. */
+enum { LATENCY_BUCKETS = 8 * 28 };
+
+typedef struct Method {
+    UT_hash_handle hh;
+    uint64_t calls, errors;
+    char last_error[96];
+    uint32_t *latency; /* LATENCY_BUCKETS counts; NULL before the first */
+    char name[];
+} Method;
+
+struct Service {
+    Services *services;
+    Server *servers; /* utlist by prev, next; the next to be looked at is in front */
+    unsigned n_servers;
+    uint64_t free_slots;   /* of all servers */
+    Call *line, *line_end; /* waiting calls, oldest first */
+    unsigned n_waiting;
+    uint64_t calls, errors;
+    Method *methods;
+    unsigned n_methods;
+    bool in_crowded; /* is in services->crowded */
+    Service *next_crowded;
+    UT_hash_handle hh;
+    size_t name_len;
+    char name[];
+};
+
+struct Server {
+    Service *service;
+    Session *session;
+    Server *prev, *next; /* of the service */
+    Server *session_prev, *session_next;
+    Call *calls; /* being worked on */
+    unsigned slots, busy;
+    bool leaving;      /* UNSERVE: no new calls; gone when the last has ended */
+    uint64_t number;   /* of the instance, when it has no name */
+    void *description; /* a block */
+    size_t description_len;
+    char instance[];
+};
+
+typedef struct EarlyItem {
+    struct EarlyItem *next;
+    ferry_bytes body; /* owned */
+} EarlyItem;
+
+struct Call {
+    Session *caller; /* NULL: nobody waits any more, or nobody ever did */
+    uint64_t caller_id;
+    Service *service;
+    Server *server;      /* NULL: in line, or over */
+    uint64_t request_id; /* at the server */
+    Method *method;
+    Call *prev, *next; /* of the server's calls, or of the line */
+    Call *caller_prev, *caller_next;
+    Call *parent; /* on whose behalf it is made, or NULL */
+    Call *children, *child_prev, *child_next;
+    Timer deadline;
+    uint64_t started_us;
+    uint32_t timeout_ms, flags;
+    uint8_t moves; /* times it was given to another server */
+    uint8_t depth; /* calls it was made on behalf of, one within another */
+    bool in_line, ended_early;
+    EarlyItem *early, *early_end;   /* a stream's items while it waits in line */
+    int64_t credit_up, credit_down; /* of a stream's two directions */
+
+    /* What a server is to be sent: kept only while that may be needed (again). */
+    uint8_t *kept; /* the passed fields, or those and the body's block apart */
+    size_t kept_len;
+    ferry_bytes kept_body;                     /* a large body: owned */
+    Span name, method_name, instance, headers; /* into kept, with a large body */
+};
+
+struct Services {
+    Broker *broker;
+    Service *table;
+    Service *crowded; /* have calls in line, and may have room */
+    Call *free_calls; /* by next */
+    size_t n_calls;
+    uint64_t last_instance;
+};
+
+/* The service of this name, or NULL. */
+Service *service_find(Services *services, Span name);
+/* Frees it when nothing needs it any more. */
+void service_release(Service *service);
+/* The statistics of a method; NULL: too many methods, or out of memory. */
+Method *service_method(Service *service, Span name);
+void method_ended(Method *method, uint64_t latency_us, Span error);
+
+Server *server_find(Session *session, const Service *service);
+Server *server_of_instance(const Service *service, Span instance);
+bool server_is(const Server *server, Span instance);
+void server_free(Server *server);
+
+/* The server has room again, or is new: hands it calls from the line. */
+void calls_serve_line(Service *service);
+/* All its calls lose it: they move, or fail. */
+void calls_server_lost(Server *server);
+/* Nobody serves it any more: what is in line fails. */
+void calls_fail_line(Service *service, Span instance);

@@ -1,0 +1,29 @@
+/* The defaults of all limits. docs/PROTOCOL.md, section 13, lists them. */
+
+#include "broker/broker.h"
+
+const Limits limits_default = {
+    .max_body = WIRE_BODY_MAX,
+    .max_connections = 0,
+    .max_names = 100000,
+    .max_subscriptions = 10000,
+    .max_serves = 1000,
+    .max_pulls = 1000,
+    .max_calls = 65536,
+    .max_waiting_calls = 10000,
+    .max_slots = 65536,
+    .max_subscriber_bytes = 4 << 20,
+    .max_session_bytes = 64 << 20,
+    .max_total_bytes = 1 << 30,
+    .max_replay = 1000,
+    .max_queue_jobs = 1000000,
+    .max_queue_bytes = 256 << 20,
+    .max_attempts = 20,
+    .retry_ms = 1000,
+    .retry_max_ms = 60000,
+    .dedup_ms = 120000,
+    .lease_grace_ms = 500,
+    .client_memory_ms = 60000,
+    .max_unconfirmed = 65536,
+    .max_idempotent_moves = 1,
+};

@@ -1,0 +1,344 @@
+/* The broker as a program: opening, the loop, signals, draining. See main.h. */
+
+#include "broker/main.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "broker/config.h"
+#include "broker/queue.h"
+#include "broker/service.h"
+#include "broker/topic.h"
+
+enum {
+    TURN_BYTES = 1 << 20, /* a turn ends after so much input, or so long: then others have theirs */
+    TURN_US = 500,
+    SPIN_US = 50,
+};
+
+typedef struct Program {
+    const BrokerOptions *options;
+    Config config;
+    Broker broker;
+    int signals; /* signalfd */
+    int lock;    /* of the data folder */
+    uint64_t drain_ends_ms;
+} Program;
+
+static void on_gone(Peer *peer, void *ctx) {
+    sessions_peer_gone(ctx, peer);
+}
+
+/* ---- opening ---- */
+
+static bool is_local(const char *endpoint) {
+    return strncmp(endpoint, "ipc://", 6) == 0 || strncmp(endpoint, "tcp://127.", 10) == 0 ||
+           strncmp(endpoint, "tcp://localhost:", 16) == 0 ||
+           strncmp(endpoint, "tcp://[::1]:", 12) == 0;
+}
+
+/* libzmq takes over an ipc path that another program listens on; a broker must not. */
+static int lock_path(const char *path, const char *what, int *ret_fd, ferry_error *reterr) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return error_set_code(reterr, -errno, "cannot open %s: %s", path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        close(fd);
+        return error_set_code(reterr, -EADDRINUSE, "another broker uses %s", what);
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int bind_one(Program *program, const char *endpoint, ferry_error *reterr) {
+    char bound[256], lock[300];
+    int r, fd;
+
+    if (!is_local(endpoint) && !program->options->insecure)
+        return error_set(reterr, "ferry.PermissionDenied",
+                         "%s can be reached from other machines, by anybody: listen on loopback or "
+                         "ipc://, or say --insecure",
+                         endpoint);
+    if (strncmp(endpoint, "ipc://", 6) == 0) {
+        snprintf(lock, sizeof(lock), "%s.lock", endpoint + 6);
+        /* Held until the process ends. */
+        r = lock_path(lock, endpoint, &fd, reterr);
+        if (r < 0)
+            return r;
+    }
+    r = hub_bind(program->broker.hub, endpoint, bound, reterr);
+    if (r == 0)
+        log_info("listening on %s", bound);
+    return r;
+}
+
+static int bind_all(Program *program, ferry_error *reterr) {
+    static const char *const usual[] = {"tcp://127.0.0.1:5877"};
+    const char *const *binds = usual;
+    size_t n = 1;
+
+    if (program->options->n_binds > 0) {
+        binds = program->options->binds;
+        n = program->options->n_binds;
+    } else if (program->config.n_binds > 0) {
+        binds = (const char *const *)program->config.binds;
+        n = program->config.n_binds;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int r = bind_one(program, binds[i], reterr);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int open_data(Program *program, ferry_error *reterr) {
+    const char *data = program->options->data ? program->options->data : program->config.data;
+    char path[4096];
+
+    program->lock = -1;
+    if (!data)
+        return 0;
+    if (mkdir(data, 0700) < 0 && errno != EEXIST)
+        return error_set_code(reterr, -errno, "cannot make the data folder %s: %s", data,
+                              strerror(errno));
+    snprintf(path, sizeof(path), "%s/lock", data);
+    return lock_path(path, data, &program->lock, reterr);
+}
+
+static int open_rooms(Program *program, ferry_error *reterr) {
+    Broker *broker = &program->broker;
+    HubOptions options = {.max_body = program->config.limits.max_body,
+                          .max_connections = program->config.limits.max_connections,
+                          .spin_us = SPIN_US,
+                          .on_gone = on_gone,
+                          .ctx = broker};
+
+    broker->limits = program->config.limits;
+    broker->now_us = clock_us();
+    broker->now_ms = broker->now_us / 1000;
+    broker->started_ms = broker->now_ms;
+    broker->epoch = (uint64_t)time(NULL);
+    random_bytes(broker->id, sizeof(broker->id));
+    timers_init(&broker->timers, broker->now_ms);
+    if (services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
+        queues_new(&broker->queues, broker) < 0)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    return hub_new(&broker->hub, &options, reterr);
+}
+
+static void take_signals(Program *program) {
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    /* Before any thread is made: libzmq's inherit the mask, and leave these to us. */
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    program->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static int read_config(Program *program, Config *config, Broker *broker, ferry_error *reterr) {
+    const BrokerOptions *options = program->options;
+    LogLevel level;
+    int r = options->config ? config_read(config, options->config, broker, reterr) : 0;
+
+    if (r < 0)
+        return r;
+    if (options->log_level) {
+        if (log_level_parse(options->log_level, &level) < 0)
+            return error_set(reterr, "ferry.InvalidArgument",
+                             "the log level is error, warning, info or debug, not '%s'",
+                             options->log_level);
+        config->log_level = (int)level;
+    }
+    if (config->log_level >= 0)
+        log_level = (LogLevel)config->log_level;
+    return 0;
+}
+
+/* ---- running ---- */
+
+static void reload(Program *program) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(config_deinit) Config config;
+
+    config_init(&config);
+    if (read_config(program, &config, &program->broker, &error) < 0) {
+        log_error("the configuration is not taken over: %s", error.message);
+        return;
+    }
+    /* What a connection was told in its WELCOME must stay true, but for what only grows stricter
+     * at the next use. Where the broker listens does not change without a restart. */
+    config.limits.max_body = program->broker.limits.max_body;
+    config.limits.max_connections = program->broker.limits.max_connections;
+    program->broker.limits = config.limits;
+    program->config.drain_timeout_ms = config.drain_timeout_ms;
+    log_info("the configuration has been read again");
+}
+
+/* true: end now. */
+static bool on_signals(Program *program) {
+    struct signalfd_siginfo info;
+    Broker *broker = &program->broker;
+
+    while (read(program->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            reload(program);
+            continue;
+        }
+        if (broker->draining)
+            return true;
+        log_info("draining: finishing %zu calls, taking nothing new",
+                 services_n_calls(broker->services));
+        broker->draining = true;
+    }
+    return false;
+}
+
+static bool is_drained(Program *program) {
+    Broker *broker = &program->broker;
+
+    if (!broker->draining)
+        return false;
+    if (program->drain_ends_ms == 0)
+        program->drain_ends_ms = broker->now_ms + program->config.drain_timeout_ms;
+    return services_n_calls(broker->services) == 0 || broker->now_ms >= program->drain_ends_ms;
+}
+
+static void tick(Broker *broker) {
+    broker->now_us = clock_us();
+    broker->now_ms = broker->now_us / 1000;
+}
+
+static int time_to_sleep(const Broker *broker) {
+    uint64_t next = timers_next(&broker->timers), hub_next = hub_next_ms(broker->hub);
+
+    next = next < hub_next ? next : hub_next;
+    if (broker->draining && next > broker->now_ms + 20)
+        next = broker->now_ms + 20;
+    if (next == UINT64_MAX)
+        return -1;
+    return next <= broker->now_ms          ? 0
+           : next - broker->now_ms > 60000 ? 60000
+                                           : (int)(next - broker->now_ms);
+}
+
+static void turn(Broker *broker) {
+    size_t bytes = 0, len;
+    const uint8_t *data;
+    uint64_t ends_us;
+    unsigned n = 0;
+    Peer *peer;
+
+    tick(broker);
+    ends_us = broker->now_us + TURN_US;
+    while (bytes < TURN_BYTES && hub_receive(broker->hub, &peer, &data, &len)) {
+        sessions_receive(broker, peer, data, len);
+        if (broker->ending)
+            sessions_turn_end(broker);
+        bytes += len;
+        /* A look at the clock is cheap, but not for each of a thousand tiny batches. */
+        if (++n % 16 == 0 && clock_us() > ends_us)
+            break;
+    }
+    timers_run(&broker->timers, broker->now_ms, broker);
+    services_turn_end(broker->services);
+    topics_turn_end(broker->topics);
+    queues_turn_end(broker->queues);
+    sessions_turn_end(broker);
+    hub_flush(broker->hub);
+}
+
+static void run(Program *program) {
+    Broker *broker = &program->broker;
+
+    for (;;) {
+        if (hub_wait(broker->hub, program->signals, time_to_sleep(broker)) && on_signals(program))
+            return;
+        turn(broker);
+        if (is_drained(program))
+            return;
+    }
+}
+
+/* Everybody is told, and given a moment to hear it. */
+static void say_goodbye(Broker *broker) {
+    uint64_t until = clock_ms() + 100;
+    Session *session;
+
+    for (session = broker->sessions; session; session = session->next)
+        session_end(session, "draining");
+    sessions_turn_end(broker);
+    while (hub_n_peers(broker->hub) > 0 && clock_ms() < until) {
+        hub_flush(broker->hub);
+        hub_wait(broker->hub, -1, 10);
+        tick(broker);
+    }
+}
+
+static void close_rooms(Program *program) {
+    Broker *broker = &program->broker;
+
+    if (broker->services && broker->topics && broker->queues)
+        sessions_free(broker);
+    queues_free(broker->queues);
+    topics_free(broker->topics);
+    services_free(broker->services);
+    hub_free(broker->hub);
+    config_deinit(&program->config);
+    if (program->signals >= 0)
+        close(program->signals);
+    if (program->lock >= 0)
+        close(program->lock);
+}
+
+static int start(Program *program, ferry_error *reterr) {
+    Config again;
+    int r = read_config(program, &program->config, NULL, reterr);
+
+    if (r == 0)
+        r = open_rooms(program, reterr);
+    if (r < 0)
+        return r;
+    /* The second reading gives the queues and topics their settings: now they exist. */
+    config_init(&again);
+    r = read_config(program, &again, &program->broker, reterr);
+    config_deinit(&again);
+    if (r < 0 || program->options->check_config)
+        return r;
+    r = open_data(program, reterr);
+    return r < 0 ? r : bind_all(program, reterr);
+}
+
+int broker_main(const BrokerOptions *options) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    Program program = {.options = options, .lock = -1};
+    int status = EXIT_SUCCESS;
+
+    take_signals(&program);
+    config_init(&program.config);
+    if (start(&program, &error) < 0) {
+        log_error("%s", error.message);
+        status = error.code == -EINVAL ? 2 : 1;
+    } else if (!options->check_config) {
+        log_info("ready");
+        run(&program);
+        say_goodbye(&program.broker);
+        log_info("stopped");
+    }
+    close_rooms(&program);
+    return status;
+}

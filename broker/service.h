@@ -1,0 +1,44 @@
+#pragma once
+
+/*
+ * Calls: which server gets which call, until when, and who is told what.
+ */
+
+#include "broker/broker.h"
+
+typedef struct Services Services;
+
+int services_new(Services **ret, Broker *broker);
+Services *services_free(Services *services);
+
+/* One for each message of this kind. block is the block around message->body, or NULL. */
+void services_serve(Services *services, Session *session, const Message *message);
+void services_unserve(Services *services, Session *session, const Message *message);
+void services_call(Services *services, Session *session, const Message *message, const void *block);
+void services_answer(Services *services, Session *session, const Message *message,
+                     const void *block); /* OK and ERROR */
+void services_item(Services *services, Session *session, const Message *message, const void *block);
+void services_end(Services *services, Session *session, const Message *message);
+void services_more(Services *services, Session *session, const Message *message);
+void services_cancel(Services *services, Session *session, const Message *message);
+
+/* The message of this id could not be taken in (its body is too big): fails the call it belongs to.
+ */
+void services_refuse(Services *services, Session *session, const Message *message);
+
+/* Its calls are cancelled; those it was working on move or fail. */
+void services_session_gone(Services *services, Session *session);
+
+/* At the end of a turn: calls in line for servers that had no room. */
+void services_turn_end(Services *services);
+
+/* How many services the session serves. */
+unsigned services_of(const Session *session);
+
+/* Calls that are not over. */
+size_t services_n_calls(const Services *services);
+
+/* For ferry.Broker: MessagePack, see docs/PROTOCOL.md, section 12. */
+void services_list(Services *services, Buffer *to);
+int services_describe(Services *services, Span name, Buffer *to); /* -ENOENT */
+int services_stats(Services *services, Span name, Buffer *to);    /* -ENOENT */

@@ -1,0 +1,528 @@
+/* Who is connected: from HELLO to BYE, and which room gets which message. See broker.h. */
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "broker/broker.h"
+#include "broker/manage.h"
+#include "broker/queue.h"
+#include "broker/service.h"
+#include "broker/topic.h"
+
+const char *shown(Span name) {
+    static char texts[4][TEXT_ESCAPED_MAX];
+    static unsigned turn;
+
+    return text_escape(texts[turn++ % 4], name.data, name.len);
+}
+
+/* ---- out ---- */
+
+void session_send(Session *session, Lane lane, const Message *message, const void *block) {
+    Broker *broker = session->broker;
+
+    if (session->ending)
+        return;
+    if (peer_put(session->peer, lane, message, block) < 0) {
+        log_error("out of memory, cutting a session: session=%u", session->number);
+        session_end(session, NULL);
+        return;
+    }
+    session->n_out++;
+    if (session_waiting(session) > broker->limits.max_session_bytes) {
+        log_warning("a peer is too slow, cutting it: session=%u name='%s' waiting=%zu max=%llu",
+                    session->number, session->name, session_waiting(session),
+                    (unsigned long long)broker->limits.max_session_bytes);
+        session_end(session, "slow");
+    }
+}
+
+void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq) {
+    Message ok;
+
+    if (id == 0)
+        return;
+    ok.op = OP_OK;
+    ok.id = id;
+    ok.seq = seq;
+    ok.body = (Span){NULL, 0};
+    ok.body_transfer = 0;
+    ok.passed = (Span){NULL, 0};
+    session_send(session, lane, &ok, NULL);
+}
+
+static void write_error(Buffer *to, const char *type, const char *text) {
+    write_map(to, 2);
+    write_text(to, "type");
+    write_text(to, type);
+    write_text(to, "message");
+    write_text(to, text);
+}
+
+void session_error(Session *session, uint64_t id, const char *type, const char *format, ...) {
+    CLEANUP(buffer_deinit) Buffer error = {0};
+    char text[1024];
+    va_list args;
+
+    session->broker->stats.errors++;
+    if (id == 0)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    write_error(&error, type, text);
+    if (error.failed)
+        return;
+    session_send(session, LANE_CALLS,
+                 &(Message){.op = OP_ERROR, .id = id, .error = span_of(error.data, error.len)},
+                 NULL);
+}
+
+/* FAULT, and the end of the connection. */
+static void fault_peer(Peer *peer, const char *type, const char *text) {
+    CLEANUP(buffer_deinit) Buffer error = {0};
+
+    write_error(&error, type, text);
+    if (!error.failed)
+        peer_put(peer, LANE_CONTROL,
+                 &(Message){.op = OP_FAULT, .error = span_of(error.data, error.len)}, NULL);
+    peer_close(peer);
+}
+
+void session_fault(Session *session, const char *format, ...) {
+    char text[512];
+    va_list args;
+
+    if (session->ending)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    session->broker->stats.faults++;
+    log_warning("a peer broke the protocol, cutting it: session=%u name='%s' problem='%s'",
+                session->number, session->name, text);
+    fault_peer(session->peer, "ferry.Protocol", text);
+    session_end(session, NULL);
+}
+
+void session_end(Session *session, const char *text) {
+    if (session->ending)
+        return;
+    if (text)
+        peer_put(session->peer, LANE_CONTROL, &(Message){.op = OP_BYE, .text = span_text(text)},
+                 NULL);
+    peer_close(session->peer);
+    session->ending = true;
+    session->next_ending = session->broker->ending;
+    session->broker->ending = session;
+}
+
+/* ---- the end ---- */
+
+static void client_free(Broker *broker, Client *client) {
+    topics_client_gone(broker->topics, client);
+    queues_client_gone(broker->queues, client);
+    timer_disarm(&broker->timers, &client->forget);
+    HASH_DEL(broker->clients, client);
+    free(client);
+}
+
+static void on_forget(Timer *timer, void *ctx) {
+    client_free(ctx, (Client *)((char *)timer - offsetof(Client, forget)));
+}
+
+static void session_free(Session *session) {
+    Broker *broker = session->broker;
+    Client *client = session->client;
+
+    session->ending = true;
+    if (client->session == session)
+        client->session = NULL;
+    services_session_gone(broker->services, session);
+    topics_session_gone(broker->topics, session);
+    queues_session_gone(broker->queues, session);
+    if (!client->session) {
+        if (session->said_bye)
+            client_free(broker, client);
+        else
+            timer_arm(&broker->timers, &client->forget,
+                      broker->now_ms + broker->limits.client_memory_ms, on_forget);
+    }
+    log_debug("a session has ended: session=%u name='%s'", session->number, session->name);
+    if (session->peer)
+        session->peer->session = NULL;
+    DL_DELETE(broker->sessions, session);
+    broker->n_sessions--;
+    id_map_deinit(&session->calls);
+    id_map_deinit(&session->requests);
+    id_map_deinit(&session->pulls);
+    id_map_deinit(&session->gathers);
+    free(session);
+}
+
+void sessions_turn_end(Broker *broker) {
+    while (broker->ending) {
+        Session *session = broker->ending;
+
+        broker->ending = session->next_ending;
+        session_free(session);
+    }
+}
+
+void sessions_peer_gone(Broker *broker, Peer *peer) {
+    Session *session = peer->session;
+
+    (void)broker;
+    if (!session)
+        return;
+    if (!session->ending)
+        session_end(session, NULL);
+    /* The peer is freed as soon as this returns; the session with the turn. */
+    sessions_turn_end(session->broker);
+}
+
+void sessions_free(Broker *broker) {
+    Session *session, *next;
+    Client *client, *next_client;
+
+    broker->ending = NULL;
+    DL_FOREACH_SAFE(broker->sessions, session, next) {
+        session_free(session);
+    }
+    HASH_ITER(hh, broker->clients, client, next_client) {
+        client_free(broker, client);
+    }
+}
+
+/* ---- HELLO ---- */
+
+static Client *client_of(Broker *broker, Span id, bool *known) {
+    Client *client;
+
+    HASH_FIND(hh, broker->clients, id.data, WIRE_TOKEN, client);
+    *known = client != NULL;
+    if (client)
+        return client;
+    client = calloc(1, sizeof(*client));
+    if (!client)
+        return NULL;
+    memcpy(client->id, id.data, WIRE_TOKEN);
+    HASH_ADD(hh, broker->clients, id, WIRE_TOKEN, client);
+    if (!hash_added(client)) {
+        free(client);
+        return NULL;
+    }
+    return client;
+}
+
+static void write_limits(Buffer *to, const Limits *limits) {
+    const struct {
+        const char *name;
+        uint64_t value;
+    } told[] = {
+        {"max_body", limits->max_body},
+        {"max_batch", WIRE_BATCH_MAX},
+        {"max_calls", limits->max_calls},
+        {"max_subscriptions", limits->max_subscriptions},
+        {"max_serves", limits->max_serves},
+        {"max_pulls", limits->max_pulls},
+        {"max_slots", limits->max_slots},
+        {"max_unconfirmed", limits->max_unconfirmed},
+        {"max_subscriber_bytes", limits->max_subscriber_bytes},
+    };
+
+    write_map(to, sizeof(told) / sizeof(*told));
+    for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++) {
+        write_text(to, told[i].name);
+        write_uint(to, told[i].value);
+    }
+}
+
+static void send_welcome(Session *session, bool resumed) {
+    Broker *broker = session->broker;
+    CLEANUP(buffer_deinit) Buffer limits = {0};
+    Message welcome = {
+        .op = OP_WELCOME,
+        .version = WIRE_PROTOCOL,
+        .token = span_of(session->token, WIRE_TOKEN),
+        .broker = span_of(broker->id, WIRE_TOKEN),
+        .epoch = broker->epoch,
+        .bytes = WIRE_CREDIT,
+        .flags = resumed ? WELCOME_RESUMED : 0,
+    };
+
+    write_limits(&limits, &broker->limits);
+    welcome.limits = span_of(limits.data, limits.len);
+    peer_put(session->peer, LANE_CONTROL, &welcome, NULL);
+}
+
+static void hello(Broker *broker, Peer *peer, const Message *message) {
+    Session *session;
+    Client *client;
+    bool known, resumed;
+
+    if (message->version_min > WIRE_PROTOCOL || message->version_max < WIRE_PROTOCOL) {
+        fault_peer(peer, "ferry.Unsupported", "this broker speaks version 1 alone");
+        return;
+    }
+    if (message->client.len != WIRE_TOKEN) {
+        fault_peer(peer, "ferry.Protocol", "HELLO: client must have 16 bytes");
+        return;
+    }
+    if (broker->draining) {
+        fault_peer(peer, "ferry.Draining", "this broker is shutting down");
+        return;
+    }
+    session = calloc(1, sizeof(*session));
+    client = session ? client_of(broker, message->client, &known) : NULL;
+    if (!client) {
+        free(session);
+        fault_peer(peer, "ferry.OutOfMemory", "out of memory");
+        return;
+    }
+    resumed = known && client->session == NULL && message->token.len == WIRE_TOKEN &&
+              memcmp(client->token, message->token.data, WIRE_TOKEN) == 0;
+    if (client->session) {
+        Session *before = client->session;
+
+        /* It came back before its old connection was seen to die. */
+        resumed = message->token.len == WIRE_TOKEN &&
+                  memcmp(client->token, message->token.data, WIRE_TOKEN) == 0;
+        session_end(before, "replaced");
+        client->session = NULL;
+        /* Not said_bye: what it held may be listed in this very HELLO. */
+        sessions_turn_end(broker);
+    }
+    timer_disarm(&broker->timers, &client->forget);
+
+    session->broker = broker;
+    session->client = client;
+    session->peer = peer;
+    session->number = ++broker->last_session_number;
+    session->since_ms = broker->now_ms;
+    random_bytes(session->token, sizeof(session->token));
+    memcpy(client->token, session->token, WIRE_TOKEN);
+    client->session = session;
+    peer->session = session;
+    peer->out.credit = (int64_t)(message->bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->bytes);
+    snprintf(session->name, sizeof(session->name), "%s", shown(message->text));
+    DL_APPEND(broker->sessions, session);
+    broker->n_sessions++;
+    send_welcome(session, resumed);
+    queues_floor(broker->queues, client, message->floor);
+    if (message->held.len > 0)
+        queues_held(broker->queues, client, message->held);
+    log_debug("a session has begun: session=%u name='%s' resumed=%d", session->number,
+              session->name, resumed);
+}
+
+/* ---- in ---- */
+
+static void control(Session *session, const Message *message) {
+    Peer *peer = session->peer;
+
+    switch (message->op) {
+    case OP_PING:
+        /* PINGs cost nothing to send: a peer that sends them and reads nothing gets no more. */
+        if (peer->out.lanes[LANE_CONTROL].bytes > 16 * 1024)
+            break;
+        peer_put(peer, LANE_CONTROL, &(Message){.op = OP_PONG, .id = message->id}, NULL);
+        break;
+    case OP_PONG:
+        break;
+    case OP_CREDIT:
+        if (message->bytes > INT64_MAX / 4 || peer->out.credit > INT64_MAX / 4) {
+            session_fault(session, "CREDIT: more than any sender can use");
+            break;
+        }
+        peer->out.credit += (int64_t)message->bytes;
+        peer_touch(peer);
+        break;
+    case OP_BYE:
+        session->said_bye = true;
+        session_end(session, NULL);
+        break;
+    default:
+        session_fault(session, "%s is not for the broker", op_name(message->op));
+    }
+}
+
+static void dispatch(Session *session, const Message *message, const void *block) {
+    Broker *broker = session->broker;
+
+    switch (message->op) {
+    case OP_CALL:
+        if (message->name.len > 6 && memcmp(message->name.data, "ferry.", 6) == 0)
+            manage_call(broker, session, message);
+        else
+            services_call(broker->services, session, message, block);
+        break;
+    case OP_OK:
+    case OP_ERROR:
+        services_answer(broker->services, session, message, block);
+        break;
+    case OP_PUBLISH:
+        topics_publish(broker->topics, session, message, block);
+        break;
+    case OP_PUSH:
+        queues_push(broker->queues, session, message, block);
+        break;
+    case OP_ACK:
+        queues_ack(broker->queues, session, message);
+        break;
+    case OP_ITEM:
+        services_item(broker->services, session, message, block);
+        break;
+    case OP_END:
+        services_end(broker->services, session, message);
+        break;
+    case OP_MORE:
+        services_more(broker->services, session, message);
+        break;
+    case OP_CANCEL:
+        services_cancel(broker->services, session, message);
+        break;
+    case OP_SERVE:
+        services_serve(broker->services, session, message);
+        break;
+    case OP_UNSERVE:
+        services_unserve(broker->services, session, message);
+        break;
+    case OP_SUBSCRIBE:
+        topics_subscribe(broker->topics, session, message);
+        break;
+    case OP_UNSUBSCRIBE:
+        topics_unsubscribe(broker->topics, session, message);
+        break;
+    case OP_ANSWER:
+        topics_answer(broker->topics, session, message, block);
+        break;
+    case OP_PULL:
+        queues_pull(broker->queues, session, message);
+        break;
+    case OP_UNPULL:
+        queues_unpull(broker->queues, session, message);
+        break;
+    case OP_RETRY:
+        queues_retry(broker->queues, session, message);
+        break;
+    case OP_REJECT:
+        queues_reject(broker->queues, session, message);
+        break;
+    case OP_RELEASE:
+        queues_release(broker->queues, session, message);
+        break;
+    case OP_EXTEND:
+        queues_extend(broker->queues, session, message);
+        break;
+    case OP_FORWARD:
+        queues_forward(broker->queues, session, message, block);
+        break;
+    default:
+        session_fault(session, "%s is not for the broker", op_name(message->op));
+    }
+}
+
+/* A body that came in PARTs, and one that was refused on the way. */
+static void dispatch_large(Session *session, Message *message) {
+    const void *block = NULL;
+    int r = inbox_body(&session->peer->in, message, &block);
+
+    if (r == -ENOENT)
+        session_fault(session, "%s: its body is transfer %llu, which did not arrive",
+                      op_name(message->op), (unsigned long long)message->body_transfer);
+    else if (r == 0)
+        dispatch(session, message, block);
+    else if (message->op == OP_OK || message->op == OP_ITEM)
+        services_refuse(session->broker->services, session, message);
+    else
+        session_error(session, message->op == OP_ANSWER ? 0 : message->id, "ferry.TooBig",
+                      "the body is larger than max_body: %u bytes",
+                      session->broker->limits.max_body);
+    ferry_free(block);
+}
+
+static bool has_body(unsigned op) {
+    return op == OP_CALL || op == OP_OK || op == OP_PUBLISH || op == OP_PUSH || op == OP_ITEM ||
+           op == OP_FORWARD || op == OP_ANSWER || op == OP_SERVE;
+}
+
+static bool is_control(unsigned op) {
+    return op < OP_OK && op != OP_PART;
+}
+
+static void take_part(Session *session, const Message *part) {
+    int r = inbox_part(&session->peer->in, part);
+
+    /* Too big, or no memory: the message that names it will be told. */
+    if (r == -EPROTO)
+        session_fault(session, "PART: more than %d transfers at once", INBOX_TRANSFERS_MAX);
+}
+
+static void handle_batch(Session *session, Reader *reader, size_t len) {
+    bool first = true, of_control = false;
+    Message message;
+    int r;
+
+    while (!session->ending && (r = message_read(reader, &message)) != 0) {
+        if (r < 0) {
+            session_fault(session, "%s", reader->problem);
+            return;
+        }
+        session->n_in++;
+        if (first) {
+            first = false;
+            of_control = is_control(message.op);
+            if (!of_control && inbox_charge(&session->peer->in, len) < 0) {
+                session_fault(session, "it sent without credit");
+                return;
+            }
+        } else if (of_control != is_control(message.op)) {
+            session_fault(session, "%s in one batch with %s", op_name(message.op),
+                          of_control ? "session control" : "other messages");
+            return;
+        }
+        if (of_control)
+            control(session, &message);
+        else if (message.op == OP_PART)
+            take_part(session, &message);
+        else if (has_body(message.op) && message.body_transfer)
+            dispatch_large(session, &message);
+        else
+            dispatch(session, &message, NULL);
+    }
+}
+
+void sessions_receive(Broker *broker, Peer *peer, const uint8_t *data, size_t len) {
+    Message message;
+    Reader reader;
+
+    if (batch_open(&reader, data, len) < 0) {
+        if (peer->session)
+            session_fault(peer->session, "%s", reader.problem);
+        else
+            fault_peer(peer, "ferry.Protocol", reader.problem);
+        return;
+    }
+    if (peer->session) {
+        handle_batch(peer->session, &reader, len);
+        return;
+    }
+    broker->stats.faults++;
+    if (message_read(&reader, &message) <= 0) {
+        fault_peer(peer, "ferry.Protocol", reader.problem ? reader.problem : "an empty batch");
+    } else if (message.op != OP_HELLO) {
+        fault_peer(peer, "ferry.NoSession", "HELLO must come first");
+    } else if (reader.at != reader.end) {
+        fault_peer(peer, "ferry.Protocol", "HELLO must be alone in its batch");
+    } else {
+        broker->stats.faults--;
+        hello(broker, peer, &message);
+    }
+    if (!peer->session)
+        log_warning("a connection did not begin as a client's does, cutting it");
+}
