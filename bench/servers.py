@@ -6,6 +6,9 @@ import subprocess
 import tempfile
 import time
 
+# The kernel ends what is started so, should this program be killed.
+TIED = ["setpriv", "--pdeathsig", "TERM"]
+
 NATS_CONFIG = """
 host: 127.0.0.1
 port: {port}
@@ -32,11 +35,10 @@ class Server:
         self.port = free_port()
         self.log = open(f"{self.folder.name}/log", "w+")
         self.name = name
-        # Should this program be killed, the kernel ends the server. Its own session keeps a
-        # Ctrl-C away from it: it is stopped below, after the load generator.
+        # Its own session keeps a Ctrl-C away from it: it is stopped below, after its clients.
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM"] + self.command(build), stdin=subprocess.DEVNULL,
-            stdout=self.log, stderr=subprocess.STDOUT, cwd=self.folder.name, start_new_session=True)
+            TIED + self.command(build), stdin=subprocess.DEVNULL, stdout=self.log,
+            stderr=subprocess.STDOUT, cwd=self.folder.name, start_new_session=True)
 
     def command(self, build):
         port, folder = str(self.port), self.folder.name

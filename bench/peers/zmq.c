@@ -1,7 +1,7 @@
 /*
  * libzmq by itself: DEALER to ROUTER (what a broker built on it cannot beat), through zmq_proxy(),
  * and publishing through an XSUB/XPUB proxy. Nothing is dropped: the calls have no high-water mark
- * and a bounded window, the topics block at theirs (ZMQ_XPUB_NODROP).
+ * and a bounded window, the topics block at theirs, which is --window (ZMQ_XPUB_NODROP).
  */
 
 #include <stdlib.h>
@@ -12,19 +12,16 @@
 #include "bench/lab.h"
 
 static const char *const any_port = "tcp://127.0.0.1:*";
+static int high_water_mark; /* messages; 0: none */
 
 static void *new_socket(void *context, int type) {
     void *socket = zmq_socket(context, type);
-    bool is_topic = type == ZMQ_XPUB || type == ZMQ_XSUB || type == ZMQ_PUB || type == ZMQ_SUB;
-
     LAB_CHECK(socket);
     LAB_CHECK(zmq_setsockopt(socket, ZMQ_LINGER, &(int){0}, sizeof(int)) == 0);
 
     /* Before bind and connect: a listener copies its options when it is made. */
-    if (!is_topic) {
-        LAB_CHECK(zmq_setsockopt(socket, ZMQ_SNDHWM, &(int){0}, sizeof(int)) == 0);
-        LAB_CHECK(zmq_setsockopt(socket, ZMQ_RCVHWM, &(int){0}, sizeof(int)) == 0);
-    }
+    LAB_CHECK(zmq_setsockopt(socket, ZMQ_SNDHWM, &high_water_mark, sizeof(int)) == 0);
+    LAB_CHECK(zmq_setsockopt(socket, ZMQ_RCVHWM, &high_water_mark, sizeof(int)) == 0);
     if (type == ZMQ_XPUB || type == ZMQ_PUB)
         LAB_CHECK(zmq_setsockopt(socket, ZMQ_XPUB_NODROP, &(int){1}, sizeof(int)) == 0);
     return socket;
@@ -175,6 +172,7 @@ static _Noreturn void publish(const LabArgs *args) {
 }
 
 static void pubsub_proxy(const LabArgs *args) {
+    high_water_mark = (int)args->window;
     if (lab_fork())
         proxy(ZMQ_XSUB, ZMQ_XPUB);
     lab_wait_ready(1);

@@ -1,8 +1,11 @@
 """What every load generator does, shown with the one that needs no server: plain TCP."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 import unittest
 
 RAW = sys.argv.pop(1)
@@ -37,6 +40,36 @@ class LoadGenerator(unittest.TestCase):
             done = run("calls", "direct", option, value)
             self.assertNotEqual(done.returncode, 0, option)
             self.assertEqual(done.stdout, "", option)
+
+    def test_a_row_that_loses_a_process_fails_and_leaves_nobody_behind(self):
+        row = subprocess.Popen([RAW, "calls", "hop", "--seconds", "20"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+        children = self.wait_for_children(row.pid, 2)
+        os.kill(children[0], signal.SIGKILL)
+        out, err = row.communicate(timeout=10)
+        self.assertEqual((row.returncode, out), (1, ""))
+        self.assertIn("ended early", err)
+        self.wait_until_gone(children[1])
+
+    def wait_for_children(self, pid, n):
+        for _ in range(100):
+            with open(f"/proc/{pid}/task/{pid}/children") as f:
+                children = [int(word) for word in f.read().split()]
+            if len(children) == n:
+                return children
+            time.sleep(0.02)
+        self.fail(f"{n} children did not start")
+
+    def wait_until_gone(self, pid):
+        for _ in range(100):
+            try:
+                with open(f"/proc/{pid}/stat") as f:
+                    if f.read().rpartition(")")[2].split()[0] == "Z":
+                        return
+            except (FileNotFoundError, ProcessLookupError):
+                return
+            time.sleep(0.02)
+        self.fail(f"process {pid} is still there")
 
 
 if __name__ == "__main__":
