@@ -1,4 +1,4 @@
-/* 64-bit ids to pointers. Linear probing with backward-shift deletion. See id-map.h. */
+/* 64-bit ids to pointers. Robin Hood hashing. See id-map.h. */
 
 #include "base/id-map.h"
 
@@ -18,14 +18,40 @@ static size_t home(const IdMap *map, uint64_t id) {
     return (size_t)(id ^ (id >> 32) * 0x9E3779B1u) & map->mask;
 }
 
-static IdMapSlot *find(const IdMap *map, uint64_t id) {
-    size_t i;
+/* How far the entry in this slot lies from its home. */
+static size_t distance(const IdMap *map, size_t slot) {
+    return (slot - home(map, map->slots[slot].id)) & map->mask;
+}
 
-    if (!map->slots)
+static IdMapSlot *find(const IdMap *map, uint64_t id) {
+    size_t i, d = 0;
+
+    if (!map->slots || !id)
         return NULL;
-    for (i = home(map, id); map->slots[i].id && map->slots[i].id != id;)
-        i = (i + 1) & map->mask;
+    for (i = home(map, id); map->slots[i].id != id; i = (i + 1) & map->mask, d++)
+        if (!map->slots[i].id || distance(map, i) < d)
+            return NULL;
     return &map->slots[i];
+}
+
+/* Robin Hood: who is farther from home takes the slot, and the other looks on. So a run is ordered
+ * by home, and an entry that is at home ends what a removal must move up: with ids that count up,
+ * nothing. */
+static void insert(IdMap *map, IdMapSlot entry) {
+    size_t i = home(map, entry.id), d = 0;
+
+    for (; map->slots[i].id; i = (i + 1) & map->mask, d++) {
+        size_t theirs = distance(map, i);
+
+        if (theirs < d) {
+            IdMapSlot other = map->slots[i];
+
+            map->slots[i] = entry;
+            entry = other;
+            d = theirs;
+        }
+    }
+    map->slots[i] = entry;
 }
 
 static int resize(IdMap *map, size_t n_slots) {
@@ -35,25 +61,22 @@ static int resize(IdMap *map, size_t n_slots) {
         return -ENOMEM;
     for (size_t i = 0; map->slots && i <= map->mask; i++)
         if (map->slots[i].id)
-            *find(&bigger, map->slots[i].id) = map->slots[i];
+            insert(&bigger, map->slots[i]);
     free(map->slots);
     *map = bigger;
     return 0;
 }
 
 int id_map_put(IdMap *map, uint64_t id, void *value) {
-    IdMapSlot *slot;
-
     if (!map->slots || map->n * 2 > map->mask) {
         int r = resize(map, map->slots ? (map->mask + 1) * 2 : MIN_SLOTS);
 
         if (r < 0)
             return r;
     }
-    slot = find(map, id);
-    if (slot->id)
+    if (find(map, id))
         return -EEXIST;
-    *slot = (IdMapSlot){id, value};
+    insert(map, (IdMapSlot){id, value});
     map->n++;
     return 0;
 }
@@ -61,28 +84,25 @@ int id_map_put(IdMap *map, uint64_t id, void *value) {
 void *id_map_get(const IdMap *map, uint64_t id) {
     const IdMapSlot *slot = find(map, id);
 
-    return slot && id ? slot->value : NULL;
+    return slot ? slot->value : NULL;
 }
 
 void *id_map_take(IdMap *map, uint64_t id) {
     IdMapSlot *slot = find(map, id);
+    size_t gap, i;
     void *value;
 
-    if (!slot || !slot->id || !id)
+    if (!slot)
         return NULL;
     value = slot->value;
     map->n--;
 
-    /* Close the gap: whatever follows and may move up, moves up. */
-    size_t gap = (size_t)(slot - map->slots);
-
-    for (size_t i = (gap + 1) & map->mask; map->slots[i].id; i = (i + 1) & map->mask) {
-        size_t want = home(map, map->slots[i].id);
-
-        if (((i - want) & map->mask) >= ((i - gap) & map->mask)) {
-            map->slots[gap] = map->slots[i];
-            gap = i;
-        }
+    /* Close the gap: what follows moves up by one, as far as it is not at home. */
+    gap = (size_t)(slot - map->slots);
+    for (i = (gap + 1) & map->mask; map->slots[i].id && distance(map, i) > 0;
+         i = (i + 1) & map->mask) {
+        map->slots[gap] = map->slots[i];
+        gap = i;
     }
     map->slots[gap] = (IdMapSlot){0};
 

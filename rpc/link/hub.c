@@ -87,7 +87,7 @@ static int set_up_socket(Hub *hub) {
         {ZMQ_MAXMSGSIZE, 0},       {ZMQ_HANDSHAKE_IVL, 5000},
         {ZMQ_TCP_MAXRT, 10000},    {ZMQ_BACKLOG, 1024},
         {ZMQ_SNDHWM, HWM},         {ZMQ_RCVHWM, HWM},
-        {ZMQ_LINGER, 0},           {ZMQ_IPV6, 1},
+        {ZMQ_LINGER, 0},
     };
     int64_t max_batch = WIRE_BATCH_MAX;
 
@@ -187,6 +187,8 @@ Hub *hub_free(Hub *hub) {
 int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[256], ferry_error *reterr) {
     size_t size = 256;
 
+    /* With it set, an IPv4 address would be shown as ::ffff:127.0.0.1. */
+    socket_set(hub->socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL);
     if (zmq_bind(hub->socket, endpoint) < 0) {
         int code = errno;
 

@@ -71,7 +71,6 @@ static int set_up_socket(void *socket) {
         {ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TTL_MS},
         {ZMQ_HEARTBEAT_TTL, HEARTBEAT_TTL_MS},
         {ZMQ_LINGER, 0},
-        {ZMQ_IPV6, 1},
     };
     int64_t max_batch = WIRE_BATCH_MAX;
 
@@ -119,6 +118,8 @@ static int attempt(Link *link, uint64_t now_ms) {
         return -errno;
     link->monitor_fd = socket_fd(link->monitor);
     r = watch(link, link->monitor_fd);
+    if (r == 0)
+        r = socket_set(link->socket, ZMQ_IPV6, strchr(link->url, '[') != NULL);
     if (r == 0 && zmq_connect(link->socket, link->url) < 0)
         r = -errno;
     return r;
