@@ -90,7 +90,10 @@ struct Session {
     /* queue.c */
     IdMap pulls; /* its id -> Pull */
     /* topic.c */
-    IdMap gathers; /* questions it asked: its PUBLISH id -> Gather */
+    IdMap gathers;                  /* questions it asked: its PUBLISH id -> Gather */
+    struct Asked *asked;            /* questions it may answer */
+    struct Subscription *slow;      /* its subscriptions with messages that wait, or were dropped */
+    Session *slow_prev, *slow_next; /* of the sessions with such */
 
     uint64_t n_in, n_out; /* messages, for `ferry sessions` */
     uint64_t n_dropped;   /* answers nobody waited for, messages a backlog had no room for */

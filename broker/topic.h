@@ -28,7 +28,9 @@ void topics_client_gone(Topics *topics, Client *client);
 /* At the end of a turn: GAP to subscriptions that dropped messages and have room again. */
 void topics_turn_end(Topics *topics);
 
-/* Settings, from the configuration file, as for queues: [topic PATTERN] key = value. */
+/* Settings, from the configuration file: [topic PATTERN] key = value. keep: messages of each topic
+ * kept for SUBSCRIBE's `last`; keep_bytes: of how many bytes together. Later patterns win.
+ * -EINVAL: problem (static text) says why; -ENOMEM. */
 int topics_configure(Topics *topics, const char *pattern, const char *key, const char *value,
                      const char **problem);
 

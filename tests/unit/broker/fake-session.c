@@ -12,7 +12,7 @@ typedef struct FakeSession {
     Session session;
     FakeSent *sent, *last, *taken;
     size_t n_sent;
-    bool faulted;
+    bool faulted, ended;
 } FakeSession;
 
 static const Limits fake_limits = {
@@ -175,6 +175,15 @@ void session_fault(Session *session, const char *format, ...) {
     fake_of(session)->faulted = true;
 }
 
+void session_end(Session *session, const char *text) {
+    FakeSession *fake = fake_of(session);
+
+    if (!fake->ended && text)
+        session_send(session, LANE_CONTROL, &(Message){.op = OP_BYE, .text = span_text(text)},
+                     NULL);
+    fake->ended = true;
+}
+
 const char *shown(Span name) {
     static char texts[4][TEXT_ESCAPED_MAX];
     static unsigned next;
@@ -207,6 +216,10 @@ void fake_drop(Session *session) {
 
 bool fake_is_faulted(const Session *session) {
     return fake_of(session)->faulted;
+}
+
+bool fake_is_ended(const Session *session) {
+    return fake_of(session)->ended;
 }
 
 void fake_set_waiting(Session *session, size_t bytes) {

@@ -43,6 +43,7 @@ const FakeSent *fake_take(Session *session);
 size_t fake_n_sent(const Session *session); /* not taken yet */
 void fake_drop(Session *session);           /* takes all */
 bool fake_is_faulted(const Session *session);
+bool fake_is_ended(const Session *session); /* by session_end() */
 
 /* Pretends that so many bytes wait to be sent to it. */
 void fake_set_waiting(Session *session, size_t bytes);
