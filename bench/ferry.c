@@ -66,7 +66,7 @@ static int echo(ferry_request *request, void *ctx) {
 
 static void start_servers(const LabArgs *args) {
     for (unsigned i = 0; i < args->n_ends; i++) {
-        if (lab_fork()) {
+        if (lab_fork() == 0) {
             ferry_serve_options options = {.slots = args->window};
             ferry_client *client = open_client(args);
             ferry_error error = FERRY_ERROR_INIT;
@@ -191,10 +191,10 @@ static _Noreturn void publish(const LabArgs *args) {
 
 static void pubsub(const LabArgs *args) {
     for (unsigned i = 0; i < args->n_ends; i++)
-        if (lab_fork())
+        if (lab_fork() == 0)
             subscribe(args, i);
     lab_wait_ready(args->n_ends);
-    if (lab_fork())
+    if (lab_fork() == 0)
         publish(args);
     lab_measure_consumed(args);
 }
@@ -240,21 +240,29 @@ static _Noreturn void produce(const LabArgs *args) {
 
 static void queue_memory(const LabArgs *args) {
     for (unsigned i = 0; i < args->n_ends; i++)
-        if (lab_fork())
+        if (lab_fork() == 0)
             work(args, i);
     lab_wait_ready(args->n_ends);
-    if (lab_fork())
+    if (lab_fork() == 0)
         produce(args);
     lab_measure_consumed(args);
 }
 
+/* ---- memory ---- */
+
+static void connect_idle(const LabArgs *args) {
+    open_client(args);
+}
+
+static void memory_idle(const LabArgs *args) {
+    lab_measure_memory(args, args->pid, connect_idle);
+}
+
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
-        {"calls", "async", calls_async},
-        {"latency", "sync", latency_sync},
-        {"pubsub", "loop", pubsub},
-        {"queue", "memory", queue_memory},
-        {0},
+        {"calls", "async", calls_async}, {"latency", "sync", latency_sync},
+        {"pubsub", "loop", pubsub},      {"queue", "memory", queue_memory},
+        {"memory", "idle", memory_idle}, {0},
     };
 
     return lab_main(argc, argv, rows);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@ enum {
     METER_STEP = 64,     /* answers between two looks at the clock */
     MAX_SAMPLES = 1 << 20,
     MAX_CHILDREN = 32,
+    FIRST_CONNECTIONS = 10, /* they pay for what is set up once */
+    MEMORY_SETTLE_MS = 500,
 };
 
 /* A cache line each: consumers must not slow each other down by counting. */
@@ -71,7 +74,7 @@ static void on_child_end(int signal_number) {
     _exit(EXIT_FAILURE);
 }
 
-bool lab_fork(void) {
+pid_t lab_fork(void) {
     pid_t parent = getpid();
     pid_t child;
 
@@ -83,7 +86,7 @@ bool lab_fork(void) {
         lab_die("fork");
     if (child > 0) {
         children[n_children++] = child;
-        return false;
+        return child;
     }
 
     signal(SIGCHLD, SIG_DFL);
@@ -91,7 +94,7 @@ bool lab_fork(void) {
     if (getppid() != parent)
         _exit(EXIT_FAILURE);
     n_children = 0;
-    return true;
+    return 0;
 }
 
 void lab_stop_children(void) {
@@ -241,6 +244,40 @@ void lab_measure_consumed(const LabArgs *args) {
     report_rate(&start, &end, n_end - n_start);
 }
 
+/* ---- memory ---- */
+
+static long resident_kib(pid_t pid) {
+    char path[64];
+    long n_pages = 0;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+    file = fopen(path, "re");
+    LAB_CHECK(file);
+    LAB_CHECK(fscanf(file, "%*d %ld", &n_pages) == 1);
+    fclose(file);
+    return n_pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+void lab_measure_memory(const LabArgs *args, pid_t server, void (*connect)(const LabArgs *args)) {
+    struct rlimit limit;
+    long before, after;
+
+    LAB_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = limit.rlim_max;
+    LAB_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+
+    for (unsigned i = 0; i < FIRST_CONNECTIONS; i++)
+        connect(args);
+    lab_sleep_us(MEMORY_SETTLE_MS * 1000);
+    before = resident_kib(server);
+    for (unsigned i = 0; i < args->window; i++)
+        connect(args);
+    lab_sleep_us(MEMORY_SETTLE_MS * 1000);
+    after = resident_kib(server);
+    printf("{\"kib\": %.2f, \"n\": %u}\n", (double)(after - before) / args->window, args->window);
+}
+
 /* ---- calls ---- */
 
 static int compare_u32(const void *a, const void *b) {
@@ -320,9 +357,13 @@ static unsigned long parse_number(const char *text, unsigned long low, unsigned 
 
 static void parse_options(int argc, char **argv, LabArgs *args) {
     static const struct option options[] = {
-        {"size", required_argument, NULL, 's'},    {"window", required_argument, NULL, 'w'},
-        {"ends", required_argument, NULL, 'e'},    {"port", required_argument, NULL, 'p'},
-        {"seconds", required_argument, NULL, 't'}, {NULL, 0, NULL, 0},
+        {"size", required_argument, NULL, 's'},
+        {"window", required_argument, NULL, 'w'},
+        {"ends", required_argument, NULL, 'e'},
+        {"port", required_argument, NULL, 'p'},
+        {"pid", required_argument, NULL, 'i'},
+        {"seconds", required_argument, NULL, 't'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -339,6 +380,9 @@ static void parse_options(int argc, char **argv, LabArgs *args) {
             break;
         case 'p':
             args->port = (int)parse_number(optarg, 1, 65535);
+            break;
+        case 'i':
+            args->pid = (pid_t)parse_number(optarg, 1, INT32_MAX);
             break;
         case 't':
             args->seconds = strtod(optarg, NULL);
@@ -358,7 +402,7 @@ static const LabRow *find_row(const LabRow *rows, const char *section, const cha
 
 static int print_usage(const char *program, const LabRow *rows) {
     fprintf(stderr,
-            "Usage: %s SECTION VARIANT [--size N] [--window N] [--ends N] [--port N] "
+            "Usage: %s SECTION VARIANT [--size N] [--window N] [--ends N] [--port N] [--pid N] "
             "[--seconds S]\n",
             program);
     for (const LabRow *row = rows; row->section; row++)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum {
     LAB_MAX_ENDS = 16,       /* servers, subscribers or workers of one row */
@@ -25,6 +26,7 @@ typedef struct LabArgs {
     unsigned window; /* operations in flight, or in one batch */
     unsigned n_ends; /* servers, subscribers or workers: 1 to LAB_MAX_ENDS */
     int port;        /* of the server under test, on 127.0.0.1 */
+    pid_t pid;       /* its process, where its memory is measured */
     double seconds;  /* measured, after the warm-up */
     char *payload;   /* size bytes of text and a NUL */
 } LabArgs;
@@ -35,8 +37,8 @@ typedef struct LabRow {
     void (*run)(const LabArgs *args);
 } LabRow;
 
-/* Usage: PROGRAM SECTION VARIANT [--size N] [--window N] [--ends N] [--port N] [--seconds S].
- * rows ends with an empty row. Returns the exit code. */
+/* Usage: PROGRAM SECTION VARIANT [--size N] [--window N] [--ends N] [--port N] [--pid N]
+ * [--seconds S]. rows ends with an empty row. Returns the exit code. */
 int lab_main(int argc, char **argv, const LabRow *rows);
 
 /* Prints what went wrong with errno's text and ends this process; the parent takes its children
@@ -51,8 +53,8 @@ _Noreturn void lab_die(const char *format, ...) __attribute__((format(printf, 1,
 
 /* ---- processes ---- */
 
-/* true in the child, which must never return from the row. Fork before the parent has threads. */
-bool lab_fork(void);
+/* 0 in the child, which must never return from the row. Fork before the parent has threads. */
+pid_t lab_fork(void);
 void lab_stop_children(void);
 
 /* A child says that it can be used; anyone waits until n of them have. */
@@ -84,6 +86,12 @@ void lab_pace(LabFlow flow, const LabArgs *args, uint64_t sent);
 
 /* Measures what all consumers consume together, and reports it. */
 void lab_measure_consumed(const LabArgs *args);
+
+/* ---- memory ---- */
+
+/* What each of --window idle connections costs the server in resident memory. connect makes one
+ * that lasts as long as the process. */
+void lab_measure_memory(const LabArgs *args, pid_t server, void (*connect)(const LabArgs *args));
 
 /* ---- calls ---- */
 

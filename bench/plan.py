@@ -33,7 +33,7 @@ class Row:
 class Section:
     name: str
     title: str
-    unit: str  # of "rate"; latency has p50 and p99 instead
+    unit: str  # of the metric
     rows: tuple
     ends: tuple = (1,)
     ends_are: str = ""
@@ -52,7 +52,7 @@ SECTIONS = (
         Row("TCP, relayed", "raw", "hop", 256, limit=True),
         Row("TCP, direct", "raw", "direct", 256, limit=True),
     )),
-    Section("latency", "One call at a time", "us", (
+    Section("latency", "One call at a time", "p50 us", (
         Row("ferry", "ferry", "sync"),
         Row("NATS, send as soon as possible", "nats", "asap"),
         Row("libzmq through zmq_proxy", "zmq", "proxy", limit=True),
@@ -77,6 +77,11 @@ SECTIONS = (
         Row("Redis Streams, batches of 256", "redis", "stream", 256),
         Row("Redis lists, batches of 256", "redis", "list", 256),
     ), ends=(1, 4), ends_are="workers"),
+    Section("memory", "Memory for each of 1000 idle connections", "KiB", (
+        Row("ferry", "ferry", "idle", 1000),
+        Row("NATS", "nats", "idle", 1000),
+        Row("libzmq ROUTER", "zmq", "router", 1000, limit=True),
+    ), sizes=(0,), metric="kib"),
     Section("typed", "Calls with a struct of ten fields, many in flight", "calls/s", (
         Row("Thrift C, direct, 1000 in flight", "thrift", "framed", 1000),
         Row("Thrift C, direct, 4000 in flight", "thrift", "framed", 4000),
@@ -86,7 +91,7 @@ SECTIONS = (
 
 @dataclass(frozen=True)
 class Target:
-    """ferry's figure over that of the best row whose label starts so, in one group."""
+    """ferry's figure over that of the best row whose label starts so, in one table."""
     text: str
     section: str
     against: tuple
@@ -95,6 +100,7 @@ class Target:
     ends: int = 1
     metric: str = ""  # "": the section's own
     at_most: bool = False
+    difference: bool = False  # how much ferry has more, not how many times
 
 
 TARGETS = (
@@ -109,4 +115,6 @@ TARGETS = (
     Target("queue, 1 worker: 1.5x Redis Streams", "queue", ("Redis Streams",), 1.5),
     Target("queue, 4 workers: 4x JetStream", "queue", ("JetStream",), 4.0, ends=4),
     Target("queue, 4 workers: 1.5x Redis Streams", "queue", ("Redis Streams",), 1.5, ends=4),
+    Target("idle connection: libzmq's + 40 KiB", "memory", ("libzmq",), 40.0, size=0,
+           at_most=True, difference=True),
 )

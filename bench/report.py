@@ -30,10 +30,17 @@ def values_of(rounds, metric):
     return [r[metric] for r in rounds if r]
 
 
+def pairs_of(ours, theirs, metric):
+    """Round by round: what disturbs the machine disturbs both."""
+    return [(a[metric], b[metric]) for a, b in zip(ours or [], theirs or []) if a and b]
+
+
 def ratios(ours, theirs, metric):
-    """ferry over the peer, round by round: what disturbs the machine disturbs both."""
-    pairs = zip(ours or [], theirs or [])
-    return [a[metric] / b[metric] for a, b in pairs if a and b and b[metric]]
+    return [a / b for a, b in pairs_of(ours, theirs, metric) if b]
+
+
+def is_cost(metric):
+    return metric != "rate"
 
 
 def section_named(name):
@@ -67,23 +74,28 @@ def table(heads, rows):
     return "\n".join([line(heads), line(["-" * w for w in widths])] + [line(r) for r in rows])
 
 
+def further_columns(section):
+    """Metric and heading of what stands behind the ratio."""
+    columns = [("cpu_us", "cpu us")] if section.metric != "kib" else []
+    return [("p99_us", "p99 us")] + columns if section.metric == "p50_us" else columns
+
+
 def row_cells(section, row, ours, rounds):
     name = row.label + (" (limit)" if row.limit else "")
-    p99 = section.metric == "p50_us"
+    more = [m for m, _ in further_columns(section)]
     if not any(rounds):
-        return [name, "failed"] + [""] * (3 if p99 else 2)
+        return [name, "failed"] + [""] * (1 + len(more))
     against = "" if row.peer == "ferry" else ratio_text(ratios(ours, rounds, section.metric))
-    return ([name, spread(values_of(rounds, section.metric))]
-            + ([spread(values_of(rounds, "p99_us"))] if p99 else [])
-            + [against, number(median(values_of(rounds, "cpu_us")))])
+    return ([name, spread(values_of(rounds, section.metric)), against]
+            + [number(median(values_of(rounds, m))) for m in more])
 
 
 def group_table(section, size, ends, results):
-    heads = ["", "p50 us", "p99 us"] if section.metric == "p50_us" else ["", section.unit]
+    heads = ["", section.unit, "ferry/this"] + [head for _, head in further_columns(section)]
     ours = ferry_rounds(section, size, ends, results)
     rows = [row_cells(section, row, ours, results[(section.name, size, ends, row.label)])
             for row in section.rows if (section.name, size, ends, row.label) in results]
-    return f"{group_title(section, size, ends)}\n" + table(heads + ["ferry/this", "cpu us"], rows)
+    return f"{group_title(section, size, ends)}\n" + table(heads, rows)
 
 
 def best_rival(section, target, results):
@@ -94,7 +106,7 @@ def best_rival(section, target, results):
         rounds = results.get((section.name, target.size, target.ends, row.label))
         if row.label.startswith(target.against) and rounds and any(rounds):
             middle = median(values_of(rounds, section.metric))
-            found.append((-middle if section.metric == "p50_us" else middle, row.label, rounds))
+            found.append((-middle if is_cost(section.metric) else middle, row.label, rounds))
     return max(found, key=lambda f: f[:2])[1:] if found else (None, None)
 
 
@@ -102,13 +114,17 @@ def verdict(target, results):
     section = section_named(target.section)
     ours = ferry_rounds(section, target.size, target.ends, results)
     label, theirs = best_rival(section, target, results)
-    measured = ratios(ours, theirs, target.metric or section.metric)
+    metric = target.metric or section.metric
+    if target.difference:
+        measured = [a - b for a, b in pairs_of(ours, theirs, metric)]
+    else:
+        measured = ratios(ours, theirs, metric)
     met = None
     if measured:
         ratio = median(measured)
         met = ratio <= target.bound if target.at_most else ratio >= target.bound
-    return {"target": target.text, "against": label, "ratios": measured, "bound": target.bound,
-            "at_most": target.at_most, "met": met}
+    return {"target": target.text, "against": label, "measured": measured, "bound": target.bound,
+            "at_most": target.at_most, "difference": target.difference, "met": met}
 
 
 def verdicts(results):
@@ -118,8 +134,9 @@ def verdicts(results):
 
 def verdict_table(found):
     words = {True: "met", False: "MISSED", None: "not measured"}
-    rows = [[v["target"], v["against"] or "-", ratio_text(v["ratios"]) or "-", words[v["met"]]]
-            for v in found]
+    rows = [[v["target"], v["against"] or "-",
+             ("+" if v["difference"] and v["measured"] else "") + ratio_text(v["measured"]) or "-",
+             words[v["met"]]] for v in found]
     return "Targets\n" + table(["", "the rival's best row", "ferry/rival", ""], rows)
 
 

@@ -75,7 +75,7 @@ class Server:
 
 
 class Servers:
-    """with Servers(build) as servers: servers.port("redis-server")"""
+    """with Servers(build) as servers: servers.get("redis-server").port"""
 
     def __init__(self, build):
         self.build, self.running = build, {}
@@ -87,11 +87,11 @@ class Servers:
         for server in self.running.values():
             server.stop()
 
-    def port(self, name):
-        # The jobs that a row leaves in memory are not the next row's: a new broker for each.
-        if name == "ferry" and name in self.running:
+    def get(self, name, fresh=False):
+        # The jobs that a row leaves in memory, or the memory itself, are not the next row's.
+        if fresh and name in self.running:
             self.running.pop(name).stop()
         if name not in self.running:
             self.running[name] = Server(name, self.build)
             self.running[name].wait_until_up()
-        return self.running[name].port
+        return self.running[name]

@@ -4,9 +4,12 @@
  * bulk; "send as soon as possible" turns that off, which is best for one call at a time.
  */
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <nats/nats.h>
@@ -57,7 +60,7 @@ static void echo(natsConnection *connection, natsSubscription *s, natsMsg *reque
 
 static void start_servers(const LabArgs *args, bool asap) {
     for (unsigned i = 0; i < args->n_ends; i++) {
-        if (lab_fork()) {
+        if (lab_fork() == 0) {
             natsConnection *connection = connect_to_server(args, asap);
             natsSubscription *s = NULL;
 
@@ -154,10 +157,10 @@ static _Noreturn void publish(const LabArgs *args) {
 
 static void pubsub(const LabArgs *args) {
     for (unsigned i = 0; i < args->n_ends; i++)
-        if (lab_fork())
+        if (lab_fork() == 0)
             subscribe(args, i);
     lab_wait_ready(args->n_ends);
-    if (lab_fork())
+    if (lab_fork() == 0)
         publish(args);
     lab_measure_consumed(args);
 }
@@ -239,11 +242,11 @@ static void queue_memory(const LabArgs *args) {
     jsCtx *js = NULL;
 
     name_stream(stream, subject, getpid());
-    if (lab_fork())
+    if (lab_fork() == 0)
         produce(args, stream, subject);
     lab_wait_ready(1);
     for (unsigned i = 0; i < args->n_ends; i++) {
-        if (lab_fork())
+        if (lab_fork() == 0)
             work(args, i, stream, subject);
         lab_wait_ready(2 +
                        i); /* one after the other: they share one consumer and race to make it */
@@ -255,13 +258,41 @@ static void queue_memory(const LabArgs *args) {
     NATS_CHECK(js_DeleteStream(js, stream, NULL, NULL));
 }
 
+/* ---- memory ---- */
+
+/* Without libnats, which gives each connection threads of its own: the server cannot tell. */
+static void expect_line(int fd, const char *start) {
+    char text[4096];
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+
+    LAB_CHECK(n > 0);
+    text[n] = '\0';
+    if (strncmp(text, start, strlen(start)) != 0)
+        lab_die("nats-server says '%s'", text);
+}
+
+static void connect_idle(const LabArgs *args) {
+    static const char hello[] = "CONNECT {\"verbose\":false}\r\nPING\r\n";
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)args->port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    LAB_CHECK(fd >= 0);
+    LAB_CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+    expect_line(fd, "INFO ");
+    LAB_CHECK(write(fd, hello, sizeof(hello) - 1) == (ssize_t)sizeof(hello) - 1);
+    expect_line(fd, "PONG");
+}
+
+static void memory_idle(const LabArgs *args) {
+    lab_measure_memory(args, args->pid, connect_idle);
+}
+
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
-        {"calls", "buffered", calls_buffered},
-        {"latency", "asap", latency_asap},
-        {"pubsub", "buffered", pubsub},
-        {"queue", "memory", queue_memory},
-        {0},
+        {"calls", "buffered", calls_buffered}, {"latency", "asap", latency_asap},
+        {"pubsub", "buffered", pubsub},        {"queue", "memory", queue_memory},
+        {"memory", "idle", memory_idle},       {0},
     };
 
     return lab_main(argc, argv, rows);

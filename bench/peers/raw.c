@@ -112,15 +112,15 @@ static int start_server(bool hop) {
 
     tcp_pair(front);
     if (!hop) {
-        if (lab_fork())
+        if (lab_fork() == 0)
             echo(front[1]);
         return front[0];
     }
 
     tcp_pair(back);
-    if (lab_fork())
+    if (lab_fork() == 0)
         relay(front[1], back[0]);
-    if (lab_fork())
+    if (lab_fork() == 0)
         echo(back[1]);
     return front[0];
 }

@@ -150,10 +150,10 @@ static void queue_stream(const LabArgs *args) {
     drop_replies(redis, 1);
 
     for (unsigned i = 0; i < args->n_ends; i++)
-        if (lab_fork())
+        if (lab_fork() == 0)
             work_on_stream(args, i, key);
     lab_wait_ready(args->n_ends);
-    if (lab_fork())
+    if (lab_fork() == 0)
         produce(args, key, append_xadd);
     lab_measure_consumed(args);
     lab_stop_children();
@@ -165,10 +165,10 @@ static void queue_list(const LabArgs *args) {
 
     name_key(key);
     for (unsigned i = 0; i < args->n_ends; i++)
-        if (lab_fork())
+        if (lab_fork() == 0)
             work_on_list(args, i, key);
     lab_wait_ready(args->n_ends);
-    if (lab_fork())
+    if (lab_fork() == 0)
         produce(args, key, append_lpush);
     lab_measure_consumed(args);
     lab_stop_children();
@@ -202,10 +202,10 @@ static _Noreturn void publish(const LabArgs *args) {
 
 static void pubsub(const LabArgs *args) {
     for (unsigned i = 0; i < args->n_ends; i++)
-        if (lab_fork())
+        if (lab_fork() == 0)
             subscribe(args, i);
     lab_wait_ready(args->n_ends);
-    if (lab_fork())
+    if (lab_fork() == 0)
         publish(args);
     lab_measure_consumed(args);
 }

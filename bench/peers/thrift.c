@@ -123,7 +123,7 @@ static Client connect_client(int port) {
 static Client start(void) {
     int port = lab_free_port();
 
-    if (lab_fork())
+    if (lab_fork() == 0)
         serve(port);
     lab_wait_ready(1);
     return connect_client(port);

@@ -69,18 +69,18 @@ static _Noreturn void echo(void *socket) {
 
 static void *start_direct(const LabArgs *args) {
     (void)args;
-    if (lab_fork())
+    if (lab_fork() == 0)
         echo(bound_socket(zmq_ctx_new(), ZMQ_ROUTER, LAB_FRONT));
     lab_wait_ready(1);
     return connected_socket(zmq_ctx_new(), ZMQ_DEALER, LAB_FRONT);
 }
 
 static void *start_proxied(const LabArgs *args) {
-    if (lab_fork())
+    if (lab_fork() == 0)
         proxy(ZMQ_ROUTER, ZMQ_DEALER);
     lab_wait_ready(1);
     for (unsigned i = 0; i < args->n_ends; i++)
-        if (lab_fork())
+        if (lab_fork() == 0)
             echo(connected_socket(zmq_ctx_new(), ZMQ_DEALER, LAB_BACK));
     lab_wait_ready(1 + args->n_ends);
     lab_sleep_us(
@@ -173,23 +173,63 @@ static _Noreturn void publish(const LabArgs *args) {
 
 static void pubsub_proxy(const LabArgs *args) {
     high_water_mark = (int)args->window;
-    if (lab_fork())
+    if (lab_fork() == 0)
         proxy(ZMQ_XSUB, ZMQ_XPUB);
     lab_wait_ready(1);
     for (unsigned i = 0; i < args->n_ends; i++)
-        if (lab_fork())
+        if (lab_fork() == 0)
             subscribe(i);
     lab_wait_ready(1 + args->n_ends);
-    if (lab_fork())
+    if (lab_fork() == 0)
         publish(args);
     lab_measure_consumed(args);
 }
 
+/* ---- memory ---- */
+
+static void *dealers; /* the context that they share */
+
+static _Noreturn void count_peers(void) {
+    void *socket = bound_socket(zmq_ctx_new(), ZMQ_ROUTER, LAB_FRONT);
+    char frame[64];
+
+    lab_ready();
+    for (;;) {
+        LAB_CHECK(zmq_recv(socket, frame, sizeof(frame), 0) >= 0);
+        LAB_CHECK(zmq_recv(socket, frame, sizeof(frame), 0) >= 0);
+        lab_ready();
+    }
+}
+
+/* Connected for certain: its message has arrived. */
+static void connect_idle(const LabArgs *args) {
+    static unsigned n_ready = 1;
+    void *socket = connected_socket(dealers, ZMQ_DEALER, LAB_FRONT);
+
+    LAB_CHECK(zmq_send(socket, args->payload, 1, 0) == 1);
+    lab_wait_ready(++n_ready);
+}
+
+static void memory_router(const LabArgs *args) {
+    pid_t server = lab_fork();
+
+    if (server == 0)
+        count_peers();
+    lab_wait_ready(1);
+    dealers = zmq_ctx_new();
+    LAB_CHECK(zmq_ctx_set(dealers, ZMQ_MAX_SOCKETS, (int)args->window + 64) == 0);
+    lab_measure_memory(args, server, connect_idle);
+}
+
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
-        {"calls", "direct", calls_direct},     {"calls", "proxy", calls_proxy},
-        {"latency", "direct", latency_direct}, {"latency", "proxy", latency_proxy},
-        {"pubsub", "proxy", pubsub_proxy},     {0},
+        {"calls", "direct", calls_direct},
+        {"calls", "proxy", calls_proxy},
+        {"latency", "direct", latency_direct},
+        {"latency", "proxy", latency_proxy},
+        {"pubsub", "proxy", pubsub_proxy},
+        {"memory", "router", memory_router},
+        {0},
     };
 
     return lab_main(argc, argv, rows);

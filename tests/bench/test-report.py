@@ -29,15 +29,15 @@ class Verdicts(unittest.TestCase):
     def test_the_rival_is_taken_at_its_best_setting(self):
         v = first_verdict(calls(rate(900), rate(300), rate(450)))
         self.assertEqual(v["against"], "NATS, 4096 in flight")
-        self.assertEqual((v["ratios"], v["met"]), ([2.0], True))
+        self.assertEqual((v["measured"], v["met"]), ([2.0], True))
 
     def test_ratios_are_paired_by_round(self):
         v = first_verdict(calls(rate(100, 400), rate(1, 1), rate(50, 100)))
-        self.assertEqual(v["ratios"], [2.0, 4.0])
+        self.assertEqual(v["measured"], [2.0, 4.0])
 
     def test_a_failed_round_has_no_ratio(self):
         v = first_verdict(calls(rate(100, 0, 300), rate(1, 1, 1), rate(50, 50, 0)))
-        self.assertEqual(v["ratios"], [2.0])
+        self.assertEqual(v["measured"], [2.0])
 
     def test_too_little_is_missed(self):
         self.assertIs(first_verdict(calls(rate(199), rate(50), rate(100)))["met"], False)
@@ -54,7 +54,17 @@ class Verdicts(unittest.TestCase):
             ("latency", 64, 1, "ferry"): latency(90.0, 50.0),
             ("latency", 64, 1, "NATS, send as soon as possible"): latency(180.0, 20.0)})
         self.assertEqual([v["met"] for v in found], [True, False])
-        self.assertEqual([v["ratios"] for v in found], [[0.5], [2.5]])
+        self.assertEqual([v["measured"] for v in found], [[0.5], [2.5]])
+
+    def test_memory_is_judged_by_the_difference(self):
+        def memory(kib):
+            return [{"kib": kib, "n": 1000}]
+
+        results = {("memory", 0, 1, "ferry"): memory(60.0),
+                   ("memory", 0, 1, "libzmq ROUTER"): memory(28.0)}
+        v = first_verdict(results)
+        self.assertEqual((v["measured"], v["met"]), ([32.0], True))
+        self.assertIn("+32.00", report.full_text(results))
 
     def test_sections_that_were_not_measured_are_not_judged(self):
         self.assertEqual(report.verdicts({}), [])
