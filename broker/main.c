@@ -3,6 +3,7 @@
 #include "broker/main.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -328,6 +329,11 @@ int broker_main(const BrokerOptions *options) {
     Program program = {.options = options, .lock = -1};
     int status = EXIT_SUCCESS;
 
+    /* Batches come and go by the hundred thousand: memory that malloc gives back to the system
+     * after each burst is faulted in again, page by page, at the next. */
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    mallopt(M_TOP_PAD, 1 << 20);
     take_signals(&program);
     config_init(&program.config);
     if (start(&program, &error) < 0) {

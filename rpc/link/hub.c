@@ -83,11 +83,9 @@ static uint64_t peer_key(const uint8_t *id, size_t len) {
 
 static int set_up_socket(Hub *hub) {
     const int settings[][2] = {
-        {ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_ROUTER_HANDOVER, 0},
-        {ZMQ_MAXMSGSIZE, 0},       {ZMQ_HANDSHAKE_IVL, 5000},
-        {ZMQ_TCP_MAXRT, 10000},    {ZMQ_BACKLOG, 1024},
-        {ZMQ_SNDHWM, HWM},         {ZMQ_RCVHWM, HWM},
-        {ZMQ_LINGER, 0},
+        {ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_ROUTER_HANDOVER, 0}, {ZMQ_MAXMSGSIZE, 0},
+        {ZMQ_HANDSHAKE_IVL, 5000}, {ZMQ_TCP_MAXRT, 10000},   {ZMQ_BACKLOG, 1024},
+        {ZMQ_SNDHWM, HWM},         {ZMQ_RCVHWM, HWM},        {ZMQ_LINGER, 0},
     };
     int64_t max_batch = WIRE_BATCH_MAX;
 

@@ -6,16 +6,24 @@
 #include <stdlib.h>
 
 /*
- * Chunks of the usual size come from a small pool: they are freed by ZeroMQ's I/O thread, and
- * malloc would have two threads fight over its arenas for each batch.
+ * Chunks come in two sizes, each from a small pool: they are freed by ZeroMQ's I/O thread, and
+ * malloc would have two threads fight over its arenas for each batch, and give large ones back to
+ * the system only to fetch them again.
  */
-enum { SMALL = WIRE_BATCH_SOFT + 2048, POOL_MAX = 64 };
+enum { SMALL = WIRE_BATCH_SOFT + 2048, LARGE = WIRE_BATCH_MAX };
 
-static struct {
+typedef struct Pool {
     pthread_mutex_t lock;
     Chunk *first;
-    unsigned n;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    unsigned n, max;
+} Pool;
+
+static Pool small_pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .max = 64};
+static Pool large_pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .max = 16};
+
+static Pool *pool_of(size_t cap) {
+    return cap == SMALL ? &small_pool : cap == LARGE ? &large_pool : NULL;
+}
 
 struct Transfer {
     Transfer *next;
@@ -29,16 +37,18 @@ struct Transfer {
 
 Chunk *chunk_new(size_t cap) {
     Chunk *chunk = NULL;
+    Pool *pool;
 
-    if (cap <= SMALL) {
-        cap = SMALL;
-        pthread_mutex_lock(&pool.lock);
-        chunk = pool.first;
+    cap = cap <= SMALL ? SMALL : cap <= LARGE ? LARGE : cap;
+    pool = pool_of(cap);
+    if (pool) {
+        pthread_mutex_lock(&pool->lock);
+        chunk = pool->first;
         if (chunk) {
-            pool.first = chunk->next;
-            pool.n--;
+            pool->first = chunk->next;
+            pool->n--;
         }
-        pthread_mutex_unlock(&pool.lock);
+        pthread_mutex_unlock(&pool->lock);
     }
     if (!chunk)
         chunk = malloc(sizeof(*chunk) + cap);
@@ -51,17 +61,17 @@ Chunk *chunk_new(size_t cap) {
 }
 
 void chunk_free(Chunk *chunk) {
-    if (!chunk)
-        return;
-    if (chunk->cap == SMALL) {
-        pthread_mutex_lock(&pool.lock);
-        if (pool.n < POOL_MAX) {
-            chunk->next = pool.first;
-            pool.first = chunk;
-            pool.n++;
+    Pool *pool = chunk ? pool_of(chunk->cap) : NULL;
+
+    if (pool) {
+        pthread_mutex_lock(&pool->lock);
+        if (pool->n < pool->max) {
+            chunk->next = pool->first;
+            pool->first = chunk;
+            pool->n++;
             chunk = NULL;
         }
-        pthread_mutex_unlock(&pool.lock);
+        pthread_mutex_unlock(&pool->lock);
     }
     free(chunk);
 }
