@@ -1,5 +1,6 @@
 """Starts the servers under test on free ports of 127.0.0.1, and stops them by their pid."""
 
+import pathlib
 import shutil
 import socket
 import subprocess
@@ -8,6 +9,12 @@ import time
 
 # The kernel ends what is started so, should this program be killed.
 TIED = ["setpriv", "--pdeathsig", "TERM"]
+
+# A publisher's lead of 20 000 messages of 1 KiB must fit into one subscriber's backlog.
+FERRY_CONFIG = """
+[broker]
+max_subscriber_bytes = 64M
+"""
 
 NATS_CONFIG = """
 host: 127.0.0.1
@@ -42,12 +49,14 @@ class Server:
 
     def command(self, build):
         port, folder = str(self.port), self.folder.name
+        config = pathlib.Path(folder, "config")
         if self.name == "ferry":
-            return [f"{build}/ferry", "broker", "--bind", f"tcp://127.0.0.1:{port}"]
+            config.write_text(FERRY_CONFIG)
+            return [f"{build}/ferry", "broker", "--bind", f"tcp://127.0.0.1:{port}",
+                    "--config", str(config)]
         if self.name == "nats-server":
-            with open(f"{folder}/nats.conf", "w") as f:
-                f.write(NATS_CONFIG.format(port=port, folder=folder))
-            return [find_program("nats-server"), "-c", f"{folder}/nats.conf"]
+            config.write_text(NATS_CONFIG.format(port=port, folder=folder))
+            return [find_program("nats-server"), "-c", str(config)]
         return [find_program("redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "",
                 "--appendonly", "no", "--dir", folder,
                 "--client-output-buffer-limit", "pubsub 0 0 0"]
