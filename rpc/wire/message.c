@@ -287,7 +287,8 @@ int message_read(Reader *reader, Message *message) {
             if (i + 1 == info->passed_to)
                 message->passed.len = (size_t)(reader->at - message->passed.data);
         }
-        if (info->passed_from == info->passed_to)
+        /* Fields that were left out cannot be copied: they are written anew, as nil. */
+        if (info->passed_from == info->passed_to || n - 1 < info->passed_to)
             message->passed = (Span){NULL, 0};
         for (uint32_t i = info->n; i < n - 1 && !reader->problem; i++)
             reader_value(reader);

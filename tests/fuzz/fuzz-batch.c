@@ -1,0 +1,85 @@
+/*
+ * The batch reader: any bytes as one ZeroMQ message. What is read is written again, as a client
+ * would and as a broker would (with the fields it passes on unopened), and must read the same.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpc/wire/message.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool holds) {
+    if (!holds)
+        abort();
+}
+
+static void check_inside(Span span, const uint8_t *data, size_t size) {
+    must(!span.data || (span.data >= data && span.data + span.len <= data + size));
+}
+
+static void check_pairs(const Message *message) {
+    uint32_t left;
+    Reader pairs = pairs_of(message->headers, &left);
+    Span key;
+
+    while (pairs_next(&pairs, &left, &key)) {
+        must(key.len > 0);
+        reader_str(&pairs);
+        must(!pairs.problem);
+    }
+    header_find(message->headers, "traceparent");
+}
+
+/* Reads what was written; returns its op. */
+static void check_same(const Message *message) {
+    size_t size = message_size(message);
+    uint8_t *bytes = malloc(size), *end;
+    uint8_t *again = NULL;
+    Message read;
+    Reader reader;
+
+    must(bytes != NULL);
+    end = message_write(bytes, message);
+    must((size_t)(end - bytes) <= size);
+    reader = reader_of(bytes, (size_t)(end - bytes));
+    memset(&read, 0, sizeof(read));
+    must(message_read(&reader, &read) == 1);
+    must(reader.at == reader.end && read.op == message->op);
+
+    /* Written a second time it must be the same bytes: nothing got lost or changed. */
+    again = malloc(message_size(&read));
+    must(again != NULL);
+    must(message_write(again, &read) - again == end - bytes);
+    must(memcmp(again, bytes, (size_t)(end - bytes)) == 0);
+    free(again);
+    free(bytes);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    Message message = {0};
+    Reader reader;
+    int r;
+
+    wire_check(data, size);
+    if (batch_open(&reader, data, size) < 0) {
+        must(reader.problem != NULL);
+        return 0;
+    }
+    while ((r = message_read(&reader, &message)) == 1) {
+        must(op_name(message.op) != NULL);
+        check_inside(message.passed, data, size);
+        check_inside(message.body, data, size);
+        check_inside(message.headers, data, size);
+        check_inside(message.name, data, size);
+        check_inside(message.text, data, size);
+        check_pairs(&message);
+        check_same(&message);
+        message.passed = (Span){NULL, 0};
+        check_same(&message);
+        message = (Message){0};
+    }
+    must((r == 0) == (reader.problem == NULL));
+    return 0;
+}
