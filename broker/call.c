@@ -15,6 +15,7 @@ enum {
     SERVERS_LOOKED_AT = 8, /* of many: enough for a good choice */
     ITEM_COST = 64,        /* of a stream's credit, besides the item's body */
     STREAM_CREDIT_MAX = 64 << 20,
+    AHEAD_MAX = 32, /* calls sent to a service's only server beyond its slots */
     DEPTH_MAX = 64, /* calls made on behalf of calls: services that call in a ring */
 };
 
@@ -313,6 +314,28 @@ static bool may_move(const Call *call) {
            call->moves < call->service->services->broker->limits.max_idempotent_moves;
 }
 
+static bool is_ancestor(const Call *call, const Server *server) {
+    for (const Call *up = call->parent; up; up = up->parent)
+        if (up->server == server)
+            return true;
+    return false;
+}
+
+/*
+ * The only server of a service has no other to leave calls to: it gets some ahead of its slots, so
+ * that a server of one slot does not wait for a round trip between any two calls. Not a call that
+ * it waits for itself.
+ */
+static Server *choose_ahead(const Call *call, Span instance) {
+    Server *server = call->service->servers;
+
+    if (call->service->n_servers != 1 || instance.len > 0 || server->leaving ||
+        server->busy >= server->slots + AHEAD_MAX || is_ancestor(call, server) ||
+        session_waiting(server->session) > server->session->broker->limits.max_subscriber_bytes)
+        return NULL;
+    return server;
+}
+
 /* Would it wait for itself? True when every server that could take it is busy with nothing but its
  * own ancestors. */
 static bool waits_for_itself(const Call *call, Span instance) {
@@ -367,9 +390,11 @@ void calls_serve_line(Service *service) {
     Call *call, *next;
     unsigned passed_over = 0;
 
-    for (call = service->line; call && service->free_slots > 0; call = next) {
+    for (call = service->line; call; call = next) {
         Server *server = choose(service, call->instance);
 
+        if (!server)
+            server = choose_ahead(call, call->instance);
         next = call->next;
         if (server)
             hand_over_kept(call, server);
@@ -491,6 +516,8 @@ void services_call(Services *services, Session *session, const Message *message,
 
     server =
         service->line && message->instance.len == 0 ? NULL : choose(service, message->instance);
+    if (!server && !service->line)
+        server = choose_ahead(call, message->instance);
     if (!server)
         wait_in_line(call, message, block);
     else if (may_move(call) && keep(call, message, block) < 0)
