@@ -60,7 +60,7 @@ struct Client {
     uint8_t token[WIRE_TOKEN];          /* of its last session */
     Session *session;                   /* NULL: lost for now */
     struct Subscription *subscriptions; /* topic.c: utlist, in order of subscribing */
-    struct Lease *leases;               /* queue.c: utlist */
+    struct Holder *holder;              /* queue.c: the deliveries it holds */
     struct PushLedger *pushes;          /* queue.c: ids of pushes that were stored */
     uint32_t n_subscriptions;
     Timer forget; /* client_memory_ms after its session was lost */

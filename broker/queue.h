@@ -41,6 +41,8 @@ void queues_turn_end(Queues *queues);
  * -EINVAL: problem (static text) says why. */
 int queues_configure(Queues *queues, const char *pattern, const char *key, const char *value,
                      const char **problem);
+/* Forgets all settings, before the configuration is read again. */
+void queues_configure_anew(Queues *queues);
 
 /* For ferry.Broker: MessagePack, see ferry.thrift. -ENOENT: no such queue. */
 void queues_describe(Queues *queues, Buffer *to); /* a list of maps */
