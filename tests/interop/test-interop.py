@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""A client and a worker in Python against the real broker: usage: test-interop.py FERRY."""
+import os, signal, subprocess, sys, tempfile, threading
+
+try:
+    import peer
+except ModuleNotFoundError as e:
+    print(f"skipped: {e}")
+    sys.exit(77)
+
+folder = tempfile.mkdtemp()
+url = f"ipc://{folder}/broker"
+broker = subprocess.Popen([sys.argv[1], "broker", "--bind", url, "--log-level", "warning"])
+try:
+    calls, served, seen, done = peer.Peer(url, "caller"), peer.Peer(url, "server"), [], []
+    stop = threading.Event()
+
+    def calculate(method, *args):
+        return {"add": lambda: sum(args), "div": lambda: args[0] // args[1]}[method]()
+
+    def work(body, attempt):
+        if body == b"twice" and attempt == 1:
+            return (peer.RETRY, 1, "not yet")
+        if body == b"bad":
+            return (peer.REJECT, "it is bad")
+        done.append((body, attempt))
+        if body == b"first":
+            return (peer.FORWARD, "second", None, None, b"forwarded")
+        return (peer.ACK,)
+
+    served.serve("calc.Calc", calculate, slots=4)
+    served.work("first", work, slots=2)
+    served.work("second", work)
+    served.subscribe("orders.*", lambda topic, body, seq: seen.append((topic, body, seq)))
+    loop = threading.Thread(target=lambda: [served.step(0.1) for _ in iter(stop.is_set, True)])
+    loop.start()
+
+    assert calls.call("calc.Calc", "add", 2, 3) == 5
+    for service, method, args, expected in (
+            ("calc.Calc", "div", (1, 0), "python.ZeroDivisionError"),
+            ("calc.Nobody", "add", (), "ferry.NoSuchService"),
+            ("ferry.Broker", "fly", (), "ferry.NoSuchMethod")):
+        try:
+            calls.call(service, method, *args)
+            assert False, method
+        except peer.RemoteError as e:
+            assert e.error["type"] == expected, e
+    names = [s["name"] for s in calls.call("ferry.Broker", "services")]
+    assert names == ["calc.Calc"], names
+
+    for i in range(100):
+        calls.publish("orders.new", b"%d" % i)
+    calls.publish("other", b"")
+    assert calls.push("first", b"first")[1] > 0
+    calls.push("first", b"twice")
+    calls.push("first", b"bad")
+    assert calls.push("first", b"once", key="k")[1] > 0
+    assert calls.push("first", b"once", key="k")[1:] in ([], [0])
+    calls._until(lambda: len(seen) == 100 and len(done) == 4)
+    assert seen == [("orders.new", b"%d" % i, i + 1) for i in range(100)], seen
+    assert sorted(done) == [(b"first", 1), (b"forwarded", 1), (b"once", 1), (b"twice", 2)], done
+    dead = calls.call("ferry.Broker", "peek", "first.dead", 10)
+    assert [d["body"] for d in dead] == [b"bad"] and dead[0]["reason"] == "it is bad", dead
+
+    big = os.urandom(100_000)
+    served.services["calc.Calc"] = lambda method, text: text
+    assert calls.call("calc.Calc", "echo", big) == big
+    print("interop: calls, errors, topics, queues: ok")
+finally:
+    stop.set()
+    loop.join()
+    broker.send_signal(signal.SIGTERM)
+    sys.exit(broker.wait(10) if sys.exc_info()[0] is None else 1)
