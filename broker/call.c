@@ -236,8 +236,9 @@ static void send_early(Call *call);
 static void hand_over(Call *call, Server *server, const Message *request, const void *block) {
     Broker *broker = call->service->services->broker;
     uint64_t ends_ms = call->deadline.at_ms;
-    Message out = *request;
+    Message out;
 
+    message_pass(&out, request);
     occupy(call, server);
     if (id_map_put(&server->session->requests, call->request_id, call) < 0) {
         DL_DELETE(server->calls, call);
@@ -248,6 +249,7 @@ static void hand_over(Call *call, Server *server, const Message *request, const 
     }
     out.op = OP_CALL;
     out.id = call->request_id;
+    out.flags = request->flags;
     out.timeout_ms = is_stream(call)                ? call->timeout_ms
                      : ends_ms > broker->now_ms + 1 ? ends_ms - broker->now_ms
                                                     : 1;
@@ -599,8 +601,11 @@ void services_answer(Services *services, Session *session, const Message *messag
     }
     broker->stats.answers++;
 
-    Message out = *message;
+    Message out;
 
+    message_pass(&out, message);
+    out.op = message->op;
+    out.error = message->error;
     out.id = call->caller_id;
     out.seq = 0;
     /* Behind the items of its stream. */
@@ -670,7 +675,7 @@ static void send_early(Call *call) {
 
 static void pass_item(Call *call, Session *to, uint64_t id, const Message *message,
                       const void *block, int64_t *credit) {
-    Message out = *message;
+    Message out;
 
     if (*credit <= 0) {
         fail_call(call, "ferry.Protocol", "an item was sent without credit for it");
@@ -682,6 +687,8 @@ static void pass_item(Call *call, Session *to, uint64_t id, const Message *messa
         wait_with(call, message, block);
         return;
     }
+    message_pass(&out, message);
+    out.op = OP_ITEM;
     out.id = id;
     session_send(to, LANE_BULK, &out, block);
 }

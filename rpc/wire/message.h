@@ -92,6 +92,19 @@ size_t message_size(const Message *message);
 /* Writes into memory that is large enough; returns the end. */
 uint8_t *message_write(uint8_t *to, const Message *message);
 
+/* Begins a message that passes on what another one carries: `passed` as it stands, or, with a large
+ * body, the fields one by one. The other fields of to are the caller's to set. */
+static inline void message_pass(Message *to, const Message *from) {
+    if (!from->passed.data) {
+        *to = *from;
+        return;
+    }
+    /* A Message is some 400 bytes: on the path of every call, only what will be looked at. */
+    to->passed = from->passed;
+    to->body = (Span){NULL, 0};
+    to->body_transfer = 0;
+}
+
 /* "CALL", or NULL for a number that is no op. */
 const char *op_name(unsigned op);
 
