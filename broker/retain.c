@@ -43,6 +43,21 @@ void replay_clear(Topics *topics, Topic *topic) {
         kept_unref(topics->broker, take_first(topics, topic));
     free(topic->replay);
     topic->replay = NULL;
+    if (topic->pinned) {
+        topic->pinned = false;
+        topics->n_pinned--;
+        topic_update_clock(topics, topic);
+    }
+}
+
+/* What a rule has kept is not forgotten because other topics come along; up to max_names of them.
+ */
+static void pin(Topics *topics, Topic *topic) {
+    if (topic->pinned || topics->n_pinned >= topics->broker->limits.max_names)
+        return;
+    topic->pinned = true;
+    topics->n_pinned++;
+    topic_update_clock(topics, topic);
 }
 
 /* Room for one more message of this size, or false. All topics without a rule share; those that
@@ -103,6 +118,8 @@ void replay_add(Topics *topics, Topic *topic) {
         replay_clear(topics, topic);
         return;
     }
+    if (topic->ruled)
+        pin(topics, topic);
     *slot(replay, replay->n++) = kept;
     count(topics, topic, (ptrdiff_t)kept_size(kept));
     while (replay->bytes > topic->keep_bytes)
@@ -129,16 +146,9 @@ int retain(Topics *topics, Topic *topic) {
         topics->n_retained--;
     kept_unref(broker, topic->retained);
     topic->retained = kept;
-    if (kept) {
+    if (kept)
         topics->n_retained++;
-        if (topic->in_clock) {
-            DL_DELETE(topics->clock, topic);
-            topics->n_clock--;
-            topic->in_clock = false;
-        }
-    } else {
-        topic_may_go(topics, topic);
-    }
+    topic_update_clock(topics, topic);
     return 0;
 }
 

@@ -126,7 +126,8 @@ struct Topic {
     uint32_t n_match, cap_match;
     bool recent;   /* published to since the clock last looked */
     bool ruled;    /* by its own rule, not by the default */
-    bool in_clock; /* may be forgotten: nothing is retained */
+    bool in_clock; /* may be forgotten */
+    bool pinned;   /* may not, because its rule has messages kept */
     Replay *replay;
     uint32_t keep;
     uint64_t keep_bytes;
@@ -145,7 +146,7 @@ struct Topics {
 
     Topic *topics; /* uthash by name */
     Topic *clock;  /* those that may be forgotten, as in the clock algorithm */
-    uint32_t n_clock, n_retained;
+    uint32_t n_clock, n_retained, n_pinned;
     TopicTree names;     /* of topics -> Topic */
     size_t replay_bytes; /* by the default rule */
     TopicRule *rules;
@@ -175,8 +176,9 @@ struct Topics {
 /* The topic of this valid name, or NULL. */
 Topic *topic_find(Topics *topics, Span name);
 
-/* It has lost what it was remembered for: puts it among those that may be forgotten. */
-void topic_may_go(Topics *topics, Topic *topic);
+/* What it is remembered for has come or gone: puts it among those that may be forgotten, or takes
+ * it out. */
+void topic_update_clock(Topics *topics, Topic *topic);
 
 /* Holds the message being published. NULL: out of memory or room. The pointer is lent. */
 Kept *topics_hold(Topics *topics);

@@ -84,12 +84,17 @@ static void forget_some(Topics *topics) {
     }
 }
 
-void topic_may_go(Topics *topics, Topic *topic) {
-    if (topic->in_clock)
-        return;
-    topic->in_clock = true;
-    DL_APPEND(topics->clock, topic);
-    topics->n_clock++;
+void topic_update_clock(Topics *topics, Topic *topic) {
+    bool may_go = !topic->retained && !topic->pinned;
+
+    if (may_go && !topic->in_clock) {
+        DL_APPEND(topics->clock, topic);
+        topics->n_clock++;
+    } else if (!may_go && topic->in_clock) {
+        DL_DELETE(topics->clock, topic);
+        topics->n_clock--;
+    }
+    topic->in_clock = may_go;
 }
 
 Topic *topic_find(Topics *topics, Span name) {
@@ -115,7 +120,7 @@ static Topic *topic_new(Topics *topics, Span name) {
         return NULL;
     }
     topic_node_set(topic->node, topic);
-    topic_may_go(topics, topic);
+    topic_update_clock(topics, topic);
     forget_some(topics);
     return topic;
 }

@@ -410,6 +410,32 @@ static void rules_say_how_many_are_kept(void) {
     fixture_deinit(&f);
 }
 
+static void what_a_rule_keeps_is_not_forgotten(void) {
+    TopicFixture f;
+    Session *a;
+    char topic[32];
+
+    fixture_init(&f);
+    f.broker.limits.max_names = 2;
+    a = connect_as(&f, 'a');
+    CU_ASSERT_EQUAL(configure(&f, "rare.*", "keep", "1"), 0);
+    for (int i = 1; i <= 3; i++) {
+        snprintf(topic, sizeof(topic), "rare.%d", i);
+        publish(&f, a, topic, "v");
+    }
+    CU_ASSERT_EQUAL(f.topics->n_pinned, 2);
+    for (int i = 0; i <= 2 * TOPICS_KNOWN; i++) {
+        snprintf(topic, sizeof(topic), "often.%d", i);
+        publish(&f, a, topic, "v");
+    }
+    /* The third was one too many for max_names. */
+    subscribe_with(&f, a, 1, "rare.*", OPTIONS({"last", NULL, 1}));
+    CU_ASSERT_EQUAL(fake_n_sent(a), 3);
+    CU_ASSERT_EQUAL(configure(&f, "rare.*", "keep", "0"), 0);
+    CU_ASSERT_EQUAL(f.topics->n_pinned, 0);
+    fixture_deinit(&f);
+}
+
 static void rules_bound_the_bytes(void) {
     TopicFixture f;
     Session *a;
@@ -459,6 +485,7 @@ int main(void) {
         TEST(questions_are_not_replayed),
         TEST(all_topics_together_keep_a_share_of_the_total),
         TEST(rules_say_how_many_are_kept),
+        TEST(what_a_rule_keeps_is_not_forgotten),
         TEST(rules_bound_the_bytes),
         TEST(bad_rules_are_refused),
         TESTS_END,
