@@ -1,0 +1,43 @@
+/* Allocations that fail when a test wants them to. See oom.h. */
+
+#include "support/oom.h"
+
+#include <stddef.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+static unsigned left;
+static bool happened;
+
+void oom_plan(unsigned n) {
+    left = n;
+    happened = false;
+}
+
+bool oom_happened(void) {
+    return happened;
+}
+
+static bool fails(void) {
+    if (left == 0 || --left > 0)
+        return false;
+    happened = true;
+    return true;
+}
+
+void *__wrap_malloc(size_t size) {
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size) {
+    return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size) {
+    return fails() ? NULL : __real_realloc(memory, size);
+}
