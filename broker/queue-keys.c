@@ -26,7 +26,7 @@ static void on_key_timer(Timer *timer, void *ctx) {
 
 Key *key_add(Queue *queue, Span text) {
     Queues *queues = queue->queues;
-    Key *key = pool_alloc(&queues->pool, offsetof(Key, data) + text.len);
+    Key *key = pool_alloc(&queues->pool, sizeof(Key) + text.len);
 
     if (!key)
         return NULL;
@@ -35,7 +35,7 @@ Key *key_add(Queue *queue, Span text) {
     memcpy(key->data, text.data, text.len);
     HASH_ADD_KEYPTR(hh, queue->keys, key->data, key->len, key);
     if (!hash_added(key)) {
-        pool_free(&queues->pool, key, offsetof(Key, data) + key->len);
+        pool_free(&queues->pool, key, sizeof(Key) + key->len);
         return NULL;
     }
     key->prev = queue->last_key;
@@ -64,7 +64,7 @@ void key_forget(Queue *queue, Key *key) {
     else
         queue->last_key = key->prev;
     queue->n_keys--;
-    pool_free(&queue->queues->pool, key, offsetof(Key, data) + key->len);
+    pool_free(&queue->queues->pool, key, sizeof(Key) + key->len);
 }
 
 void keys_free(Queue *queue) {

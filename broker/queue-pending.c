@@ -106,8 +106,6 @@ static void finish_replace(const Change *change, int result) {
     if (change->kind == CHANGE_FORWARD) {
         to->n_pushed++;
         to->queues->broker->stats.pushed++;
-        from->n_acked++;
-        to->queues->broker->stats.acked++;
     } else if (change->kind == CHANGE_BURY) {
         to->queues->broker->stats.dead++;
     }

@@ -137,7 +137,7 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
                 Job **ret, Key **ret_key, Problem *problem) {
     PushOptions options = {0};
     size_t bytes =
-        message->passed.data ? message->passed.len : message->headers.len + message->body.len;
+        message->passed.data ? message->passed.len : message->headers.len + message->body.len + 3;
     const char *wrong = message->options.len > 0 ? read_options(message->options, &options) : NULL;
     Queue *queue;
     Key *key = NULL;
