@@ -17,10 +17,16 @@ static Waiting *waiting_at(const Backlog *backlog, uint32_t i) {
     return &backlog->ring[(backlog->first + i) & (backlog->cap - 1)];
 }
 
-static int grow(Backlog *backlog) {
+/* Counted like what is held, or many subscriptions to many retained values could go past the total.
+ */
+static int grow(Broker *broker, Backlog *backlog) {
     uint32_t cap = backlog->cap ? backlog->cap * 2 : RING_MIN;
-    Waiting *ring = calloc(cap, sizeof(*ring));
+    uint64_t more = (cap - backlog->cap) * sizeof(Waiting);
+    Waiting *ring;
 
+    if (broker->stored_bytes + more > broker->limits.max_total_bytes)
+        return -ENOSPC;
+    ring = calloc(cap, sizeof(*ring));
     if (!ring)
         return -ENOMEM;
     for (uint32_t i = 0; i < backlog->n; i++)
@@ -29,14 +35,23 @@ static int grow(Backlog *backlog) {
     backlog->ring = ring;
     backlog->cap = cap;
     backlog->first = 0;
+    broker->stored_bytes += more;
     return 0;
 }
 
-static int push(Backlog *backlog, Waiting waiting) {
-    if (backlog->n == backlog->cap && grow(backlog) < 0)
-        return -ENOMEM;
-    *waiting_at(backlog, backlog->n++) = waiting;
-    return 0;
+static void free_ring(Broker *broker, Backlog *backlog) {
+    broker->stored_bytes -= backlog->cap * sizeof(Waiting);
+    free(backlog->ring);
+    *backlog = (Backlog){0};
+}
+
+static int push(Subscription *subscription, Waiting waiting) {
+    Backlog *backlog = &subscription->backlog;
+    int r = backlog->n < backlog->cap ? 0 : grow(subscription->topics->broker, backlog);
+
+    if (r == 0)
+        *waiting_at(backlog, backlog->n++) = waiting;
+    return r;
 }
 
 /* What holding this message is counted as. */
@@ -140,7 +155,7 @@ void backlog_add(Subscription *subscription, uint64_t seq, uint64_t reply) {
         return;
     }
     kept = topics_hold(topics);
-    if (!kept || push(&subscription->backlog, (Waiting){kept, seq, reply}) < 0) {
+    if (!kept || push(subscription, (Waiting){kept, seq, reply}) < 0) {
         backlog_miss(subscription, reply);
         return;
     }
@@ -163,23 +178,22 @@ static void send_kept(Subscription *subscription, const Waiting *waiting) {
     session_send(subscription->session, LANE_BULK, out, waiting->kept->body.block);
 }
 
-int backlog_add_initial(Subscription *subscription, Kept *kept) {
+void backlog_add_initial(Subscription *subscription, Kept *kept) {
     Waiting waiting = {kept, ++subscription->seq, 0};
 
     if (subscription->backlog.n == 0 && session_has_room(subscription->session)) {
         subscription->missed = 0;
         send_kept(subscription, &waiting);
-        return 0;
+        return;
     }
-    if (push(&subscription->backlog, waiting) < 0) {
+    if (push(subscription, waiting) < 0) {
         backlog_miss(subscription, 0);
-        return -ENOMEM;
+        return;
     }
     kept_ref(kept);
     subscription->backlog.n_initial++;
     subscription->missed = 0;
     mark_slow(subscription);
-    return 0;
 }
 
 uint64_t backlog_clear(Subscription *subscription) {
@@ -195,8 +209,7 @@ uint64_t backlog_clear(Subscription *subscription) {
             gather_lost(topics, waiting->reply);
         kept_unref(topics->broker, waiting->kept);
     }
-    free(backlog->ring);
-    *backlog = (Backlog){0};
+    free_ring(topics->broker, backlog);
     return n;
 }
 
@@ -232,7 +245,6 @@ static void send_gap(Subscription *subscription) {
 }
 
 static void feed_session(Session *session) {
-    /* Not for ever: a message may be sent without its bytes counting, when the session ends. */
     while (session->slow && session_has_room(session)) {
         Subscription *subscription = session->slow;
 
@@ -244,8 +256,7 @@ static void feed_session(Session *session) {
         }
         if (subscription->missed > 0)
             send_gap(subscription);
-        free(subscription->backlog.ring);
-        subscription->backlog = (Backlog){0};
+        free_ring(session->broker, &subscription->backlog);
         backlog_not_slow(subscription);
     }
 }

@@ -91,6 +91,7 @@ struct Session {
     IdMap pulls; /* its id -> Pull */
     /* topic.c */
     IdMap gathers;                  /* questions it asked: its PUBLISH id -> Gather */
+    uint64_t walked_us;             /* when its looking through all topics is paid for */
     struct Asked *asked;            /* questions it may answer */
     struct Subscription *slow;      /* its subscriptions with messages that wait, or were dropped */
     Session *slow_prev, *slow_next; /* of the sessions with such */

@@ -176,17 +176,17 @@ static void send_of(void *value, void *ctx) {
         backlog_add_initial(sending->to, *slot(replay, i));
 }
 
-void replay_send(Subscription *subscription, bool retained, uint64_t last) {
+size_t replay_send(Subscription *subscription, bool retained, uint64_t last) {
     const Pattern *pattern = subscription->pattern;
     Topics *topics = subscription->topics;
     Sending sending = {subscription, retained, last};
 
-    if (pattern_is_wild(pattern->text, pattern->len)) {
-        topic_tree_find(&topics->names, pattern->text, pattern->len, send_of, &sending);
-    } else {
-        Topic *topic = topic_find(topics, span_of(pattern->text, pattern->len));
+    if (pattern_is_wild(pattern->text, pattern->len))
+        return topic_tree_find(&topics->names, pattern->text, pattern->len, send_of, &sending);
 
-        if (topic)
-            send_of(topic, &sending);
-    }
+    Topic *topic = topic_find(topics, span_of(pattern->text, pattern->len));
+
+    if (topic)
+        send_of(topic, &sending);
+    return 1;
 }

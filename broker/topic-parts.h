@@ -145,6 +145,7 @@ struct Topics {
     Message out; /* the MESSAGE in the making: only its number and receiver change */
 
     Topic *topics; /* uthash by name */
+    Topic *last;   /* the one published to last, or NULL: often it is the next as well */
     Topic *clock;  /* those that may be forgotten, as in the clock algorithm */
     uint32_t n_clock, n_retained, n_pinned;
     TopicTree names;     /* of topics -> Topic */
@@ -219,9 +220,9 @@ static inline bool session_has_room(const Session *session) {
 /* The message being published, number seq of this subscription, has to wait, or is dropped. */
 void backlog_add(Subscription *subscription, uint64_t seq, uint64_t reply);
 
-/* A retained or replayed message: takes the next number, waits if it must, is never dropped.
- * -ENOMEM: it is, and counted. */
-int backlog_add_initial(Subscription *subscription, Kept *kept);
+/* A retained or replayed message: takes the next number, waits if it must, is not dropped for being
+ * one too many. When there is no memory, or no room within the total, it is, and counted. */
+void backlog_add_initial(Subscription *subscription, Kept *kept);
 
 /* Would the message fit? */
 bool backlog_fits(const Subscription *subscription, size_t size);
@@ -245,8 +246,9 @@ void replay_clear(Topics *topics, Topic *topic);
  * nothing has changed. */
 int retain(Topics *topics, Topic *topic);
 
-/* Sends what is retained, and the last n messages of each topic, to a new subscription. */
-void replay_send(Subscription *subscription, bool retained, uint64_t last);
+/* Sends what is retained, and the last n messages of each topic, to a new subscription. Returns how
+ * many topics and parts of topics it looked at. */
+size_t replay_send(Subscription *subscription, bool retained, uint64_t last);
 
 /* ---- gather.c ---- */
 

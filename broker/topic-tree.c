@@ -246,48 +246,54 @@ void topic_tree_match(const TopicTree *tree, const void *name, size_t len, Topic
 
 /* ---- names that a pattern matches ---- */
 
-static void give_all(const Walk *walk, const TopicNode *node) {
+static size_t give_all(const Walk *walk, const TopicNode *node) {
     const TopicNode *child;
+    size_t n = 0;
 
     DL_FOREACH(node->children, child) {
         give(walk, child);
-        give_all(walk, child);
+        n += 1 + give_all(walk, child);
     }
+    return n;
 }
 
-static void find_below(const Walk *walk, const TopicNode *node, const uint8_t *at) {
+static size_t find_below(const Walk *walk, const TopicNode *node, const uint8_t *at) {
     const TopicNode *child;
     const uint8_t *stop;
+    size_t n = 0;
 
     if (node->level == TOPIC_TREE_LEVELS) {
         DL_FOREACH(node->children, child) {
+            n++;
             if (pattern_matches(at, (size_t)(walk->end - at), child->token, child->len))
                 give(walk, child);
         }
-        return;
+        return n;
     }
     stop = token_end(at, walk->end);
-    if (is_token(at, (size_t)(stop - at), '>')) {
-        give_all(walk, node);
-    } else if (!is_token(at, (size_t)(stop - at), '*')) {
+    if (is_token(at, (size_t)(stop - at), '>'))
+        return give_all(walk, node);
+    if (!is_token(at, (size_t)(stop - at), '*')) {
         child = child_of(walk->tree, node, at, (size_t)(stop - at));
         if (child && stop == walk->end)
             give(walk, child);
         else if (child)
-            find_below(walk, child, stop + 1);
-    } else {
-        DL_FOREACH(node->children, child) {
-            if (stop == walk->end)
-                give(walk, child);
-            else
-                find_below(walk, child, stop + 1);
-        }
+            n = find_below(walk, child, stop + 1);
+        return n + 1;
     }
+    DL_FOREACH(node->children, child) {
+        n++;
+        if (stop == walk->end)
+            give(walk, child);
+        else
+            n += find_below(walk, child, stop + 1);
+    }
+    return n;
 }
 
-void topic_tree_find(const TopicTree *tree, const void *pattern, size_t len, TopicTreeFn fn,
-                     void *ctx) {
+size_t topic_tree_find(const TopicTree *tree, const void *pattern, size_t len, TopicTreeFn fn,
+                       void *ctx) {
     Walk walk = {tree, (const uint8_t *)pattern + len, fn, ctx};
 
-    find_below(&walk, tree->root, pattern);
+    return find_below(&walk, tree->root, pattern);
 }

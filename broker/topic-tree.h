@@ -44,9 +44,10 @@ void *topic_tree_get(const TopicTree *tree, const void *pattern, size_t len);
 void topic_tree_match(const TopicTree *tree, const void *name, size_t len, TopicTreeFn fn,
                       void *ctx);
 
-/* Of a tree of names: each value whose name the valid pattern matches. */
-void topic_tree_find(const TopicTree *tree, const void *pattern, size_t len, TopicTreeFn fn,
-                     void *ctx);
+/* Of a tree of names: each value whose name the valid pattern matches. Returns how many nodes were
+ * looked at. */
+size_t topic_tree_find(const TopicTree *tree, const void *pattern, size_t len, TopicTreeFn fn,
+                       void *ctx);
 
 /* Bytes that one more pattern of this length may cost at most. */
 size_t topic_tree_cost(size_t len);

@@ -32,6 +32,8 @@ int topics_new(Topics **ret, Broker *broker) {
 /* ---- topics that are known ---- */
 
 static void topic_free(Topics *topics, Topic *topic) {
+    if (topics->last == topic)
+        topics->last = NULL;
     replay_clear(topics, topic);
     if (topic->retained)
         topics->n_retained--;
@@ -285,12 +287,16 @@ static void publish_flagged(Topics *topics, Session *session, Topic *topic) {
 }
 
 void topics_publish(Topics *topics, Session *session, const Message *message, const void *block) {
-    Topic *topic = topic_find(topics, message->name);
+    Topic *topic = topics->last;
 
-    if (__builtin_expect(!topic, 0)) {
-        topic = topic_first_seen(topics, session, message);
+    if (!topic || topic->len != message->name.len ||
+        memcmp(topic->name, message->name.data, topic->len) != 0) {
+        topic = topic_find(topics, message->name);
+        if (!topic)
+            topic = topic_first_seen(topics, session, message);
         if (!topic)
             return;
+        topics->last = topic;
     }
     if (__builtin_expect(topic->generation != topics->generation, 0) && match(topics, topic) < 0) {
         refuse(session, message, "ferry.Internal", "the broker is out of memory");

@@ -146,6 +146,29 @@ static void more_than_the_credit_covers_waits_and_ok_comes_last(void) {
     fixture_deinit(&f);
 }
 
+static void what_waits_of_it_counts_against_the_total(void) {
+    TopicFixture f;
+    Session *a, *b;
+    char topic[32];
+    uint64_t id = 0;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    b = connect_as(&f, 'b');
+    for (int i = 0; i < 1000; i++) {
+        snprintf(topic, sizeof(topic), "t.%d", i);
+        publish_retained(&f, b, topic, "v");
+    }
+    f.broker.limits.max_total_bytes = f.broker.stored_bytes + 200000;
+    block(a);
+    while (id < 100) {
+        subscribe(&f, a, ++id, "t.>");
+        CU_ASSERT_TRUE(f.broker.stored_bytes <= f.broker.limits.max_total_bytes);
+    }
+    CU_ASSERT_TRUE(a->n_dropped > 0);
+    fixture_deinit(&f);
+}
+
 static void ok_comes_even_when_what_came_first_is_dropped(void) {
     TopicFixture f;
     Session *a, *b;
@@ -473,6 +496,7 @@ int main(void) {
         TEST(at_most_max_names_are_retained),
         TEST(retained_values_count_against_the_total),
         TEST(more_than_the_credit_covers_waits_and_ok_comes_last),
+        TEST(what_waits_of_it_counts_against_the_total),
         TEST(ok_comes_even_when_what_came_first_is_dropped),
         TEST(unsubscribing_early_answers_both),
         TEST(members_of_groups_get_no_retained_values),

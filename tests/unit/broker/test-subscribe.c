@@ -167,6 +167,49 @@ static void a_draining_broker_takes_no_subscription(void) {
     fixture_deinit(&f);
 }
 
+static void looking_through_all_topics_again_and_again_is_refused(void) {
+    TopicFixture f;
+    Session *a;
+    char topic[32];
+    uint64_t id = 0;
+    const FakeSent *sent;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    for (int i = 0; i < 10000; i++) {
+        snprintf(topic, sizeof(topic), "t.%d.x", i);
+        publish_retained(&f, a, topic, "v");
+    }
+    do {
+        subscribe(&f, a, ++id, "*.*.y");
+        sent = fake_take(a);
+    } while (id < 1000 && sent && sent->message.op == OP_OK);
+    CU_ASSERT_TRUE(id > 10 && id < 100);
+    CU_ASSERT_STRING_EQUAL(sent->type, "ferry.Overloaded");
+    /* What is not a wildcard costs nothing, and somebody else has spent nothing. */
+    subscribe(&f, a, ++id, "t.1.y");
+    CU_ASSERT_TRUE(gets_ok(a, id, 0));
+    a = connect_as(&f, 'b');
+    subscribe(&f, a, 1, "*.*.y");
+    CU_ASSERT_TRUE(gets_ok(a, 1, 0));
+    fixture_deinit(&f);
+}
+
+static void it_is_allowed_again_after_a_while(void) {
+    TopicFixture f;
+    Session *a;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    a->walked_us = (f.broker.now_ms + 1000) * 1000;
+    subscribe(&f, a, 1, "*");
+    CU_ASSERT_TRUE(gets_error(a, 1, "ferry.Overloaded"));
+    fake_advance(&f.broker, 751);
+    subscribe(&f, a, 2, "*");
+    CU_ASSERT_TRUE(gets_ok(a, 2, 0));
+    fixture_deinit(&f);
+}
+
 /* ---- lost sessions ---- */
 
 static void a_lost_subscription_counts_and_is_resumed(void) {
@@ -432,6 +475,8 @@ int main(void) {
         TEST(a_session_has_at_most_max_subscriptions),
         TEST(subscriptions_count_against_the_total),
         TEST(a_draining_broker_takes_no_subscription),
+        TEST(looking_through_all_topics_again_and_again_is_refused),
+        TEST(it_is_allowed_again_after_a_while),
         TEST(a_lost_subscription_counts_and_is_resumed),
         TEST(messages_that_waited_for_a_lost_session_are_counted),
         TEST(what_was_missed_is_made_up_for_by_retained_values),
