@@ -1,0 +1,74 @@
+#pragma once
+
+/*
+ * What is stored under a key. Bytes that a program set without tags are stored as they are, so that
+ * other programs can read them and Redis can count with them. Everything else gets a header: what
+ * was computed, what is tagged, and bytes that look like a header themselves.
+ *
+ *     0   C1 66      no MessagePack value begins with C1
+ *     2   kind
+ *     3   number of tags
+ *     4   u16        bytes in this header
+ *     6   u16        0
+ *     8   u64        fresh until: milliseconds of the wall clock; 0: for ever
+ *     16  u32        microseconds that the computation took
+ *     20  u32        random: tells this entry from the next under the same key
+ *     24  for each tag: its length in a byte, its bytes, u64 stamp
+ *     ..  u32        XXH3 of the header so far: other bytes that begin with C1 66 are not taken for
+ * it
+ *
+ * Little endian. The value follows.
+ */
+
+#include <stdbool.h>
+
+#include <ferry/cache.h>
+
+#include "rpc/wire/reader.h"
+
+enum {
+    ENTRY_FIXED = 24,
+    ENTRY_HEADER_MAX = ENTRY_FIXED + FERRY_CACHE_TAGS_MAX * (1 + FERRY_CACHE_TAG_MAX + 8) + 4,
+};
+
+typedef enum EntryKind {
+    ENTRY_RAW,      /* no header */
+    ENTRY_PLAIN,    /* set by a program */
+    ENTRY_COMPUTED, /* by ferry_cache_fetch() */
+    ENTRY_NEGATIVE, /* it found that there is none */
+} EntryKind;
+
+typedef struct EntryTag {
+    Span name;
+    uint64_t stamp; /* the tag's when the entry was made; another one now: invalidated */
+} EntryTag;
+
+typedef struct CacheEntry {
+    EntryKind kind;
+    uint64_t fresh_until_ms;
+    uint32_t took_us;
+    uint32_t nonce;
+    size_t n_tags;
+    EntryTag tags[FERRY_CACHE_TAGS_MAX];
+    Span header; /* empty: ENTRY_RAW */
+    Span value;
+} CacheEntry;
+
+/* Does a value need a header only because it looks like one? */
+static inline bool entry_looks_like_header(Span value) {
+    return value.len >= 2 && value.data[0] == 0xC1 && value.data[1] == 0x66;
+}
+
+/* Writes the header of kind, fresh_until_ms, took_us, nonce and tags; returns its length. */
+size_t entry_write_header(const CacheEntry *entry, uint8_t to[ENTRY_HEADER_MAX]);
+
+/* Never fails: what is not a header is a value. The spans point into stored. */
+void entry_read(Span stored, CacheEntry *ret);
+
+/* "users,user:7" into tags, without stamps. 0; -EINVAL: malformed, too long, too many. */
+int entry_parse_tags(const char *text, CacheEntry *ret);
+
+/* Should this caller compute anew although the value is fresh? XFetch (Vattani and others, VLDB
+ * 2015): yes with a chance that grows towards the end and with the cost. random: 0 < random <= 1.
+ */
+bool entry_is_early(const CacheEntry *entry, uint64_t now_ms, double random);

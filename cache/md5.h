@@ -1,0 +1,8 @@
+#pragma once
+
+/* MD5 (RFC 1321), because ketama places keys with it. For nothing that has to be safe. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+void md5(const void *data, size_t len, uint8_t ret[16]);
