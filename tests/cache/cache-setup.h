@@ -1,0 +1,19 @@
+#pragma once
+
+/* The servers behind a cache under test, by name: memory, redis, unix, shards, cluster. */
+
+#include "support/redis.h"
+
+enum { SETUP_SERVERS = 3 };
+
+typedef struct CacheSetup {
+    RedisServer servers[SETUP_SERVERS];
+    size_t n;
+    char url[256];
+} CacheSetup;
+
+/* False: there is no redis-server. */
+bool cache_setup(CacheSetup *setup, const char *name);
+void cache_setup_end(CacheSetup *setup);
+
+void sleep_ms(long ms);

@@ -1,0 +1,201 @@
+/* A redis-server of a test's own. See redis.h. */
+
+#include "support/redis.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WORDS_MAX = 40 };
+
+static const char *const *extra_of[64]; /* by port, for redis_restart() */
+
+static void pause_ms(long ms) {
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+static void give_up(const char *what) {
+    fprintf(stderr, "test redis: %s: %s\n", what, strerror(errno));
+    exit(EXIT_FAILURE);
+}
+
+bool redis_available(void) {
+    return access("/usr/bin/redis-server", X_OK) == 0 ||
+           access("/usr/local/bin/redis-server", X_OK) == 0;
+}
+
+uint16_t free_port(void) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+
+    /* A cluster node also takes the port 10 000 above, and ports under 1024 are not ours. */
+    for (int i = 0; i < 200; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        uint16_t port;
+
+        at.sin_port = htons((uint16_t)(20000 + (getpid() * 37 + rand()) % 20000));
+        if (fd < 0)
+            give_up("socket");
+        if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+            getsockname(fd, (struct sockaddr *)&at, &len) == 0) {
+            port = ntohs(at.sin_port);
+            close(fd);
+            return port;
+        }
+        close(fd);
+    }
+    give_up("no free port");
+    return 0;
+}
+
+static void run_server(RedisServer *server, const char *const *extra) {
+    char port[8], *argv[WORDS_MAX] = {"redis-server",
+                                      "--port",
+                                      port,
+                                      "--bind",
+                                      "127.0.0.1",
+                                      "--unixsocket",
+                                      server->socket,
+                                      "--dir",
+                                      server->folder,
+                                      "--save",
+                                      "",
+                                      "--appendonly",
+                                      "no",
+                                      "--loglevel",
+                                      "warning",
+                                      "--databases",
+                                      "16",
+                                      "--protected-mode",
+                                      "no"};
+    size_t n = 19;
+
+    snprintf(port, sizeof(port), "%u", server->port);
+    if (server->cluster) {
+        argv[n++] = "--cluster-enabled";
+        argv[n++] = "yes";
+        argv[n++] = "--cluster-node-timeout";
+        argv[n++] = "1000";
+        argv[n++] = "--cluster-require-full-coverage";
+        argv[n++] = "no";
+    }
+    for (; extra && *extra && n < WORDS_MAX - 1; extra++)
+        argv[n++] = (char *)(uintptr_t)*extra;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!freopen("/dev/null", "w", stdout))
+        _exit(127);
+    execvp("redis-server", argv);
+    _exit(127);
+}
+
+static void launch(RedisServer *server, const char *const *extra) {
+    extra_of[server->port % 64] = extra;
+    unlink(server->socket);
+    server->pid = fork();
+    if (server->pid < 0)
+        give_up("fork");
+    if (server->pid == 0)
+        run_server(server, extra);
+    for (int i = 0; i < 500; i++) {
+        const char *line = redis_ask(server, "PING");
+
+        if (line[0] == '+' || line[0] == '-')
+            return;
+        pause_ms(10);
+    }
+    give_up("redis-server does not answer");
+}
+
+static void prepare(RedisServer *server) {
+    *server = (RedisServer){.port = free_port()};
+    strcpy(server->folder, "/tmp/ferry-redis-XXXXXX");
+    if (!mkdtemp(server->folder))
+        give_up("mkdtemp");
+    snprintf(server->socket, sizeof(server->socket), "%s/redis.sock", server->folder);
+}
+
+void redis_start(RedisServer *server, const char *const *words) {
+    prepare(server);
+    launch(server, words);
+}
+
+void redis_start_cluster_node(RedisServer *server) {
+    prepare(server);
+    server->cluster = true;
+    launch(server, NULL);
+}
+
+static void end_process(RedisServer *server) {
+    if (server->pid <= 0)
+        return;
+    kill(server->pid, SIGKILL);
+    waitpid(server->pid, NULL, 0);
+    server->pid = 0;
+}
+
+void redis_restart(RedisServer *server) {
+    end_process(server);
+    launch(server, extra_of[server->port % 64]);
+}
+
+void redis_freeze(RedisServer *server) {
+    kill(server->pid, SIGSTOP);
+}
+
+void redis_unfreeze(RedisServer *server) {
+    kill(server->pid, SIGCONT);
+}
+
+void redis_stop(RedisServer *server) {
+    DIR *folder;
+
+    end_process(server);
+    folder = opendir(server->folder);
+    if (!folder)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        char path[384];
+
+        snprintf(path, sizeof(path), "%s/%s", server->folder, entry->d_name);
+        if (entry->d_name[0] != '.')
+            unlink(path);
+    }
+    closedir(folder);
+    rmdir(server->folder);
+}
+
+const char *redis_ask(const RedisServer *server, const char *words) {
+    static char line[4096];
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    size_t len = 0;
+
+    line[0] = '\0';
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s", server->socket);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+        dprintf(fd, "%s\r\n", words) > 0)
+        while (len < sizeof(line) - 1 && !strstr(line, "\r\n")) {
+            struct pollfd wait = {.fd = fd, .events = POLLIN};
+            ssize_t n =
+                poll(&wait, 1, 5000) == 1 ? read(fd, line + len, sizeof(line) - 1 - len) : 0;
+
+            if (n <= 0)
+                break;
+            len += (size_t)n;
+            line[len] = '\0';
+        }
+    if (fd >= 0)
+        close(fd);
+    return line;
+}

@@ -1,0 +1,41 @@
+#pragma once
+
+/*
+ * A redis-server of a test's own: on a Unix socket in a folder of its own under /tmp, and on a port
+ * of the loopback interface. Gone with redis_stop(), and with the test.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct RedisServer {
+    pid_t pid; /* 0: not running */
+    uint16_t port;
+    bool cluster;
+    char folder[64];
+    char socket[96];
+} RedisServer;
+
+enum { EXIT_SKIPPED = 77 };
+
+/* Is there a redis-server to start? A test without one ends with EXIT_SKIPPED. */
+bool redis_available(void);
+
+/* Starts one with these further words on its command line, NULL at the end, or none: NULL. Returns
+ * when it answers; ends the test when it does not. */
+void redis_start(RedisServer *server, const char *const *words);
+void redis_start_cluster_node(RedisServer *server);
+
+/* The same port and socket again after redis_stop(), empty. */
+void redis_restart(RedisServer *server);
+
+void redis_freeze(RedisServer *server); /* SIGSTOP */
+void redis_unfreeze(RedisServer *server);
+void redis_stop(RedisServer *server); /* SIGKILL */
+
+/* One command of words, without binary; returns the first line of the reply, in static memory.
+ * Waits 5 s at most. */
+const char *redis_ask(const RedisServer *server, const char *words);
+
+uint16_t free_port(void);
