@@ -15,14 +15,6 @@
 
 #include "base/random.h"
 
-static inline uint64_t hash_seed(void) {
-    extern uint64_t hash_seed_value;
-
-    if (__builtin_expect(hash_seed_value == 0, 0))
-        hash_seed_value = random_u64() | 1;
-    return hash_seed_value;
-}
-
 static inline uint64_t hash_bytes(const void *key, size_t len) {
     return XXH3_64bits_withSeed(key, len, hash_seed());
 }

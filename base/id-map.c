@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/random.h"
+
 typedef struct IdMapSlot {
     uint64_t id; /* 0: empty */
     void *value;
@@ -13,9 +15,11 @@ typedef struct IdMapSlot {
 enum { MIN_SLOTS = 8 };
 
 /* Ids that count up fill neighbouring slots: no collisions while fewer ids live than slots exist.
- * The high bits are folded in so that ids which differ there alone do not pile up. */
+ * Each run of 65 536 begins somewhere else, by a number that no peer knows: ids that are chosen to
+ * share their low bits do not pile up. (Multiplying by a random odd number and taking the highest
+ * bits is universal: Dietzfelbinger et al., 1997.) */
 static size_t home(const IdMap *map, uint64_t id) {
-    return (size_t)(id ^ (id >> 32) * 0x9E3779B1u) & map->mask;
+    return (size_t)(id + ((id >> 16) * hash_seed() >> 32)) & map->mask;
 }
 
 /* How far the entry in this slot lies from its home. */
@@ -68,6 +72,8 @@ static int resize(IdMap *map, size_t n_slots) {
 }
 
 int id_map_put(IdMap *map, uint64_t id, void *value) {
+    if (!id)
+        return -EINVAL;
     if (!map->slots || map->n * 2 > map->mask) {
         int r = resize(map, map->slots ? (map->mask + 1) * 2 : MIN_SLOTS);
 

@@ -2,7 +2,8 @@
 
 /*
  * 64-bit ids to pointers: open addressing, tuned for ids that count up, as ferry's do. Zero is not
- * an id. Memory follows the number of entries, down as well as up.
+ * an id. Memory follows the number of entries, down as well as up. Peers choose ids: none that they
+ * can think of make it slow.
  */
 
 #include <stddef.h>
@@ -14,7 +15,7 @@ typedef struct IdMap {
     size_t mask; /* number of slots - 1 */
 } IdMap;
 
-/* 0; -EEXIST: the id is there already; -ENOMEM. */
+/* 0; -EINVAL: the id is zero; -EEXIST: it is there already; -ENOMEM. */
 int id_map_put(IdMap *map, uint64_t id, void *value);
 void *id_map_get(const IdMap *map, uint64_t id); /* NULL: not there */
 void *id_map_take(IdMap *map, uint64_t id);      /* removes it; NULL: not there */

@@ -3,6 +3,7 @@
 #include "base/random.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -41,4 +42,14 @@ uint64_t random_below(uint64_t below) {
     return (state * UINT64_C(0x2545F4914F6CDD1D) >> 11) % below;
 }
 
-uint64_t hash_seed_value; /* of hash.h; one for the process */
+uint64_t hash_seed_value;
+
+/* Two threads may choose at once: the first to store its number wins, and both use that. */
+uint64_t hash_seed_choose(void) {
+    uint64_t none = 0, fresh = random_u64() | 1;
+
+    return __atomic_compare_exchange_n(&hash_seed_value, &none, fresh, false, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED)
+               ? fresh
+               : none;
+}

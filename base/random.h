@@ -8,5 +8,15 @@
 void random_bytes(void *to, size_t size);
 uint64_t random_u64(void);
 
+/* One number for the process, odd, chosen at the first use: for hashing what strangers choose. */
+extern uint64_t hash_seed_value;
+uint64_t hash_seed_choose(void);
+
+static inline uint64_t hash_seed(void) {
+    uint64_t seed = __atomic_load_n(&hash_seed_value, __ATOMIC_RELAXED);
+
+    return __builtin_expect(seed != 0, 1) ? seed : hash_seed_choose();
+}
+
 /* 0 <= result < below; below > 0. For jitter: not for keys. */
 uint64_t random_below(uint64_t below);

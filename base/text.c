@@ -76,13 +76,28 @@ typedef struct Unit {
     double factor;
 } Unit;
 
-static int parse_quantity(const char *text, const Unit *units, size_t n_units, uint64_t *ret) {
-    char *end;
-    double value;
+/* "1.5", and no more: strtod() would take hexadecimal, exponents, nan, and a locale's comma.
+ * Returns the end of the number, or text itself when there is none. */
+static const char *parse_decimal(const char *text, double *ret) {
+    const char *p = text;
+    double value = 0, place = 1;
+    bool digits = false;
 
-    if (!isdigit((unsigned char)*text) && *text != '.')
+    for (; isdigit((unsigned char)*p); p++, digits = true)
+        value = value * 10 + (*p - '0');
+    if (*p == '.')
+        for (p++; isdigit((unsigned char)*p); p++, digits = true)
+            value += (*p - '0') * (place /= 10);
+    *ret = value;
+    return digits ? p : text;
+}
+
+static int parse_quantity(const char *text, const Unit *units, size_t n_units, uint64_t *ret) {
+    double value;
+    const char *end = parse_decimal(text, &value);
+
+    if (end == text)
         return -EINVAL;
-    value = strtod(text, &end);
     for (size_t i = 0; i < n_units; i++)
         if (strcasecmp(end, units[i].name) == 0) {
             value *= units[i].factor;

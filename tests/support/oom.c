@@ -3,6 +3,7 @@
 #include "support/oom.h"
 
 #include <stddef.h>
+#include <string.h>
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -10,13 +11,19 @@ void *__real_realloc(void *memory, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
+char *__wrap_strdup(const char *text);
 
-static unsigned left;
-static bool happened;
+/* ZeroMQ's own threads allocate too, and are not meant. */
+static _Thread_local unsigned left;
+static _Thread_local bool happened;
 
 void oom_plan(unsigned n) {
     left = n;
     happened = false;
+}
+
+void oom_stop(void) {
+    left = 0;
 }
 
 bool oom_happened(void) {
@@ -40,4 +47,11 @@ void *__wrap_calloc(size_t n, size_t size) {
 
 void *__wrap_realloc(void *memory, size_t size) {
     return fails() ? NULL : __real_realloc(memory, size);
+}
+
+char *__wrap_strdup(const char *text) {
+    size_t size = strlen(text) + 1;
+    char *copy = __wrap_malloc(size);
+
+    return copy ? memcpy(copy, text, size) : NULL;
 }

@@ -1,0 +1,189 @@
+#include "base/id-map.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "support/oom.h"
+#include "support/random.h"
+#include "support/suite.h"
+
+static void *value_of(uint64_t id) {
+    return (void *)(uintptr_t)(id * 2 + 1);
+}
+
+static void an_empty_map_has_nothing(void) {
+    IdMap map = {0};
+    size_t pos = 0;
+
+    CU_ASSERT_PTR_NULL(id_map_get(&map, 1));
+    CU_ASSERT_PTR_NULL(id_map_take(&map, 1));
+    CU_ASSERT_PTR_NULL(id_map_next(&map, &pos));
+    id_map_deinit(&map);
+}
+
+static void zero_is_not_an_id(void) {
+    IdMap map = {0};
+
+    CU_ASSERT_EQUAL(id_map_put(&map, 0, &map), -EINVAL);
+    CU_ASSERT_EQUAL(id_map_put(&map, 1, &map), 0);
+    CU_ASSERT_EQUAL(id_map_put(&map, 0, &map), -EINVAL);
+    CU_ASSERT_PTR_NULL(id_map_get(&map, 0));
+    CU_ASSERT_PTR_NULL(id_map_take(&map, 0));
+    CU_ASSERT_EQUAL(map.n, 1);
+    id_map_deinit(&map);
+}
+
+static void an_id_is_taken_in_once(void) {
+    IdMap map = {0};
+    int a, b;
+
+    CU_ASSERT_EQUAL(id_map_put(&map, 7, &a), 0);
+    CU_ASSERT_EQUAL(id_map_put(&map, 7, &b), -EEXIST);
+    CU_ASSERT_PTR_EQUAL(id_map_get(&map, 7), &a);
+    CU_ASSERT_PTR_EQUAL(id_map_take(&map, 7), &a);
+    CU_ASSERT_PTR_NULL(id_map_get(&map, 7));
+    CU_ASSERT_EQUAL(id_map_put(&map, 7, &b), 0);
+    id_map_deinit(&map);
+}
+
+static void memory_follows_the_number_of_entries_down_again(void) {
+    IdMap map = {0};
+
+    for (uint64_t id = 1; id <= 100000; id++)
+        id_map_put(&map, id, value_of(id));
+    CU_ASSERT(map.mask >= 131071);
+    for (uint64_t id = 1; id <= 100000; id++)
+        id_map_take(&map, id);
+    CU_ASSERT_EQUAL(map.n, 0);
+    CU_ASSERT(map.mask < 4096);
+    id_map_deinit(&map);
+}
+
+/* A pool of ids in which neighbours, and ids that share their low or high bits, are likely. */
+static uint64_t some_id(Dice *dice) {
+    uint64_t small = dice_below(dice, 300) + 1;
+
+    switch (dice_below(dice, 4)) {
+    case 0:
+        return small << 32;
+    case 1:
+        return small << 54 | 1;
+    case 2:
+        return UINT64_C(1) << 63 | small;
+    default:
+        return small;
+    }
+}
+
+static void it_agrees_with_a_naive_list(void) {
+    enum { N = 1200 };
+    Dice dice = dice_new(99);
+    uint64_t ids[N], wrong = 0;
+    size_t n = 0;
+    IdMap map = {0};
+
+    for (int round = 0; round < 100000 && !wrong; round++) {
+        /* Phases of growing and of shrinking. */
+        bool grows = (round / 10000) % 2 == 0;
+        uint64_t id = some_id(&dice);
+        size_t at = 0;
+
+        while (at < n && ids[at] != id)
+            at++;
+        if (dice_below(&dice, 3) < (grows ? 2 : 1)) {
+            int r = id_map_put(&map, id, value_of(id));
+
+            wrong += r != (at < n ? -EEXIST : 0);
+            if (at == n)
+                ids[n++] = id;
+        } else {
+            wrong += id_map_take(&map, id) != (at < n ? value_of(id) : NULL);
+            if (at < n)
+                ids[at] = ids[--n];
+        }
+        wrong += map.n != n;
+        if (round % 500 == 0) {
+            size_t pos = 0, seen = 0;
+
+            for (size_t i = 0; i < n; i++)
+                wrong += id_map_get(&map, ids[i]) != value_of(ids[i]);
+            while (id_map_next(&map, &pos))
+                seen++;
+            wrong += seen != n;
+        }
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    id_map_deinit(&map);
+}
+
+static double seconds_for(uint64_t (*id_of)(uint64_t i)) {
+    enum { N = 65536 };
+    struct timespec from, to;
+    IdMap map = {0};
+
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (uint64_t i = 0; i < N; i++)
+        id_map_put(&map, id_of(i), &map);
+    for (uint64_t i = 0; i < N; i++)
+        id_map_take(&map, id_of(i));
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    CU_ASSERT_EQUAL(map.n, 0);
+    id_map_deinit(&map);
+    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+}
+
+static uint64_t same_low_bits(uint64_t i) {
+    return (i + 1) << 20;
+}
+
+static uint64_t same_low_bits_far_apart(uint64_t i) {
+    return (i + 1) << 46 | 5;
+}
+
+/* What undoes `id ^ (id >> 32) * 0x9E3779B1`, a hash whose constants can be read. */
+static uint64_t made_for_a_known_hash(uint64_t i) {
+    uint64_t high = i + 1;
+
+    return high << 32 | (uint32_t)(high * 0x9E3779B1u);
+}
+
+static void ids_that_a_peer_chose_to_collide_cost_no_more(void) {
+    /* With all of them in one run this takes minutes. */
+    CU_ASSERT(seconds_for(same_low_bits) < 1);
+    CU_ASSERT(seconds_for(same_low_bits_far_apart) < 1);
+    CU_ASSERT(seconds_for(made_for_a_known_hash) < 1);
+}
+
+static void out_of_memory_leaves_the_map_as_it_was(void) {
+    OOM_EACH(n) {
+        IdMap map = {0};
+        int r = 0;
+        uint64_t id = 0;
+
+        while (r == 0 && id < 100) {
+            id++;
+            r = id_map_put(&map, id, value_of(id));
+        }
+        OOM_STOP;
+        CU_ASSERT_EQUAL(r, oom_happened() ? -ENOMEM : 0);
+        CU_ASSERT_EQUAL(map.n, oom_happened() ? id - 1 : id);
+        for (uint64_t i = 1; i <= map.n; i++)
+            CU_ASSERT_PTR_EQUAL(id_map_get(&map, i), value_of(i));
+        id_map_deinit(&map);
+    }
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(an_empty_map_has_nothing),
+        TEST(zero_is_not_an_id),
+        TEST(an_id_is_taken_in_once),
+        TEST(memory_follows_the_number_of_entries_down_again),
+        TEST(it_agrees_with_a_naive_list),
+        TEST(ids_that_a_peer_chose_to_collide_cost_no_more),
+        TEST(out_of_memory_leaves_the_map_as_it_was),
+        TESTS_END,
+    };
+
+    return run_suite("base id map", tests);
+}

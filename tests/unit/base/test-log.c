@@ -1,0 +1,86 @@
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/suite.h"
+
+/* What fn writes to standard error. */
+static const char *written(void (*fn)(void)) {
+    static char text[8192];
+    int saved = dup(STDERR_FILENO);
+    FILE *file = tmpfile();
+    size_t n;
+
+    fflush(stderr);
+    dup2(fileno(file), STDERR_FILENO);
+    fn();
+    fflush(stderr);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    rewind(file);
+    n = fread(text, 1, sizeof(text) - 1, file);
+    text[n] = '\0';
+    fclose(file);
+    return text;
+}
+
+static void log_something(void) {
+    log_warning("a queue is full: queue='%s' jobs=%d", "mail", 3);
+    log_debug("this is not shown");
+}
+
+static void log_too_much(void) {
+    char long_text[5000];
+
+    memset(long_text, 'x', sizeof(long_text) - 1);
+    long_text[sizeof(long_text) - 1] = '\0';
+    log_error("%s", long_text);
+}
+
+static void a_line_has_time_level_and_event(void) {
+    const char *line;
+    unsigned year;
+
+    unsetenv("JOURNAL_STREAM");
+    line = written(log_something);
+    CU_ASSERT_EQUAL(sscanf(line, "%4u-", &year), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(line, "Z warning a queue is full: queue='mail' jobs=3\n"));
+    CU_ASSERT_PTR_NULL(strstr(line, "not shown"));
+}
+
+static void under_systemd_it_has_a_priority_instead(void) {
+    setenv("JOURNAL_STREAM", "1:2", 1);
+    CU_ASSERT_STRING_EQUAL(written(log_something), "<4>a queue is full: queue='mail' jobs=3\n");
+    unsetenv("JOURNAL_STREAM");
+}
+
+static void a_line_that_is_too_long_is_cut_and_still_ends(void) {
+    const char *line = written(log_too_much);
+
+    CU_ASSERT(strlen(line) < 2200);
+    CU_ASSERT_EQUAL(line[strlen(line) - 1], '\n');
+}
+
+static void levels_have_names(void) {
+    LogLevel level = LOG_LEVEL_ERROR;
+
+    CU_ASSERT_EQUAL(log_level_parse("debug", &level), 0);
+    CU_ASSERT_EQUAL(level, LOG_LEVEL_DEBUG);
+    CU_ASSERT(log_level_parse("loud", &level) < 0);
+    CU_ASSERT(log_level_parse("", &level) < 0);
+    CU_ASSERT_EQUAL(level, LOG_LEVEL_DEBUG);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(a_line_has_time_level_and_event),
+        TEST(under_systemd_it_has_a_priority_instead),
+        TEST(a_line_that_is_too_long_is_cut_and_still_ends),
+        TEST(levels_have_names),
+        TESTS_END,
+    };
+
+    return run_suite("base log", tests);
+}

@@ -1,0 +1,166 @@
+#include "base/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "support/random.h"
+#include "support/suite.h"
+
+static bool utf8(const char *text) {
+    return text_is_utf8(text, strlen(text));
+}
+
+static void utf8_is_what_rfc_3629_says(void) {
+    static const char *const good[] = {"",
+                                       "abc",
+                                       "a long line of ASCII, over eight bytes",
+                                       "gr\xc3\xbc\xc3\x9f",
+                                       "\xe2\x82\xac",
+                                       "\xf0\x9f\x9a\xa2",
+                                       "\xf4\x8f\xbf\xbf",
+                                       "\xed\x9f\xbf",
+                                       "12345678\xc3\xbc"};
+    static const char *const bad[] = {"\x80",
+                                      "\xc3",
+                                      "\xc3(",
+                                      "\xc0\xaf",
+                                      "\xc1\xbf",
+                                      "\xe0\x80\xaf",
+                                      "\xf0\x80\x80\xaf",
+                                      "\xed\xa0\x80",
+                                      "\xed\xbf\xbf",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf8\x88\x80\x80\x80",
+                                      "\xfe",
+                                      "\xff",
+                                      "12345678\xe2\x82",
+                                      "1234567\x80"};
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+        CU_ASSERT_TRUE(utf8(good[i]));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        CU_ASSERT_FALSE(utf8(bad[i]));
+}
+
+static const char *escaped(const void *text, size_t len) {
+    static char to[TEXT_ESCAPED_MAX];
+
+    return text_escape(to, text, len);
+}
+
+static void what_could_forge_a_line_is_escaped(void) {
+    CU_ASSERT_STRING_EQUAL(escaped("orders.eu", 9), "orders.eu");
+    CU_ASSERT_STRING_EQUAL(escaped("a\nb\x1b[0m", 7), "a\\x0ab\\x1b[0m");
+    CU_ASSERT_STRING_EQUAL(escaped("it's \\", 6), "it\\x27s \\x5c");
+    CU_ASSERT_STRING_EQUAL(escaped("a\0b", 3), "a\\x00b");
+    CU_ASSERT_STRING_EQUAL(escaped("\x7f\xff", 2), "\\x7f\\xff");
+    CU_ASSERT_STRING_EQUAL(escaped("\xc2\x85", 2), "\\xc2\\x85");
+    CU_ASSERT_STRING_EQUAL(escaped("gr\xc3\xbc\xc3\x9f", 6), "gr\xc3\xbc\xc3\x9f");
+    CU_ASSERT_STRING_EQUAL(escaped(NULL, 0), "");
+}
+
+static void texts_of_bytes_stay_within_their_bounds(void) {
+    Dice dice = dice_new(5);
+    uint8_t text[200];
+
+    for (int round = 0; round < 2000; round++) {
+        size_t len = dice_below(&dice, sizeof(text));
+        const char *shown;
+
+        for (size_t i = 0; i < len; i++)
+            text[i] = (uint8_t)(round == 0 ? 0 : round == 1 ? 0xE2 : dice_u64(&dice) >> 32);
+        shown = escaped(text, len);
+        CU_ASSERT(strlen(shown) < TEXT_ESCAPED_MAX);
+        CU_ASSERT_TRUE(utf8(shown));
+        CU_ASSERT_EQUAL(strcspn(shown, "\n\r\t\x1b'"), strlen(shown));
+    }
+    memset(text, 'x', sizeof(text));
+    CU_ASSERT_EQUAL(strlen(escaped(text, 160)), 160);
+    CU_ASSERT_STRING_EQUAL(escaped(text, 161) + 160, "\xe2\x80\xa6");
+}
+
+static void times_are_read(void) {
+    static const struct {
+        const char *text;
+        uint64_t ms;
+    } good[] = {{"250ms", 250},   {"5s", 5000},   {"2m", 120000}, {"1h", 3600000},
+                {"1d", 86400000}, {"3", 3000},    {"1.5s", 1500}, {".5s", 500},
+                {"0", 0},         {"2M", 120000}, {"0.1ms", 0},   {"36500d", 3153600000000}};
+    static const char *const bad[] = {"",   "s",   "-1s", "5 s",   "5sec", " 5s", "ms",
+                                      "1e", "nan", "inf", "1s2ms", "--",   "5s "};
+    uint64_t ms;
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        CU_ASSERT_EQUAL(text_parse_ms(good[i].text, &ms), 0);
+        CU_ASSERT_EQUAL(ms, good[i].ms);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        CU_ASSERT_EQUAL(text_parse_ms(bad[i], &ms), -EINVAL);
+    CU_ASSERT_EQUAL(text_parse_ms("99999999999999999999d", &ms), -ERANGE);
+    CU_ASSERT_EQUAL(text_parse_ms(".", &ms), -EINVAL);
+    CU_ASSERT_EQUAL(text_parse_ms("0x10s", &ms), -EINVAL);
+}
+
+static void sizes_are_read(void) {
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } good[] = {{"64K", 65536}, {"1.5M", 1572864},     {"2G", 2147483648},
+                {"100", 100},   {"100b", 100},         {"16MiB", 16777216},
+                {"1kib", 1024}, {"1t", 1099511627776}, {"9007199254740991", 9007199254740991}};
+    static const char *const bad[] = {"", "K", "-1", "64 K", "64KB", "1.5.5M", "0x10", "1e3"};
+    uint64_t bytes;
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        CU_ASSERT_EQUAL(text_parse_bytes(good[i].text, &bytes), 0);
+        CU_ASSERT_EQUAL(bytes, good[i].bytes);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        CU_ASSERT_EQUAL(text_parse_bytes(bad[i], &bytes), -EINVAL);
+    CU_ASSERT_EQUAL(text_parse_bytes("9999999999T", &bytes), -ERANGE);
+}
+
+static void quantities_are_shown(void) {
+    char bytes[16], ms[24];
+
+    CU_ASSERT_STRING_EQUAL(text_format_bytes(bytes, 0), "0 B");
+    CU_ASSERT_STRING_EQUAL(text_format_bytes(bytes, 1023), "1023 B");
+    CU_ASSERT_STRING_EQUAL(text_format_bytes(bytes, 1536), "1.5 KiB");
+    CU_ASSERT_STRING_EQUAL(text_format_bytes(bytes, UINT64_MAX), "16.0 EiB");
+    CU_ASSERT_STRING_EQUAL(text_format_ms(ms, 250), "250 ms");
+    CU_ASSERT_STRING_EQUAL(text_format_ms(ms, 1500), "1.5 s");
+    CU_ASSERT_STRING_EQUAL(text_format_ms(ms, 90000), "1.5 min");
+    CU_ASSERT_STRING_EQUAL(text_format_ms(ms, 5400000), "1.5 h");
+    CU_ASSERT(strlen(text_format_ms(ms, UINT64_MAX)) < 24);
+}
+
+static void a_mistyped_word_finds_its_neighbour(void) {
+    static const char *const words[] = {"publish", "push", "pull", "queue", "services"};
+    char long_word[200];
+
+    CU_ASSERT_STRING_EQUAL(text_nearest("publsih", words, 5), "publish");
+    CU_ASSERT_STRING_EQUAL(text_nearest("puhs", words, 5), "push");
+    CU_ASSERT_STRING_EQUAL(text_nearest("queues", words, 5), "queue");
+    CU_ASSERT_STRING_EQUAL(text_nearest("pull", words, 5), "pull");
+    CU_ASSERT_PTR_NULL(text_nearest("xyz", words, 5));
+    CU_ASSERT_PTR_NULL(text_nearest("", words, 5));
+    CU_ASSERT_PTR_NULL(text_nearest("push", words, 0));
+    memset(long_word, 'p', sizeof(long_word) - 1);
+    long_word[sizeof(long_word) - 1] = '\0';
+    CU_ASSERT_PTR_NULL(text_nearest(long_word, words, 5));
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(utf8_is_what_rfc_3629_says),
+        TEST(what_could_forge_a_line_is_escaped),
+        TEST(texts_of_bytes_stay_within_their_bounds),
+        TEST(times_are_read),
+        TEST(sizes_are_read),
+        TEST(quantities_are_shown),
+        TEST(a_mistyped_word_finds_its_neighbour),
+        TESTS_END,
+    };
+
+    return run_suite("base text", tests);
+}
