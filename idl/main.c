@@ -1,0 +1,116 @@
+/* ferry-idl: the compiler of interface files, from the command line. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "idl/commands.h"
+
+#ifndef FERRY_VERSION
+#define FERRY_VERSION "0.1"
+#endif
+
+static const char usage[] =
+    "Usage: ferry-idl [OPTION]… FILE…          write C for interface files\n"
+    "\n"
+    "Options:\n"
+    "  -I DIR           look for included files there too; repeat for more\n"
+    "  -o DIR           write there (default: where you are)\n"
+    "  --depfile FILE   write what the result depends on, for make and ninja\n"
+    "  --stdout         write to standard output instead of files\n"
+    "  --version, --help\n";
+
+typedef struct Command {
+    const char *name;
+    int (*run)(Options *options);
+} Command;
+
+static const Command commands[] = {
+    {"generate", command_generate},
+};
+
+static int misuse(const char *problem, const char *what) {
+    fprintf(stderr, "ferry-idl: %s%s\nTry 'ferry-idl --help'.\n", problem, what);
+    return 2;
+}
+
+/* The value of an option: what is glued to it, or the next argument. */
+static const char *option_value(const char *arg, const char *name, int *i, int argc, char **argv) {
+    size_t len = strlen(name);
+
+    if (strncmp(arg, name, len) != 0)
+        return NULL;
+    if (arg[len] == '=' && arg[1] == '-')
+        return arg + len + 1;
+    if (arg[len] && arg[1] != '-')
+        return arg + len;
+    if (arg[len] || *i + 1 >= argc)
+        return NULL;
+    return argv[++*i];
+}
+
+static int parse(Options *options, int argc, char **argv, int first) {
+    bool only_files = false;
+
+    for (int i = first; i < argc; i++) {
+        const char *arg = argv[i], *value;
+
+        if (only_files || arg[0] != '-' || !arg[1])
+            options->files[options->n_files++] = arg;
+        else if (strcmp(arg, "--") == 0)
+            only_files = true;
+        else if (strcmp(arg, "--check") == 0)
+            options->check = true;
+        else if (strcmp(arg, "-i") == 0)
+            options->in_place = true;
+        else if (strcmp(arg, "--stdout") == 0)
+            options->to_stdout = true;
+        else if ((value = option_value(arg, "--depfile", &i, argc, argv)))
+            options->depfile = value;
+        else if ((value = option_value(arg, "--live", &i, argc, argv)))
+            options->live = value;
+        else if ((value = option_value(arg, "-I", &i, argc, argv)))
+            options->include_dirs[options->n_include_dirs++] = value;
+        else if ((value = option_value(arg, "-o", &i, argc, argv)))
+            options->out_dir = value;
+        else
+            return misuse("unknown option, or one without its value: ", arg);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    Options options = {.out_dir = ".", .version = FERRY_VERSION};
+    const Command *command = &commands[0];
+    int first = 1, r;
+
+    for (int i = 1; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(usage, stdout);
+            return 0;
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            puts("ferry-idl " FERRY_VERSION);
+            return 0;
+        }
+    }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands) && argc > 1; i++)
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            command = &commands[i];
+            first = 2;
+        }
+    options.files = calloc((size_t)argc + 1, sizeof(*options.files));
+    options.include_dirs = calloc((size_t)argc + 1, sizeof(*options.include_dirs));
+    if (!options.files || !options.include_dirs)
+        return misuse("out of memory", "");
+    options.colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+    r = parse(&options, argc, argv, first);
+    if (r == 0 && options.n_files == 0)
+        r = misuse("no file is given", "");
+    if (r == 0)
+        r = command->run(&options);
+    free(options.files);
+    free(options.include_dirs);
+    return r;
+}

@@ -1,0 +1,50 @@
+#pragma once
+
+/*
+ * Source texts, and what is said about them: `file:line:column: error: …` with the line, a caret
+ * and a hint. All of a run's reports are kept and printed in the order of their places.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "idl/pool.h"
+
+typedef struct Source {
+    const char *path; /* as the user would call it */
+    const char *text;
+    size_t len;
+    unsigned order; /* files are reported on in the order they were read */
+} Source;
+
+/* Some characters of a source. */
+typedef struct Place {
+    const Source *source; /* NULL: nowhere */
+    uint32_t at, len;
+} Place;
+
+typedef enum Severity { SEVERITY_ERROR, SEVERITY_WARNING, SEVERITY_NOTE } Severity;
+
+enum { REPORTS_MAX = 200 }; /* errors shown in one run */
+
+typedef struct Reports {
+    Pool *pool;
+    struct Report *first, **last;
+    unsigned n_errors, n_warnings;
+} Reports;
+
+/* hint: NULL, or what to do about it. */
+void report(Reports *reports, Severity severity, Place place, const char *hint, const char *format,
+            ...) __attribute__((format(printf, 5, 6)));
+
+#define report_error(reports, place, hint, ...)                                                    \
+    report((reports), SEVERITY_ERROR, (place), (hint), __VA_ARGS__)
+
+/* Adds "see here" to the report made last. */
+void report_also(Reports *reports, Place place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+void reports_print(const Reports *reports, FILE *to, bool colour);
+
+void place_find(Place place, unsigned *line, unsigned *column); /* both from 1 */

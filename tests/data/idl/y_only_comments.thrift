@@ -1,0 +1,6 @@
+# nothing
+// at
+/* all */
+/**/
+/***/
+/** not even here */
