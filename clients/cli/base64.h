@@ -1,0 +1,12 @@
+#pragma once
+
+/* Base64 (RFC 4648, section 4), for bytes in JSON. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* NUL-terminated; free(). NULL: out of memory. */
+char *base64_encode(const uint8_t *data, size_t len);
+
+/* *ret: free(). Padding may be left out. -EINVAL, -ENOMEM. */
+int base64_decode(const char *text, size_t len, uint8_t **ret, size_t *ret_len);

@@ -1,0 +1,225 @@
+/* What every command shares. See cli.h. */
+
+#include "clients/cli/cli.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+const Option cli_options[] = {
+    OPTION_PLAIN(OPTION_TEXT, 'u', "url", Cli, url, "URL",
+                 "the broker (default $FERRY_URL, else tcp://127.0.0.1:5877)"),
+    OPTION_PLAIN(OPTION_LIST, 'H', "header", Cli, header_texts, "NAME:VALUE",
+                 "a header to send along; may be repeated"),
+    OPTION_PLAIN(OPTION_FLAG, 'j', "json", Cli, json, NULL, "JSON, for programs"),
+    OPTION_PLAIN(OPTION_FLAG, 'q', "quiet", Cli, quiet, NULL, "no talk on standard error"),
+    OPTION_PLAIN(OPTION_FLAG, 'h', "help", Cli, help, NULL, "this text"),
+    OPTION_PLAIN(OPTION_FLAG, 'V', "version", Cli, version, NULL, "the version"),
+    OPTION_END,
+};
+
+/* What a person can do about an error, by its type. */
+static const struct {
+    const char *type, *hint;
+} hints[] = {
+    {"ferry.NotConnected", "is a broker there? Start one with 'ferry broker', or name it with "
+                           "--url or $FERRY_URL"},
+    {"ferry.ConnectionLost", "the broker went away; what was sent and not answered may have "
+                             "happened"},
+    {"ferry.NoSuchService", "see 'ferry services'"},
+    {"ferry.NoSuchMethod", "see 'ferry describe SERVICE'"},
+    {"ferry.NotFound", "see 'ferry queue list'"},
+    {"ferry.Overloaded", "try again later, or start more servers"},
+    {"ferry.Full", "try again when some of it has been worked off: see 'ferry queue list'"},
+    {"ferry.DeadlineExceeded", "give it longer with --timeout"},
+    {"ferry.Draining", "the broker shuts down: try another one, or later"},
+};
+
+const char *cli_url(const Cli *cli) {
+    const char *url = cli->url ? cli->url : getenv("FERRY_URL");
+
+    return url && *url ? url : "tcp://127.0.0.1:5877";
+}
+
+static void say(const Cli *cli, const char *colour, const char *format, va_list args) {
+    fflush(stdout);
+    fprintf(stderr, "%sferry%s%s:%s ", cli->colour_err ? colour : "", cli->command ? " " : "",
+            cli->command ? cli->command->name : "", cli->colour_err ? "\x1b[0m" : "");
+    vfprintf(stderr, format, args);
+    putc('\n', stderr);
+}
+
+int cli_fail(Cli *cli, int status, const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    say(cli, "\x1b[31m", format, args);
+    va_end(args);
+    return status;
+}
+
+int cli_usage(Cli *cli, const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    say(cli, "\x1b[31m", format, args);
+    va_end(args);
+    if (cli->command && !cli->quiet)
+        fprintf(stderr, "usage: ferry %s %.*s\nsee 'ferry help %s'\n", cli->command->name,
+                (int)strcspn(cli->command->usage, "\n"), cli->command->usage, cli->command->name);
+    return EXIT_USAGE;
+}
+
+void cli_note(const Cli *cli, const char *format, ...) {
+    va_list args;
+
+    if (cli->quiet)
+        return;
+    va_start(args, format);
+    say(cli, "\x1b[2m", format, args);
+    va_end(args);
+}
+
+int cli_status(const ferry_error *error) {
+    const ErrorType *type = error->type ? error_type_by_name(error->type) : NULL;
+
+    if (type)
+        return type->exit_status;
+    /* A type of a service's own: a remote exception. */
+    if (error->type)
+        return EXIT_REMOTE;
+    return error->code == 0 ? EXIT_OTHER : error_type_by_code(error->code)->exit_status;
+}
+
+int cli_error(Cli *cli, const ferry_error *error) {
+    fflush(stdout);
+    if (!error->type)
+        return cli_fail(cli, cli_status(error), "%s",
+                        strerror(error->code < 0 ? -error->code : EIO));
+    fprintf(stderr, "%sferry %s:%s ", cli->colour_err ? "\x1b[31m" : "",
+            cli->command ? cli->command->name : "", cli->colour_err ? "\x1b[0m" : "");
+    ferry_error_print(error, stderr);
+    for (size_t i = 0; !cli->quiet && i < sizeof(hints) / sizeof(*hints); i++)
+        if (strcmp(hints[i].type, error->type) == 0)
+            fprintf(stderr, "    %s\n", hints[i].hint);
+    return cli_status(error);
+}
+
+/* "name:value" or "name: value", split once; the names in one allocation. */
+static int split_headers(Cli *cli) {
+    size_t size = 1;
+    char *at;
+
+    if (cli->n_headers > 0)
+        return EXIT_OK;
+    for (size_t i = 0; i < cli->header_texts.n; i++)
+        size += strlen(cli->header_texts.v[i]) + 1;
+    at = cli->header_names = malloc(size);
+    if (!at)
+        return cli_fail(cli, EXIT_OTHER, "out of memory");
+    for (size_t i = 0; i < cli->header_texts.n; i++) {
+        const char *text = cli->header_texts.v[i];
+        size_t n = strcspn(text, ":");
+
+        if (n == 0 || text[n] != ':')
+            return cli_usage(cli, "-H '%s': a header is NAME:VALUE", text);
+        memcpy(at, text, n);
+        at[n] = '\0';
+        text += n + 1;
+        cli->headers[cli->n_headers++] = (ferry_header){at, *text == ' ' ? text + 1 : text};
+        at += n + 1;
+    }
+    return EXIT_OK;
+}
+
+int cli_open(Cli *cli, const ferry_options *options, ferry_client **ret) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    ferry_options mine = options ? *options : (ferry_options){0};
+    char name[64];
+    int status = split_headers(cli);
+
+    if (status != EXIT_OK)
+        return status;
+    snprintf(name, sizeof(name), "ferry %.20s/%d", cli->command->name, (int)getpid());
+    if (!mine.name)
+        mine.name = name;
+    mine.n_headers = cli->n_headers;
+    mine.headers = cli->headers;
+    if (ferry_open(cli->url, &mine, ret, &error) == 0)
+        return EXIT_OK;
+    /* Before anything was sent only the words of the command line can be wrong. */
+    status = cli_error(cli, &error);
+    return status == EXIT_OTHER ? EXIT_CONNECT : status;
+}
+
+static int pack_arguments(Buffer *to, const char *format, va_list args, ferry_error *reterr) {
+    CLEANUP(json_decref) json_t *list = json_array();
+
+    for (; list && *format; format++) {
+        json_t *one = *format == 's' ? json_string(va_arg(args, const char *))
+                                     : json_integer((json_int_t)va_arg(args, uint64_t));
+
+        if (json_array_append_new(list, one) < 0)
+            return error_set(reterr, "ferry.InvalidArgument", "a name that is not UTF-8");
+    }
+    return list ? value_from_json(list, to, reterr) : error_set_code(reterr, -ENOMEM, NULL);
+}
+
+int cli_manage(Cli *cli, ferry_client *client, bool quiet, json_t **ret, const char *method,
+               const char *format, ...) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(buffer_deinit) Buffer packed = {0};
+    CLEANUP(ferry_free) ferry_reply *reply = NULL;
+    char name[64];
+    va_list args;
+    int r;
+
+    va_start(args, format);
+    r = pack_arguments(&packed, format, args, &error);
+    va_end(args);
+    snprintf(name, sizeof(name), "ferry.Broker.%s", method);
+    if (r == 0)
+        r = ferry_call(client, name, ferry_bytes_of(packed.data, packed.len), &reply, &error);
+    if (r == 0)
+        r = value_to_json(reply->body, ret, &error);
+    return r == 0 ? EXIT_OK : quiet ? cli_status(&error) : cli_error(cli, &error);
+}
+
+json_t *cli_live_names(Cli *cli, ferry_client *client, Names kind) {
+    static const char *const methods[] = {
+        [NAMES_SERVICES] = "services", [NAMES_TOPICS] = "topics", [NAMES_QUEUES] = "queues"};
+    CLEANUP(json_decref) json_t *rows = NULL;
+    json_t *names, *row;
+    size_t index;
+
+    if (kind != NAMES_SERVICES && kind != NAMES_TOPICS && kind != NAMES_QUEUES)
+        return NULL;
+    if (cli_manage(cli, client, true, &rows, methods[kind], "") != EXIT_OK)
+        return NULL;
+    names = json_array();
+    json_array_foreach(rows, index, row) {
+        json_t *name = json_object_get(row, "name");
+
+        if (json_is_string(name))
+            json_array_append(names, name);
+    }
+    return names;
+}
+
+void cli_did_you_mean(Cli *cli, ferry_client *client, Names kind, const char *name) {
+    CLEANUP(json_decref) json_t *names = cli->quiet ? NULL : cli_live_names(cli, client, kind);
+    size_t n = json_array_size(names), index;
+    const char **texts = n > 0 ? calloc(n, sizeof(*texts)) : NULL, *near;
+    json_t *one;
+
+    if (!texts)
+        return;
+    json_array_foreach(names, index, one) texts[index] = json_string_value(one);
+    near = text_nearest(name, texts, n);
+    if (near)
+        fprintf(stderr, "    did you mean '%s'?\n", near);
+    free(texts);
+}

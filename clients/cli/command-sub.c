@@ -1,0 +1,119 @@
+/* ferry sub: subscribes, and prints what comes. */
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "clients/cli/commands.h"
+#include "clients/cli/loop.h"
+#include "clients/cli/show.h"
+
+typedef struct Values {
+    uint64_t count, last, timeout_ms;
+    const char *group;
+    bool with_topic;
+} Values;
+
+static const Option options[] = {
+    OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N messages", 1, 0),
+    OPTION_RANGE(OPTION_COUNT, 'l', "last", Values, last, "N",
+                 "first the last N messages of each topic, as far as the broker has them", 1,
+                 UINT32_MAX),
+    OPTION_PLAIN(OPTION_TEXT, 'g', "group", Values, group, "G",
+                 "each message goes to one subscriber of the group"),
+    OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
+                 "end with status 5 when nothing came for so long", 1, 0),
+    OPTION_PLAIN(OPTION_FLAG, 0, "topics", Values, with_topic, NULL,
+                 "print each message's topic and a tab in front of it"),
+    OPTION_END,
+};
+
+typedef struct Run {
+    Cli *cli;
+    const Values *values;
+    Loop loop;
+    Timer silence;
+    uint64_t n, missed;
+} Run;
+
+static void on_silence(Timer *timer, void *ctx) {
+    Run *run = (Run *)((char *)timer - offsetof(Run, silence));
+
+    (void)ctx;
+    loop_end(&run->loop,
+             cli_fail(run->cli, 5, "no message for %" PRIu64 " ms", run->values->timeout_ms));
+}
+
+static void on_message(const ferry_message *message, void *ctx) {
+    Run *run = ctx;
+
+    if (run->loop.ended)
+        return;
+    if (message->missed > 0) {
+        run->missed += message->missed;
+        cli_note(run->cli, "missed %" PRIu64 " messages before this one", message->missed);
+    }
+    show_message(run->cli, message, run->values->with_topic);
+    run->n++;
+    if (run->values->count && run->n == run->values->count)
+        loop_end(&run->loop, EXIT_OK);
+    else if (run->values->timeout_ms)
+        loop_arm(&run->loop, &run->silence, run->values->timeout_ms, on_silence);
+}
+
+static int subscribe(Run *run, ferry_client *client, int argc, char **argv) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    ferry_subscribe_options with = {.group = run->values->group,
+                                    .last = (uint32_t)run->values->last};
+
+    for (int i = 0; i < argc; i++)
+        if (ferry_subscribe(client, argv[i], &with, on_message, run, NULL, &error) < 0)
+            return cli_error(run->cli, &error);
+    if (run->cli->terminal_err)
+        cli_note(run->cli, "listening at %s", cli_url(run->cli));
+    return EXIT_OK;
+}
+
+static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    Run run = {.cli = cli, .values = values};
+    int status = loop_init(&run.loop, cli);
+
+    if (status == EXIT_OK)
+        status = cli_open(cli, NULL, &client);
+    if (status == EXIT_OK)
+        status = subscribe(&run, client, argc, argv);
+    if (status == EXIT_OK)
+        status = loop_add_client(&run.loop, client);
+    if (status == EXIT_OK) {
+        if (run.values->timeout_ms)
+            loop_arm(&run.loop, &run.silence, run.values->timeout_ms, on_silence);
+        status = loop_run(&run.loop);
+    }
+    client = ferry_close(client);
+    if (run.missed > 0)
+        cli_note(cli, "missed %" PRIu64 " messages in all: they came faster than they were read",
+                 run.missed);
+    loop_deinit(&run.loop);
+    return status;
+}
+
+const Command command_sub = {
+    .name = "sub",
+    .usage = "PATTERN... [--count N] [--last N] [--group G] [--topics]",
+    .summary = "print the messages of topics",
+    .help =
+        "In a pattern, * is any one token and > at the end any one or more. Prints the bodies, a\n"
+        "line each; with --json an object a line: topic, seq, missed, headers, body. What was\n"
+        "missed, because we are slower than it comes, is told on standard error.\n"
+        "\n"
+        "Examples:\n"
+        "  ferry sub 'orders.*' --last 10\n"
+        "  ferry sub '>' --topics\n"
+        "  ferry sub jobs.done --count 1 --timeout 1m\n",
+    .options = options,
+    .values_size = sizeof(Values),
+    .min_args = 1,
+    .max_args = -1,
+    .completes = NAMES_TOPICS,
+    .run = run_sub,
+};

@@ -1,0 +1,10 @@
+#pragma once
+
+/* The commands, each from the file of its name. */
+
+#include "clients/cli/cli.h"
+
+extern const Command command_bench, command_broker, command_call, command_complete,
+    command_completion, command_describe, command_gather, command_help, command_ping, command_pub,
+    command_push, command_queue, command_serve, command_services, command_sessions, command_stats,
+    command_sub, command_topics, command_work;

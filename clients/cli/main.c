@@ -1,0 +1,145 @@
+/* ferry: one binary, many commands. Finds the command, parses its options, runs it. */
+
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clients/cli/commands.h"
+
+enum { PROBLEM_MAX = 256 };
+
+/* Commands that have a loop take signals there; the others end here, and hold nothing that the
+ * broker does not clean up behind them. */
+static void on_interrupt(int signal) {
+    (void)signal;
+    _exit(EXIT_INTERRUPTED);
+}
+
+static void look_around(Cli *cli) {
+    const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+    bool may_colour = !(no_colour && *no_colour) && term && strcmp(term, "dumb") != 0;
+
+    cli->terminal_out = isatty(STDOUT_FILENO);
+    cli->terminal_err = isatty(STDERR_FILENO);
+    cli->colour_out = cli->terminal_out && may_colour;
+    cli->colour_err = cli->terminal_err && may_colour;
+}
+
+static int check_arguments(Cli *cli, int argc) {
+    const Command *command = cli->command;
+
+    if (argc < command->min_args)
+        return cli_usage(cli, argc == 0 && command->min_args == 1 ? "what?" : "too few arguments");
+    if (command->max_args >= 0 && argc > command->max_args)
+        return cli_usage(cli, "too many arguments");
+    return EXIT_OK;
+}
+
+static int run_parsed(Cli *cli, const void *values, const Parsed *parsed) {
+    int status;
+
+    if (cli->help) {
+        command_print(cli->command, stdout);
+        return EXIT_OK;
+    }
+    if (cli->version) {
+        puts("ferry " FERRY_VERSION);
+        return EXIT_OK;
+    }
+    status = check_arguments(cli, parsed->argc);
+    return status != EXIT_OK ? status : cli->command->run(cli, values, parsed->argc, parsed->argv);
+}
+
+/* argv[0] is the command's name. */
+static int run_command(Cli *cli, int argc, char **argv) {
+    void *values = calloc(1, cli->command->values_size + 1);
+    OptionSet sets[] = {{cli->command->options, values}, {cli_options, cli}};
+    char problem[PROBLEM_MAX] = "";
+    Parsed parsed = {0};
+    int status, r;
+
+    if (!values)
+        return cli_fail(cli, EXIT_OTHER, "out of memory");
+    r = options_parse(sets, 2, argc, argv, &parsed, problem, sizeof(problem));
+    if (r == -EINVAL)
+        status = cli_usage(cli, "%s", problem);
+    else if (r < 0)
+        status = cli_fail(cli, EXIT_OTHER, "out of memory");
+    else
+        status = run_parsed(cli, values, &parsed);
+    if (fflush(stdout) != 0 && status == EXIT_OK)
+        status = errno == EPIPE ? 128 + SIGPIPE
+                                : cli_fail(cli, EXIT_OTHER, "cannot write: %s", strerror(errno));
+    parsed_deinit(&parsed);
+    free(cli->header_names);
+    free(values);
+    return status;
+}
+
+static int no_command(Cli *cli, const char *name) {
+    const char *near = commands_nearest(name);
+
+    cli_fail(cli, EXIT_USAGE,
+             name[0] == '-' ? "there is no option '%s'" : "there is no command '%s'", name);
+    if (near)
+        fprintf(stderr, "    did you mean 'ferry %s'?\n", near);
+    else
+        fputs("    'ferry help' lists them\n", stderr);
+    return EXIT_USAGE;
+}
+
+/* Options that every command takes may also stand in front of it: those move behind it. */
+static int find_command(int argc, char **argv) {
+    int at = 1;
+
+    while (at < argc && argv[at][0] == '-' && argv[at][1] != '\0') {
+        bool has_value = false;
+
+        for (const Option *option = cli_options; option->name; option++) {
+            size_t n = strlen(option->name);
+
+            if (option->kind != OPTION_FLAG &&
+                ((argv[at][1] == option->letter && argv[at][2] == '\0') ||
+                 (argv[at][1] == '-' && strncmp(argv[at] + 2, option->name, n) == 0 &&
+                  argv[at][2 + n] == '\0')))
+                has_value = true;
+        }
+        at += has_value ? 2 : 1;
+    }
+    return at < argc ? at : argc;
+}
+
+int main(int argc, char **argv) {
+    Cli cli = {0};
+    int at = find_command(argc, argv);
+
+    setlocale(LC_ALL, "");
+    look_around(&cli);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, on_interrupt);
+    if (at == argc) {
+        bool wants_version =
+            argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0);
+        bool wants_help =
+            argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+
+        if (wants_version) {
+            puts("ferry " FERRY_VERSION);
+            return EXIT_OK;
+        }
+        if (argc > 1 && !wants_help)
+            return no_command(&cli, argv[1]);
+        commands_print(wants_help ? stdout : stderr);
+        return wants_help ? EXIT_OK : EXIT_USAGE;
+    }
+    cli.command = commands_find(argv[at]);
+    if (!cli.command)
+        return no_command(&cli, argv[at]);
+    /* The name to the front, what stood before it behind it. */
+    char *name = argv[at];
+
+    memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
+    argv[1] = name;
+    return run_command(&cli, argc - 1, argv + 1);
+}

@@ -1,0 +1,76 @@
+#pragma once
+
+/*
+ * Options of a command, as a table: what they are called, where their value goes, what it may be
+ * and what help says about them. argp parses; the table is also what completion and help read.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { TEXTS_MAX = 64 };
+
+/* A value that may be given several times. */
+typedef struct Texts {
+    size_t n;
+    const char *v[TEXTS_MAX];
+} Texts;
+
+typedef enum OptionKind {
+    OPTION_FLAG,  /* bool */
+    OPTION_TEXT,  /* const char * */
+    OPTION_LIST,  /* Texts */
+    OPTION_COUNT, /* uint64_t */
+    OPTION_MS,    /* uint64_t, from "250ms", "5s", "2m" */
+    OPTION_BYTES, /* uint64_t, from "64K", "1.5M" */
+} OptionKind;
+
+typedef struct Option {
+    const char *name; /* "timeout"; NULL: the end of the table */
+    char letter;      /* 't'; 0: none */
+    OptionKind kind;
+    size_t at;       /* offset of the value in the command's struct */
+    const char *arg; /* "T": what help calls the value */
+    const char *help;
+    uint64_t min, max; /* of quantities; max 0: no limit */
+    const char *words; /* the values it may have, "a|b|c"; NULL: any */
+} Option;
+
+/* Rows of a table. type_ is the command's struct, field_ the one in it that takes the value. */
+#define OPTION_ROW(kind_, letter_, name_, type_, field_, arg_, help_, min_, max_, words_)          \
+    { name_, letter_, kind_, offsetof(type_, field_), arg_, help_, min_, max_, words_ }
+#define OPTION_PLAIN(kind_, letter_, name_, type_, field_, arg_, help_)                            \
+    OPTION_ROW(kind_, letter_, name_, type_, field_, arg_, help_, 0, 0, NULL)
+#define OPTION_RANGE(kind_, letter_, name_, type_, field_, arg_, help_, min_, max_)                \
+    OPTION_ROW(kind_, letter_, name_, type_, field_, arg_, help_, min_, max_, NULL)
+#define OPTION_END                                                                                 \
+    { NULL, 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL }
+
+/* Options of one struct. */
+typedef struct OptionSet {
+    const Option *table;
+    void *values;
+} OptionSet;
+
+typedef struct Parsed {
+    int argc;    /* arguments that are not options */
+    char **argv; /* owned; what it points to may be too: values are good until parsed_deinit() */
+} Parsed;
+
+/*
+ * Parses argv[1] and on; argv[0] is not looked at. What is not an option stays in *ret, in order; a
+ * negative number ("-1", "-0.5") is an argument, not an option; after "--" everything is.
+ *
+ * 0; -EINVAL: problem says what is wrong and what to write instead; -ENOMEM.
+ */
+int options_parse(const OptionSet *sets, size_t n_sets, int argc, char **argv, Parsed *ret,
+                  char *problem, size_t problem_size);
+
+void parsed_deinit(Parsed *parsed);
+
+/* The table as help shows it. */
+void options_print(const Option *table, FILE *to);
+
+const Option *options_find(const Option *table, const char *name);

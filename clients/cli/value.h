@@ -1,0 +1,37 @@
+#pragma once
+
+/*
+ * MessagePack bytes to JSON and back, without loss. What JSON has no word for is written as an
+ * object with one key:
+ *
+ *     {"$bin": "AAEC"}                bytes, in base64
+ *     {"$str": "/w=="}                a str that is not UTF-8, in base64
+ *     {"$int": "18446744073709551615"}  an integer over 2^63-1
+ *     {"$float": "nan"}               nan, inf, -inf
+ *     {"$ext": [5, "AAEC"]}           an extension type, and its bytes in base64
+ *     {"$map": [[1, "a"], …]}         a map whose keys are not all different strings, or that would
+ *                                     read as one of these forms
+ */
+
+#include <jansson.h>
+
+#include <ferry/ferry.h>
+
+#include "base/buffer.h"
+
+enum {
+    VALUE_DEPTH_MAX = 32,      /* as everywhere in the protocol */
+    VALUE_NODES_MAX = 4000000, /* a million are about 60 MB as a tree */
+};
+
+/* Bytes that hold exactly one value. -EINVAL: ferry.InvalidArgument, with the place; -ENOMEM. */
+int value_to_json(ferry_bytes bytes, json_t **ret, ferry_error *reterr);
+
+/* Appends. -EINVAL, with the path: "[0].range.$bin: …". */
+int value_from_json(const json_t *json, Buffer *to, ferry_error *reterr);
+
+/* Any JSON value, with what and position in the error's text. */
+int value_parse(const char *text, size_t len, const char *what, json_t **ret, ferry_error *reterr);
+
+/* The bytes behind base64 as a JSON string, or NULL when they are no UTF-8 text. */
+json_t *value_text_of_base64(const char *base64);
