@@ -12,6 +12,7 @@
  *   queue-pending.c   changes that a store finishes later
  *   queue-keys.c      deduplication keys
  *   queue-settings.c  configuration
+ *   queue-restore.c   what a store still holds when the broker starts
  *   queue-manage.c    for ferry.Broker
  */
 
@@ -34,6 +35,7 @@ enum {
     QUEUE_NAME_MAX = 250,     /* "NAME.dead" must be a name too */
     QUEUE_KEY_MAX = 255,      /* bytes of a deduplication key */
     QUEUE_REASON_MAX = 255,   /* bytes kept of why a job was given back */
+    QUEUE_RESTART_MS = 2000,  /* restored deliveries wait so long for their workers */
     QUEUE_IDLE_MS = 60000,    /* an unused queue is forgotten after this */
     QUEUE_INLINE_MAX = 4096,  /* a larger body is kept in its block */
     QUEUE_BLOCKED_LOOKS = 64, /* sessions looked at in each turn: have they room again? */
@@ -114,9 +116,9 @@ typedef struct PullList {
 struct Holder {
     Holder *prev, *next; /* of queues->holders */
     Queues *queues;
-    Client *client;
-    JobList jobs; /* in the order of delivery */
-    Timer grace;  /* the next lost delivery to be given back */
+    Client *client; /* NULL: of those restored, who have not come back yet */
+    JobList jobs;   /* in the order of delivery */
+    Timer grace;    /* the next lost delivery to be given back */
 };
 
 typedef enum Overflow { OVERFLOW_REFUSE, OVERFLOW_DROP_OLDEST } Overflow;
@@ -171,9 +173,10 @@ struct Queues {
     Queue *touched; /* have something to do at the end of the turn */
     PullList blocked;
     Holder *holders;   /* utlist */
+    Holder *restored;  /* one of them, or NULL */
     Pending *pendings; /* utlist */
     struct Rule *rules;
-    Store *stores[2];
+    Store *stores[4];
     size_t n_stores;
     Buffer scratch;
     Message job; /* of JOBs: zero but for what handing out sets */
@@ -343,6 +346,8 @@ void pulls_session_gone(Queues *queues, Session *session);
 
 Holder *holder_of(Queues *queues, Client *client); /* NULL: out of memory */
 void holder_free(Holder *holder);
+/* For deliveries whose workers are not known by name. NULL: out of memory. */
+Holder *holder_of_restored(Queues *queues);
 void lease_begin(Job *job); /* arms the time limit, if the queue has one */
 /* Takes a job from whoever holds it, or out of its list: it can be settled no more. */
 void lease_end(Job *job);
@@ -387,7 +392,7 @@ struct Key {
 
 Key *key_find(Queue *queue, Span key);
 /* NULL: out of memory. */
-Key *key_add(Queue *queue, Span key);
+Key *key_add(Queue *queue, Span key, uint64_t until_ms);
 void key_forget(Queue *queue, Key *key);
 void keys_free(Queue *queue);
 

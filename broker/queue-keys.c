@@ -24,14 +24,13 @@ static void on_key_timer(Timer *timer, void *ctx) {
     queue_maybe_idle(queue);
 }
 
-Key *key_add(Queue *queue, Span text) {
+Key *key_add(Queue *queue, Span text, uint64_t until_ms) {
     Queues *queues = queue->queues;
     Key *key = pool_alloc(&queues->pool, sizeof(Key) + text.len);
 
     if (!key)
         return NULL;
-    *key = (Key){.until_ms = queues->broker->now_ms + queue->settings.dedup_ms,
-                 .len = (uint8_t)text.len};
+    *key = (Key){.until_ms = until_ms, .len = (uint8_t)text.len};
     memcpy(key->data, text.data, text.len);
     HASH_ADD_KEYPTR(hh, queue->keys, key->data, key->len, key);
     if (!hash_added(key)) {

@@ -24,9 +24,28 @@ Holder *holder_of(Queues *queues, Client *client) {
     return holder;
 }
 
+Holder *holder_of_restored(Queues *queues) {
+    Holder *holder = queues->restored;
+    Broker *broker = queues->broker;
+
+    if (holder)
+        return holder;
+    holder = calloc(1, sizeof(*holder));
+    if (!holder)
+        return NULL;
+    holder->queues = queues;
+    DL_APPEND(queues->holders, holder);
+    queues->restored = holder;
+    timer_arm(&broker->timers, &holder->grace, broker->now_ms + QUEUE_RESTART_MS, on_grace);
+    return holder;
+}
+
 void holder_free(Holder *holder) {
     timer_disarm(&holder->queues->broker->timers, &holder->grace);
-    holder->client->holder = NULL;
+    if (holder->client)
+        holder->client->holder = NULL;
+    else
+        holder->queues->restored = NULL;
     DL_DELETE(holder->queues->holders, holder);
     free(holder);
 }
@@ -55,6 +74,7 @@ static void let_go(Job *job) {
     job->session = NULL;
     job->holder = NULL;
     job->u.pending = NULL;
+    job->stored.held = false;
     job->stored.due_ms = 0;
 }
 
@@ -66,7 +86,7 @@ void lease_end(Job *job) {
     if (job->leased)
         id_map_take(&queue_of(job)->queues->leased, job->stored.id);
     job->leased = false;
-    job->worker = 0;
+    job->stored.worker = 0;
 }
 
 static bool is_spent(const Job *job) {
@@ -102,16 +122,18 @@ static void take_back(Job *job, Session *session) {
     if (job->state == JOB_HELD) {
         if (job->session && job->u.pull)
             pull_release(job->u.pull);
+        jobs_remove(&job->holder->jobs, job);
     } else {
         job_leave(job);
         job->state = JOB_HELD;
-        job->holder = holder;
-        jobs_append(&holder->jobs, job);
         queue->n_held++;
         lease_begin(job);
     }
+    job->holder = holder;
+    jobs_append(&holder->jobs, job);
     job->session = session;
     job->u.pull = NULL;
+    job->stored.held = true;
 }
 
 /* ---- settling ---- */
@@ -121,7 +143,7 @@ static Job *find(Queues *queues, Session *session, const Message *message) {
     Job *job = id_map_get(&queues->leased, message->job);
 
     if (job && job->stored.attempt == message->attempt && job->state != JOB_SETTLING &&
-        job->worker == worker_key(session->client))
+        job->stored.worker == worker_key(session->client))
         return job;
     session_error(session, message->id, "ferry.LeaseLost",
                   "attempt %llu of job %llu is settled, or was given to somebody else",
@@ -285,7 +307,7 @@ void queues_held(Queues *queues, Client *client, Span held) {
         if (n_fields < 2)
             break;
         if (!reader.problem && job && job->stored.attempt == attempt &&
-            job->worker == worker_key(client) && job->state != JOB_SETTLING)
+            job->stored.worker == worker_key(client) && job->state != JOB_SETTLING)
             take_back(job, client->session);
     }
 }
@@ -293,7 +315,8 @@ void queues_held(Queues *queues, Client *client, Span held) {
 /* From the last delivered to the first, so that each comes to stand before the next. */
 static void give_back(Holder *holder, bool only_overdue, const char *reason) {
     Broker *broker = holder->queues->broker;
-    uint64_t grace_ms = broker->limits.lease_grace_ms, next_ms = UINT64_MAX;
+    uint64_t grace_ms = holder->client ? broker->limits.lease_grace_ms : QUEUE_RESTART_MS;
+    uint64_t next_ms = UINT64_MAX;
     Job *job, *prev;
 
     for (job = holder->jobs.last; job; job = prev) {
@@ -305,7 +328,7 @@ static void give_back(Holder *holder, bool only_overdue, const char *reason) {
                 next_ms = job->u.lost_ms + grace_ms;
             continue;
         }
-        if (only_overdue && job->n_lost < UINT8_MAX)
+        if (only_overdue && holder->client && job->n_lost < UINT8_MAX)
             job->n_lost++;
         lease_fail(job, reason);
     }
@@ -318,6 +341,8 @@ static void on_grace(Timer *timer, void *ctx) {
 
     (void)ctx;
     give_back(holder, true, "its worker was lost");
+    if (!holder->client && !holder->jobs.first)
+        holder_free(holder);
 }
 
 void queues_session_gone(Queues *queues, Session *session) {

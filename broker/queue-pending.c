@@ -42,6 +42,10 @@ static void answer(const Change *change, int result) {
                       strerror(-result));
 }
 
+static bool is_across(const Job *old, const Job *job) {
+    return queue_of(old)->settings.store != queue_of(job)->settings.store;
+}
+
 static void enter(Job *job) {
     Queue *queue = queue_of(job);
 
@@ -110,7 +114,7 @@ static void finish_replace(const Change *change, int result) {
         to->queues->broker->stats.dead++;
     }
     /* What went from one store to another is still to be forgotten by the first. */
-    if (from->settings.store == to->settings.store)
+    if (!is_across(change->old, change->job))
         gone(change->old);
     else
         change_remove(change->old, NULL, 0);
@@ -135,43 +139,40 @@ static void name_of_origin(const Job *old, uint8_t name[WIRE_TOKEN], StoredPush 
 
     static_assert(sizeof(hash) == WIRE_TOKEN, "as long as the id of a client");
     memcpy(name, &hash, sizeof(hash));
-    *by = (StoredPush){name, old->stored.id};
-}
-
-static int push_across(const Change *change, Store *store) {
-    uint8_t name[WIRE_TOKEN];
-    StoredPush by;
-
-    name_of_origin(change->old, name, &by);
-    return store_push(store, &change->job->stored, &by);
+    by->client = name;
+    by->id = old->stored.id;
 }
 
 static bool was_pushed_across(const Job *old, const Job *job) {
-    Store *store = queue_of(job)->settings.store;
     uint8_t name[WIRE_TOKEN];
-    StoredPush by;
+    StoredPush by = {0};
 
-    if (queue_of(old)->settings.store == store)
+    if (!is_across(old, job))
         return false;
     name_of_origin(old, name, &by);
-    return store_has_push(store, &by);
+    return store_has_push(queue_of(job)->settings.store, &by);
 }
 
-static int begin(const Change *change) {
+static int begin(const Change *change, const Key *key) {
     Store *store = queue_of(change->job)->settings.store;
-    StoredPush by;
+    uint8_t name[WIRE_TOKEN];
+    StoredPush by = {0};
 
-    switch (change->kind) {
-    case CHANGE_PUSH:
-        by = (StoredPush){change->client->id, change->id};
-        return store_push(store, &change->job->stored, &by);
-    case CHANGE_REMOVE:
+    if (change->kind == CHANGE_REMOVE)
         return store_remove(store, &change->job->stored);
-    default:
-        if (queue_of(change->old)->settings.store != store)
-            return push_across(change, store);
-        return store_replace(store, &change->old->stored, &change->job->stored);
+    if (key) {
+        by.key = span_of(key->data, key->len);
+        by.key_until_ms = key->until_ms;
     }
+    if (change->kind == CHANGE_PUSH) {
+        by.client = change->client->id;
+        by.id = change->id;
+    } else if (is_across(change->old, change->job)) {
+        name_of_origin(change->old, name, &by);
+    } else {
+        return store_replace(store, &change->old->stored, &change->job->stored, &by);
+    }
+    return store_push(store, &change->job->stored, &by);
 }
 
 /* The slow road: a record of what is to be done when the store has finished. */
@@ -183,7 +184,7 @@ static int begin_later(const Change *change, Key *key) {
     if (!pending)
         return -ENOMEM;
     *pending = (Pending){.change = *change, .key = key};
-    r = begin(change);
+    r = begin(change, key);
     if (r != STORE_LATER) {
         pool_free(&queues->pool, pending, sizeof(*pending));
         return r;
@@ -198,7 +199,7 @@ static int begin_later(const Change *change, Key *key) {
 static void submit(const Change *change, Key *key) {
     Queue *queue = queue_of(change->job);
     bool later = queue->settings.store->ops->later;
-    int r = later ? begin_later(change, key) : begin(change);
+    int r = later ? begin_later(change, key) : begin(change, key);
 
     if (r == STORE_LATER)
         return;

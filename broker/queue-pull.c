@@ -163,7 +163,8 @@ static bool deliver(Queue *queue, Pull *pull, Job *job) {
     job->u.pull = pull;
     job->session = pull->session;
     job->holder = holder;
-    job->worker = worker_key(pull->session->client);
+    job->stored.worker = worker_key(pull->session->client);
+    job->stored.held = true;
     jobs_append(&holder->jobs, job);
     queue->n_held++;
     if (job->stored.attempt++ > 0) {

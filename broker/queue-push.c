@@ -111,7 +111,7 @@ static int take_key(Queue *queue, Span text, Key **ret, Problem *problem) {
                     queue->n_keys);
         return -1;
     }
-    key = key_add(queue, text);
+    key = key_add(queue, text, queue->queues->broker->now_ms + queue->settings.dedup_ms);
     if (!key) {
         problem_set(problem, "ferry.OutOfMemory", "the broker is out of memory");
         return -1;
@@ -191,7 +191,7 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
 /* Was it stored already? Then it has its answer, or will have it. */
 static bool was_pushed(Queues *queues, Session *session, const Message *message) {
     PushLedger *ledger = session->client->pushes;
-    StoredPush push = {session->client->id, message->id};
+    StoredPush push = {.client = session->client->id, .id = message->id};
     bool known = ledger && push_ledger_has(ledger, message->id);
 
     if (pending_push_again(queues, session, message->id))

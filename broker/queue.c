@@ -109,7 +109,6 @@ static void queue_free(Queue *queue) {
         }
     if (queues->last == queue)
         queues->last = NULL;
-    store_queue_gone(queue->settings.store, &queue->stored);
     HASH_DEL(queues->table, queue);
     free(queue);
 }
@@ -125,8 +124,10 @@ static void on_idle(Timer *timer, void *ctx) {
     Queue *queue = (Queue *)((uint8_t *)timer - offsetof(Queue, idle));
 
     (void)ctx;
-    if (is_idle(queue))
-        queue_free(queue);
+    if (!is_idle(queue))
+        return;
+    store_queue_gone(queue->settings.store, &queue->stored);
+    queue_free(queue);
 }
 
 void queue_maybe_idle(Queue *queue) {
@@ -209,7 +210,8 @@ Queues *queues_free(Queues *queues) {
     while (queues->holders) {
         Holder *holder = queues->holders;
 
-        holder->client->pushes = push_ledger_free(holder->client->pushes);
+        if (holder->client)
+            holder->client->pushes = push_ledger_free(holder->client->pushes);
         free_jobs(&holder->jobs);
         holder_free(holder);
     }

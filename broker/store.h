@@ -14,6 +14,8 @@
 
 #include "rpc/wire/message.h"
 
+struct Queues;
+
 typedef struct Store Store;
 
 /* A queue, as a store sees it. */
@@ -31,14 +33,18 @@ typedef struct StoredJob {
     uint64_t pushed_ms;
     uint64_t due_ms;     /* not delivered before; 0: at once */
     uint64_t expires_ms; /* 0: never */
+    uint64_t worker;     /* stands for who it was last delivered to; 0: nobody */
     uint32_t attempt;    /* deliveries that count so far */
     uint8_t priority;
+    bool held; /* the worker has it */
 } StoredJob;
 
 /* Who pushed it: kept beside the job, so that a push is not stored twice. */
 typedef struct StoredPush {
-    const uint8_t *client; /* WIRE_TOKEN bytes */
-    uint64_t id;           /* 0: none to remember */
+    const uint8_t *client; /* WIRE_TOKEN bytes; NULL: nothing to remember */
+    uint64_t id;           /* 0: likewise */
+    Span key;              /* for deduplication; empty: none */
+    uint64_t key_until_ms;
 } StoredPush;
 
 enum { STORE_LATER = 1 }; /* done() will be called */
@@ -53,9 +59,9 @@ typedef struct StoreOps {
     int (*remove)(Store *store, StoredJob *job);
     /* Removes old and adds job, in one step: FORWARD, dead letters, moving. Both queues are of
      * this store. done() names job. */
-    int (*replace)(Store *store, StoredJob *old, StoredJob *job);
+    int (*replace)(Store *store, StoredJob *old, StoredJob *job, const StoredPush *by);
 
-    /* attempt, due_ms or pushed_ms changed. Worth keeping, but nobody waits for it. */
+    /* attempt, due_ms, worker or held changed. Worth keeping, but nobody waits for it. */
     void (*note)(Store *store, StoredJob *job);
     /* Was this push stored, by an earlier process? */
     bool (*has_push)(Store *store, const StoredPush *by);
@@ -75,6 +81,20 @@ const void *stored_job_content(const StoredJob *job, Message *to);
 
 extern Store store_memory;
 
+/* ---- when the broker starts; queue-restore.c ---- */
+
+/* Makes the store known by its durability, before any queue is made. Then the store, as it opens,
+ * gives back what it holds. -ENOSPC: there are too many stores. */
+int queues_add_store(struct Queues *queues, Store *store);
+
+/* A job as it was: id, times, attempt, priority, worker and held of *as count. Jobs of one queue
+ * come in the order of their ids. One that is held waits two seconds for its worker. *ret is the
+ * new record. -EINVAL (the name), -EEXIST (the id), -ENOMEM. */
+int queues_restore_job(struct Queues *queues, Store *store, Span queue, const StoredJob *as,
+                       const Message *content, const void *block, StoredJob **ret);
+/* -EINVAL, -ENOMEM. */
+int queues_restore_key(struct Queues *queues, Span queue, Span key, uint64_t until_ms);
+
 static inline int store_push(Store *store, StoredJob *job, const StoredPush *by) {
     return store->ops->push ? store->ops->push(store, job, by) : 0;
 }
@@ -83,8 +103,9 @@ static inline int store_remove(Store *store, StoredJob *job) {
     return store->ops->remove ? store->ops->remove(store, job) : 0;
 }
 
-static inline int store_replace(Store *store, StoredJob *old, StoredJob *job) {
-    return store->ops->replace ? store->ops->replace(store, old, job) : 0;
+static inline int store_replace(Store *store, StoredJob *old, StoredJob *job,
+                                const StoredPush *by) {
+    return store->ops->replace ? store->ops->replace(store, old, job, by) : 0;
 }
 
 static inline void store_note(Store *store, StoredJob *job) {

@@ -125,10 +125,13 @@ void fake_forget(Broker *broker, Client *client) {
 
 /* ---- what is sent ---- */
 
+static uint64_t n_recorded;
+
 static FakeSent *record(Session *session, Lane lane, size_t size) {
     FakeSession *fake = fake_of(session);
     FakeSent *sent = must_calloc(sizeof(*sent) + size);
 
+    sent->number = ++n_recorded;
     sent->lane = lane;
     if (fake->last)
         fake->last->next = sent;
@@ -208,6 +211,10 @@ const FakeSent *fake_take(Session *session) {
             fake->last = NULL;
     }
     return fake->taken;
+}
+
+const FakeSent *fake_peek(const Session *session) {
+    return fake_of(session)->sent;
 }
 
 size_t fake_n_sent(const Session *session) {

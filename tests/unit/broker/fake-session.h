@@ -16,6 +16,7 @@
 
 typedef struct FakeSent {
     struct FakeSent *next;
+    uint64_t number; /* counts over all sessions */
     Lane lane;
     Message message;   /* encoded and read again: only the fields of its op mean anything */
     const void *block; /* the block that was given to session_send(), or NULL; not owned */
@@ -40,8 +41,9 @@ void fake_forget(Broker *broker, Client *client);
 
 /* The next message sent to it, or NULL. Lent until the next call for this session. */
 const FakeSent *fake_take(Session *session);
-size_t fake_n_sent(const Session *session); /* not taken yet */
-void fake_drop(Session *session);           /* takes all */
+const FakeSent *fake_peek(const Session *session); /* the same, not taken */
+size_t fake_n_sent(const Session *session);        /* not taken yet */
+void fake_drop(Session *session);                  /* takes all */
 bool fake_is_faulted(const Session *session);
 bool fake_is_ended(const Session *session); /* by session_end() */
 
