@@ -36,12 +36,14 @@ struct Link {
     Outbox out;
     Inbox in;
     uint8_t client[WIRE_TOKEN], token[WIRE_TOKEN];
-    bool has_token, hello_sent, hold_credit, in_process;
+    bool has_token, hello_sent, hold_credit;
     uint64_t max_body;
     uint64_t attempt_ends_ms; /* no WELCOME by then: it failed */
     uint64_t next_attempt_ms; /* while there is no socket */
     uint64_t backoff_ms;
     uint64_t monitor_read_ms;
+    uint64_t session;  /* counts sockets: a message handler may have brought a new one */
+    uint64_t n_batches, batch; /* received; the one being handed on */
     ferry_error problem;
     Spin spin;
 };
@@ -94,11 +96,13 @@ static void close_socket(Link *link) {
         zmq_close(link->socket);
     }
     link->socket = link->monitor = NULL;
+    link->session++;
 }
 
 static int attempt(Link *link, uint64_t now_ms) {
     int r;
 
+    link->session++;
     link->hello_sent = false;
     link->attempt_ends_ms = now_ms + ATTEMPT_MS;
     link->socket = zmq_socket(link->context, ZMQ_DEALER);
@@ -231,6 +235,10 @@ const ferry_error *link_problem(const Link *link) {
 
 size_t link_waiting(const Link *link) {
     return outbox_bytes(&link->out);
+}
+
+uint64_t link_batch(const Link *link) {
+    return link->batch;
 }
 
 int link_epoll_fd(const Link *link) {
@@ -398,6 +406,7 @@ static bool handle_own(Link *link, Message *message) {
 static int handle_batch(Link *link, const uint8_t *data, size_t len) {
     Reader reader;
     Message message;
+    uint64_t session = link->session, batch = ++link->n_batches;
     int n = 0, r;
 
     if (batch_open(&reader, data, len) < 0) {
@@ -406,18 +415,18 @@ static int handle_batch(Link *link, const uint8_t *data, size_t len) {
     }
     while ((r = message_read(&reader, &message)) > 0) {
         const void *block = NULL;
-        void *session = link->socket;
 
         if (handle_own(link, &message)) {
             /* A body that could not be taken in leaves its message without one: the layer above
              * answers for it as for any other that makes no sense. */
             if (message.body_transfer && inbox_body(&link->in, &message, &block) < 0)
                 message.body = (Span){NULL, 0};
+            link->batch = batch;
             link->handlers.on_message(&message, block, link->handlers.ctx);
             ferry_free(block);
             n++;
         }
-        if (link->socket != session)
+        if (link->session != session)
             return n;
     }
     if (r < 0)
@@ -434,8 +443,7 @@ static int receive(Link *link, int max_messages) {
     int n = 0;
 
     while (n < max_messages && link->socket) {
-        void *session = link->socket;
-        uint64_t grant;
+        uint64_t session = link->session, grant;
         zmq_msg_t frame;
         size_t len;
         bool more, control;
@@ -453,7 +461,7 @@ static int receive(Link *link, int max_messages) {
         else
             n += handle_batch(link, zmq_msg_data(&frame), len);
         zmq_msg_close(&frame);
-        if (link->socket != session || control)
+        if (link->session != session || control)
             continue;
         link->in.granted -= (int64_t)len;
         link->in.charged += len;

@@ -32,7 +32,9 @@ typedef struct LinkHandlers {
     void *ctx;
 } LinkHandlers;
 
-/* Handlers may call everything but link_free() and link_process().
+/* Handlers may call everything but link_free(). In a link_process() inside a handler, what has
+ * arrived since is handed on before the rest of the batch that the handler was called for:
+ * link_batch() tells which is which.
  *
  * Takes no time: connecting begins in the background. url: tcp://host:port, ipc://path; -EINVAL. */
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
@@ -59,6 +61,9 @@ void link_flush(Link *link);
 /* Handles what has arrived, up to about max_messages, and the link's own timers. Returns how many
  * messages it handed on. Sends nothing that the handlers put: link_flush() does. */
 int link_process(Link *link, int max_messages, uint64_t now_ms);
+
+/* The number of the batch whose message is being handed on; they count up as they arrive. */
+uint64_t link_batch(const Link *link);
 
 /* More input waits: process again before sleeping. (ZMQ_FD is edge-triggered.) */
 bool link_has_input(Link *link);

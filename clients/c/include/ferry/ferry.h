@@ -36,12 +36,25 @@
 extern "C" {
 #endif
 
+/* What is declared here is what the library exports. */
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
+#define FERRY_VERSION_MAJOR 0
+#define FERRY_VERSION_MINOR 1
+#define FERRY_VERSION_PATCH 0
+#define FERRY_VERSION       "0.1.0"
+
 typedef struct ferry_client ferry_client;
 typedef struct ferry_stream ferry_stream;
 typedef struct ferry_subscription ferry_subscription;
 typedef struct ferry_service ferry_service;
 typedef struct ferry_cache ferry_cache;
 typedef struct ferry_error_detail ferry_error_detail;
+
+/* "0.1.0": of the library that runs, which may be newer than this header. */
+const char *ferry_version(void);
 
 /* ---- blocks and bytes ---- */
 
@@ -116,10 +129,21 @@ typedef struct ferry_options {
     size_t n_headers;
     const ferry_header *headers;
     ferry_cache *cache; /* answers memoised methods */
+    bool idempotent;    /* calls by name may be made twice: see ferry_call() */
     void (*on_event)(int event, const ferry_error *error, void *ctx);
     void *ctx;
     uint64_t reserved[6];
 } ferry_options;
+
+/* What on_event is told. */
+enum {
+    FERRY_EVENT_UP = 1,  /* connected to the broker, for the first time or again */
+    FERRY_EVENT_DOWN,    /* the connection was lost; the error says why */
+    FERRY_EVENT_RETRY,   /* an attempt to connect failed; another one follows */
+    FERRY_EVENT_REFUSED, /* a service, subscription or worker was refused after a reconnection; it
+                          * is tried again every second */
+    FERRY_EVENT_MISSED   /* a subscription has missed messages and none has come since */
+};
 
 /* NULL: $FERRY_URL, else tcp://127.0.0.1:5877. Never waits: calls made before the connection is up
  * wait for it, 5 s at most. ferry_ping() waits on purpose. */
@@ -177,6 +201,12 @@ int ferry_call_async(ferry_client *client, const char *method, ferry_bytes args,
 
 /* ---- streams, the caller's end ---- */
 
+enum { FERRY_SEND = 1, FERRY_RECEIVE = 2 };
+
+int ferry_stream_open(ferry_client *client, const char *method, ferry_bytes args,
+                      unsigned directions, ferry_stream **ret, ferry_error *reterr);
+int ferry_stream_result(ferry_stream *stream, ferry_bytes *ret, ferry_error *reterr);
+
 /* The item is lent until the next call on the stream. */
 int ferry_stream_next(ferry_stream *stream, ferry_bytes *ret, ferry_error *reterr);
 int ferry_stream_send(ferry_stream *stream, ferry_bytes item, ferry_error *reterr);
@@ -211,6 +241,11 @@ typedef struct ferry_serve_options {
 int ferry_serve(ferry_client *client, const ferry_service *service, const void *handlers,
                 const ferry_serve_options *options, void *ctx, ferry_error *reterr);
 
+int ferry_serve_method(ferry_client *client, const char *method,
+                       const ferry_serve_options *options,
+                       int (*fn)(ferry_request *request, void *ctx), void *ctx,
+                       ferry_error *reterr);
+
 /* Answer after the handler has returned. The request and its arguments live until then; it must be
  * answered once, even when cancelled or after ferry_close(). */
 ferry_request *ferry_request_defer(ferry_request *request);
@@ -239,6 +274,8 @@ int ferry_request_watch(ferry_request *request, void (*fn)(ferry_request *reques
                         void *ctx); /* also on cancellation */
 
 /* ---- topics ---- */
+
+#define FERRY_MISSED_UNKNOWN UINT64_MAX
 
 typedef struct ferry_message {
     const char *topic;
@@ -277,6 +314,7 @@ ferry_subscription *ferry_unsubscribe(ferry_subscription *subscription);
 /* Asks every subscriber; waits window_ms; fn once for each answer. */
 int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, uint32_t window_ms,
                  ferry_message_fn fn, void *ctx, ferry_error *reterr);
+const char *ferry_message_header(const ferry_message *message, const char *name);
 int ferry_message_answer(const ferry_message *message, ferry_bytes answer);
 
 /* ---- queues ---- */
@@ -344,6 +382,16 @@ static inline void ferry_free_at(void *block) {
 static inline void ferry_error_clear_at(ferry_error *error) {
     ferry_error_clear(error);
 }
+static inline void ferry_stream_close_at(ferry_stream **stream) {
+    ferry_stream_close(*stream);
+}
+static inline void ferry_unsubscribe_at(ferry_subscription **subscription) {
+    ferry_unsubscribe(*subscription);
+}
+#endif
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
 #endif
 
 #ifdef __cplusplus

@@ -1,0 +1,66 @@
+/* Headers, as maps of MessagePack; and options that this version does not know. */
+
+#include "base/buffer.h"
+#include "clients/c/core.h"
+
+static int refuse(ferry_error *reterr, const char *problem) {
+    return error_set(reterr, "ferry.Misuse", "headers: %s", problem);
+}
+
+static bool is_given(size_t n, const ferry_header *headers, Span key) {
+    for (size_t i = 0; i < n; i++)
+        if (span_is(key, headers[i].name))
+            return true;
+    return false;
+}
+
+int headers_write(Buffer *to, Span inherited, size_t n, const ferry_header *headers,
+                  ferry_error *reterr) {
+    uint32_t left, total = (uint32_t)n;
+    size_t start = to->len;
+    Span key;
+
+    if (n > WIRE_HEADERS_MAX || (n > 0 && !headers))
+        return refuse(reterr, "more than 64 of them");
+    for (size_t i = 0; i < n; i++)
+        if (!headers[i].name || !*headers[i].name || !headers[i].value)
+            return refuse(reterr, "a name that is empty, or a value that is NULL");
+
+    Reader pairs = pairs_of(inherited, &left);
+
+    for (Reader count = pairs; pairs_next(&count, &left, &key); reader_value(&count))
+        total += !is_given(n, headers, key);
+    if (total > WIRE_HEADERS_MAX)
+        return refuse(reterr, "more than 64 of them");
+    if (total == 0)
+        return 0;
+    write_map(to, total);
+    pairs = pairs_of(inherited, &left);
+    while (pairs_next(&pairs, &left, &key)) {
+        Span value = reader_value(&pairs);
+
+        /* What is nearer to the call wins. */
+        if (is_given(n, headers, key))
+            continue;
+        write_str(to, key.data, key.len);
+        write_raw(to, value);
+    }
+    for (size_t i = 0; i < n; i++) {
+        write_text(to, headers[i].name);
+        write_text(to, headers[i].value);
+    }
+    if (to->failed)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    if (to->len - start > WIRE_HEADERS_BYTES)
+        return refuse(reterr, "more than 16 KiB");
+    return 0;
+}
+
+int reserved_check(const uint64_t *reserved, size_t n, ferry_error *reterr) {
+    for (size_t i = 0; i < n; i++)
+        if (reserved[i] != 0)
+            return error_set(reterr, "ferry.Misuse",
+                             "a reserved word of the options is not zero: initialize them, "
+                             "or use a newer library");
+    return 0;
+}

@@ -1,0 +1,16 @@
+#pragma once
+
+/* The formats of ferry_callf() and ferry_unpack(): see ferry.h. */
+
+#include <stdarg.h>
+
+#include <ferry/ferry.h>
+
+#include "base/buffer.h"
+
+/* Packs the arguments that the format names, as one list. -EINVAL, -ENOMEM. */
+int format_pack(Buffer *to, const char *format, va_list args, ferry_error *reterr);
+
+/* Unpacks one value into what the arguments point to. -EINVAL: the format; -EPROTO: the value is
+ * another one; -ENOMEM. */
+int format_unpack(ferry_bytes body, const char *format, va_list args, ferry_error *reterr);

@@ -1,0 +1,465 @@
+/* Requests: what a handler is given, and their answers. See request.h. */
+
+#include "clients/c/request.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "clients/c/call.h"
+#include "clients/c/slab.h"
+#include "rpc/schema/remote-error.h"
+
+static_assert(offsetof(Request, request) == sizeof(BlockHeader), "a request follows its header");
+
+#define STREAM_ID (UINT64_C(1) << 63)
+
+/* ---- keeping ---- */
+
+static const void *keep_request(const void *block) {
+    const Request *request = request_of(block);
+    const ferry_bytes body = request->request.body;
+    const void *inner = body.block ? ferry_keep(body.block) : NULL;
+    size_t fixed = sizeof(Request) - sizeof(BlockHeader);
+    size_t method_len = strlen(request->request.method);
+    ferry_request *copy;
+    Request *kept;
+    char *at;
+
+    if (body.block && !inner)
+        return NULL;
+    copy = block_new_around(fixed + header_text_size(request->headers) + method_len + 1 +
+                                (inner ? 0 : body.len),
+                            inner);
+    if (!copy) {
+        ferry_free(inner);
+        return NULL;
+    }
+    kept = request_of(copy);
+    memcpy(copy, &request->request, fixed);
+    kept->core = NULL;
+    kept->answered = true;
+    kept->flow = NULL;
+    kept->client = NULL;
+    kept->request.caller = kept->caller;
+    at = (char *)copy + fixed;
+    kept->text = header_text_init(at, request->headers);
+    at += header_text_size(request->headers);
+    memcpy(at, request->request.method, method_len + 1);
+    kept->request.method = at;
+    at += method_len + 1;
+    if (!inner) {
+        if (body.len > 0)
+            memcpy(at, body.data, body.len);
+        kept->request.body = ferry_bytes_of(at, body.len);
+    }
+    return copy;
+}
+
+/* ---- life ---- */
+
+Request *request_new(Core *core, const ServedMethod *method, const Message *message,
+                     const void *block) {
+    Request *request = slab_take(core->requests);
+    size_t caller_len = message->text.len < CALLER_MAX ? message->text.len : CALLER_MAX;
+
+    if (!request)
+        return NULL;
+    block_init_lent(&request->header, keep_request);
+    request->request.method = method->full;
+    request->request.caller = request->caller;
+    request->request.body = bytes_span(message->body, block);
+    request->core = core;
+    request->id = message->id;
+    request->session = core->session;
+    request->timeout_ms = message->timeout_ms > 0 && message->timeout_ms <= TIMEOUT_MAX_MS
+                              ? (uint32_t)message->timeout_ms
+                              : TIMEOUT_MS;
+    request->deadline_ms = core_now(core) + request->timeout_ms;
+    request->typed = method->typed;
+    request->headers = message->headers;
+    request->text = NULL;
+    request->copy = NULL;
+    request->client = NULL;
+    request->flow = NULL;
+    request->fn = NULL;
+    request->in_handler = true;
+    request->deferred = request->answered = request->cancelled = request->due = false;
+    request->in_table = false;
+    if (caller_len > 0)
+        memcpy(request->caller, message->text.data, caller_len);
+    request->caller[caller_len] = '\0';
+    if (message->id & STREAM_ID) {
+        request->flow = malloc(sizeof(*request->flow));
+        if (!request->flow) {
+            slab_give(core->requests, request);
+            return NULL;
+        }
+        flow_init(request->flow);
+        request->flow->in_ended = !(message->flags & CALL_STREAM_IN);
+    }
+    return request;
+}
+
+static void link_in(Core *core, Request *request) {
+    request->previous = NULL;
+    request->next = core->deferred;
+    if (request->next)
+        request->next->previous = request;
+    core->deferred = request;
+    core->n_requests++;
+    core_ref(core);
+}
+
+static void link_out(Core *core, Request *request) {
+    if (request->previous)
+        request->previous->next = request->next;
+    else
+        core->deferred = request->next;
+    if (request->next)
+        request->next->previous = request->previous;
+    core->n_requests--;
+}
+
+static void leave_table(Request *request) {
+    if (request->in_table)
+        id_map_take(&request->core->requests_by_id, request->id);
+    request->in_table = false;
+}
+
+/* Handles that the program made from the request's own outlive it. */
+static void drop_client(Request *request) {
+    Core *core = request->core;
+
+    if (!request->client)
+        return;
+    for (ferry_client *handle = core->main.next; handle; handle = handle->next)
+        if (handle->request == request)
+            handle->request = NULL;
+    client_drop(request->client);
+}
+
+/* When it is answered and its handler has returned. */
+static void request_end(Request *request) {
+    Core *core = request->core;
+    bool deferred = request->deferred;
+
+    if (request->in_handler || !request->answered)
+        return;
+    leave_table(request);
+    if (request->due)
+        core->n_due--;
+    drop_client(request);
+    if (request->text)
+        free(request->text);
+    if (request->flow) {
+        flow_deinit(request->flow);
+        free(request->flow);
+    }
+    if (request->copy) {
+        ferry_free(request->request.body.block);
+        free(request->copy);
+    }
+    if (deferred)
+        link_out(core, request);
+    slab_give(core->requests, request);
+    if (deferred)
+        core_unref(core);
+}
+
+uint64_t request_id(const Request *request) {
+    return request && request->session == request->core->session ? request->id : 0;
+}
+
+bool request_is_cancelled(const Request *request) {
+    return request->cancelled;
+}
+
+ferry_client *request_handle(const Request *request) {
+    return request->client;
+}
+
+Request *request_find(Core *core, uint64_t id) {
+    if (core->current && core->current->id == id && core->current->session == core->session)
+        return core->current;
+    return core->requests_by_id.n > 0 ? id_map_get(&core->requests_by_id, id) : NULL;
+}
+
+ferry_request *ferry_request_defer(ferry_request *request) {
+    Request *mine = request ? request_of(request) : NULL;
+    size_t method_len, body_len;
+    char *copy;
+
+    if (!mine || mine->answered || !mine->in_handler || mine->deferred)
+        return mine && mine->deferred ? request : NULL;
+    method_len = strlen(request->method) + 1;
+    body_len = request->body.block ? 0 : request->body.len;
+    copy = malloc(mine->headers.len + method_len + body_len);
+    if (!copy)
+        return NULL;
+    if (id_map_put(&mine->core->requests_by_id, mine->id, mine) < 0) {
+        free(copy);
+        return NULL;
+    }
+    mine->in_table = true;
+    if (mine->headers.len > 0)
+        memcpy(copy, mine->headers.data, mine->headers.len);
+    mine->headers.data = (const uint8_t *)copy;
+    memcpy(copy + mine->headers.len, request->method, method_len);
+    request->method = copy + mine->headers.len;
+    if (request->body.block)
+        ferry_keep(request->body.block);
+    else if (body_len > 0)
+        memcpy(copy + mine->headers.len + method_len, request->body.data, body_len);
+    if (!request->body.block)
+        request->body.data = copy + mine->headers.len + method_len;
+    mine->copy = copy;
+    mine->deferred = true;
+    link_in(mine->core, mine);
+    return request;
+}
+
+/* ---- answering ---- */
+
+static int answer(Request *request, Message *message, const void *block) {
+    Core *core = request->core;
+    int r = 0;
+
+    if (request->answered)
+        return -EINVAL;
+    message->id = request->id;
+    /* The answer of a stream must not overtake its items. */
+    if (!core->link)
+        r = -ECANCELED;
+    else if (request->session == core->session && core->is_up)
+        r = owed_put(core, request->flow ? LANE_BULK : LANE_CALLS, message, block);
+    if (r < 0 && r != -ECANCELED)
+        return r;
+    request->answered = true;
+    request_end(request);
+    return r;
+}
+
+int ferry_request_return(ferry_request *request, ferry_bytes result) {
+    Message message;
+    Request *mine;
+
+    if (!request || (!result.data && result.len > 0))
+        return -EINVAL;
+    mine = request_of(request);
+    if (mine->answered)
+        return -EINVAL;
+    if (mine->core->link && result.len > link_max_body(mine->core->link))
+        return -EMSGSIZE;
+    message.op = OP_OK;
+    message.passed = (Span){NULL, 0};
+    message.body = result.data ? span_of(result.data, result.len) : (Span){NULL, 0};
+    message.body_transfer = 0;
+    message.seq = 0;
+    return answer(mine, &message, result.block);
+}
+
+static int answer_error(Request *request, const ferry_error *error) {
+    CLEANUP(buffer_deinit) Buffer map = {0};
+
+    if (remote_error_write(&map, error) < 0)
+        return -ENOMEM;
+    return answer(request, &(Message){.op = OP_ERROR, .error = span_of(map.data, map.len)}, NULL);
+}
+
+static void write_origin(char *to, size_t size, const Request *request) {
+    char host[65] = "";
+
+    gethostname(host, sizeof(host) - 1);
+    snprintf(to, size, "%s on %s/%d", request->request.method, host, getpid());
+}
+
+static int answer_parts(Request *request, ErrorParts *parts) {
+    ferry_error error = FERRY_ERROR_INIT;
+    char origin[NAME_MAX_LEN + 96];
+    int r;
+
+    write_origin(origin, sizeof(origin), request);
+    parts->origin = origin;
+    parts->retry_ms = -1;
+    error_build(&error, parts);
+    r = answer_error(request, &error);
+    ferry_error_clear(&error);
+    return r;
+}
+
+int request_throw(Request *request, const char *file, int line, const char *func, const char *type,
+                  const char *message, ferry_bytes data, const ferry_error *cause) {
+    char place[320];
+    const char *trace[] = {place};
+
+    if (request->answered)
+        return -EINVAL;
+    /* The file's name is enough for a person, and says nothing of the machine that built it. */
+    if (file && strrchr(file, '/'))
+        file = strrchr(file, '/') + 1;
+    snprintf(place, sizeof(place), "%s at %s:%d", func ? func : "?", file ? file : "?", line);
+    return answer_parts(request, &(ErrorParts){.type = type,
+                                               .message = message,
+                                               .n_trace = file ? 1 : 0,
+                                               .trace = trace,
+                                               .cause = cause && cause->type ? cause : NULL,
+                                               .data = data});
+}
+
+int ferry_request_throw_at(const char *file, int line, const char *func, ferry_request *request,
+                           const char *type, const ferry_error *cause, const char *format, ...) {
+    char message[1024] = "";
+    va_list args;
+
+    if (!request || !type || !*type)
+        return -EINVAL;
+    if (format) {
+        va_start(args, format);
+        vsnprintf(message, sizeof(message), format, args);
+        va_end(args);
+    }
+    return request_throw(request_of(request), file, line, func, type, message,
+                         (ferry_bytes){NULL, 0, NULL}, cause);
+}
+
+int ferry_request_fail(ferry_request *request, int code, const ferry_error *cause) {
+    bool has_cause = cause && cause->type;
+    const ErrorType *type;
+
+    if (!request || request_of(request)->answered)
+        return -EINVAL;
+    if (code == 0)
+        code = has_cause ? cause->code : -EIO;
+    /* A declared exception is part of the interface that declares it, not of ours. */
+    type = error_type_by_code(code == -EREMOTEIO ? -EIO : code);
+    return answer_parts(request_of(request),
+                        &(ErrorParts){.type = type->name,
+                                      .message = has_cause ? cause->message
+                                                           : strerror(code < 0 ? -code : code),
+                                      .cause = has_cause ? cause : NULL});
+}
+
+void request_refuse(Core *core, uint64_t id, const char *type, const char *format, ...) {
+    CLEANUP(buffer_deinit) Buffer map = {0};
+    ferry_error error = FERRY_ERROR_INIT;
+    va_list args;
+
+    va_start(args, format);
+    error_setv(&error, type, format, args);
+    va_end(args);
+    if (remote_error_write(&map, &error) == 0)
+        owed_put(core, id & STREAM_ID ? LANE_BULK : LANE_CALLS,
+                 &(Message){.op = OP_ERROR, .id = id, .error = span_of(map.data, map.len)}, NULL);
+    ferry_error_clear(&error);
+}
+
+void request_handled(Request *request, const ServedMethod *method, int r) {
+    ferry_request *public_request = &request->request;
+
+    request->in_handler = false;
+    if (!request->answered && r < 0)
+        answer_parts(request, &(ErrorParts){.type = "ferry.Internal", .message = strerror(-r)});
+    else if (!request->answered && !request->deferred && method->is_void)
+        ferry_request_return(public_request, (ferry_bytes){NULL, 0, NULL});
+    else if (!request->answered && !request->deferred)
+        answer_parts(request, &(ErrorParts){.type = "ferry.Internal",
+                                            .message = "the handler returned without an answer"});
+    else
+        request_end(request);
+}
+
+/* ---- what a handler may ask ---- */
+
+ferry_client *ferry_request_client(ferry_request *request) {
+    Request *mine = request ? request_of(request) : NULL;
+
+    if (!mine || mine->answered || mine->core->closed)
+        return NULL;
+    if (!mine->client)
+        mine->client = client_for_request(mine->core, mine, mine->headers,
+                                          mine->flow ? UINT64_MAX : mine->deadline_ms);
+    return mine->client;
+}
+
+uint32_t ferry_request_left_ms(const ferry_request *request) {
+    const Request *mine = request ? request_of(request) : NULL;
+    uint64_t now_ms = clock_ms();
+
+    if (!mine || mine->deadline_ms <= now_ms)
+        return 0;
+    return (uint32_t)(mine->deadline_ms - now_ms);
+}
+
+const char *ferry_request_header(const ferry_request *request, const char *name) {
+    Request *mine = request ? request_of(request) : NULL;
+
+    if (!mine || !name)
+        return NULL;
+    if (!mine->text && mine->core && mine->headers.len > 0)
+        mine->text = header_text_new(mine->headers);
+    return mine->text ? header_text_find(mine->text, name) : NULL;
+}
+
+bool ferry_request_cancelled(ferry_request *request) {
+    Request *mine = request ? request_of(request) : NULL;
+    uint64_t now_ms;
+    Core *core;
+
+    if (!mine || !mine->core)
+        return true;
+    core = mine->core;
+    if (mine->cancelled || core->closed)
+        return true;
+    now_ms = clock_ms();
+    if (now_ms != core->looked_ms) {
+        core->looked_ms = now_ms;
+        core_breathe(core);
+    }
+    return mine->cancelled || (!mine->flow && now_ms >= mine->deadline_ms);
+}
+
+/* ---- the session ---- */
+
+static void cancel(Core *core, Request *request) {
+    request->cancelled = true;
+    if (request->flow)
+        request->flow->wake = true;
+    for (ferry_client *handle = core->main.next; handle; handle = handle->next)
+        if (handle->request == request)
+            calls_cancel(handle);
+    request_note_due(request);
+}
+
+void request_message(Core *core, Request *request, const Message *message, const void *block) {
+    Flow *flow = request->flow;
+
+    if (message->op == OP_CANCEL) {
+        cancel(core, request);
+        return;
+    }
+    if (!flow)
+        return;
+    if (message->op == OP_ITEM && flow_item(flow, message->body, block) < 0)
+        cancel(core, request);
+    else if (message->op == OP_MORE)
+        flow_more(flow, message->bytes);
+    else if (message->op == OP_END)
+        flow->in_ended = true;
+    flow->wake = true;
+    request_note_due(request);
+}
+
+void requests_down(Core *core) {
+    if (core->current)
+        cancel(core, core->current);
+    for (Request *request = core->deferred; request; request = request->next) {
+        leave_table(request);
+        cancel(core, request);
+    }
+}
+
+void requests_shut(Core *core) {
+    requests_down(core);
+}

@@ -1,0 +1,70 @@
+#pragma once
+
+/* A call that we serve, from its arrival to its one answer. */
+
+#include "base/block.h"
+#include "clients/c/flow.h"
+#include "clients/c/header-text.h"
+#include "clients/c/serve.h"
+#include "rpc/wire/name.h"
+
+enum { CALLER_MAX = 63 };
+
+struct Request {
+    BlockHeader header; /* what is handed out, `request`, follows it */
+    ferry_request request;
+    Core *core; /* NULL: a copy that was kept */
+    uint64_t id, session, deadline_ms;
+    uint32_t timeout_ms;
+    const ferry_method *typed; /* NULL: served by name */
+    Span headers;
+    HeaderText *text;
+    void *copy;           /* of what was lent, once it is deferred */
+    ferry_client *client; /* ferry_request_client() made it */
+    Flow *flow;           /* NULL: no stream */
+    void (*fn)(ferry_request *request, void *ctx); /* it is watched */
+    void *ctx;
+    Request *next, *previous; /* deferred */
+    bool in_handler, deferred, answered, cancelled, due, in_table;
+    char caller[CALLER_MAX + 1];
+};
+
+static inline Request *request_of(const ferry_request *request) {
+    return (Request *)((char *)(uintptr_t)request - offsetof(Request, request));
+}
+
+/* Its id for CALL's parent; 0: no request, or one of a session that is gone. */
+uint64_t request_id(const Request *request);
+bool request_is_cancelled(const Request *request);
+ferry_client *request_handle(const Request *request);
+
+/* The one that is being worked on under this id in this session, or NULL. */
+Request *request_find(Core *core, uint64_t id);
+
+/* ITEM, MORE, END or CANCEL. */
+void request_message(Core *core, Request *request, const Message *message, const void *block);
+
+/* A CALL has come: a Request for its handler, or NULL: out of memory. */
+Request *request_new(Core *core, const ServedMethod *method, const Message *message,
+                     const void *block);
+
+/* The handler has returned r. Answers for it if it must; the request may be gone afterwards. */
+void request_handled(Request *request, const ServedMethod *method, int r);
+
+/* It is watched, and something has changed. */
+void request_note_due(Request *request);
+
+/* Calls the fn of watched ones that are due. */
+bool requests_run(Core *core);
+
+/* The session has ended; the client is closed. */
+void requests_down(Core *core);
+void requests_shut(Core *core);
+
+/* Answers a CALL that has no Request. */
+void request_refuse(Core *core, uint64_t id, const char *type, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* "divide at calc.c:12" and the rest of an answer that is an error. data.len 0: none. */
+int request_throw(Request *request, const char *file, int line, const char *func, const char *type,
+                  const char *message, ferry_bytes data, const ferry_error *cause);

@@ -1,0 +1,58 @@
+/* Services by table: what an interface file, or a program by hand, declares. */
+
+#include <stdlib.h>
+
+#include "clients/c/serve.h"
+
+static int invoke_raw(ferry_request *request, const ServedMethod *method) {
+    return method->typed->dispatch(request, NULL, method->handlers, method->ctx);
+}
+
+static int check(const ferry_service *service, ferry_error *reterr) {
+    if (!service || !service->name)
+        return error_set(reterr, "ferry.Misuse", "the service, or its name, is NULL");
+    if (service->schema_version != FERRY_SCHEMA_VERSION)
+        return error_set(reterr, "ferry.Unsupported",
+                         "the tables of '%s' are of version %u, the library's of %d: generate them "
+                         "with the ferry-idl that belongs to it",
+                         service->name, service->schema_version, FERRY_SCHEMA_VERSION);
+    for (uint32_t i = 0; i < service->n_methods; i++)
+        if (service->methods[i].args)
+            return error_set(reterr, "ferry.Unsupported",
+                             "%s.%s has typed arguments: serve it with ferry_service_serve()",
+                             service->name, service->methods[i].name);
+    return 0;
+}
+
+int ferry_serve(ferry_client *client, const ferry_service *service, const void *handlers,
+                const ferry_serve_options *options, void *ctx, ferry_error *reterr) {
+    ServedMethod *methods;
+    size_t n = 0;
+    int r = client_check(client, reterr);
+
+    if (r == 0)
+        r = check(service, reterr);
+    if (r < 0)
+        return r;
+    methods = calloc(service->n_methods + 1, sizeof(*methods));
+    if (!methods)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    for (uint32_t i = 0; i < service->n_methods; i++) {
+        const ferry_method *method = &service->methods[i];
+
+        if (!method->dispatch)
+            continue;
+        methods[n++] = (ServedMethod){.name = method->name,
+                                      .name_len = strlen(method->name),
+                                      .invoke = invoke_raw,
+                                      .is_void = !method->result && !method->stream_out,
+                                      .typed = method,
+                                      .handlers = handlers,
+                                      .ctx = ctx};
+    }
+    r = service_serve(client,
+                      &(ServeSpec){.service = service->name, .n_methods = n, .methods = methods},
+                      options, reterr);
+    free(methods);
+    return r;
+}
