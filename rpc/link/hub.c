@@ -31,6 +31,7 @@ enum {
     COPY_MAX = 16 * 1024, /* smaller batches are copied: a pooled chunk is too large to lend */
     CLOSE_AFTER_MS = 50,  /* time for a last message to leave */
     BLOCKED_RETRY_MS = 1,
+    LAST_WORDS_MS = 250, /* how long a dead peer's last messages are looked for among others' */
 };
 
 struct Hub {
@@ -42,6 +43,7 @@ struct Hub {
     size_t n_fds;
     int fd_limit; /* connections from this descriptor on are cut */
     Peer *touched, *blocked, *gone;
+    uint64_t n_dry; /* times that nothing was left to receive */
     Timers timers;
     zmq_msg_t batch; /* lent to the caller of hub_receive() */
     Peer *batch_peer;
@@ -212,6 +214,8 @@ static void peer_gone(Peer *peer) {
     if (peer->gone)
         return;
     peer->gone = true;
+    peer->gone_dry = peer->hub->n_dry;
+    peer->gone_ms = peer->hub->timers.now_ms;
     peer->touched = false;
     timer_disarm(&peer->hub->timers, &peer->check);
     link_out(peer);
@@ -325,6 +329,8 @@ static bool has_input(void *ctx) {
 uint64_t hub_next_ms(const Hub *hub) {
     uint64_t next = timers_next(&hub->timers);
 
+    if (hub->gone)
+        return hub->timers.now_ms;
     return hub->blocked && hub->timers.now_ms + BLOCKED_RETRY_MS < next
                ? hub->timers.now_ms + BLOCKED_RETRY_MS
                : next;
@@ -401,6 +407,7 @@ int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret
         zmq_msg_init(&id);
         if (zmq_msg_recv(&id, hub->socket, ZMQ_DONTWAIT) < 0) {
             zmq_msg_close(&id);
+            hub->n_dry++;
             return 0;
         }
         peer = peer_of(hub, &id);
@@ -432,7 +439,7 @@ int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret
         }
         if (peer->fd < 0)
             learn_fd(hub, peer, zmq_msg_get(&hub->batch, ZMQ_SRCFD));
-        if (peer->closing || peer->gone)
+        if (peer->closing)
             continue;
         peer->batches_in++;
         peer->bytes_in += zmq_msg_size(&hub->batch);
@@ -517,6 +524,27 @@ static void flush_peer(Peer *peer) {
     }
 }
 
+/* What it sent before its end is still to be received: a publish and a close, say. Then the peer is
+ * given up. */
+static bool bury(Hub *hub, uint64_t now_ms) {
+    Peer *peer, *next;
+    bool any = false;
+
+    for (peer = hub->gone; peer; peer = next) {
+        next = peer->next;
+        if (hub->n_dry == peer->gone_dry && now_ms < peer->gone_ms + LAST_WORDS_MS)
+            continue;
+        link_out(peer);
+        hub->options.on_gone(peer, hub->options.ctx);
+        id_map_take(&hub->peers, peer_key(peer->id, peer->id_len));
+        peer_free(peer);
+        any = true;
+        /* The list may have changed: from the front again. */
+        next = hub->gone;
+    }
+    return any;
+}
+
 void hub_flush(Hub *hub) {
     uint64_t now_ms = clock_ms();
     Peer *retry = NULL, *peer;
@@ -531,15 +559,9 @@ void hub_flush(Hub *hub) {
         while ((peer = retry))
             flush_peer(peer);
     }
-    while (hub->touched || hub->gone) {
+    do {
         while ((peer = hub->touched))
             flush_peer(peer);
-        while ((peer = hub->gone)) {
-            /* on_gone answers others, who may turn out to be gone as well. */
-            link_out(peer);
-            hub->options.on_gone(peer, hub->options.ctx);
-            id_map_take(&hub->peers, peer_key(peer->id, peer->id_len));
-            peer_free(peer);
-        }
-    }
+        /* on_gone answers others, who may turn out to be gone as well. */
+    } while (bury(hub, now_ms) || hub->touched);
 }

@@ -18,10 +18,11 @@ typedef struct Peer {
     Hub *hub;
     Outbox out;
     Inbox in;
-    void *session;             /* the broker's; NULL before HELLO */
-    struct Peer *next, **link; /* touched or blocked peers */
-    Timer check;               /* the next probe, or the cut after peer_close() */
-    uint8_t suspect;           /* probes made */
+    void *session;              /* the broker's; NULL before HELLO */
+    struct Peer *next, **link;  /* touched or blocked peers */
+    Timer check;                /* the next probe, or the cut after peer_close() */
+    uint8_t suspect;            /* probes made */
+    uint64_t gone_dry, gone_ms; /* when it was found to be gone */
     uint64_t bytes_in, bytes_out, batches_in, batches_out;
     int fd; /* of its connection; -1: not known */
     bool touched, closing, gone;
