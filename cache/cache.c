@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "cache/near.h"
 #include "cache/number.h"
 
 uint64_t cache_wall_ms(void) {
@@ -51,6 +52,16 @@ int cache_key_init(CacheKey *key, const ferry_cache *cache, ferry_bytes given,
     if (join(key, cache, (Span){NULL, 0}, key->span) < 0)
         return error_set_code(reterr, -ENOMEM, NULL);
     return 0;
+}
+
+int cache_key_copy(CacheKey *key, const ferry_cache *cache, ferry_bytes given) {
+    CacheKey borrowed;
+    int r = cache_key_init(&borrowed, cache, given, NULL);
+
+    if (r >= 0)
+        r = join(key, cache, (Span){NULL, 0}, (Span){given.data, given.len});
+    cache_key_deinitp(&borrowed);
+    return r;
 }
 
 /* ---- errors ---- */
@@ -150,6 +161,29 @@ static LookState judge(const CacheEntry *entry) {
     return past ? LOOK_STALE : LOOK_FRESH;
 }
 
+void cache_look_judge(Look *look) {
+    look->state = LOOK_ABSENT;
+    if (!look->block)
+        return;
+    entry_read((Span){look->block->data, look->block->len}, &look->entry);
+    look->state = look->entry.kind == ENTRY_RAW ? LOOK_FRESH : judge(&look->entry);
+}
+
+bool cache_tags_near(ferry_cache *cache, Near *near, Look *look) {
+    __attribute__((__cleanup__(cache_tag_keys_deinitp))) CacheTagKeys keys = {.n = 0};
+    bool known = cache_tag_keys_init(&keys, cache, &look->entry) >= 0;
+
+    for (size_t i = 0; i < keys.n && known; i++) {
+        ferry_bytes *value = NULL;
+
+        known = near_get(near, keys.spans[i], memory_hash(keys.spans[i]), &value) == MEMORY_FOUND;
+        if (known && stamp_parse((Span){value->data, value->len}) != look->entry.tags[i].stamp)
+            look->state = LOOK_ABSENT;
+        ferry_free(value);
+    }
+    return known;
+}
+
 void cache_look(ferry_cache *cache, Span key, bool far, StoreCall *call, Look *ret) {
     Store *store = cache->core->store;
     StoreGet get = {.key = key, .far = far};
@@ -158,14 +192,10 @@ void cache_look(ferry_cache *cache, Span key, bool far, StoreCall *call, Look *r
     store->ops->get(store, &get, 1, call);
     ret->status = get.status;
     ret->block = get.value;
-    ret->state = get.status < 0 ? LOOK_FAILED : get.value ? LOOK_FRESH : LOOK_ABSENT;
-    if (!get.value)
-        return;
-    entry_read((Span){get.value->data, get.value->len}, &ret->entry);
-    if (ret->entry.kind == ENTRY_RAW)
-        return;
-    ret->state = judge(&ret->entry);
-    if (ret->entry.n_tags == 0 || ret->state == LOOK_ABSENT)
+    cache_look_judge(ret);
+    if (get.status < 0)
+        ret->state = LOOK_FAILED;
+    if (ret->state == LOOK_FAILED || ret->state == LOOK_ABSENT || ret->entry.n_tags == 0)
         return;
     r = cache_tags_valid(cache, &ret->entry, far, call);
     if (r <= 0) {

@@ -56,6 +56,9 @@ typedef struct CacheKey {
 /* 0; -EINVAL, -EMSGSIZE, -ENOMEM, each with its cause in reterr. */
 int cache_key_init(CacheKey *key, const ferry_cache *cache, ferry_bytes given, ferry_error *reterr);
 
+/* The same, but the bytes are always the key's own. */
+int cache_key_copy(CacheKey *key, const ferry_cache *cache, ferry_bytes given);
+
 static inline void cache_key_deinitp(CacheKey *key) {
     if (key->large)
         ferry_free(key->large);
@@ -110,6 +113,12 @@ typedef struct Look {
 
 /* far: not from the near cache. */
 void cache_look(ferry_cache *cache, Span key, bool far, StoreCall *call, Look *ret);
+
+/* Sets the state of what is in block, tags aside. */
+void cache_look_judge(Look *look);
+
+/* Are all tags of an entry in the near cache? Then its state says whether they are valid. */
+bool cache_tags_near(ferry_cache *cache, Near *near, Look *look);
 
 /* The value for the user: one block. */
 ferry_bytes *cache_look_take(Look *look);

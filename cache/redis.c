@@ -29,15 +29,29 @@ struct Redis {
     size_t n_points;
 
     uint16_t slots[SLOTS];  /* atomic; indexes of nodes */
-    bool refreshing;        /* atomic: one at a time */
+    uint64_t refreshing;    /* atomic, ns: somebody does until then; 0: nobody */
     bool refresh_wanted;    /* atomic */
     uint64_t refresh_after; /* atomic, ns: not before */
+    struct Refresh *map;    /* atomic; a map that came while nobody could take it */
     uint64_t redirects, refreshes;
 };
 
 #define get(p)    __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define put(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define bump(p)   __atomic_add_fetch((p), 1, __ATOMIC_RELAXED)
+
+/* CLUSTER SLOTS on its way. */
+typedef struct Refresh {
+    Request request;
+    Redis *redis;
+    Node *node;
+} Refresh;
+
+static void refresh_free(Refresh *refresh) {
+    if (refresh)
+        reply_free(refresh->request.reply);
+    free(refresh);
+}
 
 /* ---- life ---- */
 
@@ -123,6 +137,7 @@ Redis *redis_free(Redis *redis) {
         return NULL;
     for (size_t i = 0; i < redis->n_nodes; i++)
         node_free(redis->nodes[i]);
+    refresh_free(redis->map);
     if (redis->password)
         explicit_bzero(redis->password, strlen(redis->password));
     free(redis->user);
@@ -241,23 +256,93 @@ static void fetch_map(Redis *redis, uint64_t deadline_ns) {
     }
 }
 
-static void refresh_if_wanted(Redis *redis, uint64_t deadline_ns) {
-    uint64_t now;
-    bool busy = false;
+/* Is it time to fetch the map, and is nobody doing so? */
+static bool begin_refresh(Redis *redis) {
+    uint64_t now, busy;
 
     if (!get(&redis->refresh_wanted))
-        return;
+        return false;
     now = clock_ns();
-    if (now < get(&redis->refresh_after) ||
-        !__atomic_compare_exchange_n(&redis->refreshing, &busy, true, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE))
-        return;
+    busy = get(&redis->refreshing);
+    /* An answer that never comes must not be waited for by all others. */
+    if (now < get(&redis->refresh_after) || now < busy ||
+        !__atomic_compare_exchange_n(&redis->refreshing, &busy,
+                                     now + REDIS_REFRESH_MS * UINT64_C(1000000), false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return false;
     put(&redis->refresh_wanted, false);
     /* A tenth at random: clients must not all ask at once. */
     put(&redis->refresh_after,
         now + (REDIS_REFRESH_MS * 9 / 10 + random_below(REDIS_REFRESH_MS / 5)) * UINT64_C(1000000));
-    fetch_map(redis, now + (deadline_ns - now) / 2);
-    put(&redis->refreshing, false);
+    return true;
+}
+
+static void take_waiting_map(Redis *redis);
+
+static void refresh_if_wanted(Redis *redis, uint64_t deadline_ns) {
+    uint64_t now;
+
+    take_waiting_map(redis);
+    if (!begin_refresh(redis))
+        return;
+    now = clock_ns();
+    if (deadline_ns > now)
+        fetch_map(redis, now + (deadline_ns - now) / 2);
+    put(&redis->refreshing, 0);
+}
+
+/* ---- the same without waiting ---- */
+
+/* With the connection locked: the near cache, which the map concerns too, locks in the other order.
+ * So the map is left for whoever comes next without a lock. */
+static void refreshed(Request *request) {
+    Refresh *refresh = (Refresh *)request;
+    Redis *redis = refresh->redis;
+
+    if (request->reply && request->reply->type == REPLY_ARRAY) {
+        refresh = __atomic_exchange_n(&redis->map, refresh, __ATOMIC_ACQ_REL);
+    } else {
+        put(&redis->refresh_wanted, true);
+        put(&redis->refreshing, 0);
+    }
+    refresh_free(refresh);
+}
+
+/* A map that came meanwhile. */
+static void take_waiting_map(Redis *redis) {
+    Refresh *refresh;
+
+    if (!get(&redis->map))
+        return;
+    refresh = __atomic_exchange_n(&redis->map, NULL, __ATOMIC_ACQ_REL);
+    if (refresh)
+        take_map(redis, refresh->node, refresh->request.reply);
+    refresh_free(refresh);
+    put(&redis->refreshing, 0);
+}
+
+void redis_refresh_soon(Redis *redis) {
+    static const Span args[] = {{(const uint8_t *)"CLUSTER", 7}, {(const uint8_t *)"SLOTS", 5}};
+    Refresh *refresh;
+    Conn *conn;
+    int r;
+
+    take_waiting_map(redis);
+    if (!begin_refresh(redis))
+        return;
+    refresh = calloc(1, sizeof(*refresh));
+    if (refresh) {
+        *refresh = (Refresh){.request.done = refreshed, .redis = redis, .node = any_node(redis)};
+        conn = refresh->node->conn;
+        conn_lock(conn);
+        r = conn_put(conn, args, 2, &refresh->request);
+        conn_flush(conn);
+        conn_unlock(conn);
+        if (r >= 0)
+            return;
+        free(refresh);
+    }
+    put(&redis->refreshing, 0);
 }
 
 /* ---- errors ---- */
@@ -489,6 +574,15 @@ static void take_result(Round *round, Command *command) {
     command->asking = false;
     if (!again || round->last || command->tries >= COMMAND_TRIES)
         settle(command, status);
+}
+
+bool redis_take(Redis *redis, Command *command, bool last) {
+    Round round = {.redis = redis, .last = last};
+
+    take_result(&round, command);
+    if (command->pending && round.later)
+        settle(command, -ENOTCONN); /* a loop has no time to wait for that */
+    return !command->pending;
 }
 
 /* Waits for a group and sorts out its commands. */

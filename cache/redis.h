@@ -36,6 +36,8 @@ typedef struct Command {
     /* Inside redis.c. */
     Request request;
     struct Command *next;
+    void *owner;      /* of batch.c */
+    uint64_t sent_ns; /* likewise */
     Node *node;
     uint8_t tries;
     bool asking; /* an ASK sent it to node */
@@ -51,6 +53,16 @@ static inline void command_add_text(Command *command, const char *text) {
     command_add(command, text, strlen(text));
 }
 
+/* A verb and its key, which also decides the server. Returns the command. */
+static inline Command *command_begin(Command *command, const char *verb, Span key,
+                                     bool repeatable) {
+    command->route = key;
+    command->repeatable = repeatable;
+    command_add_text(command, verb);
+    command_add(command, key.data, key.len);
+    return command;
+}
+
 int redis_new(Redis **ret, const CacheUrl *url, uint32_t timeout_ms, Near *near);
 Redis *redis_free(Redis *redis);
 DEFINE_CLEANUP(Redis *, redis_free);
@@ -58,6 +70,13 @@ DEFINE_CLEANUP(Redis *, redis_free);
 /* Runs commands; every one has a reply or a status afterwards. why receives the text of the last
  * error, for people. Returns 0, or the status of the first that failed. */
 int redis_run(Redis *redis, Command *commands, size_t n, uint64_t deadline_ns, char why[REDIS_WHY]);
+
+/* Takes what came of a command that was sent in a batch. True: it has its outcome; false: send it
+ * again. last: there is no time for that. */
+bool redis_take(Redis *redis, Command *command, bool last);
+
+/* Without waiting: fetches the map of the cluster if it is wanted. */
+void redis_refresh_soon(Redis *redis);
 
 /* The status that an error of Redis stands for. */
 int redis_error_status(Span error);
@@ -75,5 +94,9 @@ Node *redis_node(Redis *redis, size_t i);
 /* The same for commands that go to one server, whatever their keys. */
 int redis_run_at(Redis *redis, Node *node, Command *commands, size_t n, uint64_t deadline_ns,
                  char why[REDIS_WHY]);
+
+/* Keeps what GET and PTTL gave in the near cache. */
+void near_keep_reply(Near *near, NearToken token, Span key, const ferry_bytes *stored,
+                     const Command *value, const Command *ttl);
 
 void redis_stats(Redis *redis, ferry_cache_stats *to);

@@ -13,8 +13,6 @@
 enum {
     FEW = 4, /* commands that lie on the stack */
     SCAN_COUNT = 1000,
-    STAMP_TTL_MS =
-        24 * 3600 * 1000, /* a stamp lives at least so long, and twice as long as what has it */
 };
 
 typedef struct RedisStore {
@@ -52,14 +50,6 @@ static void commands_deinitp(Commands *commands) {
         reply_free(commands->all[i].reply);
     if (commands->all != commands->few)
         free(commands->all);
-}
-
-static Command *begin(Command *command, const char *verb, Span key, bool repeatable) {
-    command->route = key;
-    command->repeatable = repeatable;
-    command_add_text(command, verb);
-    command_add(command, key.data, key.len);
-    return command;
 }
 
 typedef struct Number {
@@ -114,18 +104,17 @@ static void take_value(StoreGet *get, Command *command, StoreCall *call) {
     }
 }
 
-static void keep_near(Near *near, NearToken token, const StoreGet *get, const Command *value,
-                      const Command *ttl) {
+void near_keep_reply(Near *near, NearToken token, Span key, const ferry_bytes *stored,
+                     const Command *value, const Command *ttl) {
     int64_t left;
 
-    if (!get->value || !ttl->reply || ttl->reply->type != REPLY_INTEGER || !redis_watches(value) ||
+    if (!stored || !ttl->reply || ttl->reply->type != REPLY_INTEGER || !redis_watches(value) ||
         value->node != ttl->node)
         return;
     left = ttl->reply->integer;
     /* -1: no ttl; -2: gone meanwhile. */
     if (left > 0 || left == -1)
-        near_keep(near, token, get->key, memory_hash(get->key),
-                  (Span){get->value->data, get->value->len},
+        near_keep(near, token, key, memory_hash(key), (Span){stored->data, stored->len},
                   left < 0 ? UINT64_MAX : (uint64_t)left);
 }
 
@@ -144,7 +133,7 @@ static void get_far(Store *store, StoreGet *gets, size_t n, StoreCall *call) {
         return;
     }
     for (size_t i = 0; i < n; i++)
-        begin(&commands.all[i], "GET", gets[i].key, true);
+        command_begin(&commands.all[i], "GET", gets[i].key, true);
     run(store, &commands, call);
     for (size_t i = 0; i < n; i++)
         take_value(&gets[i], &commands.all[i], call);
@@ -166,8 +155,8 @@ static void get_and_keep(Store *store, StoreGet *gets, size_t n, size_t n_far, S
     for (size_t i = 0, far = 0; i < n; i++)
         if (!gets[i].value) {
             tokens[far] = near_begin(near, memory_hash(gets[i].key));
-            begin(&commands.all[2 * far], "GET", gets[i].key, true);
-            begin(&commands.all[2 * far++ + 1], "PTTL", gets[i].key, true);
+            command_begin(&commands.all[2 * far], "GET", gets[i].key, true);
+            command_begin(&commands.all[2 * far++ + 1], "PTTL", gets[i].key, true);
         }
     run(store, &commands, call);
     for (size_t i = 0, far = 0; i < n; i++)
@@ -175,7 +164,7 @@ static void get_and_keep(Store *store, StoreGet *gets, size_t n, size_t n_far, S
             Command *command = &commands.all[2 * far];
 
             take_value(&gets[i], command, call);
-            keep_near(near, tokens[far++], &gets[i], command, command + 1);
+            near_keep_reply(near, tokens[far++], gets[i].key, gets[i].value, command, command + 1);
         }
     if (tokens != few)
         free(tokens);
@@ -199,7 +188,7 @@ static void get_all(Store *store, StoreGet *gets, size_t n, StoreCall *call) {
 /* ---- put ---- */
 
 static int begin_put(Command *command, const StorePut *put, Number *ttl, Buffer *whole) {
-    begin(command, "SET", put->key, put->mode != MEMORY_ADD);
+    command_begin(command, "SET", put->key, put->mode != MEMORY_ADD);
     if (put->head.len > 0) {
         buffer_append(whole, put->head.data, put->head.len);
         buffer_append(whole, put->body.data, put->body.len);
@@ -273,7 +262,7 @@ static int delete_all(Store *store, const Span *keys, size_t n, StoreCall *call)
         lease_key(keys[i], of(store)->cluster, &leases[i]);
         if (leases[i].failed)
             r = -ENOMEM;
-        begin(&commands.all[i], "DEL", keys[i], true);
+        command_begin(&commands.all[i], "DEL", keys[i], true);
         command_add(&commands.all[i], leases[i].data, leases[i].len);
     }
     if (r >= 0)
@@ -294,10 +283,10 @@ static int touch(Store *store, Span key, uint64_t ttl_ms, StoreCall *call) {
 
     forget(store, key);
     if (ttl_ms == 0) {
-        begin(&commands.all[0], "PERSIST", key, true);
-        begin(&commands.all[1], "EXISTS", key, true);
+        command_begin(&commands.all[0], "PERSIST", key, true);
+        command_begin(&commands.all[1], "EXISTS", key, true);
     } else {
-        add_number(begin(&commands.all[0], "PEXPIRE", key, true), (int64_t)ttl_ms, &text);
+        add_number(command_begin(&commands.all[0], "PEXPIRE", key, true), (int64_t)ttl_ms, &text);
     }
     r = run(store, &commands, call);
     forget(store, key);
@@ -315,7 +304,7 @@ static int ttl(Store *store, Span key, uint64_t *ret_ms, StoreCall *call) {
     int r = commands_init(&commands, 1);
     const Reply *reply;
 
-    begin(&commands.all[0], "PTTL", key, true);
+    command_begin(&commands.all[0], "PTTL", key, true);
     r = run(store, &commands, call);
     if (r < 0)
         return r;
@@ -342,7 +331,7 @@ static int incr(Store *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *re
     forget(store, key);
     command = &commands.all[0];
     if (ttl_ms == 0) {
-        begin(command, "INCRBY", key, false);
+        command_begin(command, "INCRBY", key, false);
         add_number(command, by, &by_text);
     } else {
         command->route = key;
@@ -374,7 +363,7 @@ static int append(Store *store, Span key, Span more, StoreCall *call) {
     int r = commands_init(&commands, 1);
 
     forget(store, key);
-    begin(&commands.all[0], "APPEND", key, false);
+    command_begin(&commands.all[0], "APPEND", key, false);
     command_add(&commands.all[0], more.data, more.len);
     r = run(store, &commands, call);
     forget(store, key);
@@ -398,7 +387,7 @@ static void prolong(Store *store, const Span *keys, const Commands *stamped, siz
 static int stamp_all(Store *store, const Span *keys, uint64_t *stamps, size_t n, uint64_t ttl_ms,
                      StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
-    uint64_t need_ms = ttl_ms == 0 ? 0 : ttl_ms * 2 > STAMP_TTL_MS ? ttl_ms * 2 : STAMP_TTL_MS;
+    uint64_t need_ms = stamp_ttl_ms(ttl_ms);
     uint8_t texts[FERRY_CACHE_TAGS_MAX][STAMP_BYTES];
     Number need;
     int r = commands_init(&commands, 3 * n);
@@ -407,15 +396,15 @@ static int stamp_all(Store *store, const Span *keys, uint64_t *stamps, size_t n,
         Command *command = &commands.all[3 * i];
 
         stamp_format(stamps[i], texts[i]);
-        begin(command, "SET", keys[i], true);
+        command_begin(command, "SET", keys[i], true);
         command_add(command, texts[i], STAMP_BYTES);
         command_add_text(command, "NX");
         if (need_ms > 0) {
             command_add_text(command, "PX");
             add_number(command, (int64_t)need_ms, &need);
         }
-        begin(command + 1, "GET", keys[i], true);
-        begin(command + 2, "PTTL", keys[i], true);
+        command_begin(command + 1, "GET", keys[i], true);
+        command_begin(command + 2, "PTTL", keys[i], true);
     }
     if (r >= 0)
         r = run(store, &commands, call);
@@ -444,12 +433,12 @@ static int lease(Store *store, Span key, uint64_t token, uint64_t ms, StoreCall 
         return -ENOMEM;
     stamp_format(token, text);
     lease = (Span){name.data, name.len};
-    begin(&commands.all[0], "SET", lease, true);
+    command_begin(&commands.all[0], "SET", lease, true);
     command_add(&commands.all[0], text, sizeof(text));
     command_add_text(&commands.all[0], "NX");
     command_add_text(&commands.all[0], "PX");
     add_number(&commands.all[0], (int64_t)ms, &number);
-    begin(&commands.all[1], "GET", lease, true);
+    command_begin(&commands.all[1], "GET", lease, true);
     commands.all[0].route = commands.all[1].route = key;
     r = run(store, &commands, call);
     if (r < 0)
@@ -525,7 +514,7 @@ static int unlink_all(Store *store, Node *node, const Reply *keys, StoreCall *ca
     int r = commands_init(&commands, keys->n);
 
     for (size_t i = 0; i < keys->n && r >= 0; i++)
-        begin(&commands.all[i], "DEL", reply_span(keys->elements[i]), true);
+        command_begin(&commands.all[i], "DEL", reply_span(keys->elements[i]), true);
     if (r >= 0 && keys->n > 0)
         r = redis_run_at(of(store)->redis, node, commands.all, commands.n, store_deadline(call),
                          call->why);
@@ -651,6 +640,14 @@ static const StoreOps ops = {
     .clear = clear,
     .stats = stats,
 };
+
+Redis *store_redis(Store *store, Near **ret_near) {
+    *ret_near = NULL;
+    if (store->ops != &ops)
+        return NULL;
+    *ret_near = of(store)->near;
+    return of(store)->redis;
+}
 
 int store_open_redis(Store **ret, const CacheUrl *url, const ferry_cache_options *options) {
     RedisStore *store = calloc(1, sizeof(*store));

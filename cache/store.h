@@ -17,6 +17,8 @@
 enum { STORE_WHY = 200 };
 
 typedef struct Store Store;
+typedef struct Near Near;
+typedef struct Redis Redis;
 
 /* One call of the user: how long it may wait, and what went wrong, for people. The time begins when
  * it first has to wait: a hit in memory does not look at the clock for that. */
@@ -89,6 +91,9 @@ struct Store {
 int store_open_memory(Store **ret, uint64_t max_bytes);
 
 int store_open_redis(Store **ret, const CacheUrl *url, const ferry_cache_options *options);
+
+/* What is behind a store: NULL for memory://. */
+Redis *store_redis(Store *store, Near **ret_near);
 
 static inline Store *store_free(Store *store) {
     return store ? store->ops->free(store) : NULL;

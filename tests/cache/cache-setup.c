@@ -27,10 +27,11 @@ static void form_cluster(CacheSetup *setup) {
     }
     for (size_t i = 0; i < SETUP_SERVERS; i++)
         for (int tries = 0;; tries++) {
-            const char *info = redis_ask(&setup->servers[i], "CLUSTER SLOTS");
+            const char *slots = redis_ask(&setup->servers[i], "CLUSTER SLOTS");
 
-            /* "*3": this one knows all of them. */
-            if (strncmp(info, "*3\r\n", 4) == 0)
+            /* "*3": this one knows all of them. It may refuse keys for a while even so. */
+            if (strncmp(slots, "*3\r\n", 4) == 0 &&
+                strstr(redis_ask(&setup->servers[i], "CLUSTER INFO"), "cluster_state:ok"))
                 break;
             if (tries == 1000) {
                 fprintf(stderr, "the cluster does not form\n");
