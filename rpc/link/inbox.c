@@ -45,7 +45,7 @@ static InTransfer **find(Inbox *inbox, uint64_t id) {
 }
 
 static void give_up(Inbox *inbox, InTransfer *transfer) {
-    inbox->transfer_bytes -= transfer->cap;
+    inbox->transfer_bytes -= transfer->len;
     ferry_free(transfer->block);
     transfer->block = NULL;
     transfer->len = transfer->cap = 0;
@@ -64,7 +64,6 @@ static int grow(Inbox *inbox, InTransfer *transfer, size_t len) {
     if (transfer->len > 0)
         memcpy(block, transfer->block, transfer->len);
     ferry_free(transfer->block);
-    inbox->transfer_bytes += cap - transfer->cap;
     transfer->block = block;
     transfer->cap = cap;
     return 0;
@@ -75,7 +74,8 @@ int inbox_part(Inbox *inbox, const Message *part) {
     size_t len;
 
     if (!transfer) {
-        if (inbox->n_transfers == INBOX_TRANSFERS_MAX)
+        /* Number 0 can be named by no message: it would stay for ever. */
+        if (inbox->n_transfers == INBOX_TRANSFERS_MAX || part->transfer == 0)
             return -EPROTO;
         transfer = calloc(1, sizeof(*transfer));
         if (!transfer)
@@ -87,7 +87,9 @@ int inbox_part(Inbox *inbox, const Message *part) {
     if (transfer->refused)
         return 0;
     len = transfer->len + part->body.len;
-    if (len > inbox->max_body) {
+    /* 64 transfers of max_body each would be 4 GiB that one peer can make us hold. */
+    if (len > inbox->max_body ||
+        inbox->transfer_bytes + part->body.len > INBOX_BODIES_MAX * inbox->max_body) {
         give_up(inbox, transfer);
         return -EMSGSIZE;
     }
@@ -98,6 +100,7 @@ int inbox_part(Inbox *inbox, const Message *part) {
     if (part->body.len > 0)
         memcpy(transfer->block + transfer->len, part->body.data, part->body.len);
     transfer->len = len;
+    inbox->transfer_bytes += part->body.len;
     return 0;
 }
 
@@ -117,7 +120,7 @@ int inbox_body(Inbox *inbox, Message *message, const void **ret_block) {
     message->passed = (Span){NULL, 0};
     message->body = span_of(transfer->block, transfer->len);
     *ret_block = transfer->block;
-    inbox->transfer_bytes -= transfer->cap;
+    inbox->transfer_bytes -= transfer->len;
     inbox->n_transfers--;
     *link = transfer->next;
     free(transfer);

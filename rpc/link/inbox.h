@@ -16,12 +16,15 @@ typedef struct Inbox {
     size_t charged;  /* bytes of the batch that is being handled */
     size_t handled;  /* bytes handled since the last CREDIT */
     InTransfer *transfers;
-    size_t transfer_bytes;
+    size_t transfer_bytes; /* that have come in for them */
     size_t n_transfers;
     size_t max_body; /* bytes of one body: set before use */
 } Inbox;
 
-enum { INBOX_TRANSFERS_MAX = 64 };
+enum {
+    INBOX_TRANSFERS_MAX = 64,
+    INBOX_BODIES_MAX = 4, /* times max_body: bytes held for all unfinished transfers together */
+};
 
 /* Charges a batch of len bytes; batches of session control are free. -EPROTO: the peer has
  * overdrawn its credit by more than one batch. */
@@ -31,8 +34,9 @@ int inbox_charge(Inbox *inbox, size_t len);
  * yet. */
 uint64_t inbox_handled(Inbox *inbox);
 
-/* Takes a PART in. -EPROTO (too many transfers at once), -EMSGSIZE (larger than max_body; the
- * transfer is remembered as refused), -ENOMEM. */
+/* Takes a PART in. -EPROTO (too many transfers at once, or number 0), -EMSGSIZE (larger than
+ * max_body, or too much together with the other transfers), -ENOMEM; after these two the transfer
+ * is remembered as refused. */
 int inbox_part(Inbox *inbox, const Message *part);
 
 /* If the message's body went ahead in PARTs: puts it together as a block, which is the caller's, in

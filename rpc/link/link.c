@@ -347,6 +347,8 @@ static void welcome(Link *link, const Message *message) {
         else
             reader_value(&limits);
     }
+    /* What is sent to others may be as large as what they send. */
+    link->in.max_body = link->max_body;
     memcpy(link->token, message->token.data, WIRE_TOKEN);
     link->has_token = true;
     link->out.credit = (int64_t)(message->bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->bytes);
@@ -359,7 +361,7 @@ static void welcome(Link *link, const Message *message) {
 static void faulted(Link *link, const Message *message) {
     uint32_t left;
     Reader pairs = pairs_of(message->error, &left);
-    Span key, text = span_text("it did not say why");
+    Span key, text = span_text("it did not say why"), type = {NULL, 0};
 
     while (pairs_next(&pairs, &left, &key)) {
         Span value = reader_value(&pairs);
@@ -367,11 +369,15 @@ static void faulted(Link *link, const Message *message) {
 
         if (span_is(key, "message"))
             text = reader_str(&inside);
+        else if (span_is(key, "type"))
+            type = reader_str(&inside);
     }
-    /* Another attempt would end alike. */
-    link->state = LINK_CLOSED;
-    lost(link, "ferry.Protocol", "the broker at %s refused to go on: %.*s", link->url,
-         (int)text.len, (const char *)text.data);
+    /* Another attempt would end alike, unless it was the broker's state that ended this one. */
+    if (!span_is(type, "ferry.Draining") && !span_is(type, "ferry.OutOfMemory"))
+        link->state = LINK_CLOSED;
+    lost(link, link->state == LINK_CLOSED ? "ferry.Protocol" : "ferry.NotConnected",
+         "the broker at %s refused to go on: %.*s", link->url, (int)text.len,
+         (const char *)text.data);
 }
 
 /* Session control, and parts of bodies; true: the message is for the layer above. */

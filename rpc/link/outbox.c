@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/block.h"
+
 /*
  * Chunks come in two sizes, each from a small pool: they are freed by ZeroMQ's I/O thread, and
  * malloc would have two threads fight over its arenas for each batch, and give large ones back to
@@ -30,7 +32,6 @@ struct Transfer {
     uint64_t id;
     ferry_bytes body; /* owned */
     size_t sent;
-    Lane lane;
     size_t len; /* of the record that names the transfer */
     uint8_t record[];
 };
@@ -81,6 +82,17 @@ void chunk_free_data(void *data, void *hint) {
     chunk_free(hint);
 }
 
+static void append(Outbox *outbox, Lane lane, Chunk *chunk) {
+    Chunk *tail = outbox->lanes[lane].last;
+
+    chunk->lane = (uint8_t)lane;
+    if (tail)
+        tail->next = chunk;
+    else
+        outbox->lanes[lane].first = chunk;
+    outbox->lanes[lane].last = chunk;
+}
+
 /* The chunk that takes size more bytes on this lane, or NULL: out of memory. */
 static Chunk *tail_for(Outbox *outbox, Lane lane, size_t size) {
     Chunk *tail = outbox->lanes[lane].last;
@@ -102,52 +114,62 @@ static Chunk *tail_for(Outbox *outbox, Lane lane, size_t size) {
 
     if (!chunk)
         return NULL;
-    chunk->lane = (uint8_t)lane;
     chunk->large = large;
-    if (tail)
-        tail->next = chunk;
-    else
-        outbox->lanes[lane].first = chunk;
-    outbox->lanes[lane].last = chunk;
+    append(outbox, lane, chunk);
     return chunk;
 }
 
-static int put_large(Outbox *outbox, Lane lane, const Message *message, const void *block) {
+static void transfer_free(Transfer *transfer) {
+    if (!transfer)
+        return;
+    ferry_free(transfer->body.block);
+    free(transfer);
+}
+
+DEFINE_CLEANUP(Transfer *, transfer_free);
+
+static Transfer *transfer_new(const Message *message, const void *block, uint64_t id) {
+    CLEANUP(transfer_free) Transfer *transfer = NULL;
     Message named = *message;
-    Transfer *transfer;
     ferry_bytes body = {message->body.data, message->body.len, block};
-    int r;
 
     named.body = (Span){NULL, 0};
-    named.body_transfer = outbox->last_transfer_id + 1;
+    named.body_transfer = id;
     named.passed = (Span){NULL, 0};
     transfer = malloc(sizeof(*transfer) + message_size(&named));
     if (!transfer)
-        return -ENOMEM;
-    r = -ENOMEM;
-    if (block && ferry_keep(block) == block) {
-        transfer->body = body;
-    } else {
-        void *copy = ferry_alloc(body.len);
-
-        if (!copy) {
-            free(transfer);
-            return r;
-        }
-        memcpy(copy, body.data, body.len);
-        transfer->body = ferry_shared(copy, body.len);
-    }
-    transfer->next = NULL;
-    transfer->id = ++outbox->last_transfer_id;
-    transfer->sent = 0;
-    transfer->lane = lane;
+        return NULL;
+    *transfer = (Transfer){.id = id};
     transfer->len = (size_t)(message_write(transfer->record, &named) - transfer->record);
-    if (outbox->last_transfer)
-        outbox->last_transfer->next = transfer;
-    else
-        outbox->transfers = transfer;
-    outbox->last_transfer = transfer;
-    outbox->transfer_bytes += body.len;
+    if (block_hold(body, &transfer->body) < 0)
+        return NULL;
+    return steal(&transfer);
+}
+
+static int put_large(Outbox *outbox, Lane lane, const Message *message, const void *block) {
+    CLEANUP(transfer_free) Transfer *transfer = NULL;
+
+    transfer = transfer_new(message, block, outbox->last_transfer_id + 1);
+    if (!transfer)
+        return -ENOMEM;
+    if (lane == LANE_CALLS) {
+        if (outbox->last_transfer)
+            outbox->last_transfer->next = transfer;
+        else
+            outbox->transfers = transfer;
+        outbox->last_transfer = transfer;
+    } else {
+        /* Its place in the lane: what was put before goes before, and what comes after, after. */
+        Chunk *place = malloc(sizeof(*place));
+
+        if (!place)
+            return -ENOMEM;
+        *place = (Chunk){.transfer = transfer};
+        append(outbox, lane, place);
+    }
+    outbox->last_transfer_id++;
+    outbox->transfer_bytes += transfer->body.len;
+    transfer = NULL;
     return 0;
 }
 
@@ -182,14 +204,8 @@ static Chunk *take_from(Outbox *outbox, Lane lane) {
     return chunk;
 }
 
-static void transfer_free(Transfer *transfer) {
-    ferry_free(transfer->body.block);
-    free(transfer);
-}
-
-/* One more PART of the transfer whose turn it is; after its last one, the record that names it. */
-static Chunk *take_part(Outbox *outbox) {
-    Transfer *transfer = outbox->transfers;
+/* The next PART; behind the last one, in its batch, the record that names the transfer. */
+static Chunk *part_of(Outbox *outbox, Transfer *transfer) {
     size_t len = transfer->body.len - transfer->sent;
     Message part = {.op = OP_PART, .transfer = transfer->id};
     Chunk *chunk;
@@ -199,30 +215,78 @@ static Chunk *take_part(Outbox *outbox) {
     chunk = chunk_new(WIRE_HEAD + message_size(&part) + transfer->len);
     if (!chunk)
         return NULL;
-    chunk->lane = LANE_BULK;
     chunk->len = (uint32_t)(message_write(chunk->data + chunk->len, &part) - chunk->data);
     chunk->records = 1;
     transfer->sent += len;
     outbox->transfer_bytes -= len;
-
-    outbox->transfers = transfer->next;
-    if (!transfer->next)
-        outbox->last_transfer = NULL;
     if (transfer->sent == transfer->body.len) {
         memcpy(chunk->data + chunk->len, transfer->record, transfer->len);
         chunk->len += (uint32_t)transfer->len;
         chunk->records++;
-        transfer_free(transfer);
-    } else {
-        /* To the end: transfers take turns. */
-        transfer->next = NULL;
-        if (outbox->last_transfer)
-            outbox->last_transfer->next = transfer;
-        else
-            outbox->transfers = transfer;
-        outbox->last_transfer = transfer;
     }
     outbox->credit -= chunk->len;
+    return chunk;
+}
+
+static bool is_done(const Transfer *transfer) {
+    return transfer->sent == transfer->body.len;
+}
+
+/* The turn of the first large body of a call; then that of the next. Only the first few take part:
+ * the receiver must hold all that have begun. */
+static Chunk *take_call_part(Outbox *outbox) {
+    Transfer *transfer = outbox->transfers, *before = transfer;
+    Chunk *chunk = part_of(outbox, transfer);
+
+    if (!chunk)
+        return NULL;
+    chunk->lane = LANE_CALLS;
+    if (is_done(transfer)) {
+        outbox->transfers = transfer->next;
+        if (!transfer->next)
+            outbox->last_transfer = NULL;
+        transfer_free(transfer);
+        return chunk;
+    }
+    for (int i = 1; before->next && i < OUTBOX_TRANSFERS_MAX; i++)
+        before = before->next;
+    if (before != transfer) {
+        outbox->transfers = transfer->next;
+        transfer->next = before->next;
+        before->next = transfer;
+        if (!transfer->next)
+            outbox->last_transfer = transfer;
+    }
+    return chunk;
+}
+
+/* The next batch of the bulk lane, which is one of small records or a part of a large body. */
+static Chunk *take_bulk(Outbox *outbox) {
+    Chunk *first = outbox->lanes[LANE_BULK].first, *chunk;
+
+    if (!first->transfer)
+        return take_from(outbox, LANE_BULK);
+    chunk = part_of(outbox, first->transfer);
+    if (!chunk)
+        return NULL;
+    chunk->lane = LANE_BULK;
+    if (is_done(first->transfer)) {
+        transfer_free(first->transfer);
+        outbox->lanes[LANE_BULK].first = first->next;
+        if (!first->next)
+            outbox->lanes[LANE_BULK].last = NULL;
+        chunk_free(first);
+    }
+    return chunk;
+}
+
+static Chunk *take_returned(Outbox *outbox) {
+    Chunk *chunk = outbox->returned;
+
+    outbox->returned = chunk->next;
+    outbox->lanes[chunk->lane].bytes -= chunk->len - WIRE_HEAD;
+    outbox->credit -= chunk->len;
+    chunk->next = NULL;
     return chunk;
 }
 
@@ -231,40 +295,52 @@ Chunk *outbox_take(Outbox *outbox) {
         return take_from(outbox, LANE_CONTROL);
     if (outbox->credit <= 0)
         return NULL;
+    /* Before all others: it may be a part, and no part may pass the one before it. */
+    if (outbox->returned)
+        return take_returned(outbox);
     if (outbox->lanes[LANE_CALLS].first)
         return take_from(outbox, LANE_CALLS);
     if (outbox->transfers && (outbox->part_turn || !outbox->lanes[LANE_BULK].first)) {
         outbox->part_turn = false;
-        return take_part(outbox);
+        return take_call_part(outbox);
     }
     outbox->part_turn = true;
-    return outbox->lanes[LANE_BULK].first ? take_from(outbox, LANE_BULK) : NULL;
+    return outbox->lanes[LANE_BULK].first ? take_bulk(outbox) : NULL;
 }
 
 void outbox_untake(Outbox *outbox, Chunk *chunk) {
     Lane lane = (Lane)chunk->lane;
 
-    chunk->next = outbox->lanes[lane].first;
-    outbox->lanes[lane].first = chunk;
-    if (!chunk->next)
-        outbox->lanes[lane].last = chunk;
     outbox->lanes[lane].bytes += chunk->len - WIRE_HEAD;
-    if (lane != LANE_CONTROL)
+    if (lane == LANE_CONTROL) {
+        chunk->next = outbox->lanes[lane].first;
+        outbox->lanes[lane].first = chunk;
+        if (!chunk->next)
+            outbox->lanes[lane].last = chunk;
+    } else {
+        chunk->next = outbox->returned;
+        outbox->returned = chunk;
         outbox->credit += chunk->len;
+    }
 }
 
 void outbox_clear(Outbox *outbox) {
-    for (int lane = 0; lane < N_LANES; lane++)
-        while (outbox->lanes[lane].first) {
-            Chunk *chunk = take_from(outbox, (Lane)lane);
+    Chunk *chunk, *next_chunk;
+    Transfer *transfer, *next;
 
+    for (int lane = 0; lane < N_LANES; lane++)
+        for (chunk = outbox->lanes[lane].first; chunk; chunk = next_chunk) {
+            next_chunk = chunk->next;
+            transfer_free(chunk->transfer);
             chunk_free(chunk);
         }
-    while (outbox->transfers) {
-        Transfer *next = outbox->transfers->next;
-
-        transfer_free(outbox->transfers);
-        outbox->transfers = next;
+    for (chunk = outbox->returned; chunk; chunk = next_chunk) {
+        next_chunk = chunk->next;
+        chunk_free(chunk);
+    }
+    for (transfer = outbox->transfers; transfer; transfer = next) {
+        next = transfer->next;
+        transfer_free(transfer);
     }
     *outbox = (Outbox){.last_transfer_id = outbox->last_transfer_id};
 }

@@ -4,8 +4,9 @@
  * What is to be sent on one connection, as batches in the making. Pure: no socket, no clock.
  *
  * Three lanes: session control goes first and costs no credit; calls and answers go ahead of bulk
- * (topics, jobs, stream items, parts of large bodies). What the peer's credit does not cover waits
- * here, bounded, and never in ZeroMQ.
+ * (topics, jobs, stream items). Each lane keeps its order, but for large bodies on the calls lane:
+ * small calls pass them, and they share what is left with the bulk lane. What the peer's credit
+ * does not cover waits here, bounded, and never in ZeroMQ.
  */
 
 #include <ferry/ferry.h>
@@ -21,21 +22,27 @@ typedef struct Chunk {
     uint32_t len, cap, records;
     uint8_t lane;
     bool large; /* holds records of WIRE_RECORD_LARGE bytes and more alone: may fill up */
+    struct Transfer *transfer; /* not a batch: the place of a large body among those of its lane */
     uint8_t data[];
 } Chunk;
 
 typedef struct Transfer Transfer;
+
+/* Large bodies of the calls lane that are on their way at once; others wait for one of them to end.
+ * The bulk lane has one more: its order holds for large bodies too. */
+enum { OUTBOX_TRANSFERS_MAX = 3 };
 
 typedef struct Outbox {
     struct {
         Chunk *first, *last;
         size_t bytes;
     } lanes[N_LANES];
-    Transfer *transfers, *last_transfer; /* large bodies on their way */
+    Transfer *transfers, *last_transfer; /* large bodies of the calls lane */
+    Chunk *returned;                     /* what outbox_untake() was given, oldest first */
     uint64_t last_transfer_id;
-    size_t transfer_bytes; /* still to be sent of those */
+    size_t transfer_bytes; /* still to be sent of large bodies */
     int64_t credit;        /* bytes the peer will take; may go below zero by one batch */
-    bool part_turn;        /* bulk and parts take turns */
+    bool part_turn;        /* bulk and the large bodies of calls take turns */
 } Outbox;
 
 /* Appends a message. A body of more than WIRE_INLINE_MAX bytes goes ahead in PARTs: copied, or held
@@ -51,13 +58,14 @@ static inline size_t outbox_bytes(const Outbox *outbox) {
 
 static inline bool outbox_is_empty(const Outbox *outbox) {
     return !outbox->lanes[LANE_CONTROL].first && !outbox->lanes[LANE_CALLS].first &&
-           !outbox->lanes[LANE_BULK].first && !outbox->transfers;
+           !outbox->lanes[LANE_BULK].first && !outbox->transfers && !outbox->returned;
 }
 
 /* The next batch that may be sent now, taken out and charged, or NULL. */
 Chunk *outbox_take(Outbox *outbox);
 
-/* Puts back what could not be sent, to the front, and undoes the charge. */
+/* Puts back what could not be sent, to the front, and undoes the charge. Batches that were taken
+ * one after another go back in reverse. */
 void outbox_untake(Outbox *outbox, Chunk *chunk);
 
 /* Forgets all that waits. */

@@ -110,10 +110,10 @@ void ferry_pack_raw(ferry_packer *packer, const void *data, size_t len) {
 }
 
 static void open_container(ferry_packer *packer, uint64_t n_values) {
-    if (n_values == 0)
-        count(packer);
-    else if (packer->depth == WIRE_DEPTH_MAX)
+    if (packer->depth == WIRE_DEPTH_MAX)
         packer->problem = -EMSGSIZE;
+    else if (n_values == 0)
+        count(packer);
     else
         packer->left[packer->depth++] = n_values;
 }

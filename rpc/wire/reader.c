@@ -296,13 +296,12 @@ Span reader_value(Reader *reader) {
         if (reader->problem)
             return (Span){NULL, 0};
         left[depth]--;
-        if (is_container && inside > 0) {
-            if (depth == WIRE_DEPTH_MAX) {
-                reader_fail(reader, "nested deeper than 32 levels");
-                return (Span){NULL, 0};
-            }
-            left[++depth] = inside;
+        if (is_container && depth == WIRE_DEPTH_MAX) {
+            reader_fail(reader, "nested deeper than 32 levels");
+            return (Span){NULL, 0};
         }
+        if (inside > 0)
+            left[++depth] = inside;
         while (left[depth] == 0) {
             if (depth == 0)
                 return (Span){start, (size_t)(reader->at - start)};

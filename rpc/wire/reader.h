@@ -108,5 +108,5 @@ static inline Span reader_bin(Reader *reader) {
 }
 
 static inline bool span_is(Span span, const char *text) {
-    return strlen(text) == span.len && memcmp(span.data, text, span.len) == 0;
+    return strlen(text) == span.len && (span.len == 0 || memcmp(span.data, text, span.len) == 0);
 }

@@ -1,0 +1,168 @@
+#include "rpc/link/inbox.h"
+
+#include <errno.h>
+
+#include "support/oom.h"
+#include "support/suite.h"
+
+static int part(Inbox *inbox, uint64_t transfer, const void *data, size_t len) {
+    return inbox_part(inbox,
+                      &(Message){.op = OP_PART, .transfer = transfer, .body = span_of(data, len)});
+}
+
+static int body(Inbox *inbox, uint64_t transfer, Message *message, const void **block) {
+    *message = (Message){.op = OP_OK, .id = 1, .body_transfer = transfer};
+    return inbox_body(inbox, message, block);
+}
+
+static void parts_become_one_body(void) {
+    Inbox inbox = {.max_body = 100};
+    Message message;
+    const void *block;
+
+    CU_ASSERT_EQUAL(part(&inbox, 1, "abc", 3), 0);
+    CU_ASSERT_EQUAL(part(&inbox, 2, "xyz", 3), 0);
+    CU_ASSERT_EQUAL(part(&inbox, 1, "def", 3), 0);
+    CU_ASSERT_EQUAL(body(&inbox, 1, &message, &block), 0);
+    CU_ASSERT_TRUE(span_is(message.body, "abcdef"));
+    CU_ASSERT_PTR_EQUAL(block, message.body.data);
+    CU_ASSERT_EQUAL(message.body_transfer, 0);
+    ferry_free(block);
+    CU_ASSERT_EQUAL(body(&inbox, 1, &message, &block), -ENOENT);
+    CU_ASSERT_PTR_NULL(block);
+    CU_ASSERT_EQUAL(body(&inbox, 2, &message, &block), 0);
+    ferry_free(block);
+    CU_ASSERT_EQUAL(inbox.transfer_bytes, 0);
+    CU_ASSERT_EQUAL(inbox.n_transfers, 0);
+}
+
+static void a_message_without_a_transfer_is_left_alone(void) {
+    Inbox inbox = {.max_body = 100};
+    Message message = {.op = OP_OK, .body = span_text("inline")};
+    const void *block = &inbox;
+
+    CU_ASSERT_EQUAL(inbox_body(&inbox, &message, &block), 0);
+    CU_ASSERT_PTR_NULL(block);
+    CU_ASSERT_TRUE(span_is(message.body, "inline"));
+}
+
+static void a_body_at_the_limit_is_taken_and_one_above_refused(void) {
+    Inbox inbox = {.max_body = 10};
+    Message message;
+    const void *block;
+
+    CU_ASSERT_EQUAL(part(&inbox, 1, "0123456789", 10), 0);
+    CU_ASSERT_EQUAL(part(&inbox, 1, NULL, 0), 0);
+    CU_ASSERT_EQUAL(body(&inbox, 1, &message, &block), 0);
+    ferry_free(block);
+    CU_ASSERT_EQUAL(part(&inbox, 2, "0123456789", 10), 0);
+    CU_ASSERT_EQUAL(part(&inbox, 2, "0", 1), -EMSGSIZE);
+    CU_ASSERT_EQUAL(inbox.transfer_bytes, 0);
+    /* The rest is thrown away, and whoever names it is told. */
+    CU_ASSERT_EQUAL(part(&inbox, 2, "0", 1), 0);
+    CU_ASSERT_EQUAL(body(&inbox, 2, &message, &block), -EMSGSIZE);
+    CU_ASSERT_PTR_NULL(block);
+    CU_ASSERT_EQUAL(body(&inbox, 2, &message, &block), -ENOENT);
+}
+
+static void sixty_four_transfers_are_the_most(void) {
+    Inbox inbox = {.max_body = 100};
+
+    for (uint64_t id = 1; id <= INBOX_TRANSFERS_MAX; id++)
+        CU_ASSERT_EQUAL(part(&inbox, id, "x", 1), 0);
+    CU_ASSERT_EQUAL(part(&inbox, 65, "x", 1), -EPROTO);
+    CU_ASSERT_EQUAL(part(&inbox, 64, "x", 1), 0);
+    inbox_clear(&inbox);
+    CU_ASSERT_EQUAL(inbox.n_transfers, 0);
+    CU_ASSERT_EQUAL(inbox.max_body, 100);
+    CU_ASSERT_EQUAL(part(&inbox, 0, "x", 1), -EPROTO);
+}
+
+static void one_peer_cannot_have_gigabytes_held(void) {
+    enum { BODY = 1 << 20 };
+    static uint8_t data[WIRE_PART];
+    Inbox inbox = {.max_body = BODY};
+    size_t most = 0, refused = 0;
+
+    for (int i = 0; i < BODY / WIRE_PART; i++)
+        for (uint64_t id = 1; id <= 64; id++) {
+            refused += part(&inbox, id, data, sizeof(data)) == -EMSGSIZE;
+            most = inbox.transfer_bytes > most ? inbox.transfer_bytes : most;
+        }
+    CU_ASSERT(most <= INBOX_BODIES_MAX * (size_t)BODY);
+    CU_ASSERT(refused >= 60);
+    inbox_clear(&inbox);
+}
+
+static void an_empty_body_may_come_in_parts_too(void) {
+    Inbox inbox = {.max_body = 100};
+    Message message;
+    const void *block;
+
+    CU_ASSERT_EQUAL(part(&inbox, 1, NULL, 0), 0);
+    CU_ASSERT_EQUAL(body(&inbox, 1, &message, &block), 0);
+    CU_ASSERT_EQUAL(message.body.len, 0);
+    ferry_free(block);
+}
+
+static void credit_is_overdrawn_by_one_batch_at_most(void) {
+    Inbox inbox = {.granted = 100};
+
+    CU_ASSERT_EQUAL(inbox_charge(&inbox, 99), 0);
+    CU_ASSERT_EQUAL(inbox_charge(&inbox, 200000), 0);
+    CU_ASSERT_EQUAL(inbox_charge(&inbox, 1), -EPROTO);
+}
+
+static void credit_comes_back_by_the_quarter(void) {
+    Inbox inbox = {.granted = WIRE_CREDIT};
+    size_t sent = 0, granted = 0;
+
+    for (int i = 0; i < 1000; i++) {
+        uint64_t grant;
+
+        CU_ASSERT_EQUAL(inbox_charge(&inbox, 10000), 0);
+        sent += 10000;
+        grant = inbox_handled(&inbox);
+        granted += grant;
+        CU_ASSERT(grant == 0 || grant >= WIRE_CREDIT / 4);
+        CU_ASSERT(sent - granted < WIRE_CREDIT / 4);
+    }
+    CU_ASSERT_EQUAL(inbox_handled(&inbox), 0);
+}
+
+static void out_of_memory_refuses_the_transfer(void) {
+    OOM_EACH(n) {
+        static uint8_t data[WIRE_PART];
+        Inbox inbox = {.max_body = 1 << 20};
+        Message message;
+        const void *block;
+        int r = 0, b;
+
+        for (int i = 0; i < 8 && r == 0; i++)
+            r = part(&inbox, 1, data, sizeof(data));
+        OOM_STOP;
+        CU_ASSERT_EQUAL(r, oom_happened() ? -ENOMEM : 0);
+        b = body(&inbox, 1, &message, &block);
+        CU_ASSERT_EQUAL(b == 0, r == 0);
+        CU_ASSERT_EQUAL(inbox.transfer_bytes, 0);
+        ferry_free(block);
+        inbox_clear(&inbox);
+    }
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(parts_become_one_body),
+        TEST(a_message_without_a_transfer_is_left_alone),
+        TEST(a_body_at_the_limit_is_taken_and_one_above_refused),
+        TEST(sixty_four_transfers_are_the_most),
+        TEST(one_peer_cannot_have_gigabytes_held),
+        TEST(an_empty_body_may_come_in_parts_too),
+        TEST(credit_is_overdrawn_by_one_batch_at_most),
+        TEST(credit_comes_back_by_the_quarter),
+        TEST(out_of_memory_refuses_the_transfer),
+        TESTS_END,
+    };
+
+    return run_suite("rpc/link inbox", tests);
+}
