@@ -60,3 +60,14 @@ const char *header_text_find(const HeaderText *text, const char *name) {
     }
     return NULL;
 }
+
+const char *header_text_after(const HeaderText *text, const char *name) {
+    const char *at = text->pairs;
+
+    if (name) {
+        const char *value = name + strlen(name) + 1;
+
+        at = value + strlen(value) + 1;
+    }
+    return *at ? at : NULL;
+}

@@ -17,3 +17,6 @@ HeaderText *header_text_new(Span headers);
 
 /* NULL: there is none of this name. */
 const char *header_text_find(const HeaderText *text, const char *name);
+
+/* The name behind this one (which came from here); NULL: the first. NULL: there are no more. */
+const char *header_text_after(const HeaderText *text, const char *name);

@@ -392,14 +392,24 @@ uint32_t ferry_request_left_ms(const ferry_request *request) {
     return (uint32_t)(mine->deadline_ms - now_ms);
 }
 
-const char *ferry_request_header(const ferry_request *request, const char *name) {
+static const HeaderText *text_of(const ferry_request *request) {
     Request *mine = request ? request_of(request) : NULL;
 
-    if (!mine || !name)
-        return NULL;
-    if (!mine->text && mine->core && mine->headers.len > 0)
+    if (mine && !mine->text && mine->core && mine->headers.len > 0)
         mine->text = header_text_new(mine->headers);
-    return mine->text ? header_text_find(mine->text, name) : NULL;
+    return mine ? mine->text : NULL;
+}
+
+const char *ferry_request_header(const ferry_request *request, const char *name) {
+    const HeaderText *text = name ? text_of(request) : NULL;
+
+    return text ? header_text_find(text, name) : NULL;
+}
+
+const char *ferry_request_header_after(const ferry_request *request, const char *name) {
+    const HeaderText *text = text_of(request);
+
+    return text ? header_text_after(text, name) : NULL;
 }
 
 bool ferry_request_cancelled(ferry_request *request) {

@@ -95,15 +95,24 @@ void message_lend(Core *core, ferry_message_fn fn, void *ctx, const ferry_messag
         free(lent.text);
 }
 
-const char *ferry_message_header(const ferry_message *message, const char *name) {
-    Lent *lent;
+static const HeaderText *text_of(const ferry_message *message) {
+    Lent *lent = (Lent *)(uintptr_t)lent_of(message);
 
-    if (!message || !name)
-        return NULL;
-    lent = (Lent *)(uintptr_t)lent_of(message);
     if (!lent->text && lent->headers.len > 0)
         lent->text = header_text_new(lent->headers);
-    return lent->text ? header_text_find(lent->text, name) : NULL;
+    return lent->text;
+}
+
+const char *ferry_message_header(const ferry_message *message, const char *name) {
+    const HeaderText *text = message && name ? text_of(message) : NULL;
+
+    return text ? header_text_find(text, name) : NULL;
+}
+
+const char *ferry_message_header_after(const ferry_message *message, const char *name) {
+    const HeaderText *text = message ? text_of(message) : NULL;
+
+    return text ? header_text_after(text, name) : NULL;
 }
 
 int ferry_message_answer(const ferry_message *message, ferry_bytes answer) {

@@ -289,14 +289,24 @@ ferry_job *ferry_job_defer(ferry_job *job) {
     return job;
 }
 
-const char *ferry_job_header(const ferry_job *job, const char *name) {
+static const HeaderText *text_of(const ferry_job *job) {
     Job *mine = job ? job_of(job) : NULL;
 
-    if (!mine || !name)
-        return NULL;
-    if (!mine->text && mine->core && mine->headers.len > 0)
+    if (mine && !mine->text && mine->core && mine->headers.len > 0)
         mine->text = header_text_new(mine->headers);
-    return mine->text ? header_text_find(mine->text, name) : NULL;
+    return mine ? mine->text : NULL;
+}
+
+const char *ferry_job_header(const ferry_job *job, const char *name) {
+    const HeaderText *text = name ? text_of(job) : NULL;
+
+    return text ? header_text_find(text, name) : NULL;
+}
+
+const char *ferry_job_header_after(const ferry_job *job, const char *name) {
+    const HeaderText *text = text_of(job);
+
+    return text ? header_text_after(text, name) : NULL;
 }
 
 /* ---- sessions ---- */

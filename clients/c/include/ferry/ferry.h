@@ -256,6 +256,10 @@ ferry_client *ferry_request_client(ferry_request *request);
 uint32_t ferry_request_left_ms(const ferry_request *request);
 const char *ferry_request_header(const ferry_request *request, const char *name);
 
+/* Walks the headers: the name behind this one, which came from here; NULL: the first. NULL: there
+ * are no more. */
+const char *ferry_request_header_after(const ferry_request *request, const char *name);
+
 /* Cancelled, or past its deadline. Looks at the socket, at most once a millisecond. */
 bool ferry_request_cancelled(ferry_request *request);
 
@@ -315,6 +319,7 @@ ferry_subscription *ferry_unsubscribe(ferry_subscription *subscription);
 int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, uint32_t window_ms,
                  ferry_message_fn fn, void *ctx, ferry_error *reterr);
 const char *ferry_message_header(const ferry_message *message, const char *name);
+const char *ferry_message_header_after(const ferry_message *message, const char *name);
 int ferry_message_answer(const ferry_message *message, ferry_bytes answer);
 
 /* ---- queues ---- */
@@ -369,6 +374,7 @@ int ferry_job_forward(ferry_job *job, const char *queue, ferry_bytes body,
 ferry_job *ferry_job_defer(ferry_job *job);
 int ferry_job_extend(ferry_job *job, uint64_t ms); /* only where the queue has a time limit */
 const char *ferry_job_header(const ferry_job *job, const char *name);
+const char *ferry_job_header_after(const ferry_job *job, const char *name);
 
 /* ---- FERRY_AUTO(ferry_close) ferry_client *client = NULL; ---- */
 #ifdef __GNUC__
