@@ -3,8 +3,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include <ferry/schema.h>
-
 #include "base/clock.h"
 #include "clients/cli/bench-report.h"
 #include "clients/cli/commands.h"
@@ -64,9 +62,6 @@ typedef struct Bench {
     Timer timer;
     Progress progress;
     BenchReport report;
-    ferry_method method;
-    ferry_service service;
-    char service_name[256];
     bool is_open_loop; /* ends are told by the other side */
 } Bench;
 
@@ -151,9 +146,7 @@ static int on_job(ferry_job *job, void *ctx) {
     return 0;
 }
 
-static int on_call(ferry_request *request, const void *args, const void *handlers, void *ctx) {
-    (void)args;
-    (void)handlers;
+static int on_call(ferry_request *request, void *ctx) {
     (void)ctx;
     return ferry_request_return(request, request->body);
 }
@@ -231,17 +224,9 @@ static int open_other(Bench *bench) {
     if (status != EXIT_OK)
         return status;
     if (bench->kind == BENCH_CALL) {
-        const char *dot = strrchr(bench->name, '.');
-
-        snprintf(bench->service_name, sizeof(bench->service_name), "%.*s", (int)(dot - bench->name),
-                 bench->name);
-        bench->method = (ferry_method){.name = dot + 1, .dispatch = on_call};
-        bench->service = (ferry_service){.schema_version = FERRY_SCHEMA_VERSION,
-                                         .n_methods = 1,
-                                         .name = bench->service_name,
-                                         .methods = &bench->method};
-        r = ferry_serve(bench->other, &bench->service, NULL,
-                        &(ferry_serve_options){.slots = (uint32_t)bench->window}, bench, &error);
+        r = ferry_serve_method(bench->other, bench->name,
+                               &(ferry_serve_options){.slots = (uint32_t)bench->window}, on_call,
+                               bench, &error);
     } else if (bench->kind == BENCH_PUB) {
         r = ferry_subscribe(bench->other, bench->name, NULL, on_message, bench, NULL, &error);
     } else {

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include <ferry/schema.h>
-
 #include "clients/cli/commands.h"
 #include "clients/cli/environment.h"
 #include "clients/cli/exec.h"
@@ -61,10 +59,6 @@ struct Run {
     bool is_stopping;
     char fail_type[128];
     const char *fail_message;
-
-    char service_name[256];
-    ferry_method method;
-    ferry_service service;
 };
 
 static void one_done(Run *run) {
@@ -171,13 +165,11 @@ static void on_delay(Timer *timer, void *ctx) {
     go_on((Task *)((char *)timer - offsetof(Task, timer)));
 }
 
-static int on_call(ferry_request *request, const void *args, const void *handlers, void *ctx) {
+static int on_call(ferry_request *request, void *ctx) {
     Run *run = ctx;
     Task *task;
     int r;
 
-    (void)args;
-    (void)handlers;
     if (run->is_stopping || run->loop.ended ||
         (run->values->count && run->taken >= run->values->count))
         return ferry_request_throw(request, "ferry.Draining", NULL, "this server is going away");
@@ -216,17 +208,6 @@ static void on_signal(Loop *loop, int signal, void *ctx) {
         run->is_stopping = true;
 }
 
-static void describe(Run *run, const char *name) {
-    const char *dot = strrchr(name, '.');
-
-    snprintf(run->service_name, sizeof(run->service_name), "%.*s", (int)(dot - name), name);
-    run->method = (ferry_method){.name = dot + 1, .dispatch = on_call};
-    run->service = (ferry_service){.schema_version = FERRY_SCHEMA_VERSION,
-                                   .n_methods = 1,
-                                   .name = run->service_name,
-                                   .methods = &run->method};
-}
-
 static int serve(Run *run, ferry_client *client, const char *name) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     ferry_serve_options with = {.slots = (uint32_t)run->values->slots,
@@ -235,10 +216,9 @@ static int serve(Run *run, ferry_client *client, const char *name) {
 
     if (status != EXIT_OK)
         return status;
-    describe(run, name);
     run->loop.on_signal = on_signal;
     run->loop.ctx = run;
-    if (ferry_serve(client, &run->service, NULL, &with, run, &error) < 0)
+    if (ferry_serve_method(client, name, &with, on_call, run, &error) < 0)
         return cli_error(run->cli, &error);
     if (run->cli->terminal_err)
         cli_note(run->cli, "serving %s at %s", name, cli_url(run->cli));

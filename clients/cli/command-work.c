@@ -91,22 +91,10 @@ static void told(Run *run, const char *what, int r) {
         cli_note(run->cli, "cannot %s: %s", what, strerror(-r));
 }
 
-/* The next stage gets the job's headers too, but for what the broker said about a dead letter. */
-static int forward(Run *run, ferry_job *job, ferry_bytes result) {
-    Header headers[HEADERS_MAX];
-    size_t n = headers_of_job(job, headers), kept = 0;
-
-    for (size_t i = 0; i < n; i++)
-        if (strncmp(headers[i].name, "ferry-", 6) != 0)
-            headers[kept++] = headers[i];
-    return ferry_job_forward(job, run->values->then, result,
-                             &(ferry_push_options){.n_headers = kept, .headers = headers});
-}
-
 static void succeed(Run *run, ferry_job *job, ferry_bytes result) {
     run->done++;
     if (run->values->then)
-        told(run, "forward a job", forward(run, job, result));
+        told(run, "forward a job", ferry_job_forward(job, run->values->then, result, NULL));
     else
         told(run, "acknowledge a job", ferry_job_ack(job));
 }

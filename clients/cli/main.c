@@ -44,7 +44,7 @@ static int run_parsed(Cli *cli, const void *values, const Parsed *parsed) {
         return EXIT_OK;
     }
     if (cli->version) {
-        puts("ferry " FERRY_VERSION);
+        printf("ferry %s\n", ferry_version());
         return EXIT_OK;
     }
     status = check_arguments(cli, parsed->argc);
@@ -125,7 +125,7 @@ int main(int argc, char **argv) {
             argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
 
         if (wants_version) {
-            puts("ferry " FERRY_VERSION);
+            printf("ferry %s\n", ferry_version());
             return EXIT_OK;
         }
         if (argc > 1 && !wants_help)
