@@ -51,8 +51,7 @@ static TableStyle table_style(const Cli *cli) {
 }
 
 static void show_json(const Cli *cli, const json_t *json) {
-    print_json(json, (PrintStyle){cli->terminal_out, cli->colour_out}, stdout);
-    putchar('\n');
+    print_json_rows(json, (PrintStyle){cli->terminal_out, cli->colour_out}, stdout);
 }
 
 /* A method that takes a queue's name. */

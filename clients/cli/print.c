@@ -164,3 +164,19 @@ static void print_value(const json_t *json, PrintStyle style, unsigned depth, FI
 void print_json(const json_t *json, PrintStyle style, FILE *to) {
     print_value(json, style, 0, to);
 }
+
+void print_json_rows(const json_t *json, PrintStyle style, FILE *to) {
+    size_t index;
+    json_t *item;
+
+    if (style.indent || !json_is_array(json) || json_array_size(json) == 0) {
+        print_json(json, style, to);
+        putc('\n', to);
+        return;
+    }
+    json_array_foreach(json, index, item) {
+        fputs(index == 0 ? "[" : ",\n", to);
+        print_json(item, style, to);
+    }
+    fputs("]\n", to);
+}

@@ -58,11 +58,27 @@ static void nothing_in_a_text_reaches_the_terminal_as_a_control(void) {
     CU_ASSERT_TRUE(prints("\"naïve ✓\"", "\"naïve ✓\"", plain));
 }
 
+static void rows_are_a_line_each(void) {
+    json_t *json = json_loads("[{\"a\":1},{\"a\":2}]", 0, NULL), *none = json_array();
+    char *out = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&out, &len);
+
+    print_json_rows(json, plain, to);
+    print_json_rows(none, plain, to);
+    fclose(to);
+    CU_ASSERT_STRING_EQUAL(out, "[{\"a\": 1},\n{\"a\": 2}]\n[]\n");
+    free(out);
+    json_decref(json);
+    json_decref(none);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_value_is_one_line_for_programs),
         TEST(doubles_are_as_short_as_they_can_be),
         TEST(lists_of_scalars_stay_on_a_line),
+        TEST(rows_are_a_line_each),
         TEST(colours_surround_the_words),
         TEST(nothing_in_a_text_reaches_the_terminal_as_a_control),
         TESTS_END,
