@@ -284,7 +284,7 @@ static void show_counters(const Cli *cli, const json_t *counters) {
 }
 
 static const Column method_columns[] = {
-    {"METHOD", "name", COLUMN_TEXT},
+    {"METHOD", "method", COLUMN_TEXT},
     {"CALLS", "calls", COLUMN_NUMBER},
     {"ERRORS", "errors", COLUMN_TROUBLE},
     {"P50 us", "p50_us", COLUMN_NUMBER},
