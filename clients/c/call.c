@@ -462,8 +462,8 @@ void calls_down(Core *core, const ferry_error *reason) {
             next = call->next;
             if (call->state != CALL_SENT && !for_good)
                 continue;
-            error_set(&error, call->state == CALL_SENT ? "ferry.ConnectionLost"
-                                                       : "ferry.NotConnected",
+            error_set(&error,
+                      call->state == CALL_SENT ? "ferry.ConnectionLost" : "ferry.NotConnected",
                       "%s", reason->message);
             error.outcome_unknown = call->was_sent;
             if (for_good)

@@ -53,15 +53,15 @@ struct Call {
     void *ctx;
     CallEndFn end;
     const void *aux;
-    Record *record;       /* for CALL_EARLY, and while it may be sent again */
-    ferry_error *error;   /* when ended; NULL beside one: out of memory */
+    Record *record;     /* for CALL_EARLY, and while it may be sent again */
+    ferry_error *error; /* when ended; NULL beside one: out of memory */
     uint64_t deadline_ms;
     CallResult *result;   /* of a blocking call */
     ferry_stream *stream; /* that it is the call of */
     uint32_t flags;
     uint16_t attempts;
     uint8_t state;
-    bool was_sent; /* it may have happened */
+    bool was_sent;     /* it may have happened */
     bool is_streaming; /* no deadline as a whole: the stream waits for each item itself */
 };
 

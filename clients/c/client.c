@@ -15,7 +15,7 @@
 #include "clients/c/slab.h"
 #include "clients/c/work.h"
 
-enum { CLIENT_NAME_MAX = 63, CLOSE_WAIT_MS = 200 };
+enum { CLIENT_NAME_MAX = 63, CLOSE_WAIT_MS = 1000 };
 
 #define DEFAULT_URL "tcp://127.0.0.1:5877"
 
@@ -142,8 +142,7 @@ int ferry_with(ferry_client *client, const ferry_options *options, ferry_client 
     return 0;
 }
 
-ferry_client *client_for_request(Core *core, Request *request, Span headers,
-                                 uint64_t deadline_ms) {
+ferry_client *client_for_request(Core *core, Request *request, Span headers, uint64_t deadline_ms) {
     ferry_client *handle = calloc(1, sizeof(*handle));
 
     if (!handle)
@@ -242,7 +241,8 @@ int ferry_open(const char *url, const ferry_options *options, ferry_client **ret
         name = made_up;
     }
     if (strlen(name) > CLIENT_NAME_MAX || !text_is_utf8(name, strlen(name)))
-        return error_set(reterr, "ferry.Misuse", "options.name is longer than 63 bytes, or no text");
+        return error_set(reterr, "ferry.Misuse",
+                         "options.name is longer than 63 bytes, or no text");
 
     core = calloc(1, sizeof(*core));
     if (!core)
@@ -276,27 +276,29 @@ int ferry_open(const char *url, const ferry_options *options, ferry_client **ret
     return 0;
 }
 
-/* What was published before there was a connection gets a moment to find one. */
-static void await_early(Core *core) {
+/* What waits to be sent gets a moment to leave; for a connection, if need be. */
+static void await_leaving(Core *core) {
     static const bool never;
-    uint64_t until_ms = clock_ms() + CLOSE_WAIT_MS;
+    uint64_t until_ms = clock_ms() + CLOSE_WAIT_MS, now_ms;
 
-    while (core->early && link_state(core->link) == LINK_CONNECTING && clock_ms() < until_ms)
-        core_wait(core, &never, clock_ms() + 10 < until_ms ? clock_ms() + 10 : until_ms);
+    if (core->is_up)
+        link_flush(core->link);
+    while ((core->is_up ? core->owed || link_waiting(core->link) > 0
+                        : core->early && link_state(core->link) == LINK_CONNECTING) &&
+           (now_ms = clock_ms()) < until_ms)
+        core_wait(core, &never, now_ms + 1);
 }
 
 /* The end of the connection: once, when no callback runs. */
 static void shut(Core *core) {
     core_ref(core);
-    await_early(core);
     for (ferry_client *handle = &core->main; handle; handle = handle->next)
         calls_cancel(handle);
     registrations_shut(core);
     jobs_shut(core);
     requests_shut(core);
+    await_leaving(core);
     pushes_shut(core);
-    if (core->is_up)
-        link_flush(core->link);
     core->link = link_free(core->link);
     core->is_up = false;
 

@@ -31,10 +31,10 @@ typedef struct Slab Slab;
 enum {
     TIMEOUT_MS = 30000, /* a call's, when neither handle nor method says another */
     TIMEOUT_MAX_MS = 3600000,
-    CONNECT_MS = 5000,             /* how long a call waits for the connection */
-    ASIDE_MAX = 8 * 1024 * 1024,   /* bytes of messages set aside; later ones are missed */
-    EARLY_MAX = 4 * 1024 * 1024,   /* bytes of publishes that wait for the connection */
-    FLUSH_AT = 64 * 1024,          /* bytes put since the last flush that make one due at once */
+    CONNECT_MS = 5000,           /* how long a call waits for the connection */
+    ASIDE_MAX = 8 * 1024 * 1024, /* bytes of messages set aside; later ones are missed */
+    EARLY_MAX = 4 * 1024 * 1024, /* bytes of publishes that wait for the connection */
+    FLUSH_AT = 64 * 1024,        /* bytes put since the last flush that make one due at once */
     TURN_MESSAGES = 512,
 };
 
@@ -51,7 +51,7 @@ struct Await {
 struct ferry_client {
     Core *core;
     ferry_client *next, **link; /* of the core's */
-    Call *calls, *last_call;   /* started through it, oldest first */
+    Call *calls, *last_call;    /* started through it, oldest first */
     Request *request;           /* calls are made on its behalf; NULL */
     uint64_t deadline_ms;       /* inherited; UINT64_MAX: none */
     uint32_t timeout_ms;        /* 0: the method's own, else TIMEOUT_MS */
@@ -67,12 +67,12 @@ struct Core {
     ferry_client main;
     Link *link;
     uint32_t owners;
-    unsigned forks;  /* of the process, when the client was opened */
-    unsigned turns;  /* 1 inside a turn */
-    unsigned waits;  /* blocking calls under way: what arrives is set aside */
+    unsigned forks; /* of the process, when the client was opened */
+    unsigned turns; /* 1 inside a turn */
+    unsigned waits; /* blocking calls under way: what arrives is set aside */
     unsigned corks;
     bool loop_mode, closed, is_up;
-    bool has_run;    /* services and workers were announced by a run that has ended */
+    bool has_run; /* services and workers were announced by a run that has ended */
     uint64_t next_id;
     uint64_t session; /* counts them; 0: none yet */
     uint64_t now_ms;  /* inside a turn */
@@ -84,7 +84,7 @@ struct Core {
     Record *aside, *last_aside; /* messages for a later turn */
     uint64_t aside_batch;       /* the batch that the first of them came in */
     size_t aside_bytes;
-    IdMap cancelled;           /* ids of requests among them that were cancelled meanwhile */
+    IdMap cancelled;            /* ids of requests among them that were cancelled meanwhile */
     Record *early, *last_early; /* publishes from before the connection */
     size_t early_bytes;
     Record *owed, *last_owed; /* answers and settlements that found no room, or no connection */

@@ -25,8 +25,8 @@ NameCache *names_free(NameCache *names) {
 static int refuse(const char *text, size_t len, ferry_error *reterr) {
     char escaped[TEXT_ESCAPED_MAX];
 
-    return error_set(reterr, "ferry.Misuse", "'%s' is no name: %s",
-                     text_escape(escaped, text, len), name_problem(text, len));
+    return error_set(reterr, "ferry.Misuse", "'%s' is no name: %s", text_escape(escaped, text, len),
+                     name_problem(text, len));
 }
 
 const Name *names_find(NameCache *names, const char *text, ferry_error *reterr) {

@@ -30,7 +30,8 @@ int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr) {
     ping.await.id = core->next_id++;
     r = await_put(core, &ping.await);
     if (r == 0)
-        r = link_put(core->link, LANE_CONTROL, &(Message){.op = OP_PING, .id = ping.await.id}, NULL);
+        r = link_put(core->link, LANE_CONTROL, &(Message){.op = OP_PING, .id = ping.await.id},
+                     NULL);
     if (r < 0) {
         await_take(core, &ping.await);
         return error_set_code(reterr, r, NULL);

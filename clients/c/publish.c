@@ -170,8 +170,9 @@ int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, 
     if (r < 0)
         return r;
     if (!fn || window_ms == 0 || window_ms > WINDOW_MAX_MS)
-        return error_set(reterr, "ferry.Misuse", "the callback is NULL, or the window is not 1 to "
-                                                 "60 000 ms");
+        return error_set(reterr, "ferry.Misuse",
+                         "the callback is NULL, or the window is not 1 to "
+                         "60 000 ms");
     core = client->core;
     name = names_find(core->names, topic, reterr);
     if (!name)

@@ -25,7 +25,7 @@ struct PushLog {
     Push *unsent; /* from here on nothing was sent in this session; NULL: all was */
     size_t n, bytes;
     Push *ended, *last_ended; /* out of the log; their callbacks are due */
-    uint64_t flush_id; /* ferry_flush() waits for all ids up to this; 0: it does not */
+    uint64_t flush_id;        /* ferry_flush() waits for all ids up to this; 0: it does not */
     bool confirmed;
     Slab *slab;
 };

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Pushes that the broker has not confirmed, in the order in which they were made: kept, so that they
- * can be sent again when the connection is lost.
+ * Pushes that the broker has not confirmed, in the order in which they were made: kept, so that
+ * they can be sent again when the connection is lost.
  */
 
 #include "clients/c/call.h"

@@ -23,8 +23,8 @@ static int put(Core *core, const Message *message, const void *block) {
     return link_put(core->link, LANE_BULK, message, block);
 }
 
-static int check(ferry_client *client, const char *queue, ferry_bytes body,
-                 const Name **ret_name, ferry_error *reterr) {
+static int check(ferry_client *client, const char *queue, ferry_bytes body, const Name **ret_name,
+                 ferry_error *reterr) {
     int r = client_check(client, reterr);
 
     if (r < 0)
@@ -76,8 +76,9 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
     if (!push_log_has_room(core->pushes, body.len)) {
         core_breathe(core);
         if (!push_log_has_room(core->pushes, body.len))
-            return error_set(reterr, "ferry.WouldBlock", "65 536 pushes, or 64 MiB of them, wait "
-                                                         "to be confirmed already");
+            return error_set(reterr, "ferry.WouldBlock",
+                             "65 536 pushes, or 64 MiB of them, wait "
+                             "to be confirmed already");
     }
     message.id = core->next_id;
     push = push_log_add(core->pushes, &message, body.block);

@@ -42,8 +42,7 @@ static int ask(Core *core, Registration *registration) {
 }
 
 static void on_retry(Timer *timer, void *ctx) {
-    Registration *registration =
-        (Registration *)((char *)timer - offsetof(Registration, retry));
+    Registration *registration = (Registration *)((char *)timer - offsetof(Registration, retry));
     Core *core = ctx;
 
     if (core->is_up && registration->state == REGISTRATION_OFF && ask(core, registration) < 0)
@@ -126,8 +125,8 @@ static int await_answer(Core *core, Registration *registration, CallResult *resu
     return result->code;
 }
 
-int registration_add(ferry_client *client, Registration *registration,
-                     const RegistrationKind *kind, ferry_error *reterr) {
+int registration_add(ferry_client *client, Registration *registration, const RegistrationKind *kind,
+                     ferry_error *reterr) {
     Core *core = client->core;
     CallResult result = {.error = FERRY_ERROR_INIT};
     uint64_t now_ms = clock_ms();
@@ -167,8 +166,8 @@ void registration_drop(Core *core, Registration *registration) {
     if (registration->dead)
         return;
     link_out(core, registration);
-    if (core->is_up && (registration->state == REGISTRATION_ON ||
-                        registration->state == REGISTRATION_ASKED)) {
+    if (core->is_up &&
+        (registration->state == REGISTRATION_ON || registration->state == REGISTRATION_ASKED)) {
         registration->kind->withdraw(core, registration, 0);
         core_sent(core);
     }
@@ -243,8 +242,7 @@ void registrations_withdraw(Core *core) {
             continue;
         }
         r->await.id = core->next_id++;
-        r->state = await_put(core, &r->await) == 0 &&
-                           r->kind->withdraw(core, r, r->await.id) == 0
+        r->state = await_put(core, &r->await) == 0 && r->kind->withdraw(core, r, r->await.id) == 0
                        ? REGISTRATION_LEAVING
                        : REGISTRATION_OFF;
         if (r->state == REGISTRATION_OFF)

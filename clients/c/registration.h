@@ -29,7 +29,7 @@ struct Registration {
     const RegistrationKind *kind;
     ferry_client *handle;
     Registration *next, *previous;
-    uint64_t id; /* of the message that announced it in this session */
+    uint64_t id;        /* of the message that announced it in this session */
     CallResult *result; /* of the call that makes it, until it is answered */
     Timer retry;        /* after a refusal in a later session */
     RegistrationState state;
@@ -38,8 +38,8 @@ struct Registration {
 };
 
 /* Announces it, and waits for the broker's answer. Not kept, nor freed, when it fails. */
-int registration_add(ferry_client *client, Registration *registration,
-                     const RegistrationKind *kind, ferry_error *reterr);
+int registration_add(ferry_client *client, Registration *registration, const RegistrationKind *kind,
+                     ferry_error *reterr);
 
 /* Announces it anew, in the same session, and waits. */
 int registration_change(Registration *registration, ferry_error *reterr);

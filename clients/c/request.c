@@ -334,11 +334,11 @@ int ferry_request_fail(ferry_request *request, int code, const ferry_error *caus
         code = has_cause ? cause->code : -EIO;
     /* A declared exception is part of the interface that declares it, not of ours. */
     type = error_type_by_code(code == -EREMOTEIO ? -EIO : code);
-    return answer_parts(request_of(request),
-                        &(ErrorParts){.type = type->name,
-                                      .message = has_cause ? cause->message
-                                                           : strerror(code < 0 ? -code : code),
-                                      .cause = has_cause ? cause : NULL});
+    return answer_parts(
+        request_of(request),
+        &(ErrorParts){.type = type->name,
+                      .message = has_cause ? cause->message : strerror(code < 0 ? -code : code),
+                      .cause = has_cause ? cause : NULL});
 }
 
 void request_refuse(Core *core, uint64_t id, const char *type, const char *format, ...) {

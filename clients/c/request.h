@@ -19,9 +19,9 @@ struct Request {
     const ferry_method *typed; /* NULL: served by name */
     Span headers;
     HeaderText *text;
-    void *copy;           /* of what was lent, once it is deferred */
-    ferry_client *client; /* ferry_request_client() made it */
-    Flow *flow;           /* NULL: no stream */
+    void *copy;                                    /* of what was lent, once it is deferred */
+    ferry_client *client;                          /* ferry_request_client() made it */
+    Flow *flow;                                    /* NULL: no stream */
     void (*fn)(ferry_request *request, void *ctx); /* it is watched */
     void *ctx;
     Request *next, *previous; /* deferred */

@@ -36,11 +36,10 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
 static int withdraw(Core *core, Registration *registration, uint64_t id) {
     Service *service = (Service *)registration;
 
-    return link_put(core->link, LANE_CALLS,
-                    &(Message){.op = OP_UNSERVE,
-                               .id = id,
-                               .name = span_of(service->name, service->name_len)},
-                    NULL);
+    return link_put(
+        core->link, LANE_CALLS,
+        &(Message){.op = OP_UNSERVE, .id = id, .name = span_of(service->name, service->name_len)},
+        NULL);
 }
 
 static void service_free(Core *core, Registration *registration) {
@@ -252,6 +251,7 @@ int ferry_serve_method(ferry_client *client, const char *method, const ferry_ser
     service[name->dot] = '\0';
     served.name = (const char *)name_method(name).data;
     served.name_len = name_method(name).len;
-    return service_serve(client, &(ServeSpec){.service = service, .n_methods = 1, .methods = &served},
+    return service_serve(client,
+                         &(ServeSpec){.service = service, .n_methods = 1, .methods = &served},
                          options, reterr);
 }

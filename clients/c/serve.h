@@ -12,11 +12,11 @@ typedef struct ServedMethod ServedMethod;
 typedef int (*InvokeFn)(ferry_request *request, const ServedMethod *method);
 
 struct ServedMethod {
-    char *full; /* "calc.Calc.add": request->method */
+    char *full;       /* "calc.Calc.add": request->method */
     const char *name; /* "add", inside full */
     size_t name_len;
     InvokeFn invoke;
-    bool is_void; /* a handler that says nothing has answered */
+    bool is_void;              /* a handler that says nothing has answered */
     const ferry_method *typed; /* NULL: fn takes the request as it is */
     int (*fn)(ferry_request *request, void *ctx);
     const void *handlers;

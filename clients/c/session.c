@@ -1,6 +1,6 @@
 /*
- * The connection's ups and downs, and the way of each message that arrives: to what waits for it, or
- * aside while a call blocks.
+ * The connection's ups and downs, and the way of each message that arrives: to what waits for it,
+ * or aside while a call blocks.
  */
 
 #include <stdlib.h>
@@ -281,10 +281,11 @@ static void on_up(bool resumed, void *ctx) {
     (void)resumed;
     core->is_up = true;
     core->session++;
+    /* Even when it is being closed: this is what it waits for. */
+    early_up(core);
     if (core->closed)
         return;
     registrations_up(core);
-    early_up(core);
     calls_up(core);
     pushes_up(core);
     event_note(core, FERRY_EVENT_UP, NULL);

@@ -152,9 +152,9 @@ int stream_open(ferry_client *client, const CallSpec *spec, ferry_stream **ret,
     stream->call.stream = stream;
     stream->call.is_streaming = true;
     stream->ended = !(spec->flags & CALL_STREAM_IN);
-    stream->timeout_ms = client->timeout_ms   ? client->timeout_ms
-                         : spec->timeout_ms   ? spec->timeout_ms
-                                              : TIMEOUT_MS;
+    stream->timeout_ms = client->timeout_ms ? client->timeout_ms
+                         : spec->timeout_ms ? spec->timeout_ms
+                                            : TIMEOUT_MS;
     stream->core = core_ref(client->core);
     r = call_begin(client, spec, &stream->call, reterr);
     if (r < 0) {
@@ -276,11 +276,10 @@ int ferry_stream_send(ferry_stream *stream, ferry_bytes item, ferry_error *reter
         if (stream->over)
             return error_set(reterr, "ferry.Cancelled", "the server has ended the stream");
         if (flow_may_send(&stream->flow) && stream->call.state == CALL_SENT) {
-            r = link_put(stream->core->link, LANE_BULK,
-                         &(Message){.op = OP_ITEM,
-                                    .id = stream->call.await.id,
-                                    .body = span_bytes(item)},
-                         item.block);
+            r = link_put(
+                stream->core->link, LANE_BULK,
+                &(Message){.op = OP_ITEM, .id = stream->call.await.id, .body = span_bytes(item)},
+                item.block);
             if (r == 0) {
                 flow_sent(&stream->flow, item.len);
                 core_sent(stream->core);
@@ -318,8 +317,8 @@ int ferry_stream_end(ferry_stream *stream, ferry_error *reterr) {
     stream->ended = true;
     if (stream->over)
         return 0;
-    return owed_put(stream->core, LANE_BULK,
-                    &(Message){.op = OP_END, .id = stream->call.await.id}, NULL);
+    return owed_put(stream->core, LANE_BULK, &(Message){.op = OP_END, .id = stream->call.await.id},
+                    NULL);
 }
 
 ferry_stream *ferry_stream_close(ferry_stream *stream) {

@@ -54,9 +54,8 @@ static const void *keep_message(const void *block) {
 
     if (body.block && !inner)
         return NULL;
-    copy = block_new_around(fixed + header_text_size(lent->headers) + topic_len + 1 +
-                                (inner ? 0 : body.len),
-                            inner);
+    copy = block_new_around(
+        fixed + header_text_size(lent->headers) + topic_len + 1 + (inner ? 0 : body.len), inner);
     if (!copy) {
         ferry_free(inner);
         return NULL;
@@ -245,8 +244,8 @@ static void subscription_free(Core *core, Registration *registration) {
 
 static const RegistrationKind subscription_kind = {announce, withdraw, subscription_free, false};
 
-static int check(const char *pattern, const ferry_subscribe_options *options,
-                 ferry_message_fn fn, ferry_error *reterr) {
+static int check(const char *pattern, const ferry_subscribe_options *options, ferry_message_fn fn,
+                 ferry_error *reterr) {
     if (!pattern || !fn)
         return error_set(reterr, "ferry.Misuse", "the pattern or the callback is NULL");
     if (!pattern_is_valid(pattern, strnlen(pattern, NAME_MAX_LEN + 1)))

@@ -253,12 +253,10 @@ int ferry_job_extend(ferry_job *job, uint64_t ms) {
         return -EINVAL;
     if (!mine->core->link)
         return -ECANCELED;
-    return owed_put(mine->core, LANE_CALLS,
-                    &(Message){.op = OP_EXTEND,
-                               .job = mine->number,
-                               .attempt = mine->attempt,
-                               .delay_ms = ms},
-                    NULL);
+    return owed_put(
+        mine->core, LANE_CALLS,
+        &(Message){.op = OP_EXTEND, .job = mine->number, .attempt = mine->attempt, .delay_ms = ms},
+        NULL);
 }
 
 ferry_job *ferry_job_defer(ferry_job *job) {
@@ -363,12 +361,11 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
 
     if (r < 0)
         return r;
-    r = link_put(core->link, LANE_CALLS,
-                 &(Message){.op = OP_PULL,
-                            .id = id,
-                            .name = span_text(worker->queue),
-                            .slots = worker->slots},
-                 NULL);
+    r = link_put(
+        core->link, LANE_CALLS,
+        &(Message){
+            .op = OP_PULL, .id = id, .name = span_text(worker->queue), .slots = worker->slots},
+        NULL);
     if (r < 0) {
         id_map_take(&core->pulls, id);
         return r;

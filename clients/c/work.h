@@ -10,7 +10,7 @@
 struct Job {
     BlockHeader header; /* what is handed out, `job`, follows it */
     ferry_job job;
-    Core *core; /* NULL: a copy that was kept */
+    Core *core;           /* NULL: a copy that was kept */
     Job *next, *previous; /* held */
     uint64_t number, attempt;
     Span headers;

@@ -42,7 +42,7 @@ struct Link {
     uint64_t next_attempt_ms; /* while there is no socket */
     uint64_t backoff_ms;
     uint64_t monitor_read_ms;
-    uint64_t session;  /* counts sockets: a message handler may have brought a new one */
+    uint64_t session;          /* counts sockets: a message handler may have brought a new one */
     uint64_t n_batches, batch; /* received; the one being handed on */
     ferry_error problem;
     Spin spin;

@@ -241,8 +241,7 @@ typedef struct ferry_serve_options {
 int ferry_serve(ferry_client *client, const ferry_service *service, const void *handlers,
                 const ferry_serve_options *options, void *ctx, ferry_error *reterr);
 
-int ferry_serve_method(ferry_client *client, const char *method,
-                       const ferry_serve_options *options,
+int ferry_serve_method(ferry_client *client, const char *method, const ferry_serve_options *options,
                        int (*fn)(ferry_request *request, void *ctx), void *ctx,
                        ferry_error *reterr);
 

@@ -1,0 +1,184 @@
+/* Calls from one end to the other. */
+
+#include "support/broker.h"
+#include "support/suite.h"
+
+static TestBroker broker;
+static Runner server;
+
+static int add(ferry_request *request, void *ctx) {
+    int32_t a, b;
+    char sum[9];
+
+    (void)ctx;
+    if (ferry_unpack(request->body, NULL, "ii", &a, &b) < 0)
+        return -EINVAL;
+    sum[0] = (char)0xD3;
+    for (int i = 0; i < 8; i++)
+        sum[1 + i] = (char)((uint64_t)((int64_t)a + b) >> (56 - 8 * i));
+    return ferry_request_return(request, ferry_bytes_of(sum, 9));
+}
+
+static int echo(ferry_request *request, void *ctx) {
+    (void)ctx;
+    return ferry_request_return(request, request->body);
+}
+
+static int throw(ferry_request * request, void *ctx) {
+    (void)ctx;
+    return ferry_request_throw(request, "calc.TooBig", NULL, "%d is too big", 7);
+}
+
+static int forget(ferry_request *request, void *ctx) {
+    (void)request, (void)ctx;
+    return 0;
+}
+
+static int fail(ferry_request *request, void *ctx) {
+    (void)request, (void)ctx;
+    return -ENOMEM;
+}
+
+static int twice(ferry_request *request, void *ctx) {
+    int *second = ctx;
+
+    ferry_request_return(request, ferry_bytes_of("\x01", 1));
+    *second = ferry_request_return(request, ferry_bytes_of("\x02", 1));
+    return 0;
+}
+
+static int second_answer;
+
+static int set_up(ferry_client *client, void *ctx) {
+    ferry_error error = FERRY_ERROR_INIT;
+    const ferry_serve_options options = {.slots = 1000};
+
+    (void)ctx;
+    if (ferry_serve_method(client, "test.Calc.add", &options, add, NULL, &error) < 0 ||
+        ferry_serve_method(client, "test.Calc.echo", NULL, echo, NULL, &error) < 0 ||
+        ferry_serve_method(client, "test.Calc.throw", NULL, throw, NULL, &error) < 0 ||
+        ferry_serve_method(client, "test.Calc.forget", NULL, forget, NULL, &error) < 0 ||
+        ferry_serve_method(client, "test.Calc.fail", NULL, fail, NULL, &error) < 0 ||
+        ferry_serve_method(client, "test.Calc.twice", NULL, twice, &second_answer, &error) < 0) {
+        ferry_error_print(&error, stderr);
+        return -1;
+    }
+    return 0;
+}
+
+static void a_call_brings_its_result(void) {
+    ferry_client *client = connect_client(&broker);
+    ferry_reply *reply = NULL;
+    ferry_error error = FERRY_ERROR_INIT;
+
+    CU_ASSERT_EQUAL(ferry_callf(client, "test.Calc.add", &reply, &error, "ii", 2, 3), 0);
+    CU_ASSERT_EQUAL(reply_int(reply), 5);
+    ferry_free(reply);
+    ferry_error_clear(&error);
+    ferry_close(client);
+}
+
+typedef struct Counts {
+    int ok, failed;
+} Counts;
+
+static void count(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    Counts *counts = ctx;
+
+    if (reply)
+        counts->ok++;
+    else
+        counts->failed++;
+    CU_ASSERT_TRUE((reply != NULL) != (error != NULL));
+}
+
+static void a_thousand_calls_are_answered_once_each(void) {
+    ferry_client *client = connect_client(&broker);
+    Counts counts = {0};
+
+    for (int i = 0; i < 1000; i++)
+        CU_ASSERT_EQUAL(
+            ferry_call_async(client, "test.Calc.echo", ferry_bytes_of("\x01", 1), count, &counts),
+            0);
+    CU_ASSERT_EQUAL(counts.ok, 0);
+    CU_ASSERT_TRUE(process_until(client, &counts.ok, 1000));
+    CU_ASSERT_EQUAL(counts.failed, 0);
+    ferry_close(client);
+}
+
+static void a_large_body_comes_back_whole(void) {
+    enum { LEN = 5 << 20 };
+    ferry_client *client = connect_client(&broker);
+    uint8_t *body = ferry_alloc(LEN);
+    ferry_reply *reply = NULL;
+    ferry_error error = FERRY_ERROR_INIT;
+
+    for (size_t i = 0; i < LEN; i++)
+        body[i] = (uint8_t)(i * 2654435761u >> 13);
+    CU_ASSERT_EQUAL(ferry_call(client, "test.Calc.echo", ferry_shared(body, LEN), &reply, &error),
+                    0);
+    if (reply) {
+        CU_ASSERT_EQUAL(reply->body.len, LEN);
+        CU_ASSERT_EQUAL(memcmp(reply->body.data, body, LEN), 0);
+    } else {
+        ferry_error_print(&error, stderr);
+    }
+    ferry_free(reply);
+    ferry_free(body);
+    ferry_error_clear(&error);
+    ferry_close(client);
+}
+
+static void errors_say_what_happened(void) {
+    static const struct {
+        const char *method, *type;
+        int code;
+    } cases[] = {
+        {"test.Calc.throw", "calc.TooBig", -EREMOTEIO},
+        {"test.Calc.fail", "ferry.Internal", -EIO},
+        {"test.Calc.forget", "ferry.Internal", -EIO},
+        {"test.Calc.nothing", "ferry.NoSuchMethod", -ENOSYS},
+        {"test.Nobody.add", "ferry.NoSuchService", -EHOSTUNREACH},
+        {"no-dot", "ferry.Misuse", -EINVAL},
+        {"two..dots", "ferry.Misuse", -EINVAL},
+    };
+    ferry_client *client = connect_client(&broker);
+    ferry_error error = FERRY_ERROR_INIT;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        CU_ASSERT_EQUAL(
+            ferry_call(client, cases[i].method, ferry_bytes_of("\x90", 1), NULL, &error),
+            cases[i].code);
+        CU_ASSERT_STRING_EQUAL(error.type ? error.type : "", cases[i].type);
+    }
+    ferry_error_clear(&error);
+    ferry_close(client);
+}
+
+static void a_second_answer_is_refused(void) {
+    ferry_client *client = connect_client(&broker);
+    ferry_reply *reply = NULL;
+
+    CU_ASSERT_EQUAL(ferry_call(client, "test.Calc.twice", ferry_bytes_of("\x90", 1), &reply, NULL),
+                    0);
+    CU_ASSERT_EQUAL(reply_int(reply), 1);
+    CU_ASSERT_EQUAL(second_answer, -EINVAL);
+    ferry_free(reply);
+    ferry_close(client);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(a_call_brings_its_result),      TEST(a_thousand_calls_are_answered_once_each),
+        TEST(a_large_body_comes_back_whole), TEST(errors_say_what_happened),
+        TEST(a_second_answer_is_refused),    TESTS_END,
+    };
+    int status;
+
+    broker_spawn(&broker);
+    runner_start(&server, &broker, set_up, NULL);
+    status = run_suite("client: calls", tests);
+    runner_stop(&server);
+    broker_terminate(&broker);
+    return status;
+}

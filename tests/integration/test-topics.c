@@ -1,0 +1,198 @@
+/* Publishing, subscribing, gathering. */
+
+#include "support/broker.h"
+#include "support/suite.h"
+
+static TestBroker broker;
+
+typedef struct Seen {
+    int n;
+    uint64_t last_seq, missed;
+    char topic[64], body[64], header[64];
+    ferry_subscription *close_me;
+} Seen;
+
+static void see(const ferry_message *message, void *ctx) {
+    Seen *seen = ctx;
+    const char *header = ferry_message_header(message, "colour");
+
+    seen->n++;
+    seen->last_seq = message->seq;
+    seen->missed += message->missed;
+    snprintf(seen->topic, sizeof(seen->topic), "%s", message->topic);
+    snprintf(seen->body, sizeof(seen->body), "%.*s", (int)message->body.len,
+             (const char *)message->body.data);
+    snprintf(seen->header, sizeof(seen->header), "%s", header ? header : "");
+    if (seen->close_me)
+        seen->close_me = ferry_unsubscribe(seen->close_me);
+}
+
+static void what_is_published_arrives_in_order(void) {
+    ferry_client *sub = connect_client(&broker), *pub = connect_client(&broker);
+    const ferry_publish_options options = {.n_headers = 1,
+                                           .headers = &(ferry_header){"colour", "green"}};
+    Seen seen = {0};
+
+    CU_ASSERT_EQUAL(ferry_subscribe(sub, "orders.*", NULL, see, &seen, NULL, NULL), 0);
+    for (int i = 0; i < 999; i++)
+        CU_ASSERT_EQUAL(ferry_publish(pub, "orders.new", ferry_str("42"), NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_publish(pub, "orders.old", ferry_str("43"), &options, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_publish(pub, "other", ferry_str("no"), NULL, NULL), 0);
+    CU_ASSERT_TRUE(process_both_until(sub, pub, &seen.n, 1000));
+    CU_ASSERT_EQUAL(seen.last_seq, 1000);
+    CU_ASSERT_EQUAL(seen.missed, 0);
+    CU_ASSERT_STRING_EQUAL(seen.topic, "orders.old");
+    CU_ASSERT_STRING_EQUAL(seen.body, "43");
+    CU_ASSERT_STRING_EQUAL(seen.header, "green");
+    ferry_close(sub);
+    ferry_close(pub);
+}
+
+static void a_retained_value_comes_first(void) {
+    ferry_client *client = connect_client(&broker);
+    const ferry_publish_options retain = {.retain = true};
+    Seen seen = {0};
+
+    CU_ASSERT_EQUAL(ferry_publish(client, "state.door", ferry_str("open"), &retain, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_subscribe(client, "state.>", NULL, see, &seen, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(seen.n, 0);
+    CU_ASSERT_TRUE(process_until(client, &seen.n, 1));
+    CU_ASSERT_STRING_EQUAL(seen.body, "open");
+    ferry_publish(client, "state.door", ferry_str(""), &retain, NULL);
+    ferry_close(client);
+}
+
+static void a_callback_may_end_its_own_subscription(void) {
+    ferry_client *client = connect_client(&broker);
+    Seen seen = {0};
+
+    CU_ASSERT_EQUAL(ferry_subscribe(client, "mine", NULL, see, &seen, &seen.close_me, NULL), 0);
+    for (int i = 0; i < 10; i++)
+        ferry_publish(client, "mine", ferry_str("x"), NULL, NULL);
+    CU_ASSERT_TRUE(process_until(client, &seen.n, 1));
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
+    ferry_process(client, NULL);
+    CU_ASSERT_EQUAL(seen.n, 1);
+    ferry_close(client);
+}
+
+static void answer(const ferry_message *message, void *ctx) {
+    (void)ctx;
+    CU_ASSERT_EQUAL(ferry_message_answer(message, ferry_str("here")), 0);
+}
+
+static int subscribe_answering(ferry_client *client, void *ctx) {
+    return ferry_subscribe(client, "who", NULL, answer, ctx, NULL, NULL);
+}
+
+static void a_question_gathers_the_answers(void) {
+    ferry_client *client = connect_client(&broker);
+    Runner one, two;
+    Seen seen = {0};
+
+    runner_start(&one, &broker, subscribe_answering, NULL);
+    runner_start(&two, &broker, subscribe_answering, NULL);
+    CU_ASSERT_EQUAL(ferry_gather(client, "who", ferry_str("?"), 200, see, &seen, NULL), 0);
+    CU_ASSERT_EQUAL(seen.n, 2);
+    CU_ASSERT_STRING_EQUAL(seen.body, "here");
+    runner_stop(&one);
+    runner_stop(&two);
+    ferry_close(client);
+}
+
+static void what_is_published_before_the_connection_is_sent(void) {
+    ferry_client *sub = connect_client(&broker), *pub = NULL;
+    Seen seen = {0};
+
+    CU_ASSERT_EQUAL(ferry_subscribe(sub, "early", NULL, see, &seen, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_open(broker.url, NULL, &pub, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_publish(pub, "early", ferry_str("bird"), NULL, NULL), 0);
+    ferry_close(pub);
+    CU_ASSERT_TRUE(process_until(sub, &seen.n, 1));
+    ferry_close(sub);
+}
+
+static const ferry_message *kept[10000];
+
+static void keep(const ferry_message *message, void *ctx) {
+    int *n = ctx;
+
+    if (*n < 10000)
+        kept[(*n)++] = ferry_keep(message);
+}
+
+static size_t resident(void) {
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    if (!f || fscanf(f, "%*u %lu", &pages) != 1)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return pages * 4096;
+}
+
+static void what_is_kept_takes_its_own_size(void) {
+    ferry_client *sub = connect_client(&broker), *pub = connect_client(&broker);
+    size_t before;
+    int n = 0;
+
+    CU_ASSERT_EQUAL(ferry_subscribe(sub, "keep", NULL, keep, &n, NULL, NULL), 0);
+    before = resident();
+    for (int i = 0; i < 10000; i++) {
+        char body[64] = "";
+
+        snprintf(body, sizeof(body), "%d", i);
+        CU_ASSERT_EQUAL(ferry_publish(pub, "keep", ferry_bytes_of(body, 64), NULL, NULL), 0);
+        if (i % 100 == 0)
+            ferry_process(sub, NULL);
+    }
+    CU_ASSERT_TRUE(process_both_until(sub, pub, &n, 10000));
+    /* 10 000 times 64 bytes and what belongs to each, not 10 000 batches. */
+    CU_ASSERT_TRUE(resident() - before < 16 << 20);
+    for (int i = 0; i < 10000; i++) {
+        CU_ASSERT_EQUAL(atoi(kept[i]->body.data), i);
+        CU_ASSERT_STRING_EQUAL(kept[i]->topic, "keep");
+        ferry_free(kept[i]);
+    }
+    ferry_close(sub);
+    ferry_close(pub);
+}
+
+static void bad_names_and_options_are_refused(void) {
+    ferry_client *client = connect_client(&broker);
+    ferry_error error = FERRY_ERROR_INIT;
+    Seen seen = {0};
+    const ferry_publish_options reserved = {.reserved = {1}};
+
+    CU_ASSERT_EQUAL(ferry_publish(client, "a..b", ferry_str(""), NULL, &error), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_publish(client, "a.*", ferry_str(""), NULL, &error), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_publish(client, NULL, ferry_str(""), NULL, &error), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_publish(client, "a", ferry_str(""), &reserved, &error), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_publish(client, "ferry.x", ferry_str(""), NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_subscribe(client, "a.>.b", NULL, see, &seen, NULL, &error), -EINVAL);
+    CU_ASSERT_STRING_EQUAL(error.type, "ferry.Misuse");
+    CU_ASSERT_EQUAL(ferry_gather(client, "a", ferry_str(""), 0, see, &seen, &error), -EINVAL);
+    ferry_error_clear(&error);
+    ferry_close(client);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(what_is_published_arrives_in_order),
+        TEST(a_retained_value_comes_first),
+        TEST(a_callback_may_end_its_own_subscription),
+        TEST(a_question_gathers_the_answers),
+        TEST(what_is_published_before_the_connection_is_sent),
+        TEST(what_is_kept_takes_its_own_size),
+        TEST(bad_names_and_options_are_refused),
+        TESTS_END,
+    };
+    int status;
+
+    broker_spawn(&broker);
+    status = run_suite("client: topics", tests);
+    broker_terminate(&broker);
+    return status;
+}

@@ -1,0 +1,56 @@
+#pragma once
+
+/*
+ * A vocabulary for tests against a real broker: it is spawned, killed, stopped and woken up; other
+ * clients run on threads of their own. What does not come within ten seconds fails the test.
+ */
+
+#include <CUnit/Basic.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ferry/ferry.h>
+
+#include "base/clock.h"
+
+typedef struct TestBroker {
+    pid_t pid;
+    char folder[64], url[128];
+} TestBroker;
+
+/* On a socket of its own. FERRY_TEST_BROKER is the program. */
+void broker_spawn(TestBroker *broker);
+
+/* The same endpoint again, after broker_kill(). */
+void broker_respawn(TestBroker *broker);
+void broker_kill(TestBroker *broker); /* as kill -9 does */
+void broker_terminate(TestBroker *broker);
+
+/* A client of this broker, connected. */
+ferry_client *connect_client(const TestBroker *broker);
+
+/* Turns of a client until *n >= wanted, at most 10 s. True: it came to that. */
+bool process_until(ferry_client *client, const int *n, int wanted);
+
+/* The same with turns of two. */
+bool process_both_until(ferry_client *one, ferry_client *two, const int *n, int wanted);
+
+/* A client that runs on a thread: set_up is called there, then ferry_run(). */
+typedef struct Runner {
+    pthread_t thread;
+    const TestBroker *broker;
+    int (*set_up)(ferry_client *client, void *ctx);
+    void *ctx;
+    ferry_client *client;
+    int ready; /* atomic: 1 set up, -1 failed */
+} Runner;
+
+void runner_start(Runner *runner, const TestBroker *broker,
+                  int (*set_up)(ferry_client *client, void *ctx), void *ctx);
+void runner_stop(Runner *runner); /* ferry_stop(), and waits for its end */
+
+/* "123" of a MessagePack integer in a reply. INT64_MIN: it is none. */
+int64_t reply_int(const ferry_reply *reply);
