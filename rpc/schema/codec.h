@@ -14,6 +14,7 @@
 #include <ferry/schema.h>
 
 #include "base/buffer.h"
+#include "rpc/schema/arena.h"
 #include "rpc/wire/reader.h"
 
 /* Appends the value. -EINVAL, -ENOMEM, -EMSGSIZE; the buffer is then as it was. */
@@ -28,3 +29,7 @@ int schema_unpack(const ferry_type *type, Span bytes, const char *root, void *re
 /* Into a block that begins with the C value whatever the type is. */
 int schema_unpack_block(const ferry_type *type, Span bytes, const char *root, void **ret,
                         ferry_error *reterr);
+
+/* Into a piece of an arena that has one already, and no more of it than arena->max. */
+int schema_unpack_into(Arena *arena, const ferry_type *type, Span bytes, const char *root,
+                       void **ret, ferry_error *reterr);

@@ -608,6 +608,26 @@ int schema_unpack_block(const ferry_type *type, Span bytes, const char *root, vo
     return r;
 }
 
+int schema_unpack_into(Arena *arena, const ferry_type *type, Span bytes, const char *root,
+                       void **ret, ferry_error *reterr) {
+    const uint8_t *at = NULL;
+    Unpacker u;
+    void *value;
+
+    start(&u, bytes, type->size);
+    u.arena = *arena;
+    value = take(&u, type->size);
+    if (value)
+        at = unpack_value(&u, bytes.data, type, value);
+    *arena = u.arena;
+    if (at && at != u.end)
+        trouble_set(&u.trouble, NULL, "there are bytes after the value");
+    if (u.trouble.type)
+        return trouble_report(&u.trouble, root, reterr);
+    *ret = value;
+    return 0;
+}
+
 static int unpack_text(const ferry_type *type, Span bytes, const char *root, char **ret,
                        ferry_error *reterr) {
     const char *text = NULL;
