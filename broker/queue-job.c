@@ -252,7 +252,7 @@ void job_leave(Job *job) {
     case JOB_HELD:
     case JOB_STORING:
     case JOB_SETTLING:
-        assert(!"the job is in no list that it could leave");
+        assert(false && "the job is in no list that it could leave");
         break;
     }
 }

@@ -99,6 +99,10 @@ static void on_job(int client, const Message *message) {
     check(!paused[queue], "delivered while paused", message->job);
     check(message->attempt == job->attempt + 1, "the attempt is wrong", message->job);
     check(n_under_pull(client, queue) < slots[client][queue], "more than the slots", message->job);
+    for (uint64_t id = 1; id <= n_jobs; id++)
+        if (jobs[id].state == HELD && jobs[id].client == client && jobs[id].queue == queue &&
+            jobs[id].under_pull && is_suspect(&jobs[id]))
+            check(false, "delivered beside a suspect", message->job);
     if (is_suspect(job))
         check(n_under_pull(client, queue) == 0, "a suspect was not alone", message->job);
     if (!job->was_delivered && !job->was_delayed) {
