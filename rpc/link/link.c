@@ -485,8 +485,7 @@ static void read_monitor(Link *link) {
     while (link->monitor && monitor_next(link->monitor, &event, &value)) {
         switch (event) {
         case ZMQ_EVENT_CLOSED:
-            lost(link, "ferry.NotConnected", "nothing answers at %s: %s", link->url,
-                 value ? strerror((int)value) : "connection refused");
+            lost(link, "ferry.NotConnected", "no broker listens at %s", link->url);
             break;
         case ZMQ_EVENT_DISCONNECTED:
             /* What came before the end is still to be read. */
