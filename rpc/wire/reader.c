@@ -147,14 +147,6 @@ bool reader_bool(Reader *reader) {
     return false;
 }
 
-bool reader_nil(Reader *reader) {
-    if (reader->at < reader->end && *reader->at == 0xC0) {
-        reader->at++;
-        return true;
-    }
-    return false;
-}
-
 /* len bytes from here, which a header has just announced. */
 static Span bytes(Reader *reader, uint64_t len) {
     Span span = {reader->at, (size_t)len};

@@ -59,7 +59,6 @@ bool reader_bool(Reader *reader);
 Span reader_str_slow(Reader *reader);
 Span reader_bin_slow(Reader *reader);
 Span reader_ext(Reader *reader, int8_t *type);
-bool reader_nil(Reader *reader); /* true: there was a nil, and it is read. False: nothing is read */
 
 /* The number of elements, of pairs. What is declared fits into what is left. */
 uint32_t reader_array(Reader *reader);
@@ -74,9 +73,34 @@ const char *wire_check(const void *data, size_t len);
 /* ---- the short forms, which nearly all fields have ---- */
 
 static inline uint64_t reader_uint(Reader *reader) {
-    if (reader->at < reader->end && *reader->at < 0x80)
-        return *reader->at++;
+    const uint8_t *at = reader->at;
+
+    if (at < reader->end && *at < 0x80) {
+        reader->at++;
+        return *at;
+    }
+    /* Ids and times: two bytes or four. */
+    if (reader_left(reader) >= 5 && *at == 0xCE) {
+        uint32_t value;
+
+        memcpy(&value, at + 1, sizeof(value));
+        reader->at += 5;
+        return __builtin_bswap32(value);
+    }
+    if (reader_left(reader) >= 3 && *at == 0xCD) {
+        reader->at += 3;
+        return (uint64_t)at[1] << 8 | at[2];
+    }
     return reader_uint_slow(reader);
+}
+
+/* True: there was a nil, and it is read. False: nothing is read. */
+static inline bool reader_nil(Reader *reader) {
+    if (reader->at < reader->end && *reader->at == 0xC0) {
+        reader->at++;
+        return true;
+    }
+    return false;
 }
 
 static inline Span reader_str(Reader *reader) {
