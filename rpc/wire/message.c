@@ -272,7 +272,7 @@ ALWAYS_INLINE void read_fields(Reader *reader, Message *message, const OpInfo *i
             read_field(reader, message, &info->fields[i]);
         else
             default_field(message, &info->fields[i]);
-        if (i + 1 == info->passed_to && info->passed_from < info->passed_to)
+        if (i + 1 == info->passed_to && info->passed_from < info->passed_to && n >= info->passed_to)
             message->passed = span_of(passed, (size_t)(reader->at - passed));
     }
 }
