@@ -1,0 +1,258 @@
+/* What a callback may do, and what is set aside while it does. */
+
+#include "support/broker.h"
+#include "support/suite.h"
+
+static TestBroker broker;
+static Runner server;
+
+static int echo(ferry_request *request, void *ctx) {
+    (void)ctx;
+    return ferry_request_return(request, request->body);
+}
+
+static int set_up(ferry_client *client, void *ctx) {
+    return ferry_serve_method(client, "test.Echo.echo", &(ferry_serve_options){.slots = 1000}, echo,
+                              ctx, NULL);
+}
+
+static const ferry_bytes one = {"\x01", 1, NULL};
+
+typedef struct Blocking {
+    ferry_client *client;
+    int n, depth, deepest;
+    int64_t result;
+} Blocking;
+
+static void call_inside(const ferry_message *message, void *ctx) {
+    Blocking *b = ctx;
+    ferry_reply *reply = NULL;
+
+    (void)message;
+    b->depth++;
+    b->deepest = b->depth > b->deepest ? b->depth : b->deepest;
+    CU_ASSERT_EQUAL(ferry_call(b->client, "test.Echo.echo", one, &reply, NULL), 0);
+    b->result = reply_int(reply);
+    ferry_free(reply);
+    b->depth--;
+    b->n++;
+    CU_ASSERT_EQUAL(message->seq, b->n);
+}
+
+static void a_blocking_call_in_a_callback_sets_the_rest_aside(void) {
+    ferry_client *pub = connect_client(&broker);
+    Blocking b = {.client = connect_client(&broker)};
+
+    CU_ASSERT_EQUAL(ferry_subscribe(b.client, "nest", NULL, call_inside, &b, NULL, NULL), 0);
+    for (int i = 0; i < 500; i++) {
+        ferry_publish(pub, "nest", one, NULL, NULL);
+        if (i % 50 == 0)
+            ferry_process(pub, NULL);
+    }
+    CU_ASSERT_TRUE(process_both_until(b.client, pub, &b.n, 500));
+    CU_ASSERT_EQUAL(b.deepest, 1);
+    CU_ASSERT_EQUAL(b.result, 1);
+    ferry_close(b.client);
+    ferry_close(pub);
+}
+
+static void note(const ferry_message *message, void *ctx) {
+    int *n = ctx;
+
+    (void)message;
+    ++*n;
+}
+
+static void a_blocking_call_outside_runs_no_callback(void) {
+    ferry_client *client = connect_client(&broker);
+    int n = 0;
+
+    CU_ASSERT_EQUAL(ferry_subscribe(client, "quiet", NULL, note, &n, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_publish(client, "quiet", one, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call(client, "test.Echo.echo", one, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call(client, "test.Echo.echo", one, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(n, 0);
+    CU_ASSERT_TRUE(process_until(client, &n, 1));
+    ferry_close(client);
+}
+
+static void close_client(const ferry_message *message, void *ctx) {
+    ferry_client **client = ctx;
+
+    (void)message;
+    *client = ferry_close(*client);
+}
+
+static void count(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    int *codes = ctx;
+
+    (void)reply;
+    codes[0]++;
+    codes[1] = error ? error->code : 0;
+}
+
+static void a_callback_may_close_its_client(void) {
+    ferry_client *client = connect_client(&broker);
+    int codes[2] = {0};
+
+    CU_ASSERT_EQUAL(ferry_subscribe(client, "end", NULL, close_client, &client, NULL, NULL), 0);
+    ferry_publish(client, "end", one, NULL, NULL);
+    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Nobody.call", one, count, codes), 0);
+    CU_ASSERT_EQUAL(ferry_run(client, NULL), 0);
+    CU_ASSERT_PTR_NULL(client);
+    CU_ASSERT_EQUAL(codes[0], 1);
+}
+
+static int defer(ferry_request *request, void *ctx) {
+    ferry_request **kept = ctx;
+
+    *kept = ferry_request_defer(request);
+    return 0;
+}
+
+static void closing_a_handle_cancels_its_calls_alone(void) {
+    ferry_client *client = connect_client(&broker), *served = connect_client(&broker);
+    ferry_client *handle = NULL;
+    ferry_request *kept = NULL;
+    int mine[2] = {0}, other[2] = {0};
+
+    CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Slow.call", NULL, defer, &kept, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, NULL, &handle), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(handle, "test.Slow.call", one, count, mine), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Echo.echo", one, count, other), 0);
+    for (int i = 0; i < 1000 && !kept; i++) {
+        ferry_process(served, NULL);
+        usleep(1000);
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+    CU_ASSERT_FALSE(ferry_request_cancelled(kept));
+    CU_ASSERT_PTR_NULL(ferry_close(handle));
+    CU_ASSERT_EQUAL(mine[0], 1);
+    CU_ASSERT_EQUAL(mine[1], -ECANCELED);
+    CU_ASSERT_TRUE(process_until(client, other, 1));
+    CU_ASSERT_EQUAL(other[1], 0);
+    for (int i = 0; i < 1000 && !ferry_request_cancelled(kept); i++)
+        usleep(1000);
+    CU_ASSERT_TRUE(ferry_request_cancelled(kept));
+    CU_ASSERT_EQUAL(ferry_request_return(kept, one), 0);
+    ferry_close(served);
+    ferry_close(client);
+}
+
+static void closing_a_client_runs_what_remains(void) {
+    ferry_client *client = connect_client(&broker);
+    int codes[2] = {0};
+
+    for (int i = 0; i < 10; i++)
+        CU_ASSERT_EQUAL(ferry_call_async(client, "test.Echo.echo", one, count, codes), 0);
+    ferry_close(client);
+    CU_ASSERT_EQUAL(codes[0], 10);
+    CU_ASSERT_EQUAL(codes[1], -ECANCELED);
+}
+
+static void an_answer_after_close_is_taken_and_lost(void) {
+    ferry_client *client = connect_client(&broker), *served = connect_client(&broker);
+    ferry_request *kept = NULL;
+    int codes[2] = {0};
+
+    CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Gone.call", NULL, defer, &kept, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Gone.call", one, count, codes), 0);
+    for (int i = 0; i < 1000 && !kept; i++) {
+        ferry_process(served, NULL);
+        usleep(1000);
+    }
+    ferry_close(served);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+    CU_ASSERT_TRUE(ferry_request_cancelled(kept));
+    CU_ASSERT_EQUAL(kept->body.len, 1);
+    CU_ASSERT_EQUAL(ferry_request_return(kept, one), -ECANCELED);
+    CU_ASSERT_TRUE(process_until(client, codes, 1));
+    CU_ASSERT_EQUAL(codes[1], -ECONNRESET);
+    ferry_close(client);
+}
+
+static void add_one(void *ctx) {
+    int *n = ctx;
+
+    ++*n;
+}
+
+static void *post_many(void *ctx) {
+    void **args = ctx;
+
+    for (int i = 0; i < 1000; i++)
+        ferry_post(args[0], add_one, args[1]);
+    return NULL;
+}
+
+static void posts_run_on_the_clients_thread_in_order(void) {
+    ferry_client *client = connect_client(&broker);
+    int n = 0;
+    void *args[] = {client, &n};
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, post_many, args);
+    CU_ASSERT_TRUE(process_until(client, &n, 1000));
+    pthread_join(thread, NULL);
+    ferry_close(client);
+}
+
+static void process_inside(void *ctx) {
+    void **args = ctx;
+    int *code = args[1];
+
+    *code = ferry_process(args[0], NULL);
+}
+
+static void turns_do_not_nest(void) {
+    ferry_client *client = connect_client(&broker);
+    int code = 0;
+    void *args[] = {client, &code};
+
+    ferry_post(client, process_inside, args);
+    ferry_process(client, NULL);
+    CU_ASSERT_EQUAL(code, -EINVAL);
+    ferry_close(client);
+}
+
+static void a_child_gets_echild(void) {
+    ferry_client *client = connect_client(&broker);
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        bool all = ferry_call(client, "test.Echo.echo", one, NULL, NULL) == -ECHILD &&
+                   ferry_publish(client, "a", one, NULL, NULL) == -ECHILD &&
+                   ferry_process(client, NULL) == -ECHILD && ferry_fd(client) == -ECHILD;
+
+        ferry_close(client);
+        _exit(all ? 0 : 1);
+    }
+    waitpid(pid, &status, 0);
+    CU_ASSERT_EQUAL(status, 0);
+    CU_ASSERT_EQUAL(ferry_call(client, "test.Echo.echo", one, NULL, NULL), 0);
+    ferry_close(client);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(a_blocking_call_in_a_callback_sets_the_rest_aside),
+        TEST(a_blocking_call_outside_runs_no_callback),
+        TEST(a_callback_may_close_its_client),
+        TEST(closing_a_handle_cancels_its_calls_alone),
+        TEST(closing_a_client_runs_what_remains),
+        TEST(an_answer_after_close_is_taken_and_lost),
+        TEST(posts_run_on_the_clients_thread_in_order),
+        TEST(turns_do_not_nest),
+        TEST(a_child_gets_echild),
+        TESTS_END,
+    };
+    int status;
+
+    broker_spawn(&broker);
+    runner_start(&server, &broker, set_up, NULL);
+    status = run_suite("client: callbacks", tests);
+    runner_stop(&server);
+    broker_terminate(&broker);
+    return status;
+}

@@ -1,0 +1,235 @@
+/* Nothing hangs: deadlines, lost servers, lost brokers, brokers that never were. */
+
+#include "support/broker.h"
+#include "support/suite.h"
+
+static TestBroker broker;
+
+static const ferry_bytes one = {"\x01", 1, NULL};
+
+typedef struct Server {
+    ferry_request *requests[200];
+    int n;
+} Server;
+
+static int defer(ferry_request *request, void *ctx) {
+    Server *server = ctx;
+
+    server->requests[server->n++] = ferry_request_defer(request);
+    return 0;
+}
+
+static void answer_all(Server *server) {
+    for (int i = 0; i < server->n; i++)
+        ferry_request_return(server->requests[i], one);
+    server->n = 0;
+}
+
+typedef struct Ends {
+    int n, code;
+    bool unknown;
+} Ends;
+
+static void end(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    Ends *ends = ctx;
+
+    (void)reply;
+    ends->n++;
+    ends->code = error ? error->code : 0;
+    ends->unknown = error && error->outcome_unknown;
+}
+
+static void a_call_ends_by_its_deadline(void) {
+    ferry_client *client = connect_client(&broker), *served = connect_client(&broker);
+    ferry_client *quick = NULL;
+    ferry_error error = FERRY_ERROR_INIT;
+    Server server = {.n = 0};
+    Ends ends = {0};
+    uint64_t before;
+
+    CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Slow.call", &(ferry_serve_options){.slots = 9},
+                                       defer, &server, NULL),
+                    0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 50}, &quick), 0);
+    before = clock_ms();
+    CU_ASSERT_EQUAL(ferry_call(quick, "test.Slow.call", one, NULL, &error), -ETIMEDOUT);
+    CU_ASSERT_TRUE(error.outcome_unknown);
+    CU_ASSERT_TRUE(clock_ms() - before >= 49 && clock_ms() - before < 500);
+    CU_ASSERT_EQUAL(ferry_call_async(quick, "test.Slow.call", one, end, &ends), 0);
+    CU_ASSERT_TRUE(process_both_until(client, served, &ends.n, 1));
+    CU_ASSERT_EQUAL(ends.code, -ETIMEDOUT);
+    answer_all(&server);
+    ferry_process(served, NULL);
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
+    ferry_process(client, NULL);
+    CU_ASSERT_EQUAL(ends.n, 1);
+    ferry_error_clear(&error);
+    ferry_close(quick);
+    ferry_close(served);
+    ferry_close(client);
+}
+
+static void the_deadline_holds_while_the_broker_is_stopped(void) {
+    ferry_client *client = connect_client(&broker), *quick = NULL;
+    ferry_error error = FERRY_ERROR_INIT;
+    uint64_t before = clock_ms();
+
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 100}, &quick), 0);
+    kill(broker.pid, SIGSTOP);
+    CU_ASSERT_EQUAL(ferry_call(quick, "test.Slow.call", one, NULL, &error), -ETIMEDOUT);
+    CU_ASSERT_TRUE(clock_ms() - before < 1000);
+    kill(broker.pid, SIGCONT);
+    ferry_error_clear(&error);
+    ferry_close(quick);
+    ferry_close(client);
+}
+
+static void calls_of_a_lost_server_end_at_once(void) {
+    ferry_client *client = connect_client(&broker), *served = connect_client(&broker);
+    Server server = {.n = 0};
+    Ends ends = {0};
+    uint64_t before;
+
+    CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Lost.call",
+                                       &(ferry_serve_options){.slots = 100}, defer, &server, NULL),
+                    0);
+    for (int i = 0; i < 100; i++)
+        CU_ASSERT_EQUAL(ferry_call_async(client, "test.Lost.call", one, end, &ends), 0);
+    CU_ASSERT_TRUE(process_both_until(served, client, &server.n, 100));
+    before = clock_ms();
+    ferry_close(served);
+    CU_ASSERT_TRUE(process_until(client, &ends.n, 100));
+    CU_ASSERT_TRUE(clock_ms() - before < 1000);
+    CU_ASSERT_EQUAL(ends.code, -ECONNRESET);
+    CU_ASSERT_TRUE(ends.unknown);
+    answer_all(&server);
+    ferry_close(client);
+}
+
+static int echo(ferry_request *request, void *ctx) {
+    (void)ctx;
+    return ferry_request_return(request, request->body);
+}
+
+static void note(const ferry_message *message, void *ctx) {
+    int *n = ctx;
+
+    (void)message;
+    ++*n;
+}
+
+static int set_up(ferry_client *client, void *ctx) {
+    (void)ctx;
+    return ferry_serve_method(client, "test.Back.echo", NULL, echo, NULL, NULL);
+}
+
+static void everything_carries_on_after_a_killed_broker(void) {
+    ferry_client *client = connect_client(&broker);
+    ferry_error error = FERRY_ERROR_INIT;
+    Runner runner;
+    int n = 0, r = -1;
+
+    runner_start(&runner, &broker, set_up, NULL);
+    CU_ASSERT_EQUAL(ferry_subscribe(client, "back.*", NULL, note, &n, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call(client, "test.Back.echo", one, NULL, NULL), 0);
+    broker_kill(&broker);
+    broker_respawn(&broker);
+    for (int i = 0; i < 100 && r < 0; i++) {
+        r = ferry_call(client, "test.Back.echo", one, NULL, &error);
+        if (r < 0)
+            usleep(20000);
+    }
+    CU_ASSERT_EQUAL(r, 0);
+    CU_ASSERT_EQUAL(ferry_publish(client, "back.again", one, NULL, NULL), 0);
+    CU_ASSERT_TRUE(process_until(client, &n, 1));
+    ferry_error_clear(&error);
+    runner_stop(&runner);
+    ferry_close(client);
+}
+
+static void without_a_broker_calls_wait_five_seconds(void) {
+    ferry_client *client = NULL, *quick = NULL;
+    ferry_error error = FERRY_ERROR_INIT;
+    uint64_t before = clock_ms();
+    Ends ends = {0};
+
+    CU_ASSERT_EQUAL(ferry_open("ipc:///tmp/ferry-test-nobody", NULL, &client, NULL), 0);
+    CU_ASSERT_TRUE(clock_ms() - before < 100);
+    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Back.echo", one, end, &ends), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 100}, &quick), 0);
+    CU_ASSERT_EQUAL(ferry_call(quick, "test.Back.echo", one, NULL, &error), -ETIMEDOUT);
+    CU_ASSERT_FALSE(error.outcome_unknown);
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, &error), -ENOTCONN);
+    CU_ASSERT_TRUE(clock_ms() - before > 4900 && clock_ms() - before < 7000);
+    CU_ASSERT_TRUE(process_until(client, &ends.n, 1));
+    CU_ASSERT_EQUAL(ends.code, -ENOTCONN);
+    CU_ASSERT_FALSE(ends.unknown);
+    CU_ASSERT_EQUAL(ferry_publish(client, "a", one, NULL, &error), -ENOTCONN);
+    ferry_error_clear(&error);
+    ferry_close(quick);
+    ferry_close(client);
+}
+
+static int nested(ferry_request *request, void *ctx) {
+    uint64_t *left_ms = ctx;
+    ferry_error error = FERRY_ERROR_INIT;
+    int r;
+
+    *left_ms = ferry_request_left_ms(request);
+    r = ferry_call(ferry_request_client(request), "test.Never.call", one, NULL, &error);
+    r = ferry_request_fail(request, r, &error);
+    ferry_error_clear(&error);
+    return r;
+}
+
+static uint64_t left_ms;
+
+static int set_up_nested(ferry_client *client, void *ctx) {
+    return ferry_serve_method(client, "test.Nested.call", NULL, nested, ctx, NULL);
+}
+
+static void a_nested_call_inherits_the_deadline(void) {
+    ferry_client *client = connect_client(&broker), *quick = NULL, *never = connect_client(&broker);
+    ferry_error error = FERRY_ERROR_INIT;
+    Server server = {.n = 0};
+    Runner runner;
+    Ends ends = {0};
+
+    runner_start(&runner, &broker, set_up_nested, &left_ms);
+    CU_ASSERT_EQUAL(ferry_serve_method(never, "test.Never.call", NULL, defer, &server, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 300}, &quick), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(quick, "test.Nested.call", one, end, &ends), 0);
+    CU_ASSERT_TRUE(process_both_until(never, client, &server.n, 1));
+    CU_ASSERT_TRUE(left_ms > 0 && left_ms <= 300);
+    CU_ASSERT_TRUE(ferry_request_left_ms(server.requests[0]) <= left_ms);
+    CU_ASSERT_TRUE(process_until(client, &ends.n, 1));
+    CU_ASSERT_EQUAL(ends.code, -ETIMEDOUT);
+    /* And so it is cancelled below, too. */
+    for (int i = 0; i < 500 && !ferry_request_cancelled(server.requests[0]); i++)
+        usleep(1000);
+    CU_ASSERT_TRUE(ferry_request_cancelled(server.requests[0]));
+    answer_all(&server);
+    ferry_error_clear(&error);
+    runner_stop(&runner);
+    ferry_close(quick);
+    ferry_close(never);
+    ferry_close(client);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(a_call_ends_by_its_deadline),
+        TEST(the_deadline_holds_while_the_broker_is_stopped),
+        TEST(calls_of_a_lost_server_end_at_once),
+        TEST(everything_carries_on_after_a_killed_broker),
+        TEST(without_a_broker_calls_wait_five_seconds),
+        TEST(a_nested_call_inherits_the_deadline),
+        TESTS_END,
+    };
+    int status;
+
+    broker_spawn(&broker);
+    status = run_suite("client: deadlines", tests);
+    broker_terminate(&broker);
+    return status;
+}
