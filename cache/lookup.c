@@ -295,6 +295,9 @@ static void stamped(CacheLookups *lookups, Op *op) {
 
         op->stamps->entry.tags[i].stamp =
             now->type == REPLY_STRING ? stamp_parse(reply_span(now)) : 0;
+        /* The GET came before the SET, because the SET was sent on to another server. */
+        if (op->stamps->entry.tags[i].stamp == 0)
+            status = -ENOTCONN;
     }
     end_write(lookups, op, status);
 }

@@ -150,9 +150,12 @@ Redis *redis_free(Redis *redis) {
 
 /* ---- who has a key ---- */
 
-static Node *any_node(Redis *redis) {
-    size_t n = get(&redis->n_nodes), first = random_below(n);
+/* first: where to begin. Commands for one key must not go to different ones: they would overtake
+ * each other. */
+static Node *any_node(Redis *redis, size_t first) {
+    size_t n = get(&redis->n_nodes);
 
+    first %= n;
     for (size_t i = 0; i < n; i++) {
         Node *node = redis->nodes[(first + i) % n];
 
@@ -163,14 +166,15 @@ static Node *any_node(Redis *redis) {
 }
 
 Node *redis_route(Redis *redis, Span key) {
-    uint16_t at;
+    uint16_t slot, at;
 
     if (redis->points)
         return redis->nodes[ketama_find(redis->points, redis->n_points, ketama_hash(key))];
     if (redis->kind != CACHE_URL_CLUSTER)
         return redis->nodes[0];
-    at = __atomic_load_n(&redis->slots[slot_of_key(key)], __ATOMIC_ACQUIRE);
-    return at == SLOT_UNKNOWN ? any_node(redis) : redis->nodes[at];
+    slot = slot_of_key(key);
+    at = __atomic_load_n(&redis->slots[slot], __ATOMIC_ACQUIRE);
+    return at == SLOT_UNKNOWN ? any_node(redis, slot) : redis->nodes[at];
 }
 
 bool redis_watches(const Command *command) {
@@ -332,7 +336,9 @@ void redis_refresh_soon(Redis *redis) {
         return;
     refresh = calloc(1, sizeof(*refresh));
     if (refresh) {
-        *refresh = (Refresh){.request.done = refreshed, .redis = redis, .node = any_node(redis)};
+        *refresh = (Refresh){.request.done = refreshed,
+                             .redis = redis,
+                             .node = any_node(redis, random_below(REDIS_NODES_MAX))};
         conn = refresh->node->conn;
         conn_lock(conn);
         r = conn_put(conn, args, 2, &refresh->request);
