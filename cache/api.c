@@ -41,11 +41,13 @@ static int misuse(ferry_error *reterr) {
 }
 
 int ferry_cache_get(ferry_cache *cache, ferry_bytes key, ferry_bytes **ret, ferry_error *reterr) {
-    __attribute__((__cleanup__(cache_look_deinitp))) Look look = {.block = NULL};
-    CACHE_KEY full = {.large = NULL};
+    __attribute__((__cleanup__(cache_look_deinitp))) Look look;
+    CACHE_KEY full;
     StoreCall call;
     int r;
 
+    look.block = NULL;
+    full.large = NULL;
     if (!cache || !ret)
         return misuse(reterr);
     r = cache_key_init(&full, cache, key, reterr);
@@ -69,12 +71,13 @@ int ferry_cache_get(ferry_cache *cache, ferry_bytes key, ferry_bytes **ret, ferr
 static int store_one(ferry_cache *cache, ferry_bytes key, ferry_bytes value, uint64_t ttl_ms,
                      const char *tags, MemoryMode mode, ferry_error *reterr) {
     uint8_t header[ENTRY_HEADER_MAX];
-    CACHE_KEY full = {.large = NULL};
+    CACHE_KEY full;
     CacheEntry entry;
     StorePut put;
     StoreCall call;
     int r;
 
+    full.large = NULL;
     if (!cache)
         return misuse(reterr);
     if ((r = cache_key_init(&full, cache, key, reterr)) < 0 ||
@@ -128,10 +131,11 @@ int ferry_cache_replace(ferry_cache *cache, ferry_bytes key, ferry_bytes value, 
 }
 
 int ferry_cache_delete(ferry_cache *cache, ferry_bytes key, ferry_error *reterr) {
-    CACHE_KEY full = {.large = NULL};
+    CACHE_KEY full;
     StoreCall call;
     int r;
 
+    full.large = NULL;
     if (!cache)
         return misuse(reterr);
     r = cache_key_init(&full, cache, key, reterr);
@@ -144,10 +148,11 @@ int ferry_cache_delete(ferry_cache *cache, ferry_bytes key, ferry_error *reterr)
 }
 
 int ferry_cache_touch(ferry_cache *cache, ferry_bytes key, uint64_t ttl_ms, ferry_error *reterr) {
-    CACHE_KEY full = {.large = NULL};
+    CACHE_KEY full;
     StoreCall call;
     int r;
 
+    full.large = NULL;
     if (!cache)
         return misuse(reterr);
     if ((r = cache_key_init(&full, cache, key, reterr)) < 0 || (r = check_ttl(ttl_ms, reterr)) < 0)
@@ -162,11 +167,13 @@ int ferry_cache_touch(ferry_cache *cache, ferry_bytes key, uint64_t ttl_ms, ferr
 /* ---- asking ---- */
 
 int ferry_cache_exists(ferry_cache *cache, ferry_bytes key, ferry_error *reterr) {
-    __attribute__((__cleanup__(cache_look_deinitp))) Look look = {.block = NULL};
-    CACHE_KEY full = {.large = NULL};
+    __attribute__((__cleanup__(cache_look_deinitp))) Look look;
+    CACHE_KEY full;
     StoreCall call;
     int r;
 
+    look.block = NULL;
+    full.large = NULL;
     if (!cache)
         return misuse(reterr);
     r = cache_key_init(&full, cache, key, reterr);
@@ -181,10 +188,11 @@ int ferry_cache_exists(ferry_cache *cache, ferry_bytes key, ferry_error *reterr)
 
 int ferry_cache_ttl_get(ferry_cache *cache, ferry_bytes key, uint64_t *ret_ms,
                         ferry_error *reterr) {
-    CACHE_KEY full = {.large = NULL};
+    CACHE_KEY full;
     StoreCall call;
     int r;
 
+    full.large = NULL;
     if (!cache || !ret_ms)
         return misuse(reterr);
     r = cache_key_init(&full, cache, key, reterr);
@@ -199,11 +207,12 @@ int ferry_cache_ttl_get(ferry_cache *cache, ferry_bytes key, uint64_t *ret_ms,
 
 int ferry_cache_incr(ferry_cache *cache, ferry_bytes key, int64_t by, uint64_t ttl_ms,
                      int64_t *ret_now, ferry_error *reterr) {
-    CACHE_KEY full = {.large = NULL};
+    CACHE_KEY full;
     StoreCall call;
     int64_t now = 0;
     int r;
 
+    full.large = NULL;
     if (!cache)
         return misuse(reterr);
     if ((r = cache_key_init(&full, cache, key, reterr)) < 0 || (r = check_ttl(ttl_ms, reterr)) < 0)
@@ -229,10 +238,11 @@ int ferry_cache_decr(ferry_cache *cache, ferry_bytes key, int64_t by, uint64_t t
 }
 
 int ferry_cache_append(ferry_cache *cache, ferry_bytes key, ferry_bytes more, ferry_error *reterr) {
-    CACHE_KEY full = {.large = NULL};
+    CACHE_KEY full;
     StoreCall call;
     int r;
 
+    full.large = NULL;
     if (!cache)
         return misuse(reterr);
     if ((r = cache_key_init(&full, cache, key, reterr)) < 0 || (r = check_value(more, reterr)) < 0)

@@ -21,6 +21,7 @@
 
 enum {
     READ_BYTES = 64 * 1024,
+    SLICE = 4096, /* of these to the parser at once */
     READS_PER_TURN = 16,
     BATCH = 64,                /* replies handed over with the lock taken once */
     BUFFER_KEPT = 1024 * 1024, /* a larger buffer is given back when it is empty */
@@ -610,6 +611,21 @@ static int take_replies(Conn *conn) {
     return r;
 }
 
+/* In slices: hiredis 0.14 moves all it still holds to the front every kilobyte. */
+static int parse(Conn *conn, size_t n) {
+    for (size_t at = 0; at < n;) {
+        size_t left = n - at,
+               slice = conn->reader.guard.bulk_left > SLICE || left < SLICE ? left : SLICE;
+        int fed = reply_reader_feed(&conn->reader, conn->bytes + at, slice);
+        int taken = take_replies(conn); /* what came before any nonsense still counts */
+
+        if (fed < 0 || taken < 0)
+            return fed < 0 ? fed : taken;
+        at += slice;
+    }
+    return 0;
+}
+
 /* Everything that has come, within bounds. 0, or why the connection has to go. Lock not held. */
 static int receive(Conn *conn) {
     for (int i = 0; i < READS_PER_TURN; i++) {
@@ -620,13 +636,7 @@ static int receive(Conn *conn) {
             return -ECONNRESET;
         if (n < 0)
             return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -ECONNRESET;
-        r = reply_reader_feed(&conn->reader, conn->bytes, (size_t)n);
-        if (r < 0) {
-            /* What came before the nonsense still counts. */
-            take_replies(conn);
-            return r;
-        }
-        r = take_replies(conn);
+        r = parse(conn, (size_t)n);
         if (r < 0)
             return r;
         if ((size_t)n < sizeof(conn->bytes))

@@ -292,10 +292,11 @@ static int follow(Fetch *fetch, Flight *flight, Look *look, ferry_bytes **ret) {
 }
 
 static int fetch_run(Fetch *fetch, ferry_bytes **ret) {
-    __attribute__((__cleanup__(cache_look_deinitp))) Look look = {.block = NULL};
+    __attribute__((__cleanup__(cache_look_deinitp))) Look look;
     Flight *flight = NULL;
     int r;
 
+    look.block = NULL;
     look_again(fetch, false, &look);
     if (look.state == LOOK_FRESH) {
         double random = (double)(random_below(UINT64_C(1) << 53) + 1) / (double)(UINT64_C(1) << 53);
@@ -352,11 +353,12 @@ static int explain(const Fetch *fetch, int r, ferry_error *reterr) {
 
 int ferry_cache_fetch(ferry_cache *cache, ferry_bytes key, const ferry_fetch_options *options,
                       ferry_compute_fn compute, void *ctx, ferry_bytes **ret, ferry_error *reterr) {
-    __attribute__((__cleanup__(cache_key_deinitp))) CacheKey full = {.large = NULL};
+    __attribute__((__cleanup__(cache_key_deinitp))) CacheKey full;
     ferry_bytes *value = NULL;
     Fetch fetch;
     int r;
 
+    full.large = NULL;
     if (!cache || !compute || !ret)
         return error_set(reterr, "ferry.Misuse", "an argument that is needed is NULL");
     r = cache_key_init(&full, cache, key, reterr);

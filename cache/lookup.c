@@ -203,9 +203,10 @@ static void got_value(CacheLookups *lookups, Op *op) {
 
 /* What can be told without asking Redis. Is the entry's tag near too? Else it has to be asked. */
 static bool known_near(CacheLookups *lookups, Span key, LookState *ret_state, ferry_bytes **ret) {
-    Look look = {.block = NULL};
     StoreCall call = cache_call(lookups->cache);
+    Look look; /* large: what is not needed is not set */
 
+    look.block = NULL;
     if (lookups->redis && (!lookups->near || near_get(lookups->near, key, memory_hash(key),
                                                       &look.block) != MEMORY_FOUND))
         return false;

@@ -13,7 +13,7 @@
 #include "cache/url.h"
 
 enum {
-    COMMAND_ARGS = 10,
+    COMMAND_ARGS = 9,
     COMMAND_TRIES = 6,     /* redirections and lost connections, the first try included */
     REDIS_NODES_MAX = 512, /* servers that one cache ever knows */
     REDIS_WHY = 200,
@@ -24,24 +24,25 @@ typedef struct Redis Redis;
 typedef struct Node Node;
 
 typedef struct Command {
-    Span args[COMMAND_ARGS];
-    size_t n_args;
     Span route;      /* the key that decides who has it */
     bool repeatable; /* doing it twice does no harm */
+
+    /* Inside redis.c and batch.c. */
+    bool asking; /* an ASK sent it to node */
+    bool pending;
+    uint8_t tries;
+    uint32_t n_args;
+    struct Command *next;
+    Node *node;
+    void *owner;
+    uint64_t sent_ns;
+    Request request;
 
     /* Results: a reply that is not an error, the caller's to free, or a negative errno. */
     Reply *reply;
     int status;
 
-    /* Inside redis.c. */
-    Request request;
-    struct Command *next;
-    void *owner;      /* of batch.c */
-    uint64_t sent_ns; /* likewise */
-    Node *node;
-    uint8_t tries;
-    bool asking; /* an ASK sent it to node */
-    bool pending;
+    Span args[COMMAND_ARGS];
 } Command;
 
 /* Adds an argument. */

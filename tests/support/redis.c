@@ -102,6 +102,7 @@ static void run_server(RedisServer *server, const char *const *extra) {
 static void launch(RedisServer *server, const char *const *extra) {
     extra_of[server->port % 64] = extra;
     unlink(server->socket);
+    fflush(NULL); /* or the child writes it again */
     server->pid = fork();
     if (server->pid < 0)
         give_up("fork");
