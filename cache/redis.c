@@ -551,6 +551,7 @@ static void take_error(Round *round, Command *command) {
     }
     free(redirect.host.name);
     command->reply = reply_free(command->reply);
+    command->status = status; /* unless another try ends better */
     if (!again || round->last || command->tries >= COMMAND_TRIES)
         settle(command, status);
 }
@@ -578,6 +579,7 @@ static void take_result(Round *round, Command *command) {
     if (redis->kind == CACHE_URL_CLUSTER)
         put(&redis->refresh_wanted, true);
     command->asking = false;
+    command->status = status;
     if (!again || round->last || command->tries >= COMMAND_TRIES)
         settle(command, status);
 }
@@ -651,6 +653,14 @@ static bool any_pending(const Command *commands, size_t n) {
     return false;
 }
 
+/* Time is up. Who has been tried already ends as that try did. */
+static bool end_late(Command *commands, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (commands[i].pending && commands[i].status < 0)
+            settle(&commands[i], commands[i].status);
+    return !any_pending(commands, n);
+}
+
 static int run(Redis *redis, Node *only, Command *commands, size_t n, uint64_t deadline_ns,
                char why[REDIS_WHY]) {
     Round round = {.redis = redis, .deadline_ns = deadline_ns, .why = why};
@@ -661,10 +671,13 @@ static int run(Redis *redis, Node *only, Command *commands, size_t n, uint64_t d
         commands[i].asking = false;
         commands[i].tries = 0;
         commands[i].reply = NULL;
+        commands[i].status = 0;
     }
     while (any_pending(commands, n)) {
         uint64_t until_ns = deadline_ns, now = clock_ns();
 
+        if (now >= deadline_ns && end_late(commands, n))
+            break;
         if (!only)
             refresh_if_wanted(redis, deadline_ns);
         round.last = now >= deadline_ns;

@@ -1,0 +1,18 @@
+#pragma once
+
+/* A Redis that says what a test wants: one thread, on a port of the loopback interface. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct FakeRedis FakeRedis;
+
+/*
+ * Asked for each command; command is its words with spaces between. Writes an answer to reply and
+ * returns its length; 0: silence; -1: hangs up. What answers the greeting, a PING, is done already.
+ */
+typedef int (*FakeAnswerFn)(const char *command, char *reply, size_t size, void *ctx);
+
+FakeRedis *fake_redis_start(FakeAnswerFn answer, void *ctx);
+uint16_t fake_redis_port(const FakeRedis *fake);
+void fake_redis_stop(FakeRedis *fake);
