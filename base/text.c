@@ -30,7 +30,7 @@ static size_t utf8_len(const uint8_t *p, size_t left) {
 }
 
 bool text_is_utf8(const void *text, size_t len) {
-    const uint8_t *p = text, *end = p + len;
+    const uint8_t *p = len > 0 ? text : (const void *)"", *end = p + len;
 
     while (p < end) {
         size_t n;
@@ -50,7 +50,8 @@ bool text_is_utf8(const void *text, size_t len) {
 }
 
 const char *text_escape(char *to, const void *text, size_t len) {
-    const uint8_t *p = text, *end = p + (len > 160 ? 160 : len);
+    const uint8_t *p = len > 0 ? text : (const void *)"";
+    const uint8_t *end = p + (len > 160 ? 160 : len);
     char *at = to;
 
     while (p < end) {

@@ -256,7 +256,7 @@ static void hand_over(Call *call, Server *server, const Message *request, const 
     out.parent = 0;
     out.text = call->caller ? span_text(call->caller->name) : (Span){NULL, 0};
     session_send(server->session, is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
-    if (call->early || call->ended_early)
+    if (call->early || call->ended)
         send_early(call);
 }
 
@@ -614,11 +614,12 @@ void services_answer(Services *services, Session *session, const Message *messag
 }
 
 void services_refuse(Services *services, Session *session, const Message *message) {
-    Call *call = request_of(session, message->id);
     bool answer = message->op == OP_OK;
+    /* An answer, or an item from the server: for a call it works on. An item from the caller: for a
+     * call it made. Nothing that names the one may end the other. */
+    bool as_server = answer || (message->id & STREAM_ID) != 0;
+    Call *call = id_map_get(as_server ? &session->requests : &session->calls, message->id);
 
-    if (!call)
-        call = id_map_get(&session->calls, message->id);
     if (!call)
         return;
     fail_call(call, "ferry.TooBig", "a body was larger than the broker's max_body");
@@ -669,7 +670,7 @@ static void send_early(Call *call) {
         ferry_free(item->body.block);
         free(item);
     }
-    if (call->ended_early)
+    if (call->ended)
         session_send(to, LANE_BULK, &(Message){.op = OP_END, .id = call->request_id}, NULL);
 }
 
@@ -718,10 +719,16 @@ void services_end(Services *services, Session *session, const Message *message) 
     (void)services;
     if (!call)
         return;
-    if (!call->server) {
-        call->ended_early = true;
+    if (!(call->flags & CALL_STREAM_IN)) {
+        session_fault(session, "END: the call is no stream in this direction");
         return;
     }
+    /* Once: ENDs cost their sender no credit of the stream's. */
+    if (call->ended)
+        return;
+    call->ended = true;
+    if (!call->server)
+        return;
     arm_deadline(call);
     session_send(call->server->session, LANE_BULK, &(Message){.op = OP_END, .id = call->request_id},
                  NULL);
@@ -733,8 +740,12 @@ void services_more(Services *services, Session *session, const Message *message)
     int64_t *credit;
 
     (void)services;
-    if (!call || !call->caller || !call->server)
+    if (!call || !call->caller || !call->server || message->bytes == 0)
         return;
+    if (!(call->flags & (from_server ? CALL_STREAM_IN : CALL_STREAM_OUT))) {
+        session_fault(session, "MORE: the call is no stream in this direction");
+        return;
+    }
     /* More from the server is credit for the caller's items, and the reverse. */
     credit = from_server ? &call->credit_up : &call->credit_down;
     if (message->bytes > STREAM_CREDIT_MAX || *credit > STREAM_CREDIT_MAX) {

@@ -71,7 +71,8 @@ struct Call {
     uint32_t timeout_ms, flags;
     uint8_t moves; /* times it was given to another server */
     uint8_t depth; /* calls it was made on behalf of, one within another */
-    bool in_line, ended_early;
+    bool in_line;
+    bool ended;                     /* the caller has said END */
     EarlyItem *early, *early_end;   /* a stream's items while it waits in line */
     int64_t credit_up, credit_down; /* of a stream's two directions */
 

@@ -83,9 +83,10 @@ void session_error(Session *session, uint64_t id, const char *type, const char *
 }
 
 /* FAULT, and the end of the connection. */
-static void fault_peer(Peer *peer, const char *type, const char *text) {
+static void fault_peer(Broker *broker, Peer *peer, const char *type, const char *text) {
     CLEANUP(buffer_deinit) Buffer error = {0};
 
+    broker->stats.faults++;
     write_error(&error, type, text);
     if (!error.failed)
         peer_put(peer, LANE_CONTROL,
@@ -102,10 +103,9 @@ void session_fault(Session *session, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    session->broker->stats.faults++;
     log_warning("a peer broke the protocol, cutting it: session=%u name='%s' problem='%s'",
                 session->number, session->name, text);
-    fault_peer(session->peer, "ferry.Protocol", text);
+    fault_peer(session->broker, session->peer, "ferry.Protocol", text);
     session_end(session, NULL);
 }
 
@@ -224,15 +224,24 @@ static void write_limits(Buffer *to, const Limits *limits) {
         const char *name;
         uint64_t value;
     } told[] = {
-        {"max_body", limits->max_body},
         {"max_batch", WIRE_BATCH_MAX},
+        {"max_body", limits->max_body},
+        {"max_connections", limits->max_connections},
+        {"max_names", limits->max_names},
         {"max_calls", limits->max_calls},
+        {"max_waiting_calls", limits->max_waiting_calls},
         {"max_subscriptions", limits->max_subscriptions},
         {"max_serves", limits->max_serves},
         {"max_pulls", limits->max_pulls},
         {"max_slots", limits->max_slots},
         {"max_unconfirmed", limits->max_unconfirmed},
         {"max_subscriber_bytes", limits->max_subscriber_bytes},
+        {"max_session_bytes", limits->max_session_bytes},
+        {"max_total_bytes", limits->max_total_bytes},
+        {"max_replay", limits->max_replay},
+        {"max_queue_jobs", limits->max_queue_jobs},
+        {"max_queue_bytes", limits->max_queue_bytes},
+        {"max_attempts", limits->max_attempts},
     };
 
     write_map(to, sizeof(told) / sizeof(*told));
@@ -260,43 +269,47 @@ static void send_welcome(Session *session, bool resumed) {
     peer_put(session->peer, LANE_CONTROL, &welcome, NULL);
 }
 
+static void set_name(Session *session, Span text) {
+    size_t len = (size_t)snprintf(session->name, sizeof(session->name), "%s", shown(text));
+
+    /* Others are sent it as text: what was cut must not end within a character. */
+    for (len = strlen(session->name); !text_is_utf8(session->name, len);)
+        session->name[--len] = '\0';
+}
+
 static void hello(Broker *broker, Peer *peer, const Message *message) {
     Session *session;
     Client *client;
     bool known, resumed;
 
     if (message->version_min > WIRE_PROTOCOL || message->version_max < WIRE_PROTOCOL) {
-        fault_peer(peer, "ferry.Unsupported", "this broker speaks version 1 alone");
+        fault_peer(broker, peer, "ferry.Unsupported", "this broker speaks version 1 alone");
         return;
     }
     if (message->client.len != WIRE_TOKEN) {
-        fault_peer(peer, "ferry.Protocol", "HELLO: client must have 16 bytes");
+        fault_peer(broker, peer, "ferry.Protocol", "HELLO: client must have 16 bytes");
         return;
     }
     if (broker->draining) {
-        fault_peer(peer, "ferry.Draining", "this broker is shutting down");
+        fault_peer(broker, peer, "ferry.Draining", "this broker is shutting down");
         return;
+    }
+    /* It came back before its old connection was seen to die. That session ends first: if it had
+     * said BYE, the client goes with it and begins anew. */
+    HASH_FIND(hh, broker->clients, message->client.data, WIRE_TOKEN, client);
+    if (client && client->session) {
+        session_end(client->session, "replaced");
+        sessions_turn_end(broker);
     }
     session = calloc(1, sizeof(*session));
     client = session ? client_of(broker, message->client, &known) : NULL;
     if (!client) {
         free(session);
-        fault_peer(peer, "ferry.OutOfMemory", "out of memory");
+        fault_peer(broker, peer, "ferry.OutOfMemory", "out of memory");
         return;
     }
-    resumed = known && client->session == NULL && message->token.len == WIRE_TOKEN &&
+    resumed = known && message->token.len == WIRE_TOKEN &&
               memcmp(client->token, message->token.data, WIRE_TOKEN) == 0;
-    if (client->session) {
-        Session *before = client->session;
-
-        /* It came back before its old connection was seen to die. */
-        resumed = message->token.len == WIRE_TOKEN &&
-                  memcmp(client->token, message->token.data, WIRE_TOKEN) == 0;
-        session_end(before, "replaced");
-        client->session = NULL;
-        /* Not said_bye: what it held may be listed in this very HELLO. */
-        sessions_turn_end(broker);
-    }
     timer_disarm(&broker->timers, &client->forget);
 
     session->broker = broker;
@@ -309,7 +322,7 @@ static void hello(Broker *broker, Peer *peer, const Message *message) {
     client->session = session;
     peer->session = session;
     peer->out.credit = (int64_t)(message->bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->bytes);
-    snprintf(session->name, sizeof(session->name), "%s", shown(message->text));
+    set_name(session, message->text);
     DL_APPEND(broker->sessions, session);
     broker->n_sessions++;
     send_welcome(session, resumed);
@@ -463,25 +476,29 @@ static void take_part(Session *session, const Message *part) {
         session_fault(session, "PART: more than %d transfers at once", INBOX_TRANSFERS_MAX);
 }
 
+/* By its first message, known or not: later versions' messages cost credit too. */
+static bool begins_with_control(Reader reader) {
+    uint64_t op = reader_array(&reader) > 0 ? reader_uint(&reader) : 0;
+
+    return op < OP_SKIPPED_FROM && is_control((unsigned)op);
+}
+
 static void handle_batch(Session *session, Reader *reader, size_t len) {
-    bool first = true, of_control = false;
+    bool of_control = begins_with_control(*reader);
     Message message;
     int r;
 
+    if (!of_control && inbox_charge(&session->peer->in, len) < 0) {
+        session_fault(session, "it sent without credit");
+        return;
+    }
     while (!session->ending && (r = message_read(reader, &message)) != 0) {
         if (r < 0) {
             session_fault(session, "%s", reader->problem);
             return;
         }
         session->n_in++;
-        if (first) {
-            first = false;
-            of_control = is_control(message.op);
-            if (!of_control && inbox_charge(&session->peer->in, len) < 0) {
-                session_fault(session, "it sent without credit");
-                return;
-            }
-        } else if (of_control != is_control(message.op)) {
+        if (of_control != is_control(message.op)) {
             session_fault(session, "%s in one batch with %s", op_name(message.op),
                           of_control ? "session control" : "other messages");
             return;
@@ -505,22 +522,21 @@ void sessions_receive(Broker *broker, Peer *peer, const uint8_t *data, size_t le
         if (peer->session)
             session_fault(peer->session, "%s", reader.problem);
         else
-            fault_peer(peer, "ferry.Protocol", reader.problem);
+            fault_peer(broker, peer, "ferry.Protocol", reader.problem);
         return;
     }
     if (peer->session) {
         handle_batch(peer->session, &reader, len);
         return;
     }
-    broker->stats.faults++;
     if (message_read(&reader, &message) <= 0) {
-        fault_peer(peer, "ferry.Protocol", reader.problem ? reader.problem : "an empty batch");
+        fault_peer(broker, peer, "ferry.Protocol",
+                   reader.problem ? reader.problem : "an empty batch");
     } else if (message.op != OP_HELLO) {
-        fault_peer(peer, "ferry.NoSession", "HELLO must come first");
+        fault_peer(broker, peer, "ferry.NoSession", "HELLO must come first");
     } else if (reader.at != reader.end) {
-        fault_peer(peer, "ferry.Protocol", "HELLO must be alone in its batch");
+        fault_peer(broker, peer, "ferry.Protocol", "HELLO must be alone in its batch");
     } else {
-        broker->stats.faults--;
         hello(broker, peer, &message);
     }
     if (!peer->session)

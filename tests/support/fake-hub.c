@@ -1,0 +1,214 @@
+/* Peers without sockets. See fake-hub.h; what is defined here stands in for rpc/link/hub.c. */
+
+#include "support/fake-hub.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "broker/queue.h"
+#include "broker/service.h"
+#include "broker/topic.h"
+
+typedef struct FakePeer {
+    Peer *peer;
+    struct FakePeer *prev, *next;
+    Chunk *reading;
+    Reader reader;
+    Message message;
+} FakePeer;
+
+static FakePeer *peers;
+
+static FakePeer *fake_of(Peer *peer) {
+    FakePeer *fake = peers;
+
+    while (fake->peer != peer)
+        fake = fake->next;
+    return fake;
+}
+
+/* ---- the hub's side ---- */
+
+int peer_put(Peer *peer, Lane lane, const Message *message, const void *block) {
+    if (peer->gone || (peer->closing && lane != LANE_CONTROL))
+        return 0;
+    return outbox_put(&peer->out, lane, message, block);
+}
+
+void peer_touch(Peer *peer) {
+    (void)peer;
+}
+
+void peer_close(Peer *peer) {
+    peer->closing = true;
+    peer->out.credit = 0;
+}
+
+void peer_probe(Peer *peer) {
+    (void)peer;
+}
+
+size_t hub_n_peers(const Hub *hub) {
+    (void)hub;
+    return 1;
+}
+
+size_t hub_n_connections(const Hub *hub) {
+    (void)hub;
+    return 1;
+}
+
+/* ---- the test's side ---- */
+
+void fake_hub_init(Broker *broker) {
+    *broker = (Broker){.limits = limits_default, .now_ms = 1000, .now_us = 1000000};
+    timers_init(&broker->timers, broker->now_ms);
+    if (services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
+        queues_new(&broker->queues, broker) < 0)
+        abort();
+}
+
+static void fake_peer_free(FakePeer *fake) {
+    DL_DELETE(peers, fake);
+    chunk_free(fake->reading);
+    outbox_clear(&fake->peer->out);
+    inbox_clear(&fake->peer->in);
+    free(fake->peer);
+    free(fake);
+}
+
+void fake_hub_deinit(Broker *broker) {
+    sessions_free(broker);
+    queues_free(broker->queues);
+    topics_free(broker->topics);
+    services_free(broker->services);
+    while (peers)
+        fake_peer_free(peers);
+}
+
+Peer *fake_peer_new(Broker *broker) {
+    FakePeer *fake = calloc(1, sizeof(*fake));
+
+    if (!fake || !(fake->peer = calloc(1, sizeof(Peer))))
+        abort();
+    fake->peer->fd = -1;
+    fake->peer->in.granted = WIRE_CREDIT;
+    fake->peer->in.max_body = broker->limits.max_body;
+    DL_APPEND(peers, fake);
+    return fake->peer;
+}
+
+static void turn_end(Broker *broker) {
+    services_turn_end(broker->services);
+    topics_turn_end(broker->topics);
+    queues_turn_end(broker->queues);
+    sessions_turn_end(broker);
+}
+
+void fake_peer_gone(Broker *broker, Peer *peer) {
+    peer->gone = true;
+    sessions_peer_gone(broker, peer);
+    turn_end(broker);
+    fake_peer_free(fake_of(peer));
+}
+
+void fake_receive(Broker *broker, Peer *peer, const void *data, size_t len) {
+    uint64_t grant;
+
+    if (peer->closing)
+        return;
+    sessions_receive(broker, peer, data, len);
+    if (broker->ending)
+        sessions_turn_end(broker);
+    grant = peer->closing ? 0 : inbox_handled(&peer->in);
+    if (grant > 0)
+        peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = grant}, NULL);
+    turn_end(broker);
+}
+
+void fake_say(Broker *broker, Peer *peer, const Message *message) {
+    uint8_t *bytes = malloc(WIRE_HEAD + message_size(message)), *end;
+
+    if (!bytes)
+        abort();
+    bytes[0] = WIRE_MAGIC;
+    bytes[1] = WIRE_PROTOCOL;
+    end = message_write(bytes + WIRE_HEAD, message);
+    fake_receive(broker, peer, bytes, (size_t)(end - bytes));
+    free(bytes);
+}
+
+void fake_hello(Broker *broker, Peer *peer, uint8_t client) {
+    uint8_t id[WIRE_TOKEN];
+
+    memset(id, client, sizeof(id));
+    fake_say(broker, peer,
+             &(Message){.op = OP_HELLO,
+                        .version_min = 1,
+                        .version_max = 1,
+                        .client = span_of(id, sizeof(id)),
+                        .bytes = INT64_MAX / 8,
+                        .text = span_text("test")});
+}
+
+const Message *fake_next(Peer *peer) {
+    FakePeer *fake = fake_of(peer);
+
+    for (;;) {
+        int r;
+
+        if (!fake->reading) {
+            fake->reading = outbox_take(&peer->out);
+            if (!fake->reading)
+                return NULL;
+            /* What a client would get must be a batch. */
+            if (batch_open(&fake->reader, fake->reading->data, fake->reading->len) < 0)
+                abort();
+        }
+        r = message_read(&fake->reader, &fake->message);
+        if (r < 0)
+            abort();
+        if (r > 0)
+            return &fake->message;
+        chunk_free(fake->reading);
+        fake->reading = NULL;
+    }
+}
+
+const Message *fake_next_real(Peer *peer) {
+    const Message *message;
+
+    while ((message = fake_next(peer)))
+        if (message->op >= OP_OK || message->op == OP_BYE || message->op == OP_FAULT)
+            return message;
+    return NULL;
+}
+
+const char *fake_error(const Message *message, const char *key) {
+    static char texts[4][600];
+    static unsigned turn;
+    char *text = texts[turn++ % 4];
+    uint32_t left;
+    Reader pairs = pairs_of(message->error, &left);
+    Span name;
+
+    *text = '\0';
+    while (pairs_next(&pairs, &left, &name)) {
+        Span value = reader_value(&pairs);
+        Reader inside = reader_of(value.data, value.len);
+
+        if (span_is(name, key)) {
+            Span said = reader_str(&inside);
+
+            snprintf(text, sizeof(texts[0]), "%.*s", (int)said.len, (const char *)said.data);
+        }
+    }
+    return text;
+}
+
+void fake_wait(Broker *broker, uint64_t ms) {
+    broker->now_ms += ms;
+    broker->now_us += ms * 1000;
+    timers_run(&broker->timers, broker->now_ms, broker);
+    turn_end(broker);
+}

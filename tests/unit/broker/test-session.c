@@ -1,0 +1,399 @@
+#include "base/log.h"
+#include "support/fake-hub.h"
+#include "support/suite.h"
+
+static Broker broker;
+
+static void begin(void) {
+    log_level = LOG_LEVEL_ERROR;
+    fake_hub_init(&broker);
+}
+
+static Peer *connected(uint8_t client) {
+    Peer *peer = fake_peer_new(&broker);
+
+    fake_hello(&broker, peer, client);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(peer->session);
+    while (fake_next(peer))
+        continue;
+    return peer;
+}
+
+static void expect_fault(Peer *peer, const char *type) {
+    const Message *fault = fake_next_real(peer);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(fault);
+    CU_ASSERT_EQUAL(fault->op, OP_FAULT);
+    if (fault->op == OP_FAULT)
+        CU_ASSERT_STRING_EQUAL(fake_error(fault, "type"), type);
+    CU_ASSERT_TRUE(peer->closing);
+    CU_ASSERT_PTR_NULL(peer->session);
+    CU_ASSERT_PTR_NULL(fake_next(peer));
+}
+
+static void expect_faulted_by(const char *type, const char *bytes, size_t len) {
+    Peer *peer = connected('a');
+
+    fake_receive(&broker, peer, bytes, len);
+    expect_fault(peer, type);
+    fake_peer_gone(&broker, peer);
+}
+
+#define EXPECT_FAULT_BY(bytes) expect_faulted_by("ferry.Protocol", bytes, sizeof(bytes) - 1)
+
+static Message hello_of(const uint8_t *client) {
+    return (Message){.op = OP_HELLO,
+                     .version_min = 1,
+                     .version_max = 1,
+                     .client = span_of(client, WIRE_TOKEN),
+                     .bytes = 1000000};
+}
+
+static const uint8_t client_a[WIRE_TOKEN] = "aaaaaaaaaaaaaaa";
+
+static void hello_is_answered_by_welcome_with_all_limits(void) {
+    static const char *const told[] = {
+        "max_body",       "max_connections",   "max_names",       "max_subscriptions",
+        "max_serves",     "max_pulls",         "max_calls",       "max_waiting_calls",
+        "max_slots",      "max_session_bytes", "max_total_bytes", "max_subscriber_bytes",
+        "max_replay",     "max_queue_jobs",    "max_queue_bytes", "max_attempts",
+        "max_unconfirmed"};
+    Peer *peer;
+    Message hello = hello_of(client_a);
+    const Message *welcome;
+
+    begin();
+    peer = fake_peer_new(&broker);
+    fake_say(&broker, peer, &hello);
+    welcome = fake_next(peer);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(welcome);
+    CU_ASSERT_EQUAL(welcome->op, OP_WELCOME);
+    CU_ASSERT_EQUAL(welcome->version, 1);
+    CU_ASSERT_EQUAL(welcome->token.len, WIRE_TOKEN);
+    CU_ASSERT_EQUAL(welcome->bytes, WIRE_CREDIT);
+    CU_ASSERT_EQUAL(welcome->flags, 0);
+    for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++) {
+        uint32_t left;
+        Reader pairs = pairs_of(welcome->limits, &left);
+        Span key;
+        bool found = false;
+
+        while (pairs_next(&pairs, &left, &key)) {
+            reader_uint(&pairs);
+            found |= span_is(key, told[i]);
+        }
+        CU_ASSERT_TRUE(found);
+    }
+    fake_hub_deinit(&broker);
+}
+
+/* docs/PROTOCOL.md, section 13: "| `max_calls` | 65 536 unanswered a session | …" */
+static uint64_t documented(const char *name) {
+    FILE *file = fopen(PROTOCOL_MD, "r");
+    char line[512], quoted[64];
+    uint64_t value = UINT64_MAX;
+    bool in_section = false;
+
+    snprintf(quoted, sizeof(quoted), "`%s`", name);
+    while (file && fgets(line, sizeof(line), file)) {
+        char *at = in_section && line[0] == '|' ? strstr(line, quoted) : NULL;
+        char *cell = at ? strchr(at, '|') : NULL;
+
+        if (strncmp(line, "## ", 3) == 0)
+            in_section = strncmp(line, "## 13.", 6) == 0;
+        if (!cell)
+            continue;
+        value = 0;
+        for (at = cell + 1; *at == ' ' || (*at >= '0' && *at <= '9'); at++)
+            if (*at != ' ')
+                value = value * 10 + (uint64_t)(*at - '0');
+        value *= strncmp(at, "MiB", 3) == 0 ? 1 << 20 : strncmp(at, "GiB", 3) == 0 ? 1 << 30 : 1;
+        break;
+    }
+    if (file)
+        fclose(file);
+    return value;
+}
+
+static void the_limits_are_those_of_the_protocol_text(void) {
+    const Limits *l = &limits_default;
+
+    CU_ASSERT_EQUAL(documented("max_body"), l->max_body);
+    CU_ASSERT_EQUAL(documented("max_names"), l->max_names);
+    CU_ASSERT_EQUAL(documented("max_subscriptions"), l->max_subscriptions);
+    CU_ASSERT_EQUAL(documented("max_serves"), l->max_serves);
+    CU_ASSERT_EQUAL(documented("max_pulls"), l->max_pulls);
+    CU_ASSERT_EQUAL(documented("max_calls"), l->max_calls);
+    CU_ASSERT_EQUAL(documented("max_waiting_calls"), l->max_waiting_calls);
+    CU_ASSERT_EQUAL(documented("max_slots"), l->max_slots);
+    CU_ASSERT_EQUAL(documented("max_subscriber_bytes"), l->max_subscriber_bytes);
+    CU_ASSERT_EQUAL(documented("max_session_bytes"), l->max_session_bytes);
+    CU_ASSERT_EQUAL(documented("max_total_bytes"), l->max_total_bytes);
+    CU_ASSERT_EQUAL(documented("max_replay"), l->max_replay);
+    CU_ASSERT_EQUAL(documented("max_queue_jobs"), l->max_queue_jobs);
+    CU_ASSERT_EQUAL(documented("max_queue_bytes"), l->max_queue_bytes);
+    CU_ASSERT_EQUAL(documented("max_attempts"), l->max_attempts);
+    CU_ASSERT_EQUAL(documented("max_unconfirmed"), l->max_unconfirmed);
+}
+
+static void whoever_speaks_before_hello_is_cut(void) {
+    Peer *peer;
+
+    begin();
+    peer = fake_peer_new(&broker);
+    fake_say(&broker, peer, &(Message){.op = OP_PING, .id = 1});
+    expect_fault(peer, "ferry.NoSession");
+    peer = fake_peer_new(&broker);
+    fake_receive(&broker, peer, "GET / HTTP/1.1\r\n\r\n", 18);
+    expect_fault(peer, "ferry.Protocol");
+    peer = fake_peer_new(&broker);
+    fake_receive(&broker, peer, "\xf7\x01", 2);
+    expect_fault(peer, "ferry.Protocol");
+    CU_ASSERT_EQUAL(broker.n_sessions, 0);
+    CU_ASSERT_EQUAL(broker.stats.faults, 3);
+    fake_hub_deinit(&broker);
+}
+
+static void a_hello_must_be_right(void) {
+    Message hello = hello_of(client_a);
+    Peer *peer;
+
+    begin();
+    hello.version_min = hello.version_max = 2;
+    peer = fake_peer_new(&broker);
+    fake_say(&broker, peer, &hello);
+    expect_fault(peer, "ferry.Unsupported");
+
+    hello = hello_of(client_a);
+    hello.client.len = 15;
+    peer = fake_peer_new(&broker);
+    fake_say(&broker, peer, &hello);
+    expect_fault(peer, "ferry.Protocol");
+
+    peer = connected('a');
+    hello = hello_of(client_a);
+    fake_say(&broker, peer, &hello);
+    expect_fault(peer, "ferry.Protocol");
+
+    broker.draining = true;
+    peer = fake_peer_new(&broker);
+    fake_say(&broker, peer, &hello);
+    expect_fault(peer, "ferry.Draining");
+    fake_hub_deinit(&broker);
+}
+
+static void bad_batches_are_faults(void) {
+    begin();
+    EXPECT_FAULT_BY("\xf6\x01\x91\x03");
+    EXPECT_FAULT_BY("\xf7\x02\x91\x03");
+    EXPECT_FAULT_BY("\xf7\x01\x92\x16");             /* cut short */
+    EXPECT_FAULT_BY("\xf7\x01\x92\x63\x01");         /* unknown op 99 */
+    EXPECT_FAULT_BY("\xf7\x01\x92\x16\xa1x");        /* CANCEL("x") */
+    EXPECT_FAULT_BY("\xf7\x01\x91\x03\x92\x16\x01"); /* PING, CANCEL */
+    EXPECT_FAULT_BY("\xf7\x01\x92\x16\x01\x91\x03"); /* CANCEL, PING */
+    EXPECT_FAULT_BY("\xf7\x01\x92\x25\x01");         /* GAP is the broker's */
+    EXPECT_FAULT_BY("\xf7\x01\x92\x08\x80");         /* FAULT too */
+    EXPECT_FAULT_BY("\xf7\x01\x94\x0a\x01\x05\xc0"); /* OK(1, transfer 5): never arrived */
+    EXPECT_FAULT_BY("\xf7\x01\x93\x06\x00\xc4\x00"); /* PART of transfer 0 */
+    fake_hub_deinit(&broker);
+}
+
+static void what_is_unknown_but_allowed_does_no_harm(void) {
+    Peer *peer;
+    const Message *pong;
+
+    begin();
+    peer = connected('a');
+    fake_receive(&broker, peer, "\xf7\x01", 2);
+    fake_receive(&broker, peer, "\xf7\x01\x92\xcc\xc8\x01", 6); /* op 200 */
+    fake_receive(&broker, peer, "\xf7\x01\x93\x0a\x4d\xc0", 6); /* OK(77, nil): never asked */
+    fake_receive(&broker, peer, "\xf7\x01\x92\x16\x4d", 5);     /* CANCEL(77) */
+    fake_receive(&broker, peer, "\xf7\x01\x92\x14\x4d", 5);     /* END(77) */
+    fake_receive(&broker, peer, "\xf7\x01\x93\x13\x4d\xc0", 6); /* ITEM(77) */
+    fake_receive(&broker, peer, "\xf7\x01\x93\x15\x4d\x01", 6); /* MORE(77) */
+    fake_say(&broker, peer, &(Message){.op = OP_PING, .id = 5});
+    pong = fake_next(peer);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(pong);
+    CU_ASSERT_EQUAL(pong->op, OP_PONG);
+    CU_ASSERT_EQUAL(pong->id, 5);
+    fake_hub_deinit(&broker);
+}
+
+static void skipped_messages_cost_credit_like_any_other(void) {
+    static uint8_t bytes[300] = {WIRE_MAGIC, WIRE_PROTOCOL, 0x92, 0xCC, 0xC8, 0xC5, 0x01, 0x00};
+    Peer *peer;
+    int64_t before;
+
+    begin();
+    peer = connected('a');
+    before = peer->in.granted;
+    fake_receive(&broker, peer, bytes, 8 + 256);
+    CU_ASSERT_EQUAL(before - peer->in.granted, 8 + 256);
+    fake_hub_deinit(&broker);
+}
+
+static void whoever_sends_without_credit_is_cut(void) {
+    Peer *peer;
+
+    begin();
+    peer = connected('a');
+    peer->in.granted = 1;
+    fake_say(&broker, peer, &(Message){.op = OP_CANCEL, .id = 1});
+    CU_ASSERT_FALSE(peer->closing);
+    fake_say(&broker, peer, &(Message){.op = OP_PING, .id = 1});
+    CU_ASSERT_FALSE(peer->closing);
+    while (fake_next(peer))
+        continue;
+    fake_say(&broker, peer, &(Message){.op = OP_CANCEL, .id = 1});
+    expect_fault(peer, "ferry.Protocol");
+    fake_hub_deinit(&broker);
+}
+
+static void credit_beyond_reason_is_a_fault(void) {
+    Peer *peer;
+
+    begin();
+    peer = connected('a');
+    fake_say(&broker, peer, &(Message){.op = OP_CREDIT, .bytes = UINT64_MAX});
+    expect_fault(peer, "ferry.Protocol");
+    fake_hub_deinit(&broker);
+}
+
+static void pings_that_nobody_reads_the_answers_of_cost_no_memory(void) {
+    Peer *peer;
+
+    begin();
+    peer = connected('a');
+    for (int i = 0; i < 100000; i++)
+        fake_say(&broker, peer, &(Message){.op = OP_PING, .id = 5});
+    CU_ASSERT(peer->out.lanes[LANE_CONTROL].bytes < 20 * 1024);
+    fake_hub_deinit(&broker);
+}
+
+static void a_client_that_comes_back_replaces_its_old_session(void) {
+    Peer *old, *fresh;
+    const Message *m;
+
+    begin();
+    old = connected('a');
+    fresh = connected('a');
+    m = fake_next(old);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_BYE);
+    CU_ASSERT_TRUE(span_is(m->text, "replaced"));
+    CU_ASSERT_TRUE(old->closing);
+    CU_ASSERT_PTR_NULL(old->session);
+    CU_ASSERT_PTR_NOT_NULL(fresh->session);
+    CU_ASSERT_EQUAL(broker.n_sessions, 1);
+    fake_hub_deinit(&broker);
+}
+
+static void a_token_resumes_until_the_client_is_forgotten(void) {
+    uint8_t token[WIRE_TOKEN];
+    Message hello = hello_of(client_a);
+
+    begin();
+    for (int round = 0; round < 3; round++) {
+        Peer *peer = fake_peer_new(&broker);
+        const Message *welcome;
+
+        hello.token = round > 0 ? span_of(token, WIRE_TOKEN) : (Span){NULL, 0};
+        fake_say(&broker, peer, &hello);
+        welcome = fake_next(peer);
+        CU_ASSERT_EQUAL(welcome->flags, round == 1 ? WELCOME_RESUMED : 0);
+        memcpy(token, welcome->token.data, WIRE_TOKEN);
+        fake_peer_gone(&broker, peer);
+        CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), 1);
+        if (round == 1)
+            fake_wait(&broker, broker.limits.client_memory_ms + 1);
+    }
+    fake_wait(&broker, broker.limits.client_memory_ms + 1);
+    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), 0);
+    fake_hub_deinit(&broker);
+}
+
+static void whoever_says_bye_is_forgotten_at_once(void) {
+    Peer *peer;
+
+    begin();
+    peer = connected('a');
+    fake_say(&broker, peer, &(Message){.op = OP_BYE});
+    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), 0);
+    CU_ASSERT_EQUAL(broker.n_sessions, 0);
+    CU_ASSERT_TRUE(peer->closing);
+    fake_hub_deinit(&broker);
+}
+
+static void a_name_is_escaped_and_cut_at_a_whole_character(void) {
+    Message hello = hello_of(client_a);
+    Peer *peer;
+
+    begin();
+    hello.text = span_text("a\nb");
+    peer = fake_peer_new(&broker);
+    fake_say(&broker, peer, &hello);
+    CU_ASSERT_STRING_EQUAL(((Session *)peer->session)->name, "a\\x0ab");
+    /* 62 letters and a character of two bytes: 63 bytes end in its middle. */
+    hello.text =
+        span_text("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xbc");
+    peer = fake_peer_new(&broker);
+    fake_say(&broker, peer, &hello);
+    CU_ASSERT_EQUAL(strlen(((Session *)peer->session)->name), 62);
+    fake_hub_deinit(&broker);
+}
+
+static void a_body_over_the_limit_is_answered_not_cut(void) {
+    static uint8_t part[WIRE_PART];
+    Peer *peer;
+    const Message *m;
+
+    begin();
+    broker.limits.max_body = 100000;
+    peer = connected('a');
+    for (int i = 0; i < 2; i++)
+        fake_say(&broker, peer,
+                 &(Message){.op = OP_PART, .transfer = 1, .body = span_of(part, sizeof(part))});
+    fake_say(&broker, peer,
+             &(Message){.op = OP_PUSH, .id = 9, .name = span_text("mail"), .body_transfer = 1});
+    m = fake_next_real(peer);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_ERROR);
+    CU_ASSERT_EQUAL(m->id, 9);
+    CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), "ferry.TooBig");
+    fake_hub_deinit(&broker);
+}
+
+static void more_than_64_transfers_are_a_fault(void) {
+    Peer *peer;
+
+    begin();
+    peer = connected('a');
+    for (uint64_t id = 1; id <= 65; id++)
+        fake_say(&broker, peer, &(Message){.op = OP_PART, .transfer = id, .body = span_text("x")});
+    expect_fault(peer, "ferry.Protocol");
+    fake_hub_deinit(&broker);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(hello_is_answered_by_welcome_with_all_limits),
+        TEST(the_limits_are_those_of_the_protocol_text),
+        TEST(whoever_speaks_before_hello_is_cut),
+        TEST(a_hello_must_be_right),
+        TEST(bad_batches_are_faults),
+        TEST(what_is_unknown_but_allowed_does_no_harm),
+        TEST(skipped_messages_cost_credit_like_any_other),
+        TEST(whoever_sends_without_credit_is_cut),
+        TEST(credit_beyond_reason_is_a_fault),
+        TEST(pings_that_nobody_reads_the_answers_of_cost_no_memory),
+        TEST(a_client_that_comes_back_replaces_its_old_session),
+        TEST(a_token_resumes_until_the_client_is_forgotten),
+        TEST(whoever_says_bye_is_forgotten_at_once),
+        TEST(a_name_is_escaped_and_cut_at_a_whole_character),
+        TEST(a_body_over_the_limit_is_answered_not_cut),
+        TEST(more_than_64_transfers_are_a_fault),
+        TESTS_END,
+    };
+
+    return run_suite("broker sessions", tests);
+}
