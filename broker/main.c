@@ -23,6 +23,9 @@ enum {
     TURN_BYTES = 1 << 20, /* a turn ends after so much input, or so long: then others have theirs */
     TURN_US = 500,
     SPIN_US = 50,
+    PAUSE_MS = 1000,        /* later than it meant to by so much: it was stopped */
+    CATCH_UP_MS = 20,       /* then timers wait at least so long for what the socket holds */
+    CATCH_UP_MAX_MS = 2000, /* and no longer than this */
 };
 
 typedef struct Program {
@@ -32,6 +35,7 @@ typedef struct Program {
     int signals; /* signalfd */
     int lock;    /* of the data folder */
     uint64_t drain_ends_ms;
+    uint64_t woke_ms; /* from a pause; 0: it has caught up */
 } Program;
 
 static void on_gone(Peer *peer, void *ctx) {
@@ -177,6 +181,7 @@ static void reload(Program *program) {
     CLEANUP(config_deinit) Config config;
 
     config_init(&config);
+    queues_configure_anew(program->broker.queues);
     if (read_config(program, &config, &program->broker, &error) < 0) {
         log_error("the configuration is not taken over: %s", error.message);
         return;
@@ -237,16 +242,37 @@ static int time_to_sleep(const Broker *broker) {
                                            : (int)(next - broker->now_ms);
 }
 
-static void turn(Broker *broker) {
+/*
+ * After a long pause, of the machine or by SIGSTOP, the clock has run on while what would have
+ * disarmed the timers waits in the socket: first that, then the timers.
+ */
+static bool timers_may_run(Program *program, bool dry) {
+    uint64_t now_ms = program->broker.now_ms;
+
+    if (program->woke_ms == 0)
+        return true;
+    if ((!dry || now_ms < program->woke_ms + CATCH_UP_MS) &&
+        now_ms < program->woke_ms + CATCH_UP_MAX_MS)
+        return false;
+    program->woke_ms = 0;
+    return true;
+}
+
+static void turn(Program *program) {
+    Broker *broker = &program->broker;
     size_t bytes = 0, len;
     const uint8_t *data;
     uint64_t ends_us;
+    bool dry = false;
     unsigned n = 0;
     Peer *peer;
 
     tick(broker);
     ends_us = broker->now_us + TURN_US;
-    while (bytes < TURN_BYTES && hub_receive(broker->hub, &peer, &data, &len)) {
+    while (bytes < TURN_BYTES) {
+        dry = !hub_receive(broker->hub, &peer, &data, &len);
+        if (dry)
+            break;
         sessions_receive(broker, peer, data, len);
         if (broker->ending)
             sessions_turn_end(broker);
@@ -255,7 +281,8 @@ static void turn(Broker *broker) {
         if (++n % 16 == 0 && clock_us() > ends_us)
             break;
     }
-    timers_run(&broker->timers, broker->now_ms, broker);
+    if (timers_may_run(program, dry))
+        timers_run(&broker->timers, broker->now_ms, broker);
     services_turn_end(broker->services);
     topics_turn_end(broker->topics);
     queues_turn_end(broker->queues);
@@ -267,9 +294,14 @@ static void run(Program *program) {
     Broker *broker = &program->broker;
 
     for (;;) {
-        if (hub_wait(broker->hub, program->signals, time_to_sleep(broker)) && on_signals(program))
+        int sleep_ms = program->woke_ms ? 1 : time_to_sleep(broker);
+        uint64_t before_ms = clock_ms();
+
+        if (hub_wait(broker->hub, program->signals, sleep_ms) && on_signals(program))
             return;
-        turn(broker);
+        if (sleep_ms >= 0 && clock_ms() > before_ms + (unsigned)sleep_ms + PAUSE_MS)
+            program->woke_ms = clock_ms();
+        turn(program);
         if (is_drained(program))
             return;
     }

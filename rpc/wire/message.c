@@ -207,11 +207,20 @@ static Span read_pairs(Reader *reader, bool headers) {
     return reader->problem ? (Span){NULL, 0} : span_of(start, (size_t)(reader->at - start));
 }
 
+static void read_inline_body(Reader *reader, Message *message) {
+    message->body = reader_bin(reader);
+    /* Passed on behind longer fields, a larger one could make a batch over the limit. */
+    if (message->body.len > WIRE_INLINE_MAX) {
+        message->body = (Span){NULL, 0};
+        reader_fail(reader, "a body over 128 KiB must go ahead in PARTs");
+    }
+}
+
 static void read_body(Reader *reader, Message *message) {
     message->body = (Span){NULL, 0};
     message->body_transfer = 0;
     if (reader->at < reader->end && *reader->at >= 0xC4 && *reader->at <= 0xC6)
-        message->body = reader_bin(reader);
+        read_inline_body(reader, message);
     else if (!reader_nil(reader)) {
         message->body_transfer = reader_uint(reader);
         if (message->body_transfer == 0)

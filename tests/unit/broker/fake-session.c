@@ -144,12 +144,26 @@ static FakeSent *record(Session *session, Lane lane, size_t size) {
 
 void session_send(Session *session, Lane lane, const Message *message, const void *block) {
     FakeSent *sent = record(session, lane, message_size(message));
-    uint8_t *end = message_write(sent->bytes, message);
-    Reader reader = reader_of(sent->bytes, (size_t)(end - sent->bytes));
+    Message named = *message;
+    uint8_t *end;
+    Reader reader;
 
+    /* A large body goes ahead in parts; here it is put back in its place at once. */
+    if (!message->passed.data && message->body.len > WIRE_INLINE_MAX) {
+        named.body = (Span){NULL, 0};
+        named.body_transfer = 1;
+    }
+    end = message_write(sent->bytes, &named);
+    reader = reader_of(sent->bytes, (size_t)(end - sent->bytes));
     sent->block = block;
     if (message_read(&reader, &sent->message) != 1 || reader.at != reader.end)
         abort();
+    if (named.body_transfer) {
+        sent->message.body_transfer = 0;
+        sent->message.passed = (Span){NULL, 0};
+        memcpy(end, message->body.data, message->body.len);
+        sent->message.body = span_of(end, message->body.len);
+    }
 }
 
 void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq) {
