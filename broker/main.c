@@ -181,8 +181,13 @@ static void reload(Program *program) {
     CLEANUP(config_deinit) Config config;
 
     config_init(&config);
-    queues_configure_anew(program->broker.queues);
-    if (read_config(program, &config, &program->broker, &error) < 0) {
+    /* Once to see that it is right, and then for good. */
+    if (read_config(program, &config, NULL, &error) == 0) {
+        config_deinit(&config);
+        config_init(&config);
+        queues_configure_anew(program->broker.queues);
+    }
+    if (error.type || read_config(program, &config, &program->broker, &error) < 0) {
         log_error("the configuration is not taken over: %s", error.message);
         return;
     }
