@@ -32,13 +32,14 @@ show ferry ping
 
 title "A remote call: words.count is a shell command, served by name"
 start ferry serve words.count --exec 'wc -w' --quiet
-start ferry serve words.fail --fail demo.OutOfStock:'no words left today' --quiet
+start ferry serve shop.order --fail shop.OutOfStock:'no teapots left today' --quiet
 until_true ferry call words.count '""'
+until_true sh -c 'ferry services | grep -q shop'
 show ferry call words.count '"the quick brown fox jumps over the lazy dog"'
 
 title "A remote error arrives as what it is"
-show ferry call words.fail || true
-show ferry call words.cuont '""' || true
+show ferry call shop.order '"teapot"' || true
+show ferry call wrods.count '""' || true
 
 title "A topic with two subscribers"
 ferry sub 'orders.*' --count 3 --quiet >"$work/one" & first=$!
@@ -54,7 +55,7 @@ echo "the second, orders.new, got:"; sed 's/^/  /' "$work/two"
 
 title "A pipeline of shell commands over a folder of files: compress, checksum, collect"
 mkdir "$work/in" "$work/out"
-cp "$(dirname "$0")"/*.sh "$(dirname "$0")"/../../docs/*.md "$work/in"
+cp "$(dirname "$0")"/../../rpc/wire/*.[ch] "$work/in"
 echo "ferry work compress --exec 'gzip -9 < \$(cat)' --then checksum --slots 2"
 start ferry work compress --slots 2 --quiet --then checksum --exec 'read -r f; gzip -9 <"$f" >"$f.gz"; echo "$f.gz"'
 echo "ferry work checksum --exec 'sha256sum'        --then collect"
