@@ -1,0 +1,353 @@
+#include <arpa/inet.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "mini-broker.h"
+#include "support/suite.h"
+
+#define TCP "tcp://127.0.0.1:*"
+
+extern char **environ;
+static MiniBroker broker;
+static MiniClient client;
+static const char *self;
+
+static void begin(const char *endpoint) {
+    broker = (MiniBroker){0};
+    mini_broker_open(&broker, endpoint);
+    mini_client_open(&client, broker.endpoint);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_up == 1));
+}
+
+static void end(void) {
+    mini_client_close(&client);
+    mini_broker_close(&broker);
+}
+
+/* The one that was there before is still served. */
+static void expect_served(void) {
+    unsigned before = client.n_messages;
+
+    CU_ASSERT_EQUAL(mini_call(&client, 77, 10), 0);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_messages > before));
+    CU_ASSERT_EQUAL(client.n_down, 0);
+}
+
+static void a_link_is_up_after_welcome_and_says_bye(void) {
+    begin(TCP);
+    CU_ASSERT_EQUAL(link_state(client.link), LINK_UP);
+    CU_ASSERT_PTR_NULL(link_problem(client.link));
+    CU_ASSERT_EQUAL(hub_n_peers(broker.hub), 1);
+    expect_served();
+    mini_client_close(&client);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, NULL, 1000, broker.n_gone == 1));
+    CU_ASSERT_EQUAL(hub_n_peers(broker.hub), 0);
+    mini_broker_close(&broker);
+}
+
+static void nothing_can_be_put_before_it_is_up(void) {
+    mini_client_open(&client, "ipc:///tmp/ferry-nobody-listens-here");
+    CU_ASSERT_EQUAL(mini_call(&client, 1, 1), -ENOTCONN);
+    CU_ASSERT_TRUE(MINI_UNTIL(NULL, &client, 1000, link_problem(client.link) != NULL));
+    CU_ASSERT_EQUAL(link_state(client.link), LINK_CONNECTING);
+    mini_client_close(&client);
+    CU_ASSERT(link_new(&client.link, "http://x", "x", &(LinkHandlers){0}, NULL) < 0);
+}
+
+static void it_comes_back_after_the_broker_was_made_anew(void) {
+    char folder[] = "/tmp/ferry-link-XXXXXX", endpoint[64];
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    snprintf(endpoint, sizeof(endpoint), "ipc://%s/socket", folder);
+    begin(endpoint);
+    for (unsigned round = 1; round <= 3; round++) {
+        mini_broker_close(&broker);
+        CU_ASSERT_TRUE(MINI_UNTIL(NULL, &client, 1000, client.n_down == round));
+        mini_broker_open(&broker, endpoint);
+        CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 5000, client.n_up == round + 1));
+    }
+    CU_ASSERT_EQUAL(mini_call(&client, 5, 5), 0);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_messages == 1));
+    end();
+    unlink(endpoint + 6);
+    rmdir(folder);
+}
+
+static void large_bodies_go_both_ways(void) {
+    begin(TCP);
+    CU_ASSERT_EQUAL(mini_call(&client, 200, 3 << 20), 0);
+    CU_ASSERT_EQUAL(mini_call(&client, 201, 131072), 0);
+    CU_ASSERT_EQUAL(mini_call(&client, 202, 131073), 0);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 20000, client.n_messages == 3));
+    CU_ASSERT_EQUAL(client.n_wrong, 0);
+    CU_ASSERT_EQUAL(client.n_down, 0);
+    CU_ASSERT_EQUAL(link_waiting(client.link), 0);
+    end();
+}
+
+static void without_credit_it_waits_and_goes_on_with_more(void) {
+    broker = (MiniBroker){.welcome_bytes = 1};
+    mini_broker_open(&broker, TCP);
+    mini_client_open(&client, broker.endpoint);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_up == 1));
+    for (uint64_t id = 1; id <= 10; id++)
+        CU_ASSERT_EQUAL(mini_call(&client, id, 1000), 0);
+    CU_ASSERT_FALSE(MINI_UNTIL(&broker, &client, 200, broker.n_calls > 1));
+    CU_ASSERT_EQUAL(broker.n_calls, 1);
+    CU_ASSERT(link_waiting(client.link) > 9000);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(broker.last);
+    peer_put(broker.last, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = 100000}, NULL);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_messages == 10));
+    CU_ASSERT_EQUAL(client.n_wrong, 0);
+    end();
+}
+
+static void what_waits_in_a_link_is_bounded(void) {
+    int r = 0;
+    unsigned n = 0;
+
+    broker = (MiniBroker){.welcome_bytes = 1};
+    mini_broker_open(&broker, TCP);
+    mini_client_open(&client, broker.endpoint);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_up == 1));
+    for (; r == 0 && n < 1000; n++)
+        r = mini_call(&client, n + 1, 100000);
+    CU_ASSERT_EQUAL(r, -EAGAIN);
+    CU_ASSERT(link_waiting(client.link) < (10u << 20));
+    end();
+}
+
+/* ---- strangers ---- */
+
+static int raw_connection(void) {
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    to.sin_port = htons((uint16_t)atoi(strrchr(broker.endpoint, ':') + 1));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connect(fd, (struct sockaddr *)&to, sizeof(to));
+    return fd;
+}
+
+static bool is_closed(int fd) {
+    char bytes[512];
+    ssize_t n;
+
+    while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0)
+        continue;
+    return n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+static void what_is_no_zmtp_is_cut_and_others_notice_nothing(void) {
+    static const char *const texts[] = {
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n",
+        "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n",
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 and so on, "
+        "as TLS would, for a while"};
+    char bytes[256];
+
+    begin(TCP);
+    for (int round = 0; round < 40; round++) {
+        int fd = raw_connection();
+        size_t len = sizeof(bytes);
+
+        random_bytes(bytes, sizeof(bytes));
+        if (round < 8) {
+            len = strlen(texts[round % 4]);
+            memcpy(bytes, texts[round % 4], len);
+        }
+        MINI_UNTIL(&broker, &client, 5, false);
+        send(fd, bytes, len, MSG_NOSIGNAL);
+        MINI_UNTIL(&broker, &client, 5, is_closed(fd));
+        close(fd);
+    }
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, hub_n_peers(broker.hub) == 1));
+    expect_served();
+    end();
+}
+
+static void frames_that_no_client_sends_are_cut(void) {
+    void *context = zmq_ctx_new(), *dealer = zmq_socket(context, ZMQ_DEALER);
+    int no = 0, off = -1;
+    unsigned before;
+
+    begin(TCP);
+    zmq_setsockopt(dealer, ZMQ_LINGER, &no, sizeof(no));
+    zmq_setsockopt(dealer, ZMQ_RECONNECT_IVL, &off, sizeof(off));
+    zmq_connect(dealer, broker.endpoint);
+    before = broker.n_batches;
+    zmq_send(dealer, "\xf7\x01\x91\x03", 4, ZMQ_SNDMORE);
+    zmq_send(dealer, "\xf7\x01\x91\x03", 4, ZMQ_SNDMORE);
+    zmq_send(dealer, "\xf7\x01\x91\x03", 4, 0);
+    MINI_UNTIL(&broker, &client, 100, false);
+    zmq_send(dealer, "\xf7\x01\x91\x03", 4, ZMQ_DONTWAIT);
+    MINI_UNTIL(&broker, &client, 100, false);
+    CU_ASSERT_EQUAL(broker.n_batches, before);
+    expect_served();
+    zmq_close(dealer);
+    zmq_ctx_term(context);
+    end();
+}
+
+static void whoever_chooses_a_routing_id_is_cut(void) {
+    void *context = zmq_ctx_new(), *dealer = zmq_socket(context, ZMQ_DEALER);
+    int no = 0, off = -1;
+    unsigned before;
+
+    begin(TCP);
+    zmq_setsockopt(dealer, ZMQ_LINGER, &no, sizeof(no));
+    zmq_setsockopt(dealer, ZMQ_RECONNECT_IVL, &off, sizeof(off));
+    zmq_setsockopt(dealer, ZMQ_ROUTING_ID, "somebody", 8);
+    zmq_connect(dealer, broker.endpoint);
+    before = broker.n_batches;
+    zmq_send(dealer, "\xf7\x01\x91\x03", 4, 0);
+    MINI_UNTIL(&broker, &client, 100, false);
+    CU_ASSERT_EQUAL(broker.n_batches, before);
+    CU_ASSERT_EQUAL(hub_n_peers(broker.hub), 1);
+    expect_served();
+    zmq_close(dealer);
+    zmq_ctx_term(context);
+    end();
+}
+
+static void at_the_descriptor_limit_those_who_are_there_are_served(void) {
+    enum { N = 150 };
+    struct rlimit old, few;
+    struct rusage from, to;
+    int fds[N];
+    long used_ms;
+
+    getrlimit(RLIMIT_NOFILE, &old);
+    few = old;
+    few.rlim_cur = 256;
+    setrlimit(RLIMIT_NOFILE, &few);
+    begin(TCP);
+    /* The test's own ends are above the limit of the broker's, so that both fit into one process.
+     */
+    setrlimit(RLIMIT_NOFILE, &old);
+    for (int i = 0; i < N; i++)
+        fds[i] = raw_connection();
+    MINI_UNTIL(&broker, &client, 300, false);
+    getrusage(RUSAGE_SELF, &from);
+    MINI_UNTIL(&broker, &client, 500, false);
+    getrusage(RUSAGE_SELF, &to);
+    used_ms =
+        (to.ru_utime.tv_sec - from.ru_utime.tv_sec + to.ru_stime.tv_sec - from.ru_stime.tv_sec) *
+            1000 +
+        (to.ru_utime.tv_usec - from.ru_utime.tv_usec + to.ru_stime.tv_usec -
+         from.ru_stime.tv_usec) /
+            1000;
+    CU_ASSERT(used_ms < 300);
+    expect_served();
+    for (int i = 0; i < N; i++)
+        close(fds[i]);
+    MINI_UNTIL(&broker, &client, 300, false);
+    expect_served();
+    end();
+}
+
+/* ---- peers that die ---- */
+
+static pid_t spawn_client(void) {
+    char *args[] = {(char *)(uintptr_t)self, (char *)(uintptr_t) "client", broker.endpoint, NULL};
+    unsigned before = broker.n_hello;
+    pid_t pid = -1;
+
+    CU_ASSERT_EQUAL_FATAL(posix_spawn(&pid, self, NULL, NULL, args, environ), 0);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, NULL, 5000, broker.n_hello > before));
+    return pid;
+}
+
+static int be_client(const char *url) {
+    mini_client_open(&client, url);
+    /* Until it is killed; a minute at most, should its test die first. */
+    MINI_UNTIL(NULL, &client, 60000, false);
+    return EXIT_SUCCESS;
+}
+
+static void a_killed_peer_is_noticed_at_once(void) {
+    uint64_t longest = 0;
+
+    broker = (MiniBroker){0};
+    mini_broker_open(&broker, TCP);
+    for (unsigned round = 1; round <= 5; round++) {
+        pid_t pid = spawn_client();
+        uint64_t from;
+
+        kill(pid, SIGKILL);
+        from = clock_ms();
+        waitpid(pid, NULL, 0);
+        CU_ASSERT_TRUE(MINI_UNTIL(&broker, NULL, 2000, broker.n_gone == round));
+        longest = clock_ms() - from > longest ? clock_ms() - from : longest;
+    }
+    printf("(%llu ms) ", (unsigned long long)longest);
+    CU_ASSERT(longest < 100);
+    mini_broker_close(&broker);
+}
+
+static void a_stopped_peer_is_noticed_within_eight_seconds(void) {
+    uint64_t from;
+    pid_t pid;
+
+    broker = (MiniBroker){0};
+    mini_broker_open(&broker, TCP);
+    pid = spawn_client();
+    MINI_UNTIL(&broker, NULL, 3000, false);
+    kill(pid, SIGSTOP);
+    from = clock_ms();
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, NULL, 12000, broker.n_gone == 1));
+    printf("(%llu ms) ", (unsigned long long)(clock_ms() - from));
+    CU_ASSERT(clock_ms() - from < 8500);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    mini_broker_close(&broker);
+}
+
+static void half_a_greeting_is_cut_in_time(void) {
+    int fd;
+
+    begin(TCP);
+    fd = raw_connection();
+    MINI_UNTIL(&broker, &client, 20, false);
+    send(fd, "\xff\0\0\0\0\0\0\0\1\x7f", 10, MSG_NOSIGNAL);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 7000, is_closed(fd)));
+    close(fd);
+    expect_served();
+    end();
+}
+
+int main(int argc, char **argv) {
+    CU_TestInfo tests[] = {
+        TEST(a_link_is_up_after_welcome_and_says_bye),
+        TEST(nothing_can_be_put_before_it_is_up),
+        TEST(it_comes_back_after_the_broker_was_made_anew),
+        TEST(large_bodies_go_both_ways),
+        TEST(without_credit_it_waits_and_goes_on_with_more),
+        TEST(what_waits_in_a_link_is_bounded),
+        TEST(what_is_no_zmtp_is_cut_and_others_notice_nothing),
+        TEST(frames_that_no_client_sends_are_cut),
+        TEST(whoever_chooses_a_routing_id_is_cut),
+        TEST(at_the_descriptor_limit_those_who_are_there_are_served),
+        TEST(a_killed_peer_is_noticed_at_once),
+        TESTS_END,
+    };
+    CU_TestInfo slow[] = {
+        TEST(a_stopped_peer_is_noticed_within_eight_seconds),
+        TEST(half_a_greeting_is_cut_in_time),
+        TESTS_END,
+    };
+
+    self = argv[0];
+    if (argc == 3 && strcmp(argv[1], "client") == 0)
+        return be_client(argv[2]);
+    return argc == 2 && strcmp(argv[1], "slow") == 0 ? run_suite("rpc/link, slow", slow)
+                                                     : run_suite("rpc/link hub and link", tests);
+}
