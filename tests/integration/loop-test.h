@@ -1,0 +1,60 @@
+#pragma once
+
+/*
+ * The test of an event loop: 200 000 messages between two clients in one loop, sent from a timer,
+ * never a tenth of a second without progress. An edge that is missed would stall it for ever.
+ */
+
+#include "support/broker.h"
+#include "support/suite.h"
+
+enum { LOOP_MESSAGES = 200000, LOOP_EACH_TICK = 400, LOOP_PAUSE_MS = 100 };
+
+typedef struct LoopTest {
+    ferry_client *sub, *pub;
+    int sent, seen, ticks;
+    uint64_t last_ms, longest_ms;
+    void (*stop)(void *ctx);
+    void *ctx;
+} LoopTest;
+
+static inline void loop_progress(LoopTest *test) {
+    uint64_t now_ms = clock_ms();
+
+    if (test->last_ms > 0 && now_ms - test->last_ms > test->longest_ms)
+        test->longest_ms = now_ms - test->last_ms;
+    test->last_ms = now_ms;
+}
+
+static inline void loop_message(const ferry_message *message, void *ctx) {
+    LoopTest *test = ctx;
+
+    (void)message;
+    loop_progress(test);
+    if (++test->seen == LOOP_MESSAGES)
+        test->stop(test->ctx);
+}
+
+/* The timer's callback: not inside one of ferry's. */
+static inline void loop_tick(LoopTest *test) {
+    for (int i = 0; i < LOOP_EACH_TICK && test->sent < LOOP_MESSAGES; i++)
+        if (ferry_publish(test->pub, "loop", ferry_bytes_of("0123456789abcdef", 16), NULL, NULL) ==
+            0)
+            test->sent++;
+    /* Nothing to see for long is what the test is about. */
+    if (++test->ticks > 30000)
+        test->stop(test->ctx);
+}
+
+static inline void loop_test_open(LoopTest *test, const TestBroker *broker) {
+    test->sub = connect_client(broker);
+    test->pub = connect_client(broker);
+    CU_ASSERT_EQUAL(ferry_subscribe(test->sub, "loop", NULL, loop_message, test, NULL, NULL), 0);
+}
+
+static inline void loop_test_close(LoopTest *test) {
+    CU_ASSERT_EQUAL(test->seen, LOOP_MESSAGES);
+    CU_ASSERT_TRUE(test->longest_ms <= LOOP_PAUSE_MS);
+    ferry_close(test->sub);
+    ferry_close(test->pub);
+}
