@@ -4,17 +4,22 @@
 
 #include <stdlib.h>
 
+#include "base/block.h"
+
 Record *record_new(const Message *message, const void *block) {
     Message plain = *message;
-    const void *kept = block ? ferry_keep(block) : NULL;
+    Span body = message->body;
+    const void *kept = NULL;
     Record *record;
 
-    if (block && kept != block) {
-        /* A lent block would move: its bytes are copied instead. */
-        ferry_free(kept);
-        kept = NULL;
-    }
-    if (kept) {
+    /* No message holds a larger body itself: see docs/PROTOCOL.md, section 8. */
+    if (block || body.len > WIRE_INLINE_MAX) {
+        ferry_bytes held;
+
+        if (block_hold((ferry_bytes){body.data, body.len, block}, &held) < 0)
+            return NULL;
+        kept = held.block;
+        body.data = held.data;
         plain.body = (Span){NULL, 0};
         plain.passed = (Span){NULL, 0};
     }
@@ -25,7 +30,7 @@ Record *record_new(const Message *message, const void *block) {
     }
     *record = (Record){.block = kept, .op = message->op, .id = message->id};
     if (kept)
-        record->body = message->body;
+        record->body = body;
     record->len = (uint32_t)(message_write(record->bytes, &plain) - record->bytes);
     return record;
 }

@@ -37,6 +37,10 @@
 extern "C" {
 #endif
 
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
 enum {
     FERRY_CACHE_KEY_MAX = 32768,   /* bytes, the prefix included */
     FERRY_CACHE_TAG_MAX = 128,     /* bytes of one tag */
@@ -291,6 +295,10 @@ void ferry_cache_stats_read(ferry_cache *cache, ferry_cache_stats *ret);
 static inline void ferry_cache_close_at(ferry_cache **cache) {
     ferry_cache_close(*cache);
 }
+#endif
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
 #endif
 
 #ifdef __cplusplus

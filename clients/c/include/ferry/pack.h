@@ -12,6 +12,10 @@
 extern "C" {
 #endif
 
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
 typedef struct ferry_packer ferry_packer;
 
 /* NULL: out of memory. */
@@ -61,6 +65,10 @@ ferry_bytes ferry_packer_bytes(const ferry_packer *packer);
 static inline void ferry_packer_close_at(ferry_packer **packer) {
     ferry_packer_close(*packer);
 }
+#endif
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
 #endif
 
 #ifdef __cplusplus

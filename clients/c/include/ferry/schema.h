@@ -29,6 +29,10 @@
 extern "C" {
 #endif
 
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
 /* The layout of the tables below. Code and library must agree: ferry_serve() refuses another. */
 #define FERRY_SCHEMA_VERSION 1
 
@@ -273,6 +277,10 @@ int ferry_method_receive(ferry_request *request, const ferry_method *method, voi
  * (message = "field") names, else a string field named message, else the doc comment. */
 int ferry_exception_throw_at(const char *file, int line, const char *func, ferry_request *request,
                              const ferry_type *type, const void *value);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }
