@@ -61,6 +61,9 @@ struct Run {
     const char *fail_message;
 };
 
+/* Without a trace: the place of the failure is not in this program. */
+#define throw_to(...) ferry_request_throw_at(NULL, 0, NULL, __VA_ARGS__)
+
 static void one_done(Run *run) {
     run->done++;
     if (!run->tasks &&
@@ -81,7 +84,7 @@ static void task_free(Task *task) {
 
 static int answer_now(Run *run, ferry_request *request) {
     if (run->values->fail)
-        return ferry_request_throw(request, run->fail_type, NULL, "%s", run->fail_message);
+        return throw_to(request, run->fail_type, NULL, "%s", run->fail_message);
     return ferry_request_return(request, body_of_echo(request->body));
 }
 
@@ -96,12 +99,11 @@ static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
     (void)exec;
     task->exec = NULL; /* frees itself */
     if (result->status == RETRY_STATUS)
-        ferry_request_throw(task->request, "ferry.Overloaded", NULL, "%s", result->reason);
+        throw_to(task->request, "ferry.Overloaded", NULL, "%s", result->reason);
     else if (result->status != 0)
-        ferry_request_throw(task->request, "ferry.Internal", NULL, "%s", result->reason);
+        throw_to(task->request, "ferry.Internal", NULL, "%s", result->reason);
     else if (body_from_output(run->format, result->output, &packed, &error) < 0)
-        ferry_request_throw(task->request, "ferry.Internal", NULL, "the command's output: %s",
-                            error.message);
+        throw_to(task->request, "ferry.Internal", NULL, "the command's output: %s", error.message);
     else
         ferry_request_return(task->request, ferry_bytes_of(packed.data, packed.len));
     task_free(task);
@@ -149,10 +151,9 @@ static void go_on(Task *task) {
         if (r == 0)
             return;
         cli_note(run->cli, "cannot start '%s': %s", run->values->exec, strerror(-r));
-        ferry_request_throw(task->request,
-                            r == -EINVAL ? "ferry.InvalidArgument" : "ferry.Internal", NULL,
-                            r == -EINVAL ? "the arguments are not MessagePack"
-                                         : "the command could not be started");
+        throw_to(task->request, r == -EINVAL ? "ferry.InvalidArgument" : "ferry.Internal", NULL,
+                 r == -EINVAL ? "the arguments are not MessagePack"
+                              : "the command could not be started");
     } else {
         answer_now(run, task->request);
     }
@@ -172,7 +173,7 @@ static int on_call(ferry_request *request, void *ctx) {
 
     if (run->is_stopping || run->loop.ended ||
         (run->values->count && run->taken >= run->values->count))
-        return ferry_request_throw(request, "ferry.Draining", NULL, "this server is going away");
+        return throw_to(request, "ferry.Draining", NULL, "this server is going away");
     run->taken++;
     if (!run->values->exec && run->values->delay_ms == 0) {
         r = answer_now(run, request);
@@ -224,8 +225,7 @@ static int serve(Run *run, ferry_client *client, const char *name) {
         cli_note(run->cli, "serving %s at %s", name, cli_url(run->cli));
     status = loop_run(&run->loop);
     while (run->tasks) {
-        ferry_request_throw(run->tasks->request, "ferry.Draining", NULL,
-                            "this server is going away");
+        throw_to(run->tasks->request, "ferry.Draining", NULL, "this server is going away");
         task_free(run->tasks);
     }
     return status;

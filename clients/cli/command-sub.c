@@ -87,6 +87,7 @@ static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
     if (status == EXIT_OK) {
         if (run.values->timeout_ms)
             loop_arm(&run.loop, &run.silence, run.values->timeout_ms, on_silence);
+        loop_watch_output(&run.loop);
         status = loop_run(&run.loop);
     }
     client = ferry_close(client);

@@ -263,6 +263,8 @@ static int work(Run *run, ferry_client *client, const char *queue) {
         return cli_error(run->cli, &error);
     if (run->cli->terminal_err)
         cli_note(run->cli, "working on '%s' at %s", queue, cli_url(run->cli));
+    if (!run->values->then)
+        loop_watch_output(&run->loop);
     expect_more(run);
     return loop_run(&run->loop);
 }

@@ -10,11 +10,6 @@
 
 #include "base/clock.h"
 
-uint64_t loop_now_ms(const Loop *loop) {
-    (void)loop;
-    return clock_ms();
-}
-
 void loop_end(Loop *loop, int status) {
     if (!loop->ended)
         loop->status = status;
@@ -71,6 +66,19 @@ void loop_deinit(Loop *loop) {
     if (loop->signals.fd >= 0)
         close(loop->signals.fd);
     loop->epoll_fd = loop->signals.fd = -1;
+}
+
+static void on_output_gone(Watch *watch, uint32_t events) {
+    Loop *loop = (Loop *)((char *)watch - offsetof(Loop, output));
+
+    (void)events;
+    loop_end(loop, 128 + SIGPIPE);
+}
+
+void loop_watch_output(Loop *loop) {
+    loop->output = (Watch){STDOUT_FILENO, on_output_gone};
+    /* A file cannot be watched, and does not go away. */
+    loop_watch(loop, &loop->output, 0);
 }
 
 static void on_client(Watch *watch, uint32_t events) {

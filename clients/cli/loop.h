@@ -29,7 +29,7 @@ struct Loop {
     int status;
     bool ended;
     Timers timers;
-    Watch signals;
+    Watch signals, output;
     struct LoopClient {
         Watch watch;
         Loop *loop;
@@ -47,6 +47,10 @@ struct Loop {
 int loop_init(Loop *loop, Cli *cli);
 void loop_deinit(Loop *loop);
 
+/* Ends the loop when whoever reads standard output has gone, and not only at the next write: in
+ * `ferry sub news | head -1` that may never come. */
+void loop_watch_output(Loop *loop);
+
 /* Puts the client in loop mode. It must outlive the loop's run. An exit status. */
 int loop_add_client(Loop *loop, ferry_client *client);
 
@@ -54,7 +58,6 @@ int loop_add_client(Loop *loop, ferry_client *client);
 int loop_watch(Loop *loop, Watch *watch, uint32_t events);
 void loop_unwatch(Loop *loop, Watch *watch);
 
-uint64_t loop_now_ms(const Loop *loop);
 void loop_arm(Loop *loop, Timer *timer, uint64_t delay_ms, TimerFn fn); /* ctx: the loop */
 void loop_disarm(Loop *loop, Timer *timer);
 

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# ferry call and ferry serve, end to end.
+source "$(dirname "$0")/lib.sh" "$1"
+start_broker
+served() { ferry services "$1" >/dev/null 2>&1; }
+
+start serve demo.Echo.say --echo --slots 4
+start serve text.Text.upper --exec 'tr a-z A-Z' --slots 4
+start serve json.Json.args --exec 'cat; printenv FERRY_METHOD FERRY_HEADER_TRACE_ID >&2' --format json
+start serve bad.Bad.fail --exec 'echo no disk left >&2; exit 1' --quiet
+start serve bad.Busy.fail --exec 'exit 75' --quiet
+start serve calc.Calc.div --fail calc.DivisionByZero:'cannot divide'
+start serve slow.Slow.wait --echo --delay 5s
+for name in demo.Echo text.Text json.Json bad.Bad bad.Busy calc.Calc slow.Slow; do
+    until_true served $name
+done
+
+# Values there and back
+expect 0 '"hi"' '' ferry call demo.Echo.say '"hi"'
+expect 0 '["hi", 2, -3]' '' ferry call demo.Echo.say '"hi"' 2 -3
+expect 0 '[]' '' ferry call demo.Echo.say
+expect 0 '-7' '' ferry call demo.Echo.say -7
+expect 0 '-0.5' '' ferry call demo.Echo.say -0.5
+expect 0 '{"a": [1, 2.5, null, true]}' '' ferry call demo.Echo.say '{"a": [1, 2.5, null, true]}'
+expect 0 '{"$bin": "AAEC"}' '' ferry call demo.Echo.say '{"$bin": "AAEC"}'
+expect 0 '{"$int": "18446744073709551615"}' '' ferry call demo.Echo.say '{"$int": "18446744073709551615"}'
+echo '{"from": "a file"}' >"$work/args"
+expect 0 '{"from": "a file"}' '' ferry call demo.Echo.say "@$work/args"
+expect 0 '[1, "piped"]' '' bash -c "echo '[1, \"piped\"]' | timeout 20 '$ferry_binary' call demo.Echo.say -"
+expect 0 "$(printf '1\n1\n1')" '' ferry call demo.Echo.say 1 --count 3
+equal 500 "$(ferry call demo.Echo.say 1 --count 500 --in-flight 50 | wc -l)" 'calls in flight'
+equal 'a2 68 69' "$(ferry call demo.Echo.say '"hi"' --raw | od -An -tx1 | xargs)" 'raw bytes'
+expect 0 '"hi"' ' ms' ferry call demo.Echo.say '"hi"' --time
+
+# Commands that serve
+expect 0 '"HELLO"' '' ferry call text.Text.upper '"hello"'
+expect 0 '[7]' '' ferry call text.Text.upper 7 # no text: the list, as JSON
+expect 0 '["x"]' '' ferry call json.Json.args '"x"' -H trace-id:abc
+expect 7 '' 'ferry.Internal: no disk left' ferry call bad.Bad.fail
+expect 8 '' 'ferry.Overloaded' ferry call bad.Busy.fail
+
+# Errors, each with its status
+expect 7 '' 'calc.DivisionByZero: cannot divide' ferry call calc.Calc.div 1 0
+grep -q 'in calc.Calc.div on' "$work/err" || failed 'the origin is told' "$work/err"
+expect 6 '' "has no method 'mul'" ferry call calc.Calc.mul
+expect 6 '' "did you mean 'calc.Calc'" ferry call calc.Clac.div
+expect 6 '' "no server offers 'nobody'" ferry call nobody.here
+expect 5 '' 'ferry.DeadlineExceeded' ferry call slow.Slow.wait --timeout 200ms
+expect 6 '' '' ferry call demo.Echo.say --instance nobody
+expect 1 '' 'does not describe its methods' ferry call demo.Echo.say --template
+expect 2 '' 'no name of a method' ferry call 'a b.c'
+
+# Ctrl-C while waiting
+start call slow.Slow.wait --timeout 1m
+call=$started_pid
+sleep 0.3
+kill -INT "$call"
+status_of "$call" 2>/dev/null
+equal 130 $? 'a call that is interrupted'
+
+# A command is ended when its caller gives up, and when the server is stopped.
+start serve sleep.Sleep.long --exec "echo \$\$ >>'$work/pids'; exec sleep 60"
+server=$started_pid
+until_true served sleep.Sleep
+expect 5 '' '' ferry call sleep.Sleep.long --timeout 300ms
+ended() { ! kill -0 "$(tail -1 "$work/pids")" 2>/dev/null; }
+until_true ended
+start call sleep.Sleep.long --quiet
+until_true bash -c "[ \$(wc -l <'$work/pids') -eq 2 ]"
+kill -INT "$server"
+status_of "$server"
+equal 130 $? 'a server that is interrupted'
+until_true ended
+
+# --count
+start serve once.Once.say --echo --count 1
+once=$started_pid
+until_true served once.Once
+expect 0 '1' '' ferry call once.Once.say 1
+status_of "$once"
+equal 0 $? 'a server that has served its count'
+done_testing

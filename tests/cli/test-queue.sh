@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# ferry push, work and queue, end to end.
+source "$(dirname "$0")/lib.sh" "$1"
+start_broker
+field() { ferry queue show "$1" | awk -F'\t' -v k="$2" '$1 == k {print $2}'; }
+has() { [ "$(field "$1" "$2")" = "$3" ]; }
+
+# There and back
+expect 0 '' '' ferry push mail hello -H trace-id:abc
+equal 1 "$(field mail ready)" 'a job is ready'
+expect 0 '{"queue": "mail", "job": "1", "attempt": 1, "headers": {"trace-id": "abc"}, "body": "hello"}' '' \
+    ferry work mail --count 1 --json
+equal 0 "$(field mail ready)" 'and then it is not'
+seq 5000 | ferry push lines - || failed 'pushing lines'
+equal "$(seq 5000 | md5sum)" "$(ferry work lines --slots 100 --drain | md5sum)" '5000 lines'
+expect 0 '' '' ferry push many x --count 3
+equal 3 "$(field many ready)" '--count'
+equal 2 "$(printf 'a\nb\nc\n' | ferry push few - --count 2 && field few ready)" '--count of lines'
+printf 'a\nb' >"$work/body"
+expect 0 '' '' ferry push files --file "$work/body"
+expect 0 "$(printf 'a\nb')" '' ferry work files --count 1
+expect 0 '' '' ferry push once x --key k
+expect 0 '' '' ferry push once x --key k
+equal 1 "$(field once ready)" '--key'
+expect 0 '' '' ferry push later x --delay 1h
+equal 1 "$(field later delayed)" '--delay'
+expect 0 '' '' ferry push ranks low
+expect 0 '' '' ferry push ranks high --priority 9
+expect 0 "$(printf 'high\nlow')" '' ferry work ranks --count 2
+
+# Commands: what they see, and what their end means
+expect 0 '' '' ferry push env body -H trace-id:abc
+expect 0 'env 1 abc body' '' ferry work env --count 1 \
+    --exec 'echo "$FERRY_QUEUE $FERRY_ATTEMPT $FERRY_HEADER_TRACE_ID $(cat)"'
+expect 0 '' '' ferry push bad x
+expect 0 '' 'rejected: no disk' ferry work bad --count 1 --exec 'echo no disk >&2; exit 1'
+equal 'no disk' "$(ferry queue peek bad.dead | cut -f6)" 'the reason in the dead letters'
+expect 0 '' '' ferry push again x
+expect 0 '' 'to be retried' ferry work again --count 1 --exec 'exit 75' --delay 1ms
+expect 0 '2' '' ferry work again --count 1 --exec 'echo $FERRY_ATTEMPT'
+expect 0 '' '' ferry push thrice x
+expect 0 '3' '' ferry work thrice --drain --retries 5 --delay 1ms \
+    --exec '[ $FERRY_ATTEMPT -ge 3 ] && echo $FERRY_ATTEMPT'
+expect 0 '' '' ferry push slow x
+expect 0 '' 'it took too long' ferry work slow --count 1 --exec 'sleep 60' --timeout 200ms
+expect 0 '' '' ferry push big x
+expect 0 '*' '' ferry work big --count 1 --exec 'head -c 1000000 /dev/zero'
+equal 1000001 "$(wc -c <"$work/out")" 'a large output'
+
+# Stages
+printf 'a\nb\n' | ferry push first - || failed 'pushing to the first stage'
+expect 0 '' '' ferry work first --count 2 --then second --exec 'tr a-z A-Z' -q
+expect 0 '' '' ferry work second --count 2 --then third
+expect 0 "$(printf 'A\nB')" '' ferry work third --count 2
+
+# Children run in parallel, as many as there are slots
+printf '1\n2\n3\n4\n' | ferry push par - || failed 'pushing'
+before=$(date +%s%N)
+ferry work par --slots 4 --count 4 --exec 'sleep 0.5' || failed 'working in parallel'
+took=$((($(date +%s%N) - before) / 1000000))
+[ "$took" -lt 1800 ] || failed "four in parallel took $took ms"
+
+# SIGTERM finishes what runs; SIGINT gives it back
+printf '1\n2\n' | ferry push term - || failed 'pushing'
+start work term --exec 'sleep 0.7; cat' >"$work/term" 2>/dev/null
+worker=$started_pid
+until_true has term held 1
+kill -TERM "$worker"
+status_of "$worker"
+equal 0 $? 'SIGTERM'
+equal 1 "$(wc -l <"$work/term")" 'what ran was finished'
+until_true has term ready 1
+start work term --exec 'sleep 60' 2>/dev/null
+worker=$started_pid
+until_true has term held 1
+kill -INT "$worker"
+status_of "$worker"
+equal 130 $? 'SIGINT'
+until_true has term ready 1
+
+# Looking and moving
+expect 0 '' 'paused' ferry queue pause many
+equal true "$(field many paused)" 'pause'
+expect 0 '' '' ferry queue resume many
+expect 0 '2' '' ferry queue move many other --limit 2
+equal 2 "$(field other ready)" 'move'
+expect 0 '1' '' ferry queue retry bad
+equal 1 "$(field bad ready)" 'retry'
+expect 0 '2' '' ferry queue purge other
+expect 6 '' "did you mean 'mail'" ferry queue show maill
+expect 0 '*' '' ferry queue
+grep -q "^mail	0	" "$work/out" || failed 'the list is of tabs' "$work/out"
+expect 0 '*' '' ferry queue list --json
+head -1 "$work/out" | grep -q '^\[{"name": ' || failed 'JSON' "$work/out"
+expect 2 '' 'no name of a queue' ferry push 'a b' x
+expect 4 '' 'PermissionDenied' ferry push ferry.internal x
+done_testing

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# ferry services, describe, sessions, stats, ping, bench, and completion, end to end.
+source "$(dirname "$0")/lib.sh" "$1"
+start_broker
+served() { ferry services "$1" >/dev/null 2>&1; }
+
+expect 0 '' '' ferry services
+expect 0 '[]' '' ferry services --json
+start serve demo.Echo.say --echo --instance one
+start serve demo.Echo.say --echo --instance two
+until_true bash -c "'$ferry_binary' services | grep -q 'demo.Echo.2'"
+expect 0 '*' '' ferry services demo.Echo
+expect 6 '' "did you mean 'demo.Echo'" ferry services demo.Ehco
+expect 6 '' "there is no service 'nobody'" ferry describe nobody
+expect 0 '*' '' ferry describe demo.Echo
+equal 'one two' "$(cut -f1 "$work/out" | sort | xargs)" 'instances'
+expect 0 '*' '' ferry ping demo.Echo
+equal 'one two' "$(cut -f1 "$work/out" | sort | xargs)" 'pings'
+expect 6 '' '' ferry ping nobody
+expect 0 '*' '' ferry ping --count 2 --every 1ms --json
+equal 2 "$(grep -c '"us": ' "$work/out")" 'two pings'
+expect 0 1 '' ferry call demo.Echo.say 1
+expect 0 1 '' ferry call demo.Echo.say 1 --instance two
+expect 0 '*' '' ferry stats demo.Echo
+grep -q '^say	2	0	' "$work/out" || failed 'calls are counted' "$work/out"
+expect 0 '*' '' ferry stats
+grep -q '^calls	' "$work/out" || failed 'counters' "$work/out"
+expect 0 '*' '' ferry sessions
+[ "$(wc -l <"$work/out")" -ge 3 ] || failed 'three sessions' "$work/out"
+expect 0 '*' '' ferry sessions serve
+expect 6 '' 'no session' ferry sessions nobody
+
+for bench in 'call --serve' 'call --serve --in-flight 1' pub push 'push --work' 'pub --size 1K'; do
+    expect 0 '*' '' ferry bench $bench --count 2000 --json
+    grep -q '"count": 2000, "failed": 0, ' "$work/out" || failed "bench $bench" "$work/out"
+    grep -q '"p99.9": [0-9]' "$work/out" || failed "bench $bench: times" "$work/out"
+done
+expect 0 '*' '' ferry bench call --serve --count 100
+grep -q ' p50 ' "$work/out" || failed 'bench for people' "$work/out"
+expect 6 '*' '' ferry bench call nobody.Here.say --count 10
+
+# Completion: what bash asks
+words() { ferry __complete -- "$@" | sort | xargs; }
+equal 'serve services sessions' "$(words se)" 'commands'
+equal 'demo.Echo' "$(words call demo)" 'live services'
+expect 0 '' '' ferry push mail x
+equal 'mail' "$(words queue peek ma)" 'live queues'
+equal 'mail' "$(words work mail --then '' | tr ' ' '\n' | grep mail)" 'live queues after --then'
+equal 'list' "$(words queue li)" 'words'
+equal '--timeout' "$(words call x.y --timeo)" 'options'
+equal 'debug' "$(words broker --log-level d)" 'values'
+equal 'call' "$(words help ca)" 'commands after help'
+equal '' "$(words nonsense '')" 'an unknown command'
+equal '' "$(words call --url "ipc://$work/nobody" '')" 'nobody there'
+ferry completion bash | bash -n || failed 'the script is bash'
+equal 'services sessions' "$(
+    source <(ferry completion)
+    ferry() { "$ferry_binary" "$@"; }
+    COMP_WORDS=(ferry ses) COMP_CWORD=1
+    COMP_WORDS[0]=$ferry_binary COMP_WORDS[1]=se
+    _ferry
+    printf '%s\n' "${COMPREPLY[@]}" | grep -v serve | sort | xargs
+)" 'in bash'
+done_testing

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# ferry pub, sub, gather and topics, end to end.
+source "$(dirname "$0")/lib.sh" "$1"
+start_broker
+subscribed() { ferry topics | grep -q -F -e "$1"; }
+
+# To whom it belongs
+start sub 'orders.*' --count 2 --json >"$work/one"
+one=$started_pid
+start sub orders.new --count 1 >"$work/two"
+two=$started_pid
+until_true subscribed 'orders.*'
+until_true subscribed 'orders.new'
+expect 0 '' '' ferry pub orders.new first -H trace:abc
+expect 0 '' '' ferry pub orders.paid second
+expect 0 '' '' ferry pub orders.eu.new third
+status_of "$one"
+equal 0 $? 'a subscriber that has its count'
+status_of "$two"
+equal '{"topic": "orders.new", "seq": 1, "missed": 0, "headers": {"trace": "abc"}, "body": "first"}
+{"topic": "orders.paid", "seq": 2, "missed": 0, "body": "second"}' "$(cat "$work/one")" 'JSON'
+equal first "$(cat "$work/two")" 'a body'
+
+# Lines, files, counts; nothing is lost between here and there
+start sub lines --count 20000 >"$work/lines"
+lines=$started_pid
+until_true subscribed lines
+seq 20000 | ferry pub lines - || failed 'publishing lines'
+status_of "$lines"
+equal "$(seq 20000 | md5sum)" "$(md5sum <"$work/lines")" '20000 lines'
+start sub files --count 3 >"$work/files"
+files=$started_pid
+until_true subscribed files
+printf 'two\nlines' >"$work/body"
+expect 0 '' '' ferry pub files --file "$work/body"
+expect 0 '' '' ferry pub files x --count 2
+status_of "$files"
+equal "$(printf 'two\nlines\nx\nx')" "$(cat "$work/files")" 'a file, and a count'
+
+# Bytes that are no text
+start sub bytes --count 1 --json >"$work/bytes"
+bytes=$started_pid
+until_true subscribed bytes
+printf '\377\000' >"$work/body"
+expect 0 '' '' ferry pub bytes --file "$work/body"
+status_of "$bytes"
+equal '"body": {"$bin": "/wA="}}' "$(grep -o '"body.*' "$work/bytes")" 'bytes in JSON'
+
+# What is kept
+expect 0 '' '' ferry pub config.limit 42 --retain
+expect 0 '42' '' ferry sub config.limit --count 1
+expect 0 "$(printf 'config.limit\t42')" '' ferry sub 'config.>' --topics --count 1
+expect 0 '*' '' ferry topics config.limit
+expect 6 '' "there is no topic 'nowhere'" ferry topics nowhere
+
+# Groups: each message to one of them
+start sub jobs --group g --count 5 >"$work/g1"
+g1=$started_pid
+start sub jobs --group g --count 5 >"$work/g2"
+g2=$started_pid
+until_true bash -c "'$ferry_binary' topics | grep -q '^jobs.*2'"
+seq 10 | ferry pub jobs - || failed 'publishing to a group'
+status_of "$g1"
+status_of "$g2"
+equal "$(seq 10 | sort)" "$(sort "$work/g1" "$work/g2")" 'a group shares'
+
+# Ends
+expect 5 '' 'no message for 200 ms' ferry sub silence --timeout 200ms
+start sub silence
+sub=$started_pid
+until_true subscribed silence
+kill -INT "$sub"
+status_of "$sub"
+equal 130 $? 'Ctrl-C'
+expect 2 '' '' ferry sub 'a..b'
+expect 2 '' '' ferry pub 'a b' x
+(until_true subscribed piped && seq 3 | ferry pub piped -) &
+equal 1 "$(ferry sub piped | head -1)" 'the first of a pipe'
+
+# Gather
+expect 0 '' 'nobody answered' ferry gather empty.room hello --window 100ms
+expect 2 '' 'one question' ferry gather room -
+done_testing

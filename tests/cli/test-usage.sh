@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# What `ferry` says to those who do not know it yet. No broker is needed.
+source "$(dirname "$0")/lib.sh" "$1"
+
+expect 2 '' 'usage: ferry COMMAND' ferry
+expect 0 '*' '' ferry --help
+expect 0 '*' '' ferry help
+expect 2 '' "there is no command 'cal'" ferry cal
+expect 2 '' "did you mean 'ferry call'" ferry cal
+expect 2 '' "did you mean 'ferry pub'" ferry publish
+expect 2 '' "there is no option '--hlep'" ferry --hlep
+expect 2 '' "did you mean 'queue'" ferry help quue
+[ "$(ferry --version)" = "$(ferry ping --version)" ] || failed 'one version'
+
+for command in broker serve call pub sub gather push work queue services describe topics sessions \
+    stats ping bench completion help; do
+    expect 0 '*' '' ferry help "$command"
+    grep -q "usage: ferry $command" "$work/out" || failed "help $command names its usage"
+    grep -q -e '--url' "$work/out" || failed "help $command names --url"
+    expect 0 '*' '' ferry "$command" --help
+    expect 2 '' "there is no option '--xyzzy'" ferry "$command" --xyzzy
+done
+
+expect 2 '' 'usage: ferry call SERVICE.METHOD' ferry call
+expect 2 '' "'add' names no method" ferry call add
+expect 2 '' "'add.' names no method" ferry call add.
+expect 2 '' "did you mean '--timeout'" ferry call a.b --timeuot 5s
+expect 2 '' "'soon' is not a time as 250ms, 5s or 2m" ferry call a.b --timeout soon
+expect 2 '' "out of range: 1 to 3600000 ms" ferry call a.b --timeout 2h
+expect 2 '' "argument 1: 'hello' is not JSON" ferry call a.b hello
+expect 2 '' "argument 2: 'x=1' names a parameter" ferry call a.b 1 x=1
+expect 2 '' "cannot open '/nowhere'" ferry call a.b @/nowhere
+expect 2 '' "a header is NAME:VALUE" ferry call a.b -H colon
+expect 2 '' 'one of --echo, --exec CMD and --fail' ferry serve a.b
+expect 2 '' 'one of --echo, --exec CMD and --fail' ferry serve a.b --echo --exec cat
+expect 2 '' "'xml' is not one of text|json|msgpack" ferry serve a.b --echo --format xml
+expect 2 '' 'TYPE or TYPE:MESSAGE' ferry serve a.b --fail :x
+expect 2 '' 'which?' ferry pub t body --file /dev/null
+expect 2 '' 'too many arguments' ferry push q a b
+expect 2 '' 'out of range: 0 to 9' ferry push q a --priority 10
+expect 2 '' "did you mean 'purge'" ferry queue prge mail
+expect 2 '' 'show which queue' ferry queue show
+expect 2 '' 'where to' ferry queue move a
+expect 2 '' "'calls' is none of call|pub|push" ferry bench calls
+expect 2 '' "'--serve' goes\|--serve goes" ferry bench pub --serve
+expect 2 '' 'only bash' ferry completion zsh
+expect 2 '' 'log-level' ferry broker --log-level loud
+
+# Nobody there.
+export FERRY_URL="ipc://$work/nobody"
+expect 3 '' "no broker listens at ipc://$work/nobody" ferry ping --timeout 300ms
+expect 3 '' "ferry broker" ferry pub t x
+expect 3 '' 'NotConnected' ferry services --url "ipc://$work/nobody2"
+expect 2 '' '' ferry ping --url gopher://x
+done_testing
