@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""check-layers.py must see what it is there for: plants each kind of bad #include and runs it."""
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+CHECK = pathlib.Path(__file__).parent / "check-layers.py"
+
+PLANTED = {  # file, line: is it refused?
+    ("base/block.c", '#include "rpc/wire/reader.h"'): True,
+    ("rpc/wire/reader.c", '#include "rpc/link/hub.h"'): True,
+    ("rpc/link/hub.c", '#  include "broker/broker.h"'): True,
+    ("rpc/link/hub.c", '#include "rpc/schema/codec.h"'): True,
+    ("broker/call.c", '#include "clients/c/core.h"'): True,
+    ("broker/call.c", "#include <zmq.h>"): True,
+    ("clients/c/client.c", "#include <hiredis/hiredis.h>"): True,
+    ("rpc/wire/writer.c", "#include <msgpack.h>"): True,
+    ("examples/clock.c", '#include "base/clock.h"'): True,
+    ("base/error.c", '#include "ferry/ferry.h"'): True,
+    ("clients/c/include/ferry/ferry.h", '#include "base/clock.h"'): True,
+    ("rpc/link/hub.c", "#include <zmq.h>"): False,
+    ("rpc/link/hub.c", '#include "base/block.h"'): False,
+    ("cache/redis.c", "#include <hiredis/hiredis.h>"): False,
+    ("examples/clock.c", "#include <ferry/ferry.h>"): False,
+    ("examples/clock.c", '#include "clock.h"'): False,
+    ("clients/c/client.c", '#include "rpc/link/link.h"'): False,
+}
+
+failed = 0
+for (file, line), refused in PLANTED.items():
+    with tempfile.TemporaryDirectory() as root:
+        path = pathlib.Path(root) / file
+        path.parent.mkdir(parents=True)
+        path.write_text(f"/* planted */\n{line}\n")
+        run = subprocess.run([sys.executable, CHECK, root], capture_output=True, text=True)
+        if (run.returncode != 0) != refused or (refused and f"{file}:2:" not in run.stdout):
+            print(f"{file}: {line}: {'not seen' if refused else 'refused: ' + run.stdout}")
+            failed += 1
+sys.exit(failed > 0)
