@@ -412,7 +412,8 @@ static void look(Near *near, uint64_t now) {
     if (epoch == get(&near->epoch))
         put(&near->true_until, oldest == UINT64_MAX || oldest == 0 ? 0 : oldest + near->stale_ns);
     pthread_mutex_unlock(&near->link_lock);
-    put(&near->look_ns, now + NEAR_LOOK_US * UINT64_C(1000));
+    /* Sooner while it comes up: that takes a few looks. */
+    put(&near->look_ns, now + (oldest == 0 ? NEAR_LOOK_US / 10 : NEAR_LOOK_US) * UINT64_C(1000));
     pthread_mutex_unlock(&near->look_lock);
 }
 
