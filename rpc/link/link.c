@@ -2,6 +2,7 @@
 
 #include "rpc/link/link.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -27,6 +28,13 @@ enum {
     MONITOR_EACH_MS = 1,
 };
 
+/* A batch whose messages are being handed on. */
+typedef struct Reading {
+    struct Reading *outer; /* whose handler asked for more */
+    Reader reader;
+    uint64_t batch, session;
+} Reading;
+
 struct Link {
     char *url, *name;
     LinkHandlers handlers;
@@ -44,6 +52,7 @@ struct Link {
     uint64_t monitor_read_ms;
     uint64_t session;          /* counts sockets: a message handler may have brought a new one */
     uint64_t n_batches, batch; /* received; the one being handed on */
+    Reading *reading;          /* that one, while it is; NULL: none */
     ferry_error problem;
     Spin spin;
 };
@@ -408,35 +417,48 @@ static bool handle_own(Link *link, Message *message) {
     }
 }
 
-/* Returns how many messages were handed on. */
-static int handle_batch(Link *link, const uint8_t *data, size_t len) {
-    Reader reader;
+/* Hands on what is left of a batch, at most max messages; returns how many there were. */
+static int go_on(Link *link, Reading *reading, int max) {
     Message message;
-    uint64_t session = link->session, batch = ++link->n_batches;
     int n = 0, r;
 
-    if (batch_open(&reader, data, len) < 0) {
-        lost(link, "ferry.Protocol", "%s: %s", link->url, reader.problem);
-        return 0;
-    }
-    while ((r = message_read(&reader, &message)) > 0) {
+    while (n < max && (r = message_read(&reading->reader, &message)) != 0) {
         const void *block = NULL;
 
+        if (r < 0) {
+            lost(link, "ferry.Protocol", "%s sent what is no message: %s", link->url,
+                 reading->reader.problem);
+            return n;
+        }
         if (handle_own(link, &message)) {
             /* A body that could not be taken in leaves its message without one: the layer above
              * answers for it as for any other that makes no sense. */
             if (message.body_transfer && inbox_body(&link->in, &message, &block) < 0)
                 message.body = (Span){NULL, 0};
-            link->batch = batch;
+            link->batch = reading->batch;
             link->handlers.on_message(&message, block, link->handlers.ctx);
             ferry_free(block);
             n++;
         }
-        if (link->session != session)
+        if (link->session != reading->session)
             return n;
     }
-    if (r < 0)
-        lost(link, "ferry.Protocol", "%s sent what is no message: %s", link->url, reader.problem);
+    return n;
+}
+
+/* Returns how many messages were handed on. */
+static int handle_batch(Link *link, const uint8_t *data, size_t len) {
+    Reading reading = {
+        .outer = link->reading, .batch = ++link->n_batches, .session = link->session};
+    int n;
+
+    if (batch_open(&reading.reader, data, len) < 0) {
+        lost(link, "ferry.Protocol", "%s: %s", link->url, reading.reader.problem);
+        return 0;
+    }
+    link->reading = &reading;
+    n = go_on(link, &reading, INT_MAX);
+    link->reading = reading.outer;
     return n;
 }
 
@@ -448,6 +470,9 @@ static bool is_control(const uint8_t *data, size_t len) {
 static int receive(Link *link, int max_messages) {
     int n = 0;
 
+    /* Inside a handler: first the rest of the batch that it was called for. */
+    if (link->reading && link->reading->session == link->session)
+        n = go_on(link, link->reading, max_messages);
     while (n < max_messages && link->socket) {
         uint64_t session = link->session, grant;
         zmq_msg_t frame;
@@ -523,8 +548,13 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
 
 static bool has_input(void *ctx) {
     Link *link = ctx;
-    unsigned wanted = link->hello_sent ? ZMQ_POLLIN : ZMQ_POLLIN | ZMQ_POLLOUT;
+    /* What ZeroMQ refused goes on when there is room again: its descriptor says so only once. */
+    bool sends = !link->hello_sent || link->out.returned;
+    unsigned wanted = sends ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN;
 
+    if (link->reading && link->reading->session == link->session &&
+        reader_left(&link->reading->reader) > 0)
+        return true;
     return link->socket && (socket_events(link->socket) & wanted) != 0;
 }
 

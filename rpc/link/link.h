@@ -32,9 +32,9 @@ typedef struct LinkHandlers {
     void *ctx;
 } LinkHandlers;
 
-/* Handlers may call everything but link_free(). In a link_process() inside a handler, what has
- * arrived since is handed on before the rest of the batch that the handler was called for:
- * link_batch() tells which is which.
+/* Handlers may call everything but link_free(). A link_process() inside a handler goes on with the
+ * batch that the handler was called for, then with what has arrived since: messages are handed on
+ * in order, but the outer ones are not finished yet.
  *
  * Takes no time: connecting begins in the background. url: tcp://host:port, ipc://path; -EINVAL. */
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
