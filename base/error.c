@@ -43,6 +43,7 @@ struct ferry_error_detail {
     size_t n_trace;
     char **trace;
     ferry_bytes data;
+    ErrorValue value;
     int64_t retry_ms;
 };
 
@@ -180,6 +181,7 @@ void ferry_error_clear(ferry_error *error) {
 
         /* Not recursive: a chain of causes may be long. */
         error->detail = detail->cause.detail;
+        ferry_free(detail->value.block);
         free(detail);
     }
     *error = (ferry_error)FERRY_ERROR_INIT;
@@ -193,6 +195,10 @@ void error_move(ferry_error *to, ferry_error *from) {
     } else {
         ferry_error_clear(from);
     }
+}
+
+ErrorValue *error_value(const ferry_error *error) {
+    return error->detail ? &error->detail->value : NULL;
 }
 
 ErrorParts error_parts(const ferry_error *error) {

@@ -53,6 +53,15 @@ int error_set_code(ferry_error *reterr, int code, const char *format, ...)
 void error_move(ferry_error *to, ferry_error *from);
 int error_copy(ferry_error *to, const ferry_error *from);
 
+/* The data of an error, unpacked: kept with it, so that it lives as long. */
+typedef struct ErrorValue {
+    const void *type;  /* whose table it was unpacked with */
+    const void *block; /* freed with the error; NULL: not unpacked yet */
+} ErrorValue;
+
+/* NULL: the error has no detail to keep it with. Copies of an error begin without one. */
+ErrorValue *error_value(const ferry_error *error);
+
 /* The parts, lent until the error is cleared. */
 ErrorParts error_parts(const ferry_error *error);
 

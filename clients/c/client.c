@@ -189,6 +189,7 @@ static void core_free(Core *core) {
     slab_free(core->calls);
     slab_free(core->requests);
     slab_free(core->jobs);
+    buffer_deinit(&core->scratch);
     id_map_deinit(&core->awaits);
     id_map_deinit(&core->subscriptions);
     id_map_deinit(&core->pulls);

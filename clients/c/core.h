@@ -10,6 +10,7 @@
 
 #include <ferry/ferry.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id-map.h"
@@ -91,6 +92,7 @@ struct Core {
     Call *ended, *last_ended; /* their callbacks are due */
 
     Slab *calls, *requests, *jobs;
+    Buffer scratch; /* see typed.h */
     NameCache *names;
 
     Registration *registrations;

@@ -42,6 +42,7 @@ static const void *keep_request(const void *block) {
     kept->answered = true;
     kept->flow = NULL;
     kept->client = NULL;
+    kept->args = NULL;
     kept->request.caller = kept->caller;
     at = (char *)copy + fixed;
     kept->text = header_text_init(at, request->headers);
@@ -80,6 +81,7 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
     request->typed = method->typed;
     request->headers = message->headers;
     request->text = NULL;
+    request->args = NULL;
     request->copy = NULL;
     request->client = NULL;
     request->flow = NULL;
@@ -153,6 +155,7 @@ static void request_end(Request *request) {
     drop_client(request);
     if (request->text)
         free(request->text);
+    ferry_free(request->args);
     if (request->flow) {
         flow_deinit(request->flow);
         free(request->flow);

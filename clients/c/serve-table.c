@@ -2,11 +2,9 @@
 
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "clients/c/serve.h"
-
-static int invoke_raw(ferry_request *request, const ServedMethod *method) {
-    return method->typed->dispatch(request, NULL, method->handlers, method->ctx);
-}
+#include "rpc/schema/description.h"
 
 static int check(const ferry_service *service, ferry_error *reterr) {
     if (!service || !service->name)
@@ -16,16 +14,12 @@ static int check(const ferry_service *service, ferry_error *reterr) {
                          "the tables of '%s' are of version %u, the library's of %d: generate them "
                          "with the ferry-idl that belongs to it",
                          service->name, service->schema_version, FERRY_SCHEMA_VERSION);
-    for (uint32_t i = 0; i < service->n_methods; i++)
-        if (service->methods[i].args)
-            return error_set(reterr, "ferry.Unsupported",
-                             "%s.%s has typed arguments: serve it with ferry_service_serve()",
-                             service->name, service->methods[i].name);
     return 0;
 }
 
 int ferry_serve(ferry_client *client, const ferry_service *service, const void *handlers,
                 const ferry_serve_options *options, void *ctx, ferry_error *reterr) {
+    CLEANUP(buffer_deinit) Buffer description = {0};
     ServedMethod *methods;
     size_t n = 0;
     int r = client_check(client, reterr);
@@ -34,6 +28,10 @@ int ferry_serve(ferry_client *client, const ferry_service *service, const void *
         r = check(service, reterr);
     if (r < 0)
         return r;
+    r = description_write(service, &description);
+    if (r < 0)
+        return error_set_code(reterr, r, "'%s' cannot be described: %s", service->name,
+                              strerror(-r));
     methods = calloc(service->n_methods + 1, sizeof(*methods));
     if (!methods)
         return error_set_code(reterr, -ENOMEM, NULL);
@@ -44,15 +42,19 @@ int ferry_serve(ferry_client *client, const ferry_service *service, const void *
             continue;
         methods[n++] = (ServedMethod){.name = method->name,
                                       .name_len = strlen(method->name),
-                                      .invoke = invoke_raw,
+                                      .invoke = invoke_typed,
                                       .is_void = !method->result && !method->stream_out,
                                       .typed = method,
                                       .handlers = handlers,
                                       .ctx = ctx};
     }
-    r = service_serve(client,
-                      &(ServeSpec){.service = service->name, .n_methods = n, .methods = methods},
-                      options, reterr);
+    r = service_serve(
+        client,
+        &(ServeSpec){.service = service->name,
+                     .n_methods = n,
+                     .methods = methods,
+                     .description = ferry_bytes_of(description.data, description.len)},
+        options, reterr);
     free(methods);
     return r;
 }

@@ -31,6 +31,9 @@ typedef struct ServeSpec {
     ferry_bytes description;     /* len 0: none */
 } ServeSpec;
 
+/* With the arguments unpacked: typed-serve.c. */
+int invoke_typed(ferry_request *request, const ServedMethod *method);
+
 /* Adds the methods to those already served, and tells the broker. */
 int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve_options *options,
                   ferry_error *reterr);
