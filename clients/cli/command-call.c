@@ -56,6 +56,9 @@ static int print_result(Run *run, ferry_bytes body) {
         fwrite(body.data, 1, body.len, stdout);
         return EXIT_OK;
     }
+    /* A method without a result answers with no body at all. */
+    if (body.len == 0)
+        body = ferry_bytes_of("\xc0", 1);
     if (value_to_json(body, &json, &error) < 0)
         return cli_error(run->cli, &error);
     print_json(json, (PrintStyle){cli->terminal_out && !cli->json, cli->colour_out}, stdout);
