@@ -13,6 +13,7 @@
 
 static const char usage[] =
     "Usage: ferry-idl [OPTION]… FILE…          write C for interface files\n"
+    "       ferry-idl format [--check|-i] FILE…  the canonical text\n"
     "\n"
     "Options:\n"
     "  -I DIR           look for included files there too; repeat for more\n"
@@ -27,8 +28,11 @@ typedef struct Command {
 } Command;
 
 static const Command commands[] = {
+    {"format", command_format},
     {"generate", command_generate},
 };
+
+enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 
 static int misuse(const char *problem, const char *what) {
     fprintf(stderr, "ferry-idl: %s%s\nTry 'ferry-idl --help'.\n", problem, what);
@@ -82,7 +86,7 @@ static int parse(Options *options, int argc, char **argv, int first) {
 
 int main(int argc, char **argv) {
     Options options = {.out_dir = ".", .version = FERRY_VERSION};
-    const Command *command = &commands[0];
+    const Command *command = &commands[N_COMMANDS - 1];
     int first = 1, r;
 
     for (int i = 1; i < argc && argv[i][0] == '-'; i++) {
@@ -95,7 +99,7 @@ int main(int argc, char **argv) {
             return 0;
         }
     }
-    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands) && argc > 1; i++)
+    for (size_t i = 0; i < N_COMMANDS && argc > 1; i++)
         if (strcmp(argv[1], commands[i].name) == 0) {
             command = &commands[i];
             first = 2;

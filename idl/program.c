@@ -255,6 +255,21 @@ File *program_load(Program *program, const char *path) {
     return load(program, path, NULL, 0);
 }
 
+File *program_parse(Program *program, const char *path) {
+    Source source;
+    File *file;
+    int r = read_source(program, path, &source);
+
+    if (r < 0) {
+        report_error(&program->reports, ((Place){NULL, 0, 0}), NULL, "cannot read '%s': %s", path,
+                     strerror(-r));
+        return NULL;
+    }
+    file = file_new(program, path, source);
+    parse_file(file, &program->pool, &program->reports);
+    return file;
+}
+
 File *program_load_text(Program *program, const char *name, const char *text, size_t len) {
     Source source = {name, pool_text(&program->pool, text, len), len, 0};
     File *file;

@@ -26,6 +26,9 @@ void program_deinit(Program *program);
  * it is right is told by program->reports.n_errors. */
 File *program_load(Program *program, const char *path);
 
+/* Reads and parses one file, and nothing that it includes. */
+File *program_parse(Program *program, const char *path);
+
 /* The same from memory, for text that has no file. */
 File *program_load_text(Program *program, const char *name, const char *text, size_t len);
 
