@@ -13,6 +13,8 @@
 
 static const char usage[] =
     "Usage: ferry-idl [OPTION]… FILE…          write C for interface files\n"
+    "       ferry-idl check OLD NEW            what would break callers or servers\n"
+    "       ferry-idl diff FILE --live URL     the same against running services\n"
     "       ferry-idl format [--check|-i] FILE…  the canonical text\n"
     "\n"
     "Options:\n"
@@ -28,6 +30,8 @@ typedef struct Command {
 } Command;
 
 static const Command commands[] = {
+    {"check", command_check},
+    {"diff", command_diff},
     {"format", command_format},
     {"generate", command_generate},
 };

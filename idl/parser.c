@@ -558,7 +558,8 @@ static bool parse_service(Parser *parser, Definition *definition) {
         function->owner = definition;
         if (!parse_function(parser, function)) {
             skip_element(parser);
-            take_mark(parser, ')');
+            if (take_mark(parser, ')'))
+                take_separator(parser);
             continue;
         }
         *last = function;

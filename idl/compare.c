@@ -1,0 +1,376 @@
+/* What a new interface breaks of an old one. See compare.h. */
+
+#include "idl/compare.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "idl/c-names.h"
+#include "idl/emit.h"
+
+typedef struct Compare {
+    Program *program;
+    const File *old_file, *new_file;
+} Compare;
+
+static void breaks(Compare *c, Place place, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void breaks(Compare *c, Place place, const char *hint, const char *format, ...) {
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    report_error(&c->program->reports, place, hint, "%s", text);
+}
+
+#define thought(c, place, ...)                                                                     \
+    report(&(c)->program->reports, SEVERITY_WARNING, (place), NULL, __VA_ARGS__)
+
+/* ---- types ---- */
+
+/* The same thing in both is what has the same name on the wire: structs may have been renamed, and
+ * are compared where they are defined. */
+static bool same_definition(Compare *c, const Definition *a, const Definition *b) {
+    return strcmp(wire_name(c->program, a), wire_name(c->program, b)) == 0 ||
+           strcmp(a->name.text, b->name.text) == 0;
+}
+
+static bool same_type(Compare *c, const Type *a, const Type *b) {
+    const Type *x = a ? type_true(a) : NULL, *y = b ? type_true(b) : NULL;
+
+    if (!x || !y)
+        return x == y;
+    if (x->kind != y->kind)
+        return false;
+    if (x->kind == TYPE_NAMED)
+        return x->target->kind == y->target->kind && same_definition(c, x->target, y->target);
+    return (!x->key || same_type(c, x->key, y->key)) &&
+           (!x->item || same_type(c, x->item, y->item));
+}
+
+static const char *type_words(Compare *c, const Type *type) {
+    static const char *const base[] = {"bool",   "i8",     "i16",    "i32", "i64",
+                                       "double", "string", "binary", "uuid"};
+    const Type *is = type ? type_true(type) : NULL;
+    Pool *pool = &c->program->pool;
+
+    if (!is)
+        return "void";
+    if (is->kind <= TYPE_UUID)
+        return base[is->kind];
+    if (is->kind == TYPE_NAMED)
+        return is->target->name.text;
+    if (is->kind == TYPE_MAP)
+        return pool_printf(pool, "map<%s, %s>", type_words(c, is->key), type_words(c, is->item));
+    return pool_printf(pool, "%s<%s>",
+                       is->kind == TYPE_SET    ? "set"
+                       : is->kind == TYPE_LIST ? "list"
+                                               : "stream",
+                       type_words(c, is->item));
+}
+
+static bool is_integer(const Type *type) {
+    const Type *is = type_true(type);
+
+    return (is->kind >= TYPE_I8 && is->kind <= TYPE_I64) ||
+           (is->kind == TYPE_NAMED && is->target->kind == DEFINITION_ENUM);
+}
+
+static void check_type(Compare *c, Place place, const char *what, const Type *before,
+                       const Type *now) {
+    const char *hint = NULL;
+
+    if (same_type(c, before, now))
+        return;
+    if (before && now && is_integer(before) && is_integer(now))
+        hint = "the side that is older, or newer, refuses numbers that do not fit";
+    breaks(c, place, hint, "%s was %s, and is %s now", what, type_words(c, before),
+           type_words(c, now));
+}
+
+/* ---- fields ---- */
+
+/* May those who do not know the field leave it out? */
+static bool may_be_absent(const Field *field) {
+    return field->optional || (field->value && field->presence != PRESENCE_REQUIRED);
+}
+
+static const Field *find_field(const Field *fields, const char *name) {
+    for (; fields; fields = fields->next)
+        if (strcmp(fields->name.text, name) == 0)
+            return fields;
+    return NULL;
+}
+
+static const Field *find_id(const Field *fields, const Field *like) {
+    for (; fields; fields = fields->next)
+        if (like->has_id && fields->has_id && fields->id == like->id)
+            return fields;
+    return NULL;
+}
+
+/* A default is not sent: what is missing means what the receiver's interface says. */
+static void check_default(Compare *c, const Field *before, const Field *now) {
+    const Value *a = before->value ? value_true(before->value) : NULL;
+    const Value *b = now->value ? value_true(now->value) : NULL;
+    bool same = !a == !b;
+
+    if (a && b)
+        same = a->kind == b->kind && a->n == b->n &&
+               (a->kind == VALUE_STRING   ? strcmp(a->text, b->text) == 0
+                : a->kind == VALUE_DOUBLE ? memcmp(&a->real, &b->real, sizeof(a->real)) == 0
+                                          : value_number(a) == value_number(b));
+    if (!same)
+        thought(c, now->name.place, "the default of '%s' has changed", now->name.text);
+}
+
+static void check_field(Compare *c, const Definition *owner, const Field *before,
+                        const Field *now) {
+    const char *what = pool_printf(&c->program->pool, "'%s'", now->name.text);
+
+    check_type(c, now->type->place, what, before->type, now->type);
+    if (owner->kind == DEFINITION_UNION)
+        return;
+    if (may_be_absent(before) && !may_be_absent(now))
+        breaks(c, now->name.place, "those who know the old interface may leave it out",
+               "'%s' must be there now", now->name.text);
+    if (!may_be_absent(before) && may_be_absent(now) && now->optional)
+        breaks(c, now->name.place, "those who know the old interface need it",
+               "'%s' may be absent now", now->name.text);
+    check_default(c, before, now);
+}
+
+static void check_removed(Compare *c, const Definition *now, const Field *before) {
+    const Field *renamed = find_id(now->fields, before);
+
+    if (renamed && !find_field(now->fields, before->name.text))
+        breaks(c, renamed->name.place, "on the wire a field is known by its name",
+               "the field '%s' is named '%s' now", before->name.text, renamed->name.text);
+    else if (now->kind == DEFINITION_UNION)
+        breaks(c, now->name.place, NULL, "the union '%s' has no '%s' any more", now->name.text,
+               before->name.text);
+    else if (!may_be_absent(before))
+        breaks(c, now->name.place, "those who know the old interface need it",
+               "'%s' has no field '%s' any more", now->name.text, before->name.text);
+}
+
+static void check_struct(Compare *c, const Definition *before, const Definition *now) {
+    for (const Field *f = before->fields; f; f = f->next) {
+        const Field *there = find_field(now->fields, f->name.text);
+
+        if (there)
+            check_field(c, now, f, there);
+        else
+            check_removed(c, now, f);
+    }
+    for (const Field *f = now->fields; f && now->kind != DEFINITION_UNION; f = f->next) {
+        const Field *there = find_field(before->fields, f->name.text);
+
+        if (!there && !find_id(before->fields, f) && !may_be_absent(f))
+            breaks(c, f->name.place, "make it optional, or give it a default",
+                   "the new field '%s' must be there: those who know the old interface do not "
+                   "send it",
+                   f->name.text);
+        else if (!there && find_id(before->fields, f) &&
+                 find_field(now->fields, find_id(before->fields, f)->name.text))
+            thought(c, f->name.place, "the number of '%s' was another field's", f->name.text);
+    }
+}
+
+static void check_enum(Compare *c, const Definition *before, const Definition *now) {
+    for (const EnumValue *v = before->values; v; v = v->next) {
+        const EnumValue *there = now->values;
+
+        while (there && strcmp(there->name.text, v->name.text) != 0)
+            there = there->next;
+        if (!there)
+            breaks(c, now->name.place, NULL, "the enum '%s' has no '%s' any more", now->name.text,
+                   v->name.text);
+        else if (there->number != v->number)
+            breaks(c, there->name.place, "on the wire an enum's value is its number",
+                   "'%s' was %lld, and is %lld now", v->name.text, (long long)v->number,
+                   (long long)there->number);
+    }
+}
+
+/* ---- methods ---- */
+
+static const Field *argument(const Function *function, size_t index) {
+    for (const Field *f = function->args; f; f = f->next)
+        if (f->type->kind != TYPE_STREAM && index-- == 0)
+            return f;
+    return NULL;
+}
+
+static const Type *stream_of(const Function *function) {
+    for (const Field *f = function->args; f; f = f->next)
+        if (f->type->kind == TYPE_STREAM)
+            return f->type;
+    return NULL;
+}
+
+static void check_arguments(Compare *c, const Function *before, const Function *now) {
+    for (size_t i = 0;; i++) {
+        const Field *a = argument(before, i), *b = argument(now, i);
+        const char *what;
+
+        if (!a && !b)
+            return;
+        if (!a && !may_be_absent(b)) {
+            breaks(c, b->name.place, "make it optional, or give it a default",
+                   "callers that know the old interface do not send '%s'", b->name.text);
+        } else if (!b && !may_be_absent(a)) {
+            breaks(c, now->name.place, "servers that know the old interface need it",
+                   "'%s' has no argument '%s' any more", now->name.text, a->name.text);
+        } else if (a && b) {
+            what = pool_printf(&c->program->pool, "argument %zu of '%s'", i + 1, now->name.text);
+            check_type(c, b->type->place, what, a->type, b->type);
+            if (may_be_absent(a) && !may_be_absent(b))
+                breaks(c, b->name.place, "callers that know the old interface may leave it out",
+                       "'%s' must be there now", b->name.text);
+            else if (!may_be_absent(a) && b->optional)
+                breaks(c, b->name.place, "servers that know the old interface need it",
+                       "'%s' may be absent now", b->name.text);
+            else
+                check_default(c, a, b);
+            if (strcmp(a->name.text, b->name.text) != 0)
+                thought(c, b->name.place,
+                        "argument %zu was named '%s': on the wire only its place counts", i + 1,
+                        a->name.text);
+        }
+    }
+}
+
+static bool throws(const Function *function, const char *name) {
+    for (const Field *f = function->throws; f; f = f->next)
+        if (strcmp(type_definition(f->type)->name.text, name) == 0)
+            return true;
+    return false;
+}
+
+static bool has_flag(const Function *function, const char *name) {
+    const Annotation *a = annotation_find(function->annotations, name);
+
+    return a && a->value[0] != 'f' && a->value[0] != '0';
+}
+
+static void check_method(Compare *c, const Function *before, const Function *now) {
+    const char *result = pool_printf(&c->program->pool, "the result of '%s'", now->name.text);
+    const Type *in = stream_of(now);
+
+    check_arguments(c, before, now);
+    if ((before->result && before->result->kind == TYPE_STREAM) !=
+        (now->result && now->result->kind == TYPE_STREAM))
+        breaks(c, now->name.place, NULL, "%s was %s, and is %s now", result,
+               type_words(c, before->result), type_words(c, now->result));
+    else
+        check_type(c, now->result ? now->result->place : now->name.place, result, before->result,
+                   now->result);
+    check_type(c, in ? in->place : now->name.place,
+               pool_printf(&c->program->pool, "the stream that '%s' takes", now->name.text),
+               stream_of(before), in);
+    if (before->oneway != now->oneway)
+        breaks(c, now->name.place, NULL, now->oneway ? "'%s' is oneway now" : "'%s' was oneway",
+               now->name.text);
+    for (const Field *f = now->throws; f; f = f->next)
+        if (!throws(before, type_definition(f->type)->name.text))
+            thought(c, f->name.place, "callers that know the old interface do not know '%s'",
+                    type_definition(f->type)->name.text);
+    if (has_flag(before, "idempotent") && !has_flag(now, "idempotent"))
+        thought(c, now->name.place,
+                "'%s' was idempotent: callers that know the old interface still try it again",
+                now->name.text);
+}
+
+static const Function *find_method(const Definition *service, const char *name) {
+    for (; service; service = service->base)
+        for (const Function *f = service->functions; f; f = f->next)
+            if (strcmp(f->name.text, name) == 0)
+                return f;
+    return NULL;
+}
+
+static void check_service(Compare *c, const Definition *before, const Definition *now) {
+    for (const Definition *from = before; from; from = from->base)
+        for (const Function *f = from->functions; f; f = f->next) {
+            const Function *there = find_method(now, f->name.text);
+
+            if (there)
+                check_method(c, f, there);
+            else
+                breaks(c, now->name.place, NULL, "'%s' has no method '%s' any more", now->name.text,
+                       f->name.text);
+        }
+}
+
+/* ---- the whole ---- */
+
+static const Definition *find_definition(Compare *c, const Definition *like) {
+    for (const Definition *d = c->new_file->definitions; d; d = d->next)
+        if (d->kind == like->kind && same_definition(c, d, like))
+            return d;
+    return NULL;
+}
+
+static void check_definition(Compare *c, const Definition *before) {
+    const Definition *now = find_definition(c, before);
+    static const char *const words[] = {"constant", "typedef",   "enum",   "struct",
+                                        "union",    "exception", "service"};
+
+    if (!now) {
+        breaks(c, before->name.place, NULL, "the %s '%s' is gone", words[before->kind],
+               before->name.text);
+        return;
+    }
+    if (before->kind >= DEFINITION_EXCEPTION &&
+        strcmp(wire_name(c->program, before), wire_name(c->program, now)) != 0)
+        breaks(c, now->name.place, NULL, "on the wire '%s' was named '%s', and is '%s' now",
+               now->name.text, wire_name(c->program, before), wire_name(c->program, now));
+    switch (before->kind) {
+    case DEFINITION_CONST:
+    case DEFINITION_TYPEDEF:
+        check_type(c, now->type->place, pool_printf(&c->program->pool, "'%s'", now->name.text),
+                   before->type, now->type);
+        break;
+    case DEFINITION_ENUM:
+        check_enum(c, before, now);
+        break;
+    case DEFINITION_SERVICE:
+        check_service(c, before, now);
+        break;
+    default:
+        check_struct(c, before, now);
+        break;
+    }
+}
+
+void compare_files(Program *program, const File *old_file, const File *new_file) {
+    Compare c = {program, old_file, new_file};
+
+    for (const Definition *d = old_file->definitions; d; d = d->next)
+        check_definition(&c, d);
+    for (const Header *h = old_file->headers; h; h = h->next) {
+        const File *there = NULL;
+
+        if (h->kind != HEADER_INCLUDE || !h->file)
+            continue;
+        for (const Header *n = new_file->headers; n; n = n->next)
+            if (n->kind == HEADER_INCLUDE && n->file && strcmp(n->prefix, h->prefix) == 0)
+                there = n->file;
+        /* The same file in both is the same file. */
+        if (there && there != h->file)
+            compare_files(program, h->file, there);
+    }
+}
+
+void compare_services(Program *program, const File *old_file, const File *new_file,
+                      const char *name) {
+    Compare c = {program, old_file, new_file};
+
+    for (const Definition *d = old_file->definitions; d; d = d->next)
+        if (d->kind != DEFINITION_SERVICE || strcmp(d->name.text, name) == 0)
+            check_definition(&c, d);
+}

@@ -1,0 +1,1 @@
+include "../n_cyclic_include.thrift"

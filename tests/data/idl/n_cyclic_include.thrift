@@ -1,0 +1,2 @@
+// expect: includes itself, by way of this file
+include "broken/cycle.thrift"

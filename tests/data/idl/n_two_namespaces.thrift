@@ -1,0 +1,3 @@
+// expect: error: there are two namespaces for '*'
+namespace * a
+namespace * b

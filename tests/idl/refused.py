@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""n_*.thrift are refused, check/*.new.thrift break *.old.thrift: each says in comments
+`// expect: TEXT` what must be said, and `// expect-not: TEXT` what must not."""
+import pathlib, re, subprocess, sys
+
+idl, data = sys.argv[1], pathlib.Path(sys.argv[2])
+failed = n = 0
+
+
+def check(name, expecting, command, status):
+    global failed, n
+    n += 1
+    text = expecting.read_text(errors="replace")
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60)
+    said = done.stdout + done.stderr
+    wanted = re.findall(r"^// expect: (.*)$", text, re.M)
+    problems = [f"did not say: {w}" for w in wanted if w not in said]
+    problems += [f"said: {w}" for w in re.findall(r"^// expect-not: (.*)$", text, re.M) if w in said]
+    if not wanted:
+        problems.append("expects nothing")
+    if done.returncode != status:
+        problems.append(f"exit status {done.returncode}")
+    for line in re.findall(r"^.*: error: .*$", said, re.M):
+        if not re.match(r"\S+:\d+:\d+: error: ", line):
+            problems.append(f"no place: {line}")
+    if problems:
+        failed += 1
+        print(f"{name}:", *problems, sep="\n  ")
+        print(said[:3000])
+
+
+for f in sorted(data.glob("n_*.thrift")):
+    check(f.name, f, [idl, "--stdout", str(f)], 1)
+for f in sorted(data.glob("check/*.new.thrift")):
+    old = str(f).replace(".new.", ".old.")
+    check(f.name, f, [idl, "check", old, str(f)], 0 if "same" in f.name else 1)
+print(f"{n} files, {failed} failures")
+sys.exit(failed > 0 or n == 0)
