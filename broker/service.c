@@ -25,6 +25,8 @@ Services *services_free(Services *services) {
     if (!services)
         return NULL;
     HASH_ITER(hh, services->table, service, next) {
+        /* No turn will end any more. */
+        service->in_crowded = false;
         service_release(service);
     }
     while (services->free_calls) {

@@ -100,6 +100,7 @@ static int pass_on(ReplyReader *reader, const void *data, size_t len) {
 static int complete_line(ReplyReader *reader, const uint8_t *data, size_t len, size_t *ret_taken) {
     const uint8_t *end = memchr(data, '\n', len);
     size_t n = end ? (size_t)(end - data) + 1 : len, passed;
+    int r;
 
     if (n > sizeof(reader->held) - reader->n_held)
         n = sizeof(reader->held) - reader->n_held;
@@ -109,13 +110,10 @@ static int complete_line(ReplyReader *reader, const uint8_t *data, size_t len, s
     passed = guard_check(&reader->guard, reader->held, reader->n_held);
     if (passed == 0 && reader->n_held == sizeof(reader->held) && !reader->guard.problem)
         reader->guard.problem = "a line is too long";
-    if (reader->guard.problem)
-        return -EPROTO;
-    int r = pass_on(reader, reader->held, passed);
-
+    r = pass_on(reader, reader->held, passed);
     reader->n_held -= passed;
     memmove(reader->held, reader->held + passed, reader->n_held);
-    return r;
+    return reader->guard.problem ? -EPROTO : r;
 }
 
 int reply_reader_feed(ReplyReader *reader, const uint8_t *data, size_t len) {
@@ -129,7 +127,9 @@ int reply_reader_feed(ReplyReader *reader, const uint8_t *data, size_t len) {
     }
     if (r >= 0 && len > 0) {
         n = guard_check(&reader->guard, data, len);
-        r = reader->guard.problem ? -EPROTO : pass_on(reader, data, n);
+        r = pass_on(reader, data, n); /* what came before any nonsense still counts */
+        if (reader->guard.problem)
+            r = -EPROTO;
         if (r >= 0 && len > n) {
             reader->n_held = len - n; /* less than a line: the guard saw to that */
             memcpy(reader->held, data + n, reader->n_held);

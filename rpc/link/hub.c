@@ -173,6 +173,9 @@ Hub *hub_free(Hub *hub) {
     id_map_deinit(&hub->peers);
     if (hub->batch_open)
         zmq_msg_close(&hub->batch);
+    /* Its writer ends first: it would wait for ever to tell nobody of an event. */
+    if (hub->socket)
+        zmq_socket_monitor(hub->socket, NULL, 0);
     if (hub->monitor)
         zmq_close(hub->monitor);
     if (hub->socket)

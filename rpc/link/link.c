@@ -95,15 +95,18 @@ static int set_up_socket(void *socket) {
 }
 
 static void close_socket(Link *link) {
+    if (link->socket) {
+        epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, link->socket_fd, NULL);
+        /* Before its reader is closed: libzmq's thread would wait for ever to tell nobody of an
+         * event, and hold a lock meanwhile. */
+        zmq_socket_monitor(link->socket, NULL, 0);
+    }
     if (link->monitor) {
         epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, link->monitor_fd, NULL);
         zmq_close(link->monitor);
     }
-    if (link->socket) {
-        epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, link->socket_fd, NULL);
-        zmq_socket_monitor(link->socket, NULL, 0);
+    if (link->socket)
         zmq_close(link->socket);
-    }
     link->socket = link->monitor = NULL;
     link->session++;
 }

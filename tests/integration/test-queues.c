@@ -133,6 +133,47 @@ static void pushes_outlive_a_lost_broker(void) {
     ferry_close(client);
 }
 
+static int stop_at_the_second(ferry_job *job, void *ctx) {
+    static int n;
+
+    (void)job;
+    if (++n == 2)
+        ferry_stop(ctx);
+    return 0;
+}
+
+static int attempts_at_most_one(ferry_job *job, void *ctx) {
+    int *n = ctx;
+
+    CU_ASSERT_EQUAL(job->attempt, 1);
+    ++*n;
+    return 0;
+}
+
+static void stopping_gives_back_what_was_not_begun(void) {
+    ferry_client *client = connect_client(&broker);
+    const ferry_work_options slots = {.slots = 20};
+    int n = 0;
+
+    for (int i = 0; i < 50; i++)
+        CU_ASSERT_EQUAL(ferry_push(client, "stop", ferry_str("x"), NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "stop", &slots, stop_at_the_second, client, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_run(client, NULL), 0);
+    /* Still connected, and takes no more. */
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
+
+    ferry_client *other = connect_client(&broker);
+
+    CU_ASSERT_EQUAL(ferry_work(other, "stop", &slots, attempts_at_most_one, &n, NULL), 0);
+    for (int i = 0; i < 100; i++) {
+        ferry_process(other, NULL);
+        usleep(1000);
+    }
+    CU_ASSERT_TRUE(n <= 48 && n > 0);
+    ferry_close(other);
+    ferry_close(client);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_job_is_worked_once),
@@ -141,6 +182,7 @@ int main(void) {
         TEST(a_deferred_job_is_settled_later),
         TEST(each_push_is_confirmed_once),
         TEST(pushes_outlive_a_lost_broker),
+        TEST(stopping_gives_back_what_was_not_begun),
         TESTS_END,
     };
     int status;

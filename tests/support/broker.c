@@ -51,6 +51,12 @@ void broker_kill(TestBroker *broker) {
     end(broker, SIGKILL);
 }
 
+void broker_drain(TestBroker *broker) {
+    kill(broker->pid, SIGTERM);
+    usleep(20000);
+    end(broker, SIGTERM);
+}
+
 void broker_terminate(TestBroker *broker) {
     static const char *const files[] = {"broker", "broker.lock"};
     char path[128];

@@ -1,0 +1,35 @@
+#pragma once
+
+/* What several suites about faults do with a client. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <ferry/ferry.h>
+
+enum { PATIENCE_MS = 20000 }; /* for what has no limit of its own: a busy machine is no failure */
+
+/* A client that is connected; ends the test when it does not get through. */
+ferry_client *open_with(const char *url, const ferry_options *options);
+
+/* Turns of the client until *n >= wanted; false: it did not come to that in time. */
+bool turn_until(ferry_client *client, const int *n, int wanted, uint64_t within_ms);
+void turn_for(ferry_client *client, uint64_t ms);
+
+/* One call of echo.Echo.say. */
+bool call_echo(ferry_client *client);
+
+/* Calls again and again until one is answered. */
+bool echo_answers_within(ferry_client *client, uint64_t ms);
+
+/* Somebody well-behaved: calls echo.Echo.say all the time, on a thread of its own, and is its own
+ * server on another. What happens to others must be nothing to it. */
+typedef struct Bystander Bystander;
+
+typedef struct Noticed {
+    long n_calls, n_failed;
+    double worst_ms, median_ms;
+} Noticed;
+
+Bystander *bystander_start(const char *url);
+Noticed bystander_stop(Bystander *bystander);

@@ -1,0 +1,20 @@
+#pragma once
+
+/*
+ * Parts that tests give to processes apart. Each is called with the broker's URL and what else
+ * stands behind its name here, says "ready 0" when the broker has accepted it, and runs until it is
+ * killed.
+ *
+ *     hold [N]             serves held.Calls.wait and works the queue held, N (1000) at once, and
+ *                          never ends one: says "calls n" and "jobs n" as they come, "cancelled n"
+ *     echo [NAME]          serves NAME (echo.Echo).say: the result is the argument
+ *     busy SERVICE.METHOD MS   computes for so long without touching the library, then answers
+ *     busy-work QUEUE MS   likewise for jobs; says "attempt n" before, "done n" after
+ *     work QUEUE           acknowledges each job; says "job n" for a body that is the number n
+ *     listen PATTERN       says "message n missed m" for each (m -1: unknown)
+ *     count PATTERN        counts; at a message "end" says "received n" and "missed n"
+ */
+
+#include "support/process.h"
+
+extern const Role usual_roles[];

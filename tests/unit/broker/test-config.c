@@ -1,0 +1,123 @@
+#include "broker/config.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "support/suite.h"
+
+static Config config;
+static ferry_error error = FERRY_ERROR_INIT;
+
+/* Reads this text as a file called ferry.conf. */
+static int read_text(const char *text) {
+    char path[] = "/tmp/ferry-config-XXXXXX";
+    int fd = mkstemp(path), r;
+
+    CU_ASSERT_FATAL(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+    config_deinit(&config);
+    ferry_error_clear(&error);
+    config_init(&config);
+    r = config_read(&config, path, NULL, &error);
+    unlink(path);
+    return r;
+}
+
+static void refused(const char *text, const char *said) {
+    CU_ASSERT_EQUAL(read_text(text), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(error.message);
+    if (!strstr(error.message, said))
+        printf("\n    said: %s\n", error.message);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, said));
+}
+
+static void an_empty_file_leaves_the_defaults(void) {
+    CU_ASSERT_EQUAL(read_text(""), 0);
+    CU_ASSERT_EQUAL(read_text("# nothing\n\n[broker]\n; at all\n"), 0);
+    CU_ASSERT_EQUAL(memcmp(&config.limits, &limits_default, sizeof(Limits)), 0);
+    CU_ASSERT_EQUAL(config.n_binds, 0);
+    CU_ASSERT_EQUAL(config.log_level, -1);
+}
+
+static void settings_are_taken_over(void) {
+    CU_ASSERT_EQUAL(read_text("[broker]\n"
+                              "bind = ipc:///run/ferry\n"
+                              "bind = tcp://127.0.0.1:1\n"
+                              "data = /var/lib/ferry\n"
+                              "log_level = debug\n"
+                              "drain_timeout = 5s\n"
+                              "max_body = 16M\n"
+                              "max_calls = 12\n"
+                              "max_total_bytes = 5G\n"
+                              "retry = 250ms\n"),
+                    0);
+    CU_ASSERT_EQUAL(config.n_binds, 2);
+    CU_ASSERT_STRING_EQUAL(config.binds[1], "tcp://127.0.0.1:1");
+    CU_ASSERT_STRING_EQUAL(config.data, "/var/lib/ferry");
+    CU_ASSERT_EQUAL(config.log_level, 3);
+    CU_ASSERT_EQUAL(config.drain_timeout_ms, 5000);
+    CU_ASSERT_EQUAL(config.limits.max_body, 16 << 20);
+    CU_ASSERT_EQUAL(config.limits.max_calls, 12);
+    CU_ASSERT_EQUAL(config.limits.max_total_bytes, UINT64_C(5) << 30);
+    CU_ASSERT_EQUAL(config.limits.retry_ms, 250);
+}
+
+static void what_is_wrong_is_said_with_its_line(void) {
+    refused("[broker]\n\nmax_cals = 3\n", ":3: [broker] has no setting 'max_cals'; did you mean "
+                                          "'max_calls'?");
+    refused("[broker]\nmax_calls = many\n", ":2: max_calls wants a number, not 'many'");
+    refused("[broker]\nmax_calls = -1\n", "max_calls wants a number");
+    refused("[broker]\nmax_calls = 4294967296\n", "max_calls wants a number");
+    refused("[broker]\nmax_body = 16 potatoes\n", "max_body wants a size");
+    refused("[broker]\nmax_body = 4G\n", "max_body wants a size");
+    refused("[broker]\nretry = soon\n", "retry wants a time");
+    refused("[broker]\nlog_level = loud\n", "log_level is error, warning");
+    refused("[broker]\ndrain_timeout = x\n", "drain_timeout wants a time");
+    refused("[brokr]\nmax_calls = 1\n", "no section is called [brokr]");
+    refused("max_calls = 1\n", "no section is called []");
+    refused("[broker]\nthis is not a setting\n", ":2:");
+    refused("[queue a..b]\nmax_attempts = 1\n", "no pattern of names");
+    refused("[topic a.>.b]\nkeep = 1\n", "no pattern of names");
+}
+
+static void only_so_many_binds_are_taken(void) {
+    char text[2048] = "[broker]\n";
+
+    for (int i = 0; i < BINDS_MAX; i++)
+        strcat(text, "bind = ipc:///a\n");
+    CU_ASSERT_EQUAL(read_text(text), 0);
+    strcat(text, "bind = ipc:///a\n");
+    refused(text, "more than 16 bind lines");
+}
+
+static void a_file_that_is_not_there_is_an_error(void) {
+    CU_ASSERT_EQUAL(config_read(&config, "/nowhere/ferry.conf", NULL, &error), -ENOENT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "/nowhere/ferry.conf"));
+}
+
+static void patterns_have_their_sections(void) {
+    CU_ASSERT_EQUAL(read_text("[queue mail.>]\nmax_attempts = 5\n[topic prices.*]\nkeep = 100\n"),
+                    0);
+}
+
+static void cleanup(void) {
+    config_deinit(&config);
+    ferry_error_clear(&error);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(an_empty_file_leaves_the_defaults),
+        TEST(settings_are_taken_over),
+        TEST(what_is_wrong_is_said_with_its_line),
+        TEST(only_so_many_binds_are_taken),
+        TEST(a_file_that_is_not_there_is_an_error),
+        TEST(patterns_have_their_sections),
+        TESTS_END,
+    };
+    int r = run_suite("broker configuration", tests);
+
+    cleanup();
+    return r;
+}
