@@ -22,7 +22,7 @@
 enum {
     TURN_BYTES = 1 << 20, /* a turn ends after so much input, or so long: then others have theirs */
     TURN_US = 500,
-    SPIN_US = 50,
+    SPIN_US = 200,
     PAUSE_MS = 1000,        /* later than it meant to by so much: it was stopped */
     CATCH_UP_MS = 20,       /* then timers wait at least so long for what the socket holds */
     CATCH_UP_MAX_MS = 2000, /* and no longer than this */

@@ -96,25 +96,39 @@ unsigned socket_events(void *socket) {
     return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) < 0 ? 0 : (unsigned)events;
 }
 
+/* How long a wait was, for the next one. A long one counts as a millisecond: a short rest must not
+ * make the waits around it look long. */
+static void learn(Spin *spin, uint64_t began_ns) {
+    enum { LONGEST_US = 1000, WEIGHT = 8 };
+    uint64_t us = (clock_ns() - began_ns) / 1000;
+
+    us = us > LONGEST_US ? LONGEST_US : us;
+    spin->usual_us = (unsigned)((spin->usual_us * (WEIGHT - 1) + us) / WEIGHT);
+}
+
 bool spin_until(Spin *spin, bool (*ready)(void *ctx), void *ctx) {
-    enum { PATIENCE = 8, RETRY_EACH = 16 };
     uint64_t end;
 
-    if (ready(ctx))
+    if (ready(ctx)) {
+        spin->began_ns = 0;
         return true;
-    if (spin->limit_us == 0)
+    }
+    spin->began_ns = clock_ns();
+    if (spin->usual_us > spin->limit_us)
         return false;
-    if (spin->misses >= PATIENCE && ++spin->skipped < RETRY_EACH)
-        return false;
-    spin->skipped = 0;
-    end = clock_ns() + spin->limit_us * UINT64_C(1000);
+    end = spin->began_ns + spin->limit_us * UINT64_C(1000);
     do {
         sched_yield();
         if (ready(ctx)) {
-            spin->misses = 0;
+            spin_woke(spin);
             return true;
         }
     } while (clock_ns() < end);
-    spin->misses += spin->misses < PATIENCE;
     return false;
+}
+
+void spin_woke(Spin *spin) {
+    if (spin->began_ns > 0)
+        learn(spin, spin->began_ns);
+    spin->began_ns = 0;
 }

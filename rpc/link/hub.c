@@ -348,6 +348,7 @@ int hub_wait(Hub *hub, int fd, int timeout_ms) {
     if (timeout_ms == 0 ? !has_input(hub) : !spin_until(&hub->spin, has_input, hub)) {
         if (!(socket_events(hub->monitor) & ZMQ_POLLIN))
             n = poll(fds, fd >= 0 ? 3 : 2, timeout_ms);
+        spin_woke(&hub->spin);
     }
     /* Reading its events is cheap only when there are some: not once a turn. */
     if (n > 0 ? fds[1].revents != 0 : n == 0)

@@ -21,7 +21,7 @@ enum {
     HEARTBEAT_MS = 2000, /* ZMTP PINGs, in libzmq's own thread */
     HEARTBEAT_TTL_MS = 6000,
     HWM = 256,
-    SPIN_US = 50,
+    SPIN_US = 200,
     COPY_MAX = 16 * 1024,
     GOODBYE_MS = 200,
     WAITING_MAX = 4 * 1024 * 1024,
@@ -589,6 +589,7 @@ void link_wait(Link *link, int fd, uint64_t until_ms) {
             return;
     }
     poll(fds, 3, until_ms - now_ms > 60000 ? 60000 : (int)(until_ms - now_ms));
+    spin_woke(&link->spin);
     if (fds[1].revents)
         link->monitor_read_ms = 0;
 }
