@@ -105,12 +105,9 @@ static Chunk *tail_for(Outbox *outbox, Lane lane, size_t size) {
             return tail;
     }
 
-    /* The first large record gets a small chunk like any other; a second chunk of them in a row is
-     * a flow, and batches pay for themselves there only when they are big (PEERS.md). */
-    bool flow =
-        large && tail && tail->records > 0 && tail->len / tail->records >= WIRE_RECORD_LARGE;
-    size_t cap = flow ? WIRE_BATCH_MAX : WIRE_HEAD + size;
-    Chunk *chunk = chunk_new(cap);
+    /* Batches of large records pay for themselves only when they are big: below 256 KiB libzmq
+     * spends more on each message than on its bytes. */
+    Chunk *chunk = chunk_new(large ? WIRE_BATCH_MAX : WIRE_HEAD + size);
 
     if (!chunk)
         return NULL;
