@@ -85,7 +85,6 @@ struct Session {
     IdMap calls;    /* unanswered calls made by this session: its id -> Call */
     IdMap requests; /* calls this session is working on: our id -> Call */
     uint64_t last_request_id;
-    struct Call *own_calls; /* the same as calls, as a list */
     struct Server *servers; /* what it serves */
     /* queue.c */
     IdMap pulls; /* its id -> Pull */

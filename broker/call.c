@@ -87,7 +87,6 @@ static void line_append(Call *call, bool in_front) {
 static void forget_caller(Call *call) {
     if (call->caller) {
         id_map_take(&call->caller->calls, call->caller_id);
-        DL_DELETE2(call->caller->own_calls, call, caller_prev, caller_next);
     }
     call->caller = NULL;
     timer_disarm(&call->service->services->broker->timers, &call->deadline);
@@ -124,7 +123,6 @@ static void call_free(Call *call) {
         free(item);
     }
     if (server) {
-        DL_DELETE(server->calls, call);
         id_map_take(&server->session->requests, call->request_id);
         free_slot(server);
     }
@@ -221,7 +219,6 @@ static void occupy(Call *call, Server *server) {
     Session *session = server->session;
 
     call->server = server;
-    DL_APPEND(server->calls, call);
     server->busy++;
     if (server->busy <= server->slots)
         server->service->free_slots--;
@@ -241,7 +238,6 @@ static void hand_over(Call *call, Server *server, const Message *request, const 
     message_pass(&out, request);
     occupy(call, server);
     if (id_map_put(&server->session->requests, call->request_id, call) < 0) {
-        DL_DELETE(server->calls, call);
         free_slot(server);
         call->server = NULL;
         fail_call(call, "ferry.OutOfMemory", "the broker is out of memory");
@@ -502,7 +498,6 @@ void services_call(Services *services, Session *session, const Message *message,
         }
         call->caller = session;
         call->caller_id = message->id;
-        DL_APPEND2(session->own_calls, call, caller_prev, caller_next);
     }
     call->method = service_method(service, message->method);
     if (call->method)
@@ -563,7 +558,7 @@ static void finish(Call *call) {
     call_free(call);
     if (service->line)
         calls_serve_line(service);
-    if (server && server->leaving && !server->calls) {
+    if (server && server->leaving && server->busy == 0) {
         server_free(server);
         service_release(service);
     }
@@ -779,41 +774,67 @@ void calls_fail_line(Service *service, Span instance) {
     }
 }
 
-void calls_server_lost(Server *server) {
-    Service *service = server->service;
-    Call *call, *next;
+/* One call loses its server: it moves, or fails. */
+static void lose_server(Call *call) {
+    Service *service = call->service;
+    Server *server = call->server;
 
-    DL_FOREACH_SAFE(server->calls, call, next) {
-        DL_DELETE(server->calls, call);
-        id_map_take(&server->session->requests, call->request_id);
-        free_slot(server);
-        call->server = NULL;
-        if (!call->caller) {
-            call_free(call);
-        } else if (may_move(call) && service->n_servers > 1 && call->instance.len == 0) {
-            call->moves++;
-            /* In front: it has waited longest already. */
-            line_append(call, true);
-            mark_crowded(service);
-        } else {
-            fail_call(call, "ferry.ServerLost", "the server went away during the call");
+    id_map_take(&server->session->requests, call->request_id);
+    free_slot(server);
+    call->server = NULL;
+    if (!call->caller) {
+        call_free(call);
+    } else if (may_move(call) && service->n_servers > 1 && call->instance.len == 0) {
+        call->moves++;
+        /* In front: it has waited longest already. */
+        line_append(call, true);
+        mark_crowded(service);
+    } else {
+        fail_call(call, "ferry.ServerLost", "the server went away during the call");
+    }
+}
+
+/*
+ * Ends the calls of one map, of one server or (NULL) all. Ending one may end others, whose removal
+ * moves entries about: so it looks again until none is left.
+ */
+static void end_all(IdMap *map, const Server *server, void (*end)(Call *call)) {
+    bool any = true;
+
+    while (any && map->n > 0) {
+        size_t pos = 0;
+        Call *call;
+
+        any = false;
+        while ((call = id_map_next(map, &pos))) {
+            if (server && call->server != server)
+                continue;
+            any = true;
+            end(call);
+            /* What followed it may have moved into its place. */
+            pos--;
         }
+    }
+}
+
+void calls_server_lost(Server *server) {
+    end_all(&server->session->requests, server, lose_server);
+}
+
+static void lose_caller(Call *call) {
+    if (call->server) {
+        cancel_at_server(call);
+        forget_caller(call);
+    } else {
+        call_free(call);
     }
 }
 
 void services_session_gone(Services *services, Session *session) {
     Server *server, *next_server;
-    Call *call;
 
     /* As a caller: what it asked for is cancelled. */
-    while ((call = session->own_calls)) {
-        if (call->server) {
-            cancel_at_server(call);
-            forget_caller(call);
-        } else {
-            call_free(call);
-        }
-    }
+    end_all(&session->calls, NULL, lose_caller);
     /* As a server. */
     DL_FOREACH_SAFE2(session->servers, server, next_server, session_next) {
         Service *service = server->service;

@@ -41,7 +41,6 @@ struct Server {
     Session *session;
     Server *prev, *next; /* of the service */
     Server *session_prev, *session_next;
-    Call *calls; /* being worked on */
     unsigned slots, busy;
     bool leaving;      /* UNSERVE: no new calls; gone when the last has ended */
     uint64_t number;   /* of the instance, when it has no name */
@@ -62,8 +61,7 @@ struct Call {
     Server *server;      /* NULL: in line, or over */
     uint64_t request_id; /* at the server */
     Method *method;
-    Call *prev, *next; /* of the server's calls, or of the line */
-    Call *caller_prev, *caller_next;
+    Call *prev, *next; /* of the line; of the free calls */
     Call *parent; /* on whose behalf it is made, or NULL */
     Call *children, *child_prev, *child_next;
     Timer deadline;

@@ -305,7 +305,7 @@ void services_unserve(Services *services, Session *session, const Message *messa
     server->leaving = true;
     session_ok(session, LANE_CALLS, message->id, 0);
     calls_fail_line(service, span_text(server->instance));
-    if (!server->calls) {
+    if (server->busy == 0) {
         server_free(server);
         service_release(service);
     }
