@@ -62,7 +62,7 @@ struct Call {
     uint64_t request_id; /* at the server */
     Method *method;
     Call *prev, *next; /* of the line; of the free calls */
-    Call *parent; /* on whose behalf it is made, or NULL */
+    Call *parent;      /* on whose behalf it is made, or NULL */
     Call *children, *child_prev, *child_next;
     Timer deadline;
     uint64_t started_us;

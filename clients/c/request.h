@@ -19,7 +19,7 @@ struct Request {
     const ferry_method *typed; /* NULL: served by name */
     Span headers;
     HeaderText *text;
-    const void *args; /* unpacked: a block; NULL */
+    const void *args;                              /* unpacked: a block; NULL */
     void *copy;                                    /* of what was lent, once it is deferred */
     ferry_client *client;                          /* ferry_request_client() made it */
     Flow *flow;                                    /* NULL: no stream */

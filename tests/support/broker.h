@@ -26,7 +26,7 @@ void broker_spawn(TestBroker *broker);
 
 /* The same endpoint again, after broker_kill(). */
 void broker_respawn(TestBroker *broker);
-void broker_kill(TestBroker *broker); /* as kill -9 does */
+void broker_kill(TestBroker *broker);  /* as kill -9 does */
 void broker_drain(TestBroker *broker); /* as SIGTERM, twice, does */
 void broker_terminate(TestBroker *broker);
 

@@ -160,7 +160,7 @@ static void large_calls_share_with_bulk_and_let_small_calls_pass(void) {
     uint8_t *body = calloc(1, LARGE);
     Message large = {.op = OP_OK, .id = 7, .body = span_of(body, LARGE)},
             ok = {.op = OP_OK, .id = 9};
-    Message bulk = item(8, body, 60000);
+    Message bulk = item(8, body, WIRE_INLINE_MAX);
 
     outbox_put(&outbox, LANE_CALLS, &large, NULL);
     outbox_put(&outbox, LANE_BULK, &bulk, NULL);
