@@ -65,6 +65,14 @@ void *socket_monitor(void *ctx, void *socket, int events) {
     return monitor;
 }
 
+void monitor_close(void *socket, void *monitor) {
+    if (!monitor)
+        return;
+    /* In this order: an event that finds its reader gone is leaked by libzmq 4.3.4. */
+    zmq_socket_monitor(socket, NULL, 0);
+    zmq_close(monitor);
+}
+
 int monitor_next(void *monitor, uint16_t *ret_event, uint32_t *ret_value) {
     uint8_t frame[6];
     int more = 1;

@@ -19,6 +19,9 @@ int socket_set(void *socket, int option, int value);
 /* Watches a socket's connections. Returns a PAIR to read events from, or NULL. */
 void *socket_monitor(void *context, void *socket, int events);
 
+/* Ends it. monitor may be NULL. */
+void monitor_close(void *socket, void *monitor);
+
 /* The next event. 1, or 0: none now. ret_value is a descriptor or an errno, by event. */
 int monitor_next(void *monitor, uint16_t *ret_event, uint32_t *ret_value);
 

@@ -176,8 +176,7 @@ Hub *hub_free(Hub *hub) {
     /* Its writer ends first: it would wait for ever to tell nobody of an event. */
     if (hub->socket)
         zmq_socket_monitor(hub->socket, NULL, 0);
-    if (hub->monitor)
-        zmq_close(hub->monitor);
+    monitor_close(hub->socket, hub->monitor);
     if (hub->socket)
         zmq_close(hub->socket);
     if (hub->context)

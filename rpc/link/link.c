@@ -99,11 +99,10 @@ static void close_socket(Link *link) {
         epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, link->socket_fd, NULL);
         /* Before its reader is closed: libzmq's thread would wait for ever to tell nobody of an
          * event, and hold a lock meanwhile. */
-        zmq_socket_monitor(link->socket, NULL, 0);
     }
     if (link->monitor) {
         epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, link->monitor_fd, NULL);
-        zmq_close(link->monitor);
+        monitor_close(link->socket, link->monitor);
     }
     if (link->socket)
         zmq_close(link->socket);
