@@ -22,9 +22,9 @@ uint8_t *buffer_reserve(Buffer *buffer, size_t size);
 void buffer_deinit(Buffer *buffer);
 
 static inline void buffer_append(Buffer *buffer, const void *data, size_t size) {
-    uint8_t *to = buffer_reserve(buffer, size);
+    uint8_t *to = size > 0 ? buffer_reserve(buffer, size) : NULL;
 
-    if (to && size > 0) {
+    if (to) {
         memcpy(to, data, size);
         buffer->len += size;
     }

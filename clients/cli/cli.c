@@ -113,7 +113,7 @@ static int split_headers(Cli *cli) {
     size_t size = 1;
     char *at;
 
-    if (cli->n_headers > 0)
+    if (cli->header_names)
         return EXIT_OK;
     for (size_t i = 0; i < cli->header_texts.n; i++)
         size += strlen(cli->header_texts.v[i]) + 1;

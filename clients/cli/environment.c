@@ -14,7 +14,7 @@ static void add(Environment *environment, const char *name, const char *value) {
 enum { NAME_SIZE = 80 };
 
 static void add_headers(Environment *environment, const Header *headers, size_t n) {
-    char *names = (char *)buffer_reserve(&environment->names, n * NAME_SIZE);
+    char *names = n > 0 ? (char *)buffer_reserve(&environment->names, n * NAME_SIZE) : NULL;
 
     for (size_t i = 0; names && i < n; i++)
         add(environment, exec_header_name(headers[i].name, names + i * NAME_SIZE, NAME_SIZE),

@@ -484,9 +484,20 @@ static int out_array(Out *out, const json_t *json) {
     return 0;
 }
 
+/* Forms but $map are leaves, as what they stand for is. */
+static bool is_leaf(const json_t *json) {
+    const char *key = NULL;
+
+    if (json_object_size(json) == 1)
+        key = json_object_iter_key(json_object_iter((json_t *)json));
+    return key && is_form(key) && strcmp(key, "$map") != 0;
+}
+
 static int out_nested(Out *out, const json_t *json) {
     int r;
 
+    if (is_leaf(json))
+        return out_object(out, json);
     if (out->depth == VALUE_DEPTH_MAX)
         return out_fail(out, "nested deeper than 32 levels");
     out->depth++;

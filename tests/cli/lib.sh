@@ -42,7 +42,7 @@ start_broker() {
 
 failed() { # TEXT [FILE...]
     n_failed=$((n_failed + 1))
-    echo "FAILED: $1 (${BASH_SOURCE[2]##*/}:${BASH_LINENO[1]})"
+    echo "FAILED: $1 (line ${BASH_LINENO[-2]})"
     shift
     [ $# -eq 0 ] || sed 's/^/    /' "$@"
 }

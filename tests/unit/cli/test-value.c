@@ -186,6 +186,18 @@ static void nesting_ends_at_32(void) {
     CU_ASSERT_TRUE(refuses(bytes, "not JSON"));
 }
 
+static void leaves_at_level_32_are_written(void) {
+    char text[128] = "", bytes[64];
+
+    memset(text, '[', 32);
+    strcat(text, "{\"$bin\":\"AA==\"}");
+    memset(text + strlen(text), ']', 32);
+    memset(bytes, 0x91, 32);
+    memcpy(bytes + 32, "\xc4\x01", 3);
+    CU_ASSERT_TRUE(writes(text, bytes, 35));
+    CU_ASSERT_TRUE(reads(bytes, 35, text));
+}
+
 static void too_many_values_are_refused(void) {
     size_t n = VALUE_NODES_MAX + 1;
     char *bytes = malloc(n + 5), *text;
@@ -244,6 +256,7 @@ int main(void) {
         TEST(bytes_that_are_no_value_are_refused_with_a_place),
         TEST(counts_that_lie_take_no_memory),
         TEST(nesting_ends_at_32),
+        TEST(leaves_at_level_32_are_written),
         TEST(too_many_values_are_refused),
         TEST(bad_json_is_refused_with_place_and_word),
         TEST(bad_forms_are_refused_with_their_path),
