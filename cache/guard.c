@@ -91,6 +91,26 @@ static void check_line(Guard *guard, const uint8_t *line, size_t len) {
     }
 }
 
+/* The bytes of a string, and its line end, which hiredis takes for granted. */
+static size_t check_bulk(Guard *guard, const uint8_t *data, size_t len) {
+    size_t n = 0;
+
+    if (guard->bulk_left > 2)
+        n = len < guard->bulk_left - 2 ? len : (size_t)guard->bulk_left - 2;
+    guard->bulk_left -= n;
+    for (; n < len && guard->bulk_left > 0 && guard->bulk_left <= 2; n++) {
+        if (data[n] != (guard->bulk_left == 2 ? '\r' : '\n')) {
+            guard->problem = "a string does not end where its length says";
+            return n;
+        }
+        if (--guard->bulk_left == 0) {
+            ended(guard);
+            return n + 1;
+        }
+    }
+    return n;
+}
+
 size_t guard_check(Guard *guard, const uint8_t *data, size_t len) {
     size_t at = 0;
 
@@ -99,13 +119,7 @@ size_t guard_check(Guard *guard, const uint8_t *data, size_t len) {
         const uint8_t *end;
 
         if (guard->bulk_left > 0) {
-            size_t n = left < guard->bulk_left ? left : (size_t)guard->bulk_left;
-
-            guard->bulk_left -= n;
-            at += n;
-            /* hiredis takes whatever stands in place of the line end. So must this. */
-            if (guard->bulk_left == 0)
-                ended(guard);
+            at += check_bulk(guard, data + at, left);
             continue;
         }
         if (!memchr("+-:$*", data[at], 5)) {

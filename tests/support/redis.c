@@ -39,12 +39,13 @@ uint16_t free_port(void) {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(at);
 
-    /* A cluster node also takes the port 10 000 above, and ports under 1024 are not ours. */
+    /* A cluster node also takes the port 10 000 above. Neither range meets the other, nor the ports
+     * that the kernel hands out. */
     for (int i = 0; i < 200; i++) {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         uint16_t port;
 
-        at.sin_port = htons((uint16_t)(20000 + (getpid() * 37 + rand()) % 20000));
+        at.sin_port = htons((uint16_t)(12000 + (getpid() * 37u + (unsigned)rand()) % 9000));
         if (fd < 0)
             give_up("socket");
         if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
@@ -99,7 +100,8 @@ static void run_server(RedisServer *server, const char *const *extra) {
     _exit(127);
 }
 
-static void launch(RedisServer *server, const char *const *extra) {
+/* False: it ended at once, most likely because somebody has taken its port. */
+static bool launch(RedisServer *server, const char *const *extra) {
     extra_of[server->port % 64] = extra;
     unlink(server->socket);
     fflush(NULL); /* or the child writes it again */
@@ -112,10 +114,13 @@ static void launch(RedisServer *server, const char *const *extra) {
         const char *line = redis_ask(server, "PING");
 
         if (line[0] == '+' || line[0] == '-')
-            return;
+            return true;
+        if (waitpid(server->pid, NULL, WNOHANG) == server->pid)
+            return false;
         pause_ms(10);
     }
     give_up("redis-server does not answer");
+    return false;
 }
 
 static void prepare(RedisServer *server) {
@@ -126,15 +131,22 @@ static void prepare(RedisServer *server) {
     snprintf(server->socket, sizeof(server->socket), "%s/redis.sock", server->folder);
 }
 
+static void launch_somewhere(RedisServer *server, const char *const *words) {
+    for (int i = 0; i < 10; i++, server->port = free_port())
+        if (launch(server, words))
+            return;
+    give_up("redis-server does not start");
+}
+
 void redis_start(RedisServer *server, const char *const *words) {
     prepare(server);
-    launch(server, words);
+    launch_somewhere(server, words);
 }
 
 void redis_start_cluster_node(RedisServer *server) {
     prepare(server);
     server->cluster = true;
-    launch(server, NULL);
+    launch_somewhere(server, NULL);
 }
 
 static void end_process(RedisServer *server) {
@@ -147,7 +159,8 @@ static void end_process(RedisServer *server) {
 
 void redis_restart(RedisServer *server) {
     end_process(server);
-    launch(server, extra_of[server->port % 64]);
+    if (!launch(server, extra_of[server->port % 64]))
+        give_up("redis-server does not start again");
 }
 
 void redis_freeze(RedisServer *server) {
