@@ -8,7 +8,7 @@ export FERRY_URL="ipc://$work/broker" NO_COLOR=1
 started=()
 n_checks=0 n_failed=0
 
-ferry() { timeout 20 "$ferry_binary" "$@"; }
+ferry() { timeout -k 5 20 "$ferry_binary" "$@"; }
 
 # Starts `ferry ARGUMENTS` and leaves it running; $started_pid is its process.
 start() {

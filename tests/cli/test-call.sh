@@ -26,7 +26,7 @@ expect 0 '{"$bin": "AAEC"}' '' ferry call demo.Echo.say '{"$bin": "AAEC"}'
 expect 0 '{"$int": "18446744073709551615"}' '' ferry call demo.Echo.say '{"$int": "18446744073709551615"}'
 echo '{"from": "a file"}' >"$work/args"
 expect 0 '{"from": "a file"}' '' ferry call demo.Echo.say "@$work/args"
-expect 0 '[1, "piped"]' '' bash -c "echo '[1, \"piped\"]' | timeout 20 '$ferry_binary' call demo.Echo.say -"
+expect 0 '[1, "piped"]' '' bash -c "echo '[1, \"piped\"]' | timeout -k 5 20 '$ferry_binary' call demo.Echo.say -"
 expect 0 "$(printf '1\n1\n1')" '' ferry call demo.Echo.say 1 --count 3
 equal 500 "$(ferry call demo.Echo.say 1 --count 500 --in-flight 50 | wc -l)" 'calls in flight'
 equal 'a2 68 69' "$(ferry call demo.Echo.say '"hi"' --raw | od -An -tx1 | xargs)" 'raw bytes'
