@@ -36,7 +36,7 @@ enum {
     ASIDE_MAX = 8 * 1024 * 1024, /* bytes of messages set aside; later ones are missed */
     EARLY_MAX = 4 * 1024 * 1024, /* bytes of publishes that wait for the connection */
     FLUSH_AT = 256 * 1024,       /* bytes put since the last flush that make one due at once */
-    TURN_MESSAGES = 512,
+    TURN_MESSAGES = 200,
 };
 
 /* Something that waits for messages with its id: OK, ERROR, ITEM, MORE, ANSWER, PONG. */
