@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Pi from 100 million bits, with workers that come and go: usage: pi.sh FERRY EXAMPLES
+set -euo pipefail
+ferry=$1 examples=$2
+scratch=$(mktemp -d)
+pids=()
+trap 'for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done; rm -rf "$scratch"' EXIT
+export FERRY_URL=ipc://$scratch/ferry
+start() { "$@" >>"$scratch/log" 2>&1 & pids=($! "${pids[@]}"); }
+until_true() { for _ in $(seq 200); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done; cat "$scratch/log"; echo "not in time: $*"; return 1; }
+
+start "$ferry" broker --bind "$FERRY_URL" --log-level warning
+until_true "$ferry" ping
+start "$examples/pi-server"
+start "$examples/pi-worker" first
+until_true grep -q "first is ready" "$scratch/log"
+
+# The hazard: what nobody subscribes to is gone, and nobody says so.
+"$ferry" pub pi.nobody lost
+
+# A second worker comes while it runs.
+"$examples/pi-client" "${PI_MILLIONS:-100}" 1 >"$scratch/out" &
+client=$!
+until_true grep -q '%' "$scratch/out"
+start "$examples/pi-worker" second
+wait "$client"
+cat "$scratch/out"
+python3 - "$scratch/out" <<'PY'
+import re, sys
+out = open(sys.argv[1]).read()
+inside, points, pi = re.search(r"(\d+) of (\d+) points are inside: pi is about ([\d.]+)", out).groups()
+assert abs(float(pi) - 3.14159) < 0.005, "three digits"
+assert int(points) == 100 * 10**6 // 62, "every point was counted, none twice"
+counted = dict(re.findall(r"(\w+) counted (\d+) batches", out))
+assert int(counted["first"]) > 0 and int(counted["second"]) > 0, "both worked"
+PY
+
+# A worker that is killed in the middle takes what it had with it, and that is said; the rest counts.
+"$examples/pi-client" 100 2 >"$scratch/out" &
+client=$!
+until_true grep -q '%' "$scratch/out"
+kill -9 "${pids[0]}"
+wait "$client"
+grep -q 'pi is about 3.1' "$scratch/out"
+tail -n 3 "$scratch/out"
+
+# Strangers' arguments are refused with both counts.
+! "$ferry" call pi.Pi.squares '[1, 2]' '[1]' 2>"$scratch/error"
+grep -q pi.NotPairs "$scratch/error"
+echo passed
