@@ -234,13 +234,18 @@ static void probe(Peer *peer) {
     peer_touch(peer);
 }
 
+static void read_monitor(Hub *hub);
+
 static void on_check(Timer *timer, void *ctx) {
     Peer *peer = (Peer *)((char *)timer - offsetof(Peer, check));
 
     (void)ctx;
-    if (peer->closing) {
+    if (peer->closing && !peer->cut) {
+        /* Has it ended by itself? Then its descriptor may be somebody else's by now. */
+        read_monitor(peer->hub);
         if (peer->fd >= 0)
             shutdown(peer->fd, SHUT_RDWR);
+        peer->cut = true;
         peer->suspect = 0;
     }
     if (peer->suspect < N_PROBES) {
@@ -272,6 +277,17 @@ void peer_close(Peer *peer) {
               on_check);
 }
 
+/* The connection with this descriptor has ended. */
+static void forget_fd(Hub *hub, int fd) {
+    Peer *peer = hub->by_fd[fd];
+
+    if (!peer)
+        return;
+    hub->by_fd[fd] = NULL;
+    peer->fd = -1;
+    peer_probe(peer);
+}
+
 static int learn_fd(Hub *hub, Peer *peer, int fd) {
     if (fd < 0)
         return 0;
@@ -288,12 +304,10 @@ static int learn_fd(Hub *hub, Peer *peer, int fd) {
         hub->by_fd = by_fd;
         hub->n_fds = n;
     }
-    /* Two connections never share a descriptor: the one before has ended, though its event may
-     * still be on its way. */
-    if (hub->by_fd[fd] && hub->by_fd[fd] != peer) {
-        hub->by_fd[fd]->fd = -1;
-        peer_probe(hub->by_fd[fd]);
-    }
+    /* The end of the connection that had this descriptor before is announced before it is closed,
+     * and so before it can be given out again: it must be heard of before it is taken for ours. */
+    read_monitor(hub);
+    forget_fd(hub, fd);
     hub->by_fd[fd] = peer;
     peer->fd = fd;
     return 0;
@@ -312,8 +326,8 @@ static void read_monitor(Hub *hub) {
                 shutdown((int)value, SHUT_RDWR);
         } else {
             hub->n_connections -= hub->n_connections > 0;
-            if (event == ZMQ_EVENT_DISCONNECTED && value < hub->n_fds && hub->by_fd[value])
-                peer_probe(hub->by_fd[value]);
+            if (event == ZMQ_EVENT_DISCONNECTED && value < hub->n_fds)
+                forget_fd(hub, (int)value);
         }
     }
 }

@@ -25,7 +25,7 @@ typedef struct Peer {
     uint64_t gone_dry, gone_ms; /* when it was found to be gone */
     uint64_t bytes_in, bytes_out, batches_in, batches_out;
     int fd; /* of its connection; -1: not known */
-    bool touched, closing, gone;
+    bool touched, closing, cut, gone;
     uint8_t id_len;
     uint8_t id[];
 } Peer;
