@@ -101,7 +101,7 @@ static void *call(void *arg) {
         took_ms = (double)(clock_us() - start_us) / 1000;
         if (me->noticed.n_calls < CALLS_MAX)
             me->took_ms[me->noticed.n_calls] = (float)took_ms;
-        me->noticed.n_calls++;
+        __atomic_add_fetch(&me->noticed.n_calls, 1, __ATOMIC_RELEASE);
         if (took_ms > me->noticed.worst_ms)
             me->noticed.worst_ms = took_ms;
         nanosleep(&(struct timespec){0, PAUSE_US * 1000}, NULL);
@@ -120,6 +120,8 @@ Bystander *bystander_start(const char *url) {
     while (!__atomic_load_n(&me->ready, __ATOMIC_ACQUIRE))
         sleep_ms(1);
     pthread_create(&me->caller, NULL, call, me);
+    while (__atomic_load_n(&me->noticed.n_calls, __ATOMIC_ACQUIRE) == 0)
+        sleep_ms(1);
     return me;
 }
 

@@ -1,0 +1,165 @@
+/* Many connections: what an idle one costs, and what happens when there are no more to give. */
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <ferry/ferry.h>
+
+#include "base/clock.h"
+#include "support/faults.h"
+#include "support/raw-peer.h"
+#include "support/roles.h"
+#include "support/suite.h"
+
+enum {
+    CROWD = 1000,
+    KIB_OF_LIBZMQ = 28, /* that libzmq 4.3.4 takes for a connection by itself */
+    KIB_OF_OURS = 40,
+    FEW_FDS = 256,
+};
+
+static void an_idle_client_costs_little(void) {
+    static int fds[CROWD];
+    size_t before, after, last = 0, previous = 0;
+    Daemon broker;
+
+    daemon_start(&broker, &(DaemonOptions){.tcp = true});
+    /* The first few bring the allocator's own pages. */
+    for (int i = 0; i < 10; i++)
+        close(raw_session(broker.port, 1 << 20));
+    sleep_ms(300);
+    before = process_rss_kib(broker.process.pid);
+    for (int i = 0; i < CROWD; i++) {
+        fds[i] = raw_session(broker.port, 1 << 20);
+        CU_ASSERT_FATAL(fds[i] >= 0);
+    }
+    after = process_rss_kib(broker.process.pid);
+    printf("\n    %d idle clients: %.1f KiB each; at most %d", CROWD,
+           (double)(after - before) / CROWD, KIB_OF_LIBZMQ + KIB_OF_OURS);
+#ifndef __SANITIZE_ADDRESS__
+    CU_ASSERT(after - before <= CROWD * (size_t)(KIB_OF_LIBZMQ + KIB_OF_OURS));
+#endif
+    for (int i = 0; i < CROWD; i++)
+        close(fds[i]);
+
+    /* As many come and go again and again: clients are remembered for a minute, and the allocator
+     * needs a while to find its holes, but it must come to an end. */
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < 300 && process_n_fds(broker.process.pid) > 100; i++)
+            sleep_ms(20);
+        for (int i = 0; i < CROWD; i++)
+            fds[i] = raw_session(broker.port, 1 << 20);
+        previous = last;
+        last = process_rss_kib(broker.process.pid);
+        printf("; after as many again %+ld KiB", (long)last - (long)after);
+        for (int i = 0; i < CROWD; i++)
+            close(fds[i]);
+    }
+#ifndef __SANITIZE_ADDRESS__
+    CU_ASSERT((long)last - (long)previous < CROWD * 10L);
+#else
+    (void)previous;
+#endif
+    daemon_end(&broker);
+}
+
+static void at_the_descriptor_limit_those_inside_are_served(void) {
+    DaemonOptions few = {.tcp = true, .max_fds = FEW_FDS};
+    static int fds[CROWD];
+    uint64_t cpu_ms, start_ms, wall_ms;
+    Bystander *bystander;
+    ferry_client *late;
+    Noticed noticed;
+    int n_in = 0;
+    Daemon broker;
+
+    daemon_start(&broker, &few);
+    bystander = bystander_start(broker.url);
+    for (int i = 0; i < CROWD; i++)
+        fds[i] = raw_connect(broker.port);
+    sleep_ms(500);
+    for (int i = 0; i < CROWD; i++)
+        n_in += fds[i] >= 0 && !raw_is_cut(fds[i], 1);
+
+    /* All stay and press on; the broker has others to serve. */
+    cpu_ms = process_cpu_ms(broker.process.pid);
+    start_ms = clock_ms();
+    sleep_ms(2000);
+    wall_ms = clock_ms() - start_ms;
+    cpu_ms = process_cpu_ms(broker.process.pid) - cpu_ms;
+    noticed = bystander_stop(bystander);
+    printf("\n    %d connections with %d descriptors: %d stayed; broker %.0f %% of a processor, "
+           "beside it %ld calls, %ld failed, median %.2f ms, worst %.1f ms",
+           CROWD, FEW_FDS, n_in, (double)cpu_ms * 100 / (double)wall_ms, noticed.n_calls,
+           noticed.n_failed, noticed.median_ms, noticed.worst_ms);
+    CU_ASSERT_EQUAL(noticed.n_failed, 0);
+    CU_ASSERT(noticed.n_calls > 100);
+    CU_ASSERT(n_in < FEW_FDS);
+
+    for (int i = 0; i < CROWD; i++)
+        close(fds[i]);
+    start_ms = clock_ms();
+    late = open_with(broker.url, NULL);
+    printf("\n    when they go, a new client is in after %llu ms",
+           (unsigned long long)(clock_ms() - start_ms));
+    /* With nobody left, nothing is left to do. */
+    cpu_ms = process_cpu_ms(broker.process.pid);
+    sleep_ms(1000);
+    cpu_ms = process_cpu_ms(broker.process.pid) - cpu_ms;
+    printf(", and idle the broker takes %llu ms of a second", (unsigned long long)cpu_ms);
+    CU_ASSERT(cpu_ms < 200);
+    CU_ASSERT_PTR_NOT_NULL(late);
+    ferry_close(late);
+    daemon_end(&broker);
+}
+
+static void those_without_a_greeting_cannot_fill_it_for_long(void) {
+    DaemonOptions few = {.tcp = true, .max_fds = FEW_FDS};
+    static int fds[CROWD];
+    ferry_client *late;
+    uint64_t start_ms, cpu_ms;
+    Daemon broker;
+
+    daemon_start(&broker, &few);
+    for (int i = 0; i < CROWD; i++)
+        fds[i] = raw_connect(broker.port);
+    cpu_ms = process_cpu_ms(broker.process.pid);
+    start_ms = clock_ms();
+    for (int i = 0; i < CROWD; i++)
+        CU_ASSERT_TRUE(raw_is_cut(fds[i], 8000));
+    cpu_ms = process_cpu_ms(broker.process.pid) - cpu_ms;
+    printf("\n    %d connections that say nothing: the last is cut after %.1f s, at %.0f %% of a "
+           "processor",
+           CROWD, (double)(clock_ms() - start_ms) / 1000,
+           (double)cpu_ms * 100 / (double)(clock_ms() - start_ms + 1));
+    CU_ASSERT(cpu_ms * 2 < clock_ms() - start_ms + 500);
+    late = open_with(broker.url, NULL);
+    CU_ASSERT_EQUAL(ferry_ping(late, NULL, NULL), 0);
+    ferry_close(late);
+    for (int i = 0; i < CROWD; i++)
+        close(fds[i]);
+    daemon_end(&broker);
+}
+
+int main(int argc, char **argv) {
+    struct rlimit limit;
+    CU_TestInfo tests[] = {
+        TEST(an_idle_client_costs_little),
+        TEST(at_the_descriptor_limit_those_inside_are_served),
+        TEST(those_without_a_greeting_cannot_fill_it_for_long),
+        TESTS_END,
+    };
+
+    roles_play(argc, argv, usual_roles);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        if (limit.rlim_max < CROWD + 500) {
+            printf("skipped: no more than %lu descriptors\n", (unsigned long)limit.rlim_max);
+            return 77;
+        }
+    }
+    return run_suite("many connections", tests);
+}

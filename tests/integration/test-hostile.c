@@ -1,0 +1,444 @@
+/* Bytes that no client sends: what they get, and that nobody else notices. */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "support/faults.h"
+#include "support/process.h"
+#include "support/random.h"
+#include "support/raw-peer.h"
+#include "support/suite.h"
+
+enum { CONNECTIONS = 10000, CUT_MS = 8000, ANSWER_MS = 5000, WORST_MS = 1000 };
+
+typedef struct Scene {
+    Daemon broker;
+    Bystander *bystander;
+    size_t rss_kib;
+} Scene;
+
+static void set_scene(Scene *scene, const char *config) {
+    daemon_start(&scene->broker, &(DaemonOptions){.tcp = true, .config = config});
+    scene->bystander = bystander_start(scene->broker.url);
+    scene->rss_kib = process_rss_kib(scene->broker.process.pid);
+}
+
+static void end_scene(Scene *scene) {
+    Noticed noticed = bystander_stop(scene->bystander);
+    size_t rss_kib = process_rss_kib(scene->broker.process.pid);
+
+    printf("; beside it %ld calls, %ld failed, median %.2f ms, worst %.1f ms; the broker grew by "
+           "%ld KiB",
+           noticed.n_calls, noticed.n_failed, noticed.median_ms, noticed.worst_ms,
+           (long)rss_kib - (long)scene->rss_kib);
+    CU_ASSERT(rss_kib > 0); /* it lives */
+    CU_ASSERT_EQUAL(noticed.n_failed, 0);
+    CU_ASSERT(noticed.worst_ms < WORST_MS);
+    CU_ASSERT_TRUE(daemon_log_is_clean(&scene->broker));
+    daemon_end(&scene->broker);
+}
+
+/* ---- before a session ---- */
+
+static void random_bytes_cost_their_connection_alone(void) {
+    Dice dice = dice_new(23);
+    Scene scene;
+    int n = 0;
+
+    set_scene(&scene, NULL);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        uint8_t bytes[300];
+        size_t len = dice_below(&dice, sizeof(bytes));
+        int fd = raw_connect(scene.broker.port);
+
+        if (fd < 0)
+            continue;
+        n++;
+        for (size_t k = 0; k < len; k++)
+            bytes[k] = (uint8_t)dice_u64(&dice);
+        /* Every kind of ZMTP's beginning, too. */
+        if (i % 4 == 1 && len > 10)
+            memcpy(bytes, "\xFF\0\0\0\0\0\0\0\x01\x7F", 10);
+        if (i % 4 == 2 && len > 16)
+            memcpy(bytes, "\xFF\0\0\0\0\0\0\0\x01\x7F\x03\0NULL", 16);
+        if (i % 16 != 3 || raw_greet(fd, NULL, 0))
+            raw_bytes(fd, bytes, len);
+        close(fd);
+    }
+    printf("\n    %d connections of random bytes, seed %llu", n, (unsigned long long)dice.seed);
+    CU_ASSERT(n > CONNECTIONS / 2);
+    end_scene(&scene);
+}
+
+static void other_protocols_are_cut(void) {
+    static const char *const texts[] = {
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
+        "*1\r\n$4\r\nPING\r\n",
+        "\x01\x00",
+        "\xFF\x00\x00\x00\x00\x00\x00\x00\x01\x7F\x03",
+        "",
+    };
+    enum { N = sizeof(texts) / sizeof(*texts) };
+    int fds[N];
+    uint64_t start_ms = clock_ms();
+    Scene scene;
+
+    set_scene(&scene, NULL);
+    for (int i = 0; i < N; i++) {
+        fds[i] = raw_connect(scene.broker.port);
+        raw_bytes(fds[i], texts[i], strlen(texts[i]));
+    }
+    for (int i = 0; i < N; i++) {
+        CU_ASSERT_TRUE(raw_is_cut(fds[i], CUT_MS));
+        close(fds[i]);
+    }
+    printf("\n    HTTP, TLS, SSH, Redis, half a greeting, silence: all are cut after %.1f s",
+           (double)(clock_ms() - start_ms) / 1000);
+    end_scene(&scene);
+}
+
+static void a_byte_now_and_then_does_not_keep_a_connection(void) {
+    enum { N = 200 };
+    static const uint8_t greeting[] = "\xFF\0\0\0\0\0\0\0\x01\x7F\x03\0NULL";
+    uint64_t start_ms = clock_ms();
+    int fds[N], n_cut = 0;
+    Scene scene;
+
+    set_scene(&scene, NULL);
+    for (int i = 0; i < N; i++)
+        fds[i] = raw_connect(scene.broker.port);
+    for (size_t at = 0; clock_ms() - start_ms < 6000; at++) {
+        for (int i = 0; i < N; i++)
+            send(fds[i], greeting + at % 16, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sleep_ms(500);
+    }
+    for (int i = 0; i < N; i++) {
+        n_cut += raw_is_cut(fds[i], 2000);
+        close(fds[i]);
+    }
+    printf("\n    %d connections, a byte each half second: %d cut within %.1f s", N, n_cut,
+           (double)(clock_ms() - start_ms) / 1000);
+    CU_ASSERT_EQUAL(n_cut, N);
+    end_scene(&scene);
+}
+
+static void who_does_not_begin_with_hello_is_told_so(void) {
+    static const uint8_t id[16] = "sixteen bytes.. ";
+    const Message firsts[] = {
+        {.op = OP_PING, .id = 1},
+        {.op = OP_CALL, .id = 1, .name = span_text("a.B"), .method = span_text("c")},
+        {.op = OP_HELLO, .version_min = 2, .version_max = 9, .client = span_of(id, 16)},
+        {.op = OP_HELLO, .version_min = 1, .version_max = 1, .client = span_of(id, 15)},
+    };
+    const char *const types[] = {"ferry.NoSession", "ferry.NoSession", "ferry.Unsupported",
+                                 "ferry.Protocol"};
+    Message fault;
+    Heard heard;
+    Scene scene;
+
+    set_scene(&scene, NULL);
+    for (int i = 0; i < 4; i++) {
+        size_t before = daemon_log_lines(&scene.broker, NULL);
+        int fd = raw_connect(scene.broker.port);
+
+        CU_ASSERT_TRUE(raw_greet(fd, NULL, 0));
+        CU_ASSERT_TRUE(raw_say(fd, &firsts[i]));
+        heard = raw_hear(fd, OP_FAULT, ANSWER_MS, &fault);
+        CU_ASSERT_EQUAL(heard, HEARD);
+        CU_ASSERT_STRING_EQUAL(raw_error_text(fault.error, "type"), types[i]);
+        CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
+        CU_ASSERT_EQUAL(daemon_log_lines(&scene.broker, NULL) - before, 1);
+        close(fd);
+    }
+    printf("\n    no HELLO, other versions: told and cut");
+    end_scene(&scene);
+}
+
+static void frames_and_ids_that_no_client_has_are_cut(void) {
+    uint8_t batch[] = {WIRE_MAGIC, WIRE_PROTOCOL, 0x91, OP_PING};
+    static uint8_t large[WIRE_BATCH_MAX + 1] = {WIRE_MAGIC, WIRE_PROTOCOL};
+    Scene scene;
+
+    set_scene(&scene, NULL);
+    for (int i = 0; i < 4; i++) {
+        int fd = raw_connect(scene.broker.port);
+
+        CU_ASSERT_TRUE(raw_greet(fd, "evil", i == 0 ? 4 : 0));
+        if (i == 0) { /* a routing id of its own choice */
+            raw_frame(fd, batch, sizeof(batch), 0);
+        } else if (i == 1) { /* two frames */
+            raw_frame(fd, batch, sizeof(batch), RAW_MORE);
+            raw_frame(fd, batch, sizeof(batch), 0);
+        } else if (i == 2) { /* very many */
+            for (int k = 0; k < 10000; k++)
+                raw_frame(fd, batch, sizeof(batch), RAW_MORE);
+            raw_frame(fd, batch, sizeof(batch), 0);
+        } else { /* too large a one */
+            raw_frame(fd, large, sizeof(large), 0);
+        }
+        CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
+        close(fd);
+    }
+    printf("\n    chosen ids, many frames, a frame too large: cut");
+    end_scene(&scene);
+}
+
+/* ---- in a session ---- */
+
+/* Sends a batch whose messages are these bytes; true: FAULT, one line in the log, and cut. */
+static bool is_faulted(Scene *scene, const void *messages, size_t len) {
+    static uint8_t batch[WIRE_BATCH_MAX];
+    int fd = raw_session(scene->broker.port, 1 << 20);
+    size_t before = daemon_log_lines(&scene->broker, NULL);
+    Message fault;
+    Heard heard;
+    bool yes;
+
+    batch[0] = WIRE_MAGIC;
+    batch[1] = WIRE_PROTOCOL;
+    memcpy(batch + WIRE_HEAD, messages, len);
+    yes = fd >= 0 && raw_frame(fd, batch, WIRE_HEAD + len, 0);
+    heard = raw_hear(fd, OP_FAULT, ANSWER_MS, &fault);
+    yes = yes && heard == HEARD &&
+          strcmp(raw_error_text(fault.error, "type"), "ferry.Protocol") == 0 &&
+          raw_is_cut(fd, CUT_MS) && daemon_log_lines(&scene->broker, NULL) == before + 1;
+    close(fd);
+    return yes;
+}
+
+static void batches_that_are_broken_get_a_fault(void) {
+    static const struct {
+        const char *what;
+        size_t len;
+        const char *bytes;
+    } broken[] = {
+        {"not an array", 1, "\x01"},
+        {"an empty array", 1, "\x90"},
+        {"an unknown op", 2, "\x91\x63"},
+        {"an array that lies", 5, "\xdd\xff\xff\xff\xff"},
+        {"a body that lies", 15,
+         "\x97\x22\x00\x00\x00\xa3"
+         "a.b"
+         "\xc0\xc6\x7f\xff\xff\xff"},
+        {"a name that lies", 10, "\x97\x22\x00\x00\x00\xdb\xff\xff\xff\xff"},
+        {"a map that lies", 14,
+         "\x97\x22\x00\x00\x00\xa3"
+         "a.b"
+         "\xdf\xff\xff\xff\xff"},
+        {"an id of text", 5,
+         "\x92\x16\xa2"
+         "17"},
+        {"an id below zero", 3, "\x92\x16\xff"},
+        {"a name of a number", 7, "\x97\x22\x00\x00\x00\x07\xc0"},
+        {"too few fields", 3, "\x92\x12\x01"},
+        {"for clients alone", 7, "\x95\x33\x01\x01\x01\xc0\xc0"},
+        {"control with others", 7, "\x91\x03\x92\x16\x01\x91\x03"},
+        {"a topic with a newline", 11,
+         "\x97\x22\x00\x00\x00\xa3"
+         "a\nb"
+         "\xc0\xc0"},
+        {"a topic with NUL", 11,
+         "\x97\x22\x00\x00\x00\xa3"
+         "a\0b"
+         "\xc0\xc0"},
+        {"a topic with ESC", 12,
+         "\x97\x22\x00\x00\x00\xa4"
+         "\x1b[2J"
+         "\xc0\xc0"},
+    };
+    enum { N = sizeof(broken) / sizeof(*broken), DEEP = 10000 };
+    static uint8_t deep[DEEP + 8] = {0x97, 0x30, 0x00, 0x00, 0xa1, 'q', 0x81};
+    Scene scene;
+
+    set_scene(&scene, NULL);
+    for (int i = 0; i < N; i++)
+        if (!is_faulted(&scene, broken[i].bytes, broken[i].len)) {
+            printf("\n    %s: no FAULT", broken[i].what);
+            CU_FAIL("no FAULT");
+        }
+    memset(deep + 7, 0x91, DEEP);
+    CU_ASSERT_TRUE(is_faulted(&scene, deep, DEEP + 7));
+    printf("\n    %d kinds of broken batches, one nested %d deep: each FAULT, one line, cut", N + 1,
+           DEEP);
+    end_scene(&scene);
+}
+
+static void a_batch_cut_anywhere_gets_a_fault(void) {
+    uint8_t batch[256], *end;
+    int n = 0, n_faulted = 0;
+    Scene scene;
+
+    set_scene(&scene, NULL);
+    end = message_write(batch, &(Message){.op = OP_CALL,
+                                          .id = 1,
+                                          .timeout_ms = 1000,
+                                          .name = span_text("calc.Calc"),
+                                          .method = span_text("add"),
+                                          .body = span_text("0123456789")});
+    for (uint8_t *cut = batch + 1; cut < end - 1; cut++) {
+        n++;
+        n_faulted += is_faulted(&scene, batch, (size_t)(cut - batch));
+    }
+    printf("\n    a CALL cut at %d places: %d FAULTs", n, n_faulted);
+    /* Its last field may be left out. */
+    CU_ASSERT(n_faulted >= n - 1);
+    end_scene(&scene);
+}
+
+/* An answer with an error of this type, and the session goes on. */
+static void is_refused(int fd, const Message *message, const char *type) {
+    Message error;
+
+    CU_ASSERT_TRUE(raw_say(fd, message));
+    CU_ASSERT_EQUAL_FATAL(raw_hear(fd, OP_ERROR, ANSWER_MS, &error), HEARD);
+    CU_ASSERT_EQUAL(error.id, message->id);
+    CU_ASSERT_STRING_EQUAL(raw_error_text(error.error, "type"), type);
+}
+
+static void what_makes_no_sense_gets_an_error_and_no_more(void) {
+    static const char bad[] = "a\nb";
+    static uint8_t part[64 * 1024];
+    uint64_t id = 0;
+    Message pong;
+    Scene scene;
+    int fd;
+
+    set_scene(&scene, "[broker]\nmax_body = 200K\n");
+    fd = raw_session(scene.broker.port, 1 << 20);
+    CU_ASSERT_FATAL(fd >= 0);
+    is_refused(fd, &(Message){.op = OP_SUBSCRIBE, .id = ++id, .name = span_text(bad)},
+               "ferry.InvalidArgument");
+    is_refused(fd, &(Message){.op = OP_SERVE, .id = ++id, .name = span_text(bad)},
+               "ferry.InvalidArgument");
+    is_refused(fd, &(Message){.op = OP_PULL, .id = ++id, .name = span_text(bad)},
+               "ferry.InvalidArgument");
+    is_refused(fd, &(Message){.op = OP_PUSH, .id = ++id, .name = span_of("a\0b", 3)},
+               "ferry.InvalidArgument");
+    is_refused(fd, &(Message){.op = OP_SERVE, .id = ++id, .name = span_text("ferry.Broker")},
+               "ferry.PermissionDenied");
+    is_refused(fd, &(Message){.op = OP_ACK, .id = ++id, .job = 12345, .attempt = 1},
+               "ferry.LeaseLost");
+    is_refused(fd, &(Message){.op = OP_UNSUBSCRIBE, .id = ++id, .sub = 99}, "ferry.NotFound");
+
+    /* Answers to what it was never asked, messages of a later version: nothing happens. */
+    raw_say(fd, &(Message){.op = OP_OK, .id = 7});
+    raw_say(fd, &(Message){.op = OP_CANCEL, .id = 4711});
+    raw_say(fd, &(Message){.op = OP_ANSWER, .reply = 1});
+    raw_frame(fd, "\xf7\x01\x92\xcc\xc8\x01", 6, 0);
+
+    /* A body in parts that is larger than may be. */
+    for (int i = 0; i < 5; i++)
+        raw_say(fd, &(Message){.op = OP_PART, .transfer = 1, .body = span_of(part, sizeof(part))});
+    is_refused(fd,
+               &(Message){.op = OP_PUSH, .id = ++id, .name = span_text("q"), .body_transfer = 1},
+               "ferry.TooBig");
+    CU_ASSERT_TRUE(raw_say(fd, &(Message){.op = OP_PING, .id = 5}));
+    CU_ASSERT_EQUAL(raw_hear(fd, OP_PONG, ANSWER_MS, &pong), HEARD);
+    close(fd);
+    printf("\n    names, jobs, answers that make no sense: an error each, and the session goes on");
+    end_scene(&scene);
+}
+
+static void two_servers_cannot_share_an_instance(void) {
+    const Message serve = {
+        .op = OP_SERVE, .id = 1, .name = span_text("twin.Twin"), .instance = span_text("one")};
+    Message ok;
+    Scene scene;
+    int a, b;
+
+    set_scene(&scene, NULL);
+    a = raw_session(scene.broker.port, 1 << 20);
+    b = raw_session(scene.broker.port, 1 << 20);
+    CU_ASSERT_TRUE(raw_say(a, &serve));
+    CU_ASSERT_EQUAL(raw_hear(a, OP_OK, ANSWER_MS, &ok), HEARD);
+    is_refused(b, &serve, "ferry.AlreadyExists");
+    close(a);
+    close(b);
+    printf("\n    an instance twice: the second is refused");
+    end_scene(&scene);
+}
+
+static void an_answer_is_taken_from_its_server_alone(void) {
+    int caller, server, forger;
+    Message got;
+    Scene scene;
+
+    set_scene(&scene, NULL);
+    caller = raw_session(scene.broker.port, 1 << 20);
+    server = raw_session(scene.broker.port, 1 << 20);
+    forger = raw_session(scene.broker.port, 1 << 20);
+    raw_say(server, &(Message){.op = OP_SERVE, .id = 1, .name = span_text("s.S")});
+    CU_ASSERT_EQUAL(raw_hear(server, OP_OK, ANSWER_MS, &got), HEARD);
+    raw_say(caller, &(Message){.op = OP_CALL,
+                               .id = 1,
+                               .timeout_ms = 20000,
+                               .name = span_text("s.S"),
+                               .method = span_text("m"),
+                               .body = span_text("x")});
+    CU_ASSERT_EQUAL_FATAL(raw_hear(server, OP_CALL, ANSWER_MS, &got), HEARD);
+
+    /* It knows the very number, and tries those around it. */
+    for (uint64_t id = got.id > 500 ? got.id - 500 : 1, end = got.id + 500; id < end; id++)
+        raw_say(forger, &(Message){.op = OP_OK, .id = id, .body = span_text("forged")});
+    raw_say(forger, &(Message){.op = OP_PING, .id = 1});
+    CU_ASSERT_EQUAL(raw_hear(forger, OP_PONG, ANSWER_MS, &(Message){0}), HEARD);
+
+    raw_say(server, &(Message){.op = OP_OK, .id = got.id, .body = span_text("true")});
+    CU_ASSERT_EQUAL_FATAL(raw_hear(caller, OP_OK, ANSWER_MS, &got), HEARD);
+    CU_ASSERT(got.body.len == 4 && memcmp(got.body.data, "true", 4) == 0);
+    close(caller);
+    close(server);
+    close(forger);
+    printf("\n    1000 forged answers, the right number among them: none taken");
+    end_scene(&scene);
+}
+
+static void who_floods_and_reads_nothing_gets_no_more_than_its_limit(void) {
+    uint8_t pings[WIRE_HEAD + 3 * 1000] = {WIRE_MAGIC, WIRE_PROTOCOL};
+    uint64_t until_ms;
+    long n = 0;
+    Scene scene;
+    int fd;
+
+    for (int i = 0; i < 1000; i++)
+        memcpy(pings + WIRE_HEAD + 3 * i, "\x92\x03\x01", 3);
+    set_scene(&scene, NULL);
+    fd = raw_session(scene.broker.port, 1 << 20);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    until_ms = clock_ms() + 1000;
+    while (clock_ms() < until_ms) {
+        if (!raw_frame(fd, pings, sizeof(pings), 0))
+            break;
+        n += 1000;
+    }
+    close(fd);
+    printf("\n    %ld PINGs by a peer that reads nothing", n);
+    CU_ASSERT(process_rss_kib(scene.broker.process.pid) < scene.rss_kib + 16 * 1024 ||
+              scene.rss_kib > 100 * 1024);
+    end_scene(&scene);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(random_bytes_cost_their_connection_alone),
+        TEST(other_protocols_are_cut),
+        TEST(a_byte_now_and_then_does_not_keep_a_connection),
+        TEST(who_does_not_begin_with_hello_is_told_so),
+        TEST(frames_and_ids_that_no_client_has_are_cut),
+        TEST(batches_that_are_broken_get_a_fault),
+        TEST(a_batch_cut_anywhere_gets_a_fault),
+        TEST(what_makes_no_sense_gets_an_error_and_no_more),
+        TEST(two_servers_cannot_share_an_instance),
+        TEST(an_answer_is_taken_from_its_server_alone),
+        TEST(who_floods_and_reads_nothing_gets_no_more_than_its_limit),
+        TESTS_END,
+    };
+
+    return run_suite("hostile bytes", tests);
+}

@@ -1,0 +1,177 @@
+/* A broker that is told to stop or to read its configuration again, and a second one. */
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <ferry/ferry.h>
+
+#include "base/clock.h"
+#include "support/faults.h"
+#include "support/roles.h"
+#include "support/suite.h"
+
+typedef struct Outcome {
+    int n, n_good;
+    char type[64];
+} Outcome;
+
+static void on_reply(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    Outcome *outcome = ctx;
+
+    outcome->n++;
+    outcome->n_good += reply != NULL;
+    if (error)
+        snprintf(outcome->type, sizeof(outcome->type), "%s", error->type);
+}
+
+static void sigterm_ends_when_calls_in_flight_are_done(void) {
+    Outcome slow = {0}, late = {0};
+    ferry_client *client;
+    uint64_t start_ms;
+    Process server;
+    Daemon broker;
+    int status;
+
+    daemon_start(&broker, &(DaemonOptions){.level = "info"});
+    role_start(&server, "busy", broker.url, "busy.Calls.compute", "700", NULL);
+    CU_ASSERT_TRUE(told_count(&server, "ready", 0, PATIENCE_MS, NULL));
+    client = open_with(broker.url, NULL);
+    ferry_call_async(client, "busy.Calls.compute", ferry_str("\xc3"), on_reply, &slow);
+    turn_for(client, 200);
+
+    start_ms = clock_ms();
+    process_signal(&broker.process, SIGTERM);
+    turn_for(client, 100);
+    ferry_call_async(client, "busy.Calls.compute", ferry_str("\xc3"), on_reply, &late);
+    CU_ASSERT_TRUE(turn_until(client, &late.n, 1, 400));
+    CU_ASSERT_STRING_EQUAL(late.type, "ferry.Draining");
+    CU_ASSERT_EQUAL(slow.n, 0);
+    CU_ASSERT_TRUE(turn_until(client, &slow.n, 1, PATIENCE_MS));
+    CU_ASSERT_EQUAL(slow.n_good, 1);
+    status = process_end(&broker.process, 0, 5000);
+    printf("\n    SIGTERM with a call of 700 ms in flight: it was answered, the end after %llu ms",
+           (unsigned long long)(clock_ms() - start_ms));
+    CU_ASSERT_EQUAL(status, 0);
+    process_end(&server, SIGKILL, PATIENCE_MS);
+    ferry_close(client);
+    daemon_end(&broker);
+}
+
+static void sigterm_waits_no_longer_than_drain_timeout(void) {
+    Outcome held = {0};
+    ferry_client *client;
+    uint64_t start_ms, took_ms;
+    Process server;
+    Daemon broker;
+
+    daemon_start(&broker, &(DaemonOptions){.config = "[broker]\ndrain_timeout = 500ms\n"});
+    role_start(&server, "hold", broker.url, NULL);
+    CU_ASSERT_TRUE(told_count(&server, "ready", 0, PATIENCE_MS, NULL));
+    client = open_with(broker.url, NULL);
+    ferry_call_async(client, "held.Calls.wait", ferry_str("\x90"), on_reply, &held);
+    ferry_process(client, NULL);
+    CU_ASSERT_TRUE(told_count(&server, "calls", 1, PATIENCE_MS, NULL));
+
+    start_ms = clock_ms();
+    CU_ASSERT_EQUAL(process_end(&broker.process, SIGTERM, 10000), 0);
+    took_ms = clock_ms() - start_ms;
+    printf("\n    with a call that never ends and drain_timeout 500 ms: the end after %llu ms",
+           (unsigned long long)took_ms);
+    CU_ASSERT(took_ms >= 450 && took_ms < 2000);
+    CU_ASSERT_TRUE(turn_until(client, &held.n, 1, 5000));
+    CU_ASSERT_STRING_NOT_EQUAL(held.type, "");
+    process_end(&server, SIGKILL, PATIENCE_MS);
+    ferry_close(client);
+    daemon_end(&broker);
+}
+
+static void sighup_reads_the_configuration_again(void) {
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_client *client;
+    Daemon broker;
+
+    daemon_start(&broker, &(DaemonOptions){.config = "[broker]\nmax_queue_jobs = 2\n"});
+    client = open_with(broker.url, NULL);
+    CU_ASSERT_EQUAL(ferry_push(client, "q", ferry_str("1"), NULL, &error), 0);
+    CU_ASSERT_EQUAL(ferry_push(client, "q", ferry_str("2"), NULL, &error), 0);
+    CU_ASSERT(ferry_push(client, "q", ferry_str("3"), NULL, &error) < 0);
+    CU_ASSERT_STRING_EQUAL(error.type ? error.type : "", "ferry.Full");
+
+    /* What is wrong is not taken over, and said. */
+    daemon_configure(&broker, "[broker]\nmax_queue_jobs = many\n");
+    process_signal(&broker.process, SIGHUP);
+    for (int i = 0; i < 500 && daemon_log_lines(&broker, "not taken over") == 0; i++)
+        sleep_ms(10);
+    CU_ASSERT_EQUAL(daemon_log_lines(&broker, "not taken over"), 1);
+    CU_ASSERT(ferry_push(client, "q", ferry_str("3"), NULL, &error) < 0);
+
+    daemon_configure(&broker, "[broker]\nmax_queue_jobs = 3\n");
+    process_signal(&broker.process, SIGHUP);
+    for (int i = 0; i < 500 && ferry_push(client, "q", ferry_str("3"), NULL, &error) < 0; i++)
+        sleep_ms(10);
+    CU_ASSERT(ferry_push(client, "q", ferry_str("4"), NULL, &error) < 0);
+    ferry_error_clear(&error);
+    ferry_close(client);
+    daemon_end(&broker);
+}
+
+static void second_is_refused(const DaemonOptions *options, const char *what, const char *says) {
+    ferry_client *client;
+    char said[1024];
+    Daemon broker, other;
+    int status;
+
+    daemon_start(&broker, options);
+    if (options->data) {
+        /* Another address, but the same folder. */
+        other = broker;
+        snprintf(other.url, sizeof(other.url), "ipc://%s/other", broker.folder);
+        status = daemon_start_second(&other, said, sizeof(said));
+    } else {
+        status = daemon_start_second(&broker, said, sizeof(said));
+    }
+    printf("\n    a second broker on %s: exit %d", what, status);
+    CU_ASSERT(status > 0 && status < 127);
+    CU_ASSERT_PTR_NOT_NULL(strstr(said, says));
+    /* The first one has not noticed. */
+    client = open_with(broker.url, NULL);
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
+    ferry_close(client);
+    daemon_end(&broker);
+}
+
+static void a_second_broker_says_so_and_ends(void) {
+    second_is_refused(&(DaemonOptions){.tcp = true}, "the same port", "is taken");
+    second_is_refused(&(DaemonOptions){.tcp = false}, "the same ipc path", "another broker uses");
+    second_is_refused(&(DaemonOptions){.data = true}, "the same data folder",
+                      "another broker uses");
+}
+
+static void a_killed_broker_leaves_nothing_in_the_way(void) {
+    DaemonOptions both = {.data = true};
+    ferry_client *client;
+    Daemon broker;
+
+    daemon_start(&broker, &both);
+    daemon_kill(&broker);
+    daemon_restart(&broker);
+    client = open_with(broker.url, NULL);
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
+    ferry_close(client);
+    daemon_end(&broker);
+}
+
+int main(int argc, char **argv) {
+    CU_TestInfo tests[] = {
+        TEST(sigterm_ends_when_calls_in_flight_are_done),
+        TEST(sigterm_waits_no_longer_than_drain_timeout),
+        TEST(sighup_reads_the_configuration_again),
+        TEST(a_second_broker_says_so_and_ends),
+        TEST(a_killed_broker_leaves_nothing_in_the_way),
+        TESTS_END,
+    };
+
+    roles_play(argc, argv, usual_roles);
+    return run_suite("stopping, reloading, a second broker", tests);
+}

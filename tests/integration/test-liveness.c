@@ -1,0 +1,116 @@
+/*
+ * Who computes is alive, who is stopped is not. FERRY_TEST_BUSY_MS says how long to compute: longer
+ * than the 6 s after which a silent connection is given up.
+ */
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <ferry/ferry.h>
+
+#include "base/clock.h"
+#include "support/faults.h"
+#include "support/roles.h"
+#include "support/suite.h"
+
+enum { DEAD_WITHIN_MS = 8000, LEASE_GRACE_MS = 500, NOISE_MS = 700, FIRST_PING_MS = 2500 };
+
+typedef struct Call {
+    int n, n_good;
+    uint64_t ended_ms;
+    char type[64];
+} Call;
+
+static void on_reply(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    Call *call = ctx;
+
+    call->n++;
+    call->n_good += reply != NULL;
+    call->ended_ms = clock_ms();
+    if (error)
+        snprintf(call->type, sizeof(call->type), "%s", error->type);
+}
+
+typedef struct Again {
+    int n;
+    uint32_t attempt;
+    uint64_t at_ms;
+} Again;
+
+static int on_job(ferry_job *job, void *ctx) {
+    Again *again = ctx;
+
+    again->n++;
+    again->attempt = job->attempt;
+    again->at_ms = clock_ms();
+    return 0;
+}
+
+static void computing_is_life_and_stopping_is_not(void) {
+    const char *busy_ms = getenv("FERRY_TEST_BUSY_MS");
+    Process server, worker, stopped_server;
+    Call computed = {0}, lost = {0};
+    uint64_t start_ms;
+    ferry_client *client;
+    Again again = {0};
+    Daemon broker;
+    int status;
+
+    busy_ms = busy_ms ? busy_ms : "11000";
+    daemon_start(&broker, NULL);
+    role_start(&server, "busy", broker.url, "busy.Calls.compute", busy_ms, NULL);
+    role_start(&worker, "busy-work", broker.url, "busy", busy_ms, NULL);
+    role_start(&stopped_server, "hold", broker.url, NULL);
+    CU_ASSERT_TRUE(told_count(&server, "ready", 0, PATIENCE_MS, NULL));
+    CU_ASSERT_TRUE(told_count(&worker, "ready", 0, PATIENCE_MS, NULL));
+    CU_ASSERT_TRUE(told_count(&stopped_server, "ready", 0, PATIENCE_MS, NULL));
+    client = open_with(broker.url, &(ferry_options){.timeout_ms = 60000});
+    ferry_call_async(client, "busy.Calls.compute", ferry_str("\xc3"), on_reply, &computed);
+    ferry_call_async(client, "held.Calls.wait", ferry_str("\xc3"), on_reply, &lost);
+    CU_ASSERT_EQUAL(ferry_push(client, "busy", ferry_str("job"), NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_push(client, "held", ferry_str("job"), NULL, NULL), 0);
+    CU_ASSERT_TRUE(told_count(&worker, "attempt", 1, PATIENCE_MS, NULL));
+    CU_ASSERT_TRUE(told_count(&stopped_server, "jobs", 1, PATIENCE_MS, NULL));
+    CU_ASSERT_EQUAL(ferry_work(client, "held", NULL, on_job, &again, NULL), 0);
+
+    /* What a peer is given for its silence it says with its first PING, 2 s after it came. */
+    turn_for(client, FIRST_PING_MS);
+    start_ms = clock_ms();
+    process_signal(&stopped_server, SIGSTOP);
+    CU_ASSERT_TRUE(turn_until(client, &lost.n, 1, PATIENCE_MS));
+    CU_ASSERT_STRING_EQUAL(lost.type, "ferry.ServerLost");
+    CU_ASSERT_TRUE(turn_until(client, &again.n, 1, PATIENCE_MS));
+    CU_ASSERT_EQUAL(again.attempt, 2);
+    printf("\n    SIGSTOP: a server's call fails after %llu ms, a worker's job comes again after "
+           "%llu ms",
+           (unsigned long long)(lost.ended_ms - start_ms),
+           (unsigned long long)(again.at_ms - start_ms));
+    CU_ASSERT(lost.ended_ms - start_ms <= DEAD_WITHIN_MS + NOISE_MS);
+    CU_ASSERT(again.at_ms - start_ms <= DEAD_WITHIN_MS + LEASE_GRACE_MS + NOISE_MS);
+
+    CU_ASSERT_TRUE(turn_until(client, &computed.n, 1, 60000));
+    CU_ASSERT_EQUAL(computed.n_good, 1);
+    CU_ASSERT_TRUE(told_count(&worker, "done", 1, PATIENCE_MS, NULL));
+    /* It was acknowledged, and has not come again. */
+    CU_ASSERT_PTR_NULL(told(&worker, 700));
+    printf("\n    computing for %s ms without touching the library: answered and acknowledged",
+           busy_ms);
+    process_signal(&stopped_server, SIGCONT);
+    ferry_close(client);
+    status = process_end(&server, SIGKILL, PATIENCE_MS);
+    CU_ASSERT_EQUAL(status, -SIGKILL);
+    process_end(&worker, SIGKILL, PATIENCE_MS);
+    process_end(&stopped_server, SIGKILL, PATIENCE_MS);
+    daemon_end(&broker);
+}
+
+int main(int argc, char **argv) {
+    CU_TestInfo tests[] = {
+        TEST(computing_is_life_and_stopping_is_not),
+        TESTS_END,
+    };
+
+    roles_play(argc, argv, usual_roles);
+    return run_suite("liveness", tests);
+}

@@ -1,0 +1,41 @@
+#pragma once
+
+/*
+ * A peer that speaks ZMTP 3.0 itself, over a plain TCP socket: it can say what no library would,
+ * stop anywhere, and see when it is cut off.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rpc/wire/message.h"
+
+enum { RAW_MORE = 1 };
+
+/* What came of waiting for an answer. */
+typedef enum Heard { HEARD, HEARD_NOTHING, HEARD_CUT } Heard;
+
+/* A connection to a port of loopback, or -1. */
+int raw_connect(uint16_t port);
+
+/* ZMTP's greetings and READY, as a DEALER with this routing id (len 0: none). */
+bool raw_greet(int fd, const void *routing_id, size_t len);
+
+/* Connects, greets, HELLO, WELCOME: a session that is granted no credit beyond `credit`. */
+int raw_session(uint16_t port, uint64_t credit);
+
+bool raw_bytes(int fd, const void *data, size_t len);
+bool raw_frame(int fd, const void *data, size_t len, int flags);
+
+/* One frame with one message. */
+bool raw_say(int fd, const Message *message);
+
+/* The next message with this op; others are passed over. *ret lies in static memory. */
+Heard raw_hear(int fd, unsigned op, int timeout_ms, Message *ret);
+
+/* Reads until the other end closes. */
+bool raw_is_cut(int fd, int timeout_ms);
+
+/* The text of a key of an error, in static memory. */
+const char *raw_error_text(Span error, const char *key);
