@@ -87,8 +87,9 @@ static int bind_one(Program *program, const char *endpoint, ferry_error *reterr)
 }
 
 static int bind_all(Program *program, ferry_error *reterr) {
-    static const char *const usual[] = {"tcp://127.0.0.1:5877"};
-    const char *const *binds = usual;
+    const char *usual = program->options->usual_bind;
+    const char *const fallback[] = {usual ? usual : "tcp://127.0.0.1:5877"};
+    const char *const *binds = fallback;
     size_t n = 1;
 
     if (program->options->n_binds > 0) {

@@ -6,13 +6,14 @@
 #include <stddef.h>
 
 typedef struct BrokerOptions {
-    const char *const *binds; /* endpoints; none: tcp://127.0.0.1:5877 */
+    const char *const *binds; /* endpoints; none: those of the configuration */
     size_t n_binds;
-    const char *data;      /* folder of the broker's own; NULL: nothing is kept */
-    const char *config;    /* file; NULL: none */
-    const char *log_level; /* NULL: that of the configuration, else info */
-    bool insecure;         /* listen beyond this machine without keys */
-    bool check_config;     /* read it, say what is wrong, and end */
+    const char *usual_bind; /* when that has none either; NULL: tcp://127.0.0.1:5877 */
+    const char *data;       /* folder of the broker's own; NULL: nothing is kept */
+    const char *config;     /* file; NULL: none */
+    const char *log_level;  /* NULL: that of the configuration, else info */
+    bool insecure;          /* listen beyond this machine without keys */
+    bool check_config;      /* read it, say what is wrong, and end */
 } BrokerOptions;
 
 /* Runs until SIGTERM or SIGINT (drains: takes nothing new, ends what was begun, for at most

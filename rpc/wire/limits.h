@@ -9,7 +9,7 @@ enum {
 
     WIRE_BATCH_MAX = 256 * 1024,      /* one ZeroMQ message */
     WIRE_BATCH_SOFT = 64 * 1024,      /* where a sender ends a batch of small records */
-    WIRE_BATCH_RECORDS = 1024,         /* likewise */
+    WIRE_BATCH_RECORDS = 1024,        /* likewise */
     WIRE_RECORD_LARGE = 1024,         /* records from here on may fill a batch to its maximum */
     WIRE_INLINE_MAX = 128 * 1024,     /* a larger body travels in PARTs */
     WIRE_PART = 64 * 1024,            /* bytes in one PART */
