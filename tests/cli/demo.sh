@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The main job of ferry on real input, from nothing to nothing: demo.sh BUILD-FOLDER
 set -euo pipefail
-export PATH="$(cd "$1" && pwd):$PATH"
+build=$(cd "$1" && pwd)
+export PATH="$build:$PATH"
 work=$(mktemp -d)
 export FERRY_URL="ipc://$work/broker"
 started=()
@@ -40,6 +41,12 @@ show ferry call words.count '"the quick brown fox jumps over the lazy dog"'
 title "A remote error arrives as what it is"
 show ferry call shop.order '"teapot"' || true
 show ferry call wrods.count '""' || true
+
+title "A service from an interface file, and an exception with its fields"
+start "$build/examples/ferry-examples" arith
+until_true sh -c 'ferry services | grep -q arith'
+show ferry call arith.Arith.quadratic 1 -3 2
+show ferry call arith.Arith.quadratic 1 0 1 || true
 
 title "A topic with two subscribers"
 ferry sub 'orders.*' --count 3 --quiet >"$work/one" & first=$!
