@@ -33,6 +33,7 @@ static int draw_once(Lab *lab, ferry_error *error) {
 
     for (unsigned i = 0; i < TRIES && r == -ETIMEDOUT; i++) {
         printf("Waiting up to %.1f seconds for a reply\n", patience_ms[i] / 1000.0);
+        fflush(stdout);
         r = lucky_draw(lab->patient[i], &number, error);
     }
     if (r == 0)
