@@ -10,7 +10,7 @@ except ImportError:
     sys.exit(77)
 
 driver, idl, data, include, library = sys.argv[1:6]
-rounds = int(sys.argv[6]) if len(sys.argv) > 6 else 40
+rounds = int(sys.argv[6]) if len(sys.argv) > 6 else 25
 seed = random.randrange(1 << 32)
 rng = random.Random(seed)
 BOOL, I8, I16, I32, I64, DOUBLE, UUID, ENUM, STRING, BINARY, LIST, SET, MAP, STRUCT, UNION, EXCEPTION = range(1, 17)
@@ -141,7 +141,7 @@ with tempfile.TemporaryDirectory() as out:
         so = f"{out}/{f.stem}.so"
         subprocess.run([idl, "-o", out, str(f)], check=True, stderr=subprocess.DEVNULL)
         sources = {f"{out}/{f.stem}.c"} | ({f"{out}/{i.stem}.c" for i in includes} if "include \"" in f.read_text() else set())
-        subprocess.run(["cc", "-std=c11", "-O1", "-fPIC", "-shared", "-I", include, "-I", out, *sorted(sources),
+        subprocess.run(["cc", "-std=c11", "-O0", "-fPIC", "-shared", "-I", include, "-I", out, *sorted(sources),
                         library, "-o", so], check=True)
         process = Driver(so)
         for name in symbols(so):
