@@ -2,8 +2,12 @@
 
 #include "rpc/link/hub.h"
 
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <zmq.h>
@@ -31,6 +35,9 @@ enum {
     COPY_MAX = 16 * 1024, /* smaller batches are copied: a pooled chunk is too large to lend */
     CLOSE_AFTER_MS = 50,  /* time for a last message to leave */
     BLOCKED_RETRY_MS = 1,
+    LOOK_EACH_MS = 1500, /* for peers that were stopped */
+    SILENT_MS = 6000,    /* a client's libzmq says something every 2 s */
+    UNREAD_LOOKS = 3,    /* in a row that found a silent peer not to read what was sent */
     LAST_WORDS_MS = 250, /* how long a dead peer's last messages are looked for among others' */
 };
 
@@ -50,6 +57,7 @@ struct Hub {
     bool batch_open;
     size_t n_connections;
     uint64_t last_retry_ms;
+    Timer look;
     Spin spin;
 };
 
@@ -114,6 +122,8 @@ static void set_fd_limit(Hub *hub) {
         hub->fd_limit = (int)hub->options.max_connections + FD_RESERVE;
 }
 
+static void on_look(Timer *timer, void *ctx);
+
 int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
     Hub *hub = calloc(1, sizeof(*hub));
 
@@ -142,6 +152,7 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
         return error_set_code(reterr, -EIO, "cannot watch a ZeroMQ socket: %s",
                               zmq_strerror(errno));
     }
+    timer_arm(&hub->timers, &hub->look, clock_ms() + LOOK_EACH_MS, on_look);
     hub->socket_fd = socket_fd(hub->socket);
     hub->monitor_fd = socket_fd(hub->monitor);
     *ret = hub;
@@ -264,6 +275,49 @@ void peer_probe(Peer *peer) {
     timer_arm(&peer->hub->timers, &peer->check, peer->hub->timers.now_ms + probe_after_ms[0],
               on_check);
     probe(peer);
+}
+
+/*
+ * A process that is stopped, or behind a cut cable, closes nothing. libzmq gives it up when the TTL
+ * of its last PING has passed, but forgets the TTL with the next message after that PING: who was
+ * busy until it was stopped would never be missed. The kernel knows better. Over TCP, when bytes
+ * came last; on a Unix socket, whether what we sent was read, which libzmq's thread does at once
+ * however long the program computes.
+ */
+static bool is_stopped(Peer *peer) {
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+    int unread = 0;
+
+    if (getsockopt(peer->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
+        return info.tcpi_last_data_recv >= SILENT_MS;
+    /* Who says something, lives, and may have bytes under way at any time. */
+    if (peer->looked_at != peer->batches_in || ioctl(peer->fd, SIOCOUTQ, &unread) < 0 ||
+        unread == 0)
+        peer->n_unread = 0;
+    else if (++peer->n_unread == UNREAD_LOOKS)
+        return true;
+    /* Something for it to read, if it has been silent. */
+    if (peer->looked_at == peer->batches_in)
+        probe(peer);
+    peer->looked_at = peer->batches_in;
+    return false;
+}
+
+static void on_look(Timer *timer, void *ctx) {
+    Hub *hub = (Hub *)((char *)timer - offsetof(Hub, look));
+    size_t pos = 0;
+    Peer *peer;
+
+    (void)ctx;
+    timer_arm(&hub->timers, &hub->look, hub->timers.now_ms + LOOK_EACH_MS, on_look);
+    read_monitor(hub);
+    while ((peer = id_map_next(&hub->peers, &pos))) {
+        if (peer->fd < 0 || peer->closing || peer->gone || !is_stopped(peer))
+            continue;
+        shutdown(peer->fd, SHUT_RDWR);
+        peer_probe(peer);
+    }
 }
 
 void peer_close(Peer *peer) {

@@ -22,6 +22,8 @@ typedef struct Peer {
     struct Peer *next, **link;  /* touched or blocked peers */
     Timer check;                /* the next probe, or the cut after peer_close() */
     uint8_t suspect;            /* probes made */
+    uint8_t n_unread;           /* looks in a row that found bytes it had not read */
+    uint64_t looked_at;         /* batches_in at the last look */
     uint64_t gone_dry, gone_ms; /* when it was found to be gone */
     uint64_t bytes_in, bytes_out, batches_in, batches_out;
     int fd; /* of its connection; -1: not known */
