@@ -74,8 +74,6 @@ static void computing_is_life_and_stopping_is_not(void) {
     CU_ASSERT_TRUE(told_count(&stopped_server, "jobs", 1, PATIENCE_MS, NULL));
     CU_ASSERT_EQUAL(ferry_work(client, "held", NULL, on_job, &again, NULL), 0);
 
-    /* What a peer is given for its silence it says with its first PING, 2 s after it came. */
-    turn_for(client, FIRST_PING_MS);
     start_ms = clock_ms();
     process_signal(&stopped_server, SIGSTOP);
     CU_ASSERT_TRUE(turn_until(client, &lost.n, 1, PATIENCE_MS));
@@ -105,8 +103,53 @@ static void computing_is_life_and_stopping_is_not(void) {
     daemon_end(&broker);
 }
 
+/* It talks all the time, and is stopped between two words. */
+static void who_was_busy_is_missed_too(void) {
+    Process servers[2];
+    Daemon brokers[2];
+    ferry_client *clients[2];
+    Call calls[2] = {{0}, {0}};
+    uint64_t start_ms;
+
+    for (int i = 0; i < 2; i++) {
+        daemon_start(&brokers[i], &(DaemonOptions){.tcp = i == 0});
+        role_start(&servers[i], "echo", brokers[i].url, NULL);
+        CU_ASSERT_TRUE(told_count(&servers[i], "ready", 0, PATIENCE_MS, NULL));
+        clients[i] = open_with(brokers[i].url, NULL);
+    }
+    start_ms = clock_ms();
+    while (clock_ms() < start_ms + FIRST_PING_MS) {
+        CU_ASSERT_TRUE(call_echo(clients[0]));
+        CU_ASSERT_TRUE(call_echo(clients[1]));
+    }
+    start_ms = clock_ms();
+    for (int i = 0; i < 2; i++) {
+        process_signal(&servers[i], SIGSTOP);
+        ferry_call_async(clients[i], "echo.Echo.say", ferry_str("\xc3"), on_reply, &calls[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        uint64_t until_ms = clock_ms() + PATIENCE_MS;
+
+        while (calls[i].n == 0 && clock_ms() < until_ms) {
+            ferry_process(clients[1 - i], NULL);
+            turn_until(clients[i], &calls[i].n, 1, 5);
+        }
+        CU_ASSERT_STRING_EQUAL(calls[i].type, "ferry.ServerLost");
+        printf("\n    SIGSTOP of a busy server over %s: its call fails after %llu ms",
+               i == 0 ? "tcp" : "ipc", (unsigned long long)(calls[i].ended_ms - start_ms));
+        CU_ASSERT(calls[i].ended_ms - start_ms <= DEAD_WITHIN_MS + NOISE_MS);
+    }
+    for (int i = 0; i < 2; i++) {
+        process_signal(&servers[i], SIGCONT);
+        process_end(&servers[i], SIGKILL, PATIENCE_MS);
+        ferry_close(clients[i]);
+        daemon_end(&brokers[i]);
+    }
+}
+
 int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
+        TEST(who_was_busy_is_missed_too),
         TEST(computing_is_life_and_stopping_is_not),
         TESTS_END,
     };
