@@ -165,9 +165,13 @@ run_pi() {
     serve pi
     start "$build/examples/pi-worker" first
     until_true is_in_log "first is ready"
-    (sleep 0.4 && exec "$build/examples/pi-worker" second) >>"$scratch/log" 2>&1 &
-    pids+=($!)
-    client pi-client 100
+    echo '$ pi-client 100'
+    "$build/examples/pi-client" 100 >"$scratch/pi.out" &
+    local client=$!
+    until_true grep -q '%' "$scratch/pi.out"
+    start "$build/examples/pi-worker" second
+    wait "$client"
+    cat "$scratch/pi.out"
 }
 
 run_arith() {
