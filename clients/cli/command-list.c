@@ -1,12 +1,15 @@
 /* ferry services, describe, topics, sessions, stats: what the broker knows, as tables. */
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/text.h"
+#include "clients/cli/base64.h"
 #include "clients/cli/commands.h"
 #include "clients/cli/print.h"
 #include "clients/cli/table.h"
+#include "idl/describe.h"
 
 static const Column service_columns[] = {
     {"SERVICE", "name", COLUMN_TEXT},
@@ -127,11 +130,27 @@ static const Option describe_options[] = {
     OPTION_END,
 };
 
+/* The interface as a file: what it offers, with its documentation. NULL: the server sent none. */
+static char *interface_of(const json_t *found, ferry_error *reterr) {
+    const json_t *coded = json_object_get(json_object_get(found, "description"), "$bin");
+    uint8_t *bytes = NULL;
+    char *text = NULL;
+    size_t len;
+
+    if (json_is_string(coded) &&
+        base64_decode(json_string_value(coded), json_string_length(coded), &bytes, &len) == 0)
+        idl_of_description(bytes, len, &text, reterr);
+    free(bytes);
+    return text;
+}
+
 static int run_describe(Cli *cli, const void *values, int argc, char **argv) {
     const DescribeValues *v = values;
     CLEANUP(ferry_close) ferry_client *client = NULL;
     CLEANUP(json_decref) json_t *found = NULL;
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     int status = cli_open(cli, NULL, &client);
+    char *text;
 
     (void)argc;
     if (status == EXIT_OK)
@@ -140,15 +159,22 @@ static int run_describe(Cli *cli, const void *values, int argc, char **argv) {
         return not_found(cli, client, "service", NAMES_SERVICES, argv[0]);
     if (status != EXIT_OK)
         return cli_manage(cli, client, false, &found, "describe", "s", argv[0]);
-    if (v->idl)
-        return cli_fail(cli, EXIT_OTHER, "'%s' sent no interface with its description", argv[0]);
-    if (cli->json) {
+    if (cli->json && !v->idl) {
         show_json(cli, found);
         return EXIT_OK;
     }
-    table_print(json_object_get(found, "instances"), instance_columns, table_style(cli), stdout);
-    if (!json_is_object(json_object_get(found, "description")))
-        cli_note(cli, "'%s' does not describe its methods", argv[0]);
+    text = interface_of(found, &error);
+    if (v->idl && !text)
+        return cli_fail(cli, EXIT_OTHER, "'%s' sent no interface with its description", argv[0]);
+    if (!v->idl)
+        table_print(json_object_get(found, "instances"), instance_columns, table_style(cli),
+                    stdout);
+    if (text)
+        printf("%s%s", v->idl ? "" : "\n", text);
+    else
+        cli_note(cli, "'%s' does not describe its methods%s%s", argv[0], error.type ? ": " : "",
+                 error.type ? error.message : "");
+    free(text);
     return EXIT_OK;
 }
 

@@ -1,9 +1,3 @@
-/**
- * What every RPC system shows first: numbers, exceptions, data types, addressing, access control.
- *
- * `ferry services` lists what is served, `ferry describe arith.Arith` prints this page, and
- * `ferry call arith.Arith.add 2 3` calls it.
- */
 namespace * arith
 
 /** The result has no place in 64 bits. */
@@ -60,6 +54,12 @@ struct Everything {
     17: optional i32 answer = 42,
 }
 
+/**
+ * What every RPC system shows first: numbers, exceptions, data types, addressing, access control.
+ *
+ * `ferry services` lists what is served, `ferry describe arith.Arith` prints this page, and
+ * `ferry call arith.Arith.add 2 3` calls it.
+ */
 service Arith {
     /** The sum, or the news that it does not fit. */
     i64 add(1: i64 a, 2: i64 b) throws (1: Overflow overflow) (idempotent = "true"),

@@ -1,10 +1,3 @@
-/**
- * Capital letters, for any amount of text.
- *
- * Two programs that write everything before they read anything wait for each other for ever as soon
- * as the text is larger than what the system buffers. Here text flows both ways at once, neither
- * side holds more than a few hundred kilobytes, and whoever waits does so for a bounded time.
- */
 namespace * caps
 
 /** There are no capitals for bytes that are not ASCII. */
@@ -16,6 +9,13 @@ exception NotAscii {
     3: string message,
 }
 
+/**
+ * Capital letters, for any amount of text.
+ *
+ * Two programs that write everything before they read anything wait for each other for ever as soon
+ * as the text is larger than what the system buffers. Here text flows both ways at once, neither
+ * side holds more than a few hundred kilobytes, and whoever waits does so for a bounded time.
+ */
 service Caps {
     /**
      * Gives back every piece of text in capitals, in order.

@@ -1,10 +1,3 @@
-/**
- * A group chat: rooms, what was said before you came, and who is there.
- *
- * A member is in a room for as long as its `join` stream is open. Whoever leaves says so; whoever
- * crashes has it said for him, because his stream breaks. Everything that happens in a room is a
- * line on the topic `chat.room.NAME`, numbered from 1 without a gap.
- */
 namespace * chat
 
 /** Topics of rooms begin so; the room's name follows. */
@@ -72,6 +65,13 @@ exception BadLine {
     2: i32 limit,
 }
 
+/**
+ * A group chat: rooms, what was said before you came, and who is there.
+ *
+ * A member is in a room for as long as its `join` stream is open. Whoever leaves says so; whoever
+ * crashes has it said for him, because his stream breaks. Everything that happens in a room is a
+ * line on the topic `chat.room.NAME`, numbered from 1 without a gap.
+ */
 service Chat {
     /**
      * Enters a room, and stays while the stream is open.

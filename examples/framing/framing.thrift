@@ -1,9 +1,3 @@
-/**
- * Six ways to tell where a message ends in a stream of bytes.
- *
- * A connection carries bytes, not messages. `encode` puts messages into bytes after one of six
- * patterns, `decode` takes them out again, however the bytes were cut on the way.
- */
 namespace * framing
 
 enum Pattern {
@@ -71,6 +65,12 @@ exception BadSettings {
     2: i64 value,
 }
 
+/**
+ * Six ways to tell where a message ends in a stream of bytes.
+ *
+ * A connection carries bytes, not messages. `encode` puts messages into bytes after one of six
+ * patterns, `decode` takes them out again, however the bytes were cut on the way.
+ */
 service Framing {
     /** The bytes that carry these messages. */
     binary encode(1: Pattern pattern, 2: list<binary> messages, 3: optional Settings settings)

@@ -1,10 +1,3 @@
-/**
- * Lucky numbers over a line that loses things.
- *
- * A datagram may get lost, and a socket that takes whatever arrives may be fed a lie. Here the
- * server can be told to lose a share of the draws; a caller that asks again, with growing patience,
- * still gets its number, and gets it from nobody but the server.
- */
 namespace * lucky
 
 /** A share that is none: it must be from 0 (lose nothing) to 1 (lose everything). */
@@ -18,6 +11,13 @@ struct Score {
     2: i64 lost,
 }
 
+/**
+ * Lucky numbers over a line that loses things.
+ *
+ * A datagram may get lost, and a socket that takes whatever arrives may be fed a lie. Here the
+ * server can be told to lose a share of the draws; a caller that asks again, with growing patience,
+ * still gets its number, and gets it from nobody but the server.
+ */
 service Lucky {
     /**
      * A lucky number: at least 0, less than 1.

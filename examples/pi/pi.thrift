@@ -1,11 +1,3 @@
-/**
- * Pi by throwing darts: random bits down three kinds of road at once.
- *
- * A source publishes points as random bits. Points with both leading bits zero lie inside the
- * quarter circle without a calculation; who wants only those subscribes to `pi.bits.00`. For the
- * others a worker asks this service for the squares (request and reply). All workers push what they
- * found to the queue `pi.tally` (a pipeline), at whose end it is added up.
- */
 namespace * pi
 
 /** A batch of points goes to this topic, their common leading bits follow: 00, 01, 10 or 11. */
@@ -49,6 +41,14 @@ exception NotPairs {
     2: i32 ys,
 }
 
+/**
+ * Pi by throwing darts: random bits down three kinds of road at once.
+ *
+ * A source publishes points as random bits. Points with both leading bits zero lie inside the
+ * quarter circle without a calculation; who wants only those subscribes to `pi.bits.00`. For the
+ * others a worker asks this service for the squares (request and reply). All workers push what they
+ * found to the queue `pi.tally` (a pipeline), at whose end it is added up.
+ */
 service Pi {
     /** Begins a new run: forgets what was added up. Returns the run's number. */
     i64 begin(),

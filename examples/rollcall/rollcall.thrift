@@ -1,9 +1,3 @@
-/**
- * Who is here? One question, an answer from everybody.
- *
- * A broadcast reaches one network, and whoever asks must guess how many answers to read. Here the
- * question goes to a topic, and each subscriber's answer that comes within the window is gathered.
- */
 namespace * rollcall
 
 /** Where the roll is called; whoever subscribes to it is on the roll. */
@@ -23,6 +17,12 @@ exception BadWindow {
     1: i32 window_ms,
 }
 
+/**
+ * Who is here? One question, an answer from everybody.
+ *
+ * A broadcast reaches one network, and whoever asks must guess how many answers to read. Here the
+ * question goes to a topic, and each subscriber's answer that comes within the window is gathered.
+ */
 service Rollcall {
     /**
      * Calls the roll on behalf of the caller: who has answered when the window closes.

@@ -1,10 +1,3 @@
-/**
- * Sixteen octets there, sixteen octets back.
- *
- * TCP delivers bytes, not messages: one send may arrive in pieces, and a connection may end in the
- * middle of what was promised. Whoever reads must collect exactly as much as was agreed upon, and
- * notice when it does not come.
- */
 namespace * sixteen
 
 /** The octets of a request, and of a reply. */
@@ -27,6 +20,13 @@ exception LongInput {
     3: string message,
 }
 
+/**
+ * Sixteen octets there, sixteen octets back.
+ *
+ * TCP delivers bytes, not messages: one send may arrive in pieces, and a connection may end in the
+ * middle of what was promised. Whoever reads must collect exactly as much as was agreed upon, and
+ * notice when it does not come.
+ */
 service Sixteen {
     /** Takes exactly sixteen octets, answers "Request received". */
     binary exchange(1: binary octets) throws (1: ShortInput short_input, 2: LongInput long_input),

@@ -1,8 +1,3 @@
-/**
- * The Zen of Python, as questions and answers: one service in every shape a server can have.
- *
- * The answer is the same from each; what differs is how many callers wait, and for whom.
- */
 namespace * zen
 
 /** Nobody has taught the server this question. */
@@ -18,6 +13,11 @@ exception BadPace {
     2: i32 work_us,
 }
 
+/**
+ * The Zen of Python, as questions and answers: one service in every shape a server can have.
+ *
+ * The answer is the same from each; what differs is how many callers wait, and for whom.
+ */
 service Zen {
     /**
      * The second half of the sentence.

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# All examples in one server, each described as a page that compiles again: describe.sh FERRY EXAMPLES IDL
+set -euo pipefail
+ferry=$1 examples=$2 idl=$3
+scratch=$(mktemp -d)
+pids=()
+trap 'for pid in "${pids[@]}"; do kill "$pid"; wait "$pid" || true; done; rm -rf "$scratch"' EXIT
+export FERRY_URL=ipc://$scratch/ferry
+until_true() { for _ in $(seq 200); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done; echo "not in time: $*"; return 1; }
+
+"$ferry" broker --bind "$FERRY_URL" --log-level warning &
+pids=($!)
+until_true "$ferry" ping
+"$examples/ferry-examples" >"$scratch/log" &
+pids=($! "${pids[@]}")
+until_true grep -q "zen is served" "$scratch/log"
+
+for service in arith.Arith caps.Caps chat.Chat framing.Framing lucky.Lucky pi.Pi rollcall.Rollcall \
+    sixteen.Sixteen zen.Zen; do
+    "$ferry" describe --idl "$service" >"$scratch/page.thrift"
+    grep -q "^service ${service#*.} {" "$scratch/page.thrift"
+    grep -q '/\*\*' "$scratch/page.thrift"
+    "$idl" -o "$scratch" "$scratch/page.thrift"
+    "$ferry" describe "$service" | grep -q "^service ${service#*.} {"
+done
+
+# A result that is none, one that is a value, one that is refused.
+[ "$("$ferry" call lucky.Lucky.lose 0)" = null ]
+[ "$("$ferry" call arith.Arith.add 2 3)" = 5 ]
+status=0
+"$ferry" call lucky.Lucky.lose 2 2>"$scratch/error" || status=$?
+[ "$status" -ne 0 ] && grep -q lucky.BadShare "$scratch/error"
+
+# A name that is no example is refused before anything is started.
+status=0
+"$examples/ferry-examples" nobody 2>/dev/null || status=$?
+[ "$status" -eq 2 ]
+echo passed
