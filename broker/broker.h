@@ -63,7 +63,8 @@ struct Client {
     struct Holder *holder;              /* queue.c: the deliveries it holds */
     struct PushLedger *pushes;          /* queue.c: ids of pushes that were stored */
     uint32_t n_subscriptions;
-    Timer forget; /* client_memory_ms after its session was lost */
+    uint32_t n_starry; /* of those, patterns with many stars: see subscribe.c */
+    Timer forget;      /* client_memory_ms after its session was lost */
     UT_hash_handle hh;
 };
 

@@ -17,6 +17,13 @@
  */
 enum { WALK_US_PER_1000 = 250, WALK_AHEAD_US = 250000 };
 
+/*
+ * Patterns that differ in where their stars stand can all have to be looked at for one topic: with
+ * any mixture of a and * over 13 tokens, 8192. Those with few stars are few together, whoever
+ * subscribes to them; of others a client has so many.
+ */
+enum { STARS_FEW = 3, STARRY_MAX = 128 };
+
 typedef struct Wanted {
     Span group;
     uint64_t last, resume, backlog;
@@ -84,6 +91,15 @@ static void index_by_id(Topics *topics, Subscription *subscription, uint64_t id)
                     sizeof(subscription->client) + sizeof(subscription->id), subscription);
 }
 
+static bool is_starry(const void *pattern, size_t len) {
+    const char *at = pattern;
+    int n = 0;
+
+    for (size_t i = 0; i < len; i++)
+        n += at[i] == '*';
+    return n > STARS_FEW;
+}
+
 /* What one more is counted as. Others may share the pattern; strangers need not. */
 static uint64_t cost(size_t pattern_len, size_t group_len) {
     return sizeof(Subscription) + sizeof(Pattern) + topic_tree_cost(pattern_len) + pattern_len +
@@ -103,6 +119,7 @@ static Subscription *subscription_free(Subscription *subscription) {
     backlog_clear(subscription);
     timer_disarm(&topics->broker->timers, &subscription->forget);
     topics->broker->stored_bytes -= cost_of(subscription);
+    client->n_starry -= is_starry(subscription->pattern->text, subscription->pattern->len);
     members_leave(subscription);
     if (hash_added(subscription))
         HASH_DEL(topics->subscriptions, subscription);
@@ -128,6 +145,7 @@ static Subscription *subscription_new(Topics *topics, Session *session, const Me
     topics->broker->stored_bytes += cost_of(subscription);
     DL_APPEND(client->subscriptions, subscription);
     client->n_subscriptions++;
+    client->n_starry += is_starry(message->name.data, message->name.len);
     index_by_id(topics, subscription, message->id);
     return hash_added(subscription) ? subscription : subscription_free(subscription);
 }
@@ -268,6 +286,12 @@ static bool has_room_for(Topics *topics, Session *session, const Message *messag
     if (client->n_subscriptions >= broker->limits.max_subscriptions) {
         session_error(session, message->id, "ferry.Full", "a session has at most %u subscriptions",
                       broker->limits.max_subscriptions);
+        return false;
+    }
+    if (client->n_starry >= STARRY_MAX && is_starry(message->name.data, message->name.len)) {
+        session_error(session, message->id, "ferry.Full",
+                      "a session has at most %d patterns with more than %d stars", STARRY_MAX,
+                      STARS_FEW);
         return false;
     }
     if (broker->stored_bytes + cost(message->name.len, wanted->group.len) >

@@ -136,6 +136,37 @@ static void a_session_has_at_most_max_subscriptions(void) {
     fixture_deinit(&f);
 }
 
+/* Every mixture of a and * would have to be looked at for one topic. */
+static void a_session_has_few_patterns_of_many_stars(void) {
+    TopicFixture f;
+    Session *a;
+    uint64_t id = 0, n_refused = 0;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    for (unsigned mixture = 0; mixture < 1024; mixture++) {
+        char pattern[20];
+
+        for (unsigned i = 0; i < 10; i++) {
+            pattern[2 * i] = mixture >> i & 1 ? '*' : 'a';
+            pattern[2 * i + 1] = i < 9 ? '.' : '\0';
+        }
+        fake_drop(a);
+        subscribe(&f, a, ++id, pattern);
+        n_refused += gets_error(a, id, "ferry.Full");
+    }
+    /* 1, 10, 45 and 120 have no more than three stars. */
+    CU_ASSERT_EQUAL(n_refused, 1024 - (1 + 10 + 45 + 120) - 128);
+
+    /* What is given up makes room. */
+    for (uint64_t i = 1; i <= 1024; i++)
+        unsubscribe(&f, a, ++id, i);
+    fake_drop(a);
+    subscribe(&f, a, ++id, "*.*.*.*");
+    CU_ASSERT_TRUE(gets_ok(a, id, 0));
+    fixture_deinit(&f);
+}
+
 static void subscriptions_count_against_the_total(void) {
     TopicFixture f;
     Session *a;
@@ -473,6 +504,7 @@ int main(void) {
         TEST(a_subscription_without_an_id_is_a_fault),
         TEST(an_id_in_use_is_refused),
         TEST(a_session_has_at_most_max_subscriptions),
+        TEST(a_session_has_few_patterns_of_many_stars),
         TEST(subscriptions_count_against_the_total),
         TEST(a_draining_broker_takes_no_subscription),
         TEST(looking_through_all_topics_again_and_again_is_refused),
