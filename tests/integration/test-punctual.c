@@ -15,6 +15,7 @@
 enum { CALLS = 1000, LONGEST_MS = 500, LATE_MS = 10, CANCEL_MS = 100, JOINS = 1000 };
 
 typedef struct Timed {
+    ferry_client *handle;
     uint64_t due_us, ended_us;
     int n;
     bool in_time_type;
@@ -51,6 +52,7 @@ static int64_t one_sitting(ferry_client *client, Dice *dice) {
         ferry_client *handle = NULL;
 
         CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = ms}, &handle), 0);
+        timed[i].handle = handle;
         timed[i].due_us = clock_us() + ms * 1000u;
         CU_ASSERT_EQUAL(
             ferry_call_async(handle, "held.Calls.wait", ferry_str("\x90"), on_deadline, &timed[i]),
@@ -59,6 +61,7 @@ static int64_t one_sitting(ferry_client *client, Dice *dice) {
     CU_ASSERT_TRUE(turn_until(client, &n_ended, CALLS, PATIENCE_MS));
     for (int i = 0; i < CALLS; i++) {
         over_us[i] = (int64_t)timed[i].ended_us - (int64_t)timed[i].due_us;
+        ferry_close(timed[i].handle);
         wrong += timed[i].n != 1 || !timed[i].in_time_type;
     }
     qsort(over_us, CALLS, sizeof(*over_us), by_size);
