@@ -2,56 +2,61 @@ namespace * arith
 
 /** The result has no place in 64 bits. */
 exception Overflow {
-    1: i64 a,
-    2: i64 b,
-    3: string message,
+  1: i64 a
+  2: i64 b
+  3: string message
 }
 
 /** Squared, no real number gives what is under the root. */
 exception NoRealRoots {
-    /** b² - 4ac: below zero. */
-    1: double discriminant,
+  /** b² - 4ac: below zero. */
+  1: double discriminant
 }
 
 /** Without x² it is a line, and infinity is no coefficient. */
 exception NotQuadratic {
-    1: string message,
+  1: string message
 }
 
 /** The smaller and the larger root; the same one twice where the parabola only touches zero. */
 struct Roots {
-    1: double low,
-    2: double high,
+  1: double low
+  2: double high
 }
 
-enum Suit { CLUBS = 1, DIAMONDS = 2, HEARTS = 3, SPADES = 4 }
+enum Suit {
+  CLUBS = 1
+  DIAMONDS = 2
+  HEARTS = 3
+  SPADES = 4
+}
 
 /** One of several. */
 union Number {
-    1: i64 whole,
-    2: double real,
-    3: string words,
+  1: i64 whole
+  2: double real
+  3: string words
 }
 
 /** A value of every type that the wire carries. */
 struct Everything {
-    1: bool truth,
-    2: i8 tiny,
-    3: i16 small,
-    4: i32 medium,
-    5: i64 large,
-    6: double real,
-    7: string text,
-    8: binary bytes,
-    9: uuid id,
-    10: Suit suit,
-    11: Number number,
-    12: Roots roots,
-    13: list<i32> numbers,
-    14: set<string> names,
-    15: map<string, list<double>> table,
-    16: optional string note,
-    17: optional i32 answer = 42,
+  1: bool truth
+  2: i8 tiny
+  3: i16 small
+  4: i32 medium
+  5: i64 large
+  6: double real
+  7: string text
+  8: binary bytes
+  9: uuid id
+  10: Suit suit
+  11: Number number
+  12: Roots roots
+  13: list<i32> numbers
+  14: set<string> names
+  15: map<string, list<double>> table
+  16: optional string note
+  17: optional i32 answer = 42
 }
 
 /**
@@ -61,26 +66,25 @@ struct Everything {
  * `ferry call arith.Arith.add 2 3` calls it.
  */
 service Arith {
-    /** The sum, or the news that it does not fit. */
-    i64 add(1: i64 a, 2: i64 b) throws (1: Overflow overflow) (idempotent = "true"),
+  /** The sum, or the news that it does not fit. */
+  i64 add(1: i64 a, 2: i64 b) throws (1: Overflow overflow) (idempotent = "true")
 
-    /** The real roots of ax² + bx + c. */
-    Roots quadratic(1: double a, 2: double b, 3: double c)
-        throws (1: NoRealRoots none, 2: NotQuadratic not_quadratic) (idempotent = "true"),
+  /** The real roots of ax² + bx + c. */
+  Roots quadratic(1: double a, 2: double b, 3: double c) throws (1: NoRealRoots none, 2: NotQuadratic not_quadratic) (idempotent = "true")
 
-    /** Gives back what it gets: shows that every type arrives as it left. */
-    Everything echo(1: Everything everything) (idempotent = "true"),
+  /** Gives back what it gets: shows that every type arrives as it left. */
+  Everything echo(1: Everything everything) (idempotent = "true")
 
-    /** Which instance answers: with `--instance` a caller addresses one of several. */
-    string whoami() (idempotent = "true"),
+  /** Which instance answers: with `--instance` a caller addresses one of several. */
+  string whoami() (idempotent = "true")
 
-    /**
-     * The number kept in this server.
-     *
-     * Anybody may read it; to set it a caller needs the header `token: open sesame`. Others get
-     * ferry.PermissionDenied.
-     */
-    i64 memory() (idempotent = "true"),
-    /** Sets the number, returns the one before. */
-    i64 remember(1: i64 number),
+  /**
+   * The number kept in this server.
+   *
+   * Anybody may read it; to set it a caller needs the header `token: open sesame`. Others get
+   * ferry.PermissionDenied.
+   */
+  i64 memory() (idempotent = "true")
+  /** Sets the number, returns the one before. */
+  i64 remember(1: i64 number)
 }

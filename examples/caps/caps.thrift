@@ -2,11 +2,11 @@ namespace * caps
 
 /** There are no capitals for bytes that are not ASCII. */
 exception NotAscii {
-    /** Where it stands in the text, from 0. */
-    1: i64 offset,
-    /** The byte. */
-    2: i32 value,
-    3: string message,
+  /** Where it stands in the text, from 0. */
+  1: i64 offset
+  /** The byte. */
+  2: i32 value
+  3: string message
 }
 
 /**
@@ -17,12 +17,11 @@ exception NotAscii {
  * side holds more than a few hundred kilobytes, and whoever waits does so for a bounded time.
  */
 service Caps {
-    /**
-     * Gives back every piece of text in capitals, in order.
-     *
-     * Pieces may be as large as you like; 64 KiB are good. The stream ends after the caller's own
-     * end. Read while you write: after 256 KiB unread, writing waits.
-     */
-    stream<binary> capitalize(1: stream<binary> text) throws (1: NotAscii not_ascii)
-        (timeout = "30s"),
+  /**
+   * Gives back every piece of text in capitals, in order.
+   *
+   * Pieces may be as large as you like; 64 KiB are good. The stream ends after the caller's own
+   * end. Read while you write: after 256 KiB unread, writing waits.
+   */
+  stream<binary> capitalize(1: stream<binary> text) throws (1: NotAscii not_ascii) (timeout = "30s")
 }

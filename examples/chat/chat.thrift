@@ -10,49 +10,49 @@ const i32 HISTORY = 16
 const i32 ROOM_SIZE = 100
 
 enum Kind {
-    SAID = 1,
-    JOINED = 2,
-    LEFT = 3,
-    /** Gone without a word: the connection was lost, or the program died. */
-    VANISHED = 4,
+  SAID = 1
+  JOINED = 2
+  LEFT = 3
+  /** Gone without a word: the connection was lost, or the program died. */
+  VANISHED = 4
 }
 
 /** A line on the topic of a room. */
 struct Line {
-    1: i64 number,
-    2: Kind kind,
-    3: string who,
-    4: string text,
-    /** Milliseconds since 1970. */
-    5: i64 at_ms,
+  1: i64 number
+  2: Kind kind
+  3: string who
+  4: string text
+  /** Milliseconds since 1970. */
+  5: i64 at_ms
 }
 
 /** What a new member is given. */
 struct Welcome {
-    /** To be shown with everything said. Nobody else knows it. */
-    1: uuid ticket,
-    /** The line that says that you joined. */
-    2: i64 number,
-    /** Who is there, you included. */
-    3: list<string> members,
+  /** To be shown with everything said. Nobody else knows it. */
+  1: uuid ticket
+  /** The line that says that you joined. */
+  2: i64 number
+  /** Who is there, you included. */
+  3: list<string> members
 }
 
 /** A name, of a room or of a member, is 1 to 32 letters, digits, '-' and '_'. */
 exception BadName {
-    1: string name,
-    2: string message,
+  1: string name
+  2: string message
 }
 
 /** Somebody in the room has this name. */
 exception NameTaken {
-    1: string room,
-    2: string name,
+  1: string room
+  2: string name
 }
 
 /** Nobody else fits in. */
 exception RoomFull {
-    1: string room,
-    2: i32 members,
+  1: string room
+  2: i32 members
 }
 
 /** The ticket is of nobody who is in a room now. */
@@ -61,8 +61,8 @@ exception NotAMember {
 
 /** A line is 1 to 1000 bytes. */
 exception BadLine {
-    1: i32 length,
-    2: i32 limit,
+  1: i32 length
+  2: i32 limit
 }
 
 /**
@@ -73,25 +73,23 @@ exception BadLine {
  * line on the topic `chat.room.NAME`, numbered from 1 without a gap.
  */
 service Chat {
-    /**
-     * Enters a room, and stays while the stream is open.
-     *
-     * One item comes at once, the welcome. The stream ends when the member leaves. It may stay
-     * silent for an hour.
-     */
-    stream<Welcome> join(1: string room, 2: string name)
-        throws (1: BadName bad_name, 2: NameTaken taken, 3: RoomFull full) (timeout = "1h"),
+  /**
+   * Enters a room, and stays while the stream is open.
+   *
+   * One item comes at once, the welcome. The stream ends when the member leaves. It may stay
+   * silent for an hour.
+   */
+  stream<Welcome> join(1: string room, 2: string name) throws (1: BadName bad_name, 2: NameTaken taken, 3: RoomFull full) (timeout = "1h")
 
-    /** Says something to everybody in the room; returns the number of the line. */
-    i64 say(1: uuid ticket, 2: string text)
-        throws (1: NotAMember not_a_member, 2: BadLine bad_line),
+  /** Says something to everybody in the room; returns the number of the line. */
+  i64 say(1: uuid ticket, 2: string text) throws (1: NotAMember not_a_member, 2: BadLine bad_line)
 
-    /** Leaves the room. */
-    void leave(1: uuid ticket) throws (1: NotAMember not_a_member),
+  /** Leaves the room. */
+  void leave(1: uuid ticket) throws (1: NotAMember not_a_member)
 
-    /** Who is in a room, in the order of coming; nobody, if there is no such room. */
-    list<string> members(1: string room) (idempotent = "true"),
+  /** Who is in a room, in the order of coming; nobody, if there is no such room. */
+  list<string> members(1: string room) (idempotent = "true")
 
-    /** The rooms that somebody is in. */
-    list<string> rooms() (idempotent = "true"),
+  /** The rooms that somebody is in. */
+  list<string> rooms() (idempotent = "true")
 }

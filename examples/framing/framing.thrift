@@ -1,68 +1,68 @@
 namespace * framing
 
 enum Pattern {
-    /** One message: all bytes until the connection ends. Nobody answers. */
-    CLOSE = 1,
-    /** One message, until the sender ends its direction; the other stays open for the answer. */
-    HALF_CLOSE = 2,
-    /** Every message has the same length. */
-    FIXED = 3,
-    /** A byte that no message may contain ends each. */
-    DELIMITED = 4,
-    /** Four bytes with the length go ahead, most significant first. */
-    LENGTH_PREFIXED = 5,
-    /** Blocks with a length each, of any number; an empty block ends the message. */
-    BLOCKS = 6,
+  /** One message: all bytes until the connection ends. Nobody answers. */
+  CLOSE = 1
+  /** One message, until the sender ends its direction; the other stays open for the answer. */
+  HALF_CLOSE = 2
+  /** Every message has the same length. */
+  FIXED = 3
+  /** A byte that no message may contain ends each. */
+  DELIMITED = 4
+  /** Four bytes with the length go ahead, most significant first. */
+  LENGTH_PREFIXED = 5
+  /** Blocks with a length each, of any number; an empty block ends the message. */
+  BLOCKS = 6
 }
 
 struct Settings {
-    /** FIXED: of a message. BLOCKS: the most that `encode` puts into one. 1 to 16 MiB. */
-    1: i32 length = 16,
-    /** DELIMITED: 0 to 255; by default a newline. */
-    2: i32 delimiter = 10,
-    /** The largest message taken: at most 16 MiB. */
-    3: i32 limit = 1048576,
-    /**
-     * CLOSE and HALF_CLOSE: how many bytes were announced.
-     * Without it a stream that was cut looks like one that ended.
-     */
-    4: optional i64 announced,
+  /** FIXED: of a message. BLOCKS: the most that `encode` puts into one. 1 to 16 MiB. */
+  1: i32 length = 16
+  /** DELIMITED: 0 to 255; by default a newline. */
+  2: i32 delimiter = 10
+  /** The largest message taken: at most 16 MiB. */
+  3: i32 limit = 1048576
+  /**
+   * CLOSE and HALF_CLOSE: how many bytes were announced.
+   * Without it a stream that was cut looks like one that ended.
+   */
+  4: optional i64 announced
 }
 
 /** The stream ended inside a message. */
 exception Truncated {
-    /** How many messages were complete. */
-    1: i64 messages,
-    /** Where in the stream the broken one begins. */
-    2: i64 offset,
-    /** How many bytes it, or its header, should have had; absent where nobody can know. */
-    3: optional i64 expected,
-    /** How many of them came. */
-    4: i64 received,
-    5: string message,
+  /** How many messages were complete. */
+  1: i64 messages
+  /** Where in the stream the broken one begins. */
+  2: i64 offset
+  /** How many bytes it, or its header, should have had; absent where nobody can know. */
+  3: optional i64 expected
+  /** How many of them came. */
+  4: i64 received
+  5: string message
 }
 
 /** A message is larger than the limit: found out before memory is spent on it. */
 exception TooLong {
-    1: i64 messages,
-    2: i64 offset,
-    /** The size that was announced, or that was reached. */
-    3: i64 size,
-    4: i64 limit,
-    5: string message,
+  1: i64 messages
+  2: i64 offset
+  /** The size that was announced, or that was reached. */
+  3: i64 size
+  4: i64 limit
+  5: string message
 }
 
 /** The pattern has no way to write this message. */
 exception NotEncodable {
-    /** Which one, from 0. */
-    1: i32 index,
-    2: string message,
+  /** Which one, from 0. */
+  1: i32 index
+  2: string message
 }
 
 /** A setting is outside its range, or the pattern is none of the six. */
 exception BadSettings {
-    1: string name,
-    2: i64 value,
+  1: string name
+  2: i64 value
 }
 
 /**
@@ -72,13 +72,17 @@ exception BadSettings {
  * patterns, `decode` takes them out again, however the bytes were cut on the way.
  */
 service Framing {
-    /** The bytes that carry these messages. */
-    binary encode(1: Pattern pattern, 2: list<binary> messages, 3: optional Settings settings)
-        throws (1: NotEncodable not_encodable, 2: TooLong too_long, 3: BadSettings bad_settings),
+  /** The bytes that carry these messages. */
+  binary encode(
+    1: Pattern pattern,
+    2: list<binary> messages,
+    3: optional Settings settings
+  ) throws (1: NotEncodable not_encodable, 2: TooLong too_long, 3: BadSettings bad_settings)
 
-    /** The messages in these bytes, each as soon as it is complete. */
-    stream<binary> decode(1: Pattern pattern, 2: optional Settings settings,
-                          3: stream<binary> pieces)
-        throws (1: Truncated truncated, 2: TooLong too_long, 3: BadSettings bad_settings)
-        (timeout = "30s"),
+  /** The messages in these bytes, each as soon as it is complete. */
+  stream<binary> decode(
+    1: Pattern pattern,
+    2: optional Settings settings,
+    3: stream<binary> pieces
+  ) throws (1: Truncated truncated, 2: TooLong too_long, 3: BadSettings bad_settings) (timeout = "30s")
 }

@@ -2,13 +2,13 @@ namespace * lucky
 
 /** A share that is none: it must be from 0 (lose nothing) to 1 (lose everything). */
 exception BadShare {
-    1: double share,
+  1: double share
 }
 
 /** What has become of the draws since the last `lose`. */
 struct Score {
-    1: i64 answered,
-    2: i64 lost,
+  1: i64 answered
+  2: i64 lost
 }
 
 /**
@@ -19,21 +19,21 @@ struct Score {
  * still gets its number, and gets it from nobody but the server.
  */
 service Lucky {
-    /**
-     * A lucky number: at least 0, less than 1.
-     *
-     * Asking twice does no harm. How long to wait for an answer, and how often to ask, is up to the
-     * caller: a lost draw is never answered, it ends by the caller's deadline.
-     */
-    double draw() (idempotent = "true"),
+  /**
+   * A lucky number: at least 0, less than 1.
+   *
+   * Asking twice does no harm. How long to wait for an answer, and how often to ask, is up to the
+   * caller: a lost draw is never answered, it ends by the caller's deadline.
+   */
+  double draw() (idempotent = "true")
 
-    /**
-     * From now on loses this share of the draws.
-     *
-     * The seed decides which ones: the same seed loses the same draws.
-     */
-    void lose(1: double share, 2: optional i64 seed = 1) throws (1: BadShare bad_share),
+  /**
+   * From now on loses this share of the draws.
+   *
+   * The seed decides which ones: the same seed loses the same draws.
+   */
+  void lose(1: double share, 2: optional i64 seed = 1) throws (1: BadShare bad_share)
 
-    /** Counts draws, answered and lost. */
-    Score counts() (idempotent = "true"),
+  /** Counts draws, answered and lost. */
+  Score counts() (idempotent = "true")
 }

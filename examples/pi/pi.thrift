@@ -11,34 +11,34 @@ const i32 BITS = 31
 
 /** Points whose leading bits are the same, as published. */
 struct Batch {
-    /** Of which run they are: what is left over from another one does not count. */
-    1: i64 run,
-    2: list<i32> xs,
-    3: list<i32> ys,
+  /** Of which run they are: what is left over from another one does not count. */
+  1: i64 run
+  2: list<i32> xs
+  3: list<i32> ys
 }
 
 /** How many of a batch's points lie in the circle, as pushed. */
 struct Count {
-    1: i64 run,
-    2: i64 inside,
-    3: i64 points,
-    /** Who has counted. */
-    4: string worker,
+  1: i64 run
+  2: i64 inside
+  3: i64 points
+  /** Who has counted. */
+  4: string worker
 }
 
 /** What has been added up. */
 struct Estimate {
-    1: i64 inside,
-    2: i64 points,
-    3: double pi,
-    /** Batches by worker. */
-    4: map<string, i64> workers,
+  1: i64 inside
+  2: i64 points
+  3: double pi
+  /** Batches by worker. */
+  4: map<string, i64> workers
 }
 
 /** Two lists belong together and are not of the same length, or too long. */
 exception NotPairs {
-    1: i32 xs,
-    2: i32 ys,
+  1: i32 xs
+  2: i32 ys
 }
 
 /**
@@ -50,17 +50,16 @@ exception NotPairs {
  * found to the queue `pi.tally` (a pipeline), at whose end it is added up.
  */
 service Pi {
-    /** Begins a new run: forgets what was added up. Returns the run's number. */
-    i64 begin(),
+  /** Begins a new run: forgets what was added up. Returns the run's number. */
+  i64 begin()
 
-    /**
-     * Pythagoras: x² + y² of each point; inside are those below 2^62.
-     *
-     * At most 4096 points at a time.
-     */
-    list<i64> squares(1: list<i32> xs, 2: list<i32> ys) throws (1: NotPairs not_pairs)
-        (idempotent = "true"),
+  /**
+   * Pythagoras: x² + y² of each point; inside are those below 2^62.
+   *
+   * At most 4096 points at a time.
+   */
+  list<i64> squares(1: list<i32> xs, 2: list<i32> ys) throws (1: NotPairs not_pairs) (idempotent = "true")
 
-    /** How far it is. */
-    Estimate tally() (idempotent = "true"),
+  /** How far it is. */
+  Estimate tally() (idempotent = "true")
 }

@@ -5,16 +5,16 @@ const string TOPIC = "rollcall.everybody"
 
 /** How a member answers. */
 struct Card {
-    1: string name,
-    2: string host,
-    3: i32 pid,
-    /** Since when it is there, in milliseconds. */
-    4: i64 up_ms,
+  1: string name
+  2: string host
+  3: i32 pid
+  /** Since when it is there, in milliseconds. */
+  4: i64 up_ms
 }
 
 /** A window is 1 to 10 000 ms. */
 exception BadWindow {
-    1: i32 window_ms,
+  1: i32 window_ms
 }
 
 /**
@@ -24,11 +24,10 @@ exception BadWindow {
  * question goes to a topic, and each subscriber's answer that comes within the window is gathered.
  */
 service Rollcall {
-    /**
-     * Calls the roll on behalf of the caller: who has answered when the window closes.
-     *
-     * Programs call it themselves, with ferry_gather(); this is for the shell.
-     */
-    list<Card> call(1: string question, 2: optional i32 window_ms = 500)
-        throws (1: BadWindow bad_window) (timeout = "15s"),
+  /**
+   * Calls the roll on behalf of the caller: who has answered when the window closes.
+   *
+   * Programs call it themselves, with ferry_gather(); this is for the shell.
+   */
+  list<Card> call(1: string question, 2: optional i32 window_ms = 500) throws (1: BadWindow bad_window) (timeout = "15s")
 }
