@@ -46,6 +46,7 @@ struct Server {
     uint64_t number;   /* of the instance, when it has no name */
     void *description; /* a block */
     size_t description_len;
+    bool described; /* the description can be read */
     char instance[];
 };
 

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/log.h"
 #include "broker/call.h"
+#include "rpc/schema/description.h"
 #include "rpc/wire/name.h"
 
 enum { METHODS_MAX = 256 };
@@ -181,9 +183,31 @@ void server_free(Server *server) {
     free(server);
 }
 
+/* One that cannot be read is told of here, and to whoever asks for it; its server serves all the
+ * same. */
+static int check_description(const Server *server, Span description, bool *ret_good) {
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_service *tables = NULL;
+    int r = description.len > 0 ? description_read(description, &tables, &error) : -EINVAL;
+
+    *ret_good = r == 0;
+    if (r < 0 && error.type)
+        log_warning("the description of service '%s' cannot be read, listing it as undescribed: "
+                    "session=%u problem='%s'",
+                    server->service->name, server->session->number, error.message);
+    ferry_error_clear(&error);
+    ferry_free(tables);
+    return r == -ENOMEM ? r : 0;
+}
+
 static int describe_server(Server *server, Span description) {
     void *copy = NULL;
+    bool good;
 
+    if (check_description(server, description, &good) < 0)
+        return -ENOMEM;
+    if (description.len > DESCRIPTION_BYTES_MAX)
+        description.len = 0;
     if (description.len > 0) {
         copy = ferry_alloc(description.len);
         if (!copy)
@@ -193,6 +217,7 @@ static int describe_server(Server *server, Span description) {
     ferry_free(server->description);
     server->description = copy;
     server->description_len = description.len;
+    server->described = good;
     return 0;
 }
 
@@ -326,7 +351,7 @@ static void write_service(Buffer *to, const Service *service) {
     DL_FOREACH(service->servers, server) {
         slots += server->slots;
         busy += server->busy;
-        described |= server->description != NULL;
+        described |= server->described;
     }
     write_map(to, 8);
     write_text(to, "name");
@@ -370,7 +395,8 @@ int services_describe(Services *services, Span name, Buffer *to) {
         write_text(to, server->session->name);
         write_pair(to, "slots", server->slots);
         write_pair(to, "busy", server->busy);
-        if (server->description && !described)
+        /* A bad one is better than none: who reads it learns what is wrong with it. */
+        if (server->description && (!described || (server->described && !described->described)))
             described = server;
     }
     write_text(to, "description");
