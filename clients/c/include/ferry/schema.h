@@ -259,6 +259,81 @@ int ferry_stream_end_typed(ferry_stream *stream, const ferry_method *method, voi
  * Fields that cannot be unpacked are NULL too. */
 const void *ferry_exception_in(const ferry_error *error, const ferry_type *type);
 
+/* ---- services that are met at run time ----
+ *
+ * For tools, gateways and bridges: what a running service offers, as tables like those of generated
+ * code. No program has the C structs that they lay out: their values go through the functions
+ * below, as MessagePack.
+ */
+
+typedef struct ferry_instance {
+    const char *name;   /* ferry_options.instance calls this one alone */
+    const char *client; /* the name of the program that serves it */
+    uint64_t session;
+    uint32_t slots;
+    uint32_t busy; /* slots that are taken now */
+} ferry_instance;
+
+typedef struct ferry_description {
+    const char *name;
+    const ferry_service *service; /* NULL: the servers sent no description */
+    const char *problem;          /* what is wrong with the one they sent; NULL: nothing */
+    ferry_bytes bytes;            /* the description as it was sent: docs/description.md */
+    size_t n_instances;
+    const ferry_instance *instances;
+} ferry_description;
+
+/**
+ * Asks the broker what a service offers, and who serves it.
+ *
+ * A service without a description, or with one that cannot be read, is no error: service is NULL.
+ * dispatch and answer are NULL in every method: the tables are for looking, not for serving.
+ *
+ * @param service  "calc.Calc".
+ * @param ret      Receives one block that holds all of it: ferry_free().
+ *
+ * @return 0, or
+ *   -ENOENT     nobody serves it;
+ *   -EPROTO     the broker's answer is none;
+ *   what ferry_call() returns, -ENOMEM.
+ */
+int ferry_describe(ferry_client *client, const char *service, ferry_description **ret,
+                   ferry_error *reterr);
+
+/* The method of that name ("div"), or NULL. */
+const ferry_method *ferry_method_find(const ferry_service *service, const char *name);
+
+/* The interface file that says the same, documentation included: it can be compiled again. ret is
+ * one block, a text. -ENOMEM. */
+int ferry_service_print(const ferry_service *service, char **ret);
+
+/**
+ * Checks and completes a value that a person wrote, as MessagePack made from JSON or from words.
+ *
+ * Enums may come by name ("ADD"), uuids, binaries and numbers as text, keys of maps as text, or a
+ * map as a list of pairs. Arguments (a method's args) may come in order, as a list, or by name, as
+ * a map. What is missing gets its default. Unlike a receiver's, this check refuses names that the
+ * interface does not know: they are typing mistakes.
+ *
+ * @param root  How messages call the whole: "args" in "args.range.low: expected i32, got str".
+ * @param ret   Receives what may be sent; ret->block is the caller's.
+ *
+ * @return 0, or -EINVAL (ferry.InvalidArgument, with the place), -EMSGSIZE, -ENOMEM.
+ */
+int ferry_value_convert(const ferry_type *type, ferry_bytes value, const char *root,
+                        ferry_bytes *ret, ferry_error *reterr);
+
+/* The other way, for people: enums by name, uuids as text, keys of maps as text, binaries as text
+ * where they are UTF-8. -EINVAL: bytes are no such value; -EMSGSIZE, -ENOMEM. */
+int ferry_value_present(const ferry_type *type, ferry_bytes value, ferry_bytes *ret,
+                        ferry_error *reterr);
+
+/* An example for people to fill in, with every field; arguments by name. -ENOMEM. */
+int ferry_value_example(const ferry_type *type, ferry_bytes *ret);
+
+/* "list<calc.Range>", cut to size bytes with its NUL; returns to. */
+const char *ferry_type_print(const ferry_type *type, char *to, size_t size);
+
 /* ---- servers ---- */
 
 /* Refuses a table of another FERRY_SCHEMA_VERSION: -EOPNOTSUPP. */
