@@ -159,7 +159,8 @@ static void cancel_at_server(Call *call) {
     DL_FOREACH_SAFE2(call->children, child, next, child_next) {
         fail_call(child, "ferry.Cancelled", "the request that it was made for has ended");
     }
-    session_send(call->server->session, LANE_CALLS,
+    /* In the lane of its CALL: one that came first would find nothing to cancel. */
+    session_send(call->server->session, is_stream(call) ? LANE_BULK : LANE_CALLS,
                  &(Message){.op = OP_CANCEL, .id = call->request_id}, NULL);
 }
 

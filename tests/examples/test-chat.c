@@ -220,9 +220,37 @@ static void who_may_not_come_in_is_told_why(void) {
     stage_close(&stage);
 }
 
+/* The call and its cancellation reach the broker together, and must leave it in that order. */
+static void who_leaves_while_coming_is_not_there(void) {
+    uint64_t until_ms = clock_ms() + 5000;
+    ferry_list_string *list = NULL;
+    size_t n = 1;
+    Stage stage;
+
+    stage_open(&stage, chat_start);
+    ferry_cork(stage.client);
+    for (int i = 0; i < 50; i++) {
+        ferry_stream *join = NULL;
+        char name[16];
+
+        snprintf(name, sizeof(name), "hasty-%d", i);
+        CU_ASSERT_EQUAL(chat_join(stage.client, "den", name, &join, &stage.error), 0);
+        ferry_stream_close(join);
+    }
+    CU_ASSERT_EQUAL(ferry_uncork(stage.client, &stage.error), 0);
+    do {
+        CU_ASSERT_EQUAL(chat_members(stage.client, "den", &list, &stage.error), 0);
+        n = list->n;
+        list = (ferry_list_string *)ferry_free(list);
+    } while (n > 0 && clock_ms() < until_ms);
+    CU_ASSERT_EQUAL(n, 0);
+    stage_close(&stage);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(who_may_not_come_in_is_told_why),
+        TEST(who_leaves_while_coming_is_not_there),
         TEST(presence_is_right_and_no_line_is_lost),
         TESTS_END,
     };
