@@ -368,11 +368,14 @@ static void check_flag(Program *program, const Annotation *annotation) {
 }
 
 static void check_method_annotations(Program *program, const Function *function) {
-    static const char *const known[] = {"timeout", "idempotent", "cache.ttl", "deprecated"};
+    static const char *const known[] = {"timeout",   "idempotent", "cache.ttl",      "cache.stale",
+                                        "cache.key", "cache.tags", "cache.negative", "deprecated"};
     enum { N = sizeof(known) / sizeof(*known) };
 
     check_duration(program, annotation_find(function->annotations, "timeout"), 3600000);
     check_duration(program, annotation_find(function->annotations, "cache.ttl"), 864000000000);
+    check_duration(program, annotation_find(function->annotations, "cache.stale"), 864000000000);
+    check_duration(program, annotation_find(function->annotations, "cache.negative"), 864000000000);
     check_flag(program, annotation_find(function->annotations, "idempotent"));
     for (const Annotation *a = function->annotations; a; a = a->next) {
         const char *nearest = text_nearest(a->name.text, known, N);
