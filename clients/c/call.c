@@ -101,6 +101,8 @@ int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_err
     Message message;
     int r;
 
+    if (spec->until_ms > 0 && spec->until_ms < now_ms + timeout_ms)
+        timeout_ms = spec->until_ms > now_ms ? (uint32_t)(spec->until_ms - now_ms) : 1;
     if (timeout_ms == 0)
         return error_set(reterr, "ferry.DeadlineExceeded",
                          "the request's deadline had passed before the call was made");

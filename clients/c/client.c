@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/text.h"
 #include "clients/c/call.h"
+#include "clients/c/memo.h"
 #include "clients/c/names.h"
 #include "clients/c/push-log.h"
 #include "clients/c/registration.h"
@@ -157,6 +158,7 @@ ferry_client *client_for_request(Core *core, Request *request, Span headers, uin
     handle->headers = span_of(handle->owned, headers.len);
     handle->deadline_ms = deadline_ms;
     handle->request = request;
+    handle->cache = core->main.cache;
     attach(handle, core);
     return handle;
 }
@@ -165,6 +167,7 @@ void client_drop(ferry_client *client) {
     Core *core = client->core;
 
     calls_cancel(client);
+    memo_cancel(client);
     registrations_drop(client);
     /* The calls whose callbacks are still to be run refer to their handle no more. */
     detach(client);
@@ -181,6 +184,7 @@ Core *core_ref(Core *core) {
 }
 
 static void core_free(Core *core) {
+    memo_free(core);
     loop_deinit(core);
     session_deinit(core);
     events_deinit(core);
@@ -293,8 +297,10 @@ static void await_leaving(Core *core) {
 /* The end of the connection: once, when no callback runs. */
 static void shut(Core *core) {
     core_ref(core);
-    for (ferry_client *handle = &core->main; handle; handle = handle->next)
+    for (ferry_client *handle = &core->main; handle; handle = handle->next) {
         calls_cancel(handle);
+        memo_cancel(handle);
+    }
     registrations_shut(core);
     jobs_shut(core);
     requests_shut(core);
@@ -306,6 +312,7 @@ static void shut(Core *core) {
     /* Callbacks may still start nothing, for the client is closed, but all of them are run. */
     core->turns++;
     calls_run_ended(core);
+    memo_run(core);
     pushes_run_ended(core);
     core->turns--;
     core_unref(core);
@@ -335,6 +342,7 @@ ferry_client *ferry_close(ferry_client *client) {
         if (core->turns == 0 && core->waits == 0 && core->link) {
             core_enter(core);
             calls_run_ended(core);
+            memo_run(core);
             core_leave(core);
         }
         core_unref(core);

@@ -28,6 +28,7 @@ typedef struct NameCache NameCache;
 typedef struct EventNote EventNote;
 typedef struct Post Post;
 typedef struct Slab Slab;
+typedef struct Memo Memo;
 
 enum {
     TIMEOUT_MS = 30000, /* a call's, when neither handle nor method says another */
@@ -94,6 +95,7 @@ struct Core {
     Slab *calls, *requests, *jobs;
     Buffer scratch; /* see typed.h */
     NameCache *names;
+    Memo *memo; /* NULL: no memoised method was called */
 
     Registration *registrations;
     IdMap subscriptions, pulls; /* by the id that messages and jobs carry */
@@ -118,6 +120,7 @@ struct Core {
     unsigned n_events;
 
     int event_fd, timer_fd;
+    int wait_fd; /* event_fd, or what holds it and more */
     bool raised; /* event_fd was, by us */
     bool woken;  /* atomic: it was, by ferry_post() or ferry_stop() */
     uint64_t timer_at_ms;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clients/c/call.h"
+#include "clients/c/memo.h"
 #include "clients/c/push-log.h"
 #include "clients/c/registration.h"
 #include "clients/c/request.h"
@@ -34,6 +35,7 @@ int loop_init(Core *core) {
     core->post_lock = lock;
     core->timer_at_ms = UINT64_MAX;
     core->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    core->wait_fd = core->event_fd;
     return core->event_fd < 0 ? -errno : 0;
 }
 
@@ -161,7 +163,7 @@ static void settle(Core *core) {
     if (!core->loop_mode || core->turns > 0 || core->closed)
         return;
     if (core->aside || core->ended || core->events || core->posts || pushes_due(core) ||
-        streams_due(core) || link_has_input(core->link)) {
+        streams_due(core) || memo_due(core) || link_has_input(core->link)) {
         core_raise(core);
         return;
     }
@@ -258,6 +260,7 @@ void core_leave(Core *core) {
 static bool run_ended(Core *core) {
     bool busy = calls_run_ended(core);
 
+    busy |= memo_run(core);
     busy |= pushes_run_ended(core);
     busy |= streams_run(core);
     busy |= requests_run(core);
@@ -326,6 +329,7 @@ int ferry_fd(ferry_client *client) {
         core->timer_fd = -1;
         return r;
     }
+    memo_watch(core);
     core_raise(core);
     return epoll_fd;
 }
@@ -333,7 +337,8 @@ int ferry_fd(ferry_client *client) {
 /* ---- running ---- */
 
 static uint64_t next_due_ms(const Core *core) {
-    return core->ended || core->aside || core->events || pushes_due(core) || streams_due(core)
+    return core->ended || core->aside || core->events || pushes_due(core) || streams_due(core) ||
+                   memo_due(core)
                ? 0
                : timers_next(&core->timers);
 }
@@ -349,7 +354,7 @@ static void run_until(Core *core, bool (*is_over)(const Core *core), uint64_t un
         if (core_turn(core) || core->closed || is_over(core))
             continue;
         next_ms = next_due_ms(core);
-        link_wait(core->link, core->event_fd, next_ms < until_ms ? next_ms : until_ms);
+        link_wait(core->link, core->wait_fd, next_ms < until_ms ? next_ms : until_ms);
     }
 }
 

@@ -1,6 +1,7 @@
 /* Calls as generated code makes them: C values in, C values out. See ferry/schema.h. */
 
 #include "clients/c/typed.h"
+#include "clients/c/memo.h"
 #include "clients/c/stream.h"
 #include "rpc/schema/codec.h"
 
@@ -66,6 +67,15 @@ int ferry_method_call(ferry_client *client, const char *service, const ferry_met
         spec.end = nobody_listens;
         return call_start(client, &spec, reterr);
     }
+    if (memo_applies(client, method)) {
+        MemoAnswer answer = {0};
+
+        r = memo_run_call(client, service, method, args, &spec, &answer, reterr);
+        if (r == 0)
+            r = unpack_result(method, answer.body, ret, reterr);
+        ferry_free(answer.block);
+        return r;
+    }
     r = call_run(client, &spec, wanted ? &reply : NULL, reterr);
     if (r == 0 && wanted)
         r = unpack_result(method, reply->body, ret, reterr);
@@ -108,6 +118,8 @@ int ferry_method_call_async(ferry_client *client, const char *service, const fer
     spec.ctx = ctx;
     spec.end = answered;
     spec.aux = method;
+    if (memo_applies(client, method))
+        return memo_start_call(client, service, method, args, &spec);
     return call_start(client, &spec, NULL);
 }
 

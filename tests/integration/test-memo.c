@@ -1,0 +1,436 @@
+/* Memoised methods: with memory://, or with "redis" or "near" as an argument with a real one. */
+
+#include <poll.h>
+#include <stdio.h>
+
+#include <ferry/cache.h>
+
+#include "support/broker.h"
+#include "support/redis.h"
+#include "support/suite.h"
+#include "y_memo.h"
+
+/* ---- the server: each answer says how many there were ---- */
+
+static int asked; /* atomic: requests that reached it */
+
+static int64_t count(void) {
+    return __atomic_add_fetch(&asked, 1, __ATOMIC_ACQ_REL);
+}
+
+static int times_asked(void) {
+    return __atomic_load_n(&asked, __ATOMIC_ACQUIRE);
+}
+
+static int square(ferry_request *request, int32_t a, void *ctx) {
+    (void)ctx;
+    count();
+    return memo_users_square_return(request, (int64_t)a * a);
+}
+
+static int find(ferry_request *request, int64_t id, void *ctx) {
+    int64_t n = count();
+
+    (void)ctx;
+    if (id < 0)
+        return memo_throw_no_such_user(request,
+                                       &(memo_no_such_user){.id = id, .message = "nobody"});
+    return memo_users_find_return(request, &(memo_user){.id = id, .name = n > 1 ? "new" : "old"});
+}
+
+static int title(ferry_request *request, const memo_user *user, const char *language, void *ctx) {
+    (void)ctx, (void)language;
+    count();
+    return memo_users_title_return(request, user->name);
+}
+
+static int brief(ferry_request *request, int32_t a, void *ctx) {
+    (void)ctx, (void)a;
+    return memo_users_brief_return(request, count());
+}
+
+static int stale(ferry_request *request, int32_t a, void *ctx) {
+    (void)ctx, (void)a;
+    return memo_users_stale_return(request, count());
+}
+
+static int plain(ferry_request *request, int32_t a, void *ctx) {
+    (void)ctx;
+    count();
+    return memo_throw_no_such_user(request, &(memo_no_such_user){.id = a, .message = "nobody"});
+}
+
+static const memo_users_handlers handlers = {
+    .square = square, .find = find, .title = title, .brief = brief, .stale = stale, .plain = plain};
+
+static int serve(ferry_client *client, void *ctx) {
+    return memo_users_serve(client, &handlers, NULL, ctx, NULL);
+}
+
+/* ---- the client ---- */
+
+static bool with_redis, near_too;
+static RedisServer redis;
+static TestBroker broker;
+static Runner runner;
+static ferry_client *client, *uncached;
+static ferry_cache *cache;
+
+static void set_up(void) {
+    char url[160] = "memory://";
+
+    if (with_redis) {
+        redis_start(&redis, NULL);
+        snprintf(url, sizeof(url), "redis+unix://%s", redis.socket);
+    }
+    __atomic_store_n(&asked, 0, __ATOMIC_RELEASE);
+    broker_spawn(&broker);
+    runner_start(&runner, &broker, serve, NULL);
+    uncached = connect_client(&broker);
+    CU_ASSERT_EQUAL_FATAL(
+        ferry_cache_open(url, &(ferry_cache_options){.near_cache = near_too}, &cache, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(ferry_with(uncached, &(ferry_options){.cache = cache}, &client), 0);
+}
+
+static void tear_down(void) {
+    client = ferry_close(client);
+    uncached = ferry_close(uncached);
+    cache = ferry_cache_close(cache);
+    runner_stop(&runner);
+    broker_terminate(&broker);
+    if (with_redis)
+        redis_stop(&redis);
+}
+
+static void a_cached_answer_does_not_reach_the_server(void) {
+    int64_t result = 0;
+
+    set_up();
+    for (int i = 0; i < 10; i++) {
+        CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
+        CU_ASSERT_EQUAL(result, 49);
+    }
+    CU_ASSERT_EQUAL(times_asked(), 1);
+    CU_ASSERT_EQUAL(memo_users_square(client, 8, &result, NULL), 0);
+    CU_ASSERT_EQUAL(result, 64);
+    CU_ASSERT_EQUAL(times_asked(), 2);
+    CU_ASSERT_EQUAL(memo_users_square(client, 7, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(times_asked(), 2);
+    tear_down();
+}
+
+static void without_a_cache_every_call_reaches_it(void) {
+    int64_t result = 0;
+
+    set_up();
+    for (int i = 1; i <= 3; i++) {
+        CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
+        CU_ASSERT_EQUAL(memo_users_square(uncached, 7, &result, NULL), 0);
+        CU_ASSERT_EQUAL(result, 49);
+        CU_ASSERT_EQUAL(times_asked(), 1 + i);
+    }
+    tear_down();
+}
+
+static void declared_exceptions_are_remembered_for_their_own_time(void) {
+    ferry_error error = FERRY_ERROR_INIT;
+    memo_user *user = NULL;
+
+    set_up();
+    for (int i = 0; i < 3; i++) {
+        const memo_no_such_user *e;
+
+        CU_ASSERT_EQUAL(memo_users_find(client, -5, &user, &error), -EREMOTEIO);
+        CU_ASSERT_STRING_EQUAL(error.type, "memo.NoSuchUser");
+        CU_ASSERT_STRING_EQUAL(error.message, "nobody");
+        CU_ASSERT_PTR_NOT_NULL(ferry_error_origin(&error));
+        e = memo_no_such_user_in(&error);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+        CU_ASSERT_EQUAL(e->id, -5);
+        CU_ASSERT_EQUAL(times_asked(), 1);
+    }
+    usleep(250 * 1000);
+    CU_ASSERT_EQUAL(memo_users_find(client, -5, &user, &error), -EREMOTEIO);
+    CU_ASSERT_EQUAL(times_asked(), 2);
+    /* No cache.negative: each call asks. */
+    CU_ASSERT_EQUAL(memo_users_plain(client, 1, NULL, &error), -EREMOTEIO);
+    CU_ASSERT_EQUAL(memo_users_plain(client, 1, NULL, &error), -EREMOTEIO);
+    CU_ASSERT_EQUAL(times_asked(), 4);
+    ferry_error_clear(&error);
+    tear_down();
+}
+
+static void an_answer_is_forgotten_after_its_ttl(void) {
+    int64_t result = 0;
+
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_brief(client, 1, &result, NULL), 0);
+    usleep(80 * 1000);
+    CU_ASSERT_EQUAL(memo_users_brief(client, 1, &result, NULL), 0);
+    CU_ASSERT_EQUAL(result, 2);
+    tear_down();
+}
+
+static void an_invalidated_tag_makes_the_next_call_ask(void) {
+    memo_user *user = NULL;
+
+    set_up();
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(memo_users_find(client, 5, &user, NULL), 0);
+        CU_ASSERT_STRING_EQUAL(user->name, "old");
+        ferry_free(user);
+    }
+    CU_ASSERT_EQUAL(ferry_cache_invalidate(cache, "users", NULL), 0);
+    CU_ASSERT_EQUAL(memo_users_find(client, 5, &user, NULL), 0);
+    CU_ASSERT_STRING_EQUAL(user->name, "new");
+    ferry_free(user);
+    CU_ASSERT_EQUAL(times_asked(), 2);
+    tear_down();
+}
+
+static void the_key_is_made_of_the_fields_that_it_names(void) {
+    char *text = NULL;
+
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_title(client, &(memo_user){1, "one", NULL}, "en", &text, NULL), 0);
+    ferry_free(text);
+    CU_ASSERT_EQUAL(memo_users_title(client, &(memo_user){1, "other", "x"}, "en", &text, NULL), 0);
+    CU_ASSERT_STRING_EQUAL(text, "one");
+    ferry_free(text);
+    CU_ASSERT_EQUAL(memo_users_title(client, &(memo_user){2, "two", NULL}, "en", &text, NULL), 0);
+    CU_ASSERT_STRING_EQUAL(text, "two");
+    ferry_free(text);
+    CU_ASSERT_EQUAL(memo_users_title(client, &(memo_user){1, "one", NULL}, "de", &text, NULL), 0);
+    ferry_free(text);
+    CU_ASSERT_EQUAL(times_asked(), 3);
+    tear_down();
+}
+
+typedef struct Answers {
+    int n, code;
+    int64_t last;
+    char name[16];
+} Answers;
+
+static void on_number(int64_t result, const ferry_error *error, void *ctx) {
+    Answers *answers = ctx;
+
+    answers->n++;
+    answers->last = result;
+    answers->code = error ? error->code : 0;
+}
+
+static void on_user(const memo_user *user, const ferry_error *error, void *ctx) {
+    Answers *answers = ctx;
+    const memo_no_such_user *e = error ? memo_no_such_user_in(error) : NULL;
+
+    answers->n++;
+    answers->code = error ? error->code : 0;
+    answers->last = e ? e->id : 0;
+    snprintf(answers->name, sizeof(answers->name), "%s", user ? user->name : "");
+}
+
+static void callback_calls_are_answered_from_the_cache(void) {
+    Answers answers = {0};
+    memo_user *user = NULL;
+
+    set_up();
+    for (int i = 1; i <= 5; i++) {
+        CU_ASSERT_EQUAL(memo_users_find_async(client, 5, on_user, &answers), 0);
+        CU_ASSERT_EQUAL(answers.n, i - 1);
+        CU_ASSERT_TRUE(process_until(client, &answers.n, i));
+        CU_ASSERT_STRING_EQUAL(answers.name, "old");
+        CU_ASSERT_EQUAL(times_asked(), 1);
+    }
+    /* What they stored serves blocking calls, and the other way round. */
+    CU_ASSERT_EQUAL(memo_users_find(client, 5, &user, NULL), 0);
+    CU_ASSERT_STRING_EQUAL(user->name, "old");
+    ferry_free(user);
+    CU_ASSERT_EQUAL(times_asked(), 1);
+    CU_ASSERT_EQUAL(ferry_cache_invalidate(cache, "users", NULL), 0);
+    CU_ASSERT_EQUAL(memo_users_find_async(client, 5, on_user, &answers), 0);
+    CU_ASSERT_TRUE(process_until(client, &answers.n, 6));
+    CU_ASSERT_STRING_EQUAL(answers.name, "new");
+    for (int i = 7; i <= 8; i++) {
+        CU_ASSERT_EQUAL(memo_users_find_async(client, -9, on_user, &answers), 0);
+        CU_ASSERT_TRUE(process_until(client, &answers.n, i));
+        CU_ASSERT_EQUAL(answers.code, -EREMOTEIO);
+        CU_ASSERT_EQUAL(answers.last, -9);
+        CU_ASSERT_EQUAL(times_asked(), 3);
+    }
+    tear_down();
+}
+
+static void a_stale_answer_is_given_while_a_new_one_is_fetched(void) {
+    Answers answers = {0};
+    int64_t result = 0;
+
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_stale_async(client, 1, on_number, &answers), 0);
+    CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
+    /* The answer of a turn may be on its way into Redis still. */
+    for (int i = 0; i < 20; i++) {
+        usleep(2000);
+        ferry_process(client, NULL);
+    }
+    CU_ASSERT_EQUAL(memo_users_stale_async(client, 1, on_number, &answers), 0);
+    CU_ASSERT_TRUE(process_until(client, &answers.n, 2));
+    CU_ASSERT_EQUAL(answers.last, 1);
+    for (int i = 0; i < 1000 && times_asked() < 2; i++) {
+        usleep(1000);
+        ferry_process(client, NULL);
+    }
+    CU_ASSERT_EQUAL(times_asked(), 2);
+    usleep(30000);
+    CU_ASSERT_EQUAL(memo_users_stale(client, 1, &result, NULL), 0);
+    CU_ASSERT(result >= 2);
+    tear_down();
+}
+
+static void closing_a_handle_ends_what_it_looks_up(void) {
+    Answers answers = {0};
+
+    set_up();
+    for (int i = 0; i < 10; i++)
+        CU_ASSERT_EQUAL(memo_users_square_async(client, i, on_number, &answers), 0);
+    client = ferry_close(client);
+    CU_ASSERT_EQUAL(answers.n, 10);
+    CU_ASSERT_EQUAL(answers.code, -ECANCELED);
+    tear_down();
+}
+
+static void closing_the_client_ends_what_it_looks_up(void) {
+    Answers answers = {0};
+
+    set_up();
+    for (int i = 0; i < 10; i++)
+        CU_ASSERT_EQUAL(memo_users_find_async(client, i, on_user, &answers), 0);
+    uncached = ferry_close(uncached);
+    CU_ASSERT_EQUAL(answers.n, 10);
+    CU_ASSERT_EQUAL(answers.code, -ECANCELED);
+    tear_down();
+}
+
+static void a_stopped_redis_does_not_stop_calls(void) {
+    Answers answers = {0};
+    int64_t result = 0;
+    uint64_t start_ms;
+
+    if (!with_redis)
+        return;
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
+    redis_freeze(&redis);
+    for (int i = 0; i < 5; i++) {
+        ferry_client *hurried = NULL;
+
+        CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.timeout_ms = 1000}, &hurried),
+                              0);
+        start_ms = clock_ms();
+        CU_ASSERT_EQUAL(memo_users_square(hurried, 7, &result, NULL), 0);
+        CU_ASSERT_EQUAL(result, 49);
+        CU_ASSERT(clock_ms() - start_ms < 900);
+        CU_ASSERT_EQUAL(memo_users_find_async(hurried, i, on_user, &answers), 0);
+        CU_ASSERT_TRUE(process_until(client, &answers.n, i + 1));
+        CU_ASSERT_EQUAL(answers.code, 0);
+        CU_ASSERT(clock_ms() - start_ms < 1500);
+        ferry_close(hurried);
+    }
+    CU_ASSERT_EQUAL(times_asked(), 11);
+    redis_unfreeze(&redis);
+    tear_down();
+}
+
+static void on_last(int64_t result, const ferry_error *error, void *ctx) {
+    on_number(result, error, ctx);
+    ferry_stop(client);
+}
+
+/* The loop sleeps, and is woken by what the cache has to say. */
+static void a_running_loop_hears_of_the_answer(void) {
+    Answers answers = {0};
+    uint64_t start_ms;
+
+    set_up();
+    for (int i = 1; i <= 5; i++) {
+        start_ms = clock_ms();
+        CU_ASSERT_EQUAL(memo_users_square_async(client, 3, on_last, &answers), 0);
+        CU_ASSERT_EQUAL(ferry_run(client, NULL), 0);
+        CU_ASSERT_EQUAL(answers.n, i);
+        CU_ASSERT_EQUAL(answers.last, 9);
+        CU_ASSERT(clock_ms() - start_ms < 500);
+    }
+    CU_ASSERT_EQUAL(times_asked(), 1);
+    tear_down();
+}
+
+/* Likewise a program's own loop. */
+static void the_descriptor_tells_of_the_answer(void) {
+    struct pollfd poll_fd = {.events = POLLIN};
+    Answers answers = {0};
+
+    set_up();
+    poll_fd.fd = ferry_fd(client);
+    for (int i = 1; i <= 5; i++) {
+        CU_ASSERT_EQUAL(memo_users_find_async(client, 3, on_user, &answers), 0);
+        for (int turns = 0; turns < 1000 && answers.n < i; turns++) {
+            CU_ASSERT_EQUAL(poll(&poll_fd, 1, 500), 1);
+            CU_ASSERT_EQUAL(ferry_process(client, NULL), 0);
+        }
+        CU_ASSERT_EQUAL(answers.n, i);
+    }
+    CU_ASSERT_EQUAL(times_asked(), 1);
+    tear_down();
+}
+
+static double call_us(ferry_client *handle, int n) {
+    uint64_t start_ns = clock_ns();
+    int64_t result = 0;
+
+    for (int i = 0; i < n; i++)
+        CU_ASSERT_EQUAL(memo_users_square(handle, 7, &result, NULL), 0);
+    return (double)(clock_ns() - start_ns) / 1000 / n;
+}
+
+static void it_is_much_faster_than_the_broker(void) {
+    double through, cached;
+
+    set_up();
+    call_us(client, 10);
+    through = call_us(uncached, 1000);
+    cached = call_us(client, with_redis && !near_too ? 1000 : 20000);
+    printf("%s: %.2f us a call from the cache, %.1f us through the broker: %.0f times\n",
+           near_too     ? "near"
+           : with_redis ? "redis"
+                        : "memory",
+           cached, through, through / cached);
+    if (!with_redis || near_too)
+        CU_ASSERT(cached * 20 < through);
+    tear_down();
+}
+
+int main(int argc, char **argv) {
+    CU_TestInfo tests[] = {
+        TEST(a_cached_answer_does_not_reach_the_server),
+        TEST(without_a_cache_every_call_reaches_it),
+        TEST(declared_exceptions_are_remembered_for_their_own_time),
+        TEST(an_answer_is_forgotten_after_its_ttl),
+        TEST(an_invalidated_tag_makes_the_next_call_ask),
+        TEST(the_key_is_made_of_the_fields_that_it_names),
+        TEST(callback_calls_are_answered_from_the_cache),
+        TEST(a_stale_answer_is_given_while_a_new_one_is_fetched),
+        TEST(closing_a_handle_ends_what_it_looks_up),
+        TEST(closing_the_client_ends_what_it_looks_up),
+        TEST(a_stopped_redis_does_not_stop_calls),
+        TEST(a_running_loop_hears_of_the_answer),
+        TEST(the_descriptor_tells_of_the_answer),
+        TEST(it_is_much_faster_than_the_broker),
+        TESTS_END,
+    };
+
+    near_too = argc > 1 && strcmp(argv[1], "near") == 0;
+    with_redis = near_too || (argc > 1 && strcmp(argv[1], "redis") == 0);
+    if (with_redis && !redis_available())
+        return EXIT_SKIPPED;
+    return run_suite("memoised methods", tests);
+}
