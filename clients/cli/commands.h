@@ -4,7 +4,7 @@
 
 #include "clients/cli/cli.h"
 
-extern const Command command_bench, command_broker, command_call, command_complete,
+extern const Command command_bench, command_broker, command_cache, command_call, command_complete,
     command_completion, command_describe, command_gather, command_help, command_ping, command_pub,
     command_push, command_queue, command_serve, command_services, command_sessions, command_stats,
     command_sub, command_topics, command_work;
