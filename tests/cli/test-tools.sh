@@ -49,7 +49,7 @@ equal 'mail' "$(words work mail --then '' | tr ' ' '\n' | grep mail)" 'live queu
 equal 'list' "$(words queue li)" 'words'
 equal '--timeout' "$(words call x.y --timeo)" 'options'
 equal 'debug' "$(words broker --log-level d)" 'values'
-equal 'call' "$(words help ca)" 'commands after help'
+equal 'call' "$(words help cal)" 'commands after help'
 equal '' "$(words nonsense '')" 'an unknown command'
 equal '' "$(words call --url "ipc://$work/nobody" '')" 'nobody there'
 ferry completion bash | bash -n || failed 'the script is bash'
