@@ -32,7 +32,8 @@ typedef struct Run {
     const Values *values;
     Loop loop;
     Timer silence;
-    uint64_t n, missed;
+    uint64_t n, missed; /* that are counted */
+    bool missed_unknown;
 } Run;
 
 static void on_silence(Timer *timer, void *ctx) {
@@ -48,7 +49,10 @@ static void on_message(const ferry_message *message, void *ctx) {
 
     if (run->loop.ended)
         return;
-    if (message->missed > 0) {
+    if (message->missed == FERRY_MISSED_UNKNOWN) {
+        run->missed_unknown = true;
+        cli_note(run->cli, "missed an unknown number of messages before this one");
+    } else if (message->missed > 0) {
         run->missed += message->missed;
         cli_note(run->cli, "missed %" PRIu64 " messages before this one", message->missed);
     }
@@ -91,7 +95,9 @@ static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
         status = loop_run(&run.loop);
     }
     client = ferry_close(client);
-    if (run.missed > 0)
+    if (run.missed_unknown)
+        cli_note(cli, "missed an unknown number of messages in all: the connection was lost");
+    else if (run.missed > 0)
         cli_note(cli, "missed %" PRIu64 " messages in all: they came faster than they were read",
                  run.missed);
     loop_deinit(&run.loop);

@@ -55,7 +55,12 @@ void show_message(const Cli *cli, const ferry_message *message, bool with_topic)
         return;
     }
     print_field("{\"topic\"", message->topic);
-    printf(", \"seq\": %" PRIu64 ", \"missed\": %" PRIu64, message->seq, message->missed);
+    printf(", \"seq\": %" PRIu64, message->seq);
+    /* Unknown: null. */
+    if (message->missed == FERRY_MISSED_UNKNOWN)
+        printf(", \"missed\": null");
+    else
+        printf(", \"missed\": %" PRIu64, message->missed);
     print_headers(headers, headers_of_message(message, headers));
     fputs(", \"body\": ", stdout);
     show_json_body(message->body);
