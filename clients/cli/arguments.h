@@ -2,14 +2,19 @@
 
 /*
  * The arguments of a call, from words of the command line to one MessagePack list. With a
- * description of the method they could be checked and named; without one they are JSON, in order.
+ * description of the method they are checked, completed and may be named; without one they are
+ * JSON, in order.
  */
+
+#include <ferry/schema.h>
 
 #include "base/buffer.h"
 #include "clients/cli/cli.h"
 
-/* Words: JSON, "@FILE", "-". method is for messages. ferry.InvalidArgument, and which one. */
-int arguments_pack(char *const *words, int n, const char *method, Buffer *to, ferry_error *reterr);
+/* Words: JSON, "@FILE", "-"; of a method that is described (else NULL) also "NAME=VALUE", and texts
+ * without quotes. name is the method's, for messages. ferry.InvalidArgument, with the place. */
+int arguments_pack(char *const *words, int n, const char *name, const ferry_method *method,
+                   Buffer *to, ferry_error *reterr);
 
-/* Prints a skeleton of what the method takes. An exit status. */
-int arguments_template(Cli *cli, ferry_client *client, const char *method);
+/* Prints a skeleton of what the method, which is described, takes. An exit status. */
+int arguments_template(Cli *cli, const ferry_method *method);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "clients/cli/arguments.h"
 #include "clients/cli/commands.h"
 #include "clients/cli/loop.h"
@@ -12,7 +13,7 @@
 typedef struct Values {
     uint64_t timeout_ms, count, in_flight;
     const char *instance;
-    bool idempotent, raw, time, template;
+    bool idempotent, raw, time, template, unchecked;
 } Values;
 
 static const Option options[] = {
@@ -30,6 +31,8 @@ static const Option options[] = {
     OPTION_PLAIN(OPTION_FLAG, 0, "time", Values, time, NULL, "tell how long each call took"),
     OPTION_PLAIN(OPTION_FLAG, 0, "template", Values, template, NULL,
                  "print a skeleton of the arguments instead of calling"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "unchecked", Values, unchecked, NULL,
+                 "do not ask for the service's description first"),
     OPTION_END,
 };
 
@@ -37,6 +40,10 @@ typedef struct Run {
     Cli *cli;
     const Values *values;
     const char *method;
+    char service[256];
+    ferry_description *description; /* NULL: none was to be had */
+    const ferry_method *declared;   /* NULL: not described */
+    bool is_absent;                 /* nobody serves it now */
     ferry_client *client;
     ferry_bytes args;
     Loop loop;
@@ -47,10 +54,36 @@ typedef struct Run {
 
 static void start_calls(Run *run);
 
+static void print_value(const Cli *cli, const json_t *json, FILE *to) {
+    print_json(json,
+               (PrintStyle){to == stdout && cli->terminal_out && !cli->json,
+                            to == stdout ? cli->colour_out : cli->colour_err},
+               to);
+    putc('\n', to);
+}
+
+/* With names of enum values and the like, where the type is known. What breaks the interface is
+ * shown as it came. */
+static int result_to_json(Run *run, ferry_bytes body, json_t **ret, ferry_error *reterr) {
+    const ferry_type *type = run->declared ? run->declared->result : NULL;
+    ferry_bytes shown;
+    int r;
+
+    if (!type)
+        return value_to_json(body, ret, reterr);
+    if (ferry_value_present(type, body, &shown, reterr) < 0) {
+        cli_note(run->cli, "the server breaks its interface: %s", reterr->message);
+        ferry_error_clear(reterr);
+        return value_to_json(body, ret, reterr);
+    }
+    r = value_to_json(shown, ret, reterr);
+    ferry_free(shown.block);
+    return r;
+}
+
 static int print_result(Run *run, ferry_bytes body) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(json_decref) json_t *json = NULL;
-    const Cli *cli = run->cli;
 
     if (run->values->raw) {
         fwrite(body.data, 1, body.len, stdout);
@@ -58,24 +91,42 @@ static int print_result(Run *run, ferry_bytes body) {
     }
     /* A method without a result answers with no body at all. */
     if (body.len == 0)
-        body = ferry_bytes_of("\xc0", 1);
-    if (value_to_json(body, &json, &error) < 0)
+        json = json_null();
+    else if (result_to_json(run, body, &json, &error) < 0)
         return cli_error(run->cli, &error);
-    print_json(json, (PrintStyle){cli->terminal_out && !cli->json, cli->colour_out}, stdout);
-    putchar('\n');
+    print_value(run->cli, json, stdout);
     return EXIT_OK;
+}
+
+/* The fields of an exception that the method declares: "    dividend: 1". */
+static void tell_fields(Run *run, const ferry_error *error, const ferry_type *type) {
+    CLEANUP(json_decref) json_t *json = NULL;
+    const void *value = ferry_exception_in(error, type);
+    ferry_bytes bytes, shown;
+    const char *key;
+    json_t *field;
+
+    if (!value || ferry_value_pack(type, value, &bytes, NULL) < 0)
+        return;
+    if (ferry_value_present(type, bytes, &shown, NULL) == 0) {
+        value_to_json(shown, &json, NULL);
+        ferry_free(shown.block);
+    }
+    ferry_free(bytes.block);
+    json_object_foreach(json, key, field) {
+        fprintf(stderr, "    %s: ", key);
+        print_value(run->cli, field, stderr);
+    }
 }
 
 static int tell_failure(Run *run, const ferry_error *error) {
     int status = cli_error(run->cli, error);
 
-    if (error->type && strcmp(error->type, "ferry.NoSuchService") == 0) {
-        char service[256];
-        const char *dot = strrchr(run->method, '.');
-
-        snprintf(service, sizeof(service), "%.*s", (int)(dot - run->method), run->method);
-        cli_did_you_mean(run->cli, run->client, NAMES_SERVICES, service);
-    }
+    if (error->type && strcmp(error->type, "ferry.NoSuchService") == 0)
+        cli_did_you_mean(run->cli, run->client, NAMES_SERVICES, run->service);
+    for (uint32_t i = 0; error->type && run->declared && i < run->declared->n_throws; i++)
+        if (strcmp(run->declared->throws[i].type->name, error->type) == 0)
+            tell_fields(run, error, run->declared->throws[i].type);
     return status;
 }
 
@@ -132,43 +183,140 @@ static int call(Run *run) {
     return status;
 }
 
+/* ---- what is known of the method ---- */
+
+static int no_such_method(Run *run, const char *name) {
+    const ferry_service *service = run->description->service;
+    const char **names = calloc(service->n_methods + 1, sizeof(*names)), *near = NULL;
+
+    cli_fail(run->cli, 6, "'%s' has no method '%s': see 'ferry describe %s'", run->service, name,
+             run->service);
+    for (uint32_t i = 0; names && i < service->n_methods; i++)
+        names[i] = service->methods[i].name;
+    if (names && !run->cli->quiet)
+        near = text_nearest(name, names, service->n_methods);
+    if (near)
+        fprintf(stderr, "    did you mean '%s.%s'?\n", run->service, near);
+    free(names);
+    return 6;
+}
+
+/* An exit status. A service that is not there is the call's to tell of. */
+static int look_up(Run *run, ferry_client *client) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    const char *name = run->method + strlen(run->service) + 1;
+    int r;
+
+    /* The broker's own methods are not described. */
+    if (run->values->unchecked || strcmp(run->service, "ferry.Broker") == 0)
+        return EXIT_OK;
+    r = ferry_describe(client, run->service, &run->description, &error);
+    run->is_absent = r == -ENOENT;
+    if (r == -ENOENT || r == -EACCES)
+        return EXIT_OK;
+    if (r < 0)
+        return cli_error(run->cli, &error);
+    if (run->description->problem)
+        cli_note(run->cli, "'%s' sent a description that cannot be read: %s", run->service,
+                 run->description->problem);
+    if (!run->description->service)
+        return EXIT_OK;
+    run->declared = ferry_method_find(run->description->service, name);
+    if (!run->declared)
+        return no_such_method(run, name);
+    if (run->declared->flags & FERRY_STREAM_IN)
+        return cli_usage(run->cli, "'%s' takes a stream of items: it is called from programs",
+                         run->method);
+    return EXIT_OK;
+}
+
+/* Without the service nobody knows what its arguments are: that it is not there is the problem. */
+static int refuse_arguments(Run *run, const ferry_error *error) {
+    if (!run->is_absent)
+        return cli_error(run->cli, error);
+    cli_fail(run->cli, 6, "no server offers '%s': see 'ferry services'", run->service);
+    cli_did_you_mean(run->cli, run->client, NAMES_SERVICES, run->service);
+    return 6;
+}
+
+/* ---- the command ---- */
+
+/* The client of the calls alone: asking for the description must reach the broker, not an instance
+ * of the service. */
+static int open_for_calls(Run *run, ferry_client *client) {
+    const Values *v = run->values;
+    const ferry_method *method = run->declared;
+    uint64_t timeout_ms = v->timeout_ms ? v->timeout_ms : method ? method->timeout_ms : 0;
+    int r = ferry_with(client,
+                       &(ferry_options){.timeout_ms = (uint32_t)timeout_ms,
+                                        .instance = v->instance,
+                                        .idempotent = v->idempotent ||
+                                                      (method && method->flags & FERRY_IDEMPOTENT),
+                                        .n_headers = run->cli->n_headers,
+                                        .headers = run->cli->headers},
+                       &run->client);
+
+    if (r == -EINVAL)
+        return cli_usage(run->cli, "--instance '%s' is no name: tokens parted by dots, no spaces",
+                         v->instance ? v->instance : "");
+    return r < 0 ? cli_fail(run->cli, EXIT_OTHER, "%s", strerror(-r)) : EXIT_OK;
+}
+
+static int call_with(Run *run, ferry_client *client, int argc, char **argv) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(buffer_deinit) Buffer packed = {0};
+    int status = look_up(run, client);
+
+    if (status != EXIT_OK)
+        return status;
+    if (run->values->template) {
+        if (run->declared && run->declared->args)
+            return arguments_template(run->cli, run->declared);
+        return cli_fail(run->cli, EXIT_OTHER, "'%s' does not describe its methods: no template",
+                        run->service);
+    }
+    status = open_for_calls(run, client);
+    if (status != EXIT_OK)
+        return status;
+    if (arguments_pack(argv, argc, run->method, run->declared, &packed, &error) < 0)
+        return refuse_arguments(run, &error);
+    run->args = ferry_bytes_of(packed.data, packed.len);
+    status = call(run);
+    run->client = ferry_close(run->client);
+    return status;
+}
+
 static int run_call(Cli *cli, const void *values, int argc, char **argv) {
     const Values *v = values;
     CLEANUP(ferry_close) ferry_client *client = NULL;
-    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    CLEANUP(buffer_deinit) Buffer packed = {0};
     const char *dot = strrchr(argv[0], '.');
     Run run = {.cli = cli, .values = v, .method = argv[0], .count = v->count ? v->count : 1};
     int status;
 
-    if (!dot || dot == argv[0] || !dot[1])
+    if (!dot || dot == argv[0] || !dot[1] || (size_t)(dot - argv[0]) >= sizeof(run.service))
         return cli_usage(cli, "'%s' names no method: SERVICE.METHOD, as in calc.Calc.add", argv[0]);
-    status = cli_open(cli,
-                      &(ferry_options){.timeout_ms = (uint32_t)v->timeout_ms,
-                                       .instance = v->instance,
-                                       .idempotent = v->idempotent},
-                      &client);
-    if (status != EXIT_OK)
-        return status;
-    if (v->template)
-        return arguments_template(cli, client, argv[0]);
-    if (arguments_pack(argv + 1, argc - 1, argv[0], &packed, &error) < 0)
-        return cli_error(cli, &error);
-    run.client = client;
-    run.args = ferry_bytes_of(packed.data, packed.len);
-    status = call(&run);
+    memcpy(run.service, argv[0], (size_t)(dot - argv[0]));
+    status = cli_open(cli, &(ferry_options){.timeout_ms = (uint32_t)v->timeout_ms}, &client);
+    if (status == EXIT_OK)
+        status = call_with(&run, client, argc - 1, argv + 1);
+    run.client = ferry_close(run.client);
     client = ferry_close(client);
     loop_deinit(&run.loop);
+    ferry_free(run.description);
     return status;
 }
 
 const Command command_call = {
     .name = "call",
-    .usage = "SERVICE.METHOD [JSON | @FILE | -]... [--timeout T] [--count N] [--idempotent]",
+    .usage = "SERVICE.METHOD [JSON | NAME=VALUE | @FILE | -]... [--timeout T] [--count N] "
+             "[--idempotent]",
     .summary = "call a method, print its result",
     .help =
         "Each argument is a JSON value, @FILE a file that holds one, - one from standard input.\n"
-        "Texts need their quotes: '\"hello\"'. What JSON has no word for: {\"$bin\": \"BASE64\"} "
+        "Where the service describes its methods, arguments are checked before they are sent, may\n"
+        "be given as NAME=VALUE, and texts need no quotes; one object may be all of them by name.\n"
+        "Else texts need their quotes: '\"hello\"'. What JSON has no word for: {\"$bin\": "
+        "\"BASE64\"} "
         "is\n"
         "bytes, {\"$int\": \"18446744073709551615\"} a large integer, {\"$float\": \"nan\"}.\n"
         "\n"
@@ -177,6 +325,8 @@ const Command command_call = {
         "\n"
         "Examples:\n"
         "  ferry call calc.Calc.add 2 3\n"
+        "  ferry call calc.Calc.add b=3 a=2\n"
+        "  ferry call calc.Calc.squares --template > range.json\n"
         "  ferry call mail.Mail.send '\"me@example.org\"' @message.json --timeout 5s\n"
         "  echo '{\"low\": 1, \"high\": 9}' | ferry call calc.Calc.squares -\n",
     .options = options,

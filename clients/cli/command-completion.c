@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <ferry/schema.h>
+
 #include "clients/cli/commands.h"
 
 /* completions/ferry.bash, by the build. */
@@ -63,6 +65,79 @@ static void offer_live(Cli *cli, const char *prefix, Names kind) {
     json_array_foreach(names, index, name) offer(prefix, json_string_value(name));
 }
 
+/* ---- services that describe themselves ---- */
+
+static ferry_description *describe(ferry_client *client, const char *service) {
+    ferry_description *found = NULL;
+
+    if (ferry_describe(client, service, &found, NULL) == 0 && !found->service)
+        found = ferry_free(found);
+    return found;
+}
+
+/* False: it has no description. */
+static bool offer_methods(ferry_client *client, const char *prefix, const char *service) {
+    CLEANUP(ferry_free) ferry_description *found = describe(client, service);
+
+    for (uint32_t i = 0; found && i < found->service->n_methods; i++) {
+        char name[600];
+
+        snprintf(name, sizeof(name), "%s.%s", service, found->service->methods[i].name);
+        offer(prefix, name);
+    }
+    return found != NULL;
+}
+
+/* Services; of one that is written out, or the only one that is meant, its methods. */
+static void offer_calls(Cli *cli, const char *prefix) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    CLEANUP(json_decref) json_t *names = NULL;
+    const char *only = NULL;
+    size_t index, n = 0;
+    json_t *name;
+
+    if (cli_open(cli, &(ferry_options){.timeout_ms = LIVE_TIMEOUT_MS}, &client) != EXIT_OK)
+        return;
+    names = cli_live_names(cli, client, NAMES_SERVICES);
+    json_array_foreach(names, index, name) {
+        const char *text = json_string_value(name);
+        size_t len = strlen(text);
+
+        if (strncmp(prefix, text, len) == 0 && prefix[len] == '.')
+            offer_methods(client, prefix, text);
+        if (strncmp(prefix, text, strlen(prefix)) == 0) {
+            only = text;
+            n++;
+        }
+    }
+    if (n == 1 && offer_methods(client, prefix, only))
+        return;
+    json_array_foreach(names, index, name) offer(prefix, json_string_value(name));
+}
+
+/* "NAME=" for each argument of the method. */
+static void offer_arguments(Cli *cli, const char *prefix, const char *method) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    CLEANUP(ferry_free) ferry_description *found = NULL;
+    const char *dot = strrchr(method, '.');
+    const ferry_method *declared = NULL;
+    char text[300];
+
+    if (!dot || (size_t)(dot - method) >= sizeof(text) ||
+        cli_open(cli, &(ferry_options){.timeout_ms = LIVE_TIMEOUT_MS}, &client) != EXIT_OK)
+        return;
+    snprintf(text, sizeof(text), "%.*s", (int)(dot - method), method);
+    found = describe(client, text);
+    if (found)
+        declared = ferry_method_find(found->service, dot + 1);
+    for (uint32_t i = 0; declared && declared->args && i < declared->args->n; i++) {
+        snprintf(text, sizeof(text), "%s=", declared->args->fields[i].name);
+        offer(prefix, text);
+    }
+}
+
+/* ---- words ---- */
+
 /* Is the word before the value of an option that takes one? *ret: that option. */
 static const Option *option_before(const Command *command, const char *word) {
     const Option *tables[] = {command->options, cli_options};
@@ -76,8 +151,9 @@ static const Option *option_before(const Command *command, const char *word) {
     return NULL;
 }
 
-/* How many arguments stand in front; takes --url from among the options. */
-static int count_arguments(Cli *cli, const Command *command, int argc, char **argv) {
+/* How many arguments stand in front, and the first of them; takes --url from among the options. */
+static int count_arguments(Cli *cli, const Command *command, int argc, char **argv,
+                           const char **ret_first) {
     int n = 0;
 
     for (int i = 1; i < argc - 1; i++) {
@@ -88,7 +164,8 @@ static int count_arguments(Cli *cli, const Command *command, int argc, char **ar
                 cli->url = argv[i + 1];
             i++;
         } else if (argv[i][0] != '-') {
-            n++;
+            if (n++ == 0)
+                *ret_first = argv[i];
         }
     }
     return n;
@@ -102,7 +179,7 @@ static Names completes(const Command *command, int n) {
 }
 
 static void complete(Cli *cli, int argc, char **argv) {
-    const char *prefix = argv[argc - 1];
+    const char *prefix = argv[argc - 1], *first = NULL;
     const Command *command = argc > 1 ? commands_find(argv[0]) : NULL;
     const Option *before;
     int n;
@@ -113,7 +190,7 @@ static void complete(Cli *cli, int argc, char **argv) {
     }
     if (!command)
         return;
-    n = count_arguments(cli, command, argc, argv);
+    n = count_arguments(cli, command, argc, argv, &first);
     before = argc > 2 ? option_before(command, argv[argc - 2]) : NULL;
     if (before) {
         offer_words(prefix, before->words);
@@ -122,6 +199,11 @@ static void complete(Cli *cli, int argc, char **argv) {
     } else if (prefix[0] == '-') {
         offer_options(prefix, command->options);
         offer_options(prefix, cli_options);
+    } else if (command == &command_call) {
+        if (n == 0)
+            offer_calls(cli, prefix);
+        else
+            offer_arguments(cli, prefix, first);
     } else {
         if (n == 0)
             offer_words(prefix, command->words);
@@ -163,10 +245,12 @@ const Command command_completion = {
     .name = "completion",
     .usage = "[bash]",
     .summary = "print the script that completes 'ferry' in a shell",
-    .help = "Completes commands, options, and the services, topics and queues that are there now.\n"
-            "\n"
-            "Examples:\n"
-            "  source <(ferry completion bash)\n",
+    .help =
+        "Completes commands, options, and the services, topics and queues that are there now; the\n"
+        "methods of services that describe themselves, and the names of their arguments.\n"
+        "\n"
+        "Examples:\n"
+        "  source <(ferry completion bash)\n",
     .max_args = 1,
     .words = "bash",
     .run = run_completion,

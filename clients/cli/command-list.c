@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <ferry/schema.h>
+
 #include "base/text.h"
-#include "clients/cli/base64.h"
 #include "clients/cli/commands.h"
 #include "clients/cli/print.h"
 #include "clients/cli/table.h"
-#include "idl/describe.h"
 
 static const Column service_columns[] = {
     {"SERVICE", "name", COLUMN_TEXT},
@@ -130,59 +130,87 @@ static const Option describe_options[] = {
     OPTION_END,
 };
 
-/* The interface as a file: what it offers, with its documentation. NULL: the server sent none. */
-static char *interface_of(const json_t *found, ferry_error *reterr) {
-    const json_t *coded = json_object_get(json_object_get(found, "description"), "$bin");
-    uint8_t *bytes = NULL;
-    char *text = NULL;
-    size_t len;
+static json_t *instances_of(const ferry_description *d) {
+    json_t *rows = json_array();
 
-    if (json_is_string(coded) &&
-        base64_decode(json_string_value(coded), json_string_length(coded), &bytes, &len) == 0)
-        idl_of_description(bytes, len, &text, reterr);
-    free(bytes);
-    return text;
+    for (size_t i = 0; i < d->n_instances; i++) {
+        const ferry_instance *one = &d->instances[i];
+
+        json_array_append_new(rows, json_pack("{s:s, s:I, s:s, s:I, s:I}", "instance", one->name,
+                                              "session", (json_int_t)one->session, "client",
+                                              one->client, "slots", (json_int_t)one->slots, "busy",
+                                              (json_int_t)one->busy));
+    }
+    return rows;
+}
+
+/* As docs/description.md has it; null: there is none. */
+static json_t *description_to_json(const ferry_description *d) {
+    json_t *json = NULL;
+
+    if (!d->service || value_to_json(d->bytes, &json, NULL) < 0)
+        json = json_null();
+    return json;
+}
+
+static void describe_as_json(const Cli *cli, const ferry_description *d) {
+    CLEANUP(json_decref)
+    json_t *json = json_pack("{s:s, s:o, s:o}", "name", d->name, "instances", instances_of(d),
+                             "description", description_to_json(d));
+
+    if (d->problem)
+        json_object_set_new(json, "problem", json_string(d->problem));
+    show_json(cli, json);
+}
+
+static int describe(Cli *cli, const ferry_description *d, bool idl) {
+    CLEANUP(json_decref) json_t *instances = instances_of(d);
+    char *text = NULL;
+
+    if (d->service && ferry_service_print(d->service, &text) < 0)
+        return cli_fail(cli, EXIT_OTHER, "out of memory");
+    if (idl && !text)
+        return cli_fail(cli, EXIT_OTHER, "'%s' sent no interface with its description%s%s", d->name,
+                        d->problem ? ": " : "", d->problem ? d->problem : "");
+    if (!idl)
+        table_print(instances, instance_columns, table_style(cli), stdout);
+    if (text)
+        printf("%s%s", idl ? "" : "\n", text);
+    else
+        cli_note(cli, "'%s' does not describe its methods%s%s", d->name, d->problem ? ": " : "",
+                 d->problem ? d->problem : "");
+    ferry_free(text);
+    return EXIT_OK;
 }
 
 static int run_describe(Cli *cli, const void *values, int argc, char **argv) {
     const DescribeValues *v = values;
     CLEANUP(ferry_close) ferry_client *client = NULL;
-    CLEANUP(json_decref) json_t *found = NULL;
+    CLEANUP(ferry_free) ferry_description *found = NULL;
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    int status = cli_open(cli, NULL, &client);
-    char *text;
+    int status = cli_open(cli, NULL, &client), r;
 
     (void)argc;
-    if (status == EXIT_OK)
-        status = cli_manage(cli, client, true, &found, "describe", "s", argv[0]);
-    if (status == 6)
-        return not_found(cli, client, "service", NAMES_SERVICES, argv[0]);
     if (status != EXIT_OK)
-        return cli_manage(cli, client, false, &found, "describe", "s", argv[0]);
+        return status;
+    r = ferry_describe(client, argv[0], &found, &error);
+    if (r == -ENOENT)
+        return not_found(cli, client, "service", NAMES_SERVICES, argv[0]);
+    if (r < 0)
+        return cli_error(cli, &error);
     if (cli->json && !v->idl) {
-        show_json(cli, found);
+        describe_as_json(cli, found);
         return EXIT_OK;
     }
-    text = interface_of(found, &error);
-    if (v->idl && !text)
-        return cli_fail(cli, EXIT_OTHER, "'%s' sent no interface with its description", argv[0]);
-    if (!v->idl)
-        table_print(json_object_get(found, "instances"), instance_columns, table_style(cli),
-                    stdout);
-    if (text)
-        printf("%s%s", v->idl ? "" : "\n", text);
-    else
-        cli_note(cli, "'%s' does not describe its methods%s%s", argv[0], error.type ? ": " : "",
-                 error.type ? error.message : "");
-    free(text);
-    return EXIT_OK;
+    return describe(cli, found, v->idl);
 }
 
 const Command command_describe = {
     .name = "describe",
     .usage = "SERVICE [--json | --idl]",
     .summary = "show a service: its instances and what it offers",
-    .help = "Examples:\n  ferry describe calc.Calc\n  ferry describe ferry.Broker --json\n",
+    .help =
+        "Examples:\n  ferry describe calc.Calc\n  ferry describe calc.Calc --idl > calc.thrift\n",
     .options = describe_options,
     .values_size = sizeof(DescribeValues),
     .min_args = 1,

@@ -6,6 +6,8 @@ _ferry() {
     while IFS= read -r line; do
         COMPREPLY+=("$line")
     done < <("${COMP_WORDS[0]}" __complete -- "${COMP_WORDS[@]:1:COMP_CWORD-1}" "$word" 2>/dev/null)
+    # A value follows at once.
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
 }
 
 complete -o default -F _ferry ferry

@@ -1,0 +1,84 @@
+/* Serves calc.Calc of calc.thrift at $FERRY_URL until it is killed. */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "calc.h"
+
+static int add(ferry_request *request, int32_t a, int32_t b, void *ctx) {
+    (void)ctx;
+    return calc_add_return(request, (int64_t)a + b);
+}
+
+static int divide(ferry_request *request, int32_t a, int32_t b, void *ctx) {
+    (void)ctx;
+    if (b == 0)
+        return calc_throw_division_by_zero(request, &(calc_division_by_zero){.dividend = a});
+    return calc_div_return(request, (int64_t)a / b);
+}
+
+static int squares(ferry_request *request, const calc_range *range, void *ctx) {
+    int32_t v[100], step = range->step ? *range->step : 1;
+    size_t n = 0;
+
+    (void)ctx;
+    for (int32_t i = range->low; i <= range->high && n < 100; i += step)
+        v[n++] = i * i;
+    return calc_squares_return(request, &(ferry_list_i32){n, v});
+}
+
+static int widen(ferry_request *request, const calc_range *range, int32_t by, void *ctx) {
+    (void)ctx;
+    return calc_widen_return(request,
+                             &(calc_range){range->low - by, range->high + by, range->step});
+}
+
+static int opposite(ferry_request *request, calc_rounding rounding, void *ctx) {
+    (void)ctx;
+    return calc_opposite_return(request, rounding == CALC_ROUNDING_UP ? CALC_ROUNDING_DOWN
+                                                                      : CALC_ROUNDING_UP);
+}
+
+static int say(ferry_request *request, const char *text, const char *after, void *ctx) {
+    char said[200];
+
+    (void)ctx;
+    snprintf(said, sizeof(said), "%s%s", text, after ? after : "");
+    return calc_say_return(request, said);
+}
+
+static int nothing(ferry_request *request, void *ctx) {
+    (void)ctx;
+    return calc_nothing_return(request);
+}
+
+/* Never answered: the caller's deadline ends it. */
+static int doze(ferry_request *request, void *ctx) {
+    (void)ctx;
+    return ferry_request_defer(request) ? 0 : -ENOMEM;
+}
+
+int main(void) {
+    static const calc_handlers handlers = {
+        .add = add,
+        .div = divide,
+        .squares = squares,
+        .widen = widen,
+        .opposite = opposite,
+        .say = say,
+        .nothing = nothing,
+        .doze = doze,
+    };
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_client *client;
+    int r = ferry_open(NULL, NULL, &client, &error);
+
+    if (r == 0)
+        r = calc_serve(client, &handlers, &(ferry_serve_options){.slots = 8, .instance = "the-one"},
+                       NULL, &error);
+    if (r == 0)
+        r = ferry_run(client, &error);
+    if (r < 0)
+        ferry_error_print(&error, stderr);
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# ferry describe, and ferry call of a service that describes itself: test-describe.sh FERRY SERVER IDL
+server=$2 idl=$3
+source "$(dirname "$0")/lib.sh" "$1"
+start_broker
+"$server" &
+started+=($!)
+until_true ferry services calc.Calc
+start serve demo.Echo.say --echo
+until_true ferry services demo.Echo
+
+# What it offers
+expect 0 '*' '' ferry describe calc.Calc
+for text in the-one 'service Calc {' 'Whole-number division.' DivisionByZero idempotent timeout deprecated; do
+    grep -q -e "$text" "$work/out" || failed "ferry describe tells: $text" "$work/out"
+done
+ferry describe calc.Calc --idl >"$work/calc.thrift"
+mkdir "$work/made"
+expect 0 '*' '' "$idl" -o "$work/made" "$work/calc.thrift"
+expect 0 '*' '' ferry describe calc.Calc --json
+python3 - "$work/out" <<'END' || failed 'ferry describe --json' "$work/out"
+import json, sys
+said = json.load(open(sys.argv[1]))
+assert said["name"] == "calc.Calc"
+assert said["instances"][0]["instance"] == "the-one" and said["instances"][0]["slots"] == 8
+div = [m for m in said["description"]["methods"] if m["name"] == "div"][0]
+assert div["doc"] == "Whole-number division.", div
+assert [f["name"] for f in div["args"]] == ["a", "b"]
+END
+expect 0 '*' 'does not describe its methods' ferry describe demo.Echo
+expect 1 '' 'sent no interface' ferry describe demo.Echo --idl
+expect 6 '' "did you mean 'calc.Calc'" ferry describe calc.Clac
+
+# Arguments in order, by name, as one object, and completed
+expect 0 5 '' ferry call calc.Calc.add 2 3
+expect 0 5 '' ferry call calc.Calc.add b=3 a=2
+expect 0 5 '' ferry call calc.Calc.add 2 b=3
+expect 0 5 '' ferry call calc.Calc.add '{"a": 2, "b": 3}'
+expect 0 26 '' ferry call calc.Calc.add 0x10 10
+expect 0 '[1, 4, 9]' '' ferry call calc.Calc.squares '{"low": 1, "high": 3}'
+expect 0 '[1, 9]' '' ferry call calc.Calc.squares 'range={"low": 1, "high": 3, "step": 2}'
+expect 0 '{"low": 0, "high": 10}' '' ferry call calc.Calc.widen '{"low": 1, "high": 9}'
+expect 0 '"UP"' '' ferry call calc.Calc.opposite DOWN
+expect 0 '"DOWN"' '' ferry call calc.Calc.opposite rounding=2
+expect 0 '"hello there"' '' ferry call calc.Calc.say 'hello there'
+expect 0 '"42!"' '' ferry call calc.Calc.say 42 after=!
+expect 0 '"quoted"' '' ferry call calc.Calc.say '"quoted"' null
+expect 0 null '' ferry call calc.Calc.nothing
+echo '{"low": 2, "high": 2}' >"$work/range"
+expect 0 '[4]' '' ferry call calc.Calc.squares "@$work/range"
+expect 0 '[4]' '' ferry call calc.Calc.squares "range=@$work/range"
+expect 0 '[4]' '' bash -c "timeout -k 5 20 '$ferry_binary' call calc.Calc.squares - <'$work/range'"
+
+# A skeleton to fill in, which can be sent
+for method in add squares widen say opposite; do
+    ferry call calc.Calc.$method --template >"$work/template"
+    expect 0 '*' '' ferry call calc.Calc.$method "@$work/template"
+done
+expect 0 '{"a": 0, "b": 0}' '' ferry call calc.Calc.add --template
+expect 1 '' 'no template' ferry call demo.Echo.say --template
+
+# Mistakes are told before anything is sent: the place, and what was meant
+expect 6 '' "no method 'ad'" ferry call calc.Calc.ad 2 3
+grep -q "did you mean 'calc.Calc.add'" "$work/err" || failed 'the method that was meant' "$work/err"
+expect 2 '' 'ferry.InvalidArgument.*args.b' ferry call calc.Calc.add 2
+expect 2 '' 'args.b' ferry call calc.Calc.add 2 three
+expect 2 '' 'args.a' ferry call calc.Calc.add 2147483648 1
+expect 2 '' 'takes 2 arguments' ferry call calc.Calc.add 1 2 3
+expect 2 '' 'args.a: given twice' ferry call calc.Calc.add 1 a=2 b=3
+expect 2 '' 'args.range.low' ferry call calc.Calc.squares '{"low": "x", "high": 3}'
+expect 2 '' 'args.range.high' ferry call calc.Calc.squares '{"low": 1}'
+expect 2 '' "hihg" ferry call calc.Calc.squares '{"low": 1, "hihg": 3}'
+expect 2 '' "textt" ferry call calc.Calc.say textt=x
+expect 2 '' 'is not JSON' ferry call calc.Calc.squares '{"low": 1'
+expect 2 '' 'args.rounding' ferry call calc.Calc.opposite SIDEWAYS
+expect 2 '' 'no arguments' ferry call calc.Calc.nothing 1
+expect 2 '' 'stream' ferry call calc.Calc.sum 1
+equal 0 "$(ferry stats calc.Calc | awk -F'\t' '{ n += $3 } END { print n + 0 }')" 'errors of the service'
+
+# Without the check the service refuses for itself.
+expect 2 '' 'ferry.InvalidArgument.*args' ferry call calc.Calc.add 2 '"three"' --unchecked
+expect 6 '' 'ferry.NoSuchMethod' ferry call calc.Calc.unserved
+expect 6 '' 'ferry.NoSuchMethod' ferry call calc.Calc.ad --unchecked
+
+# What the service answers with: exceptions with their fields, deadlines
+expect 7 '' 'calc.DivisionByZero: The divisor was zero' ferry call calc.Calc.div 7 0
+grep -q '^    dividend: 7$' "$work/err" || failed 'the fields of an exception' "$work/err"
+expect 5 '' 'ferry.DeadlineExceeded' ferry call calc.Calc.doze
+expect 5 '' 'ferry.DeadlineExceeded' ferry call calc.Calc.doze --timeout 100ms
+expect 6 '' '' ferry call calc.Calc.add 2 3 --instance nobody
+expect 0 5 '' ferry call calc.Calc.add 2 3 --instance the-one
+expect 6 '' 'no server offers' ferry call nobody.Here.add 2
+expect 6 '' "did you mean 'calc.Calc'" ferry call calc.Clac.add a=2 b=3
+expect 0 '*' '' ferry call ferry.Broker.services
+
+# Each instance, each method
+expect 0 '*' '' ferry ping calc.Calc
+expect 0 '*' '' ferry stats calc.Calc
+grep -q '^add' "$work/out" && grep -q '^div' "$work/out" || failed 'statistics of methods' "$work/out"
+
+# Words for the shell
+completed() { ferry __complete -- "$@" | tr '\n' ' '; }
+equal 'calc.Calc.div calc.Calc.doze ' "$(completed call calc.Calc.d)" 'methods'
+equal 'a= b= ' "$(completed call calc.Calc.add '')" 'arguments'
+equal 'b= ' "$(completed call calc.Calc.add 1 b)" 'arguments by their first letter'
+done_testing
