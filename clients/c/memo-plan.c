@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "rpc/schema/codec.h"
 
+enum { SHAPE_TYPES_MAX = 2000, SHAPE_DEPTH_MAX = 8 };
+
 static const char *annotation(const ferry_method *method, const char *name) {
     const ferry_notes *notes = method->notes;
 
@@ -69,9 +71,63 @@ static bool read_paths(const ferry_method *method, MemoPlan *plan) {
     return true;
 }
 
+/* ---- the shape of answers ---- */
+
+typedef struct Shape {
+    uint64_t hash;
+    int left; /* types come back to themselves: it ends somewhere */
+} Shape;
+
+static void add_shape(Shape *shape, const ferry_type *type, unsigned depth);
+
+/* FNV-1a: the same in every process and on every machine. */
+static void mix(Shape *shape, const void *data, size_t len) {
+    const uint8_t *at = data;
+
+    for (size_t i = 0; i < len; i++)
+        shape->hash = (shape->hash ^ at[i]) * UINT64_C(0x100000001B3);
+}
+
+/* Kinds and flags are small. */
+static void mix_number(Shape *shape, uint32_t number) {
+    uint8_t byte = (uint8_t)number;
+
+    mix(shape, &byte, 1);
+}
+
+static void add_fields(Shape *shape, const ferry_field *fields, uint32_t n, unsigned depth) {
+    for (uint32_t i = 0; i < n; i++) {
+        mix(shape, fields[i].name, fields[i].name_len);
+        mix_number(shape, fields[i].flags & FERRY_OPTIONAL);
+        add_shape(shape, fields[i].type, depth);
+    }
+}
+
+static void add_shape(Shape *shape, const ferry_type *type, unsigned depth) {
+    if (!type || depth == 0 || shape->left-- <= 0)
+        return;
+    mix_number(shape, type->kind);
+    if (type->name)
+        mix(shape, type->name, strlen(type->name));
+    if (type->fields)
+        add_fields(shape, type->fields, type->n, depth - 1);
+    add_shape(shape, type->key, depth - 1);
+    add_shape(shape, type->item, depth - 1);
+}
+
+/* A program made of another version of the interface must not be given what this one stored. */
+static void read_shape(const ferry_method *method, MemoPlan *plan) {
+    Shape shape = {.hash = UINT64_C(0xCBF29CE484222325), .left = SHAPE_TYPES_MAX};
+
+    add_shape(&shape, method->result, SHAPE_DEPTH_MAX);
+    add_fields(&shape, method->throws, method->n_throws, SHAPE_DEPTH_MAX);
+    snprintf(plan->shape, sizeof(plan->shape), "%08x", (unsigned)(shape.hash ^ shape.hash >> 32));
+}
+
 bool memo_plan_read(const ferry_method *method, MemoPlan *ret) {
     *ret = (MemoPlan){
         .method = method, .ttl_ms = method->cache_ttl_ms, .tags = annotation(method, "cache.tags")};
+    read_shape(method, ret);
     return read_ms(method, "cache.stale", &ret->stale_ms) &&
            read_ms(method, "cache.negative", &ret->negative_ms) && read_paths(method, ret);
 }
@@ -103,6 +159,8 @@ bool memo_key(const MemoPlan *plan, const char *service, const void *args, ferry
     buffer_append(to, service, strlen(service));
     buffer_append(to, ".", 1);
     buffer_append(to, plan->method->name, strlen(plan->method->name));
+    buffer_append(to, "#", 1);
+    buffer_append(to, plan->shape, strlen(plan->shape));
     buffer_append(to, " ", 1);
     if (plan->n_paths == 0)
         buffer_append(to, packed.data, packed.len);

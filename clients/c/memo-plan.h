@@ -24,6 +24,7 @@ struct MemoPlan {
     const ferry_method *method;
     uint64_t ttl_ms, stale_ms, negative_ms;
     const char *tags; /* NULL: none */
+    char shape[9];    /* of result and exceptions, as a hash: other versions have other keys */
     uint32_t n_paths; /* 0: all arguments make the key */
     MemoPath paths[MEMO_FIELDS_MAX];
 };
@@ -32,8 +33,9 @@ struct MemoPlan {
 bool memo_plan_read(const ferry_method *method, MemoPlan *ret);
 
 /*
- * "service.method " and the arguments, or the values that cache.key names, in MessagePack: what is
- * packed from one C type is the same bytes for the same value. False: too long, or out of memory.
+ * "service.method#shape " and the arguments, or the values that cache.key names, in MessagePack:
+ * what is packed from one C type is the same bytes for the same value. False: too long, or out of
+ * memory.
  */
 bool memo_key(const MemoPlan *plan, const char *service, const void *args, ferry_bytes packed,
               Buffer *to);

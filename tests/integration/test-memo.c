@@ -119,6 +119,19 @@ static void a_cached_answer_does_not_reach_the_server(void) {
     tear_down();
 }
 
+/* Programs of several processes, and machines, have to make the same keys. */
+static void the_key_is_the_same_everywhere(void) {
+    FERRY_AUTO(ferry_free) ferry_bytes *value = NULL;
+
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_square(client, 7, NULL, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        ferry_cache_get(cache, ferry_str("memo.Users.square#2962172c \x91\x07"), &value, NULL), 1);
+    CU_ASSERT_EQUAL(value->len, 2);
+    CU_ASSERT_EQUAL(memcmp(value->data, "\x91\x31", 2), 0);
+    tear_down();
+}
+
 static void without_a_cache_every_call_reaches_it(void) {
     int64_t result = 0;
 
@@ -412,6 +425,7 @@ static void it_is_much_faster_than_the_broker(void) {
 int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
         TEST(a_cached_answer_does_not_reach_the_server),
+        TEST(the_key_is_the_same_everywhere),
         TEST(without_a_cache_every_call_reaches_it),
         TEST(declared_exceptions_are_remembered_for_their_own_time),
         TEST(an_answer_is_forgotten_after_its_ttl),
