@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "idl/check-cache.h"
 #include "idl/parser.h"
 #include "idl/program.h"
 
@@ -443,6 +444,7 @@ static void check_function(Program *program, const File *file, Function *functio
             check_value(program, field->type, field->value, field->name.text);
     check_streams(program, function);
     check_method_annotations(program, function);
+    check_cache_annotations(program, function);
 }
 
 static const Function *find_function(const Definition *service, const char *name,

@@ -1,0 +1,13 @@
+// expect: error: 'cache.key': there is no 'who'
+// expect: error: 'cache.key': there is no 'user.nick'
+// expect: error: 'cache.key': 'id' is no struct
+// expect: error: 'cache.tags' means nothing without 'cache.ttl'
+// expect: error: 'later' is no time
+struct User { 1: i64 id, 2: string name }
+service S {
+  i64 a(1: User user) (cache.ttl = "1s", cache.key = "user.id, who")
+  i64 b(1: User user) (cache.ttl = "1s", cache.key = "user.nick")
+  i64 c(1: i64 id) (cache.ttl = "1s", cache.key = "id.x")
+  i64 d(1: i64 id) (cache.tags = "users")
+  i64 e(1: i64 id) (cache.ttl = "1s", cache.stale = "later")
+}
