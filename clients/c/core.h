@@ -89,6 +89,7 @@ struct Core {
     IdMap cancelled;            /* ids of requests among them that were cancelled meanwhile */
     Record *early, *last_early; /* publishes from before the connection */
     size_t early_bytes;
+    bool has_published;       /* since the last ferry_flush() */
     Record *owed, *last_owed; /* answers and settlements that found no room, or no connection */
     Call *ended, *last_ended; /* their callbacks are due */
 

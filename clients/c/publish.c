@@ -53,6 +53,7 @@ void early_up(Core *core) {
 static int put(Core *core, const Message *message, const void *block, ferry_error *reterr) {
     int r = link_put(core->link, LANE_BULK, message, block);
 
+    core->has_published = true;
     if (r == 0) {
         core_sent(core);
         return 0;

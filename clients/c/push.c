@@ -223,7 +223,7 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
 }
 
 int ferry_flush(ferry_client *client, ferry_error *reterr) {
-    uint64_t now_ms = clock_ms();
+    uint64_t now_ms = clock_ms(), until_ms;
     PushLog *log;
     Core *core;
     int r = client_check(client, reterr);
@@ -234,7 +234,8 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     log = core->pushes;
     log->confirmed = !log->first;
     log->flush_id = core->next_id - 1;
-    r = core_wait(core, &log->confirmed, now_ms + client_timeout(client, 0, now_ms));
+    until_ms = now_ms + client_timeout(client, 0, now_ms);
+    r = core_wait(core, &log->confirmed, until_ms);
     log->flush_id = 0;
     if (r < 0) {
         r = error_set(reterr, "ferry.DeadlineExceeded", "%zu pushes were not confirmed in time",
@@ -248,7 +249,16 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
         error_move(reterr, &core->push_error);
         return r;
     }
-    return 0;
+    if (!core->has_published)
+        return 0;
+    /* Publishing has no answer, but what is sent behind it has. */
+    r = session_await(core, until_ms, reterr);
+    while (r == 0 && link_waiting(core->link) > 0 && clock_ms() < until_ms)
+        core_wait(core, &(bool){false}, clock_ms() + 1);
+    if (r == 0)
+        r = ferry_ping(client, NULL, reterr);
+    core->has_published = r < 0;
+    return r;
 }
 
 /* ---- sessions ---- */

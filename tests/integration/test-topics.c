@@ -160,6 +160,27 @@ static void what_is_kept_takes_its_own_size(void) {
     ferry_close(pub);
 }
 
+static void flushing_waits_until_the_broker_has_what_was_published(void) {
+    static const char large[3000];
+    ferry_client *pub = connect_client(&broker), *sub = connect_client(&broker);
+    const ferry_publish_options retain = {.retain = true};
+    Seen seen = {0};
+
+    CU_ASSERT_EQUAL(ferry_flush(pub, NULL), 0);
+    CU_ASSERT_TRUE(ferry_fd(pub) >= 0);
+    for (int i = 0; i < 1000; i++)
+        CU_ASSERT_EQUAL(
+            ferry_publish(pub, "flush.much", ferry_bytes_of(large, sizeof(large)), NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_publish(pub, "flush.last", ferry_str("here"), &retain, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_flush(pub, NULL), 0);
+    /* Whoever comes now finds it. */
+    CU_ASSERT_EQUAL(ferry_subscribe(sub, "flush.last", NULL, see, &seen, NULL, NULL), 0);
+    CU_ASSERT_TRUE(process_until(sub, &seen.n, 1));
+    CU_ASSERT_STRING_EQUAL(seen.body, "here");
+    ferry_close(sub);
+    ferry_close(pub);
+}
+
 static void bad_names_and_options_are_refused(void) {
     ferry_client *client = connect_client(&broker);
     ferry_error error = FERRY_ERROR_INIT;
@@ -186,6 +207,7 @@ int main(void) {
         TEST(a_question_gathers_the_answers),
         TEST(what_is_published_before_the_connection_is_sent),
         TEST(what_is_kept_takes_its_own_size),
+        TEST(flushing_waits_until_the_broker_has_what_was_published),
         TEST(bad_names_and_options_are_refused),
         TESTS_END,
     };

@@ -828,10 +828,12 @@ int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
                      const ferry_push_options *options, ferry_done_fn fn, void *ctx);
 
 /**
- * Waits until all pushes made so far are confirmed or refused.
+ * Waits until all pushes made so far are confirmed or refused, and what was published so far has
+ * left and is taken by the broker. What a lost connection took with it is not published again.
  *
  * @return 0; the code of the first failure, since the last flush, of a push without a callback;
- * -ETIMEDOUT: not all were confirmed within the client's timeout: they are still being tried.
+ * -ETIMEDOUT: not all were confirmed within the client's timeout: they are still being tried;
+ * -ENOTCONN: something was published, and there is no connection within 5 s.
  */
 int ferry_flush(ferry_client *client, ferry_error *reterr);
 
