@@ -279,9 +279,14 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
         status = cli_open(cli, NULL, &client);
     if (status == EXIT_OK)
         status = work(&run, client, argv[0]);
-    while (run.tasks)
-        task_free(run.tasks);
+    /* Closing gives back what is not settled; then only the handles are left to give up. */
     client = ferry_close(client);
+    while (run.tasks) {
+        ferry_job *job = run.tasks->job;
+
+        task_free(run.tasks);
+        ferry_job_retry(job, 0, "interrupted");
+    }
     loop_deinit(&run.loop);
     if (cli->terminal_err && run.done > 0)
         cli_note(cli, "%" PRIu64 " jobs, %" PRIu64 " of them failed", run.done, run.failed);
