@@ -75,5 +75,8 @@ until_true sh -c "[ \$(cat '$work/out/SUMS' | wc -l) -eq $n ]"
 (cd "$work/out" && sha256sum --quiet -c SUMS && echo "$n files compressed, checked and collected")
 show ferry queue list
 
+title "A cache, here in the process: the same commands and calls reach Redis"
+show ferry cache bench --cache memory:// --count 200000 --quiet
+
 title "What the broker saw"
 show ferry stats
