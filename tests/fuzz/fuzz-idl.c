@@ -1,0 +1,76 @@
+/*
+ * Interface files. What is accepted is written as C without a complaint, or refused with one; its
+ * canonical text is accepted too, and its own canonical text.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "idl/emit.h"
+#include "idl/format.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Every report is printed: places and carets are computed for that. */
+static void print_reports(const Program *program) {
+    static FILE *nowhere;
+
+    if (!nowhere)
+        nowhere = fopen("/dev/null", "we");
+    if (nowhere)
+        reports_print(&program->reports, nowhere, true);
+}
+
+/* NULL: it was refused, which must have a reason. */
+static File *load(Program *program, const void *text, size_t len) {
+    File *file;
+
+    program_init(program);
+    program->closed = true;
+    file = program_load_text(program, "fuzz.thrift", text, len);
+    if (!file && program->reports.n_errors == 0)
+        abort();
+    print_reports(program);
+    return program->reports.n_errors == 0 ? file : NULL;
+}
+
+static void generate(Program *program, File *file) {
+    Emit emit = {0};
+
+    emit_prepare(&emit, program, file);
+    emit.version = "0";
+    if (program->reports.n_errors == 0) {
+        emit_files(&emit);
+        if (emit.header.len == 0 || emit.source.len == 0)
+            abort();
+    }
+    print_reports(program);
+    emit_deinit(&emit);
+}
+
+static void check_canonical(const Buffer *text) {
+    CLEANUP(buffer_deinit) Buffer again = {0};
+    Program program;
+    File *file = load(&program, text->data, text->len);
+
+    if (!file)
+        abort();
+    format_file(&program, file, &again);
+    if (again.len != text->len || (text->len > 0 && memcmp(again.data, text->data, text->len) != 0))
+        abort();
+    program_deinit(&program);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    CLEANUP(buffer_deinit) Buffer text = {0};
+    Program program;
+    File *file = load(&program, data, size);
+
+    if (file) {
+        format_file(&program, file, &text);
+        check_canonical(&text);
+        generate(&program, file);
+    }
+    program_deinit(&program);
+    return 0;
+}

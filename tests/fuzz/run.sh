@@ -1,0 +1,33 @@
+#!/bin/sh
+# Runs the fuzzers of a build with -Dfuzz=enabled: tests/fuzz/run.sh BUILD [SECONDS [NAME...]]
+# What they find new stays in BUILD/corpus/NAME and is where the next run goes on; an input that
+# breaks something is kept as BUILD/corpus/NAME-crash-... and ends with exit code 1. Mend it, and
+# put it into tests/data/fuzz-NAME: every test run replays what lies there.
+set -eu
+build=$1 seconds=${2:-60}
+tests=$(cd "$(dirname "$0")/.." && pwd)
+shift; [ $# -eq 0 ] || shift
+[ $# -gt 0 ] || set -- $(cd "$tests/fuzz" && ls fuzz-*.c | sed 's/^fuzz-//; s/\.c$//')
+status=0
+for name; do
+    find=$build/tests/fuzz/find-$name found=$build/corpus/$name
+    if [ ! -x "$find" ]; then
+        echo "$name: not built" >&2
+        continue
+    fi
+    mkdir -p "$found"
+    set -- "$found" "$tests/data/fuzz-$name"
+    # Interface files are seeds already.
+    [ "$name" != idl ] || set -- "$@" "$tests/data/idl"
+    [ ! -f "$tests/fuzz/$name.dict" ] || set -- "-dict=$tests/fuzz/$name.dict" "$@"
+    echo "$name: $seconds s" >&2
+    if ! "$find" -max_total_time="$seconds" -timeout=100 -rss_limit_mb=2048 -max_len=8192 \
+        -artifact_prefix="$found-" -print_final_stats=1 "$@" >"$found.log" 2>&1; then
+        tail -40 "$found.log" >&2
+        echo "$name: a finding; see $found.log" >&2
+        status=1
+        continue
+    fi
+    grep -E '^stat::number_of_executed_units|^stat::new_units' "$found.log" >&2
+done
+exit $status
