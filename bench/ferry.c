@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <ferry/ferry.h>
-
-#include "bench/lab.h"
+#include "bench/ferry.h"
 
 enum { BATCH = 256, MAX_UNCONFIRMED = 4096 };
 
@@ -18,13 +16,13 @@ static const char *const echo_method = "bench.Echo.echo";
 static const char *const topic = "bench.topic";
 static const char *const queue = "bench.jobs";
 
-static void check(int r, const ferry_error *error) {
+void check(int r, const ferry_error *error) {
     if (r < 0)
         lab_die("ferry: %s: %s", error && error->type ? error->type : strerror(-r),
                 error && error->type ? error->message : "no further detail");
 }
 
-static ferry_client *open_client(const LabArgs *args) {
+ferry_client *open_client(const LabArgs *args) {
     ferry_client *client = NULL;
     ferry_error error = FERRY_ERROR_INIT;
     char url[64];
@@ -35,7 +33,7 @@ static ferry_client *open_client(const LabArgs *args) {
     return client;
 }
 
-static _Noreturn void run_for_ever(ferry_client *client) {
+_Noreturn void run_for_ever(ferry_client *client) {
     ferry_error error = FERRY_ERROR_INIT;
 
     lab_ready();
@@ -266,9 +264,15 @@ static void memory_idle(const LabArgs *args) {
 
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
-        {"calls", "async", calls_async}, {"latency", "sync", latency_sync},
-        {"pubsub", "loop", pubsub},      {"queue", "memory", queue_memory},
-        {"memory", "idle", memory_idle}, {0},
+        {"calls", "async", calls_async},
+        {"latency", "sync", latency_sync},
+        {"pubsub", "loop", pubsub},
+        {"queue", "memory", queue_memory},
+        {"memory", "idle", memory_idle},
+        {"typed", "typed", typed_calls},
+        {"typed", "untyped", untyped_calls},
+        {"codec", "tables", codec_tables},
+        {0},
     };
 
     return lab_main(argc, argv, rows);

@@ -1,6 +1,6 @@
 // A struct of ten fields in and out: what typed calls are measured with.
 
-namespace c_glib bench
+namespace * bench
 
 struct Order {
   1: i64 id,

@@ -16,6 +16,7 @@ PEERS = {
     "redis": Peer("redis-server", ("redis-server", "libhiredis-dev")),
     "zmq": Peer("", ("libzmq3-dev",)),
     "raw": Peer(),
+    "msgpack": Peer("", ("libmsgpack-dev",)),
     "thrift": Peer("", ("thrift-compiler", "libthrift-c-glib-dev", "libglib2.0-dev")),
 }
 
@@ -83,8 +84,14 @@ SECTIONS = (
         Row("libzmq ROUTER", "zmq", "router", 1000, limit=True),
     ), sizes=(0,), metric="kib"),
     Section("typed", "Calls with a struct of ten fields, many in flight", "calls/s", (
+        Row("ferry, generated code, 1000 in flight", "ferry", "typed", 1000),
+        Row("ferry, the same bytes untyped", "ferry", "untyped", 1000),
         Row("Thrift C, direct, 1000 in flight", "thrift", "framed", 1000),
         Row("Thrift C, direct, 4000 in flight", "thrift", "framed", 4000),
+    ), sizes=(0,)),
+    Section("codec", "Packing and unpacking a struct of ten fields", "structs/s", (
+        Row("ferry, generated code", "ferry", "tables"),
+        Row("msgpack-c by hand", "msgpack", "msgpack"),
     ), sizes=(0,)),
 )
 
@@ -115,6 +122,9 @@ TARGETS = (
     Target("queue, 1 worker: 1.5x Redis Streams", "queue", ("Redis Streams",), 1.5),
     Target("queue, 4 workers: 4x JetStream", "queue", ("JetStream",), 4.0, ends=4),
     Target("queue, 4 workers: 1.5x Redis Streams", "queue", ("Redis Streams",), 1.5, ends=4),
+    Target("typed calls: 2x Thrift", "typed", ("Thrift",), 2.0, size=0),
+    Target("typed calls: 0.6x untyped ones", "typed", ("ferry, the same",), 0.6, size=0),
+    Target("packing and unpacking: 1x msgpack-c", "codec", ("msgpack",), 1.0, size=0),
     Target("idle connection: libzmq's + 40 KiB", "memory", ("libzmq",), 40.0, size=0,
            at_most=True, difference=True),
 )

@@ -20,8 +20,7 @@
 #include "bench_orders.h"
 
 #include "bench/lab.h"
-
-enum { N_ITEMS = 4, TOKEN_BYTES = 16 };
+#include "bench/order-value.h"
 
 /* ---- the server ---- */
 
@@ -80,16 +79,14 @@ typedef struct Client {
 } Client;
 
 static benchOrder *make_order(void) {
-    static const guint8 token[TOKEN_BYTES] = {1, 2, 3};
-    benchOrder *order =
-        g_object_new(bench_order_get_type(), "id", (gint64)4711, "customer", "Ada Lovelace", "paid",
-                     TRUE, "total", 129.95, "quantity", 3, "currency", "EUR", "created_ms",
-                     (gint64)1700000000000, "note", "leave it with the neighbour", NULL);
+    benchOrder *order = g_object_new(
+        bench_order_get_type(), "id", (gint64)ORDER_ID, "customer", ORDER_CUSTOMER, "paid",
+        ORDER_PAID, "total", ORDER_TOTAL, "quantity", ORDER_QUANTITY, "currency", ORDER_CURRENCY,
+        "created_ms", (gint64)ORDER_CREATED_MS, "note", ORDER_NOTE, NULL);
 
-    for (gint32 i = 0; i < N_ITEMS; i++)
-        g_array_append_val(order->items, i);
+    g_array_append_vals(order->items, order_items, ORDER_N_ITEMS);
     order->__isset_items = TRUE;
-    order->token = g_byte_array_append(g_byte_array_new(), token, sizeof(token));
+    order->token = g_byte_array_append(g_byte_array_new(), order_token, ORDER_TOKEN_BYTES);
     order->__isset_token = TRUE;
     return order;
 }
@@ -142,7 +139,7 @@ static void receive_order(Client *client) {
 
     if (!bench_orders_client_recv_echo(client->orders, &order, &error))
         lab_die("thrift: %s", error->message);
-    LAB_CHECK(order->id == 4711 && order->items->len == N_ITEMS);
+    LAB_CHECK(order->id == ORDER_ID && order->items->len == ORDER_N_ITEMS);
     g_object_unref(order);
 }
 
