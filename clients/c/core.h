@@ -47,6 +47,7 @@ struct Await {
     uint64_t id;   /* 0: not in the table */
     bool callback; /* the answer runs the program's callback: not while a call blocks */
     bool aside;    /* it has come, and was set aside: no deadline counts any more */
+    bool fleeting; /* means nothing to another session: fn is told of its end, with NULL */
 };
 
 /* A handle: a connection and the defaults of what is started through it. */

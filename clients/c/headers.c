@@ -1,10 +1,26 @@
 /* Headers, as maps of MessagePack; and options that this version does not know. */
 
 #include "base/buffer.h"
+#include "base/text.h"
 #include "clients/c/core.h"
 
 static int refuse(ferry_error *reterr, const char *problem) {
     return error_set(reterr, "ferry.Misuse", "headers: %s", problem);
+}
+
+static int check_header(const ferry_header *headers, size_t i, ferry_error *reterr) {
+    const ferry_header *header = &headers[i];
+
+    if (!header->name || !*header->name || !header->value)
+        return refuse(reterr, "a name that is empty, or a value that is NULL");
+    if (!text_is_utf8(header->name, strlen(header->name)) ||
+        !text_is_utf8(header->value, strlen(header->value)))
+        return refuse(reterr, "a name or a value that is not UTF-8");
+    /* Peers do not agree on which of two in one map counts. */
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(headers[j].name, header->name) == 0)
+            return refuse(reterr, "a name that is given twice");
+    return 0;
 }
 
 static bool is_given(size_t n, const ferry_header *headers, Span key) {
@@ -19,12 +35,14 @@ int headers_write(Buffer *to, Span inherited, size_t n, const ferry_header *head
     uint32_t left, total = (uint32_t)n;
     size_t start = to->len;
     Span key;
+    int r = 0;
 
     if (n > WIRE_HEADERS_MAX || (n > 0 && !headers))
         return refuse(reterr, "more than 64 of them");
-    for (size_t i = 0; i < n; i++)
-        if (!headers[i].name || !*headers[i].name || !headers[i].value)
-            return refuse(reterr, "a name that is empty, or a value that is NULL");
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = check_header(headers, i, reterr);
+    if (r < 0)
+        return r;
 
     Reader pairs = pairs_of(inherited, &left);
 

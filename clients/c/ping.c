@@ -4,18 +4,19 @@
 
 typedef struct Ping {
     Await await;
-    bool done;
+    bool done, lost;
 } Ping;
 
 static void on_pong(Core *core, Await *await, const Message *message, const void *block) {
     Ping *ping = (Ping *)await;
 
-    (void)core, (void)message, (void)block;
+    (void)core, (void)block;
+    ping->lost = !message;
     ping->done = true;
 }
 
 int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr) {
-    Ping ping = {.await = {.fn = on_pong}};
+    Ping ping = {.await = {.fn = on_pong, .fleeting = true}};
     uint64_t now_ms = clock_ms(), until_ms, sent_ns;
     Core *core;
     int r = client_check(client, reterr);
@@ -41,6 +42,9 @@ int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr) {
     await_take(core, &ping.await);
     if (r < 0)
         return error_set(reterr, "ferry.DeadlineExceeded", "the broker did not answer the ping");
+    if (ping.lost)
+        return error_set(reterr, "ferry.ConnectionLost",
+                         "the connection was lost while the broker was pinged");
     if (ret_us)
         *ret_us = (clock_ns() - sent_ns) / 1000;
     return 0;

@@ -137,7 +137,7 @@ typedef struct Gather {
     ferry_message_fn fn;
     void *ctx;
     uint64_t n;
-    bool done;
+    bool done, lost;
     int code;
     ferry_error error;
 } Gather;
@@ -145,13 +145,14 @@ typedef struct Gather {
 static void on_gathered(Core *core, Await *await, const Message *message, const void *block) {
     Gather *gather = (Gather *)await;
 
-    if (message->op == OP_ANSWER) {
+    if (!message) {
+        gather->lost = true;
+    } else if (message->op == OP_ANSWER) {
         ferry_message m = {gather->topic, ++gather->n, 0, bytes_span(message->body, block)};
 
         message_lend(core, gather->fn, gather->ctx, &m, 0, (Span){NULL, 0});
         return;
-    }
-    if (message->op == OP_ERROR) {
+    } else if (message->op == OP_ERROR) {
         error_of_message(message, &gather->error);
         gather->code = gather->error.code;
     }
@@ -161,9 +162,10 @@ static void on_gathered(Core *core, Await *await, const Message *message, const 
 int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, uint32_t window_ms,
                  ferry_message_fn fn, void *ctx, ferry_error *reterr) {
     int r = client_check(client, reterr);
-    Gather gather = {.await = {.fn = on_gathered}, .topic = topic, .fn = fn, .ctx = ctx};
+    Gather gather = {
+        .await = {.fn = on_gathered, .fleeting = true}, .topic = topic, .fn = fn, .ctx = ctx};
     const Name *name;
-    uint64_t until_ms, session;
+    uint64_t until_ms;
     Core *core;
 
     if (r == 0)
@@ -182,7 +184,6 @@ int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, 
     r = session_await(core, until_ms, reterr);
     if (r < 0)
         return r;
-    session = core->session;
     gather.await.id = core->next_id++;
     r = await_put(core, &gather.await);
     if (r == 0)
@@ -199,15 +200,14 @@ int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, 
         await_take(core, &gather.await);
         return error_set_code(reterr, r, NULL);
     }
-    if (core_wait(core, &gather.done, until_ms) < 0) {
-        await_take(core, &gather.await);
-        return session == core->session && core->is_up
-                   ? error_set(reterr, "ferry.DeadlineExceeded",
-                               "the broker did not say that the window is over")
-                   : error_set(reterr, "ferry.ConnectionLost",
-                               "the connection was lost while answers were gathered");
-    }
+    r = core_wait(core, &gather.done, until_ms);
     await_take(core, &gather.await);
+    if (r < 0)
+        return error_set(reterr, "ferry.DeadlineExceeded",
+                         "the broker did not say that the window is over");
+    if (gather.lost)
+        return error_set(reterr, "ferry.ConnectionLost",
+                         "the connection was lost while answers were gathered");
     if (gather.code < 0)
         error_move(reterr, &gather.error);
     return gather.code;

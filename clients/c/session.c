@@ -291,6 +291,15 @@ static void on_up(bool resumed, void *ctx) {
     event_note(core, FERRY_EVENT_UP, NULL);
 }
 
+static void awaits_down(Core *core) {
+    size_t pos = 0;
+    Await *await;
+
+    while ((await = id_map_next(&core->awaits, &pos)))
+        if (await->fleeting)
+            await->fn(core, await, NULL, NULL);
+}
+
 static void on_down(bool was_up, const ferry_error *error, void *ctx) {
     Core *core = ctx;
 
@@ -300,6 +309,7 @@ static void on_down(bool was_up, const ferry_error *error, void *ctx) {
         aside_forget_session(core);
         owed_forget_answers(core);
         requests_down(core);
+        awaits_down(core);
         event_note(core, FERRY_EVENT_DOWN, error);
     } else {
         event_note(core, FERRY_EVENT_RETRY, error);

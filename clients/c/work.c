@@ -48,7 +48,7 @@ static const void *keep_job(const void *block) {
     memcpy(copy, &job->job, fixed);
     kept->core = NULL;
     kept->settled = true;
-    kept->job.id = kept->id;
+    kept->job.id = kept->id + (job->job.id - job->id);
     kept->job.queue = kept->queue;
     at = (char *)copy + fixed;
     kept->text = header_text_init(at, job->headers);

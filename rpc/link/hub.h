@@ -2,7 +2,7 @@
 
 /*
  * The broker's end: one ROUTER socket, many peers, each with its outbox. Learns of dead peers by
- * the rules of DESIGN.md §4.3: ROUTER_MANDATORY, a monitor, probes; no heartbeats of its own.
+ * the rules that libzmq 4.3 leaves: ROUTER_MANDATORY, a monitor, probes; no heartbeats of its own.
  */
 
 #include <ferry/ferry.h>

@@ -2,7 +2,7 @@
 
 /*
  * The client's end: one DEALER socket to a broker, made anew whenever it is lost (libzmq's own
- * reconnecting would blur session boundaries: DESIGN.md §3). Speaks HELLO, PING, CREDIT, PART by
+ * reconnecting would lose messages between sessions, and mix them up). Speaks HELLO, PING, CREDIT, PART by
  * itself; hands everything else on.
  */
 

@@ -47,6 +47,25 @@ static int twice(ferry_request *request, void *ctx) {
     return 0;
 }
 
+/* "NAME=VALUE;" of each header, in a text. */
+static int list_headers(ferry_request *request, void *ctx) {
+    char text[256] = "", packed[258];
+    const char *name = NULL;
+
+    (void)ctx;
+    while ((name = ferry_request_header_after(request, name))) {
+        size_t len = strlen(text);
+
+        snprintf(text + len, sizeof(text) - len, "%s=%s;", name,
+                 ferry_request_header(request, name));
+    }
+    CU_ASSERT_PTR_NULL(ferry_request_header(request, "none"));
+    packed[0] = (char)0xD9;
+    packed[1] = (char)strlen(text);
+    memcpy(packed + 2, text, strlen(text));
+    return ferry_request_return(request, ferry_bytes_of(packed, strlen(text) + 2));
+}
+
 static int second_answer;
 
 static int set_up(ferry_client *client, void *ctx) {
@@ -56,6 +75,7 @@ static int set_up(ferry_client *client, void *ctx) {
     (void)ctx;
     if (ferry_serve_method(client, "test.Calc.add", &options, add, NULL, &error) < 0 ||
         ferry_serve_method(client, "test.Calc.echo", NULL, echo, NULL, &error) < 0 ||
+        ferry_serve_method(client, "test.Calc.headers", NULL, list_headers, NULL, &error) < 0 ||
         ferry_serve_method(client, "test.Calc.throw", NULL, throw, NULL, &error) < 0 ||
         ferry_serve_method(client, "test.Calc.forget", NULL, forget, NULL, &error) < 0 ||
         ferry_serve_method(client, "test.Calc.fail", NULL, fail, NULL, &error) < 0 ||
@@ -155,6 +175,39 @@ static void errors_say_what_happened(void) {
     ferry_close(client);
 }
 
+static void a_handle_adds_its_headers_to_those_it_has_inherited(void) {
+    const ferry_options outer = {
+        .n_headers = 2, .headers = (ferry_header[]){{"tenant", "one"}, {"colour", "green"}}};
+    const ferry_options inner = {.n_headers = 1, .headers = &(ferry_header){"colour", "blue"}};
+    ferry_client *client = NULL, *handle = NULL;
+    ferry_reply *reply = NULL;
+    char *text = NULL;
+
+    CU_ASSERT_EQUAL(ferry_open(broker.url, &outer, &client, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &inner, &handle), 0);
+    CU_ASSERT_EQUAL(ferry_callf(client, "test.Calc.headers", &reply, NULL, ""), 0);
+    CU_ASSERT_EQUAL(ferry_unpack(reply->body, NULL, "s", &text), 0);
+    CU_ASSERT_STRING_EQUAL(text ? text : "", "tenant=one;colour=green;");
+    ferry_free(text);
+    ferry_free(reply);
+    CU_ASSERT_EQUAL(ferry_callf(handle, "test.Calc.headers", &reply, NULL, ""), 0);
+    CU_ASSERT_EQUAL(ferry_unpack(reply->body, NULL, "s", &text), 0);
+    CU_ASSERT_STRING_EQUAL(text ? text : "", "tenant=one;colour=blue;");
+    ferry_free(text);
+    ferry_free(reply);
+    ferry_close(client);
+    ferry_close(handle);
+}
+
+static void the_version_is_that_of_the_headers(void) {
+    char text[32];
+
+    snprintf(text, sizeof(text), "%d.%d.%d", FERRY_VERSION_MAJOR, FERRY_VERSION_MINOR,
+             FERRY_VERSION_PATCH);
+    CU_ASSERT_STRING_EQUAL(ferry_version(), text);
+    CU_ASSERT_STRING_EQUAL(ferry_version(), FERRY_VERSION);
+}
+
 static void a_second_answer_is_refused(void) {
     ferry_client *client = connect_client(&broker);
     ferry_reply *reply = NULL;
@@ -169,9 +222,14 @@ static void a_second_answer_is_refused(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_call_brings_its_result),      TEST(a_thousand_calls_are_answered_once_each),
-        TEST(a_large_body_comes_back_whole), TEST(errors_say_what_happened),
-        TEST(a_second_answer_is_refused),    TESTS_END,
+        TEST(a_call_brings_its_result),
+        TEST(a_thousand_calls_are_answered_once_each),
+        TEST(a_large_body_comes_back_whole),
+        TEST(errors_say_what_happened),
+        TEST(a_second_answer_is_refused),
+        TEST(a_handle_adds_its_headers_to_those_it_has_inherited),
+        TEST(the_version_is_that_of_the_headers),
+        TESTS_END,
     };
     int status;
 

@@ -91,6 +91,132 @@ static void a_deferred_job_is_settled_later(void) {
     ferry_close(client);
 }
 
+/* A way to settle a job. */
+typedef int (*Settle)(ferry_job *job, Work *work);
+
+typedef struct Settling {
+    Work work;
+    Settle settle;
+} Settling;
+
+static int settle_it(ferry_job *job, void *ctx) {
+    Settling *settling = ctx;
+
+    CU_ASSERT_EQUAL(settling->settle(job, &settling->work), 0);
+    /* Once is all there is. */
+    CU_ASSERT_EQUAL(ferry_job_ack(job), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_job_retry(job, 0, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_job_reject(job, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_job_forward(job, "x", job->body, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_job_extend(job, 1000), -EINVAL);
+    return note(job, &settling->work);
+}
+
+static int retry_soon(ferry_job *job, Work *work) {
+    return work->n == 0 ? ferry_job_retry(job, 50, "not yet") : ferry_job_ack(job);
+}
+
+static int reject(ferry_job *job, Work *work) {
+    (void)work;
+    return ferry_job_reject(job, "it is \"bad\"");
+}
+
+static int see_the_reason(ferry_job *job, Work *work) {
+    const char *reason = ferry_job_header(job, "ferry-reason");
+
+    (void)work;
+    CU_ASSERT_STRING_EQUAL(reason ? reason : "", "it is \"bad\"");
+    return ferry_job_ack(job);
+}
+
+static int extend(ferry_job *job, Work *work) {
+    (void)work;
+    return ferry_job_extend(job, 1000) == 0 ? ferry_job_ack(job) : -EIO;
+}
+
+static void work_one(const char *queue, Settling *settling, int wanted) {
+    ferry_client *client = connect_client(&broker);
+
+    CU_ASSERT_EQUAL(ferry_work(client, queue, NULL, settle_it, settling, NULL), 0);
+    CU_ASSERT_TRUE(process_until(client, &settling->work.n, wanted));
+    /* Nothing comes after it. */
+    ferry_ping(client, NULL, NULL);
+    ferry_process(client, NULL);
+    CU_ASSERT_EQUAL(settling->work.n, wanted);
+    ferry_close(client);
+}
+
+static void a_job_is_settled_once_in_each_way(void) {
+    ferry_client *client = connect_client(&broker);
+    Settling retried = {.settle = retry_soon}, rejected = {.settle = reject},
+             extended = {.settle = extend}, dead = {.settle = see_the_reason};
+    uint64_t start_ms = clock_ms();
+
+    CU_ASSERT_EQUAL(ferry_push(client, "settle", ferry_str("1"), NULL, NULL), 0);
+    work_one("settle", &retried, 2);
+    CU_ASSERT_EQUAL(retried.work.attempt, 2);
+    CU_ASSERT_TRUE(clock_ms() - start_ms >= 50);
+    CU_ASSERT_EQUAL(ferry_push(client, "settle", ferry_str("2"), NULL, NULL), 0);
+    work_one("settle", &extended, 1);
+    CU_ASSERT_EQUAL(ferry_push(client, "settle", ferry_str("3"), NULL, NULL), 0);
+    work_one("settle", &rejected, 1);
+    work_one("settle.dead", &dead, 1);
+    CU_ASSERT_STRING_EQUAL(dead.work.body, "3");
+    ferry_close(client);
+}
+
+static const ferry_job *kept_job;
+
+static int keep_job(ferry_job *job, void *ctx) {
+    Work *work = ctx;
+
+    kept_job = ferry_keep(job);
+    return note(job, work);
+}
+
+static void a_kept_job_can_be_read_and_not_settled(void) {
+    const ferry_push_options options = {
+        .n_headers = 2, .headers = (ferry_header[]){{"colour", "green"}, {"size", "7"}}};
+    ferry_client *client = connect_client(&broker);
+    Work work = {0};
+    const char *name;
+
+    CU_ASSERT_EQUAL(ferry_work(client, "kept", NULL, keep_job, &work, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_push(client, "kept", ferry_str("body"), &options, NULL), 0);
+    CU_ASSERT_TRUE(process_until(client, &work.n, 1));
+    ferry_close(client);
+
+    CU_ASSERT_STRING_EQUAL(kept_job->queue, "kept");
+    CU_ASSERT_STRING_EQUAL(kept_job->id, work.id);
+    CU_ASSERT_EQUAL(memcmp(kept_job->body.data, "body", 4), 0);
+    CU_ASSERT_STRING_EQUAL(ferry_job_header(kept_job, "size"), "7");
+    CU_ASSERT_PTR_NULL(ferry_job_header(kept_job, "shape"));
+    name = ferry_job_header_after(kept_job, NULL);
+    CU_ASSERT_STRING_EQUAL(name, "colour");
+    name = ferry_job_header_after(kept_job, name);
+    CU_ASSERT_STRING_EQUAL(name, "size");
+    CU_ASSERT_PTR_NULL(ferry_job_header_after(kept_job, name));
+    CU_ASSERT_EQUAL(ferry_job_ack((ferry_job *)(uintptr_t)kept_job), -EINVAL);
+    ferry_free(kept_job);
+}
+
+static void bad_headers_are_refused(void) {
+    static const ferry_header bad[][2] = {{{"", "x"}, {"b", "c"}},     {{"a", NULL}, {"b", "c"}},
+                                          {{NULL, "x"}, {"b", "c"}},   {{"a", "\xff"}, {"b", "c"}},
+                                          {{"\xff", "x"}, {"b", "c"}}, {{"a", "x"}, {"a", "y"}}};
+    ferry_client *client = connect_client(&broker);
+    ferry_error error = FERRY_ERROR_INIT;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        const ferry_push_options options = {.n_headers = 2, .headers = bad[i]};
+
+        CU_ASSERT_EQUAL(ferry_push(client, "kept", ferry_str(""), &options, &error), -EINVAL);
+        CU_ASSERT_STRING_EQUAL(error.type ? error.type : "", "ferry.Misuse");
+    }
+    ferry_error_clear(&error);
+    ferry_close(client);
+}
+
 static void confirmed(const ferry_error *error, void *ctx) {
     int *n = ctx;
 
@@ -180,6 +306,9 @@ int main(void) {
         TEST(a_failed_job_comes_again),
         TEST(a_pipeline_hands_jobs_on),
         TEST(a_deferred_job_is_settled_later),
+        TEST(a_job_is_settled_once_in_each_way),
+        TEST(a_kept_job_can_be_read_and_not_settled),
+        TEST(bad_headers_are_refused),
         TEST(each_push_is_confirmed_once),
         TEST(pushes_outlive_a_lost_broker),
         TEST(stopping_gives_back_what_was_not_begun),

@@ -15,7 +15,13 @@ typedef struct Seen {
 static void see(const ferry_message *message, void *ctx) {
     Seen *seen = ctx;
     const char *header = ferry_message_header(message, "colour");
+    const char *first = ferry_message_header_after(message, NULL);
 
+    CU_ASSERT_EQUAL(first != NULL, header != NULL);
+    if (first) {
+        CU_ASSERT_STRING_EQUAL(first, "colour");
+        CU_ASSERT_PTR_NULL(ferry_message_header_after(message, first));
+    }
     seen->n++;
     seen->last_seq = message->seq;
     seen->missed += message->missed;
@@ -98,6 +104,43 @@ static void a_question_gathers_the_answers(void) {
     CU_ASSERT_STRING_EQUAL(seen.body, "here");
     runner_stop(&one);
     runner_stop(&two);
+    ferry_close(client);
+}
+
+static void *kill_soon(void *ctx) {
+    (void)ctx;
+    usleep(100000);
+    broker_kill(&broker);
+    return NULL;
+}
+
+static void a_lost_connection_ends_gathering_and_pinging_at_once(void) {
+    ferry_client *client = connect_client(&broker);
+    ferry_error error = FERRY_ERROR_INIT;
+    uint64_t start_ms = clock_ms();
+    pthread_t killer;
+    Seen seen = {0};
+
+    /* A subscriber, for nobody to answer would end it at once. */
+    CU_ASSERT_EQUAL(ferry_subscribe(client, "silent", NULL, see, &seen, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(pthread_create(&killer, NULL, kill_soon, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_gather(client, "silent", ferry_str("?"), 20000, see, &seen, &error),
+                    -ECONNRESET);
+    CU_ASSERT_STRING_EQUAL(error.type ? error.type : "", "ferry.ConnectionLost");
+    CU_ASSERT_TRUE(clock_ms() - start_ms < 2000);
+    pthread_join(killer, NULL);
+    broker_respawn(&broker);
+
+    /* It answers no ping, and is killed before it could. */
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, &error), 0);
+    kill(broker.pid, SIGSTOP);
+    start_ms = clock_ms();
+    CU_ASSERT_EQUAL(pthread_create(&killer, NULL, kill_soon, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, &error), -ECONNRESET);
+    CU_ASSERT_TRUE(clock_ms() - start_ms < 2000);
+    pthread_join(killer, NULL);
+    broker_respawn(&broker);
+    ferry_error_clear(&error);
     ferry_close(client);
 }
 
@@ -205,6 +248,7 @@ int main(void) {
         TEST(a_retained_value_comes_first),
         TEST(a_callback_may_end_its_own_subscription),
         TEST(a_question_gathers_the_answers),
+        TEST(a_lost_connection_ends_gathering_and_pinging_at_once),
         TEST(what_is_published_before_the_connection_is_sent),
         TEST(what_is_kept_takes_its_own_size),
         TEST(flushing_waits_until_the_broker_has_what_was_published),

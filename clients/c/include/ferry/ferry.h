@@ -171,6 +171,7 @@ void ferry_error_print(const ferry_error *error, FILE *to);
 
 /* ---- clients ---- */
 
+/* UTF-8; no name twice in one place. At most 64 in all, 16 KiB (-EINVAL). */
 typedef struct ferry_header {
     const char *name;
     const char *value;
@@ -270,6 +271,7 @@ ferry_client *ferry_close(ferry_client *client);
  * @return 0, or
  *   -ENOTCONN   no connection: reterr says why the last attempt failed;
  *   -ETIMEDOUT  the broker did not answer in time;
+ *   -ECONNRESET the connection was lost meanwhile;
  *   -ECANCELED, -ECHILD, -ENOMEM.
  */
 int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr);
@@ -833,7 +835,8 @@ int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
  *
  * @return 0; the code of the first failure, since the last flush, of a push without a callback;
  * -ETIMEDOUT: not all were confirmed within the client's timeout: they are still being tried;
- * -ENOTCONN: something was published, and there is no connection within 5 s.
+ * -ENOTCONN: something was published, and there is no connection within 5 s; -ECONNRESET: the
+ * connection was lost meanwhile, and perhaps what was published with it.
  */
 int ferry_flush(ferry_client *client, ferry_error *reterr);
 
