@@ -43,6 +43,7 @@ static const void *keep_request(const void *block) {
     kept->flow = NULL;
     kept->client = NULL;
     kept->args = NULL;
+    kept->because = NULL;
     kept->request.caller = kept->caller;
     at = (char *)copy + fixed;
     kept->text = header_text_init(at, request->headers);
@@ -85,6 +86,8 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
     request->copy = NULL;
     request->client = NULL;
     request->flow = NULL;
+    request->because = NULL;
+    request->retry_ms = -1;
     request->fn = NULL;
     request->in_handler = true;
     request->deferred = request->answered = request->cancelled = request->due = false;
@@ -156,6 +159,10 @@ static void request_end(Request *request) {
     if (request->text)
         free(request->text);
     ferry_free(request->args);
+    if (request->because) {
+        ferry_error_clear(request->because);
+        free(request->because);
+    }
     if (request->flow) {
         flow_deinit(request->flow);
         free(request->flow);
@@ -285,27 +292,30 @@ static int answer_parts(Request *request, ErrorParts *parts) {
 
     write_origin(origin, sizeof(origin), request);
     parts->origin = origin;
-    parts->retry_ms = -1;
+    parts->retry_ms = request->retry_ms;
+    if (!parts->cause)
+        parts->cause = request->because;
     error_build(&error, parts);
     r = answer_error(request, &error);
     ferry_error_clear(&error);
     return r;
 }
 
-int request_throw(Request *request, const char *file, int line, const char *func, const char *type,
-                  const char *message, ferry_bytes data, const ferry_error *cause) {
-    char place[320];
-    const char *trace[] = {place};
+int request_throw(Request *request, Place place, const char *type, const char *message,
+                  ferry_bytes data, const ferry_error *cause) {
+    char line[320];
+    const char *trace[] = {line};
 
     if (request->answered)
         return -EINVAL;
     /* The file's name is enough for a person, and says nothing of the machine that built it. */
-    if (file && strrchr(file, '/'))
-        file = strrchr(file, '/') + 1;
-    snprintf(place, sizeof(place), "%s at %s:%d", func ? func : "?", file ? file : "?", line);
+    if (place.file && strrchr(place.file, '/'))
+        place.file = strrchr(place.file, '/') + 1;
+    snprintf(line, sizeof(line), "%s at %s:%d", place.func ? place.func : "?",
+             place.file ? place.file : "?", place.line);
     return answer_parts(request, &(ErrorParts){.type = type,
                                                .message = message,
-                                               .n_trace = file ? 1 : 0,
+                                               .n_trace = place.file ? 1 : 0,
                                                .trace = trace,
                                                .cause = cause && cause->type ? cause : NULL,
                                                .data = data});
@@ -323,25 +333,43 @@ int ferry_request_throw_at(const char *file, int line, const char *func, ferry_r
         vsnprintf(message, sizeof(message), format, args);
         va_end(args);
     }
-    return request_throw(request_of(request), file, line, func, type, message,
+    return request_throw(request_of(request), (Place){file, line, func}, type, message,
                          (ferry_bytes){NULL, 0, NULL}, cause);
 }
 
-int ferry_request_fail(ferry_request *request, int code, const ferry_error *cause) {
-    bool has_cause = cause && cause->type;
+int ferry_request_fail_at(const char *file, int line, const char *func, ferry_request *request,
+                          int code, const ferry_error *cause) {
     const ErrorType *type;
 
-    if (!request || request_of(request)->answered)
+    if (!request)
         return -EINVAL;
+    if (!cause || !cause->type)
+        cause = request_of(request)->because;
     if (code == 0)
-        code = has_cause ? cause->code : -EIO;
+        code = cause ? cause->code : -EIO;
     /* A declared exception is part of the interface that declares it, not of ours. */
     type = error_type_by_code(code == -EREMOTEIO ? -EIO : code);
-    return answer_parts(
-        request_of(request),
-        &(ErrorParts){.type = type->name,
-                      .message = has_cause ? cause->message : strerror(code < 0 ? -code : code),
-                      .cause = has_cause ? cause : NULL});
+    return request_throw(request_of(request), (Place){file, line, func}, type->name,
+                         cause ? cause->message : strerror(abs(code)), (ferry_bytes){NULL, 0, NULL},
+                         cause);
+}
+
+ferry_request *ferry_request_because(ferry_request *request, const ferry_error *cause) {
+    Request *mine = request ? request_of(request) : NULL;
+
+    if (!mine || mine->answered)
+        return request;
+    if (!mine->because)
+        mine->because = calloc(1, sizeof(*mine->because));
+    if (mine->because)
+        error_copy(mine->because, cause ? cause : &(ferry_error)FERRY_ERROR_INIT);
+    return request;
+}
+
+ferry_request *ferry_request_retry_after(ferry_request *request, uint32_t ms) {
+    if (request && !request_of(request)->answered)
+        request_of(request)->retry_ms = ms;
+    return request;
 }
 
 void request_refuse(Core *core, uint64_t id, const char *type, const char *format, ...) {

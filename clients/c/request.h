@@ -23,6 +23,8 @@ struct Request {
     void *copy;                                    /* of what was lent, once it is deferred */
     ferry_client *client;                          /* ferry_request_client() made it */
     Flow *flow;                                    /* NULL: no stream */
+    ferry_error *because;                          /* what a failure will name as its cause; NULL */
+    int64_t retry_ms;                              /* advice to go with a failure; -1: none */
     void (*fn)(ferry_request *request, void *ctx); /* it is watched */
     void *ctx;
     Request *next, *previous; /* deferred */
@@ -66,6 +68,13 @@ void requests_shut(Core *core);
 void request_refuse(Core *core, uint64_t id, const char *type, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Where an error was thrown: FERRY_HERE. */
+typedef struct Place {
+    const char *file; /* NULL: not known */
+    int line;
+    const char *func;
+} Place;
+
 /* "divide at calc.c:12" and the rest of an answer that is an error. data.len 0: none. */
-int request_throw(Request *request, const char *file, int line, const char *func, const char *type,
-                  const char *message, ferry_bytes data, const ferry_error *cause);
+int request_throw(Request *request, Place place, const char *type, const char *message,
+                  ferry_bytes data, const ferry_error *cause);

@@ -6,7 +6,7 @@
 #include "rpc/schema/trouble.h"
 
 static int throw_error(ferry_request *request, const char *type, const ferry_error *error) {
-    return request_throw(request_of(request), NULL, 0, NULL, type, error->message,
+    return request_throw(request_of(request), (Place){0}, type, error->message,
                          (ferry_bytes){NULL, 0, NULL}, NULL);
 }
 
@@ -27,7 +27,7 @@ int invoke_typed(ferry_request *request, const ServedMethod *method) {
     }
     r = method->typed->dispatch(request, args, method->handlers, method->ctx);
     if (r == -ENOSYS && !request_of(request)->answered)
-        return request_throw(request_of(request), NULL, 0, NULL, "ferry.NoSuchMethod",
+        return request_throw(request_of(request), (Place){0}, "ferry.NoSuchMethod",
                              "the server has no handler for this method",
                              (ferry_bytes){NULL, 0, NULL}, NULL);
     return r;
@@ -154,7 +154,7 @@ int ferry_exception_throw_at(const char *file, int line, const char *func, ferry
     if (r < 0)
         r = refuse_value(request, r, &error);
     else
-        r = request_throw(request_of(request), file, line, func, type->name,
+        r = request_throw(request_of(request), (Place){file, line, func}, type->name,
                           message_of(type, value), ferry_bytes_of(bytes->data, bytes->len), NULL);
     ferry_error_clear(&error);
     return r;

@@ -612,15 +612,22 @@ bool ferry_request_cancelled(ferry_request *request);
  */
 int ferry_request_return(ferry_request *request, ferry_bytes result);
 
+/* Where an error is thrown: it becomes a line of the error's trace. */
+#define FERRY_HERE __FILE__, __LINE__, __func__
+
 /**
- * Answers with the standard error of an errno, because a call of ours failed, or for any reason.
+ * Answers with the standard error of an errno, because a call of ours failed, or for any reason:
+ * `ferry_request_fail(request, r, &error)`.
  *
- * @param code   Negative errno: -ENOMEM, or what the failed function returned.
- * @param cause  The error behind it, which the caller sees as the cause; NULL: none. Copied.
+ * @param code   Negative errno: -ENOMEM, or what the failed function returned. 0: the cause's.
+ * @param cause  The error behind it, which the caller sees as the cause, and whose message becomes
+ *               the answer's; NULL: none. Copied.
  *
  * @return as ferry_request_return().
  */
-int ferry_request_fail(ferry_request *request, int code, const ferry_error *cause);
+#define ferry_request_fail(...) ferry_request_fail_at(FERRY_HERE, __VA_ARGS__)
+int ferry_request_fail_at(const char *file, int line, const char *func, ferry_request *request,
+                          int code, const ferry_error *cause);
 
 /**
  * Answers with an exception: `ferry_request_throw(request, "calc.TooBig", NULL, "%d is too big",
@@ -628,10 +635,28 @@ int ferry_request_fail(ferry_request *request, int code, const ferry_error *caus
  *
  * @return as ferry_request_return().
  */
-#define FERRY_HERE               __FILE__, __LINE__, __func__
 #define ferry_request_throw(...) ferry_request_throw_at(FERRY_HERE, __VA_ARGS__)
 int ferry_request_throw_at(const char *file, int line, const char *func, ferry_request *request,
                            const char *type, const ferry_error *cause, const char *format, ...);
+
+/**
+ * Says more about the failure that a request is about to be answered with, whichever function
+ * answers it; with an answer that is none it has no effect.
+ *
+ *     return bank_throw_refused(ferry_request_because(request, &error), &(bank_refused){amount});
+ *     return ferry_request_throw(ferry_request_retry_after(request, 500), "ferry.Overloaded", NULL,
+ *                                "the disk is full");
+ *
+ * because      the error that led to it: the caller sees it, and what led to that, as its cause.
+ *              Copied (if there is memory for it).
+ * retry_after  advice to try again after so many milliseconds, no sooner. Callers with an
+ *              idempotent method do so by themselves, within their deadline and budget; others read
+ *              it with ferry_error_retry_ms().
+ *
+ * @return request.
+ */
+ferry_request *ferry_request_because(ferry_request *request, const ferry_error *cause);
+ferry_request *ferry_request_retry_after(ferry_request *request, uint32_t ms);
 
 /**
  * Streams, the server's end: sends an item to the caller; waits for credit, unless the request is

@@ -1,0 +1,337 @@
+/*
+ * A chain of calls over three servers, each a process: the shop asks the bank, the bank has a
+ * calculator divide, and the calculator throws, or takes its time.
+ *
+ *     test-chain --role shop|bank|calc URL
+ */
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "support/faults.h"
+#include "support/roles.h"
+#include "support/suite.h"
+#include "y_chain.h"
+
+enum { SHOP_MS = 100, BANK_MS = 150, CANCEL_MS = 100, SLACK_MS = 60 };
+
+/* What `item` makes the calculator do. Any other is divided by. */
+enum { ITEM_THROWS = 0, ITEM_WAITS = -1, ITEM_COMPUTES = -2 };
+
+/* ---- the servers ---- */
+
+static int price(ferry_request *request, int32_t item, const char *currency, void *ctx) {
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    int64_t rate;
+    int r;
+
+    (void)ctx;
+    sleep_ms(SHOP_MS);
+    r = chain_bank_rate(ferry_request_client(request), item, currency, &rate, &error);
+    if (chain_no_rate_in(&error))
+        return chain_throw_no_price(ferry_request_because(request, &error),
+                                    &(chain_no_price){.item = item, .currency = currency});
+    return r < 0 ? ferry_request_fail(request, r, &error)
+                 : chain_shop_price_return(request, 2 * rate);
+}
+
+static int rate(ferry_request *request, int32_t item, const char *currency, void *ctx) {
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    int64_t quotient;
+    int r;
+
+    (void)ctx;
+    sleep_ms(BANK_MS);
+    r = chain_calc_div(ferry_request_client(request), 100, item, &quotient, &error);
+    if (chain_division_by_zero_in(&error))
+        return chain_throw_no_rate(ferry_request_because(request, &error),
+                                   &(chain_no_rate){.currency = currency});
+    return r < 0 ? ferry_request_fail(request, r, &error)
+                 : chain_bank_rate_return(request, quotient);
+}
+
+static void on_cancelled(ferry_request *request, void *ctx) {
+    (void)ctx;
+    tell("cancelled %d", ferry_request_cancelled(request));
+    ferry_request_fail(request, -ECANCELED, NULL);
+}
+
+static const char *header(const ferry_request *request, const char *name) {
+    const char *value = ferry_request_header(request, name);
+
+    return value ? value : "-";
+}
+
+static int divide(ferry_request *request, int32_t a, int32_t b, void *ctx) {
+    (void)ctx;
+    tell("trace %s %s", header(request, "traceparent"), header(request, "tenant"));
+    tell("end %llu", (unsigned long long)clock_ms() + ferry_request_left_ms(request));
+    if (b == ITEM_THROWS)
+        return chain_throw_division_by_zero(request, &(chain_division_by_zero){.dividend = a});
+    if (b == ITEM_WAITS) {
+        request = ferry_request_defer(request);
+        ferry_request_watch(request, on_cancelled, NULL);
+        tell("begun 1");
+        return 0;
+    }
+    if (b == ITEM_COMPUTES) {
+        tell("begun 1");
+        while (!ferry_request_cancelled(request))
+            sleep_ms(1);
+        tell("cancelled 1");
+        return ferry_request_fail(request, -ECANCELED, NULL);
+    }
+    return chain_calc_div_return(request, (int64_t)a / b);
+}
+
+static int serve_shop(ferry_client *client, ferry_error *reterr) {
+    static const chain_shop_handlers handlers = {.price = price};
+
+    return chain_shop_serve(client, &handlers, NULL, NULL, reterr);
+}
+
+static int serve_bank(ferry_client *client, ferry_error *reterr) {
+    static const chain_bank_handlers handlers = {.rate = rate};
+
+    return chain_bank_serve(client, &handlers, NULL, NULL, reterr);
+}
+
+static int serve_calc(ferry_client *client, ferry_error *reterr) {
+    static const chain_calc_handlers handlers = {.div = divide};
+
+    return chain_calc_serve(client, &handlers, NULL, NULL, reterr);
+}
+
+static int play(int argc, char **argv, int (*serve)(ferry_client *, ferry_error *)) {
+    FERRY_AUTO(ferry_close) ferry_client *client = NULL;
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+
+    if (ferry_open(argc > 0 ? argv[0] : NULL, NULL, &client, &error) == 0 &&
+        serve(client, &error) == 0) {
+        tell("ready 0");
+        ferry_run(client, &error);
+    }
+    if (error.type)
+        ferry_error_print(&error, stderr);
+    return error.type ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int play_shop(int argc, char **argv) {
+    return play(argc, argv, serve_shop);
+}
+
+static int play_bank(int argc, char **argv) {
+    return play(argc, argv, serve_bank);
+}
+
+static int play_calc(int argc, char **argv) {
+    return play(argc, argv, serve_calc);
+}
+
+/* ---- their caller ---- */
+
+typedef struct Chain {
+    Daemon broker;
+    Process shop, bank, calc;
+    ferry_client *client;
+} Chain;
+
+static void chain_start(Chain *chain) {
+    Process *const servers[] = {&chain->shop, &chain->bank, &chain->calc};
+    static const char *const roles[] = {"shop", "bank", "calc"};
+
+    daemon_start(&chain->broker, NULL);
+    for (size_t i = 0; i < 3; i++)
+        role_start(servers[i], roles[i], chain->broker.url, NULL);
+    for (size_t i = 0; i < 3; i++)
+        CU_ASSERT_TRUE(told_count(servers[i], "ready", 0, PATIENCE_MS, NULL));
+    chain->client = open_with(chain->broker.url, NULL);
+}
+
+static void chain_end(Chain *chain) {
+    ferry_close(chain->client);
+    process_end(&chain->shop, SIGKILL, PATIENCE_MS);
+    process_end(&chain->bank, SIGKILL, PATIENCE_MS);
+    process_end(&chain->calc, SIGKILL, PATIENCE_MS);
+    daemon_end(&chain->broker);
+}
+
+/* One level of what ferry_error_print() says of this error. */
+static void check_level(const ferry_error *error, const char *type, const char *method,
+                        const char *function) {
+    char *text = NULL, wanted[100];
+    size_t size;
+    FILE *file = open_memstream(&text, &size);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(error);
+    CU_ASSERT_STRING_EQUAL(error->type, type);
+    snprintf(wanted, sizeof(wanted), "%s on ", method);
+    CU_ASSERT_PTR_NOT_NULL(strstr(ferry_error_origin(error), wanted));
+    ferry_error_print(error, file);
+    fclose(file);
+    snprintf(wanted, sizeof(wanted), "\n    by %s at test-chain.c:", function);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, wanted));
+    free(text);
+}
+
+static void an_exception_names_its_causes_down_to_the_root(void) {
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    const chain_no_price *shop;
+    const chain_no_rate *bank;
+    const chain_division_by_zero *calc;
+    const ferry_error *cause;
+    int64_t got = 17;
+    Chain chain;
+
+    chain_start(&chain);
+    CU_ASSERT_EQUAL(chain_shop_price(chain.client, 4, "EUR", &got, &error), 0);
+    CU_ASSERT_EQUAL(got, 50);
+    CU_ASSERT_EQUAL(chain_shop_price(chain.client, ITEM_THROWS, "EUR", &got, &error), -EREMOTEIO);
+    CU_ASSERT_EQUAL(got, 50);
+
+    shop = chain_no_price_in(&error);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(shop);
+    CU_ASSERT_EQUAL(shop->item, 0);
+    CU_ASSERT_STRING_EQUAL(shop->currency, "EUR");
+    check_level(&error, "chain.NoPrice", "chain.Shop.price", "price");
+
+    cause = ferry_error_cause(&error);
+    check_level(cause, "chain.NoRate", "chain.Bank.rate", "rate");
+    bank = chain_no_rate_in(cause);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(bank);
+    CU_ASSERT_STRING_EQUAL(bank->currency, "EUR");
+
+    cause = ferry_error_cause(cause);
+    check_level(cause, "chain.DivisionByZero", "chain.Calc.div", "divide");
+    calc = chain_division_by_zero_in(cause);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(calc);
+    CU_ASSERT_EQUAL(calc->dividend, 100);
+    CU_ASSERT_PTR_NULL(ferry_error_cause(cause));
+    chain_end(&chain);
+}
+
+/* The middle of the chain dies: both hops that are left say where. */
+static void a_lost_server_is_a_cause_as_well(void) {
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    int64_t got;
+    Chain chain;
+
+    chain_start(&chain);
+    process_end(&chain.calc, SIGKILL, PATIENCE_MS);
+    CU_ASSERT_EQUAL(chain_shop_price(chain.client, 4, "EUR", &got, &error), -EHOSTUNREACH);
+    check_level(&error, "ferry.NoSuchService", "chain.Shop.price", "price");
+    check_level(ferry_error_cause(&error), "ferry.NoSuchService", "chain.Bank.rate", "rate");
+    CU_ASSERT_PTR_NULL(ferry_error_cause(ferry_error_cause(ferry_error_cause(&error))));
+    chain_end(&chain);
+}
+
+static void the_callers_deadline_is_everybodys(void) {
+    enum { TIMEOUT_MS = 2000 };
+    FERRY_AUTO(ferry_close) ferry_client *handle = NULL;
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    uint64_t start_ms;
+    long end_ms = 0, late_ms;
+    int64_t got;
+    Chain chain;
+
+    chain_start(&chain);
+    ferry_with(chain.client, &(ferry_options){.timeout_ms = TIMEOUT_MS}, &handle);
+    start_ms = clock_ms();
+    CU_ASSERT_EQUAL(chain_shop_price(handle, 4, "EUR", &got, &error), 0);
+    CU_ASSERT(clock_ms() - start_ms >= SHOP_MS + BANK_MS);
+    /* All processes read the same clock: the calculator's end of time is ours. */
+    CU_ASSERT_TRUE(told_count(&chain.calc, "end", 0, PATIENCE_MS, &end_ms));
+    late_ms = end_ms - (long)(start_ms + TIMEOUT_MS);
+    printf("\n    a deadline of %d ms, seen %d ms later two hops away: off by %ld ms", TIMEOUT_MS,
+           SHOP_MS + BANK_MS, late_ms);
+    CU_ASSERT(late_ms >= -SLACK_MS && late_ms <= SLACK_MS);
+
+    /* A deadline that passes on the way. */
+    handle = ferry_close(handle);
+    ferry_with(chain.client, &(ferry_options){.timeout_ms = SHOP_MS + BANK_MS + 200}, &handle);
+    CU_ASSERT_EQUAL(chain_shop_price(handle, ITEM_COMPUTES, "EUR", &got, &error), -ETIMEDOUT);
+    CU_ASSERT_TRUE(told_count(&chain.calc, "cancelled", 1, PATIENCE_MS, NULL));
+    handle = ferry_close(handle);
+    chain_end(&chain);
+}
+
+static void on_price(int64_t result, const ferry_error *error, void *ctx) {
+    (void)result;
+    *(int *)ctx = error ? error->code : 1;
+}
+
+static double cancel_one(Chain *chain, int32_t item) {
+    ferry_client *handle = NULL;
+    uint64_t start_us;
+    int code = 0;
+
+    ferry_with(chain->client, NULL, &handle);
+    CU_ASSERT_EQUAL(chain_shop_price_async(handle, item, "EUR", on_price, &code), 0);
+    ferry_process(chain->client, NULL);
+    CU_ASSERT_TRUE(told_count(&chain->calc, "begun", 1, PATIENCE_MS, NULL));
+    start_us = clock_us();
+    ferry_close(handle);
+    CU_ASSERT_TRUE(told_count(&chain->calc, "cancelled", 1, PATIENCE_MS, NULL));
+    CU_ASSERT_EQUAL(code, -ECANCELED);
+    return (double)(clock_us() - start_us) / 1000;
+}
+
+static void a_cancel_goes_all_the_way_down(void) {
+    double worst_ms[2] = {0};
+    int64_t got = 0;
+    Chain chain;
+
+    chain_start(&chain);
+    for (int i = 0; i < 10; i++) {
+        double took_ms = cancel_one(&chain, i % 2 ? ITEM_COMPUTES : ITEM_WAITS);
+
+        worst_ms[i % 2] = took_ms > worst_ms[i % 2] ? took_ms : worst_ms[i % 2];
+    }
+    printf("\n    cancelled two hops up: a server that waits knows after at most %.1f ms, one that "
+           "computes after %.1f ms",
+           worst_ms[0], worst_ms[1]);
+    CU_ASSERT(worst_ms[0] <= CANCEL_MS && worst_ms[1] <= CANCEL_MS);
+    /* And all three are free for the next one. */
+    CU_ASSERT_EQUAL(chain_shop_price(chain.client, 4, "EUR", &got, NULL), 0);
+    CU_ASSERT_EQUAL(got, 50);
+    chain_end(&chain);
+}
+
+static void headers_reach_the_last_one(void) {
+    static const ferry_header headers[] = {
+        {"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+        {"tenant", "blue"}};
+    FERRY_AUTO(ferry_close) ferry_client *handle = NULL;
+    int64_t got;
+    const char *line;
+    Chain chain;
+
+    chain_start(&chain);
+    ferry_with(chain.client, &(ferry_options){.n_headers = 2, .headers = headers}, &handle);
+    CU_ASSERT_EQUAL(chain_shop_price(handle, 4, "EUR", &got, NULL), 0);
+    line = told(&chain.calc, PATIENCE_MS);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(line);
+    CU_ASSERT_PTR_NOT_NULL(strstr(line, "trace 00-0af7651916cd43dd8448eb211c80319c-"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(line, " blue"));
+    handle = ferry_close(handle);
+    chain_end(&chain);
+}
+
+int main(int argc, char **argv) {
+    static const Role roles[] = {
+        {"shop", play_shop}, {"bank", play_bank}, {"calc", play_calc}, {NULL, NULL}};
+    CU_TestInfo tests[] = {
+        TEST(an_exception_names_its_causes_down_to_the_root),
+        TEST(a_lost_server_is_a_cause_as_well),
+        TEST(the_callers_deadline_is_everybodys),
+        TEST(a_cancel_goes_all_the_way_down),
+        TEST(headers_reach_the_last_one),
+        TESTS_END,
+    };
+
+    roles_play(argc, argv, roles);
+    return run_suite("a chain of three servers", tests);
+}
