@@ -243,14 +243,24 @@ int64_t ferry_error_retry_ms(const ferry_error *error) {
     return error && error->detail ? error->detail->retry_ms : -1;
 }
 
+void error_print_one(const ferry_error *error, FILE *to) {
+    const ferry_error_detail *detail = error->detail;
+
+    fprintf(to, "%s: %s\n", error->type, error->message);
+    if (detail && detail->origin)
+        fprintf(to, "    in %s\n", detail->origin);
+    for (size_t i = 0; detail && i < detail->n_trace; i++)
+        fprintf(to, "    by %s\n", detail->trace[i]);
+    if (detail && detail->retry_ms >= 0)
+        fprintf(to, "    to be tried again after %lld ms\n", (long long)detail->retry_ms);
+    if (error->outcome_unknown)
+        fprintf(to, "    sent, but not answered: it may have happened\n");
+}
+
 void ferry_error_print(const ferry_error *error, FILE *to) {
     for (const ferry_error *e = error; e && e->type; e = ferry_error_cause(e)) {
-        fprintf(to, "%s%s: %s\n", e == error ? "" : "caused by ", e->type, e->message);
-        if (ferry_error_origin(e))
-            fprintf(to, "    in %s\n", ferry_error_origin(e));
-        for (size_t i = 0; e->detail && i < e->detail->n_trace; i++)
-            fprintf(to, "    at %s\n", e->detail->trace[i]);
-        if (e->outcome_unknown)
-            fprintf(to, "    sent, but not answered: it may have happened\n");
+        if (e != error)
+            fprintf(to, "caused by ");
+        error_print_one(e, to);
     }
 }

@@ -65,6 +65,9 @@ ErrorValue *error_value(const ferry_error *error);
 /* The parts, lent until the error is cleared. */
 ErrorParts error_parts(const ferry_error *error);
 
+/* ferry_error_print() of one error, without its causes. */
+void error_print_one(const ferry_error *error, FILE *to);
+
 /* CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT; */
 static inline void ferry_error_clearp(ferry_error *error) {
     ferry_error_clear(error);

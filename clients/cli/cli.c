@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "clients/cli/backtrace.h"
 
 const Option cli_options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'u', "url", Cli, url, "URL",
@@ -95,13 +96,17 @@ int cli_status(const ferry_error *error) {
 }
 
 int cli_error(Cli *cli, const ferry_error *error) {
+    return cli_exception(cli, error, NULL);
+}
+
+int cli_exception(Cli *cli, const ferry_error *error, const ferry_type *type) {
     fflush(stdout);
     if (!error->type)
         return cli_fail(cli, cli_status(error), "%s",
                         strerror(error->code < 0 ? -error->code : EIO));
     fprintf(stderr, "%sferry %s:%s ", cli->colour_err ? "\x1b[31m" : "",
             cli->command ? cli->command->name : "", cli->colour_err ? "\x1b[0m" : "");
-    ferry_error_print(error, stderr);
+    backtrace_print(error, type, cli->colour_err, stderr);
     for (size_t i = 0; !cli->quiet && i < sizeof(hints) / sizeof(*hints); i++)
         if (strcmp(hints[i].type, error->type) == 0)
             fprintf(stderr, "    %s\n", hints[i].hint);

@@ -6,6 +6,7 @@
  */
 
 #include <ferry/ferry.h>
+#include <ferry/schema.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -76,6 +77,9 @@ int cli_usage(Cli *cli, const char *format, ...) __attribute__((format(printf, 2
 
 /* Tells an error with its causes, trace and a hint; returns the exit status that belongs to it. */
 int cli_error(Cli *cli, const ferry_error *error);
+
+/* The same for one that may be a declared exception: type is its table, or NULL. */
+int cli_exception(Cli *cli, const ferry_error *error, const ferry_type *type);
 int cli_status(const ferry_error *error);
 
 /* Talk, on standard error; nothing with --quiet. */

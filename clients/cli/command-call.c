@@ -98,35 +98,16 @@ static int print_result(Run *run, ferry_bytes body) {
     return EXIT_OK;
 }
 
-/* The fields of an exception that the method declares: "    dividend: 1". */
-static void tell_fields(Run *run, const ferry_error *error, const ferry_type *type) {
-    CLEANUP(json_decref) json_t *json = NULL;
-    const void *value = ferry_exception_in(error, type);
-    ferry_bytes bytes, shown;
-    const char *key;
-    json_t *field;
-
-    if (!value || ferry_value_pack(type, value, &bytes, NULL) < 0)
-        return;
-    if (ferry_value_present(type, bytes, &shown, NULL) == 0) {
-        value_to_json(shown, &json, NULL);
-        ferry_free(shown.block);
-    }
-    ferry_free(bytes.block);
-    json_object_foreach(json, key, field) {
-        fprintf(stderr, "    %s: ", key);
-        print_value(run->cli, field, stderr);
-    }
-}
-
 static int tell_failure(Run *run, const ferry_error *error) {
-    int status = cli_error(run->cli, error);
+    const ferry_type *type = NULL;
+    int status;
 
-    if (error->type && strcmp(error->type, "ferry.NoSuchService") == 0)
-        cli_did_you_mean(run->cli, run->client, NAMES_SERVICES, run->service);
     for (uint32_t i = 0; error->type && run->declared && i < run->declared->n_throws; i++)
         if (strcmp(run->declared->throws[i].type->name, error->type) == 0)
-            tell_fields(run, error, run->declared->throws[i].type);
+            type = run->declared->throws[i].type;
+    status = cli_exception(run->cli, error, type);
+    if (error->type && strcmp(error->type, "ferry.NoSuchService") == 0)
+        cli_did_you_mean(run->cli, run->client, NAMES_SERVICES, run->service);
     return status;
 }
 

@@ -147,8 +147,8 @@ static void printing_says_it_all(void) {
     fclose(file);
     CU_ASSERT_STRING_EQUAL(text, "calc.DivisionByZero: 1 / 0\n"
                                  "    in calc.Calc.div on host/4711\n"
-                                 "    at div at calc.c:12\n"
-                                 "    at main at calc.c:40\n"
+                                 "    by div at calc.c:12\n"
+                                 "    by main at calc.c:40\n"
                                  "    sent, but not answered: it may have happened\n"
                                  "caused by ferry.Full: full\n");
     free(text);
