@@ -1,45 +1,26 @@
-/* ferry.Broker. See manage.h; the methods: docs/PROTOCOL.md, section 12. */
+/* ferry.Broker. See manage.h; what its methods take and give: ferry-broker.thrift. */
 
 #include "broker/manage.h"
 
-#include <inttypes.h>
+#include <assert.h>
 #include <utlist.h>
 
 #include "base/log.h"
 #include "broker/queue.h"
 #include "broker/service.h"
 #include "broker/topic.h"
+#include "ferry-broker.h"
+#include "rpc/schema/codec.h"
+#include "rpc/schema/description.h"
 
-/* The arguments of one call, read as they are asked for. */
-typedef struct Args {
-    Reader reader;
-    uint32_t left;
-} Args;
+/* All arguments are names and numbers. */
+enum { BODY_MAX = 64 * 1024 };
 
-static Span arg_str(Args *args) {
-    if (args->left == 0) {
-        reader_fail(&args->reader, "an argument is missing");
-        return (Span){NULL, 0};
-    }
-    args->left--;
-    return reader_str(&args->reader);
-}
-
-/* Optional: 0 when it is not there. */
-static uint64_t arg_uint(Args *args) {
-    if (args->left == 0)
-        return 0;
-    args->left--;
-    return reader_uint(&args->reader);
-}
-
-static void write_pair(Buffer *to, const char *key, uint64_t value) {
-    write_text(to, key);
-    write_uint(to, value);
-}
+/* The one instance there is, for those who name one. */
+#define INSTANCE "broker"
 
 static void write_session(Buffer *to, const Session *session, uint64_t now_ms) {
-    write_map(to, 11);
+    write_map(to, 12);
     write_pair(to, "session", session->number);
     write_text(to, "name");
     write_text(to, session->name);
@@ -52,12 +33,14 @@ static void write_session(Buffer *to, const Session *session, uint64_t now_ms) {
     write_pair(to, "waiting", session_waiting(session));
     write_pair(to, "in", session->n_in);
     write_pair(to, "out", session->n_out);
+    write_pair(to, "dropped", session->n_dropped);
 }
 
-static int list_sessions(Broker *broker, Args *args, Buffer *to) {
+static int list_sessions(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
     Session *session;
 
-    (void)args;
+    (void)p;
+    (void)reterr;
     write_array(to, broker->n_sessions);
     DL_FOREACH(broker->sessions, session) {
         write_session(to, session, broker->now_ms);
@@ -65,31 +48,28 @@ static int list_sessions(Broker *broker, Args *args, Buffer *to) {
     return 0;
 }
 
-static int list_services(Broker *broker, Args *args, Buffer *to) {
-    (void)args;
+static int list_services(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+    (void)p;
+    (void)reterr;
     services_list(broker->services, to);
     return 0;
 }
 
-static int list_topics(Broker *broker, Args *args, Buffer *to) {
-    (void)args;
+static int list_topics(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+    (void)p;
+    (void)reterr;
     topics_describe(broker->topics, to);
     return 0;
 }
 
-static int list_queues(Broker *broker, Args *args, Buffer *to) {
-    (void)args;
+static int list_queues(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+    (void)p;
+    (void)reterr;
     queues_describe(broker->queues, to);
     return 0;
 }
 
-static int describe(Broker *broker, Args *args, Buffer *to) {
-    Span name = arg_str(args);
-
-    return args->reader.problem ? 0 : services_describe(broker->services, name, to);
-}
-
-static int stats(Broker *broker, Args *args, Buffer *to) {
+static int stats(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
     const Stats *s = &broker->stats;
     const struct {
         const char *name;
@@ -115,79 +95,158 @@ static int stats(Broker *broker, Args *args, Buffer *to) {
         {"faults", s->faults},
     };
 
-    if (args->left > 0) {
-        Span name = arg_str(args);
-
-        return args->reader.problem ? 0 : services_stats(broker->services, name, to);
-    }
+    (void)p;
+    (void)reterr;
     write_map(to, sizeof(told) / sizeof(*told));
     for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
         write_pair(to, told[i].name, told[i].value);
     return 0;
 }
 
-static int show_queue(Broker *broker, Args *args, Buffer *to) {
-    Span name = arg_str(args);
+/* ---- one service ---- */
 
-    return args->reader.problem ? 0 : queues_show(broker->queues, name, to);
+static int no_service(int r, const char *name, ferry_error *reterr) {
+    if (r != -ENOENT)
+        return r;
+    return error_set(reterr, "ferry.NotFound", "there is no service '%s'", name);
 }
 
-static int peek(Broker *broker, Args *args, Buffer *to) {
-    Span name = arg_str(args);
-    uint64_t limit = arg_uint(args);
+static int describe_myself(Buffer *to) {
+    CLEANUP(buffer_deinit) Buffer description = {0};
+    int r = description_write(&ferry_service_ferry_broker, &description);
 
-    return args->reader.problem ? 0 : queues_peek(broker->queues, name, limit ? limit : 10, to);
+    if (r < 0)
+        return r;
+    write_map(to, 3);
+    write_text(to, "name");
+    write_text(to, ferry_service_ferry_broker.name);
+    write_text(to, "instances");
+    write_array(to, 1);
+    write_map(to, 5);
+    write_text(to, "instance");
+    write_text(to, INSTANCE);
+    write_pair(to, "session", 0);
+    write_text(to, "client");
+    write_text(to, "ferry broker");
+    write_pair(to, "slots", 1);
+    write_pair(to, "busy", 0);
+    write_text(to, "description");
+    write_bin(to, description.data, description.len);
+    return 0;
 }
 
-static int purge(Broker *broker, Args *args, Buffer *to) {
-    Span name = arg_str(args);
+static int describe(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_describe_args *args = p;
+
+    if (strcmp(args->service, ferry_service_ferry_broker.name) == 0)
+        return describe_myself(to);
+    return no_service(services_describe(broker->services, span_text(args->service), to),
+                      args->service, reterr);
+}
+
+static int list_methods(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_methods_args *args = p;
+
+    if (strcmp(args->service, ferry_service_ferry_broker.name) == 0)
+        return error_set(reterr, "ferry.NotFound", "the broker does not count its own methods");
+    return no_service(services_stats(broker->services, span_text(args->service), to), args->service,
+                      reterr);
+}
+
+/* ---- one queue ---- */
+
+static int no_queue(int r, const char *name, ferry_error *reterr) {
+    if (r != -ENOENT)
+        return r;
+    return error_set(reterr, "ferry.NotFound", "there is no queue '%s'", name);
+}
+
+static int check_limit(int64_t limit, ferry_error *reterr) {
+    if (limit >= 0)
+        return 0;
+    return error_set(reterr, "ferry.InvalidArgument", "args.limit: cannot be negative");
+}
+
+static int show_queue(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_queue_args *args = p;
+
+    return no_queue(queues_show(broker->queues, span_text(args->queue), to), args->queue, reterr);
+}
+
+static int peek(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_peek_args *args = p;
+    int r = check_limit(args->limit, reterr);
+
+    if (r == 0)
+        r = queues_peek(broker->queues, span_text(args->queue), (uint64_t)args->limit, to);
+    return no_queue(r, args->queue, reterr);
+}
+
+static int purge(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_purge_args *args = p;
     uint64_t n = 0;
-    int r = args->reader.problem ? 0 : queues_purge(broker->queues, name, &n);
+    int r = queues_purge(broker->queues, span_text(args->queue), &n);
 
     write_uint(to, n);
-    return r;
+    return no_queue(r, args->queue, reterr);
 }
 
-static int set_paused(Broker *broker, Args *args, Buffer *to, bool paused) {
-    Span name = arg_str(args);
-    int r = args->reader.problem ? 0 : queues_pause(broker->queues, name, paused);
+static int pause_queue(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_pause_args *args = p;
 
     write_nil(to);
-    return r;
+    return no_queue(queues_pause(broker->queues, span_text(args->queue), true), args->queue,
+                    reterr);
 }
 
-static int pause_queue(Broker *broker, Args *args, Buffer *to) {
-    return set_paused(broker, args, to, true);
+static int resume_queue(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_resume_args *args = p;
+
+    write_nil(to);
+    return no_queue(queues_pause(broker->queues, span_text(args->queue), false), args->queue,
+                    reterr);
 }
 
-static int resume_queue(Broker *broker, Args *args, Buffer *to) {
-    return set_paused(broker, args, to, false);
-}
+static int move(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_move_args *args = p;
+    uint64_t n = 0;
+    int r = check_limit(args->limit, reterr);
 
-static int move(Broker *broker, Args *args, Buffer *to) {
-    Span from = arg_str(args), into = arg_str(args);
-    uint64_t limit = arg_uint(args), n = 0;
-    int r = args->reader.problem ? 0 : queues_move(broker->queues, from, into, limit, &n);
-
+    if (r < 0)
+        return r;
+    r = queues_move(broker->queues, span_text(args->from), span_text(args->to),
+                    (uint64_t)args->limit, &n);
     write_uint(to, n);
-    return r;
+    if (r == -EINVAL)
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "args.to: '%s' is the same queue, or cannot be the name of one", args->to);
+    if (r == -ENOSPC)
+        return error_set(reterr, "ferry.Full", "the queue '%s' has no room", args->to);
+    return no_queue(r, args->from, reterr);
 }
 
-static int drain(Broker *broker, Args *args, Buffer *to) {
-    (void)args;
+static int drain(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+    (void)p;
+    (void)reterr;
     log_info("draining, as ferry.Broker.drain was called");
     broker->draining = true;
     write_nil(to);
     return 0;
 }
 
-/* Each writes its result, or returns a negative errno; what it read wrongly sticks in args. */
+/* ---- all methods ---- */
+
+/* Writes its result, or returns a negative errno and says more where there is more to say. */
+typedef int (*MethodFn)(Broker *broker, const void *args, Buffer *to, ferry_error *reterr);
+
+/* As the interface file has them. */
 static const struct {
     const char *name;
-    int (*run)(Broker *broker, Args *args, Buffer *to);
+    MethodFn run;
 } methods[] = {
     {"services", list_services},
     {"describe", describe},
+    {"methods", list_methods},
     {"topics", list_topics},
     {"queues", list_queues},
     {"queue", show_queue},
@@ -201,28 +260,43 @@ static const struct {
     {"drain", drain},
 };
 
-static void run(Broker *broker, Session *session, const Message *message,
-                int (*method)(Broker *broker, Args *args, Buffer *to)) {
-    CLEANUP(buffer_deinit) Buffer result = {0};
-    Args args = {reader_of(message->body.data, message->body.len), 0};
-    const char *problem;
+enum { N_METHODS = sizeof(methods) / sizeof(*methods) };
+
+const char *manage_method(size_t i) {
+    return i < N_METHODS ? methods[i].name : NULL;
+}
+
+static int run(Broker *broker, const Message *message, MethodFn fn, Buffer *to,
+               ferry_error *reterr) {
+    const ferry_method *declared = NULL;
+    Span body = message->body.len > 0 ? message->body : span_text("\x90");
+    void *args = NULL;
     int r;
 
-    args.left = message->body.len > 0 ? reader_array(&args.reader) : 0;
-    problem = args.reader.problem;
-    r = problem ? 0 : method(broker, &args, &result);
-    problem = args.reader.problem;
-    if (problem)
-        session_error(session, message->id, "ferry.InvalidArgument", "ferry.Broker.%s: %s",
-                      shown(message->method), problem);
-    else if (r == -ENOENT)
-        session_error(session, message->id, "ferry.NotFound", "ferry.Broker.%s: there is none",
-                      shown(message->method));
-    else if (r < 0)
-        session_error(session, message->id, error_type_by_code(r)->name, "ferry.Broker.%s: %s",
-                      shown(message->method), error_type_by_code(r)->text);
-    else if (result.failed)
-        session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
+    for (uint32_t i = 0; i < ferry_service_ferry_broker.n_methods && !declared; i++)
+        if (span_is(message->method, ferry_service_ferry_broker.methods[i].name))
+            declared = &ferry_service_ferry_broker.methods[i];
+    assert(declared);
+    if (body.len > BODY_MAX)
+        return error_set(reterr, "ferry.TooBig", "args: %d bytes at most", BODY_MAX);
+    r = schema_unpack_block(declared->args, body, "args", &args, reterr);
+    if (r == 0)
+        r = fn(broker, args, to, reterr);
+    ferry_free(args);
+    if (r == 0 && to->failed)
+        r = -ENOMEM;
+    return r;
+}
+
+static void answer(Broker *broker, Session *session, const Message *message, MethodFn fn) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(buffer_deinit) Buffer result = {0};
+    int r = run(broker, message, fn, &result, &error);
+
+    if (r < 0 && !error.type)
+        error_set_code(&error, r, NULL);
+    if (r < 0)
+        session_error(session, message->id, error.type, "%s", error.message);
     else if (message->id != 0)
         session_send(
             session, LANE_CALLS,
@@ -231,14 +305,19 @@ static void run(Broker *broker, Session *session, const Message *message,
 }
 
 void manage_call(Broker *broker, Session *session, const Message *message) {
-    if (!span_is(message->name, "ferry.Broker")) {
+    if (!span_is(message->name, ferry_service_ferry_broker.name)) {
         session_error(session, message->id, "ferry.NoSuchService", "no server offers '%s'",
                       shown(message->name));
         return;
     }
-    for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+    if (message->instance.len > 0 && !span_is(message->instance, INSTANCE)) {
+        session_error(session, message->id, "ferry.NoSuchService", "'%s' has no instance '%s'",
+                      shown(message->name), shown(message->instance));
+        return;
+    }
+    for (size_t i = 0; i < N_METHODS; i++)
         if (span_is(message->method, methods[i].name)) {
-            run(broker, session, message, methods[i].run);
+            answer(broker, session, message, methods[i].run);
             return;
         }
     session_error(session, message->id, "ferry.NoSuchMethod", "ferry.Broker has no method '%s'",

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "broker/manage.h"
 #include "broker/queue-core.h"
 #include "rpc/wire/name.h"
 
@@ -12,11 +13,6 @@ enum {
 };
 
 /* ---- shown ---- */
-
-static void write_count(Buffer *to, const char *key, uint64_t count) {
-    write_text(to, key);
-    write_uint(to, count);
-}
 
 static size_t n_dead(Queue *queue) {
     uint8_t name[NAME_MAX_LEN + 1];
@@ -36,30 +32,30 @@ enum { COUNTS = 13, SETTINGS = 10 };
 static void write_counts(Buffer *to, Queue *queue) {
     write_text(to, "name");
     write_str(to, queue->name, queue->stored.name_len);
-    write_count(to, "ready", queue->n_ready);
-    write_count(to, "delayed", queue->n_delayed);
-    write_count(to, "held", queue->n_held);
-    write_count(to, "dead", n_dead(queue));
-    write_count(to, "bytes", queue->bytes);
+    write_pair(to, "ready", queue->n_ready);
+    write_pair(to, "delayed", queue->n_delayed);
+    write_pair(to, "held", queue->n_held);
+    write_pair(to, "dead", n_dead(queue));
+    write_pair(to, "bytes", queue->bytes);
     write_text(to, "paused");
     write_bool(to, queue->paused);
-    write_count(to, "workers", queue->n_pulls);
-    write_count(to, "pushed", queue->n_pushed);
-    write_count(to, "acked", queue->n_acked);
-    write_count(to, "redelivered", queue->n_redelivered);
-    write_count(to, "expired", queue->n_expired);
-    write_count(to, "dropped", queue->n_dropped);
+    write_pair(to, "workers", queue->n_pulls);
+    write_pair(to, "pushed", queue->n_pushed);
+    write_pair(to, "acked", queue->n_acked);
+    write_pair(to, "redelivered", queue->n_redelivered);
+    write_pair(to, "expired", queue->n_expired);
+    write_pair(to, "dropped", queue->n_dropped);
 }
 
 static void write_settings(Buffer *to, const QueueSettings *settings) {
-    write_count(to, "max_jobs", settings->max_jobs);
-    write_count(to, "max_bytes", settings->max_bytes);
-    write_count(to, "max_attempts", settings->max_attempts);
-    write_count(to, "retry", settings->retry_ms);
-    write_count(to, "retry_max", settings->retry_max_ms);
-    write_count(to, "ttl", settings->ttl_ms);
-    write_count(to, "time_limit", settings->time_limit_ms);
-    write_count(to, "dedup", settings->dedup_ms);
+    write_pair(to, "max_jobs", settings->max_jobs);
+    write_pair(to, "max_bytes", settings->max_bytes);
+    write_pair(to, "max_attempts", settings->max_attempts);
+    write_pair(to, "retry", settings->retry_ms);
+    write_pair(to, "retry_max", settings->retry_max_ms);
+    write_pair(to, "ttl", settings->ttl_ms);
+    write_pair(to, "time_limit", settings->time_limit_ms);
+    write_pair(to, "dedup", settings->dedup_ms);
     write_text(to, "overflow");
     write_text(to, settings->overflow == OVERFLOW_REFUSE ? "refuse" : "drop-oldest");
     write_text(to, "durability");
@@ -104,7 +100,7 @@ static void write_content(Buffer *to, const Job *job) {
     } else {
         write_nil(to);
     }
-    write_count(to, "bytes", body.len);
+    write_pair(to, "bytes", body.len);
     write_text(to, "body");
     write_bin(to, body.data, body.len < PEEK_BODY_MAX ? body.len : PEEK_BODY_MAX);
 }
@@ -128,12 +124,12 @@ static bool peek_job(Peek *peek, const Job *job) {
     peek->left--;
     peek->n++;
     write_map(to, 9);
-    write_count(to, "job", job->stored.id);
+    write_pair(to, "job", job->stored.id);
     write_text(to, "state");
     write_text(to, states[job->state]);
-    write_count(to, "attempt", job->stored.attempt);
-    write_count(to, "priority", job->stored.priority);
-    write_count(to, "age_ms", peek->now_ms - job->stored.pushed_ms);
+    write_pair(to, "attempt", job->stored.attempt);
+    write_pair(to, "priority", job->stored.priority);
+    write_pair(to, "age_ms", peek->now_ms - job->stored.pushed_ms);
     write_text(to, "reason");
     write_str(to, job->reason, job->n_reason);
     write_content(to, job);

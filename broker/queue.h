@@ -44,7 +44,7 @@ int queues_configure(Queues *queues, const char *pattern, const char *key, const
 /* Forgets all settings, before the configuration is read again. */
 void queues_configure_anew(Queues *queues);
 
-/* For ferry.Broker: MessagePack, see ferry.thrift. -ENOENT: no such queue. */
+/* For ferry.Broker: MessagePack, see ferry-broker.thrift. -ENOENT: no such queue. */
 void queues_describe(Queues *queues, Buffer *to); /* a list of maps */
 int queues_show(Queues *queues, Span name, Buffer *to);
 int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "broker/call.h"
+#include "broker/manage.h"
 #include "rpc/schema/description.h"
 #include "rpc/wire/name.h"
 
@@ -337,11 +338,6 @@ void services_unserve(Services *services, Session *session, const Message *messa
 }
 
 /* ---- for ferry.Broker ---- */
-
-static void write_pair(Buffer *to, const char *key, uint64_t value) {
-    write_text(to, key);
-    write_uint(to, value);
-}
 
 static void write_service(Buffer *to, const Service *service) {
     uint64_t slots = 0, busy = 0;

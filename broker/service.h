@@ -38,7 +38,7 @@ unsigned services_of(const Session *session);
 /* Calls that are not over. */
 size_t services_n_calls(const Services *services);
 
-/* For ferry.Broker: MessagePack, see docs/PROTOCOL.md, section 12. */
+/* For ferry.Broker: MessagePack, see ferry-broker.thrift. */
 void services_list(Services *services, Buffer *to);
 int services_describe(Services *services, Span name, Buffer *to); /* -ENOENT */
 int services_stats(Services *services, Span name, Buffer *to);    /* -ENOENT */

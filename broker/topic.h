@@ -34,5 +34,5 @@ void topics_turn_end(Topics *topics);
 int topics_configure(Topics *topics, const char *pattern, const char *key, const char *value,
                      const char **problem);
 
-/* For ferry.Broker: MessagePack, see ferry.thrift. */
+/* For ferry.Broker: MessagePack, see ferry-broker.thrift. */
 void topics_describe(Topics *topics, Buffer *to);

@@ -25,6 +25,22 @@ const char *argument_name(Emit *emit, const Field *field) {
     return name;
 }
 
+const char *args_name(Emit *emit, const Method *m) {
+    return pool_printf(&emit->program->pool, "%s_args", emit->tables ? m->c : m->local);
+}
+
+void put_args_struct(Emit *emit, Buffer *to, const Method *m) {
+    const char *name = args_name(emit, m);
+
+    if (m->n_args == 0)
+        return;
+    put(to, "typedef struct %s {\n", name);
+    for (const Field *f = m->function->args; f; f = f->next)
+        if (f != m->in)
+            put(to, "    %s;\n", c_parameter(emit, f->type, f->optional, argument_name(emit, f)));
+    put(to, "} %s;\n", name);
+}
+
 typedef struct Items {
     const char **v;
     size_t n;

@@ -13,7 +13,7 @@ typedef struct Options {
     const char *depfile;
     const char *live; /* the URL of a broker */
     const char *version;
-    bool check, in_place, to_stdout, colour;
+    bool check, in_place, to_stdout, tables, colour;
 } Options;
 
 int command_generate(Options *options);

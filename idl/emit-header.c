@@ -481,6 +481,16 @@ static void put_service(Emit *emit, const Service *s) {
         put_server(emit, m);
 }
 
+/* With tables alone, whoever calls or serves does so with these. */
+static void put_arguments(Emit *emit, const Service *s) {
+    put(&emit->header, "\n/* ---- %s: arguments ---- */\n",
+        wire_name(emit->program, s->definition));
+    for (const Method *m = s->methods; m; m = m->next) {
+        put(&emit->header, m->n_args > 0 ? "\n" : "");
+        put_args_struct(emit, &emit->header, m);
+    }
+}
+
 void emit_header(Emit *emit) {
     Buffer *to = &emit->header;
     const char *name = guard(emit);
@@ -503,11 +513,16 @@ void emit_header(Emit *emit) {
     put_types(emit);
     put_constants(emit);
     put_inits(emit);
-    put_finders(emit);
-    put_packers(emit);
-    put_exceptions(emit);
+    if (!emit->tables) {
+        put_finders(emit);
+        put_packers(emit);
+        put_exceptions(emit);
+    }
     for (const Service *s = emit->services; s; s = s->next)
-        put_service(emit, s);
+        if (emit->tables)
+            put_arguments(emit, s);
+        else
+            put_service(emit, s);
     put_tables(emit);
     put(to, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
 }

@@ -239,17 +239,11 @@ static bool behind_pointer(const Field *field) {
 /* The struct of arguments, its fields and its table. */
 static void put_args(Emit *emit, const Method *m) {
     Program *program = emit->program;
-    const char *args = pool_printf(&program->pool, "%s_args", m->local);
+    const char *args = args_name(emit, m);
     CLEANUP(buffer_deinit) Buffer rows = {0};
 
-    if (m->n_args > 0)
-        put(&emit->source, "typedef struct %s {\n", args);
-    for (const Field *f = m->function->args; f; f = f->next)
-        if (f != m->in)
-            put(&emit->source, "    %s;\n",
-                c_parameter(emit, f->type, f->optional, argument_name(emit, f)));
-    if (m->n_args > 0)
-        put(&emit->source, "} %s;\n", args);
+    if (!emit->tables)
+        put_args_struct(emit, &emit->source, m);
     for (const Field *f = m->function->args; f; f = f->next)
         if (f != m->in)
             put_row(emit, &rows, m->local, args, argument_name(emit, f),
@@ -258,13 +252,13 @@ static void put_args(Emit *emit, const Method *m) {
                                                        : flags_of(NULL, f),
                     f);
     if (m->n_args > 0)
-        put(&emit->source, "static const ferry_field %s_fields[] = {\n%s};\n", args,
+        put(&emit->source, "static const ferry_field %s_args_fields[] = {\n%s};\n", m->local,
             text_of(&rows));
     put(&emit->source,
-        "static const ferry_type %s_type = {\n"
+        "static const ferry_type %s_args_type = {\n"
         "    FERRY_KIND_ARGS, %s, NULL, %zu, 0, 0, 0,\n    %s, NULL, NULL, NULL, NULL,\n};\n",
-        args, m->n_args > 0 ? pool_printf(&program->pool, "sizeof(%s)", args) : "0", m->n_args,
-        m->n_args > 0 ? pool_printf(&program->pool, "%s_fields", args) : "NULL");
+        m->local, m->n_args > 0 ? pool_printf(&program->pool, "sizeof(%s)", args) : "0", m->n_args,
+        m->n_args > 0 ? pool_printf(&program->pool, "%s_args_fields", m->local) : "NULL");
 }
 
 static void put_dispatch(Emit *emit, const Service *s, const Method *m) {
@@ -375,19 +369,19 @@ static const char *method_row(Emit *emit, const Method *m) {
     Pool *pool = &emit->program->pool;
     const char *throws = put_throws(emit, m);
     const char *notes = put_notes(emit, m->local, m->function->doc, m->function->annotations);
-    bool answers = !m->in && !m->out && !m->function->oneway;
+    bool answers = !emit->tables && !m->in && !m->out && !m->function->oneway;
 
     return pool_printf(pool,
                        "    {\"%s\", %s, %llu, %llu,\n"
                        "     &%s_args_type, %s, %s, %s,\n"
-                       "     %zu, 0, %s, %s_dispatch, %s, %s},\n",
+                       "     %zu, 0, %s, %s, %s, %s},\n",
                        m->function->name.text, method_flags(emit, m),
                        (unsigned long long)duration(m->function->annotations, "timeout"),
                        (unsigned long long)duration(m->function->annotations, "cache.ttl"),
                        m->local, m->result ? c_table(emit, m->result) : "NULL",
                        m->in ? c_table(emit, m->in->type->item) : "NULL",
                        m->out ? c_table(emit, m->out) : "NULL", count_fields(m->function->throws),
-                       throws, m->local,
+                       throws, emit->tables ? "NULL" : pool_printf(pool, "%s_dispatch", m->local),
                        answers ? pool_printf(pool, "%s_answer", m->local) : "NULL", notes);
 }
 
@@ -491,6 +485,8 @@ static void put_method_tables(Emit *emit, const Service *s) {
     for (const Method *m = s->methods; m; m = m->next) {
         put_args(emit, m);
         put(&emit->source, "\n");
+        if (emit->tables)
+            continue;
         put_dispatch(emit, s, m);
         put_answer(emit, m);
     }
@@ -498,11 +494,13 @@ static void put_method_tables(Emit *emit, const Service *s) {
         put(&rows, "%s", method_row(emit, m));
     if (!s->methods)
         return;
-    put(&emit->source, "enum {\n");
-    for (const Method *m = s->methods; m; m = m->next)
-        put(&emit->source, "    %s_method%s\n", m->local, m->next ? "," : "");
-    put(&emit->source, "};\n\nstatic const ferry_method %s[] = {\n%s};\n", s->table,
-        text_of(&rows));
+    if (!emit->tables) {
+        put(&emit->source, "enum {\n");
+        for (const Method *m = s->methods; m; m = m->next)
+            put(&emit->source, "    %s_method%s\n", m->local, m->next ? "," : "");
+        put(&emit->source, "};\n\n");
+    }
+    put(&emit->source, "static const ferry_method %s[] = {\n%s};\n", s->table, text_of(&rows));
 }
 
 static void put_service(Emit *emit, const Service *s) {
@@ -521,6 +519,8 @@ static void put_service(Emit *emit, const Service *s) {
             ? pool_printf(&program->pool, "\"%s\"", wire_name(program, s->definition->base))
             : "NULL",
         s->methods ? s->table : "NULL", notes);
+    if (emit->tables)
+        return;
     for (const Method *m = s->methods; m; m = m->next)
         put_method_functions(emit, s, m);
     put_wrapped(&emit->source, pool_printf(&program->pool, "int %s_serve(", s->c),
@@ -570,10 +570,11 @@ void emit_source(Emit *emit) {
             put_enum_table(emit, d);
         if (definition_has_fields(d)) {
             put_struct_table(emit, d);
-            put_type_functions(emit, d);
+            if (!emit->tables)
+                put_type_functions(emit, d);
         }
     }
-    for (const Container *c = emit->containers; c; c = c->next)
+    for (const Container *c = emit->containers; c && !emit->tables; c = c->next)
         if (c->ours && c->type->kind == TYPE_MAP)
             put_finder(emit, c);
     for (const Service *s = emit->services; s; s = s->next)

@@ -274,6 +274,10 @@ static void take_method(Emit *emit, Method *m) {
         names_take(&arguments, argument_name(emit, field), field->name.place);
     names_deinit(&arguments);
     m->local = take_stem(emit, m->local);
+    if (emit->tables) {
+        take(emit, place, args_name(emit, m), "");
+        return;
+    }
     take(emit, place, m->c, "");
     if (!m->function->oneway)
         take(emit, place, m->c, "_return");
@@ -325,10 +329,10 @@ static void take_names(Emit *emit) {
     }
 }
 
-void emit_prepare(Emit *emit, Program *program, File *file) {
+void emit_prepare(Emit *emit, Program *program, File *file, bool tables) {
     Service **last = &emit->services;
 
-    *emit = (Emit){.program = program, .file = file, .base = file->base};
+    *emit = (Emit){.program = program, .file = file, .base = file->base, .tables = tables};
     last = &emit->services;
     emit->last_container = &emit->containers;
     emit->names.program = emit->own.program = emit->hidden.program = program;

@@ -54,13 +54,14 @@ typedef struct Emit {
     Names hidden; /* the same, of the pass before: parameters must not hide them */
     Service *services;
     Container *containers, **last_container;
+    bool tables;     /* those alone: nothing that calls libferry */
     bool designates; /* the source initialises a union's later member */
     Buffer header, source;
     Buffer declarations; /* of arrays in the source that the header mentions */
 } Emit;
 
 /* Names everything; what would collide is reported. Then, without errors, the two files. */
-void emit_prepare(Emit *emit, Program *program, File *file);
+void emit_prepare(Emit *emit, Program *program, File *file, bool tables);
 void emit_files(Emit *emit);
 void emit_header(Emit *emit);
 void emit_source(Emit *emit);
@@ -92,6 +93,10 @@ typedef enum Prototype {
     PROTOTYPE_YIELD,
     PROTOTYPE_RECEIVE,
 } Prototype;
+
+/* What the struct of a method's arguments is called, and all of it. */
+const char *args_name(Emit *emit, const Method *method);
+void put_args_struct(Emit *emit, Buffer *to, const Method *method);
 
 /* A name for something in the source alone. */
 const char *own_name(Emit *emit, const char *stem, const char *suffix);

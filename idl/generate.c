@@ -102,7 +102,7 @@ static int generate(const Options *options, const char *path) {
     int r = 1;
 
     if (file) {
-        emit_prepare(&emit, &program, file);
+        emit_prepare(&emit, &program, file, options->tables);
         emit.version = options->version;
     }
     if (file && program.reports.n_errors == 0) {

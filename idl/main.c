@@ -22,6 +22,7 @@ static const char usage[] =
     "  -o DIR           write there (default: where you are)\n"
     "  --depfile FILE   write what the result depends on, for make and ninja\n"
     "  --stdout         write to standard output instead of files\n"
+    "  --tables         types and tables alone: no functions to call or to serve with\n"
     "  --version, --help\n";
 
 typedef struct Command {
@@ -74,6 +75,8 @@ static int parse(Options *options, int argc, char **argv, int first) {
             options->in_place = true;
         else if (strcmp(arg, "--stdout") == 0)
             options->to_stdout = true;
+        else if (strcmp(arg, "--tables") == 0)
+            options->tables = true;
         else if ((value = option_value(arg, "--depfile", &i, argc, argv)))
             options->depfile = value;
         else if ((value = option_value(arg, "--live", &i, argc, argv)))

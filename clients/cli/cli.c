@@ -32,7 +32,7 @@ static const struct {
                              "happened"},
     {"ferry.NoSuchService", "see 'ferry services'"},
     {"ferry.NoSuchMethod", "see 'ferry describe SERVICE'"},
-    {"ferry.NotFound", "see 'ferry queue list'"},
+    {"ferry.NotFound", "see 'ferry services' and 'ferry queue list'"},
     {"ferry.Overloaded", "try again later, or start more servers"},
     {"ferry.Full", "try again when some of it has been worked off: see 'ferry queue list'"},
     {"ferry.DeadlineExceeded", "give it longer with --timeout"},
@@ -211,6 +211,8 @@ json_t *cli_live_names(Cli *cli, ferry_client *client, Names kind) {
         if (json_is_string(name))
             json_array_append(names, name);
     }
+    if (kind == NAMES_SERVICES)
+        json_array_append_new(names, json_string("ferry.Broker"));
     return names;
 }
 

@@ -356,22 +356,17 @@ static int run_stats(Cli *cli, const void *values, int argc, char **argv) {
     if (status == EXIT_OK && argc == 0)
         status = cli_manage(cli, client, false, &found, "stats", "");
     else if (status == EXIT_OK)
-        status = cli_manage(cli, client, false, &found, "stats", "s", argv[0]);
+        status = cli_manage(cli, client, false, &found, "methods", "s", argv[0]);
     if (status == 6)
         cli_did_you_mean(cli, client, NAMES_SERVICES, argv[0]);
     if (status != EXIT_OK)
         return status;
-    if (cli->json) {
+    if (cli->json)
         show_json(cli, found);
-    } else if (json_is_array(found)) {
+    else if (argc > 0)
         table_print(found, method_columns, table_style(cli), stdout);
-    } else {
-        const json_t *methods = json_object_get(found, "methods");
-
+    else
         show_counters(cli, found);
-        if (json_is_array(methods))
-            table_print(methods, method_columns, table_style(cli), stdout);
-    }
     return EXIT_OK;
 }
 

@@ -91,7 +91,30 @@ expect 6 '' '' ferry call calc.Calc.add 2 3 --instance nobody
 expect 0 5 '' ferry call calc.Calc.add 2 3 --instance the-one
 expect 6 '' 'no server offers' ferry call nobody.Here.add 2
 expect 6 '' "did you mean 'calc.Calc'" ferry call calc.Clac.add a=2 b=3
+
+# The broker's own service is one like any other.
+expect 0 '*' '' ferry describe ferry.Broker
+for text in 'service Broker {' 'ServiceDescription describe(1: string service)' 'struct QueueStatus'; do
+    grep -q -F -e "$text" "$work/out" || failed "ferry describe ferry.Broker tells: $text" "$work/out"
+done
+ferry describe ferry.Broker --idl >"$work/broker.thrift"
+expect 0 '*' '' "$idl" -o "$work/made" "$work/broker.thrift"
+expect 0 '*' '' ferry describe ferry.Broker --json
+grep -q '"name": *"purge"' "$work/out" || failed 'ferry describe ferry.Broker --json' "$work/out"
 expect 0 '*' '' ferry call ferry.Broker.services
+grep -q '"described": true' "$work/out" || failed 'results are shown' "$work/out"
+expect 0 '*' '' ferry call ferry.Broker.describe calc.Calc
+expect 0 '{"service": ""}' '' ferry call ferry.Broker.describe --template
+expect 2 '' 'args.queue: it is missing' ferry call ferry.Broker.peek
+expect 2 '' 'args.limit' ferry call ferry.Broker.peek mail limit=ten
+expect 2 '' 'args.limit: cannot be negative' ferry call ferry.Broker.peek mail limit=-1
+expect 2 '' 'args.queue: expected string, got int' ferry call ferry.Broker.peek 1 --unchecked
+expect 6 '' "there is no queue 'nobody'" ferry call ferry.Broker.peek nobody
+expect 6 '' "did you mean 'ferry.Broker.queues'" ferry call ferry.Broker.queus
+expect 6 '' "has no instance 'second'" ferry call ferry.Broker.queues --instance second
+expect 0 '*' '' ferry ping ferry.Broker
+expect 6 '' 'does not count its own' ferry stats ferry.Broker
+expect 6 '' "did you mean 'calc.Calc'" ferry stats calc.Clac
 
 # Each instance, each method
 expect 0 '*' '' ferry ping calc.Calc
@@ -101,6 +124,8 @@ grep -q '^add' "$work/out" && grep -q '^div' "$work/out" || failed 'statistics o
 # Words for the shell
 completed() { ferry __complete -- "$@" | tr '\n' ' '; }
 equal 'calc.Calc.div calc.Calc.doze ' "$(completed call calc.Calc.d)" 'methods'
+equal 'ferry.Broker.pause ferry.Broker.peek ferry.Broker.purge ' "$(completed call ferry.Broker.p | tr ' ' '\n' | sort | xargs -n1 | tr '\n' ' ')" 'methods of the broker'
+equal 'queue= limit= ' "$(completed call ferry.Broker.peek '')" 'arguments of the broker'
 equal 'a= b= ' "$(completed call calc.Calc.add '')" 'arguments'
 equal 'b= ' "$(completed call calc.Calc.add 1 b)" 'arguments by their first letter'
 done_testing

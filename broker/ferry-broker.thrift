@@ -1,0 +1,166 @@
+/** What a broker says of itself, and what can be done about it. docs/PROTOCOL.md has the rest. */
+namespace * ferry
+namespace c ferry_broker
+
+struct ServiceStatus {
+  1: string name
+  2: i32 instances
+  /** Calls that its servers may work on at once, all together. */
+  3: i64 slots
+  4: i64 busy
+  /** Calls in line. */
+  5: i64 waiting
+  6: i64 calls
+  7: i64 errors
+  /** A server has sent a description that can be read. */
+  8: bool described
+}
+
+/** One server of a service. */
+struct Instance {
+  1: string instance
+  2: i64 session
+  /** The name of the program. */
+  3: string client
+  4: i64 slots
+  5: i64 busy
+}
+
+struct ServiceDescription {
+  1: string name
+  2: list<Instance> instances
+  /** As docs/description.md has it. */
+  3: optional binary description
+}
+
+/** One method, over all servers of its service. */
+struct MethodStatus {
+  1: string method
+  2: i64 calls
+  3: i64 errors
+  4: i64 p50_us
+  5: i64 p99_us
+  /** The type of the last error; empty: there was none. */
+  6: string last_error
+}
+
+/** A topic, or a pattern that somebody subscribes to. */
+struct TopicStatus {
+  1: optional string name
+  2: optional i64 published
+  3: optional bool retained
+  /** Messages kept for those who ask for the last ones. */
+  4: optional i64 kept
+  5: optional string pattern
+  6: optional i64 subscribers
+}
+
+/** A queue. What is optional are its settings, and only `queue` tells them; times are in milliseconds. */
+struct QueueStatus {
+  1: string name
+  2: i64 ready
+  3: i64 delayed
+  /** Being worked on. */
+  4: i64 held
+  5: i64 dead
+  6: i64 bytes
+  7: bool paused
+  8: i64 workers
+  9: i64 pushed
+  10: i64 acked
+  11: i64 redelivered
+  12: i64 expired
+  13: i64 dropped
+  14: optional i64 max_jobs
+  15: optional i64 max_bytes
+  16: optional i64 max_attempts
+  17: optional i64 retry
+  18: optional i64 retry_max
+  19: optional i64 ttl
+  20: optional i64 time_limit
+  21: optional i64 dedup
+  22: optional string overflow
+  23: optional string durability
+}
+
+struct JobStatus {
+  1: i64 job
+  /** storing, ready, delayed, held or settling. */
+  2: string state
+  3: i64 attempt
+  4: i32 priority
+  5: i64 age_ms
+  /** Of its last failure; empty: there was none. */
+  6: string reason
+  7: optional map<string, string> headers
+  /** Length of the body, of which the first 64 KiB follow. */
+  8: i64 bytes
+  9: binary body
+}
+
+/** Who is connected. */
+struct SessionStatus {
+  1: i64 session
+  2: string name
+  3: i64 age_ms
+  4: i64 serves
+  5: i64 subscriptions
+  6: i64 pulls
+  /** Calls it waits for, and calls it works on. */
+  7: i64 calls
+  8: i64 requests
+  /** Bytes that wait to be sent to it. */
+  9: i64 waiting
+  /** Messages from it, to it, and those that it did not get. */
+  10: i64 in
+  11: i64 out
+  12: i64 dropped
+}
+
+/** Since the broker was started. */
+struct Counters {
+  1: i64 uptime_ms
+  2: i64 epoch
+  3: i64 sessions
+  4: i64 connections
+  5: i64 calls_open
+  6: i64 stored_bytes
+  7: i64 calls
+  8: i64 answers
+  9: i64 errors
+  10: i64 late_answers
+  11: i64 published
+  12: i64 delivered
+  13: i64 dropped
+  14: i64 pushed
+  15: i64 acked
+  16: i64 redelivered
+  17: i64 dead
+  18: i64 faults
+}
+
+/** The broker itself. */
+service Broker {
+  list<ServiceStatus> services() (idempotent = "true")
+  /** Who serves a service, and what it offers. */
+  ServiceDescription describe(1: string service) (idempotent = "true")
+  /** How a service's methods do. */
+  list<MethodStatus> methods(1: string service) (idempotent = "true")
+  list<TopicStatus> topics() (idempotent = "true")
+  list<QueueStatus> queues() (idempotent = "true")
+  /** One queue, with its settings. */
+  QueueStatus queue(1: string queue) (idempotent = "true")
+  list<SessionStatus> sessions() (idempotent = "true")
+  Counters stats() (idempotent = "true")
+  /** The next jobs of a queue, which stay where they are; limit 0: all, but 1 000 or 4 MiB at most. */
+  list<JobStatus> peek(1: string queue, 2: i64 limit = 10) (idempotent = "true")
+  /** Deletes the jobs that nobody works on. How many there were. */
+  i64 purge(1: string queue)
+  /** Its jobs are given to nobody until `resume`. */
+  void pause(1: string queue) (idempotent = "true")
+  void resume(1: string queue) (idempotent = "true")
+  /** Moves jobs that nobody works on, the next ones first; limit 0: all. How many there were. */
+  i64 move(1: string from, 2: string to, 3: i64 limit = 0)
+  /** Takes nothing new, and ends when all is done. */
+  void drain()
+}
