@@ -34,10 +34,10 @@ static File *load(Program *program, const void *text, size_t len) {
     return program->reports.n_errors == 0 ? file : NULL;
 }
 
-static void generate(Program *program, File *file) {
+static void generate(Program *program, File *file, bool tables) {
     Emit emit = {0};
 
-    emit_prepare(&emit, program, file);
+    emit_prepare(&emit, program, file, tables);
     emit.version = "0";
     if (program->reports.n_errors == 0) {
         emit_files(&emit);
@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (file) {
         format_file(&program, file, &text);
         check_canonical(&text);
-        generate(&program, file);
+        generate(&program, file, size % 2);
     }
     program_deinit(&program);
     return 0;
