@@ -6,6 +6,8 @@
 
 #include <ferry/schema.h>
 
+#include "base/buffer.h"
+#include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "idl/program.h"
@@ -54,13 +56,28 @@ static EnumValue *find_enum_value(const Definition *definition, const char *name
     return NULL;
 }
 
+/* Not the one that is being looked at. */
 static bool is_const(const Definition *definition) {
-    return definition->kind == DEFINITION_CONST;
+    return definition->kind == DEFINITION_CONST && definition->state != CONSTANT_OPEN;
+}
+
+/* "did you mean 'Op.ADD'?"; prefix: "Op.", or nothing. */
+static const char *enum_hint(Program *program, const Definition *definition, const char *prefix,
+                             const char *name) {
+    enum { MAX = 200 };
+    const char *names[MAX], *nearest;
+    size_t n = 0;
+
+    for (const EnumValue *value = definition->values; value && n < MAX; value = value->next)
+        names[n++] = value->name.text;
+    nearest = text_nearest(name, names, n);
+    return nearest ? pool_printf(&program->pool, "did you mean '%s%s'?", prefix, nearest) : NULL;
 }
 
 /* "Enum.VALUE", "file.Enum.VALUE", "CONST", "file.CONST"; where an enum is wanted also "VALUE". */
 static void resolve_name(Checked *checked, const Type *type, Value *value) {
-    const char *dot = strrchr(value->text, '.'), *hint;
+    const char *dot = strrchr(value->text, '.'), *hint = NULL;
+    Program *program = checked->program;
     Definition *found = program_find(checked->file, value->text), *wanted = type_definition(type);
 
     if (found && found->kind == DEFINITION_CONST) {
@@ -68,18 +85,23 @@ static void resolve_name(Checked *checked, const Type *type, Value *value) {
         return;
     }
     if (dot) {
-        found = program_find(checked->file, pool_text(&checked->program->pool, value->text,
-                                                      (size_t)(dot - value->text)));
-        if (found && found->kind == DEFINITION_ENUM)
+        const char *name = pool_text(&program->pool, value->text, (size_t)(dot - value->text));
+
+        found = program_find(checked->file, name);
+        if (found && found->kind == DEFINITION_ENUM) {
             value->enum_value = find_enum_value(found, dot + 1);
+            hint = enum_hint(program, found, pool_printf(&program->pool, "%s.", name), dot + 1);
+        }
     } else if (wanted && wanted->kind == DEFINITION_ENUM) {
         value->enum_value = find_enum_value(wanted, value->text);
+        hint = enum_hint(program, wanted, "", value->text);
     }
     if (value->enum_value)
         return;
-    hint = program_hint(checked->program, checked->file, value->text, is_const);
-    report_error(&checked->program->reports, value->place, hint,
-                 "there is no constant or enum value '%s'", value->text);
+    if (!hint)
+        hint = program_hint(program, checked->file, value->text, is_const);
+    report_error(&program->reports, value->place, hint, "there is no constant or enum value '%s'",
+                 value->text);
 }
 
 /* What a constant is must be known before it is used: it may come later in the file. One that leads
@@ -164,32 +186,70 @@ typedef struct Seen {
     char key[];
 } Seen;
 
-/* The same text for the same simple value; NULL: not simple. */
-static const char *spelling(Checked *checked, const Value *value) {
-    const Value *is = value_true(value);
+/* The same text for the same value; NULL: there is no saying, and something was reported. */
+static const char *spelling(Checked *checked, const Type *type, const Value *value);
 
-    if (!is)
+/* Length first, so that nothing inside can look like the end. */
+static void put_spelling(Buffer *to, const char *text) {
+    char len[24];
+
+    buffer_append(to, len, (size_t)snprintf(len, sizeof(len), "%zu:", strlen(text)));
+    buffer_append(to, text, strlen(text));
+}
+
+/* Sets and maps are the same in any order, but nobody writes the same one twice in two orders. */
+static const char *spelling_of_items(Checked *checked, const Type *type, const Value *is) {
+    const Type text = {.kind = TYPE_STRING};
+    const Type *key_type = type->kind == TYPE_MAP ? type->key : &text;
+    CLEANUP(buffer_deinit) Buffer all = {0};
+
+    for (const Pair *pair = is->items; pair; pair = pair->next) {
+        const Field *field = type->kind == TYPE_NAMED ? pair_field(type->target, pair) : NULL;
+        const Type *item = field ? field->type : type->item;
+        const char *key = pair->key ? spelling(checked, key_type, pair->key) : "";
+        const char *inside = item ? spelling(checked, item, pair->value) : NULL;
+
+        if (!key || !inside)
+            return NULL;
+        put_spelling(&all, key);
+        put_spelling(&all, inside);
+    }
+    return all.failed ? NULL : pool_text(&checked->program->pool, (const char *)all.data, all.len);
+}
+
+static const char *spelling(Checked *checked, const Type *type, const Value *value) {
+    const Type *wanted = type_true(type);
+    const Value *is = value_true(value);
+    Pool *pool = &checked->program->pool;
+    char text[37];
+    ferry_uuid uuid;
+
+    if (!wanted || !is)
         return NULL;
     switch (is->kind) {
     case VALUE_INT:
     case VALUE_NAME:
-        return pool_printf(&checked->program->pool, "%" PRId64, value_number(is));
+        if (wanted->kind != TYPE_DOUBLE)
+            return pool_printf(pool, "%" PRId64, value_number(is));
+        return pool_printf(pool, "%.17g", (double)value_number(is));
     case VALUE_DOUBLE:
-        return pool_printf(&checked->program->pool, "%.17g", is->real);
+        return pool_printf(pool, "%.17g", is->real);
     case VALUE_STRING:
+        if (wanted->kind == TYPE_UUID && ferry_uuid_parse(is->text, &uuid) == 0)
+            return pool_printf(pool, "%s", ferry_uuid_format(&uuid, text));
         return is->text;
     default:
-        return NULL;
+        return spelling_of_items(checked, wanted, is);
     }
 }
 
 /* The elements of a set, or the keys of a map. */
-static void check_distinct(Checked *checked, const Value *value, bool keys) {
+static void check_distinct(Checked *checked, const Type *type, const Value *value, bool keys) {
     Seen *seen = NULL;
 
     for (const Pair *pair = value->items; pair; pair = pair->next) {
         const Value *element = keys ? pair->key : pair->value;
-        const char *key = spelling(checked, element);
+        const char *key = spelling(checked, type, element);
         Seen *entry;
 
         if (!key)
@@ -217,7 +277,7 @@ static void check_list(Checked *checked, const Type *type, const Value *value, c
     for (Pair *pair = is->items; pair; pair = pair->next)
         check(checked, type->item, pair->value);
     if (type->kind == TYPE_SET)
-        check_distinct(checked, is, false);
+        check_distinct(checked, type->item, is, false);
 }
 
 static void check_map(Checked *checked, const Type *type, const Value *value, const Value *is) {
@@ -229,7 +289,7 @@ static void check_map(Checked *checked, const Type *type, const Value *value, co
         check(checked, type->key, pair->key);
         check(checked, type->item, pair->value);
     }
-    check_distinct(checked, is, true);
+    check_distinct(checked, type->key, is, true);
 }
 
 static void check_member(Checked *checked, const Definition *owner, Pair *pair) {
@@ -249,13 +309,15 @@ static void check_member(Checked *checked, const Definition *owner, Pair *pair) 
 
 static void check_struct(Checked *checked, const Definition *owner, const Value *value,
                          const Value *is) {
+    const Type text = {.kind = TYPE_STRING};
+
     if (is->kind != VALUE_MAP) {
         mismatch(checked, value, "a struct, written as a map");
         return;
     }
     for (Pair *pair = is->items; pair; pair = pair->next)
         check_member(checked, owner, pair);
-    check_distinct(checked, is, true);
+    check_distinct(checked, &text, is, true);
     if (owner->kind == DEFINITION_UNION && is->n != 1)
         report_error(&checked->program->reports, value->place, NULL,
                      "a union holds one of its fields");

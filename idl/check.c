@@ -1,6 +1,7 @@
 /* What is wrong with a file that can be parsed; and what its names mean. See program.h. */
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 #include "idl/check-cache.h"
@@ -48,9 +49,35 @@ bool types_equal(const Type *a, const Type *b) {
     return (!a->key || types_equal(a->key, b->key)) && (!a->item || types_equal(a->item, b->item));
 }
 
-static void unknown_type(Program *program, const File *file, const Type *type) {
-    const char *hint = program_hint(program, file, type->name, is_type);
+/* What types are called elsewhere. */
+static const char *usual_name(const char *name) {
+    static const char *const names[][2] = {
+        {"int", "i32"},        {"integer", "i32"},    {"int8", "i8"},      {"int16", "i16"},
+        {"int32", "i32"},      {"int64", "i64"},      {"int8_t", "i8"},    {"int16_t", "i16"},
+        {"int32_t", "i32"},    {"int64_t", "i64"},    {"short", "i16"},    {"long", "i64"},
+        {"char", "i8"},        {"u8", "i16"},         {"u16", "i32"},      {"u32", "i64"},
+        {"u64", "i64"},        {"uint8", "i16"},      {"uint16", "i32"},   {"uint32", "i64"},
+        {"uint64", "i64"},     {"size_t", "i64"},     {"unsigned", "i64"}, {"float", "double"},
+        {"float32", "double"}, {"float64", "double"}, {"boolean", "bool"}, {"str", "string"},
+        {"text", "string"},    {"bytes", "binary"},   {"blob", "binary"},  {"buffer", "binary"},
+        {"guid", "uuid"}};
 
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strcasecmp(name, names[i][0]) == 0)
+            return names[i][1];
+    return NULL;
+}
+
+static void unknown_type(Program *program, const File *file, const Type *type) {
+    static const char *const base[] = {"bool",   "byte",   "i8",     "i16",  "i32", "i64",
+                                       "double", "string", "binary", "uuid", "void"};
+    const char *hint = program_hint(program, file, type->name, is_type);
+    const char *base_name = usual_name(type->name);
+
+    if (!hint && !base_name)
+        base_name = text_nearest(type->name, base, sizeof(base) / sizeof(*base));
+    if (!hint && base_name)
+        hint = pool_printf(&program->pool, "did you mean '%s'?", base_name);
     if (!hint && strchr(type->name, '.'))
         hint = "a name with a dot needs the include of its file";
     report_error(&program->reports, type->place, hint, "there is no type '%s'", type->name);

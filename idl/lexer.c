@@ -14,8 +14,7 @@
 void lexer_init(Lexer *lexer, Pool *pool, Reports *reports, const Source *source) {
     *lexer = (Lexer){.pool = pool, .reports = reports, .source = source};
     lexer->last_comment = &lexer->first_comment;
-    if (source->len >= 3 && memcmp(source->text, "\xEF\xBB\xBF", 3) == 0)
-        lexer->at = 3;
+    lexer->at = source_mark(source);
 }
 
 static char peek(const Lexer *lexer, size_t ahead) {
@@ -112,8 +111,10 @@ static void skip_block_comment(Lexer *lexer, size_t start, const char **doc) {
     add_comment(lexer, start, doc);
 }
 
-/* Blanks and comments; the last doc comment among them. */
+/* Blanks and comments; the last doc comment among them. One that another follows, before anything
+ * else, is about the file. */
 static const char *skip_blanks(Lexer *lexer) {
+    bool at_top = lexer->at == source_mark(lexer->source);
     const char *doc = NULL;
 
     while (lexer->at < lexer->source->len) {
@@ -129,7 +130,11 @@ static const char *skip_blanks(Lexer *lexer) {
                 lexer->at--;
             add_comment(lexer, start, &doc);
         } else if (c == '/' && peek(lexer, 1) == '*') {
+            const char *before = doc;
+
             skip_block_comment(lexer, start, &doc);
+            if (at_top && before && doc != before && !lexer->doc)
+                lexer->doc = before;
         } else {
             break;
         }
@@ -244,9 +249,10 @@ static void read_string(Lexer *lexer, Token *token, size_t start) {
 
     while (end < lexer->source->len && lexer->source->text[end] != quote &&
            lexer->source->text[end] != '\n')
-        end += lexer->source->text[end] == '\\' ? 2 : 1;
-    if (end > lexer->source->len)
-        end = lexer->source->len;
+        end += lexer->source->text[end] == '\\' && end + 1 < lexer->source->len &&
+                       lexer->source->text[end + 1] != '\n'
+                   ? 2
+                   : 1;
     text = to = pool_alloc(lexer->pool, end - start + 1);
     lexer->at++;
     while (lexer->at < end) {
@@ -268,8 +274,6 @@ static void read_string(Lexer *lexer, Token *token, size_t start) {
         report_error(lexer->reports, ((Place){lexer->source, (uint32_t)start, 1}),
                      "a line break in it is written \\n", "the string never ends");
     token->place = place_from(lexer, start);
-    if (!text_is_utf8(text, token->len))
-        report_error(lexer->reports, token->place, NULL, "the string is not UTF-8");
 }
 
 static void read_word(Lexer *lexer, Token *token, size_t start) {
@@ -286,8 +290,10 @@ static void skip_junk(Lexer *lexer, size_t start) {
     do
         lexer->at++;
     while (lexer->at < lexer->source->len && ((unsigned char)peek(lexer, 0) & 0xC0) == 0x80);
-    report_error(lexer->reports, place_from(lexer, start), NULL, "unexpected character '%s'",
-                 text_escape(shown, lexer->source->text + start, lexer->at - start));
+    /* What is not UTF-8 is reported of the file as a whole. */
+    if (text_is_utf8(lexer->source->text + start, lexer->at - start))
+        report_error(lexer->reports, place_from(lexer, start), NULL, "unexpected character '%s'",
+                     text_escape(shown, lexer->source->text + start, lexer->at - start));
 }
 
 Token lexer_next(Lexer *lexer) {

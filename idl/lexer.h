@@ -35,6 +35,7 @@ typedef struct Lexer {
     const Source *source;
     size_t at;
     Comment *first_comment, **last_comment;
+    const char *doc; /* of the file: the first of two doc comments at its top */
 } Lexer;
 
 void lexer_init(Lexer *lexer, Pool *pool, Reports *reports, const Source *source);

@@ -85,6 +85,11 @@ static void take_separator(Parser *parser) {
         take_mark(parser, ';');
 }
 
+/* These stand behind a type or a name: as names they would be taken for that. */
+static bool is_never_a_name(const char *word) {
+    return is_keyword(word) && (strncmp(word, "xsd_", 4) == 0 || strcmp(word, "cpp_type") == 0);
+}
+
 /* A name without dots. */
 static bool expect_name(Parser *parser, const char *what, bool keyword_too, Name *ret) {
     if (parser->token.kind != TOKEN_WORD)
@@ -94,21 +99,35 @@ static bool expect_name(Parser *parser, const char *what, bool keyword_too, Name
         report_error(parser->reports, ret->place, NULL, "a name that is declared has no dots");
     else if (!keyword_too && is_keyword(ret->text))
         report_error(parser->reports, ret->place, NULL, "'%s' is a keyword", ret->text);
-    else if (strncmp(ret->text, "xsd_", 4) == 0 && is_keyword(ret->text))
+    else if (is_never_a_name(ret->text))
         report_error(parser->reports, ret->place, NULL, "'%s' is a keyword", ret->text);
     advance(parser);
     return true;
 }
 
-static bool is_definition_word(const Parser *parser) {
-    static const char *const words[] = {"const",   "typedef",    "enum",    "struct",
-                                        "union",   "exception",  "service", "namespace",
-                                        "include", "cpp_include"};
+static const char *const definition_words[] = {"const",   "typedef",    "enum",    "struct",
+                                               "union",   "exception",  "service", "namespace",
+                                               "include", "cpp_include"};
 
-    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-        if (is_word(parser, words[i]))
+enum { N_DEFINITION_WORDS = sizeof(definition_words) / sizeof(*definition_words) };
+
+static bool is_definition_word(const Parser *parser) {
+    for (size_t i = 0; i < N_DEFINITION_WORDS; i++)
+        if (is_word(parser, definition_words[i]))
             return true;
     return false;
+}
+
+static const char *definition_hint(Parser *parser) {
+    const Token *token = &parser->token;
+    const char *nearest = token->kind == TOKEN_WORD
+                              ? text_nearest(token->text, definition_words, N_DEFINITION_WORDS)
+                              : NULL;
+
+    if (!nearest)
+        return "one of: include, namespace, const, typedef, enum, struct, union, exception, "
+               "service";
+    return pool_printf(parser->pool, "did you mean '%s'?", nearest);
 }
 
 /*
@@ -135,18 +154,23 @@ static void skip_element(Parser *parser) {
     }
 }
 
-/* After an error outside: on to what can only be the next definition. */
+/* After an error outside: on to what can only be the next definition, or what looks like one:
+ * behind the brackets of this one, or a word that begins a line. */
 static void skip_definition(Parser *parser) {
+    const char *text = parser->file->source.text;
     int depth = 0;
 
     while (parser->token.kind != TOKEN_END && (depth > 0 || !is_definition_word(parser))) {
         if (is_mark(parser, '{'))
             depth++;
-        if (is_mark(parser, '}') && depth-- <= 0) {
+        if (is_mark(parser, '}') && depth-- <= 1) {
             advance(parser);
             return;
         }
         advance(parser);
+        if (depth == 0 && parser->token.kind == TOKEN_WORD && parser->token.place.at > 0 &&
+            text[parser->token.place.at - 1] == '\n')
+            return;
     }
 }
 
@@ -259,6 +283,16 @@ static Type *parse_type(Parser *parser) {
         return NULL;
     }
     advance(parser);
+    if (type->kind == TYPE_NAMED && is_mark(parser, '<')) {
+        static const char *const words[] = {"list", "set", "map", "stream"};
+        const char *nearest = text_nearest(type->name, words, 4);
+
+        report_error(parser->reports, type->place,
+                     nearest ? pool_printf(parser->pool, "did you mean '%s'?", nearest)
+                             : "they are list<T>, set<T>, map<K, V> and stream<T>",
+                     "there is no type '%s' that has others inside", type->name);
+        return NULL;
+    }
     parser->depth++;
     if (type->kind >= TYPE_LIST && type->kind <= TYPE_STREAM)
         good = parse_inside(parser, type);
@@ -653,6 +687,7 @@ void parse_file(File *file, Pool *pool, Reports *reports) {
 
     lexer_init(&parser.lexer, pool, reports, &file->source);
     advance(&parser);
+    file->doc = parser.lexer.doc;
     while (parser.token.kind != TOKEN_END) {
         Definition *definition = pool_new(pool, Definition);
         Header *header = pool_new(pool, Header);
@@ -676,9 +711,7 @@ void parse_file(File *file, Pool *pool, Reports *reports) {
                 last_definition = &definition->next;
             }
         } else {
-            good = expected(&parser, "a definition",
-                            "one of: include, namespace, const, typedef, enum, struct, union, "
-                            "exception, service");
+            good = expected(&parser, "a definition", definition_hint(&parser));
         }
         if (!good)
             skip_definition(&parser);

@@ -131,19 +131,59 @@ static int read_source(Program *program, const char *path, Source *source) {
     return r;
 }
 
+/* The first character that is none, or NULL. */
+static const char *first_not_utf8(const char *text, size_t len) {
+    const char *p = text, *end = text + len;
+    size_t n;
+
+    for (; p < end; p += n) {
+        const char *line_end = memchr(p, '\n', (size_t)(end - p));
+
+        n = (size_t)((line_end ? line_end + 1 : end) - p);
+        if (!text_is_utf8(p, n))
+            break;
+    }
+    for (; p < end; p += n) {
+        n = 1;
+        while (n < 4 && p + n < end && ((unsigned char)p[n] & 0xC0) == 0x80)
+            n++;
+        if (!text_is_utf8(p, n))
+            return p;
+    }
+    return NULL;
+}
+
+/* What no text editor writes ends the text, so that it is reported on once. */
+static void check_encoding(Program *program, Source *source) {
+    const char *nul = memchr(source->text, 0, source->len);
+    const char *bad;
+
+    if (source->len >= 2 &&
+        (memcmp(source->text, "\xFF\xFE", 2) == 0 || memcmp(source->text, "\xFE\xFF", 2) == 0)) {
+        report_error(&program->reports, ((Place){source, 0, 2}), "save it as UTF-8",
+                     "the file is UTF-16");
+        source->len = 0;
+        return;
+    }
+    if (nul) {
+        report_error(&program->reports, ((Place){source, (uint32_t)(nul - source->text), 1}), NULL,
+                     "there is a NUL byte in the file");
+        source->len = (size_t)(nul - source->text);
+    }
+    bad = first_not_utf8(source->text, source->len);
+    if (bad)
+        report_error(&program->reports, ((Place){source, (uint32_t)(bad - source->text), 1}),
+                     "save it as UTF-8", "the file is not UTF-8");
+}
+
 static File *file_new(Program *program, const char *path, Source source) {
     File *file = pool_new(&program->pool, File);
-    const char *nul = memchr(source.text, 0, source.len);
 
     file->source = source;
     file->source.path = path;
     file->source.order = ++program->n_sources;
     file->base = base_name(program, path);
-    if (nul) {
-        report_error(&program->reports, ((Place){&file->source, (uint32_t)(nul - source.text), 1}),
-                     NULL, "there is a NUL byte in the file");
-        file->source.len = (size_t)(nul - source.text);
-    }
+    check_encoding(program, &file->source);
     return file;
 }
 

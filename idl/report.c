@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "idl/excerpt.h"
+
 typedef struct Report {
     struct Report *next, *also;
     Severity severity;
@@ -59,8 +61,12 @@ void report_also(Reports *reports, Place place, const char *format, ...) {
     va_end(args);
 }
 
+size_t source_mark(const Source *source) {
+    return source->len >= 3 && memcmp(source->text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+}
+
 void place_find(Place place, unsigned *line, unsigned *column) {
-    size_t start = 0;
+    size_t start = source_mark(place.source);
 
     *line = 1;
     for (size_t i = 0; i < place.at && i < place.source->len; i++)
@@ -68,33 +74,7 @@ void place_find(Place place, unsigned *line, unsigned *column) {
             ++*line;
             start = i + 1;
         }
-    *column = (unsigned)(place.at - start) + 1;
-}
-
-/* Terminals show tabs as they like: the caret's line repeats them. */
-static void print_line(const Report *report, unsigned line, unsigned column, FILE *to) {
-    const Source *source = report->place.source;
-    size_t start = report->place.at - (column - 1), end = start;
-    size_t len = report->place.len ? report->place.len : 1;
-
-    while (end < source->len && source->text[end] != '\n' && source->text[end] != '\r')
-        end++;
-    if (end - start > 400)
-        return;
-    fprintf(to, "%5u | ", line);
-    for (size_t i = start; i < end; i++)
-        fputc((unsigned char)source->text[i] < 0x20 && source->text[i] != '\t' ? '?'
-                                                                               : source->text[i],
-              to);
-    fputs("\n      | ", to);
-    for (size_t i = start; i < report->place.at && i < end; i++)
-        if (((unsigned char)source->text[i] & 0xC0) != 0x80)
-            fputc(source->text[i] == '\t' ? '\t' : ' ', to);
-    fputc('^', to);
-    for (size_t i = 1; i < len && report->place.at + i < end; i++)
-        if (((unsigned char)source->text[report->place.at + i] & 0xC0) != 0x80)
-            fputc('~', to);
-    fputc('\n', to);
+    *column = place.at < start ? 1 : (unsigned)(place.at - start) + 1;
 }
 
 static void print_one(const Report *report, FILE *to, bool colour) {
@@ -111,7 +91,7 @@ static void print_one(const Report *report, FILE *to, bool colour) {
     place_find(report->place, &line, &column);
     fprintf(to, "%s:%u:%u: %s%s:%s %s\n", report->place.source->path, line, column, on,
             names[report->severity], off, report->text);
-    print_line(report, line, column, to);
+    excerpt_print(report->place, to);
     if (report->hint)
         fprintf(to, "      = hint: %s\n", report->hint);
     if (report->also)

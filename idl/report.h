@@ -18,6 +18,9 @@ typedef struct Source {
     unsigned order; /* files are reported on in the order they were read */
 } Source;
 
+/* Bytes of the byte order mark that some editors put in front. */
+size_t source_mark(const Source *source);
+
 /* Some characters of a source. */
 typedef struct Place {
     const Source *source; /* NULL: nowhere */
@@ -47,4 +50,5 @@ void report_also(Reports *reports, Place place, const char *format, ...)
 
 void reports_print(const Reports *reports, FILE *to, bool colour);
 
-void place_find(Place place, unsigned *line, unsigned *column); /* both from 1 */
+/* Both from 1; the column in bytes, as editors count that jump to it. */
+void place_find(Place place, unsigned *line, unsigned *column);

@@ -13,6 +13,7 @@ def run(*command):
 
 def words(text):
     # What has two spellings, or says nothing, has one spelling or goes.
+    text = re.sub(r"\\[nrt]", " ", text)
     return sorted(w for w in re.findall(r"\w+", text) if w not in ("async", "oneway", "throws"))
 
 

@@ -1,2 +1,5 @@
-// expect: error: the string is not UTF-8
+// expect: n_not_utf8.thrift:5:19: error: the file is not UTF-8
+// expect: hint: save it as UTF-8
+// expect:     5 | const string A = "?"
+// expect:       |                   ^
 const string A = "ÿ"

@@ -21,3 +21,10 @@ service Annotated {
   i32 (range = "0..9") fast(1: i32 (unit = "ms") x (min = "0")) throws (1: FooError e (y = "z")) (idempotent, cache.ttl = "30s")
   void plain() (idempotent = "false", anything = "goes")
 } (a.b.c = "d", deprecated)
+
+struct Placed {
+  1: Foo (x) foo, 2: map<string (k), binary (v)> (m) map (f), 3: uuid (u) id, 4: bool (b; c = "d") on = true (e),
+  5: list<Foo (f)> (l) foos, 6: set<E (g)> (s) es
+} (only)
+typedef Foo (t) Renamed (r)
+const i32 (c) NUMBER = 5
