@@ -105,6 +105,14 @@ typedef struct Stats {
         redelivered, dead, faults;
 } Stats;
 
+/* See peer-log.h. */
+typedef struct PeerLog {
+    uint64_t paid_ms; /* up to when lines are paid back */
+    uint32_t n_owed;
+    uint64_t n_left_out;
+    Timer tell; /* of those left out */
+} PeerLog;
+
 struct Broker {
     Hub *hub;
     Limits limits;
@@ -120,6 +128,7 @@ struct Broker {
     Client *clients;       /* uthash by id */
     uint64_t stored_bytes; /* against max_total_bytes */
     Stats stats;
+    PeerLog peer_log;
     bool draining; /* takes nothing new; ends when nothing is left to do */
     struct Services *services;
     struct Topics *topics;

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "broker/config.h"
+#include "broker/peer-log.h"
 #include "broker/queue.h"
 #include "broker/service.h"
 #include "broker/topic.h"
@@ -40,6 +41,14 @@ typedef struct Program {
 
 static void on_gone(Peer *peer, void *ctx) {
     sessions_peer_gone(ctx, peer);
+}
+
+static void on_refused(Refusal refusal, const char *address, void *ctx) {
+    /* Who looks whether a port is open, or dies while connecting, does no harm. */
+    LogLevel level = refusal == LEFT_EARLY ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
+
+    peer_log(ctx, level, "a connection is refused: peer=%s problem='%s'", address,
+             refusal_text(refusal));
 }
 
 /* ---- opening ---- */
@@ -128,6 +137,7 @@ static int open_rooms(Program *program, ferry_error *reterr) {
                           .max_connections = program->config.limits.max_connections,
                           .spin_us = SPIN_US,
                           .on_gone = on_gone,
+                          .on_refused = on_refused,
                           .ctx = broker};
 
     broker->limits = program->config.limits;

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "base/log.h"
 #include "broker/call.h"
 #include "broker/manage.h"
+#include "broker/peer-log.h"
 #include "rpc/schema/description.h"
 #include "rpc/wire/name.h"
 
@@ -193,9 +193,11 @@ static int check_description(const Server *server, Span description, bool *ret_g
 
     *ret_good = r == 0;
     if (r < 0 && error.type)
-        log_warning("the description of service '%s' cannot be read, listing it as undescribed: "
-                    "session=%u problem='%s'",
-                    server->service->name, server->session->number, error.message);
+        peer_log(server->session->broker, LOG_LEVEL_WARNING,
+                 "the description of service '%s' cannot be read, listing it as undescribed: "
+                 "session=%u problem='%s'",
+                 shown(span_text(server->service->name)), server->session->number,
+                 shown(span_text(error.message)));
     ferry_error_clear(&error);
     ferry_free(tables);
     return r == -ENOMEM ? r : 0;

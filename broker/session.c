@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "broker/broker.h"
 #include "broker/manage.h"
+#include "broker/peer-log.h"
 #include "broker/queue.h"
 #include "broker/service.h"
 #include "broker/topic.h"
@@ -34,9 +35,10 @@ void session_send(Session *session, Lane lane, const Message *message, const voi
     }
     session->n_out++;
     if (session_waiting(session) > broker->limits.max_session_bytes) {
-        log_warning("a peer is too slow, cutting it: session=%u name='%s' waiting=%zu max=%llu",
-                    session->number, session->name, session_waiting(session),
-                    (unsigned long long)broker->limits.max_session_bytes);
+        peer_log(broker, LOG_LEVEL_WARNING,
+                 "a peer is too slow, cutting it: session=%u name='%s' waiting=%zu max=%llu",
+                 session->number, session->name, session_waiting(session),
+                 (unsigned long long)broker->limits.max_session_bytes);
         session_end(session, "slow");
     }
 }
@@ -103,8 +105,9 @@ void session_fault(Session *session, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    log_warning("a peer broke the protocol, cutting it: session=%u name='%s' problem='%s'",
-                session->number, session->name, text);
+    peer_log(session->broker, LOG_LEVEL_WARNING,
+             "a peer broke the protocol, cutting it: session=%u name='%s' problem='%s'",
+             session->number, session->name, text);
     fault_peer(session->broker, session->peer, "ferry.Protocol", text);
     session_end(session, NULL);
 }
@@ -176,13 +179,15 @@ void sessions_turn_end(Broker *broker) {
 void sessions_peer_gone(Broker *broker, Peer *peer) {
     Session *session = peer->session;
 
-    (void)broker;
     if (!session)
         return;
-    if (!session->ending)
+    if (!session->ending) {
+        peer_log(broker, LOG_LEVEL_INFO, "a connection was lost: session=%u name='%s'",
+                 session->number, session->name);
         session_end(session, NULL);
+    }
     /* The peer is freed as soon as this returns; the session with the turn. */
-    sessions_turn_end(session->broker);
+    sessions_turn_end(broker);
 }
 
 void sessions_free(Broker *broker) {
@@ -515,6 +520,7 @@ static void handle_batch(Session *session, Reader *reader, size_t len) {
 }
 
 void sessions_receive(Broker *broker, Peer *peer, const uint8_t *data, size_t len) {
+    char address[CONNECTION_ADDRESS_MAX];
     Message message;
     Reader reader;
 
@@ -540,5 +546,7 @@ void sessions_receive(Broker *broker, Peer *peer, const uint8_t *data, size_t le
         hello(broker, peer, &message);
     }
     if (!peer->session)
-        log_warning("a connection did not begin as a client's does, cutting it");
+        peer_log(broker, LOG_LEVEL_WARNING,
+                 "a connection did not begin as a client's does, cutting it: peer=%s",
+                 peer_address(peer, address));
 }

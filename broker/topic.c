@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "base/log.h"
+#include "broker/peer-log.h"
 #include "broker/topic-parts.h"
 #include "rpc/wire/name.h"
 
@@ -274,8 +274,9 @@ static void publish_flagged(Topics *topics, Session *session, Topic *topic) {
         r = retain(topics, topic);
     if (r < 0) {
         if (message->id == 0)
-            log_warning("a value cannot be retained, dropping it: topic='%s' session=%u",
-                        shown(message->name), session->number);
+            peer_log(session->broker, LOG_LEVEL_WARNING,
+                     "a value cannot be retained, dropping it: topic='%s' session=%u",
+                     shown(message->name), session->number);
         refuse(session, message, r == -ENOSPC ? "ferry.Full" : "ferry.Internal",
                r == -ENOSPC ? "no room for another retained value" : "the broker is out of memory");
         return;

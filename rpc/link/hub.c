@@ -17,6 +17,7 @@
 #include "base/id-map.h"
 #include "base/random.h"
 #include "base/timers.h"
+#include "rpc/link/connections.h"
 #include "rpc/link/context.h"
 
 /*
@@ -42,20 +43,16 @@ enum {
 };
 
 struct Hub {
-    void *context, *socket, *monitor;
-    int socket_fd, monitor_fd;
+    void *context, *socket;
+    int socket_fd;
     HubOptions options;
-    IdMap peers;  /* by routing id */
-    Peer **by_fd; /* whose connection has this descriptor */
-    size_t n_fds;
-    int fd_limit; /* connections from this descriptor on are cut */
+    Connections connections;
+    IdMap peers; /* by routing id */
     Peer *touched, *blocked, *gone;
-    uint64_t n_dry; /* times that nothing was left to receive */
     Timers timers;
     zmq_msg_t batch; /* lent to the caller of hub_receive() */
     Peer *batch_peer;
     bool batch_open;
-    size_t n_connections;
     uint64_t last_retry_ms;
     Timer look;
     Spin spin;
@@ -93,9 +90,11 @@ static uint64_t peer_key(const uint8_t *id, size_t len) {
 
 static int set_up_socket(Hub *hub) {
     const int settings[][2] = {
-        {ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_ROUTER_HANDOVER, 0}, {ZMQ_MAXMSGSIZE, 0},
-        {ZMQ_HANDSHAKE_IVL, 5000}, {ZMQ_TCP_MAXRT, 10000},   {ZMQ_BACKLOG, 1024},
-        {ZMQ_SNDHWM, HWM},         {ZMQ_RCVHWM, HWM},        {ZMQ_LINGER, 0},
+        {ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_ROUTER_HANDOVER, 0},
+        {ZMQ_MAXMSGSIZE, 0},       {ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
+        {ZMQ_TCP_MAXRT, 10000},    {ZMQ_BACKLOG, 1024},
+        {ZMQ_SNDHWM, HWM},         {ZMQ_RCVHWM, HWM},
+        {ZMQ_LINGER, 0},
     };
     int64_t max_batch = WIRE_BATCH_MAX;
 
@@ -110,18 +109,19 @@ static int set_up_socket(Hub *hub) {
     return 0;
 }
 
-static void set_fd_limit(Hub *hub) {
+static int fd_limit(const HubOptions *options) {
     struct rlimit limit;
     int most = 1024;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
         most = limit.rlim_cur > 1000000 ? 1000000 : (int)limit.rlim_cur;
-    hub->fd_limit = most > 2 * FD_RESERVE ? most - FD_RESERVE : most / 2;
-    if (hub->options.max_connections > 0 &&
-        hub->options.max_connections + FD_RESERVE < (unsigned)hub->fd_limit)
-        hub->fd_limit = (int)hub->options.max_connections + FD_RESERVE;
+    most = most > 2 * FD_RESERVE ? most - FD_RESERVE : most / 2;
+    if (options->max_connections > 0 && options->max_connections + FD_RESERVE < (unsigned)most)
+        most = (int)options->max_connections + FD_RESERVE;
+    return most;
 }
 
+static void on_ended(void *owner);
 static void on_look(Timer *timer, void *ctx);
 
 int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
@@ -132,7 +132,10 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
     hub->options = *options;
     hub->spin.limit_us = options->spin_us;
     timers_init(&hub->timers, clock_ms());
-    set_fd_limit(hub);
+    hub->connections = (Connections){.fd_limit = fd_limit(options),
+                                     .on_ended = on_ended,
+                                     .on_refused = options->on_refused,
+                                     .ctx = options->ctx};
 
     /* libzmq numbers its peers from rand(), and never seeds it: numbers that can be foreseen can be
      * claimed. */
@@ -143,18 +146,13 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
         hub_free(hub);
         return error_set_code(reterr, -EIO, "cannot make a ZeroMQ socket: %s", zmq_strerror(errno));
     }
-    hub->monitor = socket_monitor(
-        hub->context, hub->socket,
-        ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-            ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
-    if (!hub->monitor) {
+    if (connections_init(&hub->connections, hub->context, hub->socket) < 0) {
         hub_free(hub);
         return error_set_code(reterr, -EIO, "cannot watch a ZeroMQ socket: %s",
                               zmq_strerror(errno));
     }
     timer_arm(&hub->timers, &hub->look, clock_ms() + LOOK_EACH_MS, on_look);
     hub->socket_fd = socket_fd(hub->socket);
-    hub->monitor_fd = socket_fd(hub->monitor);
     *ret = hub;
     return 0;
 }
@@ -164,8 +162,7 @@ static void peer_free(Peer *peer) {
 
     link_out(peer);
     timer_disarm(&hub->timers, &peer->check);
-    if (peer->fd >= 0 && (size_t)peer->fd < hub->n_fds && hub->by_fd[peer->fd] == peer)
-        hub->by_fd[peer->fd] = NULL;
+    connections_release(&hub->connections, peer->fd, peer);
     if (hub->batch_peer == peer)
         hub->batch_peer = NULL;
     outbox_clear(&peer->out);
@@ -184,15 +181,11 @@ Hub *hub_free(Hub *hub) {
     id_map_deinit(&hub->peers);
     if (hub->batch_open)
         zmq_msg_close(&hub->batch);
-    /* Its writer ends first: it would wait for ever to tell nobody of an event. */
-    if (hub->socket)
-        zmq_socket_monitor(hub->socket, NULL, 0);
-    monitor_close(hub->socket, hub->monitor);
+    connections_deinit(&hub->connections, hub->socket);
     if (hub->socket)
         zmq_close(hub->socket);
     if (hub->context)
         context_unref();
-    free(hub->by_fd);
     free(hub);
     return NULL;
 }
@@ -227,7 +220,7 @@ static void peer_gone(Peer *peer) {
     if (peer->gone)
         return;
     peer->gone = true;
-    peer->gone_dry = peer->hub->n_dry;
+    peer->gone_dry = peer->hub->connections.n_dry;
     peer->gone_ms = peer->hub->timers.now_ms;
     peer->touched = false;
     timer_disarm(&peer->hub->timers, &peer->check);
@@ -245,17 +238,12 @@ static void probe(Peer *peer) {
     peer_touch(peer);
 }
 
-static void read_monitor(Hub *hub);
-
 static void on_check(Timer *timer, void *ctx) {
     Peer *peer = (Peer *)((char *)timer - offsetof(Peer, check));
 
     (void)ctx;
     if (peer->closing && !peer->cut) {
-        /* Has it ended by itself? Then its descriptor may be somebody else's by now. */
-        read_monitor(peer->hub);
-        if (peer->fd >= 0)
-            shutdown(peer->fd, SHUT_RDWR);
+        connections_cut(&peer->hub->connections, peer->fd, peer);
         peer->cut = true;
         peer->suspect = 0;
     }
@@ -311,13 +299,19 @@ static void on_look(Timer *timer, void *ctx) {
 
     (void)ctx;
     timer_arm(&hub->timers, &hub->look, hub->timers.now_ms + LOOK_EACH_MS, on_look);
-    read_monitor(hub);
+    connections_read(&hub->connections);
     while ((peer = id_map_next(&hub->peers, &pos))) {
-        if (peer->fd < 0 || peer->closing || peer->gone || !is_stopped(peer))
+        /* One whose descriptor is not known says something when it is asked, or is gone. */
+        if (peer->gone || timer_armed(&peer->check) ||
+            (peer->fd >= 0 && !peer->closing && !is_stopped(peer)))
             continue;
-        shutdown(peer->fd, SHUT_RDWR);
+        connections_cut(&hub->connections, peer->fd, peer);
         peer_probe(peer);
     }
+}
+
+const char *peer_address(const Peer *peer, char to[CONNECTION_ADDRESS_MAX]) {
+    return connections_address(&peer->hub->connections, peer->fd, to);
 }
 
 void peer_close(Peer *peer) {
@@ -331,63 +325,22 @@ void peer_close(Peer *peer) {
               on_check);
 }
 
-/* The connection with this descriptor has ended. */
-static void forget_fd(Hub *hub, int fd) {
-    Peer *peer = hub->by_fd[fd];
+static void on_ended(void *owner) {
+    Peer *peer = owner;
 
-    if (!peer)
-        return;
-    hub->by_fd[fd] = NULL;
     peer->fd = -1;
     peer_probe(peer);
 }
 
-static int learn_fd(Hub *hub, Peer *peer, int fd) {
-    if (fd < 0)
-        return 0;
-    if ((size_t)fd >= hub->n_fds) {
-        size_t n = hub->n_fds ? hub->n_fds : 64;
-        Peer **by_fd;
-
-        while (n <= (size_t)fd)
-            n *= 2;
-        by_fd = realloc(hub->by_fd, n * sizeof(*by_fd));
-        if (!by_fd)
-            return -ENOMEM;
-        memset(by_fd + hub->n_fds, 0, (n - hub->n_fds) * sizeof(*by_fd));
-        hub->by_fd = by_fd;
-        hub->n_fds = n;
-    }
-    /* The end of the connection that had this descriptor before is announced before it is closed,
-     * and so before it can be given out again: it must be heard of before it is taken for ours. */
-    read_monitor(hub);
-    forget_fd(hub, fd);
-    hub->by_fd[fd] = peer;
-    peer->fd = fd;
-    return 0;
-}
-
-static void read_monitor(Hub *hub) {
-    uint16_t event;
-    uint32_t value;
-
-    while (monitor_next(hub->monitor, &event, &value)) {
-        if (event == ZMQ_EVENT_ACCEPTED) {
-            hub->n_connections++;
-            /* Descriptors are given out lowest first: a high number means that few are left. At
-             * the limit itself libzmq would spin on accept() and serve nobody. */
-            if ((int)value >= hub->fd_limit)
-                shutdown((int)value, SHUT_RDWR);
-        } else {
-            hub->n_connections -= hub->n_connections > 0;
-            if (event == ZMQ_EVENT_DISCONNECTED && value < hub->n_fds)
-                forget_fd(hub, (int)value);
-        }
-    }
+static void learn_fd(Peer *peer, int fd) {
+    if (connections_claim(&peer->hub->connections, fd, peer))
+        peer->fd = fd;
+    else
+        peer_probe(peer); /* is it still there? If so, its answer shows where it comes from */
 }
 
 size_t hub_n_connections(const Hub *hub) {
-    return hub->n_connections;
+    return hub->connections.n_open;
 }
 
 /* ---- in ---- */
@@ -408,18 +361,18 @@ uint64_t hub_next_ms(const Hub *hub) {
 
 int hub_wait(Hub *hub, int fd, int timeout_ms) {
     struct pollfd fds[3] = {
-        {hub->socket_fd, POLLIN, 0}, {hub->monitor_fd, POLLIN, 0}, {fd, POLLIN, 0}};
+        {hub->socket_fd, POLLIN, 0}, {hub->connections.monitor_fd, POLLIN, 0}, {fd, POLLIN, 0}};
     int n = 0;
 
     /* ZMQ_FD is edge-triggered: sleep only after ZMQ_EVENTS has said that there is nothing. */
     if (timeout_ms == 0 ? !has_input(hub) : !spin_until(&hub->spin, has_input, hub)) {
-        if (!(socket_events(hub->monitor) & ZMQ_POLLIN))
+        if (!(socket_events(hub->connections.monitor) & ZMQ_POLLIN))
             n = poll(fds, fd >= 0 ? 3 : 2, timeout_ms);
         spin_woke(&hub->spin);
     }
     /* Reading its events is cheap only when there are some: not once a turn. */
     if (n > 0 ? fds[1].revents != 0 : n == 0)
-        read_monitor(hub);
+        connections_read(&hub->connections);
     return n > 0 && fd >= 0 && fds[2].revents ? 1 : 0;
 }
 
@@ -468,6 +421,21 @@ static void close_batch(Hub *hub) {
     hub->batch_peer = NULL;
 }
 
+/* Only a ferry client is let in: one frame, and an id that libzmq made. */
+static void refuse(Hub *hub, Peer *peer, int fd) {
+    if (peer && peer->closing)
+        return;
+    if (!peer) {
+        connections_refuse(&hub->connections, fd, REFUSED_ROUTING_ID);
+        return;
+    }
+    if (peer->fd < 0)
+        learn_fd(peer, fd);
+    connections_tell(&hub->connections, peer->fd, REFUSED_FRAMES);
+    connections_cut(&hub->connections, peer->fd, peer);
+    peer_close(peer);
+}
+
 int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret_len) {
     for (;;) {
         zmq_msg_t id;
@@ -478,7 +446,7 @@ int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret
         zmq_msg_init(&id);
         if (zmq_msg_recv(&id, hub->socket, ZMQ_DONTWAIT) < 0) {
             zmq_msg_close(&id);
-            hub->n_dry++;
+            hub->connections.n_dry++;
             return 0;
         }
         peer = peer_of(hub, &id);
@@ -500,16 +468,12 @@ int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret
             }
             zmq_msg_close(&rest);
         }
-        /* Only a ferry client is let in: one frame, and an id that libzmq made. */
         if (!peer || !whole) {
-            int fd = zmq_msg_get(&hub->batch, ZMQ_SRCFD);
-
-            if (fd >= 0)
-                shutdown(fd, SHUT_RDWR);
+            refuse(hub, peer, zmq_msg_get(&hub->batch, ZMQ_SRCFD));
             continue;
         }
         if (peer->fd < 0)
-            learn_fd(hub, peer, zmq_msg_get(&hub->batch, ZMQ_SRCFD));
+            learn_fd(peer, zmq_msg_get(&hub->batch, ZMQ_SRCFD));
         if (peer->closing)
             continue;
         peer->batches_in++;
@@ -603,7 +567,7 @@ static bool bury(Hub *hub, uint64_t now_ms) {
 
     for (peer = hub->gone; peer; peer = next) {
         next = peer->next;
-        if (hub->n_dry == peer->gone_dry && now_ms < peer->gone_ms + LAST_WORDS_MS)
+        if (hub->connections.n_dry == peer->gone_dry && now_ms < peer->gone_ms + LAST_WORDS_MS)
             continue;
         link_out(peer);
         hub->options.on_gone(peer, hub->options.ctx);

@@ -8,6 +8,7 @@
 #include <ferry/ferry.h>
 
 #include "base/timers.h"
+#include "rpc/link/connections.h"
 #include "rpc/link/inbox.h"
 #include "rpc/link/outbox.h"
 
@@ -26,7 +27,7 @@ typedef struct Peer {
     uint64_t looked_at;         /* batches_in at the last look */
     uint64_t gone_dry, gone_ms; /* when it was found to be gone */
     uint64_t bytes_in, bytes_out, batches_in, batches_out;
-    int fd; /* of its connection; -1: not known */
+    int fd; /* of its connection; -1: not known for certain */
     bool touched, closing, cut, gone;
     uint8_t id_len;
     uint8_t id[];
@@ -38,6 +39,9 @@ typedef struct HubOptions {
     unsigned spin_us;         /* how long to look before sleeping; 0: not at all */
     /* The peer's connection is gone; peer->session should go too. The peer is freed afterwards. */
     void (*on_gone)(Peer *peer, void *ctx);
+    /* A connection never became a peer, or sent what no peer sends. Not for every one of thousands:
+     * what is done with it should be bounded. May be NULL. */
+    void (*on_refused)(Refusal refusal, const char *address, void *ctx);
     void *ctx;
 } HubOptions;
 
@@ -64,6 +68,9 @@ void peer_touch(Peer *peer);
 
 /* Cuts the connection after what waits for it on the control lane was sent. on_gone follows. */
 void peer_close(Peer *peer);
+
+/* Where it comes from, as text, as far as it is known. Returns to. */
+const char *peer_address(const Peer *peer, char to[CONNECTION_ADDRESS_MAX]);
 
 /* Is it still there? If not, on_gone follows in the next hub_flush(). Costs about 10 us. */
 void peer_probe(Peer *peer);

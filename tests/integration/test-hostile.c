@@ -98,6 +98,9 @@ static void other_protocols_are_cut(void) {
         CU_ASSERT_TRUE(raw_is_cut(fds[i], CUT_MS));
         close(fds[i]);
     }
+    CU_ASSERT(daemon_log_lines(&scene.broker, "its handshake took too long") +
+                  daemon_log_lines(&scene.broker, "it does not speak ZeroMQ's protocol") ==
+              N);
     printf("\n    HTTP, TLS, SSH, Redis, half a greeting, silence: all are cut after %.1f s",
            (double)(clock_ms() - start_ms) / 1000);
     end_scene(&scene);
@@ -163,10 +166,13 @@ static void who_does_not_begin_with_hello_is_told_so(void) {
 static void frames_and_ids_that_no_client_has_are_cut(void) {
     uint8_t batch[] = {WIRE_MAGIC, WIRE_PROTOCOL, 0x91, OP_PING};
     static uint8_t large[WIRE_BATCH_MAX + 1] = {WIRE_MAGIC, WIRE_PROTOCOL};
+    static const char *const problems[] = {"it chose its own routing id", "more than one frame",
+                                           "more than one frame", NULL};
     Scene scene;
 
     set_scene(&scene, NULL);
     for (int i = 0; i < 4; i++) {
+        size_t before = daemon_log_lines(&scene.broker, problems[i]);
         int fd = raw_connect(scene.broker.port);
 
         CU_ASSERT_TRUE(raw_greet(fd, "evil", i == 0 ? 4 : 0));
@@ -183,8 +189,11 @@ static void frames_and_ids_that_no_client_has_are_cut(void) {
             raw_frame(fd, large, sizeof(large), 0);
         }
         CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
+        if (problems[i])
+            CU_ASSERT_EQUAL(daemon_log_lines(&scene.broker, problems[i]), before + 1);
         close(fd);
     }
+    CU_ASSERT(daemon_log_lines(&scene.broker, "a connection is refused: peer=127.0.0.1:") >= 3);
     printf("\n    chosen ids, many frames, a frame too large: cut");
     end_scene(&scene);
 }
