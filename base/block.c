@@ -54,6 +54,23 @@ const void *block_swap_inner(void *block, const void *inner) {
     return old;
 }
 
+ferry_bytes block_of_buffer(Buffer *buffer) {
+    BlockHeader *header = (BlockHeader *)(void *)buffer->data;
+    size_t size = buffer->len - sizeof(*header);
+
+    assert(buffer->len >= sizeof(*header) && !buffer->failed);
+    *header = (BlockHeader){.magic = MAGIC_PLAIN, .owners = 1, .size = size};
+    *buffer = (Buffer){0};
+    return ferry_shared(header + 1, size);
+}
+
+size_t block_sole_size(const void *block) {
+    const BlockHeader *header = header_of(block);
+
+    assert(header->magic == MAGIC_AROUND);
+    return __atomic_load_n(&header->owners, __ATOMIC_ACQUIRE) == 1 ? header->size : 0;
+}
+
 int ferry_wrap(const void *data, size_t len, void (*free_fn)(void *ctx), void *ctx,
                ferry_bytes *ret) {
     void *block;

@@ -7,6 +7,8 @@
 
 #include <ferry/ferry.h>
 
+#include "base/buffer.h"
+
 /* Makes a block of its own from what is only lent to a callback. NULL: out of memory. */
 typedef const void *(*BlockKeepFn)(const void *lent);
 
@@ -34,6 +36,13 @@ void *block_new_around(size_t size, const void *inner);
 /* Puts another inner block in place of the one that block_new_around() was given (which the caller
  * has then, so that it can go into the new one), and returns the old one. */
 const void *block_swap_inner(void *block, const void *inner);
+
+/* Makes a block of what a buffer holds, without a copy. Its first sizeof(BlockHeader) bytes are
+ * lost: they were left free for this. The buffer is empty afterwards. */
+ferry_bytes block_of_buffer(Buffer *buffer);
+
+/* The size of a block that block_new_around() made, if it has one owner; 0: it has more. */
+size_t block_sole_size(const void *block);
 
 /* Copies bytes, or shares their block. What comes back owns: ferry_free(ret->block). */
 int block_hold(ferry_bytes bytes, ferry_bytes *ret);

@@ -427,7 +427,11 @@ int lab_main(int argc, char **argv, const LabRow *rows) {
     args.payload[args.size] = '\0';
 
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGCHLD, on_child_end);
+    /* One that is only stopped for a while has not ended. */
+    sigaction(
+        SIGCHLD,
+        &(struct sigaction){.sa_handler = on_child_end, .sa_flags = SA_RESTART | SA_NOCLDSTOP},
+        NULL);
     setvbuf(stdout, NULL, _IOLBF, 0);
     row->run(&args);
 

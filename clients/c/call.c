@@ -213,7 +213,7 @@ static void run_callback(Core *core, Call *call, const ferry_reply *reply,
 
     slab_give(core->calls, call);
     if (end)
-        end(fn, aux, ctx, reply, error);
+        end(core, fn, aux, ctx, reply, error);
     else
         ((ferry_reply_fn)fn)(reply, error, ctx);
 }

@@ -11,8 +11,8 @@
 typedef void (*AnyFn)(void);
 
 /* Brings the answer to a callback of the program's; one of reply and error is NULL. */
-typedef void (*CallEndFn)(AnyFn fn, const void *aux, void *ctx, const ferry_reply *reply,
-                          const ferry_error *error);
+typedef void (*CallEndFn)(Core *core, AnyFn fn, const void *aux, void *ctx,
+                          const ferry_reply *reply, const ferry_error *error);
 
 /* A call to be made. */
 typedef struct CallSpec {

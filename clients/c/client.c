@@ -194,6 +194,7 @@ static void core_free(Core *core) {
     slab_free(core->requests);
     slab_free(core->jobs);
     buffer_deinit(&core->scratch);
+    ferry_free(core->spare);
     id_map_deinit(&core->awaits);
     id_map_deinit(&core->subscriptions);
     id_map_deinit(&core->pulls);

@@ -96,6 +96,7 @@ struct Core {
 
     Slab *calls, *requests, *jobs;
     Buffer scratch; /* see typed.h */
+    void *spare;    /* for unpacked values, see schema_spare(); NULL: none */
     NameCache *names;
     Memo *memo; /* NULL: no memoised method was called */
 

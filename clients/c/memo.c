@@ -401,7 +401,7 @@ static void store(MemoCall *call, const ferry_reply *reply, const ferry_error *e
         call->source->pending++;
 }
 
-static void answered(AnyFn fn, const void *aux, void *ctx, const ferry_reply *reply,
+static void answered(Core *core, AnyFn fn, const void *aux, void *ctx, const ferry_reply *reply,
                      const ferry_error *error) {
     MemoCall *call = ctx;
 
@@ -410,7 +410,7 @@ static void answered(AnyFn fn, const void *aux, void *ctx, const ferry_reply *re
     if (call->storing)
         store(call, reply, error);
     if (call->fn)
-        call->end(call->fn, call->aux, call->ctx, reply, error);
+        call->end(core, call->fn, call->aux, call->ctx, reply, error);
     call_release(call);
 }
 
@@ -577,7 +577,7 @@ bool memo_due(const Core *core) {
     return core->memo && core->memo->due;
 }
 
-static void run_due(MemoCall *call) {
+static void run_due(Core *core, MemoCall *call) {
     ferry_error error = FERRY_ERROR_INIT;
     ferry_reply reply = {0};
 
@@ -586,7 +586,7 @@ static void run_due(MemoCall *call) {
     if (call->value)
         read_stored(call->value, &reply.body, &error);
     if (call->fn)
-        call->end(call->fn, call->aux, call->ctx, call->value ? &reply : NULL,
+        call->end(core, call->fn, call->aux, call->ctx, call->value ? &reply : NULL,
                   call->value ? NULL : &call->error);
     call_release(call);
 }
@@ -606,7 +606,7 @@ bool memo_run(Core *core) {
         memo->due = call->next_due;
         if (!memo->due)
             memo->last_due = NULL;
-        run_due(call);
+        run_due(core, call);
         busy = true;
     }
     return busy;

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "clients/c/call.h"
 #include "clients/c/slab.h"
+#include "rpc/schema/codec.h"
 #include "rpc/schema/remote-error.h"
 
 static_assert(offsetof(Request, request) == sizeof(BlockHeader), "a request follows its header");
@@ -158,7 +159,7 @@ static void request_end(Request *request) {
     drop_client(request);
     if (request->text)
         free(request->text);
-    ferry_free(request->args);
+    schema_spare(&core->spare, request->args);
     if (request->because) {
         ferry_error_clear(request->because);
         free(request->because);

@@ -16,8 +16,8 @@ int invoke_typed(ferry_request *request, const ServedMethod *method) {
     int r;
 
     if (method->typed->args) {
-        r = schema_unpack_block(method->typed->args, span_bytes(request->body), "args", &args,
-                                &error);
+        r = schema_unpack_block_in(&request_of(request)->core->spare, method->typed->args,
+                                   span_bytes(request->body), "args", &args, &error);
         if (r < 0) {
             r = throw_error(request, error.type, &error);
             ferry_error_clear(&error);

@@ -5,9 +5,9 @@
 #include "clients/c/stream.h"
 #include "rpc/schema/codec.h"
 
-static void nobody_listens(AnyFn fn, const void *aux, void *ctx, const ferry_reply *reply,
-                           const ferry_error *error) {
-    (void)fn, (void)aux, (void)ctx, (void)reply, (void)error;
+static void nobody_listens(Core *core, AnyFn fn, const void *aux, void *ctx,
+                           const ferry_reply *reply, const ferry_error *error) {
+    (void)core, (void)fn, (void)aux, (void)ctx, (void)reply, (void)error;
 }
 
 /* The arguments go into the core's own buffer: what starts the call copies them from there. */
@@ -35,10 +35,10 @@ static int prepare(ferry_client *client, const char *service, const ferry_method
 }
 
 /* The bytes came from the server: that they are wrong is its fault, not an argument's. */
-static int unpack(const ferry_type *type, ferry_bytes body, const char *what, void *ret,
-                  ferry_error *reterr) {
+static int unpack(void **spare, const ferry_type *type, ferry_bytes body, const char *what,
+                  void *ret, ferry_error *reterr) {
     ferry_error error = FERRY_ERROR_INIT;
-    int r = schema_unpack(type, span_bytes(body), what, ret, &error);
+    int r = schema_unpack_in(spare, type, span_bytes(body), what, ret, &error);
 
     if (r == -EINVAL)
         r = error_set(reterr, "ferry.Protocol", "the server breaks its interface: %s",
@@ -51,7 +51,9 @@ static int unpack(const ferry_type *type, ferry_bytes body, const char *what, vo
 
 static int unpack_result(const ferry_method *method, ferry_bytes body, void *ret,
                          ferry_error *reterr) {
-    return method->result && ret ? unpack(method->result, body, "result", ret, reterr) : 0;
+    return method->result && ret
+               ? unpack(&(void *){NULL}, method->result, body, "result", ret, reterr)
+               : 0;
 }
 
 int ferry_method_call(ferry_client *client, const char *service, const ferry_method *method,
@@ -92,18 +94,19 @@ typedef union Result {
     void *block;
 } Result;
 
-static void answered(AnyFn fn, const void *aux, void *ctx, const ferry_reply *reply,
+static void answered(Core *core, AnyFn fn, const void *aux, void *ctx, const ferry_reply *reply,
                      const ferry_error *error) {
     const ferry_method *method = aux;
     ferry_error broken = FERRY_ERROR_INIT;
     Result result = {.block = NULL};
     bool scalar = method->result && method->result->kind <= FERRY_KIND_ENUM;
 
-    if (!error && unpack_result(method, reply->body, &result, &broken) < 0)
+    if (!error && method->result &&
+        unpack(&core->spare, method->result, reply->body, "result", &result, &broken) < 0)
         error = &broken;
     method->answer(fn, error ? NULL : scalar ? &result : result.block, error, ctx);
     if (!error && method->result && !scalar)
-        ferry_free(result.block);
+        schema_spare(&core->spare, result.block);
     ferry_error_clear(&broken);
 }
 
@@ -140,7 +143,7 @@ int ferry_stream_next_typed(ferry_stream *stream, const ferry_method *method, vo
 
     if (r <= 0)
         return r;
-    r = unpack(method->stream_out, item, "item", ret, reterr);
+    r = unpack(&(void *){NULL}, method->stream_out, item, "item", ret, reterr);
     return r < 0 ? r : 1;
 }
 

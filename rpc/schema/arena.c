@@ -10,8 +10,33 @@ void arena_init(Arena *arena, size_t max) {
     *arena = (Arena){.max = max};
 }
 
-/* A further chunk hangs on the first, which is the block that is handed out. Each is as large as
- * all before together, so there are few. */
+void arena_init_with(Arena *arena, size_t max, void *block) {
+    size_t size = block_sole_size(block);
+
+    *arena = (Arena){.block = block,
+                     .at = block,
+                     .end = (uint8_t *)block + size,
+                     .total = size,
+                     .max = max > size ? max : size};
+}
+
+void *arena_recycle(const void *block, size_t max) {
+    void *chunk = (void *)(uintptr_t)block, *last;
+
+    if (block_sole_size(chunk) == 0)
+        return ferry_free(chunk);
+    /* The last has room for all. */
+    last = (void *)(uintptr_t)block_swap_inner(chunk, NULL);
+    if (last) {
+        ferry_free(block_swap_inner(last, NULL));
+        ferry_free(chunk);
+        chunk = last;
+    }
+    return block_sole_size(chunk) <= max ? chunk : ferry_free(chunk);
+}
+
+/* A further chunk hangs on the first, which is the block that is handed out. Each has room for all
+ * before together and what is new: so there are few, and the last would have done alone. */
 static uint8_t *chunk_new(Arena *arena, size_t size) {
     const void *before;
     void *chunk;
@@ -26,7 +51,7 @@ static uint8_t *chunk_new(Arena *arena, size_t size) {
 
 void *arena_grow(Arena *arena, size_t size, size_t first) {
     size_t whole = (size + 7) & ~(size_t)7;
-    size_t chunk = whole > arena->total ? whole : arena->total;
+    size_t chunk = whole + arena->total;
     uint8_t *at;
 
     if (chunk < first)

@@ -14,6 +14,13 @@ typedef struct Arena {
 /* No memory is taken before the first piece; the first chunk is of size first at least. */
 void arena_init(Arena *arena, size_t max);
 
+/* The same with a first chunk that is there already: what arena_recycle() returned. */
+void arena_init_with(Arena *arena, size_t max, void *block);
+
+/* The largest chunk of an arena's block, for another arena; the others are freed. NULL, and all are
+ * given up: somebody else keeps the block, or the chunk is larger than max. */
+void *arena_recycle(const void *block, size_t max);
+
 void *arena_grow(Arena *arena, size_t size, size_t first);
 
 /* A piece at a multiple of 8. NULL: out of memory, or over max. */

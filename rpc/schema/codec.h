@@ -30,6 +30,19 @@ int schema_unpack(const ferry_type *type, Span bytes, const char *root, void *re
 int schema_unpack_block(const ferry_type *type, Span bytes, const char *root, void **ret,
                         ferry_error *reterr);
 
+/*
+ * The same with memory that is used again and again: *spare is what schema_spare() left there, or
+ * NULL, and is NULL afterwards.
+ */
+int schema_unpack_in(void **spare, const ferry_type *type, Span bytes, const char *root, void *ret,
+                     ferry_error *reterr);
+int schema_unpack_block_in(void **spare, const ferry_type *type, Span bytes, const char *root,
+                           void **ret, ferry_error *reterr);
+
+/* In place of ferry_free() for what came out of these: keeps it in *spare for the next one, unless
+ * there is one already, it is large, or somebody holds it still. */
+void schema_spare(void **spare, const void *block);
+
 /* Into a piece of an arena that has one already, and no more of it than arena->max. */
 int schema_unpack_into(Arena *arena, const ferry_type *type, Span bytes, const char *root,
                        void **ret, ferry_error *reterr);

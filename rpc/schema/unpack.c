@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "base/block.h"
+#include "base/error.h"
 #include "base/text.h"
 #include "rpc/schema/arena.h"
 #include "rpc/schema/codec.h"
@@ -568,18 +570,31 @@ static const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_t
 
 /* ---- the whole ---- */
 
-static void start(Unpacker *u, Span bytes, size_t size) {
+enum { SPARE_MAX = 64 * 1024 };
+
+static void start(Unpacker *u, Span bytes, size_t size, void **spare) {
     size_t more = bytes.len < 4096 ? bytes.len : 4096;
+    size_t max =
+        size + MEMORY_MIN +
+        (bytes.len < SIZE_MAX / MEMORY_PER_BYTE / 2 ? bytes.len * MEMORY_PER_BYTE : SIZE_MAX / 2);
 
     u->end = bytes.len > 0 ? bytes.data + bytes.len : bytes.data;
     u->depth = 0;
     /* Texts take what they took as bytes, small integers and pieces' ends somewhat more. */
     u->first = size + bytes.len + more + 32;
-    arena_init(&u->arena,
-               size + MEMORY_MIN +
-                   (bytes.len < SIZE_MAX / MEMORY_PER_BYTE / 2 ? bytes.len * MEMORY_PER_BYTE
-                                                               : SIZE_MAX / 2));
+    if (*spare)
+        arena_init_with(&u->arena, max, *spare);
+    else
+        arena_init(&u->arena, max);
+    *spare = NULL;
     trouble_init(&u->trouble);
+}
+
+void schema_spare(void **spare, const void *block) {
+    if (block && !*spare)
+        *spare = arena_recycle(block, SPARE_MAX);
+    else
+        ferry_free(block);
 }
 
 static int finish(Unpacker *u, const uint8_t *at, const char *root, ferry_error *reterr) {
@@ -591,14 +606,14 @@ static int finish(Unpacker *u, const uint8_t *at, const char *root, ferry_error 
     return trouble_report(&u->trouble, root, reterr);
 }
 
-int schema_unpack_block(const ferry_type *type, Span bytes, const char *root, void **ret,
-                        ferry_error *reterr) {
+int schema_unpack_block_in(void **spare, const ferry_type *type, Span bytes, const char *root,
+                           void **ret, ferry_error *reterr) {
     const uint8_t *at = NULL;
     Unpacker u;
     void *value;
     int r;
 
-    start(&u, bytes, type->size);
+    start(&u, bytes, type->size, spare);
     value = take(&u, type->size);
     if (value)
         at = unpack_value(&u, bytes.data, type, value);
@@ -608,13 +623,18 @@ int schema_unpack_block(const ferry_type *type, Span bytes, const char *root, vo
     return r;
 }
 
+int schema_unpack_block(const ferry_type *type, Span bytes, const char *root, void **ret,
+                        ferry_error *reterr) {
+    return schema_unpack_block_in(&(void *){NULL}, type, bytes, root, ret, reterr);
+}
+
 int schema_unpack_into(Arena *arena, const ferry_type *type, Span bytes, const char *root,
                        void **ret, ferry_error *reterr) {
     const uint8_t *at = NULL;
     Unpacker u;
     void *value;
 
-    start(&u, bytes, type->size);
+    start(&u, bytes, type->size, &(void *){NULL});
     u.arena = *arena;
     value = take(&u, type->size);
     if (value)
@@ -628,13 +648,13 @@ int schema_unpack_into(Arena *arena, const ferry_type *type, Span bytes, const c
     return 0;
 }
 
-static int unpack_text(const ferry_type *type, Span bytes, const char *root, char **ret,
-                       ferry_error *reterr) {
+static int unpack_text(void **spare, const ferry_type *type, Span bytes, const char *root,
+                       char **ret, ferry_error *reterr) {
     const char *text = NULL;
     Unpacker u;
     int r;
 
-    start(&u, bytes, 1);
+    start(&u, bytes, 1, spare);
     r = finish(&u, unpack_value(&u, bytes.data, type, &text), root, reterr);
     if (r == 0)
         *ret = (char *)(uintptr_t)text;
@@ -647,23 +667,23 @@ static int unpack_scalar(const ferry_type *type, Span bytes, const char *root, v
     Unpacker u;
     int r;
 
-    start(&u, bytes, 0);
+    start(&u, bytes, 0, &(void *){NULL});
     r = finish(&u, unpack_value(&u, bytes.data, type, largest), root, reterr);
     if (r == 0)
         memcpy(ret, largest, type->size);
     return r;
 }
 
-int schema_unpack(const ferry_type *type, Span bytes, const char *root, void *ret,
-                  ferry_error *reterr) {
+int schema_unpack_in(void **spare, const ferry_type *type, Span bytes, const char *root, void *ret,
+                     ferry_error *reterr) {
     void *block;
     int r;
 
     if (type_is_scalar(type))
         return unpack_scalar(type, bytes, root, ret, reterr);
     if (type->kind == FERRY_KIND_STRING)
-        return unpack_text(type, bytes, root, ret, reterr);
-    r = schema_unpack_block(type, bytes, root, &block, reterr);
+        return unpack_text(spare, type, bytes, root, ret, reterr);
+    r = schema_unpack_block_in(spare, type, bytes, root, &block, reterr);
     if (r < 0)
         return r;
     /* What is one block as a whole can be sent on without a copy. */
@@ -673,21 +693,23 @@ int schema_unpack(const ferry_type *type, Span bytes, const char *root, void *re
     return 0;
 }
 
+int schema_unpack(const ferry_type *type, Span bytes, const char *root, void *ret,
+                  ferry_error *reterr) {
+    return schema_unpack_in(&(void *){NULL}, type, bytes, root, ret, reterr);
+}
+
 int ferry_value_pack(const ferry_type *type, const void *value, ferry_bytes *ret,
                      ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};
-    int r = schema_pack(type, value, type->name ? type->name : "value", &bytes, reterr);
+    int r;
 
-    if (r < 0)
-        return r;
-    /* ferry.h's blocks have a header in front, so the bytes move once. */
-    void *block = ferry_alloc(bytes.len);
-
-    if (!block)
-        return -ENOMEM;
-    memcpy(block, bytes.data, bytes.len);
-    *ret = ferry_shared(block, bytes.len);
-    return 0;
+    if (!buffer_reserve(&bytes, sizeof(BlockHeader)))
+        return error_set_code(reterr, -ENOMEM, NULL);
+    bytes.len = sizeof(BlockHeader);
+    r = schema_pack(type, value, type->name ? type->name : "value", &bytes, reterr);
+    if (r == 0)
+        *ret = block_of_buffer(&bytes);
+    return r;
 }
 
 int ferry_value_unpack(const ferry_type *type, ferry_bytes bytes, void *ret, ferry_error *reterr) {

@@ -145,6 +145,34 @@ static void holding_shares_a_block_and_copies_all_else(void) {
     ferry_free(held.block);
 }
 
+static void a_buffer_becomes_a_block_where_it_lies(void) {
+    Buffer buffer = {0};
+    const void *data;
+    ferry_bytes bytes;
+
+    buffer_append(&buffer, (char[sizeof(BlockHeader)]){0}, sizeof(BlockHeader));
+    buffer_append(&buffer, "abc", 3);
+    data = buffer.data + sizeof(BlockHeader);
+    bytes = block_of_buffer(&buffer);
+    CU_ASSERT_PTR_NULL(buffer.data);
+    CU_ASSERT_PTR_EQUAL(bytes.data, data);
+    CU_ASSERT_PTR_EQUAL(bytes.block, data);
+    CU_ASSERT_EQUAL(bytes.len, 3);
+    CU_ASSERT_EQUAL(memcmp(bytes.data, "abc", 3), 0);
+    ferry_free(bytes.block);
+}
+
+static void only_a_sole_owner_sees_the_size(void) {
+    void *block = block_new_around(40, NULL);
+
+    CU_ASSERT_EQUAL(block_sole_size(block), 40);
+    ferry_keep(block);
+    CU_ASSERT_EQUAL(block_sole_size(block), 0);
+    ferry_free(block);
+    CU_ASSERT_EQUAL(block_sole_size(block), 40);
+    ferry_free(block);
+}
+
 static void out_of_memory_is_said(void) {
     OOM_EACH(n) {
         Lent lent = {.value = 5};
@@ -177,6 +205,8 @@ int main(void) {
         TEST(a_block_around_another_owns_it),
         TEST(what_is_lent_is_copied_when_kept),
         TEST(holding_shares_a_block_and_copies_all_else),
+        TEST(a_buffer_becomes_a_block_where_it_lies),
+        TEST(only_a_sole_owner_sees_the_size),
         TEST(out_of_memory_is_said),
         TESTS_END,
     };
