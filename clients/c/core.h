@@ -36,7 +36,7 @@ enum {
     CONNECT_MS = 5000,           /* how long a call waits for the connection */
     ASIDE_MAX = 8 * 1024 * 1024, /* bytes of messages set aside; later ones are missed */
     EARLY_MAX = 4 * 1024 * 1024, /* bytes of publishes that wait for the connection */
-    FLUSH_AT = 256 * 1024,       /* bytes put since the last flush that make one due at once */
+    FLUSH_AT = 640 * 1024,       /* bytes put since the last flush that make one due at once */
     TURN_MESSAGES = 200,
 };
 

@@ -7,7 +7,7 @@ enum {
     WIRE_PROTOCOL = 1,
     WIRE_HEAD = 2, /* bytes in front of each batch: magic, protocol */
 
-    WIRE_BATCH_MAX = 256 * 1024,      /* one ZeroMQ message */
+    WIRE_BATCH_MAX = 640 * 1024,      /* one ZeroMQ message */
     WIRE_BATCH_SOFT = 64 * 1024,      /* where a sender ends a batch of small records */
     WIRE_BATCH_RECORDS = 1024,        /* likewise */
     WIRE_RECORD_LARGE = 1024,         /* records from here on may fill a batch to its maximum */
@@ -20,7 +20,7 @@ enum {
     WIRE_OPTIONS_BYTES = 4 * 1024,
     WIRE_ERROR_BYTES = 64 * 1024,
     WIRE_TEXT_MAX = 1024,            /* reasons */
-    WIRE_CREDIT = 2 * 1024 * 1024,   /* bytes granted to begin with */
+    WIRE_CREDIT = 4 * 1024 * 1024,   /* bytes granted to begin with */
     WIRE_STREAM_CREDIT = 256 * 1024, /* bytes of ITEMs granted to begin with, each way */
     WIRE_TOKEN = 16,                 /* bytes of client ids and session tokens */
 };
