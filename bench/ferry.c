@@ -10,7 +10,7 @@
 
 #include "bench/ferry.h"
 
-enum { BATCH = 256, MAX_UNCONFIRMED = 4096 };
+enum { PUBLISHES = 2048, PUSHES = 512, MAX_UNCONFIRMED = 4096 }; /* the first two: in one turn */
 
 static const char *const echo_method = "bench.Echo.echo";
 static const char *const topic = "bench.topic";
@@ -183,7 +183,7 @@ static _Noreturn void publish(const LabArgs *args) {
         int r = 0;
 
         pace(client, LAB_FANOUT, args, n);
-        for (int i = 0; i < BATCH && r == 0; i++) {
+        for (int i = 0; i < PUBLISHES && r == 0; i++) {
             r = ferry_publish(client, topic, body, NULL, &error);
             n += r == 0;
         }
@@ -236,7 +236,7 @@ static _Noreturn void produce(const LabArgs *args) {
     ferry_fd(client);
     for (;;) {
         pace(client, LAB_SHARED, args, n);
-        for (int i = 0; i < BATCH && n_unconfirmed < MAX_UNCONFIRMED; i++, n++, n_unconfirmed++)
+        for (int i = 0; i < PUSHES && n_unconfirmed < MAX_UNCONFIRMED; i++, n++, n_unconfirmed++)
             check(ferry_push_async(client, queue, body, NULL, on_stored, &n_unconfirmed), NULL);
         turn(client, n_unconfirmed < MAX_UNCONFIRMED ? 0 : -1);
     }
