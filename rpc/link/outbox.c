@@ -105,7 +105,7 @@ static Chunk *tail_for(Outbox *outbox, Lane lane, size_t size) {
             return tail;
     }
 
-    /* Batches of large records pay for themselves only when they are big: below 256 KiB libzmq
+    /* Batches of large records pay for themselves only when they are big: below half a MiB libzmq
      * spends more on each message than on its bytes. */
     Chunk *chunk = chunk_new(large ? WIRE_BATCH_MAX : WIRE_HEAD + size);
 

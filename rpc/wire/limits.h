@@ -20,7 +20,7 @@ enum {
     WIRE_OPTIONS_BYTES = 4 * 1024,
     WIRE_ERROR_BYTES = 64 * 1024,
     WIRE_TEXT_MAX = 1024,            /* reasons */
-    WIRE_CREDIT = 4 * 1024 * 1024,   /* bytes granted to begin with */
+    WIRE_CREDIT = 2 * 1024 * 1024,   /* bytes granted to begin with */
     WIRE_STREAM_CREDIT = 256 * 1024, /* bytes of ITEMs granted to begin with, each way */
     WIRE_TOKEN = 16,                 /* bytes of client ids and session tokens */
 };

@@ -452,7 +452,7 @@ int batch_open(Reader *reader, const void *data, size_t len) {
     else if (p[1] != WIRE_PROTOCOL)
         reader_fail(reader, "this protocol is not spoken here: only 1 is");
     else if (len > WIRE_BATCH_MAX)
-        reader_fail(reader, "the batch is larger than 256 KiB");
+        reader_fail(reader, "the batch is larger than 640 KiB");
     else
         reader->at += WIRE_HEAD;
     return reader->problem ? -EPROTO : 0;
