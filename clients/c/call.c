@@ -62,8 +62,7 @@ static int send_call(Core *core, Call *call, Message *message, const void *block
     return 0;
 }
 
-static int fill(Message *message, const ferry_client *client, const CallSpec *spec,
-                uint32_t timeout_ms) {
+static int fill(Message *message, ferry_client *client, const CallSpec *spec, uint32_t timeout_ms) {
     message->op = OP_CALL;
     message->passed = (Span){NULL, 0};
     message->timeout_ms = timeout_ms;
@@ -72,7 +71,7 @@ static int fill(Message *message, const ferry_client *client, const CallSpec *sp
     message->name = spec->service;
     message->method = spec->method;
     message->instance = client->instance;
-    message->headers = client->headers;
+    message->headers = client_headers(client);
     message->body = span_bytes(spec->args);
     message->body_transfer = 0;
     message->text = (Span){NULL, 0};

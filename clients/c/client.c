@@ -74,6 +74,24 @@ static void detach(ferry_client *handle) {
         handle->next->link = handle->link;
 }
 
+/* Adds a traceparent for each message to be given one of its own, where there is none. */
+static int add_trace(Buffer *headers, Core *core) {
+    CLEANUP(buffer_deinit) Buffer without = *headers;
+
+    *headers = (Buffer){0};
+    return trace_headers_write(headers, span_of(without.data, without.len), true, &core->trace_ids);
+}
+
+/* Is the one in its headers to be made anew? */
+static char *find_made_up(const ferry_client *handle, const ferry_client *parent, bool added) {
+    Span value = header_find(handle->headers, "traceparent");
+
+    if (!added && !(parent && parent->traceparent && value.len == TRACEPARENT_LEN &&
+                    memcmp(parent->traceparent, value.data, TRACEPARENT_LEN) == 0))
+        return NULL;
+    return (char *)(uintptr_t)value.data;
+}
+
 /* What the program may have said in the options, over what the parent handle says. */
 static int take_options(ferry_client *handle, const ferry_client *parent,
                         const ferry_options *options, ferry_error *reterr) {
@@ -81,6 +99,7 @@ static int take_options(ferry_client *handle, const ferry_client *parent,
     CLEANUP(buffer_deinit) Buffer headers = {0};
     size_t instance_len;
     Span instance = parent ? parent->instance : (Span){NULL, 0};
+    bool adds_trace;
     int r;
 
     if (!options)
@@ -102,6 +121,11 @@ static int take_options(ferry_client *handle, const ferry_client *parent,
                       options->headers, reterr);
     if (r < 0)
         return r;
+    handle->trace = options->trace || (parent && parent->trace);
+    adds_trace =
+        handle->trace && !header_find(span_of(headers.data, headers.len), "traceparent").data;
+    if (adds_trace && add_trace(&headers, parent ? parent->core : handle->core) < 0)
+        return error_set_code(reterr, -ENOMEM, NULL);
 
     handle->owned = malloc(instance_len + headers.len + 1);
     if (!handle->owned)
@@ -112,6 +136,7 @@ static int take_options(ferry_client *handle, const ferry_client *parent,
         memcpy(handle->owned + instance_len, headers.data, headers.len);
     handle->instance = span_of(handle->owned, instance_len);
     handle->headers = span_of(handle->owned + instance_len, headers.len);
+    handle->traceparent = find_made_up(handle, parent, adds_trace);
     handle->timeout_ms = options->timeout_ms ? options->timeout_ms
                          : parent            ? parent->timeout_ms
                                              : 0;
@@ -144,18 +169,18 @@ int ferry_with(ferry_client *client, const ferry_options *options, ferry_client 
 }
 
 ferry_client *client_for_request(Core *core, Request *request, Span headers, uint64_t deadline_ms) {
-    ferry_client *handle = calloc(1, sizeof(*handle));
+    CLEANUP(buffer_deinit) Buffer next = {0};
+    ferry_client *handle;
 
+    if (trace_headers_write(&next, headers, core->main.trace, &core->trace_ids) < 0)
+        return NULL;
+    handle = calloc(1, sizeof(*handle));
     if (!handle)
         return NULL;
-    handle->owned = malloc(headers.len + 1);
-    if (!handle->owned) {
-        free(handle);
-        return NULL;
-    }
-    if (headers.len > 0)
-        memcpy(handle->owned, headers.data, headers.len);
-    handle->headers = span_of(handle->owned, headers.len);
+    handle->owned = (char *)next.data;
+    handle->headers = span_of(next.data, next.len);
+    next = (Buffer){0};
+    handle->trace = core->main.trace;
     handle->deadline_ms = deadline_ms;
     handle->request = request;
     handle->cache = core->main.cache;

@@ -16,6 +16,7 @@
 #include "base/id-map.h"
 #include "base/timers.h"
 #include "clients/c/record.h"
+#include "clients/c/trace.h"
 #include "rpc/link/link.h"
 
 typedef struct Core Core;
@@ -60,7 +61,9 @@ struct ferry_client {
     uint32_t timeout_ms;        /* 0: the method's own, else TIMEOUT_MS */
     bool idempotent, closed;
     ferry_cache *cache;
-    Span instance, headers; /* in owned */
+    Span instance, headers; /* in owned; headers: see client_headers() */
+    bool trace;             /* what carries no traceparent begins a trace */
+    char *traceparent;      /* in headers: made anew for each; NULL: there is none to make */
     char *owned;
 };
 
@@ -116,6 +119,7 @@ struct Core {
     PushLog *pushes;
     ferry_error push_error; /* the first failure of a push without a callback */
     int64_t retry_budget;   /* in thousandths of a retry: see retry.h */
+    TraceIds trace_ids;
 
     void (*on_event)(int event, const ferry_error *error, void *ctx);
     void *event_ctx;
@@ -142,6 +146,13 @@ void core_unref(Core *core);
 /* A handle without options of its own, on behalf of a request. NULL: out of memory. */
 ferry_client *client_for_request(Core *core, Request *request, Span headers, uint64_t deadline_ms);
 void client_drop(ferry_client *client);
+
+/* The headers of what is sent through this handle, for this once. */
+static inline Span client_headers(ferry_client *client) {
+    if (__builtin_expect(client->traceparent != NULL, 0))
+        traceparent_begin(&client->core->trace_ids, client->traceparent);
+    return client->headers;
+}
 
 /* Ends the connection of a client that was closed in a callback, now that none runs. */
 void client_shut_if_closed(Core *core);

@@ -94,7 +94,7 @@ static int publish_with(ferry_client *client, Message *message, ferry_bytes body
     if (options->retain)
         message->flags |= PUBLISH_RETAIN;
     if (options->n_headers > 0) {
-        r = headers_write(&headers, client->headers, options->n_headers, options->headers, reterr);
+        r = headers_write(&headers, message->headers, options->n_headers, options->headers, reterr);
         if (r < 0)
             return r;
         message->headers = span_of(headers.data, headers.len);
@@ -121,7 +121,7 @@ int ferry_publish(ferry_client *client, const char *topic, ferry_bytes body,
     message.flags = 0;
     message.window_ms = 0;
     message.name = name_span(name);
-    message.headers = client->headers;
+    message.headers = client_headers(client);
     message.body = span_bytes(body);
     message.body_transfer = 0;
     if (options)
@@ -193,7 +193,7 @@ int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, 
                                 .flags = PUBLISH_GATHER,
                                 .window_ms = window_ms,
                                 .name = name_span(name),
-                                .headers = client->headers,
+                                .headers = client_headers(client),
                                 .body = span_bytes(question)},
                      question.block);
     if (r < 0) {

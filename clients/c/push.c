@@ -65,11 +65,11 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
     message.flags = 0;
     message.name = name_span(name);
     message.options = (Span){NULL, 0};
-    message.headers = client->headers;
+    message.headers = client_headers(client);
     message.body = span_bytes(body);
     message.body_transfer = 0;
     if (options) {
-        r = push_options_write(&scratch, client->headers, options, &message, reterr);
+        r = push_options_write(&scratch, message.headers, options, &message, reterr);
         if (r < 0)
             return r;
     }

@@ -2,7 +2,7 @@
  * A chain of calls over three servers, each a process: the shop asks the bank, the bank has a
  * calculator divide, and the calculator throws, or takes its time.
  *
- *     test-chain --role shop|bank|calc URL
+ *     test-chain --role shop|bank|calc URL [trace]
  */
 
 #include <signal.h>
@@ -23,12 +23,23 @@ enum { ITEM_THROWS = 0, ITEM_WAITS = -1, ITEM_COMPUTES = -2 };
 
 /* ---- the servers ---- */
 
+static const char *header(const ferry_request *request, const char *name) {
+    const char *value = ferry_request_header(request, name);
+
+    return value ? value : "-";
+}
+
+static void tell_trace(const ferry_request *request) {
+    tell("trace %s %s", header(request, "traceparent"), header(request, "tenant"));
+}
+
 static int price(ferry_request *request, int32_t item, const char *currency, void *ctx) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     int64_t rate;
     int r;
 
     (void)ctx;
+    tell_trace(request);
     sleep_ms(SHOP_MS);
     r = chain_bank_rate(ferry_request_client(request), item, currency, &rate, &error);
     if (chain_no_rate_in(&error))
@@ -44,6 +55,7 @@ static int rate(ferry_request *request, int32_t item, const char *currency, void
     int r;
 
     (void)ctx;
+    tell_trace(request);
     sleep_ms(BANK_MS);
     r = chain_calc_div(ferry_request_client(request), 100, item, &quotient, &error);
     if (chain_division_by_zero_in(&error))
@@ -59,15 +71,9 @@ static void on_cancelled(ferry_request *request, void *ctx) {
     ferry_request_fail(request, -ECANCELED, NULL);
 }
 
-static const char *header(const ferry_request *request, const char *name) {
-    const char *value = ferry_request_header(request, name);
-
-    return value ? value : "-";
-}
-
 static int divide(ferry_request *request, int32_t a, int32_t b, void *ctx) {
     (void)ctx;
-    tell("trace %s %s", header(request, "traceparent"), header(request, "tenant"));
+    tell_trace(request);
     tell("end %llu", (unsigned long long)clock_ms() + ferry_request_left_ms(request));
     if (b == ITEM_THROWS)
         return chain_throw_division_by_zero(request, &(chain_division_by_zero){.dividend = a});
@@ -109,7 +115,7 @@ static int play(int argc, char **argv, int (*serve)(ferry_client *, ferry_error 
     FERRY_AUTO(ferry_close) ferry_client *client = NULL;
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
-    if (ferry_open(argc > 0 ? argv[0] : NULL, NULL, &client, &error) == 0 &&
+    if (ferry_open(argv[0], &(ferry_options){.trace = argc > 1}, &client, &error) == 0 &&
         serve(client, &error) == 0) {
         tell("ready 0");
         ferry_run(client, &error);
@@ -300,23 +306,87 @@ static void a_cancel_goes_all_the_way_down(void) {
     chain_end(&chain);
 }
 
+/* The next "trace …" of each server, in the order of the calls. */
+static void read_traces(Chain *chain, char traces[3][200]) {
+    Process *const servers[] = {&chain->shop, &chain->bank, &chain->calc};
+
+    for (size_t i = 0; i < 3; i++) {
+        const char *line;
+
+        do
+            line = told(servers[i], PATIENCE_MS);
+        while (line && strncmp(line, "trace ", 6) != 0);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(line);
+        snprintf(traces[i], sizeof(traces[i]), "%s", line + 6);
+    }
+}
+
+/* Where the parts of a traceparent are. */
+enum { PARENT_AT = 36, FLAGS_AT = 53 };
+
+static bool same_trace(const char *one, const char *other) {
+    return memcmp(one, other, PARENT_AT) == 0 && memcmp(one + FLAGS_AT, other + FLAGS_AT, 2) == 0;
+}
+
+static bool same_parent(const char *one, const char *other) {
+    return memcmp(one + PARENT_AT, other + PARENT_AT, 16) == 0;
+}
+
 static void headers_reach_the_last_one(void) {
-    static const ferry_header headers[] = {
-        {"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
-        {"tenant", "blue"}};
+    static const char sent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    const ferry_header headers[] = {{"traceparent", sent}, {"tenant", "blue"}};
     FERRY_AUTO(ferry_close) ferry_client *handle = NULL;
-    int64_t got;
-    const char *line;
+    char traces[3][200];
     Chain chain;
 
     chain_start(&chain);
     ferry_with(chain.client, &(ferry_options){.n_headers = 2, .headers = headers}, &handle);
-    CU_ASSERT_EQUAL(chain_shop_price(handle, 4, "EUR", &got, NULL), 0);
-    line = told(&chain.calc, PATIENCE_MS);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(line);
-    CU_ASSERT_PTR_NOT_NULL(strstr(line, "trace 00-0af7651916cd43dd8448eb211c80319c-"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(line, " blue"));
+    CU_ASSERT_EQUAL(chain_shop_price(handle, 4, "EUR", NULL, NULL), 0);
+    read_traces(&chain, traces);
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_STRING_EQUAL(traces[i] + sizeof(sent), "blue");
+        CU_ASSERT_TRUE(same_trace(traces[i], sent));
+    }
+    CU_ASSERT_TRUE(same_parent(traces[0], sent));
+    CU_ASSERT_FALSE(same_parent(traces[1], sent));
+    CU_ASSERT_FALSE(same_parent(traces[2], sent));
+    CU_ASSERT_FALSE(same_parent(traces[2], traces[1]));
     handle = ferry_close(handle);
+    chain_end(&chain);
+}
+
+static void traces_begin_where_they_are_asked_for(void) {
+    FERRY_AUTO(ferry_close) ferry_client *tracing = NULL, *inner = NULL;
+    char first[3][200], second[3][200];
+    Chain chain;
+
+    chain_start(&chain);
+    CU_ASSERT_EQUAL(chain_shop_price(chain.client, 4, "EUR", NULL, NULL), 0);
+    read_traces(&chain, first);
+    CU_ASSERT_STRING_EQUAL(first[2], "- -");
+
+    /* Each call its own, through handles made of it as well. */
+    ferry_with(chain.client, &(ferry_options){.trace = true}, &tracing);
+    ferry_with(tracing, &(ferry_options){.timeout_ms = 5000}, &inner);
+    CU_ASSERT_EQUAL(chain_shop_price(tracing, 4, "EUR", NULL, NULL), 0);
+    read_traces(&chain, first);
+    CU_ASSERT_EQUAL(chain_shop_price(inner, 4, "EUR", NULL, NULL), 0);
+    read_traces(&chain, second);
+    CU_ASSERT_EQUAL(strspn(first[0], "0123456789abcdef-"), 55);
+    CU_ASSERT_TRUE(same_trace(first[0], first[1]) && same_trace(first[0], first[2]));
+    CU_ASSERT_TRUE(same_trace(second[0], second[2]));
+    CU_ASSERT_FALSE(same_trace(first[0], second[0]));
+    inner = ferry_close(inner);
+    tracing = ferry_close(tracing);
+
+    /* By a server in the middle. */
+    process_end(&chain.bank, SIGKILL, PATIENCE_MS);
+    role_start(&chain.bank, "bank", chain.broker.url, "trace", NULL);
+    CU_ASSERT_TRUE(told_count(&chain.bank, "ready", 0, PATIENCE_MS, NULL));
+    CU_ASSERT_EQUAL(chain_shop_price(chain.client, 4, "EUR", NULL, NULL), 0);
+    read_traces(&chain, first);
+    CU_ASSERT_STRING_EQUAL(first[1], "- -");
+    CU_ASSERT_EQUAL(memcmp(first[2], "00-", 3), 0);
     chain_end(&chain);
 }
 
@@ -329,6 +399,7 @@ int main(int argc, char **argv) {
         TEST(the_callers_deadline_is_everybodys),
         TEST(a_cancel_goes_all_the_way_down),
         TEST(headers_reach_the_last_one),
+        TEST(traces_begin_where_they_are_asked_for),
         TESTS_END,
     };
 

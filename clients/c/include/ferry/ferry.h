@@ -192,10 +192,23 @@ typedef struct ferry_options {
     bool idempotent;    /* calls by name may be made twice: they are retried, with growing pauses
                          * and within a budget, when a server or the connection was lost or the
                          * server is overloaded; the broker moves them to another server */
+    bool trace;         /* what is sent without a header "traceparent" begins a trace: see below */
     void (*on_event)(int event, const ferry_error *error, void *ctx);
     void *ctx;
     uint64_t reserved[6];
 } ferry_options;
+
+/* Traces, as W3C Trace Context has them: headers "traceparent" and "tracestate", in small letters.
+ *
+ * Calls through ferry_request_client() carry the trace that the request belongs to: the same trace
+ * id and flags, and a new parent id, one for all that is sent on behalf of this request. Nothing
+ * has to be switched on for that. A traceparent that is malformed goes no further, nor does its
+ * tracestate.
+ *
+ * With options.trace each call, message and job that has no traceparent begins a trace of its own,
+ * sampled (flags 01); a request without one begins one for all that is sent on its behalf. Closing
+ * the circle is up to a tracer: it reads ferry_request_header(), and may put a traceparent of its
+ * own into the headers of ferry_with(), which wins. */
 
 /* What on_event is told. */
 enum {
