@@ -155,7 +155,6 @@ void work_job(Core *core, const Message *message, const void *block) {
     registration_enter(&worker->registration);
     r = worker->fn(&job->job, worker->ctx);
     registration_leave(core, &worker->registration);
-    job->in_handler = false;
     if (!job->settled && !job->deferred) {
         if (r < 0)
             ferry_job_retry(&job->job, 0, strerror(-r));
@@ -167,6 +166,8 @@ void work_job(Core *core, const Message *message, const void *block) {
             let_go(core, job);
         }
     }
+    /* Only now: what settles a job after its handler frees it. */
+    job->in_handler = false;
     job_end(core, job);
 }
 

@@ -91,6 +91,39 @@ static void a_deferred_job_is_settled_later(void) {
     ferry_close(client);
 }
 
+static int read_then_keep(ferry_job *job, void *ctx) {
+    Work *work = ctx;
+
+    work->n++;
+    CU_ASSERT_STRING_EQUAL(ferry_job_header(job, "colour"), "red");
+    if (work->n == 2)
+        work->deferred = ferry_job_defer(job);
+    if (work->n == 3)
+        CU_ASSERT_PTR_NOT_EQUAL(job, work->deferred);
+    return 0;
+}
+
+static void a_job_that_was_settled_shares_nothing_with_the_next(void) {
+    static const ferry_header red[] = {{"colour", "red"}};
+    ferry_client *client = connect_client(&broker);
+    Work work = {0};
+
+    CU_ASSERT_EQUAL(
+        ferry_work(client, "red", &(ferry_work_options){.slots = 3}, read_then_keep, &work, NULL),
+        0);
+    for (int i = 0; i < 3; i++) {
+        char body[2] = {(char)('a' + i), '\0'};
+
+        CU_ASSERT_EQUAL(ferry_push(client, "red", ferry_str(body),
+                                   &(ferry_push_options){.headers = red, .n_headers = 1}, NULL),
+                        0);
+        CU_ASSERT_TRUE(process_until(client, &work.n, i + 1));
+    }
+    CU_ASSERT_EQUAL(*(const char *)work.deferred->body.data, 'b');
+    CU_ASSERT_EQUAL(ferry_job_ack(work.deferred), 0);
+    ferry_close(client);
+}
+
 /* A way to settle a job. */
 typedef int (*Settle)(ferry_job *job, Work *work);
 
@@ -306,6 +339,7 @@ int main(void) {
         TEST(a_failed_job_comes_again),
         TEST(a_pipeline_hands_jobs_on),
         TEST(a_deferred_job_is_settled_later),
+        TEST(a_job_that_was_settled_shares_nothing_with_the_next),
         TEST(a_job_is_settled_once_in_each_way),
         TEST(a_kept_job_can_be_read_and_not_settled),
         TEST(bad_headers_are_refused),

@@ -1,0 +1,286 @@
+/* Limits that peers and clients run into, and jobs that outlive a lost connection. */
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "support/faults.h"
+#include "support/process.h"
+#include "support/proxy.h"
+#include "support/raw-peer.h"
+#include "support/suite.h"
+
+enum { ANSWER_MS = 5000, CUT_MS = 8000, UNCONFIRMED = 65536 };
+
+/* ---- what peers run into ---- */
+
+static bool begin_transfer(int fd, uint64_t transfer) {
+    return raw_say(fd,
+                   &(Message){.op = OP_PART, .transfer = transfer, .body = span_text("a part")});
+}
+
+static void more_than_64_large_bodies_at_once_are_a_fault(void) {
+    Bystander *bystander;
+    Message message;
+    Noticed noticed;
+    Daemon broker;
+    int fd;
+
+    daemon_start(&broker, &(DaemonOptions){.tcp = true});
+    bystander = bystander_start(broker.url);
+    fd = raw_session(broker.port, 1 << 20);
+    for (uint64_t i = 1; i <= 64; i++)
+        CU_ASSERT_TRUE(begin_transfer(fd, i));
+    /* One of them ends: there is room for another. */
+    CU_ASSERT_TRUE(raw_say(
+        fd, &(Message){.op = OP_PUSH, .id = 1, .name = span_text("q"), .body_transfer = 17}));
+    CU_ASSERT_EQUAL(raw_hear(fd, OP_OK, ANSWER_MS, &message), HEARD);
+    CU_ASSERT_TRUE(begin_transfer(fd, 65));
+    CU_ASSERT_TRUE(raw_say(fd, &(Message){.op = OP_PING, .id = 1}));
+    CU_ASSERT_EQUAL(raw_hear(fd, OP_PONG, ANSWER_MS, &message), HEARD);
+    CU_ASSERT_TRUE(begin_transfer(fd, 66));
+    CU_ASSERT_EQUAL(raw_hear(fd, OP_FAULT, ANSWER_MS, &message), HEARD);
+    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error, "type"), "ferry.Protocol");
+    CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
+    CU_ASSERT_EQUAL(daemon_log_lines(&broker, "more than 64 transfers at once"), 1);
+    close(fd);
+    noticed = bystander_stop(bystander);
+    CU_ASSERT_EQUAL(noticed.n_failed, 0);
+    daemon_end(&broker);
+}
+
+/* libzmq's own routing ids are a zero byte and four others. */
+static void routing_ids_that_begin_with_zero_harm_nobody(void) {
+    enum { N = 500 };
+    Bystander *bystander;
+    Noticed noticed;
+    Daemon broker;
+    int fds[N], n_taken = 0;
+    uint8_t id[255] = {0};
+
+    daemon_start(&broker, &(DaemonOptions){.tcp = true});
+    bystander = bystander_start(broker.url);
+    for (int i = 0; i < N; i++) {
+        static const uint8_t ping[] = {WIRE_MAGIC, WIRE_PROTOCOL, 0x91, OP_PING};
+        size_t len = i < 8 ? (const size_t[]){1, 2, 4, 5, 6, 9, 254, 255}[i] : 5;
+
+        random_bytes(id + 1, len - 1);
+        /* Two with the same: the second is never heard. */
+        if (i == 9 || i == 10)
+            memcpy(id + 1, "same", 4);
+        fds[i] = raw_connect(broker.port);
+        CU_ASSERT_TRUE(raw_greet(fds[i], id, len));
+        raw_frame(fds[i], ping, sizeof(ping), 0);
+    }
+    for (int i = 0; i < N; i++) {
+        Message message;
+        Heard heard = raw_hear(fds[i], OP_FAULT, i == 10 ? 200 : ANSWER_MS, &message);
+
+        /* One that could be libzmq's is as good as any: it is told to begin with HELLO. */
+        n_taken += heard == HEARD;
+        CU_ASSERT_EQUAL(heard, i == 10 ? HEARD_NOTHING : i < 8 && i != 3 ? HEARD_CUT : HEARD);
+        close(fds[i]);
+    }
+    noticed = bystander_stop(bystander);
+    printf(
+        "\n    %d connections that claimed ids, %d of them possible ones; beside them %ld calls, "
+        "%ld failed",
+        N, n_taken, noticed.n_calls, noticed.n_failed);
+    CU_ASSERT_EQUAL(noticed.n_failed, 0);
+    CU_ASSERT_TRUE(noticed.n_calls > 0);
+    daemon_end(&broker);
+}
+
+/* ---- what clients run into ---- */
+
+static void on_number(const ferry_message *message, void *ctx) {
+    int *n = ctx;
+
+    (void)message;
+    ++*n;
+}
+
+static void a_publisher_is_told_when_the_broker_does_not_keep_up(void) {
+    ferry_client *publisher, *subscriber;
+    static uint8_t body[1024];
+    int n_taken = 0, n_got = 0, r = 0;
+    Daemon broker;
+
+    daemon_start(&broker, &(DaemonOptions){.config = "[broker]\nmax_subscriber_bytes = 64M\n"});
+    publisher = open_with(broker.url, NULL);
+    subscriber = open_with(broker.url, NULL);
+    CU_ASSERT_EQUAL(ferry_subscribe(subscriber, "full", NULL, on_number, &n_got, NULL, NULL), 0);
+    process_signal(&broker.process, SIGSTOP);
+    for (; r == 0 && n_taken < 100000; n_taken += r == 0)
+        r = ferry_publish(publisher, "full", (ferry_bytes){body, sizeof(body), NULL}, NULL, NULL);
+    CU_ASSERT_EQUAL(r, -EAGAIN);
+    printf("\n    a stopped broker: after %d messages of 1 KiB a publish says -EAGAIN", n_taken);
+    /* Nothing that was taken is lost, and the next is taken as soon as there is room. */
+    process_signal(&broker.process, SIGCONT);
+    for (uint64_t until_ms = clock_ms() + PATIENCE_MS; r == -EAGAIN && clock_ms() < until_ms;) {
+        ferry_process(publisher, NULL);
+        r = ferry_publish(publisher, "full", (ferry_bytes){body, sizeof(body), NULL}, NULL, NULL);
+    }
+    CU_ASSERT_EQUAL(r, 0);
+    CU_ASSERT_EQUAL(ferry_flush(publisher, NULL), 0);
+    CU_ASSERT_TRUE(turn_until(subscriber, &n_got, n_taken + 1, PATIENCE_MS));
+    CU_ASSERT_EQUAL(n_got, n_taken + 1);
+    ferry_close(publisher);
+    ferry_close(subscriber);
+    daemon_end(&broker);
+}
+
+static void on_pushed(const ferry_error *error, void *ctx) {
+    int *n = ctx;
+
+    CU_ASSERT_PTR_NULL(error);
+    ++*n;
+}
+
+static void so_many_pushes_and_no_more_wait_to_be_confirmed(void) {
+    int n_confirmed = 0, n = 0, r = 0;
+    ferry_client *client, *hasty;
+    Daemon broker;
+
+    daemon_start(&broker, &(DaemonOptions){0});
+    client = open_with(broker.url, NULL);
+    process_signal(&broker.process, SIGSTOP);
+    for (; r == 0 && n <= UNCONFIRMED; n += r == 0)
+        r = ferry_push_async(client, "many", ferry_str("x"), NULL, on_pushed, &n_confirmed);
+    CU_ASSERT_EQUAL(r, -EAGAIN);
+    CU_ASSERT_EQUAL(n, UNCONFIRMED);
+    CU_ASSERT_EQUAL(n_confirmed, 0);
+    /* A push that waits does so until its time is over. */
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 200}, &hasty), 0);
+    CU_ASSERT_EQUAL(ferry_push(hasty, "many", ferry_str("x"), NULL, NULL), -EAGAIN);
+    ferry_close(hasty);
+    process_signal(&broker.process, SIGCONT);
+    CU_ASSERT_EQUAL(ferry_push(client, "many", ferry_str("x"), NULL, NULL), 0);
+    CU_ASSERT_TRUE(turn_until(client, &n_confirmed, UNCONFIRMED, PATIENCE_MS));
+    CU_ASSERT_EQUAL(n_confirmed, UNCONFIRMED);
+    printf("\n    %d pushes unconfirmed: one more says -EAGAIN; then all are confirmed", n);
+    ferry_close(client);
+    daemon_end(&broker);
+}
+
+/* ---- jobs ---- */
+
+typedef struct Work {
+    int n, n_settled;
+    uint32_t attempt;
+    uint64_t at_ms[8];
+    ferry_job *held[8];
+    char reason[64];
+} Work;
+
+static int hold(ferry_job *job, void *ctx) {
+    Work *work = ctx;
+
+    work->attempt = job->attempt;
+    if (work->n < 8)
+        work->held[work->n] = ferry_job_defer(job);
+    work->n++;
+    return 0;
+}
+
+static void what_a_worker_holds_survives_its_connection(void) {
+    ferry_client *worker, *client;
+    Work work = {0}, other = {0};
+    Daemon broker;
+    Proxy *proxy;
+
+    daemon_start(&broker, &(DaemonOptions){.tcp = true});
+    proxy = proxy_start(broker.port);
+    worker = open_with(proxy_url(proxy), NULL);
+    client = open_with(broker.url, NULL);
+    CU_ASSERT_EQUAL(
+        ferry_work(worker, "held", &(ferry_work_options){.slots = 8}, hold, &work, NULL), 0);
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL(ferry_push(client, "held", ferry_str("x"), NULL, NULL), 0);
+    CU_ASSERT_TRUE(turn_until(worker, &work.n, 5, PATIENCE_MS));
+
+    /* It is back before the grace of 500 ms is over, and tells what it holds. */
+    proxy_cut(proxy);
+    turn_for(worker, 300);
+    CU_ASSERT_EQUAL(ferry_ping(worker, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(
+        ferry_work(client, "held", &(ferry_work_options){.slots = 8}, hold, &other, NULL), 0);
+    turn_for(client, 800);
+    turn_for(worker, 1);
+    CU_ASSERT_EQUAL(other.n, 0);
+    CU_ASSERT_EQUAL(work.n, 5);
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL(ferry_job_ack(work.held[i]), 0);
+    CU_ASSERT_EQUAL(ferry_flush(worker, NULL), 0);
+    ferry_close(worker);
+    turn_for(client, 300);
+    CU_ASSERT_EQUAL(other.n, 0);
+    printf("\n    5 jobs held while the connection was lost and made anew: delivered again: %d",
+           other.n);
+    ferry_close(client);
+    proxy_stop(proxy);
+    daemon_end(&broker);
+}
+
+static int fail(ferry_job *job, void *ctx) {
+    Work *work = ctx;
+
+    if (work->n < 8)
+        work->at_ms[work->n] = clock_ms();
+    work->n++;
+    CU_ASSERT_EQUAL(job->attempt, (uint32_t)work->n);
+    return ferry_job_retry(job, 0, "it \"failed\"");
+}
+
+static int look(ferry_job *job, void *ctx) {
+    Work *work = ctx;
+    const char *reason = ferry_job_header(job, "ferry-reason");
+    const char *attempts = ferry_job_header(job, "ferry-attempts");
+
+    work->n++;
+    snprintf(work->reason, sizeof(work->reason), "%s after %s", reason ? reason : "",
+             attempts ? attempts : "");
+    return 0;
+}
+
+static void a_job_that_fails_comes_again_later_and_later_and_then_is_dead(void) {
+    Work failing = {0}, dead = {0};
+    ferry_client *client;
+    Daemon broker;
+    uint64_t first, second;
+
+    daemon_start(&broker,
+                 &(DaemonOptions){.config = "[queue poison]\nmax_attempts = 3\nretry = 100ms\n"});
+    client = open_with(broker.url, NULL);
+    CU_ASSERT_EQUAL(ferry_work(client, "poison.dead", NULL, look, &dead, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "poison", NULL, fail, &failing, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_push(client, "poison", ferry_str("x"), NULL, NULL), 0);
+    CU_ASSERT_TRUE(turn_until(client, &dead.n, 1, PATIENCE_MS));
+    CU_ASSERT_EQUAL(failing.n, 3);
+    CU_ASSERT_STRING_EQUAL(dead.reason, "it \"failed\" after 3");
+    first = failing.at_ms[1] - failing.at_ms[0];
+    second = failing.at_ms[2] - failing.at_ms[1];
+    printf("\n    tried again after %llu and %llu ms, then dead", (unsigned long long)first,
+           (unsigned long long)second);
+    CU_ASSERT(first >= 50);
+    CU_ASSERT(second > first);
+    ferry_close(client);
+    daemon_end(&broker);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(more_than_64_large_bodies_at_once_are_a_fault),
+        TEST(routing_ids_that_begin_with_zero_harm_nobody),
+        TEST(a_publisher_is_told_when_the_broker_does_not_keep_up),
+        TEST(so_many_pushes_and_no_more_wait_to_be_confirmed),
+        TEST(what_a_worker_holds_survives_its_connection),
+        TEST(a_job_that_fails_comes_again_later_and_later_and_then_is_dead),
+        TESTS_END,
+    };
+
+    return run_suite("limits", tests);
+}
