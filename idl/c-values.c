@@ -152,21 +152,51 @@ static const char *structure(Emit *emit, const Definition *owner, const Value *v
     return pool_printf(pool, "{%s}", owner->fields ? text : "0");
 }
 
-/* C++17 knows no initialiser for a member that is not the first, compilers do: see emit_source().
- */
-static const char *one_of(Emit *emit, const Definition *owner, const Value *value, Hoist *hoist) {
+/* C++17 knows no initialiser for a member that is not the first. In the source compilers take one
+ * (see emit_source()); in the header, C++ copies an object of the source. */
+static const char *later_member(Emit *emit, const Definition *owner, const char *text,
+                                Hoist *hoist) {
+    Program *program = emit->program;
+    const char *name, *macro;
+
+    emit->designates = true;
+    if (!hoist->declarations)
+        return text;
+    name = hoist->n++ ? pool_printf(&program->pool, "%s_%d", hoist->name, hoist->n) : hoist->name;
+    macro = upper_case(program, name);
+    put(hoist->declarations,
+        "extern const %s %s;\n#ifdef __cplusplus\n#define %s %s\n#else\n#define %s %s\n#endif\n",
+        c_name(program, owner), name, macro, name, macro, text);
+    put(hoist->arrays, "const %s %s = %s;\n", c_name(program, owner), name, text);
+    return macro;
+}
+
+static const char *holding(Emit *emit, const Definition *owner, const Field *field,
+                           const Value *value, Hoist *hoist) {
+    Pool *pool = &emit->program->pool;
+    const char *inside = member_value(emit, field, value, hoist);
     int which = 1;
 
-    for (const Field *field = owner->fields; field; field = field->next, which++) {
+    if (field == owner->fields)
+        return pool_printf(pool, "{1, {%s}}", inside);
+    for (const Field *f = owner->fields; f != field; f = f->next)
+        which++;
+    return later_member(
+        emit, owner,
+        pool_printf(pool, "{%d, {.%s = %s}}", which, member_name(emit, owner, field), inside),
+        hoist);
+}
+
+const char *c_member(Emit *emit, const Definition *owner, const Field *field, Hoist *hoist) {
+    return holding(emit, owner, field, field->value, hoist);
+}
+
+static const char *one_of(Emit *emit, const Definition *owner, const Value *value, Hoist *hoist) {
+    for (const Field *field = owner->fields; field; field = field->next) {
         const Value *set = member(owner, value, field);
 
-        emit->designates = emit->designates || (set && which > 1);
         if (set)
-            return pool_printf(&emit->program->pool, "{%d, {%s%s}}", which,
-                               which > 1 ? pool_printf(&emit->program->pool,
-                                                       ".%s = ", member_name(emit, owner, field))
-                                         : "",
-                               member_value(emit, field, set, hoist));
+            return holding(emit, owner, field, set, hoist);
     }
     return "{0}";
 }

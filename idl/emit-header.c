@@ -282,15 +282,31 @@ static void put_types(Emit *emit) {
 
 /* ---- what comes with types ---- */
 
+/* `#define CALC_RANGE_INIT { 0, 0, NULL }`, on lines of at most 100 columns. */
+static void put_macro(Buffer *to, const char *head, const char *const *items, size_t n) {
+    size_t all = strlen(head) + 4, column = 5;
+
+    for (size_t i = 0; i < n; i++)
+        all += strlen(items[i]) + 2;
+    put(to, "%s%s", head, all > 100 ? " \\\n    {" : " {");
+    for (size_t i = 0; i < n; i++) {
+        column += strlen(items[i]) + 2;
+        if (all > 100 && i > 0 && column > 98) {
+            put(to, " \\\n     ");
+            column = strlen(items[i]) + 7;
+        }
+        put(to, " %s%s", items[i], i + 1 < n ? "," : "");
+    }
+    put(to, " }\n");
+}
+
 static void put_init(Emit *emit, const Definition *d) {
     Program *program = emit->program;
-    const char *c = c_name(program, d), *upper = upper_case(program, c);
-    const char *line = pool_printf(&program->pool, "#define %s_INIT", upper), *rest = "";
-    size_t len = strlen(line);
+    const char *c = c_name(program, d);
+    const char *head = pool_printf(&program->pool, "#define %s_INIT", upper_case(program, c));
+    const char **items = pool_alloc(&program->pool, (count_fields(d->fields) + 1) * sizeof(*items));
+    size_t n = 0;
 
-    /* C initialises the first member of a union. */
-    if (d->kind == DEFINITION_UNION)
-        rest = d->fields->value ? "1, { " : "0, { ";
     for (const Field *f = d->fields; f; f = f->next) {
         Hoist hoist = {
             .name = pool_printf(&program->pool, "%s_%s_default", c, f->name.text),
@@ -298,15 +314,18 @@ static void put_init(Emit *emit, const Definition *d) {
             .declarations = &emit->declarations,
         };
 
-        rest = pool_printf(&program->pool, "%s%s%s", rest, f == d->fields ? "" : ", ",
-                           c_initial(emit, f, &hoist));
-        if (d->kind == DEFINITION_UNION) {
-            rest = pool_printf(&program->pool, "%s }", rest);
-            break;
+        if (d->kind == DEFINITION_UNION && f->value) {
+            put(&emit->header, "%s %s\n", head, c_member(emit, d, f, &hoist));
+            return;
         }
+        items[n++] = c_initial(emit, f, &hoist);
     }
-    put(&emit->header, "%s%s{ %s }\n", line, len + strlen(rest) > 94 ? " \\\n    " : " ",
-        d->fields ? rest : "0");
+    if (d->kind == DEFINITION_UNION) {
+        items[1] = pool_printf(&program->pool, "{ %s }", items[0]);
+        items[0] = "0";
+        n = 2;
+    }
+    put_macro(&emit->header, head, n ? items : (const char *const[]){"0"}, n ? n : 1);
 }
 
 static void put_inits(Emit *emit) {

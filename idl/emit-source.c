@@ -107,14 +107,6 @@ static const char *put_fields(Emit *emit, const Definition *d) {
 
 /* ---- types ---- */
 
-static size_t count_fields(const Field *field) {
-    size_t n = 0;
-
-    for (; field; field = field->next)
-        n++;
-    return n;
-}
-
 static void put_enum_table(Emit *emit, const Definition *d) {
     Program *program = emit->program;
     const char *c = c_name(program, d), *local = snake_case(program, d->name.text), *notes;
@@ -588,6 +580,7 @@ void emit_source(Emit *emit) {
         emit->version, file ? file + 1 : emit->file->source.path, emit->base);
     if (emit->designates)
         put(to, "#if defined(__cplusplus) && defined(__GNUC__)\n"
+                "#pragma GCC diagnostic push\n"
                 "#pragma GCC diagnostic ignored \"-Wpedantic\" /* designated initialisers */\n"
                 "#if defined(__clang__) || __GNUC__ >= 12\n"
                 "#pragma GCC diagnostic ignored \"-Wc++20-extensions\"\n"
@@ -596,5 +589,8 @@ void emit_source(Emit *emit) {
     put(to, "%s%s%s", text_of(&arrays), arrays.len > 0 ? "\n" : "", text_of(&body));
     while (to->len > 2 && to->data[to->len - 1] == '\n' && to->data[to->len - 2] == '\n')
         to->len--;
+    if (emit->designates)
+        put(to, "\n#if defined(__cplusplus) && defined(__GNUC__)\n#pragma GCC diagnostic "
+                "pop\n#endif\n");
     buffer_deinit(&body);
 }

@@ -89,6 +89,14 @@ void put_comment(Buffer *to, const char *indent, const char *text) {
     put(to, " */\n");
 }
 
+size_t count_fields(const Field *field) {
+    size_t n = 0;
+
+    for (; field; field = field->next)
+        n++;
+    return n;
+}
+
 /* ---- services ---- */
 
 static const char *method_doc(Emit *emit, const Function *function) {

@@ -104,6 +104,8 @@ const char *own_name(Emit *emit, const char *stem, const char *suffix);
 void put_prototype(Emit *emit, Buffer *to, const Method *method, Prototype prototype,
                    const char *tail);
 
+size_t count_fields(const Field *field);
+
 /* What a field is called in its C struct: which is taken in a union. */
 const char *member_name(Emit *emit, const Definition *owner, const Field *field);
 
@@ -141,6 +143,9 @@ typedef struct Hoist {
 } Hoist;
 
 const char *c_value(Emit *emit, const Type *type, const Value *value, Hoist *hoist);
+
+/* A union that holds this field with its default. */
+const char *c_member(Emit *emit, const Definition *owner, const Field *field, Hoist *hoist);
 
 /* What a field is set to when nothing else is said: its default, or zero. */
 const char *c_initial(Emit *emit, const Field *field, Hoist *hoist);

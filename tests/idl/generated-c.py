@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The C that is made from each y_*.thrift compiles without a warning: gcc and clang, C11 and C++17; so
-do its tables alone."""
-import pathlib, shutil, subprocess, sys, tempfile
+"""The C that is made from each y_*.thrift compiles without a warning, and so does a program that uses
+every macro of its header: gcc and clang, C11 and C++17. What the header declares, the source defines."""
+import pathlib, re, shutil, subprocess, sys, tempfile
 
 idl, data, include = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
@@ -11,30 +11,64 @@ compilers = [c for c in COMPILERS if shutil.which(c[0])]
 failed = 0
 
 
-def run(what, command):
+def fail(what, text):
     global failed
+    failed += 1
+    print(f"{what}:\n{text}")
+
+
+def run(what, command):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        failed += 1
-        print(f"{what}:\n{done.stdout}{done.stderr}")
+        fail(what, done.stdout + done.stderr)
     return done.returncode == 0
+
+
+def user_of(stem, header):
+    """A program that uses every macro, by value and as a constant."""
+    types = {t.upper(): t for t in re.findall(r"^(?:typedef )?struct (\w+) \{", header, re.M)}
+    thrown = dict(re.findall(r"^int (\w+)_at\(const char \*file,[^;]*const (\w+) \*value\);", header, re.M))
+    lines = []
+    pieces = set(re.findall(r"^#define (\w+(?<!_INIT)) \{", header, re.M))  # of initialisers
+    for macro, arguments in re.findall(r"^#define (\w+)(\(request, \.\.\.\))? \S", header, re.M):
+        if arguments:
+            lines.append(f"{{ {thrown[macro]} v = {thrown[macro].upper()}_INIT; sum += {macro}(request, &v); }}")
+        elif macro.endswith("_INIT"):
+            t = types[macro[:-5]]
+            lines.append(f"{{ static const {t} s = {macro}; {t} v = {macro}; v = s; (void)v; }}")
+        elif macro not in pieces:
+            lines.append(f"(void)({macro});")
+    text = "\n".join("    " + line for line in lines)
+    return f'#include "{stem}.c"\nint use(ferry_request *request);\nint use(ferry_request *request) {{\n' \
+           f"    int sum = request == NULL;\n{text}\n    return sum;\n}}\n", len(lines)
+
+
+def undefined(header, object_file):
+    code = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
+    code = re.sub(r"^#define.*\\\n.*|^#.*|\btypedef [^;{]*;", "", code, flags=re.M)
+    names = set(re.findall(r"^[a-z][\w ]*[ *](\w+)\([^;{]*\);", code, re.M))
+    names |= set(re.findall(r"^extern const \w+ (?:\*const )?(\w+)", code, re.M))
+    symbols = subprocess.run(["nm", "--defined-only", object_file], capture_output=True, text=True)
+    return names, sorted(names - {line.split()[2] for line in symbols.stdout.splitlines()})
 
 
 with tempfile.TemporaryDirectory() as out:
     files = sorted(data.glob("include/*.thrift")) + sorted(data.glob("y_*.thrift"))
-    tables = f"{out}/tables"
-    pathlib.Path(tables).mkdir()
     good = [f for f in files if run(f"{f.name}", [idl, "-o", out, str(f)])]
+    n_uses = n_names = 0
     for f in good:
-        # There its struct add_args has the name of the struct of add()'s arguments.
-        if f.stem != "y_names":
-            run(f"{f.name} --tables", [idl, "--tables", "-o", tables, str(f)])
-    for f in good:
-        for compiler in compilers:
-            run(f"{f.name} with {compiler[0]}",
-                compiler + WARNINGS + ["-I", include, "-I", out, "-fsyntax-only", f"{out}/{f.stem}.c"])
-        for compiler in compilers[::2] if f.stem != "y_names" else []:
-            run(f"{f.name} --tables with {compiler[0]}",
-                compiler + WARNINGS + ["-I", include, "-I", tables, "-fsyntax-only", f"{tables}/{f.stem}.c"])
-print(f"{len(files)} files, {len(compilers)} compilers, {failed} failures")
-sys.exit(failed > 0 or not compilers or not files)
+        header = pathlib.Path(f"{out}/{f.stem}.h").read_text()
+        text, n = user_of(f.stem, header)
+        n_uses += n
+        pathlib.Path(f"{out}/use.c").write_text(text)
+        for i, compiler in enumerate(compilers):
+            todo = ["-c", "-o", f"{out}/use.o"] if i == 0 else ["-fsyntax-only"]
+            if not run(f"{f.name} with {compiler[0]}",
+                       compiler + WARNINGS + ["-I", include, "-I", out, *todo, f"{out}/use.c"]) or i:
+                continue
+            names, missing = undefined(header, f"{out}/use.o")
+            n_names += len(names)
+            if missing:
+                fail(f.name, f"declared but not defined: {missing}")
+print(f"{len(files)} files, {len(compilers)} compilers, {n_uses} macros, {n_names} names, {failed} failures")
+sys.exit(failed > 0 or not compilers or not files or not n_uses or not n_names)

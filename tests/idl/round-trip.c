@@ -1,10 +1,14 @@
 /*
  * Puts values through the C of an interface: `round-trip LIBRARY`, whose lines of input are
  *
+ *     methods SERVICE   what the service's methods take and give, as TYPEs on one line
  *     describe TYPE     the type's table, and all that it mentions, as JSON on one line
- *     TYPE HEX          unpacks the bytes into C and packs them again: HEX, or "! what is wrong"
+ *     init TYPE         the object ferry_init_TYPE of the library, packed: HEX, or "! what is
+ * wrong" TYPE HEX          unpacks the bytes into C and packs them again: HEX, or "! what is wrong"
  *
- * TYPE is the end of a symbol of the library, ferry_type_TYPE. round-trip.py is at the other end.
+ * TYPE is the end of a symbol of the library, ferry_type_TYPE; or SERVICE/METHOD/PART, where
+ * SERVICE is the end of ferry_service_SERVICE, and PART is args, result, in or out. round-trip.py
+ * is at the other end.
  */
 
 #include <dlfcn.h>
@@ -55,10 +59,8 @@ static void print_type(const ferry_type *type) {
     for (uint32_t i = 0; type->kind >= FERRY_KIND_STRUCT && i < type->n; i++) {
         const ferry_field *field = &type->fields[i];
 
-        printf("%s{\"name\": \"%s\", \"type\": %zu, \"optional\": %d, \"default\": ", i ? ", " : "",
-               field->name, number_of(field->type),
-               (field->flags & FERRY_OPTIONAL) ||
-                   (field->value && !(field->flags & FERRY_REQUIRED)));
+        printf("%s{\"name\": \"%s\", \"type\": %zu, \"flags\": %u, \"default\": ", i ? ", " : "",
+               field->name, number_of(field->type), field->flags);
         print_default(field);
         printf("}");
     }
@@ -85,55 +87,118 @@ static size_t read_hex(const char *hex, unsigned char *to) {
     return n;
 }
 
+static void print_packed(const ferry_type *type, const void *value) {
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    ferry_bytes packed;
+
+    if (ferry_value_pack(type, value, &packed, &error) < 0) {
+        printf("! %s\n", error.message);
+        return;
+    }
+    print_hex(packed.data, packed.len);
+    printf("\n");
+    ferry_free(packed.block);
+}
+
+/* What the unpacker writes to for a type of this kind: the value itself, or a pointer to its block.
+ */
+static bool is_in_place(const ferry_type *type) {
+    return type->kind <= FERRY_KIND_ENUM || type->kind == FERRY_KIND_STRING;
+}
+
 static void round_trip(const ferry_type *type, const char *hex) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     unsigned char *bytes = malloc(strlen(hex) / 2 + 1);
-    ferry_bytes packed;
-    void *value = NULL;
-    int r;
+    union {
+        void *block;
+        ferry_uuid uuid; /* the largest that comes in place */
+    } value;
 
     if (!bytes)
         exit(1);
-    r = ferry_value_unpack(type, ferry_bytes_of(bytes, read_hex(hex, bytes)), &value, &error);
-    free(bytes);
-    /* An enum is no block but a number. */
-    if (r == 0)
-        r = ferry_value_pack(type, type->kind == FERRY_KIND_ENUM ? (void *)&value : value, &packed,
-                             &error);
-    if (r == 0) {
-        print_hex(packed.data, packed.len);
-        printf("\n");
-        ferry_free(packed.block);
-    } else {
+    if (ferry_value_unpack(type, ferry_bytes_of(bytes, read_hex(hex, bytes)), &value, &error) < 0) {
         printf("! %s\n", error.message);
+    } else {
+        print_packed(type, is_in_place(type) ? (void *)&value : value.block);
+        if (type->kind > FERRY_KIND_ENUM)
+            ferry_free(value.block);
     }
-    if (type->kind != FERRY_KIND_ENUM)
-        ferry_free(value);
+    free(bytes);
+}
+
+/* ---- what the library has ---- */
+
+static void *library;
+
+static void *symbol(const char *kind, const char *name) {
+    char text[600];
+
+    snprintf(text, sizeof(text), "ferry_%s_%s", kind, name);
+    return dlsym(library, text);
+}
+
+static const ferry_type *part_of(const ferry_method *method, const char *part) {
+    return strcmp(part, "args") == 0     ? method->args
+           : strcmp(part, "result") == 0 ? method->result
+           : strcmp(part, "in") == 0     ? method->stream_in
+                                         : method->stream_out;
+}
+
+static void print_methods(const ferry_service *service, const char *name) {
+    static const char *const parts[] = {"args", "result", "in", "out"};
+
+    for (uint32_t i = 0; i < service->n_methods; i++)
+        for (size_t k = 0; k < 4; k++)
+            if (part_of(&service->methods[i], parts[k]))
+                printf("%s/%s/%s ", name, service->methods[i].name, parts[k]);
+    printf("\n");
+}
+
+/* Cuts the name up. */
+static const ferry_type *find_type(char *name) {
+    char *service_name = strtok(name, "/"), *method = strtok(NULL, "/"), *part = strtok(NULL, "/");
+    const ferry_service *service;
+
+    if (!part)
+        return symbol("type", service_name);
+    service = symbol("service", service_name);
+    return service ? part_of(ferry_method_find(service, method), part) : NULL;
+}
+
+static bool run(char *first, char *second) {
+    bool is_describe = strcmp(first, "describe") == 0, is_init = strcmp(first, "init") == 0;
+    const void *init = is_init ? symbol("init", second) : NULL;
+    const ferry_type *type;
+
+    if (strcmp(first, "methods") == 0) {
+        print_methods(symbol("service", second), second);
+        return true;
+    }
+    type = find_type(is_describe || is_init ? second : first);
+    if (!type || (is_init && !init))
+        return false;
+    if (is_describe)
+        describe(type);
+    else if (is_init)
+        print_packed(type, init);
+    else
+        round_trip(type, second);
+    return true;
 }
 
 int main(int argc, char **argv) {
-    void *library = argc == 2 ? dlopen(argv[1], RTLD_NOW) : NULL;
     char *line = malloc(LINE_MAX_LEN);
 
+    library = argc == 2 ? dlopen(argv[1], RTLD_NOW) : NULL;
     if (!library || !line) {
         fprintf(stderr, "round-trip: %s\n", library ? "out of memory" : dlerror());
         return 1;
     }
     while (fgets(line, LINE_MAX_LEN, stdin)) {
-        char *first = strtok(line, " \n"), *second = strtok(NULL, " \n"), symbol[300];
-        int is_describe = first && strcmp(first, "describe") == 0;
-        const ferry_type *type;
+        char *first = strtok(line, " \n"), *second = strtok(NULL, " \n");
 
-        if (!first || !second)
+        if (!first || !second || !run(first, second))
             return 1;
-        snprintf(symbol, sizeof(symbol), "ferry_type_%s", is_describe ? second : first);
-        type = dlsym(library, symbol);
-        if (!type)
-            return 1;
-        if (is_describe)
-            describe(type);
-        else
-            round_trip(type, second);
         fflush(stdout);
     }
     free(line);

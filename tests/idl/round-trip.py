@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Random values of every type of every y_*.thrift, made with python3-msgpack, go through the
-generated C and come back as they were, defaults filled in. Exit status 77 without msgpack."""
-import json, pathlib, random, shutil, struct, subprocess, sys, tempfile
+"""Random values of every type of every y_*.thrift, and of all that its methods take and give, made
+with python3-msgpack, go through the generated C and come back as they were, defaults filled in. What
+the _INIT macros of the header hold is packed in C and read here. Exit status 77 without msgpack."""
+import json, pathlib, random, re, struct, subprocess, sys, tempfile
 
 try:
     import msgpack
@@ -13,7 +14,8 @@ driver, idl, data, include, library = sys.argv[1:6]
 rounds = int(sys.argv[6]) if len(sys.argv) > 6 else 25
 seed = random.randrange(1 << 32)
 rng = random.Random(seed)
-BOOL, I8, I16, I32, I64, DOUBLE, UUID, ENUM, STRING, BINARY, LIST, SET, MAP, STRUCT, UNION, EXCEPTION = range(1, 17)
+BOOL, I8, I16, I32, I64, DOUBLE, UUID, ENUM, STRING, BINARY, LIST, SET, MAP, STRUCT, UNION, EXCEPTION, ARGS = range(1, 18)
+OPTIONAL, POINTER, REQUIRED = 1, 2, 4
 BITS = {I8: 8, I16: 16, I32: 32, I64: 64}
 
 
@@ -28,6 +30,21 @@ def pack(value):
     if isinstance(value, list):
         return packer.pack_array_header(len(value)) + b"".join(map(pack, value))
     return packer.pack(value)
+
+
+def wide(value):
+    """The same in forms that are longer than they need be: other languages send them."""
+    if rng.random() < 0.5 or value is None or isinstance(value, (bool, float)):
+        if not isinstance(value, list):
+            return pack(value)
+    if isinstance(value, Pairs):
+        return b"\xdf" + struct.pack(">I", len(value)) + b"".join(wide(k) + wide(v) for k, v in value)
+    if isinstance(value, list):
+        return b"\xdd" + struct.pack(">I", len(value)) + b"".join(map(wide, value))
+    if isinstance(value, int):
+        return struct.pack(">Bq", 0xd3, value) if value < 0 or rng.random() < 0.5 else struct.pack(">BQ", 0xcf, value)
+    raw = value.encode() if isinstance(value, str) else value
+    return (b"\xdb" if isinstance(value, str) else b"\xc6") + struct.pack(">I", len(raw)) + raw
 
 
 def unpack(raw):
@@ -61,6 +78,18 @@ class TooDeep(Exception):
     pass
 
 
+class NoValue(Exception):
+    pass
+
+
+def may_be_absent(field):
+    return field["flags"] & OPTIONAL or (field["default"] and not field["flags"] & REQUIRED)
+
+
+def default_of(field):
+    return unpack(bytes.fromhex(field["default"]))
+
+
 class Types:
     def __init__(self, table):
         self.table = table
@@ -74,6 +103,8 @@ class Types:
             return self.container(t, depth)
         if t["kind"] in (STRUCT, EXCEPTION):
             return self.struct(t, depth)
+        if t["kind"] == ARGS:
+            return self.arguments(t)
         if t["kind"] == UNION:
             f = rng.choice(t["fields"])
             sent, back = self.make(f["type"], depth + 1)
@@ -100,20 +131,62 @@ class Types:
         sent, back = Pairs(), Pairs()
         for f in t["fields"]:
             pair = None
-            if not f["optional"] or rng.random() < 0.6:
+            if not may_be_absent(f) or rng.random() < 0.6:
                 try:
                     pair = self.make(f["type"], depth + 1)
                 except TooDeep:
-                    if not f["optional"]:
+                    if not may_be_absent(f):
                         raise
             if pair:
                 sent.append((f["name"], pair[0]))
                 back.append((f["name"], pair[1]))
-            elif f["default"]:
-                back.append((f["name"], unpack(bytes.fromhex(f["default"]))))
+                continue
+            if f["flags"] & OPTIONAL and rng.random() < 0.2:
+                sent.append((f["name"], None))
+            if f["default"]:
+                back.append((f["name"], default_of(f)))
         if rng.random() < 0.3:  # what is not known is skipped
             sent.insert(rng.randint(0, len(sent)), ("not known", [1, Pairs([("a", None)])]))
         return sent, back
+
+    def arguments(self, t):
+        """In order; nil for an optional one; the last ones may be left out, or more may come."""
+        sent, back = [], []
+        n = len(t["fields"])
+        while n > 0 and may_be_absent(t["fields"][n - 1]) and rng.random() < 0.4:
+            n -= 1
+        for i, f in enumerate(t["fields"]):
+            if i < n and not (f["flags"] & OPTIONAL and rng.random() < 0.4):
+                pair = self.make(f["type"], 1)
+                sent.append(pair[0])
+                back.append(pair[1])
+                continue
+            if i < n:
+                sent.append(None)
+            back.append(default_of(f) if f["default"] else None)
+        if n == len(t["fields"]) and rng.random() < 0.3:
+            sent += [1, Pairs([("a", None)])]
+        return sent, back
+
+    def initial(self, number):
+        """What the _INIT macro of a type must hold."""
+        t = self.table[number]
+        if t["kind"] in (STRUCT, EXCEPTION):
+            value = Pairs()
+            for f in t["fields"]:
+                if f["flags"] & OPTIONAL:
+                    continue
+                if f["flags"] & POINTER:
+                    raise NoValue
+                value.append((f["name"], default_of(f) if f["default"] else self.initial(f["type"])))
+            return value
+        if t["kind"] == UNION:
+            for f in t["fields"]:
+                if f["default"]:
+                    return Pairs([(f["name"], default_of(f))])
+            raise NoValue
+        zeros = {BOOL: False, DOUBLE: 0.0, UUID: bytes(16), STRING: "", BINARY: b"", LIST: [], SET: [], MAP: Pairs()}
+        return zeros.get(t["kind"], 0)
 
 
 class Driver:
@@ -126,12 +199,43 @@ class Driver:
         return self.process.stdout.readline().rstrip("\n")
 
 
-def symbols(so):
+def symbols(so, kind):
     out = subprocess.run(["nm", "-D", "--defined-only", so], capture_output=True, text=True, check=True).stdout
-    return sorted(w[len("ferry_type_"):] for w in out.split() if w.startswith("ferry_type_"))
+    prefix = f"ferry_{kind}_"
+    return sorted(w[len(prefix):] for w in out.split() if w.startswith(prefix))
 
 
-failed = tried = 0
+def objects(header):
+    """C that has an object ferry_init_TYPE for every _INIT macro."""
+    types = {t.upper(): t for t in re.findall(r"^(?:typedef )?struct (\w+) \{", header, re.M)}
+    lines = [f"extern const {types[m]} ferry_init_{types[m]};\nconst {types[m]} ferry_init_{types[m]} = {m}_INIT;\n"
+             for m in re.findall(r"^#define (\w+)_INIT ", header, re.M)]
+    return "".join(lines)
+
+
+failed = tried = inits = 0
+
+
+def fail(text):
+    global failed
+    failed += 1
+    print(text)
+    if failed > 10:
+        sys.exit(1)
+
+
+def check_init(process, types, name, f):
+    global inits
+    inits += 1
+    got = process.ask(f"init {name}")
+    try:
+        wanted = pack(types.initial(0)).hex()
+    except NoValue:
+        wanted = "!"
+    if got != wanted and not (wanted == "!" and got.startswith("!")):
+        fail(f"{f.name} {name}_INIT: got {got[:300]}, not {wanted}")
+
+
 with tempfile.TemporaryDirectory() as out:
     base = pathlib.Path(data)
     includes = sorted(base.glob("include/*.thrift"))
@@ -140,25 +244,30 @@ with tempfile.TemporaryDirectory() as out:
     for f in includes + sorted(base.glob("y_*.thrift")):
         so = f"{out}/{f.stem}.so"
         subprocess.run([idl, "-o", out, str(f)], check=True, stderr=subprocess.DEVNULL)
+        initials = pathlib.Path(f"{out}/initials.c")
+        initials.write_text(f'#include "{f.stem}.h"\n' + objects(pathlib.Path(f"{out}/{f.stem}.h").read_text()))
         sources = {f"{out}/{f.stem}.c"} | ({f"{out}/{i.stem}.c" for i in includes} if "include \"" in f.read_text() else set())
         subprocess.run(["cc", "-std=c11", "-O0", "-fPIC", "-shared", "-I", include, "-I", out, *sorted(sources),
-                        library, "-o", so], check=True)
+                        str(initials), library, "-o", so], check=True)
         process = Driver(so)
-        for name in symbols(so):
+        with_init = symbols(so, "init")
+        names = symbols(so, "type")
+        for service in symbols(so, "service"):
+            names += process.ask(f"methods {service}").split()
+        for name in names:
             types = Types(json.loads(process.ask(f"describe {name}")))
+            if name in with_init:
+                check_init(process, types, name, f)
             for _ in range(rounds):
                 try:
                     sent, back = types.make(0)
                 except TooDeep:
                     continue
                 tried += 1
-                got = process.ask(f"{name} {pack(sent).hex()}")
+                got = process.ask(f"{name} {(wide(sent) if rng.random() < 0.2 else pack(sent)).hex()}")
                 if got != pack(back).hex():
-                    failed += 1
-                    print(f"{f.name} {name}: got {got[:300]}, sent {sent!r}")
-                    if failed > 10:
-                        sys.exit(1)
+                    fail(f"{f.name} {name}: got {got[:300]}, sent {sent!r}")
         process.process.stdin.close()
         failed += process.process.wait() != 0
-print(f"seed {seed}: {tried} values, {failed} failures")
-sys.exit(failed > 0 or tried == 0)
+print(f"seed {seed}: {tried} values, {inits} initial values, {failed} failures")
+sys.exit(failed > 0 or tried == 0 or inits == 0)
