@@ -116,6 +116,9 @@ int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_err
     call->deadline_ms = now_ms + timeout_ms;
     if (client->idempotent && !call->is_streaming)
         call->flags |= CALL_IDEMPOTENT;
+    /* Servers may share a cache, and this one is asked for by name. */
+    if (client->instance.len > 0)
+        call->flags |= CALL_FRESH;
     message.flags = call->flags;
     if ((call->flags & CALL_IDEMPOTENT) && !call->is_streaming) {
         call->record = record_new(&message, spec->args.block);

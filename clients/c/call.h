@@ -17,7 +17,7 @@ typedef void (*CallEndFn)(Core *core, AnyFn fn, const void *aux, void *ctx,
 /* A call to be made. */
 typedef struct CallSpec {
     Span service, method; /* valid names */
-    uint64_t flags;       /* CALL_IDEMPOTENT, CALL_STREAM_IN, CALL_STREAM_OUT */
+    uint64_t flags;       /* CALL_IDEMPOTENT and its like */
     uint32_t timeout_ms;  /* the method's own; 0: none */
     uint64_t until_ms;    /* time was spent on it before; 0: it begins now */
     ferry_bytes args;

@@ -334,6 +334,7 @@ static void shut(Core *core) {
     pushes_shut(core);
     core->link = link_free(core->link);
     core->is_up = false;
+    memo_serve_shut(core);
 
     /* Callbacks may still start nothing, for the client is closed, but all of them are run. */
     core->turns++;

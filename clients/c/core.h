@@ -30,6 +30,7 @@ typedef struct EventNote EventNote;
 typedef struct Post Post;
 typedef struct Slab Slab;
 typedef struct Memo Memo;
+typedef struct Serving Serving;
 
 enum {
     TIMEOUT_MS = 30000, /* a call's, when neither handle nor method says another */

@@ -118,7 +118,11 @@ static void add_shape(Shape *shape, const ferry_type *type, unsigned depth) {
 /* A program made of another version of the interface must not be given what this one stored. */
 static void read_shape(const ferry_method *method, MemoPlan *plan) {
     Shape shape = {.hash = UINT64_C(0xCBF29CE484222325), .left = SHAPE_TYPES_MAX};
+    const char *key = annotation(method, "cache.key");
 
+    /* Nor one that makes its keys of other arguments. */
+    if (key)
+        mix(&shape, key, strlen(key));
     add_shape(&shape, method->result, SHAPE_DEPTH_MAX);
     add_fields(&shape, method->throws, method->n_throws, SHAPE_DEPTH_MAX);
     snprintf(plan->shape, sizeof(plan->shape), "%08x", (unsigned)(shape.hash ^ shape.hash >> 32));
@@ -151,12 +155,12 @@ static const void *value_at(const MemoPath *path, const void *args) {
     return at;
 }
 
-bool memo_key(const MemoPlan *plan, const char *service, const void *args, ferry_bytes packed,
+bool memo_key(const MemoPlan *plan, Span service, const void *args, ferry_bytes packed,
               Buffer *to) {
     static const uint8_t nil = 0xC0;
 
     buffer_reset(to);
-    buffer_append(to, service, strlen(service));
+    buffer_append(to, service.data, service.len);
     buffer_append(to, ".", 1);
     buffer_append(to, plan->method->name, strlen(plan->method->name));
     buffer_append(to, "#", 1);

@@ -5,6 +5,7 @@
 #include <ferry/schema.h>
 
 #include "base/buffer.h"
+#include "rpc/wire/reader.h"
 
 enum {
     MEMO_FIELDS_MAX = 16, /* of cache.key */
@@ -37,5 +38,4 @@ bool memo_plan_read(const ferry_method *method, MemoPlan *ret);
  * what is packed from one C type is the same bytes for the same value. False: too long, or out of
  * memory.
  */
-bool memo_key(const MemoPlan *plan, const char *service, const void *args, ferry_bytes packed,
-              Buffer *to);
+bool memo_key(const MemoPlan *plan, Span service, const void *args, ferry_bytes packed, Buffer *to);

@@ -1,213 +1,44 @@
-/* Memoised methods. See memo.h. */
-
-#include "clients/c/memo.h"
+/* Memoised methods, the caller's end. See memo.h. */
 
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
-#include <ferry/pack.h>
-
-#include "cache/lookup.h"
-#include "clients/c/memo-plan.h"
+#include "clients/c/memo-cache.h"
 #include "rpc/schema/remote-error.h"
 
-enum {
-    WAIT_MAX_MS = 5000, /* for somebody else who makes the same call */
-    EXCEPTION_HEAD = 10 /* bytes in front of the error map: an array of two, a u64 */
-};
-
-/* One cache without waiting, for callback calls. */
-typedef struct Source Source;
-struct Source {
-    Source *next;
-    ferry_cache *cache;
-    CacheLookups *lookups;
-    unsigned pending; /* operations on their way */
-};
+enum { WAIT_MAX_MS = 5000 /* for somebody else who makes the same call */ };
 
 /* A call with a callback, from looking up to its answer. */
-typedef struct MemoCall MemoCall;
 struct MemoCall {
     MemoCall *next, **link; /* of all */
     MemoCall *next_due;
     ferry_client *handle;
-    Source *source;
-    const MemoPlan *plan;
+    MemoEntry entry;
     AnyFn fn; /* NULL: nobody listens, a stale value is made new */
     void *ctx;
     CallEndFn end;
     const void *aux;
-    uint64_t flags, until_ms, began_us;
+    uint64_t flags, until_ms;
     uint32_t timeout_ms;
-    bool asking;  /* the cache's callback is still to come */
-    bool calling; /* the answer's */
-    bool due;     /* it has ended, and its callback has not been run */
-    bool over;    /* it has been run */
-    bool storing; /* the answer may be stored */
-    CacheStamps *stamps;
+    bool asking;        /* the cache's callback is still to come */
+    bool calling;       /* the answer's */
+    bool due;           /* it has ended, and its callback has not been run */
+    bool over;          /* it has been run */
     ferry_bytes *value; /* when due: the cached answer; NULL: error */
     ferry_error error;
-    size_t service_len, key_len, args_len;
-    uint8_t bytes[]; /* the key, which begins with the service, and the arguments */
+    size_t service_len, args_len;
+    uint8_t bytes[]; /* the entry's key, which begins with the service, and the arguments */
 };
-
-struct Memo {
-    MemoPlan *plans;
-    Source *sources;
-    MemoCall *calls;
-    MemoCall *due, *last_due;
-    Buffer key;
-    int epoll_fd; /* what wakes the loop, and what the caches have to say */
-};
-
-/* ---- what is stored ---- */
-
-static bool is_declared(const ferry_method *method, const ferry_error *error) {
-    for (uint32_t i = 0; error->type && i < method->n_throws; i++)
-        if (strcmp(method->throws[i].type->name, error->type) == 0)
-            return true;
-    return false;
-}
-
-static void pack_result(ferry_packer *out, ferry_bytes body) {
-    ferry_pack_array(out, 1);
-    ferry_pack_raw(out, body.data, body.len);
-}
-
-static int pack_exception(ferry_packer *out, const ferry_error *error, uint64_t keep_ms) {
-    CLEANUP(buffer_deinit) Buffer map = {0};
-    int r = remote_error_write(&map, error);
-
-    if (r < 0)
-        return r;
-    ferry_pack_array(out, 2);
-    ferry_pack_uint(out, cache_wall_ms() + keep_ms);
-    ferry_pack_raw(out, map.data, map.len);
-    return 0;
-}
-
-static uint64_t expiry_of(const uint8_t *at) {
-    uint64_t ms = 0;
-
-    for (int i = 0; i < 8; i++)
-        ms = ms << 8 | at[i];
-    return ms;
-}
-
-/* Reads what a cache had. 0: ret_body is the result in it; -EAGAIN: it does not count (an exception
- * whose time is over, bytes of somebody else); else the exception's code. */
-static int read_stored(const ferry_bytes *value, ferry_bytes *ret_body, ferry_error *reterr) {
-    const uint8_t *at = value->data;
-
-    if (value->len > 1 && at[0] == 0x91) {
-        *ret_body = (ferry_bytes){at + 1, value->len - 1, value->block};
-        return 0;
-    }
-    if (value->len <= EXCEPTION_HEAD || at[0] != 0x92 || at[1] != 0xCF ||
-        expiry_of(at + 2) <= cache_wall_ms())
-        return -EAGAIN;
-    return remote_error_read(span_of(at + EXCEPTION_HEAD, value->len - EXCEPTION_HEAD),
-                             reterr ? reterr : &(ferry_error)FERRY_ERROR_INIT);
-}
-
-/* ---- what a client keeps for this ---- */
-
-static Memo *memo_of(Core *core) {
-    Memo *memo = core->memo;
-    struct epoll_event event = {.events = EPOLLIN};
-
-    if (memo)
-        return memo;
-    memo = calloc(1, sizeof(*memo));
-    if (!memo)
-        return NULL;
-    memo->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    event.data.fd = core->event_fd;
-    if (memo->epoll_fd < 0 ||
-        epoll_ctl(memo->epoll_fd, EPOLL_CTL_ADD, core->event_fd, &event) < 0) {
-        if (memo->epoll_fd >= 0)
-            close(memo->epoll_fd);
-        free(memo);
-        return NULL;
-    }
-    core->memo = memo;
-    core->wait_fd = memo->epoll_fd;
-    memo_watch(core);
-    return memo;
-}
-
-void memo_watch(Core *core) {
-    struct epoll_event event = {.events = EPOLLIN};
-
-    if (!core->memo || !core->loop_mode)
-        return;
-    event.data.fd = core->memo->epoll_fd;
-    /* If it fails, what Redis says is seen in the next turn that happens for another reason. */
-    if (epoll_ctl(link_epoll_fd(core->link), EPOLL_CTL_ADD, event.data.fd, &event) < 0)
-        return;
-}
-
-static const MemoPlan *plan_of(Memo *memo, const ferry_method *method) {
-    MemoPlan *plan;
-
-    for (plan = memo->plans; plan; plan = plan->next)
-        if (plan->method == method)
-            return plan;
-    plan = malloc(sizeof(*plan));
-    if (!plan)
-        return NULL;
-    if (!memo_plan_read(method, plan))
-        plan->ttl_ms = 0;
-    plan->next = memo->plans;
-    memo->plans = plan;
-    return plan;
-}
-
-static Source *source_of(Memo *memo, ferry_cache *cache) {
-    struct epoll_event event = {.events = EPOLLIN};
-    Source *source;
-
-    for (source = memo->sources; source; source = source->next)
-        if (source->cache == cache)
-            return source;
-    source = calloc(1, sizeof(*source));
-    if (!source || cache_lookups_open(cache, &source->lookups) < 0) {
-        free(source);
-        return NULL;
-    }
-    source->cache = cache;
-    event.data.fd = cache_lookups_fd(source->lookups);
-    if (epoll_ctl(memo->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) < 0) {
-        cache_lookups_close(source->lookups);
-        free(source);
-        return NULL;
-    }
-    source->next = memo->sources;
-    memo->sources = source;
-    return source;
-}
-
-/* A Redis that hangs takes its timeout_ms. A call with less than twice that is not to lose its time
- * to it. */
-static bool has_time(ferry_cache *cache, uint32_t timeout_ms) {
-    Near *near;
-
-    return !store_redis(cache->core->store, &near) ||
-           cache->core->timeout_ns / 1000000 * 2 <= timeout_ms;
-}
 
 /* The plan, with the call's key in memo->key. NULL: the call is made as if there were no cache. */
-static const MemoPlan *prepare(ferry_client *client, const char *service,
-                               const ferry_method *method, const void *args, CallSpec *spec,
-                               uint32_t *ret_ms) {
+static const MemoPlan *prepare(ferry_client *client, const ferry_method *method, const void *args,
+                               CallSpec *spec, uint32_t *ret_ms) {
     Memo *memo = memo_of(client->core);
-    const MemoPlan *plan = memo ? plan_of(memo, method) : NULL;
+    const MemoPlan *plan = memo ? memo_plan_of(memo, method) : NULL;
     uint64_t now_ms = core_now(client->core);
 
     *ret_ms = client_timeout(client, spec->timeout_ms, now_ms);
-    if (!plan || plan->ttl_ms == 0 || *ret_ms == 0 || !has_time(client->cache, *ret_ms) ||
-        !memo_key(plan, service, args, spec->args, &memo->key))
+    if (!plan || plan->ttl_ms == 0 || *ret_ms == 0 || !memo_has_time(client->cache, *ret_ms) ||
+        !memo_key(plan, spec->service, args, spec->args, &memo->key))
         return NULL;
     spec->until_ms = now_ms + *ret_ms;
     return plan;
@@ -226,6 +57,7 @@ typedef struct Fetched {
 } Fetched;
 
 static int compute(ferry_packer *out, void *ctx) {
+    CLEANUP(buffer_deinit) Buffer map = {0};
     Fetched *fetched = ctx;
     int r = call_run(fetched->client, fetched->spec, &fetched->reply, &fetched->error);
 
@@ -233,14 +65,17 @@ static int compute(ferry_packer *out, void *ctx) {
     if (r == 0 && fetched->reply->body.len == 0)
         return -ENODATA;
     if (r == 0) {
-        pack_result(out, fetched->reply->body);
+        memo_pack_result(out, span_bytes(fetched->reply->body));
         return 0;
     }
-    if (fetched->plan->negative_ms == 0 || !is_declared(fetched->plan->method, &fetched->error))
+    if (fetched->plan->negative_ms == 0 ||
+        !memo_is_declared(fetched->plan->method, fetched->error.type))
         return r;
-    r = pack_exception(out, &fetched->error, fetched->plan->negative_ms);
+    if (remote_error_write(&map, &fetched->error) < 0)
+        return -ENOMEM;
+    memo_pack_exception(out, span_of(map.data, map.len), fetched->plan->negative_ms);
     fetched->thrown = true;
-    return r;
+    return 0;
 }
 
 static int call_directly(ferry_client *client, const CallSpec *spec, MemoAnswer *ret,
@@ -249,7 +84,7 @@ static int call_directly(ferry_client *client, const CallSpec *spec, MemoAnswer 
     int r = call_run(client, spec, &reply, reterr);
 
     if (r == 0)
-        *ret = (MemoAnswer){reply, reply->body};
+        *ret = (MemoAnswer){reply, reply->body, false};
     return r;
 }
 
@@ -264,10 +99,11 @@ static int fetch(Fetched *fetched, ferry_bytes key, uint32_t timeout_ms, MemoAns
                                    .tags = plan->tags};
     ferry_cache *cache = fetched->client->cache;
     ferry_bytes *value = NULL;
+    MemoValue stored;
     int r = ferry_cache_fetch(cache, key, &options, compute, fetched, &value, NULL);
 
     if (fetched->reply) {
-        *ret = (MemoAnswer){fetched->reply, fetched->reply->body};
+        *ret = (MemoAnswer){fetched->reply, fetched->reply->body, false};
         ferry_free(value);
         return 0;
     }
@@ -280,9 +116,9 @@ static int fetch(Fetched *fetched, ferry_bytes key, uint32_t timeout_ms, MemoAns
     ferry_error_clear(&fetched->error);
     if (r < 0)
         return -EAGAIN;
-    r = read_stored(value, &ret->body, reterr);
+    r = memo_value_read(plan->method, value, &stored, reterr);
     if (r == 0) {
-        ret->block = value;
+        *ret = (MemoAnswer){value, stored.body, true};
         return 0;
     }
     ferry_free(value);
@@ -291,15 +127,16 @@ static int fetch(Fetched *fetched, ferry_bytes key, uint32_t timeout_ms, MemoAns
     return r;
 }
 
-int memo_run_call(ferry_client *client, const char *service, const ferry_method *method,
-                  const void *args, CallSpec *spec, MemoAnswer *ret, ferry_error *reterr) {
+int memo_run_call(ferry_client *client, const ferry_method *method, const void *args,
+                  CallSpec *spec, MemoAnswer *ret, ferry_error *reterr) {
     uint32_t timeout_ms;
-    const MemoPlan *plan = prepare(client, service, method, args, spec, &timeout_ms);
+    const MemoPlan *plan = prepare(client, method, args, spec, &timeout_ms);
     Buffer *key;
     int r = -EAGAIN;
 
     if (!plan)
         return call_directly(client, spec, ret, reterr);
+    spec->flags |= CALL_FRESH;
     /* Nothing else uses the key or the arguments meanwhile: no callback runs in a blocking call. */
     key = &client->core->memo->key;
     for (int tries = 0; r == -EAGAIN && tries < 2; tries++) {
@@ -312,17 +149,27 @@ int memo_run_call(ferry_client *client, const char *service, const ferry_method 
     return r == -EAGAIN ? call_directly(client, spec, ret, reterr) : r;
 }
 
+int memo_ask_instead(ferry_client *client, const CallSpec *spec, MemoAnswer *ret,
+                     ferry_error *reterr) {
+    Buffer *key = &client->core->memo->key;
+
+    ferry_cache_delete(client->cache, ferry_bytes_of(key->data, key->len), NULL);
+    ferry_free(ret->block);
+    *ret = (MemoAnswer){0};
+    return call_directly(client, spec, ret, reterr);
+}
+
 /* ---- with a callback ---- */
 
-static MemoCall *call_new(Memo *memo, ferry_client *client, Source *source, const MemoPlan *plan,
-                          size_t service_len, const CallSpec *spec, ferry_bytes key) {
+static MemoCall *call_new(Memo *memo, ferry_client *client, const MemoEntry *entry,
+                          size_t service_len, const CallSpec *spec) {
+    ferry_bytes key = entry->key;
     MemoCall *call = malloc(sizeof(*call) + key.len + spec->args.len);
 
     if (!call)
         return NULL;
     *call = (MemoCall){.handle = client,
-                       .source = source,
-                       .plan = plan,
+                       .entry = *entry,
                        .fn = spec->fn,
                        .ctx = spec->ctx,
                        .end = spec->end,
@@ -332,9 +179,8 @@ static MemoCall *call_new(Memo *memo, ferry_client *client, Source *source, cons
                        .timeout_ms = spec->timeout_ms,
                        .error = FERRY_ERROR_INIT,
                        .service_len = service_len,
-                       .key_len = key.len,
                        .args_len = spec->args.len};
-    memcpy(call->bytes, key.data, key.len);
+    call->entry.key.data = memcpy(call->bytes, key.data, key.len);
     memcpy(call->bytes + key.len, spec->args.data, spec->args.len);
     call->next = memo->calls;
     call->link = &memo->calls;
@@ -353,7 +199,7 @@ static void call_release(MemoCall *call) {
         call->next->link = call->link;
     ferry_free(call->value);
     ferry_error_clear(&call->error);
-    free(call->stamps);
+    free(call->entry.stamps);
     free(call);
 }
 
@@ -370,64 +216,36 @@ static void make_due(Core *core, MemoCall *call) {
     core_raise(core);
 }
 
-static void was_stored(int status, void *ctx) {
-    Source *source = ctx;
-
-    (void)status;
-    source->pending--;
-}
-
-static void store(MemoCall *call, const ferry_reply *reply, const ferry_error *error) {
-    FERRY_AUTO(ferry_packer_close) ferry_packer *out = NULL;
-    uint64_t took_us = clock_us() - call->began_us;
-    CacheTimes times = {.ttl_ms = error ? call->plan->negative_ms : call->plan->ttl_ms,
-                        .stale_ms = error ? 0 : call->plan->stale_ms,
-                        .took_us = took_us < UINT32_MAX ? (uint32_t)took_us : UINT32_MAX};
-
-    if (error ? times.ttl_ms == 0 || !is_declared(call->plan->method, error)
-              : reply->body.len == 0 || reply->body.len >= FERRY_CACHE_VALUE_MAX)
-        return;
-    out = ferry_packer_new();
-    if (!out)
-        return;
-    if (!error)
-        pack_result(out, reply->body);
-    else if (pack_exception(out, error, times.ttl_ms) < 0)
-        return;
-    if (ferry_packer_error(out) == 0 &&
-        cache_try_set(call->source->lookups, ferry_bytes_of(call->bytes, call->key_len),
-                      ferry_packer_bytes(out), &times, call->stamps, was_stored,
-                      call->source) == -EINPROGRESS)
-        call->source->pending++;
-}
-
 static void answered(Core *core, AnyFn fn, const void *aux, void *ctx, const ferry_reply *reply,
                      const ferry_error *error) {
     MemoCall *call = ctx;
 
     (void)fn, (void)aux;
     call->calling = false;
-    if (call->storing)
-        store(call, reply, error);
+    if (error)
+        memo_entry_keep_exception(&call->entry, error);
+    else
+        memo_entry_keep_result(&call->entry, span_bytes(reply->body));
     if (call->fn)
         call->end(core, call->fn, call->aux, call->ctx, reply, error);
     call_release(call);
 }
 
 static int ask_server(MemoCall *call) {
-    const ferry_method *method = call->plan->method;
+    const ferry_method *method = call->entry.plan->method;
+    size_t key_len = call->entry.key.len;
     CallSpec spec = {.service = span_of(call->bytes, call->service_len),
                      .method = span_text(method->name),
-                     .flags = call->flags,
+                     .flags = call->flags | (call->entry.storing ? CALL_FRESH : 0),
                      .timeout_ms = call->timeout_ms,
                      .until_ms = call->until_ms,
-                     .args = ferry_bytes_of(call->bytes + call->key_len, call->args_len),
+                     .args = ferry_bytes_of(call->bytes + key_len, call->args_len),
                      .fn = (AnyFn)answered, /* not called: end is */
                      .ctx = call,
                      .end = answered};
     int r;
 
-    call->began_us = clock_us();
+    call->entry.began_us = clock_us();
     call->calling = true;
     r = call_start(call->handle, &spec, &call->error);
     if (r < 0)
@@ -449,61 +267,45 @@ static void got_stamps(int status, void *ctx) {
     MemoCall *call = ctx;
 
     call->asking = false;
-    call->source->pending--;
-    call->storing = status == 0;
+    call->entry.source->pending--;
+    call->entry.storing = status == 0;
     if (call->due || call->over)
         call_release(call);
     else
         ask_server_later(call);
 }
 
-/* True: the stamps of the tags are there, or not wanted: the server can be asked. */
+/* True: the server can be asked. */
 static bool stamp(MemoCall *call) {
-    const MemoPlan *plan = call->plan;
-    int r;
-
-    call->storing = true;
-    if (!plan->tags || !*plan->tags)
-        return true;
-    call->stamps = malloc(sizeof(*call->stamps));
-    r = call->stamps
-            ? cache_try_stamp(call->source->lookups, plan->tags, plan->ttl_ms + plan->stale_ms,
-                              call->stamps, got_stamps, call)
-            : -ENOMEM;
-    call->storing = r == 0;
-    if (r != -EINPROGRESS)
-        return true;
-    call->source->pending++;
-    call->asking = true;
-    return false;
+    call->asking = !memo_entry_stamp(&call->entry, got_stamps, call);
+    return !call->asking;
 }
 
 /* A stale value was served: the server is asked behind the program's back, once for each key. */
 static void renew(Core *core, MemoCall *stale) {
     Memo *memo = core->memo;
-    ferry_bytes key = ferry_bytes_of(stale->bytes, stale->key_len);
+    const MemoEntry entry = {
+        .plan = stale->entry.plan, .source = stale->entry.source, .key = stale->entry.key};
     CallSpec spec = {.flags = stale->flags,
                      .timeout_ms = stale->timeout_ms,
-                     .args = ferry_bytes_of(stale->bytes + stale->key_len, stale->args_len)};
+                     .args = ferry_bytes_of(stale->bytes + entry.key.len, stale->args_len)};
     MemoCall *call;
 
     for (call = memo->calls; call; call = call->next)
-        if (!call->fn && call->handle == stale->handle && call->key_len == key.len &&
-            memcmp(call->bytes, key.data, key.len) == 0)
+        if (!call->fn && call->handle == stale->handle && memo_entry_is_same(&call->entry, &entry))
             return;
-    call =
-        call_new(memo, stale->handle, stale->source, stale->plan, stale->service_len, &spec, key);
+    call = call_new(memo, stale->handle, &entry, stale->service_len, &spec);
     if (call && stamp(call))
         ask_server_later(call);
 }
 
 /* What the cache had. True: call has its answer. */
 static bool take(Core *core, MemoCall *call, LookState state, ferry_bytes *value) {
-    ferry_bytes body;
+    MemoValue stored;
     int r = -EAGAIN;
 
     if (state == LOOK_FRESH || state == LOOK_STALE)
-        r = read_stored(value, &body, &call->error);
+        r = memo_value_check(call->entry.plan->method, value, &stored, &call->error);
     if (r == -EAGAIN) {
         ferry_free(value);
         return false;
@@ -523,7 +325,7 @@ static void got_value(LookState state, ferry_bytes *value, int status, void *ctx
 
     (void)status;
     call->asking = false;
-    call->source->pending--;
+    call->entry.source->pending--;
     if (call->due || call->over) {
         ferry_free(value);
         call_release(call);
@@ -535,13 +337,14 @@ static void got_value(LookState state, ferry_bytes *value, int status, void *ctx
         ask_server_later(call);
 }
 
-int memo_start_call(ferry_client *client, const char *service, const ferry_method *method,
-                    const void *args, CallSpec *spec) {
+int memo_start_call(ferry_client *client, const ferry_method *method, const void *args,
+                    CallSpec *spec) {
     uint32_t timeout_ms;
-    const MemoPlan *plan = prepare(client, service, method, args, spec, &timeout_ms);
+    const MemoPlan *plan = prepare(client, method, args, spec, &timeout_ms);
     Core *core = client->core;
     Memo *memo = core->memo;
-    Source *source = plan ? source_of(memo, client->cache) : NULL;
+    Source *source = plan ? memo_source_of(memo, client->cache) : NULL;
+    MemoEntry entry = {.plan = plan, .source = source};
     ferry_bytes *value = NULL;
     LookState state = LOOK_ABSENT;
     MemoCall *call;
@@ -549,12 +352,11 @@ int memo_start_call(ferry_client *client, const char *service, const ferry_metho
 
     if (!source)
         return call_start(client, spec, NULL);
-    call = call_new(memo, client, source, plan, strlen(service), spec,
-                    ferry_bytes_of(memo->key.data, memo->key.len));
+    entry.key = ferry_bytes_of(memo->key.data, memo->key.len);
+    call = call_new(memo, client, &entry, spec->service.len, spec);
     if (!call)
         return -ENOMEM;
-    r = cache_try_get(source->lookups, ferry_bytes_of(call->bytes, call->key_len), &state, &value,
-                      got_value, call);
+    r = cache_try_get(source->lookups, call->entry.key, &state, &value, got_value, call);
     if (r == -EINPROGRESS) {
         call->asking = true;
         source->pending++;
@@ -573,33 +375,26 @@ int memo_start_call(ferry_client *client, const char *service, const ferry_metho
 
 /* ---- turns ---- */
 
-bool memo_due(const Core *core) {
-    return core->memo && core->memo->due;
-}
-
 static void run_due(Core *core, MemoCall *call) {
-    ferry_error error = FERRY_ERROR_INIT;
     ferry_reply reply = {0};
+    MemoValue stored;
 
     call->due = false;
     call->over = true;
-    if (call->value)
-        read_stored(call->value, &reply.body, &error);
+    if (call->value) {
+        memo_value_read(call->entry.plan->method, call->value, &stored, NULL);
+        reply.body = stored.body;
+    }
     if (call->fn)
         call->end(core, call->fn, call->aux, call->ctx, call->value ? &reply : NULL,
                   call->value ? NULL : &call->error);
     call_release(call);
 }
 
-bool memo_run(Core *core) {
+bool memo_calls_run(Core *core) {
     Memo *memo = core->memo;
     bool busy = false;
 
-    if (!memo)
-        return false;
-    for (Source *source = memo->sources; source; source = source->next)
-        if (source->pending > 0)
-            cache_lookups_process(source->lookups);
     while (memo->due) {
         MemoCall *call = memo->due;
 
@@ -624,26 +419,4 @@ void memo_cancel(ferry_client *client) {
                   "the handle that it was started through was closed");
         make_due(client->core, call);
     }
-}
-
-void memo_free(Core *core) {
-    Memo *memo = core->memo;
-    Source *source;
-    MemoPlan *plan;
-
-    if (!memo)
-        return;
-    while ((source = memo->sources)) {
-        memo->sources = source->next;
-        cache_lookups_close(source->lookups);
-        free(source);
-    }
-    while ((plan = memo->plans)) {
-        memo->plans = plan->next;
-        free(plan);
-    }
-    buffer_deinit(&memo->key);
-    close(memo->epoll_fd);
-    free(memo);
-    core->memo = NULL;
 }

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "clients/c/call.h"
+#include "clients/c/memo.h"
 #include "clients/c/slab.h"
 #include "rpc/schema/codec.h"
 #include "rpc/schema/remote-error.h"
@@ -43,6 +44,7 @@ static const void *keep_request(const void *block) {
     kept->answered = true;
     kept->flow = NULL;
     kept->client = NULL;
+    kept->serving = NULL;
     kept->args = NULL;
     kept->because = NULL;
     kept->request.caller = kept->caller;
@@ -92,7 +94,9 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
     request->fn = NULL;
     request->in_handler = true;
     request->deferred = request->answered = request->cancelled = request->due = false;
-    request->in_table = false;
+    request->in_table = request->resumed = request->told = false;
+    request->fresh = message->flags & CALL_FRESH;
+    request->serving = NULL;
     if (caller_len > 0)
         memcpy(request->caller, message->text.data, caller_len);
     request->caller[caller_len] = '\0';
@@ -157,6 +161,8 @@ static void request_end(Request *request) {
     if (request->due)
         core->n_due--;
     drop_client(request);
+    if (request->serving)
+        memo_serve_end(request);
     if (request->text)
         free(request->text);
     schema_spare(&core->spare, request->args);
@@ -202,6 +208,8 @@ ferry_request *ferry_request_defer(ferry_request *request) {
     size_t method_len, body_len;
     char *copy;
 
+    if (mine && mine->deferred)
+        mine->resumed = false;
     if (!mine || mine->answered || !mine->in_handler || mine->deferred)
         return mine && mine->deferred ? request : NULL;
     method_len = strlen(request->method) + 1;
@@ -233,23 +241,43 @@ ferry_request *ferry_request_defer(ferry_request *request) {
 
 /* ---- answering ---- */
 
-static int answer(Request *request, Message *message, const void *block) {
+static int send_answer(Request *request, Message *message, const void *block) {
     Core *core = request->core;
-    int r = 0;
+
+    message->id = request->id;
+    if (!core->link)
+        return -ECANCELED;
+    if (request->told || request->session != core->session || !core->is_up)
+        return 0;
+    /* The answer of a stream must not overtake its items. */
+    return owed_put(core, request->flow ? LANE_BULK : LANE_CALLS, message, block);
+}
+
+/* error: what the message says, or NULL: a result, or none of our own. */
+static int answer(Request *request, Message *message, const void *block, const ferry_error *error) {
+    int r;
 
     if (request->answered)
         return -EINVAL;
-    message->id = request->id;
-    /* The answer of a stream must not overtake its items. */
-    if (!core->link)
-        r = -ECANCELED;
-    else if (request->session == core->session && core->is_up)
-        r = owed_put(core, request->flow ? LANE_BULK : LANE_CALLS, message, block);
+    r = send_answer(request, message, block);
     if (r < 0 && r != -ECANCELED)
         return r;
+    if (request->serving && r == 0 && message->op == OP_OK)
+        memo_serve_result(request, message->body);
+    else if (request->serving && r == 0 && error)
+        memo_serve_error(request, error);
     request->answered = true;
     request_end(request);
     return r;
+}
+
+/* A Message is large: on the path of every call, only what will be looked at. */
+static void fill_result(Message *message, ferry_bytes result) {
+    message->op = OP_OK;
+    message->passed = (Span){NULL, 0};
+    message->body = result.data ? span_of(result.data, result.len) : (Span){NULL, 0};
+    message->body_transfer = 0;
+    message->seq = 0;
 }
 
 int ferry_request_return(ferry_request *request, ferry_bytes result) {
@@ -263,12 +291,27 @@ int ferry_request_return(ferry_request *request, ferry_bytes result) {
         return -EINVAL;
     if (mine->core->link && result.len > link_max_body(mine->core->link))
         return -EMSGSIZE;
-    message.op = OP_OK;
-    message.passed = (Span){NULL, 0};
-    message.body = result.data ? span_of(result.data, result.len) : (Span){NULL, 0};
-    message.body_transfer = 0;
-    message.seq = 0;
-    return answer(mine, &message, result.block);
+    fill_result(&message, result);
+    return answer(mine, &message, result.block, NULL);
+}
+
+int request_tell(Request *request, ferry_bytes result) {
+    Message message;
+    int r;
+
+    fill_result(&message, result);
+    r = send_answer(request, &message, result.block);
+    request->told = r == 0;
+    return r;
+}
+
+int request_answer_error(Request *request, Span error_map) {
+    return answer(request, &(Message){.op = OP_ERROR, .error = error_map}, NULL, NULL);
+}
+
+void request_drop(Request *request) {
+    request->answered = true;
+    request_end(request);
 }
 
 static int answer_error(Request *request, const ferry_error *error) {
@@ -276,7 +319,8 @@ static int answer_error(Request *request, const ferry_error *error) {
 
     if (remote_error_write(&map, error) < 0)
         return -ENOMEM;
-    return answer(request, &(Message){.op = OP_ERROR, .error = span_of(map.data, map.len)}, NULL);
+    return answer(request, &(Message){.op = OP_ERROR, .error = span_of(map.data, map.len)}, NULL,
+                  error);
 }
 
 static void write_origin(char *to, size_t size, const Request *request) {
@@ -389,13 +433,14 @@ void request_refuse(Core *core, uint64_t id, const char *type, const char *forma
 
 void request_handled(Request *request, const ServedMethod *method, int r) {
     ferry_request *public_request = &request->request;
+    bool deferred = request->deferred && !request->resumed;
 
     request->in_handler = false;
     if (!request->answered && r < 0)
         answer_parts(request, &(ErrorParts){.type = "ferry.Internal", .message = strerror(-r)});
-    else if (!request->answered && !request->deferred && method->is_void)
+    else if (!request->answered && !deferred && method->is_void)
         ferry_request_return(public_request, (ferry_bytes){NULL, 0, NULL});
-    else if (!request->answered && !request->deferred)
+    else if (!request->answered && !deferred)
         answer_parts(request, &(ErrorParts){.type = "ferry.Internal",
                                             .message = "the handler returned without an answer"});
     else

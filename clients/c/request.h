@@ -28,7 +28,11 @@ struct Request {
     void (*fn)(ferry_request *request, void *ctx); /* it is watched */
     void *ctx;
     Request *next, *previous; /* deferred */
+    Serving *serving;         /* what its answer means to a cache; NULL: nothing */
     bool in_handler, deferred, answered, cancelled, due, in_table;
+    bool fresh;   /* not to be answered from a cache */
+    bool resumed; /* it was set aside before its handler was called: that is no deferring */
+    bool told;    /* the caller has an answer; this one is for the cache alone */
     char caller[CALLER_MAX + 1];
 };
 
@@ -53,6 +57,18 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
 
 /* The handler has returned r. Answers for it if it must; the request may be gone afterwards. */
 void request_handled(Request *request, const ServedMethod *method, int r);
+
+/* Sends this answer; the handler's own will be for the cache alone. */
+int request_tell(Request *request, ferry_bytes result);
+
+/* Answers with an error map as it is. */
+int request_answer_error(Request *request, Span error_map);
+
+/* Calls the handler of one that was set aside: serve.c. It may be gone afterwards. */
+void request_resume(Request *request);
+
+/* Ends one that waits for its handler: nobody hears of it any more. */
+void request_drop(Request *request);
 
 /* It is watched, and something has changed. */
 void request_note_due(Request *request);

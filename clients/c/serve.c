@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "clients/c/memo.h"
 #include "clients/c/names.h"
 #include "clients/c/registration.h"
 #include "clients/c/request.h"
@@ -92,11 +93,22 @@ static ServedMethod *find_method(Service *service, Span name) {
 
 /* ---- calls ---- */
 
+static void run(Service *service, const ServedMethod *method, InvokeFn invoke, Request *request) {
+    Core *core = request->core;
+    int r;
+
+    core->current = request;
+    registration_enter(&service->registration);
+    r = invoke(&request->request, method);
+    core->current = NULL;
+    request_handled(request, method, r);
+    registration_leave(core, &service->registration);
+}
+
 void serve_call(Core *core, const Message *message, const void *block) {
     Service *service = find_service(core, message->name);
     ServedMethod *method = service ? find_method(service, message->method) : NULL;
     Request *request;
-    int r;
 
     if (core->cancelled.n > 0 && id_map_take(&core->cancelled, message->id)) {
         request_refuse(core, message->id, "ferry.Cancelled", "cancelled before it was begun");
@@ -114,12 +126,26 @@ void serve_call(Core *core, const Message *message, const void *block) {
         request_refuse(core, message->id, "ferry.OutOfMemory", "the server is out of memory");
         return;
     }
-    core->current = request;
-    registration_enter(&service->registration);
-    r = method->invoke(&request->request, method);
-    core->current = NULL;
-    request_handled(request, method, r);
-    registration_leave(core, &service->registration);
+    run(service, method, method->invoke, request);
+}
+
+/* Meanwhile the service may have been withdrawn, or its table have moved. */
+void request_resume(Request *request) {
+    const char *full = request->request.method, *dot = strrchr(full, '.');
+    Service *service = find_service(request->core, span_of(full, (size_t)(dot - full)));
+    ServedMethod *method = service ? find_method(service, span_text(dot + 1)) : NULL;
+    const char *problem = request->cancelled                ? "ferry.Cancelled"
+                          : !method                         ? "ferry.NoSuchService"
+                          : method->typed != request->typed ? "ferry.NoSuchMethod"
+                                                            : NULL;
+
+    if (problem) {
+        request_throw(request, (Place){0}, problem, "the call had not begun yet",
+                      (ferry_bytes){NULL, 0, NULL}, NULL);
+        return;
+    }
+    request->in_handler = request->resumed = true;
+    run(service, method, invoke_unpacked, request);
 }
 
 /* ---- serving ---- */
@@ -170,12 +196,17 @@ static int add_method(Service *service, const ServedMethod *added) {
     return 0;
 }
 
-static int fill(Service *service, const ServeSpec *spec, const ferry_serve_options *options) {
+static int fill(Service *service, const ferry_client *client, const ServeSpec *spec,
+                const ferry_serve_options *options) {
     ferry_bytes description = {NULL, 0, NULL};
     int r = 0;
 
-    for (size_t i = 0; i < spec->n_methods && r == 0; i++)
-        r = add_method(service, &spec->methods[i]);
+    for (size_t i = 0; i < spec->n_methods && r == 0; i++) {
+        ServedMethod method = spec->methods[i];
+
+        method.cache = memo_serves(client, method.typed) ? client->cache : NULL;
+        r = add_method(service, &method);
+    }
     if (r == 0 && spec->description.len > 0)
         r = block_hold(spec->description, &description);
     if (r < 0)
@@ -206,7 +237,7 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
         if (service->registration.busy > 0)
             return error_set(reterr, "ferry.Misuse",
                              "a handler of this service runs: add methods outside of it");
-        r = fill(service, spec, options);
+        r = fill(service, client, spec, options);
         return r < 0 ? error_set_code(reterr, r, NULL)
                      : registration_change(&service->registration, reterr);
     }
@@ -216,7 +247,7 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
     strcpy(service->name, spec->service);
     service->name_len = strlen(spec->service);
     service->slots = 1;
-    r = fill(service, spec, options);
+    r = fill(service, client, spec, options);
     if (r < 0)
         error_set_code(reterr, r, NULL);
     if (r == 0)

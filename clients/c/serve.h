@@ -18,6 +18,7 @@ struct ServedMethod {
     InvokeFn invoke;
     bool is_void;              /* a handler that says nothing has answered */
     const ferry_method *typed; /* NULL: fn takes the request as it is */
+    ferry_cache *cache;        /* remembers its answers; NULL: they are not remembered */
     int (*fn)(ferry_request *request, void *ctx);
     const void *handlers;
     void *ctx;
@@ -31,8 +32,9 @@ typedef struct ServeSpec {
     ferry_bytes description;     /* len 0: none */
 } ServeSpec;
 
-/* With the arguments unpacked: typed-serve.c. */
+/* With the arguments unpacked, or unpacked before: typed-serve.c. */
 int invoke_typed(ferry_request *request, const ServedMethod *method);
+int invoke_unpacked(ferry_request *request, const ServedMethod *method);
 
 /* Adds the methods to those already served, and tells the broker. */
 int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve_options *options,

@@ -1,5 +1,6 @@
 /* Requests as generated code serves them: C values in, C values out. See ferry/schema.h. */
 
+#include "clients/c/memo.h"
 #include "clients/c/request.h"
 #include "clients/c/typed.h"
 #include "rpc/schema/codec.h"
@@ -8,6 +9,17 @@
 static int throw_error(ferry_request *request, const char *type, const ferry_error *error) {
     return request_throw(request_of(request), (Place){0}, type, error->message,
                          (ferry_bytes){NULL, 0, NULL}, NULL);
+}
+
+int invoke_unpacked(ferry_request *request, const ServedMethod *method) {
+    const void *args = request_of(request)->args;
+    int r = method->typed->dispatch(request, args, method->handlers, method->ctx);
+
+    if (r == -ENOSYS && !request_of(request)->answered)
+        return request_throw(request_of(request), (Place){0}, "ferry.NoSuchMethod",
+                             "the server has no handler for this method",
+                             (ferry_bytes){NULL, 0, NULL}, NULL);
+    return r;
 }
 
 int invoke_typed(ferry_request *request, const ServedMethod *method) {
@@ -25,12 +37,9 @@ int invoke_typed(ferry_request *request, const ServedMethod *method) {
         }
         request_of(request)->args = args;
     }
-    r = method->typed->dispatch(request, args, method->handlers, method->ctx);
-    if (r == -ENOSYS && !request_of(request)->answered)
-        return request_throw(request_of(request), (Place){0}, "ferry.NoSuchMethod",
-                             "the server has no handler for this method",
-                             (ferry_bytes){NULL, 0, NULL}, NULL);
-    return r;
+    if (method->cache && !memo_serve(request_of(request), method->cache, args))
+        return 0;
+    return invoke_unpacked(request, method);
 }
 
 int ferry_service_serve(ferry_client *client, const ferry_service *service, const void *handlers,

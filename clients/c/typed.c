@@ -72,7 +72,13 @@ int ferry_method_call(ferry_client *client, const char *service, const ferry_met
     if (memo_applies(client, method)) {
         MemoAnswer answer = {0};
 
-        r = memo_run_call(client, service, method, args, &spec, &answer, reterr);
+        r = memo_run_call(client, method, args, &spec, &answer, reterr);
+        if (r == 0 && answer.cached && unpack_result(method, answer.body, ret, NULL) == 0) {
+            ferry_free(answer.block);
+            return 0;
+        }
+        if (r == 0 && answer.cached)
+            r = memo_ask_instead(client, &spec, &answer, reterr);
         if (r == 0)
             r = unpack_result(method, answer.body, ret, reterr);
         ferry_free(answer.block);
@@ -122,7 +128,7 @@ int ferry_method_call_async(ferry_client *client, const char *service, const fer
     spec.end = answered;
     spec.aux = method;
     if (memo_applies(client, method))
-        return memo_start_call(client, service, method, args, &spec);
+        return memo_start_call(client, method, args, &spec);
     return call_start(client, &spec, NULL);
 }
 

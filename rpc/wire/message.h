@@ -50,6 +50,7 @@ enum {
     CALL_IDEMPOTENT = 1, /* may be moved to another server, once, when its server is lost */
     CALL_STREAM_IN = 2,  /* the caller will send ITEMs, then END */
     CALL_STREAM_OUT = 4, /* the server may send ITEMs before its OK */
+    CALL_FRESH = 8,      /* to be computed, not taken from a cache: it will be kept as new */
     PUBLISH_RETAIN = 1,  /* becomes the topic's retained value */
     PUBLISH_GATHER = 2,  /* collect ANSWERs for window_ms */
     PUSH_AGAIN = 1,      /* was sent before, in an earlier session: look whether it was stored */

@@ -13,4 +13,6 @@ service Users {
   i64 brief(1: i32 a) (cache.ttl = "50ms")
   i64 stale(1: i32 a) (cache.ttl = "20ms", cache.stale = "10s")
   i64 plain(1: i32 a) throws (1: NoSuchUser missing) (cache.ttl = "30s")
+  i64 slow(1: i32 a) (cache.ttl = "30s", cache.tags = "slow")
+  void forget(1: string tags)
 }

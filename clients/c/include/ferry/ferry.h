@@ -188,7 +188,8 @@ typedef struct ferry_options {
     uint32_t timeout_ms;  /* each call; 1 to 3 600 000; 0: the method's own, else 30 000 */
     size_t n_headers;
     const ferry_header *headers;
-    ferry_cache *cache; /* answers memoised methods */
+    ferry_cache *cache; /* remembers answers of memoised methods, of those that are called and of
+                         * those that are served; to be closed after the client */
     bool idempotent;    /* calls by name may be made twice: they are retried, with growing pauses
                          * and within a budget, when a server or the connection was lost or the
                          * server is overloaded; the broker moves them to another server */

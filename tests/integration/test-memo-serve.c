@@ -1,0 +1,649 @@
+/* Memoised methods of a server that has a cache: with memory://, or with "redis" or "near" as an
+ * argument with a real Redis. */
+
+#include <stdio.h>
+
+#include <ferry/cache.h>
+
+#include "support/broker.h"
+#include "support/redis.h"
+#include "support/suite.h"
+#include "y_memo.h"
+
+#define SQUARE_OF_7 "memo.Users.square#2962172c \x91\x07"
+
+static bool with_redis, near_too;
+static ferry_cache *server_cache; /* the server's; NULL: it has none */
+
+static ferry_cache *open_cache(const RedisServer *redis) {
+    ferry_cache *cache = NULL;
+    char url[160] = "memory://";
+
+    if (with_redis)
+        snprintf(url, sizeof(url), "redis+unix://%s", redis->socket);
+    CU_ASSERT_EQUAL_FATAL(
+        ferry_cache_open(url, &(ferry_cache_options){.near_cache = near_too}, &cache, NULL), 0);
+    return cache;
+}
+
+/* ---- the server: each answer says how many there were ---- */
+
+enum { DEFERS = 1, FORGETS = 2, IS_OVERTAKEN = 3 }; /* what slow does */
+
+static int asked; /* atomic: requests that reached a handler */
+static ferry_client *serving;
+static ferry_request *deferred;
+
+static int64_t count(void) {
+    return __atomic_add_fetch(&asked, 1, __ATOMIC_ACQ_REL);
+}
+
+static int times_asked(void) {
+    return __atomic_load_n(&asked, __ATOMIC_ACQUIRE);
+}
+
+static int square(ferry_request *request, int32_t a, void *ctx) {
+    (void)ctx;
+    count();
+    return memo_users_square_return(request, (int64_t)a * a);
+}
+
+static int find(ferry_request *request, int64_t id, void *ctx) {
+    int64_t n = count();
+
+    (void)ctx;
+    if (id == 0)
+        return memo_throw_busy(request, &(memo_busy){.message = "later"});
+    if (id == -1)
+        return ferry_request_throw(request, "memo.NoSuchUser", NULL, "without its fields");
+    if (id == -2)
+        return ferry_request_throw(request, "memo.Undeclared", NULL, "never remembered");
+    if (id < 0)
+        return memo_throw_no_such_user(request,
+                                       &(memo_no_such_user){.id = id, .message = "nobody"});
+    return memo_users_find_return(request, &(memo_user){.id = id, .name = n > 1 ? "new" : "old"});
+}
+
+static int title(ferry_request *request, const memo_user *user, const char *language, void *ctx) {
+    (void)ctx, (void)language;
+    count();
+    return memo_users_title_return(request, user->name);
+}
+
+static int brief(ferry_request *request, int32_t a, void *ctx) {
+    (void)ctx, (void)a;
+    return memo_users_brief_return(request, count());
+}
+
+static int stale(ferry_request *request, int32_t a, void *ctx) {
+    (void)ctx, (void)a;
+    return memo_users_stale_return(request, count());
+}
+
+static int plain(ferry_request *request, int32_t a, void *ctx) {
+    (void)ctx;
+    count();
+    return memo_throw_no_such_user(request, &(memo_no_such_user){.id = a, .message = "nobody"});
+}
+
+static int slow(ferry_request *request, int32_t a, void *ctx) {
+    int64_t n = count();
+
+    (void)ctx;
+    if (a == DEFERS) {
+        deferred = ferry_request_defer(request);
+        return deferred ? 0 : -ENOMEM;
+    }
+    if (a == FORGETS)
+        return 0;
+    if (a == IS_OVERTAKEN && n == 1)
+        ferry_cache_invalidate(server_cache, "slow", NULL);
+    return memo_users_slow_return(request, n);
+}
+
+/* What changes data says so to the cache. Also ends what was deferred. */
+static int forget(ferry_request *request, const char *tags, void *ctx) {
+    (void)request, (void)ctx;
+    if (deferred)
+        memo_users_slow_return(deferred, 42);
+    deferred = NULL;
+    return server_cache && *tags ? ferry_cache_invalidate(server_cache, tags, NULL) : 0;
+}
+
+static const memo_users_handlers handlers = {.square = square,
+                                             .find = find,
+                                             .title = title,
+                                             .brief = brief,
+                                             .stale = stale,
+                                             .plain = plain,
+                                             .slow = slow,
+                                             .forget = forget};
+
+static int serve(ferry_client *client, void *ctx) {
+    if (ferry_with(client, &(ferry_options){.cache = server_cache}, &serving) < 0)
+        return -1;
+    return memo_users_serve(serving, &handlers, &(ferry_serve_options){.slots = 16}, ctx, NULL);
+}
+
+/* ---- the clients ---- */
+
+static RedisServer redis;
+static TestBroker broker;
+static Runner runner;
+static ferry_client *client;  /* has no cache */
+static ferry_client *caching; /* has the server's, or the same Redis */
+static ferry_cache *cache;    /* its */
+
+static void set_up(void) {
+    if (with_redis)
+        redis_start(&redis, NULL);
+    __atomic_store_n(&asked, 0, __ATOMIC_RELEASE);
+    deferred = NULL;
+    server_cache = open_cache(&redis);
+    broker_spawn(&broker);
+    runner_start(&runner, &broker, serve, NULL);
+    client = connect_client(&broker);
+    cache = with_redis ? open_cache(&redis) : server_cache;
+    CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.cache = cache}, &caching), 0);
+}
+
+static void tear_down(void) {
+    caching = ferry_close(caching);
+    client = ferry_close(client);
+    runner_stop(&runner);
+    serving = ferry_close(serving);
+    if (cache != server_cache)
+        ferry_cache_close(cache);
+    cache = server_cache = ferry_cache_close(server_cache);
+    broker_terminate(&broker);
+    if (with_redis)
+        redis_stop(&redis);
+}
+
+/* What a server stores is on its way still when its answer has come. */
+static bool wait_for(const char *key, size_t len) {
+    for (int i = 0; i < 1000; i++) {
+        if (ferry_cache_exists(cache, ferry_bytes_of(key, len), NULL) == 1)
+            return true;
+        usleep(1000);
+    }
+    return false;
+}
+
+static bool wait_until_asked(int n) {
+    for (int i = 0; i < 2000 && times_asked() < n; i++)
+        usleep(1000);
+    return times_asked() >= n;
+}
+
+/* ---- storing and answering ---- */
+
+static void clients_without_a_cache_are_answered_from_it(void) {
+    int64_t result = 0;
+
+    set_up();
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
+        CU_ASSERT_EQUAL(result, 49);
+        CU_ASSERT_TRUE(wait_for(SQUARE_OF_7, sizeof(SQUARE_OF_7) - 1));
+    }
+    CU_ASSERT_EQUAL(times_asked(), 1);
+    CU_ASSERT_EQUAL(memo_users_square(client, 8, &result, NULL), 0);
+    CU_ASSERT_EQUAL(result, 64);
+    CU_ASSERT_EQUAL(times_asked(), 2);
+    tear_down();
+}
+
+static void calls_by_name_are_answered_from_it_too(void) {
+    ferry_reply *reply = NULL;
+    int64_t result = 0;
+
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
+    CU_ASSERT_TRUE(wait_for(SQUARE_OF_7, sizeof(SQUARE_OF_7) - 1));
+    CU_ASSERT_EQUAL_FATAL(ferry_callf(client, "memo.Users.square", &reply, NULL, "i", 7), 0);
+    CU_ASSERT_EQUAL(reply_int(reply), 49);
+    ferry_free(reply);
+    CU_ASSERT_EQUAL(times_asked(), 1);
+    tear_down();
+}
+
+static void what_a_server_stored_is_found_by_clients(void) {
+    memo_user *user = NULL;
+    char *text = NULL;
+
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_find(client, 5, &user, NULL), 0);
+    ferry_free(user);
+    CU_ASSERT_EQUAL(memo_users_title(client, &(memo_user){1, "one", NULL}, "en", &text, NULL), 0);
+    ferry_free(text);
+    usleep(20000);
+    CU_ASSERT_EQUAL(times_asked(), 2);
+    CU_ASSERT_EQUAL(memo_users_find(caching, 5, &user, NULL), 0);
+    CU_ASSERT_STRING_EQUAL(user->name, "old");
+    ferry_free(user);
+    /* A key made of some of the fields is the same at both ends. */
+    CU_ASSERT_EQUAL(memo_users_title(caching, &(memo_user){1, "other", "x"}, "en", &text, NULL), 0);
+    CU_ASSERT_STRING_EQUAL(text, "one");
+    ferry_free(text);
+    CU_ASSERT_EQUAL(times_asked(), 2);
+    tear_down();
+}
+
+static void what_a_client_stored_is_found_by_servers(void) {
+    int64_t result = 0;
+
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_square(caching, 7, &result, NULL), 0);
+    CU_ASSERT_TRUE(wait_for(SQUARE_OF_7, sizeof(SQUARE_OF_7) - 1));
+    CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
+    CU_ASSERT_EQUAL(result, 49);
+    CU_ASSERT_EQUAL(times_asked(), 1);
+    tear_down();
+}
+
+/* Else what the server remembers would begin a new life in the client's cache. */
+static void a_client_with_a_cache_of_its_own_gets_a_fresh_answer(void) {
+    ferry_cache *own = NULL;
+    ferry_client *other = NULL;
+    int64_t result = 0;
+
+    set_up();
+    CU_ASSERT_EQUAL_FATAL(ferry_cache_open("memory://", NULL, &own, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.cache = own}, &other), 0);
+    CU_ASSERT_EQUAL(memo_users_stale(client, 1, &result, NULL), 0);
+    CU_ASSERT_EQUAL(memo_users_stale(other, 1, &result, NULL), 0);
+    CU_ASSERT_EQUAL(result, 2);
+    CU_ASSERT_EQUAL(times_asked(), 2);
+    ferry_close(other);
+    ferry_cache_close(own);
+    tear_down();
+}
+
+static void a_named_instance_is_asked_itself(void) {
+    ferry_client *named = NULL;
+    ferry_description *description = NULL;
+    int64_t result = 0;
+
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
+    CU_ASSERT_TRUE(wait_for(SQUARE_OF_7, sizeof(SQUARE_OF_7) - 1));
+    CU_ASSERT_EQUAL_FATAL(ferry_describe(client, "memo.Users", &description, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        ferry_with(caching, &(ferry_options){.instance = description->instances[0].name}, &named),
+        0);
+    CU_ASSERT_EQUAL(memo_users_square(named, 7, &result, NULL), 0);
+    CU_ASSERT_EQUAL(times_asked(), 2);
+    ferry_close(named);
+    ferry_free(description);
+    tear_down();
+}
+
+static void declared_exceptions_are_remembered(void) {
+    ferry_error error = FERRY_ERROR_INIT;
+    const memo_no_such_user *e;
+    memo_user *user = NULL;
+
+    set_up();
+    for (int i = 0; i < 4; i++) {
+        CU_ASSERT_EQUAL(memo_users_find(i % 2 ? caching : client, -5, &user, &error), -EREMOTEIO);
+        CU_ASSERT_STRING_EQUAL(error.type, "memo.NoSuchUser");
+        CU_ASSERT_STRING_EQUAL(error.message, "nobody");
+        CU_ASSERT_PTR_NOT_NULL(ferry_error_origin(&error));
+        e = memo_no_such_user_in(&error);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+        CU_ASSERT_EQUAL(e->id, -5);
+        usleep(i == 0 ? 20000 : 0);
+        CU_ASSERT_EQUAL(times_asked(), 1);
+    }
+    usleep(250 * 1000);
+    CU_ASSERT_EQUAL(memo_users_find(client, -5, &user, &error), -EREMOTEIO);
+    CU_ASSERT_EQUAL(times_asked(), 2);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(memo_users_find(client, -1, &user, &error), -EREMOTEIO);
+        CU_ASSERT_STRING_EQUAL(error.type, "memo.NoSuchUser");
+        usleep(20000);
+    }
+    CU_ASSERT_EQUAL(times_asked(), 3);
+    ferry_error_clear(&error);
+    tear_down();
+}
+
+static void other_failures_are_not(void) {
+    ferry_error error = FERRY_ERROR_INIT;
+    memo_user *user = NULL;
+
+    set_up();
+    for (int i = 1; i <= 3; i++) {
+        CU_ASSERT_EQUAL(memo_users_find(client, -2, &user, &error), -EREMOTEIO);
+        CU_ASSERT_STRING_EQUAL(error.type, "memo.Undeclared");
+        /* Declared, but without cache.negative. */
+        CU_ASSERT_EQUAL(memo_users_plain(client, 1, NULL, &error), -EREMOTEIO);
+        usleep(10000);
+        CU_ASSERT_EQUAL(times_asked(), 2 * i);
+    }
+    ferry_error_clear(&error);
+    tear_down();
+}
+
+static void an_answer_is_forgotten_after_its_ttl(void) {
+    int64_t result = 0;
+
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_brief(client, 1, &result, NULL), 0);
+    usleep(80 * 1000);
+    CU_ASSERT_EQUAL(memo_users_brief(client, 1, &result, NULL), 0);
+    CU_ASSERT_EQUAL(result, 2);
+    tear_down();
+}
+
+static void a_stale_answer_is_given_while_the_handler_makes_a_new_one(void) {
+    int64_t result = 0;
+
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_stale(client, 1, &result, NULL), 0);
+    CU_ASSERT_EQUAL(result, 1);
+    usleep(50 * 1000);
+    CU_ASSERT_EQUAL(memo_users_stale(client, 1, &result, NULL), 0);
+    CU_ASSERT_EQUAL(result, 1);
+    CU_ASSERT_TRUE(wait_until_asked(2));
+    usleep(10 * 1000);
+    CU_ASSERT_EQUAL(memo_users_stale(client, 1, &result, NULL), 0);
+    CU_ASSERT(result >= 2);
+    tear_down();
+}
+
+/* ---- tags ---- */
+
+static void a_handler_invalidates_what_both_ends_remember(void) {
+    memo_user *user = NULL;
+
+    set_up();
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(memo_users_find(client, 5, &user, NULL), 0);
+        CU_ASSERT_STRING_EQUAL(user->name, "old");
+        ferry_free(user);
+        usleep(20000);
+        CU_ASSERT_EQUAL(memo_users_find(caching, 5, &user, NULL), 0);
+        CU_ASSERT_STRING_EQUAL(user->name, "old");
+        ferry_free(user);
+    }
+    CU_ASSERT_EQUAL(times_asked(), 1);
+    CU_ASSERT_EQUAL(memo_users_forget(client, "users", NULL), 0);
+    if (near_too)
+        usleep(20000); /* one client's near cache hears of it in its own time: see below */
+    CU_ASSERT_EQUAL(memo_users_find(caching, 5, &user, NULL), 0);
+    CU_ASSERT_STRING_EQUAL(user->name, "new");
+    ferry_free(user);
+    CU_ASSERT_EQUAL(memo_users_find(client, 5, &user, NULL), 0);
+    CU_ASSERT_STRING_EQUAL(user->name, "new");
+    ferry_free(user);
+    CU_ASSERT_EQUAL(times_asked(), 2);
+    tear_down();
+}
+
+static int compare(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The end of `forget` here means that its handler has invalidated. */
+static void another_client_sees_it_within_5_ms(void) {
+    enum { TIMES = 51 };
+    uint64_t took_us[TIMES];
+
+    if (!with_redis)
+        return;
+    set_up();
+    for (int i = 0; i < TIMES; i++) {
+        int64_t before = 0, after = 0;
+        uint64_t began_us;
+
+        CU_ASSERT_EQUAL(memo_users_slow(caching, 9, &before, NULL), 0);
+        CU_ASSERT_EQUAL(memo_users_slow(caching, 9, &after, NULL), 0);
+        CU_ASSERT_EQUAL(before, after);
+        CU_ASSERT_EQUAL(memo_users_forget(client, "slow", NULL), 0);
+        began_us = clock_us();
+        while (after == before && clock_us() - began_us < 1000000)
+            CU_ASSERT_EQUAL(memo_users_slow(caching, 9, &after, NULL), 0);
+        took_us[i] = clock_us() - began_us;
+        CU_ASSERT_NOT_EQUAL(after, before);
+    }
+    qsort(took_us, TIMES, sizeof(*took_us), compare);
+    printf("an invalidation is seen after %.2f ms at the median, %.2f ms at most\n",
+           (double)took_us[TIMES / 2] / 1000, (double)took_us[TIMES - 1] / 1000);
+    CU_ASSERT(took_us[TIMES / 2] < 5000);
+    tear_down();
+}
+
+static void what_is_invalidated_while_the_handler_runs_is_not_kept(void) {
+    int64_t result = 0;
+
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_slow(client, IS_OVERTAKEN, &result, NULL), 0);
+    CU_ASSERT_EQUAL(result, 1);
+    usleep(20000);
+    CU_ASSERT_EQUAL(memo_users_slow(client, IS_OVERTAKEN, &result, NULL), 0);
+    CU_ASSERT_EQUAL(result, 2);
+    usleep(20000);
+    CU_ASSERT_EQUAL(memo_users_slow(client, IS_OVERTAKEN, &result, NULL), 0);
+    CU_ASSERT_EQUAL(result, 2);
+    tear_down();
+}
+
+/* ---- handlers ---- */
+
+typedef struct Answers {
+    int n, code;
+    int64_t last;
+} Answers;
+
+static void on_number(int64_t result, const ferry_error *error, void *ctx) {
+    Answers *answers = ctx;
+
+    answers->n++;
+    answers->last = result;
+    answers->code = error ? error->code : 0;
+}
+
+static void a_deferred_answer_is_stored_too(void) {
+    Answers answers = {0};
+    int64_t result = 0;
+
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_slow_async(client, DEFERS, on_number, &answers), 0);
+    while (times_asked() == 0)
+        ferry_process(client, NULL);
+    CU_ASSERT_EQUAL(memo_users_forget(client, "", NULL), 0);
+    CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
+    CU_ASSERT_EQUAL(answers.last, 42);
+    usleep(20000);
+    CU_ASSERT_EQUAL(memo_users_slow(client, DEFERS, &result, NULL), 0);
+    CU_ASSERT_EQUAL(result, 42);
+    CU_ASSERT_EQUAL(times_asked(), 1);
+    tear_down();
+}
+
+static void a_handler_that_forgets_to_answer_is_found_out(void) {
+    ferry_error error = FERRY_ERROR_INIT;
+    int64_t result = 0;
+    uint64_t start_ms;
+
+    set_up();
+    start_ms = clock_ms();
+    CU_ASSERT(memo_users_slow(client, FORGETS, &result, &error) < 0);
+    CU_ASSERT_STRING_EQUAL(error.type, "ferry.Internal");
+    CU_ASSERT(clock_ms() - start_ms < 5000);
+    ferry_error_clear(&error);
+    tear_down();
+}
+
+/* ---- what goes wrong ---- */
+
+static void bytes_of_others_in_the_cache_change_nothing(void) {
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } bad[] = {{"", 0},
+               {"x", 1},
+               {"\x91", 1},
+               {"\x91\xA1x", 3},
+               {"\x91\x92", 2},
+               {"\x91\x31\x31", 3},
+               {"\x92\xCF", 2},
+               {"\xC1\x66zzzzzzzz", 10},
+               {"\x90", 1},
+               {"\x91\xC0", 2},
+               {"\x91\xDD\xFF\xFF\xFF\xFF", 6}};
+    static const char lie[] = "\x92\xCF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"
+                              "\x82\xA4type\xB0memo.NoSuchUser!\xA7message\xA1x";
+    int64_t result = 0;
+    int n = 0;
+
+    set_up();
+    for (size_t i = 0; i <= sizeof(bad) / sizeof(*bad); i++) {
+        bool last = i == sizeof(bad) / sizeof(*bad);
+        ferry_bytes key = ferry_bytes_of(SQUARE_OF_7, sizeof(SQUARE_OF_7) - 1);
+        ferry_bytes value =
+            last ? ferry_bytes_of(lie, sizeof(lie) - 1) : ferry_bytes_of(bad[i].bytes, bad[i].len);
+        Answers answers = {0};
+
+        for (int way = 0; way < 3; way++) {
+            CU_ASSERT_EQUAL(ferry_cache_set(server_cache, key, value, 0, NULL), 0);
+            if (near_too)
+                usleep(5000);
+            n++;
+            if (way == 2) {
+                CU_ASSERT_EQUAL(memo_users_square_async(caching, 7, on_number, &answers), 0);
+                CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
+                CU_ASSERT_EQUAL(answers.code, 0);
+                result = answers.last;
+            } else {
+                CU_ASSERT_EQUAL(memo_users_square(way ? caching : client, 7, &result, NULL), 0);
+            }
+            CU_ASSERT_EQUAL(result, 49);
+            CU_ASSERT_EQUAL(times_asked(), n);
+            usleep(5000);
+        }
+    }
+    tear_down();
+}
+
+static void a_stopped_redis_does_not_stop_a_server(void) {
+    Answers answers = {0};
+    int64_t result = 0;
+    uint64_t start_ms;
+
+    if (!with_redis)
+        return;
+    set_up();
+    CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
+    redis_freeze(&redis);
+    for (int i = 0; i < 5; i++) {
+        start_ms = clock_ms();
+        CU_ASSERT_EQUAL(memo_users_slow(client, 100 + i, &result, NULL), 0);
+        CU_ASSERT(clock_ms() - start_ms < 1000);
+    }
+    /* While requests wait for Redis the server goes on with others. */
+    for (int i = 0; i < 10; i++)
+        CU_ASSERT_EQUAL(memo_users_slow_async(client, 200 + i, on_number, &answers), 0);
+    start_ms = clock_ms();
+    CU_ASSERT_EQUAL(memo_users_forget(client, "", NULL), 0);
+    CU_ASSERT(clock_ms() - start_ms < 100);
+    CU_ASSERT_TRUE(process_until(client, &answers.n, 10));
+    CU_ASSERT_EQUAL(answers.code, 0);
+    redis_unfreeze(&redis);
+    tear_down();
+}
+
+static void a_call_in_a_hurry_does_not_wait_for_redis(void) {
+    ferry_client *hurried = NULL;
+    int64_t result = 0;
+    uint64_t start_ms;
+
+    if (!with_redis)
+        return;
+    set_up();
+    CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.timeout_ms = 150}, &hurried), 0);
+    redis_freeze(&redis);
+    for (int i = 0; i < 3; i++) {
+        start_ms = clock_ms();
+        CU_ASSERT_EQUAL(memo_users_slow(hurried, 100 + i, &result, NULL), 0);
+        CU_ASSERT(clock_ms() - start_ms < 90);
+    }
+    redis_unfreeze(&redis);
+    ferry_close(hurried);
+    tear_down();
+}
+
+static void a_call_cancelled_before_its_handler_ran_does_not_run(void) {
+    Answers answers = {0};
+
+    if (!with_redis)
+        return;
+    set_up();
+    redis_freeze(&redis);
+    CU_ASSERT_EQUAL(memo_users_slow_async(caching, 100, on_number, &answers), 0);
+    CU_ASSERT_EQUAL(memo_users_slow_async(client, 100, on_number, &answers), 0);
+    usleep(10000);
+    ferry_process(client, NULL);
+    caching = ferry_close(caching);
+    client = ferry_close(client);
+    CU_ASSERT_EQUAL(answers.n, 2);
+    usleep(300 * 1000);
+    CU_ASSERT_EQUAL(times_asked(), 0);
+    redis_unfreeze(&redis);
+    tear_down();
+}
+
+static void a_server_that_stops_ends_what_waits_for_redis(void) {
+    Answers answers = {0};
+
+    if (!with_redis)
+        return;
+    set_up();
+    redis_freeze(&redis);
+    for (int i = 0; i < 10; i++)
+        CU_ASSERT_EQUAL(memo_users_slow_async(client, 100 + i, on_number, &answers), 0);
+    usleep(10000);
+    ferry_process(client, NULL);
+    runner_stop(&runner);
+    ferry_close(serving);
+    runner_start(&runner, &broker, serve, NULL);
+    CU_ASSERT_TRUE(process_until(client, &answers.n, 10));
+    redis_unfreeze(&redis);
+    tear_down();
+}
+
+int main(int argc, char **argv) {
+    CU_TestInfo tests[] = {
+        TEST(clients_without_a_cache_are_answered_from_it),
+        TEST(calls_by_name_are_answered_from_it_too),
+        TEST(what_a_server_stored_is_found_by_clients),
+        TEST(what_a_client_stored_is_found_by_servers),
+        TEST(a_client_with_a_cache_of_its_own_gets_a_fresh_answer),
+        TEST(a_named_instance_is_asked_itself),
+        TEST(declared_exceptions_are_remembered),
+        TEST(other_failures_are_not),
+        TEST(an_answer_is_forgotten_after_its_ttl),
+        TEST(a_stale_answer_is_given_while_the_handler_makes_a_new_one),
+        TEST(a_handler_invalidates_what_both_ends_remember),
+        TEST(another_client_sees_it_within_5_ms),
+        TEST(what_is_invalidated_while_the_handler_runs_is_not_kept),
+        TEST(a_deferred_answer_is_stored_too),
+        TEST(a_handler_that_forgets_to_answer_is_found_out),
+        TEST(bytes_of_others_in_the_cache_change_nothing),
+        TEST(a_stopped_redis_does_not_stop_a_server),
+        TEST(a_call_in_a_hurry_does_not_wait_for_redis),
+        TEST(a_call_cancelled_before_its_handler_ran_does_not_run),
+        TEST(a_server_that_stops_ends_what_waits_for_redis),
+        TESTS_END,
+    };
+
+    near_too = argc > 1 && strcmp(argv[1], "near") == 0;
+    with_redis = near_too || (argc > 1 && strcmp(argv[1], "redis") == 0);
+    if (with_redis && !redis_available())
+        return EXIT_SKIPPED;
+    return run_suite("memoised methods, served", tests);
+}
