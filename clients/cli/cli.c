@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "clients/cli/backtrace.h"
+#include "clients/cli/error-json.h"
+#include "clients/cli/print.h"
 
 const Option cli_options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'u', "url", Cli, url, "URL",
@@ -45,6 +47,18 @@ const char *cli_url(const Cli *cli) {
     return url && *url ? url : "tcp://127.0.0.1:5877";
 }
 
+/* {"error": …}, a line on standard error: for programs. error is taken; NULL: it cannot be said. */
+static void say_json(json_t *error) {
+    CLEANUP(json_decref)
+    json_t *json = json_pack("{s:o}", "error", error ? error : json_object());
+
+    fflush(stdout);
+    if (json) {
+        print_json(json, (PrintStyle){false, false}, stderr);
+        putc('\n', stderr);
+    }
+}
+
 static void say(const Cli *cli, const char *colour, const char *format, va_list args) {
     fflush(stdout);
     fprintf(stderr, "%sferry%s%s:%s ", cli->colour_err ? colour : "", cli->command ? " " : "",
@@ -57,7 +71,10 @@ int cli_fail(Cli *cli, int status, const char *format, ...) {
     va_list args;
 
     va_start(args, format);
-    say(cli, "\x1b[31m", format, args);
+    if (cli->json)
+        say_json(json_pack("{s:o}", "message", json_vsprintf(format, args)));
+    else
+        say(cli, "\x1b[31m", format, args);
     va_end(args);
     return status;
 }
@@ -101,6 +118,10 @@ int cli_error(Cli *cli, const ferry_error *error) {
 
 int cli_exception(Cli *cli, const ferry_error *error, const ferry_type *type) {
     fflush(stdout);
+    if (cli->json) {
+        say_json(error_to_json(error));
+        return cli_status(error);
+    }
     if (!error->type)
         return cli_fail(cli, cli_status(error), "%s",
                         strerror(error->code < 0 ? -error->code : EIO));
@@ -217,7 +238,8 @@ json_t *cli_live_names(Cli *cli, ferry_client *client, Names kind) {
 }
 
 void cli_did_you_mean(Cli *cli, ferry_client *client, Names kind, const char *name) {
-    CLEANUP(json_decref) json_t *names = cli->quiet ? NULL : cli_live_names(cli, client, kind);
+    CLEANUP(json_decref)
+    json_t *names = cli->quiet || cli->json ? NULL : cli_live_names(cli, client, kind);
     size_t n = json_array_size(names), index;
     const char **texts = n > 0 ? calloc(n, sizeof(*texts)) : NULL, *near;
     json_t *one;

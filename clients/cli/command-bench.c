@@ -62,6 +62,7 @@ typedef struct Bench {
     Timer timer;
     Progress progress;
     BenchReport report;
+    bool is_own_name;
     bool is_open_loop; /* ends are told by the other side */
 } Bench;
 
@@ -325,6 +326,14 @@ static int prepare(Bench *bench) {
     return status;
 }
 
+/* The jobs of a queue of our own, which nobody would work off. */
+static void clean_up(Bench *bench) {
+    CLEANUP(json_decref) json_t *number = NULL;
+
+    if (bench->kind == BENCH_PUSH && bench->is_own_name && !bench->values->work)
+        cli_manage(bench->cli, bench->client, true, &number, "purge", "s", bench->name);
+}
+
 static void report(Bench *bench) {
     static const char *const kinds[] = {"call", "pub", "push"};
     BenchReport *to = &bench->report;
@@ -356,6 +365,7 @@ static int check(Bench *bench, int argc, char **argv) {
         return cli_usage(bench->cli, "--serve goes with 'bench call'");
     if (v->work && bench->kind != BENCH_PUSH)
         return cli_usage(bench->cli, "--work goes with 'bench push'");
+    bench->is_own_name = argc == 1;
     bench->name = argc > 1 ? argv[1] : names[bench->kind];
     if (bench->kind == BENCH_CALL && (!strrchr(bench->name, '.') || strlen(bench->name) > 255))
         return cli_usage(bench->cli, "'%s' names no method: SERVICE.METHOD", bench->name);
@@ -381,6 +391,8 @@ static int run_bench(Cli *cli, const void *values, int argc, char **argv) {
             status = run_all(bench);
         if (status == EXIT_OK || status == EXIT_INTERRUPTED)
             report(bench);
+        if (status == EXIT_OK)
+            clean_up(bench);
     }
     bench->loop.ended = true;
     ferry_close(bench->client);
@@ -400,7 +412,7 @@ const Command command_bench = {
         "call    calls NAME, with --serve a method of its own\n"
         "pub     publishes to NAME and subscribes to it: the times are those from here to here\n"
         "push    pushes to NAME: the times are those until a job is stored, or with --work until\n"
-        "        it arrives\n"
+        "        it arrives; without NAME they are deleted afterwards\n"
         "\n"
         "Examples:\n"
         "  ferry bench call --serve --in-flight 1 --count 10000\n"

@@ -174,7 +174,7 @@ static int no_such_method(Run *run, const char *name) {
              run->service);
     for (uint32_t i = 0; names && i < service->n_methods; i++)
         names[i] = service->methods[i].name;
-    if (names && !run->cli->quiet)
+    if (names && !run->cli->quiet && !run->cli->json)
         near = text_nearest(name, names, service->n_methods);
     if (near)
         fprintf(stderr, "    did you mean '%s.%s'?\n", run->service, near);

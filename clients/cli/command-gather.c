@@ -31,7 +31,7 @@ static void on_answer(const ferry_message *answer, void *ctx) {
         show_json_body(answer->body);
         fputs("}\n", stdout);
     } else {
-        show_body(answer->body);
+        show_body(run->cli, answer->body);
     }
     fflush(stdout);
 }

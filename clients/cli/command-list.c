@@ -1,15 +1,11 @@
 /* ferry services, describe, topics, sessions, stats: what the broker knows, as tables. */
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <ferry/schema.h>
 
-#include "base/text.h"
 #include "clients/cli/commands.h"
-#include "clients/cli/print.h"
-#include "clients/cli/table.h"
+#include "clients/cli/show.h"
 
 static const Column service_columns[] = {
     {"SERVICE", "name", COLUMN_TEXT},
@@ -57,14 +53,6 @@ static const Column session_columns[] = {
     {NULL, NULL, COLUMN_TEXT},
 };
 
-static TableStyle table_style(const Cli *cli) {
-    return (TableStyle){cli->terminal_out, cli->colour_out};
-}
-
-static void show_json(const Cli *cli, const json_t *json) {
-    print_json_rows(json, (PrintStyle){cli->terminal_out, cli->colour_out}, stdout);
-}
-
 /* Rows whose key is the name, if there is one. */
 static json_t *rows_named(const json_t *rows, const char *key, const char *name) {
     json_t *kept = json_array(), *row;
@@ -102,10 +90,7 @@ static int run_services(Cli *cli, const void *values, int argc, char **argv) {
     rows = rows_named(all, "name", name);
     if (name && json_array_size(rows) == 0)
         return not_found(cli, client, "service", NAMES_SERVICES, name);
-    if (cli->json)
-        show_json(cli, rows);
-    else
-        table_print(rows, service_columns, table_style(cli), stdout);
+    show_rows(cli, rows, service_columns);
     return EXIT_OK;
 }
 
@@ -173,7 +158,7 @@ static int describe(Cli *cli, const ferry_description *d, bool idl) {
         return cli_fail(cli, EXIT_OTHER, "'%s' sent no interface with its description%s%s", d->name,
                         d->problem ? ": " : "", d->problem ? d->problem : "");
     if (!idl)
-        table_print(instances, instance_columns, table_style(cli), stdout);
+        show_rows(cli, instances, instance_columns);
     if (text)
         printf("%s%s", idl ? "" : "\n", text);
     else
@@ -241,11 +226,11 @@ static int run_topics(Cli *cli, const void *values, int argc, char **argv) {
         return EXIT_OK;
     }
     if (json_array_size(topics) > 0 || json_array_size(patterns) == 0)
-        table_print(topics, topic_columns, table_style(cli), stdout);
+        show_rows(cli, topics, topic_columns);
     if (json_array_size(patterns) > 0) {
         if (cli->terminal_out && json_array_size(topics) > 0)
             putchar('\n');
-        table_print(patterns, pattern_columns, table_style(cli), stdout);
+        show_rows(cli, patterns, pattern_columns);
     }
     return EXIT_OK;
 }
@@ -287,10 +272,7 @@ static int run_sessions(Cli *cli, const void *values, int argc, char **argv) {
         json_array_append(rows, row);
     if (argc > 0 && json_array_size(rows) == 0)
         return cli_fail(cli, 6, "no session has the number or name '%s'", argv[0]);
-    if (cli->json)
-        show_json(cli, rows);
-    else
-        table_print(rows, session_columns, table_style(cli), stdout);
+    show_rows(cli, rows, session_columns);
     return EXIT_OK;
 }
 
@@ -306,36 +288,6 @@ const Command command_sessions = {
 };
 
 /* ---- stats ---- */
-
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-
-    return n > m && strcmp(text + n - m, end) == 0;
-}
-
-/* A value a line: "calls  1200". */
-static void show_counters(const Cli *cli, const json_t *counters) {
-    const char *key;
-    json_t *value;
-
-    json_object_foreach((json_t *)counters, key, value) {
-        uint64_t number = json_is_integer(value) ? (uint64_t)json_integer_value(value) : 0;
-        char text[32];
-
-        if (json_is_object(value) || json_is_array(value))
-            continue;
-        if (cli->terminal_out && ends_with(key, "_ms"))
-            text_format_ms(text, number);
-        else if (cli->terminal_out && ends_with(key, "_bytes"))
-            text_format_bytes(text, number);
-        else
-            snprintf(text, sizeof(text), "%" PRIu64, number);
-        if (json_is_string(value))
-            printf(cli->terminal_out ? "%-16s %s\n" : "%s\t%s\n", key, json_string_value(value));
-        else
-            printf(cli->terminal_out ? "%-16s %s\n" : "%s\t%s\n", key, text);
-    }
-}
 
 static const Column method_columns[] = {
     {"METHOD", "method", COLUMN_TEXT},
@@ -361,12 +313,12 @@ static int run_stats(Cli *cli, const void *values, int argc, char **argv) {
         cli_did_you_mean(cli, client, NAMES_SERVICES, argv[0]);
     if (status != EXIT_OK)
         return status;
-    if (cli->json)
+    if (json_is_array(found))
+        show_rows(cli, found, method_columns);
+    else if (cli->json)
         show_json(cli, found);
-    else if (argc > 0)
-        table_print(found, method_columns, table_style(cli), stdout);
     else
-        show_counters(cli, found);
+        show_fields(cli, found);
     return EXIT_OK;
 }
 

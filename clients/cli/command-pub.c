@@ -103,6 +103,7 @@ static void pump(Run *run) {
 static int confirm(Run *run) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
+    loop_leave_signals();
     return ferry_flush(run->client, &error) < 0 ? cli_error(run->cli, &error) : EXIT_OK;
 }
 

@@ -5,8 +5,7 @@
 
 #include "base/text.h"
 #include "clients/cli/commands.h"
-#include "clients/cli/print.h"
-#include "clients/cli/table.h"
+#include "clients/cli/show.h"
 
 #define VERBS "list|show|peek|purge|pause|resume|move|retry"
 
@@ -28,7 +27,7 @@ static const Column queue_columns[] = {
     {"DEAD", "dead", COLUMN_TROUBLE},      {"BYTES", "bytes", COLUMN_BYTES},
     {"WORKERS", "workers", COLUMN_NUMBER}, {"PUSHED", "pushed", COLUMN_NUMBER},
     {"ACKED", "acked", COLUMN_NUMBER},     {"REDELIVERED", "redelivered", COLUMN_NUMBER},
-    {"", "paused", COLUMN_FLAG},           {NULL, NULL, COLUMN_TEXT},
+    {"PAUSED", "paused", COLUMN_FLAG},     {NULL, NULL, COLUMN_TEXT},
 };
 
 static const Column job_columns[] = {
@@ -46,14 +45,6 @@ typedef struct Run {
     const char *to;
 } Run;
 
-static TableStyle table_style(const Cli *cli) {
-    return (TableStyle){cli->terminal_out, cli->colour_out};
-}
-
-static void show_json(const Cli *cli, const json_t *json) {
-    print_json_rows(json, (PrintStyle){cli->terminal_out, cli->colour_out}, stdout);
-}
-
 /* A method that takes a queue's name. */
 static int call(Run *run, json_t **ret, const char *method) {
     int status = cli_manage(run->cli, run->client, false, ret, method, "s", run->queue);
@@ -67,35 +58,21 @@ static int list(Run *run) {
     CLEANUP(json_decref) json_t *rows = NULL;
     int status = cli_manage(run->cli, run->client, false, &rows, "queues", "");
 
-    if (status != EXIT_OK)
-        return status;
-    if (run->cli->json)
-        show_json(run->cli, rows);
-    else
-        table_print(rows, queue_columns, table_style(run->cli), stdout);
-    return EXIT_OK;
+    if (status == EXIT_OK)
+        show_rows(run->cli, rows, queue_columns);
+    return status;
 }
 
 static int show(Run *run) {
     CLEANUP(json_decref) json_t *found = NULL;
     int status = call(run, &found, "queue");
-    const char *key;
-    json_t *value;
 
     if (status != EXIT_OK)
         return status;
-    if (run->cli->json) {
+    if (run->cli->json)
         show_json(run->cli, found);
-        return EXIT_OK;
-    }
-    json_object_foreach(found, key, value) {
-        printf(run->cli->terminal_out ? "%-16s " : "%s\t", key);
-        if (json_is_string(value))
-            fwrite(json_string_value(value), 1, json_string_length(value), stdout);
-        else
-            print_json(value, (PrintStyle){false, run->cli->colour_out}, stdout);
-        putchar('\n');
-    }
+    else
+        show_fields(run->cli, found);
     return EXIT_OK;
 }
 
@@ -124,10 +101,7 @@ static int peek(Run *run) {
     if (status != EXIT_OK)
         return status;
     make_readable(rows);
-    if (run->cli->json)
-        show_json(run->cli, rows);
-    else
-        table_print(rows, job_columns, table_style(run->cli), stdout);
+    show_rows(run->cli, rows, job_columns);
     return EXIT_OK;
 }
 
@@ -136,7 +110,8 @@ static int told_number(Run *run, const json_t *number, const char *what) {
         show_json(run->cli, number);
     else
         printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(number));
-    cli_note(run->cli, "%" JSON_INTEGER_FORMAT " jobs %s", json_integer_value(number), what);
+    cli_note(run->cli, "%" JSON_INTEGER_FORMAT " job%s %s", json_integer_value(number),
+             json_integer_value(number) == 1 ? "" : "s", what);
     return EXIT_OK;
 }
 

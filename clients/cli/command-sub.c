@@ -9,7 +9,7 @@
 
 typedef struct Values {
     uint64_t count, last, timeout_ms;
-    const char *group;
+    const char *group, *answer;
     bool with_topic;
 } Values;
 
@@ -20,6 +20,8 @@ static const Option options[] = {
                  UINT32_MAX),
     OPTION_PLAIN(OPTION_TEXT, 'g', "group", Values, group, "G",
                  "each message goes to one subscriber of the group"),
+    OPTION_PLAIN(OPTION_TEXT, 'a', "answer", Values, answer, "TEXT",
+                 "the answer to questions, as asked by 'ferry gather'"),
     OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
                  "end with status 5 when nothing came for so long", 1, 0),
     OPTION_PLAIN(OPTION_FLAG, 0, "topics", Values, with_topic, NULL,
@@ -57,6 +59,9 @@ static void on_message(const ferry_message *message, void *ctx) {
         cli_note(run->cli, "missed %" PRIu64 " messages before this one", message->missed);
     }
     show_message(run->cli, message, run->values->with_topic);
+    /* What is no question is not answered: nothing else can go wrong that matters here. */
+    if (run->values->answer)
+        ferry_message_answer(message, ferry_str(run->values->answer));
     run->n++;
     if (run->values->count && run->n == run->values->count)
         loop_end(&run->loop, EXIT_OK);
@@ -106,7 +111,7 @@ static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_sub = {
     .name = "sub",
-    .usage = "PATTERN... [--count N] [--last N] [--group G] [--topics]",
+    .usage = "PATTERN... [--count N] [--last N] [--group G] [--topics] [--answer TEXT]",
     .summary = "print the messages of topics",
     .help =
         "In a pattern, * is any one token and > at the end any one or more. Prints the bodies, a\n"
@@ -116,7 +121,8 @@ const Command command_sub = {
         "Examples:\n"
         "  ferry sub 'orders.*' --last 10\n"
         "  ferry sub '>' --topics\n"
-        "  ferry sub jobs.done --count 1 --timeout 1m\n",
+        "  ferry sub jobs.done --count 1 --timeout 1m\n"
+        "  ferry sub fleet.rollcall --answer \"$(hostname)\"\n",
     .options = options,
     .values_size = sizeof(Values),
     .min_args = 1,

@@ -53,6 +53,7 @@ struct Run {
     Cli *cli;
     const Values *values;
     Loop loop;
+    ferry_client *intake; /* the handle that jobs come through; NULL: no more of them */
     Task *tasks;
     unsigned n_running;
     uint64_t taken, done, failed;
@@ -60,8 +61,10 @@ struct Run {
     Timer idle;
 };
 
-static bool is_enough(const Run *run) {
-    return run->is_stopping || (run->values->count && run->taken >= run->values->count);
+/* From here on the broker gives us nothing more, and what is under way to us goes back to it, its
+ * attempt not counted. */
+static void take_no_more(Run *run) {
+    run->intake = ferry_close(run->intake);
 }
 
 static void end_when_idle(Run *run) {
@@ -217,10 +220,11 @@ static int on_job(ferry_job *lent, void *ctx) {
 
     if (!job)
         return -ENOMEM;
-    /* What is not begun is given back, its attempt not counted, when the client is closed. */
-    if (run->loop.ended || is_enough(run))
+    /* It goes back when the client is closed. */
+    if (run->loop.ended)
         return 0;
-    run->taken++;
+    if (++run->taken == run->values->count)
+        take_no_more(run);
     if (timer_armed(&run->idle))
         loop_disarm(&run->loop, &run->idle);
     if (run->values->exec) {
@@ -245,8 +249,9 @@ static void on_signal(Loop *loop, int signal, void *ctx) {
         return;
     }
     run->is_stopping = true;
+    take_no_more(run);
     if (run->n_running > 0)
-        cli_note(run->cli, "finishing %u jobs", run->n_running);
+        cli_note(run->cli, "finishing %u job%s", run->n_running, run->n_running == 1 ? "" : "s");
     end_when_idle(run);
 }
 
@@ -259,7 +264,9 @@ static int work(Run *run, ferry_client *client, const char *queue) {
         return status;
     run->loop.on_signal = on_signal;
     run->loop.ctx = run;
-    if (ferry_work(client, queue, &with, on_job, run, &error) < 0)
+    if (ferry_with(client, NULL, &run->intake) < 0)
+        return cli_fail(run->cli, EXIT_OTHER, "out of memory");
+    if (ferry_work(run->intake, queue, &with, on_job, run, &error) < 0)
         return cli_error(run->cli, &error);
     if (run->cli->terminal_err)
         cli_note(run->cli, "working on '%s' at %s", queue, cli_url(run->cli));
@@ -279,6 +286,7 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
         status = cli_open(cli, NULL, &client);
     if (status == EXIT_OK)
         status = work(&run, client, argv[0]);
+    take_no_more(&run);
     /* Closing gives back what is not settled; then only the handles are left to give up. */
     client = ferry_close(client);
     while (run.tasks) {
@@ -289,7 +297,8 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
     }
     loop_deinit(&run.loop);
     if (cli->terminal_err && run.done > 0)
-        cli_note(cli, "%" PRIu64 " jobs, %" PRIu64 " of them failed", run.done, run.failed);
+        cli_note(cli, "%" PRIu64 " job%s, %" PRIu64 " of them failed", run.done,
+                 run.done == 1 ? "" : "s", run.failed);
     return status;
 }
 

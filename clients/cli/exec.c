@@ -120,6 +120,7 @@ static int spawn(Exec *exec, const ExecOptions *options, const Pipes *pipes) {
     sigaddset(&defaults, SIGPIPE);
     sigaddset(&defaults, SIGINT);
     sigaddset(&defaults, SIGTERM);
+    sigaddset(&defaults, SIGHUP);
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
     posix_spawn_file_actions_adddup2(&actions, pipes->in[0], 0);

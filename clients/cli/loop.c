@@ -23,11 +23,21 @@ static void on_signal(Watch *watch, uint32_t events) {
     (void)events;
     if (read(watch->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
+    /* The terminal is gone: nobody is there any more to end us in another way. */
+    if (info.ssi_signo == SIGHUP)
+        info.ssi_signo = SIGINT;
     loop->interrupts += info.ssi_signo == SIGINT;
     if (loop->on_signal && loop->interrupts < 2)
         loop->on_signal(loop, (int)info.ssi_signo, loop->ctx);
     else
         loop_end(loop, info.ssi_signo == SIGINT ? EXIT_INTERRUPTED : EXIT_OK);
+}
+
+/* nohup(1) has said that it is to be ignored; a signal that is blocked would not be. */
+static bool is_ignored(int signal) {
+    struct sigaction action;
+
+    return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
 int loop_watch(Loop *loop, Watch *watch, uint32_t events) {
@@ -40,16 +50,23 @@ void loop_unwatch(Loop *loop, Watch *watch) {
     epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
 }
 
-int loop_init(Loop *loop, Cli *cli) {
+static sigset_t signals_of_ours(void) {
     sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    if (!is_ignored(SIGHUP))
+        sigaddset(&set, SIGHUP);
+    return set;
+}
+
+int loop_init(Loop *loop, Cli *cli) {
+    sigset_t set = signals_of_ours();
     int r;
 
     *loop = (Loop){.cli = cli, .epoll_fd = -1, .signals = {-1, on_signal}};
     timers_init(&loop->timers, clock_ms());
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     r = loop->epoll_fd < 0 || loop->signals.fd < 0 ? -errno
@@ -132,9 +149,17 @@ static void flush_output(Loop *loop) {
                            : cli_fail(loop->cli, EXIT_OTHER, "cannot write: %s", strerror(errno)));
 }
 
+void loop_leave_signals(void) {
+    sigset_t set = signals_of_ours();
+
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 int loop_run(Loop *loop) {
+    sigset_t set = signals_of_ours();
     struct epoll_event event;
 
+    sigprocmask(SIG_BLOCK, &set, NULL);
     while (!loop->ended) {
         flush_output(loop);
 

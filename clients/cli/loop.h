@@ -37,13 +37,14 @@ struct Loop {
     } clients[LOOP_CLIENTS_MAX];
     size_t n_clients;
 
-    /* SIGINT or SIGTERM. NULL: the loop ends, with 130 or 0. The second SIGINT always ends it. */
+    /* SIGINT (also for SIGHUP) or SIGTERM. NULL: the loop ends, with 130 or 0. The second SIGINT
+     * always ends it. */
     void (*on_signal)(Loop *loop, int signal, void *ctx);
     void *ctx;
     unsigned interrupts;
 };
 
-/* Blocks SIGINT and SIGTERM for the life of the process. An exit status. */
+/* An exit status. */
 int loop_init(Loop *loop, Cli *cli);
 void loop_deinit(Loop *loop);
 
@@ -61,8 +62,12 @@ void loop_unwatch(Loop *loop, Watch *watch);
 void loop_arm(Loop *loop, Timer *timer, uint64_t delay_ms, TimerFn fn); /* ctx: the loop */
 void loop_disarm(Loop *loop, Timer *timer);
 
-/* Until loop_end(). The exit status. */
+/* Until loop_end(). The exit status. From its beginning on, SIGINT, SIGTERM and SIGHUP come to the
+ * loop alone: what stands before it may wait, and is ended by them as anything else is. */
 int loop_run(Loop *loop);
+
+/* The same for what stands behind it. */
+void loop_leave_signals(void);
 
 /* The first one decides the status. */
 void loop_end(Loop *loop, int status);

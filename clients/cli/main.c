@@ -1,5 +1,6 @@
 /* ferry: one binary, many commands. Finds the command, parses its options, runs it. */
 
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -68,9 +69,6 @@ static int run_command(Cli *cli, int argc, char **argv) {
         status = cli_fail(cli, EXIT_OTHER, "out of memory");
     else
         status = run_parsed(cli, values, &parsed);
-    if (fflush(stdout) != 0 && status == EXIT_OK)
-        status = errno == EPIPE ? 128 + SIGPIPE
-                                : cli_fail(cli, EXIT_OTHER, "cannot write: %s", strerror(errno));
     parsed_deinit(&parsed);
     free(cli->header_names);
     free(values);
@@ -110,29 +108,57 @@ static int find_command(int argc, char **argv) {
     return at < argc ? at : argc;
 }
 
+/* A descriptor that the shell has closed ("<&-") would be given to the next socket, and what is
+ * meant for it would go there. These refuse to be read, or written. */
+static void occupy_standard_descriptors(void) {
+    static const int modes[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", modes[fd]);
+}
+
+/* What was printed has to have arrived. */
+static int end(Cli *cli, int status) {
+    bool failed_before = ferror(stdout);
+
+    errno = 0;
+    if (fflush(stdout) == 0 && !failed_before)
+        return status;
+    if (status != EXIT_OK)
+        return status;
+    if (errno == EPIPE)
+        return 128 + SIGPIPE;
+    return cli_fail(cli, EXIT_OTHER, "cannot write: %s",
+                    errno ? strerror(errno) : "standard output has failed");
+}
+
+/* Without a command: `ferry --help`, and what is none. */
+static int run_nothing(Cli *cli, int argc, char **argv) {
+    const char *word = argc > 1 ? argv[1] : "";
+    bool wants_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        printf("ferry %s\n", ferry_version());
+        return EXIT_OK;
+    }
+    if (argc > 1 && !wants_help)
+        return no_command(cli, word);
+    commands_print(wants_help ? stdout : stderr);
+    return wants_help ? EXIT_OK : EXIT_USAGE;
+}
+
 int main(int argc, char **argv) {
     Cli cli = {0};
     int at = find_command(argc, argv);
 
+    occupy_standard_descriptors();
     setlocale(LC_ALL, "");
     look_around(&cli);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, on_interrupt);
-    if (at == argc) {
-        bool wants_version =
-            argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0);
-        bool wants_help =
-            argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-
-        if (wants_version) {
-            printf("ferry %s\n", ferry_version());
-            return EXIT_OK;
-        }
-        if (argc > 1 && !wants_help)
-            return no_command(&cli, argv[1]);
-        commands_print(wants_help ? stdout : stderr);
-        return wants_help ? EXIT_OK : EXIT_USAGE;
-    }
+    if (at == argc)
+        return end(&cli, run_nothing(&cli, argc, argv));
     cli.command = commands_find(argv[at]);
     if (!cli.command)
         return no_command(&cli, argv[at]);
@@ -141,5 +167,5 @@ int main(int argc, char **argv) {
 
     memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
     argv[1] = name;
-    return run_command(&cli, argc - 1, argv + 1);
+    return end(&cli, run_command(&cli, argc - 1, argv + 1));
 }

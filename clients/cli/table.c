@@ -79,7 +79,9 @@ static const char *colour_of(const json_t *row, const Column *column, TableStyle
     bool is_bad =
         column->kind == COLUMN_TROUBLE && json_integer_value(json_object_get(row, column->key)) > 0;
 
-    return !style.colour ? "" : is_bad ? "\x1b[31m" : column->kind == COLUMN_FLAG ? "\x1b[33m" : "";
+    bool is_set = column->kind == COLUMN_FLAG && json_is_true(json_object_get(row, column->key));
+
+    return !style.colour ? "" : is_bad ? "\x1b[31m" : is_set ? "\x1b[33m" : "";
 }
 
 static void print_rows(const json_t *rows, const Column *columns, const size_t *widths,

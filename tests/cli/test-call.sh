@@ -42,6 +42,9 @@ expect 8 '' 'ferry.Overloaded' ferry call bad.Busy.fail
 # Errors, each with its status
 expect 7 '' 'calc.DivisionByZero: cannot divide' ferry call calc.Calc.div 1 0
 grep -q 'in calc.Calc.div on' "$work/err" || failed 'the origin is told' "$work/err"
+expect 7 '' '^{"error": {"type": "calc.DivisionByZero", "message": "cannot divide", "origin": "calc' \
+    ferry call calc.Calc.div 1 0 --json
+equal 1 "$(wc -l <"$work/err")" 'an error in JSON is a line'
 expect 6 '' "has no method 'mul'" ferry call calc.Calc.mul
 expect 6 '' "did you mean 'calc.Calc'" ferry call calc.Clac.div
 expect 6 '' "no server offers 'nobody'" ferry call nobody.here

@@ -28,6 +28,13 @@ expect 0 '' '' ferry push ranks low
 expect 0 '' '' ferry push ranks high --priority 9
 expect 0 "$(printf 'high\nlow')" '' ferry work ranks --count 2
 
+# What is beyond the count goes back as if it had not been touched
+seq 6 | ferry push counted - || failed 'pushing'
+expect 0 "$(seq 2)" '' ferry work counted --count 2
+expect 0 "$(printf '3\n4')" '' ferry work counted --count 2 --slots 8
+expect 0 '*' '' ferry queue peek counted
+equal '5 0 6 0' "$(cut -f7,3 "$work/out" | sort | awk '{print $2, $1}' | xargs)" 'attempts'
+
 # Commands: what they see, and what their end means
 expect 0 '' '' ferry push env body -H trace-id:abc
 expect 0 'env 1 abc body' '' ferry work env --count 1 \
@@ -88,6 +95,9 @@ expect 0 '1' '' ferry queue retry bad
 equal 1 "$(field bad ready)" 'retry'
 expect 0 '2' '' ferry queue purge other
 expect 6 '' "did you mean 'mail'" ferry queue show maill
+expect 6 '' "there is no queue 'nowhere'" ferry queue peek nowhere
+expect 6 '' '^{"error": {"type": "ferry.NotFound", "message": "there is no queue' \
+    ferry queue peek nowhere --json
 expect 0 '*' '' ferry queue
 grep -q "^mail	0	" "$work/out" || failed 'the list is of tabs' "$work/out"
 expect 0 '*' '' ferry queue list --json

@@ -35,6 +35,7 @@ for bench in 'call --serve' 'call --serve --in-flight 1' pub push 'push --work' 
     grep -q '"count": 2000, "failed": 0, ' "$work/out" || failed "bench $bench" "$work/out"
     grep -q '"p99.9": [0-9]' "$work/out" || failed "bench $bench: times" "$work/out"
 done
+equal 0 "$(ferry queue show ferry-bench.queue | awk -F'\t' '$1 == "ready" {print $2}')" 'bench cleans up'
 expect 0 '*' '' ferry bench call --serve --count 100
 grep -q ' p50 ' "$work/out" || failed 'bench for people' "$work/out"
 expect 6 '*' '' ferry bench call nobody.Here.say --count 10

@@ -78,6 +78,14 @@ expect 2 '' '' ferry pub 'a b' x
 equal 1 "$(ferry sub piped | head -1)" 'the first of a pipe'
 
 # Gather
+start sub room --answer here -q >/dev/null
+start sub room --answer 'here, too' -q >"$work/asked"
+until_true bash -c "'$ferry_binary' topics | grep -q '^room.*2'"
+ferry gather room 'who?' --window 300ms | sort >"$work/out"
+equal "$(printf 'here\nhere, too')" "$(cat "$work/out")" 'answers'
+equal 'who?' "$(cat "$work/asked")" 'the question'
+expect 0 '*' '' ferry gather room 'who?' --window 300ms --json
+grep -q '^{"body": "here"}$' "$work/out" || failed 'an answer in JSON' "$work/out"
 expect 0 '' 'nobody answered' ferry gather empty.room hello --window 100ms
 expect 2 '' 'one question' ferry gather room -
 done_testing

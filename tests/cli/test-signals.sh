@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Ctrl-C, closed descriptors, readers that go away and full disks: the right exit status each time,
+# and no job is lost.
+source "$(dirname "$0")/lib.sh" "$1"
+start_broker
+ready() { [ "$(ferry queue show "$1" | awk -F'\t' '$1 == "ready" {print $2}')" = "$2" ]; }
+on_full() { ferry "$@" >/dev/full; }
+without_stdin() { ferry "$@" <&-; }
+without_stdout() { ferry "$@" >&-; }
+
+# A disk that is full
+expect 0 '' '' ferry push full x
+for words in 'ping' '--help' '--version' 'help work' 'queue' 'stats' 'completion' 'queue peek full' \
+    'call ferry.Broker.stats' 'bench push --count 10' 'work full' 'work full --exec cat'; do
+    expect 1 '' 'cannot write' on_full $words
+done
+expect 0 '' '' ferry pub kept x --retain
+expect 1 '' 'cannot write' on_full sub kept --count 1
+until_true ready full 1
+
+# Descriptors that are closed: nothing that was meant for them goes elsewhere
+expect 1 '' 'standard input' without_stdin push closed -
+expect 1 '' 'cannot write' without_stdout ping
+expect 1 '' 'cannot write' without_stdout work full
+until_true ready full 1
+expect 0 '' '' without_stdin push closed x
+
+# A reader that goes away
+equal '141 0' "$(ferry work full | true; echo "${PIPESTATUS[@]}")" 'a worker without a reader'
+until_true ready full 1
+(until_true bash -c "'$ferry_binary' topics | grep -q -F 'piped.>'" && seq 3 | ferry pub piped.x -) &
+equal $'1\n141 0' "$(ferry sub 'piped.>' | head -1; echo "${PIPESTATUS[@]}")" 'the first of a pipe'
+
+# Ctrl-C goes to the whole group of processes that the terminal runs
+printf '1\n2\n' | ferry push group - || failed 'pushing'
+set -m # each job a group of its own, as a terminal has it
+"$ferry_binary" work group --slots 2 --quiet \
+    --exec "echo \$\$ >>'$work/pids'; exec sleep 60" &
+worker=$!
+set +m
+until_true bash -c "[ \$(wc -l <'$work/pids') -eq 2 ]"
+kill -INT -- "-$worker"
+status_of "$worker"
+equal 130 $? 'a worker that is interrupted'
+until_true ready group 2
+for pid in $(cat "$work/pids"); do
+    ! kill -0 "$pid" 2>/dev/null || failed "the command $pid still runs"
+done
+
+# The terminal is closed
+start work group --exec 'sleep 60' --quiet
+worker=$started_pid
+until_true ready group 1
+kill -HUP "$worker"
+status_of "$worker"
+equal 130 $? 'a worker whose terminal is closed'
+until_true ready group 2
+
+# While it waits for a broker that does not answer
+export FERRY_URL="ipc://$work/nobody"
+for words in 'sub x' 'work x' 'serve a.b --echo' 'call a.b' 'pub a b' 'push a b' 'gather a' \
+    'services' 'queue' 'ping' 'bench call'; do
+    start $words 2>/dev/null
+    waiting=$started_pid
+    sleep 0.2
+    kill -INT "$waiting"
+    status_of "$waiting"
+    equal 130 $? "interrupted while it waits: $words"
+done
+done_testing

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# What people see: tables, colours, units, progress; on a terminal of script(1).
+source "$(dirname "$0")/lib.sh" "$1"
+command -v script >/dev/null || exit 77
+start_broker
+unset NO_COLOR
+export TERM=xterm
+escape=$(printf '\033')
+
+# on_terminal COMMAND: what it writes there, standard error included, without the carriage returns
+on_terminal() { timeout -k 5 20 script -qec "$*" /dev/null </dev/null 2>&1 | tr -d '\r'; }
+shows() { # PATTERN COMMAND
+    n_checks=$((n_checks + 1))
+    on_terminal "$2" >"$work/out"
+    grep -q -e "$1" "$work/out" || failed "$2 shows $1" "$work/out"
+}
+hides() { # PATTERN COMMAND
+    n_checks=$((n_checks + 1))
+    on_terminal "$2" >"$work/out"
+    ! grep -q -e "$1" "$work/out" || failed "$2 hides $1" "$work/out"
+}
+ferry=$ferry_binary
+
+shows '^none$' "$ferry services"
+shows "^$escape\[1mQUEUE" "$ferry bench push --count 10 --quiet; $ferry queue"
+shows ' 0 B ' "$ferry queue"
+hides "$escape" "NO_COLOR=1 $ferry queue"
+hides "$escape" "TERM=dumb $ferry queue"
+shows '^max_bytes  *256 MiB$' "$ferry queue show ferry-bench.queue"
+shows '^retry  *1.0 s$' "$ferry queue show ferry-bench.queue"
+shows '^uptime_ms  *[0-9.]* m\?s' "$ferry stats"
+shows ' ms$' "$ferry ping"
+expect 0 '' '' ferry queue pause ferry-bench.queue -q
+shows "$escape\[33mpaused" "$ferry queue"
+shows "^${escape}\[31mferry call:$escape\[0m ferry.NoSuchService" "$ferry call no.body"
+shows 'listening at' "$ferry sub x --timeout 100ms"
+hides 'listening at' "$ferry sub x --timeout 100ms -q"
+
+# JSON for people is indented, JSON that is asked for by --json of a call is not
+start serve demo.Echo.say --echo
+until_true ferry ping demo.Echo
+shows "^  $escape\[34m\"a\"$escape\[0m: " "$ferry call demo.Echo.say '{\"a\": 1}'"
+shows "^{$escape\[34m\"a\"" "$ferry call demo.Echo.say '{\"a\": 1}' --json"
+
+# What others send does not steer the terminal
+printf 'a\033[2Jb\377' | ferry push hostile - || failed 'pushing'
+shows '^a\\x1b\[2Jb\\xff$' "$ferry work hostile --count 1 -q"
+printf 'gr\303\274n\ttab' | ferry push harmless - || failed 'pushing'
+shows "^$(printf 'gr\303\274n\ttab')$" "$ferry work harmless --count 1 -q"
+
+# A purge asks
+expect 0 '' '' ferry push asked x
+n_checks=$((n_checks + 1))
+printf 'n\n' | timeout -k 5 20 script -qec "$ferry queue purge asked" /dev/null >"$work/out"
+grep -q 'delete all jobs' "$work/out" || failed 'a purge asks' "$work/out"
+equal 1 "$(ferry queue peek asked | wc -l)" 'what was not agreed to'
+
+# Progress, which is gone at the end
+shows '%.*\[=*> *\].*left' "$ferry bench call --serve --in-flight 1 --count 3000"
+hides '%.*\[=*> *\]' "$ferry bench call --serve --in-flight 1 --count 3000 -q"
+hides '%.*\[=*> *\]' "$ferry bench call --serve --in-flight 1 --count 3000 2>/dev/null"
+done_testing
