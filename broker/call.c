@@ -172,7 +172,10 @@ static void on_deadline(Timer *timer, void *ctx) {
     if (call->in_line)
         snprintf(text, sizeof(text), "all servers were busy for %u ms", call->timeout_ms);
     else
-        snprintf(text, sizeof(text), "no answer within %u ms", call->timeout_ms);
+        snprintf(text, sizeof(text),
+                 is_stream(call) ? "nothing came on the stream for %u ms"
+                                 : "no answer within %u ms",
+                 call->timeout_ms);
     fail_call(call, "ferry.DeadlineExceeded", text);
 }
 

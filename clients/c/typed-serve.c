@@ -27,6 +27,10 @@ int invoke_typed(ferry_request *request, const ServedMethod *method) {
     void *args = NULL;
     int r;
 
+    if (method->typed->flags & (FERRY_STREAM_IN | FERRY_STREAM_OUT) && !request_of(request)->flow)
+        return request_throw(request_of(request), (Place){0}, "ferry.InvalidArgument",
+                             "the method has a stream, and was called without one",
+                             (ferry_bytes){NULL, 0, NULL}, NULL);
     if (method->typed->args) {
         r = schema_unpack_block_in(&request_of(request)->core->spare, method->typed->args,
                                    span_bytes(request->body), "args", &args, &error);

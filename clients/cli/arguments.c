@@ -136,14 +136,14 @@ static const ferry_field *field_named(const ferry_type *args, const char *name, 
     return NULL;
 }
 
-static int convert(const ferry_type *args, const json_t *json, Buffer *to, ferry_error *reterr) {
+static int convert(const ferry_type *type, const json_t *json, const char *root, Buffer *to,
+                   ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer loose = {0};
     ferry_bytes bytes;
     int r = value_from_json(json, &loose, reterr);
 
     if (r == 0)
-        r = ferry_value_convert(args, ferry_bytes_of(loose.data, loose.len), "args", &bytes,
-                                reterr);
+        r = ferry_value_convert(type, ferry_bytes_of(loose.data, loose.len), root, &bytes, reterr);
     if (r < 0)
         return r;
     buffer_append(to, bytes.data, bytes.len);
@@ -201,8 +201,8 @@ static int pack_alone(const char *word, const char *name, const ferry_type *args
     may_be_all = value_parse((const char *)text.data, text.len, "", &all, NULL) == 0 &&
                  json_is_object(all) && all_are_parameters(all, args);
     if (may_be_all && (args->n == 0 || args->fields[0].type->kind < FERRY_KIND_MAP))
-        return convert(args, all, to, reterr);
-    if (may_be_all && convert(args, all, to, NULL) == 0)
+        return convert(args, all, "args", to, reterr);
+    if (may_be_all && convert(args, all, "args", to, NULL) == 0)
         return 0;
     if (args->n == 0)
         return error_set(reterr, "ferry.InvalidArgument", "args: '%s' takes no arguments", name);
@@ -210,7 +210,7 @@ static int pack_alone(const char *word, const char *name, const ferry_type *args
                     reterr);
     if (r == 0 && json_object_set(by_name, args->fields[0].name, first) < 0)
         r = error_set_code(reterr, -ENOMEM, NULL);
-    return r < 0 ? r : convert(args, by_name, to, reterr);
+    return r < 0 ? r : convert(args, by_name, "args", to, reterr);
 }
 
 int arguments_pack(char *const *words, int n, const char *name, const ferry_method *method,
@@ -230,7 +230,24 @@ int arguments_pack(char *const *words, int n, const char *name, const ferry_meth
         if (r < 0)
             return r;
     }
-    return convert(method->args, by_name, to, reterr);
+    return convert(method->args, by_name, "args", to, reterr);
+}
+
+int arguments_item(ferry_bytes line, const ferry_type *type, Buffer *to, ferry_error *reterr) {
+    CLEANUP(json_decref) json_t *json = NULL;
+    CLEANUP(buffer_deinit) Buffer text = {0};
+    ferry_field field = {.name = "item", .type = type};
+    int r;
+
+    buffer_append(&text, line.data, line.len);
+    buffer_append(&text, "", 1);
+    if (text.failed)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    r = parse_value((const char *)text.data, line.len, "item:", type ? &field : NULL, &json,
+                    reterr);
+    if (r < 0)
+        return r;
+    return type ? convert(type, json, "item", to, reterr) : value_from_json(json, to, reterr);
 }
 
 int arguments_template(Cli *cli, const ferry_method *method) {

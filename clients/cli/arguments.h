@@ -16,5 +16,8 @@
 int arguments_pack(char *const *words, int n, const char *name, const ferry_method *method,
                    Buffer *to, ferry_error *reterr);
 
+/* One item of a stream, from a line of text; type NULL: not described. */
+int arguments_item(ferry_bytes line, const ferry_type *type, Buffer *to, ferry_error *reterr);
+
 /* Prints a skeleton of what the method, which is described, takes. An exit status. */
 int arguments_template(Cli *cli, const ferry_method *method);

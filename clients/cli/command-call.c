@@ -5,54 +5,35 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "clients/cli/arguments.h"
+#include "clients/cli/call.h"
 #include "clients/cli/commands.h"
-#include "clients/cli/loop.h"
 #include "clients/cli/print.h"
 #include "clients/cli/progress.h"
 
-typedef struct Values {
-    uint64_t timeout_ms, count, in_flight;
-    const char *instance;
-    bool idempotent, raw, time, template, unchecked;
-} Values;
-
 static const Option options[] = {
-    OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
+    OPTION_RANGE(OPTION_MS, 't', "timeout", CallValues, timeout_ms, "T",
                  "how long to wait (default 30s, or the method's own)", 1, 3600000),
-    OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "call it N times", 1, 0),
-    OPTION_RANGE(OPTION_COUNT, 0, "in-flight", Values, in_flight, "N",
+    OPTION_RANGE(OPTION_COUNT, 'n', "count", CallValues, count, "N", "call it N times", 1, 0),
+    OPTION_RANGE(OPTION_COUNT, 0, "in-flight", CallValues, in_flight, "N",
                  "with --count: so many at once (default 1)", 1, 65536),
-    OPTION_PLAIN(OPTION_TEXT, 'i', "instance", Values, instance, "NAME",
+    OPTION_PLAIN(OPTION_TEXT, 'i', "instance", CallValues, instance, "NAME",
                  "this instance of the service alone"),
-    OPTION_PLAIN(OPTION_FLAG, 0, "idempotent", Values, idempotent, NULL,
+    OPTION_PLAIN(OPTION_FLAG, 0, "idempotent", CallValues, idempotent, NULL,
                  "may be done twice: tried again when a server is lost"),
-    OPTION_PLAIN(OPTION_FLAG, 'r', "raw", Values, raw, NULL,
+    OPTION_PLAIN(OPTION_FLAG, 'r', "raw", CallValues, raw, NULL,
                  "print the result's MessagePack bytes"),
-    OPTION_PLAIN(OPTION_FLAG, 0, "time", Values, time, NULL, "tell how long each call took"),
-    OPTION_PLAIN(OPTION_FLAG, 0, "template", Values, template, NULL,
+    OPTION_PLAIN(OPTION_FLAG, 0, "time", CallValues, time, NULL, "tell how long each call took"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "template", CallValues, template, NULL,
                  "print a skeleton of the arguments instead of calling"),
-    OPTION_PLAIN(OPTION_FLAG, 0, "unchecked", Values, unchecked, NULL,
+    OPTION_ROW(OPTION_TEXT, 0, "stream", CallValues, stream, "WHICH",
+               "of a method that is not described: items go in, out or both ways", 0, 0,
+               "in|out|both"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "unchecked", CallValues, unchecked, NULL,
                  "do not ask for the service's description first"),
     OPTION_END,
 };
 
-typedef struct Run {
-    Cli *cli;
-    const Values *values;
-    const char *method;
-    char service[256];
-    ferry_description *description; /* NULL: none was to be had */
-    const ferry_method *declared;   /* NULL: not described */
-    bool is_absent;                 /* nobody serves it now */
-    ferry_client *client;
-    ferry_bytes args;
-    Loop loop;
-    uint64_t started, ended, count;
-    uint64_t start_us; /* of the latest call */
-    bool is_starting;
-} Run;
-
-static void start_calls(Run *run);
+static void start_calls(CallRun *run);
 
 static void print_value(const Cli *cli, const json_t *json, FILE *to) {
     print_json(json,
@@ -64,8 +45,8 @@ static void print_value(const Cli *cli, const json_t *json, FILE *to) {
 
 /* With names of enum values and the like, where the type is known. What breaks the interface is
  * shown as it came. */
-static int result_to_json(Run *run, ferry_bytes body, json_t **ret, ferry_error *reterr) {
-    const ferry_type *type = run->declared ? run->declared->result : NULL;
+static int to_json(CallRun *run, const ferry_type *type, ferry_bytes body, json_t **ret,
+                   ferry_error *reterr) {
     ferry_bytes shown;
     int r;
 
@@ -81,24 +62,24 @@ static int result_to_json(Run *run, ferry_bytes body, json_t **ret, ferry_error 
     return r;
 }
 
-static int print_result(Run *run, ferry_bytes body) {
+int call_show(CallRun *run, const ferry_type *type, ferry_bytes value) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(json_decref) json_t *json = NULL;
 
     if (run->values->raw) {
-        fwrite(body.data, 1, body.len, stdout);
+        fwrite(value.data, 1, value.len, stdout);
         return EXIT_OK;
     }
     /* A method without a result answers with no body at all. */
-    if (body.len == 0)
+    if (value.len == 0)
         json = json_null();
-    else if (result_to_json(run, body, &json, &error) < 0)
+    else if (to_json(run, type, value, &json, &error) < 0)
         return cli_error(run->cli, &error);
     print_value(run->cli, json, stdout);
     return EXIT_OK;
 }
 
-static int tell_failure(Run *run, const ferry_error *error) {
+int call_tell(CallRun *run, const ferry_error *error) {
     const ferry_type *type = NULL;
     int status;
 
@@ -112,7 +93,7 @@ static int tell_failure(Run *run, const ferry_error *error) {
 }
 
 static void on_reply(const ferry_reply *reply, const ferry_error *error, void *ctx) {
-    Run *run = ctx;
+    CallRun *run = ctx;
     int status = EXIT_OK;
 
     run->ended++;
@@ -120,14 +101,15 @@ static void on_reply(const ferry_reply *reply, const ferry_error *error, void *c
         return;
     if (run->values->time)
         cli_note(run->cli, "%.3f ms", (double)(clock_us() - run->start_us) / 1000);
-    status = error ? tell_failure(run, error) : print_result(run, reply->body);
+    status = error ? call_tell(run, error)
+                   : call_show(run, run->declared ? run->declared->result : NULL, reply->body);
     if (status != EXIT_OK || run->ended == run->count)
         loop_end(&run->loop, status);
     else
         start_calls(run);
 }
 
-static void start_calls(Run *run) {
+static void start_calls(CallRun *run) {
     uint64_t window = run->values->in_flight ? run->values->in_flight : 1;
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
@@ -152,7 +134,7 @@ static void start_calls(Run *run) {
     }
 }
 
-static int call(Run *run) {
+static int call(CallRun *run) {
     int status = loop_init(&run->loop, run->cli);
 
     if (status == EXIT_OK)
@@ -166,7 +148,7 @@ static int call(Run *run) {
 
 /* ---- what is known of the method ---- */
 
-static int no_such_method(Run *run, const char *name) {
+static int no_such_method(CallRun *run, const char *name) {
     const ferry_service *service = run->description->service;
     const char **names = calloc(service->n_methods + 1, sizeof(*names)), *near = NULL;
 
@@ -183,7 +165,7 @@ static int no_such_method(Run *run, const char *name) {
 }
 
 /* An exit status. A service that is not there is the call's to tell of. */
-static int look_up(Run *run, ferry_client *client) {
+static int look_up(CallRun *run, ferry_client *client) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     const char *name = run->method + strlen(run->service) + 1;
     int r;
@@ -204,14 +186,11 @@ static int look_up(Run *run, ferry_client *client) {
     run->declared = ferry_method_find(run->description->service, name);
     if (!run->declared)
         return no_such_method(run, name);
-    if (run->declared->flags & FERRY_STREAM_IN)
-        return cli_usage(run->cli, "'%s' takes a stream of items: it is called from programs",
-                         run->method);
     return EXIT_OK;
 }
 
 /* Without the service nobody knows what its arguments are: that it is not there is the problem. */
-static int refuse_arguments(Run *run, const ferry_error *error) {
+static int refuse_arguments(CallRun *run, const ferry_error *error) {
     if (!run->is_absent)
         return cli_error(run->cli, error);
     cli_fail(run->cli, 6, "no server offers '%s': see 'ferry services'", run->service);
@@ -223,8 +202,8 @@ static int refuse_arguments(Run *run, const ferry_error *error) {
 
 /* The client of the calls alone: asking for the description must reach the broker, not an instance
  * of the service. */
-static int open_for_calls(Run *run, ferry_client *client) {
-    const Values *v = run->values;
+static int open_for_calls(CallRun *run, ferry_client *client) {
+    const CallValues *v = run->values;
     const ferry_method *method = run->declared;
     uint64_t timeout_ms = v->timeout_ms ? v->timeout_ms : method ? method->timeout_ms : 0;
     int r = ferry_with(client,
@@ -242,35 +221,86 @@ static int open_for_calls(Run *run, ferry_client *client) {
     return r < 0 ? cli_fail(run->cli, EXIT_OTHER, "%s", strerror(-r)) : EXIT_OK;
 }
 
-static int call_with(Run *run, ferry_client *client, int argc, char **argv) {
+/* Which ways items go: 0 for a method that answers once. */
+static unsigned directions_of(const CallRun *run) {
+    const char *word = run->values->stream;
+    unsigned flags = run->declared ? run->declared->flags : 0;
+
+    if (run->declared)
+        return (flags & FERRY_STREAM_IN ? FERRY_SEND : 0u) |
+               (flags & FERRY_STREAM_OUT ? FERRY_RECEIVE : 0u);
+    return !word                     ? 0
+           : strcmp(word, "in") == 0 ? FERRY_SEND
+           : *word == 'o'            ? FERRY_RECEIVE
+                                     : FERRY_SEND | FERRY_RECEIVE;
+}
+
+static bool reads_input(char *const *words, int n) {
+    for (int i = 0; i < n; i++) {
+        const char *equals = strchr(words[i], '=');
+
+        if (strcmp(words[i], "-") == 0 || (equals && strcmp(equals, "=-") == 0))
+            return true;
+    }
+    return false;
+}
+
+static int check_streams(CallRun *run, unsigned directions, int argc, char **argv) {
+    if (directions && run->values->count)
+        return cli_usage(run->cli, "--count is for methods that answer once: '%s' has a stream",
+                         run->method);
+    if (directions & FERRY_SEND && reads_input(argv, argc))
+        return cli_usage(run->cli,
+                         "standard input has the items that '%s' takes: give this argument as a "
+                         "value or as @FILE",
+                         run->method);
+    return EXIT_OK;
+}
+
+/* A skeleton of the arguments, and what else is to be sent. */
+static int show_template(CallRun *run) {
+    const ferry_method *method = run->declared;
+    char text[200];
+
+    if (!method || !method->args)
+        return cli_fail(run->cli, EXIT_OTHER, "'%s' does not describe its methods: no template",
+                        run->service);
+    if (method->stream_in)
+        cli_note(run->cli, "items come on standard input, one a line: %s",
+                 ferry_type_print(method->stream_in, text, sizeof(text)));
+    return arguments_template(run->cli, method);
+}
+
+static int call_with(CallRun *run, ferry_client *client, int argc, char **argv) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(buffer_deinit) Buffer packed = {0};
     int status = look_up(run, client);
 
+    unsigned directions;
+
     if (status != EXIT_OK)
         return status;
-    if (run->values->template) {
-        if (run->declared && run->declared->args)
-            return arguments_template(run->cli, run->declared);
-        return cli_fail(run->cli, EXIT_OTHER, "'%s' does not describe its methods: no template",
-                        run->service);
-    }
-    status = open_for_calls(run, client);
+    if (run->values->template)
+        return show_template(run);
+    directions = directions_of(run);
+    status = check_streams(run, directions, argc, argv);
+    if (status == EXIT_OK)
+        status = open_for_calls(run, client);
     if (status != EXIT_OK)
         return status;
     if (arguments_pack(argv, argc, run->method, run->declared, &packed, &error) < 0)
         return refuse_arguments(run, &error);
     run->args = ferry_bytes_of(packed.data, packed.len);
-    status = call(run);
+    status = directions ? call_stream(run, directions) : call(run);
     run->client = ferry_close(run->client);
     return status;
 }
 
 static int run_call(Cli *cli, const void *values, int argc, char **argv) {
-    const Values *v = values;
+    const CallValues *v = values;
     CLEANUP(ferry_close) ferry_client *client = NULL;
     const char *dot = strrchr(argv[0], '.');
-    Run run = {.cli = cli, .values = v, .method = argv[0], .count = v->count ? v->count : 1};
+    CallRun run = {.cli = cli, .values = v, .method = argv[0], .count = v->count ? v->count : 1};
     int status;
 
     if (!dot || dot == argv[0] || !dot[1] || (size_t)(dot - argv[0]) >= sizeof(run.service))
@@ -300,6 +330,9 @@ const Command command_call = {
         "is\n"
         "bytes, {\"$int\": \"18446744073709551615\"} a large integer, {\"$float\": \"nan\"}.\n"
         "\n"
+        "A method with streams takes its items from standard input, one a line, and prints those\n"
+        "that come, one a line; --timeout then bounds the wait for each.\n"
+        "\n"
         "An error is told with its type, causes and trace; the exit status says which kind it "
         "was.\n"
         "\n"
@@ -307,10 +340,11 @@ const Command command_call = {
         "  ferry call calc.Calc.add 2 3\n"
         "  ferry call calc.Calc.add b=3 a=2\n"
         "  ferry call calc.Calc.squares --template > range.json\n"
+        "  seq 10 | ferry call calc.Calc.sum\n"
         "  ferry call mail.Mail.send '\"me@example.org\"' @message.json --timeout 5s\n"
         "  echo '{\"low\": 1, \"high\": 9}' | ferry call calc.Calc.squares -\n",
     .options = options,
-    .values_size = sizeof(Values),
+    .values_size = sizeof(CallValues),
     .min_args = 1,
     .max_args = -1,
     .completes = NAMES_SERVICES,

@@ -74,7 +74,7 @@ expect 2 '' "textt" ferry call calc.Calc.say textt=x
 expect 2 '' 'is not JSON' ferry call calc.Calc.squares '{"low": 1'
 expect 2 '' 'args.rounding' ferry call calc.Calc.opposite SIDEWAYS
 expect 2 '' 'no arguments' ferry call calc.Calc.nothing 1
-expect 2 '' 'stream' ferry call calc.Calc.sum 1
+expect 2 '' 'no arguments' ferry call calc.Calc.sum 1
 equal 0 "$(ferry stats calc.Calc | awk -F'\t' '{ n += $3 } END { print n + 0 }')" 'errors of the service'
 
 # Without the check the service refuses for itself.
@@ -115,6 +115,43 @@ expect 6 '' "has no instance 'second'" ferry call ferry.Broker.queues --instance
 expect 0 '*' '' ferry ping ferry.Broker
 expect 6 '' 'does not count its own' ferry stats ferry.Broker
 expect 6 '' "did you mean 'calc.Calc'" ferry stats calc.Clac
+
+# Streams: items in from standard input, items out to standard output, a line each
+into() { printf '%b' "$1" | ferry "${@:2}"; } # TEXT COMMAND...: with the text on standard input
+for text in 'i64 sum(stream<i32> ' 'stream<i32> count(1: i32 from, 2: i32 to) throws (1: DivisionByZero by_zero)' \
+    'stream<Range> shift(1: i32 by, stream<Range> ' '(timeout = "400ms")'; do
+    ferry describe calc.Calc | grep -q -F -e "$text" || failed "ferry describe tells: $text"
+done
+expect 0 6 '' into '1\n2\n0x3\n' call calc.Calc.sum
+expect 0 6 '' into '1\n2\n3' call calc.Calc.sum
+expect 0 0 '' into '' call calc.Calc.sum
+seq 100000 >"$work/numbers"
+expect 0 5000050000 '' bash -c "timeout -k 5 20 '$ferry_binary' call calc.Calc.sum <'$work/numbers'"
+expect 0 "$(printf '3\n4\n5')" '' ferry call calc.Calc.count 3 to=5
+expect 0 '' '' ferry call calc.Calc.count 5 3
+equal 999 "$(ferry call calc.Calc.count 1 999 | wc -l)" 'items from a stream'
+expect 0 "$(printf '{"low": 6, "high": 7}\n{"low": 7, "high": 8, "step": 2}')" '' \
+    into '{"low": 1, "high": 2}\n{"low": 2, "high": 3, "step": 2}\n' call calc.Calc.shift 5
+equal '01 02' "$(ferry call calc.Calc.count 1 2 --raw | od -An -tx1 | xargs)" 'raw items'
+expect 0 '{"by": 0}' 'items come on standard input, one a line: calc.Range' ferry call calc.Calc.shift --template
+equal 1 "$(ferry call calc.Calc.count 1 900 | head -1)" 'a reader that has enough'
+# What can go wrong: at the server in mid-stream, in a line, in time, and in the command
+expect 7 "$(printf '998\n999')" 'calc.DivisionByZero' ferry call calc.Calc.count 998 2000
+grep -q '^    dividend: 1000$' "$work/err" || failed 'the fields of an exception in mid-stream' "$work/err"
+expect 2 '' 'standard input, line 2: item: expected i32, got' into '1\nx\n' call calc.Calc.sum
+expect 2 '' 'line 1: item: there is no .hihg.: did you mean .high.' into '{"low": 1, "hihg": 2}\n' call calc.Calc.shift 5
+expect 2 '' 'line 1: item: .* is not JSON' into '{"low"\n' call calc.Calc.shift 5
+expect 5 '{"low": 5, "high": 6}' 'DeadlineExceeded: nothing came on the stream for 400 ms' \
+    into '{"low": 0, "high": 1}\n' call calc.Calc.shift 5
+expect 5 '*' 'for 200 ms' into '{"low": 0, "high": 1}\n' call calc.Calc.shift 5 --timeout 200ms
+expect 2 '' 'args.to' ferry call calc.Calc.count 1
+expect 2 '' 'standard input has the items' into '1' call calc.Calc.shift -
+expect 2 '' '--count is for methods that answer once' ferry call calc.Calc.count 1 2 --count 2
+expect 6 '' 'has no instance' ferry call calc.Calc.count 1 2 --instance nobody
+expect 2 '' 'has a stream, and was called without one' ferry call calc.Calc.count 1 2 --unchecked
+expect 0 "$(printf '1\n2')" '' ferry call calc.Calc.count 1 2 --unchecked --stream out
+expect 0 3 '' into '1\n2\n' call calc.Calc.sum --unchecked --stream in
+expect 2 '' "'up' is not one of in|out|both" ferry call calc.Calc.sum --stream up
 
 # Each instance, each method
 expect 0 '*' '' ferry ping calc.Calc

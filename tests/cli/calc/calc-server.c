@@ -58,6 +58,50 @@ static int doze(ferry_request *request, void *ctx) {
     return ferry_request_defer(request) ? 0 : -ENOMEM;
 }
 
+static int sum(ferry_request *request, void *ctx) {
+    int64_t total = 0;
+    int32_t number;
+    int r;
+
+    (void)ctx;
+    while ((r = calc_sum_receive(request, &number)) > 0)
+        total += number;
+    return r < 0 ? r : calc_sum_return(request, total);
+}
+
+/* Fails at 1000, in mid-stream. */
+static int count(ferry_request *request, int32_t from, int32_t to, void *ctx) {
+    (void)ctx;
+    for (int32_t i = from; i <= to; i++) {
+        int r = i == 1000 ? calc_throw_division_by_zero(request, &(calc_division_by_zero){i})
+                          : calc_count_yield(request, i);
+
+        if (r < 0 || i == 1000)
+            return r;
+    }
+    return calc_count_return(request);
+}
+
+/* Says nothing any more after a range that begins at 0. */
+static int shift(ferry_request *request, int32_t by, void *ctx) {
+    calc_range *range;
+    int r;
+
+    (void)ctx;
+    while ((r = calc_shift_receive(request, &range)) > 0) {
+        calc_range moved = {range->low + by, range->high + by, range->step};
+        bool is_silent = range->low == 0;
+
+        r = calc_shift_yield(request, &moved);
+        ferry_free(range);
+        if (is_silent)
+            return ferry_request_defer(request) ? 0 : -ENOMEM;
+        if (r < 0)
+            return r;
+    }
+    return r < 0 ? r : calc_shift_return(request);
+}
+
 int main(void) {
     static const calc_handlers handlers = {
         .add = add,
@@ -68,6 +112,9 @@ int main(void) {
         .say = say,
         .nothing = nothing,
         .doze = doze,
+        .sum = sum,
+        .count = count,
+        .shift = shift,
     };
     ferry_error error = FERRY_ERROR_INIT;
     ferry_client *client;

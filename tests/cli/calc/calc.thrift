@@ -22,5 +22,8 @@ service Calc {
   /** Takes its time. */
   void doze() (timeout = "300ms")
   i64 sum(1: stream<i32> numbers)
+  stream<i32> count(1: i32 from, 2: i32 to) throws (1: DivisionByZero by_zero)
+  /** Each range as it comes, moved. */
+  stream<Range> shift(1: i32 by, 2: stream<Range> ranges) (timeout = "400ms")
   i32 unserved()
 }
