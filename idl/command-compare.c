@@ -11,9 +11,10 @@
 #include "idl/commands.h"
 #include "idl/compare.h"
 
+/* good NULL: nothing is to be praised. */
 static int summary(const Program *program, const Options *options, const char *good) {
     reports_print(&program->reports, stderr, options->colour);
-    if (program->reports.n_errors == 0)
+    if (program->reports.n_errors == 0 && good)
         printf("%s\n", good);
     return program->reports.n_errors > 0;
 }
@@ -79,7 +80,9 @@ static char *output_of(char *const argv[], size_t *ret_len) {
     return text;
 }
 
-/* The service as it is now, in place of what the file says. */
+enum { NOT_COMPARED = 2 };
+
+/* The service as it is now, in place of what the file says. 0, or NOT_COMPARED. */
 static int diff_service(Program *program, const Options *options, const File *file,
                         const Definition *service) {
     const char *name = wire_name(program, service);
@@ -91,7 +94,7 @@ static int diff_service(Program *program, const Options *options, const File *fi
     File *live;
 
     if (!text)
-        return 1;
+        return NOT_COMPARED;
     live = program_load_text(program, pool_printf(&program->pool, "%s (running)", name), text, len);
     free(text);
     if (program->reports.n_errors == 0)
@@ -100,6 +103,7 @@ static int diff_service(Program *program, const Options *options, const File *fi
 }
 
 int command_diff(Options *options) {
+    bool has_service = false;
     Program program;
     File *file;
     int r = 0;
@@ -110,9 +114,19 @@ int command_diff(Options *options) {
     }
     file = load_and_report(&program, options, options->files[0]);
     for (const Definition *d = file ? file->definitions : NULL; d; d = d->next)
-        if (d->kind == DEFINITION_SERVICE)
+        if (d->kind == DEFINITION_SERVICE) {
+            has_service = true;
             r |= diff_service(&program, options, file, d);
-    r |= summary(&program, options, "callers of the running services can use this file");
+        }
+    if (file && !has_service) {
+        fprintf(stderr, "ferry-idl: '%s' has no service to compare\n", options->files[0]);
+        r = NOT_COMPARED;
+    }
+    /* What breaks is told all the same. */
+    if (summary(&program, options,
+                r == 0 ? "callers of the running services can use this file" : NULL) != 0 &&
+        r == 0)
+        r = 1;
     program_deinit(&program);
     return r;
 }

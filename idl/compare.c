@@ -11,6 +11,7 @@
 typedef struct Compare {
     Program *program;
     const File *old_file, *new_file;
+    bool is_live; /* the old one is what a running service says */
 } Compare;
 
 static void breaks(Compare *c, Place place, const char *hint, const char *format, ...)
@@ -308,15 +309,21 @@ static void check_service(Compare *c, const Definition *before, const Definition
 
 /* ---- the whole ---- */
 
-static const Definition *find_definition(Compare *c, const Definition *like) {
-    for (const Definition *d = c->new_file->definitions; d; d = d->next)
+/* A running service tells all types at once; they may be from files that the new one includes. */
+static const Definition *find_definition(Compare *c, const File *file, const Definition *like) {
+    const Definition *found = NULL;
+
+    for (const Definition *d = file->definitions; d; d = d->next)
         if (d->kind == like->kind && same_definition(c, d, like))
             return d;
-    return NULL;
+    for (const Header *h = file->headers; h && !found && c->is_live; h = h->next)
+        if (h->kind == HEADER_INCLUDE && h->file)
+            found = find_definition(c, h->file, like);
+    return found;
 }
 
 static void check_definition(Compare *c, const Definition *before) {
-    const Definition *now = find_definition(c, before);
+    const Definition *now = find_definition(c, c->new_file, before);
     static const char *const words[] = {"constant", "typedef",   "enum",   "struct",
                                         "union",    "exception", "service"};
 
@@ -348,7 +355,7 @@ static void check_definition(Compare *c, const Definition *before) {
 }
 
 void compare_files(Program *program, const File *old_file, const File *new_file) {
-    Compare c = {program, old_file, new_file};
+    Compare c = {program, old_file, new_file, false};
 
     for (const Definition *d = old_file->definitions; d; d = d->next)
         check_definition(&c, d);
@@ -368,7 +375,7 @@ void compare_files(Program *program, const File *old_file, const File *new_file)
 
 void compare_services(Program *program, const File *old_file, const File *new_file,
                       const char *name) {
-    Compare c = {program, old_file, new_file};
+    Compare c = {program, old_file, new_file, true};
 
     for (const Definition *d = old_file->definitions; d; d = d->next)
         if (d->kind != DEFINITION_SERVICE || strcmp(d->name.text, name) == 0)

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# ferry-idl diff FILE --live URL, against services that run: test-diff.sh FERRY SERVER IDL CALC.THRIFT
+server=$(readlink -f "$2") idl=$(readlink -f "$3") calc=$(readlink -f "$4")
+source "$(dirname "$0")/lib.sh" "$1"
+PATH="$(dirname "$ferry_binary"):$PATH"
+cd "$work"
+live() { "$idl" diff "$1" --live "$FERRY_URL"; }
+change() { sed "$2" "$calc" >"$1"; cmp -s "$1" "$calc" && failed "sed changes nothing: $2"; }
+
+# Nobody there, and misuse
+expect 2 '' 'no broker listens' live "$calc"
+expect 2 '' 'diff needs a file, and --live URL' "$idl" diff "$calc"
+expect 2 '' 'diff needs a file, and --live URL' "$idl" diff "$calc" "$calc" --live "$FERRY_URL"
+expect 2 '' "cannot run 'ferry'" env PATH=/nowhere "$idl" diff "$calc" --live "$FERRY_URL"
+
+start_broker
+expect 2 '' "there is no service 'calc.Calc'" live "$calc"
+"$server" &
+started+=($!)
+until_true ferry services calc.Calc
+
+# The same, in other words: order and documentation do not matter
+expect 0 'callers of the running services can use this file' '' live "$calc"
+change other.thrift 's/Whole-number division/Integer division/; s/enum Rounding { DOWN = 1, UP = 2 }/enum Rounding { UP = 2, DOWN = 1 }/'
+expect 0 '*' '' live other.thrift
+"$idl" format "$calc" >canonical.thrift
+expect 0 '*' '' live canonical.thrift
+ferry describe calc.Calc --idl >described.thrift
+expect 0 '*' '' live described.thrift
+
+# More than there is: callers of the old one do not notice
+change more.thrift 's/^  i32 unserved()/&\n  i32 brand_new(1: i32 x)/; s/3: optional i32 step/&, 4: optional i32 more, 5: i32 last = 7/; s/UP = 2/&, NEAREST = 3/'
+expect 0 'callers of the running services can use this file' '' live more.thrift
+change added.thrift 's/i64 add(1: i32 a, 2: i32 b)/i64 add(1: i32 a, 2: i32 b, 3: optional i32 c)/'
+expect 0 '*' '' live added.thrift
+change throws.thrift 's/i64 add(1: i32 a, 2: i32 b)/& throws (1: DivisionByZero e)/'
+expect 0 '*' "warning: callers that know the old interface do not know 'DivisionByZero'" live throws.thrift
+
+# What breaks, each with its place
+breaks() { # SED MESSAGE
+    change breaks.thrift "$1"
+    expect 1 '' "^breaks.thrift:[0-9]*:[0-9]*: error: $2" live breaks.thrift
+}
+breaks 's/i64 add(1: i32 a/i64 add(1: i64 a/' "argument 1 of 'add' was i32, and is i64 now"
+breaks 's/i64 add(1: i32 a, 2: i32 b)/i64 add(1: i32 a, 2: i32 b, 3: i32 c)/' "callers that know the old interface do not send 'c'"
+breaks 's/i64 div(/i32 div(/' "the result of 'div' was i64, and is i32 now"
+breaks '/^  void nothing()/d' "'Calc' has no method 'nothing' any more"
+breaks 's/2: i32 high, //' "'Range' has no field 'high' any more"
+breaks 's/3: optional i32 step/3: i32 step/' "'step' must be there now"
+breaks 's/DOWN = 1/DOWN = 5/' "'DOWN' was 1, and is 5 now"
+breaks 's/stream<i32> numbers/stream<i64> numbers/' "the stream that 'sum' takes was stream<i32>, and is stream<i64> now"
+breaks 's/stream<i32> count(/i32 count(/' "the result of 'count' was stream<i32>, and is i32 now"
+breaks 's/^  void nothing()/  oneway void nothing()/' "'nothing' is oneway now"
+
+# Types from elsewhere are the same types
+sed -n '1,/^enum/p' "$calc" >shared.thrift
+{ echo 'include "shared.thrift"'; echo 'namespace * calc'; sed -n '/^\/\*\* Sums/,$p' "$calc" |
+    sed 's/\b\(Range\|Rounding\|DivisionByZero\)\b/shared.\1/g'; } >parts.thrift
+expect 0 'callers of the running services can use this file' '' live parts.thrift
+sed -i 's/2: i32 high, //' shared.thrift
+expect 1 '' "^shared.thrift:.*'Range' has no field 'high' any more" live parts.thrift
+
+# Services that cannot be compared are no good news
+start serve demo.Echo.say --echo
+until_true ferry services demo.Echo
+printf 'namespace * demo\nservice Echo { string say(1: string s) }\n' >echo.thrift
+expect 2 '' "'demo.Echo' sent no interface" live echo.thrift
+{ cat "$calc"; echo 'service Absent { void m() }'; } >two.thrift
+expect 2 '' "there is no service 'calc.Absent'" live two.thrift
+{ sed 's/i64 div(/i32 div(/' "$calc"; echo 'service Absent { void m() }'; } >worse.thrift
+expect 2 '' "the result of 'div' was i64, and is i32 now" live worse.thrift
+echo 'struct Alone { 1: i32 x }' >alone.thrift
+expect 2 '' "'alone.thrift' has no service to compare" live alone.thrift
+echo 'struct {' >wrong.thrift
+expect 1 '' '^wrong.thrift:1:8: error' live wrong.thrift
+
+# The broker's own service is compared like any other.
+expect 0 '*' '' live "$(dirname "$calc")/../../../broker/ferry-broker.thrift"
+done_testing
