@@ -166,15 +166,10 @@ const ferry_method *ferry_method_find(const ferry_service *service, const char *
 
 /* ---- values and texts ---- */
 
-/* Blocks have a header in front, so the bytes move once. */
 static int give(const Buffer *bytes, ferry_bytes *ret, ferry_error *reterr) {
-    void *block = ferry_alloc(bytes->len);
+    int r = block_hold(ferry_bytes_of(bytes->data, bytes->len), ret);
 
-    if (!block)
-        return error_set_code(reterr, -ENOMEM, NULL);
-    memcpy(block, bytes->data, bytes->len);
-    *ret = ferry_shared(block, bytes->len);
-    return 0;
+    return r < 0 ? error_set_code(reterr, r, NULL) : 0;
 }
 
 int ferry_service_print(const ferry_service *service, char **ret) {
