@@ -184,30 +184,35 @@ void server_free(Server *server) {
     free(server);
 }
 
-/* One that cannot be read is told of here, and to whoever asks for it; its server serves all the
- * same. */
-static int check_description(const Server *server, Span description, bool *ret_good) {
-    ferry_error error = FERRY_ERROR_INIT;
+/* One that cannot be read is told of here, to its server, and to whoever asks for it; its server
+ * serves all the same. reterr is set when there is something to tell. */
+static int check_description(const Server *server, Span description, bool *ret_good,
+                             ferry_error *reterr) {
+    const char *name = server->service->name;
     ferry_service *tables = NULL;
-    int r = description.len > 0 ? description_read(description, &tables, &error) : -EINVAL;
+    int r = description.len > 0 ? description_read(description, &tables, reterr) : -EINVAL;
 
+    if (r == 0 && strcmp(tables->name, name) != 0)
+        r = error_set(reterr, "ferry.InvalidArgument",
+                      "description: it is of '%.255s', not of '%s'", tables->name, name);
     *ret_good = r == 0;
-    if (r < 0 && error.type)
-        peer_log(server->session->broker, LOG_LEVEL_WARNING,
-                 "the description of service '%s' cannot be read, listing it as undescribed: "
-                 "session=%u problem='%s'",
-                 shown(span_text(server->service->name)), server->session->number,
-                 shown(span_text(error.message)));
-    ferry_error_clear(&error);
     ferry_free(tables);
-    return r == -ENOMEM ? r : 0;
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0 && reterr->type)
+        peer_log(server->session->broker, LOG_LEVEL_WARNING,
+                 "the description of service '%s' cannot be used, listing it as undescribed: "
+                 "session=%u problem='%s'",
+                 shown(span_text(name)), server->session->number,
+                 shown(span_text(reterr->message)));
+    return 0;
 }
 
-static int describe_server(Server *server, Span description) {
+static int describe_server(Server *server, Span description, ferry_error *reterr) {
     void *copy = NULL;
     bool good;
 
-    if (check_description(server, description, &good) < 0)
+    if (check_description(server, description, &good, reterr) < 0)
         return -ENOMEM;
     if (description.len > DESCRIPTION_BYTES_MAX)
         description.len = 0;
@@ -293,7 +298,17 @@ static bool may_serve(Services *services, Session *session, const Message *messa
     return false;
 }
 
+/* OK; with it, what is wrong with the description, if anything is. */
+static void serve_ok(Session *session, uint64_t id, const ferry_error *problem) {
+    if (problem->type && id != 0)
+        session_send(session, LANE_CALLS,
+                     &(Message){.op = OP_OK, .id = id, .body = span_text(problem->message)}, NULL);
+    else
+        session_ok(session, LANE_CALLS, id, 0);
+}
+
 void services_serve(Services *services, Session *session, const Message *message) {
+    CLEANUP(ferry_error_clear) ferry_error problem = FERRY_ERROR_INIT;
     Service *service = service_find(services, message->name);
     unsigned slots = message->slots ? (unsigned)message->slots : 1;
     Server *server;
@@ -305,7 +320,7 @@ void services_serve(Services *services, Session *session, const Message *message
     server = service ? server_find(session, service) : NULL;
     if (service && !server)
         server = server_new(session, service, message->instance);
-    if (!server || describe_server(server, message->body) < 0) {
+    if (!server || describe_server(server, message->body, &problem) < 0) {
         if (service)
             service_release(service);
         session_error(session, message->id, "ferry.OutOfMemory", "out of memory");
@@ -316,7 +331,7 @@ void services_serve(Services *services, Session *session, const Message *message
     server->leaving = false;
     server->slots = slots;
     service->free_slots += slots > server->busy ? slots - server->busy : 0;
-    session_ok(session, LANE_CALLS, message->id, 0);
+    serve_ok(session, message->id, &problem);
     calls_serve_line(service);
 }
 

@@ -134,6 +134,10 @@ static int build(const char *service, Span body, ferry_description **ret, ferry_
 
     if (bytes.len > 0)
         r = description_read(bytes, &tables, &problem);
+    if (bytes.len > 0 && r == 0 && strcmp(tables->name, service) != 0) {
+        error_set(&problem, "ferry.InvalidArgument", "description: it is of '%s'", tables->name);
+        tables = (ferry_service *)(uintptr_t)ferry_free(tables);
+    }
     if (r == -ENOMEM)
         r = error_set_code(reterr, r, NULL);
     else

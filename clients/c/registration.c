@@ -64,6 +64,19 @@ static void refused(Core *core, Registration *registration, const Message *messa
     ferry_error_clear(&error);
 }
 
+/* It serves; but the broker could not use the description that came with it. */
+static void accepted(Core *core, const Message *message) {
+    ferry_error error = FERRY_ERROR_INIT;
+
+    if (message->body.len == 0)
+        return;
+    error_set(&error, "ferry.InvalidArgument", "%.*s",
+              message->body.len < 1000 ? (int)message->body.len : 1000,
+              (const char *)message->body.data);
+    event_note(core, FERRY_EVENT_UNDESCRIBED, &error);
+    ferry_error_clear(&error);
+}
+
 static void on_answer(Core *core, Await *await, const Message *message, const void *block) {
     Registration *registration = (Registration *)await;
 
@@ -75,6 +88,7 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
         refused(core, registration, message);
     } else {
         registration->state = REGISTRATION_ON;
+        accepted(core, message);
         finish(registration, NULL);
     }
 }

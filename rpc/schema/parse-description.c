@@ -328,12 +328,27 @@ static uint32_t slot_size(ferry_field *field) {
     return field_is_pointer(field) ? sizeof(void *) : field->type->size;
 }
 
-static bool names_differ(Parser *p, const ferry_field *fields, uint32_t n) {
-    for (uint32_t i = 1; i < n; i++)
-        for (uint32_t k = 0; k < i; k++)
-            if (strcmp(fields[i].name, fields[k].name) == 0)
-                return refuse(p, "two fields have one name");
-    return true;
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The first of n names is at `first`, the next one stride bytes on. Sorted, because a stranger may
+ * send many structs of many fields, and the broker does nothing else meanwhile. */
+static bool names_differ(Parser *p, const char *const *first, uint32_t n, size_t stride,
+                         const char *problem) {
+    const char **names = n > 1 ? calloc(n, sizeof(*names)) : NULL;
+
+    if (n > 1 && !names)
+        return out_of_memory(p);
+    for (uint32_t i = 0; names && i < n; i++)
+        names[i] = *(const char *const *)((const char *)first + i * stride);
+    if (names)
+        qsort(names, n, sizeof(*names), compare_names);
+    for (uint32_t i = 1; i < n && !p->trouble.type; i++)
+        if (strcmp(names[i - 1], names[i]) == 0)
+            refuse(p, problem);
+    free(names);
+    return !p->trouble.type;
 }
 
 static ferry_field *read_fields(Parser *p, Reader *reader, uint32_t *ret_n) {
@@ -361,7 +376,8 @@ static ferry_field *read_fields(Parser *p, Reader *reader, uint32_t *ret_n) {
         if (p->trouble.type)
             trouble_in_item(&p->trouble, i);
     }
-    if (p->trouble.type || !names_differ(p, fields, n))
+    if (p->trouble.type ||
+        (n > 0 && !names_differ(p, &fields->name, n, sizeof(*fields), "two fields have one name")))
         return NULL;
     *ret_n = n;
     return fields;
@@ -425,6 +441,8 @@ static bool read_values(Parser *p, Span list, ferry_type *type) {
         if (!p->trouble.type)
             read_enum_value(p, map, &values[i]);
     }
+    if (!p->trouble.type && n > 0)
+        names_differ(p, &values->name, n, sizeof(*values), "two values have one name");
     type->n = n;
     type->values = values;
     return !p->trouble.type;

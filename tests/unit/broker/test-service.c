@@ -338,6 +338,53 @@ static void serving_has_its_rules(void) {
     fake_hub_deinit(&broker);
 }
 
+static const Message *serve_described(Span description) {
+    fake_say(&broker, server,
+             &(Message){.op = OP_SERVE,
+                        .id = 2,
+                        .name = span_text("calc.Calc"),
+                        .slots = 1,
+                        .body = description});
+    return fake_next_real(server);
+}
+
+static bool is_described(void) {
+    CLEANUP(buffer_deinit) Buffer list = {0};
+
+    services_list(broker.services, &list);
+    /* The last value of the one service is the flag. */
+    return list.data[list.len - 1] == 0xC3;
+}
+
+static void a_broken_description_is_told_and_not_listed(void) {
+    static const char good[] = "\x83\xa1v\x01\xa7service\xa9"
+                               "calc.Calc\xa7methods\x90";
+    static const char other[] = "\x83\xa1v\x01\xa7service\xa9"
+                                "calc.Calx\xa7methods\x90";
+    const Message *m;
+
+    begin();
+    CU_ASSERT_FALSE(is_described());
+    m = serve_described(span_text(good));
+    CU_ASSERT(m && m->op == OP_OK && m->body.len == 0);
+    CU_ASSERT_TRUE(is_described());
+    m = serve_described(span_of(good, 20));
+    CU_ASSERT_FATAL(m && m->op == OP_OK && m->id == 2);
+    CU_ASSERT(m->body.len > 13 && memcmp(m->body.data, "description: ", 13) == 0);
+    CU_ASSERT_FALSE(is_described());
+    m = serve_described(span_text(other));
+    CU_ASSERT_FATAL(m && m->op == OP_OK);
+    CU_ASSERT_TRUE(span_is(m->body, "description: it is of 'calc.Calx', not of 'calc.Calc'"));
+    CU_ASSERT_FALSE(is_described());
+    call(7, 0);
+    answer(server, expect(server, OP_CALL));
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 7);
+    m = serve_described(span_text(good));
+    CU_ASSERT(m && m->body.len == 0);
+    CU_ASSERT_TRUE(is_described());
+    fake_hub_deinit(&broker);
+}
+
 static void a_server_that_unserves_ends_what_it_began(void) {
     uint64_t id;
 
@@ -395,6 +442,7 @@ int main(void) {
         TEST(the_line_is_bounded),
         TEST(an_id_in_use_is_a_fault),
         TEST(serving_has_its_rules),
+        TEST(a_broken_description_is_told_and_not_listed),
         TEST(a_server_that_unserves_ends_what_it_began),
         TEST(a_request_that_ends_takes_its_own_calls_with_it),
         TESTS_END,

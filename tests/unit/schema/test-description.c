@@ -1,6 +1,8 @@
 #include "rpc/schema/description.h"
 
+#include "base/clock.h"
 #include "rpc/schema/codec.h"
+#include "rpc/schema/dynamic.h"
 #include "rpc/wire/writer.h"
 #include "support/suite.h"
 #include "tree.h"
@@ -131,6 +133,8 @@ static void refused(const char *json_like, size_t len, const char *said) {
 
     CU_ASSERT_EQUAL(description_read((Span){(const uint8_t *)json_like, len}, &service, &error),
                     -EINVAL);
+    if (strcmp(error.message, said) != 0)
+        printf("\n    said: %s", error.message);
     CU_ASSERT_STRING_EQUAL(error.message, said);
     ferry_error_clear(&error);
 }
@@ -169,6 +173,104 @@ static void broken_descriptions_are_refused_with_a_place(void) {
     REFUSED("\x83" HEAD "\xa7methods\x90\x00", "description: there are bytes after it");
 }
 
+#define ITEM(name, type) "\x82\xa4name\xa1" name "\xa4type" type
+#define STRUCT(name)                                                                               \
+    "\x83\xa4name\xa1" name "\xa4kind\xa6struct\xa6"                                               \
+    "fields"
+
+static void what_is_there_twice_is_refused(void) {
+    REFUSED("\x84" HEAD "\xa7methods\x90\xa5types\x92" STRUCT("T") "\x90" STRUCT("T") "\x90",
+            "description: two types have one name");
+    REFUSED("\x84" HEAD "\xa7methods\x90\xa5types\x91" STRUCT("T") "\x92" ITEM("f", "\xa3i32")
+                ITEM("f", "\xa3i64"),
+            "description.T: two fields have one name");
+    REFUSED("\x83" HEAD "\xa7methods\x91\x82\xa4name\xa1m\xa4"
+            "args\x92" ITEM("a", "\xa3i32") ITEM("a", "\xa3i32"),
+            "description.m: two fields have one name");
+    REFUSED("\x84" HEAD "\xa7methods\x90\xa5types\x91\x83\xa4name\xa1"
+            "E\xa4kind\xa4"
+            "enum\xa6"
+            "values\x92\x82\xa4name\xa1"
+            "A\xa5value\x01\x82\xa4name\xa1"
+            "A\xa5value\x02",
+            "description.E: two values have one name");
+}
+
+static void counts_without_anything_behind_them_are_refused(void) {
+    REFUSED("\xdf\xff\xff\xff\xff" HEAD, "description: a count is larger than what follows");
+    REFUSED("\x83" HEAD "\xa7methods\xdd\xff\xff\xff\xff",
+            "description: a count is larger than what follows");
+    REFUSED("\x84" HEAD "\xa7methods\x90\xa5types\xdd\xff\xff\xff\xff",
+            "description: a count is larger than what follows");
+    REFUSED("\x84" HEAD "\xa7methods\x90\xa5types\x91" STRUCT("T") "\xdd\xff\xff\xff\xff",
+            "description: a count is larger than what follows");
+}
+
+/* What reads it may walk along its types; they go round. */
+static void types_may_hold_themselves(void) {
+    static const char bytes[] =
+        "\x84" HEAD "\xa7methods\x91\x82\xa4name\xa1m\xa4"
+        "args\x91" ITEM("a", "\xa1"
+                             "A") "\xa5types\x92" STRUCT("A") "\x92" ITEM("b", "\xa1"
+                                                                               "B") ITEM("a", "\xa1"
+                                                                                              "A")
+            STRUCT("B") "\x91" ITEM("a", "\x92\xa4list\xa1"
+                                         "A");
+    CLEANUP(buffer_deinit) Buffer text = {0}, example = {0}, again = {0};
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_service *service = NULL;
+    void *value;
+
+    CU_ASSERT_EQUAL_FATAL(
+        description_read((Span){(const uint8_t *)bytes, sizeof(bytes) - 1}, &service, &error), 0);
+    CU_ASSERT_EQUAL(description_print(service, &text), 0);
+    CU_ASSERT_EQUAL(description_write(service, &again), 0);
+    CU_ASSERT_EQUAL(schema_template(service->methods[0].args, &example), 0);
+    CU_ASSERT(example.len < 4096);
+    CU_ASSERT_EQUAL(schema_unpack_block(service->methods[0].args,
+                                        (Span){(const uint8_t *)"\x91\x80", 2}, "args", &value,
+                                        &error),
+                    -EINVAL);
+    ferry_error_clear(&error);
+    ferry_free(service);
+}
+
+/* The largest one, of as many fields as there may be: the broker does nothing else meanwhile. */
+static void the_most_fields_are_read_quickly(void) {
+    CLEANUP(buffer_deinit) Buffer bytes = {0};
+    ferry_service *service = NULL;
+    uint64_t start_us = clock_us();
+    char name[16];
+
+    write_map(&bytes, 4);
+    buffer_append(&bytes, HEAD "\xa7methods\x90\xa5types",
+                  sizeof(HEAD "\xa7methods\x90\xa5types") - 1);
+    write_array(&bytes, 45);
+    for (int i = 0; i < 45; i++) {
+        write_map(&bytes, 3);
+        write_text(&bytes, "name");
+        snprintf(name, sizeof(name), "T%d", i);
+        write_text(&bytes, name);
+        write_text(&bytes, "kind");
+        write_text(&bytes, "struct");
+        write_text(&bytes, "fields");
+        write_array(&bytes, 1024);
+        for (int k = 0; k < 1024; k++) {
+            write_map(&bytes, 2);
+            write_text(&bytes, "name");
+            snprintf(name, sizeof(name), "f%d", k);
+            write_text(&bytes, name);
+            write_text(&bytes, "type");
+            write_text(&bytes, "i8");
+        }
+    }
+    CU_ASSERT(bytes.len > DESCRIPTION_BYTES_MAX * 3 / 4 && bytes.len <= DESCRIPTION_BYTES_MAX);
+    CU_ASSERT_EQUAL(description_read(whole(&bytes), &service, NULL), 0);
+    CU_ASSERT(clock_us() - start_us < 2000000);
+    printf("\n    %zu bytes in %.1f ms", bytes.len, (double)(clock_us() - start_us) / 1000);
+    ferry_free(service);
+}
+
 static void a_type_that_is_nested_too_deep_is_refused(void) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};
     ferry_error error = FERRY_ERROR_INIT;
@@ -183,6 +285,24 @@ static void a_type_that_is_nested_too_deep_is_refused(void) {
     CU_ASSERT_EQUAL(description_read(whole(&bytes), &service, &error), -EINVAL);
     CU_ASSERT_STRING_EQUAL(error.message, "description.m: a type is nested too deep");
     ferry_error_clear(&error);
+}
+
+static void bytes_that_are_nested_too_deep_are_refused(void) {
+    CLEANUP(buffer_deinit) Buffer bytes = {0};
+    ferry_service *service;
+
+    /* Under a key that nobody knows, and as a type. */
+    for (int i = 0; i < 2; i++) {
+        buffer_reset(&bytes);
+        if (i == 0)
+            buffer_append(&bytes, "\x81\xa1x", 3);
+        else
+            buffer_append(&bytes, "\x83" HEAD "\xa7methods\x91\x82\xa4name\xa1m\xa6result", 38);
+        for (int k = 0; k < 10000; k++)
+            buffer_append(&bytes, "\x92\xa4list", 6);
+        buffer_append(&bytes, "\xa3i32", 4);
+        CU_ASSERT_EQUAL(description_read(whole(&bytes), &service, NULL), -EINVAL);
+    }
 }
 
 static void every_truncation_is_refused(void) {
@@ -231,7 +351,12 @@ int main(void) {
         TEST(bodies_are_checked_against_what_is_read),
         TEST(the_text_shows_everything),
         TEST(broken_descriptions_are_refused_with_a_place),
+        TEST(what_is_there_twice_is_refused),
+        TEST(counts_without_anything_behind_them_are_refused),
+        TEST(types_may_hold_themselves),
+        TEST(the_most_fields_are_read_quickly),
         TEST(a_type_that_is_nested_too_deep_is_refused),
+        TEST(bytes_that_are_nested_too_deep_are_refused),
         TEST(every_truncation_is_refused),
         TEST(every_changed_byte_is_survived),
         TEST(too_long_a_description_is_refused),

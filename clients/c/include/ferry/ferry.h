@@ -218,7 +218,9 @@ enum {
     FERRY_EVENT_RETRY,   /* an attempt to connect failed; another one follows */
     FERRY_EVENT_REFUSED, /* a service, subscription or worker was refused after a reconnection; it
                           * is tried again every second */
-    FERRY_EVENT_MISSED   /* a subscription has missed messages and none has come since */
+    FERRY_EVENT_MISSED,  /* a subscription has missed messages and none has come since */
+    FERRY_EVENT_UNDESCRIBED /* a service is served, but listed without its description: the error
+                             * says what is wrong with that */
 };
 
 /**
