@@ -2,8 +2,8 @@
 
 /*
  * The client's end: one DEALER socket to a broker, made anew whenever it is lost (libzmq's own
- * reconnecting would lose messages between sessions, and mix them up). Speaks HELLO, PING, CREDIT, PART by
- * itself; hands everything else on.
+ * reconnecting would lose messages between sessions, and mix them up). Speaks HELLO, PING, CREDIT,
+ * PART by itself; hands everything else on.
  */
 
 #include <ferry/ferry.h>
