@@ -136,7 +136,7 @@ int cache_tags_valid(ferry_cache *cache, const CacheEntry *entry, bool far, Stor
     if (r < 0)
         return r;
     for (size_t i = 0; i < keys.n; i++)
-        gets[i] = (StoreGet){.key = keys.spans[i], .far = far};
+        gets[i] = (StoreGet){.key = keys.spans[i], .far = far, .plain = !cache->near};
     cache->core->store->ops->get(cache->core->store, gets, keys.n, call);
     r = 1;
     for (size_t i = 0; i < keys.n; i++) {
@@ -186,7 +186,7 @@ bool cache_tags_near(ferry_cache *cache, Near *near, Look *look) {
 
 void cache_look(ferry_cache *cache, Span key, bool far, StoreCall *call, Look *ret) {
     Store *store = cache->core->store;
-    StoreGet get = {.key = key, .far = far};
+    StoreGet get = {.key = key, .far = far, .plain = !cache->near};
     int r;
 
     store->ops->get(store, &get, 1, call);

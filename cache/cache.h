@@ -23,6 +23,7 @@ typedef struct CacheCore {
     Store *store;
     uint32_t handles; /* atomic */
     bool strict;
+    uint8_t near; /* FERRY_NEAR_… */
     uint64_t timeout_ns;
     Flights flights;
     CacheCounts counts;
@@ -30,6 +31,7 @@ typedef struct CacheCore {
 
 struct ferry_cache {
     CacheCore *core;
+    bool near; /* what is read through this handle is kept near */
     size_t prefix_len;
     uint8_t prefix[CACHE_PREFIX_MAX];
 };
@@ -75,6 +77,10 @@ typedef enum CacheFailure {
 
 int cache_fail(ferry_cache *cache, int status, CacheFailure kind, const StoreCall *call,
                ferry_error *reterr);
+
+/* Another handle, on the same keys, that keeps near what the cache's owner allows memoised methods
+ * to keep there. 0, -ENOMEM. */
+int cache_open_memoised(ferry_cache *cache, ferry_cache **ret);
 
 /* Tags. */
 typedef struct CacheTagKeys {

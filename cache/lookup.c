@@ -119,6 +119,10 @@ static void note(CacheLookups *lookups, int status, CacheFailure kind) {
 
 /* ---- get ---- */
 
+static bool keeps_near(const CacheLookups *lookups) {
+    return lookups->near && lookups->cache->near;
+}
+
 static void end_get(CacheLookups *lookups, Op *op, LookState state, int status) {
     ferry_bytes *value = NULL;
 
@@ -207,8 +211,8 @@ static bool known_near(CacheLookups *lookups, Span key, LookState *ret_state, fe
     Look look; /* large: what is not needed is not set */
 
     look.block = NULL;
-    if (lookups->redis && (!lookups->near || near_get(lookups->near, key, memory_hash(key),
-                                                      &look.block) != MEMORY_FOUND))
+    if (lookups->redis && (!keeps_near(lookups) || near_get(lookups->near, key, memory_hash(key),
+                                                            &look.block) != MEMORY_FOUND))
         return false;
     if (!lookups->redis) {
         cache_look(lookups->cache, key, false, &call, &look);
@@ -254,10 +258,10 @@ int cache_try_get(CacheLookups *lookups, ferry_bytes key, LookState *ret_state, 
     op->got = fn;
     r = cache_key_copy(&op->key, lookups->cache, key);
     if (r >= 0)
-        r = op_begin(op, lookups->near ? 2 : 1);
+        r = op_begin(op, keeps_near(lookups) ? 2 : 1);
     if (r >= 0) {
         command_begin(&op->batch.commands[0], "GET", op->key.span, true);
-        if (lookups->near) {
+        if (keeps_near(lookups)) {
             op->token = near_begin(lookups->near, memory_hash(op->key.span));
             command_begin(&op->batch.commands[1], "PTTL", op->key.span, true);
         }

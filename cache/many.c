@@ -126,8 +126,10 @@ int ferry_cache_get_many(ferry_cache *cache, const ferry_bytes *keys, size_t n, 
     gets = calloc(n, sizeof(*gets));
     if (!gets)
         return error_set_code(reterr, -ENOMEM, NULL);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         gets[i].key = full.spans[i];
+        gets[i].plain = !cache->near;
+    }
     call = cache_call(cache);
     cache->core->store->ops->get(cache->core->store, gets, n, &call);
     for (size_t i = 0; i < n; i++) {

@@ -5,10 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 
-enum { STRIPES = 64, COUNTS = 64, LINKS_MAX = 1024 };
+enum { STRIPES = 64, COUNTS = 64, LINKS_MAX = 1024, REST_MS = 5000 };
 
 /* Counts what was heard about the keys that hash to it. A few keys share one: that costs a value
  * not kept, never one kept too long. */
@@ -28,6 +29,7 @@ struct NearLink {
     bool pinged;      /* an answer is to come */
     uint64_t ping_ns; /* when that was sent */
     uint64_t true_ns; /* what changed before is known here */
+    uint64_t rest_ns; /* Redis refused: not asked again until then */
 };
 
 struct Near {
@@ -145,6 +147,17 @@ static void distrust(Near *near) {
     put(&near->true_until, 0);
 }
 
+static bool begins(const Reply *reply, const char *words) {
+    return reply->bytes.len >= strlen(words) &&
+           strncasecmp(reply->bytes.data, words, strlen(words)) == 0;
+}
+
+/* A Redis before 6, or a user who may not: asking at each look would be a burden to it. */
+static void rest_if_refused(NearLink *link, const Reply *reply) {
+    if (reply->type == REPLY_ERROR && (begins(reply, "NOPERM") || begins(reply, "ERR unknown")))
+        put(&link->rest_ns, clock_ns() + REST_MS * UINT64_C(1000000));
+}
+
 /* ---- the connection for news: called with it locked ---- */
 
 static unsigned news_greet(Buffer *out, void *ctx) {
@@ -160,6 +173,7 @@ static unsigned news_greet(Buffer *out, void *ctx) {
 static int news_greeted(unsigned i, const Reply *reply, void *ctx) {
     NearLink *link = ctx;
 
+    rest_if_refused(link, reply);
     if (reply->type == REPLY_ERROR)
         return -EOPNOTSUPP;
     if (i > 0)
@@ -260,6 +274,8 @@ static void agreed(NearLink *link, const Reply *reply) {
     /* The news connection may be another one by now; then there is nothing to agree to. */
     if (reply && reply->type == REPLY_STATUS && link->telling == link->id)
         link->told = link->telling;
+    else if (reply)
+        rest_if_refused(link, reply);
     link->telling = 0;
     pthread_mutex_unlock(&link->near->link_lock);
 }
@@ -374,6 +390,8 @@ static uint64_t look_at(NearLink *link, uint64_t now) {
     uint64_t true_ns;
     int64_t id = 0;
 
+    if (now < get(&link->rest_ns))
+        return 0;
     conn_process(link->news);
     pthread_mutex_lock(&near->link_lock);
     ping = link->id != 0 && !link->pinged && now - link->ping_ns >= near->stale_ns / 8;

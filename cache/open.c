@@ -38,6 +38,8 @@ static int check_options(ferry_cache_options *options, ferry_error *reterr) {
         return refuse(reterr, "max_bytes is less than 64 KiB or more than 256 TiB");
     if (options->near_stale_ms < STALE_MIN_MS || options->near_stale_ms > TIMEOUT_MAX_MS)
         return refuse(reterr, "near_stale_ms is less than 10 or more than an hour");
+    if (options->near_cache > FERRY_NEAR_NOTHING)
+        return refuse(reterr, "near_cache is none of FERRY_NEAR_MEMOISED and its like");
     if (options->prefix && (!*options->prefix || strlen(options->prefix) > CACHE_PREFIX_MAX))
         return refuse(reterr, "prefix has no bytes or more than 255");
     return 0;
@@ -73,6 +75,7 @@ static ferry_cache *handle_new(CacheCore *core, const char *prefix) {
     if (!cache)
         return NULL;
     cache->core = core;
+    cache->near = core->near == FERRY_NEAR_ALL;
     if (prefix) {
         cache->prefix_len = strlen(prefix);
         memcpy(cache->prefix, prefix, cache->prefix_len);
@@ -95,6 +98,7 @@ int ferry_cache_open(const char *url, const ferry_cache_options *options, ferry_
         return error_set_code(reterr, -ENOMEM, NULL);
     *core = (CacheCore){.handles = 1,
                         .strict = complete.strict,
+                        .near = complete.near_cache,
                         .timeout_ns = complete.timeout_ms * UINT64_C(1000000)};
     flights_init(&core->flights);
     r = open_store(url, &complete, &core->store, reterr);
@@ -119,6 +123,18 @@ int ferry_cache_with(ferry_cache *cache, const char *prefix, ferry_cache **ret) 
     other = handle_new(cache->core, prefix);
     if (!other)
         return -ENOMEM;
+    __atomic_add_fetch(&cache->core->handles, 1, __ATOMIC_RELAXED);
+    *ret = other;
+    return 0;
+}
+
+int cache_open_memoised(ferry_cache *cache, ferry_cache **ret) {
+    ferry_cache *other = malloc(sizeof(*other));
+
+    if (!other)
+        return -ENOMEM;
+    *other = *cache;
+    other->near = cache->core->near != FERRY_NEAR_NOTHING;
     __atomic_add_fetch(&cache->core->handles, 1, __ATOMIC_RELAXED);
     *ret = other;
     return 0;

@@ -82,7 +82,8 @@ static void forget(Store *store, Span key) {
 static bool get_near(Near *near, StoreGet *get) {
     ferry_bytes *value = NULL;
 
-    if (get->far || near_get(near, get->key, memory_hash(get->key), &value) != MEMORY_FOUND)
+    if (get->far || get->plain ||
+        near_get(near, get->key, memory_hash(get->key), &value) != MEMORY_FOUND)
         return false;
     get->value = value;
     get->status = 0;
@@ -172,14 +173,15 @@ static void get_and_keep(Store *store, StoreGet *gets, size_t n, size_t n_far, S
 
 static void get_all(Store *store, StoreGet *gets, size_t n, StoreCall *call) {
     Near *near = of(store)->near;
-    size_t n_far = 0;
+    size_t n_far = 0, n_plain = 0;
 
     for (size_t i = 0; i < n; i++) {
         gets[i].value = NULL;
         gets[i].status = 0;
         n_far += !near || !get_near(near, &gets[i]);
+        n_plain += gets[i].plain;
     }
-    if (n_far > 0 && near)
+    if (n_far > 0 && near && n_plain == 0)
         get_and_keep(store, gets, n, n_far, call);
     else if (n_far > 0)
         get_far(store, gets, n, call);
@@ -657,7 +659,7 @@ int store_open_redis(Store **ret, const CacheUrl *url, const ferry_cache_options
         return -ENOMEM;
     store->store.ops = &ops;
     store->cluster = url->kind == CACHE_URL_CLUSTER;
-    if (options->near_cache)
+    if (options->near_cache != FERRY_NEAR_NOTHING)
         r = near_new(&store->near, options->max_bytes, options->near_stale_ms);
     if (r >= 0)
         r = redis_new(&store->redis, url, options->timeout_ms, store->near);

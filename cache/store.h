@@ -37,6 +37,7 @@ static inline uint64_t store_deadline(StoreCall *call) {
 typedef struct StoreGet {
     Span key;
     bool far;           /* not from the near cache */
+    bool plain;         /* nor kept there */
     ferry_bytes *value; /* one block, the caller's; NULL: not there, or see status */
     int status;
 } StoreGet;

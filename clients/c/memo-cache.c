@@ -66,23 +66,31 @@ const MemoPlan *memo_plan_of(Memo *memo, const ferry_method *method) {
     return plan;
 }
 
+static void source_free(Source *source) {
+    cache_lookups_close(source->lookups);
+    ferry_cache_close(source->cache);
+    free(source);
+}
+
 Source *memo_source_of(Memo *memo, ferry_cache *cache) {
     struct epoll_event event = {.events = EPOLLIN};
     Source *source;
 
     for (source = memo->sources; source; source = source->next)
-        if (source->cache == cache)
+        if (source->given == cache)
             return source;
     source = calloc(1, sizeof(*source));
-    if (!source || cache_lookups_open(cache, &source->lookups) < 0) {
-        free(source);
+    if (!source)
+        return NULL;
+    source->given = cache;
+    if (cache_open_memoised(cache, &source->cache) < 0 ||
+        cache_lookups_open(source->cache, &source->lookups) < 0) {
+        source_free(source);
         return NULL;
     }
-    source->cache = cache;
     event.data.fd = cache_lookups_fd(source->lookups);
     if (epoll_ctl(memo->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) < 0) {
-        cache_lookups_close(source->lookups);
-        free(source);
+        source_free(source);
         return NULL;
     }
     source->next = memo->sources;
@@ -124,8 +132,7 @@ void memo_free(Core *core) {
         return;
     while ((source = memo->sources)) {
         memo->sources = source->next;
-        cache_lookups_close(source->lookups);
-        free(source);
+        source_free(source);
     }
     while ((plan = memo->plans)) {
         memo->plans = plan->next;

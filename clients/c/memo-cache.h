@@ -18,7 +18,8 @@ typedef struct MemoCall MemoCall;
 typedef struct Source Source;
 struct Source {
     Source *next;
-    ferry_cache *cache;
+    const ferry_cache *given; /* by the program */
+    ferry_cache *cache;       /* the same keys, as memoised methods use them */
     CacheLookups *lookups;
     unsigned pending; /* operations on their way */
 };

@@ -29,26 +29,31 @@ struct MemoCall {
     uint8_t bytes[]; /* the entry's key, which begins with the service, and the arguments */
 };
 
-/* The plan, with the call's key in memo->key. NULL: the call is made as if there were no cache. */
-static const MemoPlan *prepare(ferry_client *client, const ferry_method *method, const void *args,
-                               CallSpec *spec, uint32_t *ret_ms) {
+/* Where the answer is kept. The key lies in memo->key. False: the call is made as if there were no
+ * cache. */
+static bool prepare(ferry_client *client, const ferry_method *method, const void *args,
+                    CallSpec *spec, MemoEntry *ret, uint32_t *ret_ms) {
     Memo *memo = memo_of(client->core);
     const MemoPlan *plan = memo ? memo_plan_of(memo, method) : NULL;
+    Source *source = memo ? memo_source_of(memo, client->cache) : NULL;
     uint64_t now_ms = core_now(client->core);
 
     *ret_ms = client_timeout(client, spec->timeout_ms, now_ms);
-    if (!plan || plan->ttl_ms == 0 || *ret_ms == 0 || !memo_has_time(client->cache, *ret_ms) ||
+    if (!plan || !source || plan->ttl_ms == 0 || *ret_ms == 0 ||
+        !memo_has_time(source->cache, *ret_ms) ||
         !memo_key(plan, spec->service, args, spec->args, &memo->key))
-        return NULL;
+        return false;
     spec->until_ms = now_ms + *ret_ms;
-    return plan;
+    *ret = (MemoEntry){
+        .plan = plan, .source = source, .key = ferry_bytes_of(memo->key.data, memo->key.len)};
+    return true;
 }
 
 /* ---- blocking ---- */
 
 typedef struct Fetched {
     ferry_client *client;
-    const MemoPlan *plan;
+    const MemoEntry *entry;
     const CallSpec *spec;
     bool ran;    /* it was this one who made the call */
     bool thrown; /* and the exception in error was stored */
@@ -59,6 +64,7 @@ typedef struct Fetched {
 static int compute(ferry_packer *out, void *ctx) {
     CLEANUP(buffer_deinit) Buffer map = {0};
     Fetched *fetched = ctx;
+    const MemoPlan *plan = fetched->entry->plan;
     int r = call_run(fetched->client, fetched->spec, &fetched->reply, &fetched->error);
 
     fetched->ran = true;
@@ -68,12 +74,11 @@ static int compute(ferry_packer *out, void *ctx) {
         memo_pack_result(out, span_bytes(fetched->reply->body));
         return 0;
     }
-    if (fetched->plan->negative_ms == 0 ||
-        !memo_is_declared(fetched->plan->method, fetched->error.type))
+    if (plan->negative_ms == 0 || !memo_is_declared(plan->method, fetched->error.type))
         return r;
     if (remote_error_write(&map, &fetched->error) < 0)
         return -ENOMEM;
-    memo_pack_exception(out, span_of(map.data, map.len), fetched->plan->negative_ms);
+    memo_pack_exception(out, span_of(map.data, map.len), plan->negative_ms);
     fetched->thrown = true;
     return 0;
 }
@@ -89,15 +94,15 @@ static int call_directly(ferry_client *client, const CallSpec *spec, MemoAnswer 
 }
 
 /* -EAGAIN: neither a value that counts nor an answer of ours. */
-static int fetch(Fetched *fetched, ferry_bytes key, uint32_t timeout_ms, MemoAnswer *ret,
-                 ferry_error *reterr) {
-    const MemoPlan *plan = fetched->plan;
+static int fetch(Fetched *fetched, uint32_t timeout_ms, MemoAnswer *ret, ferry_error *reterr) {
+    const MemoPlan *plan = fetched->entry->plan;
+    ferry_bytes key = fetched->entry->key;
     ferry_fetch_options options = {.ttl_ms = plan->ttl_ms,
                                    .stale_ms = plan->stale_ms,
                                    .wait_ms = timeout_ms / 2 < WAIT_MAX_MS ? timeout_ms / 2 + 1
                                                                            : WAIT_MAX_MS,
                                    .tags = plan->tags};
-    ferry_cache *cache = fetched->client->cache;
+    ferry_cache *cache = fetched->entry->source->cache;
     ferry_bytes *value = NULL;
     MemoValue stored;
     int r = ferry_cache_fetch(cache, key, &options, compute, fetched, &value, NULL);
@@ -130,19 +135,18 @@ static int fetch(Fetched *fetched, ferry_bytes key, uint32_t timeout_ms, MemoAns
 int memo_run_call(ferry_client *client, const ferry_method *method, const void *args,
                   CallSpec *spec, MemoAnswer *ret, ferry_error *reterr) {
     uint32_t timeout_ms;
-    const MemoPlan *plan = prepare(client, method, args, spec, &timeout_ms);
-    Buffer *key;
+    MemoEntry entry;
     int r = -EAGAIN;
 
-    if (!plan)
+    if (!prepare(client, method, args, spec, &entry, &timeout_ms))
         return call_directly(client, spec, ret, reterr);
     spec->flags |= CALL_FRESH;
     /* Nothing else uses the key or the arguments meanwhile: no callback runs in a blocking call. */
-    key = &client->core->memo->key;
     for (int tries = 0; r == -EAGAIN && tries < 2; tries++) {
-        Fetched fetched = {.client = client, .plan = plan, .spec = spec, .error = FERRY_ERROR_INIT};
+        Fetched fetched = {
+            .client = client, .entry = &entry, .spec = spec, .error = FERRY_ERROR_INIT};
 
-        r = fetch(&fetched, ferry_bytes_of(key->data, key->len), timeout_ms, ret, reterr);
+        r = fetch(&fetched, timeout_ms, ret, reterr);
         if (fetched.ran)
             return r;
     }
@@ -340,26 +344,22 @@ static void got_value(LookState state, ferry_bytes *value, int status, void *ctx
 int memo_start_call(ferry_client *client, const ferry_method *method, const void *args,
                     CallSpec *spec) {
     uint32_t timeout_ms;
-    const MemoPlan *plan = prepare(client, method, args, spec, &timeout_ms);
     Core *core = client->core;
-    Memo *memo = core->memo;
-    Source *source = plan ? memo_source_of(memo, client->cache) : NULL;
-    MemoEntry entry = {.plan = plan, .source = source};
+    MemoEntry entry;
     ferry_bytes *value = NULL;
     LookState state = LOOK_ABSENT;
     MemoCall *call;
     int r;
 
-    if (!source)
+    if (!prepare(client, method, args, spec, &entry, &timeout_ms))
         return call_start(client, spec, NULL);
-    entry.key = ferry_bytes_of(memo->key.data, memo->key.len);
-    call = call_new(memo, client, &entry, spec->service.len, spec);
+    call = call_new(core->memo, client, &entry, spec->service.len, spec);
     if (!call)
         return -ENOMEM;
-    r = cache_try_get(source->lookups, call->entry.key, &state, &value, got_value, call);
+    r = cache_try_get(entry.source->lookups, call->entry.key, &state, &value, got_value, call);
     if (r == -EINPROGRESS) {
         call->asking = true;
-        source->pending++;
+        entry.source->pending++;
         core_sent(core);
         return 0;
     }

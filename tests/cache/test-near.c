@@ -139,6 +139,34 @@ static void hits_end_with_the_bound_when_redis_freezes(void) {
     cache_setup_end(&setup);
 }
 
+/* Memoised methods ask for it by default: it has to do without, and not keep asking. */
+static void a_redis_that_refuses_to_tell_is_read_from(void) {
+    ferry_cache_options options = {.near_cache = FERRY_NEAR_ALL, .strict = true};
+    ferry_cache *cache = NULL;
+    CacheSetup setup;
+    char url[160];
+
+    cache_setup(&setup, "unix");
+    redis_ask(&setup.servers[0], "ACL SETUSER weak on nopass ~* &* +@all -client|tracking");
+    snprintf(url, sizeof(url), "redis+unix://weak:x@%s", setup.servers[0].socket);
+    CU_ASSERT_EQUAL_FATAL(ferry_cache_open(url, &options, &cache, NULL), 0);
+    write_number(cache, "a", 1, 0);
+    for (int i = 0; i < 100; i++) {
+        CU_ASSERT_EQUAL(read_number(cache, "a"), 1);
+        usleep(500);
+    }
+    CU_ASSERT_EQUAL(near_hits(cache), 0);
+    redis_ask(&setup.servers[0], "CONFIG RESETSTAT");
+    for (int i = 0; i < 100; i++) {
+        CU_ASSERT_EQUAL(read_number(cache, "a"), 1);
+        usleep(500);
+    }
+    /* "# Errorstats" alone: nothing was refused meanwhile. */
+    CU_ASSERT_STRING_EQUAL(redis_ask(&setup.servers[0], "INFO errorstats"), "$14");
+    ferry_cache_close(cache);
+    cache_setup_end(&setup);
+}
+
 /* ---- two processes ---- */
 
 enum { ROUNDS = 200 };
@@ -318,6 +346,7 @@ int main(void) {
         TEST(a_near_copy_does_not_outlive_its_entry),
         TEST(flushing_redis_empties_the_near_cache),
         TEST(hits_end_with_the_bound_when_redis_freezes),
+        TEST(a_redis_that_refuses_to_tell_is_read_from),
         TEST(another_process_sees_a_write_within_five_milliseconds),
         TEST(no_read_is_older_than_the_bound_in_random_histories),
         TESTS_END,

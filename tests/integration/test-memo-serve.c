@@ -1,5 +1,5 @@
-/* Memoised methods of a server that has a cache: with memory://, or with "redis" or "near" as an
- * argument with a real Redis. */
+/* Memoised methods of a server that has a cache: with memory://, or with "redis", "near" or "far"
+ * as an argument with a real Redis. */
 
 #include <stdio.h>
 
@@ -12,7 +12,12 @@
 
 #define SQUARE_OF_7 "memo.Users.square#2962172c \x91\x07"
 
-static bool with_redis, near_too;
+static bool with_redis, near_too, never_near;
+
+static uint8_t keep_near(void) {
+    return near_too ? FERRY_NEAR_ALL : never_near ? FERRY_NEAR_NOTHING : FERRY_NEAR_MEMOISED;
+}
+
 static ferry_cache *server_cache; /* the server's; NULL: it has none */
 
 static ferry_cache *open_cache(const RedisServer *redis) {
@@ -22,7 +27,7 @@ static ferry_cache *open_cache(const RedisServer *redis) {
     if (with_redis)
         snprintf(url, sizeof(url), "redis+unix://%s", redis->socket);
     CU_ASSERT_EQUAL_FATAL(
-        ferry_cache_open(url, &(ferry_cache_options){.near_cache = near_too}, &cache, NULL), 0);
+        ferry_cache_open(url, &(ferry_cache_options){.near_cache = keep_near()}, &cache, NULL), 0);
     return cache;
 }
 
@@ -370,7 +375,7 @@ static void a_handler_invalidates_what_both_ends_remember(void) {
     }
     CU_ASSERT_EQUAL(times_asked(), 1);
     CU_ASSERT_EQUAL(memo_users_forget(client, "users", NULL), 0);
-    if (near_too)
+    if (with_redis)
         usleep(20000); /* one client's near cache hears of it in its own time: see below */
     CU_ASSERT_EQUAL(memo_users_find(caching, 5, &user, NULL), 0);
     CU_ASSERT_STRING_EQUAL(user->name, "new");
@@ -511,7 +516,7 @@ static void bytes_of_others_in_the_cache_change_nothing(void) {
 
         for (int way = 0; way < 3; way++) {
             CU_ASSERT_EQUAL(ferry_cache_set(server_cache, key, value, 0, NULL), 0);
-            if (near_too)
+            if (with_redis)
                 usleep(5000);
             n++;
             if (way == 2) {
@@ -641,8 +646,9 @@ int main(int argc, char **argv) {
         TESTS_END,
     };
 
+    with_redis = argc > 1 && strcmp(argv[1], "memory") != 0;
     near_too = argc > 1 && strcmp(argv[1], "near") == 0;
-    with_redis = near_too || (argc > 1 && strcmp(argv[1], "redis") == 0);
+    never_near = argc > 1 && strcmp(argv[1], "far") == 0;
     if (with_redis && !redis_available())
         return EXIT_SKIPPED;
     return run_suite("memoised methods, served", tests);

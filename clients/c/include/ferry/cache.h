@@ -53,9 +53,17 @@ enum {
 
 /* ---- opening ---- */
 
+/* ferry_cache_options.near_cache: what is kept in this process too. A program that says
+ * `.near_cache = true` gets all of it. */
+enum {
+    FERRY_NEAR_MEMOISED = 0, /* answers of memoised methods, whose ttl says that they may be old */
+    FERRY_NEAR_ALL = 1,
+    FERRY_NEAR_NOTHING = 2
+};
+
 typedef struct ferry_cache_options {
     uint32_t timeout_ms; /* longest wait for Redis in one call; 1 to 3 600 000; 0: 100 */
-    bool near_cache;     /* keep what was read from Redis in this process as well */
+    uint8_t near_cache;  /* keep what was read from Redis in this process as well: FERRY_NEAR_… */
     bool strict;         /* give errors instead of misses and dropped writes */
     uint64_t max_bytes;  /* of memory:// and of the near cache; at least 64 KiB; 0: 64 MiB */
     const char *prefix; /* in front of every key and tag: a namespace; NULL: none; 1 to 255 bytes */
