@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What `meson install` leaves behind, used as a packager and a stranger's build would:
-# test-install.sh SOURCE-FOLDER BUILD-FOLDER
+# test-packaging.sh SOURCE-FOLDER BUILD-FOLDER
 set -euo pipefail
 source=$1 build=$2
 work=$(mktemp -d)
