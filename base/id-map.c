@@ -14,12 +14,19 @@ typedef struct IdMapSlot {
 
 enum { MIN_SLOTS = 8 };
 
-/* Ids that count up fill neighbouring slots: no collisions while fewer ids live than slots exist.
- * Each run of 65 536 begins somewhere else, by a number that no peer knows: ids that are chosen to
- * share their low bits do not pile up. (Multiplying by a random odd number and taking the highest
- * bits is universal: Dietzfelbinger et al., 1997.) */
+/*
+ * Ids that count up fill neighbouring slots: no collisions while fewer ids live than slots exist.
+ * Each run of as many ids as there are slots begins somewhere else, by a number that no peer knows:
+ * ids that are chosen to share their low bits do not pile up. (Multiplying by a random odd number
+ * and taking the highest bits is universal: Dietzfelbinger et al., 1997.) From one run to the next
+ * it is less than half of the table on: what lives, at most half of the table, never meets its own
+ * end.
+ */
 static size_t home(const IdMap *map, uint64_t id) {
-    return (size_t)(id + ((id >> 16) * hash_seed() >> 32)) & map->mask;
+    int shift = __builtin_clzll(map->mask);
+    uint64_t run = id >> (64 - shift), step = hash_seed() >> 1 | 1;
+
+    return (size_t)(id + (run * step >> shift)) & map->mask;
 }
 
 /* How far the entry in this slot lies from its home. */

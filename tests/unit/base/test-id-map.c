@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "base/random.h"
 #include "support/oom.h"
 #include "support/random.h"
 #include "support/suite.h"
@@ -154,6 +155,36 @@ static void ids_that_a_peer_chose_to_collide_cost_no_more(void) {
     CU_ASSERT(seconds_for(made_for_a_known_hash) < 1);
 }
 
+/* As calls and pushes have them: so many ids live, the oldest goes, the next comes. */
+static double seconds_to_slide(uint64_t window, uint64_t n) {
+    struct timespec from, to;
+    IdMap map = {0};
+
+    for (uint64_t id = 1; id <= window; id++)
+        id_map_put(&map, id, &map);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    for (uint64_t id = window + 1; id <= window + n; id++) {
+        id_map_put(&map, id, &map);
+        id_map_take(&map, id - window);
+    }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    id_map_deinit(&map);
+    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+}
+
+static void ids_that_count_up_never_meet_themselves_again(void) {
+    static const uint64_t windows[] = {1, 100, 1000, 4000, 20000, 65536, 200000};
+    uint64_t seed = hash_seed();
+
+    /* Where runs meet, each step costs a whole run: minutes. */
+    for (int i = 0; i < 10; i++) {
+        hash_seed_value = i == 0 ? 1 : i == 1 ? UINT64_MAX : random_u64() | 1;
+        for (size_t k = 0; k < sizeof(windows) / sizeof(*windows); k++)
+            CU_ASSERT(seconds_to_slide(windows[k], 300000) < 1);
+    }
+    hash_seed_value = seed;
+}
+
 static void out_of_memory_leaves_the_map_as_it_was(void) {
     OOM_EACH(n) {
         IdMap map = {0};
@@ -181,6 +212,7 @@ int main(void) {
         TEST(memory_follows_the_number_of_entries_down_again),
         TEST(it_agrees_with_a_naive_list),
         TEST(ids_that_a_peer_chose_to_collide_cost_no_more),
+        TEST(ids_that_count_up_never_meet_themselves_again),
         TEST(out_of_memory_leaves_the_map_as_it_was),
         TESTS_END,
     };
