@@ -237,7 +237,8 @@ static bool is_drained(Program *program) {
         return false;
     if (program->drain_ends_ms == 0)
         program->drain_ends_ms = broker->now_ms + program->config.drain_timeout_ms;
-    return services_n_calls(broker->services) == 0 || broker->now_ms >= program->drain_ends_ms;
+    return (services_n_calls(broker->services) == 0 && !queues_are_busy(broker->queues)) ||
+           broker->now_ms >= program->drain_ends_ms;
 }
 
 static void tick(Broker *broker) {
@@ -251,6 +252,8 @@ static int time_to_sleep(const Broker *broker) {
     next = next < hub_next ? next : hub_next;
     if (broker->draining && next > broker->now_ms + 20)
         next = broker->now_ms + 20;
+    if (queues_are_busy(broker->queues))
+        return 0;
     if (next == UINT64_MAX)
         return -1;
     return next <= broker->now_ms          ? 0

@@ -36,51 +36,60 @@ static void write_session(Buffer *to, const Session *session, uint64_t now_ms) {
     write_pair(to, "dropped", session->n_dropped);
 }
 
-static int list_sessions(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+/* Who wants to know. */
+typedef struct Ask {
+    Broker *broker;
+    Session *session;
+    uint64_t id;
+} Ask;
+
+enum { ANSWERED_LATER = QUEUES_LATER };
+
+static int list_sessions(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     Session *session;
 
     (void)p;
     (void)reterr;
-    write_array(to, broker->n_sessions);
-    DL_FOREACH(broker->sessions, session) {
-        write_session(to, session, broker->now_ms);
+    write_array(to, ask->broker->n_sessions);
+    DL_FOREACH(ask->broker->sessions, session) {
+        write_session(to, session, ask->broker->now_ms);
     }
     return 0;
 }
 
-static int list_services(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+static int list_services(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     (void)p;
     (void)reterr;
-    services_list(broker->services, to);
+    services_list(ask->broker->services, to);
     return 0;
 }
 
-static int list_topics(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+static int list_topics(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     (void)p;
     (void)reterr;
-    topics_describe(broker->topics, to);
+    topics_describe(ask->broker->topics, to);
     return 0;
 }
 
-static int list_queues(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+static int list_queues(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     (void)p;
     (void)reterr;
-    queues_describe(broker->queues, to);
+    queues_describe(ask->broker->queues, to);
     return 0;
 }
 
-static int stats(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
-    const Stats *s = &broker->stats;
+static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const Stats *s = &ask->broker->stats;
     const struct {
         const char *name;
         uint64_t value;
     } told[] = {
-        {"uptime_ms", broker->now_ms - broker->started_ms},
-        {"epoch", broker->epoch},
-        {"sessions", broker->n_sessions},
-        {"connections", hub_n_connections(broker->hub)},
-        {"calls_open", services_n_calls(broker->services)},
-        {"stored_bytes", broker->stored_bytes},
+        {"uptime_ms", ask->broker->now_ms - ask->broker->started_ms},
+        {"epoch", ask->broker->epoch},
+        {"sessions", ask->broker->n_sessions},
+        {"connections", hub_n_connections(ask->broker->hub)},
+        {"calls_open", services_n_calls(ask->broker->services)},
+        {"stored_bytes", ask->broker->stored_bytes},
         {"calls", s->calls},
         {"answers", s->answers},
         {"errors", s->errors},
@@ -135,22 +144,22 @@ static int describe_myself(Buffer *to) {
     return 0;
 }
 
-static int describe(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+static int describe(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_describe_args *args = p;
 
     if (strcmp(args->service, ferry_service_ferry_broker.name) == 0)
         return describe_myself(to);
-    return no_service(services_describe(broker->services, span_text(args->service), to),
+    return no_service(services_describe(ask->broker->services, span_text(args->service), to),
                       args->service, reterr);
 }
 
-static int list_methods(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+static int list_methods(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_methods_args *args = p;
 
     if (strcmp(args->service, ferry_service_ferry_broker.name) == 0)
         return error_set(reterr, "ferry.NotFound", "the broker does not count its own methods");
-    return no_service(services_stats(broker->services, span_text(args->service), to), args->service,
-                      reterr);
+    return no_service(services_stats(ask->broker->services, span_text(args->service), to),
+                      args->service, reterr);
 }
 
 /* ---- one queue ---- */
@@ -161,83 +170,91 @@ static int no_queue(int r, const char *name, ferry_error *reterr) {
     return error_set(reterr, "ferry.NotFound", "there is no queue '%s'", name);
 }
 
+static int too_busy(int r, ferry_error *reterr) {
+    if (r != -EBUSY)
+        return r;
+    return error_set(reterr, "ferry.Overloaded", "other queues are being emptied: try again later");
+}
+
 static int check_limit(int64_t limit, ferry_error *reterr) {
     if (limit >= 0)
         return 0;
     return error_set(reterr, "ferry.InvalidArgument", "args.limit: cannot be negative");
 }
 
-static int show_queue(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+static int show_queue(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_queue_args *args = p;
 
-    return no_queue(queues_show(broker->queues, span_text(args->queue), to), args->queue, reterr);
+    return no_queue(queues_show(ask->broker->queues, span_text(args->queue), to), args->queue,
+                    reterr);
 }
 
-static int peek(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+static int peek(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_peek_args *args = p;
     int r = check_limit(args->limit, reterr);
 
     if (r == 0)
-        r = queues_peek(broker->queues, span_text(args->queue), (uint64_t)args->limit, to);
+        r = queues_peek(ask->broker->queues, span_text(args->queue), (uint64_t)args->limit, to);
     return no_queue(r, args->queue, reterr);
 }
 
-static int purge(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+static int purge(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_purge_args *args = p;
     uint64_t n = 0;
-    int r = queues_purge(broker->queues, span_text(args->queue), &n);
+    int r = queues_purge(ask->broker->queues, span_text(args->queue), ask->session, ask->id, &n);
 
     write_uint(to, n);
-    return no_queue(r, args->queue, reterr);
+    return too_busy(no_queue(r, args->queue, reterr), reterr);
 }
 
-static int pause_queue(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+static int pause_queue(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_pause_args *args = p;
 
     write_nil(to);
-    return no_queue(queues_pause(broker->queues, span_text(args->queue), true), args->queue,
+    return no_queue(queues_pause(ask->broker->queues, span_text(args->queue), true), args->queue,
                     reterr);
 }
 
-static int resume_queue(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+static int resume_queue(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_resume_args *args = p;
 
     write_nil(to);
-    return no_queue(queues_pause(broker->queues, span_text(args->queue), false), args->queue,
+    return no_queue(queues_pause(ask->broker->queues, span_text(args->queue), false), args->queue,
                     reterr);
 }
 
-static int move(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+static int move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_move_args *args = p;
     uint64_t n = 0;
     int r = check_limit(args->limit, reterr);
 
     if (r < 0)
         return r;
-    r = queues_move(broker->queues, span_text(args->from), span_text(args->to),
-                    (uint64_t)args->limit, &n);
+    r = queues_move(ask->broker->queues, span_text(args->from), span_text(args->to),
+                    (uint64_t)args->limit, ask->session, ask->id, &n);
     write_uint(to, n);
     if (r == -EINVAL)
         return error_set(reterr, "ferry.InvalidArgument",
                          "args.to: '%s' is the same queue, or cannot be the name of one", args->to);
     if (r == -ENOSPC)
         return error_set(reterr, "ferry.Full", "the queue '%s' has no room", args->to);
-    return no_queue(r, args->from, reterr);
+    return too_busy(no_queue(r, args->from, reterr), reterr);
 }
 
-static int drain(Broker *broker, const void *p, Buffer *to, ferry_error *reterr) {
+static int drain(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     (void)p;
     (void)reterr;
     log_info("draining, as ferry.Broker.drain was called");
-    broker->draining = true;
+    ask->broker->draining = true;
     write_nil(to);
     return 0;
 }
 
 /* ---- all methods ---- */
 
-/* Writes its result, or returns a negative errno and says more where there is more to say. */
-typedef int (*MethodFn)(Broker *broker, const void *args, Buffer *to, ferry_error *reterr);
+/* Writes its result; or returns a negative errno, and says more where there is more to say; or
+ * ANSWERED_LATER. */
+typedef int (*MethodFn)(const Ask *ask, const void *args, Buffer *to, ferry_error *reterr);
 
 /* As the interface file has them. */
 static const struct {
@@ -266,7 +283,7 @@ const char *manage_method(size_t i) {
     return i < N_METHODS ? methods[i].name : NULL;
 }
 
-static int run(Broker *broker, const Message *message, MethodFn fn, Buffer *to,
+static int run(const Ask *ask, const Message *message, MethodFn fn, Buffer *to,
                ferry_error *reterr) {
     const ferry_method *declared = NULL;
     Span body = message->body.len > 0 ? message->body : span_text("\x90");
@@ -281,7 +298,7 @@ static int run(Broker *broker, const Message *message, MethodFn fn, Buffer *to,
         return error_set(reterr, "ferry.TooBig", "args: %d bytes at most", BODY_MAX);
     r = schema_unpack_block(declared->args, body, "args", &args, reterr);
     if (r == 0)
-        r = fn(broker, args, to, reterr);
+        r = fn(ask, args, to, reterr);
     ferry_free(args);
     if (r == 0 && to->failed)
         r = -ENOMEM;
@@ -291,13 +308,13 @@ static int run(Broker *broker, const Message *message, MethodFn fn, Buffer *to,
 static void answer(Broker *broker, Session *session, const Message *message, MethodFn fn) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(buffer_deinit) Buffer result = {0};
-    int r = run(broker, message, fn, &result, &error);
+    int r = run(&(Ask){broker, session, message->id}, message, fn, &result, &error);
 
     if (r < 0 && !error.type)
         error_set_code(&error, r, NULL);
     if (r < 0)
         session_error(session, message->id, error.type, "%s", error.message);
-    else if (message->id != 0)
+    else if (r != ANSWERED_LATER && message->id != 0)
         session_send(
             session, LANE_CALLS,
             &(Message){.op = OP_OK, .id = message->id, .body = span_of(result.data, result.len)},

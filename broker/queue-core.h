@@ -13,7 +13,8 @@
  *   queue-keys.c      deduplication keys
  *   queue-settings.c  configuration
  *   queue-restore.c   what a store still holds when the broker starts
- *   queue-manage.c    for ferry.Broker
+ *   queue-manage.c    for ferry.Broker: shown, looked into
+ *   queue-sweep.c     likewise: emptied, moved
  */
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ typedef struct Key Key;
 typedef struct Pending Pending;
 typedef struct Pull Pull;
 typedef struct Queue Queue;
+typedef struct Sweep Sweep;
 
 enum {
     PRIORITIES = 10,
@@ -153,6 +155,7 @@ struct Queue {
     Key *keys;                 /* uthash */
     Key *first_key, *last_key; /* in the order of their end */
     size_t n_keys;
+    uint32_t n_sweeps; /* under way: the queue stays */
     Timer key_timer;
     Timer idle;
     Queue *next_touched;
@@ -175,6 +178,8 @@ struct Queues {
     Holder *holders;   /* utlist */
     Holder *restored;  /* one of them, or NULL */
     Pending *pendings; /* utlist */
+    Sweep *sweeps;     /* utlist */
+    uint32_t n_sweeps;
     struct Rule *rules;
     Store *stores[4];
     size_t n_stores;
@@ -395,6 +400,13 @@ Key *key_find(Queue *queue, Span key);
 Key *key_add(Queue *queue, Span key, uint64_t until_ms);
 void key_forget(Queue *queue, Key *key);
 void keys_free(Queue *queue);
+
+/* ---- queue-sweep.c ---- */
+
+/* In each turn. */
+void sweeps_go_on(Queues *queues);
+void sweeps_session_gone(Queues *queues, const Session *session);
+void sweeps_free(Queues *queues);
 
 /* ---- queue-settings.c ---- */
 

@@ -350,6 +350,7 @@ void queues_session_gone(Queues *queues, Session *session) {
     Holder *holder = session->client->holder;
 
     pendings_session_gone(queues, session);
+    sweeps_session_gone(queues, session);
     for (Job *job = holder ? holder->jobs.first : NULL; job; job = job->next) {
         if (job->session != session)
             continue;

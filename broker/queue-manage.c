@@ -165,32 +165,6 @@ int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to) {
 
 /* ---- changed ---- */
 
-/* The next job that waits, in the order of handing out, or NULL. */
-static Job *first_waiting(Queue *queue) {
-    if (queue->suspects.first)
-        return queue->suspects.first;
-    return queue->ready_bits ? queue_first(queue) : queue->delayed.first;
-}
-
-int queues_purge(Queues *queues, Span name, uint64_t *ret_n) {
-    Queue *queue = queue_find(queues, name);
-    uint64_t n = 0;
-    Job *job;
-
-    if (!queue)
-        return -ENOENT;
-    queue_line_up(queue);
-    /* As many as there are now: what a store fails to forget comes back. */
-    for (size_t left = queue->n_ready + queue->n_delayed;
-         left > 0 && (job = first_waiting(queue)) != NULL; left--) {
-        lease_end(job);
-        change_remove(job, NULL, 0);
-        n++;
-    }
-    *ret_n = n;
-    return 0;
-}
-
 int queues_pause(Queues *queues, Span name, bool paused) {
     Queue *queue = queue_find(queues, name);
 
@@ -202,37 +176,4 @@ int queues_pause(Queues *queues, Span name, bool paused) {
     queue_dispatch(queue);
     queue_maybe_idle(queue);
     return 0;
-}
-
-int queues_move(Queues *queues, Span from_name, Span to_name, uint64_t limit, uint64_t *ret_n) {
-    Queue *from = queue_find(queues, from_name), *to;
-    Problem problem;
-    uint64_t n = 0;
-    size_t left;
-
-    if (!from)
-        return -ENOENT;
-    to = queue_get(queues, to_name, &problem);
-    if (!to || to == from)
-        return -EINVAL;
-    queue_line_up(from);
-    left = from->n_ready + from->n_delayed;
-    if (limit > 0 && limit < left)
-        left = (size_t)limit;
-    for (; left > 0; left--) {
-        Job *old = first_waiting(from), *job = NULL;
-
-        if (!old)
-            break;
-        if (queue_make_room(to, job_bytes(old), old, &problem) == 0)
-            job = job_remake(old, to, false);
-        if (!job)
-            break;
-        lease_end(old);
-        change_move(old, job);
-        n++;
-    }
-    queue_maybe_idle(to);
-    *ret_n = n;
-    return left > 0 && n == 0 ? -ENOSPC : 0;
 }

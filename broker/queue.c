@@ -117,7 +117,7 @@ static void queue_free(Queue *queue) {
 
 static bool is_idle(const Queue *queue) {
     return queue->n_jobs == 0 && queue->n_pulls == 0 && queue->n_keys == 0 && !queue->paused &&
-           !queue->settings.named;
+           queue->n_sweeps == 0 && !queue->settings.named;
 }
 
 static void on_idle(Timer *timer, void *ctx) {
@@ -162,6 +162,7 @@ void queues_dispatch_touched(Queues *queues) {
 }
 
 void queues_turn_end(Queues *queues) {
+    sweeps_go_on(queues);
     queues_dispatch_touched(queues);
     if (queues->blocked.first)
         pulls_unblock(queues);
@@ -217,6 +218,7 @@ Queues *queues_free(Queues *queues) {
     }
     for (Client *client = queues->broker->clients; client; client = client->hh.next)
         client->pushes = push_ledger_free(client->pushes);
+    sweeps_free(queues);
     pendings_free(queues);
     HASH_ITER(hh, queues->table, queue, next) {
         free_queue_with_jobs(queue);

@@ -48,7 +48,18 @@ void queues_configure_anew(Queues *queues);
 void queues_describe(Queues *queues, Buffer *to); /* a list of maps */
 int queues_show(Queues *queues, Span name, Buffer *to);
 int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to);
-int queues_purge(Queues *queues, Span name, uint64_t *ret_n);
 int queues_pause(Queues *queues, Span name, bool paused);
-/* Moves up to limit jobs (0: all) from one queue to another: what takes dead letters back. */
-int queues_move(Queues *queues, Span from, Span to, uint64_t limit, uint64_t *ret_n);
+
+/*
+ * Deletes all jobs that wait, or moves up to limit of them (0: all) to another queue, which is how
+ * dead letters are taken back. 0: it is done, and *ret_n says how many there were. QUEUES_LATER:
+ * they are so many that they take several turns; the session gets the answer to id. -ENOENT: no
+ * such queue; -EINVAL: none can be called `to`, or it is the same; -ENOSPC: it has no room; -EBUSY:
+ * too much of this is under way; -ENOMEM.
+ */
+enum { QUEUES_LATER = 1 };
+int queues_purge(Queues *queues, Span name, Session *session, uint64_t id, uint64_t *ret_n);
+int queues_move(Queues *queues, Span from, Span to, uint64_t limit, Session *session, uint64_t id,
+                uint64_t *ret_n);
+/* Something is left for the next turn, which should come at once. */
+bool queues_are_busy(const Queues *queues);

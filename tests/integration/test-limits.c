@@ -166,6 +166,80 @@ static void so_many_pushes_and_no_more_wait_to_be_confirmed(void) {
     daemon_end(&broker);
 }
 
+/* ---- a million jobs ---- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { MANY = 100000 };
+#else
+enum { MANY = 1000000 };
+#endif
+
+static void push_many(ferry_client *client, const char *queue) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+    int n = 0;
+
+    while (n < MANY && clock_ms() < until_ms) {
+        int r = ferry_push_async(client, queue, ferry_str("a job"), NULL, NULL, NULL);
+
+        n += r == 0;
+        if (r < 0)
+            ferry_process(client, NULL);
+    }
+    CU_ASSERT_EQUAL(n, MANY);
+    CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);
+}
+
+/* A call of ferry.Broker that returns a number; how long it took in *ret_ms. */
+static int64_t manage(ferry_client *client, const char *method, ferry_bytes args,
+                      uint64_t *ret_ms) {
+    ferry_reply *reply = NULL;
+    uint64_t start_ms = clock_ms();
+    int64_t n = -1;
+
+    if (ferry_call(client, method, args, &reply, NULL) == 0) {
+        Reader reader = reader_of(reply->body.data, reply->body.len);
+
+        n = (int64_t)reader_uint(&reader);
+    }
+    ferry_free(reply);
+    *ret_ms = clock_ms() - start_ms;
+    return n;
+}
+
+static void emptying_a_long_queue_disturbs_nobody(void) {
+    static const struct {
+        const char *what, *method;
+        ferry_bytes args;
+    } steps[] = {
+        {"moving", "ferry.Broker.move", {"\x93\xa3one\xa3two\0", 10, NULL}},
+        {"purging", "ferry.Broker.purge", {"\x91\xa3two", 5, NULL}},
+    };
+    Bystander *bystander;
+    ferry_client *client;
+    Noticed noticed;
+    Daemon broker;
+    uint64_t ms;
+
+    daemon_start(&broker, &(DaemonOptions){0});
+    client = open_with(broker.url, NULL);
+    push_many(client, "one");
+    for (size_t i = 0; i < 2; i++) {
+        int64_t n;
+
+        bystander = bystander_start(broker.url);
+        n = manage(client, steps[i].method, steps[i].args, &ms);
+        noticed = bystander_stop(bystander);
+        CU_ASSERT_EQUAL(n, MANY);
+        printf("\n    %s %d jobs: %llu ms; beside it %ld calls, median %.2f ms, worst %.1f ms",
+               steps[i].what, MANY, (unsigned long long)ms, noticed.n_calls, noticed.median_ms,
+               noticed.worst_ms);
+        CU_ASSERT_EQUAL(noticed.n_failed, 0);
+        CU_ASSERT(noticed.worst_ms < 250);
+    }
+    ferry_close(client);
+    daemon_end(&broker);
+}
+
 /* ---- jobs ---- */
 
 typedef struct Work {
@@ -277,6 +351,7 @@ int main(void) {
         TEST(routing_ids_that_begin_with_zero_harm_nobody),
         TEST(a_publisher_is_told_when_the_broker_does_not_keep_up),
         TEST(so_many_pushes_and_no_more_wait_to_be_confirmed),
+        TEST(emptying_a_long_queue_disturbs_nobody),
         TEST(what_a_worker_holds_survives_its_connection),
         TEST(a_job_that_fails_comes_again_later_and_later_and_then_is_dead),
         TESTS_END,

@@ -112,9 +112,9 @@ static void unknown_queues_are_not_found(void) {
     setup();
     CU_ASSERT_EQUAL(queues_show(queues, none, &to), -ENOENT);
     CU_ASSERT_EQUAL(queues_peek(queues, none, 1, &to), -ENOENT);
-    CU_ASSERT_EQUAL(queues_purge(queues, none, &n), -ENOENT);
+    CU_ASSERT_EQUAL(queues_purge(queues, none, NULL, 0, &n), -ENOENT);
     CU_ASSERT_EQUAL(queues_pause(queues, none, true), -ENOENT);
-    CU_ASSERT_EQUAL(queues_move(queues, none, span_text("q"), 0, &n), -ENOENT);
+    CU_ASSERT_EQUAL(queues_move(queues, none, span_text("q"), 0, NULL, 0, &n), -ENOENT);
     CU_ASSERT_EQUAL(queues_show(queues, (Span){NULL, 0}, &to), -ENOENT);
     queues_describe(queues, &to);
     CU_ASSERT_EQUAL(to.len, 1);
@@ -220,12 +220,12 @@ static void purge_deletes_what_waits(void) {
     push(s, 0, "q", "later", "delay", UINT64_C(50), NULL);
     push(s, 0, "q", "due", "delay", UINT64_C(10), NULL);
     fake_advance(&broker, 20); /* due, but not lined up yet */
-    CU_ASSERT_EQUAL(queues_purge(queues, span_text("q"), &n), 0);
+    CU_ASSERT_EQUAL(queues_purge(queues, span_text("q"), NULL, 0, &n), 0);
     CU_ASSERT_EQUAL(n, 3);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 0);
     CU_ASSERT_EQUAL(count_of("q", "delayed"), 0);
     CU_ASSERT_EQUAL(count_of("q", "held"), 1);
-    CU_ASSERT_EQUAL(queues_purge(queues, span_text("q"), &n), 0);
+    CU_ASSERT_EQUAL(queues_purge(queues, span_text("q"), NULL, 0, &n), 0);
     CU_ASSERT_EQUAL(n, 0);
     wait_ms(1000);
     CU_ASSERT_EQUAL(count_of("q", "dead"), 0);
@@ -250,14 +250,14 @@ static void move_takes_dead_letters_back(void) {
     reject(s, 0, 1, 1, "no");
     reject(s, 0, 2, 1, "no");
     fake_drop(s);
-    CU_ASSERT_EQUAL(queues_move(queues, span_text("q.dead"), span_text("q"), 1, &n), 0);
+    CU_ASSERT_EQUAL(queues_move(queues, span_text("q.dead"), span_text("q"), 1, NULL, 0, &n), 0);
     CU_ASSERT_EQUAL(n, 1);
     sent = fake_take(s);
     CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
     CU_ASSERT_EQUAL(sent->message.attempt, 1);
     CU_ASSERT_TRUE(span_is(sent->message.body, "a"));
     CU_ASSERT_EQUAL(sent->message.headers.len, 8);
-    CU_ASSERT_EQUAL(queues_move(queues, span_text("q.dead"), span_text("q"), 0, &n), 0);
+    CU_ASSERT_EQUAL(queues_move(queues, span_text("q.dead"), span_text("q"), 0, NULL, 0, &n), 0);
     CU_ASSERT_EQUAL(n, 1);
     sent = fake_take(s);
     CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
@@ -275,15 +275,118 @@ static void move_stops_where_there_is_no_room(void) {
     s = fake_connect(&broker, 's');
     for (int i = 0; i < 4; i++)
         push(s, 0, "a", "x", "delay", UINT64_C(100), NULL);
-    CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("b"), 0, &n), 0);
+    CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("b"), 0, NULL, 0, &n), 0);
     CU_ASSERT_EQUAL(n, 2);
     CU_ASSERT_EQUAL(count_of("b", "delayed"), 2); /* still not due */
-    CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("b"), 0, &n), -ENOSPC);
-    CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("a"), 0, &n), -EINVAL);
-    CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("a b"), 0, &n), -EINVAL);
-    CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("ferry.x"), 0, &n), -EINVAL);
+    CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("b"), 0, NULL, 0, &n), -ENOSPC);
+    CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("a"), 0, NULL, 0, &n), -EINVAL);
+    CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("a b"), 0, NULL, 0, &n), -EINVAL);
+    CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("ferry.x"), 0, NULL, 0, &n),
+                    -EINVAL);
     CU_ASSERT_EQUAL(count_of("a", "delayed"), 2);
     teardown();
+}
+
+/* ---- many jobs ---- */
+
+static void push_many(Session *s, const char *queue, int n) {
+    for (int i = 0; i < n; i++)
+        push(s, 0, queue, "x", NULL);
+}
+
+/* The answer to id, or -1. */
+static int64_t answered(Session *s, uint64_t id) {
+    const FakeSent *sent = fake_take(s);
+    Reader reader;
+
+    if (!sent || sent->message.op != OP_OK || sent->message.id != id)
+        return -1;
+    reader = reader_of(sent->message.body.data, sent->message.body.len);
+    return (int64_t)reader_uint(&reader);
+}
+
+static void many_jobs_are_purged_over_several_turns(void) {
+    int turns = 0;
+    uint64_t n;
+    Session *s;
+
+    setup();
+    s = fake_connect(&broker, 's');
+    push_many(s, "q", 5000);
+    CU_ASSERT_EQUAL(queues_purge(queues, span_text("q"), s, 7, &n), QUEUES_LATER);
+    CU_ASSERT_TRUE(queues_are_busy(queues));
+    CU_ASSERT(count_of("q", "ready") > 4000);
+    /* What comes meanwhile stays, however urgent it is. */
+    push(s, 0, "q", "new", "priority", UINT64_C(9), NULL);
+    push(s, 0, "q", "new", NULL);
+    for (; queues_are_busy(queues) && turns < 100; turns++) {
+        CU_ASSERT_EQUAL(fake_n_sent(s), 0);
+        queues_turn_end(queues);
+    }
+    CU_ASSERT(turns >= 5 && turns < 100);
+    CU_ASSERT_EQUAL(answered(s, 7), 5000);
+    CU_ASSERT_EQUAL(count_of("q", "ready"), 2);
+    teardown();
+}
+
+static void many_jobs_are_moved_in_order_as_far_as_there_is_room(void) {
+    uint64_t n;
+    Session *s;
+
+    setup();
+    configure("b", "max_jobs", "2000");
+    s = fake_connect(&broker, 's');
+    push_many(s, "a", 3000);
+    CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("b"), 0, s, 1, &n), QUEUES_LATER);
+    while (queues_are_busy(queues))
+        queues_turn_end(queues);
+    CU_ASSERT_EQUAL(answered(s, 1), 2000);
+    CU_ASSERT_EQUAL(count_of("a", "ready"), 1000);
+    CU_ASSERT_EQUAL(count_of("b", "ready"), 2000);
+    CU_ASSERT_EQUAL(queues_move(queues, span_text("b"), span_text("a"), 1500, s, 2, &n),
+                    QUEUES_LATER);
+    while (queues_are_busy(queues))
+        queues_turn_end(queues);
+    CU_ASSERT_EQUAL(answered(s, 2), 1500);
+    teardown();
+}
+
+static void a_purge_goes_on_without_whoever_asked_for_it(void) {
+    uint64_t n;
+    Session *s, *other;
+
+    setup();
+    s = fake_connect(&broker, 's');
+    other = fake_connect(&broker, 'o');
+    push_many(s, "q", 2000);
+    CU_ASSERT_EQUAL(queues_purge(queues, span_text("q"), other, 1, &n), QUEUES_LATER);
+    end_session(other);
+    while (queues_are_busy(queues))
+        queues_turn_end(queues);
+    CU_ASSERT_EQUAL(count_of("q", "ready"), 0);
+    teardown();
+}
+
+static void so_many_purges_and_no_more_are_under_way(void) {
+    uint64_t n;
+    Session *s;
+    int r = QUEUES_LATER, began = 0;
+
+    setup();
+    s = fake_connect(&broker, 's');
+    push_many(s, "q", 20000);
+    for (uint64_t id = 1; r == QUEUES_LATER && id < 100; id++) {
+        r = queues_purge(queues, span_text("q"), s, id, &n);
+        began += r == QUEUES_LATER;
+    }
+    CU_ASSERT_EQUAL(r, -EBUSY);
+    CU_ASSERT_EQUAL(began, 16);
+    /* Short ones do not wait for the long. */
+    push(s, 0, "short", "x", NULL);
+    CU_ASSERT_EQUAL(queues_purge(queues, span_text("short"), s, 200, &n), 0);
+    CU_ASSERT_EQUAL(n, 1);
+    queues_turn_end(queues);
+    teardown(); /* in the middle of all of them */
 }
 
 int main(void) {
@@ -299,6 +402,10 @@ int main(void) {
         TEST(purge_deletes_what_waits),
         TEST(move_takes_dead_letters_back),
         TEST(move_stops_where_there_is_no_room),
+        TEST(many_jobs_are_purged_over_several_turns),
+        TEST(many_jobs_are_moved_in_order_as_far_as_there_is_room),
+        TEST(a_purge_goes_on_without_whoever_asked_for_it),
+        TEST(so_many_purges_and_no_more_are_under_way),
         TESTS_END,
     };
 

@@ -327,7 +327,7 @@ static void dropping_and_purging_wait_for_the_store(void) {
     push(s, 2, "disk.q", "y", NULL);
     finish(1, 0);
     expect_ok(s, 2);
-    CU_ASSERT_EQUAL(queues_purge(queues, span_text("disk.q"), &n), 0);
+    CU_ASSERT_EQUAL(queues_purge(queues, span_text("disk.q"), NULL, 0, &n), 0);
     CU_ASSERT_EQUAL(n, 2);
     finish(1, 0);
     finish(1, -EIO);
@@ -341,7 +341,8 @@ static void moving_between_stores_and_failing_to(void) {
 
     push(s, 0, "memory", "a", NULL);
     push(s, 0, "memory", "b", NULL);
-    CU_ASSERT_EQUAL(queues_move(queues, span_text("memory"), span_text("disk.q"), 0, &n), 0);
+    CU_ASSERT_EQUAL(queues_move(queues, span_text("memory"), span_text("disk.q"), 0, NULL, 0, &n),
+                    0);
     CU_ASSERT_EQUAL(n, 2);
     finish(1, 0);
     finish(1, -EIO);
