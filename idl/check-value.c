@@ -398,6 +398,13 @@ static void check_at(Program *program, const Type *type, Value *value, const cha
     check(&checked, type, value);
 }
 
+bool values_equal(Program *program, const Type *type, const Value *a, const Value *b) {
+    Checked checked = {.program = program};
+    const char *x = spelling(&checked, type, a), *y = spelling(&checked, type, b);
+
+    return x && y && strcmp(x, y) == 0;
+}
+
 static void check_definition_value(Program *program, Definition *constant, int depth) {
     constant->state = CONSTANT_OPEN;
     check_at(program, constant->type, constant->value, constant->name.text, depth);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "idl/c-names.h"
 #include "idl/emit.h"
 
@@ -80,16 +81,17 @@ static bool is_integer(const Type *type) {
            (is->kind == TYPE_NAMED && is->target->kind == DEFINITION_ENUM);
 }
 
-static void check_type(Compare *c, Place place, const char *what, const Type *before,
+static bool check_type(Compare *c, Place place, const char *what, const Type *before,
                        const Type *now) {
     const char *hint = NULL;
 
     if (same_type(c, before, now))
-        return;
+        return true;
     if (before && now && is_integer(before) && is_integer(now))
         hint = "the side that is older, or newer, refuses numbers that do not fit";
     breaks(c, place, hint, "%s was %s, and is %s now", what, type_words(c, before),
            type_words(c, now));
+    return false;
 }
 
 /* ---- fields ---- */
@@ -115,16 +117,9 @@ static const Field *find_id(const Field *fields, const Field *like) {
 
 /* A default is not sent: what is missing means what the receiver's interface says. */
 static void check_default(Compare *c, const Field *before, const Field *now) {
-    const Value *a = before->value ? value_true(before->value) : NULL;
-    const Value *b = now->value ? value_true(now->value) : NULL;
-    bool same = !a == !b;
+    const Value *a = before->value, *b = now->value;
 
-    if (a && b)
-        same = a->kind == b->kind && a->n == b->n &&
-               (a->kind == VALUE_STRING   ? strcmp(a->text, b->text) == 0
-                : a->kind == VALUE_DOUBLE ? memcmp(&a->real, &b->real, sizeof(a->real)) == 0
-                                          : value_number(a) == value_number(b));
-    if (!same)
+    if ((a || b) && !(a && b && values_equal(c->program, now->type, a, b)))
         thought(c, now->name.place, "the default of '%s' has changed", now->name.text);
 }
 
@@ -132,16 +127,17 @@ static void check_field(Compare *c, const Definition *owner, const Field *before
                         const Field *now) {
     const char *what = pool_printf(&c->program->pool, "'%s'", now->name.text);
 
-    check_type(c, now->type->place, what, before->type, now->type);
-    if (owner->kind == DEFINITION_UNION)
+    if (!check_type(c, now->type->place, what, before->type, now->type) ||
+        owner->kind == DEFINITION_UNION)
         return;
     if (may_be_absent(before) && !may_be_absent(now))
         breaks(c, now->name.place, "those who know the old interface may leave it out",
                "'%s' must be there now", now->name.text);
-    if (!may_be_absent(before) && may_be_absent(now) && now->optional)
+    else if (!may_be_absent(before) && now->optional)
         breaks(c, now->name.place, "those who know the old interface need it",
                "'%s' may be absent now", now->name.text);
-    check_default(c, before, now);
+    else
+        check_default(c, before, now);
 }
 
 static void check_removed(Compare *c, const Definition *now, const Field *before) {
@@ -179,15 +175,36 @@ static void check_struct(Compare *c, const Definition *before, const Definition 
                  find_field(now->fields, find_id(before->fields, f)->name.text))
             thought(c, f->name.place, "the number of '%s' was another field's", f->name.text);
     }
+    for (const Field *f = now->fields; f && now->kind == DEFINITION_UNION; f = f->next)
+        if (!find_field(before->fields, f->name.text) && !find_id(before->fields, f))
+            thought(c, f->name.place, "for those who know the old interface '%s' is nothing",
+                    f->name.text);
+}
+
+static const EnumValue *find_value(const Definition *definition, const char *name) {
+    const EnumValue *value = definition->values;
+
+    while (value && strcmp(value->name.text, name) != 0)
+        value = value->next;
+    return value;
+}
+
+static const EnumValue *find_number(const Definition *definition, int64_t number) {
+    const EnumValue *value = definition->values;
+
+    while (value && value->number != number)
+        value = value->next;
+    return value;
 }
 
 static void check_enum(Compare *c, const Definition *before, const Definition *now) {
     for (const EnumValue *v = before->values; v; v = v->next) {
-        const EnumValue *there = now->values;
+        const EnumValue *there = find_value(now, v->name.text), *heir = find_number(now, v->number);
 
-        while (there && strcmp(there->name.text, v->name.text) != 0)
-            there = there->next;
-        if (!there)
+        if (!there && heir && !find_value(before, heir->name.text))
+            breaks(c, heir->name.place, "programs that use the old name do not compile",
+                   "'%s' is named '%s' now", v->name.text, heir->name.text);
+        else if (!there)
             breaks(c, now->name.place, NULL, "the enum '%s' has no '%s' any more", now->name.text,
                    v->name.text);
         else if (there->number != v->number)
@@ -195,6 +212,10 @@ static void check_enum(Compare *c, const Definition *before, const Definition *n
                    "'%s' was %lld, and is %lld now", v->name.text, (long long)v->number,
                    (long long)there->number);
     }
+    for (const EnumValue *v = now->values; v; v = v->next)
+        if (!find_value(before, v->name.text) && !find_number(before, v->number))
+            thought(c, v->name.place, "those who know the old interface have no name for '%s'",
+                    v->name.text);
 }
 
 /* ---- methods ---- */
@@ -213,35 +234,60 @@ static const Type *stream_of(const Function *function) {
     return NULL;
 }
 
+/* On the wire only places count: one that has another place now would be taken for its neighbour.
+ */
+static bool has_moved(Compare *c, const Function *now, const Field *before, const Field *there,
+                      size_t index) {
+    const Field *moved = find_field(now->args, before->name.text);
+
+    if (!moved || moved == there || moved->type->kind == TYPE_STREAM)
+        return false;
+    breaks(c, moved->name.place, "on the wire an argument is known by its place: add new ones last",
+           "'%s' was argument %zu of '%s', and has another place now", before->name.text, index + 1,
+           now->name.text);
+    return true;
+}
+
+static void check_argument(Compare *c, const Function *function, size_t index, const Field *before,
+                           const Field *now) {
+    const char *what =
+        pool_printf(&c->program->pool, "argument %zu of '%s'", index + 1, function->name.text);
+
+    if (!check_type(c, now->type->place, what, before->type, now->type))
+        return;
+    if (may_be_absent(before) && !may_be_absent(now))
+        breaks(c, now->name.place, "callers that know the old interface may leave it out",
+               "'%s' must be there now", now->name.text);
+    else if (!may_be_absent(before) && now->optional)
+        breaks(c, now->name.place, "servers that know the old interface need it",
+               "'%s' may be absent now", now->name.text);
+    else
+        check_default(c, before, now);
+    if (strcmp(before->name.text, now->name.text) != 0)
+        thought(c, now->name.place,
+                "argument %zu was named '%s': on the wire only its place counts", index + 1,
+                before->name.text);
+}
+
 static void check_arguments(Compare *c, const Function *before, const Function *now) {
-    for (size_t i = 0;; i++) {
+    bool moved = false;
+
+    for (size_t i = 0; argument(before, i); i++)
+        moved |= has_moved(c, now, argument(before, i), argument(now, i), i);
+    /* What the places hold now says nothing more. */
+    for (size_t i = 0; !moved; i++) {
         const Field *a = argument(before, i), *b = argument(now, i);
-        const char *what;
 
         if (!a && !b)
             return;
-        if (!a && !may_be_absent(b)) {
+        if (a && b)
+            check_argument(c, now, i, a, b);
+        else if (b && !may_be_absent(b))
             breaks(c, b->name.place, "make it optional, or give it a default",
                    "callers that know the old interface do not send '%s'", b->name.text);
-        } else if (!b && !may_be_absent(a)) {
+        else if (a && !may_be_absent(a))
             breaks(c, now->name.place, "servers that know the old interface need it",
                    "'%s' has no argument '%s' any more", now->name.text, a->name.text);
-        } else if (a && b) {
-            what = pool_printf(&c->program->pool, "argument %zu of '%s'", i + 1, now->name.text);
-            check_type(c, b->type->place, what, a->type, b->type);
-            if (may_be_absent(a) && !may_be_absent(b))
-                breaks(c, b->name.place, "callers that know the old interface may leave it out",
-                       "'%s' must be there now", b->name.text);
-            else if (!may_be_absent(a) && b->optional)
-                breaks(c, b->name.place, "servers that know the old interface need it",
-                       "'%s' may be absent now", b->name.text);
-            else
-                check_default(c, a, b);
-            if (strcmp(a->name.text, b->name.text) != 0)
-                thought(c, b->name.place,
-                        "argument %zu was named '%s': on the wire only its place counts", i + 1,
-                        a->name.text);
-        }
     }
 }
 
@@ -256,6 +302,44 @@ static bool has_flag(const Function *function, const char *name) {
     const Annotation *a = annotation_find(function->annotations, name);
 
     return a && a->value[0] != 'f' && a->value[0] != '0';
+}
+
+static uint64_t time_of(const Function *function, const char *name) {
+    const Annotation *a = annotation_find(function->annotations, name);
+    uint64_t ms;
+
+    return a && a->has_value && text_parse_ms(a->value, &ms) == 0 ? ms : 0;
+}
+
+static const char *time_text(const Function *function, const char *name) {
+    return annotation_find(function->annotations, name)->value;
+}
+
+/* What callers do by themselves, as the interface says that they were made from. */
+static void check_policy(Compare *c, const Function *before, const Function *now) {
+    uint64_t old_ms = time_of(before, "timeout"), new_ms = time_of(now, "timeout");
+    const char *name = now->name.text;
+    Place place = now->name.place;
+
+    if (has_flag(before, "idempotent") && !has_flag(now, "idempotent"))
+        thought(c, place,
+                "'%s' was idempotent: callers that know the old interface still try it again",
+                name);
+    if (old_ms != new_ms && old_ms > 0)
+        thought(c, place, "callers that know the old interface still wait %s for '%s'",
+                time_text(before, "timeout"), name);
+    else if (old_ms != new_ms)
+        thought(c, place, "callers of '%s' wait %s now, if they do not say how long", name,
+                time_text(now, "timeout"));
+    old_ms = time_of(before, "cache.ttl");
+    new_ms = time_of(now, "cache.ttl");
+    if (old_ms > new_ms)
+        thought(c, place,
+                "callers that know the old interface still remember answers of '%s' for %s", name,
+                time_text(before, "cache.ttl"));
+    else if (old_ms < new_ms)
+        thought(c, place, "callers of '%s' may get answers that are up to %s old now", name,
+                time_text(now, "cache.ttl"));
 }
 
 static void check_method(Compare *c, const Function *before, const Function *now) {
@@ -280,10 +364,11 @@ static void check_method(Compare *c, const Function *before, const Function *now
         if (!throws(before, type_definition(f->type)->name.text))
             thought(c, f->name.place, "callers that know the old interface do not know '%s'",
                     type_definition(f->type)->name.text);
-    if (has_flag(before, "idempotent") && !has_flag(now, "idempotent"))
-        thought(c, now->name.place,
-                "'%s' was idempotent: callers that know the old interface still try it again",
-                now->name.text);
+    for (const Field *f = before->throws; f; f = f->next)
+        if (!throws(now, type_definition(f->type)->name.text))
+            thought(c, now->name.place, "servers that know the old interface still throw '%s'",
+                    type_definition(f->type)->name.text);
+    check_policy(c, before, now);
 }
 
 static const Function *find_method(const Definition *service, const char *name) {
@@ -338,6 +423,11 @@ static void check_definition(Compare *c, const Definition *before) {
                now->name.text, wire_name(c->program, before), wire_name(c->program, now));
     switch (before->kind) {
     case DEFINITION_CONST:
+        if (check_type(c, now->type->place, pool_printf(&c->program->pool, "'%s'", now->name.text),
+                       before->type, now->type) &&
+            !values_equal(c->program, now->type, before->value, now->value))
+            thought(c, now->name.place, "the constant '%s' has another value now", now->name.text);
+        break;
     case DEFINITION_TYPEDEF:
         check_type(c, now->type->place, pool_printf(&c->program->pool, "'%s'", now->name.text),
                    before->type, now->type);

@@ -70,6 +70,9 @@ int64_t value_number(const Value *value);
 /* The member of a struct's value that the pair sets, or NULL. */
 const Field *pair_field(const Definition *owner, const Pair *pair);
 
+/* Are two values of the type the same, however they are written? */
+bool values_equal(Program *program, const Type *type, const Value *a, const Value *b);
+
 void check_value(Program *program, const Type *type, Value *value, const char *what);
 void check_const(Program *program, Definition *constant);
 

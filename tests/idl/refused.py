@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """n_*.thrift are refused, y_*.thrift may be warned about, check/*.new.thrift break *.old.thrift:
-each says in comments `// expect: TEXT` what must be said, and `// expect-not: TEXT` what must not.
+each says in comments `// expect: TEXT` what must be said, and `// expect-not: TEXT` what must not; what
+breaks is said without anything else.
 Where comments cannot be read, they are in a file of the same name with .expect behind it."""
 import pathlib, re, subprocess, sys
 
@@ -8,7 +9,7 @@ idl, data = sys.argv[1], pathlib.Path(sys.argv[2])
 failed = n = 0
 
 
-def check(name, expecting, command, status):
+def check(name, expecting, command, status, and_no_more=False):
     global failed, n
     n += 1
     beside = expecting.with_suffix(".expect")
@@ -19,6 +20,10 @@ def check(name, expecting, command, status):
     wanted = re.findall(r"^// expect: (.*)$", text, re.M)
     problems = [f"did not say: {w}" for w in wanted if w not in said]
     problems += [f"said: {w}" for w in re.findall(r"^// expect-not: (.*)$", text, re.M) if w in said]
+    for what in ("error", "warning") if and_no_more else ():
+        n_said, n_wanted = len(re.findall(f"^\\S+: {what}: ", said, re.M)), sum(w.startswith(f"{what}:") for w in wanted)
+        if n_said != n_wanted:
+            problems.append(f"said {n_said} {what}s, not {n_wanted}")
     if not wanted:
         problems.append("expects nothing")
     if done.returncode != status:
@@ -39,6 +44,6 @@ for f in sorted(data.glob("y_*.thrift")):
         check(f.name, f, [idl, "--stdout", str(f)], 0)
 for f in sorted(data.glob("check/*.new.thrift")):
     old = str(f).replace(".new.", ".old.")
-    check(f.name, f, [idl, "check", old, str(f)], 0 if "same" in f.name else 1)
+    check(f.name, f, [idl, "check", old, str(f)], 0 if "same" in f.name else 1, True)
 print(f"{n} files, {failed} failures")
 sys.exit(failed > 0 or n == 0)

@@ -8,6 +8,8 @@
 // expect: error: the union 'U' has no 'b' any more
 // expect: error: 'Y' was 2, and is 5 now
 // expect: error: the enum 'E' has no 'Z' any more
+// expect: warning: for those who know the old interface 'c' is nothing
+// expect: warning: those who know the old interface have no name for 'W'
 // expect-not: 'keeps'
 // expect-not: 'leaves'
 // expect-not: 'may'

@@ -1,0 +1,26 @@
+namespace * arguments
+struct T { 1: i32 x }
+service S {
+  void added(1: i32 a)
+  void added_optional(1: i32 a)
+  void added_default(1: i32 a)
+  void removed(1: i32 a, 2: i32 b)
+  void removed_optional(1: i32 a, 2: optional i32 b)
+  void swapped(1: i32 a, 2: i32 b)
+  void inserted(1: i32 a, 2: i32 b)
+  void cut_in_the_middle(1: i32 a, 2: optional i32 b, 3: optional i32 c)
+  void renumbered(1: i32 a, 2: i32 b)
+  void retyped(1: i32 a, 2: string b, 3: T c)
+  void widened(1: i32 a, 2: i8 b)
+  void narrowed(1: i64 a)
+  void renamed(1: i32 a)
+  void hardened(1: optional i32 hard)
+  void softened(1: i32 soft)
+  void given_default(1: i32 given)
+  void lost_default(1: i32 lost = 1)
+  void other_default(1: i32 other = 1, 2: list<i32> l = [1, 2], 3: T t = {"x": 1}, 4: string s = "x")
+  void same_default(1: i32 a = 16, 2: list<i32> l = [1, 2], 3: double d = 2)
+  void stream_in(1: stream<i32> s)
+  void no_stream_in(1: i32 a)
+  void stream_moved(1: i32 a, 2: stream<i32> s)
+}
