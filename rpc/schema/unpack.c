@@ -42,7 +42,13 @@ static const char *type_at(const Unpacker *u, const uint8_t *at) {
     return wire_type_name(reader_peek(&reader));
 }
 
+/* Nothing of this type is here. What is cut off, or claims to be longer than it is, is no type. */
 static const uint8_t *expected(Unpacker *u, const uint8_t *at, const ferry_type *type) {
+    Reader reader = reader_of(at, (size_t)(u->end - at));
+
+    reader_value(&reader);
+    if (reader.problem && at < u->end && *at != 0xC1)
+        return refuse(u, reader.problem);
     trouble_set(&u->trouble, NULL, "expected %s, got %s", trouble_type_name(type), type_at(u, at));
     return NULL;
 }
@@ -228,7 +234,7 @@ static const uint8_t *unpack_binary(Unpacker *u, const uint8_t *at, const ferry_
     else
         return expected(u, at, type);
     if (reader.problem)
-        return refuse(u, reader.problem);
+        return expected(u, at, type);
     data = take(u, span.len);
     if (!data)
         return NULL;
@@ -271,8 +277,7 @@ static const uint8_t *unpack_list(Unpacker *u, const uint8_t *at, const ferry_ty
     char *items;
 
     if (reader.problem)
-        return reader_peek(&(Reader){at, u->end, NULL}) == WIRE_ARRAY ? refuse(u, reader.problem)
-                                                                      : expected(u, at, type);
+        return expected(u, at, type);
     if (!descend(u))
         return NULL;
     at = reader.at;
@@ -300,8 +305,7 @@ static const uint8_t *unpack_map(Unpacker *u, const uint8_t *at, const ferry_typ
     char *entry;
 
     if (reader.problem)
-        return reader_peek(&(Reader){at, u->end, NULL}) == WIRE_MAP ? refuse(u, reader.problem)
-                                                                    : expected(u, at, type);
+        return expected(u, at, type);
     if (!descend(u))
         return NULL;
     at = reader.at;
@@ -402,8 +406,7 @@ static const uint8_t *open_fields(Unpacker *u, const uint8_t *at, const ferry_ty
 
     *n = reader_map(&reader);
     if (reader.problem)
-        return reader_peek(&(Reader){at, u->end, NULL}) == WIRE_MAP ? refuse(u, reader.problem)
-                                                                    : expected(u, at, type);
+        return expected(u, at, type);
     return descend(u) ? reader.at : NULL;
 }
 

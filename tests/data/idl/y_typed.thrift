@@ -7,6 +7,14 @@ struct Range { 1: i32 low, 2: i32 high, 3: optional i32 step = 1 }
 enum Mood { CALM = 1, CROSS = 2 }
 union Shape { 1: double radius, 2: Range range }
 
+/** A field of every kind, to be got wrong. */
+struct Person {
+  1: string name, 2: i32 age, 3: optional Person parent
+  4: list<Range> ranges = [], 5: map<string, i8> marks = {}, 6: set<uuid> ids = []
+  7: optional Shape shape, 8: optional Mood mood, 9: optional bool happy, 10: optional double weight
+  11: optional binary raw, 12: optional map<i32, list<Person>> friends, 13: optional i16 size
+}
+
 service Typed {
   i64 add(1: i32 a, 2: i32 b) (idempotent = "true")
   /** Whole-number division. */
@@ -32,4 +40,5 @@ service Typed {
   stream<Range> ranges(1: i32 n)
   i64 sum(1: stream<i32> numbers)
   stream<string> talk(1: stream<string> words)
+  i32 meet(1: Person user, 2: optional i64 at)
 }
