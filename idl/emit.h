@@ -69,7 +69,7 @@ void emit_deinit(Emit *emit);
 
 /* ---- shared by the above ---- */
 
-void put(Buffer *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void put(Buffer *to, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
 
 /* head, the items with commas between them, tail; wrapped at 100 columns under the bracket. */
 void put_wrapped(Buffer *to, const char *head, const char *const *items, size_t n,

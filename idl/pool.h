@@ -14,7 +14,8 @@ typedef struct Pool {
 
 void *pool_alloc(Pool *pool, size_t size); /* zeroed */
 char *pool_text(Pool *pool, const char *text, size_t len);
-char *pool_printf(Pool *pool, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *pool_printf(Pool *pool, const char *format, ...)
+    __attribute__((format(printf, 2, 3), nonnull(2)));
 void pool_deinit(Pool *pool);
 
 #define pool_new(pool, type) ((type *)pool_alloc((pool), sizeof(type)))
