@@ -330,16 +330,27 @@ static void write_origin(char *to, size_t size, const Request *request) {
     snprintf(to, size, "%s on %s/%d", request->request.method, host, getpid());
 }
 
+/* The cause that was given, or that the handler has named before; NULL: none. */
+static const ferry_error *cause_of(const Request *request, const ferry_error *given) {
+    if (!given || !given->type)
+        given = request->because;
+    return given && given->type ? given : NULL;
+}
+
 static int answer_parts(Request *request, ErrorParts *parts) {
     ferry_error error = FERRY_ERROR_INIT;
     char origin[NAME_MAX_LEN + 96];
     int r;
 
-    write_origin(origin, sizeof(origin), request);
-    parts->origin = origin;
     parts->retry_ms = request->retry_ms;
-    if (!parts->cause)
-        parts->cause = request->because;
+    if (request->bare_errors) {
+        parts->n_trace = 0;
+        parts->cause = NULL;
+    } else {
+        write_origin(origin, sizeof(origin), request);
+        parts->origin = origin;
+        parts->cause = cause_of(request, parts->cause);
+    }
     error_build(&error, parts);
     r = answer_error(request, &error);
     ferry_error_clear(&error);
@@ -362,7 +373,7 @@ int request_throw(Request *request, Place place, const char *type, const char *m
                                                .message = message,
                                                .n_trace = place.file ? 1 : 0,
                                                .trace = trace,
-                                               .cause = cause && cause->type ? cause : NULL,
+                                               .cause = cause,
                                                .data = data});
 }
 
@@ -385,18 +396,19 @@ int ferry_request_throw_at(const char *file, int line, const char *func, ferry_r
 int ferry_request_fail_at(const char *file, int line, const char *func, ferry_request *request,
                           int code, const ferry_error *cause) {
     const ErrorType *type;
+    bool tells_cause;
 
     if (!request)
         return -EINVAL;
-    if (!cause || !cause->type)
-        cause = request_of(request)->because;
+    cause = cause_of(request_of(request), cause);
     if (code == 0)
         code = cause ? cause->code : -EIO;
     /* A declared exception is part of the interface that declares it, not of ours. */
     type = error_type_by_code(code == -EREMOTEIO ? -EIO : code);
+    tells_cause = cause && !request_of(request)->bare_errors;
     return request_throw(request_of(request), (Place){file, line, func}, type->name,
-                         cause ? cause->message : strerror(abs(code)), (ferry_bytes){NULL, 0, NULL},
-                         cause);
+                         tells_cause ? cause->message : strerror(abs(code)),
+                         (ferry_bytes){NULL, 0, NULL}, cause);
 }
 
 ferry_request *ferry_request_because(ferry_request *request, const ferry_error *cause) {

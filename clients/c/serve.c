@@ -16,6 +16,7 @@ typedef struct Service {
     size_t name_len, n_methods, last; /* last: index of the method that was called last */
     ServedMethod *methods;
     uint32_t slots;
+    bool bare_errors;
     ferry_bytes description; /* owned */
     char name[NAME_MAX_LEN + 1];
     char instance[NAME_MAX_LEN + 1];
@@ -97,6 +98,7 @@ static void run(Service *service, const ServedMethod *method, InvokeFn invoke, R
     Core *core = request->core;
     int r;
 
+    request->bare_errors = service->bare_errors;
     core->current = request;
     registration_enter(&service->registration);
     r = invoke(&request->request, method);
@@ -160,8 +162,8 @@ static int check(const ServeSpec *spec, const ferry_serve_options *options, ferr
     r = reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
     if (r < 0)
         return r;
-    if (options->reserved32 || options->slots > SLOTS_MAX)
-        return error_set(reterr, "ferry.Misuse", "slots is more than 65 536, or reserved32 not 0");
+    if (options->slots > SLOTS_MAX)
+        return error_set(reterr, "ferry.Misuse", "slots is more than 65 536");
     if (options->instance && !name_is_valid(options->instance, strnlen(options->instance, 256)))
         return error_set(reterr, "ferry.Misuse", "the instance's name is not valid");
     return 0;
@@ -217,6 +219,8 @@ static int fill(Service *service, const ferry_client *client, const ServeSpec *s
     }
     if (options && options->slots > service->slots)
         service->slots = options->slots;
+    if (options && options->bare_errors)
+        service->bare_errors = true;
     if (options && options->instance)
         strcpy(service->instance, options->instance);
     return 0;

@@ -15,7 +15,7 @@ enum { RETRY_STATUS = 75 /* EX_TEMPFAIL of sysexits.h */ };
 typedef struct Values {
     uint64_t slots, delay_ms, count;
     const char *exec, *fail, *instance, *format;
-    bool echo;
+    bool echo, bare_errors;
 } Values;
 
 static const Option options[] = {
@@ -33,6 +33,8 @@ static const Option options[] = {
     OPTION_PLAIN(OPTION_MS, 0, "delay", Values, delay_ms, "T", "wait before each answer"),
     OPTION_PLAIN(OPTION_TEXT, 'i', "instance", Values, instance, "NAME",
                  "this server's name among those of the service"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "bare-errors", Values, bare_errors, NULL,
+                 "for outsiders: errors without the process that they come from"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N calls", 1, 0),
     OPTION_END,
 };
@@ -212,6 +214,7 @@ static void on_signal(Loop *loop, int signal, void *ctx) {
 static int serve(Run *run, ferry_client *client, const char *name) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     ferry_serve_options with = {.slots = (uint32_t)run->values->slots,
+                                .bare_errors = run->values->bare_errors,
                                 .instance = run->values->instance};
     int status = loop_add_client(&run->loop, client);
 

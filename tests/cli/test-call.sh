@@ -10,8 +10,9 @@ start serve json.Json.args --exec 'cat; printenv FERRY_METHOD FERRY_HEADER_TRACE
 start serve bad.Bad.fail --exec 'echo no disk left >&2; exit 1' --quiet
 start serve bad.Busy.fail --exec 'exit 75' --quiet
 start serve calc.Calc.div --fail calc.DivisionByZero:'cannot divide'
+start serve out.Out.fail --fail out.Failed --bare-errors
 start serve slow.Slow.wait --echo --delay 5s
-for name in demo.Echo text.Text json.Json bad.Bad bad.Busy calc.Calc slow.Slow; do
+for name in demo.Echo text.Text json.Json bad.Bad bad.Busy calc.Calc out.Out slow.Slow; do
     until_true served $name
 done
 
@@ -45,6 +46,8 @@ grep -q 'in calc.Calc.div on' "$work/err" || failed 'the origin is told' "$work/
 expect 7 '' '^{"error": {"type": "calc.DivisionByZero", "message": "cannot divide", "origin": "calc' \
     ferry call calc.Calc.div 1 0 --json
 equal 1 "$(wc -l <"$work/err")" 'an error in JSON is a line'
+expect 7 '' 'out.Failed' ferry call out.Out.fail
+equal 1 "$(wc -l <"$work/err")" 'lines of an error for outsiders'
 expect 6 '' "has no method 'mul'" ferry call calc.Calc.mul
 expect 6 '' "did you mean 'calc.Calc'" ferry call calc.Clac.div
 expect 6 '' "no server offers 'nobody'" ferry call nobody.here

@@ -2,7 +2,7 @@
  * A chain of calls over three servers, each a process: the shop asks the bank, the bank has a
  * calculator divide, and the calculator throws, or takes its time.
  *
- *     test-chain --role shop|bank|calc URL [trace]
+ *     test-chain --role shop|bank|calc URL [trace|bare]
  */
 
 #include <signal.h>
@@ -93,10 +93,13 @@ static int divide(ferry_request *request, int32_t a, int32_t b, void *ctx) {
     return chain_calc_div_return(request, (int64_t)a / b);
 }
 
+static bool is_bare;
+
 static int serve_shop(ferry_client *client, ferry_error *reterr) {
     static const chain_shop_handlers handlers = {.price = price};
 
-    return chain_shop_serve(client, &handlers, NULL, NULL, reterr);
+    return chain_shop_serve(client, &handlers, &(ferry_serve_options){.bare_errors = is_bare}, NULL,
+                            reterr);
 }
 
 static int serve_bank(ferry_client *client, ferry_error *reterr) {
@@ -114,8 +117,10 @@ static int serve_calc(ferry_client *client, ferry_error *reterr) {
 static int play(int argc, char **argv, int (*serve)(ferry_client *, ferry_error *)) {
     FERRY_AUTO(ferry_close) ferry_client *client = NULL;
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    bool traces = argc > 1 && strcmp(argv[1], "trace") == 0;
 
-    if (ferry_open(argv[0], &(ferry_options){.trace = argc > 1}, &client, &error) == 0 &&
+    is_bare = argc > 1 && strcmp(argv[1], "bare") == 0;
+    if (ferry_open(argv[0], &(ferry_options){.trace = traces}, &client, &error) == 0 &&
         serve(client, &error) == 0) {
         tell("ready 0");
         ferry_run(client, &error);
@@ -216,6 +221,34 @@ static void an_exception_names_its_causes_down_to_the_root(void) {
     CU_ASSERT_PTR_NOT_NULL_FATAL(calc);
     CU_ASSERT_EQUAL(calc->dividend, 100);
     CU_ASSERT_PTR_NULL(ferry_error_cause(cause));
+    chain_end(&chain);
+}
+
+static void outsiders_are_told_no_more_than_the_exception(void) {
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    char *text = NULL;
+    size_t size;
+    FILE *file;
+    Chain chain;
+
+    chain_start(&chain);
+    process_end(&chain.shop, SIGKILL, PATIENCE_MS);
+    role_start(&chain.shop, "shop", chain.broker.url, "bare", NULL);
+    CU_ASSERT_TRUE(told_count(&chain.shop, "ready", 0, PATIENCE_MS, NULL));
+    CU_ASSERT_EQUAL(chain_shop_price(chain.client, ITEM_THROWS, "EUR", NULL, &error), -EREMOTEIO);
+    CU_ASSERT_PTR_NOT_NULL(chain_no_price_in(&error));
+    file = open_memstream(&text, &size);
+    ferry_error_print(&error, file);
+    fclose(file);
+    CU_ASSERT_STRING_EQUAL(text, "chain.NoPrice: The price cannot be told.\n");
+    free(text);
+
+    /* Nor does the text of a failure say more. */
+    process_end(&chain.bank, SIGKILL, PATIENCE_MS);
+    CU_ASSERT_EQUAL(chain_shop_price(chain.client, 4, "EUR", NULL, &error), -EHOSTUNREACH);
+    CU_ASSERT_STRING_EQUAL(error.message, strerror(EHOSTUNREACH));
+    CU_ASSERT_PTR_NULL(ferry_error_cause(&error));
+    CU_ASSERT_PTR_NULL(ferry_error_origin(&error));
     chain_end(&chain);
 }
 
@@ -395,6 +428,7 @@ int main(int argc, char **argv) {
         {"shop", play_shop}, {"bank", play_bank}, {"calc", play_calc}, {NULL, NULL}};
     CU_TestInfo tests[] = {
         TEST(an_exception_names_its_causes_down_to_the_root),
+        TEST(outsiders_are_told_no_more_than_the_exception),
         TEST(a_lost_server_is_a_cause_as_well),
         TEST(the_callers_deadline_is_everybodys),
         TEST(a_cancel_goes_all_the_way_down),

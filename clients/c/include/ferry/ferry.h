@@ -540,8 +540,10 @@ typedef struct ferry_request {
 } ferry_request;
 
 typedef struct ferry_serve_options {
-    uint32_t slots; /* requests at once: 1 unless the handlers defer; at most 65 536 */
-    uint32_t reserved32;
+    uint32_t slots;   /* requests at once: 1 unless the handlers defer; at most 65 536 */
+    bool bare_errors; /* its callers are outsiders: of an error they are told type, message, fields
+                       * and when to try again, but not where it was thrown, by which process, and
+                       * what led to it */
     const char *instance; /* NULL: made up */
     uint64_t reserved[4];
 } ferry_serve_options;
