@@ -4,101 +4,48 @@
  *     zen-server [--model single|threads|processes|async] [N]   N threads or processes, default 8
  */
 
+#include <ferry/pool.h>
+
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "answers.h"
 
-enum { MAX_SERVERS = 64, ASYNC_SLOTS = 1024 };
+enum { ASYNC_SLOTS = 1024 };
 
-static sigset_t end_signals;
+/* ---- single: one request after the other; threads and processes: N of those ---- */
 
-/* ---- single: one request after the other ---- */
+static ferry_pool *pool;
 
-static void *wait_for_signal(void *client) {
-    int signal;
-
-    sigwait(&end_signals, &signal);
-    ferry_stop(client);
-    return NULL;
+static void stop(int signal) {
+    (void)signal;
+    ferry_pool_stop(pool);
 }
 
-static int serve_single(void) {
-    FERRY_AUTO(ferry_close) ferry_client *client = NULL;
-    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    pthread_t signals;
+static int offer(ferry_client *client, unsigned member, void *ctx, ferry_error *reterr) {
+    (void)member, (void)ctx;
+    return zen_offer(client, 1, NULL, reterr);
+}
 
-    if (ferry_open(NULL, &(ferry_options){.name = "zen-single"}, &client, &error) < 0 ||
-        zen_offer(client, 1, NULL, &error) < 0) {
-        ferry_error_print(&error, stderr);
-        return 1;
+static int serve_pool(bool processes, unsigned n) {
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    struct sigaction action = {.sa_handler = stop};
+
+    if (ferry_pool_open(&(ferry_pool_options){.n = n}, &pool, &error) == 0) {
+        sigaction(SIGTERM, &action, NULL);
+        sigaction(SIGINT, &action, NULL);
+        if (processes)
+            ferry_pool_run_processes(pool, offer, NULL, &error);
+        else
+            ferry_pool_run_threads(pool, offer, NULL, &error);
     }
-    if (pthread_create(&signals, NULL, wait_for_signal, client) != 0)
-        return 1;
-    ferry_run(client, &error);
-    pthread_kill(signals, SIGTERM); /* when it was not a signal that ended us */
-    pthread_join(signals, NULL);
+    if (error.code != 0)
+        ferry_error_print(&error, stderr);
     return error.code != 0;
-}
-
-/* ---- threads: N of those in one process, a client each ---- */
-
-static void *run_client(void *client) {
-    ferry_run(client, NULL);
-    return NULL;
-}
-
-static int serve_threads(unsigned n) {
-    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    ferry_client *clients[MAX_SERVERS] = {NULL};
-    pthread_t threads[MAX_SERVERS];
-    unsigned running = 0;
-    int signal;
-
-    while (running < n) {
-        if (ferry_open(NULL, &(ferry_options){.name = "zen-thread"}, &clients[running], &error) <
-                0 ||
-            zen_offer(clients[running], 1, NULL, &error) < 0 ||
-            pthread_create(&threads[running], NULL, run_client, clients[running]) != 0)
-            break;
-        running++;
-    }
-    if (running == n)
-        sigwait(&end_signals, &signal);
-    else
-        ferry_error_print(&error, stderr);
-    for (unsigned i = 0; i < running; i++) {
-        ferry_stop(clients[i]);
-        pthread_join(threads[i], NULL);
-    }
-    for (unsigned i = 0; i < n; i++)
-        ferry_close(clients[i]);
-    return running != n;
-}
-
-/* ---- processes: N single ones, which share nothing; one that dies is one of N ---- */
-
-static int serve_processes(unsigned n) {
-    pid_t children[MAX_SERVERS];
-    int signal;
-
-    /* Forked before there is a client: a connection does not survive a fork. */
-    for (unsigned i = 0; i < n; i++)
-        if ((children[i] = fork()) == 0)
-            _exit(serve_single());
-    sigwait(&end_signals, &signal);
-    for (unsigned i = 0; i < n; i++)
-        if (children[i] > 0)
-            kill(children[i], SIGTERM);
-    while (wait(NULL) > 0)
-        ;
-    return 0;
 }
 
 /* ---- async: one thread; who has to wait is answered later ---- */
@@ -145,8 +92,14 @@ static int answer_due(bool all) {
 static int serve_async(void) {
     FERRY_AUTO(ferry_close) ferry_client *client = NULL;
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    int signals = signalfd(-1, &end_signals, SFD_CLOEXEC);
+    sigset_t end_signals;
+    int signals;
 
+    sigemptyset(&end_signals);
+    sigaddset(&end_signals, SIGTERM);
+    sigaddset(&end_signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &end_signals, NULL);
+    signals = signalfd(-1, &end_signals, SFD_CLOEXEC);
     if (signals >= 0 &&
         ferry_open(NULL, &(ferry_options){.name = "zen-async"}, &client, &error) == 0 &&
         zen_offer(client, ASYNC_SLOTS, answer_later, &error) == 0) {
@@ -167,18 +120,12 @@ int main(int argc, char **argv) {
     const char *model = argc > 2 && strcmp(argv[1], "--model") == 0 ? argv[2] : "single";
     unsigned n = argc > 3 ? (unsigned)atoi(argv[3]) : 8;
 
-    if (n < 1 || n > MAX_SERVERS)
-        n = 8;
-    sigemptyset(&end_signals);
-    sigaddset(&end_signals, SIGTERM);
-    sigaddset(&end_signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &end_signals, NULL); /* threads and children inherit it */
     if (strcmp(model, "single") == 0)
-        return serve_single();
+        return serve_pool(false, 1);
     if (strcmp(model, "threads") == 0)
-        return serve_threads(n);
+        return serve_pool(false, n);
     if (strcmp(model, "processes") == 0)
-        return serve_processes(n);
+        return serve_pool(true, n);
     if (strcmp(model, "async") == 0)
         return serve_async();
     fprintf(stderr, "usage: zen-server [--model single|threads|processes|async] [N]\n");

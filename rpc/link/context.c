@@ -13,7 +13,30 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void *context;
 static unsigned users;
 
+/* After a fork() libzmq's threads are the parent's alone: a child begins with a context of its own,
+ * and leaves the copy of the other alone. */
+static void lock_for_fork(void) {
+    pthread_mutex_lock(&lock);
+}
+
+static void unlock_in_parent(void) {
+    pthread_mutex_unlock(&lock);
+}
+
+static void forget_in_child(void) {
+    context = NULL;
+    users = 0;
+    pthread_mutex_unlock(&lock);
+}
+
+static void watch_forks(void) {
+    pthread_atfork(lock_for_fork, unlock_in_parent, forget_in_child);
+}
+
 void *context_ref(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, watch_forks);
     pthread_mutex_lock(&lock);
     if (!context) {
         context = zmq_ctx_new();
