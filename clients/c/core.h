@@ -116,6 +116,7 @@ struct Core {
     Job *held;                  /* delivered and not settled */
     unsigned n_jobs;            /* how many of them are deferred */
     uint64_t looked_ms;         /* ferry_request_cancelled() looked at the socket */
+    bool ran_long;              /* a handler did: much may have been cancelled meanwhile */
 
     PushLog *pushes;
     ferry_error push_error; /* the first failure of a push without a callback */

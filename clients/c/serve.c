@@ -9,7 +9,10 @@
 #include "clients/c/registration.h"
 #include "clients/c/request.h"
 
-enum { SLOTS_MAX = 65536 };
+enum {
+    SLOTS_MAX = 65536,
+    LONG_MS = 20, /* a handler that takes so long has made others wait */
+};
 
 typedef struct Service {
     Registration registration;
@@ -94,6 +97,17 @@ static ServedMethod *find_method(Service *service, Span name) {
 
 /* ---- calls ---- */
 
+/* Nobody waits any more for calls that were cancelled, or have expired, while a handler computed:
+ * the broker has said so, but behind them. */
+static bool is_cancelled(Core *core, uint64_t id) {
+    if (core->ran_long) {
+        core->ran_long = false;
+        core_breathe(core);
+        core->now_ms = clock_ms();
+    }
+    return core->cancelled.n > 0 && id_map_take(&core->cancelled, id);
+}
+
 static void run(Service *service, const ServedMethod *method, InvokeFn invoke, Request *request) {
     Core *core = request->core;
     int r;
@@ -103,6 +117,7 @@ static void run(Service *service, const ServedMethod *method, InvokeFn invoke, R
     registration_enter(&service->registration);
     r = invoke(&request->request, method);
     core->current = NULL;
+    core->ran_long = clock_about_ms() > core->now_ms + LONG_MS;
     request_handled(request, method, r);
     registration_leave(core, &service->registration);
 }
@@ -110,12 +125,15 @@ static void run(Service *service, const ServedMethod *method, InvokeFn invoke, R
 void serve_call(Core *core, const Message *message, const void *block) {
     Service *service = find_service(core, message->name);
     ServedMethod *method = service ? find_method(service, message->method) : NULL;
+    uint64_t session = core->session;
     Request *request;
 
-    if (core->cancelled.n > 0 && id_map_take(&core->cancelled, message->id)) {
+    if (is_cancelled(core, message->id)) {
         request_refuse(core, message->id, "ferry.Cancelled", "cancelled before it was begun");
         return;
     }
+    if (core->session != session || !core->is_up)
+        return; /* it was lost with its connection */
     if (!method) {
         request_refuse(core, message->id, service ? "ferry.NoSuchMethod" : "ferry.NoSuchService",
                        "%.*s has no method '%.*s'", (int)message->name.len,

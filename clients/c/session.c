@@ -16,6 +16,8 @@
  * a call of ours or to one that we serve. */
 #define SERVED_STREAM (UINT64_C(1) << 63)
 
+enum { CANCELLED_MAX = 4096 };
+
 int await_put(Core *core, Await *await) {
     return id_map_put(&core->awaits, await->id, await);
 }
@@ -156,8 +158,12 @@ bool aside_run(Core *core) {
     const Record *last = core->last_aside;
     Record *record;
 
-    if (!last)
+    if (!last) {
+        /* Those that are left came too late for their calls. */
+        if (core->cancelled.n > CANCELLED_MAX)
+            id_map_deinit(&core->cancelled);
         return false;
+    }
     do {
         Message message;
 

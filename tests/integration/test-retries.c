@@ -1,0 +1,262 @@
+/* Retries, push-back, and calls that nobody waits for any more. */
+
+#include "support/broker.h"
+#include "support/suite.h"
+
+static TestBroker broker;
+
+enum { CALLS = 200, ADVICE_MS = 300 };
+
+/* A server that fails the first n times, with advice or without. */
+typedef struct Flaky {
+    int fail, seen, advice_ms;
+    uint64_t first_ms, last_ms;
+} Flaky;
+
+static int answer(ferry_request *request, void *ctx) {
+    Flaky *flaky = ctx;
+
+    flaky->last_ms = clock_ms();
+    if (flaky->seen == 0)
+        flaky->first_ms = flaky->last_ms;
+    if (flaky->seen++ >= flaky->fail)
+        return ferry_request_return(request, request->body);
+    if (flaky->advice_ms >= 0)
+        ferry_request_retry_after(request, (uint32_t)flaky->advice_ms);
+    return ferry_request_throw(request, flaky->advice_ms < 0 ? "ferry.Overloaded" : "shop.Closed",
+                               NULL, "not now");
+}
+
+static int serve(ferry_client *client, void *ctx) {
+    return ferry_serve_method(client, "flaky.Flaky.ask", &(ferry_serve_options){.slots = 64},
+                              answer, ctx, NULL);
+}
+
+typedef struct World {
+    Runner runner;
+    ferry_client *client, *idempotent;
+} World;
+
+static void start(World *world, Flaky *flaky) {
+    runner_start(&world->runner, &broker, serve, flaky);
+    world->client = connect_client(&broker);
+    CU_ASSERT_EQUAL(
+        ferry_with(world->client, &(ferry_options){.idempotent = true}, &world->idempotent), 0);
+}
+
+static void end(World *world) {
+    runner_stop(&world->runner);
+    ferry_close(world->idempotent);
+    ferry_close(world->client);
+}
+
+static int ask(ferry_client *client, ferry_error *reterr) {
+    return ferry_call(client, "flaky.Flaky.ask", ferry_bytes_of("\x90", 1), NULL, reterr);
+}
+
+static void what_may_be_done_twice_is_tried_again(void) {
+    Flaky flaky = {.fail = 2, .advice_ms = -1};
+    World world;
+
+    start(&world, &flaky);
+    CU_ASSERT_EQUAL(ask(world.idempotent, NULL), 0);
+    CU_ASSERT_EQUAL(flaky.seen, 3);
+    end(&world);
+}
+
+static void nothing_else_is(void) {
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    Flaky flaky = {.fail = 1, .advice_ms = ADVICE_MS};
+    World world;
+
+    start(&world, &flaky);
+    CU_ASSERT_EQUAL(ask(world.client, &error), -EREMOTEIO);
+    CU_ASSERT_EQUAL(flaky.seen, 1);
+    CU_ASSERT_EQUAL(ferry_error_retry_ms(&error), ADVICE_MS);
+    end(&world);
+}
+
+static void a_servers_advice_is_followed(void) {
+    Flaky flaky = {.fail = 1, .advice_ms = ADVICE_MS};
+    World world;
+
+    start(&world, &flaky);
+    CU_ASSERT_EQUAL(ask(world.idempotent, NULL), 0);
+    CU_ASSERT_EQUAL(flaky.seen, 2);
+    CU_ASSERT_TRUE(flaky.last_ms - flaky.first_ms >= ADVICE_MS - 1);
+    CU_ASSERT_TRUE(flaky.last_ms - flaky.first_ms < ADVICE_MS + 2000);
+    end(&world);
+}
+
+/* An error says more than the deadline that waiting would end in. */
+static void advice_beyond_the_deadline_ends_the_call(void) {
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    FERRY_AUTO(ferry_close) ferry_client *quick = NULL;
+    Flaky flaky = {.fail = 1, .advice_ms = 60000};
+    uint64_t start_ms;
+    World world;
+
+    start(&world, &flaky);
+    ferry_with(world.idempotent, &(ferry_options){.timeout_ms = 5000}, &quick);
+    start_ms = clock_ms();
+    CU_ASSERT_EQUAL(ask(quick, &error), -EREMOTEIO);
+    CU_ASSERT_TRUE(clock_ms() - start_ms < 4000);
+    CU_ASSERT_EQUAL(ferry_error_retry_ms(&error), 60000);
+    CU_ASSERT_EQUAL(flaky.seen, 1);
+    quick = ferry_close(quick);
+    end(&world);
+}
+
+typedef struct Ends {
+    int n, n_failed;
+} Ends;
+
+static void on_end(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    Ends *ends = ctx;
+
+    (void)reply;
+    ends->n++;
+    ends->n_failed += error != NULL;
+}
+
+/* Five attempts each would be a thousand: the budget is ten, and one for each ten calls. */
+static void a_server_in_trouble_is_not_buried_by_retries(void) {
+    Flaky flaky = {.fail = INT32_MAX, .advice_ms = -1};
+    Ends ends = {0};
+    World world;
+
+    start(&world, &flaky);
+    for (int i = 0; i < CALLS; i++)
+        CU_ASSERT_EQUAL(ferry_call_async(world.idempotent, "flaky.Flaky.ask",
+                                         ferry_bytes_of("\x90", 1), on_end, &ends),
+                        0);
+    CU_ASSERT_TRUE(process_until(world.client, &ends.n, CALLS));
+    CU_ASSERT_EQUAL(ends.n_failed, CALLS);
+    printf("\n    %d calls of a server that fails: %d attempts", CALLS, flaky.seen);
+    CU_ASSERT_TRUE(flaky.seen > CALLS && flaky.seen <= CALLS + CALLS / 10 + 10);
+
+    /* It recovers, and so do they. */
+    flaky.fail = 0;
+    CU_ASSERT_EQUAL(ask(world.idempotent, NULL), 0);
+    end(&world);
+}
+
+/* ---- calls that nobody waits for any more ---- */
+
+static int busy(ferry_request *request, void *ctx) {
+    int *n = ctx;
+
+    if (++*n == 1)
+        usleep(400000);
+    return ferry_request_return(request, request->body);
+}
+
+static int serve_busy(ferry_client *client, void *ctx) {
+    return ferry_serve_method(client, "busy.Busy.ask", &(ferry_serve_options){.slots = 64}, busy,
+                              ctx, NULL);
+}
+
+/* All of them are with the server when they expire: it is busy with the first. */
+static void what_expired_meanwhile_is_not_begun(void) {
+    ferry_client *client = connect_client(&broker), *quick = NULL;
+    Runner runner;
+    Ends slow = {0}, late = {0};
+    int n = 0;
+
+    runner_start(&runner, &broker, serve_busy, &n);
+    ferry_with(client, &(ferry_options){.timeout_ms = 100}, &quick);
+    CU_ASSERT_EQUAL(
+        ferry_call_async(client, "busy.Busy.ask", ferry_bytes_of("\x90", 1), on_end, &slow), 0);
+    ferry_ping(client, NULL, NULL);
+    usleep(50000);
+    for (int i = 0; i < 20; i++)
+        CU_ASSERT_EQUAL(
+            ferry_call_async(quick, "busy.Busy.ask", ferry_bytes_of("\x90", 1), on_end, &late), 0);
+    CU_ASSERT_TRUE(process_until(client, &late.n, 20));
+    CU_ASSERT_EQUAL(late.n_failed, 20);
+    CU_ASSERT_TRUE(process_until(client, &slow.n, 1));
+    CU_ASSERT_EQUAL(slow.n_failed, 0);
+    CU_ASSERT_EQUAL(ferry_call(client, "busy.Busy.ask", ferry_bytes_of("\x90", 1), NULL, NULL), 0);
+    CU_ASSERT_EQUAL(n, 2);
+    runner_stop(&runner);
+    ferry_close(quick);
+    ferry_close(client);
+}
+
+/* ---- ferry_request_watch() ---- */
+
+typedef struct Watched {
+    ferry_request *request;
+    int n_begun, n_told, n_cancelled;
+} Watched;
+
+static void on_change(ferry_request *request, void *ctx) {
+    Watched *watched = ctx;
+
+    CU_ASSERT_PTR_EQUAL(request, watched->request);
+    watched->n_told++;
+    watched->n_cancelled += ferry_request_cancelled(request);
+}
+
+static int watch(ferry_request *request, void *ctx) {
+    Watched *watched = ctx;
+
+    watched->request = ferry_request_defer(request);
+    CU_ASSERT_EQUAL(ferry_request_watch(NULL, on_change, watched), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_request_watch(watched->request, NULL, watched), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_request_watch(watched->request, on_change, watched), 0);
+    watched->n_begun++;
+    return 0;
+}
+
+static void a_watched_request_is_told_of_its_cancellation(void) {
+    ferry_client *client = connect_client(&broker), *server = connect_client(&broker);
+    ferry_client *handle = NULL;
+    Watched watched = {.n_begun = 0};
+    Ends ends = {0};
+
+    CU_ASSERT_EQUAL(ferry_serve_method(server, "watch.Watch.ask", NULL, watch, &watched, NULL), 0);
+    ferry_with(client, NULL, &handle);
+    CU_ASSERT_EQUAL(
+        ferry_call_async(handle, "watch.Watch.ask", ferry_bytes_of("\x90", 1), on_end, &ends), 0);
+    CU_ASSERT_TRUE(process_both_until(server, client, &watched.n_begun, 1));
+    ferry_close(handle);
+    CU_ASSERT_TRUE(process_both_until(server, client, &watched.n_cancelled, 1));
+    CU_ASSERT_EQUAL(watched.n_told, 1);
+    CU_ASSERT_EQUAL(ends.n_failed, 1);
+    CU_ASSERT_EQUAL(ferry_request_return(watched.request, ferry_bytes_of("\x01", 1)), 0);
+    for (int i = 0; i < 20; i++)
+        ferry_process(server, NULL);
+    CU_ASSERT_EQUAL(watched.n_told, 1);
+
+    /* And of its connection's end, once; it is answered all the same. */
+    watched = (Watched){.n_begun = 0};
+    CU_ASSERT_EQUAL(
+        ferry_call_async(client, "watch.Watch.ask", ferry_bytes_of("\x90", 1), on_end, &ends), 0);
+    CU_ASSERT_TRUE(process_both_until(server, client, &watched.n_begun, 1));
+    broker_kill(&broker);
+    CU_ASSERT_TRUE(process_both_until(server, client, &watched.n_cancelled, 1));
+    CU_ASSERT_EQUAL(ferry_request_return(watched.request, ferry_bytes_of("\x01", 1)), 0);
+    broker_respawn(&broker);
+    ferry_close(server);
+    ferry_close(client);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(what_may_be_done_twice_is_tried_again),
+        TEST(nothing_else_is),
+        TEST(a_servers_advice_is_followed),
+        TEST(advice_beyond_the_deadline_ends_the_call),
+        TEST(a_server_in_trouble_is_not_buried_by_retries),
+        TEST(what_expired_meanwhile_is_not_begun),
+        TEST(a_watched_request_is_told_of_its_cancellation),
+        TESTS_END,
+    };
+    int status;
+
+    broker_spawn(&broker);
+    status = run_suite("client: retries, and calls that are over", tests);
+    broker_terminate(&broker);
+    return status;
+}
