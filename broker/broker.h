@@ -38,11 +38,12 @@ typedef struct Limits {
     uint64_t max_subscriber_bytes; /* backlog of one subscriber before messages are dropped */
     uint64_t max_session_bytes;    /* all that waits for one session before it is cut as slow */
     uint64_t max_total_bytes;      /* in queues, retained values and backlogs together */
-    uint32_t max_replay;           /* messages kept for each topic that is replayed */
-    uint32_t max_queue_jobs;       /* the default of a queue */
-    uint64_t max_queue_bytes;      /* likewise */
-    uint32_t max_attempts;         /* likewise: then the dead-letter queue */
-    uint32_t retry_ms;             /* likewise: first back-off, doubled up to retry_max_ms */
+    uint64_t max_transfer_bytes; /* of large bodies that are arriving, from all sessions together */
+    uint32_t max_replay;         /* messages kept for each topic that is replayed */
+    uint32_t max_queue_jobs;     /* the default of a queue */
+    uint64_t max_queue_bytes;    /* likewise */
+    uint32_t max_attempts;       /* likewise: then the dead-letter queue */
+    uint32_t retry_ms;           /* likewise: first back-off, doubled up to retry_max_ms */
     uint32_t retry_max_ms;
     uint32_t dedup_ms;             /* likewise: how long a deduplication key is remembered */
     uint32_t lease_grace_ms;       /* a lost session's leases wait so long for its client */

@@ -612,7 +612,8 @@ void services_answer(Services *services, Session *session, const Message *messag
     finish(call);
 }
 
-void services_refuse(Services *services, Session *session, const Message *message) {
+void services_refuse(Services *services, Session *session, const Message *message, const char *type,
+                     const char *text) {
     bool answer = message->op == OP_OK;
     /* An answer, or an item from the server: for a call it works on. An item from the caller: for a
      * call it made. Nothing that names the one may end the other. */
@@ -621,7 +622,7 @@ void services_refuse(Services *services, Session *session, const Message *messag
 
     if (!call)
         return;
-    fail_call(call, "ferry.TooBig", "a body was larger than the broker's max_body");
+    fail_call(call, type, text);
     if (answer)
         finish(call);
     (void)services;

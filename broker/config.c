@@ -32,6 +32,7 @@ static const struct {
     {"max_subscriber_bytes", BYTES64, offsetof(Limits, max_subscriber_bytes)},
     {"max_session_bytes", BYTES64, offsetof(Limits, max_session_bytes)},
     {"max_total_bytes", BYTES64, offsetof(Limits, max_total_bytes)},
+    {"max_transfer_bytes", BYTES64, offsetof(Limits, max_transfer_bytes)},
     {"max_replay", COUNT32, offsetof(Limits, max_replay)},
     {"max_queue_jobs", COUNT32, offsetof(Limits, max_queue_jobs)},
     {"max_queue_bytes", BYTES64, offsetof(Limits, max_queue_bytes)},

@@ -15,6 +15,7 @@ const Limits limits_default = {
     .max_subscriber_bytes = 4 << 20,
     .max_session_bytes = 160 << 20,
     .max_total_bytes = 1 << 30,
+    .max_transfer_bytes = 512 << 20,
     .max_replay = 1000,
     .max_queue_jobs = 1000000,
     .max_queue_bytes = 256 << 20,

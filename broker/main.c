@@ -134,6 +134,7 @@ static int open_data(Program *program, ferry_error *reterr) {
 static int open_rooms(Program *program, ferry_error *reterr) {
     Broker *broker = &program->broker;
     HubOptions options = {.max_body = program->config.limits.max_body,
+                          .max_transfer_bytes = program->config.limits.max_transfer_bytes,
                           .max_connections = program->config.limits.max_connections,
                           .spin_us = SPIN_US,
                           .on_gone = on_gone,
@@ -187,26 +188,36 @@ static int read_config(Program *program, Config *config, Broker *broker, ferry_e
 
 /* ---- running ---- */
 
+/* All of it, or nothing. */
 static void reload(Program *program) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    CLEANUP(config_deinit) Config config;
+    CLEANUP(config_deinit) Config config, again;
+    Broker *broker = &program->broker;
+    Limits before = broker->limits;
+    int r;
 
     config_init(&config);
-    /* Once to see that it is right, and then for good. */
-    if (read_config(program, &config, NULL, &error) == 0) {
-        config_deinit(&config);
-        config_init(&config);
-        queues_configure_anew(program->broker.queues);
+    config_init(&again);
+    r = read_config(program, &config, NULL, &error);
+    if (r == 0) {
+        /* What a connection was told in its WELCOME must stay true, but for what only grows
+         * stricter at the next use. Where the broker listens does not change without a restart. */
+        config.limits.max_body = before.max_body;
+        config.limits.max_connections = before.max_connections;
+        config.limits.max_transfer_bytes = before.max_transfer_bytes;
+        broker->limits = config.limits;
+        queues_reload(broker->queues);
+        topics_reload(broker->topics);
+        r = read_config(program, &again, broker, &error);
+        if (r < 0)
+            broker->limits = before;
+        queues_reloaded(broker->queues, r == 0);
+        topics_reloaded(broker->topics, r == 0);
     }
-    if (error.type || read_config(program, &config, &program->broker, &error) < 0) {
+    if (r < 0) {
         log_error("the configuration is not taken over: %s", error.message);
         return;
     }
-    /* What a connection was told in its WELCOME must stay true, but for what only grows stricter
-     * at the next use. Where the broker listens does not change without a restart. */
-    config.limits.max_body = program->broker.limits.max_body;
-    config.limits.max_connections = program->broker.limits.max_connections;
-    program->broker.limits = config.limits;
     program->config.drain_timeout_ms = config.drain_timeout_ms;
     log_info("the configuration has been read again");
 }

@@ -180,7 +180,8 @@ struct Queues {
     Pending *pendings; /* utlist */
     Sweep *sweeps;     /* utlist */
     uint32_t n_sweeps;
-    struct Rule *rules;
+    struct Rule *rules, *rules_before; /* before: while the configuration is read again */
+    bool reloading;
     Store *stores[4];
     size_t n_stores;
     Buffer scratch;

@@ -137,21 +137,39 @@ int queues_configure(Queues *queues, const char *pattern, const char *key, const
     rule->len = len;
     memcpy(rule->pattern, pattern, len + 1);
     LL_APPEND2(queues->rules, rule, next);
-    configure_all(queues);
+    if (!queues->reloading)
+        configure_all(queues);
     return 0;
 }
 
-void rules_free(Queues *queues) {
-    while (queues->rules) {
-        Rule *next = queues->rules->next;
+static void free_all(Rule *rules) {
+    while (rules) {
+        Rule *next = rules->next;
 
-        free(queues->rules);
-        queues->rules = next;
+        free(rules);
+        rules = next;
     }
 }
 
-void queues_configure_anew(Queues *queues) {
-    rules_free(queues);
+void rules_free(Queues *queues) {
+    free_all(queues->rules);
+    queues->rules = NULL;
+}
+
+void queues_reload(Queues *queues) {
+    queues->rules_before = queues->rules;
+    queues->rules = NULL;
+    queues->reloading = true;
+}
+
+void queues_reloaded(Queues *queues, bool is_right) {
+    Rule *gone = is_right ? queues->rules_before : queues->rules;
+
+    if (!is_right)
+        queues->rules = queues->rules_before;
+    queues->rules_before = NULL;
+    queues->reloading = false;
+    free_all(gone);
     configure_all(queues);
 }
 

@@ -41,8 +41,11 @@ void queues_turn_end(Queues *queues);
  * -EINVAL: problem (static text) says why. */
 int queues_configure(Queues *queues, const char *pattern, const char *key, const char *value,
                      const char **problem);
-/* Forgets all settings, before the configuration is read again. */
-void queues_configure_anew(Queues *queues);
+
+/* The configuration is read again: what is set from here on counts when it has been read to the
+ * end, and was right, in place of all that was set before. If not, that stays. */
+void queues_reload(Queues *queues);
+void queues_reloaded(Queues *queues, bool is_right);
 
 /* For ferry.Broker: MessagePack, see ferry-broker.thrift. -ENOENT: no such queue. */
 void queues_describe(Queues *queues, Buffer *to); /* a list of maps */

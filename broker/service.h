@@ -22,9 +22,10 @@ void services_end(Services *services, Session *session, const Message *message);
 void services_more(Services *services, Session *session, const Message *message);
 void services_cancel(Services *services, Session *session, const Message *message);
 
-/* The message of this id could not be taken in (its body is too big): fails the call it belongs to.
- */
-void services_refuse(Services *services, Session *session, const Message *message);
+/* The message of this id could not be taken in (its body is too big, say): fails the call it
+ * belongs to. */
+void services_refuse(Services *services, Session *session, const Message *message, const char *type,
+                     const char *text);
 
 /* Its calls are cancelled; those it was working on move or fail. */
 void services_session_gone(Services *services, Session *session);

@@ -243,6 +243,7 @@ static void write_limits(Buffer *to, const Limits *limits) {
         {"max_subscriber_bytes", limits->max_subscriber_bytes},
         {"max_session_bytes", limits->max_session_bytes},
         {"max_total_bytes", limits->max_total_bytes},
+        {"max_transfer_bytes", limits->max_transfer_bytes},
         {"max_replay", limits->max_replay},
         {"max_queue_jobs", limits->max_queue_jobs},
         {"max_queue_bytes", limits->max_queue_bytes},
@@ -445,6 +446,23 @@ static void dispatch(Session *session, const Message *message, const void *block
     }
 }
 
+/* Its body was not taken in: whoever waits for an answer is told. */
+static void refuse_large(Session *session, const Message *message, int why) {
+    const char *type = "ferry.TooBig", *text = "a body was larger than the broker's max_body";
+
+    if (why == -ENOBUFS) {
+        type = "ferry.Full";
+        text = "too many large bodies are arriving: the broker's max_transfer_bytes is reached";
+    } else if (why == -ENOMEM) {
+        type = "ferry.OutOfMemory";
+        text = "the broker is out of memory";
+    }
+    if (message->op == OP_OK || message->op == OP_ITEM)
+        services_refuse(session->broker->services, session, message, type, text);
+    else
+        session_error(session, message->op == OP_ANSWER ? 0 : message->id, type, "%s", text);
+}
+
 /* A body that came in PARTs, and one that was refused on the way. */
 static void dispatch_large(Session *session, Message *message) {
     const void *block = NULL;
@@ -455,12 +473,8 @@ static void dispatch_large(Session *session, Message *message) {
                       op_name(message->op), (unsigned long long)message->body_transfer);
     else if (r == 0)
         dispatch(session, message, block);
-    else if (message->op == OP_OK || message->op == OP_ITEM)
-        services_refuse(session->broker->services, session, message);
     else
-        session_error(session, message->op == OP_ANSWER ? 0 : message->id, "ferry.TooBig",
-                      "the body is larger than max_body: %u bytes",
-                      session->broker->limits.max_body);
+        refuse_large(session, message, r);
     ferry_free(block);
 }
 

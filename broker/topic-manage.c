@@ -39,13 +39,42 @@ void topic_rule_apply(Topics *topics, Topic *topic) {
     topic->keep_bytes = keep_bytes;
 }
 
-void topic_rules_free(Topics *topics) {
+static void apply_all(Topics *topics) {
+    Topic *topic, *next;
+
+    HASH_ITER(hh, topics->topics, topic, next) {
+        topic_rule_apply(topics, topic);
+    }
+}
+
+static void free_all(TopicRule *rules) {
     TopicRule *rule, *next;
 
-    DL_FOREACH_SAFE(topics->rules, rule, next) {
+    DL_FOREACH_SAFE(rules, rule, next) {
         free(rule);
     }
+}
+
+void topic_rules_free(Topics *topics) {
+    free_all(topics->rules);
     topics->rules = NULL;
+}
+
+void topics_reload(Topics *topics) {
+    topics->rules_before = topics->rules;
+    topics->rules = NULL;
+    topics->reloading = true;
+}
+
+void topics_reloaded(Topics *topics, bool is_right) {
+    TopicRule *gone = is_right ? topics->rules_before : topics->rules;
+
+    if (!is_right)
+        topics->rules = topics->rules_before;
+    topics->rules_before = NULL;
+    topics->reloading = false;
+    free_all(gone);
+    apply_all(topics);
 }
 
 static TopicRule *rule_get(Topics *topics, const char *pattern) {
@@ -68,7 +97,6 @@ static TopicRule *rule_get(Topics *topics, const char *pattern) {
 int topics_configure(Topics *topics, const char *pattern, const char *key, const char *value,
                      const char **problem) {
     bool is_keep = strcmp(key, "keep") == 0;
-    Topic *topic, *next;
     TopicRule *rule;
     uint64_t number;
     char *end;
@@ -97,9 +125,8 @@ int topics_configure(Topics *topics, const char *pattern, const char *key, const
         rule->has_bytes = true;
         rule->keep_bytes = number;
     }
-    HASH_ITER(hh, topics->topics, topic, next) {
-        topic_rule_apply(topics, topic);
-    }
+    if (!topics->reloading)
+        apply_all(topics);
     return 0;
 }
 

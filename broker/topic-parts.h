@@ -148,9 +148,10 @@ struct Topics {
     Topic *last;   /* the one published to last, or NULL: often it is the next as well */
     Topic *clock;  /* those that may be forgotten, as in the clock algorithm */
     uint32_t n_clock, n_retained, n_pinned;
-    TopicTree names;     /* of topics -> Topic */
-    size_t replay_bytes; /* by the default rule */
-    TopicRule *rules;
+    TopicTree names;                 /* of topics -> Topic */
+    size_t replay_bytes;             /* by the default rule */
+    TopicRule *rules, *rules_before; /* before: while the configuration is read again */
+    bool reloading;
 
     TopicTree tree; /* of patterns -> Pattern */
     Pattern *patterns;

@@ -34,5 +34,9 @@ void topics_turn_end(Topics *topics);
 int topics_configure(Topics *topics, const char *pattern, const char *key, const char *value,
                      const char **problem);
 
+/* The configuration is read again: as queues_reload(). */
+void topics_reload(Topics *topics);
+void topics_reloaded(Topics *topics, bool is_right);
+
 /* For ferry.Broker: MessagePack, see ferry-broker.thrift. */
 void topics_describe(Topics *topics, Buffer *to);

@@ -47,6 +47,7 @@ struct Hub {
     int socket_fd;
     HubOptions options;
     Connections connections;
+    InboxTotal transfers;
     IdMap peers; /* by routing id */
     Peer *touched, *blocked, *gone;
     Timers timers;
@@ -130,6 +131,7 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
     if (!hub)
         return error_set_code(reterr, -ENOMEM, NULL);
     hub->options = *options;
+    hub->transfers.max = options->max_transfer_bytes;
     hub->spin.limit_us = options->spin_us;
     timers_init(&hub->timers, clock_ms());
     hub->connections = (Connections){.fd_limit = fd_limit(options),
@@ -384,6 +386,7 @@ static Peer *peer_new(Hub *hub, const uint8_t *id, size_t len) {
     peer->hub = hub;
     peer->fd = -1;
     peer->in.max_body = hub->options.max_body;
+    peer->in.total = &hub->transfers;
     peer->in.granted = WIRE_CREDIT;
     peer->id_len = (uint8_t)len;
     memcpy(peer->id, id, len);

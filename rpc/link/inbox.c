@@ -11,8 +11,20 @@ struct InTransfer {
     uint64_t id;
     uint8_t *block; /* grows while parts arrive */
     size_t len, cap;
-    bool refused; /* larger than allowed: the rest is thrown away */
+    int refused; /* 0, or why: the rest is thrown away */
 };
+
+static void count(Inbox *inbox, size_t len) {
+    inbox->transfer_bytes += len;
+    if (inbox->total)
+        inbox->total->bytes += len;
+}
+
+static void discount(Inbox *inbox, size_t len) {
+    inbox->transfer_bytes -= len;
+    if (inbox->total)
+        inbox->total->bytes -= len;
+}
 
 int inbox_charge(Inbox *inbox, size_t len) {
     /* One batch beyond the grant is the rule of the wire: it was begun while credit was left. */
@@ -44,12 +56,13 @@ static InTransfer **find(Inbox *inbox, uint64_t id) {
     return link;
 }
 
-static void give_up(Inbox *inbox, InTransfer *transfer) {
-    inbox->transfer_bytes -= transfer->len;
+static int give_up(Inbox *inbox, InTransfer *transfer, int why) {
+    discount(inbox, transfer->len);
     ferry_free(transfer->block);
     transfer->block = NULL;
     transfer->len = transfer->cap = 0;
-    transfer->refused = true;
+    transfer->refused = why;
+    return why;
 }
 
 static int grow(Inbox *inbox, InTransfer *transfer, size_t len) {
@@ -89,24 +102,22 @@ int inbox_part(Inbox *inbox, const Message *part) {
     len = transfer->len + part->body.len;
     /* 64 transfers of max_body each would be 4 GiB that one peer can make us hold. */
     if (len > inbox->max_body ||
-        inbox->transfer_bytes + part->body.len > INBOX_BODIES_MAX * inbox->max_body) {
-        give_up(inbox, transfer);
-        return -EMSGSIZE;
-    }
-    if (len > transfer->cap && grow(inbox, transfer, len) < 0) {
-        give_up(inbox, transfer);
-        return -ENOMEM;
-    }
+        inbox->transfer_bytes + part->body.len > INBOX_BODIES_MAX * inbox->max_body)
+        return give_up(inbox, transfer, -EMSGSIZE);
+    if (inbox->total && inbox->total->bytes + part->body.len > inbox->total->max)
+        return give_up(inbox, transfer, -ENOBUFS);
+    if (len > transfer->cap && grow(inbox, transfer, len) < 0)
+        return give_up(inbox, transfer, -ENOMEM);
     if (part->body.len > 0)
         memcpy(transfer->block + transfer->len, part->body.data, part->body.len);
     transfer->len = len;
-    inbox->transfer_bytes += part->body.len;
+    count(inbox, part->body.len);
     return 0;
 }
 
 int inbox_body(Inbox *inbox, Message *message, const void **ret_block) {
     InTransfer **link, *transfer;
-    bool refused;
+    int refused;
 
     *ret_block = NULL;
     if (!message->body_transfer)
@@ -120,14 +131,15 @@ int inbox_body(Inbox *inbox, Message *message, const void **ret_block) {
     message->passed = (Span){NULL, 0};
     message->body = span_of(transfer->block, transfer->len);
     *ret_block = transfer->block;
-    inbox->transfer_bytes -= transfer->len;
+    discount(inbox, transfer->len);
     inbox->n_transfers--;
     *link = transfer->next;
     free(transfer);
-    return refused ? -EMSGSIZE : 0;
+    return refused;
 }
 
 void inbox_clear(Inbox *inbox) {
+    discount(inbox, inbox->transfer_bytes);
     while (inbox->transfers) {
         InTransfer *next = inbox->transfers->next;
 
@@ -135,5 +147,5 @@ void inbox_clear(Inbox *inbox) {
         free(inbox->transfers);
         inbox->transfers = next;
     }
-    *inbox = (Inbox){.max_body = inbox->max_body};
+    *inbox = (Inbox){.max_body = inbox->max_body, .total = inbox->total};
 }

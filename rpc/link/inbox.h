@@ -11,6 +11,11 @@
 
 typedef struct InTransfer InTransfer;
 
+/* What all inboxes of a broker may hold together. */
+typedef struct InboxTotal {
+    uint64_t bytes, max;
+} InboxTotal;
+
 typedef struct Inbox {
     int64_t granted; /* bytes that the peer may still send */
     size_t charged;  /* bytes of the batch that is being handled */
@@ -18,7 +23,8 @@ typedef struct Inbox {
     InTransfer *transfers;
     size_t transfer_bytes; /* that have come in for them */
     size_t n_transfers;
-    size_t max_body; /* bytes of one body: set before use */
+    size_t max_body;   /* bytes of one body: set before use */
+    InboxTotal *total; /* likewise; NULL: no bound */
 } Inbox;
 
 enum {
@@ -34,14 +40,14 @@ int inbox_charge(Inbox *inbox, size_t len);
  * yet. */
 uint64_t inbox_handled(Inbox *inbox);
 
-/* Takes a PART in. -EPROTO (too many transfers at once, or number 0), -EMSGSIZE (larger than
- * max_body, or too much together with the other transfers), -ENOMEM; after these two the transfer
- * is remembered as refused. */
+/* Takes a PART in. -EPROTO: too many transfers at once, or number 0. -EMSGSIZE: larger than
+ * max_body, or too much together with the other transfers; -ENOBUFS: too much together with those
+ * of all others; -ENOMEM: after these the transfer is remembered as refused. */
 int inbox_part(Inbox *inbox, const Message *part);
 
 /* If the message's body went ahead in PARTs: puts it together as a block, which is the caller's, in
  * *ret_block, and lets message->body point to it (body_transfer becomes 0, passed empty). Else
- * *ret_block is NULL. -ENOENT: no such transfer; -EMSGSIZE: it was refused as too large. */
+ * *ret_block is NULL. -ENOENT: no such transfer; -EMSGSIZE, -ENOBUFS, -ENOMEM: it was refused. */
 int inbox_body(Inbox *inbox, Message *message, const void **ret_block);
 
 void inbox_clear(Inbox *inbox);

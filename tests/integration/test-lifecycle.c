@@ -90,6 +90,7 @@ static void sighup_reads_the_configuration_again(void) {
     ferry_error error = FERRY_ERROR_INIT;
     ferry_client *client;
     Daemon broker;
+    int r = -1;
 
     daemon_start(&broker, &(DaemonOptions){.config = "[broker]\nmax_queue_jobs = 2\n"});
     client = open_with(broker.url, NULL);
@@ -108,8 +109,9 @@ static void sighup_reads_the_configuration_again(void) {
 
     daemon_configure(&broker, "[broker]\nmax_queue_jobs = 3\n");
     process_signal(&broker.process, SIGHUP);
-    for (int i = 0; i < 500 && ferry_push(client, "q", ferry_str("3"), NULL, &error) < 0; i++)
+    for (int i = 0; i < 500 && (r = ferry_push(client, "q", ferry_str("3"), NULL, &error)) < 0; i++)
         sleep_ms(10);
+    CU_ASSERT_EQUAL(r, 0);
     CU_ASSERT(ferry_push(client, "q", ferry_str("4"), NULL, &error) < 0);
     ferry_error_clear(&error);
     ferry_close(client);

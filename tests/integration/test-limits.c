@@ -52,6 +52,64 @@ static void more_than_64_large_bodies_at_once_are_a_fault(void) {
     daemon_end(&broker);
 }
 
+static void unfinished_bodies_of_all_together_are_bounded(void) {
+    enum { N = 50, PARTS = 100 };
+    static uint8_t bytes[WIRE_PART];
+    ferry_error error = FERRY_ERROR_INIT;
+    Span large = span_of(bytes, sizeof(bytes));
+    ferry_client *client;
+    size_t before_kib, after_kib;
+    int fds[N], r = -1;
+    Daemon broker;
+
+    daemon_start(&broker,
+                 &(DaemonOptions){.tcp = true, .config = "[broker]\nmax_transfer_bytes = 16M\n"});
+    client = open_with(broker.url, NULL);
+    before_kib = process_rss_kib(broker.process.pid);
+    /* 6.4 MiB each, and none ever ends. */
+    for (int i = 0; i < N; i++)
+        fds[i] = raw_session(broker.port, 1 << 20);
+    for (int k = 0; k < PARTS; k++)
+        for (int i = 0; i < N; i++)
+            raw_say(fds[i], &(Message){.op = OP_PART, .transfer = 1, .body = large});
+    for (int i = 0; i < N; i++) {
+        raw_say(fds[i], &(Message){.op = OP_PING, .id = 1});
+        CU_ASSERT_EQUAL(raw_hear(fds[i], OP_PONG, ANSWER_MS, &(Message){0}), HEARD);
+    }
+    after_kib = process_rss_kib(broker.process.pid);
+    printf("\n    %d peers with %d MiB of bodies that never end, and a limit of 16 MiB: the broker "
+           "grew by %ld KiB",
+           N, N * PARTS * WIRE_PART >> 20, (long)after_kib - (long)before_kib);
+#ifndef __SANITIZE_ADDRESS__
+    CU_ASSERT((long)after_kib - (long)before_kib < 128 * 1024);
+#endif
+    /* Who names a body that was refused is told; small ones are none of it. */
+    for (int i = 0; i < N && r < 0; i++) {
+        Message message;
+
+        raw_say(fds[i],
+                &(Message){.op = OP_PUSH, .id = 1, .name = span_text("q"), .body_transfer = 1});
+        if (raw_hear(fds[i], OP_ERROR, 200, &message) == HEARD) {
+            CU_ASSERT_STRING_EQUAL(raw_error_text(message.error, "type"), "ferry.Full");
+            r = 0;
+        }
+    }
+    CU_ASSERT_EQUAL(r, 0);
+    CU_ASSERT_EQUAL(ferry_push(client, "q", ferry_str("small"), NULL, &error), 0);
+    for (int i = 0; i < N; i++)
+        close(fds[i]);
+    /* They are gone, and there is room again. */
+    r = -1;
+    for (uint64_t until_ms = clock_ms() + PATIENCE_MS; r < 0 && clock_ms() < until_ms;) {
+        static uint8_t body[1 << 20];
+
+        r = ferry_push(client, "q", (ferry_bytes){body, sizeof(body), NULL}, NULL, NULL);
+    }
+    CU_ASSERT_EQUAL(r, 0);
+    ferry_close(client);
+    daemon_end(&broker);
+}
+
 /* libzmq's own routing ids are a zero byte and four others. */
 static void routing_ids_that_begin_with_zero_harm_nobody(void) {
     enum { N = 500 };
@@ -348,6 +406,7 @@ static void a_job_that_fails_comes_again_later_and_later_and_then_is_dead(void) 
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(more_than_64_large_bodies_at_once_are_a_fault),
+        TEST(unfinished_bodies_of_all_together_are_bounded),
         TEST(routing_ids_that_begin_with_zero_harm_nobody),
         TEST(a_publisher_is_told_when_the_broker_does_not_keep_up),
         TEST(so_many_pushes_and_no_more_wait_to_be_confirmed),

@@ -77,7 +77,14 @@ static void later_settings_win_and_names_win_over_patterns(void) {
     configure("a.*", "max_jobs", "7"); /* on queues that live, too */
     CU_ASSERT_EQUAL(count_of("a.b", "max_jobs"), 3);
     CU_ASSERT_EQUAL(count_of("a.c", "max_jobs"), 7);
-    queues_configure_anew(queues);
+    /* Read again, and wrong in the middle: nothing changes. */
+    queues_reload(queues);
+    configure("a.*", "max_jobs", "9");
+    CU_ASSERT_EQUAL(count_of("a.c", "max_jobs"), 7);
+    queues_reloaded(queues, false);
+    CU_ASSERT_EQUAL(count_of("a.c", "max_jobs"), 7);
+    queues_reload(queues);
+    queues_reloaded(queues, true);
     CU_ASSERT_EQUAL(count_of("a.b", "max_jobs"), broker.limits.max_queue_jobs);
     CU_ASSERT_EQUAL(count_of("a.c", "max_jobs"), broker.limits.max_queue_jobs);
     teardown();
@@ -96,7 +103,8 @@ static void a_queue_with_settings_stays(void) {
     wait_ms(60000);
     CU_ASSERT_EQUAL(count_of("kept", "ready"), 0);
     CU_ASSERT_EQUAL(count_of("not", "ready"), UINT64_MAX);
-    queues_configure_anew(queues);
+    queues_reload(queues);
+    queues_reloaded(queues, true);
     wait_ms(60000);
     CU_ASSERT_EQUAL(count_of("kept", "ready"), UINT64_MAX);
     teardown();

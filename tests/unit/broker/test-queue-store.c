@@ -412,7 +412,8 @@ static void a_queue_that_goes_is_told_to_its_store(void) {
     setup();
     teardown();
     s = set_up();
-    queues_configure_anew(queues);
+    queues_reload(queues);
+    queues_reloaded(queues, true);
     push(s, 0, "q", "x", NULL);
     teardown();
     CU_ASSERT_EQUAL(slow.n_gone, 0);

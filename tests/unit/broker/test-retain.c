@@ -433,6 +433,38 @@ static void rules_say_how_many_are_kept(void) {
     fixture_deinit(&f);
 }
 
+static void rules_that_are_no_longer_there_count_no_more(void) {
+    TopicFixture f;
+    Session *a;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    CU_ASSERT_EQUAL(configure(&f, "t.>", "keep", "3"), 0);
+    numbers(&f, a, "t.x", 1, 10);
+    /* The same again: what is kept stays. */
+    topics_reload(f.topics);
+    CU_ASSERT_EQUAL(configure(&f, "t.>", "keep", "3"), 0);
+    topics_reloaded(f.topics, true);
+    subscribe_with(&f, a, 1, "t.x", OPTIONS({"last", NULL, 1000}));
+    CU_ASSERT_EQUAL(fake_n_sent(a), 4);
+    fake_drop(a);
+    /* Wrong in the middle: as before. */
+    topics_reload(f.topics);
+    CU_ASSERT_EQUAL(configure(&f, "t.>", "keep", "0"), 0);
+    topics_reloaded(f.topics, false);
+    subscribe_with(&f, a, 2, "t.x", OPTIONS({"last", NULL, 1000}));
+    CU_ASSERT_EQUAL(fake_n_sent(a), 4);
+    fake_drop(a);
+    /* Gone: as if it had never been. */
+    topics_reload(f.topics);
+    topics_reloaded(f.topics, true);
+    numbers(&f, a, "t.x", 1, 100);
+    fake_drop(a);
+    subscribe_with(&f, a, 3, "t.x", OPTIONS({"last", NULL, 1000}));
+    CU_ASSERT_EQUAL(fake_n_sent(a), 17);
+    fixture_deinit(&f);
+}
+
 static void what_a_rule_keeps_is_not_forgotten(void) {
     TopicFixture f;
     Session *a;
@@ -509,6 +541,7 @@ int main(void) {
         TEST(questions_are_not_replayed),
         TEST(all_topics_together_keep_a_share_of_the_total),
         TEST(rules_say_how_many_are_kept),
+        TEST(rules_that_are_no_longer_there_count_no_more),
         TEST(what_a_rule_keeps_is_not_forgotten),
         TEST(rules_bound_the_bytes),
         TEST(bad_rules_are_refused),

@@ -94,6 +94,31 @@ static void one_peer_cannot_have_gigabytes_held(void) {
     inbox_clear(&inbox);
 }
 
+static void all_peers_together_have_a_limit_too(void) {
+    InboxTotal total = {.max = 250};
+    Inbox one = {.max_body = 100, .total = &total}, two = {.max_body = 100, .total = &total};
+    uint8_t data[100] = {0};
+    Message message;
+    const void *block;
+
+    CU_ASSERT_EQUAL(part(&one, 1, data, 100), 0);
+    CU_ASSERT_EQUAL(part(&one, 2, data, 100), 0);
+    CU_ASSERT_EQUAL(part(&two, 1, data, 50), 0);
+    CU_ASSERT_EQUAL(part(&two, 1, data, 1), -ENOBUFS);
+    CU_ASSERT_EQUAL(total.bytes, 200); /* the refused one is held no more */
+    CU_ASSERT_EQUAL(body(&two, 1, &message, &block), -ENOBUFS);
+    CU_ASSERT_PTR_NULL(block);
+    CU_ASSERT_EQUAL(body(&one, 1, &message, &block), 0);
+    CU_ASSERT_EQUAL(total.bytes, 100);
+    ferry_free(block);
+    CU_ASSERT_EQUAL(part(&two, 2, data, 100), 0);
+    inbox_clear(&one);
+    CU_ASSERT_EQUAL(total.bytes, 100);
+    inbox_clear(&two);
+    CU_ASSERT_EQUAL(total.bytes, 0);
+    CU_ASSERT_PTR_EQUAL(two.total, &total);
+}
+
 static void an_empty_body_may_come_in_parts_too(void) {
     Inbox inbox = {.max_body = 100};
     Message message;
@@ -157,6 +182,7 @@ int main(void) {
         TEST(a_body_at_the_limit_is_taken_and_one_above_refused),
         TEST(sixty_four_transfers_are_the_most),
         TEST(one_peer_cannot_have_gigabytes_held),
+        TEST(all_peers_together_have_a_limit_too),
         TEST(an_empty_body_may_come_in_parts_too),
         TEST(credit_is_overdrawn_by_one_batch_at_most),
         TEST(credit_comes_back_by_the_quarter),
