@@ -220,12 +220,15 @@ ErrorParts error_parts(const ferry_error *error) {
 }
 
 int error_copy(ferry_error *to, const ferry_error *from) {
-    ErrorParts parts = error_parts(from);
+    ErrorParts parts;
 
+    if (!to)
+        return from->code;
     if (!from->type) {
         ferry_error_clear(to);
         return 0;
     }
+    parts = error_parts(from);
     error_build(to, &parts);
     to->code = from->code;
     return to->code;

@@ -51,6 +51,8 @@ int error_set_code(ferry_error *reterr, int code, const char *format, ...)
 
 /* Moves from into to, which is cleared first; from is empty afterwards. */
 void error_move(ferry_error *to, ferry_error *from);
+
+/* Returns from's code; to may be NULL. */
 int error_copy(ferry_error *to, const ferry_error *from);
 
 /* The data of an error, unpacked: kept with it, so that it lives as long. */

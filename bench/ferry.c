@@ -264,15 +264,11 @@ static void memory_idle(const LabArgs *args) {
 
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
-        {"calls", "async", calls_async},
-        {"latency", "sync", latency_sync},
-        {"pubsub", "loop", pubsub},
-        {"queue", "memory", queue_memory},
-        {"memory", "idle", memory_idle},
-        {"typed", "typed", typed_calls},
-        {"typed", "untyped", untyped_calls},
-        {"codec", "tables", codec_tables},
-        {0},
+        {"calls", "async", calls_async},     {"latency", "sync", latency_sync},
+        {"pubsub", "loop", pubsub},          {"queue", "memory", queue_memory},
+        {"memory", "idle", memory_idle},     {"typed", "typed", typed_calls},
+        {"typed", "untyped", untyped_calls}, {"codec", "tables", codec_tables},
+        {"streams", "echo", streams_echo},   {0},
     };
 
     return lab_main(argc, argv, rows);

@@ -20,3 +20,7 @@ _Noreturn void run_for_ever(ferry_client *client);
 void typed_calls(const LabArgs *args);
 void untyped_calls(const LabArgs *args);
 void codec_tables(const LabArgs *args);
+
+/* ---- ferry-streams.c ---- */
+
+void streams_echo(const LabArgs *args);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -276,6 +277,60 @@ void lab_measure_memory(const LabArgs *args, pid_t server, void (*connect)(const
     lab_sleep_us(MEMORY_SETTLE_MS * 1000);
     after = resident_kib(server);
     printf("{\"kib\": %.2f, \"n\": %u}\n", (double)(after - before) / args->window, args->window);
+}
+
+/* ---- streams ---- */
+
+/* The most that was ever resident, and no other process's: a child begins with what it shares. */
+static double peak_mib(pid_t pid) {
+    char path[64], line[256];
+    long kib = 0;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    file = fopen(path, "re");
+    LAB_CHECK(file);
+    while (fgets(line, sizeof(line), file))
+        if (sscanf(line, "VmHWM: %ld", &kib) == 1)
+            break;
+    fclose(file);
+    return (double)kib / 1024;
+}
+
+void lab_stream_start(LabStream *stream) {
+    *stream = (LabStream){.start = use_now()};
+}
+
+void lab_stream_sent(LabStream *stream, size_t len) {
+    stream->n_sent += len;
+}
+
+void lab_stream_back(LabStream *stream, size_t len) {
+    stream->n_back += len;
+}
+
+uint64_t lab_stream_left(const LabStream *stream) {
+    uint64_t all = (uint64_t)LAB_STREAM_MIB << 20;
+
+    return stream->n_sent < all ? all - stream->n_sent : 0;
+}
+
+bool lab_stream_is_over(const LabStream *stream) {
+    return lab_stream_left(stream) == 0 && stream->n_back == stream->n_sent;
+}
+
+void lab_stream_report(const LabStream *stream, const LabArgs *args) {
+    LabUse end = use_now();
+    double seconds = (double)(end.at_ns - stream->start.at_ns) / 1e9;
+    double mib = (double)stream->n_back / (1 << 20);
+    double peak = fmax(peak_mib(getpid()), args->pid > 0 ? peak_mib(args->pid) : 0);
+
+    errno = 0;
+    LAB_CHECK(lab_stream_is_over(stream));
+    for (unsigned i = 0; i < n_children; i++)
+        peak = fmax(peak, peak_mib(children[i]));
+    printf("{\"rate\": %.1f, \"cpu_us\": %.3f, \"peak_mib\": %.1f, \"n\": %.0f}\n", mib / seconds,
+           cpu_us_each(&stream->start, &end, (uint64_t)mib), peak, mib);
 }
 
 /* ---- calls ---- */

@@ -31,6 +31,11 @@ typedef struct LabArgs {
     char *payload;   /* size bytes of text and a NUL */
 } LabArgs;
 
+typedef struct LabUse {
+    uint64_t at_ns;
+    uint64_t cpu_ns; /* of the whole machine: brokers, servers and the kernel's part included */
+} LabUse;
+
 typedef struct LabRow {
     const char *section;
     const char *variant;
@@ -93,15 +98,30 @@ void lab_measure_consumed(const LabArgs *args);
  * that lasts as long as the process. */
 void lab_measure_memory(const LabArgs *args, pid_t server, void (*connect)(const LabArgs *args));
 
+/* ---- streams ---- */
+
+enum { LAB_STREAM_MIB = 1024 };
+
+/* So many bytes there and back again: everything that is sent comes back. */
+typedef struct LabStream {
+    uint64_t n_sent, n_back;
+    LabUse start;
+} LabStream;
+
+void lab_stream_start(LabStream *stream);
+void lab_stream_sent(LabStream *stream, size_t len);
+void lab_stream_back(LabStream *stream, size_t len);
+uint64_t lab_stream_left(const LabStream *stream); /* bytes still to be sent */
+
+/* Reports once all is back: MiB a second in one direction, and the most memory that this process,
+ * one of its children or the server under test ever had. */
+bool lab_stream_is_over(const LabStream *stream);
+void lab_stream_report(const LabStream *stream, const LabArgs *args);
+
 /* ---- calls ---- */
 
 /* One call at a time: p50 and p99. call returns 0, or anything else for a failure. */
 void lab_measure_latency(const LabArgs *args, int (*call)(void *ctx), void *ctx);
-
-typedef struct LabUse {
-    uint64_t at_ns;
-    uint64_t cpu_ns; /* of the whole machine: brokers, servers and the kernel's part included */
-} LabUse;
 
 /* Many calls at a time: add what was answered until it says that the time is up, then report. */
 typedef struct LabMeter {

@@ -40,6 +40,7 @@ class Section:
     ends_are: str = ""
     sizes: tuple = (64, 1024)
     metric: str = "rate"
+    columns: tuple = ()  # further ones: metric, heading
 
 
 SECTIONS = (
@@ -89,6 +90,11 @@ SECTIONS = (
         Row("Thrift C, direct, 1000 in flight", "thrift", "framed", 1000),
         Row("Thrift C, direct, 4000 in flight", "thrift", "framed", 4000),
     ), sizes=(0,)),
+    Section("streams", "1 GiB there and back through one stream", "MiB/s", (
+        Row("ferry", "ferry", "echo"),
+        Row("libzmq through zmq_proxy", "zmq", "proxy", 32, limit=True),
+        Row("libzmq DEALER-ROUTER, direct", "zmq", "direct", 32, limit=True),
+    ), sizes=(16384, 65536), columns=(("peak_mib", "peak MiB"),)),
     Section("codec", "Packing and unpacking a struct of ten fields", "structs/s", (
         Row("ferry, generated code", "ferry", "tables"),
         Row("msgpack-c by hand", "msgpack", "msgpack"),
@@ -108,6 +114,7 @@ class Target:
     metric: str = ""  # "": the section's own
     at_most: bool = False
     difference: bool = False  # how much ferry has more, not how many times
+    alone: bool = False  # ferry's own figure, beside nobody's
 
 
 TARGETS = (
@@ -125,6 +132,14 @@ TARGETS = (
     Target("typed calls: 2x Thrift", "typed", ("Thrift",), 2.0, size=0),
     Target("typed calls: 0.6x untyped ones", "typed", ("ferry, the same",), 0.6, size=0),
     Target("packing and unpacking: 1x msgpack-c", "codec", ("msgpack",), 1.0, size=0),
+    Target("stream, 16 KiB: 0.5x libzmq through a proxy", "streams", ("libzmq through",), 0.5,
+           size=16384),
+    Target("stream, 64 KiB: 0.5x libzmq through a proxy", "streams", ("libzmq through",), 0.5,
+           size=65536),
+    Target("stream, 16 KiB: 0.5x libzmq direct", "streams", ("libzmq DEALER",), 0.5, size=16384),
+    Target("stream, 64 KiB: 0.5x libzmq direct", "streams", ("libzmq DEALER",), 0.5, size=65536),
+    Target("stream, memory of any process: 32 MiB", "streams", (), 32.0, size=65536,
+           metric="peak_mib", at_most=True, alone=True),
     Target("idle connection: libzmq's + 40 KiB", "memory", ("libzmq",), 40.0, size=0,
            at_most=True, difference=True),
 )

@@ -77,6 +77,7 @@ def table(heads, rows):
 def further_columns(section):
     """Metric and heading of what stands behind the ratio."""
     columns = [("cpu_us", "cpu us")] if section.metric != "kib" else []
+    columns += section.columns
     return [("p99_us", "p99 us")] + columns if section.metric == "p50_us" else columns
 
 
@@ -115,7 +116,9 @@ def verdict(target, results):
     ours = ferry_rounds(section, target.size, target.ends, results)
     label, theirs = best_rival(section, target, results)
     metric = target.metric or section.metric
-    if target.difference:
+    if target.alone:
+        label, measured = "", values_of(ours or [], metric)
+    elif target.difference:
         measured = [a - b for a, b in pairs_of(ours, theirs, metric)]
     else:
         measured = ratios(ours, theirs, metric)

@@ -148,6 +148,41 @@ static void latency_proxy(const LabArgs *args) {
     measure_latency(args, start_proxied(args));
 }
 
+/* ---- streams ---- */
+
+/* As calls, but so many bytes in all, and no more than --window messages on their way: that bounds
+ * the memory, as libzmq itself would not. The same message again and again, never copied. */
+static void measure_stream(const LabArgs *args, void *socket) {
+    zmq_msg_t item, message;
+    unsigned n_ahead = 0;
+    LabStream stream;
+
+    LAB_CHECK(zmq_msg_init_size(&item, args->size) == 0);
+    memcpy(zmq_msg_data(&item), args->payload, args->size);
+    zmq_msg_init(&message);
+    lab_stream_start(&stream);
+    while (!lab_stream_is_over(&stream)) {
+        while (n_ahead < args->window && lab_stream_left(&stream) > 0) {
+            LAB_CHECK(zmq_msg_copy(&message, &item) == 0);
+            LAB_CHECK(zmq_msg_send(&message, socket, 0) >= 0);
+            lab_stream_sent(&stream, args->size);
+            n_ahead++;
+        }
+        LAB_CHECK(zmq_msg_recv(&message, socket, 0) >= 0);
+        lab_stream_back(&stream, zmq_msg_size(&message));
+        n_ahead--;
+    }
+    lab_stream_report(&stream, args);
+}
+
+static void streams_direct(const LabArgs *args) {
+    measure_stream(args, start_direct(args));
+}
+
+static void streams_proxy(const LabArgs *args) {
+    measure_stream(args, start_proxied(args));
+}
+
 /* ---- topics ---- */
 
 static _Noreturn void subscribe(unsigned end) {
@@ -227,6 +262,8 @@ int main(int argc, char **argv) {
         {"calls", "proxy", calls_proxy},
         {"latency", "direct", latency_direct},
         {"latency", "proxy", latency_proxy},
+        {"streams", "direct", streams_direct},
+        {"streams", "proxy", streams_proxy},
         {"pubsub", "proxy", pubsub_proxy},
         {"memory", "router", memory_router},
         {0},

@@ -81,7 +81,6 @@ static int fill(Message *message, ferry_client *client, const CallSpec *spec, ui
 static int begin_early(Core *core, Call *call, const Message *message, const void *block,
                        ferry_error *reterr) {
     if (link_state(core->link) == LINK_CLOSED) {
-        error_copy(reterr, link_problem(core->link));
         return error_set(reterr, "ferry.NotConnected", "%s",
                          link_problem(core->link) ? link_problem(core->link)->message : "");
     }

@@ -21,6 +21,7 @@
 
 typedef struct Core Core;
 typedef struct Call Call;
+typedef struct Flow Flow;
 typedef struct Request Request;
 typedef struct Registration Registration;
 typedef struct Job Job;
@@ -113,6 +114,7 @@ struct Core {
     unsigned n_requests;        /* how many */
     unsigned n_due;             /* watched ones whose fn is due */
     ferry_stream *due_streams;  /* likewise */
+    Flow *full_flows;           /* streams of either kind that wait for room in the outbox */
     Job *held;                  /* delivered and not settled */
     unsigned n_jobs;            /* how many of them are deferred */
     uint64_t looked_ms;         /* ferry_request_cancelled() looked at the socket */

@@ -118,6 +118,8 @@ static void flush(Core *core) {
         pushes_pump(core);
     }
     link_flush(core->link);
+    if (core->full_flows && link_has_room(core->link))
+        flows_wake_full(&core->full_flows);
     core->unflushed = link_waiting(core->link);
 }
 
@@ -154,6 +156,12 @@ int ferry_uncork(ferry_client *client, ferry_error *reterr) {
 
 /* ---- waiting ---- */
 
+/* Callbacks wait for a turn. */
+static bool is_due(const Core *core) {
+    return core->aside || core->ended || core->events || pushes_due(core) || streams_due(core) ||
+           requests_due(core) || memo_due(core);
+}
+
 /* In loop mode: sees to it that the descriptor is readable when there is or will be something to
  * do. The ZeroMQ descriptor inside it is edge-triggered, so input must be asked for. */
 static void settle(Core *core) {
@@ -162,8 +170,7 @@ static void settle(Core *core) {
 
     if (!core->loop_mode || core->turns > 0 || core->closed)
         return;
-    if (core->aside || core->ended || core->events || core->posts || pushes_due(core) ||
-        streams_due(core) || memo_due(core) || link_has_input(core->link)) {
+    if (core->posts || is_due(core) || link_has_input(core->link)) {
         core_raise(core);
         return;
     }
@@ -337,10 +344,7 @@ int ferry_fd(ferry_client *client) {
 /* ---- running ---- */
 
 static uint64_t next_due_ms(const Core *core) {
-    return core->ended || core->aside || core->events || pushes_due(core) || streams_due(core) ||
-                   memo_due(core)
-               ? 0
-               : timers_next(&core->timers);
+    return is_due(core) ? 0 : timers_next(&core->timers);
 }
 
 static unsigned stops(const Core *core) {

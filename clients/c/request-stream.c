@@ -26,11 +26,15 @@ int ferry_request_watch(ferry_request *request, void (*fn)(ferry_request *reques
     return 0;
 }
 
-static Request *next_due(Core *core) {
+static Request *next_due(const Core *core) {
     for (Request *request = core->deferred; request; request = request->next)
         if (request->due)
             return request;
     return NULL;
+}
+
+bool requests_due(const Core *core) {
+    return core->n_due > 0 && next_due(core);
 }
 
 bool requests_run(Core *core) {
@@ -89,11 +93,12 @@ int ferry_request_yield(ferry_request *request, ferry_bytes item) {
         }
         if (r != -EAGAIN)
             return r;
+        if (flow_may_send(mine->flow))
+            flow_wait_for_room(mine->flow, &mine->core->full_flows);
         if (until_ms == 0)
             until_ms = clock_ms() + mine->timeout_ms;
-        /* Without credit MORE wakes us; with it, room in the outbox does, which says nothing. */
-        r = wait_for_change(mine, flow_may_send(mine->flow) ? clock_ms() + 1 : until_ms);
-        if (r == -EAGAIN || (r < 0 && clock_ms() >= until_ms))
+        r = wait_for_change(mine, until_ms);
+        if (r < 0)
             return r;
     }
 }

@@ -10,6 +10,7 @@
 #include "clients/c/call.h"
 #include "clients/c/memo.h"
 #include "clients/c/slab.h"
+#include "clients/c/stream.h"
 #include "rpc/schema/codec.h"
 #include "rpc/schema/remote-error.h"
 
@@ -64,6 +65,10 @@ static const void *keep_request(const void *block) {
 
 /* ---- life ---- */
 
+static void note_room(void *owner) {
+    request_note_due(owner);
+}
+
 Request *request_new(Core *core, const ServedMethod *method, const Message *message,
                      const void *block) {
     Request *request = slab_take(core->requests);
@@ -107,6 +112,8 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
             return NULL;
         }
         flow_init(request->flow);
+        request->flow->note = note_room;
+        request->flow->owner = request;
         request->flow->in_ended = !(message->flags & CALL_STREAM_IN);
     }
     return request;
@@ -540,7 +547,7 @@ void request_message(Core *core, Request *request, const Message *message, const
     }
     if (!flow)
         return;
-    if (message->op == OP_ITEM && flow_item(flow, message->body, block) < 0)
+    if (message->op == OP_ITEM && stream_item(core, flow, message, block) < 0)
         cancel(core, request);
     else if (message->op == OP_MORE)
         flow_more(flow, message->bytes);

@@ -76,6 +76,7 @@ void request_note_due(Request *request);
 
 /* Calls the fn of watched ones that are due. */
 bool requests_run(Core *core);
+bool requests_due(const Core *core);
 
 /* The session has ended; the client is closed. */
 void requests_down(Core *core);

@@ -37,6 +37,10 @@ static void note_due(ferry_stream *stream) {
     core_raise(core);
 }
 
+static void note_room(void *owner) {
+    note_due(owner);
+}
+
 static void not_due(ferry_stream *stream) {
     ferry_stream **link = &stream->core->due_streams;
 
@@ -92,13 +96,21 @@ int ferry_stream_watch(ferry_stream *stream, void (*fn)(ferry_stream *stream, vo
 
 /* ---- arriving ---- */
 
+int stream_item(Core *core, Flow *flow, const Message *message, const void *block) {
+    const void *held = block ? NULL : link_hold_body(core->link, message->body);
+    int r = flow_item(flow, message->body, held ? held : block);
+
+    ferry_free(held);
+    return r;
+}
+
 static void on_message(Core *core, Await *await, const Message *message, const void *block) {
     ferry_stream *stream = (ferry_stream *)await;
     ferry_error error = FERRY_ERROR_INIT;
 
     switch (message->op) {
     case OP_ITEM:
-        if (flow_item(&stream->flow, message->body, block) < 0) {
+        if (stream_item(core, &stream->flow, message, block) < 0) {
             error_set_code(&error, -ENOMEM, NULL);
             call_abandon(core, &stream->call);
             stream_ended(core, stream, &error);
@@ -148,6 +160,8 @@ int stream_open(ferry_client *client, const CallSpec *spec, ferry_stream **ret,
     if (!stream)
         return error_set_code(reterr, -ENOMEM, NULL);
     flow_init(&stream->flow);
+    stream->flow.note = note_room;
+    stream->flow.owner = stream;
     stream->call.await.fn = on_message;
     stream->call.stream = stream;
     stream->call.is_streaming = true;
@@ -194,10 +208,9 @@ static int check(ferry_stream *stream, ferry_error *reterr) {
 }
 
 static int failed(ferry_stream *stream, ferry_error *reterr) {
-    int code = stream->error.code;
-
-    error_copy(reterr ? reterr : &(ferry_error)FERRY_ERROR_INIT, &stream->error);
-    return code;
+    /* What could not be copied for want of memory is still this failure. */
+    error_copy(reterr, &stream->error);
+    return stream->error.code;
 }
 
 /* Waits for a change. -EAGAIN: the stream is watched instead. */
@@ -287,12 +300,7 @@ int ferry_stream_send(ferry_stream *stream, ferry_bytes item, ferry_error *reter
             }
             if (r != -EAGAIN)
                 return error_set_code(reterr, r, NULL);
-            if (stream->fn)
-                return error_set(reterr, "ferry.WouldBlock", "4 MiB wait to be sent");
-            stream->flow.wake = false;
-            core_wait(stream->core, &stream->flow.wake, clock_ms() + 1);
-            r = 0;
-            continue;
+            flow_wait_for_room(&stream->flow, &stream->core->full_flows);
         }
         r = wait_for_change(stream, reterr);
     }

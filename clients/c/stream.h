@@ -18,6 +18,9 @@ int stream_result(ferry_stream *stream, ferry_bytes *ret, ferry_error *reterr);
 void stream_sent(Core *core, ferry_stream *stream);
 void stream_ended(Core *core, ferry_stream *stream, ferry_error *error); /* error is moved */
 
+/* An ITEM for either end, into its flow; its bytes are copied or held. -ENOMEM. */
+int stream_item(Core *core, Flow *flow, const Message *message, const void *block);
+
 /* Calls the fn of those that were watched for. */
 bool streams_run(Core *core);
 bool streams_due(const Core *core);

@@ -44,7 +44,7 @@ static int unpack(void **spare, const ferry_type *type, ferry_bytes body, const 
         r = error_set(reterr, "ferry.Protocol", "the server breaks its interface: %s",
                       error.message);
     else if (r < 0)
-        error_copy(reterr ? reterr : &(ferry_error)FERRY_ERROR_INIT, &error);
+        error_copy(reterr, &error);
     ferry_error_clear(&error);
     return r;
 }

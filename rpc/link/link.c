@@ -26,6 +26,8 @@ enum {
     GOODBYE_MS = 200,
     WAITING_MAX = 4 * 1024 * 1024,
     MONITOR_EACH_MS = 1,
+    HOLD_MIN = 4096, /* of a body: below, copying costs less */
+    HOLD_SHARE = 4,  /* a body holds at most so many times its own size */
 };
 
 /* A batch whose messages are being handed on. */
@@ -33,6 +35,9 @@ typedef struct Reading {
     struct Reading *outer; /* whose handler asked for more */
     Reader reader;
     uint64_t batch, session;
+    zmq_msg_t *frame; /* its bytes */
+    void *held;       /* a block that has taken them over; NULL: none */
+    size_t held_size;
 } Reading;
 
 struct Link {
@@ -248,6 +253,10 @@ size_t link_waiting(const Link *link) {
     return outbox_bytes(&link->out);
 }
 
+bool link_has_room(const Link *link) {
+    return outbox_bytes(&link->out) <= WAITING_MAX / 2;
+}
+
 uint64_t link_batch(const Link *link) {
     return link->batch;
 }
@@ -449,19 +458,63 @@ static int go_on(Link *link, Reading *reading, int max) {
 }
 
 /* Returns how many messages were handed on. */
-static int handle_batch(Link *link, const uint8_t *data, size_t len) {
-    Reading reading = {
-        .outer = link->reading, .batch = ++link->n_batches, .session = link->session};
+static int handle_batch(Link *link, zmq_msg_t *frame) {
+    Reading reading = {.outer = link->reading,
+                       .batch = ++link->n_batches,
+                       .session = link->session,
+                       .frame = frame};
     int n;
 
-    if (batch_open(&reading.reader, data, len) < 0) {
+    if (batch_open(&reading.reader, zmq_msg_data(frame), zmq_msg_size(frame)) < 0) {
         lost(link, "ferry.Protocol", "%s: %s", link->url, reading.reader.problem);
         return 0;
     }
     link->reading = &reading;
     n = go_on(link, &reading, INT_MAX);
     link->reading = reading.outer;
+    ferry_free(reading.held);
     return n;
+}
+
+/* As free_fn of a block. */
+static void close_frame(void *ctx) {
+    zmq_msg_close(ctx);
+    free(ctx);
+}
+
+/* Moves a frame into a block. Its bytes stay where they are: it is larger than what libzmq stores
+ * in the zmq_msg_t itself. NULL: out of memory, and nothing has happened. */
+static void *hold_frame(zmq_msg_t *frame) {
+    zmq_msg_t *moved = malloc(sizeof(*moved));
+    ferry_bytes bytes;
+
+    if (!moved)
+        return NULL;
+    zmq_msg_init(moved);
+    if (ferry_wrap(NULL, 0, close_frame, moved, &bytes) < 0) {
+        free(moved);
+        return NULL;
+    }
+    zmq_msg_move(moved, frame);
+    return (void *)(uintptr_t)bytes.block;
+}
+
+const void *link_hold_body(Link *link, Span body) {
+    Reading *reading = link->reading;
+    const uint8_t *data;
+    size_t size;
+
+    if (!reading || body.len < HOLD_MIN)
+        return NULL;
+    if (!reading->held) {
+        data = zmq_msg_data(reading->frame);
+        size = zmq_msg_size(reading->frame);
+        if (body.data < data || body.data >= data + size || body.len < size / HOLD_SHARE)
+            return NULL;
+        reading->held = hold_frame(reading->frame);
+        reading->held_size = size;
+    }
+    return body.len < reading->held_size / HOLD_SHARE ? NULL : ferry_keep(reading->held);
 }
 
 static bool is_control(const uint8_t *data, size_t len) {
@@ -492,7 +545,7 @@ static int receive(Link *link, int max_messages) {
         if (more)
             lost(link, "ferry.Protocol", "%s sent more than one frame", link->url);
         else
-            n += handle_batch(link, zmq_msg_data(&frame), len);
+            n += handle_batch(link, &frame);
         zmq_msg_close(&frame);
         if (link->session != session || control)
             continue;

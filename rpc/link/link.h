@@ -51,6 +51,9 @@ const ferry_error *link_problem(const Link *link); /* why it is not up; NULL: no
 int link_put(Link *link, Lane lane, const Message *message, const void *block);
 size_t link_waiting(const Link *link); /* bytes in the outbox */
 
+/* After an -EAGAIN: so much has left that it is worth while to put more. */
+bool link_has_room(const Link *link);
+
 /* While held, what is handled is not granted again to the broker: for a layer above that sets
  * messages aside and must not do so without bound. */
 void link_hold_credit(Link *link, bool hold);
@@ -64,6 +67,11 @@ int link_process(Link *link, int max_messages, uint64_t now_ms);
 
 /* The number of the batch whose message is being handed on; they count up as they arrive. */
 uint64_t link_batch(const Link *link);
+
+/* Inside on_message: a block that holds what was received, for a body that lies in it and is too
+ * large to be copied gladly; the caller's: ferry_free(). NULL: copy it, the body is but a small
+ * part of what would be held. */
+const void *link_hold_body(Link *link, Span body);
 
 /* More input waits: process again before sleeping. (ZMQ_FD is edge-triggered.) */
 bool link_has_input(Link *link);

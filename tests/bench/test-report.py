@@ -66,6 +66,17 @@ class Verdicts(unittest.TestCase):
         self.assertEqual((v["measured"], v["met"]), ([32.0], True))
         self.assertIn("+32.00", report.full_text(results))
 
+    def test_a_bound_of_ferrys_own_needs_no_rival(self):
+        def stream(peak):
+            return [{"rate": 100.0, "cpu_us": 1.0, "peak_mib": peak, "n": 1024}]
+
+        results = {("streams", 65536, 1, "ferry"): stream(33.0)}
+        found = {v["target"]: v for v in report.verdicts(results)}
+        v = found["stream, memory of any process: 32 MiB"]
+        self.assertEqual((v["measured"], v["met"]), ([33.0], False))
+        self.assertIsNone(found["stream, 64 KiB: 0.5x libzmq direct"]["met"])
+        self.assertRegex(report.full_text(results), r"peak MiB\n.*\nferry +100 +1.00 +33.0")
+
     def test_sections_that_were_not_measured_are_not_judged(self):
         self.assertEqual(report.verdicts({}), [])
 

@@ -107,6 +107,7 @@ static void all_parts_are_copied_and_move(void) {
     ferry_error_clear(&cause);
     check_full(&error);
     CU_ASSERT_EQUAL(error_copy(&copy, &error), -EREMOTEIO);
+    CU_ASSERT_EQUAL(error_copy(NULL, &error), -EREMOTEIO);
     error_set(&moved, "ferry.Full", "overwritten");
     error_move(&moved, &error);
     CU_ASSERT_PTR_NULL(error.type);

@@ -454,7 +454,8 @@ int ferry_unpack(ferry_bytes body, ferry_error *reterr, const char *format, ...)
 /* ---- streams, the caller's end ----
  *
  * A stream's timeout bounds the wait for the next item, or for credit to send one, not the whole.
- * Each direction has credit for 256 KiB: memory is bounded whatever the length.
+ * Each direction begins with credit for 256 KiB, and a reader that waits for items gives up to 1
+ * MiB: memory is bounded whatever the length.
  */
 
 enum { FERRY_SEND = 1, FERRY_RECEIVE = 2 };
@@ -485,8 +486,9 @@ int ferry_stream_next(ferry_stream *stream, ferry_bytes *ret, ferry_error *reter
  *
  * @param item  At most max_body.
  *
- * @return 0; -EINVAL: this end has ended, or takes no items; -EAGAIN: no credit, and the stream is
- * watched; -ECANCELED: the server has ended the stream; -EMSGSIZE. Else as ferry_call().
+ * @return 0; -EINVAL: this end has ended, or takes no items; -EAGAIN: no credit, or too much waits
+ * to be sent, and the stream is watched; -ECANCELED: the server has ended the stream; -EMSGSIZE.
+ * Else as ferry_call().
  */
 int ferry_stream_send(ferry_stream *stream, ferry_bytes item, ferry_error *reterr);
 
@@ -508,7 +510,8 @@ ferry_stream *ferry_stream_close(ferry_stream *stream);
 /**
  * Makes the stream non-blocking: next and send say -EAGAIN, and fn says when to try again.
  *
- * fn is called in turns: once soon, then whenever an item, credit or the end has come.
+ * fn is called in turns: once soon, then whenever an item, credit or the end has come, and when
+ * there is room again for what was not taken.
  *
  * @return 0; -EINVAL: stream or fn is NULL.
  */
@@ -680,9 +683,9 @@ ferry_request *ferry_request_retry_after(ferry_request *request, uint32_t ms);
  * Streams, the server's end: sends an item to the caller; waits for credit, unless the request is
  * watched.
  *
- * @return 0; -EAGAIN: no credit, and it is watched; -ECANCELED: the caller wants no more;
- * -ECONNRESET: the connection was lost; -ETIMEDOUT: no credit in time; -EINVAL: no stream, or
- * answered; -EMSGSIZE.
+ * @return 0; -EAGAIN: no credit, or too much waits to be sent, and it is watched; -ECANCELED: the
+ * caller wants no more; -ECONNRESET: the connection was lost; -ETIMEDOUT: no credit in time;
+ * -EINVAL: no stream, or answered; -EMSGSIZE.
  */
 int ferry_request_yield(ferry_request *request, ferry_bytes item);
 
@@ -697,7 +700,8 @@ int ferry_request_receive(ferry_request *request, ferry_bytes *ret);
 
 /**
  * Makes a deferred request's streams non-blocking; fn is called in turns whenever an item, credit
- * or the end has come, and when the request is cancelled, also for one without streams.
+ * or the end has come, when there is room again for what was not taken, and when the request is
+ * cancelled, also for one without streams.
  *
  * @return 0; -EINVAL.
  */
