@@ -18,7 +18,7 @@
  */
 struct Connection {
     void *owner;
-    uint64_t cookie; /* the system's number of this socket */
+    uint64_t number; /* the system's, of this socket */
     uint64_t since_ms;
     uint64_t since_dry; /* when n_dry is this, all is received that others sent on the descriptor */
     bool open, used;
@@ -80,11 +80,11 @@ static Connection *place_of(Connections *connections, int fd) {
     return &by_fd[fd];
 }
 
-static uint64_t cookie_of(int fd) {
-    uint64_t cookie = 0;
-    socklen_t len = sizeof(cookie);
+static uint64_t number_of(int fd) {
+    uint64_t number = 0;
+    socklen_t len = sizeof(number);
 
-    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) < 0 ? 0 : cookie;
+    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &number, &len) < 0 ? 0 : number;
 }
 
 static const char *address_text(const Connection *connection, char to[CONNECTION_ADDRESS_MAX]) {
@@ -126,7 +126,7 @@ static void accepted(Connections *connections, int fd) {
         shutdown(fd, SHUT_RDWR);
         return;
     }
-    *connection = (Connection){.cookie = cookie_of(fd),
+    *connection = (Connection){.number = number_of(fd),
                                .since_ms = clock_ms(),
                                .since_dry = connection->used ? connections->n_dry + 1 : 0,
                                .open = true,
@@ -217,6 +217,26 @@ bool connections_claim(Connections *connections, int fd, void *owner) {
     return true;
 }
 
+uint64_t connections_number(Connections *connections, int fd) {
+    const Connection *connection;
+
+    connections_read(connections);
+    connection = find(connections, fd);
+    return connection && connection->open ? connection->number : 0;
+}
+
+bool connections_claim_late(Connections *connections, int fd, uint64_t number, void *owner) {
+    Connection *connection;
+
+    if (number == 0 || connections_number(connections, fd) != number)
+        return false;
+    connection = find(connections, fd);
+    if (connection->owner)
+        return false;
+    connection->owner = owner;
+    return true;
+}
+
 void connections_release(Connections *connections, int fd, const void *owner) {
     Connection *connection = find(connections, fd);
 
@@ -225,7 +245,7 @@ void connections_release(Connections *connections, int fd, const void *owner) {
 }
 
 static void cut(const Connection *connection, int fd) {
-    if (cookie_of(fd) == connection->cookie)
+    if (number_of(fd) == connection->number)
         shutdown(fd, SHUT_RDWR);
 }
 

@@ -52,6 +52,14 @@ void connections_read(Connections *connections);
  * descriptor by now.
  */
 bool connections_claim(Connections *connections, int fd, void *owner);
+
+/* The system's number of the connection that has this descriptor now; 0: none has. */
+uint64_t connections_number(Connections *connections, int fd);
+
+/* As connections_claim(), some time later, for an owner that has been sent something since: it is
+ * there still, and so its connection is the one that had this number when its message came in. */
+bool connections_claim_late(Connections *connections, int fd, uint64_t number, void *owner);
+
 void connections_release(Connections *connections, int fd, const void *owner);
 
 /* Cuts the owner's connection, if it has not ended yet. */

@@ -240,11 +240,33 @@ static void probe(Peer *peer) {
     peer_touch(peer);
 }
 
+/* For a peer whose descriptor was not certain: who is still there after it was sent something has
+ * the connection that it seemed to have. False: it is asked first. */
+static bool learn_fd_late(Peer *peer) {
+    if (peer->fd >= 0 || peer->supposed_number == 0)
+        return true;
+    if (!peer->asked) {
+        peer->asked = true;
+        probe(peer);
+        return false;
+    }
+    if (connections_claim_late(&peer->hub->connections, peer->supposed_fd, peer->supposed_number,
+                               peer))
+        peer->fd = peer->supposed_fd;
+    peer->supposed_number = 0;
+    return true;
+}
+
 static void on_check(Timer *timer, void *ctx) {
     Peer *peer = (Peer *)((char *)timer - offsetof(Peer, check));
 
     (void)ctx;
     if (peer->closing && !peer->cut) {
+        if (!learn_fd_late(peer)) {
+            timer_arm(&peer->hub->timers, &peer->check, peer->hub->timers.now_ms + CLOSE_AFTER_MS,
+                      on_check);
+            return;
+        }
         connections_cut(&peer->hub->connections, peer->fd, peer);
         peer->cut = true;
         peer->suspect = 0;
@@ -304,7 +326,7 @@ static void on_look(Timer *timer, void *ctx) {
     connections_read(&hub->connections);
     while ((peer = id_map_next(&hub->peers, &pos))) {
         /* One whose descriptor is not known says something when it is asked, or is gone. */
-        if (peer->gone || timer_armed(&peer->check) ||
+        if (peer->gone || timer_armed(&peer->check) || !learn_fd_late(peer) ||
             (peer->fd >= 0 && !peer->closing && !is_stopped(peer)))
             continue;
         connections_cut(&hub->connections, peer->fd, peer);
@@ -335,10 +357,14 @@ static void on_ended(void *owner) {
 }
 
 static void learn_fd(Peer *peer, int fd) {
-    if (connections_claim(&peer->hub->connections, fd, peer))
+    if (connections_claim(&peer->hub->connections, fd, peer)) {
         peer->fd = fd;
-    else
-        peer_probe(peer); /* is it still there? If so, its answer shows where it comes from */
+        return;
+    }
+    peer->supposed_fd = fd;
+    peer->supposed_number = connections_number(&peer->hub->connections, fd);
+    peer->asked = false;
+    peer_probe(peer); /* is it still there? If so, its answer shows where it comes from */
 }
 
 size_t hub_n_connections(const Hub *hub) {
@@ -450,6 +476,8 @@ int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret
         if (zmq_msg_recv(&id, hub->socket, ZMQ_DONTWAIT) < 0) {
             zmq_msg_close(&id);
             hub->connections.n_dry++;
+            /* Connections that begin between here and the next time are known from the first. */
+            connections_read(&hub->connections);
             return 0;
         }
         peer = peer_of(hub, &id);

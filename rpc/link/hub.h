@@ -27,8 +27,11 @@ typedef struct Peer {
     uint64_t looked_at;         /* batches_in at the last look */
     uint64_t gone_dry, gone_ms; /* when it was found to be gone */
     uint64_t bytes_in, bytes_out, batches_in, batches_out;
-    int fd; /* of its connection; -1: not known for certain */
+    int fd;          /* of its connection; -1: not known for certain */
+    int supposed_fd; /* then: what it seems to be, and the number of who had it at that time */
+    uint64_t supposed_number;
     bool touched, closing, cut, gone;
+    bool asked; /* it was sent something after its descriptor had been supposed */
     uint8_t id_len;
     uint8_t id[];
 } Peer;

@@ -193,7 +193,8 @@ static void frames_and_ids_that_no_client_has_are_cut(void) {
             CU_ASSERT_EQUAL(daemon_log_lines(&scene.broker, problems[i]), before + 1);
         close(fd);
     }
-    CU_ASSERT(daemon_log_lines(&scene.broker, "a connection is refused: peer=127.0.0.1:") >= 3);
+    /* With its address, or "unknown" when another had the descriptor just before. */
+    CU_ASSERT(daemon_log_lines(&scene.broker, "a connection is refused: peer=") >= 3);
     printf("\n    chosen ids, many frames, a frame too large: cut");
     end_scene(&scene);
 }

@@ -145,6 +145,31 @@ static void what_was_received_late_does_not_claim_who_came_after(void) {
     end();
 }
 
+static void who_is_still_there_claims_what_it_was_seen_on_and_no_other(void) {
+    int far_first, far_second, far_third;
+    uint64_t number;
+
+    begin();
+    CU_ASSERT_EQUAL(connections_number(&scene.connections, A), 0);
+    far_first = connect_one(A);
+    disconnect(A);
+    far_second = connect_one(A);
+    CU_ASSERT_FALSE(connections_claim(&scene.connections, A, &scene));
+    number = connections_number(&scene.connections, A);
+    CU_ASSERT_TRUE(connections_claim_late(&scene.connections, A, number, &scene));
+    CU_ASSERT_FALSE(connections_claim_late(&scene.connections, A, number, &number));
+    disconnect(A);
+    CU_ASSERT_FALSE(connections_claim_late(&scene.connections, A, number, &scene));
+    far_third = connect_one(A);
+    CU_ASSERT_FALSE(connections_claim_late(&scene.connections, A, number, &scene));
+    CU_ASSERT_FALSE(connections_claim_late(&scene.connections, A, 0, &scene));
+    disconnect(A);
+    close(far_first);
+    close(far_second);
+    close(far_third);
+    end();
+}
+
 static void the_owner_that_has_ended_cuts_nobody(void) {
     int far_first, far_second;
 
@@ -260,6 +285,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(an_end_is_told_to_the_owner_alone),
         TEST(what_was_received_late_does_not_claim_who_came_after),
+        TEST(who_is_still_there_claims_what_it_was_seen_on_and_no_other),
         TEST(the_owner_that_has_ended_cuts_nobody),
         TEST(a_socket_that_is_another_by_now_is_left_alone),
         TEST(who_sends_junk_is_cut_and_named),
