@@ -211,7 +211,7 @@ static void on_signal(Loop *loop, int signal, void *ctx) {
         run->is_stopping = true;
 }
 
-static int serve(Run *run, ferry_client *client, const char *name) {
+static int serve(Run *run, ferry_client *client, int argc, char **argv) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     ferry_serve_options with = {.slots = (uint32_t)run->values->slots,
                                 .bare_errors = run->values->bare_errors,
@@ -222,10 +222,12 @@ static int serve(Run *run, ferry_client *client, const char *name) {
         return status;
     run->loop.on_signal = on_signal;
     run->loop.ctx = run;
-    if (ferry_serve_method(client, name, &with, on_call, run, &error) < 0)
-        return cli_error(run->cli, &error);
+    for (int i = 0; i < argc; i++)
+        if (ferry_serve_method(client, argv[i], &with, on_call, run, &error) < 0)
+            return cli_error(run->cli, &error);
     if (run->cli->terminal_err)
-        cli_note(run->cli, "serving %s at %s", name, cli_url(run->cli));
+        cli_note(run->cli, "serving %s%s at %s", argv[0], argc > 1 ? " and more" : "",
+                 cli_url(run->cli));
     status = loop_run(&run->loop);
     while (run->tasks) {
         throw_to(run->tasks->request, "ferry.Draining", NULL, "this server is going away");
@@ -251,12 +253,15 @@ static int run_serve(Cli *cli, const void *values, int argc, char **argv) {
     const Values *v = values;
     CLEANUP(ferry_close) ferry_client *client = NULL;
     Run run = {.cli = cli, .values = v, .format = body_format(v->format)};
-    const char *dot = strrchr(argv[0], '.');
     int status = EXIT_OK;
 
-    (void)argc;
-    if (!dot || dot == argv[0] || !dot[1] || strlen(argv[0]) > 255)
-        return cli_usage(cli, "'%s' names no method: SERVICE.METHOD, as in calc.Calc.add", argv[0]);
+    for (int i = 0; i < argc; i++) {
+        const char *dot = strrchr(argv[i], '.');
+
+        if (!dot || dot == argv[i] || !dot[1] || strlen(argv[i]) > 255)
+            return cli_usage(cli, "'%s' names no method: SERVICE.METHOD, as in calc.Calc.add",
+                             argv[i]);
+    }
     if (v->echo + !!v->exec + !!v->fail != 1)
         return cli_usage(cli, "one of --echo, --exec CMD and --fail TYPE says how to answer");
     if (v->fail)
@@ -267,7 +272,7 @@ static int run_serve(Cli *cli, const void *values, int argc, char **argv) {
         return status;
     status = cli_open(cli, NULL, &client);
     if (status == EXIT_OK)
-        status = serve(&run, client, argv[0]);
+        status = serve(&run, client, argc, argv);
     client = ferry_close(client);
     loop_deinit(&run.loop);
     return status;
@@ -275,8 +280,9 @@ static int run_serve(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_serve = {
     .name = "serve",
-    .usage = "SERVICE.METHOD (--echo | --exec CMD | --fail TYPE[:MESSAGE]) [--slots N] [--delay T]",
-    .summary = "answer the calls of a method",
+    .usage =
+        "SERVICE.METHOD... (--echo | --exec CMD | --fail TYPE[:MESSAGE]) [--slots N] [--delay T]",
+    .summary = "answer the calls of methods",
     .help =
         "CMD is run by the shell, a call each, up to --slots at once. With --format text a single\n"
         "text or bytes argument is its standard input as it is, anything else the list of "
@@ -289,14 +295,19 @@ const Command command_serve = {
         "ferry.Internal, with standard error as the message. The environment has FERRY_METHOD,\n"
         "FERRY_CALLER, FERRY_LEFT_MS, and FERRY_HEADER_NAME for each header.\n"
         "\n"
+        "Methods of one service belong into one process, for the broker gives a call to any "
+        "server\n"
+        "of the service: CMD can tell them apart by FERRY_METHOD.\n"
+        "\n"
         "Examples:\n"
         "  ferry serve demo.Echo.say --echo\n"
+        "  ferry serve text.Text.upper text.Text.lower --exec './text.sh \"$FERRY_METHOD\"'\n"
         "  ferry serve text.Text.upper --exec 'tr a-z A-Z' --slots 4\n"
         "  ferry serve calc.Calc.div --fail calc.DivisionByZero:'cannot divide by zero'\n",
     .options = options,
     .values_size = sizeof(Values),
     .min_args = 1,
-    .max_args = 1,
+    .max_args = -1,
     .completes = NAMES_SERVICES,
     .run = run_serve,
 };

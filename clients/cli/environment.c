@@ -44,6 +44,14 @@ void environment_of_request(Environment *environment, const ferry_request *reque
     add_headers(environment, headers, headers_of_request(request, headers));
 }
 
+void environment_of_message(Environment *environment, const ferry_message *message) {
+    Header headers[HEADERS_MAX];
+
+    *environment = (Environment){0};
+    add(environment, "FERRY_TOPIC", message->topic);
+    add_headers(environment, headers, headers_of_message(message, headers));
+}
+
 void environment_deinit(Environment *environment) {
     buffer_deinit(&environment->names);
 }

@@ -16,6 +16,7 @@ typedef struct Environment {
 
 void environment_of_job(Environment *environment, const ferry_job *job);
 void environment_of_request(Environment *environment, const ferry_request *request);
+void environment_of_message(Environment *environment, const ferry_message *message);
 void environment_deinit(Environment *environment);
 
 static inline void environment_deinitp(Environment *environment) {

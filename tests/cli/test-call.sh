@@ -40,6 +40,14 @@ expect 0 '["x"]' '' ferry call json.Json.args '"x"' -H trace-id:abc
 expect 7 '' 'ferry.Internal: no disk left' ferry call bad.Bad.fail
 expect 8 '' 'ferry.Overloaded' ferry call bad.Busy.fail
 
+# Several methods in one process
+start serve text.Case.upper text.Case.lower --exec 'case $FERRY_METHOD in *.upper) tr a-z A-Z;; *) tr A-Z a-z;; esac' --slots 4
+until_true served text.Case
+expect 0 '"HI"' '' ferry call text.Case.upper '"Hi"'
+expect 0 '"hi"' '' ferry call text.Case.lower '"Hi"'
+expect 6 '' "NoSuchMethod" ferry call text.Case.title '"Hi"'
+expect 2 '' "'nodot' names no method" ferry serve a.B.c nodot --echo
+
 # Errors, each with its status
 expect 7 '' 'calc.DivisionByZero: cannot divide' ferry call calc.Calc.div 1 0
 grep -q 'in calc.Calc.div on' "$work/err" || failed 'the origin is told' "$work/err"

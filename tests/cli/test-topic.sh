@@ -86,6 +86,26 @@ equal "$(printf 'here\nhere, too')" "$(cat "$work/out")" 'answers'
 equal 'who?' "$(cat "$work/asked")" 'the question'
 expect 0 '*' '' ferry gather room 'who?' --window 300ms --json
 grep -q '^{"body": "here"}$' "$work/out" || failed 'an answer in JSON' "$work/out"
+start sub 'load.>' --exec 'printf "%s asks: " "$FERRY_TOPIC"; cat; [ "$FERRY_HEADER_WHO" = nobody ] && exit 3; true' --count 4 >"$work/told" 2>"$work/failed"
+command=$started_pid
+until_true subscribed 'load.>'
+expect 0 'load.now asks: how much?' '' ferry gather load.now 'how much?' --window 300ms
+expect 0 '' 'nobody answered' ferry gather load.now 'for you' --window 300ms -H who:nobody
+expect 0 '' '' ferry pub load.told 'no question'
+expect 0 "$(printf 'load.a asks: two\nlines')" '' ferry gather load.a "$(printf 'two\nlines')" --window 300ms
+status_of "$command"
+equal 0 $? 'a subscriber with a command, and its count'
+equal 'load.told asks: no question' "$(cat "$work/told")" 'what nobody asked for is printed'
+grep -q 'failed: exit status 3' "$work/failed" || failed 'a command that fails is told' "$work/failed"
+start sub slow --exec 'exec sleep 60'
+command=$started_pid
+until_true subscribed slow
+expect 0 '' '' ferry pub slow x
+sleep 0.3
+kill -INT "$command"
+status_of "$command"
+equal 130 $? 'Ctrl-C while a command runs'
+expect 2 '' 'which' ferry sub room --answer x --exec y
 expect 0 '' 'nobody answered' ferry gather empty.room hello --window 100ms
 expect 2 '' 'one question' ferry gather room -
 done_testing
