@@ -181,7 +181,9 @@ static unsigned distance(const char *a, const char *b, unsigned limit) {
 }
 
 const char *text_nearest(const char *word, const char *const *candidates, size_t n) {
-    unsigned limit = strlen(word) < 4 ? 1 : strlen(word) < 8 ? 2 : 3;
+    size_t len = strlen(word);
+    /* Any letter is near to any other, and means nothing. */
+    unsigned limit = len < 2 ? 0 : len < 4 ? 1 : len < 8 ? 2 : 3;
     const char *best = NULL;
 
     for (size_t i = 0; i < n; i++) {

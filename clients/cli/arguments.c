@@ -119,6 +119,10 @@ static int pack_in_order(char *const *words, int n, const char *name, Buffer *to
                 "the arguments in order, as JSON",
                 i + 1, words[i], name);
         r = read_value(words[i], i + 1, NULL, &one, reterr);
+        if (r < 0 && isalpha((unsigned char)*words[i]) && strlen(words[i]) < 60)
+            return error_set(reterr, "ferry.InvalidArgument",
+                             "argument %d: '%s' is not JSON: a text needs its quotes, '\"%s\"'",
+                             i + 1, words[i], words[i]);
         if (r < 0)
             return r;
         if (json_array_append_new(list, one) < 0)

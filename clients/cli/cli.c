@@ -33,7 +33,6 @@ static const struct {
     {"ferry.ConnectionLost", "the broker went away; what was sent and not answered may have "
                              "happened"},
     {"ferry.NoSuchService", "see 'ferry services'"},
-    {"ferry.NoSuchMethod", "see 'ferry describe SERVICE'"},
     {"ferry.NotFound", "see 'ferry services' and 'ferry queue list'"},
     {"ferry.Overloaded", "try again later, or start more servers"},
     {"ferry.Full", "try again when some of it has been worked off: see 'ferry queue list'"},

@@ -87,7 +87,12 @@ int call_tell(CallRun *run, const ferry_error *error) {
         if (strcmp(run->declared->throws[i].type->name, error->type) == 0)
             type = run->declared->throws[i].type;
     status = cli_exception(run->cli, error, type);
-    if (error->type && strcmp(error->type, "ferry.NoSuchService") == 0)
+    if (!error->type || run->cli->quiet || run->cli->json)
+        return status;
+    if (strcmp(error->type, "ferry.NoSuchMethod") == 0 ||
+        (strcmp(error->type, "ferry.NoSuchService") == 0 && run->values->instance))
+        fprintf(stderr, "    see 'ferry describe %s'\n", run->service);
+    else if (strcmp(error->type, "ferry.NoSuchService") == 0)
         cli_did_you_mean(run->cli, run->client, NAMES_SERVICES, run->service);
     return status;
 }
@@ -164,6 +169,19 @@ static int no_such_method(CallRun *run, const char *name) {
     return 6;
 }
 
+static void tell_deprecated(const CallRun *run) {
+    const ferry_notes *notes = run->declared->notes;
+
+    for (uint32_t i = 0; notes && i < notes->n_annotations; i++) {
+        const char *why = notes->annotations[i].value;
+
+        if (strcmp(notes->annotations[i].name, "deprecated") == 0)
+            cli_note(run->cli, "'%s' is deprecated%s%s", run->method,
+                     why && strcmp(why, "1") != 0 ? ": " : "",
+                     why && strcmp(why, "1") != 0 ? why : "");
+    }
+}
+
 /* An exit status. A service that is not there is the call's to tell of. */
 static int look_up(CallRun *run, ferry_client *client) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
@@ -186,13 +204,36 @@ static int look_up(CallRun *run, ferry_client *client) {
     run->declared = ferry_method_find(run->description->service, name);
     if (!run->declared)
         return no_such_method(run, name);
+    tell_deprecated(run);
     return EXIT_OK;
+}
+
+/* What it takes: "add(i32 a, i32 b)". */
+static void tell_signature(const CallRun *run) {
+    const ferry_type *args = run->declared ? run->declared->args : NULL;
+    char text[200];
+
+    if (!args || run->cli->quiet || run->cli->json)
+        return;
+    fprintf(stderr, "    it takes %s(", run->declared->name);
+    for (uint32_t i = 0; i < args->n; i++) {
+        const ferry_field *field = &args->fields[i];
+
+        fprintf(stderr, "%s%s%s %s", i > 0 ? ", " : "",
+                field->flags & FERRY_OPTIONAL || field->value ? "optional " : "",
+                ferry_type_print(field->type, text, sizeof(text)), field->name);
+    }
+    fprintf(stderr, "): see 'ferry describe %s', or --template\n", run->service);
 }
 
 /* Without the service nobody knows what its arguments are: that it is not there is the problem. */
 static int refuse_arguments(CallRun *run, const ferry_error *error) {
-    if (!run->is_absent)
-        return cli_error(run->cli, error);
+    if (!run->is_absent) {
+        int status = cli_error(run->cli, error);
+
+        tell_signature(run);
+        return status;
+    }
     cli_fail(run->cli, 6, "no server offers '%s': see 'ferry services'", run->service);
     cli_did_you_mean(run->cli, run->client, NAMES_SERVICES, run->service);
     return 6;

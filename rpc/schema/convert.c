@@ -55,6 +55,24 @@ static bool not_one(Converter *c, const ferry_type *type, const char *text) {
     return false;
 }
 
+/* "expected DOWN or UP", as many as there is room for. */
+static bool none_of_them(Converter *c, const ferry_type *type, const char *text) {
+    char shown[TEXT_ESCAPED_MAX], names[100];
+    size_t len = 0;
+
+    for (uint32_t i = 0; i < type->n && len < sizeof(names); i++)
+        len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
+                                i == 0             ? ""
+                                : i + 1 == type->n ? " or "
+                                                   : ", ",
+                                type->values[i].name);
+    if (type->n == 0 || len >= sizeof(names))
+        return not_one(c, type, text);
+    trouble_set(&c->trouble, NULL, "expected %s, got \"%s\"", names,
+                text_escape(shown, text, strnlen(text, 40)));
+    return false;
+}
+
 static bool enum_by_name(Converter *c, const ferry_type *type, const char *text) {
     const char *dot = strrchr(text, '.'), *name = dot ? dot + 1 : text, *nearest;
     const char **names;
@@ -72,7 +90,7 @@ static bool enum_by_name(Converter *c, const ferry_type *type, const char *text)
         trouble_set(&c->trouble, NULL, "%s has no '%.60s': did you mean '%s'?", type->name, name,
                     nearest);
     else
-        not_one(c, type, text);
+        none_of_them(c, type, text);
     free(names);
     return false;
 }

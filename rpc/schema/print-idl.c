@@ -100,6 +100,36 @@ static void put_annotations(Printer *p, const ferry_notes *notes, const char *wi
     put(p, n > 0 ? ")" : "");
 }
 
+static bool is_annotated(const ferry_notes *notes, const char *name) {
+    for (uint32_t i = 0; notes && i < notes->n_annotations; i++)
+        if (strcmp(notes->annotations[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Tables made by hand say in numbers what an interface file says in annotations. */
+static void put_ms(Printer *p, const ferry_notes *notes, const char *name, uint64_t ms, size_t *n) {
+    char text[32];
+
+    if (ms == 0 || is_annotated(notes, name))
+        return;
+    snprintf(text, sizeof(text), "%" PRIu64 "ms", ms);
+    put_annotation(p, name, text, n);
+}
+
+static void put_method_annotations(Printer *p, const ferry_method *method) {
+    const ferry_notes *notes = method->notes;
+    size_t n = 0;
+
+    for (uint32_t i = 0; notes && i < notes->n_annotations; i++)
+        put_annotation(p, notes->annotations[i].name, notes->annotations[i].value, &n);
+    if (method->flags & FERRY_IDEMPOTENT && !is_annotated(notes, "idempotent"))
+        put_annotation(p, "idempotent", "true", &n);
+    put_ms(p, notes, "timeout", method->timeout_ms, &n);
+    put_ms(p, notes, "cache.ttl", method->cache_ttl_ms, &n);
+    put(p, n > 0 ? ")" : "");
+}
+
 /* ---- names ---- */
 
 static bool in_namespace(const Printer *p, const char *name) {
@@ -361,7 +391,7 @@ static void put_method(Printer *p, const ferry_method *method) {
         put_fields(p, method->throws, method->n_throws, &any);
         put(p, ")");
     }
-    put_annotations(p, method->notes, NULL);
+    put_method_annotations(p, method);
     put(p, "\n");
 }
 

@@ -11,8 +11,13 @@ until_true ferry services demo.Echo
 
 # What it offers
 expect 0 '*' '' ferry describe calc.Calc
-for text in the-one 'service Calc {' 'Whole-number division.' DivisionByZero idempotent timeout deprecated; do
-    grep -q -e "$text" "$work/out" || failed "ferry describe tells: $text" "$work/out"
+for text in the-one 'service Calc {' '/** Whole-number division. */' 'exception DivisionByZero {' \
+    'i64 add(1: i32 a, 2: i32 b) (idempotent = "true")' \
+    'i64 div(1: i32 a, 2: i32 b) throws (1: DivisionByZero by_zero)' \
+    'list<i32> squares(1: Range range) (timeout = "2s")' \
+    'i32 random() (cache.ttl = "30s")' \
+    'Rounding opposite(1: Rounding rounding) (deprecated = "there are more than two")'; do
+    grep -q -F -e "$text" "$work/out" || failed "ferry describe tells: $text" "$work/out"
 done
 ferry describe calc.Calc --idl >"$work/calc.thrift"
 mkdir "$work/made"
@@ -23,9 +28,16 @@ import json, sys
 said = json.load(open(sys.argv[1]))
 assert said["name"] == "calc.Calc"
 assert said["instances"][0]["instance"] == "the-one" and said["instances"][0]["slots"] == 8
-div = [m for m in said["description"]["methods"] if m["name"] == "div"][0]
+methods = {m["name"]: m for m in said["description"]["methods"]}
+div = methods["div"]
 assert div["doc"] == "Whole-number division.", div
 assert [f["name"] for f in div["args"]] == ["a", "b"]
+assert [(f["name"], f["type"]) for f in div["throws"]] == [("by_zero", "calc.DivisionByZero")]
+assert methods["add"]["idempotent"] is True and "idempotent" not in div
+assert methods["squares"]["timeout_ms"] == 2000 and methods["random"]["cache_ttl_ms"] == 30000
+assert ["deprecated", "there are more than two"] in methods["opposite"]["annotations"]
+assert methods["sum"]["stream_in"] == "i32" and methods["count"]["stream_out"] == "i32"
+assert methods["shift"]["stream_in"] == methods["shift"]["stream_out"] == "calc.Range"
 END
 expect 0 '*' 'does not describe its methods' ferry describe demo.Echo
 expect 1 '' 'sent no interface' ferry describe demo.Echo --idl
@@ -40,7 +52,7 @@ expect 0 26 '' ferry call calc.Calc.add 0x10 10
 expect 0 '[1, 4, 9]' '' ferry call calc.Calc.squares '{"low": 1, "high": 3}'
 expect 0 '[1, 9]' '' ferry call calc.Calc.squares 'range={"low": 1, "high": 3, "step": 2}'
 expect 0 '{"low": 0, "high": 10}' '' ferry call calc.Calc.widen '{"low": 1, "high": 9}'
-expect 0 '"UP"' '' ferry call calc.Calc.opposite DOWN
+expect 0 '"UP"' "'calc.Calc.opposite' is deprecated: there are more than two" ferry call calc.Calc.opposite DOWN
 expect 0 '"DOWN"' '' ferry call calc.Calc.opposite rounding=2
 expect 0 '"hello there"' '' ferry call calc.Calc.say 'hello there'
 expect 0 '"42!"' '' ferry call calc.Calc.say 42 after=!
@@ -63,8 +75,8 @@ expect 1 '' 'no template' ferry call demo.Echo.say --template
 expect 6 '' "no method 'ad'" ferry call calc.Calc.ad 2 3
 grep -q "did you mean 'calc.Calc.add'" "$work/err" || failed 'the method that was meant' "$work/err"
 expect 2 '' 'ferry.InvalidArgument.*args.b' ferry call calc.Calc.add 2
-expect 2 '' 'args.b' ferry call calc.Calc.add 2 three
-expect 2 '' 'args.a' ferry call calc.Calc.add 2147483648 1
+expect 2 '' 'args.b: expected i32, got "three"' ferry call calc.Calc.add 2 three
+expect 2 '' 'args.a: expected i32, got 2147483648' ferry call calc.Calc.add 2147483648 1
 expect 2 '' 'takes 2 arguments' ferry call calc.Calc.add 1 2 3
 expect 2 '' 'args.a: given twice' ferry call calc.Calc.add 1 a=2 b=3
 expect 2 '' 'args.range.low' ferry call calc.Calc.squares '{"low": "x", "high": 3}'
@@ -72,20 +84,27 @@ expect 2 '' 'args.range.high' ferry call calc.Calc.squares '{"low": 1}'
 expect 2 '' "hihg" ferry call calc.Calc.squares '{"low": 1, "hihg": 3}'
 expect 2 '' "textt" ferry call calc.Calc.say textt=x
 expect 2 '' 'is not JSON' ferry call calc.Calc.squares '{"low": 1'
-expect 2 '' 'args.rounding' ferry call calc.Calc.opposite SIDEWAYS
+expect 2 '' 'args.rounding: expected DOWN or UP, got "SIDEWAYS"' ferry call calc.Calc.opposite SIDEWAYS
+expect 2 '' "args.rounding: calc.Rounding has no 'DONW': did you mean 'DOWN'" ferry call calc.Calc.opposite DONW
+expect 2 '' "args: there is no 'c'$" ferry call calc.Calc.add 1 c=2
+expect 2 '' '    it takes widen(calc.Range range, optional i32 by): see .ferry describe calc.Calc., or --template' ferry call calc.Calc.widen by=1
 expect 2 '' 'no arguments' ferry call calc.Calc.nothing 1
 expect 2 '' 'no arguments' ferry call calc.Calc.sum 1
 equal 0 "$(ferry stats calc.Calc | awk -F'\t' '{ n += $3 } END { print n + 0 }')" 'errors of the service'
 
 # Without the check the service refuses for itself.
 expect 2 '' 'ferry.InvalidArgument.*args' ferry call calc.Calc.add 2 '"three"' --unchecked
-expect 6 '' 'ferry.NoSuchMethod' ferry call calc.Calc.unserved
+expect 6 '' 'ferry.NoSuchMethod: the server has no handler for this method' ferry call calc.Calc.unserved
+grep -q "see 'ferry describe calc.Calc'" "$work/err" || failed 'what to do about a missing method' "$work/err"
 expect 6 '' 'ferry.NoSuchMethod' ferry call calc.Calc.ad --unchecked
 
 # What the service answers with: exceptions with their fields, deadlines
 expect 7 '' 'calc.DivisionByZero: The divisor was zero' ferry call calc.Calc.div 7 0
 grep -q '^    dividend: 7$' "$work/err" || failed 'the fields of an exception' "$work/err"
+grep -q '^    in calc.Calc.div on ' "$work/err" || failed 'where an exception comes from' "$work/err"
+grep -q '^    by divide at calc-server.c:[0-9]*$' "$work/err" || failed 'the line that threw it' "$work/err"
 expect 5 '' 'ferry.DeadlineExceeded' ferry call calc.Calc.doze
+grep -q 'give it longer with --timeout' "$work/err" || failed 'what to do about a deadline' "$work/err"
 expect 5 '' 'ferry.DeadlineExceeded' ferry call calc.Calc.doze --timeout 100ms
 expect 6 '' '' ferry call calc.Calc.add 2 3 --instance nobody
 expect 0 5 '' ferry call calc.Calc.add 2 3 --instance the-one
@@ -154,9 +173,33 @@ expect 0 3 '' into '1\n2\n' call calc.Calc.sum --unchecked --stream in
 expect 2 '' "'up' is not one of in|out|both" ferry call calc.Calc.sum --stream up
 
 # Each instance, each method
+FERRY_INSTANCE=the-other "$server" &
+started+=($!)
+until_true bash -c "'$ferry_binary' services calc.Calc | grep -q '^calc.Calc.2'"
 expect 0 '*' '' ferry ping calc.Calc
+equal 'the-one the-other' "$(grep -P '^[a-z-]+\t[0-9]+\.[0-9]{3}$' "$work/out" | cut -f1 | sort | xargs)" 'a round trip each'
+expect 0 '*' '' ferry ping calc.Calc --json
+equal 2 "$(grep -c '^{"instance": "the-[a-z]*", "us": [0-9]*}$' "$work/out")" 'round trips in JSON'
+expect 0 '"the-one"' '' ferry call calc.Calc.who --instance the-one
+expect 0 '"the-other"' '' ferry call calc.Calc.who --instance the-other
+expect 6 '' "has no instance 'the-third'" ferry call calc.Calc.who --instance the-third
+grep -q "see 'ferry describe calc.Calc'" "$work/err" || failed 'where the instances are' "$work/err"
+expect 7 '' '' ferry call calc.Calc.div 1 0 --instance the-other
 expect 0 '*' '' ferry stats calc.Calc
-grep -q '^add' "$work/out" && grep -q '^div' "$work/out" || failed 'statistics of methods' "$work/out"
+row='^div\t[2-9]\t[2-9]\t[0-9]+\t[0-9]+\tcalc\.DivisionByZero$'
+grep -qP "$row" "$work/out" || failed 'calls, errors, p50, p99, the last error' "$work/out"
+grep -qP '^add\t[0-9]+\t[0-9]+\t[1-9][0-9]*\t[1-9][0-9]*\t' "$work/out" || failed 'statistics of add' "$work/out"
+expect 0 '*' '' ferry stats calc.Calc --json
+python3 - "$work/out" <<'END' || failed 'ferry stats --json' "$work/out"
+import json, sys
+rows = {}
+for line in open(sys.argv[1]):
+    row = json.loads(line.strip().strip("[],")) if line.strip(" []\n") else None
+    if row: rows[row["method"]] = row
+assert rows["div"]["last_error"] == "calc.DivisionByZero" and rows["div"]["errors"] == rows["div"]["calls"], rows
+assert rows["who"]["calls"] == 2 and rows["who"]["errors"] == 0 and rows["who"]["last_error"] == "", rows
+assert 0 < rows["add"]["p50_us"] <= rows["add"]["p99_us"], rows
+END
 
 # Words for the shell
 completed() { ferry __complete -- "$@" | tr '\n' ' '; }

@@ -1,4 +1,4 @@
-/* Serves calc.Calc of calc.thrift at $FERRY_URL until it is killed. */
+/* Serves calc.Calc of calc.thrift at $FERRY_URL, as $FERRY_INSTANCE, until it is killed. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +102,13 @@ static int shift(ferry_request *request, int32_t by, void *ctx) {
     return r < 0 ? r : calc_shift_return(request);
 }
 
+static const char *instance = "the-one";
+
+static int who(ferry_request *request, void *ctx) {
+    (void)ctx;
+    return calc_who_return(request, instance);
+}
+
 int main(void) {
     static const calc_handlers handlers = {
         .add = add,
@@ -112,6 +119,7 @@ int main(void) {
         .say = say,
         .nothing = nothing,
         .doze = doze,
+        .who = who,
         .sum = sum,
         .count = count,
         .shift = shift,
@@ -120,8 +128,10 @@ int main(void) {
     ferry_client *client;
     int r = ferry_open(NULL, NULL, &client, &error);
 
+    if (getenv("FERRY_INSTANCE"))
+        instance = getenv("FERRY_INSTANCE");
     if (r == 0)
-        r = calc_serve(client, &handlers, &(ferry_serve_options){.slots = 8, .instance = "the-one"},
+        r = calc_serve(client, &handlers, &(ferry_serve_options){.slots = 8, .instance = instance},
                        NULL, &error);
     if (r == 0)
         r = ferry_run(client, &error);

@@ -17,8 +17,11 @@ service Calc {
   list<i32> squares(1: Range range) (timeout = "2s")
   Range widen(1: Range range, 2: i32 by = 1)
   Rounding opposite(1: Rounding rounding) (deprecated = "there are more than two")
+  i32 random() (cache.ttl = "30s")
   string say(1: string text, 2: optional string after)
   void nothing()
+  /** Which instance it is. */
+  string who()
   /** Takes its time. */
   void doze() (timeout = "300ms")
   i64 sum(1: stream<i32> numbers)

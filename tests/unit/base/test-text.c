@@ -144,6 +144,8 @@ static void a_mistyped_word_finds_its_neighbour(void) {
     CU_ASSERT_STRING_EQUAL(text_nearest("pull", words, 5), "pull");
     CU_ASSERT_PTR_NULL(text_nearest("xyz", words, 5));
     CU_ASSERT_PTR_NULL(text_nearest("", words, 5));
+    CU_ASSERT_PTR_NULL(text_nearest("c", (const char *const[]){"a", "b"}, 2));
+    CU_ASSERT_STRING_EQUAL(text_nearest("b", (const char *const[]){"a", "b"}, 2), "b");
     CU_ASSERT_PTR_NULL(text_nearest("push", words, 0));
     memset(long_word, 'p', sizeof(long_word) - 1);
     long_word[sizeof(long_word) - 1] = '\0';

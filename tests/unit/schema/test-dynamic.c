@@ -94,7 +94,7 @@ static void mistakes_are_refused_with_what_was_meant(void) {
             "\xa4"
             "BLEU",
             "args: t.Color has no 'BLEU': did you mean 'BLUE'?");
-    REFUSED(&color_type, "\xa6purple", "args: expected t.Color, got \"purple\"");
+    REFUSED(&color_type, "\xa6purple", "args: expected RED or BLUE, got \"purple\"");
     REFUSED(&ferry_type_i8,
             "\xa3"
             "300",
