@@ -96,7 +96,8 @@ typedef struct Field {
     bool optional;  /* set by the checker: may be absent */
     Type *type;
     Value *value;
-    const char *xsd; /* xsd_optional, xsd_nillable, xsd_attrs, as written; no meaning here */
+    bool xsd_optional, xsd_nillable, has_xsd_attrs; /* they mean nothing here */
+    struct Field *xsd_attrs;
     Annotation *annotations;
     const char *doc;
     uint32_t start, end; /* in the text, separator included */
@@ -121,6 +122,7 @@ typedef struct Function {
     bool oneway;
     Type *result; /* NULL: void */
     Field *args;
+    uint32_t args_end; /* behind their bracket */
     bool has_throws;
     Field *throws;
     Annotation *annotations;

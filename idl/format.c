@@ -217,6 +217,20 @@ static const char *value_text(Formatter *f, const Value *value, const char *inde
     return pool_text(&f->program->pool, (const char *)text.data, text.len);
 }
 
+static const char *field_text(Formatter *f, const Field *field, const char *indent);
+
+static const char *xsd_text(Formatter *f, const Field *field) {
+    Pool *pool = &f->program->pool;
+    const char *text = pool_printf(pool, "%s%s%s", field->xsd_optional ? " xsd_optional" : "",
+                                   field->xsd_nillable ? " xsd_nillable" : "",
+                                   field->has_xsd_attrs ? " xsd_attrs {" : "");
+
+    for (const Field *inside = field->xsd_attrs; inside; inside = inside->next)
+        text =
+            pool_printf(pool, "%s %s%s", text, field_text(f, inside, ""), inside->next ? "," : " ");
+    return field->has_xsd_attrs ? pool_printf(pool, "%s}", text) : text;
+}
+
 static const char *field_text(Formatter *f, const Field *field, const char *indent) {
     Pool *pool = &f->program->pool;
 
@@ -227,8 +241,8 @@ static const char *field_text(Formatter *f, const Field *field, const char *inde
                                                               : "",
                        type_text(f, field->type), field->reference ? " &" : "", field->name.text,
                        field->value ? " = " : "",
-                       field->value ? value_text(f, field->value, indent) : "",
-                       field->xsd ? field->xsd : "", annotations_text(f, field->annotations));
+                       field->value ? value_text(f, field->value, indent) : "", xsd_text(f, field),
+                       annotations_text(f, field->annotations));
 }
 
 /* ---- blocks ---- */
@@ -289,7 +303,7 @@ static uint32_t fields_end(const Field *field, uint32_t otherwise) {
 
 /* On one line, or an argument a line when that is too long or somebody commented on one. */
 static void put_arguments(Formatter *f, const Field *fields, const char *indent, bool lines,
-                          uint32_t until) {
+                          uint32_t end) {
     const char *inner = pool_printf(&f->program->pool, "%s  ", indent);
 
     put(f->to, "(");
@@ -303,9 +317,11 @@ static void put_arguments(Formatter *f, const Field *fields, const char *indent,
         }
         put_comments(f, field->start, inner);
         put(f->to, "%s%s%s", inner, field_text(f, field, inner), field->next ? "," : "");
-        end_line(f, field->end, until, inner);
+        end_line(f, field->end, end, inner);
         f->fresh = true;
     }
+    if (lines)
+        put_comments(f, end, inner);
     put(f->to, lines ? "%s)" : ")", indent);
 }
 
@@ -314,9 +330,7 @@ static bool needs_lines(Formatter *f, const Function *function) {
 
     for (const Field *field = function->args; field; field = field->next)
         len += strlen(field_text(f, field, "  ")) + 2;
-    return function->args &&
-           (len > COLUMNS ||
-            has_comment(f, function->start, fields_end(function->args, function->start)));
+    return function->args && (len > COLUMNS || has_comment(f, function->start, function->args_end));
 }
 
 static void put_function(Formatter *f, const Function *function) {
@@ -324,7 +338,7 @@ static void put_function(Formatter *f, const Function *function) {
     separate(f, function->start);
     put(f->to, "  %s%s %s", function->oneway ? "oneway " : "",
         function->result ? type_text(f, function->result) : "void", function->name.text);
-    put_arguments(f, function->args, "  ", needs_lines(f, function), function->end);
+    put_arguments(f, function->args, "  ", needs_lines(f, function), function->args_end);
     if (function->has_throws && function->throws) {
         put(f->to, " throws ");
         put_arguments(f, function->throws, "  ", false, function->end);

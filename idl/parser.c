@@ -392,25 +392,19 @@ static Value *parse_value(Parser *parser) {
 static Field *parse_fields(Parser *parser, char close);
 
 static void parse_xsd(Parser *parser, Field *field) {
-    const char *words = "";
-
-    if (take_word(parser, "xsd_optional"))
-        words = " xsd_optional";
-    if (take_word(parser, "xsd_nillable"))
-        words = pool_printf(parser->pool, "%s xsd_nillable", words);
-    if (is_word(parser, "xsd_attrs")) {
-        uint32_t start = parser->token.place.at;
-
-        advance(parser);
-        if (expect_mark(parser, '{') && parser->depth < PARSER_DEPTH_MAX) {
-            parser->depth++;
-            parse_fields(parser, '}');
-            parser->depth--;
-            words = pool_printf(parser->pool, "%s %.*s", words, (int)(parser->end - start),
-                                parser->file->source.text + start);
-        }
+    field->xsd_optional = take_word(parser, "xsd_optional");
+    field->xsd_nillable = take_word(parser, "xsd_nillable");
+    if (!take_word(parser, "xsd_attrs"))
+        return;
+    field->has_xsd_attrs = true;
+    if (parser->depth == PARSER_DEPTH_MAX) {
+        report_error(parser->reports, parser->token.place, NULL,
+                     "fields are nested deeper than %d levels", PARSER_DEPTH_MAX);
+    } else if (expect_mark(parser, '{')) {
+        parser->depth++;
+        field->xsd_attrs = parse_fields(parser, '}');
+        parser->depth--;
     }
-    field->xsd = *words ? words : NULL;
 }
 
 static bool parse_field(Parser *parser, Field *field) {
@@ -559,6 +553,7 @@ static bool parse_function(Parser *parser, Function *function) {
         !expect_mark(parser, '('))
         return false;
     function->args = parse_fields(parser, ')');
+    function->args_end = parser->end;
     if (take_word(parser, "throws")) {
         function->has_throws = true;
         if (!expect_mark(parser, '('))

@@ -1,40 +1,73 @@
 #!/usr/bin/env python3
-"""`ferry-idl format` changes nothing that matters: its text is canonical, and makes the same C."""
-import pathlib, re, subprocess, sys, tempfile
+"""`ferry-idl format` changes nothing that matters: its text is canonical, and makes the same C. Nor
+does it lose a comment, wherever one stands: each file is formatted with comments thrown in, too."""
+import pathlib, random, re, subprocess, sys, tempfile
 
 idl, data = sys.argv[1], pathlib.Path(sys.argv[2])
+seed = random.randrange(1 << 32)
+rng = random.Random(seed)
 failed = 0
+TOKENS = re.compile(r"""/\*.*?\*/|(?://|\#)[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[\w.+-]+|\s+|.""", re.S)
 
 
 def run(*command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done.stdout if done.returncode == 0 else f"{command}: {done.stderr}"
+    done = subprocess.run(command, capture_output=True)
+    return done.stdout if done.returncode == 0 else f"{command}: {done.stderr}".encode()
 
 
 def words(text):
     # What has two spellings, or says nothing, has one spelling or goes.
-    text = re.sub(r"\\[nrt]", " ", text)
+    text = re.sub(r"\\[nrt]", " ", text.decode("utf-8-sig"))
     return sorted(w for w in re.findall(r"\w+", text) if w not in ("async", "oneway", "throws"))
 
 
-with tempfile.TemporaryDirectory() as folder:
+def littered(text):
+    n, pieces = 0, []
+    for token in TOKENS.findall(text.decode("utf-8-sig")):
+        pieces.append(token)
+        if rng.random() < 0.1:
+            n += 1
+            pieces.append(rng.choice([" /* {0} */", " // {0}\n", " # {0}\n", "/* {0}\n     more\n */",
+                                      "\n\n/* {0} */\n\n", "\n// {0}\n\n"]).format(f"comment_{n}"))
+    return "".join(pieces).encode()
+
+
+def check(name, text):
+    """Where the file stands, so that its includes are found."""
+    global failed
+    problems = []
+    file, copy = folder / name, folder / "formatted" / name
+    file.write_bytes(text)
+    once = run(idl, "format", str(file))
+    copy.write_bytes(once)
+    if run(idl, "format", str(copy)) != once:
+        problems.append("formatting it again changes it")
+    if subprocess.run([idl, "format", "--check", str(copy)], capture_output=True).returncode:
+        problems.append("--check refuses it")
+    if run(idl, "--stdout", "-I", str(file.parent), str(copy)) != run(idl, "--stdout", str(file)):
+        problems.append("other C is made from it")
+    if words(once) != words(text):
+        problems.append("words were lost")
+    failed += bool(problems)
+    for problem in problems:
+        print(f"{name}: {problem}")
+    if problems and b"comment_" in text:
+        print(text.decode(errors="replace"))
+
+
+with tempfile.TemporaryDirectory() as work:
+    folder = pathlib.Path(work)
+    (folder / "formatted").mkdir()
+    (folder / "include").mkdir()
+    (folder / "formatted" / "include").mkdir()
     files = sorted(data.glob("include/*.thrift")) + sorted(data.glob("y_*.thrift"))
     for f in files:
-        once = run(idl, "format", str(f))
-        copy = pathlib.Path(folder) / f.name
-        copy.write_text(once)
-        problems = []
-        if run(idl, "format", str(copy)) != once:
-            problems.append("formatting it again changes it")
-        if subprocess.run([idl, "format", "--check", str(copy)], capture_output=True).returncode:
-            problems.append("--check refuses it")
-        include = ["-I", str(f.parent)]
-        if run(idl, "--stdout", *include, str(copy)) != run(idl, "--stdout", *include, str(f)):
-            problems.append("other C is made from it")
-        if words(once) != words(f.read_text()):
-            problems.append("words were lost")
-        failed += bool(problems)
-        for problem in problems:
-            print(f"{f.name}: {problem}")
-print(f"{len(files)} files, {failed} failures")
+        (folder / f.relative_to(data)).write_bytes(f.read_bytes())
+    for f in files:
+        check(f.relative_to(data), f.read_bytes())
+    for f in files:
+        # Inside the words of this one there is nothing left to be told from a comment.
+        if f.stem not in ("y_comments", "y_only_comments"):
+            check(f.relative_to(data), littered(f.read_bytes()))
+print(f"seed {seed}: {len(files)} files, {failed} failures")
 sys.exit(failed > 0 or not files)
