@@ -9,6 +9,7 @@
 /* Only what the file says itself counts: what it includes need not be there. */
 static int format(const Options *options, const char *path) {
     CLEANUP(buffer_deinit) Buffer text = {0};
+    const char *data;
     Program program;
     File *file;
     int r = 1;
@@ -19,16 +20,16 @@ static int format(const Options *options, const char *path) {
         format_file(&program, file, &text);
         r = text.failed ? 1 : 0;
     }
+    data = text.data ? (const char *)text.data : "";
     reports_print(&program.reports, stderr, options->colour);
     if (r == 0 && options->check) {
-        r = text.len != file->source.len ||
-            (text.len > 0 && memcmp(text.data, file->source.text, text.len) != 0);
+        r = text.len != file->source.len || memcmp(data, file->source.text, text.len) != 0;
         if (r)
             fprintf(stderr, "%s: not in canonical form: run 'ferry-idl format -i' on it\n", path);
     } else if (r == 0 && options->in_place) {
-        r = write_file(path, text.data, text.len);
+        r = write_file(path, data, text.len);
     } else if (r == 0) {
-        fwrite(text.data, 1, text.len, stdout);
+        fwrite(data, 1, text.len, stdout);
     }
     program_deinit(&program);
     return r;

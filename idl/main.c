@@ -121,6 +121,10 @@ int main(int argc, char **argv) {
         r = misuse("no file is given", "");
     if (r == 0)
         r = command->run(&options);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "ferry-idl: cannot write: %s\n", strerror(errno));
+        r = 1;
+    }
     free(options.files);
     free(options.include_dirs);
     return r;

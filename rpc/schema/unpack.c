@@ -1,38 +1,9 @@
 /* MessagePack to values in C. See codec.h. */
 
-#include <inttypes.h>
-
-#include "base/block.h"
-#include "base/error.h"
-#include "base/text.h"
-#include "rpc/schema/arena.h"
-#include "rpc/schema/codec.h"
-#include "rpc/schema/text-copy.h"
-#include "rpc/schema/trouble.h"
+#include "rpc/schema/unpack-scalar.h"
+#include "rpc/schema/unpacker.h"
 #include "rpc/schema/values.h"
 #include "rpc/wire/writer.h"
-
-/*
- * A body may not take more memory than this: a list of empty maps has a byte for each struct, which
- * may be hundreds of bytes in C.
- */
-enum { MEMORY_MIN = 1024 * 1024, MEMORY_PER_BYTE = 64 };
-
-typedef struct Unpacker {
-    const uint8_t *end;
-    Arena arena;
-    size_t first; /* size of the arena's first chunk */
-    int depth;
-    Trouble trouble;
-} Unpacker;
-
-static const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_type *type,
-                                   void *to);
-
-static const uint8_t *refuse(Unpacker *u, const char *text) {
-    trouble_set(&u->trouble, NULL, "%s", text);
-    return NULL;
-}
 
 static const char *type_at(const Unpacker *u, const uint8_t *at) {
     Reader reader = reader_of(at, (size_t)(u->end - at));
@@ -42,8 +13,8 @@ static const char *type_at(const Unpacker *u, const uint8_t *at) {
     return wire_type_name(reader_peek(&reader));
 }
 
-/* Nothing of this type is here. What is cut off, or claims to be longer than it is, is no type. */
-static const uint8_t *expected(Unpacker *u, const uint8_t *at, const ferry_type *type) {
+/* What is cut off, or claims to be longer than it is, is no type. */
+const uint8_t *unpacker_expected(Unpacker *u, const uint8_t *at, const ferry_type *type) {
     Reader reader = reader_of(at, (size_t)(u->end - at));
 
     reader_value(&reader);
@@ -53,18 +24,6 @@ static const uint8_t *expected(Unpacker *u, const uint8_t *at, const ferry_type 
     return NULL;
 }
 
-static void *take(Unpacker *u, size_t size) {
-    void *piece = __builtin_expect(u->arena.block != NULL, 1)
-                      ? arena_take(&u->arena, size)
-                      : arena_grow(&u->arena, size, u->first);
-
-    if (!piece && size <= u->arena.max - u->arena.total)
-        trouble_set(&u->trouble, "ferry.OutOfMemory", "out of memory");
-    else if (!piece)
-        trouble_set(&u->trouble, "ferry.TooBig", "the value takes far more memory than its bytes");
-    return piece;
-}
-
 static bool descend(Unpacker *u) {
     if (u->depth < WIRE_DEPTH_MAX) {
         u->depth++;
@@ -72,176 +31,6 @@ static bool descend(Unpacker *u) {
     }
     refuse(u, "nested deeper than 32 levels");
     return false;
-}
-
-/* ---- scalars ---- */
-
-static const uint8_t *out_of_range(Unpacker *u, const ferry_type *type, bool negative,
-                                   uint64_t value) {
-    if (negative)
-        trouble_set(&u->trouble, NULL, "expected %s, got %" PRId64, trouble_type_name(type),
-                    (int64_t)value);
-    else
-        trouble_set(&u->trouble, NULL, "expected %s, got %" PRIu64, trouble_type_name(type), value);
-    return NULL;
-}
-
-/* Any integer form into *value, sign-extended when it is negative. NULL: it is no integer. */
-static inline const uint8_t *read_int(const Unpacker *u, const uint8_t *at, bool *negative,
-                                      uint64_t *value) {
-    size_t left = (size_t)(u->end - at);
-    unsigned bytes;
-    uint64_t raw;
-    uint8_t byte;
-
-    *negative = false;
-    if (left == 0)
-        return NULL;
-    byte = *at;
-    if (byte < 0x80) {
-        *value = byte;
-        return at + 1;
-    }
-    if (byte >= 0xE0) {
-        *negative = true;
-        *value = (uint64_t)(int64_t)(int8_t)byte;
-        return at + 1;
-    }
-    if (byte < 0xCC || byte > 0xD3)
-        return NULL;
-    bytes = 1u << (byte & 3);
-    if (left < 1 + (size_t)bytes)
-        return NULL;
-    if (left >= 9) {
-        memcpy(&raw, at + 1, 8);
-        raw = __builtin_bswap64(raw) >> (64 - 8 * bytes);
-    } else {
-        raw = 0;
-        for (unsigned i = 0; i < bytes; i++)
-            raw = raw << 8 | at[1 + i];
-    }
-    if (byte >= 0xD0) {
-        raw = (uint64_t)((int64_t)(raw << (64 - 8 * bytes)) >> (64 - 8 * bytes));
-        *negative = (int64_t)raw < 0;
-    }
-    *value = raw;
-    return at + 1 + bytes;
-}
-
-static const uint8_t *unpack_int(Unpacker *u, const uint8_t *at, const ferry_type *type, void *to) {
-    bool negative;
-    uint64_t raw;
-    int64_t value;
-    const uint8_t *after = read_int(u, at, &negative, &raw);
-
-    if (!after)
-        return expected(u, at, type);
-    value = (int64_t)raw;
-    if (!negative && raw > INT64_MAX)
-        return out_of_range(u, type, negative, raw);
-    switch (type->kind) {
-    case FERRY_KIND_I8:
-        *(int8_t *)to = (int8_t)value;
-        return value == (int8_t)value ? after : out_of_range(u, type, negative, raw);
-    case FERRY_KIND_I16:
-        *(int16_t *)to = (int16_t)value;
-        return value == (int16_t)value ? after : out_of_range(u, type, negative, raw);
-    case FERRY_KIND_I64:
-        *(int64_t *)to = value;
-        return after;
-    default:
-        *(int32_t *)to = (int32_t)value;
-        return value == (int32_t)value ? after : out_of_range(u, type, negative, raw);
-    }
-}
-
-static const uint8_t *unpack_bool(Unpacker *u, const uint8_t *at, const ferry_type *type,
-                                  bool *to) {
-    if (at == u->end || (*at != 0xC2 && *at != 0xC3))
-        return expected(u, at, type);
-    *to = *at == 0xC3;
-    return at + 1;
-}
-
-/* Integers too: other languages write 3.0 as 3. */
-static const uint8_t *unpack_double(Unpacker *u, const uint8_t *at, const ferry_type *type,
-                                    double *to) {
-    Reader reader = reader_of(at, (size_t)(u->end - at));
-    uint64_t bits;
-
-    if (reader_left(&reader) >= 9 && *at == 0xCB) {
-        memcpy(&bits, at + 1, 8);
-        bits = __builtin_bswap64(bits);
-        memcpy(to, &bits, 8);
-        return at + 9;
-    }
-    *to = reader_double(&reader);
-    return reader.problem ? expected(u, at, type) : reader.at;
-}
-
-static const uint8_t *unpack_uuid(Unpacker *u, const uint8_t *at, const ferry_type *type,
-                                  ferry_uuid *to) {
-    Reader reader = reader_of(at, (size_t)(u->end - at));
-    Span span = reader_bin(&reader);
-
-    if (reader.problem)
-        return expected(u, at, type);
-    if (span.len != sizeof(to->bytes)) {
-        trouble_set(&u->trouble, NULL, "expected uuid, got %zu bytes instead of 16", span.len);
-        return NULL;
-    }
-    memcpy(to->bytes, span.data, sizeof(to->bytes));
-    return reader.at;
-}
-
-/* ---- text and bytes ---- */
-
-static const uint8_t *unpack_string(Unpacker *u, const uint8_t *at, const ferry_type *type,
-                                    const char **to) {
-    Reader reader = reader_of(at, (size_t)(u->end - at));
-    Span span = reader_str(&reader);
-    char *text;
-
-    if (__builtin_expect(reader.problem != NULL, 0))
-        return expected(u, at, type);
-    if (!is_plain_text(span.data, span.len)) {
-        if (memchr(span.data, 0, span.len))
-            return refuse(u, "the string has a NUL inside: a binary may hold one");
-        if (!text_is_utf8(span.data, span.len))
-            return refuse(u, "the string is not UTF-8");
-    }
-    text = take(u, span.len + 1);
-    if (!text)
-        return NULL;
-    copy_bytes((uint8_t *)text, span.data, span.len);
-    text[span.len] = '\0';
-    *to = text;
-    return reader.at;
-}
-
-/* A str too: older peers know no bin. */
-static const uint8_t *unpack_binary(Unpacker *u, const uint8_t *at, const ferry_type *type,
-                                    ferry_bytes *to) {
-    Reader reader = reader_of(at, (size_t)(u->end - at));
-    WireType there = reader_peek(&reader);
-    Span span = {NULL, 0};
-    void *data;
-
-    if (there == WIRE_BIN)
-        span = reader_bin(&reader);
-    else if (there == WIRE_STR)
-        span = reader_str(&reader);
-    else
-        return expected(u, at, type);
-    if (reader.problem)
-        return expected(u, at, type);
-    data = take(u, span.len);
-    if (!data)
-        return NULL;
-    if (span.len > 0)
-        memcpy(data, span.data, span.len);
-    *to = ferry_bytes_of(data, span.len);
-    return reader.at;
 }
 
 /* ---- containers ---- */
@@ -277,7 +66,7 @@ static const uint8_t *unpack_list(Unpacker *u, const uint8_t *at, const ferry_ty
     char *items;
 
     if (reader.problem)
-        return expected(u, at, type);
+        return unpacker_expected(u, at, type);
     if (!descend(u))
         return NULL;
     at = reader.at;
@@ -305,7 +94,7 @@ static const uint8_t *unpack_map(Unpacker *u, const uint8_t *at, const ferry_typ
     char *entry;
 
     if (reader.problem)
-        return expected(u, at, type);
+        return unpacker_expected(u, at, type);
     if (!descend(u))
         return NULL;
     at = reader.at;
@@ -406,7 +195,7 @@ static const uint8_t *open_fields(Unpacker *u, const uint8_t *at, const ferry_ty
 
     *n = reader_map(&reader);
     if (reader.problem)
-        return expected(u, at, type);
+        return unpacker_expected(u, at, type);
     return descend(u) ? reader.at : NULL;
 }
 
@@ -484,7 +273,7 @@ static const uint8_t *unpack_args(Unpacker *u, const uint8_t *at, const ferry_ty
     uint32_t n = reader_array(&reader);
 
     if (reader.problem)
-        return expected(u, at, type);
+        return unpacker_expected(u, at, type);
     if (!descend(u))
         return NULL;
     at = reader.at;
@@ -535,8 +324,7 @@ static const uint8_t *unpack_union(Unpacker *u, const uint8_t *at, const ferry_t
     return at;
 }
 
-static const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_type *type,
-                                   void *to) {
+const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_type *type, void *to) {
     switch (type->kind) {
     case FERRY_KIND_BOOL:
         return unpack_bool(u, at, type, to);
@@ -569,153 +357,4 @@ static const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_t
     default:
         return refuse(u, "the table has a type that this library does not know");
     }
-}
-
-/* ---- the whole ---- */
-
-enum { SPARE_MAX = 64 * 1024 };
-
-static void start(Unpacker *u, Span bytes, size_t size, void **spare) {
-    size_t more = bytes.len < 4096 ? bytes.len : 4096;
-    size_t max =
-        size + MEMORY_MIN +
-        (bytes.len < SIZE_MAX / MEMORY_PER_BYTE / 2 ? bytes.len * MEMORY_PER_BYTE : SIZE_MAX / 2);
-
-    u->end = bytes.len > 0 ? bytes.data + bytes.len : bytes.data;
-    u->depth = 0;
-    /* Texts take what they took as bytes, small integers and pieces' ends somewhat more. */
-    u->first = size + bytes.len + more + 32;
-    if (*spare)
-        arena_init_with(&u->arena, max, *spare);
-    else
-        arena_init(&u->arena, max);
-    *spare = NULL;
-    trouble_init(&u->trouble);
-}
-
-void schema_spare(void **spare, const void *block) {
-    if (block && !*spare)
-        *spare = arena_recycle(block, SPARE_MAX);
-    else
-        ferry_free(block);
-}
-
-static int finish(Unpacker *u, const uint8_t *at, const char *root, ferry_error *reterr) {
-    if (at && at != u->end)
-        trouble_set(&u->trouble, NULL, "there are bytes after the value");
-    if (!u->trouble.type)
-        return 0;
-    ferry_free(u->arena.block);
-    return trouble_report(&u->trouble, root, reterr);
-}
-
-int schema_unpack_block_in(void **spare, const ferry_type *type, Span bytes, const char *root,
-                           void **ret, ferry_error *reterr) {
-    const uint8_t *at = NULL;
-    Unpacker u;
-    void *value;
-    int r;
-
-    start(&u, bytes, type->size, spare);
-    value = take(&u, type->size);
-    if (value)
-        at = unpack_value(&u, bytes.data, type, value);
-    r = finish(&u, at, root, reterr);
-    if (r == 0)
-        *ret = value;
-    return r;
-}
-
-int schema_unpack_block(const ferry_type *type, Span bytes, const char *root, void **ret,
-                        ferry_error *reterr) {
-    return schema_unpack_block_in(&(void *){NULL}, type, bytes, root, ret, reterr);
-}
-
-int schema_unpack_into(Arena *arena, const ferry_type *type, Span bytes, const char *root,
-                       void **ret, ferry_error *reterr) {
-    const uint8_t *at = NULL;
-    Unpacker u;
-    void *value;
-
-    start(&u, bytes, type->size, &(void *){NULL});
-    u.arena = *arena;
-    value = take(&u, type->size);
-    if (value)
-        at = unpack_value(&u, bytes.data, type, value);
-    *arena = u.arena;
-    if (at && at != u.end)
-        trouble_set(&u.trouble, NULL, "there are bytes after the value");
-    if (u.trouble.type)
-        return trouble_report(&u.trouble, root, reterr);
-    *ret = value;
-    return 0;
-}
-
-static int unpack_text(void **spare, const ferry_type *type, Span bytes, const char *root,
-                       char **ret, ferry_error *reterr) {
-    const char *text = NULL;
-    Unpacker u;
-    int r;
-
-    start(&u, bytes, 1, spare);
-    r = finish(&u, unpack_value(&u, bytes.data, type, &text), root, reterr);
-    if (r == 0)
-        *ret = (char *)(uintptr_t)text;
-    return r;
-}
-
-static int unpack_scalar(const ferry_type *type, Span bytes, const char *root, void *ret,
-                         ferry_error *reterr) {
-    int64_t largest[2]; /* room for a uuid, aligned for the others */
-    Unpacker u;
-    int r;
-
-    start(&u, bytes, 0, &(void *){NULL});
-    r = finish(&u, unpack_value(&u, bytes.data, type, largest), root, reterr);
-    if (r == 0)
-        memcpy(ret, largest, type->size);
-    return r;
-}
-
-int schema_unpack_in(void **spare, const ferry_type *type, Span bytes, const char *root, void *ret,
-                     ferry_error *reterr) {
-    void *block;
-    int r;
-
-    if (type_is_scalar(type))
-        return unpack_scalar(type, bytes, root, ret, reterr);
-    if (type->kind == FERRY_KIND_STRING)
-        return unpack_text(spare, type, bytes, root, ret, reterr);
-    r = schema_unpack_block_in(spare, type, bytes, root, &block, reterr);
-    if (r < 0)
-        return r;
-    /* What is one block as a whole can be sent on without a copy. */
-    if (type->kind == FERRY_KIND_BINARY)
-        ((ferry_bytes *)block)->block = block;
-    *(void **)ret = block;
-    return 0;
-}
-
-int schema_unpack(const ferry_type *type, Span bytes, const char *root, void *ret,
-                  ferry_error *reterr) {
-    return schema_unpack_in(&(void *){NULL}, type, bytes, root, ret, reterr);
-}
-
-int ferry_value_pack(const ferry_type *type, const void *value, ferry_bytes *ret,
-                     ferry_error *reterr) {
-    CLEANUP(buffer_deinit) Buffer bytes = {0};
-    int r;
-
-    if (!buffer_reserve(&bytes, sizeof(BlockHeader)))
-        return error_set_code(reterr, -ENOMEM, NULL);
-    bytes.len = sizeof(BlockHeader);
-    r = schema_pack(type, value, type->name ? type->name : "value", &bytes, reterr);
-    if (r == 0)
-        *ret = block_of_buffer(&bytes);
-    return r;
-}
-
-int ferry_value_unpack(const ferry_type *type, ferry_bytes bytes, void *ret, ferry_error *reterr) {
-    return schema_unpack(type, (Span){(const uint8_t *)bytes.data, bytes.len},
-                         type->name ? type->name : "value", ret, reterr);
 }
