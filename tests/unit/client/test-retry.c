@@ -39,9 +39,27 @@ static void pauses_grow_and_have_a_bound(void) {
     }
 }
 
+/* Not around the middle: whoever failed at the same time is to come back at different ones. */
+static void the_jitter_is_full(void) {
+    enum { CEILING = RETRY_BASE_MS << 2 };
+    int n[4] = {0};
+
+    for (uint64_t random = 0; random < 4 * (CEILING + 1); random++)
+        n[retry_delay_ms(3, -1, random) * 4 / (CEILING + 1)]++;
+    for (int i = 0; i < 4; i++)
+        CU_ASSERT_TRUE(n[i] >= CEILING - 4 && n[i] <= CEILING + 8);
+    CU_ASSERT_EQUAL(retry_delay_ms(3, -1, 0), 0);
+    CU_ASSERT_TRUE(retry_delay_ms(1000, -1, UINT64_MAX) <= RETRY_MAX_MS);
+}
+
 static void the_servers_advice_is_the_least(void) {
-    for (uint64_t random = 0; random < 1000; random++)
-        CU_ASSERT_TRUE(retry_delay_ms(1, 700, random) >= 700);
+    for (uint64_t random = 0; random < 1000; random++) {
+        uint64_t delay = retry_delay_ms(1, 700, random);
+
+        CU_ASSERT_TRUE(delay >= 700 && delay <= 700 + RETRY_BASE_MS);
+    }
+    CU_ASSERT_TRUE(retry_delay_ms(1, 0, 0) == 0);
+    CU_ASSERT_TRUE(retry_delay_ms(1, INT64_MAX, UINT64_MAX) >= INT64_MAX);
 }
 
 static void the_budget_runs_out_and_is_earned_back(void) {
@@ -64,6 +82,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(only_passing_trouble_is_worth_another_attempt),
         TEST(pauses_grow_and_have_a_bound),
+        TEST(the_jitter_is_full),
         TEST(the_servers_advice_is_the_least),
         TEST(the_budget_runs_out_and_is_earned_back),
         TESTS_END,
