@@ -334,6 +334,10 @@ static void a_member_that_cannot_be_set_up_ends_the_pool(void) {
     CU_ASSERT_STRING_EQUAL(error.type, "ferry.PermissionDenied");
     CU_ASSERT_EQUAL(ferry_pool_run_threads(failing, fail, NULL, &error), -EACCES);
     CU_ASSERT_STRING_EQUAL(error.type, "ferry.PermissionDenied");
+    /* Where the kernel reaps children by itself, too. */
+    signal(SIGCHLD, SIG_IGN);
+    CU_ASSERT_EQUAL(ferry_pool_run_processes(failing, fail, NULL, &error), -EACCES);
+    signal(SIGCHLD, SIG_DFL);
     /* A stop beforehand counts for the next run. */
     ferry_pool_stop(failing);
     CU_ASSERT_EQUAL(ferry_pool_run_threads(failing, set_up, NULL, &error), 0);
@@ -342,6 +346,12 @@ static void a_member_that_cannot_be_set_up_ends_the_pool(void) {
     ferry_error_clear(&error);
     ferry_pool_close(failing);
     daemon_end(&broker);
+}
+
+/* Runs the pool that it is set up in. */
+static int run_again(ferry_client *client, unsigned member, void *ctx, ferry_error *reterr) {
+    (void)client, (void)member;
+    return ferry_pool_run_threads(ctx, set_up, NULL, reterr);
 }
 
 static void misuse_is_refused(void) {
@@ -356,6 +366,7 @@ static void misuse_is_refused(void) {
     CU_ASSERT_EQUAL(ferry_pool_open(NULL, &none, &error), 0);
     CU_ASSERT_EQUAL(ferry_pool_run_threads(none, NULL, NULL, &error), -EINVAL);
     CU_ASSERT_EQUAL(ferry_pool_run_processes(NULL, set_up, NULL, &error), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_pool_run_threads(none, run_again, none, &error), -EBUSY);
     CU_ASSERT_EQUAL(ferry_pool_stop(NULL), -EINVAL);
     CU_ASSERT_PTR_NULL(ferry_pool_close(none));
     CU_ASSERT_PTR_NULL(ferry_pool_close(NULL));
