@@ -57,7 +57,7 @@ void timer_disarm(Timers *timers, Timer *timer) {
     unlink_timer(timer);
     timers->n--;
     /* The last one out of a slot turns off its light, or timers_next() would wake for nothing. */
-    if (!*link && link >= first && link < first + TIMERS_LEVELS * TIMERS_SLOTS) {
+    if (!*link && link >= first && link < first + (size_t)TIMERS_LEVELS * TIMERS_SLOTS) {
         size_t i = (size_t)(link - first);
 
         timers->busy[i / TIMERS_SLOTS] &= ~(UINT64_C(1) << (i % TIMERS_SLOTS));

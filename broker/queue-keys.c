@@ -53,6 +53,7 @@ Key *key_add(Queue *queue, Span text, uint64_t until_ms) {
 void key_forget(Queue *queue, Key *key) {
     if (key->owner)
         *key->owner = NULL;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash's own links */
     HASH_DEL(queue->keys, key);
     if (key->prev)
         key->prev->next = key->next;

@@ -114,7 +114,7 @@ void replay_add(Topics *topics, Topic *topic) {
         replay = topic->replay = replay_new(topic->keep);
     if (replay)
         kept = hold_for_replay(topics, topic);
-    if (!kept) {
+    if (!replay || !kept) {
         replay_clear(topics, topic);
         return;
     }

@@ -110,7 +110,7 @@ static unsigned bucket_of(uint64_t us) {
     if (us < 8)
         return (unsigned)us;
     power = 63u - (unsigned)__builtin_clzll(us);
-    us = (power - 2) * 8 + ((us >> (power - 3)) & 7);
+    us = (uint64_t)(power - 2) * 8 + ((us >> (power - 3)) & 7);
     return us < LATENCY_BUCKETS ? (unsigned)us : LATENCY_BUCKETS - 1;
 }
 

@@ -276,8 +276,9 @@ static void send_welcome(Session *session, bool resumed) {
 }
 
 static void set_name(Session *session, Span text) {
-    size_t len = (size_t)snprintf(session->name, sizeof(session->name), "%s", shown(text));
+    size_t len;
 
+    snprintf(session->name, sizeof(session->name), "%s", shown(text));
     /* Others are sent it as text: what was cut must not end within a character. */
     for (len = strlen(session->name); !text_is_utf8(session->name, len);)
         session->name[--len] = '\0';
@@ -341,13 +342,15 @@ static void hello(Broker *broker, Peer *peer, const Message *message) {
 
 /* ---- in ---- */
 
+enum { PONGS_MAX = 16 * 1024 }; /* bytes of answers that wait to be read */
+
 static void control(Session *session, const Message *message) {
     Peer *peer = session->peer;
 
     switch (message->op) {
     case OP_PING:
         /* PINGs cost nothing to send: a peer that sends them and reads nothing gets no more. */
-        if (peer->out.lanes[LANE_CONTROL].bytes > 16 * 1024)
+        if (peer->out.lanes[LANE_CONTROL].bytes > PONGS_MAX)
             break;
         peer_put(peer, LANE_CONTROL, &(Message){.op = OP_PONG, .id = message->id}, NULL);
         break;

@@ -185,6 +185,7 @@ void topic_tree_drop(TopicTree *tree, TopicNode *node) {
             parent->rest = NULL;
         } else {
             DL_DELETE(parent->children, node);
+            /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash's own links */
             HASH_DEL(tree->edges, node);
         }
         tree->n_nodes--;

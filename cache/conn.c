@@ -236,7 +236,7 @@ static int grow_slots(Conn *conn) {
 
     if (!slots)
         return -ENOMEM;
-    for (uint64_t seq = conn->head; seq < conn->tail; seq++)
+    for (uint64_t seq = conn->head; conn->slots && seq < conn->tail; seq++)
         slots[seq & (n - 1)] = conn->slots[seq & conn->mask];
     free(conn->slots);
     conn->slots = slots;

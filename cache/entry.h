@@ -56,7 +56,7 @@ typedef struct CacheEntry {
 
 /* Does a value need a header only because it looks like one? */
 static inline bool entry_looks_like_header(Span value) {
-    return value.len >= 2 && value.data[0] == 0xC1 && value.data[1] == 0x66;
+    return value.len >= 2 && value.data && value.data[0] == 0xC1 && value.data[1] == 0x66;
 }
 
 /* Writes the header of kind, fresh_until_ms, took_us, nonce and tags; returns its length. */

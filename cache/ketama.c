@@ -7,7 +7,7 @@
 
 #include "cache/md5.h"
 
-static uint32_t word(const uint8_t digest[16], int i) {
+static uint32_t word(const uint8_t digest[16], size_t i) {
     return (uint32_t)digest[4 * i] | (uint32_t)digest[4 * i + 1] << 8 |
            (uint32_t)digest[4 * i + 2] << 16 | (uint32_t)digest[4 * i + 3] << 24;
 }

@@ -21,7 +21,7 @@ static const uint8_t turns[4][4] = {
 static void add_block(uint32_t state[4], const uint8_t *block) {
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3], words[16];
 
-    for (int i = 0; i < 16; i++)
+    for (size_t i = 0; i < 16; i++)
         words[i] = (uint32_t)block[4 * i] | (uint32_t)block[4 * i + 1] << 8 |
                    (uint32_t)block[4 * i + 2] << 16 | (uint32_t)block[4 * i + 3] << 24;
     for (int i = 0; i < 64; i++) {

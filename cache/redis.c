@@ -638,7 +638,8 @@ static void run_round(Round *round, Command *commands, size_t n, Node *only, uin
 }
 
 static void pause_for(uint64_t deadline_ns) {
-    uint64_t pause = (LATER_FIRST_MS + random_below(LATER_FIRST_MS * 3)) * UINT64_C(1000000);
+    uint64_t pause =
+        (LATER_FIRST_MS + random_below(LATER_FIRST_MS * UINT64_C(3))) * UINT64_C(1000000);
     uint64_t now = clock_ns();
 
     if (now + pause > deadline_ns)

@@ -34,13 +34,19 @@ typedef struct Commands {
     size_t n;
 } Commands;
 
-static int commands_init(Commands *commands, size_t n) {
+/* At most FEW: needs no memory. */
+static void commands_few(Commands *commands, size_t n) {
     commands->n = n;
     commands->all = commands->few;
+    memset(commands->few, 0, n * sizeof(Command));
+}
+
+static int commands_init(Commands *commands, size_t n) {
     if (n <= FEW) {
-        memset(commands->few, 0, n * sizeof(Command));
+        commands_few(commands, n);
         return 0;
     }
+    commands->n = n;
     commands->all = calloc(n, sizeof(Command));
     return commands->all ? 0 : -ENOMEM;
 }
@@ -281,8 +287,9 @@ static int delete_all(Store *store, const Span *keys, size_t n, StoreCall *call)
 static int touch(Store *store, Span key, uint64_t ttl_ms, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     Number text;
-    int r = commands_init(&commands, ttl_ms == 0 ? 2 : 1);
+    int r;
 
+    commands_few(&commands, ttl_ms == 0 ? 2 : 1);
     forget(store, key);
     if (ttl_ms == 0) {
         command_begin(&commands.all[0], "PERSIST", key, true);
@@ -303,9 +310,10 @@ static int touch(Store *store, Span key, uint64_t ttl_ms, StoreCall *call) {
 
 static int ttl(Store *store, Span key, uint64_t *ret_ms, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
-    int r = commands_init(&commands, 1);
+    int r;
     const Reply *reply;
 
+    commands_few(&commands, 1);
     command_begin(&commands.all[0], "PTTL", key, true);
     r = run(store, &commands, call);
     if (r < 0)
@@ -328,8 +336,9 @@ static int incr(Store *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *re
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     Command *command;
     Number by_text, ttl_text;
-    int r = commands_init(&commands, 1);
+    int r;
 
+    commands_few(&commands, 1);
     forget(store, key);
     command = &commands.all[0];
     if (ttl_ms == 0) {
@@ -362,8 +371,9 @@ static int incr(Store *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *re
 
 static int append(Store *store, Span key, Span more, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
-    int r = commands_init(&commands, 1);
+    int r;
 
+    commands_few(&commands, 1);
     forget(store, key);
     command_begin(&commands.all[0], "APPEND", key, false);
     command_add(&commands.all[0], more.data, more.len);
@@ -428,8 +438,9 @@ static int lease(Store *store, Span key, uint64_t token, uint64_t ms, StoreCall 
     uint8_t text[STAMP_BYTES];
     Number number;
     Span lease;
-    int r = commands_init(&commands, 2);
+    int r;
 
+    commands_few(&commands, 2);
     lease_key(key, of(store)->cluster, &name);
     if (name.failed)
         return -ENOMEM;
@@ -459,8 +470,9 @@ static int commit(Store *store, StoreCommit *commit, StoreCall *call) {
     uint8_t text[STAMP_BYTES];
     Command *command;
     Number ms;
-    int r = commands_init(&commands, 1);
+    int r;
 
+    commands_few(&commands, 1);
     lease_key(put->key, of(store)->cluster, &name);
     buffer_append(&whole, put->head.data, put->head.len);
     buffer_append(&whole, put->body.data, put->body.len);
@@ -531,8 +543,9 @@ static int clear_node(Store *store, Node *node, Span pattern, StoreCall *call) {
         __attribute__((__cleanup__(commands_deinitp))) Commands commands;
         Command *command;
         const Reply *reply;
-        int r = commands_init(&commands, 1);
+        int r;
 
+        commands_few(&commands, 1);
         command = &commands.all[0];
         command->repeatable = true;
         command_add_text(command, "SCAN");

@@ -509,9 +509,9 @@ static int named(ferry_client *client, const char *method, ferry_bytes args, Cal
     name = names_find_method(client->core->names, method, reterr);
     if (!name)
         return -EINVAL;
+    *ret = (CallSpec){.service = name_service(name), .method = name_method(name), .args = args};
     if (!args.data && args.len > 0)
         return error_set(reterr, "ferry.Misuse", "the arguments have a length, but are NULL");
-    *ret = (CallSpec){.service = name_service(name), .method = name_method(name), .args = args};
     return 0;
 }
 

@@ -153,11 +153,12 @@ int ferry_describe(ferry_client *client, const char *service, ferry_description 
     ferry_reply *reply = NULL;
     int r = client_check(client, reterr);
 
-    if (r == 0 && !service)
-        r = error_set(reterr, "ferry.Misuse", "the service's name is NULL");
-    if (r == 0)
-        r = ferry_callf(client, "ferry.Broker.describe", &reply, reterr, "s", service);
     if (r < 0)
+        return r;
+    if (!service)
+        return error_set(reterr, "ferry.Misuse", "the service's name is NULL");
+    r = ferry_callf(client, "ferry.Broker.describe", &reply, reterr, "s", service);
+    if (!reply)
         return r;
     r = build(service, span_of(reply->body.data, reply->body.len), ret, reterr);
     ferry_free(reply);

@@ -178,6 +178,7 @@ static void unpack_int32(Cursor *cursor, Reader *from) {
         *to = (int32_t)value;
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type cannot stand in parentheses */
 #define UNPACK(type, read)                                                                         \
     do {                                                                                           \
         type value_ = read(from);                                                                  \
@@ -185,6 +186,7 @@ static void unpack_int32(Cursor *cursor, Reader *from) {
         if (to_ && !from->problem)                                                                 \
             *to_ = value_;                                                                         \
     } while (0)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static int unpack_list(Cursor *cursor, Reader *from) {
     int n = count_values(cursor->at, ']'), r = 0;
