@@ -168,7 +168,7 @@ static void failed(Connections *connections, int fd) {
     if (fd >= connections->fd_limit)
         return;
     if (refusal == LEFT_EARLY && connection &&
-        clock_ms() >= connection->since_ms + HANDSHAKE_MS - HANDSHAKE_MS / 50)
+        clock_ms() >= connection->since_ms + HANDSHAKE_MS - HANDSHAKE_MS / 5)
         refusal = REFUSED_SLOWNESS;
     tell(connections, connection, refusal);
 }
