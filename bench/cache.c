@@ -1,6 +1,6 @@
 /*
  * What the cache costs, beside what it stands on. Starts its own redis-server, and three for the
- * cluster.
+ * cluster. Prints a line of JSON for each figure, with its target; bench/run makes a table of them.
  *
  *     build/bench/bench-cache
  */
@@ -28,14 +28,39 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The median of RUNS runs. */
-static double median_of(double (*run)(void *ctx), void *ctx) {
-    double all[RUNS];
+typedef double (*RunFn)(void *ctx);
 
-    for (int i = 0; i < RUNS; i++)
-        all[i] = run(ctx);
+static double median(double all[RUNS]) {
     qsort(all, RUNS, sizeof(*all), compare);
     return all[RUNS / 2];
+}
+
+/* One figure of ours, what it is measured against, and one over the other. */
+typedef struct Figure {
+    double ours, theirs, ratio;
+} Figure;
+
+/* Medians. In turns, and the ratio taken in each: what disturbs the machine disturbs both. */
+static Figure measure(RunFn ours, void *our_ctx, RunFn theirs, void *their_ctx) {
+    double a[RUNS], b[RUNS], ratios[RUNS];
+
+    for (int i = 0; i < RUNS; i++) {
+        a[i] = ours(our_ctx);
+        b[i] = theirs(their_ctx);
+        ratios[i] = a[i] / b[i];
+    }
+    return (Figure){median(a), median(b), median(ratios)};
+}
+
+/* bound is for the ratio, or, without a rival, for our figure itself. */
+static void tell(const char *name, const char *unit, Figure figure, const char *rival,
+                 const char *target, double bound, bool at_most) {
+    printf("{\"name\": \"%s\", \"unit\": \"%s\", \"ours\": %.6g, \"rival\": \"%s\", "
+           "\"theirs\": %.6g, \"measured\": %.6g, \"target\": \"%s\", \"bound\": %g, "
+           "\"at_most\": %s}\n",
+           name, unit, figure.ours, rival ? rival : "", figure.theirs,
+           rival ? figure.ratio : figure.ours, target, bound, at_most ? "true" : "false");
+    fflush(stdout);
 }
 
 static void die(const char *what) {
@@ -142,7 +167,6 @@ static double memory_ns(void *ctx) {
 
 static void bench_memory(void) {
     Tables tables = {.cache = open_cache("memory://", false)};
-    double uthash, memory;
 
     tables.keys = calloc(KEYS, sizeof(*tables.keys));
     tables.order = calloc(1000000, sizeof(*tables.order));
@@ -157,11 +181,8 @@ static void bench_memory(void) {
     }
     for (int i = 0; i < 1000000; i++)
         tables.order[i] = (uint32_t)random_below(KEYS);
-    uthash = median_of(uthash_ns, &tables);
-    memory = median_of(memory_ns, &tables);
-    printf("memory:// get                     %8.0f ns\n", memory);
-    printf("uthash look-up and copy           %8.0f ns   memory:// takes %.2f times that\n", uthash,
-           memory / uthash);
+    tell("memory:// get", "ns", measure(memory_ns, &tables, uthash_ns, &tables),
+         "uthash look-up and copy", "at most 2x uthash", 2, true);
     ferry_cache_close(tables.cache);
 }
 
@@ -234,6 +255,8 @@ static void bench_zipf(double s) {
     ferry_cache_stats stats;
     ferry_cache *cache = NULL;
     size_t hits = 0;
+    Figure figure;
+    char name[48];
 
     ferry_cache_open("memory://", &options, &cache, NULL);
     for (size_t i = 0; i < N; i++) {
@@ -246,10 +269,11 @@ static void bench_zipf(double s) {
         ferry_free(got);
     }
     ferry_cache_stats_read(cache, &stats);
-    printf("zipf %.1f: hit rate                 %8.2f %%    plain LRU of as many entries (%llu): "
-           "%.2f %%\n",
-           s, 100.0 * (double)hits / N, (unsigned long long)stats.entries,
-           100 * lru_rate(keys, N, ALL, stats.entries));
+    figure.ours = 100.0 * (double)hits / N;
+    figure.theirs = 100 * lru_rate(keys, N, ALL, stats.entries);
+    figure.ratio = figure.ours / figure.theirs;
+    snprintf(name, sizeof(name), "memory:// hit rate, zipf %.1f", s);
+    tell(name, "%", figure, "LRU of as many entries", "no worse than LRU", 1, false);
     ferry_cache_close(cache);
     free(keys);
 }
@@ -320,7 +344,7 @@ static void bench_redis(void) {
     CacheSetup setup;
     ferry_cache *far, *near;
     redisContext *raw;
-    double near_ns, far_ns, raw_ns, many, raw_many;
+    Figure figure;
 
     if (!cache_setup(&setup, "unix"))
         die("there is no redis-server");
@@ -335,19 +359,16 @@ static void bench_redis(void) {
         ferry_cache_set(far, keys[i], ferry_bytes_of(value, VALUE), 0, NULL);
     }
     get_ns(&(Gets){near, 2000});
-    near_ns = median_of(get_ns, &(Gets){near, 1000000});
-    far_ns = median_of(get_ns, &(Gets){far, 20000});
-    raw_ns = median_of(hiredis_get_ns, raw);
-    printf("near cache hit                    %8.0f ns   %.0f times as fast as hiredis\n", near_ns,
-           raw_ns / near_ns);
-    printf("get from Redis, Unix socket       %8.0f ns\n", far_ns);
-    printf("hiredis GET, Unix socket          %8.0f ns\n", raw_ns);
-    many = median_of(many_rate, far);
-    raw_many = median_of(hiredis_rate, raw);
-    printf("gets, %d in a pipeline          %8.0f /s\n", BATCH, many);
-    printf("hiredis, %d in a pipeline       %8.0f /s   we reach %.2f times that\n", BATCH, raw_many,
-           many / raw_many);
-    printf("gets of 8 threads, one at a time  %8.0f /s\n", median_of(threads_rate, far));
+    figure = measure(get_ns, &(Gets){near, 1000000}, hiredis_get_ns, raw);
+    tell("near cache hit", "ns", figure, NULL, "under 200 ns", 200, true);
+    tell("near cache hit", "ns", figure, "hiredis GET, Unix socket", "100x as fast", 0.01, true);
+    figure = measure(get_ns, &(Gets){far, 20000}, hiredis_get_ns, raw);
+    tell("get from Redis", "ns", figure, "hiredis GET, Unix socket", "", 0, true);
+    figure = measure(many_rate, far, hiredis_rate, raw);
+    tell("gets, 1000 in a pipeline", "/s", figure, "hiredis, 1000 in a pipeline", "0.9x hiredis",
+         0.9, false);
+    figure.ours = threads_rate(far);
+    tell("gets of 8 threads, one at a time", "/s", figure, NULL, "", 0, false);
     redisFree(raw);
     ferry_cache_close(far);
     ferry_cache_close(near);
@@ -359,7 +380,8 @@ static void bench_cluster(void) {
     ferry_bytes *got = NULL;
     CacheSetup setup;
     ferry_cache *cache;
-    uint64_t began;
+    Figure figure = {0};
+    uint64_t took_ns;
 
     if (!cache_setup(&setup, "cluster"))
         return;
@@ -367,14 +389,15 @@ static void bench_cluster(void) {
     for (int i = 0; i < 100; i++)
         ferry_cache_set(cache, keys[i], ferry_bytes_of(value, VALUE), 0, NULL);
     ferry_cache_stats_read(cache, &before);
-    began = clock_ns();
+    took_ns = clock_ns();
     if (ferry_cache_get_many(cache, keys, 100, &got, NULL) != 100)
         die("values are not there");
-    began = clock_ns() - began;
+    took_ns = clock_ns() - took_ns;
     ferry_cache_stats_read(cache, &after);
-    printf("100 keys on 3 cluster nodes       %8.0f us   %llu commands in %llu round trips\n",
-           (double)began / 1000, (unsigned long long)(after.commands - before.commands),
-           (unsigned long long)(after.round_trips - before.round_trips));
+    figure.ours = (double)(after.round_trips - before.round_trips);
+    tell("round trips for 100 keys on 3 nodes", "", figure, NULL, "one for each node", 3, true);
+    figure.ours = (double)took_ns / 1000;
+    tell("100 keys on 3 nodes", "us", figure, NULL, "", 0, true);
     ferry_free(got);
     ferry_cache_close(cache);
     cache_setup_end(&setup);

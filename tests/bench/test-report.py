@@ -7,6 +7,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 
+import cache_report
 import report
 from plan import PEERS, SECTIONS, TARGETS
 
@@ -107,6 +108,25 @@ class Plan(unittest.TestCase):
             labels = [row.label for row in section.rows]
             self.assertEqual(len(labels), len(set(labels)))
             self.assertTrue(all(row.peer in PEERS for row in section.rows))
+
+class Cache(unittest.TestCase):
+    def figure(self, measured, **more):
+        return dict({"name": "a get", "unit": "ns", "ours": measured, "rival": "", "theirs": 0,
+                     "measured": measured, "target": "under 200 ns", "bound": 200, "at_most": True},
+                    **more)
+
+    def test_the_median_of_the_rounds_decides(self):
+        rounds = [[self.figure(m)] for m in (100, 150, 900)]
+        self.assertIs(cache_report.as_json(rounds)[0]["met"], True)
+        self.assertIn("150 (100-900) ns", cache_report.full_text(rounds))
+        self.assertIn("MISSED", cache_report.full_text([[self.figure(300)]]))
+
+    def test_a_bound_may_be_the_least(self):
+        rounds = [[self.figure(m, at_most=False, bound=0.9, rival="hiredis")] for m in (0.8, 0.95, 1)]
+        self.assertIs(cache_report.as_json(rounds)[0]["met"], True)
+
+    def test_a_figure_without_a_target_is_neither_met_nor_missed(self):
+        self.assertIsNone(cache_report.as_json([[self.figure(1, target="")]])[0]["met"])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 set -euo pipefail
 sources=$(cd "$(dirname "$0")/../../rpc/wire" && pwd)
 build=$(cd "$1" && pwd)
-export PATH="$build:$build/examples:$PATH"
+export PATH="$build:$build/examples:$build/tests/cache:$PATH"
 work=$(mktemp -d)
 export FERRY_URL="ipc://$work/broker"
 cd "$work"
@@ -86,6 +86,9 @@ show 'ferry queue list'
 
 title "A cache, here in the process: the same commands and calls reach Redis"
 show 'ferry cache bench --cache memory:// --count 200000 --quiet'
+
+title "A memoised method: (cache.ttl = \"30s\", cache.negative = \"30s\"), before and after"
+show 'bench-memo --table "$FERRY_URL"'
 
 title "What the broker saw"
 show 'ferry stats'
