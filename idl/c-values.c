@@ -205,6 +205,14 @@ const char *c_value(Emit *emit, const Type *type, const Value *value, Hoist *hoi
     const Type *is = type_true(type);
     const Value *set = value_true(value);
 
+    /* Constants made of constants, and defaults of defaults, may double with every line. */
+    if (++emit->n_values >= PROGRAM_VALUES_MAX) {
+        if (emit->n_values == PROGRAM_VALUES_MAX)
+            report_error(&emit->program->reports, value->place, NULL,
+                         "constants and defaults are made of more than %d values",
+                         PROGRAM_VALUES_MAX);
+        return "0";
+    }
     switch (is->kind) {
     case TYPE_DOUBLE:
         return real(emit, set);

@@ -30,6 +30,8 @@ Definition *type_definition(const Type *type) {
 }
 
 bool types_equal(const Type *a, const Type *b) {
+    if (a->kind == TYPE_NAMED && b->kind == TYPE_NAMED && a->target == b->target)
+        return a->target != NULL;
     a = type_true(a);
     b = type_true(b);
     if (!a || !b || a->kind != b->kind)
@@ -101,7 +103,10 @@ void check_typedef(Program *program, Definition *definition) {
             return;
         if (type->target == definition || i == PROGRAM_DEPTH_MAX) {
             report_error(&program->reports, definition->name.place, NULL,
-                         "the typedef '%s' is made of itself", definition->name.text);
+                         type->target == definition
+                             ? "the typedef '%s' is made of itself"
+                             : "the typedef '%s' is made of itself, or of too many others",
+                         definition->name.text);
             definition->type->target = NULL;
             return;
         }

@@ -47,6 +47,14 @@ const Field *pair_field(const Definition *owner, const Pair *pair) {
     return NULL;
 }
 
+/* Constants made of constants may double with every line. */
+static bool is_too_much(Checked *checked, const Value *value) {
+    if (++checked->program->n_values == PROGRAM_VALUES_MAX)
+        report_error(&checked->program->reports, value->place, NULL,
+                     "constants and defaults are made of more than %d values", PROGRAM_VALUES_MAX);
+    return checked->program->n_values >= PROGRAM_VALUES_MAX;
+}
+
 /* ---- names ---- */
 
 static EnumValue *find_enum_value(const Definition *definition, const char *name) {
@@ -224,7 +232,7 @@ static const char *spelling(Checked *checked, const Type *type, const Value *val
     char text[37];
     ferry_uuid uuid;
 
-    if (!wanted || !is)
+    if (!wanted || !is || is_too_much(checked, value))
         return NULL;
     switch (is->kind) {
     case VALUE_INT:
@@ -337,14 +345,22 @@ static void check(Checked *checked, const Type *type, Value *value) {
     const Type *wanted = type_true(type);
     const Value *is;
 
-    if (!wanted || checked->depth == PROGRAM_DEPTH_MAX)
+    if (!wanted)
+        return;
+    if (checked->depth == PROGRAM_DEPTH_MAX) {
+        report_error(&checked->program->reports, value->place, NULL,
+                     "'%s' is made of other values, more than %d levels deep", checked->what,
+                     PROGRAM_DEPTH_MAX);
+        return;
+    }
+    if (is_too_much(checked, value))
         return;
     if (value->kind == VALUE_NAME && !value->constant && !value->enum_value)
         resolve_name(checked, type, value);
     if (value->constant)
         check_constant(checked, value);
     is = value_true(value);
-    if (!is)
+    if (!is || (value->constant && types_equal(type, value->constant->type)))
         return;
     checked->depth++;
     switch (wanted->kind) {

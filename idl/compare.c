@@ -45,12 +45,23 @@ static bool same_type(Compare *c, const Type *a, const Type *b) {
 
     if (!x || !y)
         return x == y;
+    /* Typedefs of one name are compared where they are defined. */
+    if (a->kind == TYPE_NAMED && b->kind == TYPE_NAMED && a->target->kind == DEFINITION_TYPEDEF &&
+        b->target->kind == DEFINITION_TYPEDEF && same_definition(c, a->target, b->target))
+        return true;
     if (x->kind != y->kind)
         return false;
     if (x->kind == TYPE_NAMED)
         return x->target->kind == y->target->kind && same_definition(c, x->target, y->target);
     return (!x->key || same_type(c, x->key, y->key)) &&
            (!x->item || same_type(c, x->item, y->item));
+}
+
+static const char *type_words(Compare *c, const Type *type);
+
+/* Names stay names: what they stand for may be as long as it likes. */
+static const char *inner_words(Compare *c, const Type *type) {
+    return type->kind == TYPE_NAMED ? type->name : type_words(c, type);
 }
 
 static const char *type_words(Compare *c, const Type *type) {
@@ -66,12 +77,12 @@ static const char *type_words(Compare *c, const Type *type) {
     if (is->kind == TYPE_NAMED)
         return is->target->name.text;
     if (is->kind == TYPE_MAP)
-        return pool_printf(pool, "map<%s, %s>", type_words(c, is->key), type_words(c, is->item));
+        return pool_printf(pool, "map<%s, %s>", inner_words(c, is->key), inner_words(c, is->item));
     return pool_printf(pool, "%s<%s>",
                        is->kind == TYPE_SET    ? "set"
                        : is->kind == TYPE_LIST ? "list"
                                                : "stream",
-                       type_words(c, is->item));
+                       inner_words(c, is->item));
 }
 
 static bool is_integer(const Type *type) {

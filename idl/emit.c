@@ -146,7 +146,17 @@ static void add_methods(Emit *emit, Service *service, const Definition *from, Me
     if (from->base)
         add_methods(emit, service, from->base, last);
     for (const Function *function = from->functions; function; function = function->next) {
-        Method *method = method_new(emit, service, function);
+        Method *method;
+
+        if (++emit->n_methods >= PROGRAM_METHODS_MAX) {
+            if (emit->n_methods == PROGRAM_METHODS_MAX)
+                report_error(&emit->program->reports, service->definition->name.place, NULL,
+                             "there are more than %d methods, with those of services that are "
+                             "extended",
+                             PROGRAM_METHODS_MAX);
+            return;
+        }
+        method = method_new(emit, service, function);
 
         **last = method;
         *last = &method->next;
@@ -376,6 +386,9 @@ static void reset(Emit *emit) {
 void emit_files(Emit *emit) {
     emit_header(emit);
     emit_source(emit);
+    if (emit->program->reports.n_errors > 0)
+        return;
+    emit->n_values = 0;
     emit->hidden = emit->own;
     emit->own.taken = NULL;
     reset(emit);

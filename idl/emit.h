@@ -54,13 +54,15 @@ typedef struct Emit {
     Names hidden; /* the same, of the pass before: parameters must not hide them */
     Service *services;
     Container *containers, **last_container;
-    bool tables;     /* those alone: nothing that calls libferry */
-    bool designates; /* the source initialises a union's later member */
+    bool tables;                /* those alone: nothing that calls libferry */
+    size_t n_methods, n_values; /* written out */
+    bool designates;            /* the source initialises a union's later member */
     Buffer header, source;
     Buffer declarations; /* of arrays in the source that the header mentions */
 } Emit;
 
-/* Names everything; what would collide is reported. Then, without errors, the two files. */
+/* Names everything; what would collide is reported. Then, without errors, the two files: that their
+ * constants are too many is found there. */
 void emit_prepare(Emit *emit, Program *program, File *file, bool tables);
 void emit_files(Emit *emit);
 void emit_header(Emit *emit);

@@ -107,7 +107,9 @@ static int generate(const Options *options, const char *path) {
     }
     if (file && program.reports.n_errors == 0) {
         emit_files(&emit);
-        if (emit.header.failed || emit.source.failed)
+        if (program.reports.n_errors > 0)
+            r = 1;
+        else if (emit.header.failed || emit.source.failed)
             fputs("ferry-idl: out of memory\n", stderr);
         else
             r = write_both(options, &emit);

@@ -7,6 +7,8 @@
 enum {
     SOURCE_MAX = 16 * 1024 * 1024, /* bytes of one file */
     PROGRAM_DEPTH_MAX = 200, /* of files that include each other, types named after others, … */
+    PROGRAM_VALUES_MAX = 1 << 20,  /* that constants and defaults are made of, written out */
+    PROGRAM_METHODS_MAX = 1 << 15, /* of all services, those that they extend included */
 };
 
 typedef struct Program {
@@ -16,7 +18,8 @@ typedef struct Program {
     const char *const *include_dirs;
     size_t n_include_dirs;
     unsigned n_sources;
-    bool closed; /* read no files: for text from strangers */
+    size_t n_values; /* that were looked at, each time counted */
+    bool closed;     /* read no files: for text from strangers */
 } Program;
 
 void program_init(Program *program);
