@@ -136,7 +136,7 @@ static bool take(Serving *serving) {
     } else if (r == 0) {
         ferry_request_return(&request->request, stored.body);
     } else if (answered) {
-        request_answer_error(request, stored.error_map);
+        request_answer_error(request, stored.error_map, NULL);
     }
     ferry_free(value);
     return answered;

@@ -8,6 +8,10 @@
 #include "clients/c/serve.h"
 #include "rpc/wire/name.h"
 
+/* The ids of requests with streams have it: an ITEM or MORE says by it whether it belongs to a call
+ * of ours or to one that we serve. */
+#define STREAM_ID (UINT64_C(1) << 63)
+
 enum { CALLER_MAX = 63 };
 
 struct Request {
@@ -62,8 +66,8 @@ void request_handled(Request *request, const ServedMethod *method, int r);
 /* Sends this answer; the handler's own will be for the cache alone. */
 int request_tell(Request *request, ferry_bytes result);
 
-/* Answers with an error map as it is. */
-int request_answer_error(Request *request, Span error_map);
+/* Answers with an error map as it is; error: what it says, for a cache, or NULL. */
+int request_answer_error(Request *request, Span map, const ferry_error *error);
 
 /* Calls the handler of one that was set aside: serve.c. It may be gone afterwards. */
 void request_resume(Request *request);

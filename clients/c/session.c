@@ -12,10 +12,6 @@
 #include "clients/c/topic.h"
 #include "clients/c/work.h"
 
-/* Requests of streams have this bit in their ids: an ITEM or MORE says by it whether it belongs to
- * a call of ours or to one that we serve. */
-#define SERVED_STREAM (UINT64_C(1) << 63)
-
 enum { CANCELLED_MAX = 4096 };
 
 int await_put(Core *core, Await *await) {
@@ -113,7 +109,7 @@ static void dispatch(Core *core, const Message *message, const void *block, bool
         return;
     case OP_ITEM:
     case OP_MORE:
-        if (message->id & SERVED_STREAM)
+        if (message->id & STREAM_ID)
             to_request(core, message, block, later);
         else
             to_await(core, message->id, message, block, later);
@@ -268,7 +264,7 @@ static void aside_forget_session(Core *core) {
     for (Record *next = core->aside; (record = next);) {
         next = record->next;
         record->next = NULL;
-        if (record->op == OP_CALL || record->op == OP_END || (record->id & SERVED_STREAM)) {
+        if (record->op == OP_CALL || record->op == OP_END || (record->id & STREAM_ID)) {
             record_free(record);
             continue;
         }

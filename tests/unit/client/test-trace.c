@@ -1,6 +1,7 @@
 #include "clients/c/trace.h"
 
 #include "rpc/wire/writer.h"
+#include "support/oom.h"
 #include "support/suite.h"
 
 #define PARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -177,6 +178,22 @@ static void headers_at_their_limit_are_left_as_they_are(void) {
     CU_ASSERT_STRING_EQUAL(got.parent, "");
 }
 
+static void out_of_memory_is_told(void) {
+    const char *const texts[] = {"traceparent", PARENT, NULL};
+    Buffer before = {0};
+    Span headers = headers_of(&before, texts);
+
+    OOM_EACH(n) {
+        Buffer after = {0};
+        int r = trace_headers_write(&after, headers, true, &ids);
+
+        OOM_STOP;
+        CU_ASSERT_EQUAL(r, oom_happened() ? -ENOMEM : 0);
+        buffer_deinit(&after);
+    }
+    buffer_deinit(&before);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(what_is_valid),
@@ -185,6 +202,7 @@ int main(void) {
         TEST(a_malformed_one_goes_no_further),
         TEST(none_is_begun_unasked),
         TEST(headers_at_their_limit_are_left_as_they_are),
+        TEST(out_of_memory_is_told),
         TESTS_END,
     };
 
