@@ -118,7 +118,7 @@ static int begin(Queues *queues, Queue *from, Queue *to, uint64_t limit, Session
         return -ENOMEM;
     done = go_on(&now, SWEEP_JOBS);
     *ret_n = now.n;
-    if (done) {
+    if (done || !later) {
         free(later);
         return now.no_room && now.n == 0 ? -ENOSPC : 0;
     }

@@ -131,7 +131,7 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
     if (!hub)
         return error_set_code(reterr, -ENOMEM, NULL);
     hub->options = *options;
-    hub->transfers.max = options->max_transfer_bytes;
+    hub->transfers.max = options->max_transfer_bytes ? options->max_transfer_bytes : UINT64_MAX;
     hub->spin.limit_us = options->spin_us;
     timers_init(&hub->timers, clock_ms());
     hub->connections = (Connections){.fd_limit = fd_limit(options),

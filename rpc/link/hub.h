@@ -38,9 +38,10 @@ typedef struct Peer {
 
 typedef struct HubOptions {
     size_t max_body;
-    uint64_t max_transfer_bytes; /* of large bodies that are arriving, from all peers together */
-    unsigned max_connections;    /* 0: what the descriptor limit allows, less 64 in reserve */
-    unsigned spin_us;            /* how long to look before sleeping; 0: not at all */
+    /* Of large bodies that are arriving, from all peers together; 0: no bound. */
+    uint64_t max_transfer_bytes;
+    unsigned max_connections; /* 0: what the descriptor limit allows, less 64 in reserve */
+    unsigned spin_us;         /* how long to look before sleeping; 0: not at all */
     /* The peer's connection is gone; peer->session should go too. The peer is freed afterwards. */
     void (*on_gone)(Peer *peer, void *ctx);
     /* A connection never became a peer, or sent what no peer sends. Not for every one of thousands:
