@@ -215,6 +215,51 @@ static void turns_do_not_nest(void) {
     ferry_close(client);
 }
 
+typedef struct Events {
+    int of[FERRY_EVENT_MISSED + 1]; /* how many of each */
+} Events;
+
+static void on_event(int event, const ferry_error *error, void *ctx) {
+    Events *events = ctx;
+
+    CU_ASSERT_TRUE_FATAL(event >= FERRY_EVENT_UP && event <= FERRY_EVENT_MISSED);
+    events->of[event]++;
+    if (event == FERRY_EVENT_DOWN || event == FERRY_EVENT_RETRY || event == FERRY_EVENT_REFUSED)
+        CU_ASSERT_PTR_NOT_NULL(error);
+}
+
+static void the_program_is_told_of_its_connection(void) {
+    const ferry_serve_options as_one = {.instance = "one"};
+    Events events = {0};
+    const ferry_options options = {.on_event = on_event, .ctx = &events};
+    ferry_client *client = NULL, *rival;
+    ferry_error error = FERRY_ERROR_INIT;
+
+    CU_ASSERT_EQUAL(ferry_open(broker.url, &options, &client, NULL), 0);
+    CU_ASSERT_TRUE(process_until(client, &events.of[FERRY_EVENT_UP], 1));
+    CU_ASSERT_EQUAL(ferry_serve_method(client, "event.Echo.echo", &as_one, echo, NULL, &error), 0);
+    broker_kill(&broker);
+    CU_ASSERT_TRUE(process_until(client, &events.of[FERRY_EVENT_DOWN], 1));
+    CU_ASSERT_TRUE(process_until(client, &events.of[FERRY_EVENT_RETRY], 1));
+
+    /* Somebody else was quicker to come back, with the same name. */
+    broker_respawn(&broker);
+    rival = connect_client(&broker);
+    CU_ASSERT_EQUAL(ferry_serve_method(rival, "event.Echo.echo", &as_one, echo, NULL, &error), 0);
+    CU_ASSERT_TRUE(process_until(client, &events.of[FERRY_EVENT_REFUSED], 1));
+    CU_ASSERT_EQUAL(events.of[FERRY_EVENT_UP], 2);
+    CU_ASSERT_EQUAL(events.of[FERRY_EVENT_DOWN], 1);
+
+    /* Directly it is an error, and so is a name that is the broker's. */
+    CU_ASSERT_EQUAL(ferry_serve_method(client, "event.Echo.echo", &as_one, echo, NULL, &error),
+                    -EEXIST);
+    CU_ASSERT_EQUAL(ferry_serve_method(client, "ferry.Echo.echo", NULL, echo, NULL, &error),
+                    -EACCES);
+    ferry_error_clear(&error);
+    ferry_close(rival);
+    ferry_close(client);
+}
+
 static void a_child_gets_echild(void) {
     ferry_client *client = connect_client(&broker);
     int status = 0;
@@ -245,6 +290,7 @@ int main(void) {
         TEST(posts_run_on_the_clients_thread_in_order),
         TEST(turns_do_not_nest),
         TEST(a_child_gets_echild),
+        TEST(the_program_is_told_of_its_connection),
         TESTS_END,
     };
     int status;
