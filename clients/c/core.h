@@ -214,6 +214,10 @@ void session_deinit(Core *core);
 /* Keeps a message for a turn to come. */
 void aside_put(Core *core, const Message *message, const void *block);
 
+/* Gives a request that begins what was set aside for it: its handler may wait for that now, and
+ * what comes from now on must not overtake it. */
+void aside_claim(Core *core, Request *request);
+
 /* ---- events.c ---- */
 
 void event_note(Core *core, int event, const ferry_error *error);

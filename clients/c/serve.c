@@ -114,6 +114,8 @@ static void run(Service *service, const ServedMethod *method, InvokeFn invoke, R
 
     request->bare_errors = service->bare_errors;
     core->current = request;
+    if (request->flow && core->aside)
+        aside_claim(core, request);
     registration_enter(&service->registration);
     r = invoke(&request->request, method);
     core->current = NULL;

@@ -59,6 +59,30 @@ static Record *aside_take(Core *core) {
     return record;
 }
 
+void aside_claim(Core *core, Request *request) {
+    const uint64_t id = request_id(request);
+    Record **at = &core->aside, *record;
+
+    if (id == 0) /* of a session that is gone */
+        return;
+    core->last_aside = NULL;
+    while ((record = *at)) {
+        Message message;
+
+        /* Calls and answers of ours never have the id of a stream that we serve. */
+        if (record->id != id || record->op == OP_CALL) {
+            core->last_aside = record;
+            at = &record->next;
+            continue;
+        }
+        *at = record->next;
+        core->aside_bytes -= record_size(record);
+        record_read(record, &message);
+        request_message(core, request, &message, record->block);
+        record_free(record);
+    }
+}
+
 /* Is this for a turn to come? While a call blocks, and, for order's sake, what came after that. */
 static bool is_for_later(const Core *core) {
     return core->waits > 0 || (core->aside && link_batch(core->link) >= core->aside_batch);

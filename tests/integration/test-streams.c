@@ -58,8 +58,17 @@ static int fail(ferry_request *request, void *ctx) {
     return ferry_request_throw(request, "test.Broken", NULL, "in mid-stream");
 }
 
+/* Long enough for what arrives meanwhile to be read before the next call is begun. */
+static int compute(ferry_request *request, void *ctx) {
+    (void)ctx;
+    usleep(100000);
+    return ferry_request_return(request, one);
+}
+
 static int set_up(ferry_client *client, void *ctx) {
-    return ferry_serve_method(client, "test.S.count", NULL, count_up, ctx, NULL) < 0 ||
+    return ferry_serve_method(client, "test.S.count", &(ferry_serve_options){.slots = 2}, count_up,
+                              ctx, NULL) < 0 ||
+                   ferry_serve_method(client, "test.S.compute", NULL, compute, ctx, NULL) < 0 ||
                    ferry_serve_method(client, "test.S.total", NULL, total, ctx, NULL) < 0 ||
                    ferry_serve_method(client, "test.S.echo", NULL, echo, ctx, NULL) < 0 ||
                    ferry_serve_method(client, "test.S.fail", NULL, fail, ctx, NULL) < 0
@@ -123,6 +132,42 @@ static void what_is_sent_is_received_large_items_too(void) {
         ferry_error_print(&error, stderr);
     ferry_error_clear(&error);
     ferry_stream_close(stream);
+    ferry_close(client);
+}
+
+static void ignore(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    int *n = ctx;
+
+    CU_ASSERT_PTR_NULL(error);
+    *n += reply != NULL;
+}
+
+static void a_stream_that_waited_behind_a_long_call_has_all_its_items(void) {
+    ferry_client *client = connect_client(&broker);
+    const ferry_options hurry = {.timeout_ms = 5000};
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_bytes result = {NULL, 0, NULL};
+    ferry_stream *stream = NULL;
+    ferry_client *handle = NULL;
+    int n = 0;
+
+    CU_ASSERT_EQUAL(ferry_with(client, &hurry, &handle), 0);
+    for (int round = 0; round < 3; round++) {
+        CU_ASSERT_EQUAL(ferry_call_async(handle, "test.S.compute", one, ignore, &n), 0);
+        CU_ASSERT_EQUAL(ferry_stream_open(handle, "test.S.total", one, FERRY_SEND, &stream, &error),
+                        0);
+        for (int i = 0; i < 100; i++)
+            CU_ASSERT_EQUAL(ferry_stream_send(stream, ferry_str("0123456789"), &error), 0);
+        CU_ASSERT_EQUAL(ferry_stream_end(stream, &error), 0);
+        CU_ASSERT_EQUAL(ferry_stream_result(stream, &result, &error), 0);
+        CU_ASSERT_EQUAL(result.len, 4);
+        if (result.len == 4)
+            CU_ASSERT_EQUAL(memcmp(result.data, "1000", 4), 0);
+        stream = ferry_stream_close(stream);
+    }
+    CU_ASSERT_TRUE(process_until(client, &n, 3));
+    ferry_error_clear(&error);
+    ferry_close(handle);
     ferry_close(client);
 }
 
@@ -256,6 +301,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(items_come_in_order_and_then_the_end),
         TEST(what_is_sent_is_received_large_items_too),
+        TEST(a_stream_that_waited_behind_a_long_call_has_all_its_items),
         TEST(items_keep_their_order_whatever_their_size),
         TEST(an_error_ends_a_stream),
         TEST(a_closed_stream_is_cancelled_at_the_server),
