@@ -4,7 +4,9 @@
 #
 #     examples/run.sh BUILD NAME      one of them
 #     examples/run.sh BUILD --all     all of them: a line each, then a table
+# QUICK=1 leaves out what takes long: for the tests.
 set -euo pipefail
+quick=${QUICK:-}
 
 all_examples="lucky rollcall sixteen caps framing zen chat pi arith"
 usage="usage: ./dev example NAME|--all   (NAME: ${all_examples// /, })"
@@ -90,6 +92,7 @@ run_lucky() {
     serve lucky
     client lucky-client
     client ferry call lucky.Lucky.lose 1
+    [ -z "$quick" ] || { client lucky-client 20 0.3 1; return; }
     client lucky-client || echo "(exit status $?)"
     client lucky-client 1000 0.7 1
 }
@@ -111,7 +114,7 @@ run_caps() {
     serve caps
     client caps-client 100
     echo "broker: at most $(peak "$broker"), worker: at most $(peak "$started")"
-    client caps-client 100 5
+    client caps-client 100 $((quick ? 1 : 5))
     echo "broker: at most $(peak "$broker"), worker: at most $(peak "$started")"
 }
 
@@ -121,6 +124,8 @@ run_framing() {
 }
 
 run_zen() {
+    local each=1
+    [ -z "$quick" ] || each=0.1
     serve zen
     client zen-client
     kill "$started" && wait "$started"
@@ -132,7 +137,7 @@ run_zen() {
         [ "$model" != processes ] && [ "$model" != threads ] ||
             until_true is_served 'zen.Zen[[:space:]]*8'
         printf '%-16s' "$model"
-        "$build/examples/zen-client" --rate 1
+        "$build/examples/zen-client" --rate "$each"
         kill "$started" && wait "$started"
     done
 }
