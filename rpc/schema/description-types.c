@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/text.h"
 #include "rpc/schema/description-parser.h"
 #include "rpc/schema/description.h"
 #include "rpc/schema/values.h"
@@ -37,6 +38,7 @@ static const ferry_type *base_type(const char *name) {
 
 static const ferry_type *named_type(Parser *p, const char *name) {
     const ferry_type *type = base_type(name);
+    char shown[TEXT_ESCAPED_MAX];
     Named *named;
 
     if (type)
@@ -44,7 +46,8 @@ static const ferry_type *named_type(Parser *p, const char *name) {
     HASH_FIND_STR(p->names, name, named);
     if (named)
         return named->type;
-    trouble_set(&p->trouble, NULL, "there is no type '%.100s'", name);
+    trouble_set(&p->trouble, NULL, "there is no type '%.160s'",
+                text_escape(shown, name, strnlen(name, 100)));
     return NULL;
 }
 

@@ -15,7 +15,7 @@ for text in the-one 'service Calc {' '/** Whole-number division. */' 'exception 
     'i64 add(1: i32 a, 2: i32 b) (idempotent = "true")' \
     'i64 div(1: i32 a, 2: i32 b) throws (1: DivisionByZero by_zero)' \
     'list<i32> squares(1: Range range) (timeout = "2s")' \
-    'i32 random() (cache.ttl = "30s")' \
+    'i32 random() (cache.ttl = "30s")' 'oneway void note(1: string text)' \
     'Rounding opposite(1: Rounding rounding) (deprecated = "there are more than two")'; do
     grep -q -F -e "$text" "$work/out" || failed "ferry describe tells: $text" "$work/out"
 done
@@ -58,6 +58,7 @@ expect 0 '"hello there"' '' ferry call calc.Calc.say 'hello there'
 expect 0 '"42!"' '' ferry call calc.Calc.say 42 after=!
 expect 0 '"quoted"' '' ferry call calc.Calc.say '"quoted"' null
 expect 0 null '' ferry call calc.Calc.nothing
+expect 0 null '' ferry call calc.Calc.note 'nobody answers'
 echo '{"low": 2, "high": 2}' >"$work/range"
 expect 0 '[4]' '' ferry call calc.Calc.squares "@$work/range"
 expect 0 '[4]' '' ferry call calc.Calc.squares "range=@$work/range"

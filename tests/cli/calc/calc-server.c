@@ -52,6 +52,13 @@ static int nothing(ferry_request *request, void *ctx) {
     return calc_nothing_return(request);
 }
 
+static int note(ferry_request *request, const char *text, void *ctx) {
+    (void)request;
+    (void)text;
+    (void)ctx;
+    return 0;
+}
+
 /* Never answered: the caller's deadline ends it. */
 static int doze(ferry_request *request, void *ctx) {
     (void)ctx;
@@ -119,6 +126,7 @@ int main(void) {
         .say = say,
         .nothing = nothing,
         .doze = doze,
+        .note = note,
         .who = who,
         .sum = sum,
         .count = count,

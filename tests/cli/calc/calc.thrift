@@ -20,6 +20,7 @@ service Calc {
   i32 random() (cache.ttl = "30s")
   string say(1: string text, 2: optional string after)
   void nothing()
+  oneway void note(1: string text)
   /** Which instance it is. */
   string who()
   /** Takes its time. */

@@ -158,6 +158,8 @@ static void broken_descriptions_are_refused_with_a_place(void) {
             "description[0]: a name is not one");
     REFUSED("\x83" HEAD "\xa7methods\x91\x82\xa4name\xa1m\xa6result\xa1X",
             "description.m: there is no type 'X'");
+    REFUSED("\x83" HEAD "\xa7methods\x91\x82\xa4name\xa1m\xa6result\xa4\x1b[2J",
+            "description.m: there is no type '\\x1b[2J'");
     REFUSED("\x83" HEAD "\xa7methods\x91\x82\xa4name\xa1m\xa6result\x92\xa3"
             "bag\xa1X",
             "description.m: a type is no list, set or map");
