@@ -28,6 +28,8 @@ def check(name, expecting, command, status, and_no_more=False):
         problems.append("expects nothing")
     if done.returncode != status:
         problems.append(f"exit status {done.returncode}")
+    if "Sanitizer" in said or ": runtime error: " in said:
+        problems.append("a sanitizer has something to say")
     for line in re.findall(r"^.*: error: .*$", said, re.M):
         if not re.match(r"\S+:\d+:\d+: error: ", line):
             problems.append(f"no place: {line}")

@@ -157,6 +157,14 @@ static void what_arrives_wrong_is_refused_with_its_place(void) {
     REFUSED(&args_type, "\x91\x01", "args.leaf: it is missing");
     REFUSED(&args_type, "\x92\x01\x81\xa4tiny\xa1x", "args.leaf.tiny: expected i8, got str");
     REFUSED(&args_type, "\x80", "args: expected list, got map");
+    REFUSED(&args_type, "\x92\x01", "args: a count is larger than what follows");
+    REFUSED(&ferry_type_string,
+            "\xa3"
+            "ab",
+            "args: a length is larger than what follows");
+    REFUSED(&ferry_type_i32, "\xce\x01", "args: the message is cut short");
+    REFUSED(&leaf_type, "\x82\xa4tiny\x01", "args: expected the name of a field, got nothing");
+    REFUSED(&marks_type, "\x92\x01\xcd\x01", "args[1]: the message is cut short");
 }
 
 #define SPAN(bytes) ((Span){(const uint8_t *)(bytes), sizeof(bytes) - 1})
