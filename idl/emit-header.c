@@ -492,6 +492,7 @@ static void put_service(Emit *emit, const Service *s) {
 
     put(&emit->header, "\n/* ---- %s: callers ---- */\n\n", name);
     put_comment(&emit->header, "", s->definition->doc);
+    put(&emit->header, s->definition->doc ? "\n" : "");
     for (const Method *m = s->methods; m; m = m->next)
         put_caller(emit, m);
     put(&emit->header, "\n/* ---- %s: servers ---- */\n", name);

@@ -116,6 +116,10 @@ static const char *method_doc(Emit *emit, const Function *function) {
         doc = pool_printf(pool, "%s%sDeprecated%s%s.", doc, *doc ? " " : "",
                           deprecated->has_value ? ": " : "",
                           deprecated->has_value ? deprecated->value : "");
+    for (const Field *field = function->args; field; field = field->next)
+        if (field->doc)
+            doc = pool_printf(pool, "%s%s%s: %s", doc, *doc ? "\n" : "", field->name.text,
+                              field->doc);
     return *doc ? doc : NULL;
 }
 

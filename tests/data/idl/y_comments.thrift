@@ -1,3 +1,8 @@
+// expect: /* About the file. */
+// expect:     /* Like blood. */
+// expect:     int32_t first; /* The first one. */
+// expect: /* Does it.
+// expect:  * what: What. */
 /** About the file. */
 namespace * comments
 
