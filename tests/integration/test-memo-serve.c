@@ -5,6 +5,7 @@
 
 #include <ferry/cache.h>
 
+#include "cache/cache-setup.h"
 #include "support/broker.h"
 #include "support/redis.h"
 #include "support/suite.h"
@@ -12,7 +13,7 @@
 
 #define SQUARE_OF_7 "memo.Users.square#2962172c \x91\x07"
 
-static bool with_redis, near_too, never_near;
+static bool with_redis, near_too, never_near, over_cluster;
 
 static uint8_t keep_near(void) {
     return near_too ? FERRY_NEAR_ALL : never_near ? FERRY_NEAR_NOTHING : FERRY_NEAR_MEMOISED;
@@ -20,11 +21,15 @@ static uint8_t keep_near(void) {
 
 static ferry_cache *server_cache; /* the server's; NULL: it has none */
 
+static CacheSetup cluster;
+
 static ferry_cache *open_cache(const RedisServer *redis) {
     ferry_cache *cache = NULL;
-    char url[160] = "memory://";
+    char url[256] = "memory://";
 
-    if (with_redis)
+    if (over_cluster)
+        strcpy(url, cluster.url);
+    else if (with_redis)
         snprintf(url, sizeof(url), "redis+unix://%s", redis->socket);
     CU_ASSERT_EQUAL_FATAL(
         ferry_cache_open(url, &(ferry_cache_options){.near_cache = keep_near()}, &cache, NULL), 0);
@@ -140,7 +145,9 @@ static ferry_client *caching; /* has the server's, or the same Redis */
 static ferry_cache *cache;    /* its */
 
 static void set_up(void) {
-    if (with_redis)
+    if (over_cluster)
+        cache_setup(&cluster, "cluster");
+    else if (with_redis)
         redis_start(&redis, NULL);
     __atomic_store_n(&asked, 0, __ATOMIC_RELEASE);
     deferred = NULL;
@@ -161,7 +168,9 @@ static void tear_down(void) {
         ferry_cache_close(cache);
     cache = server_cache = ferry_cache_close(server_cache);
     broker_terminate(&broker);
-    if (with_redis)
+    if (over_cluster)
+        cache_setup_end(&cluster);
+    else if (with_redis)
         redis_stop(&redis);
 }
 
@@ -540,7 +549,7 @@ static void a_stopped_redis_does_not_stop_a_server(void) {
     int64_t result = 0;
     uint64_t start_ms;
 
-    if (!with_redis)
+    if (!with_redis || over_cluster)
         return;
     set_up();
     CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
@@ -567,7 +576,7 @@ static void a_call_in_a_hurry_does_not_wait_for_redis(void) {
     int64_t result = 0;
     uint64_t start_ms;
 
-    if (!with_redis)
+    if (!with_redis || over_cluster)
         return;
     set_up();
     CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.timeout_ms = 150}, &hurried), 0);
@@ -585,7 +594,7 @@ static void a_call_in_a_hurry_does_not_wait_for_redis(void) {
 static void a_call_cancelled_before_its_handler_ran_does_not_run(void) {
     Answers answers = {0};
 
-    if (!with_redis)
+    if (!with_redis || over_cluster)
         return;
     set_up();
     redis_freeze(&redis);
@@ -605,7 +614,7 @@ static void a_call_cancelled_before_its_handler_ran_does_not_run(void) {
 static void a_server_that_stops_ends_what_waits_for_redis(void) {
     Answers answers = {0};
 
-    if (!with_redis)
+    if (!with_redis || over_cluster)
         return;
     set_up();
     redis_freeze(&redis);
@@ -649,6 +658,7 @@ int main(int argc, char **argv) {
     with_redis = argc > 1 && strcmp(argv[1], "memory") != 0;
     near_too = argc > 1 && strcmp(argv[1], "near") == 0;
     never_near = argc > 1 && strcmp(argv[1], "far") == 0;
+    over_cluster = argc > 1 && strcmp(argv[1], "cluster") == 0;
     if (with_redis && !redis_available())
         return EXIT_SKIPPED;
     return run_suite("memoised methods, served", tests);

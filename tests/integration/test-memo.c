@@ -1,11 +1,12 @@
-/* Memoised methods: with memory://, or with "redis", "near" or "far" as an argument with a real
- * one. */
+/* Memoised methods: with memory://, or with "redis", "near", "far" or "cluster" as an argument with
+ * a real one. */
 
 #include <poll.h>
 #include <stdio.h>
 
 #include <ferry/cache.h>
 
+#include "cache/cache-setup.h"
 #include "support/broker.h"
 #include "support/redis.h"
 #include "support/suite.h"
@@ -70,12 +71,13 @@ static int serve(ferry_client *client, void *ctx) {
 
 /* ---- the client ---- */
 
-static bool with_redis, near_too, never_near;
+static bool with_redis, near_too, never_near, over_cluster;
 
 static uint8_t keep_near(void) {
     return near_too ? FERRY_NEAR_ALL : never_near ? FERRY_NEAR_NOTHING : FERRY_NEAR_MEMOISED;
 }
 
+static CacheSetup cluster;
 static RedisServer redis;
 static TestBroker broker;
 static Runner runner;
@@ -83,9 +85,12 @@ static ferry_client *client, *uncached;
 static ferry_cache *cache;
 
 static void set_up(void) {
-    char url[160] = "memory://";
+    char url[256] = "memory://";
 
-    if (with_redis) {
+    if (over_cluster) {
+        cache_setup(&cluster, "cluster");
+        strcpy(url, cluster.url);
+    } else if (with_redis) {
         redis_start(&redis, NULL);
         snprintf(url, sizeof(url), "redis+unix://%s", redis.socket);
     }
@@ -104,7 +109,9 @@ static void tear_down(void) {
     cache = ferry_cache_close(cache);
     runner_stop(&runner);
     broker_terminate(&broker);
-    if (with_redis)
+    if (over_cluster)
+        cache_setup_end(&cluster);
+    else if (with_redis)
         redis_stop(&redis);
 }
 
@@ -335,7 +342,7 @@ static void a_stopped_redis_does_not_stop_calls(void) {
     int64_t result = 0;
     uint64_t start_ms;
 
-    if (!with_redis)
+    if (!with_redis || over_cluster)
         return;
     set_up();
     CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
@@ -357,6 +364,66 @@ static void a_stopped_redis_does_not_stop_calls(void) {
     }
     CU_ASSERT_EQUAL(times_asked(), 11);
     redis_unfreeze(&redis);
+    tear_down();
+}
+
+/* A program's loop goes on: starting a call and taking turns never waits for Redis. */
+static void callback_calls_do_not_wait_for_a_stopped_redis(void) {
+    enum { CALLS = 200 };
+    Answers answers = {0};
+    uint64_t longest_us = 0, all_us = clock_us();
+
+    if (!with_redis || over_cluster)
+        return;
+    set_up();
+    redis_freeze(&redis);
+    all_us = clock_us();
+    for (int i = 0; i < CALLS; i++) {
+        uint64_t began_us = clock_us(), took_us;
+
+        CU_ASSERT_EQUAL(memo_users_find_async(client, i, on_user, &answers), 0);
+        CU_ASSERT_EQUAL(ferry_process(client, NULL), 0);
+        took_us = clock_us() - began_us;
+        longest_us = took_us > longest_us ? took_us : longest_us;
+    }
+    all_us = clock_us() - all_us;
+    printf("(%d calls begun in %.1f ms, %.1f ms at most for one) ", CALLS, (double)all_us / 1000,
+           (double)longest_us / 1000);
+    /* Had they waited, each would have taken the cache's 100 ms. */
+    CU_ASSERT(all_us < CALLS * 5000);
+    CU_ASSERT_TRUE(process_until(client, &answers.n, CALLS));
+    CU_ASSERT_EQUAL(answers.code, 0);
+    redis_unfreeze(&redis);
+    tear_down();
+}
+
+/* What it cannot unpack, or what nobody declared, is asked for anew. */
+static void bytes_of_others_in_the_cache_change_nothing(void) {
+    static const char lies[][64] = {"x",        "\x91\xA1x",    "\x91\xC0",
+                                    "\x92\xCF", "\x91\x31\x31", "\x90"};
+    const ferry_bytes key = ferry_str("memo.Users.square#2962172c \x91\x07");
+    int n = 0;
+
+    set_up();
+    for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++)
+        for (int way = 0; way < 2; way++) {
+            Answers answers = {0};
+            ferry_error error = FERRY_ERROR_INIT;
+
+            CU_ASSERT_EQUAL(ferry_cache_set(cache, key, ferry_str(lies[i]), 0, NULL), 0);
+            n++;
+            if (way == 0) {
+                CU_ASSERT_EQUAL(memo_users_square(client, 7, &answers.last, &error), 0);
+                CU_ASSERT_EQUAL(error.code, 0);
+            } else {
+                CU_ASSERT_EQUAL(memo_users_square_async(client, 7, on_number, &answers), 0);
+                CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
+                CU_ASSERT_EQUAL(answers.code, 0);
+            }
+            CU_ASSERT_EQUAL(answers.last, 49);
+            CU_ASSERT_EQUAL(times_asked(), n);
+            usleep(2000);
+        }
     tear_down();
 }
 
@@ -442,6 +509,8 @@ int main(int argc, char **argv) {
         TEST(closing_a_handle_ends_what_it_looks_up),
         TEST(closing_the_client_ends_what_it_looks_up),
         TEST(a_stopped_redis_does_not_stop_calls),
+        TEST(callback_calls_do_not_wait_for_a_stopped_redis),
+        TEST(bytes_of_others_in_the_cache_change_nothing),
         TEST(a_running_loop_hears_of_the_answer),
         TEST(the_descriptor_tells_of_the_answer),
         TEST(it_is_much_faster_than_the_broker),
@@ -451,6 +520,7 @@ int main(int argc, char **argv) {
     with_redis = argc > 1 && strcmp(argv[1], "memory") != 0;
     near_too = argc > 1 && strcmp(argv[1], "near") == 0;
     never_near = argc > 1 && strcmp(argv[1], "far") == 0;
+    over_cluster = argc > 1 && strcmp(argv[1], "cluster") == 0;
     if (with_redis && !redis_available())
         return EXIT_SKIPPED;
     return run_suite("memoised methods", tests);
