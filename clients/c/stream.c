@@ -179,6 +179,10 @@ int stream_open(ferry_client *client, const CallSpec *spec, ferry_stream **ret,
     return 0;
 }
 
+Core *stream_core(const ferry_stream *stream) {
+    return stream->core;
+}
+
 int ferry_stream_open(ferry_client *client, const char *method, ferry_bytes args,
                       unsigned directions, ferry_stream **ret, ferry_error *reterr) {
     int r = client_check(client, reterr);

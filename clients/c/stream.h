@@ -13,6 +13,8 @@ int stream_open(ferry_client *client, const CallSpec *spec, ferry_stream **ret,
  * Lent until the stream is closed. */
 int stream_result(ferry_stream *stream, ferry_bytes *ret, ferry_error *reterr);
 
+Core *stream_core(const ferry_stream *stream);
+
 /* ---- for call.c and loop.c ---- */
 
 void stream_sent(Core *core, ferry_stream *stream);

@@ -89,17 +89,21 @@ int ferry_method_return(ferry_request *request, const ferry_method *method, cons
 }
 
 int ferry_method_yield(ferry_request *request, const ferry_method *method, const void *item) {
-    /* Not the core's buffer: this may wait, and much may be sent meanwhile. */
-    CLEANUP(buffer_deinit) Buffer bytes = {0};
     ferry_error error = FERRY_ERROR_INIT;
     int r = check(request, method);
+    Buffer bytes;
+    Core *core;
 
     if (r < 0 || !item || !method->stream_out)
         return -EINVAL;
+    core = request_of(request)->core;
+    bytes = scratch_take(core);
     r = schema_pack(method->stream_out, item, "item", &bytes, &error);
     if (r == 0)
-        return ferry_request_yield(request, ferry_bytes_of(bytes.data, bytes.len));
-    r = refuse_value(request, r, &error);
+        r = ferry_request_yield(request, ferry_bytes_of(bytes.data, bytes.len));
+    scratch_give(core, &bytes);
+    if (error.type)
+        r = refuse_value(request, r, &error);
     ferry_error_clear(&error);
     return r;
 }

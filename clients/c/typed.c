@@ -155,11 +155,18 @@ int ferry_stream_next_typed(ferry_stream *stream, const ferry_method *method, vo
 
 int ferry_stream_send_typed(ferry_stream *stream, const ferry_method *method, const void *item,
                             ferry_error *reterr) {
-    /* Not the core's buffer: sending may wait, and much may be sent meanwhile. */
-    CLEANUP(buffer_deinit) Buffer bytes = {0};
-    int r = schema_pack(method->stream_in, item, "item", &bytes, reterr);
+    Core *core = stream ? stream_core(stream) : NULL;
+    Buffer bytes;
+    int r;
 
-    return r < 0 ? r : ferry_stream_send(stream, ferry_bytes_of(bytes.data, bytes.len), reterr);
+    if (!core)
+        return ferry_stream_send(NULL, (ferry_bytes){NULL, 0, NULL}, reterr);
+    bytes = scratch_take(core);
+    r = schema_pack(method->stream_in, item, "item", &bytes, reterr);
+    if (r == 0)
+        r = ferry_stream_send(stream, ferry_bytes_of(bytes.data, bytes.len), reterr);
+    scratch_give(core, &bytes);
+    return r;
 }
 
 int ferry_stream_end_typed(ferry_stream *stream, const ferry_method *method, void *ret,

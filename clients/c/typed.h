@@ -17,3 +17,17 @@ static inline Buffer *scratch(Core *core) {
     buffer_reset(&core->scratch);
     return &core->scratch;
 }
+
+/* The same for an item, whose sending may wait while much else is sent: the core is without it
+ * until it is given back. */
+static inline Buffer scratch_take(Core *core) {
+    Buffer mine = *scratch(core);
+
+    core->scratch = (Buffer){0};
+    return mine;
+}
+
+static inline void scratch_give(Core *core, Buffer *buffer) {
+    buffer_deinit(&core->scratch);
+    core->scratch = *buffer;
+}

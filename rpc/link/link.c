@@ -35,9 +35,9 @@ typedef struct Reading {
     struct Reading *outer; /* whose handler asked for more */
     Reader reader;
     uint64_t batch, session;
-    zmq_msg_t *frame; /* its bytes */
+    zmq_msg_t *frame; /* its bytes… */
+    Span bytes;       /* …which are these */
     void *held;       /* a block that has taken them over; NULL: none */
-    size_t held_size;
 } Reading;
 
 struct Link {
@@ -462,10 +462,11 @@ static int handle_batch(Link *link, zmq_msg_t *frame) {
     Reading reading = {.outer = link->reading,
                        .batch = ++link->n_batches,
                        .session = link->session,
-                       .frame = frame};
+                       .frame = frame,
+                       .bytes = span_of(zmq_msg_data(frame), zmq_msg_size(frame))};
     int n;
 
-    if (batch_open(&reading.reader, zmq_msg_data(frame), zmq_msg_size(frame)) < 0) {
+    if (batch_open(&reading.reader, reading.bytes.data, reading.bytes.len) < 0) {
         lost(link, "ferry.Protocol", "%s: %s", link->url, reading.reader.problem);
         return 0;
     }
@@ -501,20 +502,13 @@ static void *hold_frame(zmq_msg_t *frame) {
 
 const void *link_hold_body(Link *link, Span body) {
     Reading *reading = link->reading;
-    const uint8_t *data;
-    size_t size;
 
-    if (!reading || body.len < HOLD_MIN)
+    if (!reading || body.len < HOLD_MIN || body.len < reading->bytes.len / HOLD_SHARE ||
+        body.data < reading->bytes.data || body.data >= reading->bytes.data + reading->bytes.len)
         return NULL;
-    if (!reading->held) {
-        data = zmq_msg_data(reading->frame);
-        size = zmq_msg_size(reading->frame);
-        if (body.data < data || body.data >= data + size || body.len < size / HOLD_SHARE)
-            return NULL;
+    if (!reading->held)
         reading->held = hold_frame(reading->frame);
-        reading->held_size = size;
-    }
-    return body.len < reading->held_size / HOLD_SHARE ? NULL : ferry_keep(reading->held);
+    return ferry_keep(reading->held);
 }
 
 static bool is_control(const uint8_t *data, size_t len) {

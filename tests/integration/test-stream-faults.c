@@ -259,6 +259,31 @@ static void a_slow_reader_holds_its_sender_back(void) {
     tear_down();
 }
 
+static void items_that_came_before_their_handler_began_are_received(void) {
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_stream *first, *second;
+    ferry_bytes item;
+
+    set_up();
+    first = open_stream(client, "test.S.source");
+    CU_ASSERT_EQUAL(ferry_stream_next(first, &item, NULL), 1);
+    /* The server waits in the first stream's handler when all of the second arrives. */
+    second = open_stream(client, "test.S.echo");
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(ferry_stream_send(second, ferry_str("abc"), NULL), 0);
+    CU_ASSERT_EQUAL(ferry_stream_end(second, NULL), 0);
+    sleep_ms(50);
+    ferry_stream_close(first);
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(ferry_stream_next(second, &item, &error), 1);
+    CU_ASSERT_EQUAL(ferry_stream_next(second, &item, &error), 0);
+    if (error.type)
+        ferry_error_print(&error, stderr);
+    ferry_error_clear(&error);
+    ferry_stream_close(second);
+    tear_down();
+}
+
 /* ---- ends that do not take part ---- */
 
 static void a_reader_that_never_reads_ends_the_stream_in_time(void) {
@@ -520,6 +545,7 @@ int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
         TEST(a_long_stream_takes_little_memory_anywhere),
         TEST(a_slow_reader_holds_its_sender_back),
+        TEST(items_that_came_before_their_handler_began_are_received),
         TEST(a_reader_that_never_reads_ends_the_stream_in_time),
         TEST(a_server_that_never_reads_ends_the_stream_in_time),
         TEST(a_caller_that_has_ended_still_receives),

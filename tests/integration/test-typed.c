@@ -479,6 +479,77 @@ static void streams_carry_values_both_ways(void) {
     tear_down();
 }
 
+static void a_closed_stream_frees_its_server(void) {
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_stream *stream = NULL;
+    int32_t prime = 0;
+    int64_t result = 0;
+
+    set_up();
+    CU_ASSERT_EQUAL(typed_primes(client, INT32_MAX, &stream, &error), 0);
+    CU_ASSERT_EQUAL(typed_primes_next(stream, &prime, &error), 1);
+    CU_ASSERT_EQUAL(prime, 2);
+    ferry_stream_close(stream);
+    /* The handler is in the middle of it: it hears of the end when it yields. */
+    CU_ASSERT_EQUAL(typed_add(client, 1, 2, &result, &error), 0);
+    CU_ASSERT_EQUAL(result, 3);
+    CU_ASSERT_PTR_NULL(error.type);
+    tear_down();
+}
+
+static void a_lost_broker_ends_streams_in_both_directions(void) {
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_stream *stream = NULL;
+    char *word = NULL;
+    int r;
+
+    set_up();
+    CU_ASSERT_EQUAL(typed_talk(client, &stream, &error), 0);
+    CU_ASSERT_EQUAL(typed_talk_send(stream, "one", &error), 0);
+    CU_ASSERT_EQUAL_FATAL(typed_talk_next(stream, &word, &error), 1);
+    ferry_free(word);
+    broker_kill(&broker);
+    r = typed_talk_next(stream, &word, &error);
+    CU_ASSERT(r < 0);
+    CU_ASSERT_TRUE(error.outcome_unknown);
+    ferry_error_clear(&error);
+    CU_ASSERT_EQUAL(typed_talk_send(stream, "two", &error), r);
+    ferry_error_clear(&error);
+    CU_ASSERT_EQUAL(typed_talk_end(stream, NULL), r);
+    ferry_stream_close(stream);
+
+    /* And both ends are as good as new. */
+    broker_respawn(&broker);
+    for (int tries = 0; tries < 100 && (r = typed_add(client, 1, 2, &(int64_t){0}, NULL)) < 0;
+         tries++)
+        usleep(50000);
+    CU_ASSERT_EQUAL(r, 0);
+    CU_ASSERT_EQUAL(typed_talk(client, &stream, &error), 0);
+    CU_ASSERT_EQUAL(typed_talk_send(stream, "one", &error), 0);
+    CU_ASSERT_EQUAL(typed_talk_next(stream, &word, &error), 1);
+    ferry_free(word);
+    ferry_stream_close(stream);
+    tear_down();
+}
+
+static void what_may_not_be_sent_leaves_the_stream_as_it_was(void) {
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_stream *stream = NULL;
+    char *word = NULL;
+
+    set_up();
+    CU_ASSERT_EQUAL(typed_talk_send(NULL, "x", NULL), -EINVAL);
+    CU_ASSERT_EQUAL(typed_talk(client, &stream, &error), 0);
+    CU_ASSERT_EQUAL(typed_talk_send(stream, "\xff", &error), -EINVAL);
+    CU_ASSERT_STRING_EQUAL(error.message, "item: the string is not UTF-8");
+    ferry_error_clear(&error);
+    CU_ASSERT_EQUAL(typed_talk_send(stream, "one", &error), 0);
+    CU_ASSERT_EQUAL(typed_talk_next(stream, &word, &error), 1);
+    ferry_free(word);
+    ferry_stream_close(stream);
+    tear_down();
+}
+
 static void a_wrong_item_fails_the_stream(void) {
     ferry_error error = FERRY_ERROR_INIT;
     ferry_stream *stream = NULL;
@@ -563,6 +634,9 @@ int main(void) {
         TEST(callbacks_get_typed_results),
         TEST(an_answer_may_come_later),
         TEST(streams_carry_values_both_ways),
+        TEST(a_closed_stream_frees_its_server),
+        TEST(a_lost_broker_ends_streams_in_both_directions),
+        TEST(what_may_not_be_sent_leaves_the_stream_as_it_was),
         TEST(a_wrong_item_fails_the_stream),
         TEST(a_server_that_breaks_its_interface_is_named),
         TEST(tables_of_another_version_are_refused),
