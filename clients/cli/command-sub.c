@@ -25,8 +25,7 @@ static const Option options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'a', "answer", Values, answer, "TEXT",
                  "the answer to questions, as asked by 'ferry gather'"),
     OPTION_PLAIN(OPTION_TEXT, 'e', "exec", Values, exec, "CMD",
-                 "run CMD for each message, the body on its standard input: what it prints is the "
-                 "answer to a question, and printed for any other message"),
+                 "run CMD for each message: what it prints answers a question, or is printed"),
     OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
                  "end with status 5 when nothing came for so long", 1, 0),
     OPTION_PLAIN(OPTION_FLAG, 0, "topics", Values, with_topic, NULL,
