@@ -119,6 +119,25 @@ static void fail(Run *run, ferry_job *job, bool wants_retry, const char *reason)
 
 /* ---- commands ---- */
 
+/* NULL: out of memory. */
+static Task *task_new(Run *run, ferry_job *job) {
+    Task *task = calloc(1, sizeof(*task));
+
+    if (!task)
+        return NULL;
+    task->run = run;
+    task->job = job;
+    DL_APPEND(run->tasks, task);
+    run->n_running++;
+    return task;
+}
+
+/* Nothing is done with it any more: it goes back when the client is closed. */
+static void leave(Run *run, ferry_job *job) {
+    if (!task_new(run, job))
+        ferry_job_retry(job, 0, "not begun");
+}
+
 static void task_free(Task *task) {
     Run *run = task->run;
 
@@ -159,7 +178,9 @@ static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
     if (result->status != 0)
         fail(run, task->job, result->status == RETRY_STATUS || task->is_late,
              task->is_late ? "it took too long" : result->reason);
-    else if (print_output(run, output))
+    else if (!print_output(run, output))
+        return; /* its job goes back when the client is closed */
+    else
         succeed(run, task->job,
                 output->len > 0 ? ferry_bytes_of(output->data, output->len) : ferry_str(""));
     task_free(task);
@@ -176,7 +197,7 @@ static void on_late(Timer *timer, void *ctx) {
 
 static int start(Run *run, ferry_job *job) {
     CLEANUP(environment_deinit) Environment environment = {0};
-    Task *task = calloc(1, sizeof(*task));
+    Task *task = task_new(run, job);
     int r;
 
     if (!task)
@@ -192,15 +213,11 @@ static int start(Run *run, ferry_job *job) {
                                   .ctx = task},
                    &task->exec);
     if (r < 0) {
-        free(task);
+        task_free(task);
         return r;
     }
-    task->run = run;
-    task->job = job;
     if (run->values->timeout_ms)
         loop_arm(&run->loop, &task->timer, run->values->timeout_ms, on_late);
-    DL_APPEND(run->tasks, task);
-    run->n_running++;
     return 0;
 }
 
@@ -211,6 +228,8 @@ static void print(Run *run, ferry_job *job) {
         show_job(run->cli, job);
     if (flush_output(run))
         succeed(run, job, job->body);
+    else
+        leave(run, job);
 }
 
 static int on_job(ferry_job *lent, void *ctx) {
@@ -220,9 +239,10 @@ static int on_job(ferry_job *lent, void *ctx) {
 
     if (!job)
         return -ENOMEM;
-    /* It goes back when the client is closed. */
-    if (run->loop.ended)
+    if (run->loop.ended) {
+        leave(run, job);
         return 0;
+    }
     if (++run->taken == run->values->count)
         take_no_more(run);
     if (timer_armed(&run->idle))
