@@ -5,7 +5,7 @@
  * each room's own file says the rest.
  *
  *   session.c   who is connected: HELLO to BYE; gives messages to the three routers
- *   service.c   calls: which server gets which call, deadlines, cancels, streams
+ *   service.c   calls: which server gets which call, deadlines, cancels; call-stream.c  streams
  *   topic.c     publish/subscribe     topic-tree.c  patterns
  *   queue.c     jobs                  store.h       where they are kept
  *   manage.c    ferry.Broker, the service that the broker itself offers

@@ -13,17 +13,9 @@ enum {
     TIMEOUT_MS = 30000,
     TIMEOUT_MAX_MS = 3600000,
     SERVERS_LOOKED_AT = 8, /* of many: enough for a good choice */
-    ITEM_COST = 64,        /* of a stream's credit, besides the item's body */
-    STREAM_CREDIT_MAX = 64 << 20,
-    AHEAD_MAX = 32, /* calls sent to a service's only server beyond its slots */
-    DEPTH_MAX = 64, /* calls made on behalf of calls: services that call in a ring */
+    AHEAD_MAX = 32,        /* calls sent to a service's only server beyond its slots */
+    DEPTH_MAX = 64,        /* calls made on behalf of calls: services that call in a ring */
 };
-
-#define STREAM_ID (UINT64_C(1) << 63)
-
-static bool is_stream(const Call *call) {
-    return (call->flags & (CALL_STREAM_IN | CALL_STREAM_OUT)) != 0;
-}
 
 /* ---- making and ending ---- */
 
@@ -135,7 +127,7 @@ static void cancel_at_server(Call *call);
 
 /* The caller gets its one answer: an error of our own. A server that works on it is told, and keeps
  * its slot until it has ended. */
-static void fail_call(Call *call, const char *type, const char *text) {
+void call_fail(Call *call, const char *type, const char *text) {
     Session *caller = call->caller;
     uint64_t id = call->caller_id;
 
@@ -157,10 +149,10 @@ static void cancel_at_server(Call *call) {
     Call *child, *next;
 
     DL_FOREACH_SAFE2(call->children, child, next, child_next) {
-        fail_call(child, "ferry.Cancelled", "the request that it was made for has ended");
+        call_fail(child, "ferry.Cancelled", "the request that it was made for has ended");
     }
     /* In the lane of its CALL: one that came first would find nothing to cancel. */
-    session_send(call->server->session, is_stream(call) ? LANE_BULK : LANE_CALLS,
+    session_send(call->server->session, call_is_stream(call) ? LANE_BULK : LANE_CALLS,
                  &(Message){.op = OP_CANCEL, .id = call->request_id}, NULL);
 }
 
@@ -173,13 +165,13 @@ static void on_deadline(Timer *timer, void *ctx) {
         snprintf(text, sizeof(text), "all servers were busy for %u ms", call->timeout_ms);
     else
         snprintf(text, sizeof(text),
-                 is_stream(call) ? "nothing came on the stream for %u ms"
-                                 : "no answer within %u ms",
+                 call_is_stream(call) ? "nothing came on the stream for %u ms"
+                                      : "no answer within %u ms",
                  call->timeout_ms);
-    fail_call(call, "ferry.DeadlineExceeded", text);
+    call_fail(call, "ferry.DeadlineExceeded", text);
 }
 
-static void arm_deadline(Call *call) {
+void call_arm_deadline(Call *call) {
     Broker *broker = call->service->services->broker;
 
     timer_arm(&broker->timers, &call->deadline, broker->now_ms + call->timeout_ms, on_deadline);
@@ -227,11 +219,9 @@ static void occupy(Call *call, Server *server) {
     if (server->busy <= server->slots)
         server->service->free_slots--;
     call->request_id = ++session->last_request_id;
-    if (is_stream(call))
+    if (call_is_stream(call))
         call->request_id |= STREAM_ID;
 }
-
-static void send_early(Call *call);
 
 /* Sends it to the server. request: what is to be passed on, with name to body or `passed` set. */
 static void hand_over(Call *call, Server *server, const Message *request, const void *block) {
@@ -244,20 +234,20 @@ static void hand_over(Call *call, Server *server, const Message *request, const 
     if (id_map_put(&server->session->requests, call->request_id, call) < 0) {
         free_slot(server);
         call->server = NULL;
-        fail_call(call, "ferry.OutOfMemory", "the broker is out of memory");
+        call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
     out.op = OP_CALL;
     out.id = call->request_id;
     out.flags = request->flags;
-    out.timeout_ms = is_stream(call)                ? call->timeout_ms
+    out.timeout_ms = call_is_stream(call)           ? call->timeout_ms
                      : ends_ms > broker->now_ms + 1 ? ends_ms - broker->now_ms
                                                     : 1;
     out.parent = 0;
     out.text = call->caller ? span_text(call->caller->name) : (Span){NULL, 0};
-    session_send(server->session, is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
+    session_send(server->session, call_is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
     if (call->early || call->ended)
-        send_early(call);
+        call_send_early(call);
 }
 
 /* Copies what hand_over() will need later. */
@@ -312,7 +302,7 @@ static void hand_over_kept(Call *call, Server *server) {
 }
 
 static bool may_move(const Call *call) {
-    return (call->flags & CALL_IDEMPOTENT) && !is_stream(call) &&
+    return (call->flags & CALL_IDEMPOTENT) && !call_is_stream(call) &&
            call->moves < call->service->services->broker->limits.max_idempotent_moves;
 }
 
@@ -374,14 +364,14 @@ static void wait_in_line(Call *call, const Message *message, const void *block) 
     char text[160];
 
     if (waits_for_itself(call, message->instance)) {
-        fail_call(call, "ferry.Overloaded",
+        call_fail(call, "ferry.Overloaded",
                   "it would wait for itself: all its servers are busy with its own callers");
     } else if (service->n_waiting >= limits->max_waiting_calls) {
         snprintf(text, sizeof(text), "all %u servers are busy and %u calls wait: max_waiting_calls",
                  service->n_servers, service->n_waiting);
-        fail_call(call, "ferry.Overloaded", text);
+        call_fail(call, "ferry.Overloaded", text);
     } else if (keep(call, message, block) < 0) {
-        fail_call(call, "ferry.OutOfMemory", "the broker is out of memory");
+        call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
     } else {
         line_append(call, false);
         mark_crowded(service);
@@ -464,7 +454,7 @@ static void adopt(Call *call, Session *session, uint64_t parent_id) {
     call->parent = parent;
     call->depth = (uint8_t)(parent->depth + 1);
     DL_APPEND2(parent->children, call, child_prev, child_next);
-    if (timer_armed(&parent->deadline) && !is_stream(parent) &&
+    if (timer_armed(&parent->deadline) && !call_is_stream(parent) &&
         parent->deadline.at_ms < now_ms + call->timeout_ms)
         call->timeout_ms =
             parent->deadline.at_ms > now_ms ? (uint32_t)(parent->deadline.at_ms - now_ms) : 1;
@@ -509,9 +499,9 @@ void services_call(Services *services, Session *session, const Message *message,
     service->calls++;
     services->broker->stats.calls++;
     adopt(call, session, message->parent);
-    arm_deadline(call);
+    call_arm_deadline(call);
     if (call->depth > DEPTH_MAX) {
-        fail_call(call, "ferry.Overloaded", "it is nested 64 calls deep: services call in a ring");
+        call_fail(call, "ferry.Overloaded", "it is nested 64 calls deep: services call in a ring");
         return;
     }
 
@@ -522,7 +512,7 @@ void services_call(Services *services, Session *session, const Message *message,
     if (!server)
         wait_in_line(call, message, block);
     else if (may_move(call) && keep(call, message, block) < 0)
-        fail_call(call, "ferry.OutOfMemory", "the broker is out of memory");
+        call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
     else
         hand_over(call, server, message, block);
 }
@@ -588,7 +578,7 @@ void services_answer(Services *services, Session *session, const Message *messag
         return;
     }
     if (failed && !is_error(message->error)) {
-        fail_call(call, "ferry.Internal", "the server's error was larger than 64 KiB, or no error");
+        call_fail(call, "ferry.Internal", "the server's error was larger than 64 KiB, or no error");
         finish(call);
         return;
     }
@@ -608,7 +598,7 @@ void services_answer(Services *services, Session *session, const Message *messag
     out.id = call->caller_id;
     out.seq = 0;
     /* Behind the items of its stream. */
-    session_send(caller, is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
+    session_send(caller, call_is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
     finish(call);
 }
 
@@ -622,7 +612,7 @@ void services_refuse(Services *services, Session *session, const Message *messag
 
     if (!call)
         return;
-    fail_call(call, type, text);
+    call_fail(call, type, text);
     if (answer)
         finish(call);
     (void)services;
@@ -633,132 +623,7 @@ void services_cancel(Services *services, Session *session, const Message *messag
 
     (void)services;
     if (call)
-        fail_call(call, "ferry.Cancelled", "the caller cancelled it");
-}
-
-/* ---- streams ---- */
-
-/* The call waits in line: its items wait with it, as far as their credit goes. */
-static void wait_with(Call *call, const Message *message, const void *block) {
-    EarlyItem *item = calloc(1, sizeof(*item));
-    ferry_bytes body = {message->body.data, message->body.len, block};
-
-    if (!item || block_hold(body, &item->body) < 0) {
-        free(item);
-        fail_call(call, "ferry.OutOfMemory", "the broker is out of memory");
-        return;
-    }
-    if (call->early)
-        call->early_end->next = item;
-    else
-        call->early = item;
-    call->early_end = item;
-}
-
-static void send_early(Call *call) {
-    Session *to = call->server->session;
-
-    while (call->early) {
-        EarlyItem *item = call->early;
-
-        session_send(to, LANE_BULK,
-                     &(Message){.op = OP_ITEM,
-                                .id = call->request_id,
-                                .body = span_of(item->body.data, item->body.len)},
-                     item->body.block);
-        call->early = item->next;
-        ferry_free(item->body.block);
-        free(item);
-    }
-    if (call->ended)
-        session_send(to, LANE_BULK, &(Message){.op = OP_END, .id = call->request_id}, NULL);
-}
-
-static void pass_item(Call *call, Session *to, uint64_t id, const Message *message,
-                      const void *block, int64_t *credit) {
-    Message out;
-
-    if (*credit <= 0) {
-        fail_call(call, "ferry.Protocol", "an item was sent without credit for it");
-        return;
-    }
-    *credit -= (int64_t)(message->body.len + ITEM_COST);
-    arm_deadline(call);
-    if (!to) {
-        wait_with(call, message, block);
-        return;
-    }
-    message_pass(&out, message);
-    out.op = OP_ITEM;
-    out.id = id;
-    session_send(to, LANE_BULK, &out, block);
-}
-
-void services_item(Services *services, Session *session, const Message *message,
-                   const void *block) {
-    bool from_server = (message->id & STREAM_ID) != 0;
-    Call *call = id_map_get(from_server ? &session->requests : &session->calls, message->id);
-    unsigned flag = from_server ? CALL_STREAM_OUT : CALL_STREAM_IN;
-
-    if (!call || !call->caller) {
-        session->n_dropped++;
-        services->broker->stats.late_answers++;
-    } else if (!(call->flags & flag)) {
-        session_fault(session, "ITEM: the call is no stream in this direction");
-    } else if (from_server) {
-        pass_item(call, call->caller, call->caller_id, message, block, &call->credit_down);
-    } else {
-        pass_item(call, call->server ? call->server->session : NULL, call->request_id, message,
-                  block, &call->credit_up);
-    }
-}
-
-void services_end(Services *services, Session *session, const Message *message) {
-    Call *call = id_map_get(&session->calls, message->id);
-
-    (void)services;
-    if (!call)
-        return;
-    if (!(call->flags & CALL_STREAM_IN)) {
-        session_fault(session, "END: the call is no stream in this direction");
-        return;
-    }
-    /* Once: ENDs cost their sender no credit of the stream's. */
-    if (call->ended)
-        return;
-    call->ended = true;
-    if (!call->server)
-        return;
-    arm_deadline(call);
-    session_send(call->server->session, LANE_BULK, &(Message){.op = OP_END, .id = call->request_id},
-                 NULL);
-}
-
-void services_more(Services *services, Session *session, const Message *message) {
-    bool from_server = (message->id & STREAM_ID) != 0;
-    Call *call = id_map_get(from_server ? &session->requests : &session->calls, message->id);
-    int64_t *credit;
-
-    (void)services;
-    if (!call || !call->caller || !call->server || message->bytes == 0)
-        return;
-    if (!(call->flags & (from_server ? CALL_STREAM_IN : CALL_STREAM_OUT))) {
-        session_fault(session, "MORE: the call is no stream in this direction");
-        return;
-    }
-    /* More from the server is credit for the caller's items, and the reverse. */
-    credit = from_server ? &call->credit_up : &call->credit_down;
-    if (message->bytes > STREAM_CREDIT_MAX || *credit > STREAM_CREDIT_MAX) {
-        session_fault(session, "MORE: over 64 MiB of credit for one stream");
-        return;
-    }
-    *credit += (int64_t)message->bytes;
-    arm_deadline(call);
-    session_send(from_server ? call->caller : call->server->session, LANE_CALLS,
-                 &(Message){.op = OP_MORE,
-                            .id = from_server ? call->caller_id : call->request_id,
-                            .bytes = message->bytes},
-                 NULL);
+        call_fail(call, "ferry.Cancelled", "the caller cancelled it");
 }
 
 /* ---- sessions that end ---- */
@@ -775,7 +640,7 @@ void calls_fail_line(Service *service, Span instance) {
         next = call->next;
         if (none_left || (call->instance.len > 0 && call->instance.len == instance.len &&
                           memcmp(call->instance.data, instance.data, instance.len) == 0))
-            fail_call(call, "ferry.ServerLost", "its last server went away while it waited");
+            call_fail(call, "ferry.ServerLost", "its last server went away while it waited");
     }
 }
 
@@ -795,7 +660,7 @@ static void lose_server(Call *call) {
         line_append(call, true);
         mark_crowded(service);
     } else {
-        fail_call(call, "ferry.ServerLost", "the server went away during the call");
+        call_fail(call, "ferry.ServerLost", "the server went away during the call");
     }
 }
 

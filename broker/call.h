@@ -1,6 +1,7 @@
 #pragma once
 
-/* What service.c (the table of services) and call.c (the life of a call) share. */
+/* What service.c (the table of services), call.c (the life of a call) and call-stream.c (its items)
+ * share. */
 
 #include "broker/service.h"
 
@@ -110,3 +111,21 @@ void calls_serve_line(Service *service);
 void calls_server_lost(Server *server);
 /* Nobody serves it any more: what is in line fails. */
 void calls_fail_line(Service *service, Span instance);
+
+/* ---- call.c ---- */
+
+#define STREAM_ID (UINT64_C(1) << 63) /* in the ids that servers are given for streams */
+
+static inline bool call_is_stream(const Call *call) {
+    return (call->flags & (CALL_STREAM_IN | CALL_STREAM_OUT)) != 0;
+}
+
+/* Its caller gets this error, and its server is told to stop. */
+void call_fail(Call *call, const char *type, const char *text);
+/* From now on; a stream's begins anew with each item. */
+void call_arm_deadline(Call *call);
+
+/* ---- call-stream.c ---- */
+
+/* It has a server now, which gets what its caller has sent meanwhile. */
+void call_send_early(Call *call);
