@@ -25,7 +25,8 @@ def littered(text):
     n, pieces = 0, []
     for token in TOKENS.findall(text.decode("utf-8-sig")):
         pieces.append(token)
-        if rng.random() < 0.1:
+        # Behind a line comment it would be a part of that.
+        if rng.random() < 0.1 and not token.startswith(("//", "#")):
             n += 1
             pieces.append(rng.choice([" /* {0} */", " // {0}\n", " # {0}\n", "/* {0}\n     more\n */",
                                       "\n\n/* {0} */\n\n", "\n// {0}\n\n"]).format(f"comment_{n}"))
