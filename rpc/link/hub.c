@@ -31,10 +31,9 @@ static const uint16_t probe_after_ms[] = {1, 5, 25, 100, 500, 2000};
 
 enum {
     N_PROBES = sizeof(probe_after_ms) / sizeof(*probe_after_ms),
-    HWM = 256,            /* batches in each direction of each connection inside libzmq */
-    FD_RESERVE = 64,      /* descriptors kept for the broker itself */
-    COPY_MAX = 16 * 1024, /* smaller batches are copied: a pooled chunk is too large to lend */
-    CLOSE_AFTER_MS = 50,  /* time for a last message to leave */
+    HWM = 256,           /* batches in each direction of each connection inside libzmq */
+    FD_RESERVE = 64,     /* descriptors kept for the broker itself */
+    CLOSE_AFTER_MS = 50, /* time for a last message to leave */
     BLOCKED_RETRY_MS = 1,
     LOOK_EACH_MS = 1500, /* for peers that were stopped */
     SILENT_MS = 6000,    /* a client's libzmq says something every 2 s */
@@ -546,7 +545,7 @@ static int send_chunk(Peer *peer, Chunk *chunk) {
 
     if (zmq_send(socket, peer->id, peer->id_len, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
         return errno == EAGAIN ? -EAGAIN : -EHOSTUNREACH;
-    if (len <= COPY_MAX) {
+    if (chunk_is_sparse(chunk)) {
         if (zmq_msg_init_size(&frame, len) < 0) {
             /* The head of a message is out: it must have a body, or the next one gets it. */
             zmq_msg_init(&frame);

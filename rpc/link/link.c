@@ -22,7 +22,6 @@ enum {
     HEARTBEAT_TTL_MS = 6000,
     HWM = 256,
     SPIN_US = 200,
-    COPY_MAX = 16 * 1024,
     GOODBYE_MS = 200,
     WAITING_MAX = 4 * 1024 * 1024,
     MONITOR_EACH_MS = 1,
@@ -284,7 +283,7 @@ int link_put(Link *link, Lane lane, const Message *message, const void *block) {
 static int send_chunk(Link *link, Chunk *chunk) {
     zmq_msg_t frame;
 
-    if (chunk->len <= COPY_MAX) {
+    if (chunk_is_sparse(chunk)) {
         if (zmq_msg_init_size(&frame, chunk->len) < 0)
             return -ENOMEM;
         memcpy(zmq_msg_data(&frame), chunk->data, chunk->len);

@@ -21,7 +21,7 @@ typedef struct Pool {
 } Pool;
 
 static Pool small_pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .max = 64};
-static Pool large_pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .max = 16};
+static Pool large_pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .max = 6};
 
 static Pool *pool_of(size_t cap) {
     return cap == SMALL ? &small_pool : cap == LARGE ? &large_pool : NULL;

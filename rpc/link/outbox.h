@@ -72,6 +72,13 @@ void outbox_untake(Outbox *outbox, Chunk *chunk);
 void outbox_clear(Outbox *outbox);
 
 Chunk *chunk_new(size_t cap);
+
+/* What little it holds is better copied than lent to ZeroMQ, which may keep it for long: a peer
+ * that reads nothing must not cost many times what waits for it. */
+static inline bool chunk_is_sparse(const Chunk *chunk) {
+    return chunk->len <= 16 * 1024 || chunk->len < chunk->cap / 8;
+}
+
 void chunk_free(Chunk *chunk);
 /* As zmq_free_fn: hint is the chunk. Any thread. */
 void chunk_free_data(void *data, void *hint);

@@ -18,8 +18,8 @@ enum {
     WINDOWS = 12, /* of each kind, taking turns */
     FLOOD_MESSAGES = 40000,
     BACKLOG_MAX_KIB = 4096, /* max_subscriber_bytes */
-    CREDIT_KIB = 1024,      /* and what is on its way */
-    SLACK_KIB = 3072,       /* of the allocator; batches of the others */
+    CREDIT_KIB = 2048,      /* and what is on its way */
+    SLACK_KIB = 2048,       /* of the allocator; batches of the others */
 };
 
 static long n_received;
