@@ -90,7 +90,7 @@ int ferry_pool_run_threads(ferry_pool *pool, ferry_member_fn set_up, void *ctx,
     members = calloc(pool->n, sizeof(*members));
     if (!members)
         r = error_set_code(&error, -ENOMEM, NULL);
-    for (unsigned i = 0; r == 0 && i < pool->n; i++) {
+    for (unsigned i = 0; members && r == 0 && i < pool->n; i++) {
         members[i] = (Member){.pool = pool, .set_up = set_up, .ctx = ctx, .index = i};
         r = start(&members[i], &error);
     }

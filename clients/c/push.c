@@ -46,10 +46,17 @@ static void forget(Core *core, Push *push) {
     push_log_give_back(core->pushes, push);
 }
 
+/* Who hears that a push was confirmed: a callback, or who waits for the result. */
+typedef struct Listener {
+    ferry_done_fn fn;
+    void *ctx;
+    CallResult *result;
+} Listener;
+
 /* -EAGAIN: there is no room for one more. */
 static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
-                      const ferry_push_options *options, ferry_done_fn fn, void *ctx,
-                      CallResult *result, Push **ret, ferry_error *reterr) {
+                      const ferry_push_options *options, Listener listener, Push **ret,
+                      ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer scratch = {0};
     const Name *name;
     Message message;
@@ -84,9 +91,9 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
     push = push_log_add(core->pushes, &message, body.block);
     if (!push)
         return error_set_code(reterr, -ENOMEM, NULL);
-    push->fn = fn;
-    push->ctx = ctx;
-    push->result = result;
+    push->fn = listener.fn;
+    push->ctx = listener.ctx;
+    push->result = listener.result;
     push->await.fn = on_answer;
     r = await_put(core, &push->await);
     if (r == 0 && core->is_up && !core->pushes->unsent) {
@@ -111,7 +118,7 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
 
 int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
                      const ferry_push_options *options, ferry_done_fn fn, void *ctx) {
-    return push_start(client, queue, body, options, fn, ctx, NULL, NULL, NULL);
+    return push_start(client, queue, body, options, (Listener){fn, ctx, NULL}, NULL, NULL);
 }
 
 /* Waits a little for room. */
@@ -124,6 +131,7 @@ static void nap(Core *core) {
 int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
                const ferry_push_options *options, ferry_error *reterr) {
     CallResult result = {.error = FERRY_ERROR_INIT};
+    const Listener listener = {.result = &result};
     uint64_t now_ms = clock_ms(), until_ms;
     Push *push = NULL;
     Core *core;
@@ -133,11 +141,10 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
         return r;
     core = client->core;
     until_ms = now_ms + client_timeout(client, 0, now_ms);
-    while ((r = push_start(client, queue, body, options, NULL, NULL, &result, &push, reterr)) ==
-               -EAGAIN &&
+    while ((r = push_start(client, queue, body, options, listener, &push, reterr)) == -EAGAIN &&
            clock_ms() < until_ms)
         nap(core);
-    if (r < 0)
+    if (!push)
         return r;
     r = session_await(core, until_ms, reterr);
     if (r == 0 && core_wait(core, &result.done, until_ms) < 0)
