@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Ctrl-C, closed descriptors, readers that go away and full disks: the right exit status each time,
 # and no job is lost.
+# Who runs the tests may have had signals ignored, as nohup does: that is passed on to all it starts.
+[ -n "${SIGNALS_ARE_RESET:-}" ] ||
+    SIGNALS_ARE_RESET=1 exec env --default-signal=HUP,INT,PIPE,TERM bash "$0" "$@"
 source "$(dirname "$0")/lib.sh" "$1"
 start_broker
 ready() { [ "$(ferry queue show "$1" | awk -F'\t' '$1 == "ready" {print $2}')" = "$2" ]; }
