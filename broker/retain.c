@@ -90,7 +90,7 @@ static Replay *replay_new(uint32_t cap) {
 static Kept *hold_for_replay(Topics *topics, Topic *topic) {
     Kept *oldest = NULL;
 
-    if (topic->replay->n == topic->replay->cap)
+    if (topic->replay->n > 0 && topic->replay->n == topic->replay->cap)
         oldest = take_first(topics, topic);
     if (oldest && !topics->kept && kept_reuse(oldest, topics->message, topics->block)) {
         topics->kept = oldest; /* lent by the ring from now on */

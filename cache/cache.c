@@ -32,7 +32,7 @@ static int join(CacheKey *key, const ferry_cache *cache, Span middle, Span end) 
     memcpy(to, cache->prefix, cache->prefix_len);
     if (middle.len > 0)
         memcpy(to + cache->prefix_len, middle.data, middle.len);
-    if (end.len > 0)
+    if (end.data)
         memcpy(to + cache->prefix_len + middle.len, end.data, end.len);
     key->span = (Span){to, len};
     return 0;

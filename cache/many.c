@@ -184,9 +184,9 @@ int ferry_cache_set_many(ferry_cache *cache, const ferry_bytes *keys, const ferr
     if (!puts)
         return error_set_code(reterr, -ENOMEM, NULL);
     for (size_t i = 0; i < n; i++) {
+        puts[i] = (StorePut){.body = {values[i].data, values[i].len}, .ttl_ms = ttl_ms};
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): keys_init() never returns above 0 */
-        puts[i] = (StorePut){
-            .key = full.spans[i], .body = {values[i].data, values[i].len}, .ttl_ms = ttl_ms};
+        puts[i].key = full.spans[i];
         if (entry_looks_like_header(puts[i].body))
             puts[i].head = (Span){header, header_len};
     }
