@@ -266,6 +266,12 @@ static unsigned dice(unsigned sides) {
     return (unsigned)(seed >> 33) % sides;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+enum { HISTORIES = 1000 };
+#else
+enum { HISTORIES = 10000 };
+#endif
+
 typedef struct History {
     CacheSetup *setup;
     ferry_cache *writer, *reader;
@@ -325,7 +331,7 @@ static void run_history(History *history, long *number, uint64_t bound_ns) {
 static void no_read_is_older_than_the_bound_in_random_histories(void) {
     const uint64_t bound_ns = UINT64_C(1000) * 1000000; /* near_stale_ms */
     const char *wanted = getenv("FERRY_HISTORIES");
-    long n = wanted ? atol(wanted) : 1000, number = 0;
+    long n = wanted ? atol(wanted) : HISTORIES, number = 0;
     History *history = calloc(1, sizeof(*history));
     CacheSetup setup;
 
