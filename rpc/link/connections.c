@@ -20,8 +20,8 @@ struct Connection {
     void *owner;
     uint64_t number; /* the system's, of this socket */
     uint64_t since_ms;
-    uint64_t since_dry; /* when n_dry is this, all is received that others sent on the descriptor */
-    bool open, used;
+    uint64_t since_dry; /* when n_dry is this, all is received that others had sent on it */
+    bool open;
     struct sockaddr_in6 address; /* or an IPv4 one, or no more than AF_UNIX */
     pid_t pid;                   /* of the process at the other end of a Unix socket */
 };
@@ -128,9 +128,8 @@ static void accepted(Connections *connections, int fd) {
     }
     *connection = (Connection){.number = number_of(fd),
                                .since_ms = clock_ms(),
-                               .since_dry = connection->used ? connections->n_dry + 1 : 0,
-                               .open = true,
-                               .used = true};
+                               .since_dry = connection->since_dry,
+                               .open = true};
     getpeername(fd, (struct sockaddr *)&connection->address, &len);
     if (connection->address.sin6_family == AF_UNIX &&
         getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) == 0)
@@ -153,6 +152,8 @@ static void ended(Connections *connections, int fd) {
     owner = connection->owner;
     connection->owner = NULL;
     connection->open = false;
+    /* libzmq tells of the end just before it hands over what came last: once is not enough. */
+    connection->since_dry = connections->n_dry + 2;
     if (owner)
         connections->on_ended(owner);
 }
@@ -196,7 +197,7 @@ void connections_read(Connections *connections) {
 /*
  * What is received now may have been sent on a connection that has ended since, and whose
  * descriptor another one has. It was not, if all that the one before had sent is received: nothing
- * was left at some time after this one had begun.
+ * was left at some time after its end.
  */
 static Connection *certain(Connections *connections, int fd) {
     Connection *connection;

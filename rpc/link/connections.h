@@ -73,5 +73,6 @@ const char *connections_address(const Connections *connections, int fd,
 void connections_tell(const Connections *connections, int fd, Refusal refusal);
 
 /* Cuts a connection nobody claimed, for a message from it that is received just now, if it is
- * certain that it is still the same one; tells on_refused in any case. */
+ * certain that it is still the same one, else it is left until its next message; tells on_refused
+ * in any case. */
 void connections_refuse(Connections *connections, int fd, Refusal refusal);

@@ -116,18 +116,20 @@ static void routing_ids_that_begin_with_zero_harm_nobody(void) {
     Bystander *bystander;
     Noticed noticed;
     Daemon broker;
-    int fds[N], n_taken = 0;
+    static const uint8_t ping[] = {WIRE_MAGIC, WIRE_PROTOCOL, 0x91, OP_PING};
+    int fds[N], n_taken = 0, n_twins = 0;
     uint8_t id[255] = {0};
+    bool is_twin;
 
     daemon_start(&broker, &(DaemonOptions){.tcp = true});
     bystander = bystander_start(broker.url);
     for (int i = 0; i < N; i++) {
-        static const uint8_t ping[] = {WIRE_MAGIC, WIRE_PROTOCOL, 0x91, OP_PING};
         size_t len = i < 8 ? (const size_t[]){1, 2, 4, 5, 6, 9, 254, 255}[i] : 5;
 
         random_bytes(id + 1, len - 1);
-        /* Two with the same: the second is never heard. */
-        if (i == 9 || i == 10)
+        /* Two with the same: one of them is never heard. */
+        is_twin = i == 9 || i == 10;
+        if (is_twin)
             memcpy(id + 1, "same", 4);
         fds[i] = raw_connect(broker.port);
         CU_ASSERT_TRUE(raw_greet(fds[i], id, len));
@@ -135,13 +137,21 @@ static void routing_ids_that_begin_with_zero_harm_nobody(void) {
     }
     for (int i = 0; i < N; i++) {
         Message message;
-        Heard heard = raw_hear(fds[i], OP_FAULT, i == 10 ? 200 : ANSWER_MS, &message);
+        Heard heard;
 
+        is_twin = i == 9 || i == 10;
+        /* While it was not certain whose the first was, it cut nobody. */
+        if (i < 8 && i != 3)
+            raw_frame(fds[i], ping, sizeof(ping), 0);
+        heard = raw_hear(fds[i], OP_FAULT, is_twin ? 1000 : ANSWER_MS, &message);
         /* One that could be libzmq's is as good as any: it is told to begin with HELLO. */
         n_taken += heard == HEARD;
-        CU_ASSERT_EQUAL(heard, i == 10 ? HEARD_NOTHING : i < 8 && i != 3 ? HEARD_CUT : HEARD);
+        n_twins += is_twin && heard == HEARD;
+        if (!is_twin)
+            CU_ASSERT_EQUAL(heard, i < 8 && i != 3 ? HEARD_CUT : HEARD);
         close(fds[i]);
     }
+    CU_ASSERT_EQUAL(n_twins, 1);
     noticed = bystander_stop(bystander);
     printf(
         "\n    %d connections that claimed ids, %d of them possible ones; beside them %ld calls, "

@@ -136,7 +136,9 @@ static void what_was_received_late_does_not_claim_who_came_after(void) {
     CU_ASSERT_EQUAL(scene.n_refused, 1);
     CU_ASSERT_STRING_EQUAL(scene.address, "unknown");
     CU_ASSERT_FALSE(is_cut(far_second));
-    /* Nothing was left: what comes now is of the second. */
+    /* Nothing was left, twice: what comes now is of the second. */
+    scene.connections.n_dry++;
+    CU_ASSERT_FALSE(connections_claim(&scene.connections, A, &scene));
     scene.connections.n_dry++;
     CU_ASSERT_TRUE(connections_claim(&scene.connections, A, &scene));
     disconnect(A);
