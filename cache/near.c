@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "cache/atomic.h"
 
 enum { STRIPES = 64, COUNTS = 64, LINKS_MAX = 1024, REST_MS = 5000 };
 
@@ -45,10 +46,6 @@ struct Near {
     pthread_mutex_t link_lock; /* what is in the links; taken last */
     Stripe stripes[STRIPES];
 };
-
-#define get(p)    __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define put(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define bump(p)   __atomic_add_fetch((p), 1, __ATOMIC_ACQ_REL)
 
 /* ---- life ---- */
 

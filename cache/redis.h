@@ -27,7 +27,7 @@ typedef struct Command {
     Span route;      /* the key that decides who has it */
     bool repeatable; /* doing it twice does no harm */
 
-    /* Inside redis.c and batch.c. */
+    /* Inside the redis files and batch.c. */
     bool asking; /* an ASK sent it to node */
     bool pending;
     uint8_t tries;
