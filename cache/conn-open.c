@@ -167,10 +167,6 @@ void conn_connected(Conn *conn) {
         conn->retry_ns = 0; /* the name has more addresses */
 }
 
-static bool reply_begins(const Reply *reply, const char *word) {
-    return reply->bytes.len >= strlen(word) && memcmp(reply->bytes.data, word, strlen(word)) == 0;
-}
-
 /* AUTH and SELECT come first, then what options.greet asked, then PING. */
 void conn_take_greeting(Conn *conn, const Reply *reply) {
     unsigned i = conn->greeting++, first_own = conn->greetings - 1 - conn->n_own;
@@ -182,7 +178,7 @@ void conn_take_greeting(Conn *conn, const Reply *reply) {
             conn_refuse(conn, r, "Redis does not do what the near cache needs");
         return;
     }
-    if (reply->type == REPLY_ERROR && reply_begins(reply, "NOAUTH"))
+    if (reply->type == REPLY_ERROR && span_begins(reply_span(reply), "NOAUTH"))
         conn_refuse(conn, -EACCES, "Redis wants a password");
     else if (reply->type == REPLY_ERROR && i < first_own && i == 0 && conn->options.password)
         conn_refuse(conn, -EACCES, "Redis refuses the user or password");

@@ -7,10 +7,6 @@
 
 /* ---- errors ---- */
 
-static bool begins(Span text, const char *word) {
-    return text.len >= strlen(word) && memcmp(text.data, word, strlen(word)) == 0;
-}
-
 int redis_error_status(Span error) {
     static const struct {
         const char *word;
@@ -33,7 +29,7 @@ int redis_error_status(Span error) {
     };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-        if (begins(error, known[i].word))
+        if (span_begins(error, known[i].word))
             return known[i].status;
     return -EREMOTEIO;
 }

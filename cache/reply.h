@@ -36,6 +36,10 @@ static inline Span reply_span(const Reply *reply) {
     return (Span){reply->bytes.data, reply->bytes.len};
 }
 
+static inline bool span_begins(Span text, const char *word) {
+    return text.len >= strlen(word) && memcmp(text.data, word, strlen(word)) == 0;
+}
+
 /* The bytes of a connection, turned into replies. */
 typedef struct ReplyReader {
     Guard guard;

@@ -34,10 +34,6 @@ uint16_t slot_of_key(Span key) {
     return crc16(key.data, key.len) % SLOTS;
 }
 
-static bool begins(Span text, const char *word) {
-    return text.len >= strlen(word) && memcmp(text.data, word, strlen(word)) == 0;
-}
-
 /* " 3999 127.0.0.1:6381"; IPv6 without brackets, so the last colon counts; the host may be empty.
  */
 static int parse_target(Span text, Redirect *ret) {
@@ -75,11 +71,11 @@ int redirect_parse(Span error, Redirect *ret) {
 
     *ret = (Redirect){.kind = REDIRECT_NONE};
     for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++)
-        if (begins(error, later[i]))
+        if (span_begins(error, later[i]))
             ret->kind = REDIRECT_LATER;
-    if (begins(error, "MOVED "))
+    if (span_begins(error, "MOVED "))
         ret->kind = REDIRECT_MOVED;
-    else if (begins(error, "ASK "))
+    else if (span_begins(error, "ASK "))
         ret->kind = REDIRECT_ASK;
     else
         return 0;
