@@ -3,16 +3,9 @@
 /* ferry.Broker: the service that the broker itself offers. ferry-broker.thrift describes it. */
 
 #include "broker/broker.h"
-#include "rpc/wire/writer.h"
 
 /* A call to a service whose name begins with "ferry.": answers it. */
 void manage_call(Broker *broker, Session *session, const Message *message);
 
 /* The name of the i-th method that is served; NULL: there are no more. */
 const char *manage_method(size_t i);
-
-/* For those who write the results: a key of a map, and its value. */
-static inline void write_pair(Buffer *to, const char *key, uint64_t value) {
-    write_text(to, key);
-    write_uint(to, value);
-}

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 
-#include "broker/manage.h"
 #include "broker/queue-core.h"
 #include "rpc/wire/name.h"
 

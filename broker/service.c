@@ -5,7 +5,6 @@
 #include <utlist.h>
 
 #include "broker/call.h"
-#include "broker/manage.h"
 #include "broker/peer-log.h"
 #include "rpc/schema/description.h"
 #include "rpc/wire/name.h"

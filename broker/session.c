@@ -251,10 +251,8 @@ static void write_limits(Buffer *to, const Limits *limits) {
     };
 
     write_map(to, sizeof(told) / sizeof(*told));
-    for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++) {
-        write_text(to, told[i].name);
-        write_uint(to, told[i].value);
-    }
+    for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
+        write_pair(to, told[i].name, told[i].value);
 }
 
 static void send_welcome(Session *session, bool resumed) {

@@ -136,12 +136,10 @@ static void describe_topic(const Topic *topic, Buffer *to) {
     write_map(to, 4);
     write_text(to, "name");
     write_str(to, topic->name, topic->len);
-    write_text(to, "published");
-    write_uint(to, topic->n_published);
+    write_pair(to, "published", topic->n_published);
     write_text(to, "retained");
     write_bool(to, topic->retained != NULL);
-    write_text(to, "kept");
-    write_uint(to, topic->replay ? topic->replay->n : 0);
+    write_pair(to, "kept", topic->replay ? topic->replay->n : 0);
 }
 
 static void describe_pattern(const Pattern *pattern, Buffer *to) {
@@ -152,8 +150,7 @@ static void describe_pattern(const Pattern *pattern, Buffer *to) {
     write_map(to, 2);
     write_text(to, "pattern");
     write_str(to, pattern->text, pattern->len);
-    write_text(to, "subscribers");
-    write_uint(to, n);
+    write_pair(to, "subscribers", n);
 }
 
 void topics_describe(Topics *topics, Buffer *to) {

@@ -23,6 +23,12 @@ void write_array(Buffer *to, uint32_t n);
 void write_map(Buffer *to, uint32_t n);
 void write_raw(Buffer *to, Span value); /* MessagePack already */
 
+/* A key of a map, and its value. */
+static inline void write_pair(Buffer *to, const char *key, uint64_t value) {
+    write_text(to, key);
+    write_uint(to, value);
+}
+
 /* ---- into memory that is known to be large enough; each returns the end ---- */
 
 static inline uint8_t *put_be(uint8_t *to, uint64_t value, int bytes) {
