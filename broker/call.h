@@ -51,6 +51,11 @@ struct Server {
     char instance[];
 };
 
+/* Its part of its service's free_slots. */
+static inline unsigned server_free_slots(const Server *server) {
+    return !server->leaving && server->slots > server->busy ? server->slots - server->busy : 0;
+}
+
 typedef struct EarlyItem {
     struct EarlyItem *next;
     ferry_bytes body; /* owned */

@@ -177,8 +177,7 @@ void server_free(Server *server) {
     DL_DELETE(service->servers, server);
     DL_DELETE2(server->session->servers, server, session_prev, session_next);
     service->n_servers--;
-    if (!server->leaving)
-        service->free_slots -= server->slots > server->busy ? server->slots - server->busy : 0;
+    service->free_slots -= server_free_slots(server);
     ferry_free(server->description);
     free(server);
 }
@@ -325,11 +324,10 @@ void services_serve(Services *services, Session *session, const Message *message
         session_error(session, message->id, "ferry.OutOfMemory", "out of memory");
         return;
     }
-    if (!server->leaving)
-        service->free_slots -= server->slots > server->busy ? server->slots - server->busy : 0;
+    service->free_slots -= server_free_slots(server);
     server->leaving = false;
     server->slots = slots;
-    service->free_slots += slots > server->busy ? slots - server->busy : 0;
+    service->free_slots += server_free_slots(server);
     serve_ok(session, message->id, &problem);
     calls_serve_line(service);
 }
@@ -343,7 +341,7 @@ void services_unserve(Services *services, Session *session, const Message *messa
                       shown(message->name));
         return;
     }
-    service->free_slots -= server->slots > server->busy ? server->slots - server->busy : 0;
+    service->free_slots -= server_free_slots(server);
     server->leaving = true;
     session_ok(session, LANE_CALLS, message->id, 0);
     calls_fail_line(service, span_text(server->instance));

@@ -401,6 +401,35 @@ static void a_server_that_unserves_ends_what_it_began(void) {
     fake_hub_deinit(&broker);
 }
 
+static void a_server_lost_after_it_unserved_takes_no_slots_of_others(void) {
+    Peer *leaving, *other;
+    Message m = call_of(7, 0);
+    int n = 0;
+
+    begin();
+    leaving = connected('l');
+    serve(leaving, "two", 8);
+    other = connected('o');
+    serve(other, "three", 8);
+    m.instance = span_text("two");
+    fake_say(&broker, caller, &m);
+    expect(leaving, OP_CALL);
+    fake_say(&broker, leaving,
+             &(Message){.op = OP_UNSERVE, .id = 2, .name = span_text("calc.Calc")});
+    expect(leaving, OP_OK);
+    fake_peer_gone(&broker, leaving);
+    expect_error(caller, 7, "ferry.ServerLost");
+    /* All nine slots that are left are used. */
+    for (uint64_t id = 10; id < 19; id++)
+        call(id, 0);
+    while (fake_next_real(server))
+        n++;
+    while (fake_next_real(other))
+        n++;
+    CU_ASSERT_EQUAL(n, 9);
+    fake_hub_deinit(&broker);
+}
+
 static void a_request_that_ends_takes_its_own_calls_with_it(void) {
     Peer *second;
     Message m;
@@ -444,6 +473,7 @@ int main(void) {
         TEST(serving_has_its_rules),
         TEST(a_broken_description_is_told_and_not_listed),
         TEST(a_server_that_unserves_ends_what_it_began),
+        TEST(a_server_lost_after_it_unserved_takes_no_slots_of_others),
         TEST(a_request_that_ends_takes_its_own_calls_with_it),
         TESTS_END,
     };
