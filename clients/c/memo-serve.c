@@ -102,8 +102,7 @@ static void set_aside(Serving *serving) {
 
     serving->asking = true;
     if (!request->deferred && !ferry_request_defer(&request->request))
-        request_throw(request, (Place){0}, "ferry.OutOfMemory", "the server is out of memory",
-                      (ferry_bytes){NULL, 0, NULL}, NULL);
+        request_reject(request, "ferry.OutOfMemory", "the server is out of memory");
 }
 
 static bool is_being_renewed(const Memo *memo, const Serving *serving) {

@@ -261,7 +261,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     /* Publishing has no answer, but what is sent behind it has. */
     r = session_await(core, until_ms, reterr);
     while (r == 0 && link_waiting(core->link) > 0 && clock_ms() < until_ms)
-        core_wait(core, &(bool){false}, clock_ms() + 1);
+        nap(core);
     if (r == 0)
         r = ferry_ping(client, NULL, reterr);
     core->has_published = r < 0;

@@ -69,6 +69,10 @@ int request_throw(Request *request, Place place, const char *type, const char *m
                                                .data = data});
 }
 
+int request_reject(Request *request, const char *type, const char *message) {
+    return request_throw(request, (Place){0}, type, message, (ferry_bytes){NULL, 0, NULL}, NULL);
+}
+
 int ferry_request_throw_at(const char *file, int line, const char *func, ferry_request *request,
                            const char *type, const ferry_error *cause, const char *format, ...) {
     char message[1024] = "";

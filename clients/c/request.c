@@ -317,22 +317,17 @@ void request_drop(Request *request) {
     request_end(request);
 }
 
-static void fail(Request *request, const char *message) {
-    request_throw(request, (Place){0}, "ferry.Internal", message, (ferry_bytes){NULL, 0, NULL},
-                  NULL);
-}
-
 void request_handled(Request *request, const ServedMethod *method, int r) {
     ferry_request *public_request = &request->request;
     bool deferred = request->deferred && !request->resumed;
 
     request->in_handler = false;
     if (!request->answered && r < 0)
-        fail(request, strerror(-r));
+        request_reject(request, "ferry.Internal", strerror(-r));
     else if (!request->answered && !deferred && method->is_void)
         ferry_request_return(public_request, (ferry_bytes){NULL, 0, NULL});
     else if (!request->answered && !deferred)
-        fail(request, "the handler returned without an answer");
+        request_reject(request, "ferry.Internal", "the handler returned without an answer");
     else
         request_end(request);
 }

@@ -100,3 +100,6 @@ typedef struct Place {
 /* "divide at calc.c:12" and the rest of an answer that is an error. data.len 0: none. */
 int request_throw(Request *request, Place place, const char *type, const char *message,
                   ferry_bytes data, const ferry_error *cause);
+
+/* What the library itself has to say: nobody threw it, nothing led to it. */
+int request_reject(Request *request, const char *type, const char *message);

@@ -162,8 +162,7 @@ void request_resume(Request *request) {
                                                             : NULL;
 
     if (problem) {
-        request_throw(request, (Place){0}, problem, "the call had not begun yet",
-                      (ferry_bytes){NULL, 0, NULL}, NULL);
+        request_reject(request, problem, "the call had not begun yet");
         return;
     }
     request->in_handler = request->resumed = true;

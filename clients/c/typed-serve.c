@@ -6,19 +6,13 @@
 #include "rpc/schema/codec.h"
 #include "rpc/schema/trouble.h"
 
-static int throw_error(ferry_request *request, const char *type, const ferry_error *error) {
-    return request_throw(request_of(request), (Place){0}, type, error->message,
-                         (ferry_bytes){NULL, 0, NULL}, NULL);
-}
-
 int invoke_unpacked(ferry_request *request, const ServedMethod *method) {
     const void *args = request_of(request)->args;
     int r = method->typed->dispatch(request, args, method->handlers, method->ctx);
 
     if (r == -ENOSYS && !request_of(request)->answered)
-        return request_throw(request_of(request), (Place){0}, "ferry.NoSuchMethod",
-                             "the server has no handler for this method",
-                             (ferry_bytes){NULL, 0, NULL}, NULL);
+        return request_reject(request_of(request), "ferry.NoSuchMethod",
+                              "the server has no handler for this method");
     return r;
 }
 
@@ -28,14 +22,13 @@ int invoke_typed(ferry_request *request, const ServedMethod *method) {
     int r;
 
     if (method->typed->flags & (FERRY_STREAM_IN | FERRY_STREAM_OUT) && !request_of(request)->flow)
-        return request_throw(request_of(request), (Place){0}, "ferry.InvalidArgument",
-                             "the method has a stream, and was called without one",
-                             (ferry_bytes){NULL, 0, NULL}, NULL);
+        return request_reject(request_of(request), "ferry.InvalidArgument",
+                              "the method has a stream, and was called without one");
     if (method->typed->args) {
         r = schema_unpack_block_in(&request_of(request)->core->spare, method->typed->args,
                                    span_bytes(request->body), "args", &args, &error);
         if (r < 0) {
-            r = throw_error(request, error.type, &error);
+            r = request_reject(request_of(request), error.type, error.message);
             ferry_error_clear(&error);
             return r;
         }
@@ -63,7 +56,7 @@ static int refuse_value(ferry_request *request, int r, const ferry_error *error)
     ferry_error said = FERRY_ERROR_INIT;
 
     error_set(&said, "ferry.Internal", "the server cannot send its answer: %s", error->message);
-    throw_error(request, "ferry.Internal", &said);
+    request_reject(request_of(request), "ferry.Internal", said.message);
     ferry_error_clear(&said);
     return r;
 }
@@ -121,7 +114,7 @@ int ferry_method_receive(ferry_request *request, const ferry_method *method, voi
     r = schema_unpack(method->stream_in, span_bytes(item), "item", ret, &error);
     if (r == 0)
         return 1;
-    throw_error(request, error.type, &error);
+    request_reject(request_of(request), error.type, error.message);
     ferry_error_clear(&error);
     return r;
 }
