@@ -270,15 +270,24 @@ static bool convert_args_in_order(Converter *c, const ferry_type *type, Reader *
     return true;
 }
 
-/* The value of a name in a map of arguments; an empty span: it is not there. */
-static Span value_of(Reader map, uint32_t n, const char *name) {
+/* The value of a field in a map of arguments; an empty span: it is not there, or (a trouble) there
+ * twice. */
+static Span value_of(Converter *c, Reader map, uint32_t n, const ferry_field *field) {
+    Span found = {NULL, 0};
+
     while (n-- > 0) {
         Span key = reader_str(&map), value = reader_value(&map);
 
-        if (span_is(key, name))
-            return value;
+        if (!span_is(key, field->name))
+            continue;
+        if (found.data) {
+            refuse(c, "it is there twice");
+            trouble_in_field(&c->trouble, field->name);
+            return (Span){NULL, 0};
+        }
+        found = value;
     }
-    return (Span){NULL, 0};
+    return found;
 }
 
 /* What is left out in the middle takes its default here: the wire has no way to leave it out. */
@@ -321,10 +330,11 @@ static bool convert_args_by_name(Converter *c, const ferry_type *type, Reader *i
     write_array(c->to, type->n);
     for (uint32_t i = 0; i < type->n; i++) {
         const ferry_field *field = &type->fields[i];
-        Span value = value_of(*in, n, field->name);
+        Span value = value_of(c, *in, n, field);
         Reader inside = reader_of(value.data, value.len);
 
-        if (value.data ? !convert_field(c, field, &inside) : !write_missing(c, field))
+        if (c->trouble.type ||
+            (value.data ? !convert_field(c, field, &inside) : !write_missing(c, field)))
             return false;
     }
     while (n-- > 0) {

@@ -246,14 +246,13 @@ static const uint8_t *unpack_struct(Unpacker *u, const uint8_t *at, const ferry_
             field = &type->fields[i];
             if (seen[i / 64] & UINT64_C(1) << i % 64)
                 return twice(u, field);
-            if (is_absent(u, at, field)) {
-                at++;
-                continue;
-            }
             seen[i / 64] |= UINT64_C(1) << i % 64;
             n_seen++;
             next = i + 1;
-            at = unpack_field(u, at, field, to);
+            if (is_absent(u, at, field))
+                at = fill_in(u, field, to) ? at + 1 : NULL;
+            else
+                at = unpack_field(u, at, field, to);
         }
         if (!at)
             return NULL;

@@ -146,6 +146,9 @@ static void what_arrives_wrong_is_refused_with_its_place(void) {
     REFUSED(&sizes_type, "\x81\x05\x01", "args[0].key: expected string, got int");
     REFUSED(&leaf_type, "\x80", "args.tiny: it is missing");
     REFUSED(&leaf_type, "\x82\xa4tiny\x01\xa4tiny\x01", "args.tiny: it is there twice");
+    REFUSED(&leaf_type, "\x83\xa4tiny\x01\xa4note\xc0\xa4note\xa1x",
+            "args.note: it is there twice");
+    REFUSED(&leaf_type, "\x83\xa4tiny\x01\xa4note\xc0\xa4note\xc0", "args.note: it is there twice");
     REFUSED(&leaf_type, "\x81\x01\x01", "args: expected the name of a field, got int");
     REFUSED(&leaf_type, "\xc0", "args: expected t.Leaf, got nil");
     REFUSED(&leaf_type, "\x81\xa4tiny\xc0", "args.tiny: expected i8, got nil");

@@ -110,6 +110,13 @@ static void mistakes_are_refused_with_what_was_meant(void) {
             "\x81\xa1"
             "a\x01",
             "args.leaf: it is missing");
+    REFUSED(&args_type,
+            "\x83\xa1"
+            "a\x01\xa4leaf\x81\xa4tiny\x02\xa1"
+            "a\x02",
+            "args.a: it is there twice");
+    REFUSED(&args_type, "\x92\x01\x82\xa4tiny\x01\xa4tiny\x02",
+            "args.leaf.tiny: it is there twice");
     REFUSED(&args_type, "\x92\x01\x81\xa4tiyn\x01",
             "args.leaf: there is no 'tiyn': did you mean 'tiny'?");
     REFUSED(&args_type, "\x92\x01\x81\xa4tiny\xcd\x01\x00", "args.leaf.tiny: expected i8, got 256");
