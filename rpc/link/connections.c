@@ -22,6 +22,7 @@ struct Connection {
     uint64_t since_ms;
     uint64_t since_dry; /* when n_dry is this, all is received that others had sent on it */
     bool open;
+    unsigned n_looks;            /* that found it without an owner */
     struct sockaddr_in6 address; /* or an IPv4 one, or no more than AF_UNIX */
     pid_t pid;                   /* of the process at the other end of a Unix socket */
 };
@@ -30,6 +31,7 @@ const char *refusal_text(Refusal refusal) {
     static const char *const texts[] = {
         [REFUSED_GREETING] = "it does not speak ZeroMQ's protocol",
         [REFUSED_SLOWNESS] = "its handshake took too long",
+        [REFUSED_SILENCE] = "it said nothing after its handshake",
         [REFUSED_ROUTING_ID] = "it chose its own routing id",
         [REFUSED_FRAMES] = "a message of more than one frame",
         [REFUSED_FULL] = "there are as many connections as may be",
@@ -257,6 +259,21 @@ void connections_cut(Connections *connections, int fd, const void *owner) {
     connection = find(connections, fd);
     if (connection && connection->owner == owner)
         cut(connection, fd);
+}
+
+void connections_cut_unclaimed(Connections *connections) {
+    connections_read(connections);
+    for (size_t fd = 0; fd < connections->n_fds; fd++) {
+        Connection *connection = &connections->by_fd[fd];
+
+        /* Without its number one could cut those that were claimed too late to be sure. */
+        if (!connection->open || connection->owner || !connection->number ||
+            ++connection->n_looks < UNCLAIMED_LOOKS)
+            continue;
+        connection->n_looks = 0;
+        tell(connections, connection, REFUSED_SILENCE);
+        cut(connection, (int)fd);
+    }
 }
 
 const char *connections_address(const Connections *connections, int fd,

@@ -14,6 +14,7 @@ typedef struct Connection Connection;
 typedef enum Refusal {
     REFUSED_GREETING,   /* what it sent is no ZMTP */
     REFUSED_SLOWNESS,   /* its handshake took too long */
+    REFUSED_SILENCE,    /* it said nothing after its handshake */
     REFUSED_ROUTING_ID, /* it chose its own, as no ferry client does */
     REFUSED_FRAMES,     /* a message of more than one frame */
     REFUSED_FULL,       /* as many connections as may be */
@@ -22,7 +23,11 @@ typedef enum Refusal {
 
 const char *refusal_text(Refusal refusal);
 
-enum { CONNECTION_ADDRESS_MAX = 64, HANDSHAKE_MS = 5000 };
+enum {
+    CONNECTION_ADDRESS_MAX = 64,
+    HANDSHAKE_MS = 5000,
+    UNCLAIMED_LOOKS = 7, /* after which a connection that nobody claimed is cut */
+};
 
 typedef struct Connections {
     void *monitor;
@@ -69,10 +74,15 @@ void connections_cut(Connections *connections, int fd, const void *owner);
 const char *connections_address(const Connections *connections, int fd,
                                 char to[CONNECTION_ADDRESS_MAX]);
 
+/* Cuts those that nobody claimed in time: they hold descriptors for nothing. To be called each
+ * look: after a pause of the whole process, however long, what has come meanwhile is received
+ * before the next one. */
+void connections_cut_unclaimed(Connections *connections);
+
 /* Tells on_refused of what came on this descriptor, or -1: nobody knows which. */
 void connections_tell(const Connections *connections, int fd, Refusal refusal);
 
 /* Cuts a connection nobody claimed, for a message from it that is received just now, if it is
- * certain that it is still the same one, else it is left until its next message; tells on_refused
- * in any case. */
+ * certain that it is still the same one, else it is left until its next message, or until its time
+ * is over; tells on_refused in any case. */
 void connections_refuse(Connections *connections, int fd, Refusal refusal);

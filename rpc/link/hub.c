@@ -322,7 +322,7 @@ static void on_look(Timer *timer, void *ctx) {
 
     (void)ctx;
     timer_arm(&hub->timers, &hub->look, hub->timers.now_ms + LOOK_EACH_MS, on_look);
-    connections_read(&hub->connections);
+    connections_cut_unclaimed(&hub->connections);
     while ((peer = id_map_next(&hub->peers, &pos))) {
         /* One whose descriptor is not known says something when it is asked, or is gone. */
         if (peer->gone || timer_armed(&peer->check) || !learn_fd_late(peer) ||
@@ -397,9 +397,6 @@ int hub_wait(Hub *hub, int fd, int timeout_ms) {
             n = poll(fds, fd >= 0 ? 3 : 2, timeout_ms);
         spin_woke(&hub->spin);
     }
-    /* Reading its events is cheap only when there are some: not once a turn. */
-    if (n > 0 ? fds[1].revents != 0 : n == 0)
-        connections_read(&hub->connections);
     return n > 0 && fd >= 0 && fds[2].revents ? 1 : 0;
 }
 
@@ -475,7 +472,8 @@ int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret
         if (zmq_msg_recv(&id, hub->socket, ZMQ_DONTWAIT) < 0) {
             zmq_msg_close(&id);
             hub->connections.n_dry++;
-            /* Connections that begin between here and the next time are known from the first. */
+            /* Also what hub_wait() woke for. Connections that begin from here on are known before
+             * their first message comes. */
             connections_read(&hub->connections);
             return 0;
         }

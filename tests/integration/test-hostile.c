@@ -136,6 +136,26 @@ static void a_byte_now_and_then_does_not_keep_a_connection(void) {
     end_scene(&scene);
 }
 
+static void who_says_nothing_after_the_handshake_is_cut(void) {
+    enum { N = 50 };
+    uint64_t start_ms = clock_ms();
+    int fds[N];
+    Scene scene;
+
+    set_scene(&scene, NULL);
+    for (int i = 0; i < N; i++) {
+        fds[i] = raw_connect(scene.broker.port);
+        CU_ASSERT_TRUE(raw_greet(fds[i], NULL, 0));
+    }
+    for (int i = 0; i < N; i++) {
+        CU_ASSERT_TRUE(raw_is_cut(fds[i], 2 * CUT_MS));
+        close(fds[i]);
+    }
+    printf("\n    %d connections, silent after the handshake: all are cut after %.1f s", N,
+           (double)(clock_ms() - start_ms) / 1000);
+    end_scene(&scene);
+}
+
 static void who_does_not_begin_with_hello_is_told_so(void) {
     static const uint8_t id[16] = "sixteen bytes.. ";
     const Message firsts[] = {
@@ -450,6 +470,7 @@ int main(void) {
         TEST(random_bytes_cost_their_connection_alone),
         TEST(other_protocols_are_cut),
         TEST(a_byte_now_and_then_does_not_keep_a_connection),
+        TEST(who_says_nothing_after_the_handshake_is_cut),
         TEST(who_does_not_begin_with_hello_is_told_so),
         TEST(frames_and_ids_that_no_client_has_are_cut),
         TEST(batches_that_are_broken_get_a_fault),

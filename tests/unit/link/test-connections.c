@@ -172,6 +172,32 @@ static void who_is_still_there_claims_what_it_was_seen_on_and_no_other(void) {
     end();
 }
 
+static void what_nobody_claims_in_time_is_cut(void) {
+    int far_a, far_b;
+
+    begin();
+    far_a = connect_one(A);
+    far_b = connect_one(B);
+    connections_cut_unclaimed(&scene.connections);
+    CU_ASSERT_TRUE(connections_claim(&scene.connections, A, &scene));
+    for (int i = 2; i < UNCLAIMED_LOOKS; i++)
+        connections_cut_unclaimed(&scene.connections);
+    CU_ASSERT_FALSE(is_cut(far_b));
+    CU_ASSERT_EQUAL(scene.n_refused, 0);
+    connections_cut_unclaimed(&scene.connections);
+    CU_ASSERT_TRUE(is_cut(far_b));
+    CU_ASSERT_FALSE(is_cut(far_a));
+    CU_ASSERT_EQUAL(scene.refusal, REFUSED_SILENCE);
+    /* Told once, though its end is still to come. */
+    connections_cut_unclaimed(&scene.connections);
+    CU_ASSERT_EQUAL(scene.n_refused, 1);
+    disconnect(A);
+    disconnect(B);
+    close(far_a);
+    close(far_b);
+    end();
+}
+
 static void the_owner_that_has_ended_cuts_nobody(void) {
     int far_first, far_second;
 
@@ -288,6 +314,7 @@ int main(void) {
         TEST(an_end_is_told_to_the_owner_alone),
         TEST(what_was_received_late_does_not_claim_who_came_after),
         TEST(who_is_still_there_claims_what_it_was_seen_on_and_no_other),
+        TEST(what_nobody_claims_in_time_is_cut),
         TEST(the_owner_that_has_ended_cuts_nobody),
         TEST(a_socket_that_is_another_by_now_is_left_alone),
         TEST(who_sends_junk_is_cut_and_named),
