@@ -1,7 +1,10 @@
 #pragma once
 
-/* What service.c (the table of services), call.c (the life of a call) and call-stream.c (its items)
- * share. */
+/*
+ * What these share, from the ground up: service.c (the table of services), call.c (a call),
+ * call-stream.c (its items), call-line.c (which server gets it, and when), call-lost.c (who lost
+ * whom), and what callers and servers say: call-messages.c, serve.c. service.h is for the others.
+ */
 
 #include "broker/service.h"
 
@@ -97,25 +100,27 @@ struct Services {
     uint64_t last_instance;
 };
 
+/* ---- service.c ---- */
+
 /* The service of this name, or NULL. */
 Service *service_find(Services *services, Span name);
+Service *service_new(Services *services, Span name); /* NULL: out of memory */
 /* Frees it when nothing needs it any more. */
 void service_release(Service *service);
 /* The statistics of a method; NULL: too many methods, or out of memory. */
 Method *service_method(Service *service, Span name);
 void method_ended(Method *method, uint64_t latency_us, Span error);
+uint64_t method_percentile_us(const Method *method, unsigned percent);
 
+/* Of the service and the session, with no slots yet. instance: empty, and it gets one. NULL: out of
+ * memory. */
+Server *server_new(Session *session, Service *service, Span instance);
 Server *server_find(Session *session, const Service *service);
 Server *server_of_instance(const Service *service, Span instance);
 bool server_is(const Server *server, Span instance);
+/* It gets no new calls. */
+void server_leave(Server *server);
 void server_free(Server *server);
-
-/* The server has room again, or is new: hands it calls from the line. */
-void calls_serve_line(Service *service);
-/* All its calls lose it: they move, or fail. */
-void calls_server_lost(Server *server);
-/* Nobody serves it any more: what is in line fails. */
-void calls_fail_line(Service *service, Span instance);
 
 /* ---- call.c ---- */
 
@@ -125,12 +130,37 @@ static inline bool call_is_stream(const Call *call) {
     return (call->flags & (CALL_STREAM_IN | CALL_STREAM_OUT)) != 0;
 }
 
-/* Its caller gets this error, and its server is told to stop. */
+Call *call_new(Services *services); /* NULL: out of memory */
+/* Leaves its caller, its server, the line, and every list. */
+void call_free(Call *call);
+/* Its slot is free. */
+void call_leave_server(Call *call);
+/* Nobody waits for its answer any more. A server that works on it is told, and keeps its slot until
+ * it has ended; with none the call is freed. */
+void call_abandon(Call *call);
+/* Abandons it; its caller gets its one answer: this error, of our own. */
 void call_fail(Call *call, const char *type, const char *text);
 /* From now on; a stream's begins anew with each item. */
 void call_arm_deadline(Call *call);
+/* The line of its service. */
+void call_join_line(Call *call, bool in_front);
+void call_leave_line(Call *call);
+
+/* ---- call-line.c ---- */
+
+/* To a server of its service, or into the line. */
+void call_dispatch(Call *call, const Message *message, const void *block);
+/* It has lost its server. True: it waits for another; false: it may not move. */
+bool call_move(Call *call);
+/* A server has room again, or is new: hands it calls from the line. */
+void calls_serve_line(Service *service);
 
 /* ---- call-stream.c ---- */
 
 /* It has a server now, which gets what its caller has sent meanwhile. */
 void call_send_early(Call *call);
+
+/* ---- call-lost.c ---- */
+
+/* Nobody serves it any more, or not this instance: what is in line for that fails. */
+void calls_fail_line(Service *service, Span instance);
