@@ -117,14 +117,28 @@ static int set_limit(Reading *reading, int line, size_t i, const char *value) {
 }
 
 static int refuse_name(Reading *reading, int line, const char *name) {
-    const char *names[N_SETTINGS + 4] = {"bind", "data", "log_level", "drain_timeout"};
+    enum { N_OTHERS = 5 };
+    const char *names[N_SETTINGS + N_OTHERS] = {"bind", "data", "log_level", "drain_timeout",
+                                                "one_processor"};
     const char *nearest;
 
     for (size_t i = 0; i < N_SETTINGS; i++)
-        names[i + 4] = settings[i].name;
-    nearest = text_nearest(name, names, N_SETTINGS + 4);
+        names[i + N_OTHERS] = settings[i].name;
+    nearest = text_nearest(name, names, N_SETTINGS + N_OTHERS);
     return refuse(reading, line, "[broker] has no setting '%s'%s%s%s", name,
                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+static int parse_together(const char *text, Together *ret) {
+    static const char *const names[] = {
+        [TOGETHER_AUTO] = "auto", [TOGETHER_YES] = "yes", [TOGETHER_NO] = "no"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(text, names[i]) == 0) {
+            *ret = (Together)i;
+            return 0;
+        }
+    return -EINVAL;
 }
 
 static int set_broker(Reading *reading, int line, const char *name, const char *value) {
@@ -154,6 +168,11 @@ static int set_broker(Reading *reading, int line, const char *name, const char *
         if (text_parse_ms(value, &ms) < 0 || ms > UINT32_MAX)
             return refuse(reading, line, "drain_timeout wants a time as 5s, not '%s'", value);
         config->drain_timeout_ms = (uint32_t)ms;
+        return 1;
+    }
+    if (strcmp(name, "one_processor") == 0) {
+        if (parse_together(value, &config->together) < 0)
+            return refuse(reading, line, "one_processor is auto, yes or no, not '%s'", value);
         return 1;
     }
     for (size_t i = 0; i < N_SETTINGS; i++)

@@ -10,6 +10,7 @@
  */
 
 #include "broker/broker.h"
+#include "broker/placement.h"
 
 enum { BINDS_MAX = 16 };
 
@@ -19,6 +20,7 @@ typedef struct Config {
     char *data;
     int log_level; /* LogLevel; -1: not set */
     uint32_t drain_timeout_ms;
+    Together together;
     Limits limits;
 } Config;
 

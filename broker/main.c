@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "broker/config.h"
 #include "broker/peer-log.h"
+#include "broker/placement.h"
 #include "broker/queue.h"
 #include "broker/service.h"
 #include "broker/topic.h"
@@ -33,6 +34,7 @@ typedef struct Program {
     const BrokerOptions *options;
     Config config;
     Broker broker;
+    Placement placement;
     int signals; /* signalfd */
     int lock;    /* of the data folder */
     uint64_t drain_ends_ms;
@@ -403,6 +405,7 @@ int broker_main(const BrokerOptions *options) {
         status = error.code == -EINVAL ? 2 : 1;
     } else if (!options->check_config) {
         log_info("ready");
+        placement_begin(&program.placement, &program.broker.timers, program.config.together);
         run(&program);
         say_goodbye(&program.broker);
         log_info("stopped");

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""The man page of the configuration has every setting that the broker reads, and no other.
+
+    check-settings.py ROOT
+"""
+import pathlib
+import re
+import sys
+
+root = pathlib.Path(sys.argv[1])
+
+
+def read(path):
+    return (root / path).read_text()
+
+
+def names_in(path, pattern):
+    return set(re.findall(pattern, read(path)))
+
+
+code = {
+    "BROKER": names_in("broker/config.c", r'\{"(\w+)", (?:COUNT|BYTES|TIME)')
+    | names_in("broker/config.c", r'strcmp\(name, "(\w+)"\)'),
+    "QUEUES": names_in("broker/queue-settings.c", r'(?:NUMBER\(|\{)"(\w+)", SETTING'),
+    "TOPICS": names_in("broker/topic-manage.c", r'strcmp\(key, "(\w+)"\)'),
+}
+page = {}
+for section in re.split(r"^# ", read("docs/man/ferry.conf.5.scd"), flags=re.M)[1:]:
+    title, text = section.split("\n", 1)
+    heads = re.findall(r"^\*[a-z].* = .*$", text, flags=re.M)
+    page[title.split()[-1]] = set(re.findall(r"\*(\w+)\*", " ".join(heads)))
+
+wrong = [f"ferry.conf(5), {section}: {name} is {what}"
+         for section, names in code.items()
+         for what, difference in (("missing", names - page.get(section, set())),
+                                  ("not read by the broker", page.get(section, set()) - names))
+         for name in sorted(difference)]
+wrong += [f"broker: no setting of {section} was found" for section, names in code.items() if not names]
+print("\n".join(wrong) or "ferry.conf(5) has every setting")
+sys.exit(bool(wrong))
