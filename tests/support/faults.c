@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "rpc/wire/message.h"
 #include "support/process.h"
 
 ferry_client *open_with(const char *url, const ferry_options *options) {
@@ -19,11 +20,14 @@ ferry_client *open_with(const char *url, const ferry_options *options) {
     return client;
 }
 
-bool turn_until(ferry_client *client, const int *n, int wanted, uint64_t within_ms) {
+bool turn_all_until(ferry_client *const *clients, size_t n_clients, const int *n, int wanted,
+                    uint64_t within_ms) {
     uint64_t until_ms = clock_ms() + within_ms;
 
     for (;;) {
-        ferry_process(client, NULL);
+        for (size_t i = 0; i < n_clients; i++)
+            if (clients[i])
+                ferry_process(clients[i], NULL);
         if (*n >= wanted)
             return true;
         if (clock_ms() > until_ms)
@@ -32,10 +36,38 @@ bool turn_until(ferry_client *client, const int *n, int wanted, uint64_t within_
     }
 }
 
-void turn_for(ferry_client *client, uint64_t ms) {
+void turn_all_for(ferry_client *const *clients, size_t n_clients, uint64_t ms) {
     int never = 0;
 
-    turn_until(client, &never, 1, ms);
+    turn_all_until(clients, n_clients, &never, 1, ms);
+}
+
+bool turn_until(ferry_client *client, const int *n, int wanted, uint64_t within_ms) {
+    return turn_all_until(&client, 1, n, wanted, within_ms);
+}
+
+void turn_for(ferry_client *client, uint64_t ms) {
+    turn_all_for(&client, 1, ms);
+}
+
+uint64_t broker_stat(ferry_client *client, const char *name) {
+    ferry_reply *reply = NULL;
+    uint64_t value = UINT64_MAX;
+    uint32_t left;
+    Reader pairs;
+    Span key;
+
+    if (ferry_call(client, "ferry.Broker.stats", ferry_str("\x90"), &reply, NULL) < 0)
+        return value;
+    pairs = pairs_of(span_of(reply->body.data, reply->body.len), &left);
+    while (pairs_next(&pairs, &left, &key)) {
+        if (span_is(key, name))
+            value = reader_uint(&pairs);
+        else
+            reader_value(&pairs);
+    }
+    ferry_free(reply);
+    return value;
 }
 
 bool call_echo(ferry_client *client) {
@@ -59,6 +91,17 @@ bool echo_answers_within(ferry_client *client, uint64_t ms) {
     return true;
 }
 
+static int echo(ferry_request *request, void *ctx) {
+    (void)ctx;
+    return ferry_request_return(request, request->body);
+}
+
+void serve_echo(ferry_client *client) {
+    if (ferry_serve_method(client, "echo.Echo.say", &(ferry_serve_options){.slots = 100}, echo,
+                           NULL, NULL) < 0)
+        exit(EXIT_FAILURE);
+}
+
 /* ---- somebody well-behaved ---- */
 
 enum { CALLS_MAX = 200000, PAUSE_US = 500 };
@@ -72,17 +115,11 @@ struct Bystander {
     Noticed noticed;
 };
 
-static int echo(ferry_request *request, void *ctx) {
-    (void)ctx;
-    return ferry_request_return(request, request->body);
-}
-
 static void *serve(void *arg) {
     Bystander *me = arg;
 
     me->serving = open_with(me->url, &(ferry_options){.name = "bystander's server"});
-    if (ferry_serve_method(me->serving, "echo.Echo.say", NULL, echo, NULL, NULL) < 0)
-        exit(EXIT_FAILURE);
+    serve_echo(me->serving);
     __atomic_store_n(&me->ready, 1, __ATOMIC_RELEASE);
     ferry_run(me->serving, NULL);
     ferry_close(me->serving);

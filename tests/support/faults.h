@@ -16,6 +16,17 @@ ferry_client *open_with(const char *url, const ferry_options *options);
 bool turn_until(ferry_client *client, const int *n, int wanted, uint64_t within_ms);
 void turn_for(ferry_client *client, uint64_t ms);
 
+/* The same with turns of several clients; NULL: none. */
+bool turn_all_until(ferry_client *const *clients, size_t n_clients, const int *n, int wanted,
+                    uint64_t within_ms);
+void turn_all_for(ferry_client *const *clients, size_t n_clients, uint64_t ms);
+
+/* A number of ferry.Broker.stats; UINT64_MAX: there is none. */
+uint64_t broker_stat(ferry_client *client, const char *name);
+
+/* Serves echo.Echo.say. */
+void serve_echo(ferry_client *client);
+
 /* One call of echo.Echo.say. */
 bool call_echo(ferry_client *client);
 

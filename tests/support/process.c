@@ -2,6 +2,7 @@
 
 #include "support/process.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -258,8 +259,9 @@ uint16_t free_tcp_port(void) {
 
 static void start_with(const Daemon *daemon, Process *process, const char *log) {
     const char *program = getenv("FERRY_TEST_BROKER");
+    char endpoints[256];
     const char *words[] = {program,
-                           daemon->url,
+                           endpoints,
                            daemon->options.level ? daemon->options.level : "warning",
                            daemon->options.config ? daemon->config : "",
                            daemon->options.data ? daemon->data : "",
@@ -269,19 +271,22 @@ static void start_with(const Daemon *daemon, Process *process, const char *log) 
         fprintf(stderr, "FERRY_TEST_BROKER is not set: run this by meson test\n");
         exit(EXIT_SKIPPED);
     }
+    snprintf(endpoints, sizeof(endpoints), "%s%s%s", daemon->url, daemon->options.host ? "," : "",
+             daemon->options.host ? daemon->tcp_url : "");
     process_start(process,
                   &(Start){.words = words, .log = log, .max_fds = daemon->options.max_fds});
 }
 
 static bool listens(const Daemon *daemon) {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                  .sin_port = htons(daemon->port)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(daemon->port)};
     bool yes;
     int fd;
 
-    if (!daemon->options.tcp)
+    /* The socket comes before the port. */
+    if (daemon->port == 0)
         return access(daemon->url + strlen("ipc://"), F_OK) == 0;
+    inet_pton(AF_INET, daemon->options.host ? daemon->options.host : "127.0.0.1",
+              &address.sin_addr);
     fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     yes = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
     close(fd);
@@ -321,12 +326,15 @@ void daemon_start(Daemon *daemon, const DaemonOptions *options) {
     snprintf(daemon->data, sizeof(daemon->data), "%s/data", daemon->folder);
     if (daemon->options.config)
         daemon_configure(daemon, daemon->options.config);
-    if (daemon->options.tcp) {
+    if (daemon->options.tcp || daemon->options.host)
         daemon->port = free_tcp_port();
+    if (daemon->options.tcp)
         snprintf(daemon->url, sizeof(daemon->url), "tcp://127.0.0.1:%u", daemon->port);
-    } else {
+    else
         snprintf(daemon->url, sizeof(daemon->url), "ipc://%s/broker", daemon->folder);
-    }
+    if (daemon->options.host)
+        snprintf(daemon->tcp_url, sizeof(daemon->tcp_url), "tcp://%s:%u", daemon->options.host,
+                 daemon->port);
     daemon_restart(daemon);
 }
 

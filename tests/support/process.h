@@ -55,6 +55,7 @@ size_t process_n_fds(pid_t pid);
 
 typedef struct DaemonOptions {
     bool tcp;           /* on a port of loopback; else on a socket of its own */
+    const char *host;   /* on that socket, and on a port of this address: tcp_url */
     const char *config; /* the text of its configuration file; NULL: none */
     bool data;          /* with a data folder */
     const char *level;  /* of its log; NULL: warning */
@@ -64,8 +65,8 @@ typedef struct DaemonOptions {
 typedef struct Daemon {
     Process process;
     DaemonOptions options;
-    uint16_t port; /* of tcp */
-    char folder[64], url[128], log[128], config[128], data[128];
+    uint16_t port; /* of tcp and host */
+    char folder[64], url[128], tcp_url[64], log[128], config[128], data[128];
 } Daemon;
 
 /* Returns when it listens; ends the test when it does not. */

@@ -10,13 +10,26 @@ typedef struct Dice {
     uint64_t seed, state;
 } Dice;
 
-/* TEST_SEED in the environment, or this one. */
-static inline Dice dice_new(uint64_t seed) {
-    const char *said = getenv("TEST_SEED");
-
-    seed = said ? strtoull(said, NULL, 0) : seed;
+static inline Dice dice_of(uint64_t seed) {
     return (Dice){seed, seed * UINT64_C(0x9E3779B97F4A7C15) | 1};
 }
+
+/* A number in the environment, or this one. */
+static inline uint64_t said_or(const char *name, uint64_t usual) {
+    const char *said = getenv(name);
+
+    return said ? strtoull(said, NULL, 0) : usual;
+}
+
+/* TEST_SEED in the environment, or this one. */
+static inline Dice dice_new(uint64_t seed) {
+    return dice_of(said_or("TEST_SEED", seed));
+}
+
+/* For a test that takes several: TEST_SEEDS of them, or so many, from TEST_SEED or this one up. */
+#define EACH_SEED(name, from, usual)                                                               \
+    for (uint64_t name = said_or("TEST_SEED", from), n_##name = said_or("TEST_SEEDS", usual);      \
+         n_##name > 0; n_##name--, name++)
 
 static inline uint64_t dice_u64(Dice *dice) {
     dice->state ^= dice->state >> 12;

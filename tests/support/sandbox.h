@@ -1,0 +1,15 @@
+#pragma once
+
+/* Namespaces for tests: what they change is theirs alone, and gone with them. */
+
+#include <stdbool.h>
+
+/* Prints why, and ends the test as skipped. */
+void skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* unshare(2) with these flags, as root or as root of a user namespace of its own; skips the test
+ * where the system does not let us. While there is one thread. */
+void sandbox_enter(int flags);
+
+/* false: errno says why. */
+bool write_file(const char *path, const char *text);
