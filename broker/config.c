@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "broker/queue.h"
 #include "broker/topic.h"
+#include "rpc/link/endpoint.h"
 #include "rpc/wire/name.h"
 
 typedef enum Kind { COUNT32, BYTES32, BYTES64, TIME32 } Kind;
@@ -147,6 +148,9 @@ static int set_broker(Reading *reading, int line, const char *name, const char *
     uint64_t ms;
 
     if (strcmp(name, "bind") == 0) {
+        if (endpoint_problem(value, ENDPOINT_BIND))
+            return refuse(reading, line, "cannot listen on '%s': %s", value,
+                          endpoint_problem(value, ENDPOINT_BIND));
         if (config->n_binds == BINDS_MAX)
             return refuse(reading, line, "more than %d bind lines", BINDS_MAX);
         config->binds[config->n_binds] = strdup(value);

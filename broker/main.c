@@ -20,6 +20,7 @@
 #include "broker/queue.h"
 #include "broker/service.h"
 #include "broker/topic.h"
+#include "rpc/link/endpoint.h"
 
 enum {
     TURN_BYTES = 1 << 20, /* a turn ends after so much input, or so long: then others have theirs */
@@ -55,12 +56,6 @@ static void on_refused(Refusal refusal, const char *address, void *ctx) {
 
 /* ---- opening ---- */
 
-static bool is_local(const char *endpoint) {
-    return strncmp(endpoint, "ipc://", 6) == 0 || strncmp(endpoint, "tcp://127.", 10) == 0 ||
-           strncmp(endpoint, "tcp://localhost:", 16) == 0 ||
-           strncmp(endpoint, "tcp://[::1]:", 12) == 0;
-}
-
 /* libzmq takes over an ipc path that another program listens on; a broker must not. */
 static int lock_path(const char *path, const char *what, int *ret_fd, ferry_error *reterr) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -76,16 +71,21 @@ static int lock_path(const char *path, const char *what, int *ret_fd, ferry_erro
 }
 
 static int bind_one(Program *program, const char *endpoint, ferry_error *reterr) {
+    const char *problem = endpoint_problem(endpoint, ENDPOINT_BIND);
+    const char *path = endpoint_path(endpoint);
     char bound[256], lock[300];
     int r, fd;
 
-    if (!is_local(endpoint) && !program->options->insecure)
+    if (problem)
+        return error_set(reterr, "ferry.InvalidArgument", "cannot listen on '%s': %s", endpoint,
+                         problem);
+    if (!endpoint_is_local(endpoint) && !program->options->insecure)
         return error_set(reterr, "ferry.PermissionDenied",
                          "%s can be reached from other machines, by anybody: listen on loopback or "
                          "ipc://, or say --insecure",
                          endpoint);
-    if (strncmp(endpoint, "ipc://", 6) == 0) {
-        snprintf(lock, sizeof(lock), "%s.lock", endpoint + 6);
+    if (path) {
+        snprintf(lock, sizeof(lock), "%s.lock", path);
         /* Held until the process ends. */
         r = lock_path(lock, endpoint, &fd, reterr);
         if (r < 0)
@@ -99,7 +99,7 @@ static int bind_one(Program *program, const char *endpoint, ferry_error *reterr)
 
 static int bind_all(Program *program, ferry_error *reterr) {
     const char *usual = program->options->usual_bind;
-    const char *const fallback[] = {usual ? usual : "tcp://127.0.0.1:5877"};
+    const char *const fallback[] = {usual && *usual ? usual : "tcp://127.0.0.1:5877"};
     const char *const *binds = fallback;
     size_t n = 1;
 
@@ -388,6 +388,12 @@ static int start(Program *program, ferry_error *reterr) {
     return r < 0 ? r : bind_all(program, reterr);
 }
 
+/* Of what the command line's exit statuses mean, wrong usage and "not allowed" can happen here. */
+static int exit_status(int code) {
+    return code == -EINVAL || code == -EACCES ? error_type_by_code(code)->exit_status
+                                              : EXIT_FAILURE;
+}
+
 int broker_main(const BrokerOptions *options) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     Program program = {.options = options, .lock = -1};
@@ -402,7 +408,7 @@ int broker_main(const BrokerOptions *options) {
     config_init(&program.config);
     if (start(&program, &error) < 0) {
         log_error("%s", error.message);
-        status = error.code == -EINVAL ? 2 : 1;
+        status = exit_status(error.code);
     } else if (!options->check_config) {
         log_info("ready");
         placement_begin(&program.placement, &program.broker.timers, program.config.together);

@@ -8,7 +8,7 @@
 typedef struct BrokerOptions {
     const char *const *binds; /* endpoints; none: those of the configuration */
     size_t n_binds;
-    const char *usual_bind; /* when that has none either; NULL: tcp://127.0.0.1:5877 */
+    const char *usual_bind; /* when that has none either; NULL or "": tcp://127.0.0.1:5877 */
     const char *data;       /* folder of the broker's own; NULL: nothing is kept */
     const char *config;     /* file; NULL: none */
     const char *log_level;  /* NULL: that of the configuration, else info */

@@ -14,7 +14,7 @@ typedef struct Values {
 static const Option options[] = {
     OPTION_PLAIN(
         OPTION_LIST, 'b', "bind", Values, binds, "ENDPOINT",
-        "where to listen (default $FERRY_URL, else tcp://127.0.0.1:5877); may be repeated"),
+        "where to listen (default --url, $FERRY_URL, else tcp://127.0.0.1:5877); may be repeated"),
     OPTION_PLAIN(OPTION_TEXT, 'd', "data", Values, data, "DIR",
                  "the folder for what is to be kept"),
     OPTION_PLAIN(OPTION_TEXT, 'c', "config", Values, config, "FILE", "the configuration file"),
@@ -36,7 +36,7 @@ static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
         return cli_usage(cli, "a broker sends no headers of its own");
     return broker_main(&(BrokerOptions){.binds = v->binds.v,
                                         .n_binds = v->binds.n,
-                                        .usual_bind = getenv("FERRY_URL"),
+                                        .usual_bind = cli->url ? cli->url : getenv("FERRY_URL"),
                                         .data = v->data,
                                         .config = v->config,
                                         .log_level = v->log_level ? v->log_level

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <zmq.h>
 
 #include "base/clock.h"
@@ -19,6 +20,7 @@
 #include "base/timers.h"
 #include "rpc/link/connections.h"
 #include "rpc/link/context.h"
+#include "rpc/link/endpoint.h"
 
 /*
  * How the broker learns that a peer is gone. libzmq does not tell a ROUTER. Its monitor names the
@@ -191,12 +193,33 @@ Hub *hub_free(Hub *hub) {
     return NULL;
 }
 
+/* libzmq asks no resolver about where to listen. */
+static const char *without_name(const char *endpoint, char to[64]) {
+    static const char localhost[] = "tcp://localhost:";
+
+    if (strncmp(endpoint, localhost, sizeof(localhost) - 1) != 0)
+        return endpoint;
+    snprintf(to, 64, "tcp://127.0.0.1:%s", endpoint + sizeof(localhost) - 1);
+    return to;
+}
+
+/* libzmq removes what is in the way, whatever it is. */
+static bool is_in_the_way(const char *path) {
+    struct stat status;
+
+    return path && lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode);
+}
+
 int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[256], ferry_error *reterr) {
+    char numeric[64];
     size_t size = 256;
 
+    if (is_in_the_way(endpoint_path(endpoint)))
+        return error_set(reterr, "ferry.AlreadyExists",
+                         "cannot listen on %s: there is something else than a socket", endpoint);
     /* With it set, an IPv4 address would be shown as ::ffff:127.0.0.1. */
     socket_set(hub->socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL);
-    if (zmq_bind(hub->socket, endpoint) < 0) {
+    if (zmq_bind(hub->socket, without_name(endpoint, numeric)) < 0) {
         int code = errno;
 
         if (code == EADDRINUSE)

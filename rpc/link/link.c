@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "rpc/link/context.h"
+#include "rpc/link/endpoint.h"
 
 enum {
     ATTEMPT_MS = 5000, /* from connecting to WELCOME */
@@ -180,11 +181,11 @@ static void try_again(Link *link, uint64_t now_ms) {
 
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
              ferry_error *reterr) {
+    const char *problem = endpoint_problem(url, ENDPOINT_CONNECT);
     Link *link;
 
-    if (strncmp(url, "tcp://", 6) != 0 && strncmp(url, "ipc://", 6) != 0)
-        return error_set(reterr, "ferry.Misuse",
-                         "'%s' is no broker's URL: tcp://host:port or ipc://path", url);
+    if (problem)
+        return error_set(reterr, "ferry.Misuse", "'%s' is no broker's URL: %s", url, problem);
     link = calloc(1, sizeof(*link));
     if (!link)
         return error_set_code(reterr, -ENOMEM, NULL);

@@ -51,5 +51,6 @@ export FERRY_URL="ipc://$work/nobody"
 expect 3 '' "no broker listens at ipc://$work/nobody" ferry ping --timeout 300ms
 expect 3 '' "ferry broker" ferry pub t x
 expect 3 '' 'NotConnected' ferry services --url "ipc://$work/nobody2"
-expect 2 '' '' ferry ping --url gopher://x
+expect 2 '' 'neither tcp://HOST:PORT nor ipc://PATH' ferry ping --url gopher://x
+expect 2 '' 'port is no number from 1 to 65535' ferry ping --url tcp://127.0.0.1:99999
 done_testing

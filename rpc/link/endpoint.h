@@ -1,0 +1,21 @@
+#pragma once
+
+/*
+ * Where a broker listens and its clients find it: "tcp://HOST:PORT" or "ipc://PATH". libzmq is
+ * asked only for what is one: it takes port 99999 for 34463, and a path for its own whatever lies
+ * there.
+ */
+
+#include <stdbool.h>
+
+typedef enum EndpointUse { ENDPOINT_CONNECT, ENDPOINT_BIND } EndpointUse;
+
+/* NULL: text is an endpoint; to listen at, port 0 or '*' is any free one, host '*' any address,
+ * and a host is numeric, an interface or localhost. Else what is wrong with it, for a person. */
+const char *endpoint_problem(const char *text, EndpointUse use);
+
+/* Nobody outside this machine reaches it. */
+bool endpoint_is_local(const char *text);
+
+/* The path of ipc://PATH, when it is one in the file system; NULL: it is none. */
+const char *endpoint_path(const char *text);

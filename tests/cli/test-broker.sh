@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# ferry broker, end to end: where it listens, what it is told, and how it ends.
+source "$(dirname "$0")/lib.sh" "$1"
+broker() { timeout -k 1 2 "$ferry_binary" broker --log-level warning "$@"; }
+
+# Where it listens
+expect 2 '' "neither tcp://HOST:PORT nor ipc://PATH" broker --bind localhost
+expect 2 '' "neither tcp://HOST:PORT nor ipc://PATH" broker --bind udp://127.0.0.1:1
+expect 2 '' "port is no number from 1 to 65535" broker --bind tcp://127.0.0.1:99999
+expect 2 '' "followed by HOST:PORT" broker --url tcp://127.0.0.1
+expect 4 '' 'can be reached from other machines' broker --bind tcp://0.0.0.0:0
+expect 4 '' 'can be reached from other machines' broker --bind 'tcp://*:0'
+expect 1 '' 'cannot open /nowhere/x.lock' broker --bind ipc:///nowhere/x
+echo precious >"$work/file"
+expect 1 '' 'something else than a socket' broker --bind "ipc://$work/file"
+equal precious "$(cat "$work/file")" 'a file in the way is left alone'
+start broker --bind tcp://localhost:0 --bind 'tcp://[::1]:0' --bind "$FERRY_URL" 2>"$work/log"
+until_true grep -q ready "$work/log"
+for host in '127.0.0.1' '\[::1]'; do
+    expect 0 '*' '' ferry ping --url "$(grep -o "tcp://$host:[0-9]*" "$work/log")"
+done
+expect 1 '' "another broker uses $FERRY_URL" broker
+expect 1 '' 'is taken' broker --bind "$(grep -o 'tcp://127.0.0.1:[0-9]*' "$work/log")"
+done_testing
