@@ -2,12 +2,27 @@
 
 #include "base/timers.h"
 
+#include <assert.h>
+#include <limits.h>
+
 /* Level l has slots of 64^l ms. What lies beyond the last level waits in its farthest slot and is
  * sorted in again when that slot comes round: 64^5 ms are 12 days. */
 enum { BITS = 6, MASK = TIMERS_SLOTS - 1 };
 
+static_assert(offsetof(Timer, link) == 0, "a ring is one of Timers");
+
+static unsigned slot_of(uint64_t at_ms, int level) {
+    return (unsigned)(at_ms >> (BITS * level)) & MASK;
+}
+
 void timers_init(Timers *timers, uint64_t now_ms) {
     *timers = (Timers){.now_ms = now_ms};
+    for (int level = 0; level < TIMERS_LEVELS; level++)
+        for (int slot = 0; slot < TIMERS_SLOTS; slot++) {
+            TimerLink *ring = &timers->slots[level][slot];
+
+            ring->next = ring->prev = ring;
+        }
 }
 
 static void insert(Timers *timers, Timer *timer, uint64_t earliest_ms) {
@@ -22,23 +37,28 @@ static void insert(Timers *timers, Timer *timer, uint64_t earliest_ms) {
            (at >> (BITS * (level + 1))) != (timers->now_ms >> (BITS * (level + 1))))
         level++;
 
-    unsigned slot = (unsigned)(at >> (BITS * level)) & MASK;
-    Timer **head = &timers->slots[level][slot];
+    unsigned slot = slot_of(at, level);
+    TimerLink *ring = &timers->slots[level][slot];
 
-    timer->next = *head;
-    if (timer->next)
-        timer->next->link = &timer->next;
-    timer->link = head;
-    *head = timer;
+    timer->link.next = ring;
+    timer->link.prev = ring->prev;
+    ring->prev->next = &timer->link;
+    ring->prev = &timer->link;
     timers->busy[level] |= UINT64_C(1) << slot;
 }
 
-static void unlink_timer(Timer *timer) {
-    *timer->link = timer->next;
-    if (timer->next)
-        timer->next->link = timer->link;
-    timer->link = NULL;
-    timer->next = NULL;
+static void take_out(Timers *timers, Timer *timer) {
+    TimerLink *next = timer->link.next, *prev = timer->link.prev;
+
+    next->prev = prev;
+    prev->next = next;
+    timer->link = (TimerLink){NULL, NULL};
+    /* The last one out of a slot turns off its light, or timers_next() would wake for nothing. */
+    if (next == prev) {
+        size_t i = (size_t)(next - &timers->slots[0][0]);
+
+        timers->busy[i / TIMERS_SLOTS] &= ~(UINT64_C(1) << (i % TIMERS_SLOTS));
+    }
 }
 
 void timer_arm(Timers *timers, Timer *timer, uint64_t at_ms, TimerFn fn) {
@@ -50,49 +70,41 @@ void timer_arm(Timers *timers, Timer *timer, uint64_t at_ms, TimerFn fn) {
 }
 
 void timer_disarm(Timers *timers, Timer *timer) {
-    Timer **first = &timers->slots[0][0], **link = timer->link;
-
-    if (!link)
+    if (!timer_armed(timer))
         return;
-    unlink_timer(timer);
+    take_out(timers, timer);
     timers->n--;
-    /* The last one out of a slot turns off its light, or timers_next() would wake for nothing. */
-    if (!*link && link >= first && link < first + (size_t)TIMERS_LEVELS * TIMERS_SLOTS) {
-        size_t i = (size_t)(link - first);
-
-        timers->busy[i / TIMERS_SLOTS] &= ~(UINT64_C(1) << (i % TIMERS_SLOTS));
-    }
 }
 
-/* Takes the whole slot and sorts each of its timers in again: further down, or due. */
-static void cascade(Timers *timers, int level, unsigned slot) {
-    Timer *timer = timers->slots[level][slot];
+/* The first timer of a slot, taken out; NULL: there is none. */
+static Timer *take_first(Timers *timers, int level, unsigned slot) {
+    Timer *timer;
 
-    timers->slots[level][slot] = NULL;
-    timers->busy[level] &= ~(UINT64_C(1) << slot);
-    while (timer) {
-        Timer *next = timer->next;
-
-        timer->link = NULL;
-        insert(timers, timer, timers->now_ms);
-        timer = next;
-    }
+    if (!(timers->busy[level] & UINT64_C(1) << slot))
+        return NULL;
+    timer = (Timer *)timers->slots[level][slot].next;
+    take_out(timers, timer);
+    return timer;
 }
 
-static void fire(Timers *timers, unsigned slot, void *ctx) {
-    Timer *due = timers->slots[0][slot];
+/* What is due at now_ms, but no more than *left steps. Down from the top: a slot whose time has
+ * come is spread over the levels below it. Nothing else can come into these slots meanwhile: what
+ * is armed is due later. */
+static void run_tick(Timers *timers, unsigned *left, void *ctx) {
+    uint64_t tick = timers->now_ms;
+    Timer *timer;
 
-    timers->slots[0][slot] = NULL;
-    timers->busy[0] &= ~(UINT64_C(1) << slot);
-    if (due)
-        due->link = &due;
-    while (due) {
-        Timer *timer = due;
-
-        unlink_timer(timer);
+    for (int level = TIMERS_LEVELS - 1; level > 0; level--) {
+        if ((tick & ((UINT64_C(1) << (BITS * level)) - 1)) != 0)
+            continue;
+        for (; *left > 0 && (timer = take_first(timers, level, slot_of(tick, level))); --*left)
+            insert(timers, timer, tick);
+    }
+    for (; *left > 0 && (timer = take_first(timers, 0, slot_of(tick, 0))); --*left) {
         timers->n--;
         timer->fn(timer, ctx);
     }
+    timers->halfway = *left == 0;
 }
 
 /* The first tick after now at which something is to be done. */
@@ -119,22 +131,28 @@ static uint64_t next_tick(const Timers *timers) {
 }
 
 uint64_t timers_next(const Timers *timers) {
-    return timers->n == 0 ? UINT64_MAX : next_tick(timers);
+    if (timers->n == 0)
+        return UINT64_MAX;
+    return timers->halfway ? timers->now_ms : next_tick(timers);
 }
 
-void timers_run(Timers *timers, uint64_t now_ms, void *ctx) {
-    while (timers->n > 0) {
+void timers_run_some(Timers *timers, uint64_t now_ms, unsigned max, void *ctx) {
+    unsigned left = max;
+
+    if (timers->halfway)
+        run_tick(timers, &left, ctx);
+    while (timers->n > 0 && left > 0) {
         uint64_t tick = next_tick(timers);
 
         if (tick > now_ms)
             break;
-        /* Down from the top: a slot whose time has come is spread over the levels below it. */
         timers->now_ms = tick;
-        for (int level = TIMERS_LEVELS - 1; level > 0; level--)
-            if ((tick & ((UINT64_C(1) << (BITS * level)) - 1)) == 0)
-                cascade(timers, level, (unsigned)(tick >> (BITS * level)) & MASK);
-        fire(timers, (unsigned)tick & MASK, ctx);
+        run_tick(timers, &left, ctx);
     }
-    if (now_ms > timers->now_ms)
+    if (now_ms > timers->now_ms && left > 0)
         timers->now_ms = now_ms;
+}
+
+void timers_run(Timers *timers, uint64_t now_ms, void *ctx) {
+    timers_run_some(timers, now_ms, UINT_MAX, ctx);
 }

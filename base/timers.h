@@ -13,9 +13,14 @@ typedef struct Timer Timer;
 typedef struct Timers Timers;
 typedef void (*TimerFn)(Timer *timer, void *ctx);
 
+/* Of a ring that begins and ends with its slot. */
+typedef struct TimerLink {
+    struct TimerLink *next, *prev;
+} TimerLink;
+
 /* Lives inside what it times. All zero: not armed. */
 struct Timer {
-    Timer *next, **link; /* link: what points here; NULL: not armed */
+    TimerLink link; /* next NULL: not armed */
     uint64_t at_ms;
     TimerFn fn;
 };
@@ -26,7 +31,8 @@ struct Timers {
     uint64_t now_ms;
     uint64_t n;
     uint64_t busy[TIMERS_LEVELS]; /* a bit for each slot that holds something */
-    Timer *slots[TIMERS_LEVELS][TIMERS_SLOTS];
+    bool halfway;                 /* what is due at now_ms is not done yet */
+    TimerLink slots[TIMERS_LEVELS][TIMERS_SLOTS];
 };
 
 void timers_init(Timers *timers, uint64_t now_ms);
@@ -36,11 +42,17 @@ void timer_arm(Timers *timers, Timer *timer, uint64_t at_ms, TimerFn fn);
 void timer_disarm(Timers *timers, Timer *timer);
 
 static inline bool timer_armed(const Timer *timer) {
-    return timer->link != NULL;
+    return timer->link.next != NULL;
 }
 
-/* Calls what has come due, each disarmed before its call. A call may arm and disarm any timer. */
+/* Calls what has come due, each disarmed before its call, those of one millisecond in the order of
+ * arming. A call may arm and disarm any timer. */
 void timers_run(Timers *timers, uint64_t now_ms, void *ctx);
+
+/* The same in slices, where a million may come due at once: about so many steps, each of them a
+ * call, or a timer moved to where it is looked for next. What is left over is due at once, by
+ * timers_next(); until then timers->now_ms stays behind. */
+void timers_run_some(Timers *timers, uint64_t now_ms, unsigned max, void *ctx);
 
 /* When to call timers_run() next: never later than the first deadline, sometimes earlier.
  * UINT64_MAX: nothing is armed. */

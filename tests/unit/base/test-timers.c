@@ -1,5 +1,7 @@
 #include "base/timers.h"
 
+#include <limits.h>
+
 #include "support/random.h"
 #include "support/suite.h"
 
@@ -132,6 +134,69 @@ static void a_call_may_arm_and_disarm_any_timer(void) {
     CU_ASSERT_EQUAL(timers_next(&wheel), UINT64_MAX);
 }
 
+static unsigned n_called;
+
+static void on_one_of_many(Timer *timer, void *ctx) {
+    Timer **next = ctx;
+
+    n_called++;
+    *next += timer == *next ? 1 : 1000000; /* in order */
+}
+
+static void those_of_one_millisecond_are_called_in_the_order_of_arming(void) {
+    enum { N = 100 };
+    static Timer timers[N];
+    Timer *next = timers;
+
+    n_called = 0;
+    timers_init(&wheel, 7);
+    for (unsigned i = 0; i < N; i++) {
+        /* The later, the nearer: they come down through different levels. */
+        timers_run(&wheel, 7 + i * 50, &next);
+        timer_arm(&wheel, &timers[i], 5000, on_one_of_many);
+    }
+    timers_run(&wheel, 5000, &next);
+    CU_ASSERT_EQUAL(n_called, N);
+    CU_ASSERT_PTR_EQUAL(next, timers + N);
+}
+
+static void many_that_come_due_at_once_are_called_in_slices(void) {
+    enum { N = 1000, SLICE = 30 };
+    static Timer timers[N];
+    Alarm soon = {0}, later = {0};
+    Timer *next = timers;
+    unsigned n_slices = 0;
+
+    n_called = 0;
+    timers_init(&wheel, 5);
+    for (unsigned i = 0; i < N; i++)
+        timer_arm(&wheel, &timers[i], 300000, on_one_of_many);
+    timer_arm(&wheel, &later.timer, 300001, on_alarm);
+    timers_run_some(&wheel, 299999, UINT_MAX, NULL);
+    CU_ASSERT_EQUAL(n_called, 0);
+    while (n_called < N && n_slices < 1000) {
+        unsigned before = n_called;
+
+        CU_ASSERT(timers_next(&wheel) <= 300002);
+        timers_run_some(&wheel, 300002, SLICE, &next);
+        CU_ASSERT(n_called - before <= SLICE);
+        /* What is armed meanwhile waits for its time, and what is disarmed is not called. */
+        if (++n_slices == 3) {
+            timer_arm(&wheel, &soon.timer, 300003, on_alarm);
+            timer_disarm(&wheel, &timers[N - 1]);
+            n_called++;
+        }
+    }
+    CU_ASSERT_PTR_EQUAL(next, timers + N - 1);
+    CU_ASSERT(n_slices >= N / SLICE);
+    timers_run_some(&wheel, 300002, SLICE, NULL);
+    CU_ASSERT_EQUAL(later.fired_ms, 300001);
+    CU_ASSERT_EQUAL(soon.n_fired, 0);
+    timers_run_some(&wheel, 300003, SLICE, NULL);
+    CU_ASSERT_EQUAL(soon.fired_ms, 300003);
+    CU_ASSERT_EQUAL(timers_next(&wheel), UINT64_MAX);
+}
+
 /* How far ahead, and how long a step: from one tick to longer than the whole wheel. */
 static uint64_t some_ms(Dice *dice) {
     static const uint64_t scales[] = {3, 64, 65, 4096, 300000, 20000000, UINT64_C(2000000000)};
@@ -166,7 +231,7 @@ static void check_against_reference(Alarm *alarms, size_t n, uint64_t from, uint
 static void the_wheel_agrees_with_a_naive_list(void) {
     enum { N = 50, ROUNDS = 20000 };
     Dice dice = dice_new(4711);
-    Alarm alarms[N] = {{{0}, 0, 0, false, 0}};
+    Alarm alarms[N] = {{.armed = false}};
     bool wrong = false;
     uint64_t now = dice_below(&dice, 1 << 20);
 
@@ -189,7 +254,9 @@ static void the_wheel_agrees_with_a_naive_list(void) {
         /* A third of the time exactly when the wheel asks for it. */
         now = dice_below(&dice, 3) == 0 && timers_next(&wheel) != UINT64_MAX ? timers_next(&wheel)
                                                                              : now + some_ms(&dice);
-        timers_run(&wheel, now, NULL);
+        do
+            timers_run_some(&wheel, now, 1 + (unsigned)dice_below(&dice, 8), NULL);
+        while (wheel.now_ms < now || wheel.halfway);
         check_against_reference(alarms, N, from, now, &wrong);
         if (wrong)
             printf("round %d, TEST_SEED=%llu ", round, (unsigned long long)dice.seed);
@@ -206,6 +273,8 @@ int main(void) {
         TEST(a_clock_that_goes_back_does_no_harm),
         TEST(times_years_away_wait_their_years),
         TEST(a_call_may_arm_and_disarm_any_timer),
+        TEST(those_of_one_millisecond_are_called_in_the_order_of_arming),
+        TEST(many_that_come_due_at_once_are_called_in_slices),
         TEST(the_wheel_agrees_with_a_naive_list),
         TESTS_END,
     };
