@@ -25,6 +25,7 @@
 enum {
     TURN_BYTES = 1 << 20, /* a turn ends after so much input, or so long: then others have theirs */
     TURN_US = 500,
+    TURN_TIMERS = 512, /* deadlines that have passed, of many that did at once */
     SPIN_US = 200,
     PAUSE_MS = 1000,        /* later than it meant to by so much: it was stopped */
     CATCH_UP_MS = 20,       /* then timers wait at least so long for what the socket holds */
@@ -261,8 +262,10 @@ static void tick(Broker *broker) {
 
 static int time_to_sleep(const Broker *broker) {
     uint64_t next = timers_next(&broker->timers), hub_next = hub_next_ms(broker->hub);
+    uint64_t jobs_next = queues_next_ms(broker->queues);
 
     next = next < hub_next ? next : hub_next;
+    next = next < jobs_next ? next : jobs_next;
     if (broker->draining && next > broker->now_ms + 20)
         next = broker->now_ms + 20;
     if (queues_are_busy(broker->queues))
@@ -313,8 +316,10 @@ static void turn(Program *program) {
         if (++n % 16 == 0 && clock_us() > ends_us)
             break;
     }
-    if (timers_may_run(program, dry))
-        timers_run(&broker->timers, broker->now_ms, broker);
+    if (timers_may_run(program, dry)) {
+        timers_run_some(&broker->timers, broker->now_ms, TURN_TIMERS, broker);
+        queues_run_timers(broker->queues);
+    }
     services_turn_end(broker->services);
     topics_turn_end(broker->topics);
     queues_turn_end(broker->queues);

@@ -40,6 +40,7 @@ enum {
     QUEUE_RESTART_MS = 2000,  /* restored deliveries wait so long for their workers */
     QUEUE_IDLE_MS = 60000,    /* an unused queue is forgotten after this */
     QUEUE_INLINE_MAX = 4096,  /* a larger body is kept in its block */
+    QUEUE_SLICE = 512,        /* jobs or keys that are seen to in one turn, of many */
     QUEUE_BLOCKED_LOOKS = 64, /* sessions looked at in each turn: have they room again? */
     QUEUE_LOSSES_MAX = 3,     /* a job that was held in so many lost sessions is handed out alone */
 };
@@ -50,8 +51,7 @@ typedef enum JobState {
     JOB_STORING,  /* a store is about to keep it */
     JOB_READY,    /* queue->ready, or queue->suspects */
     JOB_DELAYED,  /* queue->delayed */
-    JOB_DUE,      /* queue->due: was delayed; lined up at the end of this turn */
-    JOB_HELD,     /* holder->jobs: a worker has it, or is lost and may come back */
+    JOB_HELD,     /* holder->jobs, or holder->lost: a worker has it, or may come back */
     JOB_SETTLING, /* a store is about to forget it */
 } JobState;
 
@@ -118,9 +118,10 @@ typedef struct PullList {
 struct Holder {
     Holder *prev, *next; /* of queues->holders */
     Queues *queues;
-    Client *client; /* NULL: of those restored, who have not come back yet */
-    JobList jobs;   /* in the order of delivery */
-    Timer grace;    /* the next lost delivery to be given back */
+    Client *client; /* NULL: it left, or is of those restored, who have not come back yet */
+    JobList jobs;   /* of its session, in the order of delivery */
+    JobList lost;   /* of earlier ones, likewise: given back when their grace is over */
+    Timer grace;    /* of the first of lost */
 };
 
 typedef enum Overflow { OVERFLOW_REFUSE, OVERFLOW_DROP_OLDEST } Overflow;
@@ -144,9 +145,9 @@ struct Queue {
     /* Jobs that may have killed their workers. Each is handed to a worker that holds nothing else:
      * one that does kill its worker has its attempts alone, and no neighbour pays for it. */
     JobList suspects;
+    Job *last_returned[PRIORITIES]; /* to the front of ready[]; may be NULL */
     Pull *reserved; /* gets no more jobs, until it holds none and can take a suspect */
     JobList delayed;
-    Job *due; /* by next, unordered */
     PullList free;
     size_t n_pulls;
     size_t n_jobs, n_ready, n_delayed, n_held; /* n_jobs: in any state */
@@ -168,6 +169,7 @@ struct Queue {
 
 struct Queues {
     Broker *broker;
+    Timers timers; /* of jobs: they may come due by the million */
     Pool pool;
     Queue *table; /* uthash by name */
     Queue *last;  /* the one found last */
@@ -317,10 +319,14 @@ void job_enter_front(Job *job);
 void job_enter_delayed(Job *job, uint64_t due_ms);
 /* Takes it out of whatever list it is in, and disarms it. A held one: see lease_end(). */
 void job_leave(Job *job);
-/* Lines up what came due, in order. */
-void queue_line_up(Queue *queue);
+/* Its time to live has passed: it is dead, or, in a dead-letter queue, gone. It waits. */
+void job_expire(Job *job);
 void job_set_reason(Job *job, Span reason);
 void job_arm(Job *job, uint64_t at_ms);
+static inline bool job_is_over(const Job *job) {
+    return job->stored.expires_ms &&
+           job->stored.expires_ms <= queue_of(job)->queues->broker->now_ms;
+}
 /* The first of the highest priority; there is one. */
 static inline Job *queue_first(const Queue *queue) {
     return queue->ready[31 - __builtin_clz(queue->ready_bits)].first;

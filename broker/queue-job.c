@@ -8,6 +8,8 @@
 static_assert(offsetof(Job, stored) == 0, "a StoredJob is a Job");
 static_assert(offsetof(Queue, stored) == 0, "a StoredQueue is a Queue");
 
+enum { FRONT_LOOKS = 256 };
+
 /* ---- making ---- */
 
 /* Headers and body as the MessagePack of a JOB, where they did not come as one run of it. */
@@ -87,7 +89,7 @@ void job_free(Job *job) {
     if (job->leased)
         id_map_take(&queues->leased, job->stored.id);
     if (timer_armed(&job->timer))
-        timer_disarm(&queues->broker->timers, &job->timer);
+        timer_disarm(&queues->timers, &job->timer);
     if (job->reason)
         pool_free(&queues->pool, job->reason, job->n_reason);
     if (job->large) {
@@ -130,43 +132,13 @@ void job_set_reason(Job *job, Span reason) {
     }
 }
 
-/* ---- time ---- */
+/* ---- lists ---- */
 
-static void on_timer(Timer *timer, void *ctx) {
-    Job *job = (Job *)((uint8_t *)timer - offsetof(Job, timer));
-    Queue *queue = queue_of(job);
-    uint64_t now_ms = queue->queues->broker->now_ms;
-
-    (void)ctx;
-    if (job->state == JOB_HELD) {
-        lease_fail(job, "the time limit passed");
-        queue_touch(queue);
-    } else if (job->doomed) {
-        Span reason = {(const uint8_t *)job->reason, job->n_reason};
-
-        job_leave(job);
-        job_bury(job, reason, NULL, 0);
-    } else if (job->stored.expires_ms && job->stored.expires_ms <= now_ms) {
-        queue->n_expired++;
-        job_leave(job);
-        if (queue->is_dead)
-            change_remove(job, NULL, 0);
-        else
-            job_bury(job, span_text("the time to live passed"), NULL, 0);
-    } else {
-        jobs_remove(&queue->delayed, job);
-        job->state = JOB_DUE;
-        job->next = queue->due;
-        queue->due = job;
-        queue_touch(queue);
-    }
-}
+static void on_timer(Timer *timer, void *ctx);
 
 void job_arm(Job *job, uint64_t at_ms) {
-    timer_arm(&queue_of(job)->queues->broker->timers, &job->timer, at_ms, on_timer);
+    timer_arm(&queue_of(job)->queues->timers, &job->timer, at_ms, on_timer);
 }
-
-/* ---- lists ---- */
 
 static inline void ready_insert(Queue *queue, Job *before, Job *job) {
     unsigned priority = job->stored.priority;
@@ -194,9 +166,28 @@ static bool is_suspect(const Queue *queue, const Job *job) {
     return job->n_lost >= QUEUE_LOSSES_MAX || (max > 1 && job->n_lost + 1u >= max);
 }
 
+/*
+ * Before which job a returned one has its place: by its number among those at the front. A worker's
+ * come back from the last to the first, so the place of one is near that of the one before; but
+ * whoever gives thousands back in another order must not have us look at thousands for each.
+ */
+static Job *place_of(Queue *queue, const Job *job) {
+    Job *first = queue->ready[job->stored.priority].first;
+    Job *at = queue->last_returned[job->stored.priority];
+    int looks = 0;
+
+    if (!at)
+        at = first;
+    while (at && at->returned && at->stored.id < job->stored.id && looks++ < FRONT_LOOKS)
+        at = at->next;
+    while (at && at->prev && at->prev->stored.id > job->stored.id && looks++ < FRONT_LOOKS)
+        at = at->prev;
+    return looks > FRONT_LOOKS ? first : at;
+}
+
 void job_enter_front(Job *job) {
     Queue *queue = queue_of(job);
-    Job *at = queue->ready[job->stored.priority].first;
+    Job *before;
 
     if (is_suspect(queue, job)) {
         job->state = JOB_READY;
@@ -207,10 +198,10 @@ void job_enter_front(Job *job) {
             job_arm(job, job->stored.expires_ms);
         return;
     }
-    while (at && at->returned && at->stored.id < job->stored.id)
-        at = at->next;
+    before = place_of(queue, job);
     job->returned = true;
-    ready_insert(queue, at, job);
+    ready_insert(queue, before, job);
+    queue->last_returned[job->stored.priority] = job;
 }
 
 void job_enter_delayed(Job *job, uint64_t due_ms) {
@@ -229,7 +220,7 @@ void job_leave(Job *job) {
     unsigned priority = job->stored.priority;
 
     if (timer_armed(&job->timer))
-        timer_disarm(&queue->queues->broker->timers, &job->timer);
+        timer_disarm(&queue->queues->timers, &job->timer);
     switch ((JobState)job->state) {
     case JOB_READY:
         if (job->suspect) {
@@ -240,6 +231,8 @@ void job_leave(Job *job) {
                 queue->ready_bits &= ~(1u << priority);
         }
         queue->n_ready--;
+        if (queue->last_returned[priority] == job)
+            queue->last_returned[priority] = NULL;
         job->suspect = false;
         job->returned = false;
         break;
@@ -248,7 +241,6 @@ void job_leave(Job *job) {
         queue->n_delayed--;
         job->doomed = false;
         break;
-    case JOB_DUE: /* queue_line_up() comes first */
     case JOB_HELD:
     case JOB_STORING:
     case JOB_SETTLING:
@@ -257,55 +249,37 @@ void job_leave(Job *job) {
     }
 }
 
-/* Due at the same time: in the order of their numbers. */
-static bool comes_before(const Job *one, const Job *two) {
-    if (one->stored.due_ms != two->stored.due_ms)
-        return one->stored.due_ms < two->stored.due_ms;
-    return one->stored.id < two->stored.id;
+/* ---- time ---- */
+
+void job_expire(Job *job) {
+    Queue *queue = queue_of(job);
+
+    queue->n_expired++;
+    job_leave(job);
+    if (queue->is_dead)
+        change_remove(job, NULL, 0);
+    else
+        job_bury(job, span_text("the time to live passed"), NULL, 0);
 }
 
-static Job *merge(Job *one, Job *two) {
-    Job *first = NULL, **link = &first;
+static void on_timer(Timer *timer, void *ctx) {
+    Job *job = (Job *)((uint8_t *)timer - offsetof(Job, timer));
+    Queue *queue = queue_of(job);
 
-    while (one && two) {
-        Job **lower = comes_before(one, two) ? &one : &two;
+    (void)ctx;
+    if (job->state == JOB_HELD) {
+        lease_fail(job, "the time limit passed");
+        queue_touch(queue);
+    } else if (job->doomed) {
+        Span reason = {(const uint8_t *)job->reason, job->n_reason};
 
-        *link = *lower;
-        link = &(*link)->next;
-        *lower = (*lower)->next;
-    }
-    *link = one ? one : two;
-    return first;
-}
-
-/* By next alone: runs of 1, 2, 4, … jobs, as a binary counter adds up. */
-static Job *sorted(Job *jobs) {
-    Job *runs[48] = {NULL}, *all = NULL;
-
-    while (jobs) {
-        Job *run = jobs;
-        unsigned i = 0;
-
-        jobs = jobs->next;
-        run->next = NULL;
-        for (; runs[i]; i++) {
-            run = merge(runs[i], run);
-            runs[i] = NULL;
-        }
-        runs[i] = run;
-    }
-    for (unsigned i = 0; i < sizeof(runs) / sizeof(*runs); i++)
-        all = merge(all, runs[i]);
-    return all;
-}
-
-void queue_line_up(Queue *queue) {
-    Job *job = sorted(queue->due), *next;
-
-    queue->due = NULL;
-    for (; job; job = next) {
-        next = job->next;
-        queue->n_delayed--;
+        job_leave(job);
+        job_bury(job, reason, NULL, 0);
+    } else if (job_is_over(job)) {
+        job_expire(job);
+    } else {
+        job_leave(job);
         ready_insert(queue, NULL, job);
+        queue_touch(queue);
     }
 }

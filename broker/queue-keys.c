@@ -9,7 +9,10 @@ Key *key_find(Queue *queue, Span key) {
     Key *found;
 
     HASH_FIND(hh, queue->keys, key.data, key.len, found);
-    return found;
+    if (!found || found->until_ms > queue->queues->broker->now_ms)
+        return found;
+    key_forget(queue, found);
+    return NULL;
 }
 
 static void on_key_timer(Timer *timer, void *ctx) {
@@ -17,7 +20,9 @@ static void on_key_timer(Timer *timer, void *ctx) {
     Timers *timers = &queue->queues->broker->timers;
 
     (void)ctx;
-    while (queue->first_key && queue->first_key->until_ms <= queue->queues->broker->now_ms)
+    for (int n = 0; n < QUEUE_SLICE && queue->first_key &&
+                    queue->first_key->until_ms <= queue->queues->broker->now_ms;
+         n++)
         key_forget(queue, queue->first_key);
     if (queue->first_key && !timer_armed(timer))
         timer_arm(timers, timer, queue->first_key->until_ms, on_key_timer);

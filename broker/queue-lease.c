@@ -44,10 +44,14 @@ void holder_free(Holder *holder) {
     timer_disarm(&holder->queues->broker->timers, &holder->grace);
     if (holder->client)
         holder->client->holder = NULL;
-    else
+    else if (holder->queues->restored == holder)
         holder->queues->restored = NULL;
     DL_DELETE(holder->queues->holders, holder);
     free(holder);
+}
+
+static JobList *list_of(const Job *job) {
+    return job->session ? &job->holder->jobs : &job->holder->lost;
 }
 
 /* ---- the lease of one job ---- */
@@ -65,10 +69,9 @@ void lease_begin(Job *job) {
 
 /* Out of the holder's hands, into nobody's. */
 static void let_go(Job *job) {
-    jobs_remove(&job->holder->jobs, job);
+    jobs_remove(list_of(job), job);
     queue_of(job)->n_held--;
-    if (timer_armed(&job->timer))
-        timer_disarm(&queue_of(job)->queues->broker->timers, &job->timer);
+    timer_disarm(&queue_of(job)->queues->timers, &job->timer);
     if (job->session && job->u.pull)
         pull_release(job->u.pull);
     job->session = NULL;
@@ -122,7 +125,7 @@ static void take_back(Job *job, Session *session) {
     if (job->state == JOB_HELD) {
         if (job->session && job->u.pull)
             pull_release(job->u.pull);
-        jobs_remove(&job->holder->jobs, job);
+        jobs_remove(list_of(job), job);
     } else {
         job_leave(job);
         job->state = JOB_HELD;
@@ -312,37 +315,46 @@ void queues_held(Queues *queues, Client *client, Span held) {
     }
 }
 
-/* From the last delivered to the first, so that each comes to stand before the next. */
-static void give_back(Holder *holder, bool only_overdue, const char *reason) {
+/* Whose grace is over, a slice of them; the others are waited for. */
+static void give_back(Holder *holder) {
     Broker *broker = holder->queues->broker;
-    uint64_t grace_ms = holder->client ? broker->limits.lease_grace_ms : QUEUE_RESTART_MS;
-    uint64_t next_ms = UINT64_MAX;
-    Job *job, *prev;
+    uint64_t grace_ms = holder->client                       ? broker->limits.lease_grace_ms
+                        : holder == holder->queues->restored ? QUEUE_RESTART_MS
+                                                             : 0;
+    Job *job;
 
-    for (job = holder->jobs.last; job; job = prev) {
-        prev = job->prev;
-        if (only_overdue && job->session)
-            continue;
-        if (only_overdue && job->u.lost_ms + grace_ms > broker->now_ms) {
-            if (job->u.lost_ms + grace_ms < next_ms)
-                next_ms = job->u.lost_ms + grace_ms;
-            continue;
-        }
-        if (only_overdue && holder->client && job->n_lost < UINT8_MAX)
+    for (int n = 0; (job = holder->lost.first) && n < QUEUE_SLICE; n++) {
+        if (job->u.lost_ms + grace_ms > broker->now_ms)
+            break;
+        if (holder->client && job->n_lost < UINT8_MAX)
             job->n_lost++;
-        lease_fail(job, reason);
+        lease_fail(job, grace_ms > 0 ? "its worker was lost" : "its worker left");
     }
-    if (next_ms != UINT64_MAX)
-        timer_arm(&broker->timers, &holder->grace, next_ms, on_grace);
+    if (job)
+        timer_arm(&broker->timers, &holder->grace, job->u.lost_ms + grace_ms, on_grace);
+    else if (!holder->client)
+        holder_free(holder);
 }
 
 static void on_grace(Timer *timer, void *ctx) {
-    Holder *holder = (Holder *)((uint8_t *)timer - offsetof(Holder, grace));
-
     (void)ctx;
-    give_back(holder, true, "its worker was lost");
-    if (!holder->client && !holder->jobs.first)
-        holder_free(holder);
+    give_back((Holder *)((uint8_t *)timer - offsetof(Holder, grace)));
+}
+
+/* Behind those of earlier sessions. */
+static void lose_all(Holder *holder) {
+    uint64_t now_ms = holder->queues->broker->now_ms;
+    Job *job, *next;
+
+    for (job = holder->jobs.first; job; job = next) {
+        next = job->next;
+        if (job->u.pull)
+            pull_release(job->u.pull);
+        job->session = NULL;
+        job->u.lost_ms = now_ms;
+        jobs_append(&holder->lost, job);
+    }
+    holder->jobs = (JobList){NULL, NULL};
 }
 
 void queues_session_gone(Queues *queues, Session *session) {
@@ -351,13 +363,9 @@ void queues_session_gone(Queues *queues, Session *session) {
 
     pendings_session_gone(queues, session);
     sweeps_session_gone(queues, session);
-    for (Job *job = holder ? holder->jobs.first : NULL; job; job = job->next) {
-        if (job->session != session)
-            continue;
-        if (job->u.pull)
-            pull_release(job->u.pull);
-        job->session = NULL;
-        job->u.lost_ms = broker->now_ms;
+    /* Not those of a session that took its place. */
+    if (holder && holder->jobs.first && holder->jobs.first->session == session) {
+        lose_all(holder);
         if (!timer_armed(&holder->grace))
             timer_arm(&broker->timers, &holder->grace,
                       broker->now_ms + broker->limits.lease_grace_ms, on_grace);
@@ -367,10 +375,13 @@ void queues_session_gone(Queues *queues, Session *session) {
 }
 
 void queues_client_gone(Queues *queues, Client *client) {
+    Holder *holder = client->holder;
+
     pendings_client_gone(queues, client);
-    if (client->holder) {
-        give_back(client->holder, false, "its worker left");
-        holder_free(client->holder);
+    if (holder) {
+        client->holder = NULL;
+        holder->client = NULL;
+        give_back(holder);
         queues_dispatch_touched(queues);
     }
     client->pushes = push_ledger_free(client->pushes);

@@ -7,6 +7,7 @@
 
 enum {
     PEEK_MAX = 1000,           /* jobs in one answer */
+    PEEK_LOOKS = 10000,        /* jobs looked at: who holds some, may hold more of other queues */
     PEEK_BODY_MAX = 64 * 1024, /* bytes of one body */
     PEEK_BYTES_MAX = 4 * 1024 * 1024,
 };
@@ -107,14 +108,14 @@ static void write_content(Buffer *to, const Job *job) {
 typedef struct Peek {
     Buffer jobs;
     uint64_t left;
-    uint32_t n;
+    uint32_t n, looks;
     uint64_t now_ms;
 } Peek;
 
 static bool peek_job(Peek *peek, const Job *job) {
     static const char *const states[] = {
-        [JOB_STORING] = "storing", [JOB_READY] = "ready", [JOB_DELAYED] = "delayed",
-        [JOB_DUE] = "delayed",     [JOB_HELD] = "held",   [JOB_SETTLING] = "settling",
+        [JOB_STORING] = "storing", [JOB_READY] = "ready",       [JOB_DELAYED] = "delayed",
+        [JOB_HELD] = "held",       [JOB_SETTLING] = "settling",
     };
     Buffer *to = &peek->jobs;
 
@@ -137,7 +138,7 @@ static bool peek_job(Peek *peek, const Job *job) {
 
 static void peek_list(Peek *peek, const JobList *list, const Queue *queue) {
     for (const Job *job = list->first; job; job = job->next)
-        if (queue_of(job) == queue && !peek_job(peek, job))
+        if (peek->looks++ >= PEEK_LOOKS || (queue_of(job) == queue && !peek_job(peek, job)))
             return;
 }
 
@@ -148,13 +149,15 @@ int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to) {
 
     if (!queue)
         return -ENOENT;
-    queue_line_up(queue);
     peek_list(&peek, &queue->suspects, queue);
     for (int priority = PRIORITIES - 1; priority >= 0; priority--)
         peek_list(&peek, &queue->ready[priority], queue);
     peek_list(&peek, &queue->delayed, queue);
-    for (const Holder *holder = queues->holders; holder && queue->n_held > 0; holder = holder->next)
+    for (const Holder *holder = queues->holders; holder && queue->n_held > 0;
+         holder = holder->next) {
         peek_list(&peek, &holder->jobs, queue);
+        peek_list(&peek, &holder->lost, queue);
+    }
     write_array(to, peek.n);
     buffer_append(to, peek.jobs.data, peek.jobs.len);
     to->failed |= peek.jobs.failed;

@@ -201,7 +201,8 @@ static Pull *pull_for_suspect(Queue *queue) {
 static bool dispatch_suspects(Queue *queue) {
     Pull *pull;
 
-    while (queue->suspects.first && (pull = pull_for_suspect(queue)) && pull->n_held == 0) {
+    while (queue->suspects.first && !job_is_over(queue->suspects.first) &&
+           (pull = pull_for_suspect(queue)) && pull->n_held == 0) {
         if (!has_room(pull, queue->suspects.first)) {
             pull_set(pull, PULL_BLOCKED);
             continue;
@@ -218,8 +219,6 @@ static bool dispatch_suspects(Queue *queue) {
 }
 
 void queue_dispatch(Queue *queue) {
-    if (queue->due)
-        queue_line_up(queue);
     if (queue->paused)
         return;
     if ((queue->suspects.first || queue->reserved) && !dispatch_suspects(queue)) {
@@ -230,6 +229,11 @@ void queue_dispatch(Queue *queue) {
         Pull *pull = queue->free.first;
         Job *job = queue_first(queue);
 
+        /* Many end at once, and their timers come slice by slice: this one's will. */
+        if (job_is_over(job)) {
+            queue_touch(queue);
+            return;
+        }
         if (!has_room(pull, job)) {
             pull_set(pull, PULL_BLOCKED);
         } else if (!deliver(queue, pull, job)) {

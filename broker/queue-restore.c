@@ -23,7 +23,7 @@ static int restore_held(Queues *queues, Job *job) {
     job->state = JOB_HELD;
     job->holder = holder;
     job->u.lost_ms = queues->broker->now_ms;
-    jobs_append(&holder->jobs, job);
+    jobs_append(&holder->lost, job);
     queue_of(job)->n_held++;
     return 0;
 }

@@ -5,8 +5,7 @@
 #include "broker/queue-core.h"
 
 enum {
-    SWEEP_JOBS = 512, /* in one turn: a few hundred microseconds */
-    SWEEPS_MAX = 16,  /* under way at once */
+    SWEEPS_MAX = 16, /* under way at once */
 };
 
 struct Sweep {
@@ -49,7 +48,6 @@ static bool move_one(Sweep *sweep, Job *old) {
 
 /* At most so many jobs. True: it is done. */
 static bool go_on(Sweep *sweep, unsigned max) {
-    queue_line_up(sweep->from);
     for (; sweep->left > 0 && max > 0; sweep->left--, max--) {
         Job *job = next_job(sweep);
 
@@ -105,18 +103,17 @@ static int begin(Queues *queues, Queue *from, Queue *to, uint64_t limit, Session
     Sweep now = {.from = from, .to = to, .session = session, .id = id}, *later;
     bool done;
 
-    queue_line_up(from);
     now.last_job = queues->last_job;
     /* As many as there are now: what a store fails to forget comes back. */
     now.left = from->n_ready + from->n_delayed;
     if (limit > 0 && limit < now.left)
         now.left = limit;
-    if (now.left > SWEEP_JOBS && queues->n_sweeps == SWEEPS_MAX)
+    if (now.left > QUEUE_SLICE && queues->n_sweeps == SWEEPS_MAX)
         return -EBUSY;
-    later = now.left > SWEEP_JOBS ? malloc(sizeof(*later)) : NULL;
-    if (now.left > SWEEP_JOBS && !later)
+    later = now.left > QUEUE_SLICE ? malloc(sizeof(*later)) : NULL;
+    if (now.left > QUEUE_SLICE && !later)
         return -ENOMEM;
-    done = go_on(&now, SWEEP_JOBS);
+    done = go_on(&now, QUEUE_SLICE);
     *ret_n = now.n;
     if (done || !later) {
         free(later);
@@ -163,7 +160,7 @@ void sweeps_go_on(Queues *queues) {
 
     if (!sweep)
         return;
-    if (go_on(sweep, SWEEP_JOBS)) {
+    if (go_on(sweep, QUEUE_SLICE)) {
         answer(sweep);
         sweep_free(queues, sweep);
     } else {

@@ -139,6 +139,14 @@ void queue_maybe_idle(Queue *queue) {
 
 /* ---- turns ---- */
 
+void queues_run_timers(Queues *queues) {
+    timers_run_some(&queues->timers, queues->broker->now_ms, QUEUE_SLICE, NULL);
+}
+
+uint64_t queues_next_ms(const Queues *queues) {
+    return timers_next(&queues->timers);
+}
+
 void queue_touch(Queue *queue) {
     if (queue->touched)
         return;
@@ -176,6 +184,7 @@ int queues_new(Queues **ret, Broker *broker) {
     if (!queues)
         return -ENOMEM;
     queues->broker = broker;
+    timers_init(&queues->timers, broker->now_ms);
     queues->job.op = OP_JOB;
     pool_init(&queues->pool, &broker->stored_bytes);
     queues->stores[queues->n_stores++] = &store_memory;
@@ -193,7 +202,6 @@ static void free_jobs(JobList *list) {
 }
 
 static void free_queue_with_jobs(Queue *queue) {
-    queue_line_up(queue);
     for (int i = 0; i < PRIORITIES; i++)
         free_jobs(&queue->ready[i]);
     free_jobs(&queue->suspects);
@@ -214,6 +222,7 @@ Queues *queues_free(Queues *queues) {
         if (holder->client)
             holder->client->pushes = push_ledger_free(holder->client->pushes);
         free_jobs(&holder->jobs);
+        free_jobs(&holder->lost);
         holder_free(holder);
     }
     for (Client *client = queues->broker->clients; client; client = client->hh.next)

@@ -34,6 +34,11 @@ void queues_floor(Queues *queues, Client *client, uint64_t floor);
 void queues_session_gone(Queues *queues, Session *session);
 void queues_client_gone(Queues *queues, Client *client);
 
+/* Delays, times to live and time limits that have ended: so many in each turn. */
+void queues_run_timers(Queues *queues);
+/* When to do so next; UINT64_MAX: there are none. */
+uint64_t queues_next_ms(const Queues *queues);
+
 /* At the end of a turn: hands out jobs to whoever has slots and room. */
 void queues_turn_end(Queues *queues);
 

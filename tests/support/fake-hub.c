@@ -216,5 +216,6 @@ void fake_wait(Broker *broker, uint64_t ms) {
     broker->now_ms += ms;
     broker->now_us += ms * 1000;
     timers_run(&broker->timers, broker->now_ms, broker);
+    queues_run_timers(broker->queues);
     turn_end(broker);
 }

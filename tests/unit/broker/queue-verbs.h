@@ -28,6 +28,7 @@ static inline void teardown(void) {
 static inline void wait_ms(uint64_t ms) {
     for (; ms > 0; ms--) {
         fake_advance(&broker, 1);
+        queues_run_timers(queues);
         queues_turn_end(queues);
     }
 }

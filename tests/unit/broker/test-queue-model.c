@@ -349,6 +349,7 @@ static void do_one(void) {
     case 9:
         for (uint64_t ms = roll(seed % 2 ? 400 : 100); ms > 0; ms--) {
             fake_advance(&broker, 1);
+            queues_run_timers(queues);
             tick();
             queues_turn_end(queues);
             take_all();
@@ -378,6 +379,7 @@ static void drain(void) {
     do_connect(0);
     for (int ms = 0; ms < 5000; ms++) {
         fake_advance(&broker, 1);
+        queues_run_timers(queues);
         tick();
         queues_turn_end(queues);
         take_all();

@@ -41,7 +41,6 @@ static void a_delayed_job_comes_when_it_is_due(void) {
     teardown();
 }
 
-/* Timers of one millisecond run in no order. */
 static void what_is_due_together_keeps_its_order(void) {
     enum { N = 1000 };
     Session *s;
