@@ -108,8 +108,9 @@ static const char *container(Emit *emit, const Type *type, const Value *value, H
                   : pool_printf(pool, "const %s %s[%zu]", c_type(emit, type->item), name, value->n);
     if (hoist->declarations)
         put(hoist->declarations, "extern %s;\n", element);
-    put(hoist->arrays, "%s%s = {\n%.*s};\n", hoist->declarations ? "" : "static ", element,
-        (int)items.len, items.data ? (const char *)items.data : "");
+    put(hoist->arrays, "%s%s = {\n", hoist->declarations ? "" : "static ", element);
+    put_buffer(hoist->arrays, &items);
+    put(hoist->arrays, "};\n");
     return pool_printf(pool, "{%zu, %s}", value->n, name);
 }
 

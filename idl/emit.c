@@ -24,6 +24,11 @@ void put(Buffer *to, const char *format, ...) {
     va_end(again);
 }
 
+void put_buffer(Buffer *to, const Buffer *from) {
+    buffer_append(to, from->data, from->len);
+    to->failed |= from->failed;
+}
+
 void put_wrapped(Buffer *to, const char *head, const char *const *items, size_t n,
                  const char *tail) {
     const char *last_line = strrchr(head, '\n');

@@ -66,12 +66,15 @@ typedef struct Emit {
 void emit_prepare(Emit *emit, Program *program, File *file, bool tables);
 void emit_files(Emit *emit);
 void emit_header(Emit *emit);
+void emit_types(Emit *emit); /* of the header */
 void emit_source(Emit *emit);
 void emit_deinit(Emit *emit);
 
 /* ---- shared by the above ---- */
 
 void put(Buffer *to, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
+
+void put_buffer(Buffer *to, const Buffer *from);
 
 /* head, the items with commas between them, tail; wrapped at 100 columns under the bracket. */
 void put_wrapped(Buffer *to, const char *head, const char *const *items, size_t n,

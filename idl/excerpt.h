@@ -2,6 +2,8 @@
 
 /* The line that a report is about, and a caret under the place. */
 
-#include "idl/report.h"
+#include <stdio.h>
+
+#include "idl/source.h"
 
 void excerpt_print(Place place, FILE *to);

@@ -61,22 +61,6 @@ void report_also(Reports *reports, Place place, const char *format, ...) {
     va_end(args);
 }
 
-size_t source_mark(const Source *source) {
-    return source->len >= 3 && memcmp(source->text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
-}
-
-void place_find(Place place, unsigned *line, unsigned *column) {
-    size_t start = source_mark(place.source);
-
-    *line = 1;
-    for (size_t i = 0; i < place.at && i < place.source->len; i++)
-        if (place.source->text[i] == '\n') {
-            ++*line;
-            start = i + 1;
-        }
-    *column = place.at < start ? 1 : (unsigned)(place.at - start) + 1;
-}
-
 static void print_one(const Report *report, FILE *to, bool colour) {
     static const char *const names[] = {"error", "warning", "note"};
     static const char *const colours[] = {"\033[1;31m", "\033[1;35m", "\033[1;36m"};

@@ -1,31 +1,15 @@
 #pragma once
 
 /*
- * Source texts, and what is said about them: `file:line:column: error: …` with the line, a caret
+ * What is said about sources: `file:line:column: error: …` with the line, a caret
  * and a hint. All of a run's reports are kept and printed in the order of their places.
  */
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 
 #include "idl/pool.h"
-
-typedef struct Source {
-    const char *path; /* as the user would call it */
-    const char *text;
-    size_t len;
-    unsigned order; /* files are reported on in the order they were read */
-} Source;
-
-/* Bytes of the byte order mark that some editors put in front. */
-size_t source_mark(const Source *source);
-
-/* Some characters of a source. */
-typedef struct Place {
-    const Source *source; /* NULL: nowhere */
-    uint32_t at, len;
-} Place;
+#include "idl/source.h"
 
 typedef enum Severity { SEVERITY_ERROR, SEVERITY_WARNING, SEVERITY_NOTE } Severity;
 
@@ -49,6 +33,3 @@ void report_also(Reports *reports, Place place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 void reports_print(const Reports *reports, FILE *to, bool colour);
-
-/* Both from 1; the column in bytes, as editors count that jump to it. */
-void place_find(Place place, unsigned *line, unsigned *column);
