@@ -237,8 +237,8 @@ static bool on_signals(Program *program) {
         }
         if (broker->draining)
             return true;
-        log_info("draining: finishing %zu calls, taking nothing new",
-                 services_n_calls(broker->services));
+        log_info("draining: finishing what was begun, taking nothing new: calls=%zu jobs=%zu",
+                 services_n_calls(broker->services), queues_n_held(broker->queues));
         broker->draining = true;
     }
     return false;
@@ -251,7 +251,8 @@ static bool is_drained(Program *program) {
         return false;
     if (program->drain_ends_ms == 0)
         program->drain_ends_ms = broker->now_ms + program->config.drain_timeout_ms;
-    return (services_n_calls(broker->services) == 0 && !queues_are_busy(broker->queues)) ||
+    return (services_n_calls(broker->services) == 0 && queues_n_held(broker->queues) == 0 &&
+            !queues_are_busy(broker->queues)) ||
            broker->now_ms >= program->drain_ends_ms;
 }
 
@@ -347,8 +348,11 @@ static void run(Program *program) {
 /* Everybody is told, and given a moment to hear it. */
 static void say_goodbye(Broker *broker) {
     uint64_t until = clock_ms() + 100;
+    size_t n = queues_n_fleeting(broker->queues);
     Session *session;
 
+    if (n > 0)
+        log_warning("jobs in memory end with the broker: jobs=%zu", n);
     for (session = broker->sessions; session; session = session->next)
         session_end(session, "draining");
     sessions_turn_end(broker);

@@ -178,6 +178,23 @@ void queues_turn_end(Queues *queues) {
 
 /* ---- all of them ---- */
 
+size_t queues_n_held(const Queues *queues) {
+    size_t n = 0;
+
+    for (const Holder *holder = queues->holders; holder; holder = holder->next)
+        for (const Job *job = holder->jobs.first; job; job = job->next)
+            n += job->session != NULL;
+    return n;
+}
+
+size_t queues_n_fleeting(const Queues *queues) {
+    size_t n = 0;
+
+    for (const Queue *queue = queues->table; queue; queue = queue->hh.next)
+        n += queue->settings.store == &store_memory ? queue->n_jobs : 0;
+    return n;
+}
+
 int queues_new(Queues **ret, Broker *broker) {
     Queues *queues = calloc(1, sizeof(*queues));
 

@@ -96,8 +96,18 @@ static void fault_peer(Broker *broker, Peer *peer, const char *type, const char 
     peer_close(peer);
 }
 
+/* What a connection begins with is no client's HELLO. */
+static void refuse(Broker *broker, Peer *peer, const char *type, const char *problem) {
+    char address[CONNECTION_ADDRESS_MAX];
+
+    peer_log(broker, LOG_LEVEL_WARNING,
+             "a connection did not begin as a client's does, cutting it: peer=%s problem='%s'",
+             peer_address(peer, address), problem);
+    fault_peer(broker, peer, type, problem);
+}
+
 void session_fault(Session *session, const char *format, ...) {
-    char text[512];
+    char text[512], address[CONNECTION_ADDRESS_MAX];
     va_list args;
 
     if (session->ending)
@@ -106,8 +116,8 @@ void session_fault(Session *session, const char *format, ...) {
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     peer_log(session->broker, LOG_LEVEL_WARNING,
-             "a peer broke the protocol, cutting it: session=%u name='%s' problem='%s'",
-             session->number, session->name, text);
+             "a peer broke the protocol, cutting it: session=%u name='%s' peer=%s problem='%s'",
+             session->number, session->name, peer_address(session->peer, address), text);
     fault_peer(session->broker, session->peer, "ferry.Protocol", text);
     session_end(session, NULL);
 }
@@ -288,11 +298,11 @@ static void hello(Broker *broker, Peer *peer, const Message *message) {
     bool known, resumed;
 
     if (message->version_min > WIRE_PROTOCOL || message->version_max < WIRE_PROTOCOL) {
-        fault_peer(broker, peer, "ferry.Unsupported", "this broker speaks version 1 alone");
+        refuse(broker, peer, "ferry.Unsupported", "this broker speaks version 1 alone");
         return;
     }
     if (message->client.len != WIRE_TOKEN) {
-        fault_peer(broker, peer, "ferry.Protocol", "HELLO: client must have 16 bytes");
+        refuse(broker, peer, "ferry.Protocol", "HELLO: client must have 16 bytes");
         return;
     }
     if (broker->draining) {
@@ -365,6 +375,9 @@ static void control(Session *session, const Message *message) {
     case OP_BYE:
         session->said_bye = true;
         session_end(session, NULL);
+        break;
+    case OP_HELLO:
+        session_fault(session, "HELLO comes once");
         break;
     default:
         session_fault(session, "%s is not for the broker", op_name(message->op));
@@ -493,7 +506,8 @@ static void take_part(Session *session, const Message *part) {
 
     /* Too big, or no memory: the message that names it will be told. */
     if (r == -EPROTO)
-        session_fault(session, "PART: more than %d transfers at once", INBOX_TRANSFERS_MAX);
+        session_fault(session, "PART: no transfer has number 0, and %d at once are the most",
+                      INBOX_TRANSFERS_MAX);
 }
 
 /* By its first message, known or not: later versions' messages cost credit too. */
@@ -535,7 +549,6 @@ static void handle_batch(Session *session, Reader *reader, size_t len) {
 }
 
 void sessions_receive(Broker *broker, Peer *peer, const uint8_t *data, size_t len) {
-    char address[CONNECTION_ADDRESS_MAX];
     Message message;
     Reader reader;
 
@@ -543,25 +556,19 @@ void sessions_receive(Broker *broker, Peer *peer, const uint8_t *data, size_t le
         if (peer->session)
             session_fault(peer->session, "%s", reader.problem);
         else
-            fault_peer(broker, peer, "ferry.Protocol", reader.problem);
+            refuse(broker, peer, "ferry.Protocol", reader.problem);
         return;
     }
     if (peer->session) {
         handle_batch(peer->session, &reader, len);
         return;
     }
-    if (message_read(&reader, &message) <= 0) {
-        fault_peer(broker, peer, "ferry.Protocol",
-                   reader.problem ? reader.problem : "an empty batch");
-    } else if (message.op != OP_HELLO) {
-        fault_peer(broker, peer, "ferry.NoSession", "HELLO must come first");
-    } else if (reader.at != reader.end) {
-        fault_peer(broker, peer, "ferry.Protocol", "HELLO must be alone in its batch");
-    } else {
+    if (message_read(&reader, &message) <= 0)
+        refuse(broker, peer, "ferry.Protocol", reader.problem ? reader.problem : "an empty batch");
+    else if (message.op != OP_HELLO)
+        refuse(broker, peer, "ferry.NoSession", "HELLO must come first");
+    else if (reader.at != reader.end)
+        refuse(broker, peer, "ferry.Protocol", "HELLO must be alone in its batch");
+    else
         hello(broker, peer, &message);
-    }
-    if (!peer->session)
-        peer_log(broker, LOG_LEVEL_WARNING,
-                 "a connection did not begin as a client's does, cutting it: peer=%s",
-                 peer_address(peer, address));
 }

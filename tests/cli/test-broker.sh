@@ -21,4 +21,16 @@ for host in '127.0.0.1' '\[::1]'; do
 done
 expect 1 '' "another broker uses $FERRY_URL" broker
 expect 1 '' 'is taken' broker --bind "$(grep -o 'tcp://127.0.0.1:[0-9]*' "$work/log")"
+
+# SIGTERM drains: what was begun is finished, and what is lost is told
+broker_pid=$started_pid
+seq 3 | ferry push slow - && ferry push idle x
+start work slow --exec 'sleep 0.3; cat' >"$work/done"
+until_true bash -c "'$ferry_binary' queue show slow | grep -q 'held.1'"
+kill -TERM "$broker_pid"
+expect 5 '' 'shutting down' ferry call a.b --timeout 300ms
+expect 0 '' '' status_of "$broker_pid"
+equal '1 2 3' "$(xargs <"$work/done")" 'jobs that a worker takes are done before the end'
+grep -q 'jobs=1$' "$work/log" || failed 'what ends with the broker is told' "$work/log"
+grep -q 'did not begin' "$work/log" && failed 'a client that comes late is no stranger' "$work/log"
 done_testing

@@ -164,8 +164,25 @@ static void a_draining_broker_takes_nothing_new(void) {
     pull(s, 3, "q", 1);
     expect_ok(s, 3);
     expect_job(s, 3, "x", 1);
+    CU_ASSERT_EQUAL(queues_n_held(queues), 1);
     forward(s, 4, job, 1, "next", "y");
     expect_ok(s, 4);
+    CU_ASSERT_EQUAL(queues_n_held(queues), 0);
+    CU_ASSERT_EQUAL(queues_n_fleeting(queues), 1);
+    teardown();
+}
+
+static void what_a_lost_worker_holds_is_not_waited_for(void) {
+    Session *s;
+
+    setup();
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", "x", NULL);
+    pull(s, 2, "q", 1);
+    CU_ASSERT_EQUAL(queues_n_held(queues), 1);
+    end_session(s);
+    CU_ASSERT_EQUAL(queues_n_held(queues), 0);
+    CU_ASSERT_EQUAL(queues_n_fleeting(queues), 1);
     teardown();
 }
 
@@ -525,6 +542,7 @@ int main(void) {
         TEST(bad_names_are_refused),
         TEST(a_body_over_the_limit_is_too_big),
         TEST(a_draining_broker_takes_nothing_new),
+        TEST(what_a_lost_worker_holds_is_not_waited_for),
         TEST(pulls_have_limits),
         TEST(a_full_queue_refuses),
         TEST(drop_oldest_makes_room),
