@@ -85,6 +85,7 @@ grep -q calc_unused "$work/make/calc.h" || failed 'a changed interface is not ma
 
 # ---- and run ----
 start_broker
+not_served() { ! ferry services calc.Calc; }
 for folder in "$work/meson/build" "$work/make"; do
     "$folder/server" &
     server=$!
@@ -94,6 +95,7 @@ for folder in "$work/meson/build" "$work/make"; do
     expect 1 '1 / 0?' '' timeout 20 "$folder/client"
     kill "$server"
     wait "$server" 2>/dev/null
+    until_true not_served
 done
 "$work/make/stage" &
 started+=($!)
