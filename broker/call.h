@@ -20,6 +20,7 @@ typedef struct Method {
     uint64_t calls, errors;
     char last_error[96];
     uint32_t *latency; /* LATENCY_BUCKETS counts; NULL before the first */
+    size_t name_len;
     char name[];
 } Method;
 
@@ -31,7 +32,7 @@ struct Service {
     Call *line, *line_end; /* waiting calls, oldest first */
     unsigned n_waiting;
     uint64_t calls, errors;
-    Method *methods;
+    Method *methods, *last_method; /* last: that was asked for */
     unsigned n_methods;
     bool in_crowded; /* is in services->crowded */
     Service *next_crowded;
@@ -93,9 +94,9 @@ struct Call {
 
 struct Services {
     Broker *broker;
-    Service *table;
-    Service *crowded; /* have calls in line, and may have room */
-    Call *free_calls; /* by next */
+    Service *table, *last; /* last: that was asked for, or NULL */
+    Service *crowded;      /* have calls in line, and may have room */
+    Call *free_calls;      /* by next */
     size_t n_calls;
     uint64_t last_instance;
 };

@@ -44,10 +44,19 @@ size_t services_n_calls(const Services *services) {
 
 /* ---- services and their methods ---- */
 
-Service *service_find(Services *services, Span name) {
-    Service *service;
+static inline bool is_named(Span name, const char *own, size_t own_len) {
+    return name.len == own_len && memcmp(name.data, own, own_len) == 0;
+}
 
+/* Calls come in runs: most ask for what the one before them asked for. */
+Service *service_find(Services *services, Span name) {
+    Service *service = services->last;
+
+    if (service && is_named(name, service->name, service->name_len))
+        return service;
     HASH_FIND(hh, services->table, name.data, name.len, service);
+    if (service)
+        services->last = service;
     return service;
 }
 
@@ -78,19 +87,26 @@ void service_release(Service *service) {
         free(method);
     }
     HASH_DEL(service->services->table, service);
+    if (service->services->last == service)
+        service->services->last = NULL;
     free(service);
 }
 
 Method *service_method(Service *service, Span name) {
-    Method *method;
+    Method *method = service->last_method;
 
+    if (method && is_named(name, method->name, method->name_len))
+        return method;
     HASH_FIND(hh, service->methods, name.data, name.len, method);
+    if (method)
+        service->last_method = method;
     if (method || service->n_methods == METHODS_MAX)
         return method;
     method = calloc(1, sizeof(*method) + name.len + 1);
     if (!method)
         return NULL;
     memcpy(method->name, name.data, name.len);
+    method->name_len = name.len;
     HASH_ADD_KEYPTR(hh, service->methods, method->name, name.len, method);
     if (!hash_added(method)) {
         free(method);

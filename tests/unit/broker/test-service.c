@@ -430,6 +430,33 @@ static void a_server_lost_after_it_unserved_takes_no_slots_of_others(void) {
     fake_hub_deinit(&broker);
 }
 
+/* What was called last is found without a look into the table. */
+static void services_that_come_and_go_and_share_names_are_not_confused(void) {
+    static const char *const names[] = {"calc.Calc", "calc.Cal", "calc.Calx", "other.Calc"};
+    Message m = call_of(7, 0);
+    Peer *second;
+
+    begin();
+    call(1, 0);
+    answer(server, expect(server, OP_CALL));
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 1);
+    for (uint64_t i = 1; i < sizeof(names) / sizeof(*names); i++) {
+        m.id++;
+        m.name = span_text(names[i]);
+        fake_say(&broker, caller, &m);
+        expect_error(caller, m.id, "ferry.NoSuchService");
+    }
+    fake_peer_gone(&broker, server);
+    call(20, 0);
+    expect_error(caller, 20, "ferry.NoSuchService");
+    second = connected('n');
+    serve(second, "two", 1);
+    call(21, 0);
+    answer(second, expect(second, OP_CALL));
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 21);
+    fake_hub_deinit(&broker);
+}
+
 static void a_request_that_ends_takes_its_own_calls_with_it(void) {
     Peer *second;
     Message m;
@@ -474,6 +501,7 @@ int main(void) {
         TEST(a_broken_description_is_told_and_not_listed),
         TEST(a_server_that_unserves_ends_what_it_began),
         TEST(a_server_lost_after_it_unserved_takes_no_slots_of_others),
+        TEST(services_that_come_and_go_and_share_names_are_not_confused),
         TEST(a_request_that_ends_takes_its_own_calls_with_it),
         TESTS_END,
     };
