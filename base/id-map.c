@@ -22,35 +22,49 @@ enum { MIN_SLOTS = 8 };
  * it is less than half of the table on: what lives, at most half of the table, never meets its own
  * end.
  */
-static size_t home(const IdMap *map, uint64_t id) {
-    int shift = __builtin_clzll(map->mask);
-    uint64_t run = id >> (64 - shift), step = hash_seed() >> 1 | 1;
+static inline size_t home(const IdMap *map, uint64_t id) {
+    uint64_t run = id >> map->bits;
 
-    return (size_t)(id + (run * step >> shift)) & map->mask;
+    return (size_t)(id + (run * map->stride >> (64 - map->bits))) & map->mask;
 }
 
 /* How far the entry in this slot lies from its home. */
-static size_t distance(const IdMap *map, size_t slot) {
+static inline size_t distance(const IdMap *map, size_t slot) {
     return (slot - home(map, map->slots[slot].id)) & map->mask;
 }
 
-static IdMapSlot *find(const IdMap *map, uint64_t id) {
-    size_t i, d = 0;
+/* Where this id is, or, when it is not there, where the search ended, *ret_d slots from its home.
+ * There is an empty slot: the table is at most half full. */
+static inline size_t search(const IdMap *map, uint64_t id, size_t *ret_d) {
+    size_t i = home(map, id), d = 0;
+
+    while (map->slots[i].id != id && map->slots[i].id && distance(map, i) >= d) {
+        i = (i + 1) & map->mask;
+        d++;
+    }
+    *ret_d = d;
+    return i;
+}
+
+static __attribute__((noinline)) IdMapSlot *find_away(const IdMap *map, uint64_t id) {
+    size_t d, i = search(map, id, &d);
+
+    return map->slots[i].id == id ? &map->slots[i] : NULL;
+}
+
+static inline IdMapSlot *find(const IdMap *map, uint64_t id) {
+    IdMapSlot *slot;
 
     if (!map->slots || !id)
         return NULL;
-    for (i = home(map, id); map->slots[i].id != id; i = (i + 1) & map->mask, d++)
-        if (!map->slots[i].id || distance(map, i) < d)
-            return NULL;
-    return &map->slots[i];
+    slot = &map->slots[home(map, id)];
+    return slot->id == id ? slot : find_away(map, id);
 }
 
 /* Robin Hood: who is farther from home takes the slot, and the other looks on. So a run is ordered
  * by home, and an entry that is at home ends what a removal must move up: with ids that count up,
- * nothing. */
-static void insert(IdMap *map, IdMapSlot entry) {
-    size_t i = home(map, entry.id), d = 0;
-
+ * nothing. i, d: where the search for it ended. */
+static void insert(IdMap *map, IdMapSlot entry, size_t i, size_t d) {
     for (; map->slots[i].id; i = (i + 1) & map->mask, d++) {
         size_t theirs = distance(map, i);
 
@@ -66,19 +80,25 @@ static void insert(IdMap *map, IdMapSlot entry) {
 }
 
 static int resize(IdMap *map, size_t n_slots) {
-    IdMap bigger = {.slots = calloc(n_slots, sizeof(IdMapSlot)), .n = map->n, .mask = n_slots - 1};
+    IdMap other = {.slots = calloc(n_slots, sizeof(IdMapSlot)),
+                   .n = map->n,
+                   .mask = n_slots - 1,
+                   .bits = (unsigned)__builtin_ctzll(n_slots),
+                   .stride = hash_seed() >> 1 | 1};
 
-    if (!bigger.slots)
+    if (!other.slots)
         return -ENOMEM;
     for (size_t i = 0; map->slots && i <= map->mask; i++)
         if (map->slots[i].id)
-            insert(&bigger, map->slots[i]);
+            insert(&other, map->slots[i], home(&other, map->slots[i].id), 0);
     free(map->slots);
-    *map = bigger;
+    *map = other;
     return 0;
 }
 
 int id_map_put(IdMap *map, uint64_t id, void *value) {
+    size_t i, d;
+
     if (!id)
         return -EINVAL;
     if (!map->slots || map->n * 2 > map->mask) {
@@ -87,9 +107,10 @@ int id_map_put(IdMap *map, uint64_t id, void *value) {
         if (r < 0)
             return r;
     }
-    if (find(map, id))
+    i = search(map, id, &d);
+    if (map->slots[i].id == id)
         return -EEXIST;
-    insert(map, (IdMapSlot){id, value});
+    insert(map, (IdMapSlot){id, value}, i, d);
     map->n++;
     return 0;
 }

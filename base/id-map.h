@@ -12,7 +12,9 @@
 typedef struct IdMap {
     struct IdMapSlot *slots;
     size_t n;
-    size_t mask; /* number of slots - 1 */
+    size_t mask;     /* number of slots - 1 */
+    unsigned bits;   /* of the mask */
+    uint64_t stride; /* see home() */
 } IdMap;
 
 /* 0; -EINVAL: the id is zero; -EEXIST: it is there already; -ENOMEM. */
