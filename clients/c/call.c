@@ -80,10 +80,8 @@ static int fill(Message *message, ferry_client *client, const CallSpec *spec, ui
 
 static int begin_early(Core *core, Call *call, const Message *message, const void *block,
                        ferry_error *reterr) {
-    if (link_state(core->link) == LINK_CLOSED) {
-        return error_set(reterr, "ferry.NotConnected", "%s",
-                         link_problem(core->link) ? link_problem(core->link)->message : "");
-    }
+    if (link_state(core->link) == LINK_CLOSED)
+        return session_missing(core, reterr);
     if (!call->record)
         call->record = record_new(message, block);
     if (!call->record)
@@ -112,6 +110,7 @@ int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_err
                          spec->args.len, (unsigned long long)link_max_body(core->link));
     fill(&message, client, spec, timeout_ms);
     call->flags = (uint32_t)spec->flags;
+    call->timeout_ms = timeout_ms;
     call->deadline_ms = now_ms + timeout_ms;
     if (client->idempotent && !call->is_streaming)
         call->flags |= CALL_IDEMPOTENT;
@@ -372,16 +371,13 @@ static void send_again(Core *core, Call *call, uint64_t now_ms) {
 }
 
 static void not_in_time(Core *core, Call *call, uint64_t now_ms, ferry_error *error) {
-    const ferry_error *problem = link_problem(core->link);
-
-    if (call->state == CALL_EARLY && now_ms < call->deadline_ms)
-        error_set(error, "ferry.NotConnected", "%s",
-                  problem ? problem->message : "no connection to the broker within 5 s");
-    else if (call->state == CALL_EARLY)
-        error_set(error, "ferry.DeadlineExceeded", "the deadline passed without a connection%s%s",
-                  problem ? ": " : "", problem ? problem->message : "");
-    else
-        error_set(error, "ferry.DeadlineExceeded", "there was no answer before the deadline");
+    if (call->state == CALL_EARLY)
+        session_missing(core, error);
+    if (call->state != CALL_EARLY)
+        error_set(error, "ferry.DeadlineExceeded", "no answer within %u ms", call->timeout_ms);
+    else if (now_ms >= call->deadline_ms)
+        error_set(error, "ferry.DeadlineExceeded", "no connection within %u ms: %s",
+                  call->timeout_ms, error->message);
     error->outcome_unknown = call->was_sent;
 }
 

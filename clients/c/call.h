@@ -59,6 +59,7 @@ struct Call {
     uint64_t deadline_ms;
     CallResult *result;   /* of a blocking call */
     ferry_stream *stream; /* that it is the call of */
+    uint32_t timeout_ms;  /* what the deadline was made of */
     uint32_t flags;
     uint16_t attempts;
     uint8_t state;

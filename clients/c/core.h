@@ -203,6 +203,8 @@ void await_take(Core *core, Await *await);
 /* Runs what was set aside; in a turn. */
 bool aside_run(Core *core);
 
+/* Fills reterr: there is no connection, and why, as far as is known. */
+int session_missing(Core *core, ferry_error *reterr);
 /* Waits for the connection: no longer than CONNECT_MS or until_ms. -ENOTCONN, -ETIMEDOUT. */
 int session_await(Core *core, uint64_t until_ms, ferry_error *reterr);
 

@@ -18,13 +18,15 @@ static void on_pong(Core *core, Await *await, const Message *message, const void
 int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr) {
     Ping ping = {.await = {.fn = on_pong, .fleeting = true}};
     uint64_t now_ms = clock_ms(), until_ms, sent_ns;
+    uint32_t timeout_ms;
     Core *core;
     int r = client_check(client, reterr);
 
     if (r < 0)
         return r;
     core = client->core;
-    until_ms = now_ms + client_timeout(client, 0, now_ms);
+    timeout_ms = client_timeout(client, 0, now_ms);
+    until_ms = now_ms + timeout_ms;
     r = session_await(core, until_ms, reterr);
     if (r < 0)
         return r;
@@ -41,7 +43,8 @@ int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr) {
     r = core_wait(core, &ping.done, until_ms);
     await_take(core, &ping.await);
     if (r < 0)
-        return error_set(reterr, "ferry.DeadlineExceeded", "the broker did not answer the ping");
+        return error_set(reterr, "ferry.DeadlineExceeded",
+                         "the broker did not answer the ping within %u ms", timeout_ms);
     if (ping.lost)
         return error_set(reterr, "ferry.ConnectionLost",
                          "the connection was lost while the broker was pinged");

@@ -133,6 +133,7 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
     CallResult result = {.error = FERRY_ERROR_INIT};
     const Listener listener = {.result = &result};
     uint64_t now_ms = clock_ms(), until_ms;
+    uint32_t timeout_ms;
     Push *push = NULL;
     Core *core;
     int r = client_check(client, reterr);
@@ -140,7 +141,8 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
     if (r < 0)
         return r;
     core = client->core;
-    until_ms = now_ms + client_timeout(client, 0, now_ms);
+    timeout_ms = client_timeout(client, 0, now_ms);
+    until_ms = now_ms + timeout_ms;
     while ((r = push_start(client, queue, body, options, listener, &push, reterr)) == -EAGAIN &&
            clock_ms() < until_ms)
         nap(core);
@@ -148,7 +150,8 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
         return r;
     r = session_await(core, until_ms, reterr);
     if (r == 0 && core_wait(core, &result.done, until_ms) < 0)
-        r = error_set(reterr, "ferry.DeadlineExceeded", "the push was not confirmed in time");
+        r = error_set(reterr, "ferry.DeadlineExceeded", "the push was not confirmed within %u ms",
+                      timeout_ms);
     if (r < 0 && !result.done) {
         if (reterr)
             reterr->outcome_unknown = push->was_sent;
@@ -231,6 +234,7 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
 
 int ferry_flush(ferry_client *client, ferry_error *reterr) {
     uint64_t now_ms = clock_ms(), until_ms;
+    uint32_t timeout_ms;
     PushLog *log;
     Core *core;
     int r = client_check(client, reterr);
@@ -241,12 +245,13 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     log = core->pushes;
     log->confirmed = !log->first;
     log->flush_id = core->next_id - 1;
-    until_ms = now_ms + client_timeout(client, 0, now_ms);
+    timeout_ms = client_timeout(client, 0, now_ms);
+    until_ms = now_ms + timeout_ms;
     r = core_wait(core, &log->confirmed, until_ms);
     log->flush_id = 0;
     if (r < 0) {
-        r = error_set(reterr, "ferry.DeadlineExceeded", "%zu pushes were not confirmed in time",
-                      log->n);
+        r = error_set(reterr, "ferry.DeadlineExceeded",
+                      "%zu pushes were not confirmed within %u ms", log->n, timeout_ms);
         if (reterr)
             reterr->outcome_unknown = true;
         return r;

@@ -116,7 +116,10 @@ static void link_out(Core *core, Registration *registration) {
 }
 
 static int await_answer(Core *core, Registration *registration, CallResult *result,
-                        uint64_t until_ms, ferry_error *reterr) {
+                        ferry_error *reterr) {
+    uint64_t now_ms = clock_ms();
+    uint32_t timeout_ms = client_timeout(registration->handle, 0, now_ms);
+    uint64_t until_ms = now_ms + timeout_ms;
     int r = session_await(core, until_ms, reterr);
 
     /* When the connection came up, on_up has asked already. */
@@ -132,7 +135,8 @@ static int await_answer(Core *core, Registration *registration, CallResult *resu
     }
     if (core_wait(core, &result->done, until_ms) < 0) {
         registration->result = NULL;
-        return error_set(reterr, "ferry.DeadlineExceeded", "the broker did not answer");
+        return error_set(reterr, "ferry.DeadlineExceeded", "the broker did not answer within %u ms",
+                         timeout_ms);
     }
     if (result->code < 0)
         error_move(reterr, &result->error);
@@ -143,7 +147,6 @@ int registration_add(ferry_client *client, Registration *registration, const Reg
                      ferry_error *reterr) {
     Core *core = client->core;
     CallResult result = {.error = FERRY_ERROR_INIT};
-    uint64_t now_ms = clock_ms();
     int r;
 
     registration->kind = kind;
@@ -151,8 +154,7 @@ int registration_add(ferry_client *client, Registration *registration, const Reg
     registration->result = &result;
     registration->state = REGISTRATION_OFF;
     link_in(core, registration);
-    r = await_answer(core, registration, &result, now_ms + client_timeout(client, 0, now_ms),
-                     reterr);
+    r = await_answer(core, registration, &result, reterr);
     if (r < 0) {
         if (registration->state == REGISTRATION_ASKED && core->is_up)
             kind->withdraw(core, registration, 0);
@@ -165,13 +167,11 @@ int registration_change(Registration *registration, ferry_error *reterr) {
     ferry_client *client = registration->handle;
     Core *core = client->core;
     CallResult result = {.error = FERRY_ERROR_INIT};
-    uint64_t now_ms = clock_ms();
     int r;
 
     registration->result = &result;
     registration->state = REGISTRATION_OFF;
-    r = await_answer(core, registration, &result, now_ms + client_timeout(client, 0, now_ms),
-                     reterr);
+    r = await_answer(core, registration, &result, reterr);
     registration->result = NULL;
     return r;
 }

@@ -266,17 +266,20 @@ static void owed_forget_answers(Core *core) {
 
 /* ---- sessions ---- */
 
+int session_missing(Core *core, ferry_error *reterr) {
+    const ferry_error *problem = link_problem(core->link);
+
+    if (problem)
+        return error_set(reterr, "ferry.NotConnected", "%s", problem->message);
+    return error_set(reterr, "ferry.NotConnected", "nothing answers at %s", link_url(core->link));
+}
+
 int session_await(Core *core, uint64_t until_ms, ferry_error *reterr) {
     uint64_t connect_ms = clock_ms() + CONNECT_MS;
-    const ferry_error *problem;
 
     if (!core->is_up && link_state(core->link) != LINK_CLOSED)
         core_wait(core, &core->is_up, connect_ms < until_ms ? connect_ms : until_ms);
-    if (core->is_up)
-        return 0;
-    problem = link_problem(core->link);
-    return error_set(reterr, "ferry.NotConnected", "%s",
-                     problem ? problem->message : "no connection to the broker within 5 s");
+    return core->is_up ? 0 : session_missing(core, reterr);
 }
 
 /* What belonged to the session that is gone. The ids of its requests may come again. */

@@ -219,7 +219,7 @@ static int failed(ferry_stream *stream, ferry_error *reterr) {
 
 /* Waits for a change. -EAGAIN: the stream is watched instead. */
 static int wait_for_change(ferry_stream *stream, ferry_error *reterr) {
-    uint64_t until_ms = clock_ms() + stream->timeout_ms;
+    uint64_t now_ms = clock_ms(), until_ms = now_ms + stream->timeout_ms;
     const ferry_client *handle = stream->call.handle;
 
     if (stream->fn)
@@ -230,7 +230,8 @@ static int wait_for_change(ferry_stream *stream, ferry_error *reterr) {
     if (core_wait(stream->core, &stream->flow.wake, until_ms) < 0) {
         ferry_error error = FERRY_ERROR_INIT;
 
-        error_set(&error, "ferry.DeadlineExceeded", "nothing came on the stream in time");
+        error_set(&error, "ferry.DeadlineExceeded", "nothing came on the stream for %u ms",
+                  until_ms > now_ms ? (unsigned)(until_ms - now_ms) : 0);
         error.outcome_unknown = true;
         call_abandon(stream->core, &stream->call);
         stream_ended(stream->core, stream, &error);

@@ -245,6 +245,10 @@ uint64_t link_max_body(const Link *link) {
     return link->max_body;
 }
 
+const char *link_url(const Link *link) {
+    return link->url;
+}
+
 const ferry_error *link_problem(const Link *link) {
     return link->problem.type ? &link->problem : NULL;
 }

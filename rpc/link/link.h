@@ -42,8 +42,9 @@ int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *
 Link *link_free(Link *link); /* says BYE; waits at most 200 ms for what was flushed to leave */
 
 LinkState link_state(const Link *link);
-const uint8_t *link_client_id(const Link *link);   /* WIRE_TOKEN bytes */
-uint64_t link_max_body(const Link *link);          /* the broker's limit, once up */
+const uint8_t *link_client_id(const Link *link); /* WIRE_TOKEN bytes */
+uint64_t link_max_body(const Link *link);        /* the broker's limit, once up */
+const char *link_url(const Link *link);
 const ferry_error *link_problem(const Link *link); /* why it is not up; NULL: nothing failed yet */
 
 /* Puts a message into the outbox. Only while up: else -ENOTCONN. -EAGAIN: max_bytes wait already

@@ -54,6 +54,7 @@ static void a_call_ends_by_its_deadline(void) {
     before = clock_ms();
     CU_ASSERT_EQUAL(ferry_call(quick, "test.Slow.call", one, NULL, &error), -ETIMEDOUT);
     CU_ASSERT_TRUE(error.outcome_unknown);
+    CU_ASSERT_STRING_EQUAL(error.message, "no answer within 50 ms");
     CU_ASSERT_TRUE(clock_ms() - before >= 49 && clock_ms() - before < 500);
     CU_ASSERT_EQUAL(ferry_call_async(quick, "test.Slow.call", one, end, &ends), 0);
     CU_ASSERT_TRUE(process_both_until(client, served, &ends.n, 1));
@@ -78,6 +79,15 @@ static void the_deadline_holds_while_the_broker_is_stopped(void) {
     kill(broker.pid, SIGSTOP);
     CU_ASSERT_EQUAL(ferry_call(quick, "test.Slow.call", one, NULL, &error), -ETIMEDOUT);
     CU_ASSERT_TRUE(clock_ms() - before < 1000);
+    CU_ASSERT_STRING_EQUAL(error.message, "no answer within 100 ms");
+    CU_ASSERT_EQUAL(ferry_ping(quick, NULL, &error), -ETIMEDOUT);
+    CU_ASSERT_STRING_EQUAL(error.message, "the broker did not answer the ping within 100 ms");
+    CU_ASSERT_EQUAL(ferry_push(quick, "q", one, NULL, &error), -ETIMEDOUT);
+    CU_ASSERT_STRING_EQUAL(error.message, "the push was not confirmed within 100 ms");
+    CU_ASSERT_TRUE(error.outcome_unknown);
+    CU_ASSERT_EQUAL(ferry_push_async(quick, "q", one, NULL, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_flush(quick, &error), -ETIMEDOUT);
+    CU_ASSERT_STRING_EQUAL(error.message, "1 pushes were not confirmed within 100 ms");
     kill(broker.pid, SIGCONT);
     ferry_error_clear(&error);
     ferry_close(quick);
@@ -159,6 +169,8 @@ static void without_a_broker_calls_wait_five_seconds(void) {
     CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 100}, &quick), 0);
     CU_ASSERT_EQUAL(ferry_call(quick, "test.Back.echo", one, NULL, &error), -ETIMEDOUT);
     CU_ASSERT_FALSE(error.outcome_unknown);
+    CU_ASSERT_STRING_EQUAL(error.message, "no connection within 100 ms: no broker listens at "
+                                          "ipc:///tmp/ferry-test-nobody");
     CU_ASSERT_EQUAL(ferry_ping(client, NULL, &error), -ENOTCONN);
     CU_ASSERT_TRUE(clock_ms() - before > 4900 && clock_ms() - before < 7000);
     CU_ASSERT_TRUE(process_until(client, &ends.n, 1));
@@ -167,6 +179,18 @@ static void without_a_broker_calls_wait_five_seconds(void) {
     CU_ASSERT_EQUAL(ferry_publish(client, "a", one, NULL, &error), -ENOTCONN);
     ferry_error_clear(&error);
     ferry_close(quick);
+    ferry_close(client);
+}
+
+static void a_name_that_does_not_resolve_is_named(void) {
+    const ferry_options hurry = {.timeout_ms = 100};
+    ferry_client *client = NULL;
+    ferry_error error = FERRY_ERROR_INIT;
+
+    CU_ASSERT_EQUAL(ferry_open("tcp://nobody.invalid:5877", &hurry, &client, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, &error), -ENOTCONN);
+    CU_ASSERT_STRING_EQUAL(error.message, "nothing answers at tcp://nobody.invalid:5877");
+    ferry_error_clear(&error);
     ferry_close(client);
 }
 
@@ -223,6 +247,7 @@ int main(void) {
         TEST(calls_of_a_lost_server_end_at_once),
         TEST(everything_carries_on_after_a_killed_broker),
         TEST(without_a_broker_calls_wait_five_seconds),
+        TEST(a_name_that_does_not_resolve_is_named),
         TEST(a_nested_call_inherits_the_deadline),
         TESTS_END,
     };
