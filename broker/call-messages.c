@@ -92,7 +92,7 @@ void services_call(Services *services, Session *session, const Message *message,
         call->caller = session;
         call->caller_id = message->id;
     }
-    call->method = service_method(service, message->method);
+    call->method = methods_get(&service->methods, message->method);
     if (call->method)
         call->method->calls++;
     service->calls++;

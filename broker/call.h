@@ -12,18 +12,6 @@ typedef struct Call Call;
 typedef struct Server Server;
 typedef struct Service Service;
 
-/* Latencies in buckets of an eighth of a power of two, from 1 us up. */
-enum { LATENCY_BUCKETS = 8 * 28 };
-
-typedef struct Method {
-    UT_hash_handle hh;
-    uint64_t calls, errors;
-    char last_error[96];
-    uint32_t *latency; /* LATENCY_BUCKETS counts; NULL before the first */
-    size_t name_len;
-    char name[];
-} Method;
-
 struct Service {
     Services *services;
     Server *servers; /* utlist by prev, next; the next to be looked at is in front */
@@ -32,8 +20,7 @@ struct Service {
     Call *line, *line_end; /* waiting calls, oldest first */
     unsigned n_waiting;
     uint64_t calls, errors;
-    Method *methods, *last_method; /* last: that was asked for */
-    unsigned n_methods;
+    Methods methods;
     bool in_crowded; /* is in services->crowded */
     Service *next_crowded;
     UT_hash_handle hh;
@@ -99,6 +86,7 @@ struct Services {
     Call *free_calls;      /* by next */
     size_t n_calls;
     uint64_t last_instance;
+    Methods own; /* of ferry.Broker */
 };
 
 /* ---- service.c ---- */
@@ -108,10 +96,6 @@ Service *service_find(Services *services, Span name);
 Service *service_new(Services *services, Span name); /* NULL: out of memory */
 /* Frees it when nothing needs it any more. */
 void service_release(Service *service);
-/* The statistics of a method; NULL: too many methods, or out of memory. */
-Method *service_method(Service *service, Span name);
-void method_ended(Method *method, uint64_t latency_us, Span error);
-uint64_t method_percentile_us(const Method *method, unsigned percent);
 
 /* Of the service and the session, with no slots yet. instance: empty, and it gets one. NULL: out of
  * memory. */

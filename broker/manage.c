@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "broker/queue.h"
 #include "broker/service.h"
@@ -117,7 +118,7 @@ static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
 static int no_service(int r, const char *name, ferry_error *reterr) {
     if (r != -ENOENT)
         return r;
-    return error_set(reterr, "ferry.NotFound", "there is no service '%s'", name);
+    return error_set(reterr, "ferry.NotFound", "there is no service '%s'", shown(span_text(name)));
 }
 
 static int describe_myself(Buffer *to) {
@@ -156,8 +157,10 @@ static int describe(const Ask *ask, const void *p, Buffer *to, ferry_error *rete
 static int list_methods(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_methods_args *args = p;
 
-    if (strcmp(args->service, ferry_service_ferry_broker.name) == 0)
-        return error_set(reterr, "ferry.NotFound", "the broker does not count its own methods");
+    if (strcmp(args->service, ferry_service_ferry_broker.name) == 0) {
+        methods_write(services_own(ask->broker->services), to);
+        return 0;
+    }
     return no_service(services_stats(ask->broker->services, span_text(args->service), to),
                       args->service, reterr);
 }
@@ -167,7 +170,7 @@ static int list_methods(const Ask *ask, const void *p, Buffer *to, ferry_error *
 static int no_queue(int r, const char *name, ferry_error *reterr) {
     if (r != -ENOENT)
         return r;
-    return error_set(reterr, "ferry.NotFound", "there is no queue '%s'", name);
+    return error_set(reterr, "ferry.NotFound", "there is no queue '%s'", shown(span_text(name)));
 }
 
 static int too_busy(int r, ferry_error *reterr) {
@@ -235,9 +238,11 @@ static int move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) 
     write_uint(to, n);
     if (r == -EINVAL)
         return error_set(reterr, "ferry.InvalidArgument",
-                         "args.to: '%s' is the same queue, or cannot be the name of one", args->to);
+                         "args.to: '%s' is the same queue, or cannot be the name of one",
+                         shown(span_text(args->to)));
     if (r == -ENOSPC)
-        return error_set(reterr, "ferry.Full", "the queue '%s' has no room", args->to);
+        return error_set(reterr, "ferry.Full", "the queue '%s' has no room",
+                         shown(span_text(args->to)));
     return too_busy(no_queue(r, args->from, reterr), reterr);
 }
 
@@ -308,10 +313,16 @@ static int run(const Ask *ask, const Message *message, MethodFn fn, Buffer *to,
 static void answer(Broker *broker, Session *session, const Message *message, MethodFn fn) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(buffer_deinit) Buffer result = {0};
-    int r = run(&(Ask){broker, session, message->id}, message, fn, &result, &error);
+    Method *method = methods_get(services_own(broker->services), message->method);
+    uint64_t started_us = clock_us();
+    int r;
 
+    if (method)
+        method->calls++;
+    r = run(&(Ask){broker, session, message->id}, message, fn, &result, &error);
     if (r < 0 && !error.type)
         error_set_code(&error, r, NULL);
+    method_ended(method, clock_us() - started_us, r < 0 ? span_text(error.type) : (Span){NULL, 0});
     if (r < 0)
         session_error(session, message->id, error.type, "%s", error.message);
     else if (r != ANSWERED_LATER && message->id != 0)

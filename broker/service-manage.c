@@ -70,21 +70,9 @@ int services_describe(Services *services, Span name, Buffer *to) {
 
 int services_stats(Services *services, Span name, Buffer *to) {
     Service *service = service_find(services, name);
-    Method *method, *next;
 
     if (!service)
         return -ENOENT;
-    write_array(to, service->n_methods);
-    HASH_ITER(hh, service->methods, method, next) {
-        write_map(to, 6);
-        write_text(to, "method");
-        write_text(to, method->name);
-        write_pair(to, "calls", method->calls);
-        write_pair(to, "errors", method->errors);
-        write_pair(to, "p50_us", method_percentile_us(method, 50));
-        write_pair(to, "p99_us", method_percentile_us(method, 99));
-        write_text(to, "last_error");
-        write_text(to, method->last_error);
-    }
+    methods_write(&service->methods, to);
     return 0;
 }

@@ -1,12 +1,10 @@
-/* The table of services, who serves them, and how their methods do. See call.h. */
+/* The table of services, and who serves them. See call.h. */
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <utlist.h>
 
 #include "broker/call.h"
-
-enum { METHODS_MAX = 256 };
 
 int services_new(Services **ret, Broker *broker) {
     Services *services = calloc(1, sizeof(*services));
@@ -34,6 +32,7 @@ Services *services_free(Services *services) {
         services->free_calls = call->next;
         free(call);
     }
+    methods_free(&services->own);
     free(services);
     return NULL;
 }
@@ -42,7 +41,11 @@ size_t services_n_calls(const Services *services) {
     return services->n_calls;
 }
 
-/* ---- services and their methods ---- */
+Methods *services_own(Services *services) {
+    return &services->own;
+}
+
+/* ---- services ---- */
 
 static inline bool is_named(Span name, const char *own, size_t own_len) {
     return name.len == own_len && memcmp(name.data, own, own_len) == 0;
@@ -77,85 +80,13 @@ Service *service_new(Services *services, Span name) {
 }
 
 void service_release(Service *service) {
-    Method *method, *next;
-
     if (service->servers || service->line || service->in_crowded)
         return;
-    HASH_ITER(hh, service->methods, method, next) {
-        HASH_DEL(service->methods, method);
-        free(method->latency);
-        free(method);
-    }
+    methods_free(&service->methods);
     HASH_DEL(service->services->table, service);
     if (service->services->last == service)
         service->services->last = NULL;
     free(service);
-}
-
-Method *service_method(Service *service, Span name) {
-    Method *method = service->last_method;
-
-    if (method && is_named(name, method->name, method->name_len))
-        return method;
-    HASH_FIND(hh, service->methods, name.data, name.len, method);
-    if (method)
-        service->last_method = method;
-    if (method || service->n_methods == METHODS_MAX)
-        return method;
-    method = calloc(1, sizeof(*method) + name.len + 1);
-    if (!method)
-        return NULL;
-    memcpy(method->name, name.data, name.len);
-    method->name_len = name.len;
-    HASH_ADD_KEYPTR(hh, service->methods, method->name, name.len, method);
-    if (!hash_added(method)) {
-        free(method);
-        return NULL;
-    }
-    service->n_methods++;
-    return method;
-}
-
-static unsigned bucket_of(uint64_t us) {
-    unsigned power;
-
-    if (us < 8)
-        return (unsigned)us;
-    power = 63u - (unsigned)__builtin_clzll(us);
-    us = (uint64_t)(power - 2) * 8 + ((us >> (power - 3)) & 7);
-    return us < LATENCY_BUCKETS ? (unsigned)us : LATENCY_BUCKETS - 1;
-}
-
-static uint64_t bucket_us(unsigned bucket) {
-    unsigned power = bucket / 8 + 2;
-
-    return bucket < 8 ? bucket : (UINT64_C(8) + bucket % 8) << (power - 3);
-}
-
-void method_ended(Method *method, uint64_t latency_us, Span error) {
-    if (!method)
-        return;
-    if (!method->latency)
-        method->latency = calloc(LATENCY_BUCKETS, sizeof(*method->latency));
-    if (method->latency)
-        method->latency[bucket_of(latency_us)]++;
-    if (error.data) {
-        method->errors++;
-        snprintf(method->last_error, sizeof(method->last_error), "%s", shown(error));
-    }
-}
-
-uint64_t method_percentile_us(const Method *method, unsigned percent) {
-    uint64_t n = 0, seen = 0;
-
-    for (unsigned i = 0; method->latency && i < LATENCY_BUCKETS; i++)
-        n += method->latency[i];
-    for (unsigned i = 0; n > 0 && i < LATENCY_BUCKETS; i++) {
-        seen += method->latency[i];
-        if (seen * 100 >= n * percent)
-            return bucket_us(i);
-    }
-    return 0;
 }
 
 /* ---- servers ---- */

@@ -5,6 +5,7 @@
  */
 
 #include "broker/broker.h"
+#include "broker/methods.h"
 
 typedef struct Services Services;
 
@@ -43,3 +44,6 @@ size_t services_n_calls(const Services *services);
 void services_list(Services *services, Buffer *to);
 int services_describe(Services *services, Span name, Buffer *to); /* -ENOENT */
 int services_stats(Services *services, Span name, Buffer *to);    /* -ENOENT */
+
+/* The methods of ferry.Broker, which is not in the table of services. */
+Methods *services_own(Services *services);

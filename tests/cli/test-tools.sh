@@ -23,6 +23,8 @@ expect 0 1 '' ferry call demo.Echo.say 1
 expect 0 1 '' ferry call demo.Echo.say 1 --instance two
 expect 0 '*' '' ferry stats demo.Echo
 grep -q '^say	2	0	' "$work/out" || failed 'calls are counted' "$work/out"
+expect 0 '*' '' ferry stats ferry.Broker
+grep -q '^services	[1-9]' "$work/out" || failed "the broker's own calls are counted" "$work/out"
 expect 0 '*' '' ferry stats
 grep -q '^calls	' "$work/out" || failed 'counters' "$work/out"
 expect 0 '*' '' ferry sessions

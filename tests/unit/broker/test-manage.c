@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "broker/manage.h"
 #include "broker/queue.h"
+#include "broker/service.h"
 #include "ferry-broker.h"
 #include "rpc/schema/codec.h"
 #include "rpc/schema/description.h"
@@ -203,6 +204,39 @@ static void what_is_not_there_is_not_found(void) {
     fake_hub_deinit(&broker);
 }
 
+static uint64_t counted(const Methods *methods, const char *name, uint64_t *ret_errors) {
+    for (const Method *method = methods->table; method; method = method->hh.next)
+        if (strcmp(method->name, name) == 0) {
+            *ret_errors = method->errors;
+            return method->calls;
+        }
+    return 0;
+}
+
+static void its_own_calls_are_counted(void) {
+    const Methods *own;
+    uint64_t errors = 0;
+    const Message *m;
+
+    begin();
+    own = services_own(broker.services);
+    call("queues", span_text("\x90"));
+    call("queue", span_text("\x91\xa2no"));
+    call("queue", span_text("\x91\xa4mail"));
+    call("fly", span_text("\x90"));
+    CU_ASSERT_EQUAL(counted(own, "queues", &errors), 1);
+    CU_ASSERT_EQUAL(errors, 0);
+    CU_ASSERT_EQUAL(counted(own, "queue", &errors), 2);
+    CU_ASSERT_EQUAL(errors, 1);
+    CU_ASSERT_EQUAL(counted(own, "fly", &errors), 0);
+    m = call("methods", span_text("\x91\xac"
+                                  "ferry.Broker"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_OK);
+    CU_ASSERT_EQUAL(own->n, 3);
+    fake_hub_deinit(&broker);
+}
+
 /* The queue's name, and behind it what nobody reads. */
 static const Message *call_with_bytes(size_t len) {
     static const uint8_t bytes[64 * 1024];
@@ -281,6 +315,7 @@ int main(void) {
         TEST(wrong_arguments_are_refused_by_their_path),
         TEST(arguments_may_be_left_out_and_be_too_many),
         TEST(what_is_not_there_is_not_found),
+        TEST(its_own_calls_are_counted),
         TEST(a_body_has_its_limit),
         TEST(it_describes_itself),
         TEST(it_has_one_instance),
