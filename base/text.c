@@ -49,27 +49,42 @@ bool text_is_utf8(const void *text, size_t len) {
     return true;
 }
 
+/* One character, or one byte that is none; what it takes of p is returned. */
+static size_t escape_one(char **at, const uint8_t *p, size_t left) {
+    size_t n = utf8_len(p, left);
+
+    if (n == 0 || (n == 1 && (*p < 0x20 || *p == 0x7F || *p == '\'' || *p == '\\')) ||
+        (n == 2 && *p == 0xC2 && p[1] < 0xA0)) {
+        n = n ? n : 1;
+        for (size_t i = 0; i < n; i++)
+            *at += sprintf(*at, "\\x%02x", p[i]);
+    } else {
+        memcpy(*at, p, n);
+        *at += n;
+    }
+    return n;
+}
+
 const char *text_escape(char *to, const void *text, size_t len) {
     const uint8_t *p = len > 0 ? text : (const void *)"";
     const uint8_t *end = p + (len > 160 ? 160 : len);
     char *at = to;
 
-    while (p < end) {
-        size_t n = utf8_len(p, (size_t)(end - p));
-
-        if (n == 0 || (n == 1 && (*p < 0x20 || *p == 0x7F || *p == '\'' || *p == '\\')) ||
-            (n == 2 && *p == 0xC2 && p[1] < 0xA0)) {
-            n = n ? n : 1;
-            for (size_t i = 0; i < n; i++)
-                at += sprintf(at, "\\x%02x", p[i]);
-        } else {
-            memcpy(at, p, n);
-            at += n;
-        }
-        p += n;
-    }
+    while (p < end)
+        p += escape_one(&at, p, (size_t)(end - p));
     strcpy(at, len > 160 ? "…" : "");
     return to;
+}
+
+void text_print_escaped(FILE *to, const void *text, size_t len) {
+    const uint8_t *p = text, *end = p + len;
+
+    while (p < end) {
+        char one[4 * 4 + 1], *at = one;
+
+        p += escape_one(&at, p, (size_t)(end - p));
+        fwrite(one, 1, (size_t)(at - one), to);
+    }
 }
 
 typedef struct Unit {

@@ -5,12 +5,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Copies at most 160 bytes of text from outside so that it can be logged or shown: control
  * characters, quotes and bytes that are not UTF-8 become \xNN, the rest an ellipsis. Returns to,
  * which must have TEXT_ESCAPED_MAX bytes. */
 enum { TEXT_ESCAPED_MAX = 4 * 160 + 4 };
 const char *text_escape(char *to, const void *text, size_t len);
+
+/* The same escapes, all of it, to a file. */
+void text_print_escaped(FILE *to, const void *text, size_t len);
 
 bool text_is_utf8(const void *text, size_t len);
 

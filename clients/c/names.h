@@ -12,7 +12,8 @@
 
 typedef struct Name {
     size_t len;
-    size_t dot; /* where the last token begins, less one; 0: there is one token alone */
+    size_t dot;      /* where the last token begins, less one; 0: there is one token alone */
+    bool is_brokers; /* it begins with "ferry." */
     char text[NAME_MAX_LEN + 1];
 } Name;
 

@@ -13,12 +13,8 @@ static int early_put(Core *core, const Message *message, const void *block, ferr
     Record *record;
 
     /* What nobody may ever hear does not pile up: after this long it is refused instead. */
-    if (clock_ms() - core->down_since_ms > CONNECT_MS || link_state(core->link) == LINK_CLOSED) {
-        const ferry_error *problem = link_problem(core->link);
-
-        return error_set(reterr, "ferry.NotConnected", "%s",
-                         problem ? problem->message : "there is no connection to the broker");
-    }
+    if (clock_ms() - core->down_since_ms > CONNECT_MS || link_state(core->link) == LINK_CLOSED)
+        return session_missing(core, reterr);
     if (core->early_bytes + message->body.len > EARLY_MAX)
         return error_set(reterr, "ferry.WouldBlock",
                          "4 MiB wait for the connection to the broker already");
@@ -115,6 +111,11 @@ int ferry_publish(ferry_client *client, const char *topic, ferry_bytes body,
     name = names_find(client->core->names, topic, reterr);
     if (!name)
         return -EINVAL;
+    /* The broker would drop it, and nobody would be told. */
+    if (__builtin_expect(name->is_brokers, 0))
+        return error_set(reterr, "ferry.PermissionDenied",
+                         "cannot publish to '%s': names that begin with 'ferry.' are the broker's",
+                         name->text);
     message.op = OP_PUBLISH;
     message.passed = (Span){NULL, 0};
     message.id = 0;

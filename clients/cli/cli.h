@@ -82,6 +82,9 @@ int cli_error(Cli *cli, const ferry_error *error);
 int cli_exception(Cli *cli, const ferry_error *error, const ferry_type *type);
 int cli_status(const ferry_error *error);
 
+/* Before anything is begun for a queue's name that no broker takes. An exit status. */
+int cli_check_queue(Cli *cli, const char *name);
+
 /* Talk, on standard error; nothing with --quiet. */
 void cli_note(const Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

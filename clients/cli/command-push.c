@@ -5,7 +5,7 @@
 #include "clients/cli/progress.h"
 #include "clients/cli/source.h"
 
-enum { IN_FLIGHT = 1000 };
+enum { IN_FLIGHT = 1000, KEY_MAX = 255 };
 
 typedef struct Values {
     uint64_t count, delay_ms, ttl_ms, priority;
@@ -83,10 +83,6 @@ static void push(Run *run, ferry_bytes body) {
         run->held = body;
         if (run->in_flight == 0)
             loop_arm(&run->loop, &run->timer, 1, on_timer);
-    } else if (r == -EINVAL) {
-        loop_end(&run->loop,
-                 cli_usage(run->cli, "'%s' is no name of a queue: tokens parted by dots, no spaces",
-                           run->queue));
     } else if (r < 0) {
         loop_end(&run->loop, cli_error(run->cli, &error));
     } else {
@@ -146,9 +142,13 @@ static int run_push(Cli *cli, const void *values, int argc, char **argv) {
                         .delay_ms = v->delay_ms,
                         .ttl_ms = v->ttl_ms,
                         .priority = (uint32_t)v->priority}};
-    int status = source_open(&run.source, cli,
-                             &(SourceOptions){argc > 1 ? argv[1] : NULL, v->file, v->count});
+    int status = cli_check_queue(cli, run.queue);
 
+    if (status == EXIT_OK && v->key && (!*v->key || strlen(v->key) > KEY_MAX))
+        status = cli_usage(cli, "--key: a key has 1 to %d bytes", KEY_MAX);
+    if (status == EXIT_OK)
+        status = source_open(&run.source, cli,
+                             &(SourceOptions){argc > 1 ? argv[1] : NULL, v->file, v->count});
     if (status == EXIT_OK)
         status = cli_open(cli, NULL, &client);
     if (status == EXIT_OK) {

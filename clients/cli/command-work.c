@@ -302,6 +302,9 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
     int status = loop_init(&run.loop, cli);
 
     (void)argc;
+    /* Before a command is run whose result would have nowhere to go. */
+    if (status == EXIT_OK && run.values->then)
+        status = cli_check_queue(cli, run.values->then);
     if (status == EXIT_OK)
         status = cli_open(cli, NULL, &client);
     if (status == EXIT_OK)

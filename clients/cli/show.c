@@ -113,7 +113,10 @@ void show_json(const Cli *cli, const json_t *json) {
     print_json_rows(json, (PrintStyle){cli->terminal_out, cli->colour_out}, stdout);
 }
 
-void show_rows(const Cli *cli, const json_t *rows, const Column *columns) {
+void show_rows(const Cli *cli, const json_t *unsorted, const Column *columns) {
+    CLEANUP(json_decref) json_t *sorted = table_sorted(unsorted, columns);
+    const json_t *rows = sorted ? sorted : unsorted;
+
     if (cli->json)
         show_json(cli, rows);
     else

@@ -65,6 +65,19 @@ static void cell_text(const json_t *row, const Column *column, TableStyle style,
         strcpy(to, "-");
 }
 
+/* In a pipe texts are whole: what is cut short could not be used. */
+static void print_plain(const json_t *row, const Column *column, FILE *to) {
+    const json_t *value = json_object_get(row, column->key);
+    char text[CELL_MAX];
+
+    if (json_is_string(value) && json_string_length(value) > 0 && column->kind != COLUMN_FLAG) {
+        text_print_escaped(to, json_string_value(value), json_string_length(value));
+        return;
+    }
+    cell_text(row, column, (TableStyle){0}, text);
+    fputs(text, to);
+}
+
 static void print_cell(const char *text, const Column *column, size_t width, bool is_last,
                        const char *colour, FILE *to) {
     int pad = (int)(width - table_width(text));
@@ -94,12 +107,14 @@ static void print_rows(const json_t *rows, const Column *columns, const size_t *
         for (const Column *column = columns; column->heading; column++) {
             bool is_last = !column[1].heading;
 
-            cell_text(row, column, style, text);
-            if (style.for_people)
+            if (style.for_people) {
+                cell_text(row, column, style, text);
                 print_cell(text, column, widths[column - columns], is_last,
                            colour_of(row, column, style), to);
-            else
-                fprintf(to, "%s%s", text, is_last ? "" : "\t");
+            } else {
+                print_plain(row, column, to);
+                fputs(is_last ? "" : "\t", to);
+            }
         }
         putc('\n', to);
     }
@@ -119,6 +134,32 @@ static void measure(const json_t *rows, const Column *columns, TableStyle style,
                 *width = table_width(text);
         }
     }
+}
+
+static int compare_rows(const void *a, const void *b, void *key) {
+    const char *left = json_string_value(json_object_get(*(json_t *const *)a, key));
+    const char *right = json_string_value(json_object_get(*(json_t *const *)b, key));
+
+    return strcmp(left ? left : "", right ? right : "");
+}
+
+json_t *table_sorted(const json_t *rows, const Column *columns) {
+    size_t n = json_array_size(rows);
+    json_t **in_order = malloc((n + 1) * sizeof(*in_order)), *sorted = json_array();
+
+    if (!in_order || !sorted) {
+        free(in_order);
+        json_decref(sorted);
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++)
+        in_order[i] = json_array_get(rows, i);
+    if (columns->kind == COLUMN_TEXT)
+        qsort_r(in_order, n, sizeof(*in_order), compare_rows, (void *)(uintptr_t)columns->key);
+    for (size_t i = 0; i < n; i++)
+        json_array_append(sorted, in_order[i]);
+    free(in_order);
+    return sorted;
 }
 
 int table_print(const json_t *rows, const Column *columns, TableStyle style, FILE *to) {

@@ -16,7 +16,7 @@ typedef enum ColumnKind {
     COLUMN_BYTES,   /* for people 1.5 MiB, in a pipe 1572864 */
     COLUMN_MS,      /* for people 2.0 min, in a pipe 120000 */
     COLUMN_COUNT,   /* the length of a list, or a number */
-    COLUMN_FLAG,    /* true: the column's heading in small letters; false: empty */
+    COLUMN_FLAG,    /* true: its key; false: "-" */
     COLUMN_TROUBLE, /* a number, red when it is not 0 */
 } ColumnKind;
 
@@ -30,6 +30,9 @@ typedef struct TableStyle {
     bool for_people;
     bool colour;
 } TableStyle;
+
+/* The rows by name, where names are their first column. NULL: out of memory. */
+json_t *table_sorted(const json_t *rows, const Column *columns);
 
 /* -ENOMEM. An empty table prints nothing in a pipe, "none" for people. */
 int table_print(const json_t *rows, const Column *columns, TableStyle style, FILE *to);

@@ -133,7 +133,6 @@ expect 6 '' "there is no queue 'nobody'" ferry call ferry.Broker.peek nobody
 expect 6 '' "did you mean 'ferry.Broker.queues'" ferry call ferry.Broker.queus
 expect 6 '' "has no instance 'second'" ferry call ferry.Broker.queues --instance second
 expect 0 '*' '' ferry ping ferry.Broker
-expect 6 '' 'does not count its own' ferry stats ferry.Broker
 expect 6 '' "did you mean 'calc.Calc'" ferry stats calc.Clac
 
 # Streams: items in from standard input, items out to standard output, a line each

@@ -104,4 +104,18 @@ expect 0 '*' '' ferry queue list --json
 head -1 "$work/out" | grep -q '^\[{"name": ' || failed 'JSON' "$work/out"
 expect 2 '' 'no name of a queue' ferry push 'a b' x
 expect 4 '' 'PermissionDenied' ferry push ferry.internal x
+# What is wrong is told before anything is done
+expect 2 '' "'a b' is no name of a queue" ferry push 'a b' x
+expect 2 '' '1 to 255 bytes' ferry push q x --key ''
+expect 2 '' '1 to 255 bytes' ferry push q x --key "$(printf 'k%.0s' $(seq 256))"
+expect 2 '' "'a b' is no name of a queue" ferry work q --then 'a b' --exec "touch '$work/run'"
+expect 4 '' "are the broker's" ferry work q --then ferry.q --exec "touch '$work/run'"
+
+# In a pipe names are whole, and lists in order
+long=$(printf 'q%.0s' $(seq 250))
+expect 0 '' '' ferry push "$long" x
+expect 0 '' '' ferry push a.first x
+ferry queue | cut -f1 >"$work/names"
+grep -qx "$long" "$work/names" || failed 'a long name is whole' "$work/names"
+equal "$(LC_ALL=C sort "$work/names" | xargs)" "$(xargs <"$work/names")" 'queues are in order'
 done_testing

@@ -108,4 +108,5 @@ equal 130 $? 'Ctrl-C while a command runs'
 expect 2 '' 'which' ferry sub room --answer x --exec y
 expect 0 '' 'nobody answered' ferry gather empty.room hello --window 100ms
 expect 2 '' 'one question' ferry gather room -
+expect 4 '' "are the broker's" ferry pub ferry.news x
 done_testing

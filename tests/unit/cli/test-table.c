@@ -40,6 +40,31 @@ static void a_pipe_gets_lines_of_plain_values(void) {
     CU_ASSERT_TRUE(prints("[]", pipe_style, ""));
 }
 
+static void a_pipe_gets_all_of_a_text(void) {
+    char rows[400], wanted[400], name[301];
+
+    memset(name, 'x', 300);
+    name[300] = '\0';
+    snprintf(rows, sizeof(rows), "[{\"name\":\"%s\\n\",\"jobs\":1}]", name);
+    snprintf(wanted, sizeof(wanted), "%s\\x0a\t1\t-\t-\t-\n", name);
+    CU_ASSERT_TRUE(prints(rows, pipe_style, wanted));
+}
+
+static void rows_are_sorted_by_their_names(void) {
+    static const Column numbers[] = {{"N", "n", COLUMN_NUMBER}, {NULL, NULL, COLUMN_TEXT}};
+    json_t *rows =
+        json_loads("[{\"name\":\"b\",\"n\":1},{\"n\":2},{\"name\":\"a\",\"n\":3}]", 0, NULL);
+    json_t *by_name = table_sorted(rows, columns), *by_number = table_sorted(rows, numbers);
+    char *text = json_dumps(by_name, JSON_COMPACT);
+
+    CU_ASSERT_STRING_EQUAL(text, "[{\"n\":2},{\"name\":\"a\",\"n\":3},{\"name\":\"b\",\"n\":1}]");
+    CU_ASSERT_TRUE(json_equal(by_number, rows));
+    free(text);
+    json_decref(by_name);
+    json_decref(by_number);
+    json_decref(rows);
+}
+
 static void people_get_columns(void) {
     CU_ASSERT_TRUE(prints(ROWS, people,
                           "NAME   JOBS    BYTES  DEAD  \n"
@@ -82,6 +107,8 @@ static void wide_characters_take_two_places(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_pipe_gets_lines_of_plain_values),
+        TEST(a_pipe_gets_all_of_a_text),
+        TEST(rows_are_sorted_by_their_names),
         TEST(people_get_columns),
         TEST(trouble_is_red),
         TEST(a_line_stays_a_line_whatever_a_name_holds),

@@ -749,6 +749,7 @@ typedef void (*ferry_message_fn)(const ferry_message *message, void *ctx);
  * @return 0, or
  *   -EAGAIN    4 MiB wait to be sent: the connection is slower than we are. Process, and try again;
  *   -EINVAL    the topic, the body or an option is malformed;
+ *   -EACCES    the topic is the broker's ("ferry.…");
  *   -EMSGSIZE  larger than max_body;
  *   -ENOTCONN  no connection for 5 s;
  *   -ECANCELED, -ECHILD, -ENOMEM.
