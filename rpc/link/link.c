@@ -14,9 +14,10 @@
 #include "base/random.h"
 #include "rpc/link/context.h"
 #include "rpc/link/endpoint.h"
+#include "rpc/link/lookup.h"
 
 enum {
-    ATTEMPT_MS = 5000, /* from connecting to WELCOME */
+    ATTEMPT_MS = 5000, /* from connecting to WELCOME; before that, for the host's address */
     BACKOFF_MS = 50,   /* before the second attempt; doubled… */
     BACKOFF_MAX_MS = 2000,
     HEARTBEAT_MS = 2000, /* ZMTP PINGs, in libzmq's own thread */
@@ -46,6 +47,9 @@ struct Link {
     LinkState state;
     void *context, *socket, *monitor; /* no socket: between two attempts */
     int epoll_fd, socket_fd, monitor_fd;
+    Lookup *asking, *found; /* the host's addresses: being looked up; as last found */
+    bool waits_for_address; /* that is what the attempt is at */
+    unsigned next_address;  /* of those found, to try */
     Outbox out;
     Inbox in;
     uint8_t client[WIRE_TOKEN], token[WIRE_TOKEN];
@@ -99,7 +103,14 @@ static int set_up_socket(void *socket) {
     return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_batch, sizeof(max_batch)) < 0 ? -errno : 0;
 }
 
+static void stop_waiting_for_address(Link *link) {
+    if (link->waits_for_address)
+        epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, lookup_fd(link->asking), NULL);
+    link->waits_for_address = false;
+}
+
 static void close_socket(Link *link) {
+    stop_waiting_for_address(link);
     if (link->socket) {
         epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, link->socket_fd, NULL);
         /* Before its reader is closed: libzmq's thread would wait for ever to tell nobody of an
@@ -115,11 +126,19 @@ static void close_socket(Link *link) {
     link->session++;
 }
 
-static int attempt(Link *link, uint64_t now_ms) {
+/* A lookup that takes longer than an attempt goes on: there is never more than one. */
+static int wait_for_address(Link *link) {
+    int r = link->asking ? 0 : lookup_new(&link->asking, link->url);
+
+    if (r == 0)
+        r = watch(link, lookup_fd(link->asking));
+    link->waits_for_address = r == 0;
+    return r;
+}
+
+static int connect_to(Link *link, const char *endpoint, uint64_t now_ms) {
     int r;
 
-    link->session++;
-    link->hello_sent = false;
     link->attempt_ends_ms = now_ms + ATTEMPT_MS;
     link->socket = zmq_socket(link->context, ZMQ_DEALER);
     if (!link->socket)
@@ -139,10 +158,35 @@ static int attempt(Link *link, uint64_t now_ms) {
     link->monitor_fd = socket_fd(link->monitor);
     r = watch(link, link->monitor_fd);
     if (r == 0)
-        r = socket_set(link->socket, ZMQ_IPV6, strchr(link->url, '[') != NULL);
-    if (r == 0 && zmq_connect(link->socket, link->url) < 0)
+        r = socket_set(link->socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL);
+    if (r == 0 && zmq_connect(link->socket, endpoint) < 0)
         r = -errno;
     return r;
+}
+
+/* The host has several addresses, perhaps, and not all lead to the broker. */
+static const char *next_endpoint(const Link *link) {
+    return link->found ? lookup_endpoint(link->found, link->next_address) : NULL;
+}
+
+static int attempt(Link *link, uint64_t now_ms) {
+    const char *endpoint = next_endpoint(link);
+
+    link->session++;
+    link->hello_sent = false;
+    link->attempt_ends_ms = now_ms + ATTEMPT_MS;
+    if (!endpoint && lookup_is_needed(link->url))
+        return wait_for_address(link);
+    if (!endpoint)
+        return connect_to(link, link->url, now_ms);
+    link->next_address++;
+    return connect_to(link, endpoint, now_ms);
+}
+
+static void back_off(Link *link) {
+    link->backoff_ms = link->backoff_ms ? link->backoff_ms * 2 : BACKOFF_MS;
+    if (link->backoff_ms > BACKOFF_MAX_MS)
+        link->backoff_ms = BACKOFF_MAX_MS;
 }
 
 /* The session, or the attempt at one, is over. Another attempt follows after a while. */
@@ -159,24 +203,56 @@ static void lost(Link *link, const char *type, const char *format, ...) {
     inbox_clear(&link->in);
     if (link->state != LINK_CLOSED) {
         link->state = LINK_CONNECTING;
-        if (was_up)
+        if (was_up) {
             link->backoff_ms = 0;
+            link->next_address = UINT_MAX; /* look it up again: it may have moved */
+        }
         /* At once after a lost session, then slower and slower; jitter, so that a thousand clients
          * of a broker that restarts do not come back in step. */
         link->next_attempt_ms =
             now_ms + (link->backoff_ms ? link->backoff_ms / 2 + random_below(link->backoff_ms) : 0);
-        link->backoff_ms = link->backoff_ms ? link->backoff_ms * 2 : BACKOFF_MS;
-        if (link->backoff_ms > BACKOFF_MAX_MS)
-            link->backoff_ms = BACKOFF_MAX_MS;
+        if (next_endpoint(link))
+            link->next_attempt_ms = now_ms;
+        else
+            back_off(link);
     }
     link->handlers.on_down(was_up, &link->problem, link->handlers.ctx);
+}
+
+static void cannot_connect(Link *link, int r) {
+    lost(link, "ferry.NotConnected", "cannot connect to %s: %s", link->url, zmq_strerror(-r));
 }
 
 static void try_again(Link *link, uint64_t now_ms) {
     int r = attempt(link, now_ms);
 
     if (r < 0)
-        lost(link, "ferry.NotConnected", "cannot connect to %s: %s", link->url, zmq_strerror(-r));
+        cannot_connect(link, r);
+}
+
+/* The addresses of before are better than none: name servers fail too. */
+static void end_lookup(Link *link, uint64_t now_ms) {
+    bool is_done = lookup_is_done(link->asking);
+    const char *problem = is_done ? "" : "no name server answers";
+    int r = 0;
+
+    stop_waiting_for_address(link);
+    if (is_done && lookup_endpoint(link->asking, 0)) {
+        lookup_free(link->found);
+        link->found = steal(&link->asking);
+    } else if (is_done && !link->found) {
+        problem = lookup_problem(link->asking);
+    }
+    if (is_done)
+        link->asking = lookup_free(link->asking);
+    if (link->found) {
+        link->next_address = 1;
+        r = connect_to(link, lookup_endpoint(link->found, 0), now_ms);
+        if (r < 0)
+            cannot_connect(link, r);
+    } else {
+        lost(link, "ferry.NotConnected", "cannot find the host of %s: %s", link->url, problem);
+    }
 }
 
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
@@ -220,6 +296,8 @@ Link *link_free(Link *link) {
         socket_set(link->socket, ZMQ_LINGER, GOODBYE_MS);
     }
     close_socket(link);
+    lookup_free(link->asking);
+    lookup_free(link->found);
     outbox_clear(&link->out);
     inbox_clear(&link->in);
     if (link->context)
@@ -250,7 +328,14 @@ const char *link_url(const Link *link) {
 }
 
 const ferry_error *link_problem(const Link *link) {
-    return link->problem.type ? &link->problem : NULL;
+    static const ferry_error looking = {
+        .type = "ferry.NotConnected",
+        .message = "the address of the broker's host is still being looked up",
+    };
+
+    if (link->problem.type)
+        return &link->problem;
+    return link->waits_for_address ? &looking : NULL;
 }
 
 size_t link_waiting(const Link *link) {
@@ -583,8 +668,12 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
 
     if (link->state == LINK_CLOSED)
         return 0;
-    if (!link->socket && now_ms >= link->next_attempt_ms)
+    if (link->waits_for_address) {
+        if (lookup_is_done(link->asking) || now_ms >= link->attempt_ends_ms)
+            end_lookup(link, now_ms);
+    } else if (!link->socket && now_ms >= link->next_attempt_ms) {
         try_again(link, now_ms);
+    }
     if (link->socket && !link->hello_sent)
         send_hello(link);
     if (link->socket)
@@ -608,6 +697,8 @@ static bool has_input(void *ctx) {
     if (link->reading && link->reading->session == link->session &&
         reader_left(&link->reading->reader) > 0)
         return true;
+    if (link->waits_for_address)
+        return lookup_is_done(link->asking);
     return link->socket && (socket_events(link->socket) & wanted) != 0;
 }
 
@@ -618,7 +709,7 @@ bool link_has_input(Link *link) {
 uint64_t link_next_ms(const Link *link) {
     if (link->state == LINK_CLOSED)
         return UINT64_MAX;
-    if (!link->socket)
+    if (!link->socket && !link->waits_for_address)
         return link->next_attempt_ms;
     return link->state == LINK_CONNECTING ? link->attempt_ends_ms : UINT64_MAX;
 }
@@ -637,6 +728,8 @@ void link_wait(Link *link, int fd, uint64_t until_ms) {
         fds[1].fd = link->monitor_fd;
         if (socket_events(link->monitor) & ZMQ_POLLIN)
             return;
+    } else if (link->waits_for_address) {
+        fds[0].fd = lookup_fd(link->asking);
     }
     poll(fds, 3, until_ms - now_ms > 60000 ? 60000 : (int)(until_ms - now_ms));
     spin_woke(&link->spin);

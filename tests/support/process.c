@@ -278,17 +278,19 @@ static void start_with(const Daemon *daemon, Process *process, const char *log) 
 }
 
 static bool listens(const Daemon *daemon) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(daemon->port)};
-    bool yes;
+    const char *host = daemon->options.host ? daemon->options.host : "127.0.0.1";
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(daemon->port)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(daemon->port)};
+    bool is_four = inet_pton(AF_INET, host, &four.sin_addr) == 1, yes;
     int fd;
 
     /* The socket comes before the port. */
     if (daemon->port == 0)
         return access(daemon->url + strlen("ipc://"), F_OK) == 0;
-    inet_pton(AF_INET, daemon->options.host ? daemon->options.host : "127.0.0.1",
-              &address.sin_addr);
-    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    yes = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+    inet_pton(AF_INET6, host, &six.sin6_addr);
+    fd = socket(is_four ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    yes = connect(fd, is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six,
+                  is_four ? sizeof(four) : sizeof(six)) == 0;
     close(fd);
     return yes;
 }
@@ -333,8 +335,9 @@ void daemon_start(Daemon *daemon, const DaemonOptions *options) {
     else
         snprintf(daemon->url, sizeof(daemon->url), "ipc://%s/broker", daemon->folder);
     if (daemon->options.host)
-        snprintf(daemon->tcp_url, sizeof(daemon->tcp_url), "tcp://%s:%u", daemon->options.host,
-                 daemon->port);
+        snprintf(daemon->tcp_url, sizeof(daemon->tcp_url),
+                 strchr(daemon->options.host, ':') ? "tcp://[%s]:%u" : "tcp://%s:%u",
+                 daemon->options.host, daemon->port);
     daemon_restart(daemon);
 }
 

@@ -237,7 +237,8 @@ enum {
  * @param reterr   Receives what went wrong; may be NULL, here and everywhere.
  *
  * Ownership: ferry_close(*ret). Threads: any; the client belongs to the one that uses it. libzmq
- * runs two threads of its own for all clients of a process.
+ * runs two threads of its own for all clients of a process; a host name in the url is looked up on
+ * another one, each time that a connection is made, and all its addresses are tried.
  *
  * @return 0, or
  *   -EINVAL  the url, a name or an option is refused;
