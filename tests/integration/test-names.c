@@ -14,7 +14,7 @@
 enum {
     DEADLINE_MS = 500,
     LATE_MS = 50,
-    STALL_MS = 100,  /* of a bystander, on a busy machine */
+    STALL_MS = 1000, /* of a bystander, on a busy machine */
     AT_ONCE_MS = 50, /* what takes no time */
     CLOSE_MS = 1000,
     ANSWER_MS = 700,

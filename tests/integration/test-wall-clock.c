@@ -1,0 +1,123 @@
+/* The wall clock jumps, and nothing that ferry waits for takes notice. */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "support/faults.h"
+#include "support/random.h"
+#include "support/roles.h"
+#include "support/sandbox.h"
+#include "support/suite.h"
+#include "support/timed.h"
+
+enum { HOUR_S = 3600, RUN_S = 8, LATE_MS = 300, EARLY_MS = 3, BETWEEN_MS = 400 };
+
+static volatile int64_t *offset_s;
+
+/* From now on the processes that we start have a wall clock that is off by *offset_s. */
+static void take_their_clock(const char *folder) {
+    const char *shim = getenv("FERRY_TEST_CLOCK_SHIM");
+    static char path[128];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/wall-clock", folder);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (!shim || fd < 0 || ftruncate(fd, sizeof(*offset_s)) < 0)
+        skip("no clock to preload: FERRY_TEST_CLOCK_SHIM is set by meson test");
+    offset_s = mmap(NULL, sizeof(*offset_s), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (offset_s == MAP_FAILED)
+        skip("no shared memory");
+    setenv("FERRY_TEST_WALL_CLOCK", path, 1);
+    setenv("LD_PRELOAD", shim, 1);
+#ifdef __SANITIZE_ADDRESS__
+    setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
+#endif
+}
+
+/* "wall SECONDS": so that the test knows that its jumps arrive. */
+static int play_look(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    tell("wall %ld", (long)time(NULL));
+    return 0;
+}
+
+static bool jumps_arrive(void) {
+    long now_s = (long)time(NULL), seen_s = 0;
+    Process look;
+
+    *offset_s = 10 * HOUR_S;
+    role_start(&look, "look", "x", NULL);
+    told_count(&look, "wall", 0, PATIENCE_MS, &seen_s);
+    process_end(&look, 0, PATIENCE_MS);
+    *offset_s = 0;
+    return seen_s >= now_s + 9 * HOUR_S;
+}
+
+static int64_t somewhere(Dice *dice) {
+    int64_t now_s = (int64_t)time(NULL);
+    const int64_t jumps[] = {HOUR_S,
+                             -HOUR_S,
+                             10 - now_s /* 1970 */,
+                             -1,
+                             INT32_MAX - now_s /* 2038 */,
+                             UINT32_MAX - now_s /* 2106 */,
+                             0};
+
+    return jumps[dice_below(dice, sizeof(jumps) / sizeof(*jumps))];
+}
+
+static void nothing_that_waits_looks_at_the_wall_clock(void) {
+    EACH_SEED(seed, 71, 1) {
+        Dice dice = dice_of(seed);
+        TimedReport report;
+        int n_jumps = 0;
+        Process timed;
+        Daemon broker;
+        uint64_t start_ms;
+
+        /* Its folder first, for the clock. */
+        daemon_start(&broker, &(DaemonOptions){.config = TIMED_CONFIG});
+        daemon_kill(&broker);
+        take_their_clock(broker.folder);
+        if (!jumps_arrive())
+            skip("preloading does not reach this program's clock");
+        daemon_restart(&broker);
+        role_start(&timed, "timed", broker.url, "8000", NULL);
+        CU_ASSERT_TRUE(told_count(&timed, "ready", 0, PATIENCE_MS, NULL));
+        for (start_ms = clock_ms(); clock_ms() < start_ms + RUN_S * 1000u; n_jumps++) {
+            *offset_s = somewhere(&dice);
+            sleep_ms(dice_below(&dice, BETWEEN_MS));
+        }
+        CU_ASSERT_TRUE(timed_report(&timed, &report));
+        printf(
+            "\n    seed %llu: %d jumps of the wall clock in %d s: %ld of %d waits ended, at most "
+            "%ld ms early and %ld ms late; connections lost %ld",
+            (unsigned long long)seed, n_jumps, RUN_S, report.n_ended, TIMED_KINDS, report.early_ms,
+            report.late_ms, report.n_down);
+        CU_ASSERT_EQUAL(report.n_ended, TIMED_KINDS);
+        CU_ASSERT(report.early_ms <= EARLY_MS);
+        CU_ASSERT(report.late_ms <= LATE_MS);
+        CU_ASSERT_EQUAL(report.n_down, 0);
+        process_end(&timed, SIGKILL, PATIENCE_MS);
+        daemon_end(&broker);
+        unsetenv("LD_PRELOAD");
+    }
+}
+
+int main(int argc, char **argv) {
+    static const Role roles[] = {{"timed", play_timed}, {"look", play_look}, {NULL, NULL}};
+    CU_TestInfo tests[] = {
+        TEST(nothing_that_waits_looks_at_the_wall_clock),
+        TESTS_END,
+    };
+
+    roles_play(argc, argv, roles);
+    return run_suite("a wall clock that jumps", tests);
+}
