@@ -62,7 +62,8 @@ struct Client {
     Session *session;                   /* NULL: lost for now */
     struct Subscription *subscriptions; /* topic.c: utlist, in order of subscribing */
     struct Holder *holder;              /* queue.c: the deliveries it holds */
-    struct PushLedger *pushes;          /* queue.c: ids of pushes that were stored */
+    struct PushLedger *pushes;          /* queue.c: ids of pushes that were stored… */
+    uint64_t push_floor;                /* …but for those below, which have all been answered */
     uint32_t n_subscriptions;
     uint32_t n_starry; /* of those, patterns with many stars: see subscribe.c */
     Timer forget;      /* client_memory_ms after its session was lost */

@@ -104,6 +104,10 @@ bool push_ledger_has(const PushLedger *ledger, uint64_t id) {
     return at < ledger->end && ledger->ids[at] == id;
 }
 
+uint64_t push_ledger_last(const PushLedger *ledger) {
+    return ledger->start < ledger->end ? ledger->ids[ledger->end - 1] : 0;
+}
+
 void push_ledger_floor(PushLedger *ledger, uint64_t floor) {
     ledger->start = place_of(ledger, floor);
     if (ledger->start == ledger->end) {

@@ -22,6 +22,7 @@ int push_ledger_reserve(PushLedger *ledger, size_t max);
 /* -ENOMEM. max: the most ids to remember, at least 1. */
 int push_ledger_add(PushLedger *ledger, uint64_t id, size_t max);
 bool push_ledger_has(const PushLedger *ledger, uint64_t id);
+uint64_t push_ledger_last(const PushLedger *ledger); /* the highest id; 0: it is empty */
 
 /* Forgets the ids below floor. */
 void push_ledger_floor(PushLedger *ledger, uint64_t floor);

@@ -188,13 +188,20 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
     return 0;
 }
 
+/* A client says when it sends a push again. Who plays back what a client once sent does not. */
+static bool may_be_known(const Client *client, const Message *message) {
+    return message->id && ((message->flags & PUSH_AGAIN) || message->id < client->push_floor ||
+                           (client->pushes && message->id <= push_ledger_last(client->pushes)));
+}
+
 /* Was it stored already? Then it has its answer, or will have it. */
 static bool was_pushed(Queues *queues, Session *session, const Message *message) {
-    PushLedger *ledger = session->client->pushes;
-    StoredPush push = {.client = session->client->id, .id = message->id};
-    bool known = ledger && push_ledger_has(ledger, message->id);
+    const Client *client = session->client;
+    StoredPush push = {.client = client->id, .id = message->id};
+    bool known = message->id < client->push_floor ||
+                 (client->pushes && push_ledger_has(client->pushes, message->id));
 
-    if (pending_push_again(queues, session, message->id))
+    if (!known && pending_push_again(queues, session, message->id))
         return true;
     for (size_t i = 0; i < queues->n_stores && !known; i++)
         known = store_has_push(queues->stores[i], &push);
@@ -217,7 +224,7 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
     Job *job;
     int r;
 
-    if ((message->flags & PUSH_AGAIN) && message->id && was_pushed(queues, session, message))
+    if (may_be_known(session->client, message) && was_pushed(queues, session, message))
         return;
     if (queues->broker->draining) {
         session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
@@ -242,6 +249,8 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
 
 void queues_floor(Queues *queues, Client *client, uint64_t floor) {
     (void)queues;
+    if (floor > client->push_floor)
+        client->push_floor = floor;
     if (client->pushes)
         push_ledger_floor(client->pushes, floor);
 }

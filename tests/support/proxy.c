@@ -42,6 +42,8 @@ struct Proxy {
     bool stop, refuse;
     bool corrupt[2];
     unsigned bit;
+    uint8_t *record;
+    size_t record_max, n_recorded;
 };
 
 static struct sockaddr_in loopback(uint16_t port) {
@@ -87,6 +89,15 @@ static void accept_one(Proxy *proxy) {
         proxy->lines[i].pipes[d] = (Pipe){.from = 0};
 }
 
+static void write_down(Proxy *proxy, const Pipe *pipe, int direction, size_t n) {
+    if (direction != TO_BROKER || !proxy->record)
+        return;
+    if (n > proxy->record_max - proxy->n_recorded)
+        n = proxy->record_max - proxy->n_recorded;
+    memcpy(proxy->record + proxy->n_recorded, pipe->bytes, n);
+    proxy->n_recorded += n;
+}
+
 static void damage(Proxy *proxy, Pipe *pipe, int direction, size_t n) {
     if (!proxy->corrupt[direction] || n == 0)
         return;
@@ -109,6 +120,7 @@ static bool move(Proxy *proxy, Line *line, int direction, bool dripping) {
             shutdown(out, SHUT_WR);
         } else if (n > 0) {
             damage(proxy, pipe, direction, (size_t)n);
+            write_down(proxy, pipe, direction, (size_t)n);
             pipe->to = (size_t)n;
             proxy->n_bytes += (size_t)n;
         } else if (errno != EAGAIN) {
@@ -254,6 +266,23 @@ void proxy_refuse(Proxy *proxy, bool yes) {
     pthread_mutex_lock(&proxy->lock);
     proxy->refuse = yes;
     pthread_mutex_unlock(&proxy->lock);
+}
+
+void proxy_record(Proxy *proxy, uint8_t *to, size_t max) {
+    pthread_mutex_lock(&proxy->lock);
+    proxy->record = to;
+    proxy->record_max = max;
+    proxy->n_recorded = 0;
+    pthread_mutex_unlock(&proxy->lock);
+}
+
+size_t proxy_recorded(Proxy *proxy) {
+    size_t n;
+
+    pthread_mutex_lock(&proxy->lock);
+    n = proxy->n_recorded;
+    pthread_mutex_unlock(&proxy->lock);
+    return n;
 }
 
 uint64_t proxy_n_bytes(const Proxy *proxy) {

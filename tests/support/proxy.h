@@ -6,6 +6,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct Proxy Proxy;
@@ -21,6 +22,11 @@ void proxy_stall(Proxy *proxy, uint64_t ms); /* nothing passes for so long, in e
 void proxy_drip(Proxy *proxy, uint64_t ms);  /* for so long: a few bytes at a time */
 void proxy_corrupt(Proxy *proxy, unsigned bit, bool to_broker); /* flips a bit in what comes next */
 void proxy_refuse(Proxy *proxy, bool yes); /* new connections are cut at once */
+
+/* Writes down what goes to the broker from now on, at most so much; returns how much it is so far.
+ */
+void proxy_record(Proxy *proxy, uint8_t *to, size_t max);
+size_t proxy_recorded(Proxy *proxy);
 
 uint64_t proxy_n_bytes(const Proxy *proxy);
 uint64_t proxy_n_connections(const Proxy *proxy); /* so far */

@@ -350,10 +350,31 @@ static void a_push_sent_again_is_stored_once(void) {
     s = fake_connect(&broker, 't');
     queues_push(queues, s, &again, NULL);
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 8), 0);
-    /* A floor says what will not be asked about. */
+    /* Below a floor all has been answered. An older floor than that says nothing new. */
     queues_floor(queues, s->client, 9);
+    queues_floor(queues, s->client, 1);
     queues_push(queues, s, &again, NULL);
+    CU_ASSERT_EQUAL(expect_ok(s, 8), 0);
+    again.id = 9;
+    queues_push(queues, s, &again, NULL);
+    CU_ASSERT_NOT_EQUAL(expect_ok(s, 9), 0);
+    teardown();
+}
+
+static void a_push_is_known_whatever_it_says_of_itself(void) {
+    Session *s;
+
+    setup();
+    s = fake_connect(&broker, 's');
+    push(s, 7, "q", "x", NULL);
+    CU_ASSERT_NOT_EQUAL(expect_ok(s, 7), 0);
+    push(s, 9, "q", "x", NULL);
+    CU_ASSERT_NOT_EQUAL(expect_ok(s, 9), 0);
+    push(s, 7, "q", "x", NULL);
+    CU_ASSERT_EQUAL(expect_ok(s, 7), 0);
+    push(s, 8, "q", "x", NULL); /* later than a higher one, but new */
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 8), 0);
+    CU_ASSERT_EQUAL(count_of("q", "ready"), 3);
     teardown();
 }
 
@@ -550,6 +571,7 @@ int main(void) {
         TEST(a_full_broker_refuses),
         TEST(names_are_bounded_and_come_back),
         TEST(a_push_sent_again_is_stored_once),
+        TEST(a_push_is_known_whatever_it_says_of_itself),
         TEST(a_key_is_stored_once_while_it_is_remembered),
         TEST(keys_are_bounded),
         TEST(without_dedup_keys_mean_nothing),
