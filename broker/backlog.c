@@ -47,11 +47,16 @@ static void free_ring(Broker *broker, Backlog *backlog) {
 
 static int push(Subscription *subscription, Waiting waiting) {
     Backlog *backlog = &subscription->backlog;
+    Session *session = subscription->session;
     int r = backlog->n < backlog->cap ? 0 : grow(subscription->topics->broker, backlog);
 
-    if (r == 0)
-        *waiting_at(backlog, backlog->n++) = waiting;
-    return r;
+    /* Ten thousand subscriptions of one session could fill the broker by themselves, and it would
+     * take long to forget what waits for them. */
+    if (r < 0 || session->n_waiting == WAITING_MAX)
+        return -ENOSPC;
+    *waiting_at(backlog, backlog->n++) = waiting;
+    session->n_waiting++;
+    return 0;
 }
 
 /* What holding this message is counted as. */
@@ -109,6 +114,7 @@ static Waiting pop(Subscription *subscription) {
 
     backlog->first = (backlog->first + 1) & (backlog->cap - 1);
     backlog->n--;
+    subscription->session->n_waiting--;
     if (backlog->n_initial == 0)
         backlog->bytes -= cost(kept_size(waiting.kept));
     return waiting;
@@ -181,6 +187,7 @@ static void send_kept(Subscription *subscription, const Waiting *waiting) {
 void backlog_add_initial(Subscription *subscription, Kept *kept) {
     Waiting waiting = {kept, ++subscription->seq, 0};
 
+    subscription->topics->broker->work++;
     if (subscription->backlog.n == 0 && session_has_room(subscription->session)) {
         subscription->missed = 0;
         send_kept(subscription, &waiting);
@@ -201,6 +208,8 @@ uint64_t backlog_clear(Subscription *subscription) {
     Backlog *backlog = &subscription->backlog;
     uint64_t n = backlog->n;
 
+    if (n > 0)
+        subscription->session->n_waiting -= (uint32_t)n;
     backlog->n_initial = 0;
     for (uint32_t i = 0; i < n; i++) {
         const Waiting *waiting = waiting_at(backlog, i);

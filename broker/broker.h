@@ -4,7 +4,7 @@
  * The broker: one loop, one thread. What each of its rooms needs to know of the others is here;
  * each room's own file says the rest.
  *
- *   session.c   who is connected: HELLO to BYE; gives messages to the three routers
+ *   session.c   who is connected: HELLO to BYE; gives messages to the three routers; parked.c later
  *   service.c   calls: which server gets which call, deadlines, cancels; call-stream.c  streams
  *   topic.c     publish/subscribe     topic-tree.c  patterns
  *   queue.c     jobs                  store.h       where they are kept
@@ -22,6 +22,7 @@
 
 typedef struct Broker Broker;
 typedef struct Client Client;
+typedef struct Parked Parked;
 typedef struct Session Session;
 
 /* Every bound has a name, a default (limits.c), a line in docs/PROTOCOL.md and a test. */
@@ -78,11 +79,13 @@ struct Session {
     Session *prev, *next; /* of broker->sessions */
     Session *next_ending;
     bool ending;     /* ends with this turn: nothing more is taken from it or sent to it */
-    bool said_bye;   /* it left in order */
+    bool said_bye;   /* it leaves in order */
     uint32_t number; /* for people; never reused */
     uint8_t token[WIRE_TOKEN];
     char name[64]; /* for people; escaped */
     uint64_t since_ms;
+    Parked *parked, *last_parked;       /* batches, and the rest of one, that wait: see parked.h */
+    Session *parked_prev, *parked_next; /* of those with such */
 
     /* service.c */
     IdMap calls;    /* unanswered calls made by this session: its id -> Call */
@@ -96,6 +99,7 @@ struct Session {
     uint64_t walked_us;             /* when its looking through all topics is paid for */
     struct Asked *asked;            /* questions it may answer */
     struct Subscription *slow;      /* its subscriptions with messages that wait, or were dropped */
+    uint32_t n_waiting;             /* of those messages, all together */
     Session *slow_prev, *slow_next; /* of the sessions with such */
 
     uint64_t n_in, n_out; /* messages, for `ferry sessions` */
@@ -127,6 +131,8 @@ struct Broker {
     Session *sessions; /* utlist */
     uint32_t n_sessions, last_session_number;
     Session *ending;       /* by next_ending */
+    Session *parked;       /* by parked_next */
+    unsigned work;         /* done in this turn: see parked.h */
     Client *clients;       /* uthash by id */
     uint64_t stored_bytes; /* against max_total_bytes */
     Stats stats;

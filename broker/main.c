@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "broker/config.h"
+#include "broker/parked.h"
 #include "broker/peer-log.h"
 #include "broker/placement.h"
 #include "broker/queue.h"
@@ -269,7 +270,7 @@ static int time_to_sleep(const Broker *broker) {
     next = next < jobs_next ? next : jobs_next;
     if (broker->draining && next > broker->now_ms + 20)
         next = broker->now_ms + 20;
-    if (queues_are_busy(broker->queues))
+    if (queues_are_busy(broker->queues) || broker->parked)
         return 0;
     if (next == UINT64_MAX)
         return -1;
@@ -305,7 +306,8 @@ static void turn(Program *program) {
 
     tick(broker);
     ends_us = broker->now_us + TURN_US;
-    while (bytes < TURN_BYTES) {
+    parked_go_on(broker);
+    while (bytes < TURN_BYTES && broker->work < TURN_WORK) {
         dry = !hub_receive(broker->hub, &peer, &data, &len);
         if (dry)
             break;

@@ -305,6 +305,7 @@ static int run(const Ask *ask, const Message *message, MethodFn fn, Buffer *to,
     if (r == 0)
         r = fn(ask, args, to, reterr);
     ferry_free(args);
+    ask->broker->work += (unsigned)(to->len / 32);
     if (r == 0 && to->failed)
         r = -ENOMEM;
     return r;

@@ -125,6 +125,8 @@ static Pattern *pattern_get(Topics *topics, Span text) {
     }
     topic_node_set(pattern->node, pattern);
     DL_APPEND(topics->patterns, pattern);
+    pattern->starry = pattern_is_starry(text.data, text.len);
+    topics->n_starry += pattern->starry;
     topics->generation++;
     return pattern;
 }
@@ -135,6 +137,7 @@ static void pattern_drop(Topics *topics, Pattern *pattern) {
     topic_node_set(pattern->node, NULL);
     topic_tree_drop(&topics->tree, pattern->node);
     DL_DELETE(topics->patterns, pattern);
+    topics->n_starry -= pattern->starry;
     topics->generation++;
     free(pattern->members.at);
     free(pattern);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "broker/broker.h"
 #include "broker/manage.h"
+#include "broker/parked.h"
 #include "broker/peer-log.h"
 #include "broker/queue.h"
 #include "broker/service.h"
@@ -153,6 +154,7 @@ static void session_free(Session *session) {
     Client *client = session->client;
 
     session->ending = true;
+    parked_clear(session);
     if (client->session == session)
         client->session = NULL;
     services_session_gone(broker->services, session);
@@ -374,7 +376,9 @@ static void control(Session *session, const Message *message) {
         break;
     case OP_BYE:
         session->said_bye = true;
-        session_end(session, NULL);
+        /* What it said before is still to be done. */
+        if (!session->parked)
+            session_end(session, NULL);
         break;
     case OP_HELLO:
         session_fault(session, "HELLO comes once");
@@ -517,25 +521,20 @@ static bool begins_with_control(Reader reader) {
     return op < OP_SKIPPED_FROM && is_control((unsigned)op);
 }
 
-static void handle_batch(Session *session, Reader *reader, size_t len) {
-    bool of_control = begins_with_control(*reader);
+bool session_handle(Session *session, Reader *reader, bool of_control) {
     Message message;
     int r;
 
-    if (!of_control && inbox_charge(&session->peer->in, len) < 0) {
-        session_fault(session, "it sent without credit");
-        return;
-    }
     while (!session->ending && (r = message_read(reader, &message)) != 0) {
         if (r < 0) {
             session_fault(session, "%s", reader->problem);
-            return;
+            return true;
         }
         session->n_in++;
         if (of_control != is_control(message.op)) {
             session_fault(session, "%s in one batch with %s", op_name(message.op),
                           of_control ? "session control" : "other messages");
-            return;
+            return true;
         }
         if (of_control)
             control(session, &message);
@@ -545,6 +544,25 @@ static void handle_batch(Session *session, Reader *reader, size_t len) {
             dispatch_large(session, &message);
         else
             dispatch(session, &message, NULL);
+        if (++session->broker->work >= TURN_WORK && !of_control)
+            return reader_left(reader) == 0;
+    }
+    return true;
+}
+
+static void handle_batch(Session *session, Reader *reader, size_t len) {
+    bool of_control = begins_with_control(*reader);
+
+    if (!of_control && inbox_charge(&session->peer->in, len) < 0) {
+        session_fault(session, "it sent without credit");
+        return;
+    }
+    /* Session control does not wait behind others. */
+    if ((of_control || !session->parked) && session_handle(session, reader, of_control))
+        return;
+    if (!session->ending && parked_add(session, reader) < 0) {
+        log_error("out of memory, cutting a session: session=%u", session->number);
+        session_end(session, NULL);
     }
 }
 

@@ -20,9 +20,10 @@ enum { WALK_US_PER_1000 = 250, WALK_AHEAD_US = 250000 };
 /*
  * Patterns that differ in where their stars stand can all have to be looked at for one topic: with
  * any mixture of a and * over 13 tokens, 8192. Those with few stars are few together, whoever
- * subscribes to them; of others a client has so many.
+ * subscribes to them; of others, and of those with a star so deep that they are compared one by
+ * one, a client has so many, and all clients together so many different ones.
  */
-enum { STARS_FEW = 3, STARRY_MAX = 128 };
+enum { STARS_FEW = 3, STARRY_MAX = 128, STARRY_ALL_MAX = 1024 };
 
 typedef struct Wanted {
     Span group;
@@ -91,13 +92,17 @@ static void index_by_id(Topics *topics, Subscription *subscription, uint64_t id)
                     sizeof(subscription->client) + sizeof(subscription->id), subscription);
 }
 
-static bool is_starry(const void *pattern, size_t len) {
+bool pattern_is_starry(const void *pattern, size_t len) {
     const char *at = pattern;
-    int n = 0;
+    int n = 0, level = 0;
+    bool deep = false;
 
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         n += at[i] == '*';
-    return n > STARS_FEW;
+        level += at[i] == '.';
+        deep |= level >= TOPIC_TREE_LEVELS && (at[i] == '*' || at[i] == '>');
+    }
+    return n > STARS_FEW || deep;
 }
 
 /* What one more is counted as. Others may share the pattern; strangers need not. */
@@ -119,7 +124,7 @@ static Subscription *subscription_free(Subscription *subscription) {
     backlog_clear(subscription);
     timer_disarm(&topics->broker->timers, &subscription->forget);
     topics->broker->stored_bytes -= cost_of(subscription);
-    client->n_starry -= is_starry(subscription->pattern->text, subscription->pattern->len);
+    client->n_starry -= pattern_is_starry(subscription->pattern->text, subscription->pattern->len);
     members_leave(subscription);
     if (hash_added(subscription))
         HASH_DEL(topics->subscriptions, subscription);
@@ -145,7 +150,7 @@ static Subscription *subscription_new(Topics *topics, Session *session, const Me
     topics->broker->stored_bytes += cost_of(subscription);
     DL_APPEND(client->subscriptions, subscription);
     client->n_subscriptions++;
-    client->n_starry += is_starry(message->name.data, message->name.len);
+    client->n_starry += pattern_is_starry(message->name.data, message->name.len);
     index_by_id(topics, subscription, message->id);
     return hash_added(subscription) ? subscription : subscription_free(subscription);
 }
@@ -224,6 +229,7 @@ static bool may_walk(const Session *session) {
 static void pay_for_walk(Session *session, size_t n) {
     uint64_t now_us = session->broker->now_ms * 1000;
 
+    session->broker->work += (unsigned)n;
     if (session->walked_us < now_us)
         session->walked_us = now_us;
     session->walked_us += n * WALK_US_PER_1000 / 1000;
@@ -288,11 +294,23 @@ static bool has_room_for(Topics *topics, Session *session, const Message *messag
                       broker->limits.max_subscriptions);
         return false;
     }
-    if (client->n_starry >= STARRY_MAX && is_starry(message->name.data, message->name.len)) {
-        session_error(session, message->id, "ferry.Full",
-                      "a session has at most %d patterns with more than %d stars", STARRY_MAX,
-                      STARS_FEW);
-        return false;
+    if (pattern_is_starry(message->name.data, message->name.len)) {
+        if (client->n_starry >= STARRY_MAX) {
+            session_error(session, message->id, "ferry.Full",
+                          "a session has at most %d patterns with more than %d stars, or with one "
+                          "after %d tokens",
+                          STARRY_MAX, STARS_FEW, TOPIC_TREE_LEVELS);
+            return false;
+        }
+        if (topics->n_starry >= STARRY_ALL_MAX &&
+            !topic_tree_get(&topics->tree, message->name.data, message->name.len)) {
+            session_error(
+                session, message->id, "ferry.Full",
+                "all sessions have at most %d different patterns with more than %d stars, "
+                "or with one after %d tokens",
+                STARRY_ALL_MAX, STARS_FEW, TOPIC_TREE_LEVELS);
+            return false;
+        }
     }
     if (broker->stored_bytes + cost(message->name.len, wanted->group.len) >
         broker->limits.max_total_bytes) {

@@ -35,6 +35,7 @@ enum {
     TOPIC_KEEP = 16,          /* messages kept for replay where no rule says otherwise… */
     TOPIC_KEEP_BYTES = 65536, /* …of so many bytes together… */
     TOPIC_KEEP_SHARE = 16,    /* …for all topics a 16th of max_total_bytes */
+    WAITING_MAX = 1 << 18,    /* messages that wait for all subscriptions of one session */
 };
 
 /* ---- who subscribes ---- */
@@ -96,6 +97,7 @@ struct Pattern {
     Group *groups;   /* uthash by name */
     TopicNode *node;
     Pattern *prev, *next; /* topics->patterns */
+    bool starry;
     uint32_t len;
     char text[];
 };
@@ -155,6 +157,7 @@ struct Topics {
 
     TopicTree tree; /* of patterns -> Pattern */
     Pattern *patterns;
+    uint32_t n_starry;   /* of those */
     uint64_t generation; /* counts patterns that came and went */
     Pattern **scratch;   /* for topics with more than TOPIC_MATCH_MAX */
     uint32_t n_scratch, cap_scratch;
@@ -191,6 +194,9 @@ void topics_deliver(Topics *topics, Topic *topic, Gather *gather);
 /* ---- subscribe.c ---- */
 
 void subscriptions_free(Topics *topics);
+
+/* Is it one of those of which there may be few only? */
+bool pattern_is_starry(const void *pattern, size_t len);
 
 /* ---- members.c ---- */
 

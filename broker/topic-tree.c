@@ -17,6 +17,7 @@ struct TopicNode {
     UT_hash_handle hh;
     uint16_t len;
     uint8_t level;
+    bool wild; /* on the last level: with a star or > among its tokens. These come first */
     /* The key of an edge: these two without a gap. */
     TopicNode *parent;
     uint8_t token[];
@@ -131,7 +132,11 @@ static TopicNode *add_child(TopicTree *tree, TopicNode *node, const uint8_t *tok
         free(child);
         return NULL;
     }
-    DL_APPEND(node->children, child);
+    child->wild = pattern_is_wild(token, len);
+    if (child->wild)
+        DL_PREPEND(node->children, child);
+    else
+        DL_APPEND(node->children, child);
     return child;
 }
 
@@ -208,21 +213,32 @@ static void give(const Walk *walk, const TopicNode *node) {
         walk->fn(node->value, walk->ctx);
 }
 
+/* Strangers can put any number of nodes here: only those with a star are compared one by one. */
+static size_t match_last(const Walk *walk, const TopicNode *node, const uint8_t *at) {
+    const TopicNode *child = child_of(walk->tree, node, at, (size_t)(walk->end - at));
+    size_t n = 1;
+
+    if (child)
+        give(walk, child);
+    DL_FOREACH(node->children, child) {
+        if (!child->wild)
+            break;
+        n++;
+        if (pattern_matches(child->token, child->len, at, (size_t)(walk->end - at)))
+            give(walk, child);
+    }
+    return n;
+}
+
 /* The tokens from at on have not been looked at; there is at least one. Each node is visited at
  * most once: the way to it says which tokens led there. */
-static void match_below(const Walk *walk, const TopicNode *node, const uint8_t *at) {
+static size_t match_below(const Walk *walk, const TopicNode *node, const uint8_t *at) {
     const uint8_t *stop;
     const TopicNode *ways[2];
+    size_t n = 1;
 
-    if (node->level == TOPIC_TREE_LEVELS) {
-        const TopicNode *child;
-
-        DL_FOREACH(node->children, child) {
-            if (pattern_matches(child->token, child->len, at, (size_t)(walk->end - at)))
-                give(walk, child);
-        }
-        return;
-    }
+    if (node->level == TOPIC_TREE_LEVELS)
+        return match_last(walk, node, at);
     if (node->rest)
         give(walk, node->rest);
     stop = token_end(at, walk->end);
@@ -234,15 +250,16 @@ static void match_below(const Walk *walk, const TopicNode *node, const uint8_t *
         if (stop == walk->end)
             give(walk, ways[i]);
         else
-            match_below(walk, ways[i], stop + 1);
+            n += match_below(walk, ways[i], stop + 1);
     }
+    return n;
 }
 
-void topic_tree_match(const TopicTree *tree, const void *name, size_t len, TopicTreeFn fn,
-                      void *ctx) {
+size_t topic_tree_match(const TopicTree *tree, const void *name, size_t len, TopicTreeFn fn,
+                        void *ctx) {
     Walk walk = {tree, (const uint8_t *)name + len, fn, ctx};
 
-    match_below(&walk, tree->root, name);
+    return match_below(&walk, tree->root, name);
 }
 
 /* ---- names that a pattern matches ---- */

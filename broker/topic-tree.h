@@ -40,9 +40,10 @@ void topic_node_set(TopicNode *node, void *value);
 /* The value that was put for exactly this, or NULL. */
 void *topic_tree_get(const TopicTree *tree, const void *pattern, size_t len);
 
-/* Of a tree of patterns: each value whose pattern matches the valid name. */
-void topic_tree_match(const TopicTree *tree, const void *name, size_t len, TopicTreeFn fn,
-                      void *ctx);
+/* Of a tree of patterns: each value whose pattern matches the valid name. Returns how many nodes
+ * were looked at. */
+size_t topic_tree_match(const TopicTree *tree, const void *name, size_t len, TopicTreeFn fn,
+                        void *ctx);
 
 /* Of a tree of names: each value whose name the valid pattern matches. Returns how many nodes were
  * looked at. */

@@ -150,7 +150,8 @@ static void collect(void *value, void *ctx) {
 static int match(Topics *topics, Topic *topic) {
     topics->n_scratch = 0;
     topics->match_failed = false;
-    topic_tree_match(&topics->tree, topic->name, topic->len, collect, topics);
+    topics->broker->work +=
+        (unsigned)topic_tree_match(&topics->tree, topic->name, topic->len, collect, topics);
     if (topics->match_failed)
         return -ENOMEM;
     if (topics->n_scratch > TOPIC_MATCH_MAX) {
@@ -203,6 +204,7 @@ static inline void send_one(Topics *topics, Subscription *subscription, Gather *
 static void deliver_to(Topics *topics, Pattern *pattern, Gather *gather) {
     Group *group;
 
+    topics->broker->work += pattern->members.n + HASH_COUNT(pattern->groups);
     for (uint32_t i = 0; i < pattern->members.n; i++)
         send_one(topics, pattern->members.at[i], gather);
     for (group = pattern->groups; group; group = group->hh.next)

@@ -40,6 +40,7 @@ enum {
     LOOK_EACH_MS = 1500, /* for peers that were stopped */
     SILENT_MS = 6000,    /* a client's libzmq says something every 2 s */
     UNREAD_LOOKS = 3,    /* in a row that found a silent peer not to read what was sent */
+    LAST_WORK_MS = 5000, /* and how long what it said is worked on */
     LAST_WORDS_MS = 250, /* how long a dead peer's last messages are looked for among others' */
 };
 
@@ -452,18 +453,19 @@ static Peer *peer_of(Hub *hub, zmq_msg_t *frame) {
     return peer || !key ? peer : peer_new(hub, id, len);
 }
 
-/* The batch before this one has been handled: its credit goes back. */
-static void close_batch(Hub *hub) {
-    Peer *peer = hub->batch_peer;
-    uint64_t grant;
+void peer_handled(Peer *peer) {
+    uint64_t grant = peer->gone || peer->closing ? 0 : inbox_handled(&peer->in);
 
+    if (grant > 0)
+        peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = grant}, NULL);
+}
+
+/* The batch before this one has been handled. */
+static void close_batch(Hub *hub) {
     if (!hub->batch_open)
         return;
-    if (peer && !peer->gone && !peer->closing) {
-        grant = inbox_handled(&peer->in);
-        if (grant > 0)
-            peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = grant}, NULL);
-    }
+    if (hub->batch_peer)
+        peer_handled(hub->batch_peer);
     zmq_msg_close(&hub->batch);
     hub->batch_open = false;
     hub->batch_peer = NULL;
@@ -618,7 +620,8 @@ static bool bury(Hub *hub, uint64_t now_ms) {
 
     for (peer = hub->gone; peer; peer = next) {
         next = peer->next;
-        if (hub->connections.n_dry == peer->gone_dry && now_ms < peer->gone_ms + LAST_WORDS_MS)
+        if ((hub->connections.n_dry == peer->gone_dry && now_ms < peer->gone_ms + LAST_WORDS_MS) ||
+            (peer->has_more && now_ms < peer->gone_ms + LAST_WORK_MS))
             continue;
         link_out(peer);
         hub->options.on_gone(peer, hub->options.ctx);

@@ -31,7 +31,8 @@ typedef struct Peer {
     int supposed_fd; /* then: what it seems to be, and the number of who had it at that time */
     uint64_t supposed_number;
     bool touched, closing, cut, gone;
-    bool asked; /* it was sent something after its descriptor had been supposed */
+    bool has_more; /* the broker has still to handle some of what it said: it is given up later */
+    bool asked;    /* it was sent something after its descriptor had been supposed */
     uint8_t id_len;
     uint8_t id[];
 } Peer;
@@ -67,6 +68,10 @@ int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret
 
 /* Appends to the peer's outbox and has it flushed at the end of the turn. */
 int peer_put(Peer *peer, Lane lane, const Message *message, const void *block);
+
+/* What was charged to peer->in is handled: its credit goes back. hub_receive() does so for the
+ * batch that it lent last. */
+void peer_handled(Peer *peer);
 
 /* Marks for hub_flush(); needed only after credit came. */
 void peer_touch(Peer *peer);

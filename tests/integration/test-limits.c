@@ -52,6 +52,54 @@ static void more_than_64_large_bodies_at_once_are_a_fault(void) {
     daemon_end(&broker);
 }
 
+/* Credit comes back when a batch is done. This one makes work that takes long, and does not wait.
+ */
+static void who_sends_without_credit_is_cut(void) {
+    enum { SUBSCRIPTIONS = 1000, BATCHES = 6 };
+    static uint8_t batch[WIRE_BATCH_MAX] = {WIRE_MAGIC, WIRE_PROTOCOL};
+    Message publish = {.op = OP_PUBLISH, .name = span_text("t"), .body = span_text("x")}, message;
+    uint8_t *at = batch + WIRE_HEAD;
+    int crowd, greedy, modest;
+    Bystander *bystander;
+    Noticed noticed;
+    Daemon broker;
+
+    daemon_start(&broker, &(DaemonOptions){.tcp = true});
+    crowd = raw_session(broker.port, 1 << 20);
+    for (uint64_t i = 1; i <= SUBSCRIPTIONS; i++)
+        raw_say(crowd, &(Message){.op = OP_SUBSCRIBE, .id = i, .name = span_text("t")});
+    raw_say(crowd, &(Message){.op = OP_PING, .id = 1});
+    CU_ASSERT_EQUAL(raw_hear(crowd, OP_PONG, ANSWER_MS, &message), HEARD);
+    bystander = bystander_start(broker.url);
+    while (at + 32 < batch + sizeof(batch))
+        at = message_write(at, &publish);
+
+    /* Who stays within its credit is served to the end, however long it takes. */
+    modest = raw_session(broker.port, 1 << 20);
+    publish.id = 4711;
+    at = message_write(at, &publish);
+    CU_ASSERT_TRUE(raw_frame(modest, batch, (size_t)(at - batch), 0));
+    CU_ASSERT_EQUAL(raw_hear(modest, OP_OK, PATIENCE_MS, &message), HEARD);
+
+    greedy = raw_session(broker.port, 1 << 20);
+    for (int i = 0; i < BATCHES; i++)
+        raw_frame(greedy, batch, (size_t)(at - batch), 0);
+    CU_ASSERT_EQUAL(raw_hear(greedy, OP_FAULT, PATIENCE_MS, &message), HEARD);
+    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error, "type"), "ferry.Protocol");
+    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error, "message"), "it sent without credit");
+    CU_ASSERT_TRUE(raw_is_cut(greedy, CUT_MS));
+    CU_ASSERT_EQUAL(daemon_log_lines(&broker, "it sent without credit"), 1);
+    noticed = bystander_stop(bystander);
+    printf(
+        "\n    %d KiB at once with 1024 KiB of credit: FAULT; beside it %ld calls, worst %.1f ms",
+        BATCHES * WIRE_BATCH_MAX >> 10, noticed.n_calls, noticed.worst_ms);
+    CU_ASSERT_EQUAL(noticed.n_failed, 0);
+    close(crowd);
+    close(modest);
+    close(greedy);
+    daemon_end(&broker);
+}
+
 static void unfinished_bodies_of_all_together_are_bounded(void) {
     enum { N = 50, PARTS = 100 };
     static uint8_t bytes[WIRE_PART];
@@ -416,6 +464,7 @@ static void a_job_that_fails_comes_again_later_and_later_and_then_is_dead(void) 
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(more_than_64_large_bodies_at_once_are_a_fault),
+        TEST(who_sends_without_credit_is_cut),
         TEST(unfinished_bodies_of_all_together_are_bounded),
         TEST(routing_ids_that_begin_with_zero_harm_nobody),
         TEST(a_publisher_is_told_when_the_broker_does_not_keep_up),

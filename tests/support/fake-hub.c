@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "broker/parked.h"
 #include "broker/queue.h"
 #include "broker/service.h"
 #include "broker/topic.h"
@@ -104,7 +105,15 @@ Peer *fake_peer_new(Broker *broker) {
     return fake->peer;
 }
 
+void peer_handled(Peer *peer) {
+    uint64_t grant = peer->closing ? 0 : inbox_handled(&peer->in);
+
+    if (grant > 0)
+        peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = grant}, NULL);
+}
+
 static void turn_end(Broker *broker) {
+    parked_go_on(broker);
     services_turn_end(broker->services);
     topics_turn_end(broker->topics);
     queues_turn_end(broker->queues);
@@ -119,16 +128,12 @@ void fake_peer_gone(Broker *broker, Peer *peer) {
 }
 
 void fake_receive(Broker *broker, Peer *peer, const void *data, size_t len) {
-    uint64_t grant;
-
     if (peer->closing)
         return;
     sessions_receive(broker, peer, data, len);
     if (broker->ending)
         sessions_turn_end(broker);
-    grant = peer->closing ? 0 : inbox_handled(&peer->in);
-    if (grant > 0)
-        peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = grant}, NULL);
+    peer_handled(peer);
     turn_end(broker);
 }
 

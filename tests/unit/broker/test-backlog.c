@@ -224,6 +224,29 @@ static void the_total_bounds_all_backlogs_together(void) {
     fixture_deinit(&f);
 }
 
+static void a_session_with_many_subscriptions_has_one_bound(void) {
+    enum { SUBSCRIPTIONS = 1000 };
+    TopicFixture f;
+    Session *a;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    for (uint64_t i = 1; i <= SUBSCRIPTIONS; i++)
+        subscribe(&f, a, i, "t");
+    fake_drop(a);
+    block(a);
+    for (int i = 0; i < 300; i++)
+        publish(&f, a, "t", "1");
+    CU_ASSERT_EQUAL(a->n_waiting, WAITING_MAX);
+    CU_ASSERT_EQUAL(a->n_dropped, 300 * SUBSCRIPTIONS - WAITING_MAX);
+    unsubscribe(&f, a, 2000, 1);
+    CU_ASSERT(a->n_waiting < WAITING_MAX);
+    unblock(a);
+    topics_turn_end(f.topics);
+    CU_ASSERT_EQUAL(a->n_waiting, 0);
+    fixture_deinit(&f);
+}
+
 static void more_backlog_than_the_limit_is_not_granted(void) {
     TopicFixture f;
     Session *a;
@@ -349,6 +372,7 @@ int main(void) {
         TEST(a_stopped_subscriber_costs_no_more_than_its_backlog),
         TEST(many_stopped_subscribers_share_what_waits),
         TEST(the_total_bounds_all_backlogs_together),
+        TEST(a_session_with_many_subscriptions_has_one_bound),
         TEST(more_backlog_than_the_limit_is_not_granted),
         TEST(a_boundless_credit_is_not_taken_at_its_word),
         TEST(a_session_feeds_its_subscriptions_in_turn),

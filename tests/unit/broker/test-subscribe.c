@@ -167,6 +167,37 @@ static void a_session_has_few_patterns_of_many_stars(void) {
     fixture_deinit(&f);
 }
 
+static void all_sessions_have_few_patterns_of_many_stars(void) {
+    enum { SESSIONS = 10, EACH = 128, ALL = 1024 };
+    unsigned n_taken = 0;
+    TopicFixture f;
+    Session *a = NULL;
+
+    fixture_init(&f);
+    for (unsigned i = 0; i < SESSIONS * EACH; i++) {
+        char pattern[32];
+
+        if (i % EACH == 0)
+            a = connect_as(&f, (uint8_t)(1 + i / EACH));
+        snprintf(pattern, sizeof(pattern), "*.*.*.*.%u", i);
+        subscribe(&f, a, 1 + i % EACH, pattern);
+        n_taken += gets_ok(a, 1 + i % EACH, 0);
+        fake_drop(a);
+    }
+    CU_ASSERT_EQUAL(n_taken, ALL);
+    /* One that is there already costs nothing more; nor do those with few stars. */
+    subscribe(&f, a, 1000, "*.*.*.*.0");
+    CU_ASSERT_TRUE(gets_ok(a, 1000, 0));
+    subscribe(&f, a, 1001, "*.*.*.0");
+    CU_ASSERT_TRUE(gets_ok(a, 1001, 0));
+    /* A star that is deep counts as many. */
+    subscribe(&f, a, 1002, "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.*");
+    CU_ASSERT_TRUE(gets_error(a, 1002, "ferry.Full"));
+    subscribe(&f, a, 1003, "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.*");
+    CU_ASSERT_TRUE(gets_ok(a, 1003, 0));
+    fixture_deinit(&f);
+}
+
 static void subscriptions_count_against_the_total(void) {
     TopicFixture f;
     Session *a;
@@ -505,6 +536,7 @@ int main(void) {
         TEST(an_id_in_use_is_refused),
         TEST(a_session_has_at_most_max_subscriptions),
         TEST(a_session_has_few_patterns_of_many_stars),
+        TEST(all_sessions_have_few_patterns_of_many_stars),
         TEST(subscriptions_count_against_the_total),
         TEST(a_draining_broker_takes_no_subscription),
         TEST(looking_through_all_topics_again_and_again_is_refused),

@@ -1,5 +1,6 @@
 #include "broker/topic-tree.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "rpc/wire/name.h"
@@ -179,6 +180,28 @@ static void hostile_patterns_cost_no_more_than_they_are_many(void) {
     topic_tree_deinit(&tree);
 }
 
+/* Without a star, what is deep is found by hash: it costs one look however many there are. */
+static void deep_names_cost_one_look(void) {
+    char pattern[128], name[128];
+    TopicTree tree;
+    size_t looks;
+
+    topic_tree_init(&tree);
+    for (int i = 0; i < 1000; i++) {
+        make_deep(pattern, TOPIC_TREE_LEVELS, 0, ".x.y");
+        snprintf(pattern + strlen(pattern), 20, "%d", i);
+        put(&tree, pattern);
+    }
+    make_deep(pattern, TOPIC_TREE_LEVELS, 0, ".*.y7");
+    put(&tree, pattern);
+    make_deep(name, TOPIC_TREE_LEVELS, 0, ".x.y7");
+    n_visited = 0;
+    looks = topic_tree_match(&tree, name, strlen(name), count_visit, NULL);
+    CU_ASSERT_EQUAL(n_visited, 2);
+    CU_ASSERT(looks < 3 * TOPIC_TREE_LEVELS);
+    topic_tree_deinit(&tree);
+}
+
 /* ---- against pattern_matches() ---- */
 
 static uint64_t state = 42;
@@ -295,6 +318,7 @@ int main(void) {
         TEST(a_pattern_of_127_tokens_costs_few_nodes),
         TEST(wildcards_work_around_the_last_level),
         TEST(hostile_patterns_cost_no_more_than_they_are_many),
+        TEST(deep_names_cost_one_look),
         TEST(the_tree_agrees_with_the_plain_matcher),
         TEST(names_are_found_by_pattern_as_the_plain_matcher_says),
         TESTS_END,
