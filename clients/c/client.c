@@ -32,10 +32,14 @@ static void watch_forks(void) {
     pthread_atfork(NULL, NULL, count_fork);
 }
 
+bool core_is_of_parent(const Core *core) {
+    return core->forks != forks;
+}
+
 int client_check(const ferry_client *client, ferry_error *reterr) {
     if (__builtin_expect(!client, 0))
         return error_set(reterr, "ferry.Misuse", "the client is NULL");
-    if (__builtin_expect(client->core->forks != forks, 0))
+    if (__builtin_expect(core_is_of_parent(client->core), 0))
         return error_set(reterr, "ferry.Forked",
                          "the client was opened before fork(): open one in the child");
     if (__builtin_expect(client->closed || client->core->closed, 0))

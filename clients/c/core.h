@@ -142,6 +142,8 @@ struct Core {
 
 /* ---- client.c ---- */
 
+/* This process is a child of the one that opened it. */
+bool core_is_of_parent(const Core *core);
 /* 0, -ECHILD in a child of the process that opened it, -ECANCELED after ferry_close(). */
 int client_check(const ferry_client *client, ferry_error *reterr);
 Core *core_ref(Core *core);

@@ -37,7 +37,9 @@ int headers_write(Buffer *to, Span inherited, size_t n, const ferry_header *head
     Span key;
     int r = 0;
 
-    if (n > WIRE_HEADERS_MAX || (n > 0 && !headers))
+    if (n > 0 && !headers)
+        return refuse(reterr, "there are some, but they are NULL");
+    if (n > WIRE_HEADERS_MAX)
         return refuse(reterr, "more than 64 of them");
     for (size_t i = 0; r == 0 && i < n; i++)
         r = check_header(headers, i, reterr);

@@ -79,6 +79,9 @@ int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx) {
     if (!client || !fn)
         return -EINVAL;
     core = client->core;
+    /* Its lock may be held by a thread that the child does not have. */
+    if (core_is_of_parent(core))
+        return -ECHILD;
     post = malloc(sizeof(*post));
     if (!post)
         return -ENOMEM;
@@ -403,6 +406,8 @@ int ferry_stop(ferry_client *client) {
     if (!client)
         return -EINVAL;
     core = client->core;
+    if (core_is_of_parent(core))
+        return -ECHILD;
     __atomic_add_fetch(&core->stops, 1, __ATOMIC_ACQ_REL);
     __atomic_store_n(&core->woken, true, __ATOMIC_RELEASE);
     wake(core);

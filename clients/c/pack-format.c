@@ -3,6 +3,7 @@
 #include "clients/c/pack-format.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "clients/c/call.h"
 #include "clients/c/names.h"
 #include "rpc/wire/writer.h"
@@ -50,6 +51,8 @@ static int pack_text(Cursor *cursor, Buffer *to) {
 
     if (!text)
         return bad_format(cursor, "the string is NULL");
+    if (!text_is_utf8(text, strlen(text)))
+        return bad_format(cursor, "the string is not UTF-8: y takes bytes");
     write_text(to, text);
     return 0;
 }
@@ -156,6 +159,8 @@ static int unpack_text(Cursor *cursor, Reader *from) {
     Span text = reader_str(from);
     char **to = va_arg(cursor->args, char **), *copy;
 
+    if (!from->problem && text.len > 0 && memchr(text.data, '\0', text.len))
+        reader_fail(from, "the string holds a NUL: y takes bytes");
     if (from->problem || !to)
         return 0;
     copy = ferry_alloc(text.len + 1);

@@ -260,6 +260,11 @@ static void the_program_is_told_of_its_connection(void) {
     ferry_close(client);
 }
 
+static void unexpected(void *ctx) {
+    (void)ctx;
+    CU_FAIL("what a child posts does not run");
+}
+
 static void a_child_gets_echild(void) {
     ferry_client *client = connect_client(&broker);
     int status = 0;
@@ -268,7 +273,8 @@ static void a_child_gets_echild(void) {
     if (pid == 0) {
         bool all = ferry_call(client, "test.Echo.echo", one, NULL, NULL) == -ECHILD &&
                    ferry_publish(client, "a", one, NULL, NULL) == -ECHILD &&
-                   ferry_process(client, NULL) == -ECHILD && ferry_fd(client) == -ECHILD;
+                   ferry_process(client, NULL) == -ECHILD && ferry_fd(client) == -ECHILD &&
+                   ferry_post(client, unexpected, NULL) == -ECHILD && ferry_stop(client) == -ECHILD;
 
         ferry_close(client);
         _exit(all ? 0 : 1);

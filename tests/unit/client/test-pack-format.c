@@ -90,6 +90,7 @@ static void other_values_are_told_apart(void) {
         {"{i}", "\x80", 1, -EINVAL},
         {"n", "\x01", 1, -EPROTO},
         {"i", "\xd2\x00", 2, -EPROTO},
+        {"s", "\xa2\x00x", 3, -EPROTO}, /* a char * would end too early */
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -110,6 +111,7 @@ static void bad_formats_are_refused(void) {
     CU_ASSERT_EQUAL(pack(&out, "{is}", 1, "a"), -EINVAL);
     CU_ASSERT_EQUAL(pack(&out, "{s}", "a"), -EINVAL);
     CU_ASSERT_EQUAL(pack(&out, "s", NULL), -EINVAL);
+    CU_ASSERT_EQUAL(pack(&out, "s", "\xff"), -EINVAL);
     CU_ASSERT_EQUAL(
         pack(&out, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"),
         -EINVAL);

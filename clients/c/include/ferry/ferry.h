@@ -315,7 +315,7 @@ int ferry_run(ferry_client *client, ferry_error *reterr);
  *
  * Threads: any; in a signal handler too.
  *
- * @return 0; -EINVAL: client is NULL.
+ * @return 0; -EINVAL: client is NULL; -ECHILD.
  */
 int ferry_stop(ferry_client *client);
 
@@ -327,7 +327,7 @@ int ferry_stop(ferry_client *client);
  *
  * Threads: any, as long as the client is open.
  *
- * @return 0; -EINVAL: client or fn is NULL; -ENOMEM.
+ * @return 0; -EINVAL: client or fn is NULL; -ECHILD, -ENOMEM.
  */
 int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx);
 
@@ -383,14 +383,15 @@ typedef void (*ferry_reply_fn)(const ferry_reply *reply, const ferry_error *erro
  *
  * @param client  A handle: its timeout, instance and headers count.
  * @param method  "calc.Calc.add": service and method, 3 to 255 bytes.
- * @param args    The arguments: one MessagePack list. At most the broker's max_body, 64 MiB.
+ * @param args    The arguments: one MessagePack list, not looked at here. At most the broker's
+ *                max_body, 64 MiB.
  * @param ret     Receives the reply; may be NULL. Untouched on failure.
  *
  * Ownership: args stays the caller's; ferry_free(*ret).
  *
  * @return 0, or
- *   -EINVAL        the name or args is malformed (ferry.Misuse), or the server refused the
- *                  arguments (ferry.InvalidArgument): error.type says which;
+ *   -EINVAL        the name is malformed (ferry.Misuse), or the server refused the arguments
+ *                  (ferry.InvalidArgument): error.type says which;
  *   -EHOSTUNREACH  no server offers the service, or that instance of it;
  *   -ENOSYS        the service has no such method;
  *   -ETIMEDOUT     no answer within the timeout, or the inherited deadline;
@@ -426,8 +427,8 @@ int ferry_call_async(ferry_client *client, const char *method, ferry_bytes args,
  * ferry_call() with arguments by format: `ferry_callf(client, "calc.Calc.add", &reply, &error,
  * "ii", 2, 3)`.
  *
- * Formats: b bool (int)  i int32_t  l int64_t  u uint64_t  d double  s string  y ferry_bytes
- *          n nil  [..] list  {s.s.} map, keys as strings.
+ * Formats: b bool (int)  i int32_t  l int64_t  u uint64_t  d double  s string, UTF-8
+ *          y ferry_bytes  n nil  [..] list  {s.s.} map, keys as strings.
  * "ii" is two arguments, "[ii]" is one, a list of two.
  *
  * @return as ferry_call(); -EINVAL: the format is not understood.
@@ -439,10 +440,10 @@ int ferry_callf(ferry_client *client, const char *method, ferry_reply **ret, fer
  * Takes one MessagePack value apart: `ferry_unpack(reply->body, &error, "[is]", &n, &text)`.
  *
  * The formats of ferry_callf(), with pointers: int * for b, int32_t * for i, char ** for s (one
- * block each: ferry_free()), ferry_bytes * for y (lent with body); NULL skips a value. Lists must
- * have as many elements as the format. In maps keys are given, "{sisd}", "low", &low, "step",
- * &step, and found in any order; others are skipped. A format of several values, "ii", reads a list
- * of them, as arguments are.
+ * block each: ferry_free(); a string that holds a NUL is refused), ferry_bytes * for y (lent with
+ * body); NULL skips a value. Lists must have as many elements as the format. In maps keys are
+ * given, "{sisd}", "low", &low, "step", &step, and found in any order; others are skipped. A format
+ * of several values, "ii", reads a list of them, as arguments are.
  *
  * @return 0, or
  *   -EINVAL  the format is not understood;
@@ -624,10 +625,10 @@ bool ferry_request_cancelled(ferry_request *request);
 /**
  * Answers with a result.
  *
- * @param result  One MessagePack value; {NULL, 0, NULL}: nothing.
+ * @param result  One MessagePack value, not looked at here; {NULL, 0, NULL}: nothing.
  *
  * @return 0: also when the caller is gone, and nobody will see it;
- *   -EINVAL     answered already, or result is malformed;
+ *   -EINVAL     answered already, or result has a length, but is NULL;
  *   -EMSGSIZE   larger than max_body: not answered yet;
  *   -ECANCELED  the client is closed: the request is gone all the same;
  *   -ENOMEM     not answered yet.
