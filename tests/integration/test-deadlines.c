@@ -182,18 +182,6 @@ static void without_a_broker_calls_wait_five_seconds(void) {
     ferry_close(client);
 }
 
-static void a_name_that_does_not_resolve_is_named(void) {
-    const ferry_options hurry = {.timeout_ms = 100};
-    ferry_client *client = NULL;
-    ferry_error error = FERRY_ERROR_INIT;
-
-    CU_ASSERT_EQUAL(ferry_open("tcp://nobody.invalid:5877", &hurry, &client, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_ping(client, NULL, &error), -ENOTCONN);
-    CU_ASSERT_STRING_EQUAL(error.message, "nothing answers at tcp://nobody.invalid:5877");
-    ferry_error_clear(&error);
-    ferry_close(client);
-}
-
 static int nested(ferry_request *request, void *ctx) {
     uint64_t *left_ms = ctx;
     ferry_error error = FERRY_ERROR_INIT;
@@ -247,7 +235,6 @@ int main(void) {
         TEST(calls_of_a_lost_server_end_at_once),
         TEST(everything_carries_on_after_a_killed_broker),
         TEST(without_a_broker_calls_wait_five_seconds),
-        TEST(a_name_that_does_not_resolve_is_named),
         TEST(a_nested_call_inherits_the_deadline),
         TESTS_END,
     };
