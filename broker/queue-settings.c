@@ -57,6 +57,19 @@ static const Setting *find_setting(const char *key) {
     return NULL;
 }
 
+/* Lent until the next call. */
+static const char *no_such_setting(const char *key) {
+    static char text[120];
+    const char *names[sizeof(settings) / sizeof(*settings)], *nearest;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        names[i] = settings[i].key;
+    nearest = text_nearest(key, names, sizeof(names) / sizeof(*names));
+    snprintf(text, sizeof(text), "queues have no setting of this name%s%s%s",
+             nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    return text;
+}
+
 static const char *read_number(const Setting *setting, const char *value, uint64_t *ret) {
     char *end;
     int r = 0;
@@ -119,7 +132,7 @@ int queues_configure(Queues *queues, const char *pattern, const char *key, const
 
     *problem = NULL;
     if (!setting)
-        *problem = "queues have no setting of this name";
+        *problem = no_such_setting(key);
     else if (!pattern_is_valid(pattern, len))
         *problem = "this is neither the name of a queue nor a pattern";
     else

@@ -22,6 +22,18 @@ done
 expect 1 '' "another broker uses $FERRY_URL" broker
 expect 1 '' 'is taken' broker --bind "$(grep -o 'tcp://127.0.0.1:[0-9]*' "$work/log")"
 
+# What it is told
+configured() { # CONFIGURATION: is it right?
+    printf '%b' "$1" >"$work/conf"
+    broker --bind "ipc://$work/checked" --config "$work/conf" --check-config
+}
+expect 0 '' '' configured '[broker]\nmax_body = 1M\n[queue mail.>]\nretry = 5s\n[topic a.*]\nkeep = 5\n'
+expect 2 '' ":2: cannot listen on 'udp://x'" configured '[broker]\nbind = udp://x\n'
+expect 2 '' ":2: \[broker\] has no setting 'max_bdy'; did you mean 'max_body'?" configured '[broker]\nmax_bdy = 1\n'
+expect 2 '' ":2: .*queues have no setting of this name; did you mean 'max_jobs'?" configured '[queue q]\nmax_job = 1\n'
+expect 1 '' 'cannot read /nowhere' broker --config /nowhere
+expect 1 '' 'cannot make the data folder /nowhere/data' broker --bind "ipc://$work/other" --data /nowhere/data
+
 # SIGTERM drains: what was begun is finished, and what is lost is told
 broker_pid=$started_pid
 seq 3 | ferry push slow - && ferry push idle x
