@@ -55,6 +55,10 @@ typedef struct Limits {
 
 extern const Limits limits_default;
 
+/* Less of what takes much, where a process may use so few bytes: libzmq ends the program when there
+ * is no memory left, so it must never come to that. */
+void limits_fit(Limits *limits, uint64_t memory);
+
 /* A program that uses the broker, known by the random id in its HELLO. It outlives its sessions by
  * client_memory_ms. */
 struct Client {

@@ -1,4 +1,5 @@
-/* The defaults of all limits. docs/PROTOCOL.md, section 13, lists them. */
+/* The defaults of all limits, and what they come to where there is little memory. docs/PROTOCOL.md,
+ * section 13, lists them. */
 
 #include "broker/broker.h"
 
@@ -28,3 +29,15 @@ const Limits limits_default = {
     .max_unconfirmed = 65536,
     .max_idempotent_moves = 1,
 };
+
+static void at_most(uint64_t *limit, uint64_t bytes) {
+    if (*limit > bytes)
+        *limit = bytes;
+}
+
+void limits_fit(Limits *limits, uint64_t memory) {
+    at_most(&limits->max_total_bytes, memory / 4);
+    at_most(&limits->max_queue_bytes, memory / 4);
+    at_most(&limits->max_transfer_bytes, memory / 8);
+    at_most(&limits->max_session_bytes, memory / 8);
+}

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "broker/config.h"
+#include "broker/memory.h"
 #include "broker/parked.h"
 #include "broker/peer-log.h"
 #include "broker/placement.h"
@@ -174,8 +175,10 @@ static void take_signals(Program *program) {
 static int read_config(Program *program, Config *config, Broker *broker, ferry_error *reterr) {
     const BrokerOptions *options = program->options;
     LogLevel level;
-    int r = options->config ? config_read(config, options->config, broker, reterr) : 0;
+    int r;
 
+    limits_fit(&config->limits, memory_allowed());
+    r = options->config ? config_read(config, options->config, broker, reterr) : 0;
     if (r < 0)
         return r;
     if (options->log_level) {

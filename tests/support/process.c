@@ -43,6 +43,7 @@ typedef struct Start {
     const char *const *words;
     const char *log; /* where its standard error goes; NULL: to ours */
     unsigned max_fds;
+    size_t max_data;
     bool listen; /* to its standard output */
 } Start;
 
@@ -58,6 +59,8 @@ static void become(const Start *start, const int *pipe_fds) {
     }
     if (start->max_fds > 0)
         setrlimit(RLIMIT_NOFILE, &(struct rlimit){start->max_fds, start->max_fds});
+    if (start->max_data > 0)
+        setrlimit(RLIMIT_DATA, &(struct rlimit){start->max_data, start->max_data});
     execv(start->words[0], (char *const *)(uintptr_t)start->words);
     _exit(EXIT_NO_PROGRAM);
 }
@@ -273,8 +276,10 @@ static void start_with(const Daemon *daemon, Process *process, const char *log) 
     }
     snprintf(endpoints, sizeof(endpoints), "%s%s%s", daemon->url, daemon->options.host ? "," : "",
              daemon->options.host ? daemon->tcp_url : "");
-    process_start(process,
-                  &(Start){.words = words, .log = log, .max_fds = daemon->options.max_fds});
+    process_start(process, &(Start){.words = words,
+                                    .log = log,
+                                    .max_fds = daemon->options.max_fds,
+                                    .max_data = daemon->options.max_data});
 }
 
 static bool listens(const Daemon *daemon) {

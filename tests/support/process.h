@@ -60,6 +60,7 @@ typedef struct DaemonOptions {
     bool data;          /* with a data folder */
     const char *level;  /* of its log; NULL: warning */
     unsigned max_fds;   /* 0: as we */
+    size_t max_data;    /* bytes of memory that it may use; 0: as we */
 } DaemonOptions;
 
 typedef struct Daemon {
