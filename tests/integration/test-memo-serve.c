@@ -3,101 +3,21 @@
 
 #include <stdio.h>
 
-#include <ferry/cache.h>
-
-#include "cache/cache-setup.h"
+#include "memo-scene.h"
 #include "support/broker.h"
-#include "support/redis.h"
 #include "support/suite.h"
-#include "y_memo.h"
 
 #define SQUARE_OF_7 "memo.Users.square#2962172c \x91\x07"
 
-static bool with_redis, near_too, never_near, over_cluster;
-
-static uint8_t keep_near(void) {
-    return near_too ? FERRY_NEAR_ALL : never_near ? FERRY_NEAR_NOTHING : FERRY_NEAR_MEMOISED;
-}
-
 static ferry_cache *server_cache; /* the server's; NULL: it has none */
-
-static CacheSetup cluster;
-
-static ferry_cache *open_cache(const RedisServer *redis) {
-    ferry_cache *cache = NULL;
-    char url[256] = "memory://";
-
-    if (over_cluster)
-        strcpy(url, cluster.url);
-    else if (with_redis)
-        snprintf(url, sizeof(url), "redis+unix://%s", redis->socket);
-    CU_ASSERT_EQUAL_FATAL(
-        ferry_cache_open(url, &(ferry_cache_options){.near_cache = keep_near()}, &cache, NULL), 0);
-    return cache;
-}
-
-/* ---- the server: each answer says how many there were ---- */
 
 enum { DEFERS = 1, FORGETS = 2, IS_OVERTAKEN = 3 }; /* what slow does */
 
-static int asked; /* atomic: requests that reached a handler */
 static ferry_client *serving;
 static ferry_request *deferred;
 
-static int64_t count(void) {
-    return __atomic_add_fetch(&asked, 1, __ATOMIC_ACQ_REL);
-}
-
-static int times_asked(void) {
-    return __atomic_load_n(&asked, __ATOMIC_ACQUIRE);
-}
-
-static int square(ferry_request *request, int32_t a, void *ctx) {
-    (void)ctx;
-    count();
-    return memo_users_square_return(request, (int64_t)a * a);
-}
-
-static int find(ferry_request *request, int64_t id, void *ctx) {
-    int64_t n = count();
-
-    (void)ctx;
-    if (id == 0)
-        return memo_throw_busy(request, &(memo_busy){.message = "later"});
-    if (id == -1)
-        return ferry_request_throw(request, "memo.NoSuchUser", NULL, "without its fields");
-    if (id == -2)
-        return ferry_request_throw(request, "memo.Undeclared", NULL, "never remembered");
-    if (id < 0)
-        return memo_throw_no_such_user(request,
-                                       &(memo_no_such_user){.id = id, .message = "nobody"});
-    return memo_users_find_return(request, &(memo_user){.id = id, .name = n > 1 ? "new" : "old"});
-}
-
-static int title(ferry_request *request, const memo_user *user, const char *language, void *ctx) {
-    (void)ctx, (void)language;
-    count();
-    return memo_users_title_return(request, user->name);
-}
-
-static int brief(ferry_request *request, int32_t a, void *ctx) {
-    (void)ctx, (void)a;
-    return memo_users_brief_return(request, count());
-}
-
-static int stale(ferry_request *request, int32_t a, void *ctx) {
-    (void)ctx, (void)a;
-    return memo_users_stale_return(request, count());
-}
-
-static int plain(ferry_request *request, int32_t a, void *ctx) {
-    (void)ctx;
-    count();
-    return memo_throw_no_such_user(request, &(memo_no_such_user){.id = a, .message = "nobody"});
-}
-
 static int slow(ferry_request *request, int32_t a, void *ctx) {
-    int64_t n = count();
+    int64_t n = memo_count();
 
     (void)ctx;
     if (a == DEFERS) {
@@ -120,16 +40,12 @@ static int forget(ferry_request *request, const char *tags, void *ctx) {
     return server_cache && *tags ? ferry_cache_invalidate(server_cache, tags, NULL) : 0;
 }
 
-static const memo_users_handlers handlers = {.square = square,
-                                             .find = find,
-                                             .title = title,
-                                             .brief = brief,
-                                             .stale = stale,
-                                             .plain = plain,
-                                             .slow = slow,
-                                             .forget = forget};
-
 static int serve(ferry_client *client, void *ctx) {
+    static memo_users_handlers handlers;
+
+    handlers = memo_handlers;
+    handlers.slow = slow;
+    handlers.forget = forget;
     if (ferry_with(client, &(ferry_options){.cache = server_cache}, &serving) < 0)
         return -1;
     return memo_users_serve(serving, &handlers, &(ferry_serve_options){.slots = 16}, ctx, NULL);
@@ -137,7 +53,6 @@ static int serve(ferry_client *client, void *ctx) {
 
 /* ---- the clients ---- */
 
-static RedisServer redis;
 static TestBroker broker;
 static Runner runner;
 static ferry_client *client;  /* has no cache */
@@ -145,17 +60,13 @@ static ferry_client *caching; /* has the server's, or the same Redis */
 static ferry_cache *cache;    /* its */
 
 static void set_up(void) {
-    if (over_cluster)
-        cache_setup(&cluster, "cluster");
-    else if (with_redis)
-        redis_start(&redis, NULL);
-    __atomic_store_n(&asked, 0, __ATOMIC_RELEASE);
+    memo_start();
     deferred = NULL;
-    server_cache = open_cache(&redis);
+    server_cache = memo_cache();
     broker_spawn(&broker);
     runner_start(&runner, &broker, serve, NULL);
     client = connect_client(&broker);
-    cache = with_redis ? open_cache(&redis) : server_cache;
+    cache = with_redis ? memo_cache() : server_cache;
     CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.cache = cache}, &caching), 0);
 }
 
@@ -168,10 +79,7 @@ static void tear_down(void) {
         ferry_cache_close(cache);
     cache = server_cache = ferry_cache_close(server_cache);
     broker_terminate(&broker);
-    if (over_cluster)
-        cache_setup_end(&cluster);
-    else if (with_redis)
-        redis_stop(&redis);
+    memo_stop();
 }
 
 /* What a server stores is on its way still when its answer has come. */
@@ -314,7 +222,7 @@ static void declared_exceptions_are_remembered(void) {
     CU_ASSERT_EQUAL(memo_users_find(client, -5, &user, &error), -EREMOTEIO);
     CU_ASSERT_EQUAL(times_asked(), 2);
     for (int i = 0; i < 2; i++) {
-        CU_ASSERT_EQUAL(memo_users_find(client, -1, &user, &error), -EREMOTEIO);
+        CU_ASSERT_EQUAL(memo_users_find(client, MEMO_FIELDLESS, &user, &error), -EREMOTEIO);
         CU_ASSERT_STRING_EQUAL(error.type, "memo.NoSuchUser");
         usleep(20000);
     }
@@ -329,7 +237,7 @@ static void other_failures_are_not(void) {
 
     set_up();
     for (int i = 1; i <= 3; i++) {
-        CU_ASSERT_EQUAL(memo_users_find(client, -2, &user, &error), -EREMOTEIO);
+        CU_ASSERT_EQUAL(memo_users_find(client, MEMO_UNDECLARED, &user, &error), -EREMOTEIO);
         CU_ASSERT_STRING_EQUAL(error.type, "memo.Undeclared");
         /* Declared, but without cache.negative. */
         CU_ASSERT_EQUAL(memo_users_plain(client, 1, NULL, &error), -EREMOTEIO);
@@ -553,7 +461,7 @@ static void a_stopped_redis_does_not_stop_a_server(void) {
         return;
     set_up();
     CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
-    redis_freeze(&redis);
+    redis_freeze(&memo_servers.servers[0]);
     for (int i = 0; i < 5; i++) {
         start_ms = clock_ms();
         CU_ASSERT_EQUAL(memo_users_slow(client, 100 + i, &result, NULL), 0);
@@ -567,7 +475,7 @@ static void a_stopped_redis_does_not_stop_a_server(void) {
     CU_ASSERT(clock_ms() - start_ms < 100);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 10));
     CU_ASSERT_EQUAL(answers.code, 0);
-    redis_unfreeze(&redis);
+    redis_unfreeze(&memo_servers.servers[0]);
     tear_down();
 }
 
@@ -580,13 +488,13 @@ static void a_call_in_a_hurry_does_not_wait_for_redis(void) {
         return;
     set_up();
     CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.timeout_ms = 150}, &hurried), 0);
-    redis_freeze(&redis);
+    redis_freeze(&memo_servers.servers[0]);
     for (int i = 0; i < 3; i++) {
         start_ms = clock_ms();
         CU_ASSERT_EQUAL(memo_users_slow(hurried, 100 + i, &result, NULL), 0);
         CU_ASSERT(clock_ms() - start_ms < 90);
     }
-    redis_unfreeze(&redis);
+    redis_unfreeze(&memo_servers.servers[0]);
     ferry_close(hurried);
     tear_down();
 }
@@ -597,7 +505,7 @@ static void a_call_cancelled_before_its_handler_ran_does_not_run(void) {
     if (!with_redis || over_cluster)
         return;
     set_up();
-    redis_freeze(&redis);
+    redis_freeze(&memo_servers.servers[0]);
     CU_ASSERT_EQUAL(memo_users_slow_async(caching, 100, on_number, &answers), 0);
     CU_ASSERT_EQUAL(memo_users_slow_async(client, 100, on_number, &answers), 0);
     usleep(10000);
@@ -607,7 +515,7 @@ static void a_call_cancelled_before_its_handler_ran_does_not_run(void) {
     CU_ASSERT_EQUAL(answers.n, 2);
     usleep(300 * 1000);
     CU_ASSERT_EQUAL(times_asked(), 0);
-    redis_unfreeze(&redis);
+    redis_unfreeze(&memo_servers.servers[0]);
     tear_down();
 }
 
@@ -617,7 +525,7 @@ static void a_server_that_stops_ends_what_waits_for_redis(void) {
     if (!with_redis || over_cluster)
         return;
     set_up();
-    redis_freeze(&redis);
+    redis_freeze(&memo_servers.servers[0]);
     for (int i = 0; i < 10; i++)
         CU_ASSERT_EQUAL(memo_users_slow_async(client, 100 + i, on_number, &answers), 0);
     usleep(10000);
@@ -626,7 +534,7 @@ static void a_server_that_stops_ends_what_waits_for_redis(void) {
     ferry_close(serving);
     runner_start(&runner, &broker, serve, NULL);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 10));
-    redis_unfreeze(&redis);
+    redis_unfreeze(&memo_servers.servers[0]);
     tear_down();
 }
 
@@ -655,11 +563,7 @@ int main(int argc, char **argv) {
         TESTS_END,
     };
 
-    with_redis = argc > 1 && strcmp(argv[1], "memory") != 0;
-    near_too = argc > 1 && strcmp(argv[1], "near") == 0;
-    never_near = argc > 1 && strcmp(argv[1], "far") == 0;
-    over_cluster = argc > 1 && strcmp(argv[1], "cluster") == 0;
-    if (with_redis && !redis_available())
+    if (!memo_choose(argc, argv))
         return EXIT_SKIPPED;
     return run_suite("memoised methods, served", tests);
 }

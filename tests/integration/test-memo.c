@@ -4,102 +4,27 @@
 #include <poll.h>
 #include <stdio.h>
 
-#include <ferry/cache.h>
-
-#include "cache/cache-setup.h"
+#include "memo-scene.h"
 #include "support/broker.h"
-#include "support/redis.h"
 #include "support/suite.h"
-#include "y_memo.h"
-
-/* ---- the server: each answer says how many there were ---- */
-
-static int asked; /* atomic: requests that reached it */
-
-static int64_t count(void) {
-    return __atomic_add_fetch(&asked, 1, __ATOMIC_ACQ_REL);
-}
-
-static int times_asked(void) {
-    return __atomic_load_n(&asked, __ATOMIC_ACQUIRE);
-}
-
-static int square(ferry_request *request, int32_t a, void *ctx) {
-    (void)ctx;
-    count();
-    return memo_users_square_return(request, (int64_t)a * a);
-}
-
-static int find(ferry_request *request, int64_t id, void *ctx) {
-    int64_t n = count();
-
-    (void)ctx;
-    if (id < 0)
-        return memo_throw_no_such_user(request,
-                                       &(memo_no_such_user){.id = id, .message = "nobody"});
-    return memo_users_find_return(request, &(memo_user){.id = id, .name = n > 1 ? "new" : "old"});
-}
-
-static int title(ferry_request *request, const memo_user *user, const char *language, void *ctx) {
-    (void)ctx, (void)language;
-    count();
-    return memo_users_title_return(request, user->name);
-}
-
-static int brief(ferry_request *request, int32_t a, void *ctx) {
-    (void)ctx, (void)a;
-    return memo_users_brief_return(request, count());
-}
-
-static int stale(ferry_request *request, int32_t a, void *ctx) {
-    (void)ctx, (void)a;
-    return memo_users_stale_return(request, count());
-}
-
-static int plain(ferry_request *request, int32_t a, void *ctx) {
-    (void)ctx;
-    count();
-    return memo_throw_no_such_user(request, &(memo_no_such_user){.id = a, .message = "nobody"});
-}
-
-static const memo_users_handlers handlers = {
-    .square = square, .find = find, .title = title, .brief = brief, .stale = stale, .plain = plain};
 
 static int serve(ferry_client *client, void *ctx) {
-    return memo_users_serve(client, &handlers, NULL, ctx, NULL);
+    return memo_users_serve(client, &memo_handlers, NULL, ctx, NULL);
 }
 
 /* ---- the client ---- */
 
-static bool with_redis, near_too, never_near, over_cluster;
-
-static uint8_t keep_near(void) {
-    return near_too ? FERRY_NEAR_ALL : never_near ? FERRY_NEAR_NOTHING : FERRY_NEAR_MEMOISED;
-}
-
-static CacheSetup cluster;
-static RedisServer redis;
 static TestBroker broker;
 static Runner runner;
 static ferry_client *client, *uncached;
 static ferry_cache *cache;
 
 static void set_up(void) {
-    char url[256] = "memory://";
-
-    if (over_cluster) {
-        cache_setup(&cluster, "cluster");
-        strcpy(url, cluster.url);
-    } else if (with_redis) {
-        redis_start(&redis, NULL);
-        snprintf(url, sizeof(url), "redis+unix://%s", redis.socket);
-    }
-    __atomic_store_n(&asked, 0, __ATOMIC_RELEASE);
+    memo_start();
     broker_spawn(&broker);
     runner_start(&runner, &broker, serve, NULL);
     uncached = connect_client(&broker);
-    CU_ASSERT_EQUAL_FATAL(
-        ferry_cache_open(url, &(ferry_cache_options){.near_cache = keep_near()}, &cache, NULL), 0);
+    cache = memo_cache();
     CU_ASSERT_EQUAL_FATAL(ferry_with(uncached, &(ferry_options){.cache = cache}, &client), 0);
 }
 
@@ -109,10 +34,7 @@ static void tear_down(void) {
     cache = ferry_cache_close(cache);
     runner_stop(&runner);
     broker_terminate(&broker);
-    if (over_cluster)
-        cache_setup_end(&cluster);
-    else if (with_redis)
-        redis_stop(&redis);
+    memo_stop();
 }
 
 static void a_cached_answer_does_not_reach_the_server(void) {
@@ -346,7 +268,7 @@ static void a_stopped_redis_does_not_stop_calls(void) {
         return;
     set_up();
     CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
-    redis_freeze(&redis);
+    redis_freeze(&memo_servers.servers[0]);
     for (int i = 0; i < 5; i++) {
         ferry_client *hurried = NULL;
 
@@ -363,7 +285,7 @@ static void a_stopped_redis_does_not_stop_calls(void) {
         ferry_close(hurried);
     }
     CU_ASSERT_EQUAL(times_asked(), 11);
-    redis_unfreeze(&redis);
+    redis_unfreeze(&memo_servers.servers[0]);
     tear_down();
 }
 
@@ -376,7 +298,7 @@ static void callback_calls_do_not_wait_for_a_stopped_redis(void) {
     if (!with_redis || over_cluster)
         return;
     set_up();
-    redis_freeze(&redis);
+    redis_freeze(&memo_servers.servers[0]);
     all_us = clock_us();
     for (int i = 0; i < CALLS; i++) {
         uint64_t began_us = clock_us(), took_us;
@@ -393,7 +315,7 @@ static void callback_calls_do_not_wait_for_a_stopped_redis(void) {
     CU_ASSERT(all_us < CALLS * 5000);
     CU_ASSERT_TRUE(process_until(client, &answers.n, CALLS));
     CU_ASSERT_EQUAL(answers.code, 0);
-    redis_unfreeze(&redis);
+    redis_unfreeze(&memo_servers.servers[0]);
     tear_down();
 }
 
@@ -517,11 +439,7 @@ int main(int argc, char **argv) {
         TESTS_END,
     };
 
-    with_redis = argc > 1 && strcmp(argv[1], "memory") != 0;
-    near_too = argc > 1 && strcmp(argv[1], "near") == 0;
-    never_near = argc > 1 && strcmp(argv[1], "far") == 0;
-    over_cluster = argc > 1 && strcmp(argv[1], "cluster") == 0;
-    if (with_redis && !redis_available())
+    if (!memo_choose(argc, argv))
         return EXIT_SKIPPED;
     return run_suite("memoised methods", tests);
 }
