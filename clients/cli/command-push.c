@@ -1,9 +1,7 @@
 /* ferry push: pushes jobs to a queue and waits until each is stored. */
 
-#include "base/clock.h"
 #include "clients/cli/commands.h"
-#include "clients/cli/progress.h"
-#include "clients/cli/source.h"
+#include "clients/cli/feed.h"
 
 enum { IN_FLIGHT = 1000, KEY_MAX = 255 };
 
@@ -28,115 +26,69 @@ static const Option options[] = {
 };
 
 typedef struct Run {
-    Cli *cli;
+    Feed feed;
     const char *queue;
     ferry_push_options with;
-    ferry_client *client;
-    Loop loop;
-    Source source;
-    Timer timer;
-    ferry_bytes held; /* could not be taken yet */
-    bool is_held, is_at_end;
+    bool is_at_end;
     uint64_t sent, stored;
     unsigned in_flight;
-    Progress progress;
 } Run;
 
-static void pump(Run *run);
-
-static void on_timer(Timer *timer, void *ctx) {
-    (void)ctx;
-    pump((Run *)((char *)timer - offsetof(Run, timer)));
-}
-
-static void on_input(Watch *watch, uint32_t events) {
-    Run *run = (Run *)((char *)watch - offsetof(Run, source.watch));
-
-    (void)events;
-    source_ready(&run->source, &run->loop);
-    pump(run);
-}
+static void pump(Feed *feed);
 
 static void on_stored(const ferry_error *error, void *ctx) {
     Run *run = ctx;
+    Feed *feed = &run->feed;
 
     run->in_flight--;
     if (error) {
-        if (!run->loop.ended)
-            loop_end(&run->loop, cli_error(run->cli, error));
+        if (!feed->loop.ended)
+            loop_end(&feed->loop, cli_error(feed->cli, error));
         return;
     }
-    run->stored++;
-    progress_update(&run->progress, run->stored, clock_us());
-    if (run->is_at_end && run->in_flight == 0)
-        loop_end(&run->loop, EXIT_OK);
-    else if (run->in_flight == IN_FLIGHT / 2)
-        pump(run);
+    feed_done(feed, ++run->stored);
+    if (run->in_flight == IN_FLIGHT / 2 || run->in_flight == 0 || feed->is_held)
+        pump(feed);
 }
 
 static void push(Run *run, ferry_bytes body) {
-    int r = ferry_push_async(run->client, run->queue, body, &run->with, on_stored, run);
+    Feed *feed = &run->feed;
+    int r = ferry_push_async(feed->client, run->queue, body, &run->with, on_stored, run);
     ferry_error error = {.code = r};
 
-    run->is_held = r == -EAGAIN;
-    if (run->is_held) {
-        run->held = body;
+    if (r == -EAGAIN) {
+        feed_hold(feed, body);
+        /* Else the next that is stored makes room. */
         if (run->in_flight == 0)
-            loop_arm(&run->loop, &run->timer, 1, on_timer);
+            feed_wake(feed, 1);
     } else if (r < 0) {
-        loop_end(&run->loop, cli_error(run->cli, &error));
+        loop_end(&feed->loop, cli_error(feed->cli, &error));
     } else {
         run->in_flight++;
         run->sent++;
     }
 }
 
-static void pump(Run *run) {
-    run->is_held = run->is_held && !run->loop.ended;
-    while (!run->loop.ended && !run->is_at_end && run->in_flight < IN_FLIGHT) {
-        ferry_bytes body;
-        int r = 1;
+static void pump(Feed *feed) {
+    Run *run = (Run *)((char *)feed - offsetof(Run, feed));
 
-        if (run->is_held)
-            body = run->held;
-        else
-            r = source_next(&run->source, &run->loop, &body);
+    while (!feed->loop.ended && !run->is_at_end && run->in_flight < IN_FLIGHT) {
+        ferry_bytes body;
+        int r = feed_next(feed, &body);
+
         if (r == 1)
             push(run, body);
-        if (r == -EAGAIN || run->is_held)
+        if (r < 0 || feed->is_held)
             return;
-        if (r < 0)
-            loop_end(&run->loop,
-                     cli_fail(run->cli, EXIT_OTHER, "standard input: %s", strerror(-r)));
         run->is_at_end = r == 0;
     }
     if (run->is_at_end && run->in_flight == 0)
-        loop_end(&run->loop, EXIT_OK);
-}
-
-static int push_all(Run *run, uint64_t total) {
-    int status = loop_init(&run->loop, run->cli);
-
-    if (status == EXIT_OK)
-        status = loop_add_client(&run->loop, run->client);
-    if (status != EXIT_OK)
-        return status;
-    run->source.watch.fn = on_input;
-    progress_start(&run->progress, run->cli->terminal_err && !run->cli->quiet ? stderr : NULL,
-                   "stored", total, clock_us());
-    pump(run);
-    status = loop_run(&run->loop);
-    progress_end(&run->progress);
-    if (status != EXIT_OK && run->stored > 0)
-        cli_note(run->cli, "%llu of %llu jobs are stored", (unsigned long long)run->stored,
-                 (unsigned long long)run->sent);
-    return status;
+        loop_end(&feed->loop, EXIT_OK);
 }
 
 static int run_push(Cli *cli, const void *values, int argc, char **argv) {
     const Values *v = values;
-    CLEANUP(ferry_close) ferry_client *client = NULL;
-    Run run = {.cli = cli,
+    Run run = {.feed = {.pump = pump},
                .queue = argv[0],
                .with = {.key = v->key,
                         .delay_ms = v->delay_ms,
@@ -147,17 +99,14 @@ static int run_push(Cli *cli, const void *values, int argc, char **argv) {
     if (status == EXIT_OK && v->key && (!*v->key || strlen(v->key) > KEY_MAX))
         status = cli_usage(cli, "--key: a key has 1 to %d bytes", KEY_MAX);
     if (status == EXIT_OK)
-        status = source_open(&run.source, cli,
-                             &(SourceOptions){argc > 1 ? argv[1] : NULL, v->file, v->count});
+        status = feed_open(&run.feed, cli,
+                           &(SourceOptions){argc > 1 ? argv[1] : NULL, v->file, v->count});
     if (status == EXIT_OK)
-        status = cli_open(cli, NULL, &client);
-    if (status == EXIT_OK) {
-        run.client = client;
-        status = push_all(&run, v->count);
-        client = ferry_close(client);
-    }
-    source_deinit(&run.source, &run.loop);
-    loop_deinit(&run.loop);
+        status = feed_run(&run.feed, "stored", v->count);
+    if (status != EXIT_OK && run.stored > 0)
+        cli_note(cli, "%llu of %llu jobs are stored", (unsigned long long)run.stored,
+                 (unsigned long long)run.sent);
+    feed_close(&run.feed);
     return status;
 }
 

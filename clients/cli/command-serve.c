@@ -10,8 +10,6 @@
 #include "clients/cli/exec.h"
 #include "clients/cli/serve-body.h"
 
-enum { RETRY_STATUS = 75 /* EX_TEMPFAIL of sysexits.h */ };
-
 typedef struct Values {
     uint64_t slots, delay_ms, count;
     const char *exec, *fail, *instance, *format;
@@ -100,7 +98,7 @@ static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
 
     (void)exec;
     task->exec = NULL; /* frees itself */
-    if (result->status == RETRY_STATUS)
+    if (result->status == EXEC_RETRY)
         throw_to(task->request, "ferry.Overloaded", NULL, "%s", result->reason);
     else if (result->status != 0)
         throw_to(task->request, "ferry.Internal", NULL, "%s", result->reason);

@@ -11,7 +11,7 @@
 #include "clients/cli/exec.h"
 #include "clients/cli/show.h"
 
-enum { RETRY_STATUS = 75, /* EX_TEMPFAIL of sysexits.h */ REASON_MAX = 1024 };
+enum { REASON_MAX = 1024 };
 
 typedef struct Values {
     uint64_t slots, count, retries, delay_ms, timeout_ms;
@@ -176,7 +176,7 @@ static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
     (void)exec;
     task->exec = NULL; /* frees itself */
     if (result->status != 0)
-        fail(run, task->job, result->status == RETRY_STATUS || task->is_late,
+        fail(run, task->job, result->status == EXEC_RETRY || task->is_late,
              task->is_late ? "it took too long" : result->reason);
     else if (!print_output(run, output))
         return; /* its job goes back when the client is closed */

@@ -15,6 +15,7 @@ enum {
     EXEC_OUTPUT_MAX = 64 * 1024 * 1024, /* max_body of a broker, by default */
     EXEC_REASON_MAX = 4096,             /* the last of standard error */
     EXEC_KILL_MS = 2000,                /* from SIGTERM to SIGKILL */
+    EXEC_RETRY = 75, /* the exit status that asks to be tried again: EX_TEMPFAIL of sysexits.h */
 };
 
 typedef struct Exec Exec;

@@ -78,6 +78,9 @@ int loop_init(Loop *loop, Cli *cli) {
 }
 
 void loop_deinit(Loop *loop) {
+    /* Zero, and so are its descriptors: they are not ours. */
+    if (!loop->cli)
+        return;
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
     if (loop->signals.fd >= 0)

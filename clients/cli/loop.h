@@ -46,7 +46,7 @@ struct Loop {
 
 /* An exit status. */
 int loop_init(Loop *loop, Cli *cli);
-void loop_deinit(Loop *loop);
+void loop_deinit(Loop *loop); /* also of one that is zero, or was not to be had */
 
 /* Ends the loop when whoever reads standard output has gone, and not only at the next write: in
  * `ferry sub news | head -1` that may never come. */

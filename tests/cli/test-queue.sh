@@ -13,6 +13,9 @@ expect 0 '{"queue": "mail", "job": "1", "attempt": 1, "headers": {"trace-id": "a
 equal 0 "$(field mail ready)" 'and then it is not'
 seq 5000 | ferry push lines - || failed 'pushing lines'
 equal "$(seq 5000 | md5sum)" "$(ferry work lines --slots 100 --drain | md5sum)" '5000 lines'
+for _ in $(seq 6); do head -c 15000000 /dev/zero | tr '\0' x; echo; done >"$work/large"
+ferry push large - <"$work/large" || failed 'pushing lines of 15 MB'
+equal 6 "$(field large ready)" 'lines that cannot all be under way at once'
 expect 0 '' '' ferry push many x --count 3
 equal 3 "$(field many ready)" '--count'
 equal 2 "$(printf 'a\nb\nc\n' | ferry push few - --count 2 && field few ready)" '--count of lines'
