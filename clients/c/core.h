@@ -135,7 +135,8 @@ struct Core {
     bool raised; /* event_fd was, by us */
     bool woken;  /* atomic: it was, by ferry_post() or ferry_stop() */
     uint64_t timer_at_ms;
-    unsigned stops; /* atomic: ferry_stop() calls */
+    unsigned stops;    /* atomic: ferry_stop() calls */
+    unsigned visitors; /* atomic: threads inside ferry_post() or ferry_stop() */
     void *post_lock;
     Post *posts, *last_post;
 };

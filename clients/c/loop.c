@@ -3,7 +3,9 @@
  * own loop by way of one descriptor, posts from other threads.
  */
 
+#include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -41,12 +43,26 @@ int loop_init(Core *core) {
 
 /* ---- posts ---- */
 
+/* In signal handlers, too. */
 static void wake(Core *core) {
-    uint64_t one = 1;
+    int saved = errno;
+    ssize_t n = write(core->event_fd, &(uint64_t){1}, sizeof(uint64_t));
 
     /* It can only fail when the counter is at its end, and then it is readable as well. */
-    if (write(core->event_fd, &one, sizeof(one)) < 0)
-        return;
+    (void)n;
+    errno = saved;
+}
+
+/* What another thread does here may end ferry_run(), and the client is closed while that thread has
+ * not done with it yet: who closes it waits for those who are between these two. */
+static void enter(Core *core) {
+    __atomic_add_fetch(&core->visitors, 1, __ATOMIC_ACQ_REL);
+}
+
+static void wake_and_leave(Core *core) {
+    __atomic_store_n(&core->woken, true, __ATOMIC_RELEASE);
+    wake(core);
+    __atomic_sub_fetch(&core->visitors, 1, __ATOMIC_ACQ_REL);
 }
 
 static Post *take_posts(Core *core) {
@@ -86,6 +102,7 @@ int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx) {
     if (!post)
         return -ENOMEM;
     *post = (Post){NULL, fn, ctx};
+    enter(core);
     pthread_mutex_lock(core->post_lock);
     if (core->last_post)
         core->last_post->next = post;
@@ -93,12 +110,13 @@ int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx) {
         __atomic_store_n(&core->posts, post, __ATOMIC_RELEASE);
     core->last_post = post;
     pthread_mutex_unlock(core->post_lock);
-    __atomic_store_n(&core->woken, true, __ATOMIC_RELEASE);
-    wake(core);
+    wake_and_leave(core);
     return 0;
 }
 
 void loop_deinit(Core *core) {
+    while (__atomic_load_n(&core->visitors, __ATOMIC_ACQUIRE) > 0)
+        sched_yield();
     if (core->post_lock) {
         for (Post *post = core->posts, *next; post; post = next) {
             next = post->next;
@@ -408,8 +426,8 @@ int ferry_stop(ferry_client *client) {
     core = client->core;
     if (core_is_of_parent(core))
         return -ECHILD;
+    enter(core);
     __atomic_add_fetch(&core->stops, 1, __ATOMIC_ACQ_REL);
-    __atomic_store_n(&core->woken, true, __ATOMIC_RELEASE);
-    wake(core);
+    wake_and_leave(core);
     return 0;
 }

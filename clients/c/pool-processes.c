@@ -107,7 +107,8 @@ static int serve(Run *run, unsigned member, ferry_error *reterr) {
         error_set_code(reterr, r, NULL);
     if (r == 0)
         ferry_run(client, NULL);
-    __atomic_store_n(&pool->own, NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&pool->own, NULL, __ATOMIC_SEQ_CST);
+    pool_outlive_stoppers(pool);
     pthread_mutex_lock(&watch.lock);
     watch.client = NULL;
     pthread_mutex_unlock(&watch.lock);
@@ -120,6 +121,8 @@ static _Noreturn void be_child(Run *run, unsigned member) {
     int r;
 
     __atomic_store_n(&run->pool->is_child, true, __ATOMIC_RELEASE);
+    /* Those are threads of the parent. */
+    __atomic_store_n(&run->pool->stoppers, 0, __ATOMIC_RELEASE);
     close(run->stop[1]);
     close(run->say[0]);
     for (unsigned i = 0; i < run->pool->n; i++)

@@ -2,6 +2,7 @@
 
 #include "clients/c/pool.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -101,6 +102,7 @@ int ferry_pool_open(const ferry_pool_options *options, ferry_pool **ret, ferry_e
 ferry_pool *ferry_pool_close(ferry_pool *pool) {
     if (!pool)
         return NULL;
+    pool_outlive_stoppers(pool);
     close(pool->event_fd);
     free(pool->texts);
     free(pool);
@@ -112,16 +114,20 @@ int ferry_pool_stop(ferry_pool *pool) {
 
     if (!pool)
         return -EINVAL;
+    __atomic_add_fetch(&pool->stoppers, 1, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&pool->stops, 1, __ATOMIC_ACQ_REL);
     /* The descriptor is the parent's: a child stops itself alone. */
-    if (!__atomic_load_n(&pool->is_child, __ATOMIC_ACQUIRE)) {
+    if (!__atomic_load_n(&pool->is_child, __ATOMIC_ACQUIRE))
         pool_wake(pool);
-        return 0;
-    }
-    own = __atomic_load_n(&pool->own, __ATOMIC_ACQUIRE);
-    if (own)
+    else if ((own = __atomic_load_n(&pool->own, __ATOMIC_SEQ_CST)))
         ferry_stop(own);
+    __atomic_sub_fetch(&pool->stoppers, 1, __ATOMIC_ACQ_REL);
     return 0;
+}
+
+void pool_outlive_stoppers(ferry_pool *pool) {
+    while (__atomic_load_n(&pool->stoppers, __ATOMIC_SEQ_CST) > 0)
+        sched_yield();
 }
 
 /* ---- for both kinds ---- */

@@ -24,6 +24,7 @@ struct ferry_pool {
     char *texts;
     int event_fd;      /* readable: look at stops, or at who has ended */
     unsigned stops;    /* atomic: ferry_pool_stop() calls */
+    unsigned stoppers; /* atomic: threads inside ferry_pool_stop() */
     ferry_client *own; /* atomic; in a child: its client, while it may be stopped */
     bool is_child, runs;
 };
@@ -35,6 +36,10 @@ static inline unsigned pool_stops(const ferry_pool *pool) {
 /* Begins a run: 0, -EINVAL, -EBUSY. Ends it: the stops that it has obeyed are forgotten. */
 int pool_begin(ferry_pool *pool, ferry_member_fn set_up, ferry_error *reterr);
 void pool_end(ferry_pool *pool);
+
+/* Until none is in ferry_pool_stop(), which may have ended the run before it has done with the pool
+ * and with its own client. */
+void pool_outlive_stoppers(ferry_pool *pool);
 
 /* Something has happened that the loop of the run waits for. Safe in signal handlers. */
 void pool_wake(ferry_pool *pool);

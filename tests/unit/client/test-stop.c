@@ -1,0 +1,104 @@
+/* What other threads do to a client that is closed as soon as they have done it. */
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <unistd.h>
+
+#include <ferry/pool.h>
+
+#include "support/suite.h"
+
+/* write() of this thread takes a while: what it was for has long happened meanwhile. */
+static _Thread_local bool is_slow;
+static sem_t has_begun;
+static ssize_t written;
+
+ssize_t __real_write(int fd, const void *data, size_t size);
+ssize_t __wrap_write(int fd, const void *data, size_t size);
+
+ssize_t __wrap_write(int fd, const void *data, size_t size) {
+    ssize_t n;
+
+    if (!is_slow)
+        return __real_write(fd, data, size);
+    is_slow = false;
+    sem_post(&has_begun);
+    usleep(50 * 1000);
+    n = __real_write(fd, data, size);
+    written = n;
+    return n;
+}
+
+/* To a broker that is not there. */
+static ferry_client *client_new(void) {
+    ferry_client *client = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(ferry_open("ipc:///nowhere/at/all", NULL, &client, NULL), 0);
+    return client;
+}
+
+static void *run_and_close(void *client) {
+    sem_wait(&has_begun);
+    ferry_run(client, NULL);
+    ferry_close(client);
+    return NULL;
+}
+
+static void *close_pool(void *pool) {
+    sem_wait(&has_begun);
+    ferry_pool_close(pool);
+    return NULL;
+}
+
+static void a_stop_has_done_with_the_client_before_it_is_freed(void) {
+    ferry_client *client = client_new();
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, run_and_close, client);
+    written = 0;
+    is_slow = true;
+    CU_ASSERT_EQUAL(ferry_stop(client), 0);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(written, 8);
+}
+
+static void stop(void *client) {
+    ferry_stop(client);
+}
+
+static void so_has_a_post(void) {
+    ferry_client *client = client_new();
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, run_and_close, client);
+    written = 0;
+    is_slow = true;
+    CU_ASSERT_EQUAL(ferry_post(client, stop, client), 0);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(written, 8);
+}
+
+static void so_has_the_stop_of_a_pool(void) {
+    ferry_pool *pool = NULL;
+    pthread_t thread;
+
+    CU_ASSERT_EQUAL_FATAL(ferry_pool_open(NULL, &pool, NULL), 0);
+    pthread_create(&thread, NULL, close_pool, pool);
+    written = 0;
+    is_slow = true;
+    CU_ASSERT_EQUAL(ferry_pool_stop(pool), 0);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(written, 8);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(a_stop_has_done_with_the_client_before_it_is_freed),
+        TEST(so_has_a_post),
+        TEST(so_has_the_stop_of_a_pool),
+        TESTS_END,
+    };
+
+    sem_init(&has_begun, 0, 0);
+    return run_suite("client: stops", tests);
+}
