@@ -2,6 +2,7 @@
 
 #include "clients/cli/arguments.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -59,6 +60,7 @@ static int parse_value(const char *text, size_t len, const char *what, const fer
     bool is_string = is_text && field->type->kind >= FERRY_KIND_STRING;
     json_t *json = NULL;
 
+    assert(text);
     if (!is_text)
         return value_parse(text, len, what, ret, reterr);
     if (value_parse(text, len, what, &json, NULL) == 0 &&
@@ -143,7 +145,7 @@ static const ferry_field *field_named(const ferry_type *args, const char *name, 
 static int convert(const ferry_type *type, const json_t *json, const char *root, Buffer *to,
                    ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer loose = {0};
-    ferry_bytes bytes;
+    ferry_bytes bytes = {NULL, 0, NULL};
     int r = value_from_json(json, &loose, reterr);
 
     if (r == 0)

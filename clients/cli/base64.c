@@ -23,8 +23,8 @@ char *base64_encode(const uint8_t *data, size_t len) {
             bits |= data[i + 2];
         *at++ = letters[bits >> 18];
         *at++ = letters[bits >> 12 & 63];
-        *at++ = n > 1 ? letters[bits >> 6 & 63] : '=';
-        *at++ = n > 2 ? letters[bits & 63] : '=';
+        *at++ = (char)(n > 1 ? letters[bits >> 6 & 63] : '=');
+        *at++ = (char)(n > 2 ? letters[bits & 63] : '=');
     }
     *at = '\0';
     return text;

@@ -1,6 +1,7 @@
 #pragma once
 
-/* What the two ways to call share: call.c's methods that answer once, call-stream.c's streams. */
+/* What the two ways to call share: command-call.c has methods that answer once, call-stream.c
+ * streams. */
 
 #include <ferry/schema.h>
 
@@ -27,11 +28,15 @@ typedef struct CallRun {
     uint64_t start_us; /* of the latest call */
 } CallRun;
 
+/* ---- call-show.c ---- */
+
 /* Prints a value of this type (NULL: not known), or as --raw says. An exit status. */
 int call_show(CallRun *run, const ferry_type *type, ferry_bytes value);
 
 /* Tells the error with its fields, and what may have been meant. An exit status. */
 int call_tell(CallRun *run, const ferry_error *error);
+
+/* ---- call-stream.c ---- */
 
 /* Calls a method with streams: items from standard input, items to standard output, JSON, one a
  * line. directions: FERRY_SEND, FERRY_RECEIVE, or both. An exit status. */

@@ -21,7 +21,7 @@ typedef struct Values {
 static const Option options[] = {
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "how many (default 100000)", 1, 0),
     OPTION_RANGE(OPTION_BYTES, 's', "size", Values, size, "BYTES", "of a body (default 64)", 1,
-                 64 * 1024 * 1024),
+                 64 << 20),
     OPTION_RANGE(OPTION_COUNT, 'f', "in-flight", Values, in_flight, "N",
                  "unanswered at once (default 1000; 1: one after the other)", 1, 65536),
     OPTION_PLAIN(OPTION_TEXT, 'p', "payload", Values, payload, "FILE",

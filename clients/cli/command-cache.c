@@ -329,23 +329,26 @@ static const struct Verb {
 
 enum { N_VERBS = sizeof(verbs) / sizeof(*verbs) };
 
-static int find_verb(Cli *cli, const char *name, int n, const struct Verb **ret) {
+/* NULL: what is wrong has been told. */
+static const struct Verb *find_verb(Cli *cli, const char *name, int n) {
     const char *names[N_VERBS], *near;
 
     for (size_t i = 0; i < N_VERBS; i++) {
         names[i] = verbs[i].name;
         if (strcmp(name, names[i]) != 0)
             continue;
+        if (n >= verbs[i].min && n <= verbs[i].max)
+            return &verbs[i];
         if (n < verbs[i].min)
-            return cli_usage(cli, "%s %s", name, verbs[i].wanted);
-        if (n > verbs[i].max)
-            return cli_usage(cli, "too many arguments for %s", name);
-        *ret = &verbs[i];
-        return EXIT_OK;
+            cli_usage(cli, "%s %s", name, verbs[i].wanted);
+        else
+            cli_usage(cli, "too many arguments for %s", name);
+        return NULL;
     }
     near = text_nearest(name, names, N_VERBS);
-    return cli_usage(cli, "'%s' is none of " VERBS "%s%s%s", name, near ? ": did you mean '" : "",
-                     near ? near : "", near ? "'?" : "");
+    cli_usage(cli, "'%s' is none of " VERBS "%s%s%s", name, near ? ": did you mean '" : "",
+              near ? near : "", near ? "'?" : "");
+    return NULL;
 }
 
 static int run_cache(Cli *cli, const void *values, int argc, char **argv) {
@@ -353,12 +356,11 @@ static int run_cache(Cli *cli, const void *values, int argc, char **argv) {
     CLEANUP(ferry_cache_close) ferry_cache *cache = NULL;
     const Values *v = values;
     const char *url = v->url ? v->url : getenv("FERRY_CACHE");
-    const struct Verb *verb = NULL;
+    const struct Verb *verb = find_verb(cli, argv[0], argc - 1);
     ferry_cache_options how = {.strict = true, .prefix = v->prefix, .near_cache = v->near};
-    int status = find_verb(cli, argv[0], argc - 1, &verb);
 
-    if (status != EXIT_OK)
-        return status;
+    if (!verb)
+        return EXIT_USAGE;
     if (!url || !*url)
         url = DEFAULT_URL;
     if (strncmp(url, "memory:", 7) == 0 && verb->fn != bench && verb->fn != stats)

@@ -1,5 +1,6 @@
 /* ferry call: calls a method and prints its result as JSON. */
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -7,8 +8,6 @@
 #include "clients/cli/arguments.h"
 #include "clients/cli/call.h"
 #include "clients/cli/commands.h"
-#include "clients/cli/print.h"
-#include "clients/cli/progress.h"
 
 static const Option options[] = {
     OPTION_RANGE(OPTION_MS, 't', "timeout", CallValues, timeout_ms, "T",
@@ -34,68 +33,6 @@ static const Option options[] = {
 };
 
 static void start_calls(CallRun *run);
-
-static void print_value(const Cli *cli, const json_t *json, FILE *to) {
-    print_json(json,
-               (PrintStyle){to == stdout && cli->terminal_out && !cli->json,
-                            to == stdout ? cli->colour_out : cli->colour_err},
-               to);
-    putc('\n', to);
-}
-
-/* With names of enum values and the like, where the type is known. What breaks the interface is
- * shown as it came. */
-static int to_json(CallRun *run, const ferry_type *type, ferry_bytes body, json_t **ret,
-                   ferry_error *reterr) {
-    ferry_bytes shown;
-    int r;
-
-    if (!type)
-        return value_to_json(body, ret, reterr);
-    if (ferry_value_present(type, body, &shown, reterr) < 0) {
-        cli_note(run->cli, "the server breaks its interface: %s", reterr->message);
-        ferry_error_clear(reterr);
-        return value_to_json(body, ret, reterr);
-    }
-    r = value_to_json(shown, ret, reterr);
-    ferry_free(shown.block);
-    return r;
-}
-
-int call_show(CallRun *run, const ferry_type *type, ferry_bytes value) {
-    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    CLEANUP(json_decref) json_t *json = NULL;
-
-    if (run->values->raw) {
-        fwrite(value.data, 1, value.len, stdout);
-        return EXIT_OK;
-    }
-    /* A method without a result answers with no body at all. */
-    if (value.len == 0)
-        json = json_null();
-    else if (to_json(run, type, value, &json, &error) < 0)
-        return cli_error(run->cli, &error);
-    print_value(run->cli, json, stdout);
-    return EXIT_OK;
-}
-
-int call_tell(CallRun *run, const ferry_error *error) {
-    const ferry_type *type = NULL;
-    int status;
-
-    for (uint32_t i = 0; error->type && run->declared && i < run->declared->n_throws; i++)
-        if (strcmp(run->declared->throws[i].type->name, error->type) == 0)
-            type = run->declared->throws[i].type;
-    status = cli_exception(run->cli, error, type);
-    if (!error->type || run->cli->quiet || run->cli->json)
-        return status;
-    if (strcmp(error->type, "ferry.NoSuchMethod") == 0 ||
-        (strcmp(error->type, "ferry.NoSuchService") == 0 && run->values->instance))
-        fprintf(stderr, "    see 'ferry describe %s'\n", run->service);
-    else if (strcmp(error->type, "ferry.NoSuchService") == 0)
-        cli_did_you_mean(run->cli, run->client, NAMES_SERVICES, run->service);
-    return status;
-}
 
 static void on_reply(const ferry_reply *reply, const ferry_error *error, void *ctx) {
     CallRun *run = ctx;
@@ -196,6 +133,7 @@ static int look_up(CallRun *run, ferry_client *client) {
         return EXIT_OK;
     if (r < 0)
         return cli_error(run->cli, &error);
+    assert(run->description);
     if (run->description->problem)
         cli_note(run->cli, "'%s' sent a description that cannot be read: %s", run->service,
                  run->description->problem);

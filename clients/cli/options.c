@@ -3,6 +3,7 @@
 #include "clients/cli/options.h"
 
 #include <argp.h>
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -103,6 +104,7 @@ static int set_value(Parse *parse, const Option *option, void *values, const cha
         *(bool *)to = true;
         return 0;
     }
+    assert(text);
     if (option->words && !is_one_of(option->words, text))
         return complain(parse, "--%s: '%s' is not one of %s", option->name, text, option->words);
     if (option->kind == OPTION_TEXT) {

@@ -2,6 +2,7 @@
 
 #include "clients/cli/source.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -83,6 +84,7 @@ static int fill(Source *source, Loop *loop) {
     }
     /* What was given out goes, once for each read. */
     if (source->at > 0) {
+        assert(source->data.data);
         memmove(source->data.data, source->data.data + source->at, source->data.len - source->at);
         source->data.len -= source->at;
         source->at = 0;
@@ -106,8 +108,13 @@ static int next_line(Source *source, Loop *loop, ferry_bytes *ret) {
     for (;;) {
         const uint8_t *line = source->data.data ? source->data.data + source->at : NULL;
         size_t len = source->data.len - source->at;
-        const uint8_t *end = len > searched ? memchr(line + searched, '\n', len - searched) : NULL;
+        const uint8_t *end = NULL;
         int r;
+
+        if (len > searched) {
+            assert(line);
+            end = memchr(line + searched, '\n', len - searched);
+        }
 
         if (end || (source->is_at_end && len > 0)) {
             size_t size = end ? (size_t)(end - line) : len;
