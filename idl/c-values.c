@@ -19,7 +19,7 @@ const char *c_string(Program *program, const char *text, size_t len) {
             *to++ = '\\';
         if (c == '\n' || c == '\t' || c == '\r') {
             *to++ = '\\';
-            *to++ = c == '\n' ? 'n' : c == '\t' ? 't' : 'r';
+            *to++ = (char)(c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
         } else if (c < 0x20 || c == 0x7F) {
             to += sprintf(to, "\\%03o", c);
         } else {

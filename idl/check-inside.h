@@ -7,7 +7,10 @@
 enum { STATE_NEW, STATE_OPEN, STATE_DONE }; /* Definition.state */
 
 /* Structs are small, except those of somebody who wants to see a compiler hang. */
-enum { FIELDS_MAX = 1024 }; /* also of methods, includes; 8 times as many values of an enum */
+enum {
+    FIELDS_MAX = 1024, /* also of methods, includes */
+    VALUES_MAX = 8192, /* of an enum */
+};
 
 /* ---- check-type.c ---- */
 

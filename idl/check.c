@@ -71,9 +71,9 @@ static void check_enum(Program *program, Definition *definition) {
             value->number = 0;
         }
         next = value->number + 1;
-        if (n >= FIELDS_MAX * 8) {
+        if (n >= VALUES_MAX) {
             report_error(&program->reports, value->name.place, NULL,
-                         "there are more than %d values", FIELDS_MAX * 8);
+                         "there are more than %d values", VALUES_MAX);
             return;
         }
         for (EnumValue *before = definition->values; before != value; before = before->next) {

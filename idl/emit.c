@@ -357,7 +357,7 @@ static void take_names(Emit *emit) {
 }
 
 void emit_prepare(Emit *emit, Program *program, File *file, bool tables) {
-    Service **last = &emit->services;
+    Service **last;
 
     *emit = (Emit){.program = program, .file = file, .base = file->base, .tables = tables};
     last = &emit->services;

@@ -20,7 +20,7 @@ void lexer_init(Lexer *lexer, Pool *pool, Reports *reports, const Source *source
 static char peek(const Lexer *lexer, size_t ahead) {
     size_t at = lexer->at + ahead;
 
-    return at < lexer->source->len ? lexer->source->text[at] : '\0';
+    return (char)(at < lexer->source->len ? lexer->source->text[at] : '\0');
 }
 
 static Place place_from(const Lexer *lexer, size_t start) {
@@ -238,7 +238,7 @@ static char unescape(Lexer *lexer, char c) {
         report_error(lexer->reports, ((Place){lexer->source, (uint32_t)lexer->at, 2}),
                      "the escapes are \\r \\n \\t \\\" \\' \\\\", "unknown escape '\\%c'",
                      isprint((unsigned char)c) ? c : '?');
-        return c ? c : '?';
+        return (char)(c ? c : '?');
     }
 }
 

@@ -84,9 +84,7 @@ bool expect_name(Parser *parser, const char *what, bool keyword_too, Name *ret) 
     *ret = (Name){parser->token.text, parser->token.place};
     if (strchr(ret->text, '.'))
         report_error(parser->reports, ret->place, NULL, "a name that is declared has no dots");
-    else if (!keyword_too && is_keyword(ret->text))
-        report_error(parser->reports, ret->place, NULL, "'%s' is a keyword", ret->text);
-    else if (is_never_a_name(ret->text))
+    else if (is_never_a_name(ret->text) || (!keyword_too && is_keyword(ret->text)))
         report_error(parser->reports, ret->place, NULL, "'%s' is a keyword", ret->text);
     advance(parser);
     return true;

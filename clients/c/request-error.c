@@ -29,21 +29,21 @@ static const ferry_error *cause_of(const Request *request, const ferry_error *gi
     return given && given->type ? given : NULL;
 }
 
-static int answer_parts(Request *request, ErrorParts *parts) {
+static int answer_parts(Request *request, ErrorParts parts) {
     ferry_error error = FERRY_ERROR_INIT;
     char origin[NAME_MAX_LEN + 96];
     int r;
 
-    parts->retry_ms = request->retry_ms;
+    parts.retry_ms = request->retry_ms;
     if (request->bare_errors) {
-        parts->n_trace = 0;
-        parts->cause = NULL;
+        parts.n_trace = 0;
+        parts.cause = NULL;
     } else {
         write_origin(origin, sizeof(origin), request);
-        parts->origin = origin;
-        parts->cause = cause_of(request, parts->cause);
+        parts.origin = origin;
+        parts.cause = cause_of(request, parts.cause);
     }
-    error_build(&error, parts);
+    error_build(&error, &parts);
     r = answer_error(request, &error);
     ferry_error_clear(&error);
     return r;
@@ -61,12 +61,12 @@ int request_throw(Request *request, Place place, const char *type, const char *m
         place.file = strrchr(place.file, '/') + 1;
     snprintf(line, sizeof(line), "%s at %s:%d", place.func ? place.func : "?",
              place.file ? place.file : "?", place.line);
-    return answer_parts(request, &(ErrorParts){.type = type,
-                                               .message = message,
-                                               .n_trace = place.file ? 1 : 0,
-                                               .trace = trace,
-                                               .cause = cause,
-                                               .data = data});
+    return answer_parts(request, (ErrorParts){.type = type,
+                                              .message = message,
+                                              .n_trace = place.file ? 1 : 0,
+                                              .trace = trace,
+                                              .cause = cause,
+                                              .data = data});
 }
 
 int request_reject(Request *request, const char *type, const char *message) {

@@ -134,7 +134,7 @@ static void learn(Spin *spin, uint64_t began_ns) {
     uint64_t us = (clock_ns() - began_ns) / 1000;
 
     us = us > LONGEST_US ? LONGEST_US : us;
-    spin->usual_us = (unsigned)((spin->usual_us * (WEIGHT - 1) + us) / WEIGHT);
+    spin->usual_us = (unsigned)(((uint64_t)spin->usual_us * (WEIGHT - 1) + us) / WEIGHT);
 }
 
 bool spin_until(Spin *spin, bool (*ready)(void *ctx), void *ctx) {

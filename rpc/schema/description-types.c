@@ -1,6 +1,7 @@
 /* Types in a description: read, and laid out as C structs that no program has. See
  * description-parser.h. */
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
@@ -173,11 +174,12 @@ static bool names_differ(Parser *p, const char *const *first, uint32_t n, size_t
 
     if (n > 1 && !names)
         return parser_no_memory(p);
+    assert(first || n == 0);
     for (uint32_t i = 0; names && i < n; i++)
         names[i] = *(const char *const *)((const char *)first + i * stride);
     if (names)
         qsort(names, n, sizeof(*names), compare_names);
-    for (uint32_t i = 1; i < n && !p->trouble.type; i++)
+    for (uint32_t i = 1; names && i < n && !p->trouble.type; i++)
         if (strcmp(names[i - 1], names[i]) == 0)
             parser_refuse(p, problem);
     free(names);
@@ -317,7 +319,7 @@ static bool declare_type(Parser *p, Span map) {
 
     if (named)
         named->type = parser_take(p, sizeof(*named->type));
-    if (p->trouble.type)
+    if (!named || !named->type)
         return false;
     while (parser_next(p, &walk, &key)) {
         if (span_is(key, "name"))

@@ -1,5 +1,7 @@
 /* Values in C to MessagePack. See codec.h. */
 
+#include <assert.h>
+
 #include "base/text.h"
 #include "rpc/schema/codec.h"
 #include "rpc/schema/text-copy.h"
@@ -177,6 +179,7 @@ static uint8_t *pack_map(Packer *packer, uint8_t *at, const ferry_type *type,
 static inline const void *slot_value(const ferry_field *field, const void *in) {
     const void *slot = (const char *)in + field->offset;
 
+    assert(in);
     if (field_is_pointer(field))
         return *(const void *const *)slot;
     if ((field->flags & FERRY_OPTIONAL) && !*(const char *const *)slot)

@@ -1,5 +1,7 @@
 /* A description to tables. It comes from a stranger. See description.h. */
 
+#include <assert.h>
+
 #include "base/error.h"
 #include "rpc/schema/codec.h"
 #include "rpc/schema/description-parser.h"
@@ -102,9 +104,11 @@ static bool read_methods(Parser *p, Span list) {
 
         if (!p->trouble.type)
             read_method(p, map, &methods[i]);
-        for (uint32_t k = 0; k < i && !p->trouble.type; k++)
+        for (uint32_t k = 0; k < i && !p->trouble.type; k++) {
+            assert(methods[i].name && methods[k].name);
             if (strcmp(methods[i].name, methods[k].name) == 0)
                 parser_refuse(p, "two methods have one name");
+        }
         if (p->trouble.type && methods[i].name)
             trouble_in_field(&p->trouble, methods[i].name);
         else if (p->trouble.type)
@@ -179,7 +183,7 @@ int description_read(Span bytes, ferry_service **ret, ferry_error *reterr) {
         return error_set(reterr, "ferry.TooBig", "a description has %d bytes at most",
                          DESCRIPTION_BYTES_MAX);
     trouble_init(&parser.trouble);
-    arena_init(&arena, 64 * 1024 + 64 * bytes.len);
+    arena_init(&arena, (64 << 10) + 64 * bytes.len);
     /* The first piece is where the block begins. */
     parser.service = arena_grow(&arena, sizeof(ferry_service), 8 * bytes.len);
     if (!parser.service)

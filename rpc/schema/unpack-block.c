@@ -125,7 +125,7 @@ int schema_unpack_in(void **spare, const ferry_type *type, Span bytes, const cha
     if (type->kind == FERRY_KIND_STRING)
         return unpack_text(spare, type, bytes, root, ret, reterr);
     r = schema_unpack_block_in(spare, type, bytes, root, &block, reterr);
-    if (r < 0)
+    if (r != 0)
         return r;
     /* What is one block as a whole can be sent on without a copy. */
     if (type->kind == FERRY_KIND_BINARY)

@@ -2,6 +2,7 @@
 
 /* Numbers, texts and bytes: inline, because nearly all of a body is made of them. */
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ static inline const uint8_t *read_int(const Unpacker *u, const uint8_t *at, bool
     if (byte < 0xCC || byte > 0xD3)
         return NULL;
     bytes = 1u << (byte & 3);
+    assert(bytes > 0);
     if (left < 1 + (size_t)bytes)
         return NULL;
     if (left >= 9) {

@@ -2,6 +2,7 @@
 
 /* Values in C, as tables describe them: compared, hashed, looked up. */
 
+#include <assert.h>
 #include <ferry/schema.h>
 
 /* What lists, sets and maps look like in C. */
@@ -29,6 +30,7 @@ static inline bool field_is_pointer(const ferry_field *field) {
 static inline const void *field_value(const ferry_field *field, const void *in) {
     const void *slot = (const char *)in + field->offset;
 
+    assert(in);
     if (field_is_pointer(field))
         return *(const void *const *)slot;
     if (field->type->kind == FERRY_KIND_STRING && !*(const char *const *)slot)

@@ -2,6 +2,8 @@
 
 #include "rpc/wire/reader.h"
 
+#include <assert.h>
+
 void reader_fail(Reader *reader, const char *problem) {
     if (!reader->problem)
         reader->problem = problem;
@@ -82,6 +84,7 @@ static uint64_t integer(Reader *reader, bool *negative) {
 
     size_t n = (size_t)1 << (byte - 0xD0);
 
+    assert(n > 0);
     value = operand(reader, n);
     if (value >> (8 * n - 1)) {
         *negative = true;
