@@ -247,6 +247,33 @@ static bool is_faulted_once(Scene *scene, const void *messages, size_t len) {
     return yes;
 }
 
+static void a_batch_that_is_too_large_is_told_so(void) {
+    static uint8_t large[2 * WIRE_BATCH_MAX + 1] = {WIRE_MAGIC, WIRE_PROTOCOL};
+    static const size_t sizes[] = {WIRE_BATCH_MAX + 1, 2 * WIRE_BATCH_MAX};
+    Message fault;
+    Scene scene;
+    int fd;
+
+    set_scene(&scene, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        fd = raw_session(scene.broker.port, 1 << 20);
+        CU_ASSERT_TRUE(raw_frame(fd, large, sizes[i], 0));
+        CU_ASSERT_EQUAL(raw_hear(fd, OP_FAULT, ANSWER_MS, &fault), HEARD);
+        CU_ASSERT_STRING_EQUAL(raw_error_text(fault.error, "message"),
+                               "the batch is larger than 640 KiB");
+        CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
+        close(fd);
+    }
+    CU_ASSERT_EQUAL(daemon_log_lines(&scene.broker, "the batch is larger than 640 KiB"), 2);
+    /* What is far too large never reaches us. */
+    fd = raw_session(scene.broker.port, 1 << 20);
+    raw_frame(fd, large, sizeof(large), 0);
+    CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
+    close(fd);
+    printf("\n    batches of 640 KiB and more: FAULT, and a line that names it");
+    end_scene(&scene);
+}
+
 /* A broker waits 50 ms for its FAULT to leave: on a busy machine that may be too short, once. */
 static bool is_faulted(Scene *scene, const void *messages, size_t len) {
     return is_faulted_once(scene, messages, len) || is_faulted_once(scene, messages, len) ||
@@ -473,6 +500,7 @@ int main(void) {
         TEST(who_says_nothing_after_the_handshake_is_cut),
         TEST(who_does_not_begin_with_hello_is_told_so),
         TEST(frames_and_ids_that_no_client_has_are_cut),
+        TEST(a_batch_that_is_too_large_is_told_so),
         TEST(batches_that_are_broken_get_a_fault),
         TEST(a_batch_cut_anywhere_gets_a_fault),
         TEST(what_makes_no_sense_gets_an_error_and_no_more),
