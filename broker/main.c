@@ -22,6 +22,7 @@
 #include "broker/queue.h"
 #include "broker/service.h"
 #include "broker/topic.h"
+#include "broker/trim.h"
 #include "rpc/link/endpoint.h"
 
 enum {
@@ -42,7 +43,10 @@ typedef struct Program {
     int signals; /* signalfd */
     int lock;    /* of the data folder */
     uint64_t drain_ends_ms;
-    uint64_t woke_ms; /* from a pause; 0: it has caught up */
+    uint64_t woke_ms;   /* from a pause; 0: it has caught up */
+    uint64_t n_batches; /* handled */
+    Trim trim;
+    Timer trim_timer;
 } Program;
 
 static void on_gone(Peer *peer, void *ctx) {
@@ -195,6 +199,25 @@ static int read_config(Program *program, Config *config, Broker *broker, ferry_e
 
 /* ---- running ---- */
 
+/* A connection costs libzmq and us about so much. */
+static size_t bytes_used(const Broker *broker) {
+    enum { OF_SESSION = 40 * 1024 };
+
+    return (size_t)broker->stored_bytes + hub_n_connections(broker->hub) * OF_SESSION;
+}
+
+static void on_trim(Timer *timer, void *ctx) {
+    Program *program = (Program *)((char *)timer - offsetof(Program, trim_timer));
+    Broker *broker = ctx;
+    size_t resident = trim_resident(), used = bytes_used(broker);
+
+    timer_arm(&broker->timers, timer, broker->now_ms + TRIM_LOOK_MS, on_trim);
+    if (!trim_look(&program->trim, resident, used, program->n_batches))
+        return;
+    log_debug("giving memory back: resident=%zu used=%zu", resident, used);
+    trim_start();
+}
+
 /* All of it, or nothing. */
 static void reload(Program *program) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
@@ -322,6 +345,7 @@ static void turn(Program *program) {
         if (++n % 16 == 0 && clock_us() > ends_us)
             break;
     }
+    program->n_batches += n;
     if (timers_may_run(program, dry)) {
         timers_run_some(&broker->timers, broker->now_ms, TURN_TIMERS, broker);
         queues_run_timers(broker->queues);
@@ -336,6 +360,7 @@ static void turn(Program *program) {
 static void run(Program *program) {
     Broker *broker = &program->broker;
 
+    timer_arm(&broker->timers, &program->trim_timer, broker->now_ms + TRIM_LOOK_MS, on_trim);
     for (;;) {
         int sleep_ms = program->woke_ms ? 1 : time_to_sleep(broker);
         uint64_t before_ms = clock_ms();

@@ -1,0 +1,157 @@
+/* What a burst took, the broker gives back: its resident memory, after a moment's rest. */
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <ferry/ferry.h>
+
+#include "base/clock.h"
+#include "support/faults.h"
+#include "support/process.h"
+#include "support/raw-peer.h"
+#include "support/suite.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { JOBS = 50000, CONNECTIONS = 500, MESSAGES = 50000, CHECKED = 0 };
+#else
+enum { JOBS = 1000000, CONNECTIONS = 10000, MESSAGES = 200000, CHECKED = 1 };
+#endif
+
+enum { REST_MS = 15000, KEPT_KIB = 48 * 1024 };
+
+/* What it comes down to within a while; at once, if that is little. */
+static long rests_at_kib(const Daemon *broker, size_t before) {
+    uint64_t until_ms = clock_ms() + REST_MS;
+    long grown;
+
+    do {
+        sleep_ms(100);
+        grown = (long)process_rss_kib(broker->process.pid) - (long)before;
+    } while (grown > KEPT_KIB && clock_ms() < until_ms);
+    return grown;
+}
+
+static void tell_memory(const Daemon *broker, const char *what, size_t before, size_t most) {
+    Bystander *bystander = bystander_start(broker->url);
+    uint64_t start_ms = clock_ms();
+    long kept = rests_at_kib(broker, before);
+    uint64_t took_ms = clock_ms() - start_ms;
+    Noticed noticed = bystander_stop(bystander);
+
+    printf("\n    %s: the broker grew from %zu by %ld KiB, and keeps %ld KiB of it after %.1f s; "
+           "beside it %ld calls, worst %.1f ms",
+           what, before, (long)most - (long)before, kept, (double)took_ms / 1000, noticed.n_calls,
+           noticed.worst_ms);
+    CU_ASSERT_EQUAL(noticed.n_failed, 0);
+    if (CHECKED)
+        CU_ASSERT(kept <= KEPT_KIB);
+}
+
+static int take(ferry_job *job, void *ctx) {
+    (void)job;
+    ++*(int *)ctx;
+    return 0;
+}
+
+static void jobs_give_back_what_they_took(void) {
+    ferry_work_options slots = {.slots = 1000};
+    uint64_t until_ms = clock_ms() + 60000;
+    ferry_client *client;
+    size_t before, most;
+    int n = 0, n_done = 0;
+    Daemon broker;
+
+    daemon_start(&broker, &(DaemonOptions){0});
+    client = open_with(broker.url, NULL);
+    before = process_rss_kib(broker.process.pid);
+    while (n < JOBS && clock_ms() < until_ms) {
+        int r =
+            ferry_push_async(client, "burst", ferry_str("a job of some bytes"), NULL, NULL, NULL);
+
+        n += r == 0;
+        if (r < 0)
+            ferry_process(client, NULL);
+    }
+    CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);
+    most = process_rss_kib(broker.process.pid);
+    CU_ASSERT_EQUAL(ferry_work(client, "burst", &slots, take, &n_done, NULL), 0);
+    CU_ASSERT_TRUE(turn_until(client, &n_done, JOBS, 60000));
+    tell_memory(&broker, "a million jobs, pushed and worked", before, most);
+    ferry_close(client);
+    daemon_end(&broker);
+}
+
+static void connections_give_back_what_they_took(void) {
+    static int fds[CONNECTIONS];
+    size_t before, most;
+    Daemon broker;
+    int n = 0;
+
+    daemon_start(&broker, &(DaemonOptions){.tcp = true});
+    before = process_rss_kib(broker.process.pid);
+    for (; n < CONNECTIONS; n++)
+        if ((fds[n] = raw_session(broker.port, 1 << 20)) < 0)
+            break;
+    CU_ASSERT_EQUAL(n, CONNECTIONS);
+    most = process_rss_kib(broker.process.pid);
+    while (n > 0)
+        close(fds[--n]);
+    tell_memory(&broker, "ten thousand connections, come and gone", before, most);
+    daemon_end(&broker);
+}
+
+static void subscriptions_and_what_waits_for_them_give_back_what_they_took(void) {
+    static char body[1000];
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_client *client;
+    size_t before, most;
+    char topic[64];
+    Daemon broker;
+    int fd;
+
+    daemon_start(&broker, &(DaemonOptions){.tcp = true, .config = "[topic >]\nkeep = 0\n"});
+    client = open_with(broker.url, NULL);
+    before = process_rss_kib(broker.process.pid);
+    fd = raw_session(broker.port, 1 << 20);
+    for (uint64_t i = 1; i <= 10000; i++) {
+        snprintf(topic, sizeof(topic), "some.topic.of.many.%d", (int)i);
+        raw_say(fd, &(Message){.op = OP_SUBSCRIBE, .id = i, .name = span_text(topic)});
+    }
+    raw_say(fd, &(Message){.op = OP_PING, .id = 1});
+    CU_ASSERT_EQUAL(raw_hear(fd, OP_PONG, 10000, &(Message){0}), HEARD);
+    for (int i = 0; i < MESSAGES; i++) {
+        snprintf(topic, sizeof(topic), "some.topic.of.many.%d", 1 + i % 10000);
+        while (ferry_publish(client, topic, ferry_bytes_of(body, sizeof(body)), NULL, NULL) < 0)
+            ferry_process(client, NULL);
+    }
+    CU_ASSERT_EQUAL(ferry_flush(client, &error), 0);
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, &error), 0);
+    most = process_rss_kib(broker.process.pid);
+    raw_say(fd, &(Message){.op = OP_BYE});
+    close(fd);
+    tell_memory(&broker, "messages that waited for one that reads nothing", before, most);
+    ferry_close(client);
+    daemon_end(&broker);
+}
+
+int main(void) {
+    struct rlimit limit;
+    CU_TestInfo tests[] = {
+        TEST(jobs_give_back_what_they_took),
+        TEST(connections_give_back_what_they_took),
+        TEST(subscriptions_and_what_waits_for_them_give_back_what_they_took),
+        TESTS_END,
+    };
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        if (limit.rlim_max < CONNECTIONS + 500) {
+            printf("skipped: no more than %lu descriptors\n", (unsigned long)limit.rlim_max);
+            return 77;
+        }
+    }
+    return run_suite("memory after a burst", tests);
+}
