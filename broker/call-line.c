@@ -9,6 +9,7 @@
 enum {
     SERVERS_LOOKED_AT = 8, /* of many: enough for a good choice */
     AHEAD_MAX = 32,        /* calls sent to a service's only server beyond its slots */
+    PASSED_OVER_MAX = 64,  /* of calls that wait for an instance of their own */
 };
 
 static bool has_room(const Server *server) {
@@ -189,22 +190,35 @@ static void mark_crowded(Service *service) {
     services->crowded = service;
 }
 
+/* False: as many calls wait as may, and none of them has to give way. */
+static bool make_room(Call *call) {
+    Service *service = call->service;
+    Call *other;
+
+    if (service->n_waiting < service->services->broker->limits.max_waiting_calls)
+        return true;
+    other = call_to_give_way(call);
+    if (!other)
+        return false;
+    call_fail(other, "ferry.Overloaded",
+              "all servers are busy, and of the calls that wait this caller has the most");
+    return true;
+}
+
 static void wait_in_line(Call *call, const Message *message, const void *block) {
     Service *service = call->service;
-    const Limits *limits = &service->services->broker->limits;
     char text[160];
 
     if (waits_for_itself(call, message->instance)) {
         call_fail(call, "ferry.Overloaded",
                   "it would wait for itself: all its servers are busy with its own callers");
-    } else if (service->n_waiting >= limits->max_waiting_calls) {
+    } else if (!make_room(call)) {
         snprintf(text, sizeof(text), "all %u servers are busy and %u calls wait: max_waiting_calls",
                  service->n_servers, service->n_waiting);
         call_fail(call, "ferry.Overloaded", text);
-    } else if (keep(call, message, block) < 0) {
+    } else if (keep(call, message, block) < 0 || call_join_line(call, false) < 0) {
         call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
     } else {
-        call_join_line(call, false);
         mark_crowded(service);
     }
 }
@@ -212,9 +226,9 @@ static void wait_in_line(Call *call, const Message *message, const void *block) 
 void call_dispatch(Call *call, const Message *message, const void *block) {
     Service *service = call->service;
     Server *server =
-        service->line && message->instance.len == 0 ? NULL : choose(service, message->instance);
+        service->lines && message->instance.len == 0 ? NULL : choose(service, message->instance);
 
-    if (!server && !service->line)
+    if (!server && !service->lines)
         server = choose_ahead(call, message->instance);
     if (!server)
         wait_in_line(call, message, block);
@@ -227,27 +241,51 @@ void call_dispatch(Call *call, const Message *message, const void *block) {
 bool call_move(Call *call) {
     if (!may_move(call) || call->service->n_servers < 2 || call->instance.len > 0)
         return false;
-    call->moves++;
     /* In front: it has waited longest already. */
-    call_join_line(call, true);
+    if (call_join_line(call, true) < 0)
+        return false;
+    call->moves++;
     mark_crowded(call->service);
     return true;
 }
 
-void calls_serve_line(Service *service) {
-    Call *call, *next;
-    unsigned passed_over = 0;
+typedef enum Outcome {
+    SERVED,
+    BLOCKED, /* it has nothing but calls of instances that are busy */
+    FULL,    /* no server has room, or enough calls were looked at */
+} Outcome;
 
-    for (call = service->line; call; call = next) {
+/* Hands the first call of a line to a server, if there is one for it. The line may be gone. */
+static Outcome serve_one(Line *line, Service *service, unsigned *passed_over) {
+    Call *call;
+
+    DL_FOREACH(line->calls, call) {
         Server *server = choose(service, call->instance);
 
         if (!server)
             server = choose_ahead(call, call->instance);
-        next = call->next;
-        if (server)
+        if (server) {
+            line_served(line, service);
             hand_over_kept(call, server);
-        else if (call->instance.len == 0 || ++passed_over == 64)
-            break;
+            return SERVED;
+        }
+        if (call->instance.len == 0 || ++*passed_over == PASSED_OVER_MAX)
+            return FULL;
+    }
+    return BLOCKED;
+}
+
+void calls_serve_line(Service *service) {
+    unsigned passed_over = 0;
+    Outcome outcome = SERVED;
+    Line *line, *next;
+
+    /* Each that is served goes to the end, and is come to again. */
+    for (line = service->lines; line && outcome != FULL; line = next) {
+        next = line->next;
+        outcome = serve_one(line, service, &passed_over);
+        if (!next && outcome == SERVED)
+            next = service->lines ? service->lines->prev : NULL;
     }
 }
 
@@ -258,7 +296,7 @@ void services_turn_end(Services *services) {
         services->crowded = service->next_crowded;
         service->in_crowded = false;
         calls_serve_line(service);
-        if (service->line) {
+        if (service->lines) {
             service->in_crowded = true;
             service->next_crowded = again;
             again = service;

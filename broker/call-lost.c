@@ -7,17 +7,19 @@
 
 void calls_fail_line(Service *service, Span instance) {
     bool none_left = true;
+    Line *line, *next_line;
     Server *server;
     Call *call, *next;
 
     DL_FOREACH(service->servers, server) {
         none_left &= server->leaving || server->session->ending;
     }
-    for (call = service->line; call; call = next) {
-        next = call->next;
-        if (none_left || (call->instance.len > 0 && call->instance.len == instance.len &&
-                          memcmp(call->instance.data, instance.data, instance.len) == 0))
-            call_fail(call, "ferry.ServerLost", "its last server went away while it waited");
+    DL_FOREACH_SAFE(service->lines, line, next_line) {
+        DL_FOREACH_SAFE(line->calls, call, next) {
+            if (none_left || (call->instance.len > 0 && call->instance.len == instance.len &&
+                              memcmp(call->instance.data, instance.data, instance.len) == 0))
+                call_fail(call, "ferry.ServerLost", "its last server went away while it waited");
+        }
     }
 }
 

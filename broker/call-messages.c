@@ -75,6 +75,7 @@ void services_call(Services *services, Session *session, const Message *message,
     call->service = service;
     call->flags = (uint32_t)message->flags;
     call->timeout_ms = message->timeout_ms ? (uint32_t)message->timeout_ms : TIMEOUT_MS;
+    call->caller_number = session->number;
     call->started_us = services->broker->now_us;
     call->credit_up = call->credit_down = WIRE_STREAM_CREDIT;
     if (message->id != 0) {
@@ -135,7 +136,7 @@ static void finish(Call *call) {
     Server *server = call->server;
 
     call_free(call);
-    if (service->line)
+    if (service->lines)
         calls_serve_line(service);
     if (server && server->leaving && server->busy == 0) {
         server_free(server);

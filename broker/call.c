@@ -30,40 +30,6 @@ static void forget_kept(Call *call) {
     call->kept_body.block = NULL;
 }
 
-void call_leave_line(Call *call) {
-    Service *service = call->service;
-
-    if (!call->in_line)
-        return;
-    call->in_line = false;
-    if (call->prev)
-        call->prev->next = call->next;
-    else
-        service->line = call->next;
-    if (call->next)
-        call->next->prev = call->prev;
-    else
-        service->line_end = call->prev;
-    service->n_waiting--;
-}
-
-void call_join_line(Call *call, bool in_front) {
-    Service *service = call->service;
-
-    call->in_line = true;
-    call->prev = call->next = NULL;
-    if (in_front) {
-        call->next = service->line;
-        *(service->line ? &service->line->prev : &service->line_end) = call;
-        service->line = call;
-    } else {
-        call->prev = service->line_end;
-        *(service->line_end ? &service->line_end->next : &service->line) = call;
-        service->line_end = call;
-    }
-    service->n_waiting++;
-}
-
 /* The caller needs no answer any more: it has one, or it is gone. */
 static void forget_caller(Call *call) {
     if (call->caller)
@@ -149,7 +115,7 @@ static void on_deadline(Timer *timer, void *ctx) {
     char text[160];
 
     (void)ctx;
-    if (call->in_line)
+    if (call->line)
         snprintf(text, sizeof(text), "all servers were busy for %u ms", call->timeout_ms);
     else
         snprintf(text, sizeof(text),

@@ -2,8 +2,9 @@
 
 /*
  * What these share, from the ground up: service.c (the table of services), call.c (a call),
- * call-stream.c (its items), call-line.c (which server gets it, and when), call-lost.c (who lost
- * whom), and what callers and servers say: call-messages.c, serve.c. service.h is for the others.
+ * call-stream.c (its items), call-wait.c (those that wait), call-line.c (which server gets which,
+ * and when), call-lost.c (who lost whom), and what callers and servers say: call-messages.c,
+ * serve.c. service.h is for the others.
  */
 
 #include "broker/service.h"
@@ -12,13 +13,28 @@ typedef struct Call Call;
 typedef struct Server Server;
 typedef struct Service Service;
 
+/* The calls of one caller that wait for one service. */
+typedef struct LineKey {
+    uint64_t
+        service; /* its address: all bytes of a key count, so there must be none between fields */
+    uint64_t caller; /* its session's number: the session may end before its calls without an id */
+} LineKey;
+
+typedef struct Line {
+    UT_hash_handle hh;
+    LineKey key;
+    struct Line *prev, *next; /* of the service */
+    Call *calls;              /* utlist, oldest first */
+    unsigned n;
+} Line;
+
 struct Service {
     Services *services;
     Server *servers; /* utlist by prev, next; the next to be looked at is in front */
     unsigned n_servers;
-    uint64_t free_slots;   /* of all servers */
-    Call *line, *line_end; /* waiting calls, oldest first */
-    unsigned n_waiting;
+    uint64_t free_slots; /* of all servers */
+    Line *lines;         /* of waiting calls; utlist: whose turn is next is in front */
+    unsigned n_lines, n_waiting;
     uint64_t calls, errors;
     Methods methods;
     bool in_crowded; /* is in services->crowded */
@@ -55,19 +71,20 @@ typedef struct EarlyItem {
 struct Call {
     Session *caller; /* NULL: nobody waits any more, or nobody ever did */
     uint64_t caller_id;
+    uint32_t caller_number; /* of its session, which may have ended */
     Service *service;
     Server *server;      /* NULL: in line, or over */
     uint64_t request_id; /* at the server */
     Method *method;
+    Line *line;        /* NULL: it does not wait */
     Call *prev, *next; /* of the line; of the free calls */
     Call *parent;      /* on whose behalf it is made, or NULL */
     Call *children, *child_prev, *child_next;
     Timer deadline;
     uint64_t started_us;
     uint32_t timeout_ms, flags;
-    uint8_t moves; /* times it was given to another server */
-    uint8_t depth; /* calls it was made on behalf of, one within another */
-    bool in_line;
+    uint8_t moves;                  /* times it was given to another server */
+    uint8_t depth;                  /* calls it was made on behalf of, one within another */
     bool ended;                     /* the caller has said END */
     EarlyItem *early, *early_end;   /* a stream's items while it waits in line */
     int64_t credit_up, credit_down; /* of a stream's two directions */
@@ -83,6 +100,7 @@ struct Services {
     Broker *broker;
     Service *table, *last; /* last: that was asked for, or NULL */
     Service *crowded;      /* have calls in line, and may have room */
+    Line *lines;           /* uthash by key */
     Call *free_calls;      /* by next */
     size_t n_calls;
     uint64_t last_instance;
@@ -127,9 +145,17 @@ void call_abandon(Call *call);
 void call_fail(Call *call, const char *type, const char *text);
 /* From now on; a stream's begins anew with each item. */
 void call_arm_deadline(Call *call);
-/* The line of its service. */
-void call_join_line(Call *call, bool in_front);
-void call_leave_line(Call *call);
+
+/* ---- call-wait.c ---- */
+
+/* in_front: it is the next of all. -ENOMEM. */
+int call_join_line(Call *call, bool in_front);
+void call_leave_line(Call *call); /* the line is freed with its last */
+/* The other lines have their turn first. */
+void line_served(Line *line, Service *service);
+/* No more may wait: the call that is to fail in favour of this one, which is not in line yet,
+ * because its caller has more than a share; NULL: none. */
+Call *call_to_give_way(const Call *call);
 
 /* ---- call-line.c ---- */
 

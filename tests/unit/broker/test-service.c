@@ -303,6 +303,85 @@ static void the_line_is_bounded(void) {
     fake_hub_deinit(&broker);
 }
 
+static void call_from(Peer *peer, uint64_t id) {
+    Message message = call_of(id, 0);
+
+    fake_say(&broker, peer, &message);
+}
+
+/* The next call at the server comes from this caller: its answer shows it. */
+static void expect_call_of(Peer *peer, uint64_t id) {
+    answer(server, expect(server, OP_CALL));
+    CU_ASSERT_EQUAL(expect(peer, OP_OK), id);
+}
+
+static void callers_take_turns(void) {
+    Peer *other;
+
+    begin();
+    other = connected('d');
+    for (uint64_t id = 1; id <= AHEAD + 3; id++)
+        call(id, 0);
+    call_from(other, 7);
+    call_from(other, 8);
+    for (uint64_t id = 1; id <= AHEAD; id++)
+        expect_call_of(caller, id);
+    expect_call_of(caller, AHEAD + 1);
+    expect_call_of(other, 7);
+    expect_call_of(caller, AHEAD + 2);
+    expect_call_of(other, 8);
+    expect_call_of(caller, AHEAD + 3);
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
+    fake_hub_deinit(&broker);
+}
+
+static void who_has_most_in_line_gives_way(void) {
+    Peer *other, *third;
+
+    begin();
+    broker.limits.max_waiting_calls = 6;
+    other = connected('d');
+    third = connected('e');
+    for (uint64_t id = 1; id <= AHEAD + 6; id++)
+        call(id, 0);
+    /* The newest goes, and only while its caller has more than the other. */
+    for (uint64_t id = 1; id <= 3; id++) {
+        call_from(other, id);
+        expect_error(caller, AHEAD + 7 - id, "ferry.Overloaded");
+    }
+    call_from(other, 4);
+    expect_error(other, 4, "ferry.Overloaded");
+    call_from(third, 1);
+    call_from(third, 2);
+    CU_ASSERT_PTR_NULL(fake_next_real(third));
+    call_from(third, 3);
+    expect_error(third, 3, "ferry.Overloaded");
+    /* Those without an id count for their caller as well. */
+    call(0, 0);
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), AHEAD + 6);
+    fake_hub_deinit(&broker);
+}
+
+static void a_line_outlives_its_caller_for_calls_without_an_id(void) {
+    begin();
+    for (uint64_t id = 1; id <= AHEAD; id++)
+        call(id, 0);
+    call(0, 0);
+    call(100, 0);
+    fake_peer_gone(&broker, caller);
+    for (uint64_t id = 1; id <= AHEAD; id++) {
+        uint64_t request = expect(server, OP_CALL);
+
+        answer(server, request);
+    }
+    for (uint64_t id = 1; id <= AHEAD; id++)
+        expect(server, OP_CANCEL);
+    answer(server, expect(server, OP_CALL));
+    CU_ASSERT_PTR_NULL(fake_next_real(server));
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
+    fake_hub_deinit(&broker);
+}
+
 static void an_id_in_use_is_a_fault(void) {
     begin();
     call(7, 0);
@@ -496,6 +575,9 @@ int main(void) {
         TEST(a_stream_has_items_and_one_end),
         TEST(items_without_credit_fail_the_call),
         TEST(the_line_is_bounded),
+        TEST(callers_take_turns),
+        TEST(who_has_most_in_line_gives_way),
+        TEST(a_line_outlives_its_caller_for_calls_without_an_id),
         TEST(an_id_in_use_is_a_fault),
         TEST(serving_has_its_rules),
         TEST(a_broken_description_is_told_and_not_listed),
