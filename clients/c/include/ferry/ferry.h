@@ -311,7 +311,8 @@ int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr);
 int ferry_run(ferry_client *client, ferry_error *reterr);
 
 /**
- * Ends ferry_run(), or the next one when none runs.
+ * Ends ferry_run(), or the next one when none runs. Its thread may then close the client, whether
+ * or not this function has returned yet.
  *
  * Threads: any; in a signal handler too.
  *
@@ -722,15 +723,15 @@ typedef struct ferry_message {
 } ferry_message;
 
 typedef struct ferry_publish_options {
-    bool retain;
+    bool retain; /* kept for later subscribers, in place of the one before */
     size_t n_headers;
     const ferry_header *headers;
     uint64_t reserved[4];
 } ferry_publish_options;
 
 typedef struct ferry_subscribe_options {
-    const char *group; /* each message goes to one member */
-    uint32_t last;     /* first the last n */
+    const char *group; /* each message goes to one member of it; a name as of a topic */
+    uint32_t last;     /* first the last n, of those that the broker keeps: 1 000 at most */
     uint32_t reserved32;
     uint64_t reserved[4];
 } ferry_subscribe_options;
@@ -815,9 +816,11 @@ int ferry_message_answer(const ferry_message *message, ferry_bytes answer);
 /* ---- queues ---- */
 
 typedef struct ferry_push_options {
-    const char *key; /* deduplicates */
-    uint64_t delay_ms;
-    uint64_t ttl_ms;
+    const char *key;   /* 1 to 255 bytes: while the queue remembers it (2 min, or as configured)
+                        * another job with it is confirmed, but not stored; NULL: none */
+    uint64_t delay_ms; /* delivered no earlier; ten years at most */
+    uint64_t ttl_ms;   /* not with a worker by then: to the dead letters; ten years at most; 0: the
+                        * queue's own */
     uint32_t priority; /* 0 to 9, higher first */
     uint32_t reserved32;
     size_t n_headers;
@@ -826,14 +829,14 @@ typedef struct ferry_push_options {
 } ferry_push_options;
 
 typedef struct ferry_work_options {
-    uint32_t slots; /* jobs at once: 1 unless the handler defers */
+    uint32_t slots; /* jobs at once: 1 unless the handler defers; at most 65 536 */
     uint32_t reserved32;
     uint64_t reserved[4];
 } ferry_work_options;
 
 typedef struct ferry_job {
     const char *queue;
-    const char *id;
+    const char *id;   /* of the broker's, in decimal; the same in each attempt */
     uint32_t attempt; /* from 1 */
     ferry_bytes body;
 } ferry_job;
@@ -850,7 +853,8 @@ typedef void (*ferry_done_fn)(const ferry_error *error, void *ctx);
  *
  * When the connection is lost meanwhile it is sent again; the broker stores it once.
  *
- * @param queue    1 to 255 bytes. A queue comes into being with its first job or worker.
+ * @param queue    1 to 250 bytes, a name as of a topic. A queue comes into being with its first job
+ *                 or worker.
  * @param body     Any bytes, at most max_body.
  * @param options  NULL: none.
  *
@@ -936,7 +940,8 @@ int ferry_job_forward(ferry_job *job, const char *queue, ferry_bytes body,
  */
 ferry_job *ferry_job_defer(ferry_job *job);
 
-/* This much more time: only where the queue has a time limit. 0, -EINVAL, -ECANCELED, -ENOMEM. */
+/* So many milliseconds from now on, instead of what is left: only where the queue has a time limit.
+ * 0; -EINVAL: ms is 0, or the job is settled; -ECANCELED: the client is closed; -ENOMEM. */
 int ferry_job_extend(ferry_job *job, uint64_t ms);
 
 /* The value of a header, lent until the job is settled; NULL: there is none. */

@@ -130,7 +130,8 @@ int ferry_pool_run_processes(ferry_pool *pool, ferry_member_fn set_up, void *ctx
  */
 int ferry_pool_stop(ferry_pool *pool);
 
-/* Frees the pool, which no longer runs. NULL is fine. Returns NULL. */
+/* Frees the pool, which no longer runs; ferry_pool_stop(), which ended it, need not have returned
+ * yet. NULL is fine. Returns NULL. */
 ferry_pool *ferry_pool_close(ferry_pool *pool);
 
 #ifdef __GNUC__
