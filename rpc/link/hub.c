@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "rpc/link/hub-core.h"
+#include "rpc/link/tsan.h"
 
 enum { BLOCKED_RETRY_MS = 1 };
 
@@ -224,6 +225,7 @@ static int send_chunk(Peer *peer, Chunk *chunk) {
         chunk_free(chunk);
     } else {
         zmq_msg_init_data(&frame, chunk->data, len, chunk_free_data, chunk);
+        given_to_libzmq(chunk);
     }
     if (zmq_msg_send(&frame, socket, ZMQ_DONTWAIT) < 0) {
         /* The connection died between the two frames. What is left of the message goes nowhere. */

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "rpc/link/endpoint.h"
 #include "rpc/link/link-core.h"
+#include "rpc/link/tsan.h"
 
 enum {
     SPIN_US = 200,
@@ -152,6 +153,7 @@ int link_send_chunk(Link *link, Chunk *chunk) {
         return -EAGAIN;
     if (zmq_msg_init_data(&frame, chunk->data, chunk->len, chunk_free_data, chunk) < 0)
         return -ENOMEM;
+    given_to_libzmq(chunk);
     if (zmq_msg_send(&frame, link->socket, ZMQ_DONTWAIT) < 0) {
         /* The connection went between the two calls; so did all that waited for it. */
         zmq_msg_close(&frame);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/block.h"
+#include "rpc/link/tsan.h"
 
 /*
  * Chunks come in two sizes, each from a small pool: they are freed by ZeroMQ's I/O thread, and
@@ -79,6 +80,7 @@ void chunk_free(Chunk *chunk) {
 
 void chunk_free_data(void *data, void *hint) {
     (void)data;
+    back_from_libzmq(hint);
     chunk_free(hint);
 }
 

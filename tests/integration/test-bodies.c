@@ -6,8 +6,8 @@
 #include "support/suite.h"
 #include "y_typed.h"
 
-static int n_met;
-static int32_t mood_met;
+static _Atomic int n_met;
+static _Atomic int32_t mood_met;
 
 static int meet(ferry_request *request, const typed_person *user, const int64_t *at, void *ctx) {
     (void)ctx;
