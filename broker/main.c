@@ -101,6 +101,8 @@ static int bind_one(Program *program, const char *endpoint, ferry_error *reterr)
     r = hub_bind(program->broker.hub, endpoint, bound, reterr);
     if (r == 0)
         log_info("listening on %s", bound);
+    if (r == 0 && !endpoint_is_local(endpoint))
+        log_warning("whoever reaches %s from another machine may use it", bound);
     return r;
 }
 

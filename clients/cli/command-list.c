@@ -222,7 +222,11 @@ static int run_topics(Cli *cli, const void *values, int argc, char **argv) {
     if (name && json_array_size(topics) + json_array_size(patterns) == 0)
         return not_found(cli, client, "topic", NAMES_TOPICS, name);
     if (cli->json) {
-        show_json(cli, name ? topics : all);
+        CLEANUP(json_decref) json_t *both = table_sorted(topics, topic_columns);
+        CLEANUP(json_decref) json_t *second = table_sorted(patterns, pattern_columns);
+
+        json_array_extend(both, second);
+        show_json(cli, both);
         return EXIT_OK;
     }
     if (json_array_size(topics) > 0 || json_array_size(patterns) == 0)

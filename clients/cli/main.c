@@ -30,8 +30,10 @@ static void look_around(Cli *cli) {
 static int check_arguments(Cli *cli, int argc) {
     const Command *command = cli->command;
 
+    if (argc == 0 && command->min_args > 0)
+        return cli_usage(cli, "missing: %.*s", (int)strcspn(command->usage, " "), command->usage);
     if (argc < command->min_args)
-        return cli_usage(cli, argc == 0 && command->min_args == 1 ? "what?" : "too few arguments");
+        return cli_usage(cli, "too few arguments");
     if (command->max_args >= 0 && argc > command->max_args)
         return cli_usage(cli, "too many arguments");
     return EXIT_OK;

@@ -10,6 +10,7 @@ expect 2 '' "port is no number from 1 to 65535" broker --bind tcp://127.0.0.1:99
 expect 2 '' "followed by HOST:PORT" broker --url tcp://127.0.0.1
 expect 4 '' 'can be reached from other machines' broker --bind tcp://0.0.0.0:0
 expect 4 '' 'can be reached from other machines' broker --bind 'tcp://*:0'
+expect 124 '' 'whoever reaches tcp://0.0.0.0:[0-9]* from another machine' broker --bind tcp://0.0.0.0:0 --insecure
 expect 1 '' 'cannot open /nowhere/x.lock' broker --bind ipc:///nowhere/x
 echo precious >"$work/file"
 expect 1 '' 'something else than a socket' broker --bind "ipc://$work/file"
@@ -34,8 +35,26 @@ expect 2 '' ":2: .*queues have no setting of this name; did you mean 'max_jobs'?
 expect 1 '' 'cannot read /nowhere' broker --config /nowhere
 expect 1 '' 'cannot make the data folder /nowhere/data' broker --bind "ipc://$work/other" --data /nowhere/data
 
-# SIGTERM drains: what was begun is finished, and what is lost is told
+# One that is stopped: nothing hangs
 broker_pid=$started_pid
+mkfifo "$work/lines"
+exec 7<>"$work/lines"
+"$ferry_binary" push q - --timeout 400ms <&7 2>"$work/said" &
+push_pid=$!
+echo one >&7
+until_true bash -c "'$ferry_binary' queue show q | grep -q 'ready.1'"
+kill -STOP "$broker_pid"
+echo two >&7
+expect 5 '' '' status_of "$push_pid"
+exec 7>&-
+grep -q 'nothing was confirmed for 400 ms' "$work/said" || failed 'a push that hangs' "$work/said"
+grep -q '1 of 2 jobs are stored' "$work/said" || failed 'what was stored is told' "$work/said"
+expect 3 '' 'nothing answers at' ferry push q x --timeout 300ms
+expect 5 '' 'no answer within 300 ms\|no connection within 300 ms' ferry call a.b --timeout 300ms
+kill -CONT "$broker_pid"
+until_true ferry ping
+
+# SIGTERM drains: what was begun is finished, and what is lost is told
 seq 3 | ferry push slow - && ferry push idle x
 start work slow --exec 'sleep 0.3; cat' >"$work/done"
 until_true bash -c "'$ferry_binary' queue show slow | grep -q 'held.1'"
@@ -43,6 +62,6 @@ kill -TERM "$broker_pid"
 expect 5 '' 'shutting down' ferry call a.b --timeout 300ms
 expect 0 '' '' status_of "$broker_pid"
 equal '1 2 3' "$(xargs <"$work/done")" 'jobs that a worker takes are done before the end'
-grep -q 'jobs=1$' "$work/log" || failed 'what ends with the broker is told' "$work/log"
+grep -q 'jobs=[1-9]$' "$work/log" || failed 'what ends with the broker is told' "$work/log"
 grep -q 'did not begin' "$work/log" && failed 'a client that comes late is no stranger' "$work/log"
 done_testing

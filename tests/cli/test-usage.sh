@@ -22,6 +22,8 @@ for command in broker serve call pub sub gather push work queue services describ
 done
 
 expect 2 '' 'usage: ferry call SERVICE.METHOD' ferry call
+expect 2 '' 'missing: TOPIC' ferry pub
+expect 2 '' 'missing: call|pub|push' ferry bench
 expect 2 '' "'add' names no method" ferry call add
 expect 2 '' "'add.' names no method" ferry call add.
 expect 2 '' "did you mean '--timeout'" ferry call a.b --timeuot 5s
@@ -50,6 +52,7 @@ expect 2 '' 'log-level' ferry broker --log-level loud
 export FERRY_URL="ipc://$work/nobody"
 expect 3 '' "no broker listens at ipc://$work/nobody" ferry ping --timeout 300ms
 expect 3 '' "ferry broker" ferry pub t x
+expect 3 '' "no broker listens" ferry push q x
 expect 3 '' 'NotConnected' ferry services --url "ipc://$work/nobody2"
 expect 2 '' 'neither tcp://HOST:PORT nor ipc://PATH' ferry ping --url gopher://x
 expect 2 '' 'port is no number from 1 to 65535' ferry ping --url tcp://127.0.0.1:99999
