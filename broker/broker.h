@@ -99,9 +99,10 @@ struct Session {
     /* queue.c */
     IdMap pulls; /* its id -> Pull */
     /* topic.c */
-    IdMap gathers;                  /* questions it asked: its PUBLISH id -> Gather */
-    uint64_t walked_us;             /* when its looking through all topics is paid for */
-    struct Asked *asked;            /* questions it may answer */
+    IdMap gathers;       /* questions it asked: its PUBLISH id -> Gather */
+    uint64_t walked_us;  /* when its looking through all topics is paid for */
+    struct Asked *asked; /* questions it may answer */
+    uint32_t n_asked;
     struct Subscription *slow;      /* its subscriptions with messages that wait, or were dropped */
     uint32_t n_waiting;             /* of those messages, all together */
     Session *slow_prev, *slow_next; /* of the sessions with such */
@@ -137,6 +138,7 @@ struct Broker {
     Session *ending;       /* by next_ending */
     Session *parked;       /* by parked_next */
     unsigned work;         /* done in this turn: see parked.h */
+    bool costly_may;       /* now is the time for messages that cost much each */
     Client *clients;       /* uthash by id */
     uint64_t stored_bytes; /* against max_total_bytes */
     Stats stats;

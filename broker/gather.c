@@ -36,6 +36,7 @@ static void asked_free(Asked *asked) {
     id_map_take(&topics->replies, asked->reply);
     DL_DELETE(gather->asked, asked);
     DL_DELETE2(asked->session->asked, asked, session_prev, session_next);
+    asked->session->n_asked--;
     topics->broker->stored_bytes -= sizeof(*asked);
     free(asked);
 }
@@ -130,8 +131,12 @@ void gather_publish(Topics *topics, Session *session, Topic *topic) {
 uint64_t gather_ask(Gather *gather, Subscription *subscription) {
     Topics *topics = gather->topics;
     Session *session = subscription->session;
-    Asked *asked = calloc(1, sizeof(*asked));
+    Asked *asked;
 
+    /* Who answers nothing, with ten thousand subscriptions, would be asked by the million. */
+    if (session->n_asked >= topics->broker->limits.max_calls)
+        return 0;
+    asked = calloc(1, sizeof(*asked));
     if (!asked || id_map_put(&topics->replies, ++topics->last_reply, asked) < 0) {
         free(asked);
         return 0;
@@ -139,6 +144,7 @@ uint64_t gather_ask(Gather *gather, Subscription *subscription) {
     *asked = (Asked){.gather = gather, .session = session, .reply = topics->last_reply};
     DL_APPEND(gather->asked, asked);
     DL_APPEND2(session->asked, asked, session_prev, session_next);
+    session->n_asked++;
     topics->broker->stored_bytes += sizeof(*asked);
     return asked->reply;
 }

@@ -333,6 +333,14 @@ static void answer(Broker *broker, Session *session, const Message *message, Met
             NULL);
 }
 
+bool manage_is_costly(const Broker *broker) {
+    enum { MANY = 1000 };
+
+    return broker->n_sessions + queues_count(broker->queues) + topics_count(broker->topics) +
+               services_count(broker->services) >
+           MANY;
+}
+
 void manage_call(Broker *broker, Session *session, const Message *message) {
     if (!span_is(message->name, ferry_service_ferry_broker.name)) {
         session_error(session, message->id, "ferry.NoSuchService", "no server offers '%s'",

@@ -7,5 +7,8 @@
 /* A call to a service whose name begins with "ferry.": answers it. */
 void manage_call(Broker *broker, Session *session, const Message *message);
 
+/* Are there so many queues, topics and so on that a list of them takes long? */
+bool manage_is_costly(const Broker *broker);
+
 /* The name of the i-th method that is served; NULL: there are no more. */
 const char *manage_method(size_t i);

@@ -90,6 +90,7 @@ void parked_go_on(Broker *broker) {
     bool was_last = false;
 
     broker->work = 0;
+    broker->costly_may = true;
     while (broker->parked && !was_last && broker->work < TURN_WORK) {
         Session *session = broker->parked;
 
@@ -100,5 +101,6 @@ void parked_go_on(Broker *broker) {
         go_on(session);
         sessions_turn_end(broker);
     }
+    broker->costly_may = false;
     broker->work = 0;
 }

@@ -5,6 +5,9 @@
  * with it the batches that follow: a batch of ten thousand small publishes to ten thousand
  * subscribers each would be a turn of seconds. Its credit is given back when it is done, so that
  * what waits is bounded by it.
+ *
+ * Some messages cost much each by itself: a new wildcard where there are many topics, the lists of
+ * ferry.Broker. A thousand peers may send one each, so they wait for that share in any case.
  */
 
 #include "broker/broker.h"

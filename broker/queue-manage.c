@@ -62,6 +62,10 @@ static void write_settings(Buffer *to, const QueueSettings *settings) {
     write_text(to, settings->store->ops->durability);
 }
 
+size_t queues_count(const Queues *queues) {
+    return HASH_COUNT(queues->table);
+}
+
 void queues_describe(Queues *queues, Buffer *to) {
     write_array(to, HASH_COUNT(queues->table));
     for (Queue *queue = queues->table; queue; queue = queue->hh.next) {

@@ -52,6 +52,8 @@ int queues_configure(Queues *queues, const char *pattern, const char *key, const
 void queues_reload(Queues *queues);
 void queues_reloaded(Queues *queues, bool is_right);
 
+size_t queues_count(const Queues *queues);
+
 /* For ferry.Broker: MessagePack, see ferry-broker.thrift. -ENOENT: no such queue. */
 void queues_describe(Queues *queues, Buffer *to); /* a list of maps */
 int queues_show(Queues *queues, Span name, Buffer *to);

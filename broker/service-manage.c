@@ -27,6 +27,10 @@ static void write_service(Buffer *to, const Service *service) {
     write_bool(to, described);
 }
 
+size_t services_count(const Services *services) {
+    return HASH_COUNT(services->table);
+}
+
 void services_list(Services *services, Buffer *to) {
     Service *service, *next;
 

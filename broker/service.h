@@ -39,6 +39,7 @@ unsigned services_of(const Session *session);
 
 /* Calls that are not over. */
 size_t services_n_calls(const Services *services);
+size_t services_count(const Services *services);
 
 /* For ferry.Broker: MessagePack, see ferry-broker.thrift. */
 void services_list(Services *services, Buffer *to);

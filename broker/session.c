@@ -388,14 +388,18 @@ static void control(Session *session, const Message *message) {
     }
 }
 
-static void dispatch(Session *session, const Message *message, const void *block) {
+/* false: it costs much, and may_wait for its time. */
+static bool dispatch(Session *session, const Message *message, const void *block, bool may_wait) {
     Broker *broker = session->broker;
 
+    may_wait = may_wait && !broker->costly_may;
     switch (message->op) {
     case OP_CALL:
-        if (message->name.len > 6 && memcmp(message->name.data, "ferry.", 6) == 0)
+        if (message->name.len > 6 && memcmp(message->name.data, "ferry.", 6) == 0) {
+            if (may_wait && manage_is_costly(broker))
+                return false;
             manage_call(broker, session, message);
-        else
+        } else
             services_call(broker->services, session, message, block);
         break;
     case OP_OK:
@@ -430,6 +434,8 @@ static void dispatch(Session *session, const Message *message, const void *block
         services_unserve(broker->services, session, message);
         break;
     case OP_SUBSCRIBE:
+        if (may_wait && topics_is_costly(broker->topics, message->name))
+            return false;
         topics_subscribe(broker->topics, session, message);
         break;
     case OP_UNSUBSCRIBE:
@@ -462,6 +468,7 @@ static void dispatch(Session *session, const Message *message, const void *block
     default:
         session_fault(session, "%s is not for the broker", op_name(message->op));
     }
+    return true;
 }
 
 /* Its body was not taken in: whoever waits for an answer is told. */
@@ -490,7 +497,7 @@ static void dispatch_large(Session *session, Message *message) {
         session_fault(session, "%s: its body is transfer %llu, which did not arrive",
                       op_name(message->op), (unsigned long long)message->body_transfer);
     else if (r == 0)
-        dispatch(session, message, block);
+        dispatch(session, message, block, false);
     else
         refuse_large(session, message, r);
     ferry_free(block);
@@ -522,10 +529,11 @@ static bool begins_with_control(Reader reader) {
 }
 
 bool session_handle(Session *session, Reader *reader, bool of_control) {
+    const uint8_t *start = reader->at;
     Message message;
     int r;
 
-    while (!session->ending && (r = message_read(reader, &message)) != 0) {
+    for (; !session->ending && (r = message_read(reader, &message)) != 0; start = reader->at) {
         if (r < 0) {
             session_fault(session, "%s", reader->problem);
             return true;
@@ -542,8 +550,11 @@ bool session_handle(Session *session, Reader *reader, bool of_control) {
             take_part(session, &message);
         else if (has_body(message.op) && message.body_transfer)
             dispatch_large(session, &message);
-        else
-            dispatch(session, &message, NULL);
+        else if (!dispatch(session, &message, NULL, true)) {
+            reader->at = start;
+            session->n_in--;
+            return false;
+        }
         if (++session->broker->work >= TURN_WORK && !of_control)
             return reader_left(reader) == 0;
     }

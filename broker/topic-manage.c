@@ -132,6 +132,16 @@ int topics_configure(Topics *topics, const char *pattern, const char *key, const
 
 /* ---- ferry.Broker.topics ---- */
 
+size_t topics_count(const Topics *topics) {
+    return topics->names.n_nodes + topics->tree.n_nodes;
+}
+
+bool topics_is_costly(const Topics *topics, Span pattern) {
+    enum { MANY = 500 };
+
+    return topics->names.n_nodes > MANY && pattern_is_wild(pattern.data, pattern.len);
+}
+
 static void describe_topic(const Topic *topic, Buffer *to) {
     write_map(to, 4);
     write_text(to, "name");

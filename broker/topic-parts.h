@@ -265,7 +265,8 @@ bool gather_is_allowed(Topics *topics, Session *session, const Topic *topic);
 /* Delivers the message being published as a question. */
 void gather_publish(Topics *topics, Session *session, Topic *topic);
 
-/* A number for the question to this subscription, or 0: out of memory. */
+/* A number for the question to this subscription, or 0: out of memory, or too many that its session
+ * has not answered. */
 uint64_t gather_ask(Gather *gather, Subscription *subscription);
 
 /* The question with this number was lost on its way. */

@@ -38,5 +38,9 @@ int topics_configure(Topics *topics, const char *pattern, const char *key, const
 void topics_reload(Topics *topics);
 void topics_reloaded(Topics *topics, bool is_right);
 
+size_t topics_count(const Topics *topics); /* known ones, and patterns */
+/* Would it take long to find what is kept for this pattern? */
+bool topics_is_costly(const Topics *topics, Span pattern);
+
 /* For ferry.Broker: MessagePack, see ferry-broker.thrift. */
 void topics_describe(Topics *topics, Buffer *to);

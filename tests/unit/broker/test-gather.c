@@ -278,6 +278,36 @@ static void the_asker_may_answer_itself(void) {
     fixture_deinit(&s.f);
 }
 
+static void who_answers_nothing_is_not_asked_without_end(void) {
+    enum { MANY = 100 };
+    uint64_t to_a = 0;
+    Asking s;
+
+    start(&s);
+    s.f.broker.limits.max_calls = MANY;
+    for (uint64_t id = 1; id <= MANY; id++) {
+        ask(&s.f, s.asker, id, "ask.x", 1000);
+        to_a = question(s.a);
+        CU_ASSERT_TRUE(to_a != 0);
+        answer(&s.f, s.b, question(s.b), "me");
+        CU_ASSERT_TRUE(gets_answer(s.asker, id, "me"));
+    }
+    CU_ASSERT_EQUAL(s.a->n_asked, MANY);
+    CU_ASSERT_EQUAL(s.b->n_asked, 0);
+    /* It sees the next as a plain message; the other one is asked. */
+    fake_advance(&s.f.broker, 500);
+    s.f.broker.limits.max_calls = MANY + 1;
+    ask(&s.f, s.asker, MANY + 1, "ask.x", 1000);
+    CU_ASSERT_TRUE(question(s.a) != 0);
+    s.f.broker.limits.max_calls = 2 * MANY;
+    s.a->n_asked += MANY;
+    ask(&s.f, s.asker, MANY + 2, "ask.x", 1000);
+    CU_ASSERT_EQUAL(question(s.a), 0);
+    s.a->n_asked -= MANY;
+    CU_ASSERT_TRUE(question(s.b) != 0 && question(s.b) != 0);
+    fixture_deinit(&s.f);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(it_ends_when_all_have_answered),
@@ -293,6 +323,7 @@ int main(void) {
         TEST(a_question_that_waited_is_answered),
         TEST(bad_questions_are_refused),
         TEST(the_asker_may_answer_itself),
+        TEST(who_answers_nothing_is_not_asked_without_end),
         TESTS_END,
     };
 

@@ -1,5 +1,6 @@
 #include "broker/parked.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -204,6 +205,50 @@ static void many_that_wait_take_turns(void) {
     fake_hub_deinit(&broker);
 }
 
+/* One message without the turn that follows it. */
+static void say_only(Peer *peer, const Message *message) {
+    uint8_t bytes[512] = {WIRE_MAGIC, WIRE_PROTOCOL};
+    uint8_t *end = message_write(bytes + WIRE_HEAD, message);
+
+    sessions_receive(&broker, peer, bytes, (size_t)(end - bytes));
+}
+
+static void what_costs_much_each_waits_for_its_share(void) {
+    static const Message wild = {.op = OP_SUBSCRIBE, .id = 8, .name = {(const uint8_t *)">", 1}};
+    Message call = {
+        .op = OP_CALL, .id = 9, .name = span_text("ferry.Broker"), .method = span_text("stats")};
+    uint64_t n_in;
+    char topic[32];
+
+    begin();
+    /* Where there is little, nothing is costly. */
+    say_only(other, &wild);
+    say_only(other, &call);
+    CU_ASSERT_EQUAL(fake_next_real(other)->id, 9);
+    CU_ASSERT_EQUAL(fake_next_real(other)->id, 8);
+    fake_say(&broker, other, &(Message){.op = OP_UNSUBSCRIBE, .id = 10, .sub = 8});
+    CU_ASSERT_EQUAL(fake_next_real(other)->id, 10);
+    for (int i = 0; i < 2000; i++) {
+        snprintf(topic, sizeof(topic), "topic.%d", i);
+        fake_say(&broker, sender, &(Message){.op = OP_PUBLISH, .name = span_text(topic)});
+    }
+    n_in = ((Session *)other->session)->n_in;
+    say_only(other, &wild);
+    say_only(other, &call);
+    CU_ASSERT_PTR_NULL(fake_next_real(other));
+    CU_ASSERT_PTR_NOT_NULL(broker.parked);
+    /* A plain name is not. */
+    say_only(sender, &(Message){.op = OP_SUBSCRIBE, .id = 5, .name = span_text("u")});
+    CU_ASSERT_EQUAL(fake_next_real(sender)->id, 5);
+    a_turn();
+    a_turn();
+    CU_ASSERT_EQUAL(fake_next_real(other)->id, 9); /* answers to calls go ahead */
+    CU_ASSERT_EQUAL(fake_next_real(other)->id, 8);
+    CU_ASSERT_EQUAL(((Session *)other->session)->n_in, n_in + 2);
+    CU_ASSERT_PTR_NULL(broker.parked);
+    fake_hub_deinit(&broker);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_batch_that_costs_much_takes_several_turns),
@@ -215,6 +260,7 @@ int main(void) {
         TEST(small_batches_do_not_cost_much_more_than_their_bytes),
         TEST(the_rest_is_forgotten_with_its_session),
         TEST(many_that_wait_take_turns),
+        TEST(what_costs_much_each_waits_for_its_share),
         TESTS_END,
     };
 
