@@ -187,6 +187,19 @@ static int split_headers(Cli *cli) {
     return EXIT_OK;
 }
 
+/* For who runs on without a connection, and waits for the next. */
+static void tell_event(int event, const ferry_error *error, void *ctx) {
+    Cli *cli = ctx;
+
+    if (event == FERRY_EVENT_DOWN)
+        cli_note(cli, "%s: trying again", error->message);
+    else if (event == FERRY_EVENT_REFUSED)
+        cli_note(cli, "refused, trying again: %s", error->message);
+    else if (event == FERRY_EVENT_UP && cli->was_down)
+        cli_note(cli, "connected again");
+    cli->was_down = event == FERRY_EVENT_DOWN || (cli->was_down && event != FERRY_EVENT_UP);
+}
+
 int cli_open(Cli *cli, const ferry_options *options, ferry_client **ret) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     ferry_options mine = options ? *options : (ferry_options){0};
@@ -200,6 +213,10 @@ int cli_open(Cli *cli, const ferry_options *options, ferry_client **ret) {
         mine.name = name;
     mine.n_headers = cli->n_headers;
     mine.headers = cli->headers;
+    if (cli->command->runs_on) {
+        mine.on_event = tell_event;
+        mine.ctx = cli;
+    }
     if (ferry_open(cli->url, &mine, ret, &error) == 0)
         return EXIT_OK;
     /* Before anything was sent only the words of the command line can be wrong. */

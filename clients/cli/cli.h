@@ -47,6 +47,7 @@ typedef struct Command {
     const char *words;                                               /* or these, "list|show|…" */
     int (*run)(Cli *cli, const void *values, int argc, char **argv); /* an exit status */
     bool hidden;
+    bool runs_on; /* also without a connection: it tells when that is lost, and back */
 } Command;
 
 struct Cli {
@@ -59,6 +60,7 @@ struct Cli {
     ferry_header headers[TEXTS_MAX];
     char *header_names; /* owned */
     bool colour_out, colour_err, terminal_out, terminal_err;
+    bool was_down; /* the connection was lost, and is not back */
 };
 
 extern const Option cli_options[]; /* the ones that every command takes */

@@ -107,5 +107,6 @@ const Command command_pub = {
     .min_args = 1,
     .max_args = 2,
     .completes = NAMES_TOPICS,
+    .runs_on = true,
     .run = run_pub,
 };

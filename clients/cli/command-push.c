@@ -170,5 +170,6 @@ const Command command_push = {
     .min_args = 1,
     .max_args = 2,
     .completes = NAMES_QUEUES,
+    .runs_on = true,
     .run = run_push,
 };

@@ -307,5 +307,6 @@ const Command command_serve = {
     .min_args = 1,
     .max_args = -1,
     .completes = NAMES_SERVICES,
+    .runs_on = true,
     .run = run_serve,
 };

@@ -213,5 +213,6 @@ const Command command_sub = {
     .min_args = 1,
     .max_args = -1,
     .completes = NAMES_TOPICS,
+    .runs_on = true,
     .run = run_sub,
 };

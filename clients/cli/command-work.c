@@ -350,5 +350,6 @@ const Command command_work = {
     .min_args = 1,
     .max_args = 1,
     .completes = NAMES_QUEUES,
+    .runs_on = true,
     .run = run_work,
 };

@@ -56,7 +56,7 @@ until_true ferry ping
 
 # SIGTERM drains: what was begun is finished, and what is lost is told
 seq 3 | ferry push slow - && ferry push idle x
-start work slow --exec 'sleep 0.3; cat' >"$work/done"
+start work slow --exec 'sleep 0.3; cat' >"$work/done" 2>"$work/worker"
 until_true bash -c "'$ferry_binary' queue show slow | grep -q 'held.1'"
 kill -TERM "$broker_pid"
 expect 5 '' 'shutting down' ferry call a.b --timeout 300ms
@@ -64,4 +64,11 @@ expect 0 '' '' status_of "$broker_pid"
 equal '1 2 3' "$(xargs <"$work/done")" 'jobs that a worker takes are done before the end'
 grep -q 'jobs=[1-9]$' "$work/log" || failed 'what ends with the broker is told' "$work/log"
 grep -q 'did not begin' "$work/log" && failed 'a client that comes late is no stranger' "$work/log"
+
+# Who runs on tells of it, and goes on
+until_true grep -q 'ended the session: draining: trying again' "$work/worker"
+start broker --bind "$FERRY_URL" --log-level warning
+until_true grep -q 'ferry work: connected again' "$work/worker"
+expect 0 '' '' ferry push slow again
+until_true grep -q again "$work/done"
 done_testing
