@@ -7,6 +7,6 @@
 
 uint64_t memory_allowed(void);
 
-/* The limit that a file of a cgroup holds ("max", or bytes); UINT64_MAX: none, or it cannot be read.
- * For tests, too. */
+/* The limit that a file of a cgroup holds ("max", or bytes); UINT64_MAX: none, or it cannot be
+ * read. For tests, too. */
 uint64_t memory_limit_in(const char *path);
