@@ -1,46 +1,11 @@
 #!/usr/bin/env bash
-# What ferry-idl needs is installed, and what a stranger's project makes of it: the guide's three programs,
-# built with Meson and with make as docs/idl.md says, word for word, and run.
-# test-outside.sh SOURCE-FOLDER BUILD-FOLDER
-source=$1 build=$2
+# What a stranger's project makes of what is installed: the guide's three programs, built with Meson and with
+# make as docs/idl.md says, word for word, and run. test-outside.sh SOURCE-FOLDER BUILD-FOLDER
+source=$1
 stage=$(mktemp -d)
-meson install -C "$build" --no-rebuild --quiet --destdir "$stage" >/dev/null || exit 1
-prefix=$(find "$stage" -path '*/bin/ferry' -printf '%h\n' | sed 's,/bin$,,')
-library=$(dirname "$(find "$prefix" -name libferry.so.0)")
-export LD_LIBRARY_PATH=$library PATH="$prefix/bin:$PATH"
+source "$(dirname "$0")/installed.sh" "$2" "$stage"
 source "$(dirname "$0")/lib.sh" "$prefix/bin/ferry"
 trap 'finish; rm -rf "$stage"' EXIT
-
-# ---- what is there ----
-there() { n_checks=$((n_checks + 1)); [ -s "$prefix/$1" ] || failed "not installed: $1"; }
-for file in bin/ferry bin/ferry-idl share/ferry/ferry-broker.thrift \
-    include/ferry/{ferry,schema,cache,pack}.h include/ferry/adapters/{libuv,libev}.h \
-    share/bash-completion/completions/{ferry,ferry-idl}; do
-    there "$file"
-done
-if command -v scdoc >/dev/null; then
-    there share/man/man1/ferry.1
-    there share/man/man1/ferry-idl.1
-fi
-for file in "$prefix"/share/bash-completion/completions/*; do
-    expect 0 '' '' bash -n "$file"
-done
-completions() { # WORD...: what bash offers behind `ferry-idl`
-    bash -c 'source "$0"; COMP_WORDS=(ferry-idl "$@") COMP_CWORD=$#; _ferry_idl; echo "${COMPREPLY[@]}"' \
-        "$prefix/share/bash-completion/completions/ferry-idl" "$@" 2>/dev/null
-}
-equal 'format' "$(completions form)" 'completion of commands'
-equal '--check' "$(completions format --c)" 'completion of options'
-
-# pkg-config, as if it had been installed where it is
-pc=$(find "$prefix" -name ferry.pc)
-sed -i "s,^prefix=.*,prefix=$prefix," "$pc"
-export PKG_CONFIG_PATH
-PKG_CONFIG_PATH=$(dirname "$pc")
-equal "$prefix/bin/ferry-idl" "$(pkg-config --variable=ferry_idl ferry)" 'pkg-config: ferry_idl'
-equal "$prefix/share/ferry" "$(pkg-config --variable=interfaces ferry)" 'pkg-config: interfaces'
-equal "$(ferry-idl --version)" "ferry-idl $(pkg-config --modversion ferry)" 'one version'
-expect 0 '*' '' "$(pkg-config --variable=ferry_idl ferry)" --stdout "$prefix/share/ferry/ferry-broker.thrift"
 
 # ---- two projects ----
 block() { # LINE: the first block of docs/idl.md behind that line

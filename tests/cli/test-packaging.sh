@@ -1,44 +1,58 @@
 #!/usr/bin/env bash
-# What `meson install` leaves behind, used as a packager and a stranger's build would:
-# test-packaging.sh SOURCE-FOLDER BUILD-FOLDER
-set -euo pipefail
-source=$1 build=$2
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# What `meson install` leaves behind, as a packager sees it: test-packaging.sh SOURCE-FOLDER BUILD-FOLDER
+source=$1
+stage=$(mktemp -d)
+source "$(dirname "$0")/installed.sh" "$2" "$stage"
+source "$(dirname "$0")/lib.sh" "$prefix/bin/ferry"
+trap 'finish; rm -rf "$stage"' EXIT
 
-meson install -C "$build" --no-rebuild --quiet --destdir "$work/root" >/dev/null
-prefix=$(find "$work/root" -path '*/bin/ferry' -printf '%h\n' | sed 's,/bin$,,')
-library=$(dirname "$(find "$prefix" -name 'libferry.so.0')")
-export PKG_CONFIG_SYSROOT_DIR="$work/root" LD_LIBRARY_PATH="$library"
-PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name ferry.pc)")
-export PKG_CONFIG_PATH
-fail() { echo "FAILED: $*"; exit 1; }
-
-for file in bin/ferry bin/ferry-idl include/ferry/{ferry,schema,pack,cache}.h \
-    include/ferry/adapters/{libuv,libev}.h share/bash-completion/completions/ferry; do
-    [ -s "$prefix/$file" ] || fail "$file is not installed"
+# ---- what is there, and what is not ----
+there() { n_checks=$((n_checks + 1)); [ -s "$prefix/$1" ] || failed "not installed: $1"; }
+for file in bin/ferry bin/ferry-idl share/ferry/ferry-broker.thrift \
+    include/ferry/{ferry,schema,cache,pack,pool}.h include/ferry/adapters/{libuv,libev}.h \
+    share/bash-completion/completions/{ferry,ferry-idl}; do
+    there "$file"
 done
-! command -v scdoc >/dev/null || [ -s "$prefix/share/man/man1/ferry.1" ] ||
-    fail 'there is no man page'
-find "$prefix" -name '*.a' | grep . && fail 'libraries of the inside are installed'
+if command -v scdoc >/dev/null; then
+    there share/man/man1/ferry.1
+    there share/man/man1/ferry-idl.1
+    there share/man/man5/ferry.conf.5
+fi
+equal '' "$(find "$prefix" -name '*.a')" 'libraries of the inside are installed'
 
-# The shared library: its name has a version, and it exports ferry_… and nothing else
-[ "$(readlink -f "$library/libferry.so")" = "$(readlink -f "$library/libferry.so.0")" ] ||
-    fail 'libferry.so is not a link to libferry.so.0'
-readelf -d "$library/libferry.so.0" | grep -q 'SONAME.*\[libferry.so.0\]' || fail 'the soname'
-nm -D --defined-only "$library/libferry.so.0" | awk '$2 != "A" && $3 !~ /^ferry_.*@@FERRY_0$/' |
-    grep . && fail 'symbols that are nobody else'\''s business'
-[ "$(pkg-config --modversion ferry)" = "$("$prefix/bin/ferry" --version | cut -d' ' -f2)" ] ||
-    fail 'versions differ'
-# Users of the shared library link it alone, and see no header of what it stands on
-[ "$(pkg-config --libs-only-l ferry | xargs)" = -lferry ] || fail 'pkg-config names more than -lferry'
+# ---- completion ----
+for file in "$prefix"/share/bash-completion/completions/*; do
+    expect 0 '' '' bash -n "$file"
+done
+completions() { # WORD...: what bash offers behind `ferry-idl`
+    bash -c 'source "$0"; COMP_WORDS=(ferry-idl "$@") COMP_CWORD=$#; _ferry_idl; echo "${COMPREPLY[@]}"' \
+        "$prefix/share/bash-completion/completions/ferry-idl" "$@" 2>/dev/null
+}
+equal 'format' "$(completions form)" 'completion of commands'
+equal '--check' "$(completions format --c)" 'completion of options'
 
-# Programs of both languages, warnings and all
+# ---- the library: its name has a version, and it exports ferry_... and nothing else ----
+equal "$(readlink -f "$library/libferry.so.0")" "$(readlink -f "$library/libferry.so")" 'the link libferry.so'
+expect 0 '*' '' sh -c "readelf -d '$library/libferry.so.0' | grep 'SONAME.*\[libferry.so.0\]'"
+equal '' "$(nm -D --defined-only "$library/libferry.so.0" | awk '$2 != "A" && $3 !~ /^ferry_.*@@FERRY_0$/')" \
+    'symbols that are nobody else'\''s business'
+
+# ---- pkg-config ----
+equal "ferry $(pkg-config --modversion ferry)" "$(ferry --version)" 'one version'
+equal "ferry-idl $(pkg-config --modversion ferry)" "$(ferry-idl --version)" 'one version'
+# Users of the shared library link it alone, and see no header of what it stands on.
+equal -lferry "$(pkg-config --libs-only-l ferry | xargs)" 'what is linked'
+equal "$prefix/bin/ferry-idl" "$(pkg-config --variable=ferry_idl ferry)" 'ferry_idl'
+equal "$prefix/share/ferry" "$(pkg-config --variable=interfaces ferry)" 'interfaces'
+expect 0 '*' '' ferry-idl --stdout "$prefix/share/ferry/ferry-broker.thrift"
+
+# ---- programs of both languages, warnings and all, and what ferry-idl makes ----
 strict='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror'
 cat >"$work/one.c" <<'C'
 #include <ferry/cache.h>
 #include <ferry/ferry.h>
 #include <ferry/pack.h>
+#include <ferry/pool.h>
 #include <ferry/schema.h>
 
 int main(void) {
@@ -53,16 +67,14 @@ int main(void) {
 }
 C
 cp "$work/one.c" "$work/one.cpp"
+expect 0 '' '' ferry-idl -o "$work" "$source/tests/cli/calc/calc.thrift"
+# shellcheck disable=SC2046,SC2086
 for compiler in gcc clang g++ clang++; do
     command -v "$compiler" >/dev/null || continue
     case $compiler in *++) standard=c++17 file=one.cpp ;; *) standard=c11 file=one.c ;; esac
-    # shellcheck disable=SC2046
-    "$compiler" -std="$standard" $strict -o "$work/one" "$work/$file" $(pkg-config --cflags --libs ferry)
-    "$work/one" || fail "a program made by $compiler"
+    expect 0 '' '' "$compiler" -std=$standard $strict -o "$work/one" "$work/$file" $(pkg-config --cflags --libs ferry)
+    expect 0 '' '' "$work/one"
+    [ $standard = c++17 ] ||
+        expect 0 '' '' "$compiler" -std=c11 $strict -c -o "$work/calc.o" "$work/calc.c" $(pkg-config --cflags ferry)
 done
-
-
-# And what the compiler of interfaces makes
-"$prefix/bin/ferry-idl" -o "$work" "$source/tests/cli/calc/calc.thrift"
-cc -std=c11 $strict -c -o "$work/calc.o" "$work/calc.c" $(pkg-config --cflags ferry)
-echo 'what is installed: ok'
+done_testing

@@ -9,12 +9,8 @@ stop() {
 }
 trap stop EXIT
 
-meson install -C "$build" --no-rebuild --quiet --destdir "$work/root" >/dev/null
-prefix=$(find "$work/root" -path '*/bin/ferry' -printf '%h\n' | sed 's,/bin$,,')
-export PATH="$prefix/bin:$PATH" FERRY_URL="ipc://$work/broker" PKG_CONFIG_SYSROOT_DIR="$work/root"
-PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name ferry.pc)")
-LD_LIBRARY_PATH=$(dirname "$(find "$prefix" -name 'libferry.so.0')")
-export PKG_CONFIG_PATH LD_LIBRARY_PATH
+source "$(dirname "$0")/installed.sh" "$build" "$work/root"
+export FERRY_URL="ipc://$work/broker"
 
 # Each block goes into the file that the line before it names; the one of commands is run.
 mkdir "$work/empty" && cd "$work/empty"
