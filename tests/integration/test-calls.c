@@ -40,7 +40,7 @@ static int fail(ferry_request *request, void *ctx) {
 }
 
 static int twice(ferry_request *request, void *ctx) {
-    int *second = ctx;
+    _Atomic int *second = ctx;
 
     ferry_request_return(request, ferry_bytes_of("\x01", 1));
     *second = ferry_request_return(request, ferry_bytes_of("\x02", 1));
@@ -66,7 +66,7 @@ static int list_headers(ferry_request *request, void *ctx) {
     return ferry_request_return(request, ferry_bytes_of(packed, strlen(text) + 2));
 }
 
-static int second_answer;
+static _Atomic int second_answer;
 
 static int set_up(ferry_client *client, void *ctx) {
     ferry_error error = FERRY_ERROR_INIT;

@@ -183,7 +183,7 @@ static void without_a_broker_calls_wait_five_seconds(void) {
 }
 
 static int nested(ferry_request *request, void *ctx) {
-    uint64_t *left_ms = ctx;
+    _Atomic uint64_t *left_ms = ctx;
     ferry_error error = FERRY_ERROR_INIT;
     int r;
 
@@ -194,7 +194,7 @@ static int nested(ferry_request *request, void *ctx) {
     return r;
 }
 
-static uint64_t left_ms;
+static _Atomic uint64_t left_ms;
 
 static int set_up_nested(ferry_client *client, void *ctx) {
     return ferry_serve_method(client, "test.Nested.call", NULL, nested, ctx, NULL);

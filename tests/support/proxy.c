@@ -71,7 +71,7 @@ static void accept_one(Proxy *proxy) {
 
     if (client < 0)
         return;
-    proxy->n_connections++;
+    __atomic_add_fetch(&proxy->n_connections, 1, __ATOMIC_RELAXED);
     broker = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     for (i = 0; i < LINES_MAX && proxy->lines[i].fds[0] >= 0; i++)
         ;
