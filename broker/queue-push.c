@@ -78,12 +78,17 @@ int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *pr
     Broker *broker = queue->queues->broker;
     const QueueSettings *settings = &queue->settings;
 
+    if (bytes > settings->max_bytes) {
+        problem_set(problem, "ferry.TooBig", "a job of %zu bytes: queue '%s' holds %llu at most",
+                    bytes, queue->name, (unsigned long long)settings->max_bytes);
+        return -1;
+    }
     while (!fits(queue, bytes, replaces)) {
         size_t n_before = queue->n_jobs;
 
         /* A store that is not done yet has freed nothing: rather refuse than drop them all. */
-        if (settings->overflow == OVERFLOW_DROP_OLDEST && bytes <= settings->max_bytes &&
-            drop_oldest(queue) && queue->n_jobs < n_before)
+        if (settings->overflow == OVERFLOW_DROP_OLDEST && drop_oldest(queue) &&
+            queue->n_jobs < n_before)
             continue;
         problem_set(problem, "ferry.Full",
                     "queue '%s' is full: it holds %zu jobs of %llu, %llu bytes of %llu",

@@ -473,8 +473,12 @@ static bool dispatch(Session *session, const Message *message, const void *block
 
 /* Its body was not taken in: whoever waits for an answer is told. */
 static void refuse_large(Session *session, const Message *message, int why) {
-    const char *type = "ferry.TooBig", *text = "a body was larger than the broker's max_body";
+    const char *type = "ferry.TooBig", *text;
+    char too_big[80];
 
+    snprintf(too_big, sizeof(too_big), "a body is larger than the broker's max_body, %u bytes",
+             session->broker->limits.max_body);
+    text = too_big;
     if (why == -ENOBUFS) {
         type = "ferry.Full";
         text = "too many large bodies are arriving: the broker's max_transfer_bytes is reached";

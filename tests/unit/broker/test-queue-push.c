@@ -276,7 +276,7 @@ static void a_body_that_never_fits_drops_nothing(void) {
     push(s, 1, "q", "123", NULL);
     expect_ok(s, 1);
     push(s, 2, "q", "12345678901", NULL);
-    expect_error(s, 2, "ferry.Full");
+    expect_error(s, 2, "ferry.TooBig");
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
     teardown();
 }
