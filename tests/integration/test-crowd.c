@@ -22,7 +22,7 @@ enum {
 
 static void an_idle_client_costs_little(void) {
     static int fds[CROWD];
-    size_t before, after, last = 0, previous = 0;
+    size_t before, after, last = 0, most = 0;
     Daemon broker;
 
     daemon_start(&broker, &(DaemonOptions){.tcp = true});
@@ -44,23 +44,24 @@ static void an_idle_client_costs_little(void) {
     for (int i = 0; i < CROWD; i++)
         close(fds[i]);
 
-    /* As many come and go again and again: clients are remembered for a minute, and the allocator
-     * needs a while to find its holes, but it must come to an end. */
+    /* As many come and go again and again: clients are remembered for a minute, the allocator needs
+     * a while to find its holes, and some of it is given back in between; but it must come to an
+     * end. */
     for (int round = 0; round < 4; round++) {
         for (int i = 0; i < 300 && process_n_fds(broker.process.pid) > 100; i++)
             sleep_ms(20);
         for (int i = 0; i < CROWD; i++)
             fds[i] = raw_session(broker.port, 1 << 20);
-        previous = last;
+        most = last > most ? last : most;
         last = process_rss_kib(broker.process.pid);
         printf("; after as many again %+ld KiB", (long)last - (long)after);
         for (int i = 0; i < CROWD; i++)
             close(fds[i]);
     }
 #ifndef __SANITIZE_ADDRESS__
-    CU_ASSERT((long)last - (long)previous < CROWD * 10L);
+    CU_ASSERT(last < most + CROWD * 10);
 #else
-    (void)previous;
+    (void)most;
 #endif
     daemon_end(&broker);
 }
