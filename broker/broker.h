@@ -61,6 +61,10 @@ void limits_fit(Limits *limits, uint64_t memory);
 
 /* A program that uses the broker, known by the random id in its HELLO. It outlives its sessions by
  * client_memory_ms. */
+enum {
+    CLIENTS_LOST_MAX = 65536
+}; /* more are forgotten before client_memory_ms, the oldest first */
+
 struct Client {
     uint8_t id[WIRE_TOKEN];
     uint8_t token[WIRE_TOKEN];          /* of its last session */
@@ -70,8 +74,9 @@ struct Client {
     struct PushLedger *pushes;          /* queue.c: ids of pushes that were stored… */
     uint64_t push_floor;                /* …but for those below, which have all been answered */
     uint32_t n_subscriptions;
-    uint32_t n_starry; /* of those, patterns with many stars: see subscribe.c */
-    Timer forget;      /* client_memory_ms after its session was lost */
+    uint32_t n_starry;             /* of those, patterns with many stars: see subscribe.c */
+    Timer forget;                  /* client_memory_ms after its session was lost */
+    Client *lost_prev, *lost_next; /* of broker->lost, while it is */
     UT_hash_handle hh;
 };
 
@@ -135,11 +140,13 @@ struct Broker {
     uint64_t started_ms;
     Session *sessions; /* utlist */
     uint32_t n_sessions, last_session_number;
-    Session *ending;       /* by next_ending */
-    Session *parked;       /* by parked_next */
-    unsigned work;         /* done in this turn: see parked.h */
-    bool costly_may;       /* now is the time for messages that cost much each */
-    Client *clients;       /* uthash by id */
+    Session *ending; /* by next_ending */
+    Session *parked; /* by parked_next */
+    unsigned work;   /* done in this turn: see parked.h */
+    bool costly_may; /* now is the time for messages that cost much each */
+    Client *clients; /* uthash by id */
+    Client *lost;    /* utlist: those without a session, the longest lost in front */
+    uint32_t n_lost;
     uint64_t stored_bytes; /* against max_total_bytes */
     Stats stats;
     PeerLog peer_log;

@@ -9,17 +9,28 @@
 enum { FIRST_CAP = 16 };
 
 struct PushLedger {
+    uint64_t *total;
     uint64_t *ids; /* ascending from start to end */
     size_t start, end, cap;
 };
 
-PushLedger *push_ledger_new(void) {
-    return calloc(1, sizeof(PushLedger));
+PushLedger *push_ledger_new(uint64_t *total) {
+    PushLedger *ledger = calloc(1, sizeof(*ledger));
+
+    if (ledger)
+        ledger->total = total;
+    return ledger;
+}
+
+static void forget_all(PushLedger *ledger) {
+    *ledger->total -= ledger->cap * sizeof(*ledger->ids);
+    free(ledger->ids);
+    *ledger = (PushLedger){.total = ledger->total};
 }
 
 PushLedger *push_ledger_free(PushLedger *ledger) {
     if (ledger)
-        free(ledger->ids);
+        forget_all(ledger);
     free(ledger);
     return NULL;
 }
@@ -53,6 +64,7 @@ static int make_room(PushLedger *ledger, size_t max) {
     ids = realloc(ledger->ids, cap * sizeof(*ids));
     if (!ids)
         return -ENOMEM;
+    *ledger->total += (cap - ledger->cap) * sizeof(*ids);
     ledger->ids = ids;
     ledger->cap = cap;
     return 0;
@@ -110,8 +122,6 @@ uint64_t push_ledger_last(const PushLedger *ledger) {
 
 void push_ledger_floor(PushLedger *ledger, uint64_t floor) {
     ledger->start = place_of(ledger, floor);
-    if (ledger->start == ledger->end) {
-        free(ledger->ids);
-        *ledger = (PushLedger){0};
-    }
+    if (ledger->start == ledger->end)
+        forget_all(ledger);
 }

@@ -14,7 +14,8 @@
 
 typedef struct PushLedger PushLedger;
 
-PushLedger *push_ledger_new(void); /* NULL: out of memory */
+/* What its ids take is added to *total, which outlives it. NULL: out of memory. */
+PushLedger *push_ledger_new(uint64_t *total);
 PushLedger *push_ledger_free(PushLedger *ledger);
 
 /* Makes sure that the next push_ledger_add() succeeds. -ENOMEM. */

@@ -218,7 +218,7 @@ static bool was_pushed(Queues *queues, Session *session, const Message *message)
 /* The id will be remembered when the job is stored: make sure that it can be. */
 static bool reserve(Queues *queues, Client *client) {
     if (!client->pushes)
-        client->pushes = push_ledger_new();
+        client->pushes = push_ledger_new(&queues->broker->stored_bytes);
     return client->pushes &&
            push_ledger_reserve(client->pushes, queues->broker->limits.max_unconfirmed) == 0;
 }

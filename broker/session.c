@@ -137,16 +137,34 @@ void session_end(Session *session, const char *text) {
 
 /* ---- the end ---- */
 
+static void client_found(Broker *broker, Client *client) {
+    timer_disarm(&broker->timers, &client->forget);
+    if (!client->lost_prev)
+        return;
+    DL_DELETE2(broker->lost, client, lost_prev, lost_next);
+    client->lost_prev = NULL;
+    broker->n_lost--;
+}
+
 static void client_free(Broker *broker, Client *client) {
     topics_client_gone(broker->topics, client);
     queues_client_gone(broker->queues, client);
-    timer_disarm(&broker->timers, &client->forget);
+    client_found(broker, client);
     HASH_DEL(broker->clients, client);
     free(client);
 }
 
 static void on_forget(Timer *timer, void *ctx) {
     client_free(ctx, (Client *)((char *)timer - offsetof(Client, forget)));
+}
+
+/* It may come back. Strangers could leave a new one a thousand times a second: so many, no more. */
+static void client_lost(Broker *broker, Client *client) {
+    timer_arm(&broker->timers, &client->forget, broker->now_ms + broker->limits.client_memory_ms,
+              on_forget);
+    DL_APPEND2(broker->lost, client, lost_prev, lost_next);
+    if (++broker->n_lost > CLIENTS_LOST_MAX)
+        client_free(broker, broker->lost);
 }
 
 static void session_free(Session *session) {
@@ -164,8 +182,7 @@ static void session_free(Session *session) {
         if (session->said_bye)
             client_free(broker, client);
         else
-            timer_arm(&broker->timers, &client->forget,
-                      broker->now_ms + broker->limits.client_memory_ms, on_forget);
+            client_lost(broker, client);
     }
     log_debug("a session has ended: session=%u name='%s'", session->number, session->name);
     if (session->peer)
@@ -327,7 +344,7 @@ static void hello(Broker *broker, Peer *peer, const Message *message) {
     }
     resumed = known && message->token.len == WIRE_TOKEN &&
               memcmp(client->token, message->token.data, WIRE_TOKEN) == 0;
-    timer_disarm(&broker->timers, &client->forget);
+    client_found(broker, client);
 
     session->broker = broker;
     session->client = client;

@@ -4,8 +4,10 @@
 
 enum { MAX = 100 };
 
+static uint64_t total;
+
 static void what_was_added_is_known(void) {
-    CLEANUP(push_ledger_free) PushLedger *ledger = push_ledger_new();
+    CLEANUP(push_ledger_free) PushLedger *ledger = push_ledger_new(&total);
 
     CU_ASSERT_FALSE(push_ledger_has(ledger, 1));
     for (uint64_t id = 1; id <= 50; id++)
@@ -20,7 +22,7 @@ static void what_was_added_is_known(void) {
 }
 
 static void ids_may_come_in_any_order_and_twice(void) {
-    CLEANUP(push_ledger_free) PushLedger *ledger = push_ledger_new();
+    CLEANUP(push_ledger_free) PushLedger *ledger = push_ledger_new(&total);
 
     for (uint64_t i = 0; i < 97; i++)
         CU_ASSERT_EQUAL(push_ledger_add(ledger, 1 + i * 31 % 97, MAX), 0);
@@ -32,7 +34,7 @@ static void ids_may_come_in_any_order_and_twice(void) {
 }
 
 static void the_lowest_are_forgotten_first(void) {
-    CLEANUP(push_ledger_free) PushLedger *ledger = push_ledger_new();
+    CLEANUP(push_ledger_free) PushLedger *ledger = push_ledger_new(&total);
 
     for (uint64_t id = 1; id <= 100000; id++)
         CU_ASSERT_EQUAL_FATAL(push_ledger_add(ledger, id, MAX), 0);
@@ -48,7 +50,7 @@ static void the_lowest_are_forgotten_first(void) {
 }
 
 static void a_floor_forgets_what_is_below_it(void) {
-    CLEANUP(push_ledger_free) PushLedger *ledger = push_ledger_new();
+    CLEANUP(push_ledger_free) PushLedger *ledger = push_ledger_new(&total);
 
     push_ledger_floor(ledger, 5);
     for (uint64_t id = 1; id <= 10; id++)
@@ -64,9 +66,25 @@ static void a_floor_forgets_what_is_below_it(void) {
     CU_ASSERT_TRUE(push_ledger_has(ledger, 3));
 }
 
+static void what_it_takes_is_counted(void) {
+    PushLedger *ledger;
+
+    total = 1000;
+    ledger = push_ledger_new(&total);
+    for (uint64_t id = 1; id <= 1000; id++)
+        CU_ASSERT_EQUAL(push_ledger_add(ledger, id, 4096), 0);
+    CU_ASSERT(total >= 1000 + 8000 && total <= 1000 + 16384);
+    push_ledger_floor(ledger, 2000);
+    CU_ASSERT_EQUAL(total, 1000);
+    CU_ASSERT_EQUAL(push_ledger_add(ledger, 2000, 4096), 0);
+    push_ledger_free(ledger);
+    CU_ASSERT_EQUAL(total, 1000);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(what_was_added_is_known),
+        TEST(what_it_takes_is_counted),
         TEST(ids_may_come_in_any_order_and_twice),
         TEST(the_lowest_are_forgotten_first),
         TEST(a_floor_forgets_what_is_below_it),

@@ -313,6 +313,33 @@ static void a_token_resumes_until_the_client_is_forgotten(void) {
     fake_hub_deinit(&broker);
 }
 
+static void of_too_many_lost_clients_the_oldest_is_forgotten(void) {
+    uint8_t id[WIRE_TOKEN] = {0};
+    Message hello = {
+        .op = OP_HELLO, .version_min = 1, .version_max = 1, .client = span_of(id, sizeof(id))};
+    Client *client;
+
+    begin();
+    for (uint32_t i = 0; i < CLIENTS_LOST_MAX + 10; i++) {
+        Peer *peer = fake_peer_new(&broker);
+
+        memcpy(id, &i, sizeof(i));
+        fake_say(&broker, peer, &hello);
+        fake_peer_gone(&broker, peer);
+    }
+    CU_ASSERT_EQUAL(broker.n_lost, CLIENTS_LOST_MAX);
+    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), CLIENTS_LOST_MAX);
+    for (uint32_t i = 9; i <= 10; i++) {
+        memcpy(id, &i, sizeof(i));
+        HASH_FIND(hh, broker.clients, id, WIRE_TOKEN, client);
+        CU_ASSERT_EQUAL(client != NULL, i == 10);
+    }
+    fake_wait(&broker, broker.limits.client_memory_ms + 1);
+    CU_ASSERT_EQUAL(broker.n_lost, 0);
+    CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), 0);
+    fake_hub_deinit(&broker);
+}
+
 static void whoever_says_bye_is_forgotten_at_once(void) {
     Peer *peer;
 
@@ -389,6 +416,7 @@ int main(void) {
         TEST(pings_that_nobody_reads_the_answers_of_cost_no_memory),
         TEST(a_client_that_comes_back_replaces_its_old_session),
         TEST(a_token_resumes_until_the_client_is_forgotten),
+        TEST(of_too_many_lost_clients_the_oldest_is_forgotten),
         TEST(whoever_says_bye_is_forgotten_at_once),
         TEST(a_name_is_escaped_and_cut_at_a_whole_character),
         TEST(a_body_over_the_limit_is_answered_not_cut),
