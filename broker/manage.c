@@ -73,10 +73,12 @@ static int list_topics(const Ask *ask, const void *p, Buffer *to, ferry_error *r
 }
 
 static int list_queues(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    int r = queues_list(ask->broker->queues, ask->session, ask->id, to);
+
     (void)p;
-    (void)reterr;
-    queues_describe(ask->broker->queues, to);
-    return 0;
+    if (r == -EBUSY)
+        return error_set(reterr, "ferry.Overloaded", "others have asked for it: try again later");
+    return r;
 }
 
 static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {

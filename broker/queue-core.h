@@ -14,6 +14,7 @@
  *   queue-settings.c  configuration
  *   queue-restore.c   what a store still holds when the broker starts
  *   queue-manage.c    for ferry.Broker: shown, looked into
+ *   queue-list.c      likewise: the list of all
  *   queue-sweep.c     likewise: emptied, moved
  */
 
@@ -27,6 +28,7 @@
 typedef struct Holder Holder;
 typedef struct Job Job;
 typedef struct Key Key;
+typedef struct List List;
 typedef struct Pending Pending;
 typedef struct Pull Pull;
 typedef struct Queue Queue;
@@ -182,6 +184,8 @@ struct Queues {
     Pending *pendings; /* utlist */
     Sweep *sweeps;     /* utlist */
     uint32_t n_sweeps;
+    List *lists; /* utlist */
+    uint32_t n_lists;
     struct Rule *rules, *rules_before; /* before: while the configuration is read again */
     bool reloading;
     Store *stores[4];
@@ -407,6 +411,19 @@ Key *key_find(Queue *queue, Span key);
 Key *key_add(Queue *queue, Span key, uint64_t until_ms);
 void key_forget(Queue *queue, Key *key);
 void keys_free(Queue *queue);
+
+/* ---- queue-manage.c ---- */
+
+void queue_describe(const Queue *queue, Buffer *to); /* as a map */
+
+/* ---- queue-list.c ---- */
+
+/* In each turn. */
+void lists_go_on(Queues *queues);
+void lists_session_gone(Queues *queues, const Session *session);
+void lists_free(Queues *queues);
+/* The queue goes. */
+void queue_leaves_lists(const Queue *queue);
 
 /* ---- queue-sweep.c ---- */
 

@@ -363,6 +363,7 @@ void queues_session_gone(Queues *queues, Session *session) {
 
     pendings_session_gone(queues, session);
     sweeps_session_gone(queues, session);
+    lists_session_gone(queues, session);
     /* Not those of a session that took its place. */
     if (holder && holder->jobs.first && holder->jobs.first->session == session) {
         lose_all(holder);

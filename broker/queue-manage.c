@@ -14,7 +14,7 @@ enum {
 
 /* ---- shown ---- */
 
-static size_t n_dead(Queue *queue) {
+static size_t n_dead(const Queue *queue) {
     uint8_t name[NAME_MAX_LEN + 1];
     size_t len = queue->stored.name_len;
     Queue *dead;
@@ -29,7 +29,7 @@ static size_t n_dead(Queue *queue) {
 
 enum { COUNTS = 13, SETTINGS = 10 };
 
-static void write_counts(Buffer *to, Queue *queue) {
+static void write_counts(Buffer *to, const Queue *queue) {
     write_text(to, "name");
     write_str(to, queue->name, queue->stored.name_len);
     write_pair(to, "ready", queue->n_ready);
@@ -66,12 +66,9 @@ size_t queues_count(const Queues *queues) {
     return HASH_COUNT(queues->table);
 }
 
-void queues_describe(Queues *queues, Buffer *to) {
-    write_array(to, HASH_COUNT(queues->table));
-    for (Queue *queue = queues->table; queue; queue = queue->hh.next) {
-        write_map(to, COUNTS);
-        write_counts(to, queue);
-    }
+void queue_describe(const Queue *queue, Buffer *to) {
+    write_map(to, COUNTS);
+    write_counts(to, queue);
 }
 
 int queues_show(Queues *queues, Span name, Buffer *to) {

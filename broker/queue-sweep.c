@@ -151,7 +151,7 @@ int queues_move(Queues *queues, Span from_name, Span to_name, uint64_t limit, Se
 }
 
 bool queues_are_busy(const Queues *queues) {
-    return queues->sweeps != NULL;
+    return queues->sweeps || queues->lists;
 }
 
 /* One slice for all of them: they take turns. */

@@ -101,6 +101,7 @@ static void queue_free(Queue *queue) {
     Queues *queues = queue->queues;
 
     keys_free(queue);
+    queue_leaves_lists(queue);
     timer_disarm(&queues->broker->timers, &queue->idle);
     for (Queue **link = &queues->touched; queue->touched && *link; link = &(*link)->next_touched)
         if (*link == queue) {
@@ -171,6 +172,7 @@ void queues_dispatch_touched(Queues *queues) {
 
 void queues_turn_end(Queues *queues) {
     sweeps_go_on(queues);
+    lists_go_on(queues);
     queues_dispatch_touched(queues);
     if (queues->blocked.first)
         pulls_unblock(queues);
@@ -245,6 +247,7 @@ Queues *queues_free(Queues *queues) {
     for (Client *client = queues->broker->clients; client; client = client->hh.next)
         client->pushes = push_ledger_free(client->pushes);
     sweeps_free(queues);
+    lists_free(queues);
     pendings_free(queues);
     HASH_ITER(hh, queues->table, queue, next) {
         free_queue_with_jobs(queue);

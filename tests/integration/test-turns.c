@@ -515,11 +515,20 @@ static Noticed list(const char *method, Nth nth) {
     return noticed;
 }
 
+static Message nth_queue(int i) {
+    return (Message){.op = OP_PUSH, .name = span_text(name_of("queue", i)), .body = span_text("x")};
+}
+
+static Noticed list_queues(void) {
+    return list("ferry.Broker.queues", nth_queue);
+}
+
 static Noticed list_topics(void) {
     return list("ferry.Broker.topics", nth_topic);
 }
 
 static void lists_of_a_hundred_thousand_disturb_nobody(void) {
+    disturbs_nobody(list_queues);
     disturbs_nobody(list_topics);
 }
 

@@ -124,7 +124,7 @@ static void unknown_queues_are_not_found(void) {
     CU_ASSERT_EQUAL(queues_pause(queues, none, true), -ENOENT);
     CU_ASSERT_EQUAL(queues_move(queues, none, span_text("q"), 0, NULL, 0, &n), -ENOENT);
     CU_ASSERT_EQUAL(queues_show(queues, (Span){NULL, 0}, &to), -ENOENT);
-    queues_describe(queues, &to);
+    CU_ASSERT_EQUAL(queues_list(queues, NULL, 0, &to), 0);
     CU_ASSERT_EQUAL(to.len, 1);
     buffer_deinit(&to);
     teardown();
@@ -139,11 +139,76 @@ static void describe_lists_all_queues(void) {
     s = fake_connect(&broker, 's');
     push(s, 0, "one", "x", NULL);
     push(s, 0, "two", "x", NULL);
-    queues_describe(queues, &to);
+    CU_ASSERT_EQUAL(queues_list(queues, NULL, 0, &to), 0);
     CU_ASSERT_PTR_NULL(wire_check(to.data, to.len));
     reader = reader_of(to.data, to.len);
     CU_ASSERT_EQUAL(reader_array(&reader), 2);
     buffer_deinit(&to);
+    teardown();
+}
+
+/* Puts so many queues there, and has them listed. */
+static void begin_list(Session *s, int n) {
+    Buffer to = {0};
+    char name[16];
+
+    for (int i = 0; i < n; i++) {
+        snprintf(name, sizeof(name), "q.%d", i);
+        push(s, 0, name, "x", NULL);
+    }
+    CU_ASSERT_EQUAL(queues_list(queues, s, 7, &to), QUEUES_LATER);
+    CU_ASSERT_EQUAL(to.len, 0);
+}
+
+static void a_long_list_takes_several_turns(void) {
+    enum { N = 2000 };
+    const FakeSent *sent;
+    Reader reader;
+    uint64_t n;
+    Session *s;
+
+    setup();
+    s = fake_connect(&broker, 's');
+    begin_list(s, N);
+    queues_turn_end(queues);
+    expect_nothing(s);
+    CU_ASSERT_TRUE(queues_are_busy(queues));
+    /* One that goes meanwhile is passed over, and one that comes is seen. */
+    queues_purge(queues, span_text("q.512"), NULL, 0, &n);
+    fake_advance(&broker, 60000);
+    push(s, 0, "q.new", "x", NULL);
+    for (int i = 0; i < 4; i++)
+        queues_turn_end(queues);
+    CU_ASSERT_FALSE(queues_are_busy(queues));
+    sent = fake_take(s);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
+    CU_ASSERT_EQUAL(sent->message.op, OP_OK);
+    CU_ASSERT_EQUAL(sent->message.id, 7);
+    CU_ASSERT_PTR_NULL(wire_check(sent->message.body.data, sent->message.body.len));
+    reader = reader_of(sent->message.body.data, sent->message.body.len);
+    CU_ASSERT_EQUAL(reader_array(&reader), N);
+    expect_nothing(s);
+    teardown();
+}
+
+static void a_list_goes_with_who_asked_for_it(void) {
+    Session *s, *t;
+    Buffer to = {0};
+
+    setup();
+    s = fake_connect(&broker, 's');
+    t = fake_connect(&broker, 't');
+    begin_list(s, 1000);
+    for (uint64_t id = 1; id <= 3; id++)
+        CU_ASSERT_EQUAL(queues_list(queues, t, id, &to), QUEUES_LATER);
+    CU_ASSERT_EQUAL(queues_list(queues, t, 4, &to), -EBUSY);
+    end_session(s);
+    CU_ASSERT_EQUAL(queues_list(queues, t, 4, &to), QUEUES_LATER);
+    for (int i = 0; i < 20; i++)
+        queues_turn_end(queues);
+    CU_ASSERT_EQUAL(fake_n_sent(t), 4);
+    /* One that is under way at the end. */
+    CU_ASSERT_EQUAL(queues_list(queues, t, 5, &to), QUEUES_LATER);
     teardown();
 }
 
@@ -404,6 +469,8 @@ int main(void) {
         TEST(later_settings_win_and_names_win_over_patterns),
         TEST(a_queue_with_settings_stays),
         TEST(unknown_queues_are_not_found),
+        TEST(a_long_list_takes_several_turns),
+        TEST(a_list_goes_with_who_asked_for_it),
         TEST(describe_lists_all_queues),
         TEST(a_paused_queue_takes_jobs_and_gives_none),
         TEST(peek_shows_jobs_in_order_and_takes_none),
