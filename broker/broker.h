@@ -4,7 +4,8 @@
  * The broker: one loop, one thread. What each of its rooms needs to know of the others is here;
  * each room's own file says the rest.
  *
- *   session.c   who is connected: HELLO to BYE; gives messages to the three routers; parked.c later
+ *   session-life.c  who is connected, HELLO to BYE    session.c  what they are told
+ *   dispatch.c  what they say, to the three routers   parked.c   later
  *   service.c   calls: which server gets which call, deadlines, cancels; call-stream.c  streams
  *   topic.c     publish/subscribe     topic-tree.c  patterns
  *   queue.c     jobs                  store.h       where they are kept
@@ -156,10 +157,12 @@ struct Broker {
     struct Queues *queues;
 };
 
-/* ---- session.c ---- */
+/* ---- dispatch.c ---- */
 
 /* A batch has come from a peer. */
 void sessions_receive(Broker *broker, Peer *peer, const uint8_t *data, size_t len);
+
+/* ---- session-life.c ---- */
 
 /* The peer is gone. Its session goes with it. */
 void sessions_peer_gone(Broker *broker, Peer *peer);
@@ -169,6 +172,8 @@ void sessions_turn_end(Broker *broker);
 
 /* At the broker's end. */
 void sessions_free(Broker *broker);
+
+/* ---- session.c ---- */
 
 /* Ends with this turn; the peer is told why by BYE, or, text NULL, not at all. */
 void session_end(Session *session, const char *text);

@@ -25,7 +25,7 @@ void parked_clear(Session *session);
 /* Once in each turn, before what has come since: a share for all that wait. */
 void parked_go_on(Broker *broker);
 
-/* ---- session.c ---- */
+/* ---- dispatch.c ---- */
 
 /* Handles messages until the batch ends, or the session, or so much work is done; true: nothing is
  * left. */
