@@ -2,6 +2,7 @@
 
 #include "broker/parked.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <utlist.h>
@@ -23,6 +24,7 @@ static Parked *parked_new(Session *session, size_t len) {
     if (!parked)
         return NULL;
     *parked = (Parked){.cap = cap};
+    assert(!session->parked || session->last_parked);
     if (session->parked)
         session->last_parked->next = parked;
     else
