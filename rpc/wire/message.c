@@ -137,6 +137,15 @@ const char *op_name(unsigned op) {
     return info_of(op) ? ops[op].name : NULL;
 }
 
+bool op_has_body(unsigned op) {
+    const OpInfo *info = info_of(op);
+
+    for (unsigned i = 0; info && i < info->n; i++)
+        if (info->fields[i].type == FIELD_BODY)
+            return true;
+    return false;
+}
+
 void op_fields(unsigned op, char *to, size_t size) {
     const OpInfo *info = info_of(op);
     size_t len = 0;

@@ -109,6 +109,9 @@ static inline void message_pass(Message *to, const Message *from) {
 /* "CALL", or NULL for a number that is no op. */
 const char *op_name(unsigned op);
 
+/* Messages of this kind have a body. Reading others leaves message->body as it was. */
+bool op_has_body(unsigned op);
+
 /* "id timeout_ms …", as in docs/PROTOCOL.md; a test holds the two together. */
 void op_fields(unsigned op, char *to, size_t size);
 

@@ -117,6 +117,18 @@ static void what_is_written_is_read_the_same_for_every_op(void) {
     buffer_deinit(&buffer);
 }
 
+static void some_messages_have_a_body(void) {
+    static const unsigned with[] = {OP_OK,      OP_SERVE,  OP_CALL, OP_ITEM, OP_PUBLISH,
+                                    OP_MESSAGE, OP_ANSWER, OP_PUSH, OP_JOB,  OP_FORWARD};
+    unsigned n = 0;
+
+    for (unsigned op = 0; op < 256; op++)
+        n += op_has_body(op);
+    CU_ASSERT_EQUAL(n, sizeof(with) / sizeof(*with));
+    for (size_t i = 0; i < sizeof(with) / sizeof(*with); i++)
+        CU_ASSERT_TRUE(op_has_body(with[i]));
+}
+
 static void every_cut_of_every_message_is_refused(void) {
     Dice dice = dice_new(77);
     Buffer buffer = {0};
@@ -371,6 +383,7 @@ static void the_protocol_text_lists_the_same_fields(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(what_is_written_is_read_the_same_for_every_op),
+        TEST(some_messages_have_a_body),
         TEST(every_cut_of_every_message_is_refused),
         TEST(fields_left_out_read_as_nothing),
         TEST(fields_after_the_last_known_are_ignored),
