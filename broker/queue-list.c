@@ -1,6 +1,7 @@
 /* The list of all queues: what a hundred thousand of them say of themselves takes many turns. See
  * queue-core.h. */
 
+#include <assert.h>
 #include <errno.h>
 #include <utlist.h>
 
@@ -19,6 +20,8 @@ struct List {
 };
 
 static List *list_free(Queues *queues, List *list) {
+    /* The first is the only one, or has one behind it. */
+    assert(list != queues->lists || list->next || list->prev == list);
     DL_DELETE(queues->lists, list);
     queues->n_lists--;
     buffer_deinit(&list->body);

@@ -25,7 +25,7 @@ static int set_up_socket(Hub *hub) {
     };
     /* libzmq cuts off who sends more, and does not say why: what is too large by less than as much
      * again comes through, and is refused by name. */
-    int64_t max_batch = 2 * WIRE_BATCH_MAX;
+    int64_t max_batch = INT64_C(2) * WIRE_BATCH_MAX;
 
     for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
         int r = settings[i][0] == ZMQ_MAXMSGSIZE
