@@ -18,12 +18,14 @@ bool trim_look(Trim *trim, size_t resident, size_t used, uint64_t n_batches) {
     bool quiet = n_batches - trim->n_batches < QUIET_BATCHES;
 
     trim->n_batches = n_batches;
-    /* What is left beyond what was used then cannot be given back. */
-    if (trim->due)
+    /* As long as it gives back much it is tried again: libzmq may free some later. Else what is
+     * left beyond what was used then cannot be given back. */
+    if (trim->due && resident + WORTH_BYTES > trim->resident)
         trim->kept = beyond(resident, trim->used);
     if (excess < trim->kept)
         trim->kept = excess;
     trim->due = quiet && excess >= trim->kept + WORTH_BYTES;
+    trim->resident = resident;
     trim->used = used;
     return trim->due;
 }

@@ -14,6 +14,7 @@ enum { TRIM_LOOK_MS = 2000 };
 typedef struct Trim {
     size_t kept;        /* beyond what is used, as little as it has been: cannot be given back */
     uint64_t n_batches; /* at the last look */
+    size_t resident;    /* likewise */
     size_t used;        /* likewise */
     bool due;           /* likewise */
 } Trim;

@@ -35,6 +35,15 @@ static void what_is_freed_meanwhile_is_given_back_later(void) {
     CU_ASSERT_FALSE(trim_look(&trim, 5 * MIB, 0, 0));
 }
 
+static void while_it_gives_back_much_it_is_tried_again(void) {
+    Trim trim = {0};
+
+    CU_ASSERT_TRUE(trim_look(&trim, 600 * MIB, 0, 0));
+    CU_ASSERT_TRUE(trim_look(&trim, 160 * MIB, 0, 0));
+    CU_ASSERT_TRUE(trim_look(&trim, 60 * MIB, 0, 0));
+    CU_ASSERT_FALSE(trim_look(&trim, 59 * MIB, 0, 0));
+}
+
 static void who_uses_more_than_is_resident_keeps_it(void) {
     Trim trim = {0};
 
@@ -52,6 +61,7 @@ int main(void) {
         TEST(much_that_is_free_is_given_back_when_it_is_quiet),
         TEST(what_cannot_be_given_back_is_tried_once),
         TEST(what_is_freed_meanwhile_is_given_back_later),
+        TEST(while_it_gives_back_much_it_is_tried_again),
         TEST(who_uses_more_than_is_resident_keeps_it),
         TEST(the_system_tells_how_much_is_resident),
         TESTS_END,
