@@ -92,6 +92,8 @@ Call *call_to_give_way(const Call *call) {
     /* It has its share: the search is for those who have less. */
     if (n >= service->n_waiting / n_lines)
         return NULL;
+    /* One of ten thousand lines costs more than a call does. */
+    service->services->broker->work += service->n_lines / 4;
     DL_FOREACH(service->lines, line) {
         if (!longest || line->n > longest->n)
             longest = line;

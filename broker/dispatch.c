@@ -163,11 +163,6 @@ static void dispatch_large(Session *session, Message *message) {
     ferry_free(block);
 }
 
-static bool has_body(unsigned op) {
-    return op == OP_CALL || op == OP_OK || op == OP_PUBLISH || op == OP_PUSH || op == OP_ITEM ||
-           op == OP_FORWARD || op == OP_ANSWER || op == OP_SERVE;
-}
-
 static bool is_control(unsigned op) {
     return op < OP_OK && op != OP_PART;
 }
@@ -208,7 +203,7 @@ bool session_handle(Session *session, Reader *reader, bool of_control) {
             control(session, &message);
         else if (message.op == OP_PART)
             take_part(session, &message);
-        else if (has_body(message.op) && message.body_transfer)
+        else if (message.body_transfer)
             dispatch_large(session, &message);
         else if (!dispatch(session, &message, NULL, true)) {
             reader->at = start;

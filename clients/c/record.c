@@ -8,7 +8,7 @@
 
 Record *record_new(const Message *message, const void *block) {
     Message plain = *message;
-    Span body = op_has_body(message->op) ? message->body : (Span){NULL, 0};
+    Span body = message->body;
     const void *kept = NULL;
     Record *record;
 

@@ -102,8 +102,7 @@ static int go_on(Link *link, Reading *reading, int max) {
         if (handle_own(link, &message)) {
             /* A body that could not be taken in leaves its message without one: the layer above
              * answers for it as for any other that makes no sense. */
-            if (message.body_transfer && op_has_body(message.op) &&
-                inbox_body(&link->in, &message, &block) < 0)
+            if (message.body_transfer && inbox_body(&link->in, &message, &block) < 0)
                 message.body = (Span){NULL, 0};
             link->batch = reading->batch;
             link->handlers.on_message(&message, block, link->handlers.ctx);

@@ -137,15 +137,6 @@ const char *op_name(unsigned op) {
     return info_of(op) ? ops[op].name : NULL;
 }
 
-bool op_has_body(unsigned op) {
-    const OpInfo *info = info_of(op);
-
-    for (unsigned i = 0; info && i < info->n; i++)
-        if (info->fields[i].type == FIELD_BODY)
-            return true;
-    return false;
-}
-
 void op_fields(unsigned op, char *to, size_t size) {
     const OpInfo *info = info_of(op);
     size_t len = 0;
@@ -334,6 +325,8 @@ int message_read(Reader *reader, Message *message) {
         }
 
         message->op = (uint8_t)op;
+        message->body = (Span){NULL, 0};
+        message->body_transfer = 0;
         read_fields_of(reader, message, info, n - 1);
         for (uint32_t i = info->n; i < n - 1 && !reader->problem; i++)
             reader_value(reader);

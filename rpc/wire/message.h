@@ -60,7 +60,8 @@ enum {
 #define GAP_UNKNOWN UINT64_MAX
 
 /* A message that was read, or is to be written. Only the fields of its op mean anything: reading
- * leaves the others as they were. Spans point into the bytes that were read. */
+ * leaves the others as they were, but for the body: there is none. Spans point into the bytes that
+ * were read. */
 typedef struct Message {
     uint8_t op;
     uint64_t id;
@@ -108,9 +109,6 @@ static inline void message_pass(Message *to, const Message *from) {
 
 /* "CALL", or NULL for a number that is no op. */
 const char *op_name(unsigned op);
-
-/* Messages of this kind have a body. Reading others leaves message->body as it was. */
-bool op_has_body(unsigned op);
 
 /* "id timeout_ms …", as in docs/PROTOCOL.md; a test holds the two together. */
 void op_fields(unsigned op, char *to, size_t size);
