@@ -11,6 +11,7 @@
 #include "clients/cli/backtrace.h"
 #include "clients/cli/error-json.h"
 #include "clients/cli/print.h"
+#include "rpc/wire/name.h"
 
 const Option cli_options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'u', "url", Cli, url, "URL",
@@ -90,26 +91,14 @@ int cli_usage(Cli *cli, const char *format, ...) {
     return EXIT_USAGE;
 }
 
-/* As docs/PROTOCOL.md has them. */
-static bool is_name(const char *text) {
-    size_t len = strlen(text);
-
-    if (len == 0 || len > 255 || *text == '.' || text[len - 1] == '.' || strstr(text, ".."))
-        return false;
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)text[i] <= ' ' || strchr("*>\x7f", text[i]))
-            return false;
-    return text_is_utf8(text, len);
-}
-
 int cli_check_queue(Cli *cli, const char *name) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     char shown[TEXT_ESCAPED_MAX];
 
     text_escape(shown, name, strlen(name));
-    if (!is_name(name))
-        return cli_usage(cli, "'%s' is no name of a queue: tokens parted by dots, no spaces",
-                         shown);
+    if (!name_is_valid(name, strlen(name)))
+        return cli_usage(cli, "'%s' is no name of a queue: %s", shown,
+                         name_problem(name, strlen(name)));
     if (strncmp(name, "ferry.", 6) != 0)
         return EXIT_OK;
     error_set(&error, "ferry.PermissionDenied",
