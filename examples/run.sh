@@ -8,7 +8,14 @@
 set -euo pipefail
 quick=${QUICK:-}
 
-all_examples="lucky rollcall sixteen caps framing zen chat pi arith"
+# In the order of the course.
+all_examples="framing
+lucky rollcall sixteen
+caps
+zen
+chat pi
+arith"
+all_examples=$(echo $all_examples)
 usage="usage: ./dev example NAME|--all   (NAME: ${all_examples// /, })"
 [ $# -eq 2 ] || { echo "$usage" >&2; exit 2; }
 build=$(realpath "$1")

@@ -1,13 +1,16 @@
 #pragma once
 
 /*
- * What a server in this folder is: one function that offers its service on a client. A main of its
- * own (server-main.c) or one for many of them (all/main.c) connects the client and runs it.
+ * A server in this folder is one function that offers its service on a client. A main of its own
+ * (server-main.c) or one for all of them (all/main.c) connects the client and runs it.
  */
 
 #include <ferry/ferry.h>
 
+#include "rows.h" /* EXAMPLE_ROWS(ROW): ROW(arith) ROW(caps) …, the rows of this build */
+
 typedef int start_fn(ferry_client *client, ferry_error *reterr);
 
-start_fn arith_start, caps_start, chat_start, framing_start, lucky_start, pi_start, rollcall_start,
-    sixteen_start, zen_start;
+#define DECLARE_ROW(name) start_fn name##_start;
+EXAMPLE_ROWS(DECLARE_ROW)
+#undef DECLARE_ROW

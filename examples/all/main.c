@@ -14,14 +14,12 @@
 
 #include "server.h"
 
+#define ROW(row) {#row, row##_start},
+
 static const struct {
     const char *name;
     start_fn *start;
-} examples[] = {
-    {"arith", arith_start},       {"caps", caps_start},       {"chat", chat_start},
-    {"framing", framing_start},   {"lucky", lucky_start},     {"pi", pi_start},
-    {"rollcall", rollcall_start}, {"sixteen", sixteen_start}, {"zen", zen_start},
-};
+} examples[] = {EXAMPLE_ROWS(ROW)};
 
 enum { N_EXAMPLES = sizeof(examples) / sizeof(examples[0]), GRACE_S = 2 };
 

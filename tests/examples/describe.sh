@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# All examples in one server, each described as a page that compiles again: describe.sh FERRY EXAMPLES IDL
+# All examples in one server, each described as a page that compiles again:
+# describe.sh FERRY EXAMPLES IDL NAME...
 set -euo pipefail
 ferry=$1 examples=$2 idl=$3
+shift 3
 scratch=$(mktemp -d)
 pids=()
 trap 'for pid in "${pids[@]}"; do kill "$pid"; wait "$pid" || true; done; rm -rf "$scratch"' EXIT
@@ -13,10 +15,10 @@ pids=($!)
 until_true "$ferry" ping
 "$examples/ferry-examples" >"$scratch/log" &
 pids=($! "${pids[@]}")
-until_true grep -q "zen is served" "$scratch/log"
+until_true grep -q "${!#} is served" "$scratch/log"
 
-for service in arith.Arith caps.Caps chat.Chat framing.Framing lucky.Lucky pi.Pi rollcall.Rollcall \
-    sixteen.Sixteen zen.Zen; do
+for name in "$@"; do
+    service=$name.${name^}
     "$ferry" describe --idl "$service" >"$scratch/page.thrift"
     grep -q "^service ${service#*.} {" "$scratch/page.thrift"
     grep -q '/\*\*' "$scratch/page.thrift"

@@ -8,29 +8,21 @@
  */
 
 #include "arith.h"
-#include "caps.h"
-#include "chat.h"
 #include "examples/stage.h"
-#include "framing.h"
 #include "lucky.h"
-#include "pi.h"
-#include "rollcall.h"
-#include "sixteen.h"
 #include "support/random.h"
-#include "zen.h"
 
 #include <ferry/pack.h>
+
+#define DECLARE_SERVICE(row) extern const ferry_service ferry_service_##row;
+EXAMPLE_ROWS(DECLARE_SERVICE)
+
+#define ROW(row) {&ferry_service_##row, row##_start},
 
 static const struct {
     const ferry_service *service;
     start_fn *start;
-} examples[] = {
-    {&ferry_service_arith, arith_start},       {&ferry_service_caps, caps_start},
-    {&ferry_service_chat, chat_start},         {&ferry_service_framing, framing_start},
-    {&ferry_service_lucky, lucky_start},       {&ferry_service_pi, pi_start},
-    {&ferry_service_rollcall, rollcall_start}, {&ferry_service_sixteen, sixteen_start},
-    {&ferry_service_zen, zen_start},
-};
+} examples[] = {EXAMPLE_ROWS(ROW)};
 
 enum { N_EXAMPLES = sizeof(examples) / sizeof(examples[0]), TIMEOUT_MS = 20 };
 
