@@ -11,8 +11,8 @@
 #include "broker/service.h"
 #include "broker/topic.h"
 #include "ferry-broker.h"
-#include "rpc/schema/codec.h"
-#include "rpc/schema/description.h"
+#include "rpc/schema/codec/codec.h"
+#include "rpc/schema/description/description.h"
 
 /* All arguments are names and numbers. */
 enum { BODY_MAX = 64 * 1024 };

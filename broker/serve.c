@@ -5,7 +5,7 @@
 
 #include "broker/call.h"
 #include "broker/peer-log.h"
-#include "rpc/schema/description.h"
+#include "rpc/schema/description/description.h"
 #include "rpc/wire/name.h"
 
 /* One that cannot be read is told of here, to its server, and to whoever asks for it; its server

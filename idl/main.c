@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "idl/commands.h"
+#include "idl/commands/commands.h"
 
 #ifndef FERRY_VERSION
 #define FERRY_VERSION "0.1"

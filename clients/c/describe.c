@@ -2,8 +2,8 @@
 
 #include "base/block.h"
 #include "clients/c/core.h"
-#include "rpc/schema/description.h"
-#include "rpc/schema/dynamic.h"
+#include "rpc/schema/description/description.h"
+#include "rpc/schema/text/text.h"
 #include "rpc/wire/writer.h"
 
 /* ---- the broker's answer ---- */

@@ -8,7 +8,7 @@
 
 #include <ferry/pack.h>
 
-#include "rpc/schema/codec.h"
+#include "rpc/schema/codec/codec.h"
 #include "rpc/schema/remote-error.h"
 
 enum { EXCEPTION_HEAD = 10 /* bytes in front of the error map: an array of two, a u64 */ };

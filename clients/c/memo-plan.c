@@ -3,7 +3,7 @@
 #include "clients/c/memo-plan.h"
 
 #include "base/text.h"
-#include "rpc/schema/codec.h"
+#include "rpc/schema/codec/codec.h"
 
 enum { SHAPE_TYPES_MAX = 2000, SHAPE_DEPTH_MAX = 8 };
 

@@ -10,7 +10,7 @@
 #include "clients/c/memo.h"
 #include "clients/c/slab.h"
 #include "clients/c/stream.h"
-#include "rpc/schema/codec.h"
+#include "rpc/schema/codec/codec.h"
 
 static_assert(offsetof(Request, request) == sizeof(BlockHeader), "a request follows its header");
 

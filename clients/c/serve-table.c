@@ -4,7 +4,7 @@
 
 #include "base/buffer.h"
 #include "clients/c/serve.h"
-#include "rpc/schema/description.h"
+#include "rpc/schema/description/description.h"
 
 static int check(const ferry_service *service, ferry_error *reterr) {
     if (!service || !service->name)

@@ -3,8 +3,8 @@
 #include "clients/c/memo.h"
 #include "clients/c/request.h"
 #include "clients/c/typed.h"
-#include "rpc/schema/codec.h"
-#include "rpc/schema/trouble.h"
+#include "rpc/schema/codec/codec.h"
+#include "rpc/schema/codec/value-error.h"
 
 int invoke_unpacked(ferry_request *request, const ServedMethod *method) {
     const void *args = request_of(request)->args;

@@ -3,7 +3,7 @@
 #include "clients/c/typed.h"
 #include "clients/c/memo.h"
 #include "clients/c/stream.h"
-#include "rpc/schema/codec.h"
+#include "rpc/schema/codec/codec.h"
 
 static void nobody_listens(Core *core, AnyFn fn, const void *aux, void *ctx,
                            const ferry_reply *reply, const ferry_error *error) {

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/schema/codec.h"
-#include "rpc/schema/description.h"
-#include "rpc/schema/dynamic.h"
+#include "rpc/schema/codec/codec.h"
+#include "rpc/schema/description/description.h"
+#include "rpc/schema/text/text.h"
 #include "rpc/wire/message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

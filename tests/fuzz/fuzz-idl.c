@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "idl/emit.h"
-#include "idl/format.h"
+#include "idl/emit/emit.h"
+#include "idl/syntax/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/schema/codec.h"
-#include "rpc/schema/dynamic.h"
+#include "rpc/schema/codec/codec.h"
+#include "rpc/schema/text/text.h"
 #include "rpc/wire/message.h"
 #include "unit/schema/tree.h"
 

@@ -5,9 +5,9 @@
 #include "broker/queue.h"
 #include "broker/service.h"
 #include "ferry-broker.h"
-#include "rpc/schema/codec.h"
-#include "rpc/schema/description.h"
-#include "rpc/schema/dynamic.h"
+#include "rpc/schema/codec/codec.h"
+#include "rpc/schema/description/description.h"
+#include "rpc/schema/text/text.h"
 #include "support/fake-hub.h"
 #include "support/suite.h"
 

@@ -1,8 +1,0 @@
-#pragma once
-
-/* Annotations that say how a method's answers are remembered. */
-
-#include "idl/program.h"
-
-/* After the types of its arguments were resolved. Reports what is wrong. */
-void check_cache_annotations(Program *program, const Function *function);

@@ -1,0 +1,125 @@
+/* Structs that hold themselves, by way of others or not. See check-private.h. */
+
+#include "idl/check/check-private.h"
+
+static Definition *held(const Field *field) {
+    Definition *definition = type_definition(field->type);
+
+    return definition && definition_has_fields(definition) ? definition : NULL;
+}
+
+bool check_endless(Program *program, Definition *definition, int depth) {
+    bool good = true;
+
+    if (definition->state == STATE_DONE)
+        return true;
+    definition->state = STATE_OPEN;
+    for (Field *field = definition->fields; field && good; field = field->next) {
+        Definition *inside = field->presence == PRESENCE_REQUIRED ? held(field) : NULL;
+
+        if (!inside || definition->kind == DEFINITION_UNION)
+            continue;
+        if (inside->state == STATE_OPEN || depth == PROGRAM_DEPTH_MAX) {
+            report_error(&program->reports, field->name.place, "make it optional",
+                         "'%s' holds itself, by way of this required field", inside->name.text);
+            field->presence = PRESENCE_OPTIONAL;
+            field->optional = true;
+            good = false;
+        } else {
+            good = check_endless(program, inside, depth + 1);
+        }
+    }
+    definition->state = STATE_DONE;
+    return good;
+}
+
+/* Tarjan's search for what holds each other by value. */
+typedef struct Rings {
+    Program *program;
+    struct RingNode *stack;
+    int n;
+    bool too_deep;
+} Rings;
+
+typedef struct RingNode {
+    Definition *definition;
+    struct RingNode *below; /* on the stack */
+    int index, lowest, ring;
+    bool on_stack;
+} RingNode;
+
+/* Definition.state, once structs have been numbered: index into nodes. */
+static void search_rings(Rings *rings, RingNode *nodes, int at, int depth) {
+    RingNode *node = &nodes[at];
+
+    node->index = node->lowest = ++rings->n;
+    node->below = rings->stack;
+    node->on_stack = true;
+    rings->stack = node;
+    for (const Field *field = node->definition->fields; field; field = field->next) {
+        Definition *inside = field->optional || field->pointer ? NULL : held(field);
+        RingNode *next;
+
+        if (!inside || inside->file != node->definition->file)
+            continue;
+        next = &nodes[inside->state];
+        if (next->index == 0) {
+            if (depth == PROGRAM_DEPTH_MAX) {
+                if (!rings->too_deep)
+                    report_error(&rings->program->reports, field->name.place, "make it optional",
+                                 "structs hold each other more than %d levels deep",
+                                 PROGRAM_DEPTH_MAX);
+                rings->too_deep = true;
+                continue;
+            }
+            search_rings(rings, nodes, inside->state, depth + 1);
+            node->lowest = next->lowest < node->lowest ? next->lowest : node->lowest;
+        } else if (next->on_stack) {
+            node->lowest = next->index < node->lowest ? next->index : node->lowest;
+        }
+    }
+    if (node->lowest != node->index)
+        return;
+    for (RingNode *member = NULL; member != node;) {
+        member = rings->stack;
+        rings->stack = member->below;
+        member->on_stack = false;
+        member->ring = node->index;
+    }
+}
+
+/*
+ * C cannot hold a struct inside itself. All fields of a ring become pointers, not only one that
+ * breaks it: which that is would depend on the order of definitions.
+ */
+void break_rings(Program *program, const File *file) {
+    Rings rings = {.program = program};
+    RingNode *nodes;
+    int n = 0;
+
+    for (Definition *d = file->definitions; d; d = d->next)
+        n += definition_has_fields(d);
+    nodes = pool_alloc(&program->pool, ((size_t)n + 1) * sizeof(*nodes));
+    n = 0;
+    for (Definition *d = file->definitions; d; d = d->next)
+        if (definition_has_fields(d)) {
+            d->state = n;
+            nodes[n++].definition = d;
+        }
+    for (int i = 0; i < n; i++)
+        if (nodes[i].index == 0)
+            search_rings(&rings, nodes, i, 0);
+    for (int i = 0; i < n; i++)
+        for (Field *field = nodes[i].definition->fields; field; field = field->next) {
+            Definition *inside = field->optional || field->pointer ? NULL : held(field);
+
+            if (!inside || inside->file != file || nodes[inside->state].ring != nodes[i].ring)
+                continue;
+            if (nodes[i].definition->kind == DEFINITION_UNION) {
+                field->pointer = true;
+            } else if (field->presence != PRESENCE_REQUIRED) {
+                field->pointer = true;
+                field->optional = true;
+            }
+        }
+}

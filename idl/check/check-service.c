@@ -1,0 +1,179 @@
+/* Services and their methods. See check-private.h. */
+
+#include <string.h>
+
+#include "base/text.h"
+#include "idl/check/check-cache.h"
+#include "idl/check/check-private.h"
+
+static bool is_service(const Definition *definition) {
+    return definition->kind == DEFINITION_SERVICE;
+}
+
+static void check_duration(Program *program, const Annotation *annotation, uint64_t max_ms) {
+    uint64_t ms;
+
+    if (!annotation || !annotation->has_value) {
+        if (annotation)
+            report_error(&program->reports, annotation->name.place,
+                         "write it as \"250ms\", \"5s\" or \"2m\"", "'%s' needs a time",
+                         annotation->name.text);
+        return;
+    }
+    if (text_parse_ms(annotation->value, &ms) < 0 || ms == 0)
+        report_error(&program->reports, annotation->value_place,
+                     "write it as \"250ms\", \"5s\" or \"2m\"", "'%s' is no time",
+                     annotation->value);
+    else if (ms > max_ms)
+        report_error(&program->reports, annotation->value_place, NULL, "the longest %s is %s",
+                     annotation->name.text, max_ms > 3600000 ? "10000 days" : "1h");
+}
+
+static void check_flag(Program *program, const Annotation *annotation) {
+    if (annotation && strcmp(annotation->value, "true") != 0 &&
+        strcmp(annotation->value, "false") != 0 && strcmp(annotation->value, "1") != 0 &&
+        strcmp(annotation->value, "0") != 0)
+        report_error(&program->reports, annotation->value_place, "\"true\" or \"false\"",
+                     "'%s' is neither true nor false", annotation->value);
+}
+
+static void check_method_annotations(Program *program, const Function *function) {
+    static const char *const known[] = {"timeout",   "idempotent", "cache.ttl",      "cache.stale",
+                                        "cache.key", "cache.tags", "cache.negative", "deprecated"};
+    enum { N = sizeof(known) / sizeof(*known) };
+
+    check_duration(program, annotation_find(function->annotations, "timeout"), 3600000);
+    check_duration(program, annotation_find(function->annotations, "cache.ttl"), 864000000000);
+    check_duration(program, annotation_find(function->annotations, "cache.stale"), 864000000000);
+    check_duration(program, annotation_find(function->annotations, "cache.negative"), 864000000000);
+    check_flag(program, annotation_find(function->annotations, "idempotent"));
+    for (const Annotation *a = function->annotations; a; a = a->next) {
+        const char *nearest = text_nearest(a->name.text, known, N);
+        bool is_known = false;
+
+        for (size_t i = 0; i < N; i++)
+            is_known = is_known || strcmp(a->name.text, known[i]) == 0;
+        if (nearest && !is_known)
+            report(&program->reports, SEVERITY_WARNING, a->name.place,
+                   pool_printf(&program->pool, "did you mean '%s'?", nearest),
+                   "'%s' means nothing to ferry", a->name.text);
+    }
+}
+
+static void check_throws(Program *program, const File *file, const Function *function) {
+    check_fields(program, file, function->throws, false);
+    for (const Field *field = function->throws; field; field = field->next) {
+        Definition *thrown = type_definition(field->type);
+
+        if (type_true(field->type) && (!thrown || thrown->kind != DEFINITION_EXCEPTION))
+            report_error(&program->reports, field->type->place, NULL,
+                         "only an exception can be thrown");
+        if (field->presence != PRESENCE_DEFAULT)
+            report(&program->reports, SEVERITY_WARNING, field->name.place, NULL,
+                   "'required' and 'optional' mean nothing for an exception that may be thrown");
+    }
+}
+
+static void check_streams(Program *program, const Function *function) {
+    const Field *stream = NULL;
+
+    for (Field *field = function->args; field; field = field->next) {
+        if (field->type->kind != TYPE_STREAM)
+            continue;
+        if (stream)
+            report_error(&program->reports, field->type->place, NULL,
+                         "a method takes one stream at most");
+        if (field->value || field->presence != PRESENCE_DEFAULT)
+            report_error(&program->reports, field->name.place, NULL,
+                         "a stream has no default and is never absent");
+        stream = field;
+    }
+    if (function->oneway && stream)
+        report_error(&program->reports, stream->type->place, NULL,
+                     "a oneway method cannot take a stream");
+    if (annotation_find(function->annotations, "cache.ttl") &&
+        (stream || !function->result || function->result->kind == TYPE_STREAM))
+        report_error(&program->reports, function->name.place, NULL,
+                     "'cache.ttl' needs a result, and no stream");
+}
+
+static void check_function(Program *program, const File *file, Function *function) {
+    check_fields(program, file, function->args, true);
+    if (function->result)
+        resolve_type(program, file, function->result, true);
+    check_throws(program, file, function);
+    if (function->oneway && function->result)
+        report_error(&program->reports, function->result->place, "write 'oneway void'",
+                     "a oneway method has no result");
+    if (function->oneway && function->throws)
+        report_error(&program->reports, function->throws->name.place, NULL,
+                     "a oneway method throws nothing: nobody listens");
+    for (Field *field = function->args; field; field = field->next)
+        if (field->value)
+            check_value(program, field->type, field->value, field->name.text);
+    check_streams(program, function);
+    check_method_annotations(program, function);
+    check_cache_annotations(program, function);
+}
+
+static const Function *find_function(const Definition *service, const char *name,
+                                     const Function *before) {
+    for (const Function *f = service->functions; f && f != before; f = f->next)
+        if (strcmp(f->name.text, name) == 0)
+            return f;
+    return NULL;
+}
+
+static void check_extends(Program *program, const File *file, Definition *service) {
+    if (!service->extends.text)
+        return;
+    service->base = program_find(file, service->extends.text);
+    if (!service->base || service->base->kind != DEFINITION_SERVICE) {
+        report_error(&program->reports, service->extends.place,
+                     program_hint(program, file, service->extends.text, is_service),
+                     "there is no service '%s'", service->extends.text);
+        service->base = NULL;
+        return;
+    }
+    if (service->base->file != file)
+        return;
+    /* Forward references are for types: so a service cannot come back to itself either. */
+    if (service->base->state != STATE_DONE) {
+        report_error(&program->reports, service->extends.place,
+                     service->base == service ? NULL : "put the extended one first",
+                     service->base == service ? "the service '%s' extends itself"
+                                              : "the service '%s' is extended before it is defined",
+                     service->base->name.text);
+        service->base = NULL;
+    }
+}
+
+void check_service(Program *program, const File *file, Definition *service) {
+    int depth = 0, n = 0;
+
+    check_extends(program, file, service);
+    for (const Definition *base = service->base; base; base = base->base)
+        if (++depth == PROGRAM_DEPTH_MAX / 4) {
+            report_error(&program->reports, service->extends.place, NULL,
+                         "services extend each other more than %d levels deep",
+                         PROGRAM_DEPTH_MAX / 4);
+            service->base = NULL;
+            break;
+        }
+    for (Function *function = service->functions; function; function = function->next) {
+        const Function *before;
+
+        if (n++ == FIELDS_MAX) {
+            report_error(&program->reports, function->name.place, NULL,
+                         "there are more than %d methods", FIELDS_MAX);
+            break;
+        }
+        before = find_function(service, function->name.text, function);
+        for (const Definition *base = service->base; base && !before; base = base->base)
+            before = find_function(base, function->name.text, NULL);
+        if (before)
+            same_name(program, function->name, before->name, "methods");
+        check_function(program, file, function);
+    }
+    service->state = STATE_DONE;
+}

@@ -1,0 +1,227 @@
+/* What is wrong with a file that can be parsed; and what its names mean. See program.h. */
+
+#include <string.h>
+
+#include "idl/check/check-private.h"
+
+/* ---- fields ---- */
+
+void same_name(Program *program, Name name, Name before, const char *what) {
+    report_error(&program->reports, name.place, NULL, "there are two %s named '%s'", what,
+                 name.text);
+    report_also(&program->reports, before.place, "the first one is here");
+}
+
+/* Looks among the fields before it: FIELDS_MAX bounds the time. */
+static void check_unique(Program *program, const Field *first, const Field *field) {
+    for (const Field *before = first; before != field; before = before->next) {
+        if (before->id == field->id && field->has_id) {
+            report_error(&program->reports, field->id_place, NULL,
+                         "the number %lld is taken by '%s'", (long long)field->id,
+                         before->name.text);
+            report_also(&program->reports, before->name.place, "here");
+        }
+        if (strcmp(before->name.text, field->name.text) == 0)
+            same_name(program, field->name, before->name, "fields");
+    }
+}
+
+void check_fields(Program *program, const File *file, Field *first, bool are_args) {
+    int64_t automatic = -1;
+    size_t n = 0;
+
+    for (Field *field = first; field; field = field->next, n++) {
+        if (n == FIELDS_MAX) {
+            report_error(&program->reports, field->name.place,
+                         "put some into a struct of their own", "there are more than %d fields",
+                         FIELDS_MAX);
+            return;
+        }
+        if (!field->has_id)
+            field->id = automatic--;
+        else if (field->id < INT16_MIN || field->id > INT16_MAX)
+            report_error(&program->reports, field->id_place, NULL,
+                         "a field's number has 16 bits: -32768 to 32767");
+        else if (field->id <= 0)
+            report(&program->reports, SEVERITY_WARNING, field->id_place, NULL,
+                   "field numbers start at 1: others are given to fields without one");
+        check_unique(program, first, field);
+        resolve_type(program, file, field->type, are_args);
+        field->optional = field->presence == PRESENCE_OPTIONAL;
+        if (field->reference) {
+            field->pointer = true;
+            field->optional = field->presence != PRESENCE_REQUIRED;
+        }
+    }
+}
+
+/* ---- definitions ---- */
+
+static void check_enum(Program *program, Definition *definition) {
+    int64_t next = 0;
+    size_t n = 0;
+
+    for (EnumValue *value = definition->values; value; value = value->next, n++) {
+        if (!value->has_number)
+            value->number = next;
+        if (value->number < INT32_MIN || value->number > INT32_MAX) {
+            report_error(&program->reports,
+                         value->has_number ? value->number_place : value->name.place, NULL,
+                         "an enum's value has 32 bits: -2147483648 to 2147483647");
+            value->number = 0;
+        }
+        next = value->number + 1;
+        if (n >= VALUES_MAX) {
+            report_error(&program->reports, value->name.place, NULL,
+                         "there are more than %d values", VALUES_MAX);
+            return;
+        }
+        for (EnumValue *before = definition->values; before != value; before = before->next) {
+            if (strcmp(before->name.text, value->name.text) == 0)
+                same_name(program, value->name, before->name, "values");
+            else if (before->number == value->number)
+                report(&program->reports, SEVERITY_WARNING, value->name.place, NULL,
+                       "'%s' has the same number as '%s', which will be its name", value->name.text,
+                       before->name.text);
+        }
+    }
+}
+
+static void check_union(Program *program, Definition *definition) {
+    const Field *with_value = NULL;
+
+    if (!definition->fields)
+        report_error(&program->reports, definition->name.place, NULL, "a union needs a field");
+    for (Field *field = definition->fields; field; field = field->next) {
+        if (field->presence == PRESENCE_REQUIRED)
+            report(&program->reports, SEVERITY_WARNING, field->name.place, NULL,
+                   "a union holds one of its fields: none can be required");
+        field->presence = PRESENCE_DEFAULT;
+        field->optional = false;
+        field->pointer = field->reference;
+        if (field->value && with_value)
+            report_error(&program->reports, field->name.place, NULL,
+                         "only one field of a union can have a default");
+        if (field->value)
+            with_value = field;
+    }
+}
+
+static void check_message(Program *program, const Definition *definition) {
+    const Annotation *message = annotation_find(definition->annotations, "message");
+
+    if (!message || definition->kind != DEFINITION_EXCEPTION)
+        return;
+    for (const Field *field = definition->fields; field; field = field->next) {
+        const Type *type = type_true(field->type);
+
+        if (strcmp(field->name.text, message->value) == 0 && type && type->kind == TYPE_STRING)
+            return;
+    }
+    report_error(&program->reports, message->name.place, NULL,
+                 "'message' must name a string field of the exception");
+}
+
+/* ---- the whole ---- */
+
+const Annotation *annotation_find(const Annotation *annotations, const char *name) {
+    for (; annotations; annotations = annotations->next)
+        if (strcmp(annotations->name.text, name) == 0)
+            return annotations;
+    return NULL;
+}
+
+static void check_headers(Program *program, const File *file) {
+    static const char *const scopes[] = {
+        "*",      "c",    "c_glib",  "cpp", "cl",        "csharp", "d",     "dart",
+        "delphi", "erl",  "go",      "gv",  "haxe",      "html",   "java",  "js",
+        "javame", "json", "kotlin",  "lua", "markdown",  "netstd", "ocaml", "perl",
+        "php",    "py",   "rb",      "rs",  "smalltalk", "st",     "swift", "typescript",
+        "xml",    "xsd",  "haskell", "hs",  "nodejs"};
+
+    size_t n = 0;
+
+    for (const Header *header = file->headers; header; header = header->next) {
+        if (n++ == FIELDS_MAX) {
+            report_error(&program->reports, header->name.place, NULL,
+                         "there are more than %d includes and namespaces", FIELDS_MAX);
+            return;
+        }
+        size_t len = header->kind == HEADER_NAMESPACE ? strcspn(header->scope.text, ".") : 0;
+        bool known = header->kind != HEADER_NAMESPACE;
+
+        for (size_t i = 0; i < sizeof(scopes) / sizeof(*scopes) && !known; i++)
+            known = strlen(scopes[i]) == len && memcmp(scopes[i], header->scope.text, len) == 0;
+        if (!known)
+            report(&program->reports, SEVERITY_WARNING, header->scope.place, NULL,
+                   "'%s' is no language that is known", header->scope.text);
+        for (const Header *h = file->headers; h != header; h = h->next)
+            if (h->kind == HEADER_NAMESPACE && header->kind == HEADER_NAMESPACE &&
+                strcmp(h->scope.text, header->scope.text) == 0) {
+                report_error(&program->reports, header->scope.place, NULL,
+                             "there are two namespaces for '%s'", header->scope.text);
+                report_also(&program->reports, h->scope.place, "the first one is here");
+                break;
+            } else if (h->kind == HEADER_INCLUDE && header->kind == HEADER_INCLUDE &&
+                       strcmp(h->prefix, header->prefix) == 0) {
+                report_error(&program->reports, header->name.place, NULL,
+                             "two included files are named '%s': their names could not be told "
+                             "apart",
+                             header->prefix);
+                break;
+            }
+    }
+}
+
+static void check_definition(Program *program, const File *file, Definition *definition) {
+    switch (definition->kind) {
+    case DEFINITION_CONST:
+    case DEFINITION_TYPEDEF:
+        resolve_type(program, file, definition->type, false);
+        break;
+    case DEFINITION_ENUM:
+        check_enum(program, definition);
+        break;
+    case DEFINITION_STRUCT:
+    case DEFINITION_UNION:
+    case DEFINITION_EXCEPTION:
+        check_fields(program, file, definition->fields, false);
+        if (definition->kind == DEFINITION_UNION)
+            check_union(program, definition);
+        break;
+    case DEFINITION_SERVICE:
+        break;
+    }
+}
+
+void check_file(Program *program, File *file) {
+    check_headers(program, file);
+    for (Definition *d = file->definitions; d; d = d->next) {
+        Definition *before = program_declare(program, file, d);
+
+        if (before)
+            same_name(program, d->name, before->name, "definitions");
+    }
+    for (Definition *d = file->definitions; d; d = d->next)
+        check_definition(program, file, d);
+    for (Definition *d = file->definitions; d; d = d->next)
+        if (d->kind == DEFINITION_TYPEDEF)
+            check_typedef(program, d);
+    for (Definition *d = file->definitions; d; d = d->next)
+        if (definition_has_fields(d))
+            check_endless(program, d, 0);
+    break_rings(program, file);
+    /* From here on all types are known, and values and services can be looked at. */
+    for (Definition *d = file->definitions; d; d = d->next)
+        d->state = STATE_NEW;
+    for (Definition *d = file->definitions; d; d = d->next) {
+        if (d->kind == DEFINITION_CONST)
+            check_const(program, d);
+        for (Field *f = definition_has_fields(d) ? d->fields : NULL; f; f = f->next)
+            if (f->value)
+                check_value(program, f->type, f->value, f->name.text);
+        check_message(program, d);
+        if (d->kind == DEFINITION_SERVICE)
+            check_service(program, file, d);
+    }
+}

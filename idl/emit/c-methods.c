@@ -1,0 +1,129 @@
+/* The functions that a method has in C. See emit.h. */
+
+#include <string.h>
+
+#include "idl/emit/emit.h"
+
+const char *member_name(Emit *emit, const Definition *owner, const Field *field) {
+    if (owner->kind == DEFINITION_UNION && strcmp(field->name.text, "which") == 0)
+        return "which_";
+    return c_word(emit->program, field->name.text);
+}
+
+const char *argument_name(Emit *emit, const Field *field) {
+    /* Parameters and locals of ours in the same functions. */
+    static const char *const ours[] = {"args",     "client",  "ctx", "fn",
+                                       "handlers", "request", "ret", "reterr"};
+    const char *name = c_word(emit->program, field->name.text);
+
+    for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+        if (strcmp(name, ours[i]) == 0)
+            return pool_printf(&emit->program->pool, "%s_", name);
+    /* Hiding one of the source's own tables would be a warning. */
+    if (names_is_taken(&emit->names, name) || names_is_taken(&emit->hidden, name))
+        return pool_printf(&emit->program->pool, "%s_", name);
+    return name;
+}
+
+const char *args_name(Emit *emit, const Method *m) {
+    return pool_printf(&emit->program->pool, "%s_args", emit->tables ? m->c : m->local);
+}
+
+void put_args_struct(Emit *emit, Buffer *to, const Method *m) {
+    const char *name = args_name(emit, m);
+
+    if (m->n_args == 0)
+        return;
+    put(to, "typedef struct %s {\n", name);
+    for (const Field *f = m->function->args; f; f = f->next)
+        if (f != m->in)
+            put(to, "    %s;\n", c_parameter(emit, f->type, f->optional, argument_name(emit, f)));
+    put(to, "} %s;\n", name);
+}
+
+typedef struct Items {
+    const char **v;
+    size_t n;
+} Items;
+
+static void add(Items *items, const char *item) {
+    items->v[items->n++] = item;
+}
+
+static void add_args(Emit *emit, Items *items, const Method *m) {
+    for (const Field *f = m->function->args; f; f = f->next)
+        if (f != m->in)
+            add(items, c_parameter(emit, f->type, f->optional, argument_name(emit, f)));
+}
+
+static const char *sent(Emit *emit, const Type *type, const char *name) {
+    return c_parameter(emit, type, false, name);
+}
+
+/* The parameters; returns what the function is called besides its method. */
+static const char *parameters(Emit *emit, Items *items, const Method *m, Prototype prototype) {
+    switch (prototype) {
+    case PROTOTYPE_CALL:
+        add(items, "ferry_client *client");
+        add_args(emit, items, m);
+        if (m->in || m->out)
+            add(items, "ferry_stream **ret");
+        else if (m->result)
+            add(items, c_output(emit, m->result, "ret"));
+        add(items, "ferry_error *reterr");
+        return "";
+    case PROTOTYPE_ASYNC:
+        add(items, "ferry_client *client");
+        add_args(emit, items, m);
+        add(items, pool_printf(&emit->program->pool, "%s_fn fn", m->c));
+        add(items, "void *ctx");
+        return "_async";
+    case PROTOTYPE_NEXT:
+        add(items, "ferry_stream *stream");
+        add(items, c_output(emit, m->out, "ret"));
+        add(items, "ferry_error *reterr");
+        return "_next";
+    case PROTOTYPE_SEND:
+        add(items, "ferry_stream *stream");
+        add(items, sent(emit, m->in->type->item, "item"));
+        add(items, "ferry_error *reterr");
+        return "_send";
+    case PROTOTYPE_END:
+        add(items, "ferry_stream *stream");
+        if (m->result)
+            add(items, c_output(emit, m->result, "ret"));
+        add(items, "ferry_error *reterr");
+        return "_end";
+    case PROTOTYPE_HANDLER:
+        add(items, "ferry_request *request");
+        add_args(emit, items, m);
+        add(items, "void *ctx");
+        return "";
+    case PROTOTYPE_RETURN:
+        add(items, "ferry_request *request");
+        if (m->result)
+            add(items, sent(emit, m->result, "result"));
+        return "_return";
+    case PROTOTYPE_YIELD:
+        add(items, "ferry_request *request");
+        add(items, sent(emit, m->out, "item"));
+        return "_yield";
+    case PROTOTYPE_RECEIVE:
+        add(items, "ferry_request *request");
+        add(items, c_output(emit, m->in->type->item, "ret"));
+        return "_receive";
+    }
+    return "";
+}
+
+void put_prototype(Emit *emit, Buffer *to, const Method *m, Prototype prototype, const char *tail) {
+    Pool *pool = &emit->program->pool;
+    Items items = {pool_alloc(pool, (m->n_args + 5) * sizeof(char *)), 0};
+    const char *suffix = parameters(emit, &items, m, prototype), *head;
+
+    if (prototype == PROTOTYPE_HANDLER)
+        head = pool_printf(pool, "    int (*%s)(", c_word(emit->program, m->function->name.text));
+    else
+        head = pool_printf(pool, "int %s%s(", m->c, suffix);
+    put_wrapped(to, head, items.v, items.n, pool_printf(pool, ")%s", tail));
+}

@@ -1,0 +1,133 @@
+/* Types as they are spelled in C. See emit.h. */
+
+#include <string.h>
+
+#include "idl/emit/emit.h"
+
+TypeKind kind_of(const Type *type) {
+    return type_true(type)->kind;
+}
+
+bool is_scalar(const Type *type) {
+    const Type *is = type_true(type);
+
+    return (is->kind <= TYPE_DOUBLE || is->kind == TYPE_UUID) ||
+           (is->kind == TYPE_NAMED && is->target->kind == DEFINITION_ENUM);
+}
+
+bool is_string(const Type *type) {
+    return kind_of(type) == TYPE_STRING;
+}
+
+static const char *const base_names[] = {"bool",   "i8",     "i16",    "i32", "i64",
+                                         "double", "string", "binary", "uuid"};
+static const char *const base_types[] = {"bool",         "int8_t",      "int16_t",
+                                         "int32_t",      "int64_t",     "double",
+                                         "const char *", "ferry_bytes", "ferry_uuid"};
+
+/* What a container inside a longer name is called. A typedef of a container keeps its own name: in
+ * C it may be another file's type. */
+static const char *part(Emit *emit, const Type *type) {
+    const Type *is = type_true(type);
+    Pool *pool = &emit->program->pool;
+
+    if (is->kind <= TYPE_UUID)
+        return base_names[is->kind];
+    if (is->kind == TYPE_NAMED)
+        return c_part(emit->program, emit->file, is->target);
+    if (type != is)
+        return c_part(emit->program, emit->file, type->target);
+    if (is->kind == TYPE_MAP)
+        return pool_printf(pool, "map_%s_%s", part(emit, is->key), part(emit, is->item));
+    return pool_printf(pool, "%s_%s", is->kind == TYPE_SET ? "set" : "list", part(emit, is->item));
+}
+
+/* Lists and sets of base types are in ferry/schema.h. */
+static bool is_common(const Type *type) {
+    return type->kind != TYPE_MAP && kind_of(type->item) <= TYPE_UUID;
+}
+
+Container *container_of(Emit *emit, const Type *type) {
+    const Type *is = type_true(type);
+    const char *name = part(emit, is);
+    const char *c =
+        pool_printf(&emit->program->pool, "%s_%s", is_common(is) ? "ferry" : emit->prefix, name);
+    Container *container;
+
+    for (container = emit->containers; container; container = container->next)
+        if (strcmp(container->c, c) == 0)
+            return container;
+    /* Inner ones first: tables are written in this order. */
+    if (is->key && kind_of(is->key) >= TYPE_LIST && kind_of(is->key) != TYPE_NAMED)
+        container_of(emit, is->key);
+    if (kind_of(is->item) >= TYPE_LIST && kind_of(is->item) != TYPE_NAMED)
+        container_of(emit, is->item);
+    container = pool_new(&emit->program->pool, Container);
+    *container = (Container){.type = is, .c = c, .ours = !is_common(is), .place = type->place};
+    container->local = pool_printf(&emit->program->pool, "%s_type", name);
+    *emit->last_container = container;
+    emit->last_container = &container->next;
+    return container;
+}
+
+const char *c_type(Emit *emit, const Type *type) {
+    if (type->kind <= TYPE_UUID)
+        return base_types[type->kind];
+    if (type->kind == TYPE_NAMED)
+        return c_name(emit->program, type->target);
+    return container_of(emit, type)->c;
+}
+
+const char *c_declare(Emit *emit, const Type *type, const char *name) {
+    const char *c = c_type(emit, type);
+
+    return pool_printf(&emit->program->pool, "%s%s%s", c, c[strlen(c) - 1] == '*' ? "" : " ", name);
+}
+
+const char *c_pointer(Emit *emit, const Type *type, const char *name) {
+    const char *c = c_type(emit, type);
+
+    if (c[strlen(c) - 1] == '*')
+        return pool_printf(&emit->program->pool, "%sconst *%s", c, name);
+    return pool_printf(&emit->program->pool, "const %s *%s", c, name);
+}
+
+const char *c_parameter(Emit *emit, const Type *type, bool optional, const char *name) {
+    if (is_string(type) || (!optional && (is_scalar(type) || kind_of(type) == TYPE_BINARY)))
+        return c_declare(emit, type, name);
+    return c_pointer(emit, type, name);
+}
+
+const char *c_output(Emit *emit, const Type *type, const char *name) {
+    if (is_string(type))
+        return pool_printf(&emit->program->pool, "char **%s", name);
+    return pool_printf(&emit->program->pool, "%s %s%s", c_type(emit, type),
+                       is_scalar(type) ? "*" : "**", name);
+}
+
+static void use(Emit *emit, const Type *type) {
+    const Type *is = type_true(type);
+    Container *container;
+
+    if (is->kind < TYPE_LIST || is->kind > TYPE_MAP)
+        return;
+    container = container_of(emit, is);
+    if (container->used)
+        return;
+    container->used = true;
+    if (is->key)
+        use(emit, is->key);
+    use(emit, is->item);
+}
+
+const char *c_table(Emit *emit, const Type *type) {
+    const Type *is = type_true(type);
+
+    if (is->kind <= TYPE_UUID)
+        return pool_printf(&emit->program->pool, "&ferry_type_%s", base_names[is->kind]);
+    if (is->kind == TYPE_NAMED)
+        return pool_printf(&emit->program->pool, "&ferry_type_%s",
+                           c_name(emit->program, is->target));
+    use(emit, is);
+    return pool_printf(&emit->program->pool, "&%s", container_of(emit, is)->local);
+}

@@ -1,0 +1,275 @@
+/* Constants and defaults as C initialisers. See emit.h. */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ferry/schema.h>
+
+#include "idl/emit/emit.h"
+
+const char *c_string(Program *program, const char *text, size_t len) {
+    char *quoted = pool_alloc(&program->pool, 4 * len + 3), *to = quoted;
+
+    *to++ = '"';
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c == '"' || c == '\\' || (c == '?' && i > 0 && text[i - 1] == '?'))
+            *to++ = '\\';
+        if (c == '\n' || c == '\t' || c == '\r') {
+            *to++ = '\\';
+            *to++ = (char)(c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
+        } else if (c < 0x20 || c == 0x7F) {
+            to += sprintf(to, "\\%03o", c);
+        } else {
+            *to++ = (char)c;
+        }
+    }
+    *to++ = '"';
+    *to = '\0';
+    return quoted;
+}
+
+static const char *integer(Emit *emit, TypeKind kind, int64_t number) {
+    Pool *pool = &emit->program->pool;
+
+    if (kind == TYPE_BOOL)
+        return number ? "true" : "false";
+    if (kind != TYPE_I64)
+        return number == INT32_MIN ? "INT32_MIN" : pool_printf(pool, "%" PRId64, number);
+    if (number == INT64_MIN)
+        return "INT64_MIN";
+    if (number < 0)
+        return pool_printf(pool, "-INT64_C(%" PRId64 ")", -number);
+    return pool_printf(pool, "INT64_C(%" PRId64 ")", number);
+}
+
+static const char *real(Emit *emit, const Value *value) {
+    double number = value->kind == VALUE_DOUBLE ? value->real : (double)value_number(value);
+    char text[64];
+
+    snprintf(text, sizeof(text), "%.17g", number);
+    /* The shortest that reads back as the same. */
+    for (int digits = 1; digits < 17; digits++) {
+        char shorter[64];
+
+        snprintf(shorter, sizeof(shorter), "%.*g", digits, number);
+        if (strtod(shorter, NULL) == number) {
+            strcpy(text, shorter);
+            break;
+        }
+    }
+    return pool_printf(&emit->program->pool, "%s%s", text, strpbrk(text, ".en") ? "" : ".0");
+}
+
+static const char *uuid(Emit *emit, const Value *value) {
+    ferry_uuid parsed = {{0}};
+    char text[16 * 6 + 8], *to = text;
+
+    ferry_uuid_parse(value->text, &parsed);
+    for (size_t i = 0; i < sizeof(parsed.bytes); i++)
+        to += sprintf(to, "%s0x%02x", i ? ", " : "", parsed.bytes[i]);
+    return pool_printf(&emit->program->pool, "{{%s}}", text);
+}
+
+static const char *enum_value(Emit *emit, const Value *value) {
+    Program *program = emit->program;
+
+    if (value->kind != VALUE_NAME)
+        return integer(emit, TYPE_I32, value->number);
+    return pool_printf(&program->pool, "%s_%s",
+                       upper_case(program, c_name(program, value->enum_value->owner)),
+                       upper_case(program, snake_case(program, value->enum_value->name.text)));
+}
+
+/* Its elements, or entries, in an array of their own: "{3, calc_ids}". */
+static const char *container(Emit *emit, const Type *type, const Value *value, Hoist *hoist) {
+    const Container *of = container_of(emit, type);
+    Pool *pool = &emit->program->pool;
+    CLEANUP(buffer_deinit) Buffer items = {0};
+    const char *name, *element;
+
+    if (value->n == 0)
+        return "{0, NULL}";
+    for (const Pair *pair = value->items; pair; pair = pair->next) {
+        put(&items, "    ");
+        if (type->kind == TYPE_MAP)
+            put(&items, "{%s, %s},\n", c_value(emit, type->key, pair->key, hoist),
+                c_value(emit, type->item, pair->value, hoist));
+        else
+            put(&items, "%s,\n", c_value(emit, type->item, pair->value, hoist));
+    }
+    name = hoist->n++ ? pool_printf(pool, "%s_%d", hoist->name, hoist->n) : hoist->name;
+    element = type->kind == TYPE_MAP
+                  ? pool_printf(pool, "const %s_entry %s[%zu]", of->c, name, value->n)
+              : is_string(type->item)
+                  ? pool_printf(pool, "const char *const %s[%zu]", name, value->n)
+                  : pool_printf(pool, "const %s %s[%zu]", c_type(emit, type->item), name, value->n);
+    if (hoist->declarations)
+        put(hoist->declarations, "extern %s;\n", element);
+    put(hoist->arrays, "%s%s = {\n", hoist->declarations ? "" : "static ", element);
+    put_buffer(hoist->arrays, &items);
+    put(hoist->arrays, "};\n");
+    return pool_printf(pool, "{%zu, %s}", value->n, name);
+}
+
+static const Value *member(const Definition *owner, const Value *value, const Field *field) {
+    for (const Pair *pair = value->items; pair; pair = pair->next)
+        if (pair_field(owner, pair) == field)
+            return pair->value;
+    return NULL;
+}
+
+/* A value behind a pointer needs an object: an array of one. */
+static const char *pointed_to(Emit *emit, const Type *type, const Value *value, Hoist *hoist) {
+    Pool *pool = &emit->program->pool;
+    const char *inside = c_value(emit, type, value, hoist);
+    const char *name = hoist->n++ ? pool_printf(pool, "%s_%d", hoist->name, hoist->n) : hoist->name;
+    const char *object = pool_printf(pool, "const %s %s[1]", c_type(emit, type), name);
+
+    if (hoist->declarations)
+        put(hoist->declarations, "extern %s;\n", object);
+    put(hoist->arrays, "%s%s = {%s};\n", hoist->declarations ? "" : "static ", object, inside);
+    return name;
+}
+
+static const char *member_value(Emit *emit, const Field *field, const Value *value, Hoist *hoist) {
+    if (!value)
+        return c_initial(emit, field, hoist);
+    if ((field->optional || field->pointer) && !is_string(field->type))
+        return pointed_to(emit, field->type, value, hoist);
+    return c_value(emit, field->type, value, hoist);
+}
+
+static const char *structure(Emit *emit, const Definition *owner, const Value *value,
+                             Hoist *hoist) {
+    Pool *pool = &emit->program->pool;
+    const char *text = "";
+
+    for (const Field *field = owner->fields; field; field = field->next)
+        text = pool_printf(pool, "%s%s%s", text, *text ? ", " : "",
+                           member_value(emit, field, member(owner, value, field), hoist));
+    return pool_printf(pool, "{%s}", owner->fields ? text : "0");
+}
+
+/* C++17 knows no initialiser for a member that is not the first. In the source compilers take one
+ * (see emit_source()); in the header, C++ copies an object of the source. */
+static const char *later_member(Emit *emit, const Definition *owner, const char *text,
+                                Hoist *hoist) {
+    Program *program = emit->program;
+    const char *name, *macro;
+
+    emit->designates = true;
+    if (!hoist->declarations)
+        return text;
+    name = hoist->n++ ? pool_printf(&program->pool, "%s_%d", hoist->name, hoist->n) : hoist->name;
+    macro = upper_case(program, name);
+    put(hoist->declarations,
+        "extern const %s %s;\n#ifdef __cplusplus\n#define %s %s\n#else\n#define %s %s\n#endif\n",
+        c_name(program, owner), name, macro, name, macro, text);
+    put(hoist->arrays, "const %s %s = %s;\n", c_name(program, owner), name, text);
+    return macro;
+}
+
+static const char *holding(Emit *emit, const Definition *owner, const Field *field,
+                           const Value *value, Hoist *hoist) {
+    Pool *pool = &emit->program->pool;
+    const char *inside = member_value(emit, field, value, hoist);
+    int which = 1;
+
+    if (field == owner->fields)
+        return pool_printf(pool, "{1, {%s}}", inside);
+    for (const Field *f = owner->fields; f != field; f = f->next)
+        which++;
+    return later_member(
+        emit, owner,
+        pool_printf(pool, "{%d, {.%s = %s}}", which, member_name(emit, owner, field), inside),
+        hoist);
+}
+
+const char *c_member(Emit *emit, const Definition *owner, const Field *field, Hoist *hoist) {
+    return holding(emit, owner, field, field->value, hoist);
+}
+
+static const char *one_of(Emit *emit, const Definition *owner, const Value *value, Hoist *hoist) {
+    for (const Field *field = owner->fields; field; field = field->next) {
+        const Value *set = member(owner, value, field);
+
+        if (set)
+            return holding(emit, owner, field, set, hoist);
+    }
+    return "{0}";
+}
+
+const char *c_value(Emit *emit, const Type *type, const Value *value, Hoist *hoist) {
+    const Type *is = type_true(type);
+    const Value *set = value_true(value);
+
+    /* Constants made of constants, and defaults of defaults, may double with every line. */
+    if (++emit->n_values >= PROGRAM_VALUES_MAX) {
+        if (emit->n_values == PROGRAM_VALUES_MAX)
+            report_error(&emit->program->reports, value->place, NULL,
+                         "constants and defaults are made of more than %d values",
+                         PROGRAM_VALUES_MAX);
+        return "0";
+    }
+    switch (is->kind) {
+    case TYPE_DOUBLE:
+        return real(emit, set);
+    case TYPE_STRING:
+        return c_string(emit->program, set->text, set->len);
+    case TYPE_BINARY:
+        return pool_printf(&emit->program->pool, "{%s, %zu, NULL}",
+                           c_string(emit->program, set->text, set->len), set->len);
+    case TYPE_UUID:
+        return uuid(emit, set);
+    case TYPE_LIST:
+    case TYPE_SET:
+    case TYPE_MAP:
+        return container(emit, is, set, hoist);
+    case TYPE_NAMED:
+        if (is->target->kind == DEFINITION_ENUM)
+            return enum_value(emit, set);
+        if (is->target->kind == DEFINITION_UNION)
+            return one_of(emit, is->target, set, hoist);
+        return structure(emit, is->target, set, hoist);
+    default:
+        return integer(emit, is->kind, value_number(set));
+    }
+}
+
+const char *c_zero(Emit *emit, const Type *type) {
+    const Type *is = type_true(type);
+
+    switch (is->kind) {
+    case TYPE_BOOL:
+        return "false";
+    case TYPE_DOUBLE:
+        return "0.0";
+    case TYPE_STRING:
+        return "\"\"";
+    case TYPE_BINARY:
+        return "{NULL, 0, NULL}";
+    case TYPE_UUID:
+        return "{{0}}";
+    case TYPE_LIST:
+    case TYPE_SET:
+    case TYPE_MAP:
+        return "{0, NULL}";
+    case TYPE_NAMED:
+        if (is->target->kind != DEFINITION_ENUM)
+            return pool_printf(&emit->program->pool, "%s_INIT",
+                               upper_case(emit->program, c_name(emit->program, is->target)));
+        return "0";
+    default:
+        return "0";
+    }
+}
+
+const char *c_initial(Emit *emit, const Field *field, Hoist *hoist) {
+    if (field->optional || field->pointer)
+        return "NULL";
+    return field->value ? c_value(emit, field->type, field->value, hoist)
+                        : c_zero(emit, field->type);
+}

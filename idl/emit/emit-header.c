@@ -1,0 +1,307 @@
+/* The header: types (emit-types.c), what comes with them, functions of callers and of servers. See
+ * emit.h. */
+
+#include <string.h>
+
+#include "idl/emit/emit.h"
+
+static const char *guard(Emit *emit) {
+    char *name = pool_printf(&emit->program->pool, "%s_H", upper_case(emit->program, emit->base));
+
+    for (char *p = name; *p; p++)
+        if (!((*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9')))
+            *p = '_';
+    return name;
+}
+
+/* What stands above the first of its kind. */
+static void put_heading(Emit *emit, bool *is_there, const char *text) {
+    if (!*is_there)
+        put(&emit->header, "%s", text);
+    *is_there = true;
+}
+
+/* ---- constants ---- */
+
+static bool is_macro(const Type *type) {
+    return (is_scalar(type) && kind_of(type) != TYPE_UUID) || is_string(type);
+}
+
+static void put_const(Emit *emit, const Definition *d) {
+    const char *c = upper_case(emit->program, c_name(emit->program, d));
+    Hoist none = {.name = c};
+
+    put_comment(&emit->header, "", d->doc);
+    if (is_macro(d->type)) {
+        const char *value = c_value(emit, d->type, d->value, &none);
+
+        put(&emit->header, *value == '-' ? "#define %s (%s)\n" : "#define %s %s\n", c, value);
+    } else {
+        put(&emit->header, "extern const %s %s;\n", c_type(emit, d->type), c);
+    }
+}
+
+static void put_constants(Emit *emit) {
+    bool any = false;
+
+    for (const Definition *d = emit->file->definitions; d; d = d->next) {
+        if (d->kind != DEFINITION_CONST)
+            continue;
+        put_heading(emit, &any, "\n/* ---- constants ---- */\n\n");
+        put_const(emit, d);
+    }
+}
+
+/* ---- what comes with types ---- */
+
+/* `#define CALC_RANGE_INIT { 0, 0, NULL }`, on lines of at most 100 columns. */
+static void put_macro(Buffer *to, const char *head, const char *const *items, size_t n) {
+    size_t all = strlen(head) + 4, column = 5;
+
+    for (size_t i = 0; i < n; i++)
+        all += strlen(items[i]) + 2;
+    put(to, "%s%s", head, all > 100 ? " \\\n    {" : " {");
+    for (size_t i = 0; i < n; i++) {
+        column += strlen(items[i]) + 2;
+        if (all > 100 && i > 0 && column > 98) {
+            put(to, " \\\n     ");
+            column = strlen(items[i]) + 7;
+        }
+        put(to, " %s%s", items[i], i + 1 < n ? "," : "");
+    }
+    put(to, " }\n");
+}
+
+static void put_init(Emit *emit, const Definition *d, Buffer *to) {
+    Program *program = emit->program;
+    const char *c = c_name(program, d);
+    const char *head = pool_printf(&program->pool, "#define %s_INIT", upper_case(program, c));
+    const char **items = pool_alloc(&program->pool, (count_fields(d->fields) + 1) * sizeof(*items));
+    size_t n = 0;
+
+    for (const Field *f = d->fields; f; f = f->next) {
+        Hoist hoist = {
+            .name = pool_printf(&program->pool, "%s_%s_default", c, f->name.text),
+            .arrays = &emit->source,
+            .declarations = &emit->declarations,
+        };
+
+        if (d->kind == DEFINITION_UNION && f->value) {
+            put(to, "%s %s\n", head, c_member(emit, d, f, &hoist));
+            return;
+        }
+        items[n++] = c_initial(emit, f, &hoist);
+    }
+    if (d->kind == DEFINITION_UNION) {
+        items[1] = pool_printf(&program->pool, "{ %s }", items[0]);
+        items[0] = "0";
+        n = 2;
+    }
+    put_macro(to, head, n ? items : (const char *const[]){"0"}, n ? n : 1);
+}
+
+static void put_inits(Emit *emit) {
+    Buffer macros = {0};
+
+    for (const Definition *d = emit->file->definitions; d; d = d->next)
+        if (definition_has_fields(d))
+            put_init(emit, d, &macros);
+    if (macros.len > 0)
+        put(&emit->header, "\n/* ---- structs with their defaults ---- */\n\n");
+    put_buffer(&emit->header, &emit->declarations);
+    put_buffer(&emit->header, &macros);
+    buffer_deinit(&macros);
+}
+
+static void put_packers(Emit *emit) {
+    bool any = false;
+
+    for (const Definition *d = emit->file->definitions; d; d = d->next) {
+        const char *c = c_name(emit->program, d);
+
+        if (d->kind != DEFINITION_STRUCT && d->kind != DEFINITION_UNION)
+            continue;
+        put_heading(emit, &any,
+                    "\n/* ---- bodies for topics, queues and caches ----\n *\n"
+                    " * What comes out is a block: ferry_free(ret->block), "
+                    "ferry_free(*ret).\n */\n\n");
+        put_wrapped(&emit->header, pool_printf(&emit->program->pool, "int %s_pack(", c),
+                    (const char *const[]){pool_printf(&emit->program->pool, "const %s *value", c),
+                                          "ferry_bytes *ret", "ferry_error *reterr"},
+                    3, ");\n");
+        put_wrapped(&emit->header, pool_printf(&emit->program->pool, "int %s_unpack(", c),
+                    (const char *const[]){"ferry_bytes bytes",
+                                          pool_printf(&emit->program->pool, "%s **ret", c),
+                                          "ferry_error *reterr"},
+                    3, ");\n");
+    }
+}
+
+static void put_finders(Emit *emit) {
+    bool any = false;
+
+    for (const Container *c = emit->containers; c; c = c->next) {
+        const Type *type = c->type;
+
+        if (!c->ours || type->kind != TYPE_MAP)
+            continue;
+        put_heading(emit, &any, "\n/* The value beside a key, or NULL. */\n");
+        put_wrapped(
+            &emit->header,
+            pool_printf(&emit->program->pool, "%s%s_find(", c_pointer(emit, type->item, ""), c->c),
+            (const char *const[]){pool_printf(&emit->program->pool, "const %s *map", c->c),
+                                  c_parameter(emit, type->key, false, "key")},
+            2, ");\n");
+    }
+}
+
+static void put_tables(Emit *emit) {
+    const char *heading = "\n/* ---- tables ---- */\n\n";
+    bool any = false;
+
+    for (const Definition *d = emit->file->definitions; d; d = d->next) {
+        if (!definition_has_fields(d) && d->kind != DEFINITION_ENUM)
+            continue;
+        put_heading(emit, &any, heading);
+        put(&emit->header, "extern const ferry_type ferry_type_%s;\n", c_name(emit->program, d));
+    }
+    for (const Service *s = emit->services; s; s = s->next) {
+        put_heading(emit, &any, heading);
+        put(&emit->header, "extern const ferry_service ferry_service_%s;\n", s->c);
+    }
+}
+
+static void put_exceptions(Emit *emit) {
+    Program *program = emit->program;
+    bool any = false;
+
+    for (const Definition *d = emit->file->definitions; d; d = d->next) {
+        const char *c = c_name(program, d), *part = snake_case(program, d->name.text);
+
+        if (d->kind != DEFINITION_EXCEPTION)
+            continue;
+        put_heading(emit, &any,
+                    "\n/* ---- exceptions ----\n *\n"
+                    " * _in: the exception in an error, or NULL when it is another one. "
+                    "Lives as long as the\n * error. _throw_: a handler's answer.\n */\n");
+        put(&emit->header, "\nconst %s *%s_in(const ferry_error *error);\n", c, c);
+        put(&emit->header,
+            "#define %s_throw_%s(request, ...) \\\n"
+            "    %s_throw_%s_at(FERRY_HERE, request, __VA_ARGS__)\n",
+            emit->prefix, part, emit->prefix, part);
+        put_wrapped(&emit->header,
+                    pool_printf(&program->pool, "int %s_throw_%s_at(", emit->prefix, part),
+                    (const char *const[]){"const char *file", "int line", "const char *func",
+                                          "ferry_request *request",
+                                          pool_printf(&program->pool, "const %s *value", c)},
+                    5, ");\n");
+    }
+}
+
+/* ---- services ---- */
+
+static void put_caller(Emit *emit, const Method *m) {
+    put_comment(&emit->header, "", m->doc);
+    put_prototype(emit, &emit->header, m, PROTOTYPE_CALL, ";\n");
+    if (m->out)
+        put_prototype(emit, &emit->header, m, PROTOTYPE_NEXT, ";\n");
+    if (m->in) {
+        put_prototype(emit, &emit->header, m, PROTOTYPE_SEND, ";\n");
+        put_prototype(emit, &emit->header, m, PROTOTYPE_END, ";\n");
+    }
+    if (m->in || m->out || m->function->oneway)
+        return;
+    if (m->result)
+        put(&emit->header, "typedef void (*%s_fn)(%s, const ferry_error *error, void *ctx);\n",
+            m->c,
+            kind_of(m->result) == TYPE_BINARY ? c_pointer(emit, m->result, "result")
+                                              : c_parameter(emit, m->result, false, "result"));
+    else
+        put(&emit->header, "typedef void (*%s_fn)(const ferry_error *error, void *ctx);\n", m->c);
+    put_prototype(emit, &emit->header, m, PROTOTYPE_ASYNC, ";\n");
+}
+
+static void put_server(Emit *emit, const Method *m) {
+    if (m->in)
+        put_prototype(emit, &emit->header, m, PROTOTYPE_RECEIVE, ";\n");
+    if (m->out)
+        put_prototype(emit, &emit->header, m, PROTOTYPE_YIELD, ";\n");
+    if (!m->function->oneway)
+        put_prototype(emit, &emit->header, m, PROTOTYPE_RETURN,
+                      m->out ? "; /* the end of the stream */\n" : ";\n");
+}
+
+static void put_handlers(Emit *emit, const Service *s) {
+    put(&emit->header, "\ntypedef struct %s_handlers { /* NULL: ferry.NoSuchMethod */\n", s->c);
+    for (const Method *m = s->methods; m; m = m->next)
+        put_prototype(emit, &emit->header, m, PROTOTYPE_HANDLER, ";\n");
+    if (!s->methods)
+        put(&emit->header, "    char nothing; /* C has no empty structs */\n");
+    put(&emit->header, "} %s_handlers;\n\n", s->c);
+    put_wrapped(&emit->header, pool_printf(&emit->program->pool, "int %s_serve(", s->c),
+                (const char *const[]){
+                    "ferry_client *client",
+                    pool_printf(&emit->program->pool, "const %s_handlers *handlers", s->c),
+                    "const ferry_serve_options *options", "void *ctx", "ferry_error *reterr"},
+                5, ");\n\n");
+}
+
+static void put_service(Emit *emit, const Service *s) {
+    const char *name = wire_name(emit->program, s->definition);
+
+    put(&emit->header, "\n/* ---- %s: callers ---- */\n\n", name);
+    put_comment(&emit->header, "", s->definition->doc);
+    put(&emit->header, s->definition->doc ? "\n" : "");
+    for (const Method *m = s->methods; m; m = m->next)
+        put_caller(emit, m);
+    put(&emit->header, "\n/* ---- %s: servers ---- */\n", name);
+    put_handlers(emit, s);
+    for (const Method *m = s->methods; m; m = m->next)
+        put_server(emit, m);
+}
+
+/* With tables alone, whoever calls or serves does so with these. */
+static void put_arguments(Emit *emit, const Service *s) {
+    put(&emit->header, "\n/* ---- %s: arguments ---- */\n",
+        wire_name(emit->program, s->definition));
+    for (const Method *m = s->methods; m; m = m->next) {
+        put(&emit->header, m->n_args > 0 ? "\n" : "");
+        put_args_struct(emit, &emit->header, m);
+    }
+}
+
+void emit_header(Emit *emit) {
+    Buffer *to = &emit->header;
+    const char *name = guard(emit);
+    const char *file = strrchr(emit->file->source.path, '/');
+
+    put(to, "/* Made by ferry-idl %s from %s. Do not edit. */\n", emit->version,
+        file ? file + 1 : emit->file->source.path);
+    put(to, "#ifndef %s\n#define %s\n\n#include <ferry/schema.h>\n", name, name);
+    for (const Header *h = emit->file->headers; h; h = h->next)
+        if (h->kind == HEADER_INCLUDE && h->file)
+            put(to, "%s#include \"%s.h\"\n", h == emit->file->headers ? "\n" : "", h->file->base);
+    put(to, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
+    if (emit->file->doc) {
+        put(to, "\n");
+        put_comment(to, "", emit->file->doc);
+    }
+    put(to,
+        "\n/* Structs own nothing: what they point to is the caller's when sent, the block's when "
+        "received. */\n");
+    emit_types(emit);
+    put_constants(emit);
+    put_inits(emit);
+    if (!emit->tables) {
+        put_finders(emit);
+        put_packers(emit);
+        put_exceptions(emit);
+    }
+    for (const Service *s = emit->services; s; s = s->next)
+        if (emit->tables)
+            put_arguments(emit, s);
+        else
+            put_service(emit, s);
+    put_tables(emit);
+    put(to, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+}

@@ -1,0 +1,284 @@
+/* The source: the tables of types, and the functions that go with them. See emit.h. */
+
+#include <string.h>
+
+#include "idl/emit/emit-source.h"
+
+/* ---- notes ---- */
+
+/* Compilers need take no longer strings. */
+enum { TEXT_MAX = 4000 };
+
+static const char *quoted(Emit *emit, const char *text) {
+    size_t len = strlen(text);
+
+    if (len > TEXT_MAX) {
+        len = TEXT_MAX;
+        while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80)
+            len--;
+    }
+    return c_string(emit->program, text, len);
+}
+
+const char *put_notes(Emit *emit, const char *stem, const char *doc,
+                      const Annotation *annotations) {
+    const char *rows = annotations ? own_name(emit, stem, "_annotations") : "NULL", *name;
+    size_t n = 0;
+
+    if (!doc && !annotations)
+        return "NULL";
+    if (annotations)
+        put(&emit->source, "static const ferry_annotation %s[] = {\n", rows);
+    for (const Annotation *a = annotations; a; a = a->next, n++)
+        put(&emit->source, "    {\"%s\", %s},\n", a->name.text, quoted(emit, a->value));
+    if (annotations)
+        put(&emit->source, "};\n");
+    name = own_name(emit, stem, "_notes");
+    put(&emit->source, "static const ferry_notes %s = {%s, %zu, %s};\n", name,
+        doc ? quoted(emit, doc) : "NULL", n, rows);
+    return pool_printf(&emit->program->pool, "&%s", name);
+}
+
+/* ---- fields ---- */
+
+/* The object behind a field's default: "&range_step_value", or "NULL". */
+static const char *put_default(Emit *emit, const char *name, const Field *field) {
+    Pool *pool = &emit->program->pool;
+    Hoist hoist = {.arrays = &emit->source};
+    const char *object, *value;
+
+    if (!field->value)
+        return "NULL";
+    hoist.name = own_name(emit, name, "_items");
+    object = own_name(emit, name, "_value");
+    value = c_value(emit, field->type, field->value, &hoist);
+    put(&emit->source, "static const %s = %s;\n",
+        is_string(field->type) ? pool_printf(pool, "char *const %s", object)
+                               : pool_printf(pool, "%s %s", c_type(emit, field->type), object),
+        value);
+    return pool_printf(pool, "&%s", object);
+}
+
+const char *flags_of(const Definition *owner, const Field *field) {
+    if (field->optional)
+        return "FERRY_OPTIONAL";
+    if (field->pointer)
+        return field->presence == PRESENCE_REQUIRED ? "FERRY_POINTER | FERRY_REQUIRED"
+                                                    : "FERRY_POINTER";
+    return owner && field->presence == PRESENCE_REQUIRED ? "FERRY_REQUIRED" : "0";
+}
+
+void put_row(Emit *emit, Buffer *to, const char *local, const char *owner, const char *member,
+             const char *flags, const Field *f) {
+    Pool *pool = &emit->program->pool;
+    const char *name = pool_printf(pool, "%s_%s", local, f->name.text);
+    const char *value = put_default(emit, name, f);
+    const char *notes = put_notes(emit, name, f->doc, f->annotations);
+
+    put_wrapped(to, "    {",
+                (const char *const[]){pool_printf(pool, "\"%s\"", f->name.text),
+                                      pool_printf(pool, "%zu", strlen(f->name.text)), flags,
+                                      pool_printf(pool, "%lld", (long long)f->id), "0",
+                                      pool_printf(pool, "offsetof(%s, %s)", owner, member), "0",
+                                      c_table(emit, f->type), value, notes},
+                10, "},\n");
+}
+
+/* Returns the name of the array. */
+static const char *put_fields(Emit *emit, const Definition *d) {
+    Program *program = emit->program;
+    const char *local = snake_case(program, d->name.text), *name;
+    CLEANUP(buffer_deinit) Buffer rows = {0};
+
+    if (!d->fields)
+        return "NULL";
+    for (const Field *f = d->fields; f; f = f->next)
+        put_row(emit, &rows, local, c_name(program, d), member_name(emit, d, f), flags_of(d, f), f);
+    name = own_name(emit, local, "_fields");
+    put(&emit->source, "static const ferry_field %s[] = {\n%s};\n", name, text_of(&rows));
+    return name;
+}
+
+/* ---- types ---- */
+
+static void put_enum_table(Emit *emit, const Definition *d) {
+    Program *program = emit->program;
+    const char *c = c_name(program, d), *local = snake_case(program, d->name.text), *notes;
+    const char *values = d->values ? own_name(emit, local, "_values") : "NULL";
+    CLEANUP(buffer_deinit) Buffer rows = {0};
+    size_t n = 0;
+
+    for (const EnumValue *v = d->values; v; v = v->next, n++) {
+        const char *name = pool_printf(&program->pool, "%s_%s", local, v->name.text);
+
+        notes = put_notes(emit, name, v->doc, v->annotations);
+        put(&rows, "    {\"%s\", %s, %s},\n", v->name.text,
+            v->number == INT32_MIN ? "INT32_MIN"
+                                   : pool_printf(&program->pool, "%lld", (long long)v->number),
+            notes);
+    }
+    if (n > 0)
+        put(&emit->source, "static const ferry_enum_value %s[] = {\n%s};\n", values,
+            text_of(&rows));
+    notes = put_notes(emit, local, d->doc, d->annotations);
+    put(&emit->source,
+        "const ferry_type ferry_type_%s = {\n"
+        "    FERRY_KIND_ENUM, sizeof(%s), \"%s\", %zu, 0, 0, 0,\n"
+        "    NULL, %s, NULL, NULL, %s,\n};\n\n",
+        c, c, wire_name(program, d), n, values, notes);
+    put(&emit->source,
+        "const char *%s_name(%s value) {\n"
+        "    return ferry_enum_name(&ferry_type_%s, value);\n}\n\n",
+        c, c, c);
+}
+
+static void put_struct_table(Emit *emit, const Definition *d) {
+    static const char *const kinds[] = {[DEFINITION_STRUCT] = "STRUCT",
+                                        [DEFINITION_UNION] = "UNION",
+                                        [DEFINITION_EXCEPTION] = "EXCEPTION"};
+    Program *program = emit->program;
+    const char *c = c_name(program, d), *local = snake_case(program, d->name.text);
+    const char *fields = put_fields(emit, d), *notes;
+
+    notes = put_notes(emit, local, d->doc, d->annotations);
+    put(&emit->source,
+        "const ferry_type ferry_type_%s = {\n"
+        "    FERRY_KIND_%s, sizeof(%s), \"%s\", %zu, 0, 0, 0,\n"
+        "    %s, NULL, NULL, NULL, %s,\n};\n\n",
+        c, kinds[d->kind], c, wire_name(program, d), count_fields(d->fields), fields, notes);
+}
+
+static void put_container_table(Emit *emit, const Container *container) {
+    const Type *type = container->type;
+
+    put(&emit->source, "static const ferry_type %s = {\n", container->local);
+    if (type->kind == TYPE_MAP)
+        put(&emit->source,
+            "    FERRY_KIND_MAP, sizeof(%s), NULL, 0,\n"
+            "    offsetof(%s_entry, value), sizeof(%s_entry), 0,\n"
+            "    NULL, NULL, %s, %s, NULL,\n};\n",
+            container->c, container->c, container->c, c_table(emit, type->key),
+            c_table(emit, type->item));
+    else
+        put(&emit->source,
+            "    FERRY_KIND_%s, sizeof(%s), NULL, 0, 0, 0, 0,\n"
+            "    NULL, NULL, NULL, %s, NULL,\n};\n",
+            type->kind == TYPE_SET ? "SET" : "LIST", container->c, c_table(emit, type->item));
+}
+
+static void put_type_functions(Emit *emit, const Definition *d) {
+    const char *c = c_name(emit->program, d), *part = snake_case(emit->program, d->name.text);
+    Pool *pool = &emit->program->pool;
+
+    if (d->kind == DEFINITION_EXCEPTION) {
+        put(&emit->source,
+            "const %s *%s_in(const ferry_error *error) {\n"
+            "    return (const %s *)ferry_exception_in(error, &ferry_type_%s);\n}\n\n",
+            c, c, c, c);
+        put_wrapped(&emit->source, pool_printf(pool, "int %s_throw_%s_at(", emit->prefix, part),
+                    (const char *const[]){"const char *file", "int line", "const char *func",
+                                          "ferry_request *request",
+                                          pool_printf(pool, "const %s *value", c)},
+                    5, ") {\n");
+        put_wrapped(&emit->source, "    return ferry_exception_throw_at(",
+                    (const char *const[]){"file", "line", "func", "request",
+                                          pool_printf(pool, "&ferry_type_%s", c), "value"},
+                    6, ");\n}\n\n");
+        return;
+    }
+    put_wrapped(&emit->source, pool_printf(pool, "int %s_pack(", c),
+                (const char *const[]){pool_printf(pool, "const %s *value", c), "ferry_bytes *ret",
+                                      "ferry_error *reterr"},
+                3, ") {\n");
+    put(&emit->source, "    return ferry_value_pack(&ferry_type_%s, value, ret, reterr);\n}\n\n",
+        c);
+    put_wrapped(&emit->source, pool_printf(pool, "int %s_unpack(", c),
+                (const char *const[]){"ferry_bytes bytes", pool_printf(pool, "%s **ret", c),
+                                      "ferry_error *reterr"},
+                3, ") {\n");
+    put(&emit->source, "    return ferry_value_unpack(&ferry_type_%s, bytes, ret, reterr);\n}\n\n",
+        c);
+}
+
+static void put_finder(Emit *emit, const Container *c) {
+    Pool *pool = &emit->program->pool;
+    const Type *key = c->type->key;
+    bool by_value = is_scalar(key) || is_string(key) || kind_of(key) == TYPE_BINARY;
+    const char *table = c_table(emit, c->type);
+    const char *cast = c_pointer(emit, c->type->item, "");
+
+    put_wrapped(&emit->source, pool_printf(pool, "%s%s_find(", cast, c->c),
+                (const char *const[]){pool_printf(pool, "const %s *map", c->c),
+                                      c_parameter(emit, key, false, "key")},
+                2, ") {\n");
+    put(&emit->source, "    return (%s)ferry_map_find(%s, map, %skey);\n}\n\n", cast, table,
+        by_value ? "&" : "");
+}
+
+/* ---- the whole ---- */
+
+static void put_objects(Emit *emit) {
+    for (const Definition *d = emit->file->definitions; d; d = d->next) {
+        const char *c = upper_case(emit->program, c_name(emit->program, d));
+        Hoist hoist = {.arrays = &emit->source};
+        const char *value;
+
+        if (d->kind != DEFINITION_CONST || is_string(d->type) ||
+            (is_scalar(d->type) && kind_of(d->type) != TYPE_UUID))
+            continue;
+        hoist.name = own_name(emit, snake_case(emit->program, d->name.text), "_items");
+        value = c_value(emit, d->type, d->value, &hoist);
+        put(&emit->source, "const %s %s = %s;\n\n", c_type(emit, d->type), c, value);
+    }
+}
+
+void emit_source(Emit *emit) {
+    Buffer *to = &emit->source;
+    /* The header had some arrays written here already. */
+    CLEANUP(buffer_deinit) Buffer arrays = emit->source;
+    const char *file = strrchr(emit->file->source.path, '/');
+
+    *to = (Buffer){0};
+    put_objects(emit);
+    for (const Container *c = emit->containers; c; c = c->next)
+        if (c->used)
+            put_container_table(emit, c);
+    if (to->len > 0)
+        put(to, "\n");
+    for (const Definition *d = emit->file->definitions; d; d = d->next) {
+        if (d->kind == DEFINITION_ENUM)
+            put_enum_table(emit, d);
+        if (definition_has_fields(d)) {
+            put_struct_table(emit, d);
+            if (!emit->tables)
+                put_type_functions(emit, d);
+        }
+    }
+    for (const Container *c = emit->containers; c && !emit->tables; c = c->next)
+        if (c->ours && c->type->kind == TYPE_MAP)
+            put_finder(emit, c);
+    for (const Service *s = emit->services; s; s = s->next)
+        put_service_source(emit, s);
+
+    /* What stands in front is known only now. */
+    Buffer body = *to;
+
+    *to = (Buffer){0};
+    put(to, "/* Made by ferry-idl %s from %s. Do not edit. */\n#include \"%s.h\"\n\n",
+        emit->version, file ? file + 1 : emit->file->source.path, emit->base);
+    if (emit->designates)
+        put(to, "#if defined(__cplusplus) && defined(__GNUC__)\n"
+                "#pragma GCC diagnostic push\n"
+                "#pragma GCC diagnostic ignored \"-Wpedantic\" /* designated initialisers */\n"
+                "#if defined(__clang__) || __GNUC__ >= 12\n"
+                "#pragma GCC diagnostic ignored \"-Wc++20-extensions\"\n"
+                "#endif\n"
+                "#endif\n\n");
+    put(to, "%s%s%s", text_of(&arrays), arrays.len > 0 ? "\n" : "", text_of(&body));
+    while (to->len > 2 && to->data[to->len - 1] == '\n' && to->data[to->len - 2] == '\n')
+        to->len--;
+    if (emit->designates)
+        put(to, "\n#if defined(__cplusplus) && defined(__GNUC__)\n#pragma GCC diagnostic "
+                "pop\n#endif\n");
+    buffer_deinit(&body);
+}

@@ -1,9 +1,0 @@
-#pragma once
-
-/* The line that a report is about, and a caret under the place. */
-
-#include <stdio.h>
-
-#include "idl/source.h"
-
-void excerpt_print(Place place, FILE *to);

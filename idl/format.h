@@ -1,8 +1,0 @@
-#pragma once
-
-/* The canonical text of an interface file: all comments kept, one element a line. */
-
-#include "base/buffer.h"
-#include "idl/program.h"
-
-void format_file(Program *program, const File *file, Buffer *to);

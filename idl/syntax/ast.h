@@ -1,0 +1,186 @@
+#pragma once
+
+/* An interface file as the parser leaves it and the checker completes it. Everything lives in the
+ * pool of the run. */
+
+#include "idl/syntax/lexer.h"
+
+typedef struct Definition Definition;
+typedef struct File File;
+typedef struct Type Type;
+typedef struct Value Value;
+
+/* A name as it stands in the file. */
+typedef struct Name {
+    const char *text;
+    Place place;
+} Name;
+
+typedef struct Annotation {
+    struct Annotation *next;
+    Name name;
+    const char *value;
+    bool has_value; /* (key) alone means (key = "1") */
+    Place value_place;
+} Annotation;
+
+typedef enum TypeKind {
+    TYPE_BOOL,
+    TYPE_I8,
+    TYPE_I16,
+    TYPE_I32,
+    TYPE_I64,
+    TYPE_DOUBLE,
+    TYPE_STRING,
+    TYPE_BINARY,
+    TYPE_UUID,
+    TYPE_LIST,
+    TYPE_SET,
+    TYPE_MAP,
+    TYPE_STREAM,
+    TYPE_NAMED,
+} TypeKind;
+
+struct Type {
+    TypeKind kind;
+    Place place;
+    const char *name;   /* as written: TYPE_NAMED, and "byte" for i8 */
+    Definition *target; /* TYPE_NAMED: set by the checker; NULL: unknown, and reported */
+    Type *key;          /* map */
+    Type *item;         /* list, set, stream, map */
+    const char *cpp_type;
+    Annotation *annotations;
+};
+
+typedef enum ValueKind {
+    VALUE_INT,
+    VALUE_DOUBLE,
+    VALUE_STRING,
+    VALUE_NAME, /* of a constant or an enum's value */
+    VALUE_LIST,
+    VALUE_MAP,
+} ValueKind;
+
+typedef struct Pair {
+    struct Pair *next;
+    Value *key; /* of a map */
+    Value *value;
+} Pair;
+
+typedef struct EnumValue EnumValue;
+
+struct Value {
+    ValueKind kind;
+    Place place;
+    int64_t number;
+    double real;
+    const char *text; /* string or name */
+    size_t len;
+    Pair *items;
+    size_t n;
+    Definition *constant; /* VALUE_NAME: one of the two, set by the checker */
+    EnumValue *enum_value;
+};
+
+typedef enum Presence { PRESENCE_DEFAULT, PRESENCE_REQUIRED, PRESENCE_OPTIONAL } Presence;
+
+typedef struct Field {
+    struct Field *next;
+    Name name;
+    bool has_id;
+    int64_t id; /* negative where the file gives none */
+    Place id_place;
+    Presence presence;
+    bool reference; /* & behind the type */
+    bool pointer;   /* set by the checker: the C struct would hold itself otherwise */
+    bool optional;  /* set by the checker: may be absent */
+    Type *type;
+    Value *value;
+    bool xsd_optional, xsd_nillable, has_xsd_attrs; /* they mean nothing here */
+    struct Field *xsd_attrs;
+    Annotation *annotations;
+    const char *doc;
+    uint32_t start, end; /* in the text, separator included */
+} Field;
+
+struct EnumValue {
+    EnumValue *next;
+    Name name;
+    bool has_number;
+    int64_t number;
+    Place number_place;
+    const char *spelling; /* of the number: hexadecimal stays so */
+    Definition *owner;
+    Annotation *annotations;
+    const char *doc;
+    uint32_t start, end;
+};
+
+typedef struct Function {
+    struct Function *next;
+    Name name;
+    bool oneway;
+    Type *result; /* NULL: void */
+    Field *args;
+    uint32_t args_end; /* behind their bracket */
+    bool has_throws;
+    Field *throws;
+    Annotation *annotations;
+    const char *doc;
+    Definition *owner; /* the service */
+    uint32_t start, end;
+} Function;
+
+typedef enum DefinitionKind {
+    DEFINITION_CONST,
+    DEFINITION_TYPEDEF,
+    DEFINITION_ENUM,
+    DEFINITION_STRUCT,
+    DEFINITION_UNION,
+    DEFINITION_EXCEPTION,
+    DEFINITION_SERVICE,
+} DefinitionKind;
+
+struct Definition {
+    Definition *next;
+    DefinitionKind kind;
+    Name name;
+    Type *type;   /* const, typedef */
+    Value *value; /* const */
+    EnumValue *values;
+    Field *fields; /* struct, union, exception */
+    Function *functions;
+    Name extends;     /* text NULL: none */
+    Definition *base; /* what it extends; set by the checker */
+    bool xsd_all;
+    Annotation *annotations;
+    const char *doc;
+    File *file;
+    uint32_t start, end;
+    int state;     /* for walks that must not go round in circles */
+    bool declared; /* while C is written: its name is known */
+};
+
+typedef struct Header {
+    struct Header *next;
+    enum { HEADER_INCLUDE, HEADER_CPP_INCLUDE, HEADER_NAMESPACE } kind;
+    Name scope;         /* namespace */
+    Name name;          /* the file, or the namespace's name */
+    File *file;         /* what an include leads to; NULL: not found, and reported */
+    const char *prefix; /* how names of the included file begin */
+    Annotation *annotations;
+    uint32_t start, end;
+} Header;
+
+struct File {
+    File *next;
+    Source source;
+    const char *real_path;
+    const char *base; /* "calc" of "dir/calc.thrift" */
+    Header *headers;
+    Definition *definitions;
+    struct NameTable *names;
+    Comment *comments;
+    const char *doc;
+    int state;
+};

@@ -1,0 +1,339 @@
+/* Interface files to tokens. See lexer.h. */
+
+#include "idl/syntax/lexer.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+void lexer_init(Lexer *lexer, Pool *pool, Reports *reports, const Source *source) {
+    *lexer = (Lexer){.pool = pool, .reports = reports, .source = source};
+    lexer->last_comment = &lexer->first_comment;
+    lexer->at = source_mark(source);
+}
+
+static char peek(const Lexer *lexer, size_t ahead) {
+    size_t at = lexer->at + ahead;
+
+    return (char)(at < lexer->source->len ? lexer->source->text[at] : '\0');
+}
+
+static Place place_from(const Lexer *lexer, size_t start) {
+    return (Place){lexer->source, (uint32_t)start, (uint32_t)(lexer->at - start)};
+}
+
+static bool is_word_start(char c) {
+    return isalpha((unsigned char)c) || c == '_';
+}
+
+static bool is_word_char(char c) {
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* ---- comments ---- */
+
+/* Does the text end a line with nothing on it but blanks and a star? Returns what comes after. */
+static const char *after_margin(const char *p, const char *end) {
+    while (p < end && (*p == ' ' || *p == '\t'))
+        p++;
+    if (p < end && *p == '*') {
+        p++;
+        if (p < end && *p == ' ')
+            p++;
+    }
+    return p;
+}
+
+/* The text of a doc comment without its stars and margin, blank lines at either end left out. */
+static const char *clean_doc(Lexer *lexer, Place place) {
+    const char *p = place.source->text + place.at + 3, *end = p + place.len - 5;
+    char *text = pool_alloc(lexer->pool, place.len), *to = text;
+    bool first = true;
+
+    while (p <= end) {
+        const char *line_end = memchr(p, '\n', (size_t)(end - p));
+        const char *line, *trimmed;
+
+        if (!line_end)
+            line_end = end;
+        line = first ? p : after_margin(p, line_end);
+        while (first && line < line_end && (*line == ' ' || *line == '\t'))
+            line++;
+        trimmed = line_end;
+        while (trimmed > line && isspace((unsigned char)trimmed[-1]))
+            trimmed--;
+        if (to > text || trimmed > line) {
+            if (to > text)
+                *to++ = '\n';
+            memcpy(to, line, (size_t)(trimmed - line));
+            to += trimmed - line;
+        }
+        first = false;
+        p = line_end + 1;
+    }
+    while (to > text && to[-1] == '\n')
+        to--;
+    *to = '\0';
+    return to > text ? text : NULL;
+}
+
+static void add_comment(Lexer *lexer, size_t start, const char **doc) {
+    Comment *comment = pool_new(lexer->pool, Comment);
+
+    comment->place = place_from(lexer, start);
+    *lexer->last_comment = comment;
+    lexer->last_comment = &comment->next;
+    /* Not: an empty comment, or a line of stars. */
+    if (comment->place.len > 4 && memcmp(lexer->source->text + start, "/**", 3) == 0 &&
+        lexer->source->text[start + 3] != '*') {
+        const char *text = clean_doc(lexer, comment->place);
+
+        if (text)
+            *doc = text;
+    }
+}
+
+static void skip_block_comment(Lexer *lexer, size_t start, const char **doc) {
+    lexer->at += 2;
+    while (lexer->at < lexer->source->len && !(peek(lexer, 0) == '*' && peek(lexer, 1) == '/'))
+        lexer->at++;
+    if (lexer->at >= lexer->source->len) {
+        report_error(lexer->reports, ((Place){lexer->source, (uint32_t)start, 2}), "end it with */",
+                     "the comment never ends");
+        return;
+    }
+    lexer->at += 2;
+    add_comment(lexer, start, doc);
+}
+
+/* Blanks and comments; the last doc comment among them. One that another follows, before anything
+ * else, is about the file. */
+static const char *skip_blanks(Lexer *lexer) {
+    bool at_top = lexer->at == source_mark(lexer->source);
+    const char *doc = NULL;
+
+    while (lexer->at < lexer->source->len) {
+        size_t start = lexer->at;
+        char c = peek(lexer, 0);
+
+        if (c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v') {
+            lexer->at++;
+        } else if (c == '#' || (c == '/' && peek(lexer, 1) == '/')) {
+            while (lexer->at < lexer->source->len && peek(lexer, 0) != '\n')
+                lexer->at++;
+            if (lexer->source->text[lexer->at - 1] == '\r')
+                lexer->at--;
+            add_comment(lexer, start, &doc);
+        } else if (c == '/' && peek(lexer, 1) == '*') {
+            const char *before = doc;
+
+            skip_block_comment(lexer, start, &doc);
+            if (at_top && before && doc != before && !lexer->doc)
+                lexer->doc = before;
+        } else {
+            break;
+        }
+    }
+    return doc;
+}
+
+/* ---- numbers ---- */
+
+static void read_hex(Lexer *lexer, Token *token, size_t start) {
+    uint64_t value = 0, limit = peek(lexer, 0) == '-' ? UINT64_C(1) << 63 : INT64_MAX;
+    bool negative = peek(lexer, 0) == '-', over = false;
+    size_t digits = 0;
+
+    lexer->at += (peek(lexer, 0) == '-' || peek(lexer, 0) == '+') ? 3 : 2;
+    for (; isxdigit((unsigned char)peek(lexer, 0)); lexer->at++, digits++) {
+        char c = (char)tolower((unsigned char)peek(lexer, 0));
+
+        over = over || value >> 60 != 0;
+        value = value << 4 | (uint64_t)(isdigit((unsigned char)c) ? c - '0' : c - 'a' + 10);
+    }
+    token->kind = TOKEN_INT;
+    token->place = place_from(lexer, start);
+    if (digits == 0)
+        report_error(lexer->reports, token->place, NULL, "a hexadecimal number needs digits");
+    else if (over || value > limit)
+        report_error(lexer->reports, token->place, NULL, "the number does not fit into 64 bits");
+    else
+        token->number = negative ? (int64_t)(0 - value) : (int64_t)value;
+}
+
+/* Digits, then a fraction, then an exponent: which of them there are makes the kind. */
+static bool scan_decimal(Lexer *lexer) {
+    bool real = false;
+    size_t ahead = 0;
+
+    if (peek(lexer, 0) == '-' || peek(lexer, 0) == '+')
+        lexer->at++;
+    while (isdigit((unsigned char)peek(lexer, 0)))
+        lexer->at++;
+    if (peek(lexer, 0) == '.' && isdigit((unsigned char)peek(lexer, 1))) {
+        real = true;
+        lexer->at++;
+        while (isdigit((unsigned char)peek(lexer, 0)))
+            lexer->at++;
+    }
+    if (peek(lexer, 0) == 'e' || peek(lexer, 0) == 'E') {
+        ahead = 1 + (peek(lexer, 1) == '-' || peek(lexer, 1) == '+');
+        if (isdigit((unsigned char)peek(lexer, ahead))) {
+            real = true;
+            lexer->at += ahead;
+            while (isdigit((unsigned char)peek(lexer, 0)))
+                lexer->at++;
+        }
+    }
+    return real;
+}
+
+static void read_number(Lexer *lexer, Token *token, size_t start) {
+    bool real = scan_decimal(lexer);
+    char *text;
+
+    token->place = place_from(lexer, start);
+    text = pool_text(lexer->pool, lexer->source->text + start, token->place.len);
+    token->text = text;
+    errno = 0;
+    if (real) {
+        token->kind = TOKEN_DOUBLE;
+        token->real = strtod(text, NULL);
+        if (!isfinite(token->real))
+            report_error(lexer->reports, token->place, NULL,
+                         "the number does not fit into a double");
+    } else {
+        token->kind = TOKEN_INT;
+        token->number = strtoll(text, NULL, 10);
+        if (errno == ERANGE)
+            report_error(lexer->reports, token->place, NULL,
+                         "the number does not fit into 64 bits");
+    }
+    if (is_word_char(peek(lexer, 0)))
+        report_error(lexer->reports, token->place, NULL, "there are letters behind the number");
+    while (is_word_char(peek(lexer, 0)))
+        lexer->at++;
+}
+
+/* ---- strings and words ---- */
+
+static char unescape(Lexer *lexer, char c) {
+    switch (c) {
+    case 'r':
+        return '\r';
+    case 'n':
+        return '\n';
+    case 't':
+        return '\t';
+    case '"':
+    case '\'':
+    case '\\':
+        return c;
+    default:
+        report_error(lexer->reports, ((Place){lexer->source, (uint32_t)lexer->at, 2}),
+                     "the escapes are \\r \\n \\t \\\" \\' \\\\", "unknown escape '\\%c'",
+                     isprint((unsigned char)c) ? c : '?');
+        return (char)(c ? c : '?');
+    }
+}
+
+static void read_string(Lexer *lexer, Token *token, size_t start) {
+    char quote = peek(lexer, 0);
+    size_t end = start + 1;
+    char *text, *to;
+
+    while (end < lexer->source->len && lexer->source->text[end] != quote &&
+           lexer->source->text[end] != '\n')
+        end += lexer->source->text[end] == '\\' && end + 1 < lexer->source->len &&
+                       lexer->source->text[end + 1] != '\n'
+                   ? 2
+                   : 1;
+    text = to = pool_alloc(lexer->pool, end - start + 1);
+    lexer->at++;
+    while (lexer->at < end) {
+        char c = peek(lexer, 0);
+
+        if (c == '\\' && lexer->at + 1 < end) {
+            c = unescape(lexer, peek(lexer, 1));
+            lexer->at++;
+        }
+        lexer->at++;
+        *to++ = c;
+    }
+    token->kind = TOKEN_STRING;
+    token->text = text;
+    token->len = (size_t)(to - text);
+    if (peek(lexer, 0) == quote && lexer->at < lexer->source->len)
+        lexer->at++;
+    else
+        report_error(lexer->reports, ((Place){lexer->source, (uint32_t)start, 1}),
+                     "a line break in it is written \\n", "the string never ends");
+    token->place = place_from(lexer, start);
+}
+
+static void read_word(Lexer *lexer, Token *token, size_t start) {
+    while (is_word_char(peek(lexer, 0)) || (peek(lexer, 0) == '.' && is_word_char(peek(lexer, 1))))
+        lexer->at++;
+    token->kind = TOKEN_WORD;
+    token->place = place_from(lexer, start);
+}
+
+/* What is no token, up to the next blank. */
+static void skip_junk(Lexer *lexer, size_t start) {
+    char shown[TEXT_ESCAPED_MAX];
+
+    do
+        lexer->at++;
+    while (lexer->at < lexer->source->len && ((unsigned char)peek(lexer, 0) & 0xC0) == 0x80);
+    /* What is not UTF-8 is reported of the file as a whole. */
+    if (text_is_utf8(lexer->source->text + start, lexer->at - start))
+        report_error(lexer->reports, place_from(lexer, start), NULL, "unexpected character '%s'",
+                     text_escape(shown, lexer->source->text + start, lexer->at - start));
+}
+
+Token lexer_next(Lexer *lexer) {
+    Token token = {.kind = TOKEN_END};
+
+    for (;;) {
+        const char *doc = skip_blanks(lexer);
+        size_t start = lexer->at;
+        char c = peek(lexer, 0), next = peek(lexer, 1);
+        bool sign = c == '-' || c == '+';
+
+        if (doc)
+            token.doc = doc;
+        if (lexer->at >= lexer->source->len) {
+            token.place = (Place){lexer->source, (uint32_t)lexer->source->len, 0};
+            token.text = "the end of the file";
+            return token;
+        }
+        if (is_word_start(c)) {
+            read_word(lexer, &token, start);
+        } else if ((sign ? next : c) == '0' && (peek(lexer, sign + 1u) | 0x20) == 'x') {
+            read_hex(lexer, &token, start);
+        } else if (isdigit((unsigned char)c) || (c == '.' && isdigit((unsigned char)next)) ||
+                   (sign && (isdigit((unsigned char)next) ||
+                             (next == '.' && isdigit((unsigned char)peek(lexer, 2)))))) {
+            read_number(lexer, &token, start);
+        } else if (c == '"' || c == '\'') {
+            read_string(lexer, &token, start);
+        } else if (c && strchr("{}()[]<>,;:=&*", c)) {
+            lexer->at++;
+            token.kind = TOKEN_MARK;
+            token.place = place_from(lexer, start);
+        } else {
+            skip_junk(lexer, start);
+            continue;
+        }
+        if (!token.text)
+            token.text = pool_text(lexer->pool, lexer->source->text + start, token.place.len);
+        if (token.kind != TOKEN_STRING)
+            token.len = strlen(token.text);
+        return token;
+    }
+}

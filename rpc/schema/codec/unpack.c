@@ -1,0 +1,359 @@
+/* MessagePack to values in C. See codec.h. */
+
+#include "rpc/schema/codec/unpack-scalar.h"
+#include "rpc/schema/codec/unpacker.h"
+#include "rpc/schema/codec/values.h"
+#include "rpc/wire/writer.h"
+
+static const char *type_at(const Unpacker *u, const uint8_t *at) {
+    Reader reader = reader_of(at, (size_t)(u->end - at));
+
+    if (at < u->end && *at == 0xC1)
+        return "the byte 0xc1";
+    return wire_type_name(reader_peek(&reader));
+}
+
+/* What is cut off, or claims to be longer than it is, is no type. */
+const uint8_t *unpacker_expected(Unpacker *u, const uint8_t *at, const ferry_type *type) {
+    Reader reader = reader_of(at, (size_t)(u->end - at));
+
+    reader_value(&reader);
+    if (reader.problem && at < u->end && *at != 0xC1)
+        return refuse(u, reader.problem);
+    trouble_set(&u->trouble, NULL, "expected %s, got %s", trouble_type_name(type), type_at(u, at));
+    return NULL;
+}
+
+static bool descend(Unpacker *u) {
+    if (u->depth < WIRE_DEPTH_MAX) {
+        u->depth++;
+        return true;
+    }
+    refuse(u, "nested deeper than 32 levels");
+    return false;
+}
+
+/* ---- containers ---- */
+
+static bool is_unique(Unpacker *u, const ferry_type *type, const ValueList *list, size_t stride,
+                      const char *what) {
+    ptrdiff_t i = values_duplicate(type, list->v, list->n, stride);
+
+    if (i == VALUES_UNIQUE)
+        return true;
+    if (i == VALUES_NO_MEMORY) {
+        trouble_set(&u->trouble, "ferry.OutOfMemory", "out of memory");
+    } else {
+        trouble_set(&u->trouble, NULL, "%s is there twice", what);
+        trouble_in_item(&u->trouble, (size_t)i);
+    }
+    return false;
+}
+
+/* Memory for n items: NULL when there is none, or n is 0. */
+static char *take_items(Unpacker *u, size_t n, size_t size) {
+    if (n > 0 && size > SIZE_MAX / 2 / n) {
+        trouble_set(&u->trouble, "ferry.TooBig", "the value takes far more memory than its bytes");
+        return NULL;
+    }
+    return n > 0 ? take(u, n * size) : NULL;
+}
+
+static const uint8_t *unpack_list(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                  ValueList *to) {
+    Reader reader = reader_of(at, (size_t)(u->end - at));
+    size_t n = reader_array(&reader), size = type->item->size;
+    char *items;
+
+    if (reader.problem)
+        return unpacker_expected(u, at, type);
+    if (!descend(u))
+        return NULL;
+    at = reader.at;
+    items = take_items(u, n, size);
+    if (!items && n > 0)
+        return NULL;
+    *to = (ValueList){n, items};
+    for (size_t i = 0; i < n; i++, items += size) {
+        at = unpack_value(u, at, type->item, items);
+        if (!at) {
+            trouble_in_item(&u->trouble, i);
+            return NULL;
+        }
+    }
+    u->depth--;
+    if (type->kind == FERRY_KIND_SET && !is_unique(u, type->item, to, size, "the element"))
+        return NULL;
+    return at;
+}
+
+static const uint8_t *unpack_map(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                 ValueList *to) {
+    Reader reader = reader_of(at, (size_t)(u->end - at));
+    size_t n = reader_map(&reader);
+    char *entry;
+
+    if (reader.problem)
+        return unpacker_expected(u, at, type);
+    if (!descend(u))
+        return NULL;
+    at = reader.at;
+    entry = take_items(u, n, type->entry_size);
+    if (!entry && n > 0)
+        return NULL;
+    *to = (ValueList){n, entry};
+    for (size_t i = 0; i < n; i++, entry += type->entry_size) {
+        at = unpack_value(u, at, type->key, entry);
+        if (!at)
+            trouble_in_key(&u->trouble);
+        else
+            at = unpack_value(u, at, type->item, entry + type->value_offset);
+        if (!at) {
+            trouble_in_item(&u->trouble, i);
+            return NULL;
+        }
+    }
+    u->depth--;
+    return is_unique(u, type->key, to, type->entry_size, "the key") ? at : NULL;
+}
+
+/* ---- structs ---- */
+
+/* Into the field's place in the C struct at base. */
+static const uint8_t *unpack_field(Unpacker *u, const uint8_t *at, const ferry_field *field,
+                                   char *base) {
+    void *to = base + field->offset;
+
+    if (field_is_pointer(field)) {
+        void *value = take(u, field->type->size);
+
+        *(void **)to = value;
+        to = value;
+    }
+    at = to ? unpack_value(u, at, field->type, to) : NULL;
+    if (__builtin_expect(!at, 0))
+        trouble_in_field(&u->trouble, field->name);
+    return at;
+}
+
+/* What a field holds when nothing came for it. */
+static bool fill_in(Unpacker *u, const ferry_field *field, char *base) {
+    void *to = base + field->offset;
+
+    if (field->flags & FERRY_OPTIONAL) {
+        /* A string's default is a pointer to its pointer. */
+        if (field->type->kind == FERRY_KIND_STRING)
+            *(const char **)to = field->value ? *(const char *const *)field->value : NULL;
+        else
+            *(const void **)to = field->value;
+        return true;
+    }
+    if (field->value && !(field->flags & FERRY_REQUIRED)) {
+        if (field_is_pointer(field))
+            *(const void **)to = field->value;
+        else
+            memcpy(to, field->value, field->type->size);
+        return true;
+    }
+    refuse(u, "it is missing");
+    trouble_in_field(&u->trouble, field->name);
+    return false;
+}
+
+/* Senders write fields in the table's order: the next one is nearly always the one after the last.
+ * SIZE_MAX: there is no such field. */
+static inline size_t find_field(const ferry_type *type, size_t next, Span key) {
+    size_t n = type->n;
+
+    for (size_t tries = 0; tries < n; tries++, next++) {
+        const ferry_field *field;
+
+        if (next >= n)
+            next = 0;
+        field = &type->fields[next];
+        if (field->name_len == key.len && bytes_equal(field->name, key.data, key.len))
+            return next;
+    }
+    return SIZE_MAX;
+}
+
+static bool is_absent(const Unpacker *u, const uint8_t *at, const ferry_field *field) {
+    return at < u->end && *at == 0xC0 && (field->flags & FERRY_OPTIONAL);
+}
+
+static const uint8_t *skip(Unpacker *u, const uint8_t *at) {
+    Reader reader = reader_of(at, (size_t)(u->end - at));
+
+    reader_value(&reader);
+    return reader.problem ? refuse(u, reader.problem) : reader.at;
+}
+
+/* The head of a map that is a struct, a union or an exception. */
+static const uint8_t *open_fields(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                  size_t *n) {
+    Reader reader = reader_of(at, (size_t)(u->end - at));
+
+    *n = reader_map(&reader);
+    if (reader.problem)
+        return unpacker_expected(u, at, type);
+    return descend(u) ? reader.at : NULL;
+}
+
+static const uint8_t *read_key(Unpacker *u, const uint8_t *at, Span *key) {
+    Reader reader = reader_of(at, (size_t)(u->end - at));
+
+    *key = reader_str(&reader);
+    if (reader.problem) {
+        trouble_set(&u->trouble, NULL, "expected the name of a field, got %s", type_at(u, at));
+        return NULL;
+    }
+    return reader.at;
+}
+
+static const uint8_t *twice(Unpacker *u, const ferry_field *field) {
+    refuse(u, "it is there twice");
+    trouble_in_field(&u->trouble, field->name);
+    return NULL;
+}
+
+static const uint8_t *unpack_struct(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                    void *to) {
+    uint64_t seen[VALUE_FIELDS_MAX / 64];
+    size_t n, next = 0, n_seen = 0;
+    Span key;
+
+    at = open_fields(u, at, type, &n);
+    if (!at)
+        return NULL;
+    if (type->n > VALUE_FIELDS_MAX)
+        return refuse(u, "the table has too many fields");
+    /* Looking up an unknown key takes time in proportion to the fields. */
+    if (n > 4 * (size_t)type->n + 64)
+        return refuse(u, "far more keys than fields");
+    for (size_t i = 0; i * 64 < type->n; i++)
+        seen[i] = 0;
+    while (n-- > 0) {
+        const ferry_field *field;
+        size_t i;
+
+        at = read_key(u, at, &key);
+        if (!at)
+            return NULL;
+        i = find_field(type, next, key);
+        if (i == SIZE_MAX) {
+            at = skip(u, at);
+        } else {
+            field = &type->fields[i];
+            if (seen[i / 64] & UINT64_C(1) << i % 64)
+                return twice(u, field);
+            seen[i / 64] |= UINT64_C(1) << i % 64;
+            n_seen++;
+            next = i + 1;
+            if (is_absent(u, at, field))
+                at = fill_in(u, field, to) ? at + 1 : NULL;
+            else
+                at = unpack_field(u, at, field, to);
+        }
+        if (!at)
+            return NULL;
+    }
+    for (size_t i = 0; n_seen < type->n && i < type->n; i++)
+        if (!(seen[i / 64] & UINT64_C(1) << i % 64) && !fill_in(u, &type->fields[i], to))
+            return NULL;
+    u->depth--;
+    return at;
+}
+
+/* Fewer than declared: the others are filled in, as the caller may be older than we are. More: he
+ * is newer. */
+static const uint8_t *unpack_args(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                  void *to) {
+    Reader reader = reader_of(at, (size_t)(u->end - at));
+    uint32_t n = reader_array(&reader);
+
+    if (reader.problem)
+        return unpacker_expected(u, at, type);
+    if (!descend(u))
+        return NULL;
+    at = reader.at;
+    for (uint32_t i = 0; i < type->n; i++) {
+        const ferry_field *field = &type->fields[i];
+
+        if (i < n && !is_absent(u, at, field)) {
+            at = unpack_field(u, at, field, to);
+            if (!at)
+                return NULL;
+            continue;
+        }
+        at += i < n;
+        if (!fill_in(u, field, to))
+            return NULL;
+    }
+    for (uint32_t i = type->n; i < n && at; i++)
+        at = skip(u, at);
+    u->depth--;
+    return at;
+}
+
+static const uint8_t *unpack_union(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                   void *to) {
+    size_t n, i;
+    Span key;
+
+    memset(to, 0, type->size);
+    at = open_fields(u, at, type, &n);
+    if (!at)
+        return NULL;
+    if (n != 1) {
+        trouble_set(&u->trouble, NULL, "expected %s with one key, got %zu keys",
+                    trouble_type_name(type), n);
+        return NULL;
+    }
+    at = read_key(u, at, &key);
+    if (!at)
+        return NULL;
+    i = find_field(type, 0, key);
+    if (i == SIZE_MAX) {
+        at = skip(u, at);
+    } else {
+        *(int32_t *)to = (int32_t)i + 1;
+        at = unpack_field(u, at, &type->fields[i], to);
+    }
+    u->depth--;
+    return at;
+}
+
+const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_type *type, void *to) {
+    switch (type->kind) {
+    case FERRY_KIND_BOOL:
+        return unpack_bool(u, at, type, to);
+    case FERRY_KIND_I8:
+    case FERRY_KIND_I16:
+    case FERRY_KIND_I32:
+    case FERRY_KIND_I64:
+    case FERRY_KIND_ENUM:
+        return unpack_int(u, at, type, to);
+    case FERRY_KIND_DOUBLE:
+        return unpack_double(u, at, type, to);
+    case FERRY_KIND_UUID:
+        return unpack_uuid(u, at, type, to);
+    case FERRY_KIND_STRING:
+        return unpack_string(u, at, type, to);
+    case FERRY_KIND_BINARY:
+        return unpack_binary(u, at, type, to);
+    case FERRY_KIND_LIST:
+    case FERRY_KIND_SET:
+        return unpack_list(u, at, type, to);
+    case FERRY_KIND_MAP:
+        return unpack_map(u, at, type, to);
+    case FERRY_KIND_STRUCT:
+    case FERRY_KIND_EXCEPTION:
+        return unpack_struct(u, at, type, to);
+    case FERRY_KIND_UNION:
+        return unpack_union(u, at, type, to);
+    case FERRY_KIND_ARGS:
+        return unpack_args(u, at, type, to);
+    default:
+        return refuse(u, "the table has a type that this library does not know");
+    }
+}

@@ -1,0 +1,151 @@
+/* The pieces that a description is made of. See description-parser.h. */
+
+#include "rpc/schema/description/description-parser.h"
+
+#include "base/text.h"
+#include "rpc/schema/description/description.h"
+
+bool parser_refuse(Parser *p, const char *text) {
+    trouble_set(&p->trouble, NULL, "%s", text);
+    return false;
+}
+
+bool parser_no_memory(Parser *p) {
+    trouble_set(&p->trouble, "ferry.OutOfMemory", "out of memory");
+    return false;
+}
+
+void *parser_take(Parser *p, size_t size) {
+    void *piece = arena_take(p->arena, size);
+
+    if (!piece)
+        parser_no_memory(p);
+    else
+        memset(piece, 0, size);
+    return piece;
+}
+
+void *parser_take_array(Parser *p, size_t n, size_t size) {
+    return parser_take(p, n * size); /* n is bounded by the bytes of the description */
+}
+
+/* A failure of the reader becomes one of the parser. */
+bool parser_good(Parser *p, const Reader *reader) {
+    return !reader->problem || parser_refuse(p, reader->problem);
+}
+
+const char *parser_text(Parser *p, Reader *reader) {
+    Span span = reader_str(reader);
+    char *text;
+
+    if (!parser_good(p, reader))
+        return NULL;
+    if (memchr(span.data, 0, span.len) || !text_is_utf8(span.data, span.len)) {
+        parser_refuse(p, "a text is not UTF-8");
+        return NULL;
+    }
+    text = parser_take(p, span.len + 1);
+    if (text && span.len > 0)
+        memcpy(text, span.data, span.len);
+    return text;
+}
+
+/* An identifier; with dots where a whole name is meant. */
+static bool is_identifier(const char *text, bool dots) {
+    size_t len = strlen(text);
+    bool start = true;
+
+    if (len == 0 || len > DESCRIPTION_NAMES_MAX)
+        return false;
+    for (const char *c = text; *c; c++) {
+        bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_';
+
+        if (*c == '.' && dots && !start)
+            start = true;
+        else if (letter || (!start && *c >= '0' && *c <= '9'))
+            start = false;
+        else
+            return false;
+    }
+    return !start;
+}
+
+const char *parser_name(Parser *p, Reader *reader, bool dots) {
+    const char *text = parser_text(p, reader);
+
+    if (text && !is_identifier(text, dots)) {
+        parser_refuse(p, "a name is not one");
+        return NULL;
+    }
+    return text;
+}
+
+/* ---- maps ---- */
+
+Walk parser_walk(Parser *p, Span map) {
+    Walk walk = {reader_of(map.data, map.len), 0};
+
+    walk.left = reader_map(&walk.reader);
+    parser_good(p, &walk.reader);
+    return walk;
+}
+
+bool parser_next(Parser *p, Walk *walk, Span *key) {
+    if (p->trouble.type || walk->left == 0)
+        return false;
+    walk->left--;
+    *key = reader_str(&walk->reader);
+    return parser_good(p, &walk->reader);
+}
+
+Span parser_value(Parser *p, Reader *reader) {
+    Span span = reader_value(reader);
+
+    parser_good(p, reader);
+    return span;
+}
+
+/* ---- notes ---- */
+
+static bool read_annotations(Parser *p, Reader *reader, ferry_notes *notes) {
+    uint32_t n = reader_array(reader);
+    ferry_annotation *annotations;
+
+    if (!parser_good(p, reader))
+        return false;
+    annotations = parser_take_array(p, n, sizeof(*annotations));
+    if (!annotations)
+        return false;
+    for (uint32_t i = 0; i < n && !p->trouble.type; i++) {
+        if (reader_array(reader) != 2)
+            return parser_refuse(p, "an annotation is a name and a value");
+        annotations[i].name = parser_name(p, reader, true);
+        annotations[i].value = annotations[i].name ? parser_text(p, reader) : NULL;
+    }
+    notes->n_annotations = n;
+    notes->annotations = annotations;
+    return !p->trouble.type;
+}
+
+/* Is it a key of notes? Then it is read. */
+bool parser_note(Parser *p, Span key, Reader *reader, const ferry_notes **ret) {
+    ferry_notes *notes;
+    bool doc = span_is(key, "doc");
+
+    if (!doc && !span_is(key, "annotations"))
+        return false;
+    notes = *ret ? (ferry_notes *)(uintptr_t)*ret : parser_take(p, sizeof(*notes));
+    if (!notes)
+        return true;
+    *ret = notes;
+    if (doc)
+        notes->doc = parser_text(p, reader);
+    else
+        read_annotations(p, reader, notes);
+    return true;
+}
+
+bool parser_flag(Parser *p, Reader *reader, bool *ret) {
+    *ret = reader_bool(reader);
+    return parser_good(p, reader);
+}

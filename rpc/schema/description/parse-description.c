@@ -1,0 +1,201 @@
+/* A description to tables. It comes from a stranger. See description.h. */
+
+#include <assert.h>
+
+#include "base/error.h"
+#include "rpc/schema/codec/codec.h"
+#include "rpc/schema/codec/values.h"
+#include "rpc/schema/description/description-parser.h"
+#include "rpc/schema/description/description.h"
+#include "rpc/wire/name.h"
+
+/* ---- methods ---- */
+
+static bool read_args(Parser *p, Reader *reader, ferry_method *method) {
+    ferry_type *type = parser_take(p, sizeof(*type));
+    ferry_field *fields;
+    uint32_t n;
+
+    if (!type)
+        return false;
+    fields = parser_fields(p, reader, &n);
+    if (p->trouble.type)
+        return false;
+    type->kind = FERRY_KIND_ARGS;
+    parser_lay_out(type, fields, n);
+    for (uint32_t i = 0; i < n; i++)
+        parser_lay_out_containers(fields[i].type);
+    method->args = type;
+    return true;
+}
+
+static void read_method_flag(Parser *p, Reader *reader, ferry_method *method, uint32_t flag) {
+    bool set;
+
+    if (parser_flag(p, reader, &set) && set)
+        method->flags |= flag;
+}
+
+static void read_throws(Parser *p, Reader *reader, ferry_method *method) {
+    ferry_field *fields = parser_fields(p, reader, &method->n_throws);
+
+    method->throws = fields;
+    for (uint32_t i = 0; i < method->n_throws; i++)
+        if (fields[i].type->kind != FERRY_KIND_EXCEPTION)
+            parser_refuse(p, "only an exception can be thrown");
+}
+
+static void read_method_key(Parser *p, ferry_method *method, Span key, Reader *reader) {
+    uint64_t ms;
+
+    if (span_is(key, "name")) {
+        method->name = parser_name(p, reader, false);
+    } else if (span_is(key, "args")) {
+        read_args(p, reader, method);
+    } else if (span_is(key, "result")) {
+        method->result = parser_type(p, reader);
+    } else if (span_is(key, "stream_in")) {
+        method->stream_in = parser_type(p, reader);
+        method->flags |= FERRY_STREAM_IN;
+    } else if (span_is(key, "stream_out")) {
+        method->stream_out = parser_type(p, reader);
+        method->flags |= FERRY_STREAM_OUT;
+    } else if (span_is(key, "throws")) {
+        read_throws(p, reader, method);
+    } else if (span_is(key, "oneway")) {
+        read_method_flag(p, reader, method, FERRY_ONEWAY);
+    } else if (span_is(key, "idempotent")) {
+        read_method_flag(p, reader, method, FERRY_IDEMPOTENT);
+    } else if (span_is(key, "inherited")) {
+        read_method_flag(p, reader, method, FERRY_INHERITED);
+    } else if (span_is(key, "timeout_ms")) {
+        ms = reader_uint(reader);
+        method->timeout_ms = ms > 3600000 ? 3600000 : (uint32_t)ms;
+    } else if (span_is(key, "cache_ttl_ms")) {
+        method->cache_ttl_ms = reader_uint(reader);
+    } else if (!parser_note(p, key, reader, &method->notes)) {
+        parser_value(p, reader);
+    }
+}
+
+static bool read_method(Parser *p, Span map, ferry_method *method) {
+    Walk walk = parser_walk(p, map);
+    Span key;
+
+    while (parser_next(p, &walk, &key))
+        read_method_key(p, method, key, &walk.reader);
+    if (p->trouble.type || !parser_good(p, &walk.reader))
+        return false;
+    return method->name ? true : parser_refuse(p, "a method has no name");
+}
+
+static bool read_methods(Parser *p, Span list) {
+    Reader reader = reader_of(list.data, list.len);
+    uint32_t n = reader_array(&reader);
+    ferry_method *methods;
+
+    if (!parser_good(p, &reader))
+        return false;
+    if (n > VALUE_FIELDS_MAX)
+        return parser_refuse(p, "there are too many methods");
+    methods = parser_take_array(p, n, sizeof(*methods));
+    for (uint32_t i = 0; i < n && methods && !p->trouble.type; i++) {
+        Span map = parser_value(p, &reader);
+
+        if (!p->trouble.type)
+            read_method(p, map, &methods[i]);
+        for (uint32_t k = 0; k < i && !p->trouble.type; k++) {
+            assert(methods[i].name && methods[k].name);
+            if (strcmp(methods[i].name, methods[k].name) == 0)
+                parser_refuse(p, "two methods have one name");
+        }
+        if (p->trouble.type && methods[i].name)
+            trouble_in_field(&p->trouble, methods[i].name);
+        else if (p->trouble.type)
+            trouble_in_item(&p->trouble, i);
+    }
+    p->service->n_methods = n;
+    p->service->methods = methods;
+    return !p->trouble.type;
+}
+
+/* ---- the whole ---- */
+
+/* Into the arena of the description; what it says of the field's own type is final by now. */
+static bool read_defaults(Parser *p) {
+    for (Pending *pending = p->pending; pending; pending = pending->next) {
+        ferry_error error = FERRY_ERROR_INIT;
+        void *value = NULL;
+        int r = schema_unpack_into(p->arena, pending->field->type, pending->value,
+                                   pending->field->name, &value, &error);
+
+        if (r < 0) {
+            trouble_set(&p->trouble, r == -ENOMEM ? "ferry.OutOfMemory" : NULL,
+                        "a default is refused: %s", error.message);
+            ferry_error_clear(&error);
+            return false;
+        }
+        pending->field->value = value;
+    }
+    return true;
+}
+
+static bool read_service(Parser *p, Span bytes) {
+    Walk walk = parser_walk(p, bytes);
+    Span key, methods = {NULL, 0}, types = {NULL, 0};
+    uint64_t version = 0;
+
+    while (parser_next(p, &walk, &key)) {
+        if (span_is(key, "v"))
+            version = reader_uint(&walk.reader);
+        else if (span_is(key, "service"))
+            p->service->name = parser_text(p, &walk.reader);
+        else if (span_is(key, "extends"))
+            p->service->extends = parser_name(p, &walk.reader, true);
+        else if (span_is(key, "methods"))
+            methods = parser_value(p, &walk.reader);
+        else if (span_is(key, "types"))
+            types = parser_value(p, &walk.reader);
+        else if (!parser_note(p, key, &walk.reader, &p->service->notes))
+            parser_value(p, &walk.reader);
+    }
+    if (p->trouble.type || !parser_good(p, &walk.reader))
+        return false;
+    if (walk.reader.at != walk.reader.end)
+        return parser_refuse(p, "there are bytes after it");
+    if (version != DESCRIPTION_VERSION)
+        return parser_refuse(p, "its version is not known here");
+    if (!p->service->name || !name_is_valid(p->service->name, strlen(p->service->name)))
+        return parser_refuse(p, "the service has no name, or none that may be one");
+    if (!methods.data)
+        return parser_refuse(p, "it has no methods");
+    if (types.data && !parser_declare_types(p, types))
+        return false;
+    return parser_complete_types(p) && read_methods(p, methods) && read_defaults(p);
+}
+
+int description_read(Span bytes, ferry_service **ret, ferry_error *reterr) {
+    Arena arena;
+    Parser parser = {.arena = &arena};
+    int r;
+
+    if (bytes.len > DESCRIPTION_BYTES_MAX)
+        return error_set(reterr, "ferry.TooBig", "a description has %d bytes at most",
+                         DESCRIPTION_BYTES_MAX);
+    trouble_init(&parser.trouble);
+    arena_init(&arena, (64 << 10) + 64 * bytes.len);
+    /* The first piece is where the block begins. */
+    parser.service = arena_grow(&arena, sizeof(ferry_service), 8 * bytes.len);
+    if (!parser.service)
+        return error_set(reterr, "ferry.OutOfMemory", "out of memory");
+    *parser.service = (ferry_service){.schema_version = FERRY_SCHEMA_VERSION};
+    read_service(&parser, bytes);
+    parser_forget_types(&parser);
+    if (!parser.trouble.type) {
+        *ret = parser.service;
+        return 0;
+    }
+    r = trouble_report(&parser.trouble, "description", reterr);
+    ferry_free(arena.block);
+    return r;
+}
