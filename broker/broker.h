@@ -4,12 +4,12 @@
  * The broker: one loop, one thread. What each of its rooms needs to know of the others is here;
  * each room's own file says the rest.
  *
- *   session-life.c  who is connected, HELLO to BYE    session.c  what they are told
- *   dispatch.c  what they say, to the three routers   parked.c   later
- *   service.c   calls: which server gets which call, deadlines, cancels; call-stream.c  streams
- *   topic.c     publish/subscribe     topic-tree.c  patterns
+ *   sessions/hello.c  who is connected, HELLO to BYE    session.c  what they are told
+ *   dispatch.c  what they say, to the three routers   loop/deferred.c   later
+ *   service.c   calls: which server gets which call, deadlines, cancels; services/stream.c  streams
+ *   topic.c     publish/subscribe     topics/tree.c  patterns
  *   queue.c     jobs                  store.h       where they are kept
- *   manage.c    ferry.Broker, the service that the broker itself offers
+ *   admin/admin.c    ferry.Broker, the service that the broker itself offers
  */
 
 #include <ferry/ferry.h>
@@ -18,7 +18,7 @@
 #include "base/hash.h"
 #include "base/id-map.h"
 #include "base/timers.h"
-#include "rpc/link/hub.h"
+#include "rpc/link/hub/hub.h"
 #include "rpc/wire/message.h"
 
 typedef struct Broker Broker;
@@ -94,7 +94,7 @@ struct Session {
     uint8_t token[WIRE_TOKEN];
     char name[64]; /* for people; escaped */
     uint64_t since_ms;
-    Parked *parked, *last_parked;       /* batches, and the rest of one, that wait: see parked.h */
+    Parked *parked, *last_parked; /* batches, and the rest of one, that wait: see loop/deferred.h */
     Session *parked_prev, *parked_next; /* of those with such */
 
     /* service.c */
@@ -143,7 +143,7 @@ struct Broker {
     uint32_t n_sessions, last_session_number;
     Session *ending; /* by next_ending */
     Session *parked; /* by parked_next */
-    unsigned work;   /* done in this turn: see parked.h */
+    unsigned work;   /* done in this turn: see loop/deferred.h */
     bool costly_may; /* now is the time for messages that cost much each */
     Client *clients; /* uthash by id */
     Client *lost;    /* utlist: those without a session, the longest lost in front */
@@ -162,7 +162,7 @@ struct Broker {
 /* A batch has come from a peer. */
 void sessions_receive(Broker *broker, Peer *peer, const uint8_t *data, size_t len);
 
-/* ---- session-life.c ---- */
+/* ---- sessions/hello.c ---- */
 
 /* The peer is gone. Its session goes with it. */
 void sessions_peer_gone(Broker *broker, Peer *peer);

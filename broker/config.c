@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "broker/queue.h"
-#include "broker/topic.h"
+#include "broker/queues/queue.h"
+#include "broker/topics/topic.h"
 #include "rpc/link/endpoint.h"
 #include "rpc/wire/name.h"
 

@@ -10,7 +10,7 @@
  */
 
 #include "broker/broker.h"
-#include "broker/placement.h"
+#include "broker/loop/placement.h"
 
 enum { BINDS_MAX = 16 };
 

@@ -8,9 +8,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "clients/cli/backtrace.h"
-#include "clients/cli/error-json.h"
-#include "clients/cli/print.h"
+#include "clients/cli/bodies/error-json.h"
+#include "clients/cli/terminal/backtrace.h"
+#include "clients/cli/terminal/print.h"
 #include "rpc/wire/name.h"
 
 const Option cli_options[] = {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "clients/cli/commands.h"
+#include "clients/cli/commands/commands.h"
 
 enum { PROBLEM_MAX = 256 };
 

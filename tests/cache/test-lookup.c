@@ -3,7 +3,7 @@
  * argument; "memory" answers everything at once.
  */
 
-#include "cache/lookup.h"
+#include "cache/api/lookup.h"
 
 #include <poll.h>
 #include <stdio.h>

@@ -75,5 +75,5 @@ echo 'struct {' >wrong.thrift
 expect 1 '' '^wrong.thrift:1:8: error' live wrong.thrift
 
 # The broker's own service is compared like any other.
-expect 0 '*' '' live "$(dirname "$calc")/../../../broker/ferry-broker.thrift"
+expect 0 '*' '' live "$(dirname "$calc")/../../../broker/admin/ferry-broker.thrift"
 done_testing

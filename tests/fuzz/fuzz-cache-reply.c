@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-#include "cache/reply.h"
-#include "cache/slots.h"
+#include "cache/redis/reply.h"
+#include "cache/redis/slots.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/cli/print.h"
-#include "clients/cli/value.h"
+#include "clients/cli/bodies/value.h"
+#include "clients/cli/terminal/print.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@
 #include "rpc/schema/codec/codec.h"
 #include "rpc/schema/text/text.h"
 #include "rpc/wire/message.h"
-#include "unit/schema/tree.h"
+#include "unit/rpc/schema/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

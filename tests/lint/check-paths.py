@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 DOCUMENTS = ["CHANGELOG.md", "HACKING.md", "README.md", "docs/guide.md", "docs/idl.md", "examples/README.md"]
-PLACEHOLDERS = {"a/b.c", "tests/unit/a/test-b.c", "clients/cli/command-NAME.c", "file.c", "file.h"}
+PLACEHOLDERS = {"a/b.c", "tests/unit/a/test-b.c", "clients/cli/commands/NAME.c", "file.c", "file.h"}
 
 root = pathlib.Path(sys.argv[1])
 if not shutil.which("git"):

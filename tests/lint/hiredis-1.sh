@@ -10,7 +10,7 @@ for folder in ${HIREDIS_1:+"$HIREDIS_1"} /usr/include /usr/local/include /opt/hi
     if [ -f "$header" ] && grep -qE '^#define HIREDIS_MAJOR [1-9]' "$header"; then
         echo "hiredis $(awk '/^#define HIREDIS_(MAJOR|MINOR|PATCH) /{v = v "." $3} END {print substr(v, 2)}' "$header")"
         "$compiler" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Werror -fsyntax-only \
-            -isystem "$folder" -I"$source" -I"$source/clients/c/include" "$source"/cache/*.c
+            -isystem "$folder" -I"$source" -I"$source/include" "$source"/cache/*/*.c
         exit
     fi
 done

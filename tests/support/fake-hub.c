@@ -1,14 +1,14 @@
-/* Peers without sockets. See fake-hub.h; what is defined here stands in for rpc/link/hub.c. */
+/* Peers without sockets. See fake-hub.h; what is defined here stands in for rpc/link/hub/hub.c. */
 
 #include "support/fake-hub.h"
 
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/parked.h"
-#include "broker/queue.h"
-#include "broker/service.h"
-#include "broker/topic.h"
+#include "broker/loop/deferred.h"
+#include "broker/queues/queue.h"
+#include "broker/services/service.h"
+#include "broker/topics/topic.h"
 
 typedef struct FakePeer {
     Peer *peer;

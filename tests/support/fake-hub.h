@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Peers without sockets, for what stands on broker/session.c: what the broker sends stays in each
- * peer's real outbox until the test reads it.
+ * Peers without sockets, for what stands on broker/sessions/session.c: what the broker sends stays
+ * in each peer's real outbox until the test reads it.
  */
 
 #include "broker/broker.h"

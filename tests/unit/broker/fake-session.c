@@ -1,6 +1,6 @@
 /* Sessions without sockets. See fake-session.h. */
 
-#include "fake-session.h"
+#include "unit/broker/fake-session.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

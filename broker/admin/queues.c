@@ -1,0 +1,182 @@
+/* Queues for ferry.Broker: shown, looked into, emptied, moved. See queue.h. */
+
+#include <errno.h>
+
+#include "broker/queues/core.h"
+#include "rpc/wire/name.h"
+
+enum {
+    PEEK_MAX = 1000,           /* jobs in one answer */
+    PEEK_LOOKS = 10000,        /* jobs looked at: who holds some, may hold more of other queues */
+    PEEK_BODY_MAX = 64 * 1024, /* bytes of one body */
+    PEEK_BYTES_MAX = 4 * 1024 * 1024,
+};
+
+/* ---- shown ---- */
+
+static size_t n_dead(const Queue *queue) {
+    uint8_t name[NAME_MAX_LEN + 1];
+    size_t len = queue->stored.name_len;
+    Queue *dead;
+
+    if (len > QUEUE_NAME_MAX)
+        return 0;
+    memcpy(name, queue->name, len);
+    memcpy(name + len, ".dead", 5);
+    HASH_FIND(hh, queue->queues->table, name, len + 5, dead);
+    return dead ? dead->n_jobs : 0;
+}
+
+enum { COUNTS = 13, SETTINGS = 10 };
+
+static void write_counts(Buffer *to, const Queue *queue) {
+    write_text(to, "name");
+    write_str(to, queue->name, queue->stored.name_len);
+    write_pair(to, "ready", queue->n_ready);
+    write_pair(to, "delayed", queue->n_delayed);
+    write_pair(to, "held", queue->n_held);
+    write_pair(to, "dead", n_dead(queue));
+    write_pair(to, "bytes", queue->bytes);
+    write_text(to, "paused");
+    write_bool(to, queue->paused);
+    write_pair(to, "workers", queue->n_pulls);
+    write_pair(to, "pushed", queue->n_pushed);
+    write_pair(to, "acked", queue->n_acked);
+    write_pair(to, "redelivered", queue->n_redelivered);
+    write_pair(to, "expired", queue->n_expired);
+    write_pair(to, "dropped", queue->n_dropped);
+}
+
+static void write_settings(Buffer *to, const QueueSettings *settings) {
+    write_pair(to, "max_jobs", settings->max_jobs);
+    write_pair(to, "max_bytes", settings->max_bytes);
+    write_pair(to, "max_attempts", settings->max_attempts);
+    write_pair(to, "retry", settings->retry_ms);
+    write_pair(to, "retry_max", settings->retry_max_ms);
+    write_pair(to, "ttl", settings->ttl_ms);
+    write_pair(to, "time_limit", settings->time_limit_ms);
+    write_pair(to, "dedup", settings->dedup_ms);
+    write_text(to, "overflow");
+    write_text(to, settings->overflow == OVERFLOW_REFUSE ? "refuse" : "drop-oldest");
+    write_text(to, "durability");
+    write_text(to, settings->store->ops->durability);
+}
+
+size_t queues_count(const Queues *queues) {
+    return HASH_COUNT(queues->table);
+}
+
+void queue_describe(const Queue *queue, Buffer *to) {
+    write_map(to, COUNTS);
+    write_counts(to, queue);
+}
+
+int queues_show(Queues *queues, Span name, Buffer *to) {
+    Queue *queue = queue_find(queues, name);
+
+    if (!queue)
+        return -ENOENT;
+    write_map(to, COUNTS + SETTINGS);
+    write_counts(to, queue);
+    write_settings(to, &queue->settings);
+    return to->failed ? -ENOMEM : 0;
+}
+
+/* ---- looked into ---- */
+
+static void write_content(Buffer *to, const Job *job) {
+    Message content = {0};
+    Span body;
+
+    stored_job_content(&job->stored, &content);
+    body = content.body;
+    write_text(to, "headers");
+    if (content.passed.data) {
+        Reader reader = reader_of(content.passed.data, content.passed.len);
+
+        write_raw(to, reader_value(&reader));
+        body = reader_nil(&reader) ? (Span){NULL, 0} : reader_bin(&reader);
+    } else if (content.headers.len > 0) {
+        write_raw(to, content.headers);
+    } else {
+        write_nil(to);
+    }
+    write_pair(to, "bytes", body.len);
+    write_text(to, "body");
+    write_bin(to, body.data, body.len < PEEK_BODY_MAX ? body.len : PEEK_BODY_MAX);
+}
+
+typedef struct Peek {
+    Buffer jobs;
+    uint64_t left;
+    uint32_t n, looks;
+    uint64_t now_ms;
+} Peek;
+
+static bool peek_job(Peek *peek, const Job *job) {
+    static const char *const states[] = {
+        [JOB_STORING] = "storing", [JOB_READY] = "ready",       [JOB_DELAYED] = "delayed",
+        [JOB_HELD] = "held",       [JOB_SETTLING] = "settling",
+    };
+    Buffer *to = &peek->jobs;
+
+    if (peek->left == 0 || to->len > PEEK_BYTES_MAX || to->failed)
+        return false;
+    peek->left--;
+    peek->n++;
+    write_map(to, 9);
+    write_pair(to, "job", job->stored.id);
+    write_text(to, "state");
+    write_text(to, states[job->state]);
+    write_pair(to, "attempt", job->stored.attempt);
+    write_pair(to, "priority", job->stored.priority);
+    write_pair(to, "age_ms", peek->now_ms - job->stored.pushed_ms);
+    write_text(to, "reason");
+    write_str(to, job->reason, job->n_reason);
+    write_content(to, job);
+    return true;
+}
+
+static void peek_list(Peek *peek, const JobList *list, const Queue *queue) {
+    for (const Job *job = list->first; job; job = job->next)
+        if (peek->looks++ >= PEEK_LOOKS || (queue_of(job) == queue && !peek_job(peek, job)))
+            return;
+}
+
+int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to) {
+    Queue *queue = queue_find(queues, name);
+    Peek peek = {.left = limit > 0 && limit < PEEK_MAX ? limit : PEEK_MAX,
+                 .now_ms = queues->broker->now_ms};
+
+    if (!queue)
+        return -ENOENT;
+    peek_list(&peek, &queue->suspects, queue);
+    for (int priority = PRIORITIES - 1; priority >= 0; priority--)
+        peek_list(&peek, &queue->ready[priority], queue);
+    peek_list(&peek, &queue->delayed, queue);
+    for (const Holder *holder = queues->holders; holder && queue->n_held > 0;
+         holder = holder->next) {
+        peek_list(&peek, &holder->jobs, queue);
+        peek_list(&peek, &holder->lost, queue);
+    }
+    write_array(to, peek.n);
+    buffer_append(to, peek.jobs.data, peek.jobs.len);
+    to->failed |= peek.jobs.failed;
+    buffer_deinit(&peek.jobs);
+    return to->failed ? -ENOMEM : 0;
+}
+
+/* ---- changed ---- */
+
+int queues_pause(Queues *queues, Span name, bool paused) {
+    Queue *queue = queue_find(queues, name);
+
+    if (!queue)
+        return -ENOENT;
+    queue->paused = paused;
+    if (paused)
+        return 0;
+    queue_dispatch(queue);
+    queue_maybe_idle(queue);
+    return 0;
+}

@@ -1,0 +1,82 @@
+/* What ferry.Broker tells of services. See service.h. */
+
+#include <utlist.h>
+
+#include "broker/services/call.h"
+
+static void write_service(Buffer *to, const Service *service) {
+    uint64_t slots = 0, busy = 0;
+    const Server *server;
+    bool described = false;
+
+    DL_FOREACH(service->servers, server) {
+        slots += server->slots;
+        busy += server->busy;
+        described |= server->described;
+    }
+    write_map(to, 8);
+    write_text(to, "name");
+    write_text(to, service->name);
+    write_pair(to, "instances", service->n_servers);
+    write_pair(to, "slots", slots);
+    write_pair(to, "busy", busy);
+    write_pair(to, "waiting", service->n_waiting);
+    write_pair(to, "calls", service->calls);
+    write_pair(to, "errors", service->errors);
+    write_text(to, "described");
+    write_bool(to, described);
+}
+
+size_t services_count(const Services *services) {
+    return HASH_COUNT(services->table);
+}
+
+void services_list(Services *services, Buffer *to) {
+    Service *service, *next;
+
+    write_array(to, HASH_COUNT(services->table));
+    HASH_ITER(hh, services->table, service, next) {
+        write_service(to, service);
+    }
+}
+
+int services_describe(Services *services, Span name, Buffer *to) {
+    Service *service = service_find(services, name);
+    const Server *server, *described = NULL;
+
+    if (!service)
+        return -ENOENT;
+    write_map(to, 3);
+    write_text(to, "name");
+    write_text(to, service->name);
+    write_text(to, "instances");
+    write_array(to, service->n_servers);
+    DL_FOREACH(service->servers, server) {
+        write_map(to, 5);
+        write_text(to, "instance");
+        write_text(to, server->instance);
+        write_pair(to, "session", server->session->number);
+        write_text(to, "client");
+        write_text(to, server->session->name);
+        write_pair(to, "slots", server->slots);
+        write_pair(to, "busy", server->busy);
+        /* A bad one is better than none: who reads it learns what is wrong with it. */
+        if (server->description && (!described || (server->described && !described->described)))
+            described = server;
+    }
+    write_text(to, "description");
+    if (described)
+        write_bin(to, described->description, described->description_len);
+    else
+        write_nil(to);
+    return 0;
+}
+
+int services_stats(Services *services, Span name, Buffer *to) {
+    Service *service = service_find(services, name);
+
+    if (!service)
+        return -ENOENT;
+    methods_write(&service->methods, to);
+    return 0;
+}

@@ -1,0 +1,259 @@
+/* What comes from peers: which room gets which message. See broker.h. */
+
+#include "base/log.h"
+#include "broker/admin/admin.h"
+#include "broker/loop/deferred.h"
+#include "broker/queues/queue.h"
+#include "broker/services/service.h"
+#include "broker/sessions/session-parts.h"
+#include "broker/topics/topic.h"
+
+enum { PONGS_MAX = 16 * 1024 }; /* bytes of answers that wait to be read */
+
+static void control(Session *session, const Message *message) {
+    Peer *peer = session->peer;
+
+    switch (message->op) {
+    case OP_PING:
+        /* PINGs cost nothing to send: a peer that sends them and reads nothing gets no more. */
+        if (peer->out.lanes[LANE_CONTROL].bytes > PONGS_MAX)
+            break;
+        peer_put(peer, LANE_CONTROL, &(Message){.op = OP_PONG, .id = message->id}, NULL);
+        break;
+    case OP_PONG:
+        break;
+    case OP_CREDIT:
+        if (message->bytes > INT64_MAX / 4 || peer->out.credit > INT64_MAX / 4) {
+            session_fault(session, "CREDIT: more than any sender can use");
+            break;
+        }
+        peer->out.credit += (int64_t)message->bytes;
+        peer_touch(peer);
+        break;
+    case OP_BYE:
+        session->said_bye = true;
+        /* What it said before is still to be done. */
+        if (!session->parked)
+            session_end(session, NULL);
+        break;
+    case OP_HELLO:
+        session_fault(session, "HELLO comes once");
+        break;
+    default:
+        session_fault(session, "%s is not for the broker", op_name(message->op));
+    }
+}
+
+/* false: it costs much, and may_wait for its time. */
+static bool dispatch(Session *session, const Message *message, const void *block, bool may_wait) {
+    Broker *broker = session->broker;
+
+    may_wait = may_wait && !broker->costly_may;
+    switch (message->op) {
+    case OP_CALL:
+        if (message->name.len > 6 && memcmp(message->name.data, "ferry.", 6) == 0) {
+            if (may_wait && manage_is_costly(broker))
+                return false;
+            manage_call(broker, session, message);
+        } else
+            services_call(broker->services, session, message, block);
+        break;
+    case OP_OK:
+    case OP_ERROR:
+        services_answer(broker->services, session, message, block);
+        break;
+    case OP_PUBLISH:
+        topics_publish(broker->topics, session, message, block);
+        break;
+    case OP_PUSH:
+        queues_push(broker->queues, session, message, block);
+        break;
+    case OP_ACK:
+        queues_ack(broker->queues, session, message);
+        break;
+    case OP_ITEM:
+        services_item(broker->services, session, message, block);
+        break;
+    case OP_END:
+        services_end(broker->services, session, message);
+        break;
+    case OP_MORE:
+        services_more(broker->services, session, message);
+        break;
+    case OP_CANCEL:
+        services_cancel(broker->services, session, message);
+        break;
+    case OP_SERVE:
+        services_serve(broker->services, session, message);
+        break;
+    case OP_UNSERVE:
+        services_unserve(broker->services, session, message);
+        break;
+    case OP_SUBSCRIBE:
+        if (may_wait && topics_is_costly(broker->topics, message->name))
+            return false;
+        topics_subscribe(broker->topics, session, message);
+        break;
+    case OP_UNSUBSCRIBE:
+        topics_unsubscribe(broker->topics, session, message);
+        break;
+    case OP_ANSWER:
+        topics_answer(broker->topics, session, message, block);
+        break;
+    case OP_PULL:
+        queues_pull(broker->queues, session, message);
+        break;
+    case OP_UNPULL:
+        queues_unpull(broker->queues, session, message);
+        break;
+    case OP_RETRY:
+        queues_retry(broker->queues, session, message);
+        break;
+    case OP_REJECT:
+        queues_reject(broker->queues, session, message);
+        break;
+    case OP_RELEASE:
+        queues_release(broker->queues, session, message);
+        break;
+    case OP_EXTEND:
+        queues_extend(broker->queues, session, message);
+        break;
+    case OP_FORWARD:
+        queues_forward(broker->queues, session, message, block);
+        break;
+    default:
+        session_fault(session, "%s is not for the broker", op_name(message->op));
+    }
+    return true;
+}
+
+/* Its body was not taken in: whoever waits for an answer is told. */
+static void refuse_large(Session *session, const Message *message, int why) {
+    const char *type = "ferry.TooBig", *text;
+    char too_big[80];
+
+    snprintf(too_big, sizeof(too_big), "a body is larger than the broker's max_body, %u bytes",
+             session->broker->limits.max_body);
+    text = too_big;
+    if (why == -ENOBUFS) {
+        type = "ferry.Full";
+        text = "too many large bodies are arriving: the broker's max_transfer_bytes is reached";
+    } else if (why == -ENOMEM) {
+        type = "ferry.OutOfMemory";
+        text = "the broker is out of memory";
+    }
+    if (message->op == OP_OK || message->op == OP_ITEM)
+        services_refuse(session->broker->services, session, message, type, text);
+    else
+        session_error(session, message->op == OP_ANSWER ? 0 : message->id, type, "%s", text);
+}
+
+/* A body that came in PARTs, and one that was refused on the way. */
+static void dispatch_large(Session *session, Message *message) {
+    const void *block = NULL;
+    int r = inbox_body(&session->peer->in, message, &block);
+
+    if (r == -ENOENT)
+        session_fault(session, "%s: its body is transfer %llu, which did not arrive",
+                      op_name(message->op), (unsigned long long)message->body_transfer);
+    else if (r == 0)
+        dispatch(session, message, block, false);
+    else
+        refuse_large(session, message, r);
+    ferry_free(block);
+}
+
+static bool is_control(unsigned op) {
+    return op < OP_OK && op != OP_PART;
+}
+
+static void take_part(Session *session, const Message *part) {
+    int r = inbox_part(&session->peer->in, part);
+
+    /* Too big, or no memory: the message that names it will be told. */
+    if (r == -EPROTO)
+        session_fault(session, "PART: no transfer has number 0, and %d at once are the most",
+                      INBOX_TRANSFERS_MAX);
+}
+
+/* By its first message, known or not: later versions' messages cost credit too. */
+static bool begins_with_control(Reader reader) {
+    uint64_t op = reader_array(&reader) > 0 ? reader_uint(&reader) : 0;
+
+    return op < OP_SKIPPED_FROM && is_control((unsigned)op);
+}
+
+bool session_handle(Session *session, Reader *reader, bool of_control) {
+    const uint8_t *start = reader->at;
+    Message message;
+    int r;
+
+    for (; !session->ending && (r = message_read(reader, &message)) != 0; start = reader->at) {
+        if (r < 0) {
+            session_fault(session, "%s", reader->problem);
+            return true;
+        }
+        session->n_in++;
+        if (of_control != is_control(message.op)) {
+            session_fault(session, "%s in one batch with %s", op_name(message.op),
+                          of_control ? "session control" : "other messages");
+            return true;
+        }
+        if (of_control)
+            control(session, &message);
+        else if (message.op == OP_PART)
+            take_part(session, &message);
+        else if (message.body_transfer)
+            dispatch_large(session, &message);
+        else if (!dispatch(session, &message, NULL, true)) {
+            reader->at = start;
+            session->n_in--;
+            return false;
+        }
+        if (++session->broker->work >= TURN_WORK && !of_control)
+            return reader_left(reader) == 0;
+    }
+    return true;
+}
+
+static void handle_batch(Session *session, Reader *reader, size_t len) {
+    bool of_control = begins_with_control(*reader);
+
+    if (!of_control && inbox_charge(&session->peer->in, len) < 0) {
+        session_fault(session, "it sent without credit");
+        return;
+    }
+    /* Session control does not wait behind others. */
+    if ((of_control || !session->parked) && session_handle(session, reader, of_control))
+        return;
+    if (!session->ending && parked_add(session, reader) < 0) {
+        log_error("out of memory, cutting a session: session=%u", session->number);
+        session_end(session, NULL);
+    }
+}
+
+void sessions_receive(Broker *broker, Peer *peer, const uint8_t *data, size_t len) {
+    Message message;
+    Reader reader;
+
+    if (batch_open(&reader, data, len) < 0) {
+        if (peer->session)
+            session_fault(peer->session, "%s", reader.problem);
+        else
+            peer_refuse(broker, peer, "ferry.Protocol", reader.problem);
+        return;
+    }
+    if (peer->session) {
+        handle_batch(peer->session, &reader, len);
+        return;
+    }
+    if (message_read(&reader, &message) <= 0)
+        peer_refuse(broker, peer, "ferry.Protocol",
+                    reader.problem ? reader.problem : "an empty batch");
+    else if (message.op != OP_HELLO)
+        peer_refuse(broker, peer, "ferry.NoSession", "HELLO must come first");
+    else if (reader.at != reader.end)
+        peer_refuse(broker, peer, "ferry.Protocol", "HELLO must be alone in its batch");
+    else
+        session_hello(broker, peer, &message);
+}

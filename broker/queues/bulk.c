@@ -1,0 +1,184 @@
+/* Purging and moving: many jobs, a slice in each turn. See core.h. */
+
+#include <utlist.h>
+
+#include "broker/queues/core.h"
+
+enum {
+    SWEEPS_MAX = 16, /* under way at once */
+};
+
+struct Sweep {
+    Sweep *prev, *next; /* of queues->sweeps */
+    Queue *from, *to;   /* to NULL: purged */
+    Session *session;   /* gets the answer; NULL: nobody any more */
+    uint64_t id;
+    uint64_t last_job; /* the last one there when it began: what comes later stays */
+    uint64_t n, left;
+    bool no_room;
+};
+
+/* Whatever waits has come before, or stands behind what has come since. */
+static Job *first_before(const Sweep *sweep, const JobList *list) {
+    return list->first && list->first->stored.id <= sweep->last_job ? list->first : NULL;
+}
+
+/* The next job that waits, in the order of handing out, or NULL. */
+static Job *next_job(const Sweep *sweep) {
+    Queue *queue = sweep->from;
+    Job *job = first_before(sweep, &queue->suspects);
+
+    for (int priority = PRIORITIES - 1; priority >= 0 && !job && queue->ready_bits; priority--)
+        job = first_before(sweep, &queue->ready[priority]);
+    return job ? job : first_before(sweep, &queue->delayed);
+}
+
+static bool move_one(Sweep *sweep, Job *old) {
+    Job *job = NULL;
+    Problem problem;
+
+    if (queue_make_room(sweep->to, job_bytes(old), old, &problem) == 0)
+        job = job_remake(old, sweep->to, false);
+    if (!job)
+        return false;
+    lease_end(old);
+    change_move(old, job);
+    return true;
+}
+
+/* At most so many jobs. True: it is done. */
+static bool go_on(Sweep *sweep, unsigned max) {
+    for (; sweep->left > 0 && max > 0; sweep->left--, max--) {
+        Job *job = next_job(sweep);
+
+        if (!job)
+            return true;
+        if (!sweep->to) {
+            lease_end(job);
+            change_remove(job, NULL, 0);
+        } else if (!move_one(sweep, job)) {
+            sweep->no_room = true;
+            return true;
+        }
+        sweep->n++;
+    }
+    return sweep->left == 0;
+}
+
+static void answer(const Sweep *sweep) {
+    CLEANUP(buffer_deinit) Buffer result = {0};
+
+    if (!sweep->session || sweep->id == 0)
+        return;
+    if (sweep->no_room && sweep->n == 0) {
+        session_error(sweep->session, sweep->id, "ferry.Full", "the queue '%s' has no room",
+                      sweep->to->name);
+        return;
+    }
+    write_uint(&result, sweep->n);
+    if (!result.failed)
+        session_send(
+            sweep->session, LANE_CALLS,
+            &(Message){.op = OP_OK, .id = sweep->id, .body = span_of(result.data, result.len)},
+            NULL);
+}
+
+static void unpin(Queue *queue) {
+    if (!queue)
+        return;
+    queue->n_sweeps--;
+    queue_maybe_idle(queue);
+}
+
+static void sweep_free(Queues *queues, Sweep *sweep) {
+    DL_DELETE(queues->sweeps, sweep);
+    queues->n_sweeps--;
+    unpin(sweep->from);
+    unpin(sweep->to);
+    free(sweep);
+}
+
+static int begin(Queues *queues, Queue *from, Queue *to, uint64_t limit, Session *session,
+                 uint64_t id, uint64_t *ret_n) {
+    Sweep now = {.from = from, .to = to, .session = session, .id = id}, *later;
+    bool done;
+
+    now.last_job = queues->last_job;
+    /* As many as there are now: what a store fails to forget comes back. */
+    now.left = from->n_ready + from->n_delayed;
+    if (limit > 0 && limit < now.left)
+        now.left = limit;
+    if (now.left > QUEUE_SLICE && queues->n_sweeps == SWEEPS_MAX)
+        return -EBUSY;
+    later = now.left > QUEUE_SLICE ? malloc(sizeof(*later)) : NULL;
+    if (now.left > QUEUE_SLICE && !later)
+        return -ENOMEM;
+    done = go_on(&now, QUEUE_SLICE);
+    *ret_n = now.n;
+    if (done || !later) {
+        free(later);
+        return now.no_room && now.n == 0 ? -ENOSPC : 0;
+    }
+    *later = now;
+    DL_APPEND(queues->sweeps, later);
+    queues->n_sweeps++;
+    from->n_sweeps++;
+    if (to)
+        to->n_sweeps++;
+    return QUEUES_LATER;
+}
+
+int queues_purge(Queues *queues, Span name, Session *session, uint64_t id, uint64_t *ret_n) {
+    Queue *queue = queue_find(queues, name);
+
+    return queue ? begin(queues, queue, NULL, 0, session, id, ret_n) : -ENOENT;
+}
+
+int queues_move(Queues *queues, Span from_name, Span to_name, uint64_t limit, Session *session,
+                uint64_t id, uint64_t *ret_n) {
+    Queue *from = queue_find(queues, from_name), *to;
+    Problem problem;
+    int r;
+
+    if (!from)
+        return -ENOENT;
+    to = queue_get(queues, to_name, &problem);
+    if (!to || to == from)
+        return -EINVAL;
+    r = begin(queues, from, to, limit, session, id, ret_n);
+    queue_maybe_idle(to);
+    return r;
+}
+
+bool queues_are_busy(const Queues *queues) {
+    return queues->sweeps || queues->lists;
+}
+
+/* One slice for all of them: they take turns. */
+void sweeps_go_on(Queues *queues) {
+    Sweep *sweep = queues->sweeps;
+
+    if (!sweep)
+        return;
+    if (go_on(sweep, QUEUE_SLICE)) {
+        answer(sweep);
+        sweep_free(queues, sweep);
+    } else {
+        DL_DELETE(queues->sweeps, sweep);
+        DL_APPEND(queues->sweeps, sweep);
+    }
+}
+
+void sweeps_session_gone(Queues *queues, const Session *session) {
+    Sweep *sweep;
+
+    DL_FOREACH(queues->sweeps, sweep) {
+        if (sweep->session == session)
+            sweep->session = NULL;
+    }
+}
+
+void sweeps_free(Queues *queues) {
+    while (queues->sweeps)
+        sweep_free(queues, queues->sweeps);
+}

@@ -1,0 +1,167 @@
+/* Dead letters: the same job in another queue, with headers that say why. See core.h. */
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "broker/queues/core.h"
+
+enum { DEAD_HEADERS = 4, DEAD_HEADERS_BYTES = 1024 };
+
+static const char *const dead_headers[DEAD_HEADERS] = {"ferry-queue", "ferry-reason",
+                                                       "ferry-attempts", "ferry-job"};
+
+static bool is_dead_header(Span name) {
+    for (int i = 0; i < DEAD_HEADERS; i++)
+        if (span_is(name, dead_headers[i]))
+            return true;
+    return false;
+}
+
+/* The pairs that stay, as many as fit, into to (NULL: only counted). Returns how many. */
+static uint32_t copy_headers(Span headers, uint32_t max_pairs, size_t max_bytes, Buffer *to) {
+    uint32_t left, n = 0;
+    Reader pairs = pairs_of(headers, &left);
+    size_t bytes = 0;
+    Span name;
+
+    for (;;) {
+        const uint8_t *start = pairs.at;
+        size_t len;
+
+        if (!pairs_next(&pairs, &left, &name))
+            return n;
+        reader_value(&pairs);
+        len = (size_t)(pairs.at - start);
+        if (is_dead_header(name) || n == max_pairs || bytes + len > max_bytes)
+            continue;
+        n++;
+        bytes += len;
+        if (to)
+            buffer_append(to, start, len);
+    }
+}
+
+static void write_number(Buffer *to, uint64_t number) {
+    char text[24];
+
+    snprintf(text, sizeof(text), "%" PRIu64, number);
+    write_text(to, text);
+}
+
+static void write_dead_headers(Buffer *to, const Job *job, Span headers) {
+    size_t max_bytes = WIRE_HEADERS_BYTES - DEAD_HEADERS_BYTES;
+    uint32_t max_pairs = WIRE_HEADERS_MAX - DEAD_HEADERS;
+
+    write_map(to, DEAD_HEADERS + copy_headers(headers, max_pairs, max_bytes, NULL));
+    write_text(to, dead_headers[0]);
+    write_str(to, queue_of(job)->name, queue_of(job)->stored.name_len);
+    write_text(to, dead_headers[1]);
+    write_str(to, job->reason, job->n_reason);
+    write_text(to, dead_headers[2]);
+    write_number(to, job->stored.attempt);
+    write_text(to, dead_headers[3]);
+    write_number(to, job->stored.id);
+    copy_headers(headers, max_pairs, max_bytes, to);
+}
+
+/* Of one that is taken back from the dead. */
+static void write_plain_headers(Buffer *to, Span headers) {
+    uint32_t n = copy_headers(headers, WIRE_HEADERS_MAX, WIRE_HEADERS_BYTES, NULL);
+
+    if (n == 0) {
+        write_nil(to);
+        return;
+    }
+    write_map(to, n);
+    copy_headers(headers, WIRE_HEADERS_MAX, WIRE_HEADERS_BYTES, to);
+}
+
+Job *job_remake(const Job *job, Queue *to, bool as_dead) {
+    Queues *queues = to->queues;
+    Buffer *scratch = &queues->scratch;
+    Message content = {0};
+    JobParts parts = {.priority = job->stored.priority, .ttl_ms = to->settings.ttl_ms};
+    Span headers, rest = {NULL, 0};
+    Job *made;
+
+    parts.block = stored_job_content(&job->stored, &content);
+    headers = content.headers;
+    if (content.passed.data) {
+        Reader reader = reader_of(content.passed.data, content.passed.len);
+
+        headers = reader_nil(&reader) ? (Span){NULL, 0} : reader_value(&reader);
+        rest = span_of(reader.at, reader_left(&reader));
+    }
+    buffer_reset(scratch);
+    if (as_dead)
+        write_dead_headers(scratch, job, headers);
+    else if (queue_of(job)->is_dead || headers.len == 0)
+        write_plain_headers(scratch, headers);
+    else
+        write_raw(scratch, headers);
+    buffer_append(scratch, rest.data, rest.len);
+    if (scratch->failed)
+        return NULL;
+    if (content.passed.data) {
+        parts.passed = span_of(scratch->data, scratch->len);
+    } else {
+        parts.body = content.body;
+        parts.headers = span_of(scratch->data, scratch->len);
+    }
+    if (!as_dead && job->stored.due_ms > queues->broker->now_ms)
+        parts.delay_ms = job->stored.due_ms - queues->broker->now_ms;
+    made = job_new(to, &parts);
+    if (made)
+        job_set_reason(made, span_of(job->reason, job->n_reason));
+    return made;
+}
+
+/* Nothing is lost for want of room among the dead: the job waits where it is, and is never handed
+ * out again. */
+static void doom(Job *job, const Problem *problem, Session *session, uint64_t id) {
+    Queue *queue = queue_of(job);
+    uint64_t wait_ms = queue->settings.retry_max_ms > 1000 ? queue->settings.retry_max_ms : 1000;
+
+    if (!queue->warned)
+        log_warning("queue '%s' keeps a dead job: %s",
+                    shown(span_of(queue->name, queue->stored.name_len)), problem->text);
+    queue->warned = true;
+    job->doomed = true;
+    job_enter_delayed(job, queue->queues->broker->now_ms + wait_ms);
+    if (session)
+        session_error(session, id, problem->type, "kept, and tried again later: %s", problem->text);
+}
+
+/* The dead stay where they are, out of the way for a while. */
+static void stay_dead(Job *job, Session *session, uint64_t id) {
+    Queue *queue = queue_of(job);
+
+    job_enter_delayed(job, queue->queues->broker->now_ms + queue->settings.retry_max_ms);
+    store_note(queue->settings.store, &job->stored);
+    if (session)
+        session_ok(session, LANE_CALLS, id, 0);
+}
+
+void job_bury(Job *job, Span reason, Session *session, uint64_t id) {
+    Queue *queue = queue_of(job), *dead;
+    Problem problem;
+    Job *letter = NULL;
+
+    if (reason.data != (const uint8_t *)job->reason)
+        job_set_reason(job, reason);
+    if (queue->is_dead) {
+        stay_dead(job, session, id);
+        return;
+    }
+    problem_set(&problem, "ferry.OutOfMemory", "the broker is out of memory");
+    dead = queue_dead_of(queue);
+    if (dead && queue_make_room(dead, job_bytes(job), job, &problem) == 0)
+        letter = job_remake(job, dead, true);
+    if (!letter) {
+        doom(job, &problem, session, id);
+        return;
+    }
+    queue->warned = false;
+    change_bury(job, letter, session, id);
+}

@@ -1,0 +1,79 @@
+/* Deduplication keys: while one is remembered, a job that has it is not stored again. All keys of a
+ * queue live equally long, so the oldest is always the next to go. See core.h. */
+
+#include <utlist.h>
+
+#include "broker/queues/core.h"
+
+Key *key_find(Queue *queue, Span key) {
+    Key *found;
+
+    HASH_FIND(hh, queue->keys, key.data, key.len, found);
+    if (!found || found->until_ms > queue->queues->broker->now_ms)
+        return found;
+    key_forget(queue, found);
+    return NULL;
+}
+
+static void on_key_timer(Timer *timer, void *ctx) {
+    Queue *queue = (Queue *)((uint8_t *)timer - offsetof(Queue, key_timer));
+    Timers *timers = &queue->queues->broker->timers;
+
+    (void)ctx;
+    for (int n = 0; n < QUEUE_SLICE && queue->first_key &&
+                    queue->first_key->until_ms <= queue->queues->broker->now_ms;
+         n++)
+        key_forget(queue, queue->first_key);
+    if (queue->first_key && !timer_armed(timer))
+        timer_arm(timers, timer, queue->first_key->until_ms, on_key_timer);
+    queue_maybe_idle(queue);
+}
+
+Key *key_add(Queue *queue, Span text, uint64_t until_ms) {
+    Queues *queues = queue->queues;
+    Key *key = pool_alloc(&queues->pool, sizeof(Key) + text.len);
+
+    if (!key)
+        return NULL;
+    *key = (Key){.until_ms = until_ms, .len = (uint8_t)text.len};
+    memcpy(key->data, text.data, text.len);
+    HASH_ADD_KEYPTR(hh, queue->keys, key->data, key->len, key);
+    if (!hash_added(key)) {
+        pool_free(&queues->pool, key, sizeof(Key) + key->len);
+        return NULL;
+    }
+    key->prev = queue->last_key;
+    if (key->prev)
+        key->prev->next = key;
+    else
+        queue->first_key = key;
+    queue->last_key = key;
+    queue->n_keys++;
+    if (!timer_armed(&queue->key_timer))
+        timer_arm(&queues->broker->timers, &queue->key_timer, queue->first_key->until_ms,
+                  on_key_timer);
+    return key;
+}
+
+void key_forget(Queue *queue, Key *key) {
+    if (key->owner)
+        *key->owner = NULL;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash's own links */
+    HASH_DEL(queue->keys, key);
+    if (key->prev)
+        key->prev->next = key->next;
+    else
+        queue->first_key = key->next;
+    if (key->next)
+        key->next->prev = key->prev;
+    else
+        queue->last_key = key->prev;
+    queue->n_keys--;
+    pool_free(&queue->queues->pool, key, sizeof(Key) + key->len);
+}
+
+void keys_free(Queue *queue) {
+    while (queue->first_key)
+        key_forget(queue, queue->first_key);
+    timer_disarm(&queue->queues->broker->timers, &queue->key_timer);
+}

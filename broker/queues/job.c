@@ -1,0 +1,285 @@
+/* Jobs: made, lined up, freed, and what their timers do. See core.h. */
+
+#include <assert.h>
+
+#include "base/block.h"
+#include "broker/queues/core.h"
+
+static_assert(offsetof(Job, stored) == 0, "a StoredJob is a Job");
+static_assert(offsetof(Queue, stored) == 0, "a StoredQueue is a Queue");
+
+enum { FRONT_LOOKS = 256 };
+
+/* ---- making ---- */
+
+/* Headers and body as the MessagePack of a JOB, where they did not come as one run of it. */
+static Span plain_of(Queues *queues, const JobParts *parts) {
+    Buffer *to = &queues->scratch;
+
+    buffer_reset(to);
+    if (parts->headers.len > 0)
+        write_raw(to, parts->headers);
+    else
+        write_nil(to);
+    if (parts->body.data)
+        write_bin(to, parts->body.data, parts->body.len);
+    else
+        write_nil(to);
+    return to->failed ? (Span){NULL, 0} : span_of(to->data, to->len);
+}
+
+/* A large body is shared with the block that it came in, when there is one. */
+static int put_large(Job *job, const JobParts *parts) {
+    LargeBody *large = large_of(job);
+    ferry_bytes held;
+
+    if (block_hold((ferry_bytes){parts->body.data, parts->body.len, parts->block}, &held) < 0)
+        return -ENOMEM;
+    *large = (LargeBody){.block = held.block, .data = held.data, .len = held.len};
+    if (parts->headers.len > 0)
+        memcpy(large + 1, parts->headers.data, parts->headers.len);
+    job->large = true;
+    queue_of(job)->queues->broker->stored_bytes += large->len;
+    return 0;
+}
+
+Job *job_new(Queue *queue, const JobParts *parts) {
+    Queues *queues = queue->queues;
+    Span passed = parts->passed;
+    bool large = parts->body.len > (passed.data ? WIRE_INLINE_MAX : QUEUE_INLINE_MAX);
+    size_t len;
+    Job *job;
+
+    if (!large && !passed.data)
+        passed = plain_of(queues, parts);
+    if (!large && !passed.data)
+        return NULL;
+    len = large ? sizeof(LargeBody) + parts->headers.len : passed.len;
+    job = pool_alloc(&queues->pool, offsetof(Job, data) + len);
+    if (!job)
+        return NULL;
+    memset(job, 0, offsetof(Job, data));
+    job->stored.queue = &queue->stored;
+    job->stored.pushed_ms = queues->broker->now_ms;
+    job->stored.priority = parts->priority;
+    if (parts->delay_ms)
+        job->stored.due_ms = queues->broker->now_ms + parts->delay_ms;
+    if (parts->ttl_ms)
+        job->stored.expires_ms = queues->broker->now_ms + parts->ttl_ms;
+    job->state = JOB_STORING;
+    job->data_len = (uint32_t)len;
+    if (!large) {
+        memcpy(job->data, passed.data, len);
+    } else if (put_large(job, parts) < 0) {
+        pool_free(&queues->pool, job, offsetof(Job, data) + len);
+        return NULL;
+    }
+    job->stored.id = ++queues->last_job;
+    queue->n_jobs++;
+    queue->bytes += job_bytes(job);
+    return job;
+}
+
+void job_free(Job *job) {
+    Queue *queue = queue_of(job);
+    Queues *queues = queue->queues;
+
+    queue->n_jobs--;
+    queue->bytes -= job_bytes(job);
+    if (job->leased)
+        id_map_take(&queues->leased, job->stored.id);
+    if (timer_armed(&job->timer))
+        timer_disarm(&queues->timers, &job->timer);
+    if (job->reason)
+        pool_free(&queues->pool, job->reason, job->n_reason);
+    if (job->large) {
+        queues->broker->stored_bytes -= large_of(job)->len;
+        ferry_free(large_of(job)->block);
+    }
+    pool_free(&queues->pool, job, offsetof(Job, data) + job->data_len);
+}
+
+const void *stored_job_content(const StoredJob *stored, Message *to) {
+    const Job *job = (const Job *)stored;
+
+    to->body_transfer = 0;
+    if (!job->large) {
+        to->passed = span_of(job->data, job->data_len);
+        to->headers = to->body = (Span){NULL, 0};
+        return NULL;
+    }
+    to->passed = (Span){NULL, 0};
+    to->headers = span_of(job->data + sizeof(LargeBody), job->data_len - sizeof(LargeBody));
+    to->body = span_of(large_of(job)->data, large_of(job)->len);
+    return large_of(job)->block;
+}
+
+void job_set_reason(Job *job, Span reason) {
+    Pool *pool = &queue_of(job)->queues->pool;
+    size_t len = reason.len < QUEUE_REASON_MAX ? reason.len : QUEUE_REASON_MAX;
+
+    if (job->reason)
+        pool_free(pool, job->reason, job->n_reason);
+    job->reason = NULL;
+    job->n_reason = 0;
+    /* Never in the middle of a character. */
+    while (len < reason.len && len > 0 && (reason.data[len] & 0xC0) == 0x80)
+        len--;
+    /* A reason is for people: out of memory, there is none. */
+    if (len > 0 && (job->reason = pool_alloc(pool, len)) != NULL) {
+        memcpy(job->reason, reason.data, len);
+        job->n_reason = (uint8_t)len;
+    }
+}
+
+/* ---- lists ---- */
+
+static void on_timer(Timer *timer, void *ctx);
+
+void job_arm(Job *job, uint64_t at_ms) {
+    timer_arm(&queue_of(job)->queues->timers, &job->timer, at_ms, on_timer);
+}
+
+static inline void ready_insert(Queue *queue, Job *before, Job *job) {
+    unsigned priority = job->stored.priority;
+
+    job->state = JOB_READY;
+    jobs_insert(&queue->ready[priority], before, job);
+    queue->ready_bits |= 1u << priority;
+    queue->n_ready++;
+    if (job->stored.expires_ms)
+        job_arm(job, job->stored.expires_ms);
+}
+
+void job_enter(Job *job) {
+    Queue *queue = queue_of(job);
+
+    if (job->stored.due_ms > queue->queues->broker->now_ms)
+        job_enter_delayed(job, job->stored.due_ms);
+    else
+        ready_insert(queue, NULL, job);
+}
+
+static bool is_suspect(const Queue *queue, const Job *job) {
+    uint64_t max = queue->settings.max_attempts;
+
+    return job->n_lost >= QUEUE_LOSSES_MAX || (max > 1 && job->n_lost + 1u >= max);
+}
+
+/*
+ * Before which job a returned one has its place: by its number among those at the front. A worker's
+ * come back from the last to the first, so the place of one is near that of the one before; but
+ * whoever gives thousands back in another order must not have us look at thousands for each.
+ */
+static Job *place_of(Queue *queue, const Job *job) {
+    Job *first = queue->ready[job->stored.priority].first;
+    Job *at = queue->last_returned[job->stored.priority];
+    int looks = 0;
+
+    if (!at)
+        at = first;
+    while (at && at->returned && at->stored.id < job->stored.id && looks++ < FRONT_LOOKS)
+        at = at->next;
+    while (at && at->prev && at->prev->stored.id > job->stored.id && looks++ < FRONT_LOOKS)
+        at = at->prev;
+    return looks > FRONT_LOOKS ? first : at;
+}
+
+void job_enter_front(Job *job) {
+    Queue *queue = queue_of(job);
+    Job *before;
+
+    if (is_suspect(queue, job)) {
+        job->state = JOB_READY;
+        job->suspect = true;
+        jobs_append(&queue->suspects, job);
+        queue->n_ready++;
+        if (job->stored.expires_ms)
+            job_arm(job, job->stored.expires_ms);
+        return;
+    }
+    before = place_of(queue, job);
+    job->returned = true;
+    ready_insert(queue, before, job);
+    queue->last_returned[job->stored.priority] = job;
+}
+
+void job_enter_delayed(Job *job, uint64_t due_ms) {
+    Queue *queue = queue_of(job);
+    uint64_t expires_ms = job->stored.expires_ms;
+
+    job->stored.due_ms = due_ms;
+    job->state = JOB_DELAYED;
+    jobs_append(&queue->delayed, job);
+    queue->n_delayed++;
+    job_arm(job, expires_ms && expires_ms < due_ms && !job->doomed ? expires_ms : due_ms);
+}
+
+void job_leave(Job *job) {
+    Queue *queue = queue_of(job);
+    unsigned priority = job->stored.priority;
+
+    if (timer_armed(&job->timer))
+        timer_disarm(&queue->queues->timers, &job->timer);
+    switch ((JobState)job->state) {
+    case JOB_READY:
+        if (job->suspect) {
+            jobs_remove(&queue->suspects, job);
+        } else {
+            jobs_remove(&queue->ready[priority], job);
+            if (!queue->ready[priority].first)
+                queue->ready_bits &= ~(1u << priority);
+        }
+        queue->n_ready--;
+        if (queue->last_returned[priority] == job)
+            queue->last_returned[priority] = NULL;
+        job->suspect = false;
+        job->returned = false;
+        break;
+    case JOB_DELAYED:
+        jobs_remove(&queue->delayed, job);
+        queue->n_delayed--;
+        job->doomed = false;
+        break;
+    case JOB_HELD:
+    case JOB_STORING:
+    case JOB_SETTLING:
+        assert(false && "the job is in no list that it could leave");
+        break;
+    }
+}
+
+/* ---- time ---- */
+
+void job_expire(Job *job) {
+    Queue *queue = queue_of(job);
+
+    queue->n_expired++;
+    job_leave(job);
+    if (queue->is_dead)
+        change_remove(job, NULL, 0);
+    else
+        job_bury(job, span_text("the time to live passed"), NULL, 0);
+}
+
+static void on_timer(Timer *timer, void *ctx) {
+    Job *job = (Job *)((uint8_t *)timer - offsetof(Job, timer));
+    Queue *queue = queue_of(job);
+
+    (void)ctx;
+    if (job->state == JOB_HELD) {
+        lease_fail(job, "the time limit passed");
+        queue_touch(queue);
+    } else if (job->doomed) {
+        Span reason = {(const uint8_t *)job->reason, job->n_reason};
+
+        job_leave(job);
+        job_bury(job, reason, NULL, 0);
+    } else if (job_is_over(job)) {
+        job_expire(job);
+    } else {
+        job_leave(job);
+        ready_insert(queue, NULL, job);
+        queue_touch(queue);
+    }
+}

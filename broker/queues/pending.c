@@ -1,0 +1,311 @@
+/*
+ * Changes, and their answers: through the queue's store, which finishes them at once or later. Only
+ * what is finished later costs a record; the store in memory never needs one.
+ */
+
+#include <assert.h>
+#include <utlist.h>
+
+#include "broker/queues/core.h"
+
+typedef enum ChangeKind {
+    CHANGE_PUSH,
+    CHANGE_REMOVE,
+    CHANGE_FORWARD,
+    CHANGE_BURY,
+    CHANGE_MOVE,
+} ChangeKind;
+
+typedef struct Change {
+    ChangeKind kind;
+    Job *job;         /* that comes, or (CHANGE_REMOVE) goes */
+    Job *old;         /* that goes when job comes, or NULL */
+    Session *session; /* gets the answer; NULL: nobody any more */
+    Client *client;   /* CHANGE_PUSH: remembers the id; NULL: gone */
+    uint64_t id;
+} Change;
+
+struct Pending {
+    Pending *prev, *next; /* of queues->pendings */
+    Change change;
+    Key *key; /* of a job that is being stored, or NULL */
+};
+
+static void answer(const Change *change, int result) {
+    if (!change->session || !change->id)
+        return;
+    if (result == 0)
+        session_ok(change->session, LANE_CALLS, change->id,
+                   change->kind == CHANGE_PUSH ? change->job->stored.id : 0);
+    else
+        session_error(change->session, change->id, "ferry.Internal", "the store failed: %s",
+                      strerror(-result));
+}
+
+static bool is_across(const Job *old, const Job *job) {
+    return queue_of(old)->settings.store != queue_of(job)->settings.store;
+}
+
+static void enter(Job *job) {
+    Queue *queue = queue_of(job);
+
+    job_enter(job);
+    queue_dispatch(queue);
+}
+
+static void gone(Job *job) {
+    Queue *queue = queue_of(job);
+
+    job_free(job);
+    if (queue->n_jobs == 0)
+        queue_maybe_idle(queue);
+}
+
+static void finish_push(const Change *change, int result) {
+    Queue *queue = queue_of(change->job);
+
+    answer(change, result);
+    if (result < 0) {
+        gone(change->job);
+        return;
+    }
+    queue->n_pushed++;
+    queue->queues->broker->stats.pushed++;
+    if (change->client && change->id && change->client->pushes)
+        push_ledger_add(change->client->pushes, change->id,
+                        queue->queues->broker->limits.max_unconfirmed);
+    enter(change->job);
+}
+
+/* What the store could not forget is delivered again, rather than lost. */
+static void back_to_front(Job *job) {
+    job_enter_front(job);
+    queue_touch(queue_of(job));
+}
+
+static void finish_remove(const Change *change, int result) {
+    answer(change, result);
+    if (result < 0)
+        back_to_front(change->job);
+    else
+        gone(change->job);
+}
+
+/* One job takes the place of another. */
+static void finish_replace(const Change *change, int result) {
+    Queue *to = queue_of(change->job), *from = queue_of(change->old);
+
+    answer(change, result);
+    if (result < 0) {
+        gone(change->job);
+        if (change->kind == CHANGE_BURY) {
+            change->old->doomed = true;
+            job_enter_delayed(change->old,
+                              from->queues->broker->now_ms + from->settings.retry_max_ms);
+        } else {
+            back_to_front(change->old);
+        }
+        return;
+    }
+    if (change->kind == CHANGE_FORWARD) {
+        to->n_pushed++;
+        to->queues->broker->stats.pushed++;
+    } else if (change->kind == CHANGE_BURY) {
+        to->queues->broker->stats.dead++;
+    }
+    /* What went from one store to another is still to be forgotten by the first. */
+    if (!is_across(change->old, change->job))
+        gone(change->old);
+    else
+        change_remove(change->old, NULL, 0);
+    enter(change->job);
+}
+
+static void finish(const Change *change, int result) {
+    if (change->kind == CHANGE_PUSH)
+        finish_push(change, result);
+    else if (change->kind == CHANGE_REMOVE)
+        finish_remove(change, result);
+    else
+        finish_replace(change, result);
+}
+
+/* ---- beginning ---- */
+
+/* A job that goes from one store to another cannot do so in one step: it is pushed under a name
+ * made of where it came from, so that a broker which dies in between does not store it twice. */
+static void name_of_origin(const Job *old, uint8_t name[WIRE_TOKEN], StoredPush *by) {
+    XXH128_hash_t hash = XXH3_128bits(queue_of(old)->name, queue_of(old)->stored.name_len);
+
+    static_assert(sizeof(hash) == WIRE_TOKEN, "as long as the id of a client");
+    memcpy(name, &hash, sizeof(hash));
+    by->client = name;
+    by->id = old->stored.id;
+}
+
+static bool was_pushed_across(const Job *old, const Job *job) {
+    uint8_t name[WIRE_TOKEN];
+    StoredPush by = {0};
+
+    if (!is_across(old, job))
+        return false;
+    name_of_origin(old, name, &by);
+    return store_has_push(queue_of(job)->settings.store, &by);
+}
+
+static int begin(const Change *change, const Key *key) {
+    Store *store = queue_of(change->job)->settings.store;
+    uint8_t name[WIRE_TOKEN];
+    StoredPush by = {0};
+
+    if (change->kind == CHANGE_REMOVE)
+        return store_remove(store, &change->job->stored);
+    if (key) {
+        by.key = span_of(key->data, key->len);
+        by.key_until_ms = key->until_ms;
+    }
+    if (change->kind == CHANGE_PUSH) {
+        by.client = change->client->id;
+        by.id = change->id;
+    } else if (is_across(change->old, change->job)) {
+        name_of_origin(change->old, name, &by);
+    } else {
+        return store_replace(store, &change->old->stored, &change->job->stored, &by);
+    }
+    return store_push(store, &change->job->stored, &by);
+}
+
+/* The slow road: a record of what is to be done when the store has finished. */
+static int begin_later(const Change *change, Key *key) {
+    Queues *queues = queue_of(change->job)->queues;
+    Pending *pending = pool_alloc(&queues->pool, sizeof(*pending));
+    int r;
+
+    if (!pending)
+        return -ENOMEM;
+    *pending = (Pending){.change = *change, .key = key};
+    r = begin(change, key);
+    if (r != STORE_LATER) {
+        pool_free(&queues->pool, pending, sizeof(*pending));
+        return r;
+    }
+    if (key)
+        key->owner = &pending->key;
+    change->job->u.pending = pending;
+    DL_APPEND(queues->pendings, pending);
+    return STORE_LATER;
+}
+
+static void submit(const Change *change, Key *key) {
+    Queue *queue = queue_of(change->job);
+    bool later = queue->settings.store->ops->later;
+    int r = later ? begin_later(change, key) : begin(change, key);
+
+    if (r == STORE_LATER)
+        return;
+    if (r < 0 && key)
+        key_forget(queue, key);
+    finish(change, r);
+}
+
+void change_push(Job *job, Key *key, Session *session, uint64_t id) {
+    submit(&(Change){.kind = CHANGE_PUSH,
+                     .job = job,
+                     .session = session,
+                     .client = session->client,
+                     .id = id},
+           key);
+}
+
+void change_remove(Job *job, Session *session, uint64_t id) {
+    job->state = JOB_SETTLING;
+    submit(&(Change){.kind = CHANGE_REMOVE, .job = job, .session = session, .id = id}, NULL);
+}
+
+void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id) {
+    old->state = JOB_SETTLING;
+    if (was_pushed_across(old, job)) {
+        job_free(job);
+        change_remove(old, session, id);
+        return;
+    }
+    submit(&(Change){.kind = CHANGE_FORWARD, .job = job, .old = old, .session = session, .id = id},
+           key);
+}
+
+void change_bury(Job *old, Job *dead, Session *session, uint64_t id) {
+    old->state = JOB_SETTLING;
+    submit(&(Change){.kind = CHANGE_BURY, .job = dead, .old = old, .session = session, .id = id},
+           NULL);
+}
+
+void change_move(Job *old, Job *job) {
+    old->state = JOB_SETTLING;
+    submit(&(Change){.kind = CHANGE_MOVE, .job = job, .old = old}, NULL);
+}
+
+/* ---- ending ---- */
+
+void queues_store_done(StoredJob *stored, int result, void *ctx) {
+    Queues *queues = ctx;
+    Job *job = job_of(stored);
+    Pending *pending = job->u.pending;
+    Change change = pending->change;
+    Key *key = pending->key;
+
+    if (key) {
+        key->owner = NULL;
+        if (result < 0)
+            key_forget(queue_of(job), key);
+    }
+    job->u.pending = NULL;
+    DL_DELETE(queues->pendings, pending);
+    pool_free(&queues->pool, pending, sizeof(*pending));
+    finish(&change, result);
+}
+
+bool pending_push_again(Queues *queues, Session *session, uint64_t id) {
+    Pending *pending;
+
+    DL_FOREACH(queues->pendings, pending) {
+        Change *change = &pending->change;
+
+        if (change->kind == CHANGE_PUSH && change->id == id && change->client == session->client) {
+            change->session = session;
+            return true;
+        }
+    }
+    return false;
+}
+
+void pendings_session_gone(Queues *queues, Session *session) {
+    Pending *pending;
+
+    DL_FOREACH(queues->pendings, pending) {
+        if (pending->change.session == session)
+            pending->change.session = NULL;
+    }
+}
+
+void pendings_client_gone(Queues *queues, Client *client) {
+    Pending *pending;
+
+    DL_FOREACH(queues->pendings, pending) {
+        if (pending->change.client == client)
+            pending->change.client = NULL;
+    }
+}
+
+void pendings_free(Queues *queues) {
+    Pending *pending, *next;
+
+    DL_FOREACH_SAFE(queues->pendings, pending, next) {
+        if (pending->change.old)
+            job_free(pending->change.old);
+        job_free(pending->change.job);
+        if (pending->key)
+            pending->key->owner = NULL;
+        DL_DELETE(queues->pendings, pending);
+        pool_free(&queues->pool, pending, sizeof(*pending));
+    }
+}

@@ -1,0 +1,265 @@
+/* PULL, and handing out: round robin over the pulls that have free slots. See core.h. */
+
+#include "broker/queues/core.h"
+
+enum { SUSPECT_LOOKS = 16 }; /* pulls looked at for one that holds nothing */
+
+/* ---- pulls ---- */
+
+static void pull_set(Pull *pull, PullState state) {
+    Queue *queue = pull->queue;
+    Queues *queues = queue->queues;
+
+    if (pull->state == PULL_FREE)
+        pulls_remove(&queue->free, pull);
+    else if (pull->state == PULL_BLOCKED)
+        pulls_remove(&queues->blocked, pull);
+    else if (pull->state == PULL_RESERVED)
+        queue->reserved = NULL;
+    pull->state = (uint8_t)state;
+    if (state == PULL_FREE)
+        pulls_append(&queue->free, pull);
+    else if (state == PULL_BLOCKED)
+        pulls_append(&queues->blocked, pull);
+    else if (state == PULL_RESERVED)
+        queue->reserved = pull;
+}
+
+static void pull_free(Pull *pull) {
+    Queue *queue = pull->queue;
+
+    pull_set(pull, PULL_ENDED);
+    pool_free(&queue->queues->pool, pull, sizeof(*pull));
+    queue_maybe_idle(queue);
+}
+
+/* From now on it gets nothing; what it holds stays. */
+static void pull_end(Pull *pull) {
+    Queue *queue = pull->queue;
+
+    pull_set(pull, PULL_ENDED);
+    queue->n_pulls--;
+    if (pull->n_held == 0)
+        pull_free(pull);
+    /* If a suspect waited for this one, another may take it. */
+    if (queue->suspects.first)
+        queue_touch(queue);
+}
+
+void pull_release(Pull *pull) {
+    pull->n_held--;
+    if (pull->state == PULL_ENDED) {
+        if (pull->n_held == 0)
+            pull_free(pull);
+        return;
+    }
+    pull->alone = false;
+    if (pull->state == PULL_FULL)
+        pull_set(pull, PULL_FREE);
+}
+
+void queues_pull(Queues *queues, Session *session, const Message *message) {
+    uint64_t slots = message->slots ? message->slots : 1;
+    const Limits *limits = &queues->broker->limits;
+    Problem problem;
+    Queue *queue;
+    Pull *pull;
+
+    if (!message->id) {
+        session_fault(session, "PULL needs an id: its jobs carry it");
+        return;
+    }
+    if (slots > limits->max_slots || id_map_get(&session->pulls, message->id)) {
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      slots > limits->max_slots ? "%u slots at most" : "this id pulls already",
+                      limits->max_slots);
+        return;
+    }
+    if (session->pulls.n >= limits->max_pulls) {
+        session_error(session, message->id, "ferry.Full", "%u pulls in one session at most",
+                      limits->max_pulls);
+        return;
+    }
+    queue = queue_get(queues, message->name, &problem);
+    if (!queue) {
+        session_error(session, message->id, problem.type, "%s", problem.text);
+        return;
+    }
+    pull = pool_alloc(&queues->pool, sizeof(*pull));
+    if (!pull || !holder_of(queues, session->client) ||
+        id_map_put(&session->pulls, message->id, pull) < 0) {
+        pool_free(&queues->pool, pull, sizeof(*pull));
+        queue_maybe_idle(queue);
+        session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
+        return;
+    }
+    *pull = (Pull){.queue = queue,
+                   .session = session,
+                   .id = message->id,
+                   .slots = (uint32_t)slots,
+                   .state = PULL_FULL};
+    queue->n_pulls++;
+    session_ok(session, LANE_CALLS, message->id, 0);
+    pull_set(pull, PULL_FREE);
+    queue_dispatch(queue);
+}
+
+void queues_unpull(Queues *queues, Session *session, const Message *message) {
+    Pull *pull = id_map_take(&session->pulls, message->pull);
+
+    (void)queues;
+    if (!pull) {
+        session_error(session, message->id, "ferry.NotFound", "this session has no pull %llu",
+                      (unsigned long long)message->pull);
+        return;
+    }
+    pull_end(pull);
+    session_ok(session, LANE_CALLS, message->id, 0);
+}
+
+void pulls_session_gone(Queues *queues, Session *session) {
+    size_t pos = 0;
+    Pull *pull;
+
+    (void)queues;
+    while ((pull = id_map_next(&session->pulls, &pos)))
+        pull_end(pull);
+    id_map_deinit(&session->pulls);
+}
+
+/* ---- handing out ---- */
+
+/* A worker that does not read is skipped until it has; but the largest body passes when nothing
+ * else waits. */
+static inline bool has_room(const Pull *pull, const Job *job) {
+    size_t waiting = session_waiting(pull->session);
+
+    if (pull->session->ending)
+        return false;
+    return waiting == 0 ||
+           waiting + job_bytes(job) <= pull->queue->queues->broker->limits.max_subscriber_bytes;
+}
+
+static void send_job(Queues *queues, const Pull *pull, const Job *job) {
+    Message *message = &queues->job;
+    const void *block = stored_job_content(&job->stored, message);
+
+    message->pull = pull->id;
+    message->job = job->stored.id;
+    message->attempt = job->stored.attempt;
+    session_send(pull->session, LANE_BULK, message, block);
+}
+
+/* false: out of memory; the job stays where it is. */
+static bool deliver(Queue *queue, Pull *pull, Job *job) {
+    Queues *queues = queue->queues;
+    Holder *holder = pull->session->client->holder;
+
+    if (!job->leased && id_map_put(&queues->leased, job->stored.id, job) < 0)
+        return false;
+    job_leave(job);
+    job->leased = true;
+    job->state = JOB_HELD;
+    job->u.pull = pull;
+    job->session = pull->session;
+    job->holder = holder;
+    job->stored.worker = worker_key(pull->session->client);
+    job->stored.held = true;
+    jobs_append(&holder->jobs, job);
+    queue->n_held++;
+    if (job->stored.attempt++ > 0) {
+        queue->n_redelivered++;
+        queues->broker->stats.redelivered++;
+    }
+    lease_begin(job);
+
+    pull->n_held++;
+    if (pull->n_held == pull->slots || pull->alone)
+        pull_set(pull, PULL_FULL);
+    else if (pull->next)
+        pull_set(pull, PULL_FREE); /* to the end: the others first */
+    store_note(queue->settings.store, &job->stored);
+    send_job(queues, pull, job);
+    return true;
+}
+
+/* One that holds nothing; else one that will get nothing more until it does. */
+static Pull *pull_for_suspect(Queue *queue) {
+    Pull *pull = queue->free.first;
+
+    if (queue->reserved)
+        return queue->reserved;
+    for (int looks = 0; pull && pull->n_held > 0 && looks < SUSPECT_LOOKS; looks++)
+        pull = pull->next;
+    if (!pull || pull->n_held > 0)
+        pull = queue->free.first;
+    if (pull)
+        pull_set(pull, PULL_RESERVED);
+    return pull;
+}
+
+static bool dispatch_suspects(Queue *queue) {
+    Pull *pull;
+
+    while (queue->suspects.first && !job_is_over(queue->suspects.first) &&
+           (pull = pull_for_suspect(queue)) && pull->n_held == 0) {
+        if (!has_room(pull, queue->suspects.first)) {
+            pull_set(pull, PULL_BLOCKED);
+            continue;
+        }
+        pull->alone = true;
+        if (!deliver(queue, pull, queue->suspects.first)) {
+            pull->alone = false;
+            return false;
+        }
+    }
+    if (!queue->suspects.first && queue->reserved)
+        pull_set(queue->reserved, PULL_FREE);
+    return true;
+}
+
+void queue_dispatch(Queue *queue) {
+    if (queue->paused)
+        return;
+    if ((queue->suspects.first || queue->reserved) && !dispatch_suspects(queue)) {
+        queue_touch(queue);
+        return;
+    }
+    while (queue->ready_bits && queue->free.first) {
+        Pull *pull = queue->free.first;
+        Job *job = queue_first(queue);
+
+        /* Many end at once, and their timers come slice by slice: this one's will. */
+        if (job_is_over(job)) {
+            queue_touch(queue);
+            return;
+        }
+        if (!has_room(pull, job)) {
+            pull_set(pull, PULL_BLOCKED);
+        } else if (!deliver(queue, pull, job)) {
+            queue_touch(queue);
+            return;
+        }
+    }
+}
+
+void pulls_unblock(Queues *queues) {
+    Pull *last = queues->blocked.last;
+
+    for (int looks = 0; queues->blocked.first && looks < QUEUE_BLOCKED_LOOKS; looks++) {
+        Pull *pull = queues->blocked.first;
+        bool is_last = pull == last;
+
+        if (pull->session->ending ||
+            session_waiting(pull->session) >= queues->broker->limits.max_subscriber_bytes / 2) {
+            pull_set(pull, PULL_BLOCKED); /* to the end: looked at again in another turn */
+        } else {
+            Queue *queue = pull->queue;
+
+            pull_set(pull, pull->n_held < pull->slots ? PULL_FREE : PULL_FULL);
+            queue_dispatch(queue);
+        }
+        if (is_last)
+            break;
+    }
+}

@@ -1,0 +1,261 @@
+/* PUSH: what must hold before a job is stored. See core.h. */
+
+#include "broker/queues/core.h"
+
+typedef struct PushOptions {
+    uint64_t delay_ms, ttl_ms, priority;
+    Span key;
+} PushOptions;
+
+static uint64_t option_uint(Reader *reader) {
+    if (reader_peek(reader) != WIRE_INT) {
+        reader_value(reader);
+        return UINT64_MAX;
+    }
+    return reader_uint(reader);
+}
+
+/* NULL, or what is wrong. Unknown options are skipped. */
+static const char *read_options(Span options, PushOptions *to) {
+    uint32_t left;
+    Reader pairs = pairs_of(options, &left);
+    Span key;
+
+    while (pairs_next(&pairs, &left, &key)) {
+        if (span_is(key, "delay")) {
+            to->delay_ms = option_uint(&pairs);
+        } else if (span_is(key, "ttl")) {
+            to->ttl_ms = option_uint(&pairs);
+        } else if (span_is(key, "priority")) {
+            to->priority = option_uint(&pairs);
+        } else if (span_is(key, "key")) {
+            if (reader_peek(&pairs) != WIRE_STR && reader_peek(&pairs) != WIRE_NIL)
+                return "the option 'key' is a text";
+            if (!reader_nil(&pairs))
+                to->key = reader_str(&pairs);
+        } else {
+            reader_value(&pairs);
+        }
+    }
+    if (pairs.problem)
+        return "delay, ttl and priority are numbers from 0 up";
+    if (to->priority >= PRIORITIES)
+        return "priority is a number from 0 to 9";
+    if (to->delay_ms > QUEUE_TIME_MAX)
+        return "delay is a number of milliseconds, ten years at most";
+    if (to->ttl_ms > QUEUE_TIME_MAX)
+        return "ttl is a number of milliseconds, ten years at most";
+    if (to->key.len > QUEUE_KEY_MAX)
+        return "a key may have 255 bytes";
+    return NULL;
+}
+
+/* The oldest that waits, of the lowest priority: a new job never costs a more urgent one. */
+static bool drop_oldest(Queue *queue) {
+    Job *job = queue->ready_bits       ? queue->ready[__builtin_ctz(queue->ready_bits)].first
+               : queue->suspects.first ? queue->suspects.first
+                                       : queue->delayed.first;
+
+    if (!job)
+        return false;
+    job_leave(job);
+    queue->n_dropped++;
+    queue->queues->broker->stats.dropped++;
+    change_remove(job, NULL, 0);
+    return true;
+}
+
+/* Do so many more bytes fit, once what it replaces is gone? */
+static bool fits(const Queue *queue, size_t bytes, const Job *replaces) {
+    bool same = replaces && queue_of(replaces) == queue;
+    uint64_t jobs = queue->n_jobs - (same ? 1 : 0);
+    uint64_t old_bytes = queue->bytes - (same ? job_bytes(replaces) : 0);
+
+    return jobs < queue->settings.max_jobs && old_bytes + bytes <= queue->settings.max_bytes;
+}
+
+int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *problem) {
+    Broker *broker = queue->queues->broker;
+    const QueueSettings *settings = &queue->settings;
+
+    if (bytes > settings->max_bytes) {
+        problem_set(problem, "ferry.TooBig", "a job of %zu bytes: queue '%s' holds %llu at most",
+                    bytes, queue->name, (unsigned long long)settings->max_bytes);
+        return -1;
+    }
+    while (!fits(queue, bytes, replaces)) {
+        size_t n_before = queue->n_jobs;
+
+        /* A store that is not done yet has freed nothing: rather refuse than drop them all. */
+        if (settings->overflow == OVERFLOW_DROP_OLDEST && drop_oldest(queue) &&
+            queue->n_jobs < n_before)
+            continue;
+        problem_set(problem, "ferry.Full",
+                    "queue '%s' is full: it holds %zu jobs of %llu, %llu bytes of %llu",
+                    queue->name, queue->n_jobs, (unsigned long long)settings->max_jobs,
+                    (unsigned long long)queue->bytes, (unsigned long long)settings->max_bytes);
+        return -1;
+    }
+    if (!replaces && broker->stored_bytes + bytes > broker->limits.max_total_bytes) {
+        problem_set(problem, "ferry.Full", "the broker is full: %llu bytes of %llu",
+                    (unsigned long long)broker->stored_bytes,
+                    (unsigned long long)broker->limits.max_total_bytes);
+        return -1;
+    }
+    return 0;
+}
+
+/* 0: *ret is a new key, or NULL when there is none to remember. */
+static int take_key(Queue *queue, Span text, Key **ret, Problem *problem) {
+    Key *key;
+
+    if (text.len == 0 || queue->settings.dedup_ms == 0)
+        return 0;
+    if (queue->n_keys >= queue->settings.max_jobs) {
+        problem_set(problem, "ferry.Full", "queue '%s' remembers %zu keys, its limit", queue->name,
+                    queue->n_keys);
+        return -1;
+    }
+    key = key_add(queue, text, queue->queues->broker->now_ms + queue->settings.dedup_ms);
+    if (!key) {
+        problem_set(problem, "ferry.OutOfMemory", "the broker is out of memory");
+        return -1;
+    }
+    *ret = key;
+    return 0;
+}
+
+static int is_duplicate(Queue *queue, Span text, Problem *problem) {
+    Key *key = text.len > 0 && queue->keys ? key_find(queue, text) : NULL;
+
+    if (!key)
+        return 0;
+    /* It may yet fail: then both would have been told of a job that is nowhere. */
+    if (key->owner) {
+        problem_set(problem, "ferry.Overloaded", "a job with this key is being stored");
+        return -1;
+    }
+    return PUSH_IS_DUPLICATE;
+}
+
+int queue_admit(Queues *queues, const Message *message, const void *block, const Job *replaces,
+                Job **ret, Key **ret_key, Problem *problem) {
+    PushOptions options = {0};
+    size_t bytes =
+        message->passed.data ? message->passed.len : message->headers.len + message->body.len + 3;
+    const char *wrong = message->options.len > 0 ? read_options(message->options, &options) : NULL;
+    Queue *queue;
+    Key *key = NULL;
+    Job *job;
+    int r;
+
+    if (wrong) {
+        problem_set(problem, "ferry.InvalidArgument", "%s", wrong);
+        return -1;
+    }
+    if (message->body.len > queues->broker->limits.max_body) {
+        problem_set(problem, "ferry.TooBig", "the body has %zu bytes; %u are allowed",
+                    message->body.len, queues->broker->limits.max_body);
+        return -1;
+    }
+    queue = queue_get(queues, message->name, problem);
+    if (!queue)
+        return -1;
+    r = is_duplicate(queue, options.key, problem);
+    if (r != 0)
+        return r;
+    r = queue_make_room(queue, bytes, replaces, problem);
+    if (r == 0 && options.key.len > 0)
+        r = take_key(queue, options.key, &key, problem);
+    if (r < 0) {
+        queue_maybe_idle(queue);
+        return r;
+    }
+
+    job = job_new(queue, &(JobParts){
+                             .headers = message->headers,
+                             .body = message->body,
+                             .passed = message->passed,
+                             .block = block,
+                             .delay_ms = options.delay_ms,
+                             .ttl_ms = options.ttl_ms ? options.ttl_ms : queue->settings.ttl_ms,
+                             .priority = (uint8_t)options.priority,
+                         });
+    if (!job) {
+        if (key)
+            key_forget(queue, key);
+        queue_maybe_idle(queue);
+        problem_set(problem, "ferry.OutOfMemory", "the broker is out of memory");
+        return -1;
+    }
+    *ret = job;
+    *ret_key = key;
+    return 0;
+}
+
+/* A client says when it sends a push again. Who plays back what a client once sent does not. */
+static bool may_be_known(const Client *client, const Message *message) {
+    return message->id && ((message->flags & PUSH_AGAIN) || message->id < client->push_floor ||
+                           (client->pushes && message->id <= push_ledger_last(client->pushes)));
+}
+
+/* Was it stored already? Then it has its answer, or will have it. */
+static bool was_pushed(Queues *queues, Session *session, const Message *message) {
+    const Client *client = session->client;
+    StoredPush push = {.client = client->id, .id = message->id};
+    bool known = message->id < client->push_floor ||
+                 (client->pushes && push_ledger_has(client->pushes, message->id));
+
+    if (!known && pending_push_again(queues, session, message->id))
+        return true;
+    for (size_t i = 0; i < queues->n_stores && !known; i++)
+        known = store_has_push(queues->stores[i], &push);
+    if (known)
+        session_ok(session, LANE_CALLS, message->id, 0);
+    return known;
+}
+
+/* The id will be remembered when the job is stored: make sure that it can be. */
+static bool reserve(Queues *queues, Client *client) {
+    if (!client->pushes)
+        client->pushes = push_ledger_new(&queues->broker->stored_bytes);
+    return client->pushes &&
+           push_ledger_reserve(client->pushes, queues->broker->limits.max_unconfirmed) == 0;
+}
+
+void queues_push(Queues *queues, Session *session, const Message *message, const void *block) {
+    Problem problem;
+    Key *key;
+    Job *job;
+    int r;
+
+    if (may_be_known(session->client, message) && was_pushed(queues, session, message))
+        return;
+    if (queues->broker->draining) {
+        session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
+        return;
+    }
+    if (message->id && !reserve(queues, session->client)) {
+        session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
+        return;
+    }
+    r = queue_admit(queues, message, block, NULL, &job, &key, &problem);
+    if (r < 0) {
+        session_error(session, message->id, problem.type, "%s", problem.text);
+    } else if (r == PUSH_IS_DUPLICATE) {
+        if (message->id)
+            push_ledger_add(session->client->pushes, message->id,
+                            queues->broker->limits.max_unconfirmed);
+        session_ok(session, LANE_CALLS, message->id, 0);
+    } else {
+        change_push(job, key, session, message->id);
+    }
+}
+
+void queues_floor(Queues *queues, Client *client, uint64_t floor) {
+    (void)queues;
+    if (floor > client->push_floor)
+        client->push_floor = floor;
+    if (client->pushes)
+        push_ledger_floor(client->pushes, floor);
+}

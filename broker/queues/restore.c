@@ -1,0 +1,79 @@
+/* What a store still holds when the broker starts. See store.h. */
+
+#include <errno.h>
+
+#include "broker/queues/core.h"
+
+int queues_add_store(Queues *queues, Store *store) {
+    if (queues->n_stores == sizeof(queues->stores) / sizeof(*queues->stores))
+        return -ENOSPC;
+    store->done = queues_store_done;
+    store->ctx = queues;
+    queues->stores[queues->n_stores++] = store;
+    return 0;
+}
+
+/* Held as if its worker's session had just been lost. */
+static int restore_held(Queues *queues, Job *job) {
+    Holder *holder = holder_of_restored(queues);
+
+    if (!holder || id_map_put(&queues->leased, job->stored.id, job) < 0)
+        return -ENOMEM;
+    job->leased = true;
+    job->state = JOB_HELD;
+    job->holder = holder;
+    job->u.lost_ms = queues->broker->now_ms;
+    jobs_append(&holder->lost, job);
+    queue_of(job)->n_held++;
+    return 0;
+}
+
+int queues_restore_job(Queues *queues, Store *store, Span name, const StoredJob *as,
+                       const Message *content, const void *block, StoredJob **ret) {
+    JobParts parts = {.headers = content->headers,
+                      .body = content->body,
+                      .passed = content->passed,
+                      .block = block,
+                      .priority = as->priority < PRIORITIES ? as->priority : PRIORITIES - 1};
+    Problem problem;
+    Queue *queue;
+    Job *job;
+
+    if (as->id == 0 || id_map_get(&queues->leased, as->id))
+        return -EEXIST;
+    queue = queue_get(queues, name, &problem);
+    if (!queue)
+        return -EINVAL;
+    job = job_new(queue, &parts);
+    if (!job)
+        return -ENOMEM;
+    /* Whatever the configuration says now: what is there stays where it is kept. */
+    queue->settings.store = store;
+    job->stored = *as;
+    job->stored.queue = &queue->stored;
+    job->stored.priority = parts.priority;
+    if (queues->last_job < as->id)
+        queues->last_job = as->id;
+    if (!as->held) {
+        job_enter(job);
+    } else if (restore_held(queues, job) < 0) {
+        job_free(job);
+        return -ENOMEM;
+    }
+    *ret = &job->stored;
+    return 0;
+}
+
+int queues_restore_key(Queues *queues, Span name, Span key, uint64_t until_ms) {
+    Problem problem;
+    Queue *queue;
+
+    if (key.len == 0 || key.len > QUEUE_KEY_MAX)
+        return -EINVAL;
+    if (until_ms <= queues->broker->now_ms)
+        return 0;
+    queue = queue_get(queues, name, &problem);
+    if (!queue)
+        return -EINVAL;
+    return key_find(queue, key) || key_add(queue, key, until_ms) ? 0 : -ENOMEM;
+}

@@ -1,0 +1,239 @@
+/* Settings of queues by name or pattern, from the configuration. See core.h. */
+
+#include <utlist.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "broker/queues/core.h"
+#include "rpc/wire/name.h"
+
+typedef enum SettingType {
+    SETTING_COUNT,
+    SETTING_BYTES,
+    SETTING_MS,
+    SETTING_OVERFLOW,
+    SETTING_DURABILITY,
+} SettingType;
+
+typedef struct Setting {
+    const char *key;
+    SettingType type;
+    size_t offset; /* in QueueSettings: a uint64_t, where it is a number */
+    uint64_t min, max;
+} Setting;
+
+#define NUMBER(key, type, field, min, max)                                                         \
+    { key, type, offsetof(QueueSettings, field), min, max }
+
+static const Setting settings[] = {
+    NUMBER("max_jobs", SETTING_COUNT, max_jobs, 1, UINT32_MAX),
+    NUMBER("max_bytes", SETTING_BYTES, max_bytes, 1, UINT64_MAX / 2),
+    NUMBER("max_attempts", SETTING_COUNT, max_attempts, 0, UINT32_MAX),
+    NUMBER("retry", SETTING_MS, retry_ms, 0, QUEUE_TIME_MAX),
+    NUMBER("retry_max", SETTING_MS, retry_max_ms, 0, QUEUE_TIME_MAX),
+    NUMBER("ttl", SETTING_MS, ttl_ms, 0, QUEUE_TIME_MAX),
+    NUMBER("time_limit", SETTING_MS, time_limit_ms, 0, QUEUE_TIME_MAX),
+    NUMBER("dedup", SETTING_MS, dedup_ms, 0, QUEUE_TIME_MAX),
+    {"overflow", SETTING_OVERFLOW, 0, 0, 0},
+    {"durability", SETTING_DURABILITY, 0, 0, 0},
+};
+
+typedef struct Rule {
+    struct Rule *next;
+    const Setting *setting;
+    uint64_t number;
+    Store *store;
+    bool is_wild;
+    size_t len;
+    char pattern[];
+} Rule;
+
+/* ---- reading ---- */
+
+static const Setting *find_setting(const char *key) {
+    for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
+        if (strcmp(settings[i].key, key) == 0)
+            return &settings[i];
+    return NULL;
+}
+
+/* Lent until the next call. */
+static const char *no_such_setting(const char *key) {
+    static char text[120];
+    const char *names[sizeof(settings) / sizeof(*settings)], *nearest;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        names[i] = settings[i].key;
+    nearest = text_nearest(key, names, sizeof(names) / sizeof(*names));
+    snprintf(text, sizeof(text), "queues have no setting of this name%s%s%s",
+             nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    return text;
+}
+
+static const char *read_number(const Setting *setting, const char *value, uint64_t *ret) {
+    char *end;
+    int r = 0;
+
+    switch (setting->type) {
+    case SETTING_BYTES:
+        r = text_parse_bytes(value, ret);
+        break;
+    case SETTING_MS:
+        r = text_parse_ms(value, ret);
+        break;
+    default:
+        errno = 0;
+        *ret = strtoull(value, &end, 10);
+        if (*value < '0' || *value > '9' || *end || errno)
+            r = -EINVAL;
+        break;
+    }
+    if (r < 0)
+        return setting->type == SETTING_MS      ? "a time is written as 250ms, 5s, 2m, 1h or 1d"
+               : setting->type == SETTING_BYTES ? "a size is written as 4096, 64K, 1M or 2G"
+                                                : "a number is expected";
+    if (*ret < setting->min || *ret > setting->max)
+        return "the number is out of range";
+    return NULL;
+}
+
+static const char *read_value(Queues *queues, const Setting *setting, const char *value, Rule *to) {
+    if (setting->type == SETTING_OVERFLOW) {
+        to->number = strcmp(value, "drop-oldest") == 0 ? OVERFLOW_DROP_OLDEST : OVERFLOW_REFUSE;
+        if (to->number == OVERFLOW_REFUSE && strcmp(value, "refuse") != 0)
+            return "overflow is 'refuse' or 'drop-oldest'";
+        return NULL;
+    }
+    if (setting->type == SETTING_DURABILITY) {
+        for (size_t i = 0; i < queues->n_stores && !to->store; i++)
+            if (strcmp(queues->stores[i]->ops->durability, value) == 0)
+                to->store = queues->stores[i];
+        if (to->store)
+            return NULL;
+        return strcmp(value, "disk") == 0
+                   ? "this broker keeps no queues on disk: only 'memory' is possible"
+                   : "durability is 'memory'";
+    }
+    return read_number(setting, value, &to->number);
+}
+
+static void configure_all(Queues *queues) {
+    for (Queue *queue = queues->table; queue; queue = queue->hh.next) {
+        queue_configure(queue);
+        queue_maybe_idle(queue);
+    }
+}
+
+int queues_configure(Queues *queues, const char *pattern, const char *key, const char *value,
+                     const char **problem) {
+    const Setting *setting = find_setting(key);
+    size_t len = strlen(pattern);
+    Rule *rule, read = {.setting = setting};
+
+    *problem = NULL;
+    if (!setting)
+        *problem = no_such_setting(key);
+    else if (!pattern_is_valid(pattern, len))
+        *problem = "this is neither the name of a queue nor a pattern";
+    else
+        *problem = read_value(queues, setting, value, &read);
+    if (*problem)
+        return -EINVAL;
+
+    rule = malloc(sizeof(*rule) + len + 1);
+    if (!rule) {
+        *problem = "out of memory";
+        return -ENOMEM;
+    }
+    *rule = read;
+    rule->is_wild = pattern_is_wild(pattern, len);
+    rule->len = len;
+    memcpy(rule->pattern, pattern, len + 1);
+    LL_APPEND2(queues->rules, rule, next);
+    if (!queues->reloading)
+        configure_all(queues);
+    return 0;
+}
+
+static void free_all(Rule *rules) {
+    while (rules) {
+        Rule *next = rules->next;
+
+        free(rules);
+        rules = next;
+    }
+}
+
+void rules_free(Queues *queues) {
+    free_all(queues->rules);
+    queues->rules = NULL;
+}
+
+void queues_reload(Queues *queues) {
+    queues->rules_before = queues->rules;
+    queues->rules = NULL;
+    queues->reloading = true;
+}
+
+void queues_reloaded(Queues *queues, bool is_right) {
+    Rule *gone = is_right ? queues->rules_before : queues->rules;
+
+    if (!is_right)
+        queues->rules = queues->rules_before;
+    queues->rules_before = NULL;
+    queues->reloading = false;
+    free_all(gone);
+    configure_all(queues);
+}
+
+/* ---- what holds for one queue ---- */
+
+/* A pattern means dead-letter queues only when it says so: a time to live for all queues is not
+ * meant for the dead. */
+static bool applies(const Rule *rule, const Queue *queue) {
+    size_t name_len = queue->stored.name_len;
+
+    if (!rule->is_wild)
+        return rule->len == name_len && memcmp(rule->pattern, queue->name, name_len) == 0;
+    if (queue->is_dead && (rule->len < 5 || memcmp(rule->pattern + rule->len - 5, ".dead", 5) != 0))
+        return false;
+    return pattern_matches(rule->pattern, rule->len, queue->name, name_len);
+}
+
+static void apply(const Rule *rule, QueueSettings *to) {
+    if (rule->setting->type == SETTING_OVERFLOW)
+        to->overflow = (Overflow)rule->number;
+    else if (rule->setting->type == SETTING_DURABILITY)
+        to->store = rule->store;
+    else
+        memcpy((uint8_t *)to + rule->setting->offset, &rule->number, sizeof(rule->number));
+}
+
+void queue_configure(Queue *queue) {
+    const Limits *limits = &queue->queues->broker->limits;
+    Store *store = queue->settings.store;
+    QueueSettings to = {
+        .max_jobs = limits->max_queue_jobs,
+        .max_bytes = limits->max_queue_bytes,
+        .max_attempts = limits->max_attempts,
+        .retry_ms = limits->retry_ms,
+        .retry_max_ms = limits->retry_max_ms,
+        .dedup_ms = limits->dedup_ms,
+        .overflow = OVERFLOW_REFUSE,
+        .store = queue->queues->stores[0],
+    };
+
+    /* In the order of the configuration, and what names the queue itself after all patterns. */
+    for (int named = 0; named <= 1; named++)
+        for (const Rule *rule = queue->queues->rules; rule; rule = rule->next)
+            if (rule->is_wild == !named && applies(rule, queue)) {
+                apply(rule, &to);
+                to.named |= named;
+            }
+    if (store && store != to.store && queue->n_jobs > 0) {
+        log_warning("queue '%s' holds jobs, keeping its durability: %s",
+                    shown(span_of(queue->name, queue->stored.name_len)), store->ops->durability);
+        to.store = store;
+    }
+    queue->settings = to;
+}

@@ -1,0 +1,132 @@
+/* A call, from its making to its end: who is told what. See call.h; which server gets it:
+ * routing.c. */
+
+#include "broker/services/call.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/block.h"
+
+Call *call_new(Services *services) {
+    Call *call = services->free_calls;
+
+    if (call)
+        services->free_calls = call->next;
+    else
+        call = malloc(sizeof(*call));
+    if (!call)
+        return NULL;
+    memset(call, 0, offsetof(Call, kept_body));
+    call->kept_body.block = NULL;
+    services->n_calls++;
+    return call;
+}
+
+static void forget_kept(Call *call) {
+    free(call->kept);
+    ferry_free(call->kept_body.block);
+    call->kept = NULL;
+    call->kept_body.block = NULL;
+}
+
+/* The caller needs no answer any more: it has one, or it is gone. */
+static void forget_caller(Call *call) {
+    if (call->caller)
+        id_map_take(&call->caller->calls, call->caller_id);
+    call->caller = NULL;
+    timer_disarm(&call->service->services->broker->timers, &call->deadline);
+    if (call->parent)
+        DL_DELETE2(call->parent->children, call, child_prev, child_next);
+    call->parent = NULL;
+}
+
+void call_leave_server(Call *call) {
+    Server *server = call->server;
+
+    id_map_take(&server->session->requests, call->request_id);
+    server->busy--;
+    if (!server->leaving && server->busy < server->slots)
+        server->service->free_slots++;
+    call->server = NULL;
+}
+
+void call_free(Call *call) {
+    Service *service = call->service;
+    Services *services = service->services;
+    Call *child, *next;
+
+    forget_caller(call);
+    call_leave_line(call);
+    DL_FOREACH_SAFE2(call->children, child, next, child_next) {
+        DL_DELETE2(call->children, child, child_prev, child_next);
+        child->parent = NULL;
+    }
+    forget_kept(call);
+    while (call->early) {
+        EarlyItem *item = call->early;
+
+        call->early = item->next;
+        ferry_free(item->body.block);
+        free(item);
+    }
+    if (call->server)
+        call_leave_server(call);
+    call->next = services->free_calls;
+    services->free_calls = call;
+    services->n_calls--;
+}
+
+void call_fail(Call *call, const char *type, const char *text) {
+    Session *caller = call->caller;
+    uint64_t id = call->caller_id;
+
+    call->service->errors++;
+    method_ended(call->method, call->service->services->broker->now_us - call->started_us,
+                 span_text(type));
+    call_abandon(call);
+    if (caller)
+        session_error(caller, id, type, "%s", text);
+}
+
+/* Children first: they are cancelled with what they were made for. */
+static void cancel_at_server(Call *call) {
+    Call *child, *next;
+
+    DL_FOREACH_SAFE2(call->children, child, next, child_next) {
+        call_fail(child, "ferry.Cancelled", "the request that it was made for has ended");
+    }
+    /* In the lane of its CALL: one that came first would find nothing to cancel. */
+    session_send(call->server->session, call_is_stream(call) ? LANE_BULK : LANE_CALLS,
+                 &(Message){.op = OP_CANCEL, .id = call->request_id}, NULL);
+}
+
+void call_abandon(Call *call) {
+    if (call->server) {
+        cancel_at_server(call);
+        forget_caller(call);
+    } else {
+        call_free(call);
+    }
+}
+
+static void on_deadline(Timer *timer, void *ctx) {
+    Call *call = (Call *)((char *)timer - offsetof(Call, deadline));
+    char text[160];
+
+    (void)ctx;
+    if (call->line)
+        snprintf(text, sizeof(text), "all servers were busy for %u ms", call->timeout_ms);
+    else
+        snprintf(text, sizeof(text),
+                 call_is_stream(call) ? "nothing came on the stream for %u ms"
+                                      : "no answer within %u ms",
+                 call->timeout_ms);
+    call_fail(call, "ferry.DeadlineExceeded", text);
+}
+
+void call_arm_deadline(Call *call) {
+    Broker *broker = call->service->services->broker;
+
+    timer_arm(&broker->timers, &call->deadline, broker->now_ms + call->timeout_ms, on_deadline);
+}

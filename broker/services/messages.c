@@ -1,0 +1,213 @@
+/* What callers and servers say of calls: CALL, OK, ERROR, CANCEL. See service.h; streams:
+ * stream.c. */
+
+#include <inttypes.h>
+#include <utlist.h>
+
+#include "broker/services/call.h"
+#include "rpc/wire/name.h"
+
+enum {
+    TIMEOUT_MS = 30000,
+    TIMEOUT_MAX_MS = 3600000,
+    DEPTH_MAX = 64, /* calls made on behalf of calls: services that call in a ring */
+};
+
+/* ---- CALL ---- */
+
+/* What is wrong with a CALL, answered; the service if nothing is. */
+static Service *service_for(Services *services, Session *session, const Message *message) {
+    const Limits *limits = &services->broker->limits;
+    Service *service = service_find(services, message->name);
+    bool served = service && service->servers;
+
+    if (message->timeout_ms > TIMEOUT_MAX_MS)
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "timeout_ms is %" PRIu64 ": 1 to %d, or 0 for %d", message->timeout_ms,
+                      TIMEOUT_MAX_MS, TIMEOUT_MS);
+    else if (message->method.len == 0 || message->method.len > NAME_MAX_LEN)
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "the name of a method has 1 to 255 bytes");
+    else if (services->broker->draining)
+        session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
+    else if (session->calls.n >= limits->max_calls)
+        session_error(session, message->id, "ferry.Overloaded",
+                      "the session has %u unanswered calls: max_calls", limits->max_calls);
+    else if (!served)
+        session_error(session, message->id, "ferry.NoSuchService", "no server offers '%s'",
+                      shown(message->name));
+    else if (message->instance.len > 0 && !server_of_instance(service, message->instance))
+        session_error(session, message->id, "ferry.NoSuchService", "'%s' has no instance '%s'",
+                      shown(message->name), shown(message->instance));
+    else
+        return service;
+    return NULL;
+}
+
+/* The request of this session on whose behalf it calls: bounds the new call. */
+static void adopt(Call *call, Session *session, uint64_t parent_id) {
+    Call *parent = parent_id ? id_map_get(&session->requests, parent_id) : NULL;
+    uint64_t now_ms = session->broker->now_ms;
+
+    if (!parent)
+        return;
+    call->parent = parent;
+    call->depth = (uint8_t)(parent->depth + 1);
+    DL_APPEND2(parent->children, call, child_prev, child_next);
+    if (timer_armed(&parent->deadline) && !call_is_stream(parent) &&
+        parent->deadline.at_ms < now_ms + call->timeout_ms)
+        call->timeout_ms =
+            parent->deadline.at_ms > now_ms ? (uint32_t)(parent->deadline.at_ms - now_ms) : 1;
+}
+
+void services_call(Services *services, Session *session, const Message *message,
+                   const void *block) {
+    Service *service = service_for(services, session, message);
+    Call *call;
+
+    if (!service)
+        return;
+    call = call_new(services);
+    if (!call) {
+        session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
+        return;
+    }
+    call->service = service;
+    call->flags = (uint32_t)message->flags;
+    call->timeout_ms = message->timeout_ms ? (uint32_t)message->timeout_ms : TIMEOUT_MS;
+    call->caller_number = session->number;
+    call->started_us = services->broker->now_us;
+    call->credit_up = call->credit_down = WIRE_STREAM_CREDIT;
+    if (message->id != 0) {
+        int r = message->id & STREAM_ID ? -EEXIST : id_map_put(&session->calls, message->id, call);
+
+        if (r < 0) {
+            call_free(call);
+            if (r == -EEXIST)
+                session_fault(session, "CALL: the id %" PRIu64 " is in use, or not below 2^63",
+                              message->id);
+            else
+                session_error(session, message->id, "ferry.OutOfMemory", "out of memory");
+            return;
+        }
+        call->caller = session;
+        call->caller_id = message->id;
+    }
+    call->method = methods_get(&service->methods, message->method);
+    if (call->method)
+        call->method->calls++;
+    service->calls++;
+    services->broker->stats.calls++;
+    adopt(call, session, message->parent);
+    call_arm_deadline(call);
+    if (call->depth > DEPTH_MAX) {
+        call_fail(call, "ferry.Overloaded", "it is nested 64 calls deep: services call in a ring");
+        return;
+    }
+    call_dispatch(call, message, block);
+}
+
+/* ---- answers ---- */
+
+static bool is_error(Span error) {
+    Reader reader = reader_of(error.data, error.len);
+
+    return error.len <= WIRE_ERROR_BYTES && reader_peek(&reader) == WIRE_MAP;
+}
+
+static Span error_type(Span error) {
+    uint32_t left;
+    Reader pairs = pairs_of(error, &left);
+    Span key;
+
+    while (pairs_next(&pairs, &left, &key)) {
+        Span value = reader_value(&pairs);
+        Reader inside = reader_of(value.data, value.len);
+
+        if (span_is(key, "type"))
+            return reader_str(&inside);
+    }
+    return span_text("?");
+}
+
+/* The call is over and its slot free: another may take it. */
+static void finish(Call *call) {
+    Service *service = call->service;
+    Server *server = call->server;
+
+    call_free(call);
+    if (service->lines)
+        calls_serve_line(service);
+    if (server && server->leaving && server->busy == 0) {
+        server_free(server);
+        service_release(service);
+    }
+}
+
+void services_answer(Services *services, Session *session, const Message *message,
+                     const void *block) {
+    Broker *broker = services->broker;
+    Call *call = id_map_get(&session->requests, message->id);
+    Session *caller;
+    bool failed = message->op == OP_ERROR;
+
+    if (!call) {
+        session->n_dropped++;
+        broker->stats.late_answers++;
+        return;
+    }
+    caller = call->caller;
+    if (!caller) {
+        session->n_dropped++;
+        broker->stats.late_answers++;
+        finish(call);
+        return;
+    }
+    if (failed && !is_error(message->error)) {
+        call_fail(call, "ferry.Internal", "the server's error was larger than 64 KiB, or no error");
+        finish(call);
+        return;
+    }
+    method_ended(call->method, broker->now_us - call->started_us,
+                 failed ? error_type(message->error) : (Span){NULL, 0});
+    if (failed) {
+        call->service->errors++;
+        broker->stats.errors++;
+    }
+    broker->stats.answers++;
+
+    Message out;
+
+    message_pass(&out, message);
+    out.op = message->op;
+    out.error = message->error;
+    out.id = call->caller_id;
+    out.seq = 0;
+    /* Behind the items of its stream. */
+    session_send(caller, call_is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
+    finish(call);
+}
+
+void services_refuse(Services *services, Session *session, const Message *message, const char *type,
+                     const char *text) {
+    bool answer = message->op == OP_OK;
+    /* An answer, or an item from the server: for a call it works on. An item from the caller: for a
+     * call it made. Nothing that names the one may end the other. */
+    bool as_server = answer || (message->id & STREAM_ID) != 0;
+    Call *call = id_map_get(as_server ? &session->requests : &session->calls, message->id);
+
+    if (!call)
+        return;
+    call_fail(call, type, text);
+    if (answer)
+        finish(call);
+    (void)services;
+}
+
+void services_cancel(Services *services, Session *session, const Message *message) {
+    Call *call = id_map_get(&session->calls, message->id);
+
+    (void)services;
+    if (call)
+        call_fail(call, "ferry.Cancelled", "the caller cancelled it");
+}

@@ -1,0 +1,102 @@
+/* Methods and their statistics. See method-stats.h. */
+
+#include "broker/services/method-stats.h"
+
+#include <stdlib.h>
+
+enum { METHODS_MAX = 256 };
+
+/* Calls come in runs: most ask for what the one before them asked for. */
+Method *methods_get(Methods *methods, Span name) {
+    Method *method = methods->last;
+
+    if (method && name.len == method->name_len && memcmp(name.data, method->name, name.len) == 0)
+        return method;
+    HASH_FIND(hh, methods->table, name.data, name.len, method);
+    if (method)
+        methods->last = method;
+    if (method || methods->n == METHODS_MAX)
+        return method;
+    method = calloc(1, sizeof(*method) + name.len + 1);
+    if (!method)
+        return NULL;
+    memcpy(method->name, name.data, name.len);
+    method->name_len = name.len;
+    HASH_ADD_KEYPTR(hh, methods->table, method->name, name.len, method);
+    if (!hash_added(method)) {
+        free(method);
+        return NULL;
+    }
+    methods->n++;
+    return method;
+}
+
+static unsigned bucket_of(uint64_t us) {
+    unsigned power;
+
+    if (us < 8)
+        return (unsigned)us;
+    power = 63u - (unsigned)__builtin_clzll(us);
+    us = (uint64_t)(power - 2) * 8 + ((us >> (power - 3)) & 7);
+    return us < LATENCY_BUCKETS ? (unsigned)us : LATENCY_BUCKETS - 1;
+}
+
+static uint64_t bucket_us(unsigned bucket) {
+    unsigned power = bucket / 8 + 2;
+
+    return bucket < 8 ? bucket : (UINT64_C(8) + bucket % 8) << (power - 3);
+}
+
+void method_ended(Method *method, uint64_t latency_us, Span error) {
+    if (!method)
+        return;
+    if (!method->latency)
+        method->latency = calloc(LATENCY_BUCKETS, sizeof(*method->latency));
+    if (method->latency)
+        method->latency[bucket_of(latency_us)]++;
+    if (error.data) {
+        method->errors++;
+        snprintf(method->last_error, sizeof(method->last_error), "%s", shown(error));
+    }
+}
+
+uint64_t method_percentile_us(const Method *method, unsigned percent) {
+    uint64_t n = 0, seen = 0;
+
+    for (unsigned i = 0; method->latency && i < LATENCY_BUCKETS; i++)
+        n += method->latency[i];
+    for (unsigned i = 0; n > 0 && i < LATENCY_BUCKETS; i++) {
+        seen += method->latency[i];
+        if (seen * 100 >= n * percent)
+            return bucket_us(i);
+    }
+    return 0;
+}
+
+void methods_free(Methods *methods) {
+    Method *method, *next;
+
+    HASH_ITER(hh, methods->table, method, next) {
+        HASH_DEL(methods->table, method);
+        free(method->latency);
+        free(method);
+    }
+    *methods = (Methods){0};
+}
+
+void methods_write(const Methods *methods, Buffer *to) {
+    const Method *method;
+
+    write_array(to, methods->n);
+    for (method = methods->table; method; method = method->hh.next) {
+        write_map(to, 6);
+        write_text(to, "method");
+        write_text(to, method->name);
+        write_pair(to, "calls", method->calls);
+        write_pair(to, "errors", method->errors);
+        write_pair(to, "p50_us", method_percentile_us(method, 50));
+        write_pair(to, "p99_us", method_percentile_us(method, 99));
+        write_text(to, "last_error");
+        write_text(to, method->last_error);
+    }
+}

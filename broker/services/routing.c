@@ -1,0 +1,308 @@
+/* Which server gets which call, and the calls that wait in line for one. See call.h. */
+
+#include "broker/services/call.h"
+
+#include <utlist.h>
+
+#include "base/block.h"
+
+enum {
+    SERVERS_LOOKED_AT = 8, /* of many: enough for a good choice */
+    AHEAD_MAX = 32,        /* calls sent to a service's only server beyond its slots */
+    PASSED_OVER_MAX = 64,  /* of calls that wait for an instance of their own */
+};
+
+static bool has_room(const Server *server) {
+    return !server->leaving && server->busy < server->slots && !server->session->ending &&
+           session_waiting(server->session) <= server->session->broker->limits.max_subscriber_bytes;
+}
+
+/* The server with the largest share of free slots; ties go round. NULL: none has room. */
+static Server *choose(Service *service, Span instance) {
+    Server *best = NULL, *server;
+    unsigned looked_at = 0;
+
+    if (instance.len > 0) {
+        server = server_of_instance(service, instance);
+        return server && has_room(server) ? server : NULL;
+    }
+    if (service->free_slots == 0)
+        return NULL;
+    DL_FOREACH(service->servers, server) {
+        if (!has_room(server))
+            continue;
+        if (!best || (uint64_t)server->busy * best->slots < (uint64_t)best->busy * server->slots)
+            best = server;
+        if (++looked_at == SERVERS_LOOKED_AT)
+            break;
+    }
+    /* To the end of the list: the next look begins with others. */
+    if (best && service->n_servers > 1) {
+        DL_DELETE(service->servers, best);
+        DL_APPEND(service->servers, best);
+    }
+    return best;
+}
+
+static void occupy(Call *call, Server *server) {
+    Session *session = server->session;
+
+    call->server = server;
+    server->busy++;
+    if (server->busy <= server->slots)
+        server->service->free_slots--;
+    call->request_id = ++session->last_request_id;
+    if (call_is_stream(call))
+        call->request_id |= STREAM_ID;
+}
+
+/* Sends it to the server. request: what is to be passed on, with name to body or `passed` set. */
+static void hand_over(Call *call, Server *server, const Message *request, const void *block) {
+    Broker *broker = call->service->services->broker;
+    uint64_t ends_ms = call->deadline.at_ms;
+    Message out;
+
+    message_pass(&out, request);
+    occupy(call, server);
+    if (id_map_put(&server->session->requests, call->request_id, call) < 0) {
+        call_leave_server(call);
+        call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
+        return;
+    }
+    out.op = OP_CALL;
+    out.id = call->request_id;
+    out.flags = request->flags;
+    out.timeout_ms = call_is_stream(call)           ? call->timeout_ms
+                     : ends_ms > broker->now_ms + 1 ? ends_ms - broker->now_ms
+                                                    : 1;
+    out.parent = 0;
+    out.text = call->caller ? span_text(call->caller->name) : (Span){NULL, 0};
+    session_send(server->session, call_is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
+    if (call->early || call->ended)
+        call_send_early(call);
+}
+
+/* Copies what hand_over() will need later. */
+static int keep(Call *call, const Message *request, const void *block) {
+    Buffer all = {0};
+
+    if (call->kept)
+        return 0;
+    if (request->passed.data) {
+        buffer_append(&all, request->passed.data, request->passed.len);
+    } else {
+        ferry_bytes body = {request->body.data, request->body.len, block};
+
+        if (block_hold(body, &call->kept_body) < 0)
+            return -ENOMEM;
+    }
+    /* The names apart from the fields: the line is searched by instance. */
+    buffer_append(&all, request->name.data, request->name.len);
+    buffer_append(&all, request->method.data, request->method.len);
+    buffer_append(&all, request->instance.data, request->instance.len);
+    buffer_append(&all, request->headers.data, request->headers.len);
+    if (all.failed || !all.data) {
+        buffer_deinit(&all);
+        return -ENOMEM;
+    }
+    call->kept = all.data;
+    call->kept_len = request->passed.data ? request->passed.len : 0;
+
+    const uint8_t *at = all.data + call->kept_len;
+
+    call->name = span_of(at, request->name.len);
+    call->method_name = span_of(at += request->name.len, request->method.len);
+    call->instance = span_of(at += request->method.len, request->instance.len);
+    call->headers = span_of(at + request->instance.len, request->headers.len);
+    return 0;
+}
+
+static void hand_over_kept(Call *call, Server *server) {
+    Message request = {.flags = call->flags,
+                       .name = call->name,
+                       .method = call->method_name,
+                       .instance = call->instance,
+                       .headers = call->headers};
+    const void *block = call->kept_body.block;
+
+    if (block)
+        request.body = span_of(call->kept_body.data, call->kept_body.len);
+    else
+        request.passed = span_of(call->kept, call->kept_len);
+    call_leave_line(call);
+    hand_over(call, server, &request, block);
+}
+
+static bool may_move(const Call *call) {
+    return (call->flags & CALL_IDEMPOTENT) && !call_is_stream(call) &&
+           call->moves < call->service->services->broker->limits.max_idempotent_moves;
+}
+
+static bool is_ancestor(const Call *call, const Server *server) {
+    for (const Call *up = call->parent; up; up = up->parent)
+        if (up->server == server)
+            return true;
+    return false;
+}
+
+/*
+ * The only server of a service has no other to leave calls to: it gets some ahead of its slots, so
+ * that a server of one slot does not wait for a round trip between any two calls. Not a call that
+ * it waits for itself.
+ */
+static Server *choose_ahead(const Call *call, Span instance) {
+    Server *server = call->service->servers;
+
+    if (call->service->n_servers != 1 || instance.len > 0 || server->leaving ||
+        server->busy >= server->slots + AHEAD_MAX || is_ancestor(call, server) ||
+        session_waiting(server->session) > server->session->broker->limits.max_subscriber_bytes)
+        return NULL;
+    return server;
+}
+
+/* Would it wait for itself? True when every server that could take it is busy with nothing but its
+ * own ancestors. */
+static bool waits_for_itself(const Call *call, Span instance) {
+    const Server *server;
+
+    if (!call->parent)
+        return false;
+    DL_FOREACH(call->service->servers, server) {
+        unsigned ancestors = 0;
+
+        if (server->leaving || (instance.len > 0 && !server_is(server, instance)))
+            continue;
+        for (const Call *up = call->parent; up; up = up->parent)
+            ancestors += up->server == server;
+        if (ancestors < server->slots)
+            return false;
+    }
+    return true;
+}
+
+static void mark_crowded(Service *service) {
+    Services *services = service->services;
+
+    if (service->in_crowded)
+        return;
+    service->in_crowded = true;
+    service->next_crowded = services->crowded;
+    services->crowded = service;
+}
+
+/* False: as many calls wait as may, and none of them has to give way. */
+static bool make_room(Call *call) {
+    Service *service = call->service;
+    Call *other;
+
+    if (service->n_waiting < service->services->broker->limits.max_waiting_calls)
+        return true;
+    other = call_to_give_way(call);
+    if (!other)
+        return false;
+    call_fail(other, "ferry.Overloaded",
+              "all servers are busy, and of the calls that wait this caller has the most");
+    return true;
+}
+
+static void wait_in_line(Call *call, const Message *message, const void *block) {
+    Service *service = call->service;
+    char text[160];
+
+    if (waits_for_itself(call, message->instance)) {
+        call_fail(call, "ferry.Overloaded",
+                  "it would wait for itself: all its servers are busy with its own callers");
+    } else if (!make_room(call)) {
+        snprintf(text, sizeof(text), "all %u servers are busy and %u calls wait: max_waiting_calls",
+                 service->n_servers, service->n_waiting);
+        call_fail(call, "ferry.Overloaded", text);
+    } else if (keep(call, message, block) < 0 || call_join_line(call, false) < 0) {
+        call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
+    } else {
+        mark_crowded(service);
+    }
+}
+
+void call_dispatch(Call *call, const Message *message, const void *block) {
+    Service *service = call->service;
+    Server *server =
+        service->lines && message->instance.len == 0 ? NULL : choose(service, message->instance);
+
+    if (!server && !service->lines)
+        server = choose_ahead(call, message->instance);
+    if (!server)
+        wait_in_line(call, message, block);
+    else if (may_move(call) && keep(call, message, block) < 0)
+        call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
+    else
+        hand_over(call, server, message, block);
+}
+
+bool call_move(Call *call) {
+    if (!may_move(call) || call->service->n_servers < 2 || call->instance.len > 0)
+        return false;
+    /* In front: it has waited longest already. */
+    if (call_join_line(call, true) < 0)
+        return false;
+    call->moves++;
+    mark_crowded(call->service);
+    return true;
+}
+
+typedef enum Outcome {
+    SERVED,
+    BLOCKED, /* it has nothing but calls of instances that are busy */
+    FULL,    /* no server has room, or enough calls were looked at */
+} Outcome;
+
+/* Hands the first call of a line to a server, if there is one for it. The line may be gone. */
+static Outcome serve_one(Line *line, Service *service, unsigned *passed_over) {
+    Call *call;
+
+    DL_FOREACH(line->calls, call) {
+        Server *server = choose(service, call->instance);
+
+        if (!server)
+            server = choose_ahead(call, call->instance);
+        if (server) {
+            line_served(line, service);
+            hand_over_kept(call, server);
+            return SERVED;
+        }
+        if (call->instance.len == 0 || ++*passed_over == PASSED_OVER_MAX)
+            return FULL;
+    }
+    return BLOCKED;
+}
+
+void calls_serve_line(Service *service) {
+    unsigned passed_over = 0;
+    Outcome outcome = SERVED;
+    Line *line, *next;
+
+    /* Each that is served goes to the end, and is come to again. */
+    for (line = service->lines; line && outcome != FULL; line = next) {
+        next = line->next;
+        outcome = serve_one(line, service, &passed_over);
+        if (!next && outcome == SERVED)
+            next = service->lines ? service->lines->prev : NULL;
+    }
+}
+
+void services_turn_end(Services *services) {
+    Service *service, *again = NULL;
+
+    while ((service = services->crowded)) {
+        services->crowded = service->next_crowded;
+        service->in_crowded = false;
+        calls_serve_line(service);
+        if (service->lines) {
+            service->in_crowded = true;
+            service->next_crowded = again;
+            again = service;
+        } else {
+            service_release(service);
+        }
+    }
+    services->crowded = again;
+}

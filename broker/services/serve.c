@@ -1,0 +1,148 @@
+/* SERVE and UNSERVE: who may serve what, and with which description. See service.h. */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "broker/services/call.h"
+#include "broker/sessions/peer-log.h"
+#include "rpc/schema/description/description.h"
+#include "rpc/wire/name.h"
+
+/* One that cannot be read is told of here, to its server, and to whoever asks for it; its server
+ * serves all the same. reterr is set when there is something to tell. */
+static int check_description(const Server *server, Span description, bool *ret_good,
+                             ferry_error *reterr) {
+    const char *name = server->service->name;
+    ferry_service *tables = NULL;
+    int r = description.len > 0 ? description_read(description, &tables, reterr) : -EINVAL;
+
+    if (r == 0 && strcmp(tables->name, name) != 0)
+        r = error_set(reterr, "ferry.InvalidArgument",
+                      "description: it is of '%.255s', not of '%s'", tables->name, name);
+    *ret_good = r == 0;
+    ferry_free(tables);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0 && reterr->type)
+        peer_log(server->session->broker, LOG_LEVEL_WARNING,
+                 "the description of service '%s' cannot be used, listing it as undescribed: "
+                 "session=%u problem='%s'",
+                 shown(span_text(name)), server->session->number,
+                 shown(span_text(reterr->message)));
+    return 0;
+}
+
+static int describe_server(Server *server, Span description, ferry_error *reterr) {
+    void *copy = NULL;
+    bool good;
+
+    if (check_description(server, description, &good, reterr) < 0)
+        return -ENOMEM;
+    if (description.len > DESCRIPTION_BYTES_MAX)
+        description.len = 0;
+    if (description.len > 0) {
+        copy = ferry_alloc(description.len);
+        if (!copy)
+            return -ENOMEM;
+        memcpy(copy, description.data, description.len);
+    }
+    ferry_free(server->description);
+    server->description = copy;
+    server->description_len = description.len;
+    server->described = good;
+    return 0;
+}
+
+/* What is wrong with a SERVE, answered; true: nothing. */
+static bool may_serve(Services *services, Session *session, const Message *message,
+                      Service *service) {
+    const Limits *limits = &services->broker->limits;
+    const char *problem = name_problem(message->name.data, message->name.len);
+    Server *other;
+
+    if (problem)
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "'%s' cannot be the name of a service: %s", shown(message->name), problem);
+    else if (message->name.len >= 6 && memcmp(message->name.data, "ferry.", 6) == 0)
+        session_error(session, message->id, "ferry.PermissionDenied",
+                      "services named ferry.… are the broker's own");
+    else if (message->instance.len > 0 &&
+             (problem = name_problem(message->instance.data, message->instance.len)))
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "'%s' cannot be the name of an instance: %s", shown(message->instance),
+                      problem);
+    else if (message->slots > limits->max_slots)
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "%" PRIu64 " slots are too many: max_slots is %u", message->slots,
+                      limits->max_slots);
+    else if (service && message->instance.len > 0 &&
+             (other = server_of_instance(service, message->instance)) && other->session != session)
+        session_error(session, message->id, "ferry.AlreadyExists",
+                      "an instance '%s' of '%s' is being served by session %u",
+                      shown(message->instance), service->name, other->session->number);
+    else if (!service && HASH_COUNT(services->table) >= limits->max_names)
+        session_error(session, message->id, "ferry.Full", "there are %u services: max_names",
+                      limits->max_names);
+    else if (services_of(session) >= limits->max_serves)
+        session_error(session, message->id, "ferry.Full",
+                      "the session serves %u services: max_serves", limits->max_serves);
+    else if (services->broker->draining)
+        session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
+    else
+        return true;
+    return false;
+}
+
+/* OK; with it, what is wrong with the description, if anything is. */
+static void serve_ok(Session *session, uint64_t id, const ferry_error *problem) {
+    if (problem->type && id != 0)
+        session_send(session, LANE_CALLS,
+                     &(Message){.op = OP_OK, .id = id, .body = span_text(problem->message)}, NULL);
+    else
+        session_ok(session, LANE_CALLS, id, 0);
+}
+
+void services_serve(Services *services, Session *session, const Message *message) {
+    CLEANUP(ferry_error_clear) ferry_error problem = FERRY_ERROR_INIT;
+    Service *service = service_find(services, message->name);
+    unsigned slots = message->slots ? (unsigned)message->slots : 1;
+    Server *server;
+
+    if (!may_serve(services, session, message, service))
+        return;
+    if (!service)
+        service = service_new(services, message->name);
+    server = service ? server_find(session, service) : NULL;
+    if (service && !server)
+        server = server_new(session, service, message->instance);
+    if (!server || describe_server(server, message->body, &problem) < 0) {
+        if (service)
+            service_release(service);
+        session_error(session, message->id, "ferry.OutOfMemory", "out of memory");
+        return;
+    }
+    service->free_slots -= server_free_slots(server);
+    server->leaving = false;
+    server->slots = slots;
+    service->free_slots += server_free_slots(server);
+    serve_ok(session, message->id, &problem);
+    calls_serve_line(service);
+}
+
+void services_unserve(Services *services, Session *session, const Message *message) {
+    Service *service = service_find(services, message->name);
+    Server *server = service ? server_find(session, service) : NULL;
+
+    if (!server || server->leaving) {
+        session_error(session, message->id, "ferry.NotFound", "the session does not serve '%s'",
+                      shown(message->name));
+        return;
+    }
+    server_leave(server);
+    session_ok(session, LANE_CALLS, message->id, 0);
+    calls_fail_line(service, span_text(server->instance));
+    if (server->busy == 0) {
+        server_free(server);
+        service_release(service);
+    }
+}

@@ -1,0 +1,161 @@
+/* The table of services, and who serves them. See call.h. */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "broker/services/call.h"
+
+int services_new(Services **ret, Broker *broker) {
+    Services *services = calloc(1, sizeof(*services));
+
+    if (!services)
+        return -ENOMEM;
+    services->broker = broker;
+    *ret = services;
+    return 0;
+}
+
+Services *services_free(Services *services) {
+    Service *service, *next;
+
+    if (!services)
+        return NULL;
+    HASH_ITER(hh, services->table, service, next) {
+        /* No turn will end any more. */
+        service->in_crowded = false;
+        service_release(service);
+    }
+    while (services->free_calls) {
+        Call *call = services->free_calls;
+
+        services->free_calls = call->next;
+        free(call);
+    }
+    methods_free(&services->own);
+    free(services);
+    return NULL;
+}
+
+size_t services_n_calls(const Services *services) {
+    return services->n_calls;
+}
+
+Methods *services_own(Services *services) {
+    return &services->own;
+}
+
+/* ---- services ---- */
+
+static inline bool is_named(Span name, const char *own, size_t own_len) {
+    return name.len == own_len && memcmp(name.data, own, own_len) == 0;
+}
+
+/* Calls come in runs: most ask for what the one before them asked for. */
+Service *service_find(Services *services, Span name) {
+    Service *service = services->last;
+
+    if (service && is_named(name, service->name, service->name_len))
+        return service;
+    HASH_FIND(hh, services->table, name.data, name.len, service);
+    if (service)
+        services->last = service;
+    return service;
+}
+
+Service *service_new(Services *services, Span name) {
+    Service *service = calloc(1, sizeof(*service) + name.len + 1);
+
+    if (!service)
+        return NULL;
+    service->services = services;
+    service->name_len = name.len;
+    memcpy(service->name, name.data, name.len);
+    HASH_ADD_KEYPTR(hh, services->table, service->name, service->name_len, service);
+    if (!hash_added(service)) {
+        free(service);
+        return NULL;
+    }
+    return service;
+}
+
+void service_release(Service *service) {
+    if (service->servers || service->lines || service->in_crowded)
+        return;
+    methods_free(&service->methods);
+    HASH_DEL(service->services->table, service);
+    if (service->services->last == service)
+        service->services->last = NULL;
+    free(service);
+}
+
+/* ---- servers ---- */
+
+Server *server_find(Session *session, const Service *service) {
+    Server *server;
+
+    DL_FOREACH2(session->servers, server, session_next) {
+        if (server->service == service)
+            return server;
+    }
+    return NULL;
+}
+
+bool server_is(const Server *server, Span instance) {
+    return span_is(instance, server->instance);
+}
+
+Server *server_of_instance(const Service *service, Span instance) {
+    Server *server;
+
+    DL_FOREACH(service->servers, server) {
+        if (server_is(server, instance))
+            return server;
+    }
+    return NULL;
+}
+
+void server_leave(Server *server) {
+    server->service->free_slots -= server_free_slots(server);
+    server->leaving = true;
+}
+
+void server_free(Server *server) {
+    Service *service = server->service;
+
+    DL_DELETE(service->servers, server);
+    DL_DELETE2(server->session->servers, server, session_prev, session_next);
+    service->n_servers--;
+    service->free_slots -= server_free_slots(server);
+    ferry_free(server->description);
+    free(server);
+}
+
+Server *server_new(Session *session, Service *service, Span instance) {
+    Services *services = service->services;
+    size_t size = instance.len > 0 ? instance.len + 1 : 32;
+    Server *server = calloc(1, sizeof(*server) + size);
+
+    if (!server)
+        return NULL;
+    server->service = service;
+    server->session = session;
+    if (instance.len > 0)
+        memcpy(server->instance, instance.data, instance.len);
+    else
+        snprintf(server->instance, size, "%u-%" PRIu64, session->number, ++services->last_instance);
+    DL_PREPEND(service->servers, server);
+    DL_APPEND2(session->servers, server, session_prev, session_next);
+    service->n_servers++;
+    return server;
+}
+
+unsigned services_of(const Session *session) {
+    const Server *server;
+    unsigned n = 0;
+
+    DL_FOREACH2(session->servers, server, session_next) {
+        n++;
+    }
+    return n;
+}

@@ -1,0 +1,50 @@
+#pragma once
+
+/*
+ * Calls: which server gets which call, until when, and who is told what.
+ */
+
+#include "broker/broker.h"
+#include "broker/services/method-stats.h"
+
+typedef struct Services Services;
+
+int services_new(Services **ret, Broker *broker);
+Services *services_free(Services *services);
+
+/* One for each message of this kind. block is the block around message->body, or NULL. */
+void services_serve(Services *services, Session *session, const Message *message);
+void services_unserve(Services *services, Session *session, const Message *message);
+void services_call(Services *services, Session *session, const Message *message, const void *block);
+void services_answer(Services *services, Session *session, const Message *message,
+                     const void *block); /* OK and ERROR */
+void services_item(Services *services, Session *session, const Message *message, const void *block);
+void services_end(Services *services, Session *session, const Message *message);
+void services_more(Services *services, Session *session, const Message *message);
+void services_cancel(Services *services, Session *session, const Message *message);
+
+/* The message of this id could not be taken in (its body is too big, say): fails the call it
+ * belongs to. */
+void services_refuse(Services *services, Session *session, const Message *message, const char *type,
+                     const char *text);
+
+/* Its calls are cancelled; those it was working on move or fail. */
+void services_session_gone(Services *services, Session *session);
+
+/* At the end of a turn: calls in line for servers that had no room. */
+void services_turn_end(Services *services);
+
+/* How many services the session serves. */
+unsigned services_of(const Session *session);
+
+/* Calls that are not over. */
+size_t services_n_calls(const Services *services);
+size_t services_count(const Services *services);
+
+/* For ferry.Broker: MessagePack, see ferry-broker.thrift. */
+void services_list(Services *services, Buffer *to);
+int services_describe(Services *services, Span name, Buffer *to); /* -ENOENT */
+int services_stats(Services *services, Span name, Buffer *to);    /* -ENOENT */
+
+/* The methods of ferry.Broker, which is not in the table of services. */
+Methods *services_own(Services *services);

@@ -1,0 +1,134 @@
+/* Streams: the items of a call, both ways, and the credit for them. See service.h. */
+
+#include <stdlib.h>
+
+#include "base/block.h"
+#include "broker/services/call.h"
+
+enum {
+    ITEM_COST = 64, /* of a stream's credit, besides the item's body */
+    STREAM_CREDIT_MAX = 64 << 20,
+};
+
+/* The call waits in line: its items wait with it, as far as their credit goes. */
+static void wait_with(Call *call, const Message *message, const void *block) {
+    EarlyItem *item = calloc(1, sizeof(*item));
+    ferry_bytes body = {message->body.data, message->body.len, block};
+
+    if (!item || block_hold(body, &item->body) < 0) {
+        free(item);
+        call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
+        return;
+    }
+    if (call->early)
+        call->early_end->next = item;
+    else
+        call->early = item;
+    call->early_end = item;
+}
+
+void call_send_early(Call *call) {
+    Session *to = call->server->session;
+
+    while (call->early) {
+        EarlyItem *item = call->early;
+
+        session_send(to, LANE_BULK,
+                     &(Message){.op = OP_ITEM,
+                                .id = call->request_id,
+                                .body = span_of(item->body.data, item->body.len)},
+                     item->body.block);
+        call->early = item->next;
+        ferry_free(item->body.block);
+        free(item);
+    }
+    if (call->ended)
+        session_send(to, LANE_BULK, &(Message){.op = OP_END, .id = call->request_id}, NULL);
+}
+
+static void pass_item(Call *call, Session *to, uint64_t id, const Message *message,
+                      const void *block, int64_t *credit) {
+    Message out;
+
+    if (*credit <= 0) {
+        call_fail(call, "ferry.Protocol", "an item was sent without credit for it");
+        return;
+    }
+    *credit -= (int64_t)(message->body.len + ITEM_COST);
+    call_arm_deadline(call);
+    if (!to) {
+        wait_with(call, message, block);
+        return;
+    }
+    message_pass(&out, message);
+    out.op = OP_ITEM;
+    out.id = id;
+    session_send(to, LANE_BULK, &out, block);
+}
+
+void services_item(Services *services, Session *session, const Message *message,
+                   const void *block) {
+    bool from_server = (message->id & STREAM_ID) != 0;
+    Call *call = id_map_get(from_server ? &session->requests : &session->calls, message->id);
+    unsigned flag = from_server ? CALL_STREAM_OUT : CALL_STREAM_IN;
+
+    if (!call || !call->caller) {
+        session->n_dropped++;
+        services->broker->stats.late_answers++;
+    } else if (!(call->flags & flag)) {
+        session_fault(session, "ITEM: the call is no stream in this direction");
+    } else if (from_server) {
+        pass_item(call, call->caller, call->caller_id, message, block, &call->credit_down);
+    } else {
+        pass_item(call, call->server ? call->server->session : NULL, call->request_id, message,
+                  block, &call->credit_up);
+    }
+}
+
+void services_end(Services *services, Session *session, const Message *message) {
+    Call *call = id_map_get(&session->calls, message->id);
+
+    (void)services;
+    if (!call)
+        return;
+    if (!(call->flags & CALL_STREAM_IN)) {
+        session_fault(session, "END: the call is no stream in this direction");
+        return;
+    }
+    /* Once: ENDs cost their sender no credit of the stream's. */
+    if (call->ended)
+        return;
+    call->ended = true;
+    if (!call->server)
+        return;
+    call_arm_deadline(call);
+    session_send(call->server->session, LANE_BULK, &(Message){.op = OP_END, .id = call->request_id},
+                 NULL);
+}
+
+void services_more(Services *services, Session *session, const Message *message) {
+    bool from_server = (message->id & STREAM_ID) != 0;
+    Call *call = id_map_get(from_server ? &session->requests : &session->calls, message->id);
+    int64_t *credit;
+
+    (void)services;
+    if (!call || !call->caller || !call->server || message->bytes == 0)
+        return;
+    if (!(call->flags & (from_server ? CALL_STREAM_IN : CALL_STREAM_OUT))) {
+        session_fault(session, "MORE: the call is no stream in this direction");
+        return;
+    }
+    /* More from the server is credit for the caller's items, and the reverse. */
+    credit = from_server ? &call->credit_up : &call->credit_down;
+    if (message->bytes > STREAM_CREDIT_MAX || *credit > STREAM_CREDIT_MAX) {
+        session_fault(session, "MORE: over 64 MiB of credit for one stream");
+        return;
+    }
+    *credit += (int64_t)message->bytes;
+    call_arm_deadline(call);
+    session_send(from_server ? call->caller : call->server->session, LANE_CALLS,
+                 &(Message){.op = OP_MORE,
+                            .id = from_server ? call->caller_id : call->request_id,
+                            .bytes = message->bytes},
+                 NULL);
+}

@@ -1,0 +1,245 @@
+/* How sessions begin, with HELLO, and end; and their clients, which outlive them. See broker.h. */
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "broker/loop/deferred.h"
+#include "broker/queues/queue.h"
+#include "broker/services/service.h"
+#include "broker/sessions/peer-log.h"
+#include "broker/sessions/session-parts.h"
+#include "broker/topics/topic.h"
+
+/* ---- the end ---- */
+
+static void client_found(Broker *broker, Client *client) {
+    timer_disarm(&broker->timers, &client->forget);
+    if (!client->lost_prev)
+        return;
+    DL_DELETE2(broker->lost, client, lost_prev, lost_next);
+    client->lost_prev = NULL;
+    broker->n_lost--;
+}
+
+static void client_free(Broker *broker, Client *client) {
+    topics_client_gone(broker->topics, client);
+    queues_client_gone(broker->queues, client);
+    client_found(broker, client);
+    HASH_DEL(broker->clients, client);
+    free(client);
+}
+
+static void on_forget(Timer *timer, void *ctx) {
+    client_free(ctx, (Client *)((char *)timer - offsetof(Client, forget)));
+}
+
+/* It may come back. Strangers could leave a new one a thousand times a second: so many, no more. */
+static void client_lost(Broker *broker, Client *client) {
+    timer_arm(&broker->timers, &client->forget, broker->now_ms + broker->limits.client_memory_ms,
+              on_forget);
+    DL_APPEND2(broker->lost, client, lost_prev, lost_next);
+    if (++broker->n_lost > CLIENTS_LOST_MAX)
+        client_free(broker, broker->lost);
+}
+
+static void session_free(Session *session) {
+    Broker *broker = session->broker;
+    Client *client = session->client;
+
+    session->ending = true;
+    parked_clear(session);
+    if (client->session == session)
+        client->session = NULL;
+    services_session_gone(broker->services, session);
+    topics_session_gone(broker->topics, session);
+    queues_session_gone(broker->queues, session);
+    if (!client->session) {
+        if (session->said_bye)
+            client_free(broker, client);
+        else
+            client_lost(broker, client);
+    }
+    log_debug("a session has ended: session=%u name='%s'", session->number, session->name);
+    if (session->peer)
+        session->peer->session = NULL;
+    DL_DELETE(broker->sessions, session);
+    broker->n_sessions--;
+    id_map_deinit(&session->calls);
+    id_map_deinit(&session->requests);
+    id_map_deinit(&session->pulls);
+    id_map_deinit(&session->gathers);
+    free(session);
+}
+
+void sessions_turn_end(Broker *broker) {
+    while (broker->ending) {
+        Session *session = broker->ending;
+
+        broker->ending = session->next_ending;
+        session_free(session);
+    }
+}
+
+void sessions_peer_gone(Broker *broker, Peer *peer) {
+    Session *session = peer->session;
+
+    if (!session)
+        return;
+    if (!session->ending) {
+        peer_log(broker, LOG_LEVEL_INFO, "a connection was lost: session=%u name='%s'",
+                 session->number, session->name);
+        session_end(session, NULL);
+    }
+    /* The peer is freed as soon as this returns; the session with the turn. */
+    sessions_turn_end(broker);
+}
+
+void sessions_free(Broker *broker) {
+    Session *session, *next;
+    Client *client, *next_client;
+
+    broker->ending = NULL;
+    DL_FOREACH_SAFE(broker->sessions, session, next) {
+        session_free(session);
+    }
+    HASH_ITER(hh, broker->clients, client, next_client) {
+        client_free(broker, client);
+    }
+}
+
+/* ---- HELLO ---- */
+
+static Client *client_of(Broker *broker, Span id, bool *known) {
+    Client *client;
+
+    HASH_FIND(hh, broker->clients, id.data, WIRE_TOKEN, client);
+    *known = client != NULL;
+    if (client)
+        return client;
+    client = calloc(1, sizeof(*client));
+    if (!client)
+        return NULL;
+    memcpy(client->id, id.data, WIRE_TOKEN);
+    HASH_ADD(hh, broker->clients, id, WIRE_TOKEN, client);
+    if (!hash_added(client)) {
+        free(client);
+        return NULL;
+    }
+    return client;
+}
+
+static void write_limits(Buffer *to, const Limits *limits) {
+    const struct {
+        const char *name;
+        uint64_t value;
+    } told[] = {
+        {"max_batch", WIRE_BATCH_MAX},
+        {"max_body", limits->max_body},
+        {"max_connections", limits->max_connections},
+        {"max_names", limits->max_names},
+        {"max_calls", limits->max_calls},
+        {"max_waiting_calls", limits->max_waiting_calls},
+        {"max_subscriptions", limits->max_subscriptions},
+        {"max_serves", limits->max_serves},
+        {"max_pulls", limits->max_pulls},
+        {"max_slots", limits->max_slots},
+        {"max_unconfirmed", limits->max_unconfirmed},
+        {"max_subscriber_bytes", limits->max_subscriber_bytes},
+        {"max_session_bytes", limits->max_session_bytes},
+        {"max_total_bytes", limits->max_total_bytes},
+        {"max_transfer_bytes", limits->max_transfer_bytes},
+        {"max_replay", limits->max_replay},
+        {"max_queue_jobs", limits->max_queue_jobs},
+        {"max_queue_bytes", limits->max_queue_bytes},
+        {"max_attempts", limits->max_attempts},
+    };
+
+    write_map(to, sizeof(told) / sizeof(*told));
+    for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
+        write_pair(to, told[i].name, told[i].value);
+}
+
+static void send_welcome(Session *session, bool resumed) {
+    Broker *broker = session->broker;
+    CLEANUP(buffer_deinit) Buffer limits = {0};
+    Message welcome = {
+        .op = OP_WELCOME,
+        .version = WIRE_PROTOCOL,
+        .token = span_of(session->token, WIRE_TOKEN),
+        .broker = span_of(broker->id, WIRE_TOKEN),
+        .epoch = broker->epoch,
+        .bytes = WIRE_CREDIT,
+        .flags = resumed ? WELCOME_RESUMED : 0,
+    };
+
+    write_limits(&limits, &broker->limits);
+    welcome.limits = span_of(limits.data, limits.len);
+    peer_put(session->peer, LANE_CONTROL, &welcome, NULL);
+}
+
+static void set_name(Session *session, Span text) {
+    size_t len;
+
+    snprintf(session->name, sizeof(session->name), "%s", shown(text));
+    /* Others are sent it as text: what was cut must not end within a character. */
+    for (len = strlen(session->name); !text_is_utf8(session->name, len);)
+        session->name[--len] = '\0';
+}
+
+void session_hello(Broker *broker, Peer *peer, const Message *message) {
+    Session *session;
+    Client *client;
+    bool known, resumed;
+
+    if (message->version_min > WIRE_PROTOCOL || message->version_max < WIRE_PROTOCOL) {
+        peer_refuse(broker, peer, "ferry.Unsupported", "this broker speaks version 1 alone");
+        return;
+    }
+    if (message->client.len != WIRE_TOKEN) {
+        peer_refuse(broker, peer, "ferry.Protocol", "HELLO: client must have 16 bytes");
+        return;
+    }
+    if (broker->draining) {
+        peer_fault(broker, peer, "ferry.Draining", "this broker is shutting down");
+        return;
+    }
+    /* It came back before its old connection was seen to die. That session ends first: if it had
+     * said BYE, the client goes with it and begins anew. */
+    HASH_FIND(hh, broker->clients, message->client.data, WIRE_TOKEN, client);
+    if (client && client->session) {
+        session_end(client->session, "replaced");
+        sessions_turn_end(broker);
+    }
+    session = calloc(1, sizeof(*session));
+    client = session ? client_of(broker, message->client, &known) : NULL;
+    if (!client) {
+        free(session);
+        peer_fault(broker, peer, "ferry.OutOfMemory", "out of memory");
+        return;
+    }
+    resumed = known && message->token.len == WIRE_TOKEN &&
+              memcmp(client->token, message->token.data, WIRE_TOKEN) == 0;
+    client_found(broker, client);
+
+    session->broker = broker;
+    session->client = client;
+    session->peer = peer;
+    session->number = ++broker->last_session_number;
+    session->since_ms = broker->now_ms;
+    random_bytes(session->token, sizeof(session->token));
+    memcpy(client->token, session->token, WIRE_TOKEN);
+    client->session = session;
+    peer->session = session;
+    peer->out.credit = (int64_t)(message->bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->bytes);
+    set_name(session, message->text);
+    DL_APPEND(broker->sessions, session);
+    broker->n_sessions++;
+    send_welcome(session, resumed);
+    queues_floor(broker->queues, client, message->floor);
+    if (message->held.len > 0)
+        queues_held(broker->queues, client, message->held);
+    log_debug("a session has begun: session=%u name='%s' resumed=%d", session->number,
+              session->name, resumed);
+}

@@ -1,0 +1,45 @@
+/* Lines about peers, so many and no more. See peer-log.h. */
+
+#include "broker/sessions/peer-log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* A burst is paid back, a line each PEER_LOG_EACH_MS. */
+static bool may_log(PeerLog *log, uint64_t now_ms) {
+    uint64_t paid = (now_ms - log->paid_ms) / PEER_LOG_EACH_MS;
+
+    log->n_owed = paid < log->n_owed ? log->n_owed - (uint32_t)paid : 0;
+    log->paid_ms = log->n_owed ? log->paid_ms + paid * PEER_LOG_EACH_MS : now_ms;
+    if (log->n_owed == PEER_LOG_BURST)
+        return false;
+    log->n_owed++;
+    return true;
+}
+
+static void on_tell(Timer *timer, void *ctx) {
+    PeerLog *log = &((Broker *)ctx)->peer_log;
+
+    (void)timer;
+    log_warning("too many lines about peers: left_out=%llu", (unsigned long long)log->n_left_out);
+    log->n_left_out = 0;
+}
+
+void peer_log(Broker *broker, LogLevel level, const char *format, ...) {
+    PeerLog *log = &broker->peer_log;
+    char text[1024];
+    va_list args;
+
+    if (log_level < level)
+        return;
+    if (!may_log(log, broker->now_ms)) {
+        log->n_left_out++;
+        if (!timer_armed(&log->tell))
+            timer_arm(&broker->timers, &log->tell, broker->now_ms + PEER_LOG_TELL_MS, on_tell);
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    log_write(level, "%s", text);
+}

@@ -1,0 +1,123 @@
+/* What is said to a session: messages, errors, faults. See broker.h. */
+
+#include <stdarg.h>
+
+#include "base/text.h"
+#include "broker/sessions/peer-log.h"
+#include "broker/sessions/session-parts.h"
+
+const char *shown(Span name) {
+    static char texts[4][TEXT_ESCAPED_MAX];
+    static unsigned turn;
+
+    return text_escape(texts[turn++ % 4], name.data, name.len);
+}
+
+void session_send(Session *session, Lane lane, const Message *message, const void *block) {
+    Broker *broker = session->broker;
+
+    if (session->ending)
+        return;
+    if (peer_put(session->peer, lane, message, block) < 0) {
+        log_error("out of memory, cutting a session: session=%u", session->number);
+        session_end(session, NULL);
+        return;
+    }
+    session->n_out++;
+    if (session_waiting(session) > broker->limits.max_session_bytes) {
+        peer_log(broker, LOG_LEVEL_WARNING,
+                 "a peer is too slow, cutting it: session=%u name='%s' waiting=%zu max=%llu",
+                 session->number, session->name, session_waiting(session),
+                 (unsigned long long)broker->limits.max_session_bytes);
+        session_end(session, "slow");
+    }
+}
+
+void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq) {
+    Message ok;
+
+    if (id == 0)
+        return;
+    ok.op = OP_OK;
+    ok.id = id;
+    ok.seq = seq;
+    ok.body = (Span){NULL, 0};
+    ok.body_transfer = 0;
+    ok.passed = (Span){NULL, 0};
+    session_send(session, lane, &ok, NULL);
+}
+
+static void write_error(Buffer *to, const char *type, const char *text) {
+    write_map(to, 2);
+    write_text(to, "type");
+    write_text(to, type);
+    write_text(to, "message");
+    write_text(to, text);
+}
+
+void session_error(Session *session, uint64_t id, const char *type, const char *format, ...) {
+    CLEANUP(buffer_deinit) Buffer error = {0};
+    char text[1024];
+    va_list args;
+
+    session->broker->stats.errors++;
+    if (id == 0)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    write_error(&error, type, text);
+    if (error.failed)
+        return;
+    session_send(session, LANE_CALLS,
+                 &(Message){.op = OP_ERROR, .id = id, .error = span_of(error.data, error.len)},
+                 NULL);
+}
+
+void peer_fault(Broker *broker, Peer *peer, const char *type, const char *text) {
+    CLEANUP(buffer_deinit) Buffer error = {0};
+
+    broker->stats.faults++;
+    write_error(&error, type, text);
+    if (!error.failed)
+        peer_put(peer, LANE_CONTROL,
+                 &(Message){.op = OP_FAULT, .error = span_of(error.data, error.len)}, NULL);
+    peer_close(peer);
+}
+
+void peer_refuse(Broker *broker, Peer *peer, const char *type, const char *problem) {
+    char address[CONNECTION_ADDRESS_MAX];
+
+    peer_log(broker, LOG_LEVEL_WARNING,
+             "a connection did not begin as a client's does, cutting it: peer=%s problem='%s'",
+             peer_address(peer, address), problem);
+    peer_fault(broker, peer, type, problem);
+}
+
+void session_fault(Session *session, const char *format, ...) {
+    char text[512], address[CONNECTION_ADDRESS_MAX];
+    va_list args;
+
+    if (session->ending)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    peer_log(session->broker, LOG_LEVEL_WARNING,
+             "a peer broke the protocol, cutting it: session=%u name='%s' peer=%s problem='%s'",
+             session->number, session->name, peer_address(session->peer, address), text);
+    peer_fault(session->broker, session->peer, "ferry.Protocol", text);
+    session_end(session, NULL);
+}
+
+void session_end(Session *session, const char *text) {
+    if (session->ending)
+        return;
+    if (text)
+        peer_put(session->peer, LANE_CONTROL, &(Message){.op = OP_BYE, .text = span_text(text)},
+                 NULL);
+    peer_close(session->peer);
+    session->ending = true;
+    session->next_ending = session->broker->ending;
+    session->broker->ending = session;
+}

@@ -1,0 +1,282 @@
+/*
+ * Slow subscribers. What a session's credit does not cover waits here, with its subscription: each
+ * message is held once however many wait for it, counted, and dropped by the subscription's own
+ * policy when it is too much. Numbers are given out before that, so every loss can be seen.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "broker/topics/topic-parts.h"
+
+/* A subscription that has had so many bytes lets the session's next one go ahead. */
+enum { TURN_BYTES = 64 * 1024, RING_MIN = 16 };
+
+static Waiting *waiting_at(const Backlog *backlog, uint32_t i) {
+    return &backlog->ring[(backlog->first + i) & (backlog->cap - 1)];
+}
+
+/* Counted like what is held, or many subscriptions to many retained values could go past the total.
+ */
+static int grow(Broker *broker, Backlog *backlog) {
+    uint32_t cap = backlog->cap ? backlog->cap * 2 : RING_MIN;
+    uint64_t more = (cap - backlog->cap) * sizeof(Waiting);
+    Waiting *ring;
+
+    if (broker->stored_bytes + more > broker->limits.max_total_bytes)
+        return -ENOSPC;
+    ring = calloc(cap, sizeof(*ring));
+    if (!ring)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < backlog->n; i++)
+        ring[i] = *waiting_at(backlog, i);
+    free(backlog->ring);
+    backlog->ring = ring;
+    backlog->cap = cap;
+    backlog->first = 0;
+    broker->stored_bytes += more;
+    return 0;
+}
+
+static void free_ring(Broker *broker, Backlog *backlog) {
+    broker->stored_bytes -= backlog->cap * sizeof(Waiting);
+    free(backlog->ring);
+    *backlog = (Backlog){0};
+}
+
+static int push(Subscription *subscription, Waiting waiting) {
+    Backlog *backlog = &subscription->backlog;
+    Session *session = subscription->session;
+    int r = backlog->n < backlog->cap ? 0 : grow(subscription->topics->broker, backlog);
+
+    /* Ten thousand subscriptions of one session could fill the broker by themselves, and it would
+     * take long to forget what waits for them. */
+    if (r < 0 || session->n_waiting == WAITING_MAX)
+        return -ENOSPC;
+    *waiting_at(backlog, backlog->n++) = waiting;
+    session->n_waiting++;
+    return 0;
+}
+
+/* What holding this message is counted as. */
+static size_t cost(size_t size) {
+    return size + sizeof(Waiting);
+}
+
+static void mark_slow(Subscription *subscription) {
+    Session *session = subscription->session;
+    Topics *topics = subscription->topics;
+
+    if (subscription->slow)
+        return;
+    subscription->slow = true;
+    if (!session->slow)
+        DL_APPEND2(topics->slow, session, slow_prev, slow_next);
+    DL_APPEND2(session->slow, subscription, slow_prev, slow_next);
+}
+
+void backlog_not_slow(Subscription *subscription) {
+    Session *session = subscription->session;
+    Topics *topics = subscription->topics;
+
+    if (!subscription->slow)
+        return;
+    subscription->slow = false;
+    DL_DELETE2(session->slow, subscription, slow_prev, slow_next);
+    if (!session->slow)
+        DL_DELETE2(topics->slow, session, slow_prev, slow_next);
+}
+
+void backlog_miss(Subscription *subscription, uint64_t reply) {
+    Topics *topics = subscription->topics;
+
+    subscription->missed++;
+    topics->broker->stats.dropped++;
+    if (subscription->session) {
+        subscription->session->n_dropped++;
+        mark_slow(subscription);
+    }
+    if (reply)
+        gather_lost(topics, reply);
+}
+
+/* OK to SUBSCRIBE, when the last of the retained and replayed messages has left the backlog. */
+static void initial_left(Subscription *subscription, uint64_t seq) {
+    if (--subscription->backlog.n_initial == 0)
+        session_ok(subscription->session, LANE_BULK, subscription->id, seq);
+}
+
+/* Takes the first message out; the Kept is the caller's. */
+static Waiting pop(Subscription *subscription) {
+    Backlog *backlog = &subscription->backlog;
+    Waiting waiting = *waiting_at(backlog, 0);
+
+    backlog->first = (backlog->first + 1) & (backlog->cap - 1);
+    backlog->n--;
+    subscription->session->n_waiting--;
+    if (backlog->n_initial == 0)
+        backlog->bytes -= cost(kept_size(waiting.kept));
+    return waiting;
+}
+
+static void drop_first(Subscription *subscription) {
+    Topics *topics = subscription->topics;
+    bool initial = subscription->backlog.n_initial > 0;
+    Waiting waiting = pop(subscription);
+
+    topics->broker->stats.dropped++;
+    subscription->session->n_dropped++;
+    if (initial)
+        initial_left(subscription, waiting.seq);
+    if (waiting.reply)
+        gather_lost(topics, waiting.reply);
+    kept_unref(topics->broker, waiting.kept);
+}
+
+bool backlog_fits(const Subscription *subscription, size_t size) {
+    return subscription->backlog.bytes + cost(size) <= subscription->max_backlog;
+}
+
+/* By the subscription's policy. False: there is none to be had. */
+static bool make_room(Subscription *subscription, size_t size) {
+    if (backlog_fits(subscription, size))
+        return true;
+    if (subscription->overflow == DISCONNECT)
+        session_end(subscription->session, "slow");
+    if (subscription->overflow != DROP_OLDEST || cost(size) > subscription->max_backlog)
+        return false;
+    while (!backlog_fits(subscription, size))
+        drop_first(subscription);
+    return true;
+}
+
+void backlog_add(Subscription *subscription, uint64_t seq, uint64_t reply) {
+    Topics *topics = subscription->topics;
+    size_t size = kept_size_of(topics->message);
+    Kept *kept;
+
+    if (!subscription->session || !make_room(subscription, size)) {
+        backlog_miss(subscription, reply);
+        return;
+    }
+    kept = topics_hold(topics);
+    if (!kept || push(subscription, (Waiting){kept, seq, reply}) < 0) {
+        backlog_miss(subscription, reply);
+        return;
+    }
+    kept_ref(kept);
+    subscription->backlog.bytes += cost(kept_size(kept));
+    subscription->missed = 0;
+    mark_slow(subscription);
+}
+
+static void send_kept(Subscription *subscription, const Waiting *waiting) {
+    Topics *topics = subscription->topics;
+    Message *out = &topics->out;
+
+    kept_fill(waiting->kept, out);
+    out->op = OP_MESSAGE;
+    out->sub = subscription->id;
+    out->seq = waiting->seq;
+    out->reply = waiting->reply;
+    topics->broker->stats.delivered++;
+    session_send(subscription->session, LANE_BULK, out, waiting->kept->body.block);
+}
+
+void backlog_add_initial(Subscription *subscription, Kept *kept) {
+    Waiting waiting = {kept, ++subscription->seq, 0};
+
+    subscription->topics->broker->work++;
+    if (subscription->backlog.n == 0 && session_has_room(subscription->session)) {
+        subscription->missed = 0;
+        send_kept(subscription, &waiting);
+        return;
+    }
+    if (push(subscription, waiting) < 0) {
+        backlog_miss(subscription, 0);
+        return;
+    }
+    kept_ref(kept);
+    subscription->backlog.n_initial++;
+    subscription->missed = 0;
+    mark_slow(subscription);
+}
+
+uint64_t backlog_clear(Subscription *subscription) {
+    Topics *topics = subscription->topics;
+    Backlog *backlog = &subscription->backlog;
+    uint64_t n = backlog->n;
+
+    if (n > 0)
+        subscription->session->n_waiting -= (uint32_t)n;
+    backlog->n_initial = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const Waiting *waiting = waiting_at(backlog, i);
+
+        if (waiting->reply)
+            gather_lost(topics, waiting->reply);
+        kept_unref(topics->broker, waiting->kept);
+    }
+    free_ring(topics->broker, backlog);
+    return n;
+}
+
+/* ---- at the end of a turn ---- */
+
+/* Sends what the credit covers, up to TURN_BYTES. */
+static void feed(Subscription *subscription) {
+    Backlog *backlog = &subscription->backlog;
+    size_t sent = 0;
+
+    while (backlog->n > 0 && sent < TURN_BYTES && session_has_room(subscription->session)) {
+        bool initial = backlog->n_initial > 0;
+        Waiting waiting = pop(subscription);
+
+        sent += kept_size(waiting.kept);
+        send_kept(subscription, &waiting);
+        if (initial)
+            initial_left(subscription, waiting.seq);
+        kept_unref(subscription->topics->broker, waiting.kept);
+    }
+}
+
+/* Nothing waits any more: what was dropped after the last message would else not be seen. */
+static void send_gap(Subscription *subscription) {
+    Message *gap = &subscription->topics->out;
+
+    gap->op = OP_GAP;
+    gap->sub = subscription->id;
+    gap->count = subscription->missed;
+    gap->passed = (Span){NULL, 0};
+    subscription->missed = 0;
+    session_send(subscription->session, LANE_BULK, gap, NULL);
+}
+
+static void feed_session(Session *session) {
+    while (session->slow && session_has_room(session)) {
+        Subscription *subscription = session->slow;
+
+        feed(subscription);
+        if (subscription->backlog.n > 0) {
+            DL_DELETE2(session->slow, subscription, slow_prev, slow_next);
+            DL_APPEND2(session->slow, subscription, slow_prev, slow_next);
+            continue;
+        }
+        if (subscription->missed > 0)
+            send_gap(subscription);
+        free_ring(session->broker, &subscription->backlog);
+        backlog_not_slow(subscription);
+    }
+}
+
+void topics_turn_end(Topics *topics) {
+    Session *session = topics->slow;
+
+    while (session) {
+        Session *next = session->slow_next;
+
+        feed_session(session);
+        session = next;
+    }
+}

@@ -1,0 +1,194 @@
+/*
+ * Questions: a PUBLISH that collects answers for a while. Each subscription that gets the question
+ * gets it under a number of its own, which only its session may use, and only once.
+ */
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "broker/topics/topic-parts.h"
+
+enum { WINDOW_MAX_MS = 60000 };
+
+/* The question as one subscription got it. */
+struct Asked {
+    Gather *gather;
+    Session *session;
+    uint64_t reply;
+    Asked *prev, *next;                 /* of the gather */
+    Asked *session_prev, *session_next; /* of the session's asked */
+};
+
+struct Gather {
+    Topics *topics;
+    Session *session; /* who asks */
+    uint64_t id;      /* of its PUBLISH */
+    Timer window;
+    Asked *asked; /* not answered yet */
+    uint64_t n_answers;
+    bool asking; /* the question is going out just now: do not end */
+};
+
+static void asked_free(Asked *asked) {
+    Gather *gather = asked->gather;
+    Topics *topics = gather->topics;
+
+    id_map_take(&topics->replies, asked->reply);
+    DL_DELETE(gather->asked, asked);
+    DL_DELETE2(asked->session->asked, asked, session_prev, session_next);
+    asked->session->n_asked--;
+    topics->broker->stored_bytes -= sizeof(*asked);
+    free(asked);
+}
+
+static void gather_free(Gather *gather) {
+    Broker *broker = gather->topics->broker;
+
+    while (gather->asked)
+        asked_free(gather->asked);
+    timer_disarm(&broker->timers, &gather->window);
+    broker->stored_bytes -= sizeof(*gather);
+    free(gather);
+}
+
+/* OK goes where the answers go, so that it comes after them. */
+static void finish(Gather *gather) {
+    session_ok(gather->session, LANE_BULK, gather->id, gather->n_answers);
+    id_map_take(&gather->session->gathers, gather->id);
+    gather_free(gather);
+}
+
+static void finish_if_done(Gather *gather) {
+    if (!gather->asked && !gather->asking)
+        finish(gather);
+}
+
+static void on_window(Timer *timer, void *ctx) {
+    (void)ctx;
+    finish((Gather *)((char *)timer - offsetof(Gather, window)));
+}
+
+/* ---- asking ---- */
+
+static uint64_t n_matching(const Topics *topics, const Topic *topic) {
+    bool remembered = topic->generation == topics->generation;
+    Pattern **patterns = remembered ? topic->match : topics->scratch;
+    uint32_t n = remembered ? topic->n_match : topics->n_scratch;
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        sum += patterns[i]->members.n_attached + HASH_COUNT(patterns[i]->groups);
+    return sum;
+}
+
+bool gather_is_allowed(Topics *topics, Session *session, const Topic *topic) {
+    const Message *message = topics->message;
+    const Limits *limits = &topics->broker->limits;
+    uint64_t bytes = sizeof(Gather) + n_matching(topics, topic) * sizeof(Asked);
+
+    if (message->id == 0)
+        session_fault(session, "a question (PUBLISH with flag 2) needs an id");
+    else if (message->window_ms < 1 || message->window_ms > WINDOW_MAX_MS)
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "a window has 1 to 60000 ms, not %llu",
+                      (unsigned long long)message->window_ms);
+    else if (id_map_get(&session->gathers, message->id))
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "this id belongs to a question that is open");
+    else if (topics->broker->draining)
+        session_error(session, message->id, "ferry.Draining", "the broker takes nothing new");
+    else if (session->gathers.n >= limits->max_calls)
+        session_error(session, message->id, "ferry.Overloaded",
+                      "%u questions of this session are open", limits->max_calls);
+    else if (topics->broker->stored_bytes + bytes > limits->max_total_bytes)
+        session_error(session, message->id, "ferry.Full", "the broker holds as much as it may");
+    else
+        return true;
+    return false;
+}
+
+void gather_publish(Topics *topics, Session *session, Topic *topic) {
+    const Message *message = topics->message;
+    Broker *broker = topics->broker;
+    Gather *gather = calloc(1, sizeof(*gather));
+
+    if (!gather || id_map_put(&session->gathers, message->id, gather) < 0) {
+        free(gather);
+        session_error(session, message->id, "ferry.Internal", "the broker is out of memory");
+        return;
+    }
+    gather->topics = topics;
+    gather->session = session;
+    gather->id = message->id;
+    broker->stored_bytes += sizeof(*gather);
+    timer_arm(&broker->timers, &gather->window, broker->now_ms + message->window_ms, on_window);
+    gather->asking = true;
+    topics_deliver(topics, topic, gather);
+    gather->asking = false;
+    finish_if_done(gather);
+}
+
+uint64_t gather_ask(Gather *gather, Subscription *subscription) {
+    Topics *topics = gather->topics;
+    Session *session = subscription->session;
+    Asked *asked;
+
+    /* Who answers nothing, with ten thousand subscriptions, would be asked by the million. */
+    if (session->n_asked >= topics->broker->limits.max_calls)
+        return 0;
+    asked = calloc(1, sizeof(*asked));
+    if (!asked || id_map_put(&topics->replies, ++topics->last_reply, asked) < 0) {
+        free(asked);
+        return 0;
+    }
+    *asked = (Asked){.gather = gather, .session = session, .reply = topics->last_reply};
+    DL_APPEND(gather->asked, asked);
+    DL_APPEND2(session->asked, asked, session_prev, session_next);
+    session->n_asked++;
+    topics->broker->stored_bytes += sizeof(*asked);
+    return asked->reply;
+}
+
+void gather_lost(Topics *topics, uint64_t reply) {
+    Asked *asked = id_map_get(&topics->replies, reply);
+
+    if (asked) {
+        Gather *gather = asked->gather;
+
+        asked_free(asked);
+        finish_if_done(gather);
+    }
+}
+
+/* ---- answers ---- */
+
+void topics_answer(Topics *topics, Session *session, const Message *message, const void *block) {
+    Asked *asked = id_map_get(&topics->replies, message->reply);
+    Message answer;
+    Gather *gather;
+
+    /* Too late, twice, or for a question that went to somebody else. */
+    if (!asked || asked->session != session) {
+        session->n_dropped++;
+        topics->broker->stats.late_answers++;
+        return;
+    }
+    gather = asked->gather;
+    gather->n_answers++;
+    asked_free(asked);
+    answer = *message;
+    answer.reply = gather->id;
+    session_send(gather->session, LANE_BULK, &answer, block);
+    finish_if_done(gather);
+}
+
+void gather_session_gone(Topics *topics, Session *session) {
+    Gather *gather;
+    size_t pos = 0;
+
+    while ((gather = id_map_next(&session->gathers, &pos)))
+        gather_free(gather);
+    id_map_deinit(&session->gathers);
+    while (session->asked)
+        gather_lost(topics, session->asked->reply);
+}

@@ -1,0 +1,391 @@
+/*
+ * SUBSCRIBE and UNSUBSCRIBE, and what a lost session leaves: its subscriptions stay with the
+ * client, detached, and count what they miss, until they are resumed or a minute has passed.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "broker/topics/topic-parts.h"
+#include "rpc/wire/name.h"
+
+/*
+ * A wildcard that is new looks through the topics that keep something: up to a hundred thousand. A
+ * session may spend a fifth of the broker's time on that, and run ahead by a million topics (50 ns
+ * each); beyond it, ferry.Overloaded.
+ */
+enum { WALK_US_PER_1000 = 250, WALK_AHEAD_US = 250000 };
+
+/*
+ * Patterns that differ in where their stars stand can all have to be looked at for one topic: with
+ * any mixture of a and * over 13 tokens, 8192. Those with few stars are few together, whoever
+ * subscribes to them; of others, and of those with a star so deep that they are compared one by
+ * one, a client has so many, and all clients together so many different ones.
+ */
+enum { STARS_FEW = 3, STARRY_MAX = 128, STARRY_ALL_MAX = 1024 };
+
+typedef struct Wanted {
+    Span group;
+    uint64_t last, resume, backlog;
+    Overflow overflow;
+    const char *problem; /* NULL: none */
+} Wanted;
+
+static const char *read_overflow(Span text, Overflow *ret) {
+    static const char *const names[] = {"drop-newest", "drop-oldest", "disconnect"};
+
+    for (unsigned i = 0; i < 3; i++)
+        if (span_is(text, names[i])) {
+            *ret = (Overflow)i;
+            return NULL;
+        }
+    return "'overflow' is drop-newest, drop-oldest or disconnect";
+}
+
+static Wanted read_options(Span options, uint64_t max_backlog) {
+    Wanted wanted = {.backlog = max_backlog};
+    uint32_t left;
+    Reader pairs = pairs_of(options, &left);
+    Span key;
+
+    while (pairs_next(&pairs, &left, &key) && !wanted.problem) {
+        if (span_is(key, "group")) {
+            wanted.group = reader_str(&pairs);
+            if (!name_is_valid(wanted.group.data, wanted.group.len))
+                wanted.problem = "'group' is no name";
+        } else if (span_is(key, "last")) {
+            wanted.last = reader_uint(&pairs);
+        } else if (span_is(key, "resume")) {
+            wanted.resume = reader_uint(&pairs);
+        } else if (span_is(key, "overflow")) {
+            wanted.problem = read_overflow(reader_str(&pairs), &wanted.overflow);
+        } else if (span_is(key, "backlog")) {
+            wanted.backlog = reader_uint(&pairs);
+        } else {
+            reader_value(&pairs);
+        }
+    }
+    if (pairs.problem)
+        wanted.problem = "an option has a value of the wrong type";
+    if (wanted.backlog > max_backlog)
+        wanted.backlog = max_backlog;
+    return wanted;
+}
+
+/* ---- one subscription ---- */
+
+static Subscription *find(Topics *topics, Client *client, uint64_t id) {
+    struct {
+        Client *client;
+        uint64_t id;
+    } key = {client, id};
+    Subscription *subscription;
+
+    HASH_FIND(hh, topics->subscriptions, &key, sizeof(key), subscription);
+    return subscription;
+}
+
+static void index_by_id(Topics *topics, Subscription *subscription, uint64_t id) {
+    subscription->id = id;
+    HASH_ADD_KEYPTR(hh, topics->subscriptions, &subscription->client,
+                    sizeof(subscription->client) + sizeof(subscription->id), subscription);
+}
+
+bool pattern_is_starry(const void *pattern, size_t len) {
+    const char *at = pattern;
+    int n = 0, level = 0;
+    bool deep = false;
+
+    for (size_t i = 0; i < len; i++) {
+        n += at[i] == '*';
+        level += at[i] == '.';
+        deep |= level >= TOPIC_TREE_LEVELS && (at[i] == '*' || at[i] == '>');
+    }
+    return n > STARS_FEW || deep;
+}
+
+/* What one more is counted as. Others may share the pattern; strangers need not. */
+static uint64_t cost(size_t pattern_len, size_t group_len) {
+    return sizeof(Subscription) + sizeof(Pattern) + topic_tree_cost(pattern_len) + pattern_len +
+           (group_len > 0 ? sizeof(Group) + group_len : 0);
+}
+
+static uint64_t cost_of(const Subscription *subscription) {
+    return cost(subscription->pattern->len,
+                subscription->group ? subscription->group->name_len : 0);
+}
+
+static Subscription *subscription_free(Subscription *subscription) {
+    Topics *topics = subscription->topics;
+    Client *client = subscription->client;
+
+    backlog_not_slow(subscription);
+    backlog_clear(subscription);
+    timer_disarm(&topics->broker->timers, &subscription->forget);
+    topics->broker->stored_bytes -= cost_of(subscription);
+    client->n_starry -= pattern_is_starry(subscription->pattern->text, subscription->pattern->len);
+    members_leave(subscription);
+    if (hash_added(subscription))
+        HASH_DEL(topics->subscriptions, subscription);
+    DL_DELETE(client->subscriptions, subscription);
+    client->n_subscriptions--;
+    free(subscription);
+    return NULL;
+}
+
+static Subscription *subscription_new(Topics *topics, Session *session, const Message *message,
+                                      const Wanted *wanted) {
+    Subscription *subscription = calloc(1, sizeof(*subscription));
+    Client *client = session->client;
+
+    if (!subscription)
+        return NULL;
+    subscription->topics = topics;
+    subscription->client = client;
+    if (members_join(topics, subscription, message->name, wanted->group) < 0) {
+        free(subscription);
+        return NULL;
+    }
+    topics->broker->stored_bytes += cost_of(subscription);
+    DL_APPEND(client->subscriptions, subscription);
+    client->n_subscriptions++;
+    client->n_starry += pattern_is_starry(message->name.data, message->name.len);
+    index_by_id(topics, subscription, message->id);
+    return hash_added(subscription) ? subscription : subscription_free(subscription);
+}
+
+void subscriptions_free(Topics *topics) {
+    Subscription *subscription, *next;
+
+    HASH_ITER(hh, topics->subscriptions, subscription, next) {
+        subscription_free(subscription);
+    }
+}
+
+static void on_forget(Timer *timer, void *ctx) {
+    (void)ctx;
+    subscription_free((Subscription *)((char *)timer - offsetof(Subscription, forget)));
+}
+
+/* ---- attached and detached ---- */
+
+/* Those with a session stand behind those without, so that the first tells whether there is any of
+ * the latter. */
+static void attach(Subscription *subscription, Session *session, const Wanted *wanted) {
+    Client *client = subscription->client;
+
+    timer_disarm(&subscription->topics->broker->timers, &subscription->forget);
+    subscription->session = session;
+    subscription->overflow = wanted->overflow;
+    subscription->max_backlog = wanted->backlog;
+    members_attach(subscription);
+    DL_DELETE(client->subscriptions, subscription);
+    DL_APPEND(client->subscriptions, subscription);
+}
+
+static void detach(Subscription *subscription) {
+    Topics *topics = subscription->topics;
+    Broker *broker = topics->broker;
+    uint64_t n;
+
+    backlog_not_slow(subscription);
+    n = backlog_clear(subscription);
+    subscription->missed += n;
+    broker->stats.dropped += n;
+    members_detach(subscription);
+    subscription->session = NULL;
+    timer_arm(&broker->timers, &subscription->forget,
+              broker->now_ms + broker->limits.client_memory_ms, on_forget);
+}
+
+void topics_session_gone(Topics *topics, Session *session) {
+    Subscription *subscription;
+
+    gather_session_gone(topics, session);
+    DL_FOREACH(session->client->subscriptions, subscription) {
+        if (subscription->session == session)
+            detach(subscription);
+    }
+}
+
+void topics_client_gone(Topics *topics, Client *client) {
+    (void)topics;
+    while (client->subscriptions)
+        subscription_free(client->subscriptions);
+}
+
+/* ---- SUBSCRIBE ---- */
+
+static void send_gap(Subscription *subscription, uint64_t count) {
+    session_send(subscription->session, LANE_BULK,
+                 &(Message){.op = OP_GAP, .sub = subscription->id, .count = count}, NULL);
+}
+
+static bool may_walk(const Session *session) {
+    return session->walked_us <= session->broker->now_ms * 1000 + WALK_AHEAD_US;
+}
+
+static void pay_for_walk(Session *session, size_t n) {
+    uint64_t now_us = session->broker->now_ms * 1000;
+
+    session->broker->work += (unsigned)n;
+    if (session->walked_us < now_us)
+        session->walked_us = now_us;
+    session->walked_us += n * WALK_US_PER_1000 / 1000;
+}
+
+/* OK comes after retained and replayed messages: now, or when the last of them leaves the backlog.
+ */
+static void begin(Subscription *subscription, bool retained, uint64_t last) {
+    /* As with other shared subscriptions: a member that joins is not to do again what is done. */
+    if (subscription->group)
+        retained = false;
+    if (retained || last > 0)
+        pay_for_walk(subscription->session, replay_send(subscription, retained, last));
+    if (subscription->backlog.n_initial == 0)
+        session_ok(subscription->session, LANE_BULK, subscription->id, subscription->seq);
+}
+
+static bool is_the_same(const Subscription *subscription, const Message *message,
+                        const Wanted *wanted) {
+    const Pattern *pattern = subscription->pattern;
+    Span group = subscription->group
+                     ? span_of(subscription->group->name, subscription->group->name_len)
+                     : (Span){NULL, 0};
+
+    return pattern->len == message->name.len &&
+           memcmp(pattern->text, message->name.data, pattern->len) == 0 &&
+           group.len == wanted->group.len &&
+           (group.len == 0 || memcmp(group.data, wanted->group.data, group.len) == 0);
+}
+
+static void resume(Subscription *subscription, Session *session, const Message *message,
+                   const Wanted *wanted) {
+    Topics *topics = subscription->topics;
+    uint64_t missed = subscription->missed;
+
+    HASH_DEL(topics->subscriptions, subscription);
+    index_by_id(topics, subscription, message->id);
+    if (!hash_added(subscription)) {
+        subscription_free(subscription);
+        session_error(session, message->id, "ferry.Internal", "the broker is out of memory");
+        return;
+    }
+    attach(subscription, session, wanted);
+    subscription->missed = 0;
+    if (missed > 0)
+        send_gap(subscription, missed);
+    /* Who missed something may hold a value that is no longer true. */
+    begin(subscription, missed > 0, 0);
+}
+
+/* False: refused, and that was answered. */
+static bool has_room_for(Topics *topics, Session *session, const Message *message,
+                         const Wanted *wanted) {
+    Broker *broker = topics->broker;
+    Client *client = session->client;
+
+    if (client->n_subscriptions >= broker->limits.max_subscriptions && client->subscriptions &&
+        !client->subscriptions->session)
+        subscription_free(client->subscriptions);
+    if (client->n_subscriptions >= broker->limits.max_subscriptions) {
+        session_error(session, message->id, "ferry.Full", "a session has at most %u subscriptions",
+                      broker->limits.max_subscriptions);
+        return false;
+    }
+    if (pattern_is_starry(message->name.data, message->name.len)) {
+        if (client->n_starry >= STARRY_MAX) {
+            session_error(session, message->id, "ferry.Full",
+                          "a session has at most %d patterns with more than %d stars, or with one "
+                          "after %d tokens",
+                          STARRY_MAX, STARS_FEW, TOPIC_TREE_LEVELS);
+            return false;
+        }
+        if (topics->n_starry >= STARRY_ALL_MAX &&
+            !topic_tree_get(&topics->tree, message->name.data, message->name.len)) {
+            session_error(
+                session, message->id, "ferry.Full",
+                "all sessions have at most %d different patterns with more than %d stars, "
+                "or with one after %d tokens",
+                STARRY_ALL_MAX, STARS_FEW, TOPIC_TREE_LEVELS);
+            return false;
+        }
+    }
+    if (broker->stored_bytes + cost(message->name.len, wanted->group.len) >
+        broker->limits.max_total_bytes) {
+        session_error(session, message->id, "ferry.Full", "the broker holds as much as it may");
+        return false;
+    }
+    return true;
+}
+
+static bool is_allowed(Topics *topics, Session *session, const Message *message,
+                       const Wanted *wanted) {
+    if (message->id == 0)
+        session_fault(session, "SUBSCRIBE needs an id");
+    else if (topics->broker->draining)
+        session_error(session, message->id, "ferry.Draining", "the broker takes nothing new");
+    else if (!pattern_is_valid(message->name.data, message->name.len))
+        session_error(session, message->id, "ferry.InvalidArgument", "'%s' is not a pattern",
+                      shown(message->name));
+    else if (pattern_is_wild(message->name.data, message->name.len) && !may_walk(session))
+        session_error(session, message->id, "ferry.Overloaded",
+                      "too many wildcards at once, for as many topics as there are");
+    else if (wanted->problem)
+        session_error(session, message->id, "ferry.InvalidArgument", "cannot subscribe to '%s': %s",
+                      shown(message->name), wanted->problem);
+    else
+        return true;
+    return false;
+}
+
+void topics_subscribe(Topics *topics, Session *session, const Message *message) {
+    uint64_t max_backlog = topics->broker->limits.max_subscriber_bytes;
+    Wanted wanted = read_options(message->options, max_backlog);
+    Subscription *before, *subscription;
+
+    if (!is_allowed(topics, session, message, &wanted))
+        return;
+    before = find(topics, session->client, message->id);
+    if (!(before && before->session) && wanted.resume)
+        before = find(topics, session->client, wanted.resume);
+    if (before && before->session) {
+        session_error(session, message->id, "ferry.InvalidArgument", "subscription %llu is in use",
+                      (unsigned long long)before->id);
+        return;
+    }
+    if (before && wanted.resume && is_the_same(before, message, &wanted)) {
+        resume(before, session, message, &wanted);
+        return;
+    }
+    if (before)
+        subscription_free(before);
+
+    if (!has_room_for(topics, session, message, &wanted))
+        return;
+    subscription = subscription_new(topics, session, message, &wanted);
+    if (!subscription) {
+        session_error(session, message->id, "ferry.Internal", "the broker is out of memory");
+        return;
+    }
+    attach(subscription, session, &wanted);
+    if (wanted.resume)
+        send_gap(subscription, GAP_UNKNOWN);
+    begin(subscription, true, wanted.last);
+}
+
+void topics_unsubscribe(Topics *topics, Session *session, const Message *message) {
+    Subscription *subscription = find(topics, session->client, message->sub);
+
+    if (!subscription) {
+        session_error(session, message->id, "ferry.NotFound", "there is no subscription %llu",
+                      (unsigned long long)message->sub);
+        return;
+    }
+    /* Its own answer may be due still. */
+    if (subscription->backlog.n_initial > 0)
+        session_ok(session, LANE_BULK, subscription->id, subscription->seq);
+    subscription_free(subscription);
+    session_ok(session, LANE_BULK, message->id, 0);
+}

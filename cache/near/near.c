@@ -1,0 +1,455 @@
+/* The near cache: values of Redis kept in this process too. See near.h. */
+
+#include "cache/near/near.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+
+enum { STRIPES = 64, COUNTS = 64, LINKS_MAX = 1024, REST_MS = 5000 };
+
+/* Counts what was heard about the keys that hash to it. A few keys share one: that costs a value
+ * not kept, never one kept too long. */
+typedef struct Stripe {
+    _Alignas(64) pthread_mutex_t lock;
+    uint32_t counts[COUNTS];
+} Stripe;
+
+struct NearLink {
+    Near *near;
+    Conn *news;
+    Conn *data;       /* NULL: not attached */
+    int64_t id;       /* of the news connection; 0: not up */
+    int64_t told;     /* the id that the data connection was told, and agreed to; 0: none */
+    int64_t telling;  /* on its way */
+    Request request;  /* that tells */
+    bool pinged;      /* an answer is to come */
+    uint64_t ping_ns; /* when that was sent */
+    uint64_t true_ns; /* what changed before is known here */
+    uint64_t rest_ns; /* Redis refused: not asked again until then */
+};
+
+struct Near {
+    Memory *memory;
+    uint64_t stale_ns;
+    uint64_t epoch;                        /* atomic; counts flushes, from 1 */
+    uint64_t look_ns;                      /* atomic; when to look for news again */
+    uint64_t true_until;                   /* atomic; no hits from then on */
+    uint64_t hits, invalidations, flushes; /* atomic */
+    pthread_mutex_t look_lock;             /* one looks at a time; guards links */
+    NearLink *links[LINKS_MAX];
+    size_t n_links;
+    pthread_mutex_t link_lock; /* what is in the links; taken last */
+    Stripe stripes[STRIPES];
+};
+
+/* ---- life ---- */
+
+int near_new(Near **ret, uint64_t max_bytes, uint32_t stale_ms) {
+    CLEANUP(near_free) Near *near = aligned_alloc(64, (sizeof(Near) + 63) / 64 * 64);
+
+    if (!near)
+        return -ENOMEM;
+    memset(near, 0, sizeof(*near));
+    near->epoch = 1;
+    near->stale_ns = stale_ms * UINT64_C(1000000);
+    pthread_mutex_init(&near->look_lock, NULL);
+    pthread_mutex_init(&near->link_lock, NULL);
+    for (size_t i = 0; i < STRIPES; i++)
+        pthread_mutex_init(&near->stripes[i].lock, NULL);
+    if (memory_new(&near->memory, max_bytes) < 0)
+        return -ENOMEM;
+    *ret = steal(&near);
+    return 0;
+}
+
+Near *near_free(Near *near) {
+    if (!near)
+        return NULL;
+    memory_free(near->memory);
+    for (size_t i = 0; i < STRIPES; i++)
+        pthread_mutex_destroy(&near->stripes[i].lock);
+    pthread_mutex_destroy(&near->look_lock);
+    pthread_mutex_destroy(&near->link_lock);
+    free(near);
+    return NULL;
+}
+
+static Stripe *stripe_of(Near *near, uint64_t hash) {
+    return &near->stripes[(hash >> 40) % STRIPES];
+}
+
+static uint32_t *count_of(Near *near, uint64_t hash) {
+    return &stripe_of(near, hash)->counts[(hash >> 32) % COUNTS];
+}
+
+/* ---- values ---- */
+
+void near_flush(Near *near) {
+    bump(&near->epoch);
+    /* Who compared the epoch before that and is putting a value now is done when its lock is free.
+     */
+    for (size_t i = 0; i < STRIPES; i++) {
+        pthread_mutex_lock(&near->stripes[i].lock);
+        pthread_mutex_unlock(&near->stripes[i].lock);
+    }
+    memory_clear(near->memory, (Span){NULL, 0});
+    bump(&near->flushes);
+}
+
+void near_forget(Near *near, Span key, uint64_t hash) {
+    Stripe *stripe = stripe_of(near, hash);
+
+    pthread_mutex_lock(&stripe->lock);
+    ++*count_of(near, hash);
+    memory_delete(near->memory, key, hash, 0);
+    pthread_mutex_unlock(&stripe->lock);
+}
+
+NearToken near_begin(Near *near, uint64_t hash) {
+    Stripe *stripe = stripe_of(near, hash);
+    NearToken token = {0, 0};
+
+    /* Not told yet to watch what we read: then nothing may be kept. */
+    if (get(&near->true_until) == 0)
+        return token;
+    pthread_mutex_lock(&stripe->lock);
+    token = (NearToken){get(&near->epoch), *count_of(near, hash)};
+    pthread_mutex_unlock(&stripe->lock);
+    return token;
+}
+
+void near_keep(Near *near, NearToken token, Span key, uint64_t hash, Span value, uint64_t ttl_ms) {
+    Stripe *stripe = stripe_of(near, hash);
+    uint64_t now_ms = clock_ms();
+    MemoryPut put = {
+        .key = key, .body = value, .expires_ms = ttl_ms == UINT64_MAX ? 0 : now_ms + ttl_ms};
+
+    if (token.epoch == 0)
+        return;
+    pthread_mutex_lock(&stripe->lock);
+    if (token.epoch == get(&near->epoch) && token.count == *count_of(near, hash))
+        memory_put(near->memory, &put, hash, now_ms);
+    pthread_mutex_unlock(&stripe->lock);
+}
+
+/* No hits and nothing kept until the next look; with link_lock. What was asked for before is not
+ * kept either, and a look that began before does not count. */
+static void distrust(Near *near) {
+    bump(&near->epoch);
+    put(&near->true_until, 0);
+}
+
+static bool begins(const Reply *reply, const char *words) {
+    return reply->bytes.len >= strlen(words) &&
+           strncasecmp(reply->bytes.data, words, strlen(words)) == 0;
+}
+
+/* A Redis before 6, or a user who may not: asking at each look would be a burden to it. */
+static void rest_if_refused(NearLink *link, const Reply *reply) {
+    if (reply->type == REPLY_ERROR && (begins(reply, "NOPERM") || begins(reply, "ERR unknown")))
+        put(&link->rest_ns, clock_ns() + REST_MS * UINT64_C(1000000));
+}
+
+/* ---- the connection for news: called with it locked ---- */
+
+static unsigned news_greet(Buffer *out, void *ctx) {
+    (void)ctx;
+    conn_format(out, (Span[]){{(const uint8_t *)"CLIENT", 6}, {(const uint8_t *)"ID", 2}}, 2);
+    conn_format(
+        out,
+        (Span[]){{(const uint8_t *)"SUBSCRIBE", 9}, {(const uint8_t *)"__redis__:invalidate", 20}},
+        2);
+    return 2;
+}
+
+static int news_greeted(unsigned i, const Reply *reply, void *ctx) {
+    NearLink *link = ctx;
+
+    rest_if_refused(link, reply);
+    if (reply->type == REPLY_ERROR)
+        return -EOPNOTSUPP;
+    if (i > 0)
+        return 0;
+    if (reply->type != REPLY_INTEGER || reply->integer <= 0)
+        return -EPROTO;
+    pthread_mutex_lock(&link->near->link_lock);
+    link->id = reply->integer;
+    link->pinged = false;
+    pthread_mutex_unlock(&link->near->link_lock);
+    return 0;
+}
+
+static void news_lost(void *ctx) {
+    NearLink *link = ctx;
+
+    pthread_mutex_lock(&link->near->link_lock);
+    link->id = link->told = 0;
+    link->pinged = false;
+    link->true_ns = 0;
+    distrust(link->near);
+    pthread_mutex_unlock(&link->near->link_lock);
+    near_flush(link->near);
+}
+
+static bool is_text(const Reply *reply, const char *text) {
+    return reply->type == REPLY_STRING && span_is(reply_span(reply), text);
+}
+
+static void hear(NearLink *link, const Reply *reply) {
+    Near *near = link->near;
+
+    if (reply->type != REPLY_ARRAY || reply->n < 2)
+        return;
+    if (is_text(reply->elements[0], "pong")) {
+        pthread_mutex_lock(&near->link_lock);
+        if (link->pinged)
+            link->true_ns = link->ping_ns;
+        link->pinged = false;
+        pthread_mutex_unlock(&near->link_lock);
+        return;
+    }
+    if (reply->n != 3 || !is_text(reply->elements[0], "message"))
+        return;
+    if (reply->elements[2]->type != REPLY_ARRAY) {
+        near_flush(near); /* FLUSHALL, FLUSHDB */
+        return;
+    }
+    for (size_t i = 0; i < reply->elements[2]->n; i++) {
+        const Reply *key = reply->elements[2]->elements[i];
+
+        if (key->type == REPLY_STRING) {
+            near_forget(near, reply_span(key), memory_hash(reply_span(key)));
+            bump(&near->invalidations);
+        }
+    }
+}
+
+static void news_push(Reply *reply, void *ctx) {
+    hear(ctx, reply);
+    reply_free(reply);
+}
+
+/* ---- the data connection: called with it locked ---- */
+
+typedef struct Tracking {
+    Span args[5];
+    char digits[24];
+} Tracking;
+
+static void tracking_words(Tracking *words, int64_t id) {
+    int len = snprintf(words->digits, sizeof(words->digits), "%lld", (long long)id);
+
+    words->args[0] = (Span){(const uint8_t *)"CLIENT", 6};
+    words->args[1] = (Span){(const uint8_t *)"TRACKING", 8};
+    words->args[2] = (Span){(const uint8_t *)"ON", 2};
+    words->args[3] = (Span){(const uint8_t *)"REDIRECT", 8};
+    words->args[4] = (Span){(const uint8_t *)words->digits, (size_t)len};
+}
+
+unsigned near_link_greet(Buffer *out, void *ctx) {
+    NearLink *link = ctx;
+    Tracking words;
+    int64_t id;
+
+    pthread_mutex_lock(&link->near->link_lock);
+    id = link->telling = link->id;
+    pthread_mutex_unlock(&link->near->link_lock);
+    if (id == 0)
+        return 0;
+    tracking_words(&words, id);
+    conn_format(out, words.args, 5);
+    return 1;
+}
+
+static void agreed(NearLink *link, const Reply *reply) {
+    pthread_mutex_lock(&link->near->link_lock);
+    /* The news connection may be another one by now; then there is nothing to agree to. */
+    if (reply && reply->type == REPLY_STATUS && link->telling == link->id)
+        link->told = link->telling;
+    else if (reply)
+        rest_if_refused(link, reply);
+    link->telling = 0;
+    pthread_mutex_unlock(&link->near->link_lock);
+}
+
+int near_link_greeted(unsigned i, const Reply *reply, void *ctx) {
+    (void)i;
+    agreed(ctx, reply);
+    return 0;
+}
+
+/* Redis forgets what a connection has read when it ends. */
+void near_link_lost(void *ctx) {
+    NearLink *link = ctx;
+
+    pthread_mutex_lock(&link->near->link_lock);
+    link->told = 0;
+    distrust(link->near);
+    pthread_mutex_unlock(&link->near->link_lock);
+    near_flush(link->near);
+}
+
+static void tell_done(Request *request) {
+    NearLink *link = (NearLink *)((char *)request - offsetof(NearLink, request));
+
+    agreed(link, request->reply);
+    request->reply = reply_free(request->reply);
+}
+
+/* ---- links ---- */
+
+int near_link_new(NearLink **ret, Near *near, const ConnOptions *options) {
+    CLEANUP(near_link_free) NearLink *link = calloc(1, sizeof(*link));
+    ConnOptions news = *options;
+    int r;
+
+    if (!link)
+        return -ENOMEM;
+    link->near = near;
+    link->request.done = tell_done;
+    news.greet = news_greet;
+    news.greeted = news_greeted;
+    news.lost = news_lost;
+    news.push = news_push;
+    news.ctx = link;
+    r = conn_new(&link->news, &news);
+    if (r < 0)
+        return r;
+    *ret = steal(&link);
+    return 0;
+}
+
+void near_link_attach(NearLink *link, Conn *data) {
+    Near *near = link->near;
+
+    pthread_mutex_lock(&near->look_lock);
+    if (!link->data && near->n_links < LINKS_MAX) {
+        link->data = data;
+        near->links[near->n_links++] = link;
+        pthread_mutex_lock(&near->link_lock);
+        distrust(near);
+        pthread_mutex_unlock(&near->link_lock);
+        put(&near->look_ns, 0);
+    }
+    pthread_mutex_unlock(&near->look_lock);
+}
+
+void near_link_detach(NearLink *link) {
+    Near *near = link->near;
+    bool was = false;
+
+    pthread_mutex_lock(&near->look_lock);
+    for (size_t i = 0; i < near->n_links; i++)
+        if (near->links[i] == link) {
+            near->links[i] = near->links[--near->n_links];
+            was = true;
+            break;
+        }
+    link->data = NULL;
+    pthread_mutex_unlock(&near->look_lock);
+    if (was)
+        near_flush(near); /* what came from there is not watched any more */
+}
+
+NearLink *near_link_free(NearLink *link) {
+    if (!link)
+        return NULL;
+    near_link_detach(link);
+    conn_free(link->news);
+    free(link);
+    return NULL;
+}
+
+/* ---- looking for news ---- */
+
+static void tell(NearLink *link, int64_t id) {
+    Tracking words;
+
+    tracking_words(&words, id);
+    conn_lock(link->data);
+    /* One that still waits for the connection says an id of long ago: the next look tries again. */
+    if (link->request.seq == 0 && conn_put(link->data, words.args, 5, &link->request) >= 0)
+        conn_flush(link->data);
+    else
+        agreed(link, NULL);
+    conn_unlock(link->data);
+}
+
+/* Returns what changed before which time is known from this Redis; 0: it does not watch for us. */
+static uint64_t look_at(NearLink *link, uint64_t now) {
+    Near *near = link->near;
+    bool ping, told, must_tell = false;
+    uint64_t true_ns;
+    int64_t id = 0;
+
+    if (now < get(&link->rest_ns))
+        return 0;
+    conn_process(link->news);
+    pthread_mutex_lock(&near->link_lock);
+    ping = link->id != 0 && !link->pinged && now - link->ping_ns >= near->stale_ns / 8;
+    if (ping) {
+        link->pinged = true;
+        link->ping_ns = now;
+    }
+    if (link->id != 0 && link->told != link->id && link->telling == 0) {
+        must_tell = true;
+        id = link->telling = link->id;
+    }
+    told = link->id != 0 && link->told == link->id;
+    true_ns = link->true_ns;
+    pthread_mutex_unlock(&near->link_lock);
+    if (must_tell)
+        tell(link, id);
+    else if (!told)
+        conn_process(link->data); /* the agreement may have come */
+    if (ping)
+        conn_tell(link->news, (Span[]){{(const uint8_t *)"PING", 4}}, 1);
+    return told ? true_ns : 0;
+}
+
+static void look(Near *near, uint64_t now) {
+    uint64_t oldest = UINT64_MAX, epoch = get(&near->epoch);
+
+    if (pthread_mutex_trylock(&near->look_lock) != 0)
+        return; /* somebody looks */
+    for (size_t i = 0; i < near->n_links; i++) {
+        uint64_t true_ns = look_at(near->links[i], now);
+
+        oldest = true_ns < oldest ? true_ns : oldest;
+    }
+    pthread_mutex_lock(&near->link_lock);
+    /* A connection that was lost meanwhile has set this to 0, which must stay. */
+    if (epoch == get(&near->epoch))
+        put(&near->true_until, oldest == UINT64_MAX || oldest == 0 ? 0 : oldest + near->stale_ns);
+    pthread_mutex_unlock(&near->link_lock);
+    /* Sooner while it comes up: that takes a few looks. */
+    put(&near->look_ns, now + (oldest == 0 ? NEAR_LOOK_US / 10 : NEAR_LOOK_US) * UINT64_C(1000));
+    pthread_mutex_unlock(&near->look_lock);
+}
+
+int near_get(Near *near, Span key, uint64_t hash, ferry_bytes **ret) {
+    uint64_t now = clock_ns();
+    int r;
+
+    if (now >= get(&near->look_ns))
+        look(near, now);
+    if (now >= get(&near->true_until))
+        return MEMORY_ABSENT;
+    r = memory_get(near->memory, key, hash, now / 1000000, ret);
+    if (r == MEMORY_FOUND)
+        __atomic_add_fetch(&near->hits, 1, __ATOMIC_RELAXED);
+    return r;
+}
+
+NearStats near_stats(Near *near) {
+    return (NearStats){get(&near->hits), get(&near->invalidations), get(&near->flushes)};
+}
+
+Memory *near_memory(Near *near) {
+    return near->memory;
+}

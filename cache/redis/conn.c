@@ -1,0 +1,254 @@
+/* One connection to one Redis, used by many threads at once: its life, who leads, waiting. See
+ * conn.h. */
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cache/redis/conn-core.h"
+
+/* ---- life ---- */
+
+int conn_new(Conn **ret, const ConnOptions *options) {
+    Conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn)
+        return -ENOMEM;
+    conn->options = *options;
+    conn->fd = -1;
+    conn->head = conn->sent = conn->tail = 1;
+    conn->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (conn->wake_fd < 0) {
+        free(conn);
+        return -errno;
+    }
+    pthread_mutex_init(&conn->lock, NULL);
+    *ret = conn;
+    return 0;
+}
+
+Conn *conn_free(Conn *conn) {
+    if (!conn)
+        return NULL;
+    conn_fail_until(conn, conn->tail, -ECANCELED, NULL);
+    if (conn->fd >= 0)
+        close(conn->fd);
+    close(conn->wake_fd);
+    reply_reader_deinit(&conn->reader);
+    resolve_deinit(&conn->resolve);
+    buffer_deinit(&conn->out);
+    buffer_deinit(&conn->wire);
+    pthread_mutex_destroy(&conn->lock);
+    free(conn->watchers);
+    free(conn->slots);
+    free(conn);
+    return NULL;
+}
+
+void conn_lock(Conn *conn) {
+    pthread_mutex_lock(&conn->lock);
+}
+
+void conn_unlock(Conn *conn) {
+    pthread_mutex_unlock(&conn->lock);
+}
+
+/* ---- who waits in epoll ---- */
+
+static uint32_t wanted_events(const Conn *conn) {
+    return EPOLLIN | (conn->state == CONN_CONNECTING || conn->blocked ? (uint32_t)EPOLLOUT : 0u);
+}
+
+void conn_watch_again(Conn *conn, int op) {
+    struct epoll_event event = {.events = wanted_events(conn)};
+
+    if (conn->fd < 0 || (op == EPOLL_CTL_MOD && event.events == conn->watched_events))
+        return;
+    conn->watched_events = event.events;
+    for (size_t i = 0; i < conn->n_watchers; i++)
+        epoll_ctl(conn->watchers[i], op, conn->fd, &event);
+}
+
+int conn_watch(Conn *conn, int epoll_fd) {
+    int *more;
+    int r = 0;
+
+    conn_lock(conn);
+    more = realloc(conn->watchers, (conn->n_watchers + 1) * sizeof(int));
+    if (more) {
+        struct epoll_event event = {.events = wanted_events(conn)};
+
+        conn->watchers = more;
+        conn->watchers[conn->n_watchers++] = epoll_fd;
+        conn->watched_events = event.events;
+        if (conn->fd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) < 0)
+            r = -errno;
+    } else {
+        r = -ENOMEM;
+    }
+    conn_unlock(conn);
+    return r;
+}
+
+void conn_unwatch(Conn *conn, int epoll_fd) {
+    conn_lock(conn);
+    for (size_t i = 0; i < conn->n_watchers; i++)
+        if (conn->watchers[i] == epoll_fd) {
+            conn->watchers[i] = conn->watchers[--conn->n_watchers];
+            if (conn->fd >= 0)
+                epoll_ctl(epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
+            break;
+        }
+    conn_unlock(conn);
+}
+
+/* ---- one turn of who leads; with the lock, which it gives away while it waits ---- */
+
+static uint64_t sooner(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+static int wait_for(struct pollfd *fds, nfds_t n, uint64_t until_ns) {
+    uint64_t now = clock_ns(), left = until_ns > now ? until_ns - now : 0;
+    struct timespec wait = {.tv_sec = (time_t)(left / 1000000000),
+                            .tv_nsec = (long)(left % 1000000000)};
+
+    return ppoll(fds, n, &wait, NULL);
+}
+
+static void turn(Conn *conn, uint64_t until_ns) {
+    struct pollfd fds[2];
+    uint64_t stop_ns = until_ns, now = clock_ns();
+
+    assert(!conn->leading);
+    conn->leading = true;
+    if (conn->state == CONN_RESOLVING || (conn->state == CONN_CLOSED && now >= conn->retry_ns))
+        conn_start(conn, until_ns);
+    if (conn->state == CONN_CLOSED)
+        stop_ns = sooner(until_ns, conn->retry_ns);
+    else if (conn->state != CONN_UP)
+        stop_ns = sooner(until_ns, conn->attempt_ends_ns);
+
+    fds[0] = (struct pollfd){.fd = conn->wake_fd, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = conn->fd, .events = (short)wanted_events(conn)};
+    if (conn->state != CONN_RESOLVING) {
+        conn_unlock(conn);
+        if (wait_for(fds, conn->fd >= 0 ? 2 : 1, stop_ns) <= 0)
+            fds[0].revents = fds[1].revents = 0;
+        if (fds[0].revents) {
+            uint64_t ignored;
+            ssize_t n = read(conn->wake_fd, &ignored, sizeof(ignored));
+
+            (void)n;
+        }
+        conn_lock(conn);
+        if (conn->fd < 0)
+            fds[1].revents = 0;
+        if (fds[1].revents && conn->state == CONN_CONNECTING)
+            conn_connected(conn);
+        else if (fds[1].revents & ~POLLOUT && conn->state >= CONN_GREETING)
+            conn_read_turn(conn);
+    }
+    if (conn->broken)
+        conn_lose(conn, -ECONNRESET, NULL);
+    else if (conn->state != CONN_UP && conn->state != CONN_CLOSED &&
+             clock_ns() >= conn->attempt_ends_ns)
+        conn_lose(conn, -ETIMEDOUT, NULL);
+    if (fds[1].revents & POLLOUT || conn->blocked)
+        conn_flush(conn);
+    conn_watch_again(conn, EPOLL_CTL_MOD);
+    conn->leading = false;
+}
+
+/* ---- waiting ---- */
+
+void conn_waiter_init(ConnWaiter *waiter) {
+    pthread_condattr_t attr;
+
+    *waiter = (ConnWaiter){.pending = 0};
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&waiter->wake, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+void conn_waiter_deinit(ConnWaiter *waiter) {
+    pthread_cond_destroy(&waiter->wake);
+}
+
+bool conn_wait(Conn *conn, ConnWaiter *waiter, uint64_t deadline_ns) {
+    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000),
+                                .tv_nsec = (long)(deadline_ns % 1000000000)};
+    bool in_time = true;
+
+    conn_lock(conn);
+    waiter->next = conn->waiters;
+    waiter->link = &conn->waiters;
+    if (conn->waiters)
+        conn->waiters->link = &waiter->next;
+    conn->waiters = waiter;
+
+    while (waiter->pending > 0) {
+        if (clock_ns() >= deadline_ns) {
+            conn_give_up(conn, waiter);
+            in_time = false;
+        } else if (!conn->leading) {
+            turn(conn, deadline_ns);
+        } else {
+            pthread_cond_timedwait(&waiter->wake, &conn->lock, &deadline);
+        }
+    }
+
+    *waiter->link = waiter->next;
+    if (waiter->next)
+        waiter->next->link = waiter->link;
+    /* Somebody has to lead. */
+    if (!conn->leading && conn->waiters)
+        pthread_cond_signal(&conn->waiters->wake);
+    conn_unlock(conn);
+    return in_time;
+}
+
+void conn_abandon(Conn *conn, Request *request, int status) {
+    conn_lock(conn);
+    if (request->seq != 0) {
+        conn->slots[request->seq & conn->mask].request = NULL;
+        conn_finish(request, NULL, status, NULL);
+    }
+    conn_unlock(conn);
+}
+
+void conn_process(Conn *conn) {
+    conn_lock(conn);
+    if (!conn->leading) {
+        turn(conn, 0);
+        if (conn->waiters)
+            pthread_cond_signal(&conn->waiters->wake);
+    }
+    conn_unlock(conn);
+}
+
+void conn_reset(Conn *conn) {
+    conn_lock(conn);
+    if (conn->fd >= 0 && !conn->broken) {
+        conn->broken = true;
+        shutdown(conn->fd, SHUT_RDWR);
+        conn_wake_leader(conn);
+    }
+    conn_unlock(conn);
+}
+
+ConnState conn_state(Conn *conn) {
+    ConnState state;
+
+    conn_lock(conn);
+    state = (ConnState){conn->state == CONN_UP && !conn->broken, conn->connects, conn->heard_ns};
+    conn_unlock(conn);
+    return state;
+}

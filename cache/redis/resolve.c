@@ -1,0 +1,94 @@
+/* Names to addresses. See resolve.h. */
+
+#include "cache/redis/resolve.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+/* What glibc may still write to when nobody wants the answer any more. */
+typedef struct Asked {
+    struct gaicb gai;
+    struct addrinfo hints;
+    char port[8];
+    char name[];
+} Asked;
+
+static int take(Resolve *resolve, int r, struct addrinfo *found) {
+    if (r == 0 && found) {
+        if (resolve->found)
+            freeaddrinfo(resolve->found);
+        resolve->found = resolve->at = found;
+        return 0;
+    }
+    return r == EAI_MEMORY ? -ENOMEM : -ENOENT;
+}
+
+int resolve_begin(Resolve *resolve, const CacheHost *host) {
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    size_t len = strlen(host->name) + 1;
+    struct addrinfo *found = NULL;
+    Asked *asked;
+    char port[8];
+
+    if (resolve->asked)
+        return resolve_poll(resolve, 0);
+    snprintf(port, sizeof(port), "%u", host->port);
+    if (getaddrinfo(host->name, port, &hints, &found) == 0)
+        return take(resolve, 0, found);
+
+    asked = calloc(1, sizeof(*asked) + len);
+    if (!asked)
+        return -ENOMEM;
+    hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+    asked->hints = hints;
+    memcpy(asked->name, host->name, len);
+    memcpy(asked->port, port, sizeof(port));
+    asked->gai = (struct gaicb){
+        .ar_name = asked->name, .ar_service = asked->port, .ar_request = &asked->hints};
+    if (getaddrinfo_a(GAI_NOWAIT, &(struct gaicb *){&asked->gai}, 1, NULL) != 0) {
+        free(asked);
+        return -ENOMEM;
+    }
+    resolve->asked = &asked->gai;
+    return -EINPROGRESS;
+}
+
+int resolve_poll(Resolve *resolve, uint64_t until_ns) {
+    const struct gaicb *list = resolve->asked;
+    uint64_t now = clock_ns();
+    struct addrinfo *found;
+    int r;
+
+    if (gai_error(resolve->asked) == EAI_INPROGRESS && until_ns > now) {
+        struct timespec wait = {.tv_sec = (time_t)((until_ns - now) / 1000000000),
+                                .tv_nsec = (long)((until_ns - now) % 1000000000)};
+
+        gai_suspend(&list, 1, &wait);
+    }
+    r = gai_error(resolve->asked);
+    if (r == EAI_INPROGRESS)
+        return -EINPROGRESS;
+    found = resolve->asked->ar_result;
+    free(resolve->asked);
+    resolve->asked = NULL;
+    return take(resolve, r, found);
+}
+
+void resolve_deinit(Resolve *resolve) {
+    if (resolve->found)
+        freeaddrinfo(resolve->found);
+    if (resolve->asked) {
+        /* Too late to cancel: glibc's thread still writes to it. Better lost than freed. */
+        if (gai_cancel(resolve->asked) != EAI_NOTCANCELED) {
+            if (resolve->asked->ar_result && gai_error(resolve->asked) == 0)
+                freeaddrinfo(resolve->asked->ar_result);
+            free(resolve->asked);
+        }
+    }
+    *resolve = (Resolve){0};
+}

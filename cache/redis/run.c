@@ -1,0 +1,182 @@
+/* Commands to the servers that have their keys, in rounds. See redis-core.h. */
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "cache/redis/redis-core.h"
+
+enum { GROUPS = 64, LATER_FIRST_MS = 5 };
+
+/* ---- one round: everything sent, then everything waited for ---- */
+
+typedef struct Group {
+    Node *node;
+    Command *first, **last;
+    size_t n;
+    ConnWaiter waiter;
+} Group;
+
+/* Commands by server; those that find no room stay pending for the next round. */
+static size_t make_groups(Redis *redis, Command *commands, size_t n, Node *only, Group *groups) {
+    size_t n_groups = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        Command *command = &commands[i];
+        size_t g = 0;
+
+        if (!command->pending)
+            continue;
+        if (!command->asking)
+            command->node = only ? only : redis_route(redis, command->route);
+        while (g < n_groups && groups[g].node != command->node)
+            g++;
+        if (g == GROUPS)
+            continue;
+        if (g == n_groups)
+            groups[n_groups++] = (Group){.node = command->node, .last = &groups[g].first};
+        command->next = NULL;
+        *groups[g].last = command;
+        groups[g].last = &command->next;
+        groups[g].n++;
+    }
+    return n_groups;
+}
+
+static void send_group(Group *group) {
+    static const Span asking = {(const uint8_t *)"ASKING", 6};
+    Conn *conn = group->node->conn;
+
+    conn_waiter_init(&group->waiter);
+    conn_lock(conn);
+    for (Command *command = group->first; command; command = command->next) {
+        int r = 0;
+
+        command->tries++;
+        command->request = (Request){.waiter = &group->waiter};
+        if (command->asking)
+            r = conn_put_unanswered(conn, &asking, 1);
+        if (r >= 0)
+            r = conn_put(conn, command->args, command->n_args, &command->request);
+        if (r < 0)
+            command->request.status = r;
+    }
+    conn_flush(conn);
+    conn_unlock(conn);
+}
+
+/* Waits for a group and sorts out its commands. */
+static void finish_group(RedisRound *round, Group *group, uint64_t sent_ns, uint64_t until_ns) {
+    size_t n_answered = 0;
+    bool failed = false;
+
+    conn_wait(group->node->conn, &group->waiter, until_ns);
+    conn_waiter_deinit(&group->waiter);
+    for (Command *command = group->first; command; command = command->next)
+        n_answered += command->request.reply != NULL;
+    if (n_answered > 0)
+        node_succeeded(group->node, group->n, clock_ns() - sent_ns);
+    for (Command *command = group->first; command; command = command->next) {
+        redis_take_result(round, command);
+        failed |= !command->pending && command->status < 0 && n_answered == 0;
+    }
+    if (failed || (n_answered == 0 && round->redis->kind == CACHE_URL_CLUSTER))
+        node_failed(group->node, clock_ns());
+}
+
+static void refuse_group(RedisRound *round, Group *group) {
+    redis_say_text(round->why, group->node, "left alone for a while after failures");
+    if (round->redis->kind == CACHE_URL_CLUSTER)
+        put(&round->redis->refresh_wanted, true);
+    for (Command *command = group->first; command; command = command->next)
+        redis_settle(command, -ENOTCONN);
+}
+
+static void run_round(RedisRound *round, Command *commands, size_t n, Node *only,
+                      uint64_t until_ns) {
+    Group groups[GROUPS];
+    size_t n_groups = make_groups(round->redis, commands, n, only, groups);
+    uint64_t sent_ns = clock_ns();
+
+    for (size_t g = 0; g < n_groups; g++)
+        if (node_admits(groups[g].node, sent_ns))
+            send_group(&groups[g]);
+        else {
+            refuse_group(round, &groups[g]);
+            groups[g].n = 0;
+        }
+    for (size_t g = 0; g < n_groups; g++)
+        if (groups[g].n > 0)
+            finish_group(round, &groups[g], sent_ns, until_ns);
+}
+
+static void pause_for(uint64_t deadline_ns) {
+    uint64_t pause =
+        (LATER_FIRST_MS + random_below(LATER_FIRST_MS * UINT64_C(3))) * UINT64_C(1000000);
+    uint64_t now = clock_ns();
+
+    if (now + pause > deadline_ns)
+        pause = deadline_ns > now ? deadline_ns - now : 0;
+    nanosleep(&(struct timespec){.tv_nsec = (long)pause}, NULL);
+}
+
+static bool any_pending(const Command *commands, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (commands[i].pending)
+            return true;
+    return false;
+}
+
+/* Time is up. Who has been tried already ends as that try did. */
+static bool end_late(Command *commands, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (commands[i].pending && commands[i].status < 0)
+            redis_settle(&commands[i], commands[i].status);
+    return !any_pending(commands, n);
+}
+
+static int run(Redis *redis, Node *only, Command *commands, size_t n, uint64_t deadline_ns,
+               char why[REDIS_WHY]) {
+    RedisRound round = {.redis = redis, .why = why};
+    int r = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        commands[i].pending = true;
+        commands[i].asking = false;
+        commands[i].tries = 0;
+        commands[i].reply = NULL;
+        commands[i].status = 0;
+    }
+    while (any_pending(commands, n)) {
+        uint64_t until_ns = deadline_ns, now = clock_ns();
+
+        if (now >= deadline_ns && end_late(commands, n))
+            break;
+        if (!only)
+            redis_refresh_if_wanted(redis, deadline_ns);
+        round.last = now >= deadline_ns;
+        round.later = false;
+        /* A node that does not answer may have lost its keys to another: keep time to ask that. */
+        if (redis->kind == CACHE_URL_CLUSTER && !only && now < deadline_ns)
+            until_ns = now + (deadline_ns - now) / 2;
+        if (until_ns - now < 2000000)
+            until_ns = deadline_ns;
+        run_round(&round, commands, n, only, until_ns);
+        if (round.later)
+            pause_for(deadline_ns);
+    }
+    for (size_t i = 0; i < n && r >= 0; i++)
+        r = commands[i].status;
+    return r;
+}
+
+int redis_run(Redis *redis, Command *commands, size_t n, uint64_t deadline_ns,
+              char why[REDIS_WHY]) {
+    return run(redis, NULL, commands, n, deadline_ns, why);
+}
+
+int redis_run_at(Redis *redis, Node *node, Command *commands, size_t n, uint64_t deadline_ns,
+                 char why[REDIS_WHY]) {
+    return run(redis, node, commands, n, deadline_ns, why);
+}

@@ -1,0 +1,261 @@
+/* Where a cache is: a URL taken apart. See url.h. */
+
+#include "cache/redis/url.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+typedef struct Text {
+    const char *at, *end;
+} Text;
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* %XX decoded, NUL-terminated. A NUL inside is refused: it would end a path or password early. */
+static int unescape(Text text, char **ret) {
+    char *copy = malloc((size_t)(text.end - text.at) + 1), *to = copy;
+
+    if (!copy)
+        return -ENOMEM;
+    while (text.at < text.end) {
+        int c = (unsigned char)*text.at++;
+
+        if (c == '%') {
+            int high = text.end - text.at >= 2 ? hex_digit(text.at[0]) : -1;
+            int low = high >= 0 ? hex_digit(text.at[1]) : -1;
+
+            c = low >= 0 ? high * 16 + low : 0;
+            text.at += 2;
+        }
+        if (c == 0) {
+            free(copy);
+            return -EINVAL;
+        }
+        *to++ = (char)c;
+    }
+    *to = '\0';
+    *ret = copy;
+    return 0;
+}
+
+static int parse_decimal(Text text, uint32_t max, uint32_t *ret) {
+    uint64_t value = 0;
+
+    if (text.at == text.end || text.end - text.at > 9)
+        return -EINVAL;
+    for (; text.at < text.end; text.at++) {
+        if (*text.at < '0' || *text.at > '9')
+            return -EINVAL;
+        value = value * 10 + (uint64_t)(*text.at - '0');
+    }
+    if (value > max)
+        return -EINVAL;
+    *ret = (uint32_t)value;
+    return 0;
+}
+
+static const char *find_last(Text text, char c) {
+    for (const char *at = text.end; at > text.at; at--)
+        if (at[-1] == c)
+            return at - 1;
+    return NULL;
+}
+
+static bool is_host_char(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-' || c == '_' || c == ':' || c == '%';
+}
+
+int cache_host_parse(const char *at, size_t len, CacheHost *ret) {
+    Text text = {at, at + len}, name = text;
+    uint32_t port = CACHE_REDIS_PORT;
+    const char *colon = find_last(text, ':');
+
+    if (len > 0 && *at == '[') {
+        const char *close = memchr(at, ']', len);
+
+        if (!close || (close + 1 < text.end && close[1] != ':'))
+            return -EINVAL;
+        name = (Text){at + 1, close};
+        colon = close + 1 < text.end ? close + 1 : NULL;
+    } else if (colon) {
+        name.end = colon;
+        if (memchr(name.at, ':', (size_t)(name.end - name.at)))
+            return -EINVAL; /* IPv6 without brackets: where does the port begin? */
+    }
+    if (colon && (parse_decimal((Text){colon + 1, text.end}, UINT16_MAX, &port) < 0 || port == 0))
+        return -EINVAL;
+    if (name.at == name.end || name.end - name.at > 255)
+        return -EINVAL;
+    for (const char *c = name.at; c < name.end; c++)
+        if (!is_host_char(*c))
+            return -EINVAL;
+    ret->port = (uint16_t)port;
+    ret->name = strndup(name.at, (size_t)(name.end - name.at));
+    return ret->name ? 0 : -ENOMEM;
+}
+
+static int parse_hosts(Text text, CacheUrl *ret, ferry_error *reterr) {
+    for (const char *at = text.at;; at++) {
+        const char *comma = memchr(at, ',', (size_t)(text.end - at));
+        const char *end = comma ? comma : text.end;
+        int r;
+
+        if (ret->n_hosts == CACHE_HOSTS_MAX)
+            return error_set(reterr, "ferry.InvalidArgument", "a cache URL has more than %d hosts",
+                             CACHE_HOSTS_MAX);
+        r = cache_host_parse(at, (size_t)(end - at), &ret->hosts[ret->n_hosts]);
+        if (r == -ENOMEM)
+            return error_set_code(reterr, r, NULL);
+        if (r < 0) {
+            char shown[TEXT_ESCAPED_MAX];
+
+            return error_set(reterr, "ferry.InvalidArgument",
+                             "'%s' in the cache URL is not host, host:port or [IPv6]:port",
+                             text_escape(shown, at, (size_t)(end - at)));
+        }
+        ret->n_hosts++;
+        at = end;
+        if (!comma)
+            return 0;
+    }
+}
+
+/* "user:password@" and ":password@". */
+static int parse_login(Text *text, CacheUrl *ret, ferry_error *reterr) {
+    const char *slash = memchr(text->at, '/', (size_t)(text->end - text->at));
+    const char *at = find_last((Text){text->at, slash ? slash : text->end}, '@');
+    const char *colon;
+    int r = 0;
+
+    if (!at)
+        return 0;
+    colon = memchr(text->at, ':', (size_t)(at - text->at));
+    if (!colon)
+        return error_set(
+            reterr, "ferry.InvalidArgument",
+            "what stands before '@' in a cache URL must be user:password or :password");
+    if (colon > text->at)
+        r = unescape((Text){text->at, colon}, &ret->user);
+    if (r >= 0)
+        r = unescape((Text){colon + 1, at}, &ret->password);
+    if (r < 0)
+        return error_set_code(reterr, r, "user or password in the cache URL is malformed");
+    text->at = at + 1;
+    return 0;
+}
+
+static int parse_db(Text text, CacheUrl *ret, ferry_error *reterr) {
+    if (parse_decimal(text, 65535, &ret->db) < 0)
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "the database in a cache URL must be a number from 0 to 65535");
+    return 0;
+}
+
+static int parse_net(Text text, CacheUrl *ret, ferry_error *reterr) {
+    const char *slash;
+    int r = parse_login(&text, ret, reterr);
+
+    if (r < 0)
+        return r;
+    slash = memchr(text.at, '/', (size_t)(text.end - text.at));
+    if (slash && slash + 1 < text.end) {
+        if (ret->kind == CACHE_URL_CLUSTER)
+            return error_set(reterr, "ferry.InvalidArgument", "a Redis cluster has no databases");
+        r = parse_db((Text){slash + 1, text.end}, ret, reterr);
+        if (r < 0)
+            return r;
+    }
+    return parse_hosts((Text){text.at, slash ? slash : text.end}, ret, reterr);
+}
+
+static int parse_unix(Text text, CacheUrl *ret, ferry_error *reterr) {
+    const char *question;
+    int r = parse_login(&text, ret, reterr);
+
+    if (r < 0)
+        return r;
+    question = memchr(text.at, '?', (size_t)(text.end - text.at));
+    if (question) {
+        if (text.end - question < 4 || memcmp(question, "?db=", 4) != 0)
+            return error_set(reterr, "ferry.InvalidArgument",
+                             "all that may follow '?' in a cache URL is db=NUMBER");
+        r = parse_db((Text){question + 4, text.end}, ret, reterr);
+        if (r < 0)
+            return r;
+        text.end = question;
+    }
+    r = unescape(text, &ret->hosts[0].name);
+    if (r < 0)
+        return error_set_code(reterr, r, "the path in the cache URL is malformed");
+    ret->n_hosts = 1;
+    /* sun_path has 108 bytes, its end included. */
+    if (ret->hosts[0].name[0] != '/' || strlen(ret->hosts[0].name) > 107)
+        return error_set(
+            reterr, "ferry.InvalidArgument",
+            "the path of a Redis socket must begin with '/' and have at most 107 bytes");
+    return 0;
+}
+
+static int parse(const char *text, CacheUrl *ret, ferry_error *reterr) {
+    static const struct {
+        const char *scheme;
+        CacheUrlKind kind;
+    } schemes[] = {{"redis://", CACHE_URL_REDIS},
+                   {"redis+unix://", CACHE_URL_UNIX},
+                   {"redis+cluster://", CACHE_URL_CLUSTER}};
+    char shown[TEXT_ESCAPED_MAX];
+
+    if (!text || strlen(text) > CACHE_URL_MAX)
+        return error_set(reterr, "ferry.InvalidArgument", "a cache URL has 1 to %d bytes",
+                         CACHE_URL_MAX);
+    ret->kind = CACHE_URL_MEMORY;
+    if (strcmp(text, "memory://") == 0)
+        return 0;
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
+        size_t len = strlen(schemes[i].scheme);
+        Text rest = {text + len, text + strlen(text)};
+
+        if (strncmp(text, schemes[i].scheme, len) != 0)
+            continue;
+        ret->kind = schemes[i].kind;
+        return ret->kind == CACHE_URL_UNIX ? parse_unix(rest, ret, reterr)
+                                           : parse_net(rest, ret, reterr);
+    }
+    /* Only the scheme is shown: a password may follow. */
+    return error_set(reterr, "ferry.Unsupported",
+                     "'%s' is not a cache: memory://, redis://, redis+unix:// and redis+cluster:// "
+                     "are",
+                     text_escape(shown, text, strcspn(text, ":")));
+}
+
+int cache_url_parse(const char *text, CacheUrl *ret, ferry_error *reterr) {
+    int r;
+
+    *ret = (CacheUrl){0};
+    r = parse(text, ret, reterr);
+    if (r < 0)
+        cache_url_deinit(ret);
+    return r;
+}
+
+void cache_url_deinit(CacheUrl *url) {
+    /* The password must not stay behind in freed memory. */
+    if (url->password)
+        explicit_bzero(url->password, strlen(url->password));
+    free(url->user);
+    free(url->password);
+    for (size_t i = 0; i < url->n_hosts; i++)
+        free(url->hosts[i].name);
+    *url = (CacheUrl){0};
+}

@@ -1,0 +1,532 @@
+/* Calls that wait for their answer. See call.h. */
+
+#include "clients/c/calls/call.h"
+
+#include <stdlib.h>
+
+#include "base/random.h"
+#include "clients/c/calls/retry.h"
+#include "clients/c/calls/stream.h"
+#include "clients/c/core/names.h"
+#include "clients/c/core/slab.h"
+#include "clients/c/serving/request.h"
+#include "rpc/schema/remote-error.h"
+
+static void on_answer(Core *core, Await *await, const Message *message, const void *block);
+static void on_timer(Timer *timer, void *ctx);
+
+/* ---- starting ---- */
+
+static void link_in(ferry_client *handle, Call *call) {
+    call->handle = handle;
+    call->next = NULL;
+    call->previous = handle->last_call;
+    if (handle->last_call)
+        handle->last_call->next = call;
+    else
+        handle->calls = call;
+    handle->last_call = call;
+}
+
+static void link_out(Call *call) {
+    ferry_client *handle = call->handle;
+
+    if (call->previous)
+        call->previous->next = call->next;
+    else
+        handle->calls = call->next;
+    if (call->next)
+        call->next->previous = call->previous;
+    else
+        handle->last_call = call->previous;
+}
+
+/* Sends it under a new id. */
+static int send_call(Core *core, Call *call, Message *message, const void *block) {
+    int r;
+
+    call->await.id = core->next_id;
+    r = await_put(core, &call->await);
+    if (r < 0)
+        return r;
+    message->id = call->await.id;
+    r = link_put(core->link, LANE_CALLS, message, block);
+    if (r < 0) {
+        await_take(core, &call->await);
+        return r;
+    }
+    core->next_id++;
+    call->state = CALL_SENT;
+    call->attempts++;
+    call->was_sent = true;
+    return 0;
+}
+
+static int fill(Message *message, ferry_client *client, const CallSpec *spec, uint32_t timeout_ms) {
+    message->op = OP_CALL;
+    message->passed = (Span){NULL, 0};
+    message->timeout_ms = timeout_ms;
+    message->flags = spec->flags;
+    message->parent = request_id(client->request);
+    message->name = spec->service;
+    message->method = spec->method;
+    message->instance = client->instance;
+    message->headers = client_headers(client);
+    message->body = span_bytes(spec->args);
+    message->body_transfer = 0;
+    message->text = (Span){NULL, 0};
+    return 0;
+}
+
+static int begin_early(Core *core, Call *call, const Message *message, const void *block,
+                       ferry_error *reterr) {
+    if (link_state(core->link) == LINK_CLOSED)
+        return session_missing(core, reterr);
+    if (!call->record)
+        call->record = record_new(message, block);
+    if (!call->record)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    call->state = CALL_EARLY;
+    return 0;
+}
+
+int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_error *reterr) {
+    Core *core = client->core;
+    uint64_t now_ms = core_now(core);
+    uint32_t timeout_ms = client_timeout(client, spec->timeout_ms, now_ms);
+    Message message;
+    int r;
+
+    if (spec->until_ms > 0 && spec->until_ms < now_ms + timeout_ms)
+        timeout_ms = spec->until_ms > now_ms ? (uint32_t)(spec->until_ms - now_ms) : 1;
+    if (timeout_ms == 0)
+        return error_set(reterr, "ferry.DeadlineExceeded",
+                         "the request's deadline had passed before the call was made");
+    if (client->request && request_is_cancelled(client->request))
+        return error_set(reterr, "ferry.Cancelled",
+                         "the request on whose behalf the call was to be made is cancelled");
+    if (spec->args.len > link_max_body(core->link))
+        return error_set(reterr, "ferry.TooBig", "%zu bytes of arguments: at most %llu are taken",
+                         spec->args.len, (unsigned long long)link_max_body(core->link));
+    fill(&message, client, spec, timeout_ms);
+    call->flags = (uint32_t)spec->flags;
+    call->timeout_ms = timeout_ms;
+    call->deadline_ms = now_ms + timeout_ms;
+    if (client->idempotent && !call->is_streaming)
+        call->flags |= CALL_IDEMPOTENT;
+    /* Servers may share a cache, and this one is asked for by name. */
+    if (client->instance.len > 0)
+        call->flags |= CALL_FRESH;
+    message.flags = call->flags;
+    if ((call->flags & CALL_IDEMPOTENT) && !call->is_streaming) {
+        call->record = record_new(&message, spec->args.block);
+        if (!call->record)
+            return error_set_code(reterr, -ENOMEM, NULL);
+        retry_earn(&core->retry_budget);
+    }
+
+    if (core->is_up) {
+        r = send_call(core, call, &message, spec->args.block);
+        if (r == -EAGAIN) {
+            core_breathe(core);
+            r = core->is_up ? send_call(core, call, &message, spec->args.block) : -EAGAIN;
+        }
+        if (r < 0)
+            r = error_set_code(reterr, r, r == -EAGAIN ? "too much waits to be sent" : NULL);
+    } else {
+        r = begin_early(core, call, &message, spec->args.block, reterr);
+    }
+    if (r < 0) {
+        call->record = record_free(call->record);
+        return r;
+    }
+    link_in(client, call);
+    if (call->state == CALL_EARLY && timeout_ms > CONNECT_MS)
+        timer_arm(&core->timers, &call->timer, now_ms + CONNECT_MS, on_timer);
+    else if (call->state == CALL_EARLY || !call->is_streaming)
+        timer_arm(&core->timers, &call->timer, call->deadline_ms, on_timer);
+    if (call->state == CALL_SENT)
+        core_sent(core);
+    return 0;
+}
+
+int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr) {
+    Core *core = client->core;
+    Call *call = slab_take(core->calls);
+    int r;
+
+    if (!call)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    *call = (Call){.await = {.fn = on_answer, .callback = true},
+                   .fn = spec->fn,
+                   .ctx = spec->ctx,
+                   .end = spec->end,
+                   .aux = spec->aux};
+    r = call_begin(client, spec, call, reterr);
+    if (r < 0)
+        slab_give(core->calls, call);
+    return r;
+}
+
+int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferry_error *reterr) {
+    Core *core = client->core;
+    CallResult result = {.error = FERRY_ERROR_INIT};
+    Call call = {.await = {.fn = on_answer}, .result = &result};
+    uint64_t give_up_ms = clock_ms() + client_timeout(client, spec->timeout_ms, clock_ms());
+    int r;
+
+    while ((r = call_begin(client, spec, &call, reterr)) == -EAGAIN && clock_ms() < give_up_ms) {
+        static const bool never;
+
+        core_wait(core, &never, clock_ms() + 1);
+    }
+    if (r < 0)
+        return r;
+    core_wait(core, &result.done, UINT64_MAX);
+    if (result.code < 0) {
+        error_move(reterr, &result.error);
+        return result.code;
+    }
+    if (ret)
+        *ret = result.reply;
+    else
+        ferry_free(result.reply);
+    return 0;
+}
+
+/* ---- ending ---- */
+
+/* Out of every list and table. What waits for it is still to be told. */
+static void leave(Core *core, Call *call) {
+    await_take(core, &call->await);
+    timer_disarm(&core->timers, &call->timer);
+    link_out(call);
+    call->record = record_free(call->record);
+}
+
+static void run_callback(Core *core, Call *call, const ferry_reply *reply,
+                         const ferry_error *error) {
+    AnyFn fn = call->fn;
+    void *ctx = call->ctx;
+    CallEndFn end = call->end;
+    const void *aux = call->aux;
+
+    slab_give(core->calls, call);
+    if (end)
+        end(core, fn, aux, ctx, reply, error);
+    else
+        ((ferry_reply_fn)fn)(reply, error, ctx);
+}
+
+static void queue_ended(Core *core, Call *call, ferry_error *error) {
+    call->state = CALL_ENDED;
+    call->next_ended = NULL;
+    call->error = malloc(sizeof(*error));
+    if (call->error) {
+        *call->error = (ferry_error)FERRY_ERROR_INIT;
+        error_move(call->error, error);
+    } else {
+        ferry_error_clear(error);
+    }
+    if (core->last_ended)
+        core->last_ended->next_ended = call;
+    else
+        core->ended = call;
+    core->last_ended = call;
+    core_raise(core);
+}
+
+/* The call is over with this error. */
+static void end_with(Core *core, Call *call, ferry_error *error, bool in_turn) {
+    leave(core, call);
+    if (call->stream) {
+        stream_ended(core, call->stream, error);
+    } else if (call->result) {
+        call->result->code = error->code;
+        error_move(&call->result->error, error);
+        call->result->done = true;
+    } else if (in_turn) {
+        run_callback(core, call, NULL, error);
+        ferry_error_clear(error);
+    } else {
+        queue_ended(core, call, error);
+    }
+}
+
+static bool try_again(Core *core, Call *call, const ferry_error *error) {
+    uint64_t now_ms = clock_ms(), at_ms;
+
+    if (!call->record || call->stream || call->attempts >= RETRY_ATTEMPTS_MAX || core->closed ||
+        !retry_is_worth(error))
+        return false;
+    at_ms = now_ms + retry_delay_ms(call->attempts, ferry_error_retry_ms(error), random_u64());
+    /* No time left for another attempt: this error says more than the deadline would. */
+    if (at_ms >= call->deadline_ms || !retry_spend(&core->retry_budget))
+        return false;
+    await_take(core, &call->await);
+    call->state = CALL_BACKOFF;
+    timer_arm(&core->timers, &call->timer, at_ms, on_timer);
+    return true;
+}
+
+void call_fail(Core *core, Call *call, ferry_error *error, bool in_turn) {
+    if (try_again(core, call, error))
+        ferry_error_clear(error);
+    else
+        end_with(core, call, error, in_turn);
+}
+
+void error_of_message(const Message *message, ferry_error *reterr) {
+    remote_error_read(message->error, reterr);
+    if (reterr->type && (strcmp(reterr->type, "ferry.DeadlineExceeded") == 0 ||
+                         strcmp(reterr->type, "ferry.ServerLost") == 0))
+        reterr->outcome_unknown = true;
+}
+
+static const void *keep_reply(const void *lent) {
+    const ferry_reply *reply = lent;
+
+    return reply_new(span_of(reply->body.data, reply->body.len), reply->body.block);
+}
+
+static void on_answer(Core *core, Await *await, const Message *message, const void *block) {
+    Call *call = (Call *)await;
+
+    if (message->op == OP_ERROR) {
+        ferry_error error = FERRY_ERROR_INIT;
+
+        error_of_message(message, &error);
+        call_fail(core, call, &error, true);
+        return;
+    }
+    if (message->op != OP_OK)
+        return;
+    leave(core, call);
+    if (call->result) {
+        call->result->reply = reply_new(message->body, block);
+        if (!call->result->reply)
+            call->result->code = error_set_code(&call->result->error, -ENOMEM, NULL);
+        call->result->done = true;
+    } else {
+        struct {
+            BlockHeader header;
+            ferry_reply reply;
+        } lent;
+
+        block_init_lent(&lent.header, keep_reply);
+        lent.reply.body = bytes_span(message->body, block);
+        run_callback(core, call, &lent.reply, NULL);
+    }
+}
+
+ferry_reply *reply_new(Span body, const void *block) {
+    const void *kept = block ? ferry_keep(block) : NULL;
+    ferry_reply *reply;
+
+    if (block && !kept)
+        return NULL;
+    reply = block_new_around(sizeof(*reply) + (kept ? 0 : body.len), kept);
+    if (!reply) {
+        ferry_free(kept);
+        return NULL;
+    }
+    reply->body = ferry_bytes_of(reply + 1, body.len);
+    if (kept)
+        reply->body = bytes_span(body, kept);
+    else if (body.len > 0)
+        memcpy(reply + 1, body.data, body.len);
+    return reply;
+}
+
+/* ---- deadlines, cancellation, the connection's ups and downs ---- */
+
+static void send_again(Core *core, Call *call, uint64_t now_ms) {
+    uint64_t left_ms = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 1;
+    ferry_error error = FERRY_ERROR_INIT;
+    Message message;
+    int r;
+
+    record_read(call->record, &message);
+    message.timeout_ms = left_ms;
+    r = send_call(core, call, &message, call->record->block);
+    if (r == -EAGAIN) {
+        call->state = CALL_BACKOFF;
+        timer_arm(&core->timers, &call->timer, now_ms + 1, on_timer);
+        return;
+    }
+    if (r < 0) {
+        error_set_code(&error, r, NULL);
+        end_with(core, call, &error, false);
+        return;
+    }
+    if (!(call->flags & CALL_IDEMPOTENT))
+        call->record = record_free(call->record);
+    if (call->is_streaming)
+        timer_disarm(&core->timers, &call->timer);
+    else
+        timer_arm(&core->timers, &call->timer, call->deadline_ms, on_timer);
+    if (call->stream)
+        stream_sent(core, call->stream);
+    core_sent(core);
+}
+
+static void not_in_time(Core *core, Call *call, uint64_t now_ms, ferry_error *error) {
+    if (call->state == CALL_EARLY)
+        session_missing(core, error);
+    if (call->state != CALL_EARLY)
+        error_set(error, "ferry.DeadlineExceeded", "no answer within %u ms", call->timeout_ms);
+    else if (now_ms >= call->deadline_ms)
+        error_set(error, "ferry.DeadlineExceeded", "no connection within %u ms: %s",
+                  call->timeout_ms, error->message);
+    error->outcome_unknown = call->was_sent;
+}
+
+static void on_timer(Timer *timer, void *ctx) {
+    Call *call = (Call *)((char *)timer - offsetof(Call, timer));
+    Core *core = ctx;
+    uint64_t now_ms = clock_ms();
+    ferry_error error = FERRY_ERROR_INIT;
+
+    if (call->await.aside)
+        return;
+    if (call->state == CALL_BACKOFF && now_ms < call->deadline_ms) {
+        if (core->is_up) {
+            send_again(core, call, now_ms);
+        } else {
+            call->state = CALL_EARLY;
+            timer_arm(&core->timers, timer,
+                      call->deadline_ms < now_ms + CONNECT_MS ? call->deadline_ms
+                                                              : now_ms + CONNECT_MS,
+                      on_timer);
+        }
+        return;
+    }
+    not_in_time(core, call, now_ms, &error);
+    end_with(core, call, &error, false);
+}
+
+static void tell_cancelled(Core *core, const Call *call) {
+    if (call->state != CALL_SENT || !core->is_up)
+        return;
+    /* If there is no room for it, the deadline does the same, later. */
+    link_put(core->link, LANE_CALLS, &(Message){.op = OP_CANCEL, .id = call->await.id}, NULL);
+    core_sent(core);
+}
+
+void call_end(Core *core, Call *call) {
+    leave(core, call);
+}
+
+void call_abandon(Core *core, Call *call) {
+    tell_cancelled(core, call);
+    leave(core, call);
+}
+
+void calls_cancel(ferry_client *client) {
+    Core *core = client->core;
+    Call *next;
+
+    for (Call *call = client->calls; call; call = next) {
+        ferry_error error = FERRY_ERROR_INIT;
+
+        next = call->next;
+        tell_cancelled(core, call);
+        error_set(&error, "ferry.Cancelled", "the handle that it was started through was closed");
+        error.outcome_unknown = call->was_sent;
+        end_with(core, call, &error, false);
+    }
+}
+
+void calls_up(Core *core) {
+    for (ferry_client *handle = &core->main; handle; handle = handle->next) {
+        Call *next;
+
+        for (Call *call = handle->calls; call; call = next) {
+            next = call->next;
+            if (call->state == CALL_EARLY)
+                send_again(core, call, clock_ms());
+        }
+    }
+}
+
+void calls_down(Core *core, const ferry_error *reason) {
+    bool for_good = link_state(core->link) == LINK_CLOSED;
+
+    for (ferry_client *handle = &core->main; handle; handle = handle->next) {
+        Call *next;
+
+        for (Call *call = handle->calls; call; call = next) {
+            ferry_error error = FERRY_ERROR_INIT;
+
+            next = call->next;
+            if (call->state != CALL_SENT && !for_good)
+                continue;
+            error_set(&error,
+                      call->state == CALL_SENT ? "ferry.ConnectionLost" : "ferry.NotConnected",
+                      "%s", reason->message);
+            error.outcome_unknown = call->was_sent;
+            if (for_good)
+                end_with(core, call, &error, false);
+            else
+                call_fail(core, call, &error, false);
+        }
+    }
+}
+
+bool calls_run_ended(Core *core) {
+    Call *call = core->ended;
+
+    if (!call)
+        return false;
+    while ((call = core->ended)) {
+        ferry_error out_of_memory = {-ENOMEM, call->was_sent, "ferry.OutOfMemory", "out of memory",
+                                     NULL};
+        ferry_error *error = call->error;
+
+        core->ended = call->next_ended;
+        if (!core->ended)
+            core->last_ended = NULL;
+        run_callback(core, call, NULL, error ? error : &out_of_memory);
+        ferry_error_clear(error);
+        free(error);
+    }
+    return true;
+}
+
+/* ---- by name ---- */
+
+static int named(ferry_client *client, const char *method, ferry_bytes args, CallSpec *ret,
+                 ferry_error *reterr) {
+    int r = client_check(client, reterr);
+    const Name *name;
+
+    if (r < 0)
+        return r;
+    name = names_find_method(client->core->names, method, reterr);
+    if (!name)
+        return -EINVAL;
+    *ret = (CallSpec){.service = name_service(name), .method = name_method(name), .args = args};
+    if (!args.data && args.len > 0)
+        return error_set(reterr, "ferry.Misuse", "the arguments have a length, but are NULL");
+    return 0;
+}
+
+int ferry_call(ferry_client *client, const char *method, ferry_bytes args, ferry_reply **ret,
+               ferry_error *reterr) {
+    CallSpec spec;
+    int r = named(client, method, args, &spec, reterr);
+
+    return r < 0 ? r : call_run(client, &spec, ret, reterr);
+}
+
+int ferry_call_async(ferry_client *client, const char *method, ferry_bytes args, ferry_reply_fn fn,
+                     void *ctx) {
+    CallSpec spec;
+    int r = fn ? named(client, method, args, &spec, NULL) : -EINVAL;
+
+    if (r < 0)
+        return r;
+    spec.fn = (AnyFn)fn;
+    spec.ctx = ctx;
+    return call_start(client, &spec, NULL);
+}

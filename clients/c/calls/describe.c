@@ -1,0 +1,221 @@
+/* What a running service offers, and values for it that people write. See ferry/schema.h. */
+
+#include "base/block.h"
+#include "clients/c/core/core.h"
+#include "rpc/schema/description/description.h"
+#include "rpc/schema/text/text.h"
+#include "rpc/wire/writer.h"
+
+/* ---- the broker's answer ---- */
+
+/* Where the pieces of the block go: behind the description, instances before texts. */
+typedef struct Pieces {
+    ferry_description *description;
+    ferry_instance *instances;
+    char *at; /* texts. None is longer than the bytes it is read from, which have its NUL's place */
+} Pieces;
+
+static const char *put_text(Pieces *pieces, Span text) {
+    char *to = pieces->at;
+
+    if (text.len > 0)
+        memcpy(to, text.data, text.len);
+    to[text.len] = '\0';
+    pieces->at += text.len + 1;
+    return to;
+}
+
+static void read_instance(Pieces *pieces, Reader *in, ferry_instance *to) {
+    *to = (ferry_instance){.name = "", .client = ""};
+    for (uint32_t n = reader_map(in); n > 0 && !in->problem; n--) {
+        Span key = reader_str(in);
+
+        if (span_is(key, "instance"))
+            to->name = put_text(pieces, reader_str(in));
+        else if (span_is(key, "client"))
+            to->client = put_text(pieces, reader_str(in));
+        else if (span_is(key, "session"))
+            to->session = reader_uint(in);
+        else if (span_is(key, "slots"))
+            to->slots = (uint32_t)reader_uint(in);
+        else if (span_is(key, "busy"))
+            to->busy = (uint32_t)reader_uint(in);
+        else
+            reader_value(in);
+    }
+}
+
+static void read_answer(Pieces *pieces, Reader *in, size_t max_instances) {
+    ferry_description *d = pieces->description;
+
+    for (uint32_t n = reader_map(in); n > 0 && !in->problem; n--) {
+        Span key = reader_str(in);
+
+        if (span_is(key, "instances")) {
+            uint32_t left = reader_array(in);
+
+            if (d->n_instances > 0 || left > max_instances) {
+                reader_fail(in, "too many instances");
+                return;
+            }
+            for (; left > 0 && !in->problem; left--)
+                read_instance(pieces, in, &pieces->instances[d->n_instances++]);
+        } else if (span_is(key, "description") && !reader_nil(in)) {
+            Span bytes = reader_bin(in);
+
+            d->bytes = ferry_bytes_of(bytes.data, bytes.len);
+        } else if (!span_is(key, "description")) {
+            reader_value(in);
+        }
+    }
+}
+
+/* How many instances the answer tells of: each takes a piece of the block. */
+static uint32_t count_instances(Span body) {
+    Reader in = reader_of(body.data, body.len);
+
+    for (uint32_t n = reader_map(&in); n > 0 && !in.problem; n--) {
+        if (span_is(reader_str(&in), "instances"))
+            return reader_array(&in);
+        reader_value(&in);
+    }
+    return 0;
+}
+
+/* The block, without the tables. The description's bytes lie at its end. */
+static int read_description(const char *service, Span body, const void *tables, const char *problem,
+                            ferry_description **ret, ferry_error *reterr) {
+    uint32_t n = count_instances(body);
+    size_t names = strlen(service) + 1 + (problem ? strlen(problem) + 1 : 0);
+    size_t size = sizeof(ferry_description) + n * sizeof(ferry_instance) + names + 2 * body.len;
+    ferry_description *d = block_new_around(size, tables);
+    Reader in = reader_of(body.data, body.len);
+    Pieces pieces;
+
+    if (!d)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    *d = (ferry_description){.service = tables};
+    pieces = (Pieces){d, (ferry_instance *)(d + 1), (char *)(d + 1) + n * sizeof(ferry_instance)};
+    d->name = put_text(&pieces, span_text(service));
+    if (problem)
+        d->problem = put_text(&pieces, span_text(problem));
+    read_answer(&pieces, &in, n);
+    d->instances = pieces.instances;
+    if (d->bytes.len > 0)
+        d->bytes.data = memcpy(pieces.at, d->bytes.data, d->bytes.len);
+    if (in.problem) {
+        /* The tables are the caller's again. */
+        block_swap_inner(d, NULL);
+        ferry_free(d);
+        return error_set(reterr, "ferry.Protocol", "the broker's description of '%s': %s", service,
+                         in.problem);
+    }
+    *ret = d;
+    return 0;
+}
+
+static Span bytes_in(Span body) {
+    Reader in = reader_of(body.data, body.len);
+
+    for (uint32_t n = reader_map(&in); n > 0 && !in.problem; n--) {
+        if (!span_is(reader_str(&in), "description"))
+            reader_value(&in);
+        else if (!reader_nil(&in))
+            return reader_bin(&in);
+    }
+    return (Span){NULL, 0};
+}
+
+static int build(const char *service, Span body, ferry_description **ret, ferry_error *reterr) {
+    ferry_error problem = FERRY_ERROR_INIT;
+    ferry_service *tables = NULL;
+    Span bytes = bytes_in(body);
+    int r = 0;
+
+    if (bytes.len > 0)
+        r = description_read(bytes, &tables, &problem);
+    if (bytes.len > 0 && r == 0 && strcmp(tables->name, service) != 0) {
+        error_set(&problem, "ferry.InvalidArgument", "description: it is of '%s'", tables->name);
+        tables = (ferry_service *)(uintptr_t)ferry_free(tables);
+    }
+    if (r == -ENOMEM)
+        r = error_set_code(reterr, r, NULL);
+    else
+        r = read_description(service, body, tables, problem.message, ret, reterr);
+    if (r < 0)
+        ferry_free(tables);
+    ferry_error_clear(&problem);
+    return r;
+}
+
+int ferry_describe(ferry_client *client, const char *service, ferry_description **ret,
+                   ferry_error *reterr) {
+    ferry_reply *reply = NULL;
+    int r = client_check(client, reterr);
+
+    if (r < 0)
+        return r;
+    if (!service)
+        return error_set(reterr, "ferry.Misuse", "the service's name is NULL");
+    r = ferry_callf(client, "ferry.Broker.describe", &reply, reterr, "s", service);
+    if (!reply)
+        return r;
+    r = build(service, span_of(reply->body.data, reply->body.len), ret, reterr);
+    ferry_free(reply);
+    return r;
+}
+
+const ferry_method *ferry_method_find(const ferry_service *service, const char *name) {
+    return description_method(service, name);
+}
+
+/* ---- values and texts ---- */
+
+static int give(const Buffer *bytes, ferry_bytes *ret, ferry_error *reterr) {
+    int r = block_hold(ferry_bytes_of(bytes->data, bytes->len), ret);
+
+    return r < 0 ? error_set_code(reterr, r, NULL) : 0;
+}
+
+int ferry_service_print(const ferry_service *service, char **ret) {
+    CLEANUP(buffer_deinit) Buffer text = {0};
+    ferry_bytes bytes = {0};
+    int r = description_print(service, &text);
+
+    if (r == 0) {
+        buffer_append(&text, "", 1);
+        r = text.failed ? -ENOMEM : give(&text, &bytes, NULL);
+    }
+    if (r == 0)
+        *ret = (char *)(uintptr_t)bytes.data;
+    return r;
+}
+
+int ferry_value_convert(const ferry_type *type, ferry_bytes value, const char *root,
+                        ferry_bytes *ret, ferry_error *reterr) {
+    CLEANUP(buffer_deinit) Buffer bytes = {0};
+    int r =
+        schema_convert(type, span_of(value.data, value.len), root ? root : "value", &bytes, reterr);
+
+    return r < 0 ? r : give(&bytes, ret, reterr);
+}
+
+int ferry_value_present(const ferry_type *type, ferry_bytes value, ferry_bytes *ret,
+                        ferry_error *reterr) {
+    CLEANUP(buffer_deinit) Buffer bytes = {0};
+    int r = schema_present(type, span_of(value.data, value.len), type->name ? type->name : "value",
+                           &bytes, reterr);
+
+    return r < 0 ? r : give(&bytes, ret, reterr);
+}
+
+int ferry_value_example(const ferry_type *type, ferry_bytes *ret) {
+    CLEANUP(buffer_deinit) Buffer bytes = {0};
+    int r = schema_template(type, &bytes);
+
+    return r < 0 ? r : give(&bytes, ret, NULL);
+}
+
+const char *ferry_type_print(const ferry_type *type, char *to, size_t size) {
+    return description_type_text(type, to, size);
+}

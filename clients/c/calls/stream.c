@@ -1,0 +1,409 @@
+/* Streams, the caller's end. See stream.h. */
+
+#include "clients/c/calls/stream.h"
+
+#include <stdlib.h>
+
+#include "clients/c/core/names.h"
+
+struct ferry_stream {
+    Call call;
+    Core *core; /* an owner of it */
+    Flow flow;
+    ferry_error error;  /* how it failed */
+    ferry_reply *reply; /* the answer */
+    uint32_t timeout_ms;
+    bool over;  /* answered or failed: the call is gone */
+    bool ended; /* no more from us */
+    void (*fn)(ferry_stream *stream, void *ctx);
+    void *ctx;
+    bool due, busy, dead; /* fn is due; runs; closed while it ran */
+    ferry_stream *next_due;
+    ferry_bytes file_left; /* of an item, for a FILE */
+    bool file_writes;
+};
+
+/* ---- watching ---- */
+
+static void note_due(ferry_stream *stream) {
+    Core *core = stream->core;
+
+    stream->flow.wake = true;
+    if (!stream->fn || stream->due)
+        return;
+    stream->due = true;
+    stream->next_due = core->due_streams;
+    core->due_streams = stream;
+    core_raise(core);
+}
+
+static void note_room(void *owner) {
+    note_due(owner);
+}
+
+static void not_due(ferry_stream *stream) {
+    ferry_stream **link = &stream->core->due_streams;
+
+    while (*link && *link != stream)
+        link = &(*link)->next_due;
+    if (*link)
+        *link = stream->next_due;
+    stream->due = false;
+}
+
+static void stream_free(ferry_stream *stream) {
+    Core *core = stream->core;
+
+    not_due(stream);
+    flow_deinit(&stream->flow);
+    ferry_free(stream->reply);
+    ferry_error_clear(&stream->error);
+    free(stream);
+    core_unref(core);
+}
+
+bool streams_due(const Core *core) {
+    return core->due_streams != NULL;
+}
+
+bool streams_run(Core *core) {
+    bool busy = core->due_streams != NULL;
+
+    while (core->due_streams && !core->closed) {
+        ferry_stream *stream = core->due_streams;
+
+        core->due_streams = stream->next_due;
+        stream->due = false;
+        stream->busy = true;
+        stream->fn(stream, stream->ctx);
+        stream->busy = false;
+        if (stream->dead)
+            stream_free(stream);
+    }
+    return busy;
+}
+
+int ferry_stream_watch(ferry_stream *stream, void (*fn)(ferry_stream *stream, void *ctx),
+                       void *ctx) {
+    if (!stream || !fn)
+        return -EINVAL;
+    stream->fn = fn;
+    stream->ctx = ctx;
+    /* What came before is not to be waited for. */
+    note_due(stream);
+    return 0;
+}
+
+/* ---- arriving ---- */
+
+int stream_item(Core *core, Flow *flow, const Message *message, const void *block) {
+    const void *held = block ? NULL : link_hold_body(core->link, message->body);
+    int r = flow_item(flow, message->body, held ? held : block);
+
+    ferry_free(held);
+    return r;
+}
+
+static void on_message(Core *core, Await *await, const Message *message, const void *block) {
+    ferry_stream *stream = (ferry_stream *)await;
+    ferry_error error = FERRY_ERROR_INIT;
+
+    switch (message->op) {
+    case OP_ITEM:
+        if (stream_item(core, &stream->flow, message, block) < 0) {
+            error_set_code(&error, -ENOMEM, NULL);
+            call_abandon(core, &stream->call);
+            stream_ended(core, stream, &error);
+        }
+        break;
+    case OP_MORE:
+        flow_more(&stream->flow, message->bytes);
+        break;
+    case OP_OK:
+        stream->reply = reply_new(message->body, block);
+        if (!stream->reply)
+            error_set_code(&error, -ENOMEM, NULL);
+        call_end(core, &stream->call);
+        stream_ended(core, stream, &error);
+        return;
+    case OP_ERROR:
+        error_of_message(message, &error);
+        call_fail(core, &stream->call, &error, false);
+        return;
+    default:
+        return;
+    }
+    note_due(stream);
+}
+
+void stream_sent(Core *core, ferry_stream *stream) {
+    (void)core;
+    note_due(stream);
+}
+
+void stream_ended(Core *core, ferry_stream *stream, ferry_error *error) {
+    (void)core;
+    stream->over = true;
+    stream->flow.in_ended = true;
+    if (error->type)
+        error_move(&stream->error, error);
+    note_due(stream);
+}
+
+/* ---- the program's side ---- */
+
+int stream_open(ferry_client *client, const CallSpec *spec, ferry_stream **ret,
+                ferry_error *reterr) {
+    ferry_stream *stream = calloc(1, sizeof(*stream));
+    int r;
+
+    if (!stream)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    flow_init(&stream->flow);
+    stream->flow.note = note_room;
+    stream->flow.owner = stream;
+    stream->call.await.fn = on_message;
+    stream->call.stream = stream;
+    stream->call.is_streaming = true;
+    stream->ended = !(spec->flags & CALL_STREAM_IN);
+    stream->timeout_ms = client->timeout_ms ? client->timeout_ms
+                         : spec->timeout_ms ? spec->timeout_ms
+                                            : TIMEOUT_MS;
+    stream->core = core_ref(client->core);
+    r = call_begin(client, spec, &stream->call, reterr);
+    if (r < 0) {
+        stream_free(stream);
+        return r;
+    }
+    *ret = stream;
+    return 0;
+}
+
+Core *stream_core(const ferry_stream *stream) {
+    return stream->core;
+}
+
+int ferry_stream_open(ferry_client *client, const char *method, ferry_bytes args,
+                      unsigned directions, ferry_stream **ret, ferry_error *reterr) {
+    int r = client_check(client, reterr);
+    const Name *name;
+    CallSpec spec;
+
+    if (r < 0)
+        return r;
+    if (!ret || directions == 0 || directions > (FERRY_SEND | FERRY_RECEIVE))
+        return error_set(reterr, "ferry.Misuse",
+                         "directions is FERRY_SEND, FERRY_RECEIVE or both, and ret not NULL");
+    name = names_find_method(client->core->names, method, reterr);
+    if (!name)
+        return -EINVAL;
+    spec = (CallSpec){.service = name_service(name), .method = name_method(name), .args = args};
+    spec.flags = (directions & FERRY_SEND ? CALL_STREAM_IN : 0) |
+                 (directions & FERRY_RECEIVE ? CALL_STREAM_OUT : 0);
+    return stream_open(client, &spec, ret, reterr);
+}
+
+static int check(ferry_stream *stream, ferry_error *reterr) {
+    if (!stream)
+        return error_set(reterr, "ferry.Misuse", "the stream is NULL");
+    if (stream->core->closed)
+        return error_set(reterr, "ferry.Cancelled", "the client is closed");
+    return client_check(&stream->core->main, reterr);
+}
+
+static int failed(ferry_stream *stream, ferry_error *reterr) {
+    /* What could not be copied for want of memory is still this failure. */
+    error_copy(reterr, &stream->error);
+    return stream->error.code;
+}
+
+/* Waits for a change. -EAGAIN: the stream is watched instead. */
+static int wait_for_change(ferry_stream *stream, ferry_error *reterr) {
+    uint64_t now_ms = clock_ms(), until_ms = now_ms + stream->timeout_ms;
+    const ferry_client *handle = stream->call.handle;
+
+    if (stream->fn)
+        return error_set(reterr, "ferry.WouldBlock", "the stream is watched: not now");
+    if (!stream->over && handle->deadline_ms < until_ms)
+        until_ms = handle->deadline_ms;
+    stream->flow.wake = false;
+    if (core_wait(stream->core, &stream->flow.wake, until_ms) < 0) {
+        ferry_error error = FERRY_ERROR_INIT;
+
+        error_set(&error, "ferry.DeadlineExceeded", "nothing came on the stream for %u ms",
+                  until_ms > now_ms ? (unsigned)(until_ms - now_ms) : 0);
+        error.outcome_unknown = true;
+        call_abandon(stream->core, &stream->call);
+        stream_ended(stream->core, stream, &error);
+    }
+    return 0;
+}
+
+static void grant(ferry_stream *stream) {
+    uint64_t bytes = stream->over ? 0 : flow_grant(&stream->flow);
+
+    if (bytes > 0 &&
+        owed_put(stream->core, LANE_CALLS,
+                 &(Message){.op = OP_MORE, .id = stream->call.await.id, .bytes = bytes}, NULL) < 0)
+        stream->flow.consumed += bytes;
+}
+
+int ferry_stream_next(ferry_stream *stream, ferry_bytes *ret, ferry_error *reterr) {
+    int r = check(stream, reterr);
+
+    while (r == 0) {
+        if (flow_take(&stream->flow, ret) > 0) {
+            grant(stream);
+            return 1;
+        }
+        if (stream->error.type)
+            return failed(stream, reterr);
+        if (stream->over)
+            return 0;
+        r = wait_for_change(stream, reterr);
+    }
+    return r;
+}
+
+int stream_result(ferry_stream *stream, ferry_bytes *ret, ferry_error *reterr) {
+    ferry_bytes dropped;
+    int r;
+
+    while ((r = ferry_stream_next(stream, &dropped, reterr)) > 0)
+        ;
+    if (r == 0 && ret)
+        *ret = stream->reply ? stream->reply->body : (ferry_bytes){NULL, 0, NULL};
+    return r;
+}
+
+int ferry_stream_result(ferry_stream *stream, ferry_bytes *ret, ferry_error *reterr) {
+    return stream_result(stream, ret, reterr);
+}
+
+int ferry_stream_send(ferry_stream *stream, ferry_bytes item, ferry_error *reterr) {
+    int r = check(stream, reterr);
+
+    if (r == 0 && stream->ended)
+        r = error_set(reterr, "ferry.Misuse", "this end of the stream takes no items (any more)");
+    if (r == 0 && item.len > link_max_body(stream->core->link))
+        r = error_set(reterr, "ferry.TooBig", "an item of %zu bytes: at most %llu are taken",
+                      item.len, (unsigned long long)link_max_body(stream->core->link));
+    while (r == 0) {
+        if (stream->error.type)
+            return failed(stream, reterr);
+        if (stream->over)
+            return error_set(reterr, "ferry.Cancelled", "the server has ended the stream");
+        if (flow_may_send(&stream->flow) && stream->call.state == CALL_SENT) {
+            r = link_put(
+                stream->core->link, LANE_BULK,
+                &(Message){.op = OP_ITEM, .id = stream->call.await.id, .body = span_bytes(item)},
+                item.block);
+            if (r == 0) {
+                flow_sent(&stream->flow, item.len);
+                core_sent(stream->core);
+                return 0;
+            }
+            if (r != -EAGAIN)
+                return error_set_code(reterr, r, NULL);
+            flow_wait_for_room(&stream->flow, &stream->core->full_flows);
+        }
+        r = wait_for_change(stream, reterr);
+    }
+    return r;
+}
+
+int ferry_stream_end(ferry_stream *stream, ferry_error *reterr) {
+    int r = check(stream, reterr);
+
+    if (r < 0)
+        return r;
+    if (stream->ended)
+        return 0;
+    /* Before the connection there is nothing yet that could be ended. */
+    while (stream->call.state != CALL_SENT && !stream->over) {
+        r = wait_for_change(stream, reterr);
+        if (r < 0)
+            return r;
+    }
+    if (stream->error.type)
+        return failed(stream, reterr);
+    stream->ended = true;
+    if (stream->over)
+        return 0;
+    return owed_put(stream->core, LANE_BULK, &(Message){.op = OP_END, .id = stream->call.await.id},
+                    NULL);
+}
+
+ferry_stream *ferry_stream_close(ferry_stream *stream) {
+    if (!stream || client_check(&stream->core->main, NULL) == -ECHILD)
+        return NULL;
+    if (!stream->over && stream->core->link) {
+        call_abandon(stream->core, &stream->call);
+        stream->over = true;
+    }
+    if (stream->busy)
+        stream->dead = true;
+    else
+        stream_free(stream);
+    return NULL;
+}
+
+/* ---- as a FILE ---- */
+
+static ssize_t file_read(void *cookie, char *to, size_t size) {
+    ferry_stream *stream = cookie;
+    ferry_bytes item;
+    int r = 1;
+
+    /* What is left of the item before. */
+    while (stream->file_left.len == 0 && (r = ferry_stream_next(stream, &item, NULL)) > 0)
+        stream->file_left = item;
+    if (r < 0) {
+        errno = -r;
+        return -1;
+    }
+    if (r == 0)
+        return 0;
+    size = size < stream->file_left.len ? size : stream->file_left.len;
+    memcpy(to, stream->file_left.data, size);
+    stream->file_left.data = (const char *)stream->file_left.data + size;
+    stream->file_left.len -= size;
+    return (ssize_t)size;
+}
+
+static ssize_t file_write(void *cookie, const char *from, size_t size) {
+    int r = ferry_stream_send(cookie, ferry_bytes_of(from, size), NULL);
+
+    if (r < 0) {
+        errno = -r;
+        return 0;
+    }
+    return (ssize_t)size;
+}
+
+static int file_close(void *cookie) {
+    ferry_stream *stream = cookie;
+    int r = 0;
+
+    /* A writer's last word is its end; without it the server would see a cancelled stream. */
+    if (stream->file_writes && !stream->over) {
+        r = ferry_stream_end(stream, NULL);
+        if (r == 0)
+            r = stream_result(stream, NULL, NULL);
+    }
+    ferry_stream_close(stream);
+    if (r < 0)
+        errno = -r;
+    return r < 0 ? -1 : 0;
+}
+
+FILE *ferry_stream_fopen(ferry_stream *stream, const char *mode) {
+    cookie_io_functions_t functions = {.read = file_read, .write = file_write, .close = file_close};
+
+    if (!stream || !mode || !strchr("rw", *mode) || *mode == '\0') {
+        errno = EINVAL;
+        return NULL;
+    }
+    stream->file_writes = *mode == 'w' || strchr(mode, '+');
+    return fopencookie(stream, mode, functions);
+}

@@ -1,0 +1,86 @@
+/* Headers, as maps of MessagePack; and options that this version does not know. */
+
+#include "base/buffer.h"
+#include "base/text.h"
+#include "clients/c/core/core.h"
+
+static int refuse(ferry_error *reterr, const char *problem) {
+    return error_set(reterr, "ferry.Misuse", "headers: %s", problem);
+}
+
+static int check_header(const ferry_header *headers, size_t i, ferry_error *reterr) {
+    const ferry_header *header = &headers[i];
+
+    if (!header->name || !*header->name || !header->value)
+        return refuse(reterr, "a name that is empty, or a value that is NULL");
+    if (!text_is_utf8(header->name, strlen(header->name)) ||
+        !text_is_utf8(header->value, strlen(header->value)))
+        return refuse(reterr, "a name or a value that is not UTF-8");
+    /* Peers do not agree on which of two in one map counts. */
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(headers[j].name, header->name) == 0)
+            return refuse(reterr, "a name that is given twice");
+    return 0;
+}
+
+static bool is_given(size_t n, const ferry_header *headers, Span key) {
+    for (size_t i = 0; i < n; i++)
+        if (span_is(key, headers[i].name))
+            return true;
+    return false;
+}
+
+int headers_write(Buffer *to, Span inherited, size_t n, const ferry_header *headers,
+                  ferry_error *reterr) {
+    uint32_t left, total = (uint32_t)n;
+    size_t start = to->len;
+    Span key;
+    int r = 0;
+
+    if (n > 0 && !headers)
+        return refuse(reterr, "there are some, but they are NULL");
+    if (n > WIRE_HEADERS_MAX)
+        return refuse(reterr, "more than 64 of them");
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = check_header(headers, i, reterr);
+    if (r < 0)
+        return r;
+
+    Reader pairs = pairs_of(inherited, &left);
+
+    for (Reader count = pairs; pairs_next(&count, &left, &key); reader_value(&count))
+        total += !is_given(n, headers, key);
+    if (total > WIRE_HEADERS_MAX)
+        return refuse(reterr, "more than 64 of them");
+    if (total == 0)
+        return 0;
+    write_map(to, total);
+    pairs = pairs_of(inherited, &left);
+    while (pairs_next(&pairs, &left, &key)) {
+        Span value = reader_value(&pairs);
+
+        /* What is nearer to the call wins. */
+        if (is_given(n, headers, key))
+            continue;
+        write_str(to, key.data, key.len);
+        write_raw(to, value);
+    }
+    for (size_t i = 0; i < n; i++) {
+        write_text(to, headers[i].name);
+        write_text(to, headers[i].value);
+    }
+    if (to->failed)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    if (to->len - start > WIRE_HEADERS_BYTES)
+        return refuse(reterr, "more than 16 KiB");
+    return 0;
+}
+
+int reserved_check(const uint64_t *reserved, size_t n, ferry_error *reterr) {
+    for (size_t i = 0; i < n; i++)
+        if (reserved[i] != 0)
+            return error_set(reterr, "ferry.Misuse",
+                             "a reserved word of the options is not zero: initialize them, "
+                             "or use a newer library");
+    return 0;
+}

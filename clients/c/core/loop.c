@@ -1,0 +1,433 @@
+/*
+ * Turns: the one place where callbacks run. And what brings them about: ferry_run(), the program's
+ * own loop by way of one descriptor, posts from other threads.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "clients/c/calls/call.h"
+#include "clients/c/calls/stream.h"
+#include "clients/c/core/registration.h"
+#include "clients/c/memo/memo.h"
+#include "clients/c/queues/push-log.h"
+#include "clients/c/queues/work.h"
+#include "clients/c/serving/request.h"
+
+enum { DRAIN_MS = 5000 };
+
+struct Post {
+    Post *next;
+    void (*fn)(void *ctx);
+    void *ctx;
+};
+
+int loop_init(Core *core) {
+    pthread_mutex_t *lock = malloc(sizeof(*lock));
+
+    if (!lock)
+        return -ENOMEM;
+    pthread_mutex_init(lock, NULL);
+    core->post_lock = lock;
+    core->timer_at_ms = UINT64_MAX;
+    core->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    core->wait_fd = core->event_fd;
+    return core->event_fd < 0 ? -errno : 0;
+}
+
+/* ---- posts ---- */
+
+/* In signal handlers, too. */
+static void wake(Core *core) {
+    int saved = errno;
+    ssize_t n = write(core->event_fd, &(uint64_t){1}, sizeof(uint64_t));
+
+    /* It can only fail when the counter is at its end, and then it is readable as well. */
+    (void)n;
+    errno = saved;
+}
+
+/* What another thread does here may end ferry_run(), and the client is closed while that thread has
+ * not done with it yet: who closes it waits for those who are between these two. */
+static void enter(Core *core) {
+    __atomic_add_fetch(&core->visitors, 1, __ATOMIC_ACQ_REL);
+}
+
+static void wake_and_leave(Core *core) {
+    __atomic_store_n(&core->woken, true, __ATOMIC_RELEASE);
+    wake(core);
+    __atomic_sub_fetch(&core->visitors, 1, __ATOMIC_ACQ_REL);
+}
+
+static Post *take_posts(Core *core) {
+    Post *posts;
+
+    pthread_mutex_lock(core->post_lock);
+    posts = core->posts;
+    core->posts = core->last_post = NULL;
+    pthread_mutex_unlock(core->post_lock);
+    return posts;
+}
+
+static bool run_posts(Core *core) {
+    Post *post, *next;
+
+    if (!__atomic_load_n(&core->posts, __ATOMIC_ACQUIRE))
+        return false;
+    for (post = take_posts(core); post; post = next) {
+        next = post->next;
+        post->fn(post->ctx);
+        free(post);
+    }
+    return true;
+}
+
+int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx) {
+    Core *core;
+    Post *post;
+
+    if (!client || !fn)
+        return -EINVAL;
+    core = client->core;
+    /* Its lock may be held by a thread that the child does not have. */
+    if (core_is_of_parent(core))
+        return -ECHILD;
+    post = malloc(sizeof(*post));
+    if (!post)
+        return -ENOMEM;
+    *post = (Post){NULL, fn, ctx};
+    enter(core);
+    pthread_mutex_lock(core->post_lock);
+    if (core->last_post)
+        core->last_post->next = post;
+    else
+        __atomic_store_n(&core->posts, post, __ATOMIC_RELEASE);
+    core->last_post = post;
+    pthread_mutex_unlock(core->post_lock);
+    wake_and_leave(core);
+    return 0;
+}
+
+void loop_deinit(Core *core) {
+    while (__atomic_load_n(&core->visitors, __ATOMIC_ACQUIRE) > 0)
+        sched_yield();
+    if (core->post_lock) {
+        for (Post *post = core->posts, *next; post; post = next) {
+            next = post->next;
+            free(post);
+        }
+        pthread_mutex_destroy(core->post_lock);
+        free(core->post_lock);
+    }
+    if (core->event_fd >= 0)
+        close(core->event_fd);
+    if (core->timer_fd >= 0)
+        close(core->timer_fd);
+}
+
+/* ---- sending ---- */
+
+static void flush(Core *core) {
+    if (core->is_up) {
+        owed_pump(core);
+        pushes_pump(core);
+    }
+    link_flush(core->link);
+    if (core->full_flows && link_has_room(core->link))
+        flows_wake_full(&core->full_flows);
+    core->unflushed = link_waiting(core->link);
+}
+
+void core_sent(Core *core) {
+    if (core->turns == 0 && core->corks == 0 && !core->loop_mode) {
+        link_flush(core->link);
+        return;
+    }
+    /* A long turn does not hold back what fills batches anyway. */
+    if (link_waiting(core->link) > core->unflushed + FLUSH_AT)
+        flush(core);
+    if (core->turns == 0 && core->loop_mode)
+        core_raise(core);
+}
+
+void ferry_cork(ferry_client *client) {
+    if (client_check(client, NULL) == 0)
+        client->core->corks++;
+}
+
+int ferry_uncork(ferry_client *client, ferry_error *reterr) {
+    int r = client_check(client, reterr);
+
+    if (r < 0)
+        return r;
+    if (client->core->corks == 0)
+        return error_set(reterr, "ferry.Misuse", "uncorked more often than corked");
+    if (--client->core->corks == 0) {
+        client->core->unflushed = 0;
+        core_sent(client->core);
+    }
+    return 0;
+}
+
+/* ---- waiting ---- */
+
+/* Callbacks wait for a turn. */
+static bool is_due(const Core *core) {
+    return core->aside || core->ended || core->events || pushes_due(core) || streams_due(core) ||
+           requests_due(core) || memo_due(core);
+}
+
+/* In loop mode: sees to it that the descriptor is readable when there is or will be something to
+ * do. The ZeroMQ descriptor inside it is edge-triggered, so input must be asked for. */
+static void settle(Core *core) {
+    uint64_t next_ms, timer_ms = timers_next(&core->timers);
+    struct itimerspec at = {0};
+
+    if (!core->loop_mode || core->turns > 0 || core->closed)
+        return;
+    if (core->posts || is_due(core) || link_has_input(core->link)) {
+        core_raise(core);
+        return;
+    }
+    next_ms = link_next_ms(core->link);
+    next_ms = timer_ms < next_ms ? timer_ms : next_ms;
+    /* One that comes too early costs a turn; setting it each time costs a system call each time. */
+    if (next_ms >= core->timer_at_ms)
+        return;
+    at.it_value.tv_sec = (time_t)(next_ms / 1000);
+    at.it_value.tv_nsec = (long)(next_ms % 1000 * 1000000) + 1;
+    timerfd_settime(core->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+    core->timer_at_ms = next_ms;
+}
+
+void core_raise(Core *core) {
+    if (!core->loop_mode || core->raised)
+        return;
+    core->raised = true;
+    wake(core);
+}
+
+static void quiet(Core *core, uint64_t now_ms) {
+    uint64_t count;
+
+    if (core->raised || __atomic_exchange_n(&core->woken, false, __ATOMIC_ACQ_REL)) {
+        core->raised = false;
+        if (read(core->event_fd, &count, sizeof(count)) < 0)
+            count = 0;
+    }
+    if (core->timer_at_ms <= now_ms) {
+        core->timer_at_ms = UINT64_MAX;
+        if (read(core->timer_fd, &count, sizeof(count)) < 0)
+            count = 0;
+    }
+}
+
+int core_wait(Core *core, const bool *done, uint64_t until_ms) {
+    int r = 0;
+
+    core->waits++;
+    while (!*done) {
+        uint64_t now_ms = clock_ms(), next_ms;
+        int n;
+
+        flush(core);
+        if (now_ms >= until_ms) {
+            r = -ETIMEDOUT;
+            break;
+        }
+        n = link_process(core->link, TURN_MESSAGES, now_ms);
+        timers_run(&core->timers, now_ms, core);
+        if (n > 0 || *done)
+            continue;
+        flush(core);
+        next_ms = timers_next(&core->timers);
+        link_wait(core->link, -1, next_ms < until_ms ? next_ms : until_ms);
+    }
+    core->waits--;
+    settle(core);
+    return r;
+}
+
+void core_breathe(Core *core) {
+    uint64_t now_ms = clock_ms();
+
+    core->waits++;
+    link_process(core->link, TURN_MESSAGES, now_ms);
+    timers_run(&core->timers, now_ms, core);
+    flush(core);
+    core->waits--;
+    settle(core);
+}
+
+/* ---- turns ---- */
+
+/* Callbacks may run from here on. */
+void core_enter(Core *core) {
+    core_ref(core);
+    core->turns++;
+    core->now_ms = clock_ms();
+}
+
+/* The core may be gone afterwards. */
+void core_leave(Core *core) {
+    core->turns--;
+    if (!core->closed) {
+        flush(core);
+        settle(core);
+    }
+    client_shut_if_closed(core);
+    core_unref(core);
+}
+
+static bool run_ended(Core *core) {
+    bool busy = calls_run_ended(core);
+
+    busy |= memo_run(core);
+    busy |= pushes_run_ended(core);
+    busy |= streams_run(core);
+    busy |= requests_run(core);
+    events_run(core);
+    return busy;
+}
+
+bool core_turn(Core *core) {
+    bool busy;
+
+    core_enter(core);
+    quiet(core, core->now_ms);
+    busy = run_posts(core);
+    if (!core->closed)
+        busy |= aside_run(core);
+    if (!core->closed)
+        busy |= link_process(core->link, TURN_MESSAGES, core->now_ms) > 0;
+    if (!core->closed) {
+        timers_run(&core->timers, core->now_ms, core);
+        busy |= run_ended(core);
+    }
+    busy |= core->aside != NULL;
+    core_leave(core);
+    return busy;
+}
+
+static int turn_check(ferry_client *client, ferry_error *reterr) {
+    int r = client_check(client, reterr);
+
+    if (r == 0 && client->core->turns > 0)
+        r = error_set(reterr, "ferry.Misuse", "called inside a callback: callbacks never nest");
+    return r;
+}
+
+int ferry_process(ferry_client *client, ferry_error *reterr) {
+    int r = turn_check(client, reterr);
+
+    if (r == 0)
+        core_turn(client->core);
+    return r;
+}
+
+int ferry_fd(ferry_client *client) {
+    int r = client_check(client, NULL), epoll_fd;
+    struct epoll_event event = {.events = EPOLLIN};
+    Core *core;
+
+    if (r < 0)
+        return r;
+    core = client->core;
+    epoll_fd = link_epoll_fd(core->link);
+    if (core->loop_mode)
+        return epoll_fd;
+    core->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (core->timer_fd < 0)
+        return -errno;
+    event.data.fd = core->timer_fd;
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, core->timer_fd, &event) == 0) {
+        event.data.fd = core->event_fd;
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, core->event_fd, &event) == 0)
+            core->loop_mode = true;
+    }
+    if (!core->loop_mode) {
+        r = -errno;
+        close(core->timer_fd);
+        core->timer_fd = -1;
+        return r;
+    }
+    memo_watch(core);
+    core_raise(core);
+    return epoll_fd;
+}
+
+/* ---- running ---- */
+
+static uint64_t next_due_ms(const Core *core) {
+    return is_due(core) ? 0 : timers_next(&core->timers);
+}
+
+static unsigned stops(const Core *core) {
+    return __atomic_load_n(&core->stops, __ATOMIC_ACQUIRE);
+}
+
+static void run_until(Core *core, bool (*is_over)(const Core *core), uint64_t until_ms) {
+    while (!core->closed && !is_over(core) && clock_ms() < until_ms) {
+        uint64_t next_ms;
+
+        if (core_turn(core) || core->closed || is_over(core))
+            continue;
+        next_ms = next_due_ms(core);
+        link_wait(core->link, core->wait_fd, next_ms < until_ms ? next_ms : until_ms);
+    }
+}
+
+static bool is_stopped(const Core *core) {
+    return stops(core) > 0;
+}
+
+/* What was begun is done. A second ferry_stop() does not wait for that. */
+static bool is_drained(const Core *core) {
+    return stops(core) > 1 || (core->n_requests == 0 && core->n_jobs == 0 && !core->aside &&
+                               registrations_are_off(core));
+}
+
+static bool has_left(const Core *core) {
+    return stops(core) > 1 || !core->is_up ||
+           (link_waiting(core->link) == 0 && push_log_is_empty(core->pushes));
+}
+
+int ferry_run(ferry_client *client, ferry_error *reterr) {
+    int r = turn_check(client, reterr);
+    Core *core;
+
+    if (r < 0)
+        return r;
+    core = core_ref(client->core);
+    registrations_resume(core);
+    run_until(core, is_stopped, UINT64_MAX);
+    if (!core->closed) {
+        registrations_withdraw(core);
+        run_until(core, is_drained, UINT64_MAX);
+    }
+    if (!core->closed)
+        run_until(core, has_left, clock_ms() + DRAIN_MS);
+    __atomic_store_n(&core->stops, 0, __ATOMIC_RELEASE);
+    core_unref(core);
+    return 0;
+}
+
+int ferry_stop(ferry_client *client) {
+    Core *core;
+
+    if (!client)
+        return -EINVAL;
+    core = client->core;
+    if (core_is_of_parent(core))
+        return -ECHILD;
+    enter(core);
+    __atomic_add_fetch(&core->stops, 1, __ATOMIC_ACQ_REL);
+    wake_and_leave(core);
+    return 0;
+}

@@ -1,0 +1,65 @@
+/* Names, checked once. See names.h. */
+
+#include "clients/c/core/names.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+enum { SLOTS = 64 };
+
+struct NameCache {
+    Name slots[SLOTS];
+};
+
+NameCache *names_new(void) {
+    return calloc(1, sizeof(NameCache));
+}
+
+NameCache *names_free(NameCache *names) {
+    free(names);
+    return NULL;
+}
+
+static int refuse(const char *text, size_t len, ferry_error *reterr) {
+    char escaped[TEXT_ESCAPED_MAX];
+
+    return error_set(reterr, "ferry.Misuse", "'%s' is no name: %s", text_escape(escaped, text, len),
+                     name_problem(text, len));
+}
+
+const Name *names_find(NameCache *names, const char *text, ferry_error *reterr) {
+    /* By address, and then compared: another text at the same address is no danger. */
+    Name *slot = &names->slots[((uintptr_t)text * 0x9E3779B97F4A7C15u) >> 58];
+    const char *dot;
+    size_t len;
+
+    if (!text) {
+        error_set(reterr, "ferry.Misuse", "the name is NULL");
+        return NULL;
+    }
+    if (slot->len > 0 && strcmp(slot->text, text) == 0)
+        return slot;
+    len = strnlen(text, NAME_MAX_LEN + 1);
+    if (!name_is_valid(text, len)) {
+        refuse(text, len, reterr);
+        return NULL;
+    }
+    memcpy(slot->text, text, len + 1);
+    slot->len = len;
+    dot = strrchr(slot->text, '.');
+    slot->is_brokers = strncmp(text, "ferry.", 6) == 0;
+    slot->dot = dot ? (size_t)(dot - slot->text) : 0;
+    return slot;
+}
+
+const Name *names_find_method(NameCache *names, const char *text, ferry_error *reterr) {
+    const Name *name = names_find(names, text, reterr);
+
+    if (name && name->dot == 0) {
+        error_set(reterr, "ferry.Misuse", "'%s' is no method: service.method is", name->text);
+        return NULL;
+    }
+    return name;
+}

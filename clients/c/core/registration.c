@@ -1,0 +1,281 @@
+/* What the broker is told again in each session. See registration.h. */
+
+#include "clients/c/core/registration.h"
+
+enum { RETRY_MS = 1000 };
+
+static void on_answer(Core *core, Await *await, const Message *message, const void *block);
+
+/* ---- asking ---- */
+
+static void finish(Registration *registration, ferry_error *error) {
+    CallResult *result = registration->result;
+
+    if (!result)
+        return;
+    registration->result = NULL;
+    if (error) {
+        result->code = error->code;
+        error_move(&result->error, error);
+    }
+    result->done = true;
+}
+
+static int ask(Core *core, Registration *registration) {
+    int r;
+
+    await_take(core, &registration->await);
+    registration->await.fn = on_answer;
+    registration->await.id = core->next_id++;
+    r = await_put(core, &registration->await);
+    if (r == 0) {
+        r = registration->kind->announce(core, registration, registration->await.id);
+        if (r < 0)
+            await_take(core, &registration->await);
+    }
+    if (r < 0)
+        return r;
+    registration->id = registration->await.id;
+    registration->state = REGISTRATION_ASKED;
+    core_sent(core);
+    return 0;
+}
+
+static void on_retry(Timer *timer, void *ctx) {
+    Registration *registration = (Registration *)((char *)timer - offsetof(Registration, retry));
+    Core *core = ctx;
+
+    if (core->is_up && registration->state == REGISTRATION_OFF && ask(core, registration) < 0)
+        timer_arm(&core->timers, timer, clock_ms() + RETRY_MS, on_retry);
+}
+
+static void refused(Core *core, Registration *registration, const Message *message) {
+    ferry_error error = FERRY_ERROR_INIT;
+
+    error_of_message(message, &error);
+    registration->state = REGISTRATION_OFF;
+    if (registration->result) {
+        finish(registration, &error);
+        return;
+    }
+    /* It was accepted in an earlier session: what is in the way now may go away. */
+    event_note(core, FERRY_EVENT_REFUSED, &error);
+    timer_arm(&core->timers, &registration->retry, clock_ms() + RETRY_MS, on_retry);
+    ferry_error_clear(&error);
+}
+
+/* It serves; but the broker could not use the description that came with it. */
+static void accepted(Core *core, const Message *message) {
+    ferry_error error = FERRY_ERROR_INIT;
+
+    if (message->body.len == 0)
+        return;
+    error_set(&error, "ferry.InvalidArgument", "%.*s",
+              message->body.len < 1000 ? (int)message->body.len : 1000,
+              (const char *)message->body.data);
+    event_note(core, FERRY_EVENT_UNDESCRIBED, &error);
+    ferry_error_clear(&error);
+}
+
+static void on_answer(Core *core, Await *await, const Message *message, const void *block) {
+    Registration *registration = (Registration *)await;
+
+    (void)block;
+    await_take(core, await);
+    if (registration->state == REGISTRATION_LEAVING) {
+        registration->state = REGISTRATION_OFF;
+    } else if (message->op == OP_ERROR) {
+        refused(core, registration, message);
+    } else {
+        registration->state = REGISTRATION_ON;
+        accepted(core, message);
+        finish(registration, NULL);
+    }
+}
+
+/* ---- making and dropping ---- */
+
+static void link_in(Core *core, Registration *registration) {
+    registration->previous = NULL;
+    registration->next = core->registrations;
+    if (registration->next)
+        registration->next->previous = registration;
+    core->registrations = registration;
+}
+
+static void link_out(Core *core, Registration *registration) {
+    if (registration->previous)
+        registration->previous->next = registration->next;
+    else
+        core->registrations = registration->next;
+    if (registration->next)
+        registration->next->previous = registration->previous;
+    registration->next = registration->previous = NULL;
+    await_take(core, &registration->await);
+    timer_disarm(&core->timers, &registration->retry);
+}
+
+static int await_answer(Core *core, Registration *registration, CallResult *result,
+                        ferry_error *reterr) {
+    uint64_t now_ms = clock_ms();
+    uint32_t timeout_ms = client_timeout(registration->handle, 0, now_ms);
+    uint64_t until_ms = now_ms + timeout_ms;
+    int r = session_await(core, until_ms, reterr);
+
+    /* When the connection came up, on_up has asked already. */
+    if (r == 0 && registration->state == REGISTRATION_OFF && !result->done) {
+        r = ask(core, registration);
+        if (r < 0)
+            error_set_code(reterr, r, NULL);
+    }
+    if (r < 0) {
+        registration->result = NULL;
+        ferry_error_clear(&result->error);
+        return r;
+    }
+    if (core_wait(core, &result->done, until_ms) < 0) {
+        registration->result = NULL;
+        return error_set(reterr, "ferry.DeadlineExceeded", "the broker did not answer within %u ms",
+                         timeout_ms);
+    }
+    if (result->code < 0)
+        error_move(reterr, &result->error);
+    return result->code;
+}
+
+int registration_add(ferry_client *client, Registration *registration, const RegistrationKind *kind,
+                     ferry_error *reterr) {
+    Core *core = client->core;
+    CallResult result = {.error = FERRY_ERROR_INIT};
+    int r;
+
+    registration->kind = kind;
+    registration->handle = client;
+    registration->result = &result;
+    registration->state = REGISTRATION_OFF;
+    link_in(core, registration);
+    r = await_answer(core, registration, &result, reterr);
+    if (r < 0) {
+        if (registration->state == REGISTRATION_ASKED && core->is_up)
+            kind->withdraw(core, registration, 0);
+        link_out(core, registration);
+    }
+    return r;
+}
+
+int registration_change(Registration *registration, ferry_error *reterr) {
+    ferry_client *client = registration->handle;
+    Core *core = client->core;
+    CallResult result = {.error = FERRY_ERROR_INIT};
+    int r;
+
+    registration->result = &result;
+    registration->state = REGISTRATION_OFF;
+    r = await_answer(core, registration, &result, reterr);
+    registration->result = NULL;
+    return r;
+}
+
+void registration_drop(Core *core, Registration *registration) {
+    if (registration->dead)
+        return;
+    link_out(core, registration);
+    if (core->is_up &&
+        (registration->state == REGISTRATION_ON || registration->state == REGISTRATION_ASKED)) {
+        registration->kind->withdraw(core, registration, 0);
+        core_sent(core);
+    }
+    registration->state = REGISTRATION_OFF;
+    registration->dead = true;
+    if (registration->busy == 0)
+        registration->kind->free(core, registration);
+}
+
+void registration_enter(Registration *registration) {
+    registration->busy++;
+}
+
+void registration_leave(Core *core, Registration *registration) {
+    if (--registration->busy == 0 && registration->dead)
+        registration->kind->free(core, registration);
+}
+
+/* ---- sessions ---- */
+
+void registrations_up(Core *core) {
+    for (Registration *r = core->registrations; r; r = r->next) {
+        timer_disarm(&core->timers, &r->retry);
+        if (r->state != REGISTRATION_OFF || (core->has_run && r->kind->stops))
+            continue;
+        if (ask(core, r) < 0)
+            timer_arm(&core->timers, &r->retry, clock_ms() + RETRY_MS, on_retry);
+    }
+}
+
+void registrations_down(Core *core, const ferry_error *reason) {
+    for (Registration *r = core->registrations; r; r = r->next) {
+        await_take(core, &r->await);
+        r->state = REGISTRATION_OFF;
+        if (link_state(core->link) == LINK_CLOSED && r->result) {
+            ferry_error error = FERRY_ERROR_INIT;
+
+            error_copy(&error, reason);
+            finish(r, &error);
+        }
+    }
+}
+
+void registrations_drop(ferry_client *handle) {
+    Core *core = handle->core;
+    Registration *next;
+
+    for (Registration *r = core->registrations; r; r = next) {
+        next = r->next;
+        if (r->handle == handle)
+            registration_drop(core, r);
+    }
+}
+
+void registrations_shut(Core *core) {
+    while (core->registrations)
+        registration_drop(core, core->registrations);
+}
+
+/* ---- stopping ---- */
+
+void registrations_withdraw(Core *core) {
+    core->has_run = true;
+    for (Registration *r = core->registrations; r; r = r->next) {
+        bool known = r->state == REGISTRATION_ON || r->state == REGISTRATION_ASKED;
+
+        if (!r->kind->stops)
+            continue;
+        await_take(core, &r->await);
+        if (!known || !core->is_up) {
+            r->state = REGISTRATION_OFF;
+            continue;
+        }
+        r->await.id = core->next_id++;
+        r->state = await_put(core, &r->await) == 0 && r->kind->withdraw(core, r, r->await.id) == 0
+                       ? REGISTRATION_LEAVING
+                       : REGISTRATION_OFF;
+        if (r->state == REGISTRATION_OFF)
+            await_take(core, &r->await);
+    }
+    core_sent(core);
+}
+
+void registrations_resume(Core *core) {
+    if (!core->has_run)
+        return;
+    core->has_run = false;
+    if (core->is_up)
+        registrations_up(core);
+}
+
+bool registrations_are_off(const Core *core) {
+    for (const Registration *r = core->registrations; r; r = r->next)
+        if (r->kind->stops && r->state == REGISTRATION_LEAVING)
+            return false;
+    return true;
+}

@@ -1,0 +1,380 @@
+/*
+ * The connection's ups and downs, and the way of each message that arrives: to what waits for it,
+ * or aside while a call blocks.
+ */
+
+#include <stdlib.h>
+
+#include "clients/c/calls/call.h"
+#include "clients/c/core/registration.h"
+#include "clients/c/queues/push-log.h"
+#include "clients/c/queues/work.h"
+#include "clients/c/serving/request.h"
+#include "clients/c/topics/subscribe.h"
+
+enum { CANCELLED_MAX = 4096 };
+
+int await_put(Core *core, Await *await) {
+    return id_map_put(&core->awaits, await->id, await);
+}
+
+void await_take(Core *core, Await *await) {
+    if (await->id)
+        id_map_take(&core->awaits, await->id);
+    await->id = 0;
+    await->aside = false;
+}
+
+/* ---- aside ---- */
+
+void aside_put(Core *core, const Message *message, const void *block) {
+    Record *record;
+
+    /* Only topics can send without a bound of their own. What is dropped here leaves a gap in the
+     * sequence numbers, and is counted as missed like what the broker drops. */
+    if (core->aside_bytes > ASIDE_MAX && message->op == OP_MESSAGE)
+        return;
+    record = record_new(message, block);
+    if (!record)
+        return;
+    if (core->last_aside)
+        core->last_aside->next = record;
+    else
+        core->aside = record;
+    if (!core->last_aside)
+        core->aside_batch = link_batch(core->link);
+    core->last_aside = record;
+    core->aside_bytes += record_size(record);
+}
+
+static Record *aside_take(Core *core) {
+    Record *record = core->aside;
+
+    if (!record)
+        return NULL;
+    core->aside = record->next;
+    if (!core->aside)
+        core->last_aside = NULL;
+    core->aside_bytes -= record_size(record);
+    return record;
+}
+
+void aside_claim(Core *core, Request *request) {
+    const uint64_t id = request_id(request);
+    Record **at = &core->aside, *record;
+
+    if (id == 0) /* of a session that is gone */
+        return;
+    core->last_aside = NULL;
+    while ((record = *at)) {
+        Message message;
+
+        /* Calls and answers of ours never have the id of a stream that we serve. */
+        if (record->id != id || record->op == OP_CALL) {
+            core->last_aside = record;
+            at = &record->next;
+            continue;
+        }
+        *at = record->next;
+        core->aside_bytes -= record_size(record);
+        record_read(record, &message);
+        request_message(core, request, &message, record->block);
+        record_free(record);
+    }
+}
+
+/* Is this for a turn to come? While a call blocks, and, for order's sake, what came after that. */
+static bool is_for_later(const Core *core) {
+    return core->waits > 0 || (core->aside && link_batch(core->link) >= core->aside_batch);
+}
+
+static void set_answer_aside(Core *core, Await *await, const Message *message, const void *block) {
+    /* Its deadline does not count any more. */
+    await->aside = true;
+    aside_put(core, message, block);
+}
+
+/* ---- dispatch ---- */
+
+static void to_await(Core *core, uint64_t id, const Message *message, const void *block,
+                     bool later) {
+    Await *await = id_map_get(&core->awaits, id);
+
+    if (!await)
+        return; /* late: its caller has heard of the end already */
+    if (later && await->callback)
+        set_answer_aside(core, await, message, block);
+    else
+        await->fn(core, await, message, block);
+}
+
+static void to_request(Core *core, const Message *message, const void *block, bool later) {
+    Request *request = request_find(core, message->id);
+
+    if (request)
+        request_message(core, request, message, block);
+    else if (!later)
+        return; /* answered already */
+    else if (message->op == OP_CANCEL)
+        id_map_put(&core->cancelled, message->id, core);
+    else
+        aside_put(core, message, block);
+}
+
+static void dispatch(Core *core, const Message *message, const void *block, bool later) {
+    switch (message->op) {
+    case OP_OK:
+    case OP_ERROR:
+    case OP_PONG:
+        to_await(core, message->id, message, block, later);
+        return;
+    case OP_ANSWER:
+        to_await(core, message->reply, message, block, later);
+        return;
+    case OP_ITEM:
+    case OP_MORE:
+        if (message->id & STREAM_ID)
+            to_request(core, message, block, later);
+        else
+            to_await(core, message->id, message, block, later);
+        return;
+    case OP_END:
+    case OP_CANCEL:
+        to_request(core, message, block, later);
+        return;
+    default:
+        break;
+    }
+    if (later) {
+        aside_put(core, message, block);
+        return;
+    }
+    switch (message->op) {
+    case OP_MESSAGE:
+        topic_message(core, message, block);
+        break;
+    case OP_GAP:
+        topic_gap(core, message);
+        break;
+    case OP_CALL:
+        serve_call(core, message, block);
+        break;
+    case OP_JOB:
+        work_job(core, message, block);
+        break;
+    default:
+        break; /* nothing that a broker sends */
+    }
+}
+
+static void on_message(const Message *message, const void *block, void *ctx) {
+    Core *core = ctx;
+
+    if (!core->closed)
+        dispatch(core, message, block, is_for_later(core));
+}
+
+bool aside_run(Core *core) {
+    const Record *last = core->last_aside;
+    Record *record;
+
+    if (!last) {
+        /* Those that are left came too late for their calls. */
+        if (core->cancelled.n > CANCELLED_MAX)
+            id_map_deinit(&core->cancelled);
+        return false;
+    }
+    do {
+        Message message;
+
+        record = aside_take(core);
+        record_read(record, &message);
+        if (!core->closed)
+            dispatch(core, &message, record->block, false);
+        record_free(record);
+    } while (record != last && core->aside);
+    if (!core->aside)
+        id_map_deinit(&core->cancelled);
+    return true;
+}
+
+/* ---- owed ---- */
+
+static bool is_settlement(unsigned op) {
+    return op >= OP_ACK && op <= OP_FORWARD;
+}
+
+int owed_put(Core *core, Lane lane, const Message *message, const void *block) {
+    Record *record;
+    int r;
+
+    if (!core->link)
+        return -ECANCELED;
+    if (core->is_up && !core->owed) {
+        r = link_put(core->link, lane, message, block);
+        if (r != -EAGAIN) {
+            core_sent(core);
+            return r;
+        }
+    }
+    record = record_new(message, block);
+    if (!record)
+        return -ENOMEM;
+    record->id = message->id;
+    record->lane = (uint8_t)lane;
+    if (core->last_owed)
+        core->last_owed->next = record;
+    else
+        core->owed = record;
+    core->last_owed = record;
+    return 0;
+}
+
+void owed_pump(Core *core) {
+    while (core->owed) {
+        Record *record = core->owed;
+        Message message;
+
+        record_read(record, &message);
+        if (link_put(core->link, (Lane)record->lane, &message, record->block) < 0)
+            return;
+        core->owed = record->next;
+        if (!core->owed)
+            core->last_owed = NULL;
+        record_free(record);
+    }
+}
+
+/* Answers to requests of a session that is gone are nobody's; settlements count still. */
+static void owed_forget_answers(Core *core) {
+    Record *kept = NULL, **end = &kept, *record;
+
+    core->last_owed = NULL;
+    for (Record *next = core->owed; (record = next);) {
+        next = record->next;
+        record->next = NULL;
+        if (!is_settlement(record->op)) {
+            record_free(record);
+            continue;
+        }
+        *end = record;
+        end = &record->next;
+        core->last_owed = record;
+    }
+    core->owed = kept;
+}
+
+/* ---- sessions ---- */
+
+int session_missing(Core *core, ferry_error *reterr) {
+    const ferry_error *problem = link_problem(core->link);
+
+    if (problem)
+        return error_set(reterr, "ferry.NotConnected", "%s", problem->message);
+    return error_set(reterr, "ferry.NotConnected", "nothing answers at %s", link_url(core->link));
+}
+
+int session_await(Core *core, uint64_t until_ms, ferry_error *reterr) {
+    uint64_t connect_ms = clock_ms() + CONNECT_MS;
+
+    if (!core->is_up && link_state(core->link) != LINK_CLOSED)
+        core_wait(core, &core->is_up, connect_ms < until_ms ? connect_ms : until_ms);
+    return core->is_up ? 0 : session_missing(core, reterr);
+}
+
+/* What belonged to the session that is gone. The ids of its requests may come again. */
+static void aside_forget_session(Core *core) {
+    Record *kept = NULL, **end = &kept, *record;
+
+    core->last_aside = NULL;
+    core->aside_bytes = 0;
+    for (Record *next = core->aside; (record = next);) {
+        next = record->next;
+        record->next = NULL;
+        if (record->op == OP_CALL || record->op == OP_END || (record->id & STREAM_ID)) {
+            record_free(record);
+            continue;
+        }
+        *end = record;
+        end = &record->next;
+        core->last_aside = record;
+        core->aside_bytes += record_size(record);
+    }
+    core->aside = kept;
+    id_map_deinit(&core->cancelled);
+}
+
+static void on_up(bool resumed, void *ctx) {
+    Core *core = ctx;
+
+    (void)resumed;
+    core->is_up = true;
+    core->session++;
+    /* Even when it is being closed: this is what it waits for. */
+    early_up(core);
+    if (core->closed)
+        return;
+    registrations_up(core);
+    calls_up(core);
+    pushes_up(core);
+    event_note(core, FERRY_EVENT_UP, NULL);
+}
+
+static void awaits_down(Core *core) {
+    size_t pos = 0;
+    Await *await;
+
+    while ((await = id_map_next(&core->awaits, &pos)))
+        if (await->fleeting)
+            await->fn(core, await, NULL, NULL);
+}
+
+static void on_down(bool was_up, const ferry_error *error, void *ctx) {
+    Core *core = ctx;
+
+    core->is_up = false;
+    if (was_up) {
+        core->down_since_ms = clock_ms();
+        aside_forget_session(core);
+        owed_forget_answers(core);
+        requests_down(core);
+        awaits_down(core);
+        event_note(core, FERRY_EVENT_DOWN, error);
+    } else {
+        event_note(core, FERRY_EVENT_RETRY, error);
+    }
+    registrations_down(core, error);
+    calls_down(core, error);
+    pushes_down(core, error);
+}
+
+static void on_hello(Message *hello, Buffer *buffer, void *ctx) {
+    Core *core = ctx;
+
+    hello->floor = push_log_floor(core->pushes, core->next_id);
+    jobs_held(core, buffer);
+    if (!buffer->failed && buffer->len > 0)
+        hello->held = span_of(buffer->data, buffer->len);
+}
+
+const LinkHandlers session_handlers = {
+    .on_message = on_message,
+    .on_up = on_up,
+    .on_down = on_down,
+    .on_hello = on_hello,
+};
+
+void session_deinit(Core *core) {
+    Record *record;
+
+    while ((record = aside_take(core)))
+        record_free(record);
+    while ((record = core->early)) {
+        core->early = record->next;
+        record_free(record);
+    }
+    while ((record = core->owed)) {
+        core->owed = record->next;
+        record_free(record);
+    }
+}

@@ -1,0 +1,239 @@
+/*
+ * Memoised methods, the server's end: what its cache has is answered without the handler, and what
+ * the handler answers is stored. See memo.h.
+ *
+ * Nothing waits here. A request that Redis has to be asked about is set aside, as if its handler
+ * had deferred it, and goes on in a later turn.
+ */
+
+#include <stdlib.h>
+
+#include "clients/c/memo/cache.h"
+#include "clients/c/serving/request.h"
+
+/* A request from its arrival to its answer. */
+struct Serving {
+    Serving *next, **link; /* of all */
+    Serving *next_due;
+    Request *request; /* NULL: it is over */
+    MemoEntry entry;
+    bool looked;   /* the cache was asked for a value, or need not be */
+    bool asking;   /* the cache's callback is still to come */
+    bool due;      /* it has come: the request goes on */
+    bool renewing; /* its caller has a stale answer */
+    LookState state;
+    ferry_bytes *value; /* beside state */
+    uint8_t key[];
+};
+
+static Serving *serving_new(Memo *memo, Request *request, const MemoEntry *entry) {
+    Serving *serving = malloc(sizeof(*serving) + entry->key.len);
+
+    if (!serving)
+        return NULL;
+    *serving = (Serving){.request = request, .entry = *entry, .state = LOOK_ABSENT};
+    serving->entry.key.data = memcpy(serving->key, entry->key.data, entry->key.len);
+    serving->entry.began_us = clock_us();
+    serving->next = memo->servings;
+    serving->link = &memo->servings;
+    if (serving->next)
+        serving->next->link = &serving->next;
+    memo->servings = serving;
+    request->serving = serving;
+    return serving;
+}
+
+/* Frees it when nothing refers to it any more. */
+static void serving_release(Serving *serving) {
+    if (serving->asking || serving->due || serving->request)
+        return;
+    *serving->link = serving->next;
+    if (serving->next)
+        serving->next->link = serving->link;
+    ferry_free(serving->value);
+    free(serving->entry.stamps);
+    free(serving);
+}
+
+static void make_due(Serving *serving) {
+    Core *core = serving->request->core;
+    Memo *memo = core->memo;
+
+    serving->due = true;
+    serving->next_due = NULL;
+    if (memo->last_due_serving)
+        memo->last_due_serving->next_due = serving;
+    else
+        memo->due_servings = serving;
+    memo->last_due_serving = serving;
+    core_raise(core);
+}
+
+/* ---- the cache ---- */
+
+static void was_asked(Serving *serving) {
+    serving->asking = false;
+    serving->entry.source->pending--;
+    if (serving->request)
+        make_due(serving);
+    else
+        serving_release(serving);
+}
+
+static void got_stamps(int status, void *ctx) {
+    Serving *serving = ctx;
+
+    serving->entry.storing = status == 0;
+    was_asked(serving);
+}
+
+static void got_value(LookState state, ferry_bytes *value, int status, void *ctx) {
+    Serving *serving = ctx;
+
+    (void)status;
+    serving->state = state;
+    serving->value = value;
+    was_asked(serving);
+}
+
+/* Until the cache has spoken. */
+static void set_aside(Serving *serving) {
+    Request *request = serving->request;
+
+    serving->asking = true;
+    if (!request->deferred && !ferry_request_defer(&request->request))
+        request_reject(request, "ferry.OutOfMemory", "the server is out of memory");
+}
+
+static bool is_being_renewed(const Memo *memo, const Serving *serving) {
+    for (const Serving *other = memo->servings; other; other = other->next)
+        if (other != serving && other->renewing && other->request &&
+            memo_entry_is_same(&other->entry, &serving->entry))
+            return true;
+    return false;
+}
+
+/* ---- from step to step ---- */
+
+/* What the cache had. True: the request is answered, and may be gone with its serving. */
+static bool take(Serving *serving) {
+    Request *request = serving->request;
+    const Memo *memo = request->core->memo;
+    ferry_bytes *value = serving->value;
+    bool stale = serving->state == LOOK_STALE, answered;
+    MemoValue stored;
+    int r = -EAGAIN;
+
+    serving->value = NULL;
+    if (value)
+        r = memo_value_check(serving->entry.plan->method, value, &stored, NULL);
+    answered = r != -EAGAIN;
+    if (r == 0 && stale && !is_being_renewed(memo, serving)) {
+        /* The handler runs all the same, for those who come later. */
+        serving->renewing = request_tell(request, stored.body) == 0;
+        answered = false;
+    } else if (r == 0) {
+        ferry_request_return(&request->request, stored.body);
+    } else if (answered) {
+        request_answer_error(request, stored.error_map, NULL);
+    }
+    ferry_free(value);
+    return answered;
+}
+
+/* True: the handler can be called. */
+static bool stamp(Serving *serving) {
+    if (memo_entry_stamp(&serving->entry, got_stamps, serving))
+        return true;
+    set_aside(serving);
+    return false;
+}
+
+/* After looking. True: the handler can be called. */
+static bool go_on(Serving *serving) {
+    serving->looked = true;
+    return serving->state == LOOK_FAILED || (!take(serving) && stamp(serving));
+}
+
+static bool look(Serving *serving) {
+    Source *source = serving->entry.source;
+    int r = cache_try_get(source->lookups, serving->entry.key, &serving->state, &serving->value,
+                          got_value, serving);
+
+    if (r == -EINPROGRESS) {
+        source->pending++;
+        set_aside(serving);
+        return false;
+    }
+    return r < 0 || go_on(serving);
+}
+
+bool memo_serve(Request *request, ferry_cache *cache, const void *args) {
+    const char *full = request->request.method;
+    Memo *memo = memo_of(request->core);
+    const MemoPlan *plan = memo ? memo_plan_of(memo, request->typed) : NULL;
+    MemoEntry entry = {.plan = plan};
+    Serving *serving;
+
+    if (!plan || plan->ttl_ms == 0 || !memo_has_time(cache, request->timeout_ms) ||
+        !memo_key(plan, span_of(full, (size_t)(strrchr(full, '.') - full)), args,
+                  request->request.body, &memo->key))
+        return true;
+    entry.source = memo_source_of(memo, cache);
+    entry.key = ferry_bytes_of(memo->key.data, memo->key.len);
+    serving = entry.source ? serving_new(memo, request, &entry) : NULL;
+    if (!serving)
+        return true;
+    serving->looked = request->fresh;
+    return request->fresh ? stamp(serving) : look(serving);
+}
+
+void memo_serve_result(Request *request, Span body) {
+    memo_entry_keep_result(&request->serving->entry, body);
+}
+
+void memo_serve_error(Request *request, const ferry_error *error) {
+    memo_entry_keep_exception(&request->serving->entry, error);
+}
+
+void memo_serve_end(Request *request) {
+    Serving *serving = request->serving;
+
+    serving->request = NULL;
+    serving_release(serving);
+}
+
+/* ---- turns ---- */
+
+static void run_due(Serving *serving) {
+    serving->due = false;
+    if (!serving->request)
+        serving_release(serving);
+    else if (serving->looked || go_on(serving))
+        request_resume(serving->request);
+}
+
+bool memo_servings_run(Memo *memo) {
+    bool busy = false;
+
+    while (memo->due_servings) {
+        Serving *serving = memo->due_servings;
+
+        memo->due_servings = serving->next_due;
+        if (!memo->due_servings)
+            memo->last_due_serving = NULL;
+        run_due(serving);
+        busy = true;
+    }
+    return busy;
+}
+
+void memo_serve_shut(Core *core) {
+    Serving *next;
+
+    for (Serving *serving = core->memo ? core->memo->servings : NULL; serving; serving = next) {
+        next = serving->next;
+        if (serving->request && (serving->asking || serving->due))
+            request_drop(serving->request);
+    }
+}

@@ -1,0 +1,334 @@
+/*
+ * A pool of processes, forked and looked after. See ferry/pool.h.
+ *
+ * Two pipes join parent and children. Through the one the parent says stop: it puts in a byte that
+ * nobody reads, so that all see it; and its death closes it. Through the other a child that cannot
+ * be set up says why.
+ */
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "clients/c/pools/pool.h"
+
+enum { LOOK_MS = 100 }; /* where there are no descriptors of processes */
+
+typedef struct Child {
+    pid_t pid; /* 0: there is none */
+    int fd;    /* readable when it has ended; -1: there is no such thing here */
+    unsigned starts, failures;
+    uint64_t started_ms, due_ms; /* due: it is to be replaced then */
+    ferry_error error;           /* it could not be set up */
+} Child;
+
+/* What a child says of its set_up. Smaller than PIPE_BUF: it is written as a whole. */
+typedef struct Complaint {
+    unsigned member;
+    int code;
+    char type[128], message[512];
+} Complaint;
+
+/* One run of a pool. */
+typedef struct Run {
+    ferry_pool *pool;
+    ferry_member_fn set_up;
+    void *ctx;
+    int stop[2], say[2]; /* the pipes */
+    Child *children;
+    struct pollfd *fds;
+    uint64_t kill_ms; /* when those that are left are killed; UINT64_MAX: not stopping */
+    int result;
+    ferry_error *error;
+} Run;
+
+/* ---- in the child ---- */
+
+/* Guards the client against its end while the other thread stops it. */
+typedef struct Watch {
+    pthread_mutex_t lock;
+    ferry_client *client; /* NULL: it has ended */
+    int fd;
+} Watch;
+
+static void *watch_parent(void *arg) {
+    Watch *watch = arg;
+    struct pollfd fd = {watch->fd, POLLIN, 0};
+
+    while (poll(&fd, 1, -1) < 1)
+        ;
+    pthread_mutex_lock(&watch->lock);
+    if (watch->client)
+        ferry_stop(watch->client);
+    pthread_mutex_unlock(&watch->lock);
+    return NULL;
+}
+
+/* The program's signal handlers run on the thread that they know of. */
+static int start_watching(Watch *watch) {
+    sigset_t all, before;
+    pthread_t thread;
+    int r;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    r = pthread_create(&thread, NULL, watch_parent, watch);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -r;
+}
+
+static int serve(Run *run, unsigned member, ferry_error *reterr) {
+    ferry_pool *pool = run->pool;
+    /* static: the thread may outlive this function by a little. */
+    static Watch watch = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    ferry_client *client = NULL;
+    int r = ferry_open(pool->url, &pool->client, &client, reterr);
+
+    if (r < 0)
+        return r;
+    __atomic_store_n(&pool->own, client, __ATOMIC_RELEASE);
+    if (pool_stops(pool) > 0)
+        ferry_stop(client);
+    watch.client = client;
+    watch.fd = run->stop[0];
+    r = start_watching(&watch);
+    if (r < 0)
+        error_set_code(reterr, r, NULL);
+    else
+        r = run->set_up(client, member, run->ctx, reterr);
+    if (r < 0 && !reterr->type)
+        error_set_code(reterr, r, NULL);
+    if (r == 0)
+        ferry_run(client, NULL);
+    __atomic_store_n(&pool->own, NULL, __ATOMIC_SEQ_CST);
+    pool_outlive_stoppers(pool);
+    pthread_mutex_lock(&watch.lock);
+    watch.client = NULL;
+    pthread_mutex_unlock(&watch.lock);
+    ferry_close(client);
+    return r;
+}
+
+static _Noreturn void be_child(Run *run, unsigned member) {
+    ferry_error error = FERRY_ERROR_INIT;
+    int r;
+
+    __atomic_store_n(&run->pool->is_child, true, __ATOMIC_RELEASE);
+    /* Those are threads of the parent. */
+    __atomic_store_n(&run->pool->stoppers, 0, __ATOMIC_RELEASE);
+    close(run->stop[1]);
+    close(run->say[0]);
+    for (unsigned i = 0; i < run->pool->n; i++)
+        if (run->children[i].fd >= 0)
+            close(run->children[i].fd);
+    r = serve(run, member, &error);
+    if (r < 0) {
+        Complaint complaint = {.member = member, .code = r};
+        ssize_t n;
+
+        snprintf(complaint.type, sizeof(complaint.type), "%s", error.type);
+        snprintf(complaint.message, sizeof(complaint.message), "%s", error.message);
+        n = write(run->say[1], &complaint, sizeof(complaint));
+        (void)n;
+    }
+    fflush(NULL);
+    _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* ---- in the parent ---- */
+
+static int start_child(Run *run, unsigned member) {
+    Child *child = &run->children[member];
+    pid_t pid;
+
+    /* What waits to be written would be written by both. */
+    fflush(NULL);
+    pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        be_child(run, member);
+    child->pid = pid;
+    child->fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    child->starts++;
+    child->started_ms = clock_ms();
+    return 0;
+}
+
+static void stop_all(Run *run) {
+    ssize_t n;
+
+    if (run->kill_ms != UINT64_MAX)
+        return;
+    n = write(run->stop[1], "", 1);
+    (void)n;
+    run->kill_ms = clock_ms() + run->pool->stop_ms;
+}
+
+static void read_complaints(Run *run) {
+    Complaint complaint;
+
+    while (read(run->say[0], &complaint, sizeof(complaint)) == (ssize_t)sizeof(complaint)) {
+        ferry_error *error = &run->children[complaint.member].error;
+
+        error_set(error, complaint.type, "%s", complaint.message);
+        error->code = complaint.code;
+    }
+}
+
+static void child_ended(Run *run, unsigned member, int status) {
+    Child *child = &run->children[member];
+    uint64_t now_ms = clock_ms();
+
+    if (child->fd >= 0)
+        close(child->fd);
+    child->fd = -1;
+    child->pid = 0;
+    child->due_ms = now_ms + pool_pause_ms(&child->failures, now_ms - child->started_ms);
+    read_complaints(run);
+    if (run->pool->on_exit)
+        run->pool->on_exit(member, status, child->error.type ? &child->error : NULL,
+                           run->pool->ctx);
+    if (child->error.type && child->starts == 1 && run->result == 0) {
+        run->result = child->error.code;
+        error_move(run->error, &child->error);
+        stop_all(run);
+    }
+    ferry_error_clear(&child->error);
+}
+
+/* How many children there are left. */
+static unsigned reap(Run *run) {
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < run->pool->n; i++) {
+        Child *child = &run->children[i];
+        int status = 0;
+        pid_t pid;
+
+        if (child->pid == 0)
+            continue;
+        pid = waitpid(child->pid, &status, WNOHANG);
+        /* -1: where SIGCHLD is ignored nobody learns its status. */
+        if (pid == child->pid || (pid < 0 && errno == ECHILD))
+            child_ended(run, i, status);
+        else
+            n++;
+    }
+    return n;
+}
+
+static void start_due(Run *run) {
+    uint64_t now_ms = clock_ms();
+
+    for (unsigned i = 0; i < run->pool->n && run->kill_ms == UINT64_MAX; i++) {
+        Child *child = &run->children[i];
+        int r;
+
+        if (child->pid != 0 || child->due_ms > now_ms)
+            continue;
+        r = start_child(run, i);
+        if (r == 0)
+            continue;
+        if (child->starts > 0) {
+            child->due_ms = now_ms + pool_pause_ms(&child->failures, 0);
+            continue;
+        }
+        run->result = error_set_code(run->error, r, "a process could not be forked");
+        stop_all(run);
+    }
+}
+
+static void kill_late(Run *run) {
+    if (run->kill_ms == UINT64_MAX || (clock_ms() < run->kill_ms && pool_stops(run->pool) < 2))
+        return;
+    for (unsigned i = 0; i < run->pool->n; i++)
+        if (run->children[i].pid > 0)
+            kill(run->children[i].pid, SIGKILL);
+    run->kill_ms = UINT64_MAX - 1;
+}
+
+static void wait_for_news(Run *run) {
+    uint64_t until_ms = run->kill_ms, now_ms = clock_ms();
+    nfds_t n = 0;
+
+    run->fds[n++] = (struct pollfd){run->pool->event_fd, POLLIN, 0};
+    for (unsigned i = 0; i < run->pool->n; i++) {
+        const Child *child = &run->children[i];
+
+        if (child->pid == 0 && run->kill_ms == UINT64_MAX && child->due_ms < until_ms)
+            until_ms = child->due_ms;
+        else if (child->pid != 0 && child->fd >= 0)
+            run->fds[n++] = (struct pollfd){child->fd, POLLIN, 0};
+        else if (child->pid != 0 && now_ms + LOOK_MS < until_ms)
+            until_ms = now_ms + LOOK_MS;
+    }
+    if (until_ms > now_ms + 1000000)
+        poll(run->fds, n, -1);
+    else
+        poll(run->fds, n, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
+    pool_woken(run->pool);
+}
+
+static void look_after(Run *run) {
+    for (;;) {
+        unsigned n_left = reap(run);
+
+        if (pool_stops(run->pool) > 0)
+            stop_all(run);
+        if (run->kill_ms != UINT64_MAX && n_left == 0)
+            return;
+        start_due(run);
+        kill_late(run);
+        wait_for_news(run);
+    }
+}
+
+static void close_pipe(const int *fds) {
+    if (fds[0] >= 0)
+        close(fds[0]);
+    if (fds[1] >= 0)
+        close(fds[1]);
+}
+
+int ferry_pool_run_processes(ferry_pool *pool, ferry_member_fn set_up, void *ctx,
+                             ferry_error *reterr) {
+    ferry_error error = FERRY_ERROR_INIT;
+    Run run = {.pool = pool,
+               .set_up = set_up,
+               .ctx = ctx,
+               .stop = {-1, -1},
+               .say = {-1, -1},
+               .kill_ms = UINT64_MAX,
+               .error = &error};
+    int r = pool_begin(pool, set_up, reterr);
+
+    if (r < 0)
+        return r;
+    run.children = calloc(pool->n, sizeof(*run.children));
+    run.fds = calloc(pool->n + 1, sizeof(*run.fds));
+    if (!run.children || !run.fds) {
+        run.result = error_set_code(&error, -ENOMEM, NULL);
+    } else if (pipe2(run.stop, O_CLOEXEC) < 0 || pipe2(run.say, O_CLOEXEC | O_NONBLOCK) < 0) {
+        run.result = error_set_code(&error, -errno, NULL);
+    } else {
+        for (unsigned i = 0; i < pool->n; i++)
+            run.children[i].fd = -1;
+        look_after(&run);
+    }
+    close_pipe(run.stop);
+    close_pipe(run.say);
+    free(run.children);
+    free(run.fds);
+    pool_end(pool);
+    if (run.result < 0)
+        error_move(reterr, &error);
+    return run.result;
+}

@@ -1,0 +1,114 @@
+/* Pushes that were not confirmed yet. See push-log.h. */
+
+#include <stdlib.h>
+
+#include "clients/c/core/slab.h"
+#include "clients/c/queues/push-log-private.h"
+
+PushLog *push_log_new(void) {
+    PushLog *log = calloc(1, sizeof(*log));
+
+    if (!log)
+        return NULL;
+    log->slab = slab_new(sizeof(Push));
+    if (!log->slab) {
+        free(log);
+        return NULL;
+    }
+    return log;
+}
+
+PushLog *push_log_free(PushLog *log) {
+    if (!log)
+        return NULL;
+    while (log->first) {
+        Push *push = log->first;
+
+        push_log_take(log, push);
+        push_log_give_back(log, push);
+    }
+    slab_free(log->slab);
+    free(log);
+    return NULL;
+}
+
+bool push_log_is_empty(const PushLog *log) {
+    return !log->first;
+}
+
+uint64_t push_log_floor(const PushLog *log, uint64_t next_id) {
+    return log->first ? log->first->await.id : next_id;
+}
+
+bool push_log_has_room(const PushLog *log, size_t len) {
+    /* One alone may be as large as any body. */
+    return log->n < PUSHES_MAX && (log->n == 0 || log->bytes + len <= PUSHES_BYTES_MAX);
+}
+
+Push *push_log_add(PushLog *log, const Message *message, const void *block) {
+    Push *push = slab_take(log->slab);
+
+    if (!push)
+        return NULL;
+    push->await = (Await){.id = message->id};
+    push->fn = NULL;
+    push->ctx = NULL;
+    push->result = NULL;
+    push->record = NULL;
+    push->error = NULL;
+    push->was_sent = false;
+    push->len = 0;
+    if (message_size(message) <= PUSH_INLINE) {
+        push->len = (uint16_t)(message_write(push->bytes, message) - push->bytes);
+    } else {
+        push->record = record_new(message, block);
+        if (!push->record) {
+            slab_give(log->slab, push);
+            return NULL;
+        }
+    }
+    push->size = (uint32_t)(sizeof(*push) + (push->record ? record_size(push->record) : 0));
+    push->next = NULL;
+    push->previous = log->last;
+    if (log->last)
+        log->last->next = push;
+    else
+        log->first = push;
+    log->last = push;
+    log->n++;
+    log->bytes += push->size;
+    return push;
+}
+
+void push_log_take(PushLog *log, Push *push) {
+    if (log->unsent == push)
+        log->unsent = push->next;
+    if (push->previous)
+        push->previous->next = push->next;
+    else
+        log->first = push->next;
+    if (push->next)
+        push->next->previous = push->previous;
+    else
+        log->last = push->previous;
+    log->n--;
+    log->bytes -= push->size;
+    push->record = record_free(push->record);
+}
+
+void push_log_give_back(PushLog *log, Push *push) {
+    slab_give(log->slab, push);
+}
+
+const void *push_read(const Push *push, Message *message) {
+    Reader reader;
+
+    if (push->record) {
+        record_read(push->record, message);
+        return push->record->block;
+    }
+    reader = reader_of(push->bytes, push->len);
+    *message = (Message){0};
+    message_read(&reader, message);
+    return NULL;
+}

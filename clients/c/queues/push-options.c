@@ -1,0 +1,55 @@
+/* The options of a push. See push-options.h. */
+
+#include "clients/c/queues/push-options.h"
+
+enum { PRIORITY_MAX = 9, KEY_MAX = 255 };
+
+static int check(const ferry_push_options *options, ferry_error *reterr) {
+    if (options->priority > PRIORITY_MAX)
+        return error_set(reterr, "ferry.Misuse", "the priority is %u: 0 to 9", options->priority);
+    if (options->key && (!*options->key || strlen(options->key) > KEY_MAX))
+        return error_set(reterr, "ferry.Misuse", "the key is empty, or longer than 255 bytes");
+    if (options->reserved32)
+        return error_set(reterr, "ferry.Misuse", "reserved32 is not zero");
+    return reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
+}
+
+static void write_number(Buffer *to, const char *key, uint64_t value) {
+    if (value == 0)
+        return;
+    write_text(to, key);
+    write_uint(to, value);
+}
+
+int push_options_write(Buffer *scratch, Span inherited, const ferry_push_options *options,
+                       Message *message, ferry_error *reterr) {
+    unsigned n = (options->key != NULL) + (options->delay_ms > 0) + (options->ttl_ms > 0) +
+                 (options->priority > 0);
+    size_t len;
+    int r = check(options, reterr);
+
+    if (r < 0)
+        return r;
+    if (n > 0)
+        write_map(scratch, n);
+    if (options->key) {
+        write_text(scratch, "key");
+        write_text(scratch, options->key);
+    }
+    write_number(scratch, "delay", options->delay_ms);
+    write_number(scratch, "ttl", options->ttl_ms);
+    write_number(scratch, "priority", options->priority);
+    len = scratch->len;
+    if (options->n_headers > 0) {
+        r = headers_write(scratch, inherited, options->n_headers, options->headers, reterr);
+        if (r < 0)
+            return r;
+    }
+    if (scratch->failed)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    /* Only now: the buffer may have moved while it grew. */
+    message->options = span_of(scratch->data, len);
+    if (options->n_headers > 0)
+        message->headers = span_of(scratch->data + len, scratch->len - len);
+    return 0;
+}

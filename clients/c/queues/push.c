@@ -1,0 +1,346 @@
+/* Pushing jobs: sent, kept until confirmed, sent again after a lost connection. */
+
+#include <stdlib.h>
+
+#include "base/buffer.h"
+#include "clients/c/core/names.h"
+#include "clients/c/queues/push-log-private.h"
+#include "clients/c/queues/push-options.h"
+
+static void on_answer(Core *core, Await *await, const Message *message, const void *block);
+
+/* For a callback that must hear of a failure for whose description there is no memory. */
+static ferry_error out_of_memory = {-ENOMEM, true, "ferry.OutOfMemory", "out of memory", NULL};
+
+/* ---- sending ---- */
+
+static int put(Core *core, const Message *message, const void *block) {
+    int r = link_put(core->link, LANE_BULK, message, block);
+
+    if (r != -EAGAIN)
+        return r;
+    core_breathe(core);
+    return link_put(core->link, LANE_BULK, message, block);
+}
+
+static int check(ferry_client *client, const char *queue, ferry_bytes body, const Name **ret_name,
+                 ferry_error *reterr) {
+    int r = client_check(client, reterr);
+
+    if (r < 0)
+        return r;
+    *ret_name = names_find(client->core->names, queue, reterr);
+    if (!*ret_name)
+        return -EINVAL;
+    if (!body.data && body.len > 0)
+        return error_set(reterr, "ferry.Misuse", "the body has a length, but is NULL");
+    if (body.len > link_max_body(client->core->link))
+        return error_set(reterr, "ferry.TooBig", "a body of %zu bytes: at most %llu are taken",
+                         body.len, (unsigned long long)link_max_body(client->core->link));
+    return 0;
+}
+
+static void forget(Core *core, Push *push) {
+    await_take(core, &push->await);
+    push_log_take(core->pushes, push);
+    push_log_give_back(core->pushes, push);
+}
+
+/* Who hears that a push was confirmed: a callback, or who waits for the result. */
+typedef struct Listener {
+    ferry_done_fn fn;
+    void *ctx;
+    CallResult *result;
+} Listener;
+
+/* -EAGAIN: there is no room for one more. */
+static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
+                      const ferry_push_options *options, Listener listener, Push **ret,
+                      ferry_error *reterr) {
+    CLEANUP(buffer_deinit) Buffer scratch = {0};
+    const Name *name;
+    Message message;
+    Core *core;
+    Push *push;
+    int r = check(client, queue, body, &name, reterr);
+
+    if (r < 0)
+        return r;
+    core = client->core;
+    message.op = OP_PUSH;
+    message.passed = (Span){NULL, 0};
+    message.flags = 0;
+    message.name = name_span(name);
+    message.options = (Span){NULL, 0};
+    message.headers = client_headers(client);
+    message.body = span_bytes(body);
+    message.body_transfer = 0;
+    if (options) {
+        r = push_options_write(&scratch, message.headers, options, &message, reterr);
+        if (r < 0)
+            return r;
+    }
+    if (!push_log_has_room(core->pushes, body.len)) {
+        core_breathe(core);
+        if (!push_log_has_room(core->pushes, body.len))
+            return error_set(reterr, "ferry.WouldBlock",
+                             "65 536 pushes, or 64 MiB of them, wait "
+                             "to be confirmed already");
+    }
+    message.id = core->next_id;
+    push = push_log_add(core->pushes, &message, body.block);
+    if (!push)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    push->fn = listener.fn;
+    push->ctx = listener.ctx;
+    push->result = listener.result;
+    push->await.fn = on_answer;
+    r = await_put(core, &push->await);
+    if (r == 0 && core->is_up && !core->pushes->unsent) {
+        r = put(core, &message, body.block);
+        push->was_sent = r == 0;
+        if (r == -ENOTCONN)
+            r = 0;
+    }
+    if (r == 0 && !push->was_sent && !core->pushes->unsent)
+        core->pushes->unsent = push;
+    if (r < 0) {
+        forget(core, push);
+        return error_set_code(reterr, r, r == -EAGAIN ? "4 MiB wait to be sent" : NULL);
+    }
+    core->next_id++;
+    if (push->was_sent)
+        core_sent(core);
+    if (ret)
+        *ret = push;
+    return 0;
+}
+
+int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
+                     const ferry_push_options *options, ferry_done_fn fn, void *ctx) {
+    return push_start(client, queue, body, options, (Listener){fn, ctx, NULL}, NULL, NULL);
+}
+
+/* Waits a little for room. */
+static void nap(Core *core) {
+    static const bool never;
+
+    core_wait(core, &never, clock_ms() + 1);
+}
+
+int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
+               const ferry_push_options *options, ferry_error *reterr) {
+    CallResult result = {.error = FERRY_ERROR_INIT};
+    const Listener listener = {.result = &result};
+    uint64_t now_ms = clock_ms(), until_ms;
+    uint32_t timeout_ms;
+    Push *push = NULL;
+    Core *core;
+    int r = client_check(client, reterr);
+
+    if (r < 0)
+        return r;
+    core = client->core;
+    timeout_ms = client_timeout(client, 0, now_ms);
+    until_ms = now_ms + timeout_ms;
+    while ((r = push_start(client, queue, body, options, listener, &push, reterr)) == -EAGAIN &&
+           clock_ms() < until_ms)
+        nap(core);
+    if (!push)
+        return r;
+    r = session_await(core, until_ms, reterr);
+    if (r == 0 && core_wait(core, &result.done, until_ms) < 0)
+        r = error_set(reterr, "ferry.DeadlineExceeded", "the push was not confirmed within %u ms",
+                      timeout_ms);
+    if (r < 0 && !result.done) {
+        if (reterr)
+            reterr->outcome_unknown = push->was_sent;
+        forget(core, push);
+        return r;
+    }
+    if (result.code < 0)
+        error_move(reterr, &result.error);
+    return result.code;
+}
+
+/* ---- answers ---- */
+
+static void queue_ended(Core *core, Push *push, ferry_error *error) {
+    PushLog *log = core->pushes;
+
+    if (error) {
+        push->error = malloc(sizeof(*error));
+        if (push->error) {
+            *push->error = (ferry_error)FERRY_ERROR_INIT;
+            error_move(push->error, error);
+        } else {
+            push->error = &out_of_memory;
+            ferry_error_clear(error);
+        }
+    }
+    push->next = NULL;
+    if (log->ended)
+        log->last_ended->next = push;
+    else
+        log->ended = push;
+    log->last_ended = push;
+    core_raise(core);
+}
+
+/* Is everything up to the id that ferry_flush() waits for confirmed now? */
+static void confirm(PushLog *log) {
+    if (log->flush_id > 0 && push_log_floor(log, UINT64_MAX) > log->flush_id)
+        log->confirmed = true;
+}
+
+/* Its callback runs now when one may, else in a turn to come. error (NULL: confirmed) is moved. */
+static void finish(Core *core, Push *push, ferry_error *error, bool in_turn) {
+    PushLog *log = core->pushes;
+    ferry_done_fn fn = push->fn;
+    void *ctx = push->ctx;
+
+    push_log_take(log, push);
+    confirm(log);
+    if (push->result) {
+        if (error) {
+            push->result->code = error->code;
+            error_move(&push->result->error, error);
+        }
+        push->result->done = true;
+    } else if (fn && !in_turn) {
+        queue_ended(core, push, error);
+        return;
+    } else if (!fn && error && !core->push_error.type) {
+        error_move(&core->push_error, error);
+    }
+    push_log_give_back(log, push);
+    if (fn)
+        fn(error, ctx);
+    if (error)
+        ferry_error_clear(error);
+}
+
+static void on_answer(Core *core, Await *await, const Message *message, const void *block) {
+    Push *push = (Push *)await;
+    bool in_turn = core->turns > 0 && core->waits == 0;
+    ferry_error error = FERRY_ERROR_INIT;
+
+    (void)block;
+    await_take(core, await);
+    if (message->op == OP_ERROR)
+        error_of_message(message, &error);
+    finish(core, push, message->op == OP_ERROR ? &error : NULL, in_turn);
+}
+
+int ferry_flush(ferry_client *client, ferry_error *reterr) {
+    uint64_t now_ms = clock_ms(), until_ms;
+    uint32_t timeout_ms;
+    PushLog *log;
+    Core *core;
+    int r = client_check(client, reterr);
+
+    if (r < 0)
+        return r;
+    core = client->core;
+    log = core->pushes;
+    log->confirmed = !log->first;
+    log->flush_id = core->next_id - 1;
+    timeout_ms = client_timeout(client, 0, now_ms);
+    until_ms = now_ms + timeout_ms;
+    r = core_wait(core, &log->confirmed, until_ms);
+    log->flush_id = 0;
+    if (r < 0) {
+        r = error_set(reterr, "ferry.DeadlineExceeded",
+                      "%zu pushes were not confirmed within %u ms", log->n, timeout_ms);
+        if (reterr)
+            reterr->outcome_unknown = true;
+        return r;
+    }
+    if (core->push_error.type) {
+        r = core->push_error.code;
+        error_move(reterr, &core->push_error);
+        return r;
+    }
+    if (!core->has_published)
+        return 0;
+    /* Publishing has no answer, but what is sent behind it has. */
+    r = session_await(core, until_ms, reterr);
+    while (r == 0 && link_waiting(core->link) > 0 && clock_ms() < until_ms)
+        nap(core);
+    if (r == 0)
+        r = ferry_ping(client, NULL, reterr);
+    core->has_published = r < 0;
+    return r;
+}
+
+/* ---- sessions ---- */
+
+void pushes_up(Core *core) {
+    core->pushes->unsent = core->pushes->first;
+    pushes_pump(core);
+}
+
+void pushes_down(Core *core, const ferry_error *reason) {
+    (void)reason;
+    core->pushes->unsent = core->pushes->first;
+}
+
+void pushes_pump(Core *core) {
+    PushLog *log = core->pushes;
+
+    while (log->unsent) {
+        Push *push = log->unsent;
+        Message message;
+        const void *block = push_read(push, &message);
+
+        if (push->was_sent)
+            message.flags |= PUSH_AGAIN;
+        if (link_put(core->link, LANE_BULK, &message, block) < 0)
+            return;
+        push->was_sent = true;
+        log->unsent = push->next;
+    }
+}
+
+/* ---- the end ---- */
+
+void pushes_shut(Core *core) {
+    PushLog *log = core->pushes;
+
+    while (log->first) {
+        Push *push = log->first;
+        ferry_error error = FERRY_ERROR_INIT;
+
+        error_set(&error, "ferry.Cancelled", "the client was closed before the push was confirmed");
+        error.outcome_unknown = push->was_sent;
+        await_take(core, &push->await);
+        finish(core, push, &error, false);
+        ferry_error_clear(&error);
+    }
+}
+
+bool pushes_due(const Core *core) {
+    return core->pushes->ended != NULL;
+}
+
+bool pushes_run_ended(Core *core) {
+    PushLog *log = core->pushes;
+    Push *push = log->ended;
+
+    if (!push)
+        return false;
+    while ((push = log->ended)) {
+        ferry_error *error = push->error;
+        ferry_done_fn fn = push->fn;
+        void *ctx = push->ctx;
+
+        log->ended = push->next;
+        push_log_give_back(log, push);
+        fn(error, ctx);
+        if (error && error != &out_of_memory) {
+            ferry_error_clear(error);
+            free(error);
+        }
+    }
+    return true;
+}

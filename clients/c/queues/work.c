@@ -1,0 +1,427 @@
+/* Workers and their jobs. See work.h. */
+
+#include "clients/c/queues/work.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/buffer.h"
+#include "clients/c/core/names.h"
+#include "clients/c/core/slab.h"
+#include "clients/c/queues/push-options.h"
+
+typedef struct Worker {
+    Registration registration;
+    ferry_job_fn fn;
+    void *ctx;
+    uint32_t slots;
+    uint64_t known_as; /* its id in core->pulls; 0: not there */
+    size_t queue_len;
+    char queue[NAME_MAX_LEN + 1];
+} Worker;
+
+static_assert(offsetof(Job, job) == sizeof(BlockHeader), "a job follows its header");
+
+static Job *job_of(const ferry_job *job) {
+    return (Job *)((char *)(uintptr_t)job - offsetof(Job, job));
+}
+
+/* ---- keeping ---- */
+
+static const void *keep_job(const void *block) {
+    const Job *job = job_of(block);
+    const ferry_bytes body = job->job.body;
+    const void *inner = body.block ? ferry_keep(body.block) : NULL;
+    size_t fixed = sizeof(Job) - sizeof(BlockHeader);
+    ferry_job *copy;
+    Job *kept;
+    char *at;
+
+    if (body.block && !inner)
+        return NULL;
+    copy = block_new_around(fixed + header_text_size(job->headers) + (inner ? 0 : body.len), inner);
+    if (!copy) {
+        ferry_free(inner);
+        return NULL;
+    }
+    kept = job_of(copy);
+    memcpy(copy, &job->job, fixed);
+    kept->core = NULL;
+    kept->settled = true;
+    kept->job.id = kept->id + (job->job.id - job->id);
+    kept->job.queue = kept->queue;
+    at = (char *)copy + fixed;
+    kept->text = header_text_init(at, job->headers);
+    if (!inner) {
+        at += header_text_size(job->headers);
+        if (body.len > 0)
+            memcpy(at, body.data, body.len);
+        kept->job.body = ferry_bytes_of(at, body.len);
+    }
+    return copy;
+}
+
+/* ---- arriving ---- */
+
+static void hold(Core *core, Job *job) {
+    job->previous = NULL;
+    job->next = core->held;
+    if (job->next)
+        job->next->previous = job;
+    core->held = job;
+}
+
+static void let_go(Core *core, Job *job) {
+    if (job->previous)
+        job->previous->next = job->next;
+    else
+        core->held = job->next;
+    if (job->next)
+        job->next->previous = job->previous;
+}
+
+static void job_free(Core *core, Job *job) {
+    if (job->text)
+        free(job->text);
+    if (job->copy) {
+        ferry_free(job->job.body.block);
+        free(job->copy);
+    }
+    slab_give(core->jobs, job);
+}
+
+static char *write_number(char *end, uint64_t number) {
+    *--end = '\0';
+    do {
+        *--end = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return end;
+}
+
+static void give_back(Core *core, const Message *job) {
+    owed_put(core, LANE_CALLS,
+             &(Message){.op = OP_RELEASE, .job = job->job, .attempt = job->attempt}, NULL);
+}
+
+/* Done with it, whichever way: when the handler has returned and it is settled. */
+static void job_end(Core *core, Job *job) {
+    if (job->in_handler || !job->settled)
+        return;
+    if (job->deferred) {
+        core->n_jobs--;
+        job_free(core, job);
+        core_unref(core);
+    } else {
+        job_free(core, job);
+    }
+}
+
+static Job *job_new(Core *core, const Worker *worker, const Message *message, const void *block) {
+    Job *job = slab_take(core->jobs);
+
+    if (!job)
+        return NULL;
+    block_init_lent(&job->header, keep_job);
+    job->core = core;
+    job->number = message->job;
+    job->attempt = message->attempt;
+    job->headers = message->headers;
+    job->text = NULL;
+    job->copy = NULL;
+    job->deferred = job->settled = false;
+    job->in_handler = true;
+    memcpy(job->queue, worker->queue, worker->queue_len + 1);
+    job->job.queue = job->queue;
+    job->job.id = write_number(job->id + sizeof(job->id), message->job);
+    job->job.attempt = message->attempt < UINT32_MAX ? (uint32_t)message->attempt : UINT32_MAX;
+    job->job.body = bytes_span(message->body, block);
+    hold(core, job);
+    return job;
+}
+
+void work_job(Core *core, const Message *message, const void *block) {
+    Worker *worker = id_map_get(&core->pulls, message->pull);
+    Job *job = NULL;
+    int r;
+
+    if (worker && (worker->registration.state == REGISTRATION_ON ||
+                   worker->registration.state == REGISTRATION_ASKED))
+        job = job_new(core, worker, message, block);
+    if (!job) {
+        give_back(core, message);
+        return;
+    }
+    registration_enter(&worker->registration);
+    r = worker->fn(&job->job, worker->ctx);
+    registration_leave(core, &worker->registration);
+    if (!job->settled && !job->deferred) {
+        if (r < 0)
+            ferry_job_retry(&job->job, 0, strerror(-r));
+        else
+            ferry_job_ack(&job->job);
+        if (!job->settled) {
+            /* Out of memory, or closed: the broker delivers it again after this session. */
+            job->settled = true;
+            let_go(core, job);
+        }
+    }
+    /* Only now: what settles a job after its handler frees it. */
+    job->in_handler = false;
+    job_end(core, job);
+}
+
+/* ---- settling ---- */
+
+static int settle(ferry_job *public_job, Lane lane, Message *message, const void *block) {
+    Job *job = public_job ? job_of(public_job) : NULL;
+    Core *core;
+    int r;
+
+    if (!job || job->settled)
+        return -EINVAL;
+    core = job->core;
+    message->job = job->number;
+    message->attempt = job->attempt;
+    r = core->link ? owed_put(core, lane, message, block) : -ECANCELED;
+    if (r < 0 && core->link)
+        return r;
+    job->settled = true;
+    let_go(core, job);
+    job_end(core, job);
+    return r;
+}
+
+int ferry_job_ack(ferry_job *job) {
+    Message message;
+
+    message.op = OP_ACK;
+    message.id = 0;
+    message.passed = (Span){NULL, 0};
+    message.body = (Span){NULL, 0};
+    message.body_transfer = 0;
+    return settle(job, LANE_CALLS, &message, NULL);
+}
+
+static Span reason_of(const char *reason) {
+    Span text = span_text(reason);
+
+    text.len = text.len > WIRE_TEXT_MAX ? WIRE_TEXT_MAX : text.len;
+    return text;
+}
+
+int ferry_job_retry(ferry_job *job, uint64_t delay_ms, const char *reason) {
+    return settle(job, LANE_CALLS,
+                  &(Message){.op = OP_RETRY, .delay_ms = delay_ms, .text = reason_of(reason)},
+                  NULL);
+}
+
+int ferry_job_reject(ferry_job *job, const char *reason) {
+    return settle(job, LANE_CALLS, &(Message){.op = OP_REJECT, .text = reason_of(reason)}, NULL);
+}
+
+int ferry_job_forward(ferry_job *job, const char *queue, ferry_bytes body,
+                      const ferry_push_options *options) {
+    CLEANUP(buffer_deinit) Buffer scratch = {0};
+    Message message = {.op = OP_FORWARD, .body = span_bytes(body)};
+    const Name *name;
+    Core *core;
+
+    if (!job || job_of(job)->settled || (!body.data && body.len > 0))
+        return -EINVAL;
+    core = job_of(job)->core;
+    name = names_find(core->names, queue, NULL);
+    if (!name)
+        return -EINVAL;
+    if (core->link && body.len > link_max_body(core->link))
+        return -EMSGSIZE;
+    message.name = name_span(name);
+    /* What travels with a job goes on with its result. */
+    message.headers = job_of(job)->headers;
+    if (options) {
+        int r = push_options_write(&scratch, message.headers, options, &message, NULL);
+
+        if (r < 0)
+            return r;
+    }
+    return settle(job, LANE_BULK, &message, body.block);
+}
+
+int ferry_job_extend(ferry_job *job, uint64_t ms) {
+    Job *mine = job ? job_of(job) : NULL;
+
+    if (!mine || mine->settled || ms == 0)
+        return -EINVAL;
+    if (!mine->core->link)
+        return -ECANCELED;
+    return owed_put(
+        mine->core, LANE_CALLS,
+        &(Message){.op = OP_EXTEND, .job = mine->number, .attempt = mine->attempt, .delay_ms = ms},
+        NULL);
+}
+
+ferry_job *ferry_job_defer(ferry_job *job) {
+    Job *mine = job ? job_of(job) : NULL;
+    ferry_bytes body;
+    char *copy;
+
+    if (!mine || mine->settled || !mine->in_handler || mine->deferred)
+        return mine && mine->deferred ? job : NULL;
+    body = job->body;
+    copy = malloc(mine->headers.len + (body.block ? 0 : body.len) + 1);
+    if (!copy)
+        return NULL;
+    if (body.block) {
+        ferry_keep(body.block);
+    } else {
+        if (body.len > 0)
+            memcpy(copy + mine->headers.len, body.data, body.len);
+        job->body.data = copy + mine->headers.len;
+    }
+    if (mine->headers.len > 0)
+        memcpy(copy, mine->headers.data, mine->headers.len);
+    mine->headers.data = (const uint8_t *)copy;
+    mine->copy = copy;
+    mine->deferred = true;
+    mine->core->n_jobs++;
+    core_ref(mine->core);
+    return job;
+}
+
+static const HeaderText *text_of(const ferry_job *job) {
+    Job *mine = job ? job_of(job) : NULL;
+
+    if (mine && !mine->text && mine->core && mine->headers.len > 0)
+        mine->text = header_text_new(mine->headers);
+    return mine ? mine->text : NULL;
+}
+
+const char *ferry_job_header(const ferry_job *job, const char *name) {
+    const HeaderText *text = name ? text_of(job) : NULL;
+
+    return text ? header_text_find(text, name) : NULL;
+}
+
+const char *ferry_job_header_after(const ferry_job *job, const char *name) {
+    const HeaderText *text = text_of(job);
+
+    return text ? header_text_after(text, name) : NULL;
+}
+
+/* ---- sessions ---- */
+
+static bool is_settlement(unsigned op) {
+    return op >= OP_ACK && op <= OP_FORWARD && op != OP_EXTEND;
+}
+
+static uint32_t held_of(const Record *records, Buffer *to, bool settlements) {
+    uint32_t n = 0;
+
+    for (const Record *record = records; record; record = record->next) {
+        Message message;
+
+        if (settlements ? !is_settlement(record->op) : record->op != OP_JOB)
+            continue;
+        record_read(record, &message);
+        if (to) {
+            write_array(to, 2);
+            write_uint(to, message.job);
+            write_uint(to, message.attempt);
+        }
+        n++;
+    }
+    return n;
+}
+
+void jobs_held(Core *core, Buffer *to) {
+    uint32_t n = held_of(core->aside, NULL, false) + held_of(core->owed, NULL, true);
+
+    for (const Job *job = core->held; job; job = job->next)
+        n++;
+    if (n == 0)
+        return;
+    write_array(to, n);
+    held_of(core->aside, to, false);
+    held_of(core->owed, to, true);
+    for (const Job *job = core->held; job; job = job->next) {
+        write_array(to, 2);
+        write_uint(to, job->number);
+        write_uint(to, job->attempt);
+    }
+}
+
+void jobs_shut(Core *core) {
+    (void)core;
+}
+
+/* ---- workers ---- */
+
+static int announce(Core *core, Registration *registration, uint64_t id) {
+    Worker *worker = (Worker *)registration;
+    int r = id_map_put(&core->pulls, id, worker);
+
+    if (r < 0)
+        return r;
+    r = link_put(
+        core->link, LANE_CALLS,
+        &(Message){
+            .op = OP_PULL, .id = id, .name = span_text(worker->queue), .slots = worker->slots},
+        NULL);
+    if (r < 0) {
+        id_map_take(&core->pulls, id);
+        return r;
+    }
+    if (worker->known_as)
+        id_map_take(&core->pulls, worker->known_as);
+    worker->known_as = id;
+    return 0;
+}
+
+static int withdraw(Core *core, Registration *registration, uint64_t id) {
+    return link_put(core->link, LANE_CALLS,
+                    &(Message){.op = OP_UNPULL, .id = id, .pull = registration->id}, NULL);
+}
+
+static void worker_free(Core *core, Registration *registration) {
+    Worker *worker = (Worker *)registration;
+
+    if (worker->known_as)
+        id_map_take(&core->pulls, worker->known_as);
+    free(worker);
+}
+
+static const RegistrationKind worker_kind = {announce, withdraw, worker_free, true};
+
+int ferry_work(ferry_client *client, const char *queue, const ferry_work_options *options,
+               ferry_job_fn fn, void *ctx, ferry_error *reterr) {
+    int r = client_check(client, reterr);
+    const Name *name;
+    Worker *worker;
+
+    if (r < 0)
+        return r;
+    if (!fn)
+        return error_set(reterr, "ferry.Misuse", "the handler is NULL");
+    if (options) {
+        r = reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
+        if (r == 0 && options->reserved32)
+            r = error_set(reterr, "ferry.Misuse", "reserved32 is not zero");
+        if (r < 0)
+            return r;
+    }
+    name = names_find(client->core->names, queue, reterr);
+    if (!name)
+        return -EINVAL;
+    worker = calloc(1, sizeof(*worker));
+    if (!worker)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    worker->fn = fn;
+    worker->ctx = ctx;
+    worker->slots = options && options->slots ? options->slots : 1;
+    worker->queue_len = name->len;
+    memcpy(worker->queue, name->text, name->len + 1);
+    r = registration_add(client, &worker->registration, &worker_kind, reterr);
+    if (r < 0)
+        worker_free(client->core, &worker->registration);
+    return r;
+}

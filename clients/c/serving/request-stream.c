@@ -1,0 +1,133 @@
+/* Streams, the server's end: items to and from a request. */
+
+#include "clients/c/serving/request.h"
+
+/* ---- watching ---- */
+
+void request_note_due(Request *request) {
+    if (!request->fn || request->due || request->answered)
+        return;
+    request->due = true;
+    request->core->n_due++;
+    core_raise(request->core);
+}
+
+int ferry_request_watch(ferry_request *request, void (*fn)(ferry_request *request, void *ctx),
+                        void *ctx) {
+    Request *mine = request ? request_of(request) : NULL;
+
+    if (!mine || !fn || mine->answered)
+        return -EINVAL;
+    mine->fn = fn;
+    mine->ctx = ctx;
+    /* What came before is not to be waited for. */
+    if (mine->cancelled || mine->flow)
+        request_note_due(mine);
+    return 0;
+}
+
+static Request *next_due(const Core *core) {
+    for (Request *request = core->deferred; request; request = request->next)
+        if (request->due)
+            return request;
+    return NULL;
+}
+
+bool requests_due(const Core *core) {
+    return core->n_due > 0 && next_due(core);
+}
+
+bool requests_run(Core *core) {
+    Request *request;
+    bool busy = false;
+
+    while (core->n_due > 0 && !core->closed && (request = next_due(core))) {
+        request->due = false;
+        core->n_due--;
+        request->fn(&request->request, request->ctx);
+        busy = true;
+    }
+    return busy;
+}
+
+/* ---- items ---- */
+
+static int check(const Request *request) {
+    if (request->answered || !request->flow)
+        return -EINVAL;
+    if (request->cancelled || request->core->closed)
+        return -ECANCELED;
+    return request->session == request->core->session && request->core->is_up ? 0 : -ECONNRESET;
+}
+
+/* Waits for items or credit. -EAGAIN: the request is watched instead. */
+static int wait_for_change(Request *request, uint64_t until_ms) {
+    if (request->fn)
+        return -EAGAIN;
+    request->flow->wake = false;
+    return core_wait(request->core, &request->flow->wake, until_ms);
+}
+
+int ferry_request_yield(ferry_request *request, ferry_bytes item) {
+    Request *mine = request ? request_of(request) : NULL;
+    uint64_t until_ms = 0;
+    int r;
+
+    if (!mine || !mine->core || (!item.data && item.len > 0))
+        return -EINVAL;
+    for (;;) {
+        r = check(mine);
+        if (r < 0)
+            return r;
+        if (item.len > link_max_body(mine->core->link))
+            return -EMSGSIZE;
+        r = -EAGAIN;
+        if (flow_may_send(mine->flow))
+            r = link_put(mine->core->link, LANE_BULK,
+                         &(Message){.op = OP_ITEM, .id = mine->id, .body = span_bytes(item)},
+                         item.block);
+        if (r == 0) {
+            flow_sent(mine->flow, item.len);
+            core_sent(mine->core);
+            return 0;
+        }
+        if (r != -EAGAIN)
+            return r;
+        if (flow_may_send(mine->flow))
+            flow_wait_for_room(mine->flow, &mine->core->full_flows);
+        if (until_ms == 0)
+            until_ms = clock_ms() + mine->timeout_ms;
+        r = wait_for_change(mine, until_ms);
+        if (r < 0)
+            return r;
+    }
+}
+
+int ferry_request_receive(ferry_request *request, ferry_bytes *ret) {
+    Request *mine = request ? request_of(request) : NULL;
+    uint64_t until_ms = 0, bytes;
+    int r;
+
+    if (!mine || !mine->core || !ret)
+        return -EINVAL;
+    for (;;) {
+        r = check(mine);
+        if (r < 0)
+            return r;
+        if (flow_take(mine->flow, ret) > 0) {
+            bytes = flow_grant(mine->flow);
+            if (bytes > 0 &&
+                owed_put(mine->core, LANE_CALLS,
+                         &(Message){.op = OP_MORE, .id = mine->id, .bytes = bytes}, NULL) < 0)
+                mine->flow->consumed += bytes;
+            return 1;
+        }
+        if (mine->flow->in_ended)
+            return 0;
+        if (until_ms == 0)
+            until_ms = clock_ms() + mine->timeout_ms;
+        r = wait_for_change(mine, until_ms);
+        if (r < 0)
+            return r;
+    }
+}

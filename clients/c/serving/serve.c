@@ -1,0 +1,311 @@
+/* Services and the way from a CALL to its handler. See serve.h. */
+
+#include "clients/c/serving/serve.h"
+
+#include <stdlib.h>
+
+#include "clients/c/core/names.h"
+#include "clients/c/core/registration.h"
+#include "clients/c/memo/memo.h"
+#include "clients/c/serving/request.h"
+
+enum {
+    SLOTS_MAX = 65536,
+    LONG_MS = 20, /* a handler that takes so long has made others wait */
+};
+
+typedef struct Service {
+    Registration registration;
+    size_t name_len, n_methods, last; /* last: index of the method that was called last */
+    ServedMethod *methods;
+    uint32_t slots;
+    bool bare_errors;
+    ferry_bytes description; /* owned */
+    char name[NAME_MAX_LEN + 1];
+    char instance[NAME_MAX_LEN + 1];
+} Service;
+
+static int announce(Core *core, Registration *registration, uint64_t id) {
+    Service *service = (Service *)registration;
+    Message message = {.op = OP_SERVE,
+                       .id = id,
+                       .name = span_of(service->name, service->name_len),
+                       .slots = service->slots,
+                       .instance = span_text(service->instance)};
+
+    if (service->description.len > 0)
+        message.body = span_of(service->description.data, service->description.len);
+    return link_put(core->link, LANE_CALLS, &message, service->description.block);
+}
+
+static int withdraw(Core *core, Registration *registration, uint64_t id) {
+    Service *service = (Service *)registration;
+
+    return link_put(
+        core->link, LANE_CALLS,
+        &(Message){.op = OP_UNSERVE, .id = id, .name = span_of(service->name, service->name_len)},
+        NULL);
+}
+
+static void service_free(Core *core, Registration *registration) {
+    Service *service = (Service *)registration;
+
+    if (core->last_service == registration)
+        core->last_service = NULL;
+    for (size_t i = 0; i < service->n_methods; i++)
+        free(service->methods[i].full);
+    free(service->methods);
+    ferry_free(service->description.block);
+    free(service);
+}
+
+static const RegistrationKind service_kind = {announce, withdraw, service_free, true};
+
+/* ---- finding ---- */
+
+static Service *find_service(Core *core, Span name) {
+    Service *last = (Service *)core->last_service;
+
+    if (last && last->name_len == name.len && memcmp(last->name, name.data, name.len) == 0)
+        return last;
+    for (Registration *r = core->registrations; r; r = r->next) {
+        Service *service = (Service *)r;
+
+        if (r->kind == &service_kind && service->name_len == name.len &&
+            memcmp(service->name, name.data, name.len) == 0) {
+            core->last_service = r;
+            return service;
+        }
+    }
+    return NULL;
+}
+
+static bool is_named(const ServedMethod *method, Span name) {
+    return method->name_len == name.len && memcmp(method->name, name.data, name.len) == 0;
+}
+
+static ServedMethod *find_method(Service *service, Span name) {
+    if (service->last < service->n_methods && is_named(&service->methods[service->last], name))
+        return &service->methods[service->last];
+    for (size_t i = 0; i < service->n_methods; i++)
+        if (is_named(&service->methods[i], name)) {
+            service->last = i;
+            return &service->methods[i];
+        }
+    return NULL;
+}
+
+/* ---- calls ---- */
+
+/* Nobody waits any more for calls that were cancelled, or have expired, while a handler computed:
+ * the broker has said so, but behind them. */
+static bool is_cancelled(Core *core, uint64_t id) {
+    if (core->ran_long) {
+        core->ran_long = false;
+        core_breathe(core);
+        core->now_ms = clock_ms();
+    }
+    return core->cancelled.n > 0 && id_map_take(&core->cancelled, id);
+}
+
+static void run(Service *service, const ServedMethod *method, InvokeFn invoke, Request *request) {
+    Core *core = request->core;
+    int r;
+
+    request->bare_errors = service->bare_errors;
+    core->current = request;
+    if (request->flow && core->aside)
+        aside_claim(core, request);
+    registration_enter(&service->registration);
+    r = invoke(&request->request, method);
+    core->current = NULL;
+    core->ran_long = clock_about_ms() > core->now_ms + LONG_MS;
+    request_handled(request, method, r);
+    registration_leave(core, &service->registration);
+}
+
+void serve_call(Core *core, const Message *message, const void *block) {
+    Service *service = find_service(core, message->name);
+    ServedMethod *method = service ? find_method(service, message->method) : NULL;
+    uint64_t session = core->session;
+    Request *request;
+
+    if (is_cancelled(core, message->id)) {
+        request_refuse(core, message->id, "ferry.Cancelled", "cancelled before it was begun");
+        return;
+    }
+    if (core->session != session || !core->is_up)
+        return; /* it was lost with its connection */
+    if (!method) {
+        request_refuse(core, message->id, service ? "ferry.NoSuchMethod" : "ferry.NoSuchService",
+                       "%.*s has no method '%.*s'", (int)message->name.len,
+                       (const char *)message->name.data, (int)message->method.len,
+                       (const char *)message->method.data);
+        return;
+    }
+    request = request_new(core, method, message, block);
+    if (!request) {
+        request_refuse(core, message->id, "ferry.OutOfMemory", "the server is out of memory");
+        return;
+    }
+    run(service, method, method->invoke, request);
+}
+
+/* Meanwhile the service may have been withdrawn, or its table have moved. */
+void request_resume(Request *request) {
+    const char *full = request->request.method, *dot = strrchr(full, '.');
+    Service *service = find_service(request->core, span_of(full, (size_t)(dot - full)));
+    ServedMethod *method = service ? find_method(service, span_text(dot + 1)) : NULL;
+    const char *problem = request->cancelled                ? "ferry.Cancelled"
+                          : !method                         ? "ferry.NoSuchService"
+                          : method->typed != request->typed ? "ferry.NoSuchMethod"
+                                                            : NULL;
+
+    if (problem) {
+        request_reject(request, problem, "the call had not begun yet");
+        return;
+    }
+    request->in_handler = request->resumed = true;
+    run(service, method, invoke_unpacked, request);
+}
+
+/* ---- serving ---- */
+
+static int check(const ServeSpec *spec, const ferry_serve_options *options, ferry_error *reterr) {
+    int r;
+
+    if (!spec->service || !name_is_valid(spec->service, strnlen(spec->service, NAME_MAX_LEN + 1)))
+        return error_set(reterr, "ferry.Misuse", "the service's name is not valid");
+    if (!options)
+        return 0;
+    r = reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
+    if (r < 0)
+        return r;
+    if (options->slots > SLOTS_MAX)
+        return error_set(reterr, "ferry.Misuse", "slots is more than 65 536");
+    if (options->instance && !name_is_valid(options->instance, strnlen(options->instance, 256)))
+        return error_set(reterr, "ferry.Misuse", "the instance's name is not valid");
+    return 0;
+}
+
+/* One more method; the same name again replaces its handler. */
+static int add_method(Service *service, const ServedMethod *added) {
+    ServedMethod *method = find_method(service, span_of(added->name, added->name_len));
+    char *full;
+
+    if (!method) {
+        ServedMethod *bigger =
+            realloc(service->methods, (service->n_methods + 1) * sizeof(*service->methods));
+
+        if (!bigger)
+            return -ENOMEM;
+        service->methods = bigger;
+        full = malloc(service->name_len + added->name_len + 2);
+        if (!full)
+            return -ENOMEM;
+        memcpy(full, service->name, service->name_len);
+        full[service->name_len] = '.';
+        memcpy(full + service->name_len + 1, added->name, added->name_len);
+        full[service->name_len + 1 + added->name_len] = '\0';
+        method = &service->methods[service->n_methods++];
+    } else {
+        full = method->full;
+    }
+    *method = *added;
+    method->full = full;
+    method->name = full + service->name_len + 1;
+    return 0;
+}
+
+static int fill(Service *service, const ferry_client *client, const ServeSpec *spec,
+                const ferry_serve_options *options) {
+    ferry_bytes description = {NULL, 0, NULL};
+    int r = 0;
+
+    for (size_t i = 0; i < spec->n_methods && r == 0; i++) {
+        ServedMethod method = spec->methods[i];
+
+        method.cache = memo_serves(client, method.typed) ? client->cache : NULL;
+        r = add_method(service, &method);
+    }
+    if (r == 0 && spec->description.len > 0)
+        r = block_hold(spec->description, &description);
+    if (r < 0)
+        return r;
+    if (description.len > 0) {
+        ferry_free(service->description.block);
+        service->description = description;
+    }
+    if (options && options->slots > service->slots)
+        service->slots = options->slots;
+    if (options && options->bare_errors)
+        service->bare_errors = true;
+    if (options && options->instance)
+        strcpy(service->instance, options->instance);
+    return 0;
+}
+
+int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve_options *options,
+                  ferry_error *reterr) {
+    int r = client_check(client, reterr);
+    Service *service;
+
+    if (r == 0)
+        r = check(spec, options, reterr);
+    if (r < 0)
+        return r;
+    service = find_service(client->core, span_text(spec->service));
+    if (service) {
+        /* A table that a handler runs from must not move under it. */
+        if (service->registration.busy > 0)
+            return error_set(reterr, "ferry.Misuse",
+                             "a handler of this service runs: add methods outside of it");
+        r = fill(service, client, spec, options);
+        return r < 0 ? error_set_code(reterr, r, NULL)
+                     : registration_change(&service->registration, reterr);
+    }
+    service = calloc(1, sizeof(*service));
+    if (!service)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    strcpy(service->name, spec->service);
+    service->name_len = strlen(spec->service);
+    service->slots = 1;
+    r = fill(service, client, spec, options);
+    if (r < 0)
+        error_set_code(reterr, r, NULL);
+    if (r == 0)
+        r = registration_add(client, &service->registration, &service_kind, reterr);
+    if (r < 0)
+        service_free(client->core, &service->registration);
+    return r;
+}
+
+/* ---- by name, and by tables whose handlers take the body as it is ---- */
+
+static int invoke_fn(ferry_request *request, const ServedMethod *method) {
+    return method->fn(request, method->ctx);
+}
+
+int ferry_serve_method(ferry_client *client, const char *method, const ferry_serve_options *options,
+                       int (*fn)(ferry_request *request, void *ctx), void *ctx,
+                       ferry_error *reterr) {
+    int r = client_check(client, reterr);
+    char service[NAME_MAX_LEN + 1];
+    ServedMethod served = {.invoke = invoke_fn, .fn = fn, .ctx = ctx};
+    const Name *name;
+
+    if (r < 0)
+        return r;
+    if (!fn)
+        return error_set(reterr, "ferry.Misuse", "the handler is NULL");
+    name = names_find_method(client->core->names, method, reterr);
+    if (!name)
+        return -EINVAL;
+    memcpy(service, name->text, name->dot);
+    service[name->dot] = '\0';
+    served.name = (const char *)name_method(name).data;
+    served.name_len = name_method(name).len;
+    return service_serve(client,
+                         &(ServeSpec){.service = service, .n_methods = 1, .methods = &served},
+                         options, reterr);
+}

@@ -1,0 +1,215 @@
+/* Publishing; and gathering, which publishes a question and collects the answers. */
+
+#include "base/buffer.h"
+#include "clients/c/calls/call.h"
+#include "clients/c/core/names.h"
+#include "clients/c/topics/subscribe.h"
+
+enum { WINDOW_MAX_MS = 60000, GATHER_GRACE_MS = 5000 };
+
+/* ---- before the connection ---- */
+
+static int early_put(Core *core, const Message *message, const void *block, ferry_error *reterr) {
+    Record *record;
+
+    /* What nobody may ever hear does not pile up: after this long it is refused instead. */
+    if (clock_ms() - core->down_since_ms > CONNECT_MS || link_state(core->link) == LINK_CLOSED)
+        return session_missing(core, reterr);
+    if (core->early_bytes + message->body.len > EARLY_MAX)
+        return error_set(reterr, "ferry.WouldBlock",
+                         "4 MiB wait for the connection to the broker already");
+    record = record_new(message, block);
+    if (!record)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    if (core->last_early)
+        core->last_early->next = record;
+    else
+        core->early = record;
+    core->last_early = record;
+    core->early_bytes += record_size(record);
+    return 0;
+}
+
+void early_up(Core *core) {
+    while (core->early) {
+        Record *record = core->early;
+        Message message;
+
+        record_read(record, &message);
+        link_put(core->link, LANE_BULK, &message, record->block);
+        core->early = record->next;
+        record_free(record);
+    }
+    core->last_early = NULL;
+    core->early_bytes = 0;
+}
+
+/* ---- publishing ---- */
+
+static int put(Core *core, const Message *message, const void *block, ferry_error *reterr) {
+    int r = link_put(core->link, LANE_BULK, message, block);
+
+    core->has_published = true;
+    if (r == 0) {
+        core_sent(core);
+        return 0;
+    }
+    if (r == -EAGAIN) {
+        /* There may be credit to be read. */
+        core_breathe(core);
+        r = link_put(core->link, LANE_BULK, message, block);
+    }
+    if (r == -ENOTCONN)
+        return early_put(core, message, block, reterr);
+    if (r == -EAGAIN)
+        return error_set(reterr, "ferry.WouldBlock",
+                         "4 MiB wait to be sent: the broker or the network is slower than we are");
+    if (r < 0)
+        return error_set_code(reterr, r, NULL);
+    core_sent(core);
+    return 0;
+}
+
+static int check_body(const Core *core, ferry_bytes body, ferry_error *reterr) {
+    if (!body.data && body.len > 0)
+        return error_set(reterr, "ferry.Misuse", "the body has a length, but is NULL");
+    if (body.len > link_max_body(core->link))
+        return error_set(reterr, "ferry.TooBig", "a body of %zu bytes: at most %llu are taken",
+                         body.len, (unsigned long long)link_max_body(core->link));
+    return 0;
+}
+
+static int publish_with(ferry_client *client, Message *message, ferry_bytes body,
+                        const ferry_publish_options *options, ferry_error *reterr) {
+    CLEANUP(buffer_deinit) Buffer headers = {0};
+    int r;
+
+    r = reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
+    if (r < 0)
+        return r;
+    if (options->retain)
+        message->flags |= PUBLISH_RETAIN;
+    if (options->n_headers > 0) {
+        r = headers_write(&headers, message->headers, options->n_headers, options->headers, reterr);
+        if (r < 0)
+            return r;
+        message->headers = span_of(headers.data, headers.len);
+    }
+    return put(client->core, message, body.block, reterr);
+}
+
+int ferry_publish(ferry_client *client, const char *topic, ferry_bytes body,
+                  const ferry_publish_options *options, ferry_error *reterr) {
+    int r = client_check(client, reterr);
+    const Name *name;
+    Message message;
+
+    if (r == 0)
+        r = check_body(client->core, body, reterr);
+    if (r < 0)
+        return r;
+    name = names_find(client->core->names, topic, reterr);
+    if (!name)
+        return -EINVAL;
+    /* The broker would drop it, and nobody would be told. */
+    if (__builtin_expect(name->is_brokers, 0))
+        return error_set(reterr, "ferry.PermissionDenied",
+                         "cannot publish to '%s': names that begin with 'ferry.' are the broker's",
+                         name->text);
+    message.op = OP_PUBLISH;
+    message.passed = (Span){NULL, 0};
+    message.id = 0;
+    message.flags = 0;
+    message.window_ms = 0;
+    message.name = name_span(name);
+    message.headers = client_headers(client);
+    message.body = span_bytes(body);
+    message.body_transfer = 0;
+    if (options)
+        return publish_with(client, &message, body, options, reterr);
+    return put(client->core, &message, body.block, reterr);
+}
+
+/* ---- gathering ---- */
+
+typedef struct Gather {
+    Await await;
+    const char *topic;
+    ferry_message_fn fn;
+    void *ctx;
+    uint64_t n;
+    bool done, lost;
+    int code;
+    ferry_error error;
+} Gather;
+
+static void on_gathered(Core *core, Await *await, const Message *message, const void *block) {
+    Gather *gather = (Gather *)await;
+
+    if (!message) {
+        gather->lost = true;
+    } else if (message->op == OP_ANSWER) {
+        ferry_message m = {gather->topic, ++gather->n, 0, bytes_span(message->body, block)};
+
+        message_lend(core, gather->fn, gather->ctx, &m, 0, (Span){NULL, 0});
+        return;
+    } else if (message->op == OP_ERROR) {
+        error_of_message(message, &gather->error);
+        gather->code = gather->error.code;
+    }
+    gather->done = true;
+}
+
+int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, uint32_t window_ms,
+                 ferry_message_fn fn, void *ctx, ferry_error *reterr) {
+    int r = client_check(client, reterr);
+    Gather gather = {
+        .await = {.fn = on_gathered, .fleeting = true}, .topic = topic, .fn = fn, .ctx = ctx};
+    const Name *name;
+    uint64_t until_ms;
+    Core *core;
+
+    if (r == 0)
+        r = check_body(client->core, question, reterr);
+    if (r < 0)
+        return r;
+    if (!fn || window_ms == 0 || window_ms > WINDOW_MAX_MS)
+        return error_set(reterr, "ferry.Misuse",
+                         "the callback is NULL, or the window is not 1 to "
+                         "60 000 ms");
+    core = client->core;
+    name = names_find(core->names, topic, reterr);
+    if (!name)
+        return -EINVAL;
+    until_ms = clock_ms() + window_ms + GATHER_GRACE_MS;
+    r = session_await(core, until_ms, reterr);
+    if (r < 0)
+        return r;
+    gather.await.id = core->next_id++;
+    r = await_put(core, &gather.await);
+    if (r == 0)
+        r = link_put(core->link, LANE_BULK,
+                     &(Message){.op = OP_PUBLISH,
+                                .id = gather.await.id,
+                                .flags = PUBLISH_GATHER,
+                                .window_ms = window_ms,
+                                .name = name_span(name),
+                                .headers = client_headers(client),
+                                .body = span_bytes(question)},
+                     question.block);
+    if (r < 0) {
+        await_take(core, &gather.await);
+        return error_set_code(reterr, r, NULL);
+    }
+    r = core_wait(core, &gather.done, until_ms);
+    await_take(core, &gather.await);
+    if (r < 0)
+        return error_set(reterr, "ferry.DeadlineExceeded",
+                         "the broker did not say that the window is over");
+    if (gather.lost)
+        return error_set(reterr, "ferry.ConnectionLost",
+                         "the connection was lost while answers were gathered");
+    if (gather.code < 0)
+        error_move(reterr, &gather.error);
+    return gather.code;
+}

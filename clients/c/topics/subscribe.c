@@ -1,0 +1,298 @@
+/* Subscriptions and their messages. See subscribe.h. */
+
+#include "clients/c/topics/subscribe.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/block.h"
+#include "clients/c/core/header-text.h"
+#include "clients/c/core/registration.h"
+#include "rpc/wire/name.h"
+
+struct ferry_subscription {
+    Registration registration;
+    ferry_message_fn fn;
+    void *ctx;
+    uint64_t seq;    /* of the last message, dropped ones included */
+    uint64_t missed; /* since the last message */
+    uint64_t resume; /* its id in the session before */
+    bool counted;    /* seq goes on from that session */
+    uint32_t last;
+    size_t topic_len;
+    char topic[NAME_MAX_LEN + 1]; /* of the last message: mostly also of the next */
+    char pattern[NAME_MAX_LEN + 1];
+    char group[NAME_MAX_LEN + 1];
+};
+
+/* ---- messages, lent ---- */
+
+typedef struct Lent {
+    BlockHeader header;
+    ferry_message message;
+    Core *core; /* NULL: a copy that was kept */
+    uint64_t reply, session;
+    Span headers;
+    HeaderText *text;
+} Lent;
+
+static const Lent *lent_of(const ferry_message *message) {
+    return (const Lent *)((const char *)message - offsetof(Lent, message));
+}
+
+static_assert(offsetof(Lent, message) == sizeof(BlockHeader), "a message follows its header");
+
+static const void *keep_message(const void *block) {
+    const Lent *lent = lent_of(block);
+    const ferry_bytes body = lent->message.body;
+    size_t topic_len = strlen(lent->message.topic);
+    size_t fixed = sizeof(Lent) - sizeof(BlockHeader);
+    const void *inner = body.block ? ferry_keep(body.block) : NULL;
+    ferry_message *copy;
+    Lent *kept;
+    char *at;
+
+    if (body.block && !inner)
+        return NULL;
+    copy = block_new_around(
+        fixed + header_text_size(lent->headers) + topic_len + 1 + (inner ? 0 : body.len), inner);
+    if (!copy) {
+        ferry_free(inner);
+        return NULL;
+    }
+    kept = (Lent *)((char *)copy - offsetof(Lent, message));
+    kept->message = lent->message;
+    kept->core = NULL;
+    kept->reply = 0;
+    at = (char *)copy + fixed;
+    kept->text = header_text_init(at, lent->headers);
+    at += header_text_size(lent->headers);
+    memcpy(at, lent->message.topic, topic_len + 1);
+    kept->message.topic = at;
+    at += topic_len + 1;
+    if (!inner) {
+        if (body.len > 0)
+            memcpy(at, body.data, body.len);
+        kept->message.body = ferry_bytes_of(at, body.len);
+    }
+    return copy;
+}
+
+void message_lend(Core *core, ferry_message_fn fn, void *ctx, const ferry_message *message,
+                  uint64_t reply, Span headers) {
+    Lent lent;
+
+    block_init_lent(&lent.header, keep_message);
+    lent.message = *message;
+    lent.core = core;
+    lent.reply = reply;
+    lent.session = core->session;
+    lent.headers = headers;
+    lent.text = NULL;
+    fn(&lent.message, ctx);
+    if (lent.text)
+        free(lent.text);
+}
+
+static const HeaderText *text_of(const ferry_message *message) {
+    Lent *lent = (Lent *)(uintptr_t)lent_of(message);
+
+    if (!lent->text && lent->headers.len > 0)
+        lent->text = header_text_new(lent->headers);
+    return lent->text;
+}
+
+const char *ferry_message_header(const ferry_message *message, const char *name) {
+    const HeaderText *text = message && name ? text_of(message) : NULL;
+
+    return text ? header_text_find(text, name) : NULL;
+}
+
+const char *ferry_message_header_after(const ferry_message *message, const char *name) {
+    const HeaderText *text = message ? text_of(message) : NULL;
+
+    return text ? header_text_after(text, name) : NULL;
+}
+
+int ferry_message_answer(const ferry_message *message, ferry_bytes answer) {
+    const Lent *lent;
+    int r;
+
+    if (!message)
+        return -EINVAL;
+    lent = lent_of(message);
+    if (!lent->core || lent->reply == 0)
+        return -EINVAL;
+    if (lent->core->closed)
+        return -ECANCELED;
+    if (lent->session != lent->core->session)
+        return -ECONNRESET;
+    r = link_put(lent->core->link, LANE_BULK,
+                 &(Message){.op = OP_ANSWER, .reply = lent->reply, .body = span_bytes(answer)},
+                 answer.block);
+    if (r == 0)
+        core_sent(lent->core);
+    return r;
+}
+
+/* ---- arriving ---- */
+
+void topic_message(Core *core, const Message *message, const void *block) {
+    ferry_subscription *sub = id_map_get(&core->subscriptions, message->sub);
+    ferry_message m;
+
+    if (!sub)
+        return;
+    if (message->name.len != sub->topic_len ||
+        memcmp(message->name.data, sub->topic, sub->topic_len) != 0) {
+        if (message->name.len > NAME_MAX_LEN)
+            return;
+        memcpy(sub->topic, message->name.data, message->name.len);
+        sub->topic_len = message->name.len;
+        sub->topic[sub->topic_len] = '\0';
+    }
+    m.topic = sub->topic;
+    m.seq = message->seq;
+    m.missed = sub->missed;
+    if (m.missed != FERRY_MISSED_UNKNOWN && message->seq > sub->seq + 1)
+        m.missed += message->seq - sub->seq - 1;
+    m.body = bytes_span(message->body, block);
+    sub->seq = message->seq;
+    sub->missed = 0;
+    registration_enter(&sub->registration);
+    message_lend(core, sub->fn, sub->ctx, &m, message->reply, message->headers);
+    registration_leave(core, &sub->registration);
+}
+
+void topic_gap(Core *core, const Message *message) {
+    ferry_subscription *sub = id_map_get(&core->subscriptions, message->sub);
+    ferry_error error = FERRY_ERROR_INIT;
+
+    if (!sub)
+        return;
+    if (message->count == GAP_UNKNOWN) {
+        sub->missed = FERRY_MISSED_UNKNOWN;
+        sub->seq = 0;
+    } else {
+        sub->seq += message->count;
+        if (sub->missed != FERRY_MISSED_UNKNOWN)
+            sub->missed += message->count;
+    }
+    if (message->count == GAP_UNKNOWN)
+        error_set(&error, "ferry.Full", "messages for '%s' were missed, it is not known how many",
+                  sub->pattern);
+    else
+        error_set(&error, "ferry.Full", "%llu messages for '%s' were missed",
+                  (unsigned long long)message->count, sub->pattern);
+    event_note(core, FERRY_EVENT_MISSED, &error);
+    ferry_error_clear(&error);
+}
+
+/* ---- subscribing ---- */
+
+static int announce(Core *core, Registration *registration, uint64_t id) {
+    ferry_subscription *sub = (ferry_subscription *)registration;
+    CLEANUP(buffer_deinit) Buffer options = {0};
+    unsigned n = (*sub->group != '\0') + (sub->last > 0) + (sub->resume > 0);
+    Message message = {.op = OP_SUBSCRIBE, .id = id, .name = span_text(sub->pattern)};
+    int r;
+
+    if (n > 0)
+        write_map(&options, n);
+    if (*sub->group) {
+        write_text(&options, "group");
+        write_text(&options, sub->group);
+    }
+    if (sub->last > 0) {
+        write_text(&options, "last");
+        write_uint(&options, sub->last);
+    }
+    if (sub->resume > 0) {
+        write_text(&options, "resume");
+        write_uint(&options, sub->resume);
+    }
+    if (options.failed)
+        return -ENOMEM;
+    message.options = span_of(options.data, options.len);
+    /* What is retained or replayed comes before the answer. */
+    r = id_map_put(&core->subscriptions, id, sub);
+    if (r < 0)
+        return r;
+    r = link_put(core->link, LANE_CALLS, &message, NULL);
+    if (r < 0) {
+        id_map_take(&core->subscriptions, id);
+        return r;
+    }
+    if (sub->resume > 0)
+        id_map_take(&core->subscriptions, sub->resume);
+    sub->resume = id;
+    return 0;
+}
+
+static int withdraw(Core *core, Registration *registration, uint64_t id) {
+    return link_put(core->link, LANE_CALLS,
+                    &(Message){.op = OP_UNSUBSCRIBE, .id = id, .sub = registration->id}, NULL);
+}
+
+static void subscription_free(Core *core, Registration *registration) {
+    ferry_subscription *sub = (ferry_subscription *)registration;
+
+    if (sub->resume > 0)
+        id_map_take(&core->subscriptions, sub->resume);
+    free(sub);
+}
+
+static const RegistrationKind subscription_kind = {announce, withdraw, subscription_free, false};
+
+static int check(const char *pattern, const ferry_subscribe_options *options, ferry_message_fn fn,
+                 ferry_error *reterr) {
+    if (!pattern || !fn)
+        return error_set(reterr, "ferry.Misuse", "the pattern or the callback is NULL");
+    if (!pattern_is_valid(pattern, strnlen(pattern, NAME_MAX_LEN + 1)))
+        return error_set(reterr, "ferry.Misuse",
+                         "the pattern is not valid: 1 to 255 bytes, tokens between dots, '*' for "
+                         "one, '>' at the end for the rest");
+    if (!options)
+        return 0;
+    if (options->group && !name_is_valid(options->group, strnlen(options->group, 256)))
+        return error_set(reterr, "ferry.Misuse", "the group's name is not valid: %s",
+                         name_problem(options->group, strnlen(options->group, 256)));
+    if (options->reserved32)
+        return error_set(reterr, "ferry.Misuse", "reserved32 is not zero");
+    return reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
+}
+
+int ferry_subscribe(ferry_client *client, const char *pattern,
+                    const ferry_subscribe_options *options, ferry_message_fn fn, void *ctx,
+                    ferry_subscription **ret, ferry_error *reterr) {
+    int r = client_check(client, reterr);
+    ferry_subscription *sub;
+
+    if (r == 0)
+        r = check(pattern, options, fn, reterr);
+    if (r < 0)
+        return r;
+    sub = calloc(1, sizeof(*sub));
+    if (!sub)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    sub->fn = fn;
+    sub->ctx = ctx;
+    strcpy(sub->pattern, pattern);
+    if (options && options->group)
+        strcpy(sub->group, options->group);
+    sub->last = options ? options->last : 0;
+    r = registration_add(client, &sub->registration, &subscription_kind, reterr);
+    if (r < 0) {
+        subscription_free(client->core, &sub->registration);
+        return r;
+    }
+    if (ret)
+        *ret = sub;
+    return 0;
+}
+
+ferry_subscription *ferry_unsubscribe(ferry_subscription *subscription) {
+    if (subscription && client_check(subscription->registration.handle, NULL) == 0)
+        registration_drop(subscription->registration.handle->core, &subscription->registration);
+    return NULL;
+}

@@ -1,0 +1,52 @@
+/* Errors as JSON. See error-json.h. */
+
+#include "clients/cli/bodies/error-json.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "clients/cli/bodies/value.h"
+
+static json_t *as_text(const char *text) {
+    json_t *json = json_string(text);
+
+    /* The network's texts are UTF-8 already; those of strerror() need not be. */
+    return json ? json : json_string("?");
+}
+
+static void add_text(json_t *to, const char *key, const char *text) {
+    if (text)
+        json_object_set_new(to, key, as_text(text));
+}
+
+static void add_trace(json_t *to, const ErrorParts *parts) {
+    json_t *trace = parts->n_trace > 0 ? json_array() : NULL;
+
+    for (size_t i = 0; trace && i < parts->n_trace; i++)
+        json_array_append_new(trace, as_text(parts->trace[i]));
+    if (trace)
+        json_object_set_new(to, "trace", trace);
+}
+
+json_t *error_to_json(const ferry_error *error) {
+    ErrorParts parts = error_parts(error);
+    json_t *json = json_object(), *data = NULL;
+
+    if (!json)
+        return NULL;
+    add_text(json, "type", error->type ? error->type : error_type_by_code(error->code)->name);
+    add_text(json, "message",
+             error->message ? error->message
+                            : strerror(error->code < 0 ? -error->code : error->code));
+    add_text(json, "origin", parts.origin);
+    add_trace(json, &parts);
+    if (parts.data.len > 0 && value_to_json(parts.data, &data, NULL) == 0)
+        json_object_set_new(json, "data", data);
+    if (parts.retry_ms >= 0)
+        json_object_set_new(json, "retry_ms", json_integer((json_int_t)parts.retry_ms));
+    if (error->outcome_unknown)
+        json_object_set_new(json, "outcome_unknown", json_true());
+    if (parts.cause)
+        json_object_set_new(json, "cause", error_to_json(parts.cause));
+    return json;
+}

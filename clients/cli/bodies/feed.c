@@ -1,0 +1,79 @@
+/* Bodies, one after the other. See feed.h. */
+
+#include "clients/cli/bodies/feed.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+static void on_timer(Timer *timer, void *ctx) {
+    Feed *feed = (Feed *)((char *)timer - offsetof(Feed, timer));
+
+    (void)ctx;
+    feed->pump(feed);
+}
+
+static void on_input(Watch *watch, uint32_t events) {
+    Feed *feed = (Feed *)((char *)watch - offsetof(Feed, source.watch));
+
+    (void)events;
+    source_ready(&feed->source, &feed->loop);
+    feed->pump(feed);
+}
+
+int feed_open(Feed *feed, Cli *cli, const SourceOptions *options) {
+    int status = loop_init(&feed->loop, cli);
+
+    feed->cli = cli;
+    if (status == EXIT_OK)
+        status = source_open(&feed->source, cli, options);
+    feed->source.watch.fn = on_input;
+    return status == EXIT_OK ? cli_open(cli, NULL, &feed->client) : status;
+}
+
+void feed_close(Feed *feed) {
+    feed->client = ferry_close(feed->client);
+    source_deinit(&feed->source, &feed->loop);
+    loop_deinit(&feed->loop);
+}
+
+int feed_next(Feed *feed, ferry_bytes *ret) {
+    int r;
+
+    if (feed->is_held) {
+        feed->is_held = false;
+        *ret = feed->held;
+        return 1;
+    }
+    r = source_next(&feed->source, &feed->loop, ret);
+    if (r < 0 && r != -EAGAIN)
+        loop_end(&feed->loop, cli_fail(feed->cli, EXIT_OTHER, "standard input: %s", strerror(-r)));
+    return r;
+}
+
+void feed_hold(Feed *feed, ferry_bytes body) {
+    feed->held = body;
+    feed->is_held = true;
+}
+
+void feed_wake(Feed *feed, uint64_t delay_ms) {
+    loop_arm(&feed->loop, &feed->timer, delay_ms, on_timer);
+}
+
+void feed_done(Feed *feed, uint64_t n) {
+    progress_update(&feed->progress, n, clock_us());
+}
+
+int feed_run(Feed *feed, const char *what, uint64_t total) {
+    int status = loop_add_client(&feed->loop, feed->client);
+
+    if (status != EXIT_OK)
+        return status;
+    progress_start(&feed->progress, feed->cli->terminal_err && !feed->cli->quiet ? stderr : NULL,
+                   what, total, clock_us());
+    feed->pump(feed);
+    status = loop_run(&feed->loop);
+    progress_end(&feed->progress);
+    return status;
+}

@@ -1,0 +1,30 @@
+/* The headers of what has come. See headers.h. */
+
+#include "clients/cli/bodies/headers.h"
+
+size_t headers_of_message(const ferry_message *message, Header *headers) {
+    const char *name = NULL;
+    size_t n = 0;
+
+    while (n < HEADERS_MAX && (name = ferry_message_header_after(message, name)))
+        headers[n++] = (Header){name, ferry_message_header(message, name)};
+    return n;
+}
+
+size_t headers_of_job(const ferry_job *job, Header *headers) {
+    const char *name = NULL;
+    size_t n = 0;
+
+    while (n < HEADERS_MAX && (name = ferry_job_header_after(job, name)))
+        headers[n++] = (Header){name, ferry_job_header(job, name)};
+    return n;
+}
+
+size_t headers_of_request(const ferry_request *request, Header *headers) {
+    const char *name = NULL;
+    size_t n = 0;
+
+    while (n < HEADERS_MAX && (name = ferry_request_header_after(request, name)))
+        headers[n++] = (Header){name, ferry_request_header(request, name)};
+    return n;
+}

@@ -1,0 +1,427 @@
+/* ferry bench: how fast it is here: calls, published messages or pushed jobs, and their times. */
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "clients/cli/bodies/source.h"
+#include "clients/cli/commands/commands.h"
+#include "clients/cli/run/loop.h"
+#include "clients/cli/terminal/bench-report.h"
+#include "clients/cli/terminal/progress.h"
+
+#define KINDS "call|pub|push"
+
+typedef struct Values {
+    uint64_t count, size, in_flight, timeout_ms;
+    const char *name, *payload;
+    bool serve, work;
+} Values;
+
+static const Option options[] = {
+    OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "how many (default 100000)", 1, 0),
+    OPTION_RANGE(OPTION_BYTES, 's', "size", Values, size, "BYTES", "of a body (default 64)", 1,
+                 64 << 20),
+    OPTION_RANGE(OPTION_COUNT, 'f', "in-flight", Values, in_flight, "N",
+                 "unanswered at once (default 1000; 1: one after the other)", 1, 65536),
+    OPTION_PLAIN(OPTION_TEXT, 'p', "payload", Values, payload, "FILE",
+                 "its contents as the body, instead of --size"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "serve", Values, serve, NULL,
+                 "call: serve the method here as well, as an echo"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "work", Values, work, NULL,
+                 "push: take and acknowledge the jobs here as well, time them from push to here"),
+    OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T", "of a call (default 30s)", 1,
+                 3600000),
+    OPTION_END,
+};
+
+typedef enum Kind { BENCH_CALL, BENCH_PUB, BENCH_PUSH } Kind;
+
+/* One of the bodies under way; times lie in a ring, for answers of one connection come in order
+ * but seldom: each in flight has a cell of its own. */
+typedef struct Cell {
+    struct Bench *bench;
+    uint64_t start_ns;
+    struct Cell *next_free;
+} Cell;
+
+typedef struct Bench {
+    Cli *cli;
+    const Values *values;
+    Kind kind;
+    const char *name;
+    Loop loop;
+    ferry_client *client, *other; /* other: serves, subscribes or works */
+    ferry_bytes body;
+    uint8_t *stamped; /* a body of our own, whose first bytes are the time it was sent */
+    size_t stamped_len;
+    Cell *cells, *free_cells;
+    uint64_t sent, ended, failed, received, missed;
+    uint64_t total, window;
+    bool is_pumping;
+    Timer timer;
+    Progress progress;
+    BenchReport report;
+    bool is_own_name;
+    bool is_open_loop; /* ends are told by the other side */
+} Bench;
+
+static void pump(Bench *bench);
+
+static void on_timer(Timer *timer, void *ctx) {
+    (void)ctx;
+    pump((Bench *)((char *)timer - offsetof(Bench, timer)));
+}
+
+/* ---- ends ---- */
+
+static void finish_if_done(Bench *bench) {
+    if (bench->ended >= bench->total)
+        loop_end(&bench->loop, EXIT_OK);
+}
+
+static void one_ended(Bench *bench, uint64_t start_ns) {
+    uint64_t now_ns = clock_ns();
+
+    bench->ended++;
+    histogram_add(&bench->report.times, now_ns - start_ns);
+    progress_update(&bench->progress, bench->ended, now_ns / 1000);
+    finish_if_done(bench);
+}
+
+static void failed(Bench *bench, const ferry_error *error) {
+    bench->failed++;
+    if (!bench->loop.ended)
+        loop_end(&bench->loop, cli_error(bench->cli, error));
+}
+
+static void cell_done(Cell *cell, const ferry_error *error) {
+    Bench *bench = cell->bench;
+    uint64_t start_ns = cell->start_ns;
+
+    cell->next_free = bench->free_cells;
+    bench->free_cells = cell;
+    if (error)
+        failed(bench, error);
+    else if (bench->is_open_loop)
+        bench->received++; /* stored; its end is its arrival */
+    else
+        one_ended(bench, start_ns);
+    pump(bench);
+}
+
+static void on_reply(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    (void)reply;
+    cell_done(ctx, error);
+}
+
+static void on_stored(const ferry_error *error, void *ctx) {
+    cell_done(ctx, error);
+}
+
+static void arrived(Bench *bench, ferry_bytes body) {
+    uint64_t start_ns;
+
+    if (body.len < sizeof(start_ns))
+        return;
+    memcpy(&start_ns, body.data, sizeof(start_ns));
+    /* Left over from an earlier run, or somebody else's. */
+    if (start_ns < bench->report.start_ns || start_ns > clock_ns())
+        return;
+    one_ended(bench, start_ns);
+    if (bench->kind == BENCH_PUB)
+        pump(bench);
+}
+
+static void on_message(const ferry_message *message, void *ctx) {
+    Bench *bench = ctx;
+
+    bench->ended += message->missed;
+    bench->missed += message->missed;
+    arrived(bench, message->body);
+    finish_if_done(bench);
+}
+
+static int on_job(ferry_job *job, void *ctx) {
+    arrived(ctx, job->body);
+    return 0;
+}
+
+static int on_call(ferry_request *request, void *ctx) {
+    (void)ctx;
+    return ferry_request_return(request, request->body);
+}
+
+/* ---- starts ---- */
+
+static ferry_bytes next_body(Bench *bench) {
+    uint64_t now_ns;
+
+    if (!bench->is_open_loop)
+        return bench->body;
+    now_ns = clock_ns();
+    memcpy(bench->stamped, &now_ns, sizeof(now_ns));
+    return ferry_bytes_of(bench->stamped, bench->stamped_len);
+}
+
+static int send_one(Bench *bench, Cell *cell) {
+    ferry_bytes body = next_body(bench);
+
+    if (bench->kind == BENCH_CALL)
+        return ferry_call_async(bench->client, bench->name, body, on_reply, cell);
+    if (bench->kind == BENCH_PUSH)
+        return ferry_push_async(bench->client, bench->name, body, NULL, on_stored, cell);
+    return ferry_publish(bench->client, bench->name, body, NULL, NULL);
+}
+
+static bool may_send(const Bench *bench) {
+    if (bench->loop.ended || bench->sent == bench->total)
+        return false;
+    return bench->kind == BENCH_PUB ? bench->sent - bench->ended < bench->window
+                                    : bench->free_cells != NULL;
+}
+
+/* Half a millisecond at most, then the connection has its turn. */
+static void pump(Bench *bench) {
+    uint64_t until_ns = clock_ns() + 500000;
+
+    if (bench->is_pumping)
+        return;
+    bench->is_pumping = true;
+    while (may_send(bench)) {
+        Cell *cell = bench->free_cells;
+        int r;
+
+        cell->start_ns = clock_ns();
+        if (cell->start_ns > until_ns) {
+            loop_arm(&bench->loop, &bench->timer, 0, on_timer);
+            break;
+        }
+        r = send_one(bench, cell);
+        if (r == -EAGAIN) {
+            loop_arm(&bench->loop, &bench->timer, 1, on_timer);
+            break;
+        }
+        if (r < 0) {
+            ferry_error error = {.code = r};
+
+            failed(bench, &error);
+            break;
+        }
+        if (bench->kind != BENCH_PUB)
+            bench->free_cells = cell->next_free;
+        bench->sent++;
+    }
+    bench->is_pumping = false;
+}
+
+/* ---- setting up ---- */
+
+static int open_other(Bench *bench) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    int status = cli_open(bench->cli, &(ferry_options){.name = "ferry bench/other"}, &bench->other);
+    int r = 0;
+
+    if (status != EXIT_OK)
+        return status;
+    if (bench->kind == BENCH_CALL) {
+        r = ferry_serve_method(bench->other, bench->name,
+                               &(ferry_serve_options){.slots = (uint32_t)bench->window}, on_call,
+                               bench, &error);
+    } else if (bench->kind == BENCH_PUB) {
+        r = ferry_subscribe(bench->other, bench->name, NULL, on_message, bench, NULL, &error);
+    } else {
+        r = ferry_work(bench->other, bench->name,
+                       &(ferry_work_options){.slots = (uint32_t)bench->window}, on_job, bench,
+                       &error);
+    }
+    return r < 0 ? cli_error(bench->cli, &error) : loop_add_client(&bench->loop, bench->other);
+}
+
+/* Calls carry one MessagePack value: a list of one bin. The rest carries bytes. */
+static int make_body(Bench *bench) {
+    const Values *v = bench->values;
+    Source source = {0};
+    size_t len = v->size, least = bench->is_open_loop ? sizeof(uint64_t) : 0;
+    uint8_t *data;
+
+    if (v->payload) {
+        int status = source_open(&source, bench->cli, &(SourceOptions){.file = v->payload});
+
+        if (status != EXIT_OK) {
+            source_deinit(&source, NULL);
+            return status;
+        }
+        len = source.data.len;
+    } else if (v->size == 0) {
+        len = 64;
+    }
+    len = len < least ? least : len;
+    bench->stamped = data = calloc(1, len + 6);
+    if (data) {
+        size_t head = bench->kind == BENCH_CALL ? 6 : 0;
+
+        if (head > 0) {
+            const uint8_t start[6] = {
+                0x91,        0xc6, (uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8),
+                (uint8_t)len};
+
+            memcpy(data, start, 6);
+        }
+        if (source.data.len > 0)
+            memcpy(data + head, source.data.data, source.data.len);
+        bench->stamped_len = len + head;
+        bench->body = ferry_bytes_of(data, len + head);
+        bench->report.size = len;
+    }
+    source_deinit(&source, NULL);
+    return data ? EXIT_OK : cli_fail(bench->cli, EXIT_OTHER, "out of memory");
+}
+
+static int make_cells(Bench *bench) {
+    bench->cells = calloc(bench->window, sizeof(Cell));
+    if (!bench->cells)
+        return cli_fail(bench->cli, EXIT_OTHER, "out of memory");
+    for (uint64_t i = 0; i < bench->window; i++) {
+        bench->cells[i].bench = bench;
+        bench->cells[i].next_free = bench->free_cells;
+        bench->free_cells = &bench->cells[i];
+    }
+    return EXIT_OK;
+}
+
+static int run_all(Bench *bench) {
+    static const char *const what[] = {"called", "published", "pushed"};
+    int status = loop_add_client(&bench->loop, bench->client);
+
+    if (status != EXIT_OK)
+        return status;
+    bench->report.start_ns = clock_ns();
+    progress_start(&bench->progress, bench->cli->terminal_err && !bench->cli->quiet ? stderr : NULL,
+                   what[bench->kind], bench->total, clock_us());
+    pump(bench);
+    status = loop_run(&bench->loop);
+    bench->report.end_ns = clock_ns();
+    progress_end(&bench->progress);
+    return status;
+}
+
+static int prepare(Bench *bench) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    const Values *v = bench->values;
+    int status = loop_init(&bench->loop, bench->cli);
+
+    if (status == EXIT_OK)
+        status = make_body(bench);
+    if (status == EXIT_OK)
+        status = make_cells(bench);
+    if (status == EXIT_OK)
+        status = cli_open(bench->cli, &(ferry_options){.timeout_ms = (uint32_t)v->timeout_ms},
+                          &bench->client);
+    /* Connecting is not what is measured. */
+    if (status == EXIT_OK && ferry_ping(bench->client, NULL, &error) < 0)
+        status = cli_error(bench->cli, &error);
+    if (status == EXIT_OK && (bench->kind == BENCH_PUB || v->serve || v->work))
+        status = open_other(bench);
+    return status;
+}
+
+/* The jobs of a queue of our own, which nobody would work off. */
+static void clean_up(Bench *bench) {
+    CLEANUP(json_decref) json_t *number = NULL;
+
+    if (bench->kind == BENCH_PUSH && bench->is_own_name && !bench->values->work)
+        cli_manage(bench->cli, bench->client, true, &number, "purge", "s", bench->name);
+}
+
+static void report(Bench *bench) {
+    static const char *const kinds[] = {"call", "pub", "push"};
+    BenchReport *to = &bench->report;
+
+    to->kind = kinds[bench->kind];
+    to->name = bench->name;
+    to->count = bench->ended;
+    to->failed = bench->failed;
+    to->missed = bench->missed;
+    to->in_flight = bench->window;
+    bench_report_print(to, bench->cli->json, stdout);
+}
+
+static int check(Bench *bench, int argc, char **argv) {
+    static const char *const names[] = {"ferry-bench.Echo.echo", "ferry-bench.topic",
+                                        "ferry-bench.queue"};
+    const Values *v = bench->values;
+    const char *kind = argv[0];
+
+    if (strcmp(kind, "call") == 0)
+        bench->kind = BENCH_CALL;
+    else if (strcmp(kind, "pub") == 0)
+        bench->kind = BENCH_PUB;
+    else if (strcmp(kind, "push") == 0)
+        bench->kind = BENCH_PUSH;
+    else
+        return cli_usage(bench->cli, "'%s' is none of " KINDS, kind);
+    if (v->serve && bench->kind != BENCH_CALL)
+        return cli_usage(bench->cli, "--serve goes with 'bench call'");
+    if (v->work && bench->kind != BENCH_PUSH)
+        return cli_usage(bench->cli, "--work goes with 'bench push'");
+    bench->is_own_name = argc == 1;
+    bench->name = argc > 1 ? argv[1] : names[bench->kind];
+    if (bench->kind == BENCH_CALL && (!strrchr(bench->name, '.') || strlen(bench->name) > 255))
+        return cli_usage(bench->cli, "'%s' names no method: SERVICE.METHOD", bench->name);
+    bench->total = v->count ? v->count : 100000;
+    bench->window = v->in_flight ? v->in_flight : 1000;
+    bench->is_open_loop = bench->kind == BENCH_PUB || v->work;
+    return EXIT_OK;
+}
+
+static int run_bench(Cli *cli, const void *values, int argc, char **argv) {
+    Bench *bench = calloc(1, sizeof(*bench)); /* its histogram is large */
+    int status;
+
+    if (!bench)
+        return cli_fail(cli, EXIT_OTHER, "out of memory");
+    bench->cli = cli;
+    bench->values = values;
+    bench->loop.epoll_fd = bench->loop.signals.fd = -1;
+    status = check(bench, argc, argv);
+    if (status == EXIT_OK) {
+        status = prepare(bench);
+        if (status == EXIT_OK)
+            status = run_all(bench);
+        if (status == EXIT_OK || status == EXIT_INTERRUPTED)
+            report(bench);
+        if (status == EXIT_OK)
+            clean_up(bench);
+    }
+    bench->loop.ended = true;
+    ferry_close(bench->client);
+    ferry_close(bench->other);
+    loop_deinit(&bench->loop);
+    free(bench->cells);
+    free(bench->stamped);
+    free(bench);
+    return status;
+}
+
+const Command command_bench = {
+    .name = "bench",
+    .usage = "call|pub|push [NAME] [--count N] [--size BYTES] [--in-flight N] [--serve] [--work]",
+    .summary = "measure calls, messages or jobs",
+    .help =
+        "call    calls NAME, with --serve a method of its own\n"
+        "pub     publishes to NAME and subscribes to it: the times are those from here to here\n"
+        "push    pushes to NAME: the times are those until a job is stored, or with --work until\n"
+        "        it arrives; without NAME they are deleted afterwards\n"
+        "\n"
+        "Examples:\n"
+        "  ferry bench call --serve --in-flight 1 --count 10000\n"
+        "  ferry bench pub --size 1K\n"
+        "  ferry bench push --work --json\n",
+    .options = options,
+    .values_size = sizeof(Values),
+    .min_args = 1,
+    .max_args = 2,
+    .words = KINDS,
+    .run = run_bench,
+};

@@ -1,0 +1,409 @@
+/* ferry cache: look into a cache, change it, measure it. */
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include <ferry/cache.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "clients/cli/commands/commands.h"
+#include "clients/cli/terminal/bench-report.h"
+#include "clients/cli/terminal/print.h"
+
+#define VERBS       "get|set|del|ttl|tags|stats|bench|watch"
+#define DEFAULT_URL "redis://127.0.0.1"
+
+enum { BENCH_KEYS = 1000, BENCH_SIZE_MAX = 1024 * 1024, NOT_FOUND = 6 };
+
+typedef struct Values {
+    const char *url, *prefix, *tags;
+    uint64_t ttl_ms, count, size, every_ms, timeout_ms;
+    bool near, unpack;
+} Values;
+
+static const Option options[] = {
+    OPTION_PLAIN(OPTION_TEXT, 'c', "cache", Values, url, "URL",
+                 "the cache (default $FERRY_CACHE, else redis://127.0.0.1)"),
+    OPTION_PLAIN(OPTION_TEXT, 'p', "prefix", Values, prefix, "TEXT", "in front of keys and tags"),
+    OPTION_RANGE(OPTION_MS, 0, "ttl", Values, ttl_ms, "T",
+                 "set, bench: keep for T; ttl: from now on (default: until evicted)", 1,
+                 FERRY_CACHE_TTL_MAX),
+    OPTION_PLAIN(OPTION_TEXT, 0, "tags", Values, tags, "TAGS", "set: with these, 'users,user:7'"),
+    OPTION_PLAIN(OPTION_FLAG, 'u', "unpack", Values, unpack, NULL,
+                 "get, watch: the value is MessagePack; show it as JSON"),
+    OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N",
+                 "bench: N reads (default 100000); watch: end after N values", 1, 1000000000),
+    OPTION_RANGE(OPTION_BYTES, 's', "size", Values, size, "BYTES",
+                 "bench: of a value (default 100)", 1, BENCH_SIZE_MAX),
+    OPTION_PLAIN(OPTION_FLAG, 0, "near", Values, near, NULL, "bench: with a near cache"),
+    OPTION_RANGE(OPTION_MS, 0, "every", Values, every_ms, "T",
+                 "watch: look this often (default 100ms)", 1, 3600000),
+    OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
+                 "wait for Redis at most (default 5s)", 1, 3600000),
+    OPTION_END,
+};
+
+typedef struct Run {
+    Cli *cli;
+    const Values *values;
+    ferry_cache *cache;
+    int n; /* of what follows the verb */
+    char **words;
+} Run;
+
+DEFINE_CLEANUP(ferry_cache *, ferry_cache_close);
+
+/* ---- values ---- */
+
+static int show_value(const Run *run, ferry_bytes value) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(json_decref) json_t *json = NULL;
+    PrintStyle style = {run->cli->terminal_out && !run->cli->json, run->cli->colour_out};
+
+    if (run->values->unpack) {
+        if (value_to_json(value, &json, &error) < 0)
+            return cli_error(run->cli, &error);
+        print_json(json, style, stdout);
+        putchar('\n');
+    } else if (run->cli->json && text_is_utf8(value.data, value.len)) {
+        print_json_text(value.data, value.len, stdout);
+        putchar('\n');
+    } else if (run->cli->json) {
+        return cli_fail(run->cli, EXIT_OTHER,
+                        "the value is no text: leave --json out, or try --unpack");
+    } else {
+        fwrite(value.data, 1, value.len, stdout);
+        if (run->cli->terminal_out)
+            putchar('\n');
+    }
+    fflush(stdout);
+    return EXIT_OK;
+}
+
+static int get(Run *run) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(ferry_free) ferry_bytes *value = NULL;
+    int r = ferry_cache_get(run->cache, ferry_str(run->words[0]), &value, &error);
+
+    if (r < 0)
+        return cli_error(run->cli, &error);
+    if (r == 0)
+        return cli_fail(run->cli, NOT_FOUND, "there is no '%s'", run->words[0]);
+    return show_value(run, *value);
+}
+
+static int read_all(Run *run, Buffer *to) {
+    for (;;) {
+        uint8_t *at = buffer_reserve(to, 65536);
+        ssize_t n = at ? read(STDIN_FILENO, at, 65536) : 0;
+
+        if (!at || to->len > FERRY_CACHE_VALUE_MAX)
+            return cli_fail(run->cli, EXIT_OTHER, "standard input: more than 64 MiB");
+        if (n < 0)
+            return cli_fail(run->cli, EXIT_OTHER, "standard input: %s", strerror(errno));
+        if (n == 0)
+            return EXIT_OK;
+        to->len += (size_t)n;
+    }
+}
+
+static int set(Run *run) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(buffer_deinit) Buffer input = {0};
+    ferry_bytes value = ferry_str(run->words[1]);
+    int status;
+
+    if (strcmp(run->words[1], "-") == 0) {
+        status = read_all(run, &input);
+        if (status != EXIT_OK)
+            return status;
+        value = ferry_bytes_of(input.data, input.len);
+    }
+    if (ferry_cache_set_tagged(run->cache, ferry_str(run->words[0]), value, run->values->ttl_ms,
+                               run->values->tags, &error) < 0)
+        return cli_error(run->cli, &error);
+    return EXIT_OK;
+}
+
+static int del(Run *run) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+
+    for (int i = 0; i < run->n; i++)
+        if (ferry_cache_delete(run->cache, ferry_str(run->words[i]), &error) < 0)
+            return cli_error(run->cli, &error);
+    return EXIT_OK;
+}
+
+static int ttl(Run *run) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    ferry_bytes key = ferry_str(run->words[0]);
+    uint64_t ms = 0;
+    int r = 0;
+
+    if (run->values->ttl_ms > 0)
+        r = ferry_cache_touch(run->cache, key, run->values->ttl_ms, &error);
+    if (r == 0)
+        r = ferry_cache_ttl_get(run->cache, key, &ms, &error);
+    if (r == 0 || r == -ENOENT)
+        return cli_fail(run->cli, NOT_FOUND, "there is no '%s'", run->words[0]);
+    if (r < 0)
+        return cli_error(run->cli, &error);
+    if (ms == UINT64_MAX)
+        puts(run->cli->json ? "null" : "until evicted");
+    else
+        printf(run->cli->json ? "%" PRIu64 "\n" : "%" PRIu64 " ms\n", ms);
+    return EXIT_OK;
+}
+
+static int tags(Run *run) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+
+    for (int i = 0; i < run->n; i++)
+        if (ferry_cache_invalidate(run->cache, run->words[i], &error) < 0)
+            return cli_error(run->cli, &error);
+    return EXIT_OK;
+}
+
+/* ---- how it is doing ---- */
+
+static void show_stats(const Run *run) {
+    ferry_cache_stats stats;
+
+    ferry_cache_stats_read(run->cache, &stats);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+        {"nodes", stats.nodes},
+        {"breakers_open", stats.breakers_open},
+        {"connects", stats.connects},
+        {"commands", stats.commands},
+        {"round_trips", stats.round_trips},
+        {"latency_us_mean", stats.round_trips ? stats.latency_us_sum / stats.round_trips : 0},
+        {"latency_us_max", stats.latency_us_max},
+        {"hits", stats.hits},
+        {"near_hits", stats.near_hits},
+        {"misses", stats.misses},
+        {"stores", stats.stores},
+        {"errors", stats.errors},
+        {"timeouts", stats.timeouts},
+        {"redirects", stats.redirects},
+        {"invalidations", stats.invalidations},
+        {"evictions", stats.evictions},
+        {"entries", stats.entries},
+        {"bytes", stats.bytes},
+        {"max_bytes", stats.max_bytes},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        if (run->cli->json)
+            printf("%s\"%s\": %" PRIu64, i ? ", " : "{", rows[i].name, rows[i].value);
+        else
+            printf(run->cli->terminal_out ? "%-16s %" PRIu64 "\n" : "%s\t%" PRIu64 "\n",
+                   rows[i].name, rows[i].value);
+    }
+    if (run->cli->json)
+        puts("}");
+}
+
+static int stats(Run *run) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+
+    /* Ten looks, so that there is a latency to tell. */
+    for (int i = 0; i < 10; i++)
+        if (ferry_cache_exists(run->cache, ferry_str("ferry:stats"), &error) < 0)
+            return cli_error(run->cli, &error);
+    show_stats(run);
+    cli_note(run->cli, "these count what this command did; a program reads its own with "
+                       "ferry_cache_stats_read()");
+    return EXIT_OK;
+}
+
+static size_t bench_key(char *to, size_t size, uint64_t i) {
+    return (size_t)snprintf(to, size, "ferry.bench:%d:%" PRIu64, getpid(), i % BENCH_KEYS);
+}
+
+static int bench_run(Run *run, BenchReport *report, ferry_error *error) {
+    static const uint8_t zeroes[BENCH_SIZE_MAX];
+    uint64_t ttl_ms = run->values->ttl_ms ? run->values->ttl_ms : 60000;
+    char key[64];
+    int r = 0;
+
+    for (uint64_t i = 0; i < BENCH_KEYS && r >= 0; i++)
+        r = ferry_cache_set(run->cache, ferry_bytes_of(key, bench_key(key, sizeof(key), i)),
+                            ferry_bytes_of(zeroes, report->size), ttl_ms, error);
+    report->start_ns = clock_ns();
+    for (uint64_t i = 0; i < report->count && r >= 0; i++) {
+        uint64_t began_ns = clock_ns();
+        ferry_bytes *value = NULL;
+
+        r = ferry_cache_get(run->cache, ferry_bytes_of(key, bench_key(key, sizeof(key), i)), &value,
+                            error);
+        ferry_free(value);
+        report->missed += r == 0;
+        histogram_add(&report->times, clock_ns() - began_ns);
+    }
+    report->end_ns = clock_ns();
+    for (uint64_t i = 0; i < BENCH_KEYS && r >= 0; i++)
+        r = ferry_cache_delete(run->cache, ferry_bytes_of(key, bench_key(key, sizeof(key), i)),
+                               error);
+    return r;
+}
+
+static int bench(Run *run) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    BenchReport *report = calloc(1, sizeof(*report));
+    int status = EXIT_OK;
+
+    if (!report)
+        return cli_fail(run->cli, EXIT_OTHER, "out of memory");
+    report->kind = "cache";
+    report->name = "get";
+    report->count = run->values->count ? run->values->count : 100000;
+    report->size = run->values->size ? run->values->size : 100;
+    report->in_flight = 1;
+    if (bench_run(run, report, &error) < 0)
+        status = cli_error(run->cli, &error);
+    else
+        bench_report_print(report, run->cli->json, stdout);
+    free(report);
+    return status;
+}
+
+/* ---- watching ---- */
+
+static bool is_same(const ferry_bytes *a, const ferry_bytes *b) {
+    return !a || !b ? a == b : a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
+static int watch(Run *run) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(ferry_free) ferry_bytes *last = NULL;
+    uint64_t every_ms = run->values->every_ms ? run->values->every_ms : 100, seen = 0;
+    int status = EXIT_OK;
+
+    while (status == EXIT_OK) {
+        ferry_bytes *now = NULL;
+
+        if (ferry_cache_get(run->cache, ferry_str(run->words[0]), &now, &error) < 0)
+            return cli_error(run->cli, &error);
+        if (is_same(last, now)) {
+            ferry_free(now);
+        } else {
+            ferry_free(last);
+            last = now;
+            if (now)
+                status = show_value(run, *now);
+            else
+                cli_note(run->cli, "'%s' is gone", run->words[0]);
+            if (now && !run->cli->terminal_out && !run->cli->json && !run->values->unpack)
+                putchar('\n');
+            if (fflush(stdout) != 0)
+                return EXIT_OTHER;
+            if (now && ++seen == run->values->count)
+                return status;
+        }
+        usleep((useconds_t)every_ms * 1000);
+    }
+    return status;
+}
+
+/* ---- which ---- */
+
+static const struct Verb {
+    const char *name;
+    int (*fn)(Run *run);
+    int min, max; /* words after it */
+    const char *wanted;
+} verbs[] = {
+    {"get", get, 1, 1, "which key?"},
+    {"set", set, 2, 2, "which key, and to what?"},
+    {"del", del, 1, INT32_MAX, "which key?"},
+    {"ttl", ttl, 1, 1, "of which key?"},
+    {"tags", tags, 1, INT32_MAX, "which?"},
+    {"stats", stats, 0, 0, ""},
+    {"bench", bench, 0, 0, ""},
+    {"watch", watch, 1, 1, "which key?"},
+};
+
+enum { N_VERBS = sizeof(verbs) / sizeof(*verbs) };
+
+/* NULL: what is wrong has been told. */
+static const struct Verb *find_verb(Cli *cli, const char *name, int n) {
+    const char *names[N_VERBS], *near;
+
+    for (size_t i = 0; i < N_VERBS; i++) {
+        names[i] = verbs[i].name;
+        if (strcmp(name, names[i]) != 0)
+            continue;
+        if (n >= verbs[i].min && n <= verbs[i].max)
+            return &verbs[i];
+        if (n < verbs[i].min)
+            cli_usage(cli, "%s %s", name, verbs[i].wanted);
+        else
+            cli_usage(cli, "too many arguments for %s", name);
+        return NULL;
+    }
+    near = text_nearest(name, names, N_VERBS);
+    cli_usage(cli, "'%s' is none of " VERBS "%s%s%s", name, near ? ": did you mean '" : "",
+              near ? near : "", near ? "'?" : "");
+    return NULL;
+}
+
+static int run_cache(Cli *cli, const void *values, int argc, char **argv) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(ferry_cache_close) ferry_cache *cache = NULL;
+    const Values *v = values;
+    const char *url = v->url ? v->url : getenv("FERRY_CACHE");
+    const struct Verb *verb = find_verb(cli, argv[0], argc - 1);
+    ferry_cache_options how = {.strict = true, .prefix = v->prefix, .near_cache = v->near};
+
+    if (!verb)
+        return EXIT_USAGE;
+    if (!url || !*url)
+        url = DEFAULT_URL;
+    if (strncmp(url, "memory:", 7) == 0 && verb->fn != bench && verb->fn != stats)
+        return cli_usage(cli,
+                         "memory:// is inside each process, and here it is empty: only bench and "
+                         "stats mean something");
+    how.timeout_ms = v->timeout_ms ? (uint32_t)v->timeout_ms : 5000;
+    if (ferry_cache_open(url, &how, &cache, &error) < 0)
+        return cli_error(cli, &error);
+    return verb->fn(&(Run){cli, v, cache, argc - 1, argv + 1});
+}
+
+const Command command_cache = {
+    .name = "cache",
+    .usage = "get|ttl|watch KEY [--cache URL]\n"
+             "set KEY VALUE|- [--ttl T] [--tags TAGS] [--cache URL]\n"
+             "del KEY...\n"
+             "tags TAG...\n"
+             "stats\n"
+             "bench [--count N] [--size BYTES] [--near]",
+    .summary = "look into a cache, change it, measure it",
+    .help = "get     the value, as it is\n"
+            "set     store a value, or standard input\n"
+            "del     remove keys\n"
+            "ttl     the time a key has left; with --ttl gives it a new one\n"
+            "tags    invalidate every entry that has one of these tags\n"
+            "stats   connect, ask ten times, and tell what came of it\n"
+            "bench   store 1000 values, then read them again and again\n"
+            "watch   the value, and each other one that takes its place\n"
+            "\n"
+            "URL is redis://HOST[:PORT][/DB], redis+unix://PATH, redis+cluster://HOST:PORT, or\n"
+            "memory://, which is inside each process: here only bench and stats mean something.\n"
+            "What memoised methods store is a list in MessagePack: get --unpack.\n"
+            "\n"
+            "Examples:\n"
+            "  ferry cache set greeting hello --ttl 5m --tags words\n"
+            "  ferry cache get greeting\n"
+            "  ferry cache tags users\n"
+            "  ferry cache bench --cache redis+unix:///run/redis/redis.sock --near\n",
+    .options = options,
+    .values_size = sizeof(Values),
+    .min_args = 1,
+    .max_args = TEXTS_MAX,
+    .words = VERBS,
+    .run = run_cache,
+};

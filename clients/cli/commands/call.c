@@ -1,0 +1,331 @@
+/* ferry call: calls a method and prints its result as JSON. */
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "clients/cli/commands/arguments.h"
+#include "clients/cli/commands/call.h"
+#include "clients/cli/commands/commands.h"
+
+static const Option options[] = {
+    OPTION_RANGE(OPTION_MS, 't', "timeout", CallValues, timeout_ms, "T",
+                 "how long to wait (default 30s, or the method's own)", 1, 3600000),
+    OPTION_RANGE(OPTION_COUNT, 'n', "count", CallValues, count, "N", "call it N times", 1, 0),
+    OPTION_RANGE(OPTION_COUNT, 0, "in-flight", CallValues, in_flight, "N",
+                 "with --count: so many at once (default 1)", 1, 65536),
+    OPTION_PLAIN(OPTION_TEXT, 'i', "instance", CallValues, instance, "NAME",
+                 "this instance of the service alone"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "idempotent", CallValues, idempotent, NULL,
+                 "may be done twice: tried again when a server is lost"),
+    OPTION_PLAIN(OPTION_FLAG, 'r', "raw", CallValues, raw, NULL,
+                 "print the result's MessagePack bytes"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "time", CallValues, time, NULL, "tell how long each call took"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "template", CallValues, template, NULL,
+                 "print a skeleton of the arguments instead of calling"),
+    OPTION_ROW(OPTION_TEXT, 0, "stream", CallValues, stream, "WHICH",
+               "of a method that is not described: items go in, out or both ways", 0, 0,
+               "in|out|both"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "unchecked", CallValues, unchecked, NULL,
+                 "do not ask for the service's description first"),
+    OPTION_END,
+};
+
+static void start_calls(CallRun *run);
+
+static void on_reply(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    CallRun *run = ctx;
+    int status = EXIT_OK;
+
+    run->ended++;
+    if (run->loop.ended)
+        return;
+    if (run->values->time)
+        cli_note(run->cli, "%.3f ms", (double)(clock_us() - run->start_us) / 1000);
+    status = error ? call_tell(run, error)
+                   : call_show(run, run->declared ? run->declared->result : NULL, reply->body);
+    if (status != EXIT_OK || run->ended == run->count)
+        loop_end(&run->loop, status);
+    else
+        start_calls(run);
+}
+
+static void start_calls(CallRun *run) {
+    uint64_t window = run->values->in_flight ? run->values->in_flight : 1;
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+
+    while (!run->loop.ended && run->started < run->count && run->started - run->ended < window) {
+        int r;
+
+        run->start_us = clock_us();
+        r = ferry_call_async(run->client, run->method, run->args, on_reply, run);
+        if (r == -EAGAIN)
+            return; /* an answer makes room */
+        if (r < 0) {
+            error.code = r;
+            loop_end(&run->loop,
+                     r == -EINVAL ? cli_usage(run->cli,
+                                              "'%s' is no name of a method: SERVICE.METHOD, tokens "
+                                              "parted by dots, no spaces",
+                                              run->method)
+                                  : cli_error(run->cli, &error));
+            return;
+        }
+        run->started++;
+    }
+}
+
+static int call(CallRun *run) {
+    int status = loop_init(&run->loop, run->cli);
+
+    if (status == EXIT_OK)
+        status = loop_add_client(&run->loop, run->client);
+    if (status == EXIT_OK) {
+        start_calls(run);
+        status = loop_run(&run->loop);
+    }
+    return status;
+}
+
+/* ---- what is known of the method ---- */
+
+static int no_such_method(CallRun *run, const char *name) {
+    const ferry_service *service = run->description->service;
+    const char **names = calloc(service->n_methods + 1, sizeof(*names)), *near = NULL;
+
+    cli_fail(run->cli, 6, "'%s' has no method '%s': see 'ferry describe %s'", run->service, name,
+             run->service);
+    for (uint32_t i = 0; names && i < service->n_methods; i++)
+        names[i] = service->methods[i].name;
+    if (names && !run->cli->quiet && !run->cli->json)
+        near = text_nearest(name, names, service->n_methods);
+    if (near)
+        fprintf(stderr, "    did you mean '%s.%s'?\n", run->service, near);
+    free(names);
+    return 6;
+}
+
+static void tell_deprecated(const CallRun *run) {
+    const ferry_notes *notes = run->declared->notes;
+
+    for (uint32_t i = 0; notes && i < notes->n_annotations; i++) {
+        const char *why = notes->annotations[i].value;
+
+        if (strcmp(notes->annotations[i].name, "deprecated") == 0)
+            cli_note(run->cli, "'%s' is deprecated%s%s", run->method,
+                     why && strcmp(why, "1") != 0 ? ": " : "",
+                     why && strcmp(why, "1") != 0 ? why : "");
+    }
+}
+
+/* An exit status. A service that is not there is the call's to tell of. */
+static int look_up(CallRun *run, ferry_client *client) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    const char *name = run->method + strlen(run->service) + 1;
+    int r;
+
+    if (run->values->unchecked)
+        return EXIT_OK;
+    r = ferry_describe(client, run->service, &run->description, &error);
+    run->is_absent = r == -ENOENT;
+    if (r == -ENOENT || r == -EACCES)
+        return EXIT_OK;
+    if (r < 0)
+        return cli_error(run->cli, &error);
+    assert(run->description);
+    if (run->description->problem)
+        cli_note(run->cli, "'%s' sent a description that cannot be read: %s", run->service,
+                 run->description->problem);
+    if (!run->description->service)
+        return EXIT_OK;
+    run->declared = ferry_method_find(run->description->service, name);
+    if (!run->declared)
+        return no_such_method(run, name);
+    tell_deprecated(run);
+    return EXIT_OK;
+}
+
+/* What it takes: "add(i32 a, i32 b)". */
+static void tell_signature(const CallRun *run) {
+    const ferry_type *args = run->declared ? run->declared->args : NULL;
+    char text[200];
+
+    if (!args || run->cli->quiet || run->cli->json)
+        return;
+    fprintf(stderr, "    it takes %s(", run->declared->name);
+    for (uint32_t i = 0; i < args->n; i++) {
+        const ferry_field *field = &args->fields[i];
+
+        fprintf(stderr, "%s%s%s %s", i > 0 ? ", " : "",
+                field->flags & FERRY_OPTIONAL || field->value ? "optional " : "",
+                ferry_type_print(field->type, text, sizeof(text)), field->name);
+    }
+    fprintf(stderr, "): see 'ferry describe %s', or --template\n", run->service);
+}
+
+/* Without the service nobody knows what its arguments are: that it is not there is the problem. */
+static int refuse_arguments(CallRun *run, const ferry_error *error) {
+    if (!run->is_absent) {
+        int status = cli_error(run->cli, error);
+
+        tell_signature(run);
+        return status;
+    }
+    cli_fail(run->cli, 6, "no server offers '%s': see 'ferry services'", run->service);
+    cli_did_you_mean(run->cli, run->client, NAMES_SERVICES, run->service);
+    return 6;
+}
+
+/* ---- the command ---- */
+
+/* The client of the calls alone: asking for the description must reach the broker, not an instance
+ * of the service. */
+static int open_for_calls(CallRun *run, ferry_client *client) {
+    const CallValues *v = run->values;
+    const ferry_method *method = run->declared;
+    uint64_t timeout_ms = v->timeout_ms ? v->timeout_ms : method ? method->timeout_ms : 0;
+    int r = ferry_with(client,
+                       &(ferry_options){.timeout_ms = (uint32_t)timeout_ms,
+                                        .instance = v->instance,
+                                        .idempotent = v->idempotent ||
+                                                      (method && method->flags & FERRY_IDEMPOTENT),
+                                        .n_headers = run->cli->n_headers,
+                                        .headers = run->cli->headers},
+                       &run->client);
+
+    if (r == -EINVAL)
+        return cli_usage(run->cli, "--instance '%s' is no name: tokens parted by dots, no spaces",
+                         v->instance ? v->instance : "");
+    return r < 0 ? cli_fail(run->cli, EXIT_OTHER, "%s", strerror(-r)) : EXIT_OK;
+}
+
+/* Which ways items go: 0 for a method that answers once. */
+static unsigned directions_of(const CallRun *run) {
+    const char *word = run->values->stream;
+    unsigned flags = run->declared ? run->declared->flags : 0;
+
+    if (run->declared)
+        return (flags & FERRY_STREAM_IN ? FERRY_SEND : 0u) |
+               (flags & FERRY_STREAM_OUT ? FERRY_RECEIVE : 0u);
+    return !word                     ? 0
+           : strcmp(word, "in") == 0 ? FERRY_SEND
+           : *word == 'o'            ? FERRY_RECEIVE
+                                     : FERRY_SEND | FERRY_RECEIVE;
+}
+
+static bool reads_input(char *const *words, int n) {
+    for (int i = 0; i < n; i++) {
+        const char *equals = strchr(words[i], '=');
+
+        if (strcmp(words[i], "-") == 0 || (equals && strcmp(equals, "=-") == 0))
+            return true;
+    }
+    return false;
+}
+
+static int check_streams(CallRun *run, unsigned directions, int argc, char **argv) {
+    if (directions && run->values->count)
+        return cli_usage(run->cli, "--count is for methods that answer once: '%s' has a stream",
+                         run->method);
+    if (directions & FERRY_SEND && reads_input(argv, argc))
+        return cli_usage(run->cli,
+                         "standard input has the items that '%s' takes: give this argument as a "
+                         "value or as @FILE",
+                         run->method);
+    return EXIT_OK;
+}
+
+/* A skeleton of the arguments, and what else is to be sent. */
+static int show_template(CallRun *run) {
+    const ferry_method *method = run->declared;
+    char text[200];
+
+    if (!method || !method->args)
+        return cli_fail(run->cli, EXIT_OTHER, "'%s' does not describe its methods: no template",
+                        run->service);
+    if (method->stream_in)
+        cli_note(run->cli, "items come on standard input, one a line: %s",
+                 ferry_type_print(method->stream_in, text, sizeof(text)));
+    return arguments_template(run->cli, method);
+}
+
+static int call_with(CallRun *run, ferry_client *client, int argc, char **argv) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(buffer_deinit) Buffer packed = {0};
+    int status = look_up(run, client);
+
+    unsigned directions;
+
+    if (status != EXIT_OK)
+        return status;
+    if (run->values->template)
+        return show_template(run);
+    directions = directions_of(run);
+    status = check_streams(run, directions, argc, argv);
+    if (status == EXIT_OK)
+        status = open_for_calls(run, client);
+    if (status != EXIT_OK)
+        return status;
+    if (arguments_pack(argv, argc, run->method, run->declared, &packed, &error) < 0)
+        return refuse_arguments(run, &error);
+    run->args = ferry_bytes_of(packed.data, packed.len);
+    status = directions ? call_stream(run, directions) : call(run);
+    run->client = ferry_close(run->client);
+    return status;
+}
+
+static int run_call(Cli *cli, const void *values, int argc, char **argv) {
+    const CallValues *v = values;
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    const char *dot = strrchr(argv[0], '.');
+    CallRun run = {.cli = cli, .values = v, .method = argv[0], .count = v->count ? v->count : 1};
+    int status;
+
+    if (!dot || dot == argv[0] || !dot[1] || (size_t)(dot - argv[0]) >= sizeof(run.service))
+        return cli_usage(cli, "'%s' names no method: SERVICE.METHOD, as in calc.Calc.add", argv[0]);
+    memcpy(run.service, argv[0], (size_t)(dot - argv[0]));
+    status = cli_open(cli, &(ferry_options){.timeout_ms = (uint32_t)v->timeout_ms}, &client);
+    if (status == EXIT_OK)
+        status = call_with(&run, client, argc - 1, argv + 1);
+    run.client = ferry_close(run.client);
+    client = ferry_close(client);
+    loop_deinit(&run.loop);
+    ferry_free(run.description);
+    return status;
+}
+
+const Command command_call = {
+    .name = "call",
+    .usage = "SERVICE.METHOD [JSON | NAME=VALUE | @FILE | -]... [--timeout T] [--count N] "
+             "[--idempotent]",
+    .summary = "call a method, print its result",
+    .help =
+        "Each argument is a JSON value, @FILE a file that holds one, - one from standard input.\n"
+        "Where the service describes its methods, arguments are checked before they are sent, may\n"
+        "be given as NAME=VALUE, and texts need no quotes; one object may be all of them by name.\n"
+        "Else texts need their quotes: '\"hello\"'. What JSON has no word for: {\"$bin\": "
+        "\"BASE64\"} "
+        "is\n"
+        "bytes, {\"$int\": \"18446744073709551615\"} a large integer, {\"$float\": \"nan\"}.\n"
+        "\n"
+        "A method with streams takes its items from standard input, one a line, and prints those\n"
+        "that come, one a line; --timeout then bounds the wait for each.\n"
+        "\n"
+        "An error is told with its type, causes and trace; the exit status says which kind it "
+        "was.\n"
+        "\n"
+        "Examples:\n"
+        "  ferry call calc.Calc.add 2 3\n"
+        "  ferry call calc.Calc.add b=3 a=2\n"
+        "  ferry call calc.Calc.squares --template > range.json\n"
+        "  seq 10 | ferry call calc.Calc.sum\n"
+        "  ferry call mail.Mail.send '\"me@example.org\"' @message.json --timeout 5s\n"
+        "  echo '{\"low\": 1, \"high\": 9}' | ferry call calc.Calc.squares -\n",
+    .options = options,
+    .values_size = sizeof(CallValues),
+    .min_args = 1,
+    .max_args = -1,
+    .completes = NAMES_SERVICES,
+    .run = run_call,
+};

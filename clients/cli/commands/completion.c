@@ -1,0 +1,257 @@
+/*
+ * ferry completion prints what a shell needs; `ferry __complete WORD...` is what that asks at each
+ * Tab: words to choose from, a line each, for the last of the words. Silent about every failure.
+ */
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <ferry/schema.h>
+
+#include "clients/cli/commands/commands.h"
+
+/* completions/ferry.bash, by the build. */
+extern const char completions_ferry_bash[];
+
+enum { LIVE_TIMEOUT_MS = 300 };
+
+static void offer(const char *prefix, const char *word) {
+    if (strncmp(prefix, word, strlen(prefix)) == 0)
+        puts(word);
+}
+
+static void offer_words(const char *prefix, const char *words) {
+    while (words && *words) {
+        char word[64];
+        size_t n = strcspn(words, "|");
+
+        snprintf(word, sizeof(word), "%.*s", (int)n, words);
+        offer(prefix, word);
+        words += n + (words[n] == '|');
+    }
+}
+
+static void offer_commands(const char *prefix) {
+    for (size_t i = 0; commands[i]; i++)
+        if (!commands[i]->hidden)
+            offer(prefix, commands[i]->name);
+}
+
+static void offer_options(const char *prefix, const Option *table) {
+    for (const Option *option = table; option && option->name; option++) {
+        char word[64];
+
+        snprintf(word, sizeof(word), "--%s", option->name);
+        offer(prefix, word);
+    }
+}
+
+/* Names that the broker at --url (or by default) knows now. */
+static void offer_live(Cli *cli, const char *prefix, Names kind) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    CLEANUP(json_decref) json_t *names = NULL;
+    json_t *name;
+    size_t index;
+
+    if (kind == NAMES_COMMANDS) {
+        offer_commands(prefix);
+        return;
+    }
+    if (kind == NAMES_NONE ||
+        cli_open(cli, &(ferry_options){.timeout_ms = LIVE_TIMEOUT_MS}, &client) != EXIT_OK)
+        return;
+    names = cli_live_names(cli, client, kind);
+    json_array_foreach(names, index, name) offer(prefix, json_string_value(name));
+}
+
+/* ---- services that describe themselves ---- */
+
+static ferry_description *describe(ferry_client *client, const char *service) {
+    ferry_description *found = NULL;
+
+    if (ferry_describe(client, service, &found, NULL) == 0 && !found->service)
+        found = ferry_free(found);
+    return found;
+}
+
+/* False: it has no description. */
+static bool offer_methods(ferry_client *client, const char *prefix, const char *service) {
+    CLEANUP(ferry_free) ferry_description *found = describe(client, service);
+
+    for (uint32_t i = 0; found && i < found->service->n_methods; i++) {
+        char name[600];
+
+        snprintf(name, sizeof(name), "%s.%s", service, found->service->methods[i].name);
+        offer(prefix, name);
+    }
+    return found != NULL;
+}
+
+/* Services; of one that is written out, or the only one that is meant, its methods. */
+static void offer_calls(Cli *cli, const char *prefix) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    CLEANUP(json_decref) json_t *names = NULL;
+    const char *only = NULL;
+    size_t index, n = 0;
+    json_t *name;
+
+    if (cli_open(cli, &(ferry_options){.timeout_ms = LIVE_TIMEOUT_MS}, &client) != EXIT_OK)
+        return;
+    names = cli_live_names(cli, client, NAMES_SERVICES);
+    json_array_foreach(names, index, name) {
+        const char *text = json_string_value(name);
+        size_t len = strlen(text);
+
+        if (strncmp(prefix, text, len) == 0 && prefix[len] == '.')
+            offer_methods(client, prefix, text);
+        if (strncmp(prefix, text, strlen(prefix)) == 0) {
+            only = text;
+            n++;
+        }
+    }
+    if (n == 1 && offer_methods(client, prefix, only))
+        return;
+    json_array_foreach(names, index, name) offer(prefix, json_string_value(name));
+}
+
+/* "NAME=" for each argument of the method. */
+static void offer_arguments(Cli *cli, const char *prefix, const char *method) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    CLEANUP(ferry_free) ferry_description *found = NULL;
+    const char *dot = strrchr(method, '.');
+    const ferry_method *declared = NULL;
+    char text[300];
+
+    if (!dot || (size_t)(dot - method) >= sizeof(text) ||
+        cli_open(cli, &(ferry_options){.timeout_ms = LIVE_TIMEOUT_MS}, &client) != EXIT_OK)
+        return;
+    snprintf(text, sizeof(text), "%.*s", (int)(dot - method), method);
+    found = describe(client, text);
+    if (found)
+        declared = ferry_method_find(found->service, dot + 1);
+    for (uint32_t i = 0; declared && declared->args && i < declared->args->n; i++) {
+        snprintf(text, sizeof(text), "%s=", declared->args->fields[i].name);
+        offer(prefix, text);
+    }
+}
+
+/* ---- words ---- */
+
+/* Is the word before the value of an option that takes one? *ret: that option. */
+static const Option *option_before(const Command *command, const char *word) {
+    const Option *tables[] = {command->options, cli_options};
+
+    for (size_t i = 0; i < 2; i++)
+        for (const Option *option = tables[i]; option && option->name; option++)
+            if (option->kind != OPTION_FLAG &&
+                ((word[0] == '-' && word[1] == '-' && strcmp(word + 2, option->name) == 0) ||
+                 (word[0] == '-' && word[1] == option->letter && word[1] && !word[2])))
+                return option;
+    return NULL;
+}
+
+/* How many arguments stand in front, and the first of them; takes --url from among the options. */
+static int count_arguments(Cli *cli, const Command *command, int argc, char **argv,
+                           const char **ret_first) {
+    int n = 0;
+
+    for (int i = 1; i < argc - 1; i++) {
+        const Option *option = option_before(command, argv[i]);
+
+        if (option) {
+            if (strcmp(option->name, "url") == 0 && i + 1 < argc - 1)
+                cli->url = argv[i + 1];
+            i++;
+        } else if (argv[i][0] != '-') {
+            if (n++ == 0)
+                *ret_first = argv[i];
+        }
+    }
+    return n;
+}
+
+/* `ferry queue VERB QUEUE`: the one command whose first argument is a word of its own. */
+static Names completes(const Command *command, int n) {
+    if (command->words)
+        return n > 0 && command == &command_queue ? NAMES_QUEUES : NAMES_NONE;
+    return n == 0 || command == &command_sub ? command->completes : NAMES_NONE;
+}
+
+static void complete(Cli *cli, int argc, char **argv) {
+    const char *prefix = argv[argc - 1], *first = NULL;
+    const Command *command = argc > 1 ? commands_find(argv[0]) : NULL;
+    const Option *before;
+    int n;
+
+    if (argc == 1) {
+        offer_commands(prefix);
+        return;
+    }
+    if (!command)
+        return;
+    n = count_arguments(cli, command, argc, argv, &first);
+    before = argc > 2 ? option_before(command, argv[argc - 2]) : NULL;
+    if (before) {
+        offer_words(prefix, before->words);
+        if (strcmp(before->name, "then") == 0)
+            offer_live(cli, prefix, NAMES_QUEUES);
+    } else if (prefix[0] == '-') {
+        offer_options(prefix, command->options);
+        offer_options(prefix, cli_options);
+    } else if (command == &command_call) {
+        if (n == 0)
+            offer_calls(cli, prefix);
+        else
+            offer_arguments(cli, prefix, first);
+    } else {
+        if (n == 0)
+            offer_words(prefix, command->words);
+        offer_live(cli, prefix, completes(command, n));
+    }
+}
+
+static int run_complete(Cli *cli, const void *values, int argc, char **argv) {
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    (void)values;
+    if (null >= 0)
+        dup2(null, STDERR_FILENO);
+    if (argc > 0)
+        complete(cli, argc, argv);
+    fflush(stdout);
+    /* Not ferry_close(): a broker that hangs is not waited for. */
+    _exit(EXIT_OK);
+}
+
+const Command command_complete = {
+    .name = "__complete",
+    .usage = "-- WORD...",
+    .summary = "words for the shell",
+    .max_args = -1,
+    .run = run_complete,
+    .hidden = true,
+};
+
+static int run_completion(Cli *cli, const void *values, int argc, char **argv) {
+    (void)values;
+    if (argc > 0 && strcmp(argv[0], "bash") != 0)
+        return cli_usage(cli, "only bash is known, not '%s'", argv[0]);
+    fputs(completions_ferry_bash, stdout);
+    return EXIT_OK;
+}
+
+const Command command_completion = {
+    .name = "completion",
+    .usage = "[bash]",
+    .summary = "print the script that completes 'ferry' in a shell",
+    .help =
+        "Completes commands, options, and the services, topics and queues that are there now; the\n"
+        "methods of services that describe themselves, and the names of their arguments.\n"
+        "\n"
+        "Examples:\n"
+        "  source <(ferry completion bash)\n",
+    .max_args = 1,
+    .words = "bash",
+    .run = run_completion,
+};

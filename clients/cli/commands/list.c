@@ -1,0 +1,338 @@
+/* ferry services, describe, topics, sessions, stats: what the broker knows, as tables. */
+
+#include <stdlib.h>
+
+#include <ferry/schema.h>
+
+#include "clients/cli/commands/commands.h"
+#include "clients/cli/terminal/show.h"
+
+static const Column service_columns[] = {
+    {"SERVICE", "name", COLUMN_TEXT},
+    {"INSTANCES", "instances", COLUMN_COUNT},
+    {"SLOTS", "slots", COLUMN_NUMBER},
+    {"BUSY", "busy", COLUMN_NUMBER},
+    {"WAITING", "waiting", COLUMN_NUMBER},
+    {"CALLS", "calls", COLUMN_NUMBER},
+    {"ERRORS", "errors", COLUMN_TROUBLE},
+    {"DESCRIBED", "described", COLUMN_FLAG},
+    {NULL, NULL, COLUMN_TEXT},
+};
+
+static const Column instance_columns[] = {
+    {"INSTANCE", "instance", COLUMN_TEXT}, {"SESSION", "session", COLUMN_NUMBER},
+    {"CLIENT", "client", COLUMN_TEXT},     {"SLOTS", "slots", COLUMN_NUMBER},
+    {"BUSY", "busy", COLUMN_NUMBER},       {NULL, NULL, COLUMN_TEXT},
+};
+
+static const Column topic_columns[] = {
+    {"TOPIC", "name", COLUMN_TEXT},  {"PUBLISHED", "published", COLUMN_NUMBER},
+    {"KEPT", "kept", COLUMN_NUMBER}, {"RETAINED", "retained", COLUMN_FLAG},
+    {NULL, NULL, COLUMN_TEXT},
+};
+
+static const Column pattern_columns[] = {
+    {"PATTERN", "pattern", COLUMN_TEXT},
+    {"SUBSCRIBERS", "subscribers", COLUMN_NUMBER},
+    {NULL, NULL, COLUMN_TEXT},
+};
+
+static const Column session_columns[] = {
+    {"SESSION", "session", COLUMN_NUMBER},
+    {"NAME", "name", COLUMN_TEXT},
+    {"AGE", "age_ms", COLUMN_MS},
+    {"SERVES", "serves", COLUMN_NUMBER},
+    {"SUBSCRIBED", "subscriptions", COLUMN_NUMBER},
+    {"PULLS", "pulls", COLUMN_NUMBER},
+    {"CALLS", "calls", COLUMN_NUMBER},
+    {"REQUESTS", "requests", COLUMN_NUMBER},
+    {"WAITING", "waiting", COLUMN_BYTES},
+    {"IN", "in", COLUMN_NUMBER},
+    {"OUT", "out", COLUMN_NUMBER},
+    {"DROPPED", "dropped", COLUMN_TROUBLE},
+    {NULL, NULL, COLUMN_TEXT},
+};
+
+/* Rows whose key is the name, if there is one. */
+static json_t *rows_named(const json_t *rows, const char *key, const char *name) {
+    json_t *kept = json_array(), *row;
+    size_t index;
+
+    json_array_foreach(rows, index, row) {
+        const char *text = json_string_value(json_object_get(row, key));
+
+        if (text && (!name || strcmp(text, name) == 0))
+            json_array_append(kept, row);
+    }
+    return kept;
+}
+
+static int not_found(Cli *cli, ferry_client *client, const char *what, Names kind,
+                     const char *name) {
+    cli_fail(cli, 6, "there is no %s '%s': see 'ferry %ss'", what, name, what);
+    cli_did_you_mean(cli, client, kind, name);
+    return 6;
+}
+
+/* ---- services ---- */
+
+static int run_services(Cli *cli, const void *values, int argc, char **argv) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    CLEANUP(json_decref) json_t *all = NULL, *rows = NULL;
+    const char *name = argc > 0 ? argv[0] : NULL;
+    int status = cli_open(cli, NULL, &client);
+
+    (void)values;
+    if (status == EXIT_OK)
+        status = cli_manage(cli, client, false, &all, "services", "");
+    if (status != EXIT_OK)
+        return status;
+    rows = rows_named(all, "name", name);
+    if (name && json_array_size(rows) == 0)
+        return not_found(cli, client, "service", NAMES_SERVICES, name);
+    show_rows(cli, rows, service_columns);
+    return EXIT_OK;
+}
+
+const Command command_services = {
+    .name = "services",
+    .usage = "[NAME]",
+    .summary = "list the services and their servers",
+    .help = "Examples:\n  ferry services\n  ferry services --json | jq '.[].name'\n",
+    .max_args = 1,
+    .completes = NAMES_SERVICES,
+    .run = run_services,
+};
+
+/* ---- describe ---- */
+
+typedef struct DescribeValues {
+    bool idl;
+} DescribeValues;
+
+static const Option describe_options[] = {
+    OPTION_PLAIN(OPTION_FLAG, 0, "idl", DescribeValues, idl, NULL, "as an interface file"),
+    OPTION_END,
+};
+
+static json_t *instances_of(const ferry_description *d) {
+    json_t *rows = json_array();
+
+    for (size_t i = 0; i < d->n_instances; i++) {
+        const ferry_instance *one = &d->instances[i];
+
+        json_array_append_new(rows, json_pack("{s:s, s:I, s:s, s:I, s:I}", "instance", one->name,
+                                              "session", (json_int_t)one->session, "client",
+                                              one->client, "slots", (json_int_t)one->slots, "busy",
+                                              (json_int_t)one->busy));
+    }
+    return rows;
+}
+
+/* As docs/description.md has it; null: there is none. */
+static json_t *description_to_json(const ferry_description *d) {
+    json_t *json = NULL;
+
+    if (!d->service || value_to_json(d->bytes, &json, NULL) < 0)
+        json = json_null();
+    return json;
+}
+
+static void describe_as_json(const Cli *cli, const ferry_description *d) {
+    CLEANUP(json_decref)
+    json_t *json = json_pack("{s:s, s:o, s:o}", "name", d->name, "instances", instances_of(d),
+                             "description", description_to_json(d));
+
+    if (d->problem)
+        json_object_set_new(json, "problem", json_string(d->problem));
+    show_json(cli, json);
+}
+
+static int describe(Cli *cli, const ferry_description *d, bool idl) {
+    CLEANUP(json_decref) json_t *instances = instances_of(d);
+    char *text = NULL;
+
+    if (d->service && ferry_service_print(d->service, &text) < 0)
+        return cli_fail(cli, EXIT_OTHER, "out of memory");
+    if (idl && !text)
+        return cli_fail(cli, EXIT_OTHER, "'%s' sent no interface with its description%s%s", d->name,
+                        d->problem ? ": " : "", d->problem ? d->problem : "");
+    if (!idl)
+        show_rows(cli, instances, instance_columns);
+    if (text)
+        printf("%s%s", idl ? "" : "\n", text);
+    else
+        cli_note(cli, "'%s' does not describe its methods%s%s", d->name, d->problem ? ": " : "",
+                 d->problem ? d->problem : "");
+    ferry_free(text);
+    return EXIT_OK;
+}
+
+static int run_describe(Cli *cli, const void *values, int argc, char **argv) {
+    const DescribeValues *v = values;
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    CLEANUP(ferry_free) ferry_description *found = NULL;
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    int status = cli_open(cli, NULL, &client), r;
+
+    (void)argc;
+    if (status != EXIT_OK)
+        return status;
+    r = ferry_describe(client, argv[0], &found, &error);
+    if (r == -ENOENT)
+        return not_found(cli, client, "service", NAMES_SERVICES, argv[0]);
+    if (r < 0)
+        return cli_error(cli, &error);
+    if (cli->json && !v->idl) {
+        describe_as_json(cli, found);
+        return EXIT_OK;
+    }
+    return describe(cli, found, v->idl);
+}
+
+const Command command_describe = {
+    .name = "describe",
+    .usage = "SERVICE [--json | --idl]",
+    .summary = "show a service: its instances and what it offers",
+    .help =
+        "Examples:\n  ferry describe calc.Calc\n  ferry describe calc.Calc --idl > calc.thrift\n",
+    .options = describe_options,
+    .values_size = sizeof(DescribeValues),
+    .min_args = 1,
+    .max_args = 1,
+    .completes = NAMES_SERVICES,
+    .run = run_describe,
+};
+
+/* ---- topics ---- */
+
+static int run_topics(Cli *cli, const void *values, int argc, char **argv) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    CLEANUP(json_decref) json_t *all = NULL, *topics = NULL, *patterns = NULL;
+    const char *name = argc > 0 ? argv[0] : NULL;
+    int status = cli_open(cli, NULL, &client);
+
+    (void)values;
+    if (status == EXIT_OK)
+        status = cli_manage(cli, client, false, &all, "topics", "");
+    if (status != EXIT_OK)
+        return status;
+    topics = rows_named(all, "name", name);
+    patterns = rows_named(all, "pattern", name);
+    if (name && json_array_size(topics) + json_array_size(patterns) == 0)
+        return not_found(cli, client, "topic", NAMES_TOPICS, name);
+    if (cli->json) {
+        CLEANUP(json_decref) json_t *both = table_sorted(topics, topic_columns);
+        CLEANUP(json_decref) json_t *second = table_sorted(patterns, pattern_columns);
+
+        json_array_extend(both, second);
+        show_json(cli, both);
+        return EXIT_OK;
+    }
+    if (json_array_size(topics) > 0 || json_array_size(patterns) == 0)
+        show_rows(cli, topics, topic_columns);
+    if (json_array_size(patterns) > 0) {
+        if (cli->terminal_out && json_array_size(topics) > 0)
+            putchar('\n');
+        show_rows(cli, patterns, pattern_columns);
+    }
+    return EXIT_OK;
+}
+
+const Command command_topics = {
+    .name = "topics",
+    .usage = "[NAME]",
+    .summary = "list the topics that hold something, and the patterns subscribed to",
+    .help = "Examples:\n  ferry topics\n  ferry topics --json\n",
+    .max_args = 1,
+    .completes = NAMES_TOPICS,
+    .run = run_topics,
+};
+
+/* ---- sessions ---- */
+
+static bool is_session(const json_t *row, const char *name) {
+    const char *text = json_string_value(json_object_get(row, "name"));
+    char number[24];
+
+    snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
+             json_integer_value(json_object_get(row, "session")));
+    return strcmp(number, name) == 0 || (text && strstr(text, name));
+}
+
+static int run_sessions(Cli *cli, const void *values, int argc, char **argv) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    CLEANUP(json_decref) json_t *all = NULL, *rows = json_array();
+    int status = cli_open(cli, NULL, &client);
+    json_t *row;
+    size_t index;
+
+    (void)values;
+    if (status == EXIT_OK)
+        status = cli_manage(cli, client, false, &all, "sessions", "");
+    if (status != EXIT_OK)
+        return status;
+    json_array_foreach(all, index, row) if (argc == 0 || is_session(row, argv[0]))
+        json_array_append(rows, row);
+    if (argc > 0 && json_array_size(rows) == 0)
+        return cli_fail(cli, 6, "no session has the number or name '%s'", argv[0]);
+    show_rows(cli, rows, session_columns);
+    return EXIT_OK;
+}
+
+const Command command_sessions = {
+    .name = "sessions",
+    .usage = "[NAME]",
+    .summary = "list who is connected",
+    .help = "NAME is a session's number, or a part of its name.\n"
+            "\n"
+            "Examples:\n  ferry sessions\n  ferry sessions worker\n",
+    .max_args = 1,
+    .run = run_sessions,
+};
+
+/* ---- stats ---- */
+
+static const Column method_columns[] = {
+    {"METHOD", "method", COLUMN_TEXT},
+    {"CALLS", "calls", COLUMN_NUMBER},
+    {"ERRORS", "errors", COLUMN_TROUBLE},
+    {"P50 us", "p50_us", COLUMN_NUMBER},
+    {"P99 us", "p99_us", COLUMN_NUMBER},
+    {"LAST ERROR", "last_error", COLUMN_TEXT},
+    {NULL, NULL, COLUMN_TEXT},
+};
+
+static int run_stats(Cli *cli, const void *values, int argc, char **argv) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    CLEANUP(json_decref) json_t *found = NULL;
+    int status = cli_open(cli, NULL, &client);
+
+    (void)values;
+    if (status == EXIT_OK && argc == 0)
+        status = cli_manage(cli, client, false, &found, "stats", "");
+    else if (status == EXIT_OK)
+        status = cli_manage(cli, client, false, &found, "methods", "s", argv[0]);
+    if (status == 6)
+        cli_did_you_mean(cli, client, NAMES_SERVICES, argv[0]);
+    if (status != EXIT_OK)
+        return status;
+    if (json_is_array(found))
+        show_rows(cli, found, method_columns);
+    else if (cli->json)
+        show_json(cli, found);
+    else
+        show_fields(cli, found);
+    return EXIT_OK;
+}
+
+const Command command_stats = {
+    .name = "stats",
+    .usage = "[SERVICE]",
+    .summary = "show the broker's counters, or those of a service's methods",
+    .help =
+        "Examples:\n  ferry stats\n  ferry stats calc.Calc\n  ferry stats --json | jq .dropped\n",
+    .max_args = 1,
+    .completes = NAMES_SERVICES,
+    .run = run_stats,
+};

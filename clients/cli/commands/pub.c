@@ -1,0 +1,112 @@
+/* ferry pub: publishes messages to a topic. */
+
+#include "clients/cli/bodies/feed.h"
+#include "clients/cli/commands/commands.h"
+
+typedef struct Values {
+    uint64_t count, every_ms;
+    const char *file;
+    bool retain;
+} Values;
+
+static const Option options[] = {
+    OPTION_PLAIN(OPTION_FLAG, 0, "retain", Values, retain, NULL,
+                 "keep it: whoever subscribes later gets it first; an empty body deletes it"),
+    OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE",
+                 "the body is this file's contents"),
+    OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N",
+                 "publish it N times; of lines, the first N", 1, 0),
+    OPTION_PLAIN(OPTION_MS, 0, "every", Values, every_ms, "T", "wait this long between two"),
+    OPTION_END,
+};
+
+typedef struct Run {
+    Feed feed;
+    const char *topic;
+    const Values *values;
+    uint64_t n;
+} Run;
+
+/* True: go on with the next one. */
+static bool publish(Run *run, ferry_bytes body) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    ferry_publish_options with = {.retain = run->values->retain};
+    int r = ferry_publish(run->feed.client, run->topic, body, &with, &error);
+
+    if (r == -EAGAIN) {
+        feed_hold(&run->feed, body);
+        feed_wake(&run->feed, 1);
+        return false;
+    }
+    if (r < 0) {
+        loop_end(&run->feed.loop, cli_error(run->feed.cli, &error));
+        return false;
+    }
+    feed_done(&run->feed, ++run->n);
+    if (run->values->every_ms == 0)
+        return true;
+    feed_wake(&run->feed, run->values->every_ms);
+    return false;
+}
+
+static void pump(Feed *feed) {
+    Run *run = (Run *)((char *)feed - offsetof(Run, feed));
+
+    /* Not for ever without a turn for the connection. */
+    for (int i = 0; i < 512 && !feed->loop.ended; i++) {
+        ferry_bytes body;
+        int r = feed_next(feed, &body);
+
+        if (r == 0)
+            loop_end(&feed->loop, EXIT_OK);
+        if (r <= 0 || !publish(run, body))
+            return;
+    }
+    feed_wake(feed, 0);
+}
+
+/* Publishing has no answer. The broker takes the messages of one session in order, so that its
+ * answer to what comes behind them says that it has them. */
+static int confirm(Run *run) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+
+    loop_leave_signals();
+    return ferry_flush(run->feed.client, &error) < 0 ? cli_error(run->feed.cli, &error) : EXIT_OK;
+}
+
+static int run_pub(Cli *cli, const void *values, int argc, char **argv) {
+    const Values *v = values;
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    Run run = {.feed = {.pump = pump}, .topic = argv[0], .values = v};
+    int status =
+        feed_open(&run.feed, cli, &(SourceOptions){argc > 1 ? argv[1] : NULL, v->file, v->count});
+
+    /* Messages for a broker that is not there are worth an error, not a wait for a better day. */
+    if (status == EXIT_OK && ferry_ping(run.feed.client, NULL, &error) < 0)
+        status = cli_error(cli, &error);
+    if (status == EXIT_OK)
+        status = feed_run(&run.feed, "published", v->count);
+    if (status == EXIT_OK)
+        status = confirm(&run);
+    feed_close(&run.feed);
+    return status;
+}
+
+const Command command_pub = {
+    .name = "pub",
+    .usage = "TOPIC [BODY | - | --file FILE] [--retain] [--count N]",
+    .summary = "publish messages to a topic",
+    .help = "The body is an argument, a file, or with - each line of standard input; else empty.\n"
+            "\n"
+            "Examples:\n"
+            "  ferry pub orders.new '{\"id\": 42}'\n"
+            "  ferry pub config.limits --file limits.json --retain\n"
+            "  tail -f app.log | ferry pub logs.app -\n",
+    .options = options,
+    .values_size = sizeof(Values),
+    .min_args = 1,
+    .max_args = 2,
+    .completes = NAMES_TOPICS,
+    .runs_on = true,
+    .run = run_pub,
+};

@@ -1,0 +1,243 @@
+/* ferry queue: what is in the queues, and moving it about. */
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "clients/cli/commands/commands.h"
+#include "clients/cli/terminal/show.h"
+
+#define VERBS "list|show|peek|purge|pause|resume|move|retry"
+
+typedef struct Values {
+    uint64_t limit;
+    bool yes;
+} Values;
+
+static const Option options[] = {
+    OPTION_RANGE(OPTION_COUNT, 'n', "limit", Values, limit, "N",
+                 "peek, move, retry: at most N jobs (peek: 10 by default)", 1, UINT32_MAX),
+    OPTION_PLAIN(OPTION_FLAG, 'y', "yes", Values, yes, NULL, "purge: do not ask"),
+    OPTION_END,
+};
+
+static const Column queue_columns[] = {
+    {"QUEUE", "name", COLUMN_TEXT},        {"READY", "ready", COLUMN_NUMBER},
+    {"DELAYED", "delayed", COLUMN_NUMBER}, {"HELD", "held", COLUMN_NUMBER},
+    {"DEAD", "dead", COLUMN_TROUBLE},      {"BYTES", "bytes", COLUMN_BYTES},
+    {"WORKERS", "workers", COLUMN_NUMBER}, {"PUSHED", "pushed", COLUMN_NUMBER},
+    {"ACKED", "acked", COLUMN_NUMBER},     {"REDELIVERED", "redelivered", COLUMN_NUMBER},
+    {"PAUSED", "paused", COLUMN_FLAG},     {NULL, NULL, COLUMN_TEXT},
+};
+
+static const Column job_columns[] = {
+    {"JOB", "job", COLUMN_NUMBER},     {"STATE", "state", COLUMN_TEXT},
+    {"TRY", "attempt", COLUMN_NUMBER}, {"PRIORITY", "priority", COLUMN_NUMBER},
+    {"AGE", "age_ms", COLUMN_MS},      {"REASON", "reason", COLUMN_TEXT},
+    {"BODY", "body", COLUMN_TEXT},     {NULL, NULL, COLUMN_TEXT},
+};
+
+typedef struct Run {
+    Cli *cli;
+    const Values *values;
+    ferry_client *client;
+    const char *queue; /* NULL: none was named */
+    const char *to;
+} Run;
+
+/* A method that takes a queue's name. */
+static int call(Run *run, json_t **ret, const char *method) {
+    int status = cli_manage(run->cli, run->client, false, ret, method, "s", run->queue);
+
+    if (status == 6)
+        cli_did_you_mean(run->cli, run->client, NAMES_QUEUES, run->queue);
+    return status;
+}
+
+static int list(Run *run) {
+    CLEANUP(json_decref) json_t *rows = NULL;
+    int status = cli_manage(run->cli, run->client, false, &rows, "queues", "");
+
+    if (status == EXIT_OK)
+        show_rows(run->cli, rows, queue_columns);
+    return status;
+}
+
+static int show(Run *run) {
+    CLEANUP(json_decref) json_t *found = NULL;
+    int status = call(run, &found, "queue");
+
+    if (status != EXIT_OK)
+        return status;
+    if (run->cli->json)
+        show_json(run->cli, found);
+    else
+        show_fields(run->cli, found);
+    return EXIT_OK;
+}
+
+/* Bodies are bytes: shown as a text where they are one. */
+static void make_readable(json_t *rows) {
+    json_t *row;
+    size_t index;
+
+    json_array_foreach(rows, index, row) {
+        const char *base64 =
+            json_string_value(json_object_get(json_object_get(row, "body"), "$bin"));
+        json_t *text = base64 ? value_text_of_base64(base64) : NULL;
+
+        if (text)
+            json_object_set_new(row, "body", text);
+    }
+}
+
+static int peek(Run *run) {
+    CLEANUP(json_decref) json_t *rows = NULL;
+    uint64_t limit = run->values->limit ? run->values->limit : 10;
+    int status = cli_manage(run->cli, run->client, false, &rows, "peek", "su", run->queue, limit);
+
+    if (status == 6)
+        cli_did_you_mean(run->cli, run->client, NAMES_QUEUES, run->queue);
+    if (status != EXIT_OK)
+        return status;
+    make_readable(rows);
+    show_rows(run->cli, rows, job_columns);
+    return EXIT_OK;
+}
+
+static int told_number(Run *run, const json_t *number, const char *what) {
+    if (run->cli->json)
+        show_json(run->cli, number);
+    else
+        printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(number));
+    cli_note(run->cli, "%" JSON_INTEGER_FORMAT " job%s %s", json_integer_value(number),
+             json_integer_value(number) == 1 ? "" : "s", what);
+    return EXIT_OK;
+}
+
+/* What is purged is gone: a person is asked first. */
+static bool is_agreed(const Run *run) {
+    char answer[16] = "";
+
+    if (run->values->yes || !isatty(STDIN_FILENO) || !run->cli->terminal_err)
+        return true;
+    fprintf(stderr, "delete all jobs of '%s'? [y/N] ", run->queue);
+    return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
+}
+
+static int purge(Run *run) {
+    CLEANUP(json_decref) json_t *number = NULL;
+    int status;
+
+    if (!is_agreed(run))
+        return cli_fail(run->cli, EXIT_OTHER, "nothing was deleted");
+    status = call(run, &number, "purge");
+    return status == EXIT_OK ? told_number(run, number, "deleted") : status;
+}
+
+static int set_paused(Run *run, const char *method) {
+    CLEANUP(json_decref) json_t *nothing = NULL;
+    int status = call(run, &nothing, method);
+
+    if (status == EXIT_OK)
+        cli_note(run->cli, "'%s' is %s", run->queue,
+                 *method == 'p' ? "paused: what is held goes on, nothing new is delivered"
+                                : "delivered again");
+    return status;
+}
+
+static int move(Run *run, const char *from, const char *to) {
+    CLEANUP(json_decref) json_t *number = NULL;
+    int status = cli_manage(run->cli, run->client, false, &number, "move", "ssu", from, to,
+                            run->values->limit);
+
+    if (status == 6)
+        cli_did_you_mean(run->cli, run->client, NAMES_QUEUES, from);
+    return status == EXIT_OK ? told_number(run, number, "moved") : status;
+}
+
+/* Dead letters back to where they came from; either name will do. */
+static int retry(Run *run) {
+    char dead[300], alive[300];
+    size_t n = strlen(run->queue);
+    bool is_dead = n > 5 && strcmp(run->queue + n - 5, ".dead") == 0;
+
+    snprintf(alive, sizeof(alive), "%.*s", (int)(is_dead ? n - 5 : n), run->queue);
+    snprintf(dead, sizeof(dead), "%.290s.dead", alive);
+    return move(run, dead, alive);
+}
+
+static int run_verb(Run *run, const char *verb) {
+    if (strcmp(verb, "list") == 0)
+        return list(run);
+    if (strcmp(verb, "show") == 0)
+        return show(run);
+    if (strcmp(verb, "peek") == 0)
+        return peek(run);
+    if (strcmp(verb, "purge") == 0)
+        return purge(run);
+    if (strcmp(verb, "move") == 0)
+        return move(run, run->queue, run->to);
+    if (strcmp(verb, "retry") == 0)
+        return retry(run);
+    return set_paused(run, verb);
+}
+
+static int check(Cli *cli, const char *verb, int argc) {
+    static const char *const verbs[] = {"list",  "show",   "peek", "purge",
+                                        "pause", "resume", "move", "retry"};
+    const size_t n = sizeof(verbs) / sizeof(*verbs);
+    int wanted = strcmp(verb, "list") == 0 ? 1 : strcmp(verb, "move") == 0 ? 3 : 2;
+    bool is_known = false;
+
+    for (size_t i = 0; i < n; i++)
+        is_known |= strcmp(verbs[i], verb) == 0;
+    if (!is_known) {
+        const char *near = text_nearest(verb, verbs, n);
+
+        return cli_usage(cli, "'%s' is none of " VERBS "%s%s%s", verb,
+                         near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    if (argc < wanted)
+        return cli_usage(cli, wanted == 3 ? "%s what, and where to?" : "%s which queue?", verb);
+    return argc > wanted ? cli_usage(cli, "too many arguments for %s", verb) : EXIT_OK;
+}
+
+static int run_queue(Cli *cli, const void *values, int argc, char **argv) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    const char *verb = argc > 0 ? argv[0] : "list";
+    Run run = {.cli = cli,
+               .values = values,
+               .queue = argc > 1 ? argv[1] : NULL,
+               .to = argc > 2 ? argv[2] : NULL};
+    int status = argc > 0 ? check(cli, verb, argc) : EXIT_OK;
+
+    if (status == EXIT_OK)
+        status = cli_open(cli, NULL, &client);
+    run.client = client;
+    return status == EXIT_OK ? run_verb(&run, verb) : status;
+}
+
+const Command command_queue = {
+    .name = "queue",
+    .usage = "[list]\n"
+             "show|peek|purge|pause|resume|retry QUEUE [--limit N]\n"
+             "move FROM TO [--limit N]",
+    .summary = "look into queues, and move jobs about",
+    .help = "show    all that is known of a queue\n"
+            "peek    the next jobs, without taking them\n"
+            "purge   delete the jobs that nobody holds\n"
+            "pause   deliver nothing until resume\n"
+            "move    jobs of one queue to another\n"
+            "retry   dead letters back to the queue they came from\n"
+            "\n"
+            "Examples:\n"
+            "  ferry queue\n"
+            "  ferry queue peek mail.dead --limit 3\n"
+            "  ferry queue retry mail\n",
+    .options = options,
+    .values_size = sizeof(Values),
+    .max_args = 3,
+    .words = VERBS,
+    .run = run_queue,
+};

@@ -1,0 +1,218 @@
+/* ferry sub: subscribes, and prints what comes. */
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "clients/cli/commands/commands.h"
+#include "clients/cli/run/environment.h"
+#include "clients/cli/run/exec.h"
+#include "clients/cli/run/loop.h"
+#include "clients/cli/terminal/show.h"
+
+typedef struct Values {
+    uint64_t count, last, timeout_ms;
+    const char *group, *answer, *exec;
+    bool with_topic;
+} Values;
+
+static const Option options[] = {
+    OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N messages", 1, 0),
+    OPTION_RANGE(OPTION_COUNT, 'l', "last", Values, last, "N",
+                 "first the last N messages of each topic, as far as the broker has them", 1,
+                 UINT32_MAX),
+    OPTION_PLAIN(OPTION_TEXT, 'g', "group", Values, group, "G",
+                 "each message goes to one subscriber of the group"),
+    OPTION_PLAIN(OPTION_TEXT, 'a', "answer", Values, answer, "TEXT",
+                 "the answer to questions, as asked by 'ferry gather'"),
+    OPTION_PLAIN(OPTION_TEXT, 'e', "exec", Values, exec, "CMD",
+                 "run CMD for each message: what it prints answers a question, or is printed"),
+    OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
+                 "end with status 5 when nothing came for so long", 1, 0),
+    OPTION_PLAIN(OPTION_FLAG, 0, "topics", Values, with_topic, NULL,
+                 "print each message's topic and a tab in front of it"),
+    OPTION_END,
+};
+
+typedef struct Run {
+    Cli *cli;
+    const Values *values;
+    Loop loop;
+    Timer silence;
+    uint64_t n, missed; /* that are counted */
+    bool missed_unknown;
+} Run;
+
+static void on_silence(Timer *timer, void *ctx) {
+    Run *run = (Run *)((char *)timer - offsetof(Run, silence));
+
+    (void)ctx;
+    loop_end(&run->loop,
+             cli_fail(run->cli, 5, "no message for %" PRIu64 " ms", run->values->timeout_ms));
+}
+
+/* ---- commands ---- */
+
+/* One at a time. */
+typedef struct Running {
+    Loop loop; /* of its own: a question can only be answered in the callback that brings it */
+    Exec *exec;
+    bool is_over;
+    int status;
+    char reason[EXEC_REASON_MAX];
+    Buffer output;
+} Running;
+
+static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
+    Running *running = ctx;
+
+    (void)exec;
+    running->exec = NULL; /* frees itself */
+    running->is_over = true;
+    running->status = result->status;
+    snprintf(running->reason, sizeof(running->reason), "%s", result->reason);
+    running->output = *result->output;
+    *result->output = (Buffer){0};
+    loop_end(&running->loop, EXIT_OK);
+}
+
+/* What it has printed: the answer. One newline at the end is the shell's. */
+static void use_output(Run *run, const ferry_message *message, const Buffer *output) {
+    bool has_newline = output->len > 0 && output->data[output->len - 1] == '\n';
+    ferry_bytes body = ferry_bytes_of(output->data, output->len - has_newline);
+    int r = ferry_message_answer(message, body);
+
+    if (r == -EINVAL)
+        show_body(run->cli, body); /* nobody asks */
+    else if (r < 0)
+        cli_note(run->cli, "the answer to '%s' could not be sent: %s", message->topic,
+                 strerror(-r));
+}
+
+static void run_command(Run *run, const ferry_message *message) {
+    CLEANUP(environment_deinit) Environment environment = {0};
+    Running running = {0};
+    int r = loop_init(&running.loop, run->cli) == EXIT_OK ? 0 : -EIO;
+
+    environment_of_message(&environment, message);
+    if (r == 0)
+        r = exec_start(&running.loop,
+                       &(ExecOptions){.command = run->values->exec,
+                                      .input = message->body,
+                                      .variables = environment.variables,
+                                      .n_variables = environment.n,
+                                      .show_errors = !run->cli->quiet,
+                                      .fn = on_end,
+                                      .ctx = &running},
+                       &running.exec);
+    if (r == 0)
+        r = loop_run(&running.loop);
+    if (r < 0)
+        cli_note(run->cli, "cannot start '%s': %s", run->values->exec, strerror(-r));
+    else if (!running.is_over)
+        loop_end(&run->loop, r); /* by a signal */
+    else if (running.status != 0)
+        cli_note(run->cli, "'%s' failed: %s", run->values->exec, running.reason);
+    else
+        use_output(run, message, &running.output);
+    exec_free(running.exec);
+    buffer_deinit(&running.output);
+    loop_deinit(&running.loop);
+}
+
+/* ---- messages ---- */
+
+static void on_message(const ferry_message *message, void *ctx) {
+    Run *run = ctx;
+
+    if (run->loop.ended)
+        return;
+    if (message->missed == FERRY_MISSED_UNKNOWN) {
+        run->missed_unknown = true;
+        cli_note(run->cli, "missed an unknown number of messages before this one");
+    } else if (message->missed > 0) {
+        run->missed += message->missed;
+        cli_note(run->cli, "missed %" PRIu64 " messages before this one", message->missed);
+    }
+    if (run->values->exec)
+        run_command(run, message);
+    else
+        show_message(run->cli, message, run->values->with_topic);
+    if (run->loop.ended)
+        return;
+    /* What is no question is not answered: nothing else can go wrong that matters here. */
+    if (run->values->answer)
+        ferry_message_answer(message, ferry_str(run->values->answer));
+    run->n++;
+    if (run->values->count && run->n == run->values->count)
+        loop_end(&run->loop, EXIT_OK);
+    else if (run->values->timeout_ms)
+        loop_arm(&run->loop, &run->silence, run->values->timeout_ms, on_silence);
+}
+
+static int subscribe(Run *run, ferry_client *client, int argc, char **argv) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    ferry_subscribe_options with = {.group = run->values->group,
+                                    .last = (uint32_t)run->values->last};
+
+    for (int i = 0; i < argc; i++)
+        if (ferry_subscribe(client, argv[i], &with, on_message, run, NULL, &error) < 0)
+            return cli_error(run->cli, &error);
+    if (run->cli->terminal_err)
+        cli_note(run->cli, "listening at %s", cli_url(run->cli));
+    return EXIT_OK;
+}
+
+static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    Run run = {.cli = cli, .values = values};
+    int status;
+
+    if (run.values->answer && run.values->exec)
+        return cli_usage(cli, "--answer and --exec both say what the answer is: which?");
+    status = loop_init(&run.loop, cli);
+    if (status == EXIT_OK)
+        status = cli_open(cli, NULL, &client);
+    if (status == EXIT_OK)
+        status = subscribe(&run, client, argc, argv);
+    if (status == EXIT_OK)
+        status = loop_add_client(&run.loop, client);
+    if (status == EXIT_OK) {
+        if (run.values->timeout_ms)
+            loop_arm(&run.loop, &run.silence, run.values->timeout_ms, on_silence);
+        loop_watch_output(&run.loop);
+        status = loop_run(&run.loop);
+    }
+    client = ferry_close(client);
+    if (run.missed_unknown)
+        cli_note(cli, "missed an unknown number of messages in all: the connection was lost");
+    else if (run.missed > 0)
+        cli_note(cli, "missed %" PRIu64 " messages in all: they came faster than they were read",
+                 run.missed);
+    loop_deinit(&run.loop);
+    return status;
+}
+
+const Command command_sub = {
+    .name = "sub",
+    .usage =
+        "PATTERN... [--count N] [--last N] [--group G] [--topics] [--answer TEXT | --exec CMD]",
+    .summary = "print the messages of topics",
+    .help =
+        "In a pattern, * is any one token and > at the end any one or more. Prints the bodies, a\n"
+        "line each; with --json an object a line: topic, seq, missed, headers, body. What was\n"
+        "missed, because we are slower than it comes, is told on standard error.\n"
+        "\n"
+        "Examples:\n"
+        "  ferry sub 'orders.*' --last 10\n"
+        "  ferry sub '>' --topics\n"
+        "  ferry sub jobs.done --count 1 --timeout 1m\n"
+        "  ferry sub fleet.rollcall --answer \"$(hostname)\"\n"
+        "  ferry sub 'fleet.load' --exec 'cut -d\" \" -f1 /proc/loadavg'\n",
+    .options = options,
+    .values_size = sizeof(Values),
+    .min_args = 1,
+    .max_args = -1,
+    .completes = NAMES_TOPICS,
+    .runs_on = true,
+    .run = run_sub,
+};

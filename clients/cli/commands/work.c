@@ -1,0 +1,355 @@
+/* ferry work: takes jobs from a queue: prints them, or runs a command for each. */
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/text.h"
+#include "clients/cli/commands/commands.h"
+#include "clients/cli/run/environment.h"
+#include "clients/cli/run/exec.h"
+#include "clients/cli/terminal/show.h"
+
+enum { REASON_MAX = 1024 };
+
+typedef struct Values {
+    uint64_t slots, count, retries, delay_ms, timeout_ms;
+    const char *exec, *then;
+    bool drain;
+} Values;
+
+static const Option options[] = {
+    OPTION_PLAIN(OPTION_TEXT, 'e', "exec", Values, exec, "CMD",
+                 "run CMD for each job, its body on standard input"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "then", Values, then, "QUEUE",
+                 "push the result (without --exec: the body) to QUEUE"),
+    OPTION_RANGE(OPTION_COUNT, 's', "slots", Values, slots, "N", "jobs at once (default 1)", 1,
+                 65536),
+    OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N jobs", 1, 0),
+    OPTION_RANGE(OPTION_COUNT, 0, "retries", Values, retries, "N",
+                 "let a job fail N times before it is rejected (default 0)", 0, 1000000),
+    OPTION_PLAIN(OPTION_MS, 0, "delay", Values, delay_ms, "T",
+                 "before a retry (default: the queue's own back-off)"),
+    OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
+                 "end a command that takes longer, and ask for a retry", 1, 0),
+    OPTION_PLAIN(OPTION_FLAG, 0, "drain", Values, drain, NULL,
+                 "end when there was no job for a second"),
+    OPTION_END,
+};
+
+typedef struct Run Run;
+
+typedef struct Task {
+    Run *run;
+    ferry_job *job;
+    Exec *exec;
+    Timer timer;
+    bool is_late;
+    struct Task *prev, *next;
+} Task;
+
+struct Run {
+    Cli *cli;
+    const Values *values;
+    Loop loop;
+    ferry_client *intake; /* the handle that jobs come through; NULL: no more of them */
+    Task *tasks;
+    unsigned n_running;
+    uint64_t taken, done, failed;
+    bool is_stopping; /* takes no more; ends when nothing runs */
+    Timer idle;
+};
+
+/* From here on the broker gives us nothing more, and what is under way to us goes back to it, its
+ * attempt not counted. */
+static void take_no_more(Run *run) {
+    run->intake = ferry_close(run->intake);
+}
+
+static void end_when_idle(Run *run) {
+    if (run->n_running == 0 &&
+        (run->is_stopping || (run->values->count && run->done >= run->values->count)))
+        loop_end(&run->loop, EXIT_OK);
+}
+
+static void on_idle(Timer *timer, void *ctx) {
+    Run *run = (Run *)((char *)timer - offsetof(Run, idle));
+
+    (void)ctx;
+    if (run->n_running == 0)
+        loop_end(&run->loop, EXIT_OK);
+}
+
+static void expect_more(Run *run) {
+    if (run->values->drain && run->n_running == 0)
+        loop_arm(&run->loop, &run->idle, 1000, on_idle);
+    end_when_idle(run);
+}
+
+/* ---- settling ---- */
+
+static void told(Run *run, const char *what, int r) {
+    if (r < 0)
+        cli_note(run->cli, "cannot %s: %s", what, strerror(-r));
+}
+
+static void succeed(Run *run, ferry_job *job, ferry_bytes result) {
+    run->done++;
+    if (run->values->then)
+        told(run, "forward a job", ferry_job_forward(job, run->values->then, result, NULL));
+    else
+        told(run, "acknowledge a job", ferry_job_ack(job));
+}
+
+static void fail(Run *run, ferry_job *job, bool wants_retry, const char *reason) {
+    char shown[TEXT_ESCAPED_MAX];
+    bool again = wants_retry || job->attempt <= run->values->retries;
+
+    run->done++;
+    run->failed++;
+    cli_note(run->cli, "job %s of '%s', attempt %" PRIu32 ": %s: %s", job->id, job->queue,
+             job->attempt, again ? "to be retried" : "rejected",
+             text_escape(shown, reason, strlen(reason)));
+    if (again)
+        told(run, "retry a job", ferry_job_retry(job, run->values->delay_ms, reason));
+    else
+        told(run, "reject a job", ferry_job_reject(job, reason));
+}
+
+/* ---- commands ---- */
+
+/* NULL: out of memory. */
+static Task *task_new(Run *run, ferry_job *job) {
+    Task *task = calloc(1, sizeof(*task));
+
+    if (!task)
+        return NULL;
+    task->run = run;
+    task->job = job;
+    DL_APPEND(run->tasks, task);
+    run->n_running++;
+    return task;
+}
+
+/* Nothing is done with it any more: it goes back when the client is closed. */
+static void leave(Run *run, ferry_job *job) {
+    if (!task_new(run, job))
+        ferry_job_retry(job, 0, "not begun");
+}
+
+static void task_free(Task *task) {
+    Run *run = task->run;
+
+    exec_free(task->exec);
+    if (timer_armed(&task->timer))
+        loop_disarm(&run->loop, &task->timer);
+    DL_DELETE(run->tasks, task);
+    run->n_running--;
+    free(task);
+}
+
+/* What is printed is out before the job is acknowledged. */
+static bool flush_output(Run *run) {
+    if (fflush(stdout) == 0)
+        return true;
+    loop_end(&run->loop, errno == EPIPE
+                             ? 128 + SIGPIPE
+                             : cli_fail(run->cli, EXIT_OTHER, "cannot write: %s", strerror(errno)));
+    return false;
+}
+
+static bool print_output(Run *run, const Buffer *output) {
+    if (run->values->then || output->len == 0)
+        return true;
+    fwrite(output->data, 1, output->len, stdout);
+    if (output->data[output->len - 1] != '\n')
+        putchar('\n');
+    return flush_output(run);
+}
+
+static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
+    Task *task = ctx;
+    Run *run = task->run;
+    const Buffer *output = result->output;
+
+    (void)exec;
+    task->exec = NULL; /* frees itself */
+    if (result->status != 0)
+        fail(run, task->job, result->status == EXEC_RETRY || task->is_late,
+             task->is_late ? "it took too long" : result->reason);
+    else if (!print_output(run, output))
+        return; /* its job goes back when the client is closed */
+    else
+        succeed(run, task->job,
+                output->len > 0 ? ferry_bytes_of(output->data, output->len) : ferry_str(""));
+    task_free(task);
+    expect_more(run);
+}
+
+static void on_late(Timer *timer, void *ctx) {
+    Task *task = (Task *)((char *)timer - offsetof(Task, timer));
+
+    (void)ctx;
+    task->is_late = true;
+    exec_cancel(task->exec);
+}
+
+static int start(Run *run, ferry_job *job) {
+    CLEANUP(environment_deinit) Environment environment = {0};
+    Task *task = task_new(run, job);
+    int r;
+
+    if (!task)
+        return -ENOMEM;
+    environment_of_job(&environment, job);
+    r = exec_start(&run->loop,
+                   &(ExecOptions){.command = run->values->exec,
+                                  .input = job->body,
+                                  .variables = environment.variables,
+                                  .n_variables = environment.n,
+                                  .show_errors = !run->cli->quiet,
+                                  .fn = on_end,
+                                  .ctx = task},
+                   &task->exec);
+    if (r < 0) {
+        task_free(task);
+        return r;
+    }
+    if (run->values->timeout_ms)
+        loop_arm(&run->loop, &task->timer, run->values->timeout_ms, on_late);
+    return 0;
+}
+
+/* ---- jobs ---- */
+
+static void print(Run *run, ferry_job *job) {
+    if (!run->values->then)
+        show_job(run->cli, job);
+    if (flush_output(run))
+        succeed(run, job, job->body);
+    else
+        leave(run, job);
+}
+
+static int on_job(ferry_job *lent, void *ctx) {
+    Run *run = ctx;
+    ferry_job *job = ferry_job_defer(lent);
+    int r;
+
+    if (!job)
+        return -ENOMEM;
+    if (run->loop.ended) {
+        leave(run, job);
+        return 0;
+    }
+    if (++run->taken == run->values->count)
+        take_no_more(run);
+    if (timer_armed(&run->idle))
+        loop_disarm(&run->loop, &run->idle);
+    if (run->values->exec) {
+        r = start(run, job);
+        if (r < 0) {
+            cli_note(run->cli, "cannot start '%s': %s", run->values->exec, strerror(-r));
+            fail(run, job, true, "the command could not be started");
+        }
+    } else {
+        print(run, job);
+    }
+    expect_more(run);
+    return 0;
+}
+
+/* SIGTERM: what runs is finished. SIGINT: it is ended, and its jobs are given back. */
+static void on_signal(Loop *loop, int signal, void *ctx) {
+    Run *run = ctx;
+
+    if (signal == SIGINT) {
+        loop_end(loop, EXIT_INTERRUPTED);
+        return;
+    }
+    run->is_stopping = true;
+    take_no_more(run);
+    if (run->n_running > 0)
+        cli_note(run->cli, "finishing %u job%s", run->n_running, run->n_running == 1 ? "" : "s");
+    end_when_idle(run);
+}
+
+static int work(Run *run, ferry_client *client, const char *queue) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    ferry_work_options with = {.slots = (uint32_t)run->values->slots};
+    int status = loop_add_client(&run->loop, client);
+
+    if (status != EXIT_OK)
+        return status;
+    run->loop.on_signal = on_signal;
+    run->loop.ctx = run;
+    if (ferry_with(client, NULL, &run->intake) < 0)
+        return cli_fail(run->cli, EXIT_OTHER, "out of memory");
+    if (ferry_work(run->intake, queue, &with, on_job, run, &error) < 0)
+        return cli_error(run->cli, &error);
+    if (run->cli->terminal_err)
+        cli_note(run->cli, "working on '%s' at %s", queue, cli_url(run->cli));
+    if (!run->values->then)
+        loop_watch_output(&run->loop);
+    expect_more(run);
+    return loop_run(&run->loop);
+}
+
+static int run_work(Cli *cli, const void *values, int argc, char **argv) {
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    Run run = {.cli = cli, .values = values};
+    int status = loop_init(&run.loop, cli);
+
+    (void)argc;
+    /* Before a command is run whose result would have nowhere to go. */
+    if (status == EXIT_OK && run.values->then)
+        status = cli_check_queue(cli, run.values->then);
+    if (status == EXIT_OK)
+        status = cli_open(cli, NULL, &client);
+    if (status == EXIT_OK)
+        status = work(&run, client, argv[0]);
+    take_no_more(&run);
+    /* Closing gives back what is not settled; then only the handles are left to give up. */
+    client = ferry_close(client);
+    while (run.tasks) {
+        ferry_job *job = run.tasks->job;
+
+        task_free(run.tasks);
+        ferry_job_retry(job, 0, "interrupted");
+    }
+    loop_deinit(&run.loop);
+    if (cli->terminal_err && run.done > 0)
+        cli_note(cli, "%" PRIu64 " job%s, %" PRIu64 " of them failed", run.done,
+                 run.done == 1 ? "" : "s", run.failed);
+    return status;
+}
+
+const Command command_work = {
+    .name = "work",
+    .usage = "QUEUE [--exec CMD] [--then QUEUE] [--slots N] [--count N] [--retries N]",
+    .summary = "take jobs from a queue, run a command for each",
+    .help =
+        "Without --exec, prints each job's body on a line and acknowledges it. With it, CMD is run "
+        "by\n"
+        "the shell, its standard output is the result: pushed to the queue of --then in one step\n"
+        "with the acknowledgement, else printed.\n"
+        "\n"
+        "CMD exits 0: acknowledged. 75: to be retried. Anything else: rejected to QUEUE.dead, "
+        "with\n"
+        "standard error as the reason; --retries N tries again first. It finds in its environment\n"
+        "FERRY_QUEUE, FERRY_JOB, FERRY_ATTEMPT, and FERRY_HEADER_NAME for each header.\n"
+        "\n"
+        "SIGTERM: takes no more and finishes what runs. Ctrl-C: ends what runs; its jobs go back.\n"
+        "\n"
+        "Examples:\n"
+        "  ferry work mail --exec 'sendmail -t' --retries 3\n"
+        "  ferry work resize --exec 'convert - -resize 800 jpg:-' --then upload --slots 4\n",
+    .options = options,
+    .values_size = sizeof(Values),
+    .min_args = 1,
+    .max_args = 1,
+    .completes = NAMES_QUEUES,
+    .runs_on = true,
+    .run = run_work,
+};

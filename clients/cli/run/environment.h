@@ -1,0 +1,24 @@
+#pragma once
+
+/* The variables that tell a command what it is run for. */
+
+#include "clients/cli/bodies/headers.h"
+#include "clients/cli/run/exec.h"
+
+enum { ENVIRONMENT_MAX = HEADERS_MAX + 8 };
+
+typedef struct Environment {
+    size_t n;
+    ExecVariable variables[ENVIRONMENT_MAX];
+    Buffer names; /* of the headers' variables */
+    char number[16];
+} Environment;
+
+void environment_of_job(Environment *environment, const ferry_job *job);
+void environment_of_request(Environment *environment, const ferry_request *request);
+void environment_of_message(Environment *environment, const ferry_message *message);
+void environment_deinit(Environment *environment);
+
+static inline void environment_deinitp(Environment *environment) {
+    environment_deinit(environment);
+}

@@ -1,0 +1,364 @@
+/* Shell commands in the loop. See exec.h. */
+
+#include "clients/cli/run/exec.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { READ_SIZE = 64 * 1024 };
+
+/* A descriptor of ours, in the loop. */
+typedef struct End {
+    Watch watch;
+    Exec *exec;
+} End;
+
+struct Exec {
+    Loop *loop;
+    ExecFn fn;
+    void *ctx;
+    pid_t pid;
+    End in, out, err, process; /* fd -1: closed */
+    Timer kill_timer;
+    ferry_bytes input;
+    size_t fed, max_output;
+    Buffer output;
+    char reason[EXEC_REASON_MAX + 64];
+    size_t reason_len;
+    bool show_errors, too_much, cancelled;
+};
+
+/* ---- starting ---- */
+
+static void close_pair(int pair[2]) {
+    for (int i = 0; i < 2; i++)
+        if (pair[i] >= 0)
+            close(pair[i]);
+}
+
+typedef struct Pipes {
+    int in[2], out[2], err[2];
+} Pipes;
+
+static void pipes_closep(Pipes *pipes) {
+    close_pair(pipes->in);
+    close_pair(pipes->out);
+    close_pair(pipes->err);
+}
+
+static int pipes_open(Pipes *pipes) {
+    if (pipe2(pipes->in, O_CLOEXEC) < 0 || pipe2(pipes->out, O_CLOEXEC) < 0 ||
+        pipe2(pipes->err, O_CLOEXEC) < 0)
+        return -errno;
+    /* Our ends alone: the command expects ordinary ones. */
+    fcntl(pipes->in[1], F_SETFL, O_NONBLOCK);
+    fcntl(pipes->out[0], F_SETFL, O_NONBLOCK);
+    fcntl(pipes->err[0], F_SETFL, O_NONBLOCK);
+    return 0;
+}
+
+static void environment_freep(char ***environment) {
+    for (char **at = *environment; at && *at; at++)
+        free(*at);
+    free(*environment);
+}
+
+static bool is_overridden(const char *pair, const ExecOptions *options) {
+    for (size_t i = 0; i < options->n_variables; i++) {
+        size_t n = strlen(options->variables[i].name);
+
+        if (strncmp(pair, options->variables[i].name, n) == 0 && pair[n] == '=')
+            return true;
+    }
+    return false;
+}
+
+/* Ours, without headers and other words of an outer `ferry`, and the new ones behind it. */
+static char **environment_new(const ExecOptions *options) {
+    CLEANUP(environment_free) char **made = NULL;
+    size_t n = 0, i = 0;
+
+    while (environ[n])
+        n++;
+    made = calloc(n + options->n_variables + 1, sizeof(char *));
+    if (!made)
+        return NULL;
+    for (char **at = environ; *at; at++)
+        if (strncmp(*at, "FERRY_HEADER_", 13) != 0 && !is_overridden(*at, options) &&
+            !(made[i++] = strdup(*at)))
+            return NULL;
+    for (size_t v = 0; v < options->n_variables; v++)
+        if (asprintf(&made[i++], "%s=%s", options->variables[v].name, options->variables[v].value) <
+            0) {
+            made[i - 1] = NULL;
+            return NULL;
+        }
+    return steal(&made);
+}
+
+static int spawn(Exec *exec, const ExecOptions *options, const Pipes *pipes) {
+    CLEANUP(environment_free) char **environment = environment_new(options);
+    char *argv[] = {"sh", "-c", (char *)options->command, NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, defaults;
+    int r;
+
+    if (!environment)
+        return -ENOMEM;
+    sigemptyset(&none);
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
+    sigaddset(&defaults, SIGINT);
+    sigaddset(&defaults, SIGTERM);
+    sigaddset(&defaults, SIGHUP);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_adddup2(&actions, pipes->in[0], 0);
+    posix_spawn_file_actions_adddup2(&actions, pipes->out[1], 1);
+    posix_spawn_file_actions_adddup2(&actions, pipes->err[1], 2);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+                                              POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &defaults);
+    r = -posix_spawn(&exec->pid, "/bin/sh", &actions, &attributes, argv, environment);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return r;
+}
+
+/* ---- its life ---- */
+
+static void end_close(End *end) {
+    if (end->watch.fd < 0)
+        return;
+    loop_unwatch(end->exec->loop, &end->watch);
+    close(end->watch.fd);
+    end->watch.fd = -1;
+}
+
+static void on_in(Watch *watch, uint32_t events) {
+    Exec *exec = ((End *)watch)->exec;
+    const char *data = exec->input.data;
+    ssize_t n = 0;
+
+    (void)events;
+    if (exec->fed < exec->input.len) {
+        n = write(watch->fd, data + exec->fed, exec->input.len - exec->fed);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+    }
+    /* EPIPE: it does not read all of its input. That is its own business. */
+    exec->fed = n < 0 ? exec->input.len : exec->fed + (size_t)n;
+    if (exec->fed == exec->input.len)
+        end_close(&exec->in);
+}
+
+/* What is read at most at once, so that one command does not keep the others waiting. */
+static void take_output(Exec *exec, bool all) {
+    while (exec->out.watch.fd >= 0) {
+        uint8_t *to = buffer_reserve(&exec->output, READ_SIZE);
+        ssize_t n = to ? read(exec->out.watch.fd, to, READ_SIZE) : 0;
+
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n > 0)
+            exec->output.len += (size_t)n;
+        if (exec->output.len > exec->max_output || !to) {
+            exec->too_much = true;
+            kill(-exec->pid, SIGKILL);
+            n = 0;
+        }
+        if (n <= 0)
+            end_close(&exec->out);
+        else if (!all)
+            return;
+    }
+}
+
+static void keep_reason(Exec *exec, const char *text, size_t len) {
+    size_t room = EXEC_REASON_MAX, drop;
+
+    if (len > room) {
+        text += len - room;
+        len = room;
+    }
+    drop = exec->reason_len + len > room ? exec->reason_len + len - room : 0;
+    memmove(exec->reason, exec->reason + drop, exec->reason_len - drop);
+    memcpy(exec->reason + exec->reason_len - drop, text, len);
+    exec->reason_len += len - drop;
+}
+
+static void take_errors(Exec *exec, bool all) {
+    char text[4096];
+
+    while (exec->err.watch.fd >= 0) {
+        ssize_t n = read(exec->err.watch.fd, text, sizeof(text));
+
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0) {
+            end_close(&exec->err);
+            return;
+        }
+        keep_reason(exec, text, (size_t)n);
+        if (exec->show_errors)
+            fwrite(text, 1, (size_t)n, stderr);
+        if (!all)
+            return;
+    }
+}
+
+static void on_out(Watch *watch, uint32_t events) {
+    (void)events;
+    take_output(((End *)watch)->exec, false);
+}
+
+static void on_err(Watch *watch, uint32_t events) {
+    (void)events;
+    take_errors(((End *)watch)->exec, false);
+}
+
+/* The reason is text of one line or several, without a newline at its end; if the command said
+ * nothing, how it ended. */
+static const char *finish_reason(Exec *exec, int wait_status) {
+    char *text = exec->reason;
+    size_t start = 0, len = exec->reason_len;
+
+    if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0 && !exec->too_much)
+        return "";
+    while (len > 0 && isspace((unsigned char)text[len - 1]))
+        len--;
+    /* What was cut in front may have been cut inside of a character. */
+    while (start < len && ((unsigned char)text[start] & 0xC0) == 0x80)
+        start++;
+    text[len] = '\0';
+    if (exec->too_much)
+        sprintf(text, "it printed more than %zu bytes", exec->max_output);
+    else if (exec->cancelled && len == start)
+        strcpy(text, "cancelled");
+    else if (len == start && WIFSIGNALED(wait_status))
+        sprintf(text, "killed by signal %d (%s)", WTERMSIG(wait_status),
+                strsignal(WTERMSIG(wait_status)));
+    else if (len == start)
+        sprintf(text, "exit status %d", WEXITSTATUS(wait_status));
+    else
+        text += start;
+    return text;
+}
+
+static void on_exited(Watch *watch, uint32_t events) {
+    Exec *exec = ((End *)watch)->exec;
+    ExecResult result = {.output = &exec->output};
+    int status = 0;
+
+    (void)events;
+    if (waitpid(exec->pid, &status, WNOHANG) != exec->pid)
+        return;
+    /* All that it wrote is in the pipes. Not to their ends: a child of its own that lives on may
+     * hold them open for ever. */
+    take_output(exec, true);
+    take_errors(exec, true);
+    exec->pid = 0;
+    result.status = WIFEXITED(status) && !exec->too_much ? WEXITSTATUS(status) : -1;
+    result.reason = finish_reason(exec, status);
+    exec->fn(exec, &result, exec->ctx);
+    exec_free(exec);
+}
+
+static int end_watch(Exec *exec, End *end, int *fd, uint32_t events,
+                     void (*fn)(Watch *watch, uint32_t events)) {
+    *end = (End){{*fd, fn}, exec};
+    *fd = -1;
+    return loop_watch(exec->loop, &end->watch, events);
+}
+
+int exec_start(Loop *loop, const ExecOptions *options, Exec **ret) {
+    CLEANUP(pipes_close) Pipes pipes = {{-1, -1}, {-1, -1}, {-1, -1}};
+    CLEANUP(exec_free) Exec *exec = calloc(1, sizeof(*exec));
+    int r = exec ? pipes_open(&pipes) : -ENOMEM, fd;
+
+    if (!exec)
+        return r;
+    exec->loop = loop;
+    exec->in.watch.fd = exec->out.watch.fd = exec->err.watch.fd = exec->process.watch.fd = -1;
+    if (r < 0)
+        return r;
+    exec->fn = options->fn;
+    exec->ctx = options->ctx;
+    exec->input = options->input;
+    exec->max_output = options->max_output ? options->max_output : EXEC_OUTPUT_MAX;
+    exec->show_errors = options->show_errors;
+    r = spawn(exec, options, &pipes);
+    if (r < 0) {
+        exec->pid = 0;
+        return r;
+    }
+    fd = pidfd_open(exec->pid, 0);
+    if (fd < 0)
+        return -errno;
+    r = end_watch(exec, &exec->process, &fd, EPOLLIN, on_exited);
+    if (r == 0)
+        r = end_watch(exec, &exec->in, &pipes.in[1], EPOLLOUT, on_in);
+    if (r == 0)
+        r = end_watch(exec, &exec->out, &pipes.out[0], EPOLLIN, on_out);
+    if (r == 0)
+        r = end_watch(exec, &exec->err, &pipes.err[0], EPOLLIN, on_err);
+    if (r < 0)
+        return r;
+    *ret = steal(&exec);
+    return 0;
+}
+
+static void on_kill_timer(Timer *timer, void *ctx) {
+    Exec *exec = (Exec *)((char *)timer - offsetof(Exec, kill_timer));
+
+    (void)ctx;
+    if (exec->pid > 0)
+        kill(-exec->pid, SIGKILL);
+}
+
+void exec_cancel(Exec *exec) {
+    if (exec->cancelled || exec->pid <= 0)
+        return;
+    exec->cancelled = true;
+    kill(-exec->pid, SIGTERM);
+    loop_arm(exec->loop, &exec->kill_timer, EXEC_KILL_MS, on_kill_timer);
+}
+
+Exec *exec_free(Exec *exec) {
+    if (!exec)
+        return NULL;
+    if (timer_armed(&exec->kill_timer))
+        loop_disarm(exec->loop, &exec->kill_timer);
+    end_close(&exec->in);
+    end_close(&exec->out);
+    end_close(&exec->err);
+    end_close(&exec->process);
+    if (exec->pid > 0) {
+        kill(-exec->pid, SIGKILL);
+        waitpid(exec->pid, NULL, 0);
+    }
+    buffer_deinit(&exec->output);
+    free(exec);
+    return NULL;
+}
+
+const char *exec_header_name(const char *header, char *to, size_t size) {
+    size_t n = (size_t)snprintf(to, size, "FERRY_HEADER_");
+
+    for (; *header && n + 1 < size; header++)
+        to[n++] = isalnum((unsigned char)*header) ? (char)toupper((unsigned char)*header) : '_';
+    to[n] = '\0';
+    return to;
+}

@@ -1,0 +1,180 @@
+/* The loop of the commands that run on. See loop.h. */
+
+#include "clients/cli/run/loop.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+void loop_end(Loop *loop, int status) {
+    if (!loop->ended)
+        loop->status = status;
+    loop->ended = true;
+}
+
+static void on_signal(Watch *watch, uint32_t events) {
+    Loop *loop = (Loop *)((char *)watch - offsetof(Loop, signals));
+    struct signalfd_siginfo info;
+
+    (void)events;
+    if (read(watch->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+        return;
+    /* The terminal is gone: nobody is there any more to end us in another way. */
+    if (info.ssi_signo == SIGHUP)
+        info.ssi_signo = SIGINT;
+    loop->interrupts += info.ssi_signo == SIGINT;
+    if (loop->on_signal && loop->interrupts < 2)
+        loop->on_signal(loop, (int)info.ssi_signo, loop->ctx);
+    else
+        loop_end(loop, info.ssi_signo == SIGINT ? EXIT_INTERRUPTED : EXIT_OK);
+}
+
+/* nohup(1) has said that it is to be ignored; a signal that is blocked would not be. */
+static bool is_ignored(int signal) {
+    struct sigaction action;
+
+    return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+int loop_watch(Loop *loop, Watch *watch, uint32_t events) {
+    struct epoll_event event = {.events = events, .data.ptr = watch};
+
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, watch->fd, &event) < 0 ? -errno : 0;
+}
+
+void loop_unwatch(Loop *loop, Watch *watch) {
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+}
+
+static sigset_t signals_of_ours(void) {
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    if (!is_ignored(SIGHUP))
+        sigaddset(&set, SIGHUP);
+    return set;
+}
+
+int loop_init(Loop *loop, Cli *cli) {
+    sigset_t set = signals_of_ours();
+    int r;
+
+    *loop = (Loop){.cli = cli, .epoll_fd = -1, .signals = {-1, on_signal}};
+    timers_init(&loop->timers, clock_ms());
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    r = loop->epoll_fd < 0 || loop->signals.fd < 0 ? -errno
+                                                   : loop_watch(loop, &loop->signals, EPOLLIN);
+    if (r == 0)
+        return EXIT_OK;
+    loop_deinit(loop);
+    return cli_fail(cli, EXIT_OTHER, "no event loop: %s", strerror(-r));
+}
+
+void loop_deinit(Loop *loop) {
+    /* Zero, and so are its descriptors: they are not ours. */
+    if (!loop->cli)
+        return;
+    if (loop->epoll_fd >= 0)
+        close(loop->epoll_fd);
+    if (loop->signals.fd >= 0)
+        close(loop->signals.fd);
+    loop->epoll_fd = loop->signals.fd = -1;
+}
+
+static void on_output_gone(Watch *watch, uint32_t events) {
+    Loop *loop = (Loop *)((char *)watch - offsetof(Loop, output));
+
+    (void)events;
+    loop_end(loop, 128 + SIGPIPE);
+}
+
+void loop_watch_output(Loop *loop) {
+    loop->output = (Watch){STDOUT_FILENO, on_output_gone};
+    /* A file cannot be watched, and does not go away. */
+    loop_watch(loop, &loop->output, 0);
+}
+
+static void on_client(Watch *watch, uint32_t events) {
+    struct LoopClient *one = (struct LoopClient *)watch;
+    ferry_error error = FERRY_ERROR_INIT;
+
+    (void)events;
+    if (ferry_process(one->client, &error) < 0)
+        loop_end(one->loop, cli_error(one->loop->cli, &error));
+    ferry_error_clear(&error);
+}
+
+int loop_add_client(Loop *loop, ferry_client *client) {
+    struct LoopClient *one;
+    int fd = ferry_fd(client), r;
+
+    if (fd < 0)
+        return cli_fail(loop->cli, EXIT_OTHER, "no descriptor to wait for: %s", strerror(-fd));
+    if (loop->n_clients == LOOP_CLIENTS_MAX)
+        abort();
+    one = &loop->clients[loop->n_clients++];
+    *one = (struct LoopClient){{fd, on_client}, loop, client};
+    r = loop_watch(loop, &one->watch, EPOLLIN);
+    if (r < 0)
+        return cli_fail(loop->cli, EXIT_OTHER, "cannot wait for the client: %s", strerror(-r));
+    return EXIT_OK;
+}
+
+void loop_arm(Loop *loop, Timer *timer, uint64_t delay_ms, TimerFn fn) {
+    timer_arm(&loop->timers, timer, clock_ms() + delay_ms, fn);
+}
+
+void loop_disarm(Loop *loop, Timer *timer) {
+    timer_disarm(&loop->timers, timer);
+}
+
+static int time_to_wait(const Loop *loop) {
+    uint64_t next = timers_next(&loop->timers), now = clock_ms();
+
+    return next == UINT64_MAX   ? -1
+           : next <= now        ? 0
+           : next - now > 60000 ? 60000
+                                : (int)(next - now);
+}
+
+/* Who reads us has gone: as if SIGPIPE had not been ignored, but in order. */
+static void flush_output(Loop *loop) {
+    if (fflush(stdout) != 0 || ferror(stdout))
+        loop_end(loop, errno == EPIPE
+                           ? 128 + SIGPIPE
+                           : cli_fail(loop->cli, EXIT_OTHER, "cannot write: %s", strerror(errno)));
+}
+
+void loop_leave_signals(void) {
+    sigset_t set = signals_of_ours();
+
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+int loop_run(Loop *loop) {
+    sigset_t set = signals_of_ours();
+    struct epoll_event event;
+
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    while (!loop->ended) {
+        flush_output(loop);
+
+        /* One event a turn: what it does may free what the next one would be for. */
+        int n = loop->ended ? 0 : epoll_wait(loop->epoll_fd, &event, 1, time_to_wait(loop));
+
+        if (n < 0 && errno != EINTR)
+            loop_end(loop, cli_fail(loop->cli, EXIT_OTHER, "epoll: %s", strerror(errno)));
+        if (n > 0)
+            ((Watch *)event.data.ptr)->fn(event.data.ptr, event.events);
+        if (!loop->ended)
+            timers_run(&loop->timers, clock_ms(), loop);
+    }
+    return loop->status;
+}

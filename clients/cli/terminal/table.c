@@ -1,0 +1,185 @@
+/* Rows of JSON objects as a table. See table.h. */
+
+#include "clients/cli/terminal/table.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+#include "base/text.h"
+
+enum { COLUMNS_MAX = 24, CELL_MAX = 4 * 160 + 8 };
+
+size_t table_width(const char *text) {
+    mbstate_t state = {0};
+    size_t width = 0, left = strlen(text);
+
+    while (left > 0) {
+        wchar_t c;
+        size_t n = mbrtowc(&c, text, left, &state);
+        int columns = n > 0 && n <= left ? wcwidth(c) : 1;
+
+        if (n == 0 || n > left) { /* not of this locale: a byte a place */
+            n = 1;
+            memset(&state, 0, sizeof(state));
+        }
+        width += columns > 0 ? (size_t)columns : 0;
+        text += n;
+        left -= n;
+    }
+    return width;
+}
+
+static void number_text(const Column *column, TableStyle style, uint64_t value, char *to) {
+    if (column->kind == COLUMN_BYTES && style.for_people)
+        text_format_bytes(to, value);
+    else if (column->kind == COLUMN_MS && style.for_people)
+        text_format_ms(to, value);
+    else
+        sprintf(to, "%" PRIu64, value);
+}
+
+/* Names from strangers may hold anything but control characters; a line must stay a line. */
+static void cell_text(const json_t *row, const Column *column, TableStyle style, char *to) {
+    const json_t *value = json_object_get(row, column->key);
+
+    if (column->kind == COLUMN_FLAG)
+        strcpy(to, json_is_true(value) ? column->key : "");
+    else if (json_is_string(value) && json_string_length(value) > 0)
+        text_escape(to, json_string_value(value), json_string_length(value));
+    else if (json_is_integer(value) && json_integer_value(value) >= 0)
+        number_text(column, style, (uint64_t)json_integer_value(value), to);
+    else if (json_is_integer(value))
+        sprintf(to, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else if (json_is_array(value))
+        sprintf(to, "%zu", json_array_size(value));
+    else if (json_is_real(value))
+        sprintf(to, "%.3g", json_real_value(value));
+    else if (json_is_boolean(value))
+        strcpy(to, json_is_true(value) ? "yes" : "no");
+    else
+        strcpy(to, "-");
+    if (column->kind == COLUMN_FLAG && !*to)
+        strcpy(to, "-");
+}
+
+/* In a pipe texts are whole: what is cut short could not be used. */
+static void print_plain(const json_t *row, const Column *column, FILE *to) {
+    const json_t *value = json_object_get(row, column->key);
+    char text[CELL_MAX];
+
+    if (json_is_string(value) && json_string_length(value) > 0 && column->kind != COLUMN_FLAG) {
+        text_print_escaped(to, json_string_value(value), json_string_length(value));
+        return;
+    }
+    cell_text(row, column, (TableStyle){0}, text);
+    fputs(text, to);
+}
+
+static void print_cell(const char *text, const Column *column, size_t width, bool is_last,
+                       const char *colour, FILE *to) {
+    int pad = (int)(width - table_width(text));
+    bool is_right = column->kind != COLUMN_TEXT && column->kind != COLUMN_FLAG;
+
+    fprintf(to, "%*s%s%s%s", is_right ? pad : 0, "", colour, text, *colour ? "\x1b[0m" : "");
+    if (!is_last)
+        fprintf(to, "%*s", (is_right ? 0 : pad) + 2, "");
+}
+
+static const char *colour_of(const json_t *row, const Column *column, TableStyle style) {
+    bool is_bad =
+        column->kind == COLUMN_TROUBLE && json_integer_value(json_object_get(row, column->key)) > 0;
+
+    bool is_set = column->kind == COLUMN_FLAG && json_is_true(json_object_get(row, column->key));
+
+    return !style.colour ? "" : is_bad ? "\x1b[31m" : is_set ? "\x1b[33m" : "";
+}
+
+static void print_rows(const json_t *rows, const Column *columns, const size_t *widths,
+                       TableStyle style, FILE *to) {
+    char text[CELL_MAX];
+    size_t index;
+    json_t *row;
+
+    json_array_foreach(rows, index, row) {
+        for (const Column *column = columns; column->heading; column++) {
+            bool is_last = !column[1].heading;
+
+            if (style.for_people) {
+                cell_text(row, column, style, text);
+                print_cell(text, column, widths[column - columns], is_last,
+                           colour_of(row, column, style), to);
+            } else {
+                print_plain(row, column, to);
+                fputs(is_last ? "" : "\t", to);
+            }
+        }
+        putc('\n', to);
+    }
+}
+
+static void measure(const json_t *rows, const Column *columns, TableStyle style, size_t *widths) {
+    char text[CELL_MAX];
+
+    for (const Column *column = columns; column->heading; column++) {
+        size_t *width = &widths[column - columns], index;
+        json_t *row;
+
+        *width = table_width(column->heading);
+        json_array_foreach(rows, index, row) {
+            cell_text(row, column, style, text);
+            if (table_width(text) > *width)
+                *width = table_width(text);
+        }
+    }
+}
+
+static int compare_rows(const void *a, const void *b, void *key) {
+    const char *left = json_string_value(json_object_get(*(json_t *const *)a, key));
+    const char *right = json_string_value(json_object_get(*(json_t *const *)b, key));
+
+    return strcmp(left ? left : "", right ? right : "");
+}
+
+json_t *table_sorted(const json_t *rows, const Column *columns) {
+    size_t n = json_array_size(rows);
+    json_t **in_order = malloc((n + 1) * sizeof(*in_order)), *sorted = json_array();
+
+    if (!in_order || !sorted) {
+        free(in_order);
+        json_decref(sorted);
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++)
+        in_order[i] = json_array_get(rows, i);
+    if (columns->kind == COLUMN_TEXT)
+        qsort_r(in_order, n, sizeof(*in_order), compare_rows, (void *)(uintptr_t)columns->key);
+    for (size_t i = 0; i < n; i++)
+        json_array_append(sorted, in_order[i]);
+    free(in_order);
+    return sorted;
+}
+
+int table_print(const json_t *rows, const Column *columns, TableStyle style, FILE *to) {
+    size_t widths[COLUMNS_MAX] = {0}, n = 0;
+
+    while (columns[n].heading)
+        n++;
+    if (n > COLUMNS_MAX)
+        return -EINVAL;
+    if (style.for_people) {
+        if (json_array_size(rows) == 0) {
+            fputs("none\n", to);
+            return 0;
+        }
+        measure(rows, columns, style, widths);
+        for (const Column *column = columns; column->heading; column++)
+            print_cell(column->heading, column, widths[column - columns], !column[1].heading,
+                       style.colour ? "\x1b[1m" : "", to);
+        putc('\n', to);
+    }
+    print_rows(rows, columns, widths, style, to);
+    return 0;
+}

@@ -1,0 +1,440 @@
+/*
+ * Random operations against a model that is too simple to be wrong: no job is lost, none is
+ * delivered twice without a reason, first deliveries are first in first out for each priority.
+ * Seeded: FERRY_TEST_SEED repeats one run, FERRY_TEST_SEEDS says how many there are.
+ */
+
+#include "broker/queues/core.h"
+#include "unit/broker/queues/verbs.h"
+
+enum {
+    N_OPS = 3000,
+    N_CLIENTS = 4,
+    N_QUEUES = 2,
+    MAX_ATTEMPTS = 6,
+    GRACE_MS = 500,
+    MAX_JOBS = 2 * N_OPS,
+};
+
+typedef enum State { NONE, READY, DELAYED, HELD, LOST, DONE, DEAD } State;
+
+typedef struct ModelJob {
+    State state;
+    int queue, client; /* client: who may settle it; -1: nobody */
+    uint64_t attempt, until_ms;
+    unsigned priority, n_lost;
+    bool under_pull, was_delivered, was_delayed;
+} ModelJob;
+
+static const char *const names[N_QUEUES] = {"one", "two"};
+static ModelJob jobs[MAX_JOBS];
+static uint64_t n_jobs;
+static Session *sessions[N_CLIENTS];
+static uint64_t slots[N_CLIENTS][N_QUEUES];
+static uint64_t last_first[N_QUEUES][10];
+static bool paused[N_QUEUES];
+static uint64_t seed, state;
+static uint64_t last_id = 1000;
+static unsigned n_problems;
+
+static uint64_t roll(uint64_t below) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state % below;
+}
+
+static void check(bool fine, const char *what, uint64_t job) {
+    if (!fine && n_problems++ < 10)
+        printf("seed %llu: %s: job %llu\n", (unsigned long long)seed, what,
+               (unsigned long long)job);
+}
+
+static bool is_suspect(const ModelJob *job) {
+    return job->n_lost >= 3 || job->n_lost + 1 >= MAX_ATTEMPTS;
+}
+
+static uint64_t n_under_pull(int client, int queue) {
+    uint64_t n = 0;
+
+    for (uint64_t id = 1; id <= n_jobs; id++)
+        n += jobs[id].state == HELD && jobs[id].client == client && jobs[id].queue == queue &&
+             jobs[id].under_pull;
+    return n;
+}
+
+/* ---- what the model says to what happens ---- */
+
+static void fail_delivery(ModelJob *job) {
+    if (job->attempt >= MAX_ATTEMPTS) {
+        job->state = DEAD;
+        job->client = -1;
+    } else {
+        job->state = READY;
+    }
+}
+
+static void tick(void) {
+    for (uint64_t id = 1; id <= n_jobs; id++) {
+        ModelJob *job = &jobs[id];
+
+        if (job->state == DELAYED && job->until_ms <= broker.now_ms) {
+            job->state = READY;
+        } else if (job->state == LOST && job->until_ms <= broker.now_ms) {
+            job->n_lost++;
+            fail_delivery(job);
+        }
+    }
+}
+
+static void on_job(int client, const Message *message) {
+    ModelJob *job = message->job <= n_jobs ? &jobs[message->job] : NULL;
+    int queue = message->pull % 2 ? 1 : 0;
+
+    check(job && job->state != NONE, "an unknown job was delivered", message->job);
+    if (!job)
+        return;
+    check(job->state == READY, "delivered without a reason", message->job);
+    check(job->queue == queue, "delivered from the wrong queue", message->job);
+    check(!paused[queue], "delivered while paused", message->job);
+    check(message->attempt == job->attempt + 1, "the attempt is wrong", message->job);
+    check(n_under_pull(client, queue) < slots[client][queue], "more than the slots", message->job);
+    for (uint64_t id = 1; id <= n_jobs; id++)
+        if (jobs[id].state == HELD && jobs[id].client == client && jobs[id].queue == queue &&
+            jobs[id].under_pull && is_suspect(&jobs[id]))
+            check(false, "delivered beside a suspect", message->job);
+    if (is_suspect(job))
+        check(n_under_pull(client, queue) == 0, "a suspect was not alone", message->job);
+    if (!job->was_delivered && !job->was_delayed) {
+        check(message->job > last_first[queue][job->priority], "out of order", message->job);
+        last_first[queue][job->priority] = message->job;
+    }
+    job->was_delivered = true;
+    job->state = HELD;
+    job->client = client;
+    job->under_pull = true;
+    job->attempt = message->attempt;
+}
+
+/* The answer to a settlement that do_settle() made last. */
+static uint64_t answer_id;
+static Op answer_op;
+
+/* In the order in which they were sent, over all sessions. */
+static void take_all(void) {
+    for (;;) {
+        const FakeSent *next = NULL;
+        int from = 0;
+
+        for (int client = 0; client < N_CLIENTS; client++) {
+            const FakeSent *sent = sessions[client] ? fake_peek(sessions[client]) : NULL;
+
+            if (sent && (!next || sent->number < next->number)) {
+                next = sent;
+                from = client;
+            }
+        }
+        if (!next)
+            return;
+        next = fake_take(sessions[from]);
+        if (next->message.op == OP_JOB)
+            on_job(from, &next->message);
+        else if (next->message.id == answer_id)
+            answer_op = (Op)next->message.op;
+    }
+}
+
+/* The counts of the router are those of the model, and nothing waits that could go. */
+static void compare(void) {
+    for (int queue = 0; queue < N_QUEUES; queue++) {
+        uint64_t n[DEAD + 1] = {0};
+        bool suspects = false, room = false;
+
+        for (uint64_t id = 1; id <= n_jobs; id++)
+            if (jobs[id].queue == queue) {
+                n[jobs[id].state]++;
+                suspects |= is_suspect(&jobs[id]);
+            }
+        if (n_jobs == 0 || count_of(names[queue], "ready") == UINT64_MAX)
+            continue;
+        check(count_of(names[queue], "ready") == n[READY], "ready differs", (uint64_t)queue);
+        check(count_of(names[queue], "delayed") == n[DELAYED], "delayed differs", (uint64_t)queue);
+        check(count_of(names[queue], "held") == n[HELD] + n[LOST], "held differs", (uint64_t)queue);
+        check(count_of(names[queue], "dead") == n[DEAD], "dead differs", (uint64_t)queue);
+        for (int client = 0; client < N_CLIENTS; client++)
+            room |= sessions[client] && n_under_pull(client, queue) < slots[client][queue];
+        if (!suspects)
+            check(paused[queue] || n[READY] == 0 || !room, "a job waits for nothing",
+                  (uint64_t)queue);
+    }
+}
+
+/* ---- operations ---- */
+
+static void do_push(void) {
+    int queue = (int)roll(N_QUEUES), client = (int)roll(N_CLIENTS);
+    unsigned priority = (unsigned)roll(3);
+    uint64_t delay_ms = roll(4) == 0 ? roll(200) : 0;
+    ModelJob *job;
+
+    if (!sessions[client] || n_jobs + 1 >= MAX_JOBS)
+        return;
+    /* The model must know the job before it is delivered. Dead letters take numbers as well. */
+    n_jobs = queues->last_job + 1;
+    job = &jobs[n_jobs];
+    *job = (ModelJob){.state = delay_ms ? DELAYED : READY,
+                      .queue = queue,
+                      .client = -1,
+                      .until_ms = broker.now_ms + delay_ms,
+                      .priority = priority,
+                      .was_delayed = delay_ms > 0};
+    push(sessions[client], 0, names[queue], "x", "priority", (uint64_t)priority, "delay", delay_ms,
+         NULL);
+}
+
+static void do_pull(int client) {
+    for (int queue = 0; queue < N_QUEUES; queue++) {
+        slots[client][queue] = 1 + roll(6);
+        last_id += 2;
+        pull(sessions[client], last_id / 2 * 2 + (uint64_t)queue, names[queue],
+             slots[client][queue]);
+    }
+}
+
+static void do_connect(int client) {
+    Buffer held = {0};
+    uint32_t n = 0;
+
+    sessions[client] = fake_connect(&broker, (uint8_t)('a' + client));
+    for (uint64_t id = 1; id <= n_jobs; id++)
+        n += jobs[id].state == LOST && jobs[id].client == client;
+    write_array(&held, n);
+    for (uint64_t id = 1; id <= n_jobs; id++) {
+        ModelJob *job = &jobs[id];
+
+        if (job->state != LOST || job->client != client)
+            continue;
+        write_array(&held, 2);
+        write_uint(&held, id);
+        if (roll(2)) {
+            write_uint(&held, job->attempt);
+            job->state = HELD;
+            job->under_pull = false;
+        } else {
+            write_uint(&held, job->attempt + 1);
+        }
+    }
+    queues_held(queues, sessions[client]->client, span_of(held.data, held.len));
+    buffer_deinit(&held);
+    do_pull(client);
+}
+
+static void do_disconnect(int client) {
+    bool bye = roll(4) == 0;
+
+    for (uint64_t id = 1; id <= n_jobs; id++) {
+        ModelJob *job = &jobs[id];
+
+        if (job->client != client || (job->state != HELD && !(bye && job->state == LOST)))
+            continue;
+        job->state = LOST;
+        job->until_ms = broker.now_ms + GRACE_MS;
+        if (bye)
+            fail_delivery(job);
+    }
+    if (bye)
+        say_bye(sessions[client]);
+    else
+        end_session(sessions[client]);
+    sessions[client] = NULL;
+}
+
+static void do_settle(void) {
+    int client = (int)roll(N_CLIENTS);
+    uint64_t id = n_jobs > 0 ? 1 + roll(n_jobs) : 0, attempt;
+    ModelJob *job = &jobs[id];
+    Session *session = sessions[client];
+    bool mine;
+
+    /* Mostly something that somebody holds. */
+    for (int i = 0; i < 50 && job->state != HELD; i++) {
+        id = n_jobs > 0 ? 1 + roll(n_jobs) : 0;
+        job = &jobs[id];
+    }
+    if (job->state == HELD && roll(10) > 0) {
+        client = job->client;
+        session = sessions[client];
+    }
+    if (!session || job->state == NONE)
+        return;
+    attempt = roll(20) == 0 ? job->attempt + 1 : job->attempt;
+    mine = job->client == client && attempt == job->attempt && attempt > 0 &&
+           (job->state == HELD || job->state == LOST || job->state == READY);
+    take_all();
+    last_id += 2;
+    switch (roll(6)) {
+    case 0:
+    case 1:
+    case 2:
+        if (mine)
+            job->state = DONE;
+        ack(session, last_id, id, attempt);
+        break;
+    case 3:
+        if (mine && attempt >= MAX_ATTEMPTS) {
+            job->state = DEAD;
+        } else if (mine) {
+            job->state = DELAYED;
+            job->until_ms = broker.now_ms + 20;
+            job->n_lost = 0;
+        }
+        retry(session, last_id, id, attempt, 20, "again");
+        break;
+    case 4:
+        if (mine) {
+            job->state = READY;
+            job->attempt--;
+        }
+        release(session, last_id, id, attempt);
+        break;
+    default:
+        if (mine)
+            job->state = DEAD;
+        reject(session, last_id, id, attempt, "no");
+        break;
+    }
+    if (mine)
+        job->client = -1;
+    answer_id = last_id;
+    answer_op = OP_FAULT;
+    take_all();
+    check(answer_op == (mine ? OP_OK : OP_ERROR), "the answer is wrong", id);
+}
+
+static void do_one(void) {
+    int client = (int)roll(N_CLIENTS), queue = (int)roll(N_QUEUES);
+
+    switch (roll(20)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+    case 4:
+    case 5:
+        do_push();
+        break;
+    case 6:
+        /* On every other seed workers hardly get anything done before they are lost. */
+        if (sessions[client])
+            do_disconnect(client);
+        else
+            do_connect(client);
+        break;
+    case 7:
+        if (!sessions[client])
+            do_connect(client);
+        break;
+    case 10:
+    case 11:
+    case 12:
+        if (seed % 2 == 0)
+            do_settle();
+        else if (sessions[client] && roll(3) == 0)
+            do_disconnect(client);
+        break;
+    case 8:
+        if (roll(4) == 0 && queues_pause(queues, span_text(names[queue]), !paused[queue]) == 0)
+            paused[queue] = !paused[queue];
+        break;
+    case 9:
+        for (uint64_t ms = roll(seed % 2 ? 400 : 100); ms > 0; ms--) {
+            fake_advance(&broker, 1);
+            queues_run_timers(queues);
+            tick();
+            queues_turn_end(queues);
+            take_all();
+        }
+        break;
+    default:
+        do_settle();
+        break;
+    }
+    queues_turn_end(queues);
+    take_all();
+}
+
+/* Whoever comes last does all that is left: nothing was lost. */
+static void drain(void) {
+    uint64_t n_left = 0;
+
+    for (int client = 0; client < N_CLIENTS; client++)
+        if (sessions[client]) {
+            do_disconnect(client);
+            take_all(); /* what it gave back may have gone to the next */
+        }
+    for (int queue = 0; queue < N_QUEUES; queue++) {
+        queues_pause(queues, span_text(names[queue]), false);
+        paused[queue] = false;
+    }
+    do_connect(0);
+    for (int ms = 0; ms < 5000; ms++) {
+        fake_advance(&broker, 1);
+        queues_run_timers(queues);
+        tick();
+        queues_turn_end(queues);
+        take_all();
+        for (uint64_t id = 1; id <= n_jobs; id++)
+            if (jobs[id].state == HELD) {
+                jobs[id].state = DONE;
+                ack(sessions[0], 0, id, jobs[id].attempt);
+                take_all();
+            }
+    }
+    for (uint64_t id = 1; id <= n_jobs; id++)
+        n_left += jobs[id].state != NONE && jobs[id].state != DONE && jobs[id].state != DEAD;
+    check(n_left == 0, "jobs were lost", n_left);
+    compare();
+}
+
+static void run_seed(uint64_t with) {
+    seed = with;
+    state = with * 0x9E3779B97F4A7C15u | 1;
+    memset(jobs, 0, sizeof(jobs));
+    memset(sessions, 0, sizeof(sessions));
+    memset(last_first, 0, sizeof(last_first));
+    memset(paused, 0, sizeof(paused));
+    n_jobs = 0;
+    setup();
+    configure("*", "max_attempts", "6");
+    do_connect(0);
+    for (int i = 0; i < N_OPS && n_problems == 0; i++) {
+        do_one();
+        if (i % 8 == 0)
+            compare();
+    }
+    if (n_problems == 0)
+        drain();
+    teardown();
+}
+
+static void the_router_does_what_the_model_says(void) {
+    const char *one = getenv("FERRY_TEST_SEED"), *many = getenv("FERRY_TEST_SEEDS");
+    uint64_t n = many ? strtoull(many, NULL, 10) : 20;
+
+    if (one) {
+        run_seed(strtoull(one, NULL, 10));
+    } else {
+        for (uint64_t i = 1; i <= n && n_problems == 0; i++)
+            run_seed(i);
+    }
+    CU_ASSERT_EQUAL(n_problems, 0);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(the_router_does_what_the_model_says),
+        TESTS_END,
+    };
+
+    return run_suite("broker queues against a model", tests);
+}

@@ -1,0 +1,79 @@
+#include "broker/queues/pool.h"
+
+#include "support/suite.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+static void pieces_do_not_overlap(void) {
+    enum { N = 3000 };
+    static uint8_t *pieces[N];
+    uint64_t bytes = 0;
+    bool intact = true;
+    Pool pool;
+
+    pool_init(&pool, &bytes);
+    for (size_t i = 0; i < N; i++) {
+        size_t size = i * 7 % 5000;
+
+        pieces[i] = pool_alloc(&pool, size);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(pieces[i]);
+        CU_ASSERT_EQUAL((uintptr_t)pieces[i] % 16, 0);
+        memset(pieces[i], (int)(i & 0xFF), size);
+    }
+    for (size_t i = 0; i < N; i++)
+        for (size_t j = 0; j < i * 7 % 5000; j++)
+            intact &= pieces[i][j] == (i & 0xFF);
+    CU_ASSERT_TRUE(intact);
+    for (size_t i = 0; i < N; i++)
+        pool_free(&pool, pieces[i * 1009 % N], i * 1009 % N * 7 % 5000);
+    pool_deinit(&pool);
+    CU_ASSERT_EQUAL(bytes, 0);
+}
+
+static void what_a_burst_took_goes_back(void) {
+    enum { N = 10000 };
+    static void *pieces[N];
+    uint64_t bytes = 0;
+    Pool pool;
+
+    pool_init(&pool, &bytes);
+    for (size_t i = 0; i < N; i++)
+        pieces[i] = pool_alloc(&pool, 200);
+    CU_ASSERT_TRUE(bytes >= N * 200);
+    CU_ASSERT_TRUE(bytes <= N * 240);
+    for (size_t i = 0; i < N; i++)
+        pool_free(&pool, pieces[i], 200);
+    CU_ASSERT_TRUE(bytes <= POOL_SLAB);
+    pool_deinit(&pool);
+    CU_ASSERT_EQUAL(bytes, 0);
+}
+
+static void what_was_freed_is_used_again(void) {
+    uint64_t bytes = 0, peak;
+    Pool pool;
+
+    pool_init(&pool, &bytes);
+    pool_free(&pool, pool_alloc(&pool, 100), 100);
+    peak = bytes;
+    for (int i = 0; i < 10000; i++) {
+        void *one = pool_alloc(&pool, 100), *two = pool_alloc(&pool, 100);
+
+        pool_free(&pool, one, 100);
+        pool_free(&pool, two, 100);
+    }
+    CU_ASSERT_EQUAL(bytes, peak);
+    pool_free(&pool, NULL, 100);
+    pool_deinit(&pool);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(pieces_do_not_overlap),
+        TEST(what_a_burst_took_goes_back),
+        TEST(what_was_freed_is_used_again),
+        TESTS_END,
+    };
+
+    return run_suite("broker pool", tests);
+}

@@ -1,0 +1,204 @@
+#pragma once
+
+/* What the tests of queues say: push, pull, expect a job, settle it. */
+
+#include "broker/queues/queue.h"
+#include "support/suite.h"
+#include "unit/broker/fake-session.h"
+
+#include <stdarg.h>
+
+static Broker broker;
+static Queues *queues;
+
+static inline void setup(void) {
+    fake_broker_init(&broker);
+    CU_ASSERT_EQUAL_FATAL(queues_new(&queues, &broker), 0);
+    broker.queues = queues;
+}
+
+static inline void teardown(void) {
+    queues = queues_free(queues);
+    CU_ASSERT_EQUAL(broker.stored_bytes, 0);
+    CU_ASSERT_EQUAL(broker.timers.n, 0);
+    fake_broker_deinit(&broker);
+}
+
+/* Time passes, and turns end. */
+static inline void wait_ms(uint64_t ms) {
+    for (; ms > 0; ms--) {
+        fake_advance(&broker, 1);
+        queues_run_timers(queues);
+        queues_turn_end(queues);
+    }
+}
+
+static inline void end_session(Session *session) {
+    queues_session_gone(queues, session);
+    fake_disconnect(session);
+}
+
+static inline void say_bye(Session *session) {
+    Client *client = session->client;
+
+    end_session(session);
+    queues_client_gone(queues, client);
+    fake_forget(&broker, client);
+}
+
+static inline void configure(const char *pattern, const char *key, const char *value) {
+    const char *problem;
+
+    CU_ASSERT_EQUAL(queues_configure(queues, pattern, key, value, &problem), 0);
+}
+
+/* Options as key, value, …, NULL: values are numbers, but for that of "key". */
+static inline Span options_of(uint8_t bytes[256], const char *first, va_list args) {
+    uint8_t *to = bytes + 1;
+    uint8_t n = 0;
+
+    for (const char *key = first; key; key = va_arg(args, const char *), n++) {
+        to = put_bytes(put_str_head(to, strlen(key)), key, strlen(key));
+        if (strcmp(key, "key") == 0) {
+            const char *text = va_arg(args, const char *);
+
+            to = put_bytes(put_str_head(to, strlen(text)), text, strlen(text));
+        } else {
+            to = put_uint(to, va_arg(args, uint64_t));
+        }
+    }
+    bytes[0] = (uint8_t)(0x80 | n);
+    return n > 0 ? span_of(bytes, (size_t)(to - bytes)) : (Span){NULL, 0};
+}
+
+static inline void push(Session *session, uint64_t id, const char *queue, const char *body,
+                        const char *option, ...) {
+    uint8_t bytes[256];
+    va_list args;
+
+    va_start(args, option);
+    queues_push(queues, session,
+                &(Message){.op = OP_PUSH,
+                           .id = id,
+                           .name = span_text(queue),
+                           .body = span_text(body),
+                           .options = options_of(bytes, option, args)},
+                NULL);
+    va_end(args);
+}
+
+static inline void pull(Session *session, uint64_t id, const char *queue, uint64_t slots) {
+    queues_pull(queues, session,
+                &(Message){.op = OP_PULL, .id = id, .name = span_text(queue), .slots = slots});
+}
+
+/* The next message is OK to id; returns its seq. */
+static inline uint64_t expect_ok(Session *session, uint64_t id) {
+    const FakeSent *sent = fake_take(session);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
+    if (sent->message.op == OP_ERROR)
+        printf("ERROR instead of OK: %s: %s\n", sent->type, sent->text);
+    CU_ASSERT_EQUAL(sent->message.op, OP_OK);
+    CU_ASSERT_EQUAL(sent->message.id, id);
+    return sent->message.seq;
+}
+
+static inline void expect_error(Session *session, uint64_t id, const char *type) {
+    const FakeSent *sent = fake_take(session);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
+    CU_ASSERT_EQUAL(sent->message.op, OP_ERROR);
+    CU_ASSERT_EQUAL(sent->message.id, id);
+    CU_ASSERT_STRING_EQUAL(sent->type, type);
+}
+
+/* The next message is this JOB; returns its number. */
+static inline uint64_t expect_job(Session *session, uint64_t pull_id, const char *body,
+                                  uint64_t attempt) {
+    const FakeSent *sent = fake_take(session);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
+    CU_ASSERT_EQUAL(sent->message.op, OP_JOB);
+    CU_ASSERT_EQUAL(sent->message.pull, pull_id);
+    CU_ASSERT_EQUAL(sent->message.attempt, attempt);
+    CU_ASSERT_EQUAL(sent->message.body.len, strlen(body));
+    CU_ASSERT_TRUE(span_is(sent->message.body, body));
+    return sent->message.job;
+}
+
+static inline void expect_nothing(Session *session) {
+    CU_ASSERT_EQUAL(fake_n_sent(session), 0);
+    fake_drop(session);
+}
+
+static inline void ack(Session *session, uint64_t id, uint64_t job, uint64_t attempt) {
+    queues_ack(queues, session, &(Message){.op = OP_ACK, .id = id, .job = job, .attempt = attempt});
+}
+
+static inline void retry(Session *session, uint64_t id, uint64_t job, uint64_t attempt,
+                         uint64_t delay_ms, const char *text) {
+    queues_retry(queues, session,
+                 &(Message){.op = OP_RETRY,
+                            .id = id,
+                            .job = job,
+                            .attempt = attempt,
+                            .delay_ms = delay_ms,
+                            .text = span_text(text)});
+}
+
+static inline void reject(Session *session, uint64_t id, uint64_t job, uint64_t attempt,
+                          const char *text) {
+    queues_reject(
+        queues, session,
+        &(Message){
+            .op = OP_REJECT, .id = id, .job = job, .attempt = attempt, .text = span_text(text)});
+}
+
+static inline void release(Session *session, uint64_t id, uint64_t job, uint64_t attempt) {
+    queues_release(queues, session,
+                   &(Message){.op = OP_RELEASE, .id = id, .job = job, .attempt = attempt});
+}
+
+static inline void extend(Session *session, uint64_t id, uint64_t job, uint64_t attempt,
+                          uint64_t delay_ms) {
+    queues_extend(
+        queues, session,
+        &(Message){
+            .op = OP_EXTEND, .id = id, .job = job, .attempt = attempt, .delay_ms = delay_ms});
+}
+
+static inline void forward(Session *session, uint64_t id, uint64_t job, uint64_t attempt,
+                           const char *queue, const char *body) {
+    queues_forward(queues, session,
+                   &(Message){.op = OP_FORWARD,
+                              .id = id,
+                              .job = job,
+                              .attempt = attempt,
+                              .name = span_text(queue),
+                              .body = span_text(body)},
+                   NULL);
+}
+
+/* One number of `ferry queue show`; UINT64_MAX: no such queue or number. */
+static inline uint64_t count_of(const char *queue, const char *what) {
+    Buffer shown_queue = {0};
+    uint64_t value = UINT64_MAX;
+
+    if (queues_show(queues, span_text(queue), &shown_queue) == 0) {
+        uint32_t left;
+        Reader pairs = pairs_of(span_of(shown_queue.data, shown_queue.len), &left);
+        Span key;
+
+        while (pairs_next(&pairs, &left, &key)) {
+            if (span_is(key, what) && reader_peek(&pairs) == WIRE_INT)
+                value = reader_uint(&pairs);
+            else
+                reader_value(&pairs);
+        }
+        CU_ASSERT_PTR_NULL(pairs.problem);
+        CU_ASSERT_EQUAL(reader_left(&pairs), 0);
+    }
+    buffer_deinit(&shown_queue);
+    return value;
+}

@@ -1,0 +1,592 @@
+#include "base/log.h"
+#include "broker/services/service.h"
+#include "support/fake-hub.h"
+#include "support/suite.h"
+
+enum { AHEAD = 33 }; /* calls that a service's only server of one slot is sent at once */
+
+static Broker broker;
+static Peer *server, *caller;
+
+static Peer *connected(uint8_t client) {
+    Peer *peer = fake_peer_new(&broker);
+
+    fake_hello(&broker, peer, client);
+    while (fake_next(peer))
+        continue;
+    return peer;
+}
+
+static void serve(Peer *peer, const char *instance, uint64_t slots) {
+    const Message *ok;
+
+    fake_say(&broker, peer,
+             &(Message){.op = OP_SERVE,
+                        .id = 1,
+                        .name = span_text("calc.Calc"),
+                        .slots = slots,
+                        .instance = span_text(instance)});
+    ok = fake_next_real(peer);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(ok);
+    CU_ASSERT_EQUAL(ok->op, OP_OK);
+}
+
+static void begin(void) {
+    log_level = LOG_LEVEL_ERROR;
+    fake_hub_init(&broker);
+    server = connected('s');
+    caller = connected('c');
+    serve(server, "one", 1);
+}
+
+static Message call_of(uint64_t id, uint64_t flags) {
+    return (Message){.op = OP_CALL,
+                     .id = id,
+                     .timeout_ms = 1000,
+                     .flags = flags,
+                     .name = span_text("calc.Calc"),
+                     .method = span_text("add"),
+                     .body = span_text("\x92\x02\x03")};
+}
+
+static void call(uint64_t id, uint64_t flags) {
+    Message message = call_of(id, flags);
+
+    fake_say(&broker, caller, &message);
+}
+
+/* The next message to a peer is this op; its id is returned. */
+static uint64_t expect(Peer *peer, Op op) {
+    const Message *m = fake_next_real(peer);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, op);
+    return m->id;
+}
+
+static void expect_error(Peer *peer, uint64_t id, const char *type) {
+    const Message *m = fake_next_real(peer);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL_FATAL(m->op, OP_ERROR);
+    CU_ASSERT_EQUAL(m->id, id);
+    CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), type);
+}
+
+static void answer(Peer *peer, uint64_t id) {
+    fake_say(&broker, peer, &(Message){.op = OP_OK, .id = id, .body = span_text("\x05")});
+}
+
+static void a_call_reaches_its_server_and_the_answer_its_caller(void) {
+    const Message *m;
+
+    begin();
+    call(7, 0);
+    m = fake_next_real(server);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_CALL);
+    CU_ASSERT_TRUE(span_is(m->name, "calc.Calc"));
+    CU_ASSERT_TRUE(span_is(m->method, "add"));
+    CU_ASSERT_EQUAL(m->body.len, 3);
+    CU_ASSERT_TRUE(span_is(m->text, "test"));
+    CU_ASSERT(m->timeout_ms > 0 && m->timeout_ms <= 1000);
+    answer(server, m->id);
+    m = fake_next_real(caller);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_OK);
+    CU_ASSERT_EQUAL(m->id, 7);
+    CU_ASSERT_TRUE(span_is(m->body, "\x05"));
+    fake_hub_deinit(&broker);
+}
+
+static void an_answer_without_a_body_is_passed_on_whole(void) {
+    uint64_t id;
+
+    begin();
+    call(7, 0);
+    id = expect(server, OP_CALL);
+    /* [10, id] and no more: fake_next() reads what the caller is sent, and aborts if it cannot. */
+    fake_receive(&broker, server, (uint8_t[]){0xF7, 1, 0x92, 10, (uint8_t)id}, 5);
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 7);
+    call(8, 0);
+    CU_ASSERT_EQUAL(expect(server, OP_CALL), id + 1);
+    fake_hub_deinit(&broker);
+}
+
+static void what_cannot_be_called_is_said_at_once(void) {
+    Message m;
+
+    begin();
+    m = call_of(1, 0);
+    m.name = span_text("no.Such");
+    fake_say(&broker, caller, &m);
+    expect_error(caller, 1, "ferry.NoSuchService");
+    m = call_of(2, 0);
+    m.instance = span_text("two");
+    fake_say(&broker, caller, &m);
+    expect_error(caller, 2, "ferry.NoSuchService");
+    m = call_of(3, 0);
+    m.timeout_ms = 3600001;
+    fake_say(&broker, caller, &m);
+    expect_error(caller, 3, "ferry.InvalidArgument");
+    m = call_of(4, 0);
+    m.method = span_text("");
+    fake_say(&broker, caller, &m);
+    expect_error(caller, 4, "ferry.InvalidArgument");
+    m = call_of(5, 0);
+    m.name = span_text("ferry.Nothing");
+    fake_say(&broker, caller, &m);
+    expect_error(caller, 5, "ferry.NoSuchService");
+    CU_ASSERT_PTR_NULL(fake_next_real(server));
+    fake_hub_deinit(&broker);
+}
+
+static void a_deadline_answers_the_caller_and_cancels_at_the_server(void) {
+    uint64_t id;
+
+    begin();
+    call(7, 0);
+    id = expect(server, OP_CALL);
+    fake_wait(&broker, 999);
+    CU_ASSERT_PTR_NULL(fake_next_real(caller));
+    fake_wait(&broker, 1);
+    expect_error(caller, 7, "ferry.DeadlineExceeded");
+    CU_ASSERT_EQUAL(expect(server, OP_CANCEL), id);
+    answer(server, id);
+    CU_ASSERT_PTR_NULL(fake_next_real(caller));
+    CU_ASSERT_EQUAL(broker.stats.late_answers, 1);
+    fake_hub_deinit(&broker);
+}
+
+static void a_lost_server_is_told_at_once(void) {
+    begin();
+    for (uint64_t id = 1; id <= 100; id++)
+        call(id, 0);
+    fake_peer_gone(&broker, server);
+    for (uint64_t id = 1; id <= 100; id++) {
+        const Message *m = fake_next_real(caller);
+
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        CU_ASSERT_EQUAL(m->op, OP_ERROR);
+        CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), "ferry.ServerLost");
+    }
+    CU_ASSERT_PTR_NULL(fake_next_real(caller));
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
+    fake_hub_deinit(&broker);
+}
+
+static void an_idempotent_call_is_moved_once(void) {
+    Peer *second;
+
+    begin();
+    call(7, CALL_IDEMPOTENT);
+    expect(server, OP_CALL);
+    second = connected('t');
+    serve(second, "two", 1);
+    fake_peer_gone(&broker, server);
+    expect(second, OP_CALL);
+    CU_ASSERT_PTR_NULL(fake_next_real(caller));
+    fake_peer_gone(&broker, second);
+    expect_error(caller, 7, "ferry.ServerLost");
+    fake_hub_deinit(&broker);
+}
+
+static void a_cancelled_call_keeps_its_slot_until_the_server_answers(void) {
+    Peer *second;
+    uint64_t id;
+
+    begin();
+    second = connected('t');
+    serve(second, "two", 1);
+    call(1, 0);
+    call(2, 0);
+    call(3, 0); /* both are busy: it waits in line */
+    fake_say(&broker, caller, &(Message){.op = OP_CANCEL, .id = 1});
+    expect_error(caller, 1, "ferry.Cancelled");
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), 3);
+    id = expect(second, OP_CALL);
+    CU_ASSERT_EQUAL(expect(second, OP_CANCEL), id);
+    CU_ASSERT_PTR_NULL(fake_next_real(second));
+    answer(second, id);
+    expect(second, OP_CALL);
+    fake_hub_deinit(&broker);
+}
+
+static void nobody_answers_for_another_session(void) {
+    Peer *thief;
+    uint64_t id;
+
+    begin();
+    thief = connected('x');
+    call(7, 0);
+    id = expect(server, OP_CALL);
+    answer(thief, id);
+    answer(caller, 7);
+    CU_ASSERT_PTR_NULL(fake_next_real(caller));
+    answer(server, id);
+    answer(server, id);
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 7);
+    CU_ASSERT_PTR_NULL(fake_next_real(caller));
+    CU_ASSERT_EQUAL(broker.stats.late_answers, 3);
+    fake_hub_deinit(&broker);
+}
+
+static void a_refused_answer_to_a_call_of_ones_own_ends_nothing(void) {
+    static uint8_t big[1001];
+
+    begin();
+    caller->in.max_body = 1000;
+    for (uint64_t id = 1; id <= AHEAD + 2; id++)
+        call(id, 0);
+    fake_say(&broker, caller,
+             &(Message){.op = OP_PART, .transfer = 1, .body = span_of(big, sizeof(big))});
+    fake_say(&broker, caller, &(Message){.op = OP_OK, .id = AHEAD + 2, .body_transfer = 1});
+    CU_ASSERT_PTR_NULL(fake_next_real(caller));
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), AHEAD + 2);
+    fake_hub_deinit(&broker);
+}
+
+static void end_and_more_are_for_streams_alone(void) {
+    begin();
+    call(7, 0);
+    fake_say(&broker, caller, &(Message){.op = OP_END, .id = 7});
+    expect(caller, OP_FAULT);
+    CU_ASSERT_TRUE(caller->closing);
+    caller = connected('d');
+    call(8, CALL_STREAM_IN);
+    fake_say(&broker, caller, &(Message){.op = OP_MORE, .id = 8, .bytes = 5});
+    CU_ASSERT_TRUE(caller->closing);
+    fake_hub_deinit(&broker);
+}
+
+static void a_stream_has_items_and_one_end(void) {
+    uint64_t id;
+
+    begin();
+    call(7, CALL_STREAM_IN | CALL_STREAM_OUT);
+    fake_say(&broker, caller, &(Message){.op = OP_ITEM, .id = 7, .body = span_text("a")});
+    for (int i = 0; i < 5; i++)
+        fake_say(&broker, caller, &(Message){.op = OP_END, .id = 7});
+    id = expect(server, OP_CALL);
+    CU_ASSERT(id > INT64_MAX);
+    CU_ASSERT_EQUAL(expect(server, OP_ITEM), id);
+    CU_ASSERT_EQUAL(expect(server, OP_END), id);
+    CU_ASSERT_PTR_NULL(fake_next_real(server));
+    fake_say(&broker, server, &(Message){.op = OP_ITEM, .id = id, .body = span_text("b")});
+    fake_say(&broker, server, &(Message){.op = OP_OK, .id = id});
+    CU_ASSERT_EQUAL(expect(caller, OP_ITEM), 7);
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 7);
+    fake_hub_deinit(&broker);
+}
+
+static void items_without_credit_fail_the_call(void) {
+    static uint8_t body[100000];
+
+    begin();
+    call(7, CALL_STREAM_IN);
+    for (int i = 0; i < 4; i++)
+        fake_say(&broker, caller,
+                 &(Message){.op = OP_ITEM, .id = 7, .body = span_of(body, sizeof(body))});
+    expect_error(caller, 7, "ferry.Protocol");
+    fake_hub_deinit(&broker);
+}
+
+static void the_line_is_bounded(void) {
+    begin();
+    broker.limits.max_waiting_calls = 3;
+    for (uint64_t id = 1; id <= AHEAD + 4; id++)
+        call(id, 0);
+    expect_error(caller, AHEAD + 4, "ferry.Overloaded");
+    broker.limits.max_calls = AHEAD + 3;
+    call(100, 0);
+    expect_error(caller, 100, "ferry.Overloaded");
+    fake_hub_deinit(&broker);
+}
+
+static void call_from(Peer *peer, uint64_t id) {
+    Message message = call_of(id, 0);
+
+    fake_say(&broker, peer, &message);
+}
+
+/* The next call at the server comes from this caller: its answer shows it. */
+static void expect_call_of(Peer *peer, uint64_t id) {
+    answer(server, expect(server, OP_CALL));
+    CU_ASSERT_EQUAL(expect(peer, OP_OK), id);
+}
+
+static void callers_take_turns(void) {
+    Peer *other;
+
+    begin();
+    other = connected('d');
+    for (uint64_t id = 1; id <= AHEAD + 3; id++)
+        call(id, 0);
+    call_from(other, 7);
+    call_from(other, 8);
+    for (uint64_t id = 1; id <= AHEAD; id++)
+        expect_call_of(caller, id);
+    expect_call_of(caller, AHEAD + 1);
+    expect_call_of(other, 7);
+    expect_call_of(caller, AHEAD + 2);
+    expect_call_of(other, 8);
+    expect_call_of(caller, AHEAD + 3);
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
+    fake_hub_deinit(&broker);
+}
+
+static void who_has_most_in_line_gives_way(void) {
+    Peer *other, *third;
+
+    begin();
+    broker.limits.max_waiting_calls = 6;
+    other = connected('d');
+    third = connected('e');
+    for (uint64_t id = 1; id <= AHEAD + 6; id++)
+        call(id, 0);
+    /* The newest goes, and only while its caller has more than the other. */
+    for (uint64_t id = 1; id <= 3; id++) {
+        call_from(other, id);
+        expect_error(caller, AHEAD + 7 - id, "ferry.Overloaded");
+    }
+    call_from(other, 4);
+    expect_error(other, 4, "ferry.Overloaded");
+    call_from(third, 1);
+    call_from(third, 2);
+    CU_ASSERT_PTR_NULL(fake_next_real(third));
+    call_from(third, 3);
+    expect_error(third, 3, "ferry.Overloaded");
+    /* Those without an id count for their caller as well. */
+    call(0, 0);
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), AHEAD + 6);
+    fake_hub_deinit(&broker);
+}
+
+static void a_line_outlives_its_caller_for_calls_without_an_id(void) {
+    begin();
+    for (uint64_t id = 1; id <= AHEAD; id++)
+        call(id, 0);
+    call(0, 0);
+    call(100, 0);
+    fake_peer_gone(&broker, caller);
+    for (uint64_t id = 1; id <= AHEAD; id++) {
+        uint64_t request = expect(server, OP_CALL);
+
+        answer(server, request);
+    }
+    for (uint64_t id = 1; id <= AHEAD; id++)
+        expect(server, OP_CANCEL);
+    answer(server, expect(server, OP_CALL));
+    CU_ASSERT_PTR_NULL(fake_next_real(server));
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
+    fake_hub_deinit(&broker);
+}
+
+static void an_id_in_use_is_a_fault(void) {
+    begin();
+    call(7, 0);
+    call(7, 0);
+    expect(caller, OP_FAULT);
+    fake_hub_deinit(&broker);
+}
+
+static void serving_has_its_rules(void) {
+    Peer *other;
+
+    begin();
+    other = connected('o');
+    fake_say(&broker, other,
+             &(Message){.op = OP_SERVE, .id = 1, .name = span_text("ferry.Broker")});
+    expect_error(other, 1, "ferry.PermissionDenied");
+    fake_say(&broker, other, &(Message){.op = OP_SERVE, .id = 2, .name = span_text("a..b")});
+    expect_error(other, 2, "ferry.InvalidArgument");
+    fake_say(
+        &broker, other,
+        &(Message){
+            .op = OP_SERVE, .id = 3, .name = span_text("calc.Calc"), .instance = span_text("one")});
+    expect_error(other, 3, "ferry.AlreadyExists");
+    fake_say(&broker, other,
+             &(Message){.op = OP_SERVE, .id = 4, .name = span_text("a"), .slots = 65537});
+    expect_error(other, 4, "ferry.InvalidArgument");
+    fake_say(&broker, other, &(Message){.op = OP_UNSERVE, .id = 5, .name = span_text("a")});
+    expect_error(other, 5, "ferry.NotFound");
+    broker.limits.max_serves = 1;
+    serve(other, "two", 1);
+    fake_say(&broker, other, &(Message){.op = OP_SERVE, .id = 6, .name = span_text("b")});
+    expect_error(other, 6, "ferry.Full");
+    fake_hub_deinit(&broker);
+}
+
+static const Message *serve_described(Span description) {
+    fake_say(&broker, server,
+             &(Message){.op = OP_SERVE,
+                        .id = 2,
+                        .name = span_text("calc.Calc"),
+                        .slots = 1,
+                        .body = description});
+    return fake_next_real(server);
+}
+
+static bool is_described(void) {
+    CLEANUP(buffer_deinit) Buffer list = {0};
+
+    services_list(broker.services, &list);
+    /* The last value of the one service is the flag. */
+    return list.data[list.len - 1] == 0xC3;
+}
+
+static void a_broken_description_is_told_and_not_listed(void) {
+    static const char good[] = "\x83\xa1v\x01\xa7service\xa9"
+                               "calc.Calc\xa7methods\x90";
+    static const char other[] = "\x83\xa1v\x01\xa7service\xa9"
+                                "calc.Calx\xa7methods\x90";
+    const Message *m;
+
+    begin();
+    CU_ASSERT_FALSE(is_described());
+    m = serve_described(span_text(good));
+    CU_ASSERT(m && m->op == OP_OK && m->body.len == 0);
+    CU_ASSERT_TRUE(is_described());
+    m = serve_described(span_of(good, 20));
+    CU_ASSERT_FATAL(m && m->op == OP_OK && m->id == 2);
+    CU_ASSERT(m->body.len > 13 && memcmp(m->body.data, "description: ", 13) == 0);
+    CU_ASSERT_FALSE(is_described());
+    m = serve_described(span_text(other));
+    CU_ASSERT_FATAL(m && m->op == OP_OK);
+    CU_ASSERT_TRUE(span_is(m->body, "description: it is of 'calc.Calx', not of 'calc.Calc'"));
+    CU_ASSERT_FALSE(is_described());
+    call(7, 0);
+    answer(server, expect(server, OP_CALL));
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 7);
+    m = serve_described(span_text(good));
+    CU_ASSERT(m && m->body.len == 0);
+    CU_ASSERT_TRUE(is_described());
+    fake_hub_deinit(&broker);
+}
+
+static void a_server_that_unserves_ends_what_it_began(void) {
+    uint64_t id;
+
+    begin();
+    call(7, 0);
+    id = expect(server, OP_CALL);
+    fake_say(&broker, server,
+             &(Message){.op = OP_UNSERVE, .id = 2, .name = span_text("calc.Calc")});
+    expect(server, OP_OK);
+    call(8, 0);
+    answer(server, id);
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), 1);
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 7);
+    fake_hub_deinit(&broker);
+}
+
+static void a_server_lost_after_it_unserved_takes_no_slots_of_others(void) {
+    Peer *leaving, *other;
+    Message m = call_of(7, 0);
+    int n = 0;
+
+    begin();
+    leaving = connected('l');
+    serve(leaving, "two", 8);
+    other = connected('o');
+    serve(other, "three", 8);
+    m.instance = span_text("two");
+    fake_say(&broker, caller, &m);
+    expect(leaving, OP_CALL);
+    fake_say(&broker, leaving,
+             &(Message){.op = OP_UNSERVE, .id = 2, .name = span_text("calc.Calc")});
+    expect(leaving, OP_OK);
+    fake_peer_gone(&broker, leaving);
+    expect_error(caller, 7, "ferry.ServerLost");
+    /* All nine slots that are left are used. */
+    for (uint64_t id = 10; id < 19; id++)
+        call(id, 0);
+    while (fake_next_real(server))
+        n++;
+    while (fake_next_real(other))
+        n++;
+    CU_ASSERT_EQUAL(n, 9);
+    fake_hub_deinit(&broker);
+}
+
+/* What was called last is found without a look into the table. */
+static void services_that_come_and_go_and_share_names_are_not_confused(void) {
+    static const char *const names[] = {"calc.Calc", "calc.Cal", "calc.Calx", "other.Calc"};
+    Message m = call_of(7, 0);
+    Peer *second;
+
+    begin();
+    call(1, 0);
+    answer(server, expect(server, OP_CALL));
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 1);
+    for (uint64_t i = 1; i < sizeof(names) / sizeof(*names); i++) {
+        m.id++;
+        m.name = span_text(names[i]);
+        fake_say(&broker, caller, &m);
+        expect_error(caller, m.id, "ferry.NoSuchService");
+    }
+    fake_peer_gone(&broker, server);
+    call(20, 0);
+    expect_error(caller, 20, "ferry.NoSuchService");
+    second = connected('n');
+    serve(second, "two", 1);
+    call(21, 0);
+    answer(second, expect(second, OP_CALL));
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 21);
+    fake_hub_deinit(&broker);
+}
+
+static void a_request_that_ends_takes_its_own_calls_with_it(void) {
+    Peer *second;
+    Message m;
+    uint64_t id;
+
+    begin();
+    second = connected('t');
+    fake_say(&broker, second,
+             &(Message){.op = OP_SERVE, .id = 1, .name = span_text("deep.Deep"), .slots = 1});
+    expect(second, OP_OK);
+    call(7, 0);
+    id = expect(server, OP_CALL);
+    m = call_of(50, 0);
+    m.name = span_text("deep.Deep");
+    m.parent = id;
+    m.timeout_ms = 60000;
+    fake_say(&broker, server, &m);
+    expect(second, OP_CALL);
+    fake_wait(&broker, 1000);
+    expect_error(caller, 7, "ferry.DeadlineExceeded");
+    expect(second, OP_CANCEL);
+    fake_hub_deinit(&broker);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(a_call_reaches_its_server_and_the_answer_its_caller),
+        TEST(an_answer_without_a_body_is_passed_on_whole),
+        TEST(what_cannot_be_called_is_said_at_once),
+        TEST(a_deadline_answers_the_caller_and_cancels_at_the_server),
+        TEST(a_lost_server_is_told_at_once),
+        TEST(an_idempotent_call_is_moved_once),
+        TEST(a_cancelled_call_keeps_its_slot_until_the_server_answers),
+        TEST(nobody_answers_for_another_session),
+        TEST(a_refused_answer_to_a_call_of_ones_own_ends_nothing),
+        TEST(end_and_more_are_for_streams_alone),
+        TEST(a_stream_has_items_and_one_end),
+        TEST(items_without_credit_fail_the_call),
+        TEST(the_line_is_bounded),
+        TEST(callers_take_turns),
+        TEST(who_has_most_in_line_gives_way),
+        TEST(a_line_outlives_its_caller_for_calls_without_an_id),
+        TEST(an_id_in_use_is_a_fault),
+        TEST(serving_has_its_rules),
+        TEST(a_broken_description_is_told_and_not_listed),
+        TEST(a_server_that_unserves_ends_what_it_began),
+        TEST(a_server_lost_after_it_unserved_takes_no_slots_of_others),
+        TEST(services_that_come_and_go_and_share_names_are_not_confused),
+        TEST(a_request_that_ends_takes_its_own_calls_with_it),
+        TESTS_END,
+    };
+
+    return run_suite("broker services", tests);
+}

@@ -1,0 +1,113 @@
+#include "broker/sessions/peer-log.h"
+
+#include <unistd.h>
+
+#include "support/suite.h"
+
+static Broker broker;
+static FILE *file;
+static int saved;
+
+/* From here on standard error is looked at. */
+static void begin(void) {
+    broker = (Broker){.now_ms = 5000};
+    timers_init(&broker.timers, broker.now_ms);
+    log_level = LOG_LEVEL_WARNING;
+    saved = dup(STDERR_FILENO);
+    file = tmpfile();
+    dup2(fileno(file), STDERR_FILENO);
+}
+
+/* Lines since begin() or the last call. */
+static unsigned n_lines(void) {
+    unsigned n = 0;
+    int c;
+
+    fflush(stderr);
+    rewind(file);
+    while ((c = getc(file)) != EOF)
+        n += c == '\n';
+    CU_ASSERT_EQUAL(ftruncate(fileno(file), 0), 0);
+    rewind(file);
+    lseek(STDERR_FILENO, 0, SEEK_SET);
+    return n;
+}
+
+static void end(void) {
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    fclose(file);
+}
+
+static void log_many(unsigned n) {
+    for (unsigned i = 0; i < n; i++)
+        peer_log(&broker, LOG_LEVEL_WARNING, "junk: peer=%u", i);
+}
+
+static void pass(uint64_t ms) {
+    broker.now_ms += ms;
+    timers_run(&broker.timers, broker.now_ms, &broker);
+}
+
+static void a_few_lines_are_all_written(void) {
+    begin();
+    log_many(PEER_LOG_BURST);
+    CU_ASSERT_EQUAL(n_lines(), PEER_LOG_BURST);
+    pass(10000);
+    CU_ASSERT_EQUAL(n_lines(), 0);
+    end();
+}
+
+static void what_is_too_much_is_counted_and_told(void) {
+    char line[256] = "";
+
+    begin();
+    log_many(PEER_LOG_BURST + 4711);
+    CU_ASSERT_EQUAL(n_lines(), PEER_LOG_BURST);
+    pass(PEER_LOG_TELL_MS + 1);
+    fflush(stderr);
+    rewind(file);
+    CU_ASSERT_PTR_NOT_NULL(fgets(line, sizeof(line), file));
+    CU_ASSERT_PTR_NOT_NULL(strstr(line, "left_out=4711\n"));
+    CU_ASSERT_EQUAL(n_lines(), 1);
+    pass(60000);
+    CU_ASSERT_EQUAL(n_lines(), 0);
+    end();
+}
+
+static void after_a_burst_it_is_a_line_now_and_then(void) {
+    begin();
+    log_many(PEER_LOG_BURST);
+    n_lines();
+    for (int i = 0; i < 20; i++) {
+        broker.now_ms += PEER_LOG_EACH_MS / 2;
+        log_many(50);
+    }
+    CU_ASSERT_EQUAL(n_lines(), 10);
+    /* And after a rest a burst again. */
+    broker.now_ms += PEER_LOG_BURST * PEER_LOG_EACH_MS;
+    log_many(2 * PEER_LOG_BURST);
+    CU_ASSERT_EQUAL(n_lines(), PEER_LOG_BURST);
+    end();
+}
+
+static void what_the_level_leaves_out_counts_for_nothing(void) {
+    begin();
+    for (int i = 0; i < 1000; i++)
+        peer_log(&broker, LOG_LEVEL_INFO, "quiet");
+    log_many(PEER_LOG_BURST);
+    CU_ASSERT_EQUAL(n_lines(), PEER_LOG_BURST);
+    end();
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(a_few_lines_are_all_written),
+        TEST(what_is_too_much_is_counted_and_told),
+        TEST(after_a_burst_it_is_a_line_now_and_then),
+        TEST(what_the_level_leaves_out_counts_for_nothing),
+        TESTS_END,
+    };
+
+    return run_suite("broker peer log", tests);
+}
