@@ -1,6 +1,6 @@
 /*
- * ferry_cache_fetch() against one cache: the name of its setup is the argument. Threads here, other
- * processes in test-stampede.c.
+ * ferry_cache_fetch() against one cache: the name of its setup is the argument. Where the order of
+ * two threads matters, one of them is held until the other has got so far.
  */
 
 #include <ferry/cache.h>
@@ -13,24 +13,55 @@
 #include "cache-setup.h"
 #include "support/suite.h"
 
+enum { HANG_MS = 60000, THREADS = 16 };
+
 static ferry_cache *cache;
 
-/* What the test's computations do. */
+/* One computation of the test. */
 typedef struct Plan {
     atomic_int calls;
     int answer; /* the value, a number */
     int fails;  /* a negative errno instead */
     long takes_ms;
+    bool held;            /* it ends after release() */
+    uint64_t until_waits; /* it ends when the cache has counted so many waiting threads */
+    atomic_bool released;
     const char *also_fetches;
     int inner;
 } Plan;
 
+static ferry_cache_stats stats_now(void) {
+    ferry_cache_stats stats;
+
+    ferry_cache_stats_read(cache, &stats);
+    return stats;
+}
+
+static bool may_end(const Plan *plan) {
+    return (!plan->held || atomic_load(&plan->released)) && stats_now().waits >= plan->until_waits;
+}
+
+static void release(Plan *plan) {
+    atomic_store(&plan->released, true);
+}
+
+/* Returns when a thread computes. */
+static void wait_for_call(Plan *plan) {
+    for (uint64_t until_ms = clock_ms() + HANG_MS;
+         atomic_load(&plan->calls) == 0 && clock_ms() < until_ms;)
+        sleep_ms(1);
+    CU_ASSERT_EQUAL(atomic_load(&plan->calls), 1);
+}
+
 static int compute(ferry_packer *out, void *ctx) {
     Plan *plan = ctx;
+    uint64_t until_ms = clock_ms() + HANG_MS;
 
     atomic_fetch_add(&plan->calls, 1);
     if (plan->takes_ms > 0)
         sleep_ms(plan->takes_ms);
+    while (!may_end(plan) && clock_ms() < until_ms)
+        sleep_ms(1);
     if (plan->also_fetches) {
         FERRY_AUTO(ferry_free) ferry_bytes *got = NULL;
         Plan other = {.answer = 1};
@@ -92,7 +123,8 @@ static void errors_of_the_computation_are_given_and_not_stored(void) {
 }
 
 static void that_there_is_none_is_remembered_when_asked_for(void) {
-    ferry_fetch_options options = {.ttl_ms = 60000, .negative_ms = 100};
+    ferry_fetch_options options = {.ttl_ms = 60000, .negative_ms = 60000},
+                        brief = {.ttl_ms = 60000, .negative_ms = 1};
     Plan plan = {.fails = -ENOENT};
 
     CU_ASSERT_EQUAL(fetch("no1", NULL, &plan), -ENOENT);
@@ -102,25 +134,25 @@ static void that_there_is_none_is_remembered_when_asked_for(void) {
     CU_ASSERT_EQUAL(fetch("no2", &options, &plan), -ENOENT);
     CU_ASSERT_EQUAL(plan.calls, 3);
     CU_ASSERT_EQUAL(ferry_cache_exists(cache, ferry_str("no2"), NULL), 0);
-    sleep_ms(130);
+    CU_ASSERT_EQUAL(fetch("no3", &brief, &plan), -ENOENT);
+    sleep_ms(20);
     plan = (Plan){.answer = 4};
-    CU_ASSERT_EQUAL(fetch("no2", &options, &plan), 4);
+    CU_ASSERT_EQUAL(fetch("no3", &brief, &plan), 4);
 }
 
 static void a_stale_value_is_served_while_one_computes(void) {
     ferry_fetch_options options = {.ttl_ms = 50, .stale_ms = 60000};
-    ferry_cache_stats before, after;
-    Plan plan = {.answer = 1}, slow = {.answer = 2, .takes_ms = 100};
+    Plan plan = {.answer = 1}, next = {.answer = 2};
+    uint64_t loads;
 
     CU_ASSERT_EQUAL(fetch("s", &options, &plan), 1);
     sleep_ms(70);
     CU_ASSERT_EQUAL(ferry_cache_exists(cache, ferry_str("s"), NULL), 0);
-    ferry_cache_stats_read(cache, &before);
-    /* This one computes; it gets the new value. */
-    CU_ASSERT_EQUAL(fetch("s", &options, &slow), 2);
-    ferry_cache_stats_read(cache, &after);
-    CU_ASSERT_EQUAL(after.loads, before.loads + 1);
-    CU_ASSERT_EQUAL(slow.calls, 1);
+    loads = stats_now().loads;
+    /* This thread computes; it gets the new value. */
+    CU_ASSERT_EQUAL(fetch("s", &options, &next), 2);
+    CU_ASSERT_EQUAL(stats_now().loads, loads + 1);
+    CU_ASSERT_EQUAL(next.calls, 1);
 }
 
 static void a_stale_value_is_served_when_the_computation_fails(void) {
@@ -136,19 +168,15 @@ static void a_stale_value_is_served_when_the_computation_fails(void) {
 static void dear_values_are_computed_before_their_ttl_ends(void) {
     ferry_fetch_options options = {.ttl_ms = 400};
     Plan plan = {.answer = 1, .takes_ms = 60};
-    ferry_cache_stats stats;
-    uint64_t until = clock_ms() + 2000;
+    uint64_t until_ms = clock_ms() + HANG_MS;
 
-    while (clock_ms() < until) {
+    /* In nearly each of its lives the value is computed early. */
+    while (stats_now().early_loads < 2 && clock_ms() < until_ms) {
         CU_ASSERT_EQUAL(fetch("early", &options, &plan), 1);
         sleep_ms(2);
     }
-    ferry_cache_stats_read(cache, &stats);
-    /* About five lives; in each of them nearly always somebody comes early. */
-    CU_ASSERT_TRUE(stats.early_loads >= 2);
+    CU_ASSERT_TRUE(stats_now().early_loads >= 2);
 }
-
-enum { THREADS = 16 };
 
 typedef struct Racer {
     pthread_t thread;
@@ -165,10 +193,13 @@ static void *race(void *arg) {
     return NULL;
 }
 
-static void run_race(Racer racers[THREADS], const char *key, const ferry_fetch_options *options,
-                     Plan *plan) {
+/* All fetch at once; the computation ends when the others wait for it. */
+static void run_race(Racer racers[THREADS], const char *key, Plan *plan) {
+    static const ferry_fetch_options patient = {.wait_ms = HANG_MS};
+
+    plan->until_waits = stats_now().waits + THREADS - 1;
     for (int i = 0; i < THREADS; i++) {
-        racers[i] = (Racer){.key = key, .options = options, .plan = plan};
+        racers[i] = (Racer){.key = key, .options = &patient, .plan = plan};
         pthread_create(&racers[i].thread, NULL, race, &racers[i]);
     }
     for (int i = 0; i < THREADS; i++)
@@ -176,73 +207,81 @@ static void run_race(Racer racers[THREADS], const char *key, const ferry_fetch_o
 }
 
 static void many_threads_compute_once(void) {
-    Plan plan = {.answer = 11, .takes_ms = 50};
+    Plan plan = {.answer = 11};
     Racer racers[THREADS];
 
-    run_race(racers, "race", NULL, &plan);
+    run_race(racers, "race", &plan);
     for (int i = 0; i < THREADS; i++)
         CU_ASSERT_EQUAL(racers[i].result, 11);
     CU_ASSERT_EQUAL(plan.calls, 1);
 }
 
-static void all_who_wait_get_the_error(void) {
-    Plan plan = {.fails = -EIO, .takes_ms = 50};
+static void all_waiting_threads_get_the_error(void) {
+    Plan plan = {.fails = -EIO};
     Racer racers[THREADS];
 
-    run_race(racers, "race-fails", NULL, &plan);
+    run_race(racers, "race-fails", &plan);
     for (int i = 0; i < THREADS; i++)
         CU_ASSERT_EQUAL(racers[i].result, -EIO);
-    CU_ASSERT_TRUE(plan.calls >= 1 && plan.calls < THREADS);
+    CU_ASSERT_EQUAL(plan.calls, 1);
+}
+
+/* A thread that computes until it is released. */
+static void start_held(Racer *racer, const char *key, const ferry_fetch_options *options,
+                       Plan *plan) {
+    plan->held = true;
+    *racer = (Racer){.key = key, .options = options, .plan = plan};
+    pthread_create(&racer->thread, NULL, race, racer);
+    wait_for_call(plan);
+}
+
+static void end_held(Racer *racer) {
+    release(racer->plan);
+    pthread_join(racer->thread, NULL);
+    CU_ASSERT_EQUAL(racer->result, 1);
 }
 
 static void waiting_has_an_end(void) {
     ferry_fetch_options options = {.wait_ms = 30};
-    Plan slow = {.answer = 1, .takes_ms = 300}, quick = {.answer = 2};
-    Racer racer = {.key = "wait", .options = &options, .plan = &slow};
-    uint64_t began;
+    Plan slow = {.answer = 1}, quick = {.answer = 2};
+    uint64_t timeouts = stats_now().wait_timeouts;
+    Racer racer;
 
-    pthread_create(&racer.thread, NULL, race, &racer);
-    sleep_ms(20);
-    began = clock_ms();
+    start_held(&racer, "wait", &options, &slow);
+    /* It returns although the other computation goes on. */
     CU_ASSERT_EQUAL(fetch("wait", &options, &quick), 2);
-    CU_ASSERT_TRUE(clock_ms() - began < 150);
-    pthread_join(racer.thread, NULL);
-    CU_ASSERT_EQUAL(racer.result, 1);
+    CU_ASSERT_EQUAL(stats_now().wait_timeouts, timeouts + 1);
+    end_held(&racer);
 }
 
-static void what_is_deleted_during_its_computation_is_not_stored(void) {
-    Plan slow = {.answer = 1, .takes_ms = 100}, next = {.answer = 2};
-    Racer racer = {.key = "del", .plan = &slow};
+static void a_key_deleted_during_its_computation_is_not_stored(void) {
+    Plan slow = {.answer = 1}, next = {.answer = 2};
+    Racer racer;
 
-    pthread_create(&racer.thread, NULL, race, &racer);
-    sleep_ms(40);
+    start_held(&racer, "del", NULL, &slow);
     CU_ASSERT_EQUAL(ferry_cache_delete(cache, ferry_str("del"), NULL), 0);
-    pthread_join(racer.thread, NULL);
-    CU_ASSERT_EQUAL(racer.result, 1);
+    end_held(&racer);
     CU_ASSERT_EQUAL(fetch("del", NULL, &next), 2);
 }
 
-static void what_is_set_during_a_computation_stays(void) {
-    Plan slow = {.answer = 1, .takes_ms = 100}, next = {.answer = 2};
-    Racer racer = {.key = "over", .plan = &slow};
+static void a_value_set_during_a_computation_stays(void) {
+    Plan slow = {.answer = 1}, next = {.answer = 2};
+    Racer racer;
 
-    pthread_create(&racer.thread, NULL, race, &racer);
-    sleep_ms(40);
+    start_held(&racer, "over", NULL, &slow);
     CU_ASSERT_EQUAL(ferry_cache_set(cache, ferry_str("over"), ferry_str("\x09"), 0, NULL), 0);
-    pthread_join(racer.thread, NULL);
+    end_held(&racer);
     CU_ASSERT_EQUAL(fetch("over", NULL, &next), 9);
 }
 
 static void a_tag_invalidated_during_a_computation_counts(void) {
     ferry_fetch_options options = {.ttl_ms = 60000, .tags = "users,user:7"};
-    Plan slow = {.answer = 1, .takes_ms = 100}, next = {.answer = 2};
-    Racer racer = {.key = "tagged", .options = &options, .plan = &slow};
+    Plan slow = {.answer = 1}, next = {.answer = 2};
+    Racer racer;
 
-    pthread_create(&racer.thread, NULL, race, &racer);
-    sleep_ms(40);
+    start_held(&racer, "tagged", &options, &slow);
     CU_ASSERT_EQUAL(ferry_cache_invalidate(cache, "user:7", NULL), 0);
-    pthread_join(racer.thread, NULL);
-    CU_ASSERT_EQUAL(racer.result, 1);
+    end_held(&racer);
     CU_ASSERT_EQUAL(fetch("tagged", &options, &next), 2);
     CU_ASSERT_EQUAL(fetch("tagged", &options, &next), 2);
     CU_ASSERT_EQUAL(next.calls, 1);
@@ -305,16 +344,16 @@ int main(int argc, char **argv) {
         TEST(a_stale_value_is_served_when_the_computation_fails),
         TEST(dear_values_are_computed_before_their_ttl_ends),
         TEST(many_threads_compute_once),
-        TEST(all_who_wait_get_the_error),
+        TEST(all_waiting_threads_get_the_error),
         TEST(waiting_has_an_end),
-        TEST(what_is_deleted_during_its_computation_is_not_stored),
-        TEST(what_is_set_during_a_computation_stays),
+        TEST(a_key_deleted_during_its_computation_is_not_stored),
+        TEST(a_value_set_during_a_computation_stays),
         TEST(a_tag_invalidated_during_a_computation_counts),
         TEST(a_computation_may_fetch_another_key_but_not_its_own),
         TEST(bad_computations_and_options_are_refused),
         TESTS_END,
     };
-    ferry_cache_options options = {.timeout_ms = 2000, .prefix = "p}:"};
+    ferry_cache_options options = {.timeout_ms = 20000, .prefix = "p}:"};
     CacheSetup setup;
     int r;
 
