@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Random values of every type of every y_*.thrift, and of all that its methods take and give, made
-with python3-msgpack, go through the generated C and come back as they were, defaults filled in. What
-the _INIT macros of the header hold is packed in C and read here. Exit status 77 without msgpack."""
-import json, pathlib, random, re, struct, subprocess, sys, tempfile
+"""Sends random values of every type of every y_*.thrift, and of every argument and result of their
+methods, through the generated C. Each value must come back unchanged, with its defaults filled in. The
+objects of the _INIT macros are packed in C and compared with the type's defaults.
+
+The values are the same in every run: TEST_SEED (1) is the first seed, TEST_SEEDS (1) says how many seeds
+are tried. Exit status 77 without python3-msgpack."""
+import json, os, pathlib, random, re, struct, subprocess, sys, tempfile
 
 try:
     import msgpack
@@ -11,9 +14,10 @@ except ImportError:
     sys.exit(77)
 
 driver, idl, data, include, library = sys.argv[1:6]
-rounds = int(sys.argv[6]) if len(sys.argv) > 6 else 25
-seed = random.randrange(1 << 32)
-rng = random.Random(seed)
+ROUNDS = 25  # values of each type, for each seed
+ITEMS = 150  # items and fields of one value: types that contain themselves grow without bound
+first_seed, n_seeds = int(os.environ.get("TEST_SEED", 1)), int(os.environ.get("TEST_SEEDS", 1))
+rng = random.Random()
 BOOL, I8, I16, I32, I64, DOUBLE, UUID, ENUM, STRING, BINARY, LIST, SET, MAP, STRUCT, UNION, EXCEPTION, ARGS = range(1, 18)
 OPTIONAL, POINTER, REQUIRED = 1, 2, 4
 BITS = {I8: 8, I16: 16, I32: 32, I64: 64}
@@ -33,7 +37,7 @@ def pack(value):
 
 
 def wide(value):
-    """The same in forms that are longer than they need be: other languages send them."""
+    """The value in longer forms than necessary, as other languages may send it."""
     if rng.random() < 0.5 or value is None or isinstance(value, (bool, float)):
         if not isinstance(value, list):
             return pack(value)
@@ -93,9 +97,15 @@ def default_of(field):
 class Types:
     def __init__(self, table):
         self.table = table
+        self.left = 0  # items and fields that the value may still get
+
+    def value(self):
+        """A value of the first type: as it is sent, and as it must come back."""
+        self.left = ITEMS
+        return self.make(0)
 
     def make(self, number, depth=0):
-        """A value as it is sent, and as it must come back."""
+        self.left -= 1
         if depth > 6:
             raise TooDeep
         t = self.table[number]
@@ -116,12 +126,14 @@ class Types:
         made = []
         try:
             for _ in range(rng.choice([0, 1, 2, 3, 17]) if depth < 4 else 0):
+                if self.left <= 0:
+                    break
                 item = self.make(t["item"], depth + 1)
                 made.append((self.make(t["key"], depth + 1), item) if t["kind"] == MAP else item)
         except TooDeep:
             made = []
         if t["kind"] != MAP:
-            if t["kind"] == SET:  # what comes back decides: defaults may make two the same
+            if t["kind"] == SET:  # compared as they come back: defaults may make two items equal
                 made = list({pack(m[1]): m for m in made}.values())
             return [m[0] for m in made], [m[1] for m in made]
         made = list({pack(m[0][1]): m for m in made}.values())
@@ -131,7 +143,7 @@ class Types:
         sent, back = Pairs(), Pairs()
         for f in t["fields"]:
             pair = None
-            if not may_be_absent(f) or rng.random() < 0.6:
+            if not may_be_absent(f) or (self.left > 0 and rng.random() < 0.6):
                 try:
                     pair = self.make(f["type"], depth + 1)
                 except TooDeep:
@@ -145,7 +157,7 @@ class Types:
                 sent.append((f["name"], None))
             if f["default"]:
                 back.append((f["name"], default_of(f)))
-        if rng.random() < 0.3:  # what is not known is skipped
+        if rng.random() < 0.3:  # unknown fields are skipped
             sent.insert(rng.randint(0, len(sent)), ("not known", [1, Pairs([("a", None)])]))
         return sent, back
 
@@ -169,7 +181,7 @@ class Types:
         return sent, back
 
     def initial(self, number):
-        """What the _INIT macro of a type must hold."""
+        """The value of the type's _INIT macro."""
         t = self.table[number]
         if t["kind"] in (STRUCT, EXCEPTION):
             value = Pairs()
@@ -224,7 +236,7 @@ def fail(text):
         sys.exit(1)
 
 
-def check_init(process, types, name, f):
+def check_init(process, types, name):
     global inits
     inits += 1
     got = process.ask(f"init {name}")
@@ -233,41 +245,52 @@ def check_init(process, types, name, f):
     except NoValue:
         wanted = "!"
     if got != wanted and not (wanted == "!" and got.startswith("!")):
-        fail(f"{f.name} {name}_INIT: got {got[:300]}, not {wanted}")
+        fail(f"{name}_INIT: got {got[:300]}, not {wanted}")
+
+
+def check_values(process, types, name, seed):
+    global tried
+    rng.seed(f"{seed} {name}")
+    for _ in range(ROUNDS):
+        try:
+            sent, back = types.value()
+        except TooDeep:
+            continue
+        tried += 1
+        got = process.ask(f"{name} {(wide(sent) if rng.random() < 0.2 else pack(sent)).hex()}")
+        if got != pack(back).hex():
+            fail(f"seed {seed}, {name}: got {got[:300]}, sent {sent!r}")
+
+
+def compile_all(out):
+    """The C of all interfaces in one library."""
+    files = sorted(pathlib.Path(data).glob("include/*.thrift")) + sorted(pathlib.Path(data).glob("y_*.thrift"))
+    sources = []
+    for f in files:
+        subprocess.run([idl, "-o", out, str(f)], check=True, stderr=subprocess.DEVNULL)
+        initials = pathlib.Path(f"{out}/{f.stem}-initials.c")
+        initials.write_text(f'#include "{f.stem}.h"\n' + objects(pathlib.Path(f"{out}/{f.stem}.h").read_text()))
+        sources += [f"{out}/{f.stem}.c", str(initials)]
+    so = f"{out}/all.so"
+    subprocess.run(["cc", "-std=c11", "-O0", "-fPIC", "-shared", "-I", include, "-I", out, *sources, library,
+                    "-o", so], check=True)
+    return so
 
 
 with tempfile.TemporaryDirectory() as out:
-    base = pathlib.Path(data)
-    includes = sorted(base.glob("include/*.thrift"))
-    for f in includes:
-        subprocess.run([idl, "-o", out, str(f)], check=True)
-    for f in includes + sorted(base.glob("y_*.thrift")):
-        so = f"{out}/{f.stem}.so"
-        subprocess.run([idl, "-o", out, str(f)], check=True, stderr=subprocess.DEVNULL)
-        initials = pathlib.Path(f"{out}/initials.c")
-        initials.write_text(f'#include "{f.stem}.h"\n' + objects(pathlib.Path(f"{out}/{f.stem}.h").read_text()))
-        sources = {f"{out}/{f.stem}.c"} | ({f"{out}/{i.stem}.c" for i in includes} if "include \"" in f.read_text() else set())
-        subprocess.run(["cc", "-std=c11", "-O0", "-fPIC", "-shared", "-I", include, "-I", out, *sorted(sources),
-                        str(initials), library, "-o", so], check=True)
-        process = Driver(so)
-        with_init = symbols(so, "init")
-        names = symbols(so, "type")
-        for service in symbols(so, "service"):
-            names += process.ask(f"methods {service}").split()
-        for name in names:
-            types = Types(json.loads(process.ask(f"describe {name}")))
-            if name in with_init:
-                check_init(process, types, name, f)
-            for _ in range(rounds):
-                try:
-                    sent, back = types.make(0)
-                except TooDeep:
-                    continue
-                tried += 1
-                got = process.ask(f"{name} {(wide(sent) if rng.random() < 0.2 else pack(sent)).hex()}")
-                if got != pack(back).hex():
-                    fail(f"{f.name} {name}: got {got[:300]}, sent {sent!r}")
-        process.process.stdin.close()
-        failed += process.process.wait() != 0
-print(f"seed {seed}: {tried} values, {inits} initial values, {failed} failures")
+    so = compile_all(out)
+    process = Driver(so)
+    with_init = symbols(so, "init")
+    names = symbols(so, "type")
+    for service in symbols(so, "service"):
+        names += process.ask(f"methods {service}").split()
+    for name in names:
+        types = Types(json.loads(process.ask(f"describe {name}")))
+        if name in with_init:
+            check_init(process, types, name)
+        for seed in range(first_seed, first_seed + n_seeds):
+            check_values(process, types, name, seed)
+    process.process.stdin.close()
+    failed += process.process.wait() != 0
+print(f"{n_seeds} seeds from {first_seed}: {tried} values, {inits} initial values, {failed} failures")
 sys.exit(failed > 0 or tried == 0 or inits == 0)
