@@ -12,6 +12,10 @@ enum {
     VALUES_MAX = 8192, /* of an enum */
 };
 
+/* ---- check.c ---- */
+
+void check_file(Program *program, File *file);
+
 /* ---- check-type.c ---- */
 
 void resolve_type(Program *program, const File *file, Type *type, bool stream_allowed);
@@ -19,7 +23,7 @@ void resolve_type(Program *program, const File *file, Type *type, bool stream_al
 /* A typedef of itself, or of another that leads back: what cannot be followed to its end. */
 void check_typedef(Program *program, Definition *definition);
 
-/* ---- check.c ---- */
+/* ---- check-fields.c ---- */
 
 void same_name(Program *program, Name name, Name before, const char *what);
 void check_fields(Program *program, const File *file, Field *first, bool are_args);

@@ -4,57 +4,6 @@
 
 #include "idl/check/check-private.h"
 
-/* ---- fields ---- */
-
-void same_name(Program *program, Name name, Name before, const char *what) {
-    report_error(&program->reports, name.place, NULL, "there are two %s named '%s'", what,
-                 name.text);
-    report_also(&program->reports, before.place, "the first one is here");
-}
-
-/* Looks among the fields before it: FIELDS_MAX bounds the time. */
-static void check_unique(Program *program, const Field *first, const Field *field) {
-    for (const Field *before = first; before != field; before = before->next) {
-        if (before->id == field->id && field->has_id) {
-            report_error(&program->reports, field->id_place, NULL,
-                         "the number %lld is taken by '%s'", (long long)field->id,
-                         before->name.text);
-            report_also(&program->reports, before->name.place, "here");
-        }
-        if (strcmp(before->name.text, field->name.text) == 0)
-            same_name(program, field->name, before->name, "fields");
-    }
-}
-
-void check_fields(Program *program, const File *file, Field *first, bool are_args) {
-    int64_t automatic = -1;
-    size_t n = 0;
-
-    for (Field *field = first; field; field = field->next, n++) {
-        if (n == FIELDS_MAX) {
-            report_error(&program->reports, field->name.place,
-                         "put some into a struct of their own", "there are more than %d fields",
-                         FIELDS_MAX);
-            return;
-        }
-        if (!field->has_id)
-            field->id = automatic--;
-        else if (field->id < INT16_MIN || field->id > INT16_MAX)
-            report_error(&program->reports, field->id_place, NULL,
-                         "a field's number has 16 bits: -32768 to 32767");
-        else if (field->id <= 0)
-            report(&program->reports, SEVERITY_WARNING, field->id_place, NULL,
-                   "field numbers start at 1: others are given to fields without one");
-        check_unique(program, first, field);
-        resolve_type(program, file, field->type, are_args);
-        field->optional = field->presence == PRESENCE_OPTIONAL;
-        if (field->reference) {
-            field->pointer = true;
-            field->optional = field->presence != PRESENCE_REQUIRED;
-        }
-    }
-}
-
 /* ---- definitions ---- */
 
 static void check_enum(Program *program, Definition *definition) {
@@ -123,13 +72,6 @@ static void check_message(Program *program, const Definition *definition) {
 }
 
 /* ---- the whole ---- */
-
-const Annotation *annotation_find(const Annotation *annotations, const char *name) {
-    for (; annotations; annotations = annotations->next)
-        if (strcmp(annotations->name.text, name) == 0)
-            return annotations;
-    return NULL;
-}
 
 static void check_headers(Program *program, const File *file) {
     static const char *const scopes[] = {

@@ -49,8 +49,6 @@ const char *program_hint(Program *program, const File *file, const char *name,
 
 /* ---- what the checker leaves behind ---- */
 
-void check_file(Program *program, File *file);
-
 /* Through typedefs to what it is. NULL: something unknown, and reported. */
 const Type *type_true(const Type *type);
 

@@ -4,7 +4,6 @@
 
 #include "idl/commands/commands.h"
 #include "idl/syntax/format.h"
-#include "idl/syntax/parser.h"
 
 /* Only what the file says itself counts: what it includes need not be there. */
 static int format(const Options *options, const char *path) {
@@ -17,7 +16,7 @@ static int format(const Options *options, const char *path) {
     program_init(&program);
     file = program_parse(&program, path);
     if (file && program.reports.n_errors == 0) {
-        format_file(&program, file, &text);
+        format_file(&program.pool, file, &text);
         r = text.failed ? 1 : 0;
     }
     data = text.data ? (const char *)text.data : "";

@@ -7,7 +7,6 @@
 
 #include "base/text.h"
 #include "idl/emit/c-names.h"
-#include "idl/emit/emit.h"
 
 typedef struct Compare {
     Program *program;

@@ -4,6 +4,14 @@
 
 #include "idl/emit/emit.h"
 
+size_t count_fields(const Field *field) {
+    size_t n = 0;
+
+    for (; field; field = field->next)
+        n++;
+    return n;
+}
+
 const char *member_name(Emit *emit, const Definition *owner, const Field *field) {
     if (owner->kind == DEFINITION_UNION && strcmp(field->name.text, "which") == 0)
         return "which_";

@@ -8,29 +8,6 @@
 
 #include "idl/emit/emit.h"
 
-const char *c_string(Program *program, const char *text, size_t len) {
-    char *quoted = pool_alloc(&program->pool, 4 * len + 3), *to = quoted;
-
-    *to++ = '"';
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-
-        if (c == '"' || c == '\\' || (c == '?' && i > 0 && text[i - 1] == '?'))
-            *to++ = '\\';
-        if (c == '\n' || c == '\t' || c == '\r') {
-            *to++ = '\\';
-            *to++ = (char)(c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
-        } else if (c < 0x20 || c == 0x7F) {
-            to += sprintf(to, "\\%03o", c);
-        } else {
-            *to++ = (char)c;
-        }
-    }
-    *to++ = '"';
-    *to = '\0';
-    return quoted;
-}
-
 static const char *integer(Emit *emit, TypeKind kind, int64_t number) {
     Pool *pool = &emit->program->pool;
 

@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "idl/emit/c-names.h"
+#include "idl/source/put.h"
 
 /* A method as it is called in C. Those that a service inherits are its own here. */
 typedef struct Method {
@@ -71,10 +72,6 @@ void emit_source(Emit *emit);
 void emit_deinit(Emit *emit);
 
 /* ---- shared by the above ---- */
-
-void put(Buffer *to, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
-
-void put_buffer(Buffer *to, const Buffer *from);
 
 /* head, the items with commas between them, tail; wrapped at 100 columns under the bracket. */
 void put_wrapped(Buffer *to, const char *head, const char *const *items, size_t n,

@@ -9,12 +9,12 @@
 
 #include <string.h>
 
-#include "idl/emit/emit.h"
+#include "idl/source/put.h"
 
 enum { COLUMNS = 100 };
 
 typedef struct Formatter {
-    Program *program;
+    Pool *pool;
     const File *file;
     Buffer *to;
     const Comment *comment; /* the first that is not printed */
@@ -119,7 +119,7 @@ static bool has_comment(const Formatter *f, uint32_t from, uint32_t to) {
 /* ---- pieces of a line ---- */
 
 static const char *text_of_string(Formatter *f, const char *text, size_t len) {
-    char *quoted = pool_alloc(&f->program->pool, 2 * len + 3), *to = quoted;
+    char *quoted = pool_alloc(f->pool, 2 * len + 3), *to = quoted;
 
     *to++ = '"';
     for (size_t i = 0; i < len; i++) {
@@ -135,7 +135,7 @@ static const char *text_of_string(Formatter *f, const char *text, size_t len) {
 }
 
 static const char *annotations_text(Formatter *f, const Annotation *annotations) {
-    Pool *pool = &f->program->pool;
+    Pool *pool = f->pool;
     CLEANUP(buffer_deinit) Buffer text = {0};
 
     if (!annotations)
@@ -151,7 +151,7 @@ static const char *annotations_text(Formatter *f, const Annotation *annotations)
 static const char *type_text(Formatter *f, const Type *type) {
     static const char *const words[] = {
         [TYPE_LIST] = "list", [TYPE_SET] = "set", [TYPE_MAP] = "map", [TYPE_STREAM] = "stream"};
-    Pool *pool = &f->program->pool;
+    Pool *pool = f->pool;
     const char *text = type->name;
 
     if (type->kind >= TYPE_LIST && type->kind <= TYPE_STREAM) {
@@ -174,7 +174,7 @@ static void put_value(Formatter *f, const Value *value, const char *indent, Buff
 
 static void put_items(Formatter *f, const Value *value, const char *indent, Buffer *to,
                       bool lines) {
-    const char *inner = pool_printf(&f->program->pool, "%s  ", indent);
+    const char *inner = pool_printf(f->pool, "%s  ", indent);
 
     put(to, value->kind == VALUE_MAP ? "{" : "[");
     for (const Pair *pair = value->items; pair; pair = pair->next) {
@@ -214,13 +214,13 @@ static const char *value_text(Formatter *f, const Value *value, const char *inde
     CLEANUP(buffer_deinit) Buffer text = {0};
 
     put_value(f, value, indent, &text);
-    return pool_text(&f->program->pool, (const char *)text.data, text.len);
+    return pool_text(f->pool, (const char *)text.data, text.len);
 }
 
 static const char *field_text(Formatter *f, const Field *field, const char *indent);
 
 static const char *xsd_text(Formatter *f, const Field *field) {
-    Pool *pool = &f->program->pool;
+    Pool *pool = f->pool;
     const char *text = pool_printf(pool, "%s%s%s", field->xsd_optional ? " xsd_optional" : "",
                                    field->xsd_nillable ? " xsd_nillable" : "",
                                    field->has_xsd_attrs ? " xsd_attrs {" : "");
@@ -232,7 +232,7 @@ static const char *xsd_text(Formatter *f, const Field *field) {
 }
 
 static const char *field_text(Formatter *f, const Field *field, const char *indent) {
-    Pool *pool = &f->program->pool;
+    Pool *pool = f->pool;
 
     return pool_printf(pool, "%s%s%s%s %s%s%s%s%s",
                        field->has_id ? pool_printf(pool, "%lld: ", (long long)field->id) : "",
@@ -304,7 +304,7 @@ static uint32_t fields_end(const Field *field, uint32_t otherwise) {
 /* On one line, or an argument a line when that is too long or somebody commented on one. */
 static void put_arguments(Formatter *f, const Field *fields, const char *indent, bool lines,
                           uint32_t end) {
-    const char *inner = pool_printf(&f->program->pool, "%s  ", indent);
+    const char *inner = pool_printf(f->pool, "%s  ", indent);
 
     put(f->to, "(");
     if (lines)
@@ -446,8 +446,8 @@ static void part(Formatter *f, const Definition *before, const Definition *d) {
         put(f->to, "\n");
 }
 
-void format_file(Program *program, const File *file, Buffer *to) {
-    Formatter f = {program, file, to, file->comments, true};
+void format_file(Pool *pool, const File *file, Buffer *to) {
+    Formatter f = {pool, file, to, file->comments, true};
     const Definition *before = NULL;
 
     for (const Header *h = file->headers; h; h = h->next)

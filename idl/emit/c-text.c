@@ -1,0 +1,96 @@
+/* How generated C is laid out: wrapped lines, comments, string literals. See emit.h. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "idl/emit/emit.h"
+
+enum { COLUMNS = 100 };
+
+void put_wrapped(Buffer *to, const char *head, const char *const *items, size_t n,
+                 const char *tail) {
+    const char *last_line = strrchr(head, '\n');
+    size_t indent = strlen(last_line ? last_line + 1 : head), column = indent;
+    size_t tail_len = strcspn(tail, "\n");
+
+    /* Under the bracket, unless that leaves too little room. */
+    put(to, "%s", head);
+    for (size_t i = 0; i < n; i++) {
+        size_t need = strlen(items[i]) + (i + 1 < n ? 1 : tail_len);
+
+        if (i > 0 && column + 1 + need > COLUMNS) {
+            put(to, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (i > 0) {
+            put(to, " ");
+            column++;
+        }
+        put(to, "%s%s", items[i], i + 1 < n ? "," : "");
+        column += strlen(items[i]) + 1;
+    }
+    put(to, "%s", tail);
+}
+
+/* What would begin or end a comment inside a comment. */
+static void put_comment_text(Buffer *to, const char *text, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        put(to,
+            i > 0 && ((text[i - 1] == '/' && text[i] == '*') ||
+                      (text[i - 1] == '*' && text[i] == '/'))
+                ? " %c"
+                : "%c",
+            text[i]);
+}
+
+void put_comment(Buffer *to, const char *indent, const char *text) {
+    if (!text)
+        return;
+    put(to, "%s/*", indent);
+    for (const char *line = text;;) {
+        size_t len = strcspn(line, "\n");
+
+        put(to, len > 0 ? " " : "");
+        /* Long lines are broken at blanks. */
+        while (strlen(indent) + len + 6 > COLUMNS) {
+            size_t cut = COLUMNS - 6 - strlen(indent);
+
+            while (cut > 0 && line[cut] != ' ')
+                cut--;
+            if (cut == 0)
+                break;
+            put_comment_text(to, line, cut);
+            put(to, "\n%s * ", indent);
+            line += cut + 1;
+            len -= cut + 1;
+        }
+        put_comment_text(to, line, len);
+        line += len;
+        if (!*line++)
+            break;
+        put(to, "\n%s *", indent);
+    }
+    put(to, " */\n");
+}
+
+const char *c_string(Program *program, const char *text, size_t len) {
+    char *quoted = pool_alloc(&program->pool, 4 * len + 3), *to = quoted;
+
+    *to++ = '"';
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c == '"' || c == '\\' || (c == '?' && i > 0 && text[i - 1] == '?'))
+            *to++ = '\\';
+        if (c == '\n' || c == '\t' || c == '\r') {
+            *to++ = '\\';
+            *to++ = (char)(c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
+        } else if (c < 0x20 || c == 0x7F) {
+            to += sprintf(to, "\\%03o", c);
+        } else {
+            *to++ = (char)c;
+        }
+    }
+    *to++ = '"';
+    *to = '\0';
+    return quoted;
+}

@@ -1,0 +1,85 @@
+/* Rows of the tables in the source: fields, their defaults and notes. See emit-source.h. */
+
+#include <string.h>
+
+#include "idl/emit/emit-source.h"
+
+/* ---- notes ---- */
+
+/* Compilers need take no longer strings. */
+enum { TEXT_MAX = 4000 };
+
+static const char *quoted(Emit *emit, const char *text) {
+    size_t len = strlen(text);
+
+    if (len > TEXT_MAX) {
+        len = TEXT_MAX;
+        while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80)
+            len--;
+    }
+    return c_string(emit->program, text, len);
+}
+
+const char *put_notes(Emit *emit, const char *stem, const char *doc,
+                      const Annotation *annotations) {
+    const char *rows = annotations ? own_name(emit, stem, "_annotations") : "NULL", *name;
+    size_t n = 0;
+
+    if (!doc && !annotations)
+        return "NULL";
+    if (annotations)
+        put(&emit->source, "static const ferry_annotation %s[] = {\n", rows);
+    for (const Annotation *a = annotations; a; a = a->next, n++)
+        put(&emit->source, "    {\"%s\", %s},\n", a->name.text, quoted(emit, a->value));
+    if (annotations)
+        put(&emit->source, "};\n");
+    name = own_name(emit, stem, "_notes");
+    put(&emit->source, "static const ferry_notes %s = {%s, %zu, %s};\n", name,
+        doc ? quoted(emit, doc) : "NULL", n, rows);
+    return pool_printf(&emit->program->pool, "&%s", name);
+}
+
+/* ---- fields ---- */
+
+/* The object behind a field's default: "&range_step_value", or "NULL". */
+static const char *put_default(Emit *emit, const char *name, const Field *field) {
+    Pool *pool = &emit->program->pool;
+    Hoist hoist = {.arrays = &emit->source};
+    const char *object, *value;
+
+    if (!field->value)
+        return "NULL";
+    hoist.name = own_name(emit, name, "_items");
+    object = own_name(emit, name, "_value");
+    value = c_value(emit, field->type, field->value, &hoist);
+    put(&emit->source, "static const %s = %s;\n",
+        is_string(field->type) ? pool_printf(pool, "char *const %s", object)
+                               : pool_printf(pool, "%s %s", c_type(emit, field->type), object),
+        value);
+    return pool_printf(pool, "&%s", object);
+}
+
+const char *flags_of(const Definition *owner, const Field *field) {
+    if (field->optional)
+        return "FERRY_OPTIONAL";
+    if (field->pointer)
+        return field->presence == PRESENCE_REQUIRED ? "FERRY_POINTER | FERRY_REQUIRED"
+                                                    : "FERRY_POINTER";
+    return owner && field->presence == PRESENCE_REQUIRED ? "FERRY_REQUIRED" : "0";
+}
+
+void put_row(Emit *emit, Buffer *to, const char *local, const char *owner, const char *member,
+             const char *flags, const Field *f) {
+    Pool *pool = &emit->program->pool;
+    const char *name = pool_printf(pool, "%s_%s", local, f->name.text);
+    const char *value = put_default(emit, name, f);
+    const char *notes = put_notes(emit, name, f->doc, f->annotations);
+
+    put_wrapped(to, "    {",
+                (const char *const[]){pool_printf(pool, "\"%s\"", f->name.text),
+                                      pool_printf(pool, "%zu", strlen(f->name.text)), flags,
+                                      pool_printf(pool, "%lld", (long long)f->id), "0",
+                                      pool_printf(pool, "offsetof(%s, %s)", owner, member), "0",
+                                      c_table(emit, f->type), value, notes},
+                10, "},\n");
+}

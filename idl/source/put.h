@@ -1,0 +1,8 @@
+#pragma once
+
+/* Formatted text at the end of a buffer. */
+
+#include "base/buffer.h"
+
+void put(Buffer *to, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
+void put_buffer(Buffer *to, const Buffer *from);
