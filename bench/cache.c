@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "cache/cache-setup.h"
-#include "cache/stores/map.h"
+#include "cache/memory/memory.h"
 
 enum { VALUE = 100, KEYS = 10000, RUNS = 5 };
 

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "cache/api/cache.h"
-#include "cache/redis/number.h"
+#include "cache/connection/number.h"
 
 #define CACHE_KEY __attribute__((__cleanup__(cache_key_deinitp))) CacheKey
 

@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "cache/connection/number.h"
 #include "cache/near/near.h"
-#include "cache/redis/number.h"
 
 uint64_t cache_wall_ms(void) {
     struct timespec now;

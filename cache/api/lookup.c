@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "cache/connection/number.h"
 #include "cache/redis/batch.h"
-#include "cache/redis/number.h"
 
 typedef struct Op Op;
 typedef void (*OpStepFn)(CacheLookups *lookups, Op *op);

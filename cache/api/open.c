@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "cache/api/cache.h"
-#include "cache/redis/url.h"
+#include "cache/connection/url.h"
 
 enum {
     DEFAULT_TIMEOUT_MS = 100,

@@ -14,8 +14,8 @@
 
 #include <stdbool.h>
 
-#include "cache/redis/conn.h"
-#include "cache/stores/map.h"
+#include "cache/connection/conn.h"
+#include "cache/memory/memory.h"
 
 enum { NEAR_LOOK_US = 1000 };
 

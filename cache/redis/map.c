@@ -1,10 +1,10 @@
-/* The map of a cluster: which node has which slots. See redis-core.h. */
+/* The map of a cluster: which node has which slots. See core.h. */
 
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "cache/redis/redis-core.h"
+#include "cache/redis/core.h"
 
 /* CLUSTER SLOTS on its way. */
 struct RedisRefresh {

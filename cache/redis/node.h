@@ -4,9 +4,9 @@
 
 #include <ferry/cache.h>
 
+#include "cache/connection/breaker.h"
+#include "cache/connection/conn.h"
 #include "cache/near/near.h"
-#include "cache/redis/breaker.h"
-#include "cache/redis/conn.h"
 
 typedef struct Node {
     CacheHost host;

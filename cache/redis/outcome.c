@@ -1,9 +1,9 @@
-/* What came of a command: its reply, an error, a redirection, silence. See redis-core.h. */
+/* What came of a command: its reply, an error, a redirection, silence. See core.h. */
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cache/redis/redis-core.h"
+#include "cache/redis/core.h"
 
 /* ---- errors ---- */
 

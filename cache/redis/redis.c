@@ -3,29 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cache/redis/redis-core.h"
+#include "cache/redis/core.h"
 
 /* ---- life ---- */
-
-int redis_add_node(Redis *redis, const CacheHost *host, size_t *ret) {
-    size_t n = redis->n_nodes;
-    int r;
-
-    for (size_t i = 0; i < n; i++)
-        if (redis->nodes[i]->host.port == host->port &&
-            strcmp(redis->nodes[i]->host.name, host->name) == 0) {
-            *ret = i;
-            return 0;
-        }
-    if (n == REDIS_NODES_MAX)
-        return -ENOBUFS;
-    r = node_new(&redis->nodes[n], host, &redis->options, redis->near);
-    if (r < 0)
-        return r;
-    *ret = n;
-    put(&redis->n_nodes, n + 1);
-    return 0;
-}
 
 static int build_ring(Redis *redis, const CacheUrl *url) {
     char names[CACHE_HOSTS_MAX][300];
@@ -100,46 +80,6 @@ Redis *redis_free(Redis *redis) {
     return NULL;
 }
 
-/* ---- who has a key ---- */
-
-Node *redis_any_node(Redis *redis, size_t first) {
-    size_t n = get(&redis->n_nodes);
-
-    first %= n;
-    for (size_t i = 0; i < n; i++) {
-        Node *node = redis->nodes[(first + i) % n];
-
-        if (conn_state(node->conn).is_up)
-            return node;
-    }
-    return redis->nodes[first];
-}
-
-Node *redis_route(Redis *redis, Span key) {
-    uint16_t slot, at;
-
-    if (redis->points)
-        return redis->nodes[ketama_find(redis->points, redis->n_points, ketama_hash(key))];
-    if (redis->kind != CACHE_URL_CLUSTER)
-        return redis->nodes[0];
-    slot = slot_of_key(key);
-    at = __atomic_load_n(&redis->slots[slot], __ATOMIC_ACQUIRE);
-    return at == REDIS_SLOT_UNKNOWN ? redis_any_node(redis, slot) : redis->nodes[at];
-}
-
-bool redis_watches(const Command *command) {
-    return command->node && !command->asking && get(&command->node->has_keys);
-}
-
-Node *redis_node(Redis *redis, size_t i) {
-    size_t n = get(&redis->n_nodes);
-
-    for (size_t at = 0; at < n; at++)
-        if (get(&redis->nodes[at]->has_keys) && i-- == 0)
-            return redis->nodes[at];
-    return NULL;
-}
-
 void redis_stats(Redis *redis, ferry_cache_stats *to) {
     size_t n = get(&redis->n_nodes);
 
@@ -148,4 +88,9 @@ void redis_stats(Redis *redis, ferry_cache_stats *to) {
     to->refreshes = get(&redis->refreshes);
     for (size_t i = 0; i < n; i++)
         node_stats(redis->nodes[i], to);
+}
+
+int redis_run(Redis *redis, Command *commands, size_t n, uint64_t deadline_ns,
+              char why[REDIS_WHY]) {
+    return redis_run_rounds(redis, NULL, redis_refresh_if_wanted, commands, n, deadline_ns, why);
 }

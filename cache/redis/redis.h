@@ -8,9 +8,9 @@
 
 #include <ferry/cache.h>
 
+#include "cache/connection/conn.h"
+#include "cache/connection/url.h"
 #include "cache/near/near.h"
-#include "cache/redis/conn.h"
-#include "cache/redis/url.h"
 
 enum {
     COMMAND_ARGS = 9,

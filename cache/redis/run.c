@@ -1,11 +1,11 @@
-/* Commands to the servers that have their keys, in rounds. See redis-core.h. */
+/* Commands to the servers that have their keys, in rounds. See core.h. */
 
 #include <errno.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "cache/redis/redis-core.h"
+#include "cache/redis/core.h"
 
 enum { GROUPS = 64, LATER_FIRST_MS = 5 };
 
@@ -136,8 +136,8 @@ static bool end_late(Command *commands, size_t n) {
     return !any_pending(commands, n);
 }
 
-static int run(Redis *redis, Node *only, Command *commands, size_t n, uint64_t deadline_ns,
-               char why[REDIS_WHY]) {
+int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, Command *commands, size_t n,
+                     uint64_t deadline_ns, char why[REDIS_WHY]) {
     RedisRound round = {.redis = redis, .why = why};
     int r = 0;
 
@@ -153,8 +153,8 @@ static int run(Redis *redis, Node *only, Command *commands, size_t n, uint64_t d
 
         if (now >= deadline_ns && end_late(commands, n))
             break;
-        if (!only)
-            redis_refresh_if_wanted(redis, deadline_ns);
+        if (before)
+            before(redis, deadline_ns);
         round.last = now >= deadline_ns;
         round.later = false;
         /* A node that does not answer may have lost its keys to another: keep time to ask that. */
@@ -171,12 +171,7 @@ static int run(Redis *redis, Node *only, Command *commands, size_t n, uint64_t d
     return r;
 }
 
-int redis_run(Redis *redis, Command *commands, size_t n, uint64_t deadline_ns,
-              char why[REDIS_WHY]) {
-    return run(redis, NULL, commands, n, deadline_ns, why);
-}
-
 int redis_run_at(Redis *redis, Node *node, Command *commands, size_t n, uint64_t deadline_ns,
                  char why[REDIS_WHY]) {
-    return run(redis, node, commands, n, deadline_ns, why);
+    return redis_run_rounds(redis, node, NULL, commands, n, deadline_ns, why);
 }

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cache/redis/reply.h"
-#include "cache/redis/url.h"
+#include "cache/connection/reply.h"
+#include "cache/connection/url.h"
 #include "rpc/wire/reader.h"
 
 enum { SLOTS = 16384 };

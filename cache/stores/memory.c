@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "cache/redis/number.h"
+#include "cache/connection/number.h"
 #include "cache/stores/store.h"
 
 typedef struct MemoryStore {

@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "cache/connection/number.h"
 #include "cache/redis/lease.h"
-#include "cache/redis/number.h"
 #include "cache/redis/redis.h"
 #include "cache/stores/store.h"
 

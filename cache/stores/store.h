@@ -10,8 +10,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "cache/redis/url.h"
-#include "cache/stores/map.h"
+#include "cache/connection/url.h"
+#include "cache/memory/memory.h"
 #include "rpc/wire/reader.h"
 
 enum { STORE_WHY = 200 };

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "cache/redis/reply.h"
+#include "cache/connection/reply.h"
 #include "cache/redis/slots.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache/redis/url.h"
+#include "cache/connection/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

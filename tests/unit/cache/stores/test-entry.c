@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cache/redis/number.h"
+#include "cache/connection/number.h"
 #include "support/suite.h"
 
 static void a_header_is_read_as_it_was_written(void) {

@@ -1,9 +1,9 @@
-#include "cache/redis/guard.h"
+#include "cache/connection/guard.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "cache/redis/reply.h"
+#include "cache/connection/reply.h"
 #include "support/suite.h"
 
 static const char good[] =

@@ -1,6 +1,6 @@
 /* Replies of Redis. See reply.h. */
 
-#include "cache/redis/reply.h"
+#include "cache/connection/reply.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>

@@ -1,6 +1,6 @@
 /* Reads ahead of hiredis. See guard.h. */
 
-#include "cache/redis/guard.h"
+#include "cache/connection/guard.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "cache/stores/map.h"
+#include "cache/memory/memory.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cache/redis/conn-core.h"
+#include "cache/connection/core.h"
 
 /* ---- life ---- */
 
@@ -51,63 +51,6 @@ Conn *conn_free(Conn *conn) {
     return NULL;
 }
 
-void conn_lock(Conn *conn) {
-    pthread_mutex_lock(&conn->lock);
-}
-
-void conn_unlock(Conn *conn) {
-    pthread_mutex_unlock(&conn->lock);
-}
-
-/* ---- who waits in epoll ---- */
-
-static uint32_t wanted_events(const Conn *conn) {
-    return EPOLLIN | (conn->state == CONN_CONNECTING || conn->blocked ? (uint32_t)EPOLLOUT : 0u);
-}
-
-void conn_watch_again(Conn *conn, int op) {
-    struct epoll_event event = {.events = wanted_events(conn)};
-
-    if (conn->fd < 0 || (op == EPOLL_CTL_MOD && event.events == conn->watched_events))
-        return;
-    conn->watched_events = event.events;
-    for (size_t i = 0; i < conn->n_watchers; i++)
-        epoll_ctl(conn->watchers[i], op, conn->fd, &event);
-}
-
-int conn_watch(Conn *conn, int epoll_fd) {
-    int *more;
-    int r = 0;
-
-    conn_lock(conn);
-    more = realloc(conn->watchers, (conn->n_watchers + 1) * sizeof(int));
-    if (more) {
-        struct epoll_event event = {.events = wanted_events(conn)};
-
-        conn->watchers = more;
-        conn->watchers[conn->n_watchers++] = epoll_fd;
-        conn->watched_events = event.events;
-        if (conn->fd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) < 0)
-            r = -errno;
-    } else {
-        r = -ENOMEM;
-    }
-    conn_unlock(conn);
-    return r;
-}
-
-void conn_unwatch(Conn *conn, int epoll_fd) {
-    conn_lock(conn);
-    for (size_t i = 0; i < conn->n_watchers; i++)
-        if (conn->watchers[i] == epoll_fd) {
-            conn->watchers[i] = conn->watchers[--conn->n_watchers];
-            if (conn->fd >= 0)
-                epoll_ctl(epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
-            break;
-        }
-    conn_unlock(conn);
-}
-
 /* ---- one turn of who leads; with the lock, which it gives away while it waits ---- */
 
 static uint64_t sooner(uint64_t a, uint64_t b) {
@@ -136,7 +79,7 @@ static void turn(Conn *conn, uint64_t until_ns) {
         stop_ns = sooner(until_ns, conn->attempt_ends_ns);
 
     fds[0] = (struct pollfd){.fd = conn->wake_fd, .events = POLLIN};
-    fds[1] = (struct pollfd){.fd = conn->fd, .events = (short)wanted_events(conn)};
+    fds[1] = (struct pollfd){.fd = conn->fd, .events = (short)conn_wanted_events(conn)};
     if (conn->state != CONN_RESOLVING) {
         conn_unlock(conn);
         if (wait_for(fds, conn->fd >= 0 ? 2 : 1, stop_ns) <= 0)

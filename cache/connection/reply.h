@@ -8,7 +8,7 @@
 #include <ferry/ferry.h>
 
 #include "base/cleanup.h"
-#include "cache/redis/guard.h"
+#include "cache/connection/guard.h"
 #include "rpc/wire/reader.h"
 
 typedef enum ReplyType {

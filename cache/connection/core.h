@@ -1,13 +1,13 @@
 #pragma once
 
 /*
- * What the files of a connection share: conn.c (its life, who leads, waiting), conn-queue.c
- * (commands from being put until their end), conn-open.c (connecting and logging in), conn-read.c
+ * What the files of a connection share: conn.c (its life, who leads, waiting), pipeline.c
+ * (commands from being put until their end), login.c (connecting and logging in), read.c
  * (replies). All is called with the connection locked; reading gives the lock away meanwhile.
  */
 
-#include "cache/redis/conn.h"
-#include "cache/redis/resolve.h"
+#include "cache/connection/conn.h"
+#include "cache/connection/resolve.h"
 
 enum { CONN_READ_BYTES = 64 * 1024 };
 
@@ -64,12 +64,15 @@ struct Conn {
     uint8_t bytes[CONN_READ_BYTES]; /* (L) */
 };
 
-/* ---- conn.c ---- */
+/* ---- watch.c ---- */
+
+/* The events that the socket is polled for now. */
+uint32_t conn_wanted_events(const Conn *conn);
 
 /* Tells the epoll sets what is waited for; op is EPOLL_CTL_ADD for a new socket. */
 void conn_watch_again(Conn *conn, int op);
 
-/* ---- conn-queue.c ---- */
+/* ---- pipeline.c ---- */
 
 /* A request has its reply, or its failure: whoever waits for it hears of it. */
 void conn_finish(Request *request, Reply *reply, int status, const char *problem);
@@ -86,7 +89,7 @@ void conn_drop_given_up(Conn *conn);
 
 void conn_wake_leader(Conn *conn);
 
-/* ---- conn-open.c; by who leads ---- */
+/* ---- login.c; by who leads ---- */
 
 /* Begins an attempt, or goes on with a name that is being resolved until until_ns. */
 void conn_start(Conn *conn, uint64_t until_ns);
@@ -103,7 +106,7 @@ void conn_lose(Conn *conn, int status, const char *problem);
 /* The other end does not want us: there is no use in waiting for that to change. All fails. */
 void conn_refuse(Conn *conn, int status, const char *problem);
 
-/* ---- conn-read.c; by who leads ---- */
+/* ---- read.c; by who leads ---- */
 
 /* Reads what has come, and loses the connection if that is nonsense, or its end. */
 void conn_read_turn(Conn *conn);

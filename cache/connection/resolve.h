@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cache/redis/url.h"
+#include "cache/connection/url.h"
 
 typedef struct Resolve {
     struct gaicb *asked; /* on its way; freed only when glibc is done with it */

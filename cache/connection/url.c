@@ -1,6 +1,6 @@
 /* Where a cache is: a URL taken apart. See url.h. */
 
-#include "cache/redis/url.h"
+#include "cache/connection/url.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Names to addresses. See resolve.h. */
 
-#include "cache/redis/resolve.h"
+#include "cache/connection/resolve.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "cache/redis/breaker.h"
+#include "cache/connection/breaker.h"
 
 #include "support/suite.h"
 

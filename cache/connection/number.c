@@ -1,6 +1,6 @@
 /* Numbers as Redis writes them, and stamps. See number.h. */
 
-#include "cache/redis/number.h"
+#include "cache/connection/number.h"
 
 #include <errno.h>
 

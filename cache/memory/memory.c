@@ -1,6 +1,6 @@
 /* Keys and values in this process. See map.h. */
 
-#include "cache/stores/map.h"
+#include "cache/memory/memory.h"
 
 #include <errno.h>
 #include <pthread.h>

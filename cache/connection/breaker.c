@@ -1,6 +1,6 @@
 /* A circuit breaker. See breaker.h. */
 
-#include "cache/redis/breaker.h"
+#include "cache/connection/breaker.h"
 
 bool breaker_admits(Breaker *breaker, uint64_t now_ms) {
     if (breaker->pause_ms == 0)

@@ -1,4 +1,4 @@
-#include "cache/redis/url.h"
+#include "cache/connection/url.h"
 
 #include <errno.h>
 #include <string.h>

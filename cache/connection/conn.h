@@ -14,8 +14,8 @@
 #include <stdbool.h>
 
 #include "base/buffer.h"
-#include "cache/redis/reply.h"
-#include "cache/redis/url.h"
+#include "cache/connection/reply.h"
+#include "cache/connection/url.h"
 
 enum {
     CONN_PENDING_MAX = 1 << 18,       /* commands on their way */

@@ -1,4 +1,4 @@
-/* Connecting, logging in, and losing the connection again. See conn-core.h. */
+/* Connecting, logging in, and losing the connection again. See core.h. */
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "cache/redis/conn-core.h"
+#include "cache/connection/core.h"
 
 static void close_socket(Conn *conn) {
     /* A send never blocks, so this takes microseconds. The descriptor must not be another one's by

@@ -1,4 +1,4 @@
-/* Commands of a connection, from being put until their reply or failure. See conn-core.h. */
+/* Commands of a connection, from being put until their reply or failure. See core.h. */
 
 #include <assert.h>
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cache/redis/conn-core.h"
+#include "cache/connection/core.h"
 
 enum { BUFFER_KEPT = 1024 * 1024 /* a larger buffer is given back when it is empty */ };
 

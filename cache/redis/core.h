@@ -37,7 +37,7 @@ struct Redis {
     uint64_t redirects, refreshes;
 };
 
-/* ---- redis.c ---- */
+/* ---- nodes.c ---- */
 
 /* The one at host, which is new if need be; with the lock, or before anybody else knows redis. 0,
  * -ENOBUFS, -ENOMEM. */
@@ -54,6 +54,16 @@ void redis_refresh_if_wanted(Redis *redis, uint64_t deadline_ns);
 
 /* A map that nobody took. */
 void redis_refresh_free(RedisRefresh *refresh);
+
+/* ---- run.c ---- */
+
+/* Called before each round of commands; may change which node has which slots. */
+typedef void (*RedisBeforeRound)(Redis *redis, uint64_t deadline_ns);
+
+/* redis_run() and redis_run_at(): all commands go to only, or, when that is NULL, each to the node
+ * that has its key. before may be NULL. */
+int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, Command *commands, size_t n,
+                     uint64_t deadline_ns, char why[REDIS_WHY]);
 
 /* ---- outcome.c ---- */
 

@@ -1,10 +1,10 @@
-/* Replies, from the socket to those who wait for them. See conn-core.h. */
+/* Replies, from the socket to those who wait for them. See core.h. */
 
 #include <errno.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "cache/redis/conn-core.h"
+#include "cache/connection/core.h"
 
 enum {
     SLICE = 4096, /* bytes to the parser at once */
