@@ -3,7 +3,7 @@
 /* Between the MessagePack of a call and what a shell command reads and writes. */
 
 #include "base/buffer.h"
-#include "clients/cli/bodies/value.h"
+#include "clients/cli/json/value.h"
 
 typedef enum BodyFormat { BODY_TEXT, BODY_JSON, BODY_MSGPACK } BodyFormat;
 

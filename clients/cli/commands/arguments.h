@@ -9,7 +9,7 @@
 #include <ferry/schema.h>
 
 #include "base/buffer.h"
-#include "clients/cli/cli.h"
+#include "clients/cli/run/cli.h"
 
 /* Words: JSON, "@FILE", "-"; of a method that is described (else NULL) also "NAME=VALUE", and texts
  * without quotes. name is the method's, for messages. ferry.InvalidArgument, with the place. */

@@ -2,7 +2,7 @@
 
 /* The commands, each from the file of its name. */
 
-#include "clients/cli/cli.h"
+#include "clients/cli/run/cli.h"
 
 extern const Command command_bench, command_broker, command_cache, command_call, command_complete,
     command_completion, command_describe, command_gather, command_help, command_ping, command_pub,

@@ -1,8 +1,8 @@
 /* ferry gather: asks all subscribers of a topic, prints the answers. */
 
+#include "clients/cli/bodies/show.h"
 #include "clients/cli/bodies/source.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/cli/terminal/show.h"
 
 typedef struct Values {
     uint64_t window_ms, count;

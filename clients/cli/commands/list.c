@@ -4,8 +4,8 @@
 
 #include <ferry/schema.h>
 
+#include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/cli/terminal/show.h"
 
 static const Column service_columns[] = {
     {"SERVICE", "name", COLUMN_TEXT},

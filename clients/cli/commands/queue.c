@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/cli/terminal/show.h"
 
 #define VERBS "list|show|peek|purge|pause|resume|move|retry"
 

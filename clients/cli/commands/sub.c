@@ -3,11 +3,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/run/environment.h"
 #include "clients/cli/run/exec.h"
 #include "clients/cli/run/loop.h"
-#include "clients/cli/terminal/show.h"
 
 typedef struct Values {
     uint64_t count, last, timeout_ms;

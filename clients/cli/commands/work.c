@@ -6,10 +6,10 @@
 #include <utlist.h>
 
 #include "base/text.h"
+#include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/run/environment.h"
 #include "clients/cli/run/exec.h"
-#include "clients/cli/terminal/show.h"
 
 enum { REASON_MAX = 1024 };
 

@@ -2,7 +2,7 @@
 
 /* The variables that tell a command what it is run for. */
 
-#include "clients/cli/bodies/headers.h"
+#include "clients/cli/json/headers.h"
 #include "clients/cli/run/exec.h"
 
 enum { ENVIRONMENT_MAX = HEADERS_MAX + 8 };

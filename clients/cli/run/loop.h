@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/timers.h"
-#include "clients/cli/cli.h"
+#include "clients/cli/run/cli.h"
 
 typedef struct Loop Loop;
 typedef struct Watch Watch;

@@ -3,7 +3,7 @@
 #include "clients/cli/terminal/backtrace.h"
 
 #include "base/error.h"
-#include "clients/cli/bodies/value.h"
+#include "clients/cli/json/value.h"
 #include "clients/cli/terminal/print.h"
 
 /* With names of enum values and the like, where the type is known. */

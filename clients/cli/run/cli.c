@@ -1,6 +1,6 @@
 /* What every command shares. See cli.h. */
 
-#include "clients/cli/cli.h"
+#include "clients/cli/run/cli.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "clients/cli/bodies/error-json.h"
+#include "clients/cli/json/error-json.h"
 #include "clients/cli/terminal/backtrace.h"
 #include "clients/cli/terminal/print.h"
 #include "rpc/wire/name.h"

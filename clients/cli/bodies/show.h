@@ -5,7 +5,7 @@
  * line. What the broker tells of itself: tables, fields, or JSON.
  */
 
-#include "clients/cli/cli.h"
+#include "clients/cli/run/cli.h"
 #include "clients/cli/terminal/table.h"
 
 /* The body, and a newline. On a terminal, what could steer it is escaped. */

@@ -1,6 +1,6 @@
 /* MessagePack to JSON and back. See value.h. */
 
-#include "clients/cli/bodies/value.h"
+#include "clients/cli/json/value.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "clients/cli/bodies/base64.h"
+#include "clients/cli/json/base64.h"
 
 static const char *const forms[] = {"$bin", "$str", "$int", "$float", "$ext", "$map"};
 

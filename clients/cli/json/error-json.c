@@ -1,11 +1,11 @@
 /* Errors as JSON. See error-json.h. */
 
-#include "clients/cli/bodies/error-json.h"
+#include "clients/cli/json/error-json.h"
 
 #include <string.h>
 
 #include "base/error.h"
-#include "clients/cli/bodies/value.h"
+#include "clients/cli/json/value.h"
 
 static json_t *as_text(const char *text) {
     json_t *json = json_string(text);

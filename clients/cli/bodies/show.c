@@ -1,13 +1,13 @@
 /* Messages and jobs on standard output. See show.h. */
 
-#include "clients/cli/terminal/show.h"
+#include "clients/cli/bodies/show.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "clients/cli/bodies/base64.h"
-#include "clients/cli/bodies/headers.h"
+#include "clients/cli/json/base64.h"
+#include "clients/cli/json/headers.h"
 #include "clients/cli/terminal/print.h"
 
 /* Letters of any language, tabs and line ends; not what moves the cursor or asks for an answer. */

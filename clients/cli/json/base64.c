@@ -1,6 +1,6 @@
 /* Base64. See base64.h. */
 
-#include "clients/cli/bodies/base64.h"
+#include "clients/cli/json/base64.h"
 
 #include <errno.h>
 #include <stdlib.h>

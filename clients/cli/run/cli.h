@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "clients/cli/bodies/value.h"
+#include "clients/cli/json/value.h"
 #include "clients/cli/terminal/options.h"
 
 /* Documented in ferry(1). Those of errors that have a type stand in its table, base/error.c. */

@@ -1,6 +1,6 @@
 /* The headers of what has come. See headers.h. */
 
-#include "clients/cli/bodies/headers.h"
+#include "clients/cli/json/headers.h"
 
 size_t headers_of_message(const ferry_message *message, Header *headers) {
     const char *name = NULL;
