@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Greeting, frames and commands. See zmtp.h. */
+
+#include "rpc/zmtp/zmtp.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+enum { FLAG_MORE = 1, FLAG_LONG = 2, FLAG_COMMAND = 4, HEAD_SHORT = 2, HEAD_LONG = 9 };
+
+enum { OWES_GREETING = 1, OWES_COMMAND = 2, OWES_PONG = 4, OWES_PING = 8, OWES_ERROR = 16 };
+
+enum {
+    SIGNATURE_SIZE = 10, /* FF, 8 bytes of padding, 7F */
+    MECHANISM_AT = 12,
+    MECHANISM_SIZE = 20,
+    PING_TTL = 60, /* tenths of a second: a libzmq peer gives us up after so much silence */
+};
+
+void zmtp_init(Zmtp *zmtp, const ZmtpMechanism *mechanism, const char *socket_type,
+               const char *peer_type, size_t max_message) {
+    *zmtp = (Zmtp){.mechanism = mechanism,
+                   .socket_type = socket_type,
+                   .peer_type = peer_type,
+                   .max_message = max_message,
+                   .owes = OWES_GREETING};
+}
+
+int zmtp_fail(Zmtp *zmtp, const char *problem) {
+    /* Only a peer in its handshake expects an ERROR, and only when our own greeting was fine. */
+    if (zmtp->stage == ZMTP_HANDSHAKE)
+        zmtp->owes = (uint8_t)((zmtp->owes & OWES_GREETING) | OWES_ERROR);
+    else
+        zmtp->owes &= OWES_GREETING;
+    zmtp->stage = ZMTP_FAILED;
+    zmtp->problem = problem;
+    return -EPROTO;
+}
+
+/* ---- greeting ---- */
+
+/* What is wrong with as much of a greeting as is there; NULL: nothing so far. */
+static const char *greeting_problem(const uint8_t *greeting, size_t len) {
+    /* A message of ZMTP 1.0 begins with its length and a zero: an identity is empty or short. */
+    if (len > 1 && greeting[0] == 1 && greeting[1] == 0)
+        return "it speaks ZMTP 1.0, not 3.0 or later";
+    if (len > 0 && greeting[0] != 0xFF)
+        return len == 1 && greeting[0] == 1 ? NULL : "it does not speak ZMTP";
+    if (len >= SIGNATURE_SIZE && !(greeting[9] & 1))
+        return "it speaks ZMTP 1.0, not 3.0 or later";
+    if (len > SIGNATURE_SIZE && greeting[10] < 3)
+        return greeting[10] == 0 ? "it speaks ZMTP 1.0, not 3.0 or later"
+                                 : "it speaks ZMTP 2.0, not 3.0 or later";
+    return NULL;
+}
+
+static ZmtpEvent read_greeting(Zmtp *zmtp, ZmtpInput *input) {
+    size_t len = (size_t)(input->end - input->at);
+    const char *problem = greeting_problem(input->at, len);
+    char name[MECHANISM_SIZE] = {0};
+
+    if (problem) {
+        zmtp_fail(zmtp, problem);
+        return ZMTP_EVENT_FAILED;
+    }
+    if (len < ZMTP_GREETING_SIZE) {
+        input->wanted = ZMTP_GREETING_SIZE;
+        return ZMTP_EVENT_MORE;
+    }
+    zmtp->minor = input->at[10] > 3 ? 1 : input->at[11];
+    memcpy(name, zmtp->mechanism->name, strlen(zmtp->mechanism->name));
+    if (memcmp(input->at + MECHANISM_AT, name, sizeof(name)) != 0) {
+        zmtp_fail(zmtp, "it wants another security mechanism");
+        return ZMTP_EVENT_FAILED;
+    }
+    input->at += ZMTP_GREETING_SIZE;
+    zmtp->stage = ZMTP_HANDSHAKE;
+    zmtp->owes |= OWES_COMMAND;
+    return zmtp_read(zmtp, input);
+}
+
+static size_t put_greeting(const Zmtp *zmtp, uint8_t *to) {
+    memset(to, 0, ZMTP_GREETING_SIZE);
+    to[0] = 0xFF;
+    to[9] = 0x7F;
+    to[10] = 3;
+    to[11] = 1;
+    memcpy(to + MECHANISM_AT, zmtp->mechanism->name, strlen(zmtp->mechanism->name));
+    return ZMTP_GREETING_SIZE;
+}
+
+/* ---- commands ---- */
+
+const uint8_t *zmtp_command_body(const char *name, const uint8_t *command, size_t len) {
+    size_t size = strlen(name);
+
+    return len > size && command[0] == size && memcmp(command + 1, name, size) == 0
+               ? command + 1 + size
+               : NULL;
+}
+
+size_t zmtp_command_put(const char *name, uint8_t *to) {
+    size_t size = strlen(name);
+
+    to[0] = (uint8_t)size;
+    memcpy(to + 1, name, size);
+    return 1 + size;
+}
+
+/* An ERROR ends the connection; the reason is one for people, if its length is true. */
+static ZmtpEvent hear_error(Zmtp *zmtp, ZmtpInput *input, const uint8_t *body, size_t len) {
+    zmtp_fail(zmtp, "it sent an ERROR");
+    zmtp->owes &= OWES_GREETING;
+    if (len > 0 && body[0] <= len - 1) {
+        input->data = (uint8_t *)(uintptr_t)body + 1;
+        input->len = body[0];
+    }
+    return ZMTP_EVENT_FAILED;
+}
+
+static ZmtpEvent hear_ping(Zmtp *zmtp, const uint8_t *body, size_t len) {
+    if (len < 2 || len > 2 + ZMTP_CONTEXT_MAX) {
+        zmtp_fail(zmtp, "it sent a PING of the wrong size");
+        return ZMTP_EVENT_FAILED;
+    }
+    /* The last context is enough for a peer that sends PINGs faster than it reads PONGs. */
+    zmtp->context_len = (uint8_t)(len - 2);
+    memcpy(zmtp->context, body + 2, len - 2);
+    zmtp->owes |= OWES_PONG;
+    return ZMTP_EVENT_PING;
+}
+
+static ZmtpEvent hear_command(Zmtp *zmtp, ZmtpInput *input, const uint8_t *command, size_t len) {
+    const uint8_t *body = zmtp_command_body("ERROR", command, len);
+    int r;
+
+    if (body)
+        return hear_error(zmtp, input, body, len - (size_t)(body - command));
+    if (zmtp->stage == ZMTP_HANDSHAKE) {
+        r = zmtp->mechanism->hear(zmtp, command, len);
+        if (r < 0)
+            return ZMTP_EVENT_FAILED;
+        zmtp->owes |= OWES_COMMAND;
+        if (r == 0)
+            return zmtp_read(zmtp, input);
+        zmtp->stage = ZMTP_OPEN;
+        return ZMTP_EVENT_READY;
+    }
+    body = zmtp_command_body("PING", command, len);
+    if (body)
+        return hear_ping(zmtp, body, len - (size_t)(body - command));
+    if (zmtp_command_body("PONG", command, len))
+        return ZMTP_EVENT_PONG;
+    zmtp_fail(zmtp, "it sent a command that is not due");
+    return ZMTP_EVENT_FAILED;
+}
+
+/* The frame of a command; returns its length. */
+static size_t put_command(uint8_t *to, const uint8_t *command, size_t len) {
+    size_t head = len > UINT8_MAX ? HEAD_LONG : HEAD_SHORT;
+
+    memmove(to + head, command, len);
+    to[0] = FLAG_COMMAND | (len > UINT8_MAX ? FLAG_LONG : 0);
+    for (size_t i = 1; i < head; i++)
+        to[i] = (uint8_t)((uint64_t)len >> (8 * (head - 1 - i)));
+    return head + len;
+}
+
+static size_t put_error(const Zmtp *zmtp, uint8_t *to) {
+    uint8_t command[8 + UINT8_MAX];
+    size_t len = zmtp_command_put("ERROR", command), reason = strlen(zmtp->problem);
+
+    reason = reason > UINT8_MAX ? UINT8_MAX : reason;
+    command[len++] = (uint8_t)reason;
+    memcpy(command + len, zmtp->problem, reason);
+    return put_command(to, command, len + reason);
+}
+
+static size_t put_pong(const Zmtp *zmtp, uint8_t *to) {
+    uint8_t command[8 + ZMTP_CONTEXT_MAX];
+    size_t len = zmtp_command_put("PONG", command);
+
+    memcpy(command + len, zmtp->context, zmtp->context_len);
+    return put_command(to, command, len + zmtp->context_len);
+}
+
+size_t zmtp_output(Zmtp *zmtp, uint8_t to[ZMTP_OUTPUT_MAX]) {
+    static const uint8_t ping[] = {4, 'P', 'I', 'N', 'G', 0, PING_TTL};
+    uint8_t command[ZMTP_COMMAND_MAX];
+    size_t n = 0, len;
+
+    if (zmtp->owes & OWES_GREETING)
+        n += put_greeting(zmtp, to);
+    if (zmtp->owes & OWES_COMMAND) {
+        len = zmtp->mechanism->say(zmtp, command);
+        if (len > 0)
+            n += put_command(to + n, command, len);
+    }
+    if (zmtp->owes & OWES_PONG)
+        n += put_pong(zmtp, to + n);
+    if (zmtp->owes & OWES_PING)
+        n += put_command(to + n, ping, sizeof(ping));
+    if (zmtp->owes & OWES_ERROR)
+        n += put_error(zmtp, to + n);
+    assert(n <= ZMTP_OUTPUT_MAX);
+    zmtp->owes = 0;
+    return n;
+}
+
+bool zmtp_ping(Zmtp *zmtp) {
+    if (zmtp->stage != ZMTP_OPEN || zmtp->minor == 0)
+        return false;
+    zmtp->owes |= OWES_PING;
+    return true;
+}
+
+/* ---- metadata ---- */
+
+size_t zmtp_metadata_put(const Zmtp *zmtp, uint8_t *to) {
+    size_t n = zmtp_command_put("Socket-Type", to), len = strlen(zmtp->socket_type);
+
+    to[n++] = 0;
+    to[n++] = 0;
+    to[n++] = 0;
+    to[n++] = (uint8_t)len;
+    memcpy(to + n, zmtp->socket_type, len);
+    return n + len;
+}
+
+static bool is_property(const char *name, const uint8_t *at, size_t len) {
+    if (strlen(name) != len)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if ((at[i] | 0x20) != (name[i] | 0x20))
+            return false;
+    return true;
+}
+
+int zmtp_metadata_check(Zmtp *zmtp, const uint8_t *at, size_t len) {
+    const uint8_t *end = at + len;
+    bool has_type = false;
+
+    for (unsigned n = 0; at < end; n++) {
+        const uint8_t *name = at + 1;
+        size_t name_len = at[0], value_len;
+
+        if (n == ZMTP_METADATA_PAIRS)
+            return zmtp_fail(zmtp, "its metadata has too many properties");
+        if (name_len == 0 || (size_t)(end - name) < name_len + 4)
+            return zmtp_fail(zmtp, "its metadata is malformed");
+        at = name + name_len;
+        value_len = (size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3];
+        at += 4;
+        if ((size_t)(end - at) < value_len)
+            return zmtp_fail(zmtp, "its metadata is malformed");
+        if (is_property("Socket-Type", name, name_len)) {
+            has_type = true;
+            if (value_len != strlen(zmtp->peer_type) || memcmp(at, zmtp->peer_type, value_len) != 0)
+                return zmtp_fail(zmtp, "its socket has the wrong type");
+        }
+        at += value_len;
+    }
+    return has_type ? 0 : zmtp_fail(zmtp, "its metadata has no Socket-Type");
+}
+
+/* ---- frames ---- */
+
+static const char *head_problem(const Zmtp *zmtp, uint8_t flags) {
+    if (flags & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND))
+        return "a frame has flags that are not defined";
+    if (flags & FLAG_MORE)
+        return "a message of more than one frame";
+    if (!(flags & FLAG_COMMAND) && zmtp->stage == ZMTP_HANDSHAKE)
+        return "it sent a message before its handshake was over";
+    if (!(flags & FLAG_COMMAND) && zmtp->mechanism->open)
+        return "it sent a message that is not sealed";
+    return NULL;
+}
+
+static size_t frame_max(const Zmtp *zmtp, uint8_t flags) {
+    if (zmtp->stage == ZMTP_OPEN && zmtp->mechanism->open)
+        return zmtp->max_message + ZMTP_ROOM;
+    return flags & FLAG_COMMAND ? ZMTP_COMMAND_MAX : zmtp->max_message;
+}
+
+/* Checks a frame's head. 1: ret_head and ret_len are its sizes. 0: it is not all there. */
+static int read_head(Zmtp *zmtp, const ZmtpInput *input, size_t *ret_head, uint64_t *ret_len) {
+    size_t have = (size_t)(input->end - input->at);
+    const char *problem = have > 0 ? head_problem(zmtp, input->at[0]) : NULL;
+    size_t head = have > 0 && input->at[0] & FLAG_LONG ? HEAD_LONG : HEAD_SHORT;
+    uint64_t len = 0;
+
+    *ret_head = head;
+    if (problem)
+        return zmtp_fail(zmtp, problem);
+    if (have < head)
+        return 0;
+    for (size_t i = 1; i < head; i++)
+        len = len << 8 | input->at[i];
+    if (len > frame_max(zmtp, input->at[0]))
+        return zmtp_fail(zmtp, input->at[0] & FLAG_COMMAND ? "a command is too large"
+                                                           : "a message is too large");
+    *ret_len = len;
+    return 1;
+}
+
+static ZmtpEvent read_frame(Zmtp *zmtp, ZmtpInput *input) {
+    uint8_t *body, flags;
+    size_t head;
+    uint64_t len = 0;
+    int r = read_head(zmtp, input, &head, &len);
+
+    if (r < 0)
+        return ZMTP_EVENT_FAILED;
+    if (r == 0 || (size_t)(input->end - input->at) - head < len) {
+        input->wanted = head + (size_t)len;
+        return ZMTP_EVENT_MORE;
+    }
+    flags = input->at[0];
+    body = input->at + head;
+    input->at = body + len;
+    input->data = body;
+    input->len = (size_t)len;
+    if (!(flags & FLAG_COMMAND))
+        return ZMTP_EVENT_MESSAGE;
+    if (zmtp->stage == ZMTP_OPEN && zmtp->mechanism->open &&
+        zmtp_command_body("MESSAGE", body, input->len))
+        return zmtp->mechanism->open(zmtp, &input->data, &input->len) < 0 ? ZMTP_EVENT_FAILED
+                                                                          : ZMTP_EVENT_MESSAGE;
+    input->data = NULL;
+    input->len = 0;
+    return hear_command(zmtp, input, body, (size_t)len);
+}
+
+ZmtpEvent zmtp_read(Zmtp *zmtp, ZmtpInput *input) {
+    input->data = NULL;
+    input->len = input->wanted = 0;
+    switch (zmtp->stage) {
+    case ZMTP_GREETING:
+        return read_greeting(zmtp, input);
+    case ZMTP_HANDSHAKE:
+    case ZMTP_OPEN:
+        return read_frame(zmtp, input);
+    default:
+        return ZMTP_EVENT_FAILED;
+    }
+}
+
+void zmtp_seal(Zmtp *zmtp, uint8_t **data, size_t *len) {
+    uint8_t flags = 0, *at;
+
+    assert(zmtp->stage == ZMTP_OPEN);
+    if (zmtp->mechanism->seal) {
+        zmtp->mechanism->seal(zmtp, data, len);
+        flags = FLAG_COMMAND;
+    }
+    at = *data;
+    if (*len <= UINT8_MAX) {
+        *--at = (uint8_t)*len;
+    } else {
+        flags |= FLAG_LONG;
+        for (int i = 0; i < 8; i++)
+            *--at = (uint8_t)((uint64_t)*len >> (8 * i));
+    }
+    *--at = flags;
+    *len += (size_t)(*data - at);
+    *data = at;
+}
