@@ -20,6 +20,8 @@ static const char usage[] =
     "Options:\n"
     "  -I DIR           look for included files there too; repeat for more\n"
     "  -o DIR           write there (default: where you are)\n"
+    "  --name NAME      write NAME.h and NAME.c, where the file's own name would hide a system "
+    "header\n"
     "  --depfile FILE   write what the result depends on, for make and ninja\n"
     "  --stdout         write to standard output instead of files\n"
     "  --tables         types and tables alone: no functions to call or to serve with\n"
@@ -79,6 +81,8 @@ static int parse(Options *options, int argc, char **argv, int first) {
             options->tables = true;
         else if ((value = option_value(arg, "--depfile", &i, argc, argv)))
             options->depfile = value;
+        else if ((value = option_value(arg, "--name", &i, argc, argv)))
+            options->name = value;
         else if ((value = option_value(arg, "--live", &i, argc, argv)))
             options->live = value;
         else if ((value = option_value(arg, "-I", &i, argc, argv)))
@@ -119,6 +123,10 @@ int main(int argc, char **argv) {
     r = parse(&options, argc, argv, first);
     if (r == 0 && options.n_files == 0)
         r = misuse("no file is given", "");
+    if (r == 0 && options.name && options.n_files > 1)
+        r = misuse("--name is for one file", "");
+    if (r == 0 && options.name && (!*options.name || strchr(options.name, '/')))
+        r = misuse("--name takes a file's name without a folder: ", options.name);
     if (r == 0)
         r = command->run(&options);
     if (fflush(stdout) != 0 || ferror(stdout)) {

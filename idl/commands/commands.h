@@ -10,6 +10,7 @@ typedef struct Options {
     const char **include_dirs;
     size_t n_include_dirs;
     const char *out_dir;
+    const char *name; /* of the files that are written; NULL: the interface file's */
     const char *depfile;
     const char *live; /* the URL of a broker */
     const char *version;

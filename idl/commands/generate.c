@@ -104,6 +104,8 @@ static int generate(const Options *options, const char *path) {
     if (file) {
         emit_prepare(&emit, &program, file, options->tables);
         emit.version = options->version;
+        if (options->name)
+            emit.base = options->name;
     }
     if (file && program.reports.n_errors == 0) {
         emit_files(&emit);

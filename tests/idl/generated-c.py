@@ -70,5 +70,21 @@ with tempfile.TemporaryDirectory() as out:
         n_names += len(names)
         if missing:
             fail(stem, f"declared but not defined: {missing}")
+
+    # endian.h would hide the system's <endian.h> from every program that has its folder in the path.
+    endian = pathlib.Path(f"{out}/named/endian.thrift")
+    endian.parent.mkdir()
+    endian.write_text("service Endian { i32 swap(1: i32 n) }")
+    if run("--name", [idl, "-o", str(endian.parent), "--name", "swap-api", "--depfile", f"{endian.parent}/d", str(endian)]):
+        made = sorted(path.name for path in endian.parent.iterdir())
+        if made != ["d", "endian.thrift", "swap-api.c", "swap-api.h"] or "swap-api.h" not in (endian.parent / "d").read_text():
+            fail("--name", f"made {made}")
+        run("--name", compilers[0] + WARNINGS + ["-I", include, "-I", str(endian.parent), "-fsyntax-only",
+                                                 f"{endian.parent}/swap-api.c"])
+        if "int endian_swap(" not in (endian.parent / "swap-api.h").read_text():
+            fail("--name", "the functions are named differently")
+    for wrong in (["--name", "a/b", str(endian)], ["--name", "x", str(endian), str(endian)], ["--name=", str(endian)]):
+        if subprocess.run([idl, "-o", out, *wrong], capture_output=True).returncode != 2:
+            fail("--name", f"took {wrong}")
 print(f"{len(files)} files, {len(compilers)} compilers, {n_uses} macros, {n_names} names, {failed} failures")
 sys.exit(failed > 0 or not compilers or not files or not n_uses or not n_names)

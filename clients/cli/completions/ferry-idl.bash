@@ -12,7 +12,7 @@ _ferry_idl() {
     check,-*) mapfile -t COMPREPLY < <(compgen -W '-I' -- "$word") ;;
     diff,-*) mapfile -t COMPREPLY < <(compgen -W '-I --live' -- "$word") ;;
     format,-*) mapfile -t COMPREPLY < <(compgen -W '--check -i' -- "$word") ;;
-    *,-*) mapfile -t COMPREPLY < <(compgen -W '-I -o --depfile --tables --stdout --version --help' -- "$word") ;;
+    *,-*) mapfile -t COMPREPLY < <(compgen -W '-I -o --name --depfile --tables --stdout --version --help' -- "$word") ;;
     *)
         mapfile -t COMPREPLY < <(compgen -f -X '!*.thrift' -- "$word"; compgen -d -S / -- "$word")
         [[ COMP_CWORD -ne 1 ]] || COMPREPLY+=($(compgen -W 'check diff format' -- "$word"))
