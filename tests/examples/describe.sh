@@ -23,7 +23,8 @@ for name in "$@"; do
     grep -q "^service ${service#*.} {" "$scratch/page.thrift"
     grep -q '/\*\*' "$scratch/page.thrift"
     "$idl" -o "$scratch" "$scratch/page.thrift"
-    "$ferry" describe "$service" | grep -q "^service ${service#*.} {"
+    "$ferry" describe "$service" >"$scratch/page"
+    grep -q "^service ${service#*.} {" "$scratch/page"
 done
 
 # A result that is none, one that is a value, one that is refused.

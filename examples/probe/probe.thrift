@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+namespace * probe
+
+enum Family {
+  /** Whatever the host has. */
+  ANY = 0
+  /** IPv4. */
+  INET = 1
+  /** IPv6. */
+  INET6 = 2
+}
+
+/** One address that was tried. */
+struct Attempt {
+  1: string address
+  /** 0: connected. 111 is ECONNREFUSED. */
+  2: i32 os_errno
+  /** "ECONNREFUSED"; empty: connected. */
+  3: string name
+  /** "Connection refused" */
+  4: string reason
+}
+
+/** Somebody is listening. */
+struct Reached {
+  /** The canonical name of the host. */
+  1: string host
+  2: string address
+  3: i32 port
+  4: Family family
+  /** All attempts, the last one being this one. */
+  5: list<Attempt> attempts
+}
+
+/** The name service found no address. */
+exception NameFailure {
+  1: string host
+  /** EAI_…: -2 is EAI_NONAME. */
+  2: i32 code
+  3: string name
+  /** "Name or service not known" */
+  4: string message
+}
+
+/** The host has addresses, and nobody answered at any. */
+exception ConnectionFailure {
+  1: string host
+  2: i32 port
+  /** Of the last attempt, as in Attempt. */
+  3: i32 os_errno
+  4: string name
+  5: string message
+  6: list<Attempt> attempts
+}
+
+/** The server was not told to allow this host: PROBE_ALLOW lists the allowed ones. */
+exception NotAllowed {
+  1: string host
+  2: string service
+  3: string message
+}
+
+/**
+ * Is anybody listening there?
+ *
+ * Looks the host up, tries its addresses one after another until one accepts, and hangs up. Nothing
+ * is sent. Three things can happen: somebody listens, the name is not known, nobody answers.
+ */
+service Probe {
+  /** Tries a port, by number or by the name of its service. */
+  Reached connect(
+    1: string host,
+    2: string service = "http",
+    3: Family family = Family.ANY
+  ) throws (1: NameFailure name_failure, 2: ConnectionFailure connection_failure, 3: NotAllowed not_allowed) (timeout = "10s")
+}
