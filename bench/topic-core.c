@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "broker/topics/topic.h"
+#include "broker/topics/topics.h"
 
 /* What the router calls; the outbox never fills. */
 void session_send(Session *session, Lane lane, const Message *message, const void *block) {

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "broker/queues/queue.h"
-#include "broker/topics/topic.h"
+#include "broker/topics/topics.h"
 #include "rpc/link/endpoint.h"
 #include "rpc/wire/name.h"
 

@@ -22,7 +22,7 @@
 #include "broker/queues/queue.h"
 #include "broker/services/service.h"
 #include "broker/sessions/peer-log.h"
-#include "broker/topics/topic.h"
+#include "broker/topics/topics.h"
 #include "rpc/link/endpoint.h"
 
 enum {

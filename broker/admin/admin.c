@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "broker/queues/queue.h"
 #include "broker/services/service.h"
-#include "broker/topics/topic.h"
+#include "broker/topics/topics.h"
 #include "ferry-broker.h"
 #include "rpc/schema/codec/codec.h"
 #include "rpc/schema/description/description.h"

@@ -6,7 +6,7 @@
 #include "broker/queues/queue.h"
 #include "broker/services/service.h"
 #include "broker/sessions/session-parts.h"
-#include "broker/topics/topic.h"
+#include "broker/topics/topics.h"
 
 enum { PONGS_MAX = 16 * 1024 }; /* bytes of answers that wait to be read */
 

@@ -10,7 +10,7 @@
 #include "broker/services/service.h"
 #include "broker/sessions/peer-log.h"
 #include "broker/sessions/session-parts.h"
-#include "broker/topics/topic.h"
+#include "broker/topics/topics.h"
 
 /* ---- the end ---- */
 

@@ -1,24 +1,25 @@
 /*
- * Slow subscribers. What a session's credit does not cover waits here, with its subscription: each
- * message is held once however many wait for it, counted, and dropped by the subscription's own
- * policy when it is too much. Numbers are given out before that, so every loss can be seen.
+ * Slow subscribers. Messages that a session's credit does not cover wait here, with their
+ * subscription. A message is stored once, however many subscriptions it waits for. A subscription
+ * with too many bytes drops messages by its own policy. Each message gets its number before that,
+ * so the subscriber sees every loss.
  */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/topics/topic-parts.h"
+#include "broker/topics/internal.h"
 
-/* A subscription that has had so many bytes lets the session's next one go ahead. */
+/* TURN_BYTES: after so many bytes the session's next subscription has its turn. */
 enum { TURN_BYTES = 64 * 1024, RING_MIN = 16 };
 
 static Waiting *waiting_at(const Backlog *backlog, uint32_t i) {
     return &backlog->ring[(backlog->first + i) & (backlog->cap - 1)];
 }
 
-/* Counted like what is held, or many subscriptions to many retained values could go past the total.
- */
+/* The ring counts against max_total_bytes: many subscriptions to many retained values could exceed
+ * it otherwise. */
 static int grow(Broker *broker, Backlog *backlog) {
     uint32_t cap = backlog->cap ? backlog->cap * 2 : RING_MIN;
     uint64_t more = (cap - backlog->cap) * sizeof(Waiting);
@@ -50,8 +51,8 @@ static int push(Subscription *subscription, Waiting waiting) {
     Session *session = subscription->session;
     int r = backlog->n < backlog->cap ? 0 : grow(subscription->topics->broker, backlog);
 
-    /* Ten thousand subscriptions of one session could fill the broker by themselves, and it would
-     * take long to forget what waits for them. */
+    /* Ten thousand subscriptions of one session could fill the broker, and clearing their backlogs
+     * would take long. */
     if (r < 0 || session->n_waiting == WAITING_MAX)
         return -ENOSPC;
     *waiting_at(backlog, backlog->n++) = waiting;
@@ -59,7 +60,7 @@ static int push(Subscription *subscription, Waiting waiting) {
     return 0;
 }
 
-/* What holding this message is counted as. */
+/* The bytes that a message of this size counts as while it waits. */
 static size_t cost(size_t size) {
     return size + sizeof(Waiting);
 }
@@ -88,7 +89,8 @@ void backlog_not_slow(Subscription *subscription) {
         DL_DELETE2(topics->slow, session, slow_prev, slow_next);
 }
 
-void backlog_miss(Subscription *subscription, uint64_t reply) {
+/* A message was dropped. reply: the number of the question, or 0. */
+static void miss(Subscription *subscription, uint64_t reply) {
     Topics *topics = subscription->topics;
 
     subscription->missed++;
@@ -101,13 +103,13 @@ void backlog_miss(Subscription *subscription, uint64_t reply) {
         gather_lost(topics, reply);
 }
 
-/* OK to SUBSCRIBE, when the last of the retained and replayed messages has left the backlog. */
+/* SUBSCRIBE gets its OK when the last retained or replayed message has left the backlog. */
 static void initial_left(Subscription *subscription, uint64_t seq) {
     if (--subscription->backlog.n_initial == 0)
         session_ok(subscription->session, LANE_BULK, subscription->id, seq);
 }
 
-/* Takes the first message out; the Kept is the caller's. */
+/* Takes the first message out; its reference becomes the caller's. */
 static Waiting pop(Subscription *subscription) {
     Backlog *backlog = &subscription->backlog;
     Waiting waiting = *waiting_at(backlog, 0);
@@ -138,7 +140,7 @@ bool backlog_fits(const Subscription *subscription, size_t size) {
     return subscription->backlog.bytes + cost(size) <= subscription->max_backlog;
 }
 
-/* By the subscription's policy. False: there is none to be had. */
+/* Makes room by the subscription's policy. False: the new message is dropped. */
 static bool make_room(Subscription *subscription, size_t size) {
     if (backlog_fits(subscription, size))
         return true;
@@ -151,18 +153,18 @@ static bool make_room(Subscription *subscription, size_t size) {
     return true;
 }
 
-void backlog_add(Subscription *subscription, uint64_t seq, uint64_t reply) {
-    Topics *topics = subscription->topics;
-    size_t size = kept_size_of(topics->message);
+void backlog_add(Subscription *subscription, Publication *publication, uint64_t seq,
+                 uint64_t reply) {
+    size_t size = kept_size_of(publication->message);
     Kept *kept;
 
     if (!subscription->session || !make_room(subscription, size)) {
-        backlog_miss(subscription, reply);
+        miss(subscription, reply);
         return;
     }
-    kept = topics_hold(topics);
+    kept = publication_hold(publication);
     if (!kept || push(subscription, (Waiting){kept, seq, reply}) < 0) {
-        backlog_miss(subscription, reply);
+        miss(subscription, reply);
         return;
     }
     kept_ref(kept);
@@ -172,16 +174,15 @@ void backlog_add(Subscription *subscription, uint64_t seq, uint64_t reply) {
 }
 
 static void send_kept(Subscription *subscription, const Waiting *waiting) {
-    Topics *topics = subscription->topics;
-    Message *out = &topics->out;
+    Message out;
 
-    kept_fill(waiting->kept, out);
-    out->op = OP_MESSAGE;
-    out->sub = subscription->id;
-    out->seq = waiting->seq;
-    out->reply = waiting->reply;
-    topics->broker->stats.delivered++;
-    session_send(subscription->session, LANE_BULK, out, waiting->kept->body.block);
+    kept_fill(waiting->kept, &out);
+    out.op = OP_MESSAGE;
+    out.sub = subscription->id;
+    out.seq = waiting->seq;
+    out.reply = waiting->reply;
+    subscription->topics->broker->stats.delivered++;
+    session_send(subscription->session, LANE_BULK, &out, waiting->kept->body.block);
 }
 
 void backlog_add_initial(Subscription *subscription, Kept *kept) {
@@ -194,7 +195,7 @@ void backlog_add_initial(Subscription *subscription, Kept *kept) {
         return;
     }
     if (push(subscription, waiting) < 0) {
-        backlog_miss(subscription, 0);
+        miss(subscription, 0);
         return;
     }
     kept_ref(kept);
@@ -224,7 +225,7 @@ uint64_t backlog_clear(Subscription *subscription) {
 
 /* ---- at the end of a turn ---- */
 
-/* Sends what the credit covers, up to TURN_BYTES. */
+/* Sends as much as the credit covers, up to TURN_BYTES. */
 static void feed(Subscription *subscription) {
     Backlog *backlog = &subscription->backlog;
     size_t sent = 0;
@@ -241,16 +242,12 @@ static void feed(Subscription *subscription) {
     }
 }
 
-/* Nothing waits any more: what was dropped after the last message would else not be seen. */
+/* The backlog is empty: GAP reports the messages that were dropped after the last one sent. */
 static void send_gap(Subscription *subscription) {
-    Message *gap = &subscription->topics->out;
+    Message gap = {.op = OP_GAP, .sub = subscription->id, .count = subscription->missed};
 
-    gap->op = OP_GAP;
-    gap->sub = subscription->id;
-    gap->count = subscription->missed;
-    gap->passed = (Span){NULL, 0};
     subscription->missed = 0;
-    session_send(subscription->session, LANE_BULK, gap, NULL);
+    session_send(subscription->session, LANE_BULK, &gap, NULL);
 }
 
 static void feed_session(Session *session) {

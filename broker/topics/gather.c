@@ -1,16 +1,16 @@
 /*
- * Questions: a PUBLISH that collects answers for a while. Each subscription that gets the question
- * gets it under a number of its own, which only its session may use, and only once.
+ * Questions: a PUBLISH that collects answers until its window ends. Each subscription gets the
+ * question under a number of its own; only its session may answer it, once.
  */
 
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/topics/topic-parts.h"
+#include "broker/topics/internal.h"
 
 enum { WINDOW_MAX_MS = 60000 };
 
-/* The question as one subscription got it. */
+/* The question to one subscription. */
 struct Asked {
     Gather *gather;
     Session *session;
@@ -21,12 +21,12 @@ struct Asked {
 
 struct Gather {
     Topics *topics;
-    Session *session; /* who asks */
+    Session *session; /* that asks */
     uint64_t id;      /* of its PUBLISH */
     Timer window;
     Asked *asked; /* not answered yet */
     uint64_t n_answers;
-    bool asking; /* the question is going out just now: do not end */
+    bool asking; /* the question is being sent: the gather must not end yet */
 };
 
 static void asked_free(Asked *asked) {
@@ -51,7 +51,7 @@ static void gather_free(Gather *gather) {
     free(gather);
 }
 
-/* OK goes where the answers go, so that it comes after them. */
+/* OK takes the lane of the answers, so that it comes after them. */
 static void finish(Gather *gather) {
     session_ok(gather->session, LANE_BULK, gather->id, gather->n_answers);
     id_map_take(&gather->session->gathers, gather->id);
@@ -70,21 +70,12 @@ static void on_window(Timer *timer, void *ctx) {
 
 /* ---- asking ---- */
 
-static uint64_t n_matching(const Topics *topics, const Topic *topic) {
-    bool remembered = topic->generation == topics->generation;
-    Pattern **patterns = remembered ? topic->match : topics->scratch;
-    uint32_t n = remembered ? topic->n_match : topics->n_scratch;
-    uint64_t sum = 0;
-
-    for (uint32_t i = 0; i < n; i++)
-        sum += patterns[i]->members.n_attached + HASH_COUNT(patterns[i]->groups);
-    return sum;
-}
-
-bool gather_is_allowed(Topics *topics, Session *session, const Topic *topic) {
-    const Message *message = topics->message;
-    const Limits *limits = &topics->broker->limits;
-    uint64_t bytes = sizeof(Gather) + n_matching(topics, topic) * sizeof(Asked);
+bool gather_is_allowed(const Publication *publication, uint64_t n) {
+    const Broker *broker = publication->topics->broker;
+    const Limits *limits = &broker->limits;
+    const Message *message = publication->message;
+    Session *session = publication->session;
+    uint64_t bytes = sizeof(Gather) + n * sizeof(Asked);
 
     if (message->id == 0)
         session_fault(session, "a question (PUBLISH with flag 2) needs an id");
@@ -95,35 +86,40 @@ bool gather_is_allowed(Topics *topics, Session *session, const Topic *topic) {
     else if (id_map_get(&session->gathers, message->id))
         session_error(session, message->id, "ferry.InvalidArgument",
                       "this id belongs to a question that is open");
-    else if (topics->broker->draining)
+    else if (broker->draining)
         session_error(session, message->id, "ferry.Draining", "the broker takes nothing new");
     else if (session->gathers.n >= limits->max_calls)
         session_error(session, message->id, "ferry.Overloaded",
                       "%u questions of this session are open", limits->max_calls);
-    else if (topics->broker->stored_bytes + bytes > limits->max_total_bytes)
+    else if (broker->stored_bytes + bytes > limits->max_total_bytes)
         session_error(session, message->id, "ferry.Full", "the broker holds as much as it may");
     else
         return true;
     return false;
 }
 
-void gather_publish(Topics *topics, Session *session, Topic *topic) {
-    const Message *message = topics->message;
-    Broker *broker = topics->broker;
+bool gather_begin(Publication *publication) {
+    const Message *message = publication->message;
+    Session *session = publication->session;
+    Broker *broker = publication->topics->broker;
     Gather *gather = calloc(1, sizeof(*gather));
 
     if (!gather || id_map_put(&session->gathers, message->id, gather) < 0) {
         free(gather);
         session_error(session, message->id, "ferry.Internal", "the broker is out of memory");
-        return;
+        return false;
     }
-    gather->topics = topics;
+    gather->topics = publication->topics;
     gather->session = session;
     gather->id = message->id;
+    gather->asking = true;
     broker->stored_bytes += sizeof(*gather);
     timer_arm(&broker->timers, &gather->window, broker->now_ms + message->window_ms, on_window);
-    gather->asking = true;
-    topics_deliver(topics, topic, gather);
+    publication->gather = gather;
+    return true;
+}
+
+void gather_asked_all(Gather *gather) {
     gather->asking = false;
     finish_if_done(gather);
 }
@@ -133,7 +129,8 @@ uint64_t gather_ask(Gather *gather, Subscription *subscription) {
     Session *session = subscription->session;
     Asked *asked;
 
-    /* Who answers nothing, with ten thousand subscriptions, would be asked by the million. */
+    /* A session with ten thousand subscriptions that never answers would collect questions by the
+     * million. */
     if (session->n_asked >= topics->broker->limits.max_calls)
         return 0;
     asked = calloc(1, sizeof(*asked));
@@ -167,7 +164,7 @@ void topics_answer(Topics *topics, Session *session, const Message *message, con
     Message answer;
     Gather *gather;
 
-    /* Too late, twice, or for a question that went to somebody else. */
+    /* Too late, answered twice, or the question of another session. */
     if (!asked || asked->session != session) {
         session->n_dropped++;
         topics->broker->stats.late_answers++;

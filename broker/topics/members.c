@@ -1,15 +1,15 @@
 /*
- * Who is behind a pattern: single subscriptions, and groups of which one member gets each message.
- * Those with a session stand first, so that a group's choice never walks past lost ones.
+ * The subscribers of a pattern: single subscriptions, and groups, of which one member gets each
+ * message. Members with a session stand first, so that a group's choice skips no detached ones.
  */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/topics/topic-parts.h"
+#include "broker/topics/internal.h"
 
-/* How many members are looked at for one that has room. */
+/* Members that are checked for room. */
 enum { PICK_TRIES = 64 };
 
 static Members *members_of(const Subscription *subscription) {
@@ -89,7 +89,8 @@ Subscription *group_pick(Group *group, size_t size) {
     uint32_t tries = n < PICK_TRIES ? n : PICK_TRIES;
     Subscription *second = NULL;
 
-    /* First who can be sent to at once, then who may let it wait, then whose turn it is. */
+    /* Best: a member that can be sent to at once. Then one whose backlog has room. Then the next.
+     */
     for (uint32_t i = 0; members->n_attached > 0 && i < tries; i++) {
         uint32_t k = (group->turn + i) % n;
         Subscription *member = members->at[k];
@@ -108,6 +109,19 @@ Subscription *group_pick(Group *group, size_t size) {
 }
 
 /* ---- patterns ---- */
+
+bool pattern_is_starry(const void *pattern, size_t len) {
+    const char *at = pattern;
+    int n = 0, level = 0;
+    bool deep = false;
+
+    for (size_t i = 0; i < len; i++) {
+        n += at[i] == '*';
+        level += at[i] == '.';
+        deep |= level >= TOPIC_TREE_LEVELS && (at[i] == '*' || at[i] == '>');
+    }
+    return n > STARS_FEW || deep;
+}
 
 static Pattern *pattern_get(Topics *topics, Span text) {
     Pattern *pattern = topic_tree_get(&topics->tree, text.data, text.len);

@@ -1,35 +1,35 @@
 /*
- * SUBSCRIBE and UNSUBSCRIBE, and what a lost session leaves: its subscriptions stay with the
- * client, detached, and count what they miss, until they are resumed or a minute has passed.
+ * SUBSCRIBE and UNSUBSCRIBE. The subscriptions of a lost session stay with the client, detached,
+ * and count the messages that they miss, until the client resumes them or client_memory has passed.
  */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/topics/topic-parts.h"
+#include "broker/topics/internal.h"
 #include "rpc/wire/name.h"
 
 /*
- * A wildcard that is new looks through the topics that keep something: up to a hundred thousand. A
- * session may spend a fifth of the broker's time on that, and run ahead by a million topics (50 ns
- * each); beyond it, ferry.Overloaded.
+ * A new wildcard subscription looks through all topics that keep messages: up to a hundred
+ * thousand. A session may spend a fifth of the broker's time on that, and run ahead by a million
+ * topics (50 ns each); after that it gets ferry.Overloaded.
  */
 enum { WALK_US_PER_1000 = 250, WALK_AHEAD_US = 250000 };
 
 /*
- * Patterns that differ in where their stars stand can all have to be looked at for one topic: with
- * any mixture of a and * over 13 tokens, 8192. Those with few stars are few together, whoever
- * subscribes to them; of others, and of those with a star so deep that they are compared one by
- * one, a client has so many, and all clients together so many different ones.
+ * One topic can match many patterns that differ only in the places of their stars: 8192 patterns of
+ * 13 tokens, each `a` or `*`. Patterns with up to STARS_FEW stars cannot become that many. Of the
+ * others ("starry" patterns), and of patterns with a star too deep for the tree, a client may have
+ * STARRY_MAX, and all clients together may have STARRY_ALL_MAX different ones.
  */
-enum { STARS_FEW = 3, STARRY_MAX = 128, STARRY_ALL_MAX = 1024 };
+enum { STARRY_MAX = 128, STARRY_ALL_MAX = 1024 };
 
 typedef struct Wanted {
     Span group;
     uint64_t last, resume, backlog;
     Overflow overflow;
-    const char *problem; /* NULL: none */
+    const char *problem; /* NULL: the options are right */
 } Wanted;
 
 static const char *read_overflow(Span text, Overflow *ret) {
@@ -92,20 +92,7 @@ static void index_by_id(Topics *topics, Subscription *subscription, uint64_t id)
                     sizeof(subscription->client) + sizeof(subscription->id), subscription);
 }
 
-bool pattern_is_starry(const void *pattern, size_t len) {
-    const char *at = pattern;
-    int n = 0, level = 0;
-    bool deep = false;
-
-    for (size_t i = 0; i < len; i++) {
-        n += at[i] == '*';
-        level += at[i] == '.';
-        deep |= level >= TOPIC_TREE_LEVELS && (at[i] == '*' || at[i] == '>');
-    }
-    return n > STARS_FEW || deep;
-}
-
-/* What one more is counted as. Others may share the pattern; strangers need not. */
+/* The bytes that one more subscription counts as, in the worst case: it shares no pattern. */
 static uint64_t cost(size_t pattern_len, size_t group_len) {
     return sizeof(Subscription) + sizeof(Pattern) + topic_tree_cost(pattern_len) + pattern_len +
            (group_len > 0 ? sizeof(Group) + group_len : 0);
@@ -170,8 +157,8 @@ static void on_forget(Timer *timer, void *ctx) {
 
 /* ---- attached and detached ---- */
 
-/* Those with a session stand behind those without, so that the first tells whether there is any of
- * the latter. */
+/* Attached subscriptions stand behind detached ones in the client's list, so the first one tells
+ * whether there are detached ones. */
 static void attach(Subscription *subscription, Session *session, const Wanted *wanted) {
     Client *client = subscription->client;
 
@@ -215,6 +202,47 @@ void topics_client_gone(Topics *topics, Client *client) {
         subscription_free(client->subscriptions);
 }
 
+/* ---- retained values and replay ---- */
+
+typedef struct Sending {
+    Subscription *to;
+    bool retained;
+    uint64_t last;
+} Sending;
+
+static void send_of(void *value, void *ctx) {
+    Topic *topic = value;
+    Sending *sending = ctx;
+    Replay *replay = topic->replay;
+    uint32_t n = replay ? replay->n : 0, from = sending->last < n ? n - (uint32_t)sending->last : 0;
+    bool again = false;
+
+    /* A retained value that is also among the last messages is sent once, in its place there. */
+    for (uint32_t i = from; i < n; i++)
+        again |= *replay_at(replay, i) == topic->retained;
+    if (topic->retained && sending->retained && !again)
+        backlog_add_initial(sending->to, topic->retained);
+    for (uint32_t i = from; i < n; i++)
+        backlog_add_initial(sending->to, *replay_at(replay, i));
+}
+
+/* Sends retained values, and the last n messages of each topic, to a new subscription. Returns how
+ * many topics and parts of topic names it looked at. */
+static size_t replay_send(Subscription *subscription, bool retained, uint64_t last) {
+    const Pattern *pattern = subscription->pattern;
+    Topics *topics = subscription->topics;
+    Sending sending = {subscription, retained, last};
+
+    if (pattern_is_wild(pattern->text, pattern->len))
+        return topic_tree_find(&topics->names, pattern->text, pattern->len, send_of, &sending);
+
+    Topic *topic = topic_find(topics, span_of(pattern->text, pattern->len));
+
+    if (topic)
+        send_of(topic, &sending);
+    return 1;
+}
+
 /* ---- SUBSCRIBE ---- */
 
 static void send_gap(Subscription *subscription, uint64_t count) {
@@ -238,7 +266,7 @@ static void pay_for_walk(Session *session, size_t n) {
 /* OK comes after retained and replayed messages: now, or when the last of them leaves the backlog.
  */
 static void begin(Subscription *subscription, bool retained, uint64_t last) {
-    /* As with other shared subscriptions: a member that joins is not to do again what is done. */
+    /* A retained value was handled by a member of the group before: new members do not get it. */
     if (subscription->group)
         retained = false;
     if (retained || last > 0)
@@ -276,11 +304,11 @@ static void resume(Subscription *subscription, Session *session, const Message *
     subscription->missed = 0;
     if (missed > 0)
         send_gap(subscription, missed);
-    /* Who missed something may hold a value that is no longer true. */
+    /* After missed messages the subscriber may hold an outdated value: it gets the retained one. */
     begin(subscription, missed > 0, 0);
 }
 
-/* False: refused, and that was answered. */
+/* False: refused, and the client has got an error. */
 static bool has_room_for(Topics *topics, Session *session, const Message *message,
                          const Wanted *wanted) {
     Broker *broker = topics->broker;
@@ -340,6 +368,12 @@ static bool is_allowed(Topics *topics, Session *session, const Message *message,
     return false;
 }
 
+bool topics_is_costly(const Topics *topics, Span pattern) {
+    enum { MANY = 500 };
+
+    return topics->names.n_nodes > MANY && pattern_is_wild(pattern.data, pattern.len);
+}
+
 void topics_subscribe(Topics *topics, Session *session, const Message *message) {
     uint64_t max_backlog = topics->broker->limits.max_subscriber_bytes;
     Wanted wanted = read_options(message->options, max_backlog);
@@ -383,7 +417,7 @@ void topics_unsubscribe(Topics *topics, Session *session, const Message *message
                       (unsigned long long)message->sub);
         return;
     }
-    /* Its own answer may be due still. */
+    /* SUBSCRIBE may still be waiting for its OK. */
     if (subscription->backlog.n_initial > 0)
         session_ok(session, LANE_BULK, subscription->id, subscription->seq);
     subscription_free(subscription);

@@ -8,7 +8,7 @@
 #include "broker/loop/deferred.h"
 #include "broker/queues/queue.h"
 #include "broker/services/service.h"
-#include "broker/topics/topic.h"
+#include "broker/topics/topics.h"
 
 typedef struct FakePeer {
     Peer *peer;

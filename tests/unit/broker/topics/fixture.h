@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
-#include "broker/topics/topic.h"
+#include "broker/topics/topics.h"
 #include "rpc/wire/writer.h"
 #include "support/suite.h"
 #include "unit/broker/fake-session.h"

@@ -1,6 +1,6 @@
 #include "unit/broker/topics/fixture.h"
 
-#include "broker/topics/topic-parts.h"
+#include "broker/topics/internal.h"
 
 /* What one message of the tests ("t", one digit) is counted as. */
 static size_t message_cost(void) {

@@ -1,4 +1,4 @@
-#include "broker/topics/topic-parts.h"
+#include "broker/topics/internal.h"
 #include "support/oom.h"
 #include "unit/broker/topics/fixture.h"
 

@@ -1,6 +1,6 @@
 #include "unit/broker/topics/fixture.h"
 
-#include "broker/topics/topic-parts.h"
+#include "broker/topics/internal.h"
 
 static void later_subscribers_get_the_retained_value_before_ok(void) {
     TopicFixture f;

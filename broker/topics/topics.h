@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Publish/subscribe. Patterns live in a trie (tree.h); each subscription counts what it was
- * sent and what it missed.
+ * Publish/subscribe. Patterns live in a trie (tree.h); each subscription counts the messages that
+ * it got and the messages that it missed.
  */
 
 #include "broker/broker.h"
@@ -12,15 +12,15 @@ typedef struct Topics Topics;
 int topics_new(Topics **ret, Broker *broker);
 Topics *topics_free(Topics *topics);
 
-/* One for each message of this kind. They answer by session_ok() and session_error(); block is the
- * block around message->body, or NULL. */
+/* One function for each kind of message. They answer by session_ok() and session_error(); block is
+ * the block around message->body, or NULL. */
 void topics_subscribe(Topics *topics, Session *session, const Message *message);
 void topics_unsubscribe(Topics *topics, Session *session, const Message *message);
 void topics_publish(Topics *topics, Session *session, const Message *message, const void *block);
 void topics_answer(Topics *topics, Session *session, const Message *message, const void *block);
 
-/* The session is gone: its subscriptions stay with the client, detached, and count what they miss;
- * its gathers end. */
+/* The session is gone: its subscriptions stay with the client, detached, and count the messages
+ * that they miss; its gathers end. */
 void topics_session_gone(Topics *topics, Session *session);
 /* The client will not come back. */
 void topics_client_gone(Topics *topics, Client *client);
@@ -38,8 +38,8 @@ int topics_configure(Topics *topics, const char *pattern, const char *key, const
 void topics_reload(Topics *topics);
 void topics_reloaded(Topics *topics, bool is_right);
 
-size_t topics_count(const Topics *topics); /* known ones, and patterns */
-/* Would it take long to find what is kept for this pattern? */
+size_t topics_count(const Topics *topics); /* topics and patterns, with the nodes of their trees */
+/* Would it take long to find the kept messages for this pattern? */
 bool topics_is_costly(const Topics *topics, Span pattern);
 
 /* For ferry.Broker: MessagePack, see ferry-broker.thrift. */

@@ -1,6 +1,6 @@
 #include "unit/broker/topics/fixture.h"
 
-#include "broker/topics/topic-parts.h"
+#include "broker/topics/internal.h"
 
 static void publish_with_id(TopicFixture *f, Session *session, uint64_t id, const char *topic,
                             size_t len) {

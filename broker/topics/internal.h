@@ -1,0 +1,307 @@
+#pragma once
+
+/*
+ * The records and functions that the files of the topic router share. A file calls only files above
+ * it in this list:
+ *
+ *   tree.c       the trie of patterns, and of topic names
+ *   kept.c       stored messages, shared by all that hold them
+ *   gather.c     questions and their answers
+ *   backlog.c    slow subscribers: messages that wait, messages that are dropped, GAP
+ *   members.c    the subscriptions and groups of a pattern
+ *   retain.c     retained values, and the last messages of each topic
+ *   settings.c   the rules of the configuration file
+ *   table.c      the topics that the broker knows, and the patterns that match each
+ *   publish.c    PUBLISH
+ *   subscribe.c  SUBSCRIBE and UNSUBSCRIBE; subscriptions of lost sessions
+ *   topics.c     new, free
+ *
+ * session_send() and session_end() only take notes for the end of the turn: no call from here
+ * re-enters the router.
+ */
+
+#include "broker/broker.h"
+#include "broker/topics/kept.h"
+#include "broker/topics/topics.h"
+#include "broker/topics/tree.h"
+
+typedef struct Asked Asked;
+typedef struct Gather Gather;
+typedef struct Group Group;
+typedef struct Pattern Pattern;
+typedef struct Publication Publication;
+typedef struct Subscription Subscription;
+typedef struct Topic Topic;
+typedef struct TopicRule TopicRule;
+
+enum {
+    TOPICS_KNOWN = 16384,     /* topics remembered although they keep nothing for a rule */
+    TOPIC_MATCH_MAX = 64,     /* patterns remembered for one topic; with more it is walked again */
+    TOPIC_KEEP = 16,          /* messages kept for replay of a topic without a rule */
+    TOPIC_KEEP_BYTES = 65536, /* bytes of those messages, for one topic */
+    TOPIC_KEEP_SHARE = 16,    /* and for all topics a 16th of max_total_bytes */
+    WAITING_MAX = 1 << 18,    /* messages that wait for all subscriptions of one session */
+    STARS_FEW = 3,            /* a pattern with more stars is "starry": see subscribe.c */
+};
+
+/* ---- subscribers ---- */
+
+typedef enum Overflow { DROP_NEWEST, DROP_OLDEST, DISCONNECT } Overflow;
+
+/* The subscriptions of one pattern, or of one group; those with a session come first. */
+typedef struct Members {
+    Subscription **at;
+    uint32_t n, cap;
+    uint32_t n_attached;
+} Members;
+
+typedef struct Waiting {
+    Kept *kept;
+    uint64_t seq, reply;
+} Waiting;
+
+/* The messages that wait for one subscription: a ring. */
+typedef struct Backlog {
+    Waiting *ring;
+    uint32_t first, n, cap;
+    uint32_t n_initial; /* retained and replayed ones, at the front. OK to SUBSCRIBE follows them */
+    size_t bytes;       /* of the others */
+} Backlog;
+
+struct Subscription {
+    Session *session; /* NULL: detached */
+    uint64_t seq;     /* of the last message, sent or dropped */
+    uint64_t missed;  /* messages dropped since the last one that was sent or waits */
+    Backlog backlog;
+    uint64_t max_backlog;
+    Overflow overflow;
+    bool slow; /* in session->slow */
+    Subscription *slow_prev, *slow_next;
+
+    Topics *topics;
+    Pattern *pattern;
+    Group *group;              /* NULL: a single subscription */
+    uint32_t index;            /* among the members */
+    Timer forget;              /* while it is detached */
+    Subscription *prev, *next; /* of client->subscriptions: detached ones first */
+    UT_hash_handle hh;         /* topics->subscriptions; the key is client and id */
+    Client *client;
+    uint64_t id;
+};
+
+struct Group {
+    Members members;
+    uint32_t turn;
+    UT_hash_handle hh; /* pattern->groups, by name */
+    uint32_t name_len;
+    char name[];
+};
+
+/* A pattern with at least one subscription. */
+struct Pattern {
+    Members members; /* single subscriptions */
+    Group *groups;   /* uthash by name */
+    TopicNode *node;
+    Pattern *prev, *next; /* topics->patterns */
+    bool starry;
+    uint32_t len;
+    char text[];
+};
+
+/* ---- topics ---- */
+
+/* The last messages of a topic: a ring. */
+typedef struct Replay {
+    uint32_t first, n, cap;
+    size_t bytes;
+    Kept *ring[];
+} Replay;
+
+/* How many messages to keep, by pattern. Later rules win. */
+struct TopicRule {
+    TopicRule *prev, *next;
+    bool has_keep, has_bytes;
+    uint32_t keep;
+    uint64_t keep_bytes;
+    uint32_t len;
+    char pattern[];
+};
+
+/* A topic that was published to. */
+struct Topic {
+    uint64_t generation; /* of match; match is out of date if topics->generation differs */
+    Pattern **match;
+    uint32_t n_match, cap_match;
+    bool recent;   /* published to since the clock hand last passed */
+    bool ruled;    /* a rule of the configuration applies */
+    bool in_clock; /* may be forgotten */
+    bool pinned;   /* may not be forgotten: it has kept messages because of a rule */
+    Replay *replay;
+    uint32_t keep;
+    uint64_t keep_bytes;
+    uint64_t n_published;
+    Kept *retained;
+    TopicNode *node;
+    Topic *prev, *next; /* topics->clock */
+    UT_hash_handle hh;
+    uint32_t len;
+    char name[];
+};
+
+struct Topics {
+    Broker *broker;
+
+    Topic *topics; /* uthash by name */
+    Topic *last;   /* the last one published to, or NULL: often the next message has the same */
+    Topic *clock;  /* topics that may be forgotten, in the order of the clock algorithm */
+    uint32_t n_clock, n_retained, n_pinned;
+    TopicTree names;                 /* of topics -> Topic */
+    size_t replay_bytes;             /* kept by topics without a rule */
+    TopicRule *rules, *rules_before; /* before: while the configuration is read again */
+    bool reloading;
+
+    TopicTree tree; /* of patterns -> Pattern */
+    Pattern *patterns;
+    uint32_t n_starry;   /* patterns with many stars */
+    uint64_t generation; /* counts patterns that were added and removed */
+    Pattern **scratch;   /* the match of a topic with more than TOPIC_MATCH_MAX patterns */
+    uint32_t n_scratch, cap_scratch;
+    bool match_failed;
+
+    Subscription *subscriptions; /* uthash by client and id */
+    Session *slow;               /* sessions with slow subscriptions */
+
+    IdMap replies; /* our number for a question to one subscription -> Asked */
+    uint64_t last_reply;
+};
+
+/* One PUBLISH on its way to its subscribers. */
+struct Publication {
+    Topics *topics;
+    Session *session; /* of the publisher */
+    const Message *message;
+    const void *block; /* the block around message->body, or NULL */
+    Gather *gather;    /* it is a question; NULL: a plain message */
+    Kept *kept;        /* the stored copy, once a holder has asked for it */
+    bool kept_owned;   /* the publication has a reference to it */
+    Message out;       /* the MESSAGE that subscribers get; only numbers and receiver change */
+};
+
+/* The stored copy of the message, which the publication keeps. NULL: out of memory or room. */
+static inline Kept *publication_hold(Publication *publication) {
+    if (!publication->kept && kept_new(&publication->kept, publication->topics->broker,
+                                       publication->message, publication->block) == 0)
+        publication->kept_owned = true;
+    return publication->kept;
+}
+
+/* ---- gather.c ---- */
+
+/* May this question be asked of n subscribers? If not, the publisher has got an error. */
+bool gather_is_allowed(const Publication *publication, uint64_t n);
+
+/* Opens the window for answers; publication->gather is set. False: out of memory, and the
+ * publisher has got an error. */
+bool gather_begin(Publication *publication);
+
+/* All subscribers have been asked: with no answer to wait for, the gather ends here. */
+void gather_asked_all(Gather *gather);
+
+/* A number for the question to this subscription; 0: out of memory, or its session has too many
+ * unanswered questions. */
+uint64_t gather_ask(Gather *gather, Subscription *subscription);
+
+/* The question with this number was dropped before it was sent. */
+void gather_lost(Topics *topics, uint64_t reply);
+void gather_session_gone(Topics *topics, Session *session);
+
+/* ---- backlog.c ---- */
+
+/* Messages that the peer's credit covers go to its outbox. The others wait with the subscription:
+ * there they are counted, shared with other subscriptions, and can be dropped. Credit beyond
+ * WIRE_CREDIT counts as WIRE_CREDIT. */
+static inline bool session_has_room(const Session *session) {
+    const Outbox *out = &session->peer->out;
+    int64_t waiting = (int64_t)outbox_bytes(out);
+
+    return waiting < out->credit && waiting < WIRE_CREDIT;
+}
+
+/* The message, number seq of this subscription, has to wait, or is dropped. */
+void backlog_add(Subscription *subscription, Publication *publication, uint64_t seq,
+                 uint64_t reply);
+
+/* A retained or replayed message gets the next number, and waits if it must. It is dropped, and
+ * counted as missed, only when memory or the total is exhausted. */
+void backlog_add_initial(Subscription *subscription, Kept *kept);
+
+/* Would a message of this size fit? */
+bool backlog_fits(const Subscription *subscription, size_t size);
+
+/* Forgets all messages that wait; returns their number. */
+uint64_t backlog_clear(Subscription *subscription);
+
+/* Takes the subscription out of session->slow. */
+void backlog_not_slow(Subscription *subscription);
+
+/* ---- members.c ---- */
+
+/* Does the pattern have so many stars, or so deep ones, that only few may exist? */
+bool pattern_is_starry(const void *pattern, size_t len);
+
+/* Joins a subscription to the pattern, and to the group if its name is not empty. -ENOMEM. */
+int members_join(Topics *topics, Subscription *subscription, Span pattern, Span group);
+void members_leave(Subscription *subscription);
+
+/* The subscription gets a session, or loses it. */
+void members_attach(Subscription *subscription);
+void members_detach(Subscription *subscription);
+
+/* The member whose turn it is to get a message of this size; one with a session and with room is
+ * preferred. */
+Subscription *group_pick(Group *group, size_t size);
+
+/* ---- retain.c ---- */
+
+/* The topic began or ceased to keep something: takes it out of topics->clock, or puts it in. */
+void topic_update_clock(Topics *topics, Topic *topic);
+
+/* Keeps the message for replay. */
+void replay_add(Publication *publication, Topic *topic);
+void replay_clear(Topics *topics, Topic *topic);
+
+/* The i-th message of the ring, the oldest first. */
+Kept **replay_at(Replay *replay, uint32_t i);
+
+/* The message becomes the topic's retained value, or deletes it. -ENOSPC, -ENOMEM: nothing has
+ * changed. */
+int retain(Publication *publication, Topic *topic);
+
+/* ---- settings.c ---- */
+
+/* Finds the rule for a topic, and applies it. */
+void topic_rule_apply(Topics *topics, Topic *topic);
+void topic_rules_free(Topics *topics);
+
+/* ---- table.c ---- */
+
+/* The topic of this valid name, or NULL. */
+Topic *topic_find(Topics *topics, Span name);
+Topic *topic_new(Topics *topics, Span name); /* NULL: out of memory */
+void topics_forget_all(Topics *topics);
+
+/* Brings the patterns of the topic up to date. -ENOMEM: some are missing. */
+int topic_match(Topics *topics, Topic *topic);
+
+/* The patterns that match, after topic_match(). Returns their number. */
+static inline uint32_t topic_patterns(const Topics *topics, const Topic *topic,
+                                      Pattern ***ret_patterns) {
+    bool remembered = topic->generation == topics->generation;
+
+    *ret_patterns = remembered ? topic->match : topics->scratch;
+    return remembered ? topic->n_match : topics->n_scratch;
+}
+
+/* ---- subscribe.c ---- */
+
+void subscriptions_free(Topics *topics);

@@ -1,0 +1,173 @@
+/* PUBLISH: to the subscribers whose patterns match, and to the stores of the topic. See topics.h.
+ */
+
+#include <errno.h>
+
+#include "broker/sessions/peer-log.h"
+#include "broker/topics/internal.h"
+#include "rpc/wire/name.h"
+
+static inline void send_one(Publication *publication, Subscription *subscription) {
+    Session *session = subscription->session;
+    uint64_t seq = ++subscription->seq, reply = 0;
+
+    if (__builtin_expect(publication->gather != NULL, 0) && session)
+        reply = gather_ask(publication->gather, subscription);
+    if (__builtin_expect(session && subscription->backlog.n == 0 && session_has_room(session), 1)) {
+        subscription->missed = 0;
+        publication->out.sub = subscription->id;
+        publication->out.seq = seq;
+        publication->out.reply = reply;
+        publication->topics->broker->stats.delivered++;
+        session_send(session, LANE_BULK, &publication->out, publication->block);
+    } else {
+        backlog_add(subscription, publication, seq, reply);
+    }
+}
+
+static void deliver_to(Publication *publication, Pattern *pattern) {
+    Group *group;
+
+    publication->topics->broker->work += pattern->members.n + HASH_COUNT(pattern->groups);
+    for (uint32_t i = 0; i < pattern->members.n; i++)
+        send_one(publication, pattern->members.at[i]);
+    for (group = pattern->groups; group; group = group->hh.next)
+        send_one(publication, group_pick(group, kept_size_of(publication->message)));
+}
+
+static void deliver(Publication *publication, const Topic *topic) {
+    const Message *message = publication->message;
+    Pattern **patterns;
+    uint32_t n = topic_patterns(publication->topics, topic, &patterns);
+
+    publication->out.op = OP_MESSAGE;
+    publication->out.name = message->name;
+    publication->out.headers = message->headers;
+    publication->out.body = message->body;
+    publication->out.body_transfer = 0;
+    publication->out.passed = message->passed;
+    for (uint32_t i = 0; i < n; i++)
+        deliver_to(publication, patterns[i]);
+}
+
+static void refuse(Session *session, const Message *message, const char *type, const char *why) {
+    session->n_dropped++;
+    session_error(session, message->id, type, "cannot publish to '%s': %s", shown(message->name),
+                  why);
+}
+
+/* The topic is new. NULL: the name was refused, and the publisher has got an error. */
+static Topic *topic_first_seen(Topics *topics, Session *session, const Message *message) {
+    const char *problem = name_problem(message->name.data, message->name.len);
+    Topic *topic;
+
+    if (problem && message->id == 0) {
+        session_fault(session, "the topic '%s' is no name: %s", shown(message->name), problem);
+        return NULL;
+    }
+    if (problem) {
+        refuse(session, message, "ferry.InvalidArgument", problem);
+        return NULL;
+    }
+    if (message->name.len >= 6 && memcmp(message->name.data, "ferry.", 6) == 0) {
+        refuse(session, message, "ferry.PermissionDenied",
+               "names that begin with 'ferry.' belong to the broker");
+        return NULL;
+    }
+    topic = topic_new(topics, message->name);
+    if (!topic)
+        refuse(session, message, "ferry.Internal", "the broker is out of memory");
+    return topic;
+}
+
+static void publish_plain(Publication *publication, Topic *topic) {
+    if (topic->keep > 0)
+        replay_add(publication, topic);
+    deliver(publication, topic);
+    session_ok(publication->session, LANE_CALLS, publication->message->id, 0);
+}
+
+/* The subscribers that a question would go to. */
+static uint64_t n_receivers(const Topics *topics, const Topic *topic) {
+    Pattern **patterns;
+    uint32_t n = topic_patterns(topics, topic, &patterns);
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        sum += patterns[i]->members.n_attached + HASH_COUNT(patterns[i]->groups);
+    return sum;
+}
+
+static void ask(Publication *publication, Topic *topic) {
+    if (!gather_begin(publication))
+        return;
+    deliver(publication, topic);
+    gather_asked_all(publication->gather);
+}
+
+static void refuse_retained(const Publication *publication, int r) {
+    const Message *message = publication->message;
+    Session *session = publication->session;
+
+    if (message->id == 0)
+        peer_log(session->broker, LOG_LEVEL_WARNING,
+                 "a value cannot be retained, dropping it: topic='%s' session=%u",
+                 shown(message->name), session->number);
+    refuse(session, message, r == -ENOSPC ? "ferry.Full" : "ferry.Internal",
+           r == -ENOSPC ? "no room for another retained value" : "the broker is out of memory");
+}
+
+/* Retained values and questions. A refused message has no effect at all. */
+static void publish_flagged(Publication *publication, Topic *topic) {
+    const Message *message = publication->message;
+    bool question = message->flags & PUBLISH_GATHER;
+    int r = 0;
+
+    if (question && !gather_is_allowed(publication, n_receivers(publication->topics, topic)))
+        return;
+    if (message->flags & PUBLISH_RETAIN)
+        r = retain(publication, topic);
+    if (r < 0)
+        refuse_retained(publication, r);
+    else if (question)
+        ask(publication, topic);
+    else
+        publish_plain(publication, topic);
+}
+
+void topics_publish(Topics *topics, Session *session, const Message *message, const void *block) {
+    Topic *topic = topics->last;
+    Publication publication;
+
+    if (!topic || topic->len != message->name.len ||
+        memcmp(topic->name, message->name.data, topic->len) != 0) {
+        topic = topic_find(topics, message->name);
+        if (!topic)
+            topic = topic_first_seen(topics, session, message);
+        if (!topic)
+            return;
+        topics->last = topic;
+    }
+    if (__builtin_expect(topic->generation != topics->generation, 0) &&
+        topic_match(topics, topic) < 0) {
+        refuse(session, message, "ferry.Internal", "the broker is out of memory");
+        return;
+    }
+    topic->recent = true;
+    topic->n_published++;
+    topics->broker->stats.published++;
+    /* Field by field: `out` is large, and delivering fills in the fields that are read. */
+    publication.topics = topics;
+    publication.session = session;
+    publication.message = message;
+    publication.block = block;
+    publication.gather = NULL;
+    publication.kept = NULL;
+    publication.kept_owned = false;
+    if (message->flags == 0)
+        publish_plain(&publication, topic);
+    else
+        publish_flagged(&publication, topic);
+    if (publication.kept_owned)
+        kept_unref(topics->broker, publication.kept);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The topics that were published to, each with the patterns that match it: the next message goes
+ * straight to its subscribers, with one lookup by hash, no walk and no allocation.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "broker/topics/internal.h"
+
+static void topic_free(Topics *topics, Topic *topic) {
+    if (topics->last == topic)
+        topics->last = NULL;
+    replay_clear(topics, topic);
+    if (topic->retained)
+        topics->n_retained--;
+    topic->retained = kept_unref(topics->broker, topic->retained);
+    if (topic->in_clock) {
+        DL_DELETE(topics->clock, topic);
+        topics->n_clock--;
+    }
+    if (topic->node) {
+        topic_node_set(topic->node, NULL);
+        topic_tree_drop(&topics->names, topic->node);
+    }
+    if (hash_added(topic))
+        HASH_DEL(topics->topics, topic);
+    free(topic->match);
+    free(topic);
+}
+
+/* Forgets topics beyond TOPICS_KNOWN, the least recently published first. */
+static void forget_some(Topics *topics) {
+    while (topics->n_clock > TOPICS_KNOWN) {
+        Topic *topic = topics->clock;
+
+        if (topic->recent) {
+            topic->recent = false;
+            DL_DELETE(topics->clock, topic);
+            DL_APPEND(topics->clock, topic);
+        } else {
+            topic_free(topics, topic);
+        }
+    }
+}
+
+Topic *topic_find(Topics *topics, Span name) {
+    Topic *topic;
+
+    HASH_FIND(hh, topics->topics, name.data, name.len, topic);
+    return topic;
+}
+
+Topic *topic_new(Topics *topics, Span name) {
+    Topic *topic = calloc(1, sizeof(*topic) + name.len);
+
+    if (!topic)
+        return NULL;
+    topic->len = (uint32_t)name.len;
+    memcpy(topic->name, name.data, name.len);
+    topic->recent = true; /* else the clock could forget it at once */
+    topic_rule_apply(topics, topic);
+    HASH_ADD_KEYPTR(hh, topics->topics, topic->name, topic->len, topic);
+    if (!hash_added(topic) ||
+        topic_tree_put(&topics->names, topic->name, topic->len, &topic->node) < 0) {
+        topic_free(topics, topic);
+        return NULL;
+    }
+    topic_node_set(topic->node, topic);
+    topic_update_clock(topics, topic);
+    forget_some(topics);
+    return topic;
+}
+
+void topics_forget_all(Topics *topics) {
+    Topic *topic, *next;
+
+    HASH_ITER(hh, topics->topics, topic, next) {
+        topic_free(topics, topic);
+    }
+}
+
+/* ---- patterns that match ---- */
+
+static void collect(void *value, void *ctx) {
+    Topics *topics = ctx;
+
+    if (topics->n_scratch == topics->cap_scratch) {
+        uint32_t cap = topics->cap_scratch ? topics->cap_scratch * 2 : TOPIC_MATCH_MAX;
+        Pattern **grown = realloc(topics->scratch, cap * sizeof(Pattern *));
+
+        if (!grown) {
+            topics->match_failed = true;
+            return;
+        }
+        topics->scratch = grown;
+        topics->cap_scratch = cap;
+    }
+    topics->scratch[topics->n_scratch++] = value;
+}
+
+int topic_match(Topics *topics, Topic *topic) {
+    topics->n_scratch = 0;
+    topics->match_failed = false;
+    topics->broker->work +=
+        (unsigned)topic_tree_match(&topics->tree, topic->name, topic->len, collect, topics);
+    if (topics->match_failed)
+        return -ENOMEM;
+    if (topics->n_scratch > TOPIC_MATCH_MAX) {
+        /* Remembered, this could grow to topics times patterns: the tree is walked each time. */
+        topic->generation = 0;
+        return 0;
+    }
+    if (topics->n_scratch > topic->cap_match) {
+        Pattern **grown = realloc(topic->match, topics->n_scratch * sizeof(Pattern *));
+
+        if (!grown)
+            return -ENOMEM;
+        topic->match = grown;
+        topic->cap_match = topics->n_scratch;
+    }
+    if (topics->n_scratch > 0)
+        memcpy(topic->match, topics->scratch, topics->n_scratch * sizeof(Pattern *));
+    topic->n_match = topics->n_scratch;
+    topic->generation = topics->generation;
+    return 0;
+}
