@@ -22,7 +22,7 @@ code = {
     "BROKER": names_in("broker/config.c", r'\{"(\w+)", (?:COUNT|BYTES|TIME)')
     | names_in("broker/config.c", r'strcmp\(name, "(\w+)"\)'),
     "QUEUES": names_in("broker/queues/settings.c", r'(?:NUMBER\(|\{)"(\w+)", SETTING'),
-    "TOPICS": names_in("broker/admin/topics.c", r'strcmp\(key, "(\w+)"\)'),
+    "TOPICS": names_in("broker/topics/settings.c", r'strcmp\(key, "(\w+)"\)'),
 }
 page = {}
 for section in re.split(r"^# ", read("docs/man/ferry.conf.5.scd"), flags=re.M)[1:]:
