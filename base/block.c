@@ -104,7 +104,7 @@ void *ferry_free(const void *block) {
     if (!block)
         return NULL;
     header = header_of(block);
-    /* What is lent has no owner to give up. */
+    /* A lent block has no owner to release. */
     if (header->magic == MAGIC_LENT || __atomic_sub_fetch(&header->owners, 1, __ATOMIC_ACQ_REL) > 0)
         return NULL;
     if (header->magic == MAGIC_WRAPPED && header->u.free_ctx)

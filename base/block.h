@@ -9,7 +9,7 @@
 
 #include "base/buffer.h"
 
-/* Makes a block of its own from what is only lent to a callback. NULL: out of memory. */
+/* Makes an owned block from an object that is lent to a callback. NULL: out of memory. */
 typedef const void *(*BlockKeepFn)(const void *lent);
 
 typedef struct BlockHeader {
@@ -30,19 +30,19 @@ typedef struct BlockHeader {
  * object must follow the header immediately. */
 void block_init_lent(BlockHeader *header, BlockKeepFn keep);
 
-/* A block that, when its last owner goes, also gives up one ownership of inner. */
+/* Makes a block that, when its last owner releases it, also releases one ownership of inner. */
 void *block_new_around(size_t size, const void *inner);
 
-/* Puts another inner block in place of the one that block_new_around() was given (which the caller
- * has then, so that it can go into the new one), and returns the old one. */
+/* Replaces the inner block given to block_new_around() and returns the old one, which the caller
+ * then owns, so that it can go into the new one. */
 const void *block_swap_inner(void *block, const void *inner);
 
-/* Makes a block of what a buffer holds, without a copy. Its first sizeof(BlockHeader) bytes are
- * lost: they were left free for this. The buffer is empty afterwards. */
+/* Turns the content of a buffer into a block, without a copy. Its first sizeof(BlockHeader) bytes
+ * are lost: the caller left them free for the header. The buffer is empty afterwards. */
 ferry_bytes block_of_buffer(Buffer *buffer);
 
-/* The size of a block that block_new_around() made, if it has one owner; 0: it has more. */
+/* The size of a block of block_new_around() with a single owner; 0: it has several owners. */
 size_t block_sole_size(const void *block);
 
-/* Copies bytes, or shares their block. What comes back owns: ferry_free(ret->block). */
+/* Copies bytes, or shares their block. The result is owned: ferry_free(ret->block). */
 int block_hold(ferry_bytes bytes, ferry_bytes *ret);

@@ -1,6 +1,7 @@
 #pragma once
 
-/* A byte buffer that grows. After a failed growth it is full for good: check once, at the end. */
+/* A growing byte buffer. After a failed allocation it accepts nothing more: check once, at the
+ * end. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,10 +14,11 @@ typedef struct Buffer {
     uint8_t *data;
     size_t len;
     size_t cap;
-    bool failed; /* out of memory; nothing more is taken */
+    bool failed; /* out of memory; appends are ignored */
 } Buffer;
 
-/* Room for size more bytes, or NULL. The caller adds to len what it wrote. */
+/* Reserves size more bytes and returns their place, or NULL. The caller adds to len the bytes that
+ * it wrote. */
 uint8_t *buffer_reserve(Buffer *buffer, size_t size);
 
 void buffer_deinit(Buffer *buffer);

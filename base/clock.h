@@ -12,7 +12,7 @@ static inline uint64_t clock_ns(void) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Some milliseconds late, for a quarter of the price. */
+/* A few milliseconds late, at a quarter of the cost. */
 static inline uint64_t clock_about_ms(void) {
     struct timespec t;
 

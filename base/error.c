@@ -6,8 +6,8 @@
 
 #include "base/cleanup.h"
 
-/* One row a type; docs/errors.md is the same for people. Where several share an errno, the first is
- * what that errno becomes. */
+/* One row for each type; docs/errors.md has the same table for people. Where several types share an
+ * errno, that errno maps to the first of them. */
 static const ErrorType types[] = {
     {"ferry.InvalidArgument", EINVAL, 2, "an argument was refused"},
     {"ferry.Misuse", EINVAL, 2, "the library was used against its rules"},

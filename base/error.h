@@ -23,7 +23,7 @@ const ErrorType *error_types(size_t *n);
 const ErrorType *error_type_by_name(const char *name); /* NULL: not a standard one */
 const ErrorType *error_type_by_code(int code);         /* never NULL: ferry.Internal at worst */
 
-/* What an error is made of. Everything is copied. */
+/* The parts of an error. error_build() copies all of them. */
 typedef struct ErrorParts {
     const char *type;
     const char *message;
@@ -40,28 +40,30 @@ typedef struct ErrorParts {
  * not a standard one. reterr may be NULL. Out of memory: a static error of the same code. */
 int error_build(ferry_error *reterr, const ErrorParts *parts);
 
-/* The same for an error of our own: `return error_set(reterr, "ferry.NoSuchService", …);`. */
+/* As error_build() with a type and a message: `return error_set(reterr, "ferry.NoSuchService",
+ * …);`. */
 int error_set(ferry_error *reterr, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 int error_setv(ferry_error *reterr, const char *type, const char *format, va_list args);
 
-/* From an errno (negative or positive) instead of a type. A NULL format: the errno's own text. */
+/* As error_set(), with an errno (negative or positive) instead of a type. format NULL: the text of
+ * the errno. */
 int error_set_code(ferry_error *reterr, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Moves from into to, which is cleared first; from is empty afterwards. */
+/* Clears to and moves from into it; from is empty afterwards. */
 void error_move(ferry_error *to, ferry_error *from);
 
 /* Returns from's code; to may be NULL. */
 int error_copy(ferry_error *to, const ferry_error *from);
 
-/* The data of an error, unpacked: kept with it, so that it lives as long. */
+/* The unpacked data of an error; it is stored with the error and lives as long. */
 typedef struct ErrorValue {
-    const void *type;  /* whose table it was unpacked with */
+    const void *type;  /* the type's table that unpacked it */
     const void *block; /* freed with the error; NULL: not unpacked yet */
 } ErrorValue;
 
-/* NULL: the error has no detail to keep it with. Copies of an error begin without one. */
+/* NULL: the error has no place for it. A copy of an error begins without one. */
 ErrorValue *error_value(const ferry_error *error);
 
 /* The parts, lent until the error is cleared. */

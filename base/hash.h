@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * uthash as ferry uses it: XXH3 with a seed that is random for each process (strangers choose the
- * names that become keys), and running out of memory is an error that is seen, not an exit.
+ * uthash as ferry uses it: XXH3 with a seed that is random for each process, because strangers
+ * choose the names that become keys; and a failed allocation is reported instead of ending the
+ * process.
  *
  *     HASH_ADD_KEYPTR(hh, table, key, len, item);
  *     if (!hash_added(item)) …            out of memory: the item is not in the table

@@ -1,4 +1,4 @@
-/* 64-bit ids to pointers. Robin Hood hashing. See id-map.h. */
+/* A map from 64-bit ids to pointers, by Robin Hood hashing. See id-map.h. */
 
 #include "base/id-map.h"
 
@@ -15,12 +15,12 @@ typedef struct IdMapSlot {
 enum { MIN_SLOTS = 8 };
 
 /*
- * Ids that count up fill neighbouring slots: no collisions while fewer ids live than slots exist.
- * Each run of as many ids as there are slots begins somewhere else, by a number that no peer knows:
- * ids that are chosen to share their low bits do not pile up. (Multiplying by a random odd number
- * and taking the highest bits is universal: Dietzfelbinger et al., 1997.) From one run to the next
- * it is less than half of the table on: what lives, at most half of the table, never meets its own
- * end.
+ * Ids that count up fill neighbouring slots: there are no collisions while fewer ids live than
+ * slots exist. The id range is divided into runs as long as the table, and each run begins at a
+ * secret offset, so that ids that are chosen to share their low bits do not pile up. (Multiplying
+ * by a random odd number and taking the highest bits is universal: Dietzfelbinger et al., 1997.)
+ * The offset between two neighbouring runs is less than half of the table. The live ids fill at
+ * most half of the table, so a run of live ids never reaches its own beginning.
  */
 static inline size_t home(const IdMap *map, uint64_t id) {
     uint64_t run = id >> map->bits;
@@ -28,13 +28,13 @@ static inline size_t home(const IdMap *map, uint64_t id) {
     return (size_t)(id + (run * map->stride >> (64 - map->bits))) & map->mask;
 }
 
-/* How far the entry in this slot lies from its home. */
+/* The distance of the entry in this slot from its home slot. */
 static inline size_t distance(const IdMap *map, size_t slot) {
     return (slot - home(map, map->slots[slot].id)) & map->mask;
 }
 
-/* Where this id is, or, when it is not there, where the search ended, *ret_d slots from its home.
- * There is an empty slot: the table is at most half full. */
+/* Returns the slot of this id, or the slot where the search ended, *ret_d slots from the id's home.
+ * The table is at most half full, so the search ends. */
 static inline size_t search(const IdMap *map, uint64_t id, size_t *ret_d) {
     size_t i = home(map, id), d = 0;
 
@@ -61,9 +61,9 @@ static inline IdMapSlot *find(const IdMap *map, uint64_t id) {
     return slot->id == id ? slot : find_away(map, id);
 }
 
-/* Robin Hood: who is farther from home takes the slot, and the other looks on. So a run is ordered
- * by home, and an entry that is at home ends what a removal must move up: with ids that count up,
- * nothing. i, d: where the search for it ended. */
+/* Robin Hood insertion: the entry farther from its home takes the slot, and the other one moves on.
+ * So a run is ordered by home slots, and removal moves entries only up to the next entry at home;
+ * for ids that count up, no entries. i, d: where the search ended. */
 static void insert(IdMap *map, IdMapSlot entry, size_t i, size_t d) {
     for (; map->slots[i].id; i = (i + 1) & map->mask, d++) {
         size_t theirs = distance(map, i);
@@ -131,7 +131,7 @@ void *id_map_take(IdMap *map, uint64_t id) {
     value = slot->value;
     map->n--;
 
-    /* Close the gap: what follows moves up by one, as far as it is not at home. */
+    /* Close the gap: move the following entries up by one, up to the next entry at home. */
     gap = (size_t)(slot - map->slots);
     for (i = (gap + 1) & map->mask; map->slots[i].id && distance(map, i) > 0;
          i = (i + 1) & map->mask) {
@@ -140,7 +140,7 @@ void *id_map_take(IdMap *map, uint64_t id) {
     }
     map->slots[gap] = (IdMapSlot){0};
 
-    /* A burst must not cost its memory for ever; a failed shrink costs nothing. */
+    /* Give memory back after a burst; a failed shrink costs nothing. */
     if (map->mask >= 4096 && map->n * 16 < map->mask)
         resize(map, (map->mask + 1) / 4);
     return value;

@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * 64-bit ids to pointers: open addressing, tuned for ids that count up, as ferry's do. Zero is not
- * an id. Memory follows the number of entries, down as well as up. Peers choose ids: none that they
- * can think of make it slow.
+ * A map from 64-bit ids to pointers: open addressing, tuned for ids that count up, as ferry's do.
+ * Zero is not an id. The memory follows the number of entries, down as well as up. Peers choose
+ * ids: no choice of ids makes the map slow.
  */
 
 #include <stddef.h>
@@ -22,7 +22,8 @@ int id_map_put(IdMap *map, uint64_t id, void *value);
 void *id_map_get(const IdMap *map, uint64_t id); /* NULL: not there */
 void *id_map_take(IdMap *map, uint64_t id);      /* removes it; NULL: not there */
 
-/* Walks all entries: start with *pos = 0; NULL at the end. Nothing may be put or taken between. */
+/* Iterates over all entries: start with *pos = 0; NULL at the end. The map must not change
+ * meanwhile. */
 void *id_map_next(const IdMap *map, size_t *pos);
 
 void id_map_deinit(IdMap *map);

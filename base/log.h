@@ -3,8 +3,8 @@
 /*
  * The log of the broker and the command line, on standard error. The library never logs.
  *
- * One line, one event, the subject first, values last. Whatever came from outside is quoted by the
- * caller with text_escape().
+ * One line is one event, with the subject first and values last. The caller quotes text from
+ * outside with text_escape().
  */
 
 typedef enum LogLevel {

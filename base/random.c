@@ -17,7 +17,8 @@ void random_bytes(void *to, size_t size) {
             p += n;
             size -= (size_t)n;
         } else if (n < 0 && errno != EINTR) {
-            /* Linux has it since 3.17. Tokens that can be guessed are worse than no service. */
+            /* getrandom() exists since Linux 3.17. Without it ferry stops: guessable tokens are
+             * worse than no service. */
             abort();
         }
     }
@@ -44,7 +45,7 @@ uint64_t random_below(uint64_t below) {
 
 uint64_t hash_seed_value;
 
-/* Two threads may choose at once: the first to store its number wins, and both use that. */
+/* Two threads may choose at once: both use the number that was stored first. */
 uint64_t hash_seed_choose(void) {
     uint64_t none = 0, fresh = random_u64() | 1;
 

@@ -8,7 +8,8 @@
 void random_bytes(void *to, size_t size);
 uint64_t random_u64(void);
 
-/* One number for the process, odd, chosen at the first use: for hashing what strangers choose. */
+/* An odd number, chosen at random once for the process: the seed for hashing names that strangers
+ * choose. */
 extern uint64_t hash_seed_value;
 uint64_t hash_seed_choose(void);
 

@@ -36,7 +36,7 @@ bool text_is_utf8(const void *text, size_t len) {
         size_t n;
         uint64_t eight;
 
-        /* Eight ASCII bytes at a time: nearly all names and most texts. */
+        /* Eight ASCII bytes at a time: nearly all names and most texts are ASCII. */
         while (end - p >= 8 && (memcpy(&eight, p, 8), (eight & UINT64_C(0x8080808080808080)) == 0))
             p += 8;
         if (p == end)
@@ -49,7 +49,7 @@ bool text_is_utf8(const void *text, size_t len) {
     return true;
 }
 
-/* One character, or one byte that is none; what it takes of p is returned. */
+/* Escapes one character, or one byte outside UTF-8; returns how many bytes of p it took. */
 static size_t escape_one(char **at, const uint8_t *p, size_t left) {
     size_t n = utf8_len(p, left);
 
@@ -92,8 +92,8 @@ typedef struct Unit {
     double factor;
 } Unit;
 
-/* "1.5", and no more: strtod() would take hexadecimal, exponents, nan, and a locale's comma.
- * Returns the end of the number, or text itself when there is none. */
+/* Accepts "1.5" and the like only: strtod() would also take hexadecimal, exponents, nan, and a
+ * locale's comma. Returns the end of the number, or text itself when there is no number. */
 static const char *parse_decimal(const char *text, double *ret) {
     const char *p = text;
     double value = 0, place = 1;
@@ -164,7 +164,8 @@ const char *text_format_ms(char to[24], uint64_t ms) {
     return to;
 }
 
-/* Optimal string alignment distance, given up beyond limit. Words over 63 bytes are never near. */
+/* Optimal string alignment distance; the search stops beyond limit. Words over 63 bytes count as
+ * different. */
 static unsigned distance(const char *a, const char *b, unsigned limit) {
     unsigned rows[3][64], *before = rows[0], *last = rows[1], *row = rows[2];
     size_t n = strlen(a), m = strlen(b);
@@ -197,7 +198,7 @@ static unsigned distance(const char *a, const char *b, unsigned limit) {
 
 const char *text_nearest(const char *word, const char *const *candidates, size_t n) {
     size_t len = strlen(word);
-    /* Any letter is near to any other, and means nothing. */
+    /* For one letter any other letter would be similar. */
     unsigned limit = len < 2 ? 0 : len < 4 ? 1 : len < 8 ? 2 : 3;
     const char *best = NULL;
 

@@ -1,6 +1,6 @@
 #pragma once
 
-/* Text that people read and write: escapes, sizes and times, and what a mistyped word was to be. */
+/* Text that people read and write: escapes, sizes, times, and suggestions for mistyped words. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,12 +8,12 @@
 #include <stdio.h>
 
 /* Copies at most 160 bytes of text from outside so that it can be logged or shown: control
- * characters, quotes and bytes that are not UTF-8 become \xNN, the rest an ellipsis. Returns to,
- * which must have TEXT_ESCAPED_MAX bytes. */
+ * characters, quotes and bytes that are not UTF-8 become \xNN; a longer text ends in an ellipsis.
+ * Returns to, which must have TEXT_ESCAPED_MAX bytes. */
 enum { TEXT_ESCAPED_MAX = 4 * 160 + 4 };
 const char *text_escape(char *to, const void *text, size_t len);
 
-/* The same escapes, all of it, to a file. */
+/* Prints a whole text with the escapes of text_escape(). */
 void text_print_escaped(FILE *to, const void *text, size_t len);
 
 bool text_is_utf8(const void *text, size_t len);
@@ -28,5 +28,5 @@ int text_parse_bytes(const char *text, uint64_t *ret_bytes);
 const char *text_format_bytes(char to[16], uint64_t bytes);
 const char *text_format_ms(char to[24], uint64_t ms);
 
-/* The candidate that word was most likely meant to be, or NULL when none is near. */
+/* The candidate that is most similar to word, or NULL when no candidate is similar. */
 const char *text_nearest(const char *word, const char *const *candidates, size_t n);

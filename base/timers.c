@@ -5,8 +5,8 @@
 #include <assert.h>
 #include <limits.h>
 
-/* Level l has slots of 64^l ms. What lies beyond the last level waits in its farthest slot and is
- * sorted in again when that slot comes round: 64^5 ms are 12 days. */
+/* Level l has slots of 64^l ms. A timer beyond the last level waits in its farthest slot and is
+ * sorted in again when that slot is reached: 64^5 ms are 12 days. */
 enum { BITS = 6, MASK = TIMERS_SLOTS - 1 };
 
 static_assert(offsetof(Timer, link) == 0, "a ring is one of Timers");
@@ -53,7 +53,7 @@ static void take_out(Timers *timers, Timer *timer) {
     next->prev = prev;
     prev->next = next;
     timer->link = (TimerLink){NULL, NULL};
-    /* The last one out of a slot turns off its light, or timers_next() would wake for nothing. */
+    /* Clear the bit of an empty slot, or timers_next() would wake for nothing. */
     if (next == prev) {
         size_t i = (size_t)(next - &timers->slots[0][0]);
 
@@ -76,7 +76,7 @@ void timer_disarm(Timers *timers, Timer *timer) {
     timers->n--;
 }
 
-/* The first timer of a slot, taken out; NULL: there is none. */
+/* Removes and returns the first timer of a slot; NULL: the slot is empty. */
 static Timer *take_first(Timers *timers, int level, unsigned slot) {
     Timer *timer;
 
@@ -87,9 +87,9 @@ static Timer *take_first(Timers *timers, int level, unsigned slot) {
     return timer;
 }
 
-/* What is due at now_ms, but no more than *left steps. Down from the top: a slot whose time has
- * come is spread over the levels below it. Nothing else can come into these slots meanwhile: what
- * is armed is due later. */
+/* Runs the timers due at now_ms, at most *left steps. From the top level down: a slot whose time
+ * has come is distributed over the lower levels. These slots get no new timers meanwhile, because
+ * timers that are armed now are due later. */
 static void run_tick(Timers *timers, unsigned *left, void *ctx) {
     uint64_t tick = timers->now_ms;
     Timer *timer;
@@ -107,7 +107,7 @@ static void run_tick(Timers *timers, unsigned *left, void *ctx) {
     timers->halfway = *left == 0;
 }
 
-/* The first tick after now at which something is to be done. */
+/* The first tick after now with work to do. */
 static uint64_t next_tick(const Timers *timers) {
     uint64_t best = UINT64_MAX;
 

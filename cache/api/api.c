@@ -1,4 +1,4 @@
-/* The public functions of the cache, but for opening, many keys and fetch. See ferry/cache.h. */
+/* The public functions of the cache, except opening, many keys and fetch. See ferry/cache.h. */
 
 #include <errno.h>
 
@@ -271,7 +271,8 @@ int ferry_cache_invalidate(ferry_cache *cache, const char *tags, ferry_error *re
     if (cache_tag_keys_init(&keys, cache, &entry) < 0)
         return error_set_code(reterr, -ENOMEM, NULL);
     call = cache_call(cache);
-    /* Without its stamp a tag matches nothing that has it; the next store gives it another. */
+    /* When the stamp of a tag is gone, no entry with the tag is valid; the next store makes a new
+     * one. */
     r = cache->core->store->ops->delete (cache->core->store, keys.spans, keys.n, &call);
     return r < 0 ? cache_fail(cache, r, CACHE_SOFT_WRITE, &call, reterr) : 0;
 }

@@ -1,4 +1,4 @@
-/* What the public functions of the cache share. See cache.h. */
+/* Handles, keys, look-ups and errors of the public functions. See cache.h. */
 
 #include "cache/api/cache.h"
 

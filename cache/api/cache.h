@@ -1,6 +1,6 @@
 #pragma once
 
-/* What the public functions of the cache share: the handle, keys, looking up, errors. */
+/* The parts that all public functions of the cache use: the handle, keys, look-ups, errors. */
 
 #include <ferry/cache.h>
 
@@ -11,14 +11,14 @@
 
 enum { CACHE_PREFIX_MAX = 255, CACHE_KEY_SMALL = 512 };
 
-/* Counts of calls; the rest of the statistics is the store's. All atomic. */
+/* Counters of calls, all atomic. The store has the other statistics. */
 typedef struct CacheCounts {
     uint64_t hits, misses, stale_hits, negative_hits;
     uint64_t loads, load_failures, early_loads, waits, wait_timeouts;
     uint64_t stores, errors, timeouts, dropped_writes;
 } CacheCounts;
 
-/* What all handles on one cache share. */
+/* The state that all handles of one cache share. */
 typedef struct CacheCore {
     Store *store;
     uint32_t handles; /* atomic */
@@ -31,7 +31,7 @@ typedef struct CacheCore {
 
 struct ferry_cache {
     CacheCore *core;
-    bool near; /* what is read through this handle is kept near */
+    bool near; /* the near cache keeps the values that this handle reads */
     size_t prefix_len;
     uint8_t prefix[CACHE_PREFIX_MAX];
 };
@@ -58,7 +58,7 @@ typedef struct CacheKey {
 /* 0; -EINVAL, -EMSGSIZE, -ENOMEM, each with its cause in reterr. */
 int cache_key_init(CacheKey *key, const ferry_cache *cache, ferry_bytes given, ferry_error *reterr);
 
-/* The same, but the bytes are always the key's own. */
+/* As cache_key_init(), but always with a copy of the bytes. */
 int cache_key_copy(CacheKey *key, const ferry_cache *cache, ferry_bytes given);
 
 static inline void cache_key_deinitp(CacheKey *key) {
@@ -66,11 +66,11 @@ static inline void cache_key_deinitp(CacheKey *key) {
         ferry_free(key->large);
 }
 
-/* Puts what a call of the user came to into words. Counts it. Returns status, or, where soft and
- * the cache is not strict, 0: a miss, a write that was dropped. */
+/* Counts the outcome of a user's call and fills reterr. Returns status; but 0 (a miss, a dropped
+ * write) when the failure is soft and the cache is not strict. */
 typedef enum CacheFailure {
     CACHE_HARD,       /* the answer matters: always an error */
-    CACHE_HARD_WRITE, /* likewise, and it may have been done */
+    CACHE_HARD_WRITE, /* always an error, and Redis may have done the write */
     CACHE_SOFT_READ,
     CACHE_SOFT_WRITE,
 } CacheFailure;
@@ -78,8 +78,8 @@ typedef enum CacheFailure {
 int cache_fail(ferry_cache *cache, int status, CacheFailure kind, const StoreCall *call,
                ferry_error *reterr);
 
-/* Another handle, on the same keys, that keeps near what the cache's owner allows memoised methods
- * to keep there. 0, -ENOMEM. */
+/* Opens another handle on the same keys, for memoised methods: its near cache is on if the owner of
+ * the cache allows that. 0, -ENOMEM. */
 int cache_open_memoised(ferry_cache *cache, ferry_cache **ret);
 
 /* Tags. */
@@ -96,7 +96,7 @@ void cache_tag_keys_deinitp(CacheTagKeys *keys);
 /* Gives an entry the stamps that its tags have now. 0 or as store->stamp(). */
 int cache_stamp(ferry_cache *cache, CacheEntry *entry, uint64_t ttl_ms, StoreCall *call);
 
-/* Have the tags still the stamps that the entry has? 1, 0, or a negative errno. */
+/* Checks that each tag still has the stamp that is in the entry: 1, 0, or a negative errno. */
 int cache_tags_valid(ferry_cache *cache, const CacheEntry *entry, bool far, StoreCall *call);
 
 /* ---- looking up ---- */
@@ -112,18 +112,19 @@ typedef enum LookState {
 typedef struct Look {
     LookState state;
     int status;
-    ferry_bytes
-        *block;       /* what is stored, valid or not; once taken, its value alone. NULL: nothing */
-    CacheEntry entry; /* its spans are in block */
+    ferry_bytes *block; /* the stored bytes, valid or not, or after cache_look_take() the value
+                           alone; NULL: not stored */
+    CacheEntry entry;   /* its spans are in block */
 } Look;
 
-/* far: not from the near cache. */
+/* Looks a key up. far: skip the near cache. */
 void cache_look(ferry_cache *cache, Span key, bool far, StoreCall *call, Look *ret);
 
-/* Sets the state of what is in block, tags aside. */
+/* Sets the state from the entry in block, without its tags. */
 void cache_look_judge(Look *look);
 
-/* Are all tags of an entry in the near cache? Then its state says whether they are valid. */
+/* True: all tags of the entry are in the near cache, and the entry's state says whether they are
+ * valid. */
 bool cache_tags_near(ferry_cache *cache, Near *near, Look *look);
 
 /* The value for the user: one block. */

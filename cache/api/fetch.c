@@ -1,4 +1,4 @@
-/* ferry_cache_fetch(): look up, else compute once. See ferry/cache.h. */
+/* ferry_cache_fetch(): looks a key up, or computes its value once. See ferry/cache.h. */
 
 #include <errno.h>
 #include <time.h>
@@ -12,7 +12,8 @@
 enum {
     DEFAULT_WAIT_MS = 5000,
     WAIT_MAX_MS = 3600 * 1000,
-    POLL_FIRST_US = 500, /* between looks for what another process computes; doubles */
+    POLL_FIRST_US =
+        500, /* first interval between look-ups while another process computes; doubles */
     POLL_LONGEST_US = 16000,
 };
 
@@ -25,12 +26,12 @@ typedef struct Fetch {
     ferry_compute_fn compute;
     void *ctx;
     uint64_t wait_until_ns;
-    StoreCall call;   /* for all looking; a time of its own for storing */
-    CacheEntry fresh; /* tags and their stamps of what is going to be stored */
-    bool leased;      /* token is ours in the store */
+    StoreCall call;   /* for all look-ups; storing has a deadline of its own */
+    CacheEntry fresh; /* the tags and stamps of the entry to store */
+    bool leased;      /* token holds the lease in the store */
     uint64_t token;
-    bool store_failed; /* then it is left alone for the rest of this */
-    int status;        /* why */
+    bool store_failed; /* the store is not asked again during this fetch */
+    int status;        /* the status of that failure */
 } Fetch;
 
 static const StoreOps *ops_of(const Fetch *fetch) {
@@ -61,7 +62,7 @@ static uint64_t with_jitter(uint64_t ms) {
     return ms - random_below(ms / 10 + 1);
 }
 
-/* How long what was computed may stay, and from when on it is stale. */
+/* Sets the time to live of the computed value, and the time from which it is stale. */
 static uint64_t set_times(Fetch *fetch, bool negative) {
     const ferry_fetch_options *options = &fetch->options;
     uint64_t fresh_ms;
@@ -79,7 +80,7 @@ static uint64_t set_times(Fetch *fetch, bool negative) {
     return fresh_ms + options->stale_ms;
 }
 
-/* old: what the value takes the place of, valid or not. */
+/* old: the entry that the value replaces, valid or not. */
 static void store_result(Fetch *fetch, const Look *old, Flight *flight, const ferry_bytes *value) {
     uint8_t header[ENTRY_HEADER_MAX];
     StoreCommit commit = {.token = fetch->token};
@@ -140,11 +141,11 @@ static int run_compute(Fetch *fetch, ferry_bytes **ret) {
     return r < 0 ? r : 0;
 }
 
-/* Computes and stores. *ret is the caller's. 0, -ENOENT, or what went wrong. */
+/* Computes and stores. The caller owns *ret. 0, -ENOENT, or another negative errno. */
 static int load(Fetch *fetch, const Look *old, Flight *flight, ferry_bytes **ret) {
     int r;
 
-    /* Before the computation: what is invalidated while it runs must not be valid afterwards. */
+    /* Before the computation: an invalidation while it runs must make the result invalid. */
     if (fetch->leased && fetch->fresh.n_tags > 0 && !fetch->store_failed) {
         r = cache_stamp(fetch->cache, &fetch->fresh,
                         fetch->options.ttl_ms ? fetch->options.ttl_ms + fetch->options.stale_ms : 0,
@@ -191,8 +192,8 @@ static void pause_us(uint64_t us) {
     nanosleep(&(struct timespec){.tv_nsec = (long)(us * 1000)}, NULL);
 }
 
-/* Until this process may compute, or another one has, or there is no more time. With an answer in
- * look, or without: then it is ours to compute, stored or not. */
+/* Waits until this process may compute, or another process has computed, or the time is over. If
+ * look has no answer afterwards, this process computes, and may not be able to store. */
 static void wait_for_turn(Fetch *fetch, Look *look) {
     uint64_t pause = POLL_FIRST_US;
     bool waited = false;
@@ -202,7 +203,7 @@ static void wait_for_turn(Fetch *fetch, Look *look) {
 
         if (r < 0)
             return;
-        /* Also with the lease in hand: it may have been computed since we looked. */
+        /* Also with the lease: another process may have stored the value since the last look-up. */
         look_again(fetch, true, look);
         if (has_answer(look) || fetch->store_failed) {
             if (fetch->leased && !fetch->store_failed) {
@@ -222,7 +223,8 @@ static void wait_for_turn(Fetch *fetch, Look *look) {
         }
         pause_us(pause / 2 + random_below(pause / 2 + 1));
         pause = pause * 2 > POLL_LONGEST_US ? POLL_LONGEST_US : pause * 2;
-        fetch->call.deadline_ns = 0; /* each look has its time; wait_until_ns bounds them all */
+        fetch->call.deadline_ns =
+            0; /* each look-up has its own deadline; wait_until_ns bounds them all */
     }
 }
 
@@ -241,7 +243,7 @@ static int answer(Fetch *fetch, Look *look, ferry_bytes **ret) {
     return 0;
 }
 
-/* There is a value, but it is stale or about to be: compute a new one if nobody does. */
+/* The value is stale or about to be: compute a new one unless another caller does. */
 static int renew(Fetch *fetch, Look *look, bool early, ferry_bytes **ret) {
     Flight *flight = NULL;
     ferry_bytes *fresh = NULL;
@@ -261,11 +263,11 @@ static int renew(Fetch *fetch, Look *look, bool early, ferry_bytes **ret) {
         *ret = fresh;
         return r;
     }
-    /* It failed, but there is still an old value that may be served. */
+    /* The computation failed, but the old value may still be served. */
     return answer(fetch, look, ret);
 }
 
-/* We lead in this process. */
+/* This thread computes for its process. */
 static int lead(Fetch *fetch, Look *look, Flight *flight, ferry_bytes **ret) {
     int r;
 
@@ -276,7 +278,7 @@ static int lead(Fetch *fetch, Look *look, Flight *flight, ferry_bytes **ret) {
     return r;
 }
 
-/* Somebody else in this process computes. */
+/* Another thread of this process computes. */
 static int follow(Fetch *fetch, Flight *flight, Look *look, ferry_bytes **ret) {
     bool landed;
     int r = 0;

@@ -12,7 +12,7 @@ struct Flight {
     FlightShard *shard;
     pthread_t owner;
     pthread_cond_t landed_now;
-    unsigned refs; /* the one who computes, and all who wait */
+    unsigned refs; /* the computing thread and all waiting threads */
     bool landed;
     bool is_void;
     int status;
@@ -89,7 +89,7 @@ int flight_join(Flights *flights, Span key, uint64_t hash, bool may_wait, Flight
     return r;
 }
 
-/* With the lock, which it gives back. */
+/* Called with the lock held; releases it. */
 static void unref(Flight *flight) {
     FlightShard *shard = flight->shard;
     bool last = --flight->refs == 0;
@@ -113,7 +113,7 @@ void flight_land(Flights *flights, Flight *flight, const ferry_bytes *value, int
     *at = flight->next;
     flight->landed = true;
     flight->status = status;
-    /* Only who waits already will look: the flight is off the list. */
+    /* Only threads that wait already will read the value: the flight is off the list. */
     if (value && flight->refs > 1)
         flight->value = (ferry_bytes){value->data, value->len, ferry_keep(value)};
     pthread_cond_broadcast(&flight->landed_now);
@@ -129,7 +129,7 @@ bool flight_is_void(Flight *flight) {
     return is_void;
 }
 
-/* The value is shared, its ferry_bytes is not: the user may change that. */
+/* The value is shared, its ferry_bytes is copied: the user may change that. */
 static int share(const ferry_bytes *value, ferry_bytes **ret) {
     ferry_bytes *copy = block_new_around(sizeof(*copy), value->block);
 

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Single flight: of the threads of this process that want the same key computed, one does it and
- * the others get what came of it.
+ * Single flight: when several threads of this process want the same key computed, one computes it
+ * and the others get its result.
  */
 
 #include <pthread.h>
@@ -30,16 +30,16 @@ void flights_deinit(Flights *flights);
 
 enum { FLIGHT_OURS, FLIGHT_THEIRS };
 
-/* FLIGHT_OURS: compute, then flight_land(). FLIGHT_THEIRS: flight_wait(), then flight_leave(). Or
- * -EDEADLK: this very thread computes it; -ENOMEM. With may_wait false, FLIGHT_THEIRS gives no
- * flight. */
+/* FLIGHT_OURS: the caller computes, then calls flight_land(). FLIGHT_THEIRS: another thread
+ * computes: call flight_wait(), then flight_leave(). -EDEADLK: this same thread is already
+ * computing the key. -ENOMEM. With may_wait false, FLIGHT_THEIRS returns no flight. */
 int flight_join(Flights *flights, Span key, uint64_t hash, bool may_wait, Flight **ret);
 
-/* Ends our flight. The value, one block, is shared with all who wait; it stays the caller's too.
- * status: what they get when it is NULL. */
+/* Ends the caller's flight. All waiting threads share the value, one block; the caller keeps its
+ * own reference. status: the result of the waiting threads when value is NULL. */
 void flight_land(Flights *flights, Flight *flight, const ferry_bytes *value, int status);
 
-/* Was the key deleted since we began to compute it? */
+/* True if the key was deleted after its computation began. */
 bool flight_is_void(Flight *flight);
 
 /* True: landed; *ret is a block of the caller's own, or NULL and *ret_status says why. False: the
@@ -47,5 +47,5 @@ bool flight_is_void(Flight *flight);
 bool flight_wait(Flight *flight, uint64_t deadline_ns, ferry_bytes **ret, int *ret_status);
 void flight_leave(Flight *flight);
 
-/* The key was deleted: what is being computed is not to be stored. */
+/* The key was deleted: the value under computation must not be stored. */
 void flights_void(Flights *flights, Span key, uint64_t hash);

@@ -16,10 +16,10 @@
 typedef struct Op Op;
 typedef void (*OpStepFn)(CacheLookups *lookups, Op *op);
 
-/* One operation: a batch of commands after the other, each chosen by what the one before gave. */
+/* One operation: a sequence of batches; each batch depends on the result of the previous one. */
 struct Op {
     Batch batch;
-    OpStepFn step; /* when the batch has ended */
+    OpStepFn step; /* called when the batch has ended */
     CacheGotFn got;
     CacheDoneFn done;
     void *ctx;
@@ -107,7 +107,7 @@ static int op_new(CacheLookups *lookups, OpStepFn step, void *ctx, Op **ret) {
     return 0;
 }
 
-/* The next batch of this operation. -ENOMEM leaves it without one. */
+/* Prepares the next batch of this operation. After -ENOMEM the operation has no batch. */
 static int op_begin(Op *op, size_t n) {
     batch_deinit(&op->batch);
     return batch_init(&op->batch, n);
@@ -205,10 +205,10 @@ static void got_value(CacheLookups *lookups, Op *op) {
         end_get(lookups, op, LOOK_FAILED, r);
 }
 
-/* What can be told without asking Redis. Is the entry's tag near too? Else it has to be asked. */
+/* Answers from the near cache alone, if the entry and all its tags are there. */
 static bool known_near(CacheLookups *lookups, Span key, LookState *ret_state, ferry_bytes **ret) {
     StoreCall call = cache_call(lookups->cache);
-    Look look; /* large: what is not needed is not set */
+    Look look; /* large, so only the needed fields are set */
 
     look.block = NULL;
     if (lookups->redis && (!keeps_near(lookups) || near_get(lookups->near, key, memory_hash(key),
@@ -300,7 +300,7 @@ static void stamped(CacheLookups *lookups, Op *op) {
 
         op->stamps->entry.tags[i].stamp =
             now->type == REPLY_STRING ? stamp_parse(reply_span(now)) : 0;
-        /* The GET came before the SET, because the SET was sent on to another server. */
+        /* The GET was answered before the SET, because the SET was redirected to another server. */
         if (op->stamps->entry.tags[i].stamp == 0)
             status = -ENOTCONN;
     }

@@ -15,7 +15,7 @@ static int check_many(const ferry_cache *cache, const void *keys, size_t n, ferr
     return 0;
 }
 
-/* Keys with their prefix in front: without one they are not copied. */
+/* Keys with their prefix. Without a prefix the keys are not copied. */
 typedef struct Keys {
     Span *spans;
     uint8_t *bytes;
@@ -32,7 +32,7 @@ static int keys_init(Keys *keys, const ferry_cache *cache, const ferry_bytes *gi
     uint8_t *to;
 
     for (size_t i = 0; i < n; i++) {
-        CacheKey key; /* for its checks alone */
+        CacheKey key; /* only to validate the key */
         ferry_cache no_prefix = {.prefix_len = 0};
         int r = cache_key_init(&key, &no_prefix, given[i], reterr);
 
@@ -61,8 +61,8 @@ static int keys_init(Keys *keys, const ferry_cache *cache, const ferry_bytes *gi
 
 /* ---- get ---- */
 
-/* What is stored becomes the value, or nothing. Tags of each are looked at on their own: entries
- * with tags are few where many keys are asked for at once. */
+/* Turns the stored bytes into the value, or into a miss. The tags of each entry are fetched
+ * separately: entries with tags are rare when many keys are requested at once. */
 static void resolve(ferry_cache *cache, StoreGet *get, StoreCall *call) {
     CacheEntry entry;
     int valid = 1;

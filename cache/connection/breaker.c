@@ -9,7 +9,8 @@ bool breaker_admits(Breaker *breaker, uint64_t now_ms) {
         breaker->refused++;
         return false;
     }
-    /* The probe. Should its caller vanish, the next one comes after another pause. */
+    /* This call is the probe. If its caller never reports back, the next probe comes after another
+     * pause. */
     breaker->probing = true;
     breaker->until_ms = now_ms + breaker->pause_ms;
     return true;
@@ -27,14 +28,14 @@ bool breaker_failed(Breaker *breaker, uint64_t now_ms, uint32_t random) {
     if (breaker->failures < UINT32_MAX)
         breaker->failures++;
     if (was_open && !breaker->probing)
-        return false; /* begun before it opened */
+        return false; /* the call began before the breaker opened */
     if (!was_open && breaker->failures < BREAKER_FAILURES)
         return false;
     breaker->pause_ms = was_open ? breaker->pause_ms * 2 : BREAKER_FIRST_MS;
     if (breaker->pause_ms > BREAKER_LONGEST_MS)
         breaker->pause_ms = BREAKER_LONGEST_MS;
     breaker->probing = false;
-    /* Up to a quarter longer, at random. */
+    /* The pause is up to a quarter longer, at random. */
     breaker->until_ms = now_ms + breaker->pause_ms + breaker->pause_ms * (uint64_t)random / 4096;
     breaker->opens += !was_open;
     return !was_open;

@@ -1,5 +1,4 @@
-/* One connection to one Redis, used by many threads at once: its life, who leads, waiting. See
- * conn.h. */
+/* The life of a connection, its leader, and waiting. See conn.h and core.h. */
 
 #include <assert.h>
 #include <errno.h>
@@ -151,7 +150,7 @@ bool conn_wait(Conn *conn, ConnWaiter *waiter, uint64_t deadline_ns) {
     *waiter->link = waiter->next;
     if (waiter->next)
         waiter->next->link = waiter->link;
-    /* Somebody has to lead. */
+    /* Wake a waiting thread: it becomes the leader. */
     if (!conn->leading && conn->waiters)
         pthread_cond_signal(&conn->waiters->wake);
     conn_unlock(conn);

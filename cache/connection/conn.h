@@ -1,13 +1,14 @@
 #pragma once
 
 /*
- * One connection to one Redis, used by many threads at once, with no thread of its own. Commands of
- * all threads leave in one pipeline. Of those who wait for replies one leads: it polls the socket,
- * reads, and wakes the others when their replies have come; when it has its own, another one leads.
+ * One connection to one Redis server. Many threads share it; it has no thread of its own. The
+ * commands of all threads leave in one pipeline. One of the waiting threads leads: it polls the
+ * socket, reads, and wakes the other threads when their replies have arrived. When the leader has
+ * its own replies, another waiting thread becomes the leader.
  *
- * A command that cannot be sent yet waits for the connection, which is tried again and again, until
- * its own deadline. One that was sent when the connection is lost fails with -ECONNRESET. A reply
- * to a command that was given up is dropped when it comes.
+ * A command that cannot be sent yet waits until its own deadline while the connection is tried
+ * again. If the connection is lost after a command was sent, the command fails with -ECONNRESET.
+ * The reply to an abandoned command is dropped.
  */
 
 #include <pthread.h>
@@ -18,8 +19,8 @@
 #include "cache/connection/url.h"
 
 enum {
-    CONN_PENDING_MAX = 1 << 18,       /* commands on their way */
-    CONN_OUT_MAX = 128 * 1024 * 1024, /* bytes that wait to be sent */
+    CONN_PENDING_MAX = 1 << 18,       /* commands in flight */
+    CONN_OUT_MAX = 128 * 1024 * 1024, /* unsent bytes */
     CONN_ATTEMPT_MS = 1000,           /* for one attempt to connect and to log in */
     CONN_RETRY_FIRST_US = 1000,       /* between attempts; doubles */
     CONN_RETRY_LONGEST_US = 64 * 1000,
@@ -28,21 +29,23 @@ enum {
 typedef struct Conn Conn;
 typedef struct Request Request;
 
-/* Who waits for some requests on one connection. All zero but the condition to begin with. */
+/* A thread that waits for its requests on one connection. Initially all zero except the
+ * condition. */
 typedef struct ConnWaiter {
     pthread_cond_t wake;
     size_t pending;
     struct ConnWaiter *next, **link;
 } ConnWaiter;
 
-/* A command on its way. Belongs to the caller, who keeps it in place until it is done. */
+/* A command in flight. The caller owns it and keeps it in place until it is done. */
 struct Request {
-    ConnWaiter *waiter;             /* a thread that waits, or NULL: */
-    void (*done)(Request *request); /* called with the connection locked; must not use it */
-    Reply *reply;                   /* NULL: see status */
-    int status;                     /* 0, or why there is no reply: a negative errno */
-    const char *problem;            /* static text beside status, or NULL */
-    uint64_t seq;                   /* 0: not on its way */
+    ConnWaiter *waiter; /* a thread that waits, or NULL: */
+    void (*done)(
+        Request *request); /* called with the connection locked; must not use the connection */
+    Reply *reply;          /* NULL: see status */
+    int status;            /* 0, or why there is no reply: a negative errno */
+    const char *problem;   /* static text beside status, or NULL */
+    uint64_t seq;          /* 0: not in flight */
 };
 
 typedef struct ConnOptions {
@@ -52,19 +55,20 @@ typedef struct ConnOptions {
     const char *password; /* lent */
     uint32_t db;
 
-    /* More commands for the beginning of each connection: writes them and returns how many. */
+    /* Writes further commands for the start of each connection and returns their number. */
     unsigned (*greet)(Buffer *out, void *ctx);
-    /* Their replies. A negative errno makes the connection useless. */
+    /* Receives the reply to command i of greet(). A negative errno refuses the connection. */
     int (*greeted)(unsigned i, const Reply *reply, void *ctx);
-    /* It was up and is not any more. */
+    /* The connection was up and has been lost. */
     void (*lost)(void *ctx);
-    /* Set: every later reply goes here, the callee's. For a connection that subscribes. */
+    /* If set, every later reply goes here, and the callee owns it. For a connection that
+     * subscribes. */
     void (*push)(Reply *reply, void *ctx);
     void *ctx; /* all four are called with the connection locked */
 } ConnOptions;
 
 int conn_new(Conn **ret, const ConnOptions *options);
-Conn *conn_free(Conn *conn); /* what is on its way fails with -ECANCELED */
+Conn *conn_free(Conn *conn); /* commands in flight fail with -ECANCELED */
 DEFINE_CLEANUP(Conn *, conn_free);
 
 /* A command in the Redis protocol. */
@@ -73,44 +77,45 @@ void conn_format(Buffer *to, const Span *args, size_t n);
 void conn_lock(Conn *conn);
 void conn_unlock(Conn *conn);
 
-/* Between these two: puts a command into the pipeline. 0; -ENOBUFS, -ENOMEM: it is not on its way.
- */
+/* Appends a command to the pipeline; call it with the connection locked. 0; -ENOBUFS, -ENOMEM: the
+ * command was not appended. */
 int conn_put(Conn *conn, const Span *args, size_t n, Request *request);
 
-/* The same for a command whose reply nobody wants. */
+/* As conn_put(), for a command whose reply is ignored. */
 int conn_put_unanswered(Conn *conn, const Span *args, size_t n);
 
-/* Says something on a connection that subscribes; the answer goes to options.push. Nothing happens
- * while it is not up. Takes the lock itself. */
+/* Sends a command on a connection that subscribes; the reply goes to options.push. Does nothing
+ * while the connection is not up. Takes the lock itself. */
 void conn_tell(Conn *conn, const Span *args, size_t n);
 
-/* Sends what was put; before conn_unlock(). */
+/* Sends the appended commands; call it before conn_unlock(). */
 void conn_flush(Conn *conn);
 
 void conn_waiter_init(ConnWaiter *waiter);
 void conn_waiter_deinit(ConnWaiter *waiter);
 
-/* Until all requests of the waiter are done, or deadline_ns: then they are given up and have the
- * status -ETIMEDOUT, or -ENOTCONN if there was no connection. Returns false if that happened. */
+/* Waits until all requests of the waiter are done, or until deadline_ns: the remaining requests are
+ * then abandoned with the status -ETIMEDOUT, or -ENOTCONN without a connection, and the function
+ * returns false. */
 bool conn_wait(Conn *conn, ConnWaiter *waiter, uint64_t deadline_ns);
 
-/* Gives up one request that has no waiter, unless it is done already. */
+/* Abandons one request that has no waiter, unless it is done already. */
 void conn_abandon(Conn *conn, Request *request, int status);
 
-/* What can be done at once is done: connecting, sending, reading. */
+/* Connects, sends and reads as far as possible without waiting. */
 void conn_process(Conn *conn);
 
-/* Drops the connection; the next one to use it makes another. */
+/* Drops the connection; the next command opens a new one. */
 void conn_reset(Conn *conn);
 
 typedef struct ConnState {
     bool is_up;
     uint64_t connects;
-    uint64_t heard_ns; /* of the last bytes received */
+    uint64_t heard_ns; /* time of the last received bytes */
 } ConnState;
 
 ConnState conn_state(Conn *conn);
 
-/* Lets an epoll set wake when conn_process() has something to do. 0, -ENOMEM, -errno. */
+/* Makes an epoll set wake when conn_process() has work. 0, -ENOMEM, -errno. */
 int conn_watch(Conn *conn, int epoll_fd);
 void conn_unwatch(Conn *conn, int epoll_fd);

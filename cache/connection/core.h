@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * What the files of a connection share: conn.c (its life, who leads, waiting), pipeline.c
- * (commands from being put until their end), login.c (connecting and logging in), read.c
- * (replies). All is called with the connection locked; reading gives the lock away meanwhile.
+ * The inside of a connection, bottom up: watch.c (the lock, epoll sets), pipeline.c (a command from
+ * conn_put() to its reply or failure), login.c (connecting and logging in), read.c (replies),
+ * conn.c (life, leader, waiting). All functions are called with the connection locked; read.c
+ * releases the lock while it parses.
  */
 
 #include "cache/connection/conn.h"
@@ -20,8 +21,8 @@ typedef enum ConnPhase {
 } ConnPhase;
 
 typedef struct ConnSlot {
-    Request *request; /* NULL: given up, or: */
-    bool unanswered;  /* nobody ever wanted the reply, but it has to be sent */
+    Request *request; /* NULL: abandoned, or unanswered */
+    bool unanswered;  /* the reply is ignored, but the command must be sent */
     uint32_t size;    /* bytes of the command */
 } ConnSlot;
 
@@ -30,29 +31,29 @@ struct Conn {
     ConnOptions options;
     ConnPhase state;
     int fd;      /* -1: none */
-    int wake_fd; /* wakes who leads */
+    int wake_fd; /* wakes the leader */
 
-    bool leading; /* one thread polls and reads; what is marked (L) is its own */
-    bool sending; /* one thread sends; (S) */
-    bool blocked; /* the socket takes no more for now */
-    bool broken;  /* whoever leads has to close it */
+    bool leading; /* a thread leads: polls and reads. The leader alone uses the fields marked (L) */
+    bool sending; /* a thread sends. That thread alone uses the fields marked (S) */
+    bool blocked; /* the socket's send buffer is full */
+    bool broken;  /* the leader must close the connection */
 
-    Buffer out;      /* to be sent */
+    Buffer out;      /* unsent */
     Buffer wire;     /* being sent (S) */
     size_t wire_at;  /* (S) */
     ConnSlot *slots; /* a ring */
     size_t mask;     /* its size - 1 */
-    uint64_t head;   /* the oldest that waits for its reply */
-    uint64_t sent;   /* the first whose bytes are still in out */
-    uint64_t tail;   /* one past the newest */
+    uint64_t head;   /* the oldest command without a reply */
+    uint64_t sent;   /* the first command whose bytes are still in out */
+    uint64_t tail;   /* one past the newest command */
     ConnWaiter *waiters;
 
     Resolve resolve;    /* (L) */
     ReplyReader reader; /* (L) */
-    unsigned greetings; /* replies to come before it is up */
-    unsigned greeting;  /* the next one */
-    unsigned n_own;     /* of these: from options.greet */
-    uint64_t retry_ns;  /* no attempt before */
+    unsigned greetings; /* replies needed before the connection is up */
+    unsigned greeting;  /* index of the next greeting reply */
+    unsigned n_own;     /* how many of the greetings come from options.greet */
+    uint64_t retry_ns;  /* the earliest time of the next attempt */
     uint64_t attempt_ends_ns;
     uint32_t pause_us;
     uint64_t connects, heard_ns;
@@ -69,44 +70,44 @@ struct Conn {
 /* The events that the socket is polled for now. */
 uint32_t conn_wanted_events(const Conn *conn);
 
-/* Tells the epoll sets what is waited for; op is EPOLL_CTL_ADD for a new socket. */
+/* Tells the epoll sets the current events; op is EPOLL_CTL_ADD for a new socket. */
 void conn_watch_again(Conn *conn, int op);
 
 /* ---- pipeline.c ---- */
 
-/* A request has its reply, or its failure: whoever waits for it hears of it. */
+/* Completes a request with its reply or its failure and wakes its waiter. */
 void conn_finish(Request *request, Reply *reply, int status, const char *problem);
 
-/* What is older than end fails. */
+/* Fails all commands before end. */
 void conn_fail_until(Conn *conn, uint64_t end, int status, const char *problem);
 
-/* A waiter's time is over: its requests end with -ETIMEDOUT or -ENOTCONN. */
+/* Abandons the requests of a waiter whose time is over, with -ETIMEDOUT or -ENOTCONN. */
 void conn_give_up(Conn *conn, ConnWaiter *waiter);
 
-/* Commands that nobody waits for any more are not sent late: a set that was given up a second ago
- * would undo what has been set since. */
+/* Removes abandoned commands that were not sent yet. Sent late, an abandoned SET would undo newer
+ * writes. */
 void conn_drop_given_up(Conn *conn);
 
 void conn_wake_leader(Conn *conn);
 
 /* ---- login.c; by who leads ---- */
 
-/* Begins an attempt, or goes on with a name that is being resolved until until_ns. */
+/* Begins a connection attempt, or continues a name look-up, which may wait until until_ns. */
 void conn_start(Conn *conn, uint64_t until_ns);
 
-/* connect() has ended. */
+/* connect() has finished. */
 void conn_connected(Conn *conn);
 
-/* One reply before the connection is up. */
+/* Takes one reply to the greeting, before the connection is up. */
 void conn_take_greeting(Conn *conn, const Reply *reply);
 
-/* Closes it. What was sent fails; the rest waits for the next attempt. */
+/* Closes the connection. Sent commands fail; unsent ones wait for the next attempt. */
 void conn_lose(Conn *conn, int status, const char *problem);
 
-/* The other end does not want us: there is no use in waiting for that to change. All fails. */
+/* The server refuses us, and waiting would not change that: all commands fail. */
 void conn_refuse(Conn *conn, int status, const char *problem);
 
 /* ---- read.c; by who leads ---- */
 
-/* Reads what has come, and loses the connection if that is nonsense, or its end. */
+/* Reads the available replies. Loses the connection at end of file and on malformed replies. */
 void conn_read_turn(Conn *conn);

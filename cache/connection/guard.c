@@ -1,4 +1,4 @@
-/* Reads ahead of hiredis. See guard.h. */
+/* Validation of replies before they reach hiredis. See guard.h. */
 
 #include "cache/connection/guard.h"
 
@@ -12,8 +12,8 @@ static void ended(Guard *guard) {
         guard->elements = guard->bytes = 0;
 }
 
-/* A number between the type and the end of its line. Digits alone, and few enough not to overflow.
- */
+/* Parses a number between the type byte and the end of its line: only digits, and too few to
+ * overflow. */
 static bool parse_number(const uint8_t *at, size_t len, int64_t *ret) {
     bool negative = len > 0 && *at == '-';
     uint64_t value = 0;
@@ -60,7 +60,7 @@ static void begin_bulk(Guard *guard, int64_t n) {
     }
 }
 
-/* A whole line, without its end. */
+/* Checks a whole line, without its line end. */
 static void check_line(Guard *guard, const uint8_t *line, size_t len) {
     int64_t number = 0;
     bool is_number = parse_number(line + 1, len - 1, &number);
@@ -91,7 +91,7 @@ static void check_line(Guard *guard, const uint8_t *line, size_t len) {
     }
 }
 
-/* The bytes of a string, and its line end, which hiredis takes for granted. */
+/* Checks the bytes of a string and its line end, which hiredis does not check. */
 static size_t check_bulk(Guard *guard, const uint8_t *data, size_t len) {
     size_t n = 0;
 

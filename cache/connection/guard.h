@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Reads ahead of hiredis: a reply's lengths, counts and nesting are checked before its parser hears
- * of them, because it reserves memory for whatever a length says. A cursor, fed piece by piece;
+ * Checks the lengths, counts and nesting of a reply before hiredis' parser sees them, because that
+ * parser reserves memory for any declared length. The guard is a cursor, fed piece by piece; it
  * allocates nothing.
  */
 
@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 enum {
-    GUARD_DEPTH = 6,              /* hiredis 0.14 ends at 7; CLUSTER SLOTS needs 4 */
+    GUARD_DEPTH = 6,              /* hiredis 0.14 accepts 7; CLUSTER SLOTS needs 4 */
     GUARD_LINE = 8 * 1024,        /* bytes of a status or an error */
     GUARD_NUMBER = 24,            /* bytes of a length or a number */
-    GUARD_ELEMENTS = 1024 * 1024, /* values in one reply, at all depths */
+    GUARD_ELEMENTS = 1024 * 1024, /* values in one reply, over all depths */
     GUARD_BULK =
         64 * 1024 * 1024 + 4096,     /* bytes of one string: the largest value and its header */
     GUARD_REPLY = 128 * 1024 * 1024, /* bytes of one whole reply */
@@ -21,13 +21,13 @@ enum {
 
 typedef struct Guard {
     uint32_t depth;
-    uint32_t left[GUARD_DEPTH]; /* elements to come, at each depth */
-    uint64_t bulk_left;         /* bytes of a string to come, its line end included */
-    uint64_t elements;          /* so far in this reply */
-    uint64_t bytes;             /* likewise */
-    const char *problem;        /* static text; NULL: none so far */
+    uint32_t left[GUARD_DEPTH]; /* missing elements at each depth */
+    uint64_t bulk_left;         /* missing bytes of a string, its line end included */
+    uint64_t elements;          /* elements of this reply so far */
+    uint64_t bytes;             /* bytes of this reply so far */
+    const char *problem;        /* static text; NULL: no problem so far */
 } Guard;
 
-/* How many of these bytes may be passed on. The rest begins a line that is not complete: offer it
- * again with what follows. When there is a problem the connection must go. */
+/* Returns how many of these bytes may be passed to the parser. The rest is an incomplete line:
+ * offer it again with the bytes that follow. If problem is set, the connection must be closed. */
 size_t guard_check(Guard *guard, const uint8_t *data, size_t len);

@@ -1,4 +1,4 @@
-/* Connecting, logging in, and losing the connection again. See core.h. */
+/* Connecting, logging in, and losing the connection. See core.h. */
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -14,8 +14,8 @@
 #include "cache/connection/core.h"
 
 static void close_socket(Conn *conn) {
-    /* A send never blocks, so this takes microseconds. The descriptor must not be another one's by
-     * then. */
+    /* A send never blocks, so this takes microseconds. The descriptor must not be closed, and
+     * reused, during the send. */
     while (conn->sending) {
         conn_unlock(conn);
         sched_yield();
@@ -34,13 +34,13 @@ void conn_lose(Conn *conn, int status, const char *problem) {
     ConnPhase was = conn->state;
     uint32_t pause_us = conn->pause_us;
 
-    conn->broken = true; /* nobody begins to send now */
+    conn->broken = true; /* no thread begins to send now */
     close_socket(conn);
     conn->state = CONN_CLOSED;
     conn_fail_until(conn, conn->sent, status, problem);
     if (was == CONN_UP && conn->options.lost)
         conn->options.lost(conn->options.ctx);
-    /* Half of it at random: many clients must not come back all at once. */
+    /* Half of the pause is random, so that many clients do not reconnect at once. */
     conn->retry_ns =
         clock_ns() + pause_us * UINT64_C(500) + random_below(pause_us * UINT64_C(500) + 1);
     conn->pause_us = pause_us == 0                          ? CONN_RETRY_FIRST_US
@@ -71,7 +71,7 @@ static void greet(Conn *conn) {
                        {(const uint8_t *)user, strlen(user)},
                        {(const uint8_t *)options->password, strlen(options->password)}};
 
-        /* Before Redis 6 there are no users. */
+        /* Redis before version 6 has no users. */
         if (!options->user)
             args[1] = args[2];
         conn_format(to, args, options->user ? 3 : 2);
@@ -87,7 +87,7 @@ static void greet(Conn *conn) {
     }
     conn->n_own = options->greet ? options->greet(to, options->ctx) : 0;
     conn->greetings += conn->n_own;
-    /* Always something to answer, so that what listens on this port shows that it is Redis. */
+    /* The PING always gets an answer, which shows whether the server is Redis. */
     conn_format(to, (Span[]){{(const uint8_t *)"PING", 4}}, 1);
     conn->greetings++;
     if (to->failed) {
@@ -164,10 +164,10 @@ void conn_connected(Conn *conn) {
     }
     conn_lose(conn, -ENOTCONN, NULL);
     if (conn->resolve.at)
-        conn->retry_ns = 0; /* the name has more addresses */
+        conn->retry_ns = 0; /* try the next address of the name */
 }
 
-/* AUTH and SELECT come first, then what options.greet asked, then PING. */
+/* AUTH and SELECT come first, then the commands of options.greet, then PING. */
 void conn_take_greeting(Conn *conn, const Reply *reply) {
     unsigned i = conn->greeting++, first_own = conn->greetings - 1 - conn->n_own;
 

@@ -1,7 +1,7 @@
 #pragma once
 
-/* Numbers as Redis writes them, and stamps: 16 hexadecimal digits that tell one state of a tag, or
- * one lease, from all others. */
+/* Numbers as Redis writes them, and stamps: 16 hexadecimal digits that identify one state of a tag,
+ * or one lease. */
 
 #include <stdint.h>
 
@@ -13,10 +13,10 @@ enum { STAMP_BYTES = 16 };
 int number_parse(Span text, int64_t *ret);
 
 void stamp_format(uint64_t stamp, uint8_t to[STAMP_BYTES]);
-uint64_t stamp_parse(Span text); /* 0: that is none */
+uint64_t stamp_parse(Span text); /* 0: not a stamp */
 
-/* How long the stamp of a tag lives that something with this ttl has: twice as long, at least a
- * day. A stamp that goes too early costs a computation, no more. */
+/* Time to live of a tag's stamp: twice that of the tagged entry, at least a day. A stamp that
+ * expires too early costs one more computation. */
 static inline uint64_t stamp_ttl_ms(uint64_t ttl_ms) {
     const uint64_t day = UINT64_C(24) * 3600 * 1000;
 

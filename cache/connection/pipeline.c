@@ -1,4 +1,4 @@
-/* Commands of a connection, from being put until their reply or failure. See core.h. */
+/* The commands of a connection, from conn_put() to their reply or failure. See core.h. */
 
 #include <assert.h>
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 #include "cache/connection/core.h"
 
-enum { BUFFER_KEPT = 1024 * 1024 /* a larger buffer is given back when it is empty */ };
+enum { BUFFER_KEPT = 1024 * 1024 /* a larger buffer is freed when it is empty */ };
 
 /* ---- putting ---- */
 
@@ -105,7 +105,7 @@ void conn_wake_leader(Conn *conn) {
     uint64_t one = 1;
     ssize_t ignored = write(conn->wake_fd, &one, sizeof(one));
 
-    (void)ignored; /* full means that it is awake */
+    (void)ignored; /* a full counter means that the leader is awake */
 }
 
 void conn_tell(Conn *conn, const Span *args, size_t n) {
@@ -133,12 +133,12 @@ static bool next_wire(Conn *conn) {
     return conn->wire.len > 0;
 }
 
-/* What others put while this one sends leaves with its next send: they need not send themselves. */
+/* Commands that other threads append during a send leave with the next send of this thread. */
 void conn_flush(Conn *conn) {
     if (conn->sending || conn->broken || (conn->state != CONN_UP && conn->state != CONN_GREETING))
         return;
     conn->sending = true;
-    /* Before the connection is up only the greeting leaves, which is in wire. */
+    /* Until the connection is up, only the greeting is sent, which is in wire. */
     while (!conn->broken &&
            (conn->state == CONN_UP ? next_wire(conn) : conn->wire_at < conn->wire.len)) {
         const uint8_t *from = conn->wire.data + conn->wire_at;
@@ -160,7 +160,7 @@ void conn_flush(Conn *conn) {
             break;
         } else if (problem != EINTR) {
             conn->broken = true;
-            shutdown(fd, SHUT_RDWR); /* wakes who leads */
+            shutdown(fd, SHUT_RDWR); /* wakes the leader */
         }
     }
     conn->sending = false;
@@ -178,7 +178,7 @@ void conn_finish(Request *request, Reply *reply, int status, const char *problem
         request->done(request);
         return;
     }
-    /* The request may be gone as soon as the lock is. */
+    /* The request may be freed as soon as the lock is released. */
     if (--request->waiter->pending == 0)
         pthread_cond_signal(&request->waiter->wake);
 }
@@ -225,7 +225,7 @@ void conn_give_up(Conn *conn, ConnWaiter *waiter) {
             Request *request = slot->request;
 
             slot->request = NULL;
-            /* What never left this process has certainly not happened. */
+            /* An unsent command was certainly not executed. */
             conn_finish(request, NULL, seq < conn->sent ? -ETIMEDOUT : status, NULL);
         }
     }

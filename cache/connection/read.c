@@ -1,4 +1,4 @@
-/* Replies, from the socket to those who wait for them. See core.h. */
+/* Reads replies from the socket and completes their commands. See core.h. */
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -7,9 +7,9 @@
 #include "cache/connection/core.h"
 
 enum {
-    SLICE = 4096, /* bytes to the parser at once */
+    SLICE = 4096, /* bytes fed to the parser at once */
     READS_PER_TURN = 16,
-    BATCH = 64, /* replies handed over with the lock taken once */
+    BATCH = 64, /* replies completed under one lock */
 };
 
 static int take_reply(Conn *conn, Reply *reply) {
@@ -26,7 +26,7 @@ static int take_reply(Conn *conn, Reply *reply) {
     }
     if (conn->head == conn->sent) {
         reply_free(reply);
-        return -EPROTO; /* nobody asked */
+        return -EPROTO; /* a reply without a command */
     }
     slot = &conn->slots[conn->head++ & conn->mask];
     if (slot->request)
@@ -36,7 +36,7 @@ static int take_reply(Conn *conn, Reply *reply) {
     return 0;
 }
 
-/* Hands over what the parser has; takes and leaves with the lock free. */
+/* Completes the commands of all parsed replies. The lock is not held before and after. */
 static int take_replies(Conn *conn) {
     Reply *batch[BATCH];
     size_t n;
@@ -63,13 +63,13 @@ static int take_replies(Conn *conn) {
     return r;
 }
 
-/* In slices: hiredis 0.14 moves all it still holds to the front every kilobyte. */
+/* In slices, because hiredis 0.14 moves its whole buffer to the front after every kilobyte. */
 static int parse(Conn *conn, size_t n) {
     for (size_t at = 0; at < n;) {
         size_t left = n - at,
                slice = conn->reader.guard.bulk_left > SLICE || left < SLICE ? left : SLICE;
         int fed = reply_reader_feed(&conn->reader, conn->bytes + at, slice);
-        int taken = take_replies(conn); /* what came before any nonsense still counts */
+        int taken = take_replies(conn); /* replies before a malformed one are still valid */
 
         if (fed < 0 || taken < 0)
             return fed < 0 ? fed : taken;
@@ -78,7 +78,8 @@ static int parse(Conn *conn, size_t n) {
     return 0;
 }
 
-/* Everything that has come, within bounds. 0, or why the connection has to go. Lock not held. */
+/* Reads and parses the available bytes, within bounds. 0, or a negative errno: the connection must
+ * be closed. The lock is not held. */
 static int receive(Conn *conn) {
     for (int i = 0; i < READS_PER_TURN; i++) {
         ssize_t n = recv(conn->fd, conn->bytes, sizeof(conn->bytes), MSG_DONTWAIT);
@@ -105,7 +106,7 @@ void conn_read_turn(Conn *conn) {
     conn_lock(conn);
     conn->heard_ns = clock_ns();
     if (r == 0 || conn->fd < 0)
-        return; /* a refused greeting has closed it already */
+        return; /* a refused greeting has already closed the connection */
     if (r == -EPROTO && conn->state == CONN_GREETING)
         conn_refuse(conn, r, conn->reader.problem ? conn->reader.problem : "this is not Redis");
     else if (r == -EPROTO)

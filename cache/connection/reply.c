@@ -59,7 +59,7 @@ static void *make_nil(const redisReadTask *task) {
     Reply *reply = make(task, 0, NULL, 0);
 
     if (reply)
-        reply->type = REPLY_NIL; /* its task is of the type that it is not */
+        reply->type = REPLY_NIL; /* the type of this task does not fit its value */
     return reply;
 }
 
@@ -67,7 +67,7 @@ static void free_object(void *reply) {
     reply_free(reply);
 }
 
-/* What RESP3 added has no constructor: the guard lets only the types of RESP2 through. */
+/* There are no constructors for RESP3 types: the guard admits only RESP2. */
 static redisReplyObjectFunctions functions = {
     .createString = make_string,
     .createArray = make_array,
@@ -96,7 +96,7 @@ static int pass_on(ReplyReader *reader, const void *data, size_t len) {
     return redisReaderFeed(reader->parser, data, len) == REDIS_OK ? 0 : -ENOMEM;
 }
 
-/* The rest of a line whose beginning is held. Returns how many bytes it took. */
+/* Takes the rest of a line whose beginning is in held. Returns how many bytes it took. */
 static int complete_line(ReplyReader *reader, const uint8_t *data, size_t len, size_t *ret_taken) {
     const uint8_t *end = memchr(data, '\n', len);
     size_t n = end ? (size_t)(end - data) + 1 : len, passed;
@@ -127,11 +127,11 @@ int reply_reader_feed(ReplyReader *reader, const uint8_t *data, size_t len) {
     }
     if (r >= 0 && len > 0) {
         n = guard_check(&reader->guard, data, len);
-        r = pass_on(reader, data, n); /* what came before any nonsense still counts */
+        r = pass_on(reader, data, n); /* replies before a malformed one are still valid */
         if (reader->guard.problem)
             r = -EPROTO;
         if (r >= 0 && len > n) {
-            reader->n_held = len - n; /* less than a line: the guard saw to that */
+            reader->n_held = len - n; /* less than a line, by the rules of the guard */
             memcpy(reader->held, data + n, reader->n_held);
         }
     }

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Replies of Redis, made by hiredis' parser with our own constructors: a string arrives in a block
- * that can be handed to the user as it is. One source for hiredis 0.14 and 1.x.
+ * Replies of Redis, built by hiredis' parser with our own constructors: a string arrives in a block
+ * that can be handed to the user as it is. The same source works with hiredis 0.14 and 1.x.
  */
 
 #include <ferry/ferry.h>
@@ -40,11 +40,11 @@ static inline bool span_begins(Span text, const char *word) {
     return text.len >= strlen(word) && memcmp(text.data, word, strlen(word)) == 0;
 }
 
-/* The bytes of a connection, turned into replies. */
+/* Turns the bytes of a connection into replies. */
 typedef struct ReplyReader {
     Guard guard;
     struct redisReader *parser;
-    uint8_t held[GUARD_LINE]; /* the beginning of a line that is not complete */
+    uint8_t held[GUARD_LINE]; /* the beginning of an incomplete line */
     size_t n_held;
     const char *problem;
 } ReplyReader;
@@ -52,9 +52,10 @@ typedef struct ReplyReader {
 int reply_reader_init(ReplyReader *reader);
 void reply_reader_deinit(ReplyReader *reader);
 
-/* Takes bytes from the connection. 0; -EPROTO: see problem; -ENOMEM. The connection must go then.
- */
+/* Takes bytes from the connection. 0; -EPROTO: see problem; -ENOMEM. After an error the connection
+ * must be closed. */
 int reply_reader_feed(ReplyReader *reader, const uint8_t *data, size_t len);
 
-/* The next complete reply, the caller's; NULL: none yet. 0, -EPROTO, -ENOMEM. */
+/* Returns the next complete reply, owned by the caller; NULL: no complete reply yet. 0, -EPROTO,
+ * -ENOMEM. */
 int reply_reader_next(ReplyReader *reader, Reply **ret);

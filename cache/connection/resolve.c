@@ -1,4 +1,4 @@
-/* Names to addresses. See resolve.h. */
+/* Name resolution with a deadline. See resolve.h. */
 
 #include "cache/connection/resolve.h"
 
@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 
-/* What glibc may still write to when nobody wants the answer any more. */
+/* Memory that glibc may still write to after the look-up was abandoned. */
 typedef struct Asked {
     struct gaicb gai;
     struct addrinfo hints;
@@ -83,7 +83,8 @@ void resolve_deinit(Resolve *resolve) {
     if (resolve->found)
         freeaddrinfo(resolve->found);
     if (resolve->asked) {
-        /* Too late to cancel: glibc's thread still writes to it. Better lost than freed. */
+        /* The look-up cannot be cancelled any more, and glibc's thread still writes to this memory:
+         * leak it. */
         if (gai_cancel(resolve->asked) != EAI_NOTCANCELED) {
             if (resolve->asked->ar_result && gai_error(resolve->asked) == 0)
                 freeaddrinfo(resolve->asked->ar_result);

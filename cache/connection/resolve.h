@@ -1,9 +1,8 @@
 #pragma once
 
 /*
- * Names to addresses without waiting longer than one wants to. Numbers need no lookup. For names
- * glibc's getaddrinfo_a() asks on a helper thread of its own, because getaddrinfo() has no
- * deadline.
+ * Resolves host names with a deadline. Numeric addresses need no look-up. For names, glibc's
+ * getaddrinfo_a() asks on a helper thread, because getaddrinfo() has no deadline.
  */
 
 #include <netdb.h>
@@ -13,16 +12,16 @@
 #include "cache/connection/url.h"
 
 typedef struct Resolve {
-    struct gaicb *asked; /* on its way; freed only when glibc is done with it */
+    struct gaicb *asked; /* a look-up in flight; freed only after glibc is done with it */
     struct addrinfo *found;
-    struct addrinfo *at; /* the address to try next; NULL: none left */
+    struct addrinfo *at; /* the address to try next; NULL: no address is left */
 } Resolve;
 
-/* Begins a lookup. 0: the addresses are there; -EINPROGRESS: resolve_poll(); -ENOENT: no such name;
- * -ENOMEM. */
+/* Begins a look-up. 0: the addresses are there; -EINPROGRESS: call resolve_poll(); -ENOENT: the
+ * name does not exist; -ENOMEM. */
 int resolve_begin(Resolve *resolve, const CacheHost *host);
 
-/* Waits until until_ns, 0: not at all. As resolve_begin(). */
+/* Waits until until_ns at most; 0: does not wait. Returns as resolve_begin(). */
 int resolve_poll(Resolve *resolve, uint64_t until_ns);
 
 void resolve_deinit(Resolve *resolve);

@@ -1,4 +1,4 @@
-/* Where a cache is: a URL taken apart. See url.h. */
+/* The URL of a cache, parsed. See url.h. */
 
 #include "cache/connection/url.h"
 
@@ -21,7 +21,8 @@ static int hex_digit(char c) {
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* %XX decoded, NUL-terminated. A NUL inside is refused: it would end a path or password early. */
+/* Decodes %XX and terminates the text. An encoded NUL is refused: it would truncate a path or
+ * password. */
 static int unescape(Text text, char **ret) {
     char *copy = malloc((size_t)(text.end - text.at) + 1), *to = copy;
 
@@ -91,7 +92,7 @@ int cache_host_parse(const char *at, size_t len, CacheHost *ret) {
     } else if (colon) {
         name.end = colon;
         if (memchr(name.at, ':', (size_t)(name.end - name.at)))
-            return -EINVAL; /* IPv6 without brackets: where does the port begin? */
+            return -EINVAL; /* IPv6 without brackets: the port is ambiguous */
     }
     if (colon && (parse_decimal((Text){colon + 1, text.end}, UINT16_MAX, &port) < 0 || port == 0))
         return -EINVAL;
@@ -232,7 +233,7 @@ static int parse(const char *text, CacheUrl *ret, ferry_error *reterr) {
         return ret->kind == CACHE_URL_UNIX ? parse_unix(rest, ret, reterr)
                                            : parse_net(rest, ret, reterr);
     }
-    /* Only the scheme is shown: a password may follow. */
+    /* The message shows the scheme only: the rest may contain a password. */
     return error_set(reterr, "ferry.Unsupported",
                      "'%s' is not a cache: memory://, redis://, redis+unix:// and redis+cluster:// "
                      "are",
@@ -250,7 +251,7 @@ int cache_url_parse(const char *text, CacheUrl *ret, ferry_error *reterr) {
 }
 
 void cache_url_deinit(CacheUrl *url) {
-    /* The password must not stay behind in freed memory. */
+    /* Overwrite the password before its memory is freed. */
     if (url->password)
         explicit_bzero(url->password, strlen(url->password));
     free(url->user);

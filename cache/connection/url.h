@@ -1,6 +1,6 @@
 #pragma once
 
-/* Where a cache is: a URL taken apart. */
+/* The URL of a cache, parsed. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@ enum { CACHE_URL_MAX = 4096, CACHE_HOSTS_MAX = 64, CACHE_REDIS_PORT = 6379 };
 
 typedef enum CacheUrlKind {
     CACHE_URL_MEMORY,
-    CACHE_URL_REDIS, /* one host, or several that share the keys */
+    CACHE_URL_REDIS, /* one host, or several with the keys sharded over them */
     CACHE_URL_UNIX,
     CACHE_URL_CLUSTER,
 } CacheUrlKind;

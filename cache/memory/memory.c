@@ -1,4 +1,4 @@
-/* Keys and values in this process. See map.h. */
+/* The table of keys and values in this process. See memory.h. */
 
 #include "cache/memory/memory.h"
 
@@ -11,21 +11,21 @@
 
 enum {
     SHARDS_MAX = 64,
-    SHARD_BYTES = 8 * 1024 * 1024, /* what a shard should have before there are more of them */
+    SHARD_BYTES = 8 * 1024 * 1024, /* the size of a shard above which another one is added */
     BUCKETS_MIN = 64,
     FREQ_MAX = 3,
-    COPY_MAX = 1024, /* larger values are lent from their entry instead of copied */
-    SWEEP = 2,       /* buckets looked at for expired entries, with each put */
-    OVERHEAD =
-        sizeof(BlockHeader) + 16 + 2 * sizeof(void *), /* beside an entry: block, malloc, tables */
+    COPY_MAX = 1024, /* larger values are shared with their entry instead of copied */
+    SWEEP = 2,       /* buckets that each put searches for expired entries */
+    OVERHEAD = sizeof(BlockHeader) + 16 +
+               2 * sizeof(void *), /* overhead of an entry: block, malloc(), tables */
 };
 
 typedef enum Queue { SMALL, MAIN, N_QUEUES } Queue;
 
-/* A block: who got a large value keeps the entry alive after its eviction. */
+/* An entry is a block: a reader of a large value keeps the entry alive after its eviction. */
 typedef struct Entry {
-    struct Entry *next;          /* in its bucket */
-    struct Entry *older, *newer; /* in its queue */
+    struct Entry *next;          /* the next entry in the bucket */
+    struct Entry *older, *newer; /* neighbours in the queue */
     uint64_t hash;
     uint64_t expires_ms; /* 0: never */
     size_t value_len;
@@ -44,7 +44,7 @@ typedef struct Fifo {
 typedef struct Shard {
     _Alignas(64) pthread_mutex_t lock;
     Entry **buckets;
-    uint64_t *ghosts; /* as many as buckets: fingerprint and time of eviction */
+    uint64_t *ghosts; /* as many as buckets; each is a fingerprint and a time of eviction */
     size_t mask;
     size_t n;
     uint64_t bytes, max_bytes;
@@ -84,7 +84,7 @@ int memory_new(Memory **ret, uint64_t max_bytes) {
 
     while (n < SHARDS_MAX && max_bytes / SHARD_BYTES >= n * 2)
         n *= 2;
-    /* calloc() does not align to a cache line, which the shards ask for. */
+    /* calloc() does not align to a cache line, as the shards require. */
     memory = aligned_alloc(64, (sizeof(Memory) + 63 + n * sizeof(Shard)) / 64 * 64);
     if (!memory)
         return -ENOMEM;
@@ -157,7 +157,7 @@ static void ghost_add(Shard *shard, uint64_t hash) {
     shard->ghosts[hash & shard->mask] = (hash & UINT64_C(0xFFFFFFFF00000000)) | ++shard->ghost_time;
 }
 
-/* Was it evicted so lately that it would be here still, had the main queue taken it? */
+/* True if the key was evicted so recently that the main queue would still have it. */
 static bool ghost_take(Shard *shard, uint64_t hash) {
     uint64_t *ghost = &shard->ghosts[hash & shard->mask];
 
@@ -189,7 +189,7 @@ static void drop(Shard *shard, Entry **at) {
     ferry_free(entry);
 }
 
-/* The entry, or NULL; one that has expired is removed on the way. */
+/* Returns the entry or NULL; an expired entry is removed. */
 static Entry **find_live(Shard *shard, Span key, uint64_t hash, uint64_t now_ms) {
     Entry **at = find(shard, key, hash);
 
@@ -201,7 +201,7 @@ static Entry **find_live(Shard *shard, Span key, uint64_t hash, uint64_t now_ms)
     return *at ? at : NULL;
 }
 
-/* Twice the buckets. Without the memory for it the chains get longer, that is all. */
+/* Doubles the buckets. Without memory for that the chains only get longer. */
 static void grow(Shard *shard) {
     size_t n = (shard->mask + 1) * 2;
     Entry **buckets = calloc(n, sizeof(*buckets));
@@ -221,7 +221,7 @@ static void grow(Shard *shard) {
             *to = entry;
         }
     free(shard->buckets);
-    free(shard->ghosts); /* forgotten: which of the two slots each belongs to is not known */
+    free(shard->ghosts); /* dropped: the new slot of each ghost is unknown */
     shard->buckets = buckets;
     shard->ghosts = ghosts;
     shard->mask = n - 1;
@@ -234,7 +234,7 @@ static void evict(Shard *shard, Entry *entry, bool remember) {
     shard->evictions++;
 }
 
-/* One step: an entry goes, or moves on. */
+/* One step of eviction: an entry is removed, or moves to another queue. */
 static void evict_step(Shard *shard) {
     Fifo *small = &shard->queues[SMALL], *main = &shard->queues[MAIN];
     Entry *entry;
@@ -265,7 +265,7 @@ static void make_room(Shard *shard, uint64_t size) {
         evict_step(shard);
 }
 
-/* Expired entries that nobody asks for would otherwise stay until they are the oldest. */
+/* Removes expired entries; without this they would stay until they are the oldest. */
 static void sweep(Shard *shard, uint64_t now_ms) {
     for (int i = 0; i < SWEEP; i++) {
         Entry **at = &shard->buckets[shard->sweep_at++ & shard->mask];

@@ -1,4 +1,4 @@
-/* The near cache: values of Redis kept in this process too. See near.h. */
+/* The near cache. See near.h. */
 
 #include "cache/near/near.h"
 
@@ -12,8 +12,8 @@
 
 enum { STRIPES = 64, COUNTS = 64, LINKS_MAX = 1024, REST_MS = 5000 };
 
-/* Counts what was heard about the keys that hash to it. A few keys share one: that costs a value
- * not kept, never one kept too long. */
+/* Counts the reported changes of the keys that hash to this stripe. When two keys share a stripe, a
+ * value may be kept for a shorter time than possible, never for longer. */
 typedef struct Stripe {
     _Alignas(64) pthread_mutex_t lock;
     uint32_t counts[COUNTS];
@@ -22,28 +22,30 @@ typedef struct Stripe {
 struct NearLink {
     Near *near;
     Conn *news;
-    Conn *data;       /* NULL: not attached */
-    int64_t id;       /* of the news connection; 0: not up */
-    int64_t told;     /* the id that the data connection was told, and agreed to; 0: none */
-    int64_t telling;  /* on its way */
-    Request request;  /* that tells */
-    bool pinged;      /* an answer is to come */
-    uint64_t ping_ns; /* when that was sent */
-    uint64_t true_ns; /* what changed before is known here */
-    uint64_t rest_ns; /* Redis refused: not asked again until then */
+    Conn *data; /* NULL: not attached */
+    int64_t id; /* the id of the news connection; 0: it is not up */
+    int64_t
+        told; /* the id to which the data connection redirects its tracking; 0: tracking is off */
+    int64_t telling;  /* the id in the CLIENT TRACKING command in flight */
+    Request request;  /* the CLIENT TRACKING command */
+    bool pinged;      /* a PING is unanswered */
+    uint64_t ping_ns; /* when the PING was sent */
+    uint64_t true_ns; /* all changes before this time are known */
+    uint64_t rest_ns; /* Redis refused tracking: no request before this time */
 };
 
 struct Near {
     Memory *memory;
     uint64_t stale_ns;
-    uint64_t epoch;                        /* atomic; counts flushes, from 1 */
-    uint64_t look_ns;                      /* atomic; when to look for news again */
-    uint64_t true_until;                   /* atomic; no hits from then on */
+    uint64_t epoch;                        /* atomic; number of flushes, from 1 */
+    uint64_t look_ns;                      /* atomic; time of the next read of the news */
+    uint64_t true_until;                   /* atomic; no hits after this time */
     uint64_t hits, invalidations, flushes; /* atomic */
-    pthread_mutex_t look_lock;             /* one looks at a time; guards links */
+    pthread_mutex_t
+        look_lock; /* one thread reads the news at a time; also protects the list of links */
     NearLink *links[LINKS_MAX];
     size_t n_links;
-    pthread_mutex_t link_lock; /* what is in the links; taken last */
+    pthread_mutex_t link_lock; /* protects the fields of the links; taken last */
     Stripe stripes[STRIPES];
 };
 
@@ -91,8 +93,8 @@ static uint32_t *count_of(Near *near, uint64_t hash) {
 
 void near_flush(Near *near) {
     bump(&near->epoch);
-    /* Who compared the epoch before that and is putting a value now is done when its lock is free.
-     */
+    /* A thread that compared the epoch earlier may be storing a value now; it is done when its lock
+     * is free. */
     for (size_t i = 0; i < STRIPES; i++) {
         pthread_mutex_lock(&near->stripes[i].lock);
         pthread_mutex_unlock(&near->stripes[i].lock);
@@ -114,7 +116,7 @@ NearToken near_begin(Near *near, uint64_t hash) {
     Stripe *stripe = stripe_of(near, hash);
     NearToken token = {0, 0};
 
-    /* Not told yet to watch what we read: then nothing may be kept. */
+    /* Redis does not track our reads yet: no value may be kept. */
     if (get(&near->true_until) == 0)
         return token;
     pthread_mutex_lock(&stripe->lock);
@@ -137,8 +139,9 @@ void near_keep(Near *near, NearToken token, Span key, uint64_t hash, Span value,
     pthread_mutex_unlock(&stripe->lock);
 }
 
-/* No hits and nothing kept until the next look; with link_lock. What was asked for before is not
- * kept either, and a look that began before does not count. */
+/* Allows no hits and keeps no values until the next read of the news; called with link_lock. Values
+ * that were requested earlier are not kept, and a read of the news that began earlier does not
+ * count. */
 static void distrust(Near *near) {
     bump(&near->epoch);
     put(&near->true_until, 0);
@@ -149,7 +152,7 @@ static bool begins(const Reply *reply, const char *words) {
            strncasecmp(reply->bytes.data, words, strlen(words)) == 0;
 }
 
-/* A Redis before 6, or a user who may not: asking at each look would be a burden to it. */
+/* Redis before version 6, or a user without the right: asking at each look-up would be a burden. */
 static void rest_if_refused(NearLink *link, const Reply *reply) {
     if (reply->type == REPLY_ERROR && (begins(reply, "NOPERM") || begins(reply, "ERR unknown")))
         put(&link->rest_ns, clock_ns() + REST_MS * UINT64_C(1000000));
@@ -268,7 +271,7 @@ unsigned near_link_greet(Buffer *out, void *ctx) {
 
 static void agreed(NearLink *link, const Reply *reply) {
     pthread_mutex_lock(&link->near->link_lock);
-    /* The news connection may be another one by now; then there is nothing to agree to. */
+    /* If the news connection was replaced meanwhile, this reply means nothing. */
     if (reply && reply->type == REPLY_STATUS && link->telling == link->id)
         link->told = link->telling;
     else if (reply)
@@ -283,7 +286,7 @@ int near_link_greeted(unsigned i, const Reply *reply, void *ctx) {
     return 0;
 }
 
-/* Redis forgets what a connection has read when it ends. */
+/* Redis ends the tracking of a connection when the connection ends. */
 void near_link_lost(void *ctx) {
     NearLink *link = ctx;
 
@@ -353,7 +356,7 @@ void near_link_detach(NearLink *link) {
     link->data = NULL;
     pthread_mutex_unlock(&near->look_lock);
     if (was)
-        near_flush(near); /* what came from there is not watched any more */
+        near_flush(near); /* the values of this server are not tracked any more */
 }
 
 NearLink *near_link_free(NearLink *link) {
@@ -372,7 +375,8 @@ static void tell(NearLink *link, int64_t id) {
 
     tracking_words(&words, id);
     conn_lock(link->data);
-    /* One that still waits for the connection says an id of long ago: the next look tries again. */
+    /* A command that is still waiting for the connection has an old id: the next read tries
+     * again. */
     if (link->request.seq == 0 && conn_put(link->data, words.args, 5, &link->request) >= 0)
         conn_flush(link->data);
     else
@@ -380,7 +384,8 @@ static void tell(NearLink *link, int64_t id) {
     conn_unlock(link->data);
 }
 
-/* Returns what changed before which time is known from this Redis; 0: it does not watch for us. */
+/* Returns the time before which all changes of this server are known; 0: the server does not track
+ * our reads. */
 static uint64_t look_at(NearLink *link, uint64_t now) {
     Near *near = link->near;
     bool ping, told, must_tell = false;
@@ -406,7 +411,7 @@ static uint64_t look_at(NearLink *link, uint64_t now) {
     if (must_tell)
         tell(link, id);
     else if (!told)
-        conn_process(link->data); /* the agreement may have come */
+        conn_process(link->data); /* the reply to CLIENT TRACKING may have arrived */
     if (ping)
         conn_tell(link->news, (Span[]){{(const uint8_t *)"PING", 4}}, 1);
     return told ? true_ns : 0;
@@ -416,18 +421,18 @@ static void look(Near *near, uint64_t now) {
     uint64_t oldest = UINT64_MAX, epoch = get(&near->epoch);
 
     if (pthread_mutex_trylock(&near->look_lock) != 0)
-        return; /* somebody looks */
+        return; /* another thread reads the news */
     for (size_t i = 0; i < near->n_links; i++) {
         uint64_t true_ns = look_at(near->links[i], now);
 
         oldest = true_ns < oldest ? true_ns : oldest;
     }
     pthread_mutex_lock(&near->link_lock);
-    /* A connection that was lost meanwhile has set this to 0, which must stay. */
+    /* If a connection was lost meanwhile, true_until is 0 and must stay 0. */
     if (epoch == get(&near->epoch))
         put(&near->true_until, oldest == UINT64_MAX || oldest == 0 ? 0 : oldest + near->stale_ns);
     pthread_mutex_unlock(&near->link_lock);
-    /* Sooner while it comes up: that takes a few looks. */
+    /* Sooner while the connections come up, which takes several reads. */
     put(&near->look_ns, now + (oldest == 0 ? NEAR_LOOK_US / 10 : NEAR_LOOK_US) * UINT64_C(1000));
     pthread_mutex_unlock(&near->look_lock);
 }

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 
-enum { RETRY_NS = 2000000 }; /* how often to look at a connection that is not up */
+enum { RETRY_NS = 2000000 }; /* interval of retries while a connection is not up */
 
 /* ---- life ---- */
 
@@ -87,7 +87,7 @@ static int owe(Batches *batches, Node *node) {
 }
 
 static void paid(Batches *batches, Node *node) {
-    BatchWatch *watch = watch_of(batches, node); /* is there, so no memory is needed */
+    BatchWatch *watch = watch_of(batches, node); /* exists already, so this cannot fail */
 
     if (--watch->n == 0)
         conn_unwatch(node->conn, batches->epoll_fd);
@@ -95,7 +95,7 @@ static void paid(Batches *batches, Node *node) {
 
 /* ---- commands ---- */
 
-/* By any thread, with the connection locked. */
+/* Any thread may call this, with the connection locked. */
 static void answered(Request *request) {
     Command *command = (Command *)((char *)request - offsetof(Command, request));
     Batches *batches = ((Batch *)command->owner)->batches;
@@ -108,7 +108,7 @@ static void answered(Request *request) {
     batches->ready_end = &command->next;
     n = write(batches->event_fd, &one, sizeof(one));
     pthread_mutex_unlock(&batches->lock);
-    (void)n; /* full: it is readable anyway */
+    (void)n; /* a full counter is readable as well */
 }
 
 static int send_command(Batches *batches, Command *command) {
@@ -164,7 +164,7 @@ static void set_timer(Batches *batches) {
 }
 
 static void set_out(Batches *batches) {
-    /* Nobody may be polling for a connection that does not exist yet. */
+    /* No thread may be polling for a connection that does not exist yet. */
     for (size_t i = 0; i < batches->n_watches; i++)
         if (batches->watches[i].n > 0 && !conn_state(batches->watches[i].node->conn).is_up)
             conn_process(batches->watches[i].node->conn);
@@ -269,7 +269,7 @@ void batches_deinit(Batches *batches) {
     while (batches->oldest) {
         Batch *batch = batches->oldest;
 
-        /* No second try: what is given up here stays so. */
+        /* No second try: an abandoned command stays abandoned. */
         batch->deadline_ns = 0;
         give_up(batch, -ECANCELED);
         take_ready(batches);

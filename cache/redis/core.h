@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * What the files of redis.h share: redis.c (its life, who has a key), map.c (the map of a
- * cluster), run.c (rounds of commands), outcome.c (what came of each).
+ * The inside of redis.h, bottom up: nodes.c (the servers, and which one has a key), outcome.c (the
+ * reply of one command), run.c (rounds of commands), map.c (the slot map of a cluster), redis.c
+ * (life).
  */
 
 #include "base/atomic.h"
@@ -17,51 +18,52 @@ typedef struct RedisRefresh RedisRefresh;
 
 struct Redis {
     CacheUrlKind kind;
-    ConnOptions options; /* of every connection; the login is ours */
+    ConnOptions options; /* of every connection; the login is owned here */
     char *user, *password;
     uint64_t timeout_ns;
     Near *near; /* NULL: none */
 
-    pthread_mutex_t lock; /* to add nodes */
+    pthread_mutex_t lock; /* protects the addition of nodes */
     Node *nodes[REDIS_NODES_MAX];
-    size_t n_nodes; /* atomic; nodes are never removed before the end */
+    size_t n_nodes; /* atomic; nodes are removed only when the cache is closed */
 
-    KetamaPoint *points; /* NULL: one server */
+    KetamaPoint *points; /* NULL: a single server, or a cluster */
     size_t n_points;
 
     uint16_t slots[SLOTS];  /* atomic; indexes of nodes */
-    uint64_t refreshing;    /* atomic, ns: somebody does until then; 0: nobody */
+    uint64_t refreshing;    /* atomic, ns: end of the refresh in progress; 0: no refresh */
     bool refresh_wanted;    /* atomic */
-    uint64_t refresh_after; /* atomic, ns: not before */
-    RedisRefresh *map;      /* atomic; a map that came while nobody could take it */
+    uint64_t refresh_after; /* atomic, ns: the earliest time of the next refresh */
+    RedisRefresh *map;      /* atomic; a map that arrived while a connection was locked */
     uint64_t redirects, refreshes;
 };
 
 /* ---- nodes.c ---- */
 
-/* The one at host, which is new if need be; with the lock, or before anybody else knows redis. 0,
- * -ENOBUFS, -ENOMEM. */
+/* Returns the index of the node at host, which is added if it is new. Call it with the lock held,
+ * or before another thread knows redis. 0, -ENOBUFS, -ENOMEM. */
 int redis_add_node(Redis *redis, const CacheHost *host, size_t *ret);
 
-/* first: where to begin. Commands for one key must not go to different ones: they would overtake
- * each other. */
+/* Returns a node that is up, searching from index first. Commands for one key must pass the same
+ * first: at different nodes they could overtake each other. */
 Node *redis_any_node(Redis *redis, size_t first);
 
 /* ---- map.c ---- */
 
-/* Fetches the map if it is wanted and nobody else does so, in half of the time at most. */
+/* Fetches the map if that is wanted and no other thread does so, in half of the remaining time at
+ * most. */
 void redis_refresh_if_wanted(Redis *redis, uint64_t deadline_ns);
 
-/* A map that nobody took. */
+/* Frees a map that was not applied. */
 void redis_refresh_free(RedisRefresh *refresh);
 
 /* ---- run.c ---- */
 
-/* Called before each round of commands; may change which node has which slots. */
+/* Called before each round of commands; may replace the slot map. */
 typedef void (*RedisBeforeRound)(Redis *redis, uint64_t deadline_ns);
 
-/* redis_run() and redis_run_at(): all commands go to only, or, when that is NULL, each to the node
- * that has its key. before may be NULL. */
+/* The common part of redis_run() and redis_run_at(): all commands go to only, or, when that is
+ * NULL, each one to the node that has its key. before may be NULL. */
 int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, Command *commands, size_t n,
                      uint64_t deadline_ns, char why[REDIS_WHY]);
 
@@ -69,16 +71,17 @@ int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, Command 
 
 typedef struct RedisRound {
     Redis *redis;
-    bool last;  /* no time for another */
-    bool later; /* somebody said: try again later */
+    bool last;  /* there is no time for another round */
+    bool later; /* a server said: try again later */
     char *why;
 } RedisRound;
 
-/* Takes the reply of one command, or why there is none: it is settled, or pending still. */
+/* Takes the reply or the failure of one command: afterwards the command is settled, or pending for
+ * the next round. */
 void redis_take_result(RedisRound *round, Command *command);
 
-/* It has its outcome. */
+/* Gives the command its outcome. */
 void redis_settle(Command *command, int status);
 
-/* For people: what happened at a node. why may be NULL. */
+/* Writes a text for people: the problem at a node. why may be NULL. */
 void redis_say_text(char why[REDIS_WHY], const Node *node, const char *text);

@@ -1,4 +1,4 @@
-/* Which of several servers has a key. See ketama.h. */
+/* Consistent hashing of keys over servers. See ketama.h. */
 
 #include "cache/redis/ketama.h"
 
@@ -12,7 +12,7 @@ static uint32_t word(const uint8_t digest[16], size_t i) {
            (uint32_t)digest[4 * i + 2] << 16 | (uint32_t)digest[4 * i + 3] << 24;
 }
 
-/* Where two servers have the same point, the order must not depend on qsort(). */
+/* If two servers have the same point, the order must not depend on qsort(). */
 static int compare(const void *a, const void *b) {
     const KetamaPoint *x = a, *y = b;
 

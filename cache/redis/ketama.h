@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * Which of several servers has a key: the continuum of libketama (Jones, Last.fm, 2007), point by
- * point, so that every client that follows it finds the same server. A server more or less moves
- * only its own share of the keys.
+ * Consistent hashing of keys over servers: the continuum of libketama (Jones, Last.fm, 2007), point
+ * by point, so that every client with this algorithm finds the same server. Adding or removing a
+ * server moves only its own share of the keys.
  */
 
 #include <stddef.h>
@@ -11,15 +11,15 @@
 
 #include "rpc/wire/reader.h"
 
-enum { KETAMA_POINTS = 160 }; /* for each server; all weigh the same */
+enum { KETAMA_POINTS = 160 }; /* for each server; all servers have the same weight */
 
 typedef struct KetamaPoint {
     uint32_t at;
     uint32_t server;
 } KetamaPoint;
 
-/* The points of these servers, named as written ("10.0.1.1:11211"), in order; malloc. NULL: out of
- * memory. Receives n * KETAMA_POINTS. */
+/* Returns the sorted points of these servers, named as written ("10.0.1.1:11211"): n *
+ * KETAMA_POINTS, from malloc(). NULL: out of memory. */
 KetamaPoint *ketama_new(const char *const *servers, size_t n);
 
 uint32_t ketama_hash(Span key);

@@ -37,8 +37,8 @@ void lease_key(Span key, bool cluster, Buffer *ret) {
         buffer_append(ret, key.data, key.len);
         buffer_append(ret, "}", 1);
     } else {
-        /* A } but no hash tag: the key in braces would get a tag that is a part of it. So another
-         * tag is looked for that leads to the same slot: 16 384 tries on average, a millisecond. */
+        /* The key has a } but no hash tag: in braces, a part of it would become the tag. So another
+         * tag with the same slot is searched: 16 384 tries on average, about a millisecond. */
         uint16_t slot = slot_of_key(key);
         char tag[24];
         int len;

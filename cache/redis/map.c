@@ -1,4 +1,4 @@
-/* The map of a cluster: which node has which slots. See core.h. */
+/* The slot map of a cluster: which node has which slots. See core.h. */
 
 #include <stdlib.h>
 
@@ -6,7 +6,7 @@
 #include "base/random.h"
 #include "cache/redis/core.h"
 
-/* CLUSTER SLOTS on its way. */
+/* A CLUSTER SLOTS command in flight. */
 struct RedisRefresh {
     Request request;
     Redis *redis;
@@ -87,7 +87,7 @@ static void fetch_map(Redis *redis, uint64_t deadline_ns) {
     }
 }
 
-/* Is it time to fetch the map, and is nobody doing so? */
+/* True if the map should be fetched now and no other thread does so. */
 static bool begin_refresh(Redis *redis) {
     uint64_t now, busy;
 
@@ -95,14 +95,14 @@ static bool begin_refresh(Redis *redis) {
         return false;
     now = clock_ns();
     busy = get(&redis->refreshing);
-    /* An answer that never comes must not be waited for by all others. */
+    /* An answer that never arrives must not block all other threads. */
     if (now < get(&redis->refresh_after) || now < busy ||
         !__atomic_compare_exchange_n(&redis->refreshing, &busy,
                                      now + REDIS_REFRESH_MS * UINT64_C(1000000), false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return false;
     put(&redis->refresh_wanted, false);
-    /* A tenth at random: clients must not all ask at once. */
+    /* A tenth of the interval is random, so that clients do not all ask at once. */
     put(&redis->refresh_after,
         now + (REDIS_REFRESH_MS * 9 / 10 + random_below(REDIS_REFRESH_MS / 5)) * UINT64_C(1000000));
     return true;
@@ -124,8 +124,8 @@ void redis_refresh_if_wanted(Redis *redis, uint64_t deadline_ns) {
 
 /* ---- the same without waiting ---- */
 
-/* With the connection locked: the near cache, which the map concerns too, locks in the other order.
- * So the map is left for whoever comes next without a lock. */
+/* Called with the connection locked. The near cache, which depends on the map, takes its locks in
+ * the other order, so the map is left for the next thread that holds no lock. */
 static void refreshed(Request *request) {
     RedisRefresh *refresh = (RedisRefresh *)request;
     Redis *redis = refresh->redis;
@@ -139,7 +139,7 @@ static void refreshed(Request *request) {
     redis_refresh_free(refresh);
 }
 
-/* A map that came meanwhile. */
+/* Applies a map that arrived meanwhile. */
 static void take_waiting_map(Redis *redis) {
     RedisRefresh *refresh;
 

@@ -1,6 +1,6 @@
 #pragma once
 
-/* MD5 (RFC 1321), because ketama places keys with it. For nothing that has to be safe. */
+/* MD5 (RFC 1321), because ketama places keys with it. Not for security. */
 
 #include <stddef.h>
 #include <stdint.h>

@@ -38,7 +38,7 @@ int node_new(Node **ret, const CacheHost *host, const ConnOptions *options, Near
 Node *node_free(Node *node) {
     if (!node)
         return NULL;
-    /* The link's request may be on its way in the connection, whose end ends it. */
+    /* The link's request may be in flight; freeing the connection ends it. */
     if (node->link)
         near_link_detach(node->link);
     conn_free(node->conn);
@@ -79,7 +79,7 @@ void node_failed(Node *node, uint64_t now_ns) {
     pthread_mutex_lock(&node->lock);
     opened = breaker_failed(&node->breaker, now_ns / 1000000, (uint32_t)random_below(1024));
     pthread_mutex_unlock(&node->lock);
-    /* Whatever is the matter with this connection, the probe makes a new one. */
+    /* The cause may be this connection, so the probe opens a new one. */
     if (opened)
         conn_reset(node->conn);
 }

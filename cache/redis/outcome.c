@@ -1,4 +1,4 @@
-/* What came of a command: its reply, an error, a redirection, silence. See core.h. */
+/* The outcome of one command: a reply, an error, a redirection, or silence. See core.h. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ static void say(char why[REDIS_WHY], const Node *node, const char *text, size_t 
     else
         snprintf(why, REDIS_WHY, "Redis at %.60s:%u: %.*s", node->host.name, node->host.port,
                  (int)len, text);
-    /* What a stranger's server says must not reach a terminal as it is. */
+    /* The text of a foreign server must not reach a terminal unescaped. */
     for (char *at = why; *at; at++)
         if ((unsigned char)*at < 0x20 || *at == 0x7F)
             *at = '?';
@@ -119,15 +119,15 @@ static void take_error(RedisRound *round, Command *command) {
         again = redis->kind == CACHE_URL_CLUSTER && follow(redis, command, &redirect) >= 0;
         break;
     case REDIRECT_LATER:
-        /* Refused before anything was done: harmless to repeat, whatever the command. It costs no
-         * try: the deadline bounds it. */
+        /* The server refused before it did anything, so any command may be repeated. It costs no
+         * try: the deadline is the bound. */
         again = round->later = true;
         command->tries--;
         if (redis->kind == CACHE_URL_CLUSTER)
             put(&redis->refresh_wanted, true);
         break;
     case REDIRECT_NONE:
-        /* A master that became a replica: its name may lead to the new master by now. */
+        /* A master has become a replica: its name may resolve to the new master by now. */
         if (status == -EROFS && command->tries == 1) {
             again = true;
             put(&redis->refresh_wanted, redis->kind == CACHE_URL_CLUSTER);
@@ -136,7 +136,7 @@ static void take_error(RedisRound *round, Command *command) {
     }
     free(redirect.host.name);
     command->reply = reply_free(command->reply);
-    command->status = status; /* unless another try ends better */
+    command->status = status; /* another try may still succeed */
     if (!again || round->last || command->tries >= COMMAND_TRIES)
         redis_settle(command, status);
 }
@@ -157,7 +157,8 @@ void redis_take_result(RedisRound *round, Command *command) {
     }
     redis_say_text(round->why, command->node,
                    command->request.problem ? command->request.problem : status_text(status));
-    /* Unsent is harmless to repeat too, but its time is over; unless another node has the key. */
+    /* An unsent command may be repeated, too, but its time is over, unless another node has the
+     * key. */
     again = (status == -ECONNRESET && command->repeatable) ||
             (redis->kind == CACHE_URL_CLUSTER &&
              (status == -ENOTCONN || (status == -ETIMEDOUT && command->repeatable)));
@@ -174,6 +175,6 @@ bool redis_take(Redis *redis, Command *command, bool last) {
 
     redis_take_result(&round, command);
     if (command->pending && round.later)
-        redis_settle(command, -ENOTCONN); /* a loop has no time to wait for that */
+        redis_settle(command, -ENOTCONN); /* an event loop cannot wait for that */
     return !command->pending;
 }

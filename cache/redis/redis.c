@@ -1,4 +1,4 @@
-/* Commands to one Redis, to several, to a cluster: its life, who has a key. See redis.h. */
+/* The life of a Redis handle. See redis.h; core.h lists the other files. */
 
 #include <errno.h>
 #include <stdlib.h>

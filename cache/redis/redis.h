@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * Commands to one Redis, to several that share the keys, or to a cluster: each goes to the server
- * that has its key, all of one call in one round trip for each server. Follows redirections, tries
- * again what may be tried again, and leaves alone a server that keeps failing.
+ * Commands to one Redis server, to several with sharded keys, or to a cluster. Each command goes to
+ * the server that has its key; all commands of one call take one round trip for each server.
+ * Follows redirections, repeats commands that may be repeated, and stops asking a server that keeps
+ * failing.
  */
 
 #include <ferry/cache.h>
@@ -14,21 +15,21 @@
 
 enum {
     COMMAND_ARGS = 9,
-    COMMAND_TRIES = 6,     /* redirections and lost connections, the first try included */
-    REDIS_NODES_MAX = 512, /* servers that one cache ever knows */
+    COMMAND_TRIES = 6,     /* redirections and lost connections, including the first try */
+    REDIS_NODES_MAX = 512, /* servers that one cache can know */
     REDIS_WHY = 200,
-    REDIS_REFRESH_MS = 1000, /* between two maps of the cluster */
+    REDIS_REFRESH_MS = 1000, /* between two refreshes of the slot map */
 };
 
 typedef struct Redis Redis;
 typedef struct Node Node;
 
 typedef struct Command {
-    Span route;      /* the key that decides who has it */
-    bool repeatable; /* doing it twice does no harm */
+    Span route;      /* the key that decides the server */
+    bool repeatable; /* the command may be executed twice */
 
-    /* Inside the redis files and batch.c. */
-    bool asking; /* an ASK sent it to node */
+    /* Used by the files of this folder alone. */
+    bool asking; /* node was named by an ASK redirection */
     bool pending;
     uint8_t tries;
     uint32_t n_args;
@@ -38,7 +39,7 @@ typedef struct Command {
     uint64_t sent_ns;
     Request request;
 
-    /* Results: a reply that is not an error, the caller's to free, or a negative errno. */
+    /* The result: a reply that is not an error, owned by the caller, or a negative errno. */
     Reply *reply;
     int status;
 
@@ -54,7 +55,8 @@ static inline void command_add_text(Command *command, const char *text) {
     command_add(command, text, strlen(text));
 }
 
-/* A verb and its key, which also decides the server. Returns the command. */
+/* Begins a command with its verb and its key, which also decides the server. Returns the
+ * command. */
 static inline Command *command_begin(Command *command, const char *verb, Span key,
                                      bool repeatable) {
     command->route = key;
@@ -68,35 +70,35 @@ int redis_new(Redis **ret, const CacheUrl *url, uint32_t timeout_ms, Near *near)
 Redis *redis_free(Redis *redis);
 DEFINE_CLEANUP(Redis *, redis_free);
 
-/* Runs commands; every one has a reply or a status afterwards. why receives the text of the last
- * error, for people. Returns 0, or the status of the first that failed. */
+/* Runs commands; each has a reply or a status afterwards. why receives the text of the last error,
+ * for people. Returns 0, or the status of the first command that failed. */
 int redis_run(Redis *redis, Command *commands, size_t n, uint64_t deadline_ns, char why[REDIS_WHY]);
 
-/* Takes what came of a command that was sent in a batch. True: it has its outcome; false: send it
- * again. last: there is no time for that. */
+/* Takes the result of a command that was sent in a batch. True: the command has its outcome; false:
+ * send it again. last: there is no time for that. */
 bool redis_take(Redis *redis, Command *command, bool last);
 
-/* Without waiting: fetches the map of the cluster if it is wanted. */
+/* Fetches the slot map without waiting, if that is wanted. */
 void redis_refresh_soon(Redis *redis);
 
-/* The status that an error of Redis stands for. */
+/* The status of an error reply. */
 int redis_error_status(Span error);
 
-/* The server that has a key, as far as we know. */
+/* The server that has a key, by the latest map. */
 Node *redis_route(Redis *redis, Span key);
 
-/* May what this command read be kept near? Not when it came from a server that only holds the key
- * on its way to another. */
+/* True if the near cache may keep the value that this command read. False for a server that only
+ * holds the key while it moves to another. */
 bool redis_watches(const Command *command);
 
-/* A walk over all servers that have keys: NULL after the last one. */
+/* Iterates over all servers that have keys: NULL after the last one. */
 Node *redis_node(Redis *redis, size_t i);
 
-/* The same for commands that go to one server, whatever their keys. */
+/* As redis_run(), with all commands sent to one server. */
 int redis_run_at(Redis *redis, Node *node, Command *commands, size_t n, uint64_t deadline_ns,
                  char why[REDIS_WHY]);
 
-/* Keeps what GET and PTTL gave in the near cache. */
+/* Keeps the replies of GET and PTTL in the near cache. */
 void near_keep_reply(Near *near, NearToken token, Span key, const ferry_bytes *stored,
                      const Command *value, const Command *ttl);
 

@@ -1,4 +1,4 @@
-/* Commands to the servers that have their keys, in rounds. See core.h. */
+/* Sends commands to the servers that have their keys, in rounds. See core.h. */
 
 #include <errno.h>
 #include <time.h>
@@ -18,7 +18,7 @@ typedef struct Group {
     ConnWaiter waiter;
 } Group;
 
-/* Commands by server; those that find no room stay pending for the next round. */
+/* Groups commands by server; commands without a free group stay pending for the next round. */
 static size_t make_groups(Redis *redis, Command *commands, size_t n, Node *only, Group *groups) {
     size_t n_groups = 0;
 
@@ -66,7 +66,7 @@ static void send_group(Group *group) {
     conn_unlock(conn);
 }
 
-/* Waits for a group and sorts out its commands. */
+/* Waits for a group and takes the results of its commands. */
 static void finish_group(RedisRound *round, Group *group, uint64_t sent_ns, uint64_t until_ns) {
     size_t n_answered = 0;
     bool failed = false;
@@ -128,7 +128,7 @@ static bool any_pending(const Command *commands, size_t n) {
     return false;
 }
 
-/* Time is up. Who has been tried already ends as that try did. */
+/* The time is over: a command that was tried ends with the status of that try. */
 static bool end_late(Command *commands, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (commands[i].pending && commands[i].status < 0)
@@ -157,7 +157,7 @@ int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, Command 
             before(redis, deadline_ns);
         round.last = now >= deadline_ns;
         round.later = false;
-        /* A node that does not answer may have lost its keys to another: keep time to ask that. */
+        /* A silent node may have lost its keys to another one: keep time to ask that one. */
         if (redis->kind == CACHE_URL_CLUSTER && !only && now < deadline_ns)
             until_ns = now + (deadline_ns - now) / 2;
         if (until_ns - now < 2000000)

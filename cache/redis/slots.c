@@ -1,4 +1,4 @@
-/* A Redis cluster as text and bytes. See slots.h. */
+/* The texts of a Redis cluster. See slots.h. */
 
 #include "cache/redis/slots.h"
 
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Half a byte at a time: 32 bytes of table instead of 512. */
+/* Four bits at a time: a table of 32 bytes instead of 512. */
 static const uint16_t nibbles[16] = {0x0000, 0x1021, 0x2042, 0x3063, 0x4084, 0x50a5,
                                      0x60c6, 0x70e7, 0x8108, 0x9129, 0xa14a, 0xb16b,
                                      0xc18c, 0xd1ad, 0xe1ce, 0xf1ef};

@@ -1,6 +1,6 @@
 #pragma once
 
-/* A Redis cluster as text and bytes: slots of keys, redirections, the reply to CLUSTER SLOTS. */
+/* The texts of a Redis cluster: slots of keys, redirections, the reply to CLUSTER SLOTS. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 
 enum { SLOTS = 16384 };
 
-/* CRC-16/XMODEM of the key, or of its hash tag: what is between the first { and the next }. */
+/* CRC-16/XMODEM of the key, or of its hash tag: the text between the first { and the next }. */
 uint16_t slot_of_key(Span key);
 
 typedef enum RedirectKind {
@@ -24,15 +24,15 @@ typedef enum RedirectKind {
 typedef struct Redirect {
     RedirectKind kind; /* REDIRECT_LATER: TRYAGAIN, CLUSTERDOWN, LOADING, MASTERDOWN */
     uint16_t slot;
-    CacheHost host; /* name NULL: the one that said so. malloc */
+    CacheHost host; /* name NULL: the server that answered. From malloc() */
 } Redirect;
 
-/* What an error tells a client to do. 0; -EPROTO: a MOVED or ASK that makes no sense; -ENOMEM. */
+/* Parses an error reply that redirects. 0; -EPROTO: a malformed MOVED or ASK; -ENOMEM. */
 int redirect_parse(Span error, Redirect *ret);
 
-/* Called for each range of slots and its master. host->name is lent; NULL: the one that was asked.
- * A negative errno ends the walk. */
+/* Called for each range of slots and its master. host->name is borrowed; NULL: the server that was
+ * asked. A negative errno ends the iteration. */
 typedef int (*SlotsFn)(uint16_t first, uint16_t last, const CacheHost *host, void *ctx);
 
-/* Walks the reply to CLUSTER SLOTS. 0, -EPROTO, -ENOMEM, or what fn returned. */
+/* Iterates over the reply to CLUSTER SLOTS. 0, -EPROTO, -ENOMEM, or the result of fn. */
 int slots_parse(const Reply *reply, SlotsFn fn, void *ctx);

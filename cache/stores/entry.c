@@ -1,4 +1,4 @@
-/* What is stored under a key: the header in front of a value. See entry.h. */
+/* The header in front of a stored value. See entry.h. */
 
 #include "cache/stores/entry.h"
 

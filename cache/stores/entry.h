@@ -1,21 +1,20 @@
 #pragma once
 
 /*
- * What is stored under a key. Bytes that a program set without tags are stored as they are, so that
- * other programs can read them and Redis can count with them. Everything else gets a header: what
- * was computed, what is tagged, and bytes that look like a header themselves.
+ * The bytes stored under a key. A value that a program sets without tags is stored as it is, so
+ * that other programs can read it and Redis can count with it. All other entries have a header:
+ * computed values, values with tags, and values that look like a header themselves.
  *
  *     0   C1 66      no MessagePack value begins with C1
  *     2   kind
  *     3   number of tags
  *     4   u16        bytes in this header
  *     6   u16        0
- *     8   u64        fresh until: milliseconds of the wall clock; 0: for ever
- *     16  u32        microseconds that the computation took
- *     20  u32        random: tells this entry from the next under the same key
+ *     8   u64        fresh until: milliseconds of the wall clock; 0: no limit
+ *     16  u32        microseconds of the computation
+ *     20  u32        random: identifies this entry among those of the same key
  *     24  for each tag: its length in a byte, its bytes, u64 stamp
- *     ..  u32        XXH3 of the header so far: other bytes that begin with C1 66 are not taken for
- * it
+ *     ..  u32        XXH3 of the header so far: it tells a header from other bytes that begin so
  *
  * Little endian. The value follows.
  */
@@ -34,13 +33,14 @@ enum {
 typedef enum EntryKind {
     ENTRY_RAW,      /* no header */
     ENTRY_PLAIN,    /* set by a program */
-    ENTRY_COMPUTED, /* by ferry_cache_fetch() */
-    ENTRY_NEGATIVE, /* it found that there is none */
+    ENTRY_COMPUTED, /* computed by ferry_cache_fetch() */
+    ENTRY_NEGATIVE, /* the computation found no value */
 } EntryKind;
 
 typedef struct EntryTag {
     Span name;
-    uint64_t stamp; /* the tag's when the entry was made; another one now: invalidated */
+    uint64_t stamp; /* the tag's stamp when the entry was made; if the tag has another stamp, the
+                       entry is invalid */
 } EntryTag;
 
 typedef struct CacheEntry {
@@ -54,7 +54,7 @@ typedef struct CacheEntry {
     Span value;
 } CacheEntry;
 
-/* Does a value need a header only because it looks like one? */
+/* True for a value that needs a header only because it looks like one. */
 static inline bool entry_looks_like_header(Span value) {
     return value.len >= 2 && value.data && value.data[0] == 0xC1 && value.data[1] == 0x66;
 }
@@ -62,13 +62,13 @@ static inline bool entry_looks_like_header(Span value) {
 /* Writes the header of kind, fresh_until_ms, took_us, nonce and tags; returns its length. */
 size_t entry_write_header(const CacheEntry *entry, uint8_t to[ENTRY_HEADER_MAX]);
 
-/* Never fails: what is not a header is a value. The spans point into stored. */
+/* Never fails: bytes without a header are a value. The spans point into stored. */
 void entry_read(Span stored, CacheEntry *ret);
 
 /* "users,user:7" into tags, without stamps. 0; -EINVAL: malformed, too long, too many. */
 int entry_parse_tags(const char *text, CacheEntry *ret);
 
-/* Should this caller compute anew although the value is fresh? XFetch (Vattani and others, VLDB
- * 2015): yes with a chance that grows towards the end and with the cost. random: 0 < random <= 1.
- */
+/* True if this caller should compute the value again although it is fresh: XFetch (Vattani and
+ * others, VLDB 2015), with a probability that grows towards the end of the time to live and with
+ * the cost of the computation. random: 0 < random <= 1. */
 bool entry_is_early(const CacheEntry *entry, uint64_t now_ms, double random);

@@ -145,7 +145,7 @@ static int stamp_all(Store *store, const Span *keys, uint64_t *stamps, size_t n,
     Memory *memory = memory_of(store);
 
     (void)call;
-    (void)ttl_ms; /* an hour or a year: what nobody looks at is evicted */
+    (void)ttl_ms; /* ignored: unused stamps are evicted */
     for (size_t i = 0; i < n; i++) {
         uint8_t text[STAMP_BYTES];
         MemoryPut put = {.key = keys[i], .body = {text, sizeof(text)}, .mode = MEMORY_ADD};
@@ -161,7 +161,7 @@ static int stamp_all(Store *store, const Span *keys, uint64_t *stamps, size_t n,
     return 0;
 }
 
-/* One computation per process is all there is to do, and that is done above. */
+/* The layer above already runs one computation per process. */
 static int lease(Store *store, Span key, uint64_t token, uint64_t ms, StoreCall *call) {
     (void)store, (void)key, (void)token, (void)ms, (void)call;
     return LEASE_GOT;

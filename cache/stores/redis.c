@@ -11,7 +11,7 @@
 #include "cache/stores/store.h"
 
 enum {
-    FEW = 4, /* commands that lie on the stack */
+    FEW = 4, /* commands that fit on the stack */
     SCAN_COUNT = 1000,
 };
 
@@ -34,7 +34,7 @@ typedef struct Commands {
     size_t n;
 } Commands;
 
-/* At most FEW: needs no memory. */
+/* At most FEW commands: allocates nothing. */
 static void commands_few(Commands *commands, size_t n) {
     commands->n = n;
     commands->all = commands->few;
@@ -72,7 +72,7 @@ static int run(Store *store, Commands *commands, StoreCall *call) {
     return redis_run(of(store)->redis, commands->all, commands->n, store_deadline(call), call->why);
 }
 
-/* What came is of a type that cannot be the answer to that. */
+/* The reply has a type that does not answer the command. */
 static int odd(StoreCall *call) {
     snprintf(call->why, sizeof(call->why), "Redis gave an answer of another type than asked for");
     return -EPROTO;
@@ -98,7 +98,7 @@ static bool get_near(Near *near, StoreGet *get) {
 
 /* ---- get ---- */
 
-/* The block of a reply is a block for the user. */
+/* The block of a reply is handed to the user. */
 static void take_value(StoreGet *get, Command *command, StoreCall *call) {
     get->status = command->status;
     if (command->status < 0)
@@ -119,7 +119,7 @@ void near_keep_reply(Near *near, NearToken token, Span key, const ferry_bytes *s
         value->node != ttl->node)
         return;
     left = ttl->reply->integer;
-    /* -1: no ttl; -2: gone meanwhile. */
+    /* PTTL: -1: no time to live; -2: the key is gone. */
     if (left > 0 || left == -1)
         near_keep(near, token, key, memory_hash(key), (Span){stored->data, stored->len},
                   left < 0 ? UINT64_MAX : (uint64_t)left);
@@ -146,7 +146,7 @@ static void get_far(Store *store, StoreGet *gets, size_t n, StoreCall *call) {
         take_value(&gets[i], &commands.all[i], call);
 }
 
-/* With the time that each has left, because the near copy must not live longer. */
+/* Also asks for the remaining time of each key, because the near copy must not live longer. */
 static void get_and_keep(Store *store, StoreGet *gets, size_t n, size_t n_far, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     Near *near = of(store)->near;
@@ -266,7 +266,7 @@ static int delete_all(Store *store, const Span *keys, size_t n, StoreCall *call)
         r = -ENOMEM;
     for (size_t i = 0; i < n && r >= 0; i++) {
         forget(store, keys[i]);
-        /* With its lease: what is being computed was read before this. */
+        /* Also deletes the lease: the computation in progress read older data. */
         lease_key(keys[i], of(store)->cluster, &leases[i]);
         if (leases[i].failed)
             r = -ENOMEM;
@@ -332,7 +332,7 @@ static int incr(Store *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *re
     static const char script[] =
         "local n=redis.call('EXISTS',KEYS[1]) redis.call('INCRBY',KEYS[1],ARGV[1]) "
         "if n==0 then redis.call('PEXPIRE',KEYS[1],ARGV[2]) end "
-        "return redis.call('GET',KEYS[1])"; /* as text: Lua's numbers end at 2^53 */
+        "return redis.call('GET',KEYS[1])"; /* as text: Lua's numbers are exact up to 2^53 */
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     Command *command;
     Number by_text, ttl_text;
@@ -356,7 +356,7 @@ static int incr(Store *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *re
     r = run(store, &commands, call);
     forget(store, key);
     if (r == -EREMOTEIO && strstr(call->why, "not an integer"))
-        return -EINVAL; /* inside a script the words come later in the text */
+        return -EINVAL; /* inside a script the error text comes later */
     if (r == -EREMOTEIO && strstr(call->why, "would overflow"))
         return -ERANGE;
     if (r < 0)
@@ -384,7 +384,8 @@ static int append(Store *store, Span key, Span more, StoreCall *call) {
 
 /* ---- tags ---- */
 
-/* A stamp must outlive what has it. One that goes too early costs a computation, no more. */
+/* A stamp must outlive the entries that have it. If it expires too early, a value is computed once
+ * more. */
 static void prolong(Store *store, const Span *keys, const Commands *stamped, size_t n,
                     uint64_t need_ms, StoreCall *call) {
     for (size_t i = 0; i < n; i++) {
@@ -456,7 +457,7 @@ static int lease(Store *store, Span key, uint64_t token, uint64_t ms, StoreCall 
     r = run(store, &commands, call);
     if (r < 0)
         return r;
-    /* Asked again rather than believed: the first SET may be our own that lost its reply. */
+    /* The stamp is read again: the first SET may be our own, with a lost reply. */
     if (commands.all[1].reply->type == REPLY_STRING &&
         stamp_parse(reply_span(commands.all[1].reply)) == token)
         return LEASE_GOT;
@@ -508,7 +509,7 @@ static void release(Store *store, Span key, uint64_t token, StoreCall *call) {
     commands_init(&commands, 1);
     lease_key(key, of(store)->cluster, &name);
     if (name.failed)
-        return; /* it ends by itself */
+        return; /* the lease expires by itself */
     stamp_format(token, text);
     command = &commands.all[0];
     command->route = key;
@@ -581,7 +582,7 @@ static int flush_node(Store *store, Node *node, StoreCall *call) {
     return r;
 }
 
-/* A prefix as a pattern that matches what begins with it. */
+/* Writes a glob pattern that matches all keys with the prefix. */
 static void write_pattern(Span prefix, Buffer *to) {
     for (size_t i = 0; i < prefix.len; i++) {
         if (memchr("*?[]\\^-", prefix.data[i], 7))
@@ -599,7 +600,7 @@ static int clear(Store *store, Span prefix, StoreCall *call) {
     write_pattern(prefix, &pattern);
     if (pattern.failed)
         return -ENOMEM;
-    /* Learns who the servers are. */
+    /* Fetches the map, which lists the servers. */
     if (of(store)->cluster)
         ttl(store, (Span){(const uint8_t *)"ferry", 5}, &(uint64_t){0}, call);
     for (size_t i = 0; r >= 0 && (node = redis_node(of(store)->redis, i)); i++)

@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * Where entries are kept: in this process or in Redis. Bytes under keys, with times to live; what
- * the bytes mean is decided above. Statuses are 0 or negative errnos; times to live are in
- * milliseconds, 0: none.
+ * The interface of a store of entries: this process or Redis. A store has bytes under keys, with
+ * times to live; the layer above gives the bytes their meaning. Statuses are 0 or negative errnos;
+ * times to live are in milliseconds, 0 for no limit.
  */
 
 #include <ferry/cache.h>
@@ -20,11 +20,11 @@ typedef struct Store Store;
 typedef struct Near Near;
 typedef struct Redis Redis;
 
-/* One call of the user: how long it may wait, and what went wrong, for people. The time begins when
- * it first has to wait: a hit in memory does not look at the clock for that. */
+/* One call of the user: its deadline, and a text about its failure. The deadline is computed when
+ * the call first has to wait: a hit in memory does not read the clock for it. */
 typedef struct StoreCall {
     uint64_t timeout_ns;
-    uint64_t deadline_ns; /* 0: not begun */
+    uint64_t deadline_ns; /* 0: not computed yet */
     char why[STORE_WHY];
 } StoreCall;
 
@@ -36,26 +36,25 @@ static inline uint64_t store_deadline(StoreCall *call) {
 
 typedef struct StoreGet {
     Span key;
-    bool far;           /* not from the near cache */
-    bool plain;         /* nor kept there */
-    ferry_bytes *value; /* one block, the caller's; NULL: not there, or see status */
+    bool far;           /* skip the near cache */
+    bool plain;         /* do not keep the value in the near cache */
+    ferry_bytes *value; /* one block, owned by the caller; NULL: absent, or see status */
     int status;
 } StoreGet;
 
 typedef struct StorePut {
     Span key;
-    Span head, body; /* the value is both, one after the other */
+    Span head, body; /* the value is their concatenation */
     uint64_t ttl_ms;
     MemoryMode mode; /* -EEXIST and -ENOENT in status */
     int status;
 } StorePut;
 
-/* What a computation found under its key when it began, so that it takes the place of nothing else.
- */
+/* The entry that a computation found under its key when it began; only that one may be replaced. */
 typedef struct StoreCommit {
     StorePut put;
     uint64_t token; /* of store_lease() */
-    Span expect;    /* the header of the entry that it replaces; empty: there was none */
+    Span expect;    /* the header of the entry to replace; empty: the key did not exist */
 } StoreCommit;
 
 enum { LEASE_TAKEN, LEASE_GOT };
@@ -66,18 +65,18 @@ typedef struct StoreOps {
     void (*put)(Store *store, StorePut *puts, size_t n, StoreCall *call);
     int (*delete)(Store *store, const Span *keys, size_t n, StoreCall *call);
     int (*touch)(Store *store, Span key, uint64_t ttl_ms, StoreCall *call); /* -ENOENT */
-    /* 1 and what is left, UINT64_MAX: no ttl; 0: not there. */
+    /* 1 and the remaining time, UINT64_MAX: no time to live; 0: absent. */
     int (*ttl)(Store *store, Span key, uint64_t *ret_ms, StoreCall *call);
     int (*incr)(Store *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *ret, StoreCall *call);
     int (*append)(Store *store, Span key, Span more, StoreCall *call);
-    /* Puts stamps[i] where there is none and receives what is there then. The stamp lives for
+    /* Sets stamps[i] where the key is absent, else receives the existing stamp. A stamp lives for
      * ttl_ms at least. */
     int (*stamp)(Store *store, const Span *keys, uint64_t *stamps, size_t n, uint64_t ttl_ms,
                  StoreCall *call);
-    /* The right to compute a key, for ms: LEASE_GOT or LEASE_TAKEN. */
+    /* Takes the right to compute a key, for ms: LEASE_GOT or LEASE_TAKEN. */
     int (*lease)(Store *store, Span key, uint64_t token, uint64_t ms, StoreCall *call);
-    /* Stores what was computed and ends the lease; 1: stored, 0: the lease was not ours any more,
-     * or the entry is another one by now. */
+    /* Stores the computed value and ends the lease; 1: stored; 0: the lease has expired, or the
+     * entry was replaced meanwhile. */
     int (*commit)(Store *store, StoreCommit *commit, StoreCall *call);
     /* Ends the lease without a value. */
     void (*release)(Store *store, Span key, uint64_t token, StoreCall *call);
@@ -93,7 +92,7 @@ int store_open_memory(Store **ret, uint64_t max_bytes);
 
 int store_open_redis(Store **ret, const CacheUrl *url, const ferry_cache_options *options);
 
-/* What is behind a store: NULL for memory://. */
+/* The Redis behind a store; NULL for memory://. */
 Redis *store_redis(Store *store, Near **ret_near);
 
 static inline Store *store_free(Store *store) {
