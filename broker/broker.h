@@ -119,7 +119,7 @@ struct Session {
 
 typedef struct Stats {
     uint64_t calls, answers, errors, late_answers, published, delivered, dropped, pushed, acked,
-        redelivered, dead, faults;
+        redelivered, dead, faults, turns;
 } Stats;
 
 /* See peer-log.h. */

@@ -348,6 +348,7 @@ static void turn(Program *program) {
             break;
     }
     program->n_batches += n;
+    broker->stats.turns++;
     if (timers_may_run(program, dry)) {
         timers_run_some(&broker->timers, broker->now_ms, TURN_TIMERS, broker);
         queues_run_timers(broker->queues);

@@ -105,6 +105,7 @@ static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
         {"redelivered", s->redelivered},
         {"dead", s->dead},
         {"faults", s->faults},
+        {"turns", s->turns},
     };
 
     (void)p;

@@ -137,6 +137,8 @@ struct Counters {
   16: i64 redelivered
   17: i64 dead
   18: i64 faults
+  /** Turns of the broker's loop: each does a bounded amount of work. */
+  19: i64 turns
 }
 
 /** The broker itself. */

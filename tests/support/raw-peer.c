@@ -6,15 +6,17 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/random.h"
 
-enum { GREETING = 64, FRAME_MAX = 300000, FLAG_LONG = 2, FLAG_COMMAND = 4 };
+enum { GREETING = 64, KEPT_MAX = 1024, FRAME_MAX = 300000, FLAG_LONG = 2, FLAG_COMMAND = 4 };
 
 int raw_connect(uint16_t port) {
     struct sockaddr_in address = {
@@ -44,9 +46,12 @@ bool raw_bytes(int fd, const void *data, size_t len) {
     return true;
 }
 
+static pthread_mutex_t sending = PTHREAD_MUTEX_INITIALIZER; /* one frame at a time */
+
 static bool frame(int fd, const void *data, size_t len, int flags) {
     uint8_t head[9 + 7];
     size_t n = 2;
+    bool done;
 
     head[0] = (uint8_t)flags;
     head[1] = (uint8_t)len;
@@ -55,11 +60,53 @@ static bool frame(int fd, const void *data, size_t len, int flags) {
         put_be(head + 1, len, 8);
         n = 9;
     }
-    return raw_bytes(fd, head, n) && raw_bytes(fd, data, len);
+    pthread_mutex_lock(&sending);
+    done = raw_bytes(fd, head, n) && raw_bytes(fd, data, len);
+    pthread_mutex_unlock(&sending);
+    return done;
 }
 
 bool raw_frame(int fd, const void *data, size_t len, int flags) {
     return frame(fd, data, len, flags);
+}
+
+/* ---- keeping alive ---- */
+
+static int kept_alive[KEPT_MAX], n_kept;
+
+static void *keep_alive(void *arg) {
+    static const uint8_t ping[] = {FLAG_COMMAND, 7, 4, 'P', 'I', 'N', 'G', 0, 0};
+
+    for (;;) {
+        pthread_mutex_lock(&sending);
+        for (int i = 0; i < n_kept; i++)
+            raw_bytes(kept_alive[i], ping, sizeof(ping));
+        pthread_mutex_unlock(&sending);
+        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    }
+    return arg;
+}
+
+void raw_keep_alive(int fd) {
+    static bool started;
+    pthread_t thread;
+
+    pthread_mutex_lock(&sending);
+    if (fd >= 0 && n_kept < KEPT_MAX)
+        kept_alive[n_kept++] = fd;
+    pthread_mutex_unlock(&sending);
+    if (!started && pthread_create(&thread, NULL, keep_alive, NULL) == 0)
+        pthread_detach(thread);
+    started = true;
+}
+
+void raw_close(int fd) {
+    pthread_mutex_lock(&sending);
+    for (int i = 0; i < n_kept; i++)
+        if (kept_alive[i] == fd)
+            kept_alive[i--] = kept_alive[--n_kept];
+    pthread_mutex_unlock(&sending);
+    close(fd);
 }
 
 /* Exactly so many bytes. */

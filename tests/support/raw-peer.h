@@ -34,6 +34,11 @@ bool raw_say(int fd, const Message *message);
 /* The next message with this op; others are passed over. *ret lies in static memory. */
 Heard raw_hear(int fd, unsigned op, int timeout_ms, Message *ret);
 
+/* From now on the peer sends a PING of ZMTP each second, as libzmq does: the broker cuts a
+ * connection that is silent. It ends with raw_close(). */
+void raw_keep_alive(int fd);
+void raw_close(int fd);
+
 /* Reads until the other end closes. */
 bool raw_is_cut(int fd, int timeout_ms);
 
