@@ -7,7 +7,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { WORTH_BYTES = 16 << 20, QUIET_BATCHES = 20000 };
+enum {
+    WORTH_BYTES = 16 << 20,
+    QUIET_BATCHES = 20000,
+    PAUSE_FIRST = 8, /* looks: 16 s */
+    PAUSE_MAX = 1024 /* half an hour */
+};
 
 static size_t beyond(size_t resident, size_t used) {
     return resident > used ? resident - used : 0;
@@ -18,10 +23,18 @@ bool trim_look(Trim *trim, size_t resident, size_t used, uint64_t n_batches) {
     bool quiet = n_batches - trim->n_batches < QUIET_BATCHES;
 
     trim->n_batches = n_batches;
-    /* As long as it gives back much it is tried again: libzmq may free some later. Else what is
-     * left beyond what was used then cannot be given back. */
-    if (trim->due && resident + WORTH_BYTES > trim->resident)
+    if (trim->due && resident + WORTH_BYTES > trim->resident) {
+        /* The rest of the excess is in use, or libzmq frees it later: try again after a pause. */
         trim->kept = beyond(resident, trim->used);
+        trim->pause = trim->pause == 0          ? PAUSE_FIRST
+                      : trim->pause < PAUSE_MAX ? trim->pause * 2
+                                                : PAUSE_MAX;
+        trim->n_looks = trim->pause;
+    } else if (trim->due) {
+        trim->pause = 0;
+    } else if (trim->n_looks > 0 && --trim->n_looks == 0) {
+        trim->kept = 0;
+    }
     if (excess < trim->kept)
         trim->kept = excess;
     trim->due = quiet && excess >= trim->kept + WORTH_BYTES;

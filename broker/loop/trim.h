@@ -17,6 +17,8 @@ typedef struct Trim {
     size_t resident;    /* likewise */
     size_t used;        /* likewise */
     bool due;           /* likewise */
+    unsigned pause;     /* looks between two tries that give back little */
+    unsigned n_looks;   /* left of it */
 } Trim;
 
 /* At each look: resident bytes of this process, about how many of them are in use, and batches

@@ -44,6 +44,22 @@ static void while_it_gives_back_much_it_is_tried_again(void) {
     CU_ASSERT_FALSE(trim_look(&trim, 59 * MIB, 0, 0));
 }
 
+static void memory_that_is_freed_late_is_given_back_after_a_pause(void) {
+    Trim trim = {0};
+    int n = 0;
+
+    CU_ASSERT_TRUE(trim_look(&trim, 200 * MIB, 0, 0));
+    CU_ASSERT_FALSE(trim_look(&trim, 200 * MIB, 0, 0)); /* the first try gave back nothing */
+    while (n < 100 && !trim_look(&trim, 200 * MIB, 0, 0))
+        n++;
+    CU_ASSERT_EQUAL(n, 7);
+    CU_ASSERT_FALSE(trim_look(&trim, 200 * MIB, 0, 0));
+    for (n = 0; n < 100 && !trim_look(&trim, 200 * MIB, 0, 0);)
+        n++;
+    CU_ASSERT_EQUAL(n, 15); /* each pause is twice as long */
+    CU_ASSERT_FALSE(trim_look(&trim, 10 * MIB, 0, 0));
+}
+
 static void who_uses_more_than_is_resident_keeps_it(void) {
     Trim trim = {0};
 
@@ -62,6 +78,7 @@ int main(void) {
         TEST(what_cannot_be_given_back_is_tried_once),
         TEST(what_is_freed_meanwhile_is_given_back_later),
         TEST(while_it_gives_back_much_it_is_tried_again),
+        TEST(memory_that_is_freed_late_is_given_back_after_a_pause),
         TEST(who_uses_more_than_is_resident_keeps_it),
         TEST(the_system_tells_how_much_is_resident),
         TESTS_END,
