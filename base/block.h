@@ -5,7 +5,7 @@
  * owners, so ferry_keep() and ferry_free() work on everything, from any thread.
  */
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "base/buffer.h"
 

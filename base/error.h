@@ -7,7 +7,7 @@
 
 #include <stdarg.h>
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "base/cleanup.h"
 

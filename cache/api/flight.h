@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "rpc/wire/reader.h"
 

@@ -5,7 +5,7 @@
  * that can be handed to the user as it is. The same source works with hiredis 0.14 and 1.x.
  */
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "base/cleanup.h"
 #include "cache/connection/guard.h"

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "base/cleanup.h"
 

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "base/cleanup.h"
 #include "rpc/wire/reader.h"

@@ -277,7 +277,7 @@ void emit_header(Emit *emit) {
 
     put(to, "/* Made by ferry-idl %s from %s. Do not edit. */\n", emit->version,
         file ? file + 1 : emit->file->source.path);
-    put(to, "#ifndef %s\n#define %s\n\n#include <ferry/schema.h>\n", name, name);
+    put(to, "#ifndef %s\n#define %s\n\n#include <ferry/ferry.h>\n", name, name);
     for (const Header *h = emit->file->headers; h; h = h->next)
         if (h->kind == HEADER_INCLUDE && h->file)
             put(to, "%s#include \"%s.h\"\n", h == emit->file->headers ? "\n" : "", h->file->base);

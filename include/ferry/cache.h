@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A cache in this process, in Redis, in several Redis, in a Redis cluster. No broker needed.
  *
@@ -30,7 +31,7 @@
 #ifndef FERRY_CACHE_H
 #define FERRY_CACHE_H
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 #include <ferry/pack.h>
 
 #ifdef __cplusplus

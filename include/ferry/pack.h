@@ -1,12 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packing MessagePack, one value after another, into memory that the packer owns.
+ * MessagePack by hand: packing values one after another, and taking a value apart by format.
  *
- * Errors stick: write on, ask once at the end. A packer is used by one thread at a time.
+ * Formats, here and in ferry_callf():
+ *
+ *     b bool (int)   i int32_t   l int64_t   u uint64_t   d double   s string, UTF-8
+ *     y ferry_bytes  n nil       [..] list   {s.s.} map with strings as keys
  */
 #ifndef FERRY_PACK_H
 #define FERRY_PACK_H
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,15 +20,19 @@ extern "C" {
 #pragma GCC visibility push(default)
 #endif
 
-typedef struct ferry_packer ferry_packer;
+/* ---- packing ----
+ *
+ * A packer owns the memory it packs into. Its errors stick: pack all values, then ask once.
+ * Threads: one at a time per packer.
+ */
 
-/* NULL: out of memory. */
+/* Makes an empty packer: ferry_packer_close(). NULL: out of memory. Threads: any. */
 ferry_packer *ferry_packer_new(void);
 
-/* Frees it and what it packed. NULL is fine. Returns NULL. */
+/* Frees the packer and what it packed. NULL is allowed. Returns NULL. */
 ferry_packer *ferry_packer_close(ferry_packer *packer);
 
-/* Empties it, errors included, and keeps its memory. */
+/* Empties the packer, clears its error, and keeps its memory for the next values. */
 void ferry_packer_reset(ferry_packer *packer);
 
 /* Each packs one value in its shortest form. After an error they do nothing. */
@@ -36,30 +44,52 @@ void ferry_pack_double(ferry_packer *packer, double value);
 void ferry_pack_str(ferry_packer *packer, const char *text); /* NUL-terminated UTF-8; NULL: nil */
 void ferry_pack_bin(ferry_packer *packer, const void *data, size_t len);
 
-/* The n values that follow are its elements; the n keys and values, alternating, its pairs. They
- * may be nested up to 32 deep. */
+/* Begin an array of n elements, or a map of n pairs. The values packed next are the elements, or
+ * the keys and values in turn. At most 32 levels deep. */
 void ferry_pack_array(ferry_packer *packer, uint32_t n);
 void ferry_pack_map(ferry_packer *packer, uint32_t n);
 
-/* Puts bytes as they are: a value that is packed already. Counts as one value, whatever it holds.
- * It is not checked: a cache may hold bytes of any kind. */
+/* Copies bytes that are one packed value already. They count as one value and are not checked: a
+ * cache may hold bytes of any kind. */
 void ferry_pack_raw(ferry_packer *packer, const void *data, size_t len);
 
 /**
- * What is wrong so far.
+ * Returns the first error of the packer.
  *
  * @return 0, or
- *   -ENOMEM    memory ran out;
- *   -EINVAL    a text is not UTF-8, or an array or map was left without all its elements;
- *   -EMSGSIZE  nested deeper than 32, or 4 GiB in one string.
+ *   -ENOMEM    out of memory;
+ *   -EINVAL    a text is not UTF-8, or the last array or map lacks elements;
+ *   -EMSGSIZE  nested deeper than 32 levels, or a string of 4 GiB or more.
  */
 int ferry_packer_error(const ferry_packer *packer);
 
-/* How many values were packed; an array or a map is one. */
+/* The number of values packed so far; an array or a map counts as one. */
 uint64_t ferry_packer_count(const ferry_packer *packer);
 
-/* What was packed; lent until the packer is used again. Empty when there is an error. */
+/* The packed bytes, lent until the packer is used again. Empty when there is an error. */
 ferry_bytes ferry_packer_bytes(const ferry_packer *packer);
+
+/* ---- unpacking ---- */
+
+/**
+ * Takes one MessagePack value apart: `ferry_unpack(reply->body, &error, "[is]", &n, &text)`.
+ *
+ * The arguments are pointers: int * for b, int32_t * for i, int64_t * for l, uint64_t * for u,
+ * double * for d, char ** for s, ferry_bytes * for y; n has no argument. NULL skips a value.
+ *
+ * A string is one block, ferry_free(); one that holds a NUL is refused. Bytes are lent with body. A
+ * list must have as many elements as its format. In a map the keys are arguments, "{sisd}", "low",
+ * &low, "step", &step: they are found in any order, and other keys are skipped. A format of several
+ * values, "ii", reads a list of them, as the arguments of a call are.
+ *
+ * Threads: any.
+ *
+ * @return 0, or
+ *   -EINVAL  the format is invalid;
+ *   -EPROTO  body is a different value: reterr says what was expected, and where. Values before
+ * that place are stored already; -ENOMEM  out of memory.
+ */
+int ferry_unpack(ferry_bytes body, ferry_error *reterr, const char *format, ...);
 
 #ifdef __GNUC__
 static inline void ferry_packer_close_at(ferry_packer **packer) {
@@ -74,4 +104,5 @@ static inline void ferry_packer_close_at(ferry_packer **packer) {
 #ifdef __cplusplus
 }
 #endif
+
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A pool: one server several times, on threads or in processes, each with a client of its own.
  *
@@ -33,7 +34,7 @@
 #ifndef FERRY_POOL_H
 #define FERRY_POOL_H
 
-#include <ferry/ferry.h>
+#include <ferry/client.h>
 
 #ifdef __cplusplus
 extern "C" {

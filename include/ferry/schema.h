@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What code made by ferry-idl stands on: the tables that describe types, methods and services, and
  * the functions that take them. One table per type is its codec, its checker and its description.
@@ -23,7 +24,8 @@
 #ifndef FERRY_SCHEMA_H
 #define FERRY_SCHEMA_H
 
-#include <ferry/ferry.h>
+#include <ferry/call.h>
+#include <ferry/serve.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -7,7 +7,7 @@
 
 #include <inttypes.h>
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 /* NULL: errno says why. */
 void *context_ref(void);

@@ -5,7 +5,7 @@
  * PARTs. Pure: no socket, no clock.
  */
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "rpc/wire/message.h"
 

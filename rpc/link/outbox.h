@@ -9,7 +9,7 @@
  * does not cover waits here, bounded, and never in ZeroMQ.
  */
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "base/cleanup.h"
 #include "rpc/wire/message.h"

@@ -6,7 +6,7 @@
  * (so that a server in trouble is not buried by retries). Pure.
  */
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 enum {
     RETRY_ATTEMPTS_MAX = 5, /* the first one included */

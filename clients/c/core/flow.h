@@ -5,7 +5,7 @@
  * are taken. Pure: no socket.
  */
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "rpc/wire/message.h"
 

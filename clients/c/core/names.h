@@ -5,7 +5,7 @@
  * methods over and over, mostly by the same string constants.
  */
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "rpc/wire/message.h"
 #include "rpc/wire/name.h"

@@ -4,7 +4,7 @@
 
 #include <stdarg.h>
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "base/buffer.h"
 

@@ -2,7 +2,7 @@
 
 /* A message kept for later: encoded, in one piece of memory, with the block of its body. */
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "base/cleanup.h"
 #include "rpc/wire/message.h"

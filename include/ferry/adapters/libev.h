@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ferry in a libev loop:
  *
@@ -12,7 +13,7 @@
 #define FERRY_ADAPTERS_LIBEV_H
 
 #include <ev.h>
-#include <ferry/ferry.h>
+#include <ferry/client.h>
 
 static inline void ferry_ev_readable(struct ev_loop *loop, ev_io *io, int events) {
     (void)loop;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ferry in a libuv loop:
  *
@@ -12,7 +13,7 @@
 #ifndef FERRY_ADAPTERS_LIBUV_H
 #define FERRY_ADAPTERS_LIBUV_H
 
-#include <ferry/ferry.h>
+#include <ferry/client.h>
 #include <uv.h>
 
 static inline void ferry_uv_readable(uv_poll_t *poll, int status, int events) {

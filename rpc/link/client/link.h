@@ -6,7 +6,7 @@
  * PART by itself; hands everything else on.
  */
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "rpc/link/inbox.h"
 #include "rpc/link/outbox.h"

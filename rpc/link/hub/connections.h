@@ -6,7 +6,7 @@
  * down, and only while it is certain whose it is.
  */
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 typedef struct Connection Connection;
 

@@ -5,7 +5,7 @@
  * the rules that libzmq 4.3 leaves: ROUTER_MANDATORY, a monitor, probes; no heartbeats of its own.
  */
 
-#include <ferry/ferry.h>
+#include <ferry/base.h>
 
 #include "base/timers.h"
 #include "rpc/link/hub/connections.h"

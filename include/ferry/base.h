@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vocabulary of all ferry headers: version, blocks, bytes, errors, headers, and the names of
+ * the opaque types.
+ */
+#ifndef FERRY_BASE_H
+#define FERRY_BASE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
+#define FERRY_VERSION_MAJOR 0
+#define FERRY_VERSION_MINOR 1
+#define FERRY_VERSION_PATCH 0
+#define FERRY_VERSION       "0.1.0"
+
+/* Opaque types; each is documented in the header that makes it. */
+typedef struct ferry_client ferry_client;             /* <ferry/client.h> */
+typedef struct ferry_stream ferry_stream;             /* <ferry/call.h> */
+typedef struct ferry_service ferry_service;           /* <ferry/schema.h> */
+typedef struct ferry_subscription ferry_subscription; /* <ferry/topic.h> */
+typedef struct ferry_cache ferry_cache;               /* <ferry/cache.h> */
+typedef struct ferry_packer ferry_packer;             /* <ferry/pack.h> */
+typedef struct ferry_error_detail ferry_error_detail; /* inside a ferry_error */
+
+/**
+ * Returns the version of the library that runs, "0.1.0": it may be newer than this header.
+ *
+ * Ownership: the text is static. Threads: any.
+ */
+const char *ferry_version(void);
+
+/* ---- blocks ---- */
+
+/**
+ * Allocates a block that can be filled and then sent without a copy: see ferry_shared().
+ *
+ * @param size  Bytes; 0 is allowed.
+ *
+ * Ownership: the caller owns the block; ferry_free(). Threads: any.
+ *
+ * @return the memory, aligned as malloc() aligns, not zeroed; NULL: out of memory.
+ */
+void *ferry_alloc(size_t size);
+
+/**
+ * Adds an owner to a block, so that it lives longer.
+ *
+ * Use the pointer that it returns. A message, reply, job or request lent to a callback is copied
+ * together with its small body: keeping a body of 64 bytes costs 64 bytes and the fields around it,
+ * and releases the batch it arrived in. A large body is shared. A copy can be read; it cannot be
+ * answered or settled.
+ *
+ * @param block  What ferry handed out or lent; NULL is allowed.
+ *
+ * Ownership: one ferry_free() for each ferry_keep(). Threads: any; what is lent to a callback, only
+ * inside that callback.
+ *
+ * @return the block to use from now on; NULL: out of memory, or block is NULL.
+ */
+const void *ferry_keep(const void *block);
+
+/**
+ * Removes an owner from a block; the last one frees it. On a block that is only lent it does
+ * nothing.
+ *
+ * @param block  What ferry handed out, or ferry_keep() returned; NULL is allowed.
+ *
+ * Threads: any.
+ *
+ * @return NULL, always: `p = ferry_free(p);`
+ */
+void *ferry_free(const void *block);
+
+/* ---- bytes ---- */
+
+/* A piece of memory. As an argument it is copied before the function returns, unless block is set.
+ * In a callback it is lent together with the message, job or request that it belongs to. */
+typedef struct ferry_bytes {
+    const void *data;
+    size_t len;
+    const void *block; /* NULL: copied when sent. Else the block around data: shared, not copied. */
+} ferry_bytes;
+
+/* Memory of the caller's. data may be NULL only when len is 0. Threads: any. */
+static inline ferry_bytes ferry_bytes_of(const void *data, size_t len) {
+    ferry_bytes bytes = {data, len, NULL};
+    return bytes;
+}
+
+/* A text without its NUL. Threads: any. */
+static inline ferry_bytes ferry_str(const char *text) {
+    return ferry_bytes_of(text, strlen(text));
+}
+
+/* The first len bytes of a block of ferry_alloc(): sent without a copy. Do not write to the block
+ * afterwards. Threads: any. */
+static inline ferry_bytes ferry_shared(const void *block, size_t len) {
+    ferry_bytes bytes = {block, len, block};
+    return bytes;
+}
+
+/**
+ * Makes a block around memory of another kind (mmap, a pool), which can then be sent without a
+ * copy.
+ *
+ * The memory must stay as it is until free_fn is called.
+ *
+ * @param data     The memory; NULL only when len is 0.
+ * @param len      Its size in bytes.
+ * @param free_fn  Called once, when the last owner is gone, on ANY thread. It frees the memory and
+ *                 must not call ferry. NULL: the memory needs no freeing.
+ * @param ctx      The argument of free_fn.
+ * @param ret      Receives the bytes.
+ *
+ * Ownership: the caller owns ret->block; ferry_free(). Threads: any.
+ *
+ * @return 0, or
+ *   -EINVAL  ret is NULL, or data is NULL and len is not 0;
+ *   -ENOMEM  out of memory: free_fn will not be called.
+ */
+int ferry_wrap(const void *data, size_t len, void (*free_fn)(void *ctx), void *ctx,
+               ferry_bytes *ret);
+
+/* ---- headers of calls, messages and jobs ---- */
+
+/* A name and a value, both UTF-8. Names differ within one call, message or job. All headers
+ * together: at most 64, and 16 KiB. Functions that get other headers return -EINVAL. */
+typedef struct ferry_header {
+    const char *name;
+    const char *value;
+} ferry_header;
+
+/* ---- errors ---- */
+
+/* Why a function failed. Every function that takes a ferry_error accepts NULL for it. */
+typedef struct ferry_error {
+    int code;             /* what the function returned: a negative errno; 0: no error */
+    bool outcome_unknown; /* sent, but not answered: it may have happened */
+    const char *type;     /* "ferry.DeadlineExceeded", "calc.DivisionByZero"; NULL: no error */
+    const char *message;  /* for people; never NULL beside a type */
+    ferry_error_detail *detail;
+} ferry_error;
+
+/* The initial value of a ferry_error. A function that fails clears the error that was there before,
+ * so a variable can be used again without a leak. */
+#define FERRY_ERROR_INIT                                                                           \
+    { 0, false, NULL, NULL, NULL }
+
+/* Frees the memory of the error and sets it to FERRY_ERROR_INIT. NULL is allowed. Threads: one at a
+ * time. */
+void ferry_error_clear(ferry_error *error);
+
+/* The accessors below accept NULL. What they return is lent until the error is cleared. Threads:
+ * any, while no thread changes or clears the error. */
+
+/* The error that led to this one; NULL: there is no earlier one. */
+const ferry_error *ferry_error_cause(const ferry_error *error);
+
+/* The process that failed: "calc.Calc.div on host/4711". NULL: unknown. */
+const char *ferry_error_origin(const ferry_error *error);
+
+/* The server's advice: milliseconds to wait before the next attempt; -1: no advice. */
+int64_t ferry_error_retry_ms(const ferry_error *error);
+
+/* Writes message, origin, trace and causes, a line each; nothing when there is no error. to must
+ * not be NULL. */
+void ferry_error_print(const ferry_error *error, FILE *to);
+
+/* ---- cleanup at the end of a block: FERRY_AUTO(ferry_close) ferry_client *client = NULL; ---- */
+
+#ifdef __GNUC__
+#define FERRY_AUTO(free_fn) __attribute__((__cleanup__(free_fn##_at)))
+
+static inline void ferry_free_at(void *block) {
+    ferry_free(*(void **)block);
+}
+
+static inline void ferry_error_clear_at(ferry_error *error) {
+    ferry_error_clear(error);
+}
+#endif
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Clients: a connection to a broker, its options, its handles and its loop.
+ */
+#ifndef FERRY_CLIENT_H
+#define FERRY_CLIENT_H
+
+#include <ferry/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
+/* Options of a client, or of another handle on it (ferry_with()).
+ *
+ * Here and in every options struct zero means the default, and reserved fields must be zero
+ * (-EINVAL).
+ *
+ * In ferry_with() fields that are zero inherit the value of the handle it is made from. Headers are
+ * added to the inherited ones; of two with the same name the new one wins. name, on_event and ctx
+ * are used by ferry_open() only. */
+typedef struct ferry_options {
+    const char *name;     /* for people: `ferry sessions` shows it; at most 63 bytes. NULL: the
+                           * program's name and process id */
+    const char *instance; /* call only this instance of a service; NULL: any */
+    uint32_t timeout_ms;  /* of each call: 1 to 3 600 000; 0: the method's own, else 30 000 */
+    size_t n_headers;
+    const ferry_header *headers; /* sent with each call; see ferry_header */
+    ferry_cache *cache; /* stores answers of memoised methods: of the methods that are called, and
+                         * of those that are served. Close the cache after the client */
+    bool idempotent;    /* calls by name may run twice. If the server or the connection is lost, or
+                         * the server is overloaded, they are retried, with growing pauses and
+                         * within a budget; the broker moves them to another server */
+    bool trace;         /* calls, messages and jobs without a "traceparent" header begin a trace */
+    void (*on_event)(int event, const ferry_error *error, void *ctx); /* FERRY_EVENT_… */
+    void *ctx;                                                        /* argument of on_event */
+    uint64_t reserved[6];
+} ferry_options;
+
+/* Traces follow W3C Trace Context: headers "traceparent" and "tracestate", in lower case.
+ *
+ * Calls through ferry_request_client() carry the trace of the request: the same trace id and flags,
+ * and a new parent id, which is the same for everything sent on behalf of this request. This needs
+ * no option. A malformed traceparent is dropped, together with its tracestate.
+ *
+ * With options.trace, each call, message and job without a traceparent begins a trace of its own,
+ * sampled (flags 01). A request without one begins a trace for everything sent on its behalf. The
+ * library sends no spans. A tracer can read ferry_request_header() and pass a traceparent of its
+ * own in the headers of ferry_with(); that one wins. */
+
+/* Events for options.on_event. */
+enum {
+    FERRY_EVENT_UP = 1,  /* connected to the broker, for the first time or again */
+    FERRY_EVENT_DOWN,    /* the connection was lost; the error says why */
+    FERRY_EVENT_RETRY,   /* an attempt to connect failed; another one follows */
+    FERRY_EVENT_REFUSED, /* after a reconnect the broker refused a service, subscription or worker;
+                          * the client tries again every second */
+    FERRY_EVENT_MISSED,  /* a subscription missed messages and has received nothing since */
+    FERRY_EVENT_UNDESCRIBED /* a service is served, but listed without its description; the error
+                             * says what is wrong with the description */
+};
+
+/**
+ * Opens a client. The connection to the broker is made in the background, and made again whenever
+ * it is lost. The client then announces its services, subscriptions and workers again, and sends
+ * unconfirmed pushes again.
+ *
+ * Returns at once. Calls and publishes made before the connection is up wait for it, 5 s at most;
+ * pushes wait without limit. ferry_ping() waits for the connection.
+ *
+ * @param url      "tcp://host:port" or "ipc://path". NULL: $FERRY_URL, else tcp://127.0.0.1:5877.
+ * @param options  NULL: all defaults. Copied.
+ * @param ret      Receives the client; untouched on failure.
+ * @param reterr   Receives the error; may be NULL.
+ *
+ * Ownership: ferry_close(*ret). Threads: any; afterwards one thread at a time uses the client.
+ * libzmq runs two threads for all clients of a process. A host name in the URL is looked up on
+ * another thread for each new connection, and all its addresses are tried.
+ *
+ * @return 0, or
+ *   -EINVAL  the URL, a name or an option is invalid;
+ *   -EMFILE, -ENFILE  the process, or the system, has no descriptors left;
+ *   -ENOMEM  out of memory.
+ */
+int ferry_open(const char *url, const ferry_options *options, ferry_client **ret,
+               ferry_error *reterr);
+
+/**
+ * Makes another handle on the same connection, with other defaults.
+ *
+ * Closing the handle ends everything that was started through it, and nothing else: calls fail with
+ * -ECANCELED, and their servers are told; subscriptions, services and workers end. This is how a
+ * call, or a group of calls, is cancelled.
+ *
+ * @param client   A handle. The new one inherits the deadline of the request that client belongs
+ *                 to, if any.
+ * @param options  What differs. NULL: nothing. Copied.
+ * @param ret      Receives the handle; untouched on failure.
+ *
+ * Ownership: ferry_close(*ret), before or after the client it was made from. Threads: the client's.
+ *
+ * @return 0, or
+ *   -EINVAL     ret is NULL, or an option is invalid;
+ *   -ECANCELED  client is closed;
+ *   -ECHILD     client was opened before fork();
+ *   -ENOMEM     out of memory.
+ */
+int ferry_with(ferry_client *client, const ferry_options *options, ferry_client **ret);
+
+/**
+ * Closes a client, or a handle of ferry_with().
+ *
+ * Callbacks that are still due run with -ECANCELED before it returns. Inside a callback, they run
+ * and the connection ends after that callback has returned. Data that waits to be sent gets up to
+ * one second to leave. Unsettled jobs return to their queues. Deferred requests and jobs must still
+ * be answered or settled: those functions then return -ECANCELED and send nothing.
+ *
+ * @param client  NULL is allowed. In a child after fork() only the child's copy is freed.
+ *
+ * Threads: the client's.
+ *
+ * @return NULL, always.
+ */
+ferry_client *ferry_close(ferry_client *client);
+
+/**
+ * Waits for the connection, 5 s at most, and measures one round trip to the broker.
+ *
+ * @param client  A client; its timeout bounds the wait for the answer.
+ * @param ret_us  Receives microseconds; may be NULL. Untouched on failure.
+ * @param reterr  Receives the error; may be NULL.
+ *
+ * Threads: the client's.
+ *
+ * @return 0, or
+ *   -ENOTCONN    no connection within 5 s: reterr says why the last attempt failed;
+ *   -ETIMEDOUT   the broker did not answer in time;
+ *   -ECONNRESET  the connection was lost meanwhile;
+ *   -ECANCELED   client is closed;
+ *   -ECHILD      client was opened before fork();
+ *   -ENOMEM      out of memory.
+ */
+int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr);
+
+/* ---- the loop ---- */
+
+/**
+ * Runs the client's callbacks until ferry_stop().
+ *
+ * After ferry_stop() it takes no new work: it withdraws its services and returns jobs that it has
+ * not begun. It finishes the work in progress: it waits for deferred requests and jobs to be
+ * answered or settled, and up to 5 s for pushes to be confirmed. A second ferry_stop() ends that
+ * wait. The next ferry_run() announces services and workers again.
+ *
+ * A lost connection does not end it: the client reconnects.
+ *
+ * @param reterr  Receives the error; may be NULL.
+ *
+ * Threads: the client's.
+ *
+ * @return 0 after ferry_stop(), or when a callback closed the client (the client is then gone);
+ *   -EINVAL     called inside a callback;
+ *   -ECANCELED  client is closed;
+ *   -ECHILD     client was opened before fork().
+ */
+int ferry_run(ferry_client *client, ferry_error *reterr);
+
+/**
+ * Ends ferry_run(); if it is not running, ends the next one. The thread of ferry_run() may then
+ * close the client, even before this function has returned.
+ *
+ * Threads: any; also in a signal handler.
+ *
+ * @return 0, or
+ *   -EINVAL  client is NULL;
+ *   -ECHILD  client was opened before fork().
+ */
+int ferry_stop(ferry_client *client);
+
+/**
+ * Runs a function on the client's thread, in its next turn. Functions run in the order of the
+ * posts.
+ *
+ * @param fn   Runs once, as a callback does. Functions that have not run when the client is closed
+ *             are dropped.
+ * @param ctx  The argument of fn.
+ *
+ * Threads: any, while the client is open.
+ *
+ * @return 0, or
+ *   -EINVAL  client or fn is NULL;
+ *   -ECHILD  client was opened before fork();
+ *   -ENOMEM  out of memory.
+ */
+int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx);
+
+/**
+ * Returns the descriptor for an event loop of the program's own: one descriptor for the client's
+ * life, level-triggered, deadlines included. When it is readable, call ferry_process(); nothing
+ * else has to be watched. The descriptor belongs to ferry: do not read from it or close it.
+ *
+ * The first call puts the client in loop mode: what is sent leaves together in the next
+ * ferry_process(), and the descriptor becomes readable at once. <ferry/adapters/libuv.h> and
+ * <ferry/adapters/libev.h> do all this.
+ *
+ * Threads: the client's.
+ *
+ * @return the descriptor, or
+ *   -ECANCELED  client is closed;
+ *   -ECHILD     client was opened before fork();
+ *   -EMFILE     the process has no descriptors left.
+ */
+int ferry_fd(ferry_client *client);
+
+/**
+ * Runs one bounded turn: receives, runs callbacks, sends. It never waits.
+ *
+ * @param reterr  Receives the error; may be NULL.
+ *
+ * Threads: the client's.
+ *
+ * @return 0, whether or not there was something to do; or
+ *   -EINVAL     called inside a callback: callbacks never nest;
+ *   -ECANCELED  client is closed;
+ *   -ECHILD     client was opened before fork().
+ */
+int ferry_process(ferry_client *client, ferry_error *reterr);
+
+/**
+ * Holds back what is sent between the two, so that a hundred calls or messages leave in one packet
+ * and cost little more than one. Pairs nest. Without them, outside loop mode and callbacks, each
+ * send leaves at once. Blocking calls send what is held back.
+ *
+ * If the connection cannot take everything at the moment, the rest leaves with the next call of any
+ * function that waits or processes.
+ *
+ * Threads: the client's.
+ *
+ * @return ferry_uncork(): 0, or
+ *   -EINVAL     the client is not corked;
+ *   -ECANCELED  client is closed;
+ *   -ECHILD     client was opened before fork().
+ */
+void ferry_cork(ferry_client *client);
+int ferry_uncork(ferry_client *client, ferry_error *reterr);
+
+#ifdef __GNUC__
+static inline void ferry_close_at(ferry_client **client) {
+    ferry_close(*client);
+}
+#endif
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

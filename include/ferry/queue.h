@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Queues: pushing jobs, and working on them.
+ *
+ * Threads: every function here is called on the client's thread.
+ */
+#ifndef FERRY_QUEUE_H
+#define FERRY_QUEUE_H
+
+#include <ferry/client.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
+typedef struct ferry_push_options {
+    const char *key; /* deduplication key, 1 to 255 bytes. While the queue remembers it (2 minutes,
+                      * or as configured), a job with the same key is confirmed and not stored.
+                      * NULL: no deduplication */
+    uint64_t delay_ms; /* earliest delivery, from now; at most ten years */
+    uint64_t ttl_ms;   /* a job that no worker has by then becomes a dead letter; at most ten years;
+                        * 0: the queue's default */
+    uint32_t priority; /* 0 to 9, higher first */
+    uint32_t reserved32;
+    size_t n_headers;
+    const ferry_header *headers;
+    uint64_t reserved[4];
+} ferry_push_options;
+
+typedef struct ferry_work_options {
+    uint32_t slots; /* jobs at once, at most 65 536; 0: 1. More help only handlers that defer */
+    uint32_t reserved32;
+    uint64_t reserved[4];
+} ferry_work_options;
+
+/* A job is lent to its handler; see ferry_job_defer(). */
+typedef struct ferry_job {
+    const char *queue;
+    const char *id;   /* the broker's number for the job, in decimal; the same in each attempt */
+    uint32_t attempt; /* from 1 */
+    ferry_bytes body;
+} ferry_job;
+
+/* Works on a job. If it returns 0 the job is acknowledged; if it returns a negative errno the job
+ * is retried after the queue's back-off. A handler may settle the job itself instead, once, and its
+ * result is then ignored; or defer it. Handlers must be idempotent: a job can be delivered twice.
+ */
+typedef int (*ferry_job_fn)(ferry_job *job, void *ctx);
+
+/* error is NULL: the push is confirmed, and as safe as the queue promises. */
+typedef void (*ferry_done_fn)(const ferry_error *error, void *ctx);
+
+/* ---- pushing ---- */
+
+/**
+ * Pushes a job and waits until it is as safe as the queue promises.
+ *
+ * If the connection is lost meanwhile, the push is sent again; the broker stores the job once.
+ *
+ * @param queue    1 to 250 bytes; valid names are those of topics. The first job or worker creates
+ *                 a queue.
+ * @param body     Any bytes, at most max_body, 64 MiB.
+ * @param options  NULL: all defaults.
+ * @param reterr   Receives the error; may be NULL.
+ *
+ * @return 0, or
+ *   -EINVAL     the name or an option is invalid, or body has a length and no data;
+ *   -ENOBUFS    the queue is full;
+ *   -EACCES     the name is reserved for the broker;
+ *   -EMSGSIZE   body is larger than max_body;
+ *   -ETIMEDOUT  not confirmed in time: error.outcome_unknown says whether it may be stored;
+ *   -ENOTCONN   no connection within 5 s: error.outcome_unknown says whether it may be stored;
+ *   -ESHUTDOWN  the broker is shutting down;
+ *   -ECANCELED  client is closed;
+ *   -ECHILD     client was opened before fork();
+ *   -ENOMEM     out of memory.
+ */
+int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
+               const ferry_push_options *options, ferry_error *reterr);
+
+/**
+ * Pushes a job and returns; fn gets the confirmation in a later turn. Until then the client keeps
+ * the job, and sends it again after a lost connection. It has no deadline.
+ *
+ * @param fn   NULL: ferry_flush() reports the first failure.
+ * @param ctx  The last argument of fn.
+ *
+ * The other parameters are those of ferry_push().
+ *
+ * @return 0, or
+ *   -EAGAIN     65 536 pushes, or 64 MiB of them, are unconfirmed, or 4 MiB wait to be sent:
+ *               process, or flush, and try again;
+ *   -EINVAL     the name or an option is invalid, or body has a length and no data;
+ *   -EMSGSIZE   body is larger than max_body;
+ *   -ECANCELED  client is closed;
+ *   -ECHILD     client was opened before fork();
+ *   -ENOMEM     out of memory.
+ */
+int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
+                     const ferry_push_options *options, ferry_done_fn fn, void *ctx);
+
+/**
+ * Waits until all earlier pushes are confirmed or refused, and the broker has taken all earlier
+ * publishes. Publishes that a lost connection took with it are not sent again.
+ *
+ * @param reterr  Receives the error; may be NULL.
+ *
+ * @return 0; or the code of the first failed push without a callback since the last flush; or
+ *   -ETIMEDOUT   some pushes are unconfirmed after the client's timeout; the client goes on trying;
+ *   -ENOTCONN    something was published, and there is no connection within 5 s;
+ *   -ECONNRESET  the connection was lost meanwhile, and perhaps published messages with it;
+ *   -ECANCELED   client is closed;
+ *   -ECHILD      client was opened before fork().
+ */
+int ferry_flush(ferry_client *client, ferry_error *reterr);
+
+/* ---- working ---- */
+
+/**
+ * Works on the jobs of a queue. Returns when the broker has accepted or refused; fn then runs in
+ * turns until ferry_stop() or ferry_close(), or until the handle is closed.
+ *
+ * A job may take hours: the worker holds it as long as its connection lasts, and half a second
+ * longer. If it reconnects in that time it still holds the job. When a client is lost, the broker
+ * redelivers its unsettled jobs.
+ *
+ * @param queue    As in ferry_push().
+ * @param options  NULL: one job at a time. Copied.
+ * @param fn       The handler.
+ * @param ctx      The last argument of fn.
+ * @param reterr   Receives the error; may be NULL.
+ *
+ * @return 0, or
+ *   -EINVAL     the name or an option is invalid, or fn is NULL;
+ *   -EACCES     the name is reserved for the broker;
+ *   -ENOBUFS    the broker has too many queues, or the session too many workers;
+ *   -ENOTCONN   no connection within 5 s;
+ *   -ETIMEDOUT  the broker did not answer in time;
+ *   -ECANCELED  client is closed;
+ *   -ECHILD     client was opened before fork();
+ *   -ENOMEM     out of memory.
+ */
+int ferry_work(ferry_client *client, const char *queue, const ferry_work_options *options,
+               ferry_job_fn fn, void *ctx, ferry_error *reterr);
+
+/**
+ * Each of these settles the job, once. The job is then gone, unless its handler still runs.
+ *
+ * ack      the job is done.
+ * retry    the queue delivers the job again after delay_ms; 0: after the queue's back-off. After
+ *          the queue's max_attempts it becomes a dead letter.
+ * reject   the job becomes a dead letter at once.
+ * forward  the job is done, and a new job is pushed to another queue: the broker does both in one
+ *          step. The headers go along. Forwarding job->body copies nothing if its block is set. If
+ *          the other queue refuses (full, forbidden), the job is retried.
+ *
+ * @param reason  For people, at most 1 024 bytes; NULL: no reason.
+ *
+ * @return 0, or
+ *   -EINVAL     the job is settled already or a copy, or an argument is invalid;
+ *   -EMSGSIZE   body is larger than max_body: the job is not settled yet;
+ *   -ECANCELED  the client is closed: the job is gone, and the broker redelivers it;
+ *   -ENOMEM     out of memory: the job is not settled yet.
+ */
+int ferry_job_ack(ferry_job *job);
+int ferry_job_retry(ferry_job *job, uint64_t delay_ms, const char *reason);
+int ferry_job_reject(ferry_job *job, const char *reason);
+int ferry_job_forward(ferry_job *job, const char *queue, ferry_bytes body,
+                      const ferry_push_options *options);
+
+/**
+ * Keeps a job beyond its handler. It must be settled later, on the same thread, even after
+ * ferry_close(). The slots limit how many jobs are deferred.
+ *
+ * @return the job, to be used from now on; NULL: out of memory, or it is settled already.
+ */
+ferry_job *ferry_job_defer(ferry_job *job);
+
+/**
+ * Extends the lease of a job: it now ends ms milliseconds from now. Only queues with a time limit
+ * have leases.
+ *
+ * @return 0, or
+ *   -EINVAL     ms is 0, or the job is settled;
+ *   -ECANCELED  the client is closed;
+ *   -ENOMEM     out of memory.
+ */
+int ferry_job_extend(ferry_job *job, uint64_t ms);
+
+/* The value of a header, lent until the job is settled; NULL: no header has this name. */
+const char *ferry_job_header(const ferry_job *job, const char *name);
+
+/* Iterates over the names of the headers. name is NULL for the first one, then what this function
+ * returned before. Returns NULL after the last one. */
+const char *ferry_job_header_after(const ferry_job *job, const char *name);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

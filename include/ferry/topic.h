@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Topics: publishing, subscribing, and asking all subscribers.
+ *
+ * Threads: every function here is called on the client's thread.
+ */
+#ifndef FERRY_TOPIC_H
+#define FERRY_TOPIC_H
+
+#include <ferry/client.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
+/* message.missed when the number is unknown. */
+#define FERRY_MISSED_UNKNOWN UINT64_MAX
+
+typedef struct ferry_message {
+    const char *topic;
+    uint64_t seq;    /* counts the subscription's messages from 1, missed ones included */
+    uint64_t missed; /* messages lost since the previous one; FERRY_MISSED_UNKNOWN */
+    ferry_bytes body;
+} ferry_message;
+
+typedef struct ferry_publish_options {
+    bool retain; /* the broker keeps the message for later subscribers, in place of the previous
+                  * retained one */
+    size_t n_headers;
+    const ferry_header *headers;
+    uint64_t reserved[4];
+} ferry_publish_options;
+
+typedef struct ferry_subscribe_options {
+    const char *group; /* each message goes to one member of the group; valid names are those of
+                        * topics. NULL: no group */
+    uint32_t last;     /* begin with the last messages that the broker keeps, at most this many and
+                        * at most 1 000 */
+    uint32_t reserved32;
+    uint64_t reserved[4];
+} ferry_subscribe_options;
+
+/* The message is lent: ferry_keep(message) to keep it. */
+typedef void (*ferry_message_fn)(const ferry_message *message, void *ctx);
+
+/**
+ * Publishes a message to all subscribers of its topic. It never waits, and has no confirmation:
+ * ferry_flush() waits until the broker has taken it.
+ *
+ * Before the connection is up, and for 5 s after it was lost, messages wait for the connection.
+ *
+ * @param topic    "orders.new": 1 to 255 bytes, tokens separated by dots.
+ * @param body     Any bytes, at most max_body, 64 MiB. With options.retain an empty body deletes
+ *                 the retained message.
+ * @param options  NULL: all defaults.
+ * @param reterr   Receives the error; may be NULL.
+ *
+ * @return 0, or
+ *   -EAGAIN    4 MiB wait to be sent, because the connection is slower than the publisher: process,
+ *              and try again;
+ *   -EINVAL    the topic or an option is invalid, or body has a length and no data;
+ *   -EACCES    the topic is reserved for the broker ("ferry.…");
+ *   -EMSGSIZE  body is larger than max_body;
+ *   -ENOTCONN  no connection for 5 s;
+ *   -ECANCELED client is closed;
+ *   -ECHILD    client was opened before fork();
+ *   -ENOMEM    out of memory.
+ */
+int ferry_publish(ferry_client *client, const char *topic, ferry_bytes body,
+                  const ferry_publish_options *options, ferry_error *reterr);
+
+/**
+ * Subscribes to topics. Returns when the broker has accepted or refused: messages published later
+ * are received, or counted in message.missed. fn runs in turns; retained and replayed messages come
+ * first.
+ *
+ * After a lost connection the subscription goes on, and missed messages are counted for up to 60 s.
+ * After that, or after a restart of the broker, missed is FERRY_MISSED_UNKNOWN.
+ *
+ * @param pattern  A topic in which a token may be '*' (any one token) and the last one '>' (one or
+ *                 more tokens).
+ * @param options  NULL: all defaults. Copied.
+ * @param fn       Called for each message.
+ * @param ctx      The last argument of fn.
+ * @param ret      Receives the subscription; NULL: it lasts until ferry_close().
+ * @param reterr   Receives the error; may be NULL.
+ *
+ * @return 0, or
+ *   -EINVAL     the pattern or an option is invalid, or fn is NULL;
+ *   -ENOBUFS    the session has too many subscriptions;
+ *   -ENOTCONN   no connection within 5 s;
+ *   -ETIMEDOUT  the broker did not answer in time;
+ *   -ECANCELED  client is closed;
+ *   -ECHILD     client was opened before fork();
+ *   -ENOMEM     out of memory.
+ */
+int ferry_subscribe(ferry_client *client, const char *pattern,
+                    const ferry_subscribe_options *options, ferry_message_fn fn, void *ctx,
+                    ferry_subscription **ret, ferry_error *reterr);
+
+/* Ends the subscription: fn is not called again. Allowed in its own callback. Call it before
+ * ferry_close() of its client, which ends it too. NULL is allowed. Returns NULL. */
+ferry_subscription *ferry_unsubscribe(ferry_subscription *subscription);
+
+/**
+ * Sends a question to all subscribers of a topic, and collects their answers for window_ms.
+ *
+ * fn is called once for each answer, inside this function, as qsort() calls its comparison: the one
+ * exception to rule 5. message.seq counts the answers.
+ *
+ * @param question   Any bytes, at most max_body, 64 MiB.
+ * @param window_ms  1 to 60 000.
+ * @param fn         Called for each answer.
+ *
+ * @return 0 at the end of the window, however many answered; or
+ *   -EINVAL      the topic or window_ms is invalid, or fn is NULL;
+ *   -EMSGSIZE    question is larger than max_body;
+ *   -ENOTCONN    no connection within 5 s;
+ *   -ECONNRESET  the connection was lost meanwhile;
+ *   -ECANCELED   client is closed;
+ *   -ECHILD      client was opened before fork();
+ *   -ENOMEM      out of memory.
+ */
+int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, uint32_t window_ms,
+                 ferry_message_fn fn, void *ctx, ferry_error *reterr);
+
+/* The value of a header, lent with the message; NULL: no header has this name. */
+const char *ferry_message_header(const ferry_message *message, const char *name);
+
+/* Iterates over the names of the headers. name is NULL for the first one, then what this function
+ * returned before. Returns NULL after the last one. */
+const char *ferry_message_header_after(const ferry_message *message, const char *name);
+
+/**
+ * Answers a question of ferry_gather(), inside the callback that received it.
+ *
+ * @param answer  Any bytes.
+ *
+ * @return 0; the broker drops answers that arrive after the window; or
+ *   -EINVAL      the message is not a question, or is a copy;
+ *   -ECONNRESET  the session in which the question arrived has ended;
+ *   -EAGAIN      too much waits to be sent;
+ *   -ECANCELED   the client is closed;
+ *   -ENOMEM      out of memory.
+ */
+int ferry_message_answer(const ferry_message *message, ferry_bytes answer);
+
+#ifdef __GNUC__
+static inline void ferry_unsubscribe_at(ferry_subscription **subscription) {
+    ferry_unsubscribe(*subscription);
+}
+#endif
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
