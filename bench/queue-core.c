@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "broker/queues/queue.h"
+#include "broker/queues/queues.h"
 
 enum { BATCH = 256, BODY = 64 };
 

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "broker/queues/queue.h"
+#include "broker/queues/queues.h"
 #include "broker/topics/topics.h"
 #include "rpc/link/endpoint.h"
 #include "rpc/wire/name.h"

@@ -9,7 +9,7 @@
  *     max_body = 16M            retry = 10s
  */
 
-#include "broker/broker.h"
+#include "broker/core/broker.h"
 #include "broker/loop/placement.h"
 
 enum { BINDS_MAX = 16 };

@@ -12,16 +12,20 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "broker/admin/admin.h"
 #include "broker/config.h"
+#include "broker/core/peer-log.h"
+#include "broker/core/rooms.h"
 #include "broker/loop/deferred.h"
+#include "broker/loop/dispatch.h"
 #include "broker/loop/placement.h"
 #include "broker/loop/trim.h"
 #include "broker/memory-limit.h"
-#include "broker/queues/queue.h"
-#include "broker/services/service.h"
-#include "broker/sessions/peer-log.h"
+#include "broker/queues/queues.h"
+#include "broker/services/services.h"
 #include "broker/topics/topics.h"
 #include "rpc/link/endpoint.h"
 
@@ -159,8 +163,9 @@ static int open_rooms(Program *program, ferry_error *reterr) {
     broker->epoch = (uint64_t)time(NULL);
     random_bytes(broker->id, sizeof(broker->id));
     timers_init(&broker->timers, broker->now_ms);
-    if (services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
-        queues_new(&broker->queues, broker) < 0)
+    if (deferred_new(&broker->deferred, broker) < 0 ||
+        services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
+        queues_new(&broker->queues, broker) < 0 || admin_new(&broker->admin, broker) < 0)
         return error_set_code(reterr, -ENOMEM, NULL);
     return hub_new(&broker->hub, &options, reterr);
 }
@@ -209,7 +214,7 @@ static size_t bytes_used(const Broker *broker) {
 }
 
 static void on_trim(Timer *timer, void *ctx) {
-    Program *program = (Program *)((char *)timer - offsetof(Program, trim_timer));
+    Program *program = container_of(timer, Program, trim_timer);
     Broker *broker = ctx;
     size_t resident = trim_resident(), used = bytes_used(broker);
 
@@ -280,9 +285,7 @@ static bool is_drained(Program *program) {
         return false;
     if (program->drain_ends_ms == 0)
         program->drain_ends_ms = broker->now_ms + program->config.drain_timeout_ms;
-    return (services_n_calls(broker->services) == 0 && queues_n_held(broker->queues) == 0 &&
-            !queues_are_busy(broker->queues)) ||
-           broker->now_ms >= program->drain_ends_ms;
+    return rooms_n_unfinished(broker) == 0 || broker->now_ms >= program->drain_ends_ms;
 }
 
 static void tick(Broker *broker) {
@@ -292,14 +295,12 @@ static void tick(Broker *broker) {
 
 static int time_to_sleep(const Broker *broker) {
     uint64_t next = timers_next(&broker->timers), hub_next = hub_next_ms(broker->hub);
-    uint64_t jobs_next = queues_next_ms(broker->queues);
+    uint64_t rooms_next = rooms_next_ms(broker);
 
     next = next < hub_next ? next : hub_next;
-    next = next < jobs_next ? next : jobs_next;
+    next = next < rooms_next ? next : rooms_next;
     if (broker->draining && next > broker->now_ms + 20)
         next = broker->now_ms + 20;
-    if (queues_are_busy(broker->queues) || broker->parked)
-        return 0;
     if (next == UINT64_MAX)
         return -1;
     return next <= broker->now_ms          ? 0
@@ -334,12 +335,12 @@ static void turn(Program *program) {
 
     tick(broker);
     ends_us = broker->now_us + TURN_US;
-    parked_go_on(broker);
+    dispatch_deferred(broker);
     while (bytes < TURN_BYTES && broker->work < TURN_WORK) {
         dry = !hub_receive(broker->hub, &peer, &data, &len);
         if (dry)
             break;
-        sessions_receive(broker, peer, data, len);
+        dispatch_batch(broker, peer, data, len);
         if (broker->ending)
             sessions_turn_end(broker);
         bytes += len;
@@ -351,11 +352,9 @@ static void turn(Program *program) {
     broker->stats.turns++;
     if (timers_may_run(program, dry)) {
         timers_run_some(&broker->timers, broker->now_ms, TURN_TIMERS, broker);
-        queues_run_timers(broker->queues);
+        rooms_run_timers(broker);
     }
-    services_turn_end(broker->services);
-    topics_turn_end(broker->topics);
-    queues_turn_end(broker->queues);
+    rooms_turn_end(broker);
     sessions_turn_end(broker);
     hub_flush(broker->hub);
 }
@@ -399,11 +398,12 @@ static void say_goodbye(Broker *broker) {
 static void close_rooms(Program *program) {
     Broker *broker = &program->broker;
 
-    if (broker->services && broker->topics && broker->queues)
-        sessions_free(broker);
+    sessions_free(broker);
+    admin_free(broker->admin);
     queues_free(broker->queues);
     topics_free(broker->topics);
     services_free(broker->services);
+    deferred_free(broker->deferred);
     hub_free(broker->hub);
     config_deinit(&program->config);
     if (program->signals >= 0)

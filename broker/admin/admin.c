@@ -1,14 +1,14 @@
 /* ferry.Broker. See admin.h; what its methods take and give: ferry-broker.thrift. */
 
-#include "broker/admin/admin.h"
+#include "broker/admin/internal.h"
 
 #include <assert.h>
 #include <utlist.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "broker/queues/queue.h"
-#include "broker/services/service.h"
+#include "broker/queues/queues.h"
+#include "broker/services/services.h"
 #include "broker/topics/topics.h"
 #include "ferry-broker.h"
 #include "rpc/schema/codec/codec.h"
@@ -44,8 +44,6 @@ typedef struct Ask {
     uint64_t id;
 } Ask;
 
-enum { ANSWERED_LATER = QUEUES_LATER };
-
 static int list_sessions(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     Session *session;
 
@@ -73,7 +71,7 @@ static int list_topics(const Ask *ask, const void *p, Buffer *to, ferry_error *r
 }
 
 static int list_queues(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
-    int r = queues_list(ask->broker->queues, ask->session, ask->id, to);
+    int r = admin_list_queues(ask->broker->admin, ask->session, ask->id, to);
 
     (void)p;
     if (r == -EBUSY)

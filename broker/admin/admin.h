@@ -2,7 +2,11 @@
 
 /* ferry.Broker: the service that the broker itself offers. ferry-broker.thrift describes it. */
 
-#include "broker/broker.h"
+#include "broker/sessions/session.h"
+
+/* Its record of answers that take several turns. Free it before the queues. */
+int admin_new(Admin **ret, Broker *broker);
+Admin *admin_free(Admin *admin);
 
 /* A call to a service whose name begins with "ferry.": answers it. */
 void manage_call(Broker *broker, Session *session, const Message *message);

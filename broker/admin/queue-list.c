@@ -1,53 +1,49 @@
-/* The list of all queues: what a hundred thousand of them say of themselves takes many turns. See
- * queues/core.h. */
+/*
+ * ferry.Broker.queues: the list of all queues. A hundred thousand queues take many turns, a slice
+ * in each. See admin.h.
+ */
 
 #include <assert.h>
 #include <errno.h>
 #include <utlist.h>
 
 #include "base/block.h"
-#include "broker/queues/core.h"
+#include "base/container.h"
+#include "broker/admin/internal.h"
+#include "broker/core/rooms.h"
 
 enum { LISTS_MAX = 4, HEAD_MAX = 5 /* of a MessagePack array */ };
 
-struct List {
-    List *prev, *next; /* of queues->lists */
-    Queue *at;         /* the next to be written; NULL: that was all */
-    Session *session;  /* gets the answer to id */
+typedef struct QueueList {
+    struct QueueList *prev, *next; /* of admin->lists */
+    QueueCursor cursor;
+    Session *session; /* gets the answer to id */
     uint64_t id;
     uint32_t n;
-    Buffer body; /* to become a block: room for its header, the head of the array, its elements */
+    Buffer body; /* becomes a block: its header, the head of the array, the elements */
+} QueueList;
+
+struct Admin {
+    Room room;
+    Broker *broker;
+    QueueList *lists; /* utlist */
+    uint32_t n_lists;
 };
 
-static List *list_free(Queues *queues, List *list) {
-    /* The first is the only one, or has one behind it. */
-    assert(list != queues->lists || list->next || list->prev == list);
-    DL_DELETE(queues->lists, list);
-    queues->n_lists--;
+static void list_free(Admin *admin, QueueList *list) {
+    queue_cursor_end(admin->broker->queues, &list->cursor);
+    DL_DELETE(admin->lists, list);
+    admin->n_lists--;
     buffer_deinit(&list->body);
     free(list);
-    return NULL;
 }
 
-void queue_leaves_lists(const Queue *queue) {
-    List *list;
-
-    DL_FOREACH(queue->queues->lists, list) {
-        if (list->at == queue)
-            list->at = queue->hh.next;
-    }
+static void lists_free(Admin *admin) {
+    while (admin->lists)
+        list_free(admin, admin->lists);
 }
 
-void lists_session_gone(Queues *queues, const Session *session) {
-    List *list, *next;
-
-    DL_FOREACH_SAFE(queues->lists, list, next) {
-        if (list->session == session)
-            list_free(queues, list);
-    }
-}
-
-static void answer(List *list) {
+static void answer(QueueList *list) {
     ferry_bytes body;
     uint8_t *head;
 
@@ -66,48 +62,105 @@ static void answer(List *list) {
     ferry_free(body.block);
 }
 
-/* A slice for all lists: they take turns. */
-void lists_go_on(Queues *queues) {
-    List *list = queues->lists;
+/* One slice for all lists: they take turns. */
+static void lists_go_on(Admin *admin) {
+    QueueList *list = admin->lists;
+    const Queue *queue = NULL;
 
     if (!list)
         return;
-    for (int i = 0; i < QUEUE_SLICE && list->at; i++, list->at = list->at->hh.next, list->n++)
-        queue_describe(list->at, &list->body);
-    DL_DELETE(queues->lists, list);
-    DL_APPEND(queues->lists, list);
-    if (!list->at) {
+    for (int n = 0; n < QUEUE_SLICE && (queue = queue_cursor_next(&list->cursor)); n++) {
+        queue_describe(queue, &list->body);
+        list->n++;
+    }
+    DL_DELETE(admin->lists, list);
+    DL_APPEND(admin->lists, list);
+    if (!list->cursor.at) {
         answer(list);
-        list_free(queues, list);
+        list_free(admin, list);
     }
 }
 
-static int begin(Queues *queues, Session *session, uint64_t id) {
-    List *list;
+static int begin(Admin *admin, Session *session, uint64_t id) {
+    QueueList *list;
 
-    if (queues->n_lists == LISTS_MAX)
+    if (admin->n_lists == LISTS_MAX)
         return -EBUSY;
     list = calloc(1, sizeof(*list));
     if (!list)
         return -ENOMEM;
-    *list = (List){.at = queues->table, .session = session, .id = id};
+    list->session = session;
+    list->id = id;
     if (buffer_reserve(&list->body, sizeof(BlockHeader) + HEAD_MAX))
         list->body.len = sizeof(BlockHeader) + HEAD_MAX;
-    DL_APPEND(queues->lists, list);
-    queues->n_lists++;
-    return QUEUES_LATER;
+    queue_cursor_begin(admin->broker->queues, &list->cursor);
+    DL_APPEND(admin->lists, list);
+    admin->n_lists++;
+    return ANSWERED_LATER;
 }
 
-int queues_list(Queues *queues, Session *session, uint64_t id, Buffer *to) {
+int admin_list_queues(Admin *admin, Session *session, uint64_t id, Buffer *to) {
+    const Queues *queues = admin->broker->queues;
+
     if (HASH_COUNT(queues->table) > QUEUE_SLICE && id != 0)
-        return begin(queues, session, id);
+        return begin(admin, session, id);
     write_array(to, HASH_COUNT(queues->table));
     for (const Queue *queue = queues->table; queue; queue = queue->hh.next)
         queue_describe(queue, to);
     return 0;
 }
 
-void lists_free(Queues *queues) {
-    while (queues->lists)
-        list_free(queues, queues->lists);
+/* ---- the room ---- */
+
+static Admin *self(const Room *room) {
+    return container_of(room, Admin, room);
+}
+
+static void on_turn_end(Room *room) {
+    lists_go_on(self(room));
+}
+
+static uint64_t on_next_ms(const Room *room) {
+    return self(room)->lists ? 0 : UINT64_MAX;
+}
+
+static size_t on_n_unfinished(const Room *room) {
+    return self(room)->n_lists;
+}
+
+static void on_session_gone(Room *room, Session *session) {
+    Admin *admin = self(room);
+    QueueList *list, *next;
+
+    DL_FOREACH_SAFE(admin->lists, list, next) {
+        if (list->session == session)
+            list_free(admin, list);
+    }
+}
+
+static const RoomOps room_ops = {
+    .turn_end = on_turn_end,
+    .next_ms = on_next_ms,
+    .n_unfinished = on_n_unfinished,
+    .session_gone = on_session_gone,
+};
+
+int admin_new(Admin **ret, Broker *broker) {
+    Admin *admin = calloc(1, sizeof(*admin));
+
+    if (!admin)
+        return -ENOMEM;
+    admin->broker = broker;
+    room_open(broker, &admin->room, &room_ops);
+    *ret = admin;
+    return 0;
+}
+
+Admin *admin_free(Admin *admin) {
+    if (!admin)
+        return NULL;
+    lists_free(admin);
+    room_close(admin->broker, &admin->room);
+    free(admin);
+    return NULL;
 }

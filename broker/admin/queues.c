@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "broker/queues/core.h"
+#include "broker/admin/internal.h"
 #include "rpc/wire/name.h"
 
 enum {

@@ -1,8 +1,8 @@
-/* What ferry.Broker tells of services. See service.h. */
+/* What ferry.Broker tells of services. See services.h. */
 
 #include <utlist.h>
 
-#include "broker/services/call.h"
+#include "broker/services/internal.h"
 
 static void write_service(Buffer *to, const Service *service) {
     uint64_t slots = 0, busy = 0;

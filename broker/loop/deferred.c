@@ -1,4 +1,4 @@
-/* Batches that wait. See deferred.h. */
+/* Deferred batches. See deferred.h. */
 
 #include "broker/loop/deferred.h"
 
@@ -7,102 +7,135 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-/* Small batches share one: a record for each would be more than what waits. */
+#include "base/container.h"
+#include "broker/core/rooms.h"
+
+/* Small batches share one allocation: a record for each would be larger than the batch. */
 enum { SHARED = 16 * 1024 };
 
-struct Parked {
-    Parked *next;
-    size_t charged; /* credit that goes back when it is done */
+struct DeferredBatch {
+    DeferredBatch *next;
+    size_t charged; /* credit that goes back when the batch is done */
     size_t len, cap, at;
     uint8_t data[];
 };
 
-static Parked *parked_new(Session *session, size_t len) {
-    size_t cap = len < SHARED ? SHARED : len;
-    Parked *parked = malloc(sizeof(*parked) + cap);
+struct Deferred {
+    Room room;
+    Broker *broker;
+    Session *sessions; /* utlist: sessions with deferred batches, the longest waiting first */
+};
 
-    if (!parked)
+static DeferredBatch *batch_new(Session *session, size_t len) {
+    size_t cap = len < SHARED ? SHARED : len;
+    DeferredBatch *batch = malloc(sizeof(*batch) + cap);
+
+    if (!batch)
         return NULL;
-    *parked = (Parked){.cap = cap};
-    assert(!session->parked || session->last_parked);
-    if (session->parked)
-        session->last_parked->next = parked;
+    *batch = (DeferredBatch){.cap = cap};
+    assert(!session->deferred || session->last_deferred);
+    if (session->deferred)
+        session->last_deferred->next = batch;
     else
-        session->parked = parked;
-    session->last_parked = parked;
-    return parked;
+        session->deferred = batch;
+    session->last_deferred = batch;
+    return batch;
 }
 
-int parked_add(Session *session, const Reader *rest) {
-    Parked *parked = session->parked ? session->last_parked : NULL;
+int deferred_add(Session *session, const Reader *rest) {
+    DeferredBatch *batch = session->deferred ? session->last_deferred : NULL;
     size_t len = reader_left(rest);
     Peer *peer = session->peer;
 
-    if (!parked || parked->len + len > parked->cap)
-        parked = parked_new(session, len);
-    if (!parked)
+    if (!batch || batch->len + len > batch->cap)
+        batch = batch_new(session, len);
+    if (!batch)
         return -ENOMEM;
     if (!peer->has_more)
-        DL_APPEND2(session->broker->parked, session, parked_prev, parked_next);
-    memcpy(parked->data + parked->len, rest->at, len);
-    parked->len += len;
-    parked->charged += peer->in.charged;
+        DL_APPEND2(session->broker->deferred->sessions, session, deferred_prev, deferred_next);
+    memcpy(batch->data + batch->len, rest->at, len);
+    batch->len += len;
+    batch->charged += peer->in.charged;
     peer->in.charged = 0;
     peer->has_more = true;
     return 0;
 }
 
 static void drop_first(Session *session) {
-    Parked *parked = session->parked;
+    DeferredBatch *batch = session->deferred;
 
-    session->parked = parked->next;
-    free(parked);
-    if (!session->parked) {
-        DL_DELETE2(session->broker->parked, session, parked_prev, parked_next);
+    session->deferred = batch->next;
+    free(batch);
+    if (!session->deferred) {
+        DL_DELETE2(session->broker->deferred->sessions, session, deferred_prev, deferred_next);
         session->peer->has_more = false;
     }
 }
 
-void parked_clear(Session *session) {
-    while (session->parked)
+Session *deferred_turn(Deferred *deferred) {
+    Session *session = deferred->sessions;
+
+    if (!session)
+        return NULL;
+    DL_DELETE2(deferred->sessions, session, deferred_prev, deferred_next);
+    DL_APPEND2(deferred->sessions, session, deferred_prev, deferred_next);
+    return session;
+}
+
+const Session *deferred_last(const Deferred *deferred) {
+    return deferred->sessions ? deferred->sessions->deferred_prev : NULL;
+}
+
+Reader deferred_reader(const Session *session) {
+    const DeferredBatch *batch = session->deferred;
+
+    return reader_of(batch->data + batch->at, batch->len - batch->at);
+}
+
+void deferred_read_to(Session *session, const Reader *reader) {
+    DeferredBatch *batch = session->deferred;
+
+    batch->at = batch->len - reader_left(reader);
+}
+
+void deferred_done(Session *session) {
+    session->peer->in.charged = session->deferred->charged;
+    drop_first(session);
+    peer_handled(session->peer);
+}
+
+/* ---- the room ---- */
+
+static uint64_t on_next_ms(const Room *room) {
+    return container_of(room, Deferred, room)->sessions ? 0 : UINT64_MAX;
+}
+
+static void on_session_gone(Room *room, Session *session) {
+    (void)room;
+    while (session->deferred)
         drop_first(session);
 }
 
-static void go_on(Session *session) {
-    while (session->parked && session->broker->work < TURN_WORK) {
-        Parked *parked = session->parked;
-        Reader reader = reader_of(parked->data + parked->at, parked->len - parked->at);
-        bool done = session_handle(session, &reader, false);
+static const RoomOps room_ops = {
+    .next_ms = on_next_ms,
+    .session_gone = on_session_gone,
+};
 
-        if (session->ending)
-            return;
-        parked->at = parked->len - reader_left(&reader);
-        if (!done)
-            return;
-        session->peer->in.charged = parked->charged;
-        drop_first(session);
-        peer_handled(session->peer);
-    }
-    if (!session->parked && session->said_bye)
-        session_end(session, NULL);
+int deferred_new(Deferred **ret, Broker *broker) {
+    Deferred *deferred = calloc(1, sizeof(*deferred));
+
+    if (!deferred)
+        return -ENOMEM;
+    deferred->broker = broker;
+    room_open(broker, &deferred->room, &room_ops);
+    *ret = deferred;
+    return 0;
 }
 
-void parked_go_on(Broker *broker) {
-    const Session *last = broker->parked ? broker->parked->parked_prev : NULL;
-    bool was_last = false;
-
-    broker->work = 0;
-    broker->costly_may = true;
-    while (broker->parked && !was_last && broker->work < TURN_WORK) {
-        Session *session = broker->parked;
-
-        was_last = session == last;
-        /* They take turns. */
-        DL_DELETE2(broker->parked, session, parked_prev, parked_next);
-        DL_APPEND2(broker->parked, session, parked_prev, parked_next);
-        go_on(session);
-        sessions_turn_end(broker);
-    }
-    broker->costly_may = false;
-    broker->work = 0;
+Deferred *deferred_free(Deferred *deferred) {
+    if (!deferred)
+        return NULL;
+    room_close(deferred->broker, &deferred->room);
+    free(deferred);
+    return NULL;
 }

@@ -1,32 +1,34 @@
 #pragma once
 
 /*
- * A turn does so much work and no more. What is left of a batch then waits with its session, and
- * with it the batches that follow: a batch of ten thousand small publishes to ten thousand
- * subscribers each would be a turn of seconds. Its credit is given back when it is done, so that
- * what waits is bounded by it.
+ * Batches that wait for a later turn. A turn does TURN_WORK units of work: the rest of a batch then
+ * waits with its session, and so do the batches that follow it. A batch of ten thousand small
+ * publishes to ten thousand subscribers each would otherwise be a turn of seconds. The credit of a
+ * batch goes back when the batch is done, so the credit bounds the deferred bytes.
  *
- * Some messages cost much each by itself: a new wildcard where there are many topics, the lists of
- * ferry.Broker. A thousand peers may send one each, so they wait for that share in any case.
+ * A single message can be costly: a new wildcard where there are many topics, the lists of
+ * ferry.Broker. A thousand peers may send one each, so a costly message always waits for the share
+ * of the turn that deferred batches have.
  */
 
-#include "broker/broker.h"
+#include "broker/sessions/session.h"
 
-/* In units of about 100 ns: a message handled, a message delivered, a pattern looked at. Three
- * quarters of a millisecond; an ordinary batch has 512 messages. */
+/* In units of about 100 ns: a message handled, a message delivered, a pattern compared. Together
+ * three quarters of a millisecond; an ordinary batch has 512 messages. */
 enum { TURN_WORK = 8192 };
 
-/* The rest of a batch, or a batch that has come behind one. -ENOMEM. */
-int parked_add(Session *session, const Reader *rest);
+int deferred_new(Deferred **ret, Broker *broker); /* -ENOMEM */
+Deferred *deferred_free(Deferred *deferred);
 
-/* All that waits is forgotten. */
-void parked_clear(Session *session);
+/* Defers the rest of a batch, or a batch that arrived after a deferred one. -ENOMEM. */
+int deferred_add(Session *session, const Reader *rest);
 
-/* Once in each turn, before what has come since: a share for all that wait. */
-void parked_go_on(Broker *broker);
+/* The session that waits longest, and from now on shortest; NULL: no batch is deferred. */
+Session *deferred_turn(Deferred *deferred);
+/* The session that waits shortest, or NULL. */
+const Session *deferred_last(const Deferred *deferred);
 
-/* ---- dispatch.c ---- */
-
-/* Handles messages until the batch ends, or the session, or so much work is done; true: nothing is
- * left. */
-bool session_handle(Session *session, Reader *reader, bool of_control);
+/* The first batch of the session: its bytes; how far it was read; that it is done. */
+Reader deferred_reader(const Session *session);
+void deferred_read_to(Session *session, const Reader *reader);
+void deferred_done(Session *session);

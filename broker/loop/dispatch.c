@@ -1,11 +1,13 @@
-/* What comes from peers: which room gets which message. See broker.h. */
+/* Batches from peers: which room gets which message. See dispatch.h. */
+
+#include "broker/loop/dispatch.h"
 
 #include "base/log.h"
 #include "broker/admin/admin.h"
 #include "broker/loop/deferred.h"
-#include "broker/queues/queue.h"
-#include "broker/services/service.h"
-#include "broker/sessions/session-parts.h"
+#include "broker/queues/queues.h"
+#include "broker/services/services.h"
+#include "broker/sessions/session.h"
 #include "broker/topics/topics.h"
 
 enum { PONGS_MAX = 16 * 1024 }; /* bytes of answers that wait to be read */
@@ -33,7 +35,7 @@ static void control(Session *session, const Message *message) {
     case OP_BYE:
         session->said_bye = true;
         /* What it said before is still to be done. */
-        if (!session->parked)
+        if (!session->deferred)
             session_end(session, NULL);
         break;
     case OP_HELLO:
@@ -183,7 +185,9 @@ static bool begins_with_control(Reader reader) {
     return op < OP_SKIPPED_FROM && is_control((unsigned)op);
 }
 
-bool session_handle(Session *session, Reader *reader, bool of_control) {
+/* Handles messages until the batch or the session ends, or TURN_WORK is done. True: the batch is
+ * done. */
+static bool handle(Session *session, Reader *reader, bool of_control) {
     const uint8_t *start = reader->at;
     Message message;
     int r;
@@ -224,15 +228,15 @@ static void handle_batch(Session *session, Reader *reader, size_t len) {
         return;
     }
     /* Session control does not wait behind others. */
-    if ((of_control || !session->parked) && session_handle(session, reader, of_control))
+    if ((of_control || !session->deferred) && handle(session, reader, of_control))
         return;
-    if (!session->ending && parked_add(session, reader) < 0) {
+    if (!session->ending && deferred_add(session, reader) < 0) {
         log_error("out of memory, cutting a session: session=%u", session->number);
         session_end(session, NULL);
     }
 }
 
-void sessions_receive(Broker *broker, Peer *peer, const uint8_t *data, size_t len) {
+void dispatch_batch(Broker *broker, Peer *peer, const uint8_t *data, size_t len) {
     Message message;
     Reader reader;
 
@@ -256,4 +260,38 @@ void sessions_receive(Broker *broker, Peer *peer, const uint8_t *data, size_t le
         peer_refuse(broker, peer, "ferry.Protocol", "HELLO must be alone in its batch");
     else
         session_hello(broker, peer, &message);
+}
+
+/* ---- deferred batches ---- */
+
+static void go_on(Session *session) {
+    while (session->deferred && session->broker->work < TURN_WORK) {
+        Reader reader = deferred_reader(session);
+        bool done = handle(session, &reader, false);
+
+        if (session->ending)
+            return;
+        deferred_read_to(session, &reader);
+        if (!done)
+            return;
+        deferred_done(session);
+    }
+    if (!session->deferred && session->said_bye)
+        session_end(session, NULL);
+}
+
+void dispatch_deferred(Broker *broker) {
+    const Session *last = deferred_last(broker->deferred);
+    bool was_last = false;
+    Session *session;
+
+    broker->work = 0;
+    broker->costly_may = true;
+    while (!was_last && broker->work < TURN_WORK && (session = deferred_turn(broker->deferred))) {
+        was_last = session == last;
+        go_on(session);
+        sessions_turn_end(broker);
+    }
+    broker->costly_may = false;
+    broker->work = 0;
 }

@@ -1,8 +1,8 @@
-/* Purging and moving: many jobs, a slice in each turn. See core.h. */
+/* Purging and moving: many jobs, a slice in each turn. See internal.h. */
 
 #include <utlist.h>
 
-#include "broker/queues/core.h"
+#include "broker/queues/internal.h"
 
 enum {
     SWEEPS_MAX = 16, /* under way at once */
@@ -151,7 +151,7 @@ int queues_move(Queues *queues, Span from_name, Span to_name, uint64_t limit, Se
 }
 
 bool queues_are_busy(const Queues *queues) {
-    return queues->sweeps || queues->lists;
+    return queues->sweeps;
 }
 
 /* One slice for all of them: they take turns. */

@@ -1,10 +1,10 @@
-/* Dead letters: the same job in another queue, with headers that say why. See core.h. */
+/* Dead letters: the same job in another queue, with headers that say why. See internal.h. */
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/log.h"
-#include "broker/queues/core.h"
+#include "broker/queues/internal.h"
 
 enum { DEAD_HEADERS = 4, DEAD_HEADERS_BYTES = 1024 };
 

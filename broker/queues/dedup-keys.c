@@ -1,9 +1,10 @@
 /* Deduplication keys: while one is remembered, a job that has it is not stored again. All keys of a
- * queue live equally long, so the oldest is always the next to go. See core.h. */
+ * queue live equally long, so the oldest is always the next to go. See internal.h. */
 
 #include <utlist.h>
 
-#include "broker/queues/core.h"
+#include "base/container.h"
+#include "broker/queues/internal.h"
 
 Key *key_find(Queue *queue, Span key) {
     Key *found;
@@ -16,7 +17,7 @@ Key *key_find(Queue *queue, Span key) {
 }
 
 static void on_key_timer(Timer *timer, void *ctx) {
-    Queue *queue = (Queue *)((uint8_t *)timer - offsetof(Queue, key_timer));
+    Queue *queue = container_of(timer, Queue, key_timer);
     Timers *timers = &queue->queues->broker->timers;
 
     (void)ctx;
@@ -75,5 +76,4 @@ void key_forget(Queue *queue, Key *key) {
 void keys_free(Queue *queue) {
     while (queue->first_key)
         key_forget(queue, queue->first_key);
-    timer_disarm(&queue->queues->broker->timers, &queue->key_timer);
 }

@@ -1,9 +1,9 @@
-/* Jobs: made, lined up, freed, and what their timers do. See core.h. */
+/* Jobs: made, lined up, freed, and what their timers do. See internal.h. */
 
 #include <assert.h>
 
 #include "base/block.h"
-#include "broker/queues/core.h"
+#include "broker/queues/internal.h"
 
 static_assert(offsetof(Job, stored) == 0, "a StoredJob is a Job");
 static_assert(offsetof(Queue, stored) == 0, "a StoredQueue is a Queue");
@@ -134,13 +134,13 @@ void job_set_reason(Job *job, Span reason) {
 
 /* ---- lists ---- */
 
-static void on_timer(Timer *timer, void *ctx);
-
 void job_arm(Job *job, uint64_t at_ms) {
-    timer_arm(&queue_of(job)->queues->timers, &job->timer, at_ms, on_timer);
+    Queues *queues = queue_of(job)->queues;
+
+    timer_arm(&queues->timers, &job->timer, at_ms, queues->job_due);
 }
 
-static inline void ready_insert(Queue *queue, Job *before, Job *job) {
+void job_enter_ready(Queue *queue, Job *before, Job *job) {
     unsigned priority = job->stored.priority;
 
     job->state = JOB_READY;
@@ -157,7 +157,7 @@ void job_enter(Job *job) {
     if (job->stored.due_ms > queue->queues->broker->now_ms)
         job_enter_delayed(job, job->stored.due_ms);
     else
-        ready_insert(queue, NULL, job);
+        job_enter_ready(queue, NULL, job);
 }
 
 static bool is_suspect(const Queue *queue, const Job *job) {
@@ -200,7 +200,7 @@ void job_enter_front(Job *job) {
     }
     before = place_of(queue, job);
     job->returned = true;
-    ready_insert(queue, before, job);
+    job_enter_ready(queue, before, job);
     queue->last_returned[job->stored.priority] = job;
 }
 
@@ -246,40 +246,5 @@ void job_leave(Job *job) {
     case JOB_SETTLING:
         assert(false && "the job is in no list that it could leave");
         break;
-    }
-}
-
-/* ---- time ---- */
-
-void job_expire(Job *job) {
-    Queue *queue = queue_of(job);
-
-    queue->n_expired++;
-    job_leave(job);
-    if (queue->is_dead)
-        change_remove(job, NULL, 0);
-    else
-        job_bury(job, span_text("the time to live passed"), NULL, 0);
-}
-
-static void on_timer(Timer *timer, void *ctx) {
-    Job *job = (Job *)((uint8_t *)timer - offsetof(Job, timer));
-    Queue *queue = queue_of(job);
-
-    (void)ctx;
-    if (job->state == JOB_HELD) {
-        lease_fail(job, "the time limit passed");
-        queue_touch(queue);
-    } else if (job->doomed) {
-        Span reason = {(const uint8_t *)job->reason, job->n_reason};
-
-        job_leave(job);
-        job_bury(job, reason, NULL, 0);
-    } else if (job_is_over(job)) {
-        job_expire(job);
-    } else {
-        job_leave(job);
-        ready_insert(queue, NULL, job);
-        queue_touch(queue);
     }
 }

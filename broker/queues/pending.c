@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <utlist.h>
 
-#include "broker/queues/core.h"
+#include "broker/queues/internal.h"
 
 typedef enum ChangeKind {
     CHANGE_PUSH,

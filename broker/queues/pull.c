@@ -1,62 +1,10 @@
-/* PULL, and handing out: round robin over the pulls that have free slots. See core.h. */
+/* PULL, and handing out: round robin over the pulls that have free slots. See internal.h. */
 
-#include "broker/queues/core.h"
+#include "broker/queues/internal.h"
 
 enum { SUSPECT_LOOKS = 16 }; /* pulls looked at for one that holds nothing */
 
-/* ---- pulls ---- */
-
-static void pull_set(Pull *pull, PullState state) {
-    Queue *queue = pull->queue;
-    Queues *queues = queue->queues;
-
-    if (pull->state == PULL_FREE)
-        pulls_remove(&queue->free, pull);
-    else if (pull->state == PULL_BLOCKED)
-        pulls_remove(&queues->blocked, pull);
-    else if (pull->state == PULL_RESERVED)
-        queue->reserved = NULL;
-    pull->state = (uint8_t)state;
-    if (state == PULL_FREE)
-        pulls_append(&queue->free, pull);
-    else if (state == PULL_BLOCKED)
-        pulls_append(&queues->blocked, pull);
-    else if (state == PULL_RESERVED)
-        queue->reserved = pull;
-}
-
-static void pull_free(Pull *pull) {
-    Queue *queue = pull->queue;
-
-    pull_set(pull, PULL_ENDED);
-    pool_free(&queue->queues->pool, pull, sizeof(*pull));
-    queue_maybe_idle(queue);
-}
-
-/* From now on it gets nothing; what it holds stays. */
-static void pull_end(Pull *pull) {
-    Queue *queue = pull->queue;
-
-    pull_set(pull, PULL_ENDED);
-    queue->n_pulls--;
-    if (pull->n_held == 0)
-        pull_free(pull);
-    /* If a suspect waited for this one, another may take it. */
-    if (queue->suspects.first)
-        queue_touch(queue);
-}
-
-void pull_release(Pull *pull) {
-    pull->n_held--;
-    if (pull->state == PULL_ENDED) {
-        if (pull->n_held == 0)
-            pull_free(pull);
-        return;
-    }
-    pull->alone = false;
-    if (pull->state == PULL_FULL)
-        pull_set(pull, PULL_FREE);
-}
+/* ---- PULL and UNPULL ---- */
 
 void queues_pull(Queues *queues, Session *session, const Message *message) {
     uint64_t slots = message->slots ? message->slots : 1;
@@ -261,5 +209,19 @@ void pulls_unblock(Queues *queues) {
         }
         if (is_last)
             break;
+    }
+}
+
+void queues_dispatch_touched(Queues *queues) {
+    Queue *queue = queues->touched;
+
+    /* What is touched from here on is for the next turn. */
+    queues->touched = NULL;
+    while (queue) {
+        Queue *next = queue->next_touched;
+
+        queue->touched = false;
+        queue_dispatch(queue);
+        queue = next;
     }
 }

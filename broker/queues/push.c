@@ -1,6 +1,6 @@
-/* PUSH: what must hold before a job is stored. See core.h. */
+/* PUSH: what must hold before a job is stored. See internal.h. */
 
-#include "broker/queues/core.h"
+#include "broker/queues/internal.h"
 
 typedef struct PushOptions {
     uint64_t delay_ms, ttl_ms, priority;

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "broker/queues/core.h"
+#include "broker/queues/internal.h"
 
 int queues_add_store(Queues *queues, Store *store) {
     if (queues->n_stores == sizeof(queues->stores) / sizeof(*queues->stores))

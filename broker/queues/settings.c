@@ -1,10 +1,10 @@
-/* Settings of queues by name or pattern, from the configuration. See core.h. */
+/* Settings of queues by name or pattern, from the configuration. See internal.h. */
 
 #include <utlist.h>
 
 #include "base/log.h"
 #include "base/text.h"
-#include "broker/queues/core.h"
+#include "broker/queues/internal.h"
 #include "rpc/wire/name.h"
 
 typedef enum SettingType {

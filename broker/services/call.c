@@ -1,12 +1,13 @@
-/* A call, from its making to its end: who is told what. See call.h; which server gets it:
+/* A call, from its making to its end: who is told what. See internal.h; which server gets it:
  * routing.c. */
 
-#include "broker/services/call.h"
+#include "broker/services/internal.h"
 
 #include <stdlib.h>
 #include <utlist.h>
 
 #include "base/block.h"
+#include "base/container.h"
 
 Call *call_new(Services *services) {
     Call *call = services->free_calls;
@@ -111,7 +112,7 @@ void call_abandon(Call *call) {
 }
 
 static void on_deadline(Timer *timer, void *ctx) {
-    Call *call = (Call *)((char *)timer - offsetof(Call, deadline));
+    Call *call = container_of(timer, Call, deadline);
     char text[160];
 
     (void)ctx;

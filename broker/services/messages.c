@@ -1,10 +1,10 @@
-/* What callers and servers say of calls: CALL, OK, ERROR, CANCEL. See service.h; streams:
+/* What callers and servers say of calls: CALL, OK, ERROR, CANCEL. See services.h; streams:
  * stream.c. */
 
 #include <inttypes.h>
 #include <utlist.h>
 
-#include "broker/services/call.h"
+#include "broker/services/internal.h"
 #include "rpc/wire/name.h"
 
 enum {

@@ -2,7 +2,7 @@
 
 /* How the methods of one service do: how often they are called, how long they take, what fails. */
 
-#include "broker/broker.h"
+#include "broker/sessions/session.h"
 
 /* Latencies in buckets of an eighth of a power of two, from 1 us up. */
 enum { LATENCY_BUCKETS = 8 * 28 };

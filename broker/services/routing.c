@@ -1,6 +1,6 @@
-/* Which server gets which call, and the calls that wait in line for one. See call.h. */
+/* Which server gets which call, and the calls that wait in line for one. See internal.h. */
 
-#include "broker/services/call.h"
+#include "broker/services/internal.h"
 
 #include <utlist.h>
 
@@ -289,20 +289,20 @@ void calls_serve_line(Service *service) {
     }
 }
 
-void services_turn_end(Services *services) {
-    Service *service, *again = NULL;
+void calls_fail_line(Service *service, Span instance) {
+    bool none_left = true;
+    Line *line, *next_line;
+    Server *server;
+    Call *call, *next;
 
-    while ((service = services->crowded)) {
-        services->crowded = service->next_crowded;
-        service->in_crowded = false;
-        calls_serve_line(service);
-        if (service->lines) {
-            service->in_crowded = true;
-            service->next_crowded = again;
-            again = service;
-        } else {
-            service_release(service);
+    DL_FOREACH(service->servers, server) {
+        none_left &= server->leaving || server->session->ending;
+    }
+    DL_FOREACH_SAFE(service->lines, line, next_line) {
+        DL_FOREACH_SAFE(line->calls, call, next) {
+            if (none_left || (call->instance.len > 0 && call->instance.len == instance.len &&
+                              memcmp(call->instance.data, instance.data, instance.len) == 0))
+                call_fail(call, "ferry.ServerLost", "its last server went away while it waited");
         }
     }
-    services->crowded = again;
 }

@@ -1,10 +1,10 @@
-/* SERVE and UNSERVE: who may serve what, and with which description. See service.h. */
+/* SERVE and UNSERVE: who may serve what, and with which description. See services.h. */
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "broker/services/call.h"
-#include "broker/sessions/peer-log.h"
+#include "broker/core/peer-log.h"
+#include "broker/services/internal.h"
 #include "rpc/schema/description/description.h"
 #include "rpc/wire/name.h"
 

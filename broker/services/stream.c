@@ -1,9 +1,9 @@
-/* Streams: the items of a call, both ways, and the credit for them. See service.h. */
+/* Streams: the items of a call, both ways, and the credit for them. See services.h. */
 
 #include <stdlib.h>
 
 #include "base/block.h"
-#include "broker/services/call.h"
+#include "broker/services/internal.h"
 
 enum {
     ITEM_COST = 64, /* of a stream's credit, besides the item's body */

@@ -1,13 +1,14 @@
 /*
  * The calls that wait for a server: a line for each caller of a service, and the lines take turns,
- * so that who makes ten thousand calls at once waits for those, and nobody else does. See call.h.
+ * so that who makes ten thousand calls at once waits for those, and nobody else does. See
+ * internal.h.
  */
 
 #include <stdlib.h>
 #include <utlist.h>
 
 #include "base/hash.h"
-#include "broker/services/call.h"
+#include "broker/services/internal.h"
 
 static LineKey key_of(const Call *call) {
     return (LineKey){(uint64_t)(uintptr_t)call->service, call->caller_number};

@@ -3,14 +3,12 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/container.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "broker/loop/deferred.h"
-#include "broker/queues/queue.h"
-#include "broker/services/service.h"
-#include "broker/sessions/peer-log.h"
-#include "broker/sessions/session-parts.h"
-#include "broker/topics/topics.h"
+#include "broker/core/peer-log.h"
+#include "broker/core/rooms.h"
+#include "broker/sessions/session.h"
 
 /* ---- the end ---- */
 
@@ -24,15 +22,14 @@ static void client_found(Broker *broker, Client *client) {
 }
 
 static void client_free(Broker *broker, Client *client) {
-    topics_client_gone(broker->topics, client);
-    queues_client_gone(broker->queues, client);
+    rooms_client_gone(broker, client);
     client_found(broker, client);
     HASH_DEL(broker->clients, client);
     free(client);
 }
 
 static void on_forget(Timer *timer, void *ctx) {
-    client_free(ctx, (Client *)((char *)timer - offsetof(Client, forget)));
+    client_free(ctx, container_of(timer, Client, forget));
 }
 
 /* It may come back. Strangers could leave a new one a thousand times a second: so many, no more. */
@@ -49,12 +46,9 @@ static void session_free(Session *session) {
     Client *client = session->client;
 
     session->ending = true;
-    parked_clear(session);
     if (client->session == session)
         client->session = NULL;
-    services_session_gone(broker->services, session);
-    topics_session_gone(broker->topics, session);
-    queues_session_gone(broker->queues, session);
+    rooms_session_gone(broker, session);
     if (!client->session) {
         if (session->said_bye)
             client_free(broker, client);
@@ -237,9 +231,7 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     DL_APPEND(broker->sessions, session);
     broker->n_sessions++;
     send_welcome(session, resumed);
-    queues_floor(broker->queues, client, message->floor);
-    if (message->held.len > 0)
-        queues_held(broker->queues, client, message->held);
+    rooms_session_begun(broker, session, message);
     log_debug("a session has begun: session=%u name='%s' resumed=%d", session->number,
               session->name, resumed);
 }

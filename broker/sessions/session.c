@@ -3,8 +3,8 @@
 #include <stdarg.h>
 
 #include "base/text.h"
-#include "broker/sessions/peer-log.h"
-#include "broker/sessions/session-parts.h"
+#include "broker/core/peer-log.h"
+#include "broker/sessions/session.h"
 
 const char *shown(Span name) {
     static char texts[4][TEXT_ESCAPED_MAX];

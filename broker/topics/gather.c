@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/container.h"
 #include "broker/topics/internal.h"
 
 enum { WINDOW_MAX_MS = 60000 };
@@ -65,7 +66,7 @@ static void finish_if_done(Gather *gather) {
 
 static void on_window(Timer *timer, void *ctx) {
     (void)ctx;
-    finish((Gather *)((char *)timer - offsetof(Gather, window)));
+    finish(container_of(timer, Gather, window));
 }
 
 /* ---- asking ---- */

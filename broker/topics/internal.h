@@ -20,7 +20,7 @@
  * re-enters the router.
  */
 
-#include "broker/broker.h"
+#include "broker/sessions/session.h"
 #include "broker/topics/kept.h"
 #include "broker/topics/topics.h"
 #include "broker/topics/tree.h"
@@ -149,6 +149,7 @@ struct Topic {
 };
 
 struct Topics {
+    Room room;
     Broker *broker;
 
     Topic *topics; /* uthash by name */

@@ -5,7 +5,7 @@
  * many hold it; what it takes is counted in broker->stored_bytes. The broker's thread only.
  */
 
-#include "broker/broker.h"
+#include "broker/sessions/session.h"
 
 typedef struct Kept {
     uint32_t owners;

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "broker/sessions/peer-log.h"
+#include "broker/core/peer-log.h"
 #include "broker/topics/internal.h"
 #include "rpc/wire/name.h"
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/container.h"
 #include "broker/topics/internal.h"
 #include "rpc/wire/name.h"
 
@@ -152,7 +153,7 @@ void subscriptions_free(Topics *topics) {
 
 static void on_forget(Timer *timer, void *ctx) {
     (void)ctx;
-    subscription_free((Subscription *)((char *)timer - offsetof(Subscription, forget)));
+    subscription_free(container_of(timer, Subscription, forget));
 }
 
 /* ---- attached and detached ---- */

@@ -6,7 +6,35 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/container.h"
+#include "broker/core/rooms.h"
 #include "broker/topics/internal.h"
+
+/* ---- the room ---- */
+
+static Topics *self(const Room *room) {
+    return container_of(room, Topics, room);
+}
+
+static void on_turn_end(Room *room) {
+    topics_turn_end(self(room));
+}
+
+static void on_session_gone(Room *room, Session *session) {
+    topics_session_gone(self(room), session);
+}
+
+static void on_client_gone(Room *room, Client *client) {
+    topics_client_gone(self(room), client);
+}
+
+static const RoomOps room_ops = {
+    .turn_end = on_turn_end,
+    .session_gone = on_session_gone,
+    .client_gone = on_client_gone,
+};
+
+/* ---- new and free ---- */
 
 int topics_new(Topics **ret, Broker *broker) {
     Topics *topics = calloc(1, sizeof(*topics));
@@ -15,6 +43,7 @@ int topics_new(Topics **ret, Broker *broker) {
         return -ENOMEM;
     topics->broker = broker;
     topics->generation = 1;
+    room_open(broker, &topics->room, &room_ops);
     if (topic_tree_init(&topics->tree) < 0 || topic_tree_init(&topics->names) < 0) {
         topics_free(topics);
         return -ENOMEM;
@@ -34,6 +63,7 @@ Topics *topics_free(Topics *topics) {
     topic_tree_deinit(&topics->names);
     id_map_deinit(&topics->replies);
     free(topics->scratch);
+    room_close(topics->broker, &topics->room);
     free(topics);
     return NULL;
 }

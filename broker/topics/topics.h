@@ -5,7 +5,7 @@
  * it got and the messages that it missed.
  */
 
-#include "broker/broker.h"
+#include "broker/sessions/session.h"
 
 typedef struct Topics Topics;
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "broker/broker.h"
+#include "broker/sessions/session.h"
 #include "support/fake-hub.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "broker/admin/admin.h"
+#include "broker/core/rooms.h"
 #include "broker/loop/deferred.h"
-#include "broker/queues/queue.h"
-#include "broker/services/service.h"
+#include "broker/loop/dispatch.h"
+#include "broker/queues/queues.h"
+#include "broker/services/services.h"
 #include "broker/topics/topics.h"
 
 typedef struct FakePeer {
@@ -70,8 +73,9 @@ size_t hub_n_connections(const Hub *hub) {
 void fake_hub_init(Broker *broker) {
     *broker = (Broker){.limits = limits_default, .now_ms = 1000, .now_us = 1000000};
     timers_init(&broker->timers, broker->now_ms);
-    if (services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
-        queues_new(&broker->queues, broker) < 0)
+    if (deferred_new(&broker->deferred, broker) < 0 ||
+        services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
+        queues_new(&broker->queues, broker) < 0 || admin_new(&broker->admin, broker) < 0)
         abort();
 }
 
@@ -86,9 +90,11 @@ static void fake_peer_free(FakePeer *fake) {
 
 void fake_hub_deinit(Broker *broker) {
     sessions_free(broker);
+    admin_free(broker->admin);
     queues_free(broker->queues);
     topics_free(broker->topics);
     services_free(broker->services);
+    deferred_free(broker->deferred);
     while (peers)
         fake_peer_free(peers);
 }
@@ -113,10 +119,8 @@ void peer_handled(Peer *peer) {
 }
 
 static void turn_end(Broker *broker) {
-    parked_go_on(broker);
-    services_turn_end(broker->services);
-    topics_turn_end(broker->topics);
-    queues_turn_end(broker->queues);
+    dispatch_deferred(broker);
+    rooms_turn_end(broker);
     sessions_turn_end(broker);
 }
 
@@ -130,7 +134,7 @@ void fake_peer_gone(Broker *broker, Peer *peer) {
 void fake_receive(Broker *broker, Peer *peer, const void *data, size_t len) {
     if (peer->closing)
         return;
-    sessions_receive(broker, peer, data, len);
+    dispatch_batch(broker, peer, data, len);
     if (broker->ending)
         sessions_turn_end(broker);
     peer_handled(peer);
@@ -221,6 +225,6 @@ void fake_wait(Broker *broker, uint64_t ms) {
     broker->now_ms += ms;
     broker->now_us += ms * 1000;
     timers_run(&broker->timers, broker->now_ms, broker);
-    queues_run_timers(broker->queues);
+    rooms_run_timers(broker);
     turn_end(broker);
 }

@@ -5,7 +5,7 @@
  * in each peer's real outbox until the test reads it.
  */
 
-#include "broker/broker.h"
+#include "broker/sessions/session.h"
 
 /* Rooms, limits, timers, now_ms = 1000: a whole broker but for its hub. */
 void fake_hub_init(Broker *broker);

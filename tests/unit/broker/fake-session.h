@@ -12,7 +12,7 @@
  *                                                     session takes the next one
  */
 
-#include "broker/broker.h"
+#include "broker/sessions/session.h"
 
 typedef struct FakeSent {
     struct FakeSent *next;

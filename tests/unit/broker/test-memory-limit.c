@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "broker/broker.h"
+#include "broker/sessions/session.h"
 #include "support/suite.h"
 
 static uint64_t limit_of_text(const char *text) {

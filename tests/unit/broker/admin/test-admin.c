@@ -2,8 +2,8 @@
 
 #include "base/log.h"
 #include "broker/admin/admin.h"
-#include "broker/queues/queue.h"
-#include "broker/services/service.h"
+#include "broker/queues/queues.h"
+#include "broker/services/services.h"
 #include "ferry-broker.h"
 #include "rpc/schema/codec/codec.h"
 #include "rpc/schema/description/description.h"

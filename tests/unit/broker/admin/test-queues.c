@@ -124,7 +124,7 @@ static void unknown_queues_are_not_found(void) {
     CU_ASSERT_EQUAL(queues_pause(queues, none, true), -ENOENT);
     CU_ASSERT_EQUAL(queues_move(queues, none, span_text("q"), 0, NULL, 0, &n), -ENOENT);
     CU_ASSERT_EQUAL(queues_show(queues, (Span){NULL, 0}, &to), -ENOENT);
-    CU_ASSERT_EQUAL(queues_list(queues, NULL, 0, &to), 0);
+    CU_ASSERT_EQUAL(admin_list_queues(broker.admin, NULL, 0, &to), 0);
     CU_ASSERT_EQUAL(to.len, 1);
     buffer_deinit(&to);
     teardown();
@@ -139,7 +139,7 @@ static void describe_lists_all_queues(void) {
     s = fake_connect(&broker, 's');
     push(s, 0, "one", "x", NULL);
     push(s, 0, "two", "x", NULL);
-    CU_ASSERT_EQUAL(queues_list(queues, NULL, 0, &to), 0);
+    CU_ASSERT_EQUAL(admin_list_queues(broker.admin, NULL, 0, &to), 0);
     CU_ASSERT_PTR_NULL(wire_check(to.data, to.len));
     reader = reader_of(to.data, to.len);
     CU_ASSERT_EQUAL(reader_array(&reader), 2);
@@ -156,7 +156,7 @@ static void begin_list(Session *s, int n) {
         snprintf(name, sizeof(name), "q.%d", i);
         push(s, 0, name, "x", NULL);
     }
-    CU_ASSERT_EQUAL(queues_list(queues, s, 7, &to), QUEUES_LATER);
+    CU_ASSERT_EQUAL(admin_list_queues(broker.admin, s, 7, &to), QUEUES_LATER);
     CU_ASSERT_EQUAL(to.len, 0);
 }
 
@@ -170,16 +170,16 @@ static void a_long_list_takes_several_turns(void) {
     setup();
     s = fake_connect(&broker, 's');
     begin_list(s, N);
-    queues_turn_end(queues);
+    rooms_turn_end(&broker);
     expect_nothing(s);
-    CU_ASSERT_TRUE(queues_are_busy(queues));
+    CU_ASSERT_TRUE(rooms_next_ms(&broker) == 0);
     /* One that goes meanwhile is passed over, and one that comes is seen. */
     queues_purge(queues, span_text("q.512"), NULL, 0, &n);
     fake_advance(&broker, 60000);
     push(s, 0, "q.new", "x", NULL);
     for (int i = 0; i < 4; i++)
-        queues_turn_end(queues);
-    CU_ASSERT_FALSE(queues_are_busy(queues));
+        rooms_turn_end(&broker);
+    CU_ASSERT_FALSE(rooms_next_ms(&broker) == 0);
     sent = fake_take(s);
     CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
     CU_ASSERT_EQUAL(sent->message.op, OP_OK);
@@ -200,15 +200,15 @@ static void a_list_goes_with_who_asked_for_it(void) {
     t = fake_connect(&broker, 't');
     begin_list(s, 1000);
     for (uint64_t id = 1; id <= 3; id++)
-        CU_ASSERT_EQUAL(queues_list(queues, t, id, &to), QUEUES_LATER);
-    CU_ASSERT_EQUAL(queues_list(queues, t, 4, &to), -EBUSY);
+        CU_ASSERT_EQUAL(admin_list_queues(broker.admin, t, id, &to), QUEUES_LATER);
+    CU_ASSERT_EQUAL(admin_list_queues(broker.admin, t, 4, &to), -EBUSY);
     end_session(s);
-    CU_ASSERT_EQUAL(queues_list(queues, t, 4, &to), QUEUES_LATER);
+    CU_ASSERT_EQUAL(admin_list_queues(broker.admin, t, 4, &to), QUEUES_LATER);
     for (int i = 0; i < 20; i++)
-        queues_turn_end(queues);
+        rooms_turn_end(&broker);
     CU_ASSERT_EQUAL(fake_n_sent(t), 4);
     /* One that is under way at the end. */
-    CU_ASSERT_EQUAL(queues_list(queues, t, 5, &to), QUEUES_LATER);
+    CU_ASSERT_EQUAL(admin_list_queues(broker.admin, t, 5, &to), QUEUES_LATER);
     teardown();
 }
 
@@ -387,14 +387,14 @@ static void many_jobs_are_purged_over_several_turns(void) {
     s = fake_connect(&broker, 's');
     push_many(s, "q", 5000);
     CU_ASSERT_EQUAL(queues_purge(queues, span_text("q"), s, 7, &n), QUEUES_LATER);
-    CU_ASSERT_TRUE(queues_are_busy(queues));
+    CU_ASSERT_TRUE(rooms_next_ms(&broker) == 0);
     CU_ASSERT(count_of("q", "ready") > 4000);
     /* What comes meanwhile stays, however urgent it is. */
     push(s, 0, "q", "new", "priority", UINT64_C(9), NULL);
     push(s, 0, "q", "new", NULL);
-    for (; queues_are_busy(queues) && turns < 100; turns++) {
+    for (; rooms_next_ms(&broker) == 0 && turns < 100; turns++) {
         CU_ASSERT_EQUAL(fake_n_sent(s), 0);
-        queues_turn_end(queues);
+        rooms_turn_end(&broker);
     }
     CU_ASSERT(turns >= 5 && turns < 100);
     CU_ASSERT_EQUAL(answered(s, 7), 5000);
@@ -411,15 +411,15 @@ static void many_jobs_are_moved_in_order_as_far_as_there_is_room(void) {
     s = fake_connect(&broker, 's');
     push_many(s, "a", 3000);
     CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("b"), 0, s, 1, &n), QUEUES_LATER);
-    while (queues_are_busy(queues))
-        queues_turn_end(queues);
+    while (rooms_next_ms(&broker) == 0)
+        rooms_turn_end(&broker);
     CU_ASSERT_EQUAL(answered(s, 1), 2000);
     CU_ASSERT_EQUAL(count_of("a", "ready"), 1000);
     CU_ASSERT_EQUAL(count_of("b", "ready"), 2000);
     CU_ASSERT_EQUAL(queues_move(queues, span_text("b"), span_text("a"), 1500, s, 2, &n),
                     QUEUES_LATER);
-    while (queues_are_busy(queues))
-        queues_turn_end(queues);
+    while (rooms_next_ms(&broker) == 0)
+        rooms_turn_end(&broker);
     CU_ASSERT_EQUAL(answered(s, 2), 1500);
     teardown();
 }
@@ -434,8 +434,8 @@ static void a_purge_goes_on_without_whoever_asked_for_it(void) {
     push_many(s, "q", 2000);
     CU_ASSERT_EQUAL(queues_purge(queues, span_text("q"), other, 1, &n), QUEUES_LATER);
     end_session(other);
-    while (queues_are_busy(queues))
-        queues_turn_end(queues);
+    while (rooms_next_ms(&broker) == 0)
+        rooms_turn_end(&broker);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 0);
     teardown();
 }
@@ -458,7 +458,7 @@ static void so_many_purges_and_no_more_are_under_way(void) {
     push(s, 0, "short", "x", NULL);
     CU_ASSERT_EQUAL(queues_purge(queues, span_text("short"), s, 200, &n), 0);
     CU_ASSERT_EQUAL(n, 1);
-    queues_turn_end(queues);
+    rooms_turn_end(&broker);
     teardown(); /* in the middle of all of them */
 }
 

@@ -4,7 +4,7 @@
  * Seeded: FERRY_TEST_SEED repeats one run, FERRY_TEST_SEEDS says how many there are.
  */
 
-#include "broker/queues/core.h"
+#include "broker/queues/internal.h"
 #include "unit/broker/queues/verbs.h"
 
 enum {
@@ -351,7 +351,7 @@ static void do_one(void) {
             fake_advance(&broker, 1);
             queues_run_timers(queues);
             tick();
-            queues_turn_end(queues);
+            rooms_turn_end(&broker);
             take_all();
         }
         break;
@@ -359,7 +359,7 @@ static void do_one(void) {
         do_settle();
         break;
     }
-    queues_turn_end(queues);
+    rooms_turn_end(&broker);
     take_all();
 }
 
@@ -381,7 +381,7 @@ static void drain(void) {
         fake_advance(&broker, 1);
         queues_run_timers(queues);
         tick();
-        queues_turn_end(queues);
+        rooms_turn_end(&broker);
         take_all();
         for (uint64_t id = 1; id <= n_jobs; id++)
             if (jobs[id].state == HELD) {

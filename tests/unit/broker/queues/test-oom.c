@@ -92,7 +92,7 @@ static bool live_through(unsigned n) {
                                .body = span_of(large, sizeof(large))},
                     NULL);
     pull(worker, 9, "q", 6);
-    queues_turn_end(queues);
+    rooms_turn_end(&broker);
     work(worker, &works);
     wait_ms(20);
     take_answers(worker, &works);

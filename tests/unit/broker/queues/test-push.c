@@ -528,10 +528,10 @@ static void a_worker_that_does_not_read_is_skipped_until_it_does(void) {
         push(quick, 0, "q", "x", NULL);
     expect_nothing(slow);
     expect_job(quick, 1, "x", 1);
-    queues_turn_end(queues);
+    rooms_turn_end(&broker);
     expect_nothing(slow);
     fake_set_waiting(slow, 1u << 20);
-    queues_turn_end(queues);
+    rooms_turn_end(&broker);
     expect_job(slow, 1, "x", 1);
     expect_job(slow, 1, "x", 1);
     teardown();
@@ -548,7 +548,7 @@ static void unpulling_while_blocked_is_harmless(void) {
     push(slow, 0, "q", "x", NULL);
     queues_unpull(queues, slow, &(Message){.op = OP_UNPULL, .pull = 1});
     end_session(slow);
-    queues_turn_end(queues);
+    rooms_turn_end(&broker);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
     CU_ASSERT_EQUAL(count_of("q", "workers"), 0);
     teardown();

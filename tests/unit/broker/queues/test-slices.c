@@ -13,7 +13,7 @@ static void push_many(const char *option, uint64_t value) {
 
 static void a_turn(void) {
     queues_run_timers(queues);
-    queues_turn_end(queues);
+    rooms_turn_end(&broker);
 }
 
 /* How many turns until this number is reached; no turn may add more than a slice to it. */

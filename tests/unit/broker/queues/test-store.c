@@ -85,7 +85,7 @@ static void finish(size_t n, int result) {
         memmove(slow.changes, slow.changes + 1, --slow.n * sizeof(*slow.changes));
         slow.store.done(job, result, slow.store.ctx);
     }
-    queues_turn_end(queues);
+    rooms_turn_end(&broker);
 }
 
 static Session *set_up(void) {

@@ -2,7 +2,9 @@
 
 /* What the tests of queues say: push, pull, expect a job, settle it. */
 
-#include "broker/queues/queue.h"
+#include "broker/admin/internal.h"
+#include "broker/core/rooms.h"
+#include "broker/queues/queues.h"
 #include "support/suite.h"
 #include "unit/broker/fake-session.h"
 
@@ -15,9 +17,11 @@ static inline void setup(void) {
     fake_broker_init(&broker);
     CU_ASSERT_EQUAL_FATAL(queues_new(&queues, &broker), 0);
     broker.queues = queues;
+    CU_ASSERT_EQUAL_FATAL(admin_new(&broker.admin, &broker), 0);
 }
 
 static inline void teardown(void) {
+    broker.admin = admin_free(broker.admin);
     queues = queues_free(queues);
     CU_ASSERT_EQUAL(broker.stored_bytes, 0);
     CU_ASSERT_EQUAL(broker.timers.n, 0);
@@ -28,13 +32,13 @@ static inline void teardown(void) {
 static inline void wait_ms(uint64_t ms) {
     for (; ms > 0; ms--) {
         fake_advance(&broker, 1);
-        queues_run_timers(queues);
-        queues_turn_end(queues);
+        rooms_run_timers(&broker);
+        rooms_turn_end(&broker);
     }
 }
 
 static inline void end_session(Session *session) {
-    queues_session_gone(queues, session);
+    rooms_session_gone(&broker, session);
     fake_disconnect(session);
 }
 
@@ -42,7 +46,7 @@ static inline void say_bye(Session *session) {
     Client *client = session->client;
 
     end_session(session);
-    queues_client_gone(queues, client);
+    rooms_client_gone(&broker, client);
     fake_forget(&broker, client);
 }
 

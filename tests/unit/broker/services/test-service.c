@@ -1,5 +1,5 @@
 #include "base/log.h"
-#include "broker/services/service.h"
+#include "broker/services/services.h"
 #include "support/fake-hub.h"
 #include "support/suite.h"
 

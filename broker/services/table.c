@@ -1,49 +1,10 @@
-/* The table of services, and who serves them. See call.h. */
+/* The table of services, and who serves them. See internal.h. */
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/services/call.h"
-
-int services_new(Services **ret, Broker *broker) {
-    Services *services = calloc(1, sizeof(*services));
-
-    if (!services)
-        return -ENOMEM;
-    services->broker = broker;
-    *ret = services;
-    return 0;
-}
-
-Services *services_free(Services *services) {
-    Service *service, *next;
-
-    if (!services)
-        return NULL;
-    HASH_ITER(hh, services->table, service, next) {
-        /* No turn will end any more. */
-        service->in_crowded = false;
-        service_release(service);
-    }
-    while (services->free_calls) {
-        Call *call = services->free_calls;
-
-        services->free_calls = call->next;
-        free(call);
-    }
-    methods_free(&services->own);
-    free(services);
-    return NULL;
-}
-
-size_t services_n_calls(const Services *services) {
-    return services->n_calls;
-}
-
-Methods *services_own(Services *services) {
-    return &services->own;
-}
+#include "broker/services/internal.h"
 
 /* ---- services ---- */
 

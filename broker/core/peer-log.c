@@ -1,19 +1,21 @@
-/* Lines about peers, so many and no more. See peer-log.h. */
+/* Log lines about peers, at a bounded rate. See peer-log.h. */
 
-#include "broker/sessions/peer-log.h"
+#include "broker/core/peer-log.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-/* A burst is paid back, a line each PEER_LOG_EACH_MS. */
+#include "broker/core/broker.h"
+
+/* One line of the burst is paid back each PEER_LOG_EACH_MS. */
 static bool may_log(PeerLog *log, uint64_t now_ms) {
     uint64_t paid = (now_ms - log->paid_ms) / PEER_LOG_EACH_MS;
 
-    log->n_owed = paid < log->n_owed ? log->n_owed - (uint32_t)paid : 0;
-    log->paid_ms = log->n_owed ? log->paid_ms + paid * PEER_LOG_EACH_MS : now_ms;
-    if (log->n_owed == PEER_LOG_BURST)
+    log->n_burst = paid < log->n_burst ? log->n_burst - (uint32_t)paid : 0;
+    log->paid_ms = log->n_burst ? log->paid_ms + paid * PEER_LOG_EACH_MS : now_ms;
+    if (log->n_burst == PEER_LOG_BURST)
         return false;
-    log->n_owed++;
+    log->n_burst++;
     return true;
 }
 

@@ -1,13 +1,21 @@
 #pragma once
 
 /*
- * What these share, from the ground up: service.c (the table of services), call.c (a call),
- * stream.c (its items), wait-queue.c (those that wait), routing.c (which server gets which,
- * and when), lost.c (who lost whom), and what callers and servers say: messages.c,
- * serve.c. service.h is for the others.
+ * The records and functions that the files of the service router share. A file calls only files
+ * above it in this list:
+ *
+ *   method-stats.c  how often the methods of a service are called, how long they take
+ *   table.c         the table of services, and their servers
+ *   wait-queue.c    calls that wait for a server
+ *   call.c          a call, from its beginning to its end
+ *   stream.c        the items of a call, both ways, and the credit for them
+ *   routing.c       which server gets which call, and when
+ *   serve.c         SERVE and UNSERVE
+ *   messages.c      CALL, OK, ERROR, CANCEL
+ *   services.c      new and free, the end of a turn, lost sessions
  */
 
-#include "broker/services/service.h"
+#include "broker/services/services.h"
 
 typedef struct Call Call;
 typedef struct Server Server;
@@ -97,6 +105,7 @@ struct Call {
 };
 
 struct Services {
+    Room room;
     Broker *broker;
     Service *table, *last; /* last: that was asked for, or NULL */
     Service *crowded;      /* have calls in line, and may have room */
@@ -107,7 +116,7 @@ struct Services {
     Methods own; /* of ferry.Broker */
 };
 
-/* ---- service.c ---- */
+/* ---- table.c ---- */
 
 /* The service of this name, or NULL. */
 Service *service_find(Services *services, Span name);
@@ -157,6 +166,11 @@ void line_served(Line *line, Service *service);
  * because its caller has more than a share; NULL: none. */
 Call *call_to_give_way(const Call *call);
 
+/* ---- stream.c ---- */
+
+/* The call has a server now, which gets the items that the caller has sent before. */
+void call_send_early(Call *call);
+
 /* ---- routing.c ---- */
 
 /* To a server of its service, or into the line. */
@@ -166,12 +180,5 @@ bool call_move(Call *call);
 /* A server has room again, or is new: hands it calls from the line. */
 void calls_serve_line(Service *service);
 
-/* ---- stream.c ---- */
-
-/* It has a server now, which gets what its caller has sent meanwhile. */
-void call_send_early(Call *call);
-
-/* ---- lost.c ---- */
-
-/* Nobody serves it any more, or not this instance: what is in line for that fails. */
+/* Calls fail that wait for a service without servers, or for this instance of it. */
 void calls_fail_line(Service *service, Span instance);

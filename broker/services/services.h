@@ -4,8 +4,8 @@
  * Calls: which server gets which call, until when, and who is told what.
  */
 
-#include "broker/broker.h"
 #include "broker/services/method-stats.h"
+#include "broker/sessions/session.h"
 
 typedef struct Services Services;
 

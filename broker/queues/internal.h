@@ -1,34 +1,36 @@
 #pragma once
 
 /*
- * What the files of the queue router share: the records of queues, jobs, pulls and holders.
+ * The records and functions that the files of the queue router share. A file calls only files above
+ * it in this list:
  *
- *   queue.c           the table of queues, their life
- *   job.c       jobs: made, lined up, freed, their timers
- *   push.c      PUSH: options, limits, overflow
- *   pull.c      PULL, and handing out
- *   lease.c     deliveries: settled, lost, held on to
- *   dead-letter.c      dead letters, and moving jobs
- *   pending.c   changes that a store finishes later
- *   dedup-keys.c      deduplication keys
- *   settings.c  configuration
- *   restore.c   what a store still holds when the broker starts
- *   admin/queues.c    for ferry.Broker: shown, looked into
- *   queue-list.c      likewise: the list of all
- *   bulk.c     likewise: emptied, moved
+ *   pool.c, dedup-window.c
+ *   table.c        the table of queues: found, made, forgotten      settings.c  their settings
+ *   dedup-keys.c   deduplication keys
+ *   job.c          jobs: made, lined up, freed
+ *   lease.c        the slots of pulls, the jobs in flight to each client, the lease of one job
+ *   pull.c         PULL, UNPULL, and handing out jobs
+ *   pending.c      changes that go through a store, and their answers
+ *   push.c         PUSH: options, limits, overflow
+ *   dead-letter.c  dead letters, and moving jobs
+ *   settle.c       ACK, RETRY, REJECT, RELEASE, EXTEND, FORWARD
+ *   timers.c       delays, times to live, time limits
+ *   lost.c         lost sessions, and the grace period of their jobs
+ *   bulk.c         purging and moving many jobs
+ *   restore.c      the jobs that a store still holds when the broker starts
+ *   queues.c       new, free, turns
  */
 
 #include <stdlib.h>
 
 #include "broker/queues/dedup-window.h"
 #include "broker/queues/pool.h"
-#include "broker/queues/queue.h"
+#include "broker/queues/queues.h"
 #include "broker/stores/store.h"
 
 typedef struct Holder Holder;
 typedef struct Job Job;
 typedef struct Key Key;
-typedef struct List List;
 typedef struct Pending Pending;
 typedef struct Pull Pull;
 typedef struct Queue Queue;
@@ -169,9 +171,17 @@ struct Queue {
     char name[];
 };
 
+/* A place in the table of queues that stays valid over several turns. */
+typedef struct QueueCursor {
+    struct QueueCursor *prev, *next; /* of queues->cursors */
+    Queue *at;                       /* the next queue; NULL: the end */
+} QueueCursor;
+
 struct Queues {
+    Room room;
     Broker *broker;
-    Timers timers; /* of jobs: they may come due by the million */
+    Timers timers;   /* of jobs: a million may come due at once */
+    TimerFn job_due; /* of those timers: job_due() of timers.c */
     Pool pool;
     Queue *table; /* uthash by name */
     Queue *last;  /* the one found last */
@@ -184,8 +194,7 @@ struct Queues {
     Pending *pendings; /* utlist */
     Sweep *sweeps;     /* utlist */
     uint32_t n_sweeps;
-    List *lists; /* utlist */
-    uint32_t n_lists;
+    QueueCursor *cursors;              /* utlist */
     struct Rule *rules, *rules_before; /* before: while the configuration is read again */
     bool reloading;
     Store *stores[4];
@@ -283,19 +292,26 @@ static inline void pulls_remove(PullList *list, Pull *pull) {
         list->last = pull->prev;
 }
 
-/* ---- queue.c ---- */
+/* ---- table.c ---- */
 
-/* NULL: there is none. */
+/* The queue of this name, or NULL. */
 Queue *queue_find(Queues *queues, Span name);
-/* Makes it when there is none. NULL: *problem says why. */
+/* The same; makes it if it is missing. NULL: *problem says why. */
 Queue *queue_get(Queues *queues, Span name, Problem *problem);
-/* NAME.dead, made when there is none; NULL: out of memory. */
+/* NAME.dead; makes it if it is missing. NULL: out of memory. */
 Queue *queue_dead_of(Queue *queue);
-/* Something was taken away: if the queue is not used any more, it goes after a while. */
+/* Something was removed: a queue that is not used any more is forgotten after QUEUE_IDLE_MS. */
 void queue_maybe_idle(Queue *queue);
 /* Has queue_dispatch() called at the end of the turn. */
 void queue_touch(Queue *queue);
-void queues_dispatch_touched(Queues *queues);
+/* Its jobs and keys must be gone. */
+void queue_free(Queue *queue);
+
+void queue_cursor_begin(Queues *queues, QueueCursor *cursor);
+/* The next queue, or NULL at the end. */
+Queue *queue_cursor_next(QueueCursor *cursor);
+void queue_cursor_end(Queues *queues, QueueCursor *cursor);
+
 void problem_set(Problem *problem, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -321,10 +337,10 @@ void job_free(Job *job);
 void job_enter(Job *job);
 void job_enter_front(Job *job);
 void job_enter_delayed(Job *job, uint64_t due_ms);
-/* Takes it out of whatever list it is in, and disarms it. A held one: see lease_end(). */
+/* To the end of the ready jobs (before NULL), or before one of them. */
+void job_enter_ready(Queue *queue, Job *before, Job *job);
+/* Takes it out of its list, and disarms its timer. For a job in flight: see lease_end(). */
 void job_leave(Job *job);
-/* Its time to live has passed: it is dead, or, in a dead-letter queue, gone. It waits. */
-void job_expire(Job *job);
 void job_set_reason(Job *job, Span reason);
 void job_arm(Job *job, uint64_t at_ms);
 static inline bool job_is_over(const Job *job) {
@@ -335,6 +351,25 @@ static inline bool job_is_over(const Job *job) {
 static inline Job *queue_first(const Queue *queue) {
     return queue->ready[31 - __builtin_clz(queue->ready_bits)].first;
 }
+
+/* ---- lease.c ---- */
+
+void pull_set(Pull *pull, PullState state);
+/* It gets no more jobs; the jobs that it holds stay. */
+void pull_end(Pull *pull);
+/* One of the pull's jobs was settled, or lost. May free the pull. */
+void pull_release(Pull *pull);
+
+Holder *holder_of(Queues *queues, Client *client); /* NULL: out of memory */
+void holder_free(Holder *holder);
+
+void lease_begin(Job *job); /* arms the time limit, if the queue has one */
+/* Takes a job from its worker, or out of its list: it can no longer be settled. */
+void lease_end(Job *job);
+/* Takes a job from its worker, which may still settle it until the next delivery. */
+void lease_let_go(Job *job);
+/* The job is in flight again, to this session, under no pull. */
+void lease_take_back(Job *job, Session *session);
 
 /* ---- push.c ---- */
 
@@ -351,24 +386,11 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
 
 /* ---- pull.c ---- */
 
-/* Hands out what it can. Cheap when there is nothing to do. */
+/* Hands out jobs to free slots. Cheap when there is nothing to do. */
 void queue_dispatch(Queue *queue);
-/* One of the pull's jobs was settled, or lost. May free the pull. */
-void pull_release(Pull *pull);
+void queues_dispatch_touched(Queues *queues);
 void pulls_unblock(Queues *queues);
 void pulls_session_gone(Queues *queues, Session *session);
-
-/* ---- lease.c ---- */
-
-Holder *holder_of(Queues *queues, Client *client); /* NULL: out of memory */
-void holder_free(Holder *holder);
-/* For deliveries whose workers are not known by name. NULL: out of memory. */
-Holder *holder_of_restored(Queues *queues);
-void lease_begin(Job *job); /* arms the time limit, if the queue has one */
-/* Takes a job from whoever holds it, or out of its list: it can be settled no more. */
-void lease_end(Job *job);
-/* The delivery failed: at the front again, or dead when it has had its attempts. */
-void lease_fail(Job *job, const char *reason);
 
 /* ---- dead-letter.c ---- */
 
@@ -378,6 +400,20 @@ void job_bury(Job *job, Span reason, Session *session, uint64_t id);
 /* The same job in another queue: new number, no attempts; from a dead-letter queue, without what
  * was added there. It is JOB_STORING. NULL: out of memory. */
 Job *job_remake(const Job *job, Queue *to, bool as_dead);
+
+/* ---- settle.c ---- */
+
+/* The delivery failed: the job is at the front again, or dead after its last attempt. */
+void lease_fail(Job *job, const char *reason);
+
+/* ---- timers.c ---- */
+
+void job_due(Timer *timer, void *ctx);
+
+/* ---- lost.c ---- */
+
+/* For restored deliveries, until their workers come back. NULL: out of memory. */
+Holder *holder_of_restored(Queues *queues);
 
 /* ---- pending.c ---- */
 
@@ -411,19 +447,6 @@ Key *key_find(Queue *queue, Span key);
 Key *key_add(Queue *queue, Span key, uint64_t until_ms);
 void key_forget(Queue *queue, Key *key);
 void keys_free(Queue *queue);
-
-/* ---- admin/queues.c ---- */
-
-void queue_describe(const Queue *queue, Buffer *to); /* as a map */
-
-/* ---- queue-list.c ---- */
-
-/* In each turn. */
-void lists_go_on(Queues *queues);
-void lists_session_gone(Queues *queues, const Session *session);
-void lists_free(Queues *queues);
-/* The queue goes. */
-void queue_leaves_lists(const Queue *queue);
 
 /* ---- bulk.c ---- */
 

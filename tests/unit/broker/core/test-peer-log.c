@@ -1,4 +1,4 @@
-#include "broker/sessions/peer-log.h"
+#include "broker/core/broker.h"
 
 #include <unistd.h>
 

@@ -1,7 +1,8 @@
-/* The defaults of all limits, and what they come to where there is little memory. docs/PROTOCOL.md,
- * section 13, lists them. */
+/* The defaults of all limits, and the lower limits for little memory. See limits.h. */
 
-#include "broker/broker.h"
+#include "broker/core/limits.h"
+
+#include "rpc/wire/limits.h"
 
 const Limits limits_default = {
     .max_body = WIRE_BODY_MAX,

@@ -5,7 +5,7 @@
  * behind store.h.
  */
 
-#include "broker/broker.h"
+#include "broker/sessions/session.h"
 
 typedef struct Queues Queues;
 
@@ -55,9 +55,6 @@ void queues_reloaded(Queues *queues, bool is_right);
 size_t queues_count(const Queues *queues);
 
 /* For ferry.Broker: MessagePack, see ferry-broker.thrift. -ENOENT: no such queue. */
-/* All queues, a list of maps. QUEUES_LATER: there are many; the session gets the answer to id.
- * -EBUSY: too many such lists are under way; -ENOMEM. */
-int queues_list(Queues *queues, Session *session, uint64_t id, Buffer *to);
 int queues_show(Queues *queues, Span name, Buffer *to);
 int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to);
 int queues_pause(Queues *queues, Span name, bool paused);

@@ -1,10 +1,11 @@
-/* The table of queues, and their life. See queue.h; core.h says what is in which file. */
+/* The table of queues, and their life. See queue.h; internal.h lists the files. */
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <utlist.h>
 
-#include "broker/queues/core.h"
+#include "base/container.h"
+#include "broker/queues/internal.h"
 #include "rpc/wire/name.h"
 
 void problem_set(Problem *problem, const char *type, const char *format, ...) {
@@ -97,11 +98,41 @@ Queue *queue_dead_of(Queue *queue) {
     return dead ? dead : queue_new(queue->queues, span);
 }
 
-static void queue_free(Queue *queue) {
+/* ---- walks that last several turns ---- */
+
+void queue_cursor_begin(Queues *queues, QueueCursor *cursor) {
+    cursor->at = queues->table;
+    DL_APPEND(queues->cursors, cursor);
+}
+
+Queue *queue_cursor_next(QueueCursor *cursor) {
+    Queue *queue = cursor->at;
+
+    if (queue)
+        cursor->at = queue->hh.next;
+    return queue;
+}
+
+void queue_cursor_end(Queues *queues, QueueCursor *cursor) {
+    DL_DELETE(queues->cursors, cursor);
+}
+
+static void advance_cursors(const Queue *queue) {
+    QueueCursor *cursor;
+
+    DL_FOREACH(queue->queues->cursors, cursor) {
+        if (cursor->at == queue)
+            cursor->at = queue->hh.next;
+    }
+}
+
+/* ---- the end of a queue ---- */
+
+void queue_free(Queue *queue) {
     Queues *queues = queue->queues;
 
-    keys_free(queue);
-    queue_leaves_lists(queue);
+    advance_cursors(queue);
+    timer_disarm(&queues->broker->timers, &queue->key_timer);
     timer_disarm(&queues->broker->timers, &queue->idle);
     for (Queue **link = &queues->touched; queue->touched && *link; link = &(*link)->next_touched)
         if (*link == queue) {
@@ -114,15 +145,13 @@ static void queue_free(Queue *queue) {
     free(queue);
 }
 
-/* ---- queues that nobody uses ---- */
-
 static bool is_idle(const Queue *queue) {
     return queue->n_jobs == 0 && queue->n_pulls == 0 && queue->n_keys == 0 && !queue->paused &&
            queue->n_sweeps == 0 && !queue->settings.named;
 }
 
 static void on_idle(Timer *timer, void *ctx) {
-    Queue *queue = (Queue *)((uint8_t *)timer - offsetof(Queue, idle));
+    Queue *queue = container_of(timer, Queue, idle);
 
     (void)ctx;
     if (!is_idle(queue))
@@ -138,15 +167,7 @@ void queue_maybe_idle(Queue *queue) {
         timer_arm(&broker->timers, &queue->idle, broker->now_ms + QUEUE_IDLE_MS, on_idle);
 }
 
-/* ---- turns ---- */
-
-void queues_run_timers(Queues *queues) {
-    timers_run_some(&queues->timers, queues->broker->now_ms, QUEUE_SLICE, NULL);
-}
-
-uint64_t queues_next_ms(const Queues *queues) {
-    return timers_next(&queues->timers);
-}
+/* ---- the end of the turn ---- */
 
 void queue_touch(Queue *queue) {
     if (queue->touched)
@@ -154,108 +175,4 @@ void queue_touch(Queue *queue) {
     queue->touched = true;
     queue->next_touched = queue->queues->touched;
     queue->queues->touched = queue;
-}
-
-void queues_dispatch_touched(Queues *queues) {
-    Queue *queue = queues->touched;
-
-    /* What is touched from here on is for the next turn. */
-    queues->touched = NULL;
-    while (queue) {
-        Queue *next = queue->next_touched;
-
-        queue->touched = false;
-        queue_dispatch(queue);
-        queue = next;
-    }
-}
-
-void queues_turn_end(Queues *queues) {
-    sweeps_go_on(queues);
-    lists_go_on(queues);
-    queues_dispatch_touched(queues);
-    if (queues->blocked.first)
-        pulls_unblock(queues);
-}
-
-/* ---- all of them ---- */
-
-size_t queues_n_held(const Queues *queues) {
-    size_t n = 0;
-
-    for (const Holder *holder = queues->holders; holder; holder = holder->next)
-        for (const Job *job = holder->jobs.first; job; job = job->next)
-            n += job->session != NULL;
-    return n;
-}
-
-size_t queues_n_fleeting(const Queues *queues) {
-    size_t n = 0;
-
-    for (const Queue *queue = queues->table; queue; queue = queue->hh.next)
-        n += queue->settings.store == &store_memory ? queue->n_jobs : 0;
-    return n;
-}
-
-int queues_new(Queues **ret, Broker *broker) {
-    Queues *queues = calloc(1, sizeof(*queues));
-
-    if (!queues)
-        return -ENOMEM;
-    queues->broker = broker;
-    timers_init(&queues->timers, broker->now_ms);
-    queues->job.op = OP_JOB;
-    pool_init(&queues->pool, &broker->stored_bytes);
-    queues->stores[queues->n_stores++] = &store_memory;
-    *ret = queues;
-    return 0;
-}
-
-static void free_jobs(JobList *list) {
-    while (list->first) {
-        Job *job = list->first;
-
-        jobs_remove(list, job);
-        job_free(job);
-    }
-}
-
-static void free_queue_with_jobs(Queue *queue) {
-    for (int i = 0; i < PRIORITIES; i++)
-        free_jobs(&queue->ready[i]);
-    free_jobs(&queue->suspects);
-    free_jobs(&queue->delayed);
-    queue_free(queue);
-}
-
-Queues *queues_free(Queues *queues) {
-    Queue *queue, *next;
-
-    if (!queues)
-        return NULL;
-    for (Session *session = queues->broker->sessions; session; session = session->next)
-        queues_session_gone(queues, session);
-    while (queues->holders) {
-        Holder *holder = queues->holders;
-
-        if (holder->client)
-            holder->client->pushes = push_ledger_free(holder->client->pushes);
-        free_jobs(&holder->jobs);
-        free_jobs(&holder->lost);
-        holder_free(holder);
-    }
-    for (Client *client = queues->broker->clients; client; client = client->hh.next)
-        client->pushes = push_ledger_free(client->pushes);
-    sweeps_free(queues);
-    lists_free(queues);
-    pendings_free(queues);
-    HASH_ITER(hh, queues->table, queue, next) {
-        free_queue_with_jobs(queue);
-    }
-    rules_free(queues);
-    id_map_deinit(&queues->leased);
-    buffer_deinit(&queues->scratch);
-    pool_deinit(&queues->pool);
-    free(queues);
-    return NULL;
 }

@@ -1,0 +1,63 @@
+#pragma once
+
+/*
+ * The broker: one loop on one thread. The state that all its rooms share is here; each room keeps
+ * the rest. The folders, from the ground up:
+ *
+ *   core/      this record, limits, the list of rooms
+ *   sessions/  connected clients, from HELLO to BYE
+ *   services/  calls: routing, wait queues, streams
+ *   topics/    publish/subscribe
+ *   queues/    jobs; stores/ keeps them
+ *   admin/     ferry.Broker, the service that the broker itself offers
+ *   loop/      batches from peers, to the rooms above
+ */
+
+#include <ferry/ferry.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/id-map.h"
+#include "base/timers.h"
+#include "broker/core/limits.h"
+#include "broker/core/peer-log.h"
+#include "broker/core/rooms.h"
+#include "rpc/link/hub/hub.h"
+#include "rpc/wire/message.h"
+
+typedef struct Admin Admin;
+typedef struct Deferred Deferred;
+
+typedef struct Stats {
+    uint64_t calls, answers, errors, late_answers, published, delivered, dropped, pushed, acked,
+        redelivered, dead, faults, turns;
+} Stats;
+
+struct Broker {
+    Hub *hub;
+    Limits limits;
+    Timers timers;
+    uint64_t now_ms; /* of this turn */
+    uint64_t now_us;
+    uint8_t id[WIRE_TOKEN];
+    uint64_t epoch; /* counts starts: wall clock seconds */
+    uint64_t started_ms;
+    Session *sessions; /* utlist */
+    uint32_t n_sessions, last_session_number;
+    Session *ending; /* by next_ending */
+    unsigned work;   /* done in this turn: see loop/deferred.h */
+    bool costly_may; /* now is the time for messages that cost much each */
+    Client *clients; /* uthash by id */
+    Client *lost;    /* utlist: those without a session, the longest lost in front */
+    uint32_t n_lost;
+    uint64_t stored_bytes; /* against max_total_bytes */
+    Stats stats;
+    PeerLog peer_log;
+    bool draining; /* takes nothing new; ends when nothing is left to do */
+    Room *rooms;   /* utlist: all rooms, in the order of opening */
+    Deferred *deferred;
+    struct Services *services;
+    struct Topics *topics;
+    struct Queues *queues;
+    Admin *admin;
+};

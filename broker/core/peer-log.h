@@ -1,0 +1,24 @@
+#pragma once
+
+/*
+ * Log lines about mistakes of peers: at most PEER_LOG_BURST at once, then one each
+ * PEER_LOG_EACH_MS. A peer that sends junk must not fill a disk with log lines; lines that are left
+ * out are counted.
+ */
+
+#include "base/log.h"
+#include "base/timers.h"
+
+typedef struct Broker Broker;
+
+enum { PEER_LOG_BURST = 100, PEER_LOG_EACH_MS = 100, PEER_LOG_TELL_MS = 1000 };
+
+typedef struct PeerLog {
+    uint64_t paid_ms; /* until when the burst is paid back */
+    uint32_t n_burst; /* lines of the burst that are not paid back */
+    uint64_t n_left_out;
+    Timer tell; /* logs n_left_out */
+} PeerLog;
+
+void peer_log(Broker *broker, LogLevel level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));

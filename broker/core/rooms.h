@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The rooms that take part in the broker's turns and listen to its sessions: deferred batches,
+ * services, topics, queues, ferry.Broker. The loop and the sessions below them call every room
+ * through this list, in the order in which the rooms were opened.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rpc/wire/message.h"
+
+typedef struct Broker Broker;
+typedef struct Client Client;
+typedef struct Room Room;
+typedef struct Session Session;
+
+/* A NULL function means that the room has nothing to do there. */
+typedef struct RoomOps {
+    void (*run_timers)(Room *room);        /* handles a slice of the deadlines that have passed */
+    void (*turn_end)(Room *room);          /* at the end of each turn */
+    uint64_t (*next_ms)(const Room *room); /* when a turn is due; 0: at once; UINT64_MAX: never */
+    size_t (*n_unfinished)(const Room *room); /* work that the broker finishes before it stops */
+
+    void (*session_begun)(Room *room, Session *session, const Message *hello);
+    void (*session_gone)(Room *room, Session *session);
+    void (*client_gone)(Room *room, Client *client); /* the client will not come back */
+} RoomOps;
+
+/* Part of the record of each room. */
+struct Room {
+    const RoomOps *ops;
+    Room *prev, *next; /* of broker->rooms */
+};
+
+void room_open(Broker *broker, Room *room, const RoomOps *ops);
+void room_close(Broker *broker, Room *room);
+
+void rooms_run_timers(Broker *broker);
+void rooms_turn_end(Broker *broker);
+uint64_t rooms_next_ms(const Broker *broker);
+size_t rooms_n_unfinished(const Broker *broker);
+void rooms_session_begun(Broker *broker, Session *session, const Message *hello);
+void rooms_session_gone(Broker *broker, Session *session);
+void rooms_client_gone(Broker *broker, Client *client);

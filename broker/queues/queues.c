@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue router as a whole: new and free, and its part of each turn. See queues.h. */
+
+#include <utlist.h>
+
+#include "base/container.h"
+#include "broker/core/rooms.h"
+#include "broker/queues/internal.h"
+
+void queues_run_timers(Queues *queues) {
+    timers_run_some(&queues->timers, queues->broker->now_ms, QUEUE_SLICE, NULL);
+}
+
+uint64_t queues_next_ms(const Queues *queues) {
+    return timers_next(&queues->timers);
+}
+
+void queues_turn_end(Queues *queues) {
+    sweeps_go_on(queues);
+    queues_dispatch_touched(queues);
+    if (queues->blocked.first)
+        pulls_unblock(queues);
+}
+
+size_t queues_n_held(const Queues *queues) {
+    size_t n = 0;
+
+    for (const Holder *holder = queues->holders; holder; holder = holder->next)
+        for (const Job *job = holder->jobs.first; job; job = job->next)
+            n += job->session != NULL;
+    return n;
+}
+
+size_t queues_n_fleeting(const Queues *queues) {
+    size_t n = 0;
+
+    for (const Queue *queue = queues->table; queue; queue = queue->hh.next)
+        n += queue->settings.store == &store_memory ? queue->n_jobs : 0;
+    return n;
+}
+
+/* ---- the room ---- */
+
+static Queues *self(const Room *room) {
+    return container_of(room, Queues, room);
+}
+
+static void on_run_timers(Room *room) {
+    queues_run_timers(self(room));
+}
+
+static void on_turn_end(Room *room) {
+    queues_turn_end(self(room));
+}
+
+static uint64_t on_next_ms(const Room *room) {
+    return self(room)->sweeps ? 0 : timers_next(&self(room)->timers);
+}
+
+static size_t on_n_unfinished(const Room *room) {
+    return queues_n_held(self(room)) + self(room)->n_sweeps;
+}
+
+/* The client's dedup window moves on, and the jobs that it still holds are in flight again. */
+static void on_session_begun(Room *room, Session *session, const Message *hello) {
+    queues_floor(self(room), session->client, hello->floor);
+    if (hello->held.len > 0)
+        queues_held(self(room), session->client, hello->held);
+}
+
+static void on_session_gone(Room *room, Session *session) {
+    queues_session_gone(self(room), session);
+}
+
+static void on_client_gone(Room *room, Client *client) {
+    queues_client_gone(self(room), client);
+}
+
+static const RoomOps room_ops = {
+    .run_timers = on_run_timers,
+    .turn_end = on_turn_end,
+    .next_ms = on_next_ms,
+    .n_unfinished = on_n_unfinished,
+    .session_begun = on_session_begun,
+    .session_gone = on_session_gone,
+    .client_gone = on_client_gone,
+};
+
+/* ---- new and free ---- */
+
+int queues_new(Queues **ret, Broker *broker) {
+    Queues *queues = calloc(1, sizeof(*queues));
+
+    if (!queues)
+        return -ENOMEM;
+    queues->broker = broker;
+    queues->job_due = job_due;
+    timers_init(&queues->timers, broker->now_ms);
+    queues->job.op = OP_JOB;
+    pool_init(&queues->pool, &broker->stored_bytes);
+    queues->stores[queues->n_stores++] = &store_memory;
+    room_open(broker, &queues->room, &room_ops);
+    *ret = queues;
+    return 0;
+}
+
+static void free_jobs(JobList *list) {
+    while (list->first) {
+        Job *job = list->first;
+
+        jobs_remove(list, job);
+        job_free(job);
+    }
+}
+
+static void free_queue_with_jobs(Queue *queue) {
+    for (int i = 0; i < PRIORITIES; i++)
+        free_jobs(&queue->ready[i]);
+    free_jobs(&queue->suspects);
+    free_jobs(&queue->delayed);
+    keys_free(queue);
+    queue_free(queue);
+}
+
+Queues *queues_free(Queues *queues) {
+    Queue *queue, *next;
+
+    if (!queues)
+        return NULL;
+    for (Session *session = queues->broker->sessions; session; session = session->next)
+        queues_session_gone(queues, session);
+    while (queues->holders) {
+        Holder *holder = queues->holders;
+
+        if (holder->client)
+            holder->client->pushes = push_ledger_free(holder->client->pushes);
+        free_jobs(&holder->jobs);
+        free_jobs(&holder->lost);
+        holder_free(holder);
+    }
+    for (Client *client = queues->broker->clients; client; client = client->hh.next)
+        client->pushes = push_ledger_free(client->pushes);
+    sweeps_free(queues);
+    pendings_free(queues);
+    HASH_ITER(hh, queues->table, queue, next) {
+        free_queue_with_jobs(queue);
+    }
+    rules_free(queues);
+    id_map_deinit(&queues->leased);
+    buffer_deinit(&queues->scratch);
+    pool_deinit(&queues->pool);
+    room_close(queues->broker, &queues->room);
+    free(queues);
+    return NULL;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ACK, RETRY, REJECT, RELEASE, EXTEND and FORWARD: a worker settles a job, or keeps it for longer.
+ * See internal.h. */
+
+#include "broker/queues/internal.h"
+
+static bool is_spent(const Job *job) {
+    const Queue *queue = queue_of(job);
+
+    return !queue->is_dead && queue->settings.max_attempts &&
+           job->stored.attempt >= queue->settings.max_attempts;
+}
+
+void lease_fail(Job *job, const char *reason) {
+    if (is_spent(job)) {
+        lease_end(job);
+        job_bury(job, span_text(reason), NULL, 0);
+        return;
+    }
+    /* Its worker may still settle it, until it is delivered again: it stays in queues->leased. */
+    lease_let_go(job);
+    job_set_reason(job, span_text(reason));
+    job_enter_front(job);
+    store_note(queue_of(job)->settings.store, &job->stored);
+    queue_touch(queue_of(job));
+}
+
+/* The delivery that the message means, if it is the sender's to settle; else it has its answer. */
+static Job *find(Queues *queues, Session *session, const Message *message) {
+    Job *job = id_map_get(&queues->leased, message->job);
+
+    if (job && job->stored.attempt == message->attempt && job->state != JOB_SETTLING &&
+        job->stored.worker == worker_key(session->client))
+        return job;
+    session_error(session, message->id, "ferry.LeaseLost",
+                  "attempt %llu of job %llu is settled, or was given to somebody else",
+                  (unsigned long long)message->attempt, (unsigned long long)message->job);
+    return NULL;
+}
+
+void queues_ack(Queues *queues, Session *session, const Message *message) {
+    Job *job = find(queues, session, message);
+    Queue *queue;
+
+    if (!job)
+        return;
+    queue = queue_of(job);
+    lease_end(job);
+    queue->n_acked++;
+    queues->broker->stats.acked++;
+    change_remove(job, session, message->id);
+    queue_dispatch(queue);
+}
+
+static uint64_t back_off_ms(const Job *job) {
+    const QueueSettings *settings = &queue_of(job)->settings;
+    uint64_t ms = settings->retry_ms;
+
+    for (uint32_t i = 1; i < job->stored.attempt && ms < settings->retry_max_ms; i++)
+        ms *= 2;
+    return ms < settings->retry_max_ms ? ms : settings->retry_max_ms;
+}
+
+/* Later again. Or dead, when it had all its attempts; then session gets the answer to id when that
+ * is done, and true is returned. */
+static bool retry(Job *job, uint64_t delay_ms, Span reason, Session *session, uint64_t id) {
+    Queue *queue = queue_of(job);
+    char text[64];
+
+    job->n_lost = 0; /* it did not kill its worker */
+    if (is_spent(job)) {
+        snprintf(text, sizeof(text), "failed %u times", job->stored.attempt);
+        lease_end(job);
+        job_bury(job, reason.len > 0 ? reason : span_text(text), session, id);
+        return true;
+    }
+    if (delay_ms == 0)
+        delay_ms = back_off_ms(job);
+    if (delay_ms > QUEUE_TIME_MAX)
+        delay_ms = QUEUE_TIME_MAX;
+    lease_end(job);
+    job_set_reason(job, reason);
+    job->stored.due_ms = queue->queues->broker->now_ms + delay_ms;
+    job_enter(job);
+    store_note(queue->settings.store, &job->stored);
+    return false;
+}
+
+void queues_retry(Queues *queues, Session *session, const Message *message) {
+    Job *job = find(queues, session, message);
+    Queue *queue;
+
+    if (!job)
+        return;
+    queue = queue_of(job);
+    if (!retry(job, message->delay_ms, message->text, session, message->id))
+        session_ok(session, LANE_CALLS, message->id, 0);
+    queue_dispatch(queue);
+}
+
+void queues_reject(Queues *queues, Session *session, const Message *message) {
+    Job *job = find(queues, session, message);
+    Queue *queue;
+
+    if (!job)
+        return;
+    queue = queue_of(job);
+    lease_end(job);
+    job_bury(job, message->text.len > 0 ? message->text : span_text("rejected"), session,
+             message->id);
+    queue_dispatch(queue);
+}
+
+void queues_release(Queues *queues, Session *session, const Message *message) {
+    Job *job = find(queues, session, message);
+    Queue *queue;
+
+    if (!job)
+        return;
+    queue = queue_of(job);
+    lease_end(job);
+    job->stored.attempt--;
+    job_enter_front(job);
+    store_note(queue->settings.store, &job->stored);
+    session_ok(session, LANE_CALLS, message->id, 0);
+    queue_dispatch(queue);
+}
+
+void queues_extend(Queues *queues, Session *session, const Message *message) {
+    Job *job = find(queues, session, message);
+    uint64_t delay_ms = message->delay_ms;
+
+    if (!job)
+        return;
+    if (delay_ms == 0 || delay_ms > QUEUE_TIME_MAX) {
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "delay_ms is a number from 1 to that of ten years");
+        return;
+    }
+    lease_take_back(job, session);
+    if (queue_of(job)->settings.time_limit_ms > 0) {
+        job->stored.due_ms = queues->broker->now_ms + delay_ms;
+        job_arm(job, job->stored.due_ms);
+    }
+    session_ok(session, LANE_CALLS, message->id, 0);
+}
+
+void queues_forward(Queues *queues, Session *session, const Message *message, const void *block) {
+    Job *old = find(queues, session, message), *job;
+    Problem problem;
+    Queue *queue;
+    Key *key;
+    int r;
+
+    if (!old)
+        return;
+    queue = queue_of(old);
+    r = queue_admit(queues, message, block, old, &job, &key, &problem);
+    if (r < 0) {
+        char reason[1200];
+
+        snprintf(reason, sizeof(reason), "forwarding it to '%s' failed: %s", shown(message->name),
+                 problem.text);
+        retry(old, 0, span_text(reason), NULL, 0);
+        session_error(session, message->id, problem.type, "%s", problem.text);
+    } else {
+        lease_end(old);
+        queue->n_acked++;
+        queues->broker->stats.acked++;
+        if (r == PUSH_IS_DUPLICATE)
+            change_remove(old, session, message->id);
+        else
+            change_forward(old, job, key, session, message->id);
+    }
+    queue_dispatch(queue);
+}

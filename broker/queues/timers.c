@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The timers of jobs: delays, times to live, time limits. See internal.h. */
+
+#include "base/container.h"
+#include "broker/queues/internal.h"
+
+static void expire(Job *job) {
+    Queue *queue = queue_of(job);
+
+    queue->n_expired++;
+    job_leave(job);
+    if (queue->is_dead)
+        change_remove(job, NULL, 0);
+    else
+        job_bury(job, span_text("the time to live passed"), NULL, 0);
+}
+
+void job_due(Timer *timer, void *ctx) {
+    Job *job = container_of(timer, Job, timer);
+    Queue *queue = queue_of(job);
+
+    (void)ctx;
+    if (job->state == JOB_HELD) {
+        lease_fail(job, "the time limit passed");
+        queue_touch(queue);
+    } else if (job->doomed) {
+        Span reason = {(const uint8_t *)job->reason, job->n_reason};
+
+        job_leave(job);
+        job_bury(job, reason, NULL, 0);
+    } else if (job_is_over(job)) {
+        expire(job);
+    } else {
+        job_leave(job);
+        job_enter_ready(queue, NULL, job);
+        queue_touch(queue);
+    }
+}

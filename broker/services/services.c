@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The service router as a whole: new and free, the end of a turn, lost sessions. See services.h. */
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/container.h"
+#include "broker/core/rooms.h"
+#include "broker/services/internal.h"
+#include "rpc/wire/name.h"
+
+size_t services_n_calls(const Services *services) {
+    return services->n_calls;
+}
+
+Methods *services_own(Services *services) {
+    return &services->own;
+}
+
+/* ---- lost sessions ---- */
+
+/* One call loses its server: it moves, or fails. */
+static void lose_server(Call *call) {
+    call_leave_server(call);
+    if (!call->caller)
+        call_free(call);
+    else if (!call_move(call))
+        call_fail(call, "ferry.ServerLost", "the server went away during the call");
+}
+
+/*
+ * Ends the calls of one map, of one server or (NULL) all. Ending one may end others, whose removal
+ * moves entries about: so it looks again until none is left.
+ */
+static void end_all(IdMap *map, const Server *server, void (*end)(Call *call)) {
+    bool any = true;
+
+    while (any && map->n > 0) {
+        size_t pos = 0;
+        Call *call;
+
+        any = false;
+        while ((call = id_map_next(map, &pos))) {
+            if (server && call->server != server)
+                continue;
+            any = true;
+            end(call);
+            /* What followed it may have moved into its place. */
+            pos--;
+        }
+    }
+}
+
+void services_session_gone(Services *services, Session *session) {
+    Server *server, *next_server;
+
+    /* As a caller: what it asked for is cancelled. */
+    end_all(&session->calls, NULL, call_abandon);
+    /* As a server. */
+    DL_FOREACH_SAFE2(session->servers, server, next_server, session_next) {
+        Service *service = server->service;
+        char instance[NAME_MAX_LEN + 1];
+
+        snprintf(instance, sizeof(instance), "%s", server->instance);
+        server_leave(server);
+        end_all(&session->requests, server, lose_server);
+        server_free(server);
+        calls_fail_line(service, span_text(instance));
+        calls_serve_line(service);
+        service_release(service);
+    }
+    (void)services;
+}
+
+/* ---- the end of a turn ---- */
+
+void services_turn_end(Services *services) {
+    Service *service, *again = NULL;
+
+    while ((service = services->crowded)) {
+        services->crowded = service->next_crowded;
+        service->in_crowded = false;
+        calls_serve_line(service);
+        if (service->lines) {
+            service->in_crowded = true;
+            service->next_crowded = again;
+            again = service;
+        } else {
+            service_release(service);
+        }
+    }
+    services->crowded = again;
+}
+
+/* ---- the room ---- */
+
+static Services *self(const Room *room) {
+    return container_of(room, Services, room);
+}
+
+static void on_turn_end(Room *room) {
+    services_turn_end(self(room));
+}
+
+static size_t on_n_unfinished(const Room *room) {
+    return self(room)->n_calls;
+}
+
+static void on_session_gone(Room *room, Session *session) {
+    services_session_gone(self(room), session);
+}
+
+static const RoomOps room_ops = {
+    .turn_end = on_turn_end,
+    .n_unfinished = on_n_unfinished,
+    .session_gone = on_session_gone,
+};
+
+/* ---- new and free ---- */
+
+int services_new(Services **ret, Broker *broker) {
+    Services *services = calloc(1, sizeof(*services));
+
+    if (!services)
+        return -ENOMEM;
+    services->broker = broker;
+    room_open(broker, &services->room, &room_ops);
+    *ret = services;
+    return 0;
+}
+
+Services *services_free(Services *services) {
+    Service *service, *next;
+
+    if (!services)
+        return NULL;
+    HASH_ITER(hh, services->table, service, next) {
+        /* No turn will end any more. */
+        service->in_crowded = false;
+        service_release(service);
+    }
+    while (services->free_calls) {
+        Call *call = services->free_calls;
+
+        services->free_calls = call->next;
+        free(call);
+    }
+    methods_free(&services->own);
+    room_close(services->broker, &services->room);
+    free(services);
+    return NULL;
+}
