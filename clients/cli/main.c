@@ -10,8 +10,8 @@
 
 enum { PROBLEM_MAX = 256 };
 
-/* Commands that have a loop take signals there; the others end here, and hold nothing that the
- * broker does not clean up behind them. */
+/* Commands with a loop handle signals there. Other commands end here; the broker cleans up after
+ * them. */
 static void on_interrupt(int signal) {
     (void)signal;
     _exit(EXIT_INTERRUPTED);
@@ -54,7 +54,7 @@ static int run_parsed(Cli *cli, const void *values, const Parsed *parsed) {
     return status != EXIT_OK ? status : cli->command->run(cli, values, parsed->argc, parsed->argv);
 }
 
-/* argv[0] is the command's name. */
+/* Runs a command; argv[0] is its name. */
 static int run_command(Cli *cli, int argc, char **argv) {
     void *values = calloc(1, cli->command->values_size + 1);
     OptionSet sets[] = {{cli->command->options, values}, {cli_options, cli}};
@@ -89,7 +89,7 @@ static int no_command(Cli *cli, const char *name) {
     return EXIT_USAGE;
 }
 
-/* Options that every command takes may also stand in front of it: those move behind it. */
+/* Finds the command; common options may stand before its name. */
 static int find_command(int argc, char **argv) {
     int at = 1;
 
@@ -110,8 +110,8 @@ static int find_command(int argc, char **argv) {
     return at < argc ? at : argc;
 }
 
-/* A descriptor that the shell has closed ("<&-") would be given to the next socket, and what is
- * meant for it would go there. These refuse to be read, or written. */
+/* A closed standard descriptor ("<&-") would be reused by the next socket, which would then receive
+ * the output. Occupy it with a descriptor that refuses reads or writes. */
 static void occupy_standard_descriptors(void) {
     static const int modes[] = {O_WRONLY, O_RDONLY, O_RDONLY};
 
@@ -120,7 +120,7 @@ static void occupy_standard_descriptors(void) {
             (void)!open("/dev/null", modes[fd]);
 }
 
-/* What was printed has to have arrived. */
+/* Fails when standard output could not be written. */
 static int end(Cli *cli, int status) {
     bool failed_before = ferror(stdout);
 
@@ -135,7 +135,7 @@ static int end(Cli *cli, int status) {
                     errno ? strerror(errno) : "standard output has failed");
 }
 
-/* Without a command: `ferry --help`, and what is none. */
+/* Handles a call without a command: `ferry --help`, and errors. */
 static int run_nothing(Cli *cli, int argc, char **argv) {
     const char *word = argc > 1 ? argv[1] : "";
     bool wants_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
@@ -164,7 +164,7 @@ int main(int argc, char **argv) {
     cli.command = commands_find(argv[at]);
     if (!cli.command)
         return no_command(&cli, argv[at]);
-    /* The name to the front, what stood before it behind it. */
+    /* Move the name to the front, and the words before it behind it. */
     char *name = argv[at];
 
     memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));

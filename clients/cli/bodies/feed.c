@@ -1,4 +1,4 @@
-/* Bodies, one after the other. See feed.h. */
+/* Sending a sequence of bodies. See feed.h. */
 
 #include "clients/cli/bodies/feed.h"
 

@@ -1,4 +1,4 @@
-/* MessagePack to what shell commands read and write, and back. See serve-body.h. */
+/* Conversion between MessagePack and the input and output of shell commands. See serve-body.h. */
 
 #include "clients/cli/bodies/serve-body.h"
 
@@ -27,7 +27,7 @@ static int append_json(const json_t *json, Buffer *input) {
     return input->failed ? -ENOMEM : 0;
 }
 
-/* A single text or bytes argument as it is. 1: it was one. */
+/* Appends a single text or bytes argument without quotes. Returns 1 if the argument was one. */
 static int append_plain(const json_t *args, Buffer *input) {
     const json_t *one = json_array_size(args) == 1 ? json_array_get(args, 0) : NULL;
     const char *base64 = json_string_value(json_object_get(one, "$bin"));

@@ -1,6 +1,6 @@
 #pragma once
 
-/* Between the MessagePack of a call and what a shell command reads and writes. */
+/* Conversion between the MessagePack of a call and the input and output of a shell command. */
 
 #include "base/buffer.h"
 #include "clients/cli/json/value.h"
@@ -12,8 +12,8 @@ BodyFormat body_format(const char *name); /* NULL: text */
 /* The arguments as the command's input. -EINVAL: they are not MessagePack; -ENOMEM. */
 int body_to_input(BodyFormat format, ferry_bytes args, Buffer *input);
 
-/* The command's output as a result. ferry.InvalidArgument where it is no value. */
+/* Converts the command's output to a result. ferry.InvalidArgument: the output is not a value. */
 int body_from_output(BodyFormat format, const Buffer *output, Buffer *packed, ferry_error *reterr);
 
-/* The one argument, or the list of them when there are more or none. Lent. */
+/* The single argument, or the whole list when there is another number of arguments. Borrowed. */
 ferry_bytes body_of_echo(ferry_bytes args);

@@ -10,7 +10,7 @@
 #include "clients/cli/json/headers.h"
 #include "clients/cli/terminal/print.h"
 
-/* Letters of any language, tabs and line ends; not what moves the cursor or asks for an answer. */
+/* True for letters of any language, tabs and line ends; false for bytes that control a terminal. */
 static bool is_harmless(ferry_bytes body) {
     const unsigned char *at = body.data;
 
@@ -80,7 +80,7 @@ void show_message(const Cli *cli, const ferry_message *message, bool with_topic)
     }
     print_field("{\"topic\"", message->topic);
     printf(", \"seq\": %" PRIu64, message->seq);
-    /* Unknown: null. */
+    /* An unknown number is null. */
     if (message->missed == FERRY_MISSED_UNKNOWN)
         printf(", \"missed\": null");
     else
@@ -130,7 +130,7 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 static bool is_time(const char *key) {
-    /* Of a queue's settings, named as in the configuration file. */
+    /* The times among a queue's settings, named as in the configuration file. */
     static const char *const times[] = {"retry", "retry_max", "ttl", "time_limit", "dedup"};
 
     for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++)

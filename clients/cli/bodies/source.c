@@ -70,8 +70,8 @@ void source_deinit(Source *source, Loop *loop) {
     buffer_deinit(&source->data);
 }
 
-/* Never waits, and leaves the descriptor as it is: O_NONBLOCK would be the terminal's and every
- * other process's too. */
+/* Reads without waiting and without O_NONBLOCK, which would also change the descriptor for the
+ * terminal and all other processes that share it. */
 static int fill(Source *source, Loop *loop) {
     struct pollfd pollfd = {.fd = source->watch.fd, .events = POLLIN};
     uint8_t *room;
@@ -82,7 +82,7 @@ static int fill(Source *source, Loop *loop) {
             source->is_watched = loop_watch(loop, &source->watch, EPOLLIN) == 0;
         return -EAGAIN;
     }
-    /* What was given out goes, once for each read. */
+    /* Drop the bodies that were returned, once for each read. */
     if (source->at > 0) {
         assert(source->data.data);
         memmove(source->data.data, source->data.data + source->at, source->data.len - source->at);

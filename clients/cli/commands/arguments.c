@@ -41,7 +41,7 @@ static int read_file(const char *path, Buffer *to, ferry_error *reterr) {
     return r;
 }
 
-/* "name=…": a word that is meant for a parameter of that name. */
+/* True for "name=…": a word for the parameter of that name. */
 static bool is_named(const char *word) {
     const char *at = word;
 
@@ -52,8 +52,8 @@ static bool is_named(const char *word) {
 
 /* ---- words ---- */
 
-/* A value for a field (NULL: nothing is known of it). What cannot be meant as JSON is text where
- * the field takes text: names of enum values, numbers in other bases and uuids are text too. */
+/* Parses a value for a field (NULL: unknown). A text that is not JSON becomes a string where the
+ * field takes text; names of enum values, numbers in other bases and uuids are texts, too. */
 static int parse_value(const char *text, size_t len, const char *what, const ferry_field *field,
                        json_t **ret, ferry_error *reterr) {
     bool is_text = field && field->type->kind <= FERRY_KIND_BINARY;
@@ -74,8 +74,8 @@ static int parse_value(const char *text, size_t len, const char *what, const fer
     return *ret ? 0 : error_set(reterr, "ferry.InvalidArgument", "%s this is not UTF-8", what);
 }
 
-/* The text of a word: itself, what is in a file, what comes from standard input. A NUL behind it.
- */
+/* Reads the text of a word: the word itself, the content of a file, or standard input. Appends a
+ * NUL. */
 static int read_text(const char *word, Buffer *to, ferry_error *reterr) {
     int r = 0;
 
@@ -157,7 +157,7 @@ static int convert(const ferry_type *type, const json_t *json, const char *root,
     return to->failed ? error_set_code(reterr, -ENOMEM, NULL) : 0;
 }
 
-/* Puts a word's value into the arguments by name. */
+/* Adds a word's value to the arguments by name. */
 static int add_word(json_t *by_name, const char *word, int i, const char *name,
                     const ferry_type *args, ferry_error *reterr) {
     const char *equals = is_named(word) ? strchr(word, '=') : NULL;
@@ -171,7 +171,7 @@ static int add_word(json_t *by_name, const char *word, int i, const char *name,
     if (!field && !equals)
         return error_set(reterr, "ferry.InvalidArgument", "args: '%s' takes %u arguments, got more",
                          name, args->n);
-    /* One that nobody knows goes on: the check knows what was meant. */
+    /* An unknown name is added, too: the type check suggests a name. */
     snprintf(key, sizeof(key), "%.*s", equals ? (int)(equals - word) : 255,
              equals ? word : field->name);
     if (json_object_get(by_name, key))
@@ -193,8 +193,8 @@ static bool all_are_parameters(const json_t *object, const ferry_type *args) {
     return json_object_size(object) > 0;
 }
 
-/* One object alone may be all of the arguments by name (as --template prints them), or the first
- * of them. What it is shows in what it can be. */
+/* A single object may be all arguments by name (as --template prints them), or the first argument.
+ * The function tries which one fits the types. */
 static int pack_alone(const char *word, const char *name, const ferry_type *args, Buffer *to,
                       ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer text = {0};

@@ -1,4 +1,5 @@
-/* ferry bench: how fast it is here: calls, published messages or pushed jobs, and their times. */
+/* ferry bench: measures the speed of calls, published messages or pushed jobs, and their
+ * latency. */
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -37,8 +38,8 @@ static const Option options[] = {
 
 typedef enum Kind { BENCH_CALL, BENCH_PUB, BENCH_PUSH } Kind;
 
-/* One of the bodies under way; times lie in a ring, for answers of one connection come in order
- * but seldom: each in flight has a cell of its own. */
+/* A body in flight. Answers of one connection can arrive out of order, so each body has its own
+ * cell for its start time. */
 typedef struct Cell {
     struct Bench *bench;
     uint64_t start_ns;
@@ -51,9 +52,9 @@ typedef struct Bench {
     Kind kind;
     const char *name;
     Loop loop;
-    ferry_client *client, *other; /* other: serves, subscribes or works */
+    ferry_client *client, *other; /* other: the receiving side, which serves, subscribes or works */
     ferry_bytes body;
-    uint8_t *stamped; /* a body of our own, whose first bytes are the time it was sent */
+    uint8_t *stamped; /* a generated body; its first bytes are the time of sending */
     size_t stamped_len;
     Cell *cells, *free_cells;
     uint64_t sent, ended, failed, received, missed;
@@ -63,7 +64,7 @@ typedef struct Bench {
     Progress progress;
     BenchReport report;
     bool is_own_name;
-    bool is_open_loop; /* ends are told by the other side */
+    bool is_open_loop; /* the receiving side reports completion */
 } Bench;
 
 static void pump(Bench *bench);
@@ -104,7 +105,7 @@ static void cell_done(Cell *cell, const ferry_error *error) {
     if (error)
         failed(bench, error);
     else if (bench->is_open_loop)
-        bench->received++; /* stored; its end is its arrival */
+        bench->received++; /* stored; it completes on arrival at the receiving side */
     else
         one_ended(bench, start_ns);
     pump(bench);
@@ -125,7 +126,7 @@ static void arrived(Bench *bench, ferry_bytes body) {
     if (body.len < sizeof(start_ns))
         return;
     memcpy(&start_ns, body.data, sizeof(start_ns));
-    /* Left over from an earlier run, or somebody else's. */
+    /* A body of an earlier run, or of another program. */
     if (start_ns < bench->report.start_ns || start_ns > clock_ns())
         return;
     one_ended(bench, start_ns);
@@ -181,7 +182,7 @@ static bool may_send(const Bench *bench) {
                                     : bench->free_cells != NULL;
 }
 
-/* Half a millisecond at most, then the connection has its turn. */
+/* Sends for half a millisecond at most, then lets the connection work. */
 static void pump(Bench *bench) {
     uint64_t until_ns = clock_ns() + 500000;
 
@@ -238,7 +239,7 @@ static int open_other(Bench *bench) {
     return r < 0 ? cli_error(bench->cli, &error) : loop_add_client(&bench->loop, bench->other);
 }
 
-/* Calls carry one MessagePack value: a list of one bin. The rest carries bytes. */
+/* A call's body is one MessagePack value: a list with one bin. Other bodies are plain bytes. */
 static int make_body(Bench *bench) {
     const Values *v = bench->values;
     Source source = {0};
@@ -318,7 +319,7 @@ static int prepare(Bench *bench) {
     if (status == EXIT_OK)
         status = cli_open(bench->cli, &(ferry_options){.timeout_ms = (uint32_t)v->timeout_ms},
                           &bench->client);
-    /* Connecting is not what is measured. */
+    /* Connect before the measurement begins. */
     if (status == EXIT_OK && ferry_ping(bench->client, NULL, &error) < 0)
         status = cli_error(bench->cli, &error);
     if (status == EXIT_OK && (bench->kind == BENCH_PUB || v->serve || v->work))
@@ -326,7 +327,7 @@ static int prepare(Bench *bench) {
     return status;
 }
 
-/* The jobs of a queue of our own, which nobody would work off. */
+/* Removes the jobs of a generated queue, which has no other workers. */
 static void clean_up(Bench *bench) {
     CLEANUP(json_decref) json_t *number = NULL;
 
@@ -376,7 +377,7 @@ static int check(Bench *bench, int argc, char **argv) {
 }
 
 static int run_bench(Cli *cli, const void *values, int argc, char **argv) {
-    Bench *bench = calloc(1, sizeof(*bench)); /* its histogram is large */
+    Bench *bench = calloc(1, sizeof(*bench)); /* on the heap because its histogram is large */
     int status;
 
     if (!bench)

@@ -1,4 +1,4 @@
-/* ferry broker: runs the broker in this process. The one file here that knows it. */
+/* ferry broker: runs the broker in this process. Only this file of the command knows the broker. */
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-/* ferry cache: look into a cache, change it, measure it. */
+/* ferry cache: reads, changes and measures a cache. */
 
 #include <inttypes.h>
 #include <unistd.h>
@@ -48,7 +48,7 @@ typedef struct Run {
     Cli *cli;
     const Values *values;
     ferry_cache *cache;
-    int n; /* of what follows the verb */
+    int n; /* number of words after the verb */
     char **words;
 } Run;
 
@@ -210,7 +210,7 @@ static void show_stats(const Run *run) {
 static int stats(Run *run) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
-    /* Ten looks, so that there is a latency to tell. */
+    /* Ten look-ups, to have a latency to report. */
     for (int i = 0; i < 10; i++)
         if (ferry_cache_exists(run->cache, ferry_str("ferry:stats"), &error) < 0)
             return cli_error(run->cli, &error);
@@ -314,7 +314,7 @@ static int watch(Run *run) {
 static const struct Verb {
     const char *name;
     int (*fn)(Run *run);
-    int min, max; /* words after it */
+    int min, max; /* allowed number of words after the verb */
     const char *wanted;
 } verbs[] = {
     {"get", get, 1, 1, "which key?"},
@@ -329,7 +329,7 @@ static const struct Verb {
 
 enum { N_VERBS = sizeof(verbs) / sizeof(*verbs) };
 
-/* NULL: what is wrong has been told. */
+/* NULL: the error was reported. */
 static const struct Verb *find_verb(Cli *cli, const char *name, int n) {
     const char *names[N_VERBS], *near;
 

@@ -1,12 +1,12 @@
-/* What came of a call, for people and programs. See call.h. */
+/* Printing of a call's result, for people and programs. See call.h. */
 
 #include <stdlib.h>
 
 #include "clients/cli/commands/call.h"
 #include "clients/cli/terminal/print.h"
 
-/* With names of enum values and the like, where the type is known. What breaks the interface is
- * shown as it came. */
+/* Converts a value to JSON, with the names of enum values where the type is known. A value that
+ * does not fit its type is converted without the type. */
 static int to_json(CallRun *run, const ferry_type *type, ferry_bytes body, json_t **ret,
                    ferry_error *reterr) {
     ferry_bytes shown;
@@ -32,7 +32,7 @@ int call_show(CallRun *run, const ferry_type *type, ferry_bytes value) {
         fwrite(value.data, 1, value.len, stdout);
         return EXIT_OK;
     }
-    /* A method without a result answers with no body at all. */
+    /* A method without a result answers with an empty body. */
     if (value.len == 0)
         json = json_null();
     else if (to_json(run, type, value, &json, &error) < 0)

@@ -9,9 +9,9 @@ typedef struct Streaming {
     CallRun *run;
     ferry_stream *stream;
     Source source;
-    Buffer item;     /* packed, to be sent */
+    Buffer item;     /* the packed item to send */
     bool is_held;    /* item waits for credit */
-    bool is_sending; /* more items may come from us */
+    bool is_sending; /* our direction of the stream is open */
     uint64_t n_lines;
 } Streaming;
 
@@ -26,7 +26,7 @@ static void finish(Streaming *s) {
     ferry_bytes result = {NULL, 0, NULL};
     int status = EXIT_OK;
 
-    /* Streams from the server have no result beside them. */
+    /* A method that streams from the server has no other result. */
     if ((!run->declared || !run->declared->stream_out) &&
         ferry_stream_result(s->stream, &result, NULL) == 0 && (run->declared || result.len > 0))
         status = call_show(run, run->declared ? run->declared->result : NULL, result);
@@ -35,7 +35,8 @@ static void finish(Streaming *s) {
     loop_end(&run->loop, status);
 }
 
-/* A server may throw ferry.WouldBlock, too: then nothing more will come. */
+/* True: try again later. A server may also throw ferry.WouldBlock, and then the stream has
+ * ended. */
 static bool is_later(int r, const ferry_error *error) {
     return r == -EAGAIN && !ferry_error_origin(error);
 }
@@ -73,7 +74,7 @@ static int pack_line(Streaming *s, ferry_bytes line) {
                     (unsigned long long)s->n_lines, error.message);
 }
 
-/* The next line becomes the item that is held. False: there is none now, or never. */
+/* Packs the next line into item. False: there is no line now, or the input has ended. */
 static bool next_line(Streaming *s) {
     CallRun *run = s->run;
     ferry_bytes line;
@@ -86,7 +87,7 @@ static bool next_line(Streaming *s) {
     if (status != EXIT_OK)
         loop_end(&run->loop, status);
     s->is_held = r == 1 && status == EXIT_OK;
-    /* The end may have to wait for the connection; then this is asked again. */
+    /* The end may have to wait for the connection; then this function is called again. */
     if (r == 0 && ferry_stream_end(s->stream, NULL) != -EAGAIN)
         s->is_sending = false;
     return s->is_held;
@@ -98,7 +99,7 @@ static void send_items(Streaming *s) {
 
         if (r == -EAGAIN)
             break;
-        /* What is wrong comes on the stream, too. */
+        /* The stream reports the error. */
         s->is_held = false;
         s->is_sending = r == 0;
     }

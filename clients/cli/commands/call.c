@@ -61,7 +61,7 @@ static void start_calls(CallRun *run) {
         run->start_us = clock_us();
         r = ferry_call_async(run->client, run->method, run->args, on_reply, run);
         if (r == -EAGAIN)
-            return; /* an answer makes room */
+            return; /* continue after the next answer */
         if (r < 0) {
             error.code = r;
             loop_end(&run->loop,
@@ -119,7 +119,8 @@ static void tell_deprecated(const CallRun *run) {
     }
 }
 
-/* An exit status. A service that is not there is the call's to tell of. */
+/* Fetches the description. Returns an exit status; a missing service is reported by the call
+ * itself. */
 static int look_up(CallRun *run, ferry_client *client) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     const char *name = run->method + strlen(run->service) + 1;
@@ -146,7 +147,7 @@ static int look_up(CallRun *run, ferry_client *client) {
     return EXIT_OK;
 }
 
-/* What it takes: "add(i32 a, i32 b)". */
+/* Prints the signature: "add(i32 a, i32 b)". */
 static void tell_signature(const CallRun *run) {
     const ferry_type *args = run->declared ? run->declared->args : NULL;
     char text[200];
@@ -164,7 +165,8 @@ static void tell_signature(const CallRun *run) {
     fprintf(stderr, "): see 'ferry describe %s', or --template\n", run->service);
 }
 
-/* Without the service nobody knows what its arguments are: that it is not there is the problem. */
+/* Reports wrong arguments. If the service is missing, the method's types are unknown, and that is
+ * reported instead. */
 static int refuse_arguments(CallRun *run, const ferry_error *error) {
     if (!run->is_absent) {
         int status = cli_error(run->cli, error);
@@ -179,8 +181,8 @@ static int refuse_arguments(CallRun *run, const ferry_error *error) {
 
 /* ---- the command ---- */
 
-/* The client of the calls alone: asking for the description must reach the broker, not an instance
- * of the service. */
+/* Opens a client for the calls only: the request for the description must reach the broker, not an
+ * instance of the service. */
 static int open_for_calls(CallRun *run, ferry_client *client) {
     const CallValues *v = run->values;
     const ferry_method *method = run->declared;
@@ -200,7 +202,7 @@ static int open_for_calls(CallRun *run, ferry_client *client) {
     return r < 0 ? cli_fail(run->cli, EXIT_OTHER, "%s", strerror(-r)) : EXIT_OK;
 }
 
-/* Which ways items go: 0 for a method that answers once. */
+/* The directions of the method's streams; 0 for a method without streams. */
 static unsigned directions_of(const CallRun *run) {
     const char *word = run->values->stream;
     unsigned flags = run->declared ? run->declared->flags : 0;
@@ -236,7 +238,7 @@ static int check_streams(CallRun *run, unsigned directions, int argc, char **arg
     return EXIT_OK;
 }
 
-/* A skeleton of the arguments, and what else is to be sent. */
+/* Prints a template of the arguments and of stream items. */
 static int show_template(CallRun *run) {
     const ferry_method *method = run->declared;
     char text[200];

@@ -1,7 +1,7 @@
 #pragma once
 
-/* What the two ways to call share: call.c has methods that answer once, call-stream.c
- * streams. */
+/* The common part of the two kinds of calls: call.c calls methods that answer once, call-stream.c
+ * methods with streams. */
 
 #include <ferry/schema.h>
 
@@ -18,26 +18,27 @@ typedef struct CallRun {
     const CallValues *values;
     const char *method;
     char service[256];
-    ferry_description *description; /* NULL: none was to be had */
+    ferry_description *description; /* NULL: not available */
     const ferry_method *declared;   /* NULL: not described */
-    bool is_absent;                 /* nobody serves it now */
+    bool is_absent;                 /* no server offers the service now */
     ferry_client *client;
     ferry_bytes args;
     Loop loop;
     uint64_t started, ended, count;
-    uint64_t start_us; /* of the latest call */
+    uint64_t start_us; /* start of the latest call */
 } CallRun;
 
 /* ---- call-show.c ---- */
 
-/* Prints a value of this type (NULL: not known), or as --raw says. An exit status. */
+/* Prints a value of this type (NULL: unknown), or as --raw says. Returns an exit status. */
 int call_show(CallRun *run, const ferry_type *type, ferry_bytes value);
 
-/* Tells the error with its fields, and what may have been meant. An exit status. */
+/* Prints the error with its fields, and a suggestion for a mistyped name. Returns an exit
+ * status. */
 int call_tell(CallRun *run, const ferry_error *error);
 
 /* ---- call-stream.c ---- */
 
-/* Calls a method with streams: items from standard input, items to standard output, JSON, one a
- * line. directions: FERRY_SEND, FERRY_RECEIVE, or both. An exit status. */
+/* Calls a method with streams: items from standard input, items to standard output, as JSON, one
+ * per line. directions: FERRY_SEND, FERRY_RECEIVE, or both. Returns an exit status. */
 int call_stream(CallRun *run, unsigned directions);

@@ -1,4 +1,4 @@
-/* The table of commands, and what help says of it. */
+/* The table of commands, and the overview that help prints. */
 
 #include "clients/cli/commands/commands.h"
 #include "base/text.h"
@@ -21,7 +21,7 @@ const Command *commands_find(const char *name) {
 }
 
 const char *commands_nearest(const char *name) {
-    /* What other tools call it. */
+    /* Names of commands in other tools. */
     static const char *const aliases[][2] = {
         {"publish", "pub"},  {"subscribe", "sub"}, {"request", "call"},  {"req", "call"},
         {"enqueue", "push"}, {"pull", "work"},     {"worker", "work"},   {"queues", "queue"},

@@ -1,6 +1,6 @@
 #pragma once
 
-/* The commands, each from the file of its name. */
+/* The commands; each is in the file of its name. */
 
 #include "clients/cli/run/cli.h"
 

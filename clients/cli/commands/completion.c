@@ -1,6 +1,7 @@
 /*
- * ferry completion prints what a shell needs; `ferry __complete WORD...` is what that asks at each
- * Tab: words to choose from, a line each, for the last of the words. Silent about every failure.
+ * ferry completion prints the completion script of a shell. The script runs `ferry __complete
+ * WORD...` at each Tab, which prints the candidates for the last word, one per line. It prints no
+ * errors.
  */
 
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 
 #include "clients/cli/commands/commands.h"
 
-/* completions/ferry.bash, by the build. */
+/* completions/ferry.bash, embedded by the build. */
 extern const char completions_ferry_bash[];
 
 enum { LIVE_TIMEOUT_MS = 300 };
@@ -47,7 +48,7 @@ static void offer_options(const char *prefix, const Option *table) {
     }
 }
 
-/* Names that the broker at --url (or by default) knows now. */
+/* Offers the names that the broker at --url (or the default) knows now. */
 static void offer_live(Cli *cli, const char *prefix, Names kind) {
     CLEANUP(ferry_close) ferry_client *client = NULL;
     CLEANUP(json_decref) json_t *names = NULL;
@@ -75,7 +76,7 @@ static ferry_description *describe(ferry_client *client, const char *service) {
     return found;
 }
 
-/* False: it has no description. */
+/* False: the service has no description. */
 static bool offer_methods(ferry_client *client, const char *prefix, const char *service) {
     CLEANUP(ferry_free) ferry_description *found = describe(client, service);
 
@@ -88,7 +89,7 @@ static bool offer_methods(ferry_client *client, const char *prefix, const char *
     return found != NULL;
 }
 
-/* Services; of one that is written out, or the only one that is meant, its methods. */
+/* Offers services; after a complete name, or when only one service fits, its methods. */
 static void offer_calls(Cli *cli, const char *prefix) {
     CLEANUP(ferry_close) ferry_client *client = NULL;
     CLEANUP(json_decref) json_t *names = NULL;
@@ -115,7 +116,7 @@ static void offer_calls(Cli *cli, const char *prefix) {
     json_array_foreach(names, index, name) offer(prefix, json_string_value(name));
 }
 
-/* "NAME=" for each argument of the method. */
+/* Offers "NAME=" for each argument of the method. */
 static void offer_arguments(Cli *cli, const char *prefix, const char *method) {
     CLEANUP(ferry_close) ferry_client *client = NULL;
     CLEANUP(ferry_free) ferry_description *found = NULL;
@@ -138,7 +139,7 @@ static void offer_arguments(Cli *cli, const char *prefix, const char *method) {
 
 /* ---- words ---- */
 
-/* Is the word before the value of an option that takes one? *ret: that option. */
+/* Returns the option whose value comes after this word; NULL: the word takes no value. */
 static const Option *option_before(const Command *command, const char *word) {
     const Option *tables[] = {command->options, cli_options};
 
@@ -151,7 +152,8 @@ static const Option *option_before(const Command *command, const char *word) {
     return NULL;
 }
 
-/* How many arguments stand in front, and the first of them; takes --url from among the options. */
+/* Counts the arguments before the last word and returns the first one; reads --url from the
+ * options. */
 static int count_arguments(Cli *cli, const Command *command, int argc, char **argv,
                            const char **ret_first) {
     int n = 0;
@@ -171,7 +173,8 @@ static int count_arguments(Cli *cli, const Command *command, int argc, char **ar
     return n;
 }
 
-/* `ferry queue VERB QUEUE`: the one command whose first argument is a word of its own. */
+/* The kind of names to complete. `ferry queue VERB QUEUE` is the only command whose first argument
+ * is a verb. */
 static Names completes(const Command *command, int n) {
     if (command->words)
         return n > 0 && command == &command_queue ? NAMES_QUEUES : NAMES_NONE;
@@ -220,7 +223,7 @@ static int run_complete(Cli *cli, const void *values, int argc, char **argv) {
     if (argc > 0)
         complete(cli, argc, argv);
     fflush(stdout);
-    /* Not ferry_close(): a broker that hangs is not waited for. */
+    /* Not ferry_close(), which would wait for a broker that does not answer. */
     _exit(EXIT_OK);
 }
 

@@ -1,4 +1,4 @@
-/* ferry gather: asks all subscribers of a topic, prints the answers. */
+/* ferry gather: asks all subscribers of a topic and prints the answers. */
 
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/bodies/source.h"

@@ -1,4 +1,4 @@
-/* ferry help: what there is, and how each is used. */
+/* ferry help: lists the commands, and explains one. */
 
 #include "clients/cli/commands/commands.h"
 

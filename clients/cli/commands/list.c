@@ -1,4 +1,4 @@
-/* ferry services, describe, topics, sessions, stats: what the broker knows, as tables. */
+/* ferry services, describe, topics, sessions, stats: the state of the broker, as tables. */
 
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@ static const Column service_columns[] = {
     {"BUSY", "busy", COLUMN_NUMBER},
     {"WAITING", "waiting", COLUMN_NUMBER},
     {"CALLS", "calls", COLUMN_NUMBER},
-    {"ERRORS", "errors", COLUMN_TROUBLE},
+    {"ERRORS", "errors", COLUMN_ERRORS},
     {"DESCRIBED", "described", COLUMN_FLAG},
     {NULL, NULL, COLUMN_TEXT},
 };
@@ -49,11 +49,11 @@ static const Column session_columns[] = {
     {"WAITING", "waiting", COLUMN_BYTES},
     {"IN", "in", COLUMN_NUMBER},
     {"OUT", "out", COLUMN_NUMBER},
-    {"DROPPED", "dropped", COLUMN_TROUBLE},
+    {"DROPPED", "dropped", COLUMN_ERRORS},
     {NULL, NULL, COLUMN_TEXT},
 };
 
-/* Rows whose key is the name, if there is one. */
+/* The rows whose key equals name; all rows without a name. */
 static json_t *rows_named(const json_t *rows, const char *key, const char *name) {
     json_t *kept = json_array(), *row;
     size_t index;
@@ -129,7 +129,7 @@ static json_t *instances_of(const ferry_description *d) {
     return rows;
 }
 
-/* As docs/description.md has it; null: there is none. */
+/* The description as in docs/description.md; null: no description. */
 static json_t *description_to_json(const ferry_description *d) {
     json_t *json = NULL;
 
@@ -294,12 +294,9 @@ const Command command_sessions = {
 /* ---- stats ---- */
 
 static const Column method_columns[] = {
-    {"METHOD", "method", COLUMN_TEXT},
-    {"CALLS", "calls", COLUMN_NUMBER},
-    {"ERRORS", "errors", COLUMN_TROUBLE},
-    {"P50 us", "p50_us", COLUMN_NUMBER},
-    {"P99 us", "p99_us", COLUMN_NUMBER},
-    {"LAST ERROR", "last_error", COLUMN_TEXT},
+    {"METHOD", "method", COLUMN_TEXT},   {"CALLS", "calls", COLUMN_NUMBER},
+    {"ERRORS", "errors", COLUMN_ERRORS}, {"P50 us", "p50_us", COLUMN_NUMBER},
+    {"P99 us", "p99_us", COLUMN_NUMBER}, {"LAST ERROR", "last_error", COLUMN_TEXT},
     {NULL, NULL, COLUMN_TEXT},
 };
 

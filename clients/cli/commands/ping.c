@@ -1,4 +1,4 @@
-/* ferry ping: how long the way to the broker is, or to each server of a service. */
+/* ferry ping: measures the round trip to the broker, or to each server of a service. */
 
 #include <inttypes.h>
 #include <unistd.h>
@@ -41,8 +41,8 @@ static int ping_broker(Cli *cli, ferry_client *client) {
     return EXIT_OK;
 }
 
-/* Any answer that the instance itself makes is one, also that it has no such method: whatever comes
- * from the broker says that there is no such instance, or that it does not answer. */
+/* True for any answer of the instance itself, also "no such method". Errors of the broker mean that
+ * the instance is missing or silent. */
 static bool is_answer(int r, const ferry_error *error) {
     return r == 0 || (error->type && (strcmp(error->type, "ferry.NoSuchMethod") == 0 ||
                                       strcmp(error->type, "ferry.InvalidArgument") == 0));

@@ -27,7 +27,7 @@ typedef struct Run {
     uint64_t n;
 } Run;
 
-/* True: go on with the next one. */
+/* True: continue with the next body. */
 static bool publish(Run *run, ferry_bytes body) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     ferry_publish_options with = {.retain = run->values->retain};
@@ -52,7 +52,7 @@ static bool publish(Run *run, ferry_bytes body) {
 static void pump(Feed *feed) {
     Run *run = (Run *)((char *)feed - offsetof(Run, feed));
 
-    /* Not for ever without a turn for the connection. */
+    /* Let the connection work after 512 bodies. */
     for (int i = 0; i < 512 && !feed->loop.ended; i++) {
         ferry_bytes body;
         int r = feed_next(feed, &body);
@@ -65,8 +65,8 @@ static void pump(Feed *feed) {
     feed_wake(feed, 0);
 }
 
-/* Publishing has no answer. The broker takes the messages of one session in order, so that its
- * answer to what comes behind them says that it has them. */
+/* A publish has no answer. The broker handles the messages of one session in order, so its answer
+ * to a ping confirms all earlier messages. */
 static int confirm(Run *run) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
@@ -81,7 +81,7 @@ static int run_pub(Cli *cli, const void *values, int argc, char **argv) {
     int status =
         feed_open(&run.feed, cli, &(SourceOptions){argc > 1 ? argv[1] : NULL, v->file, v->count});
 
-    /* Messages for a broker that is not there are worth an error, not a wait for a better day. */
+    /* Without a broker the command fails at once instead of waiting. */
     if (status == EXIT_OK && ferry_ping(run.feed.client, NULL, &error) < 0)
         status = cli_error(cli, &error);
     if (status == EXIT_OK)

@@ -37,7 +37,8 @@ typedef struct Run {
     uint64_t sent, stored;
     unsigned in_flight;
     Timer watchdog;
-    uint64_t timeout_ms, waits_since_ms; /* since: some are in flight, and none was stored */
+    uint64_t timeout_ms,
+        waits_since_ms; /* since: the time since which pushes are in flight and none was stored */
 } Run;
 
 static void pump(Feed *feed);
@@ -65,7 +66,7 @@ static void push(Run *run, ferry_bytes body) {
 
     if (r == -EAGAIN) {
         feed_hold(feed, body);
-        /* Else the next that is stored makes room. */
+        /* Otherwise the next stored push makes room. */
         if (run->in_flight == 0)
             feed_wake(feed, 1);
     } else if (r < 0) {
@@ -94,7 +95,7 @@ static void pump(Feed *feed) {
         loop_end(&feed->loop, EXIT_OK);
 }
 
-/* The library tries for as long as it is let; who types a command does not wait for ever. */
+/* The library retries without limit; a person at a terminal needs an end. */
 static void on_watchdog(Timer *timer, void *ctx) {
     Run *run = (Run *)((char *)timer - offsetof(Run, watchdog));
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;

@@ -1,4 +1,4 @@
-/* ferry queue: what is in the queues, and moving it about. */
+/* ferry queue: lists, inspects and changes queues. */
 
 #include <inttypes.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@ static const Option options[] = {
 static const Column queue_columns[] = {
     {"QUEUE", "name", COLUMN_TEXT},        {"READY", "ready", COLUMN_NUMBER},
     {"DELAYED", "delayed", COLUMN_NUMBER}, {"HELD", "held", COLUMN_NUMBER},
-    {"DEAD", "dead", COLUMN_TROUBLE},      {"BYTES", "bytes", COLUMN_BYTES},
+    {"DEAD", "dead", COLUMN_ERRORS},       {"BYTES", "bytes", COLUMN_BYTES},
     {"WORKERS", "workers", COLUMN_NUMBER}, {"PUSHED", "pushed", COLUMN_NUMBER},
     {"ACKED", "acked", COLUMN_NUMBER},     {"REDELIVERED", "redelivered", COLUMN_NUMBER},
     {"PAUSED", "paused", COLUMN_FLAG},     {NULL, NULL, COLUMN_TEXT},
@@ -41,11 +41,11 @@ typedef struct Run {
     Cli *cli;
     const Values *values;
     ferry_client *client;
-    const char *queue; /* NULL: none was named */
+    const char *queue; /* NULL: not given */
     const char *to;
 } Run;
 
-/* A method that takes a queue's name. */
+/* Calls a method that takes a queue's name. */
 static int call(Run *run, json_t **ret, const char *method) {
     int status = cli_manage(run->cli, run->client, false, ret, method, "s", run->queue);
 
@@ -76,7 +76,7 @@ static int show(Run *run) {
     return EXIT_OK;
 }
 
-/* Bodies are bytes: shown as a text where they are one. */
+/* Turns bodies into strings where they are UTF-8. */
 static void make_readable(json_t *rows) {
     json_t *row;
     size_t index;
@@ -115,7 +115,7 @@ static int told_number(Run *run, const json_t *number, const char *what) {
     return EXIT_OK;
 }
 
-/* What is purged is gone: a person is asked first. */
+/* Asks for confirmation: purged jobs cannot be restored. */
 static bool is_agreed(const Run *run) {
     char answer[16] = "";
 
@@ -156,7 +156,7 @@ static int move(Run *run, const char *from, const char *to) {
     return status == EXIT_OK ? told_number(run, number, "moved") : status;
 }
 
-/* Dead letters back to where they came from; either name will do. */
+/* Returns dead letters to their queue; the name of either queue is accepted. */
 static int retry(Run *run) {
     char dead[300], alive[300];
     size_t n = strlen(run->queue);

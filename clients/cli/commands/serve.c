@@ -1,4 +1,5 @@
-/* ferry serve: answers calls of one method: with an echo, a command's output, or a failure. */
+/* ferry serve: answers the calls of one method with an echo, the output of a command, or a
+ * failure. */
 
 #include <inttypes.h>
 #include <signal.h>
@@ -39,7 +40,7 @@ static const Option options[] = {
 
 typedef struct Run Run;
 
-/* A call that is not answered at once. */
+/* A call whose answer comes later. */
 typedef struct Task {
     Run *run;
     ferry_request *request;
@@ -61,7 +62,7 @@ struct Run {
     const char *fail_message;
 };
 
-/* Without a trace: the place of the failure is not in this program. */
+/* Throws without a trace: the place of the failure is outside this program. */
 #define throw_to(...) ferry_request_throw_at(NULL, 0, NULL, __VA_ARGS__)
 
 static void one_done(Run *run) {
@@ -110,7 +111,7 @@ static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
     one_done(run);
 }
 
-/* Nobody waits for the answer any more. */
+/* The caller does not wait for the answer any more. */
 static void on_cancel(ferry_request *request, void *ctx) {
     Task *task = ctx;
 
@@ -197,7 +198,7 @@ static int on_call(ferry_request *request, void *ctx) {
     return 0;
 }
 
-/* SIGTERM: what was begun is answered. SIGINT: it is ended and fails. */
+/* SIGTERM: answer the running calls. SIGINT: end them with an error. */
 static void on_signal(Loop *loop, int signal, void *ctx) {
     Run *run = ctx;
 

@@ -1,4 +1,4 @@
-/* ferry sub: subscribes, and prints what comes. */
+/* ferry sub: subscribes and prints messages. */
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ typedef struct Run {
     const Values *values;
     Loop loop;
     Timer silence;
-    uint64_t n, missed; /* that are counted */
+    uint64_t n, missed; /* received and missed messages */
     bool missed_unknown;
 } Run;
 
@@ -52,9 +52,10 @@ static void on_silence(Timer *timer, void *ctx) {
 
 /* ---- commands ---- */
 
-/* One at a time. */
+/* The running command; one at a time. */
 typedef struct Running {
-    Loop loop; /* of its own: a question can only be answered in the callback that brings it */
+    Loop loop; /* a loop of its own: a question can be answered only in the callback that delivers
+                  it */
     Exec *exec;
     bool is_over;
     int status;
@@ -75,14 +76,14 @@ static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
     loop_end(&running->loop, EXIT_OK);
 }
 
-/* What it has printed: the answer. One newline at the end is the shell's. */
+/* Uses the command's output as the answer, without one newline at the end. */
 static void use_output(Run *run, const ferry_message *message, const Buffer *output) {
     bool has_newline = output->len > 0 && output->data[output->len - 1] == '\n';
     ferry_bytes body = ferry_bytes_of(output->data, output->len - has_newline);
     int r = ferry_message_answer(message, body);
 
     if (r == -EINVAL)
-        show_body(run->cli, body); /* nobody asks */
+        show_body(run->cli, body); /* the message is not a question */
     else if (r < 0)
         cli_note(run->cli, "the answer to '%s' could not be sent: %s", message->topic,
                  strerror(-r));
@@ -109,7 +110,7 @@ static void run_command(Run *run, const ferry_message *message) {
     if (r < 0)
         cli_note(run->cli, "cannot start '%s': %s", run->values->exec, strerror(-r));
     else if (!running.is_over)
-        loop_end(&run->loop, r); /* by a signal */
+        loop_end(&run->loop, r); /* ended by a signal */
     else if (running.status != 0)
         cli_note(run->cli, "'%s' failed: %s", run->values->exec, running.reason);
     else
@@ -139,7 +140,7 @@ static void on_message(const ferry_message *message, void *ctx) {
         show_message(run->cli, message, run->values->with_topic);
     if (run->loop.ended)
         return;
-    /* What is no question is not answered: nothing else can go wrong that matters here. */
+    /* A message that is not a question cannot be answered; that error is ignored. */
     if (run->values->answer)
         ferry_message_answer(message, ferry_str(run->values->answer));
     run->n++;

@@ -1,4 +1,4 @@
-/* ferry work: takes jobs from a queue: prints them, or runs a command for each. */
+/* ferry work: takes jobs from a queue, and prints them or runs a command for each. */
 
 #include <inttypes.h>
 #include <signal.h>
@@ -53,16 +53,16 @@ struct Run {
     Cli *cli;
     const Values *values;
     Loop loop;
-    ferry_client *intake; /* the handle that jobs come through; NULL: no more of them */
+    ferry_client *intake; /* the handle that receives jobs; NULL: the command takes no more jobs */
     Task *tasks;
     unsigned n_running;
     uint64_t taken, done, failed;
-    bool is_stopping; /* takes no more; ends when nothing runs */
+    bool is_stopping; /* takes no more jobs; ends when no command runs */
     Timer idle;
 };
 
-/* From here on the broker gives us nothing more, and what is under way to us goes back to it, its
- * attempt not counted. */
+/* Stops receiving jobs. Jobs in flight to this worker return to the queue without a counted
+ * attempt. */
 static void take_no_more(Run *run) {
     run->intake = ferry_close(run->intake);
 }
@@ -132,7 +132,7 @@ static Task *task_new(Run *run, ferry_job *job) {
     return task;
 }
 
-/* Nothing is done with it any more: it goes back when the client is closed. */
+/* Leaves a job unsettled: it returns to the queue when the client is closed. */
 static void leave(Run *run, ferry_job *job) {
     if (!task_new(run, job))
         ferry_job_retry(job, 0, "not begun");
@@ -149,7 +149,7 @@ static void task_free(Task *task) {
     free(task);
 }
 
-/* What is printed is out before the job is acknowledged. */
+/* Output is written before the job is acknowledged. */
 static bool flush_output(Run *run) {
     if (fflush(stdout) == 0)
         return true;
@@ -179,7 +179,7 @@ static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
         fail(run, task->job, result->status == EXEC_RETRY || task->is_late,
              task->is_late ? "it took too long" : result->reason);
     else if (!print_output(run, output))
-        return; /* its job goes back when the client is closed */
+        return; /* closing the client returns the job */
     else
         succeed(run, task->job,
                 output->len > 0 ? ferry_bytes_of(output->data, output->len) : ferry_str(""));
@@ -260,7 +260,7 @@ static int on_job(ferry_job *lent, void *ctx) {
     return 0;
 }
 
-/* SIGTERM: what runs is finished. SIGINT: it is ended, and its jobs are given back. */
+/* SIGTERM: finish the running commands. SIGINT: end them and return their jobs. */
 static void on_signal(Loop *loop, int signal, void *ctx) {
     Run *run = ctx;
 
@@ -302,7 +302,7 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
     int status = loop_init(&run.loop, cli);
 
     (void)argc;
-    /* Before a command is run whose result would have nowhere to go. */
+    /* Check this before a command runs whose result could not be forwarded. */
     if (status == EXIT_OK && run.values->then)
         status = cli_check_queue(cli, run.values->then);
     if (status == EXIT_OK)
@@ -310,7 +310,7 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
     if (status == EXIT_OK)
         status = work(&run, client, argv[0]);
     take_no_more(&run);
-    /* Closing gives back what is not settled; then only the handles are left to give up. */
+    /* Closing returns unsettled jobs; afterwards only the handles remain to be freed. */
     client = ferry_close(client);
     while (run.tasks) {
         ferry_job *job = run.tasks->job;

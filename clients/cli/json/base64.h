@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* NUL-terminated; free(). NULL: out of memory. */
+/* Returns a NUL-terminated text; free() it. NULL: out of memory. */
 char *base64_encode(const uint8_t *data, size_t len);
 
-/* *ret: free(). Padding may be left out. -EINVAL, -ENOMEM. */
+/* free() *ret. Padding is optional. -EINVAL, -ENOMEM. */
 int base64_decode(const char *text, size_t len, uint8_t **ret, size_t *ret_len);

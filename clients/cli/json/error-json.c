@@ -10,7 +10,7 @@
 static json_t *as_text(const char *text) {
     json_t *json = json_string(text);
 
-    /* The network's texts are UTF-8 already; those of strerror() need not be. */
+    /* Texts from the network are UTF-8; those of strerror() may not be. */
     return json ? json : json_string("?");
 }
 

@@ -1,11 +1,11 @@
 #pragma once
 
-/* An error as JSON, for `--json`: what ferry_error_print() tells a person. */
+/* An error as JSON, for `--json`: the content of ferry_error_print(). */
 
 #include <jansson.h>
 
 #include <ferry/ferry.h>
 
-/* {"type", "message", "origin", "trace", "data", "retry_ms", "outcome_unknown", "cause"}: what is
- * not known is left out. NULL: out of memory. */
+/* {"type", "message", "origin", "trace", "data", "retry_ms", "outcome_unknown", "cause"}; unknown
+ * parts are omitted. NULL: out of memory. */
 json_t *error_to_json(const ferry_error *error);

@@ -1,4 +1,4 @@
-/* The headers of what has come. See headers.h. */
+/* The headers of a message, a job or a request. See headers.h. */
 
 #include "clients/cli/json/headers.h"
 

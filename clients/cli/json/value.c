@@ -1,4 +1,4 @@
-/* MessagePack to JSON and back. See value.h. */
+/* Conversion between MessagePack and JSON. See value.h. */
 
 #include "clients/cli/json/value.h"
 
@@ -122,7 +122,7 @@ static int in_unsigned(In *in, uint64_t value, json_t **ret) {
 
 static int in_value(In *in, json_t **ret);
 
-/* What each item takes at least is a byte: a count that is larger than what is left lies. */
+/* Each item takes at least one byte: reject a count that is larger than the remaining bytes. */
 static int in_enter(In *in, uint64_t items) {
     if (in->depth == VALUE_DEPTH_MAX)
         return in_fail(in, "nested deeper than 32 levels");
@@ -150,7 +150,8 @@ static int in_array(In *in, uint64_t n, json_t **ret) {
     return 0;
 }
 
-/* Can it be an object: keys that are different strings, and no form of ours? */
+/* True if the map can be a JSON object: its keys are different strings, and it does not look like
+ * one of our forms. */
 static bool is_plain(const json_t *pairs) {
     CLEANUP(json_decref) json_t *seen = json_object();
     size_t n = json_array_size(pairs);
@@ -158,7 +159,7 @@ static bool is_plain(const json_t *pairs) {
     for (size_t i = 0; i < n; i++) {
         const json_t *key = json_array_get(json_array_get(pairs, i), 0);
 
-        /* jansson 2.13 and older know keys without NUL alone. */
+        /* jansson 2.13 and older accept only keys without NUL. */
         if (!json_is_string(key) || strlen(json_string_value(key)) != json_string_length(key) ||
             json_object_get(seen, json_string_value(key)) ||
             json_object_set_new_nocheck(seen, json_string_value(key), json_null()) < 0)
@@ -484,7 +485,7 @@ static int out_array(Out *out, const json_t *json) {
     return 0;
 }
 
-/* Forms but $map are leaves, as what they stand for is. */
+/* All forms except $map are leaves. */
 static bool is_leaf(const json_t *json) {
     const char *key = NULL;
 

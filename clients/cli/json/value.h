@@ -20,18 +20,19 @@
 #include "base/buffer.h"
 
 enum {
-    VALUE_DEPTH_MAX = 32,      /* as everywhere in the protocol */
-    VALUE_NODES_MAX = 4000000, /* a million are about 60 MB as a tree */
+    VALUE_DEPTH_MAX = 32,      /* the limit of the protocol */
+    VALUE_NODES_MAX = 4000000, /* a tree of a million nodes takes about 60 MB */
 };
 
-/* Bytes that hold exactly one value. -EINVAL: ferry.InvalidArgument, with the place; -ENOMEM. */
+/* Converts bytes with exactly one value. -EINVAL: ferry.InvalidArgument, with the place;
+ * -ENOMEM. */
 int value_to_json(ferry_bytes bytes, json_t **ret, ferry_error *reterr);
 
-/* Appends. -EINVAL, with the path: "[0].range.$bin: …". */
+/* Appends the value. -EINVAL, with the path: "[0].range.$bin: …". */
 int value_from_json(const json_t *json, Buffer *to, ferry_error *reterr);
 
-/* Any JSON value, with what and position in the error's text. */
+/* Parses any JSON value; the error's text has what and the position. */
 int value_parse(const char *text, size_t len, const char *what, json_t **ret, ferry_error *reterr);
 
-/* The bytes behind base64 as a JSON string, or NULL when they are no UTF-8 text. */
+/* Decodes base64 into a JSON string; NULL when the bytes are not UTF-8. */
 json_t *value_text_of_base64(const char *base64);

@@ -1,4 +1,4 @@
-/* What every command shares. See cli.h. */
+/* The common part of all commands. See cli.h. */
 
 #include "clients/cli/run/cli.h"
 
@@ -25,7 +25,7 @@ const Option cli_options[] = {
     OPTION_END,
 };
 
-/* What a person can do about an error, by its type. */
+/* Hints for people, by error type. */
 static const struct {
     const char *type, *hint;
 } hints[] = {
@@ -47,7 +47,8 @@ const char *cli_url(const Cli *cli) {
     return url && *url ? url : "tcp://127.0.0.1:5877";
 }
 
-/* {"error": …}, a line on standard error: for programs. error is taken; NULL: it cannot be said. */
+/* Prints {"error": …}, one line on standard error, for programs. Takes error; NULL: out of
+ * memory. */
 static void say_json(json_t *error) {
     CLEANUP(json_decref)
     json_t *json = json_pack("{s:o}", "error", error ? error : json_object());
@@ -121,7 +122,7 @@ int cli_status(const ferry_error *error) {
 
     if (type)
         return type->exit_status;
-    /* A type of a service's own: a remote exception. */
+    /* A type outside the standard ones: a remote exception. */
     if (error->type)
         return EXIT_REMOTE;
     return error->code == 0 ? EXIT_OTHER : error_type_by_code(error->code)->exit_status;
@@ -149,7 +150,7 @@ int cli_exception(Cli *cli, const ferry_error *error, const ferry_type *type) {
     return cli_status(error);
 }
 
-/* "name:value" or "name: value", split once; the names in one allocation. */
+/* Splits "name:value" or "name: value"; the names share one allocation. */
 static int split_headers(Cli *cli) {
     size_t size = 1;
     char *at;
@@ -176,7 +177,7 @@ static int split_headers(Cli *cli) {
     return EXIT_OK;
 }
 
-/* For who runs on without a connection, and waits for the next. */
+/* Reports disconnects and reconnects of long-running commands. */
 static void tell_event(int event, const ferry_error *error, void *ctx) {
     Cli *cli = ctx;
 
@@ -208,7 +209,7 @@ int cli_open(Cli *cli, const ferry_options *options, ferry_client **ret) {
     }
     if (ferry_open(cli->url, &mine, ret, &error) == 0)
         return EXIT_OK;
-    /* Before anything was sent only the words of the command line can be wrong. */
+    /* Before the first message only the command line can be wrong. */
     status = cli_error(cli, &error);
     return status == EXIT_OTHER ? EXIT_CONNECT : status;
 }

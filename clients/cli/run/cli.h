@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * What every command shares: the table they stand in, the options they all take, how they connect,
- * and how they fail: one message that says what is wrong and what to do, and an exit status.
+ * The common part of all commands: their table, the common options, connecting, and failing with
+ * one message that says what is wrong and what to do, and an exit status.
  */
 
 #include <ferry/ferry.h>
@@ -13,7 +13,7 @@
 #include "clients/cli/json/value.h"
 #include "clients/cli/terminal/options.h"
 
-/* Documented in ferry(1). Those of errors that have a type stand in its table, base/error.c. */
+/* Documented in ferry(1). The exit statuses of standard errors are in base/error.c. */
 enum {
     EXIT_OK = 0,
     EXIT_OTHER = 1,
@@ -26,7 +26,7 @@ enum {
 
 typedef struct Cli Cli;
 
-/* What an argument names: for completion, and for 'did you mean'. */
+/* The kind of object that an argument names, for completion and suggestions. */
 typedef enum Names {
     NAMES_NONE,
     NAMES_SERVICES,
@@ -37,22 +37,22 @@ typedef enum Names {
 
 typedef struct Command {
     const char *name;
-    const char *usage;   /* "QUEUE [BODY | -]", one synopsis a line */
-    const char *summary; /* a line */
-    const char *help;    /* what else there is to say, and examples; for `ferry help NAME` */
+    const char *usage;   /* "QUEUE [BODY | -]", one synopsis per line */
+    const char *summary; /* one line */
+    const char *help;    /* details and examples, for `ferry help NAME` */
     const Option *options;
-    size_t values_size; /* of the struct that options point into */
+    size_t values_size; /* size of the struct that options write to */
     int min_args, max_args;
-    Names completes;                                                 /* its first argument */
-    const char *words;                                               /* or these, "list|show|…" */
+    Names completes;   /* the kind of the first argument */
+    const char *words; /* the words of the first argument, "list|show|…" */
     int (*run)(Cli *cli, const void *values, int argc, char **argv); /* an exit status */
     bool hidden;
-    bool runs_on; /* also without a connection: it tells when that is lost, and back */
+    bool runs_on; /* runs on without a connection and reports disconnects and reconnects */
 } Command;
 
 struct Cli {
     const Command *command;
-    const char *url; /* NULL: $FERRY_URL, else the default */
+    const char *url; /* NULL: $FERRY_URL, or the default */
     bool json, quiet, help, version;
     Texts header_texts;
 
@@ -60,45 +60,46 @@ struct Cli {
     ferry_header headers[TEXTS_MAX];
     char *header_names; /* owned */
     bool colour_out, colour_err, terminal_out, terminal_err;
-    bool was_down; /* the connection was lost, and is not back */
+    bool was_down; /* the connection is lost */
 };
 
-extern const Option cli_options[]; /* the ones that every command takes */
+extern const Option cli_options[]; /* the options of all commands */
 
-/* Where the broker is, for messages. */
+/* The broker's URL, for messages. */
 const char *cli_url(const Cli *cli);
 
-/* Opens a client with the headers of the command line. An exit status; the problem was told. */
+/* Opens a client with the headers of the command line. Returns an exit status; the error was
+ * reported. */
 int cli_open(Cli *cli, const ferry_options *options, ferry_client **ret);
 
-/* Tells what is wrong on standard error: "ferry call: …". Returns status. */
+/* Prints an error on standard error: "ferry call: …". Returns status. */
 int cli_fail(Cli *cli, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same for wrong usage: names the command's help. Returns EXIT_USAGE. */
+/* As cli_fail() for wrong usage: refers to the command's help. Returns EXIT_USAGE. */
 int cli_usage(Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Tells an error with its causes, trace and a hint; returns the exit status that belongs to it. */
+/* Prints an error with its causes, trace and a hint; returns its exit status. */
 int cli_error(Cli *cli, const ferry_error *error);
 
-/* The same for one that may be a declared exception: type is its table, or NULL. */
+/* As cli_error() for an error that may be a declared exception: type is its table, or NULL. */
 int cli_exception(Cli *cli, const ferry_error *error, const ferry_type *type);
 int cli_status(const ferry_error *error);
 
-/* Before anything is begun for a queue's name that no broker takes. An exit status. */
+/* Refuses an invalid queue name before the command begins. Returns an exit status. */
 int cli_check_queue(Cli *cli, const char *name);
 
-/* Talk, on standard error; nothing with --quiet. */
+/* Prints a note on standard error, except with --quiet. */
 void cli_note(const Cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Calls a method of ferry.Broker; format and arguments as of ferry_callf(). The result as JSON. An
- * exit status; the problem was told, unless quiet. */
+/* Calls a method of ferry.Broker; format and arguments as in ferry_callf(). Returns the result as
+ * JSON, and an exit status; unless quiet, the error was reported. */
 int cli_manage(Cli *cli, ferry_client *client, bool quiet, json_t **ret, const char *method,
                const char *format, ...);
 
-/* Asks the broker for names and tells the one that name was meant to be, if any. */
+/* Asks the broker for names and prints the most similar one, if any. */
 void cli_did_you_mean(Cli *cli, ferry_client *client, Names kind, const char *name);
 
-/* The names of a kind that the broker knows: an array of strings. NULL: could not be had. */
+/* The names of a kind that the broker knows: an array of strings. NULL: not available. */
 json_t *cli_live_names(Cli *cli, ferry_client *client, Names kind);
 
 DEFINE_CLEANUP(ferry_client *, ferry_close);
@@ -108,8 +109,8 @@ static inline void ferry_freep(void *pointer) {
 
 /* ---- commands.c ---- */
 
-extern const Command *const commands[]; /* NULL at the end */
+extern const Command *const commands[]; /* ends with NULL */
 const Command *commands_find(const char *name);
-const char *commands_nearest(const char *name); /* NULL: none is near */
+const char *commands_nearest(const char *name); /* NULL: no command is similar */
 void commands_print(FILE *to);                  /* `ferry help` */
 void command_print(const Command *command, FILE *to);

@@ -1,4 +1,4 @@
-/* The variables that tell a command what it is run for. See environment.h. */
+/* The environment variables of commands. See environment.h. */
 
 #include "clients/cli/run/environment.h"
 
@@ -10,7 +10,7 @@ static void add(Environment *environment, const char *name, const char *value) {
         environment->variables[environment->n++] = (ExecVariable){name, value};
 }
 
-/* Names longer than 64 bytes are cut: who sends such headers does not read them in a shell. */
+/* Names longer than 64 bytes are cut: shell scripts do not use such headers. */
 enum { NAME_SIZE = 80 };
 
 static void add_headers(Environment *environment, const Header *headers, size_t n) {

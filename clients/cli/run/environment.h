@@ -1,6 +1,6 @@
 #pragma once
 
-/* The variables that tell a command what it is run for. */
+/* The environment variables that describe a message, job or request to the command run for it. */
 
 #include "clients/cli/json/headers.h"
 #include "clients/cli/run/exec.h"
@@ -10,7 +10,7 @@ enum { ENVIRONMENT_MAX = HEADERS_MAX + 8 };
 typedef struct Environment {
     size_t n;
     ExecVariable variables[ENVIRONMENT_MAX];
-    Buffer names; /* of the headers' variables */
+    Buffer names; /* names of the variables for headers */
     char number[16];
 } Environment;
 

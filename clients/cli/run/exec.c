@@ -16,7 +16,7 @@ extern char **environ;
 
 enum { READ_SIZE = 64 * 1024 };
 
-/* A descriptor of ours, in the loop. */
+/* Our end of a pipe, in the loop. */
 typedef struct End {
     Watch watch;
     Exec *exec;
@@ -59,7 +59,7 @@ static int pipes_open(Pipes *pipes) {
     if (pipe2(pipes->in, O_CLOEXEC) < 0 || pipe2(pipes->out, O_CLOEXEC) < 0 ||
         pipe2(pipes->err, O_CLOEXEC) < 0)
         return -errno;
-    /* Our ends alone: the command expects ordinary ones. */
+    /* Only our ends are non-blocking: the command expects ordinary pipes. */
     fcntl(pipes->in[1], F_SETFL, O_NONBLOCK);
     fcntl(pipes->out[0], F_SETFL, O_NONBLOCK);
     fcntl(pipes->err[0], F_SETFL, O_NONBLOCK);
@@ -82,7 +82,7 @@ static bool is_overridden(const char *pair, const ExecOptions *options) {
     return false;
 }
 
-/* Ours, without headers and other words of an outer `ferry`, and the new ones behind it. */
+/* Our environment, without the variables of an outer `ferry`, followed by the new ones. */
 static char **environment_new(const ExecOptions *options) {
     CLEANUP(environment_free) char **made = NULL;
     size_t n = 0, i = 0;
@@ -158,13 +158,13 @@ static void on_in(Watch *watch, uint32_t events) {
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
     }
-    /* EPIPE: it does not read all of its input. That is its own business. */
+    /* EPIPE: the command does not read all of its input, which is not an error. */
     exec->fed = n < 0 ? exec->input.len : exec->fed + (size_t)n;
     if (exec->fed == exec->input.len)
         end_close(&exec->in);
 }
 
-/* What is read at most at once, so that one command does not keep the others waiting. */
+/* Bounds one read, so that one command does not delay the others. */
 static void take_output(Exec *exec, bool all) {
     while (exec->out.watch.fd >= 0) {
         uint8_t *to = buffer_reserve(&exec->output, READ_SIZE);
@@ -229,8 +229,8 @@ static void on_err(Watch *watch, uint32_t events) {
     take_errors(((End *)watch)->exec, false);
 }
 
-/* The reason is text of one line or several, without a newline at its end; if the command said
- * nothing, how it ended. */
+/* The reason is text without a newline at its end; if the command printed nothing, it is the exit
+ * status. */
 static const char *finish_reason(Exec *exec, int wait_status) {
     char *text = exec->reason;
     size_t start = 0, len = exec->reason_len;
@@ -239,7 +239,7 @@ static const char *finish_reason(Exec *exec, int wait_status) {
         return "";
     while (len > 0 && isspace((unsigned char)text[len - 1]))
         len--;
-    /* What was cut in front may have been cut inside of a character. */
+    /* The cut at the front may be inside a character. */
     while (start < len && ((unsigned char)text[start] & 0xC0) == 0x80)
         start++;
     text[len] = '\0';
@@ -265,8 +265,8 @@ static void on_exited(Watch *watch, uint32_t events) {
     (void)events;
     if (waitpid(exec->pid, &status, WNOHANG) != exec->pid)
         return;
-    /* All that it wrote is in the pipes. Not to their ends: a child of its own that lives on may
-     * hold them open for ever. */
+    /* All output is in the pipes by now. Do not read to end of file: a child of the command may
+     * hold the pipes open for ever. */
     take_output(exec, true);
     take_errors(exec, true);
     exec->pid = 0;

@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * A shell command run in the loop: a body goes to its standard input, what it prints is the result,
- * the end of what it says on standard error the reason when it fails. Each runs in a process group
- * of its own, so that all of it can be ended.
+ * Runs a shell command in the loop: a body goes to its standard input, its standard output is the
+ * result, and the end of its standard error is the reason of a failure. Each command runs in a
+ * process group of its own, so that all its processes can be ended.
  */
 
 #include <sys/types.h>
@@ -12,10 +12,10 @@
 #include "clients/cli/run/loop.h"
 
 enum {
-    EXEC_OUTPUT_MAX = 64 * 1024 * 1024, /* max_body of a broker, by default */
-    EXEC_REASON_MAX = 4096,             /* the last of standard error */
+    EXEC_OUTPUT_MAX = 64 * 1024 * 1024, /* the default max_body of a broker */
+    EXEC_REASON_MAX = 4096,             /* the last bytes of standard error */
     EXEC_KILL_MS = 2000,                /* from SIGTERM to SIGKILL */
-    EXEC_RETRY = 75, /* the exit status that asks to be tried again: EX_TEMPFAIL of sysexits.h */
+    EXEC_RETRY = 75, /* the exit status that asks for a retry: EX_TEMPFAIL of sysexits.h */
 };
 
 typedef struct Exec Exec;
@@ -27,12 +27,12 @@ typedef struct ExecVariable {
 } ExecVariable;
 
 typedef struct ExecResult {
-    int status;         /* of the exit; -1: it did not exit by itself, or could not be run */
-    const char *reason; /* what went wrong, for people; never NULL, "" on success */
-    Buffer *output;     /* may be taken: leave it zero */
+    int status;         /* exit status; -1: ended by a signal, or could not be started */
+    const char *reason; /* the error, for people; never NULL, "" on success */
+    Buffer *output;     /* the callback may take it: leave it zero then */
 } ExecResult;
 
-/* Called once, unless exec_free() comes first. The Exec is freed when fn returns. */
+/* Called once, unless exec_free() comes first. The Exec is freed when the function returns. */
 typedef void (*ExecFn)(Exec *exec, const ExecResult *result, void *ctx);
 
 typedef struct ExecOptions {
@@ -41,15 +41,15 @@ typedef struct ExecOptions {
     const ExecVariable *variables;
     size_t n_variables;
     size_t max_output; /* 0: EXEC_OUTPUT_MAX */
-    bool show_errors;  /* standard error goes to ours as well */
+    bool show_errors;  /* copy standard error to ours */
     ExecFn fn;
     void *ctx;
 } ExecOptions;
 
-/* -errno when the command cannot be started; fn is not called then. */
+/* A negative errno when the command cannot be started; fn is not called then. */
 int exec_start(Loop *loop, const ExecOptions *options, Exec **ret);
 
-/* Asks the process group to end, and ends it by force after EXEC_KILL_MS. fn hears of it. */
+/* Sends SIGTERM to the process group, and SIGKILL after EXEC_KILL_MS. fn is called at the end. */
 void exec_cancel(Exec *exec);
 
 /* Kills the process group at once and forgets it. Returns NULL. */
@@ -57,5 +57,5 @@ Exec *exec_free(Exec *exec);
 
 DEFINE_CLEANUP(Exec *, exec_free);
 
-/* A header's name as a variable's: "trace-id" becomes FERRY_HEADER_TRACE_ID. Returns to. */
+/* Turns a header's name into a variable's: "trace-id" becomes FERRY_HEADER_TRACE_ID. Returns to. */
 const char *exec_header_name(const char *header, char *to, size_t size);

@@ -1,4 +1,4 @@
-/* The loop of the commands that run on. See loop.h. */
+/* The event loop of long-running commands. See loop.h. */
 
 #include "clients/cli/run/loop.h"
 
@@ -23,7 +23,7 @@ static void on_signal(Watch *watch, uint32_t events) {
     (void)events;
     if (read(watch->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
-    /* The terminal is gone: nobody is there any more to end us in another way. */
+    /* The terminal is gone, so no second signal will come from a person. */
     if (info.ssi_signo == SIGHUP)
         info.ssi_signo = SIGINT;
     loop->interrupts += info.ssi_signo == SIGINT;
@@ -33,7 +33,7 @@ static void on_signal(Watch *watch, uint32_t events) {
         loop_end(loop, info.ssi_signo == SIGINT ? EXIT_INTERRUPTED : EXIT_OK);
 }
 
-/* nohup(1) has said that it is to be ignored; a signal that is blocked would not be. */
+/* nohup(1) sets the signal to ignored; blocking would undo that. */
 static bool is_ignored(int signal) {
     struct sigaction action;
 
@@ -78,7 +78,7 @@ int loop_init(Loop *loop, Cli *cli) {
 }
 
 void loop_deinit(Loop *loop) {
-    /* Zero, and so are its descriptors: they are not ours. */
+    /* The loop was never opened: its descriptors are zero, which is not ours. */
     if (!loop->cli)
         return;
     if (loop->epoll_fd >= 0)
@@ -97,7 +97,7 @@ static void on_output_gone(Watch *watch, uint32_t events) {
 
 void loop_watch_output(Loop *loop) {
     loop->output = (Watch){STDOUT_FILENO, on_output_gone};
-    /* A file cannot be watched, and does not go away. */
+    /* A regular file cannot be watched, and cannot be closed by a reader. */
     loop_watch(loop, &loop->output, 0);
 }
 
@@ -144,7 +144,7 @@ static int time_to_wait(const Loop *loop) {
                                 : (int)(next - now);
 }
 
-/* Who reads us has gone: as if SIGPIPE had not been ignored, but in order. */
+/* Ends the loop in order when the reader of standard output is gone, like SIGPIPE. */
 static void flush_output(Loop *loop) {
     if (fflush(stdout) != 0 || ferror(stdout))
         loop_end(loop, errno == EPIPE
@@ -166,7 +166,7 @@ int loop_run(Loop *loop) {
     while (!loop->ended) {
         flush_output(loop);
 
-        /* One event a turn: what it does may free what the next one would be for. */
+        /* One event per turn: handling it may free the object of the next one. */
         int n = loop->ended ? 0 : epoll_wait(loop->epoll_fd, &event, 1, time_to_wait(loop));
 
         if (n < 0 && errno != EINTR)

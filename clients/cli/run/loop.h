@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * The loop of the commands that run on: clients, children, standard input, timers and signals, all
- * in one epoll. Nothing in it blocks, but writing to standard output when its reader is slow: then
- * the broker, which counts what we miss, has to know.
+ * The event loop of long-running commands: clients, children, standard input, timers and signals in
+ * one epoll set. It blocks only in writes to standard output with a slow reader: then the broker,
+ * which counts missed messages, must notice.
  */
 
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 typedef struct Loop Loop;
 typedef struct Watch Watch;
 
-/* Lives inside what it watches. */
+/* A member of the object that it watches. */
 struct Watch {
     int fd;
     void (*fn)(Watch *watch, uint32_t events);
@@ -37,22 +37,22 @@ struct Loop {
     } clients[LOOP_CLIENTS_MAX];
     size_t n_clients;
 
-    /* SIGINT (also for SIGHUP) or SIGTERM. NULL: the loop ends, with 130 or 0. The second SIGINT
-     * always ends it. */
+    /* Called for SIGINT (also on SIGHUP) and SIGTERM. NULL: the loop ends, with status 130 or 0.
+     * The second SIGINT always ends the loop. */
     void (*on_signal)(Loop *loop, int signal, void *ctx);
     void *ctx;
     unsigned interrupts;
 };
 
-/* An exit status. */
+/* Returns an exit status. */
 int loop_init(Loop *loop, Cli *cli);
-void loop_deinit(Loop *loop); /* also of one that is zero, or was not to be had */
+void loop_deinit(Loop *loop); /* accepts a zero loop, and one whose loop_init() failed */
 
-/* Ends the loop when whoever reads standard output has gone, and not only at the next write: in
- * `ferry sub news | head -1` that may never come. */
+/* Ends the loop when the reader of standard output is gone, without waiting for the next write: in
+ * `ferry sub news | head -1` there may be no next write. */
 void loop_watch_output(Loop *loop);
 
-/* Puts the client in loop mode. It must outlive the loop's run. An exit status. */
+/* Puts the client in loop mode. It must outlive loop_run(). Returns an exit status. */
 int loop_add_client(Loop *loop, ferry_client *client);
 
 /* 0; -EPERM: a regular file, which is always ready; other errors of epoll_ctl(). */
@@ -62,12 +62,12 @@ void loop_unwatch(Loop *loop, Watch *watch);
 void loop_arm(Loop *loop, Timer *timer, uint64_t delay_ms, TimerFn fn); /* ctx: the loop */
 void loop_disarm(Loop *loop, Timer *timer);
 
-/* Until loop_end(). The exit status. From its beginning on, SIGINT, SIGTERM and SIGHUP come to the
- * loop alone: what stands before it may wait, and is ended by them as anything else is. */
+/* Runs until loop_end() and returns the exit status. From here on SIGINT, SIGTERM and SIGHUP are
+ * delivered to the loop; before, they end the process as usual. */
 int loop_run(Loop *loop);
 
-/* The same for what stands behind it. */
+/* Restores the default signals for the code after the loop. */
 void loop_leave_signals(void);
 
-/* The first one decides the status. */
+/* The first call decides the status. */
 void loop_end(Loop *loop, int status);

@@ -1,4 +1,4 @@
-/* Remote errors, for a person to read. See backtrace.h. */
+/* Remote errors, for people. See backtrace.h. */
 
 #include "clients/cli/terminal/backtrace.h"
 
@@ -6,7 +6,7 @@
 #include "clients/cli/json/value.h"
 #include "clients/cli/terminal/print.h"
 
-/* With names of enum values and the like, where the type is known. */
+/* The fields with the names of enum values, where the type is known. */
 static json_t *fields_by_type(const ferry_error *error, const ferry_type *type) {
     const void *value = ferry_exception_in(error, type);
     ferry_bytes bytes, shown;

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * A remote error as a person reads it: what failed, where, by which line of whose source, with the
- * fields of the exception; then what caused it, down to the root.
+ * Prints a remote error for people: the error, its service, the source lines, the fields of the
+ * exception; then its causes, down to the root.
  */
 
 #include <stdbool.h>
@@ -10,5 +10,5 @@
 
 #include <ferry/schema.h>
 
-/* type: the table of the outermost exception, for the names in it; NULL when none is known. */
+/* type: the table of the outermost exception, for names of fields; NULL when unknown. */
 void backtrace_print(const ferry_error *error, const ferry_type *type, bool colour, FILE *to);

@@ -1,4 +1,4 @@
-/* What a bench run found. See bench-report.h. */
+/* The report of a bench run. See bench-report.h. */
 
 #include "clients/cli/terminal/bench-report.h"
 

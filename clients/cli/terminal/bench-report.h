@@ -1,6 +1,6 @@
 #pragma once
 
-/* What a bench run found, for people and for programs. */
+/* The report of a bench run, for people and for programs. */
 
 #include <stdbool.h>
 #include <stdio.h>

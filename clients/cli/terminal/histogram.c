@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-/* Values below 64 have a bucket each; from there on the six bits behind the leading one count. */
+/* Values below 64 have a bucket each; for larger values the six bits after the leading one select
+ * the bucket. */
 static unsigned bucket_of(uint64_t value) {
     unsigned octave;
 

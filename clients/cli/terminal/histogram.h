@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Times, counted in buckets whose width grows with the value, as HdrHistogram's do: at most 1.6 %
- * off, from a nanosecond to centuries, in a fixed 30 KiB and without a sort.
+ * Counts times in buckets whose width grows with the value, as HdrHistogram does: an error of at
+ * most 1.6 %, from a nanosecond to centuries, in a fixed 30 KiB and without sorting.
  */
 
 #include <stdint.h>
@@ -17,7 +17,7 @@ typedef struct Histogram {
 
 void histogram_add(Histogram *histogram, uint64_t value);
 
-/* The value that this share (0 to 1) of all is not above. 0: there are none. */
+/* The smallest value that is not exceeded by this share (0 to 1) of all values. 0: no values. */
 uint64_t histogram_at(const Histogram *histogram, double share);
 
 double histogram_mean(const Histogram *histogram);

@@ -1,4 +1,4 @@
-/* Options by table. See options.h. */
+/* Parsing of options by table. See options.h. */
 
 #include "clients/cli/terminal/options.h"
 
@@ -15,7 +15,8 @@
 
 enum { OPTIONS_MAX = 64, LONG_KEY = 0x1000 };
 
-/* In front of a negative number while argp looks at it, so that it is no option to getopt. */
+/* Put in front of a negative number while argp parses, so that getopt does not take it for an
+ * option. */
 #define SHIELD '\x01'
 
 typedef struct Parse {
@@ -26,7 +27,7 @@ typedef struct Parse {
     } known[OPTIONS_MAX];
     size_t n_known;
     Parsed *parsed;
-    int stopped_at; /* argp's position when it gave up */
+    int stopped_at; /* argp's position at the error */
     char *problem;
     size_t problem_size;
 } Parse;
@@ -142,7 +143,7 @@ static error_t on_key(int key, char *text, struct argp_state *state) {
     return ARGP_ERR_UNKNOWN;
 }
 
-/* Which letter of "-abc" is refused: one that is not known, else one that lacks its value. */
+/* Finds the refused letter of "-abc": an unknown one, else one without its value. */
 static void explain_letters(Parse *parse, const char *word) {
     for (const char *c = word + 1; *c; c++) {
         bool is_known = false;
@@ -179,8 +180,8 @@ static void explain_name(Parse *parse, const char *word) {
              near ? near : "", near ? "'?" : "");
 }
 
-/* argp has refused a word; getopt knows why, but would only tell the terminal. It is the last one
- * that was looked at, or, when it is letters with more behind it, the one still looked at. */
+/* argp has refused a word; getopt knows the reason but would print it. The word is the last one it
+ * read, or, for letters with more behind, the one that it still reads. */
 static void explain(Parse *parse, int argc, char **argv) {
     int at = parse->stopped_at - 1;
 
@@ -207,8 +208,8 @@ static void fill_argp(Parse *parse, size_t n_sets, struct argp_option *options) 
         }
 }
 
-/* A copy of argv in which negative numbers are shielded: getopt reorders it, and the arguments are
- * collected at its front, always behind where argp reads. One allocation. */
+/* Copies argv with negative numbers shielded: getopt reorders it, and the arguments are collected
+ * at its front, always behind argp's position. One allocation. */
 static char **shield(int argc, char **argv) {
     size_t size = ((size_t)argc + 1) * sizeof(char *);
     char **copy, *at;

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Options of a command, as a table: what they are called, where their value goes, what it may be
- * and what help says about them. argp parses; the table is also what completion and help read.
+ * The options of a command, as a table: names, destination, allowed values, and help. argp parses;
+ * completion and help read the same table.
  */
 
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 
 enum { TEXTS_MAX = 64 };
 
-/* A value that may be given several times. */
+/* The values of an option that may be repeated. */
 typedef struct Texts {
     size_t n;
     const char *v[TEXTS_MAX];
@@ -28,17 +28,17 @@ typedef enum OptionKind {
 } OptionKind;
 
 typedef struct Option {
-    const char *name; /* "timeout"; NULL: the end of the table */
-    char letter;      /* 't'; 0: none */
+    const char *name; /* "timeout"; NULL ends the table */
+    char letter;      /* 't'; 0: no letter */
     OptionKind kind;
     size_t at;       /* offset of the value in the command's struct */
-    const char *arg; /* "T": what help calls the value */
+    const char *arg; /* "T": the name of the value in help */
     const char *help;
-    uint64_t min, max; /* of quantities; max 0: no limit */
-    const char *words; /* the values it may have, "a|b|c"; NULL: any */
+    uint64_t min, max; /* range of quantities; max 0: no upper limit */
+    const char *words; /* the allowed values, "a|b|c"; NULL: any */
 } Option;
 
-/* Rows of a table. type_ is the command's struct, field_ the one in it that takes the value. */
+/* One row of a table. type_ is the command's struct, field_ the member that takes the value. */
 #define OPTION_ROW(kind_, letter_, name_, type_, field_, arg_, help_, min_, max_, words_)          \
     { name_, letter_, kind_, offsetof(type_, field_), arg_, help_, min_, max_, words_ }
 #define OPTION_PLAIN(kind_, letter_, name_, type_, field_, arg_, help_)                            \
@@ -48,7 +48,7 @@ typedef struct Option {
 #define OPTION_END                                                                                 \
     { NULL, 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL }
 
-/* Options of one struct. */
+/* The options that write to one struct. */
 typedef struct OptionSet {
     const Option *table;
     void *values;
@@ -56,12 +56,12 @@ typedef struct OptionSet {
 
 typedef struct Parsed {
     int argc;    /* arguments that are not options */
-    char **argv; /* owned; what it points to may be too: values are good until parsed_deinit() */
+    char **argv; /* owned, and so may be its words: values are valid until parsed_deinit() */
 } Parsed;
 
 /*
- * Parses argv[1] and on; argv[0] is not looked at. What is not an option stays in *ret, in order; a
- * negative number ("-1", "-0.5") is an argument, not an option; after "--" everything is.
+ * Parses argv[1] and on; argv[0] is ignored. Arguments stay in *ret, in order; a negative number
+ * ("-1", "-0.5") is an argument; after "--" every word is an argument.
  *
  * 0; -EINVAL: problem says what is wrong and what to write instead; -ENOMEM.
  */
@@ -70,7 +70,7 @@ int options_parse(const OptionSet *sets, size_t n_sets, int argc, char **argv, P
 
 void parsed_deinit(Parsed *parsed);
 
-/* The table as help shows it. */
+/* Prints the table for help. */
 void options_print(const Option *table, FILE *to);
 
 const Option *options_find(const Option *table, const char *name);

@@ -42,7 +42,7 @@ void print_json_text(const char *text, size_t len, FILE *to) {
             fputs("\\t", to);
             break;
         default:
-            /* DEL, and with it C1 controls (0xC2 0x80 to 0x9F), could steer a terminal. */
+            /* DEL and C1 controls (0xC2 0x80 to 0x9F) could control a terminal. */
             if (c < 0x20 || c == 0x7F) {
                 fprintf(to, "\\u%04x", c);
             } else if (c == 0xC2 && i + 1 < len && (unsigned char)text[i + 1] < 0xA0) {
@@ -64,7 +64,7 @@ static void print_real(double value, FILE *to) {
             break;
     }
     fputs(text, to);
-    /* A double stays one when it is read back. */
+    /* Keep a double a double when it is read back. */
     if (!strpbrk(text, ".eE"))
         fputs(".0", to);
 }

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * JSON as text: on a line of its own for programs, indented and coloured for people. Doubles in the
- * shortest form that reads back as the same number.
+ * Prints JSON: on one line for programs, indented and coloured for people. Doubles are printed in
+ * the shortest form that reads back as the same number.
  */
 
 #include <stdbool.h>
@@ -15,11 +15,11 @@ typedef struct PrintStyle {
     bool colour;
 } PrintStyle;
 
-/* Without a newline at the end. Failures are the stream's: ferror(). */
+/* Prints without a newline at the end. ferror() reports failures. */
 void print_json(const json_t *json, PrintStyle style, FILE *to);
 
-/* A list for programs: an item a line, so that `grep` and `wc` can do without a parser. Else the
- * same. With a newline at the end. */
+/* As print_json() with a newline; for programs, a list is printed one item per line, so that `grep`
+ * and `wc` work without a parser. */
 void print_json_rows(const json_t *json, PrintStyle style, FILE *to);
 
 /* A string in quotes, as JSON. */

@@ -21,7 +21,7 @@ size_t table_width(const char *text) {
         size_t n = mbrtowc(&c, text, left, &state);
         int columns = n > 0 && n <= left ? wcwidth(c) : 1;
 
-        if (n == 0 || n > left) { /* not of this locale: a byte a place */
+        if (n == 0 || n > left) { /* invalid in this locale: one column per byte */
             n = 1;
             memset(&state, 0, sizeof(state));
         }
@@ -41,7 +41,7 @@ static void number_text(const Column *column, TableStyle style, uint64_t value, 
         sprintf(to, "%" PRIu64, value);
 }
 
-/* Names from strangers may hold anything but control characters; a line must stay a line. */
+/* Names from strangers may contain any character except controls; a row must stay one line. */
 static void cell_text(const json_t *row, const Column *column, TableStyle style, char *to) {
     const json_t *value = json_object_get(row, column->key);
 
@@ -65,7 +65,7 @@ static void cell_text(const json_t *row, const Column *column, TableStyle style,
         strcpy(to, "-");
 }
 
-/* In a pipe texts are whole: what is cut short could not be used. */
+/* In a pipe texts are never shortened. */
 static void print_plain(const json_t *row, const Column *column, FILE *to) {
     const json_t *value = json_object_get(row, column->key);
     char text[CELL_MAX];
@@ -90,7 +90,7 @@ static void print_cell(const char *text, const Column *column, size_t width, boo
 
 static const char *colour_of(const json_t *row, const Column *column, TableStyle style) {
     bool is_bad =
-        column->kind == COLUMN_TROUBLE && json_integer_value(json_object_get(row, column->key)) > 0;
+        column->kind == COLUMN_ERRORS && json_integer_value(json_object_get(row, column->key)) > 0;
 
     bool is_set = column->kind == COLUMN_FLAG && json_is_true(json_object_get(row, column->key));
 

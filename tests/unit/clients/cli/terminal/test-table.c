@@ -7,7 +7,7 @@
 
 static const Column columns[] = {
     {"NAME", "name", COLUMN_TEXT},    {"JOBS", "jobs", COLUMN_NUMBER},
-    {"BYTES", "bytes", COLUMN_BYTES}, {"DEAD", "dead", COLUMN_TROUBLE},
+    {"BYTES", "bytes", COLUMN_BYTES}, {"DEAD", "dead", COLUMN_ERRORS},
     {"", "paused", COLUMN_FLAG},      {NULL, NULL, COLUMN_TEXT},
 };
 
