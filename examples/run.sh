@@ -108,6 +108,11 @@ client() {
     PATH="$build/examples:$build:$PATH" "$@"
 }
 
+# free_port: a TCP port of loopback that nobody uses now.
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
 peak() { awk '/VmHWM/ { printf "%.1f MiB", $2 / 1024 }' "/proc/$1/status"; }
 
 # serve NAME: starts its server and waits until the broker lists the service.
