@@ -1,0 +1,62 @@
+namespace * json
+
+/** Lists and objects inside each other: as many levels as a message may have. */
+const i32 LEVELS = 32
+
+/** The text is not JSON. */
+exception Malformed {
+  /** Which character, from 0. */
+  1: i64 position
+  /** The same place for a person: lines and columns from 1. */
+  2: i32 line
+  3: i32 column
+  /** "a value is expected", "NaN is not a JSON number". */
+  4: string reason
+  5: string message
+}
+
+/** A number that no 64 bits hold exactly, or that no double reaches. */
+exception NumberTooLarge {
+  /** As it is written. */
+  1: string number
+  2: i64 position
+  3: string message
+}
+
+/** More levels inside each other than are taken. */
+exception TooDeep {
+  /** Where the first level too many begins. */
+  1: i64 position
+  2: i32 limit
+  3: string message
+}
+
+/** A MessagePack value that JSON cannot say. */
+exception NotJson {
+  /** Which octet of the MessagePack the value begins at. */
+  1: i64 offset
+  /** "NaN", "a binary string", "a key that is not a string". */
+  2: string reason
+  3: string message
+}
+
+/**
+ * JSON text to MessagePack values, and back.
+ *
+ * Both say the same things: null, true, numbers, text, lists, objects. JSON is for people,
+ * MessagePack for programs. Whole numbers from -2^63 to 2^64-1 stay exact, unlike in programs that
+ * read every number as a double and lose what lies beyond 2^53. The keys of objects keep their
+ * order.
+ */
+service Json {
+  /** The MessagePack of a text; the strictest JSON there is: RFC 8259. */
+  binary loads(1: string text) throws (1: Malformed malformed, 2: NumberTooLarge number, 3: TooDeep too_deep) (idempotent = "true")
+
+  /**
+   * The text of one MessagePack value.
+   *
+   * With `ensure_ascii` every other character is written as \u and four hexadecimal digits, so that
+   * the text passes through programs that know ASCII alone.
+   */
+  string dumps(1: binary value, 2: bool ensure_ascii = true) throws (1: NotJson not_json, 2: TooDeep too_deep) (idempotent = "true")
+}

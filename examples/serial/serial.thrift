@@ -1,0 +1,103 @@
+namespace * serial
+
+/** One object may have this many octets: 16 MiB. */
+const i64 MAX_OCTETS = 16777216
+
+/** Lists and maps inside each other: this many levels. */
+const i32 LEVELS = 32
+
+/** Any value of MessagePack but extensions. */
+union Value {
+  1: bool truth
+  2: i64 whole
+  3: double real
+  4: string text
+  5: binary octets
+  6: list<Value> items
+  7: map<string, Value> fields
+  /** Nothing: the content does not matter. */
+  8: bool nil
+}
+
+/** One object of a stream. */
+struct Object {
+  /** Where it begins, as tell() gives it before reading. */
+  1: i64 offset
+  /** Where it ends, as tell() gives it afterwards. */
+  2: i64 end
+  /** Its octets: MessagePack. */
+  3: binary packed
+}
+
+/** An object, or octets that were left unread. */
+union Item {
+  1: Object object
+  /** Octets behind the last object that was asked for, as they came. */
+  2: binary unread
+}
+
+/** The first object, and what stands behind it. */
+struct Loaded {
+  1: Object object
+  2: binary unread
+}
+
+/** The octets end inside an object. */
+exception Truncated {
+  /** How many objects were complete. */
+  1: i64 objects
+  /** Where the broken one begins. */
+  2: i64 offset
+  /** How many of its octets were there. */
+  3: i64 received
+  4: string message
+}
+
+/** No value of MessagePack begins with this octet: what follows is something else. */
+exception Garbage {
+  1: i64 objects
+  /** Where the octet is. */
+  2: i64 offset
+  3: i32 octet
+  4: string message
+}
+
+/** More lists and maps inside each other than are read: found out before they are. */
+exception TooDeep {
+  1: i64 objects
+  /** Where the first level too many begins. */
+  2: i64 offset
+  3: i32 limit
+  4: string message
+}
+
+/** An object is larger than what is read: found out as soon as its size is known. */
+exception TooLarge {
+  1: i64 objects
+  2: i64 offset
+  3: i64 limit
+  4: string message
+}
+
+/**
+ * Objects as octets, one behind another: MessagePack.
+ *
+ * Python's pickle runs code that the sender chose. It ignores what stands behind the first object,
+ * and to read an object it wants all of it at once. MessagePack is data alone, and each of its objects says
+ * where it ends: a stream of them can be read while it arrives, however it is cut.
+ */
+service Serial {
+  /** The octets of a value: `dumps '{"items": [{"whole": 1}, {"whole": 2}]}'`. */
+  binary dumps(1: Value value) (idempotent = "true")
+
+  /** The first object of these octets, and the octets behind it. */
+  Loaded loads(1: binary octets) throws (1: Truncated truncated, 2: Garbage garbage, 3: TooDeep too_deep, 4: TooLarge too_large) (idempotent = "true")
+
+  /**
+   * Each object as soon as it is complete.
+   *
+   * With `count` above 0, so many objects are read, and what stands behind them comes back as
+   * `unread`. With 0 all of them are, and the stream must end behind one.
+   */
+  stream<Item> load(1: stream<binary> octets, 2: i32 count = 0) throws (1: Truncated truncated, 2: Garbage garbage, 3: TooDeep too_deep, 4: TooLarge too_large) (timeout = "30s")
+}

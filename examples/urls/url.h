@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* URLs after RFC 3986; without a network. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The parts lie in one block. A part may be there and empty, or absent, and empty too. */
+typedef struct Url {
+    char *memory;
+    const char *scheme, *netloc, *path, *query, *fragment;
+    bool has_scheme, has_netloc, has_query, has_fragment;
+    char *authority;                            /* the netloc once more, cut into the next four */
+    const char *username, *password, *hostname; /* NULL: absent */
+    int port;                                   /* -1: absent */
+    const char *reason;                         /* of URL_BAD */
+    size_t position;
+} Url;
+
+enum { URL_BAD = 1 };
+
+int url_split(Url *url, const char *text); /* 0, URL_BAD or -ENOMEM; url_deinit() in any case */
+void url_deinit(Url *url);
+
+/* All of them allocate what they return: free(). NULL: out of memory. */
+
+char *url_unsplit(const Url *url);
+char *url_join(const Url *base, const Url *reference);
+char *url_quote(const char *text, const char *safe, bool plus);
+
+/* Of the first len octets, in which no %00 stands. */
+char *url_unquote(const char *text, size_t len, bool plus);
