@@ -42,8 +42,8 @@ static void put(Lane lane, const Message *message, const void *block) {
 void session_send(Session *to, Lane lane, const Message *message, const void *block) {
     (void)to;
     if (message->op == OP_JOB && n_held < BATCH) {
-        held[n_held].job = message->job;
-        held[n_held++].attempt = message->attempt;
+        held[n_held].job = message->job.job;
+        held[n_held++].attempt = message->job.attempt;
     }
     put(lane, message, block);
 }
@@ -52,7 +52,7 @@ void session_ok(Session *to, Lane lane, uint64_t id, uint64_t seq) {
     (void)to;
     n_ok++;
     if (write_out)
-        put(lane, &(Message){.op = OP_OK, .id = id, .seq = seq}, NULL);
+        put(lane, &(Message){.op = OP_OK, .id = id, .ok.seq = seq}, NULL);
 }
 
 void session_error(Session *to, uint64_t id, const char *type, const char *format, ...) {
@@ -120,7 +120,7 @@ static double run(uint64_t n_jobs, uint64_t depth) {
                     NULL);
     queues_pull(
         queues, &session,
-        &(Message){.op = OP_PULL, .id = 1, .name = span_text("bench.queue"), .slots = BATCH});
+        &(Message){.op = OP_PULL, .id = 1, .name = span_text("bench.queue"), .pull.slots = BATCH});
 
     for (uint64_t round = 0; round < n_jobs / BATCH; round++, id += 2 * BATCH) {
         size_t len = batch_of_pushes(bytes, id), n;
@@ -137,8 +137,8 @@ static double run(uint64_t n_jobs, uint64_t depth) {
             queues_ack(queues, &session,
                        &(Message){.op = OP_ACK,
                                   .id = id + BATCH + i,
-                                  .job = held[i].job,
-                                  .attempt = held[i].attempt});
+                                  .settle.job = held[i].job,
+                                  .settle.attempt = held[i].attempt});
         queues_turn_end(queues);
         spent += clock_ns() - start - reading;
     }

@@ -13,7 +13,7 @@
 void session_send(Session *session, Lane lane, const Message *message, const void *block) {
     (void)lane;
     (void)block;
-    session->n_out += message->seq > 0;
+    session->n_out += message->message.seq > 0;
 }
 
 void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq) {

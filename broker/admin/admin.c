@@ -297,7 +297,7 @@ static int run(const Ask *ask, const Message *message, MethodFn fn, Buffer *to,
     int r;
 
     for (uint32_t i = 0; i < ferry_service_ferry_broker.n_methods && !declared; i++)
-        if (span_is(message->method, ferry_service_ferry_broker.methods[i].name))
+        if (span_is(message->call.method, ferry_service_ferry_broker.methods[i].name))
             declared = &ferry_service_ferry_broker.methods[i];
     assert(declared);
     if (body.len > BODY_MAX)
@@ -315,7 +315,7 @@ static int run(const Ask *ask, const Message *message, MethodFn fn, Buffer *to,
 static void answer(Broker *broker, Session *session, const Message *message, MethodFn fn) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(buffer_deinit) Buffer result = {0};
-    Method *method = methods_get(services_own(broker->services), message->method);
+    Method *method = methods_get(services_own(broker->services), message->call.method);
     uint64_t started_us = clock_us();
     int r;
 
@@ -348,16 +348,16 @@ void manage_call(Broker *broker, Session *session, const Message *message) {
                       shown(message->name));
         return;
     }
-    if (message->instance.len > 0 && !span_is(message->instance, INSTANCE)) {
+    if (message->call.instance.len > 0 && !span_is(message->call.instance, INSTANCE)) {
         session_error(session, message->id, "ferry.NoSuchService", "'%s' has no instance '%s'",
-                      shown(message->name), shown(message->instance));
+                      shown(message->name), shown(message->call.instance));
         return;
     }
     for (size_t i = 0; i < N_METHODS; i++)
-        if (span_is(message->method, methods[i].name)) {
+        if (span_is(message->call.method, methods[i].name)) {
             answer(broker, session, message, methods[i].run);
             return;
         }
     session_error(session, message->id, "ferry.NoSuchMethod", "ferry.Broker has no method '%s'",
-                  shown(message->method));
+                  shown(message->call.method));
 }

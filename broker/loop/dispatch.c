@@ -25,11 +25,11 @@ static void control(Session *session, const Message *message) {
     case OP_PONG:
         break;
     case OP_CREDIT:
-        if (message->bytes > INT64_MAX / 4 || peer->out.credit > INT64_MAX / 4) {
+        if (message->credit.bytes > INT64_MAX / 4 || peer->out.credit > INT64_MAX / 4) {
             session_fault(session, "CREDIT: more than any sender can use");
             break;
         }
-        peer->out.credit += (int64_t)message->bytes;
+        peer->out.credit += (int64_t)message->credit.bytes;
         peer_touch(peer);
         break;
     case OP_BYE:

@@ -7,7 +7,7 @@ enum { SUSPECT_LOOKS = 16 }; /* pulls looked at for one that holds nothing */
 /* ---- PULL and UNPULL ---- */
 
 void queues_pull(Queues *queues, Session *session, const Message *message) {
-    uint64_t slots = message->slots ? message->slots : 1;
+    uint64_t slots = message->pull.slots ? message->pull.slots : 1;
     const Limits *limits = &queues->broker->limits;
     Problem problem;
     Queue *queue;
@@ -53,12 +53,12 @@ void queues_pull(Queues *queues, Session *session, const Message *message) {
 }
 
 void queues_unpull(Queues *queues, Session *session, const Message *message) {
-    Pull *pull = id_map_take(&session->pulls, message->pull);
+    Pull *pull = id_map_take(&session->pulls, message->unpull.pull);
 
     (void)queues;
     if (!pull) {
         session_error(session, message->id, "ferry.NotFound", "this session has no pull %llu",
-                      (unsigned long long)message->pull);
+                      (unsigned long long)message->unpull.pull);
         return;
     }
     pull_end(pull);
@@ -92,9 +92,9 @@ static void send_job(Queues *queues, const Pull *pull, const Job *job) {
     Message *message = &queues->job;
     const void *block = stored_job_content(&job->stored, message);
 
-    message->pull = pull->id;
-    message->job = job->stored.id;
-    message->attempt = job->stored.attempt;
+    message->job.pull = pull->id;
+    message->job.job = job->stored.id;
+    message->job.attempt = job->stored.attempt;
     session_send(pull->session, LANE_BULK, message, block);
 }
 

@@ -140,10 +140,11 @@ static int is_duplicate(Queue *queue, Span text, Problem *problem) {
 
 int queue_admit(Queues *queues, const Message *message, const void *block, const Job *replaces,
                 Job **ret, Key **ret_key, Problem *problem) {
+    Span given = message->op == OP_PUSH ? message->push.options : message->settle.options;
     PushOptions options = {0};
     size_t bytes =
         message->passed.data ? message->passed.len : message->headers.len + message->body.len + 3;
-    const char *wrong = message->options.len > 0 ? read_options(message->options, &options) : NULL;
+    const char *wrong = given.len > 0 ? read_options(given, &options) : NULL;
     Queue *queue;
     Key *key = NULL;
     Job *job;
@@ -195,7 +196,7 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
 
 /* A client says when it sends a push again. Who plays back what a client once sent does not. */
 static bool may_be_known(const Client *client, const Message *message) {
-    return message->id && ((message->flags & PUSH_AGAIN) || message->id < client->push_floor ||
+    return message->id && ((message->push.flags & PUSH_AGAIN) || message->id < client->push_floor ||
                            (client->pushes && message->id <= push_ledger_last(client->pushes)));
 }
 

@@ -63,9 +63,9 @@ static size_t on_n_unfinished(const Room *room) {
 
 /* The client's dedup window moves on, and the jobs that it still holds are in flight again. */
 static void on_session_begun(Room *room, Session *session, const Message *hello) {
-    queues_floor(self(room), session->client, hello->floor);
-    if (hello->held.len > 0)
-        queues_held(self(room), session->client, hello->held);
+    queues_floor(self(room), session->client, hello->hello.floor);
+    if (hello->hello.held.len > 0)
+        queues_held(self(room), session->client, hello->hello.held);
 }
 
 static void on_session_gone(Room *room, Session *session) {

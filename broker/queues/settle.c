@@ -27,14 +27,15 @@ void lease_fail(Job *job, const char *reason) {
 
 /* The delivery that the message means, if it is the sender's to settle; else it has its answer. */
 static Job *find(Queues *queues, Session *session, const Message *message) {
-    Job *job = id_map_get(&queues->leased, message->job);
+    Job *job = id_map_get(&queues->leased, message->settle.job);
 
-    if (job && job->stored.attempt == message->attempt && job->state != JOB_SETTLING &&
+    if (job && job->stored.attempt == message->settle.attempt && job->state != JOB_SETTLING &&
         job->stored.worker == worker_key(session->client))
         return job;
     session_error(session, message->id, "ferry.LeaseLost",
                   "attempt %llu of job %llu is settled, or was given to somebody else",
-                  (unsigned long long)message->attempt, (unsigned long long)message->job);
+                  (unsigned long long)message->settle.attempt,
+                  (unsigned long long)message->settle.job);
     return NULL;
 }
 
@@ -93,7 +94,7 @@ void queues_retry(Queues *queues, Session *session, const Message *message) {
     if (!job)
         return;
     queue = queue_of(job);
-    if (!retry(job, message->delay_ms, message->text, session, message->id))
+    if (!retry(job, message->settle.delay_ms, message->settle.text, session, message->id))
         session_ok(session, LANE_CALLS, message->id, 0);
     queue_dispatch(queue);
 }
@@ -106,8 +107,8 @@ void queues_reject(Queues *queues, Session *session, const Message *message) {
         return;
     queue = queue_of(job);
     lease_end(job);
-    job_bury(job, message->text.len > 0 ? message->text : span_text("rejected"), session,
-             message->id);
+    job_bury(job, message->settle.text.len > 0 ? message->settle.text : span_text("rejected"),
+             session, message->id);
     queue_dispatch(queue);
 }
 
@@ -128,7 +129,7 @@ void queues_release(Queues *queues, Session *session, const Message *message) {
 
 void queues_extend(Queues *queues, Session *session, const Message *message) {
     Job *job = find(queues, session, message);
-    uint64_t delay_ms = message->delay_ms;
+    uint64_t delay_ms = message->settle.delay_ms;
 
     if (!job)
         return;

@@ -21,11 +21,11 @@ static Service *service_for(Services *services, Session *session, const Message 
     Service *service = service_find(services, message->name);
     bool served = service && service->servers;
 
-    if (message->timeout_ms > TIMEOUT_MAX_MS)
+    if (message->call.timeout_ms > TIMEOUT_MAX_MS)
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "timeout_ms is %" PRIu64 ": 1 to %d, or 0 for %d", message->timeout_ms,
+                      "timeout_ms is %" PRIu64 ": 1 to %d, or 0 for %d", message->call.timeout_ms,
                       TIMEOUT_MAX_MS, TIMEOUT_MS);
-    else if (message->method.len == 0 || message->method.len > NAME_MAX_LEN)
+    else if (message->call.method.len == 0 || message->call.method.len > NAME_MAX_LEN)
         session_error(session, message->id, "ferry.InvalidArgument",
                       "the name of a method has 1 to 255 bytes");
     else if (services->broker->draining)
@@ -36,9 +36,9 @@ static Service *service_for(Services *services, Session *session, const Message 
     else if (!served)
         session_error(session, message->id, "ferry.NoSuchService", "no server offers '%s'",
                       shown(message->name));
-    else if (message->instance.len > 0 && !server_of_instance(service, message->instance))
+    else if (message->call.instance.len > 0 && !server_of_instance(service, message->call.instance))
         session_error(session, message->id, "ferry.NoSuchService", "'%s' has no instance '%s'",
-                      shown(message->name), shown(message->instance));
+                      shown(message->name), shown(message->call.instance));
     else
         return service;
     return NULL;
@@ -73,8 +73,8 @@ void services_call(Services *services, Session *session, const Message *message,
         return;
     }
     call->service = service;
-    call->flags = (uint32_t)message->flags;
-    call->timeout_ms = message->timeout_ms ? (uint32_t)message->timeout_ms : TIMEOUT_MS;
+    call->flags = (uint32_t)message->call.flags;
+    call->timeout_ms = message->call.timeout_ms ? (uint32_t)message->call.timeout_ms : TIMEOUT_MS;
     call->caller_number = session->number;
     call->started_us = services->broker->now_us;
     call->credit_up = call->credit_down = WIRE_STREAM_CREDIT;
@@ -93,12 +93,12 @@ void services_call(Services *services, Session *session, const Message *message,
         call->caller = session;
         call->caller_id = message->id;
     }
-    call->method = methods_get(&service->methods, message->method);
+    call->method = methods_get(&service->methods, message->call.method);
     if (call->method)
         call->method->calls++;
     service->calls++;
     services->broker->stats.calls++;
-    adopt(call, session, message->parent);
+    adopt(call, session, message->call.parent);
     call_arm_deadline(call);
     if (call->depth > DEPTH_MAX) {
         call_fail(call, "ferry.Overloaded", "it is nested 64 calls deep: services call in a ring");
@@ -163,26 +163,23 @@ void services_answer(Services *services, Session *session, const Message *messag
         finish(call);
         return;
     }
-    if (failed && !is_error(message->error)) {
+    if (failed && !is_error(message->error.map)) {
         call_fail(call, "ferry.Internal", "the server's error was larger than 64 KiB, or no error");
         finish(call);
         return;
     }
     method_ended(call->method, broker->now_us - call->started_us,
-                 failed ? error_type(message->error) : (Span){NULL, 0});
+                 failed ? error_type(message->error.map) : (Span){NULL, 0});
     if (failed) {
         call->service->errors++;
         broker->stats.errors++;
     }
     broker->stats.answers++;
 
-    Message out;
+    Message out = message_forward((Op)message->op, call->caller_id, message);
 
-    message_pass(&out, message);
-    out.op = message->op;
-    out.error = message->error;
-    out.id = call->caller_id;
-    out.seq = 0;
+    if (failed)
+        out.error.map = message->error.map;
     /* Behind the items of its stream. */
     session_send(caller, call_is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
     finish(call);

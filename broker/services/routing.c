@@ -60,23 +60,21 @@ static void occupy(Call *call, Server *server) {
 static void hand_over(Call *call, Server *server, const Message *request, const void *block) {
     Broker *broker = call->service->services->broker;
     uint64_t ends_ms = call->deadline.at_ms;
-    Message out;
+    Message out = message_forward(OP_CALL, 0, request);
 
-    message_pass(&out, request);
     occupy(call, server);
     if (id_map_put(&server->session->requests, call->request_id, call) < 0) {
         call_leave_server(call);
         call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
-    out.op = OP_CALL;
     out.id = call->request_id;
-    out.flags = request->flags;
-    out.timeout_ms = call_is_stream(call)           ? call->timeout_ms
-                     : ends_ms > broker->now_ms + 1 ? ends_ms - broker->now_ms
-                                                    : 1;
-    out.parent = 0;
-    out.text = call->caller ? span_text(call->caller->name) : (Span){NULL, 0};
+    out.call = request->call;
+    out.call.parent = 0;
+    out.call.timeout_ms = call_is_stream(call)           ? call->timeout_ms
+                          : ends_ms > broker->now_ms + 1 ? ends_ms - broker->now_ms
+                                                         : 1;
+    out.call.text = call->caller ? span_text(call->caller->name) : (Span){NULL, 0};
     session_send(server->session, call_is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
     if (call->early || call->ended)
         call_send_early(call);
@@ -98,8 +96,8 @@ static int keep(Call *call, const Message *request, const void *block) {
     }
     /* The names apart from the fields: the line is searched by instance. */
     buffer_append(&all, request->name.data, request->name.len);
-    buffer_append(&all, request->method.data, request->method.len);
-    buffer_append(&all, request->instance.data, request->instance.len);
+    buffer_append(&all, request->call.method.data, request->call.method.len);
+    buffer_append(&all, request->call.instance.data, request->call.instance.len);
     buffer_append(&all, request->headers.data, request->headers.len);
     if (all.failed || !all.data) {
         buffer_deinit(&all);
@@ -111,18 +109,19 @@ static int keep(Call *call, const Message *request, const void *block) {
     const uint8_t *at = all.data + call->kept_len;
 
     call->name = span_of(at, request->name.len);
-    call->method_name = span_of(at += request->name.len, request->method.len);
-    call->instance = span_of(at += request->method.len, request->instance.len);
-    call->headers = span_of(at + request->instance.len, request->headers.len);
+    call->method_name = span_of(at += request->name.len, request->call.method.len);
+    call->instance = span_of(at += request->call.method.len, request->call.instance.len);
+    call->headers = span_of(at + request->call.instance.len, request->headers.len);
     return 0;
 }
 
 static void hand_over_kept(Call *call, Server *server) {
-    Message request = {.flags = call->flags,
+    Message request = {.op = OP_CALL,
                        .name = call->name,
-                       .method = call->method_name,
-                       .instance = call->instance,
-                       .headers = call->headers};
+                       .headers = call->headers,
+                       .call.flags = call->flags,
+                       .call.method = call->method_name,
+                       .call.instance = call->instance};
     const void *block = call->kept_body.block;
 
     if (block)
@@ -209,7 +208,7 @@ static void wait_in_line(Call *call, const Message *message, const void *block) 
     Service *service = call->service;
     char text[160];
 
-    if (waits_for_itself(call, message->instance)) {
+    if (waits_for_itself(call, message->call.instance)) {
         call_fail(call, "ferry.Overloaded",
                   "it would wait for itself: all its servers are busy with its own callers");
     } else if (!make_room(call)) {
@@ -225,11 +224,12 @@ static void wait_in_line(Call *call, const Message *message, const void *block) 
 
 void call_dispatch(Call *call, const Message *message, const void *block) {
     Service *service = call->service;
-    Server *server =
-        service->lines && message->instance.len == 0 ? NULL : choose(service, message->instance);
+    Server *server = service->lines && message->call.instance.len == 0
+                         ? NULL
+                         : choose(service, message->call.instance);
 
     if (!server && !service->lines)
-        server = choose_ahead(call, message->instance);
+        server = choose_ahead(call, message->call.instance);
     if (!server)
         wait_in_line(call, message, block);
     else if (may_move(call) && keep(call, message, block) < 0)

@@ -66,20 +66,21 @@ static bool may_serve(Services *services, Session *session, const Message *messa
     else if (message->name.len >= 6 && memcmp(message->name.data, "ferry.", 6) == 0)
         session_error(session, message->id, "ferry.PermissionDenied",
                       "services named ferry.… are the broker's own");
-    else if (message->instance.len > 0 &&
-             (problem = name_problem(message->instance.data, message->instance.len)))
+    else if (message->serve.instance.len > 0 &&
+             (problem = name_problem(message->serve.instance.data, message->serve.instance.len)))
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "'%s' cannot be the name of an instance: %s", shown(message->instance),
+                      "'%s' cannot be the name of an instance: %s", shown(message->serve.instance),
                       problem);
-    else if (message->slots > limits->max_slots)
+    else if (message->serve.slots > limits->max_slots)
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "%" PRIu64 " slots are too many: max_slots is %u", message->slots,
+                      "%" PRIu64 " slots are too many: max_slots is %u", message->serve.slots,
                       limits->max_slots);
-    else if (service && message->instance.len > 0 &&
-             (other = server_of_instance(service, message->instance)) && other->session != session)
+    else if (service && message->serve.instance.len > 0 &&
+             (other = server_of_instance(service, message->serve.instance)) &&
+             other->session != session)
         session_error(session, message->id, "ferry.AlreadyExists",
                       "an instance '%s' of '%s' is being served by session %u",
-                      shown(message->instance), service->name, other->session->number);
+                      shown(message->serve.instance), service->name, other->session->number);
     else if (!service && HASH_COUNT(services->table) >= limits->max_names)
         session_error(session, message->id, "ferry.Full", "there are %u services: max_names",
                       limits->max_names);
@@ -105,7 +106,7 @@ static void serve_ok(Session *session, uint64_t id, const ferry_error *problem) 
 void services_serve(Services *services, Session *session, const Message *message) {
     CLEANUP(ferry_error_clear) ferry_error problem = FERRY_ERROR_INIT;
     Service *service = service_find(services, message->name);
-    unsigned slots = message->slots ? (unsigned)message->slots : 1;
+    unsigned slots = message->serve.slots ? (unsigned)message->serve.slots : 1;
     Server *server;
 
     if (!may_serve(services, session, message, service))
@@ -114,7 +115,7 @@ void services_serve(Services *services, Session *session, const Message *message
         service = service_new(services, message->name);
     server = service ? server_find(session, service) : NULL;
     if (service && !server)
-        server = server_new(session, service, message->instance);
+        server = server_new(session, service, message->serve.instance);
     if (!server || describe_server(server, message->body, &problem) < 0) {
         if (service)
             service_release(service);

@@ -60,9 +60,7 @@ static void pass_item(Call *call, Session *to, uint64_t id, const Message *messa
         wait_with(call, message, block);
         return;
     }
-    message_pass(&out, message);
-    out.op = OP_ITEM;
-    out.id = id;
+    out = message_forward(OP_ITEM, id, message);
     session_send(to, LANE_BULK, &out, block);
 }
 
@@ -112,7 +110,7 @@ void services_more(Services *services, Session *session, const Message *message)
     int64_t *credit;
 
     (void)services;
-    if (!call || !call->caller || !call->server || message->bytes == 0)
+    if (!call || !call->caller || !call->server || message->more.bytes == 0)
         return;
     if (!(call->flags & (from_server ? CALL_STREAM_IN : CALL_STREAM_OUT))) {
         session_fault(session, "MORE: the call is no stream in this direction");
@@ -120,15 +118,15 @@ void services_more(Services *services, Session *session, const Message *message)
     }
     /* More from the server is credit for the caller's items, and the reverse. */
     credit = from_server ? &call->credit_up : &call->credit_down;
-    if (message->bytes > STREAM_CREDIT_MAX || *credit > STREAM_CREDIT_MAX) {
+    if (message->more.bytes > STREAM_CREDIT_MAX || *credit > STREAM_CREDIT_MAX) {
         session_fault(session, "MORE: over 64 MiB of credit for one stream");
         return;
     }
-    *credit += (int64_t)message->bytes;
+    *credit += (int64_t)message->more.bytes;
     call_arm_deadline(call);
     session_send(from_server ? call->caller : call->server->session, LANE_CALLS,
                  &(Message){.op = OP_MORE,
                             .id = from_server ? call->caller_id : call->request_id,
-                            .bytes = message->bytes},
+                            .more.bytes = message->more.bytes},
                  NULL);
 }

@@ -160,16 +160,16 @@ static void send_welcome(Session *session, bool resumed) {
     CLEANUP(buffer_deinit) Buffer limits = {0};
     Message welcome = {
         .op = OP_WELCOME,
-        .version = WIRE_PROTOCOL,
-        .token = span_of(session->token, WIRE_TOKEN),
-        .broker = span_of(broker->id, WIRE_TOKEN),
-        .epoch = broker->epoch,
-        .bytes = WIRE_CREDIT,
-        .flags = resumed ? WELCOME_RESUMED : 0,
+        .welcome.version = WIRE_PROTOCOL,
+        .welcome.token = span_of(session->token, WIRE_TOKEN),
+        .welcome.broker = span_of(broker->id, WIRE_TOKEN),
+        .welcome.epoch = broker->epoch,
+        .welcome.bytes = WIRE_CREDIT,
+        .welcome.flags = resumed ? WELCOME_RESUMED : 0,
     };
 
     write_limits(&limits, &broker->limits);
-    welcome.limits = span_of(limits.data, limits.len);
+    welcome.welcome.limits = span_of(limits.data, limits.len);
     peer_put(session->peer, LANE_CONTROL, &welcome, NULL);
 }
 
@@ -187,11 +187,11 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     Client *client;
     bool known, resumed;
 
-    if (message->version_min > WIRE_PROTOCOL || message->version_max < WIRE_PROTOCOL) {
+    if (message->hello.version_min > WIRE_PROTOCOL || message->hello.version_max < WIRE_PROTOCOL) {
         peer_refuse(broker, peer, "ferry.Unsupported", "this broker speaks version 1 alone");
         return;
     }
-    if (message->client.len != WIRE_TOKEN) {
+    if (message->hello.client.len != WIRE_TOKEN) {
         peer_refuse(broker, peer, "ferry.Protocol", "HELLO: client must have 16 bytes");
         return;
     }
@@ -201,20 +201,20 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     }
     /* It came back before its old connection was seen to die. That session ends first: if it had
      * said BYE, the client goes with it and begins anew. */
-    HASH_FIND(hh, broker->clients, message->client.data, WIRE_TOKEN, client);
+    HASH_FIND(hh, broker->clients, message->hello.client.data, WIRE_TOKEN, client);
     if (client && client->session) {
         session_end(client->session, "replaced");
         sessions_turn_end(broker);
     }
     session = calloc(1, sizeof(*session));
-    client = session ? client_of(broker, message->client, &known) : NULL;
+    client = session ? client_of(broker, message->hello.client, &known) : NULL;
     if (!client) {
         free(session);
         peer_fault(broker, peer, "ferry.OutOfMemory", "out of memory");
         return;
     }
-    resumed = known && message->token.len == WIRE_TOKEN &&
-              memcmp(client->token, message->token.data, WIRE_TOKEN) == 0;
+    resumed = known && message->hello.token.len == WIRE_TOKEN &&
+              memcmp(client->token, message->hello.token.data, WIRE_TOKEN) == 0;
     client_found(broker, client);
 
     session->broker = broker;
@@ -226,8 +226,9 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     memcpy(client->token, session->token, WIRE_TOKEN);
     client->session = session;
     peer->session = session;
-    peer->out.credit = (int64_t)(message->bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->bytes);
-    set_name(session, message->text);
+    peer->out.credit =
+        (int64_t)(message->hello.bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->hello.bytes);
+    set_name(session, message->hello.text);
     DL_APPEND(broker->sessions, session);
     broker->n_sessions++;
     send_welcome(session, resumed);

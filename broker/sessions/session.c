@@ -34,17 +34,8 @@ void session_send(Session *session, Lane lane, const Message *message, const voi
 }
 
 void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq) {
-    Message ok;
-
-    if (id == 0)
-        return;
-    ok.op = OP_OK;
-    ok.id = id;
-    ok.seq = seq;
-    ok.body = (Span){NULL, 0};
-    ok.body_transfer = 0;
-    ok.passed = (Span){NULL, 0};
-    session_send(session, lane, &ok, NULL);
+    if (id != 0)
+        session_send(session, lane, &(Message){.op = OP_OK, .id = id, .ok.seq = seq}, NULL);
 }
 
 static void write_error(Buffer *to, const char *type, const char *text) {
@@ -70,7 +61,7 @@ void session_error(Session *session, uint64_t id, const char *type, const char *
     if (error.failed)
         return;
     session_send(session, LANE_CALLS,
-                 &(Message){.op = OP_ERROR, .id = id, .error = span_of(error.data, error.len)},
+                 &(Message){.op = OP_ERROR, .id = id, .error.map = span_of(error.data, error.len)},
                  NULL);
 }
 
@@ -81,7 +72,7 @@ void peer_fault(Broker *broker, Peer *peer, const char *type, const char *text) 
     write_error(&error, type, text);
     if (!error.failed)
         peer_put(peer, LANE_CONTROL,
-                 &(Message){.op = OP_FAULT, .error = span_of(error.data, error.len)}, NULL);
+                 &(Message){.op = OP_FAULT, .fault.map = span_of(error.data, error.len)}, NULL);
     peer_close(peer);
 }
 
@@ -114,7 +105,7 @@ void session_end(Session *session, const char *text) {
     if (session->ending)
         return;
     if (text)
-        peer_put(session->peer, LANE_CONTROL, &(Message){.op = OP_BYE, .text = span_text(text)},
+        peer_put(session->peer, LANE_CONTROL, &(Message){.op = OP_BYE, .bye.text = span_text(text)},
                  NULL);
     peer_close(session->peer);
     session->ending = true;

@@ -174,13 +174,9 @@ void backlog_add(Subscription *subscription, Publication *publication, uint64_t 
 }
 
 static void send_kept(Subscription *subscription, const Waiting *waiting) {
-    Message out;
+    Message out = {.op = OP_MESSAGE, .message = {subscription->id, waiting->seq, waiting->reply}};
 
     kept_fill(waiting->kept, &out);
-    out.op = OP_MESSAGE;
-    out.sub = subscription->id;
-    out.seq = waiting->seq;
-    out.reply = waiting->reply;
     subscription->topics->broker->stats.delivered++;
     session_send(subscription->session, LANE_BULK, &out, waiting->kept->body.block);
 }
@@ -244,7 +240,7 @@ static void feed(Subscription *subscription) {
 
 /* The backlog is empty: GAP reports the messages that were dropped after the last one sent. */
 static void send_gap(Subscription *subscription) {
-    Message gap = {.op = OP_GAP, .sub = subscription->id, .count = subscription->missed};
+    Message gap = {.op = OP_GAP, .gap = {subscription->id, subscription->missed}};
 
     subscription->missed = 0;
     session_send(subscription->session, LANE_BULK, &gap, NULL);

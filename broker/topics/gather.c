@@ -80,10 +80,10 @@ bool gather_is_allowed(const Publication *publication, uint64_t n) {
 
     if (message->id == 0)
         session_fault(session, "a question (PUBLISH with flag 2) needs an id");
-    else if (message->window_ms < 1 || message->window_ms > WINDOW_MAX_MS)
+    else if (message->publish.window_ms < 1 || message->publish.window_ms > WINDOW_MAX_MS)
         session_error(session, message->id, "ferry.InvalidArgument",
                       "a window has 1 to 60000 ms, not %llu",
-                      (unsigned long long)message->window_ms);
+                      (unsigned long long)message->publish.window_ms);
     else if (id_map_get(&session->gathers, message->id))
         session_error(session, message->id, "ferry.InvalidArgument",
                       "this id belongs to a question that is open");
@@ -115,7 +115,8 @@ bool gather_begin(Publication *publication) {
     gather->id = message->id;
     gather->asking = true;
     broker->stored_bytes += sizeof(*gather);
-    timer_arm(&broker->timers, &gather->window, broker->now_ms + message->window_ms, on_window);
+    timer_arm(&broker->timers, &gather->window, broker->now_ms + message->publish.window_ms,
+              on_window);
     publication->gather = gather;
     return true;
 }
@@ -161,8 +162,7 @@ void gather_lost(Topics *topics, uint64_t reply) {
 /* ---- answers ---- */
 
 void topics_answer(Topics *topics, Session *session, const Message *message, const void *block) {
-    Asked *asked = id_map_get(&topics->replies, message->reply);
-    Message answer;
+    Asked *asked = id_map_get(&topics->replies, message->answer.reply);
     Gather *gather;
 
     /* Too late, answered twice, or the question of another session. */
@@ -174,8 +174,10 @@ void topics_answer(Topics *topics, Session *session, const Message *message, con
     gather = asked->gather;
     gather->n_answers++;
     asked_free(asked);
-    answer = *message;
-    answer.reply = gather->id;
+
+    Message answer = message_forward(OP_ANSWER, 0, message);
+
+    answer.answer.reply = gather->id;
     session_send(gather->session, LANE_BULK, &answer, block);
     finish_if_done(gather);
 }

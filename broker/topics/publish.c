@@ -15,9 +15,9 @@ static inline void send_one(Publication *publication, Subscription *subscription
         reply = gather_ask(publication->gather, subscription);
     if (__builtin_expect(session && subscription->backlog.n == 0 && session_has_room(session), 1)) {
         subscription->missed = 0;
-        publication->out.sub = subscription->id;
-        publication->out.seq = seq;
-        publication->out.reply = reply;
+        publication->out.message.sub = subscription->id;
+        publication->out.message.seq = seq;
+        publication->out.message.reply = reply;
         publication->topics->broker->stats.delivered++;
         session_send(session, LANE_BULK, &publication->out, publication->block);
     } else {
@@ -36,16 +36,10 @@ static void deliver_to(Publication *publication, Pattern *pattern) {
 }
 
 static void deliver(Publication *publication, const Topic *topic) {
-    const Message *message = publication->message;
     Pattern **patterns;
     uint32_t n = topic_patterns(publication->topics, topic, &patterns);
 
-    publication->out.op = OP_MESSAGE;
-    publication->out.name = message->name;
-    publication->out.headers = message->headers;
-    publication->out.body = message->body;
-    publication->out.body_transfer = 0;
-    publication->out.passed = message->passed;
+    publication->out = message_forward(OP_MESSAGE, 0, publication->message);
     for (uint32_t i = 0; i < n; i++)
         deliver_to(publication, patterns[i]);
 }
@@ -120,12 +114,12 @@ static void refuse_retained(const Publication *publication, int r) {
 /* Retained values and questions. A refused message has no effect at all. */
 static void publish_flagged(Publication *publication, Topic *topic) {
     const Message *message = publication->message;
-    bool question = message->flags & PUBLISH_GATHER;
+    bool question = message->publish.flags & PUBLISH_GATHER;
     int r = 0;
 
     if (question && !gather_is_allowed(publication, n_receivers(publication->topics, topic)))
         return;
-    if (message->flags & PUBLISH_RETAIN)
+    if (message->publish.flags & PUBLISH_RETAIN)
         r = retain(publication, topic);
     if (r < 0)
         refuse_retained(publication, r);
@@ -164,7 +158,7 @@ void topics_publish(Topics *topics, Session *session, const Message *message, co
     publication.gather = NULL;
     publication.kept = NULL;
     publication.kept_owned = false;
-    if (message->flags == 0)
+    if (message->publish.flags == 0)
         publish_plain(&publication, topic);
     else
         publish_flagged(&publication, topic);

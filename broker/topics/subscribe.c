@@ -248,7 +248,7 @@ static size_t replay_send(Subscription *subscription, bool retained, uint64_t la
 
 static void send_gap(Subscription *subscription, uint64_t count) {
     session_send(subscription->session, LANE_BULK,
-                 &(Message){.op = OP_GAP, .sub = subscription->id, .count = count}, NULL);
+                 &(Message){.op = OP_GAP, .gap = {subscription->id, count}}, NULL);
 }
 
 static bool may_walk(const Session *session) {
@@ -377,7 +377,7 @@ bool topics_is_costly(const Topics *topics, Span pattern) {
 
 void topics_subscribe(Topics *topics, Session *session, const Message *message) {
     uint64_t max_backlog = topics->broker->limits.max_subscriber_bytes;
-    Wanted wanted = read_options(message->options, max_backlog);
+    Wanted wanted = read_options(message->subscribe.options, max_backlog);
     Subscription *before, *subscription;
 
     if (!is_allowed(topics, session, message, &wanted))
@@ -411,11 +411,11 @@ void topics_subscribe(Topics *topics, Session *session, const Message *message) 
 }
 
 void topics_unsubscribe(Topics *topics, Session *session, const Message *message) {
-    Subscription *subscription = find(topics, session->client, message->sub);
+    Subscription *subscription = find(topics, session->client, message->unsubscribe.sub);
 
     if (!subscription) {
         session_error(session, message->id, "ferry.NotFound", "there is no subscription %llu",
-                      (unsigned long long)message->sub);
+                      (unsigned long long)message->unsubscribe.sub);
         return;
     }
     /* SUBSCRIBE may still be waiting for its OK. */

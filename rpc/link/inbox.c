@@ -83,17 +83,17 @@ static int grow(Inbox *inbox, InTransfer *transfer, size_t len) {
 }
 
 int inbox_part(Inbox *inbox, const Message *part) {
-    InTransfer **link = find(inbox, part->transfer), *transfer = *link;
+    InTransfer **link = find(inbox, part->part.transfer), *transfer = *link;
     size_t len;
 
     if (!transfer) {
         /* Number 0 can be named by no message: it would stay for ever. */
-        if (inbox->n_transfers == INBOX_TRANSFERS_MAX || part->transfer == 0)
+        if (inbox->n_transfers == INBOX_TRANSFERS_MAX || part->part.transfer == 0)
             return -EPROTO;
         transfer = calloc(1, sizeof(*transfer));
         if (!transfer)
             return -ENOMEM;
-        transfer->id = part->transfer;
+        transfer->id = part->part.transfer;
         *link = transfer;
         inbox->n_transfers++;
     }

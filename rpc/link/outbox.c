@@ -206,7 +206,7 @@ static Chunk *take_from(Outbox *outbox, Lane lane) {
 /* The next PART; behind the last one, in its batch, the record that names the transfer. */
 static Chunk *part_of(Outbox *outbox, Transfer *transfer) {
     size_t len = transfer->body.len - transfer->sent;
-    Message part = {.op = OP_PART, .transfer = transfer->id};
+    Message part = {.op = OP_PART, .part.transfer = transfer->id};
     Chunk *chunk;
 
     len = len > WIRE_PART ? WIRE_PART : len;

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * The messages of the protocol (docs/PROTOCOL.md): one array [op, field, …] each. One table says
- * which fields a message has; reading and writing both follow it.
+ * The messages of the protocol (docs/PROTOCOL.md): each is one array [op, field, …]. The table in
+ * message.c lists the fields of each op; the reader and the writer both follow it.
  */
 
 #include "rpc/wire/limits.h"
@@ -47,80 +47,167 @@ typedef enum Op {
 
 /* Bits of flags. */
 enum {
-    CALL_IDEMPOTENT = 1, /* may be moved to another server, once, when its server is lost */
+    CALL_IDEMPOTENT = 1, /* if its server is lost, the broker may send it to another server */
     CALL_STREAM_IN = 2,  /* the caller will send ITEMs, then END */
     CALL_STREAM_OUT = 4, /* the server may send ITEMs before its OK */
-    CALL_FRESH = 8,      /* to be computed, not taken from a cache: it will be kept as new */
+    CALL_FRESH = 8,      /* skip the cached result: compute it, and cache the new one */
     PUBLISH_RETAIN = 1,  /* becomes the topic's retained value */
     PUBLISH_GATHER = 2,  /* collect ANSWERs for window_ms */
-    PUSH_AGAIN = 1,      /* was sent before, in an earlier session: look whether it was stored */
-    WELCOME_RESUMED = 1, /* the broker still knew the session of HELLO's token */
+    PUSH_AGAIN = 1,      /* sent before, in an earlier session: it may be stored already */
+    WELCOME_RESUMED = 1, /* the session of HELLO's token goes on */
 };
 
 #define GAP_UNKNOWN UINT64_MAX
 
-/* A message that was read, or is to be written. Only the fields of its op mean anything: reading
- * leaves the others as they were, but for the body: there is none. Spans point into the bytes that
- * were read. */
+/*
+ * A message that was read, or that will be written: a head that every message has, and one part for
+ * the op. The part is named after the op in lower case; the ops that settle a job share `settle`.
+ *
+ * Two ways make a message, and neither leaves a field unset:
+ *  - an initialiser, (Message){.op = OP_MORE, .id = id, .more = {.bytes = n}}: the rest is zero;
+ *  - message_read(): it sets the whole head and the whole part of the op.
+ *
+ * Code may read the part of the message's op and no other part. MESSAGE_CHECKED proves this: it
+ * gives each part its own memory, and message_read() then marks the other parts as undefined, so
+ * that valgrind reports a read of them (see the option check_messages in meson_options.txt).
+ *
+ * Spans point into the bytes that were read.
+ */
+#ifdef MESSAGE_CHECKED
+#define MESSAGE_PARTS struct
+#else
+#define MESSAGE_PARTS union
+#endif
+
 typedef struct Message {
     uint8_t op;
-    uint64_t id;
-    uint64_t sub, pull, job, parent, transfer, reply; /* what it refers to */
-    uint64_t flags, timeout_ms, seq, attempt, slots, bytes, window_ms, delay_ms, count;
-    uint64_t version_min, version_max, version, features, floor, epoch;
-    Span name; /* service, topic, pattern or queue */
-    Span method;
-    Span instance;
-    Span headers;           /* a map of strings, MessagePack still; empty: none */
-    Span body;              /* bytes; data NULL: none, or it is body_transfer */
-    uint64_t body_transfer; /* nonzero: the body went ahead in PARTs under this number */
-    Span options;           /* a map, MessagePack still; empty: none */
-    Span error;             /* a map, MessagePack still */
-    Span limits;            /* likewise */
-    Span held;              /* a list of [job, attempt], MessagePack still */
-    Span text;              /* a reason, or the peer's name for people */
-    Span client, token, broker;
-    Span passed; /* the fields that a broker passes on unopened, as they stand (see message_op):
-                  * set by reading; when set, writing copies it instead of those fields */
+    uint64_t id;            /* 0: the op has no id, or the sender wants no answer */
+    uint64_t body_transfer; /* nonzero: the number of the PARTs that carry the body */
+    Span name;              /* service, topic, pattern or queue */
+    Span headers;           /* MessagePack: a map of strings; empty: no headers */
+    Span body;              /* bytes; data NULL: no body, or body_transfer names it */
+    /* The fields that the broker forwards without decoding them, as MessagePack (the table in
+     * message.c says which). message_read() sets it. If it is set, message_write() copies it in
+     * place of these fields. */
+    Span passed;
+    MESSAGE_PARTS {
+        struct {
+            uint64_t version_min, version_max, bytes, features, floor;
+            Span client, token;
+            Span held; /* MessagePack: a list of [job, attempt] */
+            Span text; /* the name of the peer, for people */
+        } hello;
+        struct {
+            uint64_t version, epoch, bytes, flags;
+            Span token, broker;
+            Span limits; /* MessagePack: a map */
+        } welcome;
+        struct {
+            uint64_t bytes;
+        } credit;
+        struct {
+            uint64_t transfer;
+        } part;
+        struct {
+            Span text; /* the reason */
+        } bye;
+        struct {
+            Span map; /* MessagePack: type, message and more */
+        } fault, error;
+        struct {
+            uint64_t seq;
+        } ok;
+        struct {
+            uint64_t slots;
+            Span instance;
+        } serve;
+        struct {
+            uint64_t timeout_ms, flags, parent;
+            Span method, instance;
+            Span text; /* the name of the caller, for people */
+        } call;
+        struct {
+            uint64_t bytes;
+        } more;
+        struct {
+            Span options; /* MessagePack: a map; empty: no options. So are the others. */
+        } subscribe;
+        struct {
+            uint64_t sub;
+        } unsubscribe;
+        struct {
+            uint64_t flags, window_ms;
+        } publish;
+        struct {
+            uint64_t sub, seq, reply;
+        } message;
+        struct {
+            uint64_t reply;
+        } answer;
+        struct {
+            uint64_t sub;
+            uint64_t count; /* GAP_UNKNOWN: the number of lost messages is not known */
+        } gap;
+        struct {
+            uint64_t flags;
+            Span options;
+        } push;
+        struct {
+            uint64_t slots;
+        } pull;
+        struct {
+            uint64_t pull;
+        } unpull;
+        struct {
+            uint64_t pull, job, attempt;
+        } job;
+        struct { /* ACK, RETRY, REJECT, RELEASE, EXTEND, FORWARD */
+            uint64_t job, attempt;
+            uint64_t delay_ms; /* RETRY, EXTEND */
+            Span text;         /* RETRY, REJECT: the reason */
+            Span options;      /* FORWARD */
+        } settle;
+    };
 } Message;
 
-/* Reads the next message. 1: *message is filled. 0: the end. -EPROTO: reader->problem says why.
- * Unknown ops from 128 up are skipped. */
+/* Reads the next message, skipping unknown ops from 128 up. Returns 1: *message is set; 0: the
+ * batch has ended; -EPROTO: the bytes are not a message, reader->problem is the cause. */
 int message_read(Reader *reader, Message *message);
 
-/* No more than this many bytes will be written. */
+/* An upper bound of the bytes that message_write() writes. */
 size_t message_size(const Message *message);
 
-/* Writes into memory that is large enough; returns the end. */
+/* Writes the message to memory of at least message_size() bytes; returns the end. */
 uint8_t *message_write(uint8_t *to, const Message *message);
 
-/* Begins a message that passes on what another one carries: `passed` as it stands, or, with a large
- * body, the fields one by one. The other fields of to are the caller's to set. */
-static inline void message_pass(Message *to, const Message *from) {
-    if (!from->passed.data) {
-        *to = *from;
-        return;
-    }
-    /* A Message is some 400 bytes: on the path of every call, only what will be looked at. */
-    to->passed = from->passed;
-    to->body = (Span){NULL, 0};
-    to->body_transfer = 0;
+/* A message that forwards the name, the headers and the body of another message: in the encoded
+ * form, if the other message has it. The part is zero; the caller sets it. */
+static inline Message message_forward(Op op, uint64_t id, const Message *from) {
+    if (from->passed.data)
+        return (Message){.op = (uint8_t)op, .id = id, .passed = from->passed};
+    return (Message){.op = (uint8_t)op,
+                     .id = id,
+                     .name = from->name,
+                     .headers = from->headers,
+                     .body = from->body,
+                     .body_transfer = from->body_transfer};
 }
 
-/* "CALL", or NULL for a number that is no op. */
+/* "CALL", for example; NULL: the op is unknown. */
 const char *op_name(unsigned op);
 
-/* "id timeout_ms …", as in docs/PROTOCOL.md; a test holds the two together. */
+/* Prints the fields as docs/PROTOCOL.md lists them, "id timeout_ms …"; a test compares the two. */
 void op_fields(unsigned op, char *to, size_t size);
 
-/* Reads the head of a batch. 0, or -EPROTO: reader->problem says why. */
+/* Reads the head of a batch. 0, or -EPROTO: reader->problem is the cause. */
 int batch_open(Reader *reader, const void *data, size_t len);
 
-/* Walks over headers or options: true while there is a pair. */
-bool pairs_next(Reader *pairs, uint32_t *left, Span *key);
+/* Iterate over headers or options: pairs_next() reads the next key, and returns false at the end.
+ * The caller reads the value. */
 Reader pairs_of(Span map, uint32_t *left);
+bool pairs_next(Reader *pairs, uint32_t *left, Span *key);
 
-/* The value of a header, or an empty span with data NULL. */
+/* The value of a header; data NULL: there is no header of this name. */
 Span header_find(Span headers, const char *name);
 
 static inline Span span_of(const void *data, size_t len) {

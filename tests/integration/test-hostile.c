@@ -160,9 +160,15 @@ static void who_does_not_begin_with_hello_is_told_so(void) {
     static const uint8_t id[16] = "sixteen bytes.. ";
     const Message firsts[] = {
         {.op = OP_PING, .id = 1},
-        {.op = OP_CALL, .id = 1, .name = span_text("a.B"), .method = span_text("c")},
-        {.op = OP_HELLO, .version_min = 2, .version_max = 9, .client = span_of(id, 16)},
-        {.op = OP_HELLO, .version_min = 1, .version_max = 1, .client = span_of(id, 15)},
+        {.op = OP_CALL, .id = 1, .name = span_text("a.B"), .call.method = span_text("c")},
+        {.op = OP_HELLO,
+         .hello.version_min = 2,
+         .hello.version_max = 9,
+         .hello.client = span_of(id, 16)},
+        {.op = OP_HELLO,
+         .hello.version_min = 1,
+         .hello.version_max = 1,
+         .hello.client = span_of(id, 15)},
     };
     const char *const types[] = {"ferry.NoSession", "ferry.NoSession", "ferry.Unsupported",
                                  "ferry.Protocol"};
@@ -179,7 +185,7 @@ static void who_does_not_begin_with_hello_is_told_so(void) {
         CU_ASSERT_TRUE(raw_say(fd, &firsts[i]));
         heard = raw_hear(fd, OP_FAULT, ANSWER_MS, &fault);
         CU_ASSERT_EQUAL(heard, HEARD);
-        CU_ASSERT_STRING_EQUAL(raw_error_text(fault.error, "type"), types[i]);
+        CU_ASSERT_STRING_EQUAL(raw_error_text(fault.fault.map, "type"), types[i]);
         CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
         CU_ASSERT_EQUAL(daemon_log_lines(&scene.broker, NULL) - before, 1);
         close(fd);
@@ -241,7 +247,7 @@ static bool is_faulted_once(Scene *scene, const void *messages, size_t len) {
     yes = fd >= 0 && raw_frame(fd, batch, WIRE_HEAD + len, 0);
     heard = raw_hear(fd, OP_FAULT, ANSWER_MS, &fault);
     yes = yes && heard == HEARD &&
-          strcmp(raw_error_text(fault.error, "type"), "ferry.Protocol") == 0 &&
+          strcmp(raw_error_text(fault.fault.map, "type"), "ferry.Protocol") == 0 &&
           raw_is_cut(fd, CUT_MS) && daemon_log_lines(&scene->broker, NULL) == before + 1;
     close(fd);
     return yes;
@@ -259,7 +265,7 @@ static void a_batch_that_is_too_large_is_told_so(void) {
         fd = raw_session(scene.broker.port, 1 << 20);
         CU_ASSERT_TRUE(raw_frame(fd, large, sizes[i], 0));
         CU_ASSERT_EQUAL(raw_hear(fd, OP_FAULT, ANSWER_MS, &fault), HEARD);
-        CU_ASSERT_STRING_EQUAL(raw_error_text(fault.error, "message"),
+        CU_ASSERT_STRING_EQUAL(raw_error_text(fault.fault.map, "message"),
                                "the batch is larger than 640 KiB");
         CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
         close(fd);
@@ -345,9 +351,9 @@ static void a_batch_cut_anywhere_gets_a_fault(void) {
     set_scene(&scene, NULL);
     end = message_write(batch, &(Message){.op = OP_CALL,
                                           .id = 1,
-                                          .timeout_ms = 1000,
+                                          .call.timeout_ms = 1000,
                                           .name = span_text("calc.Calc"),
-                                          .method = span_text("add"),
+                                          .call.method = span_text("add"),
                                           .body = span_text("0123456789")});
     for (uint8_t *cut = batch + 1; cut < end - 1; cut++) {
         n++;
@@ -366,7 +372,7 @@ static void is_refused(int fd, const Message *message, const char *type) {
     CU_ASSERT_TRUE(raw_say(fd, message));
     CU_ASSERT_EQUAL_FATAL(raw_hear(fd, OP_ERROR, ANSWER_MS, &error), HEARD);
     CU_ASSERT_EQUAL(error.id, message->id);
-    CU_ASSERT_STRING_EQUAL(raw_error_text(error.error, "type"), type);
+    CU_ASSERT_STRING_EQUAL(raw_error_text(error.error.map, "type"), type);
 }
 
 static void what_makes_no_sense_gets_an_error_and_no_more(void) {
@@ -390,19 +396,21 @@ static void what_makes_no_sense_gets_an_error_and_no_more(void) {
                "ferry.InvalidArgument");
     is_refused(fd, &(Message){.op = OP_SERVE, .id = ++id, .name = span_text("ferry.Broker")},
                "ferry.PermissionDenied");
-    is_refused(fd, &(Message){.op = OP_ACK, .id = ++id, .job = 12345, .attempt = 1},
+    is_refused(fd, &(Message){.op = OP_ACK, .id = ++id, .settle.job = 12345, .settle.attempt = 1},
                "ferry.LeaseLost");
-    is_refused(fd, &(Message){.op = OP_UNSUBSCRIBE, .id = ++id, .sub = 99}, "ferry.NotFound");
+    is_refused(fd, &(Message){.op = OP_UNSUBSCRIBE, .id = ++id, .unsubscribe.sub = 99},
+               "ferry.NotFound");
 
     /* Answers to what it was never asked, messages of a later version: nothing happens. */
     raw_say(fd, &(Message){.op = OP_OK, .id = 7});
     raw_say(fd, &(Message){.op = OP_CANCEL, .id = 4711});
-    raw_say(fd, &(Message){.op = OP_ANSWER, .reply = 1});
+    raw_say(fd, &(Message){.op = OP_ANSWER, .answer.reply = 1});
     raw_frame(fd, "\xf7\x01\x92\xcc\xc8\x01", 6, 0);
 
     /* A body in parts that is larger than may be. */
     for (int i = 0; i < 5; i++)
-        raw_say(fd, &(Message){.op = OP_PART, .transfer = 1, .body = span_of(part, sizeof(part))});
+        raw_say(fd,
+                &(Message){.op = OP_PART, .part.transfer = 1, .body = span_of(part, sizeof(part))});
     is_refused(fd,
                &(Message){.op = OP_PUSH, .id = ++id, .name = span_text("q"), .body_transfer = 1},
                "ferry.TooBig");
@@ -414,8 +422,10 @@ static void what_makes_no_sense_gets_an_error_and_no_more(void) {
 }
 
 static void two_servers_cannot_share_an_instance(void) {
-    const Message serve = {
-        .op = OP_SERVE, .id = 1, .name = span_text("twin.Twin"), .instance = span_text("one")};
+    const Message serve = {.op = OP_SERVE,
+                           .id = 1,
+                           .name = span_text("twin.Twin"),
+                           .serve.instance = span_text("one")};
     Message ok;
     Scene scene;
     int a, b;
@@ -445,9 +455,9 @@ static void an_answer_is_taken_from_its_server_alone(void) {
     CU_ASSERT_EQUAL(raw_hear(server, OP_OK, ANSWER_MS, &got), HEARD);
     raw_say(caller, &(Message){.op = OP_CALL,
                                .id = 1,
-                               .timeout_ms = 20000,
+                               .call.timeout_ms = 20000,
                                .name = span_text("s.S"),
-                               .method = span_text("m"),
+                               .call.method = span_text("m"),
                                .body = span_text("x")});
     CU_ASSERT_EQUAL_FATAL(raw_hear(server, OP_CALL, ANSWER_MS, &got), HEARD);
 

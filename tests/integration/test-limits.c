@@ -18,8 +18,8 @@ enum { ANSWER_MS = 5000, CUT_MS = 8000, UNCONFIRMED = 65536 };
 /* ---- what peers run into ---- */
 
 static bool begin_transfer(int fd, uint64_t transfer) {
-    return raw_say(fd,
-                   &(Message){.op = OP_PART, .transfer = transfer, .body = span_text("a part")});
+    return raw_say(
+        fd, &(Message){.op = OP_PART, .part.transfer = transfer, .body = span_text("a part")});
 }
 
 static void more_than_64_large_bodies_at_once_are_a_fault(void) {
@@ -43,7 +43,7 @@ static void more_than_64_large_bodies_at_once_are_a_fault(void) {
     CU_ASSERT_EQUAL(raw_hear(fd, OP_PONG, ANSWER_MS, &message), HEARD);
     CU_ASSERT_TRUE(begin_transfer(fd, 66));
     CU_ASSERT_EQUAL(raw_hear(fd, OP_FAULT, ANSWER_MS, &message), HEARD);
-    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error, "type"), "ferry.Protocol");
+    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error.map, "type"), "ferry.Protocol");
     CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
     CU_ASSERT_EQUAL(daemon_log_lines(&broker, "and 64 at once are the most"), 1);
     close(fd);
@@ -85,8 +85,8 @@ static void who_sends_without_credit_is_cut(void) {
     for (int i = 0; i < BATCHES; i++)
         raw_frame(greedy, batch, (size_t)(at - batch), 0);
     CU_ASSERT_EQUAL(raw_hear(greedy, OP_FAULT, PATIENCE_MS, &message), HEARD);
-    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error, "type"), "ferry.Protocol");
-    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error, "message"), "it sent without credit");
+    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error.map, "type"), "ferry.Protocol");
+    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error.map, "message"), "it sent without credit");
     CU_ASSERT_TRUE(raw_is_cut(greedy, CUT_MS));
     CU_ASSERT_EQUAL(daemon_log_lines(&broker, "it sent without credit"), 1);
     noticed = bystander_stop(bystander);
@@ -119,7 +119,7 @@ static void unfinished_bodies_of_all_together_are_bounded(void) {
         fds[i] = raw_session(broker.port, 1 << 20);
     for (int k = 0; k < PARTS; k++)
         for (int i = 0; i < N; i++)
-            raw_say(fds[i], &(Message){.op = OP_PART, .transfer = 1, .body = large});
+            raw_say(fds[i], &(Message){.op = OP_PART, .part.transfer = 1, .body = large});
     for (int i = 0; i < N; i++) {
         raw_say(fds[i], &(Message){.op = OP_PING, .id = 1});
         CU_ASSERT_EQUAL(raw_hear(fds[i], OP_PONG, ANSWER_MS, &(Message){0}), HEARD);
@@ -138,7 +138,7 @@ static void unfinished_bodies_of_all_together_are_bounded(void) {
         raw_say(fds[i],
                 &(Message){.op = OP_PUSH, .id = 1, .name = span_text("q"), .body_transfer = 1});
         if (raw_hear(fds[i], OP_ERROR, 200, &message) == HEARD) {
-            CU_ASSERT_STRING_EQUAL(raw_error_text(message.error, "type"), "ferry.Full");
+            CU_ASSERT_STRING_EQUAL(raw_error_text(message.error.map, "type"), "ferry.Full");
             r = 0;
         }
     }

@@ -116,8 +116,9 @@ static void fill_transfers(uint16_t port) {
         fds[i] = raw_session(port, 1 << 20);
     for (int k = 0; k < 30; k++)
         for (int i = 0; i < PEERS; i++)
-            raw_say(fds[i],
-                    &(Message){.op = OP_PART, .transfer = 1, .body = span_of(body, sizeof(body))});
+            raw_say(
+                fds[i],
+                &(Message){.op = OP_PART, .part.transfer = 1, .body = span_of(body, sizeof(body))});
     for (int i = 0; i < PEERS; i++) {
         raw_say(fds[i], &(Message){.op = OP_PING, .id = 1});
         CU_ASSERT_EQUAL(raw_hear(fds[i], OP_PONG, PATIENCE_MS, &(Message){0}), HEARD);

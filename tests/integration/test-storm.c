@@ -37,11 +37,11 @@ static void reset(int fd) {
 
 static void say_something(int fd, Dice *dice) {
     const Message some[] = {
-        {.op = OP_SERVE, .id = 1, .name = span_text("storm.Calls"), .slots = 3},
+        {.op = OP_SERVE, .id = 1, .name = span_text("storm.Calls"), .serve.slots = 3},
         {.op = OP_SUBSCRIBE, .id = 1, .name = span_text("storm.*")},
-        {.op = OP_PULL, .id = 1, .name = span_text("storm"), .slots = 3},
+        {.op = OP_PULL, .id = 1, .name = span_text("storm"), .pull.slots = 3},
         {.op = OP_PUSH, .id = 1, .name = span_text("storm"), .body = span_text("job")},
-        {.op = OP_CALL, .id = 1, .name = span_text("storm.Calls"), .method = span_text("x")},
+        {.op = OP_CALL, .id = 1, .name = span_text("storm.Calls"), .call.method = span_text("x")},
         {.op = OP_BYE},
     };
 

@@ -280,7 +280,7 @@ static void say_many(int fd, int n, Nth message_of) {
             at = message_write(at, &message);
         }
         at = message_write(at, &(Message){.op = OP_PULL, .id = sync, .name = span_text("sync")});
-        at = message_write(at, &(Message){.op = OP_UNPULL, .id = 1, .pull = sync});
+        at = message_write(at, &(Message){.op = OP_UNPULL, .id = 1, .unpull.pull = sync});
         CU_ASSERT_TRUE(raw_frame(fd, batch, (size_t)(at - batch), 0));
         do {
             CU_ASSERT_EQUAL_FATAL(raw_hear(fd, OP_OK, ANSWER_MS, &ok), HEARD);
@@ -291,9 +291,9 @@ static void say_many(int fd, int n, Nth message_of) {
 static Message nth_call(int i) {
     return (Message){.op = OP_CALL,
                      .id = (uint64_t)i,
-                     .timeout_ms = 60000,
+                     .call.timeout_ms = 60000,
                      .name = span_text("s.S"),
-                     .method = span_text("m")};
+                     .call.method = span_text("m")};
 }
 
 static void calls_lose(bool server_goes) {
@@ -305,7 +305,8 @@ static void calls_lose(bool server_goes) {
     scene_start(&scene);
     server = session(&scene, UINT64_C(1) << 40);
     caller = session(&scene, UINT64_C(1) << 40);
-    raw_say(server, &(Message){.op = OP_SERVE, .id = 1, .name = span_text("s.S"), .slots = CALLS});
+    raw_say(server,
+            &(Message){.op = OP_SERVE, .id = 1, .name = span_text("s.S"), .serve.slots = CALLS});
     CU_ASSERT_EQUAL(raw_hear(server, OP_OK, ANSWER_MS, &(Message){0}), HEARD);
     say_many(caller, CALLS, nth_call);
     swallow(server, 200);
@@ -333,7 +334,7 @@ static void worker_goes(void) {
     pusher = session(&scene, 1 << 20);
     for (uint64_t i = 1; i <= 16; i++)
         raw_say(worker,
-                &(Message){.op = OP_PULL, .id = i, .name = span_text("held"), .slots = 65536});
+                &(Message){.op = OP_PULL, .id = i, .name = span_text("held"), .pull.slots = 65536});
     for (int n = 0; n < MANY; n += 10000) {
         say_many(pusher, 10000, nth_job);
         swallow(worker, 20);
@@ -377,8 +378,8 @@ static void a_client_with_many_of_everything_ends_in_many_turns(void) {
 static Message nth_question(int i) {
     return (Message){.op = OP_PUBLISH,
                      .id = (uint64_t)i,
-                     .flags = PUBLISH_GATHER,
-                     .window_ms = 1000,
+                     .publish.flags = PUBLISH_GATHER,
+                     .publish.window_ms = 1000,
                      .name = span_text("a")};
 }
 
@@ -412,7 +413,7 @@ static const char *name_of(const char *kind, int i) {
 
 static Message nth_topic(int i) {
     return (Message){.op = OP_PUBLISH,
-                     .flags = PUBLISH_RETAIN,
+                     .publish.flags = PUBLISH_RETAIN,
                      .name = span_text(name_of("topic", i)),
                      .body = span_text("x")};
 }

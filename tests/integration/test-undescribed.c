@@ -63,7 +63,7 @@ static void is_told(const Buffer *description, const char *wanted) {
     CU_ASSERT_TRUE(raw_say(fd, &(Message){.op = OP_SERVE,
                                           .id = 1,
                                           .name = span_text("odd.Odd"),
-                                          .slots = 1,
+                                          .serve.slots = 1,
                                           .body = span_of(description->data, description->len)}));
     CU_ASSERT_EQUAL_FATAL(raw_hear(fd, OP_OK, ANSWER_MS, &ok), HEARD);
     snprintf(told, sizeof(told), "%.*s", (int)ok.body.len, (const char *)ok.body.data);

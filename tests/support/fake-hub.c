@@ -115,7 +115,7 @@ void peer_handled(Peer *peer) {
     uint64_t grant = peer->closing ? 0 : inbox_handled(&peer->in);
 
     if (grant > 0)
-        peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = grant}, NULL);
+        peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .credit.bytes = grant}, NULL);
 }
 
 static void turn_end(Broker *broker) {
@@ -159,11 +159,11 @@ void fake_hello(Broker *broker, Peer *peer, uint8_t client) {
     memset(id, client, sizeof(id));
     fake_say(broker, peer,
              &(Message){.op = OP_HELLO,
-                        .version_min = 1,
-                        .version_max = 1,
-                        .client = span_of(id, sizeof(id)),
-                        .bytes = INT64_MAX / 8,
-                        .text = span_text("test")});
+                        .hello.version_min = 1,
+                        .hello.version_max = 1,
+                        .hello.client = span_of(id, sizeof(id)),
+                        .hello.bytes = INT64_MAX / 8,
+                        .hello.text = span_text("test")});
 }
 
 const Message *fake_next(Peer *peer) {
@@ -204,7 +204,8 @@ const char *fake_error(const Message *message, const char *key) {
     static unsigned turn;
     char *text = texts[turn++ % 4];
     uint32_t left;
-    Reader pairs = pairs_of(message->error, &left);
+    Reader pairs =
+        pairs_of(message->op == OP_FAULT ? message->fault.map : message->error.map, &left);
     Span name;
 
     *text = '\0';

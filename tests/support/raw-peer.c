@@ -210,10 +210,10 @@ int raw_session(uint16_t port, uint64_t credit) {
     random_bytes(client, sizeof(client));
     if (fd >= 0 && raw_greet(fd, NULL, 0) &&
         raw_say(fd, &(Message){.op = OP_HELLO,
-                               .version_min = 1,
-                               .version_max = 1,
-                               .client = span_of(client, sizeof(client)),
-                               .bytes = credit}) &&
+                               .hello.version_min = 1,
+                               .hello.version_max = 1,
+                               .hello.client = span_of(client, sizeof(client)),
+                               .hello.bytes = credit}) &&
         raw_hear(fd, OP_WELCOME, 10000, &welcome) == HEARD)
         return fd;
     if (fd >= 0)

@@ -62,22 +62,6 @@ static int send_call(Core *core, Call *call, Message *message, const void *block
     return 0;
 }
 
-static int fill(Message *message, ferry_client *client, const CallSpec *spec, uint32_t timeout_ms) {
-    message->op = OP_CALL;
-    message->passed = (Span){NULL, 0};
-    message->timeout_ms = timeout_ms;
-    message->flags = spec->flags;
-    message->parent = request_id(client->request);
-    message->name = spec->service;
-    message->method = spec->method;
-    message->instance = client->instance;
-    message->headers = client_headers(client);
-    message->body = span_bytes(spec->args);
-    message->body_transfer = 0;
-    message->text = (Span){NULL, 0};
-    return 0;
-}
-
 static int begin_early(Core *core, Call *call, const Message *message, const void *block,
                        ferry_error *reterr) {
     if (link_state(core->link) == LINK_CLOSED)
@@ -108,7 +92,6 @@ int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_err
     if (spec->args.len > link_max_body(core->link))
         return error_set(reterr, "ferry.TooBig", "%zu bytes of arguments: at most %llu are taken",
                          spec->args.len, (unsigned long long)link_max_body(core->link));
-    fill(&message, client, spec, timeout_ms);
     call->flags = (uint32_t)spec->flags;
     call->timeout_ms = timeout_ms;
     call->deadline_ms = now_ms + timeout_ms;
@@ -117,7 +100,15 @@ int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_err
     /* Servers may share a cache, and this one is asked for by name. */
     if (client->instance.len > 0)
         call->flags |= CALL_FRESH;
-    message.flags = call->flags;
+    message = (Message){.op = OP_CALL,
+                        .name = spec->service,
+                        .headers = client_headers(client),
+                        .body = span_bytes(spec->args),
+                        .call.timeout_ms = timeout_ms,
+                        .call.flags = call->flags,
+                        .call.parent = request_id(client->request),
+                        .call.method = spec->method,
+                        .call.instance = client->instance};
     if ((call->flags & CALL_IDEMPOTENT) && !call->is_streaming) {
         call->record = record_new(&message, spec->args.block);
         if (!call->record)
@@ -277,7 +268,7 @@ void call_fail(Core *core, Call *call, ferry_error *error, bool in_turn) {
 }
 
 void error_of_message(const Message *message, ferry_error *reterr) {
-    remote_error_read(message->error, reterr);
+    remote_error_read(message->error.map, reterr);
     if (reterr->type && (strcmp(reterr->type, "ferry.DeadlineExceeded") == 0 ||
                          strcmp(reterr->type, "ferry.ServerLost") == 0))
         reterr->outcome_unknown = true;
@@ -347,7 +338,7 @@ static void send_again(Core *core, Call *call, uint64_t now_ms) {
     int r;
 
     record_read(call->record, &message);
-    message.timeout_ms = left_ms;
+    message.call.timeout_ms = left_ms;
     r = send_call(core, call, &message, call->record->block);
     if (r == -EAGAIN) {
         call->state = CALL_BACKOFF;

@@ -117,7 +117,7 @@ static void on_message(Core *core, Await *await, const Message *message, const v
         }
         break;
     case OP_MORE:
-        flow_more(&stream->flow, message->bytes);
+        flow_more(&stream->flow, message->more.bytes);
         break;
     case OP_OK:
         stream->reply = reply_new(message->body, block);
@@ -244,7 +244,8 @@ static void grant(ferry_stream *stream) {
 
     if (bytes > 0 &&
         owed_put(stream->core, LANE_CALLS,
-                 &(Message){.op = OP_MORE, .id = stream->call.await.id, .bytes = bytes}, NULL) < 0)
+                 &(Message){.op = OP_MORE, .id = stream->call.await.id, .more.bytes = bytes},
+                 NULL) < 0)
         stream->flow.consumed += bytes;
 }
 

@@ -129,7 +129,7 @@ static void dispatch(Core *core, const Message *message, const void *block, bool
         to_await(core, message->id, message, block, later);
         return;
     case OP_ANSWER:
-        to_await(core, message->reply, message, block, later);
+        to_await(core, message->answer.reply, message, block, later);
         return;
     case OP_ITEM:
     case OP_MORE:
@@ -351,10 +351,10 @@ static void on_down(bool was_up, const ferry_error *error, void *ctx) {
 static void on_hello(Message *hello, Buffer *buffer, void *ctx) {
     Core *core = ctx;
 
-    hello->floor = push_log_floor(core->pushes, core->next_id);
+    hello->hello.floor = push_log_floor(core->pushes, core->next_id);
     jobs_held(core, buffer);
     if (!buffer->failed && buffer->len > 0)
-        hello->held = span_of(buffer->data, buffer->len);
+        hello->hello.held = span_of(buffer->data, buffer->len);
 }
 
 const LinkHandlers session_handlers = {

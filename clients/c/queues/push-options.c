@@ -21,8 +21,8 @@ static void write_number(Buffer *to, const char *key, uint64_t value) {
     write_uint(to, value);
 }
 
-int push_options_write(Buffer *scratch, Span inherited, const ferry_push_options *options,
-                       Message *message, ferry_error *reterr) {
+int push_options_write(Buffer *scratch, const ferry_push_options *options, Span *ret_options,
+                       Span *headers, ferry_error *reterr) {
     unsigned n = (options->key != NULL) + (options->delay_ms > 0) + (options->ttl_ms > 0) +
                  (options->priority > 0);
     size_t len;
@@ -41,15 +41,15 @@ int push_options_write(Buffer *scratch, Span inherited, const ferry_push_options
     write_number(scratch, "priority", options->priority);
     len = scratch->len;
     if (options->n_headers > 0) {
-        r = headers_write(scratch, inherited, options->n_headers, options->headers, reterr);
+        r = headers_write(scratch, *headers, options->n_headers, options->headers, reterr);
         if (r < 0)
             return r;
     }
     if (scratch->failed)
         return error_set_code(reterr, -ENOMEM, NULL);
     /* Only now: the buffer may have moved while it grew. */
-    message->options = span_of(scratch->data, len);
+    *ret_options = span_of(scratch->data, len);
     if (options->n_headers > 0)
-        message->headers = span_of(scratch->data + len, scratch->len - len);
+        *headers = span_of(scratch->data + len, scratch->len - len);
     return 0;
 }

@@ -1,9 +1,11 @@
 #pragma once
 
-/* The options of a push as the map that the wire has; also of a forward. */
+/* The options of a push or a forward, encoded for the wire. */
 
 #include "clients/c/core/core.h"
 
-/* Sets message->options and ->headers, which point into scratch. -EINVAL, -ENOMEM. */
-int push_options_write(Buffer *scratch, Span inherited, const ferry_push_options *options,
-                       Message *message, ferry_error *reterr);
+/* Encodes the options into scratch, and the headers if the options have headers; *headers are the
+ * inherited headers, to which those are added. Both spans then point into scratch. -EINVAL,
+ * -ENOMEM. */
+int push_options_write(Buffer *scratch, const ferry_push_options *options, Span *ret_options,
+                       Span *headers, ferry_error *reterr);

@@ -67,16 +67,12 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
     if (r < 0)
         return r;
     core = client->core;
-    message.op = OP_PUSH;
-    message.passed = (Span){NULL, 0};
-    message.flags = 0;
-    message.name = name_span(name);
-    message.options = (Span){NULL, 0};
-    message.headers = client_headers(client);
-    message.body = span_bytes(body);
-    message.body_transfer = 0;
+    message = (Message){.op = OP_PUSH,
+                        .name = name_span(name),
+                        .headers = client_headers(client),
+                        .body = span_bytes(body)};
     if (options) {
-        r = push_options_write(&scratch, message.headers, options, &message, reterr);
+        r = push_options_write(&scratch, options, &message.push.options, &message.headers, reterr);
         if (r < 0)
             return r;
     }
@@ -294,7 +290,7 @@ void pushes_pump(Core *core) {
         const void *block = push_read(push, &message);
 
         if (push->was_sent)
-            message.flags |= PUSH_AGAIN;
+            message.push.flags |= PUSH_AGAIN;
         if (link_put(core->link, LANE_BULK, &message, block) < 0)
             return;
         push->was_sent = true;

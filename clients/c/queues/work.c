@@ -101,7 +101,9 @@ static char *write_number(char *end, uint64_t number) {
 
 static void give_back(Core *core, const Message *job) {
     owed_put(core, LANE_CALLS,
-             &(Message){.op = OP_RELEASE, .job = job->job, .attempt = job->attempt}, NULL);
+             &(Message){
+                 .op = OP_RELEASE, .settle.job = job->job.job, .settle.attempt = job->job.attempt},
+             NULL);
 }
 
 /* Done with it, whichever way: when the handler has returned and it is settled. */
@@ -124,8 +126,8 @@ static Job *job_new(Core *core, const Worker *worker, const Message *message, co
         return NULL;
     block_init_lent(&job->header, keep_job);
     job->core = core;
-    job->number = message->job;
-    job->attempt = message->attempt;
+    job->number = message->job.job;
+    job->attempt = message->job.attempt;
     job->headers = message->headers;
     job->text = NULL;
     job->copy = NULL;
@@ -133,15 +135,16 @@ static Job *job_new(Core *core, const Worker *worker, const Message *message, co
     job->in_handler = true;
     memcpy(job->queue, worker->queue, worker->queue_len + 1);
     job->job.queue = job->queue;
-    job->job.id = write_number(job->id + sizeof(job->id), message->job);
-    job->job.attempt = message->attempt < UINT32_MAX ? (uint32_t)message->attempt : UINT32_MAX;
+    job->job.id = write_number(job->id + sizeof(job->id), message->job.job);
+    job->job.attempt =
+        message->job.attempt < UINT32_MAX ? (uint32_t)message->job.attempt : UINT32_MAX;
     job->job.body = bytes_span(message->body, block);
     hold(core, job);
     return job;
 }
 
 void work_job(Core *core, const Message *message, const void *block) {
-    Worker *worker = id_map_get(&core->pulls, message->pull);
+    Worker *worker = id_map_get(&core->pulls, message->job.pull);
     Job *job = NULL;
     int r;
 
@@ -181,8 +184,8 @@ static int settle(ferry_job *public_job, Lane lane, Message *message, const void
     if (!job || job->settled)
         return -EINVAL;
     core = job->core;
-    message->job = job->number;
-    message->attempt = job->attempt;
+    message->settle.job = job->number;
+    message->settle.attempt = job->attempt;
     r = core->link ? owed_put(core, lane, message, block) : -ECANCELED;
     if (r < 0 && core->link)
         return r;
@@ -193,14 +196,7 @@ static int settle(ferry_job *public_job, Lane lane, Message *message, const void
 }
 
 int ferry_job_ack(ferry_job *job) {
-    Message message;
-
-    message.op = OP_ACK;
-    message.id = 0;
-    message.passed = (Span){NULL, 0};
-    message.body = (Span){NULL, 0};
-    message.body_transfer = 0;
-    return settle(job, LANE_CALLS, &message, NULL);
+    return settle(job, LANE_CALLS, &(Message){.op = OP_ACK}, NULL);
 }
 
 static Span reason_of(const char *reason) {
@@ -211,13 +207,15 @@ static Span reason_of(const char *reason) {
 }
 
 int ferry_job_retry(ferry_job *job, uint64_t delay_ms, const char *reason) {
-    return settle(job, LANE_CALLS,
-                  &(Message){.op = OP_RETRY, .delay_ms = delay_ms, .text = reason_of(reason)},
-                  NULL);
+    return settle(
+        job, LANE_CALLS,
+        &(Message){.op = OP_RETRY, .settle.delay_ms = delay_ms, .settle.text = reason_of(reason)},
+        NULL);
 }
 
 int ferry_job_reject(ferry_job *job, const char *reason) {
-    return settle(job, LANE_CALLS, &(Message){.op = OP_REJECT, .text = reason_of(reason)}, NULL);
+    return settle(job, LANE_CALLS, &(Message){.op = OP_REJECT, .settle.text = reason_of(reason)},
+                  NULL);
 }
 
 int ferry_job_forward(ferry_job *job, const char *queue, ferry_bytes body,
@@ -239,7 +237,8 @@ int ferry_job_forward(ferry_job *job, const char *queue, ferry_bytes body,
     /* What travels with a job goes on with its result. */
     message.headers = job_of(job)->headers;
     if (options) {
-        int r = push_options_write(&scratch, message.headers, options, &message, NULL);
+        int r =
+            push_options_write(&scratch, options, &message.settle.options, &message.headers, NULL);
 
         if (r < 0)
             return r;
@@ -254,10 +253,12 @@ int ferry_job_extend(ferry_job *job, uint64_t ms) {
         return -EINVAL;
     if (!mine->core->link)
         return -ECANCELED;
-    return owed_put(
-        mine->core, LANE_CALLS,
-        &(Message){.op = OP_EXTEND, .job = mine->number, .attempt = mine->attempt, .delay_ms = ms},
-        NULL);
+    return owed_put(mine->core, LANE_CALLS,
+                    &(Message){.op = OP_EXTEND,
+                               .settle.job = mine->number,
+                               .settle.attempt = mine->attempt,
+                               .settle.delay_ms = ms},
+                    NULL);
 }
 
 ferry_job *ferry_job_defer(ferry_job *job) {
@@ -325,8 +326,8 @@ static uint32_t held_of(const Record *records, Buffer *to, bool settlements) {
         record_read(record, &message);
         if (to) {
             write_array(to, 2);
-            write_uint(to, message.job);
-            write_uint(to, message.attempt);
+            write_uint(to, message.job.job);
+            write_uint(to, message.job.attempt);
         }
         n++;
     }
@@ -365,7 +366,7 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
     r = link_put(
         core->link, LANE_CALLS,
         &(Message){
-            .op = OP_PULL, .id = id, .name = span_text(worker->queue), .slots = worker->slots},
+            .op = OP_PULL, .id = id, .name = span_text(worker->queue), .pull.slots = worker->slots},
         NULL);
     if (r < 0) {
         id_map_take(&core->pulls, id);
@@ -379,7 +380,7 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
 
 static int withdraw(Core *core, Registration *registration, uint64_t id) {
     return link_put(core->link, LANE_CALLS,
-                    &(Message){.op = OP_UNPULL, .id = id, .pull = registration->id}, NULL);
+                    &(Message){.op = OP_UNPULL, .id = id, .unpull.pull = registration->id}, NULL);
 }
 
 static void worker_free(Core *core, Registration *registration) {

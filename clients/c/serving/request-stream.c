@@ -118,7 +118,7 @@ int ferry_request_receive(ferry_request *request, ferry_bytes *ret) {
             bytes = flow_grant(mine->flow);
             if (bytes > 0 &&
                 owed_put(mine->core, LANE_CALLS,
-                         &(Message){.op = OP_MORE, .id = mine->id, .bytes = bytes}, NULL) < 0)
+                         &(Message){.op = OP_MORE, .id = mine->id, .more.bytes = bytes}, NULL) < 0)
                 mine->flow->consumed += bytes;
             return 1;
         }

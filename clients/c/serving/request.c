@@ -68,7 +68,7 @@ static void note_room(void *owner) {
 Request *request_new(Core *core, const ServedMethod *method, const Message *message,
                      const void *block) {
     Request *request = slab_take(core->requests);
-    size_t caller_len = message->text.len < CALLER_MAX ? message->text.len : CALLER_MAX;
+    size_t caller_len = message->call.text.len < CALLER_MAX ? message->call.text.len : CALLER_MAX;
 
     if (!request)
         return NULL;
@@ -79,8 +79,8 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
     request->core = core;
     request->id = message->id;
     request->session = core->session;
-    request->timeout_ms = message->timeout_ms > 0 && message->timeout_ms <= TIMEOUT_MAX_MS
-                              ? (uint32_t)message->timeout_ms
+    request->timeout_ms = message->call.timeout_ms > 0 && message->call.timeout_ms <= TIMEOUT_MAX_MS
+                              ? (uint32_t)message->call.timeout_ms
                               : TIMEOUT_MS;
     request->deadline_ms = core_now(core) + request->timeout_ms;
     request->typed = method->typed;
@@ -96,10 +96,10 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
     request->in_handler = true;
     request->deferred = request->answered = request->cancelled = request->due = false;
     request->in_table = request->resumed = request->told = false;
-    request->fresh = message->flags & CALL_FRESH;
+    request->fresh = message->call.flags & CALL_FRESH;
     request->serving = NULL;
     if (caller_len > 0)
-        memcpy(request->caller, message->text.data, caller_len);
+        memcpy(request->caller, message->call.text.data, caller_len);
     request->caller[caller_len] = '\0';
     if (message->id & STREAM_ID) {
         request->flow = malloc(sizeof(*request->flow));
@@ -110,7 +110,7 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
         flow_init(request->flow);
         request->flow->note = note_room;
         request->flow->owner = request;
-        request->flow->in_ended = !(message->flags & CALL_STREAM_IN);
+        request->flow->in_ended = !(message->call.flags & CALL_STREAM_IN);
     }
     return request;
 }
@@ -274,13 +274,9 @@ static int answer(Request *request, Message *message, const void *block, const f
     return r;
 }
 
-/* A Message is large: on the path of every call, only what will be looked at. */
-static void fill_result(Message *message, ferry_bytes result) {
-    message->op = OP_OK;
-    message->passed = (Span){NULL, 0};
-    message->body = result.data ? span_of(result.data, result.len) : (Span){NULL, 0};
-    message->body_transfer = 0;
-    message->seq = 0;
+static Message result_message(ferry_bytes result) {
+    return (Message){.op = OP_OK,
+                     .body = result.data ? span_of(result.data, result.len) : (Span){NULL, 0}};
 }
 
 int ferry_request_return(ferry_request *request, ferry_bytes result) {
@@ -294,22 +290,21 @@ int ferry_request_return(ferry_request *request, ferry_bytes result) {
         return -EINVAL;
     if (mine->core->link && result.len > link_max_body(mine->core->link))
         return -EMSGSIZE;
-    fill_result(&message, result);
+    message = result_message(result);
     return answer(mine, &message, result.block, NULL);
 }
 
 int request_tell(Request *request, ferry_bytes result) {
-    Message message;
+    Message message = result_message(result);
     int r;
 
-    fill_result(&message, result);
     r = send_answer(request, &message, result.block);
     request->told = r == 0;
     return r;
 }
 
 int request_answer_error(Request *request, Span map, const ferry_error *error) {
-    return answer(request, &(Message){.op = OP_ERROR, .error = map}, NULL, error);
+    return answer(request, &(Message){.op = OP_ERROR, .error.map = map}, NULL, error);
 }
 
 void request_drop(Request *request) {
@@ -416,7 +411,7 @@ void request_message(Core *core, Request *request, const Message *message, const
     if (message->op == OP_ITEM && stream_item(core, flow, message, block) < 0)
         cancel(core, request);
     else if (message->op == OP_MORE)
-        flow_more(flow, message->bytes);
+        flow_more(flow, message->more.bytes);
     else if (message->op == OP_END)
         flow->in_ended = true;
     flow->wake = true;

@@ -30,8 +30,8 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
     Message message = {.op = OP_SERVE,
                        .id = id,
                        .name = span_of(service->name, service->name_len),
-                       .slots = service->slots,
-                       .instance = span_text(service->instance)};
+                       .serve.slots = service->slots,
+                       .serve.instance = span_text(service->instance)};
 
     if (service->description.len > 0)
         message.body = span_of(service->description.data, service->description.len);
@@ -126,7 +126,7 @@ static void run(Service *service, const ServedMethod *method, InvokeFn invoke, R
 
 void serve_call(Core *core, const Message *message, const void *block) {
     Service *service = find_service(core, message->name);
-    ServedMethod *method = service ? find_method(service, message->method) : NULL;
+    ServedMethod *method = service ? find_method(service, message->call.method) : NULL;
     uint64_t session = core->session;
     Request *request;
 
@@ -139,8 +139,8 @@ void serve_call(Core *core, const Message *message, const void *block) {
     if (!method) {
         request_refuse(core, message->id, service ? "ferry.NoSuchMethod" : "ferry.NoSuchService",
                        "%.*s has no method '%.*s'", (int)message->name.len,
-                       (const char *)message->name.data, (int)message->method.len,
-                       (const char *)message->method.data);
+                       (const char *)message->name.data, (int)message->call.method.len,
+                       (const char *)message->call.method.data);
         return;
     }
     request = request_new(core, method, message, block);

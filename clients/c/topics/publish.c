@@ -88,7 +88,7 @@ static int publish_with(ferry_client *client, Message *message, ferry_bytes body
     if (r < 0)
         return r;
     if (options->retain)
-        message->flags |= PUBLISH_RETAIN;
+        message->publish.flags |= PUBLISH_RETAIN;
     if (options->n_headers > 0) {
         r = headers_write(&headers, message->headers, options->n_headers, options->headers, reterr);
         if (r < 0)
@@ -116,15 +116,10 @@ int ferry_publish(ferry_client *client, const char *topic, ferry_bytes body,
         return error_set(reterr, "ferry.PermissionDenied",
                          "cannot publish to '%s': names that begin with 'ferry.' are the broker's",
                          name->text);
-    message.op = OP_PUBLISH;
-    message.passed = (Span){NULL, 0};
-    message.id = 0;
-    message.flags = 0;
-    message.window_ms = 0;
-    message.name = name_span(name);
-    message.headers = client_headers(client);
-    message.body = span_bytes(body);
-    message.body_transfer = 0;
+    message = (Message){.op = OP_PUBLISH,
+                        .name = name_span(name),
+                        .headers = client_headers(client),
+                        .body = span_bytes(body)};
     if (options)
         return publish_with(client, &message, body, options, reterr);
     return put(client->core, &message, body.block, reterr);
@@ -191,8 +186,8 @@ int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, 
         r = link_put(core->link, LANE_BULK,
                      &(Message){.op = OP_PUBLISH,
                                 .id = gather.await.id,
-                                .flags = PUBLISH_GATHER,
-                                .window_ms = window_ms,
+                                .publish.flags = PUBLISH_GATHER,
+                                .publish.window_ms = window_ms,
                                 .name = name_span(name),
                                 .headers = client_headers(client),
                                 .body = span_bytes(question)},

@@ -127,9 +127,10 @@ int ferry_message_answer(const ferry_message *message, ferry_bytes answer) {
         return -ECANCELED;
     if (lent->session != lent->core->session)
         return -ECONNRESET;
-    r = link_put(lent->core->link, LANE_BULK,
-                 &(Message){.op = OP_ANSWER, .reply = lent->reply, .body = span_bytes(answer)},
-                 answer.block);
+    r = link_put(
+        lent->core->link, LANE_BULK,
+        &(Message){.op = OP_ANSWER, .answer.reply = lent->reply, .body = span_bytes(answer)},
+        answer.block);
     if (r == 0)
         core_sent(lent->core);
     return r;
@@ -138,7 +139,7 @@ int ferry_message_answer(const ferry_message *message, ferry_bytes answer) {
 /* ---- arriving ---- */
 
 void topic_message(Core *core, const Message *message, const void *block) {
-    ferry_subscription *sub = id_map_get(&core->subscriptions, message->sub);
+    ferry_subscription *sub = id_map_get(&core->subscriptions, message->message.sub);
     ferry_message m;
 
     if (!sub)
@@ -152,38 +153,38 @@ void topic_message(Core *core, const Message *message, const void *block) {
         sub->topic[sub->topic_len] = '\0';
     }
     m.topic = sub->topic;
-    m.seq = message->seq;
+    m.seq = message->message.seq;
     m.missed = sub->missed;
-    if (m.missed != FERRY_MISSED_UNKNOWN && message->seq > sub->seq + 1)
-        m.missed += message->seq - sub->seq - 1;
+    if (m.missed != FERRY_MISSED_UNKNOWN && message->message.seq > sub->seq + 1)
+        m.missed += message->message.seq - sub->seq - 1;
     m.body = bytes_span(message->body, block);
-    sub->seq = message->seq;
+    sub->seq = message->message.seq;
     sub->missed = 0;
     registration_enter(&sub->registration);
-    message_lend(core, sub->fn, sub->ctx, &m, message->reply, message->headers);
+    message_lend(core, sub->fn, sub->ctx, &m, message->message.reply, message->headers);
     registration_leave(core, &sub->registration);
 }
 
 void topic_gap(Core *core, const Message *message) {
-    ferry_subscription *sub = id_map_get(&core->subscriptions, message->sub);
+    ferry_subscription *sub = id_map_get(&core->subscriptions, message->gap.sub);
     ferry_error error = FERRY_ERROR_INIT;
 
     if (!sub)
         return;
-    if (message->count == GAP_UNKNOWN) {
+    if (message->gap.count == GAP_UNKNOWN) {
         sub->missed = FERRY_MISSED_UNKNOWN;
         sub->seq = 0;
     } else {
-        sub->seq += message->count;
+        sub->seq += message->gap.count;
         if (sub->missed != FERRY_MISSED_UNKNOWN)
-            sub->missed += message->count;
+            sub->missed += message->gap.count;
     }
-    if (message->count == GAP_UNKNOWN)
+    if (message->gap.count == GAP_UNKNOWN)
         error_set(&error, "ferry.Full", "messages for '%s' were missed, it is not known how many",
                   sub->pattern);
     else
         error_set(&error, "ferry.Full", "%llu messages for '%s' were missed",
-                  (unsigned long long)message->count, sub->pattern);
+                  (unsigned long long)message->gap.count, sub->pattern);
     event_note(core, FERRY_EVENT_MISSED, &error);
     ferry_error_clear(&error);
 }
@@ -213,7 +214,7 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
     }
     if (options.failed)
         return -ENOMEM;
-    message.options = span_of(options.data, options.len);
+    message.subscribe.options = span_of(options.data, options.len);
     /* What is retained or replayed comes before the answer. */
     r = id_map_put(&core->subscriptions, id, sub);
     if (r < 0)
@@ -231,7 +232,8 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
 
 static int withdraw(Core *core, Registration *registration, uint64_t id) {
     return link_put(core->link, LANE_CALLS,
-                    &(Message){.op = OP_UNSUBSCRIBE, .id = id, .sub = registration->id}, NULL);
+                    &(Message){.op = OP_UNSUBSCRIBE, .id = id, .unsubscribe.sub = registration->id},
+                    NULL);
 }
 
 static void subscription_free(Core *core, Registration *registration) {

@@ -203,12 +203,12 @@ void link_send_hello(Link *link) {
     CLEANUP(buffer_deinit) Buffer scratch = {0};
     Message hello = {
         .op = OP_HELLO,
-        .version_min = WIRE_PROTOCOL,
-        .version_max = WIRE_PROTOCOL,
-        .client = span_of(link->client, WIRE_TOKEN),
-        .token = link->has_token ? span_of(link->token, WIRE_TOKEN) : (Span){NULL, 0},
-        .bytes = WIRE_CREDIT,
-        .text = span_text(link->name),
+        .hello.version_min = WIRE_PROTOCOL,
+        .hello.version_max = WIRE_PROTOCOL,
+        .hello.client = span_of(link->client, WIRE_TOKEN),
+        .hello.token = link->has_token ? span_of(link->token, WIRE_TOKEN) : (Span){NULL, 0},
+        .hello.bytes = WIRE_CREDIT,
+        .hello.text = span_text(link->name),
     };
     Chunk *chunk;
 

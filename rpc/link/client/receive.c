@@ -12,10 +12,10 @@ enum {
 
 static void welcome(Link *link, const Message *message) {
     uint32_t left;
-    Reader limits = pairs_of(message->limits, &left);
+    Reader limits = pairs_of(message->welcome.limits, &left);
     Span key;
 
-    if (link->state == LINK_UP || message->token.len != WIRE_TOKEN) {
+    if (link->state == LINK_UP || message->welcome.token.len != WIRE_TOKEN) {
         link_lost(link, "ferry.Protocol", "%s sent a WELCOME that was not due", link->url);
         return;
     }
@@ -27,18 +27,19 @@ static void welcome(Link *link, const Message *message) {
     }
     /* What is sent to others may be as large as what they send. */
     link->in.max_body = link->max_body;
-    memcpy(link->token, message->token.data, WIRE_TOKEN);
+    memcpy(link->token, message->welcome.token.data, WIRE_TOKEN);
     link->has_token = true;
-    link->out.credit = (int64_t)(message->bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->bytes);
+    link->out.credit =
+        (int64_t)(message->welcome.bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->welcome.bytes);
     link->state = LINK_UP;
     link->backoff_ms = 0;
     ferry_error_clear(&link->problem);
-    link->handlers.on_up((message->flags & WELCOME_RESUMED) != 0, link->handlers.ctx);
+    link->handlers.on_up((message->welcome.flags & WELCOME_RESUMED) != 0, link->handlers.ctx);
 }
 
 static void faulted(Link *link, const Message *message) {
     uint32_t left;
-    Reader pairs = pairs_of(message->error, &left);
+    Reader pairs = pairs_of(message->fault.map, &left);
     Span key, text = span_text("it did not say why"), type = {NULL, 0};
 
     while (pairs_next(&pairs, &left, &key)) {
@@ -68,15 +69,15 @@ static bool handle_own(Link *link, Message *message) {
         outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_PONG, .id = message->id}, NULL);
         return false;
     case OP_CREDIT:
-        if (message->bytes < INT64_MAX / 2 && link->out.credit < INT64_MAX / 2)
-            link->out.credit += (int64_t)message->bytes;
+        if (message->credit.bytes < INT64_MAX / 2 && link->out.credit < INT64_MAX / 2)
+            link->out.credit += (int64_t)message->credit.bytes;
         return false;
     case OP_PART:
         inbox_part(&link->in, message);
         return false;
     case OP_BYE:
         link_lost(link, "ferry.ConnectionLost", "the broker at %s ended the session: %.*s",
-                  link->url, (int)message->text.len, (const char *)message->text.data);
+                  link->url, (int)message->bye.text.len, (const char *)message->bye.text.data);
         return false;
     case OP_FAULT:
         faulted(link, message);
@@ -205,7 +206,8 @@ int link_receive(Link *link, int max_messages) {
         link->in.charged += len;
         grant = link->hold_credit ? 0 : inbox_handled(&link->in);
         if (grant > 0)
-            outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = grant}, NULL);
+            outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_CREDIT, .credit.bytes = grant},
+                       NULL);
     }
     return n;
 }

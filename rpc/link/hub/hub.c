@@ -103,7 +103,7 @@ void peer_handled(Peer *peer) {
     uint64_t grant = peer->gone || peer->closing ? 0 : inbox_handled(&peer->in);
 
     if (grant > 0)
-        peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = grant}, NULL);
+        peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .credit.bytes = grant}, NULL);
 }
 
 /* The batch before this one has been handled. */

@@ -168,7 +168,7 @@ void session_send(Session *session, Lane lane, const Message *message, const voi
 
 void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq) {
     if (id)
-        session_send(session, lane, &(Message){.op = OP_OK, .id = id, .seq = seq}, NULL);
+        session_send(session, lane, &(Message){.op = OP_OK, .id = id, .ok.seq = seq}, NULL);
 }
 
 void session_error(Session *session, uint64_t id, const char *type, const char *format, ...) {
@@ -201,7 +201,7 @@ void session_end(Session *session, const char *text) {
     FakeSession *fake = fake_of(session);
 
     if (!fake->ended && text)
-        session_send(session, LANE_CONTROL, &(Message){.op = OP_BYE, .text = span_text(text)},
+        session_send(session, LANE_CONTROL, &(Message){.op = OP_BYE, .bye.text = span_text(text)},
                      NULL);
     fake->ended = true;
 }

@@ -16,13 +16,11 @@ static Peer *peer;
 static uint64_t last_id;
 
 static void say(Op op, const char *name, const char *body) {
-    fake_say(&broker, peer,
-             &(Message){.op = op,
-                        .id = ++last_id,
-                        .name = span_text(name),
-                        .slots = 3,
-                        .window_ms = 0,
-                        .body = span_text(body)});
+    Message message = {.op = op, .id = ++last_id, .name = span_text(name), .body = span_text(body)};
+
+    if (op == OP_SERVE)
+        message.serve.slots = 3;
+    fake_say(&broker, peer, &message);
     while (fake_next_real(peer))
         continue;
 }
@@ -41,15 +39,15 @@ static void begin(void) {
     fake_say(&broker, peer,
              &(Message){.op = OP_PUBLISH,
                         .id = ++last_id,
-                        .flags = PUBLISH_RETAIN,
+                        .publish.flags = PUBLISH_RETAIN,
                         .name = span_text("news.today"),
                         .body = span_text("none")});
     fake_say(&broker, peer,
              &(Message){.op = OP_CALL,
                         .id = ++last_id,
-                        .timeout_ms = 1000,
+                        .call.timeout_ms = 1000,
                         .name = span_text("calc.Calc"),
-                        .method = span_text("add")});
+                        .call.method = span_text("add")});
     while (fake_next_real(peer))
         continue;
 }
@@ -58,9 +56,9 @@ static const Message *call(const char *method, Span body) {
     fake_say(&broker, peer,
              &(Message){.op = OP_CALL,
                         .id = ++last_id,
-                        .timeout_ms = 1000,
+                        .call.timeout_ms = 1000,
                         .name = span_text("ferry.Broker"),
-                        .method = span_text(method),
+                        .call.method = span_text(method),
                         .body = body});
     return fake_next_real(peer);
 }
@@ -289,10 +287,10 @@ static void it_describes_itself(void) {
 
 static void it_has_one_instance(void) {
     Message m = {.op = OP_CALL,
-                 .timeout_ms = 1000,
+                 .call.timeout_ms = 1000,
                  .name = span_text("ferry.Broker"),
-                 .method = span_text("queues"),
-                 .instance = span_text("broker")};
+                 .call.method = span_text("queues"),
+                 .call.instance = span_text("broker")};
     const Message *ok;
 
     begin();
@@ -301,7 +299,7 @@ static void it_has_one_instance(void) {
     ok = fake_next_real(peer);
     CU_ASSERT(ok && ok->op == OP_OK);
     m.id = ++last_id;
-    m.instance = span_text("other");
+    m.call.instance = span_text("other");
     fake_say(&broker, peer, &m);
     expect_error(fake_next_real(peer), "ferry.NoSuchService",
                  "'ferry.Broker' has no instance 'other'");

@@ -98,7 +98,7 @@ static void a_queue_with_settings_stays(void) {
     s = fake_connect(&broker, 's');
     for (uint64_t id = 1; id <= 2; id++) {
         pull(s, id, id == 1 ? "kept" : "not", 1);
-        queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .pull = id});
+        queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .unpull.pull = id});
     }
     wait_ms(60000);
     CU_ASSERT_EQUAL(count_of("kept", "ready"), 0);
@@ -327,7 +327,7 @@ static void move_takes_dead_letters_back(void) {
     CU_ASSERT_EQUAL(n, 1);
     sent = fake_take(s);
     CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
-    CU_ASSERT_EQUAL(sent->message.attempt, 1);
+    CU_ASSERT_EQUAL(sent->message.job.attempt, 1);
     CU_ASSERT_TRUE(span_is(sent->message.body, "a"));
     CU_ASSERT_EQUAL(sent->message.headers.len, 8);
     CU_ASSERT_EQUAL(queues_move(queues, span_text("q.dead"), span_text("q"), 0, NULL, 0, &n), 0);

@@ -220,8 +220,10 @@ static void say_only(Peer *peer, const Message *message) {
 
 static void what_costs_much_each_waits_for_its_share(void) {
     static const Message wild = {.op = OP_SUBSCRIBE, .id = 8, .name = {(const uint8_t *)">", 1}};
-    Message call = {
-        .op = OP_CALL, .id = 9, .name = span_text("ferry.Broker"), .method = span_text("stats")};
+    Message call = {.op = OP_CALL,
+                    .id = 9,
+                    .name = span_text("ferry.Broker"),
+                    .call.method = span_text("stats")};
     uint64_t n_in;
     char topic[32];
 
@@ -231,7 +233,7 @@ static void what_costs_much_each_waits_for_its_share(void) {
     say_only(other, &call);
     CU_ASSERT_EQUAL(fake_next_real(other)->id, 9);
     CU_ASSERT_EQUAL(fake_next_real(other)->id, 8);
-    fake_say(&broker, other, &(Message){.op = OP_UNSUBSCRIBE, .id = 10, .sub = 8});
+    fake_say(&broker, other, &(Message){.op = OP_UNSUBSCRIBE, .id = 10, .unsubscribe.sub = 8});
     CU_ASSERT_EQUAL(fake_next_real(other)->id, 10);
     for (int i = 0; i < 2000; i++) {
         snprintf(topic, sizeof(topic), "topic.%d", i);

@@ -29,8 +29,8 @@ static void a_rejected_job_goes_to_the_dead_with_the_reason(void) {
     sent = fake_take(s);
     CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
     CU_ASSERT_TRUE(span_is(sent->message.body, "body"));
-    CU_ASSERT_EQUAL(sent->message.attempt, 1);
-    CU_ASSERT_NOT_EQUAL(sent->message.job, 1);
+    CU_ASSERT_EQUAL(sent->message.job.attempt, 1);
+    CU_ASSERT_NOT_EQUAL(sent->message.job.job, 1);
     CU_ASSERT_TRUE(has_header(sent, "ferry-queue", "q"));
     CU_ASSERT_TRUE(has_header(sent, "ferry-reason", "it smells"));
     CU_ASSERT_TRUE(has_header(sent, "ferry-attempts", "1"));
@@ -192,7 +192,7 @@ static void nothing_is_lost_when_the_dead_are_full(void) {
     CU_ASSERT_EQUAL(count_of("q", "delayed"), 1);
     pull(s, 4, "q.dead", 1);
     expect_ok(s, 4);
-    ack(s, 0, fake_take(s)->message.job, 1);
+    ack(s, 0, fake_take(s)->message.job.job, 1);
     wait_ms(2000);
     CU_ASSERT_EQUAL(count_of("q", "delayed"), 0);
     CU_ASSERT_TRUE(has_header(fake_take(s), "ferry-reason", "neither"));
@@ -234,10 +234,10 @@ static void headers_stay_within_their_limits(void) {
         memset(headers, 'r', 1024);
         queues_reject(queues, s,
                       &(Message){.op = OP_REJECT,
-                                 .job = sent->message.job,
-                                 .attempt = 1,
-                                 .text = span_of(headers, 1024)});
-        queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .pull = (uint64_t)i * 10 + 1});
+                                 .settle.job = sent->message.job.job,
+                                 .settle.attempt = 1,
+                                 .settle.text = span_of(headers, 1024)});
+        queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .unpull.pull = (uint64_t)i * 10 + 1});
         pull(s, (uint64_t)i * 10 + 2, "q.dead", 1);
         fake_take(s);
         sent = fake_take(s); /* it was read again: the limits of the wire hold */
@@ -245,8 +245,8 @@ static void headers_stay_within_their_limits(void) {
         pairs_of(sent->message.headers, &n);
         CU_ASSERT_EQUAL(n, i == 0 ? 64 : 5);
         CU_ASSERT_TRUE(has_header(sent, "ferry-queue", "q"));
-        ack(s, 0, sent->message.job, 1);
-        queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .pull = (uint64_t)i * 10 + 2});
+        ack(s, 0, sent->message.job.job, 1);
+        queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .unpull.pull = (uint64_t)i * 10 + 2});
     }
     teardown();
 }
@@ -263,7 +263,10 @@ static void reasons_are_cut_between_characters(void) {
     push(s, 0, "q", "x", NULL);
     pull(s, 1, "q", 1);
     queues_reject(queues, s,
-                  &(Message){.op = OP_REJECT, .job = 1, .attempt = 1, .text = span_of(text, 300)});
+                  &(Message){.op = OP_REJECT,
+                             .settle.job = 1,
+                             .settle.attempt = 1,
+                             .settle.text = span_of(text, 300)});
     fake_drop(s);
     pull(s, 2, "q.dead", 1);
     fake_take(s);

@@ -156,7 +156,7 @@ static void released_jobs_come_first_and_do_not_count(void) {
     pull(worker, 1, "q", 1);
     expect_ok(worker, 1);
     job = expect_job(worker, 1, "one", 1);
-    queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .id = 2, .pull = 1});
+    queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .id = 2, .unpull.pull = 1});
     expect_ok(worker, 2);
     release(worker, 3, job, 1);
     expect_ok(worker, 3);
@@ -182,9 +182,9 @@ static void unpull_stops_jobs_and_keeps_those_held(void) {
     push(worker, 0, "q", "two", NULL);
     expect_ok(worker, 1);
     job = expect_job(worker, 1, "one", 1);
-    queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .id = 2, .pull = 1});
+    queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .id = 2, .unpull.pull = 1});
     expect_ok(worker, 2);
-    queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .id = 3, .pull = 1});
+    queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .id = 3, .unpull.pull = 1});
     expect_error(worker, 3, "ferry.NotFound");
     CU_ASSERT_EQUAL(count_of("q", "workers"), 0);
     ack(worker, 4, job, 1);
@@ -359,7 +359,7 @@ static void extend_takes_back_a_lease_that_ran_out(void) {
     push(worker, 0, "q", "x", NULL);
     expect_ok(worker, 1);
     job = expect_job(worker, 1, "x", 1);
-    queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .pull = 1});
+    queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .unpull.pull = 1});
     wait_ms(150);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
     extend(worker, 2, job, 1, 100);
@@ -416,8 +416,8 @@ static void a_poisonous_job_does_not_take_its_neighbours_along(void) {
 
             crashed = span_is(job.body, "poison");
             /* Before that crash it had begun all of them. */
-            if (!crashed && job.attempt > 3) {
-                ack(worker, 0, job.job, job.attempt);
+            if (!crashed && job.job.attempt > 3) {
+                ack(worker, 0, job.job.job, job.job.attempt);
                 acked++;
             }
         }

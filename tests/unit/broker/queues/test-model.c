@@ -88,32 +88,34 @@ static void tick(void) {
 }
 
 static void on_job(int client, const Message *message) {
-    ModelJob *job = message->job <= n_jobs ? &jobs[message->job] : NULL;
-    int queue = message->pull % 2 ? 1 : 0;
+    ModelJob *job = message->job.job <= n_jobs ? &jobs[message->job.job] : NULL;
+    int queue = message->job.pull % 2 ? 1 : 0;
 
-    check(job && job->state != NONE, "an unknown job was delivered", message->job);
+    check(job && job->state != NONE, "an unknown job was delivered", message->job.job);
     if (!job)
         return;
-    check(job->state == READY, "delivered without a reason", message->job);
-    check(job->queue == queue, "delivered from the wrong queue", message->job);
-    check(!paused[queue], "delivered while paused", message->job);
-    check(message->attempt == job->attempt + 1, "the attempt is wrong", message->job);
-    check(n_under_pull(client, queue) < slots[client][queue], "more than the slots", message->job);
+    check(job->state == READY, "delivered without a reason", message->job.job);
+    check(job->queue == queue, "delivered from the wrong queue", message->job.job);
+    check(!paused[queue], "delivered while paused", message->job.job);
+    check(message->job.attempt == job->attempt + 1, "the attempt is wrong", message->job.job);
+    check(n_under_pull(client, queue) < slots[client][queue], "more than the slots",
+          message->job.job);
     for (uint64_t id = 1; id <= n_jobs; id++)
         if (jobs[id].state == HELD && jobs[id].client == client && jobs[id].queue == queue &&
             jobs[id].under_pull && is_suspect(&jobs[id]))
-            check(false, "delivered beside a suspect", message->job);
+            check(false, "delivered beside a suspect", message->job.job);
     if (is_suspect(job))
-        check(n_under_pull(client, queue) == 0, "a suspect was not alone", message->job);
+        check(n_under_pull(client, queue) == 0, "a suspect was not alone", message->job.job);
     if (!job->was_delivered && !job->was_delayed) {
-        check(message->job > last_first[queue][job->priority], "out of order", message->job);
-        last_first[queue][job->priority] = message->job;
+        check(message->job.job > last_first[queue][job->priority], "out of order",
+              message->job.job);
+        last_first[queue][job->priority] = message->job.job;
     }
     job->was_delivered = true;
     job->state = HELD;
     job->client = client;
     job->under_pull = true;
-    job->attempt = message->attempt;
+    job->attempt = message->job.attempt;
 }
 
 /* The answer to a settlement that do_settle() made last. */

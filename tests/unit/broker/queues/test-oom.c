@@ -35,13 +35,13 @@ static void work(Session *worker, Tally *tally) {
         if (job.op != OP_JOB)
             continue;
         if (id == 10)
-            ack(worker, id, job.job, job.attempt);
+            ack(worker, id, job.job.job, job.job.attempt);
         else if (id == 11)
-            reject(worker, id, job.job, job.attempt, "no good");
+            reject(worker, id, job.job.job, job.job.attempt, "no good");
         else if (id == 12)
-            retry(worker, id, job.job, job.attempt, 10, "later");
+            retry(worker, id, job.job.job, job.job.attempt, 10, "later");
         else if (id == 13)
-            forward(worker, id, job.job, job.attempt, "next", "forwarded");
+            forward(worker, id, job.job.job, job.job.attempt, "next", "forwarded");
         else
             break; /* the rest is lost with the session */
         id++;
@@ -61,7 +61,7 @@ static unsigned work_off(void) {
 
         while ((sent = fake_take(worker)))
             if (sent->message.op == OP_JOB) {
-                ack(worker, 0, sent->message.job, sent->message.attempt);
+                ack(worker, 0, sent->message.job.job, sent->message.job.attempt);
                 n++;
             }
         wait_ms(1000);

@@ -58,7 +58,7 @@ static void what_is_due_together_keeps_its_order(void) {
     wait_ms(100);
     CU_ASSERT_EQUAL(fake_n_sent(s), N);
     for (int i = 0; i < N; i++) {
-        uint64_t job = fake_take(s)->message.job;
+        uint64_t job = fake_take(s)->message.job.job;
 
         in_order &= job > last;
         last = i == N / 2 - 1 ? 0 : job;
@@ -93,7 +93,7 @@ static void bad_options_are_refused(void) {
                     &(Message){.op = OP_PUSH,
                                .id = i + 1,
                                .name = span_text("q"),
-                               .options = span_of(bad[i].bytes, bad[i].len)},
+                               .push.options = span_of(bad[i].bytes, bad[i].len)},
                     NULL);
         expect_error(s, i + 1, "ferry.InvalidArgument");
     }
@@ -317,7 +317,7 @@ static void names_are_bounded_and_come_back(void) {
     reject(s, 6, expect_job(s, 1, "x", 1), 1, "no");
     expect_ok(s, 6);
     CU_ASSERT_EQUAL(count_of("q0.dead", "ready"), 1);
-    queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .pull = 2});
+    queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .unpull.pull = 2});
     wait_ms(59000);
     CU_ASSERT_EQUAL(count_of("q1", "ready"), 0);
     wait_ms(1001);
@@ -330,7 +330,7 @@ static void names_are_bounded_and_come_back(void) {
 
 static void a_push_sent_again_is_stored_once(void) {
     Session *s;
-    Message again = {.op = OP_PUSH, .flags = PUSH_AGAIN, .id = 7, .name = span_text("q")};
+    Message again = {.op = OP_PUSH, .push.flags = PUSH_AGAIN, .id = 7, .name = span_text("q")};
 
     setup();
     s = fake_connect(&broker, 's');
@@ -426,7 +426,7 @@ static void keys_are_bounded(void) {
     queues_push(
         queues, s,
         &(Message){
-            .op = OP_PUSH, .id = 7, .name = span_text("q"), .options = span_of(key, 8 + 256)},
+            .op = OP_PUSH, .id = 7, .name = span_text("q"), .push.options = span_of(key, 8 + 256)},
         NULL);
     expect_error(s, 7, "ferry.InvalidArgument");
     teardown();
@@ -472,7 +472,7 @@ static void large_bodies_keep_their_block(void) {
     CU_ASSERT_PTR_EQUAL(sent->block, body);
     CU_ASSERT_EQUAL(sent->message.body.len, 1000000);
     CU_ASSERT_EQUAL(sent->message.headers.len, 5);
-    ack(s, 0, sent->message.job, 1);
+    ack(s, 0, sent->message.job.job, 1);
     CU_ASSERT_TRUE(broker.stored_bytes < 1000000);
     ferry_free(body);
     teardown();
@@ -546,7 +546,7 @@ static void unpulling_while_blocked_is_harmless(void) {
     pull(slow, 2, "q", 10);
     fake_set_waiting(slow, 5u << 20);
     push(slow, 0, "q", "x", NULL);
-    queues_unpull(queues, slow, &(Message){.op = OP_UNPULL, .pull = 1});
+    queues_unpull(queues, slow, &(Message){.op = OP_UNPULL, .unpull.pull = 1});
     end_session(slow);
     rooms_turn_end(&broker);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);

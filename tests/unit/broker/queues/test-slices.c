@@ -47,7 +47,7 @@ static void jobs_that_come_due_together_do_so_in_slices_and_in_order(void) {
     CU_ASSERT(turns_until("q", "held", MANY) >= MANY / SLICE);
     CU_ASSERT_EQUAL(queues_next_ms(queues), UINT64_MAX);
     for (int i = 0; i < MANY; i++) {
-        uint64_t job = fake_take(s)->message.job;
+        uint64_t job = fake_take(s)->message.job.job;
 
         in_order &= job > last;
         last = job;
@@ -105,7 +105,7 @@ static void is_handed_out_in_order(void) {
     expect_ok(next, 1);
     CU_ASSERT_EQUAL(fake_n_sent(next), MANY);
     for (int i = 0; i < MANY && fake_n_sent(next) > 0; i++) {
-        uint64_t job = fake_take(next)->message.job;
+        uint64_t job = fake_take(next)->message.job.job;
 
         in_order &= job > last;
         last = job;
@@ -162,7 +162,7 @@ static void what_is_given_back_out_of_order_costs_no_search_through_all(void) {
     s = fake_connect(&broker, 's');
     pull(s, 1, "q", MANY);
     push_many(NULL, 0);
-    queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .id = 2, .pull = 1});
+    queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .id = 2, .unpull.pull = 1});
     /* The lowest and the highest in turn. */
     for (uint64_t low = 1, high = MANY; low < high; low++, high--) {
         release(s, 0, high, 1);

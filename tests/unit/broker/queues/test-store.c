@@ -140,7 +140,8 @@ static void a_push_that_was_not_stored_is_an_error(void) {
     /* Nor is it remembered as pushed. */
     queues_push(
         queues, s,
-        &(Message){.op = OP_PUSH, .id = 3, .flags = PUSH_AGAIN, .name = span_text("disk.q")}, NULL);
+        &(Message){.op = OP_PUSH, .id = 3, .push.flags = PUSH_AGAIN, .name = span_text("disk.q")},
+        NULL);
     finish(1, 0);
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 3), 0);
     teardown();
@@ -181,7 +182,7 @@ static void an_ack_is_confirmed_when_the_job_is_forgotten(void) {
 }
 
 static void a_push_sent_again_meanwhile_is_answered_once(void) {
-    Message again = {.op = OP_PUSH, .flags = PUSH_AGAIN, .id = 7, .name = span_text("disk.q")};
+    Message again = {.op = OP_PUSH, .push.flags = PUSH_AGAIN, .id = 7, .name = span_text("disk.q")};
     Session *s = set_up();
 
     push(s, 7, "disk.q", "x", NULL);
@@ -210,7 +211,8 @@ static void sessions_and_clients_may_go_meanwhile(void) {
     s = fake_connect(&broker, 's');
     queues_push(
         queues, s,
-        &(Message){.op = OP_PUSH, .id = 1, .flags = PUSH_AGAIN, .name = span_text("disk.q")}, NULL);
+        &(Message){.op = OP_PUSH, .id = 1, .push.flags = PUSH_AGAIN, .name = span_text("disk.q")},
+        NULL);
     CU_ASSERT_EQUAL(expect_ok(s, 1), 0);
     /* And the broker may. */
     push(s, 2, "disk.q", "z", "key", "k", NULL);
@@ -222,7 +224,7 @@ static void sessions_and_clients_may_go_meanwhile(void) {
 }
 
 static void a_push_of_an_earlier_life_is_known(void) {
-    Message again = {.op = OP_PUSH, .flags = PUSH_AGAIN, .id = 7, .name = span_text("disk.q")};
+    Message again = {.op = OP_PUSH, .push.flags = PUSH_AGAIN, .id = 7, .name = span_text("disk.q")};
     Session *s = set_up();
 
     memset(slow.known_client, 's', WIRE_TOKEN);

@@ -86,14 +86,14 @@ static inline void push(Session *session, uint64_t id, const char *queue, const 
                            .id = id,
                            .name = span_text(queue),
                            .body = span_text(body),
-                           .options = options_of(bytes, option, args)},
+                           .push.options = options_of(bytes, option, args)},
                 NULL);
     va_end(args);
 }
 
 static inline void pull(Session *session, uint64_t id, const char *queue, uint64_t slots) {
     queues_pull(queues, session,
-                &(Message){.op = OP_PULL, .id = id, .name = span_text(queue), .slots = slots});
+                &(Message){.op = OP_PULL, .id = id, .name = span_text(queue), .pull.slots = slots});
 }
 
 /* The next message is OK to id; returns its seq. */
@@ -105,7 +105,7 @@ static inline uint64_t expect_ok(Session *session, uint64_t id) {
         printf("ERROR instead of OK: %s: %s\n", sent->type, sent->text);
     CU_ASSERT_EQUAL(sent->message.op, OP_OK);
     CU_ASSERT_EQUAL(sent->message.id, id);
-    return sent->message.seq;
+    return sent->message.ok.seq;
 }
 
 static inline void expect_error(Session *session, uint64_t id, const char *type) {
@@ -124,11 +124,11 @@ static inline uint64_t expect_job(Session *session, uint64_t pull_id, const char
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
     CU_ASSERT_EQUAL(sent->message.op, OP_JOB);
-    CU_ASSERT_EQUAL(sent->message.pull, pull_id);
-    CU_ASSERT_EQUAL(sent->message.attempt, attempt);
+    CU_ASSERT_EQUAL(sent->message.job.pull, pull_id);
+    CU_ASSERT_EQUAL(sent->message.job.attempt, attempt);
     CU_ASSERT_EQUAL(sent->message.body.len, strlen(body));
     CU_ASSERT_TRUE(span_is(sent->message.body, body));
-    return sent->message.job;
+    return sent->message.job.job;
 }
 
 static inline void expect_nothing(Session *session) {
@@ -137,7 +137,8 @@ static inline void expect_nothing(Session *session) {
 }
 
 static inline void ack(Session *session, uint64_t id, uint64_t job, uint64_t attempt) {
-    queues_ack(queues, session, &(Message){.op = OP_ACK, .id = id, .job = job, .attempt = attempt});
+    queues_ack(queues, session,
+               &(Message){.op = OP_ACK, .id = id, .settle.job = job, .settle.attempt = attempt});
 }
 
 static inline void retry(Session *session, uint64_t id, uint64_t job, uint64_t attempt,
@@ -145,31 +146,36 @@ static inline void retry(Session *session, uint64_t id, uint64_t job, uint64_t a
     queues_retry(queues, session,
                  &(Message){.op = OP_RETRY,
                             .id = id,
-                            .job = job,
-                            .attempt = attempt,
-                            .delay_ms = delay_ms,
-                            .text = span_text(text)});
+                            .settle.job = job,
+                            .settle.attempt = attempt,
+                            .settle.delay_ms = delay_ms,
+                            .settle.text = span_text(text)});
 }
 
 static inline void reject(Session *session, uint64_t id, uint64_t job, uint64_t attempt,
                           const char *text) {
-    queues_reject(
-        queues, session,
-        &(Message){
-            .op = OP_REJECT, .id = id, .job = job, .attempt = attempt, .text = span_text(text)});
+    queues_reject(queues, session,
+                  &(Message){.op = OP_REJECT,
+                             .id = id,
+                             .settle.job = job,
+                             .settle.attempt = attempt,
+                             .settle.text = span_text(text)});
 }
 
 static inline void release(Session *session, uint64_t id, uint64_t job, uint64_t attempt) {
-    queues_release(queues, session,
-                   &(Message){.op = OP_RELEASE, .id = id, .job = job, .attempt = attempt});
+    queues_release(
+        queues, session,
+        &(Message){.op = OP_RELEASE, .id = id, .settle.job = job, .settle.attempt = attempt});
 }
 
 static inline void extend(Session *session, uint64_t id, uint64_t job, uint64_t attempt,
                           uint64_t delay_ms) {
-    queues_extend(
-        queues, session,
-        &(Message){
-            .op = OP_EXTEND, .id = id, .job = job, .attempt = attempt, .delay_ms = delay_ms});
+    queues_extend(queues, session,
+                  &(Message){.op = OP_EXTEND,
+                             .id = id,
+                             .settle.job = job,
+                             .settle.attempt = attempt,
+                             .settle.delay_ms = delay_ms});
 }
 
 static inline void forward(Session *session, uint64_t id, uint64_t job, uint64_t attempt,
@@ -177,8 +183,8 @@ static inline void forward(Session *session, uint64_t id, uint64_t job, uint64_t
     queues_forward(queues, session,
                    &(Message){.op = OP_FORWARD,
                               .id = id,
-                              .job = job,
-                              .attempt = attempt,
+                              .settle.job = job,
+                              .settle.attempt = attempt,
                               .name = span_text(queue),
                               .body = span_text(body)},
                    NULL);

@@ -24,8 +24,8 @@ static void serve(Peer *peer, const char *instance, uint64_t slots) {
              &(Message){.op = OP_SERVE,
                         .id = 1,
                         .name = span_text("calc.Calc"),
-                        .slots = slots,
-                        .instance = span_text(instance)});
+                        .serve.slots = slots,
+                        .serve.instance = span_text(instance)});
     ok = fake_next_real(peer);
     CU_ASSERT_PTR_NOT_NULL_FATAL(ok);
     CU_ASSERT_EQUAL(ok->op, OP_OK);
@@ -42,10 +42,10 @@ static void begin(void) {
 static Message call_of(uint64_t id, uint64_t flags) {
     return (Message){.op = OP_CALL,
                      .id = id,
-                     .timeout_ms = 1000,
-                     .flags = flags,
+                     .call.timeout_ms = 1000,
+                     .call.flags = flags,
                      .name = span_text("calc.Calc"),
-                     .method = span_text("add"),
+                     .call.method = span_text("add"),
                      .body = span_text("\x92\x02\x03")};
 }
 
@@ -86,10 +86,10 @@ static void a_call_reaches_its_server_and_the_answer_its_caller(void) {
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     CU_ASSERT_EQUAL(m->op, OP_CALL);
     CU_ASSERT_TRUE(span_is(m->name, "calc.Calc"));
-    CU_ASSERT_TRUE(span_is(m->method, "add"));
+    CU_ASSERT_TRUE(span_is(m->call.method, "add"));
     CU_ASSERT_EQUAL(m->body.len, 3);
-    CU_ASSERT_TRUE(span_is(m->text, "test"));
-    CU_ASSERT(m->timeout_ms > 0 && m->timeout_ms <= 1000);
+    CU_ASSERT_TRUE(span_is(m->call.text, "test"));
+    CU_ASSERT(m->call.timeout_ms > 0 && m->call.timeout_ms <= 1000);
     answer(server, m->id);
     m = fake_next_real(caller);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
@@ -122,15 +122,15 @@ static void what_cannot_be_called_is_said_at_once(void) {
     fake_say(&broker, caller, &m);
     expect_error(caller, 1, "ferry.NoSuchService");
     m = call_of(2, 0);
-    m.instance = span_text("two");
+    m.call.instance = span_text("two");
     fake_say(&broker, caller, &m);
     expect_error(caller, 2, "ferry.NoSuchService");
     m = call_of(3, 0);
-    m.timeout_ms = 3600001;
+    m.call.timeout_ms = 3600001;
     fake_say(&broker, caller, &m);
     expect_error(caller, 3, "ferry.InvalidArgument");
     m = call_of(4, 0);
-    m.method = span_text("");
+    m.call.method = span_text("");
     fake_say(&broker, caller, &m);
     expect_error(caller, 4, "ferry.InvalidArgument");
     m = call_of(5, 0);
@@ -239,7 +239,7 @@ static void a_refused_answer_to_a_call_of_ones_own_ends_nothing(void) {
     for (uint64_t id = 1; id <= AHEAD + 2; id++)
         call(id, 0);
     fake_say(&broker, caller,
-             &(Message){.op = OP_PART, .transfer = 1, .body = span_of(big, sizeof(big))});
+             &(Message){.op = OP_PART, .part.transfer = 1, .body = span_of(big, sizeof(big))});
     fake_say(&broker, caller, &(Message){.op = OP_OK, .id = AHEAD + 2, .body_transfer = 1});
     CU_ASSERT_PTR_NULL(fake_next_real(caller));
     CU_ASSERT_EQUAL(services_n_calls(broker.services), AHEAD + 2);
@@ -254,7 +254,7 @@ static void end_and_more_are_for_streams_alone(void) {
     CU_ASSERT_TRUE(caller->closing);
     caller = connected('d');
     call(8, CALL_STREAM_IN);
-    fake_say(&broker, caller, &(Message){.op = OP_MORE, .id = 8, .bytes = 5});
+    fake_say(&broker, caller, &(Message){.op = OP_MORE, .id = 8, .more.bytes = 5});
     CU_ASSERT_TRUE(caller->closing);
     fake_hub_deinit(&broker);
 }
@@ -400,13 +400,14 @@ static void serving_has_its_rules(void) {
     expect_error(other, 1, "ferry.PermissionDenied");
     fake_say(&broker, other, &(Message){.op = OP_SERVE, .id = 2, .name = span_text("a..b")});
     expect_error(other, 2, "ferry.InvalidArgument");
-    fake_say(
-        &broker, other,
-        &(Message){
-            .op = OP_SERVE, .id = 3, .name = span_text("calc.Calc"), .instance = span_text("one")});
+    fake_say(&broker, other,
+             &(Message){.op = OP_SERVE,
+                        .id = 3,
+                        .name = span_text("calc.Calc"),
+                        .serve.instance = span_text("one")});
     expect_error(other, 3, "ferry.AlreadyExists");
     fake_say(&broker, other,
-             &(Message){.op = OP_SERVE, .id = 4, .name = span_text("a"), .slots = 65537});
+             &(Message){.op = OP_SERVE, .id = 4, .name = span_text("a"), .serve.slots = 65537});
     expect_error(other, 4, "ferry.InvalidArgument");
     fake_say(&broker, other, &(Message){.op = OP_UNSERVE, .id = 5, .name = span_text("a")});
     expect_error(other, 5, "ferry.NotFound");
@@ -422,7 +423,7 @@ static const Message *serve_described(Span description) {
              &(Message){.op = OP_SERVE,
                         .id = 2,
                         .name = span_text("calc.Calc"),
-                        .slots = 1,
+                        .serve.slots = 1,
                         .body = description});
     return fake_next_real(server);
 }
@@ -490,7 +491,7 @@ static void a_server_lost_after_it_unserved_takes_no_slots_of_others(void) {
     serve(leaving, "two", 8);
     other = connected('o');
     serve(other, "three", 8);
-    m.instance = span_text("two");
+    m.call.instance = span_text("two");
     fake_say(&broker, caller, &m);
     expect(leaving, OP_CALL);
     fake_say(&broker, leaving,
@@ -544,14 +545,14 @@ static void a_request_that_ends_takes_its_own_calls_with_it(void) {
     begin();
     second = connected('t');
     fake_say(&broker, second,
-             &(Message){.op = OP_SERVE, .id = 1, .name = span_text("deep.Deep"), .slots = 1});
+             &(Message){.op = OP_SERVE, .id = 1, .name = span_text("deep.Deep"), .serve.slots = 1});
     expect(second, OP_OK);
     call(7, 0);
     id = expect(server, OP_CALL);
     m = call_of(50, 0);
     m.name = span_text("deep.Deep");
-    m.parent = id;
-    m.timeout_ms = 60000;
+    m.call.parent = id;
+    m.call.timeout_ms = 60000;
     fake_say(&broker, server, &m);
     expect(second, OP_CALL);
     fake_wait(&broker, 1000);

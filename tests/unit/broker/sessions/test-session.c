@@ -43,10 +43,10 @@ static void expect_faulted_by(const char *type, const char *bytes, size_t len) {
 
 static Message hello_of(const uint8_t *client) {
     return (Message){.op = OP_HELLO,
-                     .version_min = 1,
-                     .version_max = 1,
-                     .client = span_of(client, WIRE_TOKEN),
-                     .bytes = 1000000};
+                     .hello.version_min = 1,
+                     .hello.version_max = 1,
+                     .hello.client = span_of(client, WIRE_TOKEN),
+                     .hello.bytes = 1000000};
 }
 
 static const uint8_t client_a[WIRE_TOKEN] = "aaaaaaaaaaaaaaa";
@@ -68,13 +68,13 @@ static void hello_is_answered_by_welcome_with_all_limits(void) {
     welcome = fake_next(peer);
     CU_ASSERT_PTR_NOT_NULL_FATAL(welcome);
     CU_ASSERT_EQUAL(welcome->op, OP_WELCOME);
-    CU_ASSERT_EQUAL(welcome->version, 1);
-    CU_ASSERT_EQUAL(welcome->token.len, WIRE_TOKEN);
-    CU_ASSERT_EQUAL(welcome->bytes, WIRE_CREDIT);
-    CU_ASSERT_EQUAL(welcome->flags, 0);
+    CU_ASSERT_EQUAL(welcome->welcome.version, 1);
+    CU_ASSERT_EQUAL(welcome->welcome.token.len, WIRE_TOKEN);
+    CU_ASSERT_EQUAL(welcome->welcome.bytes, WIRE_CREDIT);
+    CU_ASSERT_EQUAL(welcome->welcome.flags, 0);
     for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++) {
         uint32_t left;
-        Reader pairs = pairs_of(welcome->limits, &left);
+        Reader pairs = pairs_of(welcome->welcome.limits, &left);
         Span key;
         bool found = false;
 
@@ -160,13 +160,13 @@ static void a_hello_must_be_right(void) {
     Peer *peer;
 
     begin();
-    hello.version_min = hello.version_max = 2;
+    hello.hello.version_min = hello.hello.version_max = 2;
     peer = fake_peer_new(&broker);
     fake_say(&broker, peer, &hello);
     expect_fault(peer, "ferry.Unsupported");
 
     hello = hello_of(client_a);
-    hello.client.len = 15;
+    hello.hello.client.len = 15;
     peer = fake_peer_new(&broker);
     fake_say(&broker, peer, &hello);
     expect_fault(peer, "ferry.Protocol");
@@ -255,7 +255,7 @@ static void credit_beyond_reason_is_a_fault(void) {
 
     begin();
     peer = connected('a');
-    fake_say(&broker, peer, &(Message){.op = OP_CREDIT, .bytes = UINT64_MAX});
+    fake_say(&broker, peer, &(Message){.op = OP_CREDIT, .credit.bytes = UINT64_MAX});
     expect_fault(peer, "ferry.Protocol");
     fake_hub_deinit(&broker);
 }
@@ -281,7 +281,7 @@ static void a_client_that_comes_back_replaces_its_old_session(void) {
     m = fake_next(old);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     CU_ASSERT_EQUAL(m->op, OP_BYE);
-    CU_ASSERT_TRUE(span_is(m->text, "replaced"));
+    CU_ASSERT_TRUE(span_is(m->bye.text, "replaced"));
     CU_ASSERT_TRUE(old->closing);
     CU_ASSERT_PTR_NULL(old->session);
     CU_ASSERT_PTR_NOT_NULL(fresh->session);
@@ -298,11 +298,11 @@ static void a_token_resumes_until_the_client_is_forgotten(void) {
         Peer *peer = fake_peer_new(&broker);
         const Message *welcome;
 
-        hello.token = round > 0 ? span_of(token, WIRE_TOKEN) : (Span){NULL, 0};
+        hello.hello.token = round > 0 ? span_of(token, WIRE_TOKEN) : (Span){NULL, 0};
         fake_say(&broker, peer, &hello);
         welcome = fake_next(peer);
-        CU_ASSERT_EQUAL(welcome->flags, round == 1 ? WELCOME_RESUMED : 0);
-        memcpy(token, welcome->token.data, WIRE_TOKEN);
+        CU_ASSERT_EQUAL(welcome->welcome.flags, round == 1 ? WELCOME_RESUMED : 0);
+        memcpy(token, welcome->welcome.token.data, WIRE_TOKEN);
         fake_peer_gone(&broker, peer);
         CU_ASSERT_EQUAL(HASH_COUNT(broker.clients), 1);
         if (round == 1)
@@ -315,8 +315,10 @@ static void a_token_resumes_until_the_client_is_forgotten(void) {
 
 static void of_too_many_lost_clients_the_oldest_is_forgotten(void) {
     uint8_t id[WIRE_TOKEN] = {0};
-    Message hello = {
-        .op = OP_HELLO, .version_min = 1, .version_max = 1, .client = span_of(id, sizeof(id))};
+    Message hello = {.op = OP_HELLO,
+                     .hello.version_min = 1,
+                     .hello.version_max = 1,
+                     .hello.client = span_of(id, sizeof(id))};
     Client *client;
 
     begin();
@@ -357,12 +359,12 @@ static void a_name_is_escaped_and_cut_at_a_whole_character(void) {
     Peer *peer;
 
     begin();
-    hello.text = span_text("a\nb");
+    hello.hello.text = span_text("a\nb");
     peer = fake_peer_new(&broker);
     fake_say(&broker, peer, &hello);
     CU_ASSERT_STRING_EQUAL(((Session *)peer->session)->name, "a\\x0ab");
     /* 62 letters and a character of two bytes: 63 bytes end in its middle. */
-    hello.text =
+    hello.hello.text =
         span_text("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xbc");
     peer = fake_peer_new(&broker);
     fake_say(&broker, peer, &hello);
@@ -379,8 +381,9 @@ static void a_body_over_the_limit_is_answered_not_cut(void) {
     broker.limits.max_body = 100000;
     peer = connected('a');
     for (int i = 0; i < 2; i++)
-        fake_say(&broker, peer,
-                 &(Message){.op = OP_PART, .transfer = 1, .body = span_of(part, sizeof(part))});
+        fake_say(
+            &broker, peer,
+            &(Message){.op = OP_PART, .part.transfer = 1, .body = span_of(part, sizeof(part))});
     fake_say(&broker, peer,
              &(Message){.op = OP_PUSH, .id = 9, .name = span_text("mail"), .body_transfer = 1});
     m = fake_next_real(peer);
@@ -397,7 +400,8 @@ static void more_than_64_transfers_are_a_fault(void) {
     begin();
     peer = connected('a');
     for (uint64_t id = 1; id <= 65; id++)
-        fake_say(&broker, peer, &(Message){.op = OP_PART, .transfer = id, .body = span_text("x")});
+        fake_say(&broker, peer,
+                 &(Message){.op = OP_PART, .part.transfer = id, .body = span_text("x")});
     expect_fault(peer, "ferry.Protocol");
     fake_hub_deinit(&broker);
 }

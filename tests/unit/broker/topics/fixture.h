@@ -75,7 +75,7 @@ static inline void subscribe_with(TopicFixture *f, Session *session, uint64_t id
             else
                 write_uint(&map, options[i].number);
         }
-        message.options = span_of(map.data, map.len);
+        message.subscribe.options = span_of(map.data, map.len);
     }
     topics_subscribe(f->topics, session, &message);
 }
@@ -85,7 +85,8 @@ static inline void subscribe(TopicFixture *f, Session *session, uint64_t id, con
 }
 
 static inline void unsubscribe(TopicFixture *f, Session *session, uint64_t id, uint64_t sub) {
-    topics_unsubscribe(f->topics, session, &(Message){.op = OP_UNSUBSCRIBE, .id = id, .sub = sub});
+    topics_unsubscribe(f->topics, session,
+                       &(Message){.op = OP_UNSUBSCRIBE, .id = id, .unsubscribe.sub = sub});
 }
 
 /* As it comes in: written and read, so that message->passed is set. */
@@ -116,7 +117,7 @@ static inline void publish_retained(TopicFixture *f, Session *session, const cha
                                     const char *body) {
     publish_message(f, session,
                     &(Message){.op = OP_PUBLISH,
-                               .flags = PUBLISH_RETAIN,
+                               .publish.flags = PUBLISH_RETAIN,
                                .name = span_text(topic),
                                .body = span_text(body)});
 }
@@ -130,30 +131,32 @@ static inline bool gets(Session *session, uint64_t sub, uint64_t seq, const char
                         const char *body) {
     const FakeSent *sent = fake_take(session);
     bool right = sent && sent->message.op == OP_MESSAGE && sent->lane == LANE_BULK &&
-                 sent->message.sub == sub && sent->message.seq == seq &&
+                 sent->message.message.sub == sub && sent->message.message.seq == seq &&
                  same(sent->message.name, topic) && same(sent->message.body, body);
 
     if (!right && !sent)
         printf("    nothing came, not %s #%llu\n", body, (unsigned long long)seq);
     else if (!right)
         printf("    got %s sub=%llu seq=%llu '%.*s' '%.*s'\n", op_name(sent->message.op),
-               (unsigned long long)sent->message.sub, (unsigned long long)sent->message.seq,
-               (int)sent->message.name.len, (const char *)sent->message.name.data,
-               (int)sent->message.body.len, (const char *)sent->message.body.data);
+               (unsigned long long)sent->message.message.sub,
+               (unsigned long long)sent->message.message.seq, (int)sent->message.name.len,
+               (const char *)sent->message.name.data, (int)sent->message.body.len,
+               (const char *)sent->message.body.data);
     return right;
 }
 
 static inline bool gets_ok(Session *session, uint64_t id, uint64_t seq) {
     const FakeSent *sent = fake_take(session);
 
-    return sent && sent->message.op == OP_OK && sent->message.id == id && sent->message.seq == seq;
+    return sent && sent->message.op == OP_OK && sent->message.id == id &&
+           sent->message.ok.seq == seq;
 }
 
 static inline bool gets_gap(Session *session, uint64_t sub, uint64_t count) {
     const FakeSent *sent = fake_take(session);
 
-    return sent && sent->message.op == OP_GAP && sent->message.sub == sub &&
-           sent->message.count == count;
+    return sent && sent->message.op == OP_GAP && sent->message.gap.sub == sub &&
+           sent->message.gap.count == count;
 }
 
 static inline bool gets_error(Session *session, uint64_t id, const char *type) {

@@ -130,7 +130,7 @@ static void disconnect_ends_the_session(void) {
     sent = fake_take(a);
     CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
     CU_ASSERT_EQUAL(sent->message.op, OP_BYE);
-    CU_ASSERT_TRUE(same(sent->message.text, "slow"));
+    CU_ASSERT_TRUE(same(sent->message.bye.text, "slow"));
     CU_ASSERT_TRUE(gets_nothing(a));
     fixture_deinit(&f);
 }
@@ -167,10 +167,10 @@ static void a_stopped_subscriber_costs_no_more_than_its_backlog(void) {
     topics_turn_end(f.topics);
     while ((sent = fake_take(a))) {
         if (sent->message.op == OP_GAP) {
-            gap = sent->message.count;
+            gap = sent->message.gap.count;
         } else {
-            CU_ASSERT_EQUAL(sent->message.seq, last + 1);
-            last = sent->message.seq;
+            CU_ASSERT_EQUAL(sent->message.message.seq, last + 1);
+            last = sent->message.message.seq;
             n++;
         }
     }
@@ -299,7 +299,7 @@ static void a_session_feeds_its_subscriptions_in_turn(void) {
     topics_turn_end(f.topics);
     /* 400 messages; of the first 130 some belong to each. */
     for (int i = 0; i < 130 && (sent = fake_take(a)); i++)
-        n[sent->message.sub]++;
+        n[sent->message.message.sub]++;
     CU_ASSERT_TRUE(n[1] > 50 && n[2] > 50);
     fixture_deinit(&f);
 }
@@ -353,7 +353,7 @@ static void a_large_body_waits_as_a_block(void) {
     sent = fake_take(a);
     CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
     CU_ASSERT_PTR_EQUAL(sent->block, large);
-    CU_ASSERT_EQUAL(sent->message.seq, 2);
+    CU_ASSERT_EQUAL(sent->message.message.seq, 2);
     CU_ASSERT_TRUE(same(sent->message.name, "t"));
     CU_ASSERT_TRUE(same(header_find(sent->message.headers, "k"), "v"));
     CU_ASSERT_EQUAL(sent->message.body.len, 300000);

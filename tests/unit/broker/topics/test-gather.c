@@ -5,15 +5,16 @@ static void ask(TopicFixture *f, Session *session, uint64_t id, const char *topi
     publish_message(f, session,
                     &(Message){.op = OP_PUBLISH,
                                .id = id,
-                               .flags = PUBLISH_GATHER,
-                               .window_ms = window_ms,
+                               .publish.flags = PUBLISH_GATHER,
+                               .publish.window_ms = window_ms,
                                .name = span_text(topic),
                                .body = span_text("who?")});
 }
 
 static void answer(TopicFixture *f, Session *session, uint64_t reply, const char *body) {
     topics_answer(f->topics, session,
-                  &(Message){.op = OP_ANSWER, .reply = reply, .body = span_text(body)}, NULL);
+                  &(Message){.op = OP_ANSWER, .answer.reply = reply, .body = span_text(body)},
+                  NULL);
 }
 
 /* The question's number, as this session got it, or 0. */
@@ -21,14 +22,14 @@ static uint64_t question(Session *session) {
     const FakeSent *sent = fake_take(session);
 
     return sent && sent->message.op == OP_MESSAGE && same(sent->message.body, "who?")
-               ? sent->message.reply
+               ? sent->message.message.reply
                : 0;
 }
 
 static bool gets_answer(Session *session, uint64_t id, const char *body) {
     const FakeSent *sent = fake_take(session);
 
-    return sent && sent->message.op == OP_ANSWER && sent->message.reply == id &&
+    return sent && sent->message.op == OP_ANSWER && sent->message.answer.reply == id &&
            same(sent->message.body, body) && sent->lane == LANE_BULK;
 }
 

@@ -19,11 +19,11 @@ static void look(Session *session, Seen *seen) {
             seen->ok[message->id]++;
         else if (message->op == OP_ERROR)
             seen->error[message->id]++;
-        else if (message->op == OP_MESSAGE && message->sub == 1)
-            seen->missed += message->seq - seen->last_seq - 1, seen->last_seq = message->seq,
-                                                               seen->n_messages++;
-        else if (message->op == OP_GAP && message->sub == 1)
-            seen->missed += message->count, seen->last_seq += message->count;
+        else if (message->op == OP_MESSAGE && message->message.sub == 1)
+            seen->missed += message->message.seq - seen->last_seq - 1,
+                seen->last_seq = message->message.seq, seen->n_messages++;
+        else if (message->op == OP_GAP && message->gap.sub == 1)
+            seen->missed += message->gap.count, seen->last_seq += message->gap.count;
     }
 }
 
@@ -36,8 +36,8 @@ static void publish_as(TopicFixture *f, Session *session, uint64_t id, uint64_t 
     publish_message(f, session,
                     &(Message){.op = OP_PUBLISH,
                                .id = id,
-                               .flags = flags,
-                               .window_ms = 100,
+                               .publish.flags = flags,
+                               .publish.window_ms = 100,
                                .name = span_text(topic),
                                .body = span_text("body")});
 }

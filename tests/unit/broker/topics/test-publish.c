@@ -228,14 +228,14 @@ static void drain(Session *session, Life *life) {
     while ((sent = fake_take(session))) {
         const Message *message = &sent->message;
 
-        if (message->op == OP_MESSAGE && message->sub == life->sub) {
-            CU_ASSERT_TRUE(message->seq > life->seen);
-            life->missed += message->seq - life->seen - 1;
-            life->seen = message->seq;
+        if (message->op == OP_MESSAGE && message->message.sub == life->sub) {
+            CU_ASSERT_TRUE(message->message.seq > life->seen);
+            life->missed += message->message.seq - life->seen - 1;
+            life->seen = message->message.seq;
             life->received++;
-        } else if (message->op == OP_GAP && message->sub == life->sub) {
-            life->missed += message->count;
-            life->seen += message->count;
+        } else if (message->op == OP_GAP && message->gap.sub == life->sub) {
+            life->missed += message->gap.count;
+            life->seen += message->gap.count;
         } else if (message->op == OP_OK && message->id == life->sub) {
             life->answered = true;
         }

@@ -71,7 +71,7 @@ static void a_wildcard_gets_all_that_match(void) {
 static void at_most_max_names_are_retained(void) {
     TopicFixture f;
     Session *a;
-    Message message = {.op = OP_PUBLISH, .id = 1, .flags = PUBLISH_RETAIN};
+    Message message = {.op = OP_PUBLISH, .id = 1, .publish.flags = PUBLISH_RETAIN};
 
     fixture_init(&f);
     f.broker.limits.max_names = 2;
@@ -103,7 +103,7 @@ static void retained_values_count_against_the_total(void) {
     Session *a;
     Message message = {.op = OP_PUBLISH,
                        .id = 1,
-                       .flags = PUBLISH_RETAIN,
+                       .publish.flags = PUBLISH_RETAIN,
                        .name = span_text("t"),
                        .body = span_text("0123456789012345678901234567890123456789")};
 
@@ -227,7 +227,7 @@ static void a_large_value_is_retained_as_a_block(void) {
     memset(large, 'z', 200000);
     topics_publish(f.topics, a,
                    &(Message){.op = OP_PUBLISH,
-                              .flags = PUBLISH_RETAIN,
+                              .publish.flags = PUBLISH_RETAIN,
                               .name = span_text("t"),
                               .body = span_of(large, 200000)},
                    large);
@@ -364,8 +364,8 @@ static void questions_are_not_replayed(void) {
     publish_message(&f, a,
                     &(Message){.op = OP_PUBLISH,
                                .id = 1,
-                               .flags = PUBLISH_GATHER,
-                               .window_ms = 10,
+                               .publish.flags = PUBLISH_GATHER,
+                               .publish.window_ms = 10,
                                .name = span_text("t"),
                                .body = span_text("?")});
     CU_ASSERT_TRUE(gets_ok(a, 1, 0));

@@ -42,14 +42,15 @@ static void welcome(MiniBroker *broker, Peer *peer, const Message *hello) {
     broker->n_hello++;
     broker->last = peer;
     peer->session = broker;
-    peer->out.credit = (int64_t)hello->bytes;
-    peer_put(peer, LANE_CONTROL,
-             &(Message){.op = OP_WELCOME,
-                        .version = 1,
-                        .token = span_of(token, WIRE_TOKEN),
-                        .broker = span_of(token, WIRE_TOKEN),
-                        .bytes = broker->welcome_bytes ? broker->welcome_bytes : WIRE_CREDIT},
-             NULL);
+    peer->out.credit = (int64_t)hello->hello.bytes;
+    peer_put(
+        peer, LANE_CONTROL,
+        &(Message){.op = OP_WELCOME,
+                   .welcome.version = 1,
+                   .welcome.token = span_of(token, WIRE_TOKEN),
+                   .welcome.broker = span_of(token, WIRE_TOKEN),
+                   .welcome.bytes = broker->welcome_bytes ? broker->welcome_bytes : WIRE_CREDIT},
+        NULL);
 }
 
 static void answer(Peer *peer, Message *call) {
@@ -67,7 +68,7 @@ static void take(MiniBroker *broker, Peer *peer, Message *message) {
         welcome(broker, peer, message);
         break;
     case OP_CREDIT:
-        peer->out.credit += (int64_t)message->bytes;
+        peer->out.credit += (int64_t)message->credit.bytes;
         peer_touch(peer);
         break;
     case OP_PART:
@@ -161,7 +162,7 @@ int mini_call(MiniClient *client, uint64_t id, size_t len) {
                  &(Message){.op = OP_CALL,
                             .id = id,
                             .name = span_text("a"),
-                            .method = span_text("b"),
+                            .call.method = span_text("b"),
                             .body = span_of(body, len)},
                  NULL);
     free(body);

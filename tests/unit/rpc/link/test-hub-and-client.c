@@ -104,7 +104,7 @@ static void without_credit_it_waits_and_goes_on_with_more(void) {
     CU_ASSERT_EQUAL(broker.n_calls, 1);
     CU_ASSERT(link_waiting(client.link) > 9000);
     CU_ASSERT_PTR_NOT_NULL_FATAL(broker.last);
-    peer_put(broker.last, LANE_CONTROL, &(Message){.op = OP_CREDIT, .bytes = 100000}, NULL);
+    peer_put(broker.last, LANE_CONTROL, &(Message){.op = OP_CREDIT, .credit.bytes = 100000}, NULL);
     CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_messages == 10));
     CU_ASSERT_EQUAL(client.n_wrong, 0);
     end();

@@ -6,8 +6,8 @@
 #include "support/suite.h"
 
 static int part(Inbox *inbox, uint64_t transfer, const void *data, size_t len) {
-    return inbox_part(inbox,
-                      &(Message){.op = OP_PART, .transfer = transfer, .body = span_of(data, len)});
+    return inbox_part(
+        inbox, &(Message){.op = OP_PART, .part.transfer = transfer, .body = span_of(data, len)});
 }
 
 static int body(Inbox *inbox, uint64_t transfer, Message *message, const void **block) {

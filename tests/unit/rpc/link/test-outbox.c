@@ -25,7 +25,7 @@ static const char *inside(const Chunk *chunk) {
     while (message_read(&reader, &message) == 1 && len < sizeof(text) - 64)
         len += (size_t)snprintf(
             text + len, sizeof(text) - len, "%s%s %llu", len ? ", " : "", op_name(message.op),
-            (unsigned long long)(message.op == OP_PART ? message.transfer : message.id));
+            (unsigned long long)(message.op == OP_PART ? message.part.transfer : message.id));
     CU_ASSERT_PTR_NULL(reader.problem);
     return text;
 }
@@ -195,8 +195,8 @@ static void few_large_bodies_are_begun_at_once(void) {
         batch_open(&reader, chunk->data, chunk->len);
         while (message_read(&reader, &message) == 1) {
             if (message.op == OP_PART) {
-                n_open += !open[message.transfer];
-                open[message.transfer] = true;
+                n_open += !open[message.part.transfer];
+                open[message.part.transfer] = true;
                 most = n_open > most ? n_open : most;
             } else {
                 CU_ASSERT_TRUE(open[message.body_transfer]);
