@@ -15,7 +15,7 @@ HeaderText *header_text_init(void *memory, Span headers);
 /* The same in memory of its own: free(). NULL: out of memory. */
 HeaderText *header_text_new(Span headers);
 
-/* NULL: there is none of this name. */
+/* NULL: there is not one of this name. */
 const char *header_text_find(const HeaderText *text, const char *name);
 
 /* The name behind this one (which came from here); NULL: the first. NULL: there are no more. */

@@ -20,19 +20,20 @@ typedef struct Values {
 } Values;
 
 static const Option options[] = {
-    OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "how many (default 100000)", 1, 0),
-    OPTION_RANGE(OPTION_BYTES, 's', "size", Values, size, "BYTES", "of a body (default 64)", 1,
+    OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N",
+                 "number of operations (default 100000)", 1, 0),
+    OPTION_RANGE(OPTION_BYTES, 's', "size", Values, size, "BYTES", "size of a body (default 64)", 1,
                  64 << 20),
     OPTION_RANGE(OPTION_COUNT, 'f', "in-flight", Values, in_flight, "N",
-                 "unanswered at once (default 1000; 1: one after the other)", 1, 65536),
+                 "operations in flight (default 1000; 1: one at a time)", 1, 65536),
     OPTION_PLAIN(OPTION_TEXT, 'p', "payload", Values, payload, "FILE",
-                 "its contents as the body, instead of --size"),
+                 "read the body from FILE, instead of --size"),
     OPTION_PLAIN(OPTION_FLAG, 0, "serve", Values, serve, NULL,
-                 "call: serve the method here as well, as an echo"),
+                 "call: also serve the method in this process, as an echo"),
     OPTION_PLAIN(OPTION_FLAG, 0, "work", Values, work, NULL,
                  "push: take and acknowledge the jobs here as well, time them from push to here"),
-    OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T", "of a call (default 30s)", 1,
-                 3600000),
+    OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
+                 "time limit of a call (default 30s)", 1, 3600000),
     OPTION_END,
 };
 
@@ -361,7 +362,7 @@ static int check(Bench *bench, int argc, char **argv) {
     else if (strcmp(kind, "push") == 0)
         bench->kind = BENCH_PUSH;
     else
-        return cli_usage(bench->cli, "'%s' is none of " KINDS, kind);
+        return cli_usage(bench->cli, "'%s' is not one of " KINDS, kind);
     if (v->serve && bench->kind != BENCH_CALL)
         return cli_usage(bench->cli, "--serve goes with 'bench call'");
     if (v->work && bench->kind != BENCH_PUSH)
@@ -409,16 +410,15 @@ const Command command_bench = {
     .name = "bench",
     .usage = "call|pub|push [NAME] [--count N] [--size BYTES] [--in-flight N] [--serve] [--work]",
     .summary = "measure calls, messages or jobs",
-    .help =
-        "call    calls NAME, with --serve a method of its own\n"
-        "pub     publishes to NAME and subscribes to it: the times are those from here to here\n"
-        "push    pushes to NAME: the times are those until a job is stored, or with --work until\n"
-        "        it arrives; without NAME they are deleted afterwards\n"
-        "\n"
-        "Examples:\n"
-        "  ferry bench call --serve --in-flight 1 --count 10000\n"
-        "  ferry bench pub --size 1K\n"
-        "  ferry bench push --work --json\n",
+    .help = "call    calls NAME, or with --serve a method of its own\n"
+            "pub     publishes to NAME and subscribes to it: times run from publishing to arrival\n"
+            "push    pushes to NAME: times run until a job is stored, or with --work until it\n"
+            "        arrives; without NAME the jobs are deleted afterwards\n"
+            "\n"
+            "Examples:\n"
+            "  ferry bench call --serve --in-flight 1 --count 10000\n"
+            "  ferry bench pub --size 1K\n"
+            "  ferry bench push --work --json\n",
     .options = options,
     .values_size = sizeof(Values),
     .min_args = 1,

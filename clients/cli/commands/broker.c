@@ -21,9 +21,9 @@ static const Option options[] = {
     OPTION_ROW(OPTION_TEXT, 'l', "log-level", Values, log_level, "L",
                "error, warning, info (default) or debug", 0, 0, "error|warning|info|debug"),
     OPTION_PLAIN(OPTION_FLAG, 0, "insecure", Values, insecure, NULL,
-                 "listen beyond this machine without keys: whoever reaches it may use it"),
+                 "listen beyond this machine without keys: every peer may use the broker"),
     OPTION_PLAIN(OPTION_FLAG, 0, "check-config", Values, check_config, NULL,
-                 "read the configuration, say what is wrong with it, and end"),
+                 "check the configuration, print its errors, and exit"),
     OPTION_END,
 };
 
@@ -51,8 +51,8 @@ const Command command_broker = {
     .usage = "[--bind ENDPOINT]... [--data DIR] [--config FILE] [--log-level L]",
     .summary = "run the broker",
     .help =
-        "Endpoints are tcp://ADDRESS:PORT or ipc://PATH. SIGTERM drains: takes nothing new, ends\n"
-        "when what was begun is done. SIGHUP reads the configuration again.\n"
+        "Endpoints are tcp://ADDRESS:PORT or ipc://PATH. SIGTERM drains: the broker takes no new\n"
+        "work and ends when all work in progress is done. SIGHUP reads the configuration again.\n"
         "\n"
         "Examples:\n"
         "  ferry broker\n"

@@ -25,22 +25,22 @@ typedef struct Values {
 static const Option options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'c', "cache", Values, url, "URL",
                  "the cache (default $FERRY_CACHE, else redis://127.0.0.1)"),
-    OPTION_PLAIN(OPTION_TEXT, 'p', "prefix", Values, prefix, "TEXT", "in front of keys and tags"),
+    OPTION_PLAIN(OPTION_TEXT, 'p', "prefix", Values, prefix, "TEXT", "prefix of keys and tags"),
     OPTION_RANGE(OPTION_MS, 0, "ttl", Values, ttl_ms, "T",
-                 "set, bench: keep for T; ttl: from now on (default: until evicted)", 1,
-                 FERRY_CACHE_TTL_MAX),
-    OPTION_PLAIN(OPTION_TEXT, 0, "tags", Values, tags, "TAGS", "set: with these, 'users,user:7'"),
+                 "set, bench, ttl: time to live (default: until evicted)", 1, FERRY_CACHE_TTL_MAX),
+    OPTION_PLAIN(OPTION_TEXT, 0, "tags", Values, tags, "TAGS",
+                 "set: the entry's tags, 'users,user:7'"),
     OPTION_PLAIN(OPTION_FLAG, 'u', "unpack", Values, unpack, NULL,
-                 "get, watch: the value is MessagePack; show it as JSON"),
+                 "get, watch: print a MessagePack value as JSON"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N",
                  "bench: N reads (default 100000); watch: end after N values", 1, 1000000000),
     OPTION_RANGE(OPTION_BYTES, 's', "size", Values, size, "BYTES",
-                 "bench: of a value (default 100)", 1, BENCH_SIZE_MAX),
+                 "bench: size of a value (default 100)", 1, BENCH_SIZE_MAX),
     OPTION_PLAIN(OPTION_FLAG, 0, "near", Values, near, NULL, "bench: with a near cache"),
     OPTION_RANGE(OPTION_MS, 0, "every", Values, every_ms, "T",
-                 "watch: look this often (default 100ms)", 1, 3600000),
+                 "watch: time between two reads (default 100ms)", 1, 3600000),
     OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
-                 "wait for Redis at most (default 5s)", 1, 3600000),
+                 "time limit for Redis (default 5s)", 1, 3600000),
     OPTION_END,
 };
 
@@ -346,7 +346,7 @@ static const struct Verb *find_verb(Cli *cli, const char *name, int n) {
         return NULL;
     }
     near = text_nearest(name, names, N_VERBS);
-    cli_usage(cli, "'%s' is none of " VERBS "%s%s%s", name, near ? ": did you mean '" : "",
+    cli_usage(cli, "'%s' is not one of " VERBS "%s%s%s", name, near ? ": did you mean '" : "",
               near ? near : "", near ? "'?" : "");
     return NULL;
 }
@@ -381,19 +381,19 @@ const Command command_cache = {
              "tags TAG...\n"
              "stats\n"
              "bench [--count N] [--size BYTES] [--near]",
-    .summary = "look into a cache, change it, measure it",
-    .help = "get     the value, as it is\n"
+    .summary = "read, change and measure a cache",
+    .help = "get     print the value unchanged\n"
             "set     store a value, or standard input\n"
             "del     remove keys\n"
-            "ttl     the time a key has left; with --ttl gives it a new one\n"
-            "tags    invalidate every entry that has one of these tags\n"
-            "stats   connect, ask ten times, and tell what came of it\n"
-            "bench   store 1000 values, then read them again and again\n"
-            "watch   the value, and each other one that takes its place\n"
+            "ttl     print the remaining time of a key, or set it with --ttl\n"
+            "tags    invalidate all entries with one of these tags\n"
+            "stats   connect, ask ten times, and print the statistics\n"
+            "bench   store 1000 values, then read them repeatedly\n"
+            "watch   print the value, and each new value\n"
             "\n"
             "URL is redis://HOST[:PORT][/DB], redis+unix://PATH, redis+cluster://HOST:PORT, or\n"
-            "memory://, which is inside each process: here only bench and stats mean something.\n"
-            "What memoised methods store is a list in MessagePack: get --unpack.\n"
+            "memory://, which is a cache inside this process: useful for bench and stats only.\n"
+            "Memoised methods store a MessagePack list: use get --unpack.\n"
             "\n"
             "Examples:\n"
             "  ferry cache set greeting hello --ttl 5m --tags words\n"

@@ -11,24 +11,24 @@
 
 static const Option options[] = {
     OPTION_RANGE(OPTION_MS, 't', "timeout", CallValues, timeout_ms, "T",
-                 "how long to wait (default 30s, or the method's own)", 1, 3600000),
+                 "time limit (default 30s, or that of the method)", 1, 3600000),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", CallValues, count, "N", "call it N times", 1, 0),
     OPTION_RANGE(OPTION_COUNT, 0, "in-flight", CallValues, in_flight, "N",
-                 "with --count: so many at once (default 1)", 1, 65536),
+                 "with --count: calls in flight at once (default 1)", 1, 65536),
     OPTION_PLAIN(OPTION_TEXT, 'i', "instance", CallValues, instance, "NAME",
-                 "this instance of the service alone"),
+                 "call only this instance of the service"),
     OPTION_PLAIN(OPTION_FLAG, 0, "idempotent", CallValues, idempotent, NULL,
-                 "may be done twice: tried again when a server is lost"),
+                 "the call may run twice: retry it when a server is lost"),
     OPTION_PLAIN(OPTION_FLAG, 'r', "raw", CallValues, raw, NULL,
                  "print the result's MessagePack bytes"),
-    OPTION_PLAIN(OPTION_FLAG, 0, "time", CallValues, time, NULL, "tell how long each call took"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "time", CallValues, time, NULL, "print the time of each call"),
     OPTION_PLAIN(OPTION_FLAG, 0, "template", CallValues, template, NULL,
-                 "print a skeleton of the arguments instead of calling"),
+                 "print a template of the arguments instead of calling"),
     OPTION_ROW(OPTION_TEXT, 0, "stream", CallValues, stream, "WHICH",
-               "of a method that is not described: items go in, out or both ways", 0, 0,
+               "for a method without description: stream items in, out or both ways", 0, 0,
                "in|out|both"),
     OPTION_PLAIN(OPTION_FLAG, 0, "unchecked", CallValues, unchecked, NULL,
-                 "do not ask for the service's description first"),
+                 "do not fetch the service's description first"),
     OPTION_END,
 };
 
@@ -301,21 +301,20 @@ const Command command_call = {
     .name = "call",
     .usage = "SERVICE.METHOD [JSON | NAME=VALUE | @FILE | -]... [--timeout T] [--count N] "
              "[--idempotent]",
-    .summary = "call a method, print its result",
+    .summary = "call a method and print its result",
     .help =
-        "Each argument is a JSON value, @FILE a file that holds one, - one from standard input.\n"
-        "Where the service describes its methods, arguments are checked before they are sent, may\n"
-        "be given as NAME=VALUE, and texts need no quotes; one object may be all of them by name.\n"
-        "Else texts need their quotes: '\"hello\"'. What JSON has no word for: {\"$bin\": "
-        "\"BASE64\"} "
+        "Each argument is a JSON value, @FILE (a file with a JSON value) or - (standard input).\n"
+        "If the service describes its methods, arguments are checked before they are sent, may be\n"
+        "given as NAME=VALUE, and texts need no quotes; a single object may hold all of them by "
+        "name.\n"
+        "Otherwise texts need quotes: '\"hello\"'. Values that JSON lacks: {\"$bin\": \"BASE64\"} "
         "is\n"
         "bytes, {\"$int\": \"18446744073709551615\"} a large integer, {\"$float\": \"nan\"}.\n"
         "\n"
-        "A method with streams takes its items from standard input, one a line, and prints those\n"
-        "that come, one a line; --timeout then bounds the wait for each.\n"
+        "A method with streams reads its items from standard input and prints received items, one\n"
+        "per line; --timeout then bounds the wait for each item.\n"
         "\n"
-        "An error is told with its type, causes and trace; the exit status says which kind it "
-        "was.\n"
+        "An error is printed with its type, causes and trace; the exit status shows its kind.\n"
         "\n"
         "Examples:\n"
         "  ferry call calc.Calc.add 2 3\n"

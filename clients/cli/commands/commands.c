@@ -51,9 +51,9 @@ void commands_print(FILE *to) {
     fputs("\n'ferry help COMMAND' has the options of a command, and examples.\n"
           "Times are written 250ms, 5s or 2m; a bare number is seconds. Data goes to standard "
           "output,\n"
-          "talk to standard error.\n"
-          "Exit status: 0 done, 1 another problem, 2 usage, 3 no connection, 4 not allowed,\n"
-          "5 too late, 6 no such service or queue, 7 the service failed, 8 refused or full, 130 "
+          "messages about it to standard error.\n"
+          "Exit status: 0 success, 1 other error, 2 usage, 3 no connection, 4 not allowed,\n"
+          "5 timeout, 6 no such service or queue, 7 the service failed, 8 refused or full, 130 "
           "Ctrl-C.\n",
           to);
 }

@@ -247,7 +247,7 @@ static int run_completion(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_completion = {
     .name = "completion",
     .usage = "[bash]",
-    .summary = "print the script that completes 'ferry' in a shell",
+    .summary = "print the completion script for a shell",
     .help =
         "Completes commands, options, and the services, topics and queues that are there now; the\n"
         "methods of services that describe themselves, and the names of their arguments.\n"

@@ -13,7 +13,7 @@ static const Option options[] = {
     OPTION_RANGE(OPTION_MS, 'w', "window", Values, window_ms, "T",
                  "how long to collect answers (default 1s)", 1, 60000),
     OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE",
-                 "the question is this file's contents"),
+                 "read the question from this file"),
     OPTION_END,
 };
 
@@ -56,7 +56,7 @@ static int run_gather(Cli *cli, const void *values, int argc, char **argv) {
                          on_answer, &run, &error) < 0)
             status = cli_error(cli, &error);
         else if (run.n == 0)
-            cli_note(cli, "nobody answered");
+            cli_note(cli, "no subscriber answered");
     }
     source_deinit(&source, NULL);
     return status;
@@ -65,12 +65,13 @@ static int run_gather(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_gather = {
     .name = "gather",
     .usage = "TOPIC [BODY | --file FILE] [--window T]",
-    .summary = "ask all subscribers of a topic, print their answers",
-    .help = "Publishes a question, collects for the whole window, and prints the answers as they\n"
-            "come, a line each.\n"
-            "\n"
-            "Examples:\n"
-            "  ferry gather fleet.rollcall 'who is there?' --window 500ms\n",
+    .summary = "ask all subscribers of a topic and print their answers",
+    .help =
+        "Publishes a question, collects answers for the whole window, and prints each answer on a\n"
+        "line as it arrives.\n"
+        "\n"
+        "Examples:\n"
+        "  ferry gather fleet.rollcall 'who is there?' --window 500ms\n",
     .options = options,
     .values_size = sizeof(Values),
     .min_args = 1,

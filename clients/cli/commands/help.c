@@ -24,7 +24,7 @@ static int run_help(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_help = {
     .name = "help",
     .usage = "[COMMAND]",
-    .summary = "show what a command does, with examples",
+    .summary = "explain a command, with examples",
     .max_args = 1,
     .completes = NAMES_COMMANDS,
     .run = run_help,

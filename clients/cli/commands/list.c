@@ -111,7 +111,7 @@ typedef struct DescribeValues {
 } DescribeValues;
 
 static const Option describe_options[] = {
-    OPTION_PLAIN(OPTION_FLAG, 0, "idl", DescribeValues, idl, NULL, "as an interface file"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "idl", DescribeValues, idl, NULL, "print an interface file"),
     OPTION_END,
 };
 
@@ -193,7 +193,7 @@ static int run_describe(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_describe = {
     .name = "describe",
     .usage = "SERVICE [--json | --idl]",
-    .summary = "show a service: its instances and what it offers",
+    .summary = "show the instances and methods of a service",
     .help =
         "Examples:\n  ferry describe calc.Calc\n  ferry describe calc.Calc --idl > calc.thrift\n",
     .options = describe_options,
@@ -242,7 +242,7 @@ static int run_topics(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_topics = {
     .name = "topics",
     .usage = "[NAME]",
-    .summary = "list the topics that hold something, and the patterns subscribed to",
+    .summary = "list retained topics and subscribed patterns",
     .help = "Examples:\n  ferry topics\n  ferry topics --json\n",
     .max_args = 1,
     .completes = NAMES_TOPICS,
@@ -283,7 +283,7 @@ static int run_sessions(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_sessions = {
     .name = "sessions",
     .usage = "[NAME]",
-    .summary = "list who is connected",
+    .summary = "list connected clients",
     .help = "NAME is a session's number, or a part of its name.\n"
             "\n"
             "Examples:\n  ferry sessions\n  ferry sessions worker\n",

@@ -14,9 +14,10 @@ typedef struct Values {
 
 static const Option options[] = {
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "ping N times (default 1)", 1, 0),
-    OPTION_PLAIN(OPTION_MS, 0, "every", Values, every_ms, "T", "wait between two (default 1s)"),
+    OPTION_PLAIN(OPTION_MS, 0, "every", Values, every_ms, "T",
+                 "time between two pings (default 1s)"),
     OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
-                 "wait for an answer at most (default 5s)", 1, 3600000),
+                 "time limit for an answer (default 5s)", 1, 3600000),
     OPTION_END,
 };
 
@@ -112,8 +113,8 @@ static int run_ping(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_ping = {
     .name = "ping",
     .usage = "[SERVICE] [--count N] [--every T] [--timeout T]",
-    .summary = "measure the way to the broker, or to each server of a service",
-    .help = "Prints where it went and the milliseconds there and back.\n"
+    .summary = "measure the round trip to the broker or to each server of a service",
+    .help = "Prints the target and the round-trip time in milliseconds.\n"
             "\n"
             "Examples:\n  ferry ping\n  ferry ping calc.Calc --count 10\n",
     .options = options,

@@ -11,12 +11,11 @@ typedef struct Values {
 
 static const Option options[] = {
     OPTION_PLAIN(OPTION_FLAG, 0, "retain", Values, retain, NULL,
-                 "keep it: whoever subscribes later gets it first; an empty body deletes it"),
-    OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE",
-                 "the body is this file's contents"),
+                 "retain the message: later subscribers get it first; an empty body deletes it"),
+    OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE", "read the body from this file"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N",
-                 "publish it N times; of lines, the first N", 1, 0),
-    OPTION_PLAIN(OPTION_MS, 0, "every", Values, every_ms, "T", "wait this long between two"),
+                 "publish N times; with -, the first N lines", 1, 0),
+    OPTION_PLAIN(OPTION_MS, 0, "every", Values, every_ms, "T", "time between two messages"),
     OPTION_END,
 };
 
@@ -96,7 +95,7 @@ const Command command_pub = {
     .name = "pub",
     .usage = "TOPIC [BODY | - | --file FILE] [--retain] [--count N]",
     .summary = "publish messages to a topic",
-    .help = "The body is an argument, a file, or with - each line of standard input; else empty.\n"
+    .help = "The body is an argument, a file, each line of standard input (-), or empty.\n"
             "\n"
             "Examples:\n"
             "  ferry pub orders.new '{\"id\": 42}'\n"

@@ -14,18 +14,17 @@ typedef struct Values {
 
 static const Option options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'k', "key", Values, key, "K",
-                 "store it once: a job with a key that was pushed lately is dropped"),
-    OPTION_PLAIN(OPTION_MS, 0, "delay", Values, delay_ms, "T", "deliver it no earlier"),
+                 "deduplicate: drop the job if K was pushed recently"),
+    OPTION_PLAIN(OPTION_MS, 0, "delay", Values, delay_ms, "T", "deliver after this time"),
     OPTION_RANGE(OPTION_COUNT, 'p', "priority", Values, priority, "N",
                  "0 to 9, higher first (default 0)", 0, 9),
     OPTION_PLAIN(OPTION_MS, 0, "ttl", Values, ttl_ms, "T",
-                 "not delivered by then, it goes to the dead letters"),
-    OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE",
-                 "the body is this file's contents"),
+                 "time to live: an undelivered job becomes a dead letter"),
+    OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE", "read the body from this file"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N",
-                 "push it N times; of lines, the first N", 1, 0),
+                 "push N times; with -, the first N lines", 1, 0),
     OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
-                 "how long to wait until a job is stored (default 30s)", 1, 3600000),
+                 "time limit for storing a job (default 30s)", 1, 3600000),
     OPTION_END,
 };
 
@@ -159,8 +158,8 @@ const Command command_push = {
              "[--count N] [--timeout T]",
     .summary = "push jobs to a queue",
     .help =
-        "Ends when the broker has stored all of them as safely as the queue promises. The body\n"
-        "is an argument, a file, or with - each line of standard input; else empty.\n"
+        "Ends when the broker has stored all jobs as safely as the queue promises. The body is an\n"
+        "argument, a file, each line of standard input (-), or empty.\n"
         "\n"
         "Examples:\n"
         "  ferry push mail '{\"to\": \"me@example.org\"}'\n"

@@ -16,8 +16,8 @@ typedef struct Values {
 
 static const Option options[] = {
     OPTION_RANGE(OPTION_COUNT, 'n', "limit", Values, limit, "N",
-                 "peek, move, retry: at most N jobs (peek: 10 by default)", 1, UINT32_MAX),
-    OPTION_PLAIN(OPTION_FLAG, 'y', "yes", Values, yes, NULL, "purge: do not ask"),
+                 "peek, move, retry: at most N jobs (peek: default 10)", 1, UINT32_MAX),
+    OPTION_PLAIN(OPTION_FLAG, 'y', "yes", Values, yes, NULL, "purge without a question"),
     OPTION_END,
 };
 
@@ -195,7 +195,7 @@ static int check(Cli *cli, const char *verb, int argc) {
     if (!is_known) {
         const char *near = text_nearest(verb, verbs, n);
 
-        return cli_usage(cli, "'%s' is none of " VERBS "%s%s%s", verb,
+        return cli_usage(cli, "'%s' is not one of " VERBS "%s%s%s", verb,
                          near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
     if (argc < wanted)
@@ -223,13 +223,13 @@ const Command command_queue = {
     .usage = "[list]\n"
              "show|peek|purge|pause|resume|retry QUEUE [--limit N]\n"
              "move FROM TO [--limit N]",
-    .summary = "look into queues, and move jobs about",
-    .help = "show    all that is known of a queue\n"
-            "peek    the next jobs, without taking them\n"
-            "purge   delete the jobs that nobody holds\n"
-            "pause   deliver nothing until resume\n"
-            "move    jobs of one queue to another\n"
-            "retry   dead letters back to the queue they came from\n"
+    .summary = "list, inspect and change queues",
+    .help = "show    print the settings and counters of a queue\n"
+            "peek    print the next jobs without taking them\n"
+            "purge   delete all jobs that no worker holds\n"
+            "pause   stop delivery until resume\n"
+            "move    move jobs to another queue\n"
+            "retry   return dead letters to their queue\n"
             "\n"
             "Examples:\n"
             "  ferry queue\n"

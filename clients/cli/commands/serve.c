@@ -19,19 +19,19 @@ typedef struct Values {
 
 static const Option options[] = {
     OPTION_PLAIN(OPTION_FLAG, 0, "echo", Values, echo, NULL,
-                 "answer with the argument; with the list of them when there are several"),
+                 "answer with the argument, or with the list of several arguments"),
     OPTION_PLAIN(OPTION_TEXT, 'e', "exec", Values, exec, "CMD",
-                 "run CMD for each call, the arguments on standard input"),
+                 "run CMD for each call, with the arguments on standard input"),
     OPTION_PLAIN(OPTION_TEXT, 0, "fail", Values, fail, "TYPE[:MESSAGE]",
-                 "throw this error at each caller"),
+                 "answer each call with this error"),
     OPTION_ROW(OPTION_TEXT, 0, "format", Values, format, "WORD",
-               "of CMD's input and output: text (default), json, msgpack", 0, 0,
+               "format of CMD's input and output: text (default), json, msgpack", 0, 0,
                "text|json|msgpack"),
     OPTION_RANGE(OPTION_COUNT, 's', "slots", Values, slots, "N", "calls at once (default 1)", 1,
                  65536),
     OPTION_PLAIN(OPTION_MS, 0, "delay", Values, delay_ms, "T", "wait before each answer"),
     OPTION_PLAIN(OPTION_TEXT, 'i', "instance", Values, instance, "NAME",
-                 "this server's name among those of the service"),
+                 "name of this instance of the service"),
     OPTION_PLAIN(OPTION_FLAG, 0, "bare-errors", Values, bare_errors, NULL,
                  "for outsiders: errors without the process that they come from"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N calls", 1, 0),
@@ -283,20 +283,18 @@ const Command command_serve = {
         "SERVICE.METHOD... (--echo | --exec CMD | --fail TYPE[:MESSAGE]) [--slots N] [--delay T]",
     .summary = "answer the calls of methods",
     .help =
-        "CMD is run by the shell, a call each, up to --slots at once. With --format text a single\n"
-        "text or bytes argument is its standard input as it is, anything else the list of "
-        "arguments\n"
-        "as JSON; what it prints is the result: a JSON value where it is one, else a text. With\n"
-        "json, the list of arguments goes in and a JSON value must come out; with msgpack, the\n"
-        "bytes go both ways.\n"
+        "The shell runs CMD once per call, up to --slots at once. With --format text, a single\n"
+        "text or bytes argument is passed to standard input unchanged, other arguments as a JSON\n"
+        "list; the output is the result: a JSON value if it is one, else a text. With json, the\n"
+        "input is the list of arguments and the output must be a JSON value; with msgpack, both\n"
+        "are MessagePack bytes.\n"
         "\n"
-        "Exit 0: the result. 75: ferry.Overloaded, which callers may retry. Anything else:\n"
+        "Exit status 0: the result. 75: ferry.Overloaded, which callers may retry. Others:\n"
         "ferry.Internal, with standard error as the message. The environment has FERRY_METHOD,\n"
         "FERRY_CALLER, FERRY_LEFT_MS, and FERRY_HEADER_NAME for each header.\n"
         "\n"
-        "Methods of one service belong into one process, for the broker gives a call to any "
-        "server\n"
-        "of the service: CMD can tell them apart by FERRY_METHOD.\n"
+        "Serve all methods of a service in one process, because the broker sends a call to any\n"
+        "server of the service; CMD can tell the methods apart by FERRY_METHOD.\n"
         "\n"
         "Examples:\n"
         "  ferry serve demo.Echo.say --echo\n"

@@ -18,18 +18,18 @@ typedef struct Values {
 static const Option options[] = {
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N messages", 1, 0),
     OPTION_RANGE(OPTION_COUNT, 'l', "last", Values, last, "N",
-                 "first the last N messages of each topic, as far as the broker has them", 1,
+                 "print first the last N messages of each topic that the broker keeps", 1,
                  UINT32_MAX),
     OPTION_PLAIN(OPTION_TEXT, 'g', "group", Values, group, "G",
-                 "each message goes to one subscriber of the group"),
+                 "join group G: each message goes to one of its subscribers"),
     OPTION_PLAIN(OPTION_TEXT, 'a', "answer", Values, answer, "TEXT",
-                 "the answer to questions, as asked by 'ferry gather'"),
+                 "answer questions of 'ferry gather' with TEXT"),
     OPTION_PLAIN(OPTION_TEXT, 'e', "exec", Values, exec, "CMD",
-                 "run CMD for each message: what it prints answers a question, or is printed"),
+                 "run CMD for each message; its output is printed, or answers a question"),
     OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
-                 "end with status 5 when nothing came for so long", 1, 0),
+                 "end with status 5 after this time without a message", 1, 0),
     OPTION_PLAIN(OPTION_FLAG, 0, "topics", Values, with_topic, NULL,
-                 "print each message's topic and a tab in front of it"),
+                 "print the topic and a tab before each message"),
     OPTION_END,
 };
 
@@ -199,9 +199,9 @@ const Command command_sub = {
         "PATTERN... [--count N] [--last N] [--group G] [--topics] [--answer TEXT | --exec CMD]",
     .summary = "print the messages of topics",
     .help =
-        "In a pattern, * is any one token and > at the end any one or more. Prints the bodies, a\n"
-        "line each; with --json an object a line: topic, seq, missed, headers, body. What was\n"
-        "missed, because we are slower than it comes, is told on standard error.\n"
+        "In a pattern, * matches one token and > at the end one or more. Prints each body on a\n"
+        "line; with --json an object per line: topic, seq, missed, headers, body. Messages missed\n"
+        "because this command is too slow are reported on standard error.\n"
         "\n"
         "Examples:\n"
         "  ferry sub 'orders.*' --last 10\n"

@@ -21,20 +21,19 @@ typedef struct Values {
 
 static const Option options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'e', "exec", Values, exec, "CMD",
-                 "run CMD for each job, its body on standard input"),
+                 "run CMD for each job, with its body on standard input"),
     OPTION_PLAIN(OPTION_TEXT, 0, "then", Values, then, "QUEUE",
                  "push the result (without --exec: the body) to QUEUE"),
     OPTION_RANGE(OPTION_COUNT, 's', "slots", Values, slots, "N", "jobs at once (default 1)", 1,
                  65536),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N jobs", 1, 0),
     OPTION_RANGE(OPTION_COUNT, 0, "retries", Values, retries, "N",
-                 "let a job fail N times before it is rejected (default 0)", 0, 1000000),
+                 "retry a failed job N times before it is rejected (default 0)", 0, 1000000),
     OPTION_PLAIN(OPTION_MS, 0, "delay", Values, delay_ms, "T",
-                 "before a retry (default: the queue's own back-off)"),
+                 "time before a retry (default: the queue's back-off)"),
     OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
-                 "end a command that takes longer, and ask for a retry", 1, 0),
-    OPTION_PLAIN(OPTION_FLAG, 0, "drain", Values, drain, NULL,
-                 "end when there was no job for a second"),
+                 "time limit of a command; then the job is retried", 1, 0),
+    OPTION_PLAIN(OPTION_FLAG, 0, "drain", Values, drain, NULL, "end after a second without a job"),
     OPTION_END,
 };
 
@@ -328,19 +327,20 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_work = {
     .name = "work",
     .usage = "QUEUE [--exec CMD] [--then QUEUE] [--slots N] [--count N] [--retries N]",
-    .summary = "take jobs from a queue, run a command for each",
+    .summary = "take jobs from a queue and run a command for each",
     .help =
-        "Without --exec, prints each job's body on a line and acknowledges it. With it, CMD is run "
-        "by\n"
-        "the shell, its standard output is the result: pushed to the queue of --then in one step\n"
-        "with the acknowledgement, else printed.\n"
-        "\n"
-        "CMD exits 0: acknowledged. 75: to be retried. Anything else: rejected to QUEUE.dead, "
+        "Without --exec, prints each job's body on a line and acknowledges it. With --exec, the\n"
+        "shell runs CMD, and its output is the result: --then pushes it to a queue in one step "
         "with\n"
-        "standard error as the reason; --retries N tries again first. It finds in its environment\n"
-        "FERRY_QUEUE, FERRY_JOB, FERRY_ATTEMPT, and FERRY_HEADER_NAME for each header.\n"
+        "the acknowledgement, otherwise it is printed.\n"
         "\n"
-        "SIGTERM: takes no more and finishes what runs. Ctrl-C: ends what runs; its jobs go back.\n"
+        "CMD exits 0: the job is acknowledged. 75: it is retried. Others: it is rejected to\n"
+        "QUEUE.dead, with standard error as the reason; --retries N retries it first. The "
+        "environment\n"
+        "has FERRY_QUEUE, FERRY_JOB, FERRY_ATTEMPT, and FERRY_HEADER_NAME for each header.\n"
+        "\n"
+        "SIGTERM: takes no more jobs and finishes the running ones. Ctrl-C: ends the running\n"
+        "commands and returns their jobs to the queue.\n"
         "\n"
         "Examples:\n"
         "  ferry work mail --exec 'sendmail -t' --retries 3\n"

@@ -17,7 +17,7 @@ const Option cli_options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'u', "url", Cli, url, "URL",
                  "the broker (default $FERRY_URL, else tcp://127.0.0.1:5877)"),
     OPTION_PLAIN(OPTION_LIST, 'H', "header", Cli, header_texts, "NAME:VALUE",
-                 "a header to send along; may be repeated"),
+                 "a header to send; may be repeated"),
     OPTION_PLAIN(OPTION_FLAG, 'j', "json", Cli, json, NULL, "JSON, for programs"),
     OPTION_PLAIN(OPTION_FLAG, 'q', "quiet", Cli, quiet, NULL, "no talk on standard error"),
     OPTION_PLAIN(OPTION_FLAG, 'h', "help", Cli, help, NULL, "this text"),
