@@ -27,7 +27,17 @@
 enum { LOOKS = 200, LOOK_US = 50000 };
 
 static char folder[] = "/tmp/ferry-world-XXXXXX";
-static pid_t nsd;
+static pid_t nsd, owner; /* the owner removes the folder; children that end by exit() do not */
+
+const char *world_folder(void) {
+    if (owner == 0) {
+        if (!mkdtemp(folder) || chmod(folder, 0755) < 0)
+            skip("no folder: %s", strerror(errno));
+        owner = getpid();
+        atexit(world_end);
+    }
+    return folder;
+}
 
 /* ---- what the name server knows ---- */
 
@@ -141,9 +151,7 @@ static void enter(void) {
     sandbox_enter(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS);
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         skip("mounts cannot be made private: %s", strerror(errno));
-    if (!mkdtemp(folder) || chmod(folder, 0755) < 0)
-        skip("no folder: %s", strerror(errno));
-    atexit(world_end);
+    world_folder();
     if (sethostname("here.lan.test", strlen("here.lan.test")) < 0)
         skip("no name of its own: %s", strerror(errno));
     raise_loopback();
@@ -176,45 +184,96 @@ int world_isolate(void) {
     return 1;
 }
 
-static pid_t owner;
-
-const char *world_folder(void) {
-    return folder;
-}
-
 void world_end(void) {
     char command[96];
 
-    if (owner != 0 && owner != getpid())
-        return; /* a child that ends by exit() */
+    if (owner != getpid())
+        return;
+    owner = -1;
     reap(nsd);
-    nsd = 0;
     snprintf(command, sizeof(command), "rm -rf %s", folder);
-    if (strstr(folder, "XXXXXX") == NULL && system(command) != 0)
+    if (system(command) != 0)
         perror(command);
 }
 
 /* ---- programs ---- */
 
-pid_t spawn(const char *program, ...) {
-    char *words[40] = {(char *)(uintptr_t)program}, log[160];
-    va_list args;
+enum { WORDS_MAX = 40 };
+
+static void collect(char *words[WORDS_MAX], const char *program, va_list args) {
+    words[0] = (char *)(uintptr_t)program;
+    for (int i = 1; i < WORDS_MAX - 1 && (words[i] = va_arg(args, char *)); i++)
+        ;
+}
+
+/* out: for its standard output; -1: the log. */
+static pid_t run(char **words, int out) {
+    char log[160];
     pid_t pid;
 
-    owner = getpid();
-    va_start(args, program);
-    for (int i = 1; i < 39 && (words[i] = va_arg(args, char *)); i++)
-        ;
-    va_end(args);
+    snprintf(log, sizeof(log), "%s/%s.log", world_folder(), strrchr(words[0], '/') + 1);
     pid = fork();
     if (pid != 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    snprintf(log, sizeof(log), "%s/%s.log", folder, strrchr(program, '/') + 1);
-    dup2(open(log, O_WRONLY | O_CREAT | O_APPEND, 0600), STDOUT_FILENO);
-    dup2(STDOUT_FILENO, STDERR_FILENO);
-    execv(program, words);
+    dup2(open(log, O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
+    dup2(out >= 0 ? out : STDERR_FILENO, STDOUT_FILENO);
+    execv(words[0], words);
     _exit(127);
+}
+
+pid_t spawn(const char *program, ...) {
+    char *words[WORDS_MAX] = {NULL};
+    va_list args;
+
+    va_start(args, program);
+    collect(words, program, args);
+    va_end(args);
+    return run(words, -1);
+}
+
+pid_t spawn_on_port(uint16_t *ret_port, const char *program, ...) {
+    char *words[WORDS_MAX] = {NULL}, line[200] = "", *digits = NULL;
+    va_list args;
+    int fds[2];
+    FILE *from;
+    pid_t pid;
+
+    va_start(args, program);
+    collect(words, program, args);
+    va_end(args);
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        skip("no pipe: %s", strerror(errno));
+    pid = run(words, fds[1]);
+    close(fds[1]);
+    from = fdopen(fds[0], "r"); /* stays open: what follows in it is nobody's */
+    if (!from || !fgets(line, sizeof(line), from))
+        skip("%s does not start", program);
+    for (char *c = line; *c; c++) /* the last number of the line */
+        if (*c >= '0' && *c <= '9' && (c == line || c[-1] < '0' || c[-1] > '9'))
+            digits = c;
+    *ret_port = (uint16_t)(digits ? atoi(digits) : 0);
+    return pid;
+}
+
+void world_make_certificates(void) {
+    char command[400];
+
+    snprintf(command, sizeof(command), "'%s/tls/certificates.sh' %s", getenv("EXAMPLES"),
+             world_folder());
+    if (system(command) != 0)
+        skip("no certificates: the command openssl is missing");
+}
+
+char *world_read(const char *path) {
+    FILE *file = fopen(path, "re");
+    char *text = calloc(1, 1 << 20);
+
+    if (file && text)
+        text[fread(text, 1, (1 << 20) - 1, file)] = '\0';
+    if (file)
+        fclose(file);
+    return text;
 }
 
 void reap(pid_t pid) {

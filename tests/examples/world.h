@@ -17,7 +17,7 @@
 /* First in main(), while there is one thread; skips the test where there are no namespaces, or no
  * NSD. */
 void world_start(void);
-void world_end(void);
+void world_end(void); /* at exit, too */
 
 /* Loopback and nothing else, with a resolver that refuses at once. False: no namespaces here. */
 int world_isolate(void);
@@ -27,11 +27,21 @@ int world_isolate(void);
 pid_t spawn(const char *program, ...) __attribute__((sentinel));
 void reap(pid_t pid); /* SIGTERM, and waits */
 
+/* The same for a server that prints its port in its first line. */
+pid_t spawn_on_port(uint16_t *ret_port, const char *program, ...) __attribute__((sentinel));
+
 /* Waits until somebody listens on a TCP port of an address, at most 10 s. */
 int wait_for_port(const char *address, uint16_t port);
 
 /* A listening TCP socket on an address, at a free port. -1: the address does not exist. */
 int listen_on(const char *address, uint16_t *ret_port);
 
-/* A folder of the test's own in /tmp; world_end() removes it. */
+/* A folder of the test's own in /tmp, made by the functions above or here; world_end() removes it.
+ */
 const char *world_folder(void);
+
+/* Puts the certificates of examples/tls/certificates.sh into it. */
+void world_make_certificates(void);
+
+/* The text of a file; to be freed. */
+char *world_read(const char *path);

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+namespace * webget
+
+/** Who speaks HTTP. */
+enum Layer {
+  /** libcurl does everything. */
+  LIBRARY = 1
+  /** HTTP of our own on a socket: http URLs. */
+  SOCKET = 2
+  /** HTTP of our own on TLS: https URLs. */
+  TLS = 3
+}
+
+/** How the response says where its body ends. */
+enum Framing {
+  /** Content-Length: so many bytes. */
+  LENGTH = 1
+  /** Transfer-Encoding: chunked: blocks with their lengths, the last one empty. */
+  CHUNKED = 2
+  /** Connection: close: until the server hangs up. */
+  CLOSE = 3
+  /** The status has no body: 204, 304. */
+  BODILESS = 4
+}
+
+struct Header {
+  1: string name
+  2: string value
+}
+
+struct Response {
+  /** "HTTP/1.1" */
+  1: string version
+  2: i32 status
+  3: string reason
+  /** As they came, in their order. */
+  4: list<Header> headers
+  5: Framing framing
+  6: binary body
+  /** What was sent. */
+  7: string request
+  /** The connection had served a request before. */
+  8: bool reused
+}
+
+/** Connections of one layer since the server began. */
+struct Connections {
+  1: i64 opened
+  2: i64 requests
+  /** Requests that needed no new connection. */
+  3: i64 reused
+}
+
+/** The text is not a URL that can be fetched, or the layer does not speak its scheme. */
+exception BadUrl {
+  1: string url
+  2: string message
+}
+
+/** WEBGET_ALLOW does not list the host. */
+exception NotAllowed {
+  1: string host
+  2: i32 port
+  3: string message
+}
+
+/** The name was not resolved, or the connection failed. */
+exception Unreachable {
+  1: string host
+  /** EAI_…, or 0: the layer does not say. */
+  2: i32 gai_code
+  /** errno, or 0. */
+  3: i32 os_errno
+  4: string message
+}
+
+/** The certificate is not good for this host, or the handshake failed. */
+exception TlsFailure {
+  1: string host
+  2: string message
+}
+
+/** The answer is not HTTP. */
+exception Malformed {
+  /** How many bytes of it were good; -1: the layer does not say. */
+  1: i64 offset
+  2: string message
+}
+
+/** The connection ended inside the response. */
+exception Truncated {
+  1: Framing framing
+  /** Of LENGTH. */
+  2: optional i64 expected
+  /** Bytes of the body. */
+  3: i64 received
+  4: string message
+}
+
+/** The response is larger than the limit. */
+exception TooLarge {
+  1: i64 limit
+  2: string message
+}
+
+/**
+ * One GET at three layers.
+ *
+ * Whatever the layer, the same response comes back. Redirects are not followed. Connections are kept
+ * and used again, as a Session of Python's requests does.
+ */
+service Webget {
+  /**
+   * Fetches a URL.
+   *
+   * `parameters` are quoted, as quote_plus() does, and added to the URL's own query. `limit` bounds
+   * the body: 1 to 16777216 bytes.
+   */
+  Response get(
+    1: string url,
+    2: Layer layer = Layer.LIBRARY,
+    3: map<string, string> parameters = {},
+    4: i64 limit = 4194304
+  ) throws (1: BadUrl bad_url, 2: NotAllowed not_allowed, 3: Unreachable unreachable, 4: TlsFailure tls_failure, 5: Malformed malformed, 6: Truncated truncated, 7: TooLarge too_large) (timeout = "15s")
+
+  Connections count(1: Layer layer)
+
+  /** Closes what is kept open. */
+  void hang_up()
+}
