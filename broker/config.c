@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration file. See config.h. */
 
 #include "broker/config.h"
@@ -5,57 +6,54 @@
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <utlist.h>
 
-#include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "broker/core/setting.h"
 #include "broker/queues/queues.h"
 #include "broker/topics/topics.h"
 #include "rpc/link/endpoint.h"
 #include "rpc/wire/name.h"
 
-typedef enum Kind { COUNT32, BYTES32, BYTES64, TIME32 } Kind;
-
 static const struct {
     const char *name;
-    Kind kind;
+    SettingKind kind;
+    bool is_64; /* else the limit is a uint32_t */
     size_t offset;
 } settings[] = {
-    {"max_body", BYTES32, offsetof(Limits, max_body)},
-    {"max_connections", COUNT32, offsetof(Limits, max_connections)},
-    {"max_names", COUNT32, offsetof(Limits, max_names)},
-    {"max_subscriptions", COUNT32, offsetof(Limits, max_subscriptions)},
-    {"max_serves", COUNT32, offsetof(Limits, max_serves)},
-    {"max_pulls", COUNT32, offsetof(Limits, max_pulls)},
-    {"max_calls", COUNT32, offsetof(Limits, max_calls)},
-    {"max_waiting_calls", COUNT32, offsetof(Limits, max_waiting_calls)},
-    {"max_slots", COUNT32, offsetof(Limits, max_slots)},
-    {"max_subscriber_bytes", BYTES64, offsetof(Limits, max_subscriber_bytes)},
-    {"max_session_bytes", BYTES64, offsetof(Limits, max_session_bytes)},
-    {"max_total_bytes", BYTES64, offsetof(Limits, max_total_bytes)},
-    {"max_transfer_bytes", BYTES64, offsetof(Limits, max_transfer_bytes)},
-    {"max_replay", COUNT32, offsetof(Limits, max_replay)},
-    {"max_queue_jobs", COUNT32, offsetof(Limits, max_queue_jobs)},
-    {"max_queue_bytes", BYTES64, offsetof(Limits, max_queue_bytes)},
-    {"max_attempts", COUNT32, offsetof(Limits, max_attempts)},
-    {"max_unconfirmed", COUNT32, offsetof(Limits, max_unconfirmed)},
-    {"retry", TIME32, offsetof(Limits, retry_ms)},
-    {"retry_max", TIME32, offsetof(Limits, retry_max_ms)},
-    {"dedup", TIME32, offsetof(Limits, dedup_ms)},
-    {"lease_grace", TIME32, offsetof(Limits, lease_grace_ms)},
-    {"client_memory", TIME32, offsetof(Limits, client_memory_ms)},
+    {"max_body", SETTING_BYTES, false, offsetof(Limits, max_body)},
+    {"max_connections", SETTING_COUNT, false, offsetof(Limits, max_connections)},
+    {"max_names", SETTING_COUNT, false, offsetof(Limits, max_names)},
+    {"max_subscriptions", SETTING_COUNT, false, offsetof(Limits, max_subscriptions)},
+    {"max_serves", SETTING_COUNT, false, offsetof(Limits, max_serves)},
+    {"max_pulls", SETTING_COUNT, false, offsetof(Limits, max_pulls)},
+    {"max_calls", SETTING_COUNT, false, offsetof(Limits, max_calls)},
+    {"max_waiting_calls", SETTING_COUNT, false, offsetof(Limits, max_waiting_calls)},
+    {"max_slots", SETTING_COUNT, false, offsetof(Limits, max_slots)},
+    {"max_subscriber_bytes", SETTING_BYTES, true, offsetof(Limits, max_subscriber_bytes)},
+    {"max_session_bytes", SETTING_BYTES, true, offsetof(Limits, max_session_bytes)},
+    {"max_total_bytes", SETTING_BYTES, true, offsetof(Limits, max_total_bytes)},
+    {"max_transfer_bytes", SETTING_BYTES, true, offsetof(Limits, max_transfer_bytes)},
+    {"max_replay", SETTING_COUNT, false, offsetof(Limits, max_replay)},
+    {"max_queue_jobs", SETTING_COUNT, false, offsetof(Limits, max_queue_jobs)},
+    {"max_queue_bytes", SETTING_BYTES, true, offsetof(Limits, max_queue_bytes)},
+    {"max_attempts", SETTING_COUNT, false, offsetof(Limits, max_attempts)},
+    {"max_unconfirmed", SETTING_COUNT, false, offsetof(Limits, max_unconfirmed)},
+    {"retry", SETTING_MS, false, offsetof(Limits, retry_ms)},
+    {"retry_max", SETTING_MS, false, offsetof(Limits, retry_max_ms)},
+    {"dedup", SETTING_MS, false, offsetof(Limits, dedup_ms)},
+    {"lease_grace", SETTING_MS, false, offsetof(Limits, lease_grace_ms)},
+    {"client_memory", SETTING_MS, false, offsetof(Limits, client_memory_ms)},
 };
 
 enum { N_SETTINGS = sizeof(settings) / sizeof(*settings) };
 
 typedef struct Reading {
     Config *config;
-    const char *path;
-    Broker *broker;
-    ferry_error *reterr;
     FILE *file;
     int line;
-    bool failed;
+    bool in_line; /* the last piece that was read did not end its line */
 } Reading;
 
 void config_init(Config *config) {
@@ -63,61 +61,70 @@ void config_init(Config *config) {
 }
 
 void config_deinit(Config *config) {
+    ConfigRule *rule;
+
+    while ((rule = config->rules)) {
+        config->rules = rule->next;
+        free(rule);
+    }
     for (size_t i = 0; i < config->n_binds; i++)
         free(config->binds[i]);
+    for (size_t i = 0; i < config->n_errors; i++)
+        free(config->errors[i].text);
     free(config->data);
+    free(config->path);
     *config = (Config){0};
 }
 
-static int refuse(Reading *reading, int line, const char *format, ...)
+/* ---- errors ---- */
+
+static void add_error(Config *config, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* inih wants 0 for a failure. Only the first is told. */
-static int refuse(Reading *reading, int line, const char *format, ...) {
+static void add_error(Config *config, int line, const char *format, ...) {
     char text[512];
+    size_t at = config->n_errors;
     va_list args;
 
+    if (at == CONFIG_ERRORS_MAX)
+        return;
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    if (!reading->failed)
-        error_set(reading->reterr, "ferry.InvalidArgument", "%s:%d: %s", reading->path, line, text);
-    reading->failed = true;
-    return 0;
+    /* config_apply() finds its errors after config_read(). */
+    for (; at > 0 && config->errors[at - 1].line > line; at--)
+        config->errors[at] = config->errors[at - 1];
+    config->errors[at] = (ConfigError){line, strdup(text)};
+    config->n_errors++;
 }
 
-static int parse(Kind kind, const char *text, uint64_t *ret) {
-    char *end;
-    int r;
+void config_error_format(const Config *config, size_t i, char *to, size_t size) {
+    const ConfigError *error = &config->errors[i];
+    const char *text = error->text ? error->text : "out of memory";
 
-    if (kind == TIME32)
-        r = text_parse_ms(text, ret);
-    else if (kind == COUNT32) {
-        errno = 0;
-        *ret = strtoull(text, &end, 10);
-        r = *text == '\0' || *end != '\0' || *text == '-' || errno ? -EINVAL : 0;
-    } else
-        r = text_parse_bytes(text, ret);
-    return r < 0 || (kind != BYTES64 && *ret > UINT32_MAX) ? -EINVAL : 0;
+    if (error->line > 0)
+        snprintf(to, size, "%s:%d: %s", config->path, error->line, text);
+    else
+        snprintf(to, size, "%s", text);
 }
 
-static int set_limit(Reading *reading, int line, size_t i, const char *value) {
-    static const char *const wanted[] = {"a number", "a size as 64K or 16M", "a size as 64K or 16M",
-                                         "a time as 250ms, 5s or 2m"};
+/* ---- [broker] ---- */
+
+static void set_limit(Reading *reading, size_t i, const char *value) {
     char *to = (char *)&reading->config->limits + settings[i].offset;
     uint64_t number;
+    const char *problem = setting_parse(settings[i].kind, value, 0,
+                                        settings[i].is_64 ? UINT64_MAX : UINT32_MAX, &number);
 
-    if (parse(settings[i].kind, value, &number) < 0)
-        return refuse(reading, line, "%s wants %s, not '%s'", settings[i].name,
-                      wanted[settings[i].kind], value);
-    if (settings[i].kind == BYTES64)
+    if (problem)
+        add_error(reading->config, reading->line, "%s = %s: %s", settings[i].name, value, problem);
+    else if (settings[i].is_64)
         memcpy(to, &number, sizeof(uint64_t));
     else
         memcpy(to, &(uint32_t){(uint32_t)number}, sizeof(uint32_t));
-    return 1;
 }
 
-static int refuse_name(Reading *reading, int line, const char *name) {
+static void refuse_name(Reading *reading, const char *name) {
     enum { N_OTHERS = 5 };
     const char *names[N_SETTINGS + N_OTHERS] = {"bind", "data", "log_level", "drain_timeout",
                                                 "one_processor"};
@@ -126,8 +133,8 @@ static int refuse_name(Reading *reading, int line, const char *name) {
     for (size_t i = 0; i < N_SETTINGS; i++)
         names[i + N_OTHERS] = settings[i].name;
     nearest = text_nearest(name, names, N_SETTINGS + N_OTHERS);
-    return refuse(reading, line, "[broker] has no setting '%s'%s%s%s", name,
-                  nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    add_error(reading->config, reading->line, "[broker] has no setting '%s'%s%s%s", name,
+              nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
 static int parse_together(const char *text, Together *ret) {
@@ -142,50 +149,60 @@ static int parse_together(const char *text, Together *ret) {
     return -EINVAL;
 }
 
-static int set_broker(Reading *reading, int line, const char *name, const char *value) {
+static void set_bind(Reading *reading, const char *value) {
     Config *config = reading->config;
+    const char *problem = endpoint_problem(value, ENDPOINT_BIND);
+    char *copy;
+
+    if (problem)
+        add_error(config, reading->line, "cannot listen on '%s': %s", value, problem);
+    else if (config->n_binds == BINDS_MAX)
+        add_error(config, reading->line, "more than %d bind lines", BINDS_MAX);
+    else if (!(copy = strdup(value)))
+        add_error(config, reading->line, "out of memory");
+    else
+        config->binds[config->n_binds++] = copy;
+}
+
+static void set_broker(Reading *reading, const char *name, const char *value) {
+    Config *config = reading->config;
+    const char *problem;
     LogLevel level;
     uint64_t ms;
 
     if (strcmp(name, "bind") == 0) {
-        if (endpoint_problem(value, ENDPOINT_BIND))
-            return refuse(reading, line, "cannot listen on '%s': %s", value,
-                          endpoint_problem(value, ENDPOINT_BIND));
-        if (config->n_binds == BINDS_MAX)
-            return refuse(reading, line, "more than %d bind lines", BINDS_MAX);
-        config->binds[config->n_binds] = strdup(value);
-        return config->binds[config->n_binds] ? (int)++config->n_binds > 0 : 0;
-    }
-    if (strcmp(name, "data") == 0) {
+        set_bind(reading, value);
+    } else if (strcmp(name, "data") == 0) {
         free(config->data);
         config->data = strdup(value);
-        return config->data != NULL;
-    }
-    if (strcmp(name, "log_level") == 0) {
+    } else if (strcmp(name, "log_level") == 0) {
         if (log_level_parse(value, &level) < 0)
-            return refuse(reading, line, "log_level is error, warning, info or debug, not '%s'",
-                          value);
-        config->log_level = (int)level;
-        return 1;
-    }
-    if (strcmp(name, "drain_timeout") == 0) {
-        if (text_parse_ms(value, &ms) < 0 || ms > UINT32_MAX)
-            return refuse(reading, line, "drain_timeout wants a time as 5s, not '%s'", value);
-        config->drain_timeout_ms = (uint32_t)ms;
-        return 1;
-    }
-    if (strcmp(name, "one_processor") == 0) {
+            add_error(config, reading->line, "log_level is error, warning, info or debug, not '%s'",
+                      value);
+        else
+            config->log_level = (int)level;
+    } else if (strcmp(name, "drain_timeout") == 0) {
+        problem = setting_parse(SETTING_MS, value, 0, UINT32_MAX, &ms);
+        if (problem)
+            add_error(config, reading->line, "drain_timeout = %s: %s", value, problem);
+        else
+            config->drain_timeout_ms = (uint32_t)ms;
+    } else if (strcmp(name, "one_processor") == 0) {
         if (parse_together(value, &config->together) < 0)
-            return refuse(reading, line, "one_processor is auto, yes or no, not '%s'", value);
-        return 1;
+            add_error(config, reading->line, "one_processor is auto, yes or no, not '%s'", value);
+    } else {
+        for (size_t i = 0; i < N_SETTINGS; i++)
+            if (strcmp(name, settings[i].name) == 0) {
+                set_limit(reading, i, value);
+                return;
+            }
+        refuse_name(reading, name);
     }
-    for (size_t i = 0; i < N_SETTINGS; i++)
-        if (strcmp(name, settings[i].name) == 0)
-            return set_limit(reading, line, i, value);
-    return refuse_name(reading, line, name);
 }
 
-/* "[queue mail.>]": the pattern behind the kind. */
+/* ---- [queue …] and [topic …] ---- */
+
+/* "[queue mail.>]": the pattern after the kind. */
 static const char *pattern_in(const char *section, const char *kind) {
     size_t len = strlen(kind);
 
@@ -194,63 +211,111 @@ static const char *pattern_in(const char *section, const char *kind) {
     return section + len + strspn(section + len, " ");
 }
 
-static int set_for_pattern(Reading *reading, int line, const char *kind, const char *pattern,
-                           const char *name, const char *value) {
-    const char *problem = NULL;
-    int r;
+static char *put_text(char **at, const char *text) {
+    char *to = *at;
 
-    if (!pattern_is_valid(pattern, strlen(pattern)))
-        return refuse(reading, line, "'%s' is no pattern of names", pattern);
-    if (!reading->broker)
-        return 1;
-    r = strcmp(kind, "queue") == 0
-            ? queues_configure(reading->broker->queues, pattern, name, value, &problem)
-            : topics_configure(reading->broker->topics, pattern, name, value, &problem);
-    return r < 0 ? refuse(reading, line, "[%s %s] %s = %s: %s", kind, pattern, name, value,
-                          problem ? problem : "refused")
-                 : 1;
+    *at = stpcpy(to, text) + 1;
+    return to;
 }
 
-static int on_line(void *user, const char *section, const char *name, const char *value) {
-    static const char *const kinds[] = {"queue", "topic"};
+static void add_rule(Reading *reading, bool is_queue, const char *pattern, const char *name,
+                     const char *value) {
+    ConfigRule *rule;
+    char *at;
+
+    if (!pattern_is_valid(pattern, strlen(pattern))) {
+        add_error(reading->config, reading->line, "'%s' is not a valid pattern of names", pattern);
+        return;
+    }
+    rule = malloc(sizeof(*rule) + strlen(pattern) + strlen(name) + strlen(value) + 3);
+    if (!rule) {
+        add_error(reading->config, reading->line, "out of memory");
+        return;
+    }
+    *rule = (ConfigRule){.line = reading->line, .is_queue = is_queue};
+    at = rule->text;
+    rule->pattern = put_text(&at, pattern);
+    rule->name = put_text(&at, name);
+    rule->value = put_text(&at, value);
+    LL_APPEND(reading->config->rules, rule);
+}
+
+/* ---- the file ---- */
+
+static int on_setting(void *user, const char *section, const char *name, const char *value) {
     Reading *reading = user;
-    int line = reading->line;
+    const char *pattern;
 
     if (strcmp(section, "broker") == 0)
-        return set_broker(reading, line, name, value);
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-        const char *pattern = pattern_in(section, kinds[i]);
-
-        if (pattern)
-            return set_for_pattern(reading, line, kinds[i], pattern, name, value);
-    }
-    return refuse(reading, line,
-                  "no section is called [%s]: [broker], [queue PATTERN] and [topic PATTERN] are",
+        set_broker(reading, name, value);
+    else if ((pattern = pattern_in(section, "queue")))
+        add_rule(reading, true, pattern, name, value);
+    else if ((pattern = pattern_in(section, "topic")))
+        add_rule(reading, false, pattern, name, value);
+    else
+        add_error(reading->config, reading->line,
+                  "unknown section [%s]: the sections are [broker], [queue PATTERN] and "
+                  "[topic PATTERN]",
                   section);
+    return 1;
+}
+
+/* inih reports only the first line that it cannot parse, so read_line() checks each. A line that
+ * begins with a space continues the one before. */
+static bool is_parsable(const char *line) {
+    if (strchr(" \t\r\n;#", *line))
+        return true;
+    return *line == '[' ? strchr(line, ']') != NULL : strpbrk(line, "=:") != NULL;
 }
 
 /* inih does not tell its handler the line. */
 static char *read_line(char *to, int size, void *user) {
     Reading *reading = user;
+    char *line = fgets(to, size, reading->file);
 
-    reading->line++;
-    return fgets(to, size, reading->file);
+    if (!line)
+        return NULL;
+    reading->line += !reading->in_line;
+    if (!reading->in_line && !is_parsable(line))
+        add_error(reading->config, reading->line, "expected 'name = value' or '[section]'");
+    reading->in_line = !strchr(line, '\n');
+    if (reading->in_line && !feof(reading->file) && (int)strlen(line) == size - 1)
+        add_error(reading->config, reading->line, "the line is longer than %d bytes", size - 2);
+    return line;
 }
 
-int config_read(Config *config, const char *path, Broker *broker, ferry_error *reterr) {
-    Reading reading = {.config = config, .path = path, .broker = broker, .reterr = reterr};
+int config_read(Config *config, const char *path) {
+    Reading reading = {.config = config};
     FILE *file = fopen(path, "re");
     int r;
 
-    if (!file)
-        return error_set_code(reterr, -errno, "cannot read %s: %s", path, strerror(errno));
+    config->path = strdup(path);
+    if (!file || !config->path) {
+        r = !file ? -errno : -ENOMEM;
+        add_error(config, 0, "cannot read %s: %s", path, strerror(-r));
+        if (file)
+            fclose(file);
+        return r;
+    }
     reading.file = file;
-    r = ini_parse_stream(read_line, &reading, on_line, &reading);
+    r = ini_parse_stream(read_line, &reading, on_setting, &reading);
     fclose(file);
-    if (reading.failed)
-        return -EINVAL;
-    if (r != 0)
-        return error_set(reterr, "ferry.InvalidArgument", "%s:%d: this is no 'name = value'", path,
-                         r > 0 ? r : 1);
-    return 0;
+    if (r != 0 && config->n_errors == 0)
+        add_error(config, r > 0 ? r : 1, "expected 'name = value' or '[section]'");
+    return config->n_errors > 0 ? -EINVAL : 0;
+}
+
+int config_apply(Config *config, Broker *broker) {
+    for (const ConfigRule *rule = config->rules; rule; rule = rule->next) {
+        const char *problem = NULL;
+        int r = rule->is_queue ? queues_configure(broker->queues, rule->pattern, rule->name,
+                                                  rule->value, &problem)
+                               : topics_configure(broker->topics, rule->pattern, rule->name,
+                                                  rule->value, &problem);
+
+        if (r < 0)
+            add_error(config, rule->line, "[%s %s] %s = %s: %s", rule->is_queue ? "queue" : "topic",
+                      rule->pattern, rule->name, rule->value, problem ? problem : strerror(-r));
+    }
+    return config->n_errors > 0 ? -EINVAL : 0;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /*
@@ -7,14 +8,35 @@
  *     [broker]                  [queue mail.>]          [topic prices.*]
  *     bind = ipc:///run/ferry   max_attempts = 5        keep = 100
  *     max_body = 16M            retry = 10s
+ *
+ * config_read() reads the file once into a Config, which is plain data. config_apply() gives the
+ * settings of queues and topics to their rooms. Both add each error that they find to the Config.
  */
 
 #include "broker/core/broker.h"
 #include "broker/loop/placement.h"
 
-enum { BINDS_MAX = 16 };
+enum {
+    BINDS_MAX = 16,
+    CONFIG_ERRORS_MAX = 50, /* a file with more errors: the others are not reported */
+};
+
+/* A setting of queues or topics. */
+typedef struct ConfigRule {
+    struct ConfigRule *next;
+    int line;
+    bool is_queue; /* else it is of topics */
+    const char *pattern, *name, *value;
+    char text[];
+} ConfigRule;
+
+typedef struct ConfigError {
+    int line; /* 0: the file itself cannot be read */
+    char *text;
+} ConfigError;
 
 typedef struct Config {
+    char *path;
     char *binds[BINDS_MAX];
     size_t n_binds;
     char *data;
@@ -22,14 +44,24 @@ typedef struct Config {
     uint32_t drain_timeout_ms;
     Together together;
     Limits limits;
+    ConfigRule *rules;                     /* in the order of the file */
+    ConfigError errors[CONFIG_ERRORS_MAX]; /* in the order of their lines */
+    size_t n_errors;
 } Config;
 
 void config_init(Config *config);
 void config_deinit(Config *config);
 
-/* Reads the file and, unless broker is NULL, hands the [queue …] and [topic …] sections to its
- * rooms. -EINVAL: problem says what is wrong, with file and line. */
-int config_read(Config *config, const char *path, Broker *broker, ferry_error *reterr);
+/* Reads the file. 0; -EINVAL: config->errors has each error; another error: the file cannot be
+ * read, and config->errors has the reason. */
+int config_read(Config *config, const char *path);
+
+/* Gives the settings of queues and topics to their rooms. 0; -EINVAL: config->errors has each
+ * error, also those of config_read(). */
+int config_apply(Config *config, Broker *broker);
+
+/* Prints an error as "path:line: text". */
+void config_error_format(const Config *config, size_t i, char *to, size_t size);
 
 static inline void config_deinitp(Config *config) {
     config_deinit(config);

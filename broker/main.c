@@ -183,23 +183,32 @@ static void take_signals(Program *program) {
     program->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static int read_config(Program *program, Config *config, Broker *broker, ferry_error *reterr) {
-    const BrokerOptions *options = program->options;
-    LogLevel level;
-    int r;
-
+/* Reads the file once. The Config has the errors. */
+static int read_config(const Program *program, Config *config) {
     limits_fit(&config->limits, memory_allowed());
-    r = options->config ? config_read(config, options->config, broker, reterr) : 0;
-    if (r < 0)
-        return r;
-    if (options->log_level) {
-        if (log_level_parse(options->log_level, &level) < 0)
-            return error_set(reterr, "ferry.InvalidArgument",
-                             "the log level is error, warning, info or debug, not '%s'",
-                             options->log_level);
-        config->log_level = (int)level;
+    return program->options->config ? config_read(config, program->options->config) : 0;
+}
+
+static void log_config_errors(const Config *config) {
+    char text[1024];
+
+    for (size_t i = 0; i < config->n_errors; i++) {
+        config_error_format(config, i, text, sizeof(text));
+        log_error("%s", text);
     }
-    if (config->log_level >= 0)
+}
+
+/* The command line goes before the file. */
+static int set_log_level(const Program *program, const Config *config, ferry_error *reterr) {
+    const char *option = program->options->log_level;
+    LogLevel level;
+
+    if (option && log_level_parse(option, &level) < 0)
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "the log level is error, warning, info or debug, not '%s'", option);
+    if (option)
+        log_level = level;
+    else if (config->log_level >= 0)
         log_level = (LogLevel)config->log_level;
     return 0;
 }
@@ -225,36 +234,37 @@ static void on_trim(Timer *timer, void *ctx) {
     trim_start();
 }
 
-/* All of it, or nothing. */
+/* Takes over the whole configuration, or, if it has an error, leaves everything as it is. */
 static void reload(Program *program) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    CLEANUP(config_deinit) Config config, again;
+    CLEANUP(config_deinit) Config config;
     Broker *broker = &program->broker;
     Limits before = broker->limits;
     int r;
 
     config_init(&config);
-    config_init(&again);
-    r = read_config(program, &config, NULL, &error);
-    if (r == 0) {
-        /* What a connection was told in its WELCOME must stay true, but for what only grows
-         * stricter at the next use. Where the broker listens does not change without a restart. */
-        config.limits.max_body = before.max_body;
-        config.limits.max_connections = before.max_connections;
-        config.limits.max_transfer_bytes = before.max_transfer_bytes;
-        broker->limits = config.limits;
-        queues_reload(broker->queues);
-        topics_reload(broker->topics);
-        r = read_config(program, &again, broker, &error);
-        if (r < 0)
-            broker->limits = before;
-        queues_reloaded(broker->queues, r == 0);
-        topics_reloaded(broker->topics, r == 0);
-    }
+    r = read_config(program, &config);
+    /* What WELCOME told the sessions stays true, unless the next use of a limit can be stricter.
+     * The endpoints do not change without a restart. */
+    config.limits.max_body = before.max_body;
+    config.limits.max_connections = before.max_connections;
+    config.limits.max_transfer_bytes = before.max_transfer_bytes;
+    broker->limits = config.limits;
+    queues_reload(broker->queues);
+    topics_reload(broker->topics);
+    /* Also after an error: the log gets all errors of the file. */
+    if (config_apply(&config, broker) < 0)
+        r = -EINVAL;
+    if (r < 0)
+        broker->limits = before;
+    queues_reloaded(broker->queues, r == 0);
+    topics_reloaded(broker->topics, r == 0);
     if (r < 0) {
-        log_error("the configuration is not taken over: %s", error.message);
+        log_config_errors(&config);
+        log_error("the configuration is not taken over: errors=%zu", config.n_errors);
         return;
     }
+    set_log_level(program, &config, &error);
     program->config.drain_timeout_ms = config.drain_timeout_ms;
     log_info("the configuration has been read again");
 }
@@ -412,18 +422,24 @@ static void close_rooms(Program *program) {
         close(program->lock);
 }
 
-static int start(Program *program, ferry_error *reterr) {
-    Config again;
-    int r = read_config(program, &program->config, NULL, reterr);
+/* Reads and applies the configuration, and logs all its errors. */
+static int configure(Program *program, ferry_error *reterr) {
+    Config *config = &program->config;
+    int read = read_config(program, config), r = read;
 
-    if (r == 0)
+    if (r == 0 || r == -EINVAL)
         r = open_rooms(program, reterr);
-    if (r < 0)
+    if (r < 0 && config->n_errors == 0)
         return r;
-    /* The second reading gives the queues and topics their settings: now they exist. */
-    config_init(&again);
-    r = read_config(program, &again, &program->broker, reterr);
-    config_deinit(&again);
+    if (r == 0 && config_apply(config, &program->broker) == 0)
+        return set_log_level(program, config, reterr);
+    log_config_errors(config);
+    return read < 0 ? read : -EINVAL;
+}
+
+static int start(Program *program, ferry_error *reterr) {
+    int r = configure(program, reterr);
+
     if (r < 0 || program->options->check_config)
         return r;
     r = open_data(program, reterr);
@@ -439,7 +455,7 @@ static int exit_status(int code) {
 int broker_main(const BrokerOptions *options) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     Program program = {.options = options, .lock = -1};
-    int status = EXIT_SUCCESS;
+    int status = EXIT_SUCCESS, r;
 
     /* Batches come and go by the hundred thousand: memory that malloc gives back to the system
      * after each burst is faulted in again, page by page, at the next. */
@@ -448,9 +464,11 @@ int broker_main(const BrokerOptions *options) {
     mallopt(M_TOP_PAD, 1 << 20);
     take_signals(&program);
     config_init(&program.config);
-    if (start(&program, &error) < 0) {
-        log_error("%s", error.message);
-        status = exit_status(error.code);
+    r = start(&program, &error);
+    if (r < 0) {
+        if (error.message)
+            log_error("%s", error.message);
+        status = exit_status(error.message ? error.code : r);
     } else if (!options->check_config) {
         log_info("ready");
         placement_begin(&program.placement, &program.broker.timers, program.config.together);

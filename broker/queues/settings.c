@@ -4,20 +4,16 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "broker/core/setting.h"
 #include "broker/queues/internal.h"
 #include "rpc/wire/name.h"
 
-typedef enum SettingType {
-    SETTING_COUNT,
-    SETTING_BYTES,
-    SETTING_MS,
-    SETTING_OVERFLOW,
-    SETTING_DURABILITY,
-} SettingType;
+/* Settings that are not numbers, beside those of SettingKind. */
+enum { SETTING_OVERFLOW = SETTING_MS + 1, SETTING_DURABILITY };
 
 typedef struct Setting {
     const char *key;
-    SettingType type;
+    unsigned type; /* SettingKind, or one of the above */
     size_t offset; /* in QueueSettings: a uint64_t, where it is a number */
     uint64_t min, max;
 } Setting;
@@ -70,33 +66,6 @@ static const char *no_such_setting(const char *key) {
     return text;
 }
 
-static const char *read_number(const Setting *setting, const char *value, uint64_t *ret) {
-    char *end;
-    int r = 0;
-
-    switch (setting->type) {
-    case SETTING_BYTES:
-        r = text_parse_bytes(value, ret);
-        break;
-    case SETTING_MS:
-        r = text_parse_ms(value, ret);
-        break;
-    default:
-        errno = 0;
-        *ret = strtoull(value, &end, 10);
-        if (*value < '0' || *value > '9' || *end || errno)
-            r = -EINVAL;
-        break;
-    }
-    if (r < 0)
-        return setting->type == SETTING_MS      ? "a time is written as 250ms, 5s, 2m, 1h or 1d"
-               : setting->type == SETTING_BYTES ? "a size is written as 4096, 64K, 1M or 2G"
-                                                : "a number is expected";
-    if (*ret < setting->min || *ret > setting->max)
-        return "the number is out of range";
-    return NULL;
-}
-
 static const char *read_value(Queues *queues, const Setting *setting, const char *value, Rule *to) {
     if (setting->type == SETTING_OVERFLOW) {
         to->number = strcmp(value, "drop-oldest") == 0 ? OVERFLOW_DROP_OLDEST : OVERFLOW_REFUSE;
@@ -114,7 +83,8 @@ static const char *read_value(Queues *queues, const Setting *setting, const char
                    ? "this broker keeps no queues on disk: only 'memory' is possible"
                    : "durability is 'memory'";
     }
-    return read_number(setting, value, &to->number);
+    return setting_parse((SettingKind)setting->type, value, setting->min, setting->max,
+                         &to->number);
 }
 
 static void configure_all(Queues *queues) {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "base/text.h"
+#include "broker/core/setting.h"
 #include "broker/topics/internal.h"
 #include "rpc/wire/name.h"
 
@@ -98,19 +98,17 @@ int topics_configure(Topics *topics, const char *pattern, const char *key, const
                      const char **problem) {
     bool is_keep = strcmp(key, "keep") == 0;
     TopicRule *rule;
-    uint64_t number;
-    char *end;
+    uint64_t number = 0;
 
     *problem = NULL;
     if (!pattern_is_valid(pattern, strlen(pattern)))
         *problem = "this is not a pattern of topics";
     else if (!is_keep && strcmp(key, "keep_bytes") != 0)
         *problem = "topics have the settings keep and keep_bytes";
-    else if (text_parse_bytes(value, &number) < 0)
-        *problem = is_keep ? "keep is a number of messages" : "keep_bytes is a size, like 64K";
-    else if (is_keep && (strtoull(value, &end, 10), *end != '\0'))
-        *problem = "keep is a number of messages";
-    else if (is_keep && number > topics->broker->limits.max_replay)
+    else
+        *problem =
+            setting_parse(is_keep ? SETTING_COUNT : SETTING_BYTES, value, 0, UINT64_MAX, &number);
+    if (!*problem && is_keep && number > topics->broker->limits.max_replay)
         *problem = "keep is more than max_replay";
     if (*problem)
         return -EINVAL;

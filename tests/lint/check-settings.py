@@ -19,7 +19,7 @@ def names_in(path, pattern):
 
 
 code = {
-    "BROKER": names_in("broker/config.c", r'\{"(\w+)", (?:COUNT|BYTES|TIME)')
+    "BROKER": names_in("broker/config.c", r'\{"(\w+)", SETTING')
     | names_in("broker/config.c", r'strcmp\(name, "(\w+)"\)'),
     "QUEUES": names_in("broker/queues/settings.c", r'(?:NUMBER\(|\{)"(\w+)", SETTING'),
     "TOPICS": names_in("broker/topics/settings.c", r'strcmp\(key, "(\w+)"\)'),

@@ -3,11 +3,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/error.h"
 #include "support/suite.h"
 
 static Config config;
-static ferry_error error = FERRY_ERROR_INIT;
 
 /* Reads this text as a file called ferry.conf. */
 static int read_text(const char *text) {
@@ -17,19 +15,31 @@ static int read_text(const char *text) {
     CU_ASSERT_FATAL(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
     close(fd);
     config_deinit(&config);
-    ferry_error_clear(&error);
     config_init(&config);
-    r = config_read(&config, path, NULL, &error);
+    r = config_read(&config, path);
     unlink(path);
     return r;
 }
 
+static const char *error_text(size_t i) {
+    static char text[1024];
+
+    *text = '\0';
+    if (i < config.n_errors)
+        config_error_format(&config, i, text, sizeof(text));
+    return text;
+}
+
+static void has_error(size_t i, const char *said) {
+    if (!strstr(error_text(i), said))
+        printf("\n    error %zu of %zu: %s\n", i, config.n_errors, error_text(i));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error_text(i), said));
+}
+
 static void refused(const char *text, const char *said) {
     CU_ASSERT_EQUAL(read_text(text), -EINVAL);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(error.message);
-    if (!strstr(error.message, said))
-        printf("\n    said: %s\n", error.message);
-    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, said));
+    CU_ASSERT_EQUAL(config.n_errors, 1);
+    has_error(0, said);
 }
 
 static void an_empty_file_leaves_the_defaults(void) {
@@ -68,21 +78,21 @@ static void settings_are_taken_over(void) {
 static void what_is_wrong_is_said_with_its_line(void) {
     refused("[broker]\n\nmax_cals = 3\n", ":3: [broker] has no setting 'max_cals'; did you mean "
                                           "'max_calls'?");
-    refused("[broker]\nmax_calls = many\n", ":2: max_calls wants a number, not 'many'");
-    refused("[broker]\nmax_calls = -1\n", "max_calls wants a number");
-    refused("[broker]\nmax_calls = 4294967296\n", "max_calls wants a number");
-    refused("[broker]\nmax_body = 16 potatoes\n", "max_body wants a size");
-    refused("[broker]\nmax_body = 4G\n", "max_body wants a size");
-    refused("[broker]\nretry = soon\n", "retry wants a time");
+    refused("[broker]\nmax_calls = many\n", ":2: max_calls = many: a number is expected");
+    refused("[broker]\nmax_calls = -1\n", "max_calls = ");
+    refused("[broker]\nmax_calls = 4294967296\n", "max_calls = ");
+    refused("[broker]\nmax_body = 16 potatoes\n", "max_body = ");
+    refused("[broker]\nmax_body = 4G\n", "max_body = ");
+    refused("[broker]\nretry = soon\n", "retry = soon: a time is written as");
     refused("[broker]\nlog_level = loud\n", "log_level is error, warning");
-    refused("[broker]\ndrain_timeout = x\n", "drain_timeout wants a time");
+    refused("[broker]\ndrain_timeout = x\n", "drain_timeout = x: a time is written as");
     refused("[broker]\none_processor = 1\n", ":2: one_processor is auto, yes or no, not '1'");
     refused("[broker]\none_procesor = no\n", "did you mean 'one_processor'?");
-    refused("[brokr]\nmax_calls = 1\n", "no section is called [brokr]");
-    refused("max_calls = 1\n", "no section is called []");
+    refused("[brokr]\nmax_calls = 1\n", "unknown section [brokr]");
+    refused("max_calls = 1\n", "unknown section []");
     refused("[broker]\nthis is not a setting\n", ":2:");
-    refused("[queue a..b]\nmax_attempts = 1\n", "no pattern of names");
-    refused("[topic a.>.b]\nkeep = 1\n", "no pattern of names");
+    refused("[queue a..b]\nmax_attempts = 1\n", "not a valid pattern of names");
+    refused("[topic a.>.b]\nkeep = 1\n", "not a valid pattern of names");
 }
 
 static void only_so_many_binds_are_taken(void) {
@@ -95,19 +105,55 @@ static void only_so_many_binds_are_taken(void) {
     refused(text, "more than 16 bind lines");
 }
 
+static void all_errors_are_reported_with_their_lines(void) {
+    char many[4096] = "[broker]\n";
+
+    CU_ASSERT_EQUAL(read_text("[broker]\nmax_cals = 3\nmax_body = x\nnot a setting\n[bro\n"
+                              "[queue a..b]\nttl = 1s\n[topic t]\nkeep = 5\n[q]\nx = 1\n"),
+                    -EINVAL);
+    CU_ASSERT_EQUAL(config.n_errors, 6);
+    has_error(0, ":2: ");
+    has_error(1, ":3: ");
+    has_error(2, ":4: expected 'name = value'");
+    has_error(3, ":5: expected 'name = value'");
+    has_error(4, ":7: 'a..b'");
+    has_error(5, ":11: unknown section [q]");
+    for (int i = 0; i < CONFIG_ERRORS_MAX + 5; i++)
+        strcat(many, "max_calls = many\n");
+    CU_ASSERT_EQUAL(read_text(many), -EINVAL);
+    CU_ASSERT_EQUAL(config.n_errors, CONFIG_ERRORS_MAX);
+}
+
+static void a_long_line_is_one_line(void) {
+    char text[1024] = "[broker]\ndata = ";
+
+    memset(text + strlen(text), 'x', 500);
+    strcat(text, "\nmax_calls = many\n");
+    CU_ASSERT_EQUAL(read_text(text), -EINVAL);
+    has_error(0, ":2: the line is longer than");
+    has_error(config.n_errors - 1, ":3: max_calls");
+}
+
 static void a_file_that_is_not_there_is_an_error(void) {
-    CU_ASSERT_EQUAL(config_read(&config, "/nowhere/ferry.conf", NULL, &error), -ENOENT);
-    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "/nowhere/ferry.conf"));
+    CU_ASSERT_EQUAL(config_read(&config, "/nowhere/ferry.conf"), -ENOENT);
+    has_error(0, "cannot read /nowhere/ferry.conf");
 }
 
 static void patterns_have_their_sections(void) {
     CU_ASSERT_EQUAL(read_text("[queue mail.>]\nmax_attempts = 5\n[topic prices.*]\nkeep = 100\n"),
                     0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(config.rules);
+    CU_ASSERT_TRUE(config.rules->is_queue);
+    CU_ASSERT_EQUAL(config.rules->line, 2);
+    CU_ASSERT_STRING_EQUAL(config.rules->pattern, "mail.>");
+    CU_ASSERT_STRING_EQUAL(config.rules->name, "max_attempts");
+    CU_ASSERT_STRING_EQUAL(config.rules->value, "5");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(config.rules->next);
+    CU_ASSERT_STRING_EQUAL(config.rules->next->pattern, "prices.*");
 }
 
 static void cleanup(void) {
     config_deinit(&config);
-    ferry_error_clear(&error);
 }
 
 int main(void) {
@@ -116,6 +162,8 @@ int main(void) {
         TEST(settings_are_taken_over),
         TEST(what_is_wrong_is_said_with_its_line),
         TEST(only_so_many_binds_are_taken),
+        TEST(all_errors_are_reported_with_their_lines),
+        TEST(a_long_line_is_one_line),
         TEST(a_file_that_is_not_there_is_an_error),
         TEST(patterns_have_their_sections),
         TESTS_END,

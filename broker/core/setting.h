@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The values of settings: one parser for all sections of the configuration file. */
+
+#include <stdint.h>
+
+typedef enum SettingKind {
+    SETTING_COUNT, /* "100" */
+    SETTING_BYTES, /* "4096", "64K", "1M", "2G" */
+    SETTING_MS,    /* "250ms", "5s", "2m", "1h", "1d"; a bare number: seconds */
+} SettingKind;
+
+/* Reads a value. NULL: *ret is set. Else the text of the problem; *ret is untouched. */
+const char *setting_parse(SettingKind kind, const char *value, uint64_t min, uint64_t max,
+                          uint64_t *ret);
