@@ -33,7 +33,7 @@ typedef struct ferry_request {
 typedef struct ferry_serve_options {
     uint32_t slots;       /* requests at once, at most 65 536; 0: 1. More help only handlers that
                            * defer */
-    bool bare_errors;     /* callers are outsiders: errors carry type, message, fields and retry
+    bool redact_errors;   /* callers are outsiders: errors carry type, message, fields and retry
                            * advice only; file, line, process and causes are removed */
     const char *instance; /* a name for this server, so that callers can choose it; NULL: the
                            * library makes one */

@@ -10,7 +10,7 @@ start serve json.Json.args --exec 'cat; printenv FERRY_METHOD FERRY_HEADER_TRACE
 start serve bad.Bad.fail --exec 'echo no disk left >&2; exit 1' --quiet
 start serve bad.Busy.fail --exec 'exit 75' --quiet
 start serve calc.Calc.div --fail calc.DivisionByZero:'cannot divide'
-start serve out.Out.fail --fail out.Failed --bare-errors
+start serve out.Out.fail --fail out.Failed --redact-errors
 start serve slow.Slow.wait --echo --delay 5s
 for name in demo.Echo text.Text json.Json bad.Bad bad.Busy calc.Calc out.Out slow.Slow; do
     until_true served $name

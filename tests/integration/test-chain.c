@@ -98,8 +98,8 @@ static bool is_bare;
 static int serve_shop(ferry_client *client, ferry_error *reterr) {
     static const chain_shop_handlers handlers = {.price = price};
 
-    return chain_shop_serve(client, &handlers, &(ferry_serve_options){.bare_errors = is_bare}, NULL,
-                            reterr);
+    return chain_shop_serve(client, &handlers, &(ferry_serve_options){.redact_errors = is_bare},
+                            NULL, reterr);
 }
 
 static int serve_bank(ferry_client *client, ferry_error *reterr) {

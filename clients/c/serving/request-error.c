@@ -35,7 +35,7 @@ static int answer_parts(Request *request, ErrorParts parts) {
     int r;
 
     parts.retry_ms = request->retry_ms;
-    if (request->bare_errors) {
+    if (request->redact_errors) {
         parts.n_trace = 0;
         parts.cause = NULL;
     } else {
@@ -101,7 +101,7 @@ int ferry_request_fail_at(const char *file, int line, const char *func, ferry_re
         code = cause ? cause->code : -EIO;
     /* A declared exception is part of the interface that declares it, not of ours. */
     type = error_type_by_code(code == -EREMOTEIO ? -EIO : code);
-    tells_cause = cause && !request_of(request)->bare_errors;
+    tells_cause = cause && !request_of(request)->redact_errors;
     return request_throw(request_of(request), (Place){file, line, func}, type->name,
                          tells_cause ? cause->message : strerror(abs(code)),
                          (ferry_bytes){NULL, 0, NULL}, cause);

@@ -33,7 +33,7 @@ struct Request {
     void *ctx;
     Request *next, *previous; /* deferred */
     Serving *serving;         /* what its answer means to a cache; NULL: nothing */
-    bool bare_errors;         /* see ferry_serve_options; set by who makes it */
+    bool redact_errors;       /* see ferry_serve_options; set by who makes it */
     bool in_handler, deferred, answered, cancelled, due, in_table;
     bool fresh;   /* not to be answered from a cache */
     bool resumed; /* it was set aside before its handler was called: that is no deferring */

@@ -19,7 +19,7 @@ typedef struct Service {
     size_t name_len, n_methods, last; /* last: index of the method that was called last */
     ServedMethod *methods;
     uint32_t slots;
-    bool bare_errors;
+    bool redact_errors;
     ferry_bytes description; /* owned */
     char name[NAME_MAX_LEN + 1];
     char instance[NAME_MAX_LEN + 1];
@@ -112,7 +112,7 @@ static void run(Service *service, const ServedMethod *method, InvokeFn invoke, R
     Core *core = request->core;
     int r;
 
-    request->bare_errors = service->bare_errors;
+    request->redact_errors = service->redact_errors;
     core->current = request;
     if (request->flow && core->aside)
         aside_claim(core, request);
@@ -238,8 +238,8 @@ static int fill(Service *service, const ferry_client *client, const ServeSpec *s
     }
     if (options && options->slots > service->slots)
         service->slots = options->slots;
-    if (options && options->bare_errors)
-        service->bare_errors = true;
+    if (options && options->redact_errors)
+        service->redact_errors = true;
     if (options && options->instance)
         strcpy(service->instance, options->instance);
     return 0;

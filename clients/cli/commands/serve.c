@@ -14,7 +14,7 @@
 typedef struct Values {
     uint64_t slots, delay_ms, count;
     const char *exec, *fail, *instance, *format;
-    bool echo, bare_errors;
+    bool echo, redact_errors;
 } Values;
 
 static const Option options[] = {
@@ -32,7 +32,7 @@ static const Option options[] = {
     OPTION_PLAIN(OPTION_MS, 0, "delay", Values, delay_ms, "T", "wait before each answer"),
     OPTION_PLAIN(OPTION_TEXT, 'i', "instance", Values, instance, "NAME",
                  "name of this instance of the service"),
-    OPTION_PLAIN(OPTION_FLAG, 0, "bare-errors", Values, bare_errors, NULL,
+    OPTION_PLAIN(OPTION_FLAG, 0, "redact-errors", Values, redact_errors, NULL,
                  "for outsiders: errors without the process that they come from"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N calls", 1, 0),
     OPTION_END,
@@ -213,7 +213,7 @@ static void on_signal(Loop *loop, int signal, void *ctx) {
 static int serve(Run *run, ferry_client *client, int argc, char **argv) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     ferry_serve_options with = {.slots = (uint32_t)run->values->slots,
-                                .bare_errors = run->values->bare_errors,
+                                .redact_errors = run->values->redact_errors,
                                 .instance = run->values->instance};
     int status = loop_add_client(&run->loop, client);
 
