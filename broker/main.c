@@ -282,7 +282,7 @@ static bool on_signals(Program *program) {
         if (broker->draining)
             return true;
         log_info("draining: finishing what was begun, taking nothing new: calls=%zu jobs=%zu",
-                 services_n_calls(broker->services), queues_n_held(broker->queues));
+                 services_n_calls(broker->services), queues_n_in_flight(broker->queues));
         broker->draining = true;
     }
     return false;

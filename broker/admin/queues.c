@@ -34,7 +34,7 @@ static void write_counts(Buffer *to, const Queue *queue) {
     write_str(to, queue->name, queue->stored.name_len);
     write_pair(to, "ready", queue->n_ready);
     write_pair(to, "delayed", queue->n_delayed);
-    write_pair(to, "held", queue->n_held);
+    write_pair(to, "held", queue->n_in_flight);
     write_pair(to, "dead", n_dead(queue));
     write_pair(to, "bytes", queue->bytes);
     write_text(to, "paused");
@@ -116,7 +116,7 @@ typedef struct Peek {
 static bool peek_job(Peek *peek, const Job *job) {
     static const char *const states[] = {
         [JOB_STORING] = "storing", [JOB_READY] = "ready",       [JOB_DELAYED] = "delayed",
-        [JOB_HELD] = "held",       [JOB_SETTLING] = "settling",
+        [JOB_IN_FLIGHT] = "held",  [JOB_SETTLING] = "settling",
     };
     Buffer *to = &peek->jobs;
 
@@ -150,14 +150,14 @@ int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to) {
 
     if (!queue)
         return -ENOENT;
-    peek_list(&peek, &queue->suspects, queue);
+    peek_list(&peek, &queue->quarantined, queue);
     for (int priority = PRIORITIES - 1; priority >= 0; priority--)
         peek_list(&peek, &queue->ready[priority], queue);
     peek_list(&peek, &queue->delayed, queue);
-    for (const Holder *holder = queues->holders; holder && queue->n_held > 0;
-         holder = holder->next) {
-        peek_list(&peek, &holder->jobs, queue);
-        peek_list(&peek, &holder->lost, queue);
+    for (const InFlight *in_flight = queues->in_flight; in_flight && queue->n_in_flight > 0;
+         in_flight = in_flight->next) {
+        peek_list(&peek, &in_flight->jobs, queue);
+        peek_list(&peek, &in_flight->lost, queue);
     }
     write_array(to, peek.n);
     buffer_append(to, peek.jobs.data, peek.jobs.len);

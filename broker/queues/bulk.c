@@ -26,7 +26,7 @@ static Job *first_before(const Sweep *sweep, const JobList *list) {
 /* The next job that waits, in the order of handing out, or NULL. */
 static Job *next_job(const Sweep *sweep) {
     Queue *queue = sweep->from;
-    Job *job = first_before(sweep, &queue->suspects);
+    Job *job = first_before(sweep, &queue->quarantined);
 
     for (int priority = PRIORITIES - 1; priority >= 0 && !job && queue->ready_bits; priority--)
         job = first_before(sweep, &queue->ready[priority]);

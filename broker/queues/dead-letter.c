@@ -119,7 +119,7 @@ Job *job_remake(const Job *job, Queue *to, bool as_dead) {
 
 /* Nothing is lost for want of room among the dead: the job waits where it is, and is never handed
  * out again. */
-static void doom(Job *job, const Problem *problem, Session *session, uint64_t id) {
+static void wait_for_room(Job *job, const Problem *problem, Session *session, uint64_t id) {
     Queue *queue = queue_of(job);
     uint64_t wait_ms = queue->settings.retry_max_ms > 1000 ? queue->settings.retry_max_ms : 1000;
 
@@ -127,7 +127,7 @@ static void doom(Job *job, const Problem *problem, Session *session, uint64_t id
         log_warning("queue '%s' keeps a dead job: %s",
                     shown(span_of(queue->name, queue->stored.name_len)), problem->text);
     queue->warned = true;
-    job->doomed = true;
+    job->awaits_dead_letter = true;
     job_enter_delayed(job, queue->queues->broker->now_ms + wait_ms);
     if (session)
         session_error(session, id, problem->type, "kept, and tried again later: %s", problem->text);
@@ -143,7 +143,7 @@ static void stay_dead(Job *job, Session *session, uint64_t id) {
         session_ok(session, LANE_CALLS, id, 0);
 }
 
-void job_bury(Job *job, Span reason, Session *session, uint64_t id) {
+void job_dead_letter(Job *job, Span reason, Session *session, uint64_t id) {
     Queue *queue = queue_of(job), *dead;
     Problem problem;
     Job *letter = NULL;
@@ -159,9 +159,9 @@ void job_bury(Job *job, Span reason, Session *session, uint64_t id) {
     if (dead && queue_make_room(dead, job_bytes(job), job, &problem) == 0)
         letter = job_remake(job, dead, true);
     if (!letter) {
-        doom(job, &problem, session, id);
+        wait_for_room(job, &problem, session, id);
         return;
     }
     queue->warned = false;
-    change_bury(job, letter, session, id);
+    change_dead_letter(job, letter, session, id);
 }

@@ -8,76 +8,76 @@
 
 enum { FIRST_CAP = 16 };
 
-struct PushLedger {
+struct DedupWindow {
     uint64_t *total;
     uint64_t *ids; /* ascending from start to end */
     size_t start, end, cap;
 };
 
-PushLedger *push_ledger_new(uint64_t *total) {
-    PushLedger *ledger = calloc(1, sizeof(*ledger));
+DedupWindow *dedup_window_new(uint64_t *total) {
+    DedupWindow *window = calloc(1, sizeof(*window));
 
-    if (ledger)
-        ledger->total = total;
-    return ledger;
+    if (window)
+        window->total = total;
+    return window;
 }
 
-static void forget_all(PushLedger *ledger) {
-    *ledger->total -= ledger->cap * sizeof(*ledger->ids);
-    free(ledger->ids);
-    *ledger = (PushLedger){.total = ledger->total};
+static void forget_all(DedupWindow *window) {
+    *window->total -= window->cap * sizeof(*window->ids);
+    free(window->ids);
+    *window = (DedupWindow){.total = window->total};
 }
 
-PushLedger *push_ledger_free(PushLedger *ledger) {
-    if (ledger)
-        forget_all(ledger);
-    free(ledger);
+DedupWindow *dedup_window_free(DedupWindow *window) {
+    if (window)
+        forget_all(window);
+    free(window);
     return NULL;
 }
 
-size_t push_ledger_count(const PushLedger *ledger) {
-    return ledger->end - ledger->start;
+size_t dedup_window_count(const DedupWindow *window) {
+    return window->end - window->start;
 }
 
-static void to_front(PushLedger *ledger) {
-    size_t n = push_ledger_count(ledger);
+static void to_front(DedupWindow *window) {
+    size_t n = dedup_window_count(window);
 
     if (n > 0)
-        memmove(ledger->ids, ledger->ids + ledger->start, n * sizeof(*ledger->ids));
-    ledger->start = 0;
-    ledger->end = n;
+        memmove(window->ids, window->ids + window->start, n * sizeof(*window->ids));
+    window->start = 0;
+    window->end = n;
 }
 
-static int make_room(PushLedger *ledger, size_t max) {
-    size_t cap = ledger->cap ? ledger->cap * 2 : FIRST_CAP;
+static int make_room(DedupWindow *window, size_t max) {
+    size_t cap = window->cap ? window->cap * 2 : FIRST_CAP;
     uint64_t *ids;
 
     /* Twice the maximum: then moving all to the front is paid for by as many appends. */
     if (cap > 2 * max)
         cap = 2 * max > FIRST_CAP ? 2 * max : FIRST_CAP;
-    if (ledger->start > 0 && ledger->start >= ledger->cap / 2) {
-        to_front(ledger);
+    if (window->start > 0 && window->start >= window->cap / 2) {
+        to_front(window);
         return 0;
     }
-    if (cap <= ledger->cap) /* max was lowered */
-        cap = ledger->cap + ledger->cap / 2;
-    ids = realloc(ledger->ids, cap * sizeof(*ids));
+    if (cap <= window->cap) /* max was lowered */
+        cap = window->cap + window->cap / 2;
+    ids = realloc(window->ids, cap * sizeof(*ids));
     if (!ids)
         return -ENOMEM;
-    *ledger->total += (cap - ledger->cap) * sizeof(*ids);
-    ledger->ids = ids;
-    ledger->cap = cap;
+    *window->total += (cap - window->cap) * sizeof(*ids);
+    window->ids = ids;
+    window->cap = cap;
     return 0;
 }
 
 /* Where id is, or would be. */
-static size_t place_of(const PushLedger *ledger, uint64_t id) {
-    size_t low = ledger->start, high = ledger->end;
+static size_t place_of(const DedupWindow *window, uint64_t id) {
+    size_t low = window->start, high = window->end;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (ledger->ids[middle] < id)
+        if (window->ids[middle] < id)
             low = middle + 1;
         else
             high = middle;
@@ -85,43 +85,43 @@ static size_t place_of(const PushLedger *ledger, uint64_t id) {
     return low;
 }
 
-int push_ledger_reserve(PushLedger *ledger, size_t max) {
-    return ledger->end < ledger->cap ? 0 : make_room(ledger, max);
+int dedup_window_reserve(DedupWindow *window, size_t max) {
+    return window->end < window->cap ? 0 : make_room(window, max);
 }
 
-int push_ledger_add(PushLedger *ledger, uint64_t id, size_t max) {
+int dedup_window_add(DedupWindow *window, uint64_t id, size_t max) {
     size_t at;
-    int r = push_ledger_reserve(ledger, max);
+    int r = dedup_window_reserve(window, max);
 
     if (r < 0)
         return r;
-    if (ledger->start == ledger->end || ledger->ids[ledger->end - 1] < id) {
-        ledger->ids[ledger->end++] = id;
+    if (window->start == window->end || window->ids[window->end - 1] < id) {
+        window->ids[window->end++] = id;
     } else {
-        at = place_of(ledger, id);
-        if (ledger->ids[at] == id)
+        at = place_of(window, id);
+        if (window->ids[at] == id)
             return 0;
-        memmove(ledger->ids + at + 1, ledger->ids + at, (ledger->end - at) * sizeof(*ledger->ids));
-        ledger->ids[at] = id;
-        ledger->end++;
+        memmove(window->ids + at + 1, window->ids + at, (window->end - at) * sizeof(*window->ids));
+        window->ids[at] = id;
+        window->end++;
     }
-    while (push_ledger_count(ledger) > max)
-        ledger->start++;
+    while (dedup_window_count(window) > max)
+        window->start++;
     return 0;
 }
 
-bool push_ledger_has(const PushLedger *ledger, uint64_t id) {
-    size_t at = place_of(ledger, id);
+bool dedup_window_has(const DedupWindow *window, uint64_t id) {
+    size_t at = place_of(window, id);
 
-    return at < ledger->end && ledger->ids[at] == id;
+    return at < window->end && window->ids[at] == id;
 }
 
-uint64_t push_ledger_last(const PushLedger *ledger) {
-    return ledger->start < ledger->end ? ledger->ids[ledger->end - 1] : 0;
+uint64_t dedup_window_last(const DedupWindow *window) {
+    return window->start < window->end ? window->ids[window->end - 1] : 0;
 }
 
-void push_ledger_floor(PushLedger *ledger, uint64_t floor) {
-    ledger->start = place_of(ledger, floor);
-    if (ledger->start == ledger->end)
-        forget_all(ledger);
+void dedup_window_floor(DedupWindow *window, uint64_t floor) {
+    window->start = place_of(window, floor);
+    if (window->start == window->end)
+        forget_all(window);
 }

@@ -12,21 +12,21 @@
 
 #include "base/cleanup.h"
 
-typedef struct PushLedger PushLedger;
+typedef struct DedupWindow DedupWindow;
 
 /* What its ids take is added to *total, which outlives it. NULL: out of memory. */
-PushLedger *push_ledger_new(uint64_t *total);
-PushLedger *push_ledger_free(PushLedger *ledger);
+DedupWindow *dedup_window_new(uint64_t *total);
+DedupWindow *dedup_window_free(DedupWindow *window);
 
-/* Makes sure that the next push_ledger_add() succeeds. -ENOMEM. */
-int push_ledger_reserve(PushLedger *ledger, size_t max);
+/* Makes sure that the next dedup_window_add() succeeds. -ENOMEM. */
+int dedup_window_reserve(DedupWindow *window, size_t max);
 /* -ENOMEM. max: the most ids to remember, at least 1. */
-int push_ledger_add(PushLedger *ledger, uint64_t id, size_t max);
-bool push_ledger_has(const PushLedger *ledger, uint64_t id);
-uint64_t push_ledger_last(const PushLedger *ledger); /* the highest id; 0: it is empty */
+int dedup_window_add(DedupWindow *window, uint64_t id, size_t max);
+bool dedup_window_has(const DedupWindow *window, uint64_t id);
+uint64_t dedup_window_last(const DedupWindow *window); /* the highest id; 0: it is empty */
 
 /* Forgets the ids below floor. */
-void push_ledger_floor(PushLedger *ledger, uint64_t floor);
-size_t push_ledger_count(const PushLedger *ledger);
+void dedup_window_floor(DedupWindow *window, uint64_t floor);
+size_t dedup_window_count(const DedupWindow *window);
 
-DEFINE_CLEANUP(PushLedger *, push_ledger_free);
+DEFINE_CLEANUP(DedupWindow *, dedup_window_free);

@@ -28,7 +28,7 @@
 #include "broker/queues/queues.h"
 #include "broker/stores/store.h"
 
-typedef struct Holder Holder;
+typedef struct InFlight InFlight;
 typedef struct Job Job;
 typedef struct Key Key;
 typedef struct Pending Pending;
@@ -52,11 +52,11 @@ enum {
 #define QUEUE_TIME_MAX (UINT64_C(10) * 365 * 86400 * 1000) /* delays and times to live, ms */
 
 typedef enum JobState {
-    JOB_STORING,  /* a store is about to keep it */
-    JOB_READY,    /* queue->ready, or queue->suspects */
-    JOB_DELAYED,  /* queue->delayed */
-    JOB_HELD,     /* holder->jobs, or holder->lost: a worker has it, or may come back */
-    JOB_SETTLING, /* a store is about to forget it */
+    JOB_STORING,   /* a store is about to keep it */
+    JOB_READY,     /* queue->ready, or queue->quarantined */
+    JOB_DELAYED,   /* queue->delayed */
+    JOB_IN_FLIGHT, /* in_flight->jobs, or in_flight->lost: a worker has it, or may come back */
+    JOB_SETTLING,  /* a store is about to forget it */
 } JobState;
 
 struct Job {
@@ -68,21 +68,21 @@ struct Job {
         uint64_t lost_ms; /* held, session NULL: since when */
         Pending *pending; /* storing, settling; may be NULL */
     } u;
-    Session *session; /* held: by whom; NULL: lost */
-    Holder *holder;   /* held */
+    Session *session;    /* held: by whom; NULL: lost */
+    InFlight *in_flight; /* held */
     uint64_t
         worker;   /* who it was last delivered to (worker_key) and may still settle it; 0: none */
     char *reason; /* why it was last given back; n_reason bytes */
     uint32_t data_len;
     uint8_t state; /* JobState */
     uint8_t n_reason;
-    uint8_t n_lost;    /* how often a session was lost that held it */
-    bool leased : 1;   /* in queues->leased */
-    bool returned : 1; /* ready again after a lost delivery: stands at the front */
-    bool suspect : 1;  /* ready, on queue->suspects */
-    bool doomed : 1;   /* delayed: its dead-letter queue had no room, try again */
-    bool large : 1;    /* data begins with a LargeBody */
-    uint8_t data[];    /* headers and body as they came, or a LargeBody and the headers */
+    uint8_t n_lost;              /* how often a session was lost that held it */
+    bool leased : 1;             /* in queues->leased */
+    bool returned : 1;           /* ready again after a lost delivery: stands at the front */
+    bool quarantined : 1;        /* ready, on queue->quarantined */
+    bool awaits_dead_letter : 1; /* delayed: its dead-letter queue had no room, try again */
+    bool large : 1;              /* data begins with a LargeBody */
+    uint8_t data[];              /* headers and body as they came, or a LargeBody and the headers */
 };
 
 typedef struct LargeBody {
@@ -109,7 +109,7 @@ struct Pull {
     Queue *queue;
     Session *session;
     uint64_t id;
-    uint32_t slots, n_held;
+    uint32_t slots, n_in_flight;
     uint8_t state; /* PullState */
     bool alone;    /* holds a suspect: gets nothing beside it */
 };
@@ -119,8 +119,8 @@ typedef struct PullList {
 } PullList;
 
 /* What a client holds. Made with its first delivery. */
-struct Holder {
-    Holder *prev, *next; /* of queues->holders */
+struct InFlight {
+    InFlight *prev, *next; /* of queues->in_flight */
     Queues *queues;
     Client *client; /* NULL: it left, or is of those restored, who have not come back yet */
     JobList jobs;   /* of its session, in the order of delivery */
@@ -128,13 +128,13 @@ struct Holder {
     Timer grace;    /* of the first of lost */
 };
 
-typedef enum Overflow { OVERFLOW_REFUSE, OVERFLOW_DROP_OLDEST } Overflow;
+typedef enum QueueOverflow { OVERFLOW_REFUSE, OVERFLOW_DROP_OLDEST } QueueOverflow;
 
 typedef struct QueueSettings {
     uint64_t max_jobs, max_bytes;
     uint64_t retry_ms, retry_max_ms, ttl_ms, time_limit_ms, dedup_ms;
     uint64_t max_attempts; /* 0: no limit */
-    Overflow overflow;
+    QueueOverflow overflow;
     Store *store;
     bool named; /* the configuration names this very queue */
 } QueueSettings;
@@ -148,14 +148,14 @@ struct Queue {
     unsigned ready_bits; /* bit n: ready[n] is not empty */
     /* Jobs that may have killed their workers. Each is handed to a worker that holds nothing else:
      * one that does kill its worker has its attempts alone, and no neighbour pays for it. */
-    JobList suspects;
+    JobList quarantined;
     Job *last_returned[PRIORITIES]; /* to the front of ready[]; may be NULL */
     Pull *reserved; /* gets no more jobs, until it holds none and can take a suspect */
     JobList delayed;
     PullList free;
     size_t n_pulls;
-    size_t n_jobs, n_ready, n_delayed, n_held; /* n_jobs: in any state */
-    uint64_t bytes;                            /* headers and bodies of n_jobs */
+    size_t n_jobs, n_ready, n_delayed, n_in_flight; /* n_jobs: in any state */
+    uint64_t bytes;                                 /* headers and bodies of n_jobs */
     uint64_t n_pushed, n_acked, n_redelivered, n_expired, n_dropped;
     Key *keys;                 /* uthash */
     Key *first_key, *last_key; /* in the order of their end */
@@ -189,10 +189,10 @@ struct Queues {
     uint64_t last_job;
     Queue *touched; /* have something to do at the end of the turn */
     PullList blocked;
-    Holder *holders;   /* utlist */
-    Holder *restored;  /* one of them, or NULL */
-    Pending *pendings; /* utlist */
-    Sweep *sweeps;     /* utlist */
+    InFlight *in_flight; /* utlist */
+    InFlight *restored;  /* one of them, or NULL */
+    Pending *pendings;   /* utlist */
+    Sweep *sweeps;       /* utlist */
     uint32_t n_sweeps;
     QueueCursor *cursors;              /* utlist */
     struct Rule *rules, *rules_before; /* before: while the configuration is read again */
@@ -360,8 +360,8 @@ void pull_end(Pull *pull);
 /* One of the pull's jobs was settled, or lost. May free the pull. */
 void pull_release(Pull *pull);
 
-Holder *holder_of(Queues *queues, Client *client); /* NULL: out of memory */
-void holder_free(Holder *holder);
+InFlight *in_flight_of(Queues *queues, Client *client); /* NULL: out of memory */
+void in_flight_free(InFlight *in_flight);
 
 void lease_begin(Job *job); /* arms the time limit, if the queue has one */
 /* Takes a job from its worker, or out of its list: it can no longer be settled. */
@@ -396,7 +396,7 @@ void pulls_session_gone(Queues *queues, Session *session);
 
 /* Puts a job, which is in no list, into the dead-letter queue of its own. In a dead-letter queue it
  * stays. When it is done, session (may be NULL) gets the answer to id. */
-void job_bury(Job *job, Span reason, Session *session, uint64_t id);
+void job_dead_letter(Job *job, Span reason, Session *session, uint64_t id);
 /* The same job in another queue: new number, no attempts; from a dead-letter queue, without what
  * was added there. It is JOB_STORING. NULL: out of memory. */
 Job *job_remake(const Job *job, Queue *to, bool as_dead);
@@ -413,7 +413,7 @@ void job_due(Timer *timer, void *ctx);
 /* ---- lost.c ---- */
 
 /* For restored deliveries, until their workers come back. NULL: out of memory. */
-Holder *holder_of_restored(Queues *queues);
+InFlight *in_flight_restored(Queues *queues);
 
 /* ---- pending.c ---- */
 
@@ -422,7 +422,7 @@ Holder *holder_of_restored(Queues *queues);
 void change_push(Job *job, Key *key, Session *session, uint64_t id);
 void change_remove(Job *job, Session *session, uint64_t id);
 void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id);
-void change_bury(Job *old, Job *dead, Session *session, uint64_t id);
+void change_dead_letter(Job *old, Job *dead, Session *session, uint64_t id);
 void change_move(Job *old, Job *job);
 /* A push that is still being stored: the answer goes to this session instead. */
 bool pending_push_again(Queues *queues, Session *session, uint64_t id);

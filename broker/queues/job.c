@@ -160,7 +160,7 @@ void job_enter(Job *job) {
         job_enter_ready(queue, NULL, job);
 }
 
-static bool is_suspect(const Queue *queue, const Job *job) {
+static bool must_quarantine(const Queue *queue, const Job *job) {
     uint64_t max = queue->settings.max_attempts;
 
     return job->n_lost >= QUEUE_LOSSES_MAX || (max > 1 && job->n_lost + 1u >= max);
@@ -189,10 +189,10 @@ void job_enter_front(Job *job) {
     Queue *queue = queue_of(job);
     Job *before;
 
-    if (is_suspect(queue, job)) {
+    if (must_quarantine(queue, job)) {
         job->state = JOB_READY;
-        job->suspect = true;
-        jobs_append(&queue->suspects, job);
+        job->quarantined = true;
+        jobs_append(&queue->quarantined, job);
         queue->n_ready++;
         if (job->stored.expires_ms)
             job_arm(job, job->stored.expires_ms);
@@ -212,7 +212,8 @@ void job_enter_delayed(Job *job, uint64_t due_ms) {
     job->state = JOB_DELAYED;
     jobs_append(&queue->delayed, job);
     queue->n_delayed++;
-    job_arm(job, expires_ms && expires_ms < due_ms && !job->doomed ? expires_ms : due_ms);
+    job_arm(job,
+            expires_ms && expires_ms < due_ms && !job->awaits_dead_letter ? expires_ms : due_ms);
 }
 
 void job_leave(Job *job) {
@@ -223,8 +224,8 @@ void job_leave(Job *job) {
         timer_disarm(&queue->queues->timers, &job->timer);
     switch ((JobState)job->state) {
     case JOB_READY:
-        if (job->suspect) {
-            jobs_remove(&queue->suspects, job);
+        if (job->quarantined) {
+            jobs_remove(&queue->quarantined, job);
         } else {
             jobs_remove(&queue->ready[priority], job);
             if (!queue->ready[priority].first)
@@ -233,15 +234,15 @@ void job_leave(Job *job) {
         queue->n_ready--;
         if (queue->last_returned[priority] == job)
             queue->last_returned[priority] = NULL;
-        job->suspect = false;
+        job->quarantined = false;
         job->returned = false;
         break;
     case JOB_DELAYED:
         jobs_remove(&queue->delayed, job);
         queue->n_delayed--;
-        job->doomed = false;
+        job->awaits_dead_letter = false;
         break;
-    case JOB_HELD:
+    case JOB_IN_FLIGHT:
     case JOB_STORING:
     case JOB_SETTLING:
         assert(false && "the job is in no list that it could leave");

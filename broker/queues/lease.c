@@ -39,17 +39,17 @@ void pull_end(Pull *pull) {
 
     pull_set(pull, PULL_ENDED);
     queue->n_pulls--;
-    if (pull->n_held == 0)
+    if (pull->n_in_flight == 0)
         pull_free(pull);
     /* If a suspect waited for this one, another may take it. */
-    if (queue->suspects.first)
+    if (queue->quarantined.first)
         queue_touch(queue);
 }
 
 void pull_release(Pull *pull) {
-    pull->n_held--;
+    pull->n_in_flight--;
     if (pull->state == PULL_ENDED) {
-        if (pull->n_held == 0)
+        if (pull->n_in_flight == 0)
             pull_free(pull);
         return;
     }
@@ -60,33 +60,33 @@ void pull_release(Pull *pull) {
 
 /* ---- the jobs of a client ---- */
 
-Holder *holder_of(Queues *queues, Client *client) {
-    Holder *holder = client->holder;
+InFlight *in_flight_of(Queues *queues, Client *client) {
+    InFlight *in_flight = client->in_flight;
 
-    if (holder)
-        return holder;
-    holder = calloc(1, sizeof(*holder));
-    if (!holder)
+    if (in_flight)
+        return in_flight;
+    in_flight = calloc(1, sizeof(*in_flight));
+    if (!in_flight)
         return NULL;
-    holder->queues = queues;
-    holder->client = client;
-    DL_APPEND(queues->holders, holder);
-    client->holder = holder;
-    return holder;
+    in_flight->queues = queues;
+    in_flight->client = client;
+    DL_APPEND(queues->in_flight, in_flight);
+    client->in_flight = in_flight;
+    return in_flight;
 }
 
-void holder_free(Holder *holder) {
-    timer_disarm(&holder->queues->broker->timers, &holder->grace);
-    if (holder->client)
-        holder->client->holder = NULL;
-    else if (holder->queues->restored == holder)
-        holder->queues->restored = NULL;
-    DL_DELETE(holder->queues->holders, holder);
-    free(holder);
+void in_flight_free(InFlight *in_flight) {
+    timer_disarm(&in_flight->queues->broker->timers, &in_flight->grace);
+    if (in_flight->client)
+        in_flight->client->in_flight = NULL;
+    else if (in_flight->queues->restored == in_flight)
+        in_flight->queues->restored = NULL;
+    DL_DELETE(in_flight->queues->in_flight, in_flight);
+    free(in_flight);
 }
 
 static JobList *list_of(const Job *job) {
-    return job->session ? &job->holder->jobs : &job->holder->lost;
+    return job->session ? &job->in_flight->jobs : &job->in_flight->lost;
 }
 
 /* ---- the lease of one job ---- */
@@ -102,22 +102,22 @@ void lease_begin(Job *job) {
     job_arm(job, job->stored.due_ms);
 }
 
-/* Out of the holder's hands, into nobody's. */
+/* Out of the in_flight's hands, into nobody's. */
 void lease_let_go(Job *job) {
     jobs_remove(list_of(job), job);
-    queue_of(job)->n_held--;
+    queue_of(job)->n_in_flight--;
     timer_disarm(&queue_of(job)->queues->timers, &job->timer);
     if (job->session && job->u.pull)
         pull_release(job->u.pull);
     job->session = NULL;
-    job->holder = NULL;
+    job->in_flight = NULL;
     job->u.pending = NULL;
     job->stored.held = false;
     job->stored.due_ms = 0;
 }
 
 void lease_end(Job *job) {
-    if (job->state == JOB_HELD)
+    if (job->state == JOB_IN_FLIGHT)
         lease_let_go(job);
     else
         job_leave(job);
@@ -130,24 +130,24 @@ void lease_end(Job *job) {
 /* Held again, by the client's session of now, under no pull. */
 void lease_take_back(Job *job, Session *session) {
     Queue *queue = queue_of(job);
-    Holder *holder = holder_of(queue->queues, session->client);
+    InFlight *in_flight = in_flight_of(queue->queues, session->client);
 
-    if (job->state == JOB_HELD && job->session == session)
+    if (job->state == JOB_IN_FLIGHT && job->session == session)
         return;
-    if (!holder)
+    if (!in_flight)
         return; /* out of memory: it is as if the worker had not come back */
-    if (job->state == JOB_HELD) {
+    if (job->state == JOB_IN_FLIGHT) {
         if (job->session && job->u.pull)
             pull_release(job->u.pull);
         jobs_remove(list_of(job), job);
     } else {
         job_leave(job);
-        job->state = JOB_HELD;
-        queue->n_held++;
+        job->state = JOB_IN_FLIGHT;
+        queue->n_in_flight++;
         lease_begin(job);
     }
-    job->holder = holder;
-    jobs_append(&holder->jobs, job);
+    job->in_flight = in_flight;
+    jobs_append(&in_flight->jobs, job);
     job->session = session;
     job->u.pull = NULL;
     job->stored.held = true;

@@ -10,61 +10,61 @@
 static void on_grace(Timer *timer, void *ctx);
 
 /* Whose grace is over, a slice of them; the others are waited for. */
-static void give_back(Holder *holder) {
-    Broker *broker = holder->queues->broker;
-    uint64_t grace_ms = holder->client                       ? broker->limits.lease_grace_ms
-                        : holder == holder->queues->restored ? QUEUE_RESTART_MS
-                                                             : 0;
+static void give_back(InFlight *in_flight) {
+    Broker *broker = in_flight->queues->broker;
+    uint64_t grace_ms = in_flight->client                          ? broker->limits.lease_grace_ms
+                        : in_flight == in_flight->queues->restored ? QUEUE_RESTART_MS
+                                                                   : 0;
     Job *job;
 
-    for (int n = 0; (job = holder->lost.first) && n < QUEUE_SLICE; n++) {
+    for (int n = 0; (job = in_flight->lost.first) && n < QUEUE_SLICE; n++) {
         if (job->u.lost_ms + grace_ms > broker->now_ms)
             break;
-        if (holder->client && job->n_lost < UINT8_MAX)
+        if (in_flight->client && job->n_lost < UINT8_MAX)
             job->n_lost++;
         lease_fail(job, grace_ms > 0 ? "its worker was lost" : "its worker left");
     }
     if (job)
-        timer_arm(&broker->timers, &holder->grace, job->u.lost_ms + grace_ms, on_grace);
-    else if (!holder->client)
-        holder_free(holder);
+        timer_arm(&broker->timers, &in_flight->grace, job->u.lost_ms + grace_ms, on_grace);
+    else if (!in_flight->client)
+        in_flight_free(in_flight);
 }
 
 static void on_grace(Timer *timer, void *ctx) {
     (void)ctx;
-    give_back(container_of(timer, Holder, grace));
+    give_back(container_of(timer, InFlight, grace));
 }
 
 /* Behind those of earlier sessions. */
-static void lose_all(Holder *holder) {
-    uint64_t now_ms = holder->queues->broker->now_ms;
+static void lose_all(InFlight *in_flight) {
+    uint64_t now_ms = in_flight->queues->broker->now_ms;
     Job *job, *next;
 
-    for (job = holder->jobs.first; job; job = next) {
+    for (job = in_flight->jobs.first; job; job = next) {
         next = job->next;
         if (job->u.pull)
             pull_release(job->u.pull);
         job->session = NULL;
         job->u.lost_ms = now_ms;
-        jobs_append(&holder->lost, job);
+        jobs_append(&in_flight->lost, job);
     }
-    holder->jobs = (JobList){NULL, NULL};
+    in_flight->jobs = (JobList){NULL, NULL};
 }
 
-Holder *holder_of_restored(Queues *queues) {
-    Holder *holder = queues->restored;
+InFlight *in_flight_restored(Queues *queues) {
+    InFlight *in_flight = queues->restored;
     Broker *broker = queues->broker;
 
-    if (holder)
-        return holder;
-    holder = calloc(1, sizeof(*holder));
-    if (!holder)
+    if (in_flight)
+        return in_flight;
+    in_flight = calloc(1, sizeof(*in_flight));
+    if (!in_flight)
         return NULL;
-    holder->queues = queues;
-    DL_APPEND(queues->holders, holder);
-    queues->restored = holder;
-    timer_arm(&broker->timers, &holder->grace, broker->now_ms + QUEUE_RESTART_MS, on_grace);
-    return holder;
+    in_flight->queues = queues;
+    DL_APPEND(queues->in_flight, in_flight);
+    queues->restored = in_flight;
+    timer_arm(&broker->timers, &in_flight->grace, broker->now_ms + QUEUE_RESTART_MS, on_grace);
+    return in_flight;
 }
 
 void queues_held(Queues *queues, Client *client, Span held) {
@@ -91,15 +91,15 @@ void queues_held(Queues *queues, Client *client, Span held) {
 
 void queues_session_gone(Queues *queues, Session *session) {
     Broker *broker = queues->broker;
-    Holder *holder = session->client->holder;
+    InFlight *in_flight = session->client->in_flight;
 
     pendings_session_gone(queues, session);
     sweeps_session_gone(queues, session);
     /* Not those of a session that took its place. */
-    if (holder && holder->jobs.first && holder->jobs.first->session == session) {
-        lose_all(holder);
-        if (!timer_armed(&holder->grace))
-            timer_arm(&broker->timers, &holder->grace,
+    if (in_flight && in_flight->jobs.first && in_flight->jobs.first->session == session) {
+        lose_all(in_flight);
+        if (!timer_armed(&in_flight->grace))
+            timer_arm(&broker->timers, &in_flight->grace,
                       broker->now_ms + broker->limits.lease_grace_ms, on_grace);
     }
     pulls_session_gone(queues, session);
@@ -107,14 +107,14 @@ void queues_session_gone(Queues *queues, Session *session) {
 }
 
 void queues_client_gone(Queues *queues, Client *client) {
-    Holder *holder = client->holder;
+    InFlight *in_flight = client->in_flight;
 
     pendings_client_gone(queues, client);
-    if (holder) {
-        client->holder = NULL;
-        holder->client = NULL;
-        give_back(holder);
+    if (in_flight) {
+        client->in_flight = NULL;
+        in_flight->client = NULL;
+        give_back(in_flight);
         queues_dispatch_touched(queues);
     }
-    client->pushes = push_ledger_free(client->pushes);
+    client->dedup_window = dedup_window_free(client->dedup_window);
 }

@@ -12,7 +12,7 @@ typedef enum ChangeKind {
     CHANGE_PUSH,
     CHANGE_REMOVE,
     CHANGE_FORWARD,
-    CHANGE_BURY,
+    CHANGE_DEAD_LETTER,
     CHANGE_MOVE,
 } ChangeKind;
 
@@ -71,9 +71,9 @@ static void finish_push(const Change *change, int result) {
     }
     queue->n_pushed++;
     queue->queues->broker->stats.pushed++;
-    if (change->client && change->id && change->client->pushes)
-        push_ledger_add(change->client->pushes, change->id,
-                        queue->queues->broker->limits.max_unconfirmed);
+    if (change->client && change->id && change->client->dedup_window)
+        dedup_window_add(change->client->dedup_window, change->id,
+                         queue->queues->broker->limits.max_unconfirmed);
     enter(change->job);
 }
 
@@ -98,8 +98,8 @@ static void finish_replace(const Change *change, int result) {
     answer(change, result);
     if (result < 0) {
         gone(change->job);
-        if (change->kind == CHANGE_BURY) {
-            change->old->doomed = true;
+        if (change->kind == CHANGE_DEAD_LETTER) {
+            change->old->awaits_dead_letter = true;
             job_enter_delayed(change->old,
                               from->queues->broker->now_ms + from->settings.retry_max_ms);
         } else {
@@ -110,7 +110,7 @@ static void finish_replace(const Change *change, int result) {
     if (change->kind == CHANGE_FORWARD) {
         to->n_pushed++;
         to->queues->broker->stats.pushed++;
-    } else if (change->kind == CHANGE_BURY) {
+    } else if (change->kind == CHANGE_DEAD_LETTER) {
         to->queues->broker->stats.dead++;
     }
     /* What went from one store to another is still to be forgotten by the first. */
@@ -233,10 +233,12 @@ void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id)
            key);
 }
 
-void change_bury(Job *old, Job *dead, Session *session, uint64_t id) {
+void change_dead_letter(Job *old, Job *dead, Session *session, uint64_t id) {
     old->state = JOB_SETTLING;
-    submit(&(Change){.kind = CHANGE_BURY, .job = dead, .old = old, .session = session, .id = id},
-           NULL);
+    submit(
+        &(Change){
+            .kind = CHANGE_DEAD_LETTER, .job = dead, .old = old, .session = session, .id = id},
+        NULL);
 }
 
 void change_move(Job *old, Job *job) {

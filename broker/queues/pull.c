@@ -2,7 +2,7 @@
 
 #include "broker/queues/internal.h"
 
-enum { SUSPECT_LOOKS = 16 }; /* pulls looked at for one that holds nothing */
+enum { QUARANTINE_LOOKS = 16 }; /* pulls looked at for one that holds nothing */
 
 /* ---- PULL and UNPULL ---- */
 
@@ -34,7 +34,7 @@ void queues_pull(Queues *queues, Session *session, const Message *message) {
         return;
     }
     pull = pool_alloc(&queues->pool, sizeof(*pull));
-    if (!pull || !holder_of(queues, session->client) ||
+    if (!pull || !in_flight_of(queues, session->client) ||
         id_map_put(&session->pulls, message->id, pull) < 0) {
         pool_free(&queues->pool, pull, sizeof(*pull));
         queue_maybe_idle(queue);
@@ -101,28 +101,28 @@ static void send_job(Queues *queues, const Pull *pull, const Job *job) {
 /* false: out of memory; the job stays where it is. */
 static bool deliver(Queue *queue, Pull *pull, Job *job) {
     Queues *queues = queue->queues;
-    Holder *holder = pull->session->client->holder;
+    InFlight *in_flight = pull->session->client->in_flight;
 
     if (!job->leased && id_map_put(&queues->leased, job->stored.id, job) < 0)
         return false;
     job_leave(job);
     job->leased = true;
-    job->state = JOB_HELD;
+    job->state = JOB_IN_FLIGHT;
     job->u.pull = pull;
     job->session = pull->session;
-    job->holder = holder;
+    job->in_flight = in_flight;
     job->stored.worker = worker_key(pull->session->client);
     job->stored.held = true;
-    jobs_append(&holder->jobs, job);
-    queue->n_held++;
+    jobs_append(&in_flight->jobs, job);
+    queue->n_in_flight++;
     if (job->stored.attempt++ > 0) {
         queue->n_redelivered++;
         queues->broker->stats.redelivered++;
     }
     lease_begin(job);
 
-    pull->n_held++;
-    if (pull->n_held == pull->slots || pull->alone)
+    pull->n_in_flight++;
+    if (pull->n_in_flight == pull->slots || pull->alone)
         pull_set(pull, PULL_FULL);
     else if (pull->next)
         pull_set(pull, PULL_FREE); /* to the end: the others first */
@@ -132,36 +132,36 @@ static bool deliver(Queue *queue, Pull *pull, Job *job) {
 }
 
 /* One that holds nothing; else one that will get nothing more until it does. */
-static Pull *pull_for_suspect(Queue *queue) {
+static Pull *pull_for_quarantined(Queue *queue) {
     Pull *pull = queue->free.first;
 
     if (queue->reserved)
         return queue->reserved;
-    for (int looks = 0; pull && pull->n_held > 0 && looks < SUSPECT_LOOKS; looks++)
+    for (int looks = 0; pull && pull->n_in_flight > 0 && looks < QUARANTINE_LOOKS; looks++)
         pull = pull->next;
-    if (!pull || pull->n_held > 0)
+    if (!pull || pull->n_in_flight > 0)
         pull = queue->free.first;
     if (pull)
         pull_set(pull, PULL_RESERVED);
     return pull;
 }
 
-static bool dispatch_suspects(Queue *queue) {
+static bool dispatch_quarantined(Queue *queue) {
     Pull *pull;
 
-    while (queue->suspects.first && !job_is_over(queue->suspects.first) &&
-           (pull = pull_for_suspect(queue)) && pull->n_held == 0) {
-        if (!has_room(pull, queue->suspects.first)) {
+    while (queue->quarantined.first && !job_is_over(queue->quarantined.first) &&
+           (pull = pull_for_quarantined(queue)) && pull->n_in_flight == 0) {
+        if (!has_room(pull, queue->quarantined.first)) {
             pull_set(pull, PULL_BLOCKED);
             continue;
         }
         pull->alone = true;
-        if (!deliver(queue, pull, queue->suspects.first)) {
+        if (!deliver(queue, pull, queue->quarantined.first)) {
             pull->alone = false;
             return false;
         }
     }
-    if (!queue->suspects.first && queue->reserved)
+    if (!queue->quarantined.first && queue->reserved)
         pull_set(queue->reserved, PULL_FREE);
     return true;
 }
@@ -169,7 +169,7 @@ static bool dispatch_suspects(Queue *queue) {
 void queue_dispatch(Queue *queue) {
     if (queue->paused)
         return;
-    if ((queue->suspects.first || queue->reserved) && !dispatch_suspects(queue)) {
+    if ((queue->quarantined.first || queue->reserved) && !dispatch_quarantined(queue)) {
         queue_touch(queue);
         return;
     }
@@ -204,7 +204,7 @@ void pulls_unblock(Queues *queues) {
         } else {
             Queue *queue = pull->queue;
 
-            pull_set(pull, pull->n_held < pull->slots ? PULL_FREE : PULL_FULL);
+            pull_set(pull, pull->n_in_flight < pull->slots ? PULL_FREE : PULL_FULL);
             queue_dispatch(queue);
         }
         if (is_last)

@@ -52,9 +52,9 @@ static const char *read_options(Span options, PushOptions *to) {
 
 /* The oldest that waits, of the lowest priority: a new job never costs a more urgent one. */
 static bool drop_oldest(Queue *queue) {
-    Job *job = queue->ready_bits       ? queue->ready[__builtin_ctz(queue->ready_bits)].first
-               : queue->suspects.first ? queue->suspects.first
-                                       : queue->delayed.first;
+    Job *job = queue->ready_bits          ? queue->ready[__builtin_ctz(queue->ready_bits)].first
+               : queue->quarantined.first ? queue->quarantined.first
+                                          : queue->delayed.first;
 
     if (!job)
         return false;
@@ -196,8 +196,9 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
 
 /* A client says when it sends a push again. Who plays back what a client once sent does not. */
 static bool may_be_known(const Client *client, const Message *message) {
-    return message->id && ((message->push.flags & PUSH_AGAIN) || message->id < client->push_floor ||
-                           (client->pushes && message->id <= push_ledger_last(client->pushes)));
+    return message->id &&
+           ((message->push.flags & PUSH_AGAIN) || message->id < client->push_floor ||
+            (client->dedup_window && message->id <= dedup_window_last(client->dedup_window)));
 }
 
 /* Was it stored already? Then it has its answer, or will have it. */
@@ -205,7 +206,7 @@ static bool was_pushed(Queues *queues, Session *session, const Message *message)
     const Client *client = session->client;
     StoredPush push = {.client = client->id, .id = message->id};
     bool known = message->id < client->push_floor ||
-                 (client->pushes && push_ledger_has(client->pushes, message->id));
+                 (client->dedup_window && dedup_window_has(client->dedup_window, message->id));
 
     if (!known && pending_push_again(queues, session, message->id))
         return true;
@@ -218,10 +219,10 @@ static bool was_pushed(Queues *queues, Session *session, const Message *message)
 
 /* The id will be remembered when the job is stored: make sure that it can be. */
 static bool reserve(Queues *queues, Client *client) {
-    if (!client->pushes)
-        client->pushes = push_ledger_new(&queues->broker->stored_bytes);
-    return client->pushes &&
-           push_ledger_reserve(client->pushes, queues->broker->limits.max_unconfirmed) == 0;
+    if (!client->dedup_window)
+        client->dedup_window = dedup_window_new(&queues->broker->stored_bytes);
+    return client->dedup_window &&
+           dedup_window_reserve(client->dedup_window, queues->broker->limits.max_unconfirmed) == 0;
 }
 
 void queues_push(Queues *queues, Session *session, const Message *message, const void *block) {
@@ -245,8 +246,8 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
         session_error(session, message->id, problem.type, "%s", problem.text);
     } else if (r == PUSH_IS_DUPLICATE) {
         if (message->id)
-            push_ledger_add(session->client->pushes, message->id,
-                            queues->broker->limits.max_unconfirmed);
+            dedup_window_add(session->client->dedup_window, message->id,
+                             queues->broker->limits.max_unconfirmed);
         session_ok(session, LANE_CALLS, message->id, 0);
     } else {
         change_push(job, key, session, message->id);
@@ -257,6 +258,6 @@ void queues_floor(Queues *queues, Client *client, uint64_t floor) {
     (void)queues;
     if (floor > client->push_floor)
         client->push_floor = floor;
-    if (client->pushes)
-        push_ledger_floor(client->pushes, floor);
+    if (client->dedup_window)
+        dedup_window_floor(client->dedup_window, floor);
 }

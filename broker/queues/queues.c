@@ -22,11 +22,11 @@ void queues_turn_end(Queues *queues) {
         pulls_unblock(queues);
 }
 
-size_t queues_n_held(const Queues *queues) {
+size_t queues_n_in_flight(const Queues *queues) {
     size_t n = 0;
 
-    for (const Holder *holder = queues->holders; holder; holder = holder->next)
-        for (const Job *job = holder->jobs.first; job; job = job->next)
+    for (const InFlight *in_flight = queues->in_flight; in_flight; in_flight = in_flight->next)
+        for (const Job *job = in_flight->jobs.first; job; job = job->next)
             n += job->session != NULL;
     return n;
 }
@@ -58,7 +58,7 @@ static uint64_t on_next_ms(const Room *room) {
 }
 
 static size_t on_n_unfinished(const Room *room) {
-    return queues_n_held(self(room)) + self(room)->n_sweeps;
+    return queues_n_in_flight(self(room)) + self(room)->n_sweeps;
 }
 
 /* The client's dedup window moves on, and the jobs that it still holds are in flight again. */
@@ -116,7 +116,7 @@ static void free_jobs(JobList *list) {
 static void free_queue_with_jobs(Queue *queue) {
     for (int i = 0; i < PRIORITIES; i++)
         free_jobs(&queue->ready[i]);
-    free_jobs(&queue->suspects);
+    free_jobs(&queue->quarantined);
     free_jobs(&queue->delayed);
     keys_free(queue);
     queue_free(queue);
@@ -129,17 +129,17 @@ Queues *queues_free(Queues *queues) {
         return NULL;
     for (Session *session = queues->broker->sessions; session; session = session->next)
         queues_session_gone(queues, session);
-    while (queues->holders) {
-        Holder *holder = queues->holders;
+    while (queues->in_flight) {
+        InFlight *in_flight = queues->in_flight;
 
-        if (holder->client)
-            holder->client->pushes = push_ledger_free(holder->client->pushes);
-        free_jobs(&holder->jobs);
-        free_jobs(&holder->lost);
-        holder_free(holder);
+        if (in_flight->client)
+            in_flight->client->dedup_window = dedup_window_free(in_flight->client->dedup_window);
+        free_jobs(&in_flight->jobs);
+        free_jobs(&in_flight->lost);
+        in_flight_free(in_flight);
     }
     for (Client *client = queues->broker->clients; client; client = client->hh.next)
-        client->pushes = push_ledger_free(client->pushes);
+        client->dedup_window = dedup_window_free(client->dedup_window);
     sweeps_free(queues);
     pendings_free(queues);
     HASH_ITER(hh, queues->table, queue, next) {

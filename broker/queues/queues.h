@@ -73,6 +73,6 @@ int queues_move(Queues *queues, Span from, Span to, uint64_t limit, Session *ses
 /* Something is left for the next turn, which should come at once. */
 bool queues_are_busy(const Queues *queues);
 /* Jobs that connected workers hold. */
-size_t queues_n_held(const Queues *queues);
+size_t queues_n_in_flight(const Queues *queues);
 /* Jobs that are gone when the broker ends. */
 size_t queues_n_fleeting(const Queues *queues);

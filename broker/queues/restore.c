@@ -15,16 +15,16 @@ int queues_add_store(Queues *queues, Store *store) {
 
 /* Held as if its worker's session had just been lost. */
 static int restore_held(Queues *queues, Job *job) {
-    Holder *holder = holder_of_restored(queues);
+    InFlight *in_flight = in_flight_restored(queues);
 
-    if (!holder || id_map_put(&queues->leased, job->stored.id, job) < 0)
+    if (!in_flight || id_map_put(&queues->leased, job->stored.id, job) < 0)
         return -ENOMEM;
     job->leased = true;
-    job->state = JOB_HELD;
-    job->holder = holder;
+    job->state = JOB_IN_FLIGHT;
+    job->in_flight = in_flight;
     job->u.lost_ms = queues->broker->now_ms;
-    jobs_append(&holder->lost, job);
-    queue_of(job)->n_held++;
+    jobs_append(&in_flight->lost, job);
+    queue_of(job)->n_in_flight++;
     return 0;
 }
 

@@ -172,7 +172,7 @@ static bool applies(const Rule *rule, const Queue *queue) {
 
 static void apply(const Rule *rule, QueueSettings *to) {
     if (rule->setting->type == SETTING_OVERFLOW)
-        to->overflow = (Overflow)rule->number;
+        to->overflow = (QueueOverflow)rule->number;
     else if (rule->setting->type == SETTING_DURABILITY)
         to->store = rule->store;
     else

@@ -14,7 +14,7 @@ static bool is_spent(const Job *job) {
 void lease_fail(Job *job, const char *reason) {
     if (is_spent(job)) {
         lease_end(job);
-        job_bury(job, span_text(reason), NULL, 0);
+        job_dead_letter(job, span_text(reason), NULL, 0);
         return;
     }
     /* Its worker may still settle it, until it is delivered again: it stays in queues->leased. */
@@ -72,7 +72,7 @@ static bool retry(Job *job, uint64_t delay_ms, Span reason, Session *session, ui
     if (is_spent(job)) {
         snprintf(text, sizeof(text), "failed %u times", job->stored.attempt);
         lease_end(job);
-        job_bury(job, reason.len > 0 ? reason : span_text(text), session, id);
+        job_dead_letter(job, reason.len > 0 ? reason : span_text(text), session, id);
         return true;
     }
     if (delay_ms == 0)
@@ -107,8 +107,9 @@ void queues_reject(Queues *queues, Session *session, const Message *message) {
         return;
     queue = queue_of(job);
     lease_end(job);
-    job_bury(job, message->settle.text.len > 0 ? message->settle.text : span_text("rejected"),
-             session, message->id);
+    job_dead_letter(job,
+                    message->settle.text.len > 0 ? message->settle.text : span_text("rejected"),
+                    session, message->id);
     queue_dispatch(queue);
 }
 

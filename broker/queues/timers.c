@@ -12,7 +12,7 @@ static void expire(Job *job) {
     if (queue->is_dead)
         change_remove(job, NULL, 0);
     else
-        job_bury(job, span_text("the time to live passed"), NULL, 0);
+        job_dead_letter(job, span_text("the time to live passed"), NULL, 0);
 }
 
 void job_due(Timer *timer, void *ctx) {
@@ -20,14 +20,14 @@ void job_due(Timer *timer, void *ctx) {
     Queue *queue = queue_of(job);
 
     (void)ctx;
-    if (job->state == JOB_HELD) {
+    if (job->state == JOB_IN_FLIGHT) {
         lease_fail(job, "the time limit passed");
         queue_touch(queue);
-    } else if (job->doomed) {
+    } else if (job->awaits_dead_letter) {
         Span reason = {(const uint8_t *)job->reason, job->n_reason};
 
         job_leave(job);
-        job_bury(job, reason, NULL, 0);
+        job_dead_letter(job, reason, NULL, 0);
     } else if (job_is_over(job)) {
         expire(job);
     } else {

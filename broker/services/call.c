@@ -58,16 +58,16 @@ void call_free(Call *call) {
     Call *child, *next;
 
     forget_caller(call);
-    call_leave_line(call);
+    call_leave_wait_queue(call);
     DL_FOREACH_SAFE2(call->children, child, next, child_next) {
         DL_DELETE2(call->children, child, child_prev, child_next);
         child->parent = NULL;
     }
     forget_kept(call);
-    while (call->early) {
-        EarlyItem *item = call->early;
+    while (call->unsent) {
+        UnsentItem *item = call->unsent;
 
-        call->early = item->next;
+        call->unsent = item->next;
         ferry_free(item->body.block);
         free(item);
     }
@@ -116,7 +116,7 @@ static void on_deadline(Timer *timer, void *ctx) {
     char text[160];
 
     (void)ctx;
-    if (call->line)
+    if (call->wait_queue)
         snprintf(text, sizeof(text), "all servers were busy for %u ms", call->timeout_ms);
     else
         snprintf(text, sizeof(text),

@@ -22,27 +22,27 @@ typedef struct Server Server;
 typedef struct Service Service;
 
 /* The calls of one caller that wait for one service. */
-typedef struct LineKey {
+typedef struct WaitKey {
     uint64_t
         service; /* its address: all bytes of a key count, so there must be none between fields */
     uint64_t caller; /* its session's number: the session may end before its calls without an id */
-} LineKey;
+} WaitKey;
 
-typedef struct Line {
+typedef struct WaitQueue {
     UT_hash_handle hh;
-    LineKey key;
-    struct Line *prev, *next; /* of the service */
-    Call *calls;              /* utlist, oldest first */
+    WaitKey key;
+    struct WaitQueue *prev, *next; /* of the service */
+    Call *calls;                   /* utlist, oldest first */
     unsigned n;
-} Line;
+} WaitQueue;
 
 struct Service {
     Services *services;
     Server *servers; /* utlist by prev, next; the next to be looked at is in front */
     unsigned n_servers;
-    uint64_t free_slots; /* of all servers */
-    Line *lines;         /* of waiting calls; utlist: whose turn is next is in front */
-    unsigned n_lines, n_waiting;
+    uint64_t free_slots;    /* of all servers */
+    WaitQueue *wait_queues; /* of waiting calls; utlist: whose turn is next is in front */
+    unsigned n_wait_queues, n_waiting;
     uint64_t calls, errors;
     Methods methods;
     bool in_crowded; /* is in services->crowded */
@@ -71,31 +71,31 @@ static inline unsigned server_free_slots(const Server *server) {
     return !server->leaving && server->slots > server->busy ? server->slots - server->busy : 0;
 }
 
-typedef struct EarlyItem {
-    struct EarlyItem *next;
+typedef struct UnsentItem {
+    struct UnsentItem *next;
     ferry_bytes body; /* owned */
-} EarlyItem;
+} UnsentItem;
 
 struct Call {
     Session *caller; /* NULL: nobody waits any more, or nobody ever did */
     uint64_t caller_id;
     uint32_t caller_number; /* of its session, which may have ended */
     Service *service;
-    Server *server;      /* NULL: in line, or over */
+    Server *server;      /* NULL: in wait_queue, or over */
     uint64_t request_id; /* at the server */
     Method *method;
-    Line *line;        /* NULL: it does not wait */
-    Call *prev, *next; /* of the line; of the free calls */
-    Call *parent;      /* on whose behalf it is made, or NULL */
+    WaitQueue *wait_queue; /* NULL: it does not wait */
+    Call *prev, *next;     /* of the wait_queue; of the free calls */
+    Call *parent;          /* on whose behalf it is made, or NULL */
     Call *children, *child_prev, *child_next;
     Timer deadline;
     uint64_t started_us;
     uint32_t timeout_ms, flags;
-    uint8_t moves;                  /* times it was given to another server */
-    uint8_t depth;                  /* calls it was made on behalf of, one within another */
-    bool ended;                     /* the caller has said END */
-    EarlyItem *early, *early_end;   /* a stream's items while it waits in line */
-    int64_t credit_up, credit_down; /* of a stream's two directions */
+    uint8_t moves;                   /* times it was given to another server */
+    uint8_t depth;                   /* calls it was made on behalf of, one within another */
+    bool ended;                      /* the caller has said END */
+    UnsentItem *unsent, *unsent_end; /* a stream's items while it waits in line */
+    int64_t credit_up, credit_down;  /* of a stream's two directions */
 
     /* What a server is to be sent: kept only while that may be needed (again). */
     uint8_t *kept; /* the passed fields, or those and the body's block apart */
@@ -107,10 +107,10 @@ struct Call {
 struct Services {
     Room room;
     Broker *broker;
-    Service *table, *last; /* last: that was asked for, or NULL */
-    Service *crowded;      /* have calls in line, and may have room */
-    Line *lines;           /* uthash by key */
-    Call *free_calls;      /* by next */
+    Service *table, *last;  /* last: that was asked for, or NULL */
+    Service *crowded;       /* have calls in wait_queue, and may have room */
+    WaitQueue *wait_queues; /* uthash by key */
+    Call *free_calls;       /* by next */
     size_t n_calls;
     uint64_t last_instance;
     Methods own; /* of ferry.Broker */
@@ -143,7 +143,7 @@ static inline bool call_is_stream(const Call *call) {
 }
 
 Call *call_new(Services *services); /* NULL: out of memory */
-/* Leaves its caller, its server, the line, and every list. */
+/* Leaves its caller, its server, the wait_queue, and every list. */
 void call_free(Call *call);
 /* Its slot is free. */
 void call_leave_server(Call *call);
@@ -158,10 +158,10 @@ void call_arm_deadline(Call *call);
 /* ---- wait-queue.c ---- */
 
 /* in_front: it is the next of all. -ENOMEM. */
-int call_join_line(Call *call, bool in_front);
-void call_leave_line(Call *call); /* the line is freed with its last */
+int call_join_wait_queue(Call *call, bool in_front);
+void call_leave_wait_queue(Call *call); /* the line is freed with its last */
 /* The other lines have their turn first. */
-void line_served(Line *line, Service *service);
+void wait_queue_served(WaitQueue *wait_queue, Service *service);
 /* No more may wait: the call that is to fail in favour of this one, which is not in line yet,
  * because its caller has more than a share; NULL: none. */
 Call *call_to_give_way(const Call *call);
@@ -169,7 +169,7 @@ Call *call_to_give_way(const Call *call);
 /* ---- stream.c ---- */
 
 /* The call has a server now, which gets the items that the caller has sent before. */
-void call_send_early(Call *call);
+void call_send_unsent(Call *call);
 
 /* ---- routing.c ---- */
 
@@ -178,7 +178,7 @@ void call_dispatch(Call *call, const Message *message, const void *block);
 /* It has lost its server. True: it waits for another; false: it may not move. */
 bool call_move(Call *call);
 /* A server has room again, or is new: hands it calls from the line. */
-void calls_serve_line(Service *service);
+void calls_serve_waiting(Service *service);
 
 /* Calls fail that wait for a service without servers, or for this instance of it. */
-void calls_fail_line(Service *service, Span instance);
+void calls_fail_waiting(Service *service, Span instance);

@@ -136,8 +136,8 @@ static void finish(Call *call) {
     Server *server = call->server;
 
     call_free(call);
-    if (service->lines)
-        calls_serve_line(service);
+    if (service->wait_queues)
+        calls_serve_waiting(service);
     if (server && server->leaving && server->busy == 0) {
         server_free(server);
         service_release(service);

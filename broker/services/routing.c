@@ -76,8 +76,8 @@ static void hand_over(Call *call, Server *server, const Message *request, const 
                                                          : 1;
     out.call.text = call->caller ? span_text(call->caller->name) : (Span){NULL, 0};
     session_send(server->session, call_is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
-    if (call->early || call->ended)
-        call_send_early(call);
+    if (call->unsent || call->ended)
+        call_send_unsent(call);
 }
 
 /* Copies what hand_over() will need later. */
@@ -128,7 +128,7 @@ static void hand_over_kept(Call *call, Server *server) {
         request.body = span_of(call->kept_body.data, call->kept_body.len);
     else
         request.passed = span_of(call->kept, call->kept_len);
-    call_leave_line(call);
+    call_leave_wait_queue(call);
     hand_over(call, server, &request, block);
 }
 
@@ -204,7 +204,7 @@ static bool make_room(Call *call) {
     return true;
 }
 
-static void wait_in_line(Call *call, const Message *message, const void *block) {
+static void wait_for_server(Call *call, const Message *message, const void *block) {
     Service *service = call->service;
     char text[160];
 
@@ -215,7 +215,7 @@ static void wait_in_line(Call *call, const Message *message, const void *block) 
         snprintf(text, sizeof(text), "all %u servers are busy and %u calls wait: max_waiting_calls",
                  service->n_servers, service->n_waiting);
         call_fail(call, "ferry.Overloaded", text);
-    } else if (keep(call, message, block) < 0 || call_join_line(call, false) < 0) {
+    } else if (keep(call, message, block) < 0 || call_join_wait_queue(call, false) < 0) {
         call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
     } else {
         mark_crowded(service);
@@ -224,14 +224,14 @@ static void wait_in_line(Call *call, const Message *message, const void *block) 
 
 void call_dispatch(Call *call, const Message *message, const void *block) {
     Service *service = call->service;
-    Server *server = service->lines && message->call.instance.len == 0
+    Server *server = service->wait_queues && message->call.instance.len == 0
                          ? NULL
                          : choose(service, message->call.instance);
 
-    if (!server && !service->lines)
+    if (!server && !service->wait_queues)
         server = choose_ahead(call, message->call.instance);
     if (!server)
-        wait_in_line(call, message, block);
+        wait_for_server(call, message, block);
     else if (may_move(call) && keep(call, message, block) < 0)
         call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
     else
@@ -242,7 +242,7 @@ bool call_move(Call *call) {
     if (!may_move(call) || call->service->n_servers < 2 || call->instance.len > 0)
         return false;
     /* In front: it has waited longest already. */
-    if (call_join_line(call, true) < 0)
+    if (call_join_wait_queue(call, true) < 0)
         return false;
     call->moves++;
     mark_crowded(call->service);
@@ -256,16 +256,16 @@ typedef enum Outcome {
 } Outcome;
 
 /* Hands the first call of a line to a server, if there is one for it. The line may be gone. */
-static Outcome serve_one(Line *line, Service *service, unsigned *passed_over) {
+static Outcome serve_one(WaitQueue *wait_queue, Service *service, unsigned *passed_over) {
     Call *call;
 
-    DL_FOREACH(line->calls, call) {
+    DL_FOREACH(wait_queue->calls, call) {
         Server *server = choose(service, call->instance);
 
         if (!server)
             server = choose_ahead(call, call->instance);
         if (server) {
-            line_served(line, service);
+            wait_queue_served(wait_queue, service);
             hand_over_kept(call, server);
             return SERVED;
         }
@@ -275,31 +275,31 @@ static Outcome serve_one(Line *line, Service *service, unsigned *passed_over) {
     return BLOCKED;
 }
 
-void calls_serve_line(Service *service) {
+void calls_serve_waiting(Service *service) {
     unsigned passed_over = 0;
     Outcome outcome = SERVED;
-    Line *line, *next;
+    WaitQueue *wait_queue, *next;
 
     /* Each that is served goes to the end, and is come to again. */
-    for (line = service->lines; line && outcome != FULL; line = next) {
-        next = line->next;
-        outcome = serve_one(line, service, &passed_over);
+    for (wait_queue = service->wait_queues; wait_queue && outcome != FULL; wait_queue = next) {
+        next = wait_queue->next;
+        outcome = serve_one(wait_queue, service, &passed_over);
         if (!next && outcome == SERVED)
-            next = service->lines ? service->lines->prev : NULL;
+            next = service->wait_queues ? service->wait_queues->prev : NULL;
     }
 }
 
-void calls_fail_line(Service *service, Span instance) {
+void calls_fail_waiting(Service *service, Span instance) {
     bool none_left = true;
-    Line *line, *next_line;
+    WaitQueue *wait_queue, *next_queue;
     Server *server;
     Call *call, *next;
 
     DL_FOREACH(service->servers, server) {
         none_left &= server->leaving || server->session->ending;
     }
-    DL_FOREACH_SAFE(service->lines, line, next_line) {
-        DL_FOREACH_SAFE(line->calls, call, next) {
+    DL_FOREACH_SAFE(service->wait_queues, wait_queue, next_queue) {
+        DL_FOREACH_SAFE(wait_queue->calls, call, next) {
             if (none_left || (call->instance.len > 0 && call->instance.len == instance.len &&
                               memcmp(call->instance.data, instance.data, instance.len) == 0))
                 call_fail(call, "ferry.ServerLost", "its last server went away while it waited");

@@ -127,7 +127,7 @@ void services_serve(Services *services, Session *session, const Message *message
     server->slots = slots;
     service->free_slots += server_free_slots(server);
     serve_ok(session, message->id, &problem);
-    calls_serve_line(service);
+    calls_serve_waiting(service);
 }
 
 void services_unserve(Services *services, Session *session, const Message *message) {
@@ -141,7 +141,7 @@ void services_unserve(Services *services, Session *session, const Message *messa
     }
     server_leave(server);
     session_ok(session, LANE_CALLS, message->id, 0);
-    calls_fail_line(service, span_text(server->instance));
+    calls_fail_waiting(service, span_text(server->instance));
     if (server->busy == 0) {
         server_free(server);
         service_release(service);

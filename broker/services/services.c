@@ -65,8 +65,8 @@ void services_session_gone(Services *services, Session *session) {
         server_leave(server);
         end_all(&session->requests, server, lose_server);
         server_free(server);
-        calls_fail_line(service, span_text(instance));
-        calls_serve_line(service);
+        calls_fail_waiting(service, span_text(instance));
+        calls_serve_waiting(service);
         service_release(service);
     }
     (void)services;
@@ -80,8 +80,8 @@ void services_turn_end(Services *services) {
     while ((service = services->crowded)) {
         services->crowded = service->next_crowded;
         service->in_crowded = false;
-        calls_serve_line(service);
-        if (service->lines) {
+        calls_serve_waiting(service);
+        if (service->wait_queues) {
             service->in_crowded = true;
             service->next_crowded = again;
             again = service;

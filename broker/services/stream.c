@@ -12,7 +12,7 @@ enum {
 
 /* The call waits in line: its items wait with it, as far as their credit goes. */
 static void wait_with(Call *call, const Message *message, const void *block) {
-    EarlyItem *item = calloc(1, sizeof(*item));
+    UnsentItem *item = calloc(1, sizeof(*item));
     ferry_bytes body = {message->body.data, message->body.len, block};
 
     if (!item || block_hold(body, &item->body) < 0) {
@@ -20,25 +20,25 @@ static void wait_with(Call *call, const Message *message, const void *block) {
         call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
-    if (call->early)
-        call->early_end->next = item;
+    if (call->unsent)
+        call->unsent_end->next = item;
     else
-        call->early = item;
-    call->early_end = item;
+        call->unsent = item;
+    call->unsent_end = item;
 }
 
-void call_send_early(Call *call) {
+void call_send_unsent(Call *call) {
     Session *to = call->server->session;
 
-    while (call->early) {
-        EarlyItem *item = call->early;
+    while (call->unsent) {
+        UnsentItem *item = call->unsent;
 
         session_send(to, LANE_BULK,
                      &(Message){.op = OP_ITEM,
                                 .id = call->request_id,
                                 .body = span_of(item->body.data, item->body.len)},
                      item->body.block);
-        call->early = item->next;
+        call->unsent = item->next;
         ferry_free(item->body.block);
         free(item);
     }

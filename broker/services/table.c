@@ -41,7 +41,7 @@ Service *service_new(Services *services, Span name) {
 }
 
 void service_release(Service *service) {
-    if (service->servers || service->lines || service->in_crowded)
+    if (service->servers || service->wait_queues || service->in_crowded)
         return;
     methods_free(&service->methods);
     HASH_DEL(service->services->table, service);

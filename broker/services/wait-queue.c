@@ -10,94 +10,94 @@
 #include "base/hash.h"
 #include "broker/services/internal.h"
 
-static LineKey key_of(const Call *call) {
-    return (LineKey){(uint64_t)(uintptr_t)call->service, call->caller_number};
+static WaitKey key_of(const Call *call) {
+    return (WaitKey){(uint64_t)(uintptr_t)call->service, call->caller_number};
 }
 
-static Line *line_of(const Call *call) {
-    LineKey key = key_of(call);
-    Line *line;
+static WaitQueue *wait_queue_of(const Call *call) {
+    WaitKey key = key_of(call);
+    WaitQueue *wait_queue;
 
-    HASH_FIND(hh, call->service->services->lines, &key, sizeof(key), line);
-    return line;
+    HASH_FIND(hh, call->service->services->wait_queues, &key, sizeof(key), wait_queue);
+    return wait_queue;
 }
 
-static Line *line_new(const Call *call) {
+static WaitQueue *wait_queue_new(const Call *call) {
     Services *services = call->service->services;
-    Line *line = calloc(1, sizeof(*line));
+    WaitQueue *wait_queue = calloc(1, sizeof(*wait_queue));
 
-    if (!line)
+    if (!wait_queue)
         return NULL;
-    line->key = key_of(call);
-    HASH_ADD(hh, services->lines, key, sizeof(line->key), line);
-    if (!hash_added(line)) {
-        free(line);
+    wait_queue->key = key_of(call);
+    HASH_ADD(hh, services->wait_queues, key, sizeof(wait_queue->key), wait_queue);
+    if (!hash_added(wait_queue)) {
+        free(wait_queue);
         return NULL;
     }
-    DL_APPEND(call->service->lines, line);
-    call->service->n_lines++;
-    return line;
+    DL_APPEND(call->service->wait_queues, wait_queue);
+    call->service->n_wait_queues++;
+    return wait_queue;
 }
 
-static void line_free(Line *line, Service *service) {
-    HASH_DEL(service->services->lines, line);
-    DL_DELETE(service->lines, line);
-    service->n_lines--;
-    free(line);
+static void wait_queue_free(WaitQueue *wait_queue, Service *service) {
+    HASH_DEL(service->services->wait_queues, wait_queue);
+    DL_DELETE(service->wait_queues, wait_queue);
+    service->n_wait_queues--;
+    free(wait_queue);
 }
 
-int call_join_line(Call *call, bool in_front) {
+int call_join_wait_queue(Call *call, bool in_front) {
     Service *service = call->service;
-    Line *line = line_of(call);
+    WaitQueue *wait_queue = wait_queue_of(call);
 
-    if (!line)
-        line = line_new(call);
-    if (!line)
+    if (!wait_queue)
+        wait_queue = wait_queue_new(call);
+    if (!wait_queue)
         return -ENOMEM;
     if (in_front) {
-        DL_PREPEND(line->calls, call);
-        DL_DELETE(service->lines, line);
-        DL_PREPEND(service->lines, line);
+        DL_PREPEND(wait_queue->calls, call);
+        DL_DELETE(service->wait_queues, wait_queue);
+        DL_PREPEND(service->wait_queues, wait_queue);
     } else {
-        DL_APPEND(line->calls, call);
+        DL_APPEND(wait_queue->calls, call);
     }
-    call->line = line;
-    line->n++;
+    call->wait_queue = wait_queue;
+    wait_queue->n++;
     service->n_waiting++;
     return 0;
 }
 
-void call_leave_line(Call *call) {
-    Line *line = call->line;
+void call_leave_wait_queue(Call *call) {
+    WaitQueue *wait_queue = call->wait_queue;
 
-    if (!line)
+    if (!wait_queue)
         return;
-    DL_DELETE(line->calls, call);
-    call->line = NULL;
+    DL_DELETE(wait_queue->calls, call);
+    call->wait_queue = NULL;
     call->service->n_waiting--;
-    if (--line->n == 0)
-        line_free(line, call->service);
+    if (--wait_queue->n == 0)
+        wait_queue_free(wait_queue, call->service);
 }
 
-void line_served(Line *line, Service *service) {
-    DL_DELETE(service->lines, line);
-    DL_APPEND(service->lines, line);
+void wait_queue_served(WaitQueue *wait_queue, Service *service) {
+    DL_DELETE(service->wait_queues, wait_queue);
+    DL_APPEND(service->wait_queues, wait_queue);
 }
 
 Call *call_to_give_way(const Call *call) {
     const Service *service = call->service;
-    const Line *mine = line_of(call);
-    unsigned n = mine ? mine->n : 0, n_lines = service->n_lines + (mine ? 0 : 1);
-    Line *line, *longest = NULL;
+    const WaitQueue *mine = wait_queue_of(call);
+    unsigned n = mine ? mine->n : 0, n_wait_queues = service->n_wait_queues + (mine ? 0 : 1);
+    WaitQueue *wait_queue, *longest = NULL;
 
     /* It has its share: the search is for those who have less. */
-    if (n >= service->n_waiting / n_lines)
+    if (n >= service->n_waiting / n_wait_queues)
         return NULL;
     /* One of ten thousand lines costs more than a call does. */
-    service->services->broker->work += service->n_lines / 4;
-    DL_FOREACH(service->lines, line) {
-        if (!longest || line->n > longest->n)
-            longest = line;
+    service->services->broker->work += service->n_wait_queues / 4;
+    DL_FOREACH(service->wait_queues, wait_queue) {
+        if (!longest || wait_queue->n > longest->n)
+            longest = wait_queue;
     }
     return longest && longest->n > n + 1 ? longest->calls->prev : NULL;
 }

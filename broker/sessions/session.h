@@ -16,8 +16,8 @@ struct Client {
     uint8_t token[WIRE_TOKEN];          /* of its last session */
     Session *session;                   /* NULL: lost for now */
     struct Subscription *subscriptions; /* topic.c: utlist, in order of subscribing */
-    struct Holder *holder;              /* queue.c: the deliveries it holds */
-    struct PushLedger *pushes;          /* queue.c: ids of pushes that were stored… */
+    struct InFlight *in_flight;         /* queue.c: the deliveries it holds */
+    struct DedupWindow *dedup_window;   /* queue.c: ids of pushes that were stored… */
     uint64_t push_floor;                /* …but for those below, which have all been answered */
     uint32_t n_subscriptions;
     uint32_t n_starry;             /* of those, patterns with many stars: see subscribe.c */

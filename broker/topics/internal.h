@@ -46,7 +46,7 @@ enum {
 
 /* ---- subscribers ---- */
 
-typedef enum Overflow { DROP_NEWEST, DROP_OLDEST, DISCONNECT } Overflow;
+typedef enum SubscriberOverflow { DROP_NEWEST, DROP_OLDEST, DISCONNECT } SubscriberOverflow;
 
 /* The subscriptions of one pattern, or of one group; those with a session come first. */
 typedef struct Members {
@@ -74,7 +74,7 @@ struct Subscription {
     uint64_t missed;  /* messages dropped since the last one that was sent or waits */
     Backlog backlog;
     uint64_t max_backlog;
-    Overflow overflow;
+    SubscriberOverflow overflow;
     bool slow; /* in session->slow */
     Subscription *slow_prev, *slow_next;
 

@@ -29,16 +29,16 @@ enum { STARRY_MAX = 128, STARRY_ALL_MAX = 1024 };
 typedef struct Wanted {
     Span group;
     uint64_t last, resume, backlog;
-    Overflow overflow;
+    SubscriberOverflow overflow;
     const char *problem; /* NULL: the options are right */
 } Wanted;
 
-static const char *read_overflow(Span text, Overflow *ret) {
+static const char *read_overflow(Span text, SubscriberOverflow *ret) {
     static const char *const names[] = {"drop-newest", "drop-oldest", "disconnect"};
 
     for (unsigned i = 0; i < 3; i++)
         if (span_is(text, names[i])) {
-            *ret = (Overflow)i;
+            *ret = (SubscriberOverflow)i;
             return NULL;
         }
     return "'overflow' is drop-newest, drop-oldest or disconnect";

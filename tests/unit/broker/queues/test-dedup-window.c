@@ -7,77 +7,77 @@ enum { MAX = 100 };
 static uint64_t total;
 
 static void what_was_added_is_known(void) {
-    CLEANUP(push_ledger_free) PushLedger *ledger = push_ledger_new(&total);
+    CLEANUP(dedup_window_free) DedupWindow *window = dedup_window_new(&total);
 
-    CU_ASSERT_FALSE(push_ledger_has(ledger, 1));
+    CU_ASSERT_FALSE(dedup_window_has(window, 1));
     for (uint64_t id = 1; id <= 50; id++)
-        CU_ASSERT_EQUAL(push_ledger_add(ledger, id * 2, MAX), 0);
+        CU_ASSERT_EQUAL(dedup_window_add(window, id * 2, MAX), 0);
     for (uint64_t id = 1; id <= 50; id++) {
-        CU_ASSERT_TRUE(push_ledger_has(ledger, id * 2));
-        CU_ASSERT_FALSE(push_ledger_has(ledger, id * 2 - 1));
+        CU_ASSERT_TRUE(dedup_window_has(window, id * 2));
+        CU_ASSERT_FALSE(dedup_window_has(window, id * 2 - 1));
     }
-    CU_ASSERT_FALSE(push_ledger_has(ledger, UINT64_MAX));
-    CU_ASSERT_EQUAL(push_ledger_add(ledger, UINT64_MAX, MAX), 0);
-    CU_ASSERT_TRUE(push_ledger_has(ledger, UINT64_MAX));
+    CU_ASSERT_FALSE(dedup_window_has(window, UINT64_MAX));
+    CU_ASSERT_EQUAL(dedup_window_add(window, UINT64_MAX, MAX), 0);
+    CU_ASSERT_TRUE(dedup_window_has(window, UINT64_MAX));
 }
 
 static void ids_may_come_in_any_order_and_twice(void) {
-    CLEANUP(push_ledger_free) PushLedger *ledger = push_ledger_new(&total);
+    CLEANUP(dedup_window_free) DedupWindow *window = dedup_window_new(&total);
 
     for (uint64_t i = 0; i < 97; i++)
-        CU_ASSERT_EQUAL(push_ledger_add(ledger, 1 + i * 31 % 97, MAX), 0);
+        CU_ASSERT_EQUAL(dedup_window_add(window, 1 + i * 31 % 97, MAX), 0);
     for (uint64_t i = 0; i < 97; i++)
-        CU_ASSERT_EQUAL(push_ledger_add(ledger, 1 + i * 31 % 97, MAX), 0);
-    CU_ASSERT_EQUAL(push_ledger_count(ledger), 97);
+        CU_ASSERT_EQUAL(dedup_window_add(window, 1 + i * 31 % 97, MAX), 0);
+    CU_ASSERT_EQUAL(dedup_window_count(window), 97);
     for (uint64_t id = 1; id <= 97; id++)
-        CU_ASSERT_TRUE(push_ledger_has(ledger, id));
+        CU_ASSERT_TRUE(dedup_window_has(window, id));
 }
 
 static void the_lowest_are_forgotten_first(void) {
-    CLEANUP(push_ledger_free) PushLedger *ledger = push_ledger_new(&total);
+    CLEANUP(dedup_window_free) DedupWindow *window = dedup_window_new(&total);
 
     for (uint64_t id = 1; id <= 100000; id++)
-        CU_ASSERT_EQUAL_FATAL(push_ledger_add(ledger, id, MAX), 0);
-    CU_ASSERT_EQUAL(push_ledger_count(ledger), MAX);
-    CU_ASSERT_FALSE(push_ledger_has(ledger, 100000 - MAX));
-    CU_ASSERT_TRUE(push_ledger_has(ledger, 100000 - MAX + 1));
-    CU_ASSERT_TRUE(push_ledger_has(ledger, 100000));
-    CU_ASSERT_EQUAL(push_ledger_add(ledger, 100001, 1), 0);
-    CU_ASSERT_EQUAL(push_ledger_count(ledger), 1);
-    CU_ASSERT_EQUAL(push_ledger_add(ledger, 7, 1), 0); /* below all that is kept */
-    CU_ASSERT_EQUAL(push_ledger_count(ledger), 1);
-    CU_ASSERT_TRUE(push_ledger_has(ledger, 100001));
+        CU_ASSERT_EQUAL_FATAL(dedup_window_add(window, id, MAX), 0);
+    CU_ASSERT_EQUAL(dedup_window_count(window), MAX);
+    CU_ASSERT_FALSE(dedup_window_has(window, 100000 - MAX));
+    CU_ASSERT_TRUE(dedup_window_has(window, 100000 - MAX + 1));
+    CU_ASSERT_TRUE(dedup_window_has(window, 100000));
+    CU_ASSERT_EQUAL(dedup_window_add(window, 100001, 1), 0);
+    CU_ASSERT_EQUAL(dedup_window_count(window), 1);
+    CU_ASSERT_EQUAL(dedup_window_add(window, 7, 1), 0); /* below all that is kept */
+    CU_ASSERT_EQUAL(dedup_window_count(window), 1);
+    CU_ASSERT_TRUE(dedup_window_has(window, 100001));
 }
 
 static void a_floor_forgets_what_is_below_it(void) {
-    CLEANUP(push_ledger_free) PushLedger *ledger = push_ledger_new(&total);
+    CLEANUP(dedup_window_free) DedupWindow *window = dedup_window_new(&total);
 
-    push_ledger_floor(ledger, 5);
+    dedup_window_floor(window, 5);
     for (uint64_t id = 1; id <= 10; id++)
-        CU_ASSERT_EQUAL(push_ledger_add(ledger, id, MAX), 0);
-    push_ledger_floor(ledger, 0);
-    CU_ASSERT_EQUAL(push_ledger_count(ledger), 10);
-    push_ledger_floor(ledger, 5);
-    CU_ASSERT_FALSE(push_ledger_has(ledger, 4));
-    CU_ASSERT_TRUE(push_ledger_has(ledger, 5));
-    push_ledger_floor(ledger, UINT64_MAX);
-    CU_ASSERT_EQUAL(push_ledger_count(ledger), 0);
-    CU_ASSERT_EQUAL(push_ledger_add(ledger, 3, MAX), 0);
-    CU_ASSERT_TRUE(push_ledger_has(ledger, 3));
+        CU_ASSERT_EQUAL(dedup_window_add(window, id, MAX), 0);
+    dedup_window_floor(window, 0);
+    CU_ASSERT_EQUAL(dedup_window_count(window), 10);
+    dedup_window_floor(window, 5);
+    CU_ASSERT_FALSE(dedup_window_has(window, 4));
+    CU_ASSERT_TRUE(dedup_window_has(window, 5));
+    dedup_window_floor(window, UINT64_MAX);
+    CU_ASSERT_EQUAL(dedup_window_count(window), 0);
+    CU_ASSERT_EQUAL(dedup_window_add(window, 3, MAX), 0);
+    CU_ASSERT_TRUE(dedup_window_has(window, 3));
 }
 
 static void what_it_takes_is_counted(void) {
-    PushLedger *ledger;
+    DedupWindow *window;
 
     total = 1000;
-    ledger = push_ledger_new(&total);
+    window = dedup_window_new(&total);
     for (uint64_t id = 1; id <= 1000; id++)
-        CU_ASSERT_EQUAL(push_ledger_add(ledger, id, 4096), 0);
+        CU_ASSERT_EQUAL(dedup_window_add(window, id, 4096), 0);
     CU_ASSERT(total >= 1000 + 8000 && total <= 1000 + 16384);
-    push_ledger_floor(ledger, 2000);
+    dedup_window_floor(window, 2000);
     CU_ASSERT_EQUAL(total, 1000);
-    CU_ASSERT_EQUAL(push_ledger_add(ledger, 2000, 4096), 0);
-    push_ledger_free(ledger);
+    CU_ASSERT_EQUAL(dedup_window_add(window, 2000, 4096), 0);
+    dedup_window_free(window);
     CU_ASSERT_EQUAL(total, 1000);
 }
 
@@ -91,5 +91,5 @@ int main(void) {
         TESTS_END,
     };
 
-    return run_suite("broker push ledger", tests);
+    return run_suite("broker push window", tests);
 }

@@ -50,7 +50,7 @@ static void check(bool fine, const char *what, uint64_t job) {
                (unsigned long long)job);
 }
 
-static bool is_suspect(const ModelJob *job) {
+static bool must_quarantine(const ModelJob *job) {
     return job->n_lost >= 3 || job->n_lost + 1 >= MAX_ATTEMPTS;
 }
 
@@ -102,9 +102,9 @@ static void on_job(int client, const Message *message) {
           message->job.job);
     for (uint64_t id = 1; id <= n_jobs; id++)
         if (jobs[id].state == HELD && jobs[id].client == client && jobs[id].queue == queue &&
-            jobs[id].under_pull && is_suspect(&jobs[id]))
+            jobs[id].under_pull && must_quarantine(&jobs[id]))
             check(false, "delivered beside a suspect", message->job.job);
-    if (is_suspect(job))
+    if (must_quarantine(job))
         check(n_under_pull(client, queue) == 0, "a suspect was not alone", message->job.job);
     if (!job->was_delivered && !job->was_delayed) {
         check(message->job.job > last_first[queue][job->priority], "out of order",
@@ -155,7 +155,7 @@ static void compare(void) {
         for (uint64_t id = 1; id <= n_jobs; id++)
             if (jobs[id].queue == queue) {
                 n[jobs[id].state]++;
-                suspects |= is_suspect(&jobs[id]);
+                suspects |= must_quarantine(&jobs[id]);
             }
         if (n_jobs == 0 || count_of(names[queue], "ready") == UINT64_MAX)
             continue;

@@ -164,10 +164,10 @@ static void a_draining_broker_takes_nothing_new(void) {
     pull(s, 3, "q", 1);
     expect_ok(s, 3);
     expect_job(s, 3, "x", 1);
-    CU_ASSERT_EQUAL(queues_n_held(queues), 1);
+    CU_ASSERT_EQUAL(queues_n_in_flight(queues), 1);
     forward(s, 4, job, 1, "next", "y");
     expect_ok(s, 4);
-    CU_ASSERT_EQUAL(queues_n_held(queues), 0);
+    CU_ASSERT_EQUAL(queues_n_in_flight(queues), 0);
     CU_ASSERT_EQUAL(queues_n_fleeting(queues), 1);
     teardown();
 }
@@ -179,9 +179,9 @@ static void what_a_lost_worker_holds_is_not_waited_for(void) {
     s = fake_connect(&broker, 's');
     push(s, 1, "q", "x", NULL);
     pull(s, 2, "q", 1);
-    CU_ASSERT_EQUAL(queues_n_held(queues), 1);
+    CU_ASSERT_EQUAL(queues_n_in_flight(queues), 1);
     end_session(s);
-    CU_ASSERT_EQUAL(queues_n_held(queues), 0);
+    CU_ASSERT_EQUAL(queues_n_in_flight(queues), 0);
     CU_ASSERT_EQUAL(queues_n_fleeting(queues), 1);
     teardown();
 }
