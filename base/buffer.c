@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A byte buffer that grows. See buffer.h. */
 
 #include "base/buffer.h"

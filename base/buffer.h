@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* A growing byte buffer. After a failed allocation it accepts nothing more: check once, at the

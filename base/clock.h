@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* The monotonic clock. Deadlines, leases and delays never look at the wall clock. */

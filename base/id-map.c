@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A map from 64-bit ids to pointers, by Robin Hood hashing. See id-map.h. */
 
 #include "base/id-map.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Lines on standard error: time, level, event. Under systemd, its priority prefix instead. */
 
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A hierarchical timing wheel. See timers.h. */
 
 #include "base/timers.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the cache costs, beside what it stands on. Starts its own redis-server, and three for the
  * cluster. Prints a line of JSON for each figure, with its target; bench/run makes a table of them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The cache's figures: what bench-cache and bench-memo print, a line of JSON for each figure and
 round, made into one table with its targets."""
 

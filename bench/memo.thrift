@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** What bench-memo measures: calls whose answers may be remembered. */
 namespace * memo
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A struct of ten fields in and out: what typed calls are measured with.
 
 namespace * bench

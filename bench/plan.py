@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is measured: the peers, the rows of each table, and the targets."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables, ratios and verdicts from the measured rounds.
 
 results maps (section, size, ends, row's label) to a list with one entry for each round: what the

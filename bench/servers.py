@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts the servers under test on free ports of 127.0.0.1, and stops them by their pid."""
 
 import pathlib

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the topic router itself costs: nanoseconds per publish of 64 bytes, with session_send() made
  * empty, so that neither batches nor sockets are counted. Run it pinned: taskset -c 1 …/topic-core

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs examples from nothing to nothing: starts a broker and the servers on a socket of their own,
 # runs the client, shows what it prints, stops all it has started.
 #

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs one server: START is its function, NAME its name. Any ferry server looks like this. */
 
 #include <signal.h>

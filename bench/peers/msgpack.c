@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * msgpack-c by hand: the struct of ten fields as a map by field name, packed into a buffer that is
  * used again, unpacked through objects in a zone that is used again, texts and bytes left where

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * NATS: calls, one call at a time, topics, and JetStream with memory storage, through nats-server
  * and libnats. libnats gathers what is written for up to a millisecond, which is best for calls in

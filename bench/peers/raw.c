@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Plain TCP: what the kernel allows. Direct is two processes; hop puts a relay between them that
  * does nothing but copy, which is the least a broker can do. The spin variants poll for 50 us

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Redis as a queue and as a topic, through hiredis with pipelining. A stream with a consumer group
  * (XADD, XREADGROUP, XACK) and a list with a processing list per worker (LPUSH, BLMOVE, LREM): both

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Thrift's own C library, client straight to server: typed calls with a struct of ten fields. Its
  * client waits for each answer; to have many in flight we use the send and receive halves that it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * libzmq by itself: DEALER to ROUTER (what a broker built on it cannot beat), through zmq_proxy(),
  * and publishing through an XSUB/XPUB proxy. Nothing is dropped: the calls have no high-water mark

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ferry.Broker.queues: the list of all queues. A hundred thousand queues take many turns, a slice
  * in each. See admin.h.

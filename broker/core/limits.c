@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The defaults of all limits, and the lower limits for little memory. See limits.h. */
 
 #include "broker/core/limits.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Log lines about peers, at a bounded rate. See peer-log.h. */
 
 #include "broker/core/peer-log.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Deferred batches. See deferred.h. */
 
 #include "broker/loop/deferred.h"

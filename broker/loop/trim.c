@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Memory after a burst. See trim.h. */
 
 #include "broker/loop/trim.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Slabs of equal pieces. See pool.h. */
 
 #include "broker/queues/pool.h"

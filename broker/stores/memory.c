@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The store that keeps nothing beyond the process: the records in memory are all there is. */
 
 #include "broker/stores/store.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Published messages that are held. See kept.h. */
 
 #include "broker/topics/kept.h"

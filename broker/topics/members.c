@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The subscribers of a pattern: single subscriptions, and groups, of which one member gets each
  * message. Members with a session stand first, so that a group's choice skips no detached ones.

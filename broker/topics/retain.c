@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The messages that a topic keeps for later subscribers: its retained value, and its last messages.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The public functions of the cache, except opening, many keys and fetch. See ferry/cache.h. */
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Handles, keys, look-ups and errors of the public functions. See cache.h. */
 
 #include "cache/api/cache.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* The parts that all public functions of the cache use: the handle, keys, look-ups, errors. */

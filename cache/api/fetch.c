@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry_cache_fetch(): looks a key up, or computes its value once. See ferry/cache.h. */
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The cache for a program with a loop. See lookup.h. */
 
 #include "cache/api/lookup.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Many keys in one call. See ferry/cache.h. */
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A circuit breaker. See breaker.h. */
 
 #include "cache/connection/breaker.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a connection, its leader, and waiting. See conn.h and core.h. */
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Validation of replies before they reach hiredis. See guard.h. */
 
 #include "cache/connection/guard.h"

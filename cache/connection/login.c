@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Connecting, logging in, and losing the connection. See core.h. */
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers as Redis writes them, and stamps. See number.h. */
 
 #include "cache/connection/number.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* Numbers as Redis writes them, and stamps: 16 hexadecimal digits that identify one state of a tag,

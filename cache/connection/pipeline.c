@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The commands of a connection, from conn_put() to their reply or failure. See core.h. */
 
 #include <assert.h>

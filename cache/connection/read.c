@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads replies from the socket and completes their commands. See core.h. */
 
 #include <errno.h>

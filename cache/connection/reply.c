@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Replies of Redis. See reply.h. */
 
 #include "cache/connection/reply.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Name resolution with a deadline. See resolve.h. */
 
 #include "cache/connection/resolve.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The URL of a cache, parsed. See url.h. */
 
 #include "cache/connection/url.h"

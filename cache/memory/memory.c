@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The table of keys and values in this process. See memory.h. */
 
 #include "cache/memory/memory.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The near cache. See near.h. */
 
 #include "cache/near/near.h"

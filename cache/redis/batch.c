@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Commands to Redis without waiting. See batch.h. */
 
 #include "cache/redis/batch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Consistent hashing of keys over servers. See ketama.h. */
 
 #include "cache/redis/ketama.h"

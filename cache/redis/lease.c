@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Leases in Redis. See lease.h. */
 
 #include "cache/redis/lease.h"

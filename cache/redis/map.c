@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The slot map of a cluster: which node has which slots. See core.h. */
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* MD5. See md5.h. */
 
 #include "cache/redis/md5.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* MD5 (RFC 1321), because ketama places keys with it. Not for security. */

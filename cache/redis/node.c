@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One Redis server. See node.h. */
 
 #include "cache/redis/node.h"

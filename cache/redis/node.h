@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* One Redis server: its connection, its circuit breaker, its statistics. */

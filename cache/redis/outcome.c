@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The outcome of one command: a reply, an error, a redirection, or silence. See core.h. */
 
 #include <errno.h>

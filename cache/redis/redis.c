@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a Redis handle. See redis.h; core.h lists the other files. */
 
 #include <errno.h>

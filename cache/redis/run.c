@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sends commands to the servers that have their keys, in rounds. See core.h. */
 
 #include <errno.h>

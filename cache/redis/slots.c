@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The texts of a Redis cluster. See slots.h. */
 
 #include "cache/redis/slots.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* The texts of a Redis cluster: slots of keys, redirections, the reply to CLUSTER SLOTS. */

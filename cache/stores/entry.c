@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The header in front of a stored value. See entry.h. */
 
 #include "cache/stores/entry.h"

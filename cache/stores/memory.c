@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* memory://: entries in this process. See store.h. */
 
 #include <errno.h>

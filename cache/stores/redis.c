@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Entries in Redis, with the near cache in front. See store.h. */
 
 #include <errno.h>

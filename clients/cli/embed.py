@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes a file's text as a C string: embed.py NAME FILE > FILE.c"""
 import sys
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry: one binary, many commands. Finds the command, parses its options, runs it. */
 
 #include <fcntl.h>

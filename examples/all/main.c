@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The whole textbook in one server: any of the examples, each on a thread and a client of its own.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace * arith
 
 /** The result has no place in 64 bits. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace * caps
 
 /** There are no capitals for bytes that are not ASCII. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sends 'capitalize this!' over and over, reads while it writes, and checks every byte.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The capitaliser without ferry: a child process, one TCP connection, poll() against the deadlock.
  */
 

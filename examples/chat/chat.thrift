@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace * chat
 
 /** Topics of rooms begin so; the room's name follows. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A member of a room: prints what happens there, says what it reads, leaves at the end of input.
  *

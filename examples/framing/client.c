@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sends the same three messages by each of the six patterns, cut at random places, and prints what
  * arrives; then leaves out the last byte.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where messages end: six ways. See codec.h. */
 
 #include "codec.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace * json
 
 /** Lists and objects inside each other: as many levels as a message may have. */

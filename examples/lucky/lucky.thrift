@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace * lucky
 
 /** A share that is none: it must be from 0 (lose nothing) to 1 (lose everything). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The source of bits: publishes points until so many millions of bits are used up, never more than
  * the workers keep up with, and prints what became of them.

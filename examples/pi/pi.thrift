@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace * pi
 
 /** A batch of points goes to this topic, their common leading bits follow: 00, 01, 10 or 11. */

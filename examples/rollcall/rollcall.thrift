@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace * rollcall
 
 /** Where the roll is called; whoever subscribes to it is on the roll. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace * serial
 
 /** One object may have this many octets: 16 MiB. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sends sixteen octets and prints the sixteen that come back; then ends too early, on purpose.
  *

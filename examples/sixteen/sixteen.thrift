@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace * sixteen
 
 /** The octets of a request, and of a reply. */

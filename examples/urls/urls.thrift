@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace * urls
 
 /** A query may have this many pairs. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace * zlib
 
 /** Without a limit of the caller's, at most this many bytes come out: 32 MiB. */

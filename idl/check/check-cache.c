@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cache.key and its like. See check-cache.h. */
 
 #include <string.h>

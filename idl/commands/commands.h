@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* What ferry-idl does. Each returns the exit status: 0 good, 1 not, 2 misuse. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The line that a report is about. See excerpt.h. */
 
 #include "idl/source/excerpt.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Formatted text at the end of a buffer. See put.h. */
 
 #include "idl/source/put.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Source texts. See source.h. */
 
 #include "idl/source/source.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Endpoints, as text. See endpoint.h. */
 
 #include "rpc/link/endpoint.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Credit and large bodies on their way in. See inbox.h. */
 
 #include "rpc/link/inbox.h"

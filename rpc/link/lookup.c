@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names of hosts to addresses, without waiting. See lookup.h. */
 
 #include "rpc/link/lookup.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The wire's error map. See remote-error.h. */
 
 #include "rpc/schema/remote-error.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* The limits of the wire. docs/PROTOCOL.md says what happens at each. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The public packer: values into a buffer of its own, with a count of what is still missing. */
 
 #include <ferry/pack.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The MessagePack cursor. See reader.h; the format: https://github.com/msgpack/msgpack, spec.md. */
 
 #include "rpc/wire/reader.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* MessagePack into a Buffer. See writer.h. */
 
 #include "rpc/wire/writer.h"

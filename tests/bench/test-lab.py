@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every load generator does, shown with the one that needs no server: plain TCP."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What bench/report.py makes of measured rounds."""
 
 import pathlib

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The servers behind a cache under test. See cache-setup.h. */
 
 #include "cache-setup.h"

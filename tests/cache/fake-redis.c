@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A Redis that says what a test wants. See fake-redis.h. */
 
 #include "fake-redis.h"

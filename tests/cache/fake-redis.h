@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* A Redis that says what a test wants: one thread, on a port of the loopback interface. */

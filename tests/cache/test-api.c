@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every public function of the cache but fetch, against one cache: the URL is the argument, or
  * "redis", "shards" and "cluster" for servers that the test starts.

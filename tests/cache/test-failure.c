@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Redis freezes, dies, comes back empty, runs full, becomes a replica: deadlines hold, the breaker
  * opens, fetch computes, and one computation per key is all that a restart costs.

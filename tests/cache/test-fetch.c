@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ferry_cache_fetch() against one cache: the name of its setup is the argument. Where the order of
  * two threads matters, one of them is held until the other has got so far.

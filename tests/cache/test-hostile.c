@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A Redis that lies, keeps silent, hangs up, and sends elsewhere: every call ends, with the right
  * error, by its deadline, and memory stays bounded. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The cache in a loop: lookups, stamps and stores that never wait. The name of the setup is the
  * argument; "memory" answers everything at once.

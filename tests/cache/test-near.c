@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The near cache tells the truth: what another process writes is seen, connections are cut, Redis
  * freezes, and no read is older than the bound that ferry/cache.h gives.

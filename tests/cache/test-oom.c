@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every allocation fails once: a function fails with -ENOMEM or does without, and nothing leaks. */
 
 #include <ferry/cache.h>

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The main job of ferry on real input, from nothing to nothing: demo.sh BUILD-FOLDER
 #
 # What stands behind a $ is what is run, to the letter.

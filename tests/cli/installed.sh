@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For the tests of what `meson install` leaves behind: source installed.sh BUILD-FOLDER FOLDER.
 # Installs into FOLDER, and makes its programs, library and pkg-config file be found: $prefix has
 # them all, $library is where the library is.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For the end-to-end tests of the command line: a broker of their own, and words to say what is
 # expected. Usage, in a script: source "$(dirname "$0")/lib.sh" FERRY
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # ferry cache, end to end, with a Redis of its own. Skipped where there is none.
 source "$(dirname "$0")/lib.sh" "$1"
 command -v redis-server >/dev/null || exit 77

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # ferry call and a failure three services deep: test-chain.sh FERRY CHAIN
 chain=$2
 source "$(dirname "$0")/lib.sh" "$1"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # ferry-idl diff FILE --live URL, against services that run: test-diff.sh FERRY SERVER IDL CALC.THRIFT
 server=$(readlink -f "$2") idl=$(readlink -f "$3") calc=$(readlink -f "$4")
 source "$(dirname "$0")/lib.sh" "$1"

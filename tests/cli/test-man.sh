@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The man page agrees with the command: test-man.sh FERRY PAGE.scd. No broker is needed.
 page=$2
 source "$(dirname "$0")/lib.sh" "$1"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # What a stranger's project makes of what is installed: the guide's three programs, built with Meson and with
 # make as docs/idl.md says, word for word, and run. test-outside.sh SOURCE-FOLDER BUILD-FOLDER
 source=$1

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # What `meson install` leaves behind, as a packager sees it: test-packaging.sh SOURCE-FOLDER BUILD-FOLDER
 source=$1
 stage=$(mktemp -d)

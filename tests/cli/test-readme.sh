@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The README's "Your first service", word for word: test-readme.sh SOURCE-FOLDER BUILD-FOLDER
 set -euo pipefail
 source=$1 build=$2

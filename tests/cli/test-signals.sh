@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Ctrl-C, closed descriptors, readers that go away and full disks: the right exit status each time,
 # and no job is lost.
 # Who runs the tests may have had signals ignored, as nohup does: that is passed on to all it starts.

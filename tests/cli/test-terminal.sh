@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # What people see: tables, colours, units, progress; on a terminal of script(1).
 source "$(dirname "$0")/lib.sh" "$1"
 command -v script >/dev/null || exit 77

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # What `ferry` says to those who do not know it yet. No broker is needed.
 source "$(dirname "$0")/lib.sh" "$1"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Through the broker, bytes come back capitalised at least half as fast as over a TCP connection of
 # their own: caps-ratio.sh SOURCE-FOLDER BUILD-FOLDER. The best of three, for the machine may be busy.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # All examples in one server, each described as a page that compiles again:
 # describe.sh FERRY EXAMPLES IDL NAME...
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A stranger answers calls that it was never given: usage: forged-replies.py FERRY EXAMPLES.
 
 The client draws a thousand lucky numbers while the stranger, with a session of its own, answers all

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Pi from 100 million bits, with workers that come and go: usage: pi.sh FERRY EXAMPLES
 set -euo pipefail
 ferry=$1 examples=$2

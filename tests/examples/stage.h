@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* A broker, one example's server on a thread, and a client of it: what each test here begins with.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Two hundred members in twenty rooms; ten of them are killed. */
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The batch reader: any bytes as one ZeroMQ message. What is read is written again, as a client
  * would and as a broker would (with the fields it passes on unopened), and must read the same.

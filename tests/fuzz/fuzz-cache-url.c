@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any text as the URL of a cache: taken apart, or refused with a cause. */
 
 #include <stdlib.h>

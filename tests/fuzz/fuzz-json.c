@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * MessagePack to JSON and back. The first byte says which way: even, MessagePack; odd, JSON text.
  * What is read once must be written as something that is read as the same.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names and patterns: any bytes may come as either; what is valid must match by the rules. */
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The whole broker without sockets: any bytes, as batches of four peers, connections that end, and
  * time that passes. The input is a list of steps: a byte (bits 0-1: which peer; bits 2-3: what),

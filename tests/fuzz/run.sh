@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Runs the fuzzers of a build with -Dfuzz=enabled: tests/fuzz/run.sh BUILD [SECONDS [NAME...]]
 # What they find new stays in BUILD/corpus/NAME and is where the next run goes on; an input that
 # breaks something is kept as BUILD/corpus/NAME-crash-... and ends with exit code 1. Mend it, and

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Every block of C in docs/guide.md compiles: guide.py GUIDE COMPILER [ARGUMENT...]
 
 Blocks without a function of their own stand in one that has a client and an error.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Compiles the generated C of each y_*.thrift, and a program that uses every macro of its header, without
 a warning: gcc and clang, C11 and C++17. Each function that the header declares must be defined."""
 import pathlib, re, shutil, subprocess, sys, tempfile

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """n_*.thrift are refused, y_*.thrift may be warned about, check/*.new.thrift break *.old.thrift:
 each says in comments `// expect: TEXT` what must be said, and `// expect-not: TEXT` what must not; what
 breaks is said without anything else.

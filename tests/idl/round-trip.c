@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Puts values through the C of an interface: `round-trip LIBRARY`, whose lines of input are
  *

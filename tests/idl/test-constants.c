@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Constants in C are what the interface files say. */
 
 #include "support/suite.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Memoised methods, and caches for them. See memo-scene.h. */
 
 #include "memo-scene.h"

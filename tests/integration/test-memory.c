@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A broker that may use little memory refuses what would not fit, and goes on. */
 
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Brokers by name, where names take their time or do not exist. */
 
 #include <stdio.h>

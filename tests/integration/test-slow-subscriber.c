@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A stopped subscriber: the other subscriber gets each message, the broker stores at most the
  * backlog's limit, and the stopped one is told how many messages it missed. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Connections that come and go by the thousand, in every way. */
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Machines that have just started, or run for a century: the monotonic clock of a process begins
  * anywhere. Time namespaces give each process one of its own.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The wall clock jumps, and nothing that ferry waits for takes notice. */
 
 #include <fcntl.h>

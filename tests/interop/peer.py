@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A ferry client in Python, written from docs/PROTOCOL.md alone: nothing of ferry's is imported."""
 import itertools, os, time
 import msgpack, zmq

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A client and a worker in Python against the real broker: usage: test-interop.py FERRY."""
 import os, shutil, signal, subprocess, sys, tempfile, threading, time
 

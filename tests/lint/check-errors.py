@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Holds the standard errors together: docs/errors.md is base/error.c, row by row; the protocol lists
 what travels, the man page each exit status; and each room throws only what the table lets it.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Fail when libferry exports other symbols than libferry.sym lists, or hides a public function.
 usage: check-exports.py LIBRARY SYM HEADER..."""
 import pathlib, re, subprocess, sys

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """All tracked C files are as clang-format leaves them. Skipped (77) without clang-format 14 or git:
 other versions format otherwise.
 

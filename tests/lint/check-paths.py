@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Files that the documents for people name are there: `a/b.c`, or [text](a/b.md).
 
     check-paths.py ROOT

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The man page of the configuration has every setting that the broker reads, and no other.
 
     check-settings.py ROOT

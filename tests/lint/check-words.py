@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """No tracked file puts work off: what is left to do stands in the issues, not in the code.
 
     check-words.py ROOT

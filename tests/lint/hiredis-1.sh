@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The cache compiles against the headers of hiredis 1.x as well as against those of 0.14, which it
 # is built with on Debian 12. Where there are none, this is skipped:
 # hiredis-1.sh SOURCE COMPILER. HIREDIS_1 may name the folder that holds hiredis/hiredis.h.

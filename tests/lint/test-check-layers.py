@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Test check-layers.py: plant each kind of bad #include in a tree of its own and run the check on it."""
 import pathlib
 import subprocess

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The library and the command build without the cache, and then export nothing of it:
 # without-cache.sh SOURCE
 set -euo pipefail

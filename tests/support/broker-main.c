@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The broker alone, for integration tests: test-broker ENDPOINT[,ENDPOINT] [LOG-LEVEL [CONFIG
  * [DATA]]], where an empty word means none. It may listen anywhere: tests have networks of their
  * own. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Real brokers for tests. See broker.h. */
 
 #include "support/broker.h"

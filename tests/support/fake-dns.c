@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A name server of a test's own. See fake-dns.h. */
 
 #include "support/fake-dns.h"

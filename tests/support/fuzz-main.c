@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Replays a fuzz target's corpus without libFuzzer: runs LLVMFuzzerTestOneInput() on each file that
  * is named, and on each file in the folders that are. So `meson test` sees what a fuzzer found

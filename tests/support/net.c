@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Two machines and the line between them. See net.h. */
 
 #include "support/net.h"

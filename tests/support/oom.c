@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Allocations that fail when a test wants them to. See oom.h. */
 
 #include "support/oom.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Processes of a test's own. See process.h. */
 
 #include "support/process.h"

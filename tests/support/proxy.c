@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A bad line between clients and a broker. See proxy.h. */
 
 #include "support/proxy.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* Numbers for tests that must come again: xorshift64* from a seed that a failure names. */

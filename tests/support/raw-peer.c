@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A peer made by hand. See raw-peer.h. */
 
 #include "support/raw-peer.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A redis-server of a test's own. See redis.h. */
 
 #include "support/redis.h"

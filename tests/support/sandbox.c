@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Namespaces for tests. See sandbox.h. */
 
 #include "support/sandbox.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* Namespaces for tests: what they change is theirs alone, and gone with them. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Preloaded into a program: its wall clock is off by as many seconds as the file
  * FERRY_TEST_WALL_CLOCK says, at each moment. The monotonic clocks are left alone.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Retries of idempotent calls. See retry.h. */
 
 #include "clients/c/calls/retry.h"

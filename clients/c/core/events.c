@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What on_event is told, kept until a turn may call it. */
 
 #include <stdlib.h>

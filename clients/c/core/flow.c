@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One end of a stream. See flow.h. */
 
 #include "clients/c/core/flow.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Headers as texts. See header-text.h. */
 
 #include "clients/c/core/header-text.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* Headers as NUL-terminated texts, made when the program first asks for one. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Headers, as maps of MessagePack; and options that this version does not know. */
 
 #include "base/buffer.h"

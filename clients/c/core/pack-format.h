@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* The formats of ferry_callf() and ferry_unpack(): see ferry.h. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry_ping(), and which version this is. */
 
 #include "clients/c/core/core.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Messages kept for later. See record.h. */
 
 #include "clients/c/core/record.h"

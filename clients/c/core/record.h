@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* A message kept for later: encoded, in one piece of memory, with the block of its body. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Objects of one size. See slab.h. */
 
 #include "clients/c/core/slab.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* Objects of one size, taken and given back without malloc. Memory follows the highest number that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* W3C Trace Context. See trace.h. */
 
 #include "clients/c/core/trace.h"

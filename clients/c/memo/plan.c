@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What annotations say about remembering, and keys. See plan.h. */
 
 #include "clients/c/memo/plan.h"

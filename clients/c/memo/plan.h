@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* What a method's annotations say about remembering its answers, and the key of one call. */

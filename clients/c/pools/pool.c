@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pools: opened, stopped, closed. See ferry/pool.h. */
 
 #include "clients/c/pools/pool.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* What a pool of threads and one of processes have in common. See ferry/pool.h. */

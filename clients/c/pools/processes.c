@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A pool of processes, forked and looked after. See ferry/pool.h.
  *

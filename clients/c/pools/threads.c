@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A pool of threads: a client each. See ferry/pool.h. */
 
 #include <poll.h>

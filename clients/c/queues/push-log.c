@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pushes that were not confirmed yet. See push-log.h. */
 
 #include <stdlib.h>

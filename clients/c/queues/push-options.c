@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The options of a push. See push-options.h. */
 
 #include "clients/c/queues/push-options.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Streams, the server's end: items to and from a request. */
 
 #include "clients/c/serving/request.h"

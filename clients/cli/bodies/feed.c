@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sending a sequence of bodies. See feed.h. */
 
 #include "clients/cli/bodies/feed.h"

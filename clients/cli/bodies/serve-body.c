@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Conversion between MessagePack and the input and output of shell commands. See serve-body.h. */
 
 #include "clients/cli/bodies/serve-body.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* Conversion between the MessagePack of a call and the input and output of a shell command. */

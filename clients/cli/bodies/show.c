@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Messages and jobs on standard output. See show.h. */
 
 #include "clients/cli/bodies/show.h"

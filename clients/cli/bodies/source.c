@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Bodies from arguments, files and standard input. See source.h. */
 
 #include "clients/cli/bodies/source.h"

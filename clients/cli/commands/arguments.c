@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The arguments of a call. See arguments.h. */
 
 #include "clients/cli/commands/arguments.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry broker: runs the broker in this process. Only this file of the command knows the broker. */
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry cache: reads, changes and measures a cache. */
 
 #include <inttypes.h>

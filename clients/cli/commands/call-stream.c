@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry call of a method with streams. See call.h. */
 
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* The common part of the two kinds of calls: call.c calls methods that answer once, call-stream.c

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The table of commands, and the overview that help prints. */
 
 #include "clients/cli/commands/commands.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ferry completion prints the completion script of a shell. The script runs `ferry __complete
  * WORD...` at each Tab, which prints the candidates for the last word, one per line. It prints no

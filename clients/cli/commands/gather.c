@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry gather: asks all subscribers of a topic and prints the answers. */
 
 #include "clients/cli/bodies/show.h"

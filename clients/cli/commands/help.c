@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry help: lists the commands, and explains one. */
 
 #include "clients/cli/commands/commands.h"

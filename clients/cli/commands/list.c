@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry services, describe, topics, sessions, stats: the state of the broker, as tables. */
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry pub: publishes messages to a topic. */
 
 #include "clients/cli/bodies/feed.h"

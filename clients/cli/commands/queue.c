@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry queue: lists, inspects and changes queues. */
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry sub: subscribes and prints messages. */
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # bash completion for ferry. The words come from ferry itself: see `ferry completion`.
 
 _ferry() {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Base64. See base64.h. */
 
 #include "clients/cli/json/base64.h"

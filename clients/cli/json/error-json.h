@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* An error as JSON, for `--json`: the content of ferry_error_print(). */

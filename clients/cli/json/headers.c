@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The headers of a message, a job or a request. See headers.h. */
 
 #include "clients/cli/json/headers.h"

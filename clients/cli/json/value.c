@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Conversion between MessagePack and JSON. See value.h. */
 
 #include "clients/cli/json/value.h"

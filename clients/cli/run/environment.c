@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The environment variables of commands. See environment.h. */
 
 #include "clients/cli/run/environment.h"

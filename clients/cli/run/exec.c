@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Shell commands in the loop. See exec.h. */
 
 #include "clients/cli/run/exec.h"

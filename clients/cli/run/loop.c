@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The event loop of long-running commands. See loop.h. */
 
 #include "clients/cli/run/loop.h"

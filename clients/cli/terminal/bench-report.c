@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The report of a bench run. See bench-report.h. */
 
 #include "clients/cli/terminal/bench-report.h"

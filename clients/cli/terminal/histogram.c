@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Log-linear buckets: 64 to each power of two. See histogram.h. */
 
 #include "clients/cli/terminal/histogram.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Parsing of options by table. See options.h. */
 
 #include "clients/cli/terminal/options.h"

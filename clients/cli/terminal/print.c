@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* JSON as text. See print.h. */
 
 #include "clients/cli/terminal/print.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A progress bar. See progress.h. */
 
 #include "clients/cli/terminal/progress.h"

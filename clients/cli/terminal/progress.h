@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* A progress bar on standard error: "  45 % [=====>    ] 450 000 of 1 000 000 1.2 M/s 2.0 s left".

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of JSON objects as a table. See table.h. */
 
 #include "clients/cli/terminal/table.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One connection after the other, from connecting to its loss. See core.h. */
 
 #include <limits.h>

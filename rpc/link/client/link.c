@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The client's end of a connection: its making and end, messages out, waiting. See core.h. */
 
 #include <poll.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What comes in: session control, and messages for the layer above. See core.h. */
 
 #include <limits.h>

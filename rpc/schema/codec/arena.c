@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A block that takes pieces. See arena.h. */
 
 #include "rpc/schema/codec/arena.h"

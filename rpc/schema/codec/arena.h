@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* One block that takes pieces until it is freed whole: what an unpacked value lives in. */

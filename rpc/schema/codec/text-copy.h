@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* Copying short texts and keys, quickly: most are shorter than a call of memcpy() is worth. */

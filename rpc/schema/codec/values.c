@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Values in C: compared, hashed, looked up; and the types that every interface has. See values.h.
  */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* Values in C, as tables describe them: compared, hashed, looked up. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tables to the text of an interface file. See description.h. */
 
 #include <inttypes.h>

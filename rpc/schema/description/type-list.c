@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The named types that a service mentions. See type-list.h. */
 
 #include "rpc/schema/description/type-list.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** A calculator, for tests of what a described service is to the command line. */
 namespace * calc
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions without sockets. See fake-session.h. */
 
 #include "unit/broker/fake-session.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/loop/deferred.h"
 #include "broker/loop/dispatch.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/loop/trim.h"
 
 #include "support/suite.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/broker/queues/verbs.h"
 
 static void a_job_goes_from_pusher_to_worker(void) {

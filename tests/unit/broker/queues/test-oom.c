@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every allocation fails once: what is asked is answered once, and no confirmed job is lost. */
 
 #include "support/oom.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/queues/pool.h"
 
 #include "support/suite.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A store that finishes later, as one on a disk does; and fails when it is told to. */
 
 #include "broker/stores/store.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/broker/topics/fixture.h"
 
 static void ask(TopicFixture *f, Session *session, uint64_t id, const char *topic,

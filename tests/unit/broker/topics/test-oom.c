@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/topics/internal.h"
 #include "support/oom.h"
 #include "unit/broker/topics/fixture.h"

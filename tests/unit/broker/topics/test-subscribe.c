@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/broker/topics/fixture.h"
 
 static void a_message_reaches_its_subscriber_unopened(void) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A broker and a client for the tests of connections. See mini-broker.h. */
 
 #include "mini-broker.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What other threads do to a client that is closed as soon as they have done it. */
 
 #include <pthread.h>
