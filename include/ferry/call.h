@@ -180,15 +180,36 @@ int ferry_stream_watch(ferry_stream *stream, void (*fn)(ferry_stream *stream, vo
                        void *ctx);
 
 /**
- * Makes a stdio file of the stream. The file owns the stream: fclose() ends and closes it.
+ * Makes a stdio file of the stream: read it with getline(), write it with fprintf().
  *
- * Reading gives the bytes of the items, one item after another. Each write that stdio makes is an
- * item. fclose() of a file that was written to waits for the server's answer, and fails with its
- * error.
+ * A file may read, write, or do both. A stream in both directions may also have two files, one "r"
+ * and one "w"; open both before closing either. The files own the stream: the last fclose() frees
+ * it.
  *
- * @param mode  "r", "w" or "r+".
+ * Reading gives the bytes of the items, one item after another, and the end of file when the server
+ * has ended the stream. What stdio writes at once, by default 4096 bytes or what fflush() finds, is
+ * sent as an item of at most 64 KiB. Memory is bounded: a write waits until the server reads.
  *
- * @return the file; NULL: errno says why, and the stream is still the caller's.
+ * The items must be bytes: of a method of an interface file `stream<binary>`, or whatever a method
+ * called by name sends and takes. There is no text mode, as nowhere in POSIX.
+ *
+ * After an error ferror() is true, and errno is the positive errno of ferry_stream_next() or
+ * ferry_stream_send(): ECONNRESET when the server was lost. Before fclose(),
+ * ferry_stream_result(stream, NULL, &error) tells the whole error, a typed exception too.
+ *
+ * fclose() of a file that writes ends this side of the stream. If no other file reads, it waits for
+ * the server's answer, and fails with its errno. fclose() of the last file cancels what the server
+ * has not ended.
+ *
+ * @param stream  A stream that is not watched.
+ * @param mode    "r", "w" or "r+" (both); a "b" or "e" behind it changes nothing.
+ *
+ * Threads: the client's.
+ *
+ * @return the file; NULL, and the stream is still the caller's. Then errno is
+ *   EINVAL  the mode is another one, the method has no such direction, or its items are not bytes;
+ *   EBUSY   a file of the stream reads, or writes, already;
+ *   ENOMEM  out of memory.
  */
 FILE *ferry_stream_fopen(ferry_stream *stream, const char *mode);
 

@@ -280,23 +280,6 @@ static void a_watched_stream_does_not_wait(void) {
     ferry_close(client);
 }
 
-static void a_stream_reads_like_a_file(void) {
-    ferry_client *client = connect_client(&broker);
-    ferry_stream *stream = NULL;
-    char args[5], line[64] = "";
-    FILE *file;
-
-    CU_ASSERT_EQUAL(
-        ferry_stream_open(client, "test.S.count", packed(10, args), FERRY_RECEIVE, &stream, NULL),
-        0);
-    file = ferry_stream_fopen(stream, "r");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-    CU_ASSERT_PTR_NOT_NULL(fgets(line, sizeof(line), file));
-    CU_ASSERT_STRING_EQUAL(line, "0123456789");
-    CU_ASSERT_EQUAL(fclose(file), 0);
-    ferry_close(client);
-}
-
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(items_come_in_order_and_then_the_end),
@@ -306,7 +289,6 @@ int main(void) {
         TEST(an_error_ends_a_stream),
         TEST(a_closed_stream_is_cancelled_at_the_server),
         TEST(a_watched_stream_does_not_wait),
-        TEST(a_stream_reads_like_a_file),
         TESTS_END,
     };
     int status;

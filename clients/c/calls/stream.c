@@ -19,8 +19,7 @@ struct ferry_stream {
     void *ctx;
     bool due, busy, dead; /* fn is due; runs; closed while it ran */
     ferry_stream *next_due;
-    ferry_bytes file_left; /* of an item, for a FILE */
-    bool file_writes;
+    StreamFiles files; /* see stream-file.c */
 };
 
 /* ---- watching ---- */
@@ -166,6 +165,8 @@ int stream_open(ferry_client *client, const CallSpec *spec, ferry_stream **ret,
     stream->call.stream = stream;
     stream->call.is_streaming = true;
     stream->ended = !(spec->flags & CALL_STREAM_IN);
+    stream->files.writable = !stream->ended;
+    stream->files.readable = (spec->flags & CALL_STREAM_OUT) != 0;
     stream->timeout_ms = client->timeout_ms ? client->timeout_ms
                          : spec->timeout_ms ? spec->timeout_ms
                                             : TIMEOUT_MS;
@@ -181,6 +182,10 @@ int stream_open(ferry_client *client, const CallSpec *spec, ferry_stream **ret,
 
 Core *stream_core(const ferry_stream *stream) {
     return stream->core;
+}
+
+StreamFiles *stream_files(ferry_stream *stream) {
+    return &stream->files;
 }
 
 int ferry_stream_open(ferry_client *client, const char *method, ferry_bytes args,
@@ -347,64 +352,4 @@ ferry_stream *ferry_stream_close(ferry_stream *stream) {
     else
         stream_free(stream);
     return NULL;
-}
-
-/* ---- as a FILE ---- */
-
-static ssize_t file_read(void *cookie, char *to, size_t size) {
-    ferry_stream *stream = cookie;
-    ferry_bytes item;
-    int r = 1;
-
-    /* What is left of the item before. */
-    while (stream->file_left.len == 0 && (r = ferry_stream_next(stream, &item, NULL)) > 0)
-        stream->file_left = item;
-    if (r < 0) {
-        errno = -r;
-        return -1;
-    }
-    if (r == 0)
-        return 0;
-    size = size < stream->file_left.len ? size : stream->file_left.len;
-    memcpy(to, stream->file_left.data, size);
-    stream->file_left.data = (const char *)stream->file_left.data + size;
-    stream->file_left.len -= size;
-    return (ssize_t)size;
-}
-
-static ssize_t file_write(void *cookie, const char *from, size_t size) {
-    int r = ferry_stream_send(cookie, ferry_bytes_of(from, size), NULL);
-
-    if (r < 0) {
-        errno = -r;
-        return 0;
-    }
-    return (ssize_t)size;
-}
-
-static int file_close(void *cookie) {
-    ferry_stream *stream = cookie;
-    int r = 0;
-
-    /* A writer's last word is its end; without it the server would see a cancelled stream. */
-    if (stream->file_writes && !stream->over) {
-        r = ferry_stream_end(stream, NULL);
-        if (r == 0)
-            r = stream_result(stream, NULL, NULL);
-    }
-    ferry_stream_close(stream);
-    if (r < 0)
-        errno = -r;
-    return r < 0 ? -1 : 0;
-}
-
-FILE *ferry_stream_fopen(ferry_stream *stream, const char *mode) {
-    cookie_io_functions_t functions = {.read = file_read, .write = file_write, .close = file_close};
-
-    if (!stream || !mode || !strchr("rw", *mode) || *mode == '\0') {
-        errno = EINVAL;
-        return NULL;
-    }
-    stream->file_writes = *mode == 'w' || strchr(mode, '+');
-    return fopencookie(stream, mode, functions);
 }

@@ -15,6 +15,17 @@ int stream_result(ferry_stream *stream, ferry_bytes *ret, ferry_error *reterr);
 
 Core *stream_core(const ferry_stream *stream);
 
+/* What stream-file.c keeps with a stream: at most one file that reads, and one that writes. */
+typedef struct StreamFiles {
+    const ferry_method *method; /* NULL: items are bytes as they are */
+    bool readable, writable;    /* the method's directions */
+    bool reads, writes;         /* a file is open that does */
+    ferry_bytes item;           /* the part of an item that was not read yet */
+    size_t n_read;              /* bytes of this item before it */
+} StreamFiles;
+
+StreamFiles *stream_files(ferry_stream *stream);
+
 /* ---- for call.c and loop.c ---- */
 
 void stream_sent(Core *core, ferry_stream *stream);

@@ -139,7 +139,11 @@ int ferry_method_open(ferry_client *client, const char *service, const ferry_met
     CallSpec spec;
     int r = prepare(client, service, method, args, &spec, reterr);
 
-    return r < 0 ? r : stream_open(client, &spec, ret, reterr);
+    if (r == 0)
+        r = stream_open(client, &spec, ret, reterr);
+    if (r == 0)
+        stream_files(*ret)->method = method;
+    return r;
 }
 
 int ferry_stream_next_typed(ferry_stream *stream, const ferry_method *method, void *ret,
