@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace * halfopen
+
+/** Which half of a connection is shut down: the argument of shutdown(2). */
+enum How {
+  /** SHUT_RD: we receive no more. */
+  READ = 1
+  /** SHUT_WR: we send no more. */
+  WRITE = 2
+  /** SHUT_RDWR: neither. */
+  BOTH = 3
+}
+
+/** What one end of a TCP connection gets for a call. */
+struct Result {
+  /** "5 bytes", "end of file", or the text of an error. */
+  1: string what
+  /** 0: no error. */
+  2: i32 error_number
+}
+
+/** What both ends of a TCP connection get after one end called shutdown(). */
+struct Halves {
+  /** That end: recv() at once. */
+  1: Result own_recv
+  /** recv() after the peer has sent. */
+  2: Result own_recv_later
+  3: Result own_send
+  /** The other end. */
+  4: Result peer_recv
+  5: Result peer_send
+}
+
+/** What the server got before it answered. */
+struct Received {
+  /** SHA-256, as hexadecimal digits. */
+  1: string sha256
+  2: i64 bytes
+  /** In how many pieces. */
+  3: i64 pieces
+}
+
+/** There is no half of that number. */
+exception BadHalf {
+  1: i32 how
+  2: string message
+}
+
+/** A limit below zero. */
+exception BadLimit {
+  1: i64 limit
+  2: string message
+}
+
+/**
+ * Connections of which one half is closed.
+ *
+ * "That was all" and "I am gone" are two messages. A program that closes its socket after its last
+ * byte says both, and cannot hear the answer. One that ends its direction says the first alone.
+ */
+service Halfopen {
+  /** Shuts down one end of a scratch TCP connection on loopback, and tells what both ends get. */
+  Halves shutdown(1: How how) throws (1: BadHalf bad_half)
+
+  /**
+   * SHUT_WR: takes everything until the caller ends its direction, then answers with a digest of it.
+   *
+   * A caller that is lost before its end gets no digest.
+   */
+  Received digest(1: stream<binary> data) (timeout = "30s")
+
+  /**
+   * SHUT_RD, said aloud: takes `limit` bytes and then no more.
+   *
+   * The answer is the digest of these bytes. A caller that goes on sending is told so by
+   * ferry.Cancelled, instead of sending into the void.
+   */
+  Received first(1: stream<binary> data, 2: i64 limit) throws (1: BadLimit bad_limit) (timeout = "30s")
+
+  /** Lines about what came, after the caller's end: the other direction is open still. */
+  stream<string> report(1: stream<binary> data) (timeout = "30s")
+}
