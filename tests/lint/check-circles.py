@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Check that the modules of a room do not need each other in a circle of more than two.
+
+A module is NAME.c with NAME.h. It needs another module of its room if it names a function that the other
+one defines. Circles that are older than this check are listed in circles.txt: a line names the modules of
+one circle. A listed circle may only shrink; its line goes with it.
+
+    check-circles.py ROOT
+"""
+import collections
+import pathlib
+import re
+import sys
+
+ROOMS = ["base", "rpc/wire", "rpc/zmtp", "rpc/link", "rpc/schema", "cache", "idl", "broker", "clients/c",
+         "clients/cli", "clients/web"]
+AT_MOST = 2
+COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\\\.|[^"\\\\\n])*"|\'(?:\\\\.|[^\'\\\\\n])+\'', re.S)
+# A definition stands at the start of a line; a static one is of no use to others.
+DEFINED = re.compile(r"^(?!static\b|typedef\b|#)[A-Za-z_][\w \t*]*?\b([A-Za-z_]\w*)\s*\([^;{}]*\)\s*\{", re.M)
+WORD = re.compile(r"[A-Za-z]\w*_\w+")  # a function that others may call has its module's prefix
+
+
+def code_of(path):
+    return COMMENT_OR_TEXT.sub(" ", path.read_text())
+
+
+def needs(root, room):
+    """Module: the modules that it needs. A module is a path without its suffix."""
+    code = collections.defaultdict(str)
+    owner = {}
+    for path in sorted((root / room).rglob("*.[ch]")):
+        module = path.relative_to(root).with_suffix("").as_posix()
+        text = code_of(path)
+        code[module] += text
+        if path.suffix == ".c":
+            for name in DEFINED.findall(text):
+                owner.setdefault(name, module)
+    edges = {module: set() for module in code}
+    for module, text in code.items():
+        for word in set(WORD.findall(text)):
+            if owner.get(word, module) != module:
+                edges[module].add(owner[word])
+    return edges
+
+
+def circles(edges):
+    """The strongly connected components of more than AT_MOST modules, by Tarjan's algorithm."""
+    number, low, stack, found = {}, {}, [], []
+
+    def visit(module):
+        number[module] = low[module] = len(number)
+        stack.append(module)
+        for other in sorted(edges[module]):
+            if other not in number:
+                visit(other)
+                low[module] = min(low[module], low[other])
+            elif other in stack:
+                low[module] = min(low[module], number[other])
+        if low[module] == number[module]:
+            at = stack.index(module)
+            if len(stack) - at > AT_MOST:
+                found.append(sorted(stack[at:]))
+            del stack[at:]
+
+    sys.setrecursionlimit(10000)
+    for module in sorted(edges):
+        if module not in number:
+            visit(module)
+    return found
+
+
+def neighbours(edges, circle):
+    """A line for each module of the circle: the modules of the circle that it needs."""
+    return [f"    {module} needs {', '.join(sorted(edges[module] & set(circle)))}" for module in circle]
+
+
+def main(root):
+    listed = root / "tests/lint/circles.txt"
+    known = [set(line.split()) for line in listed.read_text().splitlines()] if listed.exists() else []
+    bad = False
+    for room in ROOMS:
+        edges = needs(root, room)
+        for circle in circles(edges):
+            if any(set(circle) <= old for old in known):
+                continue
+            bad = True
+            print(f"{room}: {len(circle)} modules need each other in a circle:")
+            print("\n".join(neighbours(edges, circle)))
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(main(pathlib.Path(sys.argv[1])))
