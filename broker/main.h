@@ -6,17 +6,17 @@
 #include <stddef.h>
 
 typedef struct BrokerOptions {
-    const char *const *binds; /* endpoints; none: those of the configuration */
+    const char *const *binds; /* endpoints; n_binds 0: the endpoints of the configuration */
     size_t n_binds;
-    const char *usual_bind; /* when that has none either; NULL or "": tcp://127.0.0.1:5877 */
-    const char *data;       /* folder of the broker's own; NULL: nothing is kept */
-    const char *config;     /* file; NULL: none */
-    const char *log_level;  /* NULL: that of the configuration, else info */
-    bool insecure;          /* listen beyond this machine without keys */
-    bool check_config;      /* read it, say what is wrong, and end */
+    const char *usual_bind; /* if both have none; NULL or "": tcp://127.0.0.1:5877 */
+    const char *data;       /* the broker's own folder; NULL: it has none */
+    const char *config;     /* the configuration file; NULL: none */
+    const char *log_level;  /* NULL: the level of the configuration, or info */
+    bool insecure;          /* listen on other than local endpoints without keys */
+    bool check_config;      /* check the configuration, report its errors, and end */
 } BrokerOptions;
 
-/* Runs until SIGTERM or SIGINT (drains: takes nothing new, ends what was begun, for at most
- * drain_timeout) or a second one (ends at once). SIGHUP reads the configuration again. Returns an
- * exit status, having said on standard error what was wrong. */
+/* Runs the broker. The first SIGTERM or SIGINT drains it: it takes no new work and finishes the
+ * rest, for at most drain_timeout. A second one ends it at once. SIGHUP reads the configuration
+ * again. Returns an exit status; errors are on standard error. */
 int broker_main(const BrokerOptions *options);

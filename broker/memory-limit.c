@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 4200, AS_PER_BYTE = 2 /* threads reserve addresses that they never use */ };
+enum { PATH_SIZE = 4200, AS_PER_BYTE = 2 /* threads reserve more addresses than they use */ };
 
 static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
@@ -28,7 +28,8 @@ uint64_t memory_limit_in(const char *path) {
     return limit;
 }
 
-/* Of this group and those around it: a container may see its own as the root. */
+/* The smallest limit of this group and the groups around it. A container may see its own group
+ * as the root. */
 static uint64_t limit_of_group(const char *root, char *group, const char *name) {
     uint64_t limit = UINT64_MAX;
     char path[PATH_SIZE], *slash;

@@ -1,12 +1,12 @@
 #pragma once
 
-/* How much memory this process may use at most: what the machine has, or less where a cgroup or a
- * resource limit says so. */
+/* The memory that this process may use: the memory of the machine, or a lower limit of a cgroup
+ * or a resource limit. */
 
 #include <stdint.h>
 
 uint64_t memory_allowed(void);
 
-/* The limit that a file of a cgroup holds ("max", or bytes); UINT64_MAX: none, or it cannot be
- * read. For tests, too. */
+/* The limit in a file of a cgroup ("max", or bytes). UINT64_MAX: no limit, or the file cannot
+ * be read. Public for tests. */
 uint64_t memory_limit_in(const char *path);

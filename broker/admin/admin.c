@@ -1,4 +1,4 @@
-/* ferry.Broker. See admin.h; what its methods take and give: ferry-broker.thrift. */
+/* ferry.Broker: its methods. See admin.h; ferry-broker.thrift declares arguments and results. */
 
 #include "broker/admin/internal.h"
 
@@ -17,7 +17,7 @@
 /* All arguments are names and numbers. */
 enum { BODY_MAX = 64 * 1024 };
 
-/* The one instance there is, for those who name one. */
+/* The name of its only instance. */
 #define INSTANCE "broker"
 
 static void write_session(Buffer *to, const Session *session, uint64_t now_ms) {
@@ -37,7 +37,7 @@ static void write_session(Buffer *to, const Session *session, uint64_t now_ms) {
     write_pair(to, "dropped", session->n_dropped);
 }
 
-/* Who wants to know. */
+/* The call: the session gets the answer to id. */
 typedef struct Ask {
     Broker *broker;
     Session *session;
@@ -75,7 +75,8 @@ static int list_queues(const Ask *ask, const void *p, Buffer *to, ferry_error *r
 
     (void)p;
     if (r == -EBUSY)
-        return error_set(reterr, "ferry.Overloaded", "others have asked for it: try again later");
+        return error_set(reterr, "ferry.Overloaded",
+                         "too many lists of queues are under way: try again later");
     return r;
 }
 
@@ -177,7 +178,8 @@ static int no_queue(int r, const char *name, ferry_error *reterr) {
 static int too_busy(int r, ferry_error *reterr) {
     if (r != -EBUSY)
         return r;
-    return error_set(reterr, "ferry.Overloaded", "other queues are being emptied: try again later");
+    return error_set(reterr, "ferry.Overloaded",
+                     "too many queues are being purged or moved: try again later");
 }
 
 static int check_limit(int64_t limit, ferry_error *reterr) {
@@ -239,7 +241,7 @@ static int move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) 
     write_uint(to, n);
     if (r == -EINVAL)
         return error_set(reterr, "ferry.InvalidArgument",
-                         "args.to: '%s' is the same queue, or cannot be the name of one",
+                         "args.to: '%s' is the same queue, or not a valid name",
                          shown(span_text(args->to)));
     if (r == -ENOSPC)
         return error_set(reterr, "ferry.Full", "the queue '%s' has no room",
@@ -258,11 +260,11 @@ static int drain(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
 
 /* ---- all methods ---- */
 
-/* Writes its result; or returns a negative errno, and says more where there is more to say; or
- * ANSWERED_LATER. */
+/* Writes the result, or returns ANSWERED_LATER, or a negative errno. *reterr may have a more
+ * precise error. */
 typedef int (*MethodFn)(const Ask *ask, const void *args, Buffer *to, ferry_error *reterr);
 
-/* As the interface file has them. */
+/* In the order of the interface file. */
 static const struct {
     const char *name;
     MethodFn run;

@@ -4,15 +4,15 @@
 
 #include "broker/sessions/session.h"
 
-/* Its record of answers that take several turns. Free it before the queues. */
+/* The lists that take several turns. Free it before the queues. */
 int admin_new(Admin **ret, Broker *broker);
 Admin *admin_free(Admin *admin);
 
-/* A call to a service whose name begins with "ferry.": answers it. */
+/* Answers a call to a service whose name begins with "ferry.". */
 void manage_call(Broker *broker, Session *session, const Message *message);
 
-/* Are there so many queues, topics and so on that a list of them takes long? */
+/* Are there so many queues, topics, sessions and services that a list of them takes long? */
 bool manage_is_costly(const Broker *broker);
 
-/* The name of the i-th method that is served; NULL: there are no more. */
+/* The name of the i-th method; NULL: there are no more methods. */
 const char *manage_method(size_t i);

@@ -1,18 +1,18 @@
-/** What a broker says of itself, and what can be done about it. docs/PROTOCOL.md has the rest. */
+/** The broker's own service: what it knows of services, topics, queues and sessions, and commands for queues. */
 namespace * ferry
 namespace c ferry_broker
 
 struct ServiceStatus {
   1: string name
   2: i32 instances
-  /** Calls that its servers may work on at once, all together. */
+  /** Calls that all its servers together may work on at once. */
   3: i64 slots
   4: i64 busy
-  /** Calls in line. */
+  /** Calls that wait for a server. */
   5: i64 waiting
   6: i64 calls
   7: i64 errors
-  /** A server has sent a description that can be read. */
+  /** A server has sent a valid description. */
   8: bool described
 }
 
@@ -29,38 +29,38 @@ struct Instance {
 struct ServiceDescription {
   1: string name
   2: list<Instance> instances
-  /** As docs/description.md has it. */
+  /** In the format of docs/description.md. */
   3: optional binary description
 }
 
-/** One method, over all servers of its service. */
+/** One method, summed over all servers of its service. */
 struct MethodStatus {
   1: string method
   2: i64 calls
   3: i64 errors
   4: i64 p50_us
   5: i64 p99_us
-  /** The type of the last error; empty: there was none. */
+  /** The type of the last error; empty: no error yet. */
   6: string last_error
 }
 
-/** A topic, or a pattern that somebody subscribes to. */
+/** A topic (name to kept), or a pattern with subscribers. */
 struct TopicStatus {
   1: optional string name
   2: optional i64 published
   3: optional bool retained
-  /** Messages kept for those who ask for the last ones. */
+  /** Messages kept for subscribers that ask for the last ones. */
   4: optional i64 kept
   5: optional string pattern
   6: optional i64 subscribers
 }
 
-/** A queue. What is optional are its settings, and only `queue` tells them; times are in milliseconds. */
+/** A queue. The optional fields are its settings, which only `queue` returns; times are in milliseconds. */
 struct QueueStatus {
   1: string name
   2: i64 ready
   3: i64 delayed
-  /** Being worked on. */
+  /** In flight: delivered, and not settled yet. */
   4: i64 held
   5: i64 dead
   6: i64 bytes
@@ -90,15 +90,15 @@ struct JobStatus {
   3: i64 attempt
   4: i32 priority
   5: i64 age_ms
-  /** Of its last failure; empty: there was none. */
+  /** Of its last failure; empty: no failure yet. */
   6: string reason
   7: optional map<string, string> headers
-  /** Length of the body, of which the first 64 KiB follow. */
+  /** Length of the whole body; `body` has its first 64 KiB. */
   8: i64 bytes
   9: binary body
 }
 
-/** Who is connected. */
+/** A connected client. */
 struct SessionStatus {
   1: i64 session
   2: string name
@@ -106,18 +106,18 @@ struct SessionStatus {
   4: i64 serves
   5: i64 subscriptions
   6: i64 pulls
-  /** Calls it waits for, and calls it works on. */
+  /** Calls whose answers it waits for, and calls that it works on. */
   7: i64 calls
   8: i64 requests
-  /** Bytes that wait to be sent to it. */
+  /** Bytes that wait to be sent to the client. */
   9: i64 waiting
-  /** Messages from it, to it, and those that it did not get. */
+  /** Messages from the client, messages to it, and messages that were dropped. */
   10: i64 in
   11: i64 out
   12: i64 dropped
 }
 
-/** Since the broker was started. */
+/** Counted since the start of the broker. */
 struct Counters {
   1: i64 uptime_ms
   2: i64 epoch
@@ -144,9 +144,9 @@ struct Counters {
 /** The broker itself. */
 service Broker {
   list<ServiceStatus> services() (idempotent = "true")
-  /** Who serves a service, and what it offers. */
+  /** The servers of a service, and its description. */
   ServiceDescription describe(1: string service) (idempotent = "true")
-  /** How a service's methods do. */
+  /** Statistics of the methods of a service. */
   list<MethodStatus> methods(1: string service) (idempotent = "true")
   list<TopicStatus> topics() (idempotent = "true")
   list<QueueStatus> queues() (idempotent = "true")
@@ -154,15 +154,15 @@ service Broker {
   QueueStatus queue(1: string queue) (idempotent = "true")
   list<SessionStatus> sessions() (idempotent = "true")
   Counters stats() (idempotent = "true")
-  /** The next jobs of a queue, which stay where they are; limit 0: all, but 1 000 or 4 MiB at most. */
+  /** The next jobs of a queue, which stay in it; limit 0: all, up to 1 000 jobs and 4 MiB. */
   list<JobStatus> peek(1: string queue, 2: i64 limit = 10) (idempotent = "true")
-  /** Deletes the jobs that nobody works on. How many there were. */
+  /** Deletes all jobs that are not in flight. Returns their number. */
   i64 purge(1: string queue)
-  /** Its jobs are given to nobody until `resume`. */
+  /** Stops the delivery of jobs until `resume`. */
   void pause(1: string queue) (idempotent = "true")
   void resume(1: string queue) (idempotent = "true")
-  /** Moves jobs that nobody works on, the next ones first; limit 0: all. How many there were. */
+  /** Moves jobs that are not in flight, the next ones first; limit 0: all. Returns their number. */
   i64 move(1: string from, 2: string to, 3: i64 limit = 0)
-  /** Takes nothing new, and ends when all is done. */
+  /** The broker takes no new work, finishes the rest, and stops. */
   void drain()
 }

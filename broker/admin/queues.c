@@ -1,4 +1,4 @@
-/* Queues for ferry.Broker: shown, looked into, emptied, moved. See queue.h. */
+/* ferry.Broker's methods for one queue: queue, peek, pause, resume. See queues.h. */
 
 #include <errno.h>
 
@@ -7,7 +7,7 @@
 
 enum {
     PEEK_MAX = 1000,           /* jobs in one answer */
-    PEEK_LOOKS = 10000,        /* jobs looked at: who holds some, may hold more of other queues */
+    PEEK_LOOKS = 10000,        /* jobs compared: a worker has jobs of many queues in flight */
     PEEK_BODY_MAX = 64 * 1024, /* bytes of one body */
     PEEK_BYTES_MAX = 4 * 1024 * 1024,
 };

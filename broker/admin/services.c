@@ -1,4 +1,4 @@
-/* What ferry.Broker tells of services. See services.h. */
+/* ferry.Broker's lists of services, instances and methods. See services.h. */
 
 #include <utlist.h>
 
@@ -60,7 +60,7 @@ int services_describe(Services *services, Span name, Buffer *to) {
         write_text(to, server->session->name);
         write_pair(to, "slots", server->slots);
         write_pair(to, "busy", server->busy);
-        /* A bad one is better than none: who reads it learns what is wrong with it. */
+        /* A bad description is better than no description: its reader learns the problem. */
         if (server->description && (!described || (server->described && !described->described)))
             described = server;
     }

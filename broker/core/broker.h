@@ -37,23 +37,23 @@ struct Broker {
     Hub *hub;
     Limits limits;
     Timers timers;
-    uint64_t now_ms; /* of this turn */
+    uint64_t now_ms; /* the time of this turn */
     uint64_t now_us;
     uint8_t id[WIRE_TOKEN];
-    uint64_t epoch; /* counts starts: wall clock seconds */
+    uint64_t epoch; /* the wall clock at the start, in seconds: grows with each start */
     uint64_t started_ms;
     Session *sessions; /* utlist */
     uint32_t n_sessions, last_session_number;
-    Session *ending; /* by next_ending */
-    unsigned work;   /* done in this turn: see loop/deferred.h */
-    bool costly_may; /* now is the time for messages that cost much each */
+    Session *ending; /* a list by next_ending */
+    unsigned work;   /* units of work done in this turn: see loop/deferred.h */
+    bool costly_may; /* costly messages are handled now: see loop/deferred.h */
     Client *clients; /* uthash by id */
-    Client *lost;    /* utlist: those without a session, the longest lost in front */
+    Client *lost;    /* utlist: clients without a session, the longest lost first */
     uint32_t n_lost;
-    uint64_t stored_bytes; /* against max_total_bytes */
+    uint64_t stored_bytes; /* bytes that count against max_total_bytes */
     Stats stats;
     PeerLog peer_log;
-    bool draining; /* takes nothing new; ends when nothing is left to do */
+    bool draining; /* the broker takes no new work, and stops when it has none left */
     Room *rooms;   /* utlist: all rooms, in the order of opening */
     Deferred *deferred;
     struct Services *services;

@@ -8,14 +8,14 @@
 
 typedef struct Limits {
     uint32_t max_body;             /* bytes of one body */
-    uint32_t max_connections;      /* 0: by the descriptor limit */
-    uint32_t max_names;            /* services, and again topics retained, and again queues */
+    uint32_t max_connections;      /* 0: the descriptor limit decides */
+    uint32_t max_names;            /* services; retained topics; queues: this many of each */
     uint32_t max_subscriptions;    /* of one session */
     uint32_t max_serves;           /* services offered by one session */
     uint32_t max_pulls;            /* of one session */
     uint32_t max_calls;            /* unanswered calls of one session */
     uint32_t max_waiting_calls;    /* calls that wait for one service */
-    uint32_t max_slots;            /* that one SERVE or PULL may ask for */
+    uint32_t max_slots;            /* of one SERVE or PULL */
     uint64_t max_subscriber_bytes; /* backlog of one subscriber before messages are dropped */
     uint64_t max_session_bytes;    /* waiting for one session before it is cut as slow */
     uint64_t max_total_bytes;      /* in queues, retained values and backlogs together */
@@ -30,7 +30,7 @@ typedef struct Limits {
     uint32_t lease_grace_ms;       /* the leases of a lost session wait this long for its client */
     uint32_t client_memory_ms;     /* a lost client is remembered this long */
     uint32_t max_unconfirmed;      /* push ids remembered for each client */
-    uint32_t max_idempotent_moves; /* of one call, after lost servers: 1 */
+    uint32_t max_idempotent_moves; /* moves of one idempotent call after a lost server: 1 */
 } Limits;
 
 extern const Limits limits_default;

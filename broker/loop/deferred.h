@@ -23,12 +23,14 @@ Deferred *deferred_free(Deferred *deferred);
 /* Defers the rest of a batch, or a batch that arrived after a deferred one. -ENOMEM. */
 int deferred_add(Session *session, const Reader *rest);
 
-/* The session that waits longest, and from now on shortest; NULL: no batch is deferred. */
+/* The session whose turn it is: the longest waiting one, which is moved to the end. NULL: no
+ * batch is deferred. */
 Session *deferred_turn(Deferred *deferred);
-/* The session that waits shortest, or NULL. */
+/* The session at the end, or NULL. */
 const Session *deferred_last(const Deferred *deferred);
 
-/* The first batch of the session: its bytes; how far it was read; that it is done. */
+/* The first batch of the session: a reader of its bytes; notes how far it was read; removes it
+ * and gives its credit back. */
 Reader deferred_reader(const Session *session);
 void deferred_read_to(Session *session, const Reader *reader);
 void deferred_done(Session *session);

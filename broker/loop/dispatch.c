@@ -9,15 +9,17 @@
 #include "broker/services/services.h"
 #include "broker/sessions/session.h"
 #include "broker/topics/topics.h"
+#include "rpc/wire/name.h"
 
-enum { PONGS_MAX = 16 * 1024 }; /* bytes of answers that wait to be read */
+enum { PONGS_MAX = 16 * 1024 }; /* bytes of PONGs that a peer leaves unread */
 
 static void control(Session *session, const Message *message) {
     Peer *peer = session->peer;
 
     switch (message->op) {
     case OP_PING:
-        /* PINGs cost nothing to send: a peer that sends them and reads nothing gets no more. */
+        /* A PING costs its sender no credit: a peer that sends PINGs and reads nothing gets no
+         * more PONGs. */
         if (peer->out.lanes[LANE_CONTROL].bytes > PONGS_MAX)
             break;
         peer_put(peer, LANE_CONTROL, &(Message){.op = OP_PONG, .id = message->id}, NULL);
@@ -26,7 +28,7 @@ static void control(Session *session, const Message *message) {
         break;
     case OP_CREDIT:
         if (message->credit.bytes > INT64_MAX / 4 || peer->out.credit > INT64_MAX / 4) {
-            session_fault(session, "CREDIT: more than any sender can use");
+            session_fault(session, "CREDIT: more bytes than a sender can use");
             break;
         }
         peer->out.credit += (int64_t)message->credit.bytes;
@@ -34,26 +36,26 @@ static void control(Session *session, const Message *message) {
         break;
     case OP_BYE:
         session->said_bye = true;
-        /* What it said before is still to be done. */
+        /* Deferred batches of the session are handled before it ends. */
         if (!session->deferred)
             session_end(session, NULL);
         break;
     case OP_HELLO:
-        session_fault(session, "HELLO comes once");
+        session_fault(session, "HELLO was sent twice");
         break;
     default:
-        session_fault(session, "%s is not for the broker", op_name(message->op));
+        session_fault(session, "%s is not a message for the broker", op_name(message->op));
     }
 }
 
-/* false: it costs much, and may_wait for its time. */
+/* False: the message is costly, may wait, and is deferred. */
 static bool dispatch(Session *session, const Message *message, const void *block, bool may_wait) {
     Broker *broker = session->broker;
 
     may_wait = may_wait && !broker->costly_may;
     switch (message->op) {
     case OP_CALL:
-        if (message->name.len > 6 && memcmp(message->name.data, "ferry.", 6) == 0) {
+        if (name_is_reserved(message->name.data, message->name.len)) {
             if (may_wait && manage_is_costly(broker))
                 return false;
             manage_call(broker, session, message);
@@ -124,12 +126,12 @@ static bool dispatch(Session *session, const Message *message, const void *block
         queues_forward(broker->queues, session, message, block);
         break;
     default:
-        session_fault(session, "%s is not for the broker", op_name(message->op));
+        session_fault(session, "%s is not a message for the broker", op_name(message->op));
     }
     return true;
 }
 
-/* Its body was not taken in: whoever waits for an answer is told. */
+/* The body was refused on arrival: the peer that waits for an answer gets an error. */
 static void refuse_large(Session *session, const Message *message, int why) {
     const char *type = "ferry.TooBig", *text;
     char too_big[80];
@@ -150,7 +152,7 @@ static void refuse_large(Session *session, const Message *message, int why) {
         session_error(session, message->op == OP_ANSWER ? 0 : message->id, type, "%s", text);
 }
 
-/* A body that came in PARTs, and one that was refused on the way. */
+/* A message whose body came in PARTs, or was refused on arrival. */
 static void dispatch_large(Session *session, Message *message) {
     const void *block = NULL;
     int r = inbox_body(&session->peer->in, message, &block);
@@ -172,13 +174,14 @@ static bool is_control(unsigned op) {
 static void take_part(Session *session, const Message *part) {
     int r = inbox_part(&session->peer->in, part);
 
-    /* Too big, or no memory: the message that names it will be told. */
+    /* A body that is too big, or without memory, is reported when the message that names it
+     * arrives. */
     if (r == -EPROTO)
-        session_fault(session, "PART: no transfer has number 0, and %d at once are the most",
+        session_fault(session, "PART: transfer 0, or more than %d transfers at once",
                       INBOX_TRANSFERS_MAX);
 }
 
-/* By its first message, known or not: later versions' messages cost credit too. */
+/* The first message decides, known or unknown: messages of later versions cost credit, too. */
 static bool begins_with_control(Reader reader) {
     uint64_t op = reader_array(&reader) > 0 ? reader_uint(&reader) : 0;
 
@@ -224,10 +227,10 @@ static void handle_batch(Session *session, Reader *reader, size_t len) {
     bool of_control = begins_with_control(*reader);
 
     if (!of_control && inbox_charge(&session->peer->in, len) < 0) {
-        session_fault(session, "it sent without credit");
+        session_fault(session, "a batch was sent without credit");
         return;
     }
-    /* Session control does not wait behind others. */
+    /* Session control overtakes deferred batches. */
     if ((of_control || !session->deferred) && handle(session, reader, of_control))
         return;
     if (!session->ending && deferred_add(session, reader) < 0) {

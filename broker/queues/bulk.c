@@ -10,20 +10,21 @@ enum {
 
 struct Sweep {
     Sweep *prev, *next; /* of queues->sweeps */
-    Queue *from, *to;   /* to NULL: purged */
-    Session *session;   /* gets the answer; NULL: nobody any more */
+    Queue *from, *to;   /* to NULL: the jobs are purged */
+    Session *session;   /* gets the answer; NULL: the session is gone */
     uint64_t id;
-    uint64_t last_job; /* the last one there when it began: what comes later stays */
+    uint64_t last_job; /* the newest job at the beginning: later jobs stay */
     uint64_t n, left;
     bool no_room;
 };
 
-/* Whatever waits has come before, or stands behind what has come since. */
+/* The first job of the list, if it was there when the sweep began. Older jobs stand in front of
+ * newer ones, so checking the head is enough. */
 static Job *first_before(const Sweep *sweep, const JobList *list) {
     return list->first && list->first->stored.id <= sweep->last_job ? list->first : NULL;
 }
 
-/* The next job that waits, in the order of handing out, or NULL. */
+/* The next waiting job, in the order of delivery, or NULL. */
 static Job *next_job(const Sweep *sweep) {
     Queue *queue = sweep->from;
     Job *job = first_before(sweep, &queue->quarantined);
@@ -46,7 +47,7 @@ static bool move_one(Sweep *sweep, Job *old) {
     return true;
 }
 
-/* At most so many jobs. True: it is done. */
+/* Handles up to max jobs. True: the sweep is done. */
 static bool go_on(Sweep *sweep, unsigned max) {
     for (; sweep->left > 0 && max > 0; sweep->left--, max--) {
         Job *job = next_job(sweep);
@@ -104,7 +105,8 @@ static int begin(Queues *queues, Queue *from, Queue *to, uint64_t limit, Session
     bool done;
 
     now.last_job = queues->last_job;
-    /* As many as there are now: what a store fails to forget comes back. */
+    /* Counted at the beginning: a job that the store fails to remove comes back, and must not
+     * be counted again. */
     now.left = from->n_ready + from->n_delayed;
     if (limit > 0 && limit < now.left)
         now.left = limit;
@@ -154,7 +156,7 @@ bool queues_are_busy(const Queues *queues) {
     return queues->sweeps;
 }
 
-/* One slice for all of them: they take turns. */
+/* One slice for all sweeps: they take turns. */
 void sweeps_go_on(Queues *queues) {
     Sweep *sweep = queues->sweeps;
 

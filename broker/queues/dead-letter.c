@@ -1,4 +1,5 @@
-/* Dead letters: the same job in another queue, with headers that say why. See internal.h. */
+/* Dead letters: a failed job moves to the queue NAME.dead, with headers that say why. See
+ * internal.h. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@ static bool is_dead_header(Span name) {
     return false;
 }
 
-/* The pairs that stay, as many as fit, into to (NULL: only counted). Returns how many. */
+/* Copies the pairs that stay, as many as fit (to NULL: counts them). Returns their number. */
 static uint32_t copy_headers(Span headers, uint32_t max_pairs, size_t max_bytes, Buffer *to) {
     uint32_t left, n = 0;
     Reader pairs = pairs_of(headers, &left);
@@ -65,7 +66,7 @@ static void write_dead_headers(Buffer *to, const Job *job, Span headers) {
     copy_headers(headers, max_pairs, max_bytes, to);
 }
 
-/* Of one that is taken back from the dead. */
+/* The headers of a job that leaves a dead-letter queue. */
 static void write_plain_headers(Buffer *to, Span headers) {
     uint32_t n = copy_headers(headers, WIRE_HEADERS_MAX, WIRE_HEADERS_BYTES, NULL);
 
@@ -117,23 +118,24 @@ Job *job_remake(const Job *job, Queue *to, bool as_dead) {
     return made;
 }
 
-/* Nothing is lost for want of room among the dead: the job waits where it is, and is never handed
- * out again. */
+/* The dead-letter queue is full. The job stays in its queue, is not delivered again, and tries
+ * later. */
 static void wait_for_room(Job *job, const Problem *problem, Session *session, uint64_t id) {
     Queue *queue = queue_of(job);
     uint64_t wait_ms = queue->settings.retry_max_ms > 1000 ? queue->settings.retry_max_ms : 1000;
 
     if (!queue->warned)
-        log_warning("queue '%s' keeps a dead job: %s",
+        log_warning("queue '%s' keeps a job that should be a dead letter: %s",
                     shown(span_of(queue->name, queue->stored.name_len)), problem->text);
     queue->warned = true;
     job->awaits_dead_letter = true;
     job_enter_delayed(job, queue->queues->broker->now_ms + wait_ms);
     if (session)
-        session_error(session, id, problem->type, "kept, and tried again later: %s", problem->text);
+        session_error(session, id, problem->type,
+                      "the job stays until its dead-letter queue has room: %s", problem->text);
 }
 
-/* The dead stay where they are, out of the way for a while. */
+/* A job of a dead-letter queue stays there, delayed. */
 static void stay_dead(Job *job, Session *session, uint64_t id) {
     Queue *queue = queue_of(job);
 

@@ -1,5 +1,5 @@
-/* Deduplication keys: while one is remembered, a job that has it is not stored again. All keys of a
- * queue live equally long, so the oldest is always the next to go. See internal.h. */
+/* Deduplication keys: a job with a key that is remembered is not stored again. All keys of a
+ * queue live equally long, so the oldest one expires first. See internal.h. */
 
 #include <utlist.h>
 

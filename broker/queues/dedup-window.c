@@ -1,4 +1,4 @@
-/* Ids of stored pushes: a sorted array that begins at an offset. See dedup-window.h. */
+/* The ids of stored pushes: a sorted array that begins at an offset. See dedup-window.h. */
 
 #include "broker/queues/dedup-window.h"
 
@@ -52,7 +52,7 @@ static int make_room(DedupWindow *window, size_t max) {
     size_t cap = window->cap ? window->cap * 2 : FIRST_CAP;
     uint64_t *ids;
 
-    /* Twice the maximum: then moving all to the front is paid for by as many appends. */
+    /* With twice the maximum, at least max appends come between two moves to the front. */
     if (cap > 2 * max)
         cap = 2 * max > FIRST_CAP ? 2 * max : FIRST_CAP;
     if (window->start > 0 && window->start >= window->cap / 2) {
@@ -70,7 +70,7 @@ static int make_room(DedupWindow *window, size_t max) {
     return 0;
 }
 
-/* Where id is, or would be. */
+/* The place of id, or the place where it would be inserted. */
 static size_t place_of(const DedupWindow *window, uint64_t id) {
     size_t low = window->start, high = window->end;
 

@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * The ids of the pushes that were stored for one client: a push that is sent again after a lost
- * connection is looked up here. Ids nearly always come in ascending order: then adding one is an
- * append. At most max ids are remembered, the highest; memory grows with their number.
+ * The ids of the pushes that were stored for one client. A client that lost its connection sends
+ * unconfirmed pushes again: the broker looks their ids up here. Ids nearly always come in ascending
+ * order, so adding one is an append. The window has the max highest ids; its memory grows with
+ * their number.
  */
 
 #include <stdbool.h>
@@ -14,13 +15,13 @@
 
 typedef struct DedupWindow DedupWindow;
 
-/* What its ids take is added to *total, which outlives it. NULL: out of memory. */
+/* The bytes of its ids are added to *total, which outlives the window. NULL: out of memory. */
 DedupWindow *dedup_window_new(uint64_t *total);
 DedupWindow *dedup_window_free(DedupWindow *window);
 
 /* Makes sure that the next dedup_window_add() succeeds. -ENOMEM. */
 int dedup_window_reserve(DedupWindow *window, size_t max);
-/* -ENOMEM. max: the most ids to remember, at least 1. */
+/* max: the most ids to remember, at least 1. -ENOMEM. */
 int dedup_window_add(DedupWindow *window, uint64_t id, size_t max);
 bool dedup_window_has(const DedupWindow *window, uint64_t id);
 uint64_t dedup_window_last(const DedupWindow *window); /* the highest id; 0: it is empty */

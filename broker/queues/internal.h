@@ -38,49 +38,48 @@ typedef struct Sweep Sweep;
 
 enum {
     PRIORITIES = 10,
-    QUEUE_NAME_MAX = 250,     /* "NAME.dead" must be a name too */
+    QUEUE_NAME_MAX = 250,     /* so that "NAME.dead" is a name, too */
     QUEUE_KEY_MAX = 255,      /* bytes of a deduplication key */
-    QUEUE_REASON_MAX = 255,   /* bytes kept of why a job was given back */
-    QUEUE_RESTART_MS = 2000,  /* restored deliveries wait so long for their workers */
+    QUEUE_REASON_MAX = 255,   /* bytes of the reason of a job's last failure */
+    QUEUE_RESTART_MS = 2000,  /* grace of restored deliveries: their workers connect again */
     QUEUE_IDLE_MS = 60000,    /* an unused queue is forgotten after this */
-    QUEUE_INLINE_MAX = 4096,  /* a larger body is kept in its block */
-    QUEUE_SLICE = 512,        /* jobs or keys that are seen to in one turn, of many */
-    QUEUE_BLOCKED_LOOKS = 64, /* sessions looked at in each turn: have they room again? */
-    QUEUE_LOSSES_MAX = 3,     /* a job that was held in so many lost sessions is handed out alone */
+    QUEUE_INLINE_MAX = 4096,  /* larger bodies stay in their blocks */
+    QUEUE_SLICE = 512,        /* jobs or keys handled in one turn */
+    QUEUE_BLOCKED_LOOKS = 64, /* blocked sessions that are checked for room in one turn */
+    QUEUE_LOSSES_MAX = 3,     /* a job in flight to so many lost sessions is quarantined */
 };
 
 #define QUEUE_TIME_MAX (UINT64_C(10) * 365 * 86400 * 1000) /* delays and times to live, ms */
 
 typedef enum JobState {
-    JOB_STORING,   /* a store is about to keep it */
+    JOB_STORING,   /* the store has not finished storing it */
     JOB_READY,     /* queue->ready, or queue->quarantined */
     JOB_DELAYED,   /* queue->delayed */
-    JOB_IN_FLIGHT, /* in_flight->jobs, or in_flight->lost: a worker has it, or may come back */
-    JOB_SETTLING,  /* a store is about to forget it */
+    JOB_IN_FLIGHT, /* in_flight->jobs, or in_flight->lost while the worker may come back */
+    JOB_SETTLING,  /* the store has not finished removing it */
 } JobState;
 
 struct Job {
     StoredJob stored; /* first: a StoredJob is a Job */
-    Job *prev, *next; /* of the list that its state names */
-    Timer timer;      /* delayed: until due; ready: until it expires; held: the time limit */
+    Job *prev, *next; /* of the list of its state */
+    Timer timer;      /* delayed: until due; ready: until it expires; in flight: the time limit */
     union {
-        Pull *pull;       /* held: NULL when the pull is gone */
-        uint64_t lost_ms; /* held, session NULL: since when */
+        Pull *pull;       /* in flight: NULL when the pull is gone */
+        uint64_t lost_ms; /* in flight, session NULL: since when the session is lost */
         Pending *pending; /* storing, settling; may be NULL */
     } u;
-    Session *session;    /* held: by whom; NULL: lost */
-    InFlight *in_flight; /* held */
-    uint64_t
-        worker;   /* who it was last delivered to (worker_key) and may still settle it; 0: none */
-    char *reason; /* why it was last given back; n_reason bytes */
+    Session *session;    /* in flight: to this session; NULL: lost */
+    InFlight *in_flight; /* of the worker */
+    uint64_t worker; /* of the last delivery (worker_key): may still settle the job; 0: no worker */
+    char *reason;    /* of the last failure: n_reason bytes */
     uint32_t data_len;
     uint8_t state; /* JobState */
     uint8_t n_reason;
-    uint8_t n_lost;              /* how often a session was lost that held it */
-    bool leased : 1;             /* in queues->leased */
-    bool returned : 1;           /* ready again after a lost delivery: stands at the front */
+    uint8_t n_lost;    /* number of sessions that were lost while the job was in flight to them */
+    bool leased : 1;   /* in queues->leased */
+    bool returned : 1; /* ready again after a lost delivery: among the first */
     bool quarantined : 1;        /* ready, on queue->quarantined */
-    bool awaits_dead_letter : 1; /* delayed: its dead-letter queue had no room, try again */
+    bool awaits_dead_letter : 1; /* delayed until its dead-letter queue may have room */
     bool large : 1;              /* data begins with a LargeBody */
     uint8_t data[];              /* headers and body as they came, or a LargeBody and the headers */
 };
@@ -96,14 +95,14 @@ typedef struct JobList {
 } JobList;
 
 typedef enum PullState {
-    PULL_FREE,     /* queue->free: has slots */
+    PULL_FREE,     /* queue->free: has free slots */
     PULL_FULL,     /* all its slots are taken */
-    PULL_BLOCKED,  /* queues->blocked: too many bytes wait for its session */
+    PULL_BLOCKED,  /* queues->blocked: too many bytes wait to be sent to its session */
     PULL_RESERVED, /* queue->reserved */
-    PULL_ENDED,    /* UNPULLed; goes when the last job it holds does */
+    PULL_ENDED,    /* after UNPULL: freed with its last job in flight */
 } PullState;
 
-/* A worker's standing order for jobs. */
+/* A worker's request for jobs, with a number of slots. */
 struct Pull {
     Pull *prev, *next;
     Queue *queue;
@@ -111,21 +110,21 @@ struct Pull {
     uint64_t id;
     uint32_t slots, n_in_flight;
     uint8_t state; /* PullState */
-    bool alone;    /* holds a suspect: gets nothing beside it */
+    bool alone;    /* has a quarantined job, and no other job beside it */
 };
 
 typedef struct PullList {
     Pull *first, *last;
 } PullList;
 
-/* What a client holds. Made with its first delivery. */
+/* The jobs in flight to one client. Made with its first PULL. */
 struct InFlight {
     InFlight *prev, *next; /* of queues->in_flight */
     Queues *queues;
-    Client *client; /* NULL: it left, or is of those restored, who have not come back yet */
-    JobList jobs;   /* of its session, in the order of delivery */
-    JobList lost;   /* of earlier ones, likewise: given back when their grace is over */
-    Timer grace;    /* of the first of lost */
+    Client *client; /* NULL: the client is gone or has not come back yet */
+    JobList jobs;   /* to its session, in the order of delivery */
+    JobList lost;   /* to earlier sessions, likewise: ready again when their grace is over */
+    Timer grace;    /* of the first job of lost */
 };
 
 typedef enum QueueOverflow { OVERFLOW_REFUSE, OVERFLOW_DROP_OLDEST } QueueOverflow;
@@ -136,7 +135,7 @@ typedef struct QueueSettings {
     uint64_t max_attempts; /* 0: no limit */
     QueueOverflow overflow;
     Store *store;
-    bool named; /* the configuration names this very queue */
+    bool named; /* the configuration has a section for this queue alone */
 } QueueSettings;
 
 struct Queue {
@@ -146,28 +145,28 @@ struct Queue {
     QueueSettings settings;
     JobList ready[PRIORITIES];
     unsigned ready_bits; /* bit n: ready[n] is not empty */
-    /* Jobs that may have killed their workers. Each is handed to a worker that holds nothing else:
-     * one that does kill its worker has its attempts alone, and no neighbour pays for it. */
+    /* Ready jobs that may have killed their workers. Each goes to a worker without other jobs
+     * in flight: if it kills this worker, too, no other job loses an attempt. */
     JobList quarantined;
-    Job *last_returned[PRIORITIES]; /* to the front of ready[]; may be NULL */
-    Pull *reserved; /* gets no more jobs, until it holds none and can take a suspect */
+    Job *last_returned[PRIORITIES]; /* the last job that was put in front of ready[], or NULL */
+    Pull *reserved; /* gets no more jobs until it has none in flight, and then a quarantined job */
     JobList delayed;
     PullList free;
     size_t n_pulls;
-    size_t n_jobs, n_ready, n_delayed, n_in_flight; /* n_jobs: in any state */
+    size_t n_jobs, n_ready, n_delayed, n_in_flight; /* n_jobs: of all states */
     uint64_t bytes;                                 /* headers and bodies of n_jobs */
     uint64_t n_pushed, n_acked, n_redelivered, n_expired, n_dropped;
     Key *keys;                 /* uthash */
     Key *first_key, *last_key; /* in the order of their end */
     size_t n_keys;
-    uint32_t n_sweeps; /* under way: the queue stays */
+    uint32_t n_sweeps; /* sweeps under way: the queue is not freed */
     Timer key_timer;
     Timer idle;
     Queue *next_touched;
     bool touched; /* on queues->touched */
     bool paused;
     bool is_dead; /* its name ends in .dead */
-    bool warned;  /* that its dead-letter queue is full */
+    bool warned;  /* the log has a line about its full dead-letter queue */
     char name[];
 };
 
@@ -184,13 +183,13 @@ struct Queues {
     TimerFn job_due; /* of those timers: job_due() of timers.c */
     Pool pool;
     Queue *table; /* uthash by name */
-    Queue *last;  /* the one found last */
-    IdMap leased; /* jobs that were delivered and may still be settled by that worker */
+    Queue *last;  /* the last one found */
+    IdMap leased; /* jobs that the worker of their last delivery may still settle, by id */
     uint64_t last_job;
-    Queue *touched; /* have something to do at the end of the turn */
+    Queue *touched; /* queues to dispatch at the end of the turn */
     PullList blocked;
     InFlight *in_flight; /* utlist */
-    InFlight *restored;  /* one of them, or NULL */
+    InFlight *restored;  /* deliveries that a store restored; one of in_flight, or NULL */
     Pending *pendings;   /* utlist */
     Sweep *sweeps;       /* utlist */
     uint32_t n_sweeps;
@@ -200,10 +199,10 @@ struct Queues {
     Store *stores[4];
     size_t n_stores;
     Buffer scratch;
-    Message job; /* of JOBs: zero but for what handing out sets */
+    Message job; /* the JOB in the making */
 };
 
-/* Why something is refused: what an ERROR will say. */
+/* The type and text of an ERROR. */
 typedef struct Problem {
     const char *type;
     char text[400];
@@ -226,8 +225,8 @@ static inline size_t job_bytes(const Job *job) {
     return job->large ? job->data_len - sizeof(LargeBody) + large_of(job)->len : job->data_len;
 }
 
-/* Who may settle a delivery: 64 of the client's secret bits, so that a client which was forgotten
- * and comes back is known again, and nothing dangles. */
+/* Identifies the worker that may settle a delivery: 64 bits of the client's secret id. A client
+ * that was forgotten and comes back has the same key, and no pointer dangles. */
 static inline uint64_t worker_key(const Client *client) {
     uint64_t key;
 
@@ -317,23 +316,23 @@ void problem_set(Problem *problem, const char *type, const char *format, ...)
 
 /* ---- job.c ---- */
 
-/* What a new job is made of. */
+/* The parts of a new job. */
 typedef struct JobParts {
     Span headers; /* MessagePack; empty: none */
     Span body;    /* bytes */
-    Span passed;  /* headers and body as MessagePack; data NULL: made from those two */
+    Span passed;  /* headers and body as MessagePack; data NULL: made from `headers` and `body` */
     const void *block;
     uint64_t delay_ms, ttl_ms;
     uint8_t priority;
 } JobParts;
 
-/* Counted in its queue, JOB_STORING, not in any list. NULL: out of memory. */
+/* Makes a job: JOB_STORING, counted in its queue, in no list. NULL: out of memory. */
 Job *job_new(Queue *queue, const JobParts *parts);
-/* Must be in no list. */
+/* The job must be in no list. */
 void job_free(Job *job);
 
-/* Line up a job that is in no list: by its delay and time to live; at the front, where lost
- * deliveries stand by their number; for a later time. */
+/* Each queues a job that is in no list: by its delay; at the front, where returned jobs stand
+ * in the order of their ids; delayed until due_ms. */
 void job_enter(Job *job);
 void job_enter_front(Job *job);
 void job_enter_delayed(Job *job, uint64_t due_ms);
@@ -347,7 +346,7 @@ static inline bool job_is_over(const Job *job) {
     return job->stored.expires_ms &&
            job->stored.expires_ms <= queue_of(job)->queues->broker->now_ms;
 }
-/* The first of the highest priority; there is one. */
+/* The first job of the highest priority. The queue must have ready jobs. */
 static inline Job *queue_first(const Queue *queue) {
     return queue->ready[31 - __builtin_clz(queue->ready_bits)].first;
 }
@@ -375,12 +374,13 @@ void lease_take_back(Job *job, Session *session);
 
 enum { PUSH_IS_DUPLICATE = 1 };
 
-/* Room for one more job of so many bytes; replaces: a job that goes when it comes, or NULL. 0, or
- * negative: *problem says why. */
+/* Makes room for one more job of so many bytes. replaces: a job that leaves when the new one
+ * enters, or NULL. Negative: no room, and *problem says why. */
 int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *problem);
 
-/* All that must hold before a job may be stored, and the job (JOB_STORING). replaces: the job whose
- * place it takes, or NULL. 0, PUSH_IS_DUPLICATE, or negative: *problem says why. */
+/* Checks everything that must hold before a job is stored, and makes the job (JOB_STORING).
+ * replaces: the job whose place it takes, or NULL. 0, PUSH_IS_DUPLICATE, or negative: *problem
+ * says why. */
 int queue_admit(Queues *queues, const Message *message, const void *block, const Job *replaces,
                 Job **ret, Key **ret_key, Problem *problem);
 
@@ -394,11 +394,11 @@ void pulls_session_gone(Queues *queues, Session *session);
 
 /* ---- dead-letter.c ---- */
 
-/* Puts a job, which is in no list, into the dead-letter queue of its own. In a dead-letter queue it
- * stays. When it is done, session (may be NULL) gets the answer to id. */
+/* Moves a job that is in no list to the dead-letter queue of its queue; a job of a dead-letter
+ * queue stays there, delayed. Then session (may be NULL) gets the answer to id. */
 void job_dead_letter(Job *job, Span reason, Session *session, uint64_t id);
-/* The same job in another queue: new number, no attempts; from a dead-letter queue, without what
- * was added there. It is JOB_STORING. NULL: out of memory. */
+/* Copies a job for another queue: JOB_STORING, with a new id and no attempts. A copy of a dead
+ * letter has no dead-letter headers. NULL: out of memory. */
 Job *job_remake(const Job *job, Queue *to, bool as_dead);
 
 /* ---- settle.c ---- */
@@ -417,14 +417,14 @@ InFlight *in_flight_restored(Queues *queues);
 
 /* ---- pending.c ---- */
 
-/* Each makes the change through the queue's store, and answers when it is done. session may be
- * NULL; key too. The job is in no list. */
+/* Each makes a change through the queue's store, and answers when it is done. session and key
+ * may be NULL. The job must be in no list. */
 void change_push(Job *job, Key *key, Session *session, uint64_t id);
 void change_remove(Job *job, Session *session, uint64_t id);
 void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id);
 void change_dead_letter(Job *old, Job *dead, Session *session, uint64_t id);
 void change_move(Job *old, Job *job);
-/* A push that is still being stored: the answer goes to this session instead. */
+/* Is this push still being stored? Then this session gets the answer. */
 bool pending_push_again(Queues *queues, Session *session, uint64_t id);
 void pendings_session_gone(Queues *queues, Session *session);
 void pendings_client_gone(Queues *queues, Client *client);
@@ -436,7 +436,7 @@ void queues_store_done(StoredJob *stored, int result, void *ctx);
 struct Key {
     Key *prev, *next;
     uint64_t until_ms;
-    Key **owner; /* where the change that it waits for refers to it; NULL: it is stored */
+    Key **owner; /* the pointer of the pending change to this key; NULL: the job is stored */
     UT_hash_handle hh;
     uint8_t len;
     uint8_t data[];
@@ -450,7 +450,7 @@ void keys_free(Queue *queue);
 
 /* ---- bulk.c ---- */
 
-/* In each turn. */
+/* In each turn: one slice. */
 void sweeps_go_on(Queues *queues);
 void sweeps_session_gone(Queues *queues, const Session *session);
 void sweeps_free(Queues *queues);

@@ -1,4 +1,4 @@
-/* Jobs: made, lined up, freed, and what their timers do. See internal.h. */
+/* Jobs: made, queued, freed. See internal.h. */
 
 #include <assert.h>
 
@@ -12,7 +12,7 @@ enum { FRONT_LOOKS = 256 };
 
 /* ---- making ---- */
 
-/* Headers and body as the MessagePack of a JOB, where they did not come as one run of it. */
+/* Headers and body as one run of MessagePack, for a message that did not carry them so. */
 static Span plain_of(Queues *queues, const JobParts *parts) {
     Buffer *to = &queues->scratch;
 
@@ -28,7 +28,7 @@ static Span plain_of(Queues *queues, const JobParts *parts) {
     return to->failed ? (Span){NULL, 0} : span_of(to->data, to->len);
 }
 
-/* A large body is shared with the block that it came in, when there is one. */
+/* A large body shares the block that it came in, if there is one. */
 static int put_large(Job *job, const JobParts *parts) {
     LargeBody *large = large_of(job);
     ferry_bytes held;
@@ -122,10 +122,10 @@ void job_set_reason(Job *job, Span reason) {
         pool_free(pool, job->reason, job->n_reason);
     job->reason = NULL;
     job->n_reason = 0;
-    /* Never in the middle of a character. */
+    /* A cut must not leave half a character. */
     while (len < reason.len && len > 0 && (reason.data[len] & 0xC0) == 0x80)
         len--;
-    /* A reason is for people: out of memory, there is none. */
+    /* The reason is for people: if memory runs out, the job has no reason. */
     if (len > 0 && (job->reason = pool_alloc(pool, len)) != NULL) {
         memcpy(job->reason, reason.data, len);
         job->n_reason = (uint8_t)len;
@@ -167,9 +167,10 @@ static bool must_quarantine(const Queue *queue, const Job *job) {
 }
 
 /*
- * Before which job a returned one has its place: by its number among those at the front. A worker's
- * come back from the last to the first, so the place of one is near that of the one before; but
- * whoever gives thousands back in another order must not have us look at thousands for each.
+ * The job before which a returned job has its place: returned jobs stand at the front, in the order
+ * of their ids. A worker's jobs come back from the last to the first, so the search begins at the
+ * job returned before. FRONT_LOOKS bounds it: a worker may return thousands of jobs in another
+ * order.
  */
 static Job *place_of(Queue *queue, const Job *job) {
     Job *first = queue->ready[job->stored.priority].first;

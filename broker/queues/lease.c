@@ -41,7 +41,7 @@ void pull_end(Pull *pull) {
     queue->n_pulls--;
     if (pull->n_in_flight == 0)
         pull_free(pull);
-    /* If a suspect waited for this one, another may take it. */
+    /* A quarantined job that waited for this pull may go to another one. */
     if (queue->quarantined.first)
         queue_touch(queue);
 }
@@ -102,7 +102,7 @@ void lease_begin(Job *job) {
     job_arm(job, job->stored.due_ms);
 }
 
-/* Out of the in_flight's hands, into nobody's. */
+/* Takes the job from its worker. It is in no list then. */
 void lease_let_go(Job *job) {
     jobs_remove(list_of(job), job);
     queue_of(job)->n_in_flight--;
@@ -127,7 +127,7 @@ void lease_end(Job *job) {
     job->stored.worker = 0;
 }
 
-/* Held again, by the client's session of now, under no pull. */
+/* The job is in flight to the client's present session, under no pull. */
 void lease_take_back(Job *job, Session *session) {
     Queue *queue = queue_of(job);
     InFlight *in_flight = in_flight_of(queue->queues, session->client);
@@ -135,7 +135,7 @@ void lease_take_back(Job *job, Session *session) {
     if (job->state == JOB_IN_FLIGHT && job->session == session)
         return;
     if (!in_flight)
-        return; /* out of memory: it is as if the worker had not come back */
+        return; /* out of memory: as if the worker had not come back */
     if (job->state == JOB_IN_FLIGHT) {
         if (job->session && job->u.pull)
             pull_release(job->u.pull);

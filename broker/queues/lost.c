@@ -9,7 +9,7 @@
 
 static void on_grace(Timer *timer, void *ctx);
 
-/* Whose grace is over, a slice of them; the others are waited for. */
+/* Returns a slice of the jobs whose grace is over, and arms the timer for the next ones. */
 static void give_back(InFlight *in_flight) {
     Broker *broker = in_flight->queues->broker;
     uint64_t grace_ms = in_flight->client                          ? broker->limits.lease_grace_ms
@@ -35,7 +35,7 @@ static void on_grace(Timer *timer, void *ctx) {
     give_back(container_of(timer, InFlight, grace));
 }
 
-/* Behind those of earlier sessions. */
+/* The jobs of the lost session go behind the jobs of earlier ones. */
 static void lose_all(InFlight *in_flight) {
     uint64_t now_ms = in_flight->queues->broker->now_ms;
     Job *job, *next;
@@ -95,7 +95,7 @@ void queues_session_gone(Queues *queues, Session *session) {
 
     pendings_session_gone(queues, session);
     sweeps_session_gone(queues, session);
-    /* Not those of a session that took its place. */
+    /* The jobs may belong to a newer session of the client already. */
     if (in_flight && in_flight->jobs.first && in_flight->jobs.first->session == session) {
         lose_all(in_flight);
         if (!timer_armed(&in_flight->grace))
@@ -103,7 +103,7 @@ void queues_session_gone(Queues *queues, Session *session) {
                       broker->now_ms + broker->limits.lease_grace_ms, on_grace);
     }
     pulls_session_gone(queues, session);
-    queues_dispatch_touched(queues); /* this turn's end may have passed */
+    queues_dispatch_touched(queues); /* the end of this turn may have passed already */
 }
 
 void queues_client_gone(Queues *queues, Client *client) {

@@ -20,7 +20,7 @@ typedef struct Change {
     ChangeKind kind;
     Job *job;         /* that comes, or (CHANGE_REMOVE) goes */
     Job *old;         /* that goes when job comes, or NULL */
-    Session *session; /* gets the answer; NULL: nobody any more */
+    Session *session; /* gets the answer; NULL: the session is gone */
     Client *client;   /* CHANGE_PUSH: remembers the id; NULL: gone */
     uint64_t id;
 } Change;

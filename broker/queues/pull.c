@@ -1,8 +1,9 @@
-/* PULL, and handing out: round robin over the pulls that have free slots. See internal.h. */
+/* PULL and UNPULL, and the delivery of jobs: round robin over the pulls with free slots. See
+ * internal.h. */
 
 #include "broker/queues/internal.h"
 
-enum { QUARANTINE_LOOKS = 16 }; /* pulls looked at for one that holds nothing */
+enum { QUARANTINE_LOOKS = 16 }; /* pulls that are checked for one without jobs in flight */
 
 /* ---- PULL and UNPULL ---- */
 
@@ -19,12 +20,13 @@ void queues_pull(Queues *queues, Session *session, const Message *message) {
     }
     if (slots > limits->max_slots || id_map_get(&session->pulls, message->id)) {
         session_error(session, message->id, "ferry.InvalidArgument",
-                      slots > limits->max_slots ? "%u slots at most" : "this id pulls already",
+                      slots > limits->max_slots ? "a PULL has at most %u slots"
+                                                : "this id is in use by another pull",
                       limits->max_slots);
         return;
     }
     if (session->pulls.n >= limits->max_pulls) {
-        session_error(session, message->id, "ferry.Full", "%u pulls in one session at most",
+        session_error(session, message->id, "ferry.Full", "a session has at most %u pulls",
                       limits->max_pulls);
         return;
     }
@@ -77,8 +79,8 @@ void pulls_session_gone(Queues *queues, Session *session) {
 
 /* ---- handing out ---- */
 
-/* A worker that does not read is skipped until it has; but the largest body passes when nothing
- * else waits. */
+/* A worker that does not read is skipped until it reads. A job of any size may be sent if no
+ * other bytes wait. */
 static inline bool has_room(const Pull *pull, const Job *job) {
     size_t waiting = session_waiting(pull->session);
 
@@ -98,7 +100,7 @@ static void send_job(Queues *queues, const Pull *pull, const Job *job) {
     session_send(pull->session, LANE_BULK, message, block);
 }
 
-/* false: out of memory; the job stays where it is. */
+/* False: out of memory, and the job stays in its list. */
 static bool deliver(Queue *queue, Pull *pull, Job *job) {
     Queues *queues = queue->queues;
     InFlight *in_flight = pull->session->client->in_flight;
@@ -125,13 +127,14 @@ static bool deliver(Queue *queue, Pull *pull, Job *job) {
     if (pull->n_in_flight == pull->slots || pull->alone)
         pull_set(pull, PULL_FULL);
     else if (pull->next)
-        pull_set(pull, PULL_FREE); /* to the end: the others first */
+        pull_set(pull, PULL_FREE); /* to the end: the other pulls have their turns first */
     store_note(queue->settings.store, &job->stored);
     send_job(queues, pull, job);
     return true;
 }
 
-/* One that holds nothing; else one that will get nothing more until it does. */
+/* The pull for a quarantined job: one without jobs in flight; else one that gets no more jobs
+ * until it has none. */
 static Pull *pull_for_quarantined(Queue *queue) {
     Pull *pull = queue->free.first;
 
@@ -177,7 +180,7 @@ void queue_dispatch(Queue *queue) {
         Pull *pull = queue->free.first;
         Job *job = queue_first(queue);
 
-        /* Many end at once, and their timers come slice by slice: this one's will. */
+        /* Many jobs may expire at once; timers run in slices, and this job's timer comes later. */
         if (job_is_over(job)) {
             queue_touch(queue);
             return;
@@ -200,7 +203,7 @@ void pulls_unblock(Queues *queues) {
 
         if (pull->session->ending ||
             session_waiting(pull->session) >= queues->broker->limits.max_subscriber_bytes / 2) {
-            pull_set(pull, PULL_BLOCKED); /* to the end: looked at again in another turn */
+            pull_set(pull, PULL_BLOCKED); /* to the end: checked again in another turn */
         } else {
             Queue *queue = pull->queue;
 
@@ -215,7 +218,7 @@ void pulls_unblock(Queues *queues) {
 void queues_dispatch_touched(Queues *queues) {
     Queue *queue = queues->touched;
 
-    /* What is touched from here on is for the next turn. */
+    /* Queues touched from here on are for the next turn. */
     queues->touched = NULL;
     while (queue) {
         Queue *next = queue->next_touched;

@@ -1,4 +1,4 @@
-/* PUSH: what must hold before a job is stored. See internal.h. */
+/* PUSH: options, limits, overflow, pushes that are sent again. See internal.h. */
 
 #include "broker/queues/internal.h"
 
@@ -15,7 +15,7 @@ static uint64_t option_uint(Reader *reader) {
     return reader_uint(reader);
 }
 
-/* NULL, or what is wrong. Unknown options are skipped. */
+/* Returns NULL, or the problem. Unknown options are skipped. */
 static const char *read_options(Span options, PushOptions *to) {
     uint32_t left;
     Reader pairs = pairs_of(options, &left);
@@ -38,7 +38,7 @@ static const char *read_options(Span options, PushOptions *to) {
         }
     }
     if (pairs.problem)
-        return "delay, ttl and priority are numbers from 0 up";
+        return "delay, ttl and priority are numbers of 0 or more";
     if (to->priority >= PRIORITIES)
         return "priority is a number from 0 to 9";
     if (to->delay_ms > QUEUE_TIME_MAX)
@@ -50,7 +50,8 @@ static const char *read_options(Span options, PushOptions *to) {
     return NULL;
 }
 
-/* The oldest that waits, of the lowest priority: a new job never costs a more urgent one. */
+/* Drops the oldest waiting job of the lowest priority: a new job never pushes out a more urgent
+ * one. */
 static bool drop_oldest(Queue *queue) {
     Job *job = queue->ready_bits          ? queue->ready[__builtin_ctz(queue->ready_bits)].first
                : queue->quarantined.first ? queue->quarantined.first
@@ -65,7 +66,7 @@ static bool drop_oldest(Queue *queue) {
     return true;
 }
 
-/* Do so many more bytes fit, once what it replaces is gone? */
+/* Do so many more bytes fit, once the replaced job is gone? */
 static bool fits(const Queue *queue, size_t bytes, const Job *replaces) {
     bool same = replaces && queue_of(replaces) == queue;
     uint64_t jobs = queue->n_jobs - (same ? 1 : 0);
@@ -86,7 +87,8 @@ int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *pr
     while (!fits(queue, bytes, replaces)) {
         size_t n_before = queue->n_jobs;
 
-        /* A store that is not done yet has freed nothing: rather refuse than drop them all. */
+        /* A store that removes jobs later has made no room yet: refuse the job, rather than
+         * drop all others. */
         if (settings->overflow == OVERFLOW_DROP_OLDEST && drop_oldest(queue) &&
             queue->n_jobs < n_before)
             continue;
@@ -105,15 +107,15 @@ int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *pr
     return 0;
 }
 
-/* 0: *ret is a new key, or NULL when there is none to remember. */
+/* 0: *ret is the new key, or unchanged if there is no key to remember. */
 static int take_key(Queue *queue, Span text, Key **ret, Problem *problem) {
     Key *key;
 
     if (text.len == 0 || queue->settings.dedup_ms == 0)
         return 0;
     if (queue->n_keys >= queue->settings.max_jobs) {
-        problem_set(problem, "ferry.Full", "queue '%s' remembers %zu keys, its limit", queue->name,
-                    queue->n_keys);
+        problem_set(problem, "ferry.Full", "queue '%s' has %zu deduplication keys, its limit",
+                    queue->name, queue->n_keys);
         return -1;
     }
     key = key_add(queue, text, queue->queues->broker->now_ms + queue->settings.dedup_ms);
@@ -130,7 +132,8 @@ static int is_duplicate(Queue *queue, Span text, Problem *problem) {
 
     if (!key)
         return 0;
-    /* It may yet fail: then both would have been told of a job that is nowhere. */
+    /* The first push may still fail: an OK to the second one would confirm a job that is not
+     * stored. */
     if (key->owner) {
         problem_set(problem, "ferry.Overloaded", "a job with this key is being stored");
         return -1;
@@ -194,14 +197,16 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
     return 0;
 }
 
-/* A client says when it sends a push again. Who plays back what a client once sent does not. */
+/* A client marks a push that it sends again (PUSH_AGAIN). Replayed traffic has no mark, but old
+ * ids. */
 static bool may_be_known(const Client *client, const Message *message) {
     return message->id &&
            ((message->push.flags & PUSH_AGAIN) || message->id < client->push_floor ||
             (client->dedup_window && message->id <= dedup_window_last(client->dedup_window)));
 }
 
-/* Was it stored already? Then it has its answer, or will have it. */
+/* Was this push stored already? Then the session gets its answer, now or when the store has
+ * finished. */
 static bool was_pushed(Queues *queues, Session *session, const Message *message) {
     const Client *client = session->client;
     StoredPush push = {.client = client->id, .id = message->id};
@@ -217,7 +222,7 @@ static bool was_pushed(Queues *queues, Session *session, const Message *message)
     return known;
 }
 
-/* The id will be remembered when the job is stored: make sure that it can be. */
+/* Reserves memory for the id, which is remembered when the job is stored. */
 static bool reserve(Queues *queues, Client *client) {
     if (!client->dedup_window)
         client->dedup_window = dedup_window_new(&queues->broker->stored_bytes);

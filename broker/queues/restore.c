@@ -1,4 +1,4 @@
-/* What a store still holds when the broker starts. See store.h. */
+/* The jobs that a store has when the broker starts. See store.h. */
 
 #include <errno.h>
 

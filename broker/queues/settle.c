@@ -17,7 +17,8 @@ void lease_fail(Job *job, const char *reason) {
         job_dead_letter(job, span_text(reason), NULL, 0);
         return;
     }
-    /* Its worker may still settle it, until it is delivered again: it stays in queues->leased. */
+    /* The worker may still settle the job until its next delivery, so it stays in
+     * queues->leased. */
     lease_let_go(job);
     job_set_reason(job, span_text(reason));
     job_enter_front(job);
@@ -25,7 +26,7 @@ void lease_fail(Job *job, const char *reason) {
     queue_touch(queue_of(job));
 }
 
-/* The delivery that the message means, if it is the sender's to settle; else it has its answer. */
+/* The job of this delivery. NULL: the session may not settle it, and has got an error. */
 static Job *find(Queues *queues, Session *session, const Message *message) {
     Job *job = id_map_get(&queues->leased, message->settle.job);
 
@@ -33,7 +34,7 @@ static Job *find(Queues *queues, Session *session, const Message *message) {
         job->stored.worker == worker_key(session->client))
         return job;
     session_error(session, message->id, "ferry.LeaseLost",
-                  "attempt %llu of job %llu is settled, or was given to somebody else",
+                  "attempt %llu of job %llu is settled, or was delivered to another worker",
                   (unsigned long long)message->settle.attempt,
                   (unsigned long long)message->settle.job);
     return NULL;
@@ -62,13 +63,13 @@ static uint64_t back_off_ms(const Job *job) {
     return ms < settings->retry_max_ms ? ms : settings->retry_max_ms;
 }
 
-/* Later again. Or dead, when it had all its attempts; then session gets the answer to id when that
- * is done, and true is returned. */
+/* Delays the job for its next attempt. True: it had its last attempt and becomes a dead letter,
+ * and session gets the answer to id when that is done. */
 static bool retry(Job *job, uint64_t delay_ms, Span reason, Session *session, uint64_t id) {
     Queue *queue = queue_of(job);
     char text[64];
 
-    job->n_lost = 0; /* it did not kill its worker */
+    job->n_lost = 0; /* the job did not kill its worker */
     if (is_spent(job)) {
         snprintf(text, sizeof(text), "failed %u times", job->stored.attempt);
         lease_end(job);
@@ -136,7 +137,7 @@ void queues_extend(Queues *queues, Session *session, const Message *message) {
         return;
     if (delay_ms == 0 || delay_ms > QUEUE_TIME_MAX) {
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "delay_ms is a number from 1 to that of ten years");
+                      "delay_ms is 1 or more, and at most ten years");
         return;
     }
     lease_take_back(job, session);

@@ -1,4 +1,4 @@
-/* The table of queues, and their life. See queue.h; internal.h lists the files. */
+/* The table of queues: found, made, forgotten when unused. See internal.h. */
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,11 +66,11 @@ Queue *queue_get(Queues *queues, Span name, Problem *problem) {
     }
     if (name.len > QUEUE_NAME_MAX && !ends_in_dead(name)) {
         problem_set(problem, "ferry.InvalidArgument",
-                    "the name of a queue may have %d bytes: '.dead' must fit behind it",
+                    "the name of a queue has at most %d bytes, so that '.dead' can be added",
                     QUEUE_NAME_MAX);
         return NULL;
     }
-    if (name.len >= 6 && memcmp(name.data, "ferry.", 6) == 0) {
+    if (name_is_reserved(name.data, name.len)) {
         problem_set(problem, "ferry.PermissionDenied",
                     "names that begin with 'ferry.' belong to the broker");
         return NULL;
@@ -86,7 +86,7 @@ Queue *queue_get(Queues *queues, Span name, Problem *problem) {
     return queue;
 }
 
-/* Past max_names, if need be: there is one at most for each other queue. */
+/* May exceed max_names: each other queue has at most one dead-letter queue. */
 Queue *queue_dead_of(Queue *queue) {
     uint8_t name[NAME_MAX_LEN + 1];
     Span span = {name, queue->stored.name_len + 5};

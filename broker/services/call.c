@@ -1,5 +1,5 @@
-/* A call, from its making to its end: who is told what. See internal.h; which server gets it:
- * routing.c. */
+/* A call, from its beginning to its end; its deadline, and how it is cancelled. routing.c
+ * chooses its server. See internal.h. */
 
 #include "broker/services/internal.h"
 
@@ -31,7 +31,7 @@ static void forget_kept(Call *call) {
     call->kept_body.block = NULL;
 }
 
-/* The caller needs no answer any more: it has one, or it is gone. */
+/* The caller has its answer, or is gone. */
 static void forget_caller(Call *call) {
     if (call->caller)
         id_map_take(&call->caller->calls, call->caller_id);
@@ -90,14 +90,14 @@ void call_fail(Call *call, const char *type, const char *text) {
         session_error(caller, id, type, "%s", text);
 }
 
-/* Children first: they are cancelled with what they were made for. */
+/* Calls made on behalf of this call are cancelled first. */
 static void cancel_at_server(Call *call) {
     Call *child, *next;
 
     DL_FOREACH_SAFE2(call->children, child, next, child_next) {
-        call_fail(child, "ferry.Cancelled", "the request that it was made for has ended");
+        call_fail(child, "ferry.Cancelled", "the request on whose behalf it was made has ended");
     }
-    /* In the lane of its CALL: one that came first would find nothing to cancel. */
+    /* CANCEL takes the lane of CALL: in another lane it could overtake the call. */
     session_send(call->server->session, call_is_stream(call) ? LANE_BULK : LANE_CALLS,
                  &(Message){.op = OP_CANCEL, .id = call->request_id}, NULL);
 }
@@ -120,7 +120,7 @@ static void on_deadline(Timer *timer, void *ctx) {
         snprintf(text, sizeof(text), "all servers were busy for %u ms", call->timeout_ms);
     else
         snprintf(text, sizeof(text),
-                 call_is_stream(call) ? "nothing came on the stream for %u ms"
+                 call_is_stream(call) ? "no item came on the stream for %u ms"
                                       : "no answer within %u ms",
                  call->timeout_ms);
     call_fail(call, "ferry.DeadlineExceeded", text);

@@ -23,9 +23,8 @@ typedef struct Service Service;
 
 /* The calls of one caller that wait for one service. */
 typedef struct WaitKey {
-    uint64_t
-        service; /* its address: all bytes of a key count, so there must be none between fields */
-    uint64_t caller; /* its session's number: the session may end before its calls without an id */
+    uint64_t service; /* its address, as a uint64_t: the key has no padding bytes */
+    uint64_t caller;  /* the number of its session, which may end before its calls without an id */
 } WaitKey;
 
 typedef struct WaitQueue {
@@ -38,10 +37,10 @@ typedef struct WaitQueue {
 
 struct Service {
     Services *services;
-    Server *servers; /* utlist by prev, next; the next to be looked at is in front */
+    Server *servers; /* utlist by prev, next; the next candidate first */
     unsigned n_servers;
     uint64_t free_slots;    /* of all servers */
-    WaitQueue *wait_queues; /* of waiting calls; utlist: whose turn is next is in front */
+    WaitQueue *wait_queues; /* utlist of callers with waiting calls; the next turn first */
     unsigned n_wait_queues, n_waiting;
     uint64_t calls, errors;
     Methods methods;
@@ -58,15 +57,15 @@ struct Server {
     Server *prev, *next; /* of the service */
     Server *session_prev, *session_next;
     unsigned slots, busy;
-    bool leaving;      /* UNSERVE: no new calls; gone when the last has ended */
-    uint64_t number;   /* of the instance, when it has no name */
+    bool leaving;      /* after UNSERVE: gets no new calls, and is freed when its last call ends */
+    uint64_t number;   /* of an instance without a name */
     void *description; /* a block */
     size_t description_len;
     bool described; /* the description can be read */
     char instance[];
 };
 
-/* Its part of its service's free_slots. */
+/* The server's part of its service's free_slots. */
 static inline unsigned server_free_slots(const Server *server) {
     return !server->leaving && server->slots > server->busy ? server->slots - server->busy : 0;
 }
@@ -77,27 +76,27 @@ typedef struct UnsentItem {
 } UnsentItem;
 
 struct Call {
-    Session *caller; /* NULL: nobody waits any more, or nobody ever did */
+    Session *caller; /* NULL: no caller waits for the answer */
     uint64_t caller_id;
-    uint32_t caller_number; /* of its session, which may have ended */
+    uint32_t caller_number; /* the number of its session, which may have ended */
     Service *service;
-    Server *server;      /* NULL: in wait_queue, or over */
+    Server *server;      /* NULL: the call waits, or is over */
     uint64_t request_id; /* at the server */
     Method *method;
-    WaitQueue *wait_queue; /* NULL: it does not wait */
-    Call *prev, *next;     /* of the wait_queue; of the free calls */
-    Call *parent;          /* on whose behalf it is made, or NULL */
+    WaitQueue *wait_queue; /* NULL: the call does not wait */
+    Call *prev, *next;     /* of the wait queue; of the free calls */
+    Call *parent;          /* the call on whose behalf this one is made, or NULL */
     Call *children, *child_prev, *child_next;
     Timer deadline;
     uint64_t started_us;
     uint32_t timeout_ms, flags;
-    uint8_t moves;                   /* times it was given to another server */
-    uint8_t depth;                   /* calls it was made on behalf of, one within another */
+    uint8_t moves;                   /* times that it moved to another server */
+    uint8_t depth;                   /* number of ancestors */
     bool ended;                      /* the caller has said END */
-    UnsentItem *unsent, *unsent_end; /* a stream's items while it waits in line */
-    int64_t credit_up, credit_down;  /* of a stream's two directions */
+    UnsentItem *unsent, *unsent_end; /* items of a stream that waits for a server */
+    int64_t credit_up, credit_down;  /* of the two directions of a stream */
 
-    /* What a server is to be sent: kept only while that may be needed (again). */
+    /* A copy of the request, while it may have to be sent, or sent again. */
     uint8_t *kept; /* the passed fields, or those and the body's block apart */
     size_t kept_len;
     ferry_bytes kept_body;                     /* a large body: owned */
@@ -107,8 +106,8 @@ struct Call {
 struct Services {
     Room room;
     Broker *broker;
-    Service *table, *last;  /* last: that was asked for, or NULL */
-    Service *crowded;       /* have calls in wait_queue, and may have room */
+    Service *table, *last;  /* last: the last one found, or NULL */
+    Service *crowded;       /* services with waiting calls, whose servers may have room */
     WaitQueue *wait_queues; /* uthash by key */
     Call *free_calls;       /* by next */
     size_t n_calls;
@@ -121,49 +120,49 @@ struct Services {
 /* The service of this name, or NULL. */
 Service *service_find(Services *services, Span name);
 Service *service_new(Services *services, Span name); /* NULL: out of memory */
-/* Frees it when nothing needs it any more. */
+/* Frees the service if it has no servers and no calls. */
 void service_release(Service *service);
 
-/* Of the service and the session, with no slots yet. instance: empty, and it gets one. NULL: out of
- * memory. */
+/* A server of this service, by this session, without slots yet. If instance is empty, the
+ * broker makes a name. NULL: out of memory. */
 Server *server_new(Session *session, Service *service, Span instance);
 Server *server_find(Session *session, const Service *service);
 Server *server_of_instance(const Service *service, Span instance);
 bool server_is(const Server *server, Span instance);
-/* It gets no new calls. */
+/* From now on the server gets no new calls. */
 void server_leave(Server *server);
 void server_free(Server *server);
 
 /* ---- call.c ---- */
 
-#define STREAM_ID (UINT64_C(1) << 63) /* in the ids that servers are given for streams */
+#define STREAM_ID (UINT64_C(1) << 63) /* set in the ids of streams at their servers */
 
 static inline bool call_is_stream(const Call *call) {
     return (call->flags & (CALL_STREAM_IN | CALL_STREAM_OUT)) != 0;
 }
 
 Call *call_new(Services *services); /* NULL: out of memory */
-/* Leaves its caller, its server, the wait_queue, and every list. */
+/* Takes the call out of its caller, its server, its wait queue and all lists. */
 void call_free(Call *call);
-/* Its slot is free. */
+/* The call's slot at its server becomes free. */
 void call_leave_server(Call *call);
-/* Nobody waits for its answer any more. A server that works on it is told, and keeps its slot until
- * it has ended; with none the call is freed. */
+/* The caller no longer waits for the answer. A server that works on the call gets CANCEL, and
+ * its slot stays taken until it answers; a call without a server is freed. */
 void call_abandon(Call *call);
-/* Abandons it; its caller gets its one answer: this error, of our own. */
+/* Abandons the call; the caller gets this error as its answer. */
 void call_fail(Call *call, const char *type, const char *text);
-/* From now on; a stream's begins anew with each item. */
+/* The deadline counts from now on; for a stream it counts anew from each item. */
 void call_arm_deadline(Call *call);
 
 /* ---- wait-queue.c ---- */
 
-/* in_front: it is the next of all. -ENOMEM. */
+/* in_front: the call is the next of all callers. -ENOMEM. */
 int call_join_wait_queue(Call *call, bool in_front);
-void call_leave_wait_queue(Call *call); /* the line is freed with its last */
-/* The other lines have their turn first. */
+void call_leave_wait_queue(Call *call); /* the last call frees the wait queue */
+/* The other callers of the service have their turns first. */
 void wait_queue_served(WaitQueue *wait_queue, Service *service);
-/* No more may wait: the call that is to fail in favour of this one, which is not in line yet,
- * because its caller has more than a share; NULL: none. */
+/* The wait queue is full: the call that has to fail in favour of this new one, because its
+ * caller has more than a fair share of the waiting calls; or NULL. */
 Call *call_to_give_way(const Call *call);
 
 /* ---- stream.c ---- */
@@ -173,12 +172,13 @@ void call_send_unsent(Call *call);
 
 /* ---- routing.c ---- */
 
-/* To a server of its service, or into the line. */
+/* Sends the call to a server of its service, or queues it. */
 void call_dispatch(Call *call, const Message *message, const void *block);
-/* It has lost its server. True: it waits for another; false: it may not move. */
+/* The call has lost its server. True: it waits for another one; false: it may not move. */
 bool call_move(Call *call);
-/* A server has room again, or is new: hands it calls from the line. */
+/* A server has room again, or is new: it gets waiting calls. */
 void calls_serve_waiting(Service *service);
 
-/* Calls fail that wait for a service without servers, or for this instance of it. */
+/* Fails the calls that wait for this instance; if the service has no server left, all waiting
+ * calls. */
 void calls_fail_waiting(Service *service, Span instance);

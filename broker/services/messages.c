@@ -1,5 +1,4 @@
-/* What callers and servers say of calls: CALL, OK, ERROR, CANCEL. See services.h; streams:
- * stream.c. */
+/* CALL, OK, ERROR and CANCEL; stream.c has ITEM, END and MORE. See services.h. */
 
 #include <inttypes.h>
 #include <utlist.h>
@@ -10,12 +9,12 @@
 enum {
     TIMEOUT_MS = 30000,
     TIMEOUT_MAX_MS = 3600000,
-    DEPTH_MAX = 64, /* calls made on behalf of calls: services that call in a ring */
+    DEPTH_MAX = 64, /* nested calls: more mean that services call each other in a ring */
 };
 
 /* ---- CALL ---- */
 
-/* What is wrong with a CALL, answered; the service if nothing is. */
+/* The service that a CALL is for. NULL: the CALL is refused, and the caller has got an error. */
 static Service *service_for(Services *services, Session *session, const Message *message) {
     const Limits *limits = &services->broker->limits;
     Service *service = service_find(services, message->name);
@@ -44,7 +43,7 @@ static Service *service_for(Services *services, Session *session, const Message 
     return NULL;
 }
 
-/* The request of this session on whose behalf it calls: bounds the new call. */
+/* The request on whose behalf the session calls bounds the new call's depth and time. */
 static void adopt(Call *call, Session *session, uint64_t parent_id) {
     Call *parent = parent_id ? id_map_get(&session->requests, parent_id) : NULL;
     uint64_t now_ms = session->broker->now_ms;
@@ -101,7 +100,7 @@ void services_call(Services *services, Session *session, const Message *message,
     adopt(call, session, message->call.parent);
     call_arm_deadline(call);
     if (call->depth > DEPTH_MAX) {
-        call_fail(call, "ferry.Overloaded", "it is nested 64 calls deep: services call in a ring");
+        call_fail(call, "ferry.Overloaded", "64 nested calls: services call each other in a ring");
         return;
     }
     call_dispatch(call, message, block);
@@ -130,7 +129,7 @@ static Span error_type(Span error) {
     return span_text("?");
 }
 
-/* The call is over and its slot free: another may take it. */
+/* The call is over: its slot goes to a waiting call. */
 static void finish(Call *call) {
     Service *service = call->service;
     Server *server = call->server;
@@ -164,7 +163,7 @@ void services_answer(Services *services, Session *session, const Message *messag
         return;
     }
     if (failed && !is_error(message->error.map)) {
-        call_fail(call, "ferry.Internal", "the server's error was larger than 64 KiB, or no error");
+        call_fail(call, "ferry.Internal", "the server's error is larger than 64 KiB, or malformed");
         finish(call);
         return;
     }
@@ -180,7 +179,7 @@ void services_answer(Services *services, Session *session, const Message *messag
 
     if (failed)
         out.error.map = message->error.map;
-    /* Behind the items of its stream. */
+    /* The answer of a stream comes after its items. */
     session_send(caller, call_is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
     finish(call);
 }
@@ -188,8 +187,9 @@ void services_answer(Services *services, Session *session, const Message *messag
 void services_refuse(Services *services, Session *session, const Message *message, const char *type,
                      const char *text) {
     bool answer = message->op == OP_OK;
-    /* An answer, or an item from the server: for a call it works on. An item from the caller: for a
-     * call it made. Nothing that names the one may end the other. */
+    /* Answers and items from the server belong to a call that it works on; items from the
+     * caller belong to a call that it made. An id of one kind must not end a call of the other
+     * kind. */
     bool as_server = answer || (message->id & STREAM_ID) != 0;
     Call *call = id_map_get(as_server ? &session->requests : &session->calls, message->id);
 

@@ -6,7 +6,7 @@
 
 enum { METHODS_MAX = 256 };
 
-/* Calls come in runs: most ask for what the one before them asked for. */
+/* Calls come in runs: the next one often has the same name. */
 Method *methods_get(Methods *methods, Span name) {
     Method *method = methods->last;
 

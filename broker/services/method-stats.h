@@ -1,10 +1,10 @@
 #pragma once
 
-/* How the methods of one service do: how often they are called, how long they take, what fails. */
+/* Statistics of the methods of one service: calls, latencies, errors. */
 
 #include "broker/sessions/session.h"
 
-/* Latencies in buckets of an eighth of a power of two, from 1 us up. */
+/* Latency buckets: eight for each power of two, from 1 us up. */
 enum { LATENCY_BUCKETS = 8 * 28 };
 
 typedef struct Method {
@@ -17,14 +17,15 @@ typedef struct Method {
 } Method;
 
 typedef struct Methods {
-    Method *table, *last; /* uthash by name; last: that was asked for */
+    Method *table, *last; /* uthash by name; last: the last one found */
     unsigned n;
 } Methods;
 
-/* Made when it is new. NULL: there are too many, or no memory: it is not counted. */
+/* Finds the method, or adds it. NULL: too many methods, or out of memory; the method is not
+ * counted. */
 Method *methods_get(Methods *methods, Span name);
 void methods_free(Methods *methods);
-/* One call is over. error: its type; data NULL: it has succeeded. method may be NULL. */
+/* One call is over. error: the type of its error; data NULL: success. method may be NULL. */
 void method_ended(Method *method, uint64_t latency_us, Span error);
 uint64_t method_percentile_us(const Method *method, unsigned percent);
 /* A list of maps, as ferry.Broker.methods has them. */

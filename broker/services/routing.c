@@ -1,4 +1,4 @@
-/* Which server gets which call, and the calls that wait in line for one. See internal.h. */
+/* Which server gets which call, and when waiting calls get their server. See internal.h. */
 
 #include "broker/services/internal.h"
 
@@ -7,9 +7,9 @@
 #include "base/block.h"
 
 enum {
-    SERVERS_LOOKED_AT = 8, /* of many: enough for a good choice */
-    AHEAD_MAX = 32,        /* calls sent to a service's only server beyond its slots */
-    PASSED_OVER_MAX = 64,  /* of calls that wait for an instance of their own */
+    SERVERS_LOOKED_AT = 8, /* of many servers: enough for a good choice */
+    AHEAD_MAX = 32,        /* calls beyond its slots that the only server of a service gets */
+    PASSED_OVER_MAX = 64,  /* calls for busy instances that are skipped in one look */
 };
 
 static bool has_room(const Server *server) {
@@ -17,7 +17,8 @@ static bool has_room(const Server *server) {
            session_waiting(server->session) <= server->session->broker->limits.max_subscriber_bytes;
 }
 
-/* The server with the largest share of free slots; ties go round. NULL: none has room. */
+/* The server with the largest share of free slots, in turns where shares are equal. NULL: no
+ * server has room. */
 static Server *choose(Service *service, Span instance) {
     Server *best = NULL, *server;
     unsigned looked_at = 0;
@@ -36,7 +37,7 @@ static Server *choose(Service *service, Span instance) {
         if (++looked_at == SERVERS_LOOKED_AT)
             break;
     }
-    /* To the end of the list: the next look begins with others. */
+    /* The chosen server moves to the end, so the next look begins with others. */
     if (best && service->n_servers > 1) {
         DL_DELETE(service->servers, best);
         DL_APPEND(service->servers, best);
@@ -56,7 +57,7 @@ static void occupy(Call *call, Server *server) {
         call->request_id |= STREAM_ID;
 }
 
-/* Sends it to the server. request: what is to be passed on, with name to body or `passed` set. */
+/* Sends the call to the server. request: the CALL, with its fields or with `passed` set. */
 static void hand_over(Call *call, Server *server, const Message *request, const void *block) {
     Broker *broker = call->service->services->broker;
     uint64_t ends_ms = call->deadline.at_ms;
@@ -80,7 +81,7 @@ static void hand_over(Call *call, Server *server, const Message *request, const 
         call_send_unsent(call);
 }
 
-/* Copies what hand_over() will need later. */
+/* Copies the request for a later hand_over(). */
 static int keep(Call *call, const Message *request, const void *block) {
     Buffer all = {0};
 
@@ -94,7 +95,8 @@ static int keep(Call *call, const Message *request, const void *block) {
         if (block_hold(body, &call->kept_body) < 0)
             return -ENOMEM;
     }
-    /* The names apart from the fields: the line is searched by instance. */
+    /* The names are copied in addition to the packed fields: waiting calls are searched by
+     * instance. */
     buffer_append(&all, request->name.data, request->name.len);
     buffer_append(&all, request->call.method.data, request->call.method.len);
     buffer_append(&all, request->call.instance.data, request->call.instance.len);
@@ -145,9 +147,9 @@ static bool is_ancestor(const Call *call, const Server *server) {
 }
 
 /*
- * The only server of a service has no other to leave calls to: it gets some ahead of its slots, so
- * that a server of one slot does not wait for a round trip between any two calls. Not a call that
- * it waits for itself.
+ * The only server of a service gets some calls ahead of its slots, so that a server with one slot
+ * does not wait for a round trip between two calls. A nested call that the server itself waits for
+ * is not sent ahead.
  */
 static Server *choose_ahead(const Call *call, Span instance) {
     Server *server = call->service->servers;
@@ -159,8 +161,8 @@ static Server *choose_ahead(const Call *call, Span instance) {
     return server;
 }
 
-/* Would it wait for itself? True when every server that could take it is busy with nothing but its
- * own ancestors. */
+/* Would the call wait for itself? True if the slots of every possible server are taken by the
+ * call's own ancestors. */
 static bool waits_for_itself(const Call *call, Span instance) {
     const Server *server;
 
@@ -189,7 +191,7 @@ static void mark_crowded(Service *service) {
     services->crowded = service;
 }
 
-/* False: as many calls wait as may, and none of them has to give way. */
+/* False: max_waiting_calls is reached, and no waiting call has to give way. */
 static bool make_room(Call *call) {
     Service *service = call->service;
     Call *other;
@@ -200,7 +202,7 @@ static bool make_room(Call *call) {
     if (!other)
         return false;
     call_fail(other, "ferry.Overloaded",
-              "all servers are busy, and of the calls that wait this caller has the most");
+              "all servers are busy, and this caller has the most waiting calls");
     return true;
 }
 
@@ -210,7 +212,7 @@ static void wait_for_server(Call *call, const Message *message, const void *bloc
 
     if (waits_for_itself(call, message->call.instance)) {
         call_fail(call, "ferry.Overloaded",
-                  "it would wait for itself: all its servers are busy with its own callers");
+                  "the call would wait for itself: all servers are busy with its callers");
     } else if (!make_room(call)) {
         snprintf(text, sizeof(text), "all %u servers are busy and %u calls wait: max_waiting_calls",
                  service->n_servers, service->n_waiting);
@@ -241,7 +243,7 @@ void call_dispatch(Call *call, const Message *message, const void *block) {
 bool call_move(Call *call) {
     if (!may_move(call) || call->service->n_servers < 2 || call->instance.len > 0)
         return false;
-    /* In front: it has waited longest already. */
+    /* The call goes to the front: it has waited longest. */
     if (call_join_wait_queue(call, true) < 0)
         return false;
     call->moves++;
@@ -251,11 +253,11 @@ bool call_move(Call *call) {
 
 typedef enum Outcome {
     SERVED,
-    BLOCKED, /* it has nothing but calls of instances that are busy */
+    BLOCKED, /* all calls of the caller are for busy instances */
     FULL,    /* no server has room, or enough calls were looked at */
 } Outcome;
 
-/* Hands the first call of a line to a server, if there is one for it. The line may be gone. */
+/* Hands the first possible call of a caller to a server. May free the wait queue. */
 static Outcome serve_one(WaitQueue *wait_queue, Service *service, unsigned *passed_over) {
     Call *call;
 
@@ -280,7 +282,7 @@ void calls_serve_waiting(Service *service) {
     Outcome outcome = SERVED;
     WaitQueue *wait_queue, *next;
 
-    /* Each that is served goes to the end, and is come to again. */
+    /* A caller that was served goes to the end, and has further turns. */
     for (wait_queue = service->wait_queues; wait_queue && outcome != FULL; wait_queue = next) {
         next = wait_queue->next;
         outcome = serve_one(wait_queue, service, &passed_over);

@@ -1,4 +1,4 @@
-/* SERVE and UNSERVE: who may serve what, and with which description. See services.h. */
+/* SERVE and UNSERVE: checks, servers, descriptions. See services.h. */
 
 #include <inttypes.h>
 #include <string.h>
@@ -8,8 +8,9 @@
 #include "rpc/schema/description/description.h"
 #include "rpc/wire/name.h"
 
-/* One that cannot be read is told of here, to its server, and to whoever asks for it; its server
- * serves all the same. reterr is set when there is something to tell. */
+/* A server whose description cannot be read serves all the same. The problem goes to the log,
+ * to the server, and to clients that ask for the description. reterr is set if there is a
+ * problem. */
 static int check_description(const Server *server, Span description, bool *ret_good,
                              ferry_error *reterr) {
     const char *name = server->service->name;
@@ -18,7 +19,7 @@ static int check_description(const Server *server, Span description, bool *ret_g
 
     if (r == 0 && strcmp(tables->name, name) != 0)
         r = error_set(reterr, "ferry.InvalidArgument",
-                      "description: it is of '%.255s', not of '%s'", tables->name, name);
+                      "description: it is for '%.255s', not for '%s'", tables->name, name);
     *ret_good = r == 0;
     ferry_free(tables);
     if (r == -ENOMEM)
@@ -53,7 +54,7 @@ static int describe_server(Server *server, Span description, ferry_error *reterr
     return 0;
 }
 
-/* What is wrong with a SERVE, answered; true: nothing. */
+/* False: the SERVE is refused, and the session has got an error. */
 static bool may_serve(Services *services, Session *session, const Message *message,
                       Service *service) {
     const Limits *limits = &services->broker->limits;
@@ -63,9 +64,9 @@ static bool may_serve(Services *services, Session *session, const Message *messa
     if (problem)
         session_error(session, message->id, "ferry.InvalidArgument",
                       "'%s' cannot be the name of a service: %s", shown(message->name), problem);
-    else if (message->name.len >= 6 && memcmp(message->name.data, "ferry.", 6) == 0)
+    else if (name_is_reserved(message->name.data, message->name.len))
         session_error(session, message->id, "ferry.PermissionDenied",
-                      "services named ferry.… are the broker's own");
+                      "names that begin with 'ferry.' belong to the broker");
     else if (message->serve.instance.len > 0 &&
              (problem = name_problem(message->serve.instance.data, message->serve.instance.len)))
         session_error(session, message->id, "ferry.InvalidArgument",
@@ -94,7 +95,7 @@ static bool may_serve(Services *services, Session *session, const Message *messa
     return false;
 }
 
-/* OK; with it, what is wrong with the description, if anything is. */
+/* OK; its body is the problem of the description, if it has one. */
 static void serve_ok(Session *session, uint64_t id, const ferry_error *problem) {
     if (problem->type && id != 0)
         session_send(session, LANE_CALLS,

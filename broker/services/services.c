@@ -19,7 +19,7 @@ Methods *services_own(Services *services) {
 
 /* ---- lost sessions ---- */
 
-/* One call loses its server: it moves, or fails. */
+/* The call loses its server: it moves to another one, or fails. */
 static void lose_server(Call *call) {
     call_leave_server(call);
     if (!call->caller)
@@ -29,8 +29,8 @@ static void lose_server(Call *call) {
 }
 
 /*
- * Ends the calls of one map, of one server or (NULL) all. Ending one may end others, whose removal
- * moves entries about: so it looks again until none is left.
+ * Ends the calls of a map: those of one server, or (server NULL) all. The end of one call may end
+ * others and so move entries of the map, so the walk is repeated until it finds no call.
  */
 static void end_all(IdMap *map, const Server *server, void (*end)(Call *call)) {
     bool any = true;
@@ -45,7 +45,7 @@ static void end_all(IdMap *map, const Server *server, void (*end)(Call *call)) {
                 continue;
             any = true;
             end(call);
-            /* What followed it may have moved into its place. */
+            /* The next entry may have moved into this place. */
             pos--;
         }
     }
@@ -54,9 +54,9 @@ static void end_all(IdMap *map, const Server *server, void (*end)(Call *call)) {
 void services_session_gone(Services *services, Session *session) {
     Server *server, *next_server;
 
-    /* As a caller: what it asked for is cancelled. */
+    /* As a caller: its calls are cancelled. */
     end_all(&session->calls, NULL, call_abandon);
-    /* As a server. */
+    /* As a server: its calls move or fail. */
     DL_FOREACH_SAFE2(session->servers, server, next_server, session_next) {
         Service *service = server->service;
         char instance[NAME_MAX_LEN + 1];
@@ -135,7 +135,7 @@ Services *services_free(Services *services) {
     if (!services)
         return NULL;
     HASH_ITER(hh, services->table, service, next) {
-        /* No turn will end any more. */
+        /* No turn follows that would clear the list of crowded services. */
         service->in_crowded = false;
         service_release(service);
     }

@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * Calls: which server gets which call, until when, and who is told what.
+ * Calls: routing to servers, deadlines, answers, streams.
  */
 
 #include "broker/services/method-stats.h"
@@ -12,7 +12,7 @@ typedef struct Services Services;
 int services_new(Services **ret, Broker *broker);
 Services *services_free(Services *services);
 
-/* One for each message of this kind. block is the block around message->body, or NULL. */
+/* One function for each kind of message. block is the block around message->body, or NULL. */
 void services_serve(Services *services, Session *session, const Message *message);
 void services_unserve(Services *services, Session *session, const Message *message);
 void services_call(Services *services, Session *session, const Message *message, const void *block);
@@ -23,21 +23,20 @@ void services_end(Services *services, Session *session, const Message *message);
 void services_more(Services *services, Session *session, const Message *message);
 void services_cancel(Services *services, Session *session, const Message *message);
 
-/* The message of this id could not be taken in (its body is too big, say): fails the call it
- * belongs to. */
+/* The message with this id was refused (its body is too big, for example): fails its call. */
 void services_refuse(Services *services, Session *session, const Message *message, const char *type,
                      const char *text);
 
-/* Its calls are cancelled; those it was working on move or fail. */
+/* The session is gone: its calls are cancelled; the calls that it worked on move or fail. */
 void services_session_gone(Services *services, Session *session);
 
-/* At the end of a turn: calls in line for servers that had no room. */
+/* At the end of a turn: waiting calls get servers that have room again. */
 void services_turn_end(Services *services);
 
-/* How many services the session serves. */
+/* The number of services that the session serves. */
 unsigned services_of(const Session *session);
 
-/* Calls that are not over. */
+/* Calls that are under way or wait. */
 size_t services_n_calls(const Services *services);
 size_t services_count(const Services *services);
 

@@ -6,11 +6,11 @@
 #include "broker/services/internal.h"
 
 enum {
-    ITEM_COST = 64, /* of a stream's credit, besides the item's body */
+    ITEM_COST = 64, /* credit that an item costs besides the bytes of its body */
     STREAM_CREDIT_MAX = 64 << 20,
 };
 
-/* The call waits in line: its items wait with it, as far as their credit goes. */
+/* The call waits for a server, and its items wait with it, as far as their credit goes. */
 static void wait_with(Call *call, const Message *message, const void *block) {
     UnsentItem *item = calloc(1, sizeof(*item));
     ferry_bytes body = {message->body.data, message->body.len, block};
@@ -74,7 +74,7 @@ void services_item(Services *services, Session *session, const Message *message,
         session->n_dropped++;
         services->broker->stats.late_answers++;
     } else if (!(call->flags & flag)) {
-        session_fault(session, "ITEM: the call is no stream in this direction");
+        session_fault(session, "ITEM: the call has no stream in this direction");
     } else if (from_server) {
         pass_item(call, call->caller, call->caller_id, message, block, &call->credit_down);
     } else {
@@ -90,10 +90,10 @@ void services_end(Services *services, Session *session, const Message *message) 
     if (!call)
         return;
     if (!(call->flags & CALL_STREAM_IN)) {
-        session_fault(session, "END: the call is no stream in this direction");
+        session_fault(session, "END: the call has no stream in this direction");
         return;
     }
-    /* Once: ENDs cost their sender no credit of the stream's. */
+    /* Only the first END counts: ENDs cost no credit. */
     if (call->ended)
         return;
     call->ended = true;
@@ -113,10 +113,10 @@ void services_more(Services *services, Session *session, const Message *message)
     if (!call || !call->caller || !call->server || message->more.bytes == 0)
         return;
     if (!(call->flags & (from_server ? CALL_STREAM_IN : CALL_STREAM_OUT))) {
-        session_fault(session, "MORE: the call is no stream in this direction");
+        session_fault(session, "MORE: the call has no stream in this direction");
         return;
     }
-    /* More from the server is credit for the caller's items, and the reverse. */
+    /* MORE from the server is credit for the caller's items, and the reverse. */
     credit = from_server ? &call->credit_up : &call->credit_down;
     if (message->more.bytes > STREAM_CREDIT_MAX || *credit > STREAM_CREDIT_MAX) {
         session_fault(session, "MORE: over 64 MiB of credit for one stream");

@@ -1,4 +1,4 @@
-/* The table of services, and who serves them. See internal.h. */
+/* The table of services and their servers. See internal.h. */
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@ static inline bool is_named(Span name, const char *own, size_t own_len) {
     return name.len == own_len && memcmp(name.data, own, own_len) == 0;
 }
 
-/* Calls come in runs: most ask for what the one before them asked for. */
+/* Calls come in runs: the next one often has the same name. */
 Service *service_find(Services *services, Span name) {
     Service *service = services->last;
 

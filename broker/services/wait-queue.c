@@ -1,6 +1,6 @@
 /*
- * The calls that wait for a server: a line for each caller of a service, and the lines take turns,
- * so that who makes ten thousand calls at once waits for those, and nobody else does. See
+ * The calls that wait for a server. Each caller of a service has a wait queue of its own, and the
+ * wait queues take turns: a caller that makes ten thousand calls at once delays only itself. See
  * internal.h.
  */
 
@@ -90,10 +90,10 @@ Call *call_to_give_way(const Call *call) {
     unsigned n = mine ? mine->n : 0, n_wait_queues = service->n_wait_queues + (mine ? 0 : 1);
     WaitQueue *wait_queue, *longest = NULL;
 
-    /* It has its share: the search is for those who have less. */
+    /* The caller has its share already. */
     if (n >= service->n_waiting / n_wait_queues)
         return NULL;
-    /* One of ten thousand lines costs more than a call does. */
+    /* A search through ten thousand wait queues costs more than a call. */
     service->services->broker->work += service->n_wait_queues / 4;
     DL_FOREACH(service->wait_queues, wait_queue) {
         if (!longest || wait_queue->n > longest->n)

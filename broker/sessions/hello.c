@@ -1,4 +1,5 @@
-/* How sessions begin, with HELLO, and end; and their clients, which outlive them. See broker.h. */
+/* How sessions begin, with HELLO, and how they end; their clients, which outlive them. See
+ * session.h. */
 
 #include <stdlib.h>
 #include <utlist.h>
@@ -32,7 +33,8 @@ static void on_forget(Timer *timer, void *ctx) {
     client_free(ctx, container_of(timer, Client, forget));
 }
 
-/* It may come back. Strangers could leave a new one a thousand times a second: so many, no more. */
+/* The client may come back, so it is remembered. CLIENTS_LOST_MAX bounds the memory: a stranger
+ * could leave a new client behind a thousand times a second. */
 static void client_lost(Broker *broker, Client *client) {
     timer_arm(&broker->timers, &client->forget, broker->now_ms + broker->limits.client_memory_ms,
               on_forget);
@@ -86,7 +88,7 @@ void sessions_peer_gone(Broker *broker, Peer *peer) {
                  session->number, session->name);
         session_end(session, NULL);
     }
-    /* The peer is freed as soon as this returns; the session with the turn. */
+    /* The peer is freed when this returns, so the session cannot wait for the end of the turn. */
     sessions_turn_end(broker);
 }
 
@@ -177,7 +179,7 @@ static void set_name(Session *session, Span text) {
     size_t len;
 
     snprintf(session->name, sizeof(session->name), "%s", shown(text));
-    /* Others are sent it as text: what was cut must not end within a character. */
+    /* The name is sent to others as UTF-8: a cut must not leave half a character. */
     for (len = strlen(session->name); !text_is_utf8(session->name, len);)
         session->name[--len] = '\0';
 }
@@ -188,7 +190,7 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     bool known, resumed;
 
     if (message->hello.version_min > WIRE_PROTOCOL || message->hello.version_max < WIRE_PROTOCOL) {
-        peer_refuse(broker, peer, "ferry.Unsupported", "this broker speaks version 1 alone");
+        peer_refuse(broker, peer, "ferry.Unsupported", "this broker speaks only version 1");
         return;
     }
     if (message->hello.client.len != WIRE_TOKEN) {
@@ -199,8 +201,8 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
         peer_fault(broker, peer, "ferry.Draining", "this broker is shutting down");
         return;
     }
-    /* It came back before its old connection was seen to die. That session ends first: if it had
-     * said BYE, the client goes with it and begins anew. */
+    /* The client came back before the broker noticed that its old connection is lost. The old
+     * session ends first; if it had said BYE, the client is forgotten with it and begins anew. */
     HASH_FIND(hh, broker->clients, message->hello.client.data, WIRE_TOKEN, client);
     if (client && client->session) {
         session_end(client->session, "replaced");

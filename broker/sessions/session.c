@@ -1,4 +1,4 @@
-/* What is said to a session: messages, errors, faults. See broker.h. */
+/* Messages, errors and faults that a session is sent, and how it is ended. See session.h. */
 
 #include <stdarg.h>
 
@@ -80,7 +80,7 @@ void peer_refuse(Broker *broker, Peer *peer, const char *type, const char *probl
     char address[CONNECTION_ADDRESS_MAX];
 
     peer_log(broker, LOG_LEVEL_WARNING,
-             "a connection did not begin as a client's does, cutting it: peer=%s problem='%s'",
+             "a connection did not begin with a valid HELLO, cutting it: peer=%s problem='%s'",
              peer_address(peer, address), problem);
     peer_fault(broker, peer, type, problem);
 }

@@ -86,14 +86,15 @@ bool gather_is_allowed(const Publication *publication, uint64_t n) {
                       (unsigned long long)message->publish.window_ms);
     else if (id_map_get(&session->gathers, message->id))
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "this id belongs to a question that is open");
+                      "an open question has this id");
     else if (broker->draining)
-        session_error(session, message->id, "ferry.Draining", "the broker takes nothing new");
+        session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
     else if (session->gathers.n >= limits->max_calls)
         session_error(session, message->id, "ferry.Overloaded",
                       "%u questions of this session are open", limits->max_calls);
     else if (broker->stored_bytes + bytes > limits->max_total_bytes)
-        session_error(session, message->id, "ferry.Full", "the broker holds as much as it may");
+        session_error(session, message->id, "ferry.Full",
+                      "the broker is full: max_total_bytes is reached");
     else
         return true;
     return false;

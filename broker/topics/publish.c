@@ -56,14 +56,15 @@ static Topic *topic_first_seen(Topics *topics, Session *session, const Message *
     Topic *topic;
 
     if (problem && message->id == 0) {
-        session_fault(session, "the topic '%s' is no name: %s", shown(message->name), problem);
+        session_fault(session, "the topic '%s' is not a valid name: %s", shown(message->name),
+                      problem);
         return NULL;
     }
     if (problem) {
         refuse(session, message, "ferry.InvalidArgument", problem);
         return NULL;
     }
-    if (message->name.len >= 6 && memcmp(message->name.data, "ferry.", 6) == 0) {
+    if (name_is_reserved(message->name.data, message->name.len)) {
         refuse(session, message, "ferry.PermissionDenied",
                "names that begin with 'ferry.' belong to the broker");
         return NULL;

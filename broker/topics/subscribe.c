@@ -54,7 +54,7 @@ static Wanted read_options(Span options, uint64_t max_backlog) {
         if (span_is(key, "group")) {
             wanted.group = reader_str(&pairs);
             if (!name_is_valid(wanted.group.data, wanted.group.len))
-                wanted.problem = "'group' is no name";
+                wanted.problem = "'group' is not a valid name";
         } else if (span_is(key, "last")) {
             wanted.last = reader_uint(&pairs);
         } else if (span_is(key, "resume")) {
@@ -343,7 +343,8 @@ static bool has_room_for(Topics *topics, Session *session, const Message *messag
     }
     if (broker->stored_bytes + cost(message->name.len, wanted->group.len) >
         broker->limits.max_total_bytes) {
-        session_error(session, message->id, "ferry.Full", "the broker holds as much as it may");
+        session_error(session, message->id, "ferry.Full",
+                      "the broker is full: max_total_bytes is reached");
         return false;
     }
     return true;
@@ -354,13 +355,13 @@ static bool is_allowed(Topics *topics, Session *session, const Message *message,
     if (message->id == 0)
         session_fault(session, "SUBSCRIBE needs an id");
     else if (topics->broker->draining)
-        session_error(session, message->id, "ferry.Draining", "the broker takes nothing new");
+        session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
     else if (!pattern_is_valid(message->name.data, message->name.len))
         session_error(session, message->id, "ferry.InvalidArgument", "'%s' is not a pattern",
                       shown(message->name));
     else if (pattern_is_wild(message->name.data, message->name.len) && !may_walk(session))
         session_error(session, message->id, "ferry.Overloaded",
-                      "too many wildcards at once, for as many topics as there are");
+                      "too many new wildcard subscriptions for so many topics: try again later");
     else if (wanted->problem)
         session_error(session, message->id, "ferry.InvalidArgument", "cannot subscribe to '%s': %s",
                       shown(message->name), wanted->problem);

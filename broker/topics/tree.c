@@ -1,4 +1,4 @@
-/* The trie of topics and patterns. See tree.h. */
+/* The trie of topics or patterns. See tree.h. */
 
 #include "broker/topics/tree.h"
 
@@ -11,14 +11,15 @@
 
 struct TopicNode {
     TopicNode *star, *rest; /* the children `*` and `>` */
-    TopicNode *children;    /* the others; on the last level: all, with several tokens each */
+    TopicNode
+        *children; /* the other children; on the last level all of them, with several tokens each */
     TopicNode *prev, *next; /* of the parent's children */
     void *value;
     UT_hash_handle hh;
     uint16_t len;
     uint8_t level;
-    bool wild; /* on the last level: with a star or > among its tokens. These come first */
-    /* The key of an edge: these two without a gap. */
+    bool wild; /* on the last level: its tokens contain `*` or `>`. Wild nodes come first */
+    /* The key of an edge: these two fields, without padding between. */
     TopicNode *parent;
     uint8_t token[];
 };
@@ -67,7 +68,7 @@ void topic_tree_deinit(TopicTree *tree) {
 }
 
 size_t topic_tree_cost(size_t len) {
-    /* A level has at least two bytes, the dot included. */
+    /* A level has at least two bytes, with its dot. */
     size_t nodes = len / 2 + 1 < TOPIC_TREE_LEVELS + 1 ? len / 2 + 1 : TOPIC_TREE_LEVELS + 1;
 
     return len + nodes * sizeof(TopicNode);
@@ -104,7 +105,7 @@ static TopicNode *child_of(const TopicTree *tree, const TopicNode *node, const u
     return child;
 }
 
-/* Where the tokens from at to end go next: one token, or on the last level all of them. */
+/* The child for the first token from at, or, on the last level, for all tokens up to end. */
 static TopicNode *step(const TopicTree *tree, TopicNode *node, const uint8_t *at,
                        const uint8_t **end) {
     if (node->level < TOPIC_TREE_LEVELS) {
@@ -180,7 +181,7 @@ void *topic_tree_get(const TopicTree *tree, const void *pattern, size_t len) {
 }
 
 void topic_tree_drop(TopicTree *tree, TopicNode *node) {
-    /* A node that could not be given a child may hold a value that stays. */
+    /* The walk stops at a node with a value, or with other children. */
     while (node->parent && !node->value && !node->star && !node->rest && !node->children) {
         TopicNode *parent = node->parent;
 
@@ -213,7 +214,7 @@ static void give(const Walk *walk, const TopicNode *node) {
         walk->fn(node->value, walk->ctx);
 }
 
-/* Strangers can put any number of nodes here: only those with a star are compared one by one. */
+/* Strangers can add any number of nodes on this level: only wild nodes are compared one by one. */
 static size_t match_last(const Walk *walk, const TopicNode *node, const uint8_t *at) {
     const TopicNode *child = child_of(walk->tree, node, at, (size_t)(walk->end - at));
     size_t n = 1;
@@ -230,8 +231,8 @@ static size_t match_last(const Walk *walk, const TopicNode *node, const uint8_t 
     return n;
 }
 
-/* The tokens from at on have not been looked at; there is at least one. Each node is visited at
- * most once: the way to it says which tokens led there. */
+/* Matches the tokens from at on (at least one) below the node. Each node is visited at most
+ * once. */
 static size_t match_below(const Walk *walk, const TopicNode *node, const uint8_t *at) {
     const uint8_t *stop;
     const TopicNode *ways[2];

@@ -1,12 +1,11 @@
 #pragma once
 
 /*
- * A trie over the tokens of names or patterns. Filled with patterns it finds those that match a
- * name; filled with names it finds those that match a pattern. Each node that was put carries one
- * value of the owner's.
+ * A trie over the tokens of names or patterns. A trie of patterns finds the patterns that match a
+ * name; a trie of names finds the names that match a pattern. Each name or pattern has one value.
  *
- * What strangers choose cannot make it deep: the tokens beyond TOPIC_TREE_LEVELS stay together in
- * one node, and such nodes are compared one by one.
+ * The trie is at most TOPIC_TREE_LEVELS deep, whatever strangers subscribe to: further tokens stay
+ * together in one node of the last level, and wild nodes of that level are compared one by one.
  */
 
 #include <stddef.h>
@@ -26,29 +25,29 @@ typedef struct TopicTree {
 typedef void (*TopicTreeFn)(void *value, void *ctx);
 
 int topic_tree_init(TopicTree *tree);
-void topic_tree_deinit(TopicTree *tree); /* values are the owner's */
+void topic_tree_deinit(TopicTree *tree); /* the values stay the caller's */
 
-/* The node for this valid pattern or name: there already, or new with the value NULL. -ENOMEM. */
+/* Finds or adds the node for this valid pattern or name; a new node has the value NULL. -ENOMEM. */
 int topic_tree_put(TopicTree *tree, const void *pattern, size_t len, TopicNode **ret);
 
-/* The value is gone: takes out what no longer leads anywhere. */
+/* Removes the node and its parents, as far as they have neither value nor children. */
 void topic_tree_drop(TopicTree *tree, TopicNode *node);
 
 void *topic_node_value(const TopicNode *node);
 void topic_node_set(TopicNode *node, void *value);
 
-/* The value that was put for exactly this, or NULL. */
+/* The value of exactly this pattern or name, or NULL. */
 void *topic_tree_get(const TopicTree *tree, const void *pattern, size_t len);
 
-/* Of a tree of patterns: each value whose pattern matches the valid name. Returns how many nodes
- * were looked at. */
+/* In a tree of patterns: calls fn for each pattern that matches the valid name. Returns the
+ * number of visited nodes. */
 size_t topic_tree_match(const TopicTree *tree, const void *name, size_t len, TopicTreeFn fn,
                         void *ctx);
 
-/* Of a tree of names: each value whose name the valid pattern matches. Returns how many nodes were
- * looked at. */
+/* In a tree of names: calls fn for each name that the valid pattern matches. Returns the number
+ * of visited nodes. */
 size_t topic_tree_find(const TopicTree *tree, const void *pattern, size_t len, TopicTreeFn fn,
                        void *ctx);
 
-/* Bytes that one more pattern of this length may cost at most. */
+/* The most bytes that one more pattern of this length can cost. */
 size_t topic_tree_cost(size_t len);

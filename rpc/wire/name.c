@@ -75,3 +75,10 @@ bool pattern_matches(const void *pattern, size_t pattern_len, const void *name, 
 bool pattern_is_wild(const void *pattern, size_t len) {
     return memchr(pattern, '*', len) || memchr(pattern, '>', len);
 }
+
+bool name_is_reserved(const void *name, size_t len) {
+    static const char prefix[] = "ferry.";
+    enum { LEN = sizeof(prefix) - 1 };
+
+    return len >= LEN && memcmp(name, prefix, LEN) == 0;
+}

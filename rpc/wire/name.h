@@ -24,3 +24,6 @@ bool pattern_is_wild(const void *pattern, size_t len);
 
 /* For messages: what makes this name or pattern invalid. A static text. */
 const char *name_problem(const void *name, size_t len);
+
+/* Does it begin with "ferry."? These names belong to the broker. */
+bool name_is_reserved(const void *name, size_t len);

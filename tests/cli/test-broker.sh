@@ -10,7 +10,7 @@ expect 2 '' "port is no number from 1 to 65535" broker --bind tcp://127.0.0.1:99
 expect 2 '' "followed by HOST:PORT" broker --url tcp://127.0.0.1
 expect 4 '' 'can be reached from other machines' broker --bind tcp://0.0.0.0:0
 expect 4 '' 'can be reached from other machines' broker --bind 'tcp://*:0'
-expect 124 '' 'whoever reaches tcp://0.0.0.0:[0-9]* from another machine' broker --bind tcp://0.0.0.0:0 --insecure
+expect 124 '' 'anybody who reaches tcp://0.0.0.0:[0-9]* from another machine' broker --bind tcp://0.0.0.0:0 --insecure
 expect 1 '' 'cannot open /nowhere/x.lock' broker --bind ipc:///nowhere/x
 echo precious >"$work/file"
 expect 1 '' 'something else than a socket' broker --bind "ipc://$work/file"

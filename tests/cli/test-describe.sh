@@ -160,7 +160,7 @@ grep -q '^    dividend: 1000$' "$work/err" || failed 'the fields of an exception
 expect 2 '' 'standard input, line 2: item: expected i32, got' into '1\nx\n' call calc.Calc.sum
 expect 2 '' 'line 1: item: there is no .hihg.: did you mean .high.' into '{"low": 1, "hihg": 2}\n' call calc.Calc.shift 5
 expect 2 '' 'line 1: item: .* is not JSON' into '{"low"\n' call calc.Calc.shift 5
-expect 5 '{"low": 5, "high": 6}' 'DeadlineExceeded: nothing came on the stream for 400 ms' \
+expect 5 '{"low": 5, "high": 6}' 'DeadlineExceeded: no item came on the stream for 400 ms' \
     into '{"low": 0, "high": 1}\n' call calc.Calc.shift 5
 expect 5 '*' 'for 200 ms' into '{"low": 0, "high": 1}\n' call calc.Calc.shift 5 --timeout 200ms
 expect 2 '' 'args.to' ferry call calc.Calc.count 1

@@ -225,7 +225,7 @@ static void frames_and_ids_that_no_client_has_are_cut(void) {
         close(fd);
     }
     /* With its address, or "unknown" when another had the descriptor just before. */
-    CU_ASSERT(daemon_log_lines(&scene.broker, "a connection is refused: peer=") >= 3);
+    CU_ASSERT(daemon_log_lines(&scene.broker, "a connection was refused: peer=") >= 3);
     printf("\n    chosen ids, many frames, a frame too large: cut");
     end_scene(&scene);
 }

@@ -45,7 +45,7 @@ static void more_than_64_large_bodies_at_once_are_a_fault(void) {
     CU_ASSERT_EQUAL(raw_hear(fd, OP_FAULT, ANSWER_MS, &message), HEARD);
     CU_ASSERT_STRING_EQUAL(raw_error_text(message.error.map, "type"), "ferry.Protocol");
     CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
-    CU_ASSERT_EQUAL(daemon_log_lines(&broker, "and 64 at once are the most"), 1);
+    CU_ASSERT_EQUAL(daemon_log_lines(&broker, "or more than 64 transfers at once"), 1);
     close(fd);
     noticed = bystander_stop(bystander);
     CU_ASSERT_EQUAL(noticed.n_failed, 0);
@@ -86,9 +86,9 @@ static void who_sends_without_credit_is_cut(void) {
         raw_frame(greedy, batch, (size_t)(at - batch), 0);
     CU_ASSERT_EQUAL(raw_hear(greedy, OP_FAULT, PATIENCE_MS, &message), HEARD);
     CU_ASSERT_STRING_EQUAL(raw_error_text(message.error.map, "type"), "ferry.Protocol");
-    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error.map, "message"), "it sent without credit");
+    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error.map, "message"), "a batch was sent without credit");
     CU_ASSERT_TRUE(raw_is_cut(greedy, CUT_MS));
-    CU_ASSERT_EQUAL(daemon_log_lines(&broker, "it sent without credit"), 1);
+    CU_ASSERT_EQUAL(daemon_log_lines(&broker, "a batch was sent without credit"), 1);
     noticed = bystander_stop(bystander);
     printf(
         "\n    %d KiB at once with 1024 KiB of credit: FAULT; beside it %ld calls, worst %.1f ms",

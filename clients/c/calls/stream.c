@@ -235,7 +235,7 @@ static int wait_for_change(ferry_stream *stream, ferry_error *reterr) {
     if (core_wait(stream->core, &stream->flow.wake, until_ms) < 0) {
         ferry_error error = FERRY_ERROR_INIT;
 
-        error_set(&error, "ferry.DeadlineExceeded", "nothing came on the stream for %u ms",
+        error_set(&error, "ferry.DeadlineExceeded", "no item came on the stream for %u ms",
                   until_ms > now_ms ? (unsigned)(until_ms - now_ms) : 0);
         error.outcome_unknown = true;
         call_abandon(stream->core, &stream->call);

@@ -49,7 +49,7 @@ const Name *names_find(NameCache *names, const char *text, ferry_error *reterr) 
     memcpy(slot->text, text, len + 1);
     slot->len = len;
     dot = strrchr(slot->text, '.');
-    slot->is_brokers = strncmp(text, "ferry.", 6) == 0;
+    slot->is_brokers = name_is_reserved(text, len);
     slot->dot = dot ? (size_t)(dot - slot->text) : 0;
     return slot;
 }
