@@ -1,4 +1,4 @@
-/* The broker as a program: opening, the loop, signals, draining. See main.h. */
+/* The broker as a program: start, loop, signals, draining. See main.h. */
 
 #include "broker/main.h"
 
@@ -30,13 +30,13 @@
 #include "rpc/link/endpoint.h"
 
 enum {
-    TURN_BYTES = 1 << 20, /* a turn ends after so much input, or so long: then others have theirs */
+    TURN_BYTES = 1 << 20, /* a turn ends after so many bytes of input, or after so long */
     TURN_US = 500,
-    TURN_TIMERS = 512, /* deadlines that have passed, of many that did at once */
+    TURN_TIMERS = 512, /* deadlines handled in one turn */
     SPIN_US = 200,
-    PAUSE_MS = 1000,        /* later than it meant to by so much: it was stopped */
-    CATCH_UP_MS = 20,       /* then timers wait at least so long for what the socket holds */
-    CATCH_UP_MAX_MS = 2000, /* and no longer than this */
+    PAUSE_MS = 1000,        /* a sleep that lasts longer by so much: the process was stopped */
+    CATCH_UP_MS = 20,       /* after it, timers wait at least this long for input */
+    CATCH_UP_MAX_MS = 2000, /* and at most this long */
 };
 
 typedef struct Program {
@@ -45,10 +45,10 @@ typedef struct Program {
     Broker broker;
     Placement placement;
     int signals; /* signalfd */
-    int lock;    /* of the data folder */
+    int lock;    /* the lock of the data folder; -1: none */
     uint64_t drain_ends_ms;
-    uint64_t woke_ms;   /* from a pause; 0: it has caught up */
-    uint64_t n_batches; /* handled */
+    uint64_t woke_ms;   /* end of a pause; 0: the broker has caught up */
+    uint64_t n_batches; /* batches handled so far */
     Trim trim;
     Timer trim_timer;
 } Program;
@@ -58,16 +58,17 @@ static void on_gone(Peer *peer, void *ctx) {
 }
 
 static void on_refused(Refusal refusal, const char *address, void *ctx) {
-    /* Who looks whether a port is open, or dies while connecting, does no harm. */
+    /* A port scan, or a client that dies while it connects, is harmless. */
     LogLevel level = refusal == LEFT_EARLY ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
 
-    peer_log(ctx, level, "a connection is refused: peer=%s problem='%s'", address,
+    peer_log(ctx, level, "a connection was refused: peer=%s problem='%s'", address,
              refusal_text(refusal));
 }
 
 /* ---- opening ---- */
 
-/* libzmq takes over an ipc path that another program listens on; a broker must not. */
+/* libzmq takes over an ipc path that another program listens on. A lock prevents that between
+ * brokers. */
 static int lock_path(const char *path, const char *what, int *ret_fd, ferry_error *reterr) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
@@ -97,7 +98,7 @@ static int bind_one(Program *program, const char *endpoint, ferry_error *reterr)
                          endpoint);
     if (path) {
         snprintf(lock, sizeof(lock), "%s.lock", path);
-        /* Held until the process ends. */
+        /* The lock is held until the process ends. */
         r = lock_path(lock, endpoint, &fd, reterr);
         if (r < 0)
             return r;
@@ -106,7 +107,7 @@ static int bind_one(Program *program, const char *endpoint, ferry_error *reterr)
     if (r == 0)
         log_info("listening on %s", bound);
     if (r == 0 && !endpoint_is_local(endpoint))
-        log_warning("whoever reaches %s from another machine may use it", bound);
+        log_warning("anybody who reaches %s from another machine can use this broker", bound);
     return r;
 }
 
@@ -177,7 +178,8 @@ static void take_signals(Program *program) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
-    /* Before any thread is made: libzmq's inherit the mask, and leave these to us. */
+    /* Before any thread is started: libzmq's threads inherit the mask, so signals come to the
+     * loop. */
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     program->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -215,7 +217,7 @@ static int set_log_level(const Program *program, const Config *config, ferry_err
 
 /* ---- running ---- */
 
-/* A connection costs libzmq and us about so much. */
+/* Bytes in use: stored bytes, and the memory of connections. */
 static size_t bytes_used(const Broker *broker) {
     enum { OF_SESSION = 40 * 1024 };
 
@@ -261,7 +263,7 @@ static void reload(Program *program) {
     topics_reloaded(broker->topics, r == 0);
     if (r < 0) {
         log_config_errors(&config);
-        log_error("the configuration is not taken over: errors=%zu", config.n_errors);
+        log_error("the configuration was not changed: errors=%zu", config.n_errors);
         return;
     }
     set_log_level(program, &config, &error);
@@ -269,7 +271,7 @@ static void reload(Program *program) {
     log_info("the configuration has been read again");
 }
 
-/* true: end now. */
+/* True: stop now. */
 static bool on_signals(Program *program) {
     struct signalfd_siginfo info;
     Broker *broker = &program->broker;
@@ -281,7 +283,7 @@ static bool on_signals(Program *program) {
         }
         if (broker->draining)
             return true;
-        log_info("draining: finishing what was begun, taking nothing new: calls=%zu jobs=%zu",
+        log_info("draining: finishing calls and jobs, taking no new ones: calls=%zu jobs=%zu",
                  services_n_calls(broker->services), queues_n_in_flight(broker->queues));
         broker->draining = true;
     }
@@ -319,8 +321,9 @@ static int time_to_sleep(const Broker *broker) {
 }
 
 /*
- * After a long pause, of the machine or by SIGSTOP, the clock has run on while what would have
- * disarmed the timers waits in the socket: first that, then the timers.
+ * After a long pause (a suspended machine, SIGSTOP) many deadlines have passed, while the messages
+ * that would have disarmed their timers wait in the socket. These messages are read before timers
+ * run.
  */
 static bool timers_may_run(Program *program, bool dry) {
     uint64_t now_ms = program->broker.now_ms;
@@ -354,7 +357,7 @@ static void turn(Program *program) {
         if (broker->ending)
             sessions_turn_end(broker);
         bytes += len;
-        /* A look at the clock is cheap, but not for each of a thousand tiny batches. */
+        /* The clock is read once for 16 batches: a thousand tiny batches may come in a turn. */
         if (++n % 16 == 0 && clock_us() > ends_us)
             break;
     }
@@ -387,7 +390,7 @@ static void run(Program *program) {
     }
 }
 
-/* Everybody is told, and given a moment to hear it. */
+/* Sends BYE to all sessions, and waits up to 100 ms until they are sent. */
 static void say_goodbye(Broker *broker) {
     uint64_t until = clock_ms() + 100;
     size_t n = queues_n_fleeting(broker->queues);
@@ -446,7 +449,7 @@ static int start(Program *program, ferry_error *reterr) {
     return r < 0 ? r : bind_all(program, reterr);
 }
 
-/* Of what the command line's exit statuses mean, wrong usage and "not allowed" can happen here. */
+/* Two errors have exit statuses of their own here: wrong usage and missing permission. */
 static int exit_status(int code) {
     return code == -EINVAL || code == -EACCES ? error_type_by_code(code)->exit_status
                                               : EXIT_FAILURE;
@@ -457,8 +460,8 @@ int broker_main(const BrokerOptions *options) {
     Program program = {.options = options, .lock = -1};
     int status = EXIT_SUCCESS, r;
 
-    /* Batches come and go by the hundred thousand: memory that malloc gives back to the system
-     * after each burst is faulted in again, page by page, at the next. */
+    /* malloc keeps memory between bursts of batches: memory that it gives back is faulted in
+     * again, page by page, in the next burst. */
     mallopt(M_MMAP_THRESHOLD, 4 << 20);
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
     mallopt(M_TOP_PAD, 1 << 20);

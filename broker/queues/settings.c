@@ -1,4 +1,4 @@
-/* Settings of queues by name or pattern, from the configuration. See internal.h. */
+/* The settings of queues, by name or pattern. See internal.h. */
 
 #include <utlist.h>
 
@@ -14,7 +14,7 @@ enum { SETTING_OVERFLOW = SETTING_MS + 1, SETTING_DURABILITY };
 typedef struct Setting {
     const char *key;
     unsigned type; /* SettingKind, or one of the above */
-    size_t offset; /* in QueueSettings: a uint64_t, where it is a number */
+    size_t offset; /* in QueueSettings, of a uint64_t (numbers only) */
     uint64_t min, max;
 } Setting;
 
@@ -158,8 +158,8 @@ void queues_reloaded(Queues *queues, bool is_right) {
 
 /* ---- what holds for one queue ---- */
 
-/* A pattern means dead-letter queues only when it says so: a time to live for all queues is not
- * meant for the dead. */
+/* A pattern applies to dead-letter queues only if it ends in .dead: a time to live for all
+ * queues must not delete dead letters. */
 static bool applies(const Rule *rule, const Queue *queue) {
     size_t name_len = queue->stored.name_len;
 
@@ -193,7 +193,8 @@ void queue_configure(Queue *queue) {
         .store = queue->queues->stores[0],
     };
 
-    /* In the order of the configuration, and what names the queue itself after all patterns. */
+    /* In the order of the configuration; a section with the queue's own name comes after all
+     * patterns. */
     for (int named = 0; named <= 1; named++)
         for (const Rule *rule = queue->queues->rules; rule; rule = rule->next)
             if (rule->is_wild == !named && applies(rule, queue)) {

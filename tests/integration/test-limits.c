@@ -86,7 +86,8 @@ static void who_sends_without_credit_is_cut(void) {
         raw_frame(greedy, batch, (size_t)(at - batch), 0);
     CU_ASSERT_EQUAL(raw_hear(greedy, OP_FAULT, PATIENCE_MS, &message), HEARD);
     CU_ASSERT_STRING_EQUAL(raw_error_text(message.error.map, "type"), "ferry.Protocol");
-    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error.map, "message"), "a batch was sent without credit");
+    CU_ASSERT_STRING_EQUAL(raw_error_text(message.error.map, "message"),
+                           "a batch was sent without credit");
     CU_ASSERT_TRUE(raw_is_cut(greedy, CUT_MS));
     CU_ASSERT_EQUAL(daemon_log_lines(&broker, "a batch was sent without credit"), 1);
     noticed = bystander_stop(bystander);
