@@ -26,6 +26,7 @@
 #include "broker/memory-limit.h"
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
+#include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
 #include "rpc/link/endpoint.h"
 
@@ -166,7 +167,8 @@ static int open_rooms(Program *program, ferry_error *reterr) {
     timers_init(&broker->timers, broker->now_ms);
     if (deferred_new(&broker->deferred, broker) < 0 ||
         services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
-        queues_new(&broker->queues, broker) < 0 || admin_new(&broker->admin, broker) < 0)
+        queues_new(&broker->queues, broker) < 0 || admin_new(&broker->admin, broker) < 0 ||
+        taps_new(&broker->taps, broker) < 0)
         return error_set_code(reterr, -ENOMEM, NULL);
     return hub_new(&broker->hub, &options, reterr);
 }
@@ -412,6 +414,7 @@ static void close_rooms(Program *program) {
     Broker *broker = &program->broker;
 
     sessions_free(broker);
+    broker->taps = taps_free(broker->taps);
     admin_free(broker->admin);
     queues_free(broker->queues);
     topics_free(broker->topics);

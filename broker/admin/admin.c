@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
+#include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
 #include "ferry-broker.h"
 #include "rpc/schema/codec/codec.h"
@@ -42,6 +43,7 @@ typedef struct Ask {
     Broker *broker;
     Session *session;
     uint64_t id;
+    bool streams; /* the caller reads a stream of items */
 } Ask;
 
 static int list_sessions(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
@@ -249,6 +251,27 @@ static int move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) 
     return too_busy(no_queue(r, args->from, reterr), reterr);
 }
 
+static int tap(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_tap_args *args = p;
+    TapFilter filter = {
+        .names = {[TAP_SERVICES] = {args->services->v, args->services->n},
+                  [TAP_TOPICS] = {args->topics->v, args->topics->n},
+                  [TAP_QUEUES] = {args->queues->v, args->queues->n}},
+        .session = (uint64_t)args->session,
+        .max_body = (uint64_t)args->max_body,
+    };
+    int r;
+
+    (void)to;
+    if (!ask->streams || ask->id == 0)
+        return error_set(reterr, "ferry.InvalidArgument", "call it as a stream from the broker");
+    if (args->session < 0 || args->max_body < 0)
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "args: session and max_body cannot be negative");
+    r = taps_open(ask->broker->taps, ask->session, ask->id, &filter, reterr);
+    return r < 0 ? r : ANSWERED_LATER;
+}
+
 static int drain(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     (void)p;
     (void)reterr;
@@ -283,6 +306,7 @@ static const struct {
     {"resume", resume_queue},
     {"move", move},
     {"drain", drain},
+    {"tap", tap},
 };
 
 enum { N_METHODS = sizeof(methods) / sizeof(*methods) };
@@ -323,7 +347,8 @@ static void answer(Broker *broker, Session *session, const Message *message, Met
 
     if (method)
         method->calls++;
-    r = run(&(Ask){broker, session, message->id}, message, fn, &result, &error);
+    r = run(&(Ask){broker, session, message->id, message->call.flags & CALL_STREAM_OUT}, message,
+            fn, &result, &error);
     if (r < 0 && !error.type)
         error_set_code(&error, r, NULL);
     method_ended(method, clock_us() - started_us, r < 0 ? span_text(error.type) : (Span){NULL, 0});

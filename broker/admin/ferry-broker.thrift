@@ -141,6 +141,31 @@ struct Counters {
   19: i64 turns
 }
 
+/** A message that passed through the broker. One of service, topic and queue is set. */
+struct TapRecord {
+  /** Wall clock, in microseconds since 1970. */
+  1: i64 time_us
+  /** True: from the broker to the session; false: from the session to the broker. */
+  2: bool sent
+  3: i64 session
+  /** The name of the session's program. */
+  4: string client
+  /** CALL, PUBLISH, JOB and so on: docs/PROTOCOL.md lists them. */
+  5: string message
+  6: optional string service
+  7: optional string topic
+  8: optional string queue
+  /** Empty: the message has no method. */
+  9: string method
+  /** Of the call, push or job; 0: the message has no id. */
+  10: i64 id
+  /** Length of the body, of which the first bytes follow. */
+  11: i64 bytes
+  12: binary body
+  /** Records before this one that were lost because the reader was too slow. */
+  13: i64 missed
+}
+
 /** The broker itself. */
 service Broker {
   list<ServiceStatus> services() (idempotent = "true")
@@ -165,4 +190,11 @@ service Broker {
   i64 move(1: string from, 2: string to, 3: i64 limit = 0)
   /** The broker takes no new work, finishes the rest, and stops. */
   void drain()
+  /**
+   * Watches messages: those whose service, topic or queue matches a pattern ('*' matches one token,
+   * '>' at the end one or more); without patterns all messages. session: only messages of this session;
+   * 0: of all. max_body: bytes of each body to report, at most 65536.
+   */
+  stream<TapRecord> tap(1: list<string> services, 2: list<string> topics, 3: list<string> queues,
+    4: i64 session = 0, 5: i32 max_body = 256)
 }

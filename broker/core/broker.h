@@ -6,6 +6,7 @@
  *
  *   core/      this record, limits, the list of rooms
  *   sessions/  connected clients, from HELLO to BYE
+ *   taps/      sessions that watch the messages of others
  *   services/  calls: routing, wait queues, streams
  *   topics/    publish/subscribe
  *   queues/    jobs; stores/ keeps them
@@ -27,6 +28,13 @@
 
 typedef struct Admin Admin;
 typedef struct Deferred Deferred;
+typedef struct Taps Taps;
+
+/* Whether a tap watches a name, kept beside the name. See taps/tap.h. */
+typedef struct TapMark {
+    uint32_t generation; /* of the answer; out of date unless broker->tap_generation is the same */
+    bool watched;
+} TapMark;
 
 typedef struct Stats {
     uint64_t calls, answers, errors, late_answers, published, delivered, dropped, pushed, acked,
@@ -60,4 +68,6 @@ struct Broker {
     struct Topics *topics;
     struct Queues *queues;
     Admin *admin;
+    Taps *taps;
+    uint32_t tap_generation; /* 0: there are no taps */
 };

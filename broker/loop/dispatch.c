@@ -8,6 +8,7 @@
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
 #include "broker/sessions/session.h"
+#include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
 #include "rpc/wire/name.h"
 
@@ -82,10 +83,13 @@ static bool dispatch(Session *session, const Message *message, const void *block
         services_end(broker->services, session, message);
         break;
     case OP_MORE:
-        services_more(broker->services, session, message);
+        if (!broker->tap_generation ||
+            !taps_more(broker->taps, session, message->id, message->more.bytes))
+            services_more(broker->services, session, message);
         break;
     case OP_CANCEL:
-        services_cancel(broker->services, session, message);
+        if (!broker->tap_generation || !taps_cancel(broker->taps, session, message->id))
+            services_cancel(broker->services, session, message);
         break;
     case OP_SERVE:
         services_serve(broker->services, session, message);

@@ -27,6 +27,7 @@
 #include "broker/queues/pool.h"
 #include "broker/queues/queues.h"
 #include "broker/stores/store.h"
+#include "broker/taps/tap.h"
 
 typedef struct InFlight InFlight;
 typedef struct Job Job;
@@ -155,6 +156,7 @@ struct Queue {
     size_t n_pulls;
     size_t n_jobs, n_ready, n_delayed, n_in_flight; /* n_jobs: of all states */
     uint64_t bytes;                                 /* headers and bodies of n_jobs */
+    TapMark tap;
     uint64_t n_pushed, n_acked, n_redelivered, n_expired, n_dropped;
     Key *keys;                 /* uthash */
     Key *first_key, *last_key; /* in the order of their end */
@@ -211,6 +213,9 @@ typedef struct Problem {
 static inline Queue *queue_of(const Job *job) {
     return (Queue *)job->stored.queue;
 }
+
+/* Reports a message of this queue to the taps that watch it. */
+void queue_tap(Queue *queue, bool sent, Op op, const Session *session, uint64_t id, Span body);
 
 static inline Job *job_of(StoredJob *stored) {
     return (Job *)stored;

@@ -255,6 +255,7 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
                              queues->broker->limits.max_unconfirmed);
         session_ok(session, LANE_CALLS, message->id, 0);
     } else {
+        queue_tap(queue_of(job), false, OP_PUSH, session, message->id, message->body);
         change_push(job, key, session, message->id);
     }
 }

@@ -31,8 +31,11 @@ static Job *find(Queues *queues, Session *session, const Message *message) {
     Job *job = id_map_get(&queues->leased, message->settle.job);
 
     if (job && job->stored.attempt == message->settle.attempt && job->state != JOB_SETTLING &&
-        job->stored.worker == worker_key(session->client))
+        job->stored.worker == worker_key(session->client)) {
+        queue_tap(queue_of(job), false, (Op)message->op, session, message->settle.job,
+                  message->op == OP_FORWARD ? message->body : (Span){NULL, 0});
         return job;
+    }
     session_error(session, message->id, "ferry.LeaseLost",
                   "attempt %llu of job %llu is settled, or was delivered to another worker",
                   (unsigned long long)message->settle.attempt,

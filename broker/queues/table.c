@@ -17,6 +17,20 @@ void problem_set(Problem *problem, const char *type, const char *format, ...) {
     va_end(args);
 }
 
+void queue_tap(Queue *queue, bool sent, Op op, const Session *session, uint64_t id, Span body) {
+    const Broker *broker = queue->queues->broker;
+    Span name = span_of(queue->name, queue->stored.name_len);
+
+    if (tap_watches(broker, TAP_QUEUES, &queue->tap, name))
+        taps_record(broker->taps, &(TapEvent){.kind = TAP_QUEUES,
+                                              .sent = sent,
+                                              .op = op,
+                                              .session = session,
+                                              .id = id,
+                                              .name = name,
+                                              .body = body});
+}
+
 /* ---- the table ---- */
 
 Queue *queue_find(Queues *queues, Span name) {

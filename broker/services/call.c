@@ -78,6 +78,26 @@ void call_free(Call *call) {
     services->n_calls--;
 }
 
+void call_tap(const Call *call, bool sent, Op op, const Session *session, uint64_t id, Span body) {
+    Service *service = call->service;
+    const Broker *broker = service->services->broker;
+    Span name = span_of(service->name, service->name_len);
+
+    if (tap_watches(broker, TAP_SERVICES, &service->tap, name))
+        taps_record(broker->taps,
+                    &(TapEvent){
+                        .kind = TAP_SERVICES,
+                        .sent = sent,
+                        .op = op,
+                        .session = session,
+                        .id = id,
+                        .name = name,
+                        .method = call->method ? span_of(call->method->name, call->method->name_len)
+                                               : (Span){NULL, 0},
+                        .body = body,
+                    });
+}
+
 void call_fail(Call *call, const char *type, const char *text) {
     Session *caller = call->caller;
     uint64_t id = call->caller_id;
@@ -85,6 +105,8 @@ void call_fail(Call *call, const char *type, const char *text) {
     call->service->errors++;
     method_ended(call->method, call->service->services->broker->now_us - call->started_us,
                  span_text(type));
+    if (caller)
+        call_tap(call, true, OP_ERROR, caller, id, span_text(type));
     call_abandon(call);
     if (caller)
         session_error(caller, id, type, "%s", text);

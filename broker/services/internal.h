@@ -16,6 +16,7 @@
  */
 
 #include "broker/services/services.h"
+#include "broker/taps/tap.h"
 
 typedef struct Call Call;
 typedef struct Server Server;
@@ -44,6 +45,7 @@ struct Service {
     unsigned n_wait_queues, n_waiting;
     uint64_t calls, errors;
     Methods methods;
+    TapMark tap;
     bool in_crowded; /* is in services->crowded */
     Service *next_crowded;
     UT_hash_handle hh;
@@ -140,6 +142,9 @@ void server_free(Server *server);
 static inline bool call_is_stream(const Call *call) {
     return (call->flags & (CALL_STREAM_IN | CALL_STREAM_OUT)) != 0;
 }
+
+/* Reports a message of this call to the taps that watch its service. */
+void call_tap(const Call *call, bool sent, Op op, const Session *session, uint64_t id, Span body);
 
 Call *call_new(Services *services); /* NULL: out of memory */
 /* Takes the call out of its caller, its server, its wait queue and all lists. */

@@ -97,6 +97,7 @@ void services_call(Services *services, Session *session, const Message *message,
         call->method->calls++;
     service->calls++;
     services->broker->stats.calls++;
+    call_tap(call, false, OP_CALL, session, message->id, message->body);
     adopt(call, session, message->call.parent);
     call_arm_deadline(call);
     if (call->depth > DEPTH_MAX) {
@@ -179,6 +180,10 @@ void services_answer(Services *services, Session *session, const Message *messag
 
     if (failed)
         out.error.map = message->error.map;
+    call_tap(call, false, (Op)message->op, session, message->id,
+             failed ? message->error.map : message->body);
+    call_tap(call, true, (Op)message->op, caller, call->caller_id,
+             failed ? message->error.map : message->body);
     /* The answer of a stream comes after its items. */
     session_send(caller, call_is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
     finish(call);
@@ -205,6 +210,8 @@ void services_cancel(Services *services, Session *session, const Message *messag
     Call *call = id_map_get(&session->calls, message->id);
 
     (void)services;
-    if (call)
-        call_fail(call, "ferry.Cancelled", "the caller cancelled it");
+    if (!call)
+        return;
+    call_tap(call, false, OP_CANCEL, session, message->id, (Span){NULL, 0});
+    call_fail(call, "ferry.Cancelled", "the caller cancelled it");
 }

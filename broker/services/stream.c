@@ -60,6 +60,7 @@ static void pass_item(Call *call, Session *to, uint64_t id, const Message *messa
         wait_with(call, message, block);
         return;
     }
+    call_tap(call, true, OP_ITEM, to, id, message->body);
     out = message_forward(OP_ITEM, id, message);
     session_send(to, LANE_BULK, &out, block);
 }

@@ -173,10 +173,28 @@ void backlog_add(Subscription *subscription, Publication *publication, uint64_t 
     mark_slow(subscription);
 }
 
+/* A message that waited is reported by its own name: its topic may be forgotten by now. */
+static void tap_waiting(const Subscription *subscription, const Message *out) {
+    const Broker *broker = subscription->topics->broker;
+    Reader fields = reader_of(out->passed.data, out->passed.len);
+    Span name = out->passed.data ? reader_str(&fields) : out->name;
+    TapMark mark = {0};
+
+    if (tap_watches(broker, TAP_TOPICS, &mark, name))
+        taps_record(broker->taps, &(TapEvent){.kind = TAP_TOPICS,
+                                              .sent = true,
+                                              .op = OP_MESSAGE,
+                                              .session = subscription->session,
+                                              .name = name,
+                                              .body = message_body(out)});
+}
+
 static void send_kept(Subscription *subscription, const Waiting *waiting) {
     Message out = {.op = OP_MESSAGE, .message = {subscription->id, waiting->seq, waiting->reply}};
 
     kept_fill(waiting->kept, &out);
+    if (__builtin_expect(subscription->topics->broker->tap_generation != 0, 0))
+        tap_waiting(subscription, &out);
     subscription->topics->broker->stats.delivered++;
     session_send(subscription->session, LANE_BULK, &out, waiting->kept->body.block);
 }

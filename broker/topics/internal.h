@@ -21,6 +21,7 @@
  */
 
 #include "broker/sessions/session.h"
+#include "broker/taps/tap.h"
 #include "broker/topics/kept.h"
 #include "broker/topics/topics.h"
 #include "broker/topics/tree.h"
@@ -140,6 +141,7 @@ struct Topic {
     uint32_t keep;
     uint64_t keep_bytes;
     uint64_t n_published;
+    TapMark tap;
     Kept *retained;
     TopicNode *node;
     Topic *prev, *next; /* topics->clock */
@@ -185,6 +187,7 @@ struct Publication {
     Gather *gather;    /* it is a question; NULL: a plain message */
     Kept *kept;        /* the stored copy, once a holder has asked for it */
     bool kept_owned;   /* the publication has a reference to it */
+    bool tapped;       /* a tap watches the topic */
     Message out;       /* the MESSAGE that subscribers get; only numbers and receiver change */
 };
 

@@ -7,6 +7,19 @@
 #include "broker/topics/internal.h"
 #include "rpc/wire/name.h"
 
+static void tap_topic(const Broker *broker, bool sent, Op op, const Session *session,
+                      const Publication *publication) {
+    const Message *message = publication->message;
+
+    taps_record(broker->taps, &(TapEvent){.kind = TAP_TOPICS,
+                                          .sent = sent,
+                                          .op = op,
+                                          .session = session,
+                                          .id = sent ? 0 : message->id,
+                                          .name = message->name,
+                                          .body = message->body});
+}
+
 static inline void send_one(Publication *publication, Subscription *subscription) {
     Session *session = subscription->session;
     uint64_t seq = ++subscription->seq, reply = 0;
@@ -19,6 +32,8 @@ static inline void send_one(Publication *publication, Subscription *subscription
         publication->out.message.seq = seq;
         publication->out.message.reply = reply;
         publication->topics->broker->stats.delivered++;
+        if (__builtin_expect(publication->tapped, 0))
+            tap_topic(session->broker, true, OP_MESSAGE, session, publication);
         session_send(session, LANE_BULK, &publication->out, publication->block);
     } else {
         backlog_add(subscription, publication, seq, reply);
@@ -159,6 +174,9 @@ void topics_publish(Topics *topics, Session *session, const Message *message, co
     publication.gather = NULL;
     publication.kept = NULL;
     publication.kept_owned = false;
+    publication.tapped = tap_watches(topics->broker, TAP_TOPICS, &topic->tap, message->name);
+    if (__builtin_expect(publication.tapped, 0))
+        tap_topic(topics->broker, false, OP_PUBLISH, session, &publication);
     if (message->publish.flags == 0)
         publish_plain(&publication, topic);
     else

@@ -553,3 +553,16 @@ int batch_open(Reader *reader, const void *data, size_t len) {
         reader->at += WIRE_HEAD;
     return reader->problem ? -EPROTO : 0;
 }
+
+Span message_body(const Message *message) {
+    Reader fields = reader_of(message->passed.data, message->passed.len);
+    Span last = {NULL, 0};
+    Reader body;
+
+    if (!message->passed.data)
+        return message->body;
+    while (reader_left(&fields) > 0 && !fields.problem)
+        last = reader_value(&fields);
+    body = reader_of(last.data, last.len);
+    return reader_peek(&body) == WIRE_BIN ? reader_bin(&body) : (Span){NULL, 0};
+}

@@ -193,6 +193,10 @@ static inline Message message_forward(Op op, uint64_t id, const Message *from) {
                      .body_transfer = from->body_transfer};
 }
 
+/* The body, also of a message that forwards its fields in encoded form: the last of them. Empty:
+ * the message has no body. */
+Span message_body(const Message *message);
+
 /* "CALL", for example; NULL: the op is unknown. */
 const char *op_name(unsigned op);
 

@@ -8,6 +8,7 @@ const Command *const commands[] = {
     &command_broker,   &command_serve,      &command_call,     &command_pub,      &command_sub,
     &command_gather,   &command_push,       &command_work,     &command_queue,    &command_services,
     &command_describe, &command_topics,     &command_sessions, &command_stats,    &command_ping,
+    &command_tap,
 #ifdef FERRY_WITH_CACHE
     &command_cache,
 #endif

@@ -110,6 +110,8 @@ static void each_described_method_is_served_as_described(void) {
         CLEANUP(buffer_deinit) Buffer args = {0};
         const Message *m;
 
+        if (method->stream_out)
+            continue; /* tests/unit/broker/taps/test-tap.c */
         pack_arguments(method, &args);
         m = call(method->name, span_of(args.data, args.len));
         CU_ASSERT_PTR_NOT_NULL_FATAL(m);
@@ -132,6 +134,13 @@ static void each_served_method_is_described(void) {
     CU_ASSERT_EQUAL(n, ferry_service_ferry_broker.n_methods);
 }
 
+static const char *wanted(const ferry_type *type) {
+    return type == &ferry_type_i64         ? "i64"
+           : type == &ferry_type_i32       ? "i32"
+           : type->kind == FERRY_KIND_LIST ? "list"
+                                           : "string";
+}
+
 /* Both ways, for each argument of each method. */
 static void wrong_arguments_are_refused_by_their_path(void) {
     char expected[100];
@@ -149,11 +158,12 @@ static void wrong_arguments_are_refused_by_their_path(void) {
                     write_bool(&args, true);
                 else if (method->args->fields[j].type->kind == FERRY_KIND_STRING)
                     write_text(&args, "x");
+                else if (method->args->fields[j].type->kind == FERRY_KIND_LIST)
+                    write_array(&args, 0);
                 else
                     write_uint(&args, 1);
             snprintf(expected, sizeof(expected), "args.%s: expected %s, got bool",
-                     method->args->fields[wrong].name,
-                     method->args->fields[wrong].type == &ferry_type_i64 ? "i64" : "string");
+                     method->args->fields[wrong].name, wanted(method->args->fields[wrong].type));
             expect_error(call(method->name, span_of(args.data, args.len)), "ferry.InvalidArgument",
                          expected);
         }
