@@ -36,6 +36,11 @@ bool check_endless(Program *program, Definition *definition, int depth);
 /* C cannot hold a struct inside itself: fields that would become pointers. */
 void break_rings(Program *program, const File *file);
 
+/* ---- check-defaults.c ---- */
+
+/* After all values are checked. */
+void check_defaults(Program *program, const File *file);
+
 /* ---- check-service.c ---- */
 
 void check_service(Program *program, const File *file, Definition *service);

@@ -166,4 +166,5 @@ void check_file(Program *program, File *file) {
         if (d->kind == DEFINITION_SERVICE)
             check_service(program, file, d);
     }
+    check_defaults(program, file);
 }

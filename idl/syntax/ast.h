@@ -101,6 +101,7 @@ typedef struct Field {
     Annotation *annotations;
     const char *doc;
     uint32_t start, end; /* in the text, separator included */
+    int default_state;   /* as of Definition */
 } Field;
 
 struct EnumValue {
@@ -157,7 +158,8 @@ struct Definition {
     const char *doc;
     File *file;
     uint32_t start, end;
-    int state;     /* for walks that must not go round in circles */
+    int state;         /* for walks that must not go round in circles */
+    int default_state; /* the same, for the walk along defaults */
     bool declared; /* while C is written: its name is known */
 };
 
