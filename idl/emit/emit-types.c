@@ -107,9 +107,12 @@ static void need_container(Emit *emit, const Type *type) {
 static void need_type(Emit *emit, const Type *type) {
     const Type *is = type_true(type);
 
-    if (type->kind == TYPE_NAMED && is_ours(emit, type->target))
+    if (type->kind == TYPE_NAMED && is_ours(emit, type->target)) {
         put_type(emit, type->target);
-    else if (is->kind >= TYPE_LIST && is->kind <= TYPE_MAP)
+        /* The typedef alone leaves a struct behind it incomplete. */
+        if (type->target->kind == DEFINITION_TYPEDEF)
+            need_type(emit, type->target->type);
+    } else if (is->kind >= TYPE_LIST && is->kind <= TYPE_MAP)
         need_container(emit, is);
 }
 
