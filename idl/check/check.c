@@ -39,8 +39,6 @@ static void check_enum(Program *program, Definition *definition) {
 static void check_union(Program *program, Definition *definition) {
     const Field *with_value = NULL;
 
-    if (!definition->fields)
-        report_error(&program->reports, definition->name.place, NULL, "a union needs a field");
     for (Field *field = definition->fields; field; field = field->next) {
         if (field->presence == PRESENCE_REQUIRED)
             report(&program->reports, SEVERITY_WARNING, field->name.place, NULL,

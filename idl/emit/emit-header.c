@@ -76,7 +76,7 @@ static void put_init(Emit *emit, const Definition *d, Buffer *to) {
     Program *program = emit->program;
     const char *c = c_name(program, d);
     const char *head = pool_printf(&program->pool, "#define %s_INIT", upper_case(program, c));
-    const char **items = pool_alloc(&program->pool, (count_fields(d->fields) + 1) * sizeof(*items));
+    const char **items = pool_alloc(&program->pool, (count_fields(d->fields) + 2) * sizeof(*items));
     size_t n = 0;
 
     for (const Field *f = d->fields; f; f = f->next) {
@@ -93,7 +93,7 @@ static void put_init(Emit *emit, const Definition *d, Buffer *to) {
         items[n++] = c_initial(emit, f, &hoist);
     }
     if (d->kind == DEFINITION_UNION) {
-        items[1] = pool_printf(&program->pool, "{ %s }", items[0]);
+        items[1] = pool_printf(&program->pool, "{ %s }", n > 0 ? items[0] : "0");
         items[0] = "0";
         n = 2;
     }

@@ -170,6 +170,8 @@ static void put_members(Emit *emit, const Definition *d) {
     put(&emit->header, "    union {\n");
     for (const Field *f = d->fields; f; f = f->next)
         put_field(emit, d, f, "        ");
+    if (!d->fields)
+        put(&emit->header, "        char nothing; /* C has no empty unions */\n");
     put(&emit->header, "    };\n");
 }
 
@@ -177,6 +179,8 @@ static void put_which(Emit *emit, const Definition *d) {
     const char *upper = upper_case(emit->program, c_name(emit->program, d));
     int which = 1;
 
+    if (!d->fields)
+        return;
     put(&emit->header, "enum {\n");
     for (const Field *f = d->fields; f; f = f->next)
         put(&emit->header, "    %s_%s = %d%s\n", upper,

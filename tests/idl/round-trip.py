@@ -116,6 +116,8 @@ class Types:
         if t["kind"] == ARGS:
             return self.arguments(t)
         if t["kind"] == UNION:
+            if not t["fields"]:
+                raise TooDeep  # no value of an empty union can be sent
             f = rng.choice(t["fields"])
             sent, back = self.make(f["type"], depth + 1)
             return Pairs([(f["name"], sent)]), Pairs([(f["name"], back)])

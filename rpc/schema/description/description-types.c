@@ -361,8 +361,6 @@ static bool complete_type(Parser *p, Named *named) {
     fields = parser_fields(p, &reader, &n);
     if (p->trouble.type)
         return false;
-    if (named->type->kind == FERRY_KIND_UNION && n == 0)
-        return parser_refuse(p, "a union has no fields");
     parser_lay_out(named->type, fields, n);
     return true;
 }

@@ -177,7 +177,7 @@ static void example_field(const ferry_field *field, Buffer *to, int depth) {
 }
 
 static void example_fields(const ferry_type *type, Buffer *to, int depth) {
-    uint32_t n = type->kind == FERRY_KIND_UNION ? 1 : type->n;
+    uint32_t n = type->kind == FERRY_KIND_UNION && type->n > 1 ? 1 : type->n;
 
     write_map(to, n);
     for (uint32_t i = 0; i < n; i++) {

@@ -186,6 +186,15 @@ static void examples_show_every_field_and_end(void) {
     CU_ASSERT_PTR_NULL(wire_check(bytes.data, bytes.len));
 }
 
+static void the_example_of_an_empty_union_is_an_empty_map(void) {
+    CLEANUP(buffer_deinit) Buffer bytes = {0};
+    static const ferry_type nothing = {.kind = FERRY_KIND_UNION, .size = 8, .name = "t.Nothing"};
+
+    CU_ASSERT_EQUAL(schema_template(&nothing, &bytes), 0);
+    CU_ASSERT_EQUAL(bytes.len, 1);
+    CU_ASSERT_EQUAL(bytes.data[0], 0x80);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(what_people_write_becomes_what_is_sent),
@@ -194,6 +203,7 @@ int main(void) {
         TEST(what_is_received_becomes_what_people_read),
         TEST(keys_that_are_no_text_become_text),
         TEST(examples_show_every_field_and_end),
+        TEST(the_example_of_an_empty_union_is_an_empty_map),
         TESTS_END,
     };
 
