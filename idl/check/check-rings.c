@@ -19,12 +19,15 @@ bool check_endless(Program *program, Definition *definition, int depth) {
 
         if (!inside || definition->kind == DEFINITION_UNION)
             continue;
-        if (inside->state == STATE_OPEN || depth == PROGRAM_DEPTH_MAX) {
+        if (depth == PROGRAM_DEPTH_MAX) {
             report_error(&program->reports, field->name.place, "make it optional",
-                         "'%s' holds itself, by way of this required field", inside->name.text);
-            field->presence = PRESENCE_OPTIONAL;
-            field->optional = true;
+                         "required structs hold each other more than %d levels deep",
+                         PROGRAM_DEPTH_MAX);
             good = false;
+        } else if (inside->state == STATE_OPEN) {
+            report(&program->reports, SEVERITY_WARNING, field->name.place, "make it optional",
+                   "'%s' holds itself through required fields: no value of it can be complete",
+                   inside->name.text);
         } else {
             good = check_endless(program, inside, depth + 1);
         }
@@ -88,12 +91,11 @@ static void search_rings(Rings *rings, RingNode *nodes, int at, int depth) {
     }
 }
 
-/*
- * C cannot hold a struct inside itself. All fields of a ring become pointers, not only one that
- * breaks it: which that is would depend on the order of definitions.
- */
-void break_rings(Program *program, const File *file) {
-    Rings rings = {.program = program};
+/* Makes pointers of the fields that close rings of structs by value: of the required ones, or of
+ * all others. */
+static void make_pointers(Program *program, const File *file, bool required) {
+    /* Depth is reported in the first round. */
+    Rings rings = {.program = program, .too_deep = required};
     RingNode *nodes;
     int n = 0;
 
@@ -115,11 +117,21 @@ void break_rings(Program *program, const File *file) {
 
             if (!inside || inside->file != file || nodes[inside->state].ring != nodes[i].ring)
                 continue;
-            if (nodes[i].definition->kind == DEFINITION_UNION) {
+            if (required || nodes[i].definition->kind == DEFINITION_UNION) {
                 field->pointer = true;
             } else if (field->presence != PRESENCE_REQUIRED) {
                 field->pointer = true;
                 field->optional = true;
             }
         }
+}
+
+/*
+ * A C struct cannot contain itself. All fields of a ring become pointers, so that the result does
+ * not depend on the order of definitions. A ring of required fields alone is left for the second
+ * round.
+ */
+void break_rings(Program *program, const File *file) {
+    make_pointers(program, file, false);
+    make_pointers(program, file, true);
 }
