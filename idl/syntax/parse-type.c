@@ -112,6 +112,9 @@ Type *parse_type(Parser *parser) {
         return NULL;
     }
     advance(parser);
+    /* Old files have types of this name. */
+    if (type->kind == TYPE_STREAM && !is_mark(parser, '<') && !is_word(parser, "cpp_type"))
+        type->kind = TYPE_NAMED;
     if (type->kind == TYPE_NAMED && is_mark(parser, '<')) {
         static const char *const words[] = {"list", "set", "map", "stream"};
         const char *nearest = text_nearest(type->name, words, 4);

@@ -6,12 +6,12 @@
 #include "idl/syntax/parser-private.h"
 
 static const char *const keywords[] = {
-    "namespace", "include",   "cpp_include", "const",    "typedef", "enum",         "struct",
-    "union",     "exception", "service",     "extends",  "throws",  "oneway",       "async",
-    "void",      "bool",      "byte",        "i8",       "i16",     "i32",          "i64",
-    "double",    "string",    "binary",      "uuid",     "map",     "list",         "set",
-    "stream",    "required",  "optional",    "cpp_type", "xsd_all", "xsd_optional", "xsd_nillable",
-    "xsd_attrs", "true",      "false",
+    "namespace", "include",   "cpp_include", "const",   "typedef",      "enum",         "struct",
+    "union",     "exception", "service",     "extends", "throws",       "oneway",       "async",
+    "void",      "bool",      "byte",        "i8",      "i16",          "i32",          "i64",
+    "double",    "string",    "binary",      "uuid",    "map",          "list",         "set",
+    "required",  "optional",  "cpp_type",    "xsd_all", "xsd_optional", "xsd_nillable", "xsd_attrs",
+    "true",      "false",
 };
 
 bool is_keyword(const char *word) {
