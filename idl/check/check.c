@@ -98,9 +98,15 @@ static void check_headers(Program *program, const File *file) {
         for (const Header *h = file->headers; h != header; h = h->next)
             if (h->kind == HEADER_NAMESPACE && header->kind == HEADER_NAMESPACE &&
                 strcmp(h->scope.text, header->scope.text) == 0) {
-                report_error(&program->reports, header->scope.place, NULL,
-                             "there are two namespaces for '%s'", header->scope.text);
+                report(&program->reports, SEVERITY_WARNING, header->scope.place, NULL,
+                       "there are two namespaces for '%s': the last one counts",
+                       header->scope.text);
                 report_also(&program->reports, h->scope.place, "the first one is here");
+                break;
+            } else if (h->kind == HEADER_INCLUDE && header->kind == HEADER_INCLUDE && h->file &&
+                       h->file == header->file) {
+                report(&program->reports, SEVERITY_WARNING, header->name.place, NULL,
+                       "'%s' is included twice", header->name.text);
                 break;
             } else if (h->kind == HEADER_INCLUDE && header->kind == HEADER_INCLUDE &&
                        strcmp(h->prefix, header->prefix) == 0) {

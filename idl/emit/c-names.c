@@ -9,10 +9,13 @@
 #include "base/hash.h"
 
 static const char *find_namespace(const File *file, const char *scope) {
+    const char *name = NULL;
+
+    /* The last one counts, as in Apache Thrift. */
     for (const Header *header = file->headers; header; header = header->next)
         if (header->kind == HEADER_NAMESPACE && strcmp(header->scope.text, scope) == 0)
-            return header->name.text;
-    return NULL;
+            name = header->name.text;
+    return name;
 }
 
 /* Dots, dashes and what else a file's name may hold. */

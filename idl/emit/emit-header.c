@@ -270,6 +270,24 @@ static void put_arguments(Emit *emit, const Service *s) {
     }
 }
 
+static bool is_first_include(const File *file, const Header *include) {
+    for (const Header *h = file->headers; h != include; h = h->next)
+        if (h->kind == HEADER_INCLUDE && h->file == include->file)
+            return false;
+    return true;
+}
+
+static void put_includes(Emit *emit) {
+    bool any = false;
+
+    for (const Header *h = emit->file->headers; h; h = h->next) {
+        if (h->kind != HEADER_INCLUDE || !h->file || !is_first_include(emit->file, h))
+            continue;
+        put_heading(emit, &any, "\n");
+        put(&emit->header, "#include \"%s.h\"\n", h->file->base);
+    }
+}
+
 void emit_header(Emit *emit) {
     Buffer *to = &emit->header;
     const char *name = guard(emit);
@@ -278,9 +296,7 @@ void emit_header(Emit *emit) {
     put(to, "/* Made by ferry-idl %s from %s. Do not edit. */\n", emit->version,
         file ? file + 1 : emit->file->source.path);
     put(to, "#ifndef %s\n#define %s\n\n#include <ferry/ferry.h>\n", name, name);
-    for (const Header *h = emit->file->headers; h; h = h->next)
-        if (h->kind == HEADER_INCLUDE && h->file)
-            put(to, "%s#include \"%s.h\"\n", h == emit->file->headers ? "\n" : "", h->file->base);
+    put_includes(emit);
     put(to, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
     if (emit->file->doc) {
         put(to, "\n");

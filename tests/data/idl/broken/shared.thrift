@@ -1,0 +1,1 @@
+struct Common { 1: i32 other }
