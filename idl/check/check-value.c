@@ -82,27 +82,51 @@ static const char *enum_hint(Program *program, const Definition *definition, con
     return nearest ? pool_printf(&program->pool, "did you mean '%s%s'?", prefix, nearest) : NULL;
 }
 
+/* The enum of this name, also through typedefs; NULL if there is no such enum. */
+static const Definition *find_enum(const File *file, const char *name) {
+    const Definition *found = program_find(file, name);
+
+    if (found && found->kind == DEFINITION_TYPEDEF)
+        found = type_definition(found->type);
+    return found && found->kind == DEFINITION_ENUM ? found : NULL;
+}
+
+/* Where an enum is wanted, the last part of the name decides, as in Apache Thrift. The part before
+ * it names the enum, its file or both, or it is a mistake that other compilers overlook. */
+static void resolve_in_enum(Checked *checked, const Definition *wanted, const char *prefix,
+                            const char *last, Value *value) {
+    const Definition *named = prefix ? find_enum(checked->file, prefix) : NULL;
+
+    value->enum_value = find_enum_value(wanted, last);
+    if (value->enum_value && named && named != wanted)
+        report(&checked->program->reports, SEVERITY_WARNING, value->place, NULL,
+               "'%s' names the enum '%s', but '%s' is of '%s', whose '%s' is taken", value->text,
+               named->name.text, checked->what, wanted->name.text, last);
+}
+
 /* "Enum.VALUE", "file.Enum.VALUE", "CONST", "file.CONST"; where an enum is wanted also "VALUE". */
 static void resolve_name(Checked *checked, const Type *type, Value *value) {
-    const char *dot = strrchr(value->text, '.'), *hint = NULL;
+    const char *dot = strrchr(value->text, '.'), *last = dot ? dot + 1 : value->text;
     Program *program = checked->program;
-    Definition *found = program_find(checked->file, value->text), *wanted = type_definition(type);
+    Definition *found = program_find(checked->file, value->text);
+    const Definition *wanted = type_definition(type), *named = NULL;
+    const char *prefix = NULL, *hint = NULL;
 
     if (found && found->kind == DEFINITION_CONST) {
         value->constant = found;
         return;
     }
     if (dot) {
-        const char *name = pool_text(&program->pool, value->text, (size_t)(dot - value->text));
-
-        found = program_find(checked->file, name);
-        if (found && found->kind == DEFINITION_ENUM) {
-            value->enum_value = find_enum_value(found, dot + 1);
-            hint = enum_hint(program, found, pool_printf(&program->pool, "%s.", name), dot + 1);
-        }
-    } else if (wanted && wanted->kind == DEFINITION_ENUM) {
-        value->enum_value = find_enum_value(wanted, value->text);
-        hint = enum_hint(program, wanted, "", value->text);
+        prefix = pool_text(&program->pool, value->text, (size_t)(dot - value->text));
+        named = find_enum(checked->file, prefix);
+    }
+    if (wanted && wanted->kind == DEFINITION_ENUM) {
+        resolve_in_enum(checked, wanted, prefix, last, value);
+        hint = !dot ? enum_hint(program, wanted, "", last) : NULL;
+    }
+    if (!value->enum_value && named) {
+        value->enum_value = find_enum_value(named, last);
+        hint = enum_hint(program, named, pool_printf(&program->pool, "%s.", prefix), last);
     }
     if (value->enum_value)
         return;
@@ -191,6 +215,7 @@ static void check_enum_number(Checked *checked, const Definition *wanted, const 
 
 typedef struct Seen {
     UT_hash_handle hh;
+    Pair *first;
     char key[];
 } Seen;
 
@@ -251,24 +276,33 @@ static const char *spelling(Checked *checked, const Type *type, const Value *val
     }
 }
 
-/* The elements of a set, or the keys of a map. */
-static void check_distinct(Checked *checked, const Type *type, const Value *value, bool keys) {
+/* Takes out elements of a set, or keys of a map, that are equal to an earlier one. The last value
+ * of a key wins, as in other languages. */
+static void remove_duplicates(Checked *checked, const Type *type, Value *value, bool keys) {
     Seen *seen = NULL;
+    Pair **link, *pair;
 
-    for (const Pair *pair = value->items; pair; pair = pair->next) {
+    for (link = &value->items; (pair = *link);) {
         const Value *element = keys ? pair->key : pair->value;
         const char *key = spelling(checked, type, element);
-        Seen *entry;
+        Seen *entry = NULL;
 
-        if (!key)
-            continue;
-        HASH_FIND_STR(seen, key, entry);
+        if (key)
+            HASH_FIND_STR(seen, key, entry);
         if (entry) {
-            report_error(&checked->program->reports, element->place, NULL, "%s is there twice",
-                         keys ? "the key" : "the element");
+            report(&checked->program->reports, SEVERITY_WARNING, element->place, NULL,
+                   keys ? "the key is there twice: its last value counts"
+                        : "the element is there twice");
+            entry->first->value = pair->value;
+            *link = pair->next;
+            value->n--;
             continue;
         }
+        link = &pair->next;
+        if (!key)
+            continue;
         entry = pool_alloc(&checked->program->pool, sizeof(*entry) + strlen(key) + 1);
+        entry->first = pair;
         strcpy(entry->key, key);
         HASH_ADD_STR(seen, key, entry);
         if (!hash_added(entry))
@@ -277,27 +311,27 @@ static void check_distinct(Checked *checked, const Type *type, const Value *valu
     HASH_CLEAR(hh, seen);
 }
 
-static void check_list(Checked *checked, const Type *type, const Value *value, const Value *is) {
-    if (is->kind != VALUE_LIST && !(is->kind == VALUE_MAP && is->n == 0)) {
+static void check_list(Checked *checked, const Type *type, Value *value) {
+    if (value->kind != VALUE_LIST && !(value->kind == VALUE_MAP && value->n == 0)) {
         mismatch(checked, value, type->kind == TYPE_SET ? "a set" : "a list");
         return;
     }
-    for (Pair *pair = is->items; pair; pair = pair->next)
+    for (Pair *pair = value->items; pair; pair = pair->next)
         check(checked, type->item, pair->value);
     if (type->kind == TYPE_SET)
-        check_distinct(checked, type->item, is, false);
+        remove_duplicates(checked, type->item, value, false);
 }
 
-static void check_map(Checked *checked, const Type *type, const Value *value, const Value *is) {
-    if (is->kind != VALUE_MAP && !(is->kind == VALUE_LIST && is->n == 0)) {
+static void check_map(Checked *checked, const Type *type, Value *value) {
+    if (value->kind != VALUE_MAP && !(value->kind == VALUE_LIST && value->n == 0)) {
         mismatch(checked, value, "a map");
         return;
     }
-    for (Pair *pair = is->items; pair; pair = pair->next) {
+    for (Pair *pair = value->items; pair; pair = pair->next) {
         check(checked, type->key, pair->key);
         check(checked, type->item, pair->value);
     }
-    check_distinct(checked, type->key, is, true);
+    remove_duplicates(checked, type->key, value, true);
 }
 
 static void check_member(Checked *checked, const Definition *owner, Pair *pair) {
@@ -315,30 +349,60 @@ static void check_member(Checked *checked, const Definition *owner, Pair *pair) 
                      owner->name.text, value_true(pair->key)->text);
 }
 
-static void check_struct(Checked *checked, const Definition *owner, const Value *value,
-                         const Value *is) {
+static void check_struct(Checked *checked, const Definition *owner, Value *value) {
     const Type text = {.kind = TYPE_STRING};
 
-    if (is->kind != VALUE_MAP) {
+    if (value->kind != VALUE_MAP) {
         mismatch(checked, value, "a struct, written as a map");
         return;
     }
-    for (Pair *pair = is->items; pair; pair = pair->next)
+    for (Pair *pair = value->items; pair; pair = pair->next)
         check_member(checked, owner, pair);
-    check_distinct(checked, &text, is, true);
-    if (owner->kind == DEFINITION_UNION && is->n != 1)
+    remove_duplicates(checked, &text, value, true);
+    if (owner->kind == DEFINITION_UNION && value->n != 1)
         report_error(&checked->program->reports, value->place, NULL,
                      "a union holds one of its fields");
     for (const Field *field = owner->fields; field && owner->kind != DEFINITION_UNION;
          field = field->next) {
         bool there = field->presence != PRESENCE_REQUIRED || field->value;
 
-        for (const Pair *pair = is->items; pair && !there; pair = pair->next)
+        for (const Pair *pair = value->items; pair && !there; pair = pair->next)
             there = pair_field(owner, pair) == field;
         if (!there)
             report_error(&checked->program->reports, value->place, NULL,
                          "the required field '%s' is missing", field->name.text);
     }
+}
+
+static Value *copy_value(Program *program, const Value *value);
+
+static Pair *copy_items(Program *program, const Pair *items) {
+    Pair *first = NULL, **last = &first;
+
+    for (; items; items = items->next) {
+        *last = pool_new(&program->pool, Pair);
+        (*last)->key = items->key ? copy_value(program, items->key) : NULL;
+        (*last)->value = copy_value(program, items->value);
+        last = &(*last)->next;
+    }
+    return first;
+}
+
+static Value *copy_value(Program *program, const Value *value) {
+    Value *copy = pool_new(&program->pool, Value);
+
+    *copy = *value;
+    copy->items = copy_items(program, value->items);
+    return copy;
+}
+
+/* A constant of another type is used as if its literal stood here: checking changes a literal, and
+ * the constant keeps its own. */
+static void become_literal(Program *program, Value *value, const Value *literal) {
+    value->kind = literal->kind;
+    value->constant = NULL;
+    value->n = literal->n;
+    value->items = copy_items(program, literal->items);
 }
 
 static void check(Checked *checked, const Type *type, Value *value) {
@@ -362,6 +426,10 @@ static void check(Checked *checked, const Type *type, Value *value) {
     is = value_true(value);
     if (!is || (value->constant && types_equal(type, value->constant->type)))
         return;
+    if (is != value && (is->kind == VALUE_LIST || is->kind == VALUE_MAP)) {
+        become_literal(checked->program, value, is);
+        is = value;
+    }
     checked->depth++;
     switch (wanted->kind) {
     case TYPE_BOOL:
@@ -385,16 +453,16 @@ static void check(Checked *checked, const Type *type, Value *value) {
         break;
     case TYPE_LIST:
     case TYPE_SET:
-        check_list(checked, wanted, value, is);
+        check_list(checked, wanted, value);
         break;
     case TYPE_MAP:
-        check_map(checked, wanted, value, is);
+        check_map(checked, wanted, value);
         break;
     case TYPE_NAMED:
         if (wanted->target->kind == DEFINITION_ENUM)
             check_enum_number(checked, wanted->target, value, is);
         else
-            check_struct(checked, wanted->target, value, is);
+            check_struct(checked, wanted->target, value);
         break;
     case TYPE_STREAM:
         break;

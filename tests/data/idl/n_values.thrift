@@ -1,8 +1,8 @@
 // expect: error: 'A' is i32, but this is a string
 // expect: error: 'B' is a string, but this is an integer
 // expect: error: 'C' is a list, but this is a map
-// expect: error: the element is there twice
-// expect: error: the key is there twice
+// expect: warning: the element is there twice
+// expect: warning: the key is there twice: its last value counts
 // expect: error: 'Point' has no field 'z'
 // expect: error: the required field 'x' is missing
 // expect: error: there is no constant or enum value 'NOPE'
