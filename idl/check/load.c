@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "idl/check/check-private.h"
 #include "idl/syntax/parser.h"
 
@@ -44,32 +43,9 @@ static int read_source(Program *program, const char *path, Source *source) {
     return r;
 }
 
-/* The first character that is none, or NULL. */
-static const char *first_not_utf8(const char *text, size_t len) {
-    const char *p = text, *end = text + len;
-    size_t n;
-
-    for (; p < end; p += n) {
-        const char *line_end = memchr(p, '\n', (size_t)(end - p));
-
-        n = (size_t)((line_end ? line_end + 1 : end) - p);
-        if (!text_is_utf8(p, n))
-            break;
-    }
-    for (; p < end; p += n) {
-        n = 1;
-        while (n < 4 && p + n < end && ((unsigned char)p[n] & 0xC0) == 0x80)
-            n++;
-        if (!text_is_utf8(p, n))
-            return p;
-    }
-    return NULL;
-}
-
-/* What no text editor writes ends the text, so that it is reported on once. */
+/* Text that no editor writes ends the file, so that it is reported once. */
 static void check_encoding(Program *program, Source *source) {
     const char *nul = memchr(source->text, 0, source->len);
-    const char *bad;
 
     if (source->len >= 2 &&
         (memcmp(source->text, "\xFF\xFE", 2) == 0 || memcmp(source->text, "\xFE\xFF", 2) == 0)) {
@@ -83,10 +59,6 @@ static void check_encoding(Program *program, Source *source) {
                      "there is a NUL byte in the file");
         source->len = (size_t)(nul - source->text);
     }
-    bad = first_not_utf8(source->text, source->len);
-    if (bad)
-        report_error(&program->reports, ((Place){source, (uint32_t)(bad - source->text), 1}),
-                     "save it as UTF-8", "the file is not UTF-8");
 }
 
 static File *file_new(Program *program, const char *path, Source source) {

@@ -35,6 +35,83 @@ static bool is_word_char(char c) {
     return isalnum((unsigned char)c) || c == '_';
 }
 
+/* ---- encoding ---- */
+
+/* A byte and the continuation bytes after it. */
+static size_t char_len(const char *p, const char *end) {
+    size_t n = 1;
+
+    while (n < 4 && p + n < end && ((unsigned char)p[n] & 0xC0) == 0x80)
+        n++;
+    return n;
+}
+
+/* The first byte that is not part of a UTF-8 character, or NULL. Goes line by line: the whole text
+ * is checked only once. */
+static const char *first_not_utf8(const char *text, size_t len) {
+    const char *p = text, *end = text + len;
+    size_t n;
+
+    for (; p < end; p += n) {
+        const char *line_end = memchr(p, '\n', (size_t)(end - p));
+
+        n = (size_t)((line_end ? line_end + 1 : end) - p);
+        if (!text_is_utf8(p, n))
+            break;
+    }
+    for (; p < end; p += n) {
+        n = char_len(p, end);
+        if (!text_is_utf8(p, n))
+            return p;
+    }
+    return NULL;
+}
+
+/* Text that means something must be UTF-8. */
+static void check_encoding(Lexer *lexer, size_t start) {
+    const char *text = lexer->source->text + start, *bad;
+
+    bad = lexer->refused_encoding ? NULL : first_not_utf8(text, lexer->at - start);
+    if (!bad)
+        return;
+    lexer->refused_encoding = true;
+    report_error(lexer->reports, ((Place){lexer->source, (uint32_t)(bad - lexer->source->text), 1}),
+                 "save it as UTF-8", "the file is not UTF-8");
+}
+
+/* Old files often have names in Latin-1 in their comments. */
+static void check_comment_encoding(Lexer *lexer, Place place) {
+    const char *bad =
+        lexer->warned_of_encoding ? NULL : first_not_utf8(place.source->text + place.at, place.len);
+
+    if (!bad)
+        return;
+    lexer->warned_of_encoding = true;
+    report(lexer->reports, SEVERITY_WARNING,
+           ((Place){place.source, (uint32_t)(bad - place.source->text), 1}), "save it as UTF-8",
+           "a comment is not UTF-8");
+}
+
+/* The text with U+FFFD in place of each byte that is not UTF-8. */
+static const char *as_utf8(Pool *pool, const char *text) {
+    size_t len = strlen(text), n;
+    char *copy, *to;
+
+    if (text_is_utf8(text, len))
+        return text;
+    copy = to = pool_alloc(pool, 3 * len + 1);
+    for (const char *end = text + len; text < end; text += n) {
+        n = char_len(text, end);
+        if (text_is_utf8(text, n)) {
+            to = mempcpy(to, text, n);
+        } else {
+            to = mempcpy(to, "\xEF\xBF\xBD", 3);
+            n = 1;
+        }
+    }
+    return copy;
+}
+
 /* ---- comments ---- */
 
 /* Does the text end a line with nothing on it but blanks and a star? Returns what comes after. */
@@ -79,7 +156,7 @@ static const char *clean_doc(Lexer *lexer, Place place) {
     while (to > text && to[-1] == '\n')
         to--;
     *to = '\0';
-    return to > text ? text : NULL;
+    return to > text ? as_utf8(lexer->pool, text) : NULL;
 }
 
 static void add_comment(Lexer *lexer, size_t start, const char **doc) {
@@ -88,6 +165,7 @@ static void add_comment(Lexer *lexer, size_t start, const char **doc) {
     comment->place = place_from(lexer, start);
     *lexer->last_comment = comment;
     lexer->last_comment = &comment->next;
+    check_comment_encoding(lexer, comment->place);
     /* Not: an empty comment, or a line of stars. */
     if (comment->place.len > 4 && memcmp(lexer->source->text + start, "/**", 3) == 0 &&
         lexer->source->text[start + 3] != '*') {
@@ -273,6 +351,7 @@ static void read_string(Lexer *lexer, Token *token, size_t start) {
     else
         report_error(lexer->reports, ((Place){lexer->source, (uint32_t)start, 1}),
                      "a line break in it is written \\n", "the string never ends");
+    check_encoding(lexer, start);
     token->place = place_from(lexer, start);
 }
 
@@ -290,7 +369,7 @@ static void skip_junk(Lexer *lexer, size_t start) {
     do
         lexer->at++;
     while (lexer->at < lexer->source->len && ((unsigned char)peek(lexer, 0) & 0xC0) == 0x80);
-    /* What is not UTF-8 is reported of the file as a whole. */
+    check_encoding(lexer, start);
     if (text_is_utf8(lexer->source->text + start, lexer->at - start))
         report_error(lexer->reports, place_from(lexer, start), NULL, "unexpected character '%s'",
                      text_escape(shown, lexer->source->text + start, lexer->at - start));

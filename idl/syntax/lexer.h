@@ -36,6 +36,7 @@ typedef struct Lexer {
     size_t at;
     Comment *first_comment, **last_comment;
     const char *doc; /* of the file: the first of two doc comments at its top */
+    bool refused_encoding, warned_of_encoding; /* once per file */
 } Lexer;
 
 void lexer_init(Lexer *lexer, Pool *pool, Reports *reports, const Source *source);

@@ -17,20 +17,20 @@ def run(*command):
 
 def words(text):
     # What has two spellings, or says nothing, has one spelling or goes.
-    text = re.sub(r"\\[nrt]", " ", text.decode("utf-8-sig"))
+    text = re.sub(r"\\[nrt]", " ", text.decode("utf-8-sig", "surrogateescape"))
     return sorted(w for w in re.findall(r"\w+", text) if w not in ("async", "oneway", "throws"))
 
 
 def littered(text):
     n, pieces = 0, []
-    for token in TOKENS.findall(text.decode("utf-8-sig")):
+    for token in TOKENS.findall(text.decode("utf-8-sig", "surrogateescape")):
         pieces.append(token)
         # Behind a line comment it would be a part of that.
         if rng.random() < 0.1 and not token.startswith(("//", "#")):
             n += 1
             pieces.append(rng.choice([" /* {0} */", " // {0}\n", " # {0}\n", "/* {0}\n     more\n */",
                                       "\n\n/* {0} */\n\n", "\n// {0}\n\n"]).format(f"comment_{n}"))
-    return "".join(pieces).encode()
+    return "".join(pieces).encode("utf-8", "surrogateescape")
 
 
 def check(name, text):
