@@ -10,6 +10,22 @@ void same_name(Program *program, Name name, Name before, const char *what) {
     report_also(&program->reports, before.place, "the first one is here");
 }
 
+void check_c_name(Program *program, const Annotation *annotations) {
+    const Annotation *own = annotation_find(annotations, "c.name");
+    const char *name = own ? own->value : "";
+
+    if (!own)
+        return;
+    if (!own->has_value)
+        report_error(&program->reports, own->name.place, "write it as (c.name = \"other_name\")",
+                     "'c.name' needs a name");
+    else if (!*name ||
+             strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") !=
+                 strlen(name) ||
+             (*name >= '0' && *name <= '9'))
+        report_error(&program->reports, own->value_place, NULL, "'%s' cannot be a name in C", name);
+}
+
 /* Looks among the fields before it: FIELDS_MAX bounds the time. */
 static void check_unique(Program *program, const Field *first, const Field *field) {
     for (const Field *before = first; before != field; before = before->next) {
@@ -44,6 +60,7 @@ void check_fields(Program *program, const File *file, Field *first, bool are_arg
             report(&program->reports, SEVERITY_WARNING, field->id_place, NULL,
                    "field numbers start at 1: others are given to fields without one");
         check_unique(program, first, field);
+        check_c_name(program, field->annotations);
         resolve_type(program, file, field->type, are_args);
         field->optional = field->presence == PRESENCE_OPTIONAL;
         if (field->reference) {

@@ -16,6 +16,11 @@ enum {
 
 void check_file(Program *program, File *file);
 
+/* ---- check-fields.c ---- */
+
+/* The annotation c.name: a name that C can have. */
+void check_c_name(Program *program, const Annotation *annotations);
+
 /* ---- check-type.c ---- */
 
 void resolve_type(Program *program, const File *file, Type *type, bool stream_allowed);

@@ -38,8 +38,9 @@ static void check_flag(Program *program, const Annotation *annotation) {
 }
 
 static void check_method_annotations(Program *program, const Function *function) {
-    static const char *const known[] = {"timeout",   "idempotent", "cache.ttl",      "cache.stale",
-                                        "cache.key", "cache.tags", "cache.negative", "deprecated"};
+    static const char *const known[] = {"timeout",        "idempotent", "cache.ttl",
+                                        "cache.stale",    "cache.key",  "cache.tags",
+                                        "cache.negative", "deprecated", "c.name"};
     enum { N = sizeof(known) / sizeof(*known) };
 
     check_duration(program, annotation_find(function->annotations, "timeout"), 3600000);
@@ -113,6 +114,7 @@ static void check_function(Program *program, const File *file, Function *functio
             check_value(program, field->type, field->value, field->name.text);
     check_streams(program, function);
     check_method_annotations(program, function);
+    check_c_name(program, function->annotations);
     check_cache_annotations(program, function);
 }
 

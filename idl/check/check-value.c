@@ -470,14 +470,10 @@ static void check(Checked *checked, const Type *type, Value *value) {
     checked->depth--;
 }
 
-/* The file that a value stands in: its names mean what they mean there. */
-static const File *file_of(const Value *value) {
-    return (const File *)(const void *)((const char *)value->place.source - offsetof(File, source));
-}
-
 static void check_at(Program *program, const Type *type, Value *value, const char *what,
                      int depth) {
-    Checked checked = {.program = program, .file = file_of(value), .what = what, .depth = depth};
+    Checked checked = {
+        .program = program, .file = file_of_place(value->place), .what = what, .depth = depth};
 
     check(&checked, type, value);
 }

@@ -25,6 +25,7 @@ static void check_enum(Program *program, Definition *definition) {
                          "there are more than %d values", VALUES_MAX);
             return;
         }
+        check_c_name(program, value->annotations);
         for (EnumValue *before = definition->values; before != value; before = before->next) {
             if (strcmp(before->name.text, value->name.text) == 0)
                 same_name(program, value->name, before->name, "values");
@@ -120,6 +121,7 @@ static void check_headers(Program *program, const File *file) {
 }
 
 static void check_definition(Program *program, const File *file, Definition *definition) {
+    check_c_name(program, definition->annotations);
     switch (definition->kind) {
     case DEFINITION_CONST:
     case DEFINITION_TYPEDEF:

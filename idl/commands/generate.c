@@ -102,10 +102,8 @@ static int generate(const Options *options, const char *path) {
     int r = 1;
 
     if (file) {
-        emit_prepare(&emit, &program, file, options->tables);
+        emit_prepare(&emit, &program, file, options->name, options->tables);
         emit.version = options->version;
-        if (options->name)
-            emit.base = options->name;
     }
     if (file && program.reports.n_errors == 0) {
         emit_files(&emit);

@@ -13,16 +13,23 @@ size_t count_fields(const Field *field) {
 }
 
 const char *member_name(Emit *emit, const Definition *owner, const Field *field) {
-    if (owner->kind == DEFINITION_UNION && strcmp(field->name.text, "which") == 0)
+    const char *spelling = c_spelling(field->annotations, field->name.text);
+    const char *name = c_word(emit->program, spelling);
+
+    if (owner->kind == DEFINITION_UNION && strcmp(name, "which") == 0)
         return "which_";
-    return c_word(emit->program, field->name.text);
+    /* C++ refuses a member named like a type that its struct uses. */
+    for (const Field *f = names_is_taken(&emit->names, name) ? owner->fields : NULL; f; f = f->next)
+        if (strcmp(c_type(emit, f->type), name) == 0)
+            return pool_printf(&emit->program->pool, "%s_", name);
+    return name;
 }
 
 const char *argument_name(Emit *emit, const Field *field) {
     /* Parameters and locals of ours in the same functions. */
     static const char *const ours[] = {"args",     "client",  "ctx", "fn",
                                        "handlers", "request", "ret", "reterr"};
-    const char *name = c_word(emit->program, field->name.text);
+    const char *name = c_word(emit->program, c_spelling(field->annotations, field->name.text));
 
     for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
         if (strcmp(name, ours[i]) == 0)
@@ -130,7 +137,7 @@ void put_prototype(Emit *emit, Buffer *to, const Method *m, Prototype prototype,
     const char *suffix = parameters(emit, &items, m, prototype), *head;
 
     if (prototype == PROTOTYPE_HANDLER)
-        head = pool_printf(pool, "    int (*%s)(", c_word(emit->program, m->function->name.text));
+        head = pool_printf(pool, "    int (*%s)(", c_word(emit->program, m->word));
     else
         head = pool_printf(pool, "int %s%s(", m->c, suffix);
     put_wrapped(to, head, items.v, items.n, pool_printf(pool, ")%s", tail));

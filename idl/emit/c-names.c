@@ -54,6 +54,12 @@ const char *wire_name(Program *program, const Definition *definition) {
                        definition->name.text);
 }
 
+const char *c_spelling(const Annotation *annotations, const char *name) {
+    const Annotation *own = annotation_find(annotations, "c.name");
+
+    return own && own->has_value ? own->value : name;
+}
+
 const char *snake_case(Program *program, const char *name) {
     char *text = pool_alloc(&program->pool, 2 * strlen(name) + 1), *to = text;
 
@@ -80,7 +86,8 @@ const char *upper_case(Program *program, const char *name) {
 
 const char *c_name(Program *program, const Definition *definition) {
     const char *prefix = c_prefix(program, definition->file), *last = strrchr(prefix, '_');
-    const char *name = snake_case(program, definition->name.text);
+    const char *name =
+        snake_case(program, c_spelling(definition->annotations, definition->name.text));
 
     /* Service Calc in calc, or in acme.calc. */
     if (definition->kind == DEFINITION_SERVICE &&
@@ -92,13 +99,33 @@ const char *c_name(Program *program, const Definition *definition) {
 const char *c_part(Program *program, const File *file, const Definition *definition) {
     if (definition->file != file)
         return c_name(program, definition);
-    return snake_case(program, definition->name.text);
+    return snake_case(program, c_spelling(definition->annotations, definition->name.text));
 }
 
-/* Of C11 and C++17, and what headers and compilers define as macros. */
+const char *c_constant(Program *program, const Definition *owner, const Annotation *annotations,
+                       const char *name) {
+    return pool_printf(&program->pool, "%s_%s", upper_case(program, c_name(program, owner)),
+                       upper_case(program, snake_case(program, c_spelling(annotations, name))));
+}
+
+const char *c_guard(Program *program, const char *base) {
+    return pool_printf(&program->pool, "%s_H", upper_case(program, as_identifier(program, base)));
+}
+
+/* Keywords of C11 and C++17, macros of compilers, and names of the headers that ferry.h includes.
+ */
 static const char *const words[] = {
+    "BUFSIZ",
     "EOF",
+    "FILE",
     "NULL",
+    "PTRDIFF_MAX",
+    "PTRDIFF_MIN",
+    "SEEK_CUR",
+    "SEEK_END",
+    "SEEK_SET",
+    "SIZE_MAX",
+    "SIZE_MIN",
     "alignas",
     "alignof",
     "and",
@@ -142,8 +169,15 @@ static const char *const words[] = {
     "if",
     "inline",
     "int",
+    "int16_t",
+    "int32_t",
+    "int64_t",
+    "int8_t",
+    "intmax_t",
+    "intptr_t",
     "linux",
     "long",
+    "max_align_t",
     "mutable",
     "namespace",
     "new",
@@ -151,12 +185,15 @@ static const char *const words[] = {
     "not",
     "not_eq",
     "nullptr",
+    "nullptr_t",
+    "off_t",
     "offsetof",
     "operator",
     "or",
     "or_eq",
     "private",
     "protected",
+    "ptrdiff_t",
     "public",
     "register",
     "reinterpret_cast",
@@ -164,7 +201,9 @@ static const char *const words[] = {
     "return",
     "short",
     "signed",
+    "size_t",
     "sizeof",
+    "ssize_t",
     "static",
     "static_assert",
     "static_cast",
@@ -183,10 +222,17 @@ static const char *const words[] = {
     "typeid",
     "typename",
     "typeof",
+    "uint16_t",
+    "uint32_t",
+    "uint64_t",
+    "uint8_t",
+    "uintmax_t",
+    "uintptr_t",
     "union",
     "unix",
     "unsigned",
     "using",
+    "va_list",
     "virtual",
     "void",
     "volatile",
@@ -200,8 +246,35 @@ static int compare_words(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static bool ends_with(const char *name, const char *end) {
+    size_t len = strlen(name);
+
+    return len >= strlen(end) && strcmp(name + len - strlen(end), end) == 0;
+}
+
+/* INT32_MAX, UINT8_C: macros of stdint.h. */
+static bool is_integer_macro(const char *name) {
+    return (strncmp(name, "INT", 3) == 0 || strncmp(name, "UINT", 4) == 0) &&
+           (ends_with(name, "_MAX") || ends_with(name, "_MIN") || ends_with(name, "_C"));
+}
+
+/* EINVAL and others of errno.h: there are too many, and each system has its own. */
+static bool is_errno_macro(const char *name) {
+    size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+
+    return name[0] == 'E' && len >= 4 && !name[len];
+}
+
+/* The standard keeps _Bool, __func__ and all names like them. */
+static bool is_reserved(const char *name) {
+    return (name[0] == '_' && (name[1] == '_' || isupper((unsigned char)name[1]))) ||
+           strncmp(name, "ferry_", 6) == 0 || strncmp(name, "FERRY_", 6) == 0 ||
+           is_integer_macro(name) || is_errno_macro(name);
+}
+
 const char *c_word(Program *program, const char *name) {
-    if (!bsearch(&name, words, sizeof(words) / sizeof(*words), sizeof(*words), compare_words))
+    if (!is_reserved(name) &&
+        !bsearch(&name, words, sizeof(words) / sizeof(*words), sizeof(*words), compare_words))
         return name;
     return pool_printf(&program->pool, "%s_", name);
 }
@@ -223,8 +296,11 @@ void names_take(Names *names, const char *name, Place place) {
     TakenName *taken;
 
     HASH_FIND(hh, names->taken, name, strlen(name), taken);
+    if (taken && names->quiet)
+        return;
     if (taken) {
-        report_error(&names->program->reports, place, "give one of them another name",
+        report_error(&names->program->reports, place,
+                     "rename one of them, in C alone with (c.name = \"other_name\")",
                      "two things would be named '%s' in C", name);
         if (taken->place.source)
             report_also(&names->program->reports, taken->place, "the other one is here");

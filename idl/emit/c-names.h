@@ -10,8 +10,12 @@
 
 typedef struct Names {
     Program *program;
+    bool quiet; /* collisions are not reported */
     struct TakenName *taken;
 } Names;
+
+/* The name that C names are made from: the annotation c.name, else the name itself. */
+const char *c_spelling(const Annotation *annotations, const char *name);
 
 /* "calc": namespace c, else namespace *, else the file's base name; dots become underscores. */
 const char *c_prefix(Program *program, const File *file);
@@ -32,8 +36,16 @@ const char *c_name(Program *program, const Definition *definition);
 /* "range", or "shared_range" for another file's: a part of a longer name. */
 const char *c_part(Program *program, const File *file, const Definition *definition);
 
-/* A name that stands alone in C (a field, an argument): keywords get an underscore behind them. */
+/* A name that stands alone in C (a field, an argument): keywords, and names that belong to the
+ * standard headers or to ferry, get an underscore behind them. */
 const char *c_word(Program *program, const char *name);
+
+/* "CALC_OP_ADD": the constant of an enum's value or of a union's member. */
+const char *c_constant(Program *program, const Definition *owner, const Annotation *annotations,
+                       const char *name);
+
+/* "CALC_H" for "calc". */
+const char *c_guard(Program *program, const char *base);
 
 /* Takes a name for this thing; an error if it is taken. */
 void names_take(Names *names, const char *name, Place place);

@@ -94,3 +94,21 @@ const char *c_string(Program *program, const char *text, size_t len) {
     *to = '\0';
     return quoted;
 }
+
+void put_characters(Buffer *to, const char *text, size_t len) {
+    size_t column = 0;
+
+    put(to, "{");
+    for (size_t i = 0; i <= len; i++) {
+        unsigned char c = (unsigned char)(i < len ? text[i] : '\0');
+        char shown[8];
+
+        if (c < 0x20 || c >= 0x7F)
+            snprintf(shown, sizeof(shown), "'\\x%02X'", c);
+        else
+            snprintf(shown, sizeof(shown), c == '\'' || c == '\\' ? "'\\%c'" : "'%c'", c);
+        put(to, "%s%s%s", column == 0 ? "\n    " : " ", shown, i < len ? "," : "");
+        column = column > 80 ? 0 : column + strlen(shown) + 2;
+    }
+    put(to, "\n}");
+}

@@ -25,21 +25,23 @@ static const char *const base_types[] = {"bool",         "int8_t",      "int16_t
                                          "int32_t",      "int64_t",     "double",
                                          "const char *", "ferry_bytes", "ferry_uuid"};
 
-/* What a container inside a longer name is called. A typedef of a container keeps its own name: in
- * C it may be another file's type. */
-static const char *part(Emit *emit, const Type *type) {
+/* The name of a type inside a longer name, in this file. A typedef of a container keeps its own
+ * name: in C it may be another file's type. */
+static const char *part(Emit *emit, const File *file, const Type *type) {
     const Type *is = type_true(type);
     Pool *pool = &emit->program->pool;
 
     if (is->kind <= TYPE_UUID)
         return base_names[is->kind];
     if (is->kind == TYPE_NAMED)
-        return c_part(emit->program, emit->file, is->target);
+        return c_part(emit->program, file, is->target);
     if (type != is)
-        return c_part(emit->program, emit->file, type->target);
+        return c_part(emit->program, file, type->target);
     if (is->kind == TYPE_MAP)
-        return pool_printf(pool, "map_%s_%s", part(emit, is->key), part(emit, is->item));
-    return pool_printf(pool, "%s_%s", is->kind == TYPE_SET ? "set" : "list", part(emit, is->item));
+        return pool_printf(pool, "map_%s_%s", part(emit, file, is->key),
+                           part(emit, file, is->item));
+    return pool_printf(pool, "%s_%s", is->kind == TYPE_SET ? "set" : "list",
+                       part(emit, file, is->item));
 }
 
 /* Lists and sets of base types are in ferry/schema.h. */
@@ -47,23 +49,65 @@ static bool is_common(const Type *type) {
     return type->kind != TYPE_MAP && kind_of(type->item) <= TYPE_UUID;
 }
 
+/* Does a name in the type belong to this file? */
+static bool mentions(const Type *type, const File *file) {
+    if (!type)
+        return false;
+    if (type->kind == TYPE_NAMED)
+        return type->target->file == file ||
+               (type->target->kind == DEFINITION_TYPEDEF && mentions(type->target->type, file));
+    return mentions(type->key, file) || mentions(type->item, file);
+}
+
+static bool is_container(const Type *type) {
+    return kind_of(type) >= TYPE_LIST && kind_of(type) <= TYPE_MAP;
+}
+
+static Container *find_container(const Emit *emit, const char *rule, const Type *type) {
+    for (Container *container = emit->containers; container; container = container->next)
+        if (strcmp(container->rule, rule) == 0 && types_equal(container->type, type))
+            return container;
+    return NULL;
+}
+
+/* The rule's name, or the first that is free with underscores behind it. */
+static const char *free_name(Emit *emit, const File *file, const char *rule, bool map) {
+    const char *name = rule;
+    bool taken = true;
+
+    while (taken) {
+        taken = is_declared(emit, file, name, map);
+        for (const Container *c = emit->containers; c && !taken; c = c->next)
+            taken = strcmp(c->c, name) == 0;
+        if (taken)
+            name = pool_printf(&emit->program->pool, "%s_", name);
+    }
+    return name;
+}
+
 Container *container_of(Emit *emit, const Type *type) {
     const Type *is = type_true(type);
-    const char *name = part(emit, is);
-    const char *c =
-        pool_printf(&emit->program->pool, "%s_%s", is_common(is) ? "ferry" : emit->prefix, name);
-    Container *container;
+    const File *file = file_of_place(is->place);
+    const char *name = part(emit, file, is);
+    bool common = is_common(is);
+    const char *rule = pool_printf(&emit->program->pool, "%s_%s",
+                                   common ? "ferry" : c_prefix(emit->program, file), name);
+    Container *container = find_container(emit, rule, is);
 
-    for (container = emit->containers; container; container = container->next)
-        if (strcmp(container->c, c) == 0)
-            return container;
+    if (container)
+        return container;
     /* Inner ones first: tables are written in this order. */
-    if (is->key && kind_of(is->key) >= TYPE_LIST && kind_of(is->key) != TYPE_NAMED)
+    if (is->key && is_container(is->key))
         container_of(emit, is->key);
-    if (kind_of(is->item) >= TYPE_LIST && kind_of(is->item) != TYPE_NAMED)
+    if (is_container(is->item))
         container_of(emit, is->item);
     container = pool_new(&emit->program->pool, Container);
-    *container = (Container){.type = is, .c = c, .ours = !is_common(is), .place = type->place};
+    *container = (Container){.type = is,
+                             .rule = rule,
+                             .c = common ? rule : free_name(emit, file, rule, is->kind == TYPE_MAP),
+                             .ours = !common && file == emit->file,
+                             .shared = !mentions(is, file),
+                             .place = is->place};
     container->local = pool_printf(&emit->program->pool, "%s_type", name);
     *emit->last_container = container;
     emit->last_container = &container->next;

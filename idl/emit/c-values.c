@@ -8,6 +8,31 @@
 
 #include "idl/emit/emit.h"
 
+/* A text that is too long for a literal is an array of its own. */
+static const char *long_text(Emit *emit, const char *text, size_t len, Hoist *hoist) {
+    Pool *pool = &emit->program->pool;
+    const char *name = hoist->n++ ? pool_printf(pool, "%s_%d", hoist->name, hoist->n) : hoist->name;
+
+    if (hoist->declarations)
+        put(hoist->declarations, "extern const char %s[%zu];\n", name, len + 1);
+    put(hoist->arrays, "%sconst char %s[%zu] = ", hoist->declarations ? "" : "static ", name,
+        len + 1);
+    put_characters(hoist->arrays, text, len);
+    put(hoist->arrays, ";\n");
+    return name;
+}
+
+static const char *text(Emit *emit, const Value *value, Hoist *hoist) {
+    return value->len > C_STRING_MAX ? long_text(emit, value->text, value->len, hoist)
+                                     : c_string(emit->program, value->text, value->len);
+}
+
+bool is_macro(const Definition *constant) {
+    if (is_string(constant->type))
+        return value_true(constant->value)->len <= C_STRING_MAX;
+    return is_scalar(constant->type) && kind_of(constant->type) != TYPE_UUID;
+}
+
 static const char *integer(Emit *emit, TypeKind kind, int64_t number) {
     Pool *pool = &emit->program->pool;
 
@@ -24,30 +49,31 @@ static const char *integer(Emit *emit, TypeKind kind, int64_t number) {
 
 static const char *real(Emit *emit, const Value *value) {
     double number = value->kind == VALUE_DOUBLE ? value->real : (double)value_number(value);
-    char text[64];
+    char shortest[64];
 
-    snprintf(text, sizeof(text), "%.17g", number);
+    snprintf(shortest, sizeof(shortest), "%.17g", number);
     /* The shortest that reads back as the same. */
     for (int digits = 1; digits < 17; digits++) {
         char shorter[64];
 
         snprintf(shorter, sizeof(shorter), "%.*g", digits, number);
         if (strtod(shorter, NULL) == number) {
-            strcpy(text, shorter);
+            strcpy(shortest, shorter);
             break;
         }
     }
-    return pool_printf(&emit->program->pool, "%s%s", text, strpbrk(text, ".en") ? "" : ".0");
+    return pool_printf(&emit->program->pool, "%s%s", shortest,
+                       strpbrk(shortest, ".en") ? "" : ".0");
 }
 
 static const char *uuid(Emit *emit, const Value *value) {
     ferry_uuid parsed = {{0}};
-    char text[16 * 6 + 8], *to = text;
+    char bytes[16 * 6 + 8], *to = bytes;
 
     ferry_uuid_parse(value->text, &parsed);
     for (size_t i = 0; i < sizeof(parsed.bytes); i++)
         to += sprintf(to, "%s0x%02x", i ? ", " : "", parsed.bytes[i]);
-    return pool_printf(&emit->program->pool, "{{%s}}", text);
+    return pool_printf(&emit->program->pool, "{{%s}}", bytes);
 }
 
 static const char *enum_value(Emit *emit, const Value *value) {
@@ -55,9 +81,8 @@ static const char *enum_value(Emit *emit, const Value *value) {
 
     if (value->kind != VALUE_NAME)
         return integer(emit, TYPE_I32, value->number);
-    return pool_printf(&program->pool, "%s_%s",
-                       upper_case(program, c_name(program, value->enum_value->owner)),
-                       upper_case(program, snake_case(program, value->enum_value->name.text)));
+    return c_constant(program, value->enum_value->owner, value->enum_value->annotations,
+                      value->enum_value->name.text);
 }
 
 /* Its elements, or entries, in an array of their own: "{3, calc_ids}". */
@@ -195,10 +220,10 @@ const char *c_value(Emit *emit, const Type *type, const Value *value, Hoist *hoi
     case TYPE_DOUBLE:
         return real(emit, set);
     case TYPE_STRING:
-        return c_string(emit->program, set->text, set->len);
+        return text(emit, set, hoist);
     case TYPE_BINARY:
-        return pool_printf(&emit->program->pool, "{%s, %zu, NULL}",
-                           c_string(emit->program, set->text, set->len), set->len);
+        return pool_printf(&emit->program->pool, "{%s, %zu, NULL}", text(emit, set, hoist),
+                           set->len);
     case TYPE_UUID:
         return uuid(emit, set);
     case TYPE_LIST:

@@ -5,15 +5,6 @@
 
 #include "idl/emit/emit.h"
 
-static const char *guard(Emit *emit) {
-    char *name = pool_printf(&emit->program->pool, "%s_H", upper_case(emit->program, emit->base));
-
-    for (char *p = name; *p; p++)
-        if (!((*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9')))
-            *p = '_';
-    return name;
-}
-
 /* What stands above the first of its kind. */
 static void put_heading(Emit *emit, bool *is_there, const char *text) {
     if (!*is_there)
@@ -23,19 +14,17 @@ static void put_heading(Emit *emit, bool *is_there, const char *text) {
 
 /* ---- constants ---- */
 
-static bool is_macro(const Type *type) {
-    return (is_scalar(type) && kind_of(type) != TYPE_UUID) || is_string(type);
-}
-
 static void put_const(Emit *emit, const Definition *d) {
     const char *c = upper_case(emit->program, c_name(emit->program, d));
     Hoist none = {.name = c};
 
     put_comment(&emit->header, "", d->doc);
-    if (is_macro(d->type)) {
+    if (is_macro(d)) {
         const char *value = c_value(emit, d->type, d->value, &none);
 
         put(&emit->header, *value == '-' ? "#define %s (%s)\n" : "#define %s %s\n", c, value);
+    } else if (is_string(d->type)) {
+        put(&emit->header, "extern const char %s[%zu];\n", c, value_true(d->value)->len + 1);
     } else {
         put(&emit->header, "extern const %s %s;\n", c_type(emit, d->type), c);
     }
@@ -176,7 +165,7 @@ static void put_exceptions(Emit *emit) {
     bool any = false;
 
     for (const Definition *d = emit->file->definitions; d; d = d->next) {
-        const char *c = c_name(program, d), *part = snake_case(program, d->name.text);
+        const char *c = c_name(program, d), *part = c_part(program, d->file, d);
 
         if (d->kind != DEFINITION_EXCEPTION)
             continue;
@@ -290,12 +279,11 @@ static void put_includes(Emit *emit) {
 
 void emit_header(Emit *emit) {
     Buffer *to = &emit->header;
-    const char *name = guard(emit);
     const char *file = strrchr(emit->file->source.path, '/');
 
     put(to, "/* Made by ferry-idl %s from %s. Do not edit. */\n", emit->version,
         file ? file + 1 : emit->file->source.path);
-    put(to, "#ifndef %s\n#define %s\n\n#include <ferry/ferry.h>\n", name, name);
+    put(to, "#ifndef %s\n#define %s\n\n#include <ferry/ferry.h>\n", emit->guard, emit->guard);
     put_includes(emit);
     put(to, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
     if (emit->file->doc) {

@@ -37,8 +37,9 @@ static Method *method_new(Emit *emit, const Service *service, const Function *fu
     method->function = function;
     method->service = service->definition;
     method->inherited = function->owner != service->definition;
-    method->c = pool_printf(pool, "%s_%s", service->c, function->name.text);
-    method->local = pool_printf(pool, "%s%s", service->local, function->name.text);
+    method->word = c_spelling(function->annotations, function->name.text);
+    method->c = pool_printf(pool, "%s_%s", service->c, method->word);
+    method->local = pool_printf(pool, "%s%s", service->local, method->word);
     method->doc = method_doc(emit, function);
     for (const Field *field = function->args; field; field = field->next)
         if (field->type->kind == TYPE_STREAM)
@@ -85,7 +86,7 @@ static Service *service_new(Emit *emit, const Definition *definition) {
     service->local =
         strcmp(service->c, emit->prefix) == 0
             ? ""
-            : pool_printf(&program->pool, "%s_", snake_case(program, definition->name.text));
+            : pool_printf(&program->pool, "%s_", c_part(program, definition->file, definition));
     add_methods(emit, service, definition, &last);
     return service;
 }
@@ -106,72 +107,221 @@ static void add_containers(Emit *emit, const Type *type) {
         container_of(emit, is);
 }
 
-static void find_containers(Emit *emit) {
-    for (const Definition *d = emit->file->definitions; d; d = d->next) {
+static void find_in_service(Emit *emit, const Definition *service) {
+    for (const Definition *d = service; d; d = d->base)
+        for (const Function *function = d->functions; function; function = function->next) {
+            add_containers(emit, function->result);
+            for (const Field *f = function->args; f; f = f->next)
+                add_containers(emit, f->type);
+        }
+}
+
+/* In the order of the file: names that collide are settled in this order. */
+static void find_containers(Emit *emit, const File *file) {
+    for (const Definition *d = file->definitions; d; d = d->next) {
         if (d->kind == DEFINITION_CONST || d->kind == DEFINITION_TYPEDEF)
             add_containers(emit, d->type);
         for (const Field *f = definition_has_fields(d) ? d->fields : NULL; f; f = f->next)
             add_containers(emit, f->type);
+        if (d->kind == DEFINITION_SERVICE)
+            find_in_service(emit, d);
     }
-    for (const Service *s = emit->services; s; s = s->next)
-        for (const Method *m = s->methods; m; m = m->next) {
-            add_containers(emit, m->function->result);
-            for (const Field *f = m->function->args; f; f = f->next)
-                add_containers(emit, f->type);
+}
+
+/* ---- files ---- */
+
+typedef struct Files {
+    const File **v;
+    size_t n, cap;
+} Files;
+
+/* The file and all that it includes, each once, behind its own includes. */
+static void add_files(Program *program, Files *files, const File *file) {
+    for (size_t i = 0; i < files->n; i++)
+        if (files->v[i] == file)
+            return;
+    for (const Header *h = file->headers; h; h = h->next)
+        if (h->kind == HEADER_INCLUDE && h->file)
+            add_files(program, files, h->file);
+    if (files->n == files->cap) {
+        const File **more;
+
+        files->cap = 2 * files->cap + 8;
+        more = pool_alloc(&program->pool, files->cap * sizeof(*more));
+        for (size_t i = 0; i < files->n; i++)
+            more[i] = files->v[i];
+        files->v = more;
+    }
+    files->v[files->n++] = file;
+}
+
+/* The include of this file that leads to the other one. */
+static Place include_of(Program *program, const File *file, const File *other) {
+    for (const Header *h = file->headers; h; h = h->next) {
+        Files files = {NULL, 0, 0};
+
+        if (h->kind == HEADER_INCLUDE && h->file)
+            add_files(program, &files, h->file);
+        for (size_t i = 0; i < files.n; i++)
+            if (files.v[i] == other)
+                return h->name.place;
+    }
+    return (Place){&file->source, 0, 0};
+}
+
+static const char *base_guard(const Emit *emit, const File *file) {
+    return c_guard(emit->program, file == emit->file ? emit->base : file->base);
+}
+
+/* Two headers of one name, or of names that are one in capitals, cannot be included together. */
+static void check_guards(Emit *emit, const Files *files) {
+    for (size_t i = 0; i < files->n; i++)
+        for (size_t k = 0; k < i; k++) {
+            const char *guard = base_guard(emit, files->v[i]);
+
+            if (strcmp(guard, base_guard(emit, files->v[k])) != 0)
+                continue;
+            report_error(&emit->program->reports,
+                         include_of(emit->program, emit->file, files->v[k]),
+                         "give one of the files another name",
+                         "the headers of '%s' and '%s' would both have the include guard '%s'",
+                         files->v[k]->source.path, files->v[i]->source.path, guard);
         }
 }
 
 /* ---- names ---- */
 
-static void take(Emit *emit, Place place, const char *name, const char *suffix) {
-    names_take(&emit->names, pool_printf(&emit->program->pool, "%s%s", name, suffix), place);
+static void take(Names *names, Place place, const char *name, const char *suffix) {
+    names_take(names, pool_printf(&names->program->pool, "%s%s", name, suffix), place);
 }
 
-static void take_fields(Emit *emit, const Definition *definition) {
-    Names members = {.program = emit->program};
+static void take_exception(Names *names, const Definition *d) {
+    Program *program = names->program;
+    const char *thrown = pool_printf(&program->pool, "%s_throw_%s", c_prefix(program, d->file),
+                                     c_part(program, d->file, d));
 
-    /* A union has a member of ours beside them. */
-    if (definition->kind == DEFINITION_UNION)
-        names_take(&members, "which", definition->name.place);
-    for (const Field *field = definition->fields; field; field = field->next)
-        names_take(&members, member_name(emit, definition, field), field->name.place);
-    names_deinit(&members);
+    take(names, d->name.place, c_name(program, d), "_in");
+    take(names, d->name.place, thrown, "");
+    take(names, d->name.place, thrown, "_at");
 }
 
-static void take_definition(Emit *emit, const Definition *d) {
-    Program *program = emit->program;
+static void take_definition(Names *names, const Definition *d) {
+    Program *program = names->program;
     const char *c = c_name(program, d), *upper = upper_case(program, c);
-    const char *part = snake_case(program, d->name.text);
     Place place = d->name.place;
 
     if (d->kind == DEFINITION_CONST) {
-        take(emit, place, upper, "");
+        take(names, place, upper, "");
         return;
     }
-    if (d->kind != DEFINITION_SERVICE)
-        take(emit, place, c, "");
+    take(names, place, c, "");
     if (d->kind == DEFINITION_ENUM) {
-        take(emit, place, c, "_name");
+        take(names, place, c, "_name");
         for (const EnumValue *v = d->values; v; v = v->next)
-            take(emit, v->name.place, pool_printf(&program->pool, "%s_", upper),
-                 upper_case(program, snake_case(program, v->name.text)));
+            take(names, v->name.place, c_constant(program, d, v->annotations, v->name.text), "");
     }
     if (!definition_has_fields(d))
         return;
-    take_fields(emit, d);
-    take(emit, place, upper, "_INIT");
-    if (d->kind == DEFINITION_EXCEPTION) {
-        take(emit, place, c, "_in");
-        take(emit, place, pool_printf(&program->pool, "%s_throw_%s", emit->prefix, part), "");
-        take(emit, place, pool_printf(&program->pool, "%s_throw_%s", emit->prefix, part), "_at");
-    } else {
-        take(emit, place, c, "_pack");
-        take(emit, place, c, "_unpack");
-    }
+    take(names, place, upper, "_INIT");
+    take(names, place, c, "_pack");
+    take(names, place, c, "_unpack");
+    if (d->kind == DEFINITION_EXCEPTION)
+        take_exception(names, d);
     if (d->kind == DEFINITION_UNION)
         for (const Field *f = d->fields; f; f = f->next)
-            take(emit, f->name.place, pool_printf(&program->pool, "%s_", upper),
-                 upper_case(program, snake_case(program, f->name.text)));
+            take(names, f->name.place, c_constant(program, d, f->annotations, f->name.text), "");
+}
+
+static void take_function(Names *names, const char *service, const Function *function) {
+    const char *c = pool_printf(&names->program->pool, "%s_%s", service,
+                                c_spelling(function->annotations, function->name.text));
+    bool out = function->result && function->result->kind == TYPE_STREAM, in = false;
+    Place place = function->name.place;
+
+    for (const Field *field = function->args; field; field = field->next)
+        in = in || field->type->kind == TYPE_STREAM;
+    take(names, place, c, "");
+    if (!function->oneway)
+        take(names, place, c, "_return");
+    if (out) {
+        take(names, place, c, "_next");
+        take(names, place, c, "_yield");
+    }
+    if (in) {
+        take(names, place, c, "_send");
+        take(names, place, c, "_end");
+        take(names, place, c, "_receive");
+    }
+    if (!in && !out && !function->oneway) {
+        take(names, place, c, "_async");
+        take(names, place, c, "_fn");
+    }
+}
+
+static void take_service(Names *names, const Definition *d) {
+    const char *c = c_name(names->program, d);
+    int n = 0;
+
+    take(names, d->name.place, c, "_handlers");
+    take(names, d->name.place, c, "_serve");
+    for (const Definition *from = d; from; from = from->base)
+        for (const Function *f = from->functions; f && n++ < PROGRAM_METHODS_MAX; f = f->next)
+            take_function(names, c, f);
+}
+
+/* What the file's header declares, except containers. */
+static void take_file(Names *names, const File *file, bool tables) {
+    for (const Definition *d = file->definitions; d; d = d->next)
+        if (d->kind != DEFINITION_SERVICE)
+            take_definition(names, d);
+        else if (!tables)
+            take_service(names, d);
+}
+
+typedef struct FileNames {
+    struct FileNames *next;
+    const File *file;
+    Names names;
+} FileNames;
+
+/* The names that a file's containers must leave free: its own, and those of its includes. */
+static const Names *names_of(Emit *emit, const File *file) {
+    Files files = {NULL, 0, 0};
+    FileNames *own;
+
+    for (own = emit->file_names; own; own = own->next)
+        if (own->file == file)
+            return &own->names;
+    own = pool_new(&emit->program->pool, FileNames);
+    *own = (FileNames){emit->file_names, file, {.program = emit->program, .quiet = true}};
+    emit->file_names = own;
+    add_files(emit->program, &files, file);
+    for (size_t i = 0; i < files.n; i++)
+        take_file(&own->names, files.v[i], false);
+    return &own->names;
+}
+
+static const char *const container_suffixes[] = {"", "_pack", "_unpack", "_entry", "_find"};
+
+enum { OF_ALL = 3, OF_MAPS = 5 }; /* of container_suffixes */
+
+bool is_declared(Emit *emit, const File *file, const char *name, bool map) {
+    const Names *names = names_of(emit, file);
+    Pool *pool = &emit->program->pool;
+
+    for (int i = 0; i < (map ? OF_MAPS : OF_ALL); i++)
+        if (names_is_taken(names, pool_printf(pool, "%s%s", name, container_suffixes[i])))
+            return true;
+    return false;
+}
+
+static void take_container(Emit *emit, Container *c) {
+    bool map = c->type->kind == TYPE_MAP;
+
+    for (int i = 0; i < (map ? OF_MAPS : OF_ALL); i++)
+        take(&emit->names, c->place, c->c, container_suffixes[i]);
+    if (c->shared)
+        take(&emit->names, c->place, upper_case(emit->program, c->c), "_DEFINED");
 }
 
 /* A method's tables share a stem that leaves all of their names free. */
@@ -194,74 +344,92 @@ static const char *take_stem(Emit *emit, const char *stem) {
     return stem;
 }
 
+/* Names of the arguments, and of the method's tables. */
 static void take_method(Emit *emit, Method *m) {
-    Place place = m->function->name.place;
     Names arguments = {.program = emit->program};
-    bool streams = m->in || m->out;
 
     for (const Field *field = m->function->args; field; field = field->next)
         names_take(&arguments, argument_name(emit, field), field->name.place);
     names_deinit(&arguments);
     m->local = take_stem(emit, m->local);
-    if (emit->tables) {
-        take(emit, place, args_name(emit, m), "");
-        return;
-    }
-    take(emit, place, m->c, "");
-    if (!m->function->oneway)
-        take(emit, place, m->c, "_return");
-    if (m->out) {
-        take(emit, place, m->c, "_next");
-        take(emit, place, m->c, "_yield");
-    }
-    if (m->in) {
-        take(emit, place, m->c, "_send");
-        take(emit, place, m->c, "_end");
-        take(emit, place, m->c, "_receive");
-    }
-    if (!streams && !m->function->oneway) {
-        take(emit, place, m->c, "_async");
-        take(emit, place, m->c, "_fn");
-    }
+    if (emit->tables)
+        take(&emit->names, m->function->name.place, args_name(emit, m), "");
 }
 
-/* The handlers are members of a struct, where C's keywords are none. */
-static void take_members(Emit *emit, const Service *s) {
+static void take_fields(Emit *emit, const Definition *definition) {
     Names members = {.program = emit->program};
 
-    for (const Method *m = s->methods; m; m = m->next)
-        names_take(&members, c_word(emit->program, m->function->name.text),
-                   m->function->name.place);
+    /* A union has a member of ours beside them. */
+    if (definition->kind == DEFINITION_UNION)
+        names_take(&members, "which", definition->name.place);
+    for (const Field *field = definition->fields; field; field = field->next)
+        names_take(&members, member_name(emit, definition, field), field->name.place);
     names_deinit(&members);
 }
 
-static void take_names(Emit *emit) {
-    for (const Definition *d = emit->file->definitions; d; d = d->next)
-        take_definition(emit, d);
-    for (Container *c = emit->containers; c; c = c->next) {
-        if (c->ours)
-            take(emit, c->place, c->c, "");
-        if (c->ours && c->type->kind == TYPE_MAP) {
-            take(emit, c->place, c->c, "_entry");
-            take(emit, c->place, c->c, "_find");
-        }
+/* The handlers are members of a struct, where C's keywords cannot stand. */
+static void take_handlers(Emit *emit, const Service *s) {
+    Names members = {.program = emit->program};
+
+    for (const Method *m = s->methods; m; m = m->next)
+        names_take(&members, c_word(emit->program, m->word), m->function->name.place);
+    names_deinit(&members);
+}
+
+/* What the headers declare comes first: the source's own names give way to it. */
+static void take_names(Emit *emit, const Files *files) {
+    for (size_t i = 0; i < files->n; i++)
+        take_file(&emit->names, files->v[i], files->v[i] == emit->file && emit->tables);
+    for (Container *c = emit->containers; c; c = c->next)
+        if (strncmp(c->c, "ferry_", 6) != 0)
+            take_container(emit, c);
+    emit->guard = names_own(&emit->names, c_guard(emit->program, emit->base));
+    for (Container *c = emit->containers; c; c = c->next)
         c->local = names_own(&emit->names, c->local);
-    }
+    for (const Definition *d = emit->file->definitions; d; d = d->next)
+        if (definition_has_fields(d))
+            take_fields(emit, d);
     for (Service *s = emit->services; s; s = s->next) {
-        take(emit, s->definition->name.place, s->c, "_handlers");
-        take(emit, s->definition->name.place, s->c, "_serve");
         s->table =
             names_own(&emit->names, pool_printf(&emit->program->pool, "%smethods", s->local));
-        take_members(emit, s);
+        take_handlers(emit, s);
         for (Method *m = s->methods; m; m = m->next)
             take_method(emit, m);
     }
 }
 
-void emit_prepare(Emit *emit, Program *program, File *file, bool tables) {
+/* What gives the file its prefix: a namespace, or the file's name. */
+static Place place_of_prefix(const File *file) {
+    Place place = {&file->source, 0, 0};
+    bool c = false;
+
+    for (const Header *h = file->headers; h; h = h->next)
+        if (h->kind == HEADER_NAMESPACE &&
+            (strcmp(h->scope.text, "c") == 0 || (!c && strcmp(h->scope.text, "*") == 0))) {
+            c = strcmp(h->scope.text, "c") == 0;
+            place = h->name.place;
+        }
+    return place;
+}
+
+/* The library's names begin with ferry_. Its own interfaces may have them: their namespace is
+ * ferry. */
+static void check_prefix(Emit *emit) {
+    if (strcmp(emit->prefix, "ferry") != 0 &&
+        (strncmp(emit->prefix, "ferry_", 6) != 0 ||
+         strcmp(wire_prefix(emit->program, emit->file), "ferry.") == 0))
+        return;
+    report_error(
+        &emit->program->reports, place_of_prefix(emit->file), "add 'namespace c other_name'",
+        "the C names of this file would begin with '%s_', as the library's own do", emit->prefix);
+}
+
+void emit_prepare(Emit *emit, Program *program, File *file, const char *base, bool tables) {
+    Files files = {NULL, 0, 0};
     Service **last;
 
-    *emit = (Emit){.program = program, .file = file, .base = file->base, .tables = tables};
+    *emit = (Emit){.program = program, .file = file, .tables = tables};
+    emit->base = base ? base : file->base;
     last = &emit->services;
     emit->last_container = &emit->containers;
     emit->names.program = emit->own.program = emit->hidden.program = program;
@@ -271,8 +439,20 @@ void emit_prepare(Emit *emit, Program *program, File *file, bool tables) {
             *last = service_new(emit, d);
             last = &(*last)->next;
         }
-    find_containers(emit);
-    take_names(emit);
+    check_prefix(emit);
+    add_files(program, &files, file);
+    check_guards(emit, &files);
+    for (size_t i = 0; i < files.n; i++)
+        find_containers(emit, files.v[i]);
+    take_names(emit, &files);
+}
+
+void emit_names_deinit(Emit *emit) {
+    for (FileNames *own = emit->file_names; own; own = own->next)
+        names_deinit(&own->names);
+    names_deinit(&emit->names);
+    names_deinit(&emit->own);
+    names_deinit(&emit->hidden);
 }
 
 const char *own_name(Emit *emit, const char *stem, const char *suffix) {

@@ -39,7 +39,7 @@ static void put_args(Emit *emit, const Method *m) {
 
 static void put_dispatch(Emit *emit, const Service *s, const Method *m) {
     Pool *pool = &emit->program->pool;
-    const char *member = c_word(emit->program, m->function->name.text);
+    const char *member = c_word(emit->program, m->word);
     const char **items = pool_alloc(pool, (m->n_args + 2) * sizeof(*items));
     size_t n = 0;
 

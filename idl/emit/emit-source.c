@@ -7,7 +7,7 @@
 /* Returns the name of the array. */
 static const char *put_fields(Emit *emit, const Definition *d) {
     Program *program = emit->program;
-    const char *local = snake_case(program, d->name.text), *name;
+    const char *local = c_part(program, d->file, d), *name;
     CLEANUP(buffer_deinit) Buffer rows = {0};
 
     if (!d->fields)
@@ -23,7 +23,7 @@ static const char *put_fields(Emit *emit, const Definition *d) {
 
 static void put_enum_table(Emit *emit, const Definition *d) {
     Program *program = emit->program;
-    const char *c = c_name(program, d), *local = snake_case(program, d->name.text), *notes;
+    const char *c = c_name(program, d), *local = c_part(program, d->file, d), *notes;
     const char *values = d->values ? own_name(emit, local, "_values") : "NULL";
     CLEANUP(buffer_deinit) Buffer rows = {0};
     size_t n = 0;
@@ -57,7 +57,7 @@ static void put_struct_table(Emit *emit, const Definition *d) {
                                         [DEFINITION_UNION] = "UNION",
                                         [DEFINITION_EXCEPTION] = "EXCEPTION"};
     Program *program = emit->program;
-    const char *c = c_name(program, d), *local = snake_case(program, d->name.text);
+    const char *c = c_name(program, d), *local = c_part(program, d->file, d);
     const char *fields = put_fields(emit, d), *notes;
 
     notes = put_notes(emit, local, d->doc, d->annotations);
@@ -87,7 +87,7 @@ static void put_container_table(Emit *emit, const Container *container) {
 }
 
 static void put_type_functions(Emit *emit, const Definition *d) {
-    const char *c = c_name(emit->program, d), *part = snake_case(emit->program, d->name.text);
+    const char *c = c_name(emit->program, d), *part = c_part(emit->program, d->file, d);
     Pool *pool = &emit->program->pool;
 
     if (d->kind == DEFINITION_EXCEPTION) {
@@ -127,7 +127,8 @@ static void put_finder(Emit *emit, const Container *c) {
     const char *table = c_table(emit, c->type);
     const char *cast = c_pointer(emit, c->type->item, "");
 
-    put_wrapped(&emit->source, pool_printf(pool, "%s%s_find(", cast, c->c),
+    put_wrapped(&emit->source,
+                pool_printf(pool, "%s%s%s_find(", c->shared ? "FERRY_SHARED " : "", cast, c->c),
                 (const char *const[]){pool_printf(pool, "const %s *map", c->c),
                                       c_parameter(emit, key, false, "key")},
                 2, ") {\n");
@@ -143,10 +144,17 @@ static void put_objects(Emit *emit) {
         Hoist hoist = {.arrays = &emit->source};
         const char *value;
 
-        if (d->kind != DEFINITION_CONST || is_string(d->type) ||
-            (is_scalar(d->type) && kind_of(d->type) != TYPE_UUID))
+        if (d->kind != DEFINITION_CONST || is_macro(d))
             continue;
-        hoist.name = own_name(emit, snake_case(emit->program, d->name.text), "_items");
+        if (is_string(d->type)) {
+            const Value *text = value_true(d->value);
+
+            put(&emit->source, "const char %s[%zu] = ", c, text->len + 1);
+            put_characters(&emit->source, text->text, text->len);
+            put(&emit->source, ";\n\n");
+            continue;
+        }
+        hoist.name = own_name(emit, c_part(emit->program, d->file, d), "_items");
         value = c_value(emit, d->type, d->value, &hoist);
         put(&emit->source, "const %s %s = %s;\n\n", c_type(emit, d->type), c, value);
     }

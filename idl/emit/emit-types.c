@@ -7,7 +7,7 @@
 enum { TYPE_NEW, TYPE_STARTED, TYPE_WRITTEN }; /* Definition.state, while types are written */
 
 static void put_enum(Emit *emit, const Definition *d) {
-    const char *c = c_name(emit->program, d), *upper = upper_case(emit->program, c);
+    const char *c = c_name(emit->program, d);
 
     put(&emit->header, "\n");
     put_comment(&emit->header, "", d->doc);
@@ -16,8 +16,8 @@ static void put_enum(Emit *emit, const Definition *d) {
         put(&emit->header, "enum {\n");
     for (const EnumValue *v = d->values; v; v = v->next) {
         put_comment(&emit->header, "    ", v->doc);
-        put(&emit->header, "    %s_%s = %s%s\n", upper,
-            upper_case(emit->program, snake_case(emit->program, v->name.text)),
+        put(&emit->header, "    %s = %s%s\n",
+            c_constant(emit->program, d, v->annotations, v->name.text),
             v->number == INT32_MIN
                 ? "INT32_MIN"
                 : pool_printf(&emit->program->pool, "%lld", (long long)v->number),
@@ -75,6 +75,30 @@ static bool is_complete(Emit *emit, const Type *type) {
     return is->kind <= TYPE_UUID || container_of(emit, is)->declared;
 }
 
+/* Another file of the same prefix may declare this one too, and both headers may be included. What
+ * it is made of is complete: it stands in other headers. */
+static void put_shared(Emit *emit, Container *container) {
+    const char *guard =
+        pool_printf(&emit->program->pool, "%s_DEFINED", upper_case(emit->program, container->c));
+    const Type *type = container->type;
+
+    if (type->key)
+        need_type(emit, type->key);
+    need_type(emit, type->item);
+    put(&emit->header, "\n#ifndef %s\n#define %s\n", guard, guard);
+    if (type->kind == TYPE_MAP)
+        put(&emit->header,
+            "typedef struct %s_entry {\n    %s;\n    %s;\n} %s_entry;\n\ntypedef struct %s {\n"
+            "    size_t n;\n    const %s_entry *v;\n} %s;\n",
+            container->c, c_declare(emit, type->key, "key"), c_declare(emit, type->item, "value"),
+            container->c, container->c, container->c, container->c);
+    else
+        put(&emit->header, "typedef struct %s {\n    size_t n;\n    %s;\n} %s;\n", container->c,
+            c_pointer(emit, type->item, "v"), container->c);
+    put(&emit->header, "#endif\n");
+    container->has_entry = true;
+}
+
 static void need_container(Emit *emit, const Type *type) {
     Container *container = container_of(emit, type);
     const char *c = container->c;
@@ -82,6 +106,10 @@ static void need_container(Emit *emit, const Type *type) {
     if (!container->ours || container->declared)
         return;
     container->declared = true;
+    if (container->shared) {
+        put_shared(emit, container);
+        return;
+    }
     if (type->kind == TYPE_MAP) {
         put(&emit->header,
             "\ntypedef struct %s_entry %s_entry;\ntypedef struct %s {\n    size_t n;\n"
@@ -176,15 +204,14 @@ static void put_members(Emit *emit, const Definition *d) {
 }
 
 static void put_which(Emit *emit, const Definition *d) {
-    const char *upper = upper_case(emit->program, c_name(emit->program, d));
     int which = 1;
 
     if (!d->fields)
         return;
     put(&emit->header, "enum {\n");
     for (const Field *f = d->fields; f; f = f->next)
-        put(&emit->header, "    %s_%s = %d%s\n", upper,
-            upper_case(emit->program, snake_case(emit->program, f->name.text)), which++,
+        put(&emit->header, "    %s = %d%s\n",
+            c_constant(emit->program, d, f->annotations, f->name.text), which++,
             f->next ? "," : "");
     put(&emit->header, "};\n");
 }

@@ -27,9 +27,7 @@ void emit_files(Emit *emit) {
 }
 
 void emit_deinit(Emit *emit) {
-    names_deinit(&emit->names);
-    names_deinit(&emit->own);
-    names_deinit(&emit->hidden);
+    emit_names_deinit(emit);
     buffer_deinit(&emit->header);
     buffer_deinit(&emit->source);
     buffer_deinit(&emit->declarations);

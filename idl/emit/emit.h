@@ -11,6 +11,7 @@ typedef struct Method {
     struct Method *next;
     const Function *function;
     const Definition *service;
+    const char *word;   /* "div": its name in C */
     const char *c;      /* "calc_div" */
     const char *local;  /* "div", or "admin_div": what tables in the source are named after */
     const Field *in;    /* the argument that is a stream; NULL: none */
@@ -31,13 +32,15 @@ typedef struct Service {
     size_t n_methods;
 } Service;
 
-/* A list, set or map that the file mentions. */
+/* A list, set or map that the file or one of its includes mentions. */
 typedef struct Container {
     struct Container *next;
     const Type *type;
-    const char *c;     /* "ferry_list_i32", "calc_map_string_i32" */
+    const char *rule;  /* the name that the rule gives: "calc_map_string_i32" */
+    const char *c;     /* the name: with underscores behind it where that one is taken */
     const char *local; /* "list_i32_type": its table */
     bool ours;         /* declared in our header */
+    bool shared;       /* other files of the same prefix may declare it too */
     bool declared;     /* in the header, by now */
     bool has_entry;    /* map: so is its entry */
     bool used;         /* by another table */
@@ -49,27 +52,30 @@ typedef struct Emit {
     File *file;
     const char *base;   /* "calc": of the files that are made */
     const char *prefix; /* "calc" */
+    const char *guard;  /* "CALC_H" */
     const char *version;
     Names names;  /* what others see, and methods' tables */
     Names own;    /* what else the source declares */
     Names hidden; /* the same, of the pass before: parameters must not hide them */
     Service *services;
     Container *containers, **last_container;
-    bool tables;                /* those alone: nothing that calls libferry */
-    size_t n_methods, n_values; /* written out */
-    bool designates;            /* the source initialises a union's later member */
+    struct FileNames *file_names; /* what each file's header declares, except containers */
+    bool tables;                  /* those alone: nothing that calls libferry */
+    size_t n_methods, n_values;   /* written out */
+    bool designates;              /* the source initialises a union's later member */
     Buffer header, source;
     Buffer declarations; /* of arrays in the source that the header mentions */
 } Emit;
 
-/* Names everything; what would collide is reported. Then, without errors, the two files: that their
- * constants are too many is found there. */
-void emit_prepare(Emit *emit, Program *program, File *file, bool tables);
+/* Names everything and reports collisions. base: the name of the written files; NULL: as the file.
+ * Then, if there are no errors, write the two files; that can report an error too. */
+void emit_prepare(Emit *emit, Program *program, File *file, const char *base, bool tables);
 void emit_files(Emit *emit);
 void emit_header(Emit *emit);
 void emit_types(Emit *emit); /* of the header */
 void emit_source(Emit *emit);
 void emit_deinit(Emit *emit);
+void emit_names_deinit(Emit *emit);
 
 /* ---- shared by the above ---- */
 
@@ -80,8 +86,17 @@ void put_wrapped(Buffer *to, const char *head, const char *const *items, size_t 
 /* A comment of one or more lines; nothing for NULL. */
 void put_comment(Buffer *to, const char *indent, const char *text);
 
-/* "text", with escapes, on one line or more. */
+/* "text", with escapes. */
 const char *c_string(Program *program, const char *text, size_t len);
+
+/* Compilers need not take longer string literals. */
+enum { C_STRING_MAX = 4095 };
+
+/* {'t', 'e', …, '\0'} on several lines: for texts that are too long for a literal. */
+void put_characters(Buffer *to, const char *text, size_t len);
+
+/* Is the constant a macro? Others are objects in the source. */
+bool is_macro(const Definition *constant);
 
 /* The functions that a method has in C, and the member of its service's handlers. */
 typedef enum Prototype {
@@ -133,6 +148,10 @@ const char *c_output(Emit *emit, const Type *type, const char *name);
 const char *c_table(Emit *emit, const Type *type); /* "&ferry_type_i32": its table */
 
 Container *container_of(Emit *emit, const Type *type);
+
+/* Does the file's header, or one that it includes, declare this name, or one of the functions that
+ * a container of this name has? */
+bool is_declared(Emit *emit, const File *file, const char *name, bool map);
 
 /* ---- values in C ---- */
 

@@ -160,7 +160,7 @@ struct Definition {
     uint32_t start, end;
     int state;         /* for walks that must not go round in circles */
     int default_state; /* the same, for the walk along defaults */
-    bool declared; /* while C is written: its name is known */
+    bool declared;     /* while C is written: its name is known */
 };
 
 typedef struct Header {
@@ -173,6 +173,10 @@ typedef struct Header {
     Annotation *annotations;
     uint32_t start, end;
 } Header;
+
+/* The file that a place is in: each Source is part of a File. */
+#define file_of_place(place)                                                                       \
+    ((const File *)(const void *)((const char *)(place).source - offsetof(File, source)))
 
 struct File {
     File *next;

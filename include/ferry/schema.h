@@ -164,6 +164,14 @@ struct ferry_service {
     const ferry_notes *notes;
 };
 
+/* Generated sources that share a namespace may define the same function for a list or a map of base
+ * types. The linker keeps one of them. */
+#ifdef __GNUC__
+#define FERRY_SHARED __attribute__((weak))
+#else
+#define FERRY_SHARED
+#endif
+
 /* ---- the types that every interface has ---- */
 
 typedef struct ferry_uuid {

@@ -37,7 +37,7 @@ static File *load(Program *program, const void *text, size_t len) {
 static void generate(Program *program, File *file, bool tables) {
     Emit emit = {0};
 
-    emit_prepare(&emit, program, file, tables);
+    emit_prepare(&emit, program, file, NULL, tables);
     emit.version = "0";
     if (program->reports.n_errors == 0) {
         emit_files(&emit);

@@ -1,0 +1,1 @@
+struct Other { 1: i32 x }

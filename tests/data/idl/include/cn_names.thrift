@@ -1,0 +1,3 @@
+namespace * cnn
+struct Cat { }
+struct ListCat { 1: list<Cat> cats }
