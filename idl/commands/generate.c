@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "idl/commands/commands.h"
@@ -29,27 +30,42 @@ static bool is_same(const char *path, const void *data, size_t len) {
     return same;
 }
 
-int write_file(const char *path, const void *data, size_t len) {
+/* A new file beside the old one takes its place, with its mode. */
+static bool replace(const char *path, const void *data, size_t len) {
+    struct stat old;
     char *temporary;
     FILE *stream;
     bool good;
 
-    if (is_same(path, data, len))
-        return 0;
-    if (asprintf(&temporary, "%s.%ld.tmp", path, (long)getpid()) < 0) {
-        fputs("ferry-idl: out of memory\n", stderr);
-        return 1;
-    }
+    if (asprintf(&temporary, "%s.%ld.tmp", path, (long)getpid()) < 0)
+        return false;
     stream = fopen(temporary, "wbe");
-    good = stream && fwrite(data, 1, len, stream) == len;
+    good = stream && (stat(path, &old) < 0 || fchmod(fileno(stream), old.st_mode & 07777) == 0) &&
+           fwrite(data, 1, len, stream) == len;
     if (stream && fclose(stream) != 0)
         good = false;
     good = good && rename(temporary, path) == 0;
     if (!good) {
-        fprintf(stderr, "ferry-idl: cannot write '%s': %s\n", path, strerror(errno));
+        int code = errno;
+
         unlink(temporary);
+        errno = code;
     }
     free(temporary);
+    return good;
+}
+
+int write_file(const char *path, const void *data, size_t len) {
+    char *target;
+    bool good;
+
+    if (is_same(path, data, len))
+        return 0;
+    target = realpath(path, NULL); /* a link stays, and its target is replaced */
+    good = replace(target ? target : path, data, len);
+    if (!good)
+        fprintf(stderr, "ferry-idl: cannot write '%s': %s\n", path, strerror(errno));
+    free(target);
     return good ? 0 : 1;
 }
 
@@ -78,24 +94,21 @@ static void put_path(Buffer *to, const char *path) {
         put(to, *path == ' ' ? "\\ " : *path == '$' ? "$$" : "%c", *path);
 }
 
-static int write_depfile(const Options *options, const Program *program, const Emit *emit) {
-    CLEANUP(buffer_deinit) Buffer text = {0};
-
-    if (!options->depfile)
-        return 0;
-    put_path(&text, options->out_dir);
-    put(&text, "/%s.h ", emit->base);
-    put_path(&text, options->out_dir);
-    put(&text, "/%s.c:", emit->base);
+/* "calc.h calc.c: calc.thrift" */
+static void put_dependencies(Buffer *to, const Options *options, const Program *program,
+                             const Emit *emit) {
+    put_path(to, options->out_dir);
+    put(to, "/%s.h ", emit->base);
+    put_path(to, options->out_dir);
+    put(to, "/%s.c:", emit->base);
     for (const File *file = program->files; file; file = file->next) {
-        put(&text, " ");
-        put_path(&text, file->source.path);
+        put(to, " ");
+        put_path(to, file->source.path);
     }
-    put(&text, "\n");
-    return text.failed ? 1 : write_file(options->depfile, text.data, text.len);
+    put(to, "\n");
 }
 
-static int generate(const Options *options, const char *path) {
+static int generate(const Options *options, const char *path, Buffer *dependencies) {
     Program program;
     File *file = load_and_report(&program, options, path);
     Emit emit = {0};
@@ -113,8 +126,7 @@ static int generate(const Options *options, const char *path) {
             fputs("ferry-idl: out of memory\n", stderr);
         else
             r = write_both(options, &emit);
-        if (r == 0)
-            r = write_depfile(options, &program, &emit);
+        put_dependencies(dependencies, options, &program, &emit);
     }
     reports_print(&program.reports, stderr, options->colour);
     emit_deinit(&emit);
@@ -123,9 +135,16 @@ static int generate(const Options *options, const char *path) {
 }
 
 int command_generate(Options *options) {
+    CLEANUP(buffer_deinit) Buffer dependencies = {0};
     int r = 0;
 
     for (size_t i = 0; i < options->n_files; i++)
-        r |= generate(options, options->files[i]);
-    return r;
+        r |= generate(options, options->files[i], &dependencies);
+    if (r != 0 || !options->depfile)
+        return r;
+    if (dependencies.failed) {
+        fputs("ferry-idl: out of memory\n", stderr);
+        return 1;
+    }
+    return write_file(options->depfile, dependencies.data, dependencies.len);
 }
