@@ -27,12 +27,12 @@ static const char usage[] =
     "  --tables         types and tables alone: no functions to call or to serve with\n"
     "  --version, --help\n";
 
-typedef struct Command {
+typedef struct IdlCommand {
     const char *name;
     int (*run)(Options *options);
-} Command;
+} IdlCommand;
 
-static const Command commands[] = {
+static const IdlCommand commands[] = {
     {"check", command_check},
     {"diff", command_diff},
     {"format", command_format},
@@ -97,7 +97,7 @@ static int parse(Options *options, int argc, char **argv, int first) {
 
 int main(int argc, char **argv) {
     Options options = {.out_dir = ".", .version = FERRY_VERSION};
-    const Command *command = &commands[N_COMMANDS - 1];
+    const IdlCommand *command = &commands[N_COMMANDS - 1];
     int first = 1, r;
 
     for (int i = 1; i < argc && argv[i][0] == '-'; i++) {

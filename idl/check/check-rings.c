@@ -101,7 +101,7 @@ static void make_pointers(Program *program, const File *file, bool required) {
 
     for (Definition *d = file->definitions; d; d = d->next)
         n += definition_has_fields(d);
-    nodes = pool_alloc(&program->pool, ((size_t)n + 1) * sizeof(*nodes));
+    nodes = region_alloc(&program->region, ((size_t)n + 1) * sizeof(*nodes));
     n = 0;
     for (Definition *d = file->definitions; d; d = d->next)
         if (definition_has_fields(d)) {

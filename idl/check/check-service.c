@@ -56,7 +56,7 @@ static void check_method_annotations(Program *program, const Function *function)
             is_known = is_known || strcmp(a->name.text, known[i]) == 0;
         if (nearest && !is_known)
             report(&program->reports, SEVERITY_WARNING, a->name.place,
-                   pool_printf(&program->pool, "did you mean '%s'?", nearest),
+                   region_printf(&program->region, "did you mean '%s'?", nearest),
                    "'%s' means nothing to ferry", a->name.text);
     }
 }

@@ -69,7 +69,7 @@ static void unknown_type(Program *program, const File *file, const Type *type) {
     if (!hint && !base_name)
         base_name = text_nearest(type->name, base, sizeof(base) / sizeof(*base));
     if (!hint && base_name)
-        hint = pool_printf(&program->pool, "did you mean '%s'?", base_name);
+        hint = region_printf(&program->region, "did you mean '%s'?", base_name);
     if (!hint && strchr(type->name, '.'))
         hint = "a name with a dot needs the include of its file";
     report_error(&program->reports, type->place, hint, "there is no type '%s'", type->name);

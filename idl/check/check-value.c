@@ -79,7 +79,8 @@ static const char *enum_hint(Program *program, const Definition *definition, con
     for (const EnumValue *value = definition->values; value && n < MAX; value = value->next)
         names[n++] = value->name.text;
     nearest = text_nearest(name, names, n);
-    return nearest ? pool_printf(&program->pool, "did you mean '%s%s'?", prefix, nearest) : NULL;
+    return nearest ? region_printf(&program->region, "did you mean '%s%s'?", prefix, nearest)
+                   : NULL;
 }
 
 /* The enum of this name, also through typedefs; NULL if there is no such enum. */
@@ -117,7 +118,7 @@ static void resolve_name(Checked *checked, const Type *type, Value *value) {
         return;
     }
     if (dot) {
-        prefix = pool_text(&program->pool, value->text, (size_t)(dot - value->text));
+        prefix = region_text(&program->region, value->text, (size_t)(dot - value->text));
         named = find_enum(checked->file, prefix);
     }
     if (wanted && wanted->kind == DEFINITION_ENUM) {
@@ -126,7 +127,7 @@ static void resolve_name(Checked *checked, const Type *type, Value *value) {
     }
     if (!value->enum_value && named) {
         value->enum_value = find_enum_value(named, last);
-        hint = enum_hint(program, named, pool_printf(&program->pool, "%s.", prefix), last);
+        hint = enum_hint(program, named, region_printf(&program->region, "%s.", prefix), last);
     }
     if (value->enum_value)
         return;
@@ -247,13 +248,14 @@ static const char *spelling_of_items(Checked *checked, const Type *type, const V
         put_spelling(&all, key);
         put_spelling(&all, inside);
     }
-    return all.failed ? NULL : pool_text(&checked->program->pool, (const char *)all.data, all.len);
+    return all.failed ? NULL
+                      : region_text(&checked->program->region, (const char *)all.data, all.len);
 }
 
 static const char *spelling(Checked *checked, const Type *type, const Value *value) {
     const Type *wanted = type_true(type);
     const Value *is = value_true(value);
-    Pool *pool = &checked->program->pool;
+    Region *region = &checked->program->region;
     char text[37];
     ferry_uuid uuid;
 
@@ -263,13 +265,13 @@ static const char *spelling(Checked *checked, const Type *type, const Value *val
     case VALUE_INT:
     case VALUE_NAME:
         if (wanted->kind != TYPE_DOUBLE)
-            return pool_printf(pool, "%" PRId64, value_number(is));
-        return pool_printf(pool, "%.17g", (double)value_number(is));
+            return region_printf(region, "%" PRId64, value_number(is));
+        return region_printf(region, "%.17g", (double)value_number(is));
     case VALUE_DOUBLE:
-        return pool_printf(pool, "%.17g", is->real);
+        return region_printf(region, "%.17g", is->real);
     case VALUE_STRING:
         if (wanted->kind == TYPE_UUID && ferry_uuid_parse(is->text, &uuid) == 0)
-            return pool_printf(pool, "%s", ferry_uuid_format(&uuid, text));
+            return region_printf(region, "%s", ferry_uuid_format(&uuid, text));
         return is->text;
     default:
         return spelling_of_items(checked, wanted, is);
@@ -301,7 +303,7 @@ static void remove_duplicates(Checked *checked, const Type *type, Value *value, 
         link = &pair->next;
         if (!key)
             continue;
-        entry = pool_alloc(&checked->program->pool, sizeof(*entry) + strlen(key) + 1);
+        entry = region_alloc(&checked->program->region, sizeof(*entry) + strlen(key) + 1);
         entry->first = pair;
         strcpy(entry->key, key);
         HASH_ADD_STR(seen, key, entry);
@@ -380,7 +382,7 @@ static Pair *copy_items(Program *program, const Pair *items) {
     Pair *first = NULL, **last = &first;
 
     for (; items; items = items->next) {
-        *last = pool_new(&program->pool, Pair);
+        *last = region_new(&program->region, Pair);
         (*last)->key = items->key ? copy_value(program, items->key) : NULL;
         (*last)->value = copy_value(program, items->value);
         last = &(*last)->next;
@@ -389,7 +391,7 @@ static Pair *copy_items(Program *program, const Pair *items) {
 }
 
 static Value *copy_value(Program *program, const Value *value) {
-    Value *copy = pool_new(&program->pool, Value);
+    Value *copy = region_new(&program->region, Value);
 
     *copy = *value;
     copy->items = copy_items(program, value->items);

@@ -12,8 +12,8 @@ static const char *base_name(Program *program, const char *path) {
     const char *start = slash ? slash + 1 : path;
     const char *dot = strrchr(start, '.');
 
-    return pool_text(&program->pool, start,
-                     dot && dot > start ? (size_t)(dot - start) : strlen(start));
+    return region_text(&program->region, start,
+                       dot && dot > start ? (size_t)(dot - start) : strlen(start));
 }
 
 /* The whole file into the pool. 0, or a negative errno. */
@@ -37,7 +37,7 @@ static int read_source(Program *program, const char *path, Source *source) {
     else if (len > SOURCE_MAX)
         r = -EFBIG;
     else
-        *source = (Source){path, pool_text(&program->pool, text, len), len, 0};
+        *source = (Source){path, region_text(&program->region, text, len), len, 0};
     free(text);
     fclose(stream);
     return r;
@@ -62,7 +62,7 @@ static void check_encoding(Program *program, Source *source) {
 }
 
 static File *file_new(Program *program, const char *path, Source source) {
-    File *file = pool_new(&program->pool, File);
+    File *file = region_new(&program->region, File);
 
     file->source = source;
     file->source.path = path;
@@ -83,7 +83,7 @@ static void complete(Program *program, File *file, int depth) {
     file->state = FILE_OPEN;
     file->next = program->files; /* so that a ring of includes is seen */
     program->files = file;
-    parse_file(file, &program->pool, &program->reports);
+    parse_file(file, &program->region, &program->reports);
     load_includes(program, file, depth);
     check_file(program, file);
     file->state = FILE_DONE;
@@ -115,8 +115,8 @@ static File *load(Program *program, const char *path, const Header *from, int de
     }
     r = read_source(program, path, &source);
     if (r == 0) {
-        file = file_new(program, pool_text(&program->pool, path, strlen(path)), source);
-        file->real_path = pool_text(&program->pool, real, strlen(real));
+        file = file_new(program, region_text(&program->region, path, strlen(path)), source);
+        file->real_path = region_text(&program->region, real, strlen(real));
     } else {
         report_error(&program->reports, place, NULL, "cannot read '%s': %s", path, strerror(-r));
     }
@@ -140,13 +140,14 @@ static const char *find_include(Program *program, const File *file, const char *
 
     if (name[0] == '/')
         return name;
-    path = slash ? pool_printf(&program->pool, "%.*s/%s", (int)(slash - file->source.path),
-                               file->source.path, name)
+    path = slash ? region_printf(&program->region, "%.*s/%s", (int)(slash - file->source.path),
+                                 file->source.path, name)
                  : name;
     if (readable(path))
         return path;
     for (size_t i = 0; i < program->n_include_dirs; i++) {
-        const char *there = pool_printf(&program->pool, "%s/%s", program->include_dirs[i], name);
+        const char *there =
+            region_printf(&program->region, "%s/%s", program->include_dirs[i], name);
 
         if (readable(there))
             return there;
@@ -191,12 +192,12 @@ File *program_parse(Program *program, const char *path) {
         return NULL;
     }
     file = file_new(program, path, source);
-    parse_file(file, &program->pool, &program->reports);
+    parse_file(file, &program->region, &program->reports);
     return file;
 }
 
 File *program_load_text(Program *program, const char *name, const char *text, size_t len) {
-    Source source = {name, pool_text(&program->pool, text, len), len, 0};
+    Source source = {name, region_text(&program->region, text, len), len, 0};
     File *file;
 
     file = file_new(program, name, source);

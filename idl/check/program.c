@@ -15,13 +15,13 @@ typedef struct NameTable {
 
 void program_init(Program *program) {
     *program = (Program){.closed = false};
-    program->reports.pool = &program->pool;
+    program->reports.region = &program->region;
 }
 
 void program_deinit(Program *program) {
     for (File *file = program->files; file; file = file->next)
         HASH_CLEAR(hh, file->names);
-    pool_deinit(&program->pool);
+    region_deinit(&program->region);
 }
 
 /* ---- names ---- */
@@ -53,7 +53,7 @@ Definition *program_declare(Program *program, File *file, Definition *definition
 
     if (before)
         return before;
-    entry = pool_new(&program->pool, NameTable);
+    entry = region_new(&program->region, NameTable);
     entry->definition = definition;
     HASH_ADD_KEYPTR(hh, file->names, definition->name.text, strlen(definition->name.text), entry);
     if (!hash_added(entry)) {
@@ -79,16 +79,16 @@ const char *program_hint(Program *program, const File *file, const char *name,
         Definition *there = h->kind == HEADER_INCLUDE && h->file ? find_here(h->file, name) : NULL;
 
         if (there && fits(there))
-            return pool_printf(&program->pool, "'%s.%s' has this name", h->prefix, name);
+            return region_printf(&program->region, "'%s.%s' has this name", h->prefix, name);
     }
     for (const Header *h = file->headers; h; h = h->next)
         for (const Definition *d = h->kind == HEADER_INCLUDE && h->file ? h->file->definitions
                                                                         : NULL;
              d && n < MAX; d = d->next)
             if (fits(d))
-                names[n++] = pool_printf(&program->pool, "%s.%s", h->prefix, d->name.text);
+                names[n++] = region_printf(&program->region, "%s.%s", h->prefix, d->name.text);
     nearest = text_nearest(name, names, n);
-    return nearest ? pool_printf(&program->pool, "did you mean '%s'?", nearest) : NULL;
+    return nearest ? region_printf(&program->region, "did you mean '%s'?", nearest) : NULL;
 }
 
 const Annotation *annotation_find(const Annotation *annotations, const char *name) {

@@ -12,7 +12,7 @@ enum {
 };
 
 typedef struct Program {
-    Pool pool;
+    Region region;
     Reports reports;
     File *files;
     const char *const *include_dirs;

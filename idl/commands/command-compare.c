@@ -95,7 +95,8 @@ static int diff_service(Program *program, const Options *options, const File *fi
 
     if (!text)
         return NOT_COMPARED;
-    live = program_load_text(program, pool_printf(&program->pool, "%s (running)", name), text, len);
+    live = program_load_text(program, region_printf(&program->region, "%s (running)", name), text,
+                             len);
     free(text);
     if (program->reports.n_errors == 0)
         compare_services(program, live, file, service->name.text);

@@ -16,7 +16,7 @@ static int format(const Options *options, const char *path) {
     program_init(&program);
     file = program_parse(&program, path);
     if (file && program.reports.n_errors == 0) {
-        format_file(&program.pool, file, &text);
+        format_file(&program.region, file, &text);
         r = text.failed ? 1 : 0;
     }
     data = text.data ? (const char *)text.data : "";

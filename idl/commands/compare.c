@@ -67,7 +67,7 @@ static const char *type_words(Compare *c, const Type *type) {
     static const char *const base[] = {"bool",   "i8",     "i16",    "i32", "i64",
                                        "double", "string", "binary", "uuid"};
     const Type *is = type ? type_true(type) : NULL;
-    Pool *pool = &c->program->pool;
+    Region *region = &c->program->region;
 
     if (!is)
         return "void";
@@ -76,12 +76,13 @@ static const char *type_words(Compare *c, const Type *type) {
     if (is->kind == TYPE_NAMED)
         return is->target->name.text;
     if (is->kind == TYPE_MAP)
-        return pool_printf(pool, "map<%s, %s>", inner_words(c, is->key), inner_words(c, is->item));
-    return pool_printf(pool, "%s<%s>",
-                       is->kind == TYPE_SET    ? "set"
-                       : is->kind == TYPE_LIST ? "list"
-                                               : "stream",
-                       inner_words(c, is->item));
+        return region_printf(region, "map<%s, %s>", inner_words(c, is->key),
+                             inner_words(c, is->item));
+    return region_printf(region, "%s<%s>",
+                         is->kind == TYPE_SET    ? "set"
+                         : is->kind == TYPE_LIST ? "list"
+                                                 : "stream",
+                         inner_words(c, is->item));
 }
 
 static bool is_integer(const Type *type) {
@@ -135,7 +136,7 @@ static void check_default(Compare *c, const Field *before, const Field *now) {
 
 static void check_field(Compare *c, const Definition *owner, const Field *before,
                         const Field *now) {
-    const char *what = pool_printf(&c->program->pool, "'%s'", now->name.text);
+    const char *what = region_printf(&c->program->region, "'%s'", now->name.text);
 
     if (!check_type(c, now->type->place, what, before->type, now->type) ||
         owner->kind == DEFINITION_UNION)
@@ -261,7 +262,7 @@ static bool has_moved(Compare *c, const Function *now, const Field *before, cons
 static void check_argument(Compare *c, const Function *function, size_t index, const Field *before,
                            const Field *now) {
     const char *what =
-        pool_printf(&c->program->pool, "argument %zu of '%s'", index + 1, function->name.text);
+        region_printf(&c->program->region, "argument %zu of '%s'", index + 1, function->name.text);
 
     if (!check_type(c, now->type->place, what, before->type, now->type))
         return;
@@ -353,7 +354,7 @@ static void check_policy(Compare *c, const Function *before, const Function *now
 }
 
 static void check_method(Compare *c, const Function *before, const Function *now) {
-    const char *result = pool_printf(&c->program->pool, "the result of '%s'", now->name.text);
+    const char *result = region_printf(&c->program->region, "the result of '%s'", now->name.text);
     const Type *in = stream_of(now);
 
     check_arguments(c, before, now);
@@ -365,7 +366,7 @@ static void check_method(Compare *c, const Function *before, const Function *now
         check_type(c, now->result ? now->result->place : now->name.place, result, before->result,
                    now->result);
     check_type(c, in ? in->place : now->name.place,
-               pool_printf(&c->program->pool, "the stream that '%s' takes", now->name.text),
+               region_printf(&c->program->region, "the stream that '%s' takes", now->name.text),
                stream_of(before), in);
     if (before->oneway != now->oneway)
         breaks(c, now->name.place, NULL, now->oneway ? "'%s' is oneway now" : "'%s' was oneway",
@@ -433,13 +434,14 @@ static void check_definition(Compare *c, const Definition *before) {
                now->name.text, wire_name(c->program, before), wire_name(c->program, now));
     switch (before->kind) {
     case DEFINITION_CONST:
-        if (check_type(c, now->type->place, pool_printf(&c->program->pool, "'%s'", now->name.text),
-                       before->type, now->type) &&
+        if (check_type(c, now->type->place,
+                       region_printf(&c->program->region, "'%s'", now->name.text), before->type,
+                       now->type) &&
             !values_equal(c->program, now->type, before->value, now->value))
             thought(c, now->name.place, "the constant '%s' has another value now", now->name.text);
         break;
     case DEFINITION_TYPEDEF:
-        check_type(c, now->type->place, pool_printf(&c->program->pool, "'%s'", now->name.text),
+        check_type(c, now->type->place, region_printf(&c->program->region, "'%s'", now->name.text),
                    before->type, now->type);
         break;
     case DEFINITION_ENUM:

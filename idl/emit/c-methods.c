@@ -1,4 +1,4 @@
-/* The functions that a method has in C. See emit.h. */
+/* The functions that types and methods have in C. See emit.h. */
 
 #include <string.h>
 
@@ -21,7 +21,7 @@ const char *member_name(Emit *emit, const Definition *owner, const Field *field)
     /* C++ refuses a member named like a type that its struct uses. */
     for (const Field *f = names_is_taken(&emit->names, name) ? owner->fields : NULL; f; f = f->next)
         if (strcmp(c_type(emit, f->type), name) == 0)
-            return pool_printf(&emit->program->pool, "%s_", name);
+            return region_printf(&emit->program->region, "%s_", name);
     return name;
 }
 
@@ -33,18 +33,18 @@ const char *argument_name(Emit *emit, const Field *field) {
 
     for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
         if (strcmp(name, ours[i]) == 0)
-            return pool_printf(&emit->program->pool, "%s_", name);
+            return region_printf(&emit->program->region, "%s_", name);
     /* Hiding one of the source's own tables would be a warning. */
     if (names_is_taken(&emit->names, name) || names_is_taken(&emit->hidden, name))
-        return pool_printf(&emit->program->pool, "%s_", name);
+        return region_printf(&emit->program->region, "%s_", name);
     return name;
 }
 
-const char *args_name(Emit *emit, const Method *m) {
-    return pool_printf(&emit->program->pool, "%s_args", emit->tables ? m->c : m->local);
+const char *args_name(Emit *emit, const EmitMethod *m) {
+    return region_printf(&emit->program->region, "%s_args", emit->tables ? m->c : m->local);
 }
 
-void put_args_struct(Emit *emit, Buffer *to, const Method *m) {
+void put_args_struct(Emit *emit, Buffer *to, const EmitMethod *m) {
     const char *name = args_name(emit, m);
 
     if (m->n_args == 0)
@@ -65,7 +65,7 @@ static void add(Items *items, const char *item) {
     items->v[items->n++] = item;
 }
 
-static void add_args(Emit *emit, Items *items, const Method *m) {
+static void add_args(Emit *emit, Items *items, const EmitMethod *m) {
     for (const Field *f = m->function->args; f; f = f->next)
         if (f != m->in)
             add(items, c_parameter(emit, f->type, f->optional, argument_name(emit, f)));
@@ -76,7 +76,7 @@ static const char *sent(Emit *emit, const Type *type, const char *name) {
 }
 
 /* The parameters; returns what the function is called besides its method. */
-static const char *parameters(Emit *emit, Items *items, const Method *m, Prototype prototype) {
+static const char *parameters(Emit *emit, Items *items, const EmitMethod *m, Prototype prototype) {
     switch (prototype) {
     case PROTOTYPE_CALL:
         add(items, "ferry_client *client");
@@ -90,7 +90,7 @@ static const char *parameters(Emit *emit, Items *items, const Method *m, Prototy
     case PROTOTYPE_ASYNC:
         add(items, "ferry_client *client");
         add_args(emit, items, m);
-        add(items, pool_printf(&emit->program->pool, "%s_fn fn", m->c));
+        add(items, region_printf(&emit->program->region, "%s_fn fn", m->c));
         add(items, "void *ctx");
         return "_async";
     case PROTOTYPE_NEXT:
@@ -131,14 +131,33 @@ static const char *parameters(Emit *emit, Items *items, const Method *m, Prototy
     return "";
 }
 
-void put_prototype(Emit *emit, Buffer *to, const Method *m, Prototype prototype, const char *tail) {
-    Pool *pool = &emit->program->pool;
-    Items items = {pool_alloc(pool, (m->n_args + 5) * sizeof(char *)), 0};
+void put_prototype(Emit *emit, Buffer *to, const EmitMethod *m, Prototype prototype,
+                   const char *tail) {
+    Region *region = &emit->program->region;
+    Items items = {region_alloc(region, (m->n_args + 5) * sizeof(char *)), 0};
     const char *suffix = parameters(emit, &items, m, prototype), *head;
 
     if (prototype == PROTOTYPE_HANDLER)
-        head = pool_printf(pool, "    int (*%s)(", c_word(emit->program, m->word));
+        head = region_printf(region, "    int (*%s)(", c_word(emit->program, m->word));
     else
-        head = pool_printf(pool, "int %s%s(", m->c, suffix);
-    put_wrapped(to, head, items.v, items.n, pool_printf(pool, ")%s", tail));
+        head = region_printf(region, "int %s%s(", m->c, suffix);
+    put_wrapped(to, head, items.v, items.n, region_printf(region, ")%s", tail));
+}
+
+void put_value_prototype(Emit *emit, Buffer *to, const char *c, ValueFunction function,
+                         const char *tail) {
+    static const char *const suffixes[] = {"_pack", "_unpack", "_copy", "_print"};
+    Region *region = &emit->program->region;
+    const char *items[3];
+    size_t n = 0;
+
+    items[n++] = function == VALUE_UNPACK ? "ferry_bytes bytes"
+                                          : region_printf(region, "const %s *value", c);
+    items[n++] = function == VALUE_PACK    ? "ferry_bytes *ret"
+                 : function == VALUE_PRINT ? "char **ret"
+                                           : region_printf(region, "%s **ret", c);
+    if (function != VALUE_PRINT)
+        items[n++] = "ferry_error *reterr";
+    put_wrapped(to, region_printf(region, "int %s%s(", c, suffixes[function]), items, n,
+                region_printf(region, ")%s", tail));
 }

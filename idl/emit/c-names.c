@@ -21,7 +21,7 @@ static const char *find_namespace(const File *file, const char *scope) {
 /* Dots, dashes and what else a file's name may hold. */
 static const char *as_identifier(Program *program, const char *name) {
     char *text =
-        pool_printf(&program->pool, "%s%s", isdigit((unsigned char)*name) ? "_" : "", name);
+        region_printf(&program->region, "%s%s", isdigit((unsigned char)*name) ? "_" : "", name);
 
     for (char *p = text; *p; p++)
         if (!isalnum((unsigned char)*p))
@@ -42,7 +42,7 @@ const char *wire_prefix(Program *program, const File *file) {
 
     if (!name)
         name = find_namespace(file, "c");
-    return name ? pool_printf(&program->pool, "%s.", name) : "";
+    return name ? region_printf(&program->region, "%s.", name) : "";
 }
 
 const char *wire_name(Program *program, const Definition *definition) {
@@ -50,8 +50,8 @@ const char *wire_name(Program *program, const Definition *definition) {
 
     if (wire && wire->has_value)
         return wire->value;
-    return pool_printf(&program->pool, "%s%s", wire_prefix(program, definition->file),
-                       definition->name.text);
+    return region_printf(&program->region, "%s%s", wire_prefix(program, definition->file),
+                         definition->name.text);
 }
 
 const char *c_spelling(const Annotation *annotations, const char *name) {
@@ -61,7 +61,7 @@ const char *c_spelling(const Annotation *annotations, const char *name) {
 }
 
 const char *snake_case(Program *program, const char *name) {
-    char *text = pool_alloc(&program->pool, 2 * strlen(name) + 1), *to = text;
+    char *text = region_alloc(&program->region, 2 * strlen(name) + 1), *to = text;
 
     for (const char *p = name; *p; p++) {
         bool upper = isupper((unsigned char)*p) != 0;
@@ -77,7 +77,7 @@ const char *snake_case(Program *program, const char *name) {
 }
 
 const char *upper_case(Program *program, const char *name) {
-    char *text = pool_text(&program->pool, name, strlen(name));
+    char *text = region_text(&program->region, name, strlen(name));
 
     for (char *p = text; *p; p++)
         *p = (char)toupper((unsigned char)*p);
@@ -93,7 +93,7 @@ const char *c_name(Program *program, const Definition *definition) {
     if (definition->kind == DEFINITION_SERVICE &&
         (strcmp(name, prefix) == 0 || (last && strcmp(name, last + 1) == 0)))
         return prefix;
-    return pool_printf(&program->pool, "%s_%s", prefix, name);
+    return region_printf(&program->region, "%s_%s", prefix, name);
 }
 
 const char *c_part(Program *program, const File *file, const Definition *definition) {
@@ -104,12 +104,13 @@ const char *c_part(Program *program, const File *file, const Definition *definit
 
 const char *c_constant(Program *program, const Definition *owner, const Annotation *annotations,
                        const char *name) {
-    return pool_printf(&program->pool, "%s_%s", upper_case(program, c_name(program, owner)),
-                       upper_case(program, snake_case(program, c_spelling(annotations, name))));
+    return region_printf(&program->region, "%s_%s", upper_case(program, c_name(program, owner)),
+                         upper_case(program, snake_case(program, c_spelling(annotations, name))));
 }
 
 const char *c_guard(Program *program, const char *base) {
-    return pool_printf(&program->pool, "%s_H", upper_case(program, as_identifier(program, base)));
+    return region_printf(&program->region, "%s_H",
+                         upper_case(program, as_identifier(program, base)));
 }
 
 /* Keywords of C11 and C++17, macros of compilers, and names of the headers that ferry.h includes.
@@ -276,7 +277,7 @@ const char *c_word(Program *program, const char *name) {
     if (!is_reserved(name) &&
         !bsearch(&name, words, sizeof(words) / sizeof(*words), sizeof(*words), compare_words))
         return name;
-    return pool_printf(&program->pool, "%s_", name);
+    return region_printf(&program->region, "%s_", name);
 }
 
 typedef struct TakenName {
@@ -306,7 +307,7 @@ void names_take(Names *names, const char *name, Place place) {
             report_also(&names->program->reports, taken->place, "the other one is here");
         return;
     }
-    taken = pool_new(&names->program->pool, TakenName);
+    taken = region_new(&names->program->region, TakenName);
     *taken = (TakenName){.place = place, .name = name};
     HASH_ADD_KEYPTR(hh, names->taken, name, strlen(name), taken);
     if (!hash_added(taken)) {
@@ -319,7 +320,7 @@ const char *names_own(Names *names, const char *name) {
     const char *own = name;
 
     for (int i = 2; names_is_taken(names, own); i++)
-        own = pool_printf(&names->program->pool, "%s_%d", name, i);
+        own = region_printf(&names->program->region, "%s_%d", name, i);
     names_take(names, own, (Place){NULL, 0, 0});
     return own;
 }

@@ -73,7 +73,7 @@ void put_comment(Buffer *to, const char *indent, const char *text) {
 }
 
 const char *c_string(Program *program, const char *text, size_t len) {
-    char *quoted = pool_alloc(&program->pool, 4 * len + 3), *to = quoted;
+    char *quoted = region_alloc(&program->region, 4 * len + 3), *to = quoted;
 
     *to++ = '"';
     for (size_t i = 0; i < len; i++) {

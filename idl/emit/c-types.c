@@ -29,7 +29,7 @@ static const char *const base_types[] = {"bool",         "int8_t",      "int16_t
  * name: in C it may be another file's type. */
 static const char *part(Emit *emit, const File *file, const Type *type) {
     const Type *is = type_true(type);
-    Pool *pool = &emit->program->pool;
+    Region *region = &emit->program->region;
 
     if (is->kind <= TYPE_UUID)
         return base_names[is->kind];
@@ -38,10 +38,10 @@ static const char *part(Emit *emit, const File *file, const Type *type) {
     if (type != is)
         return c_part(emit->program, file, type->target);
     if (is->kind == TYPE_MAP)
-        return pool_printf(pool, "map_%s_%s", part(emit, file, is->key),
-                           part(emit, file, is->item));
-    return pool_printf(pool, "%s_%s", is->kind == TYPE_SET ? "set" : "list",
-                       part(emit, file, is->item));
+        return region_printf(region, "map_%s_%s", part(emit, file, is->key),
+                             part(emit, file, is->item));
+    return region_printf(region, "%s_%s", is->kind == TYPE_SET ? "set" : "list",
+                         part(emit, file, is->item));
 }
 
 /* Lists and sets of base types are in ferry/schema.h. */
@@ -80,7 +80,7 @@ static const char *free_name(Emit *emit, const File *file, const char *rule, boo
         for (const Container *c = emit->containers; c && !taken; c = c->next)
             taken = strcmp(c->c, name) == 0;
         if (taken)
-            name = pool_printf(&emit->program->pool, "%s_", name);
+            name = region_printf(&emit->program->region, "%s_", name);
     }
     return name;
 }
@@ -90,8 +90,8 @@ Container *container_of(Emit *emit, const Type *type) {
     const File *file = file_of_place(is->place);
     const char *name = part(emit, file, is);
     bool common = is_common(is);
-    const char *rule = pool_printf(&emit->program->pool, "%s_%s",
-                                   common ? "ferry" : c_prefix(emit->program, file), name);
+    const char *rule = region_printf(&emit->program->region, "%s_%s",
+                                     common ? "ferry" : c_prefix(emit->program, file), name);
     Container *container = find_container(emit, rule, is);
 
     if (container)
@@ -101,14 +101,14 @@ Container *container_of(Emit *emit, const Type *type) {
         container_of(emit, is->key);
     if (is_container(is->item))
         container_of(emit, is->item);
-    container = pool_new(&emit->program->pool, Container);
+    container = region_new(&emit->program->region, Container);
     *container = (Container){.type = is,
                              .rule = rule,
                              .c = common ? rule : free_name(emit, file, rule, is->kind == TYPE_MAP),
                              .ours = !common && file == emit->file,
                              .shared = !mentions(is, file),
                              .place = is->place};
-    container->local = pool_printf(&emit->program->pool, "%s_type", name);
+    container->local = region_printf(&emit->program->region, "%s_type", name);
     *emit->last_container = container;
     emit->last_container = &container->next;
     return container;
@@ -125,15 +125,16 @@ const char *c_type(Emit *emit, const Type *type) {
 const char *c_declare(Emit *emit, const Type *type, const char *name) {
     const char *c = c_type(emit, type);
 
-    return pool_printf(&emit->program->pool, "%s%s%s", c, c[strlen(c) - 1] == '*' ? "" : " ", name);
+    return region_printf(&emit->program->region, "%s%s%s", c, c[strlen(c) - 1] == '*' ? "" : " ",
+                         name);
 }
 
 const char *c_pointer(Emit *emit, const Type *type, const char *name) {
     const char *c = c_type(emit, type);
 
     if (c[strlen(c) - 1] == '*')
-        return pool_printf(&emit->program->pool, "%sconst *%s", c, name);
-    return pool_printf(&emit->program->pool, "const %s *%s", c, name);
+        return region_printf(&emit->program->region, "%sconst *%s", c, name);
+    return region_printf(&emit->program->region, "const %s *%s", c, name);
 }
 
 const char *c_parameter(Emit *emit, const Type *type, bool optional, const char *name) {
@@ -144,9 +145,9 @@ const char *c_parameter(Emit *emit, const Type *type, bool optional, const char 
 
 const char *c_output(Emit *emit, const Type *type, const char *name) {
     if (is_string(type))
-        return pool_printf(&emit->program->pool, "char **%s", name);
-    return pool_printf(&emit->program->pool, "%s %s%s", c_type(emit, type),
-                       is_scalar(type) ? "*" : "**", name);
+        return region_printf(&emit->program->region, "char **%s", name);
+    return region_printf(&emit->program->region, "%s %s%s", c_type(emit, type),
+                         is_scalar(type) ? "*" : "**", name);
 }
 
 static void use(Emit *emit, const Type *type) {
@@ -168,10 +169,10 @@ const char *c_table(Emit *emit, const Type *type) {
     const Type *is = type_true(type);
 
     if (is->kind <= TYPE_UUID)
-        return pool_printf(&emit->program->pool, "&ferry_type_%s", base_names[is->kind]);
+        return region_printf(&emit->program->region, "&ferry_type_%s", base_names[is->kind]);
     if (is->kind == TYPE_NAMED)
-        return pool_printf(&emit->program->pool, "&ferry_type_%s",
-                           c_name(emit->program, is->target));
+        return region_printf(&emit->program->region, "&ferry_type_%s",
+                             c_name(emit->program, is->target));
     use(emit, is);
-    return pool_printf(&emit->program->pool, "&%s", container_of(emit, is)->local);
+    return region_printf(&emit->program->region, "&%s", container_of(emit, is)->local);
 }

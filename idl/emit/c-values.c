@@ -10,8 +10,9 @@
 
 /* A text that is too long for a literal is an array of its own. */
 static const char *long_text(Emit *emit, const char *text, size_t len, Hoist *hoist) {
-    Pool *pool = &emit->program->pool;
-    const char *name = hoist->n++ ? pool_printf(pool, "%s_%d", hoist->name, hoist->n) : hoist->name;
+    Region *region = &emit->program->region;
+    const char *name =
+        hoist->n++ ? region_printf(region, "%s_%d", hoist->name, hoist->n) : hoist->name;
 
     if (hoist->declarations)
         put(hoist->declarations, "extern const char %s[%zu];\n", name, len + 1);
@@ -34,17 +35,17 @@ bool is_macro(const Definition *constant) {
 }
 
 static const char *integer(Emit *emit, TypeKind kind, int64_t number) {
-    Pool *pool = &emit->program->pool;
+    Region *region = &emit->program->region;
 
     if (kind == TYPE_BOOL)
         return number ? "true" : "false";
     if (kind != TYPE_I64)
-        return number == INT32_MIN ? "INT32_MIN" : pool_printf(pool, "%" PRId64, number);
+        return number == INT32_MIN ? "INT32_MIN" : region_printf(region, "%" PRId64, number);
     if (number == INT64_MIN)
         return "INT64_MIN";
     if (number < 0)
-        return pool_printf(pool, "-INT64_C(%" PRId64 ")", -number);
-    return pool_printf(pool, "INT64_C(%" PRId64 ")", number);
+        return region_printf(region, "-INT64_C(%" PRId64 ")", -number);
+    return region_printf(region, "INT64_C(%" PRId64 ")", number);
 }
 
 static const char *real(Emit *emit, const Value *value) {
@@ -62,8 +63,8 @@ static const char *real(Emit *emit, const Value *value) {
             break;
         }
     }
-    return pool_printf(&emit->program->pool, "%s%s", shortest,
-                       strpbrk(shortest, ".en") ? "" : ".0");
+    return region_printf(&emit->program->region, "%s%s", shortest,
+                         strpbrk(shortest, ".en") ? "" : ".0");
 }
 
 static const char *uuid(Emit *emit, const Value *value) {
@@ -73,7 +74,7 @@ static const char *uuid(Emit *emit, const Value *value) {
     ferry_uuid_parse(value->text, &parsed);
     for (size_t i = 0; i < sizeof(parsed.bytes); i++)
         to += sprintf(to, "%s0x%02x", i ? ", " : "", parsed.bytes[i]);
-    return pool_printf(&emit->program->pool, "{{%s}}", bytes);
+    return region_printf(&emit->program->region, "{{%s}}", bytes);
 }
 
 static const char *enum_value(Emit *emit, const Value *value) {
@@ -88,7 +89,7 @@ static const char *enum_value(Emit *emit, const Value *value) {
 /* Its elements, or entries, in an array of their own: "{3, calc_ids}". */
 static const char *container(Emit *emit, const Type *type, const Value *value, Hoist *hoist) {
     const Container *of = container_of(emit, type);
-    Pool *pool = &emit->program->pool;
+    Region *region = &emit->program->region;
     CLEANUP(buffer_deinit) Buffer items = {0};
     const char *name, *element;
 
@@ -102,18 +103,19 @@ static const char *container(Emit *emit, const Type *type, const Value *value, H
         else
             put(&items, "%s,\n", c_value(emit, type->item, pair->value, hoist));
     }
-    name = hoist->n++ ? pool_printf(pool, "%s_%d", hoist->name, hoist->n) : hoist->name;
-    element = type->kind == TYPE_MAP
-                  ? pool_printf(pool, "const %s_entry %s[%zu]", of->c, name, value->n)
-              : is_string(type->item)
-                  ? pool_printf(pool, "const char *const %s[%zu]", name, value->n)
-                  : pool_printf(pool, "const %s %s[%zu]", c_type(emit, type->item), name, value->n);
+    name = hoist->n++ ? region_printf(region, "%s_%d", hoist->name, hoist->n) : hoist->name;
+    element =
+        type->kind == TYPE_MAP
+            ? region_printf(region, "const %s_entry %s[%zu]", of->c, name, value->n)
+        : is_string(type->item)
+            ? region_printf(region, "const char *const %s[%zu]", name, value->n)
+            : region_printf(region, "const %s %s[%zu]", c_type(emit, type->item), name, value->n);
     if (hoist->declarations)
         put(hoist->declarations, "extern %s;\n", element);
     put(hoist->arrays, "%s%s = {\n", hoist->declarations ? "" : "static ", element);
     put_buffer(hoist->arrays, &items);
     put(hoist->arrays, "};\n");
-    return pool_printf(pool, "{%zu, %s}", value->n, name);
+    return region_printf(region, "{%zu, %s}", value->n, name);
 }
 
 static const Value *member(const Definition *owner, const Value *value, const Field *field) {
@@ -125,10 +127,11 @@ static const Value *member(const Definition *owner, const Value *value, const Fi
 
 /* A value behind a pointer needs an object: an array of one. */
 static const char *pointed_to(Emit *emit, const Type *type, const Value *value, Hoist *hoist) {
-    Pool *pool = &emit->program->pool;
+    Region *region = &emit->program->region;
     const char *inside = c_value(emit, type, value, hoist);
-    const char *name = hoist->n++ ? pool_printf(pool, "%s_%d", hoist->name, hoist->n) : hoist->name;
-    const char *object = pool_printf(pool, "const %s %s[1]", c_type(emit, type), name);
+    const char *name =
+        hoist->n++ ? region_printf(region, "%s_%d", hoist->name, hoist->n) : hoist->name;
+    const char *object = region_printf(region, "const %s %s[1]", c_type(emit, type), name);
 
     if (hoist->declarations)
         put(hoist->declarations, "extern %s;\n", object);
@@ -146,13 +149,13 @@ static const char *member_value(Emit *emit, const Field *field, const Value *val
 
 static const char *structure(Emit *emit, const Definition *owner, const Value *value,
                              Hoist *hoist) {
-    Pool *pool = &emit->program->pool;
+    Region *region = &emit->program->region;
     const char *text = "";
 
     for (const Field *field = owner->fields; field; field = field->next)
-        text = pool_printf(pool, "%s%s%s", text, *text ? ", " : "",
-                           member_value(emit, field, member(owner, value, field), hoist));
-    return pool_printf(pool, "{%s}", owner->fields ? text : "0");
+        text = region_printf(region, "%s%s%s", text, *text ? ", " : "",
+                             member_value(emit, field, member(owner, value, field), hoist));
+    return region_printf(region, "{%s}", owner->fields ? text : "0");
 }
 
 /* C++17 knows no initialiser for a member that is not the first. In the source compilers take one
@@ -165,7 +168,8 @@ static const char *later_member(Emit *emit, const Definition *owner, const char 
     emit->designates = true;
     if (!hoist->declarations)
         return text;
-    name = hoist->n++ ? pool_printf(&program->pool, "%s_%d", hoist->name, hoist->n) : hoist->name;
+    name =
+        hoist->n++ ? region_printf(&program->region, "%s_%d", hoist->name, hoist->n) : hoist->name;
     macro = upper_case(program, name);
     put(hoist->declarations,
         "extern const %s %s;\n#ifdef __cplusplus\n#define %s %s\n#else\n#define %s %s\n#endif\n",
@@ -176,17 +180,17 @@ static const char *later_member(Emit *emit, const Definition *owner, const char 
 
 static const char *holding(Emit *emit, const Definition *owner, const Field *field,
                            const Value *value, Hoist *hoist) {
-    Pool *pool = &emit->program->pool;
+    Region *region = &emit->program->region;
     const char *inside = member_value(emit, field, value, hoist);
     int which = 1;
 
     if (field == owner->fields)
-        return pool_printf(pool, "{1, {%s}}", inside);
+        return region_printf(region, "{1, {%s}}", inside);
     for (const Field *f = owner->fields; f != field; f = f->next)
         which++;
     return later_member(
         emit, owner,
-        pool_printf(pool, "{%d, {.%s = %s}}", which, member_name(emit, owner, field), inside),
+        region_printf(region, "{%d, {.%s = %s}}", which, member_name(emit, owner, field), inside),
         hoist);
 }
 
@@ -222,8 +226,8 @@ const char *c_value(Emit *emit, const Type *type, const Value *value, Hoist *hoi
     case TYPE_STRING:
         return text(emit, set, hoist);
     case TYPE_BINARY:
-        return pool_printf(&emit->program->pool, "{%s, %zu, NULL}", text(emit, set, hoist),
-                           set->len);
+        return region_printf(&emit->program->region, "{%s, %zu, NULL}", text(emit, set, hoist),
+                             set->len);
     case TYPE_UUID:
         return uuid(emit, set);
     case TYPE_LIST:
@@ -261,8 +265,8 @@ const char *c_zero(Emit *emit, const Type *type) {
         return "{0, NULL}";
     case TYPE_NAMED:
         if (is->target->kind != DEFINITION_ENUM)
-            return pool_printf(&emit->program->pool, "%s_INIT",
-                               upper_case(emit->program, c_name(emit->program, is->target)));
+            return region_printf(&emit->program->region, "%s_INIT",
+                                 upper_case(emit->program, c_name(emit->program, is->target)));
         return "0";
     default:
         return "0";

@@ -64,13 +64,14 @@ static void put_macro(Buffer *to, const char *head, const char *const *items, si
 static void put_init(Emit *emit, const Definition *d, Buffer *to) {
     Program *program = emit->program;
     const char *c = c_name(program, d);
-    const char *head = pool_printf(&program->pool, "#define %s_INIT", upper_case(program, c));
-    const char **items = pool_alloc(&program->pool, (count_fields(d->fields) + 2) * sizeof(*items));
+    const char *head = region_printf(&program->region, "#define %s_INIT", upper_case(program, c));
+    const char **items =
+        region_alloc(&program->region, (count_fields(d->fields) + 2) * sizeof(*items));
     size_t n = 0;
 
     for (const Field *f = d->fields; f; f = f->next) {
         Hoist hoist = {
-            .name = pool_printf(&program->pool, "%s_%s_default", c, f->name.text),
+            .name = region_printf(&program->region, "%s_%s_default", c, f->name.text),
             .arrays = &emit->source,
             .declarations = &emit->declarations,
         };
@@ -82,7 +83,7 @@ static void put_init(Emit *emit, const Definition *d, Buffer *to) {
         items[n++] = c_initial(emit, f, &hoist);
     }
     if (d->kind == DEFINITION_UNION) {
-        items[1] = pool_printf(&program->pool, "{ %s }", n > 0 ? items[0] : "0");
+        items[1] = region_printf(&program->region, "{ %s }", n > 0 ? items[0] : "0");
         items[0] = "0";
         n = 2;
     }
@@ -102,28 +103,28 @@ static void put_inits(Emit *emit) {
     buffer_deinit(&macros);
 }
 
-static void put_packers(Emit *emit) {
+static void put_value_functions(Emit *emit) {
     bool any = false;
 
     for (const Definition *d = emit->file->definitions; d; d = d->next) {
-        const char *c = c_name(emit->program, d);
-
-        if (d->kind != DEFINITION_STRUCT && d->kind != DEFINITION_UNION)
+        if (!definition_has_fields(d))
             continue;
-        put_heading(emit, &any,
-                    "\n/* ---- bodies for topics, queues and caches ----\n *\n"
-                    " * What comes out is a block: ferry_free(ret->block), "
-                    "ferry_free(*ret).\n */\n\n");
-        put_wrapped(&emit->header, pool_printf(&emit->program->pool, "int %s_pack(", c),
-                    (const char *const[]){pool_printf(&emit->program->pool, "const %s *value", c),
-                                          "ferry_bytes *ret", "ferry_error *reterr"},
-                    3, ");\n");
-        put_wrapped(&emit->header, pool_printf(&emit->program->pool, "int %s_unpack(", c),
-                    (const char *const[]){"ferry_bytes bytes",
-                                          pool_printf(&emit->program->pool, "%s **ret", c),
-                                          "ferry_error *reterr"},
-                    3, ");\n");
+        put_heading(
+            emit, &any,
+            "\n/* ---- values ----\n *\n"
+            " * _pack and _unpack: bodies for topics, queues and caches. _copy: a value with all "
+            "that it\n * points to. _print: JSON, for logs. Each result is one block: "
+            "ferry_free(ret->block) after\n * _pack, ferry_free(*ret) after the others; also "
+            "after a failure.\n */\n\n");
+        for (int f = VALUE_PACK; f <= VALUE_PRINT; f++)
+            put_value_prototype(emit, &emit->header, c_name(emit->program, d), (ValueFunction)f,
+                                ";\n");
     }
+    for (const Container *c = emit->containers; c; c = c->next)
+        for (int f = VALUE_PACK; c->ours && f <= VALUE_UNPACK; f++) {
+            put_heading(emit, &any, "\n/* ---- values ---- */\n\n");
+            put_value_prototype(emit, &emit->header, c->c, (ValueFunction)f, ";\n");
+        }
 }
 
 static void put_finders(Emit *emit) {
@@ -137,8 +138,9 @@ static void put_finders(Emit *emit) {
         put_heading(emit, &any, "\n/* The value beside a key, or NULL. */\n");
         put_wrapped(
             &emit->header,
-            pool_printf(&emit->program->pool, "%s%s_find(", c_pointer(emit, type->item, ""), c->c),
-            (const char *const[]){pool_printf(&emit->program->pool, "const %s *map", c->c),
+            region_printf(&emit->program->region, "%s%s_find(", c_pointer(emit, type->item, ""),
+                          c->c),
+            (const char *const[]){region_printf(&emit->program->region, "const %s *map", c->c),
                                   c_parameter(emit, type->key, false, "key")},
             2, ");\n");
     }
@@ -154,7 +156,7 @@ static void put_tables(Emit *emit) {
         put_heading(emit, &any, heading);
         put(&emit->header, "extern const ferry_type ferry_type_%s;\n", c_name(emit->program, d));
     }
-    for (const Service *s = emit->services; s; s = s->next) {
+    for (const EmitService *s = emit->services; s; s = s->next) {
         put_heading(emit, &any, heading);
         put(&emit->header, "extern const ferry_service ferry_service_%s;\n", s->c);
     }
@@ -179,17 +181,17 @@ static void put_exceptions(Emit *emit) {
             "    %s_throw_%s_at(FERRY_HERE, request, __VA_ARGS__)\n",
             emit->prefix, part, emit->prefix, part);
         put_wrapped(&emit->header,
-                    pool_printf(&program->pool, "int %s_throw_%s_at(", emit->prefix, part),
+                    region_printf(&program->region, "int %s_throw_%s_at(", emit->prefix, part),
                     (const char *const[]){"const char *file", "int line", "const char *func",
                                           "ferry_request *request",
-                                          pool_printf(&program->pool, "const %s *value", c)},
+                                          region_printf(&program->region, "const %s *value", c)},
                     5, ");\n");
     }
 }
 
 /* ---- services ---- */
 
-static void put_caller(Emit *emit, const Method *m) {
+static void put_caller(Emit *emit, const EmitMethod *m) {
     put_comment(&emit->header, "", m->doc);
     put_prototype(emit, &emit->header, m, PROTOTYPE_CALL, ";\n");
     if (m->out)
@@ -210,7 +212,7 @@ static void put_caller(Emit *emit, const Method *m) {
     put_prototype(emit, &emit->header, m, PROTOTYPE_ASYNC, ";\n");
 }
 
-static void put_server(Emit *emit, const Method *m) {
+static void put_server(Emit *emit, const EmitMethod *m) {
     if (m->in)
         put_prototype(emit, &emit->header, m, PROTOTYPE_RECEIVE, ";\n");
     if (m->out)
@@ -220,40 +222,40 @@ static void put_server(Emit *emit, const Method *m) {
                       m->out ? "; /* the end of the stream */\n" : ";\n");
 }
 
-static void put_handlers(Emit *emit, const Service *s) {
+static void put_handlers(Emit *emit, const EmitService *s) {
     put(&emit->header, "\ntypedef struct %s_handlers { /* NULL: ferry.NoSuchMethod */\n", s->c);
-    for (const Method *m = s->methods; m; m = m->next)
+    for (const EmitMethod *m = s->methods; m; m = m->next)
         put_prototype(emit, &emit->header, m, PROTOTYPE_HANDLER, ";\n");
     if (!s->methods)
         put(&emit->header, "    char nothing; /* C has no empty structs */\n");
     put(&emit->header, "} %s_handlers;\n\n", s->c);
-    put_wrapped(&emit->header, pool_printf(&emit->program->pool, "int %s_serve(", s->c),
+    put_wrapped(&emit->header, region_printf(&emit->program->region, "int %s_serve(", s->c),
                 (const char *const[]){
                     "ferry_client *client",
-                    pool_printf(&emit->program->pool, "const %s_handlers *handlers", s->c),
+                    region_printf(&emit->program->region, "const %s_handlers *handlers", s->c),
                     "const ferry_serve_options *options", "void *ctx", "ferry_error *reterr"},
                 5, ");\n\n");
 }
 
-static void put_service(Emit *emit, const Service *s) {
+static void put_service(Emit *emit, const EmitService *s) {
     const char *name = wire_name(emit->program, s->definition);
 
     put(&emit->header, "\n/* ---- %s: callers ---- */\n\n", name);
     put_comment(&emit->header, "", s->definition->doc);
     put(&emit->header, s->definition->doc ? "\n" : "");
-    for (const Method *m = s->methods; m; m = m->next)
+    for (const EmitMethod *m = s->methods; m; m = m->next)
         put_caller(emit, m);
     put(&emit->header, "\n/* ---- %s: servers ---- */\n", name);
     put_handlers(emit, s);
-    for (const Method *m = s->methods; m; m = m->next)
+    for (const EmitMethod *m = s->methods; m; m = m->next)
         put_server(emit, m);
 }
 
 /* With tables alone, whoever calls or serves does so with these. */
-static void put_arguments(Emit *emit, const Service *s) {
+static void put_arguments(Emit *emit, const EmitService *s) {
     put(&emit->header, "\n/* ---- %s: arguments ---- */\n",
         wire_name(emit->program, s->definition));
-    for (const Method *m = s->methods; m; m = m->next) {
+    for (const EmitMethod *m = s->methods; m; m = m->next) {
         put(&emit->header, m->n_args > 0 ? "\n" : "");
         put_args_struct(emit, &emit->header, m);
     }
@@ -298,10 +300,10 @@ void emit_header(Emit *emit) {
     put_inits(emit);
     if (!emit->tables) {
         put_finders(emit);
-        put_packers(emit);
+        put_value_functions(emit);
         put_exceptions(emit);
     }
-    for (const Service *s = emit->services; s; s = s->next)
+    for (const EmitService *s = emit->services; s; s = s->next)
         if (emit->tables)
             put_arguments(emit, s);
         else

@@ -7,39 +7,39 @@
 /* ---- services ---- */
 
 static const char *method_doc(Emit *emit, const Function *function) {
-    Pool *pool = &emit->program->pool;
+    Region *region = &emit->program->region;
     const Annotation *deprecated = annotation_find(function->annotations, "deprecated");
     const char *doc = function->doc ? function->doc : "";
 
     for (const Field *field = function->throws; field; field = field->next)
-        doc = pool_printf(pool, "%s%s%s", doc,
-                          field != function->throws ? ", "
-                          : *doc                    ? " Throws "
-                                                    : "Throws ",
-                          c_name(emit->program, type_definition(field->type)));
+        doc = region_printf(region, "%s%s%s", doc,
+                            field != function->throws ? ", "
+                            : *doc                    ? " Throws "
+                                                      : "Throws ",
+                            c_name(emit->program, type_definition(field->type)));
     if (function->throws)
-        doc = pool_printf(pool, "%s.", doc);
+        doc = region_printf(region, "%s.", doc);
     if (deprecated)
-        doc = pool_printf(pool, "%s%sDeprecated%s%s.", doc, *doc ? " " : "",
-                          deprecated->has_value ? ": " : "",
-                          deprecated->has_value ? deprecated->value : "");
+        doc = region_printf(region, "%s%sDeprecated%s%s.", doc, *doc ? " " : "",
+                            deprecated->has_value ? ": " : "",
+                            deprecated->has_value ? deprecated->value : "");
     for (const Field *field = function->args; field; field = field->next)
         if (field->doc)
-            doc = pool_printf(pool, "%s%s%s: %s", doc, *doc ? "\n" : "", field->name.text,
-                              field->doc);
+            doc = region_printf(region, "%s%s%s: %s", doc, *doc ? "\n" : "", field->name.text,
+                                field->doc);
     return *doc ? doc : NULL;
 }
 
-static Method *method_new(Emit *emit, const Service *service, const Function *function) {
-    Pool *pool = &emit->program->pool;
-    Method *method = pool_new(pool, Method);
+static EmitMethod *method_new(Emit *emit, const EmitService *service, const Function *function) {
+    Region *region = &emit->program->region;
+    EmitMethod *method = region_new(region, EmitMethod);
 
     method->function = function;
     method->service = service->definition;
     method->inherited = function->owner != service->definition;
     method->word = c_spelling(function->annotations, function->name.text);
-    method->c = pool_printf(pool, "%s_%s", service->c, method->word);
-    method->local = pool_printf(pool, "%s%s", service->local, method->word);
+    method->c = region_printf(region, "%s_%s", service->c, method->word);
+    method->local = region_printf(region, "%s%s", service->local, method->word);
     method->doc = method_doc(emit, function);
     for (const Field *field = function->args; field; field = field->next)
         if (field->type->kind == TYPE_STREAM)
@@ -54,11 +54,12 @@ static Method *method_new(Emit *emit, const Service *service, const Function *fu
 }
 
 /* Those of the service that is extended come first. */
-static void add_methods(Emit *emit, Service *service, const Definition *from, Method ***last) {
+static void add_methods(Emit *emit, EmitService *service, const Definition *from,
+                        EmitMethod ***last) {
     if (from->base)
         add_methods(emit, service, from->base, last);
     for (const Function *function = from->functions; function; function = function->next) {
-        Method *method;
+        EmitMethod *method;
 
         if (++emit->n_methods >= PROGRAM_METHODS_MAX) {
             if (emit->n_methods == PROGRAM_METHODS_MAX)
@@ -76,17 +77,17 @@ static void add_methods(Emit *emit, Service *service, const Definition *from, Me
     }
 }
 
-static Service *service_new(Emit *emit, const Definition *definition) {
+static EmitService *service_new(Emit *emit, const Definition *definition) {
     Program *program = emit->program;
-    Service *service = pool_new(&program->pool, Service);
-    Method **last = &service->methods;
+    EmitService *service = region_new(&program->region, EmitService);
+    EmitMethod **last = &service->methods;
 
     service->definition = definition;
     service->c = c_name(program, definition);
     service->local =
         strcmp(service->c, emit->prefix) == 0
             ? ""
-            : pool_printf(&program->pool, "%s_", c_part(program, definition->file, definition));
+            : region_printf(&program->region, "%s_", c_part(program, definition->file, definition));
     add_methods(emit, service, definition, &last);
     return service;
 }
@@ -147,7 +148,7 @@ static void add_files(Program *program, Files *files, const File *file) {
         const File **more;
 
         files->cap = 2 * files->cap + 8;
-        more = pool_alloc(&program->pool, files->cap * sizeof(*more));
+        more = region_alloc(&program->region, files->cap * sizeof(*more));
         for (size_t i = 0; i < files->n; i++)
             more[i] = files->v[i];
         files->v = more;
@@ -192,13 +193,13 @@ static void check_guards(Emit *emit, const Files *files) {
 /* ---- names ---- */
 
 static void take(Names *names, Place place, const char *name, const char *suffix) {
-    names_take(names, pool_printf(&names->program->pool, "%s%s", name, suffix), place);
+    names_take(names, region_printf(&names->program->region, "%s%s", name, suffix), place);
 }
 
 static void take_exception(Names *names, const Definition *d) {
     Program *program = names->program;
-    const char *thrown = pool_printf(&program->pool, "%s_throw_%s", c_prefix(program, d->file),
-                                     c_part(program, d->file, d));
+    const char *thrown = region_printf(&program->region, "%s_throw_%s", c_prefix(program, d->file),
+                                       c_part(program, d->file, d));
 
     take(names, d->name.place, c_name(program, d), "_in");
     take(names, d->name.place, thrown, "");
@@ -225,6 +226,8 @@ static void take_definition(Names *names, const Definition *d) {
     take(names, place, upper, "_INIT");
     take(names, place, c, "_pack");
     take(names, place, c, "_unpack");
+    take(names, place, c, "_copy");
+    take(names, place, c, "_print");
     if (d->kind == DEFINITION_EXCEPTION)
         take_exception(names, d);
     if (d->kind == DEFINITION_UNION)
@@ -233,8 +236,8 @@ static void take_definition(Names *names, const Definition *d) {
 }
 
 static void take_function(Names *names, const char *service, const Function *function) {
-    const char *c = pool_printf(&names->program->pool, "%s_%s", service,
-                                c_spelling(function->annotations, function->name.text));
+    const char *c = region_printf(&names->program->region, "%s_%s", service,
+                                  c_spelling(function->annotations, function->name.text));
     bool out = function->result && function->result->kind == TYPE_STREAM, in = false;
     Place place = function->name.place;
 
@@ -292,7 +295,7 @@ static const Names *names_of(Emit *emit, const File *file) {
     for (own = emit->file_names; own; own = own->next)
         if (own->file == file)
             return &own->names;
-    own = pool_new(&emit->program->pool, FileNames);
+    own = region_new(&emit->program->region, FileNames);
     *own = (FileNames){emit->file_names, file, {.program = emit->program, .quiet = true}};
     emit->file_names = own;
     add_files(emit->program, &files, file);
@@ -307,10 +310,10 @@ enum { OF_ALL = 3, OF_MAPS = 5 }; /* of container_suffixes */
 
 bool is_declared(Emit *emit, const File *file, const char *name, bool map) {
     const Names *names = names_of(emit, file);
-    Pool *pool = &emit->program->pool;
+    Region *region = &emit->program->region;
 
     for (int i = 0; i < (map ? OF_MAPS : OF_ALL); i++)
-        if (names_is_taken(names, pool_printf(pool, "%s%s", name, container_suffixes[i])))
+        if (names_is_taken(names, region_printf(region, "%s%s", name, container_suffixes[i])))
             return true;
     return false;
 }
@@ -329,23 +332,23 @@ static const char *take_stem(Emit *emit, const char *stem) {
     static const char *const suffixes[] = {"_method", "_args",   "_args_fields", "_args_type",
                                            "_answer", "_throws", "_dispatch",    "_nothing"};
     enum { N = sizeof(suffixes) / sizeof(*suffixes) };
-    Pool *pool = &emit->program->pool;
+    Region *region = &emit->program->region;
     size_t n_free = 0;
 
     while (n_free < N) {
         for (n_free = 0; n_free < N; n_free++)
-            if (names_is_taken(&emit->names, pool_printf(pool, "%s%s", stem, suffixes[n_free])))
+            if (names_is_taken(&emit->names, region_printf(region, "%s%s", stem, suffixes[n_free])))
                 break;
         if (n_free < N)
-            stem = pool_printf(pool, "%s_", stem);
+            stem = region_printf(region, "%s_", stem);
     }
     for (size_t i = 0; i < N; i++)
-        names_own(&emit->names, pool_printf(pool, "%s%s", stem, suffixes[i]));
+        names_own(&emit->names, region_printf(region, "%s%s", stem, suffixes[i]));
     return stem;
 }
 
 /* Names of the arguments, and of the method's tables. */
-static void take_method(Emit *emit, Method *m) {
+static void take_method(Emit *emit, EmitMethod *m) {
     Names arguments = {.program = emit->program};
 
     for (const Field *field = m->function->args; field; field = field->next)
@@ -368,10 +371,10 @@ static void take_fields(Emit *emit, const Definition *definition) {
 }
 
 /* The handlers are members of a struct, where C's keywords cannot stand. */
-static void take_handlers(Emit *emit, const Service *s) {
+static void take_handlers(Emit *emit, const EmitService *s) {
     Names members = {.program = emit->program};
 
-    for (const Method *m = s->methods; m; m = m->next)
+    for (const EmitMethod *m = s->methods; m; m = m->next)
         names_take(&members, c_word(emit->program, m->word), m->function->name.place);
     names_deinit(&members);
 }
@@ -389,11 +392,11 @@ static void take_names(Emit *emit, const Files *files) {
     for (const Definition *d = emit->file->definitions; d; d = d->next)
         if (definition_has_fields(d))
             take_fields(emit, d);
-    for (Service *s = emit->services; s; s = s->next) {
+    for (EmitService *s = emit->services; s; s = s->next) {
         s->table =
-            names_own(&emit->names, pool_printf(&emit->program->pool, "%smethods", s->local));
+            names_own(&emit->names, region_printf(&emit->program->region, "%smethods", s->local));
         take_handlers(emit, s);
-        for (Method *m = s->methods; m; m = m->next)
+        for (EmitMethod *m = s->methods; m; m = m->next)
             take_method(emit, m);
     }
 }
@@ -426,7 +429,7 @@ static void check_prefix(Emit *emit) {
 
 void emit_prepare(Emit *emit, Program *program, File *file, const char *base, bool tables) {
     Files files = {NULL, 0, 0};
-    Service **last;
+    EmitService **last;
 
     *emit = (Emit){.program = program, .file = file, .tables = tables};
     emit->base = base ? base : file->base;
@@ -456,9 +459,9 @@ void emit_names_deinit(Emit *emit) {
 }
 
 const char *own_name(Emit *emit, const char *stem, const char *suffix) {
-    const char *name = pool_printf(&emit->program->pool, "%s%s", stem, suffix);
+    const char *name = region_printf(&emit->program->region, "%s%s", stem, suffix);
 
     for (int i = 2; names_is_taken(&emit->names, name); i++)
-        name = pool_printf(&emit->program->pool, "%s_%d%s", stem, i, suffix);
+        name = region_printf(&emit->program->region, "%s_%d%s", stem, i, suffix);
     return names_own(&emit->own, name);
 }

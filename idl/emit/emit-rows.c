@@ -36,14 +36,14 @@ const char *put_notes(Emit *emit, const char *stem, const char *doc,
     name = own_name(emit, stem, "_notes");
     put(&emit->source, "static const ferry_notes %s = {%s, %zu, %s};\n", name,
         doc ? quoted(emit, doc) : "NULL", n, rows);
-    return pool_printf(&emit->program->pool, "&%s", name);
+    return region_printf(&emit->program->region, "&%s", name);
 }
 
 /* ---- fields ---- */
 
 /* The object behind a field's default: "&range_step_value", or "NULL". */
 static const char *put_default(Emit *emit, const char *name, const Field *field) {
-    Pool *pool = &emit->program->pool;
+    Region *region = &emit->program->region;
     Hoist hoist = {.arrays = &emit->source};
     const char *object, *value;
 
@@ -53,10 +53,10 @@ static const char *put_default(Emit *emit, const char *name, const Field *field)
     object = own_name(emit, name, "_value");
     value = c_value(emit, field->type, field->value, &hoist);
     put(&emit->source, "static const %s = %s;\n",
-        is_string(field->type) ? pool_printf(pool, "char *const %s", object)
-                               : pool_printf(pool, "%s %s", c_type(emit, field->type), object),
+        is_string(field->type) ? region_printf(region, "char *const %s", object)
+                               : region_printf(region, "%s %s", c_type(emit, field->type), object),
         value);
-    return pool_printf(pool, "&%s", object);
+    return region_printf(region, "&%s", object);
 }
 
 const char *flags_of(const Definition *owner, const Field *field) {
@@ -70,16 +70,16 @@ const char *flags_of(const Definition *owner, const Field *field) {
 
 void put_row(Emit *emit, Buffer *to, const char *local, const char *owner, const char *member,
              const char *flags, const Field *f) {
-    Pool *pool = &emit->program->pool;
-    const char *name = pool_printf(pool, "%s_%s", local, f->name.text);
+    Region *region = &emit->program->region;
+    const char *name = region_printf(region, "%s_%s", local, f->name.text);
     const char *value = put_default(emit, name, f);
     const char *notes = put_notes(emit, name, f->doc, f->annotations);
 
     put_wrapped(to, "    {",
-                (const char *const[]){pool_printf(pool, "\"%s\"", f->name.text),
-                                      pool_printf(pool, "%zu", strlen(f->name.text)), flags,
-                                      pool_printf(pool, "%lld", (long long)f->id), "0",
-                                      pool_printf(pool, "offsetof(%s, %s)", owner, member), "0",
+                (const char *const[]){region_printf(region, "\"%s\"", f->name.text),
+                                      region_printf(region, "%zu", strlen(f->name.text)), flags,
+                                      region_printf(region, "%lld", (long long)f->id), "0",
+                                      region_printf(region, "offsetof(%s, %s)", owner, member), "0",
                                       c_table(emit, f->type), value, notes},
                 10, "},\n");
 }

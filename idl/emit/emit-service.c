@@ -13,7 +13,7 @@ static bool behind_pointer(const Field *field) {
 }
 
 /* The struct of arguments, its fields and its table. */
-static void put_args(Emit *emit, const Method *m) {
+static void put_args(Emit *emit, const EmitMethod *m) {
     Program *program = emit->program;
     const char *args = args_name(emit, m);
     CLEANUP(buffer_deinit) Buffer rows = {0};
@@ -33,17 +33,18 @@ static void put_args(Emit *emit, const Method *m) {
     put(&emit->source,
         "static const ferry_type %s_args_type = {\n"
         "    FERRY_KIND_ARGS, %s, NULL, %zu, 0, 0, 0,\n    %s, NULL, NULL, NULL, NULL,\n};\n",
-        m->local, m->n_args > 0 ? pool_printf(&program->pool, "sizeof(%s)", args) : "0", m->n_args,
-        m->n_args > 0 ? pool_printf(&program->pool, "%s_args_fields", m->local) : "NULL");
+        m->local, m->n_args > 0 ? region_printf(&program->region, "sizeof(%s)", args) : "0",
+        m->n_args,
+        m->n_args > 0 ? region_printf(&program->region, "%s_args_fields", m->local) : "NULL");
 }
 
-static void put_dispatch(Emit *emit, const Service *s, const Method *m) {
-    Pool *pool = &emit->program->pool;
+static void put_dispatch(Emit *emit, const EmitService *s, const EmitMethod *m) {
+    Region *region = &emit->program->region;
     const char *member = c_word(emit->program, m->word);
-    const char **items = pool_alloc(pool, (m->n_args + 2) * sizeof(*items));
+    const char **items = region_alloc(region, (m->n_args + 2) * sizeof(*items));
     size_t n = 0;
 
-    put_wrapped(&emit->source, pool_printf(pool, "static int %s_dispatch(", m->local),
+    put_wrapped(&emit->source, region_printf(region, "static int %s_dispatch(", m->local),
                 (const char *const[]){"ferry_request *request", "const void *p",
                                       "const void *handlers", "void *ctx"},
                 4, ") {\n");
@@ -56,48 +57,49 @@ static void put_dispatch(Emit *emit, const Service *s, const Method *m) {
     items[n++] = "request";
     for (const Field *f = m->function->args; f; f = f->next)
         if (f != m->in)
-            items[n++] = pool_printf(pool, "args->%s", argument_name(emit, f));
+            items[n++] = region_printf(region, "args->%s", argument_name(emit, f));
     items[n++] = "ctx";
-    put_wrapped(&emit->source, pool_printf(pool, "    return h->%s(", member), items, n,
+    put_wrapped(&emit->source, region_printf(region, "    return h->%s(", member), items, n,
                 ");\n}\n\n");
 }
 
 /* Calls back with the method's own type of result. */
-static void put_answer(Emit *emit, const Method *m) {
-    Pool *pool = &emit->program->pool;
+static void put_answer(Emit *emit, const EmitMethod *m) {
+    Region *region = &emit->program->region;
     const char *result = NULL;
 
     if (m->in || m->out || m->function->oneway)
         return;
     if (m->result && kind_of(m->result) == TYPE_UUID) {
         put(&emit->source, "static const ferry_uuid %s_nothing = {{0}};\n\n", m->local);
-        result = pool_printf(pool, "result ? *(const ferry_uuid *)result : %s_nothing", m->local);
+        result =
+            region_printf(region, "result ? *(const ferry_uuid *)result : %s_nothing", m->local);
     } else if (m->result && is_scalar(m->result)) {
-        result = pool_printf(pool, "result ? *(%s)result : %s", c_pointer(emit, m->result, ""),
-                             c_zero(emit, m->result));
+        result = region_printf(region, "result ? *(%s)result : %s", c_pointer(emit, m->result, ""),
+                               c_zero(emit, m->result));
     } else if (m->result) {
         result = is_string(m->result)
                      ? "(const char *)result"
-                     : pool_printf(pool, "(%s)result", c_pointer(emit, m->result, ""));
+                     : region_printf(region, "(%s)result", c_pointer(emit, m->result, ""));
     }
-    put_wrapped(&emit->source, pool_printf(pool, "static void %s_answer(", m->local),
+    put_wrapped(&emit->source, region_printf(region, "static void %s_answer(", m->local),
                 (const char *const[]){"ferry_any_fn fn", "const void *result",
                                       "const ferry_error *error", "void *ctx"},
                 4, ") {\n");
     if (!result)
         put(&emit->source, "    (void)result;\n");
-    put_wrapped(&emit->source, pool_printf(pool, "    ((%s_fn)fn)(", m->c),
+    put_wrapped(&emit->source, region_printf(region, "    ((%s_fn)fn)(", m->c),
                 result ? (const char *const[]){result, "error", "ctx"}
                        : (const char *const[]){"error", "ctx"},
                 result ? 3 : 2, ");\n}\n\n");
 }
 
-static const char *put_throws(Emit *emit, const Method *m) {
-    Pool *pool = &emit->program->pool;
+static const char *put_throws(Emit *emit, const EmitMethod *m) {
+    Region *region = &emit->program->region;
     CLEANUP(buffer_deinit) Buffer rows = {0};
 
     for (const Field *f = m->function->throws; f; f = f->next) {
-        const char *name = pool_printf(pool, "%s_throws_%s", m->local, f->name.text);
+        const char *name = region_printf(region, "%s_throws_%s", m->local, f->name.text);
         const char *notes = put_notes(emit, name, f->doc, f->annotations);
 
         put(&rows, "    {\"%s\", %zu, 0, %lld, 0, 0, 0, %s, NULL, %s},\n", f->name.text,
@@ -107,7 +109,7 @@ static const char *put_throws(Emit *emit, const Method *m) {
         return "NULL";
     put(&emit->source, "static const ferry_field %s_throws[] = {\n%s};\n", m->local,
         text_of(&rows));
-    return pool_printf(pool, "%s_throws", m->local);
+    return region_printf(region, "%s_throws", m->local);
 }
 
 static uint64_t duration(const Annotation *annotations, const char *name) {
@@ -119,7 +121,7 @@ static uint64_t duration(const Annotation *annotations, const char *name) {
     return ms;
 }
 
-static const char *method_flags(Emit *emit, const Method *m) {
+static const char *method_flags(Emit *emit, const EmitMethod *m) {
     const Annotation *idempotent = annotation_find(m->function->annotations, "idempotent");
     const char *flags = "";
     const struct {
@@ -136,42 +138,43 @@ static const char *method_flags(Emit *emit, const Method *m) {
 
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
         if (all[i].set)
-            flags = pool_printf(&emit->program->pool, "%s%s%s", flags, *flags ? " | " : "",
-                                all[i].name);
+            flags = region_printf(&emit->program->region, "%s%s%s", flags, *flags ? " | " : "",
+                                  all[i].name);
     return *flags ? flags : "0";
 }
 
-static const char *method_row(Emit *emit, const Method *m) {
-    Pool *pool = &emit->program->pool;
+static const char *method_row(Emit *emit, const EmitMethod *m) {
+    Region *region = &emit->program->region;
     const char *throws = put_throws(emit, m);
     const char *notes = put_notes(emit, m->local, m->function->doc, m->function->annotations);
     bool answers = !emit->tables && !m->in && !m->out && !m->function->oneway;
 
-    return pool_printf(pool,
-                       "    {\"%s\", %s, %llu, %llu,\n"
-                       "     &%s_args_type, %s, %s, %s,\n"
-                       "     %zu, 0, %s, %s, %s, %s},\n",
-                       m->function->name.text, method_flags(emit, m),
-                       (unsigned long long)duration(m->function->annotations, "timeout"),
-                       (unsigned long long)duration(m->function->annotations, "cache.ttl"),
-                       m->local, m->result ? c_table(emit, m->result) : "NULL",
-                       m->in ? c_table(emit, m->in->type->item) : "NULL",
-                       m->out ? c_table(emit, m->out) : "NULL", count_fields(m->function->throws),
-                       throws, emit->tables ? "NULL" : pool_printf(pool, "%s_dispatch", m->local),
-                       answers ? pool_printf(pool, "%s_answer", m->local) : "NULL", notes);
+    return region_printf(region,
+                         "    {\"%s\", %s, %llu, %llu,\n"
+                         "     &%s_args_type, %s, %s, %s,\n"
+                         "     %zu, 0, %s, %s, %s, %s},\n",
+                         m->function->name.text, method_flags(emit, m),
+                         (unsigned long long)duration(m->function->annotations, "timeout"),
+                         (unsigned long long)duration(m->function->annotations, "cache.ttl"),
+                         m->local, m->result ? c_table(emit, m->result) : "NULL",
+                         m->in ? c_table(emit, m->in->type->item) : "NULL",
+                         m->out ? c_table(emit, m->out) : "NULL", count_fields(m->function->throws),
+                         throws,
+                         emit->tables ? "NULL" : region_printf(region, "%s_dispatch", m->local),
+                         answers ? region_printf(region, "%s_answer", m->local) : "NULL", notes);
 }
 
 /* ---- functions of methods ---- */
 
 /* "&methods[div_method]" */
-static const char *method_ref(Emit *emit, const Service *s, const Method *m) {
-    return pool_printf(&emit->program->pool, "&%s[%s_method]", s->table, m->local);
+static const char *method_ref(Emit *emit, const EmitService *s, const EmitMethod *m) {
+    return region_printf(&emit->program->region, "&%s[%s_method]", s->table, m->local);
 }
 
 /* The struct of arguments, filled in. Returns what to pass. */
-static const char *fill_args(Emit *emit, const Method *m) {
-    Pool *pool = &emit->program->pool;
-    const char **items = pool_alloc(pool, (m->n_args + 1) * sizeof(*items));
+static const char *fill_args(Emit *emit, const EmitMethod *m) {
+    Region *region = &emit->program->region;
+    const char **items = region_alloc(region, (m->n_args + 1) * sizeof(*items));
     size_t n = 0;
 
     if (m->n_args == 0)
@@ -179,26 +182,26 @@ static const char *fill_args(Emit *emit, const Method *m) {
     for (const Field *f = m->function->args; f; f = f->next)
         if (f != m->in)
             items[n++] = argument_name(emit, f);
-    put_wrapped(&emit->source, pool_printf(pool, "    %s_args args = {", m->local), items, n,
+    put_wrapped(&emit->source, region_printf(region, "    %s_args args = {", m->local), items, n,
                 "};\n\n");
     return "&args";
 }
 
 static void put_body(Emit *emit, const char *call, const char *const *items, size_t n) {
-    put_wrapped(&emit->source, pool_printf(&emit->program->pool, "    return %s(", call), items, n,
-                ");\n}\n\n");
+    put_wrapped(&emit->source, region_printf(&emit->program->region, "    return %s(", call), items,
+                n, ");\n}\n\n");
 }
 
 /* What points to the C value of a parameter. */
 static const char *address(Emit *emit, const Type *type, const char *name) {
     bool by_value = is_scalar(type) || is_string(type) || kind_of(type) == TYPE_BINARY;
 
-    return pool_printf(&emit->program->pool, "%s%s", by_value ? "&" : "", name);
+    return region_printf(&emit->program->region, "%s%s", by_value ? "&" : "", name);
 }
 
-static void put_calls(Emit *emit, const Service *s, const Method *m) {
-    Pool *pool = &emit->program->pool;
-    const char *service = pool_printf(pool, "ferry_service_%s.name", s->c);
+static void put_calls(Emit *emit, const EmitService *s, const EmitMethod *m) {
+    Region *region = &emit->program->region;
+    const char *service = region_printf(region, "ferry_service_%s.name", s->c);
     const char *ref = method_ref(emit, s, m), *args;
     bool streams = m->in || m->out;
 
@@ -216,7 +219,7 @@ static void put_calls(Emit *emit, const Service *s, const Method *m) {
              (const char *const[]){"client", service, ref, args, "(ferry_any_fn)fn", "ctx"}, 6);
 }
 
-static void put_streams(Emit *emit, const Service *s, const Method *m) {
+static void put_streams(Emit *emit, const EmitService *s, const EmitMethod *m) {
     const char *ref = method_ref(emit, s, m);
 
     if (m->out) {
@@ -241,7 +244,7 @@ static void put_streams(Emit *emit, const Service *s, const Method *m) {
     }
 }
 
-static void put_method_functions(Emit *emit, const Service *s, const Method *m) {
+static void put_method_functions(Emit *emit, const EmitService *s, const EmitMethod *m) {
     put_calls(emit, s, m);
     put_streams(emit, s, m);
     if (m->function->oneway)
@@ -255,10 +258,10 @@ static void put_method_functions(Emit *emit, const Service *s, const Method *m) 
 
 /* ---- services ---- */
 
-static void put_method_tables(Emit *emit, const Service *s) {
+static void put_method_tables(Emit *emit, const EmitService *s) {
     CLEANUP(buffer_deinit) Buffer rows = {0};
 
-    for (const Method *m = s->methods; m; m = m->next) {
+    for (const EmitMethod *m = s->methods; m; m = m->next) {
         put_args(emit, m);
         put(&emit->source, "\n");
         if (emit->tables)
@@ -266,23 +269,23 @@ static void put_method_tables(Emit *emit, const Service *s) {
         put_dispatch(emit, s, m);
         put_answer(emit, m);
     }
-    for (const Method *m = s->methods; m; m = m->next)
+    for (const EmitMethod *m = s->methods; m; m = m->next)
         put(&rows, "%s", method_row(emit, m));
     if (!s->methods)
         return;
     if (!emit->tables) {
         put(&emit->source, "enum {\n");
-        for (const Method *m = s->methods; m; m = m->next)
+        for (const EmitMethod *m = s->methods; m; m = m->next)
             put(&emit->source, "    %s_method%s\n", m->local, m->next ? "," : "");
         put(&emit->source, "};\n\n");
     }
     put(&emit->source, "static const ferry_method %s[] = {\n%s};\n", s->table, text_of(&rows));
 }
 
-void put_service_source(Emit *emit, const Service *s) {
+void put_service_source(Emit *emit, const EmitService *s) {
     Program *program = emit->program;
     const char *name = wire_name(program, s->definition), *notes;
-    const char *local = pool_printf(&program->pool, "%sservice", s->local);
+    const char *local = region_printf(&program->region, "%sservice", s->local);
 
     put(&emit->source, "/* ---- %s ---- */\n\n", name);
     put_method_tables(emit, s);
@@ -292,21 +295,22 @@ void put_service_source(Emit *emit, const Service *s) {
         "    FERRY_SCHEMA_VERSION, %zu, \"%s\", %s, %s, %s,\n};\n\n",
         s->c, s->n_methods, name,
         s->definition->base
-            ? pool_printf(&program->pool, "\"%s\"", wire_name(program, s->definition->base))
+            ? region_printf(&program->region, "\"%s\"", wire_name(program, s->definition->base))
             : "NULL",
         s->methods ? s->table : "NULL", notes);
     if (emit->tables)
         return;
-    for (const Method *m = s->methods; m; m = m->next)
+    for (const EmitMethod *m = s->methods; m; m = m->next)
         put_method_functions(emit, s, m);
-    put_wrapped(&emit->source, pool_printf(&program->pool, "int %s_serve(", s->c),
+    put_wrapped(&emit->source, region_printf(&program->region, "int %s_serve(", s->c),
                 (const char *const[]){
                     "ferry_client *client",
-                    pool_printf(&program->pool, "const %s_handlers *handlers", s->c),
+                    region_printf(&program->region, "const %s_handlers *handlers", s->c),
                     "const ferry_serve_options *options", "void *ctx", "ferry_error *reterr"},
                 5, ") {\n");
     put_body(emit, "ferry_service_serve",
-             (const char *const[]){"client", pool_printf(&program->pool, "&ferry_service_%s", s->c),
+             (const char *const[]){"client",
+                                   region_printf(&program->region, "&ferry_service_%s", s->c),
                                    "handlers", "options", "ctx", "reterr"},
              6);
 }

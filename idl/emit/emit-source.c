@@ -29,12 +29,12 @@ static void put_enum_table(Emit *emit, const Definition *d) {
     size_t n = 0;
 
     for (const EnumValue *v = d->values; v; v = v->next, n++) {
-        const char *name = pool_printf(&program->pool, "%s_%s", local, v->name.text);
+        const char *name = region_printf(&program->region, "%s_%s", local, v->name.text);
 
         notes = put_notes(emit, name, v->doc, v->annotations);
         put(&rows, "    {\"%s\", %s, %s},\n", v->name.text,
             v->number == INT32_MIN ? "INT32_MIN"
-                                   : pool_printf(&program->pool, "%lld", (long long)v->number),
+                                   : region_printf(&program->region, "%lld", (long long)v->number),
             notes);
     }
     if (n > 0)
@@ -86,50 +86,64 @@ static void put_container_table(Emit *emit, const Container *container) {
             type->kind == TYPE_SET ? "SET" : "LIST", container->c, c_table(emit, type->item));
 }
 
-static void put_type_functions(Emit *emit, const Definition *d) {
-    const char *c = c_name(emit->program, d), *part = c_part(emit->program, d->file, d);
-    Pool *pool = &emit->program->pool;
+static void put_value_function(Emit *emit, const char *c, const char *table, ValueFunction function,
+                               bool shared) {
+    static const char *const bodies[] = {
+        "ferry_value_pack(%s, value, ret, reterr)", "ferry_value_unpack(%s, bytes, ret, reterr)",
+        "ferry_value_copy(%s, value, ret, reterr)", "ferry_value_print(%s, value, ret)"};
+    const char *table_at = strchr(bodies[function], '%');
 
-    if (d->kind == DEFINITION_EXCEPTION) {
-        put(&emit->source,
-            "const %s *%s_in(const ferry_error *error) {\n"
-            "    return (const %s *)ferry_exception_in(error, &ferry_type_%s);\n}\n\n",
-            c, c, c, c);
-        put_wrapped(&emit->source, pool_printf(pool, "int %s_throw_%s_at(", emit->prefix, part),
-                    (const char *const[]){"const char *file", "int line", "const char *func",
-                                          "ferry_request *request",
-                                          pool_printf(pool, "const %s *value", c)},
-                    5, ") {\n");
-        put_wrapped(&emit->source, "    return ferry_exception_throw_at(",
-                    (const char *const[]){"file", "line", "func", "request",
-                                          pool_printf(pool, "&ferry_type_%s", c), "value"},
-                    6, ");\n}\n\n");
-        return;
-    }
-    put_wrapped(&emit->source, pool_printf(pool, "int %s_pack(", c),
-                (const char *const[]){pool_printf(pool, "const %s *value", c), "ferry_bytes *ret",
-                                      "ferry_error *reterr"},
-                3, ") {\n");
-    put(&emit->source, "    return ferry_value_pack(&ferry_type_%s, value, ret, reterr);\n}\n\n",
-        c);
-    put_wrapped(&emit->source, pool_printf(pool, "int %s_unpack(", c),
-                (const char *const[]){"ferry_bytes bytes", pool_printf(pool, "%s **ret", c),
-                                      "ferry_error *reterr"},
-                3, ") {\n");
-    put(&emit->source, "    return ferry_value_unpack(&ferry_type_%s, bytes, ret, reterr);\n}\n\n",
-        c);
+    if (shared)
+        put(&emit->source, "FERRY_SHARED ");
+    put_value_prototype(emit, &emit->source, c, function, " {\n");
+    put(&emit->source, "    return %.*s%s%s;\n}\n\n", (int)(table_at - bodies[function]),
+        bodies[function], table, table_at + 2);
+}
+
+static void put_exception_functions(Emit *emit, const Definition *d) {
+    const char *c = c_name(emit->program, d), *part = c_part(emit->program, d->file, d);
+    Region *region = &emit->program->region;
+
+    put(&emit->source,
+        "const %s *%s_in(const ferry_error *error) {\n"
+        "    return (const %s *)ferry_exception_in(error, &ferry_type_%s);\n}\n\n",
+        c, c, c, c);
+    put_wrapped(&emit->source, region_printf(region, "int %s_throw_%s_at(", emit->prefix, part),
+                (const char *const[]){"const char *file", "int line", "const char *func",
+                                      "ferry_request *request",
+                                      region_printf(region, "const %s *value", c)},
+                5, ") {\n");
+    put_wrapped(&emit->source, "    return ferry_exception_throw_at(",
+                (const char *const[]){"file", "line", "func", "request",
+                                      region_printf(region, "&ferry_type_%s", c), "value"},
+                6, ");\n}\n\n");
+}
+
+static void put_type_functions(Emit *emit, const Definition *d) {
+    const char *c = c_name(emit->program, d);
+
+    for (int f = VALUE_PACK; f <= VALUE_PRINT; f++)
+        put_value_function(emit, c, region_printf(&emit->program->region, "&ferry_type_%s", c),
+                           (ValueFunction)f, false);
+    if (d->kind == DEFINITION_EXCEPTION)
+        put_exception_functions(emit, d);
+}
+
+static void put_container_functions(Emit *emit, const Container *c) {
+    for (int f = VALUE_PACK; f <= VALUE_UNPACK; f++)
+        put_value_function(emit, c->c, c_table(emit, c->type), (ValueFunction)f, c->shared);
 }
 
 static void put_finder(Emit *emit, const Container *c) {
-    Pool *pool = &emit->program->pool;
+    Region *region = &emit->program->region;
     const Type *key = c->type->key;
     bool by_value = is_scalar(key) || is_string(key) || kind_of(key) == TYPE_BINARY;
     const char *table = c_table(emit, c->type);
     const char *cast = c_pointer(emit, c->type->item, "");
 
     put_wrapped(&emit->source,
-                pool_printf(pool, "%s%s%s_find(", c->shared ? "FERRY_SHARED " : "", cast, c->c),
-                (const char *const[]){pool_printf(pool, "const %s *map", c->c),
+                region_printf(region, "%s%s%s_find(", c->shared ? "FERRY_SHARED " : "", cast, c->c),
+                (const char *const[]){region_printf(region, "const %s *map", c->c),
                                       c_parameter(emit, key, false, "key")},
                 2, ") {\n");
     put(&emit->source, "    return (%s)ferry_map_find(%s, map, %skey);\n}\n\n", cast, table,
@@ -182,10 +196,13 @@ void emit_source(Emit *emit) {
                 put_type_functions(emit, d);
         }
     }
-    for (const Container *c = emit->containers; c && !emit->tables; c = c->next)
+    for (const Container *c = emit->containers; c && !emit->tables; c = c->next) {
+        if (c->ours)
+            put_container_functions(emit, c);
         if (c->ours && c->type->kind == TYPE_MAP)
             put_finder(emit, c);
-    for (const Service *s = emit->services; s; s = s->next)
+    }
+    for (const EmitService *s = emit->services; s; s = s->next)
         put_service_source(emit, s);
 
     /* What stands in front is known only now. */

@@ -18,4 +18,4 @@ void put_row(Emit *emit, Buffer *to, const char *local, const char *owner, const
 
 const char *flags_of(const Definition *owner, const Field *field); /* "FERRY_OPTIONAL" */
 
-void put_service_source(Emit *emit, const Service *s);
+void put_service_source(Emit *emit, const EmitService *s);

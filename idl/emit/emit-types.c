@@ -20,7 +20,7 @@ static void put_enum(Emit *emit, const Definition *d) {
             c_constant(emit->program, d, v->annotations, v->name.text),
             v->number == INT32_MIN
                 ? "INT32_MIN"
-                : pool_printf(&emit->program->pool, "%lld", (long long)v->number),
+                : region_printf(&emit->program->region, "%lld", (long long)v->number),
             v->next ? "," : "");
     }
     if (d->values)
@@ -78,8 +78,8 @@ static bool is_complete(Emit *emit, const Type *type) {
 /* Another file of the same prefix may declare this one too, and both headers may be included. What
  * it is made of is complete: it stands in other headers. */
 static void put_shared(Emit *emit, Container *container) {
-    const char *guard =
-        pool_printf(&emit->program->pool, "%s_DEFINED", upper_case(emit->program, container->c));
+    const char *guard = region_printf(&emit->program->region, "%s_DEFINED",
+                                      upper_case(emit->program, container->c));
     const Type *type = container->type;
 
     if (type->key)
@@ -159,7 +159,7 @@ static void put_typedef(Emit *emit, Definition *d) {
 
 /* What stands behind a field: its documentation, if it is short, and whether it may be absent. */
 static void put_field(Emit *emit, const Definition *owner, const Field *field, const char *indent) {
-    Pool *pool = &emit->program->pool;
+    Region *region = &emit->program->region;
     const char *name = member_name(emit, owner, field), *note = "", *line;
     bool behind = field->optional || field->pointer;
 
@@ -169,8 +169,8 @@ static void put_field(Emit *emit, const Definition *owner, const Field *field, c
         note = field->value ? "optional: received as its default when absent"
                             : "optional: NULL when absent";
     if (field->doc && !strchr(field->doc, '\n'))
-        note = pool_printf(pool, "%s%s%s", field->doc, *note ? " " : "",
-                           *note ? pool_printf(pool, "(%s)", note) : "");
+        note = region_printf(region, "%s%s%s", field->doc, *note ? " " : "",
+                             *note ? region_printf(region, "(%s)", note) : "");
     else
         put_comment(&emit->header, indent, field->doc);
     if (*note && strlen(indent) + strlen(line) + strlen(note) + 8 > 100) {

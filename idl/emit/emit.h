@@ -7,8 +7,8 @@
 #include "idl/source/put.h"
 
 /* A method as it is called in C. Those that a service inherits are its own here. */
-typedef struct Method {
-    struct Method *next;
+typedef struct EmitMethod {
+    struct EmitMethod *next;
     const Function *function;
     const Definition *service;
     const char *word;   /* "div": its name in C */
@@ -20,17 +20,17 @@ typedef struct Method {
     size_t n_args;      /* without the stream */
     bool inherited;
     const char *doc;
-} Method;
+} EmitMethod;
 
-typedef struct Service {
-    struct Service *next;
+typedef struct EmitService {
+    struct EmitService *next;
     const Definition *definition;
     const char *c;     /* "calc" */
     const char *local; /* "", or "admin_" */
     const char *table; /* "methods" */
-    Method *methods;
+    EmitMethod *methods;
     size_t n_methods;
-} Service;
+} EmitService;
 
 /* A list, set or map that the file or one of its includes mentions. */
 typedef struct Container {
@@ -57,7 +57,7 @@ typedef struct Emit {
     Names names;  /* what others see, and methods' tables */
     Names own;    /* what else the source declares */
     Names hidden; /* the same, of the pass before: parameters must not hide them */
-    Service *services;
+    EmitService *services;
     Container *containers, **last_container;
     struct FileNames *file_names; /* what each file's header declares, except containers */
     bool tables;                  /* those alone: nothing that calls libferry */
@@ -112,16 +112,27 @@ typedef enum Prototype {
 } Prototype;
 
 /* What the struct of a method's arguments is called, and all of it. */
-const char *args_name(Emit *emit, const Method *method);
-void put_args_struct(Emit *emit, Buffer *to, const Method *method);
+const char *args_name(Emit *emit, const EmitMethod *method);
+void put_args_struct(Emit *emit, Buffer *to, const EmitMethod *method);
 
 /* A name for something in the source alone. */
 const char *own_name(Emit *emit, const char *stem, const char *suffix);
 
-void put_prototype(Emit *emit, Buffer *to, const Method *method, Prototype prototype,
+void put_prototype(Emit *emit, Buffer *to, const EmitMethod *method, Prototype prototype,
                    const char *tail);
 
 size_t count_fields(const Field *field);
+
+/* The functions that pack, unpack, copy and print values of a type. */
+typedef enum ValueFunction {
+    VALUE_PACK,
+    VALUE_UNPACK,
+    VALUE_COPY,
+    VALUE_PRINT,
+} ValueFunction;
+
+void put_value_prototype(Emit *emit, Buffer *to, const char *c, ValueFunction function,
+                         const char *tail);
 
 /* What a field is called in its C struct: which is taken in a union. */
 const char *member_name(Emit *emit, const Definition *owner, const Field *field);

@@ -18,13 +18,13 @@ typedef struct Report {
 
 static Report *report_new(Reports *reports, Severity severity, Place place, const char *format,
                           va_list args) {
-    Report *report = pool_new(reports->pool, Report);
+    Report *report = region_new(reports->region, Report);
     char text[1024];
 
     vsnprintf(text, sizeof(text), format, args);
     report->severity = severity;
     report->place = place;
-    report->text = pool_text(reports->pool, text, strlen(text));
+    report->text = region_text(reports->region, text, strlen(text));
     return report;
 }
 
@@ -100,7 +100,7 @@ void reports_print(const Reports *reports, FILE *to, bool colour) {
 
     for (const Report *r = reports->first; r; r = r->next)
         n++;
-    sorted = pool_alloc(reports->pool, n * sizeof(*sorted));
+    sorted = region_alloc(reports->region, n * sizeof(*sorted));
     for (const Report *r = reports->first; r; r = r->next)
         sorted[i++] = r;
     qsort(sorted, n, sizeof(*sorted), by_place);

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "idl/source/pool.h"
+#include "idl/source/region.h"
 #include "idl/source/source.h"
 
 typedef enum Severity { SEVERITY_ERROR, SEVERITY_WARNING, SEVERITY_NOTE } Severity;
@@ -16,7 +16,7 @@ typedef enum Severity { SEVERITY_ERROR, SEVERITY_WARNING, SEVERITY_NOTE } Severi
 enum { REPORTS_MAX = 200 }; /* errors shown in one run */
 
 typedef struct Reports {
-    Pool *pool;
+    Region *region;
     struct Report *first, **last;
     unsigned n_errors, n_warnings;
 } Reports;

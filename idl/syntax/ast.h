@@ -1,7 +1,7 @@
 #pragma once
 
 /* An interface file as the parser leaves it and the checker completes it. Everything lives in the
- * pool of the run. */
+ * region of the run. */
 
 #include "idl/syntax/lexer.h"
 

@@ -14,7 +14,7 @@
 enum { COLUMNS = 100 };
 
 typedef struct Formatter {
-    Pool *pool;
+    Region *region;
     const File *file;
     Buffer *to;
     const Comment *comment; /* the first that is not printed */
@@ -119,7 +119,7 @@ static bool has_comment(const Formatter *f, uint32_t from, uint32_t to) {
 /* ---- pieces of a line ---- */
 
 static const char *text_of_string(Formatter *f, const char *text, size_t len) {
-    char *quoted = pool_alloc(f->pool, 2 * len + 3), *to = quoted;
+    char *quoted = region_alloc(f->region, 2 * len + 3), *to = quoted;
 
     *to++ = '"';
     for (size_t i = 0; i < len; i++) {
@@ -135,7 +135,7 @@ static const char *text_of_string(Formatter *f, const char *text, size_t len) {
 }
 
 static const char *annotations_text(Formatter *f, const Annotation *annotations) {
-    Pool *pool = f->pool;
+    Region *region = f->region;
     CLEANUP(buffer_deinit) Buffer text = {0};
 
     if (!annotations)
@@ -145,28 +145,28 @@ static const char *annotations_text(Formatter *f, const Annotation *annotations)
         if (a->has_value)
             put(&text, " = %s", text_of_string(f, a->value, strlen(a->value)));
     }
-    return pool_printf(pool, "%s)", (const char *)text.data);
+    return region_printf(region, "%s)", (const char *)text.data);
 }
 
 static const char *type_text(Formatter *f, const Type *type) {
     static const char *const words[] = {
         [TYPE_LIST] = "list", [TYPE_SET] = "set", [TYPE_MAP] = "map", [TYPE_STREAM] = "stream"};
-    Pool *pool = f->pool;
+    Region *region = f->region;
     const char *text = type->name;
 
     if (type->kind >= TYPE_LIST && type->kind <= TYPE_STREAM) {
         text = words[type->kind];
         /* Where it stood is not kept: in front is where all of them may stand. */
         if (type->cpp_type)
-            text = pool_printf(pool, "%s cpp_type %s ", text,
-                               text_of_string(f, type->cpp_type, strlen(type->cpp_type)));
+            text = region_printf(region, "%s cpp_type %s ", text,
+                                 text_of_string(f, type->cpp_type, strlen(type->cpp_type)));
         if (type->key)
-            text = pool_printf(pool, "%s<%s, %s>", text, type_text(f, type->key),
-                               type_text(f, type->item));
+            text = region_printf(region, "%s<%s, %s>", text, type_text(f, type->key),
+                                 type_text(f, type->item));
         else
-            text = pool_printf(pool, "%s<%s>", text, type_text(f, type->item));
+            text = region_printf(region, "%s<%s>", text, type_text(f, type->item));
     }
-    return pool_printf(pool, "%s%s", text, annotations_text(f, type->annotations));
+    return region_printf(region, "%s%s", text, annotations_text(f, type->annotations));
 }
 
 /* Elements on lines of their own when one line is too short; column: where the value begins. */
@@ -174,7 +174,7 @@ static void put_value(Formatter *f, const Value *value, const char *indent, Buff
 
 static void put_items(Formatter *f, const Value *value, const char *indent, Buffer *to,
                       bool lines) {
-    const char *inner = pool_printf(f->pool, "%s  ", indent);
+    const char *inner = region_printf(f->region, "%s  ", indent);
 
     put(to, value->kind == VALUE_MAP ? "{" : "[");
     for (const Pair *pair = value->items; pair; pair = pair->next) {
@@ -214,35 +214,35 @@ static const char *value_text(Formatter *f, const Value *value, const char *inde
     CLEANUP(buffer_deinit) Buffer text = {0};
 
     put_value(f, value, indent, &text);
-    return pool_text(f->pool, (const char *)text.data, text.len);
+    return region_text(f->region, (const char *)text.data, text.len);
 }
 
 static const char *field_text(Formatter *f, const Field *field, const char *indent);
 
 static const char *xsd_text(Formatter *f, const Field *field) {
-    Pool *pool = f->pool;
-    const char *text = pool_printf(pool, "%s%s%s", field->xsd_optional ? " xsd_optional" : "",
-                                   field->xsd_nillable ? " xsd_nillable" : "",
-                                   field->has_xsd_attrs ? " xsd_attrs {" : "");
+    Region *region = f->region;
+    const char *text = region_printf(region, "%s%s%s", field->xsd_optional ? " xsd_optional" : "",
+                                     field->xsd_nillable ? " xsd_nillable" : "",
+                                     field->has_xsd_attrs ? " xsd_attrs {" : "");
 
     for (const Field *inside = field->xsd_attrs; inside; inside = inside->next)
-        text =
-            pool_printf(pool, "%s %s%s", text, field_text(f, inside, ""), inside->next ? "," : " ");
-    return field->has_xsd_attrs ? pool_printf(pool, "%s}", text) : text;
+        text = region_printf(region, "%s %s%s", text, field_text(f, inside, ""),
+                             inside->next ? "," : " ");
+    return field->has_xsd_attrs ? region_printf(region, "%s}", text) : text;
 }
 
 static const char *field_text(Formatter *f, const Field *field, const char *indent) {
-    Pool *pool = f->pool;
+    Region *region = f->region;
 
-    return pool_printf(pool, "%s%s%s%s %s%s%s%s%s",
-                       field->has_id ? pool_printf(pool, "%lld: ", (long long)field->id) : "",
-                       field->presence == PRESENCE_REQUIRED   ? "required "
-                       : field->presence == PRESENCE_OPTIONAL ? "optional "
-                                                              : "",
-                       type_text(f, field->type), field->reference ? " &" : "", field->name.text,
-                       field->value ? " = " : "",
-                       field->value ? value_text(f, field->value, indent) : "", xsd_text(f, field),
-                       annotations_text(f, field->annotations));
+    return region_printf(region, "%s%s%s%s %s%s%s%s%s",
+                         field->has_id ? region_printf(region, "%lld: ", (long long)field->id) : "",
+                         field->presence == PRESENCE_REQUIRED   ? "required "
+                         : field->presence == PRESENCE_OPTIONAL ? "optional "
+                                                                : "",
+                         type_text(f, field->type), field->reference ? " &" : "", field->name.text,
+                         field->value ? " = " : "",
+                         field->value ? value_text(f, field->value, indent) : "",
+                         xsd_text(f, field), annotations_text(f, field->annotations));
 }
 
 /* ---- blocks ---- */
@@ -304,7 +304,7 @@ static uint32_t fields_end(const Field *field, uint32_t otherwise) {
 /* On one line, or an argument a line when that is too long or somebody commented on one. */
 static void put_arguments(Formatter *f, const Field *fields, const char *indent, bool lines,
                           uint32_t end) {
-    const char *inner = pool_printf(f->pool, "%s  ", indent);
+    const char *inner = region_printf(f->region, "%s  ", indent);
 
     put(f->to, "(");
     if (lines)
@@ -446,8 +446,8 @@ static void part(Formatter *f, const Definition *before, const Definition *d) {
         put(f->to, "\n");
 }
 
-void format_file(Pool *pool, const File *file, Buffer *to) {
-    Formatter f = {pool, file, to, file->comments, true};
+void format_file(Region *region, const File *file, Buffer *to) {
+    Formatter f = {region, file, to, file->comments, true};
     const Definition *before = NULL;
 
     for (const Header *h = file->headers; h; h = h->next)

@@ -5,4 +5,4 @@
 #include "base/buffer.h"
 #include "idl/syntax/ast.h"
 
-void format_file(Pool *pool, const File *file, Buffer *to);
+void format_file(Region *region, const File *file, Buffer *to);

@@ -11,8 +11,8 @@
 
 #include "base/text.h"
 
-void lexer_init(Lexer *lexer, Pool *pool, Reports *reports, const Source *source) {
-    *lexer = (Lexer){.pool = pool, .reports = reports, .source = source};
+void lexer_init(Lexer *lexer, Region *region, Reports *reports, const Source *source) {
+    *lexer = (Lexer){.region = region, .reports = reports, .source = source};
     lexer->last_comment = &lexer->first_comment;
     lexer->at = source_mark(source);
 }
@@ -93,13 +93,13 @@ static void check_comment_encoding(Lexer *lexer, Place place) {
 }
 
 /* The text with U+FFFD in place of each byte that is not UTF-8. */
-static const char *as_utf8(Pool *pool, const char *text) {
+static const char *as_utf8(Region *region, const char *text) {
     size_t len = strlen(text), n;
     char *copy, *to;
 
     if (text_is_utf8(text, len))
         return text;
-    copy = to = pool_alloc(pool, 3 * len + 1);
+    copy = to = region_alloc(region, 3 * len + 1);
     for (const char *end = text + len; text < end; text += n) {
         n = char_len(text, end);
         if (text_is_utf8(text, n)) {
@@ -129,7 +129,7 @@ static const char *after_margin(const char *p, const char *end) {
 /* The text of a doc comment without its stars and margin, blank lines at either end left out. */
 static const char *clean_doc(Lexer *lexer, Place place) {
     const char *p = place.source->text + place.at + 3, *end = p + place.len - 5;
-    char *text = pool_alloc(lexer->pool, place.len), *to = text;
+    char *text = region_alloc(lexer->region, place.len), *to = text;
     bool first = true;
 
     while (p <= end) {
@@ -156,11 +156,11 @@ static const char *clean_doc(Lexer *lexer, Place place) {
     while (to > text && to[-1] == '\n')
         to--;
     *to = '\0';
-    return to > text ? as_utf8(lexer->pool, text) : NULL;
+    return to > text ? as_utf8(lexer->region, text) : NULL;
 }
 
 static void add_comment(Lexer *lexer, size_t start, const char **doc) {
-    Comment *comment = pool_new(lexer->pool, Comment);
+    Comment *comment = region_new(lexer->region, Comment);
 
     comment->place = place_from(lexer, start);
     *lexer->last_comment = comment;
@@ -276,7 +276,7 @@ static void read_number(Lexer *lexer, Token *token, size_t start) {
     char *text;
 
     token->place = place_from(lexer, start);
-    text = pool_text(lexer->pool, lexer->source->text + start, token->place.len);
+    text = region_text(lexer->region, lexer->source->text + start, token->place.len);
     token->text = text;
     errno = 0;
     if (real) {
@@ -331,7 +331,7 @@ static void read_string(Lexer *lexer, Token *token, size_t start) {
                        lexer->source->text[end + 1] != '\n'
                    ? 2
                    : 1;
-    text = to = pool_alloc(lexer->pool, end - start + 1);
+    text = to = region_alloc(lexer->region, end - start + 1);
     lexer->at++;
     while (lexer->at < end) {
         char c = peek(lexer, 0);
@@ -410,7 +410,7 @@ Token lexer_next(Lexer *lexer) {
             continue;
         }
         if (!token.text)
-            token.text = pool_text(lexer->pool, lexer->source->text + start, token.place.len);
+            token.text = region_text(lexer->region, lexer->source->text + start, token.place.len);
         if (token.kind != TOKEN_STRING)
             token.len = strlen(token.text);
         return token;

@@ -30,7 +30,7 @@ typedef struct Comment {
 } Comment;
 
 typedef struct Lexer {
-    Pool *pool;
+    Region *region;
     Reports *reports;
     const Source *source;
     size_t at;
@@ -39,7 +39,7 @@ typedef struct Lexer {
     bool refused_encoding, warned_of_encoding; /* once per file */
 } Lexer;
 
-void lexer_init(Lexer *lexer, Pool *pool, Reports *reports, const Source *source);
+void lexer_init(Lexer *lexer, Region *region, Reports *reports, const Source *source);
 
 /* The next token; after the last one TOKEN_END, for ever. What is no token is reported and skipped.
  */

@@ -30,7 +30,7 @@ Annotation *parse_annotations(Parser *parser) {
     if (!take_mark(parser, '('))
         return NULL;
     while (parser->token.kind != TOKEN_END && !is_mark(parser, ')') && !is_mark(parser, '}')) {
-        Annotation *annotation = pool_new(parser->pool, Annotation);
+        Annotation *annotation = region_new(parser->region, Annotation);
 
         if (!parse_annotation(parser, annotation)) {
             skip_element(parser);
@@ -92,7 +92,7 @@ static bool parse_inside(Parser *parser, Type *type) {
 }
 
 Type *parse_type(Parser *parser) {
-    Type *type = pool_new(parser->pool, Type);
+    Type *type = region_new(parser->region, Type);
     bool good = true;
 
     if (parser->token.kind != TOKEN_WORD) {
@@ -120,7 +120,7 @@ Type *parse_type(Parser *parser) {
         const char *nearest = text_nearest(type->name, words, 4);
 
         report_error(parser->reports, type->place,
-                     nearest ? pool_printf(parser->pool, "did you mean '%s'?", nearest)
+                     nearest ? region_printf(parser->region, "did you mean '%s'?", nearest)
                              : "they are list<T>, set<T>, map<K, V> and stream<T>",
                      "there is no type '%s' that has others inside", type->name);
         return NULL;

@@ -9,7 +9,7 @@ static bool parse_items(Parser *parser, Value *value, char close) {
 
     advance(parser);
     while (parser->token.kind != TOKEN_END && !is_mark(parser, close)) {
-        Pair *pair = pool_new(parser->pool, Pair);
+        Pair *pair = region_new(parser->region, Pair);
 
         if (close == '}') {
             pair->key = parse_value(parser);
@@ -59,7 +59,7 @@ static bool parse_simple_value(Parser *parser, Value *value) {
 }
 
 Value *parse_value(Parser *parser) {
-    Value *value = pool_new(parser->pool, Value);
+    Value *value = region_new(parser->region, Value);
     bool good;
 
     value->place = parser->token.place;

@@ -6,7 +6,7 @@
 #include "idl/syntax/parser.h"
 
 typedef struct Parser {
-    Pool *pool;
+    Region *region;
     Reports *reports;
     File *file;
     Lexer lexer;

@@ -112,7 +112,7 @@ const char *definition_hint(Parser *parser) {
     if (!nearest)
         return "one of: include, namespace, const, typedef, enum, struct, union, exception, "
                "service";
-    return pool_printf(parser->pool, "did you mean '%s'?", nearest);
+    return region_printf(parser->region, "did you mean '%s'?", nearest);
 }
 
 /*

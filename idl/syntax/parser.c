@@ -64,7 +64,7 @@ static Field *parse_fields(Parser *parser, char close) {
     /* No field begins like a definition: there, a bracket was forgotten. */
     while (parser->token.kind != TOKEN_END && !is_mark(parser, close) &&
            !is_definition_word(parser)) {
-        Field *field = pool_new(parser->pool, Field);
+        Field *field = region_new(parser->region, Field);
 
         if (!parse_field(parser, field)) {
             skip_element(parser);
@@ -128,7 +128,7 @@ static bool parse_enum(Parser *parser, Definition *definition) {
     if (!expect_name(parser, "a name", false, &definition->name) || !expect_mark(parser, '{'))
         return false;
     while (parser->token.kind != TOKEN_END && !is_mark(parser, '}')) {
-        EnumValue *value = pool_new(parser->pool, EnumValue);
+        EnumValue *value = region_new(parser->region, EnumValue);
 
         value->owner = definition;
         if (!parse_enum_value(parser, value)) {
@@ -199,7 +199,7 @@ static bool parse_service(Parser *parser, Definition *definition) {
         return false;
     while (parser->token.kind != TOKEN_END && !is_mark(parser, '}') &&
            !is_definition_word(parser)) {
-        Function *function = pool_new(parser->pool, Function);
+        Function *function = region_new(parser->region, Function);
 
         function->owner = definition;
         if (!parse_function(parser, function)) {
@@ -292,17 +292,17 @@ static void too_late(Parser *parser, const Header *header, const Definition *fir
     report_also(parser->reports, first->name.place, "the first definition is here");
 }
 
-void parse_file(File *file, Pool *pool, Reports *reports) {
-    Parser parser = {.pool = pool, .reports = reports, .file = file};
+void parse_file(File *file, Region *region, Reports *reports) {
+    Parser parser = {.region = region, .reports = reports, .file = file};
     Definition **last_definition = &file->definitions;
     Header **last_header = &file->headers;
 
-    lexer_init(&parser.lexer, pool, reports, &file->source);
+    lexer_init(&parser.lexer, region, reports, &file->source);
     advance(&parser);
     file->doc = parser.lexer.doc;
     while (parser.token.kind != TOKEN_END) {
-        Definition *definition = pool_new(pool, Definition);
-        Header *header = pool_new(pool, Header);
+        Definition *definition = region_new(region, Definition);
+        Header *header = region_new(region, Header);
         const char *doc = parser.token.doc;
         bool good;
 

@@ -9,7 +9,7 @@ enum {
 };
 
 /* Fills file from file->source. What is wrong is in reports; what could be read is in the file. */
-void parse_file(File *file, Pool *pool, Reports *reports);
+void parse_file(File *file, Region *region, Reports *reports);
 
 /* May not be the name of a definition or a method. */
 bool is_keyword(const char *word);

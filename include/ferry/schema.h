@@ -213,7 +213,8 @@ FERRY_LISTS_OF(uuid, ferry_uuid);
 /* ---- values ---- */
 
 /*
- * Packs a C value: as a body for a topic, a queue or a cache. ret->block is the caller's.
+ * Packs a C value: as a body for a topic, a queue or a cache. ret->block is the caller's. After a
+ * failure, ret is {NULL, 0, NULL}: ferry_free(ret->block) is right in both cases.
  *
  * -EINVAL: a value that may not be sent, and reterr says which: "range.low: …" (a text that is not
  * UTF-8, a set with equal elements, a union without a value, nested deeper than 32 levels);
@@ -224,11 +225,43 @@ int ferry_value_pack(const ferry_type *type, const void *value, ferry_bytes *ret
 
 /*
  * The other way. For a scalar, ret points to a variable of its type; for a string to a char *, for
- * any other type T to a T *: one block, ferry_free().
+ * any other type T to a T *: one block, ferry_free(). After a failure, a pointer in ret is NULL and a
+ * scalar is unchanged.
  *
  * -EINVAL: bytes are no such value; -EMSGSIZE: it would take far more memory than bytes; -ENOMEM.
  */
 int ferry_value_unpack(const ferry_type *type, ferry_bytes bytes, void *ret, ferry_error *reterr);
+
+/**
+ * Copies a C value with all that it points to, for example to keep it longer than its block.
+ *
+ * The value is copied as it is and not checked. A union of a member that the type does not know
+ * becomes a union with which = 0.
+ *
+ * @param type   The value's type: not a scalar and not a string.
+ * @param ret    Points to a T *: receives one block, which ferry_free() frees; NULL on failure.
+ *
+ * @return 0, or
+ *   -EINVAL  the value is nested deeper than 32 levels;
+ *   -ENOMEM  out of memory.
+ */
+int ferry_value_copy(const ferry_type *type, const void *value, void *ret, ferry_error *reterr);
+
+/**
+ * Prints a C value as one line of JSON, for logs.
+ *
+ * Enums are printed by name, uuids as text, keys of maps as text, and absent fields are left out. A
+ * map whose keys are containers or structs becomes a list of pairs. Control characters and marks
+ * that change the direction of text are escaped, so the line is safe in a terminal. Bytes that are
+ * not UTF-8 become \u0080 to \u00ff.
+ *
+ * @param ret    Receives the text, one block, which ferry_free() frees; NULL on failure.
+ *
+ * @return 0, or
+ *   -EINVAL  the value is nested deeper than 32 levels;
+ *   -ENOMEM  out of memory.
+ */
+int ferry_value_print(const ferry_type *type, const void *value, char **ret);
 
 /* The name of an enum's value, or NULL when it has none. */
 const char *ferry_enum_name(const ferry_type *type, int32_t value);
@@ -335,8 +368,8 @@ int ferry_value_convert(const ferry_type *type, ferry_bytes value, const char *r
 
 /* The other way, for people: enums by name, uuids as text, keys of maps as text, binaries as text
  * where they are UTF-8. -EINVAL: bytes are no such value; -EMSGSIZE, -ENOMEM. */
-int ferry_value_present(const ferry_type *type, ferry_bytes value, ferry_bytes *ret,
-                        ferry_error *reterr);
+int ferry_value_format(const ferry_type *type, ferry_bytes value, ferry_bytes *ret,
+                       ferry_error *reterr);
 
 /* An example for people to fill in, with every field; arguments by name. -ENOMEM. */
 int ferry_value_example(const ferry_type *type, ferry_bytes *ret);

@@ -52,12 +52,12 @@ static void check_body(const ferry_type *type, Span body) {
         return;
     if (schema_unpack_block(type, body, "v", &value, NULL) == 0) {
         schema_pack(type, value, "v", &bytes, NULL);
-        if (schema_present(type, body, "v", &bytes, NULL) < 0)
+        if (schema_format(type, body, "v", &bytes, NULL) < 0)
             abort();
         ferry_free(value);
     }
     schema_convert(type, body, "v", &bytes, NULL);
-    schema_template(type, &bytes);
+    schema_example(type, &bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -55,7 +55,7 @@ static void check_canonical(const Buffer *text) {
 
     if (!file)
         abort();
-    format_file(&program.pool, file, &again);
+    format_file(&program.region, file, &again);
     if (again.len != text->len || (text->len > 0 && memcmp(again.data, text->data, text->len) != 0))
         abort();
     program_deinit(&program);
@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     File *file = load(&program, data, size);
 
     if (file) {
-        format_file(&program.pool, file, &text);
+        format_file(&program.region, file, &text);
         check_canonical(&text);
         generate(&program, file, size % 2);
     }

@@ -3,7 +3,7 @@
 """Test which files ferry-idl writes: modes, links, and the depfile of several interfaces."""
 import os, pathlib, stat, subprocess, sys, tempfile
 
-idl = sys.argv[1]
+idl = os.path.abspath(sys.argv[1])
 failed = 0
 
 

@@ -94,7 +94,7 @@ static void arguments_are_checked_before_they_are_sent(void) {
     CU_ASSERT_EQUAL(memcmp(args.data, "\x92\x01\x02", 3), 0);
     CU_ASSERT_EQUAL(ferry_call(client, "typed.Typed.add", args, &reply, &error), 0);
     CU_ASSERT_EQUAL(reply_int(reply), 3);
-    CU_ASSERT_EQUAL(ferry_value_present(method->result, reply->body, &shown, &error), 0);
+    CU_ASSERT_EQUAL(ferry_value_format(method->result, reply->body, &shown, &error), 0);
     CU_ASSERT_EQUAL(memcmp(shown.data, "\x03", 1), 0);
     ferry_free(shown.block);
     ferry_free(reply);

@@ -200,18 +200,18 @@ int ferry_value_convert(const ferry_type *type, ferry_bytes value, const char *r
     return r < 0 ? r : give(&bytes, ret, reterr);
 }
 
-int ferry_value_present(const ferry_type *type, ferry_bytes value, ferry_bytes *ret,
-                        ferry_error *reterr) {
+int ferry_value_format(const ferry_type *type, ferry_bytes value, ferry_bytes *ret,
+                       ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};
-    int r = schema_present(type, span_of(value.data, value.len), type->name ? type->name : "value",
-                           &bytes, reterr);
+    int r = schema_format(type, span_of(value.data, value.len), type->name ? type->name : "value",
+                          &bytes, reterr);
 
     return r < 0 ? r : give(&bytes, ret, reterr);
 }
 
 int ferry_value_example(const ferry_type *type, ferry_bytes *ret) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};
-    int r = schema_template(type, &bytes);
+    int r = schema_example(type, &bytes);
 
     return r < 0 ? r : give(&bytes, ret, NULL);
 }

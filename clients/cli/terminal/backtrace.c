@@ -14,7 +14,7 @@ static json_t *fields_by_type(const ferry_error *error, const ferry_type *type) 
 
     if (!value || ferry_value_pack(type, value, &bytes, NULL) < 0)
         return NULL;
-    if (ferry_value_present(type, bytes, &shown, NULL) == 0) {
+    if (ferry_value_format(type, bytes, &shown, NULL) == 0) {
         value_to_json(shown, &json, NULL);
         ferry_free(shown.block);
     }

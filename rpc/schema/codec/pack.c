@@ -13,7 +13,7 @@ typedef struct Packer {
     Buffer *to;
     uint8_t *end; /* of the room in the buffer */
     int depth;
-    Trouble trouble;
+    ValueError error;
 } Packer;
 
 static uint8_t *pack_value(Packer *packer, uint8_t *at, const ferry_type *type, const void *value);
@@ -24,7 +24,7 @@ static uint8_t *grow(Packer *packer, uint8_t *at, size_t need) {
     to->len = (size_t)(at - to->data);
     at = buffer_reserve(to, need);
     if (!at) {
-        trouble_set(&packer->trouble, "ferry.OutOfMemory", "out of memory");
+        value_error_set(&packer->error, "ferry.OutOfMemory", "out of memory");
         return NULL;
     }
     packer->end = to->data + to->cap;
@@ -60,12 +60,12 @@ static inline uint8_t *put_count(uint8_t *at, size_t n, uint8_t fix, uint8_t hea
 }
 
 static uint8_t *refuse(Packer *packer, const char *text) {
-    trouble_set(&packer->trouble, NULL, "%s", text);
+    value_error_set(&packer->error, NULL, "%s", text);
     return NULL;
 }
 
 static uint8_t *too_long(Packer *packer) {
-    trouble_set(&packer->trouble, "ferry.TooBig", "longer than 4 GiB");
+    value_error_set(&packer->error, "ferry.TooBig", "longer than 4 GiB");
     return NULL;
 }
 
@@ -109,10 +109,10 @@ static bool is_unique(Packer *packer, const ferry_type *type, const ValueList *l
     if (i == VALUES_UNIQUE)
         return true;
     if (i == VALUES_NO_MEMORY) {
-        trouble_set(&packer->trouble, "ferry.OutOfMemory", "out of memory");
+        value_error_set(&packer->error, "ferry.OutOfMemory", "out of memory");
     } else {
-        trouble_set(&packer->trouble, NULL, "%s is there twice", what);
-        trouble_in_item(&packer->trouble, (size_t)i);
+        value_error_set(&packer->error, NULL, "%s is there twice", what);
+        value_error_in_item(&packer->error, (size_t)i);
     }
     return false;
 }
@@ -134,7 +134,7 @@ static uint8_t *pack_list(Packer *packer, uint8_t *at, const ferry_type *type,
     for (size_t i = 0; i < list->n; i++, item += type->item->size) {
         at = pack_value(packer, at, type->item, item);
         if (!at) {
-            trouble_in_item(&packer->trouble, i);
+            value_error_in_item(&packer->error, i);
             return NULL;
         }
     }
@@ -163,11 +163,11 @@ static uint8_t *pack_map(Packer *packer, uint8_t *at, const ferry_type *type,
     for (size_t i = 0; i < map->n; i++, entry += type->entry_size) {
         at = pack_value(packer, at, type->key, entry);
         if (!at)
-            trouble_in_key(&packer->trouble);
+            value_error_in_key(&packer->error);
         else
             at = pack_value(packer, at, type->item, entry + type->value_offset);
         if (!at) {
-            trouble_in_item(&packer->trouble, i);
+            value_error_in_item(&packer->error, i);
             return NULL;
         }
     }
@@ -191,7 +191,7 @@ static uint8_t *pack_field(Packer *packer, uint8_t *at, const ferry_field *field
                            const void *value) {
     at = value ? pack_value(packer, at, field->type, value) : refuse(packer, "it is NULL");
     if (!at)
-        trouble_in_field(&packer->trouble, field->name);
+        value_error_in_field(&packer->error, field->name);
     return at;
 }
 
@@ -343,13 +343,13 @@ int schema_pack(const ferry_type *type, const void *value, const char *root, Buf
 
     packer.to = to;
     packer.depth = 0;
-    trouble_init(&packer.trouble);
+    value_error_init(&packer.error);
     at = grow(&packer, to->data ? to->data + to->len : NULL, PUT_HEAD_MAX);
     if (at)
         at = pack_value(&packer, at, type, value);
     if (!at) {
         to->len = start;
-        return trouble_report(&packer.trouble, root, reterr);
+        return value_error_report(&packer.error, root, reterr);
     }
     to->len = (size_t)(at - to->data);
     return 0;

@@ -28,7 +28,7 @@ static void start(Unpacker *u, Span bytes, size_t size, void **spare) {
     else
         arena_init(&u->arena, max);
     *spare = NULL;
-    trouble_init(&u->trouble);
+    value_error_init(&u->error);
 }
 
 void schema_spare(void **spare, const void *block) {
@@ -40,11 +40,11 @@ void schema_spare(void **spare, const void *block) {
 
 static int finish(Unpacker *u, const uint8_t *at, const char *root, ferry_error *reterr) {
     if (at && at != u->end)
-        trouble_set(&u->trouble, NULL, "there are bytes after the value");
-    if (!u->trouble.type)
+        value_error_set(&u->error, NULL, "there are bytes after the value");
+    if (!u->error.type)
         return 0;
     ferry_free(u->arena.block);
-    return trouble_report(&u->trouble, root, reterr);
+    return value_error_report(&u->error, root, reterr);
 }
 
 int schema_unpack_block_in(void **spare, const ferry_type *type, Span bytes, const char *root,
@@ -82,9 +82,9 @@ int schema_unpack_into(Arena *arena, const ferry_type *type, Span bytes, const c
         at = unpack_value(&u, bytes.data, type, value);
     *arena = u.arena;
     if (at && at != u.end)
-        trouble_set(&u.trouble, NULL, "there are bytes after the value");
-    if (u.trouble.type)
-        return trouble_report(&u.trouble, root, reterr);
+        value_error_set(&u.error, NULL, "there are bytes after the value");
+    if (u.error.type)
+        return value_error_report(&u.error, root, reterr);
     *ret = value;
     return 0;
 }
@@ -144,6 +144,7 @@ int ferry_value_pack(const ferry_type *type, const void *value, ferry_bytes *ret
     CLEANUP(buffer_deinit) Buffer bytes = {0};
     int r;
 
+    *ret = (ferry_bytes){NULL, 0, NULL};
     if (!buffer_reserve(&bytes, sizeof(BlockHeader)))
         return error_set_code(reterr, -ENOMEM, NULL);
     bytes.len = sizeof(BlockHeader);
@@ -154,6 +155,8 @@ int ferry_value_pack(const ferry_type *type, const void *value, ferry_bytes *ret
 }
 
 int ferry_value_unpack(const ferry_type *type, ferry_bytes bytes, void *ret, ferry_error *reterr) {
+    if (!type_is_scalar(type))
+        *(void **)ret = NULL;
     return schema_unpack(type, (Span){(const uint8_t *)bytes.data, bytes.len},
                          type->name ? type->name : "value", ret, reterr);
 }

@@ -13,10 +13,11 @@
 static inline const uint8_t *out_of_range(Unpacker *u, const ferry_type *type, bool negative,
                                           uint64_t value) {
     if (negative)
-        trouble_set(&u->trouble, NULL, "expected %s, got %" PRId64, trouble_type_name(type),
-                    (int64_t)value);
+        value_error_set(&u->error, NULL, "expected %s, got %" PRId64, value_error_type_name(type),
+                        (int64_t)value);
     else
-        trouble_set(&u->trouble, NULL, "expected %s, got %" PRIu64, trouble_type_name(type), value);
+        value_error_set(&u->error, NULL, "expected %s, got %" PRIu64, value_error_type_name(type),
+                        value);
     return NULL;
 }
 
@@ -123,7 +124,7 @@ static inline const uint8_t *unpack_uuid(Unpacker *u, const uint8_t *at, const f
     if (reader.problem)
         return unpacker_expected(u, at, type);
     if (span.len != sizeof(to->bytes)) {
-        trouble_set(&u->trouble, NULL, "expected uuid, got %zu bytes instead of 16", span.len);
+        value_error_set(&u->error, NULL, "expected uuid, got %zu bytes instead of 16", span.len);
         return NULL;
     }
     memcpy(to->bytes, span.data, sizeof(to->bytes));

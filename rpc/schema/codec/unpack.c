@@ -20,7 +20,8 @@ const uint8_t *unpacker_expected(Unpacker *u, const uint8_t *at, const ferry_typ
     reader_value(&reader);
     if (reader.problem && at < u->end && *at != 0xC1)
         return refuse(u, reader.problem);
-    trouble_set(&u->trouble, NULL, "expected %s, got %s", trouble_type_name(type), type_at(u, at));
+    value_error_set(&u->error, NULL, "expected %s, got %s", value_error_type_name(type),
+                    type_at(u, at));
     return NULL;
 }
 
@@ -42,10 +43,10 @@ static bool is_unique(Unpacker *u, const ferry_type *type, const ValueList *list
     if (i == VALUES_UNIQUE)
         return true;
     if (i == VALUES_NO_MEMORY) {
-        trouble_set(&u->trouble, "ferry.OutOfMemory", "out of memory");
+        value_error_set(&u->error, "ferry.OutOfMemory", "out of memory");
     } else {
-        trouble_set(&u->trouble, NULL, "%s is there twice", what);
-        trouble_in_item(&u->trouble, (size_t)i);
+        value_error_set(&u->error, NULL, "%s is there twice", what);
+        value_error_in_item(&u->error, (size_t)i);
     }
     return false;
 }
@@ -53,7 +54,8 @@ static bool is_unique(Unpacker *u, const ferry_type *type, const ValueList *list
 /* Memory for n items: NULL when there is none, or n is 0. */
 static char *take_items(Unpacker *u, size_t n, size_t size) {
     if (n > 0 && size > SIZE_MAX / 2 / n) {
-        trouble_set(&u->trouble, "ferry.TooBig", "the value takes far more memory than its bytes");
+        value_error_set(&u->error, "ferry.TooBig",
+                        "the value takes far more memory than its bytes");
         return NULL;
     }
     return n > 0 ? take(u, n * size) : NULL;
@@ -77,7 +79,7 @@ static const uint8_t *unpack_list(Unpacker *u, const uint8_t *at, const ferry_ty
     for (size_t i = 0; i < n; i++, items += size) {
         at = unpack_value(u, at, type->item, items);
         if (!at) {
-            trouble_in_item(&u->trouble, i);
+            value_error_in_item(&u->error, i);
             return NULL;
         }
     }
@@ -105,11 +107,11 @@ static const uint8_t *unpack_map(Unpacker *u, const uint8_t *at, const ferry_typ
     for (size_t i = 0; i < n; i++, entry += type->entry_size) {
         at = unpack_value(u, at, type->key, entry);
         if (!at)
-            trouble_in_key(&u->trouble);
+            value_error_in_key(&u->error);
         else
             at = unpack_value(u, at, type->item, entry + type->value_offset);
         if (!at) {
-            trouble_in_item(&u->trouble, i);
+            value_error_in_item(&u->error, i);
             return NULL;
         }
     }
@@ -132,7 +134,7 @@ static const uint8_t *unpack_field(Unpacker *u, const uint8_t *at, const ferry_f
     }
     at = to ? unpack_value(u, at, field->type, to) : NULL;
     if (__builtin_expect(!at, 0))
-        trouble_in_field(&u->trouble, field->name);
+        value_error_in_field(&u->error, field->name);
     return at;
 }
 
@@ -156,7 +158,7 @@ static bool fill_in(Unpacker *u, const ferry_field *field, char *base) {
         return true;
     }
     refuse(u, "it is missing");
-    trouble_in_field(&u->trouble, field->name);
+    value_error_in_field(&u->error, field->name);
     return false;
 }
 
@@ -204,7 +206,7 @@ static const uint8_t *read_key(Unpacker *u, const uint8_t *at, Span *key) {
 
     *key = reader_str(&reader);
     if (reader.problem) {
-        trouble_set(&u->trouble, NULL, "expected the name of a field, got %s", type_at(u, at));
+        value_error_set(&u->error, NULL, "expected the name of a field, got %s", type_at(u, at));
         return NULL;
     }
     return reader.at;
@@ -212,7 +214,7 @@ static const uint8_t *read_key(Unpacker *u, const uint8_t *at, Span *key) {
 
 static const uint8_t *twice(Unpacker *u, const ferry_field *field) {
     refuse(u, "it is there twice");
-    trouble_in_field(&u->trouble, field->name);
+    value_error_in_field(&u->error, field->name);
     return NULL;
 }
 
@@ -305,8 +307,8 @@ static const uint8_t *unpack_union(Unpacker *u, const uint8_t *at, const ferry_t
     if (!at)
         return NULL;
     if (n != 1) {
-        trouble_set(&u->trouble, NULL, "expected %s with one key, got %zu keys",
-                    trouble_type_name(type), n);
+        value_error_set(&u->error, NULL, "expected %s with one key, got %zu keys",
+                        value_error_type_name(type), n);
         return NULL;
     }
     at = read_key(u, at, &key);

@@ -12,7 +12,7 @@ typedef struct Unpacker {
     Arena arena;
     size_t first; /* size of the arena's first chunk */
     int depth;
-    Trouble trouble;
+    ValueError error;
 } Unpacker;
 
 /* Any value, to where a C value of its type begins. */
@@ -22,7 +22,7 @@ const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_type *ty
 const uint8_t *unpacker_expected(Unpacker *u, const uint8_t *at, const ferry_type *type);
 
 static inline const uint8_t *refuse(Unpacker *u, const char *text) {
-    trouble_set(&u->trouble, NULL, "%s", text);
+    value_error_set(&u->error, NULL, "%s", text);
     return NULL;
 }
 
@@ -32,8 +32,9 @@ static inline void *take(Unpacker *u, size_t size) {
                       : arena_grow(&u->arena, size, u->first);
 
     if (!piece && size <= u->arena.max - u->arena.total)
-        trouble_set(&u->trouble, "ferry.OutOfMemory", "out of memory");
+        value_error_set(&u->error, "ferry.OutOfMemory", "out of memory");
     else if (!piece)
-        trouble_set(&u->trouble, "ferry.TooBig", "the value takes far more memory than its bytes");
+        value_error_set(&u->error, "ferry.TooBig",
+                        "the value takes far more memory than its bytes");
     return piece;
 }

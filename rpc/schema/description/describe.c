@@ -217,13 +217,13 @@ int description_each_type(const ferry_service *service,
     return r;
 }
 
-typedef struct Wanted {
+typedef struct WantedType {
     const char *name;
     const ferry_type *found;
-} Wanted;
+} WantedType;
 
 static int is_wanted(const ferry_type *type, void *ctx) {
-    Wanted *wanted = ctx;
+    WantedType *wanted = ctx;
 
     if (strcmp(type->name, wanted->name) != 0)
         return 0;
@@ -232,7 +232,7 @@ static int is_wanted(const ferry_type *type, void *ctx) {
 }
 
 const ferry_type *description_type(const ferry_service *service, const char *name) {
-    Wanted wanted = {name, NULL};
+    WantedType wanted = {name, NULL};
 
     description_each_type(service, is_wanted, &wanted);
     return wanted.found;

@@ -5,17 +5,17 @@
 #include "base/text.h"
 #include "rpc/schema/description/description.h"
 
-bool parser_refuse(Parser *p, const char *text) {
-    trouble_set(&p->trouble, NULL, "%s", text);
+bool parser_refuse(DescriptionParser *p, const char *text) {
+    value_error_set(&p->error, NULL, "%s", text);
     return false;
 }
 
-bool parser_no_memory(Parser *p) {
-    trouble_set(&p->trouble, "ferry.OutOfMemory", "out of memory");
+bool parser_no_memory(DescriptionParser *p) {
+    value_error_set(&p->error, "ferry.OutOfMemory", "out of memory");
     return false;
 }
 
-void *parser_take(Parser *p, size_t size) {
+void *parser_take(DescriptionParser *p, size_t size) {
     void *piece = arena_take(p->arena, size);
 
     if (!piece)
@@ -25,16 +25,16 @@ void *parser_take(Parser *p, size_t size) {
     return piece;
 }
 
-void *parser_take_array(Parser *p, size_t n, size_t size) {
+void *parser_take_array(DescriptionParser *p, size_t n, size_t size) {
     return parser_take(p, n * size); /* n is bounded by the bytes of the description */
 }
 
 /* A failure of the reader becomes one of the parser. */
-bool parser_good(Parser *p, const Reader *reader) {
+bool parser_good(DescriptionParser *p, const Reader *reader) {
     return !reader->problem || parser_refuse(p, reader->problem);
 }
 
-const char *parser_text(Parser *p, Reader *reader) {
+const char *parser_text(DescriptionParser *p, Reader *reader) {
     Span span = reader_str(reader);
     char *text;
 
@@ -70,7 +70,7 @@ static bool is_identifier(const char *text, bool dots) {
     return !start;
 }
 
-const char *parser_name(Parser *p, Reader *reader, bool dots) {
+const char *parser_name(DescriptionParser *p, Reader *reader, bool dots) {
     const char *text = parser_text(p, reader);
 
     if (text && !is_identifier(text, dots)) {
@@ -82,23 +82,23 @@ const char *parser_name(Parser *p, Reader *reader, bool dots) {
 
 /* ---- maps ---- */
 
-Walk parser_walk(Parser *p, Span map) {
-    Walk walk = {reader_of(map.data, map.len), 0};
+MapWalk parser_walk(DescriptionParser *p, Span map) {
+    MapWalk walk = {reader_of(map.data, map.len), 0};
 
     walk.left = reader_map(&walk.reader);
     parser_good(p, &walk.reader);
     return walk;
 }
 
-bool parser_next(Parser *p, Walk *walk, Span *key) {
-    if (p->trouble.type || walk->left == 0)
+bool parser_next(DescriptionParser *p, MapWalk *walk, Span *key) {
+    if (p->error.type || walk->left == 0)
         return false;
     walk->left--;
     *key = reader_str(&walk->reader);
     return parser_good(p, &walk->reader);
 }
 
-Span parser_value(Parser *p, Reader *reader) {
+Span parser_value(DescriptionParser *p, Reader *reader) {
     Span span = reader_value(reader);
 
     parser_good(p, reader);
@@ -107,7 +107,7 @@ Span parser_value(Parser *p, Reader *reader) {
 
 /* ---- notes ---- */
 
-static bool read_annotations(Parser *p, Reader *reader, ferry_notes *notes) {
+static bool read_annotations(DescriptionParser *p, Reader *reader, ferry_notes *notes) {
     uint32_t n = reader_array(reader);
     ferry_annotation *annotations;
 
@@ -116,7 +116,7 @@ static bool read_annotations(Parser *p, Reader *reader, ferry_notes *notes) {
     annotations = parser_take_array(p, n, sizeof(*annotations));
     if (!annotations)
         return false;
-    for (uint32_t i = 0; i < n && !p->trouble.type; i++) {
+    for (uint32_t i = 0; i < n && !p->error.type; i++) {
         if (reader_array(reader) != 2)
             return parser_refuse(p, "an annotation is a name and a value");
         annotations[i].name = parser_name(p, reader, true);
@@ -124,11 +124,11 @@ static bool read_annotations(Parser *p, Reader *reader, ferry_notes *notes) {
     }
     notes->n_annotations = n;
     notes->annotations = annotations;
-    return !p->trouble.type;
+    return !p->error.type;
 }
 
 /* Is it a key of notes? Then it is read. */
-bool parser_note(Parser *p, Span key, Reader *reader, const ferry_notes **ret) {
+bool parser_note(DescriptionParser *p, Span key, Reader *reader, const ferry_notes **ret) {
     ferry_notes *notes;
     bool doc = span_is(key, "doc");
 
@@ -145,7 +145,7 @@ bool parser_note(Parser *p, Span key, Reader *reader, const ferry_notes **ret) {
     return true;
 }
 
-bool parser_flag(Parser *p, Reader *reader, bool *ret) {
+bool parser_flag(DescriptionParser *p, Reader *reader, bool *ret) {
     *ret = reader_bool(reader);
     return parser_good(p, reader);
 }

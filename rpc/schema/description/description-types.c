@@ -37,7 +37,7 @@ static const ferry_type *base_type(const char *name) {
     return NULL;
 }
 
-static const ferry_type *named_type(Parser *p, const char *name) {
+static const ferry_type *named_type(DescriptionParser *p, const char *name) {
     const ferry_type *type = base_type(name);
     char shown[TEXT_ESCAPED_MAX];
     Named *named;
@@ -47,8 +47,8 @@ static const ferry_type *named_type(Parser *p, const char *name) {
     HASH_FIND_STR(p->names, name, named);
     if (named)
         return named->type;
-    trouble_set(&p->trouble, NULL, "there is no type '%.160s'",
-                text_escape(shown, name, strnlen(name, 100)));
+    value_error_set(&p->error, NULL, "there is no type '%.160s'",
+                    text_escape(shown, name, strnlen(name, 100)));
     return NULL;
 }
 
@@ -56,9 +56,9 @@ static uint32_t aligned(uint32_t size) {
     return (size + VALUE_ALIGN - 1) / VALUE_ALIGN * VALUE_ALIGN;
 }
 
-static const ferry_type *read_type(Parser *p, Reader *reader, int depth);
+static const ferry_type *read_type(DescriptionParser *p, Reader *reader, int depth);
 
-static const ferry_type *read_container(Parser *p, Reader *reader, int depth) {
+static const ferry_type *read_container(DescriptionParser *p, Reader *reader, int depth) {
     uint32_t n = reader_array(reader);
     Span word = reader_str(reader);
     bool map = span_is(word, "map");
@@ -80,11 +80,11 @@ static const ferry_type *read_container(Parser *p, Reader *reader, int depth) {
     type->kind = map ? FERRY_KIND_MAP : span_is(word, "set") ? FERRY_KIND_SET : FERRY_KIND_LIST;
     type->size = sizeof(ValueList);
     type->key = map ? read_type(p, reader, depth + 1) : NULL;
-    type->item = p->trouble.type ? NULL : read_type(p, reader, depth + 1);
-    return p->trouble.type ? NULL : type;
+    type->item = p->error.type ? NULL : read_type(p, reader, depth + 1);
+    return p->error.type ? NULL : type;
 }
 
-static const ferry_type *read_type(Parser *p, Reader *reader, int depth) {
+static const ferry_type *read_type(DescriptionParser *p, Reader *reader, int depth) {
     const char *name;
 
     if (reader_peek(reader) == WIRE_ARRAY)
@@ -113,17 +113,17 @@ void parser_lay_out_containers(const ferry_type *type) {
 
 /* ---- fields ---- */
 
-static bool pend(Parser *p, ferry_field *field, Span value) {
-    Pending *pending = parser_take(p, sizeof(*pending));
+static bool pend(DescriptionParser *p, ferry_field *field, Span value) {
+    PendingDefault *pending = parser_take(p, sizeof(*pending));
 
     if (!pending)
         return false;
-    *pending = (Pending){p->pending, field, value};
+    *pending = (PendingDefault){p->pending, field, value};
     p->pending = pending;
     return true;
 }
 
-static void read_field_key(Parser *p, ferry_field *field, Span key, Reader *reader) {
+static void read_field_key(DescriptionParser *p, ferry_field *field, Span key, Reader *reader) {
     bool set = false;
     int64_t id;
 
@@ -146,7 +146,7 @@ static void read_field_key(Parser *p, ferry_field *field, Span key, Reader *read
     } else if (span_is(key, "default")) {
         Span value = parser_value(p, reader);
 
-        if (!p->trouble.type)
+        if (!p->error.type)
             pend(p, field, value);
     } else if (!parser_note(p, key, reader, &field->notes)) {
         parser_value(p, reader);
@@ -168,7 +168,7 @@ static int compare_names(const void *a, const void *b) {
 
 /* The first of n names is at `first`, the next one stride bytes on. Sorted, because a stranger may
  * send many structs of many fields, and the broker does nothing else meanwhile. */
-static bool names_differ(Parser *p, const char *const *first, uint32_t n, size_t stride,
+static bool names_differ(DescriptionParser *p, const char *const *first, uint32_t n, size_t stride,
                          const char *problem) {
     const char **names = n > 1 ? calloc(n, sizeof(*names)) : NULL;
 
@@ -179,14 +179,14 @@ static bool names_differ(Parser *p, const char *const *first, uint32_t n, size_t
         names[i] = *(const char *const *)((const char *)first + i * stride);
     if (names)
         qsort(names, n, sizeof(*names), compare_names);
-    for (uint32_t i = 1; names && i < n && !p->trouble.type; i++)
+    for (uint32_t i = 1; names && i < n && !p->error.type; i++)
         if (strcmp(names[i - 1], names[i]) == 0)
             parser_refuse(p, problem);
     free(names);
-    return !p->trouble.type;
+    return !p->error.type;
 }
 
-ferry_field *parser_fields(Parser *p, Reader *reader, uint32_t *ret_n) {
+ferry_field *parser_fields(DescriptionParser *p, Reader *reader, uint32_t *ret_n) {
     uint32_t n = reader_array(reader);
     ferry_field *fields;
 
@@ -198,20 +198,20 @@ ferry_field *parser_fields(Parser *p, Reader *reader, uint32_t *ret_n) {
         return NULL;
     }
     fields = parser_take_array(p, n, sizeof(*fields));
-    for (uint32_t i = 0; i < n && fields && !p->trouble.type; i++) {
+    for (uint32_t i = 0; i < n && fields && !p->error.type; i++) {
         Span map = parser_value(p, reader), key;
-        Walk walk;
+        MapWalk walk;
 
-        if (!p->trouble.type)
+        if (!p->error.type)
             walk = parser_walk(p, map);
-        while (!p->trouble.type && parser_next(p, &walk, &key))
+        while (!p->error.type && parser_next(p, &walk, &key))
             read_field_key(p, &fields[i], key, &walk.reader);
-        if (!p->trouble.type && (!fields[i].name || !fields[i].type))
+        if (!p->error.type && (!fields[i].name || !fields[i].type))
             parser_refuse(p, "a field has no name or no type");
-        if (p->trouble.type)
-            trouble_in_item(&p->trouble, i);
+        if (p->error.type)
+            value_error_in_item(&p->error, i);
     }
-    if (p->trouble.type ||
+    if (p->error.type ||
         (n > 0 && !names_differ(p, &fields->name, n, sizeof(*fields), "two fields have one name")))
         return NULL;
     *ret_n = n;
@@ -241,8 +241,8 @@ void parser_lay_out(ferry_type *type, ferry_field *fields, uint32_t n) {
 
 /* ---- named types ---- */
 
-static bool read_enum_value(Parser *p, Span map, ferry_enum_value *value) {
-    Walk walk = parser_walk(p, map);
+static bool read_enum_value(DescriptionParser *p, Span map, ferry_enum_value *value) {
+    MapWalk walk = parser_walk(p, map);
     int64_t number = INT64_MAX;
     Span key;
 
@@ -256,13 +256,13 @@ static bool read_enum_value(Parser *p, Span map, ferry_enum_value *value) {
     }
     if (!parser_good(p, &walk.reader))
         return false;
-    if (!p->trouble.type && (!value->name || number < INT32_MIN || number > INT32_MAX))
+    if (!p->error.type && (!value->name || number < INT32_MIN || number > INT32_MAX))
         return parser_refuse(p, "an enum's value has no name, or no number of 32 bits");
     value->value = (int32_t)number;
-    return !p->trouble.type;
+    return !p->error.type;
 }
 
-static bool read_values(Parser *p, Span list, ferry_type *type) {
+static bool read_values(DescriptionParser *p, Span list, ferry_type *type) {
     Reader reader = reader_of(list.data, list.len);
     uint32_t n = reader_array(&reader);
     ferry_enum_value *values;
@@ -270,17 +270,17 @@ static bool read_values(Parser *p, Span list, ferry_type *type) {
     if (!parser_good(p, &reader))
         return false;
     values = parser_take_array(p, n, sizeof(*values));
-    for (uint32_t i = 0; i < n && values && !p->trouble.type; i++) {
+    for (uint32_t i = 0; i < n && values && !p->error.type; i++) {
         Span map = parser_value(p, &reader);
 
-        if (!p->trouble.type)
+        if (!p->error.type)
             read_enum_value(p, map, &values[i]);
     }
-    if (!p->trouble.type && n > 0)
+    if (!p->error.type && n > 0)
         names_differ(p, &values->name, n, sizeof(*values), "two values have one name");
     type->n = n;
     type->values = values;
-    return !p->trouble.type;
+    return !p->error.type;
 }
 
 static uint32_t kind_of(Span word) {
@@ -298,7 +298,7 @@ static uint32_t kind_of(Span word) {
     return 0;
 }
 
-static bool add_named(Parser *p, Named *named) {
+static bool add_named(DescriptionParser *p, Named *named) {
     const char *name = named->type->name;
     Named *before;
 
@@ -312,8 +312,8 @@ static bool add_named(Parser *p, Named *named) {
 }
 
 /* Its name and kind; what is inside is read when all names are known. */
-static bool declare_type(Parser *p, Span map) {
-    Walk walk = parser_walk(p, map);
+static bool declare_type(DescriptionParser *p, Span map) {
+    MapWalk walk = parser_walk(p, map);
     Named *named = parser_take(p, sizeof(*named));
     Span key;
 
@@ -331,27 +331,27 @@ static bool declare_type(Parser *p, Span map) {
         else if (!parser_note(p, key, &walk.reader, &named->type->notes))
             parser_value(p, &walk.reader);
     }
-    if (p->trouble.type || !parser_good(p, &walk.reader))
+    if (p->error.type || !parser_good(p, &walk.reader))
         return false;
     /* So that fields can be laid out in any order. */
     named->type->size = named->type->kind == FERRY_KIND_ENUM ? sizeof(int32_t) : 0;
     return add_named(p, named);
 }
 
-bool parser_declare_types(Parser *p, Span list) {
+bool parser_declare_types(DescriptionParser *p, Span list) {
     Reader reader = reader_of(list.data, list.len);
     uint32_t n = reader_array(&reader);
 
-    for (uint32_t i = 0; i < n && parser_good(p, &reader) && !p->trouble.type; i++) {
+    for (uint32_t i = 0; i < n && parser_good(p, &reader) && !p->error.type; i++) {
         Span map = parser_value(p, &reader);
 
-        if (!p->trouble.type)
+        if (!p->error.type)
             declare_type(p, map);
     }
-    return parser_good(p, &reader) && !p->trouble.type;
+    return parser_good(p, &reader) && !p->error.type;
 }
 
-static bool complete_type(Parser *p, Named *named) {
+static bool complete_type(DescriptionParser *p, Named *named) {
     Reader reader = reader_of(named->fields.data, named->fields.len);
     ferry_field *fields;
     uint32_t n;
@@ -359,16 +359,16 @@ static bool complete_type(Parser *p, Named *named) {
     if (named->type->kind == FERRY_KIND_ENUM)
         return read_values(p, named->fields, named->type);
     fields = parser_fields(p, &reader, &n);
-    if (p->trouble.type)
+    if (p->error.type)
         return false;
     parser_lay_out(named->type, fields, n);
     return true;
 }
 
-bool parser_complete_types(Parser *p) {
+bool parser_complete_types(DescriptionParser *p) {
     for (Named *named = p->names; named; named = named->hh.next)
         if (!complete_type(p, named)) {
-            trouble_in_field(&p->trouble, named->type->name);
+            value_error_in_field(&p->error, named->type->name);
             return false;
         }
     for (Named *named = p->names; named; named = named->hh.next)
@@ -377,13 +377,13 @@ bool parser_complete_types(Parser *p) {
     return true;
 }
 
-const ferry_type *parser_type(Parser *p, Reader *reader) {
+const ferry_type *parser_type(DescriptionParser *p, Reader *reader) {
     const ferry_type *type = read_type(p, reader, 0);
 
     parser_lay_out_containers(type);
     return type;
 }
 
-void parser_forget_types(Parser *p) {
+void parser_forget_types(DescriptionParser *p) {
     HASH_CLEAR(hh, p->names);
 }

@@ -11,7 +11,7 @@
 
 /* ---- methods ---- */
 
-static bool read_args(Parser *p, Reader *reader, ferry_method *method) {
+static bool read_args(DescriptionParser *p, Reader *reader, ferry_method *method) {
     ferry_type *type = parser_take(p, sizeof(*type));
     ferry_field *fields;
     uint32_t n;
@@ -19,7 +19,7 @@ static bool read_args(Parser *p, Reader *reader, ferry_method *method) {
     if (!type)
         return false;
     fields = parser_fields(p, reader, &n);
-    if (p->trouble.type)
+    if (p->error.type)
         return false;
     type->kind = FERRY_KIND_ARGS;
     parser_lay_out(type, fields, n);
@@ -29,14 +29,15 @@ static bool read_args(Parser *p, Reader *reader, ferry_method *method) {
     return true;
 }
 
-static void read_method_flag(Parser *p, Reader *reader, ferry_method *method, uint32_t flag) {
+static void read_method_flag(DescriptionParser *p, Reader *reader, ferry_method *method,
+                             uint32_t flag) {
     bool set;
 
     if (parser_flag(p, reader, &set) && set)
         method->flags |= flag;
 }
 
-static void read_throws(Parser *p, Reader *reader, ferry_method *method) {
+static void read_throws(DescriptionParser *p, Reader *reader, ferry_method *method) {
     ferry_field *fields = parser_fields(p, reader, &method->n_throws);
 
     method->throws = fields;
@@ -45,7 +46,7 @@ static void read_throws(Parser *p, Reader *reader, ferry_method *method) {
             parser_refuse(p, "only an exception can be thrown");
 }
 
-static void read_method_key(Parser *p, ferry_method *method, Span key, Reader *reader) {
+static void read_method_key(DescriptionParser *p, ferry_method *method, Span key, Reader *reader) {
     uint64_t ms;
 
     if (span_is(key, "name")) {
@@ -78,18 +79,18 @@ static void read_method_key(Parser *p, ferry_method *method, Span key, Reader *r
     }
 }
 
-static bool read_method(Parser *p, Span map, ferry_method *method) {
-    Walk walk = parser_walk(p, map);
+static bool read_method(DescriptionParser *p, Span map, ferry_method *method) {
+    MapWalk walk = parser_walk(p, map);
     Span key;
 
     while (parser_next(p, &walk, &key))
         read_method_key(p, method, key, &walk.reader);
-    if (p->trouble.type || !parser_good(p, &walk.reader))
+    if (p->error.type || !parser_good(p, &walk.reader))
         return false;
     return method->name ? true : parser_refuse(p, "a method has no name");
 }
 
-static bool read_methods(Parser *p, Span list) {
+static bool read_methods(DescriptionParser *p, Span list) {
     Reader reader = reader_of(list.data, list.len);
     uint32_t n = reader_array(&reader);
     ferry_method *methods;
@@ -99,39 +100,39 @@ static bool read_methods(Parser *p, Span list) {
     if (n > VALUE_FIELDS_MAX)
         return parser_refuse(p, "there are too many methods");
     methods = parser_take_array(p, n, sizeof(*methods));
-    for (uint32_t i = 0; i < n && methods && !p->trouble.type; i++) {
+    for (uint32_t i = 0; i < n && methods && !p->error.type; i++) {
         Span map = parser_value(p, &reader);
 
-        if (!p->trouble.type)
+        if (!p->error.type)
             read_method(p, map, &methods[i]);
-        for (uint32_t k = 0; k < i && !p->trouble.type; k++) {
+        for (uint32_t k = 0; k < i && !p->error.type; k++) {
             assert(methods[i].name && methods[k].name);
             if (strcmp(methods[i].name, methods[k].name) == 0)
                 parser_refuse(p, "two methods have one name");
         }
-        if (p->trouble.type && methods[i].name)
-            trouble_in_field(&p->trouble, methods[i].name);
-        else if (p->trouble.type)
-            trouble_in_item(&p->trouble, i);
+        if (p->error.type && methods[i].name)
+            value_error_in_field(&p->error, methods[i].name);
+        else if (p->error.type)
+            value_error_in_item(&p->error, i);
     }
     p->service->n_methods = n;
     p->service->methods = methods;
-    return !p->trouble.type;
+    return !p->error.type;
 }
 
 /* ---- the whole ---- */
 
 /* Into the arena of the description; what it says of the field's own type is final by now. */
-static bool read_defaults(Parser *p) {
-    for (Pending *pending = p->pending; pending; pending = pending->next) {
+static bool read_defaults(DescriptionParser *p) {
+    for (PendingDefault *pending = p->pending; pending; pending = pending->next) {
         ferry_error error = FERRY_ERROR_INIT;
         void *value = NULL;
         int r = schema_unpack_into(p->arena, pending->field->type, pending->value,
                                    pending->field->name, &value, &error);
 
         if (r < 0) {
-            trouble_set(&p->trouble, r == -ENOMEM ? "ferry.OutOfMemory" : NULL,
-                        "a default is refused: %s", error.message);
+            value_error_set(&p->error, r == -ENOMEM ? "ferry.OutOfMemory" : NULL,
+                            "a default is refused: %s", error.message);
             ferry_error_clear(&error);
             return false;
         }
@@ -140,8 +141,8 @@ static bool read_defaults(Parser *p) {
     return true;
 }
 
-static bool read_service(Parser *p, Span bytes) {
-    Walk walk = parser_walk(p, bytes);
+static bool read_service(DescriptionParser *p, Span bytes) {
+    MapWalk walk = parser_walk(p, bytes);
     Span key, methods = {NULL, 0}, types = {NULL, 0};
     uint64_t version = 0;
 
@@ -159,7 +160,7 @@ static bool read_service(Parser *p, Span bytes) {
         else if (!parser_note(p, key, &walk.reader, &p->service->notes))
             parser_value(p, &walk.reader);
     }
-    if (p->trouble.type || !parser_good(p, &walk.reader))
+    if (p->error.type || !parser_good(p, &walk.reader))
         return false;
     if (walk.reader.at != walk.reader.end)
         return parser_refuse(p, "there are bytes after it");
@@ -176,13 +177,13 @@ static bool read_service(Parser *p, Span bytes) {
 
 int description_read(Span bytes, ferry_service **ret, ferry_error *reterr) {
     Arena arena;
-    Parser parser = {.arena = &arena};
+    DescriptionParser parser = {.arena = &arena};
     int r;
 
     if (bytes.len > DESCRIPTION_BYTES_MAX)
         return error_set(reterr, "ferry.TooBig", "a description has %d bytes at most",
                          DESCRIPTION_BYTES_MAX);
-    trouble_init(&parser.trouble);
+    value_error_init(&parser.error);
     arena_init(&arena, (64 << 10) + 64 * bytes.len);
     /* The first piece is where the block begins. */
     parser.service = arena_grow(&arena, sizeof(ferry_service), 8 * bytes.len);
@@ -191,11 +192,11 @@ int description_read(Span bytes, ferry_service **ret, ferry_error *reterr) {
     *parser.service = (ferry_service){.schema_version = FERRY_SCHEMA_VERSION};
     read_service(&parser, bytes);
     parser_forget_types(&parser);
-    if (!parser.trouble.type) {
+    if (!parser.error.type) {
         *ret = parser.service;
         return 0;
     }
-    r = trouble_report(&parser.trouble, "description", reterr);
+    r = value_error_report(&parser.error, "description", reterr);
     ferry_free(arena.block);
     return r;
 }

@@ -12,14 +12,14 @@
 
 typedef struct Converter {
     Buffer *to;
-    Trouble trouble;
+    ValueError error;
     int depth;
 } Converter;
 
 static bool convert(Converter *c, const ferry_type *type, Reader *in);
 
 static bool refuse(Converter *c, const char *text) {
-    trouble_set(&c->trouble, NULL, "%s", text);
+    value_error_set(&c->error, NULL, "%s", text);
     return false;
 }
 
@@ -37,7 +37,7 @@ static char *text_at(Converter *c, Span span) {
     }
     text = malloc(span.len + 1);
     if (!text) {
-        trouble_set(&c->trouble, "ferry.OutOfMemory", "out of memory");
+        value_error_set(&c->error, "ferry.OutOfMemory", "out of memory");
         return NULL;
     }
     memcpy(text, span.data, span.len);
@@ -50,8 +50,8 @@ static char *text_at(Converter *c, Span span) {
 static bool not_one(Converter *c, const ferry_type *type, const char *text) {
     char shown[TEXT_ESCAPED_MAX];
 
-    trouble_set(&c->trouble, NULL, "expected %s, got \"%s\"", trouble_type_name(type),
-                text_escape(shown, text, strnlen(text, 40)));
+    value_error_set(&c->error, NULL, "expected %s, got \"%s\"", value_error_type_name(type),
+                    text_escape(shown, text, strnlen(text, 40)));
     return false;
 }
 
@@ -68,8 +68,8 @@ static bool none_of_them(Converter *c, const ferry_type *type, const char *text)
                                 type->values[i].name);
     if (type->n == 0 || len >= sizeof(names))
         return not_one(c, type, text);
-    trouble_set(&c->trouble, NULL, "expected %s, got \"%s\"", names,
-                text_escape(shown, text, strnlen(text, 40)));
+    value_error_set(&c->error, NULL, "expected %s, got \"%s\"", names,
+                    text_escape(shown, text, strnlen(text, 40)));
     return false;
 }
 
@@ -87,8 +87,8 @@ static bool enum_by_name(Converter *c, const ferry_type *type, const char *text)
         names[i] = type->values[i].name;
     nearest = names ? text_nearest(name, names, type->n) : NULL;
     if (nearest)
-        trouble_set(&c->trouble, NULL, "%s has no '%.60s': did you mean '%s'?", type->name, name,
-                    nearest);
+        value_error_set(&c->error, NULL, "%s has no '%.60s': did you mean '%s'?", type->name, name,
+                        nearest);
     else
         none_of_them(c, type, text);
     free(names);
@@ -161,7 +161,7 @@ static bool convert_list(Converter *c, const ferry_type *type, Reader *in) {
     write_array(c->to, n);
     for (uint32_t i = 0; i < n; i++)
         if (!convert(c, type->item, in)) {
-            trouble_in_item(&c->trouble, i);
+            value_error_in_item(&c->error, i);
             return false;
         }
     return true;
@@ -169,7 +169,7 @@ static bool convert_list(Converter *c, const ferry_type *type, Reader *in) {
 
 static bool convert_pair(Converter *c, const ferry_type *type, Reader *in) {
     if (!convert(c, type->key, in)) {
-        trouble_in_key(&c->trouble);
+        value_error_in_key(&c->error);
         return false;
     }
     return convert(c, type->item, in);
@@ -185,8 +185,8 @@ static bool convert_map(Converter *c, const ferry_type *type, Reader *in) {
     for (uint32_t i = 0; i < n; i++) {
         if (pairs && reader_array(in) != 2)
             refuse(c, "expected [key, value]");
-        if (broken(c, in) || c->trouble.type || !convert_pair(c, type, in)) {
-            trouble_in_item(&c->trouble, i);
+        if (broken(c, in) || c->error.type || !convert_pair(c, type, in)) {
+            value_error_in_item(&c->error, i);
             return false;
         }
     }
@@ -212,8 +212,8 @@ static bool unknown_field(Converter *c, const ferry_type *type, Span name) {
     for (uint32_t i = 0; names && i < type->n; i++)
         names[i] = type->fields[i].name;
     nearest = names ? text_nearest(word, names, type->n) : NULL;
-    trouble_set(&c->trouble, NULL, "there is no '%s'%s%s%s", text_escape(shown, word, len),
-                nearest ? ": did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    value_error_set(&c->error, NULL, "there is no '%s'%s%s%s", text_escape(shown, word, len),
+                    nearest ? ": did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
     free(names);
     return false;
 }
@@ -228,7 +228,7 @@ static bool convert_field(Converter *c, const ferry_field *field, Reader *in) {
     }
     good = convert(c, field->type, in);
     if (!good)
-        trouble_in_field(&c->trouble, field->name);
+        value_error_in_field(&c->error, field->name);
     return good;
 }
 
@@ -260,7 +260,7 @@ static bool convert_args_in_order(Converter *c, const ferry_type *type, Reader *
     if (broken(c, in))
         return false;
     if (n > type->n) {
-        trouble_set(&c->trouble, NULL, "%u arguments are taken, not %u", type->n, n);
+        value_error_set(&c->error, NULL, "%u arguments are taken, not %u", type->n, n);
         return false;
     }
     write_array(c->to, n);
@@ -282,7 +282,7 @@ static Span value_of(Converter *c, Reader map, uint32_t n, const ferry_field *fi
             continue;
         if (found.data) {
             refuse(c, "it is there twice");
-            trouble_in_field(&c->trouble, field->name);
+            value_error_in_field(&c->error, field->name);
             return (Span){NULL, 0};
         }
         found = value;
@@ -300,13 +300,13 @@ static bool write_missing(Converter *c, const ferry_field *field) {
     }
     if (!field->value || (field->flags & FERRY_REQUIRED)) {
         refuse(c, "it is missing");
-        trouble_in_field(&c->trouble, field->name);
+        value_error_in_field(&c->error, field->name);
         return false;
     }
     if (schema_pack(field->type, field->value, field->name, c->to, &error) < 0)
         refuse(c, error.message);
     ferry_error_clear(&error);
-    return !c->trouble.type;
+    return !c->error.type;
 }
 
 static bool names_are_known(Converter *c, const ferry_type *type, Reader map, uint32_t n) {
@@ -333,7 +333,7 @@ static bool convert_args_by_name(Converter *c, const ferry_type *type, Reader *i
         Span value = value_of(c, *in, n, field);
         Reader inside = reader_of(value.data, value.len);
 
-        if (c->trouble.type ||
+        if (c->error.type ||
             (value.data ? !convert_field(c, field, &inside) : !write_missing(c, field)))
             return false;
     }
@@ -407,13 +407,13 @@ int schema_convert(const ferry_type *type, Span loose, const char *root, Buffer 
     size_t start = to->len;
     int r = 0;
 
-    trouble_init(&c.trouble);
+    value_error_init(&c.error);
     if (convert(&c, type, &in) && in.at != in.end)
         refuse(&c, "there are bytes after the value");
-    if (!c.trouble.type && to->failed)
-        trouble_set(&c.trouble, "ferry.OutOfMemory", "out of memory");
-    if (c.trouble.type)
-        r = trouble_report(&c.trouble, root, reterr);
+    if (!c.error.type && to->failed)
+        value_error_set(&c.error, "ferry.OutOfMemory", "out of memory");
+    if (c.error.type)
+        r = value_error_report(&c.error, root, reterr);
     else
         r = check(type, (Span){to->data + start, to->len - start}, root, reterr);
     if (r < 0)

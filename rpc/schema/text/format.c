@@ -11,7 +11,7 @@
 
 /* ---- values: from the C form, which the codec has checked ---- */
 
-static void present(const ferry_type *type, const void *value, Buffer *to);
+static void format_value(const ferry_type *type, const void *value, Buffer *to);
 
 static int64_t integer(const ferry_type *type, const void *value) {
     switch (type->kind) {
@@ -27,7 +27,7 @@ static int64_t integer(const ferry_type *type, const void *value) {
 }
 
 /* JSON knows no other keys than text. */
-static void present_key(const ferry_type *type, const void *value, Buffer *to) {
+static void format_key(const ferry_type *type, const void *value, Buffer *to) {
     char text[32];
 
     switch (type->kind) {
@@ -36,7 +36,7 @@ static void present_key(const ferry_type *type, const void *value, Buffer *to) {
         break;
     case FERRY_KIND_ENUM:
         if (ferry_enum_name(type, *(const int32_t *)value)) {
-            present(type, value, to);
+            format_value(type, value, to);
             break;
         }
         /* fall through */
@@ -48,30 +48,30 @@ static void present_key(const ferry_type *type, const void *value, Buffer *to) {
         write_text(to, text);
         break;
     default:
-        present(type, value, to);
+        format_value(type, value, to);
         break;
     }
 }
 
-static void present_map(const ferry_type *type, const ValueList *map, Buffer *to) {
+static void format_map(const ferry_type *type, const ValueList *map, Buffer *to) {
     const char *entry = map->v;
 
     write_map(to, (uint32_t)map->n);
     for (size_t i = 0; i < map->n; i++, entry += type->entry_size) {
-        present_key(type->key, entry, to);
-        present(type->item, entry + type->value_offset, to);
+        format_key(type->key, entry, to);
+        format_value(type->item, entry + type->value_offset, to);
     }
 }
 
-static void present_list(const ferry_type *type, const ValueList *list, Buffer *to) {
+static void format_list(const ferry_type *type, const ValueList *list, Buffer *to) {
     const char *item = list->v;
 
     write_array(to, (uint32_t)list->n);
     for (size_t i = 0; i < list->n; i++, item += type->item->size)
-        present(type->item, item, to);
+        format_value(type->item, item, to);
 }
 
-static void present_fields(const ferry_type *type, const void *value, Buffer *to) {
+static void format_fields(const ferry_type *type, const void *value, Buffer *to) {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < type->n; i++)
@@ -83,11 +83,11 @@ static void present_fields(const ferry_type *type, const void *value, Buffer *to
         if (!inside)
             continue;
         write_text(to, type->fields[i].name);
-        present(type->fields[i].type, inside, to);
+        format_value(type->fields[i].type, inside, to);
     }
 }
 
-static void present_union(const ferry_type *type, const void *value, Buffer *to) {
+static void format_union(const ferry_type *type, const void *value, Buffer *to) {
     int32_t which = *(const int32_t *)value;
 
     if (which <= 0 || (uint32_t)which > type->n) {
@@ -96,10 +96,10 @@ static void present_union(const ferry_type *type, const void *value, Buffer *to)
     }
     write_map(to, 1);
     write_text(to, type->fields[which - 1].name);
-    present(type->fields[which - 1].type, field_value(&type->fields[which - 1], value), to);
+    format_value(type->fields[which - 1].type, field_value(&type->fields[which - 1], value), to);
 }
 
-static void present(const ferry_type *type, const void *value, Buffer *to) {
+static void format_value(const ferry_type *type, const void *value, Buffer *to) {
     const ferry_bytes *bytes = value;
     const char *name;
     char text[37];
@@ -132,18 +132,18 @@ static void present(const ferry_type *type, const void *value, Buffer *to) {
         break;
     case FERRY_KIND_LIST:
     case FERRY_KIND_SET:
-        present_list(type, value, to);
+        format_list(type, value, to);
         break;
     case FERRY_KIND_MAP:
-        present_map(type, value, to);
+        format_map(type, value, to);
         break;
     case FERRY_KIND_UNION:
-        present_union(type, value, to);
+        format_union(type, value, to);
         break;
     case FERRY_KIND_STRUCT:
     case FERRY_KIND_EXCEPTION:
     case FERRY_KIND_ARGS:
-        present_fields(type, value, to);
+        format_fields(type, value, to);
         break;
     default:
         write_int(to, integer(type, value));
@@ -151,27 +151,27 @@ static void present(const ferry_type *type, const void *value, Buffer *to) {
     }
 }
 
-int schema_present(const ferry_type *type, Span strict, const char *root, Buffer *to,
-                   ferry_error *reterr) {
+int schema_format(const ferry_type *type, Span strict, const char *root, Buffer *to,
+                  ferry_error *reterr) {
     void *value;
     int r = schema_unpack_block(type, strict, root, &value, reterr);
 
     if (r < 0)
         return r;
-    present(type, value, to);
+    format_value(type, value, to);
     ferry_free(value);
     return to->failed ? error_set_code(reterr, -ENOMEM, NULL) : 0;
 }
 
 /* ---- examples ---- */
 
-enum { TEMPLATE_DEPTH = 8, TEMPLATE_BYTES = 64 * 1024 };
+enum { EXAMPLE_DEPTH = 8, EXAMPLE_BYTES = 64 * 1024 };
 
 static void example(const ferry_type *type, Buffer *to, int depth);
 
 static void example_field(const ferry_field *field, Buffer *to, int depth) {
     if (field->value)
-        present(field->type, field->value, to);
+        format_value(field->type, field->value, to);
     else
         example(field->type, to, depth);
 }
@@ -188,7 +188,7 @@ static void example_fields(const ferry_type *type, Buffer *to, int depth) {
 
 /* What holds itself ends with null; so does what would become too long to read. */
 static void example(const ferry_type *type, Buffer *to, int depth) {
-    if (depth == TEMPLATE_DEPTH || to->len > TEMPLATE_BYTES) {
+    if (depth == EXAMPLE_DEPTH || to->len > EXAMPLE_BYTES) {
         write_nil(to);
         return;
     }
@@ -237,7 +237,7 @@ static void example(const ferry_type *type, Buffer *to, int depth) {
     }
 }
 
-int schema_template(const ferry_type *type, Buffer *to) {
+int schema_example(const ferry_type *type, Buffer *to) {
     example(type, to, 0);
     return to->failed ? -ENOMEM : 0;
 }

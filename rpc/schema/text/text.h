@@ -26,8 +26,8 @@ int schema_convert(const ferry_type *type, Span loose, const char *root, Buffer 
                    ferry_error *reterr);
 
 /* Appends the value for people. The bytes must be the type's: -EINVAL. -ENOMEM. */
-int schema_present(const ferry_type *type, Span strict, const char *root, Buffer *to,
-                   ferry_error *reterr);
+int schema_format(const ferry_type *type, Span strict, const char *root, Buffer *to,
+                  ferry_error *reterr);
 
 /* Appends an example of the type for people to fill in: every field is there. -ENOMEM. */
-int schema_template(const ferry_type *type, Buffer *to);
+int schema_example(const ferry_type *type, Buffer *to);

@@ -95,7 +95,7 @@ static void check_result(const ferry_method *method, Span body) {
         CU_ASSERT_TRUE(reader_nil(&reader));
         return;
     }
-    CU_ASSERT_EQUAL(schema_present(method->result, body, method->name, &shown, &error), 0);
+    CU_ASSERT_EQUAL(schema_format(method->result, body, method->name, &shown, &error), 0);
     if (error.message)
         fprintf(stderr, "%s: %s\n", method->name, error.message);
     ferry_error_clear(&error);

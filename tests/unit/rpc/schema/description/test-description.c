@@ -228,7 +228,7 @@ static void types_may_hold_themselves(void) {
         description_read((Span){(const uint8_t *)bytes, sizeof(bytes) - 1}, &service, &error), 0);
     CU_ASSERT_EQUAL(description_print(service, &text), 0);
     CU_ASSERT_EQUAL(description_write(service, &again), 0);
-    CU_ASSERT_EQUAL(schema_template(service->methods[0].args, &example), 0);
+    CU_ASSERT_EQUAL(schema_example(service->methods[0].args, &example), 0);
     CU_ASSERT(example.len < 4096);
     CU_ASSERT_EQUAL(schema_unpack_block(service->methods[0].args,
                                         (Span){(const uint8_t *)"\x91\x80", 2}, "args", &value,

@@ -137,8 +137,7 @@ static void what_is_received_becomes_what_people_read(void) {
                  .raw = ferry_bytes_of("raw", 3)};
 
     CU_ASSERT_EQUAL(schema_pack(&tree_type, &tree, "v", &bytes, NULL), 0);
-    CU_ASSERT_EQUAL(schema_present(&tree_type, (Span){bytes.data, bytes.len}, "v", &shown, NULL),
-                    0);
+    CU_ASSERT_EQUAL(schema_format(&tree_type, (Span){bytes.data, bytes.len}, "v", &shown, NULL), 0);
     CU_ASSERT_PTR_NULL(wire_check(shown.data, shown.len));
     CU_ASSERT_PTR_NOT_NULL(memmem(shown.data, shown.len,
                                   "\xa5"
@@ -149,7 +148,7 @@ static void what_is_received_becomes_what_people_read(void) {
     /* And it can be sent again. */
     CU_ASSERT_EQUAL(schema_convert(&tree_type, (Span){shown.data, shown.len}, "v", &back, NULL), 0);
     CU_ASSERT_EQUAL(
-        schema_present(&tree_type, (Span){(const uint8_t *)"\x80", 1}, "v", &shown, NULL), -EINVAL);
+        schema_format(&tree_type, (Span){(const uint8_t *)"\x80", 1}, "v", &shown, NULL), -EINVAL);
 }
 
 static void keys_that_are_no_text_become_text(void) {
@@ -165,7 +164,7 @@ static void keys_that_are_no_text_become_text(void) {
                                    .key = &ferry_type_i32,
                                    .item = &ferry_type_bool};
 
-    CU_ASSERT_EQUAL(schema_present(&map, span("\x81\xff\xc3", 3), "v", &shown, NULL), 0);
+    CU_ASSERT_EQUAL(schema_format(&map, span("\x81\xff\xc3", 3), "v", &shown, NULL), 0);
     CU_ASSERT_EQUAL(shown.len, 5);
     CU_ASSERT_EQUAL(memcmp(shown.data, "\x81\xa2-1\xc3", 5), 0);
     CONVERTED(&map, "\x81\xa2-1\xc3", "\x81\xff\xc3");
@@ -178,11 +177,11 @@ static void examples_show_every_field_and_end(void) {
                                "\x09\xa1"
                                "b\x00";
 
-    CU_ASSERT_EQUAL(schema_template(&args_type, &bytes), 0);
+    CU_ASSERT_EQUAL(schema_example(&args_type, &bytes), 0);
     CU_ASSERT_EQUAL(bytes.len, sizeof(args) - 1);
     CU_ASSERT_EQUAL(memcmp(bytes.data, args, sizeof(args) - 1), 0);
     buffer_reset(&bytes);
-    CU_ASSERT_EQUAL(schema_template(&tree_type, &bytes), 0);
+    CU_ASSERT_EQUAL(schema_example(&tree_type, &bytes), 0);
     CU_ASSERT_PTR_NULL(wire_check(bytes.data, bytes.len));
 }
 
@@ -190,7 +189,7 @@ static void the_example_of_an_empty_union_is_an_empty_map(void) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};
     static const ferry_type nothing = {.kind = FERRY_KIND_UNION, .size = 8, .name = "t.Nothing"};
 
-    CU_ASSERT_EQUAL(schema_template(&nothing, &bytes), 0);
+    CU_ASSERT_EQUAL(schema_example(&nothing, &bytes), 0);
     CU_ASSERT_EQUAL(bytes.len, 1);
     CU_ASSERT_EQUAL(bytes.data[0], 0x80);
 }

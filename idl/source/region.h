@@ -1,0 +1,21 @@
+#pragma once
+
+/*
+ * Memory of one run of the compiler: taken piece by piece, given back as a whole. It never fails:
+ * out of memory ends the program with a message, since a compiler has nothing better to do.
+ */
+
+#include <stddef.h>
+
+typedef struct Region {
+    struct RegionChunk *chunks;
+    char *at, *end;
+} Region;
+
+void *region_alloc(Region *region, size_t size); /* zeroed */
+char *region_text(Region *region, const char *text, size_t len);
+char *region_printf(Region *region, const char *format, ...)
+    __attribute__((format(printf, 2, 3), nonnull(2)));
+void region_deinit(Region *region);
+
+#define region_new(region, type) ((type *)region_alloc((region), sizeof(type)))
