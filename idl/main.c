@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry-idl: the compiler of interface files, from the command line. */
 
 #include <errno.h>
@@ -12,20 +13,20 @@
 #endif
 
 static const char usage[] =
-    "Usage: ferry-idl [OPTION]… FILE…          write C for interface files\n"
-    "       ferry-idl check OLD NEW            what would break callers or servers\n"
-    "       ferry-idl diff FILE --live URL     the same against running services\n"
-    "       ferry-idl format [--check|-i] FILE…  the canonical text\n"
+    "Usage: ferry-idl [OPTION]… FILE…            compile interface files to C\n"
+    "       ferry-idl check OLD NEW              report changes that break callers or servers\n"
+    "       ferry-idl diff FILE --live URL       compare a file with the running services\n"
+    "       ferry-idl format [--check|-i] FILE…  print, check or rewrite the canonical text\n"
     "\n"
     "Options:\n"
-    "  -I DIR           look for included files there too; repeat for more\n"
-    "  -o DIR           write there (default: where you are)\n"
-    "  --name NAME      write NAME.h and NAME.c, where the file's own name would hide a system "
-    "header\n"
-    "  --depfile FILE   write what the result depends on, for make and ninja\n"
+    "  -I DIR           also look for included files in DIR; repeat it for more\n"
+    "  -o DIR           write to DIR (default: the current folder)\n"
+    "  --name NAME      write NAME.h and NAME.c, if the header would hide a system header\n"
+    "  --depfile FILE   write the dependencies of the written files, for make and ninja\n"
     "  --stdout         write to standard output instead of files\n"
-    "  --tables         types and tables alone: no functions to call or to serve with\n"
-    "  --version, --help\n";
+    "  --tables         write types and tables without functions for callers and servers\n"
+    "  --version        print the version\n"
+    "  --help           print this text\n";
 
 typedef struct IdlCommand {
     const char *name;
@@ -46,7 +47,7 @@ static int misuse(const char *problem, const char *what) {
     return 2;
 }
 
-/* The value of an option: what is glued to it, or the next argument. */
+/* The value of an option: the rest of the argument, or the next argument. */
 static const char *option_value(const char *arg, const char *name, int *i, int argc, char **argv) {
     size_t len = strlen(name);
 
@@ -90,7 +91,7 @@ static int parse(Options *options, int argc, char **argv, int first) {
         else if ((value = option_value(arg, "-o", &i, argc, argv)))
             options->out_dir = value;
         else
-            return misuse("unknown option, or one without its value: ", arg);
+            return misuse("unknown option, or option without its value: ", arg);
     }
     return 0;
 }
@@ -122,11 +123,11 @@ int main(int argc, char **argv) {
     options.colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
     r = parse(&options, argc, argv, first);
     if (r == 0 && options.n_files == 0)
-        r = misuse("no file is given", "");
+        r = misuse("missing FILE", "");
     if (r == 0 && options.name && options.n_files > 1)
-        r = misuse("--name is for one file", "");
+        r = misuse("--name needs exactly one file", "");
     if (r == 0 && options.name && (!*options.name || strchr(options.name, '/')))
-        r = misuse("--name takes a file's name without a folder: ", options.name);
+        r = misuse("--name needs a file name without a folder: ", options.name);
     if (r == 0)
         r = command->run(&options);
     if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cache.key and its like. See check-cache.h. */
+/* Cache annotations. See check-cache.h. */
 
 #include <string.h>
 
@@ -12,7 +12,7 @@ static const Field *find(const Field *fields, const char *name, size_t len) {
     return NULL;
 }
 
-/* One of the names, "user.id": does each part stand in the one before it? */
+/* Checks a path such as "user.id": each part must be a field of the part before it. */
 static void check_path(Program *program, const Function *function, Place place, const char *text,
                        size_t len) {
     const Field *fields = function->args;
@@ -33,9 +33,9 @@ static void check_path(Program *program, const Function *function, Place place, 
             return;
         inside = type_definition(field->type);
         if (!inside || inside->kind != DEFINITION_STRUCT) {
-            /* What is not known at all was reported already. */
+            /* An unknown type was reported already. */
             if (inside || field->type->kind != TYPE_NAMED)
-                report_error(&program->reports, place, NULL, "'cache.key': '%.*s' is no struct",
+                report_error(&program->reports, place, NULL, "'cache.key': '%.*s' is not a struct",
                              (int)end, text);
             return;
         }
@@ -49,8 +49,8 @@ void check_cache_annotations(Program *program, const Function *function) {
 
     for (const Annotation *a = function->annotations; a; a = a->next) {
         if (!is_cached && strncmp(a->name.text, "cache.", 6) == 0)
-            report_error(&program->reports, a->name.place, NULL,
-                         "'%s' means nothing without 'cache.ttl'", a->name.text);
+            report_error(&program->reports, a->name.place, NULL, "'%s' needs 'cache.ttl'",
+                         a->name.text);
         if (strcmp(a->name.text, "cache.key") != 0)
             continue;
         for (const char *text = a->value + strspn(a->value, " ,"); *text;

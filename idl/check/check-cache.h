@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Annotations that say how a method's answers are remembered. */
+/* Annotations for caching a method's answers. */
 
 #include "idl/check/program.h"
 
-/* After the types of its arguments were resolved. Reports what is wrong. */
+/* Checks the cache annotations of a method whose argument types are resolved, and reports errors.
+ * */
 void check_cache_annotations(Program *program, const Function *function);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Defaults that contain themselves. See check-private.h. */
 
 #include "idl/check/check-private.h"
@@ -21,8 +22,8 @@ static bool enter(Search *search, int *state, Place place, const char *name) {
         return false;
     if (*state == STATE_OPEN || search->depth == PROGRAM_DEPTH_MAX) {
         report_error(&search->program->reports, place, NULL,
-                     *state == STATE_OPEN ? "the default of '%s' is made of itself"
-                                          : "the default of '%s' is made of too many others",
+                     *state == STATE_OPEN ? "the default of '%s' contains itself"
+                                          : "the default of '%s' depends on too many others",
                      name);
         *state = STATE_DONE;
         return false;

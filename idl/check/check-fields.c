@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Fields of a struct and arguments of a method: numbers, names, types. See check-private.h. */
 
 #include <string.h>
@@ -26,12 +27,12 @@ void check_c_name(Program *program, const Annotation *annotations) {
         report_error(&program->reports, own->value_place, NULL, "'%s' cannot be a name in C", name);
 }
 
-/* Looks among the fields before it: FIELDS_MAX bounds the time. */
+/* Compares with the fields before it. FIELDS_MAX bounds the time. */
 static void check_unique(Program *program, const Field *first, const Field *field) {
     for (const Field *before = first; before != field; before = before->next) {
         if (before->id == field->id && field->has_id) {
             report_error(&program->reports, field->id_place, NULL,
-                         "the number %lld is taken by '%s'", (long long)field->id,
+                         "the number %lld belongs to '%s' already", (long long)field->id,
                          before->name.text);
             report_also(&program->reports, before->name.place, "here");
         }
@@ -58,7 +59,8 @@ void check_fields(Program *program, const File *file, Field *first, bool are_arg
                          "a field's number has 16 bits: -32768 to 32767");
         else if (field->id <= 0)
             report(&program->reports, SEVERITY_WARNING, field->id_place, NULL,
-                   "field numbers start at 1: others are given to fields without one");
+                   "field numbers start at 1: the compiler gives lower ones to fields without a "
+                   "number");
         check_unique(program, first, field);
         check_c_name(program, field->annotations);
         resolve_type(program, file, field->type, are_args);

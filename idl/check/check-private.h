@@ -1,14 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the checker's files share. All of it reports what is wrong. */
+/* Functions that the checker's files share. Each reports the errors that it finds. */
 
 #include "idl/check/program.h"
 
 enum { STATE_NEW, STATE_OPEN, STATE_DONE }; /* Definition.state */
 
-/* Structs are small, except those of somebody who wants to see a compiler hang. */
+/* Real files stay far below these limits. They bound the time that a hostile file takes. */
 enum {
-    FIELDS_MAX = 1024, /* also of methods, includes */
+    FIELDS_MAX = 1024, /* of a definition; methods and includes too */
     VALUES_MAX = 8192, /* of an enum */
 };
 
@@ -18,14 +19,14 @@ void check_file(Program *program, File *file);
 
 /* ---- check-fields.c ---- */
 
-/* The annotation c.name: a name that C can have. */
+/* Checks the annotation c.name: it must be an identifier. */
 void check_c_name(Program *program, const Annotation *annotations);
 
 /* ---- check-type.c ---- */
 
 void resolve_type(Program *program, const File *file, Type *type, bool stream_allowed);
 
-/* A typedef of itself, or of another that leads back: what cannot be followed to its end. */
+/* Refuses a typedef that leads back to itself. */
 void check_typedef(Program *program, Definition *definition);
 
 /* ---- check-fields.c ---- */
@@ -35,15 +36,15 @@ void check_fields(Program *program, const File *file, Field *first, bool are_arg
 
 /* ---- check-rings.c ---- */
 
-/* A field that must be there, whose struct must have it again, and so on: no value ever ends. */
+/* Warns if required fields make a struct contain itself. Returns false after an error. */
 bool check_endless(Program *program, Definition *definition, int depth);
 
-/* C cannot hold a struct inside itself: fields that would become pointers. */
+/* Turns the fields that make a C struct contain itself into pointers. */
 void break_rings(Program *program, const File *file);
 
 /* ---- check-defaults.c ---- */
 
-/* After all values are checked. */
+/* Refuses defaults that contain themselves. Needs checked values. */
 void check_defaults(Program *program, const File *file);
 
 /* ---- check-service.c ---- */

@@ -1,4 +1,5 @@
-/* Structs that hold themselves, by way of others or not. See check-private.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Structs that contain themselves. See check-private.h. */
 
 #include "idl/check/check-private.h"
 
@@ -21,12 +22,12 @@ bool check_endless(Program *program, Definition *definition, int depth) {
             continue;
         if (depth == PROGRAM_DEPTH_MAX) {
             report_error(&program->reports, field->name.place, "make it optional",
-                         "required structs hold each other more than %d levels deep",
+                         "required structs contain each other more than %d levels deep",
                          PROGRAM_DEPTH_MAX);
             good = false;
         } else if (inside->state == STATE_OPEN) {
             report(&program->reports, SEVERITY_WARNING, field->name.place, "make it optional",
-                   "'%s' holds itself through required fields: no value of it can be complete",
+                   "required fields make '%s' contain itself: no value can be complete",
                    inside->name.text);
         } else {
             good = check_endless(program, inside, depth + 1);
@@ -36,7 +37,7 @@ bool check_endless(Program *program, Definition *definition, int depth) {
     return good;
 }
 
-/* Tarjan's search for what holds each other by value. */
+/* Tarjan's algorithm finds the structs that contain each other by value. */
 typedef struct Rings {
     Program *program;
     struct RingNode *stack;
@@ -51,7 +52,7 @@ typedef struct RingNode {
     bool on_stack;
 } RingNode;
 
-/* Definition.state, once structs have been numbered: index into nodes. */
+/* Visits the struct nodes[at]. Definition.state is a struct's index in nodes. */
 static void search_rings(Rings *rings, RingNode *nodes, int at, int depth) {
     RingNode *node = &nodes[at];
 
@@ -70,7 +71,7 @@ static void search_rings(Rings *rings, RingNode *nodes, int at, int depth) {
             if (depth == PROGRAM_DEPTH_MAX) {
                 if (!rings->too_deep)
                     report_error(&rings->program->reports, field->name.place, "make it optional",
-                                 "structs hold each other more than %d levels deep",
+                                 "structs contain each other more than %d levels deep",
                                  PROGRAM_DEPTH_MAX);
                 rings->too_deep = true;
                 continue;
@@ -91,8 +92,7 @@ static void search_rings(Rings *rings, RingNode *nodes, int at, int depth) {
     }
 }
 
-/* Makes pointers of the fields that close rings of structs by value: of the required ones, or of
- * all others. */
+/* Turns the fields of rings of structs into pointers: the required fields, or all other fields. */
 static void make_pointers(Program *program, const File *file, bool required) {
     /* Depth is reported in the first round. */
     Rings rings = {.program = program, .too_deep = required};

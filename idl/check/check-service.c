@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Services and their methods. See check-private.h. */
 
 #include <string.h>
@@ -22,7 +23,7 @@ static void check_duration(Program *program, const Annotation *annotation, uint6
     }
     if (text_parse_ms(annotation->value, &ms) < 0 || ms == 0)
         report_error(&program->reports, annotation->value_place,
-                     "write it as \"250ms\", \"5s\" or \"2m\"", "'%s' is no time",
+                     "write it as \"250ms\", \"5s\" or \"2m\"", "'%s' is not a time",
                      annotation->value);
     else if (ms > max_ms)
         report_error(&program->reports, annotation->value_place, NULL, "the longest %s is %s",
@@ -57,7 +58,7 @@ static void check_method_annotations(Program *program, const Function *function)
         if (nearest && !is_known)
             report(&program->reports, SEVERITY_WARNING, a->name.place,
                    region_printf(&program->region, "did you mean '%s'?", nearest),
-                   "'%s' means nothing to ferry", a->name.text);
+                   "ferry ignores '%s'", a->name.text);
     }
 }
 
@@ -71,7 +72,7 @@ static void check_throws(Program *program, const File *file, const Function *fun
                          "only an exception can be thrown");
         if (field->presence != PRESENCE_DEFAULT)
             report(&program->reports, SEVERITY_WARNING, field->name.place, NULL,
-                   "'required' and 'optional' mean nothing for an exception that may be thrown");
+                   "'required' and 'optional' have no effect in 'throws'");
     }
 }
 
@@ -108,7 +109,7 @@ static void check_function(Program *program, const File *file, Function *functio
                      "a oneway method has no result");
     if (function->oneway && function->throws)
         report_error(&program->reports, function->throws->name.place, NULL,
-                     "a oneway method throws nothing: nobody listens");
+                     "a oneway method cannot throw: its caller does not wait");
     for (Field *field = function->args; field; field = field->next)
         if (field->value)
             check_value(program, field->type, field->value, field->name.text);
@@ -139,7 +140,7 @@ static void check_extends(Program *program, const File *file, Definition *servic
     }
     if (service->base->file != file)
         return;
-    /* Forward references are for types: so a service cannot come back to itself either. */
+    /* A service must be defined before it is extended, so no service can extend itself. */
     if (service->base->state != STATE_DONE) {
         report_error(&program->reports, service->extends.place,
                      service->base == service ? NULL : "put the extended one first",

@@ -1,4 +1,5 @@
-/* What the names of types mean. See check-private.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Resolves the names of types. See check-private.h. */
 
 #include <string.h>
 #include <strings.h>
@@ -41,7 +42,7 @@ bool types_equal(const Type *a, const Type *b) {
     return (!a->key || types_equal(a->key, b->key)) && (!a->item || types_equal(a->item, b->item));
 }
 
-/* What types are called elsewhere. */
+/* Names that other languages have for base types. */
 static const char *usual_name(const char *name) {
     static const char *const names[][2] = {
         {"int", "i32"},        {"integer", "i32"},    {"int8", "i8"},      {"int16", "i16"},
@@ -71,7 +72,7 @@ static void unknown_type(Program *program, const File *file, const Type *type) {
     if (!hint && base_name)
         hint = region_printf(&program->region, "did you mean '%s'?", base_name);
     if (!hint && strchr(type->name, '.'))
-        hint = "a name with a dot needs the include of its file";
+        hint = "include the file that defines it";
     report_error(&program->reports, type->place, hint, "there is no type '%s'", type->name);
 }
 
@@ -89,7 +90,7 @@ void resolve_type(Program *program, const File *file, Type *type, bool stream_al
     if (!type->target) {
         unknown_type(program, file, type);
     } else if (!is_type(type->target)) {
-        report_error(&program->reports, type->place, NULL, "'%s' is no type but a %s", type->name,
+        report_error(&program->reports, type->place, NULL, "'%s' is a %s, not a type", type->name,
                      type->target->kind == DEFINITION_SERVICE ? "service" : "constant");
         type->target = NULL;
     }
@@ -104,8 +105,8 @@ void check_typedef(Program *program, Definition *definition) {
         if (type->target == definition || i == PROGRAM_DEPTH_MAX) {
             report_error(&program->reports, definition->name.place, NULL,
                          type->target == definition
-                             ? "the typedef '%s' is made of itself"
-                             : "the typedef '%s' is made of itself, or of too many others",
+                             ? "the typedef '%s' leads back to itself"
+                             : "the typedef '%s' leads back to itself, or through too many others",
                          definition->name.text);
             definition->type->target = NULL;
             return;

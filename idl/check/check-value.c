@@ -1,4 +1,5 @@
-/* Constants and defaults: do they fit their types? See program.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checks that constants and defaults fit their types. See program.h. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +18,7 @@ enum { CONSTANT_NEW, CONSTANT_OPEN, CONSTANT_DONE }; /* Definition.state */
 typedef struct Checked {
     Program *program;
     const File *file;
-    const char *what; /* whose value it is, for messages */
+    const char *what; /* owner of the value, for messages */
     int depth;
 } Checked;
 
@@ -47,11 +48,11 @@ const Field *pair_field(const Definition *owner, const Pair *pair) {
     return NULL;
 }
 
-/* Constants made of constants may double with every line. */
+/* Constants that use constants can double the number of values with every line. */
 static bool is_too_much(Checked *checked, const Value *value) {
     if (++checked->program->n_values == PROGRAM_VALUES_MAX)
         report_error(&checked->program->reports, value->place, NULL,
-                     "constants and defaults are made of more than %d values", PROGRAM_VALUES_MAX);
+                     "constants and defaults have more than %d values", PROGRAM_VALUES_MAX);
     return checked->program->n_values >= PROGRAM_VALUES_MAX;
 }
 
@@ -64,7 +65,7 @@ static EnumValue *find_enum_value(const Definition *definition, const char *name
     return NULL;
 }
 
-/* Not the one that is being looked at. */
+/* True for a constant other than the one that is being checked. */
 static bool is_const(const Definition *definition) {
     return definition->kind == DEFINITION_CONST && definition->state != CONSTANT_OPEN;
 }
@@ -101,8 +102,8 @@ static void resolve_in_enum(Checked *checked, const Definition *wanted, const ch
     value->enum_value = find_enum_value(wanted, last);
     if (value->enum_value && named && named != wanted)
         report(&checked->program->reports, SEVERITY_WARNING, value->place, NULL,
-               "'%s' names the enum '%s', but '%s' is of '%s', whose '%s' is taken", value->text,
-               named->name.text, checked->what, wanted->name.text, last);
+               "'%s' names the enum '%s', but '%s' has the enum '%s': its '%s' is used",
+               value->text, named->name.text, checked->what, wanted->name.text, last);
 }
 
 /* "Enum.VALUE", "file.Enum.VALUE", "CONST", "file.CONST"; where an enum is wanted also "VALUE". */
@@ -137,8 +138,8 @@ static void resolve_name(Checked *checked, const Type *type, Value *value) {
                  value->text);
 }
 
-/* What a constant is must be known before it is used: it may come later in the file. One that leads
- * back to itself has its name cut, so that nobody follows it again. */
+/* A constant must be checked before it is used, and it may come later in the file. The reference of
+ * a constant to itself is cut, so that no later walk follows it. */
 static void check_constant(Checked *checked, Value *value) {
     Definition *constant = value->constant;
 
@@ -147,8 +148,8 @@ static void check_constant(Checked *checked, Value *value) {
     if (constant->state == CONSTANT_OPEN || checked->depth >= PROGRAM_DEPTH_MAX) {
         report_error(&checked->program->reports, value->place, NULL,
                      constant->state == CONSTANT_OPEN
-                         ? "the constant '%s' is made of itself"
-                         : "the constant '%s' is made of too many others",
+                         ? "the constant '%s' contains itself"
+                         : "the constant '%s' depends on too many others",
                      constant->name.text);
         value->constant = NULL;
         return;
@@ -195,15 +196,15 @@ static void check_uuid(Checked *checked, const Value *value, const Value *is) {
         mismatch(checked, value, "a uuid, written as a string");
     else if (ferry_uuid_parse(is->text, &uuid) < 0)
         report_error(&checked->program->reports, value->place,
-                     "\"123e4567-e89b-12d3-a456-426614174000\", braces allowed", "'%s' is no uuid",
-                     is->text);
+                     "\"123e4567-e89b-12d3-a456-426614174000\", braces allowed",
+                     "'%s' is not a uuid", is->text);
 }
 
 static void check_enum_number(Checked *checked, const Definition *wanted, const Value *value,
                               const Value *is) {
     if (is->kind == VALUE_NAME && is->enum_value->owner != wanted)
         report_error(&checked->program->reports, value->place, NULL,
-                     "'%s' is of the enum '%s', but '%s' is of '%s'", is->text,
+                     "'%s' is a value of the enum '%s', but '%s' has the enum '%s'", is->text,
                      is->enum_value->owner->name.text, checked->what, wanted->name.text);
     else if (is->kind == VALUE_INT && (is->number < INT32_MIN || is->number > INT32_MAX))
         report_error(&checked->program->reports, value->place, NULL,
@@ -220,10 +221,10 @@ typedef struct Seen {
     char key[];
 } Seen;
 
-/* The same text for the same value; NULL: there is no saying, and something was reported. */
+/* A text that is equal for equal values. NULL after a reported error. */
 static const char *spelling(Checked *checked, const Type *type, const Value *value);
 
-/* Length first, so that nothing inside can look like the end. */
+/* The length comes first, so that no text can look like the end of another. */
 static void put_spelling(Buffer *to, const char *text) {
     char len[24];
 
@@ -231,7 +232,8 @@ static void put_spelling(Buffer *to, const char *text) {
     buffer_append(to, text, strlen(text));
 }
 
-/* Sets and maps are the same in any order, but nobody writes the same one twice in two orders. */
+/* Equal sets in another order count as different here; they are rare, and the codec refuses them.
+ * */
 static const char *spelling_of_items(Checked *checked, const Type *type, const Value *is) {
     const Type text = {.kind = TYPE_STRING};
     const Type *key_type = type->kind == TYPE_MAP ? type->key : &text;
@@ -293,8 +295,8 @@ static void remove_duplicates(Checked *checked, const Type *type, Value *value, 
             HASH_FIND_STR(seen, key, entry);
         if (entry) {
             report(&checked->program->reports, SEVERITY_WARNING, element->place, NULL,
-                   keys ? "the key is there twice: its last value counts"
-                        : "the element is there twice");
+                   keys ? "the key appears twice: the last value wins"
+                        : "the element appears twice");
             entry->first->value = pair->value;
             *link = pair->next;
             value->n--;
@@ -363,7 +365,7 @@ static void check_struct(Checked *checked, const Definition *owner, Value *value
     remove_duplicates(checked, &text, value, true);
     if (owner->kind == DEFINITION_UNION && value->n != 1)
         report_error(&checked->program->reports, value->place, NULL,
-                     "a union holds one of its fields");
+                     "a union has exactly one of its fields");
     for (const Field *field = owner->fields; field && owner->kind != DEFINITION_UNION;
          field = field->next) {
         bool there = field->presence != PRESENCE_REQUIRED || field->value;
@@ -415,7 +417,7 @@ static void check(Checked *checked, const Type *type, Value *value) {
         return;
     if (checked->depth == PROGRAM_DEPTH_MAX) {
         report_error(&checked->program->reports, value->place, NULL,
-                     "'%s' is made of other values, more than %d levels deep", checked->what,
+                     "the value of '%s' is nested deeper than %d levels", checked->what,
                      PROGRAM_DEPTH_MAX);
         return;
     }

@@ -1,4 +1,5 @@
-/* What is wrong with a file that can be parsed; and what its names mean. See program.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checks a parsed file: headers, names and definitions. See program.h. */
 
 #include <string.h>
 
@@ -31,8 +32,8 @@ static void check_enum(Program *program, Definition *definition) {
                 same_name(program, value->name, before->name, "values");
             else if (before->number == value->number)
                 report(&program->reports, SEVERITY_WARNING, value->name.place, NULL,
-                       "'%s' has the same number as '%s', which will be its name", value->name.text,
-                       before->name.text);
+                       "'%s' has the same number as '%s': the first name is shown",
+                       value->name.text, before->name.text);
         }
     }
 }
@@ -43,7 +44,7 @@ static void check_union(Program *program, Definition *definition) {
     for (Field *field = definition->fields; field; field = field->next) {
         if (field->presence == PRESENCE_REQUIRED)
             report(&program->reports, SEVERITY_WARNING, field->name.place, NULL,
-                   "a union holds one of its fields: none can be required");
+                   "a union has one of its fields: 'required' has no effect");
         field->presence = PRESENCE_DEFAULT;
         field->optional = false;
         field->pointer = field->reference;
@@ -95,7 +96,7 @@ static void check_headers(Program *program, const File *file) {
             known = strlen(scopes[i]) == len && memcmp(scopes[i], header->scope.text, len) == 0;
         if (!known)
             report(&program->reports, SEVERITY_WARNING, header->scope.place, NULL,
-                   "'%s' is no language that is known", header->scope.text);
+                   "unknown language '%s'", header->scope.text);
         for (const Header *h = file->headers; h != header; h = h->next)
             if (h->kind == HEADER_NAMESPACE && header->kind == HEADER_NAMESPACE &&
                 strcmp(h->scope.text, header->scope.text) == 0) {
@@ -112,8 +113,7 @@ static void check_headers(Program *program, const File *file) {
             } else if (h->kind == HEADER_INCLUDE && header->kind == HEADER_INCLUDE &&
                        strcmp(h->prefix, header->prefix) == 0) {
                 report_error(&program->reports, header->name.place, NULL,
-                             "two included files are named '%s': their names could not be told "
-                             "apart",
+                             "two included files are named '%s', so their names are ambiguous",
                              header->prefix);
                 break;
             }
@@ -159,7 +159,7 @@ void check_file(Program *program, File *file) {
         if (definition_has_fields(d))
             check_endless(program, d, 0);
     break_rings(program, file);
-    /* From here on all types are known, and values and services can be looked at. */
+    /* All types are known from here on. Values and services need them. */
     for (Definition *d = file->definitions; d; d = d->next)
         d->state = STATE_NEW;
     for (Definition *d = file->definitions; d; d = d->next) {

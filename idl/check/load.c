@@ -1,4 +1,5 @@
-/* Interface files: found, read, parsed and checked, each once. See program.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds, reads, parses and checks interface files, each once. See program.h. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ static const char *base_name(Program *program, const char *path) {
                        dot && dot > start ? (size_t)(dot - start) : strlen(start));
 }
 
-/* The whole file into the pool. 0, or a negative errno. */
+/* Reads the whole file into the region. Returns 0, or a negative errno. */
 static int read_source(Program *program, const char *path, Source *source) {
     FILE *stream = fopen(path, "rbe");
     char *text = NULL;
@@ -43,7 +44,7 @@ static int read_source(Program *program, const char *path, Source *source) {
     return r;
 }
 
-/* Text that no editor writes ends the file, so that it is reported once. */
+/* A NUL byte ends the text, so that it is reported once. */
 static void check_encoding(Program *program, Source *source) {
     const char *nul = memchr(source->text, 0, source->len);
 
@@ -78,10 +79,10 @@ static File *load(Program *program, const char *path, const Header *from, int de
 
 static void load_includes(Program *program, File *file, int depth);
 
-/* Parsed, its includes loaded, checked, and put behind them. */
+/* Parses a file, loads its includes, and checks it. */
 static void complete(Program *program, File *file, int depth) {
     file->state = FILE_OPEN;
-    file->next = program->files; /* so that a ring of includes is seen */
+    file->next = program->files; /* a ring of includes finds it here */
     program->files = file;
     parse_file(file, &program->region, &program->reports);
     load_includes(program, file, depth);
@@ -98,7 +99,7 @@ static File *load(Program *program, const char *path, const Header *from, int de
 
     if (!real) {
         report_error(&program->reports, place, NULL, "cannot read '%s': %s", path,
-                     program->closed ? "no files are read here" : strerror(errno));
+                     program->closed ? "includes are not available here" : strerror(errno));
         return NULL;
     }
     for (file = program->files; file; file = file->next)
@@ -108,7 +109,7 @@ static File *load(Program *program, const char *path, const Header *from, int de
         free(real);
         if (file->state == FILE_OPEN && from) {
             report_error(&program->reports, place, "move what both need into a third file",
-                         "'%s' includes itself, by way of this file", file->source.path);
+                         "'%s' includes itself through this file", file->source.path);
             return NULL;
         }
         return file;
@@ -134,7 +135,7 @@ static bool readable(const char *path) {
     return stream != NULL;
 }
 
-/* Beside the file that includes it, else in the -I directories. */
+/* Looks beside the including file, then in the directories of -I. */
 static const char *find_include(Program *program, const File *file, const char *name) {
     const char *slash = strrchr(file->source.path, '/'), *path;
 
@@ -170,7 +171,7 @@ static void load_includes(Program *program, File *file, int depth) {
         path = program->closed ? header->name.text : find_include(program, file, header->name.text);
         if (!path)
             report_error(&program->reports, header->name.place,
-                         "it is looked for beside this file, then in the directories given with -I",
+                         "the compiler looks beside this file, then in the directories of -I",
                          "there is no file '%s'", header->name.text);
         else
             header->file = load(program, path, header, depth + 1);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The definitions of a run by name. See program.h. */
 
 #include "idl/check/program.h"
@@ -71,7 +72,7 @@ const char *program_hint(Program *program, const File *file, const char *name,
     const char *dot = strrchr(name, '.'), *nearest;
 
     if (program->reports.n_errors > REPORTS_MAX)
-        return NULL; /* nobody will see it, and it takes time */
+        return NULL; /* hints are slow, and later errors are not shown */
     for (const Definition *d = file->definitions; d && n < MAX; d = d->next)
         if (fits(d))
             names[n++] = d->name.text;

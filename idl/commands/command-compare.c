@@ -1,4 +1,5 @@
-/* ferry-idl check and diff: what a change breaks, what a running service does otherwise. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ferry-idl check and diff: compare two files, or a file with running services. */
 
 #include <errno.h>
 #include <spawn.h>
@@ -11,7 +12,7 @@
 #include "idl/commands/compare.h"
 #include "idl/emit/c-names.h"
 
-/* good NULL: nothing is to be praised. */
+/* Prints the reports, or the message good if there are no errors; good may be NULL. */
 static int summary(const Program *program, const Options *options, const char *good) {
     reports_print(&program->reports, stderr, options->colour);
     if (program->reports.n_errors == 0 && good)
@@ -25,7 +26,7 @@ int command_check(Options *options) {
     int r;
 
     if (options->n_files != 2) {
-        fputs("ferry-idl: check needs two files: the old one and the new one\n", stderr);
+        fputs("ferry-idl: check needs two files: OLD and NEW\n", stderr);
         return 2;
     }
     program_init(&program);
@@ -45,7 +46,7 @@ int command_check(Options *options) {
 
 extern char **environ;
 
-/* What a command prints, NUL-terminated, or NULL; it has said itself what went wrong. */
+/* The NUL-terminated output of a command. NULL if the command failed and has printed why. */
 static char *output_of(char *const argv[], size_t *ret_len) {
     posix_spawn_file_actions_t actions;
     char *text = NULL;
@@ -82,7 +83,7 @@ static char *output_of(char *const argv[], size_t *ret_len) {
 
 enum { NOT_COMPARED = 2 };
 
-/* The service as it is now, in place of what the file says. 0, or NOT_COMPARED. */
+/* Compares a service of the file with the running one. Returns 0 or NOT_COMPARED. */
 static int diff_service(Program *program, const Options *options, const File *file,
                         const Definition *service) {
     const char *name = wire_name(program, service);
@@ -110,7 +111,7 @@ int command_diff(Options *options) {
     int r = 0;
 
     if (options->n_files != 1 || !options->live) {
-        fputs("ferry-idl: diff needs a file, and --live URL\n", stderr);
+        fputs("ferry-idl: diff needs one FILE and --live URL\n", stderr);
         return 2;
     }
     file = load_and_report(&program, options, options->files[0]);
@@ -123,7 +124,7 @@ int command_diff(Options *options) {
         fprintf(stderr, "ferry-idl: '%s' has no service to compare\n", options->files[0]);
         r = NOT_COMPARED;
     }
-    /* What breaks is told all the same. */
+    /* Breaking changes are printed in any case. */
     if (summary(&program, options,
                 r == 0 ? "callers of the running services can use this file" : NULL) != 0 &&
         r == 0)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ferry-idl format: the canonical text. */
 
 #include <string.h>
@@ -5,7 +6,7 @@
 #include "idl/commands/commands.h"
 #include "idl/syntax/format.h"
 
-/* Only what the file says itself counts: what it includes need not be there. */
+/* Formatting needs the file alone: its includes need not exist. */
 static int format(const Options *options, const char *path) {
     CLEANUP(buffer_deinit) Buffer text = {0};
     const char *data;
@@ -24,7 +25,7 @@ static int format(const Options *options, const char *path) {
     if (r == 0 && options->check) {
         r = text.len != file->source.len || memcmp(data, file->source.text, text.len) != 0;
         if (r)
-            fprintf(stderr, "%s: not in canonical form: run 'ferry-idl format -i' on it\n", path);
+            fprintf(stderr, "%s: not canonical: run 'ferry-idl format -i' on it\n", path);
     } else if (r == 0 && options->in_place) {
         r = write_file(path, data, text.len);
     } else if (r == 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What ferry-idl does. Each returns the exit status: 0 good, 1 not, 2 misuse. */
+/* The commands of ferry-idl. Each returns the exit status: 0 success, 1 failure, 2 wrong use. */
 
 #include "idl/check/program.h"
 
@@ -11,7 +11,7 @@ typedef struct Options {
     const char **include_dirs;
     size_t n_include_dirs;
     const char *out_dir;
-    const char *name; /* of the files that are written; NULL: the interface file's */
+    const char *name; /* base name of the written files; NULL: the interface file's */
     const char *depfile;
     const char *live; /* the URL of a broker */
     const char *version;
@@ -23,9 +23,9 @@ int command_check(Options *options);
 int command_diff(Options *options);
 int command_format(Options *options);
 
-/* Reads one file and what it includes, and prints what is wrong. NULL: too much. */
+/* Reads a file and its includes, and prints their errors. Returns NULL if there is an error. */
 File *load_and_report(Program *program, const Options *options, const char *path);
 
-/* Replaces a file, unless it is the same already: so that builds do not run again for nothing.
- * Prints what goes wrong; 0 or 1. */
+/* Replaces a file whose content differs; an unchanged file keeps its time, so builds do not run
+ * again. Keeps its mode, and follows a symbolic link. Returns 0, or 1 after printing the error. */
 int write_file(const char *path, const void *data, size_t len);

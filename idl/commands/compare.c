@@ -1,4 +1,5 @@
-/* What a new interface breaks of an old one. See compare.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Compares two versions of an interface. See compare.h. */
 
 #include "idl/commands/compare.h"
 
@@ -11,7 +12,7 @@
 typedef struct Compare {
     Program *program;
     const File *old_file, *new_file;
-    bool is_live; /* the old one is what a running service says */
+    bool is_live; /* the old version is that of a running service */
 } Compare;
 
 static void breaks(Compare *c, Place place, const char *hint, const char *format, ...)
@@ -32,8 +33,8 @@ static void breaks(Compare *c, Place place, const char *hint, const char *format
 
 /* ---- types ---- */
 
-/* The same thing in both is what has the same name on the wire: structs may have been renamed, and
- * are compared where they are defined. */
+/* Definitions match if they have one name on the wire or in the file. Their contents are compared
+ * where they are defined. */
 static bool same_definition(Compare *c, const Definition *a, const Definition *b) {
     return strcmp(wire_name(c->program, a), wire_name(c->program, b)) == 0 ||
            strcmp(a->name.text, b->name.text) == 0;
@@ -58,7 +59,7 @@ static bool same_type(Compare *c, const Type *a, const Type *b) {
 
 static const char *type_words(Compare *c, const Type *type);
 
-/* Names stay names: what they stand for may be as long as it likes. */
+/* The text of an inner type. A name stays a name, since its definition can be long. */
 static const char *inner_words(Compare *c, const Type *type) {
     return type->kind == TYPE_NAMED ? type->name : type_words(c, type);
 }
@@ -99,15 +100,15 @@ static bool check_type(Compare *c, Place place, const char *what, const Type *be
     if (same_type(c, before, now))
         return true;
     if (before && now && is_integer(before) && is_integer(now))
-        hint = "the side that is older, or newer, refuses numbers that do not fit";
-    breaks(c, place, hint, "%s was %s, and is %s now", what, type_words(c, before),
+        hint = "one side refuses numbers that do not fit its type";
+    breaks(c, place, hint, "%s changed from %s to %s", what, type_words(c, before),
            type_words(c, now));
     return false;
 }
 
 /* ---- fields ---- */
 
-/* May those who do not know the field leave it out? */
+/* True if a program that does not know the field can leave it out. */
 static bool may_be_absent(const Field *field) {
     return field->optional || (field->value && field->presence != PRESENCE_REQUIRED);
 }
@@ -126,7 +127,7 @@ static const Field *find_id(const Field *fields, const Field *like) {
     return NULL;
 }
 
-/* A default is not sent: what is missing means what the receiver's interface says. */
+/* A default is not sent: the receiver uses its own default for a missing field. */
 static void check_default(Compare *c, const Field *before, const Field *now) {
     const Value *a = before->value, *b = now->value;
 
@@ -142,10 +143,10 @@ static void check_field(Compare *c, const Definition *owner, const Field *before
         owner->kind == DEFINITION_UNION)
         return;
     if (may_be_absent(before) && !may_be_absent(now))
-        breaks(c, now->name.place, "those who know the old interface may leave it out",
-               "'%s' must be there now", now->name.text);
+        breaks(c, now->name.place, "programs with the old interface may leave it out",
+               "'%s' is mandatory now", now->name.text);
     else if (!may_be_absent(before) && now->optional)
-        breaks(c, now->name.place, "those who know the old interface need it",
+        breaks(c, now->name.place, "programs with the old interface need it",
                "'%s' may be absent now", now->name.text);
     else
         check_default(c, before, now);
@@ -155,14 +156,14 @@ static void check_removed(Compare *c, const Definition *now, const Field *before
     const Field *renamed = find_id(now->fields, before);
 
     if (renamed && !find_field(now->fields, before->name.text))
-        breaks(c, renamed->name.place, "on the wire a field is known by its name",
-               "the field '%s' is named '%s' now", before->name.text, renamed->name.text);
+        breaks(c, renamed->name.place, "the wire identifies a field by its name",
+               "the field '%s' was renamed to '%s'", before->name.text, renamed->name.text);
     else if (now->kind == DEFINITION_UNION)
-        breaks(c, now->name.place, NULL, "the union '%s' has no '%s' any more", now->name.text,
+        breaks(c, now->name.place, NULL, "the union '%s' no longer has '%s'", now->name.text,
                before->name.text);
     else if (!may_be_absent(before))
-        breaks(c, now->name.place, "those who know the old interface need it",
-               "'%s' has no field '%s' any more", now->name.text, before->name.text);
+        breaks(c, now->name.place, "programs with the old interface need it",
+               "'%s' no longer has the field '%s'", now->name.text, before->name.text);
 }
 
 static void check_struct(Compare *c, const Definition *before, const Definition *now) {
@@ -179,16 +180,16 @@ static void check_struct(Compare *c, const Definition *before, const Definition 
 
         if (!there && !find_id(before->fields, f) && !may_be_absent(f))
             breaks(c, f->name.place, "make it optional, or give it a default",
-                   "the new field '%s' must be there: those who know the old interface do not "
+                   "the new field '%s' is mandatory: programs with the old interface do not "
                    "send it",
                    f->name.text);
         else if (!there && find_id(before->fields, f) &&
                  find_field(now->fields, find_id(before->fields, f)->name.text))
-            thought(c, f->name.place, "the number of '%s' was another field's", f->name.text);
+            thought(c, f->name.place, "the number of '%s' belonged to another field", f->name.text);
     }
     for (const Field *f = now->fields; f && now->kind == DEFINITION_UNION; f = f->next)
         if (!find_field(before->fields, f->name.text) && !find_id(before->fields, f))
-            thought(c, f->name.place, "for those who know the old interface '%s' is nothing",
+            thought(c, f->name.place, "programs with the old interface do not know '%s'",
                     f->name.text);
 }
 
@@ -213,19 +214,19 @@ static void check_enum(Compare *c, const Definition *before, const Definition *n
         const EnumValue *there = find_value(now, v->name.text), *heir = find_number(now, v->number);
 
         if (!there && heir && !find_value(before, heir->name.text))
-            breaks(c, heir->name.place, "programs that use the old name do not compile",
-                   "'%s' is named '%s' now", v->name.text, heir->name.text);
+            breaks(c, heir->name.place, "programs with the old name do not compile",
+                   "'%s' was renamed to '%s'", v->name.text, heir->name.text);
         else if (!there)
-            breaks(c, now->name.place, NULL, "the enum '%s' has no '%s' any more", now->name.text,
+            breaks(c, now->name.place, NULL, "the enum '%s' no longer has '%s'", now->name.text,
                    v->name.text);
         else if (there->number != v->number)
-            breaks(c, there->name.place, "on the wire an enum's value is its number",
-                   "'%s' was %lld, and is %lld now", v->name.text, (long long)v->number,
+            breaks(c, there->name.place, "the wire identifies an enum's value by its number",
+                   "'%s' changed from %lld to %lld", v->name.text, (long long)v->number,
                    (long long)there->number);
     }
     for (const EnumValue *v = now->values; v; v = v->next)
         if (!find_value(before, v->name.text) && !find_number(before, v->number))
-            thought(c, v->name.place, "those who know the old interface have no name for '%s'",
+            thought(c, v->name.place, "programs with the old interface have no name for '%s'",
                     v->name.text);
 }
 
@@ -245,17 +246,17 @@ static const Type *stream_of(const Function *function) {
     return NULL;
 }
 
-/* On the wire only places count: one that has another place now would be taken for its neighbour.
- */
+/* The wire identifies arguments by position: a moved argument would be read as another one. */
 static bool has_moved(Compare *c, const Function *now, const Field *before, const Field *there,
                       size_t index) {
     const Field *moved = find_field(now->args, before->name.text);
 
     if (!moved || moved == there || moved->type->kind == TYPE_STREAM)
         return false;
-    breaks(c, moved->name.place, "on the wire an argument is known by its place: add new ones last",
-           "'%s' was argument %zu of '%s', and has another place now", before->name.text, index + 1,
-           now->name.text);
+    breaks(c, moved->name.place,
+           "the wire identifies an argument by its position: add new ones at the end",
+           "'%s' was argument %zu of '%s' and has another position now", before->name.text,
+           index + 1, now->name.text);
     return true;
 }
 
@@ -267,16 +268,16 @@ static void check_argument(Compare *c, const Function *function, size_t index, c
     if (!check_type(c, now->type->place, what, before->type, now->type))
         return;
     if (may_be_absent(before) && !may_be_absent(now))
-        breaks(c, now->name.place, "callers that know the old interface may leave it out",
-               "'%s' must be there now", now->name.text);
+        breaks(c, now->name.place, "callers with the old interface may leave it out",
+               "'%s' is mandatory now", now->name.text);
     else if (!may_be_absent(before) && now->optional)
-        breaks(c, now->name.place, "servers that know the old interface need it",
+        breaks(c, now->name.place, "servers with the old interface need it",
                "'%s' may be absent now", now->name.text);
     else
         check_default(c, before, now);
     if (strcmp(before->name.text, now->name.text) != 0)
         thought(c, now->name.place,
-                "argument %zu was named '%s': on the wire only its place counts", index + 1,
+                "argument %zu was named '%s': only its position counts on the wire", index + 1,
                 before->name.text);
 }
 
@@ -285,7 +286,7 @@ static void check_arguments(Compare *c, const Function *before, const Function *
 
     for (size_t i = 0; argument(before, i); i++)
         moved |= has_moved(c, now, argument(before, i), argument(now, i), i);
-    /* What the places hold now says nothing more. */
+    /* After a move, the other positions say nothing new. */
     for (size_t i = 0; !moved; i++) {
         const Field *a = argument(before, i), *b = argument(now, i);
 
@@ -295,10 +296,10 @@ static void check_arguments(Compare *c, const Function *before, const Function *
             check_argument(c, now, i, a, b);
         else if (b && !may_be_absent(b))
             breaks(c, b->name.place, "make it optional, or give it a default",
-                   "callers that know the old interface do not send '%s'", b->name.text);
+                   "callers with the old interface do not send '%s'", b->name.text);
         else if (a && !may_be_absent(a))
-            breaks(c, now->name.place, "servers that know the old interface need it",
-                   "'%s' has no argument '%s' any more", now->name.text, a->name.text);
+            breaks(c, now->name.place, "servers with the old interface need it",
+                   "'%s' no longer has the argument '%s'", now->name.text, a->name.text);
     }
 }
 
@@ -326,27 +327,25 @@ static const char *time_text(const Function *function, const char *name) {
     return annotation_find(function->annotations, name)->value;
 }
 
-/* What callers do by themselves, as the interface says that they were made from. */
+/* Callers take deadlines, retries and caching from the interface that they were compiled from. */
 static void check_policy(Compare *c, const Function *before, const Function *now) {
     uint64_t old_ms = time_of(before, "timeout"), new_ms = time_of(now, "timeout");
     const char *name = now->name.text;
     Place place = now->name.place;
 
     if (has_flag(before, "idempotent") && !has_flag(now, "idempotent"))
-        thought(c, place,
-                "'%s' was idempotent: callers that know the old interface still try it again",
+        thought(c, place, "'%s' was idempotent: callers with the old interface still retry it",
                 name);
     if (old_ms != new_ms && old_ms > 0)
-        thought(c, place, "callers that know the old interface still wait %s for '%s'",
+        thought(c, place, "callers with the old interface still wait %s for '%s'",
                 time_text(before, "timeout"), name);
     else if (old_ms != new_ms)
-        thought(c, place, "callers of '%s' wait %s now, if they do not say how long", name,
+        thought(c, place, "callers of '%s' that set no deadline wait %s now", name,
                 time_text(now, "timeout"));
     old_ms = time_of(before, "cache.ttl");
     new_ms = time_of(now, "cache.ttl");
     if (old_ms > new_ms)
-        thought(c, place,
-                "callers that know the old interface still remember answers of '%s' for %s", name,
+        thought(c, place, "callers with the old interface still cache answers of '%s' for %s", name,
                 time_text(before, "cache.ttl"));
     else if (old_ms < new_ms)
         thought(c, place, "callers of '%s' may get answers that are up to %s old now", name,
@@ -360,7 +359,7 @@ static void check_method(Compare *c, const Function *before, const Function *now
     check_arguments(c, before, now);
     if ((before->result && before->result->kind == TYPE_STREAM) !=
         (now->result && now->result->kind == TYPE_STREAM))
-        breaks(c, now->name.place, NULL, "%s was %s, and is %s now", result,
+        breaks(c, now->name.place, NULL, "%s changed from %s to %s", result,
                type_words(c, before->result), type_words(c, now->result));
     else
         check_type(c, now->result ? now->result->place : now->name.place, result, before->result,
@@ -373,11 +372,11 @@ static void check_method(Compare *c, const Function *before, const Function *now
                now->name.text);
     for (const Field *f = now->throws; f; f = f->next)
         if (!throws(before, type_definition(f->type)->name.text))
-            thought(c, f->name.place, "callers that know the old interface do not know '%s'",
+            thought(c, f->name.place, "callers with the old interface do not know '%s'",
                     type_definition(f->type)->name.text);
     for (const Field *f = before->throws; f; f = f->next)
         if (!throws(now, type_definition(f->type)->name.text))
-            thought(c, now->name.place, "servers that know the old interface still throw '%s'",
+            thought(c, now->name.place, "servers with the old interface still throw '%s'",
                     type_definition(f->type)->name.text);
     check_policy(c, before, now);
 }
@@ -398,14 +397,14 @@ static void check_service(Compare *c, const Definition *before, const Definition
             if (there)
                 check_method(c, f, there);
             else
-                breaks(c, now->name.place, NULL, "'%s' has no method '%s' any more", now->name.text,
-                       f->name.text);
+                breaks(c, now->name.place, NULL, "'%s' no longer has the method '%s'",
+                       now->name.text, f->name.text);
         }
 }
 
 /* ---- the whole ---- */
 
-/* A running service tells all types at once; they may be from files that the new one includes. */
+/* The description of a running service has all types; the new file may include some of them. */
 static const Definition *find_definition(Compare *c, const File *file, const Definition *like) {
     const Definition *found = NULL;
 
@@ -424,13 +423,13 @@ static void check_definition(Compare *c, const Definition *before) {
                                         "union",    "exception", "service"};
 
     if (!now) {
-        breaks(c, before->name.place, NULL, "the %s '%s' is gone", words[before->kind],
+        breaks(c, before->name.place, NULL, "the %s '%s' was removed", words[before->kind],
                before->name.text);
         return;
     }
     if (before->kind >= DEFINITION_EXCEPTION &&
         strcmp(wire_name(c->program, before), wire_name(c->program, now)) != 0)
-        breaks(c, now->name.place, NULL, "on the wire '%s' was named '%s', and is '%s' now",
+        breaks(c, now->name.place, NULL, "the wire name of '%s' changed from '%s' to '%s'",
                now->name.text, wire_name(c->program, before), wire_name(c->program, now));
     switch (before->kind) {
     case DEFINITION_CONST:
@@ -469,7 +468,7 @@ void compare_files(Program *program, const File *old_file, const File *new_file)
         for (const Header *n = new_file->headers; n; n = n->next)
             if (n->kind == HEADER_INCLUDE && n->file && strcmp(n->prefix, h->prefix) == 0)
                 there = n->file;
-        /* The same file in both is the same file. */
+        /* Both versions can include the same file, which needs no comparison. */
         if (there && there != h->file)
             compare_files(program, h->file, there);
     }

@@ -2,17 +2,17 @@
 #pragma once
 
 /*
- * What a new interface breaks of an old one: its callers, its servers, or programs that are
- * compiled against it. On the wire arguments have a place, fields and members a name, enums a
- * number.
+ * Compares two versions of an interface. A change breaks callers, servers, or programs compiled
+ * against the old version. The wire identifies arguments by position, fields and union members by
+ * name, and enum values by number.
  */
 
 #include "idl/check/program.h"
 
-/* Reports each break as an error at its place in the new file (or the old one, for what is gone),
- * and what deserves a thought as a warning. Both files must be without errors. */
+/* Reports each breaking change as an error at its place in the new file, or in the old file if the
+ * thing was removed. Reports changes that need care as warnings. Both files must have no errors. */
 void compare_files(Program *program, const File *old_file, const File *new_file);
 
-/* The same for one service alone, and what it mentions. */
+/* The same for one service and the types that it uses. */
 void compare_services(Program *program, const File *old_file, const File *new_file,
                       const char *name);

@@ -1,4 +1,5 @@
-/* ferry-idl FILE: C for interface files. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ferry-idl FILE: compiles interface files to C. */
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* The functions that types and methods have in C. See emit.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Functions of types and methods in C. See emit.h. */
 
 #include <string.h>
 
@@ -26,7 +27,7 @@ const char *member_name(Emit *emit, const Definition *owner, const Field *field)
 }
 
 const char *argument_name(Emit *emit, const Field *field) {
-    /* Parameters and locals of ours in the same functions. */
+    /* Names of other parameters and locals in the same functions. */
     static const char *const ours[] = {"args",     "client",  "ctx", "fn",
                                        "handlers", "request", "ret", "reterr"};
     const char *name = c_word(emit->program, c_spelling(field->annotations, field->name.text));
@@ -34,7 +35,7 @@ const char *argument_name(Emit *emit, const Field *field) {
     for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
         if (strcmp(name, ours[i]) == 0)
             return region_printf(&emit->program->region, "%s_", name);
-    /* Hiding one of the source's own tables would be a warning. */
+    /* A parameter that hides a table of the source causes a compiler warning. */
     if (names_is_taken(&emit->names, name) || names_is_taken(&emit->hidden, name))
         return region_printf(&emit->program->region, "%s_", name);
     return name;
@@ -75,7 +76,7 @@ static const char *sent(Emit *emit, const Type *type, const char *name) {
     return c_parameter(emit, type, false, name);
 }
 
-/* The parameters; returns what the function is called besides its method. */
+/* Adds the parameters. Returns the suffix of the function's name. */
 static const char *parameters(Emit *emit, Items *items, const EmitMethod *m, Prototype prototype) {
     switch (prototype) {
     case PROTOTYPE_CALL:

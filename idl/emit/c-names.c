@@ -1,4 +1,5 @@
-/* What things are called in C. See c-names.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names in C. See c-names.h. */
 
 #include "idl/emit/c-names.h"
 
@@ -18,7 +19,7 @@ static const char *find_namespace(const File *file, const char *scope) {
     return name;
 }
 
-/* Dots, dashes and what else a file's name may hold. */
+/* Replaces dots, dashes and other characters of a file's name. */
 static const char *as_identifier(Program *program, const char *name) {
     char *text =
         region_printf(&program->region, "%s%s", isdigit((unsigned char)*name) ? "_" : "", name);
@@ -266,7 +267,7 @@ static bool is_errno_macro(const char *name) {
     return name[0] == 'E' && len >= 4 && !name[len];
 }
 
-/* The standard keeps _Bool, __func__ and all names like them. */
+/* The C standard reserves _Bool, __func__ and all names of this form. */
 static bool is_reserved(const char *name) {
     return (name[0] == '_' && (name[1] == '_' || isupper((unsigned char)name[1]))) ||
            strncmp(name, "ferry_", 6) == 0 || strncmp(name, "FERRY_", 6) == 0 ||

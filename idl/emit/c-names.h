@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /*
- * What things are called in C. The rules look at nothing but names, so that adding something never
- * renames something else; names that would collide are refused.
+ * Names in C. The rules use only names, so adding a definition does not rename others. Collisions
+ * are reported; only containers give way to definitions.
  */
 
 #include "base/buffer.h"
@@ -14,13 +15,13 @@ typedef struct Names {
     struct TakenName *taken;
 } Names;
 
-/* The name that C names are made from: the annotation c.name, else the name itself. */
+/* The value of the annotation c.name, else the name. C names are made from it. */
 const char *c_spelling(const Annotation *annotations, const char *name);
 
 /* "calc": namespace c, else namespace *, else the file's base name; dots become underscores. */
 const char *c_prefix(Program *program, const File *file);
 
-/* "calc.": what names on the wire begin with; "" without a namespace. */
+/* "calc.": the prefix of names on the wire; "" without a namespace. */
 const char *wire_prefix(Program *program, const File *file);
 
 /* "calc.Range" */
@@ -30,10 +31,11 @@ const char *wire_name(Program *program, const Definition *definition);
 const char *snake_case(Program *program, const char *name);
 const char *upper_case(Program *program, const char *name);
 
-/* "calc_range"; of a service "calc", or "calc_admin" when it is not named like the prefix. */
+/* "calc_range". A service named like the prefix has the prefix as its name: "calc"; another one has
+ * "calc_admin". */
 const char *c_name(Program *program, const Definition *definition);
 
-/* "range", or "shared_range" for another file's: a part of a longer name. */
+/* A part of a longer name: "range", or "shared_range" for a definition of another file. */
 const char *c_part(Program *program, const File *file, const Definition *definition);
 
 /* A name that stands alone in C (a field, an argument): keywords, and names that belong to the
@@ -47,11 +49,10 @@ const char *c_constant(Program *program, const Definition *owner, const Annotati
 /* "CALC_H" for "calc". */
 const char *c_guard(Program *program, const char *base);
 
-/* Takes a name for this thing; an error if it is taken. */
+/* Takes a name. Reports an error if it is taken. */
 void names_take(Names *names, const char *name, Place place);
 
-/* For names that nobody sees outside of the source: "range_fields", or "range_fields_2" when that
- * is taken. */
+/* Takes a name that only the source has: "range_fields", or "range_fields_2" if that is taken. */
 const char *names_own(Names *names, const char *name);
 
 bool names_is_taken(const Names *names, const char *name);

@@ -1,4 +1,5 @@
-/* How generated C is laid out: wrapped lines, comments, string literals. See emit.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Layout of generated C: wrapped lines, comments, string literals. See emit.h. */
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,7 @@ void put_wrapped(Buffer *to, const char *head, const char *const *items, size_t 
     size_t indent = strlen(last_line ? last_line + 1 : head), column = indent;
     size_t tail_len = strcspn(tail, "\n");
 
-    /* Under the bracket, unless that leaves too little room. */
+    /* Continuation lines are aligned under the bracket. */
     put(to, "%s", head);
     for (size_t i = 0; i < n; i++) {
         size_t need = strlen(items[i]) + (i + 1 < n ? 1 : tail_len);
@@ -31,7 +32,7 @@ void put_wrapped(Buffer *to, const char *head, const char *const *items, size_t 
     put(to, "%s", tail);
 }
 
-/* What would begin or end a comment inside a comment. */
+/* Splits characters that would begin or end a comment. */
 static void put_comment_text(Buffer *to, const char *text, size_t len) {
     for (size_t i = 0; i < len; i++)
         put(to,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Types as they are spelled in C. See emit.h. */
 
 #include <string.h>
@@ -96,7 +97,7 @@ Container *container_of(Emit *emit, const Type *type) {
 
     if (container)
         return container;
-    /* Inner ones first: tables are written in this order. */
+    /* Inner containers come first, since tables are written in this order. */
     if (is->key && is_container(is->key))
         container_of(emit, is->key);
     if (is_container(is->item))

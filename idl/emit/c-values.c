@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Constants and defaults as C initialisers. See emit.h. */
 
 #include <inttypes.h>
@@ -53,7 +54,7 @@ static const char *real(Emit *emit, const Value *value) {
     char shortest[64];
 
     snprintf(shortest, sizeof(shortest), "%.17g", number);
-    /* The shortest that reads back as the same. */
+    /* Finds the shortest text that reads back as the same number. */
     for (int digits = 1; digits < 17; digits++) {
         char shorter[64];
 
@@ -86,7 +87,7 @@ static const char *enum_value(Emit *emit, const Value *value) {
                       value->enum_value->name.text);
 }
 
-/* Its elements, or entries, in an array of their own: "{3, calc_ids}". */
+/* Writes elements or entries to an array. Returns "{3, calc_ids}". */
 static const char *container(Emit *emit, const Type *type, const Value *value, Hoist *hoist) {
     const Container *of = container_of(emit, type);
     Region *region = &emit->program->region;
@@ -158,8 +159,8 @@ static const char *structure(Emit *emit, const Definition *owner, const Value *v
     return region_printf(region, "{%s}", owner->fields ? text : "0");
 }
 
-/* C++17 knows no initialiser for a member that is not the first. In the source compilers take one
- * (see emit_source()); in the header, C++ copies an object of the source. */
+/* C++17 cannot initialise a later member of a union. In the source, compilers accept it as an
+ * extension (see emit_source()); in the header, C++ copies an object of the source. */
 static const char *later_member(Emit *emit, const Definition *owner, const char *text,
                                 Hoist *hoist) {
     Program *program = emit->program;
@@ -212,12 +213,11 @@ const char *c_value(Emit *emit, const Type *type, const Value *value, Hoist *hoi
     const Type *is = type_true(type);
     const Value *set = value_true(value);
 
-    /* Constants made of constants, and defaults of defaults, may double with every line. */
+    /* Constants that use constants can double the number of values with every line. */
     if (++emit->n_values >= PROGRAM_VALUES_MAX) {
         if (emit->n_values == PROGRAM_VALUES_MAX)
             report_error(&emit->program->reports, value->place, NULL,
-                         "constants and defaults are made of more than %d values",
-                         PROGRAM_VALUES_MAX);
+                         "constants and defaults have more than %d values", PROGRAM_VALUES_MAX);
         return "0";
     }
     switch (is->kind) {

@@ -1,11 +1,12 @@
-/* The header: types (emit-types.c), what comes with them, functions of callers and of servers. See
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The header: types (emit-types.c), constants, and functions for values, callers and servers. See
  * emit.h. */
 
 #include <string.h>
 
 #include "idl/emit/emit.h"
 
-/* What stands above the first of its kind. */
+/* Writes a heading before the first element of its kind. */
 static void put_heading(Emit *emit, bool *is_there, const char *text) {
     if (!*is_there)
         put(&emit->header, "%s", text);
@@ -135,7 +136,7 @@ static void put_finders(Emit *emit) {
 
         if (!c->ours || type->kind != TYPE_MAP)
             continue;
-        put_heading(emit, &any, "\n/* The value beside a key, or NULL. */\n");
+        put_heading(emit, &any, "\n/* ---- maps: the value of a key, or NULL ---- */\n\n");
         put_wrapped(
             &emit->header,
             region_printf(&emit->program->region, "%s%s_find(", c_pointer(emit, type->item, ""),
@@ -173,8 +174,9 @@ static void put_exceptions(Emit *emit) {
             continue;
         put_heading(emit, &any,
                     "\n/* ---- exceptions ----\n *\n"
-                    " * _in: the exception in an error, or NULL when it is another one. "
-                    "Lives as long as the\n * error. _throw_: a handler's answer.\n */\n");
+                    " * _in: the exception in an error, or NULL if the error is another one. It "
+                    "lives as long as\n"
+                    " * the error. _throw_: answers a request with the exception.\n */\n");
         put(&emit->header, "\nconst %s *%s_in(const ferry_error *error);\n", c, c);
         put(&emit->header,
             "#define %s_throw_%s(request, ...) \\\n"
@@ -251,7 +253,7 @@ static void put_service(Emit *emit, const EmitService *s) {
         put_server(emit, m);
 }
 
-/* With tables alone, whoever calls or serves does so with these. */
+/* With --tables, programs use the structs of arguments directly. */
 static void put_arguments(Emit *emit, const EmitService *s) {
     put(&emit->header, "\n/* ---- %s: arguments ---- */\n",
         wire_name(emit->program, s->definition));
@@ -293,8 +295,8 @@ void emit_header(Emit *emit) {
         put_comment(to, "", emit->file->doc);
     }
     put(to,
-        "\n/* Structs own nothing: what they point to is the caller's when sent, the block's when "
-        "received. */\n");
+        "\n/* Structs own nothing: the caller owns what a sent value points to, the block what a "
+        "received one does. */\n");
     emit_types(emit);
     put_constants(emit);
     put_inits(emit);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The services, containers and names of one file, found before anything is written. See emit.h. */
 
 #include <string.h>
@@ -53,7 +54,7 @@ static EmitMethod *method_new(Emit *emit, const EmitService *service, const Func
     return method;
 }
 
-/* Those of the service that is extended come first. */
+/* Inherited methods come first. */
 static void add_methods(Emit *emit, EmitService *service, const Definition *from,
                         EmitMethod ***last) {
     if (from->base)
@@ -64,8 +65,7 @@ static void add_methods(Emit *emit, EmitService *service, const Definition *from
         if (++emit->n_methods >= PROGRAM_METHODS_MAX) {
             if (emit->n_methods == PROGRAM_METHODS_MAX)
                 report_error(&emit->program->reports, service->definition->name.place, NULL,
-                             "there are more than %d methods, with those of services that are "
-                             "extended",
+                             "there are more than %d methods, including inherited ones",
                              PROGRAM_METHODS_MAX);
             return;
         }
@@ -117,7 +117,7 @@ static void find_in_service(Emit *emit, const Definition *service) {
         }
 }
 
-/* In the order of the file: names that collide are settled in this order. */
+/* Finds containers in the order of the file. Collisions are resolved in this order. */
 static void find_containers(Emit *emit, const File *file) {
     for (const Definition *d = file->definitions; d; d = d->next) {
         if (d->kind == DEFINITION_CONST || d->kind == DEFINITION_TYPEDEF)
@@ -136,7 +136,7 @@ typedef struct Files {
     size_t n, cap;
 } Files;
 
-/* The file and all that it includes, each once, behind its own includes. */
+/* Adds a file after its includes, each once. */
 static void add_files(Program *program, Files *files, const File *file) {
     for (size_t i = 0; i < files->n; i++)
         if (files->v[i] == file)
@@ -174,7 +174,7 @@ static const char *base_guard(const Emit *emit, const File *file) {
     return c_guard(emit->program, file == emit->file ? emit->base : file->base);
 }
 
-/* Two headers of one name, or of names that are one in capitals, cannot be included together. */
+/* A program cannot include two headers with one include guard. */
 static void check_guards(Emit *emit, const Files *files) {
     for (size_t i = 0; i < files->n; i++)
         for (size_t k = 0; k < i; k++) {
@@ -272,7 +272,7 @@ static void take_service(Names *names, const Definition *d) {
             take_function(names, c, f);
 }
 
-/* What the file's header declares, except containers. */
+/* Takes the names in a file's header, except containers. */
 static void take_file(Names *names, const File *file, bool tables) {
     for (const Definition *d = file->definitions; d; d = d->next)
         if (d->kind != DEFINITION_SERVICE)
@@ -287,7 +287,7 @@ typedef struct FileNames {
     Names names;
 } FileNames;
 
-/* The names that a file's containers must leave free: its own, and those of its includes. */
+/* The names that a file's containers must not have: those of the file and of its includes. */
 static const Names *names_of(Emit *emit, const File *file) {
     Files files = {NULL, 0, 0};
     FileNames *own;
@@ -327,7 +327,7 @@ static void take_container(Emit *emit, Container *c) {
         take(&emit->names, c->place, upper_case(emit->program, c->c), "_DEFINED");
 }
 
-/* A method's tables share a stem that leaves all of their names free. */
+/* Finds a stem with which the names of all tables of a method are free. */
 static const char *take_stem(Emit *emit, const char *stem) {
     static const char *const suffixes[] = {"_method", "_args",   "_args_fields", "_args_type",
                                            "_answer", "_throws", "_dispatch",    "_nothing"};
@@ -347,7 +347,7 @@ static const char *take_stem(Emit *emit, const char *stem) {
     return stem;
 }
 
-/* Names of the arguments, and of the method's tables. */
+/* Takes the names of a method's arguments and tables. */
 static void take_method(Emit *emit, EmitMethod *m) {
     Names arguments = {.program = emit->program};
 
@@ -362,7 +362,7 @@ static void take_method(Emit *emit, EmitMethod *m) {
 static void take_fields(Emit *emit, const Definition *definition) {
     Names members = {.program = emit->program};
 
-    /* A union has a member of ours beside them. */
+    /* The member "which" of a union is added by the compiler. */
     if (definition->kind == DEFINITION_UNION)
         names_take(&members, "which", definition->name.place);
     for (const Field *field = definition->fields; field; field = field->next)
@@ -370,7 +370,7 @@ static void take_fields(Emit *emit, const Definition *definition) {
     names_deinit(&members);
 }
 
-/* The handlers are members of a struct, where C's keywords cannot stand. */
+/* Handlers are members of a struct, so they cannot be named like keywords. */
 static void take_handlers(Emit *emit, const EmitService *s) {
     Names members = {.program = emit->program};
 
@@ -379,7 +379,7 @@ static void take_handlers(Emit *emit, const EmitService *s) {
     names_deinit(&members);
 }
 
-/* What the headers declare comes first: the source's own names give way to it. */
+/* Names in headers come first. Names that only the source has are chosen after them. */
 static void take_names(Emit *emit, const Files *files) {
     for (size_t i = 0; i < files->n; i++)
         take_file(&emit->names, files->v[i], files->v[i] == emit->file && emit->tables);
@@ -401,7 +401,7 @@ static void take_names(Emit *emit, const Files *files) {
     }
 }
 
-/* What gives the file its prefix: a namespace, or the file's name. */
+/* The namespace that is the file's prefix, or the beginning of the file. */
 static Place place_of_prefix(const File *file) {
     Place place = {&file->source, 0, 0};
     bool c = false;

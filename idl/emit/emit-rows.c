@@ -1,4 +1,5 @@
-/* Rows of the tables in the source: fields, their defaults and notes. See emit-source.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of tables in the source: fields, defaults and notes. See emit-source.h. */
 
 #include <string.h>
 
@@ -6,7 +7,7 @@
 
 /* ---- notes ---- */
 
-/* Compilers need take no longer strings. */
+/* Longer documentation is cut: compilers need not accept longer literals. */
 enum { TEXT_MAX = 4000 };
 
 static const char *quoted(Emit *emit, const char *text) {
@@ -41,7 +42,7 @@ const char *put_notes(Emit *emit, const char *stem, const char *doc,
 
 /* ---- fields ---- */
 
-/* The object behind a field's default: "&range_step_value", or "NULL". */
+/* Writes the object of a field's default. Returns "&range_step_value", or "NULL". */
 static const char *put_default(Emit *emit, const char *name, const Field *field) {
     Region *region = &emit->program->region;
     Hoist hoist = {.arrays = &emit->source};

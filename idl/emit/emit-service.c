@@ -1,4 +1,5 @@
-/* A service in the source: its tables, and functions of two lines. See emit-source.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A service in the source: tables and short functions. See emit-source.h. */
 
 #include <string.h>
 
@@ -12,7 +13,7 @@ static bool behind_pointer(const Field *field) {
            kind_of(field->type) != TYPE_BINARY;
 }
 
-/* The struct of arguments, its fields and its table. */
+/* Writes the struct of arguments, its fields and its table. */
 static void put_args(Emit *emit, const EmitMethod *m) {
     Program *program = emit->program;
     const char *args = args_name(emit, m);
@@ -63,7 +64,7 @@ static void put_dispatch(Emit *emit, const EmitService *s, const EmitMethod *m) 
                 ");\n}\n\n");
 }
 
-/* Calls back with the method's own type of result. */
+/* Writes the function that calls the callback with the method's result type. */
 static void put_answer(Emit *emit, const EmitMethod *m) {
     Region *region = &emit->program->region;
     const char *result = NULL;
@@ -171,7 +172,7 @@ static const char *method_ref(Emit *emit, const EmitService *s, const EmitMethod
     return region_printf(&emit->program->region, "&%s[%s_method]", s->table, m->local);
 }
 
-/* The struct of arguments, filled in. Returns what to pass. */
+/* Writes a filled struct of arguments. Returns the argument that refers to it. */
 static const char *fill_args(Emit *emit, const EmitMethod *m) {
     Region *region = &emit->program->region;
     const char **items = region_alloc(region, (m->n_args + 1) * sizeof(*items));
@@ -192,7 +193,7 @@ static void put_body(Emit *emit, const char *call, const char *const *items, siz
                 n, ");\n}\n\n");
 }
 
-/* What points to the C value of a parameter. */
+/* An expression that points to the value of a parameter. */
 static const char *address(Emit *emit, const Type *type, const char *name) {
     bool by_value = is_scalar(type) || is_string(type) || kind_of(type) == TYPE_BINARY;
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The source: the tables of types, and the functions that go with them. See emit.h. */
 
 #include <string.h>
@@ -176,7 +177,7 @@ static void put_objects(Emit *emit) {
 
 void emit_source(Emit *emit) {
     Buffer *to = &emit->source;
-    /* The header had some arrays written here already. */
+    /* The header has written arrays to the source already. */
     CLEANUP(buffer_deinit) Buffer arrays = emit->source;
     const char *file = strrchr(emit->file->source.path, '/');
 
@@ -205,7 +206,7 @@ void emit_source(Emit *emit) {
     for (const EmitService *s = emit->services; s; s = s->next)
         put_service_source(emit, s);
 
-    /* What stands in front is known only now. */
+    /* The beginning of the file depends on the rest. */
     Buffer body = *to;
 
     *to = (Buffer){0};

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the files that write the source share. */
+/* Functions that the files of the source share. */
 
 #include "idl/emit/emit.h"
 
@@ -8,11 +9,11 @@ static inline const char *text_of(const Buffer *buffer) {
     return buffer->data ? (const char *)buffer->data : "";
 }
 
-/* The table of what is said about something: "&div_notes", or "NULL" when nothing is. */
+/* Writes documentation and annotations as a table. Returns "&div_notes", or "NULL" without any. */
 const char *put_notes(Emit *emit, const char *stem, const char *doc, const Annotation *annotations);
 
-/* A field's row in the table of its struct, or of a method's arguments; its default goes in front.
- */
+/* Writes a field's row in the table of its struct or arguments. Its default goes to the source
+ * first. */
 void put_row(Emit *emit, Buffer *to, const char *local, const char *owner, const char *member,
              const char *flags, const Field *f);
 

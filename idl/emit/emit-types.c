@@ -1,4 +1,5 @@
-/* The header's types, each behind those it needs. See emit.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Types in the header, each after the types that it needs. See emit.h. */
 
 #include <string.h>
 
@@ -25,7 +26,7 @@ static void put_enum(Emit *emit, const Definition *d) {
     }
     if (d->values)
         put(&emit->header, "};\n");
-    put(&emit->header, "const char *%s_name(%s value); /* NULL: it has none */\n", c, c);
+    put(&emit->header, "const char *%s_name(%s value); /* NULL: unknown */\n", c, c);
 }
 
 static void put_type(Emit *emit, Definition *d);
@@ -34,7 +35,7 @@ static bool is_ours(const Emit *emit, const Definition *d) {
     return d->file == emit->file;
 }
 
-/* A pointer to it is to be declared: its name must be known. */
+/* Declares the name of a type before a pointer to it. */
 static void need_name(Emit *emit, const Type *type) {
     const Type *is = type_true(type);
 
@@ -53,7 +54,7 @@ static void need_name(Emit *emit, const Type *type) {
     }
 }
 
-/* A value of it is to be declared: all of it must be known. */
+/* Defines a type before a value of it. */
 static void need_type(Emit *emit, const Type *type);
 
 static void put_entry(Emit *emit, Container *container) {
@@ -75,8 +76,8 @@ static bool is_complete(Emit *emit, const Type *type) {
     return is->kind <= TYPE_UUID || container_of(emit, is)->declared;
 }
 
-/* Another file of the same prefix may declare this one too, and both headers may be included. What
- * it is made of is complete: it stands in other headers. */
+/* Another file with this prefix can declare the same container, and a program can include both
+ * headers. Its element types are complete, since they are in other headers. */
 static void put_shared(Emit *emit, Container *container) {
     const char *guard = region_printf(&emit->program->region, "%s_DEFINED",
                                       upper_case(emit->program, container->c));
@@ -157,7 +158,7 @@ static void put_typedef(Emit *emit, Definition *d) {
     put(&emit->header, "typedef %s;\n", c_declare(emit, d->type, c));
 }
 
-/* What stands behind a field: its documentation, if it is short, and whether it may be absent. */
+/* Writes a field. Short documentation and "optional" go behind it. */
 static void put_field(Emit *emit, const Definition *owner, const Field *field, const char *indent) {
     Region *region = &emit->program->region;
     const char *name = member_name(emit, owner, field), *note = "", *line;
@@ -194,7 +195,7 @@ static void put_members(Emit *emit, const Definition *d) {
             put(&emit->header, "    char nothing; /* C has no empty structs */\n");
         return;
     }
-    put(&emit->header, "    int32_t which; /* %s_...; 0: one that is not known here */\n", upper);
+    put(&emit->header, "    int32_t which; /* %s_...; 0: an unknown member */\n", upper);
     put(&emit->header, "    union {\n");
     for (const Field *f = d->fields; f; f = f->next)
         put_field(emit, d, f, "        ");

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* C from a checked file: the header and the source. See emit.h. */
 
 #include "idl/emit/emit.h"
@@ -11,8 +12,8 @@ static void reset(Emit *emit) {
     names_deinit(&emit->own);
 }
 
-/* Twice: what the first pass called its tables, the parameters of the second must not be called;
- * and a container that nothing asked the first pass for needs no table. */
+/* Writes both files twice. The second pass knows the names of all tables, which parameters must not
+ * hide, and the containers that need a table. */
 void emit_files(Emit *emit) {
     emit_header(emit);
     emit_source(emit);

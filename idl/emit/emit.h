@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* C from a checked file: one header, one source. */
@@ -6,16 +7,16 @@
 #include "idl/emit/c-names.h"
 #include "idl/source/put.h"
 
-/* A method as it is called in C. Those that a service inherits are its own here. */
+/* A method in C. A service has its inherited methods as its own. */
 typedef struct EmitMethod {
     struct EmitMethod *next;
     const Function *function;
     const Definition *service;
     const char *word;   /* "div": its name in C */
     const char *c;      /* "calc_div" */
-    const char *local;  /* "div", or "admin_div": what tables in the source are named after */
-    const Field *in;    /* the argument that is a stream; NULL: none */
-    const Type *out;    /* the items of a stream that is the result */
+    const char *local;  /* "div" or "admin_div": the stem of its tables' names */
+    const Field *in;    /* its stream argument, or NULL */
+    const Type *out;    /* the item type of a streamed result */
     const Type *result; /* NULL: void or a stream */
     size_t n_args;      /* without the stream */
     bool inherited;
@@ -36,39 +37,40 @@ typedef struct EmitService {
 typedef struct Container {
     struct Container *next;
     const Type *type;
-    const char *rule;  /* the name that the rule gives: "calc_map_string_i32" */
-    const char *c;     /* the name: with underscores behind it where that one is taken */
+    const char *rule;  /* the name by the rule: "calc_map_string_i32" */
+    const char *c;     /* the name in C: the rule's, with underscores if it is taken */
     const char *local; /* "list_i32_type": its table */
     bool ours;         /* declared in our header */
     bool shared;       /* other files of the same prefix may declare it too */
-    bool declared;     /* in the header, by now */
-    bool has_entry;    /* map: so is its entry */
-    bool used;         /* by another table */
+    bool declared;     /* already in the header */
+    bool has_entry;    /* map: its entry is in the header */
+    bool used;         /* a table refers to it */
     Place place;
 } Container;
 
 typedef struct Emit {
     Program *program;
     File *file;
-    const char *base;   /* "calc": of the files that are made */
+    const char *base;   /* "calc": base name of the written files */
     const char *prefix; /* "calc" */
     const char *guard;  /* "CALC_H" */
     const char *version;
-    Names names;  /* what others see, and methods' tables */
-    Names own;    /* what else the source declares */
-    Names hidden; /* the same, of the pass before: parameters must not hide them */
+    Names names;  /* names of the header, and of methods' tables */
+    Names own;    /* other names of the source */
+    Names hidden; /* the same from the first pass: parameters must not hide them */
     EmitService *services;
     Container *containers, **last_container;
-    struct FileNames *file_names; /* what each file's header declares, except containers */
-    bool tables;                  /* those alone: nothing that calls libferry */
-    size_t n_methods, n_values;   /* written out */
+    struct FileNames *file_names; /* names in each file's header, except containers */
+    bool tables;                  /* write tables without functions that call libferry */
+    size_t n_methods, n_values;   /* written so far */
     bool designates;              /* the source initialises a union's later member */
     Buffer header, source;
-    Buffer declarations; /* of arrays in the source that the header mentions */
+    Buffer declarations; /* of arrays in the source that the header uses */
 } Emit;
 
-/* Names everything and reports collisions. base: the name of the written files; NULL: as the file.
- * Then, if there are no errors, write the two files; that can report an error too. */
+/* emit_prepare() chooses all names and reports collisions; base is the base name of the written
+ * files, or NULL for the file's own. If there are no errors, emit_files() writes header and source;
+ * it can report too many values. */
 void emit_prepare(Emit *emit, Program *program, File *file, const char *base, bool tables);
 void emit_files(Emit *emit);
 void emit_header(Emit *emit);
@@ -79,17 +81,17 @@ void emit_names_deinit(Emit *emit);
 
 /* ---- shared by the above ---- */
 
-/* head, the items with commas between them, tail; wrapped at 100 columns under the bracket. */
+/* Writes head, the items with commas, and tail, wrapped at 100 columns under the bracket. */
 void put_wrapped(Buffer *to, const char *head, const char *const *items, size_t n,
                  const char *tail);
 
-/* A comment of one or more lines; nothing for NULL. */
+/* Writes a comment; NULL writes nothing. */
 void put_comment(Buffer *to, const char *indent, const char *text);
 
 /* "text", with escapes. */
 const char *c_string(Program *program, const char *text, size_t len);
 
-/* Compilers need not take longer string literals. */
+/* The longest string literal that every compiler accepts. */
 enum { C_STRING_MAX = 4095 };
 
 /* {'t', 'e', …, '\0'} on several lines: for texts that are too long for a literal. */
@@ -98,7 +100,7 @@ void put_characters(Buffer *to, const char *text, size_t len);
 /* Is the constant a macro? Others are objects in the source. */
 bool is_macro(const Definition *constant);
 
-/* The functions that a method has in C, and the member of its service's handlers. */
+/* The functions of a method in C, and its member of the handlers. */
 typedef enum Prototype {
     PROTOTYPE_CALL,
     PROTOTYPE_ASYNC,
@@ -111,11 +113,11 @@ typedef enum Prototype {
     PROTOTYPE_RECEIVE,
 } Prototype;
 
-/* What the struct of a method's arguments is called, and all of it. */
+/* The name of the struct of a method's arguments, and its definition. */
 const char *args_name(Emit *emit, const EmitMethod *method);
 void put_args_struct(Emit *emit, Buffer *to, const EmitMethod *method);
 
-/* A name for something in the source alone. */
+/* Takes a free name that only the source has. */
 const char *own_name(Emit *emit, const char *stem, const char *suffix);
 
 void put_prototype(Emit *emit, Buffer *to, const EmitMethod *method, Prototype prototype,
@@ -134,26 +136,27 @@ typedef enum ValueFunction {
 void put_value_prototype(Emit *emit, Buffer *to, const char *c, ValueFunction function,
                          const char *tail);
 
-/* What a field is called in its C struct: which is taken in a union. */
+/* The name of a field in its C struct. In a union, "which" is taken. */
 const char *member_name(Emit *emit, const Definition *owner, const Field *field);
 
-/* What an argument is called, as a parameter and in the struct of arguments. */
+/* The name of an argument, as a parameter and in the struct of arguments. */
 const char *argument_name(Emit *emit, const Field *field);
 
 /* ---- types in C ---- */
 
-TypeKind kind_of(const Type *type); /* through typedefs; TYPE_NAMED: has a definition */
-bool is_scalar(const Type *type);   /* passed and returned by value */
+TypeKind kind_of(
+    const Type *type); /* behind typedefs; TYPE_NAMED: an enum, struct, union or exception */
+bool is_scalar(const Type *type); /* passed and returned by value */
 bool is_string(const Type *type);
 
 const char *c_type(Emit *emit, const Type *type); /* "int32_t", "const char *", "calc_range" */
 const char *c_declare(Emit *emit, const Type *type, const char *name); /* "const char *name" */
 const char *c_pointer(Emit *emit, const Type *type, const char *name); /* "const int32_t *name" */
 
-/* As a parameter: scalars, strings and bytes as they are, others as pointers. */
+/* A parameter: scalars, strings and bytes by value, other types by pointer. */
 const char *c_parameter(Emit *emit, const Type *type, bool optional, const char *name);
 
-/* Where a result goes: "int32_t *ret", "char **ret", "calc_range **ret". */
+/* An output parameter: "int32_t *ret", "char **ret", "calc_range **ret". */
 const char *c_output(Emit *emit, const Type *type, const char *name);
 
 const char *c_table(Emit *emit, const Type *type); /* "&ferry_type_i32": its table */
@@ -166,8 +169,8 @@ bool is_declared(Emit *emit, const File *file, const char *name, bool map);
 
 /* ---- values in C ---- */
 
-/* An initialiser. Arrays that it needs are named after hoist and written to arrays, declared in
- * declarations unless that is NULL (then they are static). */
+/* Arrays that an initialiser needs. They are named after name and written to arrays. They are
+ * declared in declarations, or static if that is NULL. */
 typedef struct Hoist {
     const char *name;
     int n;
@@ -176,9 +179,9 @@ typedef struct Hoist {
 
 const char *c_value(Emit *emit, const Type *type, const Value *value, Hoist *hoist);
 
-/* A union that holds this field with its default. */
+/* The initialiser of a union that has this field with its default. */
 const char *c_member(Emit *emit, const Definition *owner, const Field *field, Hoist *hoist);
 
-/* What a field is set to when nothing else is said: its default, or zero. */
+/* The initial value of a field: its default, or zero. */
 const char *c_initial(Emit *emit, const Field *field, Hoist *hoist);
 const char *c_zero(Emit *emit, const Type *type);

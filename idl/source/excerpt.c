@@ -7,13 +7,13 @@
 
 #include "base/text.h"
 
-/* Of a long line a piece is shown, and so much of it in front of the place. */
+/* Bytes shown of a long line, and bytes of it before the place. */
 enum { PIECE_MAX = 100, BEFORE_MAX = 50 };
 
 typedef struct Piece {
     const char *start, *end;
     bool cut_before, cut_behind;
-    bool is_text; /* else a byte is a column */
+    bool is_text; /* false: each byte is a column */
 } Piece;
 
 static size_t char_len(const Piece *piece, const char *p) {
@@ -24,8 +24,8 @@ static size_t char_len(const Piece *piece, const char *p) {
     return n;
 }
 
-/* Terminals give the letters of East Asia and small pictures two columns, accents that join the
- * letter before them none. */
+/* Columns of a character on a terminal: 2 for East Asian letters and emoji, 0 for combining
+ * accents. */
 static int char_width(const char *p, size_t len) {
     static const struct {
         uint32_t first, last;
@@ -86,7 +86,7 @@ static void print_text(const Piece *piece, FILE *to) {
     fputs(piece->cut_behind ? "...\n" : "\n", to);
 }
 
-/* Terminals show tabs as they like: the caret's line repeats them. */
+/* The width of a tab differs between terminals, so the caret's line repeats the tabs. */
 static void print_caret(const Piece *piece, Place place, FILE *to) {
     const char *at = place.source->text + place.at, *end = at + (place.len ? place.len : 1);
     const char *p = piece->start;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Memory of one run. See region.h. */
 
 #include "idl/source/region.h"

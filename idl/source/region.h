@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /*
- * Memory of one run of the compiler: taken piece by piece, given back as a whole. It never fails:
- * out of memory ends the program with a message, since a compiler has nothing better to do.
+ * Memory of one run of the compiler. Pieces are taken one by one and freed together. If memory runs
+ * out, the program ends with a message.
  */
 
 #include <stddef.h>

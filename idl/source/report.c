@@ -1,4 +1,5 @@
-/* What is said about sources. See report.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Errors and warnings. See report.h. */
 
 #include "idl/source/report.h"
 

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /*
- * What is said about sources: `file:line:column: error: …` with the line, a caret
- * and a hint. All of a run's reports are kept and printed in the order of their places.
+ * Errors and warnings: `file:line:column: error: …` with the line, a caret and a hint. All reports
+ * of a run are kept and then printed in the order of their places.
  */
 
 #include <stdbool.h>
@@ -21,14 +22,14 @@ typedef struct Reports {
     unsigned n_errors, n_warnings;
 } Reports;
 
-/* hint: NULL, or what to do about it. */
+/* Adds a report. hint: a remedy, or NULL. */
 void report(Reports *reports, Severity severity, Place place, const char *hint, const char *format,
             ...) __attribute__((format(printf, 5, 6)));
 
 #define report_error(reports, place, hint, ...)                                                    \
     report((reports), SEVERITY_ERROR, (place), (hint), __VA_ARGS__)
 
-/* Adds "see here" to the report made last. */
+/* Adds a note with another place to the last report. */
 void report_also(Reports *reports, Place place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

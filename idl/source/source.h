@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Source texts, and places in them. */
+/* Source texts and places in them. */
 
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct Source {
-    const char *path; /* as the user would call it */
+    const char *path; /* as the user knows it */
     const char *text;
     size_t len;
-    unsigned order; /* files are reported on in the order they were read */
+    unsigned order; /* reports are in the order in which files were read */
 } Source;
 
-/* Bytes of the byte order mark that some editors put in front. */
+/* Size in bytes of a byte order mark at the beginning, or 0. */
 size_t source_mark(const Source *source);
 
-/* Some characters of a source. */
+/* A range of bytes in a source. */
 typedef struct Place {
-    const Source *source; /* NULL: nowhere */
+    const Source *source; /* NULL: no place */
     uint32_t at, len;
 } Place;
 
-/* Both from 1; the column in bytes, as editors count that jump to it. */
+/* Line and column, both from 1. The column counts bytes, as editors do that jump to it. */
 void place_find(Place place, unsigned *line, unsigned *column);

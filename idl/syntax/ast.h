@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* An interface file as the parser leaves it and the checker completes it. Everything lives in the
- * region of the run. */
+/* The syntax tree of an interface file. The parser builds it and the checker completes it. All
+ * nodes are in the region of the run. */
 
 #include "idl/syntax/lexer.h"
 
@@ -10,7 +11,7 @@ typedef struct File File;
 typedef struct Type Type;
 typedef struct Value Value;
 
-/* A name as it stands in the file. */
+/* A name and its place in the file. */
 typedef struct Name {
     const char *text;
     Place place;
@@ -44,8 +45,8 @@ typedef enum TypeKind {
 struct Type {
     TypeKind kind;
     Place place;
-    const char *name;   /* as written: TYPE_NAMED, and "byte" for i8 */
-    Definition *target; /* TYPE_NAMED: set by the checker; NULL: unknown, and reported */
+    const char *name;   /* as written; "byte" for an i8 */
+    Definition *target; /* TYPE_NAMED: set by the checker; NULL after an error */
     Type *key;          /* map */
     Type *item;         /* list, set, stream, map */
     const char *cpp_type;
@@ -88,15 +89,15 @@ typedef struct Field {
     struct Field *next;
     Name name;
     bool has_id;
-    int64_t id; /* negative where the file gives none */
+    int64_t id; /* negative if the file gives no number */
     Place id_place;
     Presence presence;
     bool reference; /* & behind the type */
-    bool pointer;   /* set by the checker: the C struct would hold itself otherwise */
+    bool pointer;   /* set by the checker: the C struct would contain itself without a pointer */
     bool optional;  /* set by the checker: may be absent */
     Type *type;
     Value *value;
-    bool xsd_optional, xsd_nillable, has_xsd_attrs; /* they mean nothing here */
+    bool xsd_optional, xsd_nillable, has_xsd_attrs; /* read and ignored */
     struct Field *xsd_attrs;
     Annotation *annotations;
     const char *doc;
@@ -110,7 +111,7 @@ struct EnumValue {
     bool has_number;
     int64_t number;
     Place number_place;
-    const char *spelling; /* of the number: hexadecimal stays so */
+    const char *spelling; /* of the number, to keep hexadecimal ones */
     Definition *owner;
     Annotation *annotations;
     const char *doc;
@@ -123,7 +124,7 @@ typedef struct Function {
     bool oneway;
     Type *result; /* NULL: void */
     Field *args;
-    uint32_t args_end; /* behind their bracket */
+    uint32_t args_end; /* behind the closing bracket */
     bool has_throws;
     Field *throws;
     Annotation *annotations;
@@ -151,16 +152,16 @@ struct Definition {
     EnumValue *values;
     Field *fields; /* struct, union, exception */
     Function *functions;
-    Name extends;     /* text NULL: none */
-    Definition *base; /* what it extends; set by the checker */
+    Name extends;     /* text is NULL without 'extends' */
+    Definition *base; /* the extended service; set by the checker */
     bool xsd_all;
     Annotation *annotations;
     const char *doc;
     File *file;
     uint32_t start, end;
-    int state;         /* for walks that must not go round in circles */
-    int default_state; /* the same, for the walk along defaults */
-    bool declared;     /* while C is written: its name is known */
+    int state;         /* of a walk along definitions: new, open or done */
+    int default_state; /* the same for the walk along defaults */
+    bool declared;     /* its name is declared in the header */
 };
 
 typedef struct Header {
@@ -168,8 +169,8 @@ typedef struct Header {
     enum { HEADER_INCLUDE, HEADER_CPP_INCLUDE, HEADER_NAMESPACE } kind;
     Name scope;         /* namespace */
     Name name;          /* the file, or the namespace's name */
-    File *file;         /* what an include leads to; NULL: not found, and reported */
-    const char *prefix; /* how names of the included file begin */
+    File *file;         /* the included file; NULL after an error */
+    const char *prefix; /* "shared" in "shared.Range" */
     Annotation *annotations;
     uint32_t start, end;
 } Header;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The canonical text of an interface file. See format.h.
  *
@@ -17,8 +18,8 @@ typedef struct Formatter {
     Region *region;
     const File *file;
     Buffer *to;
-    const Comment *comment; /* the first that is not printed */
-    bool fresh;             /* nothing in this block yet: no blank line before what comes */
+    const Comment *comment; /* the next comment to print */
+    bool fresh;             /* the block is empty: no blank line before its first element */
 } Formatter;
 
 static const char *source_of(const Formatter *f) {
@@ -33,7 +34,7 @@ static bool is_line_comment(const Formatter *f, const Comment *comment) {
     return text[0] == '#' || text[1] == '/';
 }
 
-/* Does an empty line stand in front of this place? */
+/* True if there is an empty line before this place. */
 static bool blank_before(const Formatter *f, uint32_t at) {
     int newlines = 0;
 
@@ -52,11 +53,11 @@ static void separate(Formatter *f, uint32_t at) {
     f->fresh = false;
 }
 
-/* Its lines after the first are moved along with it. */
+/* The lines after the first get the new indentation. */
 static void put_one_comment(Formatter *f, const Comment *comment, const char *indent, bool demote) {
     const char *p = source_of(f) + comment->place.at, *end = p + comment->place.len;
 
-    /* What documents one thing must not come to document another. */
+    /* Demotes a doc comment that moves: it must not document another element. */
     if (demote && comment->place.len > 4 && memcmp(p, "/**", 3) == 0) {
         put(f->to, "/*");
         p += 3;
@@ -156,7 +157,7 @@ static const char *type_text(Formatter *f, const Type *type) {
 
     if (type->kind >= TYPE_LIST && type->kind <= TYPE_STREAM) {
         text = words[type->kind];
-        /* Where it stood is not kept: in front is where all of them may stand. */
+        /* The place of cpp_type is not kept. It may always be in front. */
         if (type->cpp_type)
             text = region_printf(region, "%s cpp_type %s ", text,
                                  text_of_string(f, type->cpp_type, strlen(type->cpp_type)));
@@ -169,7 +170,7 @@ static const char *type_text(Formatter *f, const Type *type) {
     return region_printf(region, "%s%s", text, annotations_text(f, type->annotations));
 }
 
-/* Elements on lines of their own when one line is too short; column: where the value begins. */
+/* Writes a value on one line, or each element on its own line if one line is too short. */
 static void put_value(Formatter *f, const Value *value, const char *indent, Buffer *to);
 
 static void put_items(Formatter *f, const Value *value, const char *indent, Buffer *to,
@@ -256,7 +257,8 @@ static void put_fields(Formatter *f, const Field *fields, const char *indent) {
     }
 }
 
-/* Behind the opening bracket, whose place is not kept: it is the first one from here on. */
+/* The place behind the first bracket from here on: the tree does not keep the places of brackets.
+ * */
 static uint32_t find_mark(const Formatter *f, uint32_t from, char mark) {
     const Comment *comment = f->comment;
 
@@ -271,7 +273,7 @@ static uint32_t find_mark(const Formatter *f, uint32_t from, char mark) {
     return from;
 }
 
-/* The comments in front of a closing bracket, which is the last one before end. */
+/* The place of the last bracket before end. */
 static uint32_t last_mark(const Formatter *f, uint32_t from, uint32_t end, char mark) {
     uint32_t found = end;
 
@@ -289,7 +291,7 @@ static void open_block(Formatter *f, uint32_t from) {
 }
 
 static void close_block(Formatter *f, const Definition *d, uint32_t body_end) {
-    /* Annotations may have brackets in their strings, so the search starts behind the body. */
+    /* The search starts behind the body, since strings in annotations can have brackets. */
     put_comments(f, last_mark(f, body_end, d->end, '}'), "  ");
     put(f->to, "}%s", annotations_text(f, d->annotations));
     f->fresh = false;
@@ -301,7 +303,8 @@ static uint32_t fields_end(const Field *field, uint32_t otherwise) {
     return otherwise;
 }
 
-/* On one line, or an argument a line when that is too long or somebody commented on one. */
+/* Writes arguments on one line, or each on its own line if one line is too short or has comments.
+ * */
 static void put_arguments(Formatter *f, const Field *fields, const char *indent, bool lines,
                           uint32_t end) {
     const char *inner = region_printf(f->region, "%s  ", indent);
@@ -436,7 +439,8 @@ static bool is_line(const Definition *d) {
     return d && (d->kind == DEFINITION_CONST || d->kind == DEFINITION_TYPEDEF);
 }
 
-/* Between definitions there is an empty line; consts and typedefs may stand together. */
+/* Separates definitions with an empty line, except neighbouring constants and neighbouring
+ * typedefs. */
 static void part(Formatter *f, const Definition *before, const Definition *d) {
     uint32_t at = f->comment && f->comment->place.at < d->start ? f->comment->place.at : d->start;
 

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The canonical text of an interface file: all comments kept, one element a line. */
+/* Writes the canonical text of an interface file: one element on a line, all comments kept. */
 
 #include "base/buffer.h"
 #include "idl/syntax/ast.h"

@@ -1,4 +1,5 @@
-/* Interface files to tokens. See lexer.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Splits interface files into tokens. See lexer.h. */
 
 #include "idl/syntax/lexer.h"
 
@@ -114,7 +115,7 @@ static const char *as_utf8(Region *region, const char *text) {
 
 /* ---- comments ---- */
 
-/* Does the text end a line with nothing on it but blanks and a star? Returns what comes after. */
+/* Skips blanks and a star at the start of a comment's line. */
 static const char *after_margin(const char *p, const char *end) {
     while (p < end && (*p == ' ' || *p == '\t'))
         p++;
@@ -126,7 +127,7 @@ static const char *after_margin(const char *p, const char *end) {
     return p;
 }
 
-/* The text of a doc comment without its stars and margin, blank lines at either end left out. */
+/* The text of a doc comment without stars, margin, and blank lines at both ends. */
 static const char *clean_doc(Lexer *lexer, Place place) {
     const char *p = place.source->text + place.at + 3, *end = p + place.len - 5;
     char *text = region_alloc(lexer->region, place.len), *to = text;
@@ -166,7 +167,7 @@ static void add_comment(Lexer *lexer, size_t start, const char **doc) {
     *lexer->last_comment = comment;
     lexer->last_comment = &comment->next;
     check_comment_encoding(lexer, comment->place);
-    /* Not: an empty comment, or a line of stars. */
+    /* An empty comment and a line of stars are not documentation. */
     if (comment->place.len > 4 && memcmp(lexer->source->text + start, "/**", 3) == 0 &&
         lexer->source->text[start + 3] != '*') {
         const char *text = clean_doc(lexer, comment->place);
@@ -189,8 +190,8 @@ static void skip_block_comment(Lexer *lexer, size_t start, const char **doc) {
     add_comment(lexer, start, doc);
 }
 
-/* Blanks and comments; the last doc comment among them. One that another follows, before anything
- * else, is about the file. */
+/* Skips blanks and comments. Returns the last doc comment. At the top of a file, a doc comment
+ * before another one documents the file. */
 static const char *skip_blanks(Lexer *lexer) {
     bool at_top = lexer->at == source_mark(lexer->source);
     const char *doc = NULL;
@@ -244,7 +245,7 @@ static void read_hex(Lexer *lexer, Token *token, size_t start) {
         token->number = negative ? (int64_t)(0 - value) : (int64_t)value;
 }
 
-/* Digits, then a fraction, then an exponent: which of them there are makes the kind. */
+/* Skips digits, fraction and exponent. Returns true for a double. */
 static bool scan_decimal(Lexer *lexer) {
     bool real = false;
     size_t ahead = 0;
@@ -293,7 +294,7 @@ static void read_number(Lexer *lexer, Token *token, size_t start) {
                          "the number does not fit into 64 bits");
     }
     if (is_word_char(peek(lexer, 0)))
-        report_error(lexer->reports, token->place, NULL, "there are letters behind the number");
+        report_error(lexer->reports, token->place, NULL, "letters follow the number");
     while (is_word_char(peek(lexer, 0)))
         lexer->at++;
 }
@@ -362,7 +363,7 @@ static void read_word(Lexer *lexer, Token *token, size_t start) {
     token->place = place_from(lexer, start);
 }
 
-/* What is no token, up to the next blank. */
+/* Reports and skips a character that begins no token. */
 static void skip_junk(Lexer *lexer, size_t start) {
     char shown[TEXT_ESCAPED_MAX];
 

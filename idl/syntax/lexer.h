@@ -1,16 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Interface files to tokens. Comments are kept: documentation is made of some, and the formatter
- * loses none. */
+/* Splits interface files into tokens. Comments are kept for documentation and for the formatter. */
 
 #include "idl/source/report.h"
 
 typedef enum TokenKind {
     TOKEN_END,
-    TOKEN_WORD, /* keywords too: nearly all may be names */
+    TOKEN_WORD, /* also keywords, since most can be names */
     TOKEN_INT,
     TOKEN_DOUBLE,
-    TOKEN_STRING, /* text is what it stands for, without quotes and escapes */
+    TOKEN_STRING, /* text is without quotes and escapes */
     TOKEN_MARK,   /* one character: { } ( ) [ ] < > , ; : = & * */
 } TokenKind;
 
@@ -18,10 +18,10 @@ typedef struct Token {
     TokenKind kind;
     Place place;
     const char *text; /* NUL-terminated */
-    size_t len;       /* of text: a string may hold anything but a NUL */
+    size_t len;       /* of text; a string has no NUL */
     int64_t number;
     double real;
-    const char *doc; /* the doc comment in front, cleaned; NULL: none */
+    const char *doc; /* the cleaned doc comment before it, or NULL */
 } Token;
 
 typedef struct Comment {
@@ -41,6 +41,6 @@ typedef struct Lexer {
 
 void lexer_init(Lexer *lexer, Region *region, Reports *reports, const Source *source);
 
-/* The next token; after the last one TOKEN_END, for ever. What is no token is reported and skipped.
- */
+/* Returns the next token; after the last one always TOKEN_END. Reports and skips other characters.
+ * */
 Token lexer_next(Lexer *lexer);

@@ -1,4 +1,5 @@
-/* Types, and the annotations behind them and everything else. See parser-private.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parses types and annotations. See parser-private.h. */
 
 #include <string.h>
 
@@ -121,8 +122,8 @@ Type *parse_type(Parser *parser) {
 
         report_error(parser->reports, type->place,
                      nearest ? region_printf(parser->region, "did you mean '%s'?", nearest)
-                             : "they are list<T>, set<T>, map<K, V> and stream<T>",
-                     "there is no type '%s' that has others inside", type->name);
+                             : "container types: list<T>, set<T>, map<K, V> and stream<T>",
+                     "'%s' is not a container type", type->name);
         return NULL;
     }
     parser->depth++;

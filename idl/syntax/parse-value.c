@@ -1,4 +1,5 @@
-/* Constants and defaults. See parser-private.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parses constants and defaults. See parser-private.h. */
 
 #include <string.h>
 

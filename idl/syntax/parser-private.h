@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the parser's files share. What is expected and not there is reported, once, and makes the
- * function return false or NULL. */
+/* Functions that the parser's files share. After a syntax error they return false or NULL; the
+ * error was reported. */
 
 #include "idl/syntax/parser.h"
 
@@ -10,8 +11,8 @@ typedef struct Parser {
     Reports *reports;
     File *file;
     Lexer lexer;
-    Token token;  /* to be read next */
-    uint32_t end; /* of the token read last */
+    Token token;  /* the next token */
+    uint32_t end; /* end of the previous token */
     int depth;
 } Parser;
 
@@ -23,12 +24,12 @@ bool is_mark(const Parser *parser, char mark);
 bool is_word(const Parser *parser, const char *word);
 bool is_definition_word(const Parser *parser); /* "struct", … */
 
-/* Reads it, if it is there. */
+/* Consumes the token if it matches. */
 bool take_mark(Parser *parser, char mark);
 bool take_word(Parser *parser, const char *word);
 void take_separator(Parser *parser);
 
-/* Reports that what is there is not this. Returns false. */
+/* Reports that the next token is not the expected one. Returns false. */
 bool expected(Parser *parser, const char *what, const char *hint);
 bool expect_mark(Parser *parser, char mark);
 
@@ -37,13 +38,13 @@ bool expect_name(Parser *parser, const char *what, bool keyword_too, Name *ret);
 
 const char *definition_hint(Parser *parser);
 
-/* After an error inside brackets, and outside. */
+/* Skip to the next element or definition after an error. */
 void skip_element(Parser *parser);
 void skip_definition(Parser *parser);
 
 /* ---- parse-type.c ---- */
 
-Annotation *parse_annotations(Parser *parser); /* NULL: there are none */
+Annotation *parse_annotations(Parser *parser); /* NULL without annotations */
 Type *parse_type(Parser *parser);
 
 /* ---- parse-value.c ---- */

@@ -1,4 +1,5 @@
-/* The parser's way along the tokens, and how it goes on after an error. See parser-private.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Token matching, and recovery after an error. See parser-private.h. */
 
 #include <string.h>
 
@@ -72,7 +73,7 @@ void take_separator(Parser *parser) {
         take_mark(parser, ';');
 }
 
-/* These stand behind a type or a name: as names they would be taken for that. */
+/* These words may follow a type or a name, so they cannot be names. */
 static bool is_never_a_name(const char *word) {
     return is_keyword(word) && (strncmp(word, "xsd_", 4) == 0 || strcmp(word, "cpp_type") == 0);
 }
@@ -83,7 +84,7 @@ bool expect_name(Parser *parser, const char *what, bool keyword_too, Name *ret) 
         return expected(parser, what, NULL);
     *ret = (Name){parser->token.text, parser->token.place};
     if (strchr(ret->text, '.'))
-        report_error(parser->reports, ret->place, NULL, "a name that is declared has no dots");
+        report_error(parser->reports, ret->place, NULL, "a declared name has no dots");
     else if (is_never_a_name(ret->text) || (!keyword_too && is_keyword(ret->text)))
         report_error(parser->reports, ret->place, NULL, "'%s' is a keyword", ret->text);
     advance(parser);
@@ -116,8 +117,8 @@ const char *definition_hint(Parser *parser) {
 }
 
 /*
- * After an error inside brackets: on to the next element, that is past a separator or up to the
- * closing bracket. An element usually has a line, so the start of a line ends it too.
+ * After an error inside brackets, skips to the next element: past a separator, to the closing
+ * bracket, or to the start of a line, since an element usually has its own line.
  */
 void skip_element(Parser *parser) {
     int depth = 0;
@@ -139,8 +140,8 @@ void skip_element(Parser *parser) {
     }
 }
 
-/* After an error outside: on to what can only be the next definition, or what looks like one:
- * behind the brackets of this one, or a word that begins a line. */
+/* After an error outside of brackets, skips to the next definition: to a keyword that begins one,
+ * past the closing bracket of this one, or to a word at the start of a line. */
 void skip_definition(Parser *parser) {
     const char *text = parser->file->source.text;
     int depth = 0;

@@ -1,4 +1,5 @@
-/* Tokens to a tree. See parser.h; the grammar is Apache Thrift's, and stream<T>. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Builds the syntax tree of Apache Thrift's grammar with stream<T>. See parser.h. */
 
 #include "idl/syntax/parser.h"
 
@@ -57,18 +58,18 @@ static bool parse_field(Parser *parser, Field *field) {
     return true;
 }
 
-/* Up to the closing bracket, which is read too. */
+/* Parses fields and the closing bracket. */
 static Field *parse_fields(Parser *parser, char close) {
     Field *first = NULL, **last = &first;
 
-    /* No field begins like a definition: there, a bracket was forgotten. */
+    /* A keyword of a definition means that the closing bracket is missing. */
     while (parser->token.kind != TOKEN_END && !is_mark(parser, close) &&
            !is_definition_word(parser)) {
         Field *field = region_new(parser->region, Field);
 
         if (!parse_field(parser, field)) {
             skip_element(parser);
-            /* A bracket of the other kind closes something that we have not opened. */
+            /* A closing bracket of the other kind belongs to an outer element. */
             if (is_mark(parser, close == '}' ? ')' : '}'))
                 break;
             continue;
@@ -216,7 +217,7 @@ static bool parse_service(Parser *parser, Definition *definition) {
     return true;
 }
 
-/* True: there was one, good or bad (*good says which). */
+/* True if there is a definition; *good is false if it has an error. */
 static bool parse_definition(Parser *parser, Definition *definition, bool *good) {
     definition->doc = parser->token.doc;
     definition->start = parser->token.place.at;
@@ -307,7 +308,7 @@ void parse_file(File *file, Region *region, Reports *reports) {
         bool good;
 
         if (parse_header(&parser, header, &good)) {
-            /* The first one is about the file; what stands before a definition is its own. */
+            /* The first doc comment before a header documents the file. */
             if (!file->doc)
                 file->doc = doc;
             if (good && file->definitions)

@@ -1,6 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Tokens to the tree of ast.h. Goes on after an error, so that one run reports all of a file's. */
+/* Builds the syntax tree. The parser continues after an error, so one run reports all errors of a
+ * file. */
 
 #include "idl/syntax/ast.h"
 
@@ -8,8 +10,8 @@ enum {
     PARSER_DEPTH_MAX = 32, /* of types and of values */
 };
 
-/* Fills file from file->source. What is wrong is in reports; what could be read is in the file. */
+/* Parses file->source into file. Errors go to reports; the file gets the parts without errors. */
 void parse_file(File *file, Region *region, Reports *reports);
 
-/* May not be the name of a definition or a method. */
+/* True if the word cannot be the name of a definition or a method. */
 bool is_keyword(const char *word);

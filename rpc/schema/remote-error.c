@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "rpc/wire/writer.h"
 
-/* How much of an error is written: the first that fits. */
+/* Parts of an error that are written: the first choice that fits in the limit. */
 typedef enum Detail {
     DETAIL_ALL,
     DETAIL_BARE_CAUSES,
@@ -81,7 +81,7 @@ static void write_error(Buffer *to, const ferry_error *error, Detail detail, int
         write_text(to, "retry");
         write_uint(to, (uint64_t)parts.retry_ms);
     }
-    /* Last: at most REMOTE_ERROR_DEPTH_MAX deep. */
+    /* The cause comes last; there are at most REMOTE_ERROR_DEPTH_MAX levels. */
     if (has_cause) {
         write_text(to, "cause");
         write_error(to, parts.cause, detail, depth + 1);
@@ -114,7 +114,7 @@ typedef struct Chain {
     size_t n;
     char *texts; /* where the next text goes */
     Level levels[REMOTE_ERROR_DEPTH_MAX];
-    char store[]; /* a text and its NUL take no more than it took in the message */
+    char store[]; /* each text with its NUL fits in the size of its bytes in the message */
 } Chain;
 
 static const char *read_text(Reader *reader, Chain *chain) {
@@ -194,7 +194,7 @@ static void read_value(Reader *reader, Chain *chain, Level *level, int key, Span
     }
 }
 
-/* Reads one map; *cause receives the next one, unread. Returns the problem, or NULL. */
+/* Reads one map; *cause receives the bytes of the next one. Returns the problem, or NULL. */
 static const char *read_level(Span bytes, Chain *chain, Span *cause) {
     Reader reader = reader_of(bytes.data, bytes.len);
     Level *level = &chain->levels[chain->n];

@@ -5,7 +5,7 @@
  * The error map of the wire: {"type", "message", "data", "origin", "trace", "cause", "retry"}, to
  * and from a ferry_error.
  *
- * type is the one key that must be there. data is a MessagePack value in bin (the fields of a
+ * type is mandatory. data is a MessagePack value in bin (the fields of a
  * declared exception), trace a list of strings, cause an error map again, retry milliseconds.
  * Unknown keys are skipped.
  */

@@ -35,22 +35,22 @@ expect 0 'callers of the running services can use this file' '' live more.thrift
 change added.thrift 's/i64 add(1: i32 a, 2: i32 b)/i64 add(1: i32 a, 2: i32 b, 3: optional i32 c)/'
 expect 0 '*' '' live added.thrift
 change throws.thrift 's/i64 add(1: i32 a, 2: i32 b)/& throws (1: DivisionByZero e)/'
-expect 0 '*' "warning: callers that know the old interface do not know 'DivisionByZero'" live throws.thrift
+expect 0 '*' "warning: callers with the old interface do not know 'DivisionByZero'" live throws.thrift
 
 # What breaks, each with its place
 breaks() { # SED MESSAGE
     change breaks.thrift "$1"
     expect 1 '' "^breaks.thrift:[0-9]*:[0-9]*: error: $2" live breaks.thrift
 }
-breaks 's/i64 add(1: i32 a/i64 add(1: i64 a/' "argument 1 of 'add' was i32, and is i64 now"
-breaks 's/i64 add(1: i32 a, 2: i32 b)/i64 add(1: i32 a, 2: i32 b, 3: i32 c)/' "callers that know the old interface do not send 'c'"
-breaks 's/i64 div(/i32 div(/' "the result of 'div' was i64, and is i32 now"
-breaks '/^  void nothing()/d' "'Calc' has no method 'nothing' any more"
-breaks 's/2: i32 high, //' "'Range' has no field 'high' any more"
-breaks 's/3: optional i32 step/3: i32 step/' "'step' must be there now"
-breaks 's/DOWN = 1/DOWN = 5/' "'DOWN' was 1, and is 5 now"
-breaks 's/stream<i32> numbers/stream<i64> numbers/' "the stream that 'sum' takes was stream<i32>, and is stream<i64> now"
-breaks 's/stream<i32> count(/i32 count(/' "the result of 'count' was stream<i32>, and is i32 now"
+breaks 's/i64 add(1: i32 a/i64 add(1: i64 a/' "argument 1 of 'add' changed from i32 to i64"
+breaks 's/i64 add(1: i32 a, 2: i32 b)/i64 add(1: i32 a, 2: i32 b, 3: i32 c)/' "callers with the old interface do not send 'c'"
+breaks 's/i64 div(/i32 div(/' "the result of 'div' changed from i64 to i32"
+breaks '/^  void nothing()/d' "'Calc' no longer has the method 'nothing'"
+breaks 's/2: i32 high, //' "'Range' no longer has the field 'high'"
+breaks 's/3: optional i32 step/3: i32 step/' "'step' is mandatory now"
+breaks 's/DOWN = 1/DOWN = 5/' "'DOWN' changed from 1 to 5"
+breaks 's/stream<i32> numbers/stream<i64> numbers/' "the stream that 'sum' takes changed from stream<i32> to stream<i64>"
+breaks 's/stream<i32> count(/i32 count(/' "the result of 'count' changed from stream<i32> to i32"
 breaks 's/^  void nothing()/  oneway void nothing()/' "'nothing' is oneway now"
 
 # Types from elsewhere are the same types
@@ -59,7 +59,7 @@ sed -n '1,/^enum/p' "$calc" >shared.thrift
     sed 's/\b\(Range\|Rounding\|DivisionByZero\)\b/shared.\1/g'; } >parts.thrift
 expect 0 'callers of the running services can use this file' '' live parts.thrift
 sed -i 's/2: i32 high, //' shared.thrift
-expect 1 '' "^shared.thrift:.*'Range' has no field 'high' any more" live parts.thrift
+expect 1 '' "^shared.thrift:.*'Range' no longer has the field 'high'" live parts.thrift
 
 # Services that cannot be compared are no good news
 start serve demo.Echo.say --echo
@@ -69,7 +69,7 @@ expect 2 '' "'demo.Echo' sent no interface" live echo.thrift
 { cat "$calc"; echo 'service Absent { void m() }'; } >two.thrift
 expect 2 '' "there is no service 'calc.Absent'" live two.thrift
 { sed 's/i64 div(/i32 div(/' "$calc"; echo 'service Absent { void m() }'; } >worse.thrift
-expect 2 '' "the result of 'div' was i64, and is i32 now" live worse.thrift
+expect 2 '' "the result of 'div' changed from i64 to i32" live worse.thrift
 echo 'struct Alone { 1: i32 x }' >alone.thrift
 expect 2 '' "'alone.thrift' has no service to compare" live alone.thrift
 echo 'struct {' >wrong.thrift

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Interface files. What is accepted is written as C without a complaint, or refused with one; its
  * canonical text is accepted too, and its own canonical text.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """`ferry-idl format` changes nothing that matters: its text is canonical, and makes the same C. Nor
 does it lose a comment, wherever one stands: each file is formatted with comments thrown in, too."""
 import pathlib, random, re, subprocess, sys, tempfile

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Sends random values of every type of every y_*.thrift, and of every argument and result of their
 methods, through the generated C. Each value must come back unchanged, with its defaults filled in. The
 objects of the _INIT macros are packed in C and compared with the type's defaults.

@@ -26,7 +26,7 @@ void *arena_recycle(const void *block, size_t max) {
 
     if (block_sole_size(chunk) == 0)
         return ferry_free(chunk);
-    /* The last has room for all. */
+    /* The last chunk is the largest. */
     last = (void *)(uintptr_t)block_swap_inner(chunk, NULL);
     if (last) {
         ferry_free(block_swap_inner(last, NULL));
@@ -36,8 +36,8 @@ void *arena_recycle(const void *block, size_t max) {
     return block_sole_size(chunk) <= max ? chunk : ferry_free(chunk);
 }
 
-/* A further chunk hangs on the first, which is the block that is handed out. Each has room for all
- * before together and what is new: so there are few, and the last would have done alone. */
+/* The caller gets the first chunk; later chunks are linked to it. Each new chunk is larger than all
+ * earlier ones together, so there are few, and the last one alone could hold the whole value. */
 static uint8_t *chunk_new(Arena *arena, size_t size) {
     const void *before;
     void *chunk;

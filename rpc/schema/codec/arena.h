@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* One block that takes pieces until it is freed whole: what an unpacked value lives in. */
+/* A block for an unpacked value: pieces are taken one by one and freed together. */
 
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct Arena {
-    void *block; /* the first piece is its beginning; NULL: nothing taken yet */
+    void *block; /* begins with the first piece; NULL before that */
     uint8_t *at, *end;
-    size_t total, max; /* bytes: taken from the system, and no more than this */
+    size_t total, max; /* bytes allocated so far, and their limit */
 } Arena;
 
-/* No memory is taken before the first piece; the first chunk is of size first at least. */
+/* Allocates no memory before the first piece. */
 void arena_init(Arena *arena, size_t max);
 
-/* The same with a first chunk that is there already: what arena_recycle() returned. */
+/* The same with a first chunk from arena_recycle(). */
 void arena_init_with(Arena *arena, size_t max, void *block);
 
-/* The largest chunk of an arena's block, for another arena; the others are freed. NULL, and all are
- * given up: somebody else keeps the block, or the chunk is larger than max. */
+/* Frees a block, except its largest chunk, which it returns for another arena. Returns NULL if the
+ * block has another owner or the chunk is larger than max; the block is then released. */
 void *arena_recycle(const void *block, size_t max);
 
 void *arena_grow(Arena *arena, size_t size, size_t first);

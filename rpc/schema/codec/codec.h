@@ -5,11 +5,11 @@
  * Values in C to MessagePack and back, along the tables of ferry/schema.h. Structs are maps by
  * field name, arguments a list, unions a map of one, enums integers, uuids 16 bytes of bin.
  *
- * Everything is checked on the way: ranges, UTF-8, NULs, keys that are missing or there twice, sets
- * with equal elements, depth, and the memory that a value takes. Unknown keys are skipped; what is
- * missing takes its default, or is absent if it is optional.
+ * The codec checks ranges, UTF-8, NULs, missing and repeated keys, equal elements of sets, depth,
+ * and the memory of a value. It skips unknown keys. A missing field gets its default, or is absent
+ * if it is optional.
  *
- * root is how messages call the whole: "args" in "args.range.low: expected i32, got str".
+ * root names the whole value in messages: "args" in "args.range.low: expected i32, got str".
  */
 
 #include <ferry/schema.h>
@@ -18,7 +18,7 @@
 #include "rpc/schema/codec/arena.h"
 #include "rpc/wire/reader.h"
 
-/* Appends the value. -EINVAL, -ENOMEM, -EMSGSIZE; the buffer is then as it was. */
+/* Appends the value. -EINVAL, -ENOMEM, -EMSGSIZE: the buffer is unchanged. */
 int schema_pack(const ferry_type *type, const void *value, const char *root, Buffer *to,
                 ferry_error *reterr);
 
@@ -32,18 +32,17 @@ int schema_unpack_block(const ferry_type *type, Span bytes, const char *root, vo
                         ferry_error *reterr);
 
 /*
- * The same with memory that is used again and again: *spare is what schema_spare() left there, or
- * NULL, and is NULL afterwards.
+ * The same with reused memory: *spare comes from schema_spare() or is NULL. It is NULL afterwards.
  */
 int schema_unpack_in(void **spare, const ferry_type *type, Span bytes, const char *root, void *ret,
                      ferry_error *reterr);
 int schema_unpack_block_in(void **spare, const ferry_type *type, Span bytes, const char *root,
                            void **ret, ferry_error *reterr);
 
-/* In place of ferry_free() for what came out of these: keeps it in *spare for the next one, unless
- * there is one already, it is large, or somebody holds it still. */
+/* Frees a block from these functions, or keeps it in *spare for the next one: if *spare is NULL,
+ * the block is small, and it has no other owner. */
 void schema_spare(void **spare, const void *block);
 
-/* Into a piece of an arena that has one already, and no more of it than arena->max. */
+/* Unpacks into a piece of an arena that has a first piece. arena->max limits it. */
 int schema_unpack_into(Arena *arena, const ferry_type *type, Span bytes, const char *root,
                        void **ret, ferry_error *reterr);

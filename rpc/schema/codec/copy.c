@@ -86,7 +86,7 @@ static bool copy_fields(Copier *c, const ferry_type *type, const void *from, voi
     return good;
 }
 
-/* A member that the type does not know is left out: nobody can tell what it points to. */
+/* An unknown member is left out, since the type of its value is unknown. */
 static bool copy_union(Copier *c, const ferry_type *type, const void *from, void *to) {
     int32_t which = *(const int32_t *)from;
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Values in C to MessagePack. See codec.h. */
 
 #include <assert.h>
@@ -92,7 +93,7 @@ static uint8_t *pack_binary(Packer *packer, uint8_t *at, const ferry_bytes *byte
     return at ? put_bytes(put_bin_head(at, bytes->len), bytes->data, bytes->len) : NULL;
 }
 
-/* Before what a container holds. A caller's tree that loops ends here too. */
+/* Enters a container. A tree that leads back to itself ends here too. */
 static bool descend(Packer *packer) {
     if (packer->depth < WIRE_DEPTH_MAX) {
         packer->depth++;
@@ -139,7 +140,7 @@ static uint8_t *pack_list(Packer *packer, uint8_t *at, const ferry_type *type,
         }
     }
     packer->depth--;
-    /* After the walk: comparing may rely on what it checked. */
+    /* Duplicates are searched last, since comparing needs checked values. */
     if (type->kind == FERRY_KIND_SET &&
         !is_unique(packer, type->item, list, type->item->size, "the element"))
         return NULL;
@@ -175,7 +176,8 @@ static uint8_t *pack_map(Packer *packer, uint8_t *at, const ferry_type *type,
     return is_unique(packer, type->key, map, type->entry_size, "the key") ? at : NULL;
 }
 
-/* The value in a field's slot. NULL: absent, if it may be; a failure, if not. */
+/* The value in a field's slot. NULL is an absent value, or a failure if the field is not optional.
+ * */
 static inline const void *slot_value(const ferry_field *field, const void *in) {
     const void *slot = (const char *)in + field->offset;
 
@@ -206,7 +208,7 @@ static size_t count_present(const ferry_type *type, const void *value) {
 static uint8_t *pack_struct(Packer *packer, uint8_t *at, const ferry_type *type,
                             const void *value) {
     const ferry_field *field = type->fields, *end = field + type->n;
-    size_t head = SIZE_MAX; /* where the count is to be put, as an offset: the buffer moves */
+    size_t head = SIZE_MAX; /* offset of the count; the buffer may move */
     size_t n = 0;
 
     if (!descend(packer))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Copying short texts and keys, quickly: most are shorter than a call of memcpy() is worth. */
+/* Fast copies and comparisons of short texts: most are too short for a call of memcpy(). */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,7 +60,7 @@ static inline bool bytes_equal(const void *a, const void *b, size_t len) {
     return memcmp(p, q, len) == 0;
 }
 
-/* Nothing but ASCII, and no NUL? What is not needs the slow look. */
+/* True if the text is ASCII without a NUL. Other texts need the full check. */
 static inline bool is_plain_text(const uint8_t *p, size_t len) {
     const uint64_t high = UINT64_C(0x8080808080808080), ones = UINT64_C(0x0101010101010101);
     uint64_t word, bad = 0;

@@ -1,4 +1,5 @@
-/* Bodies to blocks: the beginning and the end of unpacking. See codec.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unpacks bodies into blocks. See codec.h. */
 
 #include "base/block.h"
 #include "base/error.h"
@@ -6,8 +7,8 @@
 #include "rpc/schema/codec/values.h"
 
 /*
- * A body may not take more memory than this: a list of empty maps has a byte for each struct, which
- * may be hundreds of bytes in C.
+ * The memory limit of a body. A list of empty maps has one byte for each struct, which can be
+ * hundreds of bytes in C.
  */
 enum { MEMORY_MIN = 1024 * 1024, MEMORY_PER_BYTE = 64 };
 
@@ -21,7 +22,8 @@ static void start(Unpacker *u, Span bytes, size_t size, void **spare) {
 
     u->end = bytes.len > 0 ? bytes.data + bytes.len : bytes.data;
     u->depth = 0;
-    /* Texts take what they took as bytes, small integers and pieces' ends somewhat more. */
+    /* A text needs about as many bytes as in the body; small integers and alignment need a little
+     * more. */
     u->first = size + bytes.len + more + 32;
     if (*spare)
         arena_init_with(&u->arena, max, *spare);
@@ -127,7 +129,7 @@ int schema_unpack_in(void **spare, const ferry_type *type, Span bytes, const cha
     r = schema_unpack_block_in(spare, type, bytes, root, &block, reterr);
     if (r != 0)
         return r;
-    /* What is one block as a whole can be sent on without a copy. */
+    /* A block that is bytes alone can be sent on without a copy. */
     if (type->kind == FERRY_KIND_BINARY)
         ((ferry_bytes *)block)->block = block;
     *(void **)ret = block;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* Numbers, texts and bytes: inline, because nearly all of a body is made of them. */
@@ -21,7 +22,7 @@ static inline const uint8_t *out_of_range(Unpacker *u, const ferry_type *type, b
     return NULL;
 }
 
-/* Any integer form into *value, sign-extended when it is negative. NULL: it is no integer. */
+/* Reads an integer of any form into *value, sign-extended. NULL if there is no integer. */
 static inline const uint8_t *read_int(const Unpacker *u, const uint8_t *at, bool *negative,
                                       uint64_t *value) {
     size_t left = (size_t)(u->end - at);
@@ -100,7 +101,7 @@ static inline const uint8_t *unpack_bool(Unpacker *u, const uint8_t *at, const f
     return at + 1;
 }
 
-/* Integers too: other languages write 3.0 as 3. */
+/* Accepts integers too: other languages write 3.0 as 3. */
 static inline const uint8_t *unpack_double(Unpacker *u, const uint8_t *at, const ferry_type *type,
                                            double *to) {
     Reader reader = reader_of(at, (size_t)(u->end - at));
@@ -156,7 +157,7 @@ static inline const uint8_t *unpack_string(Unpacker *u, const uint8_t *at, const
     return reader.at;
 }
 
-/* A str too: older peers know no bin. */
+/* Accepts a str too: old MessagePack libraries have no bin. */
 static inline const uint8_t *unpack_binary(Unpacker *u, const uint8_t *at, const ferry_type *type,
                                            ferry_bytes *to) {
     Reader reader = reader_of(at, (size_t)(u->end - at));

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* MessagePack to values in C. See codec.h. */
 
 #include "rpc/schema/codec/unpack-scalar.h"
@@ -13,7 +14,7 @@ static const char *type_at(const Unpacker *u, const uint8_t *at) {
     return wire_type_name(reader_peek(&reader));
 }
 
-/* What is cut off, or claims to be longer than it is, is no type. */
+/* Reports a type mismatch, or a value that is cut off. */
 const uint8_t *unpacker_expected(Unpacker *u, const uint8_t *at, const ferry_type *type) {
     Reader reader = reader_of(at, (size_t)(u->end - at));
 
@@ -51,7 +52,7 @@ static bool is_unique(Unpacker *u, const ferry_type *type, const ValueList *list
     return false;
 }
 
-/* Memory for n items: NULL when there is none, or n is 0. */
+/* Memory for n items. NULL without memory, or if n is 0. */
 static char *take_items(Unpacker *u, size_t n, size_t size) {
     if (n > 0 && size > SIZE_MAX / 2 / n) {
         value_error_set(&u->error, "ferry.TooBig",
@@ -121,7 +122,7 @@ static const uint8_t *unpack_map(Unpacker *u, const uint8_t *at, const ferry_typ
 
 /* ---- structs ---- */
 
-/* Into the field's place in the C struct at base. */
+/* Unpacks into the field's place in the C struct at base. */
 static const uint8_t *unpack_field(Unpacker *u, const uint8_t *at, const ferry_field *field,
                                    char *base) {
     void *to = base + field->offset;
@@ -138,7 +139,7 @@ static const uint8_t *unpack_field(Unpacker *u, const uint8_t *at, const ferry_f
     return at;
 }
 
-/* What a field holds when nothing came for it. */
+/* Sets a field that is missing to its default, or to absent. */
 static bool fill_in(Unpacker *u, const ferry_field *field, char *base) {
     void *to = base + field->offset;
 
@@ -162,8 +163,8 @@ static bool fill_in(Unpacker *u, const ferry_field *field, char *base) {
     return false;
 }
 
-/* Senders write fields in the table's order: the next one is nearly always the one after the last.
- * SIZE_MAX: there is no such field. */
+/* The index of a field, or SIZE_MAX. Senders write fields in the order of the table, so the search
+ * starts behind the last field. */
 static inline size_t find_field(const ferry_type *type, size_t next, Span key) {
     size_t n = type->n;
 
@@ -266,8 +267,8 @@ static const uint8_t *unpack_struct(Unpacker *u, const uint8_t *at, const ferry_
     return at;
 }
 
-/* Fewer than declared: the others are filled in, as the caller may be older than we are. More: he
- * is newer. */
+/* An older caller sends fewer arguments: the others get their defaults. A newer caller sends more:
+ * the extra ones are skipped. */
 static const uint8_t *unpack_args(Unpacker *u, const uint8_t *at, const ferry_type *type,
                                   void *to) {
     Reader reader = reader_of(at, (size_t)(u->end - at));

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the files of the unpacker share. A function that reads returns where it stopped, or NULL
- * after it has set the trouble. */
+/* Functions that the unpacker's files share. A reading function returns the position behind its
+ * value, or NULL after it has set the error. */
 
 #include "rpc/schema/codec/arena.h"
 #include "rpc/schema/codec/codec.h"
@@ -15,10 +16,10 @@ typedef struct Unpacker {
     ValueError error;
 } Unpacker;
 
-/* Any value, to where a C value of its type begins. */
+/* Unpacks any value into the C value at to. */
 const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_type *type, void *to);
 
-/* Nothing of this type is here. Returns NULL. */
+/* Reports that the value has another type. Returns NULL. */
 const uint8_t *unpacker_expected(Unpacker *u, const uint8_t *at, const ferry_type *type);
 
 static inline const uint8_t *refuse(Unpacker *u, const char *text) {

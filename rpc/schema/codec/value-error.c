@@ -1,4 +1,5 @@
-/* What is wrong with a value, and where. See value-error.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The error of a value and its place. See value-error.h. */
 
 #include "rpc/schema/codec/value-error.h"
 
@@ -20,7 +21,7 @@ void value_error_set(ValueError *error, const char *type, const char *format, ..
 static void prepend(ValueError *error, const char *step, size_t len) {
     static const char more[] = "...";
 
-    /* Room for the mark stays: what is nearest to the trouble matters most. */
+    /* The end of the path matters most. The mark "..." replaces the rest. */
     if (error->start < len + 2 * sizeof(more)) {
         if (strncmp(error->path + error->start, more, 3) != 0) {
             error->start -= sizeof(more) - 1;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values in C: compared, hashed, looked up; and the types that every interface has. See values.h.
- */
+/* Compares, hashes and looks up values in C; the tables of base types. See values.h. */
 
 #include "rpc/schema/codec/values.h"
 
@@ -32,15 +31,15 @@ static bool lists_equal(const ferry_type *type, const ValueList *a, const ValueL
     return true;
 }
 
-/* Comparing each with each would let a stranger make two large sets take for ever. The hash has a
- * seed that he does not know. */
+/* Comparing each element with each would be too slow for large sets. The seed of the hash is
+ * random, so a peer cannot choose colliding elements. */
 static bool same_hash(const ferry_type *type, const void *a, const void *b) {
     return value_hash(type, a) == value_hash(type, b);
 }
 
 enum { COMPARED_MAX = 16 };
 
-/* As sets: the order does not count. */
+/* The order of sets and maps does not matter. */
 static bool sets_equal(const ferry_type *type, const ValueList *a, const ValueList *b) {
     size_t size = type->item->size;
 
@@ -153,7 +152,7 @@ static uint64_t items_hash(const ferry_type *type, const ValueList *list) {
         } else {
             item = value_hash(type->item, (const char *)list->v + i * type->item->size);
         }
-        /* A sum, where the order does not count. */
+        /* A sum does not depend on the order. */
         hash = type->kind == FERRY_KIND_LIST ? mix(hash, item) : hash + item;
     }
     return hash;
@@ -212,7 +211,7 @@ static ptrdiff_t duplicate_of_few(const ferry_type *type, const char *v, size_t 
 
 typedef struct Slot {
     uint64_t hash;
-    size_t index; /* + 1; 0: empty */
+    size_t index; /* index + 1; 0: empty */
 } Slot;
 
 ptrdiff_t values_duplicate(const ferry_type *type, const void *v, size_t n, size_t stride) {

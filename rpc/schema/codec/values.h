@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Values in C, as tables describe them: compared, hashed, looked up. */
+/* Compares, hashes and looks up values in C along their tables. */
 
 #include <assert.h>
 #include <ferry/schema.h>
 
-/* What lists, sets and maps look like in C. */
+/* Lists, sets and maps in C. */
 typedef struct ValueList {
     size_t n;
     const void *v;
@@ -21,7 +21,7 @@ static inline bool type_is_scalar(const ferry_type *type) {
     return type->kind <= FERRY_KIND_ENUM;
 }
 
-/* Is the field's value behind a pointer? (A string is its own pointer.) */
+/* True if the field's value is behind a pointer. A string is its own pointer. */
 static inline bool field_is_pointer(const ferry_field *field) {
     return (field->flags & (FERRY_OPTIONAL | FERRY_POINTER)) != 0 &&
            field->type->kind != FERRY_KIND_STRING;
@@ -44,5 +44,5 @@ uint64_t value_hash(const ferry_type *type, const void *value);
 
 enum { VALUES_UNIQUE = -1, VALUES_NO_MEMORY = -2 };
 
-/* Looks for an element that equals an earlier one: its index, or one of the above. */
+/* The index of an element that equals an earlier one, or one of the codes above. */
 ptrdiff_t values_duplicate(const ferry_type *type, const void *v, size_t n, size_t stride);

@@ -1,4 +1,5 @@
-/* Tables to a description. See description.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the description of a service from its tables. See description.h. */
 
 #include "rpc/schema/codec/codec.h"
 #include "rpc/schema/description/description.h"

@@ -1,4 +1,5 @@
-/* The pieces that a description is made of. See description-parser.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the parts of a description. See description-parser.h. */
 
 #include "rpc/schema/description/description-parser.h"
 
@@ -29,7 +30,7 @@ void *parser_take_array(DescriptionParser *p, size_t n, size_t size) {
     return parser_take(p, n * size); /* n is bounded by the bytes of the description */
 }
 
-/* A failure of the reader becomes one of the parser. */
+/* Turns an error of the reader into one of the parser. Returns false after an error. */
 bool parser_good(DescriptionParser *p, const Reader *reader) {
     return !reader->problem || parser_refuse(p, reader->problem);
 }
@@ -50,7 +51,7 @@ const char *parser_text(DescriptionParser *p, Reader *reader) {
     return text;
 }
 
-/* An identifier; with dots where a whole name is meant. */
+/* True for an identifier; with dots, for identifiers that dots connect. */
 static bool is_identifier(const char *text, bool dots) {
     size_t len = strlen(text);
     bool start = true;
@@ -127,7 +128,7 @@ static bool read_annotations(DescriptionParser *p, Reader *reader, ferry_notes *
     return !p->error.type;
 }
 
-/* Is it a key of notes? Then it is read. */
+/* Reads the value if the key belongs to the notes. Returns false for other keys. */
 bool parser_note(DescriptionParser *p, Span key, Reader *reader, const ferry_notes **ret) {
     ferry_notes *notes;
     bool doc = span_is(key, "doc");

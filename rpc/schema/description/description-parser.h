@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /*
- * What reads a description: it comes from a stranger, and becomes tables in an arena. The first
- * trouble stays; after it everything fails.
+ * Reads a description from an untrusted peer into tables in an arena. The first error stays; after
+ * it each function fails.
  */
 
 #include <ferry/schema.h>
@@ -11,7 +12,7 @@
 #include "rpc/schema/codec/value-error.h"
 #include "rpc/wire/reader.h"
 
-/* A field's default, which can be read once all types are complete. */
+/* A field's default, which is read when all types are complete. */
 typedef struct PendingDefault {
     struct PendingDefault *next;
     ferry_field *field;
@@ -32,21 +33,21 @@ typedef struct DescriptionParser {
 bool parser_refuse(DescriptionParser *p, const char *text);
 bool parser_no_memory(DescriptionParser *p);
 
-/* Zeroed. NULL: out of memory, and said so. */
+/* Zeroed memory. NULL if memory ran out; the error is set. */
 void *parser_take(DescriptionParser *p, size_t size);
 void *parser_take_array(DescriptionParser *p, size_t n, size_t size);
 
-/* A failure of the reader becomes one of the parser. */
+/* Turns an error of the reader into one of the parser. Returns false after an error. */
 bool parser_good(DescriptionParser *p, const Reader *reader);
 
-/* NULL: there is none that is one. */
+/* NULL after an error. */
 const char *parser_text(DescriptionParser *p, Reader *reader);
 const char *parser_name(DescriptionParser *p, Reader *reader, bool dots);
 
 Span parser_value(DescriptionParser *p, Reader *reader);
 bool parser_flag(DescriptionParser *p, Reader *reader, bool *ret);
 
-/* Walks over a map's pairs. True while there is one: *key, and the reader at its value. */
+/* Walks over a map's pairs. True for each pair: *key is set, and the reader is at its value. */
 typedef struct MapWalk {
     Reader reader;
     uint32_t left;
@@ -55,17 +56,17 @@ typedef struct MapWalk {
 MapWalk parser_walk(DescriptionParser *p, Span map);
 bool parser_next(DescriptionParser *p, MapWalk *walk, Span *key);
 
-/* Is it a key of notes? Then it is read. */
+/* Reads the value if the key belongs to the notes. Returns false for other keys. */
 bool parser_note(DescriptionParser *p, Span key, Reader *reader, const ferry_notes **ret);
 
 /* ---- description-types.c ---- */
 
-/* All names first, then what is inside of the types: they mention each other. */
+/* First the names of all types, then their contents, which refer to each other. */
 bool parser_declare_types(DescriptionParser *p, Span list);
 bool parser_complete_types(DescriptionParser *p);
-void parser_forget_types(DescriptionParser *p); /* their names: the tables stay */
+void parser_forget_types(DescriptionParser *p); /* frees their names; the tables stay */
 
-/* Once all types are complete. */
+/* These need complete types. */
 const ferry_type *parser_type(DescriptionParser *p, Reader *reader);
 ferry_field *parser_fields(DescriptionParser *p, Reader *reader, uint32_t *ret_n);
 void parser_lay_out(ferry_type *type, ferry_field *fields, uint32_t n);

@@ -1,5 +1,5 @@
-/* Types in a description: read, and laid out as C structs that no program has. See
- * description-parser.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the types of a description and lays them out as C structs. See description-parser.h. */
 
 #include <assert.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 typedef struct Named {
     UT_hash_handle hh;
     ferry_type *type;
-    Span fields; /* its "fields" or "values", to be read once all names are known */
+    Span fields; /* its "fields" or "values", read when all names are known */
     bool is_enum;
 } Named;
 
@@ -93,14 +93,15 @@ static const ferry_type *read_type(DescriptionParser *p, Reader *reader, int dep
     return name ? named_type(p, name) : NULL;
 }
 
-/* Entries of maps need the sizes of structs, which are known last. */
+/* An entry needs the sizes of structs, which are known last. */
 static void lay_out_map(ferry_type *type) {
     type->value_offset = aligned(type->key->size);
     type->entry_size = type->value_offset + aligned(type->item->size);
 }
 
 void parser_lay_out_containers(const ferry_type *type) {
-    ferry_type *own = (ferry_type *)(uintptr_t)type; /* ours: only containers are written to */
+    ferry_type *own =
+        (ferry_type *)(uintptr_t)type; /* containers are made here, so they may be changed */
 
     if (!type || (type->kind != FERRY_KIND_MAP && type->kind != FERRY_KIND_LIST &&
                   type->kind != FERRY_KIND_SET))
@@ -153,7 +154,7 @@ static void read_field_key(DescriptionParser *p, ferry_field *field, Span key, R
     }
 }
 
-/* All structs stand behind pointers: so no struct's size depends on another's. */
+/* All structs are behind pointers, so that no struct's size depends on another's. */
 static uint32_t slot_size(ferry_field *field) {
     bool has_fields = field->type->kind >= FERRY_KIND_STRUCT;
 
@@ -166,8 +167,8 @@ static int compare_names(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The first of n names is at `first`, the next one stride bytes on. Sorted, because a stranger may
- * send many structs of many fields, and the broker does nothing else meanwhile. */
+/* Refuses equal names. The first of n names is at `first`, the next one stride bytes later. Sorting
+ * bounds the time, since the broker does this in its loop. */
 static bool names_differ(DescriptionParser *p, const char *const *first, uint32_t n, size_t stride,
                          const char *problem) {
     const char **names = n > 1 ? calloc(n, sizeof(*names)) : NULL;
@@ -218,7 +219,7 @@ ferry_field *parser_fields(DescriptionParser *p, Reader *reader, uint32_t *ret_n
     return fields;
 }
 
-/* Offsets, one field after the other; a union's at one place behind which. */
+/* Sets the offsets: one field after the other. A union's fields share the place behind which. */
 void parser_lay_out(ferry_type *type, ferry_field *fields, uint32_t n) {
     bool is_union = type->kind == FERRY_KIND_UNION;
     uint32_t at = is_union ? VALUE_ALIGN : 0, size = at;
@@ -311,7 +312,7 @@ static bool add_named(DescriptionParser *p, Named *named) {
     return hash_added(named) ? true : parser_no_memory(p);
 }
 
-/* Its name and kind; what is inside is read when all names are known. */
+/* Reads a type's name and kind. Its contents are read when all names are known. */
 static bool declare_type(DescriptionParser *p, Span map) {
     MapWalk walk = parser_walk(p, map);
     Named *named = parser_take(p, sizeof(*named));
@@ -333,7 +334,7 @@ static bool declare_type(DescriptionParser *p, Span map) {
     }
     if (p->error.type || !parser_good(p, &walk.reader))
         return false;
-    /* So that fields can be laid out in any order. */
+    /* The size is known before the layout of fields that use it. */
     named->type->size = named->type->kind == FERRY_KIND_ENUM ? sizeof(int32_t) : 0;
     return add_named(p, named);
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What a service offers, as bytes: sent with SERVE, kept by the broker, read by whoever asks.
- * docs/description.md has the format. What is read becomes the same tables as generated code has,
- * so that one codec checks bodies against either.
+ * The description of a service: sent with SERVE, kept by the broker, and read by clients that ask
+ * for it. docs/description.md has the format. Reading it makes tables as generated code has them,
+ * so one codec works with both.
  */
 
 #include <ferry/schema.h>
@@ -23,11 +23,10 @@ enum {
 int description_write(const ferry_service *service, Buffer *to);
 
 /*
- * Reads one that comes from a stranger. ret is a block that holds all of the tables; their C
- * structs are laid out here, and no program has them: values are for schema_pack() and
- * schema_unpack() alone.
+ * Reads a description from an untrusted peer. ret is one block with all tables. Their C structs are
+ * laid out at run time, so only schema_pack() and schema_unpack() can use their values.
  *
- * -EINVAL: reterr says what is wrong with it, and where; -EMSGSIZE; -ENOMEM.
+ * -EINVAL: reterr has the error and its place; -EMSGSIZE; -ENOMEM.
  */
 int description_read(Span bytes, ferry_service **ret, ferry_error *reterr);
 
@@ -35,13 +34,13 @@ int description_read(Span bytes, ferry_service **ret, ferry_error *reterr);
 const ferry_type *description_type(const ferry_service *service, const char *name);
 const ferry_method *description_method(const ferry_service *service, const char *name);
 
-/* All named types that the service mentions, in the order they are met. Calls fn for each; stops
- * when it returns nonzero, and returns that. -ENOMEM. */
+/* Calls fn for each named type that the service uses. Stops if fn returns nonzero, and returns that
+ * value. -ENOMEM. */
 int description_each_type(const ferry_service *service,
                           int (*fn)(const ferry_type *type, void *ctx), void *ctx);
 
-/* Appends the interface file that would give this description, documentation included: it can be
- * compiled again. -ENOMEM. */
+/* Appends the service as an interface file with its documentation. The file can be compiled.
+ * -ENOMEM. */
 int description_print(const ferry_service *service, Buffer *to);
 
 /* "list<calc.Range>", at most size bytes; returns to. */

@@ -1,4 +1,5 @@
-/* A description to tables. It comes from a stranger. See description.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads a description from an untrusted peer into tables. See description.h. */
 
 #include <assert.h>
 
@@ -122,7 +123,7 @@ static bool read_methods(DescriptionParser *p, Span list) {
 
 /* ---- the whole ---- */
 
-/* Into the arena of the description; what it says of the field's own type is final by now. */
+/* Reads the defaults into the arena of the description. All types are complete. */
 static bool read_defaults(DescriptionParser *p) {
     for (PendingDefault *pending = p->pending; pending; pending = pending->next) {
         ferry_error error = FERRY_ERROR_INIT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables to the text of an interface file. See description.h. */
+/* Writes tables as an interface file. See description.h. */
 
 #include <inttypes.h>
 #include <math.h>
@@ -14,7 +14,7 @@
 typedef struct Printer {
     Buffer *to;
     TypeList types;
-    const char *ns; /* "calc", of ns_len bytes: what names of the service begin with */
+    const char *ns; /* "calc", of ns_len bytes: the namespace of the service */
     size_t ns_len;
 } Printer;
 
@@ -33,7 +33,7 @@ static void put(Printer *p, const char *format, ...) {
 
 /* ---- texts from strangers ---- */
 
-/* Terminals obey some control characters; a comment must not end early. */
+/* Control characters can harm a terminal, and a comment must not end early. */
 static void put_doc_line(Printer *p, const char *line, size_t len) {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)line[i];
@@ -108,7 +108,7 @@ static bool is_annotated(const ferry_notes *notes, const char *name) {
     return false;
 }
 
-/* Tables made by hand say in numbers what an interface file says in annotations. */
+/* Hand-made tables have numbers where an interface file has annotations. */
 static void put_ms(Printer *p, const ferry_notes *notes, const char *name, uint64_t ms, size_t *n) {
     char text[32];
 
@@ -139,8 +139,8 @@ static bool in_namespace(const Printer *p, const char *name) {
     return (dot ? (size_t)(dot - name) : 0) == p->ns_len && memcmp(name, p->ns, p->ns_len) == 0;
 }
 
-/* One file has one namespace: another's "shared.Range" becomes Range, or shared_Range when there
- * is a Range already, and an annotation says what it is on the wire. */
+/* A file has one namespace. The type "shared.Range" of another namespace becomes Range, or
+ * shared_Range if Range is taken; the annotation wire.name has its name on the wire. */
 static void put_name(Printer *p, const char *name) {
     const char *dot = strrchr(name, '.'), *last = dot ? dot + 1 : name;
     bool taken = false;
@@ -188,7 +188,7 @@ static void put_double(Printer *p, double number) {
     char text[40];
 
     if (!isfinite(number))
-        number = 0; /* there is no way to write it */
+        number = 0; /* it cannot be written */
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof(text), "%.*g", digits, number);
         if (strtod(text, NULL) == number)
@@ -380,7 +380,7 @@ static void put_method(Printer *p, const ferry_method *method) {
     if (method->args)
         put_fields(p, method->args->fields, method->args->n, &any);
     if (method->stream_in) {
-        /* Which place it has does not matter: it is no argument on the wire. */
+        /* The position does not matter: a stream is not an argument on the wire. */
         put(p, any ? ", " : "");
         put_stream(p, method->stream_in);
         put(p, " items");

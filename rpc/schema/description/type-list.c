@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The named types that a service mentions. See type-list.h. */
+/* The named types of a service. See type-list.h. */
 
 #include "rpc/schema/description/type-list.h"
 
@@ -36,8 +36,8 @@ static int append(TypeList *list, const ferry_type *type) {
     return 0;
 }
 
-/* Through lists and maps, which are few levels deep, to what has a name. What is inside of that is
- * looked at later: a chain of structs may be long. */
+/* Adds the named types in a type. Lists and maps are only a few levels deep. The fields of a struct
+ * are visited later, since a chain of structs can be long. */
 static int add(TypeList *list, const ferry_type *type) {
     TypeEntry *entry;
     int r = 0;

@@ -1,4 +1,5 @@
-/* From what people write to the wire. See text.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Converts values that people write to values for the wire. See text.h. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static bool broken(Converter *c, const Reader *in) {
     return in->problem && !refuse(c, in->problem);
 }
 
-/* A copy that ends with a NUL; NULL: it has one inside, or there is no memory. */
+/* A copy with a NUL at the end. NULL if the text has a NUL inside or memory ran out. */
 static char *text_at(Converter *c, Span span) {
     char *text = NULL;
 
@@ -55,7 +56,7 @@ static bool not_one(Converter *c, const ferry_type *type, const char *text) {
     return false;
 }
 
-/* "expected DOWN or UP", as many as there is room for. */
+/* Reports the names of an enum: "expected DOWN or UP", if they fit. */
 static bool none_of_them(Converter *c, const ferry_type *type, const char *text) {
     char shown[TEXT_ESCAPED_MAX], names[100];
     size_t len = 0;
@@ -270,8 +271,8 @@ static bool convert_args_in_order(Converter *c, const ferry_type *type, Reader *
     return true;
 }
 
-/* The value of a field in a map of arguments; an empty span: it is not there, or (a trouble) there
- * twice. */
+/* The value of a field in a map of arguments. Empty if the field is missing, or appears twice,
+ * which is an error. */
 static Span value_of(Converter *c, Reader map, uint32_t n, const ferry_field *field) {
     Span found = {NULL, 0};
 
@@ -290,7 +291,7 @@ static Span value_of(Converter *c, Reader map, uint32_t n, const ferry_field *fi
     return found;
 }
 
-/* What is left out in the middle takes its default here: the wire has no way to leave it out. */
+/* Writes the default of an argument in the middle: the wire cannot leave it out. */
 static bool write_missing(Converter *c, const ferry_field *field) {
     ferry_error error = FERRY_ERROR_INIT;
 
@@ -390,7 +391,7 @@ static bool convert(Converter *c, const ferry_type *type, Reader *in) {
     return good;
 }
 
-/* The codec has the last word: what it would refuse on arrival is not sent. */
+/* Unpacks the value, so that the codec refuses it here and not at the receiver. */
 static int check(const ferry_type *type, Span bytes, const char *root, ferry_error *reterr) {
     void *value;
     int r = schema_unpack_block(type, bytes, root, &value, reterr);

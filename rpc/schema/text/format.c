@@ -1,4 +1,5 @@
-/* From the wire to what people read, and examples to fill in. See text.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Formats values from the wire for people, and makes examples. See text.h. */
 
 #include <inttypes.h>
 
@@ -26,7 +27,7 @@ static int64_t integer(const ferry_type *type, const void *value) {
     }
 }
 
-/* JSON knows no other keys than text. */
+/* Keys become text, as JSON needs. */
 static void format_key(const ferry_type *type, const void *value, Buffer *to) {
     char text[32];
 
@@ -91,7 +92,7 @@ static void format_union(const ferry_type *type, const void *value, Buffer *to) 
     int32_t which = *(const int32_t *)value;
 
     if (which <= 0 || (uint32_t)which > type->n) {
-        write_nil(to); /* one that the interface does not know */
+        write_nil(to); /* a member that the interface does not know */
         return;
     }
     write_map(to, 1);
@@ -186,7 +187,7 @@ static void example_fields(const ferry_type *type, Buffer *to, int depth) {
     }
 }
 
-/* What holds itself ends with null; so does what would become too long to read. */
+/* Recursive types and long examples are cut off with null. */
 static void example(const ferry_type *type, Buffer *to, int depth) {
     if (depth == EXAMPLE_DEPTH || to->len > EXAMPLE_BYTES) {
         write_nil(to);

@@ -150,7 +150,7 @@ static void print_list(Printer *p, const ferry_type *type, const ValueList *list
     put(p, "]");
 }
 
-/* An object's keys are texts: numbers get quotes. */
+/* Keys of an object are texts, so numbers get quotes. */
 static void print_key(Printer *p, const ferry_type *type, const void *key) {
     bool quoted = type->kind == FERRY_KIND_STRING || type->kind == FERRY_KIND_BINARY ||
                   type->kind == FERRY_KIND_UUID ||
@@ -162,7 +162,7 @@ static void print_key(Printer *p, const ferry_type *type, const void *key) {
     put(p, quoted ? "" : "\"");
 }
 
-/* Keys that are no scalars and no texts make a list of pairs. */
+/* A map whose keys are containers or structs becomes a list of pairs. */
 static void print_map(Printer *p, const ferry_type *type, const ValueList *map) {
     bool object = type->key->kind <= FERRY_KIND_BINARY;
     const char *entry = map->v;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /*
@@ -20,14 +21,14 @@
 #include "base/buffer.h"
 #include "rpc/wire/reader.h"
 
-/* Appends the value for the wire, checked: what is refused here is refused with its place and, for
- * names, with what was meant. -EINVAL, -EMSGSIZE, -ENOMEM; the buffer is then as it was. */
+/* Appends the checked value for the wire. Errors have a place and, for names, a suggestion.
+ * -EINVAL, -EMSGSIZE, -ENOMEM: the buffer is unchanged. */
 int schema_convert(const ferry_type *type, Span loose, const char *root, Buffer *to,
                    ferry_error *reterr);
 
-/* Appends the value for people. The bytes must be the type's: -EINVAL. -ENOMEM. */
+/* Appends the value for people. -EINVAL: the bytes are not a value of the type; -ENOMEM. */
 int schema_format(const ferry_type *type, Span strict, const char *root, Buffer *to,
                   ferry_error *reterr);
 
-/* Appends an example of the type for people to fill in: every field is there. -ENOMEM. */
+/* Appends an example of the type with every field, for people to edit. -ENOMEM. */
 int schema_example(const ferry_type *type, Buffer *to);

@@ -1,9 +1,9 @@
-// expect: error: 'soon' is no time
+// expect: error: 'soon' is not a time
 // expect: error: the longest timeout is 1h
 // expect: error: 'timeout' needs a time
 // expect: error: 'perhaps' is neither true nor false
 // expect: error: expected a string, got '5'
-// expect: warning: 'timout' means nothing to ferry
+// expect: warning: ferry ignores 'timout'
 // expect: hint: did you mean 'timeout'?
 // expect: error: 'message' must name a string field of the exception
 exception X { 1: i32 code } (message = "code")

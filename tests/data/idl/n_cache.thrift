@@ -1,8 +1,8 @@
 // expect: error: 'cache.key': there is no 'who'
 // expect: error: 'cache.key': there is no 'user.nick'
-// expect: error: 'cache.key': 'id' is no struct
-// expect: error: 'cache.tags' means nothing without 'cache.ttl'
-// expect: error: 'later' is no time
+// expect: error: 'cache.key': 'id' is not a struct
+// expect: error: 'cache.tags' needs 'cache.ttl'
+// expect: error: 'later' is not a time
 struct User { 1: i64 id, 2: string name }
 service S {
   i64 a(1: User user) (cache.ttl = "1s", cache.key = "user.id, who")

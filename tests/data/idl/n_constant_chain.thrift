@@ -1,4 +1,4 @@
-// expect: error: 'C200' is made of other values, more than 200 levels deep
+// expect: error: the value of 'C200' is nested deeper than 200 levels
 const i32 C0 = C1
 const i32 C1 = C2
 const i32 C2 = C3

@@ -1,2 +1,2 @@
-// expect: includes itself, by way of this file
+// expect: includes itself through this file
 include "broken/cycle.thrift"

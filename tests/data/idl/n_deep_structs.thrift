@@ -1,4 +1,4 @@
-// expect: error: structs hold each other more than 200 levels deep
+// expect: error: structs contain each other more than 200 levels deep
 struct S0 { 1: S1 next }
 struct S1 { 1: S2 next }
 struct S2 { 1: S3 next }

@@ -1,9 +1,9 @@
-// expect: error: the default of 'kids' is made of itself
-// expect: error: the default of 'by_name' is made of itself
-// expect: error: the default of 'nobody' is made of itself
-// expect: error: the default of 'inner' is made of itself
-// expect: error: the default of 'shapes' is made of itself
-// expect: error: the default of 'members' is made of itself
+// expect: error: the default of 'kids' contains itself
+// expect: error: the default of 'by_name' contains itself
+// expect: error: the default of 'nobody' contains itself
+// expect: error: the default of 'inner' contains itself
+// expect: error: the default of 'shapes' contains itself
+// expect: error: the default of 'members' contains itself
 // expect-not: 'finite'
 // expect-not: 'pointed'
 struct Parent { 1: list<Parent> kids = [ {} ] }

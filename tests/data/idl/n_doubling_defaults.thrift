@@ -1,4 +1,4 @@
-// expect: error: constants and defaults are made of more than 1048576 values
+// expect: error: constants and defaults have more than 1048576 values
 struct S0 { 1: i32 x = 1 }
 struct S1 { 1: S0 a = {}, 2: S0 b = {} }
 struct S2 { 1: S1 a = {}, 2: S1 b = {} }

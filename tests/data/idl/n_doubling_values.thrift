@@ -1,4 +1,4 @@
-// expect: error: constants and defaults are made of more than 1048576 values
+// expect: error: constants and defaults have more than 1048576 values
 // expect-not: internal
 const list<i32> L0 = [1]
 typedef list<i32> T0

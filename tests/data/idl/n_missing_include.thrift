@@ -1,3 +1,3 @@
 // expect: n_missing_include.thrift:3:9: error: there is no file 'nowhere.thrift'
-// expect: hint: it is looked for beside this file
+// expect: hint: the compiler looks beside this file
 include "nowhere.thrift"

@@ -1,8 +1,8 @@
 // expect: n_numbers.thrift:13:15: error: a hexadecimal number needs digits
-// expect: n_numbers.thrift:14:15: error: there are letters behind the number
+// expect: n_numbers.thrift:14:15: error: letters follow the number
 // expect: n_numbers.thrift:15:19: error: unexpected character '.'
 // expect: n_numbers.thrift:16:15: error: unexpected character '-'
-// expect: n_numbers.thrift:17:18: error: there are letters behind the number
+// expect: n_numbers.thrift:17:18: error: letters follow the number
 // expect: n_numbers.thrift:18:15: error: 'F' is i32, but this is a double
 // expect: n_numbers.thrift:19:16: error: 'G' is bool, but this is a double
 // expect: n_numbers.thrift:20:14: error: expected a whole number, got '1.5'

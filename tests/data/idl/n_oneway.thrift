@@ -1,5 +1,5 @@
 // expect: error: a oneway method has no result
-// expect: error: a oneway method throws nothing
+// expect: error: a oneway method cannot throw
 // expect: error: a oneway method cannot take a stream
 exception E { 1: i32 a }
 service S {

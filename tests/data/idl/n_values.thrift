@@ -1,17 +1,17 @@
 // expect: error: 'A' is i32, but this is a string
 // expect: error: 'B' is a string, but this is an integer
 // expect: error: 'C' is a list, but this is a map
-// expect: warning: the element is there twice
-// expect: warning: the key is there twice: its last value counts
+// expect: warning: the element appears twice
+// expect: warning: the key appears twice: the last value wins
 // expect: error: 'Point' has no field 'z'
 // expect: error: the required field 'x' is missing
 // expect: error: there is no constant or enum value 'NOPE'
-// expect: error: 'Other.X' is of the enum 'Other', but 'I' is of 'Color'
-// expect: error: 'not-a-uuid' is no uuid
-// expect: error: a union holds one of its fields
+// expect: error: 'Other.X' is a value of the enum 'Other', but 'I' has the enum 'Color'
+// expect: error: 'not-a-uuid' is not a uuid
+// expect: error: a union has exactly one of its fields
 // expect: error: 2 does not fit into 'L', which is bool
 // expect: error: 'M' is a double, but this is a string
-// expect: error: 'Svc' is no type but a service
+// expect: error: 'Svc' is a service, not a type
 enum Color { RED }
 enum Other { X }
 struct Point { 1: required i32 x, 2: i32 y }

@@ -3,10 +3,10 @@
 // expect: n_words.thrift:16:1: error: expected a definition, got 'senum'
 // expect: n_words.thrift:17:1: error: expected a definition, got 'php_namespace'
 // expect: hint: one of: include, namespace, const
-// expect: n_words.thrift:18:15: error: there is no type 'lsit' that has others inside
+// expect: n_words.thrift:18:15: error: 'lsit' is not a container type
 // expect: hint: did you mean 'list'?
-// expect: n_words.thrift:18:31: error: there is no type 'vector' that has others inside
-// expect: hint: they are list<T>, set<T>, map<K, V> and stream<T>
+// expect: n_words.thrift:18:31: error: 'vector' is not a container type
+// expect: hint: container types: list<T>, set<T>, map<K, V> and stream<T>
 // expect: n_words.thrift:19:13: error: there is no type 'int'
 // expect: hint: did you mean 'i32'?
 // expect: n_words.thrift:20:8: error: there is no type 'strng'

@@ -1,8 +1,8 @@
 // Where an enum is wanted, the last part of a name decides.
-// expect: warning: 'Colour.BLUE' names the enum 'Colour', but 'wrong' is of 'Level', whose 'BLUE' is taken
-// expect: warning: 'A.TWO' names the enum 'A', but 'b' is of 'B', whose 'TWO' is taken
+// expect: warning: 'Colour.BLUE' names the enum 'Colour', but 'wrong' has the enum 'Level': its 'BLUE' is used
+// expect: warning: 'A.TWO' names the enum 'A', but 'b' has the enum 'B': its 'TWO' is used
 // expect-not: 'file'
-// expect: warning: 'Level.HIGH' names the enum 'Level', but 'local' is of 'Level', whose 'HIGH' is taken
+// expect: warning: 'Level.HIGH' names the enum 'Level', but 'local' has the enum 'Level': its 'HIGH' is used
 // expect: ENUM_NAMES_B_TWO
 // expect: SHARED_LEVEL_HIGH
 include "include/shared.thrift"

@@ -1,11 +1,11 @@
-// expect: y_headers.thrift:15:11: warning: 'martian' is no language that is known
-// expect: y_headers.thrift:16:11: warning: 'klingon.high' is no language that is known
+// expect: y_headers.thrift:15:11: warning: unknown language 'martian'
+// expect: y_headers.thrift:16:11: warning: unknown language 'klingon.high'
 // expect: y_headers.thrift:25:12: warning: field numbers start at 1
 // expect: y_headers.thrift:25:23: warning: field numbers start at 1
-// expect: y_headers.thrift:27:27: warning: a union holds one of its fields: none can be required
-// expect: y_headers.thrift:29:43: warning: 'required' and 'optional' mean nothing for an exception
-// expect: y_headers.thrift:30:17: warning: 'idempotant' means nothing to ferry
-// expect: warning: 'B' has the same number as 'A', which will be its name
+// expect: y_headers.thrift:27:27: warning: a union has one of its fields: 'required' has no effect
+// expect: y_headers.thrift:29:43: warning: 'required' and 'optional' have no effect in 'throws'
+// expect: y_headers.thrift:30:17: warning: ferry ignores 'idempotant'
+// expect: warning: 'B' has the same number as 'A': the first name is shown
 // expect-not: error:
 include "include/shared.thrift"
 cpp_include "<vector>";

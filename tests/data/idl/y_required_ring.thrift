@@ -1,5 +1,5 @@
-// expect: warning: 'Node' holds itself through required fields: no value of it can be complete
-// expect: warning: 'A' holds itself through required fields: no value of it can be complete
+// expect: warning: required fields make 'Node' contain itself: no value can be complete
+// expect: warning: required fields make 'A' contain itself: no value can be complete
 // expect: hint: make it optional
 // expect: const y_required_ring_node *next;
 // expect: const y_required_ring_b *b;

@@ -1,10 +1,10 @@
-// expect: y_twice.thrift:8:32: warning: the element is there twice
-// expect: y_twice.thrift:9:62: warning: the element is there twice
-// expect: y_twice.thrift:10:27: warning: the element is there twice
-// expect: y_twice.thrift:11:37: warning: the key is there twice: its last value counts
-// expect: y_twice.thrift:12:47: warning: the element is there twice
-// expect: y_twice.thrift:13:35: warning: the key is there twice: its last value counts
-// expect: y_twice.thrift:14:35: warning: the element is there twice
+// expect: y_twice.thrift:8:32: warning: the element appears twice
+// expect: y_twice.thrift:9:62: warning: the element appears twice
+// expect: y_twice.thrift:10:27: warning: the element appears twice
+// expect: y_twice.thrift:11:37: warning: the key appears twice: the last value wins
+// expect: y_twice.thrift:12:47: warning: the element appears twice
+// expect: y_twice.thrift:13:35: warning: the key appears twice: the last value wins
+// expect: y_twice.thrift:14:35: warning: the element appears twice
 const set<list<i32>> A = [[1], [1]]
 const set<uuid> B = ["00000000-0000-0000-0000-00000000000a", "{00000000-0000-0000-0000-00000000000A}"]
 const set<bool> C = [true,1]

@@ -1,28 +1,28 @@
-// expect: error: callers that know the old interface do not send 'new_one'
-// expect: error: 'removed' has no argument 'b' any more
-// expect: error: 'a' was argument 1 of 'swapped', and has another place now
-// expect: error: 'b' was argument 2 of 'swapped', and has another place now
-// expect: hint: on the wire an argument is known by its place: add new ones last
-// expect: error: 'b' was argument 2 of 'inserted', and has another place now
-// expect: error: 'c' was argument 3 of 'cut_in_the_middle', and has another place now
-// expect: error: argument 1 of 'retyped' was i32, and is string now
-// expect: error: argument 2 of 'retyped' was string, and is binary now
-// expect: error: argument 3 of 'retyped' was T, and is list<T> now
-// expect: error: argument 1 of 'widened' was i32, and is i64 now
-// expect: error: argument 2 of 'widened' was i8, and is double now
-// expect: hint: the side that is older, or newer, refuses numbers that do not fit
-// expect: error: argument 1 of 'narrowed' was i64, and is i32 now
-// expect: warning: argument 1 was named 'a': on the wire only its place counts
-// expect: error: 'hard' must be there now
+// expect: error: callers with the old interface do not send 'new_one'
+// expect: error: 'removed' no longer has the argument 'b'
+// expect: error: 'a' was argument 1 of 'swapped' and has another position now
+// expect: error: 'b' was argument 2 of 'swapped' and has another position now
+// expect: hint: the wire identifies an argument by its position: add new ones at the end
+// expect: error: 'b' was argument 2 of 'inserted' and has another position now
+// expect: error: 'c' was argument 3 of 'cut_in_the_middle' and has another position now
+// expect: error: argument 1 of 'retyped' changed from i32 to string
+// expect: error: argument 2 of 'retyped' changed from string to binary
+// expect: error: argument 3 of 'retyped' changed from T to list<T>
+// expect: error: argument 1 of 'widened' changed from i32 to i64
+// expect: error: argument 2 of 'widened' changed from i8 to double
+// expect: hint: one side refuses numbers that do not fit its type
+// expect: error: argument 1 of 'narrowed' changed from i64 to i32
+// expect: warning: argument 1 was named 'a': only its position counts on the wire
+// expect: error: 'hard' is mandatory now
 // expect: error: 'soft' may be absent now
 // expect: warning: the default of 'given' has changed
-// expect: error: 'lost' must be there now
+// expect: error: 'lost' is mandatory now
 // expect: warning: the default of 'other' has changed
 // expect: warning: the default of 'l' has changed
 // expect: warning: the default of 't' has changed
 // expect: warning: the default of 's' has changed
-// expect: error: the stream that 'stream_in' takes was stream<i32>, and is stream<i64> now
-// expect: error: the stream that 'no_stream_in' takes was void, and is stream<i32> now
+// expect: error: the stream that 'stream_in' takes changed from stream<i32> to stream<i64>
+// expect: error: the stream that 'no_stream_in' takes changed from void to stream<i32>
 // expect-not: 'optional_one'
 // expect-not: 'default_one'
 // expect-not: removed_optional

@@ -1,30 +1,30 @@
-// expect: error: 'B' is named 'BB' now
-// expect: error: 'C' was 3, and is 5 now
-// expect: error: the enum 'E' has no 'D' any more
-// expect: warning: those who know the old interface have no name for 'F'
-// expect: error: the field 'b' is named 'bb' now
-// expect: error: 'c' was string, and is binary now
-// expect: warning: for those who know the old interface 'd' is nothing
-// expect: error: 'a' was i32, and is i16 now
-// expect: error: 'b' must be there now
+// expect: error: 'B' was renamed to 'BB'
+// expect: error: 'C' changed from 3 to 5
+// expect: error: the enum 'E' no longer has 'D'
+// expect: warning: programs with the old interface have no name for 'F'
+// expect: error: the field 'b' was renamed to 'bb'
+// expect: error: 'c' changed from string to binary
+// expect: warning: programs with the old interface do not know 'd'
+// expect: error: 'a' changed from i32 to i16
+// expect: error: 'b' is mandatory now
 // expect: error: 'c' may be absent now
 // expect: warning: the default of 'd' has changed
-// expect: error: the field 'e' is named 'ee' now
-// expect: hint: on the wire a field is known by its name
-// expect: error: 'f' must be there now
-// expect: error: 'S' has no field 'g' any more
-// expect: warning: the number of 'again' was another field's
-// expect: error: the new field 'must' must be there
-// expect: error: the struct 'BecomesUnion' is gone
-// expect: error: the exception 'Gone' is gone
-// expect: error: the struct 'Dropped' is gone
-// expect: error: 'Number' was i32, and is i64 now
-// expect: error: the typedef 'Numbers' is gone
+// expect: error: the field 'e' was renamed to 'ee'
+// expect: hint: the wire identifies a field by its name
+// expect: error: 'f' is mandatory now
+// expect: error: 'S' no longer has the field 'g'
+// expect: warning: the number of 'again' belonged to another field
+// expect: error: the new field 'must' is mandatory
+// expect: error: the struct 'BecomesUnion' was removed
+// expect: error: the exception 'Gone' was removed
+// expect: error: the struct 'Dropped' was removed
+// expect: error: 'Number' changed from i32 to i64
+// expect: error: the typedef 'Numbers' was removed
 // expect: warning: the constant 'LIMIT' has another value now
 // expect: warning: the constant 'LIST' has another value now
-// expect: error: 'KIND' was i32, and is string now
-// expect: error: the constant 'LOST' is gone
-// expect: error: the enum 'Lost' is gone
+// expect: error: 'KIND' changed from i32 to string
+// expect: error: the constant 'LOST' was removed
+// expect: error: the enum 'Lost' was removed
 // expect-not: SAME
 // expect-not: 'may'
 // expect-not: 'reused' has no

@@ -1,15 +1,15 @@
-// expect: error: 'A' has no field 'goes' any more
-// expect: error: 'grows' was i32, and is i64 now
-// expect: error: 'hardens' must be there now
+// expect: error: 'A' no longer has the field 'goes'
+// expect: error: 'grows' changed from i32 to i64
+// expect: error: 'hardens' is mandatory now
 // expect: error: 'softens' may be absent now
-// expect: error: the field 'renamed' is named 'other' now
-// expect: error: the new field 'must' must be there
+// expect: error: the field 'renamed' was renamed to 'other'
+// expect: error: the new field 'must' is mandatory
 // expect: warning: the default of 'd' has changed
-// expect: error: the union 'U' has no 'b' any more
-// expect: error: 'Y' was 2, and is 5 now
-// expect: error: the enum 'E' has no 'Z' any more
-// expect: warning: for those who know the old interface 'c' is nothing
-// expect: warning: those who know the old interface have no name for 'W'
+// expect: error: the union 'U' no longer has 'b'
+// expect: error: 'Y' changed from 2 to 5
+// expect: error: the enum 'E' no longer has 'Z'
+// expect: warning: programs with the old interface do not know 'c'
+// expect: warning: programs with the old interface have no name for 'W'
 // expect-not: 'keeps'
 // expect-not: 'leaves'
 // expect-not: 'may'

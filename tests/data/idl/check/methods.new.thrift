@@ -1,11 +1,11 @@
-// expect: error: callers that know the old interface do not send 'c'
-// expect: error: 'sub' has no argument 'b' any more
-// expect: error: 'S' has no method 'gone' any more
+// expect: error: callers with the old interface do not send 'c'
+// expect: error: 'sub' no longer has the argument 'b'
+// expect: error: 'S' no longer has the method 'gone'
 // expect: error: 'shout' was oneway
-// expect: error: the result of 'flow' was stream<i32>, and is list<i32> now
-// expect: error: the service 'Gone' is gone
+// expect: error: the result of 'flow' changed from stream<i32> to list<i32>
+// expect: error: the service 'Gone' was removed
 // expect: warning: 'same' was idempotent
-// expect: warning: callers that know the old interface do not know 'X'
+// expect: warning: callers with the old interface do not know 'X'
 // expect-not: 'inherited'
 namespace * methods
 exception X { 1: i32 a }

@@ -1,5 +1,5 @@
-// expect: error: on the wire 'X' was named 'before.X', and is 'after.X' now
-// expect: error: on the wire 'S' was named 'before.S', and is 'after.S' now
+// expect: error: the wire name of 'X' changed from 'before.X' to 'after.X'
+// expect: error: the wire name of 'S' changed from 'before.S' to 'after.S'
 // expect-not: 'T'
 // expect-not: 'E'
 namespace * after

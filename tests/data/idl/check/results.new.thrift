@@ -1,21 +1,21 @@
-// expect: error: the result of 'gave_nothing' was void, and is i32 now
-// expect: error: the result of 'gives_nothing' was i32, and is void now
-// expect: error: the result of 'gives_more' was i32, and is i64 now
-// expect: error: the result of 'gives_other' was T, and is U now
-// expect: error: the result of 'gives_set' was list<i32>, and is set<i32> now
+// expect: error: the result of 'gave_nothing' changed from void to i32
+// expect: error: the result of 'gives_nothing' changed from i32 to void
+// expect: error: the result of 'gives_more' changed from i32 to i64
+// expect: error: the result of 'gives_other' changed from T to U
+// expect: error: the result of 'gives_set' changed from list<i32> to set<i32>
 // expect: error: 'turned_oneway' is oneway now
 // expect: error: 'was_oneway' was oneway
-// expect: error: the result of 'starts_streaming' was i32, and is stream<i32> now
-// expect: error: the result of 'ends_streaming' was stream<i32>, and is list<i32> now
-// expect: error: the result of 'streams_other' was stream<i32>, and is stream<string> now
-// expect: warning: callers that know the old interface do not know 'Y'
-// expect: warning: servers that know the old interface still throw 'Y'
-// expect: warning: 'not_idempotent' was idempotent: callers that know the old interface still try it again
-// expect: warning: callers that know the old interface still wait 10s for 'sooner'
-// expect: warning: callers of 'given_timeout' wait 5s now, if they do not say how long
-// expect: warning: callers that know the old interface still remember answers of 'forgets' for 1m
+// expect: error: the result of 'starts_streaming' changed from i32 to stream<i32>
+// expect: error: the result of 'ends_streaming' changed from stream<i32> to list<i32>
+// expect: error: the result of 'streams_other' changed from stream<i32> to stream<string>
+// expect: warning: callers with the old interface do not know 'Y'
+// expect: warning: servers with the old interface still throw 'Y'
+// expect: warning: 'not_idempotent' was idempotent: callers with the old interface still retry it
+// expect: warning: callers with the old interface still wait 10s for 'sooner'
+// expect: warning: callers of 'given_timeout' that set no deadline wait 5s now
+// expect: warning: callers with the old interface still cache answers of 'forgets' for 1m
 // expect: warning: callers of 'remembers' may get answers that are up to 1h old now
-// expect: error: 'S' has no method 'gone' any more
+// expect: error: 'S' no longer has the method 'gone'
 // expect-not: fine
 // expect-not: throws_renamed
 // expect-not: fresh

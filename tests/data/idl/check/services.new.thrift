@@ -1,8 +1,8 @@
-// expect: error: on the wire 'Wired' was named 'old.Wired', and is 'new.Wired' now
-// expect: error: 'Loses' has no method 'a' any more
-// expect: error: 'Loses' has no method 'b' any more
-// expect: error: 'Swaps' has no method 'b' any more
-// expect: error: the service 'Renamed' is gone
+// expect: error: the wire name of 'Wired' changed from 'old.Wired' to 'new.Wired'
+// expect: error: 'Loses' no longer has the method 'a'
+// expect: error: 'Loses' no longer has the method 'b'
+// expect: error: 'Swaps' no longer has the method 'b'
+// expect: error: the service 'Renamed' was removed
 // expect-not: 'Keeps'
 // expect-not: 'Flattens'
 namespace * services

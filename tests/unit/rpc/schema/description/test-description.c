@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/schema/description/description.h"
 
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/schema/text/text.h"
 
 #include "rpc/schema/codec/codec.h"
