@@ -61,7 +61,8 @@ const char *c_spelling(const Annotation *annotations, const char *name) {
     return own && own->has_value ? own->value : name;
 }
 
-const char *snake_case(Program *program, const char *name) {
+/* "DivisionByZero" to "division_by_zero". */
+static const char *snake_case(Program *program, const char *name) {
     char *text = region_alloc(&program->region, 2 * strlen(name) + 1), *to = text;
 
     for (const char *p = name; *p; p++) {

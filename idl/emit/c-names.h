@@ -27,8 +27,6 @@ const char *wire_prefix(Program *program, const File *file);
 /* "calc.Range" */
 const char *wire_name(Program *program, const Definition *definition);
 
-/* "DivisionByZero" to "division_by_zero". */
-const char *snake_case(Program *program, const char *name);
 const char *upper_case(Program *program, const char *name);
 
 /* "calc_range". A service named like the prefix has the prefix as its name: "calc"; another one has

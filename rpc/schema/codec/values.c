@@ -20,6 +20,9 @@ SCALAR(string, STRING, const char *);
 SCALAR(binary, BINARY, ferry_bytes);
 SCALAR(uuid, UUID, ferry_uuid);
 
+static bool value_equal(const ferry_type *type, const void *a, const void *b);
+static uint64_t value_hash(const ferry_type *type, const void *value);
+
 static bool lists_equal(const ferry_type *type, const ValueList *a, const ValueList *b) {
     size_t size = type->item->size;
 
@@ -104,7 +107,7 @@ static bool unions_equal(const ferry_type *type, const void *a, const void *b) {
     return in_a && in_b ? value_equal(field->type, in_a, in_b) : in_a == in_b;
 }
 
-bool value_equal(const ferry_type *type, const void *a, const void *b) {
+static bool value_equal(const ferry_type *type, const void *a, const void *b) {
     const ferry_bytes *bytes_a = a, *bytes_b = b;
 
     switch (type->kind) {
@@ -170,7 +173,7 @@ static uint64_t fields_hash(const ferry_type *type, const void *value) {
     return hash;
 }
 
-uint64_t value_hash(const ferry_type *type, const void *value) {
+static uint64_t value_hash(const ferry_type *type, const void *value) {
     const ferry_bytes *bytes = value;
     const ferry_field *field;
     double number;

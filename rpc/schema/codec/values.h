@@ -39,9 +39,6 @@ static inline const void *field_value(const ferry_field *field, const void *in) 
     return slot;
 }
 
-bool value_equal(const ferry_type *type, const void *a, const void *b);
-uint64_t value_hash(const ferry_type *type, const void *value);
-
 enum { VALUES_UNIQUE = -1, VALUES_NO_MEMORY = -2 };
 
 /* The index of an element that equals an earlier one, or one of the codes above. */
