@@ -294,9 +294,9 @@ void emit_header(Emit *emit) {
         put(to, "\n");
         put_comment(to, "", emit->file->doc);
     }
-    put(to,
-        "\n/* Structs own nothing: the caller owns what a sent value points to, the block what a "
-        "received one does. */\n");
+    put(to, "\n/* Structs own nothing. The caller owns what a sent value points to; what a "
+            "received value points\n"
+            " * to belongs to its block. */\n");
     emit_types(emit);
     put_constants(emit);
     put_inits(emit);
