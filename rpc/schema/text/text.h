@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Values as people write them, to values as the wire has them, and back: for tools that know an
- * interface from its description alone. What people write comes as MessagePack made from JSON or
- * from words of a command line; the differences are:
+ * Values as people write them and values as the wire has them, for tools that know an interface only
+ * from its description. A value that a person wrote comes as MessagePack, made from JSON or from
+ * words of a command line. It differs from a value on the wire:
  *
  *     enum      a name, "ADD" or "Op.ADD", as well as the number
  *     uuid      text: "123e4567-e89b-12d3-a456-426614174000"
@@ -13,7 +13,7 @@
  *     map       its keys are text, whatever their type; or a list of [key, value]
  *     arguments in order, as a list, or by name, as a map
  *
- * Unlike a receiver, a converter refuses what the interface does not know: it is a typing mistake.
+ * Unlike a receiver, a converter refuses unknown names: they are typing mistakes.
  */
 
 #include <ferry/schema.h>
