@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the generated C of each y_*.thrift, and a program that uses every macro of its header, without
-a warning: gcc and clang, C11 and C++17. Each function that the header declares must be defined."""
+"""Compile the generated C of each y_*.thrift, and a program that uses every macro of its header, without
+a warning: gcc and clang, C11 and C++17. The source must define all that the header declares."""
 import pathlib, re, shutil, subprocess, sys, tempfile
 
 idl, data, include = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]

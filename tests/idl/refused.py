@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""n_*.thrift are refused, y_*.thrift may be warned about, check/*.new.thrift break *.old.thrift:
-each says in comments `// expect: TEXT` what must be said, and `// expect-not: TEXT` what must not; what
-breaks is said without anything else.
-Where comments cannot be read, they are in a file of the same name with .expect behind it."""
+"""Test the reports of ferry-idl: n_*.thrift fail, y_*.thrift succeed and may have warnings, and
+check/*.new.thrift break callers or servers of *.old.thrift. Comments list texts that must be in the output
+(`// expect: TEXT`) and texts that must not (`// expect-not: TEXT`). A comparison reports nothing else.
+If a file cannot have comments, they are in a file of the same name with .expect at the end."""
 import pathlib, re, subprocess, sys
 
 idl, data = sys.argv[1], pathlib.Path(sys.argv[2])
