@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Values as people write them and values as the wire has them, for tools that know an interface only
- * from its description. A value that a person wrote comes as MessagePack, made from JSON or from
- * words of a command line. It differs from a value on the wire:
+ * Values as people write them and values as the wire has them, for tools that know an interface
+ * only from its description. A value that a person wrote comes as MessagePack, made from JSON or
+ * from words of a command line. It differs from a value on the wire:
  *
  *     enum      a name, "ADD" or "Op.ADD", as well as the number
  *     uuid      text: "123e4567-e89b-12d3-a456-426614174000"
