@@ -225,8 +225,8 @@ int ferry_value_pack(const ferry_type *type, const void *value, ferry_bytes *ret
 
 /*
  * The other way. For a scalar, ret points to a variable of its type; for a string to a char *, for
- * any other type T to a T *: one block, ferry_free(). After a failure, a pointer in ret is NULL and a
- * scalar is unchanged.
+ * any other type T to a T *: one block, ferry_free(). After a failure, a pointer in ret is NULL and
+ * a scalar is unchanged.
  *
  * -EINVAL: bytes are no such value; -EMSGSIZE: it would take far more memory than bytes; -ENOMEM.
  */
