@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What code made by ferry-idl stands on: the tables that describe types, methods and services, and
- * the functions that take them. One table per type is its codec, its checker and its description.
+ * The library side of generated code: tables that describe types, methods and services, and
+ * functions that use them. One table per type is its codec, its checker and its description.
  *
- * Programs include the header that ferry-idl made, and call its functions. A service without an
+ * Programs include the header that ferry-idl wrote and call its functions. A service without an
  * interface file fills in a ferry_service by hand.
  *
  * Values in C, by type:
@@ -19,7 +19,7 @@
  *     map                      struct { size_t n; const struct { K key; V value; } *v; }
  *     field that is optional   pointer to const, NULL when absent (a string: its pointer is NULL)
  *
- * Structs own nothing. What a function here hands out is one block: ferry_free().
+ * Structs own nothing. Each result of a function here is one block, which ferry_free() frees.
  */
 #ifndef FERRY_SCHEMA_H
 #define FERRY_SCHEMA_H
@@ -71,7 +71,7 @@ typedef struct ferry_annotation {
     const char *value;
 } ferry_annotation;
 
-/* What is said about a definition. */
+/* Documentation and annotations of a definition. */
 typedef struct ferry_notes {
     const char *doc; /* the doc comment; NULL: none */
     uint32_t n_annotations;
@@ -129,7 +129,7 @@ enum {
     FERRY_INHERITED = 16  /* declared in a service that this one extends */
 };
 
-/* A callback of any type. What made it and what calls it agree on the true one. */
+/* A callback of any type. Its maker and its caller agree on the true type. */
 typedef void (*ferry_any_fn)(void);
 
 struct ferry_method {
@@ -337,7 +337,7 @@ typedef struct ferry_description {
  *
  * @return 0, or
  *   -ENOENT     nobody serves it;
- *   -EPROTO     the broker's answer is none;
+ *   -EPROTO     the broker's answer is malformed;
  *   what ferry_call() returns, -ENOMEM.
  */
 int ferry_describe(ferry_client *client, const char *service, ferry_description **ret,
@@ -355,8 +355,8 @@ int ferry_service_print(const ferry_service *service, char **ret);
  *
  * Enums may come by name ("ADD"), uuids, binaries and numbers as text, keys of maps as text, or a
  * map as a list of pairs. Arguments (a method's args) may come in order, as a list, or by name, as
- * a map. What is missing gets its default. Unlike a receiver's, this check refuses names that the
- * interface does not know: they are typing mistakes.
+ * a map. A missing field gets its default. Unlike a receiver's, this check refuses unknown names:
+ * they are typing mistakes.
  *
  * @param root  How messages call the whole: "args" in "args.range.low: expected i32, got str".
  * @param ret   Receives what may be sent; ret->block is the caller's.

@@ -21,9 +21,9 @@ enum {
 };
 
 /*
- * Appends the map; at most WIRE_ERROR_BYTES. What does not fit is left out, the least important
- * first: data and traces of the causes, the causes, the trace, the data; then the texts are cut.
- * Text that is not UTF-8 is written with its bad bytes replaced.
+ * Appends the map: at most WIRE_ERROR_BYTES. A larger error loses its least important parts first:
+ * data and traces of the causes, the causes, the trace, the data; then the texts are cut. Bytes
+ * that are not UTF-8 are replaced.
  *
  * Returns 0, or -ENOMEM.
  */

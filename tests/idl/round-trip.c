@@ -101,7 +101,7 @@ static void print_packed(const ferry_type *type, const void *value) {
     ferry_free(packed.block);
 }
 
-/* What the unpacker writes to for a type of this kind: the value itself, or a pointer to its block.
+/* The unpacker's output for a type of this kind: the value itself, or a pointer to its block.
  */
 static bool is_in_place(const ferry_type *type) {
     return type->kind <= FERRY_KIND_ENUM || type->kind == FERRY_KIND_STRING;

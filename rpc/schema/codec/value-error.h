@@ -20,7 +20,7 @@ static inline void value_error_init(ValueError *error) {
     error->start = sizeof(error->path);
 }
 
-/* Sets the error, if there is none yet. Type NULL is ferry.InvalidArgument. */
+/* Sets the error; a later error is ignored. Type NULL means ferry.InvalidArgument. */
 void value_error_set(ValueError *error, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -210,7 +210,7 @@ static void counts_without_anything_behind_them_are_refused(void) {
             "description: a count is larger than what follows");
 }
 
-/* What reads it may walk along its types; they go round. */
+/* Readers can walk along the types, which refer to each other in a circle. */
 static void types_may_hold_themselves(void) {
     static const char bytes[] =
         "\x84" HEAD "\xa7methods\x91\x82\xa4name\xa1m\xa4"
