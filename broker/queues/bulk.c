@@ -152,10 +152,6 @@ int queues_move(Queues *queues, Span from_name, Span to_name, uint64_t limit, Se
     return r;
 }
 
-bool queues_are_busy(const Queues *queues) {
-    return queues->sweeps;
-}
-
 /* One slice for all sweeps: they take turns. */
 void sweeps_go_on(Queues *queues) {
     Sweep *sweep = queues->sweeps;

@@ -32,7 +32,7 @@ static void on_key_timer(Timer *timer, void *ctx) {
 
 Key *key_add(Queue *queue, Span text, uint64_t until_ms) {
     Queues *queues = queue->queues;
-    Key *key = pool_alloc(&queues->pool, sizeof(Key) + text.len);
+    Key *key = slabs_alloc(&queues->slabs, sizeof(Key) + text.len);
 
     if (!key)
         return NULL;
@@ -40,7 +40,7 @@ Key *key_add(Queue *queue, Span text, uint64_t until_ms) {
     memcpy(key->data, text.data, text.len);
     HASH_ADD_KEYPTR(hh, queue->keys, key->data, key->len, key);
     if (!hash_added(key)) {
-        pool_free(&queues->pool, key, sizeof(Key) + key->len);
+        slabs_free(&queues->slabs, key, sizeof(Key) + key->len);
         return NULL;
     }
     key->prev = queue->last_key;
@@ -70,7 +70,7 @@ void key_forget(Queue *queue, Key *key) {
     else
         queue->last_key = key->prev;
     queue->n_keys--;
-    pool_free(&queue->queues->pool, key, sizeof(Key) + key->len);
+    slabs_free(&queue->queues->slabs, key, sizeof(Key) + key->len);
 }
 
 void keys_free(Queue *queue) {

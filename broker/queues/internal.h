@@ -4,7 +4,7 @@
  * The records and functions that the files of the queue router share. A file calls only files above
  * it in this list:
  *
- *   pool.c, dedup-window.c
+ *   dedup-window.c
  *   table.c        the table of queues: found, made, forgotten      settings.c  their settings
  *   dedup-keys.c   deduplication keys
  *   job.c          jobs: made, lined up, freed
@@ -23,8 +23,8 @@
 
 #include <stdlib.h>
 
+#include "base/slab.h"
 #include "broker/queues/dedup-window.h"
-#include "broker/queues/pool.h"
 #include "broker/queues/queues.h"
 #include "broker/stores/store.h"
 #include "broker/taps/tap.h"
@@ -183,7 +183,7 @@ struct Queues {
     Broker *broker;
     Timers timers;   /* of jobs: a million may come due at once */
     TimerFn job_due; /* of those timers: job_due() of timers.c */
-    Pool pool;
+    Slabs slabs;
     Queue *table; /* uthash by name */
     Queue *last;  /* the last one found */
     IdMap leased; /* jobs that the worker of their last delivery may still settle, by id */

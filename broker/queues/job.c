@@ -55,7 +55,7 @@ Job *job_new(Queue *queue, const JobParts *parts) {
     if (!large && !passed.data)
         return NULL;
     len = large ? sizeof(LargeBody) + parts->headers.len : passed.len;
-    job = pool_alloc(&queues->pool, offsetof(Job, data) + len);
+    job = slabs_alloc(&queues->slabs, offsetof(Job, data) + len);
     if (!job)
         return NULL;
     memset(job, 0, offsetof(Job, data));
@@ -71,7 +71,7 @@ Job *job_new(Queue *queue, const JobParts *parts) {
     if (!large) {
         memcpy(job->data, passed.data, len);
     } else if (put_large(job, parts) < 0) {
-        pool_free(&queues->pool, job, offsetof(Job, data) + len);
+        slabs_free(&queues->slabs, job, offsetof(Job, data) + len);
         return NULL;
     }
     job->stored.id = ++queues->last_job;
@@ -91,12 +91,12 @@ void job_free(Job *job) {
     if (timer_armed(&job->timer))
         timer_disarm(&queues->timers, &job->timer);
     if (job->reason)
-        pool_free(&queues->pool, job->reason, job->n_reason);
+        slabs_free(&queues->slabs, job->reason, job->n_reason);
     if (job->large) {
         queues->broker->stored_bytes -= large_of(job)->len;
         ferry_free(large_of(job)->block);
     }
-    pool_free(&queues->pool, job, offsetof(Job, data) + job->data_len);
+    slabs_free(&queues->slabs, job, offsetof(Job, data) + job->data_len);
 }
 
 const void *stored_job_content(const StoredJob *stored, Message *to) {
@@ -115,18 +115,18 @@ const void *stored_job_content(const StoredJob *stored, Message *to) {
 }
 
 void job_set_reason(Job *job, Span reason) {
-    Pool *pool = &queue_of(job)->queues->pool;
+    Slabs *slabs = &queue_of(job)->queues->slabs;
     size_t len = reason.len < QUEUE_REASON_MAX ? reason.len : QUEUE_REASON_MAX;
 
     if (job->reason)
-        pool_free(pool, job->reason, job->n_reason);
+        slabs_free(slabs, job->reason, job->n_reason);
     job->reason = NULL;
     job->n_reason = 0;
     /* A cut must not leave half a character. */
     while (len < reason.len && len > 0 && (reason.data[len] & 0xC0) == 0x80)
         len--;
     /* The reason is for people: if memory runs out, the job has no reason. */
-    if (len > 0 && (job->reason = pool_alloc(pool, len)) != NULL) {
+    if (len > 0 && (job->reason = slabs_alloc(slabs, len)) != NULL) {
         memcpy(job->reason, reason.data, len);
         job->n_reason = (uint8_t)len;
     }

@@ -30,7 +30,7 @@ static void pull_free(Pull *pull) {
     Queue *queue = pull->queue;
 
     pull_set(pull, PULL_ENDED);
-    pool_free(&queue->queues->pool, pull, sizeof(*pull));
+    slabs_free(&queue->queues->slabs, pull, sizeof(*pull));
     queue_maybe_idle(queue);
 }
 

@@ -178,7 +178,7 @@ static int begin(const Change *change, const Key *key) {
 /* The slow road: a record of what is to be done when the store has finished. */
 static int begin_later(const Change *change, Key *key) {
     Queues *queues = queue_of(change->job)->queues;
-    Pending *pending = pool_alloc(&queues->pool, sizeof(*pending));
+    Pending *pending = slabs_alloc(&queues->slabs, sizeof(*pending));
     int r;
 
     if (!pending)
@@ -186,7 +186,7 @@ static int begin_later(const Change *change, Key *key) {
     *pending = (Pending){.change = *change, .key = key};
     r = begin(change, key);
     if (r != STORE_LATER) {
-        pool_free(&queues->pool, pending, sizeof(*pending));
+        slabs_free(&queues->slabs, pending, sizeof(*pending));
         return r;
     }
     if (key)
@@ -262,7 +262,7 @@ void queues_store_done(StoredJob *stored, int result, void *ctx) {
     }
     job->u.pending = NULL;
     DL_DELETE(queues->pendings, pending);
-    pool_free(&queues->pool, pending, sizeof(*pending));
+    slabs_free(&queues->slabs, pending, sizeof(*pending));
     finish(&change, result);
 }
 
@@ -308,6 +308,6 @@ void pendings_free(Queues *queues) {
         if (pending->key)
             pending->key->owner = NULL;
         DL_DELETE(queues->pendings, pending);
-        pool_free(&queues->pool, pending, sizeof(*pending));
+        slabs_free(&queues->slabs, pending, sizeof(*pending));
     }
 }

@@ -35,10 +35,10 @@ void queues_pull(Queues *queues, Session *session, const Message *message) {
         session_error(session, message->id, problem.type, "%s", problem.text);
         return;
     }
-    pull = pool_alloc(&queues->pool, sizeof(*pull));
+    pull = slabs_alloc(&queues->slabs, sizeof(*pull));
     if (!pull || !in_flight_of(queues, session->client) ||
         id_map_put(&session->pulls, message->id, pull) < 0) {
-        pool_free(&queues->pool, pull, sizeof(*pull));
+        slabs_free(&queues->slabs, pull, sizeof(*pull));
         queue_maybe_idle(queue);
         session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
         return;

@@ -97,7 +97,7 @@ int queues_new(Queues **ret, Broker *broker) {
     queues->job_due = job_due;
     timers_init(&queues->timers, broker->now_ms);
     queues->job.op = OP_JOB;
-    pool_init(&queues->pool, &broker->stored_bytes);
+    slabs_init(&queues->slabs, &broker->stored_bytes);
     queues->stores[queues->n_stores++] = &store_memory;
     room_open(broker, &queues->room, &room_ops);
     *ret = queues;
@@ -148,7 +148,7 @@ Queues *queues_free(Queues *queues) {
     rules_free(queues);
     id_map_deinit(&queues->leased);
     buffer_deinit(&queues->scratch);
-    pool_deinit(&queues->pool);
+    slabs_deinit(&queues->slabs);
     room_close(queues->broker, &queues->room);
     free(queues);
     return NULL;

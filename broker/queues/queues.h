@@ -70,8 +70,6 @@ enum { QUEUES_LATER = 1 };
 int queues_purge(Queues *queues, Span name, Session *session, uint64_t id, uint64_t *ret_n);
 int queues_move(Queues *queues, Span from, Span to, uint64_t limit, Session *session, uint64_t id,
                 uint64_t *ret_n);
-/* A purge or a move is under way: the next turn is due at once. */
-bool queues_are_busy(const Queues *queues);
 /* Jobs in flight to connected workers. */
 size_t queues_n_in_flight(const Queues *queues);
 /* Jobs in memory, which end with the broker. */

@@ -60,7 +60,7 @@ void method_ended(Method *method, uint64_t latency_us, Span error) {
     }
 }
 
-uint64_t method_percentile_us(const Method *method, unsigned percent) {
+static uint64_t percentile_us(const Method *method, unsigned percent) {
     uint64_t n = 0, seen = 0;
 
     for (unsigned i = 0; method->latency && i < LATENCY_BUCKETS; i++)
@@ -94,8 +94,8 @@ void methods_write(const Methods *methods, Buffer *to) {
         write_text(to, method->name);
         write_pair(to, "calls", method->calls);
         write_pair(to, "errors", method->errors);
-        write_pair(to, "p50_us", method_percentile_us(method, 50));
-        write_pair(to, "p99_us", method_percentile_us(method, 99));
+        write_pair(to, "p50_us", percentile_us(method, 50));
+        write_pair(to, "p99_us", percentile_us(method, 99));
         write_text(to, "last_error");
         write_text(to, method->last_error);
     }

@@ -27,6 +27,5 @@ Method *methods_get(Methods *methods, Span name);
 void methods_free(Methods *methods);
 /* One call is over. error: the type of its error; data NULL: success. method may be NULL. */
 void method_ended(Method *method, uint64_t latency_us, Span error);
-uint64_t method_percentile_us(const Method *method, unsigned percent);
 /* A list of maps, as ferry.Broker.methods has them. */
 void methods_write(const Methods *methods, Buffer *to);

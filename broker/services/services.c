@@ -51,7 +51,7 @@ static void end_all(IdMap *map, const Server *server, void (*end)(Call *call)) {
     }
 }
 
-void services_session_gone(Services *services, Session *session) {
+static void session_gone(Services *services, Session *session) {
     Server *server, *next_server;
 
     /* As a caller: its calls are cancelled. */
@@ -74,7 +74,7 @@ void services_session_gone(Services *services, Session *session) {
 
 /* ---- the end of a turn ---- */
 
-void services_turn_end(Services *services) {
+static void turn_end(Services *services) {
     Service *service, *again = NULL;
 
     while ((service = services->crowded)) {
@@ -99,7 +99,7 @@ static Services *self(const Room *room) {
 }
 
 static void on_turn_end(Room *room) {
-    services_turn_end(self(room));
+    turn_end(self(room));
 }
 
 static size_t on_n_unfinished(const Room *room) {
@@ -107,7 +107,7 @@ static size_t on_n_unfinished(const Room *room) {
 }
 
 static void on_session_gone(Room *room, Session *session) {
-    services_session_gone(self(room), session);
+    session_gone(self(room), session);
 }
 
 static const RoomOps room_ops = {

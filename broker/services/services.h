@@ -27,12 +27,6 @@ void services_cancel(Services *services, Session *session, const Message *messag
 void services_refuse(Services *services, Session *session, const Message *message, const char *type,
                      const char *text);
 
-/* The session is gone: its calls are cancelled; the calls that it worked on move or fail. */
-void services_session_gone(Services *services, Session *session);
-
-/* At the end of a turn: waiting calls get servers that have room again. */
-void services_turn_end(Services *services);
-
 /* The number of services that the session serves. */
 unsigned services_of(const Session *session);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/queues/pool.h"
+#include "base/slab.h"
 
 #include "support/suite.h"
 
@@ -11,13 +11,13 @@ static void pieces_do_not_overlap(void) {
     static uint8_t *pieces[N];
     uint64_t bytes = 0;
     bool intact = true;
-    Pool pool;
+    Slabs slabs;
 
-    pool_init(&pool, &bytes);
+    slabs_init(&slabs, &bytes);
     for (size_t i = 0; i < N; i++) {
         size_t size = i * 7 % 5000;
 
-        pieces[i] = pool_alloc(&pool, size);
+        pieces[i] = slabs_alloc(&slabs, size);
         CU_ASSERT_PTR_NOT_NULL_FATAL(pieces[i]);
         CU_ASSERT_EQUAL((uintptr_t)pieces[i] % 16, 0);
         memset(pieces[i], (int)(i & 0xFF), size);
@@ -27,8 +27,8 @@ static void pieces_do_not_overlap(void) {
             intact &= pieces[i][j] == (i & 0xFF);
     CU_ASSERT_TRUE(intact);
     for (size_t i = 0; i < N; i++)
-        pool_free(&pool, pieces[i * 1009 % N], i * 1009 % N * 7 % 5000);
-    pool_deinit(&pool);
+        slabs_free(&slabs, pieces[i * 1009 % N], i * 1009 % N * 7 % 5000);
+    slabs_deinit(&slabs);
     CU_ASSERT_EQUAL(bytes, 0);
 }
 
@@ -36,36 +36,36 @@ static void what_a_burst_took_goes_back(void) {
     enum { N = 10000 };
     static void *pieces[N];
     uint64_t bytes = 0;
-    Pool pool;
+    Slabs slabs;
 
-    pool_init(&pool, &bytes);
+    slabs_init(&slabs, &bytes);
     for (size_t i = 0; i < N; i++)
-        pieces[i] = pool_alloc(&pool, 200);
+        pieces[i] = slabs_alloc(&slabs, 200);
     CU_ASSERT_TRUE(bytes >= N * 200);
     CU_ASSERT_TRUE(bytes <= N * 240);
     for (size_t i = 0; i < N; i++)
-        pool_free(&pool, pieces[i], 200);
-    CU_ASSERT_TRUE(bytes <= POOL_SLAB);
-    pool_deinit(&pool);
+        slabs_free(&slabs, pieces[i], 200);
+    CU_ASSERT_TRUE(bytes <= SLAB_BYTES);
+    slabs_deinit(&slabs);
     CU_ASSERT_EQUAL(bytes, 0);
 }
 
 static void what_was_freed_is_used_again(void) {
     uint64_t bytes = 0, peak;
-    Pool pool;
+    Slabs slabs;
 
-    pool_init(&pool, &bytes);
-    pool_free(&pool, pool_alloc(&pool, 100), 100);
+    slabs_init(&slabs, &bytes);
+    slabs_free(&slabs, slabs_alloc(&slabs, 100), 100);
     peak = bytes;
     for (int i = 0; i < 10000; i++) {
-        void *one = pool_alloc(&pool, 100), *two = pool_alloc(&pool, 100);
+        void *one = slabs_alloc(&slabs, 100), *two = slabs_alloc(&slabs, 100);
 
-        pool_free(&pool, one, 100);
-        pool_free(&pool, two, 100);
+        slabs_free(&slabs, one, 100);
+        slabs_free(&slabs, two, 100);
     }
     CU_ASSERT_EQUAL(bytes, peak);
-    pool_free(&pool, NULL, 100);
-    pool_deinit(&pool);
+    slabs_free(&slabs, NULL, 100);
+    slabs_deinit(&slabs);
 }
 
 int main(void) {
@@ -76,5 +76,5 @@ int main(void) {
         TESTS_END,
     };
 
-    return run_suite("broker pool", tests);
+    return run_suite("broker slabs", tests);
 }
