@@ -243,6 +243,14 @@ const char *ferry_error_origin(const ferry_error *error) {
     return error && error->detail ? error->detail->origin : NULL;
 }
 
+const char *ferry_error_trace(const ferry_error *error, size_t n) {
+    return error && error->detail && n < error->detail->n_trace ? error->detail->trace[n] : NULL;
+}
+
+ferry_bytes ferry_error_data(const ferry_error *error) {
+    return error && error->detail ? error->detail->data : (ferry_bytes){NULL, 0, NULL};
+}
+
 int64_t ferry_error_retry_ms(const ferry_error *error) {
     return error && error->detail ? error->detail->retry_ms : -1;
 }
@@ -256,7 +264,7 @@ void error_print_one(const ferry_error *error, FILE *to) {
     for (size_t i = 0; detail && i < detail->n_trace; i++)
         fprintf(to, "    by %s\n", detail->trace[i]);
     if (detail && detail->retry_ms >= 0)
-        fprintf(to, "    to be tried again after %lld ms\n", (long long)detail->retry_ms);
+        fprintf(to, "    retry after %lld ms\n", (long long)detail->retry_ms);
     if (error->outcome_unknown)
         fprintf(to, "    sent, but not answered: it may have happened\n");
 }

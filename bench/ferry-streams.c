@@ -31,7 +31,7 @@ static void start_server(const LabArgs *args) {
         return;
     }
     client = open_client(args);
-    check(ferry_serve_method(client, echo_method, NULL, echo, NULL, &error), &error);
+    check(ferry_serve_method(client, echo_method, NULL, echo, NULL, NULL, &error), &error);
     run_for_ever(client);
 }
 

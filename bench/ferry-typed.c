@@ -57,7 +57,7 @@ static void on_order(const bench_order *result, const ferry_error *error, void *
 }
 
 static void call_typed(Caller *caller) {
-    check(bench_orders_echo_async(caller->client, &sample, on_order, caller), NULL);
+    check(bench_orders_echo_async(caller->client, &sample, on_order, caller, NULL), NULL);
 }
 
 static void on_reply(const ferry_reply *reply, const ferry_error *error, void *ctx) {
@@ -71,9 +71,9 @@ static void on_reply(const ferry_reply *reply, const ferry_error *error, void *c
 }
 
 static void call_untyped(Caller *caller) {
-    check(
-        ferry_call_async(caller->client, "bench.Orders.echo", caller->arguments, on_reply, caller),
-        NULL);
+    check(ferry_call_async(caller->client, "bench.Orders.echo", caller->arguments, on_reply, caller,
+                           NULL),
+          NULL);
 }
 
 static int echo_typed(ferry_request *request, const bench_order *order, void *ctx) {
@@ -98,9 +98,10 @@ static void start_server(const LabArgs *args, bool typed) {
     }
     client = open_client(args);
     if (typed)
-        check(bench_orders_serve(client, &handlers, &options, NULL, &error), &error);
+        check(bench_orders_serve(client, &handlers, &options, NULL, NULL, &error), &error);
     else
-        check(ferry_serve_method(client, "bench.Orders.echo", &options, echo_untyped, NULL, &error),
+        check(ferry_serve_method(client, "bench.Orders.echo", &options, echo_untyped, NULL, NULL,
+                                 &error),
               &error);
     run_for_ever(client);
 }

@@ -69,7 +69,8 @@ static void start_servers(const LabArgs *args) {
             ferry_client *client = open_client(args);
             ferry_error error = FERRY_ERROR_INIT;
 
-            check(ferry_serve_method(client, echo_method, &options, echo, NULL, &error), &error);
+            check(ferry_serve_method(client, echo_method, &options, echo, NULL, NULL, &error),
+                  &error);
             run_for_ever(client);
         }
     }
@@ -97,7 +98,8 @@ static void on_reply(const ferry_reply *reply, const ferry_error *error, void *c
         ferry_stop(caller->client);
         return;
     }
-    check(ferry_call_async(caller->client, echo_method, caller->arguments, on_reply, caller), NULL);
+    check(ferry_call_async(caller->client, echo_method, caller->arguments, on_reply, caller, NULL),
+          NULL);
 }
 
 static void calls_async(const LabArgs *args) {
@@ -111,8 +113,9 @@ static void calls_async(const LabArgs *args) {
 
     ferry_cork(caller.client);
     for (unsigned i = 0; i < args->window; i++)
-        check(ferry_call_async(caller.client, echo_method, caller.arguments, on_reply, &caller),
-              NULL);
+        check(
+            ferry_call_async(caller.client, echo_method, caller.arguments, on_reply, &caller, NULL),
+            NULL);
     check(ferry_uncork(caller.client, &error), &error);
     check(ferry_run(caller.client, &error), &error);
     ferry_close(caller.client);
@@ -216,7 +219,7 @@ static _Noreturn void work(const LabArgs *args, unsigned end) {
     ferry_client *client = open_client(args);
     ferry_error error = FERRY_ERROR_INIT;
 
-    check(ferry_work(client, queue, &options, count_job, &end, &error), &error);
+    check(ferry_work(client, queue, &options, count_job, &end, NULL, &error), &error);
     run_for_ever(client);
 }
 
@@ -237,7 +240,8 @@ static _Noreturn void produce(const LabArgs *args) {
     for (;;) {
         pace(client, LAB_SHARED, args, n);
         for (int i = 0; i < PUSHES && n_unconfirmed < MAX_UNCONFIRMED; i++, n++, n_unconfirmed++)
-            check(ferry_push_async(client, queue, body, NULL, on_stored, &n_unconfirmed), NULL);
+            check(ferry_push_async(client, queue, body, NULL, on_stored, &n_unconfirmed, NULL),
+                  NULL);
         turn(client, n_unconfirmed < MAX_UNCONFIRMED ? 0 : -1);
     }
 }

@@ -49,7 +49,7 @@ static void *serve(void *ctx) {
     Server *server = ctx;
 
     if (ferry_open(server->url, NULL, &server->client, &error) < 0 ||
-        memo_squares_serve(server->client, &handlers, NULL, NULL, &error) < 0)
+        memo_squares_serve(server->client, &handlers, NULL, NULL, NULL, &error) < 0)
         die("serving", &error);
     __atomic_store_n(&server->ready, 1, __ATOMIC_RELEASE);
     ferry_run(server->client, NULL);
@@ -93,7 +93,7 @@ static void compare(ferry_client *plain, const char *name, const char *url, uint
 
     if (ferry_cache_open(url, &options, &cache, &error) < 0)
         die(url, &error);
-    if (ferry_with(plain, &(ferry_options){.cache = cache}, &cached) < 0)
+    if (ferry_with(plain, &(ferry_options){.cache = cache}, &cached, NULL) < 0)
         die("a handle", NULL);
     for (int32_t a = 7; a <= LIMIT + 7; a += LIMIT) {
         char through[80], first[80], again[80];

@@ -59,7 +59,7 @@ static int remember(ferry_client *client, ferry_error *error) {
 
     if (r == -EACCES)
         printf("Without a token: %s\n", error->message);
-    r = ferry_with(client, &(ferry_options){.n_headers = 1, .headers = &token}, &trusted);
+    r = ferry_with(client, &(ferry_options){.n_headers = 1, .headers = &token}, &trusted, NULL);
     if (r == 0)
         r = arith_remember(trusted, 7, &before, error);
     if (r == 0)

@@ -79,5 +79,5 @@ int arith_start(ferry_client *client, ferry_error *reterr) {
                                             .remember = remember};
     static int64_t kept = 42;
 
-    return arith_serve(client, &handlers, NULL, &kept, reterr);
+    return arith_serve(client, &handlers, NULL, &kept, NULL, reterr);
 }

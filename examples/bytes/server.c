@@ -117,5 +117,5 @@ int bytes_start(ferry_client *client, ferry_error *reterr) {
     static const bytes_handlers handlers = {
         .octets = octets, .numbers = numbers, .encode = encode, .decode = decode};
 
-    return bytes_serve(client, &handlers, NULL, NULL, reterr);
+    return bytes_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

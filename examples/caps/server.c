@@ -67,5 +67,5 @@ static int on_capitalize(ferry_request *request, void *ctx) {
 int caps_start(ferry_client *client, ferry_error *reterr) {
     static const caps_handlers handlers = {.capitalize = on_capitalize};
 
-    return caps_serve(client, &handlers, NULL, NULL, reterr);
+    return caps_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

@@ -248,5 +248,6 @@ int chat_start(ferry_client *client, ferry_error *reterr) {
 
     chat.client = client;
     /* A slot for each member, and some for what they say. */
-    return chat_serve(client, &handlers, &(ferry_serve_options){.slots = 10000}, &chat, reterr);
+    return chat_serve(client, &handlers, &(ferry_serve_options){.slots = 10000}, &chat, NULL,
+                      reterr);
 }

@@ -87,5 +87,5 @@ finish:
 int dns_start(ferry_client *client, ferry_error *reterr) {
     static const dns_handlers handlers = {.lookup = lookup, .mail = mail, .whois = whois};
 
-    return dns_serve(client, &handlers, NULL, NULL, reterr);
+    return dns_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

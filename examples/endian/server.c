@@ -249,5 +249,5 @@ static int calcsize(ferry_request *request, const char *format, void *ctx) {
 int endian_start(ferry_client *client, ferry_error *reterr) {
     static const endian_handlers handlers = {.pack = pack, .unpack = unpack, .calcsize = calcsize};
 
-    return endian_serve(client, &handlers, NULL, NULL, reterr);
+    return endian_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

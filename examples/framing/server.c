@@ -108,5 +108,5 @@ static int decode(ferry_request *request, framing_pattern pattern, const framing
 int framing_start(ferry_client *client, ferry_error *reterr) {
     static const framing_handlers handlers = {.encode = encode, .decode = decode};
 
-    return framing_serve(client, &handlers, NULL, NULL, reterr);
+    return framing_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

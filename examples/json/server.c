@@ -97,5 +97,5 @@ static int dumps(ferry_request *request, ferry_bytes value, bool ensure_ascii, v
 int json_start(ferry_client *client, ferry_error *reterr) {
     static const json_handlers handlers = {.loads = loads, .dumps = dumps};
 
-    return json_serve(client, &handlers, NULL, NULL, reterr);
+    return json_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

@@ -66,7 +66,7 @@ static void ask(Draw *draw) {
     ferry_client *patient = lab->patient[draw->tries++];
 
     lab->tries++;
-    if (lucky_draw_async(patient, on_number, draw) < 0) {
+    if (lucky_draw_async(patient, on_number, draw, NULL) < 0) {
         lab->failed++;
         lab->running--;
     }
@@ -103,7 +103,8 @@ int main(int argc, char **argv) {
 
     lab.client = client;
     for (unsigned i = 0; i < TRIES && r == 0; i++)
-        r = ferry_with(client, &(ferry_options){.timeout_ms = patience_ms[i]}, &lab.patient[i]);
+        r = ferry_with(client, &(ferry_options){.timeout_ms = patience_ms[i]}, &lab.patient[i],
+                       NULL);
     if (r == 0)
         r = argc < 3 ? draw_once(&lab, &error)
                      : draw_many(&lab, (unsigned)atoi(argv[1]), atof(argv[2]),

@@ -59,5 +59,6 @@ int lucky_start(ferry_client *client, ferry_error *reterr) {
     static Lucky lucky = {.numbers = 88172645463325252, .losses = 1};
 
     /* Lost draws keep their slot until their callers give up. */
-    return lucky_serve(client, &handlers, &(ferry_serve_options){.slots = 4096}, &lucky, reterr);
+    return lucky_serve(client, &handlers, &(ferry_serve_options){.slots = 4096}, &lucky, NULL,
+                       reterr);
 }

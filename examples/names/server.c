@@ -210,5 +210,5 @@ int names_start(ferry_client *client, ferry_error *reterr) {
         .ntohl = swap_32_back,
     };
 
-    return names_serve(client, &handlers, NULL, NULL, reterr);
+    return names_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

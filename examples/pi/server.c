@@ -83,9 +83,9 @@ static int on_count(ferry_job *job, void *ctx) {
 int pi_start(ferry_client *client, ferry_error *reterr) {
     static const pi_handlers handlers = {.begin = begin, .squares = squares, .tally = tally};
     static Sum sum;
-    int r = pi_serve(client, &handlers, NULL, &sum, reterr);
+    int r = pi_serve(client, &handlers, NULL, &sum, NULL, reterr);
 
     return r < 0 ? r
                  : ferry_work(client, PI_QUEUE, &(ferry_work_options){.slots = 64}, on_count, &sum,
-                              reterr);
+                              NULL, reterr);
 }

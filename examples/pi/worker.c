@@ -23,7 +23,7 @@ static void push(const pi_batch *batch, int64_t inside) {
     ferry_bytes body;
 
     if (pi_count_pack(&count, &body, NULL) == 0) {
-        ferry_push_async(client, PI_QUEUE, body, NULL, NULL, NULL);
+        ferry_push_async(client, PI_QUEUE, body, NULL, NULL, NULL, NULL);
         ferry_free(body.block);
     }
 }

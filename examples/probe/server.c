@@ -70,5 +70,5 @@ static int connect_(ferry_request *request, const char *host, const char *servic
 int probe_start(ferry_client *client, ferry_error *reterr) {
     static const probe_handlers handlers = {.connect = connect_};
 
-    return probe_serve(client, &handlers, NULL, NULL, reterr);
+    return probe_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

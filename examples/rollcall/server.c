@@ -86,5 +86,5 @@ int rollcall_start(ferry_client *client, ferry_error *reterr) {
     gethostname(me.host, sizeof(me.host) - 1);
     me.since_ms = now_ms();
     r = ferry_subscribe(client, ROLLCALL_TOPIC, NULL, on_question, &me, NULL, reterr);
-    return r < 0 ? r : rollcall_serve(client, &handlers, NULL, &me, reterr);
+    return r < 0 ? r : rollcall_serve(client, &handlers, NULL, &me, NULL, reterr);
 }

@@ -165,5 +165,5 @@ static int load(ferry_request *request, int32_t count, void *ctx) {
 int serial_start(ferry_client *client, ferry_error *reterr) {
     static const serial_handlers handlers = {.dumps = dumps, .loads = loads, .load = load};
 
-    return serial_serve(client, &handlers, NULL, NULL, reterr);
+    return serial_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

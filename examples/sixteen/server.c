@@ -55,5 +55,5 @@ static int collect(ferry_request *request, void *ctx) {
 int sixteen_start(ferry_client *client, ferry_error *reterr) {
     static const sixteen_handlers handlers = {.exchange = exchange, .collect = collect};
 
-    return sixteen_serve(client, &handlers, NULL, NULL, reterr);
+    return sixteen_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

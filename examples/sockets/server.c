@@ -23,5 +23,5 @@ int sockets_start(ferry_client *client, ferry_error *reterr) {
         .walk = walk,
     };
 
-    return sockets_serve(client, &handlers, NULL, NULL, reterr);
+    return sockets_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

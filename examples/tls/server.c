@@ -253,5 +253,5 @@ int tls_start(ferry_client *client, ferry_error *reterr) {
 
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to whoever has hung up */
     handshake_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    return tls_serve(client, &handlers, NULL, NULL, reterr);
+    return tls_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

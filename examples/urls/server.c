@@ -235,5 +235,5 @@ int urls_start(ferry_client *client, ferry_error *reterr) {
                                            .parse_qsl = parse_qsl,
                                            .urlencode = urlencode};
 
-    return urls_serve(client, &handlers, NULL, NULL, reterr);
+    return urls_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

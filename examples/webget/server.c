@@ -222,5 +222,5 @@ int webget_start(ferry_client *client, ferry_error *reterr) {
 
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to whoever has hung up */
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    return webget_serve(client, &handlers, NULL, NULL, reterr);
+    return webget_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

@@ -67,7 +67,8 @@ int zen_offer(ferry_client *client, uint32_t slots, later_fn *later, ferry_error
     static later_fn *in_use; /* one shape per process */
 
     in_use = later;
-    return zen_serve(client, &handlers, &(ferry_serve_options){.slots = slots}, &in_use, reterr);
+    return zen_serve(client, &handlers, &(ferry_serve_options){.slots = slots}, &in_use, NULL,
+                     reterr);
 }
 
 int zen_start(ferry_client *client, ferry_error *reterr) {

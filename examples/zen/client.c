@@ -58,7 +58,7 @@ static void on_answer(const char *answer, const ferry_error *error, void *ctx);
 
 static void ask(Load *load) {
     if (zen_answer_async(load->client, "Simple is better than?", &load->wait_ms, &load->work_us,
-                         on_answer, load) == 0)
+                         on_answer, load, NULL) == 0)
         load->running++;
     else
         load->failed++;

@@ -231,5 +231,5 @@ int zlib_start(ferry_client *client, ferry_error *reterr) {
                                            .compressobj = compress_stream,
                                            .decompressobj = decompress_stream};
 
-    return zlib_serve(client, &handlers, NULL, NULL, reterr);
+    return zlib_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

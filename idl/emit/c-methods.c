@@ -93,6 +93,7 @@ static const char *parameters(Emit *emit, Items *items, const EmitMethod *m, Pro
         add_args(emit, items, m);
         add(items, region_printf(&emit->program->region, "%s_fn fn", m->c));
         add(items, "void *ctx");
+        add(items, "ferry_error *reterr");
         return "_async";
     case PROTOTYPE_NEXT:
         add(items, "ferry_stream *stream");

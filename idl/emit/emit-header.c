@@ -235,8 +235,9 @@ static void put_handlers(Emit *emit, const EmitService *s) {
                 (const char *const[]){
                     "ferry_client *client",
                     region_printf(&emit->program->region, "const %s_handlers *handlers", s->c),
-                    "const ferry_serve_options *options", "void *ctx", "ferry_error *reterr"},
-                5, ");\n\n");
+                    "const ferry_serve_options *options", "void *ctx", "ferry_registration **ret",
+                    "ferry_error *reterr"},
+                6, ");\n\n");
 }
 
 static void put_service(Emit *emit, const EmitService *s) {

@@ -216,8 +216,10 @@ static void put_calls(Emit *emit, const EmitService *s, const EmitMethod *m) {
         return;
     put_prototype(emit, &emit->source, m, PROTOTYPE_ASYNC, " {\n");
     args = fill_args(emit, m);
-    put_body(emit, "ferry_method_call_async",
-             (const char *const[]){"client", service, ref, args, "(ferry_any_fn)fn", "ctx"}, 6);
+    put_body(
+        emit, "ferry_method_call_async",
+        (const char *const[]){"client", service, ref, args, "(ferry_any_fn)fn", "ctx", "reterr"},
+        7);
 }
 
 static void put_streams(Emit *emit, const EmitService *s, const EmitMethod *m) {
@@ -303,15 +305,16 @@ void put_service_source(Emit *emit, const EmitService *s) {
         return;
     for (const EmitMethod *m = s->methods; m; m = m->next)
         put_method_functions(emit, s, m);
-    put_wrapped(&emit->source, region_printf(&program->region, "int %s_serve(", s->c),
-                (const char *const[]){
-                    "ferry_client *client",
-                    region_printf(&program->region, "const %s_handlers *handlers", s->c),
-                    "const ferry_serve_options *options", "void *ctx", "ferry_error *reterr"},
-                5, ") {\n");
-    put_body(emit, "ferry_service_serve",
+    put_wrapped(
+        &emit->source, region_printf(&program->region, "int %s_serve(", s->c),
+        (const char *const[]){"ferry_client *client",
+                              region_printf(&program->region, "const %s_handlers *handlers", s->c),
+                              "const ferry_serve_options *options", "void *ctx",
+                              "ferry_registration **ret", "ferry_error *reterr"},
+        6, ") {\n");
+    put_body(emit, "ferry_serve",
              (const char *const[]){"client",
                                    region_printf(&program->region, "&ferry_service_%s", s->c),
-                                   "handlers", "options", "ctx", "reterr"},
-             6);
+                                   "handlers", "options", "ctx", "ret", "reterr"},
+             7);
 }

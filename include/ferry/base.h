@@ -30,7 +30,7 @@ extern "C" {
 typedef struct ferry_client ferry_client;             /* <ferry/client.h> */
 typedef struct ferry_stream ferry_stream;             /* <ferry/call.h> */
 typedef struct ferry_service ferry_service;           /* <ferry/schema.h> */
-typedef struct ferry_subscription ferry_subscription; /* <ferry/topic.h> */
+typedef struct ferry_registration ferry_registration; /* <ferry/client.h> */
 typedef struct ferry_cache ferry_cache;               /* <ferry/cache.h> */
 typedef struct ferry_packer ferry_packer;             /* <ferry/pack.h> */
 typedef struct ferry_error_detail ferry_error_detail; /* inside a ferry_error */
@@ -134,6 +134,23 @@ static inline ferry_bytes ferry_shared(const void *block, size_t len) {
 int ferry_wrap(const void *data, size_t len, void (*free_fn)(void *ctx), void *ctx,
                ferry_bytes *ret);
 
+/* ---- names ---- */
+
+/**
+ * Explains why a name is not valid: "a name has no spaces".
+ *
+ * One rule holds for services, instances, topics, queues and groups: 1 to 255 bytes of UTF-8, in
+ * tokens separated by dots. A token is not empty, and holds no control character, space, '*' or
+ * '>'.
+ *
+ * @param name  NUL-terminated; NULL is not valid.
+ *
+ * Ownership: the text is static. Threads: any.
+ *
+ * @return NULL: the name is valid.
+ */
+const char *ferry_name_problem(const char *name);
+
 /* ---- headers of calls, messages and jobs ---- */
 
 /* A name and a value, both UTF-8. Names differ within one call, message or job. All headers
@@ -175,6 +192,14 @@ const char *ferry_error_origin(const ferry_error *error);
 /* The server's advice: milliseconds to wait before the next attempt; -1: no advice. */
 int64_t ferry_error_retry_ms(const ferry_error *error);
 
+/* Line n of the trace, from 0: "div at calc.c:12", the place where the error was thrown first.
+ * NULL: the trace has no line n. */
+const char *ferry_error_trace(const ferry_error *error, size_t n);
+
+/* The fields of a declared exception: one MessagePack map. len 0: the error has no fields.
+ * Generated code unpacks them: calc_division_by_zero_in(). */
+ferry_bytes ferry_error_data(const ferry_error *error);
+
 /* Writes message, origin, trace and causes, a line each; nothing when there is no error. to must
  * not be NULL. */
 void ferry_error_print(const ferry_error *error, FILE *to);
@@ -182,13 +207,13 @@ void ferry_error_print(const ferry_error *error, FILE *to);
 /* ---- cleanup at the end of a block: FERRY_AUTO(ferry_close) ferry_client *client = NULL; ---- */
 
 #ifdef __GNUC__
-#define FERRY_AUTO(free_fn) __attribute__((__cleanup__(free_fn##_at)))
+#define FERRY_AUTO(free_fn) __attribute__((__cleanup__(free_fn##_auto)))
 
-static inline void ferry_free_at(void *block) {
+static inline void ferry_free_auto(void *block) {
     ferry_free(*(void **)block);
 }
 
-static inline void ferry_error_clear_at(ferry_error *error) {
+static inline void ferry_error_clear_auto(ferry_error *error) {
     ferry_error_clear(error);
 }
 #endif

@@ -301,7 +301,7 @@ typedef struct ferry_cache_stats {
 void ferry_cache_stats_read(ferry_cache *cache, ferry_cache_stats *ret);
 
 #ifdef __GNUC__
-static inline void ferry_cache_close_at(ferry_cache **cache) {
+static inline void ferry_cache_close_auto(ferry_cache **cache) {
     ferry_cache_close(*cache);
 }
 #endif

@@ -69,6 +69,7 @@ int ferry_call(ferry_client *client, const char *method, ferry_bytes args, ferry
  * @param fn      Called once, in a later turn or in ferry_close(), with the reply or with an error
  *                of ferry_call(). Not called when this function fails.
  * @param ctx     The last argument of fn.
+ * @param reterr  Receives the error of this function; may be NULL.
  *
  * Threads: the client's.
  *
@@ -83,7 +84,7 @@ int ferry_call(ferry_client *client, const char *method, ferry_bytes args, ferry
  *   -ENOMEM     out of memory.
  */
 int ferry_call_async(ferry_client *client, const char *method, ferry_bytes args, ferry_reply_fn fn,
-                     void *ctx);
+                     void *ctx, ferry_error *reterr);
 
 /**
  * ferry_call() with arguments by format: `ferry_callf(client, "calc.Calc.add", &reply, &error,
@@ -214,7 +215,7 @@ int ferry_stream_watch(ferry_stream *stream, void (*fn)(ferry_stream *stream, vo
 FILE *ferry_stream_fopen(ferry_stream *stream, const char *mode);
 
 #ifdef __GNUC__
-static inline void ferry_stream_close_at(ferry_stream **stream) {
+static inline void ferry_stream_close_auto(ferry_stream **stream) {
     ferry_stream_close(*stream);
 }
 #endif

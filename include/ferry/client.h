@@ -100,6 +100,7 @@ int ferry_open(const char *url, const ferry_options *options, ferry_client **ret
  *                 to, if any.
  * @param options  What differs. NULL: nothing. Copied.
  * @param ret      Receives the handle; untouched on failure.
+ * @param reterr   Receives the error; may be NULL.
  *
  * Ownership: ferry_close(*ret), before or after the client it was made from. Threads: the client's.
  *
@@ -109,7 +110,8 @@ int ferry_open(const char *url, const ferry_options *options, ferry_client **ret
  *   -ECHILD     client was opened before fork();
  *   -ENOMEM     out of memory.
  */
-int ferry_with(ferry_client *client, const ferry_options *options, ferry_client **ret);
+int ferry_with(ferry_client *client, const ferry_options *options, ferry_client **ret,
+               ferry_error *reterr);
 
 /**
  * Closes a client, or a handle of ferry_with().
@@ -145,6 +147,29 @@ ferry_client *ferry_close(ferry_client *client);
  *   -ENOMEM      out of memory.
  */
 int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr);
+
+/* ---- registrations ---- */
+
+/**
+ * Ends a service, a worker or a subscription: a registration of ferry_serve(), ferry_work() or
+ * ferry_subscribe(). Its handler is not called again after this function has returned.
+ *
+ * It drains the registration first: it tells the broker, and runs turns of the client until the
+ * broker has confirmed, 1 s at most. In these turns, calls and messages that were on their way are
+ * handled, and jobs that were on their way return to their queue. Requests and jobs that were
+ * deferred are answered and settled afterwards, as usual.
+ *
+ * Inside a callback, and while the connection is down, it returns at once. Calls that are then
+ * still on their way fail with ferry.NoSuchService, and messages are dropped.
+ *
+ * @param registration  NULL is allowed. Close it before its client: ferry_close() ends all
+ *                      registrations of a client, and frees them.
+ *
+ * Threads: the client's.
+ *
+ * @return NULL, always.
+ */
+ferry_registration *ferry_registration_close(ferry_registration *registration);
 
 /* ---- the loop ---- */
 
@@ -249,7 +274,11 @@ void ferry_cork(ferry_client *client);
 int ferry_uncork(ferry_client *client, ferry_error *reterr);
 
 #ifdef __GNUC__
-static inline void ferry_close_at(ferry_client **client) {
+static inline void ferry_registration_close_auto(ferry_registration **registration) {
+    ferry_registration_close(*registration);
+}
+
+static inline void ferry_close_auto(ferry_client **client) {
     ferry_close(*client);
 }
 #endif

@@ -92,7 +92,7 @@ ferry_bytes ferry_packer_bytes(const ferry_packer *packer);
 int ferry_unpack(ferry_bytes body, ferry_error *reterr, const char *format, ...);
 
 #ifdef __GNUC__
-static inline void ferry_packer_close_at(ferry_packer **packer) {
+static inline void ferry_packer_close_auto(ferry_packer **packer) {
     ferry_packer_close(*packer);
 }
 #endif

@@ -6,7 +6,7 @@
  * sees so many servers and shares the calls out among them.
  *
  *     static int set_up(ferry_client *client, unsigned member, void *ctx, ferry_error *reterr) {
- *         return calc_serve(client, &handlers, NULL, NULL, reterr);
+ *         return calc_serve(client, &handlers, NULL, NULL, NULL, reterr);
  *     }
  *
  *     static ferry_pool *pool;
@@ -136,7 +136,7 @@ int ferry_pool_stop(ferry_pool *pool);
 ferry_pool *ferry_pool_close(ferry_pool *pool);
 
 #ifdef __GNUC__
-static inline void ferry_pool_close_at(ferry_pool **pool) {
+static inline void ferry_pool_close_auto(ferry_pool **pool) {
     ferry_pool_close(*pool);
 }
 #endif

@@ -86,8 +86,9 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
  * Pushes a job and returns; fn gets the confirmation in a later turn. Until then the client keeps
  * the job, and sends it again after a lost connection. It has no deadline.
  *
- * @param fn   NULL: ferry_flush() reports the first failure.
- * @param ctx  The last argument of fn.
+ * @param fn      NULL: ferry_flush() reports the first failure.
+ * @param ctx     The last argument of fn.
+ * @param reterr  Receives the error of this function; may be NULL.
  *
  * The other parameters are those of ferry_push().
  *
@@ -101,7 +102,8 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
  *   -ENOMEM     out of memory.
  */
 int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
-                     const ferry_push_options *options, ferry_done_fn fn, void *ctx);
+                     const ferry_push_options *options, ferry_done_fn fn, void *ctx,
+                     ferry_error *reterr);
 
 /**
  * Waits until all earlier pushes are confirmed or refused, and the broker has taken all earlier
@@ -122,7 +124,8 @@ int ferry_flush(ferry_client *client, ferry_error *reterr);
 
 /**
  * Works on the jobs of a queue. Returns when the broker has accepted or refused; fn then runs in
- * turns until ferry_stop() or ferry_close(), or until the handle is closed.
+ * turns until ferry_registration_close(), ferry_stop() or ferry_close(), or until the handle is
+ * closed.
  *
  * A job may take hours: the worker holds it as long as its connection lasts, and half a second
  * longer. If it reconnects in that time it still holds the job. When a client is lost, the broker
@@ -132,6 +135,8 @@ int ferry_flush(ferry_client *client, ferry_error *reterr);
  * @param options  NULL: one job at a time. Copied.
  * @param fn       The handler.
  * @param ctx      The last argument of fn.
+ * @param ret      Receives the registration: ferry_registration_close() ends it. NULL: it lasts
+ *                 until ferry_close().
  * @param reterr   Receives the error; may be NULL.
  *
  * @return 0, or
@@ -145,7 +150,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr);
  *   -ENOMEM     out of memory.
  */
 int ferry_work(ferry_client *client, const char *queue, const ferry_work_options *options,
-               ferry_job_fn fn, void *ctx, ferry_error *reterr);
+               ferry_job_fn fn, void *ctx, ferry_registration **ret, ferry_error *reterr);
 
 /**
  * Each of these settles the job, once. The job is then gone, unless its handler still runs.

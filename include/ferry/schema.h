@@ -282,7 +282,7 @@ const char *ferry_uuid_format(const ferry_uuid *uuid, char to[37]); /* returns t
 int ferry_method_call(ferry_client *client, const char *service, const ferry_method *method,
                       const void *args, void *ret, ferry_error *reterr);
 int ferry_method_call_async(ferry_client *client, const char *service, const ferry_method *method,
-                            const void *args, ferry_any_fn fn, void *ctx);
+                            const void *args, ferry_any_fn fn, void *ctx, ferry_error *reterr);
 
 /* A method with a stream either way: starts it. */
 int ferry_method_open(ferry_client *client, const char *service, const ferry_method *method,
@@ -378,10 +378,6 @@ int ferry_value_example(const ferry_type *type, ferry_bytes *ret);
 const char *ferry_type_print(const ferry_type *type, char *to, size_t size);
 
 /* ---- servers ---- */
-
-/* Refuses a table of another FERRY_SCHEMA_VERSION: -EOPNOTSUPP. */
-int ferry_service_serve(ferry_client *client, const ferry_service *service, const void *handlers,
-                        const ferry_serve_options *options, void *ctx, ferry_error *reterr);
 
 /* result points to the C value; NULL for void and at the end of a stream. -EINVAL: the request is
  * for another method, or answered already. */

@@ -42,8 +42,8 @@ typedef struct ferry_serve_options {
 
 /**
  * Serves a service. Returns when the broker has accepted or refused it. Its handlers then run in
- * turns until ferry_stop() or ferry_close(), or until the handle is closed. After a reconnect the
- * client announces the service again.
+ * turns until ferry_registration_close(), ferry_stop() or ferry_close(), or until the handle is
+ * closed. After a reconnect the client announces the service again.
  *
  * @param client    A handle.
  * @param service   The table that ferry-idl made, or one filled in by hand (<ferry/schema.h>). The
@@ -51,6 +51,8 @@ typedef struct ferry_serve_options {
  * @param handlers  The handlers, in the struct that the table's functions expect.
  * @param options   NULL: one slot. Copied.
  * @param ctx       The last argument of each handler.
+ * @param ret       Receives the registration; may be NULL. All methods of a service that are served
+ *                  by one client share one registration.
  * @param reterr    Receives the error; may be NULL.
  *
  * @return 0, or
@@ -66,7 +68,8 @@ typedef struct ferry_serve_options {
  *   -ENOMEM      out of memory.
  */
 int ferry_serve(ferry_client *client, const ferry_service *service, const void *handlers,
-                const ferry_serve_options *options, void *ctx, ferry_error *reterr);
+                const ferry_serve_options *options, void *ctx, ferry_registration **ret,
+                ferry_error *reterr);
 
 /**
  * Serves one method by name; its handler reads the body itself.
@@ -82,7 +85,7 @@ int ferry_serve(ferry_client *client, const ferry_service *service, const void *
  */
 int ferry_serve_method(ferry_client *client, const char *method, const ferry_serve_options *options,
                        int (*fn)(ferry_request *request, void *ctx), void *ctx,
-                       ferry_error *reterr);
+                       ferry_registration **ret, ferry_error *reterr);
 
 /* ---- requests ---- */
 

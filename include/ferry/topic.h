@@ -86,7 +86,8 @@ int ferry_publish(ferry_client *client, const char *topic, ferry_bytes body,
  * @param options  NULL: all defaults. Copied.
  * @param fn       Called for each message.
  * @param ctx      The last argument of fn.
- * @param ret      Receives the subscription; NULL: it lasts until ferry_close().
+ * @param ret      Receives the registration: ferry_registration_close() ends it. NULL: it lasts
+ *                 until ferry_close().
  * @param reterr   Receives the error; may be NULL.
  *
  * @return 0, or
@@ -100,11 +101,7 @@ int ferry_publish(ferry_client *client, const char *topic, ferry_bytes body,
  */
 int ferry_subscribe(ferry_client *client, const char *pattern,
                     const ferry_subscribe_options *options, ferry_message_fn fn, void *ctx,
-                    ferry_subscription **ret, ferry_error *reterr);
-
-/* Ends the subscription: fn is not called again. Allowed in its own callback. Call it before
- * ferry_close() of its client, which ends it too. NULL is allowed. Returns NULL. */
-ferry_subscription *ferry_unsubscribe(ferry_subscription *subscription);
+                    ferry_registration **ret, ferry_error *reterr);
 
 /**
  * Sends a question to all subscribers of a topic, and collects their answers for window_ms.
@@ -148,12 +145,6 @@ const char *ferry_message_header_after(const ferry_message *message, const char 
  *   -ENOMEM      out of memory.
  */
 int ferry_message_answer(const ferry_message *message, ferry_bytes answer);
-
-#ifdef __GNUC__
-static inline void ferry_unsubscribe_at(ferry_subscription **subscription) {
-    ferry_unsubscribe(*subscription);
-}
-#endif
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

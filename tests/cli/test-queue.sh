@@ -108,10 +108,10 @@ head -1 "$work/out" | grep -q '^\[{"name": ' || failed 'JSON' "$work/out"
 expect 2 '' 'no name of a queue' ferry push 'a b' x
 expect 4 '' 'PermissionDenied' ferry push ferry.internal x
 # What is wrong is told before anything is done
-expect 2 '' "'a b' is no name of a queue" ferry push 'a b' x
+expect 2 '' "invalid queue name 'a b'" ferry push 'a b' x
 expect 2 '' '1 to 255 bytes' ferry push q x --key ''
 expect 2 '' '1 to 255 bytes' ferry push q x --key "$(printf 'k%.0s' $(seq 256))"
-expect 2 '' "'a b' is no name of a queue" ferry work q --then 'a b' --exec "touch '$work/run'"
+expect 2 '' "invalid queue name 'a b'" ferry work q --then 'a b' --exec "touch '$work/run'"
 expect 4 '' "are the broker's" ferry work q --then ferry.q --exec "touch '$work/run'"
 
 # In a pipe names are whole, and lists in order

@@ -337,9 +337,9 @@ static void strangers_get_typed_errors(void) {
         stages[i] = (Stage){.start = examples[i].start};
         runner_start(&stages[i].runner, &stages[0].broker, stage_start_server, &stages[i]);
     }
-    CU_ASSERT_EQUAL(
-        ferry_with(stages[0].client, &(ferry_options){.timeout_ms = TIMEOUT_MS}, &attack.client),
-        0);
+    CU_ASSERT_EQUAL(ferry_with(stages[0].client, &(ferry_options){.timeout_ms = TIMEOUT_MS},
+                               &attack.client, NULL),
+                    0);
     while (clock_ms() < ends_ms)
         for (size_t i = 0; i < N_EXAMPLES; i++)
             for (uint32_t k = 0; k < examples[i].service->n_methods; k++)

@@ -47,8 +47,8 @@ static void a_lost_draw_ends_at_its_deadline(void) {
     stage_open(&stage, lucky_start);
     CU_ASSERT_EQUAL(lucky_lose(stage.client, 1, NULL, &stage.error), 0);
     for (uint32_t wait_ms = 50; wait_ms <= 200; wait_ms *= 2) {
-        CU_ASSERT_EQUAL(ferry_with(stage.client, &(ferry_options){.timeout_ms = wait_ms}, &patient),
-                        0);
+        CU_ASSERT_EQUAL(
+            ferry_with(stage.client, &(ferry_options){.timeout_ms = wait_ms}, &patient, NULL), 0);
         started_ms = clock_ms();
         CU_ASSERT_EQUAL(lucky_draw(patient, &number, &stage.error), -ETIMEDOUT);
         taken_ms = clock_ms() - started_ms;
@@ -112,7 +112,7 @@ static void ask(Draw *draw) {
     Lab *lab = draw->lab;
 
     lab->tries++;
-    CU_ASSERT_EQUAL(lucky_draw_async(lab->patient[draw->tries++], on_number, draw), 0);
+    CU_ASSERT_EQUAL(lucky_draw_async(lab->patient[draw->tries++], on_number, draw, NULL), 0);
 }
 
 static void tries_are_as_many_as_the_arithmetic_says(void) {
@@ -126,8 +126,9 @@ static void tries_are_as_many_as_the_arithmetic_says(void) {
     stage_open(&stage, lucky_start);
     /* Patience of 60 ms to 2 s: it takes a third of the example's time. */
     for (unsigned i = 0; i < TRIES; i++)
-        CU_ASSERT_EQUAL(
-            ferry_with(stage.client, &(ferry_options){.timeout_ms = 60u << i}, &lab.patient[i]), 0);
+        CU_ASSERT_EQUAL(ferry_with(stage.client, &(ferry_options){.timeout_ms = 60u << i},
+                                   &lab.patient[i], NULL),
+                        0);
     CU_ASSERT_EQUAL(lucky_lose(stage.client, share, &(int64_t){1}, &stage.error), 0);
     for (int i = 0; i < DRAWS; i++) {
         draws[i] = (Draw){&lab, 0};

@@ -251,12 +251,14 @@ static void only_a_token_sets_the_number(void) {
     stage_open(&stage, arith_start);
     CU_ASSERT_EQUAL(arith_remember(stage.client, 1, &before, &stage.error), -EACCES);
     CU_ASSERT_STRING_EQUAL(stage.error.type, "ferry.PermissionDenied");
-    CU_ASSERT_EQUAL(
-        ferry_with(stage.client, &(ferry_options){.n_headers = 1, .headers = &wrong}, &handle), 0);
+    CU_ASSERT_EQUAL(ferry_with(stage.client, &(ferry_options){.n_headers = 1, .headers = &wrong},
+                               &handle, NULL),
+                    0);
     CU_ASSERT_EQUAL(arith_remember(handle, 1, &before, &stage.error), -EACCES);
     ferry_close(handle);
-    CU_ASSERT_EQUAL(
-        ferry_with(stage.client, &(ferry_options){.n_headers = 1, .headers = &right}, &handle), 0);
+    CU_ASSERT_EQUAL(ferry_with(stage.client, &(ferry_options){.n_headers = 1, .headers = &right},
+                               &handle, NULL),
+                    0);
     CU_ASSERT_EQUAL(arith_remember(handle, 1, &before, &stage.error), 0);
     CU_ASSERT_EQUAL(arith_memory(stage.client, &now, &stage.error), 0);
     CU_ASSERT(before == 42 && now == 1);

@@ -194,7 +194,7 @@ static void a_single_server_makes_everybody_wait(void) {
     started_ms = clock_ms();
     for (int i = 0; i < 10; i++)
         CU_ASSERT_EQUAL(zen_answer_async(stage.client, "Simple is better than?", &(int32_t){30},
-                                         NULL, count_answer, &n),
+                                         NULL, count_answer, &n, NULL),
                         0);
     CU_ASSERT_TRUE(process_until(stage.client, &n, 10));
     CU_ASSERT(clock_ms() - started_ms >= 10 * 30);
@@ -229,7 +229,7 @@ static void every_model_answers_and_stops_when_told(void) {
         ferry_free(known);
         for (int k = 0; k < 64; k++)
             CU_ASSERT_EQUAL(zen_answer_async(stage.client, "Simple is better than?",
-                                             &(int32_t){k % 3}, NULL, count_answer, &n),
+                                             &(int32_t){k % 3}, NULL, count_answer, &n, NULL),
                             0);
         CU_ASSERT_TRUE(process_until(stage.client, &n, 64));
         kill(pid, SIGTERM);

@@ -67,17 +67,18 @@ static void on_numbers(const ferry_list_i32 *result, const ferry_error *error, v
 static ferry_stream *stream;
 
 static void call_untyped(void) {
-    CU_ASSERT_EQUAL(ferry_call_async(caller, "test.S.say", ferry_str("\xa4text"), on_reply, NULL),
-                    0);
+    CU_ASSERT_EQUAL(
+        ferry_call_async(caller, "test.S.say", ferry_str("\xa4text"), on_reply, NULL, NULL), 0);
 }
 
 static void call_for_a_scalar(void) {
-    CU_ASSERT_EQUAL(typed_half_async(caller, 3, on_half, NULL), 0);
+    CU_ASSERT_EQUAL(typed_half_async(caller, 3, on_half, NULL, NULL), 0);
 }
 
 static void call_for_a_tree(void) {
     CU_ASSERT_EQUAL(
-        typed_numbers_async(caller, &(typed_range){7, 8, &(int32_t){1}}, on_numbers, NULL), 0);
+        typed_numbers_async(caller, &(typed_range){7, 8, &(int32_t){1}}, on_numbers, NULL, NULL),
+        0);
 }
 
 static void send_an_item(void) {
@@ -123,8 +124,8 @@ static void set_up(void) {
     broker_spawn(&broker);
     server = connect_client(&broker);
     caller = connect_client(&broker);
-    if (ferry_serve_method(server, "test.S.say", NULL, say, NULL, NULL) < 0 ||
-        typed_serve(server, &handlers, NULL, &n_done, NULL) < 0)
+    if (ferry_serve_method(server, "test.S.say", NULL, say, NULL, NULL, NULL) < 0 ||
+        typed_serve(server, &handlers, NULL, &n_done, NULL, NULL) < 0)
         abort();
     ferry_ping(server, NULL, NULL);
 }

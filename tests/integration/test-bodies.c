@@ -19,7 +19,7 @@ static int meet(ferry_request *request, const typed_person *user, const int64_t 
 static int serve(ferry_client *client, void *ctx) {
     static const typed_handlers handlers = {.meet = meet};
 
-    return typed_serve(client, &handlers, NULL, ctx, NULL);
+    return typed_serve(client, &handlers, NULL, ctx, NULL, NULL);
 }
 
 static TestBroker broker;

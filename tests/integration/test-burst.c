@@ -75,8 +75,8 @@ static void jobs_give_back_what_they_took(void) {
     client = open_with(broker.url, NULL);
     before = process_rss_kib(broker.process.pid);
     while (n < JOBS && clock_ms() < until_ms) {
-        int r =
-            ferry_push_async(client, "burst", ferry_str("a job of some bytes"), NULL, NULL, NULL);
+        int r = ferry_push_async(client, "burst", ferry_str("a job of some bytes"), NULL, NULL,
+                                 NULL, NULL);
 
         n += r == 0;
         if (r < 0)
@@ -84,7 +84,7 @@ static void jobs_give_back_what_they_took(void) {
     }
     CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);
     most = process_rss_kib(broker.process.pid);
-    CU_ASSERT_EQUAL(ferry_work(client, "burst", &slots, take, &n_done, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "burst", &slots, take, &n_done, NULL, NULL), 0);
     CU_ASSERT_TRUE(turn_until(client, &n_done, JOBS, HANG_MS));
     check_memory(&broker, "jobs, pushed and worked", before, most, DEDUP_BYTES);
     ferry_close(client);

@@ -13,7 +13,7 @@ static int echo(ferry_request *request, void *ctx) {
 
 static int set_up(ferry_client *client, void *ctx) {
     return ferry_serve_method(client, "test.Echo.echo", &(ferry_serve_options){.slots = 1000}, echo,
-                              ctx, NULL);
+                              ctx, NULL, NULL);
 }
 
 static const ferry_bytes one = {"\x01", 1, NULL};
@@ -97,7 +97,7 @@ static void a_callback_may_close_its_client(void) {
 
     CU_ASSERT_EQUAL(ferry_subscribe(client, "end", NULL, close_client, &client, NULL, NULL), 0);
     ferry_publish(client, "end", one, NULL, NULL);
-    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Nobody.call", one, count, codes), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Nobody.call", one, count, codes, NULL), 0);
     CU_ASSERT_EQUAL(ferry_run(client, NULL), 0);
     CU_ASSERT_PTR_NULL(client);
     CU_ASSERT_EQUAL(codes[0], 1);
@@ -116,10 +116,11 @@ static void closing_a_handle_cancels_its_calls_alone(void) {
     ferry_request *kept = NULL;
     int mine[2] = {0}, other[2] = {0};
 
-    CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Slow.call", NULL, defer, &kept, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_with(client, NULL, &handle), 0);
-    CU_ASSERT_EQUAL(ferry_call_async(handle, "test.Slow.call", one, count, mine), 0);
-    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Echo.echo", one, count, other), 0);
+    CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Slow.call", NULL, defer, &kept, NULL, NULL),
+                    0);
+    CU_ASSERT_EQUAL(ferry_with(client, NULL, &handle, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(handle, "test.Slow.call", one, count, mine, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Echo.echo", one, count, other, NULL), 0);
     for (int i = 0; i < 1000 && !kept; i++) {
         ferry_process(served, NULL);
         usleep(1000);
@@ -144,7 +145,7 @@ static void closing_a_client_runs_what_remains(void) {
     int codes[2] = {0};
 
     for (int i = 0; i < 10; i++)
-        CU_ASSERT_EQUAL(ferry_call_async(client, "test.Echo.echo", one, count, codes), 0);
+        CU_ASSERT_EQUAL(ferry_call_async(client, "test.Echo.echo", one, count, codes, NULL), 0);
     ferry_close(client);
     CU_ASSERT_EQUAL(codes[0], 10);
     CU_ASSERT_EQUAL(codes[1], -ECANCELED);
@@ -155,8 +156,9 @@ static void an_answer_after_close_is_taken_and_lost(void) {
     ferry_request *kept = NULL;
     int codes[2] = {0};
 
-    CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Gone.call", NULL, defer, &kept, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Gone.call", one, count, codes), 0);
+    CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Gone.call", NULL, defer, &kept, NULL, NULL),
+                    0);
+    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Gone.call", one, count, codes, NULL), 0);
     for (int i = 0; i < 1000 && !kept; i++) {
         ferry_process(served, NULL);
         usleep(1000);
@@ -237,7 +239,8 @@ static void the_program_is_told_of_its_connection(void) {
 
     CU_ASSERT_EQUAL(ferry_open(broker.url, &options, &client, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &events.of[FERRY_EVENT_UP], 1));
-    CU_ASSERT_EQUAL(ferry_serve_method(client, "event.Echo.echo", &as_one, echo, NULL, &error), 0);
+    CU_ASSERT_EQUAL(
+        ferry_serve_method(client, "event.Echo.echo", &as_one, echo, NULL, NULL, &error), 0);
     broker_kill(&broker);
     CU_ASSERT_TRUE(process_until(client, &events.of[FERRY_EVENT_DOWN], 1));
     CU_ASSERT_TRUE(process_until(client, &events.of[FERRY_EVENT_RETRY], 1));
@@ -245,15 +248,16 @@ static void the_program_is_told_of_its_connection(void) {
     /* Somebody else was quicker to come back, with the same name. */
     broker_respawn(&broker);
     rival = connect_client(&broker);
-    CU_ASSERT_EQUAL(ferry_serve_method(rival, "event.Echo.echo", &as_one, echo, NULL, &error), 0);
+    CU_ASSERT_EQUAL(ferry_serve_method(rival, "event.Echo.echo", &as_one, echo, NULL, NULL, &error),
+                    0);
     CU_ASSERT_TRUE(process_until(client, &events.of[FERRY_EVENT_REFUSED], 1));
     CU_ASSERT_EQUAL(events.of[FERRY_EVENT_UP], 2);
     CU_ASSERT_EQUAL(events.of[FERRY_EVENT_DOWN], 1);
 
     /* Directly it is an error, and so is a name that is the broker's. */
-    CU_ASSERT_EQUAL(ferry_serve_method(client, "event.Echo.echo", &as_one, echo, NULL, &error),
-                    -EEXIST);
-    CU_ASSERT_EQUAL(ferry_serve_method(client, "ferry.Echo.echo", NULL, echo, NULL, &error),
+    CU_ASSERT_EQUAL(
+        ferry_serve_method(client, "event.Echo.echo", &as_one, echo, NULL, NULL, &error), -EEXIST);
+    CU_ASSERT_EQUAL(ferry_serve_method(client, "ferry.Echo.echo", NULL, echo, NULL, NULL, &error),
                     -EACCES);
     ferry_error_clear(&error);
     ferry_close(rival);

@@ -73,13 +73,15 @@ static int set_up(ferry_client *client, void *ctx) {
     const ferry_serve_options options = {.slots = 1000};
 
     (void)ctx;
-    if (ferry_serve_method(client, "test.Calc.add", &options, add, NULL, &error) < 0 ||
-        ferry_serve_method(client, "test.Calc.echo", NULL, echo, NULL, &error) < 0 ||
-        ferry_serve_method(client, "test.Calc.headers", NULL, list_headers, NULL, &error) < 0 ||
-        ferry_serve_method(client, "test.Calc.throw", NULL, throw, NULL, &error) < 0 ||
-        ferry_serve_method(client, "test.Calc.forget", NULL, forget, NULL, &error) < 0 ||
-        ferry_serve_method(client, "test.Calc.fail", NULL, fail, NULL, &error) < 0 ||
-        ferry_serve_method(client, "test.Calc.twice", NULL, twice, &second_answer, &error) < 0) {
+    if (ferry_serve_method(client, "test.Calc.add", &options, add, NULL, NULL, &error) < 0 ||
+        ferry_serve_method(client, "test.Calc.echo", NULL, echo, NULL, NULL, &error) < 0 ||
+        ferry_serve_method(client, "test.Calc.headers", NULL, list_headers, NULL, NULL, &error) <
+            0 ||
+        ferry_serve_method(client, "test.Calc.throw", NULL, throw, NULL, NULL, &error) < 0 ||
+        ferry_serve_method(client, "test.Calc.forget", NULL, forget, NULL, NULL, &error) < 0 ||
+        ferry_serve_method(client, "test.Calc.fail", NULL, fail, NULL, NULL, &error) < 0 ||
+        ferry_serve_method(client, "test.Calc.twice", NULL, twice, &second_answer, NULL, &error) <
+            0) {
         ferry_error_print(&error, stderr);
         return -1;
     }
@@ -117,9 +119,9 @@ static void a_thousand_calls_are_answered_once_each(void) {
     Counts counts = {0};
 
     for (int i = 0; i < 1000; i++)
-        CU_ASSERT_EQUAL(
-            ferry_call_async(client, "test.Calc.echo", ferry_bytes_of("\x01", 1), count, &counts),
-            0);
+        CU_ASSERT_EQUAL(ferry_call_async(client, "test.Calc.echo", ferry_bytes_of("\x01", 1), count,
+                                         &counts, NULL),
+                        0);
     CU_ASSERT_EQUAL(counts.ok, 0);
     CU_ASSERT_TRUE(process_until(client, &counts.ok, 1000));
     CU_ASSERT_EQUAL(counts.failed, 0);
@@ -184,7 +186,7 @@ static void a_handle_adds_its_headers_to_those_it_has_inherited(void) {
     char *text = NULL;
 
     CU_ASSERT_EQUAL(ferry_open(broker.url, &outer, &client, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_with(client, &inner, &handle), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &inner, &handle, NULL), 0);
     CU_ASSERT_EQUAL(ferry_callf(client, "test.Calc.headers", &reply, NULL, ""), 0);
     CU_ASSERT_EQUAL(ferry_unpack(reply->body, NULL, "s", &text), 0);
     CU_ASSERT_STRING_EQUAL(text ? text : "", "tenant=one;colour=green;");

@@ -99,19 +99,19 @@ static int serve_shop(ferry_client *client, ferry_error *reterr) {
     static const chain_shop_handlers handlers = {.price = price};
 
     return chain_shop_serve(client, &handlers, &(ferry_serve_options){.redact_errors = is_bare},
-                            NULL, reterr);
+                            NULL, NULL, reterr);
 }
 
 static int serve_bank(ferry_client *client, ferry_error *reterr) {
     static const chain_bank_handlers handlers = {.rate = rate};
 
-    return chain_bank_serve(client, &handlers, NULL, NULL, reterr);
+    return chain_bank_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }
 
 static int serve_calc(ferry_client *client, ferry_error *reterr) {
     static const chain_calc_handlers handlers = {.div = divide};
 
-    return chain_calc_serve(client, &handlers, NULL, NULL, reterr);
+    return chain_calc_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }
 
 static int play(int argc, char **argv, int (*serve)(ferry_client *, ferry_error *)) {
@@ -277,7 +277,7 @@ static void the_callers_deadline_is_everybodys(void) {
     Chain chain;
 
     chain_start(&chain);
-    ferry_with(chain.client, &(ferry_options){.timeout_ms = TIMEOUT_MS}, &handle);
+    ferry_with(chain.client, &(ferry_options){.timeout_ms = TIMEOUT_MS}, &handle, NULL);
     start_ms = clock_ms();
     CU_ASSERT_EQUAL(chain_shop_price(handle, 4, "EUR", &got, &error), 0);
     CU_ASSERT(clock_ms() - start_ms >= SHOP_MS + BANK_MS);
@@ -290,7 +290,8 @@ static void the_callers_deadline_is_everybodys(void) {
 
     /* A deadline that passes on the way. */
     handle = ferry_close(handle);
-    ferry_with(chain.client, &(ferry_options){.timeout_ms = SHOP_MS + BANK_MS + 200}, &handle);
+    ferry_with(chain.client, &(ferry_options){.timeout_ms = SHOP_MS + BANK_MS + 200}, &handle,
+               NULL);
     CU_ASSERT_EQUAL(chain_shop_price(handle, ITEM_COMPUTES, "EUR", &got, &error), -ETIMEDOUT);
     CU_ASSERT_TRUE(told_count(&chain.calc, "cancelled", 1, PATIENCE_MS, NULL));
     handle = ferry_close(handle);
@@ -307,8 +308,8 @@ static double cancel_one(Chain *chain, int32_t item) {
     uint64_t start_us;
     int code = 0;
 
-    ferry_with(chain->client, NULL, &handle);
-    CU_ASSERT_EQUAL(chain_shop_price_async(handle, item, "EUR", on_price, &code), 0);
+    ferry_with(chain->client, NULL, &handle, NULL);
+    CU_ASSERT_EQUAL(chain_shop_price_async(handle, item, "EUR", on_price, &code, NULL), 0);
     ferry_process(chain->client, NULL);
     CU_ASSERT_TRUE(told_count(&chain->calc, "begun", 1, PATIENCE_MS, NULL));
     start_us = clock_us();
@@ -373,7 +374,7 @@ static void headers_reach_the_last_one(void) {
     Chain chain;
 
     chain_start(&chain);
-    ferry_with(chain.client, &(ferry_options){.n_headers = 2, .headers = headers}, &handle);
+    ferry_with(chain.client, &(ferry_options){.n_headers = 2, .headers = headers}, &handle, NULL);
     CU_ASSERT_EQUAL(chain_shop_price(handle, 4, "EUR", NULL, NULL), 0);
     read_traces(&chain, traces);
     for (int i = 0; i < 3; i++) {
@@ -399,8 +400,8 @@ static void traces_begin_where_they_are_asked_for(void) {
     CU_ASSERT_STRING_EQUAL(first[2], "- -");
 
     /* Each call its own, through handles made of it as well. */
-    ferry_with(chain.client, &(ferry_options){.trace = true}, &tracing);
-    ferry_with(tracing, &(ferry_options){.timeout_ms = 5000}, &inner);
+    ferry_with(chain.client, &(ferry_options){.trace = true}, &tracing, NULL);
+    ferry_with(tracing, &(ferry_options){.timeout_ms = 5000}, &inner, NULL);
     CU_ASSERT_EQUAL(chain_shop_price(tracing, 4, "EUR", NULL, NULL), 0);
     read_traces(&chain, first);
     CU_ASSERT_EQUAL(chain_shop_price(inner, 4, "EUR", NULL, NULL), 0);

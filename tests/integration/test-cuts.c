@@ -41,8 +41,8 @@ static void push_some(ferry_client *client, int from) {
         char text[16];
 
         snprintf(text, sizeof(text), "%d", i);
-        CU_ASSERT_EQUAL(ferry_push_async(client, "kept", ferry_str(text), NULL, on_pushed, NULL),
-                        0);
+        CU_ASSERT_EQUAL(
+            ferry_push_async(client, "kept", ferry_str(text), NULL, on_pushed, NULL, NULL), 0);
         if (i % 10 == 0)
             ferry_process(client, NULL);
     }
@@ -86,8 +86,9 @@ static void pushes_over_a_bad_line_are_stored_once(void) {
     CU_ASSERT_EQUAL(n_refused, 0);
 
     worker = open_with(broker.url, NULL);
-    CU_ASSERT_EQUAL(
-        ferry_work(worker, "kept", &(ferry_work_options){.slots = 1000}, count_job, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(worker, "kept", &(ferry_work_options){.slots = 1000}, count_job,
+                               NULL, NULL, NULL),
+                    0);
     CU_ASSERT_TRUE(turn_until(worker, &n_stored, PUSHES, PATIENCE_MS));
     turn_for(worker, 100);
     for (int i = 0; i < PUSHES; i++) {

@@ -48,15 +48,15 @@ static void a_call_ends_by_its_deadline(void) {
     uint64_t before;
 
     CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Slow.call", &(ferry_serve_options){.slots = 9},
-                                       defer, &server, NULL),
+                                       defer, &server, NULL, NULL),
                     0);
-    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 50}, &quick), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 50}, &quick, NULL), 0);
     before = clock_ms();
     CU_ASSERT_EQUAL(ferry_call(quick, "test.Slow.call", one, NULL, &error), -ETIMEDOUT);
     CU_ASSERT_TRUE(error.outcome_unknown);
     CU_ASSERT_STRING_EQUAL(error.message, "no answer within 50 ms");
     CU_ASSERT_TRUE(clock_ms() - before >= 49 && clock_ms() - before < 500);
-    CU_ASSERT_EQUAL(ferry_call_async(quick, "test.Slow.call", one, end, &ends), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(quick, "test.Slow.call", one, end, &ends, NULL), 0);
     CU_ASSERT_TRUE(process_both_until(client, served, &ends.n, 1));
     CU_ASSERT_EQUAL(ends.code, -ETIMEDOUT);
     answer_all(&server);
@@ -75,7 +75,7 @@ static void the_deadline_holds_while_the_broker_is_stopped(void) {
     ferry_error error = FERRY_ERROR_INIT;
     uint64_t before = clock_ms();
 
-    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 100}, &quick), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 100}, &quick, NULL), 0);
     kill(broker.pid, SIGSTOP);
     CU_ASSERT_EQUAL(ferry_call(quick, "test.Slow.call", one, NULL, &error), -ETIMEDOUT);
     CU_ASSERT_TRUE(clock_ms() - before < 1000);
@@ -85,7 +85,7 @@ static void the_deadline_holds_while_the_broker_is_stopped(void) {
     CU_ASSERT_EQUAL(ferry_push(quick, "q", one, NULL, &error), -ETIMEDOUT);
     CU_ASSERT_STRING_EQUAL(error.message, "the push was not confirmed within 100 ms");
     CU_ASSERT_TRUE(error.outcome_unknown);
-    CU_ASSERT_EQUAL(ferry_push_async(quick, "q", one, NULL, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_push_async(quick, "q", one, NULL, NULL, NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_flush(quick, &error), -ETIMEDOUT);
     CU_ASSERT_STRING_EQUAL(error.message, "1 pushes were not confirmed within 100 ms");
     kill(broker.pid, SIGCONT);
@@ -101,10 +101,11 @@ static void calls_of_a_lost_server_end_at_once(void) {
     uint64_t before;
 
     CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Lost.call",
-                                       &(ferry_serve_options){.slots = 100}, defer, &server, NULL),
+                                       &(ferry_serve_options){.slots = 100}, defer, &server, NULL,
+                                       NULL),
                     0);
     for (int i = 0; i < 100; i++)
-        CU_ASSERT_EQUAL(ferry_call_async(client, "test.Lost.call", one, end, &ends), 0);
+        CU_ASSERT_EQUAL(ferry_call_async(client, "test.Lost.call", one, end, &ends, NULL), 0);
     CU_ASSERT_TRUE(process_both_until(served, client, &server.n, 100));
     before = clock_ms();
     ferry_close(served);
@@ -130,7 +131,7 @@ static void note(const ferry_message *message, void *ctx) {
 
 static int set_up(ferry_client *client, void *ctx) {
     (void)ctx;
-    return ferry_serve_method(client, "test.Back.echo", NULL, echo, NULL, NULL);
+    return ferry_serve_method(client, "test.Back.echo", NULL, echo, NULL, NULL, NULL);
 }
 
 static void everything_carries_on_after_a_killed_broker(void) {
@@ -165,8 +166,8 @@ static void without_a_broker_calls_wait_five_seconds(void) {
 
     CU_ASSERT_EQUAL(ferry_open("ipc:///tmp/ferry-test-nobody", NULL, &client, NULL), 0);
     CU_ASSERT_TRUE(clock_ms() - before < 100);
-    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Back.echo", one, end, &ends), 0);
-    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 100}, &quick), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Back.echo", one, end, &ends, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 100}, &quick, NULL), 0);
     CU_ASSERT_EQUAL(ferry_call(quick, "test.Back.echo", one, NULL, &error), -ETIMEDOUT);
     CU_ASSERT_FALSE(error.outcome_unknown);
     CU_ASSERT_STRING_EQUAL(error.message, "no connection within 100 ms: no broker listens at "
@@ -197,7 +198,7 @@ static int nested(ferry_request *request, void *ctx) {
 static _Atomic uint64_t left_ms;
 
 static int set_up_nested(ferry_client *client, void *ctx) {
-    return ferry_serve_method(client, "test.Nested.call", NULL, nested, ctx, NULL);
+    return ferry_serve_method(client, "test.Nested.call", NULL, nested, ctx, NULL, NULL);
 }
 
 static void a_nested_call_inherits_the_deadline(void) {
@@ -208,9 +209,10 @@ static void a_nested_call_inherits_the_deadline(void) {
     Ends ends = {0};
 
     runner_start(&runner, &broker, set_up_nested, &left_ms);
-    CU_ASSERT_EQUAL(ferry_serve_method(never, "test.Never.call", NULL, defer, &server, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 300}, &quick), 0);
-    CU_ASSERT_EQUAL(ferry_call_async(quick, "test.Nested.call", one, end, &ends), 0);
+    CU_ASSERT_EQUAL(ferry_serve_method(never, "test.Never.call", NULL, defer, &server, NULL, NULL),
+                    0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 300}, &quick, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(quick, "test.Nested.call", one, end, &ends, NULL), 0);
     CU_ASSERT_TRUE(process_both_until(never, client, &server.n, 1));
     CU_ASSERT_TRUE(left_ms > 0 && left_ms <= 300);
     CU_ASSERT_TRUE(ferry_request_left_ms(server.requests[0]) <= left_ms);

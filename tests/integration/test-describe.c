@@ -14,7 +14,7 @@ static const typed_handlers handlers = {.add = add};
 static int serve(ferry_client *client, void *ctx) {
     (void)ctx;
     return typed_serve(client, &handlers, &(ferry_serve_options){.slots = 8, .instance = "the-one"},
-                       NULL, NULL);
+                       NULL, NULL, NULL);
 }
 
 static TestBroker broker;
@@ -125,7 +125,7 @@ static void a_service_without_a_description_is_described_by_its_instances(void) 
     ferry_description *plain = NULL;
 
     set_up();
-    CU_ASSERT_EQUAL(ferry_serve_method(client, "plain.Plain.say", NULL, say, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_serve_method(client, "plain.Plain.say", NULL, say, NULL, NULL, NULL), 0);
     CU_ASSERT_EQUAL_FATAL(ferry_describe(client, "plain.Plain", &plain, &error), 0);
     CU_ASSERT_PTR_NULL(plain->service);
     CU_ASSERT_PTR_NULL(plain->problem);

@@ -51,8 +51,8 @@ static void keep_open(Caller *caller, int n) {
         Open *open = malloc(sizeof(*open));
 
         *open = (Open){caller, clock_ms()};
-        if (ferry_call_async(caller->client, "busy.Calls.work", ferry_str("\xc3"), on_reply, open) <
-            0) {
+        if (ferry_call_async(caller->client, "busy.Calls.work", ferry_str("\xc3"), on_reply, open,
+                             NULL) < 0) {
             free(open);
             return;
         }

@@ -30,8 +30,9 @@ static void on_answer(const ferry_reply *reply, const ferry_error *error, void *
 
 static void start_calls(ferry_client *client, Answers *answers) {
     for (int i = 0; i < HELD; i++)
-        CU_ASSERT_EQUAL(
-            ferry_call_async(client, "held.Calls.wait", ferry_str("\x90"), on_answer, answers), 0);
+        CU_ASSERT_EQUAL(ferry_call_async(client, "held.Calls.wait", ferry_str("\x90"), on_answer,
+                                         answers, NULL),
+                        0);
     ferry_process(client, NULL);
 }
 
@@ -93,7 +94,8 @@ static void idempotent_calls_of_a_killed_server_are_answered_by_another(void) {
     CU_ASSERT_TRUE(told_while_turning(client, &server, "calls", HELD));
 
     other = open_with(broker.url, NULL);
-    CU_ASSERT_EQUAL(ferry_serve_method(other, "held.Calls.wait", NULL, answer, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_serve_method(other, "held.Calls.wait", NULL, answer, NULL, NULL, NULL),
+                    0);
     start_us = clock_us();
     process_end(&server, SIGKILL, PATIENCE_MS);
     while (answers.n < HELD && clock_us() - start_us < WITHIN_MS * 1000) {
@@ -134,12 +136,13 @@ static void jobs_of_a_killed_worker_come_again_within_a_second(void) {
     CU_ASSERT_TRUE(told_count(&worker, "ready", 0, PATIENCE_MS, NULL));
     client = open_with(broker.url, NULL);
     for (int i = 0; i < HELD; i++)
-        ferry_push_async(client, "held", ferry_str("work"), NULL, NULL, NULL);
+        ferry_push_async(client, "held", ferry_str("work"), NULL, NULL, NULL, NULL);
     CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);
     CU_ASSERT_TRUE(told_count(&worker, "jobs", HELD, PATIENCE_MS, NULL));
 
     CU_ASSERT_EQUAL(
-        ferry_work(client, "held", &(ferry_work_options){.slots = HELD}, on_job, &jobs, NULL), 0);
+        ferry_work(client, "held", &(ferry_work_options){.slots = HELD}, on_job, &jobs, NULL, NULL),
+        0);
     start_us = clock_us();
     process_end(&worker, SIGKILL, PATIENCE_MS);
     CU_ASSERT_TRUE(turn_until(client, &jobs.n, HELD, WITHIN_MS));
@@ -185,8 +188,8 @@ static void push_number(ferry_client *client, int i) {
     char text[16];
 
     snprintf(text, sizeof(text), "%d", i);
-    CU_ASSERT_EQUAL(ferry_push_async(client, "kept", ferry_str(text), NULL, on_pushed, &pushes[i]),
-                    0);
+    CU_ASSERT_EQUAL(
+        ferry_push_async(client, "kept", ferry_str(text), NULL, on_pushed, &pushes[i], NULL), 0);
 }
 
 static void all_carry_on_when_a_killed_broker_comes_back(void) {
@@ -268,9 +271,9 @@ static void pushes_without_an_answer_reach_the_next_broker_once(void) {
     CU_ASSERT_TRUE(turn_until(client, &n_answered, PUSHES, PATIENCE_MS));
     CU_ASSERT_EQUAL(n_refused, 0);
 
-    CU_ASSERT_EQUAL(
-        ferry_work(client, "kept", &(ferry_work_options){.slots = 100}, count_push, &counted, NULL),
-        0);
+    CU_ASSERT_EQUAL(ferry_work(client, "kept", &(ferry_work_options){.slots = 100}, count_push,
+                               &counted, NULL, NULL),
+                    0);
     for (int i = 0; i < PUSHES; i++)
         again += pushes[i].confirmed == 2;
     CU_ASSERT_TRUE(turn_until(client, &counted, again, PATIENCE_MS));

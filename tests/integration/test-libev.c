@@ -61,12 +61,13 @@ static void deadlines_come_by_the_descriptor(void) {
     uint64_t before;
     ev_io io;
 
-    CU_ASSERT_EQUAL(ferry_serve_method(client, "test.Slow.call", NULL, defer, &kept, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 50}, &quick), 0);
+    CU_ASSERT_EQUAL(ferry_serve_method(client, "test.Slow.call", NULL, defer, &kept, NULL, NULL),
+                    0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 50}, &quick, NULL), 0);
     CU_ASSERT_EQUAL(ferry_ev_attach(loop, &io, client), 0);
     before = clock_ms();
     CU_ASSERT_EQUAL(
-        ferry_call_async(quick, "test.Slow.call", ferry_bytes_of("\x90", 1), late, loop), 0);
+        ferry_call_async(quick, "test.Slow.call", ferry_bytes_of("\x90", 1), late, loop, NULL), 0);
     ev_run(loop, 0);
     CU_ASSERT_TRUE(clock_ms() - before >= 49 && clock_ms() - before < 1000);
     if (kept)

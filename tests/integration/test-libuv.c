@@ -101,7 +101,8 @@ static void answers_may_come_from_other_threads(void) {
 
     uv_loop_init(&loop);
     CU_ASSERT_EQUAL(ferry_serve_method(server, "uv.Desk.twice",
-                                       &(ferry_serve_options){.slots = SLOTS}, begin, &desk, NULL),
+                                       &(ferry_serve_options){.slots = SLOTS}, begin, &desk, NULL,
+                                       NULL),
                     0);
     CU_ASSERT_EQUAL(ferry_describe(caller, "uv.Desk", &description, NULL), 0);
     CU_ASSERT_EQUAL(description->instances[0].slots, SLOTS);
@@ -110,7 +111,7 @@ static void answers_may_come_from_other_threads(void) {
     start_ms = clock_ms();
     for (int i = 0; i < CALLS; i++)
         CU_ASSERT_EQUAL(ferry_call_async(caller, "uv.Desk.twice", ferry_bytes_of("\x91\x07", 2),
-                                         on_double, &desk),
+                                         on_double, &desk, NULL),
                         0);
     uv_run(&loop, UV_RUN_DEFAULT);
     printf("\n    %d answers of %d ms each, after %llu ms: %d at once", CALLS, COMPUTE_MS,

@@ -37,13 +37,13 @@ static void sigterm_ends_when_calls_in_flight_are_done(void) {
     role_start(&server, "busy", broker.url, "busy.Calls.compute", "700", NULL);
     CU_ASSERT_TRUE(told_count(&server, "ready", 0, PATIENCE_MS, NULL));
     client = open_with(broker.url, NULL);
-    ferry_call_async(client, "busy.Calls.compute", ferry_str("\xc3"), on_reply, &slow);
+    ferry_call_async(client, "busy.Calls.compute", ferry_str("\xc3"), on_reply, &slow, NULL);
     turn_for(client, 200);
 
     start_ms = clock_ms();
     process_signal(&broker.process, SIGTERM);
     turn_for(client, 100);
-    ferry_call_async(client, "busy.Calls.compute", ferry_str("\xc3"), on_reply, &late);
+    ferry_call_async(client, "busy.Calls.compute", ferry_str("\xc3"), on_reply, &late, NULL);
     CU_ASSERT_TRUE(turn_until(client, &late.n, 1, 400));
     CU_ASSERT_STRING_EQUAL(late.type, "ferry.Draining");
     CU_ASSERT_EQUAL(slow.n, 0);
@@ -69,7 +69,7 @@ static void sigterm_waits_no_longer_than_drain_timeout(void) {
     role_start(&server, "hold", broker.url, NULL);
     CU_ASSERT_TRUE(told_count(&server, "ready", 0, PATIENCE_MS, NULL));
     client = open_with(broker.url, NULL);
-    ferry_call_async(client, "held.Calls.wait", ferry_str("\x90"), on_reply, &held);
+    ferry_call_async(client, "held.Calls.wait", ferry_str("\x90"), on_reply, &held, NULL);
     ferry_process(client, NULL);
     CU_ASSERT_TRUE(told_count(&server, "calls", 1, PATIENCE_MS, NULL));
 

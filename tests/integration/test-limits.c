@@ -266,12 +266,12 @@ static void so_many_pushes_and_no_more_wait_to_be_confirmed(void) {
     client = open_with(broker.url, NULL);
     process_signal(&broker.process, SIGSTOP);
     for (; r == 0 && n <= UNCONFIRMED; n += r == 0)
-        r = ferry_push_async(client, "many", ferry_str("x"), NULL, on_pushed, &n_confirmed);
+        r = ferry_push_async(client, "many", ferry_str("x"), NULL, on_pushed, &n_confirmed, NULL);
     CU_ASSERT_EQUAL(r, -EAGAIN);
     CU_ASSERT_EQUAL(n, UNCONFIRMED);
     CU_ASSERT_EQUAL(n_confirmed, 0);
     /* A push that waits does so until its time is over. */
-    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 200}, &hasty), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 200}, &hasty, NULL), 0);
     CU_ASSERT_EQUAL(ferry_push(hasty, "many", ferry_str("x"), NULL, NULL), -EAGAIN);
     ferry_close(hasty);
     process_signal(&broker.process, SIGCONT);
@@ -296,7 +296,7 @@ static void push_many(ferry_client *client, const char *queue) {
     int n = 0;
 
     while (n < MANY && clock_ms() < until_ms) {
-        int r = ferry_push_async(client, queue, ferry_str("a job"), NULL, NULL, NULL);
+        int r = ferry_push_async(client, queue, ferry_str("a job"), NULL, NULL, NULL, NULL);
 
         n += r == 0;
         if (r < 0)
@@ -388,7 +388,7 @@ static void what_a_worker_holds_survives_its_connection(void) {
     worker = open_with(proxy_url(proxy), NULL);
     client = open_with(broker.url, NULL);
     CU_ASSERT_EQUAL(
-        ferry_work(worker, "held", &(ferry_work_options){.slots = 8}, hold, &work, NULL), 0);
+        ferry_work(worker, "held", &(ferry_work_options){.slots = 8}, hold, &work, NULL, NULL), 0);
     for (int i = 0; i < 5; i++)
         CU_ASSERT_EQUAL(ferry_push(client, "held", ferry_str("x"), NULL, NULL), 0);
     CU_ASSERT_TRUE(turn_until(worker, &work.n, 5, PATIENCE_MS));
@@ -398,7 +398,7 @@ static void what_a_worker_holds_survives_its_connection(void) {
     turn_for(worker, 300);
     CU_ASSERT_EQUAL(ferry_ping(worker, NULL, NULL), 0);
     CU_ASSERT_EQUAL(
-        ferry_work(client, "held", &(ferry_work_options){.slots = 8}, hold, &other, NULL), 0);
+        ferry_work(client, "held", &(ferry_work_options){.slots = 8}, hold, &other, NULL, NULL), 0);
     turn_for(client, 800);
     turn_for(worker, 1);
     CU_ASSERT_EQUAL(other.n, 0);
@@ -446,8 +446,8 @@ static void a_job_that_fails_comes_again_later_and_later_and_then_is_dead(void) 
     daemon_start(&broker,
                  &(DaemonOptions){.config = "[queue poison]\nmax_attempts = 3\nretry = 100ms\n"});
     client = open_with(broker.url, NULL);
-    CU_ASSERT_EQUAL(ferry_work(client, "poison.dead", NULL, look, &dead, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_work(client, "poison", NULL, fail, &failing, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "poison.dead", NULL, look, &dead, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "poison", NULL, fail, &failing, NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_push(client, "poison", ferry_str("x"), NULL, NULL), 0);
     CU_ASSERT_TRUE(turn_until(client, &dead.n, 1, PATIENCE_MS));
     CU_ASSERT_EQUAL(failing.n, 3);

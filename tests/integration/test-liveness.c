@@ -66,13 +66,13 @@ static void computing_is_life_and_stopping_is_not(void) {
     CU_ASSERT_TRUE(told_count(&worker, "ready", 0, PATIENCE_MS, NULL));
     CU_ASSERT_TRUE(told_count(&stopped_server, "ready", 0, PATIENCE_MS, NULL));
     client = open_with(broker.url, &(ferry_options){.timeout_ms = 60000});
-    ferry_call_async(client, "busy.Calls.compute", ferry_str("\xc3"), on_reply, &computed);
-    ferry_call_async(client, "held.Calls.wait", ferry_str("\xc3"), on_reply, &lost);
+    ferry_call_async(client, "busy.Calls.compute", ferry_str("\xc3"), on_reply, &computed, NULL);
+    ferry_call_async(client, "held.Calls.wait", ferry_str("\xc3"), on_reply, &lost, NULL);
     CU_ASSERT_EQUAL(ferry_push(client, "busy", ferry_str("job"), NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_push(client, "held", ferry_str("job"), NULL, NULL), 0);
     CU_ASSERT_TRUE(told_count(&worker, "attempt", 1, PATIENCE_MS, NULL));
     CU_ASSERT_TRUE(told_count(&stopped_server, "jobs", 1, PATIENCE_MS, NULL));
-    CU_ASSERT_EQUAL(ferry_work(client, "held", NULL, on_job, &again, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "held", NULL, on_job, &again, NULL, NULL), 0);
 
     start_ms = clock_ms();
     process_signal(&stopped_server, SIGSTOP);
@@ -125,7 +125,7 @@ static void who_was_busy_is_missed_too(void) {
     start_ms = clock_ms();
     for (int i = 0; i < 2; i++) {
         process_signal(&servers[i], SIGSTOP);
-        ferry_call_async(clients[i], "echo.Echo.say", ferry_str("\xc3"), on_reply, &calls[i]);
+        ferry_call_async(clients[i], "echo.Echo.say", ferry_str("\xc3"), on_reply, &calls[i], NULL);
     }
     for (int i = 0; i < 2; i++) {
         uint64_t until_ms = clock_ms() + PATIENCE_MS;

@@ -16,7 +16,8 @@ static int say(ferry_request *request, void *ctx) {
 static void set_up(void) {
     broker_spawn(&broker);
     client = connect_client(&broker);
-    CU_ASSERT_EQUAL_FATAL(ferry_serve_method(client, "demo.Echo.say", NULL, say, NULL, &error), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        ferry_serve_method(client, "demo.Echo.say", NULL, say, NULL, NULL, &error), 0);
     CU_ASSERT_EQUAL_FATAL(ferry_push(client, "mail", ferry_str("hello"), NULL, &error), 0);
     CU_ASSERT_EQUAL_FATAL(ferry_publish(client, "news", ferry_str("none"),
                                         &(ferry_publish_options){.retain = true}, &error),

@@ -46,9 +46,10 @@ static int serve(ferry_client *client, void *ctx) {
     handlers = memo_handlers;
     handlers.slow = slow;
     handlers.forget = forget;
-    if (ferry_with(client, &(ferry_options){.cache = server_cache}, &serving) < 0)
+    if (ferry_with(client, &(ferry_options){.cache = server_cache}, &serving, NULL) < 0)
         return -1;
-    return memo_users_serve(serving, &handlers, &(ferry_serve_options){.slots = 16}, ctx, NULL);
+    return memo_users_serve(serving, &handlers, &(ferry_serve_options){.slots = 16}, ctx, NULL,
+                            NULL);
 }
 
 /* ---- the clients ---- */
@@ -67,7 +68,7 @@ static void set_up(void) {
     runner_start(&runner, &broker, serve, NULL);
     client = connect_client(&broker);
     cache = with_redis ? memo_cache() : server_cache;
-    CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.cache = cache}, &caching), 0);
+    CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.cache = cache}, &caching, NULL), 0);
 }
 
 static void tear_down(void) {
@@ -172,7 +173,7 @@ static void a_client_with_a_cache_of_its_own_gets_a_fresh_answer(void) {
 
     set_up();
     CU_ASSERT_EQUAL_FATAL(ferry_cache_open("memory://", NULL, &own, NULL), 0);
-    CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.cache = own}, &other), 0);
+    CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.cache = own}, &other, NULL), 0);
     CU_ASSERT_EQUAL(memo_users_stale(client, 1, &result, NULL), 0);
     CU_ASSERT_EQUAL(memo_users_stale(other, 1, &result, NULL), 0);
     CU_ASSERT_EQUAL(result, 2);
@@ -191,9 +192,10 @@ static void a_named_instance_is_asked_itself(void) {
     CU_ASSERT_EQUAL(memo_users_square(client, 7, &result, NULL), 0);
     CU_ASSERT_TRUE(wait_for(SQUARE_OF_7, sizeof(SQUARE_OF_7) - 1));
     CU_ASSERT_EQUAL_FATAL(ferry_describe(client, "memo.Users", &description, NULL), 0);
-    CU_ASSERT_EQUAL_FATAL(
-        ferry_with(caching, &(ferry_options){.instance = description->instances[0].name}, &named),
-        0);
+    CU_ASSERT_EQUAL_FATAL(ferry_with(caching,
+                                     &(ferry_options){.instance = description->instances[0].name},
+                                     &named, NULL),
+                          0);
     CU_ASSERT_EQUAL(memo_users_square(named, 7, &result, NULL), 0);
     CU_ASSERT_EQUAL(times_asked(), 2);
     ferry_close(named);
@@ -374,7 +376,7 @@ static void a_deferred_answer_is_stored_too(void) {
     int64_t result = 0;
 
     set_up();
-    CU_ASSERT_EQUAL(memo_users_slow_async(client, DEFERS, on_number, &answers), 0);
+    CU_ASSERT_EQUAL(memo_users_slow_async(client, DEFERS, on_number, &answers, NULL), 0);
     while (times_asked() == 0)
         ferry_process(client, NULL);
     CU_ASSERT_EQUAL(memo_users_forget(client, "", NULL), 0);
@@ -437,7 +439,7 @@ static void bytes_of_others_in_the_cache_change_nothing(void) {
                 usleep(5000);
             n++;
             if (way == 2) {
-                CU_ASSERT_EQUAL(memo_users_square_async(caching, 7, on_number, &answers), 0);
+                CU_ASSERT_EQUAL(memo_users_square_async(caching, 7, on_number, &answers, NULL), 0);
                 CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
                 CU_ASSERT_EQUAL(answers.code, 0);
                 result = answers.last;
@@ -469,7 +471,7 @@ static void a_stopped_redis_does_not_stop_a_server(void) {
     }
     /* While requests wait for Redis the server goes on with others. */
     for (int i = 0; i < 10; i++)
-        CU_ASSERT_EQUAL(memo_users_slow_async(client, 200 + i, on_number, &answers), 0);
+        CU_ASSERT_EQUAL(memo_users_slow_async(client, 200 + i, on_number, &answers, NULL), 0);
     start_ms = clock_ms();
     CU_ASSERT_EQUAL(memo_users_forget(client, "", NULL), 0);
     CU_ASSERT(clock_ms() - start_ms < 100);
@@ -487,7 +489,8 @@ static void a_call_in_a_hurry_does_not_wait_for_redis(void) {
     if (!with_redis || over_cluster)
         return;
     set_up();
-    CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.timeout_ms = 150}, &hurried), 0);
+    CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.timeout_ms = 150}, &hurried, NULL),
+                          0);
     redis_freeze(&memo_servers.servers[0]);
     for (int i = 0; i < 3; i++) {
         start_ms = clock_ms();
@@ -506,8 +509,8 @@ static void a_call_cancelled_before_its_handler_ran_does_not_run(void) {
         return;
     set_up();
     redis_freeze(&memo_servers.servers[0]);
-    CU_ASSERT_EQUAL(memo_users_slow_async(caching, 100, on_number, &answers), 0);
-    CU_ASSERT_EQUAL(memo_users_slow_async(client, 100, on_number, &answers), 0);
+    CU_ASSERT_EQUAL(memo_users_slow_async(caching, 100, on_number, &answers, NULL), 0);
+    CU_ASSERT_EQUAL(memo_users_slow_async(client, 100, on_number, &answers, NULL), 0);
     usleep(10000);
     ferry_process(client, NULL);
     caching = ferry_close(caching);
@@ -527,7 +530,7 @@ static void a_server_that_stops_ends_what_waits_for_redis(void) {
     set_up();
     redis_freeze(&memo_servers.servers[0]);
     for (int i = 0; i < 10; i++)
-        CU_ASSERT_EQUAL(memo_users_slow_async(client, 100 + i, on_number, &answers), 0);
+        CU_ASSERT_EQUAL(memo_users_slow_async(client, 100 + i, on_number, &answers, NULL), 0);
     usleep(10000);
     ferry_process(client, NULL);
     runner_stop(&runner);

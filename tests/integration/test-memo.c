@@ -9,7 +9,7 @@
 #include "support/suite.h"
 
 static int serve(ferry_client *client, void *ctx) {
-    return memo_users_serve(client, &memo_handlers, NULL, ctx, NULL);
+    return memo_users_serve(client, &memo_handlers, NULL, ctx, NULL, NULL);
 }
 
 /* ---- the client ---- */
@@ -25,7 +25,7 @@ static void set_up(void) {
     runner_start(&runner, &broker, serve, NULL);
     uncached = connect_client(&broker);
     cache = memo_cache();
-    CU_ASSERT_EQUAL_FATAL(ferry_with(uncached, &(ferry_options){.cache = cache}, &client), 0);
+    CU_ASSERT_EQUAL_FATAL(ferry_with(uncached, &(ferry_options){.cache = cache}, &client, NULL), 0);
 }
 
 static void tear_down(void) {
@@ -184,7 +184,7 @@ static void callback_calls_are_answered_from_the_cache(void) {
 
     set_up();
     for (int i = 1; i <= 5; i++) {
-        CU_ASSERT_EQUAL(memo_users_find_async(client, 5, on_user, &answers), 0);
+        CU_ASSERT_EQUAL(memo_users_find_async(client, 5, on_user, &answers, NULL), 0);
         CU_ASSERT_EQUAL(answers.n, i - 1);
         CU_ASSERT_TRUE(process_until(client, &answers.n, i));
         CU_ASSERT_STRING_EQUAL(answers.name, "old");
@@ -196,11 +196,11 @@ static void callback_calls_are_answered_from_the_cache(void) {
     ferry_free(user);
     CU_ASSERT_EQUAL(times_asked(), 1);
     CU_ASSERT_EQUAL(ferry_cache_invalidate(cache, "users", NULL), 0);
-    CU_ASSERT_EQUAL(memo_users_find_async(client, 5, on_user, &answers), 0);
+    CU_ASSERT_EQUAL(memo_users_find_async(client, 5, on_user, &answers, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 6));
     CU_ASSERT_STRING_EQUAL(answers.name, "new");
     for (int i = 7; i <= 8; i++) {
-        CU_ASSERT_EQUAL(memo_users_find_async(client, -9, on_user, &answers), 0);
+        CU_ASSERT_EQUAL(memo_users_find_async(client, -9, on_user, &answers, NULL), 0);
         CU_ASSERT_TRUE(process_until(client, &answers.n, i));
         CU_ASSERT_EQUAL(answers.code, -EREMOTEIO);
         CU_ASSERT_EQUAL(answers.last, -9);
@@ -214,14 +214,14 @@ static void a_stale_answer_is_given_while_a_new_one_is_fetched(void) {
     int64_t result = 0;
 
     set_up();
-    CU_ASSERT_EQUAL(memo_users_stale_async(client, 1, on_number, &answers), 0);
+    CU_ASSERT_EQUAL(memo_users_stale_async(client, 1, on_number, &answers, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
     /* The answer of a turn may be on its way into Redis still. */
     for (int i = 0; i < 20; i++) {
         usleep(2000);
         ferry_process(client, NULL);
     }
-    CU_ASSERT_EQUAL(memo_users_stale_async(client, 1, on_number, &answers), 0);
+    CU_ASSERT_EQUAL(memo_users_stale_async(client, 1, on_number, &answers, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 2));
     CU_ASSERT_EQUAL(answers.last, 1);
     for (int i = 0; i < 1000 && times_asked() < 2; i++) {
@@ -240,7 +240,7 @@ static void closing_a_handle_ends_what_it_looks_up(void) {
 
     set_up();
     for (int i = 0; i < 10; i++)
-        CU_ASSERT_EQUAL(memo_users_square_async(client, i, on_number, &answers), 0);
+        CU_ASSERT_EQUAL(memo_users_square_async(client, i, on_number, &answers, NULL), 0);
     client = ferry_close(client);
     CU_ASSERT_EQUAL(answers.n, 10);
     CU_ASSERT_EQUAL(answers.code, -ECANCELED);
@@ -252,7 +252,7 @@ static void closing_the_client_ends_what_it_looks_up(void) {
 
     set_up();
     for (int i = 0; i < 10; i++)
-        CU_ASSERT_EQUAL(memo_users_find_async(client, i, on_user, &answers), 0);
+        CU_ASSERT_EQUAL(memo_users_find_async(client, i, on_user, &answers, NULL), 0);
     uncached = ferry_close(uncached);
     CU_ASSERT_EQUAL(answers.n, 10);
     CU_ASSERT_EQUAL(answers.code, -ECANCELED);
@@ -272,13 +272,13 @@ static void a_stopped_redis_does_not_stop_calls(void) {
     for (int i = 0; i < 5; i++) {
         ferry_client *hurried = NULL;
 
-        CU_ASSERT_EQUAL_FATAL(ferry_with(client, &(ferry_options){.timeout_ms = 1000}, &hurried),
-                              0);
+        CU_ASSERT_EQUAL_FATAL(
+            ferry_with(client, &(ferry_options){.timeout_ms = 1000}, &hurried, NULL), 0);
         start_ms = clock_ms();
         CU_ASSERT_EQUAL(memo_users_square(hurried, 7, &result, NULL), 0);
         CU_ASSERT_EQUAL(result, 49);
         CU_ASSERT(clock_ms() - start_ms < 900);
-        CU_ASSERT_EQUAL(memo_users_find_async(hurried, i, on_user, &answers), 0);
+        CU_ASSERT_EQUAL(memo_users_find_async(hurried, i, on_user, &answers, NULL), 0);
         CU_ASSERT_TRUE(process_until(client, &answers.n, i + 1));
         CU_ASSERT_EQUAL(answers.code, 0);
         CU_ASSERT(clock_ms() - start_ms < 1500);
@@ -303,7 +303,7 @@ static void callback_calls_do_not_wait_for_a_stopped_redis(void) {
     for (int i = 0; i < CALLS; i++) {
         uint64_t began_us = clock_us(), took_us;
 
-        CU_ASSERT_EQUAL(memo_users_find_async(client, i, on_user, &answers), 0);
+        CU_ASSERT_EQUAL(memo_users_find_async(client, i, on_user, &answers, NULL), 0);
         CU_ASSERT_EQUAL(ferry_process(client, NULL), 0);
         took_us = clock_us() - began_us;
         longest_us = took_us > longest_us ? took_us : longest_us;
@@ -338,7 +338,7 @@ static void bytes_of_others_in_the_cache_change_nothing(void) {
                 CU_ASSERT_EQUAL(memo_users_square(client, 7, &answers.last, &error), 0);
                 CU_ASSERT_EQUAL(error.code, 0);
             } else {
-                CU_ASSERT_EQUAL(memo_users_square_async(client, 7, on_number, &answers), 0);
+                CU_ASSERT_EQUAL(memo_users_square_async(client, 7, on_number, &answers, NULL), 0);
                 CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
                 CU_ASSERT_EQUAL(answers.code, 0);
             }
@@ -362,7 +362,7 @@ static void a_running_loop_hears_of_the_answer(void) {
     set_up();
     for (int i = 1; i <= 5; i++) {
         start_ms = clock_ms();
-        CU_ASSERT_EQUAL(memo_users_square_async(client, 3, on_last, &answers), 0);
+        CU_ASSERT_EQUAL(memo_users_square_async(client, 3, on_last, &answers, NULL), 0);
         CU_ASSERT_EQUAL(ferry_run(client, NULL), 0);
         CU_ASSERT_EQUAL(answers.n, i);
         CU_ASSERT_EQUAL(answers.last, 9);
@@ -380,7 +380,7 @@ static void the_descriptor_tells_of_the_answer(void) {
     set_up();
     poll_fd.fd = ferry_fd(client);
     for (int i = 1; i <= 5; i++) {
-        CU_ASSERT_EQUAL(memo_users_find_async(client, 3, on_user, &answers), 0);
+        CU_ASSERT_EQUAL(memo_users_find_async(client, 3, on_user, &answers, NULL), 0);
         for (int turns = 0; turns < 1000 && answers.n < i; turns++) {
             CU_ASSERT_EQUAL(poll(&poll_fd, 1, 500), 1);
             CU_ASSERT_EQUAL(ferry_process(client, NULL), 0);

@@ -111,7 +111,7 @@ static void set_up(Players *players) {
     players->far = players->all[1] = open_with(players->broker.tcp_url, NULL);
     serve_echo(players->far);
     CU_ASSERT_EQUAL(ferry_work(players->far, "jobs", &(ferry_work_options){.slots = JOBS}, hold,
-                               &players->far_work, NULL),
+                               &players->far_work, NULL, NULL),
                     0);
     CU_ASSERT_EQUAL(
         ferry_subscribe(players->far, "news.*", NULL, on_news, &players->news, NULL, NULL), 0);
@@ -141,7 +141,7 @@ static void a_short_cut_is_not_noticed(void) {
 
         set_up(&players);
         net_cut(net);
-        ferry_call_async(players.near, "echo.Echo.say", ferry_str("\xc3"), on_reply, &call);
+        ferry_call_async(players.near, "echo.Echo.say", ferry_str("\xc3"), on_reply, &call, NULL);
         CU_ASSERT_EQUAL(ferry_publish(players.near, "news.today", ferry_str("x"), NULL, NULL), 0);
         turn_all_for(players.all, 2, cut_ms);
         CU_ASSERT_EQUAL(call.n, 0);
@@ -167,14 +167,14 @@ static void while_it_is_cut(Players *players, uint64_t cut_at_ms, uint64_t seed)
     ferry_client *hasty = NULL;
     uint64_t start_ms;
 
-    ferry_call_async(players->near, "echo.Echo.say", ferry_str("\xc3"), on_reply, &lost);
+    ferry_call_async(players->near, "echo.Echo.say", ferry_str("\xc3"), on_reply, &lost, NULL);
     CU_ASSERT_EQUAL(ferry_work(players->near, "jobs", &(ferry_work_options){.slots = JOBS},
-                               acknowledge, &players->near_work, NULL),
+                               acknowledge, &players->near_work, NULL, NULL),
                     0);
-    CU_ASSERT_EQUAL(ferry_with(players->far, &(ferry_options){.timeout_ms = DEADLINE_MS}, &hasty),
-                    0);
+    CU_ASSERT_EQUAL(
+        ferry_with(players->far, &(ferry_options){.timeout_ms = DEADLINE_MS}, &hasty, NULL), 0);
     start_ms = clock_ms();
-    ferry_call_async(hasty, "echo.Echo.say", ferry_str("\xc3"), on_reply, &expired);
+    ferry_call_async(hasty, "echo.Echo.say", ferry_str("\xc3"), on_reply, &expired, NULL);
     CU_ASSERT_TRUE(turn_all_until(players->all, 2, &expired.n, 1, PATIENCE_MS));
     CU_ASSERT_STRING_EQUAL(expired.type, "ferry.DeadlineExceeded");
     CU_ASSERT(expired.ended_ms - start_ms >= DEADLINE_MS - 2);
@@ -202,7 +202,7 @@ static void healed(Players *players, uint64_t seed) {
     while (!served && clock_ms() < start_ms + HEALED_MS) {
         Call call = {0};
 
-        ferry_call_async(players->near, "echo.Echo.say", ferry_str("\xc3"), on_reply, &call);
+        ferry_call_async(players->near, "echo.Echo.say", ferry_str("\xc3"), on_reply, &call, NULL);
         turn_all_until(players->all, 2, &call.n, 1, PATIENCE_MS);
         served = call.n_good == 1;
         turn_all_for(players->all, 2, 5);
@@ -233,7 +233,7 @@ static void a_long_cut_costs_time_and_nothing_else(void) {
         net_cut(net);
         for (int i = 0; i < PUSHES; i++)
             CU_ASSERT_EQUAL(ferry_push_async(players.far, "kept", ferry_str("x"), NULL, on_pushed,
-                                             &n_confirmed),
+                                             &n_confirmed, NULL),
                             0);
         while_it_is_cut(&players, cut_at_ms, seed);
         for (int i = 0; i < MESSAGES; i++)
@@ -257,7 +257,8 @@ static void a_long_cut_costs_time_and_nothing_else(void) {
         CU_ASSERT_EQUAL(broker_stat(players.far, "redelivered"), JOBS);
 
         CU_ASSERT_TRUE(turn_all_until(players.all, 2, &n_confirmed, PUSHES, HEALED_MS));
-        CU_ASSERT_EQUAL(ferry_work(players.near, "kept", NULL, count_job, &n_stored, NULL), 0);
+        CU_ASSERT_EQUAL(ferry_work(players.near, "kept", NULL, count_job, &n_stored, NULL, NULL),
+                        0);
         CU_ASSERT_TRUE(turn_all_until(players.all, 2, &n_stored, PUSHES, HEALED_MS));
         turn_all_for(players.all, 2, 100);
         printf("\n    seed %llu: %d jobs done twice, counted twice %d; %d pushes made meanwhile: "

@@ -50,7 +50,7 @@ static int who(ferry_request *request, void *ctx) {
 
 static int set_up(ferry_client *client, unsigned member, void *ctx, ferry_error *reterr) {
     (void)member, (void)ctx;
-    return ferry_serve_method(client, "pool.Pool.who", NULL, who, NULL, reterr);
+    return ferry_serve_method(client, "pool.Pool.who", NULL, who, NULL, NULL, reterr);
 }
 
 static void on_exit_of_one(unsigned member, int status, const ferry_error *error, void *ctx) {
@@ -155,7 +155,7 @@ static void ask_many(ferry_client *client, int n, int ms, Seen *seen) {
 
     for (int i = 0; i < n; i++)
         CU_ASSERT_EQUAL(ferry_call_async(client, "pool.Pool.who",
-                                         ferry_bytes_of(args, sizeof(args)), on_answer, seen),
+                                         ferry_bytes_of(args, sizeof(args)), on_answer, seen, NULL),
                         0);
 }
 
@@ -255,7 +255,7 @@ static void a_killed_child_is_replaced(void) {
         CU_ASSERT_NOT_EQUAL(after.ids[i], before.ids[0]);
 
     /* A call that may be made twice moves to another. */
-    ferry_with(world.client, &(ferry_options){.idempotent = true}, &patient);
+    ferry_with(world.client, &(ferry_options){.idempotent = true}, &patient, NULL);
     ask_many(patient, N, LONG_MS, &moved);
     turn_for(world.client, LONG_MS / 3);
     kill((pid_t)after.ids[0], SIGKILL);
@@ -292,9 +292,9 @@ static void a_child_that_does_not_stop_is_killed(void) {
 
     start(&world, "processes", "300");
     seen = roll_call(&world);
-    CU_ASSERT_EQUAL(
-        ferry_call_async(world.client, "pool.Pool.who", ferry_str("\x91\xff"), on_answer, &seen),
-        0);
+    CU_ASSERT_EQUAL(ferry_call_async(world.client, "pool.Pool.who", ferry_str("\x91\xff"),
+                                     on_answer, &seen, NULL),
+                    0);
     turn_for(world.client, 100);
     CU_ASSERT_EQUAL(process_end(&world.server, SIGTERM, PATIENCE_MS), 0);
     for (int i = 0; i < seen.n; i++)
@@ -318,7 +318,8 @@ static void children_do_not_outlive_their_parent(void) {
 static int fail(ferry_client *client, unsigned member, void *ctx, ferry_error *reterr) {
     (void)ctx;
     /* The broker's own name: refused. */
-    return member == 1 ? ferry_serve_method(client, "ferry.Not.ours", NULL, who, NULL, reterr) : 0;
+    return member == 1 ? ferry_serve_method(client, "ferry.Not.ours", NULL, who, NULL, NULL, reterr)
+                       : 0;
 }
 
 static void a_member_that_cannot_be_set_up_ends_the_pool(void) {

@@ -51,12 +51,12 @@ static int64_t one_sitting(ferry_client *client, Dice *dice) {
         uint32_t ms = 1 + (uint32_t)dice_below(dice, LONGEST_MS);
         ferry_client *handle = NULL;
 
-        CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = ms}, &handle), 0);
+        CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = ms}, &handle, NULL), 0);
         timed[i].handle = handle;
         timed[i].due_us = clock_us() + ms * 1000u;
-        CU_ASSERT_EQUAL(
-            ferry_call_async(handle, "held.Calls.wait", ferry_str("\x90"), on_deadline, &timed[i]),
-            0);
+        CU_ASSERT_EQUAL(ferry_call_async(handle, "held.Calls.wait", ferry_str("\x90"), on_deadline,
+                                         &timed[i], NULL),
+                        0);
     }
     CU_ASSERT_TRUE(turn_until(client, &n_ended, CALLS, PATIENCE_MS));
     for (int i = 0; i < CALLS; i++) {
@@ -118,8 +118,8 @@ static void a_cancel_reaches_the_server(void) {
         uint64_t start_us;
         double took_ms;
 
-        ferry_with(client, NULL, &handle);
-        ferry_call_async(handle, "held.Calls.wait", ferry_str("\x90"), on_cancelled, &n);
+        ferry_with(client, NULL, &handle, NULL);
+        ferry_call_async(handle, "held.Calls.wait", ferry_str("\x90"), on_cancelled, &n, NULL);
         ferry_process(client, NULL);
         CU_ASSERT_TRUE(told_count(&server, "calls", i, PATIENCE_MS, NULL));
         start_us = clock_us();
@@ -150,7 +150,7 @@ static void what_is_published_after_a_subscription_is_seen(void) {
     publisher = open_with(broker.url, NULL);
     subscriber = open_with(broker.url, NULL);
     for (int i = 0; i < JOINS; i++) {
-        ferry_subscription *subscription = NULL;
+        ferry_registration *subscription = NULL;
         char topic[32];
         int n = 0;
 
@@ -160,7 +160,7 @@ static void what_is_published_after_a_subscription_is_seen(void) {
         snprintf(topic, sizeof(topic), i % 2 ? "joins.%d" : "joins.%d.x", i);
         CU_ASSERT_EQUAL(ferry_publish(publisher, topic, ferry_str("first"), NULL, NULL), 0);
         missed += !turn_until(subscriber, &n, 1, 2000);
-        ferry_unsubscribe(subscription);
+        ferry_registration_close(subscription);
     }
     printf("\n    published right after %d subscriptions: %d missed", JOINS, missed);
     CU_ASSERT_EQUAL(missed, 0);

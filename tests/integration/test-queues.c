@@ -28,7 +28,7 @@ static void a_job_is_worked_once(void) {
     Work work = {0};
 
     CU_ASSERT_EQUAL(ferry_push(client, "mail", ferry_str("hello"), NULL, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_work(client, "mail", NULL, note, &work, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "mail", NULL, note, &work, NULL, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &work.n, 1));
     CU_ASSERT_STRING_EQUAL(work.body, "hello");
     CU_ASSERT_EQUAL(work.attempt, 1);
@@ -43,7 +43,7 @@ static void a_failed_job_comes_again(void) {
     ferry_client *client = connect_client(&broker);
     Work work = {.failures = 1};
 
-    CU_ASSERT_EQUAL(ferry_work(client, "again", NULL, note, &work, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "again", NULL, note, &work, NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_push(client, "again", ferry_str("x"), NULL, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &work.n, 2));
     CU_ASSERT_EQUAL(work.attempt, 2);
@@ -58,11 +58,13 @@ static void a_pipeline_hands_jobs_on(void) {
     ferry_client *client = connect_client(&broker);
     Work work = {0};
 
-    CU_ASSERT_EQUAL(ferry_work(client, "first", NULL, forward, "second", NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "first", NULL, forward, "second", NULL, NULL), 0);
     CU_ASSERT_EQUAL(
-        ferry_work(client, "second", &(ferry_work_options){.slots = 10}, note, &work, NULL), 0);
+        ferry_work(client, "second", &(ferry_work_options){.slots = 10}, note, &work, NULL, NULL),
+        0);
     for (int i = 0; i < 100; i++)
-        CU_ASSERT_EQUAL(ferry_push_async(client, "first", ferry_str("w"), NULL, NULL, NULL), 0);
+        CU_ASSERT_EQUAL(ferry_push_async(client, "first", ferry_str("w"), NULL, NULL, NULL, NULL),
+                        0);
     CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &work.n, 100));
     ferry_close(client);
@@ -80,7 +82,7 @@ static void a_deferred_job_is_settled_later(void) {
     ferry_client *client = connect_client(&broker);
     Work work = {0};
 
-    CU_ASSERT_EQUAL(ferry_work(client, "later", NULL, later, &work, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "later", NULL, later, &work, NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_push(client, "later", ferry_str("body"), NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_push(client, "later", ferry_str("next"), NULL, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &work.n, 1));
@@ -108,9 +110,9 @@ static void a_job_that_was_settled_shares_nothing_with_the_next(void) {
     ferry_client *client = connect_client(&broker);
     Work work = {0};
 
-    CU_ASSERT_EQUAL(
-        ferry_work(client, "red", &(ferry_work_options){.slots = 3}, read_then_keep, &work, NULL),
-        0);
+    CU_ASSERT_EQUAL(ferry_work(client, "red", &(ferry_work_options){.slots = 3}, read_then_keep,
+                               &work, NULL, NULL),
+                    0);
     for (int i = 0; i < 3; i++) {
         char body[2] = {(char)('a' + i), '\0'};
 
@@ -170,7 +172,7 @@ static int extend(ferry_job *job, Work *work) {
 static void work_one(const char *queue, Settling *settling, int wanted) {
     ferry_client *client = connect_client(&broker);
 
-    CU_ASSERT_EQUAL(ferry_work(client, queue, NULL, settle_it, settling, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, queue, NULL, settle_it, settling, NULL, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &settling->work.n, wanted));
     /* Nothing comes after it. */
     ferry_ping(client, NULL, NULL);
@@ -214,7 +216,7 @@ static void a_kept_job_can_be_read_and_not_settled(void) {
     Work work = {0};
     const char *name;
 
-    CU_ASSERT_EQUAL(ferry_work(client, "kept", NULL, keep_job, &work, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "kept", NULL, keep_job, &work, NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_push(client, "kept", ferry_str("body"), &options, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &work.n, 1));
     ferry_close(client);
@@ -263,7 +265,8 @@ static void each_push_is_confirmed_once(void) {
 
     ferry_cork(client);
     for (int i = 0; i < 1000; i++)
-        CU_ASSERT_EQUAL(ferry_push_async(client, "bulk", ferry_str("x"), NULL, confirmed, &n), 0);
+        CU_ASSERT_EQUAL(ferry_push_async(client, "bulk", ferry_str("x"), NULL, confirmed, &n, NULL),
+                        0);
     CU_ASSERT_EQUAL(ferry_uncork(client, NULL), 0);
     CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);
     CU_ASSERT_EQUAL(n, 0);
@@ -280,11 +283,12 @@ static void pushes_outlive_a_lost_broker(void) {
 
     broker_kill(&broker);
     for (int i = 0; i < 100; i++)
-        CU_ASSERT_EQUAL(ferry_push_async(client, "safe", ferry_str("x"), NULL, confirmed, &n), 0);
+        CU_ASSERT_EQUAL(ferry_push_async(client, "safe", ferry_str("x"), NULL, confirmed, &n, NULL),
+                        0);
     broker_respawn(&broker);
     CU_ASSERT_TRUE(process_until(client, &n, 100));
     CU_ASSERT_EQUAL(
-        ferry_work(client, "safe", &(ferry_work_options){.slots = 10}, note, &work, NULL), 0);
+        ferry_work(client, "safe", &(ferry_work_options){.slots = 10}, note, &work, NULL, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &work.n, 100));
     ferry_ping(client, NULL, NULL);
     ferry_process(client, NULL);
@@ -316,14 +320,14 @@ static void stopping_gives_back_what_was_not_begun(void) {
 
     for (int i = 0; i < 50; i++)
         CU_ASSERT_EQUAL(ferry_push(client, "stop", ferry_str("x"), NULL, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_work(client, "stop", &slots, stop_at_the_second, client, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "stop", &slots, stop_at_the_second, client, NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_run(client, NULL), 0);
     /* Still connected, and takes no more. */
     CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
 
     ferry_client *other = connect_client(&broker);
 
-    CU_ASSERT_EQUAL(ferry_work(other, "stop", &slots, attempts_at_most_one, &n, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(other, "stop", &slots, attempts_at_most_one, &n, NULL, NULL), 0);
     for (int i = 0; i < 100; i++) {
         ferry_process(other, NULL);
         usleep(1000);

@@ -45,14 +45,15 @@ static void set_up(Scene *scene, Dice *dice) {
     proxy_record(scene->proxy, capture, sizeof(capture));
     scene->client = open_with(proxy_url(scene->proxy), NULL);
     for (int i = 0; i < JOBS; i++) {
-        CU_ASSERT_EQUAL(ferry_push_async(scene->client, "kept", ferry_str("job"), NULL, NULL, NULL),
-                        0);
+        CU_ASSERT_EQUAL(
+            ferry_push_async(scene->client, "kept", ferry_str("job"), NULL, NULL, NULL, NULL), 0);
         if (dice_below(dice, 3) == 0)
             ferry_process(scene->client, NULL);
     }
     for (int i = 0; i < ACKED; i++)
         CU_ASSERT_EQUAL(ferry_push(scene->client, "done", ferry_str("job"), NULL, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_work(scene->client, "done", NULL, count_job, &scene->n_done, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(scene->client, "done", NULL, count_job, &scene->n_done, NULL, NULL),
+                    0);
     CU_ASSERT_TRUE(turn_until(scene->client, &scene->n_done, ACKED, PATIENCE_MS));
     for (int i = 0; i < 1000 && broker_stat(scene->client, "acked") < ACKED; i++)
         sleep_ms(1);

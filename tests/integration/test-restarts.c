@@ -34,9 +34,9 @@ static int n_jobs, n_messages;
 static int set_up(ferry_client *client, void *ctx) {
     (void)ctx;
     return ferry_serve_method(client, "test.Echo.echo", &(ferry_serve_options){.slots = 100}, echo,
-                              NULL, NULL) < 0 ||
+                              NULL, NULL, NULL) < 0 ||
                    ferry_work(client, "jobs", &(ferry_work_options){.slots = 10}, work, &n_jobs,
-                              NULL) < 0 ||
+                              NULL, NULL) < 0 ||
                    ferry_subscribe(client, "news", NULL, note, &n_messages, NULL, NULL) < 0
                ? -1
                : 0;
@@ -66,10 +66,10 @@ static void everything_at_once(ferry_client *client, Counts *calls, Counts *push
 
     while (clock_ms() < until_ms) {
         if (calls->started - calls->ended < 100 &&
-            ferry_call_async(client, "test.Echo.echo", one, end, calls) == 0)
+            ferry_call_async(client, "test.Echo.echo", one, end, calls, NULL) == 0)
             calls->started++;
         if (pushes->started - pushes->ended < 1000 &&
-            ferry_push_async(client, "jobs", one, NULL, pushed, pushes) == 0)
+            ferry_push_async(client, "jobs", one, NULL, pushed, pushes, NULL) == 0)
             pushes->started++;
         ferry_publish(client, "news", one, NULL, NULL);
         ferry_process(client, NULL);

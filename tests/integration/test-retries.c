@@ -29,7 +29,7 @@ static int answer(ferry_request *request, void *ctx) {
 
 static int serve(ferry_client *client, void *ctx) {
     return ferry_serve_method(client, "flaky.Flaky.ask", &(ferry_serve_options){.slots = 64},
-                              answer, ctx, NULL);
+                              answer, ctx, NULL, NULL);
 }
 
 typedef struct World {
@@ -41,7 +41,8 @@ static void start(World *world, Flaky *flaky) {
     runner_start(&world->runner, &broker, serve, flaky);
     world->client = connect_client(&broker);
     CU_ASSERT_EQUAL(
-        ferry_with(world->client, &(ferry_options){.idempotent = true}, &world->idempotent), 0);
+        ferry_with(world->client, &(ferry_options){.idempotent = true}, &world->idempotent, NULL),
+        0);
 }
 
 static void end(World *world) {
@@ -97,7 +98,7 @@ static void advice_beyond_the_deadline_ends_the_call(void) {
     World world;
 
     start(&world, &flaky);
-    ferry_with(world.idempotent, &(ferry_options){.timeout_ms = 5000}, &quick);
+    ferry_with(world.idempotent, &(ferry_options){.timeout_ms = 5000}, &quick, NULL);
     start_ms = clock_ms();
     CU_ASSERT_EQUAL(ask(quick, &error), -EREMOTEIO);
     CU_ASSERT_TRUE(clock_ms() - start_ms < 4000);
@@ -128,7 +129,7 @@ static void a_server_in_trouble_is_not_buried_by_retries(void) {
     start(&world, &flaky);
     for (int i = 0; i < CALLS; i++)
         CU_ASSERT_EQUAL(ferry_call_async(world.idempotent, "flaky.Flaky.ask",
-                                         ferry_bytes_of("\x90", 1), on_end, &ends),
+                                         ferry_bytes_of("\x90", 1), on_end, &ends, NULL),
                         0);
     CU_ASSERT_TRUE(process_until(world.client, &ends.n, CALLS));
     CU_ASSERT_EQUAL(ends.n_failed, CALLS);
@@ -153,7 +154,7 @@ static int busy(ferry_request *request, void *ctx) {
 
 static int serve_busy(ferry_client *client, void *ctx) {
     return ferry_serve_method(client, "busy.Busy.ask", &(ferry_serve_options){.slots = 64}, busy,
-                              ctx, NULL);
+                              ctx, NULL, NULL);
 }
 
 /* All of them are with the server when they expire: it is busy with the first. */
@@ -164,14 +165,16 @@ static void what_expired_meanwhile_is_not_begun(void) {
     int n = 0;
 
     runner_start(&runner, &broker, serve_busy, &n);
-    ferry_with(client, &(ferry_options){.timeout_ms = 100}, &quick);
+    ferry_with(client, &(ferry_options){.timeout_ms = 100}, &quick, NULL);
     CU_ASSERT_EQUAL(
-        ferry_call_async(client, "busy.Busy.ask", ferry_bytes_of("\x90", 1), on_end, &slow), 0);
+        ferry_call_async(client, "busy.Busy.ask", ferry_bytes_of("\x90", 1), on_end, &slow, NULL),
+        0);
     ferry_ping(client, NULL, NULL);
     usleep(50000);
     for (int i = 0; i < 20; i++)
-        CU_ASSERT_EQUAL(
-            ferry_call_async(quick, "busy.Busy.ask", ferry_bytes_of("\x90", 1), on_end, &late), 0);
+        CU_ASSERT_EQUAL(ferry_call_async(quick, "busy.Busy.ask", ferry_bytes_of("\x90", 1), on_end,
+                                         &late, NULL),
+                        0);
     CU_ASSERT_TRUE(process_until(client, &late.n, 20));
     CU_ASSERT_EQUAL(late.n_failed, 20);
     CU_ASSERT_TRUE(process_until(client, &slow.n, 1));
@@ -215,10 +218,12 @@ static void a_watched_request_is_told_of_its_cancellation(void) {
     Watched watched = {.n_begun = 0};
     Ends ends = {0};
 
-    CU_ASSERT_EQUAL(ferry_serve_method(server, "watch.Watch.ask", NULL, watch, &watched, NULL), 0);
-    ferry_with(client, NULL, &handle);
     CU_ASSERT_EQUAL(
-        ferry_call_async(handle, "watch.Watch.ask", ferry_bytes_of("\x90", 1), on_end, &ends), 0);
+        ferry_serve_method(server, "watch.Watch.ask", NULL, watch, &watched, NULL, NULL), 0);
+    ferry_with(client, NULL, &handle, NULL);
+    CU_ASSERT_EQUAL(
+        ferry_call_async(handle, "watch.Watch.ask", ferry_bytes_of("\x90", 1), on_end, &ends, NULL),
+        0);
     CU_ASSERT_TRUE(process_both_until(server, client, &watched.n_begun, 1));
     ferry_close(handle);
     CU_ASSERT_TRUE(process_both_until(server, client, &watched.n_cancelled, 1));
@@ -232,7 +237,8 @@ static void a_watched_request_is_told_of_its_cancellation(void) {
     /* And of its connection's end, once; it is answered all the same. */
     watched = (Watched){.n_begun = 0};
     CU_ASSERT_EQUAL(
-        ferry_call_async(client, "watch.Watch.ask", ferry_bytes_of("\x90", 1), on_end, &ends), 0);
+        ferry_call_async(client, "watch.Watch.ask", ferry_bytes_of("\x90", 1), on_end, &ends, NULL),
+        0);
     CU_ASSERT_TRUE(process_both_until(server, client, &watched.n_begun, 1));
     broker_kill(&broker);
     CU_ASSERT_TRUE(process_both_until(server, client, &watched.n_cancelled, 1));

@@ -106,16 +106,17 @@ static void do_work(Soak *soak) {
     char text[16];
 
     *call = (Call){soak, clock_ms()};
-    if (ferry_call_async(soak->hasty, "echo.Echo.say", ferry_str("\xc3"), on_reply, call) == 0)
+    if (ferry_call_async(soak->hasty, "echo.Echo.say", ferry_str("\xc3"), on_reply, call, NULL) ==
+        0)
         soak->n_calls++;
     else
         free(call);
     snprintf(text, sizeof(text), "%d", soak->n_pushed);
     if (soak->n_pushed < PUSHES_MAX &&
-        ferry_push_async(soak->far, "kept", ferry_str(text), NULL, on_pushed, soak) == 0)
+        ferry_push_async(soak->far, "kept", ferry_str(text), NULL, on_pushed, soak, NULL) == 0)
         soak->n_pushed++;
     if (soak->n_pushed % 50 == 0)
-        ferry_push_async(soak->near, "held", ferry_str("x"), NULL, NULL, NULL);
+        ferry_push_async(soak->near, "held", ferry_str("x"), NULL, NULL, NULL, NULL);
     soak->n_published += ferry_publish(soak->near, "news.today", ferry_str(text), NULL, NULL) == 0;
 }
 
@@ -254,10 +255,11 @@ static void set_up(Soak *soak) {
     soak->far = soak->all[0] = open_with(soak->broker.tcp_url, NULL);
     soak->near = soak->all[1] = open_with(soak->broker.url, NULL);
     CU_ASSERT_EQUAL(
-        ferry_with(soak->far, &(ferry_options){.timeout_ms = DEADLINE_MS}, &soak->hasty), 0);
+        ferry_with(soak->far, &(ferry_options){.timeout_ms = DEADLINE_MS}, &soak->hasty, NULL), 0);
     CU_ASSERT_EQUAL(ferry_subscribe(soak->far, "news.*", NULL, on_news, soak, NULL, NULL), 0);
-    CU_ASSERT_EQUAL(
-        ferry_work(soak->near, "kept", &(ferry_work_options){.slots = 50}, on_job, soak, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(soak->near, "kept", &(ferry_work_options){.slots = 50}, on_job, soak,
+                               NULL, NULL),
+                    0);
 }
 
 /* Good weather, until all is settled. */

@@ -99,7 +99,8 @@ static int play_streams(int argc, char **argv) {
 
     (void)argc;
     for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
-        if (ferry_serve_method(server, methods[i].name, NULL, methods[i].handler, NULL, NULL) < 0)
+        if (ferry_serve_method(server, methods[i].name, NULL, methods[i].handler, NULL, NULL,
+                               NULL) < 0)
             return EXIT_FAILURE;
     ferry_ping(server, NULL, NULL);
     tell("ready 0");
@@ -293,7 +294,7 @@ static void a_reader_that_never_reads_ends_the_stream_in_time(void) {
     long r;
 
     set_up();
-    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 200}, &hasty), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 200}, &hasty, NULL), 0);
     stream = open_stream(hasty, "test.S.source");
     /* The server hears of it: its own wait has ended, or the broker's. */
     CU_ASSERT_TRUE(told_count(&peer, "yield", INT_MIN, PATIENCE_MS, &r));
@@ -317,7 +318,7 @@ static void a_server_that_never_reads_ends_the_stream_in_time(void) {
     int n = 0, r;
 
     set_up();
-    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 200}, &hasty), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 200}, &hasty, NULL), 0);
     stream = open_stream(hasty, "test.S.ignore");
     while ((r = ferry_stream_send(stream, ferry_bytes_of(block, sizeof(block)), &error)) == 0 &&
            n < 1000)
@@ -521,7 +522,7 @@ static void a_watched_request_is_called_when_there_is_room_again(void) {
 
     set_up();
     caller = open_with(broker.url, NULL);
-    CU_ASSERT_EQUAL(ferry_serve_method(client, "test.Held.hold", NULL, hold, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_serve_method(client, "test.Held.hold", NULL, hold, NULL, NULL, NULL), 0);
     ferry_ping(client, NULL, NULL);
     stream = open_stream(caller, "test.Held.hold");
     while (!held && clock_ms() < until_ms) {

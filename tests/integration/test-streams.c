@@ -67,11 +67,12 @@ static int compute(ferry_request *request, void *ctx) {
 
 static int set_up(ferry_client *client, void *ctx) {
     return ferry_serve_method(client, "test.S.count", &(ferry_serve_options){.slots = 2}, count_up,
-                              ctx, NULL) < 0 ||
-                   ferry_serve_method(client, "test.S.compute", NULL, compute, ctx, NULL) < 0 ||
-                   ferry_serve_method(client, "test.S.total", NULL, total, ctx, NULL) < 0 ||
-                   ferry_serve_method(client, "test.S.echo", NULL, echo, ctx, NULL) < 0 ||
-                   ferry_serve_method(client, "test.S.fail", NULL, fail, ctx, NULL) < 0
+                              ctx, NULL, NULL) < 0 ||
+                   ferry_serve_method(client, "test.S.compute", NULL, compute, ctx, NULL, NULL) <
+                       0 ||
+                   ferry_serve_method(client, "test.S.total", NULL, total, ctx, NULL, NULL) < 0 ||
+                   ferry_serve_method(client, "test.S.echo", NULL, echo, ctx, NULL, NULL) < 0 ||
+                   ferry_serve_method(client, "test.S.fail", NULL, fail, ctx, NULL, NULL) < 0
                ? -1
                : 0;
 }
@@ -151,9 +152,9 @@ static void a_stream_that_waited_behind_a_long_call_has_all_its_items(void) {
     ferry_client *handle = NULL;
     int n = 0;
 
-    CU_ASSERT_EQUAL(ferry_with(client, &hurry, &handle), 0);
+    CU_ASSERT_EQUAL(ferry_with(client, &hurry, &handle, NULL), 0);
     for (int round = 0; round < 3; round++) {
-        CU_ASSERT_EQUAL(ferry_call_async(handle, "test.S.compute", one, ignore, &n), 0);
+        CU_ASSERT_EQUAL(ferry_call_async(handle, "test.S.compute", one, ignore, &n, NULL), 0);
         CU_ASSERT_EQUAL(ferry_stream_open(handle, "test.S.total", one, FERRY_SEND, &stream, &error),
                         0);
         for (int i = 0; i < 100; i++)

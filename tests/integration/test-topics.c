@@ -9,7 +9,7 @@ typedef struct Seen {
     int n;
     uint64_t last_seq, missed;
     char topic[64], body[64], header[64];
-    ferry_subscription *close_me;
+    ferry_registration *close_me;
 } Seen;
 
 static void see(const ferry_message *message, void *ctx) {
@@ -30,7 +30,7 @@ static void see(const ferry_message *message, void *ctx) {
              (const char *)message->body.data);
     snprintf(seen->header, sizeof(seen->header), "%s", header ? header : "");
     if (seen->close_me)
-        seen->close_me = ferry_unsubscribe(seen->close_me);
+        seen->close_me = ferry_registration_close(seen->close_me);
 }
 
 static void what_is_published_arrives_in_order(void) {

@@ -123,7 +123,7 @@ static bool push_many(ferry_client *client, bool delayed, uint64_t at_ms) {
     for (int n = 0; n < MANY && clock_ms() < at_ms;) {
         uint64_t ms = at_ms - clock_ms() + 1;
         ferry_push_options options = {.delay_ms = delayed ? ms : 0, .ttl_ms = delayed ? 0 : ms};
-        int r = ferry_push_async(client, "due", ferry_str("a job"), &options, NULL, NULL);
+        int r = ferry_push_async(client, "due", ferry_str("a job"), &options, NULL, NULL, NULL);
 
         n += r == 0;
         if (r < 0)

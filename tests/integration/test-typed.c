@@ -228,7 +228,7 @@ static const typed_handlers handlers = {
 
 static int serve(ferry_client *client, void *ctx) {
     serving = client;
-    return typed_serve(client, &handlers, &(ferry_serve_options){.slots = 8}, ctx, NULL);
+    return typed_serve(client, &handlers, &(ferry_serve_options){.slots = 8}, ctx, NULL, NULL);
 }
 
 /* ---- the client ---- */
@@ -406,18 +406,19 @@ static void callbacks_get_typed_results(void) {
 
     set_up();
     for (int i = 0; i < 100; i++)
-        CU_ASSERT_EQUAL(typed_add_async(client, i, 1, on_number, &answers), 0);
-    CU_ASSERT_EQUAL(typed_numbers_async(client, &(typed_range){1, 5, NULL}, on_list, &answers), 0);
-    CU_ASSERT_EQUAL(typed_nothing_async(client, on_nothing, &answers), 0);
+        CU_ASSERT_EQUAL(typed_add_async(client, i, 1, on_number, &answers, NULL), 0);
+    CU_ASSERT_EQUAL(
+        typed_numbers_async(client, &(typed_range){1, 5, NULL}, on_list, &answers, NULL), 0);
+    CU_ASSERT_EQUAL(typed_nothing_async(client, on_nothing, &answers, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 102));
     CU_ASSERT_EQUAL(answers.sum, 4950 + 100);
     CU_ASSERT_EQUAL(answers.kept->n, 5);
     ferry_free(answers.kept);
     answers = (Answers){0};
-    CU_ASSERT_EQUAL(typed_div_async(client, 1, 0, on_number, &answers), 0);
+    CU_ASSERT_EQUAL(typed_div_async(client, 1, 0, on_number, &answers, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
     CU_ASSERT_EQUAL(answers.code, -EREMOTEIO);
-    CU_ASSERT_EQUAL(typed_numbers_async(client, NULL, on_list, &answers), -EINVAL);
+    CU_ASSERT_EQUAL(typed_numbers_async(client, NULL, on_list, &answers, NULL), -EINVAL);
     tear_down();
 }
 
@@ -575,7 +576,7 @@ static int bad_server(ferry_request *request, void *ctx) {
 }
 
 static int serve_badly(ferry_client *with, void *ctx) {
-    return ferry_serve_method(with, "typed.Typed.add", NULL, bad_server, ctx, NULL);
+    return ferry_serve_method(with, "typed.Typed.add", NULL, bad_server, ctx, NULL, NULL);
 }
 
 static void a_server_that_breaks_its_interface_is_named(void) {
@@ -590,7 +591,7 @@ static void a_server_that_breaks_its_interface_is_named(void) {
     CU_ASSERT_STRING_EQUAL(error.message,
                            "the server breaks its interface: result: expected i64, got str");
     CU_ASSERT_EQUAL(number, 5);
-    CU_ASSERT_EQUAL(typed_add_async(client, 1, 1, on_number, &answers), 0);
+    CU_ASSERT_EQUAL(typed_add_async(client, 1, 1, on_number, &answers, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
     CU_ASSERT_EQUAL(answers.code, -EPROTO);
     ferry_error_clear(&error);
@@ -603,8 +604,7 @@ static void tables_of_another_version_are_refused(void) {
 
     set_up();
     other.schema_version++;
-    CU_ASSERT_EQUAL(ferry_service_serve(client, &other, &handlers, NULL, NULL, &error),
-                    -EOPNOTSUPP);
+    CU_ASSERT_EQUAL(ferry_serve(client, &other, &handlers, NULL, NULL, NULL, &error), -EOPNOTSUPP);
     ferry_error_clear(&error);
     tear_down();
 }

@@ -76,13 +76,13 @@ static void begin_call(Far *far, Timed *call, Dice *dice) {
     *call = (Timed){.far = far,
                     .deadline_ms =
                         SHORTEST_MS + (uint32_t)dice_below(dice, LONGEST_MS - SHORTEST_MS + 1)};
-    CU_ASSERT_EQUAL(
-        ferry_with(far->client, &(ferry_options){.timeout_ms = call->deadline_ms}, &call->handle),
-        0);
+    CU_ASSERT_EQUAL(ferry_with(far->client, &(ferry_options){.timeout_ms = call->deadline_ms},
+                               &call->handle, NULL),
+                    0);
     call->began_us = clock_us();
     CU_ASSERT_EQUAL(ferry_call_async(call->handle,
                                      dice_below(dice, 2) ? "held.Calls.wait" : "echo.Echo.say",
-                                     ferry_str("\x90"), on_reply, call),
+                                     ferry_str("\x90"), on_reply, call, NULL),
                     0);
 }
 
@@ -90,7 +90,7 @@ static void begin_push(Far *far) {
     static uint8_t body[1024];
 
     CU_ASSERT_EQUAL(ferry_push_async(far->client, "kept", (ferry_bytes){body, sizeof(body), NULL},
-                                     NULL, on_pushed, far),
+                                     NULL, on_pushed, far, NULL),
                     0);
 }
 
@@ -157,7 +157,7 @@ static void one_sitting(const Weather *weather, const char *what, uint64_t seed)
 
     net_weather(net, &(Weather){.delay_ms = 0});
     near = open_with(broker.url, NULL);
-    CU_ASSERT_EQUAL(ferry_work(near, "kept", NULL, count_job, &n_stored, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(near, "kept", NULL, count_job, &n_stored, NULL, NULL), 0);
     CU_ASSERT_TRUE(turn_until(near, &n_stored, PUSHES, PATIENCE_MS));
     turn_for(near, 50);
     printf("\n    %s, seed %llu: %llu of %llu packets lost; %d of %d calls answered, p99 ended "

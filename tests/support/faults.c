@@ -98,7 +98,7 @@ static int echo(ferry_request *request, void *ctx) {
 
 void serve_echo(ferry_client *client) {
     if (ferry_serve_method(client, "echo.Echo.say", &(ferry_serve_options){.slots = 100}, echo,
-                           NULL, NULL) < 0)
+                           NULL, NULL, NULL) < 0)
         exit(EXIT_FAILURE);
 }
 

@@ -63,9 +63,10 @@ static int play_hold(int argc, char **argv) {
     ferry_error error = FERRY_ERROR_INIT;
 
     need(ferry_serve_method(client, "held.Calls.wait", &(ferry_serve_options){.slots = slots},
-                            hold_call, NULL, &error),
+                            hold_call, NULL, NULL, &error),
          &error);
-    need(ferry_work(client, "held", &(ferry_work_options){.slots = slots}, hold_job, NULL, &error),
+    need(ferry_work(client, "held", &(ferry_work_options){.slots = slots}, hold_job, NULL, NULL,
+                    &error),
          &error);
     return run(client);
 }
@@ -83,7 +84,7 @@ static int play_echo(int argc, char **argv) {
     char method[300];
 
     snprintf(method, sizeof(method), "%s.say", argc > 1 ? argv[1] : "echo.Echo");
-    need(ferry_serve_method(client, method, &(ferry_serve_options){.slots = 100}, echo, NULL,
+    need(ferry_serve_method(client, method, &(ferry_serve_options){.slots = 100}, echo, NULL, NULL,
                             &error),
          &error);
     return run(client);
@@ -106,7 +107,7 @@ static int play_busy(int argc, char **argv) {
     ferry_client *client = open_client(argv[0]);
     ferry_error error = FERRY_ERROR_INIT;
 
-    need(ferry_serve_method(client, argv[1], NULL, busy_call, &ms, &error), &error);
+    need(ferry_serve_method(client, argv[1], NULL, busy_call, &ms, NULL, &error), &error);
     return run(client);
 }
 
@@ -115,7 +116,7 @@ static int play_busy_work(int argc, char **argv) {
     ferry_client *client = open_client(argv[0]);
     ferry_error error = FERRY_ERROR_INIT;
 
-    need(ferry_work(client, argv[1], NULL, busy_job, &ms, &error), &error);
+    need(ferry_work(client, argv[1], NULL, busy_job, &ms, NULL, &error), &error);
     return run(client);
 }
 
@@ -139,7 +140,8 @@ static int play_work(int argc, char **argv) {
     ferry_error error = FERRY_ERROR_INIT;
 
     (void)argc;
-    need(ferry_work(client, argv[1], &(ferry_work_options){.slots = 50}, work_job, NULL, &error),
+    need(ferry_work(client, argv[1], &(ferry_work_options){.slots = 50}, work_job, NULL, NULL,
+                    &error),
          &error);
     return run(client);
 }

@@ -79,7 +79,7 @@ static int keep_call(ferry_request *request, void *ctx) {
 }
 
 static void work(ferry_client *client, const char *queue, ferry_job_fn fn, void *ctx) {
-    if (ferry_work(client, queue, &(ferry_work_options){.slots = 2}, fn, ctx, NULL) < 0)
+    if (ferry_work(client, queue, &(ferry_work_options){.slots = 2}, fn, ctx, NULL, NULL) < 0)
         exit(EXIT_FAILURE);
 }
 
@@ -112,14 +112,15 @@ int play_timed(int argc, char **argv) {
     work(client, "timed.expiring.dead", on_job, &kinds[EXPIRY]);
     work(client, "timed.failing", fail_once, NULL);
     work(client, "timed.limited", keep_the_first, NULL);
-    ferry_serve_method(client, "timed.Calls.wait", NULL, keep_call, NULL, NULL);
+    ferry_serve_method(client, "timed.Calls.wait", NULL, keep_call, NULL, NULL, NULL);
     ferry_subscribe(client, "timed.question", NULL, say_nothing, NULL, NULL, NULL);
-    ferry_with(client, &(ferry_options){.timeout_ms = (uint32_t)kinds[DEADLINE].due_ms}, &hasty);
+    ferry_with(client, &(ferry_options){.timeout_ms = (uint32_t)kinds[DEADLINE].due_ms}, &hasty,
+               NULL);
     tell("ready 0");
 
     start_ms = clock_ms();
     pthread_create(&asker, NULL, gather, argv[0]);
-    ferry_call_async(hasty, "timed.Calls.wait", ferry_str("\x90"), on_reply, NULL);
+    ferry_call_async(hasty, "timed.Calls.wait", ferry_str("\x90"), on_reply, NULL, NULL);
     push(client, "timed.delayed", (uint64_t)kinds[DELAY].due_ms, 0);
     push(client, "timed.expiring", 0, (uint64_t)kinds[EXPIRY].due_ms);
     push(client, "timed.failing", 0, 0);

@@ -511,13 +511,14 @@ int ferry_call(ferry_client *client, const char *method, ferry_bytes args, ferry
 }
 
 int ferry_call_async(ferry_client *client, const char *method, ferry_bytes args, ferry_reply_fn fn,
-                     void *ctx) {
+                     void *ctx, ferry_error *reterr) {
     CallSpec spec;
-    int r = fn ? named(client, method, args, &spec, NULL) : -EINVAL;
+    int r = fn ? named(client, method, args, &spec, reterr)
+               : error_set(reterr, "ferry.Misuse", "the callback is NULL");
 
     if (r < 0)
         return r;
     spec.fn = (AnyFn)fn;
     spec.ctx = ctx;
-    return call_start(client, &spec, NULL);
+    return call_start(client, &spec, reterr);
 }

@@ -117,9 +117,10 @@ static void answered(Core *core, AnyFn fn, const void *aux, void *ctx, const fer
 }
 
 int ferry_method_call_async(ferry_client *client, const char *service, const ferry_method *method,
-                            const void *args, ferry_any_fn fn, void *ctx) {
+                            const void *args, ferry_any_fn fn, void *ctx, ferry_error *reterr) {
     CallSpec spec;
-    int r = fn ? prepare(client, service, method, args, &spec, NULL) : -EINVAL;
+    int r = fn ? prepare(client, service, method, args, &spec, reterr)
+               : error_set(reterr, "ferry.Misuse", "the callback is NULL");
 
     if (r < 0)
         return r;
@@ -128,8 +129,8 @@ int ferry_method_call_async(ferry_client *client, const char *service, const fer
     spec.end = answered;
     spec.aux = method;
     if (memo_applies(client, method))
-        return memo_start_call(client, method, args, &spec);
-    return call_start(client, &spec, NULL);
+        return memo_start_call(client, method, args, &spec, reterr);
+    return call_start(client, &spec, reterr);
 }
 
 /* ---- streams ---- */

@@ -16,7 +16,7 @@
 #include "clients/c/queues/work.h"
 #include "clients/c/serving/request.h"
 
-enum { CLIENT_NAME_MAX = 63, CLOSE_WAIT_MS = 1000 };
+enum { CLIENT_NAME_MAX = 63 };
 
 #define DEFAULT_URL "tcp://127.0.0.1:5877"
 
@@ -151,18 +151,19 @@ static int take_options(ferry_client *handle, const ferry_client *parent,
     return 0;
 }
 
-int ferry_with(ferry_client *client, const ferry_options *options, ferry_client **ret) {
-    int r = client_check(client, NULL);
+int ferry_with(ferry_client *client, const ferry_options *options, ferry_client **ret,
+               ferry_error *reterr) {
+    int r = client_check(client, reterr);
     ferry_client *handle;
 
     if (r < 0)
         return r;
     if (!ret)
-        return -EINVAL;
+        return error_set(reterr, "ferry.Misuse", "ret is NULL");
     handle = calloc(1, sizeof(*handle));
     if (!handle)
-        return -ENOMEM;
-    r = take_options(handle, client, options, NULL);
+        return error_set_code(reterr, -ENOMEM, NULL);
+    r = take_options(handle, client, options, reterr);
     if (r < 0) {
         free(handle);
         return r;
@@ -266,7 +267,7 @@ int ferry_open(const char *url, const ferry_options *options, ferry_client **ret
 
     pthread_once(&once, watch_forks);
     if (!ret)
-        return error_set(reterr, "ferry.Misuse", "there is nowhere to put the client");
+        return error_set(reterr, "ferry.Misuse", "ret is NULL");
     if (!url)
         url = getenv("FERRY_URL");
     if (!url || !*url)

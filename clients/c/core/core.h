@@ -23,7 +23,7 @@ typedef struct Core Core;
 typedef struct Call Call;
 typedef struct Flow Flow;
 typedef struct Request Request;
-typedef struct Registration Registration;
+typedef struct ferry_registration Registration;
 typedef struct Job Job;
 typedef struct PushLog PushLog;
 typedef struct NameCache NameCache;
@@ -37,6 +37,7 @@ enum {
     TIMEOUT_MS = 30000, /* a call's, when neither handle nor method says another */
     TIMEOUT_MAX_MS = 3600000,
     CONNECT_MS = 5000,           /* how long a call waits for the connection */
+    CLOSE_WAIT_MS = 1000,        /* how long a close waits for the broker */
     ASIDE_MAX = 8 * 1024 * 1024, /* bytes of messages set aside; later ones are missed */
     EARLY_MAX = 4 * 1024 * 1024, /* bytes of publishes that wait for the connection */
     FLUSH_AT = 640 * 1024,       /* bytes put since the last flush that make one due at once */
@@ -191,6 +192,10 @@ void loop_deinit(Core *core);
 
 /* One turn. True: there was something to do. */
 bool core_turn(Core *core);
+
+/* Runs turns until is_over() or until_ms, or until a callback closes the client. Outside turns. */
+void core_run(Core *core, bool (*is_over)(const Core *core, const void *ctx), const void *ctx,
+              uint64_t until_ms);
 
 /* Between them callbacks may run. After leaving, the core may be gone. */
 void core_enter(Core *core);

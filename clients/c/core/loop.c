@@ -372,28 +372,32 @@ static unsigned stops(const Core *core) {
     return __atomic_load_n(&core->stops, __ATOMIC_ACQUIRE);
 }
 
-static void run_until(Core *core, bool (*is_over)(const Core *core), uint64_t until_ms) {
-    while (!core->closed && !is_over(core) && clock_ms() < until_ms) {
+void core_run(Core *core, bool (*is_over)(const Core *core, const void *ctx), const void *ctx,
+              uint64_t until_ms) {
+    while (!core->closed && !is_over(core, ctx) && clock_ms() < until_ms) {
         uint64_t next_ms;
 
-        if (core_turn(core) || core->closed || is_over(core))
+        if (core_turn(core) || core->closed || is_over(core, ctx))
             continue;
         next_ms = next_due_ms(core);
         link_wait(core->link, core->wait_fd, next_ms < until_ms ? next_ms : until_ms);
     }
 }
 
-static bool is_stopped(const Core *core) {
+static bool is_stopped(const Core *core, const void *ctx) {
+    (void)ctx;
     return stops(core) > 0;
 }
 
 /* What was begun is done. A second ferry_stop() does not wait for that. */
-static bool is_drained(const Core *core) {
+static bool is_drained(const Core *core, const void *ctx) {
+    (void)ctx;
     return stops(core) > 1 || (core->n_requests == 0 && core->n_jobs == 0 && !core->aside &&
                                registrations_are_off(core));
 }
 
-static bool has_left(const Core *core) {
+static bool has_left(const Core *core, const void *ctx) {
+    (void)ctx;
     return stops(core) > 1 || !core->is_up ||
            (link_waiting(core->link) == 0 && push_log_is_empty(core->pushes));
 }
@@ -406,13 +410,13 @@ int ferry_run(ferry_client *client, ferry_error *reterr) {
         return r;
     core = core_ref(client->core);
     registrations_resume(core);
-    run_until(core, is_stopped, UINT64_MAX);
+    core_run(core, is_stopped, NULL, UINT64_MAX);
     if (!core->closed) {
         registrations_withdraw(core);
-        run_until(core, is_drained, UINT64_MAX);
+        core_run(core, is_drained, NULL, UINT64_MAX);
     }
     if (!core->closed)
-        run_until(core, has_left, clock_ms() + DRAIN_MS);
+        core_run(core, has_left, NULL, clock_ms() + DRAIN_MS);
     __atomic_store_n(&core->stops, 0, __ATOMIC_RELEASE);
     core_unref(core);
     return 0;

@@ -25,8 +25,14 @@ NameCache *names_free(NameCache *names) {
 static int refuse(const char *text, size_t len, ferry_error *reterr) {
     char escaped[TEXT_ESCAPED_MAX];
 
-    return error_set(reterr, "ferry.Misuse", "'%s' is no name: %s", text_escape(escaped, text, len),
-                     name_problem(text, len));
+    return error_set(reterr, "ferry.Misuse", "invalid name '%s': %s",
+                     text_escape(escaped, text, len), name_problem(text, len));
+}
+
+const char *ferry_name_problem(const char *name) {
+    size_t len = name ? strnlen(name, NAME_MAX_LEN + 1) : 0;
+
+    return name_is_valid(name, len) ? NULL : name_problem(name, len);
 }
 
 const Name *names_find(NameCache *names, const char *text, ferry_error *reterr) {
@@ -58,7 +64,7 @@ const Name *names_find_method(NameCache *names, const char *text, ferry_error *r
     const Name *name = names_find(names, text, reterr);
 
     if (name && name->dot == 0) {
-        error_set(reterr, "ferry.Misuse", "'%s' is no method: service.method is", name->text);
+        error_set(reterr, "ferry.Misuse", "invalid method '%s': write service.method", name->text);
         return NULL;
     }
     return name;

@@ -241,27 +241,56 @@ void registrations_shut(Core *core) {
         registration_drop(core, core->registrations);
 }
 
-/* ---- stopping ---- */
+/* ---- stopping and closing ---- */
+
+/* Asks the broker to send nothing more for it; its answer comes after all that was on its way. */
+static void withdraw(Core *core, Registration *registration) {
+    bool known =
+        registration->state == REGISTRATION_ON || registration->state == REGISTRATION_ASKED;
+
+    await_take(core, &registration->await);
+    registration->state = REGISTRATION_OFF;
+    if (!known || !core->is_up)
+        return;
+    registration->await.id = core->next_id++;
+    if (await_put(core, &registration->await) == 0 &&
+        registration->kind->withdraw(core, registration, registration->await.id) == 0)
+        registration->state = REGISTRATION_LEAVING;
+    else
+        await_take(core, &registration->await);
+}
+
+static bool has_left(const Core *core, const void *ctx) {
+    const Registration *registration = ctx;
+
+    return registration->dead || (registration->state != REGISTRATION_LEAVING && !core->aside);
+}
+
+ferry_registration *ferry_registration_close(ferry_registration *registration) {
+    Core *core;
+
+    if (!registration || client_check(registration->handle, NULL) < 0)
+        return NULL;
+    core = core_ref(registration->handle->core);
+    if (core->turns == 0 && core->waits == 0) {
+        registration_enter(registration);
+        withdraw(core, registration);
+        core_sent(core);
+        core_run(core, has_left, registration, clock_ms() + CLOSE_WAIT_MS);
+        registration_drop(core, registration);
+        registration_leave(core, registration);
+    } else {
+        registration_drop(core, registration);
+    }
+    core_unref(core);
+    return NULL;
+}
 
 void registrations_withdraw(Core *core) {
     core->has_run = true;
-    for (Registration *r = core->registrations; r; r = r->next) {
-        bool known = r->state == REGISTRATION_ON || r->state == REGISTRATION_ASKED;
-
-        if (!r->kind->stops)
-            continue;
-        await_take(core, &r->await);
-        if (!known || !core->is_up) {
-            r->state = REGISTRATION_OFF;
-            continue;
-        }
-        r->await.id = core->next_id++;
-        r->state = await_put(core, &r->await) == 0 && r->kind->withdraw(core, r, r->await.id) == 0
-                       ? REGISTRATION_LEAVING
-                       : REGISTRATION_OFF;
-        if (r->state == REGISTRATION_OFF)
-            await_take(core, &r->await);
-    }
+    for (Registration *r = core->registrations; r; r = r->next)
+        if (r->kind->stops)
+            withdraw(core, r);
     core_sent(core);
 }
 

@@ -24,7 +24,7 @@ typedef struct RegistrationKind {
     bool stops; /* ferry_stop() withdraws it */
 } RegistrationKind;
 
-struct Registration {
+struct ferry_registration {
     Await await;
     const RegistrationKind *kind;
     ferry_client *handle;

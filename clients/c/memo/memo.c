@@ -342,7 +342,7 @@ static void got_value(LookState state, ferry_bytes *value, int status, void *ctx
 }
 
 int memo_start_call(ferry_client *client, const ferry_method *method, const void *args,
-                    CallSpec *spec) {
+                    CallSpec *spec, ferry_error *reterr) {
     uint32_t timeout_ms;
     Core *core = client->core;
     MemoEntry entry;
@@ -352,10 +352,10 @@ int memo_start_call(ferry_client *client, const ferry_method *method, const void
     int r;
 
     if (!prepare(client, method, args, spec, &entry, &timeout_ms))
-        return call_start(client, spec, NULL);
+        return call_start(client, spec, reterr);
     call = call_new(core->memo, client, &entry, spec->service.len, spec);
     if (!call)
-        return -ENOMEM;
+        return error_set_code(reterr, -ENOMEM, NULL);
     r = cache_try_get(entry.source->lookups, call->entry.key, &state, &value, got_value, call);
     if (r == -EINPROGRESS) {
         call->asking = true;
@@ -368,8 +368,10 @@ int memo_start_call(ferry_client *client, const ferry_method *method, const void
     if (r == 0 && state != LOOK_FAILED && !stamp(call))
         return 0;
     r = ask_server(call);
-    if (r < 0)
+    if (r < 0) {
+        error_copy(reterr, &call->error);
         call_release(call);
+    }
     return r;
 }
 

@@ -40,7 +40,7 @@ int memo_ask_instead(ferry_client *client, const CallSpec *spec, MemoAnswer *ret
 
 /* A call with a callback, which never waits for Redis. spec.end and spec.aux are set. */
 int memo_start_call(ferry_client *client, const ferry_method *method, const void *args,
-                    CallSpec *spec);
+                    CallSpec *spec, ferry_error *reterr);
 
 /* Runs callbacks that are due; in a turn. True: there were some. */
 bool memo_run(Core *core);
@@ -91,8 +91,8 @@ static inline int memo_ask_instead(ferry_client *client, const CallSpec *spec, M
     return -EOPNOTSUPP;
 }
 static inline int memo_start_call(ferry_client *client, const ferry_method *method,
-                                  const void *args, CallSpec *spec) {
-    (void)client, (void)method, (void)args, (void)spec;
+                                  const void *args, CallSpec *spec, ferry_error *reterr) {
+    (void)client, (void)method, (void)args, (void)spec, (void)reterr;
     return -EOPNOTSUPP;
 }
 static inline bool memo_run(Core *core) {

@@ -113,8 +113,9 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
 }
 
 int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
-                     const ferry_push_options *options, ferry_done_fn fn, void *ctx) {
-    return push_start(client, queue, body, options, (Listener){fn, ctx, NULL}, NULL, NULL);
+                     const ferry_push_options *options, ferry_done_fn fn, void *ctx,
+                     ferry_error *reterr) {
+    return push_start(client, queue, body, options, (Listener){fn, ctx, NULL}, NULL, reterr);
 }
 
 /* Waits a little for room. */

@@ -394,7 +394,7 @@ static void worker_free(Core *core, Registration *registration) {
 static const RegistrationKind worker_kind = {announce, withdraw, worker_free, true};
 
 int ferry_work(ferry_client *client, const char *queue, const ferry_work_options *options,
-               ferry_job_fn fn, void *ctx, ferry_error *reterr) {
+               ferry_job_fn fn, void *ctx, ferry_registration **ret, ferry_error *reterr) {
     int r = client_check(client, reterr);
     const Name *name;
     Worker *worker;
@@ -424,5 +424,7 @@ int ferry_work(ferry_client *client, const char *queue, const ferry_work_options
     r = registration_add(client, &worker->registration, &worker_kind, reterr);
     if (r < 0)
         worker_free(client->core, &worker->registration);
+    else if (ret)
+        *ret = &worker->registration;
     return r;
 }

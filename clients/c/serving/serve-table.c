@@ -18,7 +18,8 @@ static int check(const ferry_service *service, ferry_error *reterr) {
 }
 
 int ferry_serve(ferry_client *client, const ferry_service *service, const void *handlers,
-                const ferry_serve_options *options, void *ctx, ferry_error *reterr) {
+                const ferry_serve_options *options, void *ctx, ferry_registration **ret,
+                ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer description = {0};
     ServedMethod *methods;
     size_t n = 0;
@@ -54,7 +55,7 @@ int ferry_serve(ferry_client *client, const ferry_service *service, const void *
                      .n_methods = n,
                      .methods = methods,
                      .description = ferry_bytes_of(description.data, description.len)},
-        options, reterr);
+        options, ret, reterr);
     free(methods);
     return r;
 }

@@ -246,7 +246,7 @@ static int fill(Service *service, const ferry_client *client, const ServeSpec *s
 }
 
 int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve_options *options,
-                  ferry_error *reterr) {
+                  ferry_registration **ret, ferry_error *reterr) {
     int r = client_check(client, reterr);
     Service *service;
 
@@ -261,8 +261,11 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
             return error_set(reterr, "ferry.Misuse",
                              "a handler of this service runs: add methods outside of it");
         r = fill(service, client, spec, options);
-        return r < 0 ? error_set_code(reterr, r, NULL)
-                     : registration_change(&service->registration, reterr);
+        r = r < 0 ? error_set_code(reterr, r, NULL)
+                  : registration_change(&service->registration, reterr);
+        if (r == 0 && ret)
+            *ret = &service->registration;
+        return r;
     }
     service = calloc(1, sizeof(*service));
     if (!service)
@@ -277,6 +280,8 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
         r = registration_add(client, &service->registration, &service_kind, reterr);
     if (r < 0)
         service_free(client->core, &service->registration);
+    else if (ret)
+        *ret = &service->registration;
     return r;
 }
 
@@ -288,7 +293,7 @@ static int invoke_fn(ferry_request *request, const ServedMethod *method) {
 
 int ferry_serve_method(ferry_client *client, const char *method, const ferry_serve_options *options,
                        int (*fn)(ferry_request *request, void *ctx), void *ctx,
-                       ferry_error *reterr) {
+                       ferry_registration **ret, ferry_error *reterr) {
     int r = client_check(client, reterr);
     char service[NAME_MAX_LEN + 1];
     ServedMethod served = {.invoke = invoke_fn, .fn = fn, .ctx = ctx};
@@ -307,5 +312,5 @@ int ferry_serve_method(ferry_client *client, const char *method, const ferry_ser
     served.name_len = name_method(name).len;
     return service_serve(client,
                          &(ServeSpec){.service = service, .n_methods = 1, .methods = &served},
-                         options, reterr);
+                         options, ret, reterr);
 }

@@ -38,7 +38,7 @@ int invoke_unpacked(ferry_request *request, const ServedMethod *method);
 
 /* Adds the methods to those already served, and tells the broker. */
 int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve_options *options,
-                  ferry_error *reterr);
+                  ferry_registration **ret, ferry_error *reterr);
 
 /* A CALL has come. */
 void serve_call(Core *core, const Message *message, const void *block);

@@ -39,11 +39,6 @@ int invoke_typed(ferry_request *request, const ServedMethod *method) {
     return invoke_unpacked(request, method);
 }
 
-int ferry_service_serve(ferry_client *client, const ferry_service *service, const void *handlers,
-                        const ferry_serve_options *options, void *ctx, ferry_error *reterr) {
-    return ferry_serve(client, service, handlers, options, ctx, reterr);
-}
-
 static int check(const ferry_request *request, const ferry_method *method) {
     const Request *mine = request ? request_of(request) : NULL;
 

@@ -10,7 +10,7 @@
 #include "clients/c/core/registration.h"
 #include "rpc/wire/name.h"
 
-struct ferry_subscription {
+typedef struct Subscription {
     Registration registration;
     ferry_message_fn fn;
     void *ctx;
@@ -23,7 +23,7 @@ struct ferry_subscription {
     char topic[NAME_MAX_LEN + 1]; /* of the last message: mostly also of the next */
     char pattern[NAME_MAX_LEN + 1];
     char group[NAME_MAX_LEN + 1];
-};
+} Subscription;
 
 /* ---- messages, lent ---- */
 
@@ -139,7 +139,7 @@ int ferry_message_answer(const ferry_message *message, ferry_bytes answer) {
 /* ---- arriving ---- */
 
 void topic_message(Core *core, const Message *message, const void *block) {
-    ferry_subscription *sub = id_map_get(&core->subscriptions, message->message.sub);
+    Subscription *sub = id_map_get(&core->subscriptions, message->message.sub);
     ferry_message m;
 
     if (!sub)
@@ -166,7 +166,7 @@ void topic_message(Core *core, const Message *message, const void *block) {
 }
 
 void topic_gap(Core *core, const Message *message) {
-    ferry_subscription *sub = id_map_get(&core->subscriptions, message->gap.sub);
+    Subscription *sub = id_map_get(&core->subscriptions, message->gap.sub);
     ferry_error error = FERRY_ERROR_INIT;
 
     if (!sub)
@@ -192,7 +192,7 @@ void topic_gap(Core *core, const Message *message) {
 /* ---- subscribing ---- */
 
 static int announce(Core *core, Registration *registration, uint64_t id) {
-    ferry_subscription *sub = (ferry_subscription *)registration;
+    Subscription *sub = (Subscription *)registration;
     CLEANUP(buffer_deinit) Buffer options = {0};
     unsigned n = (*sub->group != '\0') + (sub->last > 0) + (sub->resume > 0);
     Message message = {.op = OP_SUBSCRIBE, .id = id, .name = span_text(sub->pattern)};
@@ -237,7 +237,7 @@ static int withdraw(Core *core, Registration *registration, uint64_t id) {
 }
 
 static void subscription_free(Core *core, Registration *registration) {
-    ferry_subscription *sub = (ferry_subscription *)registration;
+    Subscription *sub = (Subscription *)registration;
 
     if (sub->resume > 0)
         id_map_take(&core->subscriptions, sub->resume);
@@ -266,9 +266,9 @@ static int check(const char *pattern, const ferry_subscribe_options *options, fe
 
 int ferry_subscribe(ferry_client *client, const char *pattern,
                     const ferry_subscribe_options *options, ferry_message_fn fn, void *ctx,
-                    ferry_subscription **ret, ferry_error *reterr) {
+                    ferry_registration **ret, ferry_error *reterr) {
     int r = client_check(client, reterr);
-    ferry_subscription *sub;
+    Subscription *sub;
 
     if (r == 0)
         r = check(pattern, options, fn, reterr);
@@ -289,12 +289,6 @@ int ferry_subscribe(ferry_client *client, const char *pattern,
         return r;
     }
     if (ret)
-        *ret = sub;
+        *ret = &sub->registration;
     return 0;
-}
-
-ferry_subscription *ferry_unsubscribe(ferry_subscription *subscription) {
-    if (subscription && client_check(subscription->registration.handle, NULL) == 0)
-        registration_drop(subscription->registration.handle->core, &subscription->registration);
-    return NULL;
 }

@@ -170,9 +170,9 @@ static int send_one(Bench *bench, Cell *cell) {
     ferry_bytes body = next_body(bench);
 
     if (bench->kind == BENCH_CALL)
-        return ferry_call_async(bench->client, bench->name, body, on_reply, cell);
+        return ferry_call_async(bench->client, bench->name, body, on_reply, cell, NULL);
     if (bench->kind == BENCH_PUSH)
-        return ferry_push_async(bench->client, bench->name, body, NULL, on_stored, cell);
+        return ferry_push_async(bench->client, bench->name, body, NULL, on_stored, cell, NULL);
     return ferry_publish(bench->client, bench->name, body, NULL, NULL);
 }
 
@@ -229,12 +229,12 @@ static int open_other(Bench *bench) {
     if (bench->kind == BENCH_CALL) {
         r = ferry_serve_method(bench->other, bench->name,
                                &(ferry_serve_options){.slots = (uint32_t)bench->window}, on_call,
-                               bench, &error);
+                               bench, NULL, &error);
     } else if (bench->kind == BENCH_PUB) {
         r = ferry_subscribe(bench->other, bench->name, NULL, on_message, bench, NULL, &error);
     } else {
         r = ferry_work(bench->other, bench->name,
-                       &(ferry_work_options){.slots = (uint32_t)bench->window}, on_job, bench,
+                       &(ferry_work_options){.slots = (uint32_t)bench->window}, on_job, bench, NULL,
                        &error);
     }
     return r < 0 ? cli_error(bench->cli, &error) : loop_add_client(&bench->loop, bench->other);

@@ -59,7 +59,7 @@ static void start_calls(CallRun *run) {
         int r;
 
         run->start_us = clock_us();
-        r = ferry_call_async(run->client, run->method, run->args, on_reply, run);
+        r = ferry_call_async(run->client, run->method, run->args, on_reply, run, NULL);
         if (r == -EAGAIN)
             return; /* continue after the next answer */
         if (r < 0) {
@@ -194,7 +194,7 @@ static int open_for_calls(CallRun *run, ferry_client *client) {
                                                       (method && method->flags & FERRY_IDEMPOTENT),
                                         .n_headers = run->cli->n_headers,
                                         .headers = run->cli->headers},
-                       &run->client);
+                       &run->client, NULL);
 
     if (r == -EINVAL)
         return cli_usage(run->cli, "--instance '%s' is no name: tokens parted by dots, no spaces",

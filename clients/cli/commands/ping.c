@@ -61,7 +61,7 @@ static int ping_instance(Cli *cli, ferry_client *client, const Values *values, c
         client,
         &(ferry_options){.instance = instance,
                          .timeout_ms = values->timeout_ms ? (uint32_t)values->timeout_ms : 5000},
-        &direct);
+        &direct, NULL);
     if (r < 0)
         return cli_fail(cli, EXIT_OTHER, "instance '%s': %s", instance, strerror(-r));
     snprintf(method, sizeof(method), "%.255s.ferry_ping", service);

@@ -60,7 +60,7 @@ static void on_stored(const ferry_error *error, void *ctx) {
 
 static void push(Run *run, ferry_bytes body) {
     Feed *feed = &run->feed;
-    int r = ferry_push_async(feed->client, run->queue, body, &run->with, on_stored, run);
+    int r = ferry_push_async(feed->client, run->queue, body, &run->with, on_stored, run, NULL);
     ferry_error error = {.code = r};
 
     if (r == -EAGAIN) {
@@ -119,7 +119,7 @@ static int push_all(Run *run, uint64_t total) {
     CLEANUP(ferry_close) ferry_client *handle = NULL;
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
-    if (ferry_with(run->feed.client, &with, &handle) < 0)
+    if (ferry_with(run->feed.client, &with, &handle, NULL) < 0)
         return cli_fail(run->feed.cli, EXIT_OTHER, "out of memory");
     if (ferry_ping(handle, NULL, &error) < 0)
         return cli_error(run->feed.cli, &error);

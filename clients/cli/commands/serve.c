@@ -222,7 +222,7 @@ static int serve(Run *run, ferry_client *client, int argc, char **argv) {
     run->loop.on_signal = on_signal;
     run->loop.ctx = run;
     for (int i = 0; i < argc; i++)
-        if (ferry_serve_method(client, argv[i], &with, on_call, run, &error) < 0)
+        if (ferry_serve_method(client, argv[i], &with, on_call, run, NULL, &error) < 0)
             return cli_error(run->cli, &error);
     if (run->cli->terminal_err)
         cli_note(run->cli, "serving %s%s at %s", argv[0], argc > 1 ? " and more" : "",

@@ -283,9 +283,9 @@ static int work(Run *run, ferry_client *client, const char *queue) {
         return status;
     run->loop.on_signal = on_signal;
     run->loop.ctx = run;
-    if (ferry_with(client, NULL, &run->intake) < 0)
+    if (ferry_with(client, NULL, &run->intake, NULL) < 0)
         return cli_fail(run->cli, EXIT_OTHER, "out of memory");
-    if (ferry_work(run->intake, queue, &with, on_job, run, &error) < 0)
+    if (ferry_work(run->intake, queue, &with, on_job, run, NULL, &error) < 0)
         return cli_error(run->cli, &error);
     if (run->cli->terminal_err)
         cli_note(run->cli, "working on '%s' at %s", queue, cli_url(run->cli));

@@ -19,17 +19,20 @@ static void add_text(json_t *to, const char *key, const char *text) {
         json_object_set_new(to, key, as_text(text));
 }
 
-static void add_trace(json_t *to, const ErrorParts *parts) {
-    json_t *trace = parts->n_trace > 0 ? json_array() : NULL;
+static void add_trace(json_t *to, const ferry_error *error) {
+    json_t *trace = ferry_error_trace(error, 0) ? json_array() : NULL;
+    const char *place;
 
-    for (size_t i = 0; trace && i < parts->n_trace; i++)
-        json_array_append_new(trace, as_text(parts->trace[i]));
+    for (size_t i = 0; trace && (place = ferry_error_trace(error, i)); i++)
+        json_array_append_new(trace, as_text(place));
     if (trace)
         json_object_set_new(to, "trace", trace);
 }
 
 json_t *error_to_json(const ferry_error *error) {
-    ErrorParts parts = error_parts(error);
+    const ferry_error *cause = ferry_error_cause(error);
+    ferry_bytes fields = ferry_error_data(error);
+    int64_t retry_ms = ferry_error_retry_ms(error);
     json_t *json = json_object(), *data = NULL;
 
     if (!json)
@@ -38,15 +41,15 @@ json_t *error_to_json(const ferry_error *error) {
     add_text(json, "message",
              error->message ? error->message
                             : strerror(error->code < 0 ? -error->code : error->code));
-    add_text(json, "origin", parts.origin);
-    add_trace(json, &parts);
-    if (parts.data.len > 0 && value_to_json(parts.data, &data, NULL) == 0)
+    add_text(json, "origin", ferry_error_origin(error));
+    add_trace(json, error);
+    if (fields.len > 0 && value_to_json(fields, &data, NULL) == 0)
         json_object_set_new(json, "data", data);
-    if (parts.retry_ms >= 0)
-        json_object_set_new(json, "retry_ms", json_integer((json_int_t)parts.retry_ms));
+    if (retry_ms >= 0)
+        json_object_set_new(json, "retry_ms", json_integer((json_int_t)retry_ms));
     if (error->outcome_unknown)
         json_object_set_new(json, "outcome_unknown", json_true());
-    if (parts.cause)
-        json_object_set_new(json, "cause", error_to_json(parts.cause));
+    if (cause)
+        json_object_set_new(json, "cause", error_to_json(cause));
     return json;
 }

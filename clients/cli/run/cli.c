@@ -11,7 +11,6 @@
 #include "clients/cli/json/error-json.h"
 #include "clients/cli/terminal/backtrace.h"
 #include "clients/cli/terminal/print.h"
-#include "rpc/wire/name.h"
 
 const Option cli_options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'u', "url", Cli, url, "URL",
@@ -94,16 +93,16 @@ int cli_usage(Cli *cli, const char *format, ...) {
 
 int cli_check_queue(Cli *cli, const char *name) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    const char *problem = ferry_name_problem(name);
     char shown[TEXT_ESCAPED_MAX];
 
     text_escape(shown, name, strlen(name));
-    if (!name_is_valid(name, strlen(name)))
-        return cli_usage(cli, "'%s' is no name of a queue: %s", shown,
-                         name_problem(name, strlen(name)));
+    if (problem)
+        return cli_usage(cli, "invalid queue name '%s': %s", shown, problem);
     if (strncmp(name, "ferry.", 6) != 0)
         return EXIT_OK;
     error_set(&error, "ferry.PermissionDenied",
-              "'%s': names that begin with 'ferry.' are the broker's", shown);
+              "'%s': names that begin with 'ferry.' are reserved for the broker", shown);
     return cli_error(cli, &error);
 }
 

@@ -2,7 +2,6 @@
 
 #include "clients/cli/terminal/backtrace.h"
 
-#include "base/error.h"
 #include "clients/cli/json/value.h"
 #include "clients/cli/terminal/print.h"
 
@@ -24,13 +23,13 @@ static json_t *fields_by_type(const ferry_error *error, const ferry_type *type) 
 
 /* "    dividend: 1" */
 static void print_fields(const ferry_error *error, const ferry_type *type, bool colour, FILE *to) {
-    ErrorParts parts = error_parts(error);
+    ferry_bytes data = ferry_error_data(error);
     json_t *json = type ? fields_by_type(error, type) : NULL;
     const char *key;
     json_t *field;
 
-    if (!json && parts.data.len > 0)
-        value_to_json(parts.data, &json, NULL);
+    if (!json && data.len > 0)
+        value_to_json(data, &json, NULL);
     json_object_foreach(json, key, field) {
         fprintf(to, "    %s: ", key);
         print_json(field, (PrintStyle){false, colour}, to);
@@ -39,11 +38,26 @@ static void print_fields(const ferry_error *error, const ferry_type *type, bool 
     json_decref(json);
 }
 
+static void print_error(const ferry_error *error, FILE *to) {
+    const char *origin = ferry_error_origin(error), *place;
+    int64_t retry_ms = ferry_error_retry_ms(error);
+
+    fprintf(to, "%s: %s\n", error->type, error->message);
+    if (origin)
+        fprintf(to, "    in %s\n", origin);
+    for (size_t i = 0; (place = ferry_error_trace(error, i)); i++)
+        fprintf(to, "    by %s\n", place);
+    if (retry_ms >= 0)
+        fprintf(to, "    retry after %lld ms\n", (long long)retry_ms);
+    if (error->outcome_unknown)
+        fprintf(to, "    sent, but not answered: it may have happened\n");
+}
+
 void backtrace_print(const ferry_error *error, const ferry_type *type, bool colour, FILE *to) {
     for (const ferry_error *e = error; e && e->type; e = ferry_error_cause(e)) {
         if (e != error)
             fprintf(to, "%scaused by%s ", colour ? "\x1b[31m" : "", colour ? "\x1b[0m" : "");
-        error_print_one(e, to);
+        print_error(e, to);
         print_fields(e, e == error ? type : NULL, colour, to);
     }
 }

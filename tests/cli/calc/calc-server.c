@@ -140,7 +140,7 @@ int main(void) {
         instance = getenv("FERRY_INSTANCE");
     if (r == 0)
         r = calc_serve(client, &handlers, &(ferry_serve_options){.slots = 8, .instance = instance},
-                       NULL, &error);
+                       NULL, NULL, &error);
     if (r == 0)
         r = ferry_run(client, &error);
     if (r < 0)

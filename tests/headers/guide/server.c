@@ -13,7 +13,8 @@ int main(void) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
     if (ferry_open(NULL, NULL, &client, &error) < 0 ||
-        calc_serve(client, &handlers, NULL, NULL, &error) < 0 || ferry_run(client, &error) < 0)
+        calc_serve(client, &handlers, NULL, NULL, NULL, &error) < 0 ||
+        ferry_run(client, &error) < 0)
         ferry_error_print(&error, stderr);
     return error.code != 0;
 }

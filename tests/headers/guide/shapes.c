@@ -31,17 +31,20 @@ int calc_primes_next(ferry_stream *stream, int32_t *ret, ferry_error *reterr);
 typedef void (*calc_add_fn)(int64_t result, const ferry_error *error, void *ctx);
 typedef void (*calc_div_fn)(int64_t result, const ferry_error *error, void *ctx);
 typedef void (*calc_squares_fn)(const ferry_list_i32 *result, const ferry_error *error, void *ctx);
-int calc_add_async(ferry_client *client, int32_t a, int32_t b, calc_add_fn fn, void *ctx);
-int calc_div_async(ferry_client *client, int32_t a, int32_t b, calc_div_fn fn, void *ctx);
-int calc_squares_async(ferry_client *client, const calc_range *range, calc_squares_fn fn,
-                       void *ctx);
+int calc_add_async(ferry_client *client, int32_t a, int32_t b, calc_add_fn fn, void *ctx,
+                   ferry_error *reterr);
+int calc_div_async(ferry_client *client, int32_t a, int32_t b, calc_div_fn fn, void *ctx,
+                   ferry_error *reterr);
+int calc_squares_async(ferry_client *client, const calc_range *range, calc_squares_fn fn, void *ctx,
+                       ferry_error *reterr);
 
 const calc_division_by_zero *calc_division_by_zero_in(const ferry_error *error);
 
 /* ---- servers ---- */
 
 int calc_serve(ferry_client *client, const calc_handlers *handlers,
-               const ferry_serve_options *options, void *ctx, ferry_error *reterr);
+               const ferry_serve_options *options, void *ctx, ferry_registration **ret,
+               ferry_error *reterr);
 
 int calc_add_return(ferry_request *request, int64_t result);
 int calc_div_return(ferry_request *request, int64_t result);
@@ -142,15 +145,15 @@ int handles(ferry_client *client) {
     int r;
 
     /* at most 50 ms each */
-    if (ferry_with(client, &(ferry_options){.timeout_ms = 50}, &quick) < 0)
+    if (ferry_with(client, &(ferry_options){.timeout_ms = 50}, &quick, &error) < 0)
         return -1;
     calc_add(quick, 1, 2, &sum, &error);
     ferry_close(quick);
 
     /* cancel everything that was started through a handle: close it */
-    if (ferry_with(client, NULL, &per_request) < 0)
+    if (ferry_with(client, NULL, &per_request, &error) < 0)
         return -1;
-    calc_div_async(per_request, 9, 3, on_quotient, NULL);
+    calc_div_async(per_request, 9, 3, on_quotient, NULL, &error);
     ferry_close(per_request); /* on_quotient: -ECANCELED, the server is told */
 
     if (calc_primes(client, 1000, &stream, &error) < 0)

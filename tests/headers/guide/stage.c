@@ -17,7 +17,7 @@ int main(void) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
     if (ferry_open(NULL, NULL, &client, &error) < 0 ||
-        ferry_work(client, "words", NULL, shout, "loud", &error) < 0 ||
+        ferry_work(client, "words", NULL, shout, "loud", NULL, &error) < 0 ||
         ferry_run(client, &error) < 0)
         ferry_error_print(&error, stderr);
     return error.code != 0;

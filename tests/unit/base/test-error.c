@@ -150,7 +150,7 @@ static void printing_says_it_all(void) {
                                  "    in calc.Calc.div on host/4711\n"
                                  "    by div at calc.c:12\n"
                                  "    by main at calc.c:40\n"
-                                 "    to be tried again after 250 ms\n"
+                                 "    retry after 250 ms\n"
                                  "    sent, but not answered: it may have happened\n"
                                  "caused by ferry.Full: full\n");
     free(text);

@@ -1,3 +1,5 @@
+#include <ferry/pack.h>
+
 #include "clients/c/core/pack-format.h"
 
 #include "base/cleanup.h"
