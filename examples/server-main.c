@@ -9,7 +9,7 @@
 
 static ferry_client *running;
 
-/* What was begun is finished first, for two seconds at most: a second stop does not wait. */
+/* Requests in progress may finish within two seconds; a second stop ends them. */
 static void stop(int signal) {
     (void)signal;
     ferry_stop(running);

@@ -48,7 +48,7 @@ static int start(Server *server, size_t i, ferry_error *error) {
     return r;
 }
 
-/* What was begun is finished first, for a while: a second stop does not wait for it. */
+/* Requests in progress may finish within GRACE_S seconds; a second stop ends them. */
 static void stop(Server *servers) {
     for (size_t i = 0; i < N_EXAMPLES; i++)
         if (servers[i].running)
@@ -66,7 +66,7 @@ static void stop(Server *servers) {
     }
 }
 
-/* -1: there is none of that name. */
+/* -1: there is no example of that name. */
 static int find(const char *name) {
     for (int i = 0; i < N_EXAMPLES; i++)
         if (strcmp(examples[i].name, name) == 0)

@@ -8,13 +8,13 @@ exception Overflow {
   3: string message
 }
 
-/** Squared, no real number gives what is under the root. */
+/** The discriminant is negative: the equation has no real root. */
 exception NoRealRoots {
   /** b² - 4ac: below zero. */
   1: double discriminant
 }
 
-/** Without x² it is a line, and infinity is no coefficient. */
+/** The factor of x² is zero, or a coefficient is not finite. */
 exception NotQuadratic {
   1: string message
 }
@@ -67,7 +67,7 @@ struct Everything {
  * `ferry call arith.Arith.add 2 3` calls it.
  */
 service Arith {
-  /** The sum, or the news that it does not fit. */
+  /** The sum; Overflow if it does not fit in 64 bits. */
   i64 add(1: i64 a, 2: i64 b) throws (1: Overflow overflow) (idempotent = "true")
 
   /** The real roots of ax² + bx + c. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace * caps
 
-/** There are no capitals for bytes that are not ASCII. */
+/** A byte is not ASCII. */
 exception NotAscii {
   /** Where it stands in the text, from 0. */
   1: i64 offset
@@ -15,14 +15,14 @@ exception NotAscii {
  *
  * Two programs that write everything before they read anything wait for each other for ever as soon
  * as the text is larger than what the system buffers. Here text flows both ways at once, neither
- * side holds more than a few hundred kilobytes, and whoever waits does so for a bounded time.
+ * side holds more than a few hundred kilobytes, and each wait has a limit.
  */
 service Caps {
   /**
    * Gives back every piece of text in capitals, in order.
    *
    * Pieces may be as large as you like; 64 KiB are good. The stream ends after the caller's own
-   * end. Read while you write: after 256 KiB unread, writing waits.
+   * end. Read while you write: after 256 KiB that you have not read, your writes wait.
    */
   stream<binary> capitalize(1: stream<binary> text) throws (1: NotAscii not_ascii) (timeout = "30s")
 }

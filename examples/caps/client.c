@@ -53,7 +53,7 @@ static int take(Transfer *t, const ferry_bytes *piece) {
     return 1;
 }
 
-/* Writes what may be written and reads what is there: neither waits for the other. */
+/* Sends while there is credit and reads the pieces that have arrived. Never waits. */
 static void pump(ferry_stream *stream, void *ctx) {
     Transfer *t = ctx;
     ferry_bytes *piece;

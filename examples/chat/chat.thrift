@@ -4,7 +4,7 @@ namespace * chat
 /** Topics of rooms begin so; the room's name follows. */
 const string TOPIC = "chat.room."
 
-/** How many lines a room keeps for those who come late. */
+/** A room keeps this many lines for members who join later. */
 const i32 HISTORY = 16
 
 /** The most members in a room. */
@@ -34,7 +34,7 @@ struct Welcome {
   1: uuid ticket
   /** The line that says that you joined. */
   2: i64 number
-  /** Who is there, you included. */
+  /** The members, you included. */
   3: list<string> members
 }
 
@@ -56,7 +56,7 @@ exception RoomFull {
   2: i32 members
 }
 
-/** The ticket is of nobody who is in a room now. */
+/** No member of a room has this ticket. */
 exception NotAMember {
 }
 
@@ -67,10 +67,10 @@ exception BadLine {
 }
 
 /**
- * A group chat: rooms, what was said before you came, and who is there.
+ * A group chat: rooms with their members and their last lines.
  *
- * A member is in a room for as long as its `join` stream is open. Whoever leaves says so; whoever
- * crashes has it said for him, because his stream breaks. Everything that happens in a room is a
+ * A member is in a room for as long as its `join` stream is open. If its client
+ * crashes, the stream breaks and the server announces it. Everything that happens in a room is a
  * line on the topic `chat.room.NAME`, numbered from 1 without a gap.
  */
 service Chat {
@@ -88,7 +88,7 @@ service Chat {
   /** Leaves the room. */
   void leave(1: uuid ticket) throws (1: NotAMember not_a_member)
 
-  /** Who is in a room, in the order of coming; nobody, if there is no such room. */
+  /** The members of a room in the order in which they joined; empty if there is no such room. */
   list<string> members(1: string room) (idempotent = "true")
 
   /** The rooms that somebody is in. */

@@ -102,7 +102,7 @@ int main(int argc, char **argv) {
         r = chat_join(client, room, name, &join, &error);
     if (r == 0)
         r = chat_join_next(join, &welcome, &error);
-    if (r > 0) /* what was said before we came, then all that follows */
+    if (r > 0) /* the last lines of the room, then every new one */
         r = ferry_subscribe(client, topic, &(ferry_subscribe_options){.last = CHAT_HISTORY},
                             on_line, &last, NULL, &error);
     if (r == 0 && welcome) {

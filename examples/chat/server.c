@@ -1,4 +1,4 @@
-/* The rooms: who is in them, and a topic for each. */
+/* The rooms: their members, and a topic for each room. */
 
 #include <stdlib.h>
 #include <sys/random.h>

@@ -15,7 +15,7 @@ typedef struct Bytes {
 
 int bytes_add(Bytes *bytes, const void *data, size_t len); /* -ENOMEM */
 
-/* NULL, or the name of what is wrong, and its value. */
+/* NULL: the settings are valid. Else the name of the first bad setting, and its value. */
 const char *framing_check(framing_pattern pattern, const framing_settings *settings, int64_t *ret);
 
 /* ---- decoding ---- */
@@ -34,7 +34,7 @@ typedef struct Decoder {
     uint64_t expected;   /* bytes of that one */
     bool in_body;
     Bytes message;
-    uint64_t too_long; /* the size that was too much; 0: none */
+    uint64_t too_long; /* the size above the limit; 0: no message was too long */
 } Decoder;
 
 enum { FRAMING_TOO_LONG = 1, FRAMING_TRUNCATED = 2 };

@@ -1,5 +1,5 @@
 /*
- * Draws a lucky number and asks again, each time with twice the patience, when none comes.
+ * Draws a lucky number. When no answer comes it asks again and waits twice as long.
  *
  *     lucky-client                      one draw, each wait shown
  *     lucky-client DRAWS SHARE [SEED]   many at once, while SHARE of them (0 to 1) gets lost

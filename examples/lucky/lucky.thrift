@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace * lucky
 
-/** A share that is none: it must be from 0 (lose nothing) to 1 (lose everything). */
+/** The share is not between 0 (lose nothing) and 1 (lose everything). */
 exception BadShare {
   1: double share
 }

@@ -7,12 +7,12 @@ const string TOPIC = "pi.bits."
 /** Where the counts go. */
 const string QUEUE = "pi.tally"
 
-/** Random bits of a coordinate: what is squared still fits. */
+/** Random bits of a coordinate: the square of each fits in 64 bits. */
 const i32 BITS = 31
 
 /** Points whose leading bits are the same, as published. */
 struct Batch {
-  /** Of which run they are: what is left over from another one does not count. */
+  /** The run that they belong to. Batches of an earlier run do not count. */
   1: i64 run
   2: list<i32> xs
   3: list<i32> ys
@@ -46,16 +46,16 @@ exception NotPairs {
  * Pi by throwing darts: random bits down three kinds of road at once.
  *
  * A source publishes points as random bits. Points with both leading bits zero lie inside the
- * quarter circle without a calculation; who wants only those subscribes to `pi.bits.00`. For the
+ * quarter circle without a calculation; a worker for these alone subscribes to `pi.bits.00`. For the
  * others a worker asks this service for the squares (request and reply). All workers push what they
  * found to the queue `pi.tally` (a pipeline), at whose end it is added up.
  */
 service Pi {
-  /** Begins a new run: forgets what was added up. Returns the run's number. */
+  /** Begins a new run with sums of zero. Returns the number of the run. */
   i64 begin()
 
   /**
-   * Pythagoras: x² + y² of each point; inside are those below 2^62.
+   * Pythagoras: x² + y² of each point. Points with a sum below 2^62 are inside.
    *
    * At most 4096 points at a time.
    */

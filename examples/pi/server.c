@@ -1,4 +1,4 @@
-/* Squares for those who ask, and the end of the pipeline, where the counts are added up. */
+/* Answers requests for squares, and adds up the counts at the end of the pipeline. */
 
 #include "server.h"
 #include "pi.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace * rollcall
 
-/** Where the roll is called; whoever subscribes to it is on the roll. */
+/** The topic of the roll call: its subscribers are on the roll. */
 const string TOPIC = "rollcall.everybody"
 
 /** How a member answers. */
@@ -21,7 +21,7 @@ exception BadWindow {
 /**
  * Who is here? One question, an answer from everybody.
  *
- * A broadcast reaches one network, and whoever asks must guess how many answers to read. Here the
+ * A broadcast reaches one network, and the caller must guess how many answers to read. Here the
  * question goes to a topic, and each subscriber's answer that comes within the window is gathered.
  */
 service Rollcall {

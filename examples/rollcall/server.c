@@ -45,7 +45,7 @@ static void on_card(const ferry_message *answer, void *ctx) {
     rollcall_card *card;
 
     if (roll->n == roll->size || rollcall_card_unpack(answer->body, &card, NULL) < 0)
-        return; /* whoever answers nonsense is not on the roll */
+        return; /* an answer that is not a card does not count */
     roll->blocks[roll->n] = card;
     roll->cards[roll->n++] = *card;
 }

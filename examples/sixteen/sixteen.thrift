@@ -25,8 +25,8 @@ exception LongInput {
  * Sixteen octets there, sixteen octets back.
  *
  * TCP delivers bytes, not messages: one send may arrive in pieces, and a connection may end in the
- * middle of what was promised. Whoever reads must collect exactly as much as was agreed upon, and
- * notice when it does not come.
+ * middle of what was promised. The reader must collect exactly as many bytes as were agreed upon, and
+ * notice when they do not come.
  */
 service Sixteen {
   /** Takes exactly sixteen octets, answers "Request received". */

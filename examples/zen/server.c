@@ -18,7 +18,7 @@
 
 enum { ASYNC_SLOTS = 1024 };
 
-/* ---- single: one request after the other; threads and processes: N of those ---- */
+/* ---- single: one request after the other; threads and processes: N servers like it ---- */
 
 static ferry_pool *pool;
 
@@ -74,7 +74,7 @@ static int answer_later(ferry_request *request, const char *answer, int32_t wait
     return 0;
 }
 
-/* Answers what is due; how long until the next is, or -1. */
+/* Answers the requests that are due. Returns milliseconds until the next one is, or -1. */
 static int answer_due(bool all) {
     int64_t now = now_ms(), next = INT64_MAX;
 
