@@ -21,7 +21,7 @@ struct Attempt {
   4: string reason
 }
 
-/** Somebody is listening. */
+/** The host listens. */
 struct Reached {
   /** The canonical name of the host. */
   1: string host
@@ -42,7 +42,7 @@ exception NameFailure {
   4: string message
 }
 
-/** The host has addresses, and nobody answered at any. */
+/** The host has addresses; no connection to any of them was made. */
 exception ConnectionFailure {
   1: string host
   2: i32 port
@@ -61,10 +61,10 @@ exception NotAllowed {
 }
 
 /**
- * Is anybody listening there?
+ * Whether a host listens on a port.
  *
  * Looks the host up, tries its addresses one after another until one accepts, and hangs up. Nothing
- * is sent. Three things can happen: somebody listens, the name is not known, nobody answers.
+ * is sent. There are three outcomes: the host listens, the name is unknown, no connection is made.
  */
 service Probe {
   /** Tries a port, by number or by the name of its service. */

@@ -65,7 +65,7 @@ exception NotStarted {
   3: string message
 }
 
-/** The host's key is in no list: nobody can tell who answers. Nothing was sent but the key exchange. */
+/** The host's key is not on the list, so nothing shows which host answers. No login was tried. */
 exception UnknownHostKey {
   1: string host
   /** "ssh-ed25519" */
@@ -119,7 +119,7 @@ service Shell {
   /**
    * Runs a command here.
    *
-   * `input` is its standard input; its output comes as it is written. Whoever closes the stream kills
+   * `input` is its standard input; its output comes as it is written. Closing the stream kills
    * the command.
    */
   stream<Output> run(

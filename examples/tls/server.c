@@ -251,7 +251,7 @@ static int describe(ferry_request *request, const char *host, int32_t port,
 int tls_start(ferry_client *client, ferry_error *reterr) {
     static const tls_handlers handlers = {.describe = describe};
 
-    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to whoever has hung up */
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to connections that the peer has closed */
     handshake_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     return tls_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

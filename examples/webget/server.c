@@ -220,7 +220,7 @@ static int hang_up(ferry_request *request, void *ctx) {
 int webget_start(ferry_client *client, ferry_error *reterr) {
     static const webget_handlers handlers = {.get = get, .count = count, .hang_up = hang_up};
 
-    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to whoever has hung up */
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to connections that the peer has closed */
     curl_global_init(CURL_GLOBAL_DEFAULT);
     return webget_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

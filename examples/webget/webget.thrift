@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 namespace * webget
 
-/** Who speaks HTTP. */
+/** The implementation of HTTP. */
 enum Layer {
   /** libcurl does everything. */
   LIBRARY = 1

@@ -33,7 +33,7 @@ exception BadEnvironment {
  * `website-front` speaks HTTP with browsers and turns each request into one call. Python's WSGI is the
  * model: the request comes as an environment, the response goes back as status, headers and body.
  *
- *   /              what there is
+ *   /              links to the others
  *   /hello         "Hello World"
  *   /environ       the environment, as it came
  *   /files/        the folder WEBSITE_FOLDER: listings and files

@@ -4,13 +4,15 @@
  * error; afterwards each server still serves.
  *
  * Rows that look names up or connect do so in a network of the test's own, where nothing but
- * loopback is there. They may connect to nobody, and a listener on loopback sees that nobody comes.
+ * loopback is there. A listener on loopback sees that nobody connects; no command that is not
+ * listed runs, and no file beside the served folder is read.
  *
  * HOSTILE_SECONDS says how long (default 3). TEST_SEED, the seed that is printed, makes it the same
  * again.
  */
 
 #include <poll.h>
+#include <sys/stat.h>
 
 #include "arith.h"
 #include "examples/stage.h"
@@ -32,8 +34,11 @@ static const struct {
 
 enum { N_EXAMPLES = sizeof(examples) / sizeof(examples[0]), TIMEOUT_MS = 20 };
 
-/* A listener that no row may connect to. Texts name it often. */
+/* A listener that no row may connect to, a program that no row may run, and the text of a file
+ * beside the served folder that no row may read. Random texts name all three often. */
 static uint16_t canary_port;
+static char canary_program[128];
+static const char secret[] = "the text of a file that is not served";
 
 /* ---- random values of a type, from its description ---- */
 
@@ -76,6 +81,10 @@ static void pack_text(Dice *dice, ferry_packer *to) {
     char text[64];
     size_t n = dice_below(dice, sizeof(text) - 1);
 
+    if (dice_below(dice, 8) == 0) {
+        ferry_pack_str(to, canary_program);
+        return;
+    }
     if (dice_below(dice, 4) == 0) {
         static const char *const forms[] = {"127.0.0.1:%u", "http://127.0.0.1:%u/", "%u",
                                             "http://localhost:%u", "[::ffff:127.0.0.1]:%u"};
@@ -122,9 +131,31 @@ static void pack_fields(Dice *dice, const ferry_type *type, ferry_packer *to, un
         }
 }
 
+/* The environment of a request for a path that leads out of the folder. */
+static void pack_environ(Dice *dice, ferry_packer *to) {
+    static const char *const ways[] = {
+        "/files/../secret",      "/files/out", "/files/", "/files/site", "/files//etc/passwd",
+        "/files/a/../../secret", "/files/..",  "/slow",   "/environ"};
+
+    ferry_pack_map(to, 4);
+    ferry_pack_str(to, "REQUEST_METHOD");
+    ferry_pack_str(to, dice_below(dice, 4) ? "GET" : "HEAD");
+    ferry_pack_str(to, "SERVER_PROTOCOL");
+    ferry_pack_str(to, "HTTP/1.1");
+    ferry_pack_str(to, "QUERY_STRING");
+    pack_text(dice, to);
+    ferry_pack_str(to, "PATH_INFO");
+    ferry_pack_str(to, ways[dice_below(dice, sizeof(ways) / sizeof(*ways))]);
+}
+
 static void pack_many(Dice *dice, const ferry_type *type, ferry_packer *to, unsigned depth) {
     uint32_t n = (uint32_t)dice_below(dice, depth < 3 ? 6 : 2);
 
+    if (type->kind == FERRY_KIND_MAP && type->key->kind == FERRY_KIND_STRING &&
+        type->item->kind == FERRY_KIND_STRING && dice_below(dice, 2)) {
+        pack_environ(dice, to);
+        return;
+    }
     if (type->kind == FERRY_KIND_MAP)
         ferry_pack_map(to, n);
     else
@@ -296,7 +327,7 @@ static void stream(Attack *attack, const char *name, const ferry_method *method,
         r = ferry_stream_end(stream, error);
     while (r >= 0 && dice_below(&attack->dice, 8) > 0 &&
            (r = ferry_stream_next(stream, &item, error)) > 0)
-        ;
+        CU_ASSERT_PTR_NULL(memmem(item.data, item.len, secret, strlen(secret)));
     ferry_stream_close(stream);
     judge(attack, r, error);
 }
@@ -315,6 +346,7 @@ static void attack_method(Attack *attack, const ferry_service *service, const fe
     } else {
         r = ferry_call(attack->client, name, ferry_packer_bytes(attack->packer), &reply, &error);
         judge(attack, r, &error);
+        CU_ASSERT(!reply || !memmem(reply->body.data, reply->body.len, secret, strlen(secret)));
         ferry_free(reply);
     }
     ferry_error_clear(&error);
@@ -352,6 +384,7 @@ static void strangers_get_typed_errors(void) {
 
     CU_ASSERT_EQUAL(poll(&(struct pollfd){canary, POLLIN, 0}, 1, 0), 0);
     close(canary);
+    CU_ASSERT_EQUAL(access(strcat(canary_program, ".ran"), F_OK), -1);
 
     /* They serve on. */
     CU_ASSERT_EQUAL(arith_add(stages[0].client, 2, 3, &sum, &stages[0].error), 0);
@@ -364,6 +397,32 @@ static void strangers_get_typed_errors(void) {
     stage_close(&stages[0]);
 }
 
+static void write_program(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+
+    if (file) {
+        fputs(text, file);
+        fclose(file);
+    }
+    chmod(path, 0755);
+}
+
+/* world/site is served, world/secret is beside it; world/canary notes that it ran. */
+static void set_traps(void) {
+    char path[128], target[128];
+
+    snprintf(target, sizeof(target), "%s/secret", world_folder());
+    write_program(target, secret);
+    snprintf(path, sizeof(path), "%s/site", world_folder());
+    mkdir(path, 0755);
+    setenv("WEBSITE_FOLDER", path, 1);
+    snprintf(path, sizeof(path), "%s/site/out", world_folder());
+    if (symlink(target, path) < 0)
+        perror(path);
+    snprintf(canary_program, sizeof(canary_program), "%s/canary", world_folder());
+    write_program(canary_program, "#!/bin/sh\ntouch \"$0.ran\"\n");
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(strangers_get_typed_errors),
@@ -374,5 +433,6 @@ int main(void) {
         fprintf(stderr, "SKIP: no namespaces, and names may not be looked up outside\n");
         return 77;
     }
+    set_traps();
     return run_suite("examples against strangers", tests);
 }

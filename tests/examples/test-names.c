@@ -162,7 +162,7 @@ static void mapped_addresses_stand_in_for_ipv6(void) {
 }
 
 /* This world has an IPv4 address beside loopback, and no IPv6 address. */
-static void addrconfig_leaves_out_what_the_machine_cannot_speak(void) {
+static void addrconfig_leaves_out_families_without_an_address(void) {
     names_list_address_info *infos = NULL;
 
     CU_ASSERT_EQUAL(look_up("example.test", "80", NAMES_FAMILY_ANY, 0, 0, &infos), 0);
@@ -338,7 +338,7 @@ int main(void) {
         TEST(canonname_is_that_of_the_first),
         TEST(numeric_means_that_nothing_is_looked_up),
         TEST(mapped_addresses_stand_in_for_ipv6),
-        TEST(addrconfig_leaves_out_what_the_machine_cannot_speak),
+        TEST(addrconfig_leaves_out_families_without_an_address),
         TEST(resolver_errors_have_their_codes),
         TEST(name_flags_choose_what_is_looked_up),
         TEST(nofqdn_shortens_names_of_the_own_domain),

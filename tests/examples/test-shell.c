@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shell: commands here, by SSH on an sshd of the test's own, by Telnet; and who must not run. */
+/* shell: commands here, by SSH on an sshd of the test's own, by Telnet; refusals. */
 
 #include <libssh/libssh.h>
 #include <libssh/server.h>
@@ -137,7 +137,7 @@ static void trust_anybody(void) {
     ssh_free(session);
 }
 
-static void an_impostor_gets_the_password_of_those_who_do_not_look(void) {
+static void a_client_that_checks_no_key_tells_an_impostor_its_password(void) {
     ssh_bind bind = ssh_bind_new();
     shell_login login = at(impostor_port, secret);
     char key[128];
@@ -297,7 +297,7 @@ static void closing_the_stream_kills_the_command(void) {
 
 /* ---- refusals ---- */
 
-static void what_is_not_allowed_does_not_run(void) {
+static void only_listed_commands_and_hosts_are_used(void) {
     static const char *const others[] = {"", "sh", "/bin/sh", "hello ", "echo=echo", "cat"};
     shell_login login = at(1, NULL);
     const shell_not_allowed *e;
@@ -397,7 +397,7 @@ static void *record(void *arg) {
     return NULL;
 }
 
-static void ssh_does_not(void) {
+static void ssh_sends_no_password_in_the_clear(void) {
     static Recorder recorder;
     shell_login login = at(0, secret);
     pthread_t thread;
@@ -477,17 +477,17 @@ static void set_up(char *sshd, char *telnetd, pid_t pids[2]) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(an_impostor_gets_the_password_of_those_who_do_not_look),
+        TEST(a_client_that_checks_no_key_tells_an_impostor_its_password),
         TEST(commands_run_with_all_their_streams),
         TEST(arguments_are_never_read_by_a_shell),
         TEST(a_terminal_is_typed_into),
         TEST(much_goes_through_in_both_directions),
         TEST(the_time_limit_kills_children_too),
         TEST(closing_the_stream_kills_the_command),
-        TEST(what_is_not_allowed_does_not_run),
+        TEST(only_listed_commands_and_hosts_are_used),
         TEST(a_wrong_password_is_typed),
         TEST(telnet_sends_the_password_as_it_is),
-        TEST(ssh_does_not),
+        TEST(ssh_sends_no_password_in_the_clear),
         TEST(a_telnet_host_may_refuse_or_say_something_else),
         TESTS_END,
     };

@@ -45,7 +45,7 @@ static tls_settings trusting(void) {
 
 /* The hazard: the notes' context has check_hostname = False. A certificate for another host will
  * do. */
-static void an_unchecked_name_is_anybodys(void) {
+static void a_certificate_for_another_name_is_good_to_a_client_that_does_not_check(void) {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     tls_settings settings = trusting();
     const tls_wrong_name *e;
@@ -228,7 +228,7 @@ static void an_endpoint_without_tls_is_typed(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(an_unchecked_name_is_anybodys),
+        TEST(a_certificate_for_another_name_is_good_to_a_client_that_does_not_check),
         TEST(everything_is_reported_for_both_protocols),
         TEST(certificates_that_nobody_signed_are_refused),
         TEST(a_certificate_of_yesterday_is_expired),
