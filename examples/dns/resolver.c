@@ -111,8 +111,9 @@ static void run(ares_channel channel) {
         int mask = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM), n = 0;
 
         for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-            short events = (short)((ARES_GETSOCK_READABLE(mask, i) ? POLLIN : 0) |
-                                   (ARES_GETSOCK_WRITABLE(mask, i) ? POLLOUT : 0));
+            /* By hand: the macros of c-ares shift a signed one by 31. */
+            unsigned readable = (unsigned)mask >> i & 1, writable = (unsigned)mask >> (i + 16) & 1;
+            short events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
 
             if (events)
                 fds[n++] = (struct pollfd){sockets[i], events, 0};
