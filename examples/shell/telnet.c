@@ -3,6 +3,7 @@
 
 #include <arpa/telnet.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 enum { SAID_MAX = 256, HEARD_MAX = 65536, PIECE = 2048, SPARE_MS = 300 };
 
 typedef struct Talk {
+    ferry_request *request;
     int fd;
     size_t n, n_heard;
     shell_said said[SAID_MAX];
@@ -80,7 +82,12 @@ static int expect(Talk *talk, const char *text, const char *other) {
             talk->from = (size_t)(at - talk->heard) + strlen(r == 1 ? text : other);
             return r;
         }
-        n = recv(talk->fd, piece, sizeof(piece), 0);
+        /* A quarter of what is left is for the answer. */
+        errno = ETIMEDOUT;
+        n = poll(&(struct pollfd){talk->fd, POLLIN, 0}, 1,
+                 (int)(ferry_request_left_ms(talk->request) / 4 * 3)) > 0
+                ? recv(talk->fd, piece, sizeof(piece), 0)
+                : -1;
         if (n <= 0) {
             talk->error = n < 0 ? (errno == EAGAIN ? ETIMEDOUT : errno) : 0;
             return n < 0 ? -talk->error : 0;
@@ -142,6 +149,7 @@ int run_by_telnet(ferry_request *request, const char *host, int32_t port, const 
     }
     talk = calloc(1, sizeof(*talk));
     if (talk) {
+        talk->request = request;
         talk->fd = dial.fd;
         r = converse(request, talk, user, password, command);
         for (size_t i = 0; i < talk->n; i++)
