@@ -71,6 +71,10 @@ size_t block_sole_size(const void *block) {
     return __atomic_load_n(&header->owners, __ATOMIC_ACQUIRE) == 1 ? header->size : 0;
 }
 
+bool block_is_sole(const void *block) {
+    return __atomic_load_n(&header_of(block)->owners, __ATOMIC_ACQUIRE) == 1;
+}
+
 int ferry_wrap(const void *data, size_t len, void (*free_fn)(void *ctx), void *ctx,
                ferry_bytes *ret) {
     void *block;

@@ -44,5 +44,8 @@ ferry_bytes block_of_buffer(Buffer *buffer);
 /* The size of a block of block_new_around() with a single owner; 0: it has several owners. */
 size_t block_sole_size(const void *block);
 
+/* Has the block a single owner? Then nobody else looks at its bytes. */
+bool block_is_sole(const void *block);
+
 /* Copies bytes, or shares their block. The result is owned: ferry_free(ret->block). */
 int block_hold(ferry_bytes bytes, ferry_bytes *ret);

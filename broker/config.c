@@ -125,9 +125,8 @@ static void set_limit(Reading *reading, size_t i, const char *value) {
 }
 
 static void refuse_name(Reading *reading, const char *name) {
-    enum { N_OTHERS = 5 };
-    const char *names[N_SETTINGS + N_OTHERS] = {"bind", "data", "log_level", "drain_timeout",
-                                                "one_processor"};
+    enum { N_OTHERS = 4 };
+    const char *names[N_SETTINGS + N_OTHERS] = {"bind", "data", "log_level", "drain_timeout"};
     const char *nearest;
 
     for (size_t i = 0; i < N_SETTINGS; i++)
@@ -135,18 +134,6 @@ static void refuse_name(Reading *reading, const char *name) {
     nearest = text_nearest(name, names, N_SETTINGS + N_OTHERS);
     add_error(reading->config, reading->line, "[broker] has no setting '%s'%s%s%s", name,
               nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
-}
-
-static int parse_together(const char *text, Together *ret) {
-    static const char *const names[] = {
-        [TOGETHER_AUTO] = "auto", [TOGETHER_YES] = "yes", [TOGETHER_NO] = "no"};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-        if (strcmp(text, names[i]) == 0) {
-            *ret = (Together)i;
-            return 0;
-        }
-    return -EINVAL;
 }
 
 static void set_bind(Reading *reading, const char *value) {
@@ -187,9 +174,6 @@ static void set_broker(Reading *reading, const char *name, const char *value) {
             add_error(config, reading->line, "drain_timeout = %s: %s", value, problem);
         else
             config->drain_timeout_ms = (uint32_t)ms;
-    } else if (strcmp(name, "one_processor") == 0) {
-        if (parse_together(value, &config->together) < 0)
-            add_error(config, reading->line, "one_processor is auto, yes or no, not '%s'", value);
     } else {
         for (size_t i = 0; i < N_SETTINGS; i++)
             if (strcmp(name, settings[i].name) == 0) {

@@ -14,7 +14,6 @@
  */
 
 #include "broker/core/broker.h"
-#include "broker/loop/placement.h"
 
 enum {
     BINDS_MAX = 16,
@@ -42,7 +41,6 @@ typedef struct Config {
     char *data;
     int log_level; /* LogLevel; -1: not set */
     uint32_t drain_timeout_ms;
-    Together together;
     Limits limits;
     ConfigRule *rules;                     /* in the order of the file */
     ConfigError errors[CONFIG_ERRORS_MAX]; /* in the order of their lines */

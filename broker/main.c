@@ -21,7 +21,6 @@
 #include "broker/core/rooms.h"
 #include "broker/loop/deferred.h"
 #include "broker/loop/dispatch.h"
-#include "broker/loop/placement.h"
 #include "broker/loop/trim.h"
 #include "broker/memory-limit.h"
 #include "broker/queues/queues.h"
@@ -44,7 +43,6 @@ typedef struct Program {
     const BrokerOptions *options;
     Config config;
     Broker broker;
-    Placement placement;
     int signals; /* signalfd */
     int lock;    /* the lock of the data folder; -1: none */
     uint64_t drain_ends_ms;
@@ -58,18 +56,14 @@ static void on_gone(Peer *peer, void *ctx) {
     sessions_peer_gone(ctx, peer);
 }
 
-static void on_refused(Refusal refusal, const char *address, void *ctx) {
-    /* A port scan, or a client that dies while it connects, is harmless. */
-    LogLevel level = refusal == LEFT_EARLY ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
-
-    peer_log(ctx, level, "a connection was refused: peer=%s problem='%s'", address,
-             refusal_text(refusal));
+static void on_refused(const char *problem, bool is_harmless, const char *address, void *ctx) {
+    peer_log(ctx, is_harmless ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+             "a connection is refused: peer=%s problem='%s'", address, problem);
 }
 
 /* ---- opening ---- */
 
-/* libzmq takes over an ipc path that another program listens on. A lock prevents that between
- * brokers. */
+/* Two brokers that start at once could both find a socket file abandoned. */
 static int lock_path(const char *path, const char *what, int *ret_fd, ferry_error *reterr) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
@@ -180,8 +174,7 @@ static void take_signals(Program *program) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
-    /* Before any thread is started: libzmq's threads inherit the mask, so signals come to the
-     * loop. */
+    /* Before any thread is made: threads inherit the mask. */
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     program->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -221,7 +214,7 @@ static int set_log_level(const Program *program, const Config *config, ferry_err
 
 /* Bytes in use: stored bytes, and the memory of connections. */
 static size_t bytes_used(const Broker *broker) {
-    enum { OF_SESSION = 40 * 1024 };
+    enum { OF_SESSION = 4 * 1024 };
 
     return (size_t)broker->stored_bytes + hub_n_connections(broker->hub) * OF_SESSION;
 }
@@ -397,6 +390,9 @@ static void say_goodbye(Broker *broker) {
     uint64_t until = clock_ms() + 100;
     size_t n = queues_n_fleeting(broker->queues);
     Session *session;
+    const uint8_t *data;
+    size_t len;
+    Peer *peer;
 
     if (n > 0)
         log_warning("jobs in memory end with the broker: jobs=%zu", n);
@@ -406,6 +402,9 @@ static void say_goodbye(Broker *broker) {
     while (hub_n_peers(broker->hub) > 0 && clock_ms() < until) {
         hub_flush(broker->hub);
         hub_wait(broker->hub, -1, 10);
+        /* What they still say is not heard, but for their leaving. */
+        while (hub_receive(broker->hub, &peer, &data, &len))
+            ;
         tick(broker);
     }
 }
@@ -477,7 +476,6 @@ int broker_main(const BrokerOptions *options) {
         status = exit_status(error.message ? error.code : r);
     } else if (!options->check_config) {
         log_info("ready");
-        placement_begin(&program.placement, &program.broker.timers, program.config.together);
         run(&program);
         say_goodbye(&program.broker);
         log_info("stopped");

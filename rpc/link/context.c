@@ -3,10 +3,8 @@
 #include "rpc/link/context.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <zmq.h>
 
-#include "base/clock.h"
 #include "base/random.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -125,41 +123,4 @@ unsigned socket_events(void *socket) {
     size_t size = sizeof(events);
 
     return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) < 0 ? 0 : (unsigned)events;
-}
-
-/* How long a wait was, for the next one. A long one counts as a millisecond: a short rest must not
- * make the waits around it look long. */
-static void learn(Spin *spin, uint64_t began_ns) {
-    enum { LONGEST_US = 1000, WEIGHT = 8 };
-    uint64_t us = (clock_ns() - began_ns) / 1000;
-
-    us = us > LONGEST_US ? LONGEST_US : us;
-    spin->usual_us = (unsigned)(((uint64_t)spin->usual_us * (WEIGHT - 1) + us) / WEIGHT);
-}
-
-bool spin_until(Spin *spin, bool (*ready)(void *ctx), void *ctx) {
-    uint64_t end;
-
-    if (ready(ctx)) {
-        spin->began_ns = 0;
-        return true;
-    }
-    spin->began_ns = clock_ns();
-    if (spin->usual_us > spin->limit_us)
-        return false;
-    end = spin->began_ns + spin->limit_us * UINT64_C(1000);
-    do {
-        sched_yield();
-        if (ready(ctx)) {
-            spin_woke(spin);
-            return true;
-        }
-    } while (clock_ns() < end);
-    return false;
-}
-
-void spin_woke(Spin *spin) {
-    if (spin->began_ns > 0)
-        learn(spin, spin->began_ns);
-    spin->began_ns = 0;
 }

@@ -27,18 +27,3 @@ int monitor_next(void *monitor, uint16_t *ret_event, uint32_t *ret_value);
 
 int socket_fd(void *socket);
 unsigned socket_events(void *socket); /* ZMQ_POLLIN, ZMQ_POLLOUT; also does pending housekeeping */
-
-/*
- * Looks at ready() for a while before the caller sleeps: a hand-over between threads that are awake
- * costs a tenth of one that has to wake a processor. It learns: looking pays when waits are usually
- * shorter than limit_us, as between the calls of a busy client; an idle program sleeps at once.
- */
-typedef struct Spin {
-    unsigned limit_us; /* 0: never */
-    unsigned usual_us;
-    uint64_t began_ns; /* of the wait under way; 0: none */
-} Spin;
-
-/* True: ready. False: the caller sleeps now, and says when it woke. */
-bool spin_until(Spin *spin, bool (*ready)(void *ctx), void *ctx);
-void spin_woke(Spin *spin);

@@ -62,6 +62,17 @@ Chunk *chunk_new(size_t cap) {
     return chunk;
 }
 
+Chunk *chunk_of_frame(const uint8_t *frame, size_t len) {
+    Chunk *chunk = malloc(sizeof(*chunk) + len);
+
+    if (!chunk)
+        return NULL;
+    *chunk = (Chunk){.len = (uint32_t)len, .cap = (uint32_t)len, .frame_len = len};
+    chunk->frame = chunk->data;
+    memcpy(chunk->data, frame, len);
+    return chunk;
+}
+
 void chunk_free(Chunk *chunk) {
     Pool *pool = chunk ? pool_of(chunk->cap) : NULL;
 

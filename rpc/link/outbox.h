@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "rpc/wire/message.h"
+#include "rpc/zmtp/zmtp.h"
 
 typedef enum Lane { LANE_CONTROL, LANE_CALLS, LANE_BULK, N_LANES } Lane;
 
@@ -23,6 +24,9 @@ typedef struct Chunk {
     uint8_t lane;
     bool large; /* holds records of WIRE_RECORD_LARGE bytes and more alone: may fill up */
     struct Transfer *transfer; /* not a batch: the place of a large body among those of its lane */
+    uint8_t *frame; /* once it is on its way: the batch as a ZMTP frame, in room and data */
+    size_t frame_len;
+    uint8_t room[ZMTP_ROOM];
     uint8_t data[];
 } Chunk;
 
@@ -72,6 +76,8 @@ void outbox_untake(Outbox *outbox, Chunk *chunk);
 void outbox_clear(Outbox *outbox);
 
 Chunk *chunk_new(size_t cap);
+/* A chunk of exactly these bytes, which are a frame already. NULL: out of memory. */
+Chunk *chunk_of_frame(const uint8_t *frame, size_t len);
 
 /* What little it holds is better copied than lent to ZeroMQ, which may keep it for long: a peer
  * that reads nothing must not cost many times what waits for it. */

@@ -54,10 +54,6 @@ const char *peer_address(const Peer *peer, char to[CONNECTION_ADDRESS_MAX]) {
     return to;
 }
 
-void peer_probe(Peer *peer) {
-    (void)peer;
-}
-
 size_t hub_n_peers(const Hub *hub) {
     (void)hub;
     return 1;
@@ -104,7 +100,7 @@ Peer *fake_peer_new(Broker *broker) {
 
     if (!fake || !(fake->peer = calloc(1, sizeof(Peer))))
         abort();
-    fake->peer->fd = -1;
+    fake->peer->connection.fd = -1;
     fake->peer->in.granted = WIRE_CREDIT;
     fake->peer->in.max_body = broker->limits.max_body;
     DL_APPEND(peers, fake);

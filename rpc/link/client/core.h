@@ -10,6 +10,7 @@
 #include "rpc/link/client/link.h"
 #include "rpc/link/context.h"
 #include "rpc/link/lookup.h"
+#include "rpc/link/spin.h"
 
 /* A batch whose messages are being handed on. */
 typedef struct Reading {

@@ -1,30 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /*
- * What these share: hub.c (batches in and out), open.c (the socket, and where it listens), and
- * liveness.c (who is still there).
+ * What these share: hub.c (batches in and out), open.c (making it, listening, accepting) and
+ * peers.c (a peer's life: its stages, deadlines and end).
  */
 
-#include <zmq.h>
+#include <sys/epoll.h>
 
-#include "base/id-map.h"
-#include "rpc/link/context.h"
 #include "rpc/link/hub/hub.h"
+#include "rpc/link/socket.h"
+#include "rpc/link/spin.h"
+
+enum { LISTENERS_MAX = 16, EVENTS_MAX = 64, ACCEPTS_PER_TURN = 16 };
+
+/* What epoll says of an event: a peer's address, or one of these numbers. */
+enum { EVENT_OWN_FD = 0, EVENT_LISTENER = 1, EVENT_NUMBERS = EVENT_LISTENER + LISTENERS_MAX };
+
+/* Each stage has a list, oldest first: by the time of entering it, for STAGE_HEARD by the last sign
+ * of life. */
+typedef enum Stage {
+    STAGE_GREETING, /* its handshake is not over */
+    STAGE_SILENT,   /* it has sent no message */
+    STAGE_HEARD,
+    STAGE_LEAVING, /* closing, or gone */
+    N_STAGES
+} Stage;
+
+typedef struct Listener {
+    int fd;
+    char path[108]; /* of its socket file; "": none */
+    ino_t inode;
+} Listener;
 
 struct Hub {
-    void *context, *socket;
-    int socket_fd;
+    int epoll_fd, own_fd; /* own_fd: of the caller, that epoll watches */
     HubOptions options;
-    Connections connections;
+    size_t max_connections, n_connections, n_heard;
+    Listener listeners[LISTENERS_MAX];
+    unsigned n_listeners;
+    bool pauses_accepting; /* there was no descriptor left */
+    ReadBuffer buffer;
     InboxTotal transfers;
-    IdMap peers; /* by routing id */
-    Peer *touched, *blocked, *gone;
+    struct epoll_event events[EVENTS_MAX];
+    int n_events, at_event;
+    Peer *reading; /* there may be more in what was read from it */
+    Peer *lent;    /* whose batch the caller of hub_receive() has */
+    Peer *stages[N_STAGES];
+    Peer *touched, *gone;
+    uint64_t now_ms; /* of the last wait or flush */
     Timers timers;
-    zmq_msg_t batch; /* lent to the caller of hub_receive() */
-    Peer *batch_peer;
-    bool batch_open;
-    uint64_t last_retry_ms;
-    Timer look;
+    Timer look, accept_again;
     Spin spin;
 };
 
@@ -47,22 +73,25 @@ static inline void link_out(Peer *peer) {
     peer->next = NULL;
 }
 
-/* ---- hub.c ---- */
+/* ---- open.c ---- */
 
-/* Of the table of peers; 0: no ferry client's id. */
-uint64_t peer_key(const uint8_t *id, size_t len);
-/* Out of every list, but not of the table. */
+void hub_accept(Hub *hub, Listener *listener);
+
+/* ---- peers.c ---- */
+
+/* Takes over fd; address: of the other end. */
+void peer_new(Hub *hub, int fd, const SocketAddress *address);
 void peer_free(Peer *peer);
-
-/* ---- liveness.c ---- */
-
-/* Begins to look for peers that were stopped. */
-void liveness_begin(Hub *hub);
-/* As Connections.on_ended. */
-void peer_connection_ended(void *peer);
-/* A message of this peer came by this descriptor. */
-void peer_learn_fd(Peer *peer, int fd);
-/* It cannot be reached any more. */
+void peer_enter(Peer *peer, Stage stage);
+/* Its connection is at its end: it is closed now, and on_gone follows in hub_flush(). */
 void peer_mark_gone(Peer *peer);
-/* Gives up those that are gone; true: there were any. */
-bool hub_bury(Hub *hub, uint64_t now_ms);
+/* Logs why, and closes it. */
+void peer_refuse_it(Peer *peer, const char *problem);
+/* Gives up those that are gone; true: there were some. */
+bool hub_bury(Hub *hub);
+/* Begins to look for deadlines that have passed. */
+void hub_begin_looking(Hub *hub);
+/* Makes room for a newcomer. False: all connections are of peers that have said something. */
+bool hub_drop_oldest_stranger(Hub *hub);
+/* Has epoll watch for what this peer waits for. */
+void peer_watch(Peer *peer);

@@ -1,53 +1,32 @@
-/* The broker's socket: how it is made, and where it listens. See core.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a hub, listening and accepting. See core.h. */
 
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/random.h"
 #include "rpc/link/endpoint.h"
 #include "rpc/link/hub/core.h"
 
 enum {
-    HWM = 256,       /* batches in each direction of each connection inside libzmq */
-    FD_RESERVE = 64, /* descriptors kept for the broker itself */
+    FD_RESERVE = 64,         /* descriptors kept for the broker itself */
+    BUFFER_SIZE = 64 * 1024, /* more would let one peer's flood keep others waiting */
+    ACCEPT_PAUSE_MS = 100,   /* after the process has run out of descriptors */
 };
 
-static int set_up_socket(Hub *hub) {
-    const int settings[][2] = {
-        {ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_ROUTER_HANDOVER, 0},
-        {ZMQ_MAXMSGSIZE, 0},       {ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
-        {ZMQ_TCP_MAXRT, 10000},    {ZMQ_BACKLOG, 1024},
-        {ZMQ_SNDHWM, HWM},         {ZMQ_RCVHWM, HWM},
-        {ZMQ_LINGER, 0},
-    };
-    /* libzmq cuts off who sends more, and does not say why: what is too large by less than as much
-     * again comes through, and is refused by name. */
-    int64_t max_batch = INT64_C(2) * WIRE_BATCH_MAX;
-
-    for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
-        int r = settings[i][0] == ZMQ_MAXMSGSIZE
-                    ? zmq_setsockopt(hub->socket, ZMQ_MAXMSGSIZE, &max_batch, sizeof(max_batch))
-                    : socket_set(hub->socket, settings[i][0], settings[i][1]);
-
-        if (r < 0)
-            return -EIO;
-    }
-    return 0;
-}
-
-static int fd_limit(const HubOptions *options) {
+static size_t connection_limit(const HubOptions *options) {
     struct rlimit limit;
-    int most = 1024;
+    size_t most = 1024;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        most = limit.rlim_cur > 1000000 ? 1000000 : (int)limit.rlim_cur;
+        most = limit.rlim_cur > 1000000 ? 1000000 : (size_t)limit.rlim_cur;
     most = most > 2 * FD_RESERVE ? most - FD_RESERVE : most / 2;
-    if (options->max_connections > 0 && options->max_connections + FD_RESERVE < (unsigned)most)
-        most = (int)options->max_connections + FD_RESERVE;
-    return most;
+    return options->max_connections > 0 && options->max_connections < most
+               ? options->max_connections
+               : most;
 }
 
 int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
@@ -56,91 +35,140 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
     if (!hub)
         return error_set_code(reterr, -ENOMEM, NULL);
     hub->options = *options;
+    hub->own_fd = -1;
+    hub->max_connections = connection_limit(options);
     hub->transfers.max = options->max_transfer_bytes ? options->max_transfer_bytes : UINT64_MAX;
     hub->spin.limit_us = options->spin_us;
-    timers_init(&hub->timers, clock_ms());
-    hub->connections = (Connections){.fd_limit = fd_limit(options),
-                                     .on_ended = peer_connection_ended,
-                                     .on_refused = options->on_refused,
-                                     .ctx = options->ctx};
+    hub->now_ms = clock_ms();
+    timers_init(&hub->timers, hub->now_ms);
+    hub->buffer = (ReadBuffer){malloc(BUFFER_SIZE), BUFFER_SIZE};
+    hub->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (!hub->buffer.data || hub->epoll_fd < 0) {
+        int code = hub->epoll_fd < 0 ? -errno : -ENOMEM;
 
-    /* libzmq numbers its peers from rand(), and never seeds it: numbers that can be foreseen can be
-     * claimed. */
-    srand((unsigned)random_u64());
-    hub->context = context_ref();
-    hub->socket = hub->context ? zmq_socket(hub->context, ZMQ_ROUTER) : NULL;
-    if (!hub->socket || set_up_socket(hub) < 0) {
         hub_free(hub);
-        return error_set_code(reterr, -EIO, "cannot make a ZeroMQ socket: %s", zmq_strerror(errno));
+        return error_set_code(reterr, code, NULL);
     }
-    if (connections_init(&hub->connections, hub->context, hub->socket) < 0) {
-        hub_free(hub);
-        return error_set_code(reterr, -EIO, "cannot watch a ZeroMQ socket: %s",
-                              zmq_strerror(errno));
-    }
-    liveness_begin(hub);
-    hub->socket_fd = socket_fd(hub->socket);
+    hub_begin_looking(hub);
     *ret = hub;
     return 0;
 }
 
-Hub *hub_free(Hub *hub) {
-    size_t pos = 0;
-    Peer *peer;
+/* The socket file goes, unless another broker has put its own in its place. */
+static void close_listener(const Listener *listener) {
+    struct stat status;
 
+    close(listener->fd);
+    if (listener->path[0] && stat(listener->path, &status) == 0 && status.st_ino == listener->inode)
+        unlink(listener->path);
+}
+
+Hub *hub_free(Hub *hub) {
     if (!hub)
         return NULL;
-    while ((peer = id_map_next(&hub->peers, &pos)))
-        peer_free(peer);
-    id_map_deinit(&hub->peers);
-    if (hub->batch_open)
-        zmq_msg_close(&hub->batch);
-    connections_deinit(&hub->connections, hub->socket);
-    if (hub->socket)
-        zmq_close(hub->socket);
-    if (hub->context)
-        context_unref();
+    for (int stage = 0; stage < N_STAGES; stage++)
+        while (hub->stages[stage])
+            peer_free(hub->stages[stage]);
+    for (unsigned i = 0; i < hub->n_listeners; i++)
+        close_listener(&hub->listeners[i]);
+    if (hub->epoll_fd >= 0)
+        close(hub->epoll_fd);
+    free(hub->buffer.data);
     free(hub);
     return NULL;
 }
 
-/* libzmq asks no resolver about where to listen. */
-static const char *without_name(const char *endpoint, char to[64]) {
-    static const char localhost[] = "tcp://localhost:";
+/* ---- listening ---- */
 
-    if (strncmp(endpoint, localhost, sizeof(localhost) - 1) != 0)
-        return endpoint;
-    snprintf(to, 64, "tcp://127.0.0.1:%s", endpoint + sizeof(localhost) - 1);
-    return to;
-}
-
-/* libzmq removes what is in the way, whatever it is. */
-static bool is_in_the_way(const char *path) {
-    struct stat status;
-
-    return path && lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode);
+static int bind_error(const char *endpoint, int r, ferry_error *reterr) {
+    switch (r) {
+    case -EADDRINUSE:
+        return error_set_code(
+            reterr, r, "%s is taken: another broker, or another program, listens there", endpoint);
+    case -EEXIST:
+        return error_set(reterr, "ferry.AlreadyExists",
+                         "cannot listen on %s: there is something else than a socket", endpoint);
+    default:
+        return error_set_code(reterr, r, "cannot listen on %s: %s", endpoint, strerror(-r));
+    }
 }
 
 int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[256], ferry_error *reterr) {
-    char numeric[64];
-    size_t size = 256;
+    Listener *listener = &hub->listeners[hub->n_listeners];
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = EVENT_LISTENER + hub->n_listeners};
+    const char *path = endpoint_path(endpoint);
+    char bound[SOCKET_TEXT_MAX];
+    struct stat status;
+    int r;
 
-    if (is_in_the_way(endpoint_path(endpoint)))
-        return error_set(reterr, "ferry.AlreadyExists",
-                         "cannot listen on %s: there is something else than a socket", endpoint);
-    /* With it set, an IPv4 address would be shown as ::ffff:127.0.0.1. */
-    socket_set(hub->socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL);
-    if (zmq_bind(hub->socket, without_name(endpoint, numeric)) < 0) {
-        int code = errno;
-
-        if (code == EADDRINUSE)
-            return error_set_code(reterr, -code,
-                                  "%s is taken: another broker, or another program, listens there",
-                                  endpoint);
-        return error_set_code(reterr, code < 0xFFFF ? -code : -EINVAL, "cannot listen on %s: %s",
-                              endpoint, zmq_strerror(code));
+    if (hub->n_listeners == LISTENERS_MAX)
+        return error_set_code(reterr, -ENOSPC, "a broker listens on at most %d endpoints",
+                              LISTENERS_MAX);
+    r = socket_listen(endpoint, &listener->fd, bound);
+    if (r < 0)
+        return bind_error(endpoint, r, reterr);
+    if (epoll_ctl(hub->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) < 0) {
+        r = -errno;
+        close(listener->fd);
+        return bind_error(endpoint, r, reterr);
     }
+    snprintf(listener->path, sizeof(listener->path), "%s", path ? path : "");
+    listener->inode = path && stat(path, &status) == 0 ? status.st_ino : 0;
+    hub->n_listeners++;
     if (ret_endpoint)
-        zmq_getsockopt(hub->socket, ZMQ_LAST_ENDPOINT, ret_endpoint, &size);
+        snprintf(ret_endpoint, 256, "%s", bound);
     return 0;
+}
+
+/* ---- accepting ---- */
+
+static void watch_listeners(Hub *hub, uint32_t events) {
+    for (unsigned i = 0; i < hub->n_listeners; i++) {
+        struct epoll_event event = {.events = events, .data.u64 = EVENT_LISTENER + i};
+
+        epoll_ctl(hub->epoll_fd, EPOLL_CTL_MOD, hub->listeners[i].fd, &event);
+    }
+    hub->pauses_accepting = events == 0;
+}
+
+static void on_accept_again(Timer *timer, void *ctx) {
+    (void)ctx;
+    watch_listeners((Hub *)((char *)timer - offsetof(Hub, accept_again)), EPOLLIN);
+}
+
+/* Without a descriptor the connection stays in the kernel's queue, and epoll would say so at once
+ * again. */
+static void pause_accepting(Hub *hub) {
+    watch_listeners(hub, 0);
+    timer_arm(&hub->timers, &hub->accept_again, hub->now_ms + ACCEPT_PAUSE_MS, on_accept_again);
+}
+
+static void refuse_for_lack_of_room(Hub *hub, int fd, const SocketAddress *address) {
+    char text[SOCKET_TEXT_MAX];
+
+    socket_text(fd, &address->any, text);
+    if (hub->options.on_refused)
+        hub->options.on_refused("there are as many connections as may be", false, text,
+                                hub->options.ctx);
+    close(fd);
+}
+
+void hub_accept(Hub *hub, Listener *listener) {
+    for (int i = 0; i < ACCEPTS_PER_TURN && !hub->pauses_accepting; i++) {
+        SocketAddress address = {0};
+        socklen_t len = sizeof(address);
+        int fd = accept4(listener->fd, &address.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+                pause_accepting(hub);
+            if (errno == EAGAIN || errno == EWOULDBLOCK)
+                return;
+            continue;
+        }
+        if (hub->n_connections >= hub->max_connections && !hub_drop_oldest_stranger(hub))
+            refuse_for_lack_of_room(hub, fd, &address);
+        else
+            peer_new(hub, fd, &address);
+    }
 }

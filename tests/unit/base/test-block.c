@@ -11,8 +11,11 @@ static void a_block_lives_until_its_last_owner_frees_it(void) {
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(block);
     memset(block, 7, 100);
+    CU_ASSERT_TRUE(block_is_sole(block));
     CU_ASSERT_PTR_EQUAL(ferry_keep(block), block);
+    CU_ASSERT_FALSE(block_is_sole(block));
     CU_ASSERT_PTR_NULL(ferry_free(block));
+    CU_ASSERT_TRUE(block_is_sole(block));
     CU_ASSERT_EQUAL(block[99], 7);
     CU_ASSERT_PTR_NULL(ferry_free(block));
 }

@@ -57,7 +57,6 @@ static void settings_are_taken_over(void) {
                               "data = /var/lib/ferry\n"
                               "log_level = debug\n"
                               "drain_timeout = 5s\n"
-                              "one_processor = no\n"
                               "max_body = 16M\n"
                               "max_calls = 12\n"
                               "max_total_bytes = 5G\n"
@@ -68,7 +67,6 @@ static void settings_are_taken_over(void) {
     CU_ASSERT_STRING_EQUAL(config.data, "/var/lib/ferry");
     CU_ASSERT_EQUAL(config.log_level, 3);
     CU_ASSERT_EQUAL(config.drain_timeout_ms, 5000);
-    CU_ASSERT_EQUAL(config.together, TOGETHER_NO);
     CU_ASSERT_EQUAL(config.limits.max_body, 16 << 20);
     CU_ASSERT_EQUAL(config.limits.max_calls, 12);
     CU_ASSERT_EQUAL(config.limits.max_total_bytes, UINT64_C(5) << 30);
@@ -86,8 +84,7 @@ static void what_is_wrong_is_said_with_its_line(void) {
     refused("[broker]\nretry = soon\n", "retry = soon: a time is written as");
     refused("[broker]\nlog_level = loud\n", "log_level is error, warning");
     refused("[broker]\ndrain_timeout = x\n", "drain_timeout = x: a time is written as");
-    refused("[broker]\none_processor = 1\n", ":2: one_processor is auto, yes or no, not '1'");
-    refused("[broker]\none_procesor = no\n", "did you mean 'one_processor'?");
+    refused("[broker]\nlog_levle = info\n", "did you mean 'log_level'?");
     refused("[brokr]\nmax_calls = 1\n", "unknown section [brokr]");
     refused("max_calls = 1\n", "unknown section []");
     refused("[broker]\nthis is not a setting\n", ":2:");

@@ -197,21 +197,17 @@ static void frames_that_no_client_sends_are_cut(void) {
     end();
 }
 
-static void whoever_chooses_a_routing_id_is_cut(void) {
+static void a_routing_id_that_a_peer_chose_is_ignored(void) {
     void *context = zmq_ctx_new(), *dealer = zmq_socket(context, ZMQ_DEALER);
     int no = 0, off = -1;
-    unsigned before;
 
     begin(TCP);
     zmq_setsockopt(dealer, ZMQ_LINGER, &no, sizeof(no));
     zmq_setsockopt(dealer, ZMQ_RECONNECT_IVL, &off, sizeof(off));
     zmq_setsockopt(dealer, ZMQ_ROUTING_ID, "somebody", 8);
     zmq_connect(dealer, broker.endpoint);
-    before = broker.n_batches;
     zmq_send(dealer, "\xf7\x01\x91\x03", 4, 0);
-    MINI_UNTIL(&broker, &client, 100, false);
-    CU_ASSERT_EQUAL(broker.n_batches, before);
-    CU_ASSERT_EQUAL(hub_n_peers(broker.hub), 1);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 5000, hub_n_peers(broker.hub) == 2));
     expect_served();
     zmq_close(dealer);
     zmq_ctx_term(context);
@@ -334,7 +330,7 @@ int main(int argc, char **argv) {
         TEST(what_waits_in_a_link_is_bounded),
         TEST(what_is_no_zmtp_is_cut_and_others_notice_nothing),
         TEST(frames_that_no_client_sends_are_cut),
-        TEST(whoever_chooses_a_routing_id_is_cut),
+        TEST(a_routing_id_that_a_peer_chose_is_ignored),
         TEST(at_the_descriptor_limit_those_who_are_there_are_served),
         TEST(a_killed_peer_is_noticed_at_once),
         TESTS_END,

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One connection: bytes in, frames out, signs of life. See connection.h. */
+
+#include "rpc/link/connection.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/block.h"
+
+enum {
+    SEND_MAX = 256 * 1024, /* bytes taken out of the outbox before they are in the socket */
+    SEND_FRAMES = 64,
+    BLOCK_MIN = 1024,           /* for the frame of a stranger */
+    BLOCK_USUAL = 72 * 1024,    /* for many small frames, or a PART */
+    BLOCK_REST_MIN = 16 * 1024, /* room in a block that makes one more read worth while */
+    LOOK_EACH_MS = 500,         /* for the answer to a PING */
+};
+
+void connection_open(Connection *connection, int fd, bool is_hub, const ReadBuffer *buffer,
+                     uint64_t now_ms) {
+    *connection = (Connection){.fd = fd, .buffer = buffer, .alive_ms = now_ms};
+    zmtp_init(&connection->zmtp, &zmtp_null, is_hub ? "ROUTER" : "DEALER",
+              is_hub ? "DEALER" : "ROUTER", WIRE_BATCH_MAX);
+}
+
+static void drop_block(Connection *connection) {
+    ferry_free(connection->block);
+    connection->block = NULL;
+    connection->cap = 0;
+    connection->at = connection->end = NULL;
+}
+
+void connection_close(Connection *connection) {
+    if (connection->fd >= 0)
+        close(connection->fd);
+    connection->fd = -1;
+    drop_block(connection);
+    while (connection->sending) {
+        Chunk *next = connection->sending->next;
+
+        chunk_free(connection->sending);
+        connection->sending = next;
+    }
+    connection->last_sending = NULL;
+    connection->n_sending = 0;
+    connection->sending_at = connection->sending_bytes = 0;
+}
+
+/* ---- in ---- */
+
+static bool is_in_block(const Connection *connection, const uint8_t *at) {
+    return connection->block && at >= connection->block &&
+           at <= connection->block + connection->cap;
+}
+
+/* Puts the unread bytes to the front of a block of their own with room for size bytes. The bytes of
+ * a block that somebody else holds do not move. */
+static int make_room(Connection *connection, size_t size) {
+    size_t left = (size_t)(connection->end - connection->at);
+    uint8_t *block = connection->block;
+
+    if (!block || connection->cap < size || !block_is_sole(block)) {
+        block = ferry_alloc(size);
+        if (!block)
+            return -ENOMEM;
+        if (left > 0)
+            memcpy(block, connection->at, left);
+        ferry_free(connection->block);
+        connection->block = block;
+        connection->cap = size;
+    } else if (left > 0) {
+        memmove(block, connection->at, left);
+    }
+    connection->at = block;
+    connection->end = block + left;
+    return 0;
+}
+
+/* A frame is incomplete. How large a block do its bytes get? A stranger's grows with what really
+ * comes: a head alone must not cost more than its bytes. */
+static size_t block_size(const Connection *connection, size_t wanted) {
+    size_t left = (size_t)(connection->end - connection->at), size = BLOCK_MIN;
+
+    if (connection->trusted)
+        return wanted;
+    while (size < 2 * left)
+        size *= 2;
+    return size < wanted ? size : wanted > BLOCK_MIN ? wanted : BLOCK_MIN;
+}
+
+/* Where the next read goes. -ENOMEM. */
+static int space_for_read(Connection *connection, ReadBuffer *ret) {
+    bool is_empty = connection->at == connection->end;
+
+    if (connection->buffer && is_empty) {
+        *ret = *connection->buffer;
+        connection->at = connection->end = ret->data;
+        return 0;
+    }
+    if (is_empty &&
+        (!connection->block || block_is_sole(connection->block) ||
+         connection->block + connection->cap - connection->end < BLOCK_REST_MIN) &&
+        make_room(connection, BLOCK_USUAL) < 0)
+        return -ENOMEM;
+    *ret = (ReadBuffer){connection->end,
+                        (size_t)(connection->block + connection->cap - connection->end)};
+    return 0;
+}
+
+int connection_read(Connection *connection, uint64_t now_ms) {
+    ReadBuffer space;
+    ssize_t n;
+    int r = space_for_read(connection, &space);
+
+    if (r < 0)
+        return r;
+    do {
+        n = recv(connection->fd, space.data,
+                 space.size > CONNECTION_READ_MAX ? CONNECTION_READ_MAX : space.size, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+    if (n == 0)
+        return -ENODATA;
+    connection->end += n;
+    connection->alive_ms = now_ms;
+    connection->ping_ends_at = 0;
+    return 1;
+}
+
+int connection_next(Connection *connection, Span *ret_message) {
+    ZmtpInput input = {.at = connection->at, .end = connection->end};
+    ZmtpEvent event;
+    size_t size;
+
+    *ret_message = (Span){NULL, 0};
+    if (input.at == input.end) {
+        if (connection->buffer)
+            drop_block(connection);
+        return ZMTP_EVENT_MORE;
+    }
+    event = zmtp_read(&connection->zmtp, &input);
+    connection->at = input.at;
+    if (event == ZMTP_EVENT_MESSAGE || event == ZMTP_EVENT_FAILED)
+        *ret_message = span_of(input.data, input.len);
+    if (event == ZMTP_EVENT_FAILED) /* what follows means nothing */
+        connection->at = connection->end;
+    if (event != ZMTP_EVENT_MORE)
+        return event;
+    size = block_size(connection, input.wanted);
+    if (is_in_block(connection, connection->at) &&
+        size <= (size_t)(connection->block + connection->cap - connection->at))
+        return ZMTP_EVENT_MORE;
+    return make_room(connection, size) < 0 ? -ENOMEM : ZMTP_EVENT_MORE;
+}
+
+/* ---- out ---- */
+
+static void append(Connection *connection, Chunk *chunk) {
+    chunk->next = NULL;
+    if (connection->last_sending)
+        connection->last_sending->next = chunk;
+    else
+        connection->sending = chunk;
+    connection->last_sending = chunk;
+    connection->sending_bytes += chunk->frame_len;
+    connection->n_sending++;
+}
+
+static int append_output(Connection *connection) {
+    uint8_t output[ZMTP_OUTPUT_MAX];
+    size_t len = zmtp_output(&connection->zmtp, output);
+    Chunk *chunk;
+
+    if (len == 0) /* the mechanism had nothing to say */
+        return 0;
+    chunk = chunk_of_frame(output, len);
+    if (!chunk)
+        return -ENOMEM;
+    append(connection, chunk);
+    return 0;
+}
+
+/* Takes what may be sent now. Returns how many iovecs it is. */
+static int gather(Connection *connection, Outbox *outbox, struct iovec iov[SEND_FRAMES]) {
+    size_t skip = connection->sending_at;
+    Chunk *chunk;
+    int n = 0;
+
+    while (connection->n_sending < SEND_FRAMES && connection->sending_bytes < SEND_MAX) {
+        if (zmtp_has_output(&connection->zmtp)) {
+            if (append_output(connection) < 0)
+                return -ENOMEM;
+            continue;
+        }
+        chunk = connection->zmtp.stage == ZMTP_OPEN ? outbox_take(outbox) : NULL;
+        if (!chunk)
+            break;
+        chunk->frame = chunk->data;
+        chunk->frame_len = chunk->len;
+        zmtp_seal(&connection->zmtp, &chunk->frame, &chunk->frame_len);
+        append(connection, chunk);
+    }
+    for (chunk = connection->sending; chunk; chunk = chunk->next, skip = 0)
+        iov[n++] = (struct iovec){chunk->frame + skip, chunk->frame_len - skip};
+    return n;
+}
+
+static void wrote(Connection *connection, size_t n) {
+    connection->written += (int64_t)n;
+    connection->sending_bytes -= n;
+    while (n > 0) {
+        Chunk *chunk = connection->sending;
+        size_t left = chunk->frame_len - connection->sending_at;
+
+        if (n < left) {
+            connection->sending_at += n;
+            return;
+        }
+        n -= left;
+        connection->sending_at = 0;
+        connection->sending = chunk->next;
+        connection->n_sending--;
+        if (!chunk->next)
+            connection->last_sending = NULL;
+        chunk_free(chunk);
+    }
+}
+
+/* The socket is full: for as long as that lasts, little bytes must not hold large chunks. */
+static void shrink(Connection *connection) {
+    Chunk **link = &connection->sending, *last = NULL;
+
+    for (; *link; link = &(*link)->next) {
+        Chunk *chunk = *link, *fit;
+
+        last = chunk;
+        if (chunk->frame_len >= chunk->cap / 8)
+            continue;
+        fit = chunk_of_frame(chunk->frame, chunk->frame_len);
+        if (!fit)
+            continue;
+        fit->next = chunk->next;
+        chunk_free(chunk);
+        *link = last = fit;
+    }
+    connection->last_sending = last;
+}
+
+int connection_send(Connection *connection, Outbox *outbox) {
+    struct iovec iov[SEND_FRAMES];
+
+    for (;;) {
+        struct msghdr message = {.msg_iov = iov};
+        int n_iov = gather(connection, outbox, iov);
+        size_t wanted = connection->sending_bytes;
+        ssize_t n;
+
+        if (n_iov < 0)
+            return n_iov;
+        if (n_iov == 0)
+            break;
+        message.msg_iovlen = (size_t)n_iov;
+        n = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+            return -errno;
+        if (n > 0)
+            wrote(connection, (size_t)n);
+        if (n < (ssize_t)wanted) {
+            shrink(connection);
+            return -EAGAIN;
+        }
+    }
+    if (connection->ping_ends_at == INT64_MAX)
+        connection->ping_ends_at = connection->written;
+    return 0;
+}
+
+/* ---- signs of life ---- */
+
+uint64_t connection_next_look(const Connection *connection) {
+    return connection->ping_ends_at ? connection->looked_ms + LOOK_EACH_MS
+                                    : connection->alive_ms + CONNECTION_PING_AFTER_MS;
+}
+
+/* Has the other end's kernel taken something since the last look? */
+static bool has_moved(Connection *connection) {
+    int64_t before = connection->acknowledged;
+    int waiting = 0;
+
+    if (ioctl(connection->fd, SIOCOUTQ, &waiting) < 0)
+        waiting = 0;
+    /* On a Unix socket the kernel counts its own overhead too: this may be below zero. */
+    connection->acknowledged = connection->written - waiting;
+    return connection->acknowledged > before;
+}
+
+static void begin_to_doubt(Connection *connection, uint64_t now_ms) {
+    has_moved(connection);
+    connection->looked_ms = now_ms;
+    connection->alive_ms = now_ms - CONNECTION_PING_AFTER_MS;
+    connection->ping_ends_at = INT64_MAX;
+    zmtp_ping(&connection->zmtp);
+}
+
+/*
+ * As long as the PING has not arrived, on a slow line behind what was sent before it, each byte
+ * that the other end's kernel takes is a sign of life. Afterwards the answer alone counts: the
+ * kernel of a program that is stopped goes on taking bytes. A peer of ZMTP 3.0 has no PING: it must
+ * only take what it is sent, and the kernel's keep-alive watches it.
+ */
+bool connection_look(Connection *connection, uint64_t now_ms) {
+    uint64_t due_ms = connection_next_look(connection), since_ms = now_ms - connection->looked_ms;
+    bool has_no_ping = connection->zmtp.minor == 0, moved;
+
+    if (now_ms < due_ms)
+        return true;
+    if (connection->ping_ends_at == 0) {
+        begin_to_doubt(connection, now_ms);
+        return true;
+    }
+    moved = has_moved(connection);
+    connection->looked_ms = now_ms;
+    if (since_ms > 2 * LOOK_EACH_MS) /* this process was stopped: what came is still to be read */
+        connection->alive_ms += since_ms;
+    if (connection->acknowledged < connection->ping_ends_at && moved)
+        connection->alive_ms = now_ms;
+    if (has_no_ping && connection->acknowledged >= connection->written)
+        connection->alive_ms = now_ms;
+    return now_ms < connection->alive_ms + CONNECTION_SILENCE_MAX_MS;
+}

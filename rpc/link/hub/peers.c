@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A peer's life: its stages, their deadlines, and its end. See core.h. */
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "rpc/link/hub/core.h"
+
+enum {
+    LOOK_EACH_MS = 250,
+    LOOKS_MAX = 4096, /* peers in one look */
+    CLOSE_MS = 50, /* for the other end to close first: libzmq drops what came just before an end */
+    LINGER_MS = 250,     /* for it to close too, once we have */
+    LAST_WORK_MS = 5000, /* how long the end of a peer waits for the work on what it said */
+};
+
+void peer_enter(Peer *peer, Stage stage) {
+    Hub *hub = peer->hub;
+
+    DL_DELETE2(hub->stages[peer->stage], peer, place_prev, place_next);
+    DL_APPEND2(hub->stages[stage], peer, place_prev, place_next);
+    peer->stage = (uint8_t)stage;
+    if (stage == STAGE_HEARD && !peer->was_heard) {
+        peer->was_heard = true;
+        hub->n_heard++;
+    }
+    if (stage <= STAGE_SILENT)
+        peer->since_ms = hub->now_ms;
+}
+
+void peer_new(Hub *hub, int fd, const SocketAddress *address) {
+    Peer *peer = calloc(1, sizeof(*peer));
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
+    struct ucred other = {0};
+    socklen_t len = sizeof(other);
+
+    if (!peer || epoll_ctl(hub->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        free(peer);
+        close(fd);
+        return;
+    }
+    socket_tune(fd);
+    connection_open(&peer->connection, fd, true, &hub->buffer, hub->now_ms);
+    peer->hub = hub;
+    peer->in.max_body = hub->options.max_body;
+    peer->in.total = &hub->transfers;
+    peer->in.granted = WIRE_CREDIT;
+    peer->since_ms = hub->now_ms;
+    memcpy(&peer->address, address, sizeof(peer->address));
+    if (address->any.sa_family == AF_UNIX &&
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &other, &len) == 0)
+        peer->pid = other.pid;
+    DL_APPEND2(hub->stages[STAGE_GREETING], peer, place_prev, place_next);
+    hub->n_connections++;
+    peer_touch(peer); /* our greeting leaves at once */
+}
+
+void peer_free(Peer *peer) {
+    Hub *hub = peer->hub;
+
+    peer_mark_gone(peer);
+    link_out(peer);
+    DL_DELETE2(hub->stages[peer->stage], peer, place_prev, place_next);
+    outbox_clear(&peer->out);
+    inbox_clear(&peer->in);
+    free(peer);
+}
+
+void peer_watch(Peer *peer) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
+
+    if (peer->is_full == peer->watches_room || peer->gone)
+        return;
+    peer->watches_room = peer->is_full;
+    if (peer->is_full)
+        event.events |= EPOLLOUT;
+    epoll_ctl(peer->hub->epoll_fd, EPOLL_CTL_MOD, peer->connection.fd, &event);
+}
+
+const char *peer_address(const Peer *peer, char to[CONNECTION_ADDRESS_MAX]) {
+    char text[SOCKET_TEXT_MAX];
+
+    if (peer->address.sin6_family == AF_UNIX) {
+        snprintf(to, CONNECTION_ADDRESS_MAX, "process %ld", (long)peer->pid);
+    } else {
+        socket_text(-1, (const struct sockaddr *)&peer->address, text);
+        snprintf(to, CONNECTION_ADDRESS_MAX, "%.*s", CONNECTION_ADDRESS_MAX - 1, text);
+    }
+    return to;
+}
+
+/* ---- its end ---- */
+
+void peer_mark_gone(Peer *peer) {
+    Hub *hub = peer->hub;
+
+    if (peer->gone)
+        return;
+    peer->gone = true;
+    peer->gone_ms = hub->now_ms;
+    peer->touched = false;
+    if (hub->reading == peer)
+        hub->reading = NULL;
+    if (hub->lent == peer)
+        hub->lent = NULL;
+    for (int i = hub->at_event; i < hub->n_events; i++)
+        if (hub->events[i].data.ptr == peer)
+            hub->events[i].events = 0;
+    connection_close(&peer->connection);
+    hub->n_connections--;
+    hub->n_heard -= peer->was_heard;
+    timer_disarm(&hub->timers, &peer->close);
+    peer_enter(peer, STAGE_LEAVING);
+    link_out(peer);
+    link_in(&hub->gone, peer);
+}
+
+static void on_linger(Timer *timer, void *ctx) {
+    (void)ctx;
+    peer_mark_gone((Peer *)((char *)timer - offsetof(Peer, close)));
+}
+
+/* Closing the socket while bytes come in would have the kernel throw ours away. */
+static void on_close(Timer *timer, void *ctx) {
+    Peer *peer = (Peer *)((char *)timer - offsetof(Peer, close));
+
+    (void)ctx;
+    shutdown(peer->connection.fd, SHUT_WR);
+    timer_arm(&peer->hub->timers, timer, peer->hub->now_ms + LINGER_MS, on_linger);
+}
+
+void peer_close(Peer *peer) {
+    if (peer->closing || peer->gone)
+        return;
+    peer->closing = true;
+    /* Nothing but session control still leaves. */
+    peer->out.credit = 0;
+    peer_enter(peer, STAGE_LEAVING);
+    peer_touch(peer);
+    timer_arm(&peer->hub->timers, &peer->close, peer->hub->now_ms + CLOSE_MS, on_close);
+}
+
+static void tell(const Peer *peer, const char *problem, bool is_harmless) {
+    const HubOptions *options = &peer->hub->options;
+    char address[CONNECTION_ADDRESS_MAX];
+
+    if (options->on_refused)
+        options->on_refused(problem, is_harmless, peer_address(peer, address), options->ctx);
+}
+
+void peer_refuse_it(Peer *peer, const char *problem) {
+    if (peer->closing || peer->gone)
+        return;
+    tell(peer, problem, false);
+    peer_close(peer);
+}
+
+bool hub_bury(Hub *hub) {
+    Peer *peer, *next;
+    bool any = false;
+
+    for (peer = hub->gone; peer; peer = next) {
+        next = peer->next;
+        if (peer->has_more && hub->now_ms < peer->gone_ms + LAST_WORK_MS)
+            continue;
+        link_out(peer);
+        hub->options.on_gone(peer, hub->options.ctx);
+        peer_free(peer);
+        any = true;
+        /* The list may have changed: from the front again. */
+        next = hub->gone;
+    }
+    return any;
+}
+
+/* ---- deadlines ---- */
+
+static void cut_stranger(Peer *peer, const char *problem) {
+    tell(peer, problem, false);
+    peer_mark_gone(peer);
+}
+
+bool hub_drop_oldest_stranger(Hub *hub) {
+    Peer *greeting = hub->stages[STAGE_GREETING], *silent = hub->stages[STAGE_SILENT];
+    Peer *oldest = greeting;
+
+    if (!oldest || (silent && silent->since_ms < greeting->since_ms))
+        oldest = silent;
+    if (!oldest)
+        return false;
+    cut_stranger(oldest, "it had sent no message when the broker needed its place");
+    return true;
+}
+
+static void cut_late_ones(Hub *hub, Stage stage, uint64_t longest_ms, const char *problem) {
+    Peer *peer;
+
+    for (unsigned n = 0; n < LOOKS_MAX && (peer = hub->stages[stage]); n++) {
+        if (hub->now_ms < peer->since_ms + longest_ms)
+            return;
+        cut_stranger(peer, problem);
+    }
+}
+
+static void look_for_silence(Hub *hub) {
+    Peer *peer = hub->stages[STAGE_HEARD], *next;
+
+    for (unsigned n = 0; n < LOOKS_MAX && peer; n++, peer = next) {
+        next = peer->place_next;
+        if (hub->now_ms < peer->connection.alive_ms + CONNECTION_PING_AFTER_MS)
+            return;
+        if (!connection_look(&peer->connection, hub->now_ms)) {
+            peer_mark_gone(peer);
+            continue;
+        }
+        if (connection_has_output(&peer->connection))
+            peer_touch(peer);
+        /* The list stays in the order of signs of life. */
+        if (peer->connection.alive_ms == hub->now_ms)
+            peer_enter(peer, STAGE_HEARD);
+    }
+}
+
+static void on_look(Timer *timer, void *ctx) {
+    Hub *hub = (Hub *)((char *)timer - offsetof(Hub, look));
+
+    (void)ctx;
+    timer_arm(&hub->timers, timer, hub->now_ms + LOOK_EACH_MS, on_look);
+    cut_late_ones(hub, STAGE_GREETING, GREETING_MS, "its handshake took too long");
+    cut_late_ones(hub, STAGE_SILENT, HELLO_MS, "it said nothing after its handshake");
+    look_for_silence(hub);
+}
+
+void hub_begin_looking(Hub *hub) {
+    timer_arm(&hub->timers, &hub->look, hub->now_ms + LOOK_EACH_MS, on_look);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stream sockets by endpoint. See socket.h. */
+
+#include "rpc/link/socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BACKLOG = 1024, USER_TIMEOUT_MS = 10000, KEEPALIVE_S = 10, KEEPALIVE_PROBES = 3 };
+
+/* ---- endpoints to addresses ---- */
+
+static socklen_t unix_address(const char *path, SocketAddress *ret) {
+    size_t len = strlen(path);
+
+    ret->un.sun_family = AF_UNIX;
+    memcpy(ret->un.sun_path, path, len + 1);
+    /* An abstract name has no file: "@name" stands for a zero byte and the name. */
+    if (*path == '@')
+        ret->un.sun_path[0] = '\0';
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (*path != '@'));
+}
+
+/* The first address of a network interface: IPv4 before IPv6. */
+static bool interface_address(const char *name, SocketAddress *ret) {
+    struct ifaddrs *list;
+    int family = AF_UNSPEC;
+
+    if (getifaddrs(&list) < 0)
+        return false;
+    for (struct ifaddrs *at = list; at && family != AF_INET; at = at->ifa_next) {
+        if (!at->ifa_addr || strcmp(at->ifa_name, name) != 0)
+            continue;
+        if (at->ifa_addr->sa_family == AF_INET)
+            memcpy(&ret->v4, at->ifa_addr, sizeof(ret->v4));
+        else if (at->ifa_addr->sa_family == AF_INET6 && family == AF_UNSPEC)
+            memcpy(&ret->v6, at->ifa_addr, sizeof(ret->v6));
+        else
+            continue;
+        family = at->ifa_addr->sa_family;
+    }
+    freeifaddrs(list);
+    return family != AF_UNSPEC;
+}
+
+static bool v6_address(char *host, SocketAddress *ret) {
+    char *zone = strchr(host, '%');
+
+    if (zone)
+        *zone++ = '\0';
+    ret->v6.sin6_family = AF_INET6;
+    ret->v6.sin6_scope_id = zone ? if_nametoindex(zone) : 0;
+    return inet_pton(AF_INET6, host, &ret->v6.sin6_addr) == 1;
+}
+
+static socklen_t tcp_address(const char *host_port, SocketAddress *ret) {
+    const char *colon = strrchr(host_port, ':');
+    char host[256];
+    uint16_t port = htons((uint16_t)atoi(colon + 1)); /* '*' is 0 */
+
+    snprintf(host, sizeof(host), "%.*s", (int)(colon - host_port), host_port);
+    if (host[0] == '[') {
+        host[strlen(host) - 1] = '\0';
+        if (!v6_address(host + 1, ret))
+            return 0;
+    } else if (strcmp(host, "*") == 0 || strcmp(host, "localhost") == 0) {
+        ret->v4.sin_family = AF_INET;
+        ret->v4.sin_addr.s_addr = htonl(*host == '*' ? INADDR_ANY : INADDR_LOOPBACK);
+    } else if (inet_pton(AF_INET, host, &ret->v4.sin_addr) == 1) {
+        ret->v4.sin_family = AF_INET;
+    } else if (!interface_address(host, ret)) {
+        return 0;
+    }
+    if (ret->any.sa_family == AF_INET6)
+        ret->v6.sin6_port = port;
+    else
+        ret->v4.sin_port = port;
+    return ret->any.sa_family == AF_INET6 ? sizeof(ret->v6) : sizeof(ret->v4);
+}
+
+/* 0: the host is not an address. */
+static socklen_t address_of(const char *endpoint, SocketAddress *ret) {
+    memset(ret, 0, sizeof(*ret));
+    return strncmp(endpoint, "ipc://", 6) == 0 ? unix_address(endpoint + 6, ret)
+                                               : tcp_address(endpoint + strlen("tcp://"), ret);
+}
+
+static int socket_of(const SocketAddress *address) {
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* ---- listening ---- */
+
+/* Does somebody listen at this socket file? */
+static bool is_live(const SocketAddress *address, socklen_t len) {
+    int fd = socket_of(address), r;
+
+    if (fd < 0)
+        return true;
+    r = connect(fd, &address->any, len) < 0 ? -errno : 0;
+    close(fd);
+    return r != -ECONNREFUSED && r != -ENOENT;
+}
+
+/* Removes a socket file that a broker left behind. */
+static int clear_path(const SocketAddress *address, socklen_t len) {
+    const char *path = address->un.sun_path;
+    struct stat status;
+
+    if (!*path || lstat(path, &status) < 0)
+        return 0;
+    if (!S_ISSOCK(status.st_mode))
+        return -EEXIST;
+    if (is_live(address, len))
+        return -EADDRINUSE;
+    return unlink(path) < 0 ? -errno : 0;
+}
+
+static int bind_to(int fd, const SocketAddress *address, socklen_t len) {
+    const int one = 1;
+
+    if (address->any.sa_family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (address->any.sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+    if (bind(fd, &address->any, len) < 0 || listen(fd, BACKLOG) < 0)
+        return -errno;
+    return 0;
+}
+
+int socket_listen(const char *endpoint, int *ret_fd, char ret_endpoint[SOCKET_TEXT_MAX]) {
+    SocketAddress address;
+    socklen_t len = address_of(endpoint, &address);
+    char text[SOCKET_TEXT_MAX];
+    int fd, r;
+
+    if (len == 0)
+        return -ENODEV;
+    r = address.any.sa_family == AF_UNIX ? clear_path(&address, len) : 0;
+    fd = r < 0 ? r : socket_of(&address);
+    if (fd < 0)
+        return fd;
+    r = bind_to(fd, &address, len);
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
+    snprintf(ret_endpoint, SOCKET_TEXT_MAX, "%s", endpoint);
+    if (address.any.sa_family != AF_UNIX && getsockname(fd, &address.any, &len) == 0) {
+        socket_text(fd, &address.any, text);
+        snprintf(ret_endpoint, SOCKET_TEXT_MAX, "tcp://%.*s", SOCKET_TEXT_MAX - 7, text);
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+/* ---- connecting ---- */
+
+int socket_connect(const char *endpoint, int *ret_fd) {
+    SocketAddress address;
+    socklen_t len = address_of(endpoint, &address);
+    int fd, r;
+
+    if (len == 0)
+        return -EINVAL;
+    fd = socket_of(&address);
+    if (fd < 0)
+        return fd;
+    r = connect(fd, &address.any, len) < 0 ? -errno : 0;
+    /* -EAGAIN: the queue of a Unix socket is full, and it gives no sign when it no longer is. */
+    if (r < 0 && r != -EINPROGRESS) {
+        close(fd);
+        return r;
+    }
+    socket_tune(fd);
+    *ret_fd = fd;
+    return 0;
+}
+
+int socket_connected(int fd) {
+    int code = 0;
+    socklen_t len = sizeof(code);
+
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) < 0 ? -errno : -code;
+}
+
+void socket_tune(int fd) {
+    const struct {
+        int level, option, value;
+    } settings[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_S / KEEPALIVE_PROBES},
+        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+    };
+
+    /* On a Unix socket these fail, and are not needed. */
+    for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
+        setsockopt(fd, settings[i].level, settings[i].option, &settings[i].value, sizeof(int));
+}
+
+void socket_text(int fd, const struct sockaddr *address, char to[SOCKET_TEXT_MAX]) {
+    const struct sockaddr_in *v4 = (const void *)address;
+    const struct sockaddr_in6 *v6 = (const void *)address;
+    struct ucred peer = {0};
+    socklen_t len = sizeof(peer);
+    char host[INET6_ADDRSTRLEN] = "";
+
+    if (address->sa_family == AF_INET) {
+        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+        snprintf(to, SOCKET_TEXT_MAX, "%s:%u", host, ntohs(v4->sin_port));
+    } else if (address->sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+        snprintf(to, SOCKET_TEXT_MAX, "[%s]:%u", host, ntohs(v6->sin6_port));
+    } else {
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+        snprintf(to, SOCKET_TEXT_MAX, "process %ld", (long)peer.pid);
+    }
+}

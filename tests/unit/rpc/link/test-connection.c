@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/link/connection.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/block.h"
+#include "support/suite.h"
+
+enum { NOW = 1000000 };
+
+static uint8_t space[64 * 1024];
+static const ReadBuffer buffer = {space, sizeof(space)};
+static Connection hub, client;
+static Outbox to_client, to_hub;
+
+/* Handles what has come; returns the last event but MORE, and counts messages. */
+static int receive(Connection *connection, unsigned *n_messages, Span *ret_last) {
+    int last = ZMTP_EVENT_MORE, event;
+    Span message;
+
+    while (connection_read(connection, NOW) > 0)
+        while ((event = connection_next(connection, &message)) != ZMTP_EVENT_MORE) {
+            last = event;
+            if (event == ZMTP_EVENT_MESSAGE) {
+                ++*n_messages;
+                *ret_last = message;
+            }
+            if (event == ZMTP_EVENT_FAILED || event < 0)
+                return last;
+        }
+    return last;
+}
+
+static void open_pair(const ReadBuffer *hubs) {
+    int fds[2];
+
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    connection_open(&hub, fds[0], true, hubs, NOW);
+    connection_open(&client, fds[1], false, NULL, NOW);
+    to_client = to_hub = (Outbox){.credit = 1 << 30};
+}
+
+static void shake_hands(void) {
+    unsigned n = 0;
+    Span last;
+
+    for (int i = 0; i < 3; i++) {
+        connection_send(&client, &to_hub);
+        receive(&hub, &n, &last);
+        connection_send(&hub, &to_client);
+        receive(&client, &n, &last);
+    }
+    CU_ASSERT_EQUAL(hub.zmtp.stage, ZMTP_OPEN);
+    CU_ASSERT_EQUAL(client.zmtp.stage, ZMTP_OPEN);
+    CU_ASSERT_EQUAL(n, 0);
+}
+
+static void close_pair(void) {
+    connection_close(&hub);
+    connection_close(&client);
+    outbox_clear(&to_client);
+    outbox_clear(&to_hub);
+}
+
+/* A batch whose one message has a body of so many bytes. */
+static void put(Outbox *outbox, size_t len) {
+    uint8_t *body = calloc(1, len ? len : 1);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(body);
+    CU_ASSERT_EQUAL(outbox_put(outbox, LANE_CALLS,
+                               &(Message){.op = OP_OK, .id = 1, .body = span_of(body, len)}, NULL),
+                    0);
+    free(body);
+}
+
+static void batches_go_both_ways_and_nothing_stays(void) {
+    unsigned n = 0;
+    Span last;
+
+    open_pair(&buffer);
+    shake_hands();
+    for (int i = 0; i < 3; i++)
+        put(&to_client, 100);
+    CU_ASSERT_EQUAL(connection_send(&hub, &to_client), 0);
+    receive(&client, &n, &last);
+    CU_ASSERT_EQUAL(n, 1); /* three messages in one batch */
+    put(&to_hub, 10);
+    CU_ASSERT_EQUAL(connection_send(&client, &to_hub), 0);
+    receive(&hub, &n, &last);
+    CU_ASSERT_EQUAL(n, 2);
+    CU_ASSERT_EQUAL(connection_bytes(&hub), 0);
+    close_pair();
+}
+
+static void a_full_socket_keeps_the_rest_and_goes_on(void) {
+    unsigned n = 0;
+    Span last;
+
+    open_pair(&buffer);
+    shake_hands();
+    for (int i = 0; i < 60; i++)
+        put(&to_client, 60000);
+    CU_ASSERT_EQUAL(connection_send(&hub, &to_client), -EAGAIN);
+    CU_ASSERT(hub.sending_bytes > 0);
+    CU_ASSERT(hub.sending_bytes < 1u << 20);
+    for (int i = 0; i < 200 && connection_has_output(&hub); i++) {
+        receive(&client, &n, &last);
+        connection_send(&hub, &to_client);
+    }
+    receive(&client, &n, &last);
+    CU_ASSERT_TRUE(outbox_is_empty(&to_client));
+    CU_ASSERT_FALSE(connection_has_output(&hub));
+    CU_ASSERT_EQUAL(n, 6); /* large messages fill batches of 640 KiB */
+    close_pair();
+}
+
+static void a_full_socket_shrinks_small_chunks(void) {
+    open_pair(&buffer);
+    shake_hands();
+    for (int i = 0; i < 2000 && connection_send(&hub, &to_client) == 0; i++)
+        put(&to_client, 60000);
+    CU_ASSERT(hub.sending_bytes > 0);
+    while (hub.sending && hub.sending->next) { /* keep one chunk in the way */
+        Chunk *next = hub.sending->next;
+
+        hub.sending_bytes -= next->frame_len;
+        hub.n_sending--;
+        hub.sending->next = next->next;
+        if (hub.last_sending == next)
+            hub.last_sending = hub.sending;
+        chunk_free(next);
+    }
+    outbox_clear(&to_client);
+    to_client.credit = 1 << 30;
+    put(&to_client, 10);
+    CU_ASSERT_EQUAL(connection_send(&hub, &to_client), -EAGAIN);
+    CU_ASSERT_EQUAL(hub.n_sending, 2);
+    CU_ASSERT(hub.last_sending->cap < 200);
+    close_pair();
+}
+
+/* Writes bytes as they are into the client's end. */
+static void write_bytes(const void *bytes, size_t len) {
+    CU_ASSERT_EQUAL(write(client.fd, bytes, len), (ssize_t)len);
+}
+
+static void a_strangers_block_grows_with_its_bytes(void) {
+    static const uint8_t head[9] = {2, 0, 0, 0, 0, 0, 9, 0, 0};
+    static uint8_t zeros[5000];
+    unsigned n = 0;
+    Span last;
+
+    open_pair(&buffer);
+    shake_hands();
+    write_bytes(head, sizeof(head));
+    receive(&hub, &n, &last);
+    CU_ASSERT(hub.cap <= 1024);
+    write_bytes(zeros, sizeof(zeros));
+    receive(&hub, &n, &last);
+    CU_ASSERT(hub.cap < 20000);
+    /* One with a session gets all of it at once: its bytes then stay where they are read. */
+    hub.trusted = true;
+    write_bytes(zeros, sizeof(zeros));
+    receive(&hub, &n, &last);
+    write_bytes(zeros, sizeof(zeros));
+    receive(&hub, &n, &last);
+    CU_ASSERT_EQUAL(hub.cap, 0x90000 + 9);
+    CU_ASSERT_EQUAL(n, 0);
+    close_pair();
+}
+
+static void what_is_held_does_not_move(void) {
+    const uint8_t *held;
+    unsigned n = 0;
+    uint8_t *kept;
+    Span last;
+
+    open_pair(&buffer);
+    shake_hands();
+    put(&to_client, 5000);
+    connection_send(&hub, &to_client);
+    CU_ASSERT_EQUAL(connection_read(&client, NOW), 1);
+    CU_ASSERT_EQUAL(connection_next(&client, &last), ZMTP_EVENT_MESSAGE);
+    held = ferry_keep(client.block);
+    kept = malloc(last.len);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+    memcpy(kept, last.data, last.len);
+    for (int i = 0; i < 20; i++) {
+        Span other;
+
+        put(&to_client, 60000);
+        connection_send(&hub, &to_client);
+        receive(&client, &n, &other);
+    }
+    CU_ASSERT_EQUAL(n, 20);
+    CU_ASSERT_EQUAL(memcmp(kept, last.data, last.len), 0);
+    ferry_free(held);
+    free(kept);
+    close_pair();
+}
+
+static void bytes_after_a_failure_are_thrown_away(void) {
+    static uint8_t zeros[60000];
+    unsigned n = 0;
+    Span last;
+
+    open_pair(&buffer);
+    shake_hands();
+    write_bytes("\1", 1);
+    write_bytes(zeros, sizeof(zeros));
+    CU_ASSERT_EQUAL(receive(&hub, &n, &last), ZMTP_EVENT_FAILED);
+    for (int i = 0; i < 3; i++) {
+        write_bytes(zeros, sizeof(zeros));
+        CU_ASSERT_EQUAL(receive(&hub, &n, &last), ZMTP_EVENT_FAILED);
+    }
+    CU_ASSERT_EQUAL(connection_bytes(&hub), 0);
+    close_pair();
+}
+
+static void the_end_is_told_from_silence(void) {
+    open_pair(&buffer);
+    CU_ASSERT_EQUAL(connection_read(&hub, NOW), 0);
+    close(client.fd);
+    client.fd = -1;
+    CU_ASSERT_EQUAL(connection_read(&hub, NOW), -ENODATA);
+    CU_ASSERT(connection_send(&hub, &to_client) < 0);
+    close_pair();
+}
+
+/* ---- signs of life ---- */
+
+static void a_silent_peer_is_sent_a_ping_and_given_up(void) {
+    uint64_t now_ms = NOW + CONNECTION_PING_AFTER_MS;
+
+    open_pair(&buffer);
+    shake_hands();
+    CU_ASSERT_EQUAL(connection_next_look(&hub), now_ms);
+    CU_ASSERT_TRUE(connection_look(&hub, now_ms - 1));
+    CU_ASSERT_FALSE(connection_has_output(&hub));
+    CU_ASSERT_TRUE(connection_look(&hub, now_ms));
+    CU_ASSERT_TRUE(connection_has_output(&hub));
+    CU_ASSERT_EQUAL(connection_send(&hub, &to_client), 0);
+    /* Nobody reads at the other end: it is stopped. */
+    while (now_ms < NOW + CONNECTION_SILENCE_MAX_MS) {
+        CU_ASSERT_TRUE(connection_look(&hub, now_ms));
+        now_ms = connection_next_look(&hub);
+    }
+    CU_ASSERT_FALSE(connection_look(&hub, now_ms));
+    CU_ASSERT(now_ms <= NOW + 8000);
+    close_pair();
+}
+
+static void a_peer_that_answers_is_alive(void) {
+    unsigned n = 0;
+    Span last;
+
+    open_pair(&buffer);
+    shake_hands();
+    CU_ASSERT_TRUE(connection_look(&hub, NOW + CONNECTION_PING_AFTER_MS));
+    connection_send(&hub, &to_client);
+    CU_ASSERT_EQUAL(receive(&client, &n, &last), ZMTP_EVENT_PING);
+    connection_send(&client, &to_hub);
+    CU_ASSERT_EQUAL(receive(&hub, &n, &last), ZMTP_EVENT_PONG);
+    CU_ASSERT_EQUAL(connection_next_look(&hub), NOW + CONNECTION_PING_AFTER_MS);
+    close_pair();
+}
+
+static void a_slow_line_that_moves_is_alive(void) {
+    uint64_t now_ms = NOW + CONNECTION_PING_AFTER_MS;
+    unsigned n = 0;
+    Span last;
+
+    open_pair(&buffer);
+    shake_hands();
+    for (int i = 0; i < 20; i++)
+        put(&to_client, 60000);
+    CU_ASSERT_EQUAL(connection_send(&hub, &to_client), -EAGAIN);
+    CU_ASSERT_TRUE(connection_look(&hub, now_ms));
+    /* The other end takes a little at a time, and its answer is far away: longer than the silence
+     * that would end it. */
+    for (int i = 0; i < 18; i++) {
+        Span one;
+        bool alive;
+
+        if (i % 3 == 2) {
+            connection_read(&client, now_ms);
+            while (connection_next(&client, &one) > ZMTP_EVENT_MORE)
+                continue;
+        }
+        now_ms = connection_next_look(&hub);
+        alive = connection_look(&hub, now_ms);
+        CU_ASSERT_TRUE(alive);
+        connection_send(&hub, &to_client);
+    }
+    CU_ASSERT(now_ms > NOW + CONNECTION_SILENCE_MAX_MS);
+    CU_ASSERT(hub.ping_ends_at != 0);
+    receive(&client, &n, &last);
+    connection_send(&client, &to_hub);
+    CU_ASSERT_EQUAL(receive(&hub, &n, &last), ZMTP_EVENT_PONG);
+    close_pair();
+}
+
+static void the_time_of_a_stopped_process_does_not_count(void) {
+    uint64_t now_ms = NOW + CONNECTION_PING_AFTER_MS;
+
+    open_pair(&buffer);
+    shake_hands();
+    CU_ASSERT_TRUE(connection_look(&hub, now_ms + 100000));
+    connection_send(&hub, &to_client);
+    CU_ASSERT_TRUE(connection_look(&hub, now_ms + 100500));
+    CU_ASSERT_TRUE(connection_look(&hub, now_ms + 200000));
+    /* Then the rest of its time runs. */
+    for (uint64_t at_ms = 200500; at_ms < 203000; at_ms += 500)
+        CU_ASSERT_TRUE(connection_look(&hub, now_ms + at_ms));
+    CU_ASSERT_FALSE(connection_look(&hub, now_ms + 203000));
+    close_pair();
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(batches_go_both_ways_and_nothing_stays),
+        TEST(a_full_socket_keeps_the_rest_and_goes_on),
+        TEST(a_full_socket_shrinks_small_chunks),
+        TEST(a_strangers_block_grows_with_its_bytes),
+        TEST(what_is_held_does_not_move),
+        TEST(bytes_after_a_failure_are_thrown_away),
+        TEST(the_end_is_told_from_silence),
+        TEST(a_silent_peer_is_sent_a_ping_and_given_up),
+        TEST(a_peer_that_answers_is_alive),
+        TEST(a_slow_line_that_moves_is_alive),
+        TEST(the_time_of_a_stopped_process_does_not_count),
+        TESTS_END,
+    };
+
+    return run_suite("rpc/link connection", tests);
+}
