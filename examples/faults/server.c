@@ -182,7 +182,8 @@ static int urlopen(ferry_request *request, const char *url, void *ctx) {
         free(open);
         return -ENOMEM;
     }
-    r = faults_http_get_async(ferry_request_client(open->request), host, port, on_answer, open);
+    r = faults_http_get_async(ferry_request_client(open->request), host, port, on_answer, open,
+                              NULL);
     if (r < 0) {
         ferry_request_fail(open->request, r, NULL);
         free(open);
@@ -203,8 +204,9 @@ int faults_start(ferry_client *client, ferry_error *reterr) {
     int r = fault_hold_ports(&held.closed, &held.silent);
 
     if (r == 0)
-        r = faults_http_serve(client, &http, NULL, NULL, reterr);
+        r = faults_http_serve(client, &http, NULL, NULL, NULL, reterr);
     if (r == 0)
-        r = faults_serve(client, &handlers, &(ferry_serve_options){.slots = 16}, &held, reterr);
+        r = faults_serve(client, &handlers, &(ferry_serve_options){.slots = 16}, &held, NULL,
+                         reterr);
     return r;
 }

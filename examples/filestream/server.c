@@ -129,5 +129,5 @@ static int number(ferry_request *request, void *ctx) {
 int filestream_start(ferry_client *client, ferry_error *reterr) {
     static const filestream_handlers handlers = {.text = text, .count = count, .number = number};
 
-    return filestream_serve(client, &handlers, NULL, NULL, reterr);
+    return filestream_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

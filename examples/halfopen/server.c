@@ -124,5 +124,5 @@ int halfopen_start(ferry_client *client, ferry_error *reterr) {
     static const halfopen_handlers handlers = {
         .shutdown = on_shutdown, .digest = digest, .first = first, .report = report};
 
-    return halfopen_serve(client, &handlers, NULL, NULL, reterr);
+    return halfopen_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

@@ -26,5 +26,5 @@ int shell_start(ferry_client *client, ferry_error *reterr) {
         .commands = commands, .run = run_here, .ssh = run_by_ssh, .telnet = run_by_telnet};
 
     signal(SIGPIPE, SIG_IGN); /* a command may end before it has read its input */
-    return shell_serve(client, &handlers, NULL, NULL, reterr);
+    return shell_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

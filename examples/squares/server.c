@@ -152,5 +152,5 @@ int squares_start(ferry_client *client, ferry_error *reterr) {
     squares.url = url ? url : "memory://";
     if (!squares.cache) /* it stays until the process ends */
         r = ferry_cache_open(squares.url, NULL, &squares.cache, reterr);
-    return r < 0 ? r : squares_serve(client, &handlers, NULL, &squares, reterr);
+    return r < 0 ? r : squares_serve(client, &handlers, NULL, &squares, NULL, reterr);
 }

@@ -147,5 +147,5 @@ static int handle(ferry_request *request, const website_map_string_string *envir
 int website_start(ferry_client *client, ferry_error *reterr) {
     static const website_handlers handlers = {.handle = handle};
 
-    return website_serve(client, &handlers, NULL, NULL, reterr);
+    return website_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }

@@ -87,7 +87,7 @@ static int set_up(ferry_client *worker, void *ctx) {
 
     (void)ctx;
     for (size_t i = 0; r == 0 && i < sizeof(methods) / sizeof(methods[0]); i++)
-        r = ferry_serve_method(worker, methods[i].name, NULL, methods[i].fn, NULL, NULL);
+        r = ferry_serve_method(worker, methods[i].name, NULL, methods[i].fn, NULL, NULL, NULL);
     return r;
 }
 
@@ -151,8 +151,8 @@ static void a_lost_server_is_an_error_of_the_file(void) {
     char line[64];
     FILE *file;
 
-    CU_ASSERT_EQUAL(ferry_serve_method(worker, "test.Lost.keep", NULL, begin_and_keep, &kept, NULL),
-                    0);
+    CU_ASSERT_EQUAL(
+        ferry_serve_method(worker, "test.Lost.keep", NULL, begin_and_keep, &kept, NULL, NULL), 0);
     stream = open_stream("test.Lost.keep", FERRY_RECEIVE);
     ferry_ping(client, NULL, NULL); /* the call is at the broker */
     while (!kept && ferry_process(worker, NULL) == 0)
