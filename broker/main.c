@@ -6,6 +6,8 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -44,6 +46,8 @@ typedef struct Program {
     Config config;
     Broker broker;
     int signals; /* signalfd */
+    int wake;    /* eventfd: a store has work for the broker's thread */
+    int wakers;  /* epoll of these two */
     int lock;    /* the lock of the data folder; -1: none */
     uint64_t drain_ends_ms;
     uint64_t woke_ms;   /* end of a pause; 0: the broker has caught up */
@@ -131,6 +135,7 @@ static int bind_all(Program *program, ferry_error *reterr) {
 static int open_data(Program *program, ferry_error *reterr) {
     const char *data = program->options->data ? program->options->data : program->config.data;
     char path[4096];
+    int r;
 
     program->lock = -1;
     if (!data)
@@ -139,7 +144,11 @@ static int open_data(Program *program, ferry_error *reterr) {
         return error_set_code(reterr, -errno, "cannot make the data folder %s: %s", data,
                               strerror(errno));
     snprintf(path, sizeof(path), "%s/lock", data);
-    return lock_path(path, data, &program->lock, reterr);
+    r = lock_path(path, data, &program->lock, reterr);
+    if (r == 0)
+        log_info("the data folder is locked, but no store uses it: queues are in memory: data=%s",
+                 data);
+    return r;
 }
 
 static int open_rooms(Program *program, ferry_error *reterr) {
@@ -178,6 +187,28 @@ static void take_signals(Program *program) {
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     program->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static int watch(int epoll, int fd) {
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN});
+}
+
+/* Signals and stores both wake the loop. Restores what the stores hold. */
+static int open_stores(Program *program, ferry_error *reterr) {
+    Queues *queues = program->broker.queues;
+    int r;
+
+    program->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    program->wakers = epoll_create1(EPOLL_CLOEXEC);
+    if (program->wake < 0 || program->wakers < 0 || watch(program->wakers, program->wake) < 0 ||
+        watch(program->wakers, program->signals) < 0)
+        return error_set_code(reterr, -errno, NULL);
+    r = queues_open_stores(queues, program->wake);
+    if (r < 0)
+        return error_set_code(reterr, r, "cannot open the store of the queues: %s", strerror(-r));
+    while ((r = queues_restore(queues)) > 0)
+        continue;
+    return r < 0 ? error_set_code(reterr, r, "cannot restore the queues: %s", strerror(-r)) : 0;
 }
 
 /* Reads the file once. The Config has the errors. */
@@ -367,6 +398,17 @@ static void turn(Program *program) {
     hub_flush(broker->hub);
 }
 
+/* true: end now. */
+static bool on_wake(Program *program) {
+    uint64_t n;
+
+    if (read(program->wake, &n, sizeof(n)) == (ssize_t)sizeof(n)) {
+        tick(&program->broker);
+        queues_process_stores(program->broker.queues);
+    }
+    return on_signals(program);
+}
+
 static void run(Program *program) {
     Broker *broker = &program->broker;
 
@@ -375,7 +417,7 @@ static void run(Program *program) {
         int sleep_ms = program->woke_ms ? 1 : time_to_sleep(broker);
         uint64_t before_ms = clock_ms();
 
-        if (hub_wait(broker->hub, program->signals, sleep_ms) && on_signals(program))
+        if (hub_wait(broker->hub, program->wakers, sleep_ms) && on_wake(program))
             return;
         if (sleep_ms >= 0 && clock_ms() > before_ms + (unsigned)sleep_ms + PAUSE_MS)
             program->woke_ms = clock_ms();
@@ -423,6 +465,10 @@ static void close_rooms(Program *program) {
     config_deinit(&program->config);
     if (program->signals >= 0)
         close(program->signals);
+    if (program->wakers >= 0)
+        close(program->wakers);
+    if (program->wake >= 0)
+        close(program->wake);
     if (program->lock >= 0)
         close(program->lock);
 }
@@ -448,6 +494,8 @@ static int start(Program *program, ferry_error *reterr) {
     if (r < 0 || program->options->check_config)
         return r;
     r = open_data(program, reterr);
+    if (r == 0)
+        r = open_stores(program, reterr);
     return r < 0 ? r : bind_all(program, reterr);
 }
 
@@ -459,7 +507,7 @@ static int exit_status(int code) {
 
 int broker_main(const BrokerOptions *options) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    Program program = {.options = options, .lock = -1};
+    Program program = {.options = options, .lock = -1, .wake = -1, .wakers = -1};
     int status = EXIT_SUCCESS, r;
 
     /* malloc keeps memory between bursts of batches: memory that it gives back is faulted in

@@ -83,6 +83,7 @@ static int list_queues(const Ask *ask, const void *p, Buffer *to, ferry_error *r
 }
 
 static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const char *degraded = queues_degraded(ask->broker->queues);
     const Stats *s = &ask->broker->stats;
     const struct {
         const char *name;
@@ -111,9 +112,13 @@ static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
 
     (void)p;
     (void)reterr;
-    write_map(to, sizeof(told) / sizeof(*told));
+    write_map(to, sizeof(told) / sizeof(*told) + (degraded != NULL));
     for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
         write_pair(to, told[i].name, told[i].value);
+    if (degraded) {
+        write_text(to, "degraded");
+        write_text(to, degraded);
+    }
     return 0;
 }
 

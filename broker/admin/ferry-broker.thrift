@@ -81,6 +81,8 @@ struct QueueStatus {
   21: optional i64 dedup
   22: optional string overflow
   23: optional string durability
+  /** Why its store cannot write: it does not confirm pushes. Absent: the store works. */
+  24: optional string degraded
 }
 
 struct JobStatus {
@@ -139,6 +141,8 @@ struct Counters {
   18: i64 faults
   /** Turns of the broker's loop: each does a bounded amount of work. */
   19: i64 turns
+  /** Why a store of queues cannot write. Absent: all stores work. */
+  20: optional string degraded
 }
 
 /** A message that passed through the broker. One of service, topic and queue is set. */

@@ -29,6 +29,10 @@ static size_t n_dead(const Queue *queue) {
 
 enum { COUNTS = 13, SETTINGS = 10 };
 
+static bool is_degraded(const Queue *queue) {
+    return *queue->settings.store->degraded != '\0';
+}
+
 static void write_counts(Buffer *to, const Queue *queue) {
     write_text(to, "name");
     write_str(to, queue->name, queue->stored.name_len);
@@ -45,6 +49,10 @@ static void write_counts(Buffer *to, const Queue *queue) {
     write_pair(to, "redelivered", queue->n_redelivered);
     write_pair(to, "expired", queue->n_expired);
     write_pair(to, "dropped", queue->n_dropped);
+    if (is_degraded(queue)) {
+        write_text(to, "degraded");
+        write_text(to, queue->settings.store->degraded);
+    }
 }
 
 static void write_settings(Buffer *to, const QueueSettings *settings) {
@@ -67,7 +75,7 @@ size_t queues_count(const Queues *queues) {
 }
 
 void queue_describe(const Queue *queue, Buffer *to) {
-    write_map(to, COUNTS);
+    write_map(to, COUNTS + is_degraded(queue));
     write_counts(to, queue);
 }
 
@@ -76,7 +84,7 @@ int queues_show(Queues *queues, Span name, Buffer *to) {
 
     if (!queue)
         return -ENOENT;
-    write_map(to, COUNTS + SETTINGS);
+    write_map(to, COUNTS + SETTINGS + is_degraded(queue));
     write_counts(to, queue);
     write_settings(to, &queue->settings);
     return to->failed ? -ENOMEM : 0;
@@ -174,6 +182,7 @@ int queues_pause(Queues *queues, Span name, bool paused) {
     if (!queue)
         return -ENOENT;
     queue->paused = paused;
+    store_pause(queue->settings.store, &queue->stored, paused);
     if (paused)
         return 0;
     queue_dispatch(queue);

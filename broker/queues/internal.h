@@ -67,7 +67,6 @@ struct Job {
     union {
         Pull *pull;       /* in flight: NULL when the pull is gone */
         uint64_t lost_ms; /* in flight, session NULL: since when the session is lost */
-        Pending *pending; /* storing, settling; may be NULL */
     } u;
     Session *session;    /* in flight: to this session; NULL: lost */
     InFlight *in_flight; /* of the worker */
@@ -190,16 +189,22 @@ struct Queues {
     uint64_t last_job;
     Queue *touched; /* queues to dispatch at the end of the turn */
     PullList blocked;
-    InFlight *in_flight; /* utlist */
-    InFlight *restored;  /* deliveries that a store restored; one of in_flight, or NULL */
-    Pending *pendings;   /* utlist */
-    Sweep *sweeps;       /* utlist */
+    InFlight *in_flight;     /* utlist */
+    InFlight *restored;      /* deliveries that a store restored; one of in_flight, or NULL */
+    Pending *pendings;       /* utlist */
+    Pending *pending_pushes; /* uthash of those of pendings that are pushes of clients */
+    IdMap tickets;           /* all pendings */
+    uint64_t last_ticket;
+    struct RestoredPushes *restored_pushes; /* uthash by client */
+    Timer restored_timer;                   /* armed: restored_pushes are forgotten then */
+    Sweep *sweeps;                          /* utlist */
     uint32_t n_sweeps;
     QueueCursor *cursors;              /* utlist */
     struct Rule *rules, *rules_before; /* before: while the configuration is read again */
     bool reloading;
     Store *stores[4];
     size_t n_stores;
+    size_t n_restored; /* stores that have restored everything */
     Buffer scratch;
     Message job; /* the JOB in the making */
 };
@@ -434,9 +439,23 @@ bool pending_push_again(Queues *queues, Session *session, uint64_t id);
 void pendings_session_gone(Queues *queues, Session *session);
 void pendings_client_gone(Queues *queues, Client *client);
 void pendings_free(Queues *queues);
-void queues_store_done(StoredJob *stored, int result, void *ctx);
+void queues_store_done(uint64_t ticket, int result, void *ctx);
 
 /* ---- dedup-keys.c ---- */
+
+/* ---- restore.c ---- */
+
+/* The name, as long as a client's id, under which jobs of this queue go to another store. */
+void queue_name_as_client(const Queue *queue, uint8_t name[WIRE_TOKEN]);
+/* Was this push stored by an earlier process? */
+bool restored_pushes_have(const Queues *queues, const uint8_t *client, uint64_t id);
+/* The client is back: its push ids are in its dedup window from now on. */
+void restored_pushes_adopt(Queues *queues, Client *client);
+void restored_pushes_free(Queues *queues);
+/* Forgets, here and in the stores, the pushes that moved jobs of this queue to other stores. */
+void restored_pushes_queue_gone(Queue *queue);
+void stores_flush(Queues *queues);
+void stores_forget_pushes(Queues *queues, const uint8_t *client, uint64_t floor);
 
 struct Key {
     Key *prev, *next;

@@ -114,6 +114,12 @@ const void *stored_job_content(const StoredJob *stored, Message *to) {
     return large_of(job)->block;
 }
 
+Span stored_job_reason(const StoredJob *stored) {
+    const Job *job = (const Job *)stored;
+
+    return (Span){(const uint8_t *)job->reason, job->n_reason};
+}
+
 void job_set_reason(Job *job, Span reason) {
     Slabs *slabs = &queue_of(job)->queues->slabs;
     size_t len = reason.len < QUEUE_REASON_MAX ? reason.len : QUEUE_REASON_MAX;

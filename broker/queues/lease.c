@@ -111,7 +111,7 @@ void lease_let_go(Job *job) {
         pull_release(job->u.pull);
     job->session = NULL;
     job->in_flight = NULL;
-    job->u.pending = NULL;
+    job->u.pull = NULL;
     job->stored.held = false;
     job->stored.due_ms = 0;
 }

@@ -117,4 +117,5 @@ void queues_client_gone(Queues *queues, Client *client) {
         queues_dispatch_touched(queues);
     }
     client->dedup_window = dedup_window_free(client->dedup_window);
+    stores_forget_pushes(queues, client->id, UINT64_MAX);
 }

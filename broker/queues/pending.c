@@ -25,10 +25,19 @@ typedef struct Change {
     uint64_t id;
 } Change;
 
+/* A push that a client sends again is found by these. */
+typedef struct PushKey {
+    uint64_t client; /* its address; all bytes of a key count, so there is no padding */
+    uint64_t id;
+} PushKey;
+
 struct Pending {
     Pending *prev, *next; /* of queues->pendings */
+    uint64_t ticket;
     Change change;
-    Key *key; /* of a job that is being stored, or NULL */
+    Key *key;          /* of a job that is being stored, or NULL */
+    UT_hash_handle hh; /* of queues->pending_pushes, if push.client is not 0 */
+    PushKey push;
 };
 
 static void answer(const Change *change, int result) {
@@ -135,10 +144,7 @@ static void finish(const Change *change, int result) {
 /* A job that goes from one store to another cannot do so in one step: it is pushed under a name
  * made of where it came from, so that a broker which dies in between does not store it twice. */
 static void name_of_origin(const Job *old, uint8_t name[WIRE_TOKEN], StoredPush *by) {
-    XXH128_hash_t hash = XXH3_128bits(queue_of(old)->name, queue_of(old)->stored.name_len);
-
-    static_assert(sizeof(hash) == WIRE_TOKEN, "as long as the id of a client");
-    memcpy(name, &hash, sizeof(hash));
+    queue_name_as_client(queue_of(old), name);
     by->client = name;
     by->id = old->stored.id;
 }
@@ -149,17 +155,20 @@ static bool was_pushed_across(const Job *old, const Job *job) {
 
     if (!is_across(old, job))
         return false;
+    /* The ids of a store that ends with the process begin anew. */
+    if (!queue_of(old)->settings.store->ops->restore)
+        return false;
     name_of_origin(old, name, &by);
-    return store_has_push(queue_of(job)->settings.store, &by);
+    return restored_pushes_have(queue_of(job)->queues, by.client, by.id);
 }
 
-static int begin(const Change *change, const Key *key) {
+static int begin(const Change *change, const Key *key, uint64_t ticket) {
     Store *store = queue_of(change->job)->settings.store;
     uint8_t name[WIRE_TOKEN];
     StoredPush by = {0};
 
     if (change->kind == CHANGE_REMOVE)
-        return store_remove(store, &change->job->stored);
+        return store_settle(store, ticket, &change->job->stored);
     if (key) {
         by.key = span_of(key->data, key->len);
         by.key_until_ms = key->until_ms;
@@ -170,36 +179,65 @@ static int begin(const Change *change, const Key *key) {
     } else if (is_across(change->old, change->job)) {
         name_of_origin(change->old, name, &by);
     } else {
-        return store_replace(store, &change->old->stored, &change->job->stored, &by);
+        return store_forward(store, ticket, &change->old->stored, &change->job->stored, &by);
     }
-    return store_push(store, &change->job->stored, &by);
+    return store_append(store, ticket, &change->job->stored, &by);
 }
 
-/* The slow road: a record of what is to be done when the store has finished. */
+static void pending_free(Queues *queues, Pending *pending) {
+    if (pending->push.client)
+        HASH_DEL(queues->pending_pushes, pending);
+    id_map_take(&queues->tickets, pending->ticket);
+    DL_DELETE(queues->pendings, pending);
+    slabs_free(&queues->slabs, pending, sizeof(*pending));
+}
+
+static Pending *pending_new(Queues *queues, const Change *change, Key *key) {
+    Pending *pending = slabs_alloc(&queues->slabs, sizeof(*pending));
+
+    if (!pending)
+        return NULL;
+    memset(pending, 0, sizeof(*pending));
+    pending->ticket = ++queues->last_ticket;
+    pending->change = *change;
+    pending->key = key;
+    if (id_map_put(&queues->tickets, pending->ticket, pending) < 0) {
+        slabs_free(&queues->slabs, pending, sizeof(*pending));
+        return NULL;
+    }
+    DL_APPEND(queues->pendings, pending);
+    if (change->kind != CHANGE_PUSH || !change->client || !change->id)
+        return pending;
+    pending->push = (PushKey){(uintptr_t)change->client, change->id};
+    HASH_ADD(hh, queues->pending_pushes, push, sizeof(pending->push), pending);
+    if (!hash_added(pending)) {
+        pending->push.client = 0;
+        pending_free(queues, pending);
+        return NULL;
+    }
+    return pending;
+}
+
+/* For a store that ends changes later: keeps what is to be done then. */
 static int begin_later(const Change *change, Key *key) {
     Queues *queues = queue_of(change->job)->queues;
-    Pending *pending = slabs_alloc(&queues->slabs, sizeof(*pending));
+    Pending *pending = pending_new(queues, change, key);
     int r;
 
     if (!pending)
         return -ENOMEM;
-    *pending = (Pending){.change = *change, .key = key};
-    r = begin(change, key);
-    if (r != STORE_LATER) {
-        slabs_free(&queues->slabs, pending, sizeof(*pending));
-        return r;
-    }
-    if (key)
+    r = begin(change, key, pending->ticket);
+    if (r != STORE_LATER)
+        pending_free(queues, pending);
+    else if (key)
         key->owner = &pending->key;
-    change->job->u.pending = pending;
-    DL_APPEND(queues->pendings, pending);
-    return STORE_LATER;
+    return r;
 }
 
 static void submit(const Change *change, Key *key) {
     Queue *queue = queue_of(change->job);
     bool later = queue->settings.store->ops->later;
-    int r = later ? begin_later(change, key) : begin(change, key);
+    int r = later ? begin_later(change, key) : begin(change, key, 0);
 
     if (r == STORE_LATER)
         return;
@@ -248,36 +286,34 @@ void change_move(Job *old, Job *job) {
 
 /* ---- ending ---- */
 
-void queues_store_done(StoredJob *stored, int result, void *ctx) {
+void queues_store_done(uint64_t ticket, int result, void *ctx) {
     Queues *queues = ctx;
-    Job *job = job_of(stored);
-    Pending *pending = job->u.pending;
-    Change change = pending->change;
-    Key *key = pending->key;
+    Pending *pending = id_map_get(&queues->tickets, ticket);
+    Change change;
+    Key *key;
 
+    assert(pending && "a store ends each change once");
+    if (!pending)
+        return;
+    change = pending->change;
+    key = pending->key;
     if (key) {
         key->owner = NULL;
         if (result < 0)
-            key_forget(queue_of(job), key);
+            key_forget(queue_of(change.job), key);
     }
-    job->u.pending = NULL;
-    DL_DELETE(queues->pendings, pending);
-    slabs_free(&queues->slabs, pending, sizeof(*pending));
+    pending_free(queues, pending);
     finish(&change, result);
 }
 
 bool pending_push_again(Queues *queues, Session *session, uint64_t id) {
+    PushKey key = {(uintptr_t)session->client, id};
     Pending *pending;
 
-    DL_FOREACH(queues->pendings, pending) {
-        Change *change = &pending->change;
-
-        if (change->kind == CHANGE_PUSH && change->id == id && change->client == session->client) {
-            change->session = session;
-            return true;
-        }
-    }
-    return false;
+    HASH_FIND(hh, queues->pending_pushes, &key, sizeof(key), pending);
+    if (pending)
+        pending->change.session = session;
+    return pending != NULL;
 }
 
 void pendings_session_gone(Queues *queues, Session *session) {
@@ -293,8 +329,12 @@ void pendings_client_gone(Queues *queues, Client *client) {
     Pending *pending;
 
     DL_FOREACH(queues->pendings, pending) {
-        if (pending->change.client == client)
-            pending->change.client = NULL;
+        if (pending->change.client != client)
+            continue;
+        pending->change.client = NULL;
+        if (pending->push.client)
+            HASH_DEL(queues->pending_pushes, pending);
+        pending->push.client = 0;
     }
 }
 
@@ -307,7 +347,7 @@ void pendings_free(Queues *queues) {
         job_free(pending->change.job);
         if (pending->key)
             pending->key->owner = NULL;
-        DL_DELETE(queues->pendings, pending);
-        slabs_free(&queues->slabs, pending, sizeof(*pending));
+        pending_free(queues, pending);
     }
+    id_map_deinit(&queues->tickets);
 }

@@ -209,14 +209,11 @@ static bool may_be_known(const Client *client, const Message *message) {
  * finished. */
 static bool was_pushed(Queues *queues, Session *session, const Message *message) {
     const Client *client = session->client;
-    StoredPush push = {.client = client->id, .id = message->id};
     bool known = message->id < client->push_floor ||
                  (client->dedup_window && dedup_window_has(client->dedup_window, message->id));
 
     if (!known && pending_push_again(queues, session, message->id))
         return true;
-    for (size_t i = 0; i < queues->n_stores && !known; i++)
-        known = store_has_push(queues->stores[i], &push);
     if (known)
         session_ok(session, LANE_CALLS, message->id, 0);
     return known;
@@ -261,9 +258,10 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
 }
 
 void queues_floor(Queues *queues, Client *client, uint64_t floor) {
-    (void)queues;
-    if (floor > client->push_floor)
+    if (floor > client->push_floor) {
         client->push_floor = floor;
+        stores_forget_pushes(queues, client->id, floor);
+    }
     if (client->dedup_window)
         dedup_window_floor(client->dedup_window, floor);
 }

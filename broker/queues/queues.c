@@ -20,6 +20,7 @@ void queues_turn_end(Queues *queues) {
     queues_dispatch_touched(queues);
     if (queues->blocked.first)
         pulls_unblock(queues);
+    stores_flush(queues);
 }
 
 size_t queues_n_in_flight(const Queues *queues) {
@@ -63,6 +64,7 @@ static size_t on_n_unfinished(const Room *room) {
 
 /* The client's dedup window moves on, and the jobs that it still holds are in flight again. */
 static void on_session_begun(Room *room, Session *session, const Message *hello) {
+    restored_pushes_adopt(self(room), session->client);
     queues_floor(self(room), session->client, hello->hello.floor);
     if (hello->hello.held.len > 0)
         queues_held(self(room), session->client, hello->hello.held);
@@ -142,6 +144,7 @@ Queues *queues_free(Queues *queues) {
         client->dedup_window = dedup_window_free(client->dedup_window);
     sweeps_free(queues);
     pendings_free(queues);
+    restored_pushes_free(queues);
     HASH_ITER(hh, queues->table, queue, next) {
         free_queue_with_jobs(queue);
     }

@@ -72,5 +72,15 @@ int queues_move(Queues *queues, Span from, Span to, uint64_t limit, Session *ses
                 uint64_t *ret_n);
 /* Jobs in flight to connected workers. */
 size_t queues_n_in_flight(const Queues *queues);
+/* Opens the stores, which write to wake_fd, an eventfd, if queues_process_stores() has work. 0, or
+ * the negative errno of a store. */
+int queues_open_stores(Queues *queues, int wake_fd);
+/* Restores a slice of what the stores hold. 1: there is more; 0: all is restored; or a negative
+ * errno: a store cannot be read. */
+int queues_restore(Queues *queues);
+/* Ends the changes that the stores have made. */
+void queues_process_stores(Queues *queues);
+/* Why a store cannot write; NULL: all stores can. */
+const char *queues_degraded(const Queues *queues);
 /* Jobs in memory, which end with the broker. */
 size_t queues_n_fleeting(const Queues *queues);

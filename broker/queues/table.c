@@ -171,6 +171,7 @@ static void on_idle(Timer *timer, void *ctx) {
     if (!is_idle(queue))
         return;
     store_queue_gone(queue->settings.store, &queue->stored);
+    restored_pushes_queue_gone(queue);
     queue_free(queue);
 }
 

@@ -2,12 +2,21 @@
 #pragma once
 
 /*
- * Where queues are kept. The queue router holds every job's record in memory and decides
- * everything; a store makes changes outlive the process. A change is done at once (the memory
- * store: at no cost) or later: then the store calls done(), once, on the broker's thread, in the
- * order in which the changes were made. Many changes may share one transaction.
+ * The seam between the queue router and the stores that keep its jobs. The router has every job in
+ * memory and makes all decisions; a store makes the changes outlive the process.
  *
- * One change at a time is under way for a job, and a job that is being stored is not handed out.
+ * A change (append, settle, forward) is done at once, as in the memory store, or later. If it is
+ * done later, the router gives it a ticket, and the store calls done() with this ticket exactly
+ * once, on the broker's thread. The changes of one job end in the order in which they began;
+ * changes of different jobs may end in any order. The router calls flush() at the end of each turn
+ * in which it made a change, so that all changes of the turn can share one transaction.
+ *
+ * A store may have threads. To report the end of changes it writes to the wake-up descriptor, and
+ * the broker's loop then calls process().
+ *
+ * If a store cannot write, it calls store_set_degraded(): pushes then wait without a confirmation
+ * (the limits of the queue bound them), and jobs that are in memory are still delivered. The reason
+ * is in the log, in `ferry queue list` and in `ferry stats`.
  */
 
 #include <stdbool.h>
@@ -34,88 +43,136 @@ typedef struct StoredJob {
     uint64_t pushed_ms;
     uint64_t due_ms;     /* not delivered before; 0: at once */
     uint64_t expires_ms; /* 0: never */
-    uint64_t worker;     /* stands for who it was last delivered to; 0: nobody */
+    uint64_t worker;     /* identifies the client that had the last delivery; 0: no delivery yet */
     uint32_t attempt;    /* deliveries that count so far */
     uint8_t priority;
-    bool held; /* the worker has it */
+    bool held; /* in flight: the worker has it */
 } StoredJob;
 
-/* Who pushed it: kept beside the job, so that a push is not stored twice. */
+/* The push that made a job. The store keeps it beside the job, so that the same push does not store
+ * a second job after a restart. */
 typedef struct StoredPush {
-    const uint8_t *client; /* WIRE_TOKEN bytes; NULL: nothing to remember */
-    uint64_t id;           /* 0: likewise */
-    Span key;              /* for deduplication; empty: none */
+    const uint8_t *client; /* WIRE_TOKEN bytes; NULL: the push is not remembered */
+    uint64_t id;           /* 0: the push is not remembered */
+    Span key;              /* the deduplication key; empty: no key */
     uint64_t key_until_ms;
 } StoredPush;
 
-enum { STORE_LATER = 1 }; /* done() will be called */
+enum { STORE_LATER = 1, STORE_HAS_MORE = 1, STORE_REASON_MAX = 200 };
 
+/* A store without an op (NULL) has nothing to do for it. All ops are called on the broker's thread.
+ */
 typedef struct StoreOps {
     const char *durability; /* as in the configuration: "memory", "disk" */
-    bool later;             /* may return STORE_LATER */
+    bool later;             /* append, settle and forward may return STORE_LATER */
 
-    /* Each returns 0 (done), STORE_LATER, or a negative errno (not done). A NULL function has
-     * nothing to do. */
-    int (*push)(Store *store, StoredJob *job, const StoredPush *by);
-    int (*remove)(Store *store, StoredJob *job);
-    /* Removes old and adds job, in one step: FORWARD, dead letters, moving. Both queues are of
-     * this store. done() names job. */
-    int (*replace)(Store *store, StoredJob *old, StoredJob *job, const StoredPush *by);
+    /* Begins to work. wake_fd is an eventfd, which belongs to the broker and outlives the store's
+     * work: the store writes to it, from any thread, if it has work for process(). 0, or a negative
+     * errno: the broker does not start. */
+    int (*open)(Store *store, int wake_fd);
+    /* Gives back what the store holds, at most about max jobs and push ids in one call, through
+     * queues_restore_*(). STORE_HAS_MORE: call it again; 0: all is restored; or a negative errno.
+     */
+    int (*restore)(Store *store, size_t max);
+    /* Calls done() for the changes that have ended. */
+    void (*process)(Store *store);
 
-    /* attempt, due_ms, worker or held changed. Worth keeping, but nobody waits for it. */
+    /* Changes. 0: done; STORE_LATER: done() will be called; or a negative errno: not done. */
+    int (*append)(Store *store, uint64_t ticket, StoredJob *job, const StoredPush *by);
+    int (*settle)(Store *store, uint64_t ticket, StoredJob *job);
+    /* Settles old and appends job in one step: FORWARD, dead letters, moving. Both queues are of
+     * this store. */
+    int (*forward)(Store *store, uint64_t ticket, StoredJob *old, StoredJob *job,
+                   const StoredPush *by);
+    void (*flush)(Store *store);
+
+    /* The job's attempt, due_ms, worker, held or reason has changed. The store keeps it with the
+     * next transaction; no client waits for it. */
     void (*note)(Store *store, StoredJob *job);
-    /* Was this push stored, by an earlier process? */
-    bool (*has_push)(Store *store, const StoredPush *by);
+    /* Forgets the push ids of the client that are less than floor. */
+    void (*forget_pushes)(Store *store, const uint8_t *client, uint64_t floor);
+    void (*pause)(Store *store, StoredQueue *queue, bool paused);
     void (*queue_gone)(Store *store, StoredQueue *queue);
 } StoreOps;
 
 struct Store {
     const StoreOps *ops;
-    /* Set by the queue router. result: 0, or a negative errno: the change was not made. */
-    void (*done)(StoredJob *job, int result, void *ctx);
+    /* The rest is the queue router's. */
+    void (*done)(uint64_t ticket, int result, void *ctx); /* result: 0, or a negative errno */
     void *ctx;
+    bool has_changes;                /* of this turn */
+    char degraded[STORE_REASON_MAX]; /* the reason; empty: the store works */
 };
 
 /* Fills headers and body, or passed, of a message with what the job holds: lent. Returns the block
  * around the body, or NULL. */
 const void *stored_job_content(const StoredJob *job, Message *to);
+/* Why the job was given back last; lent; empty: it was not. */
+Span stored_job_reason(const StoredJob *job);
+
+/* The store cannot write, for this reason; NULL: it can again. */
+void store_set_degraded(Store *store, const char *reason);
 
 extern Store store_memory;
 
 /* ---- when the broker starts; queues/restore.c ---- */
 
-/* Makes the store known by its durability, before any queue is made. Then the store, as it opens,
- * gives back what it holds. -ENOSPC: there are too many stores. */
+/* Makes the store known by its durability, before any queue is made. -ENOSPC: there are too many
+ * stores. */
 int queues_add_store(struct Queues *queues, Store *store);
 
-/* A job as it was: id, times, attempt, priority, worker and held of *as count. Jobs of one queue
- * come in the order of their ids. One that is held waits two seconds for its worker. *ret is the
- * new record. -EINVAL (the name), -EEXIST (the id), -ENOMEM. */
+/* For restore(). A queue, before its jobs. -EINVAL: the name; -ENOMEM. */
+int queues_restore_queue(struct Queues *queues, Store *store, Span name, bool is_paused);
+/* A job as it was: id, times, attempt, priority, worker and held of *as count. The jobs of one
+ * queue come in the order of their ids. A job in flight waits two seconds for its worker. *ret is
+ * the new record. -EINVAL (the name), -EEXIST (the id), -ENOMEM. */
 int queues_restore_job(struct Queues *queues, Store *store, Span queue, const StoredJob *as,
-                       const Message *content, const void *block, StoredJob **ret);
-/* -EINVAL, -ENOMEM. */
+                       Span reason, const Message *content, const void *block, StoredJob **ret);
+/* A deduplication key. -EINVAL, -ENOMEM. */
 int queues_restore_key(struct Queues *queues, Span queue, Span key, uint64_t until_ms);
+/* A push that is stored, of this client (WIRE_TOKEN bytes). Ascending ids cost least. -ENOMEM. */
+int queues_restore_push(struct Queues *queues, const uint8_t *client, uint64_t id);
 
-static inline int store_push(Store *store, StoredJob *job, const StoredPush *by) {
-    return store->ops->push ? store->ops->push(store, job, by) : 0;
+/* ---- calls of the ops ---- */
+
+static inline int store_append(Store *store, uint64_t ticket, StoredJob *job,
+                               const StoredPush *by) {
+    store->has_changes = true;
+    return store->ops->append ? store->ops->append(store, ticket, job, by) : 0;
 }
 
-static inline int store_remove(Store *store, StoredJob *job) {
-    return store->ops->remove ? store->ops->remove(store, job) : 0;
+static inline int store_settle(Store *store, uint64_t ticket, StoredJob *job) {
+    store->has_changes = true;
+    return store->ops->settle ? store->ops->settle(store, ticket, job) : 0;
 }
 
-static inline int store_replace(Store *store, StoredJob *old, StoredJob *job,
+static inline int store_forward(Store *store, uint64_t ticket, StoredJob *old, StoredJob *job,
                                 const StoredPush *by) {
-    return store->ops->replace ? store->ops->replace(store, old, job, by) : 0;
+    store->has_changes = true;
+    return store->ops->forward ? store->ops->forward(store, ticket, old, job, by) : 0;
 }
 
 static inline void store_note(Store *store, StoredJob *job) {
-    if (store->ops->note)
-        store->ops->note(store, job);
+    if (!store->ops->note)
+        return;
+    store->has_changes = true;
+    store->ops->note(store, job);
 }
 
-static inline bool store_has_push(Store *store, const StoredPush *by) {
-    return store->ops->has_push && store->ops->has_push(store, by);
+static inline void store_flush(Store *store) {
+    if (store->has_changes && store->ops->flush)
+        store->ops->flush(store);
+    store->has_changes = false;
+}
+
+static inline void store_forget_pushes(Store *store, const uint8_t *client, uint64_t floor) {
+    if (store->ops->forget_pushes)
+        store->ops->forget_pushes(store, client, floor);
+}
+
+static inline void store_pause(Store *store, StoredQueue *queue, bool paused) {
+    if (store->ops->pause)
+        store->ops->pause(store, queue, paused);
 }
 
 static inline void store_queue_gone(Store *store, StoredQueue *queue) {

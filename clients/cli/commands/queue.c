@@ -55,12 +55,27 @@ static int call(Run *run, json_t **ret, const char *method) {
     return status;
 }
 
+static void note_degraded(const Cli *cli, const json_t *rows) {
+    const char *reason;
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row) {
+        reason = json_string_value(json_object_get(row, "degraded"));
+        if (reason)
+            cli_note(cli, "queue '%s' is degraded, its store does not confirm pushes: %s",
+                     json_string_value(json_object_get(row, "name")), reason);
+    }
+}
+
 static int list(Run *run) {
     CLEANUP(json_decref) json_t *rows = NULL;
     int status = cli_manage(run->cli, run->client, false, &rows, "queues", "");
 
-    if (status == EXIT_OK)
+    if (status == EXIT_OK) {
         show_rows(run->cli, rows, queue_columns);
+        note_degraded(run->cli, rows);
+    }
     return status;
 }
 

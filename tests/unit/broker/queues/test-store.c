@@ -1,98 +1,161 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store that finishes later, as one on a disk does; and fails when it is told to. */
+/* A store that ends changes later, in any order, and fails: as a store on a disk can. */
 
 #include "broker/stores/store.h"
 #include "unit/broker/queues/verbs.h"
 
 enum { CHANGES_MAX = 64 };
 
+typedef struct Begun {
+    uint64_t ticket;
+    StoredJob *job;
+} Begun;
+
 typedef struct SlowStore {
     Store store;
-    StoredJob *changes[CHANGES_MAX]; /* under way, in order */
+    Begun changes[CHANGES_MAX]; /* under way, in the order in which they began */
     size_t n;
-    size_t n_push, n_remove, n_replace, n_note, n_gone;
+    size_t n_append, n_settle, n_forward, n_note, n_flush, n_gone, n_pause, n_restore;
     int refuse; /* what the next change returns at once; 0: later */
-    uint8_t known_client[WIRE_TOKEN];
-    uint64_t known_id; /* pushed in an earlier life */
-    bool knows_all;
     StoredPush last_push;
+    uint8_t forgotten[WIRE_TOKEN]; /* the client of the last forget_pushes() */
+    uint64_t forgotten_below;
+    int wake_fd;
 } SlowStore;
 
-static SlowStore slow;
+static SlowStore slow, shared;
 
-static int begin(StoredJob *job) {
-    int r = slow.refuse;
+static int begin(Store *store, uint64_t ticket, StoredJob *job) {
+    SlowStore *mine = (SlowStore *)store;
+    int r = mine->refuse;
 
-    slow.refuse = 0;
+    mine->refuse = 0;
     if (r < 0)
         return r;
-    CU_ASSERT_FATAL(slow.n < CHANGES_MAX);
-    slow.changes[slow.n++] = job;
+    CU_ASSERT_FATAL(mine->n < CHANGES_MAX);
+    mine->changes[mine->n++] = (Begun){ticket, job};
     return STORE_LATER;
 }
 
-static int slow_push(Store *store, StoredJob *job, const StoredPush *by) {
-    (void)store;
-    slow.n_push++;
-    slow.last_push = *by;
-    return begin(job);
+static int slow_open(Store *store, int wake_fd) {
+    ((SlowStore *)store)->wake_fd = wake_fd;
+    return 0;
 }
 
-static int slow_remove(Store *store, StoredJob *job) {
-    (void)store;
-    slow.n_remove++;
-    return begin(job);
+static int slow_append(Store *store, uint64_t ticket, StoredJob *job, const StoredPush *by) {
+    SlowStore *mine = (SlowStore *)store;
+
+    mine->n_append++;
+    mine->last_push = *by;
+    return begin(store, ticket, job);
 }
 
-static int slow_replace(Store *store, StoredJob *old, StoredJob *job, const StoredPush *by) {
-    (void)store, (void)old, (void)by;
-    slow.n_replace++;
-    return begin(job);
+static int slow_settle(Store *store, uint64_t ticket, StoredJob *job) {
+    ((SlowStore *)store)->n_settle++;
+    return begin(store, ticket, job);
+}
+
+static int slow_forward(Store *store, uint64_t ticket, StoredJob *old, StoredJob *job,
+                        const StoredPush *by) {
+    (void)old, (void)by;
+    ((SlowStore *)store)->n_forward++;
+    return begin(store, ticket, job);
+}
+
+static void slow_flush(Store *store) {
+    ((SlowStore *)store)->n_flush++;
 }
 
 static void slow_note(Store *store, StoredJob *job) {
-    (void)store, (void)job;
-    slow.n_note++;
+    (void)job;
+    ((SlowStore *)store)->n_note++;
 }
 
-static bool slow_has_push(Store *store, const StoredPush *by) {
-    (void)store;
-    return slow.knows_all ||
-           (by->id == slow.known_id && memcmp(by->client, slow.known_client, WIRE_TOKEN) == 0);
+static void slow_forget_pushes(Store *store, const uint8_t *client, uint64_t floor) {
+    SlowStore *mine = (SlowStore *)store;
+
+    memcpy(mine->forgotten, client, WIRE_TOKEN);
+    mine->forgotten_below = floor;
+}
+
+static void slow_pause(Store *store, StoredQueue *queue, bool paused) {
+    (void)queue, (void)paused;
+    ((SlowStore *)store)->n_pause++;
 }
 
 static void slow_queue_gone(Store *store, StoredQueue *queue) {
-    (void)store, (void)queue;
-    slow.n_gone++;
+    (void)queue;
+    ((SlowStore *)store)->n_gone++;
+}
+
+/* Ends a change that is not the oldest: changes of different jobs end in any order. */
+static void finish_at(SlowStore *store, size_t i, int result) {
+    uint64_t ticket = store->changes[i].ticket;
+
+    CU_ASSERT_FATAL(i < store->n);
+    memmove(store->changes + i, store->changes + i + 1, (--store->n - i) * sizeof(*store->changes));
+    store->store.done(ticket, result, store->store.ctx);
+}
+
+/* All that has begun has ended by then. */
+static void slow_process(Store *store) {
+    while (slow.n > 0)
+        finish_at((SlowStore *)store, 0, 0);
+}
+
+/* One job in each slice, three slices. */
+static int slow_restore(Store *store, size_t max) {
+    SlowStore *mine = (SlowStore *)store;
+    Message content = {.body = span_text("x")};
+    StoredJob as = {.id = 11 + mine->n_restore}, *job;
+
+    CU_ASSERT(max > 0);
+    CU_ASSERT_EQUAL(queues_restore_job(queues, store, span_text("disk.q"), &as, span_text("why"),
+                                       &content, NULL, &job),
+                    0);
+    CU_ASSERT_TRUE(span_is(stored_job_reason(job), "why"));
+    return ++mine->n_restore < 3 ? STORE_HAS_MORE : 0;
 }
 
 static const StoreOps slow_ops = {
     .durability = "disk",
     .later = true,
-    .push = slow_push,
-    .remove = slow_remove,
-    .replace = slow_replace,
+    .open = slow_open,
+    .restore = slow_restore,
+    .process = slow_process,
+    .append = slow_append,
+    .settle = slow_settle,
+    .forward = slow_forward,
+    .flush = slow_flush,
     .note = slow_note,
-    .has_push = slow_has_push,
+    .forget_pushes = slow_forget_pushes,
+    .pause = slow_pause,
     .queue_gone = slow_queue_gone,
 };
 
-/* The next n changes end so. */
-static void finish(size_t n, int result) {
-    for (; n > 0; n--) {
-        StoredJob *job = slow.changes[0];
+static const StoreOps shared_ops = {
+    .durability = "shared",
+    .later = true,
+    .restore = slow_restore,
+    .append = slow_append,
+    .settle = slow_settle,
+    .forward = slow_forward,
+};
 
-        CU_ASSERT_FATAL(slow.n > 0);
-        memmove(slow.changes, slow.changes + 1, --slow.n * sizeof(*slow.changes));
-        slow.store.done(job, result, slow.store.ctx);
-    }
+/* The oldest n changes end with this result. */
+static void finish(size_t n, int result) {
+    for (; n > 0; n--)
+        finish_at(&slow, 0, result);
     rooms_turn_end(&broker);
 }
 
 static Session *set_up(void) {
     setup();
     slow = (SlowStore){.store = {.ops = &slow_ops}};
+    shared = (SlowStore){.store = {.ops = &shared_ops}};
     CU_ASSERT_EQUAL(queues_add_store(queues, &slow.store), 0);
+    CU_ASSERT_EQUAL(queues_add_store(queues, &shared.store), 0);
+    configure("shared", "durability", "shared");
     configure("disk.>", "durability", "disk");
     configure("disk.*.dead", "durability", "disk");
     return fake_connect(&broker, 's');
@@ -228,13 +291,13 @@ static void a_push_of_an_earlier_life_is_known(void) {
     Message again = {.op = OP_PUSH, .push.flags = PUSH_AGAIN, .id = 7, .name = span_text("disk.q")};
     Session *s = set_up();
 
-    memset(slow.known_client, 's', WIRE_TOKEN);
-    slow.known_id = 7;
+    CU_ASSERT_EQUAL(queues_restore_push(queues, s->client->id, 7), 0);
+    restored_pushes_adopt(queues, s->client);
     queues_push(queues, s, &again, NULL);
     CU_ASSERT_EQUAL(expect_ok(s, 7), 0);
     again.id = 8;
     queues_push(queues, s, &again, NULL);
-    CU_ASSERT_EQUAL(slow.n_push, 1);
+    CU_ASSERT_EQUAL(slow.n_append, 1);
     teardown();
 }
 
@@ -247,8 +310,8 @@ static void forward_is_one_change(void) {
     pull(s, 2, "disk.r", 1);
     fake_drop(s);
     forward(s, 3, 1, 1, "disk.r", "y");
-    CU_ASSERT_EQUAL(slow.n_replace, 1);
-    CU_ASSERT_EQUAL(slow.n_remove, 0);
+    CU_ASSERT_EQUAL(slow.n_forward, 1);
+    CU_ASSERT_EQUAL(slow.n_settle, 0);
     expect_nothing(s);
     finish(1, -EIO);
     expect_error(s, 3, "ferry.Internal");
@@ -273,7 +336,7 @@ static void between_stores_a_job_is_pushed_first_and_then_forgotten(void) {
     fake_drop(s);
     /* From memory to disk: under a name made of where it came from. */
     forward(s, 3, 2, 1, "disk.r", "y");
-    CU_ASSERT_EQUAL(slow.n_push, 2);
+    CU_ASSERT_EQUAL(slow.n_append, 2);
     CU_ASSERT_EQUAL(slow.last_push.id, 2);
     CU_ASSERT_PTR_NOT_NULL(slow.last_push.client);
     expect_nothing(s);
@@ -284,15 +347,9 @@ static void between_stores_a_job_is_pushed_first_and_then_forgotten(void) {
     forward(s, 4, 1, 1, "memory", "z");
     expect_ok(s, 4);
     expect_job(s, 2, "z", 1);
-    CU_ASSERT_EQUAL(slow.n_remove, 1);
+    CU_ASSERT_EQUAL(slow.n_settle, 1);
     finish(1, 0);
     CU_ASSERT_EQUAL(slow.n, 0);
-    /* Done before, by a broker that died in between. */
-    slow.knows_all = true;
-    forward(s, 5, 4, 1, "disk.r", "z");
-    expect_ok(s, 5);
-    CU_ASSERT_EQUAL(slow.n, 0);
-    CU_ASSERT_EQUAL(count_of("disk.r", "pushed"), 1);
     teardown();
 }
 
@@ -304,12 +361,12 @@ static void what_cannot_be_buried_is_tried_again(void) {
     pull(s, 1, "disk.q", 1);
     fake_drop(s);
     reject(s, 2, 1, 1, "no");
-    CU_ASSERT_EQUAL(slow.n_replace, 1);
+    CU_ASSERT_EQUAL(slow.n_forward, 1);
     finish(1, -EIO);
     expect_error(s, 2, "ferry.Internal");
     wait_ms(60000);
     expect_nothing(s);
-    CU_ASSERT_EQUAL(slow.n_replace, 2);
+    CU_ASSERT_EQUAL(slow.n_forward, 2);
     finish(1, 0);
     CU_ASSERT_EQUAL(count_of("disk.q", "dead"), 1);
     teardown();
@@ -354,7 +411,163 @@ static void moving_between_stores_and_failing_to(void) {
     teardown();
 }
 
-/* ---- a new life ---- */
+/* The broker that stored the job in the other store ended before it settled the old one. */
+static void a_job_that_was_moved_before_a_restart_is_not_stored_twice(void) {
+    uint8_t origin[WIRE_TOKEN];
+    Session *s = set_up();
+
+    push(s, 0, "disk.q", "x", NULL);
+    finish(1, 0);
+    queue_name_as_client(queue_find(queues, span_text("disk.q")), origin);
+    CU_ASSERT_EQUAL(queues_restore_push(queues, origin, 1), 0);
+    /* The queue exists, so the id outlives the time in which clients come back. */
+    wait_ms(broker.limits.client_memory_ms + 1);
+    pull(s, 1, "disk.q", 1);
+    fake_drop(s);
+    forward(s, 2, 1, 1, "shared", "x");
+    CU_ASSERT_EQUAL(shared.n_append, 0);
+    CU_ASSERT_EQUAL(slow.n_settle, 1);
+    finish(1, 0);
+    expect_ok(s, 2);
+    teardown();
+}
+
+static void changes_of_different_jobs_end_in_any_order(void) {
+    Session *s = set_up();
+
+    for (uint64_t id = 1; id <= 3; id++)
+        push(s, id, "disk.q", "x", NULL);
+    finish_at(&slow, 2, 0);
+    CU_ASSERT_EQUAL(expect_ok(s, 3), 3);
+    finish_at(&slow, 0, -EIO);
+    expect_error(s, 1, "ferry.Internal");
+    finish(1, 0);
+    CU_ASSERT_EQUAL(expect_ok(s, 2), 2);
+    CU_ASSERT_EQUAL(count_of("disk.q", "ready"), 2);
+    teardown();
+}
+
+/* The broker's loop calls queues_process_stores() when a store has written to the wake-up
+ * descriptor. */
+static void processing_ends_the_changes(void) {
+    Session *s = set_up();
+
+    push(s, 1, "disk.q", "x", NULL);
+    push(s, 2, "disk.q", "x", NULL);
+    queues_process_stores(queues);
+    expect_ok(s, 1);
+    expect_ok(s, 2);
+    teardown();
+}
+
+/* One transaction for each turn: group commit. */
+static void a_turn_with_changes_is_flushed_once(void) {
+    Session *s = set_up();
+
+    rooms_turn_end(&broker);
+    slow.n_flush = 0;
+    rooms_turn_end(&broker);
+    CU_ASSERT_EQUAL(slow.n_flush, 0);
+    for (uint64_t id = 1; id <= 20; id++)
+        push(s, id, "disk.q", "x", NULL);
+    rooms_turn_end(&broker);
+    CU_ASSERT_EQUAL(slow.n_flush, 1);
+    finish(20, 0);
+    CU_ASSERT_EQUAL(slow.n_flush, 1);
+    teardown();
+}
+
+static void every_unconfirmed_push_that_is_sent_again_is_found(void) {
+    Message again = {.op = OP_PUSH, .push.flags = PUSH_AGAIN, .name = span_text("disk.q")};
+    Session *s = set_up(), *t = fake_connect(&broker, 't');
+
+    for (uint64_t id = 1; id <= CHANGES_MAX; id++)
+        push(s, id, "disk.q", "x", NULL);
+    end_session(s);
+    s = fake_connect(&broker, 's');
+    for (again.id = 1; again.id <= CHANGES_MAX; again.id++)
+        queues_push(queues, s, &again, NULL);
+    CU_ASSERT_EQUAL(slow.n_append, CHANGES_MAX);
+    expect_nothing(s);
+    finish(CHANGES_MAX, 0);
+    for (uint64_t id = 1; id <= CHANGES_MAX; id++)
+        expect_ok(s, id);
+    /* The same id of another client is another push. */
+    again.id = 1;
+    queues_push(queues, t, &again, NULL);
+    CU_ASSERT_EQUAL(slow.n_append, CHANGES_MAX + 1);
+    teardown();
+}
+
+static void a_store_forgets_the_pushes_that_no_client_asks_about(void) {
+    Session *s = set_up();
+    Client *client = s->client;
+
+    queues_floor(queues, client, 5);
+    CU_ASSERT_EQUAL(memcmp(slow.forgotten, client->id, WIRE_TOKEN), 0);
+    CU_ASSERT_EQUAL(slow.forgotten_below, 5);
+    slow.forgotten_below = 0;
+    queues_floor(queues, client, 4);
+    CU_ASSERT_EQUAL(slow.forgotten_below, 0);
+    say_bye(s);
+    CU_ASSERT_EQUAL(slow.forgotten_below, UINT64_MAX);
+    /* A client of an earlier process that does not come back. */
+    CU_ASSERT_EQUAL(queues_restore_push(queues, (const uint8_t *)"sixteen bytes id", 9), 0);
+    CU_ASSERT_TRUE(restored_pushes_have(queues, (const uint8_t *)"sixteen bytes id", 9));
+    wait_ms(broker.limits.client_memory_ms + 1);
+    CU_ASSERT_FALSE(restored_pushes_have(queues, (const uint8_t *)"sixteen bytes id", 9));
+    CU_ASSERT_EQUAL(memcmp(slow.forgotten, "sixteen bytes id", WIRE_TOKEN), 0);
+    teardown();
+}
+
+/* No confirmations, but the jobs in memory are delivered. */
+static void a_degraded_store_shows_its_reason(void) {
+    CLEANUP(buffer_deinit) Buffer list = {0};
+    Session *s = set_up();
+
+    log_level = (LogLevel)-1;
+    push(s, 1, "disk.q", "x", NULL);
+    finish(1, 0);
+    expect_ok(s, 1);
+    CU_ASSERT_PTR_NULL(queues_degraded(queues));
+    store_set_degraded(&slow.store, "the disk is full");
+    CU_ASSERT_STRING_EQUAL(queues_degraded(queues), "the disk is full");
+    queue_describe(queue_find(queues, span_text("disk.q")), &list);
+    CU_ASSERT_PTR_NULL(wire_check(list.data, list.len));
+    CU_ASSERT_PTR_NOT_NULL(memmem(list.data, list.len, "the disk is full", 16));
+    push(s, 2, "disk.q", "y", NULL);
+    pull(s, 3, "disk.q", 5);
+    expect_ok(s, 3);
+    expect_job(s, 3, "x", 1);
+    expect_nothing(s);
+    store_set_degraded(&slow.store, NULL);
+    CU_ASSERT_PTR_NULL(queues_degraded(queues));
+    finish(1, 0);
+    expect_ok(s, 2);
+    teardown();
+}
+
+/* ---- after a restart ---- */
+
+static void stores_are_opened_and_restored_in_slices(void) {
+    int n = 0, r;
+
+    set_up();
+    shared.n_restore = 5; /* one slice, of the job 16 */
+    CU_ASSERT_EQUAL(queues_open_stores(queues, 42), 0);
+    CU_ASSERT_EQUAL(slow.wake_fd, 42);
+    while ((r = queues_restore(queues)) > 0 && n < 10)
+        n++;
+    CU_ASSERT_EQUAL(r, 0);
+    CU_ASSERT_EQUAL(n, 2);
+    CU_ASSERT_EQUAL(slow.n_restore, 3);
+    CU_ASSERT_EQUAL(slow.n, 0);
+    CU_ASSERT_EQUAL(queues_restore_queue(queues, &slow.store, span_text("disk.p"), true), 0);
+    CU_ASSERT_TRUE(queue_find(queues, span_text("disk.p"))->paused);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("disk.p"), false), 0);
+    CU_ASSERT_EQUAL(slow.n_pause, 1);
+    teardown();
+}
 
 static void jobs_come_back_as_they_were(void) {
     static const uint8_t held[] = {0x92, 0x92, 101, 3, 0x92, 102, 1};
@@ -366,27 +579,31 @@ static void jobs_come_back_as_they_were(void) {
     memset(&key, 's', sizeof(key));
     key |= 1; /* as the router itself names this client */
     as = (StoredJob){.id = 100, .pushed_ms = 5, .priority = 2};
-    CU_ASSERT_EQUAL(
-        queues_restore_job(queues, &slow.store, span_text("disk.q"), &as, &content, NULL, &job), 0);
+    CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
+                                       (Span){NULL, 0}, &content, NULL, &job),
+                    0);
     as = (StoredJob){.id = 101, .attempt = 3, .worker = key, .held = true};
-    CU_ASSERT_EQUAL(
-        queues_restore_job(queues, &slow.store, span_text("disk.q"), &as, &content, NULL, &job), 0);
-    CU_ASSERT_EQUAL(
-        queues_restore_job(queues, &slow.store, span_text("disk.q"), &as, &content, NULL, &job),
-        -EEXIST);
+    CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
+                                       (Span){NULL, 0}, &content, NULL, &job),
+                    0);
+    CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
+                                       (Span){NULL, 0}, &content, NULL, &job),
+                    -EEXIST);
     as = (StoredJob){.id = 102, .attempt = 1, .worker = key + 2, .held = true};
-    CU_ASSERT_EQUAL(
-        queues_restore_job(queues, &slow.store, span_text("disk.q"), &as, &content, NULL, &job), 0);
+    CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
+                                       (Span){NULL, 0}, &content, NULL, &job),
+                    0);
     as = (StoredJob){.id = 103, .due_ms = broker.now_ms + 100};
-    CU_ASSERT_EQUAL(
-        queues_restore_job(queues, &slow.store, span_text("disk.q"), &as, &content, NULL, &job), 0);
-    CU_ASSERT_EQUAL(
-        queues_restore_job(queues, &slow.store, span_text("a b"), &as, &content, NULL, &job),
-        -EINVAL);
+    CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
+                                       (Span){NULL, 0}, &content, NULL, &job),
+                    0);
+    CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("a b"), &as, (Span){NULL, 0},
+                                       &content, NULL, &job),
+                    -EINVAL);
     as.id = 0;
-    CU_ASSERT_EQUAL(
-        queues_restore_job(queues, &slow.store, span_text("disk.q"), &as, &content, NULL, &job),
-        -EEXIST);
+    CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
+                                       (Span){NULL, 0}, &content, NULL, &job),
+                    -EEXIST);
     CU_ASSERT_EQUAL(
         queues_restore_key(queues, span_text("disk.q"), span_text("k"), broker.now_ms + 50), 0);
     CU_ASSERT_EQUAL(queues_restore_key(queues, span_text("disk.q"), (Span){NULL, 0}, 9), -EINVAL);
@@ -441,6 +658,14 @@ int main(void) {
         TEST(what_cannot_be_buried_is_tried_again),
         TEST(dropping_and_purging_wait_for_the_store),
         TEST(moving_between_stores_and_failing_to),
+        TEST(a_job_that_was_moved_before_a_restart_is_not_stored_twice),
+        TEST(changes_of_different_jobs_end_in_any_order),
+        TEST(processing_ends_the_changes),
+        TEST(a_turn_with_changes_is_flushed_once),
+        TEST(every_unconfirmed_push_that_is_sent_again_is_found),
+        TEST(a_store_forgets_the_pushes_that_no_client_asks_about),
+        TEST(a_degraded_store_shows_its_reason),
+        TEST(stores_are_opened_and_restored_in_slices),
         TEST(jobs_come_back_as_they_were),
         TEST(a_queue_that_goes_is_told_to_its_store),
         TESTS_END,
