@@ -61,7 +61,7 @@ struct Everything {
 }
 
 /**
- * What every RPC system shows first: numbers, exceptions, data types, addressing, access control.
+ * The first lessons of every RPC system: numbers, exceptions, types, addressing, access control.
  *
  * `ferry services` lists what is served, `ferry describe arith.Arith` prints this page, and
  * `ferry call arith.Arith.add 2 3` calls it.

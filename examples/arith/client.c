@@ -1,4 +1,4 @@
-/* Calls everything that arith.Arith offers, what it refuses included. */
+/* Calls every method of arith.Arith, with arguments that it refuses too. */
 
 #include <inttypes.h>
 

@@ -14,7 +14,7 @@ enum Codec {
   UTF_16 = 5
 }
 
-/** What to do with an octet or a character that the codec does not know. */
+/** Three ways to treat an octet or a character that the codec does not know. */
 enum Errors {
   /** Throw DecodeError or EncodeError. */
   STRICT = 1
@@ -69,7 +69,7 @@ exception BadArgument {
  * Octets, and text made of them.
  *
  * A network carries octets: numbers from 0 to 255. A codec turns text into octets and octets into
- * text. Whoever reads with another codec than the writer's gets an error, or worse: other text.
+ * text. A reader with another codec than the writer's gets an error, or worse: other text.
  */
 service Bytes {
   /** The octets with these values: `octets '[97, 98]'` gives `ab`. */

@@ -86,7 +86,7 @@ static void explain(bytes_codec codec, ferry_bytes octets, size_t position, Code
         error->reason = left < 2 ? "incomplete multibyte sequence" : "illegal multibyte sequence";
 }
 
-/* Where the first NUL of a text stands among its octets; octets.len: there is none. */
+/* The position of the first NUL of a text among its octets; octets.len: the text has no NUL. */
 static size_t find_nul(bytes_codec codec, ferry_bytes octets) {
     size_t width = codec == BYTES_CODEC_UTF_16 ? 2 : 1;
 

@@ -5,7 +5,7 @@
 
 #include "bytes.h"
 
-/* What stopped a conversion. */
+/* The place and the reason where a conversion stopped. */
 typedef struct CodecError {
     size_t position; /* octets when decoding, characters when encoding */
     uint32_t value;  /* the octet, or the code point */

@@ -28,7 +28,7 @@ struct Line {
   5: i64 at_ms
 }
 
-/** What a new member is given. */
+/** The first item of a new member. */
 struct Welcome {
   /** To be shown with everything said. Nobody else knows it. */
   1: uuid ticket

@@ -39,7 +39,7 @@ static int show(ferry_client *client, const char *name, const char *format, int6
     return 0;
 }
 
-/* What does not fit: the error carries the code's range. */
+/* A number that does not fit: the error carries the range of the code. */
 static int show_range(ferry_client *client, const char *format, int64_t number,
                       ferry_error *error) {
     const endian_value value = {.which = ENDIAN_VALUE_WHOLE, .whole = number};
@@ -68,7 +68,7 @@ int main(int argc, char **argv) {
         r = show(client, "network order", "!I", number, &error);
     if (r == 0)
         r = show(client, "this machine", "=i", number, &error);
-    printf("What does not fit\n");
+    printf("Numbers that do not fit\n");
     if (r == 0)
         r = show_range(client, "!I", -1, &error);
     if (r == 0)

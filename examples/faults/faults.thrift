@@ -62,7 +62,7 @@ struct HeldPorts {
 }
 
 /**
- * What can go wrong with a network, raised on purpose.
+ * Errors of a network, raised on purpose.
  *
  * Each fault really happens, in the server, and arrives as an exception with its facts.
  * `faults.Http` passes on the errors of its sockets as they are; `urlopen` wraps them into its own,
@@ -93,7 +93,7 @@ service Faults {
   /**
    * A GET as urllib does it, by way of faults.Http. Returns the status line.
    *
-   * What is no URL is a ValueError; every error of the layer below arrives inside a URLError.
+   * A text that is not a URL is a ValueError; every error of the layer below arrives inside a URLError.
    */
   string urlopen(1: string url) throws (1: ValueError value_error, 2: URLError url_error)
 }

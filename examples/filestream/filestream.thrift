@@ -9,7 +9,7 @@ exception LongLine {
   3: string message
 }
 
-/** What stands in a text: the numbers of wc. */
+/** The numbers that wc prints of a text. */
 struct Counts {
   1: i64 lines
   2: i64 words

@@ -60,7 +60,7 @@ exception NotEncodable {
   2: string message
 }
 
-/** A setting is outside its range, or the pattern is none of the six. */
+/** A setting is outside its range, or the pattern is not one of the six. */
 exception BadSettings {
   1: string name
   2: i64 value

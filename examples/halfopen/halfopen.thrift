@@ -11,7 +11,7 @@ enum How {
   BOTH = 3
 }
 
-/** What one end of a TCP connection gets for a call. */
+/** The result of a call at one end of a TCP connection. */
 struct Result {
   /** "5 bytes", "end of file", or the text of an error. */
   1: string what
@@ -19,7 +19,7 @@ struct Result {
   2: i32 error_number
 }
 
-/** What both ends of a TCP connection get after one end called shutdown(). */
+/** The results at both ends of a TCP connection after one end called shutdown(). */
 struct Halves {
   /** That end: recv() at once. */
   1: Result own_recv
@@ -31,7 +31,7 @@ struct Halves {
   5: Result peer_send
 }
 
-/** What the server got before it answered. */
+/** The bytes that the server received before it answered. */
 struct Received {
   /** SHA-256, as hexadecimal digits. */
   1: string sha256

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What both ends of a TCP connection get when one calls shutdown(). See shut.h. */
+/* The results at both ends of a TCP connection when one calls shutdown(). See shut.h. */
 
 #include "shut.h"
 

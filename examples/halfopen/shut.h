@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What both ends of a TCP connection get when one calls shutdown(). */
+/* The results at both ends of a TCP connection when one calls shutdown(). */
 
 #include "halfopen.h"
 

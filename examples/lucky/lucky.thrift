@@ -6,7 +6,7 @@ exception BadShare {
   1: double share
 }
 
-/** What has become of the draws since the last `lose`. */
+/** Counts of the draws since the last `lose`. */
 struct Score {
   1: i64 answered
   2: i64 lost

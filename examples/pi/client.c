@@ -46,8 +46,8 @@ static int publish(Source *s, unsigned which, ferry_error *error) {
     return r;
 }
 
-/* Until no more than `ahead` points are on their way. What has not moved for a while was with a
- * worker that is no more. */
+/* Until no more than `ahead` points are on their way. Points that have not moved for a while were
+ * with a worker that is no more. */
 static int wait_for_workers(Source *s, int64_t ahead, ferry_error *error) {
     for (unsigned waited_ms = 0; s->published - s->counted - s->lost > ahead; waited_ms += 2) {
         FERRY_AUTO(ferry_free) pi_estimate *estimate = NULL;

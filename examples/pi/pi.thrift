@@ -23,11 +23,11 @@ struct Count {
   1: i64 run
   2: i64 inside
   3: i64 points
-  /** Who has counted. */
+  /** The name of the worker. */
   4: string worker
 }
 
-/** What has been added up. */
+/** The sums so far. */
 struct Estimate {
   1: i64 inside
   2: i64 points

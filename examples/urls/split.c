@@ -168,7 +168,7 @@ static void remove_dots(char *path) {
         } else {
             while (two && out > path && *--out != '/')
                 ;
-            /* What ends in a dot is a folder: its slash stays. */
+            /* A path that ends in a dot is a folder: its slash stays. */
             if (rooted && !in[n])
                 *out++ = '/';
             else if (!rooted && in[n])

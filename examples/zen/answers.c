@@ -1,4 +1,4 @@
-/* What the server knows. The waiting and the computing stand for whatever a real one does. */
+/* The answers of the server. It waits and computes in place of real work. */
 
 #include "answers.h"
 

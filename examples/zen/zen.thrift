@@ -4,7 +4,7 @@ namespace * zen
 /** Nobody has taught the server this question. */
 exception UnknownQuestion {
   1: string question
-  /** What it could have answered. */
+  /** The questions that it can answer. */
   2: list<string> known
 }
 

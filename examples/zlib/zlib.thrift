@@ -4,14 +4,14 @@ namespace * zlib
 /** Without a limit of the caller's, at most this many bytes come out: 32 MiB. */
 const i64 LIMIT = 33554432
 
-/** What came out, and what was not part of it. */
+/** The extracted bytes, and the bytes behind the compressed data. */
 struct Extracted {
   1: binary data
   /** The bytes behind the end of the compressed data, as they came. */
   2: binary unused_data
 }
 
-/** What one packet of a stream gave. */
+/** The result of one packet of a stream. */
 struct Piece {
   /** The bytes that came out since the piece before; may be empty. */
   1: binary data

@@ -165,7 +165,7 @@ static void presence_is_right_and_no_line_is_lost(void) {
     }
     printf("(%d lines heard) ", said);
 
-    /* Who comes late gets the last lines, and the one that says so, without a gap. */
+    /* A member that joins later gets the last lines and the line of its own join, without a gap. */
     CU_ASSERT_EQUAL(member_join(&late, &stage.broker, MEMBERS + 20, &stage.error), 0);
     for (until_ms = clock_ms() + 5000; late.last == 0 && clock_ms() < until_ms; usleep(2000))
         ferry_process(late.client, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row serial: offsets, rests, and octets that are none of MessagePack's. */
+/* The row serial: offsets, unread octets, and octets that are not MessagePack. */
 
 #include <msgpack.h>
 

@@ -30,7 +30,7 @@ static void text_without_quotes_becomes_other_fields(void) {
     urls_list_pair *pairs = NULL;
     char query[64];
 
-    /* What a program says that puts the text of a form into a query as it is. */
+    /* A program that puts the text of a form into a query without quotes. */
     snprintf(query, sizeof(query), "q=%s", "salt & pepper&admin=1");
     CU_ASSERT_EQUAL(urls_parse_qsl(stage.client, query, false, &pairs, &stage.error), 0);
     CU_ASSERT(pairs && pairs->n == 2 && strcmp(pairs->v[1].name, "admin") == 0);
