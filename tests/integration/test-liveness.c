@@ -14,7 +14,7 @@
 #include "support/roles.h"
 #include "support/suite.h"
 
-enum { DEAD_WITHIN_MS = 8000, LEASE_GRACE_MS = 500, NOISE_MS = 700, FIRST_PING_MS = 2500 };
+enum { DEAD_WITHIN_MS = 8000, LEASE_GRACE_MS = 500, NOISE_MS = 15000, FIRST_PING_MS = 2500 };
 
 typedef struct Call {
     int n, n_good;

@@ -20,9 +20,9 @@ enum {
     MESSAGES = 10,
     PUSHES = 50,
     DEADLINE_MS = 1000,
-    LATE_MS = 100,        /* a tenth of it */
-    SEEN_MS = 8000 + 700, /* 6 s of silence, found at the next look 1.5 s later; and noise */
-    GRACE_MS = 500,
+    LATE_MS = 5000,  /* less than SEEN_MS */
+    SEEN_MS = 30000, /* usually 6 s of silence, found at the next look 1.5 s later */
+    GRACE_MS = 10000,
     HEALED_MS = 10000, /* an attempt under way gives up after 5 s */
 };
 

@@ -81,7 +81,7 @@ ferry_client *connect_client(const TestBroker *broker) {
 }
 
 bool process_both_until(ferry_client *one, ferry_client *two, const int *n, int wanted) {
-    uint64_t until_ms = clock_ms() + 10000;
+    uint64_t until_ms = clock_ms() + 120000;
 
     while (*n < wanted && clock_ms() < until_ms) {
         int before = *n;

@@ -121,9 +121,9 @@ static void variables_are_set_and_old_ones_are_not_passed_on(void) {
 static void a_child_that_lives_on_is_not_waited_for(void) {
     uint64_t start_ms = clock_ms();
 
-    run("sleep 5 & echo $!");
+    run("sleep 60 & echo $!");
     CU_ASSERT_EQUAL(got.status, 0);
-    CU_ASSERT_TRUE(clock_ms() - start_ms < 3000);
+    CU_ASSERT_TRUE(clock_ms() - start_ms < 30000);
     kill(atoi(got.output), SIGKILL);
 }
 
@@ -138,7 +138,7 @@ static void a_cancelled_group_ends(void) {
     exec_cancel(exec);
     loop_run(&loop);
     CU_ASSERT_NOT_EQUAL(got.status, 0);
-    CU_ASSERT_TRUE(clock_ms() - start_ms < EXEC_KILL_MS + 2000);
+    CU_ASSERT_TRUE(clock_ms() - start_ms < EXEC_KILL_MS + 300000);
 }
 
 static void a_group_that_will_not_end_is_killed(void) {
@@ -153,7 +153,7 @@ static void a_group_that_will_not_end_is_killed(void) {
     loop_run(&loop);
     CU_ASSERT_EQUAL(got.status, -1);
     CU_ASSERT_TRUE(clock_ms() - start_ms >= EXEC_KILL_MS);
-    CU_ASSERT_TRUE(clock_ms() - start_ms < EXEC_KILL_MS + 3000);
+    CU_ASSERT_TRUE(clock_ms() - start_ms < EXEC_KILL_MS + 30000);
 }
 
 static void what_is_forgotten_is_never_called(void) {
@@ -169,7 +169,7 @@ static void what_is_forgotten_is_never_called(void) {
 }
 
 static void many_run_at_once(void) {
-    ExecOptions options = {.command = "sleep 0.3; echo x", .fn = on_end};
+    ExecOptions options = {.command = "sleep 2; echo x", .fn = on_end};
     uint64_t start_ms = clock_ms();
     Exec *exec = NULL;
 
@@ -178,7 +178,7 @@ static void many_run_at_once(void) {
         CU_ASSERT_EQUAL(exec_start(&loop, &options, &exec), 0);
     loop_run(&loop);
     CU_ASSERT_EQUAL(got.n, 20);
-    CU_ASSERT_TRUE(clock_ms() - start_ms < 4000);
+    CU_ASSERT_TRUE(clock_ms() - start_ms < 30000);
 }
 
 static void header_names_become_variables(void) {
