@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * Where a broker listens and its clients find it: "tcp://HOST:PORT" or "ipc://PATH". libzmq is
- * asked only for what is one: it takes port 99999 for 34463, and a path for its own whatever lies
- * there.
+ * Where a broker listens and its clients find it: "tcp://HOST:PORT" or "ipc://PATH". Text is
+ * checked here before a socket is made: libzmq, for one, takes port 99999 for 34463.
  */
 
 #include <stdbool.h>

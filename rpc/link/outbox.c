@@ -9,9 +9,8 @@
 #include "rpc/link/tsan.h"
 
 /*
- * Chunks come in two sizes, each from a small pool: they are freed by ZeroMQ's I/O thread, and
- * malloc would have two threads fight over its arenas for each batch, and give large ones back to
- * the system only to fetch them again.
+ * Chunks come in two sizes, each from a small pool: malloc would give large ones back to the system
+ * only to fetch them again, and in a client libzmq's thread frees what another thread allocated.
  */
 enum { SMALL = WIRE_BATCH_SOFT + 2048, LARGE = WIRE_BATCH_MAX };
 

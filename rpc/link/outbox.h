@@ -6,7 +6,7 @@
  * Three lanes: session control goes first and costs no credit; calls and answers go ahead of bulk
  * (topics, jobs, stream items). Each lane keeps its order, but for large bodies on the calls lane:
  * small calls pass them, and they share what is left with the bulk lane. What the peer's credit
- * does not cover waits here, bounded, and never in ZeroMQ.
+ * does not cover waits here, within a bound.
  */
 
 #include <ferry/base.h>
@@ -17,7 +17,7 @@
 
 typedef enum Lane { LANE_CONTROL, LANE_CALLS, LANE_BULK, N_LANES } Lane;
 
-/* One batch: what becomes one ZeroMQ message. */
+/* One batch: it becomes one ZMTP frame. */
 typedef struct Chunk {
     struct Chunk *next;
     uint32_t len, cap, records;
@@ -79,8 +79,8 @@ Chunk *chunk_new(size_t cap);
 /* A chunk of exactly these bytes, which are a frame already. NULL: out of memory. */
 Chunk *chunk_of_frame(const uint8_t *frame, size_t len);
 
-/* What little it holds is better copied than lent to ZeroMQ, which may keep it for long: a peer
- * that reads nothing must not cost many times what waits for it. */
+/* For the client, which sends by libzmq: a chunk with few bytes is better copied than lent to
+ * libzmq, which may keep it for long. */
 static inline bool chunk_is_sparse(const Chunk *chunk) {
     return chunk->len <= 16 * 1024 || chunk->len < chunk->cap / 8;
 }
