@@ -192,7 +192,7 @@ def in_a_browser():
     done = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom",
          f"--user-data-dir={scratch}/profile", f"http://127.0.0.1:{port}/files/"],
-        capture_output=True, timeout=100)
+        capture_output=True, timeout=400)
     assert b"Directory listing for /files/" in done.stdout, done
 
 
