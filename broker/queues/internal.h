@@ -180,8 +180,8 @@ typedef struct QueueCursor {
 struct Queues {
     Room room;
     Broker *broker;
-    Timers timers;   /* of jobs: a million may come due at once */
-    TimerFn job_due; /* of those timers: job_due() of timers.c */
+    Timers timers;      /* of jobs: a million may come due at once */
+    TimerFn on_job_due; /* of those timers: job_due() of timers.c */
     Slabs slabs;
     Queue *table; /* uthash by name */
     Queue *last;  /* the last one found */

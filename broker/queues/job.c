@@ -143,7 +143,7 @@ void job_set_reason(Job *job, Span reason) {
 void job_arm(Job *job, uint64_t at_ms) {
     Queues *queues = queue_of(job)->queues;
 
-    timer_arm(&queues->timers, &job->timer, at_ms, queues->job_due);
+    timer_arm(&queues->timers, &job->timer, at_ms, queues->on_job_due);
 }
 
 void job_enter_ready(Queue *queue, Job *before, Job *job) {

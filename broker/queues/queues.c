@@ -96,7 +96,7 @@ int queues_new(Queues **ret, Broker *broker) {
     if (!queues)
         return -ENOMEM;
     queues->broker = broker;
-    queues->job_due = job_due;
+    queues->on_job_due = job_due;
     timers_init(&queues->timers, broker->now_ms);
     queues->job.op = OP_JOB;
     slabs_init(&queues->slabs, &broker->stored_bytes);
