@@ -45,7 +45,7 @@ static FakeSession *fake_of(const Session *session) {
     return (FakeSession *)(uintptr_t)session;
 }
 
-/* A test that is out of memory has nothing to say. Where it runs out on purpose (support/oom.h),
+/* The fakes need memory also where a test makes one allocation fail on purpose (support/oom.h):
  * the second attempt succeeds. */
 static void *must_calloc(size_t size) {
     void *memory = calloc(1, size);
@@ -149,7 +149,7 @@ void session_send(Session *session, Lane lane, const Message *message, const voi
     uint8_t *end;
     Reader reader;
 
-    /* A large body goes ahead in parts; here it is put back in its place at once. */
+    /* A large body would travel in PARTs; the fake puts it into its message. */
     if (!message->passed.data && message->body.len > WIRE_INLINE_MAX) {
         named.body = (Span){NULL, 0};
         named.body_transfer = 1;

@@ -19,7 +19,7 @@ typedef struct FakeSent {
     struct FakeSent *next;
     uint64_t number; /* counts over all sessions */
     Lane lane;
-    Message message;   /* encoded and read again: only the fields of its op mean anything */
+    Message message;   /* encoded and read again: it has the fields of its op */
     const void *block; /* the block that was given to session_send(), or NULL; not owned */
     char type[64];     /* of an ERROR: "ferry.Full" */
     char text[256];    /* of an ERROR or FAULT */
@@ -28,16 +28,16 @@ typedef struct FakeSent {
 
 /* Sets limits (the documented defaults), timers and now_ms = 1000; nothing else. */
 void fake_broker_init(Broker *broker);
-/* Frees what fake sessions and clients are left. The routers must be gone. */
+/* Frees the remaining fake sessions and clients. The routers must be freed before. */
 void fake_broker_deinit(Broker *broker);
 
-/* A session of the client whose id is 16 times this byte; the client is made, or found again. */
+/* A session of the client whose id is 16 times this byte; finds the client or makes it. */
 Session *fake_connect(Broker *broker, uint8_t client);
 
-/* Frees the session; its client stays, with session NULL. The routers must have been told. */
+/* Frees the session; its client stays, with session NULL. Tell the routers before. */
 void fake_disconnect(Session *session);
 
-/* Frees a client without a session. The routers must have been told. */
+/* Frees a client without a session. Tell the routers before. */
 void fake_forget(Broker *broker, Client *client);
 
 /* The next message sent to it, or NULL. Lent until the next call for this session. */
@@ -51,5 +51,5 @@ bool fake_is_ended(const Session *session); /* by session_end() */
 /* Pretends that so many bytes wait to be sent to it. */
 void fake_set_waiting(Session *session, size_t bytes);
 
-/* Moves the clock on and runs what comes due, millisecond by millisecond. */
+/* Moves the clock and runs timers, millisecond by millisecond. */
 void fake_advance(Broker *broker, uint64_t ms);

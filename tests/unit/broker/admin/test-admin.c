@@ -1,4 +1,4 @@
-/* ferry.Broker: what is served is what ferry-broker.thrift describes. */
+/* ferry.Broker serves exactly the methods of ferry-broker.thrift. */
 
 #include "base/log.h"
 #include "broker/admin/admin.h"
@@ -25,7 +25,7 @@ static void say(Op op, const char *name, const char *body) {
         continue;
 }
 
-/* A broker that has one of everything: no list that it answers with is empty. */
+/* A broker with one of everything, so that no list in its answers is empty. */
 static void begin(void) {
     log_level = LOG_LEVEL_ERROR;
     fake_hub_init(&broker);
@@ -71,7 +71,7 @@ static void expect_error(const Message *m, const char *type, const char *text) {
     CU_ASSERT_STRING_EQUAL(fake_error(m, "message"), text);
 }
 
-/* Arguments that find something. */
+/* Arguments that name existing things. */
 static void pack_arguments(const ferry_method *method, Buffer *to) {
     write_array(to, method->args->n);
     for (uint32_t i = 0; i < method->args->n; i++) {
@@ -245,7 +245,7 @@ static void its_own_calls_are_counted(void) {
     fake_hub_deinit(&broker);
 }
 
-/* The queue's name, and behind it what nobody reads. */
+/* The queue's name, followed by bytes that the broker ignores. */
 static const Message *call_with_bytes(size_t len) {
     static const uint8_t bytes[64 * 1024];
     CLEANUP(buffer_deinit) Buffer body = {0};

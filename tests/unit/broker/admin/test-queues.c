@@ -78,7 +78,7 @@ static void later_settings_win_and_names_win_over_patterns(void) {
     configure("a.*", "max_jobs", "7"); /* on queues that live, too */
     CU_ASSERT_EQUAL(count_of("a.b", "max_jobs"), 3);
     CU_ASSERT_EQUAL(count_of("a.c", "max_jobs"), 7);
-    /* Read again, and wrong in the middle: nothing changes. */
+    /* The file is read again and has an error in the middle: nothing changes. */
     queues_reload(queues);
     configure("a.*", "max_jobs", "9");
     CU_ASSERT_EQUAL(count_of("a.c", "max_jobs"), 7);
@@ -148,7 +148,7 @@ static void describe_lists_all_queues(void) {
     teardown();
 }
 
-/* Puts so many queues there, and has them listed. */
+/* Makes n queues and asks for their list. */
 static void begin_list(Session *s, int n) {
     Buffer to = {0};
     char name[16];
@@ -174,7 +174,7 @@ static void a_long_list_takes_several_turns(void) {
     rooms_turn_end(&broker);
     expect_nothing(s);
     CU_ASSERT_TRUE(rooms_next_ms(&broker) == 0);
-    /* One that goes meanwhile is passed over, and one that comes is seen. */
+    /* A queue that is removed meanwhile is skipped, and a new one is listed. */
     queues_purge(queues, span_text("q.512"), NULL, 0, &n);
     fake_advance(&broker, 60000);
     push(s, 0, "q.new", "x", NULL);
@@ -390,7 +390,7 @@ static void many_jobs_are_purged_over_several_turns(void) {
     CU_ASSERT_EQUAL(queues_purge(queues, span_text("q"), s, 7, &n), QUEUES_LATER);
     CU_ASSERT_TRUE(rooms_next_ms(&broker) == 0);
     CU_ASSERT(count_of("q", "ready") > 4000);
-    /* What comes meanwhile stays, however urgent it is. */
+    /* Jobs that come meanwhile stay, also urgent ones. */
     push(s, 0, "q", "new", "priority", UINT64_C(9), NULL);
     push(s, 0, "q", "new", NULL);
     for (; rooms_next_ms(&broker) == 0 && turns < 100; turns++) {

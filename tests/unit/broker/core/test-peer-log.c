@@ -9,7 +9,7 @@ static Broker broker;
 static FILE *file;
 static int saved;
 
-/* From here on standard error is looked at. */
+/* From here on the test reads standard error. */
 static void begin(void) {
     broker = (Broker){.now_ms = 5000};
     timers_init(&broker.timers, broker.now_ms);
@@ -85,7 +85,7 @@ static void after_a_burst_it_is_a_line_now_and_then(void) {
         log_many(50);
     }
     CU_ASSERT_EQUAL(n_lines(), 10);
-    /* And after a rest a burst again. */
+    /* After a rest a whole burst is logged again. */
     broker.now_ms += PEER_LOG_BURST * PEER_LOG_EACH_MS;
     log_many(2 * PEER_LOG_BURST);
     CU_ASSERT_EQUAL(n_lines(), PEER_LOG_BURST);

@@ -229,7 +229,7 @@ static void what_costs_much_each_waits_for_its_share(void) {
     char topic[32];
 
     begin();
-    /* Where there is little, nothing is costly. */
+    /* With few topics no message is costly. */
     say_only(other, &wild);
     say_only(other, &call);
     CU_ASSERT_EQUAL(fake_next_real(other)->id, 9);

@@ -113,7 +113,7 @@ static void what_is_not_delivered_in_time_expires(void) {
     pull(s, 1, "q", 1);
     expect_ok(s, 1);
     expect_job(s, 1, "long", 1);
-    wait_ms(2000); /* a worker has it: that is delivered */
+    wait_ms(2000); /* in flight: it counts as delivered */
     CU_ASSERT_EQUAL(count_of("q", "held"), 1);
     retry(s, 2, 3, 1, 10, NULL); /* too late to be delivered again */
     expect_ok(s, 2);

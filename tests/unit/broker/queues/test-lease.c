@@ -166,7 +166,7 @@ static void released_jobs_come_first_and_do_not_count(void) {
     CU_ASSERT_EQUAL(expect_job(other, 1, "one", 1), job);
     expect_job(other, 1, "two", 1);
     CU_ASSERT_EQUAL(count_of("q", "redelivered"), 0);
-    /* The number is the same, but the job is somebody else's now. */
+    /* The number is the same, but the job is in flight to another worker now. */
     ack(worker, 4, job, 1);
     expect_error(worker, 4, "ferry.LeaseLost");
     teardown();
@@ -411,12 +411,12 @@ static void a_poisonous_job_does_not_take_its_neighbours_along(void) {
 
         pull(worker, 1, "q", 10);
         expect_ok(worker, 1);
-        /* It looks at what it got only after a while, as a worker that computes. */
+        /* The worker reads its jobs only after a while, like a worker that computes. */
         while (!crashed && fake_n_sent(worker) > 0) {
             Message job = fake_take(worker)->message;
 
             crashed = span_is(job.body, "poison");
-            /* Before that crash it had begun all of them. */
+            /* Before that crash all jobs were begun. */
             if (!crashed && job.job.attempt > 3) {
                 ack(worker, 0, job.job.job, job.job.attempt);
                 acked++;

@@ -146,7 +146,7 @@ static void take_all(void) {
     }
 }
 
-/* The counts of the router are those of the model, and nothing waits that could go. */
+/* The router's counts equal the model's, and no job waits that could be delivered. */
 static void compare(void) {
     for (int queue = 0; queue < N_QUEUES; queue++) {
         uint64_t n[DEAD + 1] = {0};
@@ -258,7 +258,7 @@ static void do_settle(void) {
     Session *session = sessions[client];
     bool mine;
 
-    /* Mostly something that somebody holds. */
+    /* Mostly a job in flight. */
     for (int i = 0; i < 50 && job->state != HELD; i++) {
         id = n_jobs > 0 ? 1 + roll(n_jobs) : 0;
         job = &jobs[id];
@@ -326,7 +326,7 @@ static void do_one(void) {
         do_push();
         break;
     case 6:
-        /* On every other seed workers hardly get anything done before they are lost. */
+        /* On every other seed workers are lost before they settle many jobs. */
         if (sessions[client])
             do_disconnect(client);
         else
@@ -365,14 +365,14 @@ static void do_one(void) {
     take_all();
 }
 
-/* Whoever comes last does all that is left: nothing was lost. */
+/* The last worker does all remaining jobs: no job was lost. */
 static void drain(void) {
     uint64_t n_left = 0;
 
     for (int client = 0; client < N_CLIENTS; client++)
         if (sessions[client]) {
             do_disconnect(client);
-            take_all(); /* what it gave back may have gone to the next */
+            take_all(); /* the returned job may be in flight to the next worker */
         }
     for (int queue = 0; queue < N_QUEUES; queue++) {
         queues_pause(queues, span_text(names[queue]), false);

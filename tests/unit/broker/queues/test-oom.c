@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation fails once: what is asked is answered once, and no confirmed job is lost. */
+/* Every allocation fails once: each message is answered once, and no confirmed job is lost. */
 
 #include "support/oom.h"
 #include "unit/broker/queues/verbs.h"
@@ -49,7 +49,7 @@ static void work(Session *worker, Tally *tally) {
     }
 }
 
-/* Memory is back: all that was confirmed can be worked off. */
+/* Memory is back: all confirmed jobs can be done. */
 static unsigned work_off(void) {
     static const char *const names[] = {"q", "q.dead", "next"};
     Session *worker = fake_connect(&broker, 'z');

@@ -160,7 +160,7 @@ static void a_draining_broker_takes_nothing_new(void) {
     broker.draining = true;
     push(s, 2, "q", "x", NULL);
     expect_error(s, 2, "ferry.Draining");
-    /* What was begun goes on. */
+    /* Work under way goes on. */
     pull(s, 3, "q", 1);
     expect_ok(s, 3);
     expect_job(s, 3, "x", 1);
@@ -260,7 +260,7 @@ static void drop_oldest_makes_room(void) {
     expect_job(s, 2, "urgent", 1);
     expect_job(s, 2, "two", 1);
     expect_job(s, 2, "three", 1);
-    /* What is held is not dropped. */
+    /* Jobs in flight are not dropped. */
     push(s, 3, "q", "four", NULL);
     expect_error(s, 3, "ferry.Full");
     teardown();
@@ -350,7 +350,7 @@ static void a_push_sent_again_is_stored_once(void) {
     s = fake_connect(&broker, 't');
     queues_push(queues, s, &again, NULL);
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 8), 0);
-    /* Below a floor all has been answered. An older floor than that says nothing new. */
+    /* Pushes below the floor have been answered. A lower floor changes nothing. */
     queues_floor(queues, s->client, 9);
     queues_floor(queues, s->client, 1);
     queues_push(queues, s, &again, NULL);
@@ -478,7 +478,7 @@ static void large_bodies_keep_their_block(void) {
     teardown();
 }
 
-/* Whatever its size, and however it came. */
+/* Bodies of each size, sent in each way. */
 static void every_body_arrives_as_it_was(void) {
     static const size_t sizes[] = {0, 1, 255, 256, 4095, 4096, 4097, 65536, 131072, 131073, 250000};
     static uint8_t body[250000], bytes[250100];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/broker/queues/verbs.h"
 
-/* What comes by the thousand is seen to in slices, a turn each. */
+/* Thousands of jobs or keys are handled in slices, one in each turn. */
 
 enum { MANY = 2000, SLICE = 512 };
 

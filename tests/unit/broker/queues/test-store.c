@@ -186,7 +186,7 @@ static void a_push_that_was_not_stored_is_an_error(void) {
 
     push(s, 1, "disk.q", "x", "key", "k", NULL);
     push(s, 2, "disk.q", "x", "key", "k", NULL);
-    expect_error(s, 2, "ferry.Overloaded"); /* nobody knows yet whether it is a duplicate */
+    expect_error(s, 2, "ferry.Overloaded"); /* not known yet whether it is a duplicate */
     finish(1, -EIO);
     expect_error(s, 1, "ferry.Internal");
     slow.refuse = -EIO;
@@ -334,7 +334,7 @@ static void between_stores_a_job_is_pushed_first_and_then_forgotten(void) {
     pull(s, 1, "disk.q", 1);
     pull(s, 2, "memory", 1);
     fake_drop(s);
-    /* From memory to disk: under a name made of where it came from. */
+    /* From memory to disk: pushed under a name made of its origin. */
     forward(s, 3, 2, 1, "disk.r", "y");
     CU_ASSERT_EQUAL(slow.n_append, 2);
     CU_ASSERT_EQUAL(slow.last_push.id, 2);

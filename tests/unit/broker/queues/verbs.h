@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the tests of queues say: push, pull, expect a job, settle it. */
+/* The verbs of the queue tests: push, pull, expect a job, settle it. */
 
 #include "broker/admin/internal.h"
 #include "broker/core/rooms.h"

@@ -200,7 +200,7 @@ static void a_cancelled_call_keeps_its_slot_until_the_server_answers(void) {
     serve(second, "two", 1);
     call(1, 0);
     call(2, 0);
-    call(3, 0); /* both are busy: it waits in line */
+    call(3, 0); /* both servers are busy: the call waits */
     fake_say(&broker, caller, &(Message){.op = OP_CANCEL, .id = 1});
     expect_error(caller, 1, "ferry.Cancelled");
     CU_ASSERT_EQUAL(services_n_calls(broker.services), 3);
@@ -344,7 +344,7 @@ static void who_has_most_in_line_gives_way(void) {
     third = connected('e');
     for (uint64_t id = 1; id <= AHEAD + 6; id++)
         call(id, 0);
-    /* The newest goes, and only while its caller has more than the other. */
+    /* The newest call fails, and only while its caller has more calls than the other one. */
     for (uint64_t id = 1; id <= 3; id++) {
         call_from(other, id);
         expect_error(caller, AHEAD + 7 - id, "ferry.Overloaded");
@@ -510,7 +510,7 @@ static void a_server_lost_after_it_unserved_takes_no_slots_of_others(void) {
     fake_hub_deinit(&broker);
 }
 
-/* What was called last is found without a look into the table. */
+/* The method called last is found without a lookup. */
 static void services_that_come_and_go_and_share_names_are_not_confused(void) {
     static const char *const names[] = {"calc.Calc", "calc.Cal", "calc.Calx", "other.Calc"};
     Message m = call_of(7, 0);

@@ -45,7 +45,7 @@ static inline void fixture_deinit(TopicFixture *f) {
     for (client = f->broker.clients; client; client = client->hh.next)
         topics_client_gone(f->topics, client);
     f->topics = topics_free(f->topics);
-    /* Whatever was counted has been given back. */
+    /* All counted bytes have been given back. */
     CU_ASSERT_EQUAL(f->broker.stored_bytes, 0);
     CU_ASSERT_EQUAL(f->broker.timers.n, 0);
     fake_broker_deinit(&f->broker);
@@ -90,7 +90,7 @@ static inline void unsubscribe(TopicFixture *f, Session *session, uint64_t id, u
                        &(Message){.op = OP_UNSUBSCRIBE, .id = id, .unsubscribe.sub = sub});
 }
 
-/* As it comes in: written and read, so that message->passed is set. */
+/* Writes and reads the message as from a peer, so that message->passed is set. */
 static inline void publish_message(TopicFixture *f, Session *session, const Message *message) {
     static uint8_t bytes[256 * 1024];
     uint8_t *end;
@@ -104,7 +104,7 @@ static inline void publish_message(TopicFixture *f, Session *session, const Mess
     if (message_read(&reader, &in) != 1)
         abort();
     topics_publish(f->topics, session, &in, NULL);
-    /* What was lent is gone. */
+    /* The lent bytes are gone. */
     memset(bytes, 0xEE, (size_t)(end - bytes));
 }
 

@@ -3,7 +3,7 @@
 
 #include "broker/topics/internal.h"
 
-/* What one message of the tests ("t", one digit) is counted as. */
+/* The bytes that one message of the tests ("t", one digit) counts as. */
 static size_t message_cost(void) {
     return sizeof(Kept) + sizeof(Waiting) + 6;
 }
@@ -163,7 +163,7 @@ static void a_stopped_subscriber_costs_no_more_than_its_backlog(void) {
     CU_ASSERT_TRUE(f.broker.stored_bytes - before <= (4u << 20) + TOPIC_KEEP_BYTES);
     CU_ASSERT_TRUE(f.broker.stored_bytes - before > 3u << 20);
     CU_ASSERT_TRUE(gets_nothing(a));
-    /* It wakes up, and learns all. */
+    /* It wakes up and gets everything. */
     unblock(a);
     topics_turn_end(f.topics);
     while ((sent = fake_take(a))) {

@@ -258,7 +258,7 @@ static void bad_questions_are_refused(void) {
     CU_ASSERT_FALSE(fake_is_faulted(s.asker));
     ask(&s.f, s.asker, 0, "ask.x", 1000);
     CU_ASSERT_TRUE(fake_is_faulted(s.asker));
-    /* The one that was allowed alone. */
+    /* The only question that was allowed. */
     CU_ASSERT_EQUAL(fake_n_sent(s.a), 1);
     fixture_deinit(&s.f);
 }

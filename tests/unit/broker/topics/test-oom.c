@@ -43,8 +43,8 @@ static void publish_as(TopicFixture *f, Session *session, uint64_t id, uint64_t 
                                .body = span_text("body")});
 }
 
-/* A little of everything. The n-th allocation fails; what is asked is answered all the same, what
- * is lost is counted, and nothing is leaked. */
+/* A little of everything. The n-th allocation fails: all messages are answered, lost messages
+ * are counted, no memory leaks. */
 static bool live_through(unsigned n) {
     TopicFixture f;
     Session *a, *b;

@@ -37,7 +37,7 @@ static void bad_names_are_refused_or_a_fault(void) {
         CU_ASSERT_TRUE(gets_error(a, 1, "ferry.InvalidArgument"));
     }
     CU_ASSERT_FALSE(fake_is_faulted(a));
-    /* Nobody could be told. */
+    /* The publisher wants no answer. */
     publish_with_id(&f, a, 0, "a..b", 4);
     CU_ASSERT_TRUE(fake_is_faulted(a));
     CU_ASSERT_EQUAL(f.broker.stats.published, 0);

@@ -21,7 +21,7 @@ static void later_subscribers_get_the_retained_value_before_ok(void) {
     CU_ASSERT_TRUE(gets_ok(b, 1, 1));
     publish(&f, a, "t", "3");
     CU_ASSERT_TRUE(gets(b, 1, 2, "t", "3"));
-    /* An ordinary message does not change what is retained. */
+    /* An ordinary message does not change the retained value. */
     subscribe(&f, b, 2, "t");
     CU_ASSERT_TRUE(gets(b, 2, 1, "t", "2"));
     CU_ASSERT_TRUE(gets_ok(b, 2, 1));
@@ -42,7 +42,7 @@ static void an_empty_body_deletes_and_is_delivered(void) {
     subscribe(&f, a, 2, "t");
     CU_ASSERT_TRUE(gets_ok(a, 2, 0));
     CU_ASSERT_EQUAL(f.topics->n_retained, 0);
-    /* Deleting what is not there is fine. */
+    /* Deleting a missing value succeeds. */
     publish_retained(&f, a, "u", "");
     fixture_deinit(&f);
 }
@@ -391,7 +391,7 @@ static void all_topics_together_keep_a_share_of_the_total(void) {
     }
     CU_ASSERT_TRUE(f.topics->replay_bytes <= 100000);
     CU_ASSERT_TRUE(f.topics->replay_bytes >= 90000);
-    /* Those of late are there, the old ones not. */
+    /* Recent topics are known, old ones are forgotten. */
     subscribe_with(&f, a, 1, "t.999", OPTIONS({"last", NULL, 1}));
     CU_ASSERT_TRUE(gets(a, 1, 1, "t.999", body));
     subscribe_with(&f, a, 2, "t.1", OPTIONS({"last", NULL, 1}));
@@ -442,21 +442,21 @@ static void rules_that_are_no_longer_there_count_no_more(void) {
     a = connect_as(&f, 'a');
     CU_ASSERT_EQUAL(configure(&f, "t.>", "keep", "3"), 0);
     numbers(&f, a, "t.x", 1, 10);
-    /* The same again: what is kept stays. */
+    /* The same again: kept messages stay. */
     topics_reload(f.topics);
     CU_ASSERT_EQUAL(configure(&f, "t.>", "keep", "3"), 0);
     topics_reloaded(f.topics, true);
     subscribe_with(&f, a, 1, "t.x", OPTIONS({"last", NULL, 1000}));
     CU_ASSERT_EQUAL(fake_n_sent(a), 4);
     fake_drop(a);
-    /* Wrong in the middle: as before. */
+    /* An error in the middle: as before. */
     topics_reload(f.topics);
     CU_ASSERT_EQUAL(configure(&f, "t.>", "keep", "0"), 0);
     topics_reloaded(f.topics, false);
     subscribe_with(&f, a, 2, "t.x", OPTIONS({"last", NULL, 1000}));
     CU_ASSERT_EQUAL(fake_n_sent(a), 4);
     fake_drop(a);
-    /* Gone: as if it had never been. */
+    /* Removed: as if the rule had never existed. */
     topics_reload(f.topics);
     topics_reloaded(f.topics, true);
     numbers(&f, a, "t.x", 1, 100);

@@ -137,7 +137,7 @@ static void a_session_has_at_most_max_subscriptions(void) {
     fixture_deinit(&f);
 }
 
-/* Every mixture of a and * would have to be looked at for one topic. */
+/* Every mixture of a and * would have to be compared with one topic. */
 static void a_session_has_few_patterns_of_many_stars(void) {
     TopicFixture f;
     Session *a;
@@ -159,7 +159,7 @@ static void a_session_has_few_patterns_of_many_stars(void) {
     /* 1, 10, 45 and 120 have no more than three stars. */
     CU_ASSERT_EQUAL(n_refused, 1024 - (1 + 10 + 45 + 120) - 128);
 
-    /* What is given up makes room. */
+    /* Ended subscriptions make room. */
     for (uint64_t i = 1; i <= 1024; i++)
         unsubscribe(&f, a, ++id, i);
     fake_drop(a);
@@ -186,7 +186,7 @@ static void all_sessions_have_few_patterns_of_many_stars(void) {
         fake_drop(a);
     }
     CU_ASSERT_EQUAL(n_taken, ALL);
-    /* One that is there already costs nothing more; nor do those with few stars. */
+    /* An existing pattern costs nothing more, nor do patterns with few stars. */
     subscribe(&f, a, 1000, "*.*.*.*.0");
     CU_ASSERT_TRUE(gets_ok(a, 1000, 0));
     subscribe(&f, a, 1001, "*.*.*.0");
@@ -249,7 +249,7 @@ static void looking_through_all_topics_again_and_again_is_refused(void) {
     } while (id < 1000 && sent && sent->message.op == OP_OK);
     CU_ASSERT_TRUE(id > 10 && id < 100);
     CU_ASSERT_STRING_EQUAL(sent->type, "ferry.Overloaded");
-    /* What is not a wildcard costs nothing, and somebody else has spent nothing. */
+    /* A plain name costs nothing, and another session has spent nothing. */
     subscribe(&f, a, ++id, "t.1.y");
     CU_ASSERT_TRUE(gets_ok(a, id, 0));
     a = connect_as(&f, 'b');
@@ -495,7 +495,7 @@ static void members_with_room_are_preferred(void) {
     CU_ASSERT_EQUAL(fake_n_sent(a), 0);
     CU_ASSERT_EQUAL(fake_n_sent(c), 6);
 
-    /* When nobody has room it waits, and nothing is dropped. */
+    /* If no member has room, the message waits, and none is dropped. */
     block(c);
     for (int i = 0; i < 6; i++)
         publish(&f, c, "t", "y");

@@ -181,7 +181,7 @@ static void hostile_patterns_cost_no_more_than_they_are_many(void) {
     topic_tree_deinit(&tree);
 }
 
-/* Without a star, what is deep is found by hash: it costs one look however many there are. */
+/* Deep patterns without a star are found by hash: one look, however many there are. */
 static void deep_names_cost_one_look(void) {
     char pattern[128], name[128];
     TopicTree tree;
@@ -250,7 +250,7 @@ static void the_tree_agrees_with_the_plain_matcher(void) {
         Found found;
         size_t n = 0;
 
-        /* Some go, so that what remains is looked at as well. */
+        /* Some patterns are removed, so that the remaining ones are checked, too. */
         if (round % 4 == 0) {
             int i = (int)dice(N_RANDOM);
 
