@@ -23,7 +23,7 @@ static bool write_out;
 
 /* The jobs handed out in this round, to be acknowledged. */
 static struct { uint64_t job, attempt; } held[BATCH];
-static size_t n_in_flight;
+static size_t n_held;
 static uint64_t n_ok;
 
 static void put(Lane lane, const Message *message, const void *block) {
@@ -131,7 +131,7 @@ static double run(uint64_t n_jobs, uint64_t depth) {
         while (message_read(&reader, &message) == 1)
             queues_push(queues, &session, &message, NULL);
         queues_turn_end(queues);
-        n = n_in_flight;
+        n = n_held;
         n_held = 0;
         for (size_t i = 0; i < n; i++)
             queues_ack(queues, &session,
