@@ -8,9 +8,8 @@
 #include "clients/c/calls/retry.h"
 #include "clients/c/calls/stream.h"
 #include "clients/c/core/names.h"
+#include "clients/c/core/pack-format.h"
 #include "clients/c/core/slab.h"
-#include "clients/c/serving/request.h"
-#include "rpc/schema/remote-error.h"
 
 static void on_answer(Core *core, Await *await, const Message *message, const void *block);
 static void on_timer(Timer *timer, void *ctx);
@@ -86,7 +85,7 @@ int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_err
     if (timeout_ms == 0)
         return error_set(reterr, "ferry.DeadlineExceeded",
                          "the request's deadline had passed before the call was made");
-    if (client->request && request_is_cancelled(client->request))
+    if (client->cancelled)
         return error_set(reterr, "ferry.Cancelled",
                          "the request on whose behalf the call was to be made is cancelled");
     if (spec->args.len > link_max_body(core->link))
@@ -106,7 +105,8 @@ int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_err
                         .body = span_bytes(spec->args),
                         .call.timeout_ms = timeout_ms,
                         .call.flags = call->flags,
-                        .call.parent = request_id(client->request),
+                        .call.parent =
+                            client->parent_session == client->core->session ? client->parent : 0,
                         .call.method = spec->method,
                         .call.instance = client->instance};
     if ((call->flags & CALL_IDEMPOTENT) && !call->is_streaming) {
@@ -161,7 +161,7 @@ int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr) 
 
 int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferry_error *reterr) {
     Core *core = client->core;
-    CallResult result = {.error = FERRY_ERROR_INIT};
+    Outcome result = {.error = FERRY_ERROR_INIT};
     Call call = {.await = {.fn = on_answer}, .result = &result};
     uint64_t give_up_ms = clock_ms() + client_timeout(client, spec->timeout_ms, clock_ms());
     int r;
@@ -265,13 +265,6 @@ void call_fail(Core *core, Call *call, ferry_error *error, bool in_turn) {
         ferry_error_clear(error);
     else
         end_with(core, call, error, in_turn);
-}
-
-void error_of_message(const Message *message, ferry_error *reterr) {
-    remote_error_read(message->error.map, reterr);
-    if (reterr->type && (strcmp(reterr->type, "ferry.DeadlineExceeded") == 0 ||
-                         strcmp(reterr->type, "ferry.ServerLost") == 0))
-        reterr->outcome_unknown = true;
 }
 
 static const void *keep_reply(const void *lent) {
@@ -428,7 +421,7 @@ void calls_cancel(ferry_client *client) {
     }
 }
 
-void calls_up(Core *core) {
+static void calls_up(Core *core) {
     for (ferry_client *handle = &core->main; handle; handle = handle->next) {
         Call *next;
 
@@ -440,9 +433,10 @@ void calls_up(Core *core) {
     }
 }
 
-void calls_down(Core *core, const ferry_error *reason) {
+static void calls_down(Core *core, const ferry_error *reason, bool was_up) {
     bool for_good = link_state(core->link) == LINK_CLOSED;
 
+    (void)was_up;
     for (ferry_client *handle = &core->main; handle; handle = handle->next) {
         Call *next;
 
@@ -464,7 +458,7 @@ void calls_down(Core *core, const ferry_error *reason) {
     }
 }
 
-bool calls_run_ended(Core *core) {
+static bool run_ended(Core *core) {
     Call *call = core->ended;
 
     if (!call)
@@ -483,6 +477,36 @@ bool calls_run_ended(Core *core) {
     }
     return true;
 }
+
+static int init(Core *core) {
+    core->retry_budget = RETRY_BUDGET_MAX;
+    core->calls = slab_new(sizeof(Call));
+    return core->calls ? 0 : -ENOMEM;
+}
+
+static void deinit(Core *core) {
+    slab_free(core->calls);
+}
+
+static bool is_due(const Core *core) {
+    return core->ended || streams_due(core);
+}
+
+static bool run(Core *core) {
+    bool busy = run_ended(core);
+
+    return streams_run(core) || busy;
+}
+
+const Part calls_part = {
+    .init = init,
+    .free = deinit,
+    .up = calls_up,
+    .down = calls_down,
+    .is_due = is_due,
+    .run = run,
+    .cancel = calls_cancel,
+};
 
 /* ---- by name ---- */
 
@@ -521,4 +545,18 @@ int ferry_call_async(ferry_client *client, const char *method, ferry_bytes args,
     spec.fn = (AnyFn)fn;
     spec.ctx = ctx;
     return call_start(client, &spec, reterr);
+}
+
+int ferry_callf(ferry_client *client, const char *method, ferry_reply **ret, ferry_error *reterr,
+                const char *format, ...) {
+    CLEANUP(buffer_deinit) Buffer packed = {0};
+    va_list args;
+    int r;
+
+    va_start(args, format);
+    r = format_pack(&packed, format, args, reterr);
+    va_end(args);
+    if (r < 0)
+        return r;
+    return ferry_call(client, method, ferry_bytes_of(packed.data, packed.len), ret, reterr);
 }

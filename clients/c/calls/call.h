@@ -29,14 +29,6 @@ typedef struct CallSpec {
     const void *aux; /* for end */
 } CallSpec;
 
-/* Where the answer of a blocking call goes. */
-typedef struct CallResult {
-    bool done;
-    int code;
-    ferry_reply *reply;
-    ferry_error error;
-} CallResult;
-
 typedef enum CallState {
     CALL_EARLY,   /* waits for the connection */
     CALL_SENT,    /* waits for the answer */
@@ -57,7 +49,7 @@ struct Call {
     Record *record;     /* for CALL_EARLY, and while it may be sent again */
     ferry_error *error; /* when ended; NULL beside one: out of memory */
     uint64_t deadline_ms;
-    CallResult *result;   /* of a blocking call */
+    Outcome *result;      /* of a blocking call */
     ferry_stream *stream; /* that it is the call of */
     uint32_t timeout_ms;  /* what the deadline was made of */
     uint32_t flags;
@@ -82,15 +74,10 @@ void call_end(Core *core, Call *call);
 /* Ends it without an answer, and tells the broker so. No callback follows. */
 void call_abandon(Core *core, Call *call);
 
-/* All of a handle's end with -ECANCELED, their callbacks in a turn to come. */
+extern const Part calls_part;
+
+/* Ends all calls of a handle with -ECANCELED; their callbacks run in a later turn. */
 void calls_cancel(ferry_client *client);
-
-/* The session began, or ended. */
-void calls_up(Core *core);
-void calls_down(Core *core, const ferry_error *error);
-
-/* Runs callbacks that are due; in a turn. True: there were some. */
-bool calls_run_ended(Core *core);
 
 /* Hands an error to what waits for the call; the call is over. The error is moved. */
 void call_fail(Core *core, Call *call, ferry_error *error, bool in_turn);
@@ -98,5 +85,24 @@ void call_fail(Core *core, Call *call, ferry_error *error, bool in_turn);
 /* A copy of a reply that owns itself: one block. NULL: out of memory. */
 ferry_reply *reply_new(Span body, const void *block);
 
-/* An ERROR's contents. outcome_unknown is set where the type says so. */
-void error_of_message(const Message *message, ferry_error *reterr);
+/* An answer from a cache, or from the server; body is in block, which the receiver owns. */
+typedef struct MemoAnswer {
+    const void *block;
+    ferry_bytes body;
+    bool cached; /* not unpacked yet: it may be no result of the method */
+} MemoAnswer;
+
+/* How memo/ answers calls from a cache; core->call_memo. */
+struct CallMemo {
+    /* May this call be answered from a cache? */
+    bool (*applies)(const ferry_client *client, const ferry_method *method);
+    /* A blocking call: from the cache, or sent once for all callers, and stored. */
+    int (*run)(ferry_client *client, const ferry_method *method, const void *args, CallSpec *spec,
+               MemoAnswer *ret, ferry_error *reterr);
+    /* The cached answer cannot be unpacked: removes it, and calls the server. */
+    int (*replace)(ferry_client *client, const CallSpec *spec, MemoAnswer *ret,
+                   ferry_error *reterr);
+    /* A call with a callback; it never waits for Redis. spec->end and spec->aux are set. */
+    int (*start)(ferry_client *client, const ferry_method *method, const void *args, CallSpec *spec,
+                 ferry_error *reterr);
+};

@@ -2,7 +2,6 @@
 
 #include "clients/c/core/typed.h"
 #include "clients/c/calls/stream.h"
-#include "clients/c/memo/memo.h"
 #include "rpc/schema/codec/codec.h"
 
 static void nobody_listens(Core *core, AnyFn fn, const void *aux, void *ctx,
@@ -60,25 +59,27 @@ int ferry_method_call(ferry_client *client, const char *service, const ferry_met
                       const void *args, void *ret, ferry_error *reterr) {
     bool wanted = method->result && ret;
     ferry_reply *reply = NULL;
+    const CallMemo *memo;
     CallSpec spec;
     int r = prepare(client, service, method, args, &spec, reterr);
 
     if (r < 0)
         return r;
+    memo = client->core->call_memo;
     if (method->flags & FERRY_ONEWAY) {
         spec.end = nobody_listens;
         return call_start(client, &spec, reterr);
     }
-    if (memo_applies(client, method)) {
+    if (memo && memo->applies(client, method)) {
         MemoAnswer answer = {0};
 
-        r = memo_run_call(client, method, args, &spec, &answer, reterr);
+        r = memo->run(client, method, args, &spec, &answer, reterr);
         if (r == 0 && answer.cached && unpack_result(method, answer.body, ret, NULL) == 0) {
             ferry_free(answer.block);
             return 0;
         }
         if (r == 0 && answer.cached)
-            r = memo_ask_instead(client, &spec, &answer, reterr);
+            r = memo->replace(client, &spec, &answer, reterr);
         if (r == 0)
             r = unpack_result(method, answer.body, ret, reterr);
         ferry_free(answer.block);
@@ -118,6 +119,7 @@ static void answered(Core *core, AnyFn fn, const void *aux, void *ctx, const fer
 
 int ferry_method_call_async(ferry_client *client, const char *service, const ferry_method *method,
                             const void *args, ferry_any_fn fn, void *ctx, ferry_error *reterr) {
+    const CallMemo *memo;
     CallSpec spec;
     int r = fn ? prepare(client, service, method, args, &spec, reterr)
                : error_set(reterr, "ferry.Misuse", "the callback is NULL");
@@ -128,8 +130,9 @@ int ferry_method_call_async(ferry_client *client, const char *service, const fer
     spec.ctx = ctx;
     spec.end = answered;
     spec.aux = method;
-    if (memo_applies(client, method))
-        return memo_start_call(client, method, args, &spec, reterr);
+    memo = client->core->call_memo;
+    if (memo && memo->applies(client, method))
+        return memo->start(client, method, args, &spec, reterr);
     return call_start(client, &spec, reterr);
 }
 

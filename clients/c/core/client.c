@@ -1,64 +1,16 @@
 /* Clients: opened, given other defaults, closed. */
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/text.h"
-#include "clients/c/calls/call.h"
-#include "clients/c/calls/retry.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/registration.h"
-#include "clients/c/core/slab.h"
-#include "clients/c/memo/memo.h"
-#include "clients/c/queues/push-log.h"
-#include "clients/c/queues/work.h"
-#include "clients/c/serving/request.h"
 
 enum { CLIENT_NAME_MAX = 63 };
 
 #define DEFAULT_URL "tcp://127.0.0.1:5877"
-
-/* How often this process is the child of a fork(): a client belongs to the process, and to its
- * libzmq threads, that opened it. getpid() for each call would be a system call for each. */
-static unsigned forks;
-
-static void count_fork(void) {
-    forks++;
-}
-
-static void watch_forks(void) {
-    pthread_atfork(NULL, NULL, count_fork);
-}
-
-bool core_is_of_parent(const Core *core) {
-    return core->forks != forks;
-}
-
-int client_check(const ferry_client *client, ferry_error *reterr) {
-    if (__builtin_expect(!client, 0))
-        return error_set(reterr, "ferry.Misuse", "the client is NULL");
-    if (__builtin_expect(core_is_of_parent(client->core), 0))
-        return error_set(reterr, "ferry.Forked",
-                         "the client was opened before fork(): open one in the child");
-    if (__builtin_expect(client->closed || client->core->closed, 0))
-        return error_set(reterr, "ferry.Cancelled", "the client is closed");
-    return 0;
-}
-
-uint32_t client_timeout(const ferry_client *client, uint32_t method_ms, uint64_t now_ms) {
-    uint32_t timeout_ms = client->timeout_ms ? client->timeout_ms
-                          : method_ms        ? method_ms
-                                             : TIMEOUT_MS;
-
-    if (client->deadline_ms == UINT64_MAX)
-        return timeout_ms;
-    if (client->deadline_ms <= now_ms)
-        return 0;
-    return client->deadline_ms - now_ms < timeout_ms ? (uint32_t)(client->deadline_ms - now_ms)
-                                                     : timeout_ms;
-}
 
 /* ---- handles ---- */
 
@@ -147,7 +99,12 @@ static int take_options(ferry_client *handle, const ferry_client *parent,
     handle->idempotent = options->idempotent || (parent && parent->idempotent);
     handle->cache = options->cache ? options->cache : parent ? parent->cache : NULL;
     handle->deadline_ms = parent ? parent->deadline_ms : UINT64_MAX;
-    handle->request = parent ? parent->request : NULL;
+    if (parent) {
+        handle->request = parent->request;
+        handle->parent = parent->parent;
+        handle->parent_session = parent->parent_session;
+        handle->cancelled = parent->cancelled;
+    }
     return 0;
 }
 
@@ -173,7 +130,8 @@ int ferry_with(ferry_client *client, const ferry_options *options, ferry_client 
     return 0;
 }
 
-ferry_client *client_for_request(Core *core, Request *request, Span headers, uint64_t deadline_ms) {
+ferry_client *client_for_request(Core *core, Request *request, uint64_t id, Span headers,
+                                 uint64_t deadline_ms) {
     CLEANUP(buffer_deinit) Buffer next = {0};
     ferry_client *handle;
 
@@ -188,16 +146,26 @@ ferry_client *client_for_request(Core *core, Request *request, Span headers, uin
     handle->trace = core->main.trace;
     handle->deadline_ms = deadline_ms;
     handle->request = request;
+    handle->parent = id;
+    handle->parent_session = core->session;
+    handle->lent = true;
     handle->cache = core->main.cache;
     attach(handle, core);
     return handle;
 }
 
+static void cancel(ferry_client *handle) {
+    const Core *core = handle->core;
+
+    for (size_t i = 0; i < core->n_parts; i++)
+        if (core->parts[i]->cancel)
+            core->parts[i]->cancel(handle);
+}
+
 void client_drop(ferry_client *client) {
     Core *core = client->core;
 
-    calls_cancel(client);
-    memo_cancel(client);
+    cancel(client);
     registrations_drop(client);
     /* The calls whose callbacks are still to be run refer to their handle no more. */
     detach(client);
@@ -208,21 +176,17 @@ void client_drop(ferry_client *client) {
 
 /* ---- the connection ---- */
 
-Core *core_ref(Core *core) {
-    core->owners++;
-    return core;
-}
-
 static void core_free(Core *core) {
-    memo_free(core);
+    while (core->n_parts > 0) {
+        const Part *part = core->parts[--core->n_parts];
+
+        if (part->free)
+            part->free(core);
+    }
     loop_deinit(core);
     session_deinit(core);
     events_deinit(core);
-    push_log_free(core->pushes);
     names_free(core->names);
-    slab_free(core->calls);
-    slab_free(core->requests);
-    slab_free(core->jobs);
     buffer_deinit(&core->scratch);
     ferry_free(core->spare);
     id_map_deinit(&core->awaits);
@@ -230,42 +194,49 @@ static void core_free(Core *core) {
     id_map_deinit(&core->pulls);
     id_map_deinit(&core->requests_by_id);
     id_map_deinit(&core->cancelled);
-    ferry_error_clear(&core->push_error);
     free(core->main.owned);
     free(core);
 }
 
-void core_unref(Core *core) {
-    if (--core->owners == 0)
-        core_free(core);
-}
+static void shut_if_closed(Core *core);
 
 static int fill_core(Core *core) {
     core->owners = 1;
-    core->forks = forks;
+    core_watch_forks(core);
+    core->free = core_free;
+    core->shut = shut_if_closed;
     core->main.core = core;
     core->next_id = 1;
-    core->retry_budget = RETRY_BUDGET_MAX;
     core->down_since_ms = clock_ms();
     timers_init(&core->timers, clock_ms());
-    core->calls = slab_new(sizeof(Call));
-    core->requests = slab_new(sizeof(Request));
-    core->jobs = slab_new(sizeof(Job));
     core->names = names_new();
-    core->pushes = push_log_new();
-    return core->calls && core->requests && core->jobs && core->names && core->pushes ? 0 : -ENOMEM;
+    return core->names ? 0 : -ENOMEM;
 }
 
-int ferry_open(const char *url, const ferry_options *options, ferry_client **ret,
-               ferry_error *reterr) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* Parts whose init() was called are freed with the core. */
+static int add_parts(Core *core, const Part *const *parts, size_t n_parts) {
+    for (size_t i = 0; i < n_parts; i++) {
+        const struct Receiver *receiver = parts[i]->receivers;
+        int r;
+
+        core->parts[core->n_parts++] = parts[i];
+        for (; receiver && receiver->op > 0; receiver++)
+            core->receivers[receiver->op] = receiver;
+        r = parts[i]->init ? parts[i]->init(core) : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int client_open(const Part *const *parts, size_t n_parts, const char *url,
+                const ferry_options *options, ferry_client **ret, ferry_error *reterr) {
     char made_up[CLIENT_NAME_MAX + 1];
     const char *name = options ? options->name : NULL;
     LinkHandlers handlers = session_handlers;
     Core *core;
     int r;
 
-    pthread_once(&once, watch_forks);
     if (!ret)
         return error_set(reterr, "ferry.Misuse", "ret is NULL");
     if (!url)
@@ -285,6 +256,8 @@ int ferry_open(const char *url, const ferry_options *options, ferry_client **ret
         return error_set_code(reterr, -ENOMEM, NULL);
     core->event_fd = core->timer_fd = -1;
     r = fill_core(core);
+    if (r == 0)
+        r = add_parts(core, parts, n_parts);
     if (r < 0)
         r = error_set_code(reterr, r, NULL);
     if (r == 0)
@@ -328,30 +301,28 @@ static void await_leaving(Core *core) {
 /* The end of the connection: once, when no callback runs. */
 static void shut(Core *core) {
     core_ref(core);
-    for (ferry_client *handle = &core->main; handle; handle = handle->next) {
-        calls_cancel(handle);
-        memo_cancel(handle);
-    }
+    for (ferry_client *handle = &core->main; handle; handle = handle->next)
+        cancel(handle);
     registrations_shut(core);
-    jobs_shut(core);
-    requests_shut(core);
+    for (size_t i = 0; i < core->n_parts; i++)
+        if (core->parts[i]->stop)
+            core->parts[i]->stop(core);
     await_leaving(core);
-    pushes_shut(core);
     core->link = link_free(core->link);
     core->is_up = false;
-    memo_serve_shut(core);
+    for (size_t i = 0; i < core->n_parts; i++)
+        if (core->parts[i]->shut)
+            core->parts[i]->shut(core);
 
     /* Callbacks may still start nothing, for the client is closed, but all of them are run. */
     core->turns++;
-    calls_run_ended(core);
-    memo_run(core);
-    pushes_run_ended(core);
+    core_run_due(core);
     core->turns--;
     core_unref(core);
     core_unref(core);
 }
 
-void client_shut_if_closed(Core *core) {
+static void shut_if_closed(Core *core) {
     if (core->closed && core->link)
         shut(core);
 }
@@ -363,18 +334,17 @@ ferry_client *ferry_close(ferry_client *client) {
         return NULL;
     core = client->core;
     /* The sockets are the parent's: nothing here may touch them, so nothing is freed either. */
-    if (core->forks != forks)
+    if (core_is_of_parent(core))
         return NULL;
     if (client != &core->main) {
         /* A request's own handle is only lent. */
-        if (client->request && request_handle(client->request) == client)
+        if (client->lent)
             return NULL;
         core_ref(core);
         client_drop(client);
         if (core->turns == 0 && core->waits == 0 && core->link) {
             core_enter(core);
-            calls_run_ended(core);
-            memo_run(core);
+            core_run_due(core);
             core_leave(core);
         }
         core_unref(core);

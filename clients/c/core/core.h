@@ -1,14 +1,16 @@
 #pragma once
 
 /*
- * What the files of libferry share: one connection (Core), the handles on it (ferry_client), and
- * what waits for an answer (Await).
+ * The core of libferry: one connection (Core), the handles on it (ferry_client), the waits for an
+ * answer (Await), and the parts that the core drives (Part).
  *
- * Nothing here calls the program back but in a turn (loop.c): what ends at another moment, by a
- * deadline or in a blocking call, is set aside until the next one.
+ * Callbacks of the program run only in a turn (loop.c). If something ends outside a turn, by a
+ * deadline or in a blocking call, its callback is deferred to the next turn.
  */
 
-#include <ferry/ferry.h>
+#include <ferry/call.h>
+#include <ferry/schema.h>
+#include <ferry/serve.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -32,6 +34,8 @@ typedef struct Post Post;
 typedef struct Slab Slab;
 typedef struct Memo Memo;
 typedef struct Serving Serving;
+typedef struct CallMemo CallMemo;
+typedef struct ServeMemo ServeMemo;
 
 enum {
     TIMEOUT_MS = 30000, /* a call's, when neither handle nor method says another */
@@ -43,6 +47,55 @@ enum {
     FLUSH_AT = 640 * 1024,       /* bytes put since the last flush that make one due at once */
     TURN_MESSAGES = 200,
 };
+
+/* The ids of requests with streams have this bit: it tells whether an ITEM or MORE belongs to a
+ * call that this client made (0) or to one that it serves (1). */
+#define STREAM_ID (UINT64_C(1) << 63)
+
+/*
+ * A part of the library (calls, serving, topics, queues, memo) as the core sees it: the functions
+ * that the core calls. open.c lists the parts. The core calls them in the order of that list, down
+ * and free in the opposite order. Each function may be NULL.
+ */
+typedef struct Part {
+    int (*init)(Core *core); /* 0 or -ENOMEM */
+    void (*free)(Core *core);
+
+    /* A session begins; also while a closed client waits for its last messages to leave. */
+    void (*up)(Core *core);
+    /* The session, if there was one, has ended: was_up. Otherwise an attempt to connect failed. */
+    void (*down)(Core *core, const ferry_error *reason, bool was_up);
+    /* Adds to HELLO; buffer holds the fields that are added until HELLO is written. */
+    void (*hello)(Core *core, Message *hello, Buffer *buffer);
+    /* The outbox may have room again. */
+    void (*pump)(Core *core);
+
+    bool (*is_due)(const Core *core);         /* callbacks wait for a turn */
+    bool (*run)(Core *core);                  /* in a turn: runs them; true: there were some */
+    bool (*is_unconfirmed)(const Core *core); /* ferry_run() and ferry_close() wait for it */
+    void (*watch)(Core *core);                /* the client is in loop mode now */
+
+    void (*cancel)(ferry_client *handle); /* the handle is being closed */
+    void (*stop)(Core *core);             /* the client is being closed */
+    void (*shut)(Core *core);             /* its link is gone */
+
+    /* The messages for this part; op 0 ends the list. later: a blocking call is under way, or
+     * earlier messages are deferred; a function that runs callbacks defers the message then. */
+    const struct Receiver {
+        unsigned op;
+        void (*fn)(Core *core, const Message *message, const void *block, bool later);
+    } * receivers;
+} Part;
+
+enum { PARTS_MAX = 8, RECEIVED_OPS = 64 };
+
+/* The outcome of a blocking call, push or registration. */
+typedef struct Outcome {
+    bool done;
+    int code;
+    ferry_reply *reply; /* of a call */
+    ferry_error error;
+} Outcome;
 
 /* Something that waits for messages with its id: OK, ERROR, ITEM, MORE, ANSWER, PONG. */
 typedef struct Await Await;
@@ -60,8 +113,12 @@ struct ferry_client {
     ferry_client *next, **link; /* of the core's */
     Call *calls, *last_call;    /* started through it, oldest first */
     Request *request;           /* calls are made on its behalf; NULL */
-    uint64_t deadline_ms;       /* inherited; UINT64_MAX: none */
-    uint32_t timeout_ms;        /* 0: the method's own, else TIMEOUT_MS */
+    uint64_t parent;            /* the id of that request, in the session parent_session */
+    uint64_t parent_session;
+    bool cancelled;       /* that request is cancelled */
+    bool lent;            /* made for a request: the program may not close it */
+    uint64_t deadline_ms; /* inherited; UINT64_MAX: none */
+    uint32_t timeout_ms;  /* 0: the method's own, else TIMEOUT_MS */
     bool idempotent, closed;
     ferry_cache *cache;
     Span instance, headers; /* in owned; headers: see client_headers() */
@@ -75,10 +132,15 @@ struct ferry_client {
 struct Core {
     ferry_client main;
     Link *link;
+    const Part *parts[PARTS_MAX];
+    size_t n_parts;
+    const struct Receiver *receivers[RECEIVED_OPS]; /* by op; NULL: no part receives it */
     uint32_t owners;
-    unsigned forks; /* of the process, when the client was opened */
-    unsigned turns; /* 1 inside a turn */
-    unsigned waits; /* blocking calls under way: what arrives is set aside */
+    void (*free)(Core *core); /* the last owner has gone */
+    void (*shut)(Core *core); /* no callback runs any more: ends a closed client's connection */
+    unsigned forks;           /* of the process, when the client was opened */
+    unsigned turns;           /* 1 inside a turn */
+    unsigned waits;           /* blocking calls under way: what arrives is set aside */
     unsigned corks;
     bool loop_mode, closed, is_up;
     bool has_run; /* services and workers were announced by a run that has ended */
@@ -104,7 +166,9 @@ struct Core {
     Buffer scratch; /* see typed.h */
     void *spare;    /* for unpacked values, see schema_spare(); NULL: none */
     NameCache *names;
-    Memo *memo; /* NULL: no memoised method was called */
+    Memo *memo;                  /* NULL: no memoised method was called */
+    const CallMemo *call_memo;   /* memoises calls; NULL: built without the cache */
+    const ServeMemo *serve_memo; /* memoises answers of services; NULL likewise */
 
     Registration *registrations;
     IdMap subscriptions, pulls; /* by the id that messages and jobs carry */
@@ -142,8 +206,10 @@ struct Core {
     Post *posts, *last_post;
 };
 
-/* ---- client.c ---- */
+/* ---- core.c ---- */
 
+/* Begins to count this process's forks. */
+void core_watch_forks(Core *core);
 /* This process is a child of the one that opened it. */
 bool core_is_of_parent(const Core *core);
 /* 0, -ECHILD in a child of the process that opened it, -ECANCELED after ferry_close(). */
@@ -151,8 +217,14 @@ int client_check(const ferry_client *client, ferry_error *reterr);
 Core *core_ref(Core *core);
 void core_unref(Core *core);
 
-/* A handle without options of its own, on behalf of a request. NULL: out of memory. */
-ferry_client *client_for_request(Core *core, Request *request, Span headers, uint64_t deadline_ms);
+/* Opens a client that drives these parts: see ferry_open(). */
+int client_open(const Part *const *parts, size_t n_parts, const char *url,
+                const ferry_options *options, ferry_client **ret, ferry_error *reterr);
+
+/* A handle without options of its own, on behalf of the request with this id in this session. NULL:
+ * out of memory. */
+ferry_client *client_for_request(Core *core, Request *request, uint64_t id, Span headers,
+                                 uint64_t deadline_ms);
 void client_drop(ferry_client *client);
 
 /* The headers of what is sent through this handle, for this once. */
@@ -161,9 +233,6 @@ static inline Span client_headers(ferry_client *client) {
         traceparent_begin(&client->core->trace_ids, client->traceparent);
     return client->headers;
 }
-
-/* Ends the connection of a client that was closed in a callback, now that none runs. */
-void client_shut_if_closed(Core *core);
 
 /* The time to wait for an answer: the handle's, else the method's, else 30 s, but no longer than
  * what is left of an inherited deadline. 0: that has passed. */
@@ -187,11 +256,26 @@ void core_breathe(Core *core);
 /* Sees to it that the program's loop calls ferry_process() soon. */
 void core_raise(Core *core);
 
+/* 0, or as client_check(), or -EINVAL inside a callback. */
+int core_turn_check(ferry_client *client, ferry_error *reterr);
+
+/* For functions that any thread may call, between the two. The first may end ferry_run(), whose
+ * thread then closes the client: ferry_close() waits until `visitors` is 0. The second wakes the
+ * client's thread. */
+void core_visit(Core *core);
+void core_wake_and_leave(Core *core);
+
 int loop_init(Core *core);
 void loop_deinit(Core *core);
 
 /* One turn. True: there was something to do. */
 bool core_turn(Core *core);
+
+/* Runs the callbacks that are due in the parts; in a turn. True: there were some. */
+bool core_run_due(Core *core);
+
+/* A part still waits for confirmations: see Part. */
+bool core_is_unconfirmed(const Core *core);
 
 /* Runs turns until is_over() or until_ms, or until a callback closes the client. Outside turns. */
 void core_run(Core *core, bool (*is_over)(const Core *core, const void *ctx), const void *ctx,
@@ -224,9 +308,15 @@ void session_deinit(Core *core);
 /* Keeps a message for a turn to come. */
 void aside_put(Core *core, const Message *message, const void *block);
 
-/* Gives a request that begins what was set aside for it: its handler may wait for that now, and
- * what comes from now on must not overtake it. */
-void aside_claim(Core *core, Request *request);
+/* Takes the deferred messages with this id, other than CALLs, and gives each to fn: a handler that
+ * begins may wait for them, and later ones must not overtake them. */
+void aside_claim(Core *core, uint64_t id,
+                 void (*fn)(Core *core, Request *request, const Message *message,
+                            const void *block),
+                 Request *request);
+
+/* The error that an ERROR holds. outcome_unknown is set where the type says so. */
+void error_of_message(const Message *message, ferry_error *reterr);
 
 /* ---- events.c ---- */
 

@@ -12,15 +12,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "clients/c/calls/call.h"
-#include "clients/c/calls/stream.h"
-#include "clients/c/core/registration.h"
-#include "clients/c/memo/memo.h"
-#include "clients/c/queues/push-log.h"
-#include "clients/c/queues/work.h"
-#include "clients/c/serving/request.h"
-
-enum { DRAIN_MS = 5000 };
+#include "clients/c/core/core.h"
+#include "clients/c/core/flow.h"
 
 struct Post {
     Post *next;
@@ -53,13 +46,11 @@ static void wake(Core *core) {
     errno = saved;
 }
 
-/* What another thread does here may end ferry_run(), and the client is closed while that thread has
- * not done with it yet: who closes it waits for those who are between these two. */
-static void enter(Core *core) {
+void core_visit(Core *core) {
     __atomic_add_fetch(&core->visitors, 1, __ATOMIC_ACQ_REL);
 }
 
-static void wake_and_leave(Core *core) {
+void core_wake_and_leave(Core *core) {
     __atomic_store_n(&core->woken, true, __ATOMIC_RELEASE);
     wake(core);
     __atomic_sub_fetch(&core->visitors, 1, __ATOMIC_ACQ_REL);
@@ -102,7 +93,7 @@ int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx) {
     if (!post)
         return -ENOMEM;
     *post = (Post){NULL, fn, ctx};
-    enter(core);
+    core_visit(core);
     pthread_mutex_lock(core->post_lock);
     if (core->last_post)
         core->last_post->next = post;
@@ -110,7 +101,7 @@ int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx) {
         __atomic_store_n(&core->posts, post, __ATOMIC_RELEASE);
     core->last_post = post;
     pthread_mutex_unlock(core->post_lock);
-    wake_and_leave(core);
+    core_wake_and_leave(core);
     return 0;
 }
 
@@ -136,7 +127,9 @@ void loop_deinit(Core *core) {
 static void flush(Core *core) {
     if (core->is_up) {
         owed_pump(core);
-        pushes_pump(core);
+        for (size_t i = 0; i < core->n_parts; i++)
+            if (core->parts[i]->pump)
+                core->parts[i]->pump(core);
     }
     link_flush(core->link);
     if (core->full_flows && link_has_room(core->link))
@@ -179,8 +172,12 @@ int ferry_uncork(ferry_client *client, ferry_error *reterr) {
 
 /* Callbacks wait for a turn. */
 static bool is_due(const Core *core) {
-    return core->aside || core->ended || core->events || pushes_due(core) || streams_due(core) ||
-           requests_due(core) || memo_due(core);
+    if (core->aside || core->events)
+        return true;
+    for (size_t i = 0; i < core->n_parts; i++)
+        if (core->parts[i]->is_due && core->parts[i]->is_due(core))
+            return true;
+    return false;
 }
 
 /* In loop mode: sees to it that the descriptor is readable when there is or will be something to
@@ -281,19 +278,8 @@ void core_leave(Core *core) {
         flush(core);
         settle(core);
     }
-    client_shut_if_closed(core);
+    core->shut(core);
     core_unref(core);
-}
-
-static bool run_ended(Core *core) {
-    bool busy = calls_run_ended(core);
-
-    busy |= memo_run(core);
-    busy |= pushes_run_ended(core);
-    busy |= streams_run(core);
-    busy |= requests_run(core);
-    events_run(core);
-    return busy;
 }
 
 bool core_turn(Core *core) {
@@ -308,14 +294,15 @@ bool core_turn(Core *core) {
         busy |= link_process(core->link, TURN_MESSAGES, core->now_ms) > 0;
     if (!core->closed) {
         timers_run(&core->timers, core->now_ms, core);
-        busy |= run_ended(core);
+        busy |= core_run_due(core);
+        events_run(core);
     }
     busy |= core->aside != NULL;
     core_leave(core);
     return busy;
 }
 
-static int turn_check(ferry_client *client, ferry_error *reterr) {
+int core_turn_check(ferry_client *client, ferry_error *reterr) {
     int r = client_check(client, reterr);
 
     if (r == 0 && client->core->turns > 0)
@@ -324,7 +311,7 @@ static int turn_check(ferry_client *client, ferry_error *reterr) {
 }
 
 int ferry_process(ferry_client *client, ferry_error *reterr) {
-    int r = turn_check(client, reterr);
+    int r = core_turn_check(client, reterr);
 
     if (r == 0)
         core_turn(client->core);
@@ -357,7 +344,9 @@ int ferry_fd(ferry_client *client) {
         core->timer_fd = -1;
         return r;
     }
-    memo_watch(core);
+    for (size_t i = 0; i < core->n_parts; i++)
+        if (core->parts[i]->watch)
+            core->parts[i]->watch(core);
     core_raise(core);
     return epoll_fd;
 }
@@ -366,10 +355,6 @@ int ferry_fd(ferry_client *client) {
 
 static uint64_t next_due_ms(const Core *core) {
     return is_due(core) ? 0 : timers_next(&core->timers);
-}
-
-static unsigned stops(const Core *core) {
-    return __atomic_load_n(&core->stops, __ATOMIC_ACQUIRE);
 }
 
 void core_run(Core *core, bool (*is_over)(const Core *core, const void *ctx), const void *ctx,
@@ -382,56 +367,4 @@ void core_run(Core *core, bool (*is_over)(const Core *core, const void *ctx), co
         next_ms = next_due_ms(core);
         link_wait(core->link, core->wait_fd, next_ms < until_ms ? next_ms : until_ms);
     }
-}
-
-static bool is_stopped(const Core *core, const void *ctx) {
-    (void)ctx;
-    return stops(core) > 0;
-}
-
-/* What was begun is done. A second ferry_stop() does not wait for that. */
-static bool is_drained(const Core *core, const void *ctx) {
-    (void)ctx;
-    return stops(core) > 1 || (core->n_requests == 0 && core->n_jobs == 0 && !core->aside &&
-                               registrations_are_off(core));
-}
-
-static bool has_left(const Core *core, const void *ctx) {
-    (void)ctx;
-    return stops(core) > 1 || !core->is_up ||
-           (link_waiting(core->link) == 0 && push_log_is_empty(core->pushes));
-}
-
-int ferry_run(ferry_client *client, ferry_error *reterr) {
-    int r = turn_check(client, reterr);
-    Core *core;
-
-    if (r < 0)
-        return r;
-    core = core_ref(client->core);
-    registrations_resume(core);
-    core_run(core, is_stopped, NULL, UINT64_MAX);
-    if (!core->closed) {
-        registrations_withdraw(core);
-        core_run(core, is_drained, NULL, UINT64_MAX);
-    }
-    if (!core->closed)
-        core_run(core, has_left, NULL, clock_ms() + DRAIN_MS);
-    __atomic_store_n(&core->stops, 0, __ATOMIC_RELEASE);
-    core_unref(core);
-    return 0;
-}
-
-int ferry_stop(ferry_client *client) {
-    Core *core;
-
-    if (!client)
-        return -EINVAL;
-    core = client->core;
-    if (core_is_of_parent(core))
-        return -ECHILD;
-    enter(core);
-    __atomic_add_fetch(&core->stops, 1, __ATOMIC_ACQ_REL);
-    wake_and_leave(core);
-    return 0;
 }

@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "clients/c/calls/call.h"
 #include "clients/c/core/names.h"
 #include "rpc/wire/writer.h"
 
@@ -327,18 +326,4 @@ int ferry_unpack(ferry_bytes body, ferry_error *reterr, const char *format, ...)
     r = format_unpack(body, format, args, reterr);
     va_end(args);
     return r;
-}
-
-int ferry_callf(ferry_client *client, const char *method, ferry_reply **ret, ferry_error *reterr,
-                const char *format, ...) {
-    CLEANUP(buffer_deinit) Buffer packed = {0};
-    va_list args;
-    int r;
-
-    va_start(args, format);
-    r = format_pack(&packed, format, args, reterr);
-    va_end(args);
-    if (r < 0)
-        return r;
-    return ferry_call(client, method, ferry_bytes_of(packed.data, packed.len), ret, reterr);
 }

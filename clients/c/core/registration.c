@@ -9,7 +9,7 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
 /* ---- asking ---- */
 
 static void finish(Registration *registration, ferry_error *error) {
-    CallResult *result = registration->result;
+    Outcome *result = registration->result;
 
     if (!result)
         return;
@@ -115,7 +115,7 @@ static void link_out(Core *core, Registration *registration) {
     timer_disarm(&core->timers, &registration->retry);
 }
 
-static int await_answer(Core *core, Registration *registration, CallResult *result,
+static int await_answer(Core *core, Registration *registration, Outcome *result,
                         ferry_error *reterr) {
     uint64_t now_ms = clock_ms();
     uint32_t timeout_ms = client_timeout(registration->handle, 0, now_ms);
@@ -146,7 +146,7 @@ static int await_answer(Core *core, Registration *registration, CallResult *resu
 int registration_add(ferry_client *client, Registration *registration, const RegistrationKind *kind,
                      ferry_error *reterr) {
     Core *core = client->core;
-    CallResult result = {.error = FERRY_ERROR_INIT};
+    Outcome result = {.error = FERRY_ERROR_INIT};
     int r;
 
     registration->kind = kind;
@@ -166,7 +166,7 @@ int registration_add(ferry_client *client, Registration *registration, const Reg
 int registration_change(Registration *registration, ferry_error *reterr) {
     ferry_client *client = registration->handle;
     Core *core = client->core;
-    CallResult result = {.error = FERRY_ERROR_INIT};
+    Outcome result = {.error = FERRY_ERROR_INIT};
     int r;
 
     registration->result = &result;
@@ -202,7 +202,7 @@ void registration_leave(Core *core, Registration *registration) {
 
 /* ---- sessions ---- */
 
-void registrations_up(Core *core) {
+static void registrations_up(Core *core) {
     for (Registration *r = core->registrations; r; r = r->next) {
         timer_disarm(&core->timers, &r->retry);
         if (r->state != REGISTRATION_OFF || (core->has_run && r->kind->stops))
@@ -212,7 +212,8 @@ void registrations_up(Core *core) {
     }
 }
 
-void registrations_down(Core *core, const ferry_error *reason) {
+static void registrations_down(Core *core, const ferry_error *reason, bool was_up) {
+    (void)was_up;
     for (Registration *r = core->registrations; r; r = r->next) {
         await_take(core, &r->await);
         r->state = REGISTRATION_OFF;
@@ -308,3 +309,8 @@ bool registrations_are_off(const Core *core) {
             return false;
     return true;
 }
+
+const Part registrations_part = {
+    .up = registrations_up,
+    .down = registrations_down,
+};

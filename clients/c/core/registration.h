@@ -6,7 +6,7 @@
  * after here, through every reconnection, until it is dropped.
  */
 
-#include "clients/c/calls/call.h"
+#include "clients/c/core/core.h"
 
 typedef enum RegistrationState {
     REGISTRATION_OFF,   /* the broker does not know it: no connection, or withdrawn */
@@ -29,9 +29,9 @@ struct ferry_registration {
     const RegistrationKind *kind;
     ferry_client *handle;
     Registration *next, *previous;
-    uint64_t id;        /* of the message that announced it in this session */
-    CallResult *result; /* of the call that makes it, until it is answered */
-    Timer retry;        /* after a refusal in a later session */
+    uint64_t id;     /* of the message that announced it in this session */
+    Outcome *result; /* of the call that makes it, until it is answered */
+    Timer retry;     /* after a refusal in a later session */
     RegistrationState state;
     unsigned busy; /* its callback runs: freed after that */
     bool dead;
@@ -51,10 +51,10 @@ void registration_drop(Core *core, Registration *registration);
 void registration_enter(Registration *registration);
 void registration_leave(Core *core, Registration *registration);
 
-void registrations_up(Core *core);
-void registrations_down(Core *core, const ferry_error *reason);
 void registrations_drop(ferry_client *handle); /* those made through it */
 void registrations_shut(Core *core);
+
+extern const Part registrations_part;
 
 /* For ferry_stop(): those that bring work are taken back, and announced again by the next run. */
 void registrations_withdraw(Core *core);

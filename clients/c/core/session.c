@@ -5,12 +5,8 @@
 
 #include <stdlib.h>
 
-#include "clients/c/calls/call.h"
-#include "clients/c/core/registration.h"
-#include "clients/c/queues/push-log.h"
-#include "clients/c/queues/work.h"
-#include "clients/c/serving/request.h"
-#include "clients/c/topics/subscribe.h"
+#include "clients/c/core/core.h"
+#include "rpc/schema/remote-error.h"
 
 enum { CANCELLED_MAX = 4096 };
 
@@ -59,12 +55,12 @@ static Record *aside_take(Core *core) {
     return record;
 }
 
-void aside_claim(Core *core, Request *request) {
-    const uint64_t id = request_id(request);
+void aside_claim(Core *core, uint64_t id,
+                 void (*fn)(Core *core, Request *request, const Message *message,
+                            const void *block),
+                 Request *request) {
     Record **at = &core->aside, *record;
 
-    if (id == 0) /* of a session that is gone */
-        return;
     core->last_aside = NULL;
     while ((record = *at)) {
         Message message;
@@ -78,7 +74,7 @@ void aside_claim(Core *core, Request *request) {
         *at = record->next;
         core->aside_bytes -= record_size(record);
         record_read(record, &message);
-        request_message(core, request, &message, record->block);
+        fn(core, request, &message, record->block);
         record_free(record);
     }
 }
@@ -96,6 +92,13 @@ static void set_answer_aside(Core *core, Await *await, const Message *message, c
 
 /* ---- dispatch ---- */
 
+void error_of_message(const Message *message, ferry_error *reterr) {
+    remote_error_read(message->error.map, reterr);
+    if (reterr->type && (strcmp(reterr->type, "ferry.DeadlineExceeded") == 0 ||
+                         strcmp(reterr->type, "ferry.ServerLost") == 0))
+        reterr->outcome_unknown = true;
+}
+
 static void to_await(Core *core, uint64_t id, const Message *message, const void *block,
                      bool later) {
     Await *await = id_map_get(&core->awaits, id);
@@ -108,20 +111,10 @@ static void to_await(Core *core, uint64_t id, const Message *message, const void
         await->fn(core, await, message, block);
 }
 
-static void to_request(Core *core, const Message *message, const void *block, bool later) {
-    Request *request = request_find(core, message->id);
-
-    if (request)
-        request_message(core, request, message, block);
-    else if (!later)
-        return; /* answered already */
-    else if (message->op == OP_CANCEL)
-        id_map_put(&core->cancelled, message->id, core);
-    else
-        aside_put(core, message, block);
-}
-
 static void dispatch(Core *core, const Message *message, const void *block, bool later) {
+    const struct Receiver *receiver =
+        message->op < RECEIVED_OPS ? core->receivers[message->op] : NULL;
+
     switch (message->op) {
     case OP_OK:
     case OP_ERROR:
@@ -133,38 +126,16 @@ static void dispatch(Core *core, const Message *message, const void *block, bool
         return;
     case OP_ITEM:
     case OP_MORE:
-        if (message->id & STREAM_ID)
-            to_request(core, message, block, later);
-        else
+        if (!(message->id & STREAM_ID)) {
             to_await(core, message->id, message, block, later);
-        return;
-    case OP_END:
-    case OP_CANCEL:
-        to_request(core, message, block, later);
-        return;
-    default:
-        break;
-    }
-    if (later) {
-        aside_put(core, message, block);
-        return;
-    }
-    switch (message->op) {
-    case OP_MESSAGE:
-        topic_message(core, message, block);
-        break;
-    case OP_GAP:
-        topic_gap(core, message);
-        break;
-    case OP_CALL:
-        serve_call(core, message, block);
-        break;
-    case OP_JOB:
-        work_job(core, message, block);
+            return;
+        }
         break;
     default:
-        break; /* nothing that a broker sends */
+        break;
     }
+    if (receiver)
+        receiver->fn(core, message, block, later);
 }
 
 static void on_message(const Message *message, const void *block, void *ctx) {
@@ -310,14 +281,12 @@ static void on_up(bool resumed, void *ctx) {
     (void)resumed;
     core->is_up = true;
     core->session++;
-    /* Even when it is being closed: this is what it waits for. */
-    early_up(core);
-    if (core->closed)
-        return;
-    registrations_up(core);
-    calls_up(core);
-    pushes_up(core);
-    event_note(core, FERRY_EVENT_UP, NULL);
+    /* Even when the client is being closed: ferry_close() waits for unsent messages. */
+    for (size_t i = 0; i < core->n_parts; i++)
+        if (core->parts[i]->up)
+            core->parts[i]->up(core);
+    if (!core->closed)
+        event_note(core, FERRY_EVENT_UP, NULL);
 }
 
 static void awaits_down(Core *core) {
@@ -337,24 +306,20 @@ static void on_down(bool was_up, const ferry_error *error, void *ctx) {
         core->down_since_ms = clock_ms();
         aside_forget_session(core);
         owed_forget_answers(core);
-        requests_down(core);
         awaits_down(core);
-        event_note(core, FERRY_EVENT_DOWN, error);
-    } else {
-        event_note(core, FERRY_EVENT_RETRY, error);
     }
-    registrations_down(core, error);
-    calls_down(core, error);
-    pushes_down(core, error);
+    event_note(core, was_up ? FERRY_EVENT_DOWN : FERRY_EVENT_RETRY, error);
+    for (size_t i = core->n_parts; i-- > 0;)
+        if (core->parts[i]->down)
+            core->parts[i]->down(core, error, was_up);
 }
 
 static void on_hello(Message *hello, Buffer *buffer, void *ctx) {
     Core *core = ctx;
 
-    hello->hello.floor = push_log_floor(core->pushes, core->next_id);
-    jobs_held(core, buffer);
-    if (!buffer->failed && buffer->len > 0)
-        hello->hello.held = span_of(buffer->data, buffer->len);
+    for (size_t i = 0; i < core->n_parts; i++)
+        if (core->parts[i]->hello)
+            core->parts[i]->hello(core, hello, buffer);
 }
 
 const LinkHandlers session_handlers = {
@@ -369,10 +334,6 @@ void session_deinit(Core *core) {
 
     while ((record = aside_take(core)))
         record_free(record);
-    while ((record = core->early)) {
-        core->early = record->next;
-        record_free(record);
-    }
     while ((record = core->owed)) {
         core->owed = record->next;
         record_free(record);

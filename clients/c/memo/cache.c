@@ -15,6 +15,17 @@ enum { EXCEPTION_HEAD = 10 /* bytes in front of the error map: an array of two, 
 
 /* ---- what a connection keeps for this ---- */
 
+void memo_watch(Core *core) {
+    struct epoll_event event = {.events = EPOLLIN};
+
+    if (!core->memo || !core->loop_mode)
+        return;
+    event.data.fd = core->memo->epoll_fd;
+    /* If it fails, what Redis says is seen in the next turn that happens for another reason. */
+    if (epoll_ctl(link_epoll_fd(core->link), EPOLL_CTL_ADD, event.data.fd, &event) < 0)
+        return;
+}
+
 Memo *memo_of(Core *core) {
     Memo *memo = core->memo;
     struct epoll_event event = {.events = EPOLLIN};
@@ -37,17 +48,6 @@ Memo *memo_of(Core *core) {
     core->wait_fd = memo->epoll_fd;
     memo_watch(core);
     return memo;
-}
-
-void memo_watch(Core *core) {
-    struct epoll_event event = {.events = EPOLLIN};
-
-    if (!core->memo || !core->loop_mode)
-        return;
-    event.data.fd = core->memo->epoll_fd;
-    /* If it fails, what Redis says is seen in the next turn that happens for another reason. */
-    if (epoll_ctl(link_epoll_fd(core->link), EPOLL_CTL_ADD, event.data.fd, &event) < 0)
-        return;
 }
 
 const MemoPlan *memo_plan_of(Memo *memo, const ferry_method *method) {
@@ -103,24 +103,6 @@ bool memo_has_time(ferry_cache *cache, uint32_t timeout_ms) {
 
     return !store_redis(cache->core->store, &near) ||
            cache->core->timeout_ns / 1000000 * 2 <= timeout_ms;
-}
-
-bool memo_due(const Core *core) {
-    return core->memo && (core->memo->due || core->memo->due_servings);
-}
-
-bool memo_run(Core *core) {
-    Memo *memo = core->memo;
-    bool busy;
-
-    if (!memo)
-        return false;
-    for (Source *source = memo->sources; source; source = source->next)
-        if (source->pending > 0)
-            cache_lookups_process(source->lookups);
-    busy = memo_calls_run(core);
-    busy |= memo_servings_run(memo);
-    return busy;
 }
 
 void memo_free(Core *core) {

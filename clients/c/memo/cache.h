@@ -9,7 +9,7 @@
  */
 
 #include "cache/api/lookup.h"
-#include "clients/c/memo/memo.h"
+#include "clients/c/calls/call.h"
 #include "clients/c/memo/plan.h"
 
 typedef struct MemoCall MemoCall;
@@ -95,3 +95,16 @@ void memo_entry_keep_exception(const MemoEntry *entry, const ferry_error *error)
 
 bool memo_calls_run(Core *core);
 bool memo_servings_run(Memo *memo);
+
+/* The client is in loop mode: its descriptor becomes readable when Redis has answered. */
+void memo_watch(Core *core);
+void memo_free(Core *core);
+
+/* Ends calls of a handle with -ECANCELED, in a later turn. */
+void memo_cancel(ferry_client *client);
+
+/* The link is gone: requests that wait for the cache are dropped. */
+void memo_serve_shut(Core *core);
+
+extern const CallMemo memo_calls;
+extern const ServeMemo memo_services;

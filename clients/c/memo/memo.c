@@ -132,8 +132,8 @@ static int fetch(Fetched *fetched, uint32_t timeout_ms, MemoAnswer *ret, ferry_e
     return r;
 }
 
-int memo_run_call(ferry_client *client, const ferry_method *method, const void *args,
-                  CallSpec *spec, MemoAnswer *ret, ferry_error *reterr) {
+static int memo_run_call(ferry_client *client, const ferry_method *method, const void *args,
+                         CallSpec *spec, MemoAnswer *ret, ferry_error *reterr) {
     uint32_t timeout_ms;
     MemoEntry entry;
     int r = -EAGAIN;
@@ -153,8 +153,8 @@ int memo_run_call(ferry_client *client, const ferry_method *method, const void *
     return r == -EAGAIN ? call_directly(client, spec, ret, reterr) : r;
 }
 
-int memo_ask_instead(ferry_client *client, const CallSpec *spec, MemoAnswer *ret,
-                     ferry_error *reterr) {
+static int memo_ask_instead(ferry_client *client, const CallSpec *spec, MemoAnswer *ret,
+                            ferry_error *reterr) {
     Buffer *key = &client->core->memo->key;
 
     ferry_cache_delete(client->cache, ferry_bytes_of(key->data, key->len), NULL);
@@ -341,8 +341,8 @@ static void got_value(LookState state, ferry_bytes *value, int status, void *ctx
         ask_server_later(call);
 }
 
-int memo_start_call(ferry_client *client, const ferry_method *method, const void *args,
-                    CallSpec *spec, ferry_error *reterr) {
+static int memo_start_call(ferry_client *client, const ferry_method *method, const void *args,
+                           CallSpec *spec, ferry_error *reterr) {
     uint32_t timeout_ms;
     Core *core = client->core;
     MemoEntry entry;
@@ -422,3 +422,17 @@ void memo_cancel(ferry_client *client) {
         make_due(client->core, call);
     }
 }
+
+/* A call of a named instance goes to that instance. */
+static bool applies(const ferry_client *client, const ferry_method *method) {
+    return client->cache && method->cache_ttl_ms > 0 && method->result &&
+           client->instance.len == 0 &&
+           !(method->flags & (FERRY_ONEWAY | FERRY_STREAM_IN | FERRY_STREAM_OUT));
+}
+
+const CallMemo memo_calls = {
+    .applies = applies,
+    .run = memo_run_call,
+    .replace = memo_ask_instead,
+    .start = memo_start_call,
+};

@@ -168,7 +168,7 @@ static bool look(Serving *serving) {
     return r < 0 || go_on(serving);
 }
 
-bool memo_serve(Request *request, ferry_cache *cache, const void *args) {
+static bool memo_serve(Request *request, ferry_cache *cache, const void *args) {
     const char *full = request->request.method;
     Memo *memo = memo_of(request->core);
     const MemoPlan *plan = memo ? memo_plan_of(memo, request->typed) : NULL;
@@ -188,15 +188,15 @@ bool memo_serve(Request *request, ferry_cache *cache, const void *args) {
     return request->fresh ? stamp(serving) : look(serving);
 }
 
-void memo_serve_result(Request *request, Span body) {
+static void memo_serve_result(Request *request, Span body) {
     memo_entry_keep_result(&request->serving->entry, body);
 }
 
-void memo_serve_error(Request *request, const ferry_error *error) {
+static void memo_serve_error(Request *request, const ferry_error *error) {
     memo_entry_keep_exception(&request->serving->entry, error);
 }
 
-void memo_serve_end(Request *request) {
+static void memo_serve_end(Request *request) {
     Serving *serving = request->serving;
 
     serving->request = NULL;
@@ -237,3 +237,16 @@ void memo_serve_shut(Core *core) {
             request_drop(serving->request);
     }
 }
+
+static bool applies(const ferry_client *handle, const ferry_method *method) {
+    return handle->cache && method && method->cache_ttl_ms > 0 && method->result &&
+           !(method->flags & (FERRY_ONEWAY | FERRY_STREAM_IN | FERRY_STREAM_OUT));
+}
+
+const ServeMemo memo_services = {
+    .applies = applies,
+    .begin = memo_serve,
+    .result = memo_serve_result,
+    .error = memo_serve_error,
+    .end = memo_serve_end,
+};

@@ -11,7 +11,7 @@ struct Push {
     Push *next, *previous;
     ferry_done_fn fn;
     void *ctx;
-    CallResult *result; /* of a blocking push */
+    Outcome *result;    /* of a blocking push */
     ferry_error *error; /* when ended; NULL: confirmed */
     Record *record;     /* NULL: it fits in here */
     uint32_t size;      /* that it counts for */

@@ -5,7 +5,9 @@
  * they can be sent again when the connection is lost.
  */
 
-#include "clients/c/calls/call.h"
+#include <ferry/queue.h>
+
+#include "clients/c/core/core.h"
 
 enum {
     PUSHES_MAX = 65536,                  /* unconfirmed: the broker remembers so many ids */
@@ -31,15 +33,4 @@ Push *push_log_add(PushLog *log, const Message *message, const void *block);
 void push_log_take(PushLog *log, Push *push);
 void push_log_give_back(PushLog *log, Push *push);
 
-/* ---- push.c ---- */
-
-void pushes_up(Core *core);
-void pushes_down(Core *core, const ferry_error *reason);
-
-/* Sends those that are still to be sent in this session, as far as there is room. */
-void pushes_pump(Core *core);
-
-/* Callbacks of those that ended without an answer. */
-bool pushes_run_ended(Core *core);
-bool pushes_due(const Core *core);
-void pushes_shut(Core *core);
+extern const Part pushes_part; /* push.c */

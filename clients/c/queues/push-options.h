@@ -2,6 +2,8 @@
 
 /* The options of a push or a forward, encoded for the wire. */
 
+#include <ferry/queue.h>
+
 #include "clients/c/core/core.h"
 
 /* Encodes the options into scratch, and the headers if the options have headers; *headers are the

@@ -50,7 +50,7 @@ static void forget(Core *core, Push *push) {
 typedef struct Listener {
     ferry_done_fn fn;
     void *ctx;
-    CallResult *result;
+    Outcome *result;
 } Listener;
 
 /* -EAGAIN: there is no room for one more. */
@@ -127,7 +127,7 @@ static void nap(Core *core) {
 
 int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
                const ferry_push_options *options, ferry_error *reterr) {
-    CallResult result = {.error = FERRY_ERROR_INIT};
+    Outcome result = {.error = FERRY_ERROR_INIT};
     const Listener listener = {.result = &result};
     uint64_t now_ms = clock_ms(), until_ms;
     uint32_t timeout_ms;
@@ -272,17 +272,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
 
 /* ---- sessions ---- */
 
-void pushes_up(Core *core) {
-    core->pushes->unsent = core->pushes->first;
-    pushes_pump(core);
-}
-
-void pushes_down(Core *core, const ferry_error *reason) {
-    (void)reason;
-    core->pushes->unsent = core->pushes->first;
-}
-
-void pushes_pump(Core *core) {
+static void pump(Core *core) {
     PushLog *log = core->pushes;
 
     while (log->unsent) {
@@ -299,9 +289,24 @@ void pushes_pump(Core *core) {
     }
 }
 
+static void up(Core *core) {
+    core->pushes->unsent = core->pushes->first;
+    pump(core);
+}
+
+static void down(Core *core, const ferry_error *reason, bool was_up) {
+    (void)reason, (void)was_up;
+    core->pushes->unsent = core->pushes->first;
+}
+
+static void hello(Core *core, Message *message, Buffer *buffer) {
+    (void)buffer;
+    message->hello.floor = push_log_floor(core->pushes, core->next_id);
+}
+
 /* ---- the end ---- */
 
-void pushes_shut(Core *core) {
+static void shut(Core *core) {
     PushLog *log = core->pushes;
 
     while (log->first) {
@@ -316,11 +321,11 @@ void pushes_shut(Core *core) {
     }
 }
 
-bool pushes_due(const Core *core) {
+static bool is_due(const Core *core) {
     return core->pushes->ended != NULL;
 }
 
-bool pushes_run_ended(Core *core) {
+static bool run(Core *core) {
     PushLog *log = core->pushes;
     Push *push = log->ended;
 
@@ -341,3 +346,30 @@ bool pushes_run_ended(Core *core) {
     }
     return true;
 }
+
+static bool is_unconfirmed(const Core *core) {
+    return !push_log_is_empty(core->pushes);
+}
+
+static int init(Core *core) {
+    core->pushes = push_log_new();
+    return core->pushes ? 0 : -ENOMEM;
+}
+
+static void deinit(Core *core) {
+    push_log_free(core->pushes);
+    ferry_error_clear(&core->push_error);
+}
+
+const Part pushes_part = {
+    .init = init,
+    .free = deinit,
+    .up = up,
+    .down = down,
+    .hello = hello,
+    .pump = pump,
+    .is_due = is_due,
+    .run = run,
+    .is_unconfirmed = is_unconfirmed,
+    .shut = shut,
+};

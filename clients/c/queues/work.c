@@ -143,11 +143,15 @@ static Job *job_new(Core *core, const Worker *worker, const Message *message, co
     return job;
 }
 
-void work_job(Core *core, const Message *message, const void *block) {
+static void on_job(Core *core, const Message *message, const void *block, bool later) {
     Worker *worker = id_map_get(&core->pulls, message->job.pull);
     Job *job = NULL;
     int r;
 
+    if (later) {
+        aside_put(core, message, block);
+        return;
+    }
     if (worker && (worker->registration.state == REGISTRATION_ON ||
                    worker->registration.state == REGISTRATION_ASKED))
         job = job_new(core, worker, message, block);
@@ -334,7 +338,7 @@ static uint32_t held_of(const Record *records, Buffer *to, bool settlements) {
     return n;
 }
 
-void jobs_held(Core *core, Buffer *to) {
+static void hello(Core *core, Message *message, Buffer *to) {
     uint32_t n = held_of(core->aside, NULL, false) + held_of(core->owed, NULL, true);
 
     for (const Job *job = core->held; job; job = job->next)
@@ -349,10 +353,8 @@ void jobs_held(Core *core, Buffer *to) {
         write_uint(to, job->number);
         write_uint(to, job->attempt);
     }
-}
-
-void jobs_shut(Core *core) {
-    (void)core;
+    if (!to->failed && to->len > 0)
+        message->hello.held = span_of(to->data, to->len);
 }
 
 /* ---- workers ---- */
@@ -428,3 +430,19 @@ int ferry_work(ferry_client *client, const char *queue, const ferry_work_options
         *ret = &worker->registration;
     return r;
 }
+
+static int init(Core *core) {
+    core->jobs = slab_new(sizeof(Job));
+    return core->jobs ? 0 : -ENOMEM;
+}
+
+static void deinit(Core *core) {
+    slab_free(core->jobs);
+}
+
+const Part jobs_part = {
+    .init = init,
+    .free = deinit,
+    .hello = hello,
+    .receivers = (const struct Receiver[]){{OP_JOB, on_job}, {0, NULL}},
+};

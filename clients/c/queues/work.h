@@ -2,6 +2,8 @@
 
 /* Working on the jobs of a queue: each is settled once, by its handler or later. */
 
+#include <ferry/queue.h>
+
 #include "base/block.h"
 #include "clients/c/core/header-text.h"
 #include "clients/c/core/registration.h"
@@ -21,10 +23,4 @@ struct Job {
     char queue[NAME_MAX_LEN + 1];
 };
 
-void work_job(Core *core, const Message *message, const void *block);
-
-/* Appends the list of [job, attempt] that are held, for HELLO. */
-void jobs_held(Core *core, Buffer *to);
-
-/* The client is closed: what is not settled goes back to the broker with the session. */
-void jobs_shut(Core *core);
+extern const Part jobs_part;

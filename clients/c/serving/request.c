@@ -9,7 +9,6 @@
 #include "clients/c/calls/call.h"
 #include "clients/c/calls/stream.h"
 #include "clients/c/core/slab.h"
-#include "clients/c/memo/memo.h"
 #include "rpc/schema/codec/codec.h"
 
 static_assert(offsetof(Request, request) == sizeof(BlockHeader), "a request follows its header");
@@ -148,8 +147,11 @@ static void drop_client(Request *request) {
     if (!request->client)
         return;
     for (ferry_client *handle = core->main.next; handle; handle = handle->next)
-        if (handle->request == request)
+        if (handle->request == request) {
             handle->request = NULL;
+            handle->parent = 0;
+            handle->cancelled = false;
+        }
     client_drop(request->client);
 }
 
@@ -165,7 +167,7 @@ static void request_end(Request *request) {
         core->n_due--;
     drop_client(request);
     if (request->serving)
-        memo_serve_end(request);
+        core->serve_memo->end(request);
     if (request->text)
         free(request->text);
     schema_spare(&core->spare, request->args);
@@ -186,18 +188,6 @@ static void request_end(Request *request) {
     slab_give(core->requests, request);
     if (deferred)
         core_unref(core);
-}
-
-uint64_t request_id(const Request *request) {
-    return request && request->session == request->core->session ? request->id : 0;
-}
-
-bool request_is_cancelled(const Request *request) {
-    return request->cancelled;
-}
-
-ferry_client *request_handle(const Request *request) {
-    return request->client;
 }
 
 Request *request_find(Core *core, uint64_t id) {
@@ -266,9 +256,9 @@ static int answer(Request *request, Message *message, const void *block, const f
     if (r < 0 && r != -ECANCELED)
         return r;
     if (request->serving && r == 0 && message->op == OP_OK)
-        memo_serve_result(request, message->body);
+        request->core->serve_memo->result(request, message->body);
     else if (request->serving && r == 0 && error)
-        memo_serve_error(request, error);
+        request->core->serve_memo->error(request, error);
     request->answered = true;
     request_end(request);
     return r;
@@ -334,9 +324,14 @@ ferry_client *ferry_request_client(ferry_request *request) {
 
     if (!mine || mine->answered || mine->core->closed)
         return NULL;
-    if (!mine->client)
-        mine->client = client_for_request(mine->core, mine, mine->headers,
+    if (!mine->client) {
+        mine->client = client_for_request(mine->core, mine, mine->id, mine->headers,
                                           mine->flow ? UINT64_MAX : mine->deadline_ms);
+        if (mine->client) {
+            mine->client->parent_session = mine->session;
+            mine->client->cancelled = mine->cancelled;
+        }
+    }
     return mine->client;
 }
 
@@ -394,8 +389,10 @@ static void cancel(Core *core, Request *request) {
     if (request->flow)
         request->flow->wake = true;
     for (ferry_client *handle = core->main.next; handle; handle = handle->next)
-        if (handle->request == request)
+        if (handle->request == request) {
+            handle->cancelled = true;
             calls_cancel(handle);
+        }
     request_note_due(request);
 }
 
@@ -418,15 +415,11 @@ void request_message(Core *core, Request *request, const Message *message, const
     request_note_due(request);
 }
 
-void requests_down(Core *core) {
+void requests_cancel(Core *core) {
     if (core->current)
         cancel(core, core->current);
     for (Request *request = core->deferred; request; request = request->next) {
         leave_table(request);
         cancel(core, request);
     }
-}
-
-void requests_shut(Core *core) {
-    requests_down(core);
 }

@@ -8,10 +8,6 @@
 #include "clients/c/serving/serve.h"
 #include "rpc/wire/name.h"
 
-/* The ids of requests with streams have it: an ITEM or MORE says by it whether it belongs to a call
- * of ours or to one that we serve. */
-#define STREAM_ID (UINT64_C(1) << 63)
-
 enum { CALLER_MAX = 63 };
 
 struct Request {
@@ -45,10 +41,7 @@ static inline Request *request_of(const ferry_request *request) {
     return (Request *)((char *)(uintptr_t)request - offsetof(Request, request));
 }
 
-/* Its id for CALL's parent; 0: no request, or one of a session that is gone. */
-uint64_t request_id(const Request *request);
-bool request_is_cancelled(const Request *request);
-ferry_client *request_handle(const Request *request);
+extern const Part serving_part;
 
 /* The one that is being worked on under this id in this session, or NULL. */
 Request *request_find(Core *core, uint64_t id);
@@ -78,13 +71,12 @@ void request_drop(Request *request);
 /* It is watched, and something has changed. */
 void request_note_due(Request *request);
 
+/* Cancels all requests: the session has ended, or the client is closed. */
+void requests_cancel(Core *core);
+
 /* Calls the fn of watched ones that are due. */
 bool requests_run(Core *core);
 bool requests_due(const Core *core);
-
-/* The session has ended; the client is closed. */
-void requests_down(Core *core);
-void requests_shut(Core *core);
 
 /* Answers a CALL that has no Request. */
 void request_refuse(Core *core, uint64_t id, const char *type, const char *format, ...)

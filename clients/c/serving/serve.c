@@ -6,7 +6,7 @@
 
 #include "clients/c/core/names.h"
 #include "clients/c/core/registration.h"
-#include "clients/c/memo/memo.h"
+#include "clients/c/core/slab.h"
 #include "clients/c/serving/request.h"
 
 enum {
@@ -114,8 +114,8 @@ static void run(Service *service, const ServedMethod *method, InvokeFn invoke, R
 
     request->redact_errors = service->redact_errors;
     core->current = request;
-    if (request->flow && core->aside)
-        aside_claim(core, request);
+    if (request->flow && core->aside && request->session == core->session)
+        aside_claim(core, request->id, request_message, request);
     registration_enter(&service->registration);
     r = invoke(&request->request, method);
     core->current = NULL;
@@ -124,12 +124,16 @@ static void run(Service *service, const ServedMethod *method, InvokeFn invoke, R
     registration_leave(core, &service->registration);
 }
 
-void serve_call(Core *core, const Message *message, const void *block) {
+static void serve_call(Core *core, const Message *message, const void *block, bool later) {
     Service *service = find_service(core, message->name);
     ServedMethod *method = service ? find_method(service, message->call.method) : NULL;
     uint64_t session = core->session;
     Request *request;
 
+    if (later) {
+        aside_put(core, message, block);
+        return;
+    }
     if (is_cancelled(core, message->id)) {
         request_refuse(core, message->id, "ferry.Cancelled", "cancelled before it was begun");
         return;
@@ -219,13 +223,14 @@ static int add_method(Service *service, const ServedMethod *added) {
 
 static int fill(Service *service, const ferry_client *client, const ServeSpec *spec,
                 const ferry_serve_options *options) {
+    const ServeMemo *memo = client->core->serve_memo;
     ferry_bytes description = {NULL, 0, NULL};
     int r = 0;
 
     for (size_t i = 0; i < spec->n_methods && r == 0; i++) {
         ServedMethod method = spec->methods[i];
 
-        method.cache = memo_serves(client, method.typed) ? client->cache : NULL;
+        method.cache = memo && memo->applies(client, method.typed) ? client->cache : NULL;
         r = add_method(service, &method);
     }
     if (r == 0 && spec->description.len > 0)
@@ -314,3 +319,48 @@ int ferry_serve_method(ferry_client *client, const char *method, const ferry_ser
                          &(ServeSpec){.service = service, .n_methods = 1, .methods = &served},
                          options, ret, reterr);
 }
+
+/* ---- the core's view ---- */
+
+static void to_request(Core *core, const Message *message, const void *block, bool later) {
+    Request *request = request_find(core, message->id);
+
+    if (request)
+        request_message(core, request, message, block);
+    else if (!later)
+        return; /* answered already */
+    else if (message->op == OP_CANCEL)
+        id_map_put(&core->cancelled, message->id, core);
+    else
+        aside_put(core, message, block);
+}
+
+static void down(Core *core, const ferry_error *reason, bool was_up) {
+    (void)reason;
+    if (was_up)
+        requests_cancel(core);
+}
+
+static int init(Core *core) {
+    core->requests = slab_new(sizeof(Request));
+    return core->requests ? 0 : -ENOMEM;
+}
+
+static void deinit(Core *core) {
+    slab_free(core->requests);
+}
+
+const Part serving_part = {
+    .init = init,
+    .free = deinit,
+    .down = down,
+    .is_due = requests_due,
+    .run = requests_run,
+    .stop = requests_cancel,
+    .receivers = (const struct Receiver[]){{OP_CALL, serve_call},
+                                           {OP_ITEM, to_request},
+                                           {OP_MORE, to_request},
+                                           {OP_END, to_request},
+                                           {OP_CANCEL, to_request},
+                                           {0, NULL}},
+};

@@ -40,5 +40,16 @@ int invoke_unpacked(ferry_request *request, const ServedMethod *method);
 int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve_options *options,
                   ferry_registration **ret, ferry_error *reterr);
 
-/* A CALL has come. */
-void serve_call(Core *core, const Message *message, const void *block);
+/* How memo/ stores and finds the answers of services in a cache; core->serve_memo. */
+struct ServeMemo {
+    /* Are answers of this method, served through this handle, to be stored? */
+    bool (*applies)(const ferry_client *handle, const ferry_method *method);
+    /* A request whose arguments are unpacked, before its handler runs. True: call the handler.
+     * False: it is answered, or deferred until the cache has answered. */
+    bool (*begin)(Request *request, ferry_cache *cache, const void *args);
+    /* The request was answered with a result, or with an error. */
+    void (*result)(Request *request, Span body);
+    void (*error)(Request *request, const ferry_error *error);
+    /* The request is freed. */
+    void (*end)(Request *request);
+};

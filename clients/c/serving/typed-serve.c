@@ -1,7 +1,6 @@
 /* Requests as generated code serves them: C values in, C values out. See ferry/schema.h. */
 
 #include "clients/c/core/typed.h"
-#include "clients/c/memo/memo.h"
 #include "clients/c/serving/request.h"
 #include "rpc/schema/codec/codec.h"
 #include "rpc/schema/codec/value-error.h"
@@ -34,7 +33,8 @@ int invoke_typed(ferry_request *request, const ServedMethod *method) {
         }
         request_of(request)->args = args;
     }
-    if (method->cache && !memo_serve(request_of(request), method->cache, args))
+    if (method->cache &&
+        !request_of(request)->core->serve_memo->begin(request_of(request), method->cache, args))
         return 0;
     return invoke_unpacked(request, method);
 }

@@ -1,7 +1,6 @@
 /* Publishing; and gathering, which publishes a question and collects the answers. */
 
 #include "base/buffer.h"
-#include "clients/c/calls/call.h"
 #include "clients/c/core/names.h"
 #include "clients/c/topics/subscribe.h"
 
@@ -42,6 +41,15 @@ void early_up(Core *core) {
     }
     core->last_early = NULL;
     core->early_bytes = 0;
+}
+
+void early_free(Core *core) {
+    while (core->early) {
+        Record *record = core->early;
+
+        core->early = record->next;
+        record_free(record);
+    }
 }
 
 /* ---- publishing ---- */

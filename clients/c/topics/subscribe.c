@@ -138,10 +138,14 @@ int ferry_message_answer(const ferry_message *message, ferry_bytes answer) {
 
 /* ---- arriving ---- */
 
-void topic_message(Core *core, const Message *message, const void *block) {
+static void on_topic_message(Core *core, const Message *message, const void *block, bool later) {
     Subscription *sub = id_map_get(&core->subscriptions, message->message.sub);
     ferry_message m;
 
+    if (later) {
+        aside_put(core, message, block);
+        return;
+    }
     if (!sub)
         return;
     if (message->name.len != sub->topic_len ||
@@ -165,10 +169,14 @@ void topic_message(Core *core, const Message *message, const void *block) {
     registration_leave(core, &sub->registration);
 }
 
-void topic_gap(Core *core, const Message *message) {
+static void on_gap(Core *core, const Message *message, const void *block, bool later) {
     Subscription *sub = id_map_get(&core->subscriptions, message->gap.sub);
     ferry_error error = FERRY_ERROR_INIT;
 
+    if (later) {
+        aside_put(core, message, block);
+        return;
+    }
     if (!sub)
         return;
     if (message->gap.count == GAP_UNKNOWN) {
@@ -292,3 +300,10 @@ int ferry_subscribe(ferry_client *client, const char *pattern,
         *ret = &sub->registration;
     return 0;
 }
+
+const Part topics_part = {
+    .up = early_up,
+    .free = early_free,
+    .receivers =
+        (const struct Receiver[]){{OP_MESSAGE, on_topic_message}, {OP_GAP, on_gap}, {0, NULL}},
+};

@@ -2,13 +2,15 @@
 
 /* Publishing, subscriptions, and the answers to a question. */
 
+#include <ferry/topic.h>
+
 #include "clients/c/core/core.h"
 
-void topic_message(Core *core, const Message *message, const void *block);
-void topic_gap(Core *core, const Message *message);
+extern const Part topics_part;
 
-/* Publishes that waited for the connection leave. */
+/* Publishes that waited for the connection: they leave; they are freed. */
 void early_up(Core *core);
+void early_free(Core *core);
 
 /* Calls fn with a message that is lent. reply: 0 unless it is a question. */
 void message_lend(Core *core, ferry_message_fn fn, void *ctx, const ferry_message *message,

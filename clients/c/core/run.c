@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ferry_run() and ferry_stop(): a client runs until it is stopped, then finishes its work. */
+
+#include "clients/c/core/registration.h"
+
+enum { DRAIN_MS = 5000 };
+
+static unsigned stops(const Core *core) {
+    return __atomic_load_n(&core->stops, __ATOMIC_ACQUIRE);
+}
+
+static bool is_stopped(const Core *core, const void *ctx) {
+    (void)ctx;
+    return stops(core) > 0;
+}
+
+/* What was begun is done. A second ferry_stop() does not wait for that. */
+static bool is_drained(const Core *core, const void *ctx) {
+    (void)ctx;
+    return stops(core) > 1 || (core->n_requests == 0 && core->n_jobs == 0 && !core->aside &&
+                               registrations_are_off(core));
+}
+
+static bool has_left(const Core *core, const void *ctx) {
+    (void)ctx;
+    return stops(core) > 1 || !core->is_up ||
+           (link_waiting(core->link) == 0 && !core_is_unconfirmed(core));
+}
+
+int ferry_run(ferry_client *client, ferry_error *reterr) {
+    int r = core_turn_check(client, reterr);
+    Core *core;
+
+    if (r < 0)
+        return r;
+    core = core_ref(client->core);
+    registrations_resume(core);
+    core_run(core, is_stopped, NULL, UINT64_MAX);
+    if (!core->closed) {
+        registrations_withdraw(core);
+        core_run(core, is_drained, NULL, UINT64_MAX);
+    }
+    if (!core->closed)
+        core_run(core, has_left, NULL, clock_ms() + DRAIN_MS);
+    __atomic_store_n(&core->stops, 0, __ATOMIC_RELEASE);
+    core_unref(core);
+    return 0;
+}
+
+int ferry_stop(ferry_client *client) {
+    Core *core;
+
+    if (!client)
+        return -EINVAL;
+    core = client->core;
+    if (core_is_of_parent(core))
+        return -ECHILD;
+    core_visit(core);
+    __atomic_add_fetch(&core->stops, 1, __ATOMIC_ACQ_REL);
+    core_wake_and_leave(core);
+    return 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ferry_open(): puts the parts of the library together. */
+
+#include "clients/c/calls/call.h"
+#include "clients/c/core/registration.h"
+#include "clients/c/queues/push-log.h"
+#include "clients/c/queues/work.h"
+#include "clients/c/serving/request.h"
+#include "clients/c/topics/subscribe.h"
+#ifdef FERRY_WITH_CACHE
+#include "clients/c/memo/memo.h"
+#endif
+
+int ferry_open(const char *url, const ferry_options *options, ferry_client **ret,
+               ferry_error *reterr) {
+    static const Part *const parts[] = {
+        &registrations_part, &topics_part, &calls_part, &pushes_part, &jobs_part, &serving_part,
+#ifdef FERRY_WITH_CACHE
+        &memo_part,
+#endif
+    };
+
+    return client_open(parts, sizeof(parts) / sizeof(*parts), url, options, ret, reterr);
+}
