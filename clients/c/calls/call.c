@@ -61,15 +61,15 @@ static int send_call(Core *core, Call *call, Message *message, const void *block
     return 0;
 }
 
-static int begin_early(Core *core, Call *call, const Message *message, const void *block,
-                       ferry_error *reterr) {
+static int begin_before_connect(Core *core, Call *call, const Message *message, const void *block,
+                                ferry_error *reterr) {
     if (link_state(core->link) == LINK_CLOSED)
         return session_missing(core, reterr);
     if (!call->record)
         call->record = record_new(message, block);
     if (!call->record)
         return error_set_code(reterr, -ENOMEM, NULL);
-    call->state = CALL_EARLY;
+    call->state = CALL_BEFORE_CONNECT;
     return 0;
 }
 
@@ -119,22 +119,22 @@ int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_err
     if (core->is_up) {
         r = send_call(core, call, &message, spec->args.block);
         if (r == -EAGAIN) {
-            core_breathe(core);
+            core_poll(core);
             r = core->is_up ? send_call(core, call, &message, spec->args.block) : -EAGAIN;
         }
         if (r < 0)
             r = error_set_code(reterr, r, r == -EAGAIN ? "too much waits to be sent" : NULL);
     } else {
-        r = begin_early(core, call, &message, spec->args.block, reterr);
+        r = begin_before_connect(core, call, &message, spec->args.block, reterr);
     }
     if (r < 0) {
         call->record = record_free(call->record);
         return r;
     }
     link_in(client, call);
-    if (call->state == CALL_EARLY && timeout_ms > CONNECT_MS)
+    if (call->state == CALL_BEFORE_CONNECT && timeout_ms > CONNECT_MS)
         timer_arm(&core->timers, &call->timer, now_ms + CONNECT_MS, on_timer);
-    else if (call->state == CALL_EARLY || !call->is_streaming)
+    else if (call->state == CALL_BEFORE_CONNECT || !call->is_streaming)
         timer_arm(&core->timers, &call->timer, call->deadline_ms, on_timer);
     if (call->state == CALL_SENT)
         core_sent(core);
@@ -355,9 +355,9 @@ static void send_again(Core *core, Call *call, uint64_t now_ms) {
 }
 
 static void not_in_time(Core *core, Call *call, uint64_t now_ms, ferry_error *error) {
-    if (call->state == CALL_EARLY)
+    if (call->state == CALL_BEFORE_CONNECT)
         session_missing(core, error);
-    if (call->state != CALL_EARLY)
+    if (call->state != CALL_BEFORE_CONNECT)
         error_set(error, "ferry.DeadlineExceeded", "no answer within %u ms", call->timeout_ms);
     else if (now_ms >= call->deadline_ms)
         error_set(error, "ferry.DeadlineExceeded", "no connection within %u ms: %s",
@@ -371,13 +371,13 @@ static void on_timer(Timer *timer, void *ctx) {
     uint64_t now_ms = clock_ms();
     ferry_error error = FERRY_ERROR_INIT;
 
-    if (call->await.aside)
+    if (call->await.deferred)
         return;
     if (call->state == CALL_BACKOFF && now_ms < call->deadline_ms) {
         if (core->is_up) {
             send_again(core, call, now_ms);
         } else {
-            call->state = CALL_EARLY;
+            call->state = CALL_BEFORE_CONNECT;
             timer_arm(&core->timers, timer,
                       call->deadline_ms < now_ms + CONNECT_MS ? call->deadline_ms
                                                               : now_ms + CONNECT_MS,
@@ -427,7 +427,7 @@ static void calls_up(Core *core) {
 
         for (Call *call = handle->calls; call; call = next) {
             next = call->next;
-            if (call->state == CALL_EARLY)
+            if (call->state == CALL_BEFORE_CONNECT)
                 send_again(core, call, clock_ms());
         }
     }

@@ -30,10 +30,10 @@ typedef struct CallSpec {
 } CallSpec;
 
 typedef enum CallState {
-    CALL_EARLY,   /* waits for the connection */
-    CALL_SENT,    /* waits for the answer */
-    CALL_BACKOFF, /* waits to be sent again */
-    CALL_ENDED,   /* waits for its callback to be run */
+    CALL_BEFORE_CONNECT, /* waits for the connection */
+    CALL_SENT,           /* waits for the answer */
+    CALL_BACKOFF,        /* waits to be sent again */
+    CALL_ENDED,          /* waits for its callback to be run */
 } CallState;
 
 struct Call {
@@ -46,7 +46,7 @@ struct Call {
     void *ctx;
     CallEndFn end;
     const void *aux;
-    Record *record;     /* for CALL_EARLY, and while it may be sent again */
+    Record *record;     /* for CALL_BEFORE_CONNECT, and while it may be sent again */
     ferry_error *error; /* when ended; NULL beside one: out of memory */
     uint64_t deadline_ms;
     Outcome *result;      /* of a blocking call */

@@ -248,9 +248,9 @@ static void grant(ferry_stream *stream) {
     uint64_t bytes = stream->over ? 0 : flow_grant(&stream->flow);
 
     if (bytes > 0 &&
-        owed_put(stream->core, LANE_CALLS,
-                 &(Message){.op = OP_MORE, .id = stream->call.await.id, .more.bytes = bytes},
-                 NULL) < 0)
+        core_send(stream->core, LANE_CALLS,
+                  &(Message){.op = OP_MORE, .id = stream->call.await.id, .more.bytes = bytes},
+                  NULL) < 0)
         stream->flow.consumed += bytes;
 }
 
@@ -336,8 +336,8 @@ int ferry_stream_end(ferry_stream *stream, ferry_error *reterr) {
     stream->ended = true;
     if (stream->over)
         return 0;
-    return owed_put(stream->core, LANE_BULK, &(Message){.op = OP_END, .id = stream->call.await.id},
-                    NULL);
+    return core_send(stream->core, LANE_BULK, &(Message){.op = OP_END, .id = stream->call.await.id},
+                     NULL);
 }
 
 ferry_stream *ferry_stream_close(ferry_stream *stream) {

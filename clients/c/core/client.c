@@ -292,8 +292,8 @@ static void await_leaving(Core *core) {
 
     if (core->is_up)
         link_flush(core->link);
-    while ((core->is_up ? core->owed || link_waiting(core->link) > 0
-                        : core->early && link_state(core->link) == LINK_CONNECTING) &&
+    while ((core->is_up ? core->unsent || link_waiting(core->link) > 0
+                        : core->before_connect && link_state(core->link) == LINK_CONNECTING) &&
            (now_ms = clock_ms()) < until_ms)
         core_wait(core, &never, now_ms + 1);
 }

@@ -40,11 +40,12 @@ typedef struct ServeMemo ServeMemo;
 enum {
     TIMEOUT_MS = 30000, /* a call's, when neither handle nor method says another */
     TIMEOUT_MAX_MS = 3600000,
-    CONNECT_MS = 5000,           /* how long a call waits for the connection */
-    CLOSE_WAIT_MS = 1000,        /* how long a close waits for the broker */
-    ASIDE_MAX = 8 * 1024 * 1024, /* bytes of messages set aside; later ones are missed */
-    EARLY_MAX = 4 * 1024 * 1024, /* bytes of publishes that wait for the connection */
-    FLUSH_AT = 640 * 1024,       /* bytes put since the last flush that make one due at once */
+    CONNECT_MS = 5000,    /* how long a call waits for the connection */
+    CLOSE_WAIT_MS = 1000, /* how long a close waits for the broker */
+    DEFERRED_MAX =
+        8 * 1024 * 1024, /* bytes of deferred messages; later topic messages are dropped */
+    BEFORE_CONNECT_MAX = 4 * 1024 * 1024, /* bytes of publishes that wait for the connection */
+    FLUSH_AT = 640 * 1024, /* bytes put since the last flush that make one due at once */
     TURN_MESSAGES = 200,
 };
 
@@ -101,10 +102,10 @@ typedef struct Outcome {
 typedef struct Await Await;
 struct Await {
     void (*fn)(Core *core, Await *await, const Message *message, const void *block);
-    uint64_t id;   /* 0: not in the table */
-    bool callback; /* the answer runs the program's callback: not while a call blocks */
-    bool aside;    /* it has come, and was set aside: no deadline counts any more */
-    bool fleeting; /* means nothing to another session: fn is told of its end, with NULL */
+    uint64_t id;       /* 0: not in the table */
+    bool callback;     /* the answer runs the program's callback: not while a call blocks */
+    bool deferred;     /* its answer has come and is deferred: its deadline no longer counts */
+    bool session_only; /* means nothing to another session: fn is told of its end, with NULL */
 };
 
 /* A handle: a connection and the defaults of what is started through it. */
@@ -140,7 +141,7 @@ struct Core {
     void (*shut)(Core *core); /* no callback runs any more: ends a closed client's connection */
     unsigned forks;           /* of the process, when the client was opened */
     unsigned turns;           /* 1 inside a turn */
-    unsigned waits;           /* blocking calls under way: what arrives is set aside */
+    unsigned waits; /* blocking calls under way: messages that need callbacks are deferred */
     unsigned corks;
     bool loop_mode, closed, is_up;
     bool has_run; /* services and workers were announced by a run that has ended */
@@ -152,15 +153,15 @@ struct Core {
     Timers timers;
     IdMap awaits; /* by id */
 
-    Record *aside, *last_aside; /* messages for a later turn */
-    uint64_t aside_batch;       /* the batch that the first of them came in */
-    size_t aside_bytes;
-    IdMap cancelled;            /* ids of requests among them that were cancelled meanwhile */
-    Record *early, *last_early; /* publishes from before the connection */
-    size_t early_bytes;
-    bool has_published;       /* since the last ferry_flush() */
-    Record *owed, *last_owed; /* answers and settlements that found no room, or no connection */
-    Call *ended, *last_ended; /* their callbacks are due */
+    Record *deferred, *last_deferred; /* messages for a later turn */
+    uint64_t deferred_batch;          /* the batch that the first of them came in */
+    size_t deferred_bytes;
+    IdMap cancelled; /* ids of requests among them that were cancelled meanwhile */
+    Record *before_connect, *last_before_connect; /* publishes from before the connection */
+    size_t before_connect_bytes;
+    bool has_published;           /* since the last ferry_flush() */
+    Record *unsent, *last_unsent; /* answers and settlements that found no room, or no connection */
+    Call *ended, *last_ended;     /* their callbacks are due */
 
     Slab *calls, *requests, *jobs;
     Buffer scratch; /* see typed.h */
@@ -175,12 +176,12 @@ struct Core {
     Registration *last_service; /* called last */
     Request *current;           /* whose handler runs */
     IdMap requests_by_id;       /* deferred ones of this session */
-    Request *deferred;          /* not answered */
+    Request *deferred_requests; /* not answered */
     unsigned n_requests;        /* how many */
     unsigned n_due;             /* watched ones whose fn is due */
     ferry_stream *due_streams;  /* likewise */
     Flow *full_flows;           /* streams of either kind that wait for room in the outbox */
-    Job *held;                  /* delivered and not settled */
+    Job *in_flight;             /* delivered and not settled */
     unsigned n_jobs;            /* how many of them are deferred */
     uint64_t looked_ms;         /* ferry_request_cancelled() looked at the socket */
     bool ran_long;              /* a handler did: much may have been cancelled meanwhile */
@@ -247,11 +248,11 @@ static inline uint64_t core_now(const Core *core) {
 /* Something was put into the outbox: it leaves now, or at the end of the turn. */
 void core_sent(Core *core);
 
-/* Waits until *done, with everything else set aside. -ETIMEDOUT; -ENOTCONN: the link gave up. */
+/* Waits until *done; other messages are deferred. -ETIMEDOUT; -ENOTCONN: the link gave up. */
 int core_wait(Core *core, const bool *done, uint64_t until_ms);
 
 /* Takes in what has arrived without waiting and without a callback, for its credit and answers. */
-void core_breathe(Core *core);
+void core_poll(Core *core);
 
 /* Sees to it that the program's loop calls ferry_process() soon. */
 void core_raise(Core *core);
@@ -292,8 +293,8 @@ extern const LinkHandlers session_handlers; /* ctx is to be set to the core */
 int await_put(Core *core, Await *await);
 void await_take(Core *core, Await *await);
 
-/* Runs what was set aside; in a turn. */
-bool aside_run(Core *core);
+/* Dispatches the deferred messages; in a turn. */
+bool deferred_run(Core *core);
 
 /* Fills reterr: there is no connection, and why, as far as is known. */
 int session_missing(Core *core, ferry_error *reterr);
@@ -301,19 +302,19 @@ int session_missing(Core *core, ferry_error *reterr);
 int session_await(Core *core, uint64_t until_ms, ferry_error *reterr);
 
 /* Sends it now, or as soon as there is room; settlements of jobs even in the next session. */
-int owed_put(Core *core, Lane lane, const Message *message, const void *block);
-void owed_pump(Core *core);
+int core_send(Core *core, Lane lane, const Message *message, const void *block);
+void unsent_pump(Core *core);
 void session_deinit(Core *core);
 
 /* Keeps a message for a turn to come. */
-void aside_put(Core *core, const Message *message, const void *block);
+void deferred_put(Core *core, const Message *message, const void *block);
 
 /* Takes the deferred messages with this id, other than CALLs, and gives each to fn: a handler that
  * begins may wait for them, and later ones must not overtake them. */
-void aside_claim(Core *core, uint64_t id,
-                 void (*fn)(Core *core, Request *request, const Message *message,
-                            const void *block),
-                 Request *request);
+void deferred_claim(Core *core, uint64_t id,
+                    void (*fn)(Core *core, Request *request, const Message *message,
+                               const void *block),
+                    Request *request);
 
 /* The error that an ERROR holds. outcome_unknown is set where the type says so. */
 void error_of_message(const Message *message, ferry_error *reterr);

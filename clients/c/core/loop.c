@@ -126,7 +126,7 @@ void loop_deinit(Core *core) {
 
 static void flush(Core *core) {
     if (core->is_up) {
-        owed_pump(core);
+        unsent_pump(core);
         for (size_t i = 0; i < core->n_parts; i++)
             if (core->parts[i]->pump)
                 core->parts[i]->pump(core);
@@ -172,7 +172,7 @@ int ferry_uncork(ferry_client *client, ferry_error *reterr) {
 
 /* Callbacks wait for a turn. */
 static bool is_due(const Core *core) {
-    if (core->aside || core->events)
+    if (core->deferred || core->events)
         return true;
     for (size_t i = 0; i < core->n_parts; i++)
         if (core->parts[i]->is_due && core->parts[i]->is_due(core))
@@ -251,7 +251,7 @@ int core_wait(Core *core, const bool *done, uint64_t until_ms) {
     return r;
 }
 
-void core_breathe(Core *core) {
+void core_poll(Core *core) {
     uint64_t now_ms = clock_ms();
 
     core->waits++;
@@ -289,7 +289,7 @@ bool core_turn(Core *core) {
     quiet(core, core->now_ms);
     busy = run_posts(core);
     if (!core->closed)
-        busy |= aside_run(core);
+        busy |= deferred_run(core);
     if (!core->closed)
         busy |= link_process(core->link, TURN_MESSAGES, core->now_ms) > 0;
     if (!core->closed) {
@@ -297,7 +297,7 @@ bool core_turn(Core *core) {
         busy |= core_run_due(core);
         events_run(core);
     }
-    busy |= core->aside != NULL;
+    busy |= core->deferred != NULL;
     core_leave(core);
     return busy;
 }

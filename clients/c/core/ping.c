@@ -17,7 +17,7 @@ static void on_pong(Core *core, Await *await, const Message *message, const void
 }
 
 int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr) {
-    Ping ping = {.await = {.fn = on_pong, .fleeting = true}};
+    Ping ping = {.await = {.fn = on_pong, .session_only = true}};
     uint64_t now_ms = clock_ms(), until_ms, sent_ns;
     uint32_t timeout_ms;
     Core *core;

@@ -264,7 +264,7 @@ static void withdraw(Core *core, Registration *registration) {
 static bool has_left(const Core *core, const void *ctx) {
     const Registration *registration = ctx;
 
-    return registration->dead || (registration->state != REGISTRATION_LEAVING && !core->aside);
+    return registration->dead || (registration->state != REGISTRATION_LEAVING && !core->deferred);
 }
 
 ferry_registration *ferry_registration_close(ferry_registration *registration) {

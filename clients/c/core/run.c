@@ -17,7 +17,7 @@ static bool is_stopped(const Core *core, const void *ctx) {
 /* What was begun is done. A second ferry_stop() does not wait for that. */
 static bool is_drained(const Core *core, const void *ctx) {
     (void)ctx;
-    return stops(core) > 1 || (core->n_requests == 0 && core->n_jobs == 0 && !core->aside &&
+    return stops(core) > 1 || (core->n_requests == 0 && core->n_jobs == 0 && !core->deferred &&
                                registrations_are_off(core));
 }
 

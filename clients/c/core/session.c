@@ -1,6 +1,6 @@
 /*
- * The connection's ups and downs, and the way of each message that arrives: to what waits for it,
- * or aside while a call blocks.
+ * Sessions begin and end here, and each message that arrives goes to the Await or the part that
+ * receives it. While a call blocks, messages that need a callback are deferred.
  */
 
 #include <stdlib.h>
@@ -18,61 +18,61 @@ void await_take(Core *core, Await *await) {
     if (await->id)
         id_map_take(&core->awaits, await->id);
     await->id = 0;
-    await->aside = false;
+    await->deferred = false;
 }
 
-/* ---- aside ---- */
+/* ---- deferred messages ---- */
 
-void aside_put(Core *core, const Message *message, const void *block) {
+void deferred_put(Core *core, const Message *message, const void *block) {
     Record *record;
 
     /* Only topics can send without a bound of their own. What is dropped here leaves a gap in the
      * sequence numbers, and is counted as missed like what the broker drops. */
-    if (core->aside_bytes > ASIDE_MAX && message->op == OP_MESSAGE)
+    if (core->deferred_bytes > DEFERRED_MAX && message->op == OP_MESSAGE)
         return;
     record = record_new(message, block);
     if (!record)
         return;
-    if (core->last_aside)
-        core->last_aside->next = record;
+    if (core->last_deferred)
+        core->last_deferred->next = record;
     else
-        core->aside = record;
-    if (!core->last_aside)
-        core->aside_batch = link_batch(core->link);
-    core->last_aside = record;
-    core->aside_bytes += record_size(record);
+        core->deferred = record;
+    if (!core->last_deferred)
+        core->deferred_batch = link_batch(core->link);
+    core->last_deferred = record;
+    core->deferred_bytes += record_size(record);
 }
 
-static Record *aside_take(Core *core) {
-    Record *record = core->aside;
+static Record *deferred_take(Core *core) {
+    Record *record = core->deferred;
 
     if (!record)
         return NULL;
-    core->aside = record->next;
-    if (!core->aside)
-        core->last_aside = NULL;
-    core->aside_bytes -= record_size(record);
+    core->deferred = record->next;
+    if (!core->deferred)
+        core->last_deferred = NULL;
+    core->deferred_bytes -= record_size(record);
     return record;
 }
 
-void aside_claim(Core *core, uint64_t id,
-                 void (*fn)(Core *core, Request *request, const Message *message,
-                            const void *block),
-                 Request *request) {
-    Record **at = &core->aside, *record;
+void deferred_claim(Core *core, uint64_t id,
+                    void (*fn)(Core *core, Request *request, const Message *message,
+                               const void *block),
+                    Request *request) {
+    Record **at = &core->deferred, *record;
 
-    core->last_aside = NULL;
+    core->last_deferred = NULL;
     while ((record = *at)) {
         Message message;
 
         /* Calls and answers of ours never have the id of a stream that we serve. */
         if (record->id != id || record->op == OP_CALL) {
-            core->last_aside = record;
+            core->last_deferred = record;
             at = &record->next;
             continue;
         }
         *at = record->next;
-        core->aside_bytes -= record_size(record);
+        core->deferred_bytes -= record_size(record);
         record_read(record, &message);
         fn(core, request, &message, record->block);
         record_free(record);
@@ -81,13 +81,13 @@ void aside_claim(Core *core, uint64_t id,
 
 /* Is this for a turn to come? While a call blocks, and, for order's sake, what came after that. */
 static bool is_for_later(const Core *core) {
-    return core->waits > 0 || (core->aside && link_batch(core->link) >= core->aside_batch);
+    return core->waits > 0 || (core->deferred && link_batch(core->link) >= core->deferred_batch);
 }
 
-static void set_answer_aside(Core *core, Await *await, const Message *message, const void *block) {
+static void defer_answer(Core *core, Await *await, const Message *message, const void *block) {
     /* Its deadline does not count any more. */
-    await->aside = true;
-    aside_put(core, message, block);
+    await->deferred = true;
+    deferred_put(core, message, block);
 }
 
 /* ---- dispatch ---- */
@@ -106,7 +106,7 @@ static void to_await(Core *core, uint64_t id, const Message *message, const void
     if (!await)
         return; /* late: its caller has heard of the end already */
     if (later && await->callback)
-        set_answer_aside(core, await, message, block);
+        defer_answer(core, await, message, block);
     else
         await->fn(core, await, message, block);
 }
@@ -145,8 +145,8 @@ static void on_message(const Message *message, const void *block, void *ctx) {
         dispatch(core, message, block, is_for_later(core));
 }
 
-bool aside_run(Core *core) {
-    const Record *last = core->last_aside;
+bool deferred_run(Core *core) {
+    const Record *last = core->last_deferred;
     Record *record;
 
     if (!last) {
@@ -158,30 +158,30 @@ bool aside_run(Core *core) {
     do {
         Message message;
 
-        record = aside_take(core);
+        record = deferred_take(core);
         record_read(record, &message);
         if (!core->closed)
             dispatch(core, &message, record->block, false);
         record_free(record);
-    } while (record != last && core->aside);
-    if (!core->aside)
+    } while (record != last && core->deferred);
+    if (!core->deferred)
         id_map_deinit(&core->cancelled);
     return true;
 }
 
-/* ---- owed ---- */
+/* ---- unsent messages ---- */
 
 static bool is_settlement(unsigned op) {
     return op >= OP_ACK && op <= OP_FORWARD;
 }
 
-int owed_put(Core *core, Lane lane, const Message *message, const void *block) {
+int core_send(Core *core, Lane lane, const Message *message, const void *block) {
     Record *record;
     int r;
 
     if (!core->link)
         return -ECANCELED;
-    if (core->is_up && !core->owed) {
+    if (core->is_up && !core->unsent) {
         r = link_put(core->link, lane, message, block);
         if (r != -EAGAIN) {
             core_sent(core);
@@ -193,35 +193,35 @@ int owed_put(Core *core, Lane lane, const Message *message, const void *block) {
         return -ENOMEM;
     record->id = message->id;
     record->lane = (uint8_t)lane;
-    if (core->last_owed)
-        core->last_owed->next = record;
+    if (core->last_unsent)
+        core->last_unsent->next = record;
     else
-        core->owed = record;
-    core->last_owed = record;
+        core->unsent = record;
+    core->last_unsent = record;
     return 0;
 }
 
-void owed_pump(Core *core) {
-    while (core->owed) {
-        Record *record = core->owed;
+void unsent_pump(Core *core) {
+    while (core->unsent) {
+        Record *record = core->unsent;
         Message message;
 
         record_read(record, &message);
         if (link_put(core->link, (Lane)record->lane, &message, record->block) < 0)
             return;
-        core->owed = record->next;
-        if (!core->owed)
-            core->last_owed = NULL;
+        core->unsent = record->next;
+        if (!core->unsent)
+            core->last_unsent = NULL;
         record_free(record);
     }
 }
 
 /* Answers to requests of a session that is gone are nobody's; settlements count still. */
-static void owed_forget_answers(Core *core) {
+static void unsent_forget_answers(Core *core) {
     Record *kept = NULL, **end = &kept, *record;
 
-    core->last_owed = NULL;
-    for (Record *next = core->owed; (record = next);) {
+    core->last_unsent = NULL;
+    for (Record *next = core->unsent; (record = next);) {
         next = record->next;
         record->next = NULL;
         if (!is_settlement(record->op)) {
@@ -230,9 +230,9 @@ static void owed_forget_answers(Core *core) {
         }
         *end = record;
         end = &record->next;
-        core->last_owed = record;
+        core->last_unsent = record;
     }
-    core->owed = kept;
+    core->unsent = kept;
 }
 
 /* ---- sessions ---- */
@@ -254,12 +254,12 @@ int session_await(Core *core, uint64_t until_ms, ferry_error *reterr) {
 }
 
 /* What belonged to the session that is gone. The ids of its requests may come again. */
-static void aside_forget_session(Core *core) {
+static void deferred_forget_session(Core *core) {
     Record *kept = NULL, **end = &kept, *record;
 
-    core->last_aside = NULL;
-    core->aside_bytes = 0;
-    for (Record *next = core->aside; (record = next);) {
+    core->last_deferred = NULL;
+    core->deferred_bytes = 0;
+    for (Record *next = core->deferred; (record = next);) {
         next = record->next;
         record->next = NULL;
         if (record->op == OP_CALL || record->op == OP_END || (record->id & STREAM_ID)) {
@@ -268,10 +268,10 @@ static void aside_forget_session(Core *core) {
         }
         *end = record;
         end = &record->next;
-        core->last_aside = record;
-        core->aside_bytes += record_size(record);
+        core->last_deferred = record;
+        core->deferred_bytes += record_size(record);
     }
-    core->aside = kept;
+    core->deferred = kept;
     id_map_deinit(&core->cancelled);
 }
 
@@ -294,7 +294,7 @@ static void awaits_down(Core *core) {
     Await *await;
 
     while ((await = id_map_next(&core->awaits, &pos)))
-        if (await->fleeting)
+        if (await->session_only)
             await->fn(core, await, NULL, NULL);
 }
 
@@ -304,8 +304,8 @@ static void on_down(bool was_up, const ferry_error *error, void *ctx) {
     core->is_up = false;
     if (was_up) {
         core->down_since_ms = clock_ms();
-        aside_forget_session(core);
-        owed_forget_answers(core);
+        deferred_forget_session(core);
+        unsent_forget_answers(core);
         awaits_down(core);
     }
     event_note(core, was_up ? FERRY_EVENT_DOWN : FERRY_EVENT_RETRY, error);
@@ -332,10 +332,10 @@ const LinkHandlers session_handlers = {
 void session_deinit(Core *core) {
     Record *record;
 
-    while ((record = aside_take(core)))
+    while ((record = deferred_take(core)))
         record_free(record);
-    while ((record = core->owed)) {
-        core->owed = record->next;
+    while ((record = core->unsent)) {
+        core->unsent = record->next;
         record_free(record);
     }
 }

@@ -2,8 +2,8 @@
  * Memoised methods, the server's end: what its cache has is answered without the handler, and what
  * the handler answers is stored. See memo.h.
  *
- * Nothing waits here. A request that Redis has to be asked about is set aside, as if its handler
- * had deferred it, and goes on in a later turn.
+ * Nothing waits here. A request that needs an answer from Redis is deferred, as its handler could
+ * have deferred it, and goes on in a later turn.
  */
 
 #include <stdlib.h>
@@ -97,7 +97,7 @@ static void got_value(LookState state, ferry_bytes *value, int status, void *ctx
 }
 
 /* Until the cache has spoken. */
-static void set_aside(Serving *serving) {
+static void defer(Serving *serving) {
     Request *request = serving->request;
 
     serving->asking = true;
@@ -145,7 +145,7 @@ static bool take(Serving *serving) {
 static bool stamp(Serving *serving) {
     if (memo_entry_stamp(&serving->entry, got_stamps, serving))
         return true;
-    set_aside(serving);
+    defer(serving);
     return false;
 }
 
@@ -162,7 +162,7 @@ static bool look(Serving *serving) {
 
     if (r == -EINPROGRESS) {
         source->pending++;
-        set_aside(serving);
+        defer(serving);
         return false;
     }
     return r < 0 || go_on(serving);

@@ -19,7 +19,7 @@ static int put(Core *core, const Message *message, const void *block) {
 
     if (r != -EAGAIN)
         return r;
-    core_breathe(core);
+    core_poll(core);
     return link_put(core->link, LANE_BULK, message, block);
 }
 
@@ -77,7 +77,7 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
             return r;
     }
     if (!push_log_has_room(core->pushes, body.len)) {
-        core_breathe(core);
+        core_poll(core);
         if (!push_log_has_room(core->pushes, body.len))
             return error_set(reterr, "ferry.WouldBlock",
                              "65 536 pushes, or 64 MiB of them, wait "

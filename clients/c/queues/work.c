@@ -65,17 +65,17 @@ static const void *keep_job(const void *block) {
 
 static void hold(Core *core, Job *job) {
     job->previous = NULL;
-    job->next = core->held;
+    job->next = core->in_flight;
     if (job->next)
         job->next->previous = job;
-    core->held = job;
+    core->in_flight = job;
 }
 
 static void let_go(Core *core, Job *job) {
     if (job->previous)
         job->previous->next = job->next;
     else
-        core->held = job->next;
+        core->in_flight = job->next;
     if (job->next)
         job->next->previous = job->previous;
 }
@@ -100,10 +100,10 @@ static char *write_number(char *end, uint64_t number) {
 }
 
 static void give_back(Core *core, const Message *job) {
-    owed_put(core, LANE_CALLS,
-             &(Message){
-                 .op = OP_RELEASE, .settle.job = job->job.job, .settle.attempt = job->job.attempt},
-             NULL);
+    core_send(core, LANE_CALLS,
+              &(Message){
+                  .op = OP_RELEASE, .settle.job = job->job.job, .settle.attempt = job->job.attempt},
+              NULL);
 }
 
 /* Done with it, whichever way: when the handler has returned and it is settled. */
@@ -149,7 +149,7 @@ static void on_job(Core *core, const Message *message, const void *block, bool l
     int r;
 
     if (later) {
-        aside_put(core, message, block);
+        deferred_put(core, message, block);
         return;
     }
     if (worker && (worker->registration.state == REGISTRATION_ON ||
@@ -190,7 +190,7 @@ static int settle(ferry_job *public_job, Lane lane, Message *message, const void
     core = job->core;
     message->settle.job = job->number;
     message->settle.attempt = job->attempt;
-    r = core->link ? owed_put(core, lane, message, block) : -ECANCELED;
+    r = core->link ? core_send(core, lane, message, block) : -ECANCELED;
     if (r < 0 && core->link)
         return r;
     job->settled = true;
@@ -257,12 +257,12 @@ int ferry_job_extend(ferry_job *job, uint64_t ms) {
         return -EINVAL;
     if (!mine->core->link)
         return -ECANCELED;
-    return owed_put(mine->core, LANE_CALLS,
-                    &(Message){.op = OP_EXTEND,
-                               .settle.job = mine->number,
-                               .settle.attempt = mine->attempt,
-                               .settle.delay_ms = ms},
-                    NULL);
+    return core_send(mine->core, LANE_CALLS,
+                     &(Message){.op = OP_EXTEND,
+                                .settle.job = mine->number,
+                                .settle.attempt = mine->attempt,
+                                .settle.delay_ms = ms},
+                     NULL);
 }
 
 ferry_job *ferry_job_defer(ferry_job *job) {
@@ -339,16 +339,16 @@ static uint32_t held_of(const Record *records, Buffer *to, bool settlements) {
 }
 
 static void hello(Core *core, Message *message, Buffer *to) {
-    uint32_t n = held_of(core->aside, NULL, false) + held_of(core->owed, NULL, true);
+    uint32_t n = held_of(core->deferred, NULL, false) + held_of(core->unsent, NULL, true);
 
-    for (const Job *job = core->held; job; job = job->next)
+    for (const Job *job = core->in_flight; job; job = job->next)
         n++;
     if (n == 0)
         return;
     write_array(to, n);
-    held_of(core->aside, to, false);
-    held_of(core->owed, to, true);
-    for (const Job *job = core->held; job; job = job->next) {
+    held_of(core->deferred, to, false);
+    held_of(core->unsent, to, true);
+    for (const Job *job = core->in_flight; job; job = job->next) {
         write_array(to, 2);
         write_uint(to, job->number);
         write_uint(to, job->attempt);

@@ -134,8 +134,8 @@ void request_refuse(Core *core, uint64_t id, const char *type, const char *forma
     error_setv(&error, type, format, args);
     va_end(args);
     if (remote_error_write(&map, &error) == 0)
-        owed_put(core, id & STREAM_ID ? LANE_BULK : LANE_CALLS,
-                 &(Message){.op = OP_ERROR, .id = id, .error.map = span_of(map.data, map.len)},
-                 NULL);
+        core_send(core, id & STREAM_ID ? LANE_BULK : LANE_CALLS,
+                  &(Message){.op = OP_ERROR, .id = id, .error.map = span_of(map.data, map.len)},
+                  NULL);
     ferry_error_clear(&error);
 }

@@ -28,7 +28,7 @@ int ferry_request_watch(ferry_request *request, void (*fn)(ferry_request *reques
 }
 
 static Request *next_due(const Core *core) {
-    for (Request *request = core->deferred; request; request = request->next)
+    for (Request *request = core->deferred_requests; request; request = request->next)
         if (request->due)
             return request;
     return NULL;
@@ -118,8 +118,8 @@ int ferry_request_receive(ferry_request *request, ferry_bytes *ret) {
         if (flow_take(mine->flow, ret) > 0) {
             bytes = flow_grant(mine->flow);
             if (bytes > 0 &&
-                owed_put(mine->core, LANE_CALLS,
-                         &(Message){.op = OP_MORE, .id = mine->id, .more.bytes = bytes}, NULL) < 0)
+                core_send(mine->core, LANE_CALLS,
+                          &(Message){.op = OP_MORE, .id = mine->id, .more.bytes = bytes}, NULL) < 0)
                 mine->flow->consumed += bytes;
             return 1;
         }

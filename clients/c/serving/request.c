@@ -116,10 +116,10 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
 
 static void link_in(Core *core, Request *request) {
     request->previous = NULL;
-    request->next = core->deferred;
+    request->next = core->deferred_requests;
     if (request->next)
         request->next->previous = request;
-    core->deferred = request;
+    core->deferred_requests = request;
     core->n_requests++;
     core_ref(core);
 }
@@ -128,7 +128,7 @@ static void link_out(Core *core, Request *request) {
     if (request->previous)
         request->previous->next = request->next;
     else
-        core->deferred = request->next;
+        core->deferred_requests = request->next;
     if (request->next)
         request->next->previous = request->previous;
     core->n_requests--;
@@ -243,7 +243,7 @@ static int send_answer(Request *request, Message *message, const void *block) {
     if (request->told || request->session != core->session || !core->is_up)
         return 0;
     /* The answer of a stream must not overtake its items. */
-    return owed_put(core, request->flow ? LANE_BULK : LANE_CALLS, message, block);
+    return core_send(core, request->flow ? LANE_BULK : LANE_CALLS, message, block);
 }
 
 /* error: what the message says, or NULL: a result, or none of our own. */
@@ -377,7 +377,7 @@ bool ferry_request_cancelled(ferry_request *request) {
     now_ms = clock_ms();
     if (now_ms != core->looked_ms) {
         core->looked_ms = now_ms;
-        core_breathe(core);
+        core_poll(core);
     }
     return mine->cancelled || (!mine->flow && now_ms >= mine->deadline_ms);
 }
@@ -418,7 +418,7 @@ void request_message(Core *core, Request *request, const Message *message, const
 void requests_cancel(Core *core) {
     if (core->current)
         cancel(core, core->current);
-    for (Request *request = core->deferred; request; request = request->next) {
+    for (Request *request = core->deferred_requests; request; request = request->next) {
         leave_table(request);
         cancel(core, request);
     }

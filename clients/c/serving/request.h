@@ -32,7 +32,7 @@ struct Request {
     bool redact_errors;       /* see ferry_serve_options; set by who makes it */
     bool in_handler, deferred, answered, cancelled, due, in_table;
     bool fresh;   /* not to be answered from a cache */
-    bool resumed; /* it was set aside before its handler was called: that is no deferring */
+    bool resumed; /* the library deferred it before its handler ran; the handler did not */
     bool told;    /* the caller has an answer; this one is for the cache alone */
     char caller[CALLER_MAX + 1];
 };
@@ -62,7 +62,7 @@ int request_tell(Request *request, ferry_bytes result);
 /* Answers with an error map as it is; error: what it says, for a cache, or NULL. */
 int request_answer_error(Request *request, Span map, const ferry_error *error);
 
-/* Calls the handler of one that was set aside: serve.c. It may be gone afterwards. */
+/* Calls the handler of a request that the library deferred: serve.c. It may be gone afterwards. */
 void request_resume(Request *request);
 
 /* Ends one that waits for its handler: nobody hears of it any more. */

@@ -102,7 +102,7 @@ static ServedMethod *find_method(Service *service, Span name) {
 static bool is_cancelled(Core *core, uint64_t id) {
     if (core->ran_long) {
         core->ran_long = false;
-        core_breathe(core);
+        core_poll(core);
         core->now_ms = clock_ms();
     }
     return core->cancelled.n > 0 && id_map_take(&core->cancelled, id);
@@ -114,8 +114,8 @@ static void run(Service *service, const ServedMethod *method, InvokeFn invoke, R
 
     request->redact_errors = service->redact_errors;
     core->current = request;
-    if (request->flow && core->aside && request->session == core->session)
-        aside_claim(core, request->id, request_message, request);
+    if (request->flow && core->deferred && request->session == core->session)
+        deferred_claim(core, request->id, request_message, request);
     registration_enter(&service->registration);
     r = invoke(&request->request, method);
     core->current = NULL;
@@ -131,7 +131,7 @@ static void serve_call(Core *core, const Message *message, const void *block, bo
     Request *request;
 
     if (later) {
-        aside_put(core, message, block);
+        deferred_put(core, message, block);
         return;
     }
     if (is_cancelled(core, message->id)) {
@@ -332,7 +332,7 @@ static void to_request(Core *core, const Message *message, const void *block, bo
     else if (message->op == OP_CANCEL)
         id_map_put(&core->cancelled, message->id, core);
     else
-        aside_put(core, message, block);
+        deferred_put(core, message, block);
 }
 
 static void down(Core *core, const ferry_error *reason, bool was_up) {

@@ -8,46 +8,47 @@ enum { WINDOW_MAX_MS = 60000, GATHER_GRACE_MS = 5000 };
 
 /* ---- before the connection ---- */
 
-static int early_put(Core *core, const Message *message, const void *block, ferry_error *reterr) {
+static int before_connect_put(Core *core, const Message *message, const void *block,
+                              ferry_error *reterr) {
     Record *record;
 
     /* What nobody may ever hear does not pile up: after this long it is refused instead. */
     if (clock_ms() - core->down_since_ms > CONNECT_MS || link_state(core->link) == LINK_CLOSED)
         return session_missing(core, reterr);
-    if (core->early_bytes + message->body.len > EARLY_MAX)
+    if (core->before_connect_bytes + message->body.len > BEFORE_CONNECT_MAX)
         return error_set(reterr, "ferry.WouldBlock",
                          "4 MiB wait for the connection to the broker already");
     record = record_new(message, block);
     if (!record)
         return error_set_code(reterr, -ENOMEM, NULL);
-    if (core->last_early)
-        core->last_early->next = record;
+    if (core->last_before_connect)
+        core->last_before_connect->next = record;
     else
-        core->early = record;
-    core->last_early = record;
-    core->early_bytes += record_size(record);
+        core->before_connect = record;
+    core->last_before_connect = record;
+    core->before_connect_bytes += record_size(record);
     return 0;
 }
 
-void early_up(Core *core) {
-    while (core->early) {
-        Record *record = core->early;
+void before_connect_up(Core *core) {
+    while (core->before_connect) {
+        Record *record = core->before_connect;
         Message message;
 
         record_read(record, &message);
         link_put(core->link, LANE_BULK, &message, record->block);
-        core->early = record->next;
+        core->before_connect = record->next;
         record_free(record);
     }
-    core->last_early = NULL;
-    core->early_bytes = 0;
+    core->last_before_connect = NULL;
+    core->before_connect_bytes = 0;
 }
 
-void early_free(Core *core) {
-    while (core->early) {
-        Record *record = core->early;
+void before_connect_free(Core *core) {
+    while (core->before_connect) {
+        Record *record = core->before_connect;
 
-        core->early = record->next;
+        core->before_connect = record->next;
         record_free(record);
     }
 }
@@ -64,11 +65,11 @@ static int put(Core *core, const Message *message, const void *block, ferry_erro
     }
     if (r == -EAGAIN) {
         /* There may be credit to be read. */
-        core_breathe(core);
+        core_poll(core);
         r = link_put(core->link, LANE_BULK, message, block);
     }
     if (r == -ENOTCONN)
-        return early_put(core, message, block, reterr);
+        return before_connect_put(core, message, block, reterr);
     if (r == -EAGAIN)
         return error_set(reterr, "ferry.WouldBlock",
                          "4 MiB wait to be sent: the broker or the network is slower than we are");
@@ -167,7 +168,7 @@ int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, 
                  ferry_message_fn fn, void *ctx, ferry_error *reterr) {
     int r = client_check(client, reterr);
     Gather gather = {
-        .await = {.fn = on_gathered, .fleeting = true}, .topic = topic, .fn = fn, .ctx = ctx};
+        .await = {.fn = on_gathered, .session_only = true}, .topic = topic, .fn = fn, .ctx = ctx};
     const Name *name;
     uint64_t until_ms;
     Core *core;

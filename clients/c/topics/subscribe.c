@@ -143,7 +143,7 @@ static void on_topic_message(Core *core, const Message *message, const void *blo
     ferry_message m;
 
     if (later) {
-        aside_put(core, message, block);
+        deferred_put(core, message, block);
         return;
     }
     if (!sub)
@@ -174,7 +174,7 @@ static void on_gap(Core *core, const Message *message, const void *block, bool l
     ferry_error error = FERRY_ERROR_INIT;
 
     if (later) {
-        aside_put(core, message, block);
+        deferred_put(core, message, block);
         return;
     }
     if (!sub)
@@ -302,8 +302,8 @@ int ferry_subscribe(ferry_client *client, const char *pattern,
 }
 
 const Part topics_part = {
-    .up = early_up,
-    .free = early_free,
+    .up = before_connect_up,
+    .free = before_connect_free,
     .receivers =
         (const struct Receiver[]){{OP_MESSAGE, on_topic_message}, {OP_GAP, on_gap}, {0, NULL}},
 };
