@@ -2,6 +2,8 @@
 
 #include "clients/c/core/pack-format.h"
 
+#include <ferry/pack.h>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "clients/c/core/names.h"
