@@ -196,7 +196,7 @@ static void on_records(ferry_stream *stream, void *ctx) {
     }
     if (!run->loop.ended && r < 0 && r != -EAGAIN)
         loop_end(&run->loop, cli_error(run->cli, &error));
-    fflush(stdout);
+    fflush(run->file ? run->file : stdout);
 }
 
 static json_t *list_of(const Texts *texts) {

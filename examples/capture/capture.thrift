@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace * capture
+
+/** The site has no page at this path. */
+exception NotFound {
+  1: string path
+  2: string message
+}
+
+/**
+ * A small site, to be watched.
+ *
+ * A network sniffer shows the packets of a port, needs the rights of the administrator, and leaves it to
+ * the reader to find the messages in the bytes. `ferry tap` shows whole messages by service, method,
+ * topic, queue or session, needs no right beyond that of the broker, and writes files that Wireshark opens.
+ */
+service Pages {
+  /** Returns the text of a page. */
+  string get(1: string path) throws (1: NotFound not_found)
+}

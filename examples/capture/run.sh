@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+# What ./dev example capture runs: see examples/run.sh.
+serve capture
+file=$scratch/result.pcapng
+echo '$ ferry tap --service capture.Pages --topic capture.log --save result.pcapng &'
+start "$build/ferry" tap --service capture.Pages --topic capture.log --topic ready --save "$file"
+tap=$started
+is_watching() { "$build/ferry" pub ready x && [ "$(wc -c <"$file")" -gt 100 ]; }
+until_true is_watching
+client capture-client
+is_complete() { grep -qa 'GET /nowhere 404' "$file"; }
+until_true is_complete
+kill "$tap"
+wait "$tap" 2>/dev/null || true
+echo '$ ferry tap --read result.pcapng'
+"$build/ferry" tap --read "$file" | grep -v ' ready,'
+echo '$ ferry tap --read result.pcapng --json | jq -r .body   # the access log, from the file'
+"$build/ferry" tap --read "$file" --json | sed -n 's/.*"PUBLISH", "topic": "capture.log".*"body": "\(.*\)", "missed.*/\1/p'
+if command -v tshark >/dev/null; then
+    echo '$ tshark -r result.pcapng'
+    tshark -r "$file" 2>/dev/null | grep -c 'capture' | sed 's/$/ packets are shown/'
+fi
