@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Blocks: counted memory with a header in front. See block.h. */
 
 #include "base/block.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Errors: the table of standard types, and the tree behind a ferry_error. See error.h. */
 
 #include "base/error.h"

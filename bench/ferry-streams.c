@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * A stream in both directions, through the broker: everything that is sent comes back. What it
  * takes in time, and the most memory that any of the three processes ever had.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Calls on generated code: a struct of ten fields in and out. Beside them the same bytes in and out
  * untyped, and what packing and unpacking the struct takes by itself.

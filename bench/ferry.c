@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * ferry itself, by its public header alone, in the rows its peers are measured in. Payloads travel
  * as one MessagePack value, so ferry carries a few bytes more than the others.

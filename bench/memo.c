@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * A memoised method, through the broker and from the cache: the same answers, the same exceptions,
  * and how long each takes. Serves the method itself, on a thread; starts a broker and a Redis of

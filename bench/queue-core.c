@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * What a job costs in the queue router alone, without sockets: PUSH -> JOB -> ACK -> OK, 64-byte
  * bodies. Messages are read from the bytes of batches, as they are in the broker; what is sent is

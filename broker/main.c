@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The broker as a program: start, loop, signals, draining. See main.h. */
 
 #include "broker/main.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The memory that this process may use. See memory-limit.h. */
 
 #include "broker/memory-limit.h"

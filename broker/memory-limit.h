@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* The memory that this process may use: the memory of the machine, or a lower limit of a cgroup

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry.Broker: its methods. See admin.h; ferry-broker.thrift declares arguments and results. */
 
 #include "broker/admin/internal.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** The broker's own service: what it knows of services, topics, queues and sessions, and commands for queues. */
 namespace * ferry
 namespace c ferry_broker

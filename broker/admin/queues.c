@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry.Broker's methods for one queue: queue, peek, pause, resume. See queues.h. */
 
 #include <errno.h>

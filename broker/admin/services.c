@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry.Broker's lists of services, instances and methods. See services.h. */
 
 #include <utlist.h>

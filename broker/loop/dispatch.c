@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Batches from peers: which room gets which message. See dispatch.h. */
 
 #include "broker/loop/dispatch.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Purging and moving: many jobs, a slice in each turn. See internal.h. */
 
 #include <utlist.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Dead letters: a failed job moves to the queue NAME.dead, with headers that say why. See
  * internal.h. */
 

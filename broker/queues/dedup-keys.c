@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Deduplication keys: a job with a key that is remembered is not stored again. All keys of a
  * queue live equally long, so the oldest one expires first. See internal.h. */
 

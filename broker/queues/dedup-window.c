@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The ids of stored pushes: a sorted array that begins at an offset. See dedup-window.h. */
 
 #include "broker/queues/dedup-window.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Jobs: made, queued, freed. See internal.h. */
 
 #include <assert.h>

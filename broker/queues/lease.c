@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Leases: the slots of pulls, the jobs in flight to each client, and the lease of one job. See
  * internal.h. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Changes, and their answers: through the queue's store, which finishes them at once or later. Only
  * what is finished later costs a record; the store in memory never needs one.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* PULL and UNPULL, and the delivery of jobs: round robin over the pulls with free slots. See
  * internal.h. */
 

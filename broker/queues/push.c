@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* PUSH: options, limits, overflow, pushes that are sent again. See internal.h. */
 
 #include "broker/queues/internal.h"

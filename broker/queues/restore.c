@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The jobs that a store has when the broker starts. See store.h. */
 
 #include <assert.h>

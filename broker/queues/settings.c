@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The settings of queues, by name or pattern. See internal.h. */
 
 #include <utlist.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The table of queues: found, made, forgotten when unused. See internal.h. */
 
 #include <stdarg.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* A call, from its beginning to its end; its deadline, and how it is cancelled. routing.c
  * chooses its server. See internal.h. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* CALL, OK, ERROR and CANCEL; stream.c has ITEM, END and MORE. See services.h. */
 
 #include <inttypes.h>

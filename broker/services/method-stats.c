@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Methods and their statistics. See method-stats.h. */
 
 #include "broker/services/method-stats.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Which server gets which call, and when waiting calls get their server. See internal.h. */
 
 #include "broker/services/internal.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* SERVE and UNSERVE: checks, servers, descriptions. See services.h. */
 
 #include <inttypes.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Streams: the items of a call, both ways, and the credit for them. See services.h. */
 
 #include <stdlib.h>

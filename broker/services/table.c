@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The table of services and their servers. See internal.h. */
 
 #include <inttypes.h>

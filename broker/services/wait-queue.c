@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * The calls that wait for a server. Each caller of a service has a wait queue of its own, and the
  * wait queues take turns: a caller that makes ten thousand calls at once delays only itself. See

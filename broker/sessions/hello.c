@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* How sessions begin, with HELLO, and how they end; their clients, which outlive them. See
  * session.h. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Messages, errors and faults that a session is sent, and how it is ended. See session.h. */
 
 #include <stdarg.h>

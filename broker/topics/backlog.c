@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Slow subscribers. Messages that a session's credit does not cover wait here, with their
  * subscription. A message is stored once, however many subscriptions it waits for. A subscription

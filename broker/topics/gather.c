@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Questions: a PUBLISH that collects answers until its window ends. Each subscription gets the
  * question under a number of its own; only its session may answer it, once.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* PUBLISH: to the subscribers whose patterns match, and to the stores of the topic. See topics.h.
  */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * SUBSCRIBE and UNSUBSCRIBE. The subscriptions of a lost session stay with the client, detached,
  * and count the messages that they miss, until the client resumes them or client_memory has passed.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The trie of topics or patterns. See tree.h. */
 
 #include "broker/topics/tree.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Calls every method of arith.Arith, with arguments that it refuses too. */
 
 #include <inttypes.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Arithmetic that says what it cannot do, every type there and back, and a number behind a token.
  */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Capitalises a stream, a piece at a time. */
 
 #include "server.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The rooms: their members, and a topic for each room. */
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Puts messages into bytes and takes them out again: codec.c, offered to others. */
 
 #include <inttypes.h>

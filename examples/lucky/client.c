@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Draws a lucky number. When no answer comes it asks again and waits twice as long.
  *

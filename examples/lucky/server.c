@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Draws lucky numbers, and loses some of them when told to. */
 
 #include "server.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Answers requests for squares, and adds up the counts at the end of the pipeline. */
 
 #include "server.h"

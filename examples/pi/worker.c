@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Counts the points inside: those that are surely there, and those it has to ask about. Start as
  * many as you like, whenever you like: they share the batches.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Answers when the roll is called. $ROLLCALL_NAME is its name, if there is one. */
 
 #include <stdlib.h>

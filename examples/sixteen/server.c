@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Takes sixteen octets, whole or in pieces, and answers with sixteen. */
 
 #include "server.h"

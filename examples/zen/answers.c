@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The answers of the server. It waits and computes in place of real work. */
 
 #include "answers.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Asks questions; or measures what a server's shape is worth.
  *

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The process's ZeroMQ context, and what both ends of a connection do with sockets. */
 
 #include "rpc/link/context.h"

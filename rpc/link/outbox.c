@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Batches in the making. See outbox.h. */
 
 #include "rpc/link/outbox.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The table of messages, and the reader and the writer that follow it. See message.h. */
 
 #include "rpc/wire/message.h"

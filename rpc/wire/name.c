@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Names and patterns. See name.h. */
 
 #include "rpc/wire/name.h"

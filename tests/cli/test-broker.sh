@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # ferry broker, end to end: where it listens, what it is told, and how it ends.
 source "$(dirname "$0")/lib.sh" "$1"
 broker() { timeout -k 1 2 "$ferry_binary" broker --log-level warning "$@"; }

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # ferry describe, and ferry call of a service that describes itself: test-describe.sh FERRY SERVER IDL
 server=$2 idl=$3
 source "$(dirname "$0")/lib.sh" "$1"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # ferry push, work and queue, end to end.
 source "$(dirname "$0")/lib.sh" "$1"
 start_broker

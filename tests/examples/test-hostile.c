@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Strangers call every method of every example: with random values of its declared types, then with
  * random MessagePack, then with random bytes. Each call may be answered or refused, but by a typed

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The short rows: sixteen, rollcall, arith. */
 
 #include <netinet/in.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The rows of streams: caps, and zen beside it, where waiting is what matters. */
 
 #include <errno.h>

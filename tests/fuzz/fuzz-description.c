@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * What strangers say of their service, and a body against it: two bytes of length, so many bytes of
  * description, a body. What is accepted describes itself the same, prints as an interface file, and

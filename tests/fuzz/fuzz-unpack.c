@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Bodies against the tables of a type. The first byte chooses the type. What is accepted packs, and
  * unpacks as the same; it can be shown to a person, and read again as a person wrote it.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* What is done a million times allocates nothing, once it has been done some times. */
 
 #include "support/broker.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Bodies that a server did not ask for: each is refused with the place in it, by name, and neither
  * the handler nor the next call notices. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The broker gives back the memory of a burst: its stored bytes, then its resident memory. */
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* What a callback may do, and what is set aside while it does. */
 
 #include "support/broker.h"

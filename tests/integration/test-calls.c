@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Calls from one end to the other. */
 
 #include "support/broker.h"

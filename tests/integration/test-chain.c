@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * A chain of calls over three servers, each a process: the shop asks the bank, the bank has a
  * calculator divide, and the calculator throws, or takes its time.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Many connections: what an idle one costs, and what happens when there are no more to give. */
 
 #include <signal.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Bad lines: connections that are cut, half-closed, stalled, slow, or lie. */
 
 #include <signal.h>

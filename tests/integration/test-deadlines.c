@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Nothing hangs: deadlines, lost servers, lost brokers, brokers that never were. */
 
 #include "support/broker.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* One caller floods a service; what is left for the others. */
 
 #include <signal.h>

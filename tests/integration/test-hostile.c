@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Bytes that no client sends: what they get, and that nobody else notices. */
 
 #include <fcntl.h>

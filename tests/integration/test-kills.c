@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* kill -9 of a server, of a worker, of the broker, each with work in hand. */
 
 #include <signal.h>

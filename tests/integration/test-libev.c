@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry in a libev loop; and deadlines, which come by the same descriptor. */
 
 #include <ferry/adapters/libev.h>

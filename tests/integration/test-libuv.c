@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry in a libuv loop. */
 
 #include <ferry/adapters/libuv.h>

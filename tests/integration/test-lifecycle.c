@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* A broker that is told to stop or to read its configuration again, and a second one. */
 
 #include <signal.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Limits that peers and clients run into, and jobs that outlive a lost connection. */
 
 #include <signal.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Who computes is alive, who is stopped is not. FERRY_TEST_BUSY_MS says how long to compute: longer
  * than the 6 s after which a silent connection is given up.

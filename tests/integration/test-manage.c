@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry.Broker, called by the functions that its own interface file makes. */
 
 #include "ferry-broker.h"

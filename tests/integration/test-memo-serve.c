@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Memoised methods of a server that has a cache: with memory://, or with "redis", "near" or "far"
  * as an argument with a real Redis. */
 

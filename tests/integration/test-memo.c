@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Memoised methods: with memory://, or with "redis", "near", "far" or "cluster" as an argument with
  * a real one. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * The line between the broker and everybody else goes dead without a word, and comes back: FAR is
  * behind it, NEAR is on the broker's machine.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Deadlines, cancellation, and the first message after a subscription. */
 
 #include <signal.h>

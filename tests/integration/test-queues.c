@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Pushing, working, forwarding, and a broker that is killed between. */
 
 #include "support/broker.h"

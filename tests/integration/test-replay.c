@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * What a client once sent is captured and played back on a connection of its own. Nothing encrypts
  * the line, so whoever reads along can be that client; but what it has stored is not stored twice.

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Brokers that come and go, in order and not, under clients that do everything at once. */
 
 #include "support/broker.h"

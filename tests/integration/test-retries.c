@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Retries, push-back, and calls that nobody waits for any more. */
 
 #include "support/broker.h"

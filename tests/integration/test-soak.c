@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Everything at once, for a while: bad weather on the line, servers and workers that are killed,
  * strangers that come and go. Nothing is lost, and nothing grows. FERRY_TEST_SOAK_S says for how

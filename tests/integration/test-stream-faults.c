@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Streams that are long, that nobody reads, and whose other end goes away. */
 
 #include <limits.h>

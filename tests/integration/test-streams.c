@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Streams both ways. */
 
 #include "support/broker.h"

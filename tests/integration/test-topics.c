@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Publishing, subscribing, gathering. */
 
 #include "support/broker.h"

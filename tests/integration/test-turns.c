@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The broker is one thread, so a turn of its loop may do only so much work: the rest is left to the
  * turns that follow, and other clients have theirs between them. Each test gives the broker much
  * work and counts the turns that it takes: on a fast machine as many as on a slow one. */

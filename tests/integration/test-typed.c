@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "support/broker.h"
 #include "support/suite.h"
 #include "y_typed.h"

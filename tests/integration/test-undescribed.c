@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Servers whose descriptions are none: told so, listed as undescribed, and served all the same. */
 
 #include <unistd.h>

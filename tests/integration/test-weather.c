@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* A line that loses packets, is slow, or far: things take longer, deadlines do not. */
 
 #include <signal.h>

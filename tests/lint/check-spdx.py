@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check that each tracked source file names its licence in its first line, or in the line after "#!".
 With --add, write the line into the files that have none. Files below tests/data are input of tests,
-byte for byte, and have no licence line. The files listed in spdx-later.txt get theirs later.
+byte for byte, and have no licence line.
 
     check-spdx.py ROOT [--add]
 """
@@ -40,12 +40,10 @@ def missing(path):
 
 
 root = pathlib.Path(sys.argv[1])
-later = root / "tests/lint/spdx-later.txt"
-later = set(later.read_text().split()) if later.exists() else set()
 bad = 0
 for name in tracked(root):
     found = missing(root / name)
-    if not found or name in later:
+    if not found:
         continue
     if sys.argv[2:] == ["--add"]:
         lines = (root / name).read_text().split("\n")

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Peers without sockets. See fake-hub.h; what is defined here stands in for rpc/link/hub/hub.c. */
 
 #include "support/fake-hub.h"

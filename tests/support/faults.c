@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* What several suites about faults do with a client. See faults.h. */
 
 #include "support/faults.h"

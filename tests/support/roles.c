@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Parts that tests give to processes apart. See roles.h. */
 
 #include "support/roles.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Everything that waits for a time. See timed.h. */
 
 #include "support/timed.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Calls that wait for their answer. See call.h. */
 
 #include "clients/c/calls/call.h"

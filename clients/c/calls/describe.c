@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* What a running service offers, and values for it that people write. See ferry/schema.h. */
 
 #include "base/block.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Streams, the caller's end. See stream.h. */
 
 #include "clients/c/calls/stream.h"

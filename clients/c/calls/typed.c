@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Calls as generated code makes them: C values in, C values out. See ferry/schema.h. */
 
 #include "clients/c/core/typed.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Clients: opened, given other defaults, closed. */
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Turns: the one place where callbacks run. And what brings them about: ferry_run(), the program's
  * own loop by way of one descriptor, posts from other threads.

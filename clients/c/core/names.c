@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Names, checked once. See names.h. */
 
 #include "clients/c/core/names.h"

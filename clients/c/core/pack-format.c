@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Formats for calls in one line. See pack-format.h. */
 
 #include "clients/c/core/pack-format.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* What the broker is told again in each session. See registration.h. */
 
 #include "clients/c/core/registration.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Sessions begin and end here, and each message that arrives goes to the Await or the part that
  * receives it. While a call blocks, messages that need a callback are deferred.

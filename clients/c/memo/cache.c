@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* What callers and servers of memoised methods share. See cache.h. */
 
 #include "clients/c/memo/cache.h"

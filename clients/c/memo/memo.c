@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Memoised methods, the caller's end. See memo.h. */
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Memoised methods, the server's end: what its cache has is answered without the handler, and what
  * the handler answers is stored. See memo.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* What push-log.c keeps of a push, for push.c, which sends it and hears of its end. */

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Pushing jobs: sent, kept until confirmed, sent again after a lost connection. */
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Workers and their jobs. See work.h. */
 
 #include "clients/c/queues/work.h"

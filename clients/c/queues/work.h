@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 /* Working on the jobs of a queue: each is settled once, by its handler or later. */

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Requests that end in an error: what is said of it, and to whom. See request.h. */
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Requests: what a handler is given, and their answers. See request.h. */
 
 #include "clients/c/serving/request.h"

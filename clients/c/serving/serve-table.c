@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Services by table: what an interface file, or a program by hand, declares. */
 
 #include <stdlib.h>

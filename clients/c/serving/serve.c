@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Services and the way from a CALL to its handler. See serve.h. */
 
 #include "clients/c/serving/serve.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Publishing; and gathering, which publishes a question and collects the answers. */
 
 #include "base/buffer.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Subscriptions and their messages. See subscribe.h. */
 
 #include "clients/c/topics/subscribe.h"

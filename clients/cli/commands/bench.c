@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry bench: measures the speed of calls, published messages or pushed jobs, and their
  * latency. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Printing of a call's result, for people and programs. See call.h. */
 
 #include <stdlib.h>

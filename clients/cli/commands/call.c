@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry call: calls a method and prints its result as JSON. */
 
 #include <assert.h>

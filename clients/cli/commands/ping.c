@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry ping: measures the round trip to the broker, or to each server of a service. */
 
 #include <inttypes.h>

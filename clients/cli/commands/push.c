@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry push: pushes jobs to a queue and waits until each is stored. */
 
 #include "base/clock.h"

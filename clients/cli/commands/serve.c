@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry serve: answers the calls of one method with an echo, the output of a command, or a
  * failure. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry work: takes jobs from a queue, and prints them or runs a command for each. */
 
 #include <inttypes.h>

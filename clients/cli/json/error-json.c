@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Errors as JSON. See error-json.h. */
 
 #include "clients/cli/json/error-json.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* The common part of all commands. See cli.h. */
 
 #include "clients/cli/run/cli.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Remote errors, for people. See backtrace.h. */
 
 #include "clients/cli/terminal/backtrace.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* Serves calc.Calc of calc.thrift at $FERRY_URL, as $FERRY_INSTANCE, until it is killed. */
 
 #include <stdio.h>

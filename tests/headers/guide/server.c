@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "calc.h"
 
 static int divide(ferry_request *request, int32_t a, int32_t b, void *ctx) {

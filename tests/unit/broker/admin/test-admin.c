@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /* ferry.Broker serves exactly the methods of ferry-broker.thrift. */
 
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/queues/dedup-window.h"
 
 #include "support/suite.h"

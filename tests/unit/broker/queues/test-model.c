@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
 /*
  * Random operations against a model that is too simple to be wrong: no job is lost, none is
  * delivered twice without a reason, first deliveries are first in first out for each priority.

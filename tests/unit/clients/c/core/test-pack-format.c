@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <ferry/pack.h>
 
 #include "clients/c/core/pack-format.h"
