@@ -14,7 +14,7 @@ exception NotFound {
  * the reader to find the messages in the bytes. `ferry tap` shows whole messages by service, method,
  * topic, queue or session, needs no right beyond that of the broker, and writes files that Wireshark opens.
  */
-service Pages {
+service Capture {
   /** Returns the text of a page. */
   string get(1: string path) throws (1: NotFound not_found)
 }

@@ -12,7 +12,7 @@
 static int get(ferry_client *client, const char *path, ferry_error *error) {
     FERRY_AUTO(ferry_free) char *text = NULL;
     const capture_not_found *missing;
-    int r = capture_pages_get(client, path, &text, error);
+    int r = capture_get(client, path, &text, error);
 
     if (r == 0) {
         printf("GET %s: 200 %s\n", path, text);

@@ -2,8 +2,8 @@
 # What ./dev example capture runs: see examples/run.sh.
 serve capture
 file=$scratch/result.pcapng
-echo '$ ferry tap --service capture.Pages --topic capture.log --save result.pcapng &'
-start "$build/ferry" tap --service capture.Pages --topic capture.log --topic ready --save "$file"
+echo '$ ferry tap --service capture.Capture --topic capture.log --save result.pcapng &'
+start "$build/ferry" tap --service capture.Capture --topic capture.log --topic ready --save "$file"
 tap=$started
 is_watching() { "$build/ferry" pub ready x && [ "$(wc -c <"$file")" -gt 100 ]; }
 until_true is_watching

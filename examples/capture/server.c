@@ -26,7 +26,7 @@ static int get(ferry_request *request, const char *path, void *ctx) {
     for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++)
         if (strcmp(path, pages[i].path) == 0) {
             publish_line(request, path, 200);
-            return capture_pages_get_return(request, pages[i].text);
+            return capture_get_return(request, pages[i].text);
         }
     publish_line(request, path, 404);
     snprintf(message, sizeof(message), "there is no page '%.200s'", path);
@@ -34,7 +34,7 @@ static int get(ferry_request *request, const char *path, void *ctx) {
 }
 
 int capture_start(ferry_client *client, ferry_error *reterr) {
-    static const capture_pages_handlers handlers = {.get = get};
+    static const capture_handlers handlers = {.get = get};
 
-    return capture_pages_serve(client, &handlers, NULL, NULL, NULL, reterr);
+    return capture_serve(client, &handlers, NULL, NULL, NULL, reterr);
 }
