@@ -10,8 +10,8 @@ change() { sed "$2" "$calc" >"$1"; cmp -s "$1" "$calc" && failed "sed changes no
 
 # Nobody there, and misuse
 expect 2 '' 'no broker listens' live "$calc"
-expect 2 '' 'diff needs a file, and --live URL' "$idl" diff "$calc"
-expect 2 '' 'diff needs a file, and --live URL' "$idl" diff "$calc" "$calc" --live "$FERRY_URL"
+expect 2 '' 'diff needs one FILE and --live URL' "$idl" diff "$calc"
+expect 2 '' 'diff needs one FILE and --live URL' "$idl" diff "$calc" "$calc" --live "$FERRY_URL"
 expect 2 '' "cannot run 'ferry'" env PATH=/nowhere "$idl" diff "$calc" --live "$FERRY_URL"
 
 start_broker

@@ -106,14 +106,14 @@ expect 0 '*' '' ferry queue
 grep -q "^mail	0	" "$work/out" || failed 'the list is of tabs' "$work/out"
 expect 0 '*' '' ferry queue list --json
 head -1 "$work/out" | grep -q '^\[{"name": ' || failed 'JSON' "$work/out"
-expect 2 '' 'no name of a queue' ferry push 'a b' x
+expect 2 '' 'invalid queue name' ferry push 'a b' x
 expect 4 '' 'PermissionDenied' ferry push ferry.internal x
 # What is wrong is told before anything is done
 expect 2 '' "invalid queue name 'a b'" ferry push 'a b' x
 expect 2 '' '1 to 255 bytes' ferry push q x --key ''
 expect 2 '' '1 to 255 bytes' ferry push q x --key "$(printf 'k%.0s' $(seq 256))"
 expect 2 '' "invalid queue name 'a b'" ferry work q --then 'a b' --exec "touch '$work/run'"
-expect 4 '' "are the broker's" ferry work q --then ferry.q --exec "touch '$work/run'"
+expect 4 '' "are reserved for the broker" ferry work q --then ferry.q --exec "touch '$work/run'"
 
 # In a pipe names are whole, and lists in order
 long=$(printf 'q%.0s' $(seq 250))

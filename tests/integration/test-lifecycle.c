@@ -101,12 +101,12 @@ static void sighup_reads_the_configuration_again(void) {
     CU_ASSERT(ferry_push(client, "q", ferry_str("3"), NULL, &error) < 0);
     CU_ASSERT_STRING_EQUAL(error.type ? error.type : "", "ferry.Full");
 
-    /* What is wrong is not taken over, and said. */
+    /* A configuration with an error changes nothing, and the log says so. */
     daemon_configure(&broker, "[broker]\nmax_queue_jobs = many\n");
     process_signal(&broker.process, SIGHUP);
-    for (int i = 0; i < 500 && daemon_log_lines(&broker, "not taken over") == 0; i++)
+    for (int i = 0; i < 500 && daemon_log_lines(&broker, "configuration was not changed") == 0; i++)
         sleep_ms(10);
-    CU_ASSERT_EQUAL(daemon_log_lines(&broker, "not taken over"), 1);
+    CU_ASSERT_EQUAL(daemon_log_lines(&broker, "configuration was not changed"), 1);
     CU_ASSERT(ferry_push(client, "q", ferry_str("3"), NULL, &error) < 0);
 
     daemon_configure(&broker, "[broker]\nmax_queue_jobs = 3\n");
