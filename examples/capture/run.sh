@@ -14,9 +14,9 @@ kill "$tap"
 wait "$tap" 2>/dev/null || true
 echo '$ ferry tap --read result.pcapng'
 "$build/ferry" tap --read "$file" | grep -v ' ready,'
-echo '$ ferry tap --read result.pcapng --json | jq -r .body   # the access log, from the file'
-"$build/ferry" tap --read "$file" --json | sed -n 's/.*"PUBLISH", "topic": "capture.log".*"body": "\(.*\)", "missed.*/\1/p'
+echo '$ ferry tap --read result.pcapng --json | grep -o "GET [^\"]*"   # the access log'
+"$build/ferry" tap --read "$file" --json | grep -o 'GET [^"]*'
 if command -v tshark >/dev/null; then
-    echo '$ tshark -r result.pcapng'
-    tshark -r "$file" 2>/dev/null | grep -c 'capture' | sed 's/$/ packets are shown/'
+    echo "$ tshark -r result.pcapng -Y 'frame contains \"capture\"'"
+    tshark -r "$file" -Y 'frame contains "capture"' 2>/dev/null
 fi
