@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Calls that wait for their answer. See call.h. */
+/* Calls in flight, from the start to the answer. See call.h. */
 
 #include "clients/c/calls/call.h"
 
@@ -42,7 +42,7 @@ static void link_out(Call *call) {
         handle->last_call = call->previous;
 }
 
-/* Sends it under a new id. */
+/* Sends the call under a new id. */
 static int send_call(Core *core, Call *call, Message *message, const void *block) {
     int r;
 
@@ -98,7 +98,8 @@ int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_err
     call->deadline_ms = now_ms + timeout_ms;
     if (client->idempotent && !call->is_streaming)
         call->flags |= CALL_IDEMPOTENT;
-    /* Servers may share a cache, and this one is asked for by name. */
+    /* The program asked for this instance: an answer that another server cached must not be
+     * used. */
     if (client->instance.len > 0)
         call->flags |= CALL_FRESH;
     message = (Message){.op = OP_CALL,
@@ -189,7 +190,7 @@ int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferr
 
 /* ---- ending ---- */
 
-/* Out of every list and table. What waits for it is still to be told. */
+/* Removes the call from every list and table; its outcome must be reported afterwards. */
 static void leave(Core *core, Call *call) {
     await_take(core, &call->await);
     timer_disarm(&core->timers, &call->timer);
@@ -229,7 +230,7 @@ static void queue_ended(Core *core, Call *call, ferry_error *error) {
     core_raise(core);
 }
 
-/* The call is over with this error. */
+/* Ends the call with this error. */
 static void end_with(Core *core, Call *call, ferry_error *error, bool in_turn) {
     leave(core, call);
     if (call->stream) {
@@ -253,7 +254,7 @@ static bool try_again(Core *core, Call *call, const ferry_error *error) {
         !retry_is_worth(error))
         return false;
     at_ms = now_ms + retry_delay_ms(call->attempts, ferry_error_retry_ms(error), random_u64());
-    /* No time left for another attempt: this error says more than the deadline would. */
+    /* If no time is left for another attempt, report this error: it says more than a timeout. */
     if (at_ms >= call->deadline_ms || !retry_spend(&core->retry_budget))
         return false;
     await_take(core, &call->await);
@@ -394,7 +395,7 @@ static void on_timer(Timer *timer, void *ctx) {
 static void tell_cancelled(Core *core, const Call *call) {
     if (call->state != CALL_SENT || !core->is_up)
         return;
-    /* If there is no room for it, the deadline does the same, later. */
+    /* If the outbox has no room for CANCEL, the broker ends the call at its deadline. */
     link_put(core->link, LANE_CALLS, &(Message){.op = OP_CANCEL, .id = call->await.id}, NULL);
     core_sent(core);
 }

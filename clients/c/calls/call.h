@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Calls that wait for their answer. What started one (a blocking call, a callback, a stream) hears
- * of its end exactly once.
+ * Calls in flight. The initiator of a call (a blocking call, a callback, a stream) is told of its
+ * end exactly once.
  */
 
 #include "base/block.h"
@@ -11,19 +11,19 @@
 
 typedef void (*AnyFn)(void);
 
-/* Brings the answer to a callback of the program's; one of reply and error is NULL. */
+/* Passes the answer to a callback of the program; one of reply and error is NULL. */
 typedef void (*CallEndFn)(Core *core, AnyFn fn, const void *aux, void *ctx,
                           const ferry_reply *reply, const ferry_error *error);
 
-/* A call to be made. */
+/* The parameters of a call. */
 typedef struct CallSpec {
     Span service, method; /* valid names */
-    uint64_t flags;       /* CALL_IDEMPOTENT and its like */
-    uint32_t timeout_ms;  /* the method's own; 0: none */
-    uint64_t until_ms;    /* time was spent on it before; 0: it begins now */
+    uint64_t flags;       /* CALL_IDEMPOTENT and the other CALL_ flags */
+    uint32_t timeout_ms;  /* of the method; 0: the method has no timeout */
+    uint64_t until_ms;    /* deadline, if the call began earlier; 0: it begins now */
     ferry_bytes args;
 
-    /* With a callback: */
+    /* For calls with a callback: */
     AnyFn fn;
     void *ctx;
     CallEndFn end;   /* NULL: fn is a ferry_reply_fn */
@@ -33,46 +33,47 @@ typedef struct CallSpec {
 typedef enum CallState {
     CALL_BEFORE_CONNECT, /* waits for the connection */
     CALL_SENT,           /* waits for the answer */
-    CALL_BACKOFF,        /* waits to be sent again */
-    CALL_ENDED,          /* waits for its callback to be run */
+    CALL_BACKOFF,        /* waits for the next attempt */
+    CALL_ENDED,          /* its callback has not run yet */
 } CallState;
 
 struct Call {
     Await await;
     Timer timer;
     ferry_client *handle;
-    Call *next, *previous; /* of the handle's */
+    Call *next, *previous; /* in the list of the handle */
     Call *next_ended;
     AnyFn fn;
     void *ctx;
     CallEndFn end;
     const void *aux;
-    Record *record;     /* for CALL_BEFORE_CONNECT, and while it may be sent again */
-    ferry_error *error; /* when ended; NULL beside one: out of memory */
+    Record *record;     /* for CALL_BEFORE_CONNECT and for retries */
+    ferry_error *error; /* of an ended call; NULL: out of memory */
     uint64_t deadline_ms;
     Outcome *result;      /* of a blocking call */
-    ferry_stream *stream; /* that it is the call of */
-    uint32_t timeout_ms;  /* what the deadline was made of */
+    ferry_stream *stream; /* the stream of this call; NULL: not a streaming call */
+    uint32_t timeout_ms;  /* deadline_ms minus the start */
     uint32_t flags;
     uint16_t attempts;
     uint8_t state;
-    bool was_sent;     /* it may have happened */
-    bool is_streaming; /* no deadline as a whole: the stream waits for each item itself */
+    bool was_sent;     /* the server may have executed it */
+    bool is_streaming; /* no overall deadline: the stream waits for each item */
 };
 
-/* Blocks until the answer is there. *ret (may be NULL) is one block. */
+/* Blocks until the answer arrives. *ret is one block; ret may be NULL. */
 int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferry_error *reterr);
 
 /* Starts a call with a callback. */
 int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr);
 
-/* Starts one whose Call lies elsewhere (a stream). It is zero but for result, stream, await.fn. */
+/* Starts a call in memory of the caller (a stream). All fields of *call are zero, except result,
+ * stream and await.fn. */
 int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_error *reterr);
 
-/* It is answered: out of every list. No callback follows. */
+/* The call is answered: removes it from every list. No callback follows. */
 void call_end(Core *core, Call *call);
 
-/* Ends it without an answer, and tells the broker so. No callback follows. */
+/* Ends the call without an answer and sends CANCEL to the broker. No callback follows. */
 void call_abandon(Core *core, Call *call);
 
 extern const Part calls_part;
@@ -80,30 +81,31 @@ extern const Part calls_part;
 /* Ends all calls of a handle with -ECANCELED; their callbacks run in a later turn. */
 void calls_cancel(ferry_client *client);
 
-/* Hands an error to what waits for the call; the call is over. The error is moved. */
+/* Ends the call with an error, which is moved to the call's initiator. */
 void call_fail(Core *core, Call *call, ferry_error *error, bool in_turn);
 
-/* A copy of a reply that owns itself: one block. NULL: out of memory. */
+/* Copies a reply into one block, which is its own owner. NULL: out of memory. */
 ferry_reply *reply_new(Span body, const void *block);
 
-/* An answer from a cache, or from the server; body is in block, which the receiver owns. */
+/* An answer from a cache or from the server. body lies in block, which the receiver owns. */
 typedef struct MemoAnswer {
     const void *block;
     ferry_bytes body;
-    bool cached; /* not unpacked yet: it may be no result of the method */
+    bool cached; /* from the cache; it may fail to unpack */
 } MemoAnswer;
 
 /* How memo/ answers calls from a cache; core->call_memo. */
 struct CallMemo {
-    /* May this call be answered from a cache? */
+    /* True: a cache may answer this call. */
     bool (*applies)(const ferry_client *client, const ferry_method *method);
-    /* A blocking call: from the cache, or sent once for all callers, and stored. */
+    /* A blocking call: answers from the cache, or sends one call for all concurrent callers and
+     * stores the answer. */
     int (*run)(ferry_client *client, const ferry_method *method, const void *args, CallSpec *spec,
                MemoAnswer *ret, ferry_error *reterr);
-    /* The cached answer cannot be unpacked: removes it, and calls the server. */
+    /* The cached answer cannot be unpacked: removes it and calls the server. */
     int (*replace)(ferry_client *client, const CallSpec *spec, MemoAnswer *ret,
                    ferry_error *reterr);
-    /* A call with a callback; it never waits for Redis. spec->end and spec->aux are set. */
+    /* A call with a callback; it does not wait for Redis. spec->end and spec->aux are set. */
     int (*start)(ferry_client *client, const ferry_method *method, const void *args, CallSpec *spec,
                  ferry_error *reterr);
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What a running service offers, and values for it that people write. See ferry/schema.h. */
+/* The description of a running service, and conversion of its values from and to text. See
+ * ferry/schema.h. */
 
 #include "base/block.h"
 #include "clients/c/core/core.h"
@@ -10,11 +11,11 @@
 
 /* ---- the broker's answer ---- */
 
-/* Where the pieces of the block go: behind the description, instances before texts. */
+/* Write positions in the block. The order is: description, instances, texts. */
 typedef struct Pieces {
     ferry_description *description;
     ferry_instance *instances;
-    char *at; /* texts. None is longer than the bytes it is read from, which have its NUL's place */
+    char *at; /* the next text; its NUL takes the place of the encoded head */
 } Pieces;
 
 static const char *put_text(Pieces *pieces, Span text) {
@@ -72,7 +73,7 @@ static void read_answer(Pieces *pieces, Reader *in, size_t max_instances) {
     }
 }
 
-/* How many instances the answer tells of: each takes a piece of the block. */
+/* Counts the instances in the answer, to compute the size of the block. */
 static uint32_t count_instances(Span body) {
     Reader in = reader_of(body.data, body.len);
 
@@ -84,7 +85,7 @@ static uint32_t count_instances(Span body) {
     return 0;
 }
 
-/* The block, without the tables. The description's bytes lie at its end. */
+/* Makes the block, without the tables. The bytes of the description lie at its end. */
 static int read_description(const char *service, Span body, const void *tables, const char *problem,
                             ferry_description **ret, ferry_error *reterr) {
     uint32_t n = count_instances(body);
@@ -106,7 +107,7 @@ static int read_description(const char *service, Span body, const void *tables, 
     if (d->bytes.len > 0)
         d->bytes.data = memcpy(pieces.at, d->bytes.data, d->bytes.len);
     if (in.problem) {
-        /* The tables are the caller's again. */
+        /* Return the ownership of the tables to the caller. */
         block_swap_inner(d, NULL);
         ferry_free(d);
         return error_set(reterr, "ferry.Protocol", "the broker's description of '%s': %s", service,

@@ -12,7 +12,7 @@ bool retry_is_worth(const ferry_error *error) {
     for (size_t i = 0; i < sizeof(passing) / sizeof(*passing); i++)
         if (strcmp(error->type, passing[i]) == 0)
             return true;
-    /* Any error may carry the server's advice to come back. */
+    /* Any error can carry retry advice of the server. */
     return ferry_error_retry_ms(error) >= 0;
 }
 
@@ -24,7 +24,7 @@ uint64_t retry_delay_ms(unsigned attempts, int64_t advice_ms, uint64_t random) {
     if (ceiling > RETRY_MAX_MS)
         ceiling = RETRY_MAX_MS;
     delay = random % (ceiling + 1);
-    /* Jitter on top of the advice: all its receivers would come back at once. */
+    /* Add jitter to the advice, so that its receivers do not all retry at once. */
     return advice_ms >= 0 ? (uint64_t)advice_ms + delay : delay;
 }
 

@@ -9,14 +9,14 @@
 
 #include "rpc/wire/reader.h"
 
-/* Larger writes become several items: an item should neither wait long for credit nor cost much
- * memory on its way. */
+/* Larger writes become several items, so that an item neither waits long for credit nor takes much
+ * memory in flight. */
 enum { ITEM_MAX = 64 * 1024 };
 
 typedef struct StreamFile {
     ferry_stream *stream;
     bool reads, writes;
-    off64_t position; /* as stdio counts: bytes read and written */
+    off64_t position; /* as stdio counts it: bytes read and written */
 } StreamFile;
 
 /* ---- reading ---- */
@@ -81,15 +81,15 @@ static ssize_t file_write(void *cookie, const char *from, size_t size) {
     }
     if (r < 0) {
         errno = -r;
-        return 0; /* this is how fopencookie() wants it said */
+        return 0; /* a write function of fopencookie() returns 0 on error */
     }
     file->position += (off64_t)size;
     return (ssize_t)size;
 }
 
 /*
- * Before stdio writes behind a read it gives back what it has read ahead: it seeks to where its
- * reader stands. That is within the item that was read last.
+ * Before a write after a read, stdio seeks back over the bytes that it read ahead. They lie within
+ * the last item.
  */
 static int file_seek(void *cookie, off64_t *offset, int whence) {
     StreamFile *file = cookie;
@@ -122,7 +122,7 @@ static int file_close(void *cookie) {
     files->writes = files->writes && !file->writes;
     if (file->writes) {
         r = ferry_stream_end(stream, NULL);
-        /* Nobody reads: what comes is dropped, up to the answer. */
+        /* No file reads: drop the items and wait for the answer. */
         if (r == 0 && !files->reads && !file->reads)
             r = stream_result(stream, NULL, NULL);
     }
@@ -138,7 +138,7 @@ static bool are_bytes(const ferry_type *type) {
     return type && type->kind == FERRY_KIND_BINARY;
 }
 
-/* 0, or a positive errno. */
+/* Checks that the stream can be opened in this mode. 0, or a positive errno. */
 static int check(ferry_stream *stream, const char *mode, StreamFile *file) {
     const StreamFiles *files;
 

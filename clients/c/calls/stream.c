@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Streams, the caller's end. See stream.h. */
+/* The caller's end of a stream. See stream.h. */
 
 #include "clients/c/calls/stream.h"
 
@@ -10,16 +10,16 @@
 
 struct ferry_stream {
     Call call;
-    Core *core; /* an owner of it */
+    Core *core; /* the stream holds a reference */
     Flow flow;
-    ferry_error error;  /* how it failed */
+    ferry_error error;  /* the failure */
     ferry_reply *reply; /* the answer */
     uint32_t timeout_ms;
-    bool over;  /* answered or failed: the call is gone */
-    bool ended; /* no more from us */
+    bool over;  /* answered or failed: the call has ended */
+    bool ended; /* the caller has sent END */
     void (*fn)(ferry_stream *stream, void *ctx);
     void *ctx;
-    bool due, busy, dead; /* fn is due; runs; closed while it ran */
+    bool due, busy, dead; /* fn is due; fn runs; the stream was closed while fn ran */
     ferry_stream *next_due;
     StreamFiles files; /* see stream-file.c */
 };
@@ -90,7 +90,7 @@ int ferry_stream_watch(ferry_stream *stream, void (*fn)(ferry_stream *stream, vo
         return -EINVAL;
     stream->fn = fn;
     stream->ctx = ctx;
-    /* What came before is not to be waited for. */
+    /* Report items that arrived before fn was set, too. */
     note_due(stream);
     return 0;
 }
@@ -219,12 +219,12 @@ static int check(ferry_stream *stream, ferry_error *reterr) {
 }
 
 static int failed(ferry_stream *stream, ferry_error *reterr) {
-    /* What could not be copied for want of memory is still this failure. */
+    /* If memory is out, reterr lacks the text; the code is still correct. */
     error_copy(reterr, &stream->error);
     return stream->error.code;
 }
 
-/* Waits for a change. -EAGAIN: the stream is watched instead. */
+/* Waits for a change. -EAGAIN: the stream is watched, so it must not block. */
 static int wait_for_change(ferry_stream *stream, ferry_error *reterr) {
     uint64_t now_ms = clock_ms(), until_ms = now_ms + stream->timeout_ms;
     const ferry_client *handle = stream->call.handle;
@@ -327,7 +327,7 @@ int ferry_stream_end(ferry_stream *stream, ferry_error *reterr) {
         return r;
     if (stream->ended)
         return 0;
-    /* Before the connection there is nothing yet that could be ended. */
+    /* END needs a call that was sent. */
     while (stream->call.state != CALL_SENT && !stream->over) {
         r = wait_for_change(stream, reterr);
         if (r < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A call with streams, the caller's end. */
+/* The caller's end of a call with streams. */
 
 #include "clients/c/calls/call.h"
 #include "clients/c/core/flow.h"
@@ -10,19 +10,19 @@
 int stream_open(ferry_client *client, const CallSpec *spec, ferry_stream **ret,
                 ferry_error *reterr);
 
-/* The answer of a stream that the server has ended: waits for it, drops items that come before it.
- * Lent until the stream is closed. */
+/* Waits for the answer of a stream and drops the items before it. *ret is borrowed until the stream
+ * is closed. */
 int stream_result(ferry_stream *stream, ferry_bytes *ret, ferry_error *reterr);
 
 Core *stream_core(const ferry_stream *stream);
 
-/* What stream-file.c keeps with a stream: at most one file that reads, and one that writes. */
+/* The state of stream-file.c: at most one file that reads and one that writes. */
 typedef struct StreamFiles {
-    const ferry_method *method; /* NULL: items are bytes as they are */
+    const ferry_method *method; /* NULL: items are plain bytes */
     bool readable, writable;    /* the method's directions */
-    bool reads, writes;         /* a file is open that does */
-    ferry_bytes item;           /* the part of an item that was not read yet */
-    size_t n_read;              /* bytes of this item before it */
+    bool reads, writes;         /* a file is open for reading, for writing */
+    ferry_bytes item;           /* the unread part of an item */
+    size_t n_read;              /* bytes of this item that were read */
 } StreamFiles;
 
 StreamFiles *stream_files(ferry_stream *stream);
@@ -32,9 +32,10 @@ StreamFiles *stream_files(ferry_stream *stream);
 void stream_sent(Core *core, ferry_stream *stream);
 void stream_ended(Core *core, ferry_stream *stream, ferry_error *error); /* error is moved */
 
-/* An ITEM for either end, into its flow; its bytes are copied or held. -ENOMEM. */
+/* Adds an ITEM to the flow of either end; its bytes are copied, or its block is held. 0,
+ * -ENOMEM. */
 int stream_item(Core *core, Flow *flow, const Message *message, const void *block);
 
-/* Calls the fn of those that were watched for. */
+/* Calls fn of each watched stream that is due. True: there were some. */
 bool streams_run(Core *core);
 bool streams_due(const Core *core);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Calls as generated code makes them: C values in, C values out. See ferry/schema.h. */
+/* Typed calls for generated code: C values in, C values out. See ferry/schema.h. */
 
 #include "clients/c/core/typed.h"
 #include "clients/c/calls/stream.h"
@@ -11,7 +11,7 @@ static void nobody_listens(Core *core, AnyFn fn, const void *aux, void *ctx,
     (void)core, (void)fn, (void)aux, (void)ctx, (void)reply, (void)error;
 }
 
-/* The arguments go into the core's own buffer: what starts the call copies them from there. */
+/* Packs the arguments into the core's buffer; the start of the call copies them from there. */
 static int prepare(ferry_client *client, const char *service, const ferry_method *method,
                    const void *args, CallSpec *ret, ferry_error *reterr) {
     static const uint8_t none = 0x90; /* an empty list */
@@ -35,7 +35,7 @@ static int prepare(ferry_client *client, const char *service, const ferry_method
     return r;
 }
 
-/* The bytes came from the server: that they are wrong is its fault, not an argument's. */
+/* The server sent the bytes, so malformed bytes are an error of the server, not of an argument. */
 static int unpack(void **spare, const ferry_type *type, ferry_bytes body, const char *what,
                   void *ret, ferry_error *reterr) {
     ferry_error error = FERRY_ERROR_INIT;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Clients: opened, given other defaults, closed. */
+/* Opens and closes clients, and handles with other defaults. */
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,7 +32,8 @@ static void detach(ferry_client *handle) {
         handle->next->link = handle->link;
 }
 
-/* Adds a traceparent for each message to be given one of its own, where there is none. */
+/* Adds a placeholder for traceparent if the headers have none; each message then gets a new
+ * value. */
 static int add_trace(Buffer *headers, Core *core) {
     CLEANUP(buffer_deinit) Buffer without = *headers;
 
@@ -40,7 +41,8 @@ static int add_trace(Buffer *headers, Core *core) {
     return trace_headers_write(headers, span_of(without.data, without.len), true, &core->trace_ids);
 }
 
-/* Is the one in its headers to be made anew? */
+/* Returns the traceparent to be made anew for each message, if we or the parent added one; else
+ * NULL. */
 static char *find_made_up(const ferry_client *handle, const ferry_client *parent, bool added) {
     Span value = header_find(handle->headers, "traceparent");
 
@@ -50,7 +52,7 @@ static char *find_made_up(const ferry_client *handle, const ferry_client *parent
     return (char *)(uintptr_t)value.data;
 }
 
-/* What the program may have said in the options, over what the parent handle says. */
+/* Applies the program's options, over the defaults of the parent handle. */
 static int take_options(ferry_client *handle, const ferry_client *parent,
                         const ferry_options *options, ferry_error *reterr) {
     static const ferry_options none;
@@ -169,7 +171,7 @@ void client_drop(ferry_client *client) {
 
     cancel(client);
     registrations_drop(client);
-    /* The calls whose callbacks are still to be run refer to their handle no more. */
+    /* Calls whose callbacks are due must not refer to the handle any more. */
     detach(client);
     free(client->owned);
     free(client);
@@ -215,7 +217,7 @@ static int fill_core(Core *core) {
     return core->names ? 0 : -ENOMEM;
 }
 
-/* Parts whose init() was called are freed with the core. */
+/* Every part whose init() was called is freed with the core. */
 static int add_parts(Core *core, const Part *const *parts, size_t n_parts) {
     for (size_t i = 0; i < n_parts; i++) {
         const struct Receiver *receiver = parts[i]->receivers;
@@ -279,7 +281,7 @@ int client_open(const Part *const *parts, size_t n_parts, const char *url,
         core_unref(core);
         return r;
     }
-    /* Connecting begins now, not with the first call. */
+    /* Start the connection now, not at the first call. */
     core->waits++;
     link_process(core->link, 1, clock_ms());
     core->waits--;
@@ -287,7 +289,8 @@ int client_open(const Part *const *parts, size_t n_parts, const char *url,
     return 0;
 }
 
-/* What waits to be sent gets a moment to leave; for a connection, if need be. */
+/* Waits up to CLOSE_WAIT_MS until unsent messages have left, or until a pending connection is
+ * up. */
 static void await_leaving(Core *core) {
     static const bool never;
     uint64_t until_ms = clock_ms() + CLOSE_WAIT_MS, now_ms;
@@ -300,7 +303,7 @@ static void await_leaving(Core *core) {
         core_wait(core, &never, now_ms + 1);
 }
 
-/* The end of the connection: once, when no callback runs. */
+/* Ends the connection. Called once, when no callback runs. */
 static void shut(Core *core) {
     core_ref(core);
     for (ferry_client *handle = &core->main; handle; handle = handle->next)
@@ -316,7 +319,7 @@ static void shut(Core *core) {
         if (core->parts[i]->shut)
             core->parts[i]->shut(core);
 
-    /* Callbacks may still start nothing, for the client is closed, but all of them are run. */
+    /* Run all due callbacks. They cannot start anything, because the client is closed. */
     core->turns++;
     core_run_due(core);
     core->turns--;
@@ -335,11 +338,12 @@ ferry_client *ferry_close(ferry_client *client) {
     if (!client || client->closed)
         return NULL;
     core = client->core;
-    /* The sockets are the parent's: nothing here may touch them, so nothing is freed either. */
+    /* In a child process the sockets belong to the parent. Nothing may touch them, so nothing is
+     * freed. */
     if (core_is_of_parent(core))
         return NULL;
     if (client != &core->main) {
-        /* A request's own handle is only lent. */
+        /* The handle of a request is borrowed: the program cannot close it. */
         if (client->lent)
             return NULL;
         core_ref(core);

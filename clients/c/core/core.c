@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every file of the library needs of a connection: checks, owners, parts. See core.h. */
+/* Checks, owners and parts of a connection, for every file of the library. See core.h. */
 
 #include "clients/c/core/core.h"
 
 #include <pthread.h>
 
-/* How often this process is the child of a fork(): a client belongs to the process, and to its
- * libzmq threads, that opened it. getpid() for each call would be a system call for each. */
+/* Number of forks between the first process and this one. A client, with its libzmq threads,
+ * belongs to the process that opened it. A counter is used because getpid() would cost a system
+ * call for each call. */
 static unsigned forks;
 
 static void count_fork(void) {

@@ -39,19 +39,19 @@ typedef struct CallMemo CallMemo;
 typedef struct ServeMemo ServeMemo;
 
 enum {
-    TIMEOUT_MS = 30000, /* a call's, when neither handle nor method says another */
+    TIMEOUT_MS = 30000, /* timeout of a call, if handle and method give none */
     TIMEOUT_MAX_MS = 3600000,
-    CONNECT_MS = 5000,    /* how long a call waits for the connection */
-    CLOSE_WAIT_MS = 1000, /* how long a close waits for the broker */
+    CONNECT_MS = 5000,    /* longest wait of a call for the connection */
+    CLOSE_WAIT_MS = 1000, /* longest wait of a close for the broker */
     DEFERRED_MAX =
         8 * 1024 * 1024, /* bytes of deferred messages; later topic messages are dropped */
     BEFORE_CONNECT_MAX = 4 * 1024 * 1024, /* bytes of publishes that wait for the connection */
-    FLUSH_AT = 640 * 1024, /* bytes put since the last flush that make one due at once */
+    FLUSH_AT = 640 * 1024, /* bytes since the last flush that cause a flush at once */
     TURN_MESSAGES = 200,
 };
 
-/* The ids of requests with streams have this bit: it tells whether an ITEM or MORE belongs to a
- * call that this client made (0) or to one that it serves (1). */
+/* Requests with streams have ids with this bit. It tells whether an ITEM or MORE belongs to a call
+ * that this client made (0) or serves (1). */
 #define STREAM_ID (UINT64_C(1) << 63)
 
 /*
@@ -63,17 +63,17 @@ typedef struct Part {
     int (*init)(Core *core); /* 0 or -ENOMEM */
     void (*free)(Core *core);
 
-    /* A session begins; also while a closed client waits for its last messages to leave. */
+    /* A session begins. Called also while a closed client waits for its last messages to leave. */
     void (*up)(Core *core);
-    /* The session, if there was one, has ended: was_up. Otherwise an attempt to connect failed. */
+    /* was_up: the session has ended. Otherwise an attempt to connect failed. */
     void (*down)(Core *core, const ferry_error *reason, bool was_up);
-    /* Adds to HELLO; buffer holds the fields that are added until HELLO is written. */
+    /* Adds fields to HELLO; buffer holds them until HELLO is written. */
     void (*hello)(Core *core, Message *hello, Buffer *buffer);
     /* The outbox may have room again. */
     void (*pump)(Core *core);
 
-    bool (*is_due)(const Core *core);         /* callbacks wait for a turn */
-    bool (*run)(Core *core);                  /* in a turn: runs them; true: there were some */
+    bool (*is_due)(const Core *core); /* callbacks wait for a turn */
+    bool (*run)(Core *core);          /* in a turn: runs the due callbacks; true: there were some */
     bool (*is_unconfirmed)(const Core *core); /* ferry_run() and ferry_close() wait for it */
     void (*watch)(Core *core);                /* the client is in loop mode now */
 
@@ -99,37 +99,37 @@ typedef struct Outcome {
     ferry_error error;
 } Outcome;
 
-/* Something that waits for messages with its id: OK, ERROR, ITEM, MORE, ANSWER, PONG. */
+/* A receiver of the messages with its id: OK, ERROR, ITEM, MORE, ANSWER, PONG. */
 typedef struct Await Await;
 struct Await {
     void (*fn)(Core *core, Await *await, const Message *message, const void *block);
     uint64_t id;       /* 0: not in the table */
-    bool callback;     /* the answer runs the program's callback: not while a call blocks */
-    bool deferred;     /* its answer has come and is deferred: its deadline no longer counts */
-    bool session_only; /* means nothing to another session: fn is told of its end, with NULL */
+    bool callback;     /* the answer runs a callback of the program: deferred while a call blocks */
+    bool deferred;     /* its answer has arrived and is deferred: the deadline no longer applies */
+    bool session_only; /* ends with the session: fn is then called with NULL */
 };
 
-/* A handle: a connection and the defaults of what is started through it. */
+/* A handle: a connection, and the defaults of calls and messages that are sent through it. */
 struct ferry_client {
     Core *core;
-    ferry_client *next, **link; /* of the core's */
-    Call *calls, *last_call;    /* started through it, oldest first */
-    Request *request;           /* calls are made on its behalf; NULL */
+    ferry_client *next, **link; /* in the list of the core */
+    Call *calls, *last_call;    /* calls in flight through this handle, oldest first */
+    Request *request;           /* calls are made on behalf of this request; NULL */
     uint64_t parent;            /* the id of that request, in the session parent_session */
     uint64_t parent_session;
     bool cancelled;       /* that request is cancelled */
     bool lent;            /* made for a request: the program may not close it */
-    uint64_t deadline_ms; /* inherited; UINT64_MAX: none */
-    uint32_t timeout_ms;  /* 0: the method's own, else TIMEOUT_MS */
+    uint64_t deadline_ms; /* inherited; UINT64_MAX: no deadline */
+    uint32_t timeout_ms;  /* 0: the timeout of the method, else TIMEOUT_MS */
     bool idempotent, closed;
     ferry_cache *cache;
     Span instance, headers; /* in owned; headers: see client_headers() */
-    bool trace;             /* what carries no traceparent begins a trace */
-    char *traceparent;      /* in headers: made anew for each; NULL: there is none to make */
+    bool trace;             /* a message without traceparent begins a trace */
+    char *traceparent;      /* in headers: made anew for each message; NULL: nothing to make */
     char *owned;
 };
 
-/* A connection. Lives until its last handle is closed and the last deferred request and job is
+/* A connection. It lives until its last handle is closed and its last deferred request and job are
  * answered. */
 struct Core {
     ferry_client main;
@@ -139,15 +139,15 @@ struct Core {
     const struct Receiver *receivers[RECEIVED_OPS]; /* by op; NULL: no part receives it */
     uint32_t owners;
     void (*free)(Core *core); /* the last owner has gone */
-    void (*shut)(Core *core); /* no callback runs any more: ends a closed client's connection */
-    unsigned forks;           /* of the process, when the client was opened */
+    void (*shut)(Core *core); /* ends the connection of a closed client, when no callback runs */
+    unsigned forks;           /* forks of the process when the client was opened */
     unsigned turns;           /* 1 inside a turn */
     unsigned waits; /* blocking calls under way: messages that need callbacks are deferred */
     unsigned corks;
     bool loop_mode, closed, is_up;
-    bool has_run; /* services and workers were announced by a run that has ended */
+    bool has_run; /* an earlier run, now ended, announced services and workers */
     uint64_t next_id;
-    uint64_t session; /* counts them; 0: none yet */
+    uint64_t session; /* number of the session; 0: before the first */
     uint64_t now_ms;  /* inside a turn */
     uint64_t down_since_ms;
     size_t unflushed; /* bytes in the outbox after the last flush */
@@ -155,37 +155,37 @@ struct Core {
     IdMap awaits; /* by id */
 
     Record *deferred, *last_deferred; /* messages for a later turn */
-    uint64_t deferred_batch;          /* the batch that the first of them came in */
+    uint64_t deferred_batch;          /* the batch of the first deferred message */
     size_t deferred_bytes;
-    IdMap cancelled; /* ids of requests among them that were cancelled meanwhile */
-    Record *before_connect, *last_before_connect; /* publishes from before the connection */
+    IdMap cancelled;                              /* ids of deferred requests that were cancelled */
+    Record *before_connect, *last_before_connect; /* publishes that wait for the connection */
     size_t before_connect_bytes;
     bool has_published;           /* since the last ferry_flush() */
-    Record *unsent, *last_unsent; /* answers and settlements that found no room, or no connection */
+    Record *unsent, *last_unsent; /* answers and settlements that could not be sent yet */
     Call *ended, *last_ended;     /* their callbacks are due */
 
     Slab *calls, *requests, *jobs;
     Buffer scratch; /* see typed.h */
-    void *spare;    /* for unpacked values, see schema_spare(); NULL: none */
+    void *spare;    /* spare memory for unpacked values, see schema_spare(); may be NULL */
     NameCache *names;
-    Memo *memo;                  /* NULL: no memoised method was called */
+    Memo *memo;                  /* NULL: no memoised method was called yet */
     const CallMemo *call_memo;   /* memoises calls; NULL: built without the cache */
-    const ServeMemo *serve_memo; /* memoises answers of services; NULL likewise */
+    const ServeMemo *serve_memo; /* memoises answers of services; NULL: built without the cache */
 
     Registration *registrations;
     IdMap subscriptions, pulls; /* by the id that messages and jobs carry */
-    Registration *last_service; /* called last */
-    Request *current;           /* whose handler runs */
-    IdMap requests_by_id;       /* deferred ones of this session */
-    Request *deferred_requests; /* not answered */
-    unsigned n_requests;        /* how many */
-    unsigned n_due;             /* watched ones whose fn is due */
-    ferry_stream *due_streams;  /* likewise */
-    Flow *full_flows;           /* streams of either kind that wait for room in the outbox */
-    Job *in_flight;             /* delivered and not settled */
-    unsigned n_jobs;            /* how many of them are deferred */
-    uint64_t looked_ms;         /* ferry_request_cancelled() looked at the socket */
-    bool ran_long;              /* a handler did: much may have been cancelled meanwhile */
+    Registration *last_service; /* the service that was called last */
+    Request *current;           /* the request whose handler runs */
+    IdMap requests_by_id;       /* deferred requests of this session */
+    Request *deferred_requests; /* deferred requests without an answer */
+    unsigned n_requests;        /* number of deferred requests */
+    unsigned n_due;             /* number of watched requests whose fn is due */
+    ferry_stream *due_streams;  /* watched streams whose fn is due */
+    Flow *full_flows;   /* streams, of calls and requests, that wait for room in the outbox */
+    Job *in_flight;     /* jobs that are delivered and not settled */
+    unsigned n_jobs;    /* number of deferred jobs */
+    uint64_t looked_ms; /* when ferry_request_cancelled() last read the socket */
+    bool ran_long;      /* a handler ran long: read cancellations before the next one */
 
     PushLog *pushes;
     ferry_error push_error; /* the first failure of a push without a callback */
@@ -198,21 +198,21 @@ struct Core {
     unsigned n_events;
 
     int event_fd, timer_fd;
-    int wait_fd; /* event_fd, or what holds it and more */
-    bool raised; /* event_fd was, by us */
-    bool woken;  /* atomic: it was, by ferry_post() or ferry_stop() */
+    int wait_fd; /* event_fd, or the epoll descriptor of memo/ with it inside */
+    bool raised; /* the core made event_fd readable */
+    bool woken;  /* atomic: ferry_post() or ferry_stop() made event_fd readable */
     uint64_t timer_at_ms;
-    unsigned stops;    /* atomic: ferry_stop() calls */
-    unsigned visitors; /* atomic: threads inside ferry_post() or ferry_stop() */
+    unsigned stops;    /* atomic: number of ferry_stop() calls */
+    unsigned visitors; /* atomic: number of threads inside ferry_post() or ferry_stop() */
     void *post_lock;
     Post *posts, *last_post;
 };
 
 /* ---- core.c ---- */
 
-/* Begins to count this process's forks. */
+/* Starts to count the forks of this process. */
 void core_watch_forks(Core *core);
-/* This process is a child of the one that opened it. */
+/* True: this process is a child of the process that opened the client. */
 bool core_is_of_parent(const Core *core);
 /* 0, -ECHILD in a child of the process that opened it, -ECANCELED after ferry_close(). */
 int client_check(const ferry_client *client, ferry_error *reterr);
@@ -223,21 +223,22 @@ void core_unref(Core *core);
 int client_open(const Part *const *parts, size_t n_parts, const char *url,
                 const ferry_options *options, ferry_client **ret, ferry_error *reterr);
 
-/* A handle without options of its own, on behalf of the request with this id in this session. NULL:
- * out of memory. */
+/* Makes a handle without its own options, on behalf of the request with this id in the current
+ * session. NULL: out of memory. */
 ferry_client *client_for_request(Core *core, Request *request, uint64_t id, Span headers,
                                  uint64_t deadline_ms);
 void client_drop(ferry_client *client);
 
-/* The headers of what is sent through this handle, for this once. */
+/* Returns the headers for one message through this handle; makes a new trace if the handle begins
+ * traces. */
 static inline Span client_headers(ferry_client *client) {
     if (__builtin_expect(client->traceparent != NULL, 0))
         traceparent_begin(&client->core->trace_ids, client->traceparent);
     return client->headers;
 }
 
-/* The time to wait for an answer: the handle's, else the method's, else 30 s, but no longer than
- * what is left of an inherited deadline. 0: that has passed. */
+/* Returns the timeout of a call: the handle's, else the method's, else 30 s; at most the rest of an
+ * inherited deadline. 0: the deadline has passed. */
 uint32_t client_timeout(const ferry_client *client, uint32_t method_ms, uint64_t now_ms);
 
 /* ---- loop.c ---- */
@@ -246,78 +247,82 @@ static inline uint64_t core_now(const Core *core) {
     return core->turns && !core->waits ? core->now_ms : clock_ms();
 }
 
-/* Something was put into the outbox: it leaves now, or at the end of the turn. */
+/* Call this after a message was put into the outbox: sends it now, or at the end of the turn. */
 void core_sent(Core *core);
 
-/* Waits until *done; other messages are deferred. -ETIMEDOUT; -ENOTCONN: the link gave up. */
+/* Waits until *done; other messages are deferred. -ETIMEDOUT; -ENOTCONN: the link has given up. */
 int core_wait(Core *core, const bool *done, uint64_t until_ms);
 
-/* Takes in what has arrived without waiting and without a callback, for its credit and answers. */
+/* Receives messages that have arrived, for their credit and answers. Does not wait and runs no
+ * callback. */
 void core_poll(Core *core);
 
-/* Sees to it that the program's loop calls ferry_process() soon. */
+/* Makes the client's descriptor readable, so that the program's loop calls ferry_process(). */
 void core_raise(Core *core);
 
-/* 0, or as client_check(), or -EINVAL inside a callback. */
+/* 0; an error of client_check(); -EINVAL inside a callback. */
 int core_turn_check(ferry_client *client, ferry_error *reterr);
 
-/* For functions that any thread may call, between the two. The first may end ferry_run(), whose
- * thread then closes the client: ferry_close() waits until `visitors` is 0. The second wakes the
- * client's thread. */
+/* A function that any thread may call runs between these two. core_visit(): ferry_close() waits
+ * until `visitors` is 0, because a stop may end ferry_run(), whose thread then closes the client.
+ * core_wake_and_leave() wakes the client's thread. */
 void core_visit(Core *core);
 void core_wake_and_leave(Core *core);
 
 int loop_init(Core *core);
 void loop_deinit(Core *core);
 
-/* One turn. True: there was something to do. */
+/* Runs one turn. True: there was work. */
 bool core_turn(Core *core);
 
-/* Runs the callbacks that are due in the parts; in a turn. True: there were some. */
+/* Runs the due callbacks of all parts; call it in a turn. True: there were some. */
 bool core_run_due(Core *core);
 
-/* A part still waits for confirmations: see Part. */
+/* True: a part is waiting for confirmations. See Part. */
 bool core_is_unconfirmed(const Core *core);
 
-/* Runs turns until is_over() or until_ms, or until a callback closes the client. Outside turns. */
+/* Runs turns until is_over() returns true, until until_ms, or until a callback closes the client.
+ * Call it outside of turns. */
 void core_run(Core *core, bool (*is_over)(const Core *core, const void *ctx), const void *ctx,
               uint64_t until_ms);
 
-/* Between them callbacks may run. After leaving, the core may be gone. */
+/* Callbacks run between these two. core_leave() may free the core. */
 void core_enter(Core *core);
 void core_leave(Core *core);
 
 /* ---- session.c ---- */
 
-extern const LinkHandlers session_handlers; /* ctx is to be set to the core */
+extern const LinkHandlers session_handlers; /* the core sets ctx to itself */
 
 int await_put(Core *core, Await *await);
 void await_take(Core *core, Await *await);
 
-/* Dispatches the deferred messages; in a turn. */
+/* Dispatches the deferred messages; call it in a turn. True: there were some. */
 bool deferred_run(Core *core);
 
-/* Fills reterr: there is no connection, and why, as far as is known. */
+/* Fills reterr: there is no connection, and the reason if it is known. */
 int session_missing(Core *core, ferry_error *reterr);
-/* Waits for the connection: no longer than CONNECT_MS or until_ms. -ENOTCONN, -ETIMEDOUT. */
+/* Waits for the connection, at most CONNECT_MS and not beyond until_ms. 0, -ENOTCONN,
+ * -ETIMEDOUT. */
 int session_await(Core *core, uint64_t until_ms, ferry_error *reterr);
 
-/* Sends it now, or as soon as there is room; settlements of jobs even in the next session. */
+/* Sends the message now, or as soon as the outbox has room. Settlements of jobs are kept for the
+ * next session, too. */
 int core_send(Core *core, Lane lane, const Message *message, const void *block);
 void unsent_pump(Core *core);
 void session_deinit(Core *core);
 
-/* Keeps a message for a turn to come. */
+/* Defers a message to a later turn. */
 void deferred_put(Core *core, const Message *message, const void *block);
 
-/* Takes the deferred messages with this id, other than CALLs, and gives each to fn: a handler that
- * begins may wait for them, and later ones must not overtake them. */
+/* Removes the deferred messages with this id, except CALLs, and gives each to fn. A handler that
+ * starts may wait for them, and later messages must not overtake them. */
 void deferred_claim(Core *core, uint64_t id,
                     void (*fn)(Core *core, Request *request, const Message *message,
                                const void *block),
                     Request *request);
 
-/* The error that an ERROR holds. outcome_unknown is set where the type says so. */
+/* Reads the error from an ERROR message. Sets outcome_unknown if the error type says so. */
 void error_of_message(const Message *message, ferry_error *reterr);
 
 /* ---- events.c ---- */
@@ -328,15 +333,17 @@ void events_deinit(Core *core);
 
 /* ---- headers.c ---- */
 
-/* A map of the program's headers behind those of the handle. The result is in to. -EINVAL. */
+/* Writes a map of the handle's headers and the program's. A header of the program replaces one of
+ * the handle. 0, -ENOMEM; -EINVAL: a header is malformed. */
 int headers_write(Buffer *to, Span inherited, size_t n, const ferry_header *headers,
                   ferry_error *reterr);
 
-/* All of reserved must be zero: options of a later version are refused, not ignored. */
+/* Checks that reserved is all zero, so that options of a later version are refused instead of
+ * ignored. */
 int reserved_check(const uint64_t *reserved, size_t n, ferry_error *reterr);
 
 static inline Span span_bytes(ferry_bytes bytes) {
-    /* A body of no bytes is still a body. */
+    /* An empty body is a body, too. */
     return bytes.data ? span_of(bytes.data, bytes.len) : span_of("", 0);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What on_event is told, kept until a turn may call it. */
+/* Events for on_event, queued until a turn may call it. */
 
 #include <stdlib.h>
 
@@ -16,7 +16,7 @@ struct EventNote {
 void event_note(Core *core, int event, const ferry_error *error) {
     EventNote *note;
 
-    /* A program that does not come round to hear of events gets the first ones. */
+    /* The queue is bounded: if the program runs no turns, it keeps the oldest events. */
     if (!core->on_event || core->n_events >= NOTES_MAX)
         return;
     note = calloc(1, sizeof(*note));

@@ -7,7 +7,7 @@
 
 struct FlowItem {
     FlowItem *next;
-    const void *block; /* owned; NULL: the bytes follow */
+    const void *block; /* owned; NULL: the bytes follow the struct */
     Span body;
     size_t cap;
     uint8_t bytes[];
@@ -19,7 +19,7 @@ void flow_init(Flow *flow) {
     *flow = (Flow){.credit = WIRE_STREAM_CREDIT, .window = WIRE_STREAM_CREDIT};
 }
 
-/* Small ones are used again: a stream of them allocates nothing once it runs. */
+/* Small items are reused, so that a running stream of them allocates nothing. */
 static FlowItem *item_new(Flow *flow, size_t len) {
     FlowItem *item = flow->spare;
     size_t cap = len > SMALL ? len : SMALL;
@@ -122,7 +122,7 @@ int flow_item(Flow *flow, Span body, const void *block) {
 }
 
 void flow_more(Flow *flow, uint64_t bytes) {
-    /* A peer that grants without end is taken at half its word. */
+    /* Ignore credit that could overflow. */
     if (bytes < INT64_MAX / 2 && flow->credit < INT64_MAX / 2)
         flow->credit += (int64_t)bytes;
     flow->wake = true;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * One end of a stream: credit for what we send, items that have come, credit to give back as they
- * are taken. Pure: no socket.
+ * One end of a stream: credit for sent items, the queue of received items, and credit that is
+ * returned when they are taken. Pure: no socket.
  */
 
 #include <ferry/base.h>
@@ -14,17 +14,17 @@ typedef struct FlowItem FlowItem;
 typedef struct Flow Flow;
 
 struct Flow {
-    int64_t credit; /* bytes of items that may be sent; one may go below zero */
+    int64_t credit; /* bytes of items that may be sent; the last item may take it below zero */
     FlowItem *first, *last;
-    FlowItem *lent;  /* taken last: lent until the next is taken */
-    FlowItem *spare; /* to be used again */
+    FlowItem *lent;  /* the item taken last: borrowed until the next is taken */
+    FlowItem *spare; /* items for reuse */
     unsigned n_spare;
-    uint64_t consumed;          /* bytes to be given back by MORE */
-    uint64_t window;            /* bytes of items that may be under way to us */
+    uint64_t consumed;          /* taken bytes, to be granted again by MORE */
+    uint64_t window;            /* bytes of items that may be in flight to us */
     bool in_ended;              /* no more items will come */
-    bool wake;                  /* something has changed since it was last looked at */
-    Flow *next_full, **in_full; /* an item found the outbox full; NULL: none did */
-    void (*note)(void *owner);  /* called when there is room again; NULL: wake says it */
+    bool wake;                  /* something has changed since the last look */
+    Flow *next_full, **in_full; /* in the list of flows without room; NULL: not */
+    void (*note)(void *owner);  /* called when there is room again; NULL: wake is set only */
     void *owner;
 };
 
@@ -41,18 +41,18 @@ static inline void flow_sent(Flow *flow, size_t len) {
     flow->credit -= (int64_t)(len + FLOW_ITEM_COST);
 }
 
-/* An item found the outbox full: the flow is in the list of those until there is room again, which
- * wakes all of them. */
+/* The first adds a flow to the list of those that wait for room in the outbox; the second wakes all
+ * flows in the list. */
 void flow_wait_for_room(Flow *flow, Flow **full);
 void flows_wake_full(Flow **full);
 
-/* An item or credit has come. -ENOMEM. */
+/* An item, or credit, has arrived. flow_item(): 0, -ENOMEM. */
 int flow_item(Flow *flow, Span body, const void *block);
 void flow_more(Flow *flow, uint64_t bytes);
 
-/* 1: *ret is the next item, lent until the next call. 0: none is here now. */
+/* 1: *ret is the next item, borrowed until the next call. 0: no item has arrived. */
 int flow_take(Flow *flow, ferry_bytes *ret);
 
-/* How many bytes to grant by MORE now; 0: not yet. A reader that finds nothing more to take is
- * faster than what comes: it gets a larger window, and holds no more memory by it. */
+/* Returns how many bytes to grant by MORE now; 0: not yet. If a reader is faster than the items
+ * arrive, its window grows; it holds no more memory by that. */
 uint64_t flow_grant(Flow *flow);

@@ -5,13 +5,13 @@
 
 #include <stdlib.h>
 
-/* Name, NUL, value, NUL, and again; an empty name ends it. */
+/* Pairs of name, NUL, value, NUL; an empty name ends the list. */
 struct HeaderText {
     char pairs[1];
 };
 
 size_t header_text_size(Span headers) {
-    /* A string of MessagePack has a head of a byte at least, where the text has its NUL. */
+    /* A MessagePack string has a head of at least one byte, where the text has its NUL. */
     return headers.len + 1;
 }
 

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Headers as NUL-terminated texts, made when the program first asks for one. */
+/* Headers as NUL-terminated texts, which are made when the program first reads one. */
 
 #include "rpc/wire/message.h"
 
 typedef struct HeaderText HeaderText;
 
-/* Bytes that it takes. */
+/* Returns the bytes that header_text_init() needs. */
 size_t header_text_size(Span headers);
 
-/* Writes it into so many bytes, aligned as malloc aligns. */
+/* Writes the texts into memory of that size, aligned like malloc()'s. */
 HeaderText *header_text_init(void *memory, Span headers);
 
-/* The same in memory of its own: free(). NULL: out of memory. */
+/* As header_text_init(), in new memory: free() it. NULL: out of memory. */
 HeaderText *header_text_new(Span headers);
 
-/* NULL: there is not one of this name. */
+/* Returns the value of the header with this name, or NULL. */
 const char *header_text_find(const HeaderText *text, const char *name);
 
-/* The name behind this one (which came from here); NULL: the first. NULL: there are no more. */
+/* Returns the name after this one, which must come from this function; NULL: the first name.
+ * Returns NULL at the end. */
 const char *header_text_after(const HeaderText *text, const char *name);

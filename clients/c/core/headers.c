@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Headers, as maps of MessagePack; and options that this version does not know. */
+/* Headers as MessagePack maps, and the check for options of later versions. */
 
 #include "base/buffer.h"
 #include "base/text.h"
@@ -17,7 +17,7 @@ static int check_header(const ferry_header *headers, size_t i, ferry_error *rete
     if (!text_is_utf8(header->name, strlen(header->name)) ||
         !text_is_utf8(header->value, strlen(header->value)))
         return refuse(reterr, "a name or a value that is not UTF-8");
-    /* Peers do not agree on which of two in one map counts. */
+    /* Refuse duplicate names: peers may differ in which of the two they use. */
     for (size_t j = 0; j < i; j++)
         if (strcmp(headers[j].name, header->name) == 0)
             return refuse(reterr, "a name that is given twice");
@@ -60,7 +60,7 @@ int headers_write(Buffer *to, Span inherited, size_t n, const ferry_header *head
     while (pairs_next(&pairs, &left, &key)) {
         Span value = reader_value(&pairs);
 
-        /* What is nearer to the call wins. */
+        /* A header of the call replaces an inherited one. */
         if (is_given(n, headers, key))
             continue;
         write_str(to, key.data, key.len);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Turns: the one place where callbacks run. And what brings them about: ferry_run(), the program's
- * own loop by way of one descriptor, posts from other threads.
+ * Turns, in which all callbacks run. Turns are started by ferry_run() or by the program's own loop,
+ * through one descriptor, which posts from other threads make readable.
  */
 
 #include <errno.h>
@@ -38,12 +38,12 @@ int loop_init(Core *core) {
 
 /* ---- posts ---- */
 
-/* In signal handlers, too. */
+/* Safe in signal handlers. */
 static void wake(Core *core) {
     int saved = errno;
     ssize_t n = write(core->event_fd, &(uint64_t){1}, sizeof(uint64_t));
 
-    /* It can only fail when the counter is at its end, and then it is readable as well. */
+    /* write() fails only if the counter is full, and then the descriptor is readable as well. */
     (void)n;
     errno = saved;
 }
@@ -88,7 +88,7 @@ int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx) {
     if (!client || !fn)
         return -EINVAL;
     core = client->core;
-    /* Its lock may be held by a thread that the child does not have. */
+    /* In a child process a thread that does not exist there may hold the lock. */
     if (core_is_of_parent(core))
         return -ECHILD;
     post = malloc(sizeof(*post));
@@ -144,7 +144,7 @@ void core_sent(Core *core) {
         link_flush(core->link);
         return;
     }
-    /* A long turn does not hold back what fills batches anyway. */
+    /* In a long turn, full batches leave at once. */
     if (link_waiting(core->link) > core->unflushed + FLUSH_AT)
         flush(core);
     if (core->turns == 0 && core->loop_mode)
@@ -172,7 +172,7 @@ int ferry_uncork(ferry_client *client, ferry_error *reterr) {
 
 /* ---- waiting ---- */
 
-/* Callbacks wait for a turn. */
+/* True: callbacks wait for a turn. */
 static bool is_due(const Core *core) {
     if (core->deferred || core->events)
         return true;
@@ -182,8 +182,8 @@ static bool is_due(const Core *core) {
     return false;
 }
 
-/* In loop mode: sees to it that the descriptor is readable when there is or will be something to
- * do. The ZeroMQ descriptor inside it is edge-triggered, so input must be asked for. */
+/* In loop mode: makes the descriptor readable when there is work, and sets the timer for later
+ * work. The ZeroMQ descriptor inside it is edge-triggered, so pending input must be checked. */
 static void settle(Core *core) {
     uint64_t next_ms, timer_ms = timers_next(&core->timers);
     struct itimerspec at = {0};
@@ -196,7 +196,8 @@ static void settle(Core *core) {
     }
     next_ms = link_next_ms(core->link);
     next_ms = timer_ms < next_ms ? timer_ms : next_ms;
-    /* One that comes too early costs a turn; setting it each time costs a system call each time. */
+    /* Keep an earlier timer: it costs a turn, but setting it each time costs a system call each
+     * time. */
     if (next_ms >= core->timer_at_ms)
         return;
     at.it_value.tv_sec = (time_t)(next_ms / 1000);
@@ -266,14 +267,14 @@ void core_poll(Core *core) {
 
 /* ---- turns ---- */
 
-/* Callbacks may run from here on. */
+/* Callbacks may run until core_leave(). */
 void core_enter(Core *core) {
     core_ref(core);
     core->turns++;
     core->now_ms = clock_ms();
 }
 
-/* The core may be gone afterwards. */
+/* May free the core. */
 void core_leave(Core *core) {
     core->turns--;
     if (!core->closed) {

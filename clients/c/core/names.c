@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Names, checked once. See names.h. */
+/* A cache of checked names. See names.h. */
 
 #include "clients/c/core/names.h"
 
@@ -38,7 +38,7 @@ const char *ferry_name_problem(const char *name) {
 }
 
 const Name *names_find(NameCache *names, const char *text, ferry_error *reterr) {
-    /* By address, and then compared: another text at the same address is no danger. */
+    /* The slot follows from the address; the text is compared too, because it may have changed. */
     Name *slot = &names->slots[((uintptr_t)text * 0x9E3779B97F4A7C15u) >> 58];
     const char *dot;
     size_t len;

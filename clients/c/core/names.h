@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Names that the program passes as text, checked and taken apart once: programs call the same few
- * methods over and over, mostly by the same string constants.
+ * A cache of checked and parsed names. Programs call the same few methods again and again, mostly
+ * with the same string constants.
  */
 
 #include <ferry/base.h>
@@ -13,8 +13,8 @@
 
 typedef struct Name {
     size_t len;
-    size_t dot;      /* where the last token begins, less one; 0: there is one token alone */
-    bool is_brokers; /* it begins with "ferry." */
+    size_t dot;      /* offset of the last dot; 0: the name has one token */
+    bool is_brokers; /* the name begins with "ferry." */
     char text[NAME_MAX_LEN + 1];
 } Name;
 
@@ -23,10 +23,11 @@ typedef struct NameCache NameCache;
 NameCache *names_new(void);
 NameCache *names_free(NameCache *names);
 
-/* NULL: no valid name, and reterr says why (ferry.Misuse). Lent until the next call. */
+/* Returns the parsed name, borrowed until the next call. NULL: the name is invalid; reterr has the
+ * reason (ferry.Misuse). */
 const Name *names_find(NameCache *names, const char *text, ferry_error *reterr);
 
-/* Likewise; it must have two tokens at least: service and method. */
+/* As names_find(), for a name of at least two tokens: service and method. */
 const Name *names_find_method(NameCache *names, const char *text, ferry_error *reterr);
 
 static inline Span name_service(const Name *name) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Formats for calls in one line. See pack-format.h. */
+/* Formats for one-line calls. See pack-format.h. */
 
 #include "clients/c/core/pack-format.h"
 
@@ -11,7 +11,7 @@
 #include "clients/c/core/names.h"
 #include "rpc/wire/writer.h"
 
-/* Where we are in a format; va_list inside a struct, so that it can be passed on by address. */
+/* The position in a format. The va_list is in a struct so that its address can be passed on. */
 typedef struct Cursor {
     const char *format;
     const char *at;
@@ -24,7 +24,7 @@ static int bad_format(const Cursor *cursor, const char *problem) {
                      (size_t)(cursor->at - cursor->format), problem);
 }
 
-/* How many values stand from here to the bracket that ends them (or the end). -1: unbalanced. */
+/* Counts the values up to the closing bracket or the end. -1: the brackets do not match. */
 static int count_values(const char *at, char end) {
     int n = 0, depth = 0;
     char stack[WIRE_DEPTH_MAX];
@@ -210,7 +210,7 @@ static int unpack_list(Cursor *cursor, Reader *from) {
     return r;
 }
 
-/* The value beside a key; the reader is a copy, for keys come in any order. */
+/* Finds the value of a key. The reader is a copy, because keys may be in any order. */
 static bool find_key(Reader map, const char *key, Reader *ret) {
     uint32_t left = reader_map(&map);
     Span found;
@@ -306,7 +306,7 @@ int format_unpack(ferry_bytes body, const char *format, va_list args, ferry_erro
     n = count_values(cursor.at, '\0');
     if (n < 1)
         return bad_format(&cursor, n == 0 ? "it is empty" : "the brackets do not match");
-    /* Several values are a list of them, as arguments are. */
+    /* Several values are packed as a list, like arguments. */
     if (n > 1 && reader_array(&from) != (uint32_t)n && !from.problem)
         return mismatch(&cursor, "the list has another length");
     va_copy(cursor.args, args);

@@ -9,9 +9,9 @@
 
 #include "base/buffer.h"
 
-/* Packs the arguments that the format names, as one list. -EINVAL, -ENOMEM. */
+/* Packs the arguments that the format describes, as one list. 0, -EINVAL, -ENOMEM. */
 int format_pack(Buffer *to, const char *format, va_list args, ferry_error *reterr);
 
-/* Unpacks one value into what the arguments point to. -EINVAL: the format; -EPROTO: the value is
- * another one; -ENOMEM. */
+/* Unpacks one value into the variables that the arguments point to. 0; -EINVAL: the format is
+ * malformed; -EPROTO: the value does not fit the format; -ENOMEM. */
 int format_unpack(ferry_bytes body, const char *format, va_list args, ferry_error *reterr);

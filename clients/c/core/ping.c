@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ferry_ping(), and which version this is. */
+/* ferry_ping(), and the version of the library. */
 
 #include "clients/c/core/core.h"
 

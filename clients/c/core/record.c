@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages kept for later. See record.h. */
+/* Stored messages. See record.h. */
 
 #include "clients/c/core/record.h"
 
@@ -13,7 +13,7 @@ Record *record_new(const Message *message, const void *block) {
     const void *kept = NULL;
     Record *record;
 
-    /* No message holds a larger body itself: see docs/PROTOCOL.md, section 8. */
+    /* A larger body is sent beside its message: see docs/PROTOCOL.md, section 8. */
     if (block || body.len > WIRE_INLINE_MAX) {
         ferry_bytes held;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A message kept for later: encoded, in one piece of memory, with the block of its body. */
+/* A stored message: encoded, in one piece of memory, with the block of its body. */
 
 #include <ferry/base.h>
 
@@ -14,15 +14,15 @@ typedef struct Record {
     Span body;         /* inside block */
     uint32_t len;
     uint8_t op;
-    uint8_t lane; /* for who sends it later */
+    uint8_t lane; /* the lane for sending it later */
     uint64_t id;
     uint8_t bytes[];
 } Record;
 
-/* block may be NULL: then the body is copied. NULL: out of memory. */
+/* Stores a message. block NULL: the body is copied. Returns NULL: out of memory. */
 Record *record_new(const Message *message, const void *block);
 
-/* The message again, lent until the record is freed. */
+/* Reads the message, borrowed until the record is freed. */
 void record_read(const Record *record, Message *message);
 
 static inline size_t record_size(const Record *record) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What the broker is told again in each session. See registration.h. */
+/* Registrations, which are announced to the broker in each session. See registration.h. */
 
 #include "clients/c/core/registration.h"
 
@@ -60,13 +60,14 @@ static void refused(Core *core, Registration *registration, const Message *messa
         finish(registration, &error);
         return;
     }
-    /* It was accepted in an earlier session: what is in the way now may go away. */
+    /* The registration was accepted in an earlier session: the cause of this refusal may go away,
+     * so retry. */
     event_note(core, FERRY_EVENT_REFUSED, &error);
     timer_arm(&core->timers, &registration->retry, clock_ms() + RETRY_MS, on_retry);
     ferry_error_clear(&error);
 }
 
-/* It serves; but the broker could not use the description that came with it. */
+/* The service is accepted. The message reports if its description could not be used. */
 static void accepted(Core *core, const Message *message) {
     ferry_error error = FERRY_ERROR_INIT;
 
@@ -124,7 +125,7 @@ static int await_answer(Core *core, Registration *registration, Outcome *result,
     uint64_t until_ms = now_ms + timeout_ms;
     int r = session_await(core, until_ms, reterr);
 
-    /* When the connection came up, on_up has asked already. */
+    /* If the connection came up during the wait, on_up has sent the announcement already. */
     if (r == 0 && registration->state == REGISTRATION_OFF && !result->done) {
         r = ask(core, registration);
         if (r < 0)
@@ -246,7 +247,8 @@ void registrations_shut(Core *core) {
 
 /* ---- stopping and closing ---- */
 
-/* Asks the broker to send nothing more for it; its answer comes after all that was on its way. */
+/* Withdraws the registration. The broker's answer arrives after all messages that were in
+ * flight. */
 static void withdraw(Core *core, Registration *registration) {
     bool known =
         registration->state == REGISTRATION_ON || registration->state == REGISTRATION_ASKED;

@@ -2,24 +2,24 @@
 #pragma once
 
 /*
- * What the broker is told again in each session: services, subscriptions, pulls. One is made by a
- * blocking call, which returns when the broker has accepted or refused; from then on it is looked
- * after here, through every reconnection, until it is dropped.
+ * Registrations: services, subscriptions and pulls, which are announced to the broker in each
+ * session. A blocking call makes a registration and returns when the broker has accepted or refused
+ * it. An accepted registration is announced again after each reconnection, until it is dropped.
  */
 
 #include "clients/c/core/core.h"
 
 typedef enum RegistrationState {
-    REGISTRATION_OFF,   /* the broker does not know it: no connection, or withdrawn */
-    REGISTRATION_ASKED, /* no answer yet */
+    REGISTRATION_OFF,   /* unknown to the broker: no connection, or withdrawn */
+    REGISTRATION_ASKED, /* announced, without an answer yet */
     REGISTRATION_ON,
-    REGISTRATION_LEAVING, /* withdrawn; the broker's answer to that is still to come */
+    REGISTRATION_LEAVING, /* withdrawn, without an answer yet */
 } RegistrationState;
 
 typedef struct RegistrationKind {
     /* Puts SERVE, SUBSCRIBE or PULL with this id. */
     int (*announce)(Core *core, Registration *registration, uint64_t id);
-    /* Puts UNSERVE, UNSUBSCRIBE or UNPULL with this id; 0: no answer is wanted. */
+    /* Puts UNSERVE, UNSUBSCRIBE or UNPULL with this id; id 0 asks for no answer. */
     int (*withdraw)(Core *core, Registration *registration, uint64_t id);
     void (*free)(Core *core, Registration *registration);
     bool stops; /* ferry_stop() withdraws it */
@@ -30,34 +30,34 @@ struct ferry_registration {
     const RegistrationKind *kind;
     ferry_client *handle;
     Registration *next, *previous;
-    uint64_t id;     /* of the message that announced it in this session */
-    Outcome *result; /* of the call that makes it, until it is answered */
-    Timer retry;     /* after a refusal in a later session */
+    uint64_t id;     /* of its announcement in this session */
+    Outcome *result; /* of the blocking call, until the broker has answered */
+    Timer retry;     /* runs after a refusal in a later session */
     RegistrationState state;
-    unsigned busy; /* its callback runs: freed after that */
+    unsigned busy; /* running callbacks; it is freed after the last one */
     bool dead;
 };
 
-/* Announces it, and waits for the broker's answer. Not kept, nor freed, when it fails. */
+/* Announces the registration and waits for the broker's answer. On failure the caller keeps it. */
 int registration_add(ferry_client *client, Registration *registration, const RegistrationKind *kind,
                      ferry_error *reterr);
 
-/* Announces it anew, in the same session, and waits. */
+/* Announces the registration again in the same session and waits for the answer. */
 int registration_change(Registration *registration, ferry_error *reterr);
 
-/* Withdraws and frees it: at once, or when its callback has returned. */
+/* Withdraws and frees the registration: at once, or when its callback has returned. */
 void registration_drop(Core *core, Registration *registration);
 
-/* Around a callback of its own. */
+/* Call these around each callback of the registration. */
 void registration_enter(Registration *registration);
 void registration_leave(Core *core, Registration *registration);
 
-void registrations_drop(ferry_client *handle); /* those made through it */
+void registrations_drop(ferry_client *handle); /* the registrations of this handle */
 void registrations_shut(Core *core);
 
 extern const Part registrations_part;
 
-/* For ferry_stop(): those that bring work are taken back, and announced again by the next run. */
+/* For ferry_stop(): withdraws services and workers. The next run announces them again. */
 void registrations_withdraw(Core *core);
 void registrations_resume(Core *core);
 bool registrations_are_off(const Core *core);

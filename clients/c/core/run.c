@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ferry_run() and ferry_stop(): a client runs until it is stopped, then finishes its work. */
+/* ferry_run() and ferry_stop(): a client runs until it is stopped, and finishes the work that it
+ * has begun. */
 
 #include "clients/c/core/registration.h"
 
@@ -14,7 +15,7 @@ static bool is_stopped(const Core *core, const void *ctx) {
     return stops(core) > 0;
 }
 
-/* What was begun is done. A second ferry_stop() does not wait for that. */
+/* True: all begun work is finished. A second ferry_stop() ends the run without this wait. */
 static bool is_drained(const Core *core, const void *ctx) {
     (void)ctx;
     return stops(core) > 1 || (core->n_requests == 0 && core->n_jobs == 0 && !core->deferred &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Sessions begin and end here, and each message that arrives goes to the Await or the part that
+ * Begin and end of sessions, and dispatch of each received message to its Await or to the part that
  * receives it. While a call blocks, messages that need a callback are deferred.
  */
 
@@ -28,8 +28,8 @@ void await_take(Core *core, Await *await) {
 void deferred_put(Core *core, const Message *message, const void *block) {
     Record *record;
 
-    /* Only topics can send without a bound of their own. What is dropped here leaves a gap in the
-     * sequence numbers, and is counted as missed like what the broker drops. */
+    /* Topic messages alone have no other bound. A dropped message leaves a gap in the sequence
+     * numbers and is counted as missed, like a message that the broker drops. */
     if (core->deferred_bytes > DEFERRED_MAX && message->op == OP_MESSAGE)
         return;
     record = record_new(message, block);
@@ -67,7 +67,8 @@ void deferred_claim(Core *core, uint64_t id,
     while ((record = *at)) {
         Message message;
 
-        /* Calls and answers of ours never have the id of a stream that we serve. */
+        /* The ids of streams that we serve differ from the ids of our own calls, so an answer never
+         * matches. */
         if (record->id != id || record->op == OP_CALL) {
             core->last_deferred = record;
             at = &record->next;
@@ -81,13 +82,14 @@ void deferred_claim(Core *core, uint64_t id,
     }
 }
 
-/* Is this for a turn to come? While a call blocks, and, for order's sake, what came after that. */
+/* True: the message must be deferred, because a call blocks or because messages of the same or an
+ * earlier batch are deferred already. */
 static bool is_for_later(const Core *core) {
     return core->waits > 0 || (core->deferred && link_batch(core->link) >= core->deferred_batch);
 }
 
 static void defer_answer(Core *core, Await *await, const Message *message, const void *block) {
-    /* Its deadline does not count any more. */
+    /* The answer is here: the deadline no longer applies. */
     await->deferred = true;
     deferred_put(core, message, block);
 }
@@ -106,7 +108,7 @@ static void to_await(Core *core, uint64_t id, const Message *message, const void
     Await *await = id_map_get(&core->awaits, id);
 
     if (!await)
-        return; /* late: its caller has heard of the end already */
+        return; /* late: the call has ended already */
     if (later && await->callback)
         defer_answer(core, await, message, block);
     else
@@ -152,7 +154,7 @@ bool deferred_run(Core *core) {
     Record *record;
 
     if (!last) {
-        /* Those that are left came too late for their calls. */
+        /* No CALL is deferred, so the remaining cancellations arrived after their calls. */
         if (core->cancelled.n > CANCELLED_MAX)
             id_map_deinit(&core->cancelled);
         return false;
@@ -218,7 +220,7 @@ void unsent_pump(Core *core) {
     }
 }
 
-/* Answers to requests of a session that is gone are nobody's; settlements count still. */
+/* Drops unsent answers to requests of the ended session. Settlements of jobs remain valid. */
 static void unsent_forget_answers(Core *core) {
     Record *kept = NULL, **end = &kept, *record;
 
@@ -255,7 +257,7 @@ int session_await(Core *core, uint64_t until_ms, ferry_error *reterr) {
     return core->is_up ? 0 : session_missing(core, reterr);
 }
 
-/* What belonged to the session that is gone. The ids of its requests may come again. */
+/* Drops deferred messages of the ended session: the next session may use the same ids. */
 static void deferred_forget_session(Core *core) {
     Record *kept = NULL, **end = &kept, *record;
 
@@ -283,7 +285,7 @@ static void on_up(bool resumed, void *ctx) {
     (void)resumed;
     core->is_up = true;
     core->session++;
-    /* Even when the client is being closed: ferry_close() waits for unsent messages. */
+    /* Do this even while the client is being closed: ferry_close() waits for unsent messages. */
     for (size_t i = 0; i < core->n_parts; i++)
         if (core->parts[i]->up)
             core->parts[i]->up(core);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects of one size. See slab.h. */
+/* An allocator for objects of one size. See slab.h. */
 
 #include "clients/c/core/slab.h"
 

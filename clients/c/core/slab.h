@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Objects of one size, taken and given back without malloc. Memory follows the highest number that
- * were out at once, and goes with the slab. */
+/* An allocator for objects of one size, without malloc() for each. Its memory follows the highest
+ * number of objects in use at once and is freed with the slab. */
 
 #include <stddef.h>
 
@@ -11,7 +11,7 @@
 typedef struct Slab Slab;
 
 Slab *slab_new(size_t object_size);
-void *slab_take(Slab *slab); /* NULL: out of memory. Not zeroed */
+void *slab_take(Slab *slab); /* NULL: out of memory. The object is not zeroed */
 void slab_give(Slab *slab, void *object);
 Slab *slab_free(Slab *slab);
 

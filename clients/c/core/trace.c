@@ -15,7 +15,7 @@ enum {
     PARENT_AT = 36,
     PARENT_DIGITS = 16,
     FLAGS_AT = 53,
-    /* What begins a trace may add to a map: its head, a key, a value. */
+    /* The bytes that a new trace adds to a map: map head, key, value. */
     ADDED_MAX = 5 + 1 + 11 + 2 + TRACEPARENT_LEN,
 };
 
@@ -40,7 +40,7 @@ bool traceparent_is_valid(Span value) {
 
     if (value.len < TRACEPARENT_LEN || !is_hex(text, 2) || memcmp(text, "ff", 2) == 0)
         return false;
-    /* Later versions may go on behind a dash; version 0 has exactly this. */
+    /* Later versions may add fields after a dash; version 0 has exactly this length. */
     if (value.len > TRACEPARENT_LEN && (memcmp(text, "00", 2) == 0 || text[TRACEPARENT_LEN] != '-'))
         return false;
     return text[TRACE_AT - 1] == '-' && text[PARENT_AT - 1] == '-' && text[FLAGS_AT - 1] == '-' &&
@@ -51,7 +51,7 @@ bool traceparent_is_valid(Span value) {
 
 /* ---- making ---- */
 
-/* splitmix64 (Steele, Lea, Flood 2014). Never 0: that is no id. */
+/* splitmix64 (Steele, Lea, Flood 2014). Never 0, which is not a valid id. */
 static uint64_t next_id(TraceIds *ids) {
     uint64_t z;
 
@@ -75,7 +75,7 @@ static void put_hex(char *to, uint64_t id) {
 
 void traceparent_begin(TraceIds *ids, char *to) {
     memcpy(to, "00-", 3);
-    /* The salt keeps the traces of clients apart that happen to be in the same state. */
+    /* If two clients have the same state, the salt keeps their traces apart. */
     put_hex(to + TRACE_AT, next_id(ids) ^ ids->salt);
     put_hex(to + TRACE_AT + 16, next_id(ids));
     to[PARENT_AT - 1] = '-';

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * W3C Trace Context: the headers traceparent ("00-TRACE-PARENT-FLAGS") and tracestate. Made at the
- * first hop, given a new parent id at each further one. Pure but for the seed.
+ * W3C Trace Context: the headers traceparent ("00-TRACE-PARENT-FLAGS") and tracestate. The first
+ * hop makes them; each later hop sets a new parent id. Pure, except for the seed.
  *
  * https://www.w3.org/TR/trace-context/
  */
@@ -13,21 +13,21 @@
 
 enum { TRACEPARENT_LEN = 55 };
 
-/* Where ids come from: different in each client, and without a system call for each. */
+/* The generator of ids: different in each client, and without a system call for each id. */
 typedef struct TraceIds {
     uint64_t state, salt; /* both 0: not seeded yet */
 } TraceIds;
 
-/* A value that a hop can go on from. Those of later versions are, by their beginning. */
+/* True: a hop can continue this trace. A later version is accepted if its beginning is valid. */
 bool traceparent_is_valid(Span value);
 
-/* Begins a trace, sampled: TRACEPARENT_LEN bytes, no NUL. */
+/* Begins a sampled trace: writes TRACEPARENT_LEN bytes without NUL. */
 void traceparent_begin(TraceIds *ids, char *to);
 
 /*
- * Appends the headers of calls made on behalf of a request with these headers: the same, with a new
- * parent id. A traceparent that is malformed is left out, and tracestate with it. Where there is
- * none (left), one is begun if `begin` and the limits allow.
+ * Appends the headers for calls on behalf of a request with these headers: the same headers with a
+ * new parent id. A malformed traceparent is omitted, and tracestate with it. If no traceparent
+ * remains, a trace is begun if `begin` is set and the limits allow it.
  *
  * Returns 0, or -ENOMEM.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What both ends of typed calls share. */
+/* Buffers for both ends of typed calls. */
 
 #include <ferry/schema.h>
 
@@ -10,8 +10,8 @@
 
 enum { SCRATCH_KEPT = 64 * 1024 };
 
-/* The core's own buffer, empty: for bytes that are copied on before anything else happens. It does
- * not stay as large as the largest body ever was. */
+/* Returns the core's buffer, emptied, for bytes that are copied immediately. A buffer above
+ * SCRATCH_KEPT is freed first. */
 static inline Buffer *scratch(Core *core) {
     if (core->scratch.cap > SCRATCH_KEPT || core->scratch.failed)
         buffer_deinit(&core->scratch);
@@ -19,8 +19,8 @@ static inline Buffer *scratch(Core *core) {
     return &core->scratch;
 }
 
-/* The same for an item, whose sending may wait while much else is sent: the core is without it
- * until it is given back. */
+/* Takes the buffer out of the core, for an item that may wait to be sent. Give it back with
+ * scratch_give(). */
 static inline Buffer scratch_take(Core *core) {
     Buffer mine = *scratch(core);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What callers and servers of memoised methods share. See cache.h. */
+/* The part of memoising that callers and servers share. See cache.h. */
 
 #include "clients/c/memo/cache.h"
 
@@ -13,7 +13,7 @@
 #include "rpc/schema/codec/codec.h"
 #include "rpc/schema/remote-error.h"
 
-enum { EXCEPTION_HEAD = 10 /* bytes in front of the error map: an array of two, a u64 */ };
+enum { EXCEPTION_HEAD = 10 /* bytes before the error map: an array of two, a u64 */ };
 
 /* ---- what a connection keeps for this ---- */
 
@@ -23,7 +23,7 @@ void memo_watch(Core *core) {
     if (!core->memo || !core->loop_mode)
         return;
     event.data.fd = core->memo->epoll_fd;
-    /* If it fails, what Redis says is seen in the next turn that happens for another reason. */
+    /* If this fails, the answers of Redis are read in the next turn, whatever starts it. */
     if (epoll_ctl(link_epoll_fd(core->link), EPOLL_CTL_ADD, event.data.fd, &event) < 0)
         return;
 }
@@ -165,7 +165,7 @@ static int read_exception(const ferry_method *method, Span map, ferry_error *ret
     int r = remote_error_read(map, &error);
     const ferry_type *type = declared(method, error.type);
 
-    /* One that was thrown by its name alone has no fields. */
+    /* An exception that was thrown with its name only has no fields. */
     if (!type || (error_parts(&error).data.len > 0 && !ferry_exception_in(&error, type)))
         return -EAGAIN;
     error_move(reterr, &error);

@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * What memoising has in common for those who call and those who serve: the caches that a connection
- * uses, what its methods' annotations say, and how answers are stored.
+ * The part of memoising that callers and servers share: the caches that a connection uses, the
+ * annotations of its methods, and the format of stored answers.
  *
- * What is stored is one MessagePack value: [result], or [milliseconds of the wall clock, error map]
- * for a declared exception, which counts until then.
+ * A stored answer is one MessagePack value: [result], or for a declared exception [end of its
+ * validity in milliseconds of the wall clock, error map].
  */
 
 #include "cache/api/lookup.h"
@@ -15,34 +15,35 @@
 
 typedef struct MemoCall MemoCall;
 
-/* One cache, looked into without waiting. */
+/* One cache, which is accessed without waiting. */
 typedef struct Source Source;
 struct Source {
     Source *next;
-    const ferry_cache *given; /* by the program */
-    ferry_cache *cache;       /* the same keys, as memoised methods use them */
+    const ferry_cache *given; /* the cache of the program */
+    ferry_cache *cache;       /* our own handle on the same keys */
     CacheLookups *lookups;
-    unsigned pending; /* operations on their way */
+    unsigned pending; /* operations in flight */
 };
 
 struct Memo {
     MemoPlan *plans;
     Source *sources;
-    MemoCall *calls; /* ours, with a callback */
+    MemoCall *calls; /* our calls with a callback */
     MemoCall *due, *last_due;
-    Serving *servings; /* calls of others that we serve */
+    Serving *servings; /* requests that we serve */
     Serving *due_servings, *last_due_serving;
     Buffer key;
-    int epoll_fd; /* what wakes the loop, and what the caches have to say */
+    int epoll_fd; /* epoll set: event_fd of the core, and the caches */
 };
 
-/* NULL: out of memory, or of descriptors. */
+/* Returns the Memo of this connection; the first use makes it. NULL: out of memory or
+ * descriptors. */
 Memo *memo_of(Core *core);
 const MemoPlan *memo_plan_of(Memo *memo, const ferry_method *method);
 Source *memo_source_of(Memo *memo, ferry_cache *cache);
 
-/* A Redis that hangs takes its timeout_ms. A call with less than twice that is not to lose its time
- * to it. */
+/* False: the call has less than twice the timeout_ms of the cache, so a hanging Redis could use up
+ * its time. */
 bool memo_has_time(ferry_cache *cache, uint32_t timeout_ms);
 
 /* ---- what is stored ---- */
@@ -52,30 +53,30 @@ bool memo_is_declared(const ferry_method *method, const char *type);
 void memo_pack_result(ferry_packer *out, Span body);
 void memo_pack_exception(ferry_packer *out, Span error_map, uint64_t keep_ms);
 
-/* A value out of a cache. Anybody may have put it there. */
+/* A value from a cache. It is untrusted: any client of Redis may have written it. */
 typedef struct MemoValue {
-    ferry_bytes body; /* the result; not looked into yet */
-    Span error_map;   /* of a declared exception; len 0: none */
+    ferry_bytes body; /* the result, not validated */
+    Span error_map;   /* of a declared exception; len 0: a result */
 } MemoValue;
 
-/* 0: there is a result in ret; -EAGAIN: it does not count (an exception whose time is over, bytes
- * of somebody else); else the code of a declared exception, which goes to reterr, too. */
+/* 0: ret has a result. -EAGAIN: the value is unusable (an expired exception, foreign bytes).
+ * Otherwise the code of a declared exception, which is also in reterr. */
 int memo_value_read(const ferry_method *method, const ferry_bytes *value, MemoValue *ret,
                     ferry_error *reterr);
 
-/* Likewise, and the result is looked into: -EAGAIN when it is none. */
+/* As memo_value_read(), and validates the result: -EAGAIN if it does not fit the method. */
 int memo_value_check(const ferry_method *method, const ferry_bytes *value, MemoValue *ret,
                      ferry_error *reterr);
 
 /* ---- storing without waiting ---- */
 
-/* Where the answer of one call is to be kept. */
+/* The cache entry for the answer of one call. */
 typedef struct MemoEntry {
     const MemoPlan *plan;
     Source *source;
     ferry_bytes key;
-    CacheStamps *stamps; /* ours; NULL: no tags */
-    uint64_t began_us;   /* the computation */
+    CacheStamps *stamps; /* owned; NULL: no tags */
+    uint64_t began_us;   /* start of the computation */
     bool storing;        /* the answer may be stored */
 } MemoEntry;
 
@@ -84,11 +85,12 @@ static inline bool memo_entry_is_same(const MemoEntry *one, const MemoEntry *oth
            memcmp(one->key.data, other->key.data, one->key.len) == 0;
 }
 
-/* Before the computation: the stamps of the tags. True: go on, storing says the rest. False: fn
- * will be called with a status, once it is 0 storing may be set. */
+/* Fetches the stamps of the tags, before the computation. True: continue; entry->storing tells
+ * whether the answer may be stored. False: fn will be called with a status; if it is 0, fn may set
+ * entry->storing. */
 bool memo_entry_stamp(MemoEntry *entry, CacheDoneFn fn, void *ctx);
 
-/* Nothing happens to what is not to be kept. */
+/* These store an answer. They do nothing if the entry must not be stored. */
 void memo_entry_keep_result(const MemoEntry *entry, Span body);
 void memo_entry_keep_exception(const MemoEntry *entry, const ferry_error *error);
 
@@ -104,7 +106,7 @@ void memo_free(Core *core);
 /* Ends calls of a handle with -ECANCELED, in a later turn. */
 void memo_cancel(ferry_client *client);
 
-/* The link is gone: requests that wait for the cache are dropped. */
+/* The link has ended: drops the requests that wait for the cache. */
 void memo_serve_shut(Core *core);
 
 extern const CallMemo memo_calls;

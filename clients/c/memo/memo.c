@@ -1,37 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Memoised methods, the caller's end. See memo.h. */
+/* The caller's end of memoised methods. See memo.h. */
 
 #include <stdlib.h>
 
 #include "clients/c/memo/cache.h"
 #include "rpc/schema/remote-error.h"
 
-enum { WAIT_MAX_MS = 5000 /* for somebody else who makes the same call */ };
+enum { WAIT_MAX_MS = 5000 /* longest wait for another caller's identical call */ };
 
-/* A call with a callback, from looking up to its answer. */
+/* A call with a callback, from the look-up to its answer. */
 struct MemoCall {
-    MemoCall *next, **link; /* of all */
+    MemoCall *next, **link; /* in the list of all calls */
     MemoCall *next_due;
     ferry_client *handle;
     MemoEntry entry;
-    AnyFn fn; /* NULL: nobody listens, a stale value is made new */
+    AnyFn fn; /* NULL: no callback; the call renews a stale value */
     void *ctx;
     CallEndFn end;
     const void *aux;
     uint64_t flags, until_ms;
     uint32_t timeout_ms;
-    bool asking;        /* the cache's callback is still to come */
-    bool calling;       /* the answer's */
-    bool due;           /* it has ended, and its callback has not been run */
-    bool over;          /* it has been run */
+    bool asking;        /* the cache has not called back yet */
+    bool calling;       /* the server has not answered yet */
+    bool due;           /* ended, and its callback has not run yet */
+    bool over;          /* its callback has run */
     ferry_bytes *value; /* when due: the cached answer; NULL: error */
     ferry_error error;
     size_t service_len, args_len;
-    uint8_t bytes[]; /* the entry's key, which begins with the service, and the arguments */
+    uint8_t bytes[]; /* the key of the entry, which begins with the service; then the arguments */
 };
 
-/* Where the answer is kept. The key lies in memo->key. False: the call is made as if there were no
+/* Finds the entry for the answer; its key lies in memo->key. False: make the call without a
  * cache. */
 static bool prepare(ferry_client *client, const ferry_method *method, const void *args,
                     CallSpec *spec, MemoEntry *ret, uint32_t *ret_ms) {
@@ -57,8 +57,8 @@ typedef struct Fetched {
     ferry_client *client;
     const MemoEntry *entry;
     const CallSpec *spec;
-    bool ran;    /* it was this one who made the call */
-    bool thrown; /* and the exception in error was stored */
+    bool ran;    /* this caller made the call */
+    bool thrown; /* the exception in error was stored */
     ferry_reply *reply;
     ferry_error error;
 } Fetched;
@@ -95,7 +95,7 @@ static int call_directly(ferry_client *client, const CallSpec *spec, MemoAnswer 
     return r;
 }
 
-/* -EAGAIN: neither a value that counts nor an answer of ours. */
+/* -EAGAIN: no usable value, and no answer of our own call. */
 static int fetch(Fetched *fetched, uint32_t timeout_ms, MemoAnswer *ret, ferry_error *reterr) {
     const MemoPlan *plan = fetched->entry->plan;
     ferry_bytes key = fetched->entry->key;
@@ -143,7 +143,7 @@ static int memo_run_call(ferry_client *client, const ferry_method *method, const
     if (!prepare(client, method, args, spec, &entry, &timeout_ms))
         return call_directly(client, spec, ret, reterr);
     spec->flags |= CALL_FRESH;
-    /* Nothing else uses the key or the arguments meanwhile: no callback runs in a blocking call. */
+    /* The key and the arguments stay valid: no callback runs during a blocking call. */
     for (int tries = 0; r == -EAGAIN && tries < 2; tries++) {
         Fetched fetched = {
             .client = client, .entry = &entry, .spec = spec, .error = FERRY_ERROR_INIT};
@@ -259,7 +259,7 @@ static int ask_server(MemoCall *call) {
     return r;
 }
 
-/* The same, where a failure can only be told to the callback. */
+/* As ask_server(), but a failure goes to the callback. */
 static void ask_server_later(MemoCall *call) {
     if (ask_server(call) == 0)
         return;
@@ -281,13 +281,13 @@ static void got_stamps(int status, void *ctx) {
         ask_server_later(call);
 }
 
-/* True: the server can be asked. */
+/* Fetches the stamps. True: call the server now. */
 static bool stamp(MemoCall *call) {
     call->asking = !memo_entry_stamp(&call->entry, got_stamps, call);
     return !call->asking;
 }
 
-/* A stale value was served: the server is asked behind the program's back, once for each key. */
+/* The program got a stale value: calls the server in the background, once for each key. */
 static void renew(Core *core, MemoCall *stale) {
     Memo *memo = core->memo;
     const MemoEntry entry = {
@@ -305,7 +305,7 @@ static void renew(Core *core, MemoCall *stale) {
         ask_server_later(call);
 }
 
-/* What the cache had. True: call has its answer. */
+/* Takes the result of the look-up. True: the call has its answer. */
 static bool take(Core *core, MemoCall *call, LookState state, ferry_bytes *value) {
     MemoValue stored;
     int r = -EAGAIN;
@@ -425,7 +425,7 @@ void memo_cancel(ferry_client *client) {
     }
 }
 
-/* A call of a named instance goes to that instance. */
+/* A call with an instance must reach that instance. */
 static bool applies(const ferry_client *client, const ferry_method *method) {
     return client->cache && method->cache_ttl_ms > 0 && method->result &&
            client->instance.len == 0 &&

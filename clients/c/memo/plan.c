@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What annotations say about remembering, and keys. See plan.h. */
+/* The caching plan of a method, from its annotations, and keys. See plan.h. */
 
 #include "clients/c/memo/plan.h"
 
@@ -76,12 +76,12 @@ static bool read_paths(const ferry_method *method, MemoPlan *plan) {
 
 typedef struct Shape {
     uint64_t hash;
-    int left; /* types come back to themselves: it ends somewhere */
+    int left; /* remaining types: a bound, because types can be recursive */
 } Shape;
 
 static void add_shape(Shape *shape, const ferry_type *type, unsigned depth);
 
-/* FNV-1a: the same in every process and on every machine. */
+/* FNV-1a: equal in all processes and on all machines. */
 static void mix(Shape *shape, const void *data, size_t len) {
     const uint8_t *at = data;
 
@@ -116,12 +116,13 @@ static void add_shape(Shape *shape, const ferry_type *type, unsigned depth) {
     add_shape(shape, type->item, depth - 1);
 }
 
-/* A program made of another version of the interface must not be given what this one stored. */
+/* The shape is part of the key, so that a program with another version of the interface gets
+ * another entry. */
 static void read_shape(const ferry_method *method, MemoPlan *plan) {
     Shape shape = {.hash = UINT64_C(0xCBF29CE484222325), .left = SHAPE_TYPES_MAX};
     const char *key = annotation(method, "cache.key");
 
-    /* Nor one that makes its keys of other arguments. */
+    /* The same holds for a program that makes its keys from other arguments. */
     if (key)
         mix(&shape, key, strlen(key));
     add_shape(&shape, method->result, SHAPE_DEPTH_MAX);
@@ -137,7 +138,7 @@ bool memo_plan_read(const ferry_method *method, MemoPlan *ret) {
            read_ms(method, "cache.negative", &ret->negative_ms) && read_paths(method, ret);
 }
 
-/* The value at the end of a path; NULL: something on the way is absent. */
+/* Returns the value at the end of a path. NULL: a field on the path is absent. */
 static const void *value_at(const MemoPath *path, const void *args) {
     const void *at = args;
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Memoised methods, the server's end: what its cache has is answered without the handler, and what
- * the handler answers is stored. See memo.h.
+ * The server's end of memoised methods: a cached answer is sent without the handler, and the
+ * handler's answer is stored. See memo.h.
  *
- * Nothing waits here. A request that needs an answer from Redis is deferred, as its handler could
- * have deferred it, and goes on in a later turn.
+ * No function here waits. A request that needs an answer from Redis is deferred, in the same way as
+ * by a handler, and continues in a later turn.
  */
 
 #include <stdlib.h>
@@ -15,16 +15,16 @@
 
 /* A request from its arrival to its answer. */
 struct Serving {
-    Serving *next, **link; /* of all */
+    Serving *next, **link; /* in the list of all servings */
     Serving *next_due;
-    Request *request; /* NULL: it is over */
+    Request *request; /* NULL: the request has ended */
     MemoEntry entry;
-    bool looked;   /* the cache was asked for a value, or need not be */
-    bool asking;   /* the cache's callback is still to come */
-    bool due;      /* it has come: the request goes on */
-    bool renewing; /* its caller has a stale answer */
+    bool looked;   /* the look-up is done, or not needed */
+    bool asking;   /* the cache has not called back yet */
+    bool due;      /* the cache has called back: the request continues */
+    bool renewing; /* the caller got a stale answer; renew the value */
     LookState state;
-    ferry_bytes *value; /* beside state */
+    ferry_bytes *value; /* belongs to state */
     uint8_t key[];
 };
 
@@ -98,7 +98,7 @@ static void got_value(LookState state, ferry_bytes *value, int status, void *ctx
     was_asked(serving);
 }
 
-/* Until the cache has spoken. */
+/* Defers the request until the cache calls back. */
 static void defer(Serving *serving) {
     Request *request = serving->request;
 
@@ -117,7 +117,8 @@ static bool is_being_renewed(const Memo *memo, const Serving *serving) {
 
 /* ---- from step to step ---- */
 
-/* What the cache had. True: the request is answered, and may be gone with its serving. */
+/* Takes the result of the look-up. True: the request is answered, and may be freed with its
+ * serving. */
 static bool take(Serving *serving) {
     Request *request = serving->request;
     const Memo *memo = request->core->memo;
@@ -131,7 +132,7 @@ static bool take(Serving *serving) {
         r = memo_value_check(serving->entry.plan->method, value, &stored, NULL);
     answered = r != -EAGAIN;
     if (r == 0 && stale && !is_being_renewed(memo, serving)) {
-        /* The handler runs all the same, for those who come later. */
+        /* The handler still runs, to renew the value. */
         serving->renewing = request_tell(request, stored.body) == 0;
         answered = false;
     } else if (r == 0) {
@@ -143,7 +144,7 @@ static bool take(Serving *serving) {
     return answered;
 }
 
-/* True: the handler can be called. */
+/* Fetches the stamps. True: call the handler now. */
 static bool stamp(Serving *serving) {
     if (memo_entry_stamp(&serving->entry, got_stamps, serving))
         return true;
@@ -151,7 +152,7 @@ static bool stamp(Serving *serving) {
     return false;
 }
 
-/* After looking. True: the handler can be called. */
+/* Continues after the look-up. True: call the handler now. */
 static bool go_on(Serving *serving) {
     serving->looked = true;
     return serving->state == LOOK_FAILED || (!take(serving) && stamp(serving));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pools: opened, stopped, closed. See ferry/pool.h. */
+/* Opens, stops and closes pools. See ferry/pool.h. */
 
 #include "clients/c/pools/pool.h"
 
@@ -117,7 +117,7 @@ int ferry_pool_stop(ferry_pool *pool) {
         return -EINVAL;
     __atomic_add_fetch(&pool->stoppers, 1, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&pool->stops, 1, __ATOMIC_ACQ_REL);
-    /* The descriptor is the parent's: a child stops itself alone. */
+    /* The descriptor belongs to the parent. In a child, stop the client of the child only. */
     if (!__atomic_load_n(&pool->is_child, __ATOMIC_ACQUIRE))
         pool_wake(pool);
     else if ((own = __atomic_load_n(&pool->own, __ATOMIC_SEQ_CST)))
@@ -155,7 +155,7 @@ void pool_wake(ferry_pool *pool) {
     int saved = errno;
     ssize_t n = write(pool->event_fd, &(uint64_t){1}, sizeof(uint64_t));
 
-    /* When it is full it is readable, which is all that matters. */
+    /* If the counter is full, the descriptor is readable, which is enough. */
     (void)n;
     errno = saved;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What a pool of threads and one of processes have in common. See ferry/pool.h. */
+/* The common part of pools of threads and pools of processes. See ferry/pool.h. */
 
 #include <ferry/pool.h>
 
@@ -10,7 +10,7 @@
 enum {
     POOL_MEMBERS_MAX = 1024,
     POOL_STOP_MS = 10000,
-    POOL_SETTLED_MS = 10000, /* who has lived so long has not failed at its start */
+    POOL_SETTLED_MS = 10000, /* a member that lived this long did not fail at start */
     POOL_PAUSE_MS = 100,
     POOL_PAUSE_MAX_MS = 10000,
 };
@@ -20,13 +20,13 @@ struct ferry_pool {
     uint32_t stop_ms;
     void (*on_exit)(unsigned member, int status, const ferry_error *error, void *ctx);
     void *ctx;
-    const char *url;      /* in texts, as all that client points to; NULL: the default */
-    ferry_options client; /* of each member's */
+    const char *url;      /* in texts, like all strings of client; NULL: the default */
+    ferry_options client; /* the options of each member's client */
     char *texts;
-    int event_fd;      /* readable: look at stops, or at who has ended */
-    unsigned stops;    /* atomic: ferry_pool_stop() calls */
-    unsigned stoppers; /* atomic: threads inside ferry_pool_stop() */
-    ferry_client *own; /* atomic; in a child: its client, while it may be stopped */
+    int event_fd;      /* readable: there are new stops or ended members */
+    unsigned stops;    /* atomic: number of ferry_pool_stop() calls */
+    unsigned stoppers; /* atomic: number of threads inside ferry_pool_stop() */
+    ferry_client *own; /* atomic; in a child: its client, while ferry_stop() may be called on it */
     bool is_child, runs;
 };
 
@@ -34,17 +34,19 @@ static inline unsigned pool_stops(const ferry_pool *pool) {
     return __atomic_load_n(&pool->stops, __ATOMIC_ACQUIRE);
 }
 
-/* Begins a run: 0, -EINVAL, -EBUSY. Ends it: the stops that it has obeyed are forgotten. */
+/* pool_begin() begins a run: 0, -EINVAL, -EBUSY. pool_end() ends it and resets the count of
+ * stops. */
 int pool_begin(ferry_pool *pool, ferry_member_fn set_up, ferry_error *reterr);
 void pool_end(ferry_pool *pool);
 
-/* Until none is in ferry_pool_stop(), which may have ended the run before it has done with the pool
- * and with its own client. */
+/* Waits until no thread is in ferry_pool_stop(): a thread there may still use the pool and its
+ * client after it has ended the run. */
 void pool_outlive_stoppers(ferry_pool *pool);
 
-/* Something has happened that the loop of the run waits for. Safe in signal handlers. */
+/* Wakes the loop of the run. Safe in signal handlers. */
 void pool_wake(ferry_pool *pool);
 void pool_woken(ferry_pool *pool);
 
-/* How long to wait before a child is replaced that has lived so long; counts failures in a row. */
+/* Returns the pause before the replacement of a child that lived lived_ms; counts failures in a
+ * row. */
 uint64_t pool_pause_ms(unsigned *failures, uint64_t lived_ms);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool of processes, forked and looked after. See ferry/pool.h.
+ * A pool of processes: forks, watches and replaces them. See ferry/pool.h.
  *
- * Two pipes join parent and children. Through the one the parent says stop: it puts in a byte that
- * nobody reads, so that all see it; and its death closes it. Through the other a child that cannot
- * be set up says why.
+ * Two pipes connect parent and children. To stop the children, the parent writes one byte to the
+ * first pipe; no child reads the byte, so that all of them see it. If the parent dies, the pipe
+ * closes, which also stops them. A child that fails to set up writes its error to the second pipe.
  */
 
 #include <fcntl.h>
@@ -20,24 +20,24 @@
 #include "base/error.h"
 #include "clients/c/pools/pool.h"
 
-enum { LOOK_MS = 100 }; /* where there are no descriptors of processes */
+enum { LOOK_MS = 100 }; /* polling interval without process descriptors */
 
 typedef struct Child {
-    pid_t pid; /* 0: there is none */
-    int fd;    /* readable when it has ended; -1: there is no such thing here */
+    pid_t pid; /* 0: no process */
+    int fd;    /* process descriptor, readable when it has ended; -1: not supported here */
     unsigned starts, failures;
-    uint64_t started_ms, due_ms; /* due: it is to be replaced then */
-    ferry_error error;           /* it could not be set up */
+    uint64_t started_ms, due_ms; /* due: time of the replacement */
+    ferry_error error;           /* the failure of its set_up */
 } Child;
 
-/* What a child says of its set_up. Smaller than PIPE_BUF: it is written as a whole. */
+/* A child's report of a failed set_up. It is smaller than PIPE_BUF, so that one write is atomic. */
 typedef struct Complaint {
     unsigned member;
     int code;
     char type[128], message[512];
 } Complaint;
 
-/* One run of a pool. */
+/* The state of one run of a pool. */
 typedef struct Run {
     ferry_pool *pool;
     ferry_member_fn set_up;
@@ -45,17 +45,17 @@ typedef struct Run {
     int stop[2], say[2]; /* the pipes */
     Child *children;
     struct pollfd *fds;
-    uint64_t kill_ms; /* when those that are left are killed; UINT64_MAX: not stopping */
+    uint64_t kill_ms; /* when the remaining children are killed; UINT64_MAX: not stopping */
     int result;
     ferry_error *error;
 } Run;
 
 /* ---- in the child ---- */
 
-/* Guards the client against its end while the other thread stops it. */
+/* The lock keeps the client alive while the other thread stops it. */
 typedef struct Watch {
     pthread_mutex_t lock;
-    ferry_client *client; /* NULL: it has ended */
+    ferry_client *client; /* NULL: the client has ended */
     int fd;
 } Watch;
 
@@ -72,7 +72,8 @@ static void *watch_parent(void *arg) {
     return NULL;
 }
 
-/* The program's signal handlers run on the thread that they know of. */
+/* The new thread blocks all signals, so that signal handlers of the program run on its own
+ * thread. */
 static int start_watching(Watch *watch) {
     sigset_t all, before;
     pthread_t thread;
@@ -87,7 +88,7 @@ static int start_watching(Watch *watch) {
 
 static int serve(Run *run, unsigned member, ferry_error *reterr) {
     ferry_pool *pool = run->pool;
-    /* static: the thread may outlive this function by a little. */
+    /* static: the thread may run a little longer than this function. */
     static Watch watch = {.lock = PTHREAD_MUTEX_INITIALIZER};
     ferry_client *client = NULL;
     int r = ferry_open(pool->url, &pool->client, &client, reterr);
@@ -122,7 +123,7 @@ static _Noreturn void be_child(Run *run, unsigned member) {
     int r;
 
     __atomic_store_n(&run->pool->is_child, true, __ATOMIC_RELEASE);
-    /* Those are threads of the parent. */
+    /* The counted threads exist in the parent only. */
     __atomic_store_n(&run->pool->stoppers, 0, __ATOMIC_RELEASE);
     close(run->stop[1]);
     close(run->say[0]);
@@ -149,7 +150,7 @@ static int start_child(Run *run, unsigned member) {
     Child *child = &run->children[member];
     pid_t pid;
 
-    /* What waits to be written would be written by both. */
+    /* Unflushed output would be written by both processes. */
     fflush(NULL);
     pid = fork();
     if (pid < 0)
@@ -205,7 +206,7 @@ static void child_ended(Run *run, unsigned member, int status) {
     ferry_error_clear(&child->error);
 }
 
-/* How many children there are left. */
+/* Collects ended children. Returns the number of running ones. */
 static unsigned reap(Run *run) {
     unsigned n = 0;
 
@@ -217,7 +218,7 @@ static unsigned reap(Run *run) {
         if (child->pid == 0)
             continue;
         pid = waitpid(child->pid, &status, WNOHANG);
-        /* -1: where SIGCHLD is ignored nobody learns its status. */
+        /* -1: if SIGCHLD is ignored, the status is lost. */
         if (pid == child->pid || (pid < 0 && errno == ECHILD))
             child_ended(run, i, status);
         else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A pool of threads: a client each. See ferry/pool.h. */
+/* A pool of threads, with one client for each thread. See ferry/pool.h. */
 
 #include <poll.h>
 #include <pthread.h>
@@ -16,9 +16,9 @@ typedef struct Member {
     pthread_t thread;
     ferry_client *client;
     ferry_error error;
-    int result;      /* of its set_up */
+    int result;      /* the result of its set_up */
     bool is_running; /* its thread was started */
-    bool has_ended;  /* atomic; result is there */
+    bool has_ended;  /* atomic; result is set */
 } Member;
 
 static void *run_member(void *arg) {
@@ -48,7 +48,8 @@ static int start(Member *member, ferry_error *reterr) {
     return 0;
 }
 
-/* As often as the pool was; what happened before a member was there counts for it as well. */
+/* Stops each running member as often as the pool was stopped, including stops from before its
+ * start. */
 static void stop_members(Member *members, unsigned n, unsigned *stopped, unsigned stops) {
     for (; *stopped < stops; ++*stopped)
         for (unsigned i = 0; i < n; i++)
@@ -56,7 +57,8 @@ static void stop_members(Member *members, unsigned n, unsigned *stopped, unsigne
                 ferry_stop(members[i].client);
 }
 
-/* Until all have ended. The clients are closed only then: a stop may come at any time. */
+/* Waits until all members have ended. Clients are closed after that, because a stop may come at any
+ * time. */
 static void look_after(ferry_pool *pool, Member *members, unsigned n, bool has_failed) {
     unsigned stopped = 0, n_ended;
 

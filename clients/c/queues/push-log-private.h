@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What push-log.c keeps of a push, for push.c, which sends it and hears of its end. */
+/* The inside of the push log, for push-log.c, which stores pushes, and push.c, which sends them. */
 
 #include "clients/c/queues/push-log.h"
 
@@ -12,24 +12,24 @@ struct Push {
     Push *next, *previous;
     ferry_done_fn fn;
     void *ctx;
-    Outcome *result;    /* of a blocking push */
-    ferry_error *error; /* when ended; NULL: confirmed */
-    Record *record;     /* NULL: it fits in here */
-    uint32_t size;      /* that it counts for */
+    Outcome *result;    /* the outcome of a blocking push */
+    ferry_error *error; /* of an ended push; NULL: confirmed */
+    Record *record;     /* NULL: the message is stored in this struct */
+    uint32_t size;      /* bytes that it counts for */
     uint16_t len;
-    bool was_sent; /* in some session */
+    bool was_sent; /* sent at least once, in any session */
     uint8_t bytes[PUSH_INLINE];
 };
 
 struct PushLog {
     Push *first, *last;
-    Push *unsent; /* from here on nothing was sent in this session; NULL: all was */
+    Push *unsent; /* the first push that was not sent in this session; NULL: all were */
     size_t n, bytes;
-    Push *ended, *last_ended; /* out of the log; their callbacks are due */
-    uint64_t flush_id;        /* ferry_flush() waits for all ids up to this; 0: it does not */
+    Push *ended, *last_ended; /* removed from the log; their callbacks are due */
+    uint64_t flush_id;        /* ferry_flush() waits for all ids up to this one; 0: no flush */
     bool confirmed;
     Slab *slab;
 };
 
-/* The message again. Returns the block around its body, or NULL. */
+/* Reads the stored message. Returns the block around its body, or NULL. */
 const void *push_read(const Push *push, Message *message);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pushes that were not confirmed yet. See push-log.h. */
+/* The log of unconfirmed pushes. See push-log.h. */
 
 #include <stdlib.h>
 
@@ -42,7 +42,7 @@ uint64_t push_log_floor(const PushLog *log, uint64_t next_id) {
 }
 
 bool push_log_has_room(const PushLog *log, size_t len) {
-    /* One alone may be as large as any body. */
+    /* A push may have any size if it is the only one. */
     return log->n < PUSHES_MAX && (log->n == 0 || log->bytes + len <= PUSHES_BYTES_MAX);
 }
 

@@ -48,7 +48,7 @@ int push_options_write(Buffer *scratch, const ferry_push_options *options, Span 
     }
     if (scratch->failed)
         return error_set_code(reterr, -ENOMEM, NULL);
-    /* Only now: the buffer may have moved while it grew. */
+    /* Take the address last: the buffer may have moved while it grew. */
     *ret_options = span_of(scratch->data, len);
     if (options->n_headers > 0)
         *headers = span_of(scratch->data + len, scratch->len - len);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Pushing jobs: sent, kept until confirmed, sent again after a lost connection. */
+/* Pushes jobs: sends them, keeps them until they are confirmed, and sends them again after a lost
+ * connection. */
 
 #include <stdlib.h>
 
@@ -11,7 +12,7 @@
 
 static void on_answer(Core *core, Await *await, const Message *message, const void *block);
 
-/* For a callback that must hear of a failure for whose description there is no memory. */
+/* The error for a callback if memory for the real one is missing. */
 static ferry_error out_of_memory = {-ENOMEM, true, "ferry.OutOfMemory", "out of memory", NULL};
 
 /* ---- sending ---- */
@@ -48,14 +49,14 @@ static void forget(Core *core, Push *push) {
     push_log_give_back(core->pushes, push);
 }
 
-/* Who hears that a push was confirmed: a callback, or who waits for the result. */
+/* The receiver of a push's outcome: a callback, or a blocking call that waits for the result. */
 typedef struct Listener {
     ferry_done_fn fn;
     void *ctx;
     Outcome *result;
 } Listener;
 
-/* -EAGAIN: there is no room for one more. */
+/* -EAGAIN: no room for another push. */
 static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
                       const ferry_push_options *options, Listener listener, Push **ret,
                       ferry_error *reterr) {
@@ -120,7 +121,7 @@ int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
     return push_start(client, queue, body, options, (Listener){fn, ctx, NULL}, NULL, reterr);
 }
 
-/* Waits a little for room. */
+/* Waits a short time for room. */
 static void nap(Core *core) {
     static const bool never;
 
@@ -186,13 +187,14 @@ static void queue_ended(Core *core, Push *push, ferry_error *error) {
     core_raise(core);
 }
 
-/* Is everything up to the id that ferry_flush() waits for confirmed now? */
+/* Ends ferry_flush() if all pushes up to its id are confirmed. */
 static void confirm(PushLog *log) {
     if (log->flush_id > 0 && push_log_floor(log, UINT64_MAX) > log->flush_id)
         log->confirmed = true;
 }
 
-/* Its callback runs now when one may, else in a turn to come. error (NULL: confirmed) is moved. */
+/* Ends a push. Its callback runs now if callbacks may run, else in a later turn. error (NULL:
+ * confirmed) is moved. */
 static void finish(Core *core, Push *push, ferry_error *error, bool in_turn) {
     PushLog *log = core->pushes;
     ferry_done_fn fn = push->fn;
@@ -262,7 +264,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     }
     if (!core->has_published)
         return 0;
-    /* Publishing has no answer, but what is sent behind it has. */
+    /* Publishes have no answer, but the answer to a later ping shows that the broker has them. */
     r = session_await(core, until_ms, reterr);
     while (r == 0 && link_waiting(core->link) > 0 && clock_ms() < until_ms)
         nap(core);

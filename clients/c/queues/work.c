@@ -17,7 +17,7 @@ typedef struct Worker {
     ferry_job_fn fn;
     void *ctx;
     uint32_t slots;
-    uint64_t known_as; /* its id in core->pulls; 0: not there */
+    uint64_t known_as; /* its id in core->pulls; 0: not in the table */
     size_t queue_len;
     char queue[NAME_MAX_LEN + 1];
 } Worker;
@@ -108,7 +108,7 @@ static void give_back(Core *core, const Message *job) {
               NULL);
 }
 
-/* Done with it, whichever way: when the handler has returned and it is settled. */
+/* Frees the job, once its handler has returned and it is settled. */
 static void job_end(Core *core, Job *job) {
     if (job->in_handler || !job->settled)
         return;
@@ -170,12 +170,13 @@ static void on_job(Core *core, const Message *message, const void *block, bool l
         else
             ferry_job_ack(&job->job);
         if (!job->settled) {
-            /* Out of memory, or closed: the broker delivers it again after this session. */
+            /* Out of memory, or the client is closed: the broker redelivers the job after this
+             * session. */
             job->settled = true;
             let_go(core, job);
         }
     }
-    /* Only now: what settles a job after its handler frees it. */
+    /* Set this last: a settlement after the handler frees the job. */
     job->in_handler = false;
     job_end(core, job);
 }
@@ -240,7 +241,7 @@ int ferry_job_forward(ferry_job *job, const char *queue, ferry_bytes body,
     if (core->link && body.len > link_max_body(core->link))
         return -EMSGSIZE;
     message.name = name_span(name);
-    /* What travels with a job goes on with its result. */
+    /* The headers of the job are passed on with its result. */
     message.headers = job_of(job)->headers;
     if (options) {
         int r =

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Working on the jobs of a queue: each is settled once, by its handler or later. */
+/* The jobs of a worker: each job is settled once, by its handler or later. */
 
 #include <ferry/queue.h>
 
@@ -11,14 +11,14 @@
 #include "rpc/wire/name.h"
 
 struct Job {
-    BlockHeader header; /* what is handed out, `job`, follows it */
+    BlockHeader header; /* the program's pointer, `job`, follows it */
     ferry_job job;
-    Core *core;           /* NULL: a copy that was kept */
-    Job *next, *previous; /* held */
+    Core *core;           /* NULL: a copy that the program kept */
+    Job *next, *previous; /* in the list of jobs in flight */
     uint64_t number, attempt;
     Span headers;
     HeaderText *text;
-    void *copy; /* of what was lent, once it is deferred */
+    void *copy; /* of the borrowed bytes, when deferred */
     bool deferred, settled, in_handler;
     char id[24];
     char queue[NAME_MAX_LEN + 1];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Requests that end in an error: what is said of it, and to whom. See request.h. */
+/* Error answers to requests: their content, and how much of it the caller gets. See request.h. */
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@ static void write_origin(char *to, size_t size, const Request *request) {
     snprintf(to, size, "%s on %s/%d", request->request.method, host, getpid());
 }
 
-/* The cause that was given, or that the handler has named before; NULL: none. */
+/* Returns the given cause, else the one that the handler named before; NULL: no cause. */
 static const ferry_error *cause_of(const Request *request, const ferry_error *given) {
     if (!given || !given->type)
         given = request->because;
@@ -58,7 +58,7 @@ int request_throw(Request *request, Place place, const char *type, const char *m
 
     if (request->answered)
         return -EINVAL;
-    /* The file's name is enough for a person, and says nothing of the machine that built it. */
+    /* Send the file name without its folders: they would reveal the build machine. */
     if (place.file && strrchr(place.file, '/'))
         place.file = strrchr(place.file, '/') + 1;
     snprintf(line, sizeof(line), "%s at %s:%d", place.func ? place.func : "?",
@@ -101,7 +101,7 @@ int ferry_request_fail_at(const char *file, int line, const char *func, ferry_re
     cause = cause_of(request_of(request), cause);
     if (code == 0)
         code = cause ? cause->code : -EIO;
-    /* A declared exception is part of the interface that declares it, not of ours. */
+    /* A declared exception belongs to the interface that declares it, not to this one. */
     type = error_type_by_code(code == -EREMOTEIO ? -EIO : code);
     tells_cause = cause && !request_of(request)->redact_errors;
     return request_throw(request_of(request), (Place){file, line, func}, type->name,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Streams, the server's end: items to and from a request. */
+/* The server's end of a stream: items to and from a request. */
 
 #include "clients/c/serving/request.h"
 
@@ -21,7 +21,7 @@ int ferry_request_watch(ferry_request *request, void (*fn)(ferry_request *reques
         return -EINVAL;
     mine->fn = fn;
     mine->ctx = ctx;
-    /* What came before is not to be waited for. */
+    /* Report items that arrived before fn was set, too. */
     if (mine->cancelled || mine->flow)
         request_note_due(mine);
     return 0;
@@ -61,7 +61,7 @@ static int check(const Request *request) {
     return request->session == request->core->session && request->core->is_up ? 0 : -ECONNRESET;
 }
 
-/* Waits for items or credit. -EAGAIN: the request is watched instead. */
+/* Waits for items or credit. -EAGAIN: the request is watched, so it must not block. */
 static int wait_for_change(Request *request, uint64_t until_ms) {
     if (request->fn)
         return -EAGAIN;

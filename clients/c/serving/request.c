@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Requests: what a handler is given, and their answers. See request.h. */
+/* Requests, which handlers receive, and their answers. See request.h. */
 
 #include "clients/c/serving/request.h"
 
@@ -142,7 +142,7 @@ static void leave_table(Request *request) {
     request->in_table = false;
 }
 
-/* Handles that the program made from the request's own outlive it. */
+/* Handles that the program made from the request's handle outlive it. */
 static void drop_client(Request *request) {
     Core *core = request->core;
 
@@ -157,7 +157,7 @@ static void drop_client(Request *request) {
     client_drop(request->client);
 }
 
-/* When it is answered and its handler has returned. */
+/* Frees the request, once it is answered and its handler has returned. */
 static void request_end(Request *request) {
     Core *core = request->core;
     bool deferred = request->deferred;
@@ -248,7 +248,8 @@ static int send_answer(Request *request, Message *message, const void *block) {
     return core_send(core, request->flow ? LANE_BULK : LANE_CALLS, message, block);
 }
 
-/* error: what the message says, or NULL: a result, or none of our own. */
+/* Sends an answer. error: the error in the message, for a cache; NULL: a result, or an error that
+ * is not our own. */
 static int answer(Request *request, Message *message, const void *block, const ferry_error *error) {
     int r;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A call that we serve, from its arrival to its one answer. */
+/* A call that this client serves, from its arrival to its one answer. */
 
 #include "base/block.h"
 #include "clients/c/core/flow.h"
@@ -12,29 +12,29 @@
 enum { CALLER_MAX = 63 };
 
 struct Request {
-    BlockHeader header; /* what is handed out, `request`, follows it */
+    BlockHeader header; /* the program's pointer, `request`, follows it */
     ferry_request request;
-    Core *core; /* NULL: a copy that was kept */
+    Core *core; /* NULL: a copy that the program kept */
     uint64_t id, session, deadline_ms;
     uint32_t timeout_ms;
-    const ferry_method *typed; /* NULL: served by name */
+    const ferry_method *typed; /* NULL: the method has no table */
     Span headers;
     HeaderText *text;
-    const void *args;                              /* unpacked: a block; NULL */
-    void *copy;                                    /* of what was lent, once it is deferred */
-    ferry_client *client;                          /* ferry_request_client() made it */
-    Flow *flow;                                    /* NULL: no stream */
-    ferry_error *because;                          /* what a failure will name as its cause; NULL */
-    int64_t retry_ms;                              /* advice to go with a failure; -1: none */
-    void (*fn)(ferry_request *request, void *ctx); /* it is watched */
+    const void *args;     /* the unpacked arguments, a block; NULL: not unpacked */
+    void *copy;           /* of the borrowed bytes, when deferred */
+    ferry_client *client; /* made by ferry_request_client(); NULL */
+    Flow *flow;           /* NULL: a call without streams */
+    ferry_error *because; /* the cause of a later failure; NULL */
+    int64_t retry_ms;     /* retry advice for a failure; -1: no advice */
+    void (*fn)(ferry_request *request, void *ctx); /* called on changes of a watched request */
     void *ctx;
-    Request *next, *previous; /* deferred */
-    Serving *serving;         /* what its answer means to a cache; NULL: nothing */
-    bool redact_errors;       /* see ferry_serve_options; set by who makes it */
+    Request *next, *previous; /* in the list of deferred requests */
+    Serving *serving;         /* the cache's interest in the answer; NULL */
+    bool redact_errors;       /* see ferry_serve_options; set after request_new() */
     bool in_handler, deferred, answered, cancelled, due, in_table;
-    bool fresh;   /* not to be answered from a cache */
-    bool resumed; /* the library deferred it before its handler ran; the handler did not */
-    bool told;    /* the caller has an answer; this one is for the cache alone */
+    bool fresh;   /* the caller refuses a cached answer */
+    bool resumed; /* deferred by the library before its handler ran, and not by the handler */
+    bool told;    /* the caller has its answer; the next one is for the cache only */
     char caller[CALLER_MAX + 1];
 };
 
@@ -44,38 +44,39 @@ static inline Request *request_of(const ferry_request *request) {
 
 extern const Part serving_part;
 
-/* The one that is being worked on under this id in this session, or NULL. */
+/* Finds the running or deferred request with this id in this session; else NULL. */
 Request *request_find(Core *core, uint64_t id);
 
-/* ITEM, MORE, END or CANCEL. */
+/* Handles ITEM, MORE, END or CANCEL. */
 void request_message(Core *core, Request *request, const Message *message, const void *block);
 
-/* A CALL has come: a Request for its handler, or NULL: out of memory. */
+/* Makes a Request for a received CALL. NULL: out of memory. */
 Request *request_new(Core *core, const ServedMethod *method, const Message *message,
                      const void *block);
 
-/* The handler has returned r. Answers for it if it must; the request may be gone afterwards. */
+/* Call this after the handler has returned r. Answers for the handler if necessary; may free the
+ * request. */
 void request_handled(Request *request, const ServedMethod *method, int r);
 
-/* Sends this answer; the handler's own will be for the cache alone. */
+/* Sends this answer; the handler's own answer then goes to the cache only. */
 int request_tell(Request *request, ferry_bytes result);
 
-/* Answers with an error map as it is; error: what it says, for a cache, or NULL. */
+/* Answers with this error map unchanged. error: the same error for a cache, or NULL. */
 int request_answer_error(Request *request, Span map, const ferry_error *error);
 
-/* Calls the handler of a request that the library deferred: serve.c. It may be gone afterwards. */
+/* Calls the handler of a request that the library deferred (see serve.c). May free the request. */
 void request_resume(Request *request);
 
-/* Ends one that waits for its handler: nobody hears of it any more. */
+/* Ends a request that waits for its handler, without an answer. */
 void request_drop(Request *request);
 
-/* It is watched, and something has changed. */
+/* Makes fn of a watched request due, after a change. */
 void request_note_due(Request *request);
 
 /* Cancels all requests: the session has ended, or the client is closed. */
 void requests_cancel(Core *core);
 
-/* Calls the fn of watched ones that are due. */
+/* Calls fn of each watched request that is due. True: there were some. */
 bool requests_run(Core *core);
 bool requests_due(const Core *core);
 
@@ -83,16 +84,16 @@ bool requests_due(const Core *core);
 void request_refuse(Core *core, uint64_t id, const char *type, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Where an error was thrown: FERRY_HERE. */
+/* The place where an error was thrown: FERRY_HERE. */
 typedef struct Place {
-    const char *file; /* NULL: not known */
+    const char *file; /* NULL: unknown */
     int line;
     const char *func;
 } Place;
 
-/* "divide at calc.c:12" and the rest of an answer that is an error. data.len 0: none. */
+/* Answers with an error and its trace, for example "divide at calc.c:12". data.len 0: no data. */
 int request_throw(Request *request, Place place, const char *type, const char *message,
                   ferry_bytes data, const ferry_error *cause);
 
-/* What the library itself has to say: nobody threw it, nothing led to it. */
+/* Answers with an error of the library itself, which has no place and no cause. */
 int request_reject(Request *request, const char *type, const char *message);

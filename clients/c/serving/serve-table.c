@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Services by table: what an interface file, or a program by hand, declares. */
+/* Services from a table, which comes from an interface file or is written by hand. */
 
 #include <stdlib.h>
 

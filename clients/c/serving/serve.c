@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Services and the way from a CALL to its handler. See serve.h. */
+/* Services, and dispatch of a CALL to its handler. See serve.h. */
 
 #include "clients/c/serving/serve.h"
 
@@ -13,7 +13,7 @@
 
 enum {
     SLOTS_MAX = 65536,
-    LONG_MS = 20, /* a handler that takes so long has made others wait */
+    LONG_MS = 20, /* a handler that runs this long has delayed others */
 };
 
 typedef struct Service {
@@ -99,8 +99,8 @@ static ServedMethod *find_method(Service *service, Span name) {
 
 /* ---- calls ---- */
 
-/* Nobody waits any more for calls that were cancelled, or have expired, while a handler computed:
- * the broker has said so, but behind them. */
+/* True: the call was cancelled or has expired. After a long handler this reads the socket first,
+ * because the broker's CANCEL messages arrive behind the calls. */
 static bool is_cancelled(Core *core, uint64_t id) {
     if (core->ran_long) {
         core->ran_long = false;
@@ -141,7 +141,7 @@ static void serve_call(Core *core, const Message *message, const void *block, bo
         return;
     }
     if (core->session != session || !core->is_up)
-        return; /* it was lost with its connection */
+        return; /* the request ended with its connection */
     if (!method) {
         request_refuse(core, message->id, service ? "ferry.NoSuchMethod" : "ferry.NoSuchService",
                        "%.*s has no method '%.*s'", (int)message->name.len,
@@ -157,7 +157,7 @@ static void serve_call(Core *core, const Message *message, const void *block, bo
     run(service, method, method->invoke, request);
 }
 
-/* Meanwhile the service may have been withdrawn, or its table have moved. */
+/* The service may have been withdrawn, or its table moved, since the request was deferred. */
 void request_resume(Request *request) {
     const char *full = request->request.method, *dot = strrchr(full, '.');
     Service *service = find_service(request->core, span_of(full, (size_t)(dot - full)));
@@ -194,7 +194,7 @@ static int check(const ServeSpec *spec, const ferry_serve_options *options, ferr
     return 0;
 }
 
-/* One more method; the same name again replaces its handler. */
+/* Adds a method; if the name exists, replaces its handler. */
 static int add_method(Service *service, const ServedMethod *added) {
     ServedMethod *method = find_method(service, span_of(added->name, added->name_len));
     char *full;
@@ -263,7 +263,7 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
         return r;
     service = find_service(client->core, span_text(spec->service));
     if (service) {
-        /* A table that a handler runs from must not move under it. */
+        /* The table must not move while a handler from it runs. */
         if (service->registration.busy > 0)
             return error_set(reterr, "ferry.Misuse",
                              "a handler of this service runs: add methods outside of it");

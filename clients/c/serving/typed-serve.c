@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Requests as generated code serves them: C values in, C values out. See ferry/schema.h. */
+/* Typed requests for generated code: C values in, C values out. See ferry/schema.h. */
 
 #include "clients/c/core/typed.h"
 #include "clients/c/serving/request.h"
@@ -47,8 +47,8 @@ static int check(const ferry_request *request, const ferry_method *method) {
     return mine && mine->core && mine->typed == method && !mine->answered ? 0 : -EINVAL;
 }
 
-/* A value of ours that may not be sent: the caller is told what is wrong with it, since the handler
- * can do no more than return the code. */
+/* Answers with an error if the handler's value cannot be packed. The caller gets the reason,
+ * because the handler can only return the code. */
 static int refuse_value(ferry_request *request, int r, const ferry_error *error) {
     ferry_error said = FERRY_ERROR_INIT;
 
@@ -125,7 +125,8 @@ static const char *annotation(const ferry_type *type, const char *name) {
     return NULL;
 }
 
-/* What a person reads: a field of the exception, or what it is for. */
+/* Returns the message for people: a field of the exception, else its documentation, else its
+ * name. */
 static const char *message_of(const ferry_type *type, const void *value) {
     const char *name = annotation(type, "message");
 
@@ -143,7 +144,7 @@ static const char *message_of(const ferry_type *type, const void *value) {
     return type->notes && type->notes->doc ? type->notes->doc : type->name;
 }
 
-enum { EXCEPTION_MAX = WIRE_ERROR_BYTES - 16 * 1024 }; /* beside it there are texts and a trace */
+enum { EXCEPTION_MAX = WIRE_ERROR_BYTES - 16 * 1024 }; /* the rest is for texts and a trace */
 
 int ferry_exception_throw_at(const char *file, int line, const char *func, ferry_request *request,
                              const ferry_type *type, const void *value) {

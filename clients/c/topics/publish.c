@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Publishing; and gathering, which publishes a question and collects the answers. */
+/* Publishing, and gathering: publishing a question and collecting the answers. */
 
 #include "base/buffer.h"
 #include "clients/c/core/names.h"
@@ -14,7 +14,7 @@ static int before_connect_put(Core *core, const Message *message, const void *bl
                               ferry_error *reterr) {
     Record *record;
 
-    /* What nobody may ever hear does not pile up: after this long it is refused instead. */
+    /* After CONNECT_MS without a connection, refuse further messages instead of queueing them. */
     if (clock_ms() - core->down_since_ms > CONNECT_MS || link_state(core->link) == LINK_CLOSED)
         return session_missing(core, reterr);
     if (core->before_connect_bytes + message->body.len > BEFORE_CONNECT_MAX)
@@ -66,7 +66,7 @@ static int put(Core *core, const Message *message, const void *block, ferry_erro
         return 0;
     }
     if (r == -EAGAIN) {
-        /* There may be credit to be read. */
+        /* Read credit that may have arrived. */
         core_poll(core);
         r = link_put(core->link, LANE_BULK, message, block);
     }
@@ -122,7 +122,7 @@ int ferry_publish(ferry_client *client, const char *topic, ferry_bytes body,
     name = names_find(client->core->names, topic, reterr);
     if (!name)
         return -EINVAL;
-    /* The broker would drop it, and nobody would be told. */
+    /* The broker would drop a message to this topic without a report. */
     if (__builtin_expect(name->is_brokers, 0))
         return error_set(reterr, "ferry.PermissionDenied",
                          "cannot publish to '%s': names that begin with 'ferry.' are the broker's",

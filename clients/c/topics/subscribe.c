@@ -16,13 +16,13 @@ typedef struct Subscription {
     Registration registration;
     ferry_message_fn fn;
     void *ctx;
-    uint64_t seq;    /* of the last message, dropped ones included */
-    uint64_t missed; /* since the last message */
-    uint64_t resume; /* its id in the session before */
-    bool counted;    /* seq goes on from that session */
+    uint64_t seq;    /* of the last message, including dropped ones */
+    uint64_t missed; /* messages missed since the last one */
+    uint64_t resume; /* its id in the previous session */
+    bool counted;    /* seq continues from that session */
     uint32_t last;
     size_t topic_len;
-    char topic[NAME_MAX_LEN + 1]; /* of the last message: mostly also of the next */
+    char topic[NAME_MAX_LEN + 1]; /* of the last message; mostly the next has the same */
     char pattern[NAME_MAX_LEN + 1];
     char group[NAME_MAX_LEN + 1];
 } Subscription;
@@ -32,7 +32,7 @@ typedef struct Subscription {
 typedef struct Lent {
     BlockHeader header;
     ferry_message message;
-    Core *core; /* NULL: a copy that was kept */
+    Core *core; /* NULL: a copy that the program kept */
     uint64_t reply, session;
     Span headers;
     HeaderText *text;
@@ -225,7 +225,7 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
     if (options.failed)
         return -ENOMEM;
     message.subscribe.options = span_of(options.data, options.len);
-    /* What is retained or replayed comes before the answer. */
+    /* Retained and replayed messages arrive before the answer, so the id must be known now. */
     r = id_map_put(&core->subscriptions, id, sub);
     if (r < 0)
         return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Publishing, subscriptions, and the answers to a question. */
+/* Publishing, subscriptions, and answers to published questions. */
 
 #include <ferry/topic.h>
 
@@ -9,10 +9,10 @@
 
 extern const Part topics_part;
 
-/* Publishes that waited for the connection: they leave; they are freed. */
+/* The publishes that wait for the connection: sends them; frees them unsent. */
 void before_connect_up(Core *core);
 void before_connect_free(Core *core);
 
-/* Calls fn with a message that is lent. reply: 0 unless it is a question. */
+/* Calls fn with a borrowed message. reply: 0 unless the message is a question. */
 void message_lend(Core *core, ferry_message_fn fn, void *ctx, const ferry_message *message,
                   uint64_t reply, Span headers);
