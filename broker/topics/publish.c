@@ -56,7 +56,7 @@ static void deliver(Publication *publication, const Topic *topic) {
     Pattern **patterns;
     uint32_t n = topic_patterns(publication->topics, topic, &patterns);
 
-    publication->out = message_forward(OP_MESSAGE, 0, publication->message);
+    message_forward_head(&publication->out, OP_MESSAGE, 0, publication->message);
     for (uint32_t i = 0; i < n; i++)
         deliver_to(publication, patterns[i]);
 }

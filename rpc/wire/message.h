@@ -194,6 +194,21 @@ static inline Message message_forward(Op op, uint64_t id, const Message *from) {
                      .body_transfer = from->body_transfer};
 }
 
+/* As message_forward(), in place, without touching the part: for the hot path, where clearing a
+ * whole Message costs more than forwarding it. The caller sets each field of the part. */
+static inline void message_forward_head(Message *out, Op op, uint64_t id, const Message *from) {
+    static const Span none = {NULL, 0};
+    bool is_encoded = from->passed.data != NULL;
+
+    out->op = (uint8_t)op;
+    out->id = id;
+    out->body_transfer = is_encoded ? 0 : from->body_transfer;
+    out->name = is_encoded ? none : from->name;
+    out->headers = is_encoded ? none : from->headers;
+    out->body = is_encoded ? none : from->body;
+    out->passed = from->passed;
+}
+
 /* The body, also of a message that forwards its fields in encoded form: the last of them. Empty:
  * the message has no body. */
 Span message_body(const Message *message);
