@@ -16,7 +16,7 @@ typedef struct ErrorType {
     const char *name; /* "ferry.DeadlineExceeded" */
     int code;         /* ETIMEDOUT; positive */
     int exit_status;  /* of `ferry` */
-    const char *text; /* for a message when there is none */
+    const char *text; /* the message, if the error has no other one */
 } ErrorType;
 
 /* All standard types; n receives how many. */

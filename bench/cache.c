@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the cache costs, beside what it stands on. Starts its own redis-server, and three for the
- * cluster. Prints a line of JSON for each figure, with its target; bench/run makes a table of them.
+ * The cost of the cache, next to the cost of the parts below it. Starts its own redis-server, and
+ * three for the cluster. Prints a line of JSON for each figure, with its target; bench/run makes a
+ * table of them.
  *
  *     build/bench/bench-cache
  */
@@ -36,7 +37,7 @@ static double median(double all[RUNS]) {
     return all[RUNS / 2];
 }
 
-/* One figure of ours, what it is measured against, and one over the other. */
+/* A figure of the cache, the figure that it is compared with, and their ratio. */
 typedef struct Figure {
     double ours, theirs, ratio;
 } Figure;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A stream in both directions, through the broker: everything that is sent comes back. What it
- * takes in time, and the most memory that any of the three processes ever had.
+ * A stream in both directions, through the broker: the server sends every item back. Measures the
+ * time, and the largest memory of each of the three processes.
  */
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What ferry's load generators share, and their rows. */
+/* The parts that ferry's load generators share, and their rows. */
 
 #include <ferry/ferry.h>
 

@@ -182,7 +182,7 @@ static void report_rate(const LabUse *start, const LabUse *end, uint64_t n) {
            cpu_us_each(start, end, n), (unsigned long long)n);
 }
 
-/* ---- what is consumed ---- */
+/* ---- consumed messages ---- */
 
 void lab_consumed(unsigned end, uint64_t n) {
     _Atomic uint64_t *count = &page->consumed[end].n;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What every load generator here stands on: processes that end with their parent, one page of
- * memory they all see, the clock, the processor time, and one line of JSON as the result.
+ * The base of every load generator here: processes that end with their parent, one page of memory
+ * that all of them see, the clock, the processor time, and one line of JSON as the result.
  *
  * A load generator is a table of LabRow and `return lab_main(argc, argv, rows);`. A row forks its
  * consumers with lab_fork(), drives the load itself or from one more child, and reports once.
@@ -76,7 +76,7 @@ int lab_free_port(void);
 
 void lab_sleep_us(unsigned us);
 
-/* ---- what is consumed ---- */
+/* ---- consumed messages ---- */
 
 typedef enum LabFlow {
     LAB_FANOUT, /* every consumer gets every message */
@@ -95,8 +95,8 @@ void lab_measure_consumed(const LabArgs *args);
 
 /* ---- memory ---- */
 
-/* What each of --window idle connections costs the server in resident memory. connect makes one
- * that lasts as long as the process. */
+/* Measures the server's resident memory for each of --window idle connections. connect opens a
+ * connection that lasts as long as the process. */
 void lab_measure_memory(const LabArgs *args, pid_t server, void (*connect)(const LabArgs *args));
 
 /* ---- streams ---- */

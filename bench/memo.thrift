@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What bench-memo measures: calls whose answers may be remembered. */
+/** The service that bench-memo measures: calls whose answers may be memoised. */
 namespace * memo
 
 exception TooLarge { 1: i32 limit }

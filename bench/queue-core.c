@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What a job costs in the queue router alone, without sockets: PUSH -> JOB -> ACK -> OK, 64-byte
- * bodies. Messages are read from the bytes of batches, as they are in the broker; what is sent is
- * counted, or (second column) written into outboxes as it would be.
+ * The cost of a job in the queue router alone, without sockets: PUSH -> JOB -> ACK -> OK, 64-byte
+ * bodies. Messages are read from the bytes of batches, as in the broker; sent messages are counted,
+ * or (second column) written into outboxes, as in the broker.
  *
  *     queue-core [millions of jobs, default 2]
  */

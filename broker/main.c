@@ -34,12 +34,12 @@
 #include "rpc/link/endpoint.h"
 
 enum {
-    TURN_BYTES = 1 << 20, /* a turn ends after so many bytes of input, or after so long */
+    TURN_BYTES = 1 << 20, /* a turn ends after this many bytes of input, or after TURN_US */
     TURN_US = 500,
     TURN_TIMERS = 512, /* deadlines handled in one turn */
     SPIN_US = 200,
-    PAUSE_MS = 1000,        /* a sleep that lasts longer by so much: the process was stopped */
-    CATCH_UP_MS = 20,       /* after it, timers wait at least this long for input */
+    PAUSE_MS = 1000,  /* a sleep that is longer by this time means that the process was stopped */
+    CATCH_UP_MS = 20, /* after a pause, timers wait at least this long for input */
     CATCH_UP_MAX_MS = 2000, /* and at most this long */
 };
 
@@ -49,8 +49,8 @@ typedef struct Program {
     Broker broker;
     int signals; /* signalfd */
     int wake;    /* eventfd: a store has work for the broker's thread */
-    int wakers;  /* epoll of these two */
-    int lock;    /* the lock of the data folder; -1: none */
+    int wakers;  /* epoll of signals and wake */
+    int lock;    /* the lock of the data folder; -1: not locked */
     uint64_t drain_ends_ms;
     uint64_t woke_ms;   /* end of a pause; 0: the broker has caught up */
     uint64_t n_batches; /* batches handled so far */
@@ -69,7 +69,8 @@ static void on_refused(const char *problem, bool is_harmless, const char *addres
 
 /* ---- opening ---- */
 
-/* Two brokers that start at once could both find a socket file abandoned. */
+/* Without a lock, two brokers that start at the same time could both find a socket file
+ * abandoned. */
 static int lock_path(const char *path, const char *what, int *ret_fd, ferry_error *reterr) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
@@ -185,7 +186,7 @@ static void take_signals(Program *program) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
-    /* Before any thread is made: threads inherit the mask. */
+    /* This comes before the first thread starts: threads inherit the mask. */
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     program->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -195,7 +196,7 @@ static int watch(int epoll, int fd) {
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN});
 }
 
-/* Signals and stores both wake the loop. Restores what the stores hold. */
+/* Opens the stores and restores their contents. Signals and stores both wake the loop. */
 static int open_stores(Program *program, ferry_error *reterr) {
     Queues *queues = program->broker.queues;
     int r;
@@ -213,7 +214,7 @@ static int open_stores(Program *program, ferry_error *reterr) {
     return r < 0 ? error_set_code(reterr, r, "cannot restore the queues: %s", strerror(-r)) : 0;
 }
 
-/* Reads the file once. The Config has the errors. */
+/* Reads the file once. The Config keeps the errors. */
 static int read_config(const Program *program, Config *config) {
     limits_fit(&config->limits, memory_allowed());
     return program->options->config ? config_read(config, program->options->config) : 0;
@@ -228,7 +229,7 @@ static void log_config_errors(const Config *config) {
     }
 }
 
-/* The command line goes before the file. */
+/* The command line overrides the file. */
 static int set_log_level(const Program *program, const Config *config, ferry_error *reterr) {
     const char *option = program->options->log_level;
     LogLevel level;
@@ -274,8 +275,8 @@ static void reload(Program *program) {
 
     config_init(&config);
     r = read_config(program, &config);
-    /* What WELCOME told the sessions stays true, unless the next use of a limit can be stricter.
-     * The endpoints do not change without a restart. */
+    /* The sessions were told these limits in WELCOME, so they do not change, except where the next
+     * use of a limit can be stricter. The endpoints do not change without a restart. */
     config.limits.max_body = before.max_body;
     config.limits.max_connections = before.max_connections;
     config.limits.max_transfer_bytes = before.max_transfer_bytes;
@@ -400,7 +401,7 @@ static void turn(Program *program) {
     hub_flush(broker->hub);
 }
 
-/* true: end now. */
+/* True: stop now. */
 static bool on_wake(Program *program) {
     uint64_t n;
 
@@ -446,7 +447,7 @@ static void say_goodbye(Broker *broker) {
     while (hub_n_peers(broker->hub) > 0 && clock_ms() < until) {
         hub_flush(broker->hub);
         hub_wait(broker->hub, -1, 10);
-        /* What they still say is not heard, but for their leaving. */
+        /* Further messages of the peers are not handled; only their disconnects are. */
         while (hub_receive(broker->hub, &peer, &data, &len))
             ;
         tick(broker);
@@ -512,8 +513,8 @@ int broker_main(const BrokerOptions *options) {
     Program program = {.options = options, .lock = -1, .wake = -1, .wakers = -1};
     int status = EXIT_SUCCESS, r;
 
-    /* malloc keeps memory between bursts of batches: memory that it gives back is faulted in
-     * again, page by page, in the next burst. */
+    /* malloc keeps memory between bursts of batches: memory that is returned to the kernel would be
+     * faulted in again, page by page, in the next burst. */
     mallopt(M_MMAP_THRESHOLD, 4 << 20);
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
     mallopt(M_TOP_PAD, 1 << 20);

@@ -36,8 +36,8 @@ typedef struct EchoHandlerClass {
 GType echo_handler_get_type(void);
 G_DEFINE_TYPE(EchoHandler, echo_handler, bench_orders_handler_get_type())
 
-/* What comes in goes out: the caller made *ret as an empty order and frees whatever stands there.
- */
+/* Returns the order that it received: the caller made *ret as an empty order and frees the
+ * contents. */
 static gboolean echo(benchOrdersIf *handler, benchOrder **ret, const benchOrder *order,
                      GError **error) {
     (void)handler;

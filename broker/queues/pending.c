@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Changes, and their answers: through the queue's store, which finishes them at once or later. Only
- * what is finished later costs a record; the store in memory never needs one.
+ * Changes and their answers, by way of the queue's store, which finishes a change at once or later.
+ * Only a change that is finished later needs a record; the store in memory never needs one.
  */
 
 #include <assert.h>
@@ -20,16 +20,16 @@ typedef enum ChangeKind {
 
 typedef struct Change {
     ChangeKind kind;
-    Job *job;         /* that comes, or (CHANGE_REMOVE) goes */
-    Job *old;         /* that goes when job comes, or NULL */
+    Job *job;         /* the new job, or (CHANGE_REMOVE) the job that goes */
+    Job *old;         /* the job that job replaces, or NULL */
     Session *session; /* gets the answer; NULL: the session is gone */
     Client *client;   /* CHANGE_PUSH: remembers the id; NULL: gone */
     uint64_t id;
 } Change;
 
-/* A push that a client sends again is found by these. */
+/* The key by which a repeated push of a client is found. */
 typedef struct PushKey {
-    uint64_t client; /* its address; all bytes of a key count, so there is no padding */
+    uint64_t client; /* its address; a key is compared byte by byte, so it has no padding */
     uint64_t id;
 } PushKey;
 
@@ -88,7 +88,7 @@ static void finish_push(const Change *change, int result) {
     enter(change->job);
 }
 
-/* What the store could not forget is delivered again, rather than lost. */
+/* If the store could not remove a job, the job is delivered again and not lost. */
 static void back_to_front(Job *job) {
     job_enter_front(job);
     queue_touch(queue_of(job));
@@ -102,7 +102,7 @@ static void finish_remove(const Change *change, int result) {
         gone(change->job);
 }
 
-/* One job takes the place of another. */
+/* Puts one job in the place of another. */
 static void finish_replace(const Change *change, int result) {
     Queue *to = queue_of(change->job), *from = queue_of(change->old);
 
@@ -124,7 +124,7 @@ static void finish_replace(const Change *change, int result) {
     } else if (change->kind == CHANGE_DEAD_LETTER) {
         to->queues->broker->stats.dead++;
     }
-    /* What went from one store to another is still to be forgotten by the first. */
+    /* After a job has moved to another store, the first store must still remove it. */
     if (!is_across(change->old, change->job))
         gone(change->old);
     else
@@ -143,8 +143,8 @@ static void finish(const Change *change, int result) {
 
 /* ---- beginning ---- */
 
-/* A job that goes from one store to another cannot do so in one step: it is pushed under a name
- * made of where it came from, so that a broker which dies in between does not store it twice. */
+/* A job cannot move to another store in one step. It is pushed under a name made of its origin, so
+ * that a broker that dies in between does not store it twice. */
 static void name_of_origin(const Job *old, uint8_t name[WIRE_TOKEN], StoredPush *by) {
     queue_name_as_client(queue_of(old), name);
     by->client = name;
@@ -157,7 +157,7 @@ static bool was_pushed_across(const Job *old, const Job *job) {
 
     if (!is_across(old, job))
         return false;
-    /* The ids of a store that ends with the process begin anew. */
+    /* The ids of a store in memory start again with each process. */
     if (!queue_of(old)->settings.store->ops->restore)
         return false;
     name_of_origin(old, name, &by);
@@ -220,7 +220,7 @@ static Pending *pending_new(Queues *queues, const Change *change, Key *key) {
     return pending;
 }
 
-/* For a store that ends changes later: keeps what is to be done then. */
+/* For a store that finishes changes later: keeps the record of the change. */
 static int begin_later(const Change *change, Key *key) {
     Queues *queues = queue_of(change->job)->queues;
     Pending *pending = pending_new(queues, change, key);

@@ -76,8 +76,8 @@ size_t queues_n_in_flight(const Queues *queues);
 /* Opens the stores, which write to wake_fd, an eventfd, if queues_process_stores() has work. 0, or
  * the negative errno of a store. */
 int queues_open_stores(Queues *queues, int wake_fd);
-/* Restores a slice of what the stores hold. 1: there is more; 0: all is restored; or a negative
- * errno: a store cannot be read. */
+/* Restores a part of the contents of the stores. 1: there is more; 0: all is restored; or a
+ * negative errno: a store cannot be read. */
 int queues_restore(Queues *queues);
 /* Ends the changes that the stores have made. */
 void queues_process_stores(Queues *queues);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The jobs that a store has when the broker starts. See store.h. */
+/* Restores the jobs of a store when the broker starts. See store.h. */
 
 #include <assert.h>
 #include <errno.h>
@@ -14,7 +14,7 @@ typedef struct RestoredPushes {
     UT_hash_handle hh;
     uint8_t client[WIRE_TOKEN];
     DedupWindow *ids;
-    bool is_origin; /* not a client: see queue_name_as_client() */
+    bool is_origin; /* the origin of moved jobs, not a client: see queue_name_as_client() */
 } RestoredPushes;
 
 int queues_add_store(Queues *queues, Store *store) {
@@ -26,7 +26,7 @@ int queues_add_store(Queues *queues, Store *store) {
     return 0;
 }
 
-/* Held as if its worker's session had just been lost. */
+/* Holds the job as if its worker's session had just been lost. */
 static int restore_held(Queues *queues, Job *job) {
     InFlight *in_flight = in_flight_restored(queues);
 
@@ -47,7 +47,7 @@ int queues_restore_queue(Queues *queues, Store *store, Span name, bool is_paused
 
     if (!queue)
         return -EINVAL;
-    /* Whatever the configuration says: the jobs stay where they are stored. */
+    /* The jobs stay in their store, even if the configuration names another one. */
     queue->settings.store = store;
     queue->paused = is_paused;
     return 0;
@@ -72,7 +72,7 @@ int queues_restore_job(Queues *queues, Store *store, Span name, const StoredJob 
     job = job_new(queue, &parts);
     if (!job)
         return -ENOMEM;
-    /* Whatever the configuration says: the job stays where it is stored. */
+    /* The job stays in its store, even if the configuration names another one. */
     queue->settings.store = store;
     job->stored = *as;
     job->stored.queue = &queue->stored;
@@ -131,14 +131,14 @@ static void restored_free(Queues *queues, RestoredPushes *restored) {
     free(restored);
 }
 
-/* The clients that have not come back are forgotten, as are those that were lost. */
+/* Forgets the clients that have not come back, in the same way as lost clients. */
 static void on_restored_timer(Timer *timer, void *ctx) {
     Queues *queues = container_of(timer, Queues, restored_timer);
     RestoredPushes *restored, *next;
     uint8_t name[WIRE_TOKEN];
 
     (void)ctx;
-    /* The pushes that moved jobs here from another store are kept while that queue exists. */
+    /* Pushes that moved jobs here from another store are kept as long as that queue exists. */
     for (Queue *queue = queues->table; queue; queue = queue->hh.next) {
         queue_name_as_client(queue, name);
         restored = restored_find(queues, name);

@@ -158,7 +158,7 @@ void queues_reloaded(Queues *queues, bool is_right) {
     configure_all(queues);
 }
 
-/* ---- what holds for one queue ---- */
+/* ---- settings of one queue ---- */
 
 /* A pattern applies to dead-letter queues only if it ends in .dead: a time to live for all
  * queues must not delete dead letters. */

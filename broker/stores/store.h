@@ -70,9 +70,9 @@ typedef struct StoreOps {
      * work: the store writes to it, from any thread, if it has work for process(). 0, or a negative
      * errno: the broker does not start. */
     int (*open)(Store *store, int wake_fd);
-    /* Gives back what the store holds, at most about max jobs and push ids in one call, through
-     * queues_restore_*(). STORE_HAS_MORE: call it again; 0: all is restored; or a negative errno.
-     */
+    /* Restores the contents of the store through queues_restore_*(), at most about max jobs and
+     * push ids in one call. STORE_HAS_MORE: call it again; 0: all is restored; or a negative
+     * errno. */
     int (*restore)(Store *store, size_t max);
     /* Calls done() for the changes that have ended. */
     void (*process)(Store *store);
@@ -104,8 +104,8 @@ struct Store {
     char degraded[STORE_REASON_MAX]; /* the reason; empty: the store works */
 };
 
-/* Fills headers and body, or passed, of a message with what the job holds: lent. Returns the block
- * around the body, or NULL. */
+/* Fills headers and body, or passed, of a message from the job: lent. Returns the block around the
+ * body, or NULL. */
 const void *stored_job_content(const StoredJob *job, Message *to);
 /* Why the job was given back last; lent; empty: it was not. */
 Span stored_job_reason(const StoredJob *job);

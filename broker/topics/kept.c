@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Published messages that are held. See kept.h. */
+/* Published messages that the broker keeps. See kept.h. */
 
 #include "broker/topics/kept.h"
 
@@ -8,7 +8,8 @@
 
 #include "base/block.h"
 
-/* What is taken off the account again when it goes; len may have changed by then, cap may not. */
+/* The bytes that are charged for a kept message, and taken off the account when it is freed. It
+ * uses cap, which does not change; len may change. */
 static size_t charge_of(const Kept *kept) {
     return sizeof(*kept) + kept->cap + kept->body.len;
 }
@@ -52,7 +53,8 @@ int kept_new(Kept **ret, Broker *broker, const Message *message, const void *blo
 bool kept_reuse(Kept *kept, const Message *message, const void *block) {
     size_t len = message->passed.len;
 
-    /* Not for much less than fits: short messages must not hold on to what long ones needed. */
+    /* The block is kept only for a message that fills much of it: short messages must not keep
+     * memory that long ones needed. */
     if (kept->owners != 1 || kept->body.block || block || !message->passed.data ||
         len > kept->cap || kept->cap > 256 + 4 * len)
         return false;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A published message that is held: as a retained value, for replay, in backlogs. One copy, however
- * many hold it; what it takes is counted in broker->stored_bytes. The broker's thread only.
+ * A published message that the broker keeps: as a retained value, for replay, in backlogs. All its
+ * owners share one copy; its memory is counted in broker->stored_bytes. The broker's thread only.
  */
 
 #include "broker/sessions/session.h"
@@ -22,7 +22,7 @@ typedef struct Kept {
 /* Copies the PUBLISH; a body in a block is shared. -ENOSPC: max_total_bytes is reached; -ENOMEM. */
 int kept_new(Kept **ret, Broker *broker, const Message *message, const void *block);
 
-/* Puts another message into the same memory, if nobody else holds it and it fits well. */
+/* Puts another message into the same memory, if it has no other owner and the size fits. */
 bool kept_reuse(Kept *kept, const Message *message, const void *block);
 
 /* One owner less. Returns NULL. */

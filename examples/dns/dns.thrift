@@ -127,6 +127,6 @@ service Dns {
    */
   MailHosts mail(1: string domain) throws (1: NoSuchDomain no_such_domain, 2: ServerFailure server_failure, 3: BadName bad_name, 4: NoMail no_mail, 5: NoMailHost no_mail_host, 6: AliasLoop alias_loop) (timeout = "20s")
 
-  /** What a whois server says of a domain: by default the first one in WHOIS_ALLOW. */
+  /** Asks a whois server about a domain: by default the first server in WHOIS_ALLOW. */
   string whois(1: string domain, 2: optional string server) throws (1: NotAllowed not_allowed, 2: WhoisFailure whois_failure, 3: BadName bad_name) (timeout = "10s")
 }

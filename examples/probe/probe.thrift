@@ -2,7 +2,7 @@
 namespace * probe
 
 enum Family {
-  /** Whatever the host has. */
+  /** Any family that the host has. */
   ANY = 0
   /** IPv4. */
   INET = 1

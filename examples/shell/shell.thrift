@@ -7,9 +7,9 @@ const i32 LIMIT_MAX_MS = 60000
 /** A command that the server allows. */
 struct Command {
   1: string name
-  /** What runs. */
+  /** The command line that runs. */
   2: string line
-  /** The caller's arguments follow it. Otherwise there are none. */
+  /** True: the caller's arguments follow the line. False: the command takes no arguments. */
   3: bool takes_arguments
 }
 
@@ -29,7 +29,7 @@ union Output {
   3: Exit exit
 }
 
-/** Who logs in, and where. */
+/** The user who logs in, and the host. */
 struct Login {
   1: string host
   2: i32 port = 22
@@ -102,7 +102,7 @@ exception Unreachable {
 exception NotExpected {
   /** "login:" */
   1: string expected
-  /** What came instead. */
+  /** The text that was received. */
   2: binary received
   3: string message
 }

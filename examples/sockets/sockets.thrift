@@ -19,7 +19,7 @@ struct Option {
   /** Its number within the level. */
   3: i32 number
   4: i32 value
-  /** What the value stands for, where it is a constant: "SOCK_STREAM", "IP_PMTUDISC_DO". */
+  /** The name of the value, if it is a constant: "SOCK_STREAM", "IP_PMTUDISC_DO". */
   5: string meaning
 }
 
@@ -74,7 +74,7 @@ struct Owner {
   3: i32 fd
 }
 
-/** What to list; absent: anything. */
+/** Selects the sockets to list; an absent field selects all. */
 struct Filter {
   1: optional i32 port
   2: optional State state

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connects to a TLS endpoint, shakes hands and describes what it finds. */
+/* Connects to a TLS endpoint, does the handshake and describes the result. */
 
 #include <netdb.h>
 #include <openssl/err.h>
@@ -15,18 +15,18 @@
 
 enum { SPARE_MS = 300, VERDICT_MS = 2000, AUTHORITY_MAX = 1 << 20 };
 
-/* What the handshake told on its way. */
+/* Facts that the callbacks of the handshake collect. */
 typedef struct Handshake {
-    bool asked; /* the endpoint asked for a certificate of ours */
+    bool asked; /* the endpoint asked for a client certificate */
     bool presented;
-    bool accepted;   /* it sent a session ticket: it is content */
-    int code, depth; /* of the certificate that is refused; X509_V_OK */
+    bool accepted;   /* it sent a session ticket, so it accepted the client */
+    int code, depth; /* of the refused certificate; X509_V_OK */
     X509 *refused;
 } Handshake;
 
-static int handshake_index; /* of the Handshake of an SSL */
+static int handshake_index; /* index of the Handshake in an SSL */
 
-/* ---- what OpenSSL calls ---- */
+/* ---- callbacks of OpenSSL ---- */
 
 static int on_certificate(int ok, X509_STORE_CTX *store) {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
@@ -64,7 +64,7 @@ static int throw_bad_setting(ferry_request *request, const char *name, const cha
     return tls_throw_bad_setting(request, &(tls_bad_setting){name, message});
 }
 
-/* Adds the certificates in this text; how many. */
+/* Adds the certificates in this text; returns their number. */
 static int add_authorities(SSL_CTX *context, const char *pem) {
     BIO *bio = BIO_new_mem_buf(pem, (int)strlen(pem));
     X509 *one;
@@ -79,7 +79,7 @@ static int add_authorities(SSL_CTX *context, const char *pem) {
     return n;
 }
 
-/* Makes it ready, or answers with what is wrong. True: ready. */
+/* Prepares the context, or answers with the error. True: it is ready. */
 static bool set_up(ferry_request *request, SSL_CTX *context, const tls_settings *settings,
                    int *ret) {
     const char *own = getenv("TLS_CERTIFICATE");
@@ -149,8 +149,8 @@ static int throw_unreachable(ferry_request *request, const char *host, int port,
 
 /* ---- talking ---- */
 
-/* TLS 1.3 ends the handshake before the endpoint has judged our certificate, or that we have none.
- * True: it did not refuse. */
+/* TLS 1.3 ends the handshake before the endpoint has checked our certificate, or the lack of one.
+ * True: the endpoint did not refuse. */
 static bool await_verdict(SSL *ssl, const Handshake *handshake) {
     struct pollfd ready = {.fd = SSL_get_fd(ssl), .events = POLLIN};
     char byte;
@@ -160,7 +160,7 @@ static bool await_verdict(SSL *ssl, const Handshake *handshake) {
         return true;
     while (!handshake->accepted) {
         if (SSL_pending(ssl) == 0 && poll(&ready, 1, VERDICT_MS) <= 0)
-            return true; /* silent, then: it is waiting for us */
+            return true; /* no message: the endpoint waits for ours */
         n = SSL_peek(ssl, &byte, 1);
         if (n > 0)
             return true;

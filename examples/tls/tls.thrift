@@ -126,7 +126,7 @@ exception NotAllowed {
 }
 
 /**
- * What a TLS endpoint offers.
+ * Describes a TLS endpoint.
  *
  * Connects, shakes hands, checks the certificate and describes it all. Nothing is sent. A certificate
  * that is not good is an exception, never a report.

@@ -37,7 +37,7 @@ struct Response {
   4: list<Header> headers
   5: Framing framing
   6: binary body
-  /** What was sent. */
+  /** The request as it was sent. */
   7: string request
   /** The connection had served a request before. */
   8: bool reused
@@ -106,7 +106,7 @@ exception TooLarge {
 /**
  * One GET at three layers.
  *
- * Whatever the layer, the same response comes back. Redirects are not followed. Connections are kept
+ * The response is the same on every layer. Redirects are not followed. Connections are kept
  * and used again, as a Session of Python's requests does.
  */
 service Webget {

@@ -49,7 +49,7 @@ Definition *program_declare(Program *program, File *file, Definition *definition
 const char *program_hint(Program *program, const File *file, const char *name,
                          bool (*fits)(const Definition *definition));
 
-/* ---- what the checker leaves behind ---- */
+/* ---- results of the checker ---- */
 
 /* The type behind typedefs. NULL if a name in it is unknown, which was reported. */
 const Type *type_true(const Type *type);

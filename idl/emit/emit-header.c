@@ -42,7 +42,7 @@ static void put_constants(Emit *emit) {
     }
 }
 
-/* ---- what comes with types ---- */
+/* ---- declarations that belong to types ---- */
 
 /* `#define CALC_RANGE_INIT { 0, 0, NULL }`, on lines of at most 100 columns. */
 static void put_macro(Buffer *to, const char *head, const char *const *items, size_t n) {

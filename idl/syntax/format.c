@@ -92,8 +92,8 @@ static void put_comments(Formatter *f, uint32_t until, const char *indent) {
     }
 }
 
-/* Ends the line of an element that ends at this place: with what stands inside of it, or behind it
- * on its line, and before until. */
+/* Ends the line of an element that ends at this place, with the comments inside it or behind it on
+ * its line that stand before until. */
 static void end_line(Formatter *f, uint32_t end, uint32_t until, const char *indent) {
     bool line_comment = false;
 

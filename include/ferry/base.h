@@ -63,10 +63,10 @@ void *ferry_alloc(size_t size);
  * and releases the batch it arrived in. A large body is shared. A copy can be read; it cannot be
  * answered or settled.
  *
- * @param block  What ferry handed out or lent; NULL is allowed.
+ * @param block  A block that ferry returned or lent; NULL is allowed.
  *
- * Ownership: one ferry_free() for each ferry_keep(). Threads: any; what is lent to a callback, only
- * inside that callback.
+ * Ownership: one ferry_free() for each ferry_keep(). Threads: any; for a block lent to a callback,
+ * only inside that callback.
  *
  * @return the block to use from now on; NULL: out of memory, or block is NULL.
  */
@@ -76,7 +76,7 @@ const void *ferry_keep(const void *block);
  * Removes an owner from a block; the last one frees it. On a block that is only lent it does
  * nothing.
  *
- * @param block  What ferry handed out, or ferry_keep() returned; NULL is allowed.
+ * @param block  A block that ferry or ferry_keep() returned; NULL is allowed.
  *
  * Threads: any.
  *
@@ -180,7 +180,7 @@ typedef struct ferry_error {
  * time. */
 void ferry_error_clear(ferry_error *error);
 
-/* The accessors below accept NULL. What they return is lent until the error is cleared. Threads:
+/* The accessors below accept NULL. Returned pointers are lent until the error is cleared. Threads:
  * any, while no thread changes or clears the error. */
 
 /* The error that led to this one; NULL: there is no earlier one. */

@@ -1,32 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A cache in this process, in Redis, in several Redis, in a Redis cluster. No broker needed.
+ * A cache in this process, in one Redis server, in several servers, or in a Redis cluster. It needs
+ * no broker.
  *
- * Unlike a client, a cache is shared by threads: one computation per process needs that. Every
- * function here may be called from any thread, except ferry_cache_close(): nothing else may be
- * using that handle then. After fork() the child opens its own.
+ * Unlike a client, a cache is shared by threads, so that a process computes each value only once.
+ * Every function here may be called from any thread. The exception is ferry_cache_close(): no other
+ * thread may use the handle during that call. After fork() the child opens its own cache.
  *
- * No function waits longer than options.timeout_ms; past it, a read is a miss and a write is
- * dropped and counted. Set options.strict to get the error instead. Functions whose answer decides
- * something (add, replace, touch, exists, incr, append) always give the error.
+ * No function waits longer than options.timeout_ms. After that time a read is a miss, and a write
+ * is dropped and counted. If options.strict is set, the caller gets the error instead. Functions
+ * whose answer decides something (add, replace, touch, exists, incr, append) always return the
+ * error.
  *
  * A key is 1 to 32 768 bytes of any kind, the prefix included. A value is 0 bytes to 64 MiB. A ttl
- * is in milliseconds, 0: until it is evicted; at most FERRY_CACHE_TTL_MAX. Keys that begin with
+ * is in milliseconds, at most FERRY_CACHE_TTL_MAX; 0: until it is evicted. Keys that begin with
  * "ferry.tag:" or "ferry.lease:" belong to the cache itself.
  *
- * Errors that every function may give when it gives errors at all:
+ * Errors of every function that returns errors:
  *   -EINVAL     an argument is NULL, a key is empty, a ttl is out of range, a tag is malformed;
  *   -EMSGSIZE   the key or the value is larger than the limit;
  *   -ENOMEM     out of memory;
  *   -ETIMEDOUT  Redis did not answer within timeout_ms (error->outcome_unknown for a write);
- *   -ENOTCONN   Redis cannot be reached, or its circuit breaker is open and nothing was tried;
- *   -ECONNRESET the connection was lost on the way (error->outcome_unknown for a write);
- *   -EACCES     Redis wants another user or password, or does not allow the command;
- *   -ENOBUFS    Redis is at its memory limit, or too much is waiting to be sent to it;
+ *   -ENOTCONN   Redis cannot be reached, or its circuit breaker is open and nothing was sent;
+ *   -ECONNRESET the connection was lost during the call (error->outcome_unknown for a write);
+ *   -EACCES     Redis refused the user, the password, or the command;
+ *   -ENOBUFS    Redis is at its memory limit, or too many bytes wait to be sent to it;
  *   -EROFS      Redis is a read-only replica;
- *   -EPROTO     what answered is not Redis, or lies about lengths;
- *   -EREMOTEIO  any other error that Redis gave; error->message has its words.
- * The first three are mistakes of the caller, or of the moment, and are given even without strict.
+ *   -EPROTO     the reply is not Redis protocol, or its lengths are wrong;
+ *   -EREMOTEIO  any other error of Redis; error->message has its text.
+ * The first three are returned even without strict.
  */
 #ifndef FERRY_CACHE_H
 #define FERRY_CACHE_H
@@ -54,20 +56,21 @@ enum {
 
 /* ---- opening ---- */
 
-/* ferry_cache_options.near_cache: what is kept in this process too. A program that says
- * `.near_cache = true` gets all of it. */
+/* ferry_cache_options.near_cache: the values that this process keeps as well. `.near_cache = true`
+ * keeps all of them. */
 enum {
-    FERRY_NEAR_MEMOISED = 0, /* answers of memoised methods, whose ttl says that they may be old */
+    FERRY_NEAR_MEMOISED = 0, /* answers of memoised methods only: their ttl permits old values */
     FERRY_NEAR_ALL = 1,
     FERRY_NEAR_NOTHING = 2
 };
 
 typedef struct ferry_cache_options {
     uint32_t timeout_ms; /* longest wait for Redis in one call; 1 to 3 600 000; 0: 100 */
-    uint8_t near_cache;  /* keep what was read from Redis in this process as well: FERRY_NEAR_… */
-    bool strict;         /* give errors instead of misses and dropped writes */
+    uint8_t near_cache;  /* which values read from Redis this process keeps too: FERRY_NEAR_… */
+    bool strict;         /* return errors instead of misses and dropped writes */
     uint64_t max_bytes;  /* of memory:// and of the near cache; at least 64 KiB; 0: 64 MiB */
-    const char *prefix; /* in front of every key and tag: a namespace; NULL: none; 1 to 255 bytes */
+    const char
+        *prefix; /* namespace put before every key and tag: 1 to 255 bytes; NULL: no prefix */
     uint32_t near_stale_ms; /* bound on the age of a near hit; 10 to 3 600 000; 0: 1 000 */
     uint32_t reserved32;
     uint64_t reserved[4];
@@ -89,14 +92,14 @@ typedef struct ferry_cache_options {
  *
  * @return 0, or
  *   -EINVAL      the URL is malformed, an option is out of range, a reserved word is not zero;
- *   -EOPNOTSUPP  the URL's scheme is none of the above;
+ *   -EOPNOTSUPP  the URL has another scheme;
  *   -ENOMEM      out of memory.
  */
 int ferry_cache_open(const char *url, const ferry_cache_options *options, ferry_cache **ret,
                      ferry_error *reterr);
 
 /**
- * Another handle on the same cache, with a prefix of its own in place of the first one's.
+ * Opens another handle on the same cache; its prefix replaces that of the first handle.
  * Connections, memory and statistics are shared; they last until the last handle is closed.
  *
  * @param prefix  1 to 255 bytes, NUL-terminated; NULL: no prefix.
@@ -104,8 +107,8 @@ int ferry_cache_open(const char *url, const ferry_cache_options *options, ferry_
  */
 int ferry_cache_with(ferry_cache *cache, const char *prefix, ferry_cache **ret);
 
-/* Closes the handle. What was handed out stays valid: blocks are the caller's. NULL is fine.
- * Returns NULL. */
+/* Closes the handle. Blocks that the cache returned stay valid: they belong to the caller. NULL is
+ * allowed. Returns NULL. */
 ferry_cache *ferry_cache_close(ferry_cache *cache);
 
 /* ---- one entry ---- */
@@ -121,44 +124,44 @@ ferry_cache *ferry_cache_close(ferry_cache *cache);
  */
 int ferry_cache_get(ferry_cache *cache, ferry_bytes key, ferry_bytes **ret, ferry_error *reterr);
 
-/* Stores a value, whatever was there before. 0, or as listed at the top. */
+/* Stores a value, in place of the old value if the key has one. 0, or as listed at the top. */
 int ferry_cache_set(ferry_cache *cache, ferry_bytes key, ferry_bytes value, uint64_t ttl_ms,
                     ferry_error *reterr);
 
-/* The same with tags, "users,user:7": up to 16, each of 1 to 128 bytes without commas and control
- * characters. The entry is gone as soon as one of them is invalidated. NULL or "": no tags. */
+/* ferry_cache_set() with tags, "users,user:7": up to 16, each of 1 to 128 bytes without commas and
+ * control characters. If one of its tags is invalidated, the entry is gone. NULL or "": no tags. */
 int ferry_cache_set_tagged(ferry_cache *cache, ferry_bytes key, ferry_bytes value, uint64_t ttl_ms,
                            const char *tags, ferry_error *reterr);
 
-/* Stores a value where there is none: of several that try at once, one succeeds. 0; -EEXIST: there
- * is one; or as listed at the top, also without strict. */
+/* Stores a value if the key has no value. If several callers try at once, one succeeds. 0; -EEXIST:
+ * the key has a value; or as listed at the top, also without strict. */
 int ferry_cache_add(ferry_cache *cache, ferry_bytes key, ferry_bytes value, uint64_t ttl_ms,
                     ferry_error *reterr);
 
-/* Stores a value where there is one already. 0; -ENOENT: there is none; or as listed at the top,
- * also without strict. */
+/* Stores a value if the key already has one. 0; -ENOENT: the key has no value; or as listed at the
+ * top, also without strict. */
 int ferry_cache_replace(ferry_cache *cache, ferry_bytes key, ferry_bytes value, uint64_t ttl_ms,
                         ferry_error *reterr);
 
-/* Removes a key; a computation for it that is under way will not be stored. 0, there or not; or as
- * listed at the top. Without strict a delete that Redis did not get is counted in dropped_writes:
- * the entry then lives until its ttl. */
+/* Removes a key; the result of a computation in progress for it is not stored. 0, whether the key
+ * had a value or not; or as listed at the top. Without strict, a delete that did not reach Redis is
+ * counted in dropped_writes, and the entry lives until its ttl ends. */
 int ferry_cache_delete(ferry_cache *cache, ferry_bytes key, ferry_error *reterr);
 
-/* Gives an entry a new time to live, from now. 0; -ENOENT: not there; or as listed at the top, also
- * without strict. Of what ferry_cache_fetch() stored, it moves the end of life, not the time at
- * which it counts as stale. */
+/* Gives an entry a new time to live, from now. 0; -ENOENT: the key has no value; or as listed at
+ * the top, also without strict. For an entry of ferry_cache_fetch() it changes the end of life, not
+ * the time at which the entry becomes stale. */
 int ferry_cache_touch(ferry_cache *cache, ferry_bytes key, uint64_t ttl_ms, ferry_error *reterr);
 
-/* 1: the key is there; 0: it is not; or as listed at the top, also without strict. An entry whose
- * tag was invalidated is not there. */
+/* 1: the key has a value; 0: it has no value, or a tag of its entry was invalidated; or as listed
+ * at the top, also without strict. */
 int ferry_cache_exists(ferry_cache *cache, ferry_bytes key, ferry_error *reterr);
 
 /**
- * The time an entry has left.
+ * Reads the remaining time to live of an entry.
  *
  * @param ret_ms  Receives milliseconds; UINT64_MAX: until it is evicted.
- * @return 1: found; 0: not there; or as listed at the top, also without strict.
+ * @return 1: found; 0: the key has no value; or as listed at the top, also without strict.
  */
 int ferry_cache_ttl_get(ferry_cache *cache, ferry_bytes key, uint64_t *ret_ms, ferry_error *reterr);
 
@@ -179,9 +182,9 @@ int ferry_cache_incr(ferry_cache *cache, ferry_bytes key, int64_t by, uint64_t t
 int ferry_cache_decr(ferry_cache *cache, ferry_bytes key, int64_t by, uint64_t ttl_ms,
                      int64_t *ret_now, ferry_error *reterr);
 
-/* Adds bytes to the end of a value, which keeps its time to live; -EMSGSIZE past the limit, as far
- * as this side can tell. A key that is not there begins empty and without a ttl. Never tried twice.
- * 0, or as listed at the top, also without strict. */
+/* Appends bytes to a value, which keeps its time to live. A key without a value starts empty and
+ * without a ttl. Never retried. 0; -EMSGSIZE: the value would exceed the limit, as far as this
+ * process knows; or as listed at the top, also without strict. */
 int ferry_cache_append(ferry_cache *cache, ferry_bytes key, ferry_bytes more, ferry_error *reterr);
 
 /* ---- many entries: one round trip for each Redis that has some of them ---- */
@@ -198,61 +201,63 @@ int ferry_cache_append(ferry_cache *cache, ferry_bytes key, ferry_bytes more, fe
 int ferry_cache_get_many(ferry_cache *cache, const ferry_bytes *keys, size_t n, ferry_bytes **ret,
                          ferry_error *reterr);
 
-/* Stores values[i] under keys[i]. 0, or as listed at the top: then some may be stored. */
+/* Stores values[i] under keys[i]. 0, or as listed at the top: then some of them may be stored. */
 int ferry_cache_set_many(ferry_cache *cache, const ferry_bytes *keys, const ferry_bytes *values,
                          size_t n, uint64_t ttl_ms, ferry_error *reterr);
 
 /* ---- tags ---- */
 
-/* Invalidates every entry that has one of these tags, "users,user:7", in one step each, however
- * many entries there are; a computation that began before will not count as valid. 0, or as listed
- * at the top. */
+/* Invalidates every entry that has one of these tags, "users,user:7", with one step for each tag,
+ * however many entries have it. The result of a computation that began earlier does not count as
+ * valid. 0, or as listed at the top. */
 int ferry_cache_invalidate(ferry_cache *cache, const char *tags, ferry_error *reterr);
 
-/* Removes everything with this handle's prefix; without a prefix, everything that Redis database or
- * this memory holds. Walks all keys, for at most timeout_ms: -ETIMEDOUT means call again. */
+/* Removes all keys with this handle's prefix; without a prefix, all keys of that Redis database or
+ * of this memory. Walks all keys, for at most timeout_ms. -ETIMEDOUT: call it again to continue. */
 int ferry_cache_clear(ferry_cache *cache, ferry_error *reterr);
 
-/* ---- computing what is not there ---- */
+/* ---- computing missing values ---- */
 
 typedef struct ferry_fetch_options {
-    uint64_t ttl_ms;      /* fresh for so long, less up to 10 % at random; 0: until evicted */
-    uint64_t stale_ms;    /* after ttl: serve the old value while one of us computes */
-    uint64_t negative_ms; /* remember -ENOENT; 0: do not */
-    uint32_t wait_ms;     /* for somebody else's computation, then our own; 0: 5 000 */
+    uint64_t ttl_ms; /* how long the value is fresh, less up to 10 % at random; 0: until evicted */
+    uint64_t stale_ms; /* how long after ttl_ms the old value is served while one caller computes */
+    uint64_t negative_ms; /* how long -ENOENT is remembered; 0: not at all */
+    uint32_t
+        wait_ms; /* longest wait for the computation of another caller, before our own; 0: 5 000 */
     uint32_t reserved32;
     const char *tags; /* "users,user:7" */
     uint64_t reserved[4];
 } ferry_fetch_options;
 
-/* Packs the value into out. -ENOENT: there is none. Any other error is the caller's, unstored. */
+/* Packs the value into out. -ENOENT: no value exists. Other errors are returned to the caller and
+ * not stored. */
 typedef int (*ferry_compute_fn)(ferry_packer *out, void *ctx);
 
 /**
- * Looks a key up and computes it when it is not there: once, however many ask for it, in this
- * process and in all others that share the Redis.
+ * Looks a key up, and computes its value if it has none: once, however many callers ask, in this
+ * process and in all other processes that share the Redis server.
  *
- * Somebody else's computation is waited for, wait_ms at most; then this one computes as well. A
- * value past its ttl but within stale_ms is returned at once to all but the one who computes.
- * Shortly before the ttl ends one caller, chosen at random, computes early (the dearer the
- * computation, the earlier), so that a busy key never runs out. When Redis fails, the value is
- * computed once per process and returned; nothing is given as an error that did not come from
- * compute.
+ * If another caller is computing the value, this one waits at most wait_ms and then computes as
+ * well. A value that is older than its ttl, by at most stale_ms, is returned at once to all callers
+ * except the one that computes. Shortly before the ttl ends one caller, chosen at random, computes
+ * early (the longer the computation takes, the earlier), so that a busy key never expires. If Redis
+ * fails, each process computes the value once and returns it; every error that is returned came
+ * from compute.
  *
- * The time this adds to that of compute: timeout_ms to look, wait_ms to wait, timeout_ms to store.
+ * Time added to that of compute: at most timeout_ms to look, wait_ms to wait, timeout_ms to store.
  *
  * @param options  NULL: no ttl, no stale time, no tags.
- * @param compute  Called at most once, on this thread. It may use the cache, also for other keys;
- * not fetch the same key again (-EDEADLK).
+ * @param compute  Called at most once, on this thread. It may use the cache, also for other keys,
+ *                 but must not fetch the same key again (-EDEADLK).
  * @param ret      Receives the value: one block, ferry_free().
  *
  * @return 0, or
- *   -ENOENT    compute said that there is none, now or (negative_ms) recently;
- *   -EINVAL    an argument is out of range; or compute packed not exactly one value;
- *   -EMSGSIZE  the key or what compute packed is larger than the limit;
+ *   -ENOENT    compute returned -ENOENT, now or within the last negative_ms;
+ *   -EINVAL    an argument is out of range, or compute did not pack exactly one value;
+ *   -EMSGSIZE  the key, or the value that compute packed, is larger than the limit;
  *   -EDEADLK   compute asked for the key that it computes;
  *   -ENOMEM    out of memory;
- *   any other negative errno that compute returned, to all who waited for it. Nothing is stored.
+ *   any other negative errno of compute, to all callers that waited for it. Nothing is stored.
  *   With strict also the errors listed at the top.
  */
 int ferry_cache_fetch(ferry_cache *cache, ferry_bytes key, const ferry_fetch_options *options,
@@ -263,41 +268,42 @@ int ferry_cache_fetch(ferry_cache *cache, ferry_bytes key, const ferry_fetch_opt
 typedef struct ferry_cache_stats {
     uint64_t hits;            /* found and valid, near hits included */
     uint64_t near_hits;       /* found without asking Redis */
-    uint64_t misses;          /* not there, expired or invalidated */
-    uint64_t stale_hits;      /* served past their ttl while somebody computed */
-    uint64_t negative_hits;   /* remembered that there is none */
-    uint64_t loads;           /* computations that gave a value, or that there is none */
+    uint64_t misses;          /* no value, expired or invalidated */
+    uint64_t stale_hits;      /* served after their ttl while another caller computed */
+    uint64_t negative_hits;   /* answered by a remembered -ENOENT */
+    uint64_t loads;           /* computations that returned a value or -ENOENT */
     uint64_t load_failures;   /* computations that failed */
-    uint64_t early_loads;     /* of the loads: before the ttl ended */
-    uint64_t waits;           /* waited for somebody else's computation */
-    uint64_t wait_timeouts;   /* of these: in vain */
+    uint64_t early_loads;     /* loads that began before the ttl ended */
+    uint64_t waits;           /* waits for the computation of another caller */
+    uint64_t wait_timeouts;   /* waits that ended without a value */
     uint64_t stores;          /* values written */
-    uint64_t errors;          /* calls that Redis failed, timeouts included */
-    uint64_t timeouts;        /* of these: because time ran out */
-    uint64_t dropped_writes;  /* writes and deletes given up without an error */
-    uint64_t breaker_opens;   /* times that a Redis was given up for a while */
-    uint64_t breaker_refused; /* commands not tried because of it */
+    uint64_t errors;          /* calls that failed because of Redis, timeouts included */
+    uint64_t timeouts;        /* errors that were timeouts */
+    uint64_t dropped_writes;  /* writes and deletes that were dropped without an error */
+    uint64_t breaker_opens;   /* times that the circuit breaker of a Redis server opened */
+    uint64_t breaker_refused; /* commands that were not sent because a circuit breaker was open */
     uint64_t connects;        /* connections made */
-    uint64_t redirects;       /* MOVED and ASK followed */
-    uint64_t refreshes;       /* maps of the cluster fetched */
-    uint64_t invalidations;   /* near entries dropped because Redis said so */
+    uint64_t redirects;       /* MOVED and ASK replies followed */
+    uint64_t refreshes;       /* cluster maps fetched */
+    uint64_t invalidations;   /* near entries dropped on a message of Redis */
     uint64_t near_flushes;    /* times that the whole near cache was dropped */
-    uint64_t evictions;       /* entries pushed out of memory by others */
+    uint64_t evictions;       /* entries removed from memory to make room */
     uint64_t expirations;     /* entries removed from memory after their ttl */
-    uint64_t entries;         /* in memory now */
-    uint64_t bytes;           /* that they take now */
-    uint64_t max_bytes;       /* that they may take */
+    uint64_t entries;         /* entries in memory now */
+    uint64_t bytes;           /* bytes of these entries */
+    uint64_t max_bytes;       /* limit of bytes */
     uint64_t commands;        /* sent to Redis */
-    uint64_t round_trips;     /* waits for one Redis, whatever number of commands they carried */
-    uint64_t latency_us_sum;  /* of these waits */
+    uint64_t round_trips;     /* waits for one Redis server, each for one or more commands */
+    uint64_t latency_us_sum;  /* sum of the times of round_trips */
     uint64_t latency_us_max;
-    uint64_t latency_us[16]; /* how many took less than 32 us, 64 us, 128 us, ...; last: the rest */
-    uint32_t breakers_open;  /* Redis servers given up right now */
-    uint32_t nodes;          /* Redis servers known */
+    uint64_t latency_us[16]; /* round trips of less than 32 us, 64 us, 128 us, ...; last: all longer
+                                ones */
+    uint32_t breakers_open;  /* Redis servers whose circuit breaker is open now */
+    uint32_t nodes;          /* known Redis servers */
     uint64_t reserved[8];
 } ferry_cache_stats;
 
-/* Counts since the cache was opened, of all its handles. Never waits. */
+/* Reads the counters since the cache was opened, of all its handles. Never waits. */
 void ferry_cache_stats_read(ferry_cache *cache, ferry_cache_stats *ret);
 
 #ifdef __GNUC__

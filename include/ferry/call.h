@@ -188,19 +188,20 @@ int ferry_stream_watch(ferry_stream *stream, void (*fn)(ferry_stream *stream, vo
  * it.
  *
  * Reading gives the bytes of the items, one item after another, and the end of file when the server
- * has ended the stream. What stdio writes at once, by default 4096 bytes or what fflush() finds, is
- * sent as an item of at most 64 KiB. Memory is bounded: a write waits until the server reads.
+ * has ended the stream. Each write of stdio (by default 4096 bytes, or the buffer at an
+ * fflush()) is sent as one item of at most 64 KiB. Memory is bounded: a write waits until the
+ * server reads.
  *
- * The items must be bytes: of a method of an interface file `stream<binary>`, or whatever a method
- * called by name sends and takes. There is no text mode, as nowhere in POSIX.
+ * The items must be bytes: `stream<binary>` in an interface file, or the items of a method called
+ * by name. As everywhere in POSIX, there is no text mode.
  *
  * After an error ferror() is true, and errno is the positive errno of ferry_stream_next() or
  * ferry_stream_send(): ECONNRESET when the server was lost. Before fclose(),
- * ferry_stream_result(stream, NULL, &error) tells the whole error, a typed exception too.
+ * ferry_stream_result(stream, NULL, &error) gives the whole error, a typed exception too.
  *
  * fclose() of a file that writes ends this side of the stream. If no other file reads, it waits for
- * the server's answer, and fails with its errno. fclose() of the last file cancels what the server
- * has not ended.
+ * the server's answer, and fails with its errno. fclose() of the last file cancels the call if
+ * the server has not ended it.
  *
  * @param stream  A stream that is not watched.
  * @param mode    "r", "w" or "r+" (both); a "b" or "e" behind it changes nothing.

@@ -98,7 +98,7 @@ int ferry_open(const char *url, const ferry_options *options, ferry_client **ret
  *
  * @param client   A handle. The new one inherits the deadline of the request that client belongs
  *                 to, if any.
- * @param options  What differs. NULL: nothing. Copied.
+ * @param options  The options that differ. NULL: all are inherited. Copied.
  * @param ret      Receives the handle; untouched on failure.
  * @param reterr   Receives the error; may be NULL.
  *

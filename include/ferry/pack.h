@@ -29,7 +29,7 @@ extern "C" {
 /* Makes an empty packer: ferry_packer_close(). NULL: out of memory. Threads: any. */
 ferry_packer *ferry_packer_new(void);
 
-/* Frees the packer and what it packed. NULL is allowed. Returns NULL. */
+/* Frees the packer and its packed values. NULL is allowed. Returns NULL. */
 ferry_packer *ferry_packer_close(ferry_packer *packer);
 
 /* Empties the packer, clears its error, and keeps its memory for the next values. */

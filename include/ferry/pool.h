@@ -3,7 +3,7 @@
  * A pool: one server several times, on threads or in processes, each with a client of its own.
  *
  * Every member announces itself to the broker, with the slots that its set_up asks for: the broker
- * sees so many servers and shares the calls out among them.
+ * sees n servers and distributes the calls among them.
  *
  *     static int set_up(ferry_client *client, unsigned member, void *ctx, ferry_error *reterr) {
  *         return calc_serve(client, &handlers, NULL, NULL, NULL, reterr);
@@ -24,12 +24,12 @@
  *         ferry_pool_close(pool);
  *     }
  *
- * Threads are cheaper, and share what the handlers share; a handler that crashes ends all of them.
- * Of processes only the one ends: its callers get ferry.ServerLost (calls of idempotent methods
- * move to another), and it is replaced.
+ * Threads cost less and share the data of the handlers, but a handler that crashes ends all of
+ * them. If a process crashes, only that process ends: its callers get ferry.ServerLost (calls of
+ * idempotent methods move to another process), and the pool replaces it.
  *
- * The library installs no signal handlers, here or elsewhere. What becomes of the program's own in
- * the children is said at ferry_pool_stop().
+ * The library installs no signal handlers, here or elsewhere. ferry_pool_stop() describes how the
+ * program's own handlers act in the children.
  */
 #ifndef FERRY_POOL_H
 #define FERRY_POOL_H
@@ -47,40 +47,39 @@ extern "C" {
 typedef struct ferry_pool ferry_pool;
 
 typedef struct ferry_pool_options {
-    uint32_t n;                  /* members, at most 1 024; 0: one for each processor we may use */
-    uint32_t stop_ms;            /* a child that is stopped may take so long, and is then killed;
-                                  * 0: 10 000 */
+    uint32_t n; /* members, at most 1 024; 0: one for each processor that the process may use */
+    uint32_t stop_ms;            /* time that a child gets to stop before it is killed; 0: 10 000 */
     const char *url;             /* the broker: see ferry_open() */
     const ferry_options *client; /* of each member's client; NULL: all defaults */
 
-    /* In the parent, when a child has ended: status as waitpid() gives it; error is NULL unless the
-     * child could not be set up. It is replaced unless the pool is being stopped. NULL: nobody is
-     * told. */
+    /* Called in the parent when a child has ended. status: as waitpid() returns it. error: NULL,
+     * unless the child could not be set up. Unless the pool is stopping, the child is replaced.
+     * NULL: no callback. */
     void (*on_exit)(unsigned member, int status, const ferry_error *error, void *ctx);
     void *ctx;
     uint64_t reserved[4];
 } ferry_pool_options;
 
 /**
- * Makes a server of a member's client: ferry_serve(), ferry_work(), ferry_subscribe().
+ * Makes a member's client a server: ferry_serve(), ferry_work(), ferry_subscribe().
  *
  * Called once in each member, on its thread or in its process, and again in a process that replaces
- * another one. The client is the pool's: it is run and closed afterwards, and ferry_stop() of it
- * ends this member alone.
+ * another one. The pool owns the client, and runs and closes it afterwards; ferry_stop() of the
+ * client ends this member alone.
  *
  * @param member  0 to n - 1.
- * @param ctx     What ferry_pool_run_…() was given.
+ * @param ctx     The ctx of ferry_pool_run_…().
  * @param reterr  Never NULL.
  *
- * @return 0, or a negative errno, with reterr filled: the member has failed.
+ * @return 0, or a negative errno with reterr filled: the member has failed.
  */
 typedef int (*ferry_member_fn)(ferry_client *client, unsigned member, void *ctx,
                                ferry_error *reterr);
 
 /**
- * Makes a pool without members yet.
+ * Makes a pool without members.
  *
- * @param options  NULL: all defaults. Copied, but for what the client's callbacks are given.
+ * @param options  NULL: all defaults. Copied, except the ctx of the client's callbacks.
  * @param ret      Receives the pool: ferry_pool_close().
  *
  * @return 0; -EINVAL: an option is refused; -EMFILE, -ENFILE, -ENOMEM.
@@ -90,9 +89,9 @@ int ferry_pool_open(const ferry_pool_options *options, ferry_pool **ret, ferry_e
 /**
  * Runs n threads, each with a client of its own, until ferry_pool_stop().
  *
- * Then each takes no more and finishes what it has begun, as in ferry_run(). When a member cannot
- * be set up, the others are stopped likewise. Handlers run on n threads at once: what they share is
- * theirs to lock.
+ * Then each thread takes no more work and finishes the work in progress, as in ferry_run(). If a
+ * member cannot be set up, the other members are stopped in the same way. Handlers run on n threads
+ * at once: they must lock the data that they share.
  *
  * @return 0 when all have ended; the error of the first member that could not be set up;
  *   -EINVAL: set_up is NULL; -EBUSY: the pool runs; -EAGAIN: no more threads; -ENOMEM.
@@ -118,12 +117,13 @@ int ferry_pool_run_processes(ferry_pool *pool, ferry_member_fn set_up, void *ctx
                              ferry_error *reterr);
 
 /**
- * Ends ferry_pool_run_…(), or the next one when none runs. What was begun is finished; a second
- * call does not wait for that: it kills children, and stops threads as a second ferry_stop() does.
+ * Ends ferry_pool_run_…(), or the next one if the pool does not run. Work in progress is finished.
+ * A second call does not wait for it: it kills children, and stops threads as a second ferry_stop()
+ * does.
  *
- * In a child it stops this child alone. So a program may have one handler for SIGTERM, which calls
- * this: sent to the parent it ends the pool, sent to a child that child (which is then replaced),
- * and Ctrl-C, which goes to all of them, ends everything in order.
+ * In a child it stops this child alone. So a program may have one handler for SIGTERM that calls
+ * this function. If the signal goes to the parent, the pool ends; if it goes to a child, that child
+ * ends and is replaced; Ctrl-C goes to all of them, and everything ends in order.
  *
  * Threads: any; in a signal handler too.
  *

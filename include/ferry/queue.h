@@ -199,8 +199,8 @@ int ferry_job_extend(ferry_job *job, uint64_t ms);
 /* The value of a header, lent until the job is settled; NULL: no header has this name. */
 const char *ferry_job_header(const ferry_job *job, const char *name);
 
-/* Iterates over the names of the headers. name is NULL for the first one, then what this function
- * returned before. Returns NULL after the last one. */
+/* Iterates over the names of the headers. name: NULL for the first name, then the name that this
+ * function returned last. Returns NULL after the last one. */
 const char *ferry_job_header_after(const ferry_job *job, const char *name);
 
 #ifdef __GNUC__

@@ -111,7 +111,7 @@ struct ferry_field {
     const char *name;
     uint16_t name_len;
     uint16_t flags;
-    int16_t id; /* the number in the interface file, negative when it gave none */
+    int16_t id; /* the number in the interface file; negative if the file has no number */
     uint16_t reserved;
     uint32_t offset; /* in the C struct; union: of the member */
     uint32_t reserved32;
@@ -122,8 +122,8 @@ struct ferry_field {
 
 /* ferry_method.flags */
 enum {
-    FERRY_ONEWAY = 1,     /* nobody waits for an answer */
-    FERRY_IDEMPOTENT = 2, /* may be tried again, or elsewhere */
+    FERRY_ONEWAY = 1,     /* the method sends no answer */
+    FERRY_IDEMPOTENT = 2, /* may be retried, also on another server */
     FERRY_STREAM_IN = 4,  /* items from the caller */
     FERRY_STREAM_OUT = 8, /* items from the server */
     FERRY_INHERITED = 16  /* declared in a service that this one extends */
@@ -224,11 +224,12 @@ int ferry_value_pack(const ferry_type *type, const void *value, ferry_bytes *ret
                      ferry_error *reterr);
 
 /*
- * The other way. For a scalar, ret points to a variable of its type; for a string to a char *, for
- * any other type T to a T *: one block, ferry_free(). After a failure, a pointer in ret is NULL and
- * a scalar is unchanged.
+ * Unpacks a value. For a scalar, ret points to a variable of its type; for a string to a char *,
+ * for any other type T to a T *: one block, ferry_free(). After a failure, a pointer in ret is NULL
+ * and a scalar is unchanged.
  *
- * -EINVAL: bytes are no such value; -EMSGSIZE: it would take far more memory than bytes; -ENOMEM.
+ * -EINVAL: bytes are not a value of the type; -EMSGSIZE: the value would take far more memory than
+ * bytes; -ENOMEM.
  */
 int ferry_value_unpack(const ferry_type *type, ferry_bytes bytes, void *ret, ferry_error *reterr);
 
@@ -263,7 +264,7 @@ int ferry_value_copy(const ferry_type *type, const void *value, void *ret, ferry
  */
 int ferry_value_print(const ferry_type *type, const void *value, char **ret);
 
-/* The name of an enum's value, or NULL when it has none. */
+/* The name of an enum's value; NULL if the value has no name. */
 const char *ferry_enum_name(const ferry_type *type, int32_t value);
 
 /* The value beside a key in a map (points to both in C), or NULL. Looks at one entry after the
@@ -274,7 +275,7 @@ const void *ferry_map_find(const ferry_type *type, const void *map, const void *
 int ferry_uuid_parse(const char *text, ferry_uuid *ret);
 const char *ferry_uuid_format(const ferry_uuid *uuid, char to[37]); /* returns to */
 
-/* ---- callers: what generated functions are made of ----
+/* ---- callers: the functions that generated code calls ----
  *
  * args points to the method's C struct of arguments. "A result" in ret is as ferry_value_unpack()
  * gives it; NULL for void, and when it is not wanted.
@@ -302,11 +303,11 @@ int ferry_stream_end_typed(ferry_stream *stream, const ferry_method *method, voi
  * Fields that cannot be unpacked are NULL too. */
 const void *ferry_exception_in(const ferry_error *error, const ferry_type *type);
 
-/* ---- services that are met at run time ----
+/* ---- services that are discovered at run time ----
  *
- * For tools, gateways and bridges: what a running service offers, as tables like those of generated
- * code. No program has the C structs that they lay out: their values go through the functions
- * below, as MessagePack.
+ * For tools, gateways and bridges: the methods of a running service, as tables like those of
+ * generated code. No program has the C structs that they lay out: their values go through the
+ * functions below, as MessagePack.
  */
 
 typedef struct ferry_instance {
@@ -320,25 +321,25 @@ typedef struct ferry_instance {
 typedef struct ferry_description {
     const char *name;
     const ferry_service *service; /* NULL: the servers sent no description */
-    const char *problem;          /* what is wrong with the one they sent; NULL: nothing */
-    ferry_bytes bytes;            /* the description as it was sent: docs/description.md */
+    const char *problem; /* the problem of the description that they sent; NULL: no problem */
+    ferry_bytes bytes;   /* the description as it was sent: docs/description.md */
     size_t n_instances;
     const ferry_instance *instances;
 } ferry_description;
 
 /**
- * Asks the broker what a service offers, and who serves it.
+ * Asks the broker for the description and the instances of a service.
  *
- * A service without a description, or with one that cannot be read, is no error: service is NULL.
- * dispatch and answer are NULL in every method: the tables are for looking, not for serving.
+ * A service without a description, or with an unreadable one, is not an error: then service is
+ * NULL. dispatch and answer are NULL in every method: the tables can be read, but not served.
  *
  * @param service  "calc.Calc".
  * @param ret      Receives one block that holds all of it: ferry_free().
  *
  * @return 0, or
- *   -ENOENT     nobody serves it;
+ *   -ENOENT     no server offers it;
  *   -EPROTO     the broker's answer is malformed;
- *   what ferry_call() returns, -ENOMEM.
+ *   an error of ferry_call(), -ENOMEM.
  */
 int ferry_describe(ferry_client *client, const char *service, ferry_description **ret,
                    ferry_error *reterr);
@@ -355,19 +356,21 @@ int ferry_service_print(const ferry_service *service, char **ret);
  *
  * Enums may come by name ("ADD"), uuids, binaries and numbers as text, keys of maps as text, or a
  * map as a list of pairs. Arguments (a method's args) may come in order, as a list, or by name, as
- * a map. A missing field gets its default. Unlike a receiver's, this check refuses unknown names:
- * they are typing mistakes.
+ * a map. A missing field gets its default. Unlike a receiver's check, this one refuses unknown
+ * names: they are typing mistakes.
  *
- * @param root  How messages call the whole: "args" in "args.range.low: expected i32, got str".
- * @param ret   Receives what may be sent; ret->block is the caller's.
+ * @param root  The name of the whole value in messages: "args" in "args.range.low: expected i32,
+ *              got str".
+ * @param ret   Receives the value to send; the caller owns ret->block.
  *
  * @return 0, or -EINVAL (ferry.InvalidArgument, with the place), -EMSGSIZE, -ENOMEM.
  */
 int ferry_value_convert(const ferry_type *type, ferry_bytes value, const char *root,
                         ferry_bytes *ret, ferry_error *reterr);
 
-/* The other way, for people: enums by name, uuids as text, keys of maps as text, binaries as text
- * where they are UTF-8. -EINVAL: bytes are no such value; -EMSGSIZE, -ENOMEM. */
+/* The inverse of ferry_value_convert(), for people: enums by name, uuids as text, keys of maps as
+ * text, binaries as text if they are UTF-8. -EINVAL: bytes are not a value of the type; -EMSGSIZE,
+ * -ENOMEM. */
 int ferry_value_format(const ferry_type *type, ferry_bytes value, ferry_bytes *ret,
                        ferry_error *reterr);
 

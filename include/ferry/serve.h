@@ -113,8 +113,9 @@ uint32_t ferry_request_left_ms(const ferry_request *request);
 /* The value of a header, lent until the request is answered; NULL: no header has this name. */
 const char *ferry_request_header(const ferry_request *request, const char *name);
 
-/* Iterates over the names of the headers. name is NULL for the first one, then what this function
- * returned before. Returns NULL after the last one. The name is lent until the request is answered.
+/* Iterates over the names of the headers. name: NULL for the first name, then the name that this
+ * function returned last. Returns NULL after the last one. The name is lent until the request is
+ * answered.
  */
 const char *ferry_request_header_after(const ferry_request *request, const char *name);
 

@@ -128,8 +128,8 @@ int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, 
 /* The value of a header, lent with the message; NULL: no header has this name. */
 const char *ferry_message_header(const ferry_message *message, const char *name);
 
-/* Iterates over the names of the headers. name is NULL for the first one, then what this function
- * returned before. Returns NULL after the last one. */
+/* Iterates over the names of the headers. name: NULL for the first name, then the name that this
+ * function returned last. Returns NULL after the last one. */
 const char *ferry_message_header_after(const ferry_message *message, const char *name);
 
 /**

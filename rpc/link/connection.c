@@ -59,8 +59,8 @@ static bool is_in_block(const Connection *connection, const uint8_t *at) {
            at <= connection->block + connection->cap;
 }
 
-/* Puts the unread bytes to the front of a block of their own with room for size bytes. The bytes of
- * a block that somebody else holds do not move. */
+/* Moves the unread bytes to the front of a block of their own with room for size bytes. Bytes in a
+ * block that has other owners do not move. */
 static int make_room(Connection *connection, size_t size) {
     size_t left = (size_t)(connection->end - connection->at);
     uint8_t *block = connection->block;
@@ -82,8 +82,8 @@ static int make_room(Connection *connection, size_t size) {
     return 0;
 }
 
-/* A frame is incomplete. How large a block do its bytes get? A stranger's grows with what really
- * comes: a head alone must not cost more than its bytes. */
+/* The size of the block for an incomplete frame. For an untrusted peer it grows with the bytes that
+ * arrive: a frame's head alone must not cost more memory than its bytes. */
 static size_t block_size(const Connection *connection, size_t wanted) {
     size_t left = (size_t)(connection->end - connection->at), size = BLOCK_MIN;
 
@@ -149,7 +149,7 @@ int connection_next(Connection *connection, Span *ret_message) {
     connection->at = input.at;
     if (event == ZMTP_EVENT_MESSAGE || event == ZMTP_EVENT_FAILED)
         *ret_message = span_of(input.data, input.len);
-    if (event == ZMTP_EVENT_FAILED) /* what follows means nothing */
+    if (event == ZMTP_EVENT_FAILED) /* the following bytes have no meaning */
         connection->at = connection->end;
     if (event != ZMTP_EVENT_MORE)
         return event;
@@ -187,7 +187,7 @@ static int append_output(Connection *connection) {
     return 0;
 }
 
-/* Takes what may be sent now. Returns how many iovecs it is. */
+/* Takes the chunks that may be sent now. Returns the number of iovecs. */
 static int gather(Connection *connection, Outbox *outbox, struct iovec iov[SEND_FRAMES]) {
     size_t skip = connection->sending_at;
     Chunk *chunk;
@@ -312,10 +312,10 @@ static void begin_to_doubt(Connection *connection, uint64_t now_ms) {
 }
 
 /*
- * As long as the PING has not arrived, on a slow line behind what was sent before it, each byte
- * that the other end's kernel takes is a sign of life. Afterwards the answer alone counts: the
- * kernel of a program that is stopped goes on taking bytes. A peer of ZMTP 3.0 has no PING: it must
- * only take what it is sent, and the kernel's keep-alive watches it.
+ * Until the PING has reached the other end (on a slow line it follows earlier data), each byte that
+ * the other end's kernel accepts is a sign of life. After that only the answer counts: the kernel
+ * of a stopped program still accepts bytes. A peer of ZMTP 3.0 has no PING: it must only accept the
+ * data that it is sent, and the kernel's keep-alive watches it.
  */
 bool connection_look(Connection *connection, uint64_t now_ms) {
     uint64_t due_ms = connection_next_look(connection), since_ms = now_ms - connection->looked_ms;
@@ -329,7 +329,8 @@ bool connection_look(Connection *connection, uint64_t now_ms) {
     }
     moved = has_moved(connection);
     connection->looked_ms = now_ms;
-    if (since_ms > 2 * LOOK_EACH_MS) /* this process was stopped: what came is still to be read */
+    if (since_ms >
+        2 * LOOK_EACH_MS) /* this process was stopped: input that arrived meanwhile is still read */
         connection->alive_ms += since_ms;
     if (connection->acknowledged < connection->ping_ends_at && moved)
         connection->alive_ms = now_ms;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The process's ZeroMQ context, and what both ends of a connection do with sockets. */
+/* The process's ZeroMQ context, and the socket functions that both ends of a connection use. */
 
 #include "rpc/link/context.h"
 
@@ -59,7 +59,7 @@ void context_unref(void) {
         context = NULL;
     }
     pthread_mutex_unlock(&lock);
-    /* Outside the lock: it waits for what lingers. */
+    /* Outside the lock: it waits for messages that linger. */
     if (ended)
         while (zmq_ctx_term(ended) < 0 && errno == EINTR)
             ;

@@ -23,7 +23,8 @@ void *socket_monitor(void *context, void *socket, int events);
 /* Ends it. monitor may be NULL. */
 void monitor_close(void *socket, void *monitor);
 
-/* The next event. 1, or 0: none now. ret_value is a descriptor or an errno, by event. */
+/* Reads the next event. 1: an event; 0: no event now. ret_value is a descriptor or an errno, by
+ * event. */
 int monitor_next(void *monitor, uint16_t *ret_event, uint32_t *ret_value);
 
 int socket_fd(void *socket);

@@ -2,20 +2,21 @@
 #pragma once
 
 /*
- * Where a broker listens and its clients find it: "tcp://HOST:PORT" or "ipc://PATH". Text is
- * checked here before a socket is made: libzmq, for one, takes port 99999 for 34463.
+ * The address at which a broker listens and its clients connect: "tcp://HOST:PORT" or "ipc://PATH".
+ * Text is checked here before a socket is made: libzmq, for example, takes port 99999 for 34463.
  */
 
 #include <stdbool.h>
 
 typedef enum EndpointUse { ENDPOINT_CONNECT, ENDPOINT_BIND } EndpointUse;
 
-/* NULL: text is an endpoint; to listen at, port 0 or '*' is any free one, host '*' any address,
- * and a host is numeric, an interface or localhost. Else what is wrong with it, for a person. */
+/* NULL: text is a valid endpoint; else the problem, for a person. For listening, port 0 or '*'
+ * means any free port, host '*' means any address, and a host is numeric, an interface or
+ * localhost. */
 const char *endpoint_problem(const char *text, EndpointUse use);
 
-/* Nobody outside this machine reaches it. */
+/* True: other machines cannot reach it. */
 bool endpoint_is_local(const char *text);
 
-/* The path of ipc://PATH, when it is one in the file system; NULL: it is none. */
+/* The path of ipc://PATH in the file system; NULL: the endpoint has no path. */
 const char *endpoint_path(const char *text);

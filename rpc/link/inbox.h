@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * What has come in on one connection: the credit that it used up, and large bodies that arrive in
+ * The received data of one connection: the credit that it used, and large bodies that arrive in
  * PARTs. Pure: no socket, no clock.
  */
 
@@ -12,7 +12,7 @@
 
 typedef struct InTransfer InTransfer;
 
-/* What all inboxes of a broker may hold together. */
+/* The limit that all inboxes of a broker share. */
 typedef struct InboxTotal {
     uint64_t bytes, max;
 } InboxTotal;
@@ -22,33 +22,34 @@ typedef struct Inbox {
     size_t charged;  /* bytes of the batch that is being handled */
     size_t handled;  /* bytes handled since the last CREDIT */
     InTransfer *transfers;
-    size_t transfer_bytes; /* that have come in for them */
+    size_t transfer_bytes; /* received bytes of unfinished transfers */
     size_t n_transfers;
     size_t max_body;   /* bytes of one body: set before use */
-    InboxTotal *total; /* likewise; NULL: no bound */
+    InboxTotal *total; /* set before use too; NULL: no limit */
 } Inbox;
 
 enum {
     INBOX_TRANSFERS_MAX = 64,
-    INBOX_BODIES_MAX = 4, /* times max_body: bytes held for all unfinished transfers together */
+    INBOX_BODIES_MAX = 4, /* times max_body: the bytes of all unfinished transfers together */
 };
 
-/* Charges a batch of len bytes; batches of session control are free. -EPROTO: the peer has
- * overdrawn its credit by more than one batch. */
+/* Charges a batch of len bytes; batches of session control are free. -EPROTO: the peer has exceeded
+ * its credit by more than one batch. */
 int inbox_charge(Inbox *inbox, size_t len);
 
-/* The batch that was charged is handled. Returns how many bytes to grant by CREDIT now, or 0: not
- * yet. */
+/* The charged batch is handled. Returns the bytes to grant by CREDIT now; 0: not yet. */
 uint64_t inbox_handled(Inbox *inbox);
 
-/* Takes a PART in. -EPROTO: too many transfers at once, or number 0. -EMSGSIZE: larger than
- * max_body, or too much together with the other transfers; -ENOBUFS: too much together with those
- * of all others; -ENOMEM: after these the transfer is remembered as refused. */
+/* Accepts a PART. -EPROTO: too many transfers at once, or number 0. -EMSGSIZE: larger than
+ * max_body, or too large together with the peer's other transfers; -ENOBUFS: too large together
+ * with the transfers of all peers; -ENOMEM. After the last three errors the transfer is remembered
+ * as refused. */
 int inbox_part(Inbox *inbox, const Message *part);
 
-/* If the message's body went ahead in PARTs: puts it together as a block, which is the caller's, in
- * *ret_block, and lets message->body point to it (body_transfer becomes 0, passed empty). Else
- * *ret_block is NULL. -ENOENT: no such transfer; -EMSGSIZE, -ENOBUFS, -ENOMEM: it was refused. */
+/* If the message's body arrived in PARTs before it: joins them to a block, which the caller owns,
+ * in *ret_block, and makes message->body point to it (body_transfer becomes 0, passed empty). Else
+ * *ret_block is NULL. -ENOENT: no transfer has this number; -EMSGSIZE, -ENOBUFS, -ENOMEM: the
+ * transfer was refused. */
 int inbox_body(Inbox *inbox, Message *message, const void **ret_block);
 
 void inbox_clear(Inbox *inbox);

@@ -18,7 +18,7 @@
 enum { ENDPOINTS_MAX = 8, ENDPOINT_SIZE = 96, HOST_SIZE = 256, PORT_SIZE = 8 };
 
 struct Lookup {
-    int owners; /* atomic: who asked, and the thread */
+    int owners; /* atomic; the owners are the caller and the thread */
     int done;   /* atomic */
     int fd;
     int code; /* of getaddrinfo() */

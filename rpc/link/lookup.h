@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Finds out the addresses of a broker's host, on a thread of its own: that may take half a minute
- * when no name server answers, and libzmq would spend it on the one thread that carries all
- * connections of the process. What is looked up for nobody any more ends by itself.
+ * Resolves the host of a broker on a thread of its own. This may take half a minute if no name
+ * server answers, and libzmq would spend that time on the one thread that carries all connections
+ * of the process. A lookup that its owner has freed ends by itself.
  */
 
 #include <stdbool.h>
@@ -13,8 +13,8 @@
 
 typedef struct Lookup Lookup;
 
-/* Is there a name in it? Else it is ipc:// or an address. All urls here have no endpoint_problem().
- */
+/* True: url contains a host name; false: ipc:// or an address. Every url in this file has passed
+ * endpoint_problem(). */
 bool lookup_is_needed(const char *url);
 
 /* -ENOMEM, -EAGAIN (no thread), -EMFILE. */
@@ -24,9 +24,10 @@ Lookup *lookup_free(Lookup *lookup); /* never waits */
 int lookup_fd(const Lookup *lookup); /* readable when it is done */
 bool lookup_is_done(const Lookup *lookup);
 
-/* Once done: its endpoints with addresses in place of the name, best first; NULL: no more. */
+/* Once done: the url with an address in place of the host name, best address first; NULL: no
+ * more. */
 const char *lookup_endpoint(const Lookup *lookup, unsigned i);
-/* Why there are none. */
+/* The reason if the lookup found no address. */
 const char *lookup_problem(const Lookup *lookup);
 
 DEFINE_CLEANUP(Lookup *, lookup_free);

@@ -170,7 +170,7 @@ static int put_large(Outbox *outbox, Lane lane, const Message *message, const vo
             outbox->transfers = transfer;
         outbox->last_transfer = transfer;
     } else {
-        /* Its place in the lane: what was put before goes before, and what comes after, after. */
+        /* A placeholder keeps a large body's place in the lane. */
         Chunk *place = malloc(sizeof(*place));
 
         if (!place)

@@ -2,12 +2,13 @@
 #pragma once
 
 /*
- * What is to be sent on one connection, as batches in the making. Pure: no socket, no clock.
+ * The messages that wait to be sent on one connection, collected into batches. Pure: no socket, no
+ * clock.
  *
- * Three lanes: session control goes first and costs no credit; calls and answers go ahead of bulk
- * (topics, jobs, stream items). Each lane keeps its order, but for large bodies on the calls lane:
- * small calls pass them, and they share what is left with the bulk lane. What the peer's credit
- * does not cover waits here, within a bound.
+ * Three lanes: session control goes first and costs no credit; calls and answers go before bulk
+ * (topics, jobs, stream items). Each lane keeps its order. The exception is large bodies on the
+ * calls lane: small calls pass them, and they share the remaining credit with the bulk lane.
+ * Messages that the peer's credit does not cover wait here, up to a limit.
  */
 
 #include <ferry/base.h>
@@ -23,9 +24,9 @@ typedef struct Chunk {
     struct Chunk *next;
     uint32_t len, cap, records;
     uint8_t lane;
-    bool large; /* holds records of WIRE_RECORD_LARGE bytes and more alone: may fill up */
-    struct Transfer *transfer; /* not a batch: the place of a large body among those of its lane */
-    uint8_t *frame; /* once it is on its way: the batch as a ZMTP frame, in room and data */
+    bool large; /* only records of at least WIRE_RECORD_LARGE bytes: more of them may be added */
+    struct Transfer *transfer; /* not a batch: a large body's place in its lane */
+    uint8_t *frame; /* once it is being sent: the batch as a ZMTP frame, in room and data */
     size_t frame_len;
     uint8_t room[ZMTP_ROOM];
     uint8_t data[];
@@ -33,8 +34,8 @@ typedef struct Chunk {
 
 typedef struct Transfer Transfer;
 
-/* Large bodies of the calls lane that are on their way at once; others wait for one of them to end.
- * The bulk lane has one more: its order holds for large bodies too. */
+/* Large bodies of the calls lane in transfer at once; others wait for one of them to end. The bulk
+ * lane has one more transfer: its order includes large bodies. */
 enum { OUTBOX_TRANSFERS_MAX = 3 };
 
 typedef struct Outbox {
@@ -43,19 +44,20 @@ typedef struct Outbox {
         size_t bytes;
     } lanes[N_LANES];
     Transfer *transfers, *last_transfer; /* large bodies of the calls lane */
-    Chunk *returned;                     /* what outbox_untake() was given, oldest first */
+    Chunk *returned;                     /* chunks of outbox_untake(), oldest first */
     uint64_t last_transfer_id;
-    size_t transfer_bytes; /* still to be sent of large bodies */
-    int64_t credit;        /* bytes the peer will take; may go below zero by one batch */
+    size_t transfer_bytes; /* unsent bytes of large bodies */
+    int64_t credit;        /* bytes that the peer accepts; one batch may take it below zero */
     bool part_turn;        /* bulk and the large bodies of calls take turns */
 } Outbox;
 
-/* Appends a message. A body of more than WIRE_INLINE_MAX bytes goes ahead in PARTs: copied, or held
- * when `block` (may be NULL) is the block around it. The bound is the caller's: see
+/* Appends a message. A body of more than WIRE_INLINE_MAX bytes goes before it in PARTs: copied, or
+ * held if `block` (may be NULL) is the block around it. The caller limits the total: see
  * outbox_bytes(). -ENOMEM: nothing was appended. */
 int outbox_put(Outbox *outbox, Lane lane, const Message *message, const void *block);
 
-/* Bytes that wait on the calls and bulk lanes and in transfers: against the caller's limit. */
+/* Bytes that wait on the calls and bulk lanes and in transfers: the caller compares them with its
+ * limit. */
 static inline size_t outbox_bytes(const Outbox *outbox) {
     return outbox->lanes[LANE_CALLS].bytes + outbox->lanes[LANE_BULK].bytes +
            outbox->transfer_bytes;
@@ -66,28 +68,28 @@ static inline bool outbox_is_empty(const Outbox *outbox) {
            !outbox->lanes[LANE_BULK].first && !outbox->transfers && !outbox->returned;
 }
 
-/* The next batch that may be sent now, taken out and charged, or NULL. */
+/* Takes out and charges the next batch that may be sent; NULL: no batch may be sent. */
 Chunk *outbox_take(Outbox *outbox);
 
-/* Puts back what could not be sent, to the front, and undoes the charge. Batches that were taken
- * one after another go back in reverse. */
+/* Puts an unsent batch back to the front and undoes the charge. Several batches go back in reverse
+ * order. */
 void outbox_untake(Outbox *outbox, Chunk *chunk);
 
-/* Forgets all that waits. */
+/* Drops all waiting messages. */
 void outbox_clear(Outbox *outbox);
 
 Chunk *chunk_new(size_t cap);
-/* A chunk of exactly these bytes, which are a frame already. NULL: out of memory. */
+/* A chunk of exactly these bytes, which already are a frame. NULL: out of memory. */
 Chunk *chunk_of_frame(const uint8_t *frame, size_t len);
 
-/* For the client, which sends by libzmq: a chunk with few bytes is better copied than lent to
- * libzmq, which may keep it for long. */
+/* For the client, which sends by libzmq: true if the chunk has few bytes, so that a copy is better
+ * than lending its memory to libzmq, perhaps for long. */
 static inline bool chunk_is_sparse(const Chunk *chunk) {
     return chunk->len <= 16 * 1024 || chunk->len < chunk->cap / 8;
 }
 
 void chunk_free(Chunk *chunk);
-/* As zmq_free_fn: hint is the chunk. Any thread. */
+/* A zmq_free_fn: hint is the chunk. Any thread. */
 void chunk_free_data(void *data, void *hint);
 
 DEFINE_CLEANUP(Chunk *, chunk_free);

@@ -103,7 +103,7 @@ static int socket_of(const SocketAddress *address) {
 
 /* ---- listening ---- */
 
-/* Does somebody listen at this socket file? */
+/* True: a process listens at this socket file. */
 static bool is_live(const SocketAddress *address, socklen_t len) {
     int fd = socket_of(address), r;
 

@@ -17,19 +17,20 @@ typedef union SocketAddress {
 
 enum { SOCKET_TEXT_MAX = 256 };
 
-/* Non-blocking, close-on-exec and bound. A host may be '*', a numeric address, localhost or the
- * name of an interface. A socket file that nobody listens on any more is replaced. ret_endpoint
- * receives what was bound: port 0 or '*' picks a port. -EADDRINUSE, -EEXIST: something else than a
- * socket is at the path, -ENODEV: no such interface, and what bind() says. */
+/* Opens a non-blocking, close-on-exec socket that listens. A host may be '*', a numeric address,
+ * localhost or the name of an interface. A socket file without a listener is replaced. ret_endpoint
+ * receives the bound endpoint: port 0 or '*' picks a port. -EADDRINUSE; -EEXIST: the path exists
+ * and is not a socket; -ENODEV: the interface does not exist; and the errors of bind(). */
 int socket_listen(const char *endpoint, int *ret_fd, char ret_endpoint[SOCKET_TEXT_MAX]);
 
-/* Begins to connect; the socket is writable when that is over. A host must be numeric. */
+/* Starts to connect; the socket becomes writable when that has ended. A host must be numeric. */
 int socket_connect(const char *endpoint, int *ret_fd);
 
-/* What a connecting socket came to: 0 or a negative errno. */
+/* The result of connecting: 0 or a negative errno. */
 int socket_connected(int fd);
 
-/* Small frames leave at once, and the kernel gives up a line that takes no byte for 10 s. */
+/* Makes small frames leave at once, and makes the kernel end a connection that takes no byte for 10
+ * s. */
 void socket_tune(int fd);
 
 /* "127.0.0.1:4711", "[::1]:4711", or "process 4711" for a Unix socket. */

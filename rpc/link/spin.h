@@ -12,7 +12,7 @@
 typedef struct Spin {
     unsigned limit_us; /* 0: never */
     unsigned usual_us;
-    uint64_t began_ns; /* of the wait under way; 0: none */
+    uint64_t began_ns; /* of the current wait; 0: no wait */
 } Spin;
 
 /* True: ready. False: the caller sleeps now, and says when it woke. */

@@ -17,7 +17,7 @@
 
 enum {
     REMOTE_ERROR_DEPTH_MAX = 16, /* an error and its causes */
-    REMOTE_ERROR_TRACE_MAX = 64, /* lines of one trace; what comes after them is left out */
+    REMOTE_ERROR_TRACE_MAX = 64, /* lines of one trace; further lines are left out */
 };
 
 /*

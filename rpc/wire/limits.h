@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The limits of the wire. docs/PROTOCOL.md says what happens at each. */
+/* The limits of the wire. docs/PROTOCOL.md describes the effect of each limit. */
 
 enum {
     WIRE_MAGIC = 0xF7,

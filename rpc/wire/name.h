@@ -23,7 +23,7 @@ bool pattern_matches(const void *pattern, size_t pattern_len, const void *name, 
 /* Has it a '*' or '>' token? If not, it matches itself alone. */
 bool pattern_is_wild(const void *pattern, size_t len);
 
-/* For messages: what makes this name or pattern invalid. A static text. */
+/* The problem of an invalid name or pattern, for messages. A static text. */
 const char *name_problem(const void *name, size_t len);
 
 /* Does it begin with "ferry."? These names belong to the broker. */

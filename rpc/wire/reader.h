@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * A cursor over MessagePack bytes from outside. It checks every length against what is left before
- * it believes it, never allocates, never recurses. The first error sticks: read on, check once.
+ * A cursor over MessagePack bytes from outside. It checks every length against the remaining bytes
+ * before it uses it, never allocates, never recurses. It keeps the first error: read all values,
+ * then check once.
  */
 
 #include <stdbool.h>
@@ -13,7 +14,7 @@
 
 enum { WIRE_DEPTH_MAX = 32 };
 
-/* Bytes inside the buffer that is being read. */
+/* Bytes inside the buffer of a reader. */
 typedef struct Span {
     const uint8_t *data;
     size_t len;
@@ -21,7 +22,7 @@ typedef struct Span {
 
 typedef struct Reader {
     const uint8_t *at, *end;
-    const char *problem; /* NULL: none so far. A static text: "expected a string" */
+    const char *problem; /* NULL: no error so far. A static text: "expected a string" */
 } Reader;
 
 typedef enum WireType {
@@ -45,14 +46,14 @@ static inline size_t reader_left(const Reader *reader) {
     return (size_t)(reader->end - reader->at);
 }
 
-/* Sets the problem, unless there is one, and moves to the end. */
+/* Sets the problem, unless one is set already, and moves to the end. */
 void reader_fail(Reader *reader, const char *problem);
 
-/* The type of the value to come. */
+/* The type of the next value. */
 WireType reader_peek(const Reader *reader);
 const char *wire_type_name(WireType type); /* "string", for messages */
 
-/* Each reads one value and returns it; zero, false or empty when there is a problem. */
+/* Each function reads one value and returns it; after an error it returns zero, false or empty. */
 uint64_t reader_uint_slow(Reader *reader);
 int64_t reader_int(Reader *reader);
 double reader_double(Reader *reader); /* integers too */
@@ -61,14 +62,15 @@ Span reader_str_slow(Reader *reader);
 Span reader_bin_slow(Reader *reader);
 Span reader_ext(Reader *reader, int8_t *type);
 
-/* The number of elements, of pairs. What is declared fits into what is left. */
+/* The number of elements, or of pairs. A number that is larger than the remaining bytes is an
+ * error. */
 uint32_t reader_array(Reader *reader);
 uint32_t reader_map(Reader *reader);
 
-/* One whole value, whatever it is, checked: depth, lengths, no byte 0xc1. */
+/* One whole value of any type, checked: depth, lengths, no byte 0xc1. */
 Span reader_value(Reader *reader);
 
-/* Is this exactly one well-formed value? NULL: yes. Else what is wrong. */
+/* Checks that data is exactly one well-formed value. NULL: it is; else the problem. */
 const char *wire_check(const void *data, size_t len);
 
 /* ---- the short forms, which nearly all fields have ---- */
@@ -80,7 +82,7 @@ static inline uint64_t reader_uint(Reader *reader) {
         reader->at++;
         return *at;
     }
-    /* Ids and times: two bytes or four. */
+    /* Fast path for ids and times: two bytes or four. */
     if (reader_left(reader) >= 5 && *at == 0xCE) {
         uint32_t value;
 
@@ -95,7 +97,7 @@ static inline uint64_t reader_uint(Reader *reader) {
     return reader_uint_slow(reader);
 }
 
-/* True: there was a nil, and it is read. False: nothing is read. */
+/* True: the value was nil, and has been read. False: nothing was read. */
 static inline bool reader_nil(Reader *reader) {
     if (reader->at < reader->end && *reader->at == 0xC0) {
         reader->at++;

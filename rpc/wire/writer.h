@@ -38,7 +38,9 @@ static inline uint8_t *put_be(uint8_t *to, uint64_t value, int bytes) {
     return to + bytes;
 }
 
-enum { PUT_HEAD_MAX = 9 + 7 }; /* the longest head, and what put_be may write past its end */
+enum {
+    PUT_HEAD_MAX = 9 + 7
+}; /* the longest head, and the bytes that put_be may write past its end */
 
 static inline uint8_t *put_uint(uint8_t *to, uint64_t value) {
     if (value < 0x80) {

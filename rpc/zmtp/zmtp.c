@@ -15,7 +15,7 @@ enum {
     SIGNATURE_SIZE = 10, /* FF, 8 bytes of padding, 7F */
     MECHANISM_AT = 12,
     MECHANISM_SIZE = 20,
-    PING_TTL = 60, /* tenths of a second: a libzmq peer gives us up after so much silence */
+    PING_TTL = 60, /* tenths of a second: after this silence a libzmq peer closes the connection */
 };
 
 void zmtp_init(Zmtp *zmtp, const ZmtpMechanism *mechanism, const char *socket_type,
@@ -28,7 +28,7 @@ void zmtp_init(Zmtp *zmtp, const ZmtpMechanism *mechanism, const char *socket_ty
 }
 
 int zmtp_fail(Zmtp *zmtp, const char *problem) {
-    /* Only a peer in its handshake expects an ERROR, and only when our own greeting was fine. */
+    /* Only a peer in its handshake expects an ERROR, and only after a valid greeting of ours. */
     if (zmtp->stage == ZMTP_HANDSHAKE)
         zmtp->owes = (uint8_t)((zmtp->owes & OWES_GREETING) | OWES_ERROR);
     else
@@ -40,9 +40,9 @@ int zmtp_fail(Zmtp *zmtp, const char *problem) {
 
 /* ---- greeting ---- */
 
-/* What is wrong with as much of a greeting as is there; NULL: nothing so far. */
+/* Checks the part of a greeting that has arrived; NULL: no error so far. */
 static const char *greeting_problem(const uint8_t *greeting, size_t len) {
-    /* A message of ZMTP 1.0 begins with its length and a zero: an identity is empty or short. */
+    /* A message of ZMTP 1.0 starts with its length and a zero: an identity is empty or short. */
     if (len > 1 && greeting[0] == 1 && greeting[1] == 0)
         return "it speaks ZMTP 1.0, not 3.0 or later";
     if (len > 0 && greeting[0] != 0xFF)
@@ -108,7 +108,7 @@ size_t zmtp_command_put(const char *name, uint8_t *to) {
     return 1 + size;
 }
 
-/* An ERROR ends the connection; the reason is one for people, if its length is true. */
+/* An ERROR ends the connection; if its length is valid, its reason is reported to the user. */
 static ZmtpEvent hear_error(Zmtp *zmtp, ZmtpInput *input, const uint8_t *body, size_t len) {
     zmtp_fail(zmtp, "it sent an ERROR");
     zmtp->owes &= OWES_GREETING;
@@ -156,7 +156,7 @@ static ZmtpEvent hear_command(Zmtp *zmtp, ZmtpInput *input, const uint8_t *comma
     return ZMTP_EVENT_FAILED;
 }
 
-/* The frame of a command; returns its length. */
+/* Writes the frame of a command; returns its length. */
 static size_t put_command(uint8_t *to, const uint8_t *command, size_t len) {
     size_t head = len > UINT8_MAX ? HEAD_LONG : HEAD_SHORT;
 
@@ -284,7 +284,7 @@ static size_t frame_max(const Zmtp *zmtp, uint8_t flags) {
     return flags & FLAG_COMMAND ? ZMTP_COMMAND_MAX : zmtp->max_message;
 }
 
-/* Checks a frame's head. 1: ret_head and ret_len are its sizes. 0: it is not all there. */
+/* Checks a frame's head. 1: ret_head and ret_len are its sizes. 0: the head is incomplete. */
 static int read_head(Zmtp *zmtp, const ZmtpInput *input, size_t *ret_head, uint64_t *ret_len) {
     size_t have = (size_t)(input->end - input->at);
     const char *problem = have > 0 ? head_problem(zmtp, input->at[0]) : NULL;

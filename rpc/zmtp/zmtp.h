@@ -49,14 +49,14 @@ typedef enum ZmtpStage { ZMTP_GREETING, ZMTP_HANDSHAKE, ZMTP_OPEN, ZMTP_FAILED }
 /* One end of one connection. Read the fields freely; only the codec and the mechanism write. */
 struct Zmtp {
     const ZmtpMechanism *mechanism;
-    void *state;             /* of the mechanism; whoever called zmtp_init() owns it */
+    void *state;             /* of the mechanism; the caller of zmtp_init() owns it */
     const char *socket_type; /* ours, and… */
     const char *peer_type;   /* …the one that the peer must have */
     size_t max_message;      /* bytes of a message */
     const char *problem;     /* why the stage is ZMTP_FAILED */
     ZmtpStage stage;
     uint8_t minor; /* of the peer's version 3: PING and PONG came with 3.1 */
-    uint8_t owes;  /* what zmtp_output() has to write */
+    uint8_t owes;  /* the output that zmtp_output() will write */
     uint8_t context_len, context[ZMTP_CONTEXT_MAX];
 };
 
@@ -91,16 +91,16 @@ static inline bool zmtp_has_output(const Zmtp *zmtp) {
     return zmtp->owes != 0;
 }
 
-/* Writes what the codec itself has to say: greeting, handshake, PING, PONG, ERROR. The caller sends
- * these bytes between two frames, before any message that it seals afterwards. */
+/* Writes the codec's own output: greeting, handshake, PING, PONG, ERROR. The caller sends these
+ * bytes between two frames, before any message that it seals afterwards. */
 size_t zmtp_output(Zmtp *zmtp, uint8_t to[ZMTP_OUTPUT_MAX]);
 
 /* Makes a frame of a message that has ZMTP_ROOM free bytes in front of it: *data and *len are then
  * the frame. Only while the stage is ZMTP_OPEN; frames go out in the order of the calls. */
 void zmtp_seal(Zmtp *zmtp, uint8_t **data, size_t *len);
 
-/* Has zmtp_output() write a PING. False: the peer speaks ZMTP 3.0, which has none, or the handshake
- * is not over. */
+/* Makes zmtp_output() write a PING. False: the peer speaks ZMTP 3.0, which has no PING, or the
+ * handshake is not over. */
 bool zmtp_ping(Zmtp *zmtp);
 
 /* ---- for mechanisms ---- */

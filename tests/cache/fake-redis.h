@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A Redis that says what a test wants: one thread, on a port of the loopback interface. */
+/* A fake Redis whose answers a test chooses: one thread, on a port of the loopback interface. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -9,8 +9,9 @@
 typedef struct FakeRedis FakeRedis;
 
 /*
- * Asked for each command; command is its words with spaces between. Writes an answer to reply and
- * returns its length; 0: silence; -1: hangs up. What answers the greeting, a PING, is done already.
+ * Called for each command; command is its words with spaces between. Writes an answer to reply and
+ * returns its length; 0: no answer; -1: close the connection. The PING of the greeting is already
+ * answered.
  */
 typedef int (*FakeAnswerFn)(const char *command, char *reply, size_t size, void *ctx);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every public function of the cache but fetch, against one cache: the URL is the argument, or
+ * Every public function of the cache except fetch, against one cache: the URL is the argument, or
  * "redis", "shards" and "cluster" for servers that the test starts.
  */
 
@@ -84,7 +84,7 @@ static void large_values_come_back_whole(void) {
     CU_ASSERT_EQUAL_FATAL(got->len, size);
     CU_ASSERT_EQUAL(memcmp(got->data, value, size), 0);
     ferry_cache_delete(cache, text("large"), NULL);
-    /* What was handed out is the user's, whatever becomes of the entry. */
+    /* A returned value belongs to the user and outlives its entry. */
     CU_ASSERT_EQUAL(memcmp(got->data, value, size), 0);
     free(value);
 }
@@ -209,7 +209,7 @@ static void handles_with_a_prefix_see_their_own_keys_alone(void) {
     CU_ASSERT_EQUAL(ferry_cache_set_many(shop, keys, values, 2, 0, NULL), 0);
     CU_ASSERT_EQUAL(ferry_cache_get_many(shop, keys, 2, &many, NULL), 2);
     CU_ASSERT_TRUE(found("sh*p[l", "2"));
-    /* Their tags are their own too. */
+    /* Each handle has its own tags too. */
     ferry_cache_set_tagged(cache, text("out"), text("1"), 0, "t", NULL);
     CU_ASSERT_EQUAL(ferry_cache_invalidate(shop, "t", NULL), 0);
     CU_ASSERT_TRUE(found("out", "1"));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shell: commands here, by SSH on an sshd of the test's own, by Telnet; refusals. */
+/* shell: commands on this machine, by SSH on an sshd of the test's own, by Telnet; refusals. */
 
 #include <libssh/libssh.h>
 #include <libssh/server.h>
@@ -55,7 +55,7 @@ static int collect(ferry_stream *stream, bool ssh, Result *result) {
     return r;
 }
 
-/* login NULL: here. Up to two arguments. */
+/* login NULL: on this machine. Up to two arguments. */
 static int run(const shell_login *login, const char *command, const char *one, const char *two,
                const char *input, int32_t limit_ms, Result *result) {
     const char *words[] = {one, two};
@@ -99,14 +99,16 @@ static void know(const char *folder_file, uint16_t port) {
 
 /* ---- the hazard: AllowAnythingPolicy ---- */
 
-enum { NOBODY_MS = 30000 }; /* the impostor gives up, so that a test that fails ends, too */
+enum {
+    NOBODY_MS = 30000
+}; /* after this time the impostor gives up, so that a failing test ends too */
 
-static char caught[64]; /* what the impostor was told */
+static char caught[64]; /* the password that the impostor received */
 
-/* Its successor of libssh's callbacks has no place for an impostor in ten lines. */
+/* The newer callback interface of libssh would make the impostor much longer. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-/* Takes one connection and notes the password, if it is told one. */
+/* Accepts one connection and keeps the password, if it receives one. */
 static void *be_an_impostor(void *arg) {
     struct pollfd ready = {.fd = ssh_bind_get_fd(arg), .events = POLLIN};
     ssh_session session = ssh_new();
@@ -164,7 +166,7 @@ static void a_client_that_checks_no_key_tells_an_impostor_its_password(void) {
     pthread_join(thread, NULL);
     CU_ASSERT_STRING_EQUAL(caught, secret);
 
-    /* The service looks first. The host has another key than is known: */
+    /* The service checks the host key first. The host has another key than the known one: */
     caught[0] = '\0';
     know("host.pub", impostor_port);
     pthread_create(&thread, NULL, be_an_impostor, bind);
@@ -174,7 +176,7 @@ static void a_client_that_checks_no_key_tells_an_impostor_its_password(void) {
     pthread_join(thread, NULL);
     CU_ASSERT_STRING_EQUAL(caught, "");
 
-    /* Or none is known: */
+    /* Or no key of the host is known: */
     know("host.pub", ssh_port);
     pthread_create(&thread, NULL, be_an_impostor, bind);
     CU_ASSERT_EQUAL(run(&login, "hello", NULL, NULL, NULL, 10000, &result), -EREMOTEIO);
@@ -243,7 +245,7 @@ static void much_goes_through_in_both_directions(void) {
     CU_ASSERT_EQUAL_FATAL(shell_run(stage.client, "shout", &(ferry_list_string){0, NULL}, 60000,
                                     &stream, &stage.error),
                           0);
-    for (int i = 0; i < 160; i++) { /* 10 MiB; what comes back is read meanwhile */
+    for (int i = 0; i < 160; i++) { /* 10 MiB; the echo is read meanwhile */
         CU_ASSERT_EQUAL_FATAL(
             shell_run_send(stream, ferry_bytes_of(piece, sizeof(piece)), &stage.error), 0);
         sent += sizeof(piece);
@@ -315,7 +317,7 @@ static void only_listed_commands_and_hosts_are_used(void) {
     CU_ASSERT_EQUAL(run(NULL, "hello", "more", NULL, NULL, 1000, &result), -EREMOTEIO);
     CU_ASSERT_PTR_NOT_NULL(shell_not_allowed_in(&stage.error));
     CU_ASSERT_EQUAL(run(&login, "hello", NULL, NULL, NULL, 1000, &result), -EREMOTEIO);
-    CU_ASSERT_PTR_NOT_NULL(shell_unreachable_in(&stage.error)); /* allowed, and nobody there */
+    CU_ASSERT_PTR_NOT_NULL(shell_unreachable_in(&stage.error)); /* allowed, but no server listens */
     login.host = "127.0.0.1";
     CU_ASSERT_EQUAL(run(&login, "hello", NULL, NULL, NULL, 1000, &result), -EREMOTEIO);
     CU_ASSERT_PTR_NOT_NULL(shell_not_allowed_in(&stage.error));
@@ -362,7 +364,7 @@ static void telnet_sends_the_password_as_it_is(void) {
     ferry_free(said);
 }
 
-/* What goes from the client to sshd, kept. */
+/* Records the bytes from the client to sshd. */
 typedef struct Recorder {
     int listener;
     uint16_t to;
@@ -413,7 +415,8 @@ static void ssh_sends_no_password_in_the_clear(void) {
     know("host.pub", port);
     pthread_create(&thread, NULL, record, &recorder);
     CU_ASSERT_EQUAL(run(&login, "hello", NULL, NULL, NULL, 20000, &result), -EREMOTEIO);
-    CU_ASSERT_PTR_NOT_NULL(shell_login_refused_in(&stage.error)); /* so the password was sent */
+    CU_ASSERT_PTR_NOT_NULL(
+        shell_login_refused_in(&stage.error)); /* this shows that the password was sent */
     pthread_join(thread, NULL);
     CU_ASSERT(recorder.n > 500 && !memmem(recorder.bytes, recorder.n, secret, strlen(secret)) &&
               memcmp(recorder.bytes, "SSH-2.0-", 8) == 0);

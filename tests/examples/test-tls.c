@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tls: every line of the report for TLS 1.2 and 1.3, and every way in which it fails. */
+/* tls: every line of the report for TLS 1.2 and 1.3, and every error. */
 
 #include <openssl/ssl.h>
 #include <sys/socket.h>
@@ -12,7 +12,7 @@
 static Stage stage;
 static char *authority; /* PEM */
 
-/* What it does about a certificate of ours. */
+/* How the endpoint treats a client certificate. */
 typedef enum Wish { NOTHING, ASKS, INSISTS } Wish;
 
 static pid_t endpoint(uint16_t *ret_port, const char *certificate, const char *protocol,
@@ -25,7 +25,7 @@ static pid_t endpoint(uint16_t *ret_port, const char *certificate, const char *p
                          wish == NOTHING ? NULL : "-a", ca, wish == INSISTS ? "-r" : NULL, NULL);
 }
 
-/* Describes an endpoint that lives as long. */
+/* Starts an endpoint, describes it, and stops it. */
 static int describe(const char *certificate, const char *protocol, Wish wish,
                     const tls_settings *settings, tls_report **ret) {
     uint16_t port;
@@ -43,8 +43,7 @@ static tls_settings trusting(void) {
     return settings;
 }
 
-/* The hazard: the notes' context has check_hostname = False. A certificate for another host will
- * do. */
+/* A known hazard: with check_hostname = False a certificate for another host is accepted. */
 static void a_certificate_for_another_name_is_good_to_a_client_that_does_not_check(void) {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     tls_settings settings = trusting();
@@ -121,7 +120,7 @@ static void certificates_that_nobody_signed_are_refused(void) {
     e = tls_not_trusted_in(&stage.error);
     CU_ASSERT(e && e->code == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT && e->depth == 0 &&
               strstr(e->subject, "localhost"));
-    settings.authority = NULL; /* the machine does not know ours */
+    settings.authority = NULL; /* the machine does not know our authority */
     CU_ASSERT_EQUAL(describe("good", NULL, NOTHING, &settings, &report), -EREMOTEIO);
     e = tls_not_trusted_in(&stage.error);
     CU_ASSERT(e && e->code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY);
@@ -153,7 +152,7 @@ static void an_endpoint_may_want_a_certificate(void) {
         CU_ASSERT(report && strcmp(report->protocol, protocols[i]) == 0);
         report = (tls_report *)ferry_free(report);
     }
-    /* One that asks and does not insist is content. */
+    /* An endpoint that asks for a certificate but does not insist accepts a client without one. */
     settings.present_certificate = false;
     CU_ASSERT_EQUAL(describe("good", "TLSv1.3", ASKS, &settings, &report), 0);
     ferry_free(report);

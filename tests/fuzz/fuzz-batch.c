@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The batch reader: any bytes as one ZeroMQ message. What is read is written again, as a client
- * would and as a broker would (with the fields it passes on unopened), and must read the same.
+ * The batch reader: the input is one ZeroMQ message. Messages that were read are written again, as
+ * a client and as a broker would (the broker passes some fields on unopened), and must read the
+ * same.
  */
 
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static void check_inside(Span span, const uint8_t *data, size_t size) {
     must(!span.data || (span.data >= data && span.data + span.len <= data + size));
 }
 
-/* The text of the ops that have one: it is inside the batch. */
+/* The text of a message whose op has one: it must be inside the batch. */
 static Span text_of(const Message *message) {
     switch (message->op) {
     case OP_HELLO:
@@ -50,7 +51,7 @@ static void check_pairs(const Message *message) {
     header_find(message->headers, "traceparent");
 }
 
-/* Writes the message, reads it, writes it again: the bytes are the same. */
+/* Writes the message, reads it, writes it again: the bytes must be the same. */
 static void check_same(const Message *message) {
     size_t size = message_size(message);
     uint8_t *bytes = malloc(size), *end;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whatever stands behind a Redis port: any bytes, in pieces, through the guard and the parser. The
- * first byte chooses the size of the pieces. However they are cut, the same replies come out.
+ * Any bytes from a Redis port, in pieces, through the guard and the parser. The first byte chooses
+ * the size of the pieces. The replies must not depend on the pieces.
  */
 
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What strangers say of their service, and a body against it: two bytes of length, so many bytes of
- * description, a body. What is accepted describes itself the same, prints as an interface file, and
- * its tables are good enough to check any body with.
+ * Descriptions from unknown servers, and a body for each: two bytes of length, a description of
+ * this length, a body. An accepted description must describe itself the same, print as an interface
+ * file, and have tables that can check any body.
  */
 
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static Span whole(const Buffer *bytes) {
     return span_of(bytes->data, bytes->len);
 }
 
-/* NULL: refused, which must have a reason. */
+/* NULL: the input was refused, and a reason must be given. */
 static ferry_service *read_one(Span bytes) {
     ferry_error error = FERRY_ERROR_INIT;
     ferry_service *service = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Interface files. What is accepted is written as C without a complaint, or refused with one; its
- * canonical text is accepted too, and its own canonical text.
+ * Interface files. An accepted file is written as C without an error, or refused with a report; its
+ * canonical text is accepted too, and so is the canonical text of that.
  */
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Every report is printed: places and carets are computed for that. */
+/* Prints every report, so that its positions and carets are computed. */
 static void print_reports(const Program *program) {
     static FILE *nowhere;
 
@@ -22,7 +22,7 @@ static void print_reports(const Program *program) {
         reports_print(&program->reports, nowhere, true);
 }
 
-/* NULL: it was refused, which must have a reason. */
+/* NULL: the file was refused, and a reason must be given. */
 static File *load(Program *program, const void *text, size_t len) {
     File *file;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MessagePack to JSON and back. The first byte says which way: even, MessagePack; odd, JSON text.
- * What is read once must be written as something that is read as the same.
+ * MessagePack to JSON and back. The first byte chooses the direction: even, MessagePack; odd, JSON
+ * text. A value that was read is written, and must then read as the same value.
  */
 
 #include <stdint.h>
@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Bytes to JSON; NULL: refused, which must have a reason. */
+/* Bytes to JSON; NULL: the input was refused, and a reason must be given. */
 static json_t *read_bytes(const void *data, size_t size) {
     ferry_error error = FERRY_ERROR_INIT;
     json_t *json = NULL;
@@ -35,7 +35,7 @@ static json_t *read_text(const char *text, size_t len) {
     return json;
 }
 
-/* What is printed is JSON, and the same. */
+/* The printed text must be JSON of the same value. */
 static void check_print(const json_t *json) {
     char *text = NULL;
     size_t len = 0;
@@ -59,7 +59,8 @@ static void check(const json_t *json, int must_pack) {
         json_t *again = read_bytes(packed.data, packed.len);
         Buffer repacked = {0};
 
-        /* Not json_equal(): {"$bin": "AA"} becomes {"$bin": "AA=="}. But from then on it stays. */
+        /* json_equal() would fail here: {"$bin": "AA"} becomes {"$bin": "AA=="}. After that it must
+         * not change again. */
         if (!again || value_from_json(again, &repacked, &error) < 0 || repacked.len != packed.len ||
             memcmp(repacked.data, packed.data, packed.len) != 0)
             abort();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names and patterns: any bytes may come as either; what is valid must match by the rules. */
+/* Names and patterns: the input is used as both; valid ones must match by the rules. */
 
 #include <assert.h>
 #include <stdint.h>

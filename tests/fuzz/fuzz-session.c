@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The whole broker without sockets: any bytes, as batches of four peers, connections that end, and
- * time that passes. The input is a list of steps: a byte (bits 0-1: which peer; bits 2-3: what),
- * two bytes of length, and so many bytes.
+ * time that passes. The input is a list of steps: a byte (bits 0-1: the peer; bits 2-3: the kind of
+ * step), two bytes of length n, and n bytes.
  *
- *   0  a batch; the head is added, and a HELLO before it when there is no session yet
- *   1  a batch as it stands
+ *   0  a batch; the head is added, and a HELLO before it if there is no session yet
+ *   1  a batch, unchanged
  *   2  the connection ends
- *   3  so many milliseconds pass; nothing follows
+ *   3  n milliseconds pass; no bytes follow
  */
 
 #include <stdlib.h>
@@ -23,7 +23,7 @@ enum { N_PEERS = 4 };
 static Broker broker;
 static Peer *connected[N_PEERS];
 
-/* What is sent must be readable: fake_next() aborts when it is not. */
+/* The broker's output must be readable: fake_next() aborts if it is not. */
 static void read_all(Peer *peer) {
     while (fake_next(peer))
         continue;
@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
     log_level = LOG_LEVEL_ERROR;
     fake_hub_init(&broker);
-    /* So that an input can reach it. */
+    /* Small, so that an input can reach it. */
     broker.limits.max_body = 1000;
     while (stop - at >= 3) {
         unsigned i = at[0] % N_PEERS, what = at[0] / N_PEERS % 4;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Bodies against the tables of a type. The first byte chooses the type. What is accepted packs, and
- * unpacks as the same; it can be shown to a person, and read again as a person wrote it.
+ * Bodies against the tables of a type. The first byte chooses the type. An accepted value packs,
+ * and unpacks as the same value; it can be written as text for a person, and that text can be read
+ * again.
  */
 
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static Span whole(const Buffer *bytes) {
     return span_of(bytes->data, bytes->len);
 }
 
-/* NULL: refused, which must have a reason. */
+/* NULL: the input was refused, and a reason must be given. */
 static void *unpack(const ferry_type *type, Span bytes) {
     ferry_error error = FERRY_ERROR_INIT;
     void *value = NULL;
@@ -37,7 +38,7 @@ static void check_person(const ferry_type *type, Span bytes) {
 
     if (schema_format(type, bytes, "v", &loose, NULL) < 0)
         abort();
-    /* Not all is writable for a person: an enum's value may have no name, a binary be no text. */
+    /* Some values have no text: an enum's value may have no name, and a binary may not be UTF-8. */
     if (schema_convert(type, whole(&loose), "v", &strict, NULL) < 0)
         return;
     value = unpack(type, whole(&strict));
@@ -50,7 +51,7 @@ static void check(const ferry_type *type, const void *value) {
     CLEANUP(buffer_deinit) Buffer first = {0}, second = {0};
     void *again;
 
-    /* What a later version's union holds cannot be sent on. */
+    /* A union with a member of a later version cannot be packed. */
     if (schema_pack(type, value, "v", &first, NULL) < 0)
         return;
     again = unpack(type, whole(&first));

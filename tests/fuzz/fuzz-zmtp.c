@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ZeroMQ's wire protocol: any bytes as what a peer sends. The first byte chooses the end that reads
- * them and how they are cut into pieces; in one piece they must mean the same. What the codec has
- * to say in between stays within its bounds.
+ * ZeroMQ's wire protocol: any bytes from a peer. The first byte chooses which end reads them and
+ * how they are cut into pieces; in one piece they must mean the same. The codec's own output must
+ * stay within its limits.
  */
 
 #include <stdlib.h>
@@ -57,7 +57,8 @@ static Seen feed(uint8_t choice, size_t step, const uint8_t *data, size_t size) 
               MESSAGE_MAX);
     while (have < size) {
         have = have + step < size ? have + step : size;
-        /* Exactly as many bytes as have come: a read past them must not go unseen. */
+        /* The allocation has exactly the size of the received bytes, so that a sanitizer finds a
+         * read past them. */
         uint8_t *piece = malloc(have - taken);
         ZmtpInput input = {.at = piece, .end = piece + (have - taken)};
         ZmtpEvent event;
@@ -88,7 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 2)
         return 0;
     whole = feed(data[0], size, data + 1, size - 1);
-    /* Of a long stream at most about 64 pieces: each is copied again until its frame is whole. */
+    /* At most about 64 pieces of a long stream: each piece is copied again until its frame is
+     * complete. */
     pieces = feed(data[0], 1 + (data[0] >> 1) + size / 64, data + 1, size - 1);
     must(whole.n == pieces.n && whole.hash == pieces.hash && whole.problem == pieces.problem);
     return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What is done a million times allocates nothing, once it has been done some times. */
+/* Operations that a program repeats a million times allocate no memory after the first few
+ * times. */
 
 #include "support/broker.h"
 #include "support/oom.h"
@@ -10,7 +11,7 @@
 enum { WARM_UP = 300, COUNTED = 100, WORDS = 20 };
 
 static TestBroker broker;
-static ferry_client *server, *caller; /* both on this thread: allocations of either count */
+static ferry_client *server, *caller; /* both on this thread, so the allocations of both count */
 
 /* ---- the server ---- */
 
@@ -47,7 +48,7 @@ static int sum(ferry_request *request, void *ctx) {
     return ferry_request_watch(summing, on_item, ctx);
 }
 
-/* ---- what is counted ---- */
+/* ---- the operations ---- */
 
 static int n_done;
 
@@ -87,8 +88,8 @@ static void send_an_item(void) {
     CU_ASSERT_EQUAL(typed_sum_send(stream, 5, NULL), 0);
 }
 
-/* One at a time, so that a busy machine changes nothing. The first ones make
- * tables and pools as large as they get. */
+/* One operation at a time, so that the load of the machine does not matter. The first ones grow
+ * tables and pools to their final size. */
 static void check_allocates_nothing(void (*once)(void)) {
     n_done = 0;
     for (int i = 1; i <= WARM_UP + COUNTED; i++) {

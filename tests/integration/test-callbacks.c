@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What a callback may do, and what is set aside while it does. */
+/* The functions that a callback may call, and the messages that are deferred meanwhile. */
 
 #include "support/broker.h"
 #include "support/suite.h"
@@ -220,7 +220,7 @@ static void turns_do_not_nest(void) {
 }
 
 typedef struct Events {
-    int of[FERRY_EVENT_MISSED + 1]; /* how many of each */
+    int of[FERRY_EVENT_MISSED + 1]; /* number of events of each type */
 } Events;
 
 static void on_event(int event, const ferry_error *error, void *ctx) {
@@ -247,7 +247,7 @@ static void the_program_is_told_of_its_connection(void) {
     CU_ASSERT_TRUE(process_until(client, &events.of[FERRY_EVENT_DOWN], 1));
     CU_ASSERT_TRUE(process_until(client, &events.of[FERRY_EVENT_RETRY], 1));
 
-    /* Somebody else was quicker to come back, with the same name. */
+    /* Another client with the same name comes back first. */
     broker_respawn(&broker);
     rival = connect_client(&broker);
     CU_ASSERT_EQUAL(ferry_serve_method(rival, "event.Echo.echo", &as_one, echo, NULL, NULL, &error),
@@ -256,7 +256,7 @@ static void the_program_is_told_of_its_connection(void) {
     CU_ASSERT_EQUAL(events.of[FERRY_EVENT_UP], 2);
     CU_ASSERT_EQUAL(events.of[FERRY_EVENT_DOWN], 1);
 
-    /* Directly it is an error, and so is a name that is the broker's. */
+    /* A direct call of a name in use is an error, and so is one of the broker's own names. */
     CU_ASSERT_EQUAL(
         ferry_serve_method(client, "event.Echo.echo", &as_one, echo, NULL, NULL, &error), -EEXIST);
     CU_ASSERT_EQUAL(ferry_serve_method(client, "ferry.Echo.echo", NULL, echo, NULL, NULL, &error),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Bytes that no client sends: what they get, and that nobody else notices. */
+/* Bytes that no client sends: the answers to them, and that other clients are not affected. */
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -392,7 +392,7 @@ static void what_makes_no_sense_gets_an_error_and_no_more(void) {
     is_refused(fd, &(Message){.op = OP_UNSUBSCRIBE, .id = ++id, .unsubscribe.sub = 99},
                "ferry.NotFound");
 
-    /* Answers to what it was never asked, messages of a later version: nothing happens. */
+    /* Answers without a request, and messages of a later version, have no effect. */
     raw_say(fd, &(Message){.op = OP_OK, .id = 7});
     raw_say(fd, &(Message){.op = OP_CANCEL, .id = 4711});
     raw_say(fd, &(Message){.op = OP_ANSWER, .answer.reply = 1});

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* kill -9 of a server, of a worker, of the broker, each with work in hand. */
+/* kill -9 of a server, of a worker, of the broker, each while it has work in progress. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ static void start_calls(ferry_client *client, Answers *answers) {
     ferry_process(client, NULL);
 }
 
-/* Turns while the role has not said so. */
+/* Runs turns until the role has printed the word. */
 static bool told_while_turning(ferry_client *client, Process *process, const char *word, long n) {
     uint64_t until_ms = clock_ms() + PATIENCE_MS;
 
@@ -164,7 +164,7 @@ enum { PUSHES = 3000 };
 
 typedef struct Push {
     int confirmed; /* 1: before the kill, 2: after it */
-    int stored;    /* how often it was in the queue afterwards */
+    int stored;    /* number of its copies in the queue afterwards */
 } Push;
 
 static Push pushes[PUSHES];
@@ -226,7 +226,7 @@ static void all_carry_on_when_a_killed_broker_comes_back(void) {
         CU_ASSERT_TRUE(told_count(&worker, "job", round, 5000, &n));
         CU_ASSERT_EQUAL(n, round);
 
-        /* The subscription may come back a little later than the call. */
+        /* The subscription may be restored a little later than the call. */
         line = NULL;
         for (int i = 0; i < 100 && !line; i++) {
             ferry_publish(client, "news.today", ferry_str(text), NULL, NULL);
@@ -265,7 +265,7 @@ static void pushes_without_an_answer_reach_the_next_broker_once(void) {
             daemon_kill(&broker);
         }
     }
-    /* What the old broker had answered is still to be heard. */
+    /* Answers of the old broker are still read. */
     ferry_process(client, NULL);
     before = n_answered;
     daemon_restart(&broker);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Limits that peers and clients run into, and jobs that outlive a lost connection. */
+/* Limits that peers and clients reach, and jobs that outlive a lost connection. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 
 enum { ANSWER_MS = 60000, CUT_MS = 60000, UNCONFIRMED = 65536 };
 
-/* ---- what peers run into ---- */
+/* ---- limits that peers reach ---- */
 
 static bool begin_transfer(int fd, uint64_t transfer) {
     return raw_say(
@@ -36,7 +36,7 @@ static void more_than_64_large_bodies_at_once_are_a_fault(void) {
     fd = raw_session(broker.port, 1 << 20);
     for (uint64_t i = 1; i <= 64; i++)
         CU_ASSERT_TRUE(begin_transfer(fd, i));
-    /* One of them ends: there is room for another. */
+    /* One of them ends, so there is room for another. */
     CU_ASSERT_TRUE(raw_say(
         fd, &(Message){.op = OP_PUSH, .id = 1, .name = span_text("q"), .body_transfer = 17}));
     CU_ASSERT_EQUAL(raw_hear(fd, OP_OK, ANSWER_MS, &message), HEARD);
@@ -54,8 +54,8 @@ static void more_than_64_large_bodies_at_once_are_a_fault(void) {
     daemon_end(&broker);
 }
 
-/* Credit comes back when a batch is done. This one makes work that takes long, and does not wait.
- */
+/* Credit is granted again when a batch is done. This peer sends work that takes long, and does not
+ * wait for credit. */
 static void who_sends_without_credit_is_cut(void) {
     enum { SUBSCRIPTIONS = 1000, BATCHES = 6 };
     static uint8_t batch[WIRE_BATCH_MAX] = {WIRE_MAGIC, WIRE_PROTOCOL};
@@ -76,7 +76,7 @@ static void who_sends_without_credit_is_cut(void) {
     while (at + 32 < batch + sizeof(batch))
         at = message_write(at, &publish);
 
-    /* Who stays within its credit is served to the end, however long it takes. */
+    /* A peer that stays within its credit is served to the end, however long it takes. */
     modest = raw_session(broker.port, 1 << 20);
     publish.id = 4711;
     at = message_write(at, &publish);
@@ -117,7 +117,7 @@ static void unfinished_bodies_of_all_together_are_bounded(void) {
                  &(DaemonOptions){.tcp = true, .config = "[broker]\nmax_transfer_bytes = 16M\n"});
     client = open_with(broker.url, NULL);
     before_kib = process_rss_kib(broker.process.pid);
-    /* 6.4 MiB each, and none ever ends. */
+    /* 6.4 MiB each; no transfer ever ends. */
     for (int i = 0; i < N; i++)
         fds[i] = raw_session(broker.port, 1 << 20);
     for (int k = 0; k < PARTS; k++)
@@ -134,7 +134,7 @@ static void unfinished_bodies_of_all_together_are_bounded(void) {
 #ifndef __SANITIZE_ADDRESS__
     CU_ASSERT((long)after_kib - (long)before_kib < 128 * 1024);
 #endif
-    /* Who names a body that was refused is told; small ones are none of it. */
+    /* A message that names a refused body gets an error; small bodies are not affected. */
     for (int i = 0; i < N && r < 0; i++) {
         Message message;
 
@@ -149,7 +149,7 @@ static void unfinished_bodies_of_all_together_are_bounded(void) {
     CU_ASSERT_EQUAL(ferry_push(client, "q", ferry_str("small"), NULL, &error), 0);
     for (int i = 0; i < N; i++)
         close(fds[i]);
-    /* They are gone, and there is room again. */
+    /* The transfers are gone, so there is room again. */
     r = -1;
     for (uint64_t until_ms = clock_ms() + PATIENCE_MS; r < 0 && clock_ms() < until_ms;) {
         static uint8_t body[1 << 20];
@@ -176,7 +176,7 @@ static void routing_ids_that_peers_chose_are_ignored(void) {
         size_t len = (const size_t[]){1, 2, 4, 5, 6, 9, 254, 255}[i % 8];
 
         random_bytes(id + 1, len - 1);
-        if (i == 9 || i == 10) /* two with the same one */
+        if (i == 9 || i == 10) /* two peers with the same routing id */
             memcpy(id + 1, "same", 4);
         fds[i] = raw_connect(broker.port);
         CU_ASSERT_TRUE(raw_greet(fds[i], id, len));
@@ -185,7 +185,7 @@ static void routing_ids_that_peers_chose_are_ignored(void) {
     for (int i = 0; i < N; i++) {
         Message message;
 
-        /* Each is told to begin with HELLO, as any other. */
+        /* Each gets the fault that HELLO must come first, like any other peer. */
         n_heard += raw_hear(fds[i], OP_FAULT, ANSWER_MS, &message) == HEARD;
         close(fds[i]);
     }
@@ -198,7 +198,7 @@ static void routing_ids_that_peers_chose_are_ignored(void) {
     daemon_end(&broker);
 }
 
-/* ---- what clients run into ---- */
+/* ---- limits that clients reach ---- */
 
 static void on_number(const ferry_message *message, void *ctx) {
     int *n = ctx;
@@ -222,7 +222,7 @@ static void a_publisher_is_told_when_the_broker_does_not_keep_up(void) {
         r = ferry_publish(publisher, "full", (ferry_bytes){body, sizeof(body), NULL}, NULL, NULL);
     CU_ASSERT_EQUAL(r, -EAGAIN);
     printf("\n    a stopped broker: after %d messages of 1 KiB a publish says -EAGAIN", n_taken);
-    /* Nothing that was taken is lost, and the next is taken as soon as there is room. */
+    /* No accepted push is lost, and the next one is accepted as soon as there is room. */
     process_signal(&broker.process, SIGCONT);
     for (uint64_t until_ms = clock_ms() + PATIENCE_MS; r == -EAGAIN && clock_ms() < until_ms;) {
         ferry_process(publisher, NULL);
@@ -257,7 +257,7 @@ static void so_many_pushes_and_no_more_wait_to_be_confirmed(void) {
     CU_ASSERT_EQUAL(r, -EAGAIN);
     CU_ASSERT_EQUAL(n, UNCONFIRMED);
     CU_ASSERT_EQUAL(n_confirmed, 0);
-    /* A push that waits does so until its time is over. */
+    /* A waiting push waits until its timeout. */
     CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 200}, &hasty, NULL), 0);
     CU_ASSERT_EQUAL(ferry_push(hasty, "many", ferry_str("x"), NULL, NULL), -EAGAIN);
     ferry_close(hasty);
@@ -293,7 +293,7 @@ static void push_many(ferry_client *client, const char *queue) {
     CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);
 }
 
-/* A call of ferry.Broker that returns a number; how long it took in *ret_ms. */
+/* Calls a method of ferry.Broker that returns a number; *ret_ms: how long it took. */
 static int64_t manage(ferry_client *client, const char *method, ferry_bytes args,
                       uint64_t *ret_ms) {
     ferry_reply *reply = NULL;
@@ -379,7 +379,8 @@ static void what_a_worker_holds_survives_its_connection(void) {
         CU_ASSERT_EQUAL(ferry_push(client, "held", ferry_str("x"), NULL, NULL), 0);
     CU_ASSERT_TRUE(turn_until(worker, &work.n, 5, PATIENCE_MS));
 
-    /* It is back before the grace of 500 ms is over, and tells what it holds. */
+    /* The worker is back before the grace period of 500 ms ends, and lists the jobs that it
+     * holds. */
     proxy_cut(proxy);
     turn_for(worker, 300);
     CU_ASSERT_EQUAL(ferry_ping(worker, NULL, NULL), 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Who computes is alive, who is stopped is not. FERRY_TEST_BUSY_MS says how long to compute: longer
- * than the 6 s after which a silent connection is given up.
+ * A process that computes counts as alive, a stopped one does not. FERRY_TEST_BUSY_MS is the time
+ * to compute: longer than the 6 s after which a silent connection is closed.
  */
 
 #include <signal.h>
@@ -92,7 +92,7 @@ static void computing_is_life_and_stopping_is_not(void) {
     CU_ASSERT_TRUE(turn_until(client, &computed.n, 1, 60000));
     CU_ASSERT_EQUAL(computed.n_good, 1);
     CU_ASSERT_TRUE(told_count(&worker, "done", 1, PATIENCE_MS, NULL));
-    /* It was acknowledged, and has not come again. */
+    /* The job was acknowledged, and is not delivered again. */
     CU_ASSERT_PTR_NULL(told(&worker, 700));
     printf("\n    computing for %s ms without touching the library: answered and acknowledged",
            busy_ms);
@@ -105,7 +105,7 @@ static void computing_is_life_and_stopping_is_not(void) {
     daemon_end(&broker);
 }
 
-/* It talks all the time, and is stopped between two words. */
+/* The process sends messages all the time, and is stopped between two of them. */
 static void who_was_busy_is_missed_too(void) {
     Process servers[2];
     Daemon brokers[2];

@@ -11,9 +11,9 @@
 
 #define SQUARE_OF_7 "memo.Users.square#2962172c \x91\x07"
 
-static ferry_cache *server_cache; /* the server's; NULL: it has none */
+static ferry_cache *server_cache; /* the server's cache; NULL: no cache */
 
-enum { DEFERS = 1, FORGETS = 2, IS_OVERTAKEN = 3 }; /* what slow does */
+enum { DEFERS = 1, FORGETS = 2, IS_OVERTAKEN = 3 }; /* what the method slow does */
 
 static ferry_client *serving;
 static ferry_request *deferred;
@@ -33,7 +33,8 @@ static int slow(ferry_request *request, int32_t a, void *ctx) {
     return memo_users_slow_return(request, n);
 }
 
-/* What changes data says so to the cache. Also ends what was deferred. */
+/* A method that changes data invalidates its tags in the cache. It also answers deferred
+ * requests. */
 static int forget(ferry_request *request, const char *tags, void *ctx) {
     (void)request, (void)ctx;
     if (deferred)
@@ -59,8 +60,8 @@ static int serve(ferry_client *client, void *ctx) {
 static TestBroker broker;
 static Runner runner;
 static ferry_client *client;  /* has no cache */
-static ferry_client *caching; /* has the server's, or the same Redis */
-static ferry_cache *cache;    /* its */
+static ferry_client *caching; /* has the server's cache, or the same Redis */
+static ferry_cache *cache;    /* the cache of caching */
 
 static void set_up(void) {
     memo_start();
@@ -85,7 +86,7 @@ static void tear_down(void) {
     memo_stop();
 }
 
-/* What a server stores is on its way still when its answer has come. */
+/* A server may still be storing a value after it has answered. */
 static bool wait_for(const char *key, size_t len) {
     for (int i = 0; i < 1000; i++) {
         if (ferry_cache_exists(cache, ferry_bytes_of(key, len), NULL) == 1)
@@ -147,7 +148,7 @@ static void what_a_server_stored_is_found_by_clients(void) {
     CU_ASSERT_EQUAL(memo_users_find(caching, 5, &user, NULL), 0);
     CU_ASSERT_STRING_EQUAL(user->name, "old");
     ferry_free(user);
-    /* A key made of some of the fields is the same at both ends. */
+    /* A key that is made of some of the fields is the same on client and server. */
     CU_ASSERT_EQUAL(memo_users_title(caching, &(memo_user){1, "other", "x"}, "en", &text, NULL), 0);
     CU_ASSERT_STRING_EQUAL(text, "one");
     ferry_free(text);
@@ -167,7 +168,7 @@ static void what_a_client_stored_is_found_by_servers(void) {
     tear_down();
 }
 
-/* Else what the server remembers would begin a new life in the client's cache. */
+/* Otherwise an old value of the server would get a new time to live in the client's cache. */
 static void a_client_with_a_cache_of_its_own_gets_a_fresh_answer(void) {
     ferry_cache *own = NULL;
     ferry_client *other = NULL;
@@ -297,7 +298,7 @@ static void a_handler_invalidates_what_both_ends_remember(void) {
     CU_ASSERT_EQUAL(times_asked(), 1);
     CU_ASSERT_EQUAL(memo_users_forget(client, "users", NULL), 0);
     if (with_redis)
-        usleep(20000); /* one client's near cache hears of it in its own time: see below */
+        usleep(20000); /* the client's near cache is invalidated a little later: see below */
     CU_ASSERT_EQUAL(memo_users_find(caching, 5, &user, NULL), 0);
     CU_ASSERT_STRING_EQUAL(user->name, "new");
     ferry_free(user);
@@ -314,7 +315,7 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The end of `forget` here means that its handler has invalidated. */
+/* When the call of `forget` returns here, its handler has invalidated the tags. */
 static void another_client_sees_it_within_5_ms(void) {
     enum { TIMES = 51 };
     uint64_t took_us[TIMES];
@@ -401,7 +402,7 @@ static void a_handler_that_forgets_to_answer_is_found_out(void) {
     tear_down();
 }
 
-/* ---- what goes wrong ---- */
+/* ---- errors ---- */
 
 static void bytes_of_others_in_the_cache_change_nothing(void) {
     static const struct {
@@ -464,7 +465,7 @@ static void a_stopped_redis_does_not_stop_a_server(void) {
     for (int i = 0; i < 5; i++) {
         CU_ASSERT_EQUAL(memo_users_slow(client, 100 + i, &result, NULL), 0);
     }
-    /* While requests wait for Redis the server goes on with others. */
+    /* While requests wait for Redis, the server handles other requests. */
     for (int i = 0; i < 10; i++)
         CU_ASSERT_EQUAL(memo_users_slow_async(client, 200 + i, on_number, &answers, NULL), 0);
     CU_ASSERT_EQUAL(memo_users_forget(client, "", NULL), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Memoised methods: with memory://, or with "redis", "near", "far" or "cluster" as an argument with
- * a real one. */
+ * a real Redis. */
 
 #include <poll.h>
 #include <stdio.h>
@@ -56,7 +56,7 @@ static void a_cached_answer_does_not_reach_the_server(void) {
     tear_down();
 }
 
-/* Programs of several processes, and machines, have to make the same keys. */
+/* All processes and machines must make the same keys. */
 static void the_key_is_the_same_everywhere(void) {
     FERRY_AUTO(ferry_free) ferry_bytes *value = NULL;
 
@@ -102,7 +102,7 @@ static void declared_exceptions_are_remembered_for_their_own_time(void) {
     usleep(250 * 1000);
     CU_ASSERT_EQUAL(memo_users_find(client, -5, &user, &error), -EREMOTEIO);
     CU_ASSERT_EQUAL(times_asked(), 2);
-    /* No cache.negative: each call asks. */
+    /* Without cache.negative, each call reaches the server. */
     CU_ASSERT_EQUAL(memo_users_plain(client, 1, NULL, &error), -EREMOTEIO);
     CU_ASSERT_EQUAL(memo_users_plain(client, 1, NULL, &error), -EREMOTEIO);
     CU_ASSERT_EQUAL(times_asked(), 4);
@@ -192,7 +192,7 @@ static void callback_calls_are_answered_from_the_cache(void) {
         CU_ASSERT_STRING_EQUAL(answers.name, "old");
         CU_ASSERT_EQUAL(times_asked(), 1);
     }
-    /* What they stored serves blocking calls, and the other way round. */
+    /* Values that they stored answer blocking calls, and the other way round. */
     CU_ASSERT_EQUAL(memo_users_find(client, 5, &user, NULL), 0);
     CU_ASSERT_STRING_EQUAL(user->name, "old");
     ferry_free(user);
@@ -218,7 +218,7 @@ static void a_stale_answer_is_given_while_a_new_one_is_fetched(void) {
     set_up();
     CU_ASSERT_EQUAL(memo_users_stale_async(client, 1, on_number, &answers, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
-    /* The answer of a turn may be on its way into Redis still. */
+    /* The answer of a turn may still be on its way to Redis. */
     for (int i = 0; i < 20; i++) {
         usleep(2000);
         ferry_process(client, NULL);
@@ -287,7 +287,7 @@ static void a_stopped_redis_does_not_stop_calls(void) {
     tear_down();
 }
 
-/* A program's loop goes on: starting a call and taking turns never waits for Redis. */
+/* The program's loop is not blocked: starting a call and running turns never wait for Redis. */
 static void callback_calls_do_not_wait_for_a_stopped_redis(void) {
     enum { CALLS = 200 };
     Answers answers = {0};
@@ -309,7 +309,7 @@ static void callback_calls_do_not_wait_for_a_stopped_redis(void) {
     all_us = clock_us() - all_us;
     printf("(%d calls begun in %.1f ms, %.1f ms at most for one) ", CALLS, (double)all_us / 1000,
            (double)longest_us / 1000);
-    /* Had they waited, each would have taken the cache's 100 ms. */
+    /* If the calls waited, each would take the cache's timeout of 100 ms. */
     CU_ASSERT(all_us < CALLS * 5000);
     CU_ASSERT_TRUE(process_until(client, &answers.n, CALLS));
     CU_ASSERT_EQUAL(answers.code, 0);
@@ -317,7 +317,7 @@ static void callback_calls_do_not_wait_for_a_stopped_redis(void) {
     tear_down();
 }
 
-/* What it cannot unpack, or what nobody declared, is asked for anew. */
+/* If the cached bytes do not unpack, or hold an undeclared exception, the server is asked again. */
 static void bytes_of_others_in_the_cache_change_nothing(void) {
     static const char lies[][64] = {"x",        "\x91\xA1x",    "\x91\xC0",
                                     "\x92\xCF", "\x91\x31\x31", "\x90"};
@@ -352,7 +352,7 @@ static void on_last(int64_t result, const ferry_error *error, void *ctx) {
     ferry_stop(client);
 }
 
-/* The loop sleeps, and is woken by what the cache has to say. */
+/* The loop sleeps, and an answer of the cache wakes it. */
 static void a_running_loop_hears_of_the_answer(void) {
     Answers answers = {0};
 
@@ -367,7 +367,7 @@ static void a_running_loop_hears_of_the_answer(void) {
     tear_down();
 }
 
-/* Likewise a program's own loop. */
+/* The same with a program's own loop. */
 static void the_descriptor_tells_of_the_answer(void) {
     struct pollfd poll_fd = {.events = POLLIN};
     Answers answers = {0};

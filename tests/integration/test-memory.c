@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A broker that may use little memory refuses what would not fit, and goes on. */
+/* A broker with little memory refuses data that would not fit, and continues to work. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -48,7 +48,7 @@ static void expect_full(const char *what, const Refused *refused) {
     CU_ASSERT_EQUAL(refused->n_other, 0);
 }
 
-/* Several queues: one alone has a limit of its own. */
+/* Several queues, because a single one has a limit of its own. */
 static void fill_queues(ferry_client *client) {
     Refused refused = {0};
 
@@ -82,7 +82,7 @@ static void on_message(const ferry_message *message, void *ctx) {
     (void)ctx;
 }
 
-/* They never read: nobody turns them. */
+/* Subscribers that never read: the test runs no turns of them. */
 static void start_subscribers(const char *url, ferry_client *silent[SUBSCRIBERS]) {
     for (int i = 0; i < SUBSCRIBERS; i++) {
         char topic[32];
@@ -96,7 +96,7 @@ static void start_subscribers(const char *url, ferry_client *silent[SUBSCRIBERS]
     }
 }
 
-/* What waits for them, and values that stay. */
+/* Messages that wait for the subscribers, and retained values. */
 static void fill_topics(ferry_client *client) {
     for (int i = 0; i < TRIES; i++) {
         char topic[32];
@@ -143,7 +143,7 @@ static void what_does_not_fit_is_refused_and_others_go_on(void) {
     fill_transfers(broker.port);
     fill_topics(client);
     rss_kib = process_rss_kib(broker.process.pid);
-    /* There is room again, and it is used again. */
+    /* There is room again, and the broker uses it. */
     purge_queues(client);
     fill_queues(client);
     noticed = bystander_stop(bystander);

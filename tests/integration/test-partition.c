@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The line between the broker and everybody else goes dead without a word, and comes back: FAR is
- * behind it, NEAR is on the broker's machine.
+ * The line between the broker and all FAR clients stops carrying packets without notice, and
+ * recovers: FAR is behind the line, NEAR is on the broker's machine.
  */
 
 #include <stdio.h>
@@ -23,9 +23,9 @@ enum {
     PUSHES = 50,
     DEADLINE_MS = 1000,
     LATE_MS = 5000,  /* less than SEEN_MS */
-    SEEN_MS = 30000, /* usually 6 s of silence, found at the next look 1.5 s later */
+    SEEN_MS = 30000, /* usually 6 s of silence, detected by the next check 1.5 s later */
     GRACE_MS = 10000,
-    HEALED_MS = 10000, /* an attempt under way gives up after 5 s */
+    HEALED_MS = 10000, /* an attempt in progress gives up after 5 s */
 };
 
 typedef struct Call {
@@ -102,7 +102,7 @@ static int count_job(ferry_job *job, void *ctx) {
     return 0;
 }
 
-/* The far client works, serves and listens; five jobs are in its hands. */
+/* The far client works, serves and subscribes; it holds five jobs. */
 static void set_up(Players *players) {
     *players = (Players){.near = NULL};
     net_weather(net, &(Weather){.delay_ms = 1});
@@ -163,7 +163,7 @@ static void a_short_cut_is_not_noticed(void) {
     }
 }
 
-/* What either end sees of it, each within its time. */
+/* Checks that each end detects the cut within its time. */
 static void while_it_is_cut(Players *players, uint64_t cut_at_ms, uint64_t seed) {
     Call lost = {0}, expired = {0};
     ferry_client *hasty = NULL;
@@ -200,7 +200,7 @@ static void healed(Players *players, uint64_t seed) {
     uint64_t start_ms = clock_ms(), served_ms;
     bool served = false;
 
-    /* It serves, works and listens again by itself. */
+    /* The far client serves, works and subscribes again by itself. */
     while (!served && clock_ms() < start_ms + HEALED_MS) {
         Call call = {0};
 
@@ -243,7 +243,7 @@ static void a_long_cut_costs_time_and_nothing_else(void) {
                             0);
         CU_ASSERT_EQUAL(ferry_flush(players.near, NULL), 0);
         CU_ASSERT_EQUAL(broker_stat(players.near, "acked"), JOBS);
-        /* From now on what waits in the queue is for the far one. */
+        /* From now on the waiting jobs are for the far worker. */
         players.near = players.all[0] = ferry_close(players.near);
         net_enter(net, FAR);
         players.near = players.all[0] = open_with(players.broker.url, NULL);
@@ -252,7 +252,8 @@ static void a_long_cut_costs_time_and_nothing_else(void) {
         healed(&players, seed);
         CU_ASSERT_EQUAL(players.news.missed, MESSAGES);
 
-        /* What it holds since before the cut was done by another: its word counts no more. */
+        /* Another worker has done the jobs that the far worker has held since before the cut: its
+         * acknowledgements have no effect. */
         acknowledge_held(&players.far_work);
         CU_ASSERT_EQUAL(ferry_flush(players.far, NULL), 0);
         CU_ASSERT_EQUAL(broker_stat(players.far, "acked"), 2 * JOBS);

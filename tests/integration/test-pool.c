@@ -33,7 +33,7 @@ static void stop(int signal) {
     ferry_pool_stop(pool);
 }
 
-/* Sleeps as many ms as it is told, and says who it is. */
+/* Sleeps for the given time in ms (negative: for ever), and returns the id of its thread. */
 static int who(ferry_request *request, void *ctx) {
     char packed[9] = {(char)0xD3};
     int32_t ms = 0;
@@ -68,7 +68,7 @@ static int play_pool(int argc, char **argv) {
                                   .on_exit = on_exit_of_one};
     struct sigaction action = {.sa_handler = stop};
     ferry_error error = FERRY_ERROR_INIT;
-    /* A client of the parent's must not be in the way of its children. */
+    /* A client of the parent must not disturb its children. */
     FERRY_AUTO(ferry_close) ferry_client *own = open_with(argv[1], NULL);
     int r = ferry_pool_open(&options, &pool, &error);
 
@@ -82,7 +82,7 @@ static int play_pool(int argc, char **argv) {
     return r < 0;
 }
 
-/* ---- what the broker and a caller see of it ---- */
+/* ---- the pool as the broker and a caller see it ---- */
 
 typedef struct World {
     Daemon broker;
@@ -161,7 +161,7 @@ static void ask_many(ferry_client *client, int n, int ms, Seen *seen) {
                         0);
 }
 
-/* Everybody who answers. */
+/* The members that answer. */
 static Seen roll_call(World *world) {
     Seen seen = {.n = 0};
 
@@ -205,7 +205,7 @@ static void every_process_answers(void) {
     end(&world);
 }
 
-/* What was begun is answered before anybody leaves. */
+/* Calls in progress are answered before a member ends. */
 static void stopping_finishes_what_was_begun(const char *kind) {
     Seen seen = {.n = 0};
     World world;
@@ -238,7 +238,7 @@ static void a_killed_child_is_replaced(void) {
     before = roll_call(&world);
     CU_ASSERT_EQUAL(before.n, N);
 
-    /* One of the calls is with the one that dies, the others are nothing to it. */
+    /* One call is at the member that dies; the other calls are not affected. */
     ask_many(world.client, N, LONG_MS, &during);
     turn_for(world.client, LONG_MS / 3);
     start_ms = clock_ms();
@@ -256,7 +256,7 @@ static void a_killed_child_is_replaced(void) {
     for (int i = 0; i < after.n; i++)
         CU_ASSERT_NOT_EQUAL(after.ids[i], before.ids[0]);
 
-    /* A call that may be made twice moves to another. */
+    /* An idempotent call moves to another member. */
     ferry_with(world.client, &(ferry_options){.idempotent = true}, &patient, NULL);
     ask_many(patient, N, LONG_MS, &moved);
     turn_for(world.client, LONG_MS / 3);
@@ -319,7 +319,7 @@ static void children_do_not_outlive_their_parent(void) {
 
 static int fail(ferry_client *client, unsigned member, void *ctx, ferry_error *reterr) {
     (void)ctx;
-    /* The broker's own name: refused. */
+    /* This name is reserved for the broker, so it is refused. */
     return member == 1 ? ferry_serve_method(client, "ferry.Not.ours", NULL, who, NULL, NULL, reterr)
                        : 0;
 }
@@ -337,11 +337,11 @@ static void a_member_that_cannot_be_set_up_ends_the_pool(void) {
     CU_ASSERT_STRING_EQUAL(error.type, "ferry.PermissionDenied");
     CU_ASSERT_EQUAL(ferry_pool_run_threads(failing, fail, NULL, &error), -EACCES);
     CU_ASSERT_STRING_EQUAL(error.type, "ferry.PermissionDenied");
-    /* Where the kernel reaps children by itself, too. */
+    /* Also when the kernel reaps children by itself. */
     signal(SIGCHLD, SIG_IGN);
     CU_ASSERT_EQUAL(ferry_pool_run_processes(failing, fail, NULL, &error), -EACCES);
     signal(SIGCHLD, SIG_DFL);
-    /* A stop beforehand counts for the next run. */
+    /* A stop before the run ends the next run. */
     ferry_pool_stop(failing);
     CU_ASSERT_EQUAL(ferry_pool_run_threads(failing, set_up, NULL, &error), 0);
     ferry_pool_stop(failing);
@@ -351,7 +351,7 @@ static void a_member_that_cannot_be_set_up_ends_the_pool(void) {
     daemon_end(&broker);
 }
 
-/* Runs the pool that it is set up in. */
+/* Runs the pool again from inside set_up. */
 static int run_again(ferry_client *client, unsigned member, void *ctx, ferry_error *reterr) {
     (void)client, (void)member;
     return ferry_pool_run_threads(ctx, set_up, NULL, reterr);

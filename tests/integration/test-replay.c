@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What a client once sent is captured and played back on a connection of its own. Nothing encrypts
- * the line, so whoever reads along can be that client; but what it has stored is not stored twice.
+ * The bytes that a client sent are captured and sent again on another connection. The line is not
+ * encrypted, so an eavesdropper can pose as that client; but a push that is already stored is not
+ * stored twice.
  */
 
 #include <stdio.h>
@@ -38,7 +39,7 @@ static int count_job(ferry_job *job, void *ctx) {
     return 0;
 }
 
-/* Pushes, some in an order of its own, and works; all of it is captured. */
+/* Pushes, in batches of random sizes, and works; all traffic is captured. */
 static void set_up(Scene *scene, Dice *dice) {
     *scene = (Scene){.n_done = 0};
     daemon_start(&scene->broker, &(DaemonOptions){.tcp = true});
@@ -70,9 +71,9 @@ static void tear_down(Scene *scene) {
     daemon_end(&scene->broker);
 }
 
-/* The bytes of the client, on a connection of somebody else's; the first n of them. */
+/* Sends the first n captured bytes on another connection. */
 static void play_back(Scene *scene, size_t n) {
-    /* ZMTP's greeting, a command's head, and so many bytes: libzmq wants to be waited for here. */
+    /* ZMTP's greeting, a command's head and its bytes: libzmq expects a pause here. */
     size_t n_first = GREETING + 2 + capture[GREETING + 1];
     int fd = raw_connect(scene->broker.port);
 
@@ -106,9 +107,10 @@ static void beside_a_living_client_nothing_is_stored_twice(void) {
         play_back(&scene, scene.n_captured);
         play_back(&scene, 1 + dice_below(&dice, scene.n_captured));
         expect_nothing_new(&scene, JOBS + ACKED, "a living client", seed);
-        /* It was thrown out by its double, and is back. */
+        /* The replayed session replaced the client's, and the client has reconnected. */
         CU_ASSERT_EQUAL(ferry_push(scene.client, "kept", ferry_str("job"), NULL, NULL), 0);
-        /* Its new session has forgotten the ids of before: they are below what it may yet send. */
+        /* The new session no longer knows the ids of the old one: they are below the ids that it
+         * may still send. */
         play_back(&scene, scene.n_captured);
         expect_nothing_new(&scene, JOBS + ACKED + 1, "one that had to come back", seed);
         tear_down(&scene);
@@ -130,14 +132,14 @@ static void after_a_lost_client_nothing_is_stored_twice(void) {
     }
 }
 
-/* The protocol says so. A broker that knew better would have to keep all clients for ever. */
+/* As the protocol says: to detect this, a broker would have to keep all clients for ever. */
 static void after_a_good_bye_the_playback_is_a_client_of_its_own(void) {
     Dice dice = dice_new(83);
     Scene scene;
 
     set_up(&scene, &dice);
     scene.client = ferry_close(scene.client);
-    turn_for(scene.witness, TOOK_MS); /* until its BYE has come through */
+    turn_for(scene.witness, TOOK_MS); /* until its BYE has arrived */
     play_back(&scene, scene.n_captured);
     CU_ASSERT_EQUAL(broker_stat(scene.witness, "pushed"), 2 * (JOBS + ACKED));
     CU_ASSERT_EQUAL(broker_stat(scene.witness, "acked"), ACKED);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Everything at once, for a while: bad weather on the line, servers and workers that are killed,
- * strangers that come and go. Nothing is lost, and nothing grows. FERRY_TEST_SOAK_S says for how
- * long, in seconds; TEST_SEED what happens.
+ * All faults at the same time, for a while: a bad line, servers and workers that are killed,
+ * unknown peers that connect and leave. No data is lost, and no memory grows. FERRY_TEST_SOAK_S is
+ * the duration in seconds; TEST_SEED chooses the faults.
  */
 
 #include <arpa/inet.h>
@@ -56,11 +56,12 @@ typedef struct Call {
     uint64_t began_ms;
 } Call;
 
-static uint8_t stored[PUSHES_MAX]; /* how often, as a first attempt */
+static uint8_t
+    stored[PUSHES_MAX]; /* for each push: number of deliveries that were a first attempt */
 static int n_done;
 static Sample samples[SAMPLES_MAX];
 
-/* ---- what is to go well ---- */
+/* ---- operations that must succeed ---- */
 
 static void on_reply(const ferry_reply *reply, const ferry_error *error, void *ctx) {
     Call *call = ctx;
@@ -122,7 +123,7 @@ static void do_work(Soak *soak) {
     soak->n_published += ferry_publish(soak->near, "news.today", ferry_str(text), NULL, NULL) == 0;
 }
 
-/* ---- what goes wrong ---- */
+/* ---- faults ---- */
 
 static void start_roles(Soak *soak) {
     net_enter(soak->net, FAR);
@@ -189,7 +190,7 @@ static void take_sample(Soak *soak, uint64_t start_ms) {
     };
 }
 
-/* Of a straight line through the samples of the last two thirds: in units per second. */
+/* The slope of a straight line through the samples of the last two thirds, in units per second. */
 static double slope(const Soak *soak, size_t field) {
     size_t from = soak->n_samples / 3, n = soak->n_samples - from;
     double x = 0, y = 0, xx = 0, xy = 0;
@@ -264,7 +265,7 @@ static void set_up(Soak *soak) {
                     0);
 }
 
-/* Good weather, until all is settled. */
+/* Runs without faults until all work is done. */
 static void settle(Soak *soak) {
     net_weather(soak->net, &(Weather){.delay_ms = 1});
     start_roles(soak);
@@ -272,7 +273,7 @@ static void settle(Soak *soak) {
     CU_ASSERT_TRUE(turn_all_until(soak->all, 2, &soak->n_confirmed, soak->n_pushed, PATIENCE_MS));
     CU_ASSERT_TRUE(turn_all_until(soak->all, 2, &n_done, soak->n_pushed, PATIENCE_MS));
     turn_all_for(soak->all, 2, CALM_MS);
-    /* What it missed before shows at the latest with the next. */
+    /* Missed messages are reported with the next message at the latest. */
     soak->n_published += ferry_publish(soak->near, "news.today", ferry_str("x"), NULL, NULL) == 0;
     turn_all_for(soak->all, 2, CALM_MS / 10);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections that come and go by the thousand, in every way. */
+/* Thousands of connections that open and close, in every way. */
 
 #include <pthread.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ typedef struct Storm {
     int *stop, n; /* atomic */
 } Storm;
 
-/* RST instead of FIN. */
+/* Closes with RST instead of FIN. */
 static void reset(int fd) {
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
     close(fd);
@@ -101,7 +101,7 @@ static int rage_for(Storm *storms, int *stop, uint64_t ms) {
     return n;
 }
 
-/* What the broker keeps of lost clients for a while is gone. */
+/* Waits until the broker has freed its records of lost clients. */
 static void calm_down(ferry_client *witness) {
     uint64_t until_ms = clock_ms() + PATIENCE_MS;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Streams that are long, that nobody reads, and whose other end goes away. */
+/* Streams that are long, that are not read, and whose other end is lost. */
 
 #include <limits.h>
 #include <signal.h>
@@ -21,7 +21,7 @@ enum { ITEM = 32 * 1024, LONG_ITEMS = 4096, MEMORY_KIB = 32 * 1024, WITHIN_MS = 
 
 /* ---- the server, in a process apart ---- */
 
-/* What stopped a handler: the test hears of it. */
+/* Reports to the test which error stopped a handler. */
 static int stopped(const char *what, int r) {
     tell("%s %d", what, r);
     return r;
@@ -61,7 +61,7 @@ static int fail(ferry_request *request, void *ctx) {
     return ferry_request_throw(request, "test.Broken", NULL, "two are enough");
 }
 
-/* The answer comes when the caller has said that there is no more. */
+/* Answers when the caller has ended its side. */
 static int after_the_end(ferry_request *request, void *ctx) {
     ferry_bytes item;
     int n = 0, r;
@@ -109,7 +109,7 @@ static int play_streams(int argc, char **argv) {
     return ferry_run(server, NULL) < 0;
 }
 
-/* A caller that stays in the middle of a stream. */
+/* A caller that stops in the middle of a stream. */
 static int play_caller(int argc, char **argv) {
     ferry_client *client = open_with(argv[0], NULL);
     ferry_stream *stream = NULL;
@@ -127,7 +127,7 @@ static int play_caller(int argc, char **argv) {
         sleep_ms(1000);
 }
 
-/* ---- what every test begins and ends with ---- */
+/* ---- set-up and tear-down of every test ---- */
 
 static Daemon broker;
 static Process peer;
@@ -155,7 +155,7 @@ static ferry_stream *open_stream(ferry_client *from, const char *method) {
     return stream;
 }
 
-/* Takes what is left; what the end was. */
+/* Takes the remaining items; returns the result of the last read. */
 static int drain(ferry_stream *stream, ferry_error *reterr) {
     ferry_bytes item;
     int r;
@@ -187,7 +187,7 @@ static void check_memory(pid_t pid, const char *who) {
 
 /* ---- length ---- */
 
-/* Sanitizers take memory of their own. */
+/* Sanitizers use memory of their own. */
 __attribute__((weak)) void __sanitizer_set_death_callback(void (*fn)(void));
 
 typedef struct Sender {
@@ -253,7 +253,7 @@ static void a_slow_reader_holds_its_sender_back(void) {
         check_memory(peer.pid, "server");
         check_memory(broker.process.pid, "broker");
     }
-    /* The sender is there again as soon as it is read from. */
+    /* The sender continues as soon as its items are read. */
     for (int i = 0; i < 1000; i++)
         CU_ASSERT_EQUAL(ferry_stream_next(stream, &item, NULL), 1);
     ferry_stream_close(stream);
@@ -270,7 +270,7 @@ static void items_that_came_before_their_handler_began_are_received(void) {
     set_up();
     first = open_stream(client, "test.S.source");
     CU_ASSERT_EQUAL(ferry_stream_next(first, &item, NULL), 1);
-    /* The server waits in the first stream's handler when all of the second arrives. */
+    /* The server waits in the first stream's handler while all items of the second arrive. */
     second = open_stream(client, "test.S.echo");
     for (int i = 0; i < 3; i++)
         CU_ASSERT_EQUAL(ferry_stream_send(second, ferry_str("abc"), NULL), 0);
@@ -298,10 +298,10 @@ static void a_reader_that_never_reads_ends_the_stream_in_time(void) {
     set_up();
     CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 200}, &hasty, NULL), 0);
     stream = open_stream(hasty, "test.S.source");
-    /* The server hears of it: its own wait has ended, or the broker's. */
+    /* The server gets the error: its own wait has ended, or the broker's. */
     CU_ASSERT_TRUE(told_count(&peer, "yield", INT_MIN, PATIENCE_MS, &r));
     CU_ASSERT(r == -ETIMEDOUT || r == -ECANCELED);
-    /* What came before may be taken; then the caller hears of it, too. */
+    /* Items that arrived earlier may be taken; then the caller gets the error too. */
     CU_ASSERT(drain(stream, &error) < 0);
     CU_ASSERT_PTR_NOT_NULL(error.type);
     ferry_error_clear(&error);
@@ -327,7 +327,7 @@ static void a_server_that_never_reads_ends_the_stream_in_time(void) {
         n++;
     CU_ASSERT_EQUAL(r, -ETIMEDOUT);
     CU_ASSERT_STRING_EQUAL(error.type, "ferry.DeadlineExceeded");
-    /* No more than the credit that every stream begins with, and one item. */
+    /* At most the initial credit of a stream, and one item. */
     CU_ASSERT(n > 0 && n <= WIRE_STREAM_CREDIT / ITEM + 1);
     CU_ASSERT(clock_ms() - start_ms < PATIENCE_MS);
     ferry_error_clear(&error);
@@ -462,7 +462,7 @@ static void a_broker_that_comes_back_leaves_both_ends_usable(void) {
 
 /* ---- a full outbox ---- */
 
-/* The broker reads nothing until it is woken up. */
+/* The broker is stopped and reads nothing until it continues. */
 static void fill_outbox(ferry_client *of) {
     static char block[64 * 1024];
 

@@ -123,7 +123,7 @@ static void a_lost_connection_ends_gathering_and_pinging_at_once(void) {
     pthread_t killer;
     Seen seen = {0};
 
-    /* A subscriber, for nobody to answer would end it at once. */
+    /* The gather needs a subscriber: without one it would end at once. */
     CU_ASSERT_EQUAL(ferry_subscribe(client, "silent", NULL, see, &seen, NULL, NULL), 0);
     CU_ASSERT_EQUAL(pthread_create(&killer, NULL, kill_soon, NULL), 0);
     CU_ASSERT_EQUAL(ferry_gather(client, "silent", ferry_str("?"), 20000, see, &seen, &error),
@@ -133,7 +133,7 @@ static void a_lost_connection_ends_gathering_and_pinging_at_once(void) {
     pthread_join(killer, NULL);
     broker_respawn(&broker);
 
-    /* It answers no ping, and is killed before it could. */
+    /* The broker answers no further ping: it is killed first. */
     CU_ASSERT_EQUAL(ferry_ping(client, NULL, &error), 0);
     kill(broker.pid, SIGSTOP);
     start_ms = clock_ms();
@@ -194,7 +194,7 @@ static void what_is_kept_takes_its_own_size(void) {
             ferry_process(sub, NULL);
     }
     CU_ASSERT_TRUE(process_both_until(sub, pub, &n, 10000));
-    /* 10 000 times 64 bytes and what belongs to each, not 10 000 batches. */
+    /* 10 000 messages of 64 bytes with their records, not 10 000 batches. */
     CU_ASSERT_TRUE(resident() - before < 16 << 20);
     for (int i = 0; i < 10000; i++) {
         CU_ASSERT_EQUAL(atoi(kept[i]->body.data), i);
@@ -218,7 +218,7 @@ static void flushing_waits_until_the_broker_has_what_was_published(void) {
             ferry_publish(pub, "flush.much", ferry_bytes_of(large, sizeof(large)), NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_publish(pub, "flush.last", ferry_str("here"), &retain, NULL), 0);
     CU_ASSERT_EQUAL(ferry_flush(pub, NULL), 0);
-    /* Whoever comes now finds it. */
+    /* A subscriber that comes now gets it. */
     CU_ASSERT_EQUAL(ferry_subscribe(sub, "flush.last", NULL, see, &seen, NULL, NULL), 0);
     CU_ASSERT_TRUE(process_until(sub, &seen.n, 1));
     CU_ASSERT_STRING_EQUAL(seen.body, "here");

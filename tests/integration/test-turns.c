@@ -37,7 +37,7 @@ static void scene_start(Scene *scene) {
     scene->observer = open_with(scene->broker.url, &(ferry_options){.timeout_ms = ANSWER_MS});
 }
 
-/* A session that stays although nobody reads what it is sent, for up to the whole test. */
+/* A session that stays, although its messages are not read, for up to the whole test. */
 static int session(Scene *scene, uint64_t credit) {
     int fd = raw_session(scene->broker.port, credit);
 
@@ -56,7 +56,7 @@ static void watch(Scene *scene) {
     scene->turns = broker_stat(scene->observer, "turns");
 }
 
-/* After it: so many turns were necessary, at least. */
+/* Checks that at least this many turns were necessary. */
 static void check_turns(Scene *scene, uint64_t at_least, const char *format, ...) {
     uint64_t turns = broker_stat(scene->observer, "turns") - scene->turns;
     va_list args;
@@ -253,7 +253,7 @@ static void publishes_that_cost_much_take_many_turns(void) {
 
 /* ---- many of everything ---- */
 
-/* Reads and forgets what has come, and what comes within wait_ms of it. */
+/* Reads and drops the received bytes, and the bytes that arrive within wait_ms. */
 static void swallow(int fd, int wait_ms) {
     static uint8_t buffer[1 << 20];
     struct pollfd fds = {fd, POLLIN, 0};
@@ -403,7 +403,7 @@ static void questions_to_many_take_many_turns(void) {
     scene_end(&scene);
 }
 
-/* ---- what there is ---- */
+/* ---- many topics and subscribers ---- */
 
 static const char *name_of(const char *kind, int i) {
     static char names[1024][64];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Servers whose descriptions are none: told so, listed as undescribed, and served all the same. */
+/* Servers with invalid descriptions: the server gets the error, the service is listed as
+ * undescribed, and its calls are served all the same. */
 
 #include <unistd.h>
 
@@ -27,7 +28,7 @@ static void tear_down(void) {
     daemon_end(&broker);
 }
 
-/* {"v": 1, "service": "odd.Odd", KEY: and what comes next is its value. */
+/* Writes {"v": 1, "service": "odd.Odd", KEY: and the caller appends its value. */
 static void begin(Buffer *to, uint32_t n_keys, const char *key) {
     buffer_reset(to);
     write_map(to, n_keys);
@@ -52,8 +53,9 @@ static void write_lists(Buffer *to) {
     write_text(to, "i32");
 }
 
-/* SERVE with it, by a session that stays until the end of the test. OK says what is wrong, and so
- * does whoever asks for it; wanted NULL: whatever is. */
+/* Sends SERVE with this description, on a session that stays until the end of the test. The OK
+ * contains the problem, and so does the answer to a request for the description; wanted NULL: any
+ * problem. */
 static void is_told(const Buffer *description, const char *wanted) {
     ferry_description *found = NULL;
     ferry_error error = FERRY_ERROR_INIT;

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * A vocabulary for tests against a real broker: it is spawned, killed, stopped and woken up; other
- * clients run on threads of their own. What does not come within ten seconds fails the test.
+ * Functions for tests against a real broker: it can be started, killed, stopped and woken up, and
+ * clients can run on threads of their own. If an expected event does not happen within ten seconds,
+ * the test fails.
  */
 
 #include <CUnit/Basic.h>
@@ -22,10 +23,10 @@ typedef struct TestBroker {
     char folder[64], url[128];
 } TestBroker;
 
-/* On a socket of its own. FERRY_TEST_BROKER is the program. */
+/* Starts a broker on a socket of its own. FERRY_TEST_BROKER is the program. */
 void broker_spawn(TestBroker *broker);
 
-/* The same endpoint again, after broker_kill(). */
+/* Starts it again on the same endpoint, after broker_kill(). */
 void broker_respawn(TestBroker *broker);
 void broker_kill(TestBroker *broker);  /* as kill -9 does */
 void broker_drain(TestBroker *broker); /* as SIGTERM, twice, does */
@@ -34,10 +35,10 @@ void broker_terminate(TestBroker *broker);
 /* A client of this broker, connected. */
 ferry_client *connect_client(const TestBroker *broker);
 
-/* Turns of a client until *n >= wanted, at most 10 s. True: it came to that. */
+/* Runs turns of a client until *n >= wanted, at most 10 s. True: *n reached it. */
 bool process_until(ferry_client *client, const int *n, int wanted);
 
-/* The same with turns of two. */
+/* process_until() with turns of two clients. */
 bool process_both_until(ferry_client *one, ferry_client *two, const int *n, int wanted);
 
 /* A client that runs on a thread: set_up is called there, then ferry_run(). */
@@ -54,5 +55,5 @@ void runner_start(Runner *runner, const TestBroker *broker,
                   int (*set_up)(ferry_client *client, void *ctx), void *ctx);
 void runner_stop(Runner *runner); /* ferry_stop(), and waits for its end */
 
-/* "123" of a MessagePack integer in a reply. INT64_MIN: it is none. */
+/* The value of a MessagePack integer in a reply. INT64_MIN: it is not an integer. */
 int64_t reply_int(const ferry_reply *reply);

@@ -47,7 +47,8 @@ static size_t read_name(const uint8_t *at, size_t len, char *to) {
     return n < len ? n + 1 : 0;
 }
 
-/* The address as the name has it; its length, 0: none of this type, -1: no such name. */
+/* The address that the name contains; returns its length, 0: no address of this type, -1: no such
+ * name. */
 static int address_of(const char *name, unsigned type, uint8_t to[16]) {
     static const uint8_t six[16] = {[15] = 1}, four[4] = {127, 0, 0, 1};
     bool has_six = strcmp(name, "six.test") == 0 || strcmp(name, "both.test") == 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Peers without sockets. See fake-hub.h; what is defined here stands in for rpc/link/hub/hub.c. */
+/* Peers without sockets. See fake-hub.h; this file replaces rpc/link/hub/hub.c. */
 
 #include "support/fake-hub.h"
 
@@ -174,7 +174,7 @@ const Message *fake_next(Peer *peer) {
             fake->reading = outbox_take(&peer->out);
             if (!fake->reading)
                 return NULL;
-            /* What a client would get must be a batch. */
+            /* The output for a client must be a valid batch. */
             if (batch_open(&fake->reader, fake->reading->data, fake->reading->len) < 0)
                 abort();
         }

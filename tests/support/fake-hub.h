@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Peers without sockets, for what stands on broker/sessions/session.c: what the broker sends stays
- * in each peer's real outbox until the test reads it.
+ * Peers without sockets, for the tests of the files above broker/sessions/session.c: the broker's
+ * output stays in each peer's real outbox until the test reads it.
  */
 
 #include "broker/sessions/session.h"
@@ -20,7 +20,7 @@ void fake_peer_gone(Broker *broker, Peer *peer);
 
 /* A batch comes from it, unless it was cut; then the turn ends. */
 void fake_receive(Broker *broker, Peer *peer, const void *data, size_t len);
-/* The same with one message in it. */
+/* A batch with one message in it. */
 void fake_say(Broker *broker, Peer *peer, const Message *message);
 /* HELLO with 16 times this byte as client, and credit without end. */
 void fake_hello(Broker *broker, Peer *peer, uint8_t client);

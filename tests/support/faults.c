@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What several suites about faults do with a client. See faults.h. */
+/* Client functions that several suites about faults use. See faults.h. */
 
 #include "support/faults.h"
 
@@ -104,7 +104,7 @@ void serve_echo(ferry_client *client) {
         exit(EXIT_FAILURE);
 }
 
-/* ---- somebody well-behaved ---- */
+/* ---- the bystander ---- */
 
 enum { CALLS_MAX = 200000, PAUSE_US = 500 };
 

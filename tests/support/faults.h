@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What several suites about faults do with a client. */
+/* Client functions that several suites about faults use. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,19 +10,19 @@
 
 enum { PATIENCE_MS = 120000 }; /* only a hang takes longer, also on a busy machine */
 
-/* A client that is connected; ends the test when it does not get through. */
+/* A connected client; if it cannot connect, the test ends. */
 ferry_client *open_with(const char *url, const ferry_options *options);
 
-/* Turns of the client until *n >= wanted; false: it did not come to that in time. */
+/* Runs turns of the client until *n >= wanted; false: *n did not reach it in time. */
 bool turn_until(ferry_client *client, const int *n, int wanted, uint64_t within_ms);
 void turn_for(ferry_client *client, uint64_t ms);
 
-/* The same with turns of several clients; NULL: none. */
+/* turn_until() with turns of several clients; NULL: no client. */
 bool turn_all_until(ferry_client *const *clients, size_t n_clients, const int *n, int wanted,
                     uint64_t within_ms);
 void turn_all_for(ferry_client *const *clients, size_t n_clients, uint64_t ms);
 
-/* A number of ferry.Broker.stats; UINT64_MAX: there is none. */
+/* A number of ferry.Broker.stats; UINT64_MAX: the number does not exist. */
 uint64_t broker_stat(ferry_client *client, const char *name);
 
 /* Serves echo.Echo.say. */
@@ -31,11 +31,11 @@ void serve_echo(ferry_client *client);
 /* One call of echo.Echo.say. */
 bool call_echo(ferry_client *client);
 
-/* Calls again and again until one is answered. */
+/* Repeats the call until one is answered. */
 bool echo_answers_within(ferry_client *client, uint64_t ms);
 
-/* Somebody well-behaved: calls echo.Echo.say all the time, on a thread of its own, and is its own
- * server on another. What happens to others must be nothing to it. */
+/* A well-behaved client: calls echo.Echo.say all the time on a thread of its own, and is its own
+ * server on another thread. Faults of other clients must not affect it. */
 typedef struct Bystander Bystander;
 
 typedef struct Noticed {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replays a fuzz target's corpus without libFuzzer: runs LLVMFuzzerTestOneInput() on each file that
- * is named, and on each file in the folders that are. So `meson test` sees what a fuzzer found
- * once.
+ * Replays a fuzz target's corpus without libFuzzer: runs LLVMFuzzerTestOneInput() on each named
+ * file, and on each file of a named folder. So `meson test` repeats the inputs that a fuzzer once
+ * found.
  */
 
 #include <dirent.h>
@@ -32,7 +32,8 @@ static int replay_file(const char *path) {
         return -1;
     }
     size = (size_t)st.st_size;
-    /* Exactly as many bytes as the file has: a read past the end must not go unseen. */
+    /* The allocation has exactly the size of the file, so that a sanitizer finds a read past the
+     * end. */
     data = malloc(size ? size : 1);
     if (!data || fread(data, 1, size, file) != size) {
         fprintf(stderr, "%s: cannot be read\n", path);
@@ -47,7 +48,7 @@ static int replay_file(const char *path) {
     return 1;
 }
 
-/* Returns how many files were run, or -1. */
+/* Returns the number of files that were run, or -1. */
 static int replay(const char *path) {
     struct dirent **names;
     struct stat st;
@@ -81,7 +82,7 @@ static int replay(const char *path) {
     return done;
 }
 
-/* What stops a target, a failed check or a sanitizer, leaves the name of its input. */
+/* If a failed check or a sanitizer stops the target, prints the name of its input. */
 static void say_which(void) {
     static const char said[] = "the input was ";
     ssize_t n = write(STDERR_FILENO, said, sizeof(said) - 1);
@@ -97,7 +98,7 @@ static void on_signal(int number) {
     raise(number);
 }
 
-/* The sanitizers' own; absent without them. */
+/* A function of the sanitizers; NULL without them. */
 __attribute__((weak)) void __sanitizer_set_death_callback(void (*fn)(void));
 
 int main(int argc, char **argv) {

@@ -3,9 +3,9 @@
 
 /*
  * Two machines and the line between them: two network namespaces of this process, each with a TUN
- * device, and a thread that carries packets from one to the other, late, or not at all. What is
- * lost here is lost below TCP, without a word to either end. Nothing has a name outside this
- * process, so nothing is left behind, however it ends.
+ * device, and a thread that carries packets between them, delayed or dropped. Packets are lost
+ * below TCP, so neither end is told. Nothing has a name outside this process, so nothing is left
+ * behind, even after a crash.
  */
 
 #include <stdbool.h>
@@ -18,24 +18,24 @@ typedef enum Side { NEAR, FAR } Side;
 
 typedef struct Net Net;
 
-/* What becomes of packets. The pairs are for those that NEAR sends, and those that FAR sends. */
+/* How packets are delayed and dropped. Pairs: packets that NEAR sends, packets that FAR sends. */
 typedef struct Weather {
-    unsigned loss[2];             /* so many of a thousand; 1000: the line is cut */
+    unsigned loss[2];             /* dropped packets per thousand; 1000: the line is cut */
     unsigned delay_ms, jitter_ms; /* each way; packets keep their order */
     unsigned kbit;                /* each way, in a second; 0: no limit */
 } Weather;
 
-/* First in main(), while there is one thread: from then on it is in NEAR. Where namespaces or TUN
- * devices are not to be had, says why and ends the test as skipped. */
+/* Call it first in main(), while there is one thread: from then on the thread is in NEAR. If
+ * namespaces or TUN devices are not available, prints the reason and ends the test as skipped. */
 Net *net_start(uint64_t seed);
 Net *net_stop(Net *net);
 
-/* This thread, and the threads and processes that it starts, are on that side from now on. */
+/* Moves this thread, and the threads and processes that it starts later, to that side. */
 void net_enter(Net *net, Side side);
 
 void net_weather(Net *net, const Weather *weather);
-void net_cut(Net *net); /* both ways, without a word */
+void net_cut(Net *net); /* both ways; neither end is told */
 
-/* Packets that this side has sent, and those of them that were lost. */
+/* Packets that this side has sent, and how many of them were lost. */
 uint64_t net_n_sent(const Net *net, Side side);
 uint64_t net_n_lost(const Net *net, Side side);

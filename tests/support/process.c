@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes of a test's own. See process.h. */
+/* Processes that a test starts. See process.h. */
 
 #include "support/process.h"
 
@@ -42,14 +42,14 @@ void sleep_ms(uint64_t ms) {
 
 typedef struct Start {
     const char *const *words;
-    const char *log; /* where its standard error goes; NULL: to ours */
+    const char *log; /* file for its standard error; NULL: ours */
     unsigned max_fds;
     size_t max_data;
-    bool listen; /* to its standard output */
+    bool listen; /* the test reads its standard output */
 } Start;
 
 static void become(const Start *start, const int *pipe_fds) {
-    /* Whatever becomes of the test, its children end with it. */
+    /* When the test ends in any way, its children end too. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (start->listen)
         dup2(pipe_fds[1], STDOUT_FILENO);

@@ -77,10 +77,11 @@ void daemon_restart(Daemon *daemon); /* at the same address, after its end */
 void daemon_kill(Daemon *daemon);    /* kill -9 */
 void daemon_end(Daemon *daemon);     /* and nothing of it remains */
 
-/* Another one with the same options, which ought to give up: its exit status, and what it said. */
+/* Starts a second broker with the same options, which must give up: returns its exit status and its
+ * output. */
 int daemon_start_second(const Daemon *daemon, char *said, size_t size);
 
-void daemon_configure(Daemon *daemon, const char *config); /* writes the file anew */
+void daemon_configure(Daemon *daemon, const char *config); /* rewrites the file */
 
 /* Lines in its log that contain this (NULL: any). */
 size_t daemon_log_lines(const Daemon *daemon, const char *containing);

@@ -20,7 +20,7 @@ enum { LINES_MAX = 64, CHUNK = 65536, TURN_MS = 2, DRIP_BYTES = 7 };
 
 enum { TO_BROKER, TO_CLIENT };
 
-/* One direction: what was read and is still to be written. */
+/* One direction: the bytes that were read and not yet written. */
 typedef struct Pipe {
     uint8_t bytes[CHUNK];
     size_t from, to;
@@ -221,7 +221,7 @@ const char *proxy_url(const Proxy *proxy) {
     return proxy->url;
 }
 
-/* ---- what can go wrong ---- */
+/* ---- faults ---- */
 
 void proxy_cut(Proxy *proxy) {
     pthread_mutex_lock(&proxy->lock);

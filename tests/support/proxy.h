@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A bad line: a TCP proxy on a thread of its own, between clients and a broker on loopback. What is
- * asked for happens to all connections of the moment, or to those that come.
+ * A bad line: a TCP proxy on a thread of its own, between clients and a broker on loopback. A fault
+ * affects all current connections, or the next ones.
  */
 
 #include <stdbool.h>
@@ -12,20 +12,19 @@
 
 typedef struct Proxy Proxy;
 
-/* Listens on a port of its own and connects to that one. */
+/* Listens on a port of its own and connects to to_port. */
 Proxy *proxy_start(uint16_t to_port);
 Proxy *proxy_stop(Proxy *proxy);
 const char *proxy_url(const Proxy *proxy);
 
-void proxy_cut(Proxy *proxy);        /* RST, in the middle of whatever it is; lies no more */
-void proxy_half_close(Proxy *proxy); /* the clients' end of the line to the broker says FIN */
-void proxy_stall(Proxy *proxy, uint64_t ms); /* nothing passes for so long, in either direction */
-void proxy_drip(Proxy *proxy, uint64_t ms);  /* for so long: a few bytes at a time */
-void proxy_corrupt(Proxy *proxy, unsigned bit, bool to_broker); /* flips a bit in what comes next */
-void proxy_refuse(Proxy *proxy, bool yes); /* new connections are cut at once */
+void proxy_cut(Proxy *proxy);        /* sends RST, even inside a frame, and ends corruption */
+void proxy_half_close(Proxy *proxy); /* sends FIN to the broker in place of the clients */
+void proxy_stall(Proxy *proxy, uint64_t ms); /* no byte passes for this time, in either direction */
+void proxy_drip(Proxy *proxy, uint64_t ms);  /* for this time: a few bytes at a time */
+void proxy_corrupt(Proxy *proxy, unsigned bit, bool to_broker); /* flips a bit in the next bytes */
+void proxy_refuse(Proxy *proxy, bool yes); /* new connections are closed at once */
 
-/* Writes down what goes to the broker from now on, at most so much; returns how much it is so far.
- */
+/* Records the bytes that go to the broker from now on, at most max; returns their number so far. */
 void proxy_record(Proxy *proxy, uint8_t *to, size_t max);
 size_t proxy_recorded(Proxy *proxy);
 

@@ -110,7 +110,7 @@ void raw_close(int fd) {
     close(fd);
 }
 
-/* Exactly so many bytes. */
+/* Reads exactly len bytes. */
 static Heard take(int fd, void *to, size_t len, uint64_t until_ms) {
     char *at = to;
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A peer that speaks ZMTP 3.0 itself, over a plain TCP socket: it can say what no library would,
- * stop anywhere, and see when it is cut off.
+ * A peer that speaks ZMTP 3.0 itself, over a plain TCP socket: it can send messages that no library
+ * sends, stop at any byte, and see when the broker closes the connection.
  */
 
 #include <stdbool.h>
@@ -14,29 +14,30 @@
 
 enum { RAW_MORE = 1 };
 
-/* What came of waiting for an answer. */
+/* The result of waiting for an answer. */
 typedef enum Heard { HEARD, HEARD_NOTHING, HEARD_CUT } Heard;
 
 /* A connection to a port of loopback, or -1. */
 int raw_connect(uint16_t port);
 
-/* ZMTP's greetings and READY, as a DEALER with this routing id (len 0: none). */
+/* Exchanges ZMTP's greetings and READY, as a DEALER with this routing id (len 0: no id). */
 bool raw_greet(int fd, const void *routing_id, size_t len);
 
-/* Connects, greets, HELLO, WELCOME: a session that is granted no credit beyond `credit`. */
+/* Connects, greets, sends HELLO, reads WELCOME: a session that gets no more credit than
+ * `credit`. */
 int raw_session(uint16_t port, uint64_t credit);
 
 bool raw_bytes(int fd, const void *data, size_t len);
 bool raw_frame(int fd, const void *data, size_t len, int flags);
 
-/* One frame with one message. */
+/* Sends one frame with one message. */
 bool raw_say(int fd, const Message *message);
 
-/* The next message with this op; others are passed over. *ret lies in static memory. */
+/* Reads the next message with this op and skips others. *ret lies in static memory. */
 Heard raw_hear(int fd, unsigned op, int timeout_ms, Message *ret);
 
-/* From now on the peer sends a PING of ZMTP each second, as libzmq does: the broker cuts a
- * connection that is silent. It ends with raw_close(). */
+/* From now on the peer sends a ZMTP PING each second, as libzmq does: the broker closes a silent
+ * connection. It ends with raw_close(). */
 void raw_keep_alive(int fd);
 void raw_close(int fd);
 

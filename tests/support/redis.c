@@ -101,7 +101,7 @@ static void run_server(RedisServer *server, const char *const *extra) {
     _exit(127);
 }
 
-/* False: it ended at once, most likely because somebody has taken its port. */
+/* False: it ended at once, most likely because another process took its port. */
 static bool launch(RedisServer *server, const char *const *extra) {
     extra_of[server->port % 64] = extra;
     unlink(server->socket);

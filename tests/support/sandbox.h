@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Namespaces for tests: what they change is theirs alone, and gone with them. */
+/* Namespaces for tests: changes inside them affect only the test and end with it. */
 
 #include <stdbool.h>
 

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Everything that waits for a time, begun at once and watched: a deadline, a delayed job, one that
- * expires, one that fails and is tried again, a time limit, a window. For tests that do something
- * to the clocks.
+ * Starts everything that waits for a time, and watches it: a deadline, a delayed job, a job that
+ * expires, a job that fails and is retried, a time limit, a window. For tests that change the
+ * clocks.
  */
 
 #include "support/process.h"
@@ -12,7 +12,8 @@
 /* The broker needs this in its configuration. */
 #define TIMED_CONFIG "[queue timed.limited]\ntime_limit = 1s\n"
 
-/* A role: URL MS. Says "ready 0", takes so long, and says how it was: see TimedReport. */
+/* A role: URL MS. Prints "ready 0", runs for MS milliseconds, and prints its results: see
+ * TimedReport. */
 int play_timed(int argc, char **argv);
 
 typedef struct TimedReport {
@@ -23,5 +24,5 @@ typedef struct TimedReport {
 
 enum { TIMED_KINDS = 6, TIMED_MS = 3000 };
 
-/* What a role has said in the end; false: nothing. */
+/* Reads the report of a role; false: it printed no report. */
 bool timed_report(Process *process, TimedReport *ret);

@@ -108,7 +108,7 @@ void show_job(const Cli *cli, const ferry_job *job) {
     fputs("}\n", stdout);
 }
 
-/* ---- what the broker tells ---- */
+/* ---- answers of the broker ---- */
 
 void show_json(const Cli *cli, const json_t *json) {
     print_json_rows(json, (PrintStyle){cli->terminal_out, cli->colour_out}, stdout);

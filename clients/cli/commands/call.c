@@ -90,7 +90,7 @@ static int call(CallRun *run) {
     return status;
 }
 
-/* ---- what is known of the method ---- */
+/* ---- the description of the method ---- */
 
 static int no_such_method(CallRun *run, const char *name) {
     const ferry_service *service = run->description->service;

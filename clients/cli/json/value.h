@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * MessagePack bytes to JSON and back, without loss. What JSON has no word for is written as an
- * object with one key:
+ * MessagePack bytes to JSON and back, without loss. A value that JSON cannot express is written as
+ * an object with one key:
  *
  *     {"$bin": "AAEC"}                bytes, in base64
  *     {"$str": "/w=="}                a str that is not UTF-8, in base64

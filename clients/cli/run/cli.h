@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The common part of all commands: their table, the common options, connecting, and failing with
- * one message that says what is wrong and what to do, and an exit status.
+ * The common part of all commands: their table, the common options, connecting, and failing with an
+ * exit status and one message that names the problem and the remedy.
  */
 
 #include <ferry/ferry.h>

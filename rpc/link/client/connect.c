@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One connection after the other, from connecting to its loss. See core.h. */
+/* The life of one connection after another, from connecting to its loss. See core.h. */
 
 #include <limits.h>
 #include <sys/epoll.h>
@@ -11,7 +11,7 @@
 
 enum {
     ATTEMPT_MS = 5000, /* from connecting to WELCOME */
-    BACKOFF_MS = 50,   /* before the second attempt; doubled… */
+    BACKOFF_MS = 50,   /* pause before the second attempt; doubled for each further one… */
     BACKOFF_MAX_MS = 2000,
     HEARTBEAT_MS = 2000, /* ZMTP PINGs, in libzmq's own thread */
     HEARTBEAT_TTL_MS = 6000,
@@ -29,8 +29,8 @@ static int set_up_socket(void *socket) {
         {ZMQ_IMMEDIATE, 1},
         /* A new session needs a new socket: see docs/PROTOCOL.md, section 6. */
         {ZMQ_RECONNECT_IVL, -1},
-        /* What it sends is bounded by our credit. With a bound here, a full pipe and a heartbeat
-         * can abort the process (libzmq 4.3.4). */
+        /* Our credit bounds what the broker sends. With a high-water mark here, a full pipe and a
+         * heartbeat can abort the process (libzmq 4.3.4). */
         {ZMQ_RCVHWM, 0},
         {ZMQ_SNDHWM, HWM},
         {ZMQ_CONNECT_TIMEOUT, 3000},
@@ -62,8 +62,8 @@ void link_close_socket(Link *link) {
         epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, link->socket_fd, NULL);
     if (link->monitor) {
         epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, link->monitor_fd, NULL);
-        /* Before the socket: libzmq's thread would wait for ever to tell nobody of an event, and
-         * hold a lock meanwhile. */
+        /* The monitor is closed before the socket: otherwise libzmq's thread would wait for ever to
+         * report an event, and hold a lock meanwhile. */
         monitor_close(link->socket, link->monitor);
     }
     if (link->socket)
@@ -72,7 +72,8 @@ void link_close_socket(Link *link) {
     link->session++;
 }
 
-/* A lookup that takes longer than an attempt goes on: there is never more than one. */
+/* A lookup may last longer than an attempt: it continues in the next one, so there is never more
+ * than one. */
 static int wait_for_address(Link *link) {
     int r = link->asking ? 0 : lookup_new(&link->asking, link->url);
 
@@ -110,7 +111,7 @@ static int connect_to(Link *link, const char *endpoint, uint64_t now_ms) {
     return r;
 }
 
-/* The host has several addresses, perhaps, and not all lead to the broker. */
+/* A host may have several addresses, and some of them may not lead to the broker. */
 static const char *next_endpoint(const Link *link) {
     return link->found ? lookup_endpoint(link->found, link->next_address) : NULL;
 }
@@ -150,10 +151,10 @@ void link_lost(Link *link, const char *type, const char *format, ...) {
         link->state = LINK_CONNECTING;
         if (was_up) {
             link->backoff_ms = 0;
-            link->next_address = UINT_MAX; /* look it up again: it may have moved */
+            link->next_address = UINT_MAX; /* look it up again: the address may have changed */
         }
-        /* At once after a lost session, then slower and slower; jitter, so that a thousand clients
-         * of a broker that restarts do not come back in step. */
+        /* The first attempt follows a lost session at once, the next ones after growing pauses.
+         * Jitter spreads the attempts of a thousand clients whose broker restarts. */
         link->next_attempt_ms =
             now_ms + (link->backoff_ms ? link->backoff_ms / 2 + random_below(link->backoff_ms) : 0);
         if (next_endpoint(link))
@@ -175,7 +176,7 @@ void link_attempt(Link *link, uint64_t now_ms) {
         cannot_connect(link, r);
 }
 
-/* The addresses of before are better than none: name servers fail too. */
+/* If the lookup fails, the addresses of the last one stay in use: name servers fail too. */
 void link_end_lookup(Link *link, uint64_t now_ms) {
     bool is_done = lookup_is_done(link->asking);
     const char *problem = is_done ? "" : "no name server answers";
@@ -213,7 +214,7 @@ void link_send_hello(Link *link) {
     };
     Chunk *chunk;
 
-    /* With ZMQ_IMMEDIATE nothing can be sent before the connection stands. */
+    /* With ZMQ_IMMEDIATE nothing can be sent before the connection is established. */
     if (!(socket_events(link->socket) & ZMQ_POLLOUT))
         return;
     link->handlers.on_hello(&hello, &scratch, link->handlers.ctx);
@@ -240,7 +241,7 @@ void link_read_monitor(Link *link) {
             link_lost(link, "ferry.NotConnected", "no broker listens at %s", link->url);
             break;
         case ZMQ_EVENT_DISCONNECTED:
-            /* What came before the end is still to be read. */
+            /* Messages that arrived before the end are still read. */
             link_receive(link, INT32_MAX);
             if (link->socket)
                 link_lost(link,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client's end of a connection: its making and end, messages out, waiting. See core.h. */
+/* The client's end of a connection: creation and end, messages out, waiting. See core.h. */
 
 #include <poll.h>
 #include <stdlib.h>
@@ -56,7 +56,7 @@ Link *link_free(Link *link) {
         static const Message bye = {.op = OP_BYE};
 
         outbox_put(&link->out, LANE_CONTROL, &bye, NULL);
-        /* What credit held back so far will hardly get any now: BYE goes behind what may go. */
+        /* Data that waits for credit is dropped; BYE goes last. */
         link_flush(link);
         socket_set(link->socket, ZMQ_LINGER, GOODBYE_MS);
     }
@@ -149,14 +149,14 @@ int link_send_chunk(Link *link, Chunk *chunk) {
         chunk_free(chunk);
         return 0;
     }
-    /* Ask first: a refused frame would take the chunk with it when it is closed. */
+    /* The socket is asked first: a refused frame would free the chunk when it is closed. */
     if (!(socket_events(link->socket) & ZMQ_POLLOUT))
         return -EAGAIN;
     if (zmq_msg_init_data(&frame, chunk->data, chunk->len, chunk_free_data, chunk) < 0)
         return -ENOMEM;
     given_to_libzmq(chunk);
     if (zmq_msg_send(&frame, link->socket, ZMQ_DONTWAIT) < 0) {
-        /* The connection went between the two calls; so did all that waited for it. */
+        /* The connection was lost between the two calls, and all waiting messages with it. */
         zmq_msg_close(&frame);
         return 0;
     }
@@ -192,7 +192,8 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
         link_send_hello(link);
     if (link->socket)
         n = link_receive(link, max_messages);
-    /* It costs a system call, and says little: not each time, but whenever nothing came. */
+    /* Reading the monitor costs a system call and rarely yields an event: it is read only when no
+     * message arrived, or after MONITOR_EACH_MS. */
     if (link->socket && (n == 0 || now_ms >= link->monitor_read_ms + MONITOR_EACH_MS)) {
         link->monitor_read_ms = now_ms;
         link_read_monitor(link);
@@ -204,7 +205,8 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
 
 static bool has_input(void *ctx) {
     Link *link = ctx;
-    /* What ZeroMQ refused goes on when there is room again: its descriptor says so only once. */
+    /* Refused messages are sent again when there is room: ZeroMQ's descriptor reports it only
+     * once. */
     bool sends = !link->hello_sent || link->out.returned;
     unsigned wanted = sends ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN;
 

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The client's end: one DEALER socket to a broker, made anew whenever it is lost (libzmq's own
- * reconnecting would lose messages between sessions, and mix them up). Speaks HELLO, PING, CREDIT,
- * PART by itself; hands everything else on.
+ * The client's end: one DEALER socket to a broker. A new socket replaces a lost one (libzmq's own
+ * reconnecting would lose messages between sessions and mix them up). The link handles HELLO, PING,
+ * CREDIT and PART itself and passes all other messages on.
  */
 
 #include <ferry/base.h>
@@ -17,74 +17,76 @@ typedef struct Link Link;
 typedef enum LinkState {
     LINK_CONNECTING, /* no WELCOME yet */
     LINK_UP,
-    LINK_CLOSED, /* an end that another attempt would not change: FAULT, or too old a version */
+    LINK_CLOSED, /* ended, and another attempt would end the same way: FAULT, or a version that is
+                    too old */
 } LinkState;
 
 typedef struct LinkHandlers {
-    /* A message for the layer above. The message and all in it are lent; block is the block around
+    /* A message for the layer above. The message and its fields are lent; block is the block around
      * its body, or NULL. */
     void (*on_message)(const Message *message, const void *block, void *ctx);
-    /* A session has begun: say again what the broker must know (serve, subscribe, pull, push). */
+    /* A session has begun: register again with the broker (serve, subscribe, pull, push). */
     void (*on_up)(bool resumed, void *ctx);
-    /* The session has ended, or an attempt to begin one failed. The link tries again by itself. */
+    /* The session has ended, or an attempt to begin one has failed. The link tries again by
+     * itself. */
     void (*on_down)(bool was_up, const ferry_error *error, void *ctx);
-    /* Fills floor and held of a HELLO about to be written. held may point into buffer. */
+    /* Fills floor and held of a HELLO before it is written. held may point into buffer. */
     void (*on_hello)(Message *hello, Buffer *buffer, void *ctx);
     void *ctx;
 } LinkHandlers;
 
-/* Handlers may call everything but link_free(). A link_process() inside a handler goes on with the
- * batch that the handler was called for, then with what has arrived since: messages are handed on
- * in order, but the outer ones are not finished yet.
- *
- * Takes no time: connecting begins in the background. url: tcp://host:port, ipc://path; -EINVAL. */
+/* Handlers may call all functions except link_free(). A link_process() inside a handler continues
+ * with the batch of that handler, then with batches that have arrived since: messages are passed on
+ * in order, but the outer handlers have not returned yet.  Returns at once: the link connects in
+ * the background. url: tcp://host:port, ipc://path; -EINVAL. */
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
              ferry_error *reterr);
-Link *link_free(Link *link); /* says BYE; waits at most 200 ms for what was flushed to leave */
+Link *link_free(Link *link); /* sends BYE; waits at most 200 ms for flushed messages to leave */
 
 LinkState link_state(const Link *link);
 const uint8_t *link_client_id(const Link *link); /* WIRE_TOKEN bytes */
 uint64_t link_max_body(const Link *link);        /* the broker's limit, once up */
 const char *link_url(const Link *link);
-const ferry_error *link_problem(const Link *link); /* why it is not up; NULL: nothing failed yet */
+const ferry_error *link_problem(
+    const Link *link); /* the last failure, while it is not up; NULL: no failure yet */
 
-/* Puts a message into the outbox. Only while up: else -ENOTCONN. -EAGAIN: max_bytes wait already
- * (control and calls lanes are exempt up to twice that). */
+/* Puts a message into the outbox. -ENOTCONN: the link is not up. -EAGAIN: max_bytes wait already
+ * (the control and calls lanes accept up to twice that). */
 int link_put(Link *link, Lane lane, const Message *message, const void *block);
 size_t link_waiting(const Link *link); /* bytes in the outbox */
 
-/* After an -EAGAIN: so much has left that it is worth while to put more. */
+/* True after an -EAGAIN when enough bytes have left to put more. */
 bool link_has_room(const Link *link);
 
-/* While held, what is handled is not granted again to the broker: for a layer above that sets
- * messages aside and must not do so without bound. */
+/* While held, handled bytes are not granted to the broker again: for a layer above that defers
+ * messages and must not do so without bound. */
 void link_hold_credit(Link *link, bool hold);
 
-/* Sends what may be sent. Never waits. */
+/* Sends all messages that credit and the socket allow. Never waits. */
 void link_flush(Link *link);
 
-/* Handles what has arrived, up to about max_messages, and the link's own timers. Returns how many
- * messages it handed on. Sends nothing that the handlers put: link_flush() does. */
+/* Handles messages that have arrived, up to about max_messages, and the link's own timers. Returns
+ * the number of messages passed on. link_flush() sends the messages that the handlers put. */
 int link_process(Link *link, int max_messages, uint64_t now_ms);
 
-/* The number of the batch whose message is being handed on; they count up as they arrive. */
+/* The number of the batch in progress; numbers grow in order of arrival. */
 uint64_t link_batch(const Link *link);
 
-/* Inside on_message: a block that holds what was received, for a body that lies in it and is too
- * large to be copied gladly; the caller's: ferry_free(). NULL: copy it, the body is but a small
- * part of what would be held. */
+/* For use inside on_message: a block that keeps the received bytes, for a large body inside them.
+ * The caller frees it: ferry_free(). NULL: the body is only a small part of these bytes, so copy
+ * it. */
 const void *link_hold_body(Link *link, Span body);
 
-/* More input waits: process again before sleeping. (ZMQ_FD is edge-triggered.) */
+/* True: more input waits, so process again before sleeping. (ZMQ_FD is edge-triggered.) */
 bool link_has_input(Link *link);
 
-/* Sleeps until input or until_ms (UINT64_MAX: for ever), or fd (-1: none) is readable; looks for a
- * while first. */
+/* Sleeps until input arrives, until_ms (UINT64_MAX: for ever), or fd (-1: no descriptor) is
+ * readable; polls for a short time first. */
 void link_wait(Link *link, int fd, uint64_t until_ms);
 
-/* When link_process() is due at the latest. */
+/* The latest time for the next link_process(). */
 uint64_t link_next_ms(const Link *link);
 
-/* An epoll descriptor, for the link's life, that holds the ZeroMQ descriptor of the moment. The
+/* An epoll descriptor, valid for the link's life. It contains the current ZeroMQ descriptor; the
  * layer above may add its own. */
 int link_epoll_fd(const Link *link);

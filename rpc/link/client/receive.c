@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What comes in: session control, and messages for the layer above. See core.h. */
+/* Messages in: session control, and messages for the layer above. See core.h. */
 
 #include <limits.h>
 #include <stdlib.h>
@@ -7,8 +7,8 @@
 #include "rpc/link/client/core.h"
 
 enum {
-    HOLD_MIN = 4096, /* of a body: below, copying costs less */
-    HOLD_SHARE = 4,  /* a body holds at most so many times its own size */
+    HOLD_MIN = 4096, /* smallest body that is held instead of copied */
+    HOLD_SHARE = 4,  /* a held body keeps at most this many times its own size */
 };
 
 static void welcome(Link *link, const Message *message) {
@@ -26,7 +26,7 @@ static void welcome(Link *link, const Message *message) {
         else
             reader_value(&limits);
     }
-    /* What is sent to others may be as large as what they send. */
+    /* Bodies to this client have the same limit as bodies from it. */
     link->in.max_body = link->max_body;
     memcpy(link->token, message->welcome.token.data, WIRE_TOKEN);
     link->has_token = true;
@@ -52,7 +52,7 @@ static void faulted(Link *link, const Message *message) {
         else if (span_is(key, "type"))
             type = reader_str(&inside);
     }
-    /* Another attempt would end alike, unless it was the broker's state that ended this one. */
+    /* Another attempt would end the same way, unless the cause was the state of the broker. */
     if (!span_is(type, "ferry.Draining") && !span_is(type, "ferry.OutOfMemory"))
         link->state = LINK_CLOSED;
     link_lost(link, link->state == LINK_CLOSED ? "ferry.Protocol" : "ferry.NotConnected",
@@ -60,7 +60,7 @@ static void faulted(Link *link, const Message *message) {
               (const char *)text.data);
 }
 
-/* Session control, and parts of bodies; true: the message is for the layer above. */
+/* Handles session control and parts of bodies; true: the message is for the layer above. */
 static bool handle_own(Link *link, Message *message) {
     switch (message->op) {
     case OP_WELCOME:
@@ -88,7 +88,7 @@ static bool handle_own(Link *link, Message *message) {
     }
 }
 
-/* Hands on what is left of a batch, at most max messages; returns how many there were. */
+/* Passes on the remaining messages of a batch, at most max; returns their number. */
 static int go_on(Link *link, Reading *reading, int max) {
     Message message;
     int n = 0, r;
@@ -102,8 +102,8 @@ static int go_on(Link *link, Reading *reading, int max) {
             return n;
         }
         if (handle_own(link, &message)) {
-            /* A body that could not be taken in leaves its message without one: the layer above
-             * answers for it as for any other that makes no sense. */
+            /* If its body was refused, the message goes on without one: the layer above answers it
+             * as it answers any other malformed message. */
             if (message.body_transfer && inbox_body(&link->in, &message, &block) < 0)
                 message.body = (Span){NULL, 0};
             link->batch = reading->batch;
@@ -117,7 +117,7 @@ static int go_on(Link *link, Reading *reading, int max) {
     return n;
 }
 
-/* Returns how many messages were handed on. */
+/* Returns the number of messages passed on. */
 static int handle_batch(Link *link, zmq_msg_t *frame) {
     Reading reading = {.outer = link->reading,
                        .batch = ++link->n_batches,
@@ -137,14 +137,14 @@ static int handle_batch(Link *link, zmq_msg_t *frame) {
     return n;
 }
 
-/* As free_fn of a block. */
+/* The free_fn of a block. */
 static void close_frame(void *ctx) {
     zmq_msg_close(ctx);
     free(ctx);
 }
 
-/* Moves a frame into a block. Its bytes stay where they are: it is larger than what libzmq stores
- * in the zmq_msg_t itself. NULL: out of memory, and nothing has happened. */
+/* Moves a frame into a block. Its bytes do not move: the frame is larger than the part that libzmq
+ * stores in the zmq_msg_t itself. NULL: out of memory; the frame is unchanged. */
 static void *hold_frame(zmq_msg_t *frame) {
     zmq_msg_t *moved = malloc(sizeof(*moved));
     ferry_bytes bytes;
@@ -172,14 +172,14 @@ const void *link_hold_body(Link *link, Span body) {
 }
 
 static bool is_control(const uint8_t *data, size_t len) {
-    /* The op of the first message stands right behind its array head. */
+    /* The op of the first message follows its array head. */
     return len > WIRE_HEAD + 1u && data[WIRE_HEAD + 1] < OP_OK && data[WIRE_HEAD + 1] != OP_PART;
 }
 
 int link_receive(Link *link, int max_messages) {
     int n = 0;
 
-    /* Inside a handler: first the rest of the batch that it was called for. */
+    /* Inside a handler, the rest of the handler's batch goes first. */
     if (link->reading && link->reading->session == link->session)
         n = go_on(link, link->reading, max_messages);
     while (n < max_messages && link->socket) {

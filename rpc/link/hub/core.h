@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What these share: hub.c (batches in and out), open.c (making it, listening, accepting) and
- * peers.c (a peer's life: its stages, deadlines and end).
+ * The parts that these files share: hub.c (batches in and out), open.c (creating the hub,
+ * listening, accepting) and peers.c (a peer's life: its stages, deadlines and end).
  */
 
 #include <sys/epoll.h>
@@ -14,11 +14,11 @@
 
 enum { LISTENERS_MAX = 16, EVENTS_MAX = 64, ACCEPTS_PER_TURN = 16 };
 
-/* What epoll says of an event: a peer's address, or one of these numbers. */
+/* The data of an epoll event: a peer's address, or one of these numbers. */
 enum { EVENT_OWN_FD = 0, EVENT_LISTENER = 1, EVENT_NUMBERS = EVENT_LISTENER + LISTENERS_MAX };
 
-/* Each stage has a list, oldest first: by the time of entering it, for STAGE_HEARD by the last sign
- * of life. */
+/* Each stage has a list, oldest first: by the time of entering it, or for STAGE_HEARD by the last
+ * sign of life. */
 typedef enum Stage {
     STAGE_GREETING, /* its handshake is not over */
     STAGE_SILENT,   /* it has sent no message */
@@ -29,23 +29,23 @@ typedef enum Stage {
 
 typedef struct Listener {
     int fd;
-    char path[108]; /* of its socket file; "": none */
+    char path[108]; /* of its socket file; "": no socket file */
     ino_t inode;
 } Listener;
 
 struct Hub {
-    int epoll_fd, own_fd; /* own_fd: of the caller, that epoll watches */
+    int epoll_fd, own_fd; /* own_fd: the caller's descriptor, which epoll watches */
     HubOptions options;
     size_t max_connections, n_connections, n_heard;
     Listener listeners[LISTENERS_MAX];
     unsigned n_listeners;
-    bool pauses_accepting; /* there was no descriptor left */
+    bool pauses_accepting; /* the process has no free descriptor */
     ReadBuffer buffer;
     InboxTotal transfers;
     struct epoll_event events[EVENTS_MAX];
     int n_events, at_event;
-    Peer *reading; /* there may be more in what was read from it */
-    Peer *lent;    /* whose batch the caller of hub_receive() has */
+    Peer *reading; /* its input may contain another batch */
+    Peer *lent;    /* the caller of hub_receive() has a batch of this peer */
     Peer *stages[N_STAGES];
     Peer *touched, *gone;
     uint64_t now_ms; /* of the last wait or flush */
@@ -79,19 +79,20 @@ void hub_accept(Hub *hub, Listener *listener);
 
 /* ---- peers.c ---- */
 
-/* Takes over fd; address: of the other end. */
+/* Takes over fd; address: address of the other end. */
 void peer_new(Hub *hub, int fd, const SocketAddress *address);
 void peer_free(Peer *peer);
 void peer_enter(Peer *peer, Stage stage);
-/* Its connection is at its end: it is closed now, and on_gone follows in hub_flush(). */
+/* Closes the connection now; on_gone follows in hub_flush(). */
 void peer_mark_gone(Peer *peer);
-/* Logs why, and closes it. */
+/* Logs the problem and closes the connection. */
 void peer_refuse_it(Peer *peer, const char *problem);
-/* Gives up those that are gone; true: there were some. */
+/* Frees the peers that are gone; true: there were some. */
 bool hub_bury(Hub *hub);
-/* Begins to look for deadlines that have passed. */
+/* Starts to check for deadlines that have passed. */
 void hub_begin_looking(Hub *hub);
-/* Makes room for a newcomer. False: all connections are of peers that have said something. */
+/* Makes room for a new connection by closing the oldest one that has sent no message. False: all
+ * peers have sent messages. */
 bool hub_drop_oldest_stranger(Hub *hub);
-/* Has epoll watch for what this peer waits for. */
+/* Makes epoll watch for the events that this peer waits for. */
 void peer_watch(Peer *peer);

@@ -44,7 +44,7 @@ static void watch_own_fd(Hub *hub, int fd) {
 int hub_wait(Hub *hub, int fd, int timeout_ms) {
     int is_readable = 0;
 
-    /* A turn may have ended before all that was read was handled. */
+    /* A turn may have ended before all input was handled. */
     if (hub->reading || hub->at_event < hub->n_events)
         return 0;
     watch_own_fd(hub, fd);
@@ -116,7 +116,7 @@ static void handle_event(Hub *hub, const struct epoll_event *event) {
         read_peer(peer);
 }
 
-/* Handles what else is in what was read; 1: a batch. */
+/* Handles the rest of the bytes that were read; 1: a batch. */
 static int next_batch(Hub *hub, Peer *peer, Span *ret_batch) {
     int event = connection_next(&peer->connection, ret_batch);
 
@@ -218,6 +218,6 @@ void hub_flush(Hub *hub) {
     do {
         while ((peer = hub->touched))
             flush_peer(peer);
-        /* on_gone answers others, who may turn out to be gone as well. */
+        /* on_gone sends answers to other peers; these may turn out to be gone too. */
     } while (hub_bury(hub) || hub->touched);
 }

@@ -11,9 +11,10 @@
 enum {
     LOOK_EACH_MS = 250,
     LOOKS_MAX = 4096, /* peers in one look */
-    CLOSE_MS = 50, /* for the other end to close first: libzmq drops what came just before an end */
-    LINGER_MS = 250,     /* for it to close too, once we have */
-    LAST_WORK_MS = 5000, /* how long the end of a peer waits for the work on what it said */
+    CLOSE_MS = 50,    /* time for the other end to close first: libzmq drops data that arrived just
+                         before an end */
+    LINGER_MS = 250,  /* time for it to close too, after we have closed */
+    LAST_WORK_MS = 5000, /* how long the end of a peer waits until its messages are handled */
 };
 
 void peer_enter(Peer *peer, Stage stage) {

@@ -27,7 +27,7 @@ int schema_pack(const ferry_type *type, const void *value, const char *root, Buf
 int schema_unpack(const ferry_type *type, Span bytes, const char *root, void *ret,
                   ferry_error *reterr);
 
-/* Into a block that begins with the C value whatever the type is. */
+/* Unpacks into a block that starts with the C value, for every type. */
 int schema_unpack_block(const ferry_type *type, Span bytes, const char *root, void **ret,
                         ferry_error *reterr);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What the guide says of the code made from calc.thrift, said once more: a declaration that differs
- * from the generated one does not compile. And the pieces of programs that the guide shows, about
- * handles and streams.
+ * The declarations that the guide shows for calc.thrift, repeated: one that differs from the
+ * generated code does not compile. And the pieces of programs that the guide shows, about handles
+ * and streams.
  */
 
 #include <assert.h>

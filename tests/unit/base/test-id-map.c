@@ -61,7 +61,7 @@ static void memory_follows_the_number_of_entries_down_again(void) {
     id_map_deinit(&map);
 }
 
-/* A pool of ids in which neighbours, and ids that share their low or high bits, are likely. */
+/* An id from a pool where neighbours, and ids with the same low or high bits, are likely. */
 static uint64_t some_id(Dice *dice) {
     uint64_t small = dice_below(dice, 300) + 1;
 
@@ -85,7 +85,7 @@ static void it_agrees_with_a_naive_list(void) {
     IdMap map = {0};
 
     for (int round = 0; round < 100000 && !wrong; round++) {
-        /* Phases of growing and of shrinking. */
+        /* The map grows and shrinks in turns. */
         bool grows = (round / 10000) % 2 == 0;
         uint64_t id = some_id(&dice);
         size_t at = 0;
@@ -142,7 +142,8 @@ static uint64_t same_low_bits_far_apart(uint64_t i) {
     return (i + 1) << 46 | 5;
 }
 
-/* What undoes `id ^ (id >> 32) * 0x9E3779B1`, a hash whose constants can be read. */
+/* Ids for which `id ^ (id >> 32) * 0x9E3779B1`, a hash with public constants, has equal low
+ * bits. */
 static uint64_t made_for_a_known_hash(uint64_t i) {
     uint64_t high = i + 1;
 
@@ -150,13 +151,13 @@ static uint64_t made_for_a_known_hash(uint64_t i) {
 }
 
 static void ids_that_a_peer_chose_to_collide_cost_no_more(void) {
-    /* With all of them in one run this takes minutes. */
+    /* If all ids were in one run, this would take minutes. */
     CU_ASSERT(seconds_for(same_low_bits) < 1);
     CU_ASSERT(seconds_for(same_low_bits_far_apart) < 1);
     CU_ASSERT(seconds_for(made_for_a_known_hash) < 1);
 }
 
-/* As calls and pushes have them: so many ids live, the oldest goes, the next comes. */
+/* The pattern of calls and pushes: `window` ids live, the oldest goes, the next comes. */
 static double seconds_to_slide(uint64_t window, uint64_t n) {
     struct timespec from, to;
     IdMap map = {0};
@@ -177,7 +178,7 @@ static void ids_that_count_up_never_meet_themselves_again(void) {
     static const uint64_t windows[] = {1, 100, 1000, 4000, 20000, 65536, 200000};
     uint64_t seed = hash_seed();
 
-    /* Where runs meet, each step costs a whole run: minutes. */
+    /* If runs joined, each step would cost a whole run: minutes. */
     for (int i = 0; i < 10; i++) {
         hash_seed_value = i == 0 ? 1 : i == 1 ? UINT64_MAX : random_u64() | 1;
         for (size_t k = 0; k < sizeof(windows) / sizeof(*windows); k++)

@@ -7,7 +7,7 @@
 
 #include "support/suite.h"
 
-/* What fn writes to standard error. */
+/* The text that fn writes to standard error. */
 static const char *written(void (*fn)(void)) {
     static char text[8192];
     int saved = dup(STDERR_FILENO);

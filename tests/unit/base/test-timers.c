@@ -11,7 +11,7 @@ typedef struct Alarm {
     uint64_t fired_ms; /* the wheel's time when it was called; 0: not yet */
     unsigned n_fired;
     bool armed;
-    uint64_t at_ms; /* what the naive reference knows */
+    uint64_t at_ms; /* the deadline in the naive reference */
 } Alarm;
 
 static Timers wheel;
@@ -109,7 +109,8 @@ static void times_years_away_wait_their_years(void) {
 static Alarm ring[3];
 
 static void on_ring(Timer *timer, void *ctx) {
-    /* The first called disarms the second and arms itself for the same slot, one round later. */
+    /* The first callback disarms the second timer and arms its own for the same slot, one round
+     * later. */
     for (int i = 0; i < 3; i++)
         if (&ring[i].timer != timer)
             timer_disarm(&wheel, &ring[i].timer);
@@ -152,7 +153,7 @@ static void those_of_one_millisecond_are_called_in_the_order_of_arming(void) {
     n_called = 0;
     timers_init(&wheel, 7);
     for (unsigned i = 0; i < N; i++) {
-        /* The later, the nearer: they come down through different levels. */
+        /* Later timers are nearer: they move down through different levels. */
         timers_run(&wheel, 7 + i * 50, &next);
         timer_arm(&wheel, &timers[i], 5000, on_one_of_many);
     }
@@ -181,7 +182,8 @@ static void many_that_come_due_at_once_are_called_in_slices(void) {
         CU_ASSERT(timers_next(&wheel) <= 300002);
         timers_run_some(&wheel, 300002, SLICE, &next);
         CU_ASSERT(n_called - before <= SLICE);
-        /* What is armed meanwhile waits for its time, and what is disarmed is not called. */
+        /* A timer that is armed between slices waits for its time, and a disarmed one is not
+         * called. */
         if (++n_slices == 3) {
             timer_arm(&wheel, &soon.timer, 300003, on_alarm);
             timer_disarm(&wheel, &timers[N - 1]);
@@ -198,7 +200,7 @@ static void many_that_come_due_at_once_are_called_in_slices(void) {
     CU_ASSERT_EQUAL(timers_next(&wheel), UINT64_MAX);
 }
 
-/* How far ahead, and how long a step: from one tick to longer than the whole wheel. */
+/* A time ahead, or the length of a step: from one tick to longer than the whole wheel. */
 static uint64_t some_ms(Dice *dice) {
     static const uint64_t scales[] = {3, 64, 65, 4096, 300000, 20000000, UINT64_C(2000000000)};
 
@@ -252,7 +254,7 @@ static void the_wheel_agrees_with_a_naive_list(void) {
                 timer_arm(&wheel, &alarm->timer, alarm->at_ms, on_alarm);
             }
         }
-        /* A third of the time exactly when the wheel asks for it. */
+        /* In a third of the cases, exactly the time that the wheel asks for. */
         now = dice_below(&dice, 3) == 0 && timers_next(&wheel) != UINT64_MAX ? timers_next(&wheel)
                                                                              : now + some_ms(&dice);
         do

@@ -48,7 +48,7 @@ void fake_drop(Session *session);                  /* takes all */
 bool fake_is_faulted(const Session *session);
 bool fake_is_ended(const Session *session); /* by session_end() */
 
-/* Pretends that so many bytes wait to be sent to it. */
+/* Pretends that this many bytes wait to be sent to it. */
 void fake_set_waiting(Session *session, size_t bytes);
 
 /* Moves the clock and runs timers, millisecond by millisecond. */

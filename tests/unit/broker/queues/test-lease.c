@@ -258,7 +258,7 @@ static void a_client_that_comes_back_keeps_what_it_lists(void) {
     wait_ms(200);
     CU_ASSERT_EQUAL(count_of("q", "held"), 1);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
-    /* Lost again: the grace begins anew. */
+    /* Lost again: the grace period starts again. */
     end_session(worker);
     wait_ms(499);
     CU_ASSERT_EQUAL(count_of("q", "held"), 1);
@@ -416,7 +416,7 @@ static void a_poisonous_job_does_not_take_its_neighbours_along(void) {
             Message job = fake_take(worker)->message;
 
             crashed = span_is(job.body, "poison");
-            /* Before that crash all jobs were begun. */
+            /* Before that crash all jobs had been started. */
             if (!crashed && job.job.attempt > 3) {
                 ack(worker, 0, job.job.job, job.job.attempt);
                 acked++;

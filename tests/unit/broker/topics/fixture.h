@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A topic router with fake sessions, and short words for what tests do with it. */
+/* A topic router with fake sessions, and short functions for the steps of its tests. */
 
 #include <stdio.h>
 #include <stdlib.h>

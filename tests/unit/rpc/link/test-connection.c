@@ -15,7 +15,7 @@ static const ReadBuffer buffer = {space, sizeof(space)};
 static Connection hub, client;
 static Outbox to_client, to_hub;
 
-/* Handles what has come; returns the last event but MORE, and counts messages. */
+/* Handles the received bytes; returns the last event other than MORE, and counts messages. */
 static int receive(Connection *connection, unsigned *n_messages, Span *ret_last) {
     int last = ZMTP_EVENT_MORE, event;
     Span message;
@@ -64,7 +64,7 @@ static void close_pair(void) {
     outbox_clear(&to_hub);
 }
 
-/* A batch whose one message has a body of so many bytes. */
+/* Puts a batch whose single message has a body of len bytes. */
 static void put(Outbox *outbox, size_t len) {
     uint8_t *body = calloc(1, len ? len : 1);
 
@@ -242,7 +242,7 @@ static void a_silent_peer_is_sent_a_ping_and_given_up(void) {
     CU_ASSERT_TRUE(connection_look(&hub, now_ms));
     CU_ASSERT_TRUE(connection_has_output(&hub));
     CU_ASSERT_EQUAL(connection_send(&hub, &to_client), 0);
-    /* Nobody reads at the other end: it is stopped. */
+    /* The other end is stopped and does not read. */
     while (now_ms < NOW + CONNECTION_SILENCE_MAX_MS) {
         CU_ASSERT_TRUE(connection_look(&hub, now_ms));
         now_ms = connection_next_look(&hub);

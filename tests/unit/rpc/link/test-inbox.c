@@ -59,7 +59,7 @@ static void a_body_at_the_limit_is_taken_and_one_above_refused(void) {
     CU_ASSERT_EQUAL(part(&inbox, 2, "0123456789", 10), 0);
     CU_ASSERT_EQUAL(part(&inbox, 2, "0", 1), -EMSGSIZE);
     CU_ASSERT_EQUAL(inbox.transfer_bytes, 0);
-    /* The rest is thrown away, and whoever names it is told. */
+    /* The rest is dropped, and a message that names the transfer gets an error. */
     CU_ASSERT_EQUAL(part(&inbox, 2, "0", 1), 0);
     CU_ASSERT_EQUAL(body(&inbox, 2, &message, &block), -EMSGSIZE);
     CU_ASSERT_PTR_NULL(block);

@@ -8,7 +8,7 @@
 
 enum { MESSAGE_MAX = 4096, STREAM_MAX = 64 * 1024 };
 
-/* What came out of a stream: a letter for each event, and a hash of all messages. */
+/* The events of a stream: a letter for each event, and a hash of all messages. */
 typedef struct Seen {
     char events[256];
     unsigned n, n_messages, n_pings;
@@ -47,9 +47,9 @@ static void see(Seen *seen, ZmtpEvent event, const Zmtp *zmtp, const ZmtpInput *
                  (const char *)input->data);
 }
 
-/* Feeds a stream that arrives in pieces: the first ends after `first` bytes, the others are `step`
- * long. The bytes lie at the end of an allocation of their exact size, so that a sanitizer sees a
- * read behind them. */
+/* Feeds a stream that arrives in pieces: the first piece ends after `first` bytes, the others are
+ * `step` long. The bytes lie at the end of an allocation of their exact size, so that a sanitizer
+ * finds a read past them. */
 static Seen feed(Zmtp *zmtp, const uint8_t *stream, size_t len, size_t first, size_t step) {
     Seen seen = {.hash = 14695981039346656037u};
     size_t taken = 0, have = first < len ? first : len;
@@ -87,7 +87,7 @@ static Seen feed_router(const uint8_t *stream, size_t len) {
     return feed(&zmtp, stream, len, len, len);
 }
 
-/* Greeting and READY of a DEALER, then `tail`. Returns how long it is. */
+/* Writes greeting and READY of a DEALER, then `tail`. Returns the length. */
 static size_t dealer_stream(uint8_t *to, const void *tail, size_t len) {
     uint8_t greeting[ZMTP_OUTPUT_MAX];
     Zmtp dealer, router;
@@ -197,7 +197,7 @@ static void a_peer_of_3_0_is_served_and_gets_no_ping(void) {
     CU_ASSERT_STRING_EQUAL(seen.events, "Rm");
     CU_ASSERT_FALSE(zmtp_ping(&zmtp));
 
-    stream[10] = 4; /* and a later one speaks 3.1 with us */
+    stream[10] = 4; /* and a later version speaks 3.1 with us */
     init_router(&zmtp);
     feed(&zmtp, stream, len, len, 1);
     CU_ASSERT_TRUE(zmtp_ping(&zmtp));
@@ -328,7 +328,7 @@ static void a_pong_repeats_what_the_ping_had_and_no_more(void) {
     feed(&zmtp, stream + first + 11, 25, 25, 1);
     CU_ASSERT_EQUAL(zmtp_output(&zmtp, bytes), 23);
     CU_ASSERT_EQUAL(memcmp(bytes, "\4\x15\4PONG0123456789abcdef", 23), 0);
-    /* The shorter one that follows brings back nothing of the longer one. */
+    /* The shorter message that follows contains no byte of the longer one. */
     feed(&zmtp, stream + first + 36, all - first - 36, 9, 1);
     CU_ASSERT_EQUAL(zmtp_output(&zmtp, bytes), 7);
     CU_ASSERT_EQUAL(memcmp(bytes, "\4\5\4PONG", 7), 0);
@@ -374,7 +374,7 @@ static void our_ping_is_understood_and_an_error_ends_it(void) {
     CU_ASSERT_STRING_EQUAL(seen.events, "F");
     CU_ASSERT_STRING_EQUAL(seen.reason, "full");
     CU_ASSERT_FALSE(zmtp_ping(&zmtp));
-    /* A reason that claims to be longer than its command. */
+    /* A reason whose length is larger than its command. */
     len = STREAM(stream, "\4\x0b\5ERROR\5full");
     seen = feed_router(stream, len);
     CU_ASSERT_STRING_EQUAL(seen.reason, "");
@@ -524,7 +524,7 @@ static void what_libzmq_and_pyzmq_send_is_understood(void) {
                 continue;
             CU_ASSERT_EQUAL(zmtp.stage, ZMTP_OPEN);
             hash = hash ? hash : seen.hash;
-            CU_ASSERT_EQUAL(seen.hash, hash); /* all of them carry the same messages */
+            CU_ASSERT_EQUAL(seen.hash, hash); /* all streams carry the same messages */
         }
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What other threads do to a client that is closed as soon as they have done it. */
+/* Calls of other threads on a client that is closed as soon as the call has had its effect. */
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -9,7 +9,7 @@
 
 #include "support/suite.h"
 
-/* write() of this thread takes a while: what it was for has long happened meanwhile. */
+/* write() of this thread is delayed: the change that it announces has happened long before. */
 static _Thread_local bool is_slow;
 static sem_t has_begun;
 static ssize_t written;
@@ -30,7 +30,7 @@ ssize_t __wrap_write(int fd, const void *data, size_t size) {
     return n;
 }
 
-/* To a broker that is not there. */
+/* A client of a broker that does not exist. */
 static ferry_client *client_new(void) {
     ferry_client *client = NULL;
 
@@ -51,7 +51,8 @@ static void *close_pool(void *pool) {
     return NULL;
 }
 
-/* Another thread closes it as soon as it can: what does() writes reaches its descriptor first. */
+/* Another thread closes the client as soon as it can; the bytes that does() writes must reach the
+ * client's descriptor before that. */
 static void expect_done_before(void *(*closes)(void *what), int (*does)(void *what), void *what) {
     pthread_t thread;
 

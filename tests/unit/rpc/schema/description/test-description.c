@@ -295,7 +295,7 @@ static void bytes_that_are_nested_too_deep_are_refused(void) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};
     ferry_service *service;
 
-    /* Under a key that nobody knows, and as a type. */
+    /* Under an unknown key, and as a type. */
     for (int i = 0; i < 2; i++) {
         buffer_reset(&bytes);
         if (i == 0)
