@@ -40,7 +40,7 @@ static int check_options(ferry_cache_options *options, ferry_error *reterr) {
     if (options->near_stale_ms < STALE_MIN_MS || options->near_stale_ms > TIMEOUT_MAX_MS)
         return refuse(reterr, "near_stale_ms is less than 10 or more than an hour");
     if (options->near_cache > FERRY_NEAR_NOTHING)
-        return refuse(reterr, "near_cache is none of FERRY_NEAR_MEMOISED and its like");
+        return refuse(reterr, "near_cache is not one of the FERRY_NEAR_ values");
     if (options->prefix && (!*options->prefix || strlen(options->prefix) > CACHE_PREFIX_MAX))
         return refuse(reterr, "prefix has no bytes or more than 255");
     return 0;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check that comments and documents are free of sentence forms that need a second reading: "What is ..."
 or "Who ..." as the subject of a sentence, ", who ...s it", "its like", "is none". The subject of a sentence
-is a thing with a name. Files that are not yet rewritten are listed in prose-later.txt, which only shrinks.
+is a thing with a name.
 
     check-prose.py ROOT
 """
@@ -31,19 +31,12 @@ if not shutil.which("git"):
 listed = subprocess.run(["git", "-C", root, "ls-files", "-z"], capture_output=True, text=True)
 if listed.returncode != 0:
     sys.exit(77)
-later = root / "tests/lint/prose-later.txt"
-later = set(later.read_text().split()) if later.exists() else set()
 bad = 0
 for name in filter(None, listed.stdout.split("\0")):
     path = root / name
     if path.suffix not in SUFFIXES or name.startswith("tests/data/") or not path.is_file():
         continue
-    found = list(riddles(path))
-    if name in later:
-        if not found:
-            print(f"{name}: rewritten; delete its line in tests/lint/prose-later.txt")
-        continue
-    for n, line in found:
+    for n, line in riddles(path):
         print(f"{name}:{n}: {line}")
         bad += 1
 sys.exit(bad > 0)

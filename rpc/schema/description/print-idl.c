@@ -423,6 +423,9 @@ int description_print(const ferry_service *service, Buffer *to) {
     if (r == 0) {
         if (p.ns_len > 0)
             put(&p, "namespace * %.*s\n", (int)p.ns_len, p.ns);
+        /* C names that begin with ferry_ alone belong to the library. */
+        if (p.ns_len == 5 && memcmp(p.ns, "ferry", 5) == 0)
+            put(&p, "namespace c ferry_service\n");
         for (size_t i = 0; i < p.types.n; i++)
             if (p.types.v[i]->kind == FERRY_KIND_ENUM)
                 put_enum(&p, p.types.v[i]);
