@@ -13,16 +13,22 @@
 #include "fake-redis.h"
 #include "support/suite.h"
 
-enum { TIMEOUT_MS = 100, LATE_MS = 10 };
+enum { TIMEOUT_MS = 100, LATE_MS = 10000 /* only a hang is that late */, PATIENCE_MS = 30000 };
 
-static ferry_cache *open_on(const char *scheme, const FakeRedis *fake) {
-    ferry_cache_options options = {.timeout_ms = TIMEOUT_MS, .strict = true};
+static ferry_cache *open_with_timeout(const char *scheme, const FakeRedis *fake,
+                                      uint32_t timeout_ms) {
+    ferry_cache_options options = {.timeout_ms = timeout_ms, .strict = true};
     ferry_cache *cache = NULL;
     char url[64];
 
     snprintf(url, sizeof(url), "%s://127.0.0.1:%u", scheme, fake_redis_port(fake));
     CU_ASSERT_EQUAL(ferry_cache_open(url, &options, &cache, NULL), 0);
     return cache;
+}
+
+/* For servers that may stay silent: each get ends soon. */
+static ferry_cache *open_on(const char *scheme, const FakeRedis *fake) {
+    return open_with_timeout(scheme, fake, TIMEOUT_MS);
 }
 
 static int n_gets, n_late;
@@ -96,7 +102,7 @@ static void half_an_answer_and_silence_end_at_the_deadline(void) {
 
 static void an_answer_that_nobody_asked_for_ends_the_connection(void) {
     FakeRedis *fake = fake_redis_start(same_answer, "$1\r\na\r\n$1\r\nb\r\n");
-    ferry_cache *cache = open_on("redis", fake);
+    ferry_cache *cache = open_with_timeout("redis", fake, 5000);
     ferry_cache_stats stats;
 
     CU_ASSERT_EQUAL(get(cache, "a"), 1);
@@ -233,7 +239,7 @@ static void redirections_are_followed_within_bounds(void) {
 
     cluster.here = fake_redis_port(here);
     cluster.there = fake_redis_port(there);
-    cache = open_on("redis+cluster", here);
+    cache = open_with_timeout("redis+cluster", here, PATIENCE_MS);
     CU_ASSERT_EQUAL(get(cache, "other"), 1);
     CU_ASSERT_EQUAL(get(cache, "ask"), 1);
     CU_ASSERT_EQUAL(get(cache, "ask"), 1);
@@ -253,7 +259,7 @@ static void redirections_are_followed_within_bounds(void) {
 
 /* The scheduler of a busy machine may be late by itself, but rarely. */
 static void calls_end_by_their_deadline(void) {
-    CU_ASSERT_TRUE(n_late <= n_gets / 10);
+    CU_ASSERT_EQUAL(n_late, 0);
 }
 
 static void hostile_bytes_take_no_memory(void) {
