@@ -133,6 +133,8 @@ static void a_long_line_is_one_line(void) {
 }
 
 static void a_file_that_is_not_there_is_an_error(void) {
+    config_deinit(&config);
+    config_init(&config);
     CU_ASSERT_EQUAL(config_read(&config, "/nowhere/ferry.conf"), -ENOENT);
     has_error(0, "cannot read /nowhere/ferry.conf");
 }
