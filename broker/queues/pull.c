@@ -99,7 +99,8 @@ static void send_job(Queues *queues, const Pull *pull, const Job *job) {
     message->job.pull = pull->id;
     message->job.job = job->stored.id;
     message->job.attempt = job->stored.attempt;
-    queue_tap(pull->queue, true, OP_JOB, pull->session, job->stored.id, message_body(message));
+    if (__builtin_expect(queues->broker->tap_generation != 0, 0))
+        queue_tap(pull->queue, true, OP_JOB, pull->session, job->stored.id, message_body(message));
     session_send(pull->session, LANE_BULK, message, block);
 }
 
