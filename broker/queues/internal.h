@@ -5,21 +5,23 @@
  * The records and functions that the files of the queue router share. A file calls only files above
  * it in this list:
  *
- *   dedup-window.c
- *   table.c        the table of queues: found, made, forgotten      settings.c  their settings
- *   dedup-keys.c   deduplication keys
- *   job.c          jobs: made, lined up, freed
- *   lease.c        the slots of pulls, the jobs in flight to each client, the lease of one job
- *   pull.c         PULL, UNPULL, and handing out jobs
- *   pending.c      changes that go through a store, and their answers
- *   push.c         PUSH: options, limits, overflow
- *   dead-letter.c  dead letters, and moving jobs
- *   settle.c       ACK, RETRY, REJECT, RELEASE, EXTEND, FORWARD
- *   timers.c       delays, times to live, time limits
- *   lost.c         lost sessions, and the grace period of their jobs
- *   bulk.c         purging and moving many jobs
- *   restore.c      the jobs that a store still holds when the broker starts
- *   queues.c       new, free, turns
+ *   dedup-window.c     the push ids of one client
+ *   stores.c           all stores at once: open, flush, forget pushes
+ *   restored-pushes.c  the pushes that a store still had when the broker started
+ *   table.c            the table of queues: found, made, forgotten; settings.c has their settings
+ *   dedup-keys.c       deduplication keys
+ *   job.c              jobs: made, queued, freed
+ *   lease.c            the slots of pulls, the jobs in flight to each client, the lease of one job
+ *   pull.c             PULL, UNPULL, and handing out jobs
+ *   pending.c          changes that go through a store, and their answers
+ *   push.c             PUSH: options, limits, overflow
+ *   dead-letter.c      dead letters, and moving jobs
+ *   settle.c           ACK, RETRY, REJECT, RELEASE, EXTEND, FORWARD
+ *   timers.c           delays, times to live, time limits
+ *   bulk.c             purging and moving many jobs
+ *   lost.c             lost sessions, and the grace period of their jobs
+ *   restore.c          the jobs that a store still holds when the broker starts
+ *   queues.c           new, free, turns
  */
 
 #include <stdlib.h>
@@ -442,9 +444,12 @@ void pendings_client_gone(Queues *queues, Client *client);
 void pendings_free(Queues *queues);
 void queues_store_done(uint64_t ticket, int result, void *ctx);
 
-/* ---- dedup-keys.c ---- */
+/* ---- stores.c ---- */
 
-/* ---- restore.c ---- */
+void stores_flush(Queues *queues);
+void stores_forget_pushes(Queues *queues, const uint8_t *client, uint64_t floor);
+
+/* ---- restored-pushes.c ---- */
 
 /* The name, as long as a client's id, under which jobs of this queue go to another store. */
 void queue_name_as_client(const Queue *queue, uint8_t name[WIRE_TOKEN]);
@@ -455,8 +460,8 @@ void restored_pushes_adopt(Queues *queues, Client *client);
 void restored_pushes_free(Queues *queues);
 /* Forgets, here and in the stores, the pushes that moved jobs of this queue to other stores. */
 void restored_pushes_queue_gone(Queue *queue);
-void stores_flush(Queues *queues);
-void stores_forget_pushes(Queues *queues, const uint8_t *client, uint64_t floor);
+
+/* ---- dedup-keys.c ---- */
 
 struct Key {
     Key *prev, *next;

@@ -115,7 +115,7 @@ void store_set_degraded(Store *store, const char *reason);
 
 extern Store store_memory;
 
-/* ---- when the broker starts; queues/restore.c ---- */
+/* ---- when the broker starts; queues/restore.c, queues/restored-pushes.c ---- */
 
 /* Makes the store known by its durability, before any queue is made. -ENOSPC: there are too many
  * stores. */

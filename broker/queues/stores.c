@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The stores of the queues, all at once: open, process, flush, forget. See store.h. */
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "broker/queues/internal.h"
+
+int queues_open_stores(Queues *queues, int wake_fd) {
+    int r = 0;
+
+    for (size_t i = 0; i < queues->n_stores && r == 0; i++)
+        if (queues->stores[i]->ops->open)
+            r = queues->stores[i]->ops->open(queues->stores[i], wake_fd);
+    return r;
+}
+
+void queues_process_stores(Queues *queues) {
+    for (size_t i = 0; i < queues->n_stores; i++)
+        if (queues->stores[i]->ops->process)
+            queues->stores[i]->ops->process(queues->stores[i]);
+}
+
+void stores_forget_pushes(Queues *queues, const uint8_t *client, uint64_t floor) {
+    for (size_t i = 0; i < queues->n_stores; i++)
+        store_forget_pushes(queues->stores[i], client, floor);
+}
+
+void stores_flush(Queues *queues) {
+    for (size_t i = 0; i < queues->n_stores; i++)
+        store_flush(queues->stores[i]);
+}
+
+void store_set_degraded(Store *store, const char *reason) {
+    bool was = *store->degraded != '\0';
+
+    if (reason && !was)
+        log_error("store '%s' cannot write, pushes are not confirmed: %s", store->ops->durability,
+                  reason);
+    else if (!reason && was)
+        log_info("store '%s' can write again", store->ops->durability);
+    snprintf(store->degraded, sizeof(store->degraded), "%s", reason ? reason : "");
+}
+
+const char *queues_degraded(const Queues *queues) {
+    for (size_t i = 0; i < queues->n_stores; i++)
+        if (*queues->stores[i]->degraded)
+            return queues->stores[i]->degraded;
+    return NULL;
+}
