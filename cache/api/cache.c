@@ -187,7 +187,7 @@ bool cache_tags_near(ferry_cache *cache, Near *near, Look *look) {
 }
 
 void cache_look(ferry_cache *cache, Span key, bool far, StoreCall *call, Look *ret) {
-    Store *store = cache->core->store;
+    CacheStore *store = cache->core->store;
     StoreGet get = {.key = key, .far = far, .plain = !cache->near};
     int r;
 

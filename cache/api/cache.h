@@ -21,7 +21,7 @@ typedef struct CacheCounts {
 
 /* The state that all handles of one cache share. */
 typedef struct CacheCore {
-    Store *store;
+    CacheStore *store;
     uint32_t handles; /* atomic */
     bool strict;
     uint8_t near; /* FERRY_NEAR_… */

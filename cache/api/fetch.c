@@ -35,11 +35,11 @@ typedef struct Fetch {
     int status;        /* the status of that failure */
 } Fetch;
 
-static const StoreOps *ops_of(const Fetch *fetch) {
+static const CacheStoreOps *ops_of(const Fetch *fetch) {
     return fetch->cache->core->store->ops;
 }
 
-static Store *store_of(const Fetch *fetch) {
+static CacheStore *store_of(const Fetch *fetch) {
     return fetch->cache->core->store;
 }
 

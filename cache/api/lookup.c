@@ -154,7 +154,7 @@ static void got_stamps(CacheLookups *lookups, Op *op) {
     int status = 0;
 
     for (size_t i = 0; i < op->batch.n; i++) {
-        const Command *command = &op->batch.commands[i];
+        const RedisCommand *command = &op->batch.commands[i];
 
         if (command->status < 0)
             status = command->status;
@@ -182,7 +182,7 @@ static int ask_stamps(CacheLookups *lookups, Op *op) {
 }
 
 static void got_value(CacheLookups *lookups, Op *op) {
-    Command *value = &op->batch.commands[0], *left = &op->batch.commands[1];
+    RedisCommand *value = &op->batch.commands[0], *left = &op->batch.commands[1];
     Look *look = &op->look;
     int r;
 
@@ -320,7 +320,7 @@ static int ask_for_stamps(CacheLookups *lookups, Op *op, uint64_t ttl_ms) {
         return r;
     snprintf(op->ttl, sizeof(op->ttl), "%llu", (unsigned long long)stamp_ttl_ms(ttl_ms));
     for (size_t i = 0; i < entry->n_tags; i++) {
-        Command *set = &op->batch.commands[2 * i];
+        RedisCommand *set = &op->batch.commands[2 * i];
 
         stamp_format(random_u64() | 1, op->texts[i]);
         command_begin(set, "SET", op->tags->spans[i], true);
@@ -394,7 +394,7 @@ static size_t write_header(const CacheTimes *times, const CacheStamps *stamps, u
 }
 
 static int set_far(CacheLookups *lookups, Op *op, Span head, Span body, uint64_t ttl_ms) {
-    Command *command;
+    RedisCommand *command;
     int r = op_begin(op, 1);
 
     op->value = malloc(head.len + body.len);

@@ -54,7 +54,7 @@ static void core_unref(CacheCore *core) {
     free(core);
 }
 
-static int open_store(const char *url, const ferry_cache_options *options, Store **ret,
+static int open_store(const char *url, const ferry_cache_options *options, CacheStore **ret,
                       ferry_error *reterr) {
     CLEANUP(cache_url_deinit) CacheUrl parsed;
     int r = cache_url_parse(url, &parsed, reterr);

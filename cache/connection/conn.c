@@ -158,7 +158,7 @@ bool conn_wait(Conn *conn, ConnWaiter *waiter, uint64_t deadline_ns) {
     return in_time;
 }
 
-void conn_abandon(Conn *conn, Request *request, int status) {
+void conn_abandon(Conn *conn, ConnRequest *request, int status) {
     conn_lock(conn);
     if (request->seq != 0) {
         conn->slots[request->seq & conn->mask].request = NULL;

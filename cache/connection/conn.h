@@ -28,7 +28,7 @@ enum {
 };
 
 typedef struct Conn Conn;
-typedef struct Request Request;
+typedef struct ConnRequest ConnRequest;
 
 /* A thread that waits for its requests on one connection. Initially all zero except the
  * condition. */
@@ -39,14 +39,14 @@ typedef struct ConnWaiter {
 } ConnWaiter;
 
 /* A command in flight. The caller owns it and keeps it in place until it is done. */
-struct Request {
-    ConnWaiter *waiter; /* a thread that waits, or NULL: */
-    void (*done)(
-        Request *request); /* called with the connection locked; must not use the connection */
-    Reply *reply;          /* NULL: see status */
-    int status;            /* 0, or why there is no reply: a negative errno */
-    const char *problem;   /* static text beside status, or NULL */
-    uint64_t seq;          /* 0: not in flight */
+struct ConnRequest {
+    ConnWaiter *waiter; /* a thread that waits, or NULL: done is called */
+    /* Called with the connection locked; it must not use the connection. */
+    void (*done)(ConnRequest *request);
+    Reply *reply;        /* NULL: see status */
+    int status;          /* 0, or why there is no reply: a negative errno */
+    const char *problem; /* static text beside status, or NULL */
+    uint64_t seq;        /* 0: not in flight */
 };
 
 typedef struct ConnOptions {
@@ -80,7 +80,7 @@ void conn_unlock(Conn *conn);
 
 /* Appends a command to the pipeline; call it with the connection locked. 0; -ENOBUFS, -ENOMEM: the
  * command was not appended. */
-int conn_put(Conn *conn, const Span *args, size_t n, Request *request);
+int conn_put(Conn *conn, const Span *args, size_t n, ConnRequest *request);
 
 /* As conn_put(), for a command whose reply is ignored. */
 int conn_put_unanswered(Conn *conn, const Span *args, size_t n);
@@ -101,7 +101,7 @@ void conn_waiter_deinit(ConnWaiter *waiter);
 bool conn_wait(Conn *conn, ConnWaiter *waiter, uint64_t deadline_ns);
 
 /* Abandons one request that has no waiter, unless it is done already. */
-void conn_abandon(Conn *conn, Request *request, int status);
+void conn_abandon(Conn *conn, ConnRequest *request, int status);
 
 /* Connects, sends and reads as far as possible without waiting. */
 void conn_process(Conn *conn);

@@ -22,9 +22,9 @@ typedef enum ConnPhase {
 } ConnPhase;
 
 typedef struct ConnSlot {
-    Request *request; /* NULL: abandoned, or unanswered */
-    bool unanswered;  /* the reply is ignored, but the command must be sent */
-    uint32_t size;    /* bytes of the command */
+    ConnRequest *request; /* NULL: abandoned, or unanswered */
+    bool unanswered;      /* the reply is ignored, but the command must be sent */
+    uint32_t size;        /* bytes of the command */
 } ConnSlot;
 
 struct Conn {
@@ -77,7 +77,7 @@ void conn_watch_again(Conn *conn, int op);
 /* ---- pipeline.c ---- */
 
 /* Completes a request with its reply or its failure and wakes its waiter. */
-void conn_finish(Request *request, Reply *reply, int status, const char *problem);
+void conn_finish(ConnRequest *request, Reply *reply, int status, const char *problem);
 
 /* Fails all commands before end. */
 void conn_fail_until(Conn *conn, uint64_t end, int status, const char *problem);

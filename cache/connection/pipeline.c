@@ -64,7 +64,7 @@ static int grow_slots(Conn *conn) {
     return 0;
 }
 
-static int put_slot(Conn *conn, const Span *args, size_t n, Request *request) {
+static int put_slot(Conn *conn, const Span *args, size_t n, ConnRequest *request) {
     size_t before = conn->out.len;
 
     if (conn->tail - conn->head >= CONN_PENDING_MAX || conn->out.len > CONN_OUT_MAX)
@@ -82,7 +82,7 @@ static int put_slot(Conn *conn, const Span *args, size_t n, Request *request) {
     return 0;
 }
 
-int conn_put(Conn *conn, const Span *args, size_t n, Request *request) {
+int conn_put(Conn *conn, const Span *args, size_t n, ConnRequest *request) {
     int r = put_slot(conn, args, n, request);
 
     if (r < 0)
@@ -170,7 +170,7 @@ void conn_flush(Conn *conn) {
 
 /* ---- their end ---- */
 
-void conn_finish(Request *request, Reply *reply, int status, const char *problem) {
+void conn_finish(ConnRequest *request, Reply *reply, int status, const char *problem) {
     request->reply = reply;
     request->status = status;
     request->problem = problem;
@@ -223,7 +223,7 @@ void conn_give_up(Conn *conn, ConnWaiter *waiter) {
         ConnSlot *slot = &conn->slots[seq & conn->mask];
 
         if (slot->request && slot->request->waiter == waiter) {
-            Request *request = slot->request;
+            ConnRequest *request = slot->request;
 
             slot->request = NULL;
             /* An unsent command was certainly not executed. */

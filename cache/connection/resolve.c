@@ -10,12 +10,12 @@
 #include "base/clock.h"
 
 /* Memory that glibc may still write to after the look-up was abandoned. */
-typedef struct Asked {
+typedef struct Resolution {
     struct gaicb gai;
     struct addrinfo hints;
     char port[8];
     char name[];
-} Asked;
+} Resolution;
 
 static int take(Resolve *resolve, int r, struct addrinfo *found) {
     if (r == 0 && found) {
@@ -33,7 +33,7 @@ int resolve_begin(Resolve *resolve, const CacheHost *host) {
                              .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
     size_t len = strlen(host->name) + 1;
     struct addrinfo *found = NULL;
-    Asked *asked;
+    Resolution *asked;
     char port[8];
 
     if (resolve->asked)

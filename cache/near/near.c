@@ -27,12 +27,12 @@ struct NearLink {
     int64_t id; /* the id of the news connection; 0: it is not up */
     int64_t
         told; /* the id to which the data connection redirects its tracking; 0: tracking is off */
-    int64_t telling;  /* the id in the CLIENT TRACKING command in flight */
-    Request request;  /* the CLIENT TRACKING command */
-    bool pinged;      /* a PING is unanswered */
-    uint64_t ping_ns; /* when the PING was sent */
-    uint64_t true_ns; /* all changes before this time are known */
-    uint64_t rest_ns; /* Redis refused tracking: no request before this time */
+    int64_t telling;     /* the id in the CLIENT TRACKING command in flight */
+    ConnRequest request; /* the CLIENT TRACKING command */
+    bool pinged;         /* a PING is unanswered */
+    uint64_t ping_ns;    /* when the PING was sent */
+    uint64_t true_ns;    /* all changes before this time are known */
+    uint64_t rest_ns;    /* Redis refused tracking: no request before this time */
 };
 
 struct Near {
@@ -298,7 +298,7 @@ void near_link_lost(void *ctx) {
     near_flush(link->near);
 }
 
-static void tell_done(Request *request) {
+static void tell_done(ConnRequest *request) {
     NearLink *link = (NearLink *)((char *)request - offsetof(NearLink, request));
 
     agreed(link, request->reply);

@@ -38,7 +38,7 @@ int batches_init(Batches *batches, Redis *redis) {
 }
 
 int batch_init(Batch *batch, size_t n) {
-    batch->commands = calloc(n, sizeof(Command));
+    batch->commands = calloc(n, sizeof(RedisCommand));
     batch->n = batch->commands ? n : 0;
     return batch->commands ? 0 : -ENOMEM;
 }
@@ -97,8 +97,8 @@ static void paid(Batches *batches, Node *node) {
 /* ---- commands ---- */
 
 /* Any thread may call this, with the connection locked. */
-static void answered(Request *request) {
-    Command *command = (Command *)((char *)request - offsetof(Command, request));
+static void answered(ConnRequest *request) {
+    RedisCommand *command = (RedisCommand *)((char *)request - offsetof(RedisCommand, request));
     Batches *batches = ((Batch *)command->owner)->batches;
     uint64_t one = 1;
     ssize_t n;
@@ -112,7 +112,7 @@ static void answered(Request *request) {
     (void)n; /* a full counter is readable as well */
 }
 
-static int send_command(Batches *batches, Command *command) {
+static int send_command(Batches *batches, RedisCommand *command) {
     static const Span asking = {(const uint8_t *)"ASKING", 6};
     Node *node = command->asking ? command->node : redis_route(batches->redis, command->route);
     int r;
@@ -125,7 +125,7 @@ static int send_command(Batches *batches, Command *command) {
         return r;
     command->tries++;
     command->sent_ns = clock_ns();
-    command->request = (Request){.done = answered};
+    command->request = (ConnRequest){.done = answered};
     conn_lock(node->conn);
     if (command->asking)
         r = conn_put_unanswered(node->conn, &asking, 1);
@@ -138,7 +138,7 @@ static int send_command(Batches *batches, Command *command) {
     return r;
 }
 
-static void settle(Batch *batch, Command *command, int status) {
+static void settle(Batch *batch, RedisCommand *command, int status) {
     command->pending = false;
     command->status = status;
     batch->left--;
@@ -178,7 +178,7 @@ int batches_start(Batches *batches, Batch *batch) {
     batch->batches = batches;
     batch->left = batch->n;
     for (size_t i = 0; i < batch->n; i++) {
-        Command *command = &batch->commands[i];
+        RedisCommand *command = &batch->commands[i];
         int r;
 
         command->owner = batch;
@@ -201,7 +201,7 @@ int batches_start(Batches *batches, Batch *batch) {
     return 0;
 }
 
-static void take(Batches *batches, Command *command) {
+static void take(Batches *batches, RedisCommand *command) {
     Batch *batch = command->owner;
     uint64_t now = clock_ns();
     bool answered_now = command->request.reply != NULL;
@@ -224,7 +224,7 @@ static void take(Batches *batches, Command *command) {
 
 static void take_ready(Batches *batches) {
     uint64_t ignored;
-    Command *command, *next;
+    RedisCommand *command, *next;
 
     pthread_mutex_lock(&batches->lock);
     command = batches->ready;

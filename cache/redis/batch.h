@@ -13,7 +13,7 @@
 typedef struct Batch Batch;
 
 struct Batch {
-    Command *commands;
+    RedisCommand *commands;
     size_t n;
     size_t left; /* commands without an outcome */
     uint64_t deadline_ns;
@@ -37,7 +37,7 @@ typedef struct Batches {
     BatchWatch *watches;
     size_t n_watches;
     pthread_mutex_t lock; /* protects the fields below, which other threads write */
-    Command *ready, **ready_end;
+    RedisCommand *ready, **ready_end;
 } Batches;
 
 int batches_init(Batches *batches, Redis *redis);

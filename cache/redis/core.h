@@ -65,8 +65,8 @@ typedef void (*RedisBeforeRound)(Redis *redis, uint64_t deadline_ns);
 
 /* The common part of redis_run() and redis_run_at(): all commands go to only, or, when that is
  * NULL, each one to the node that has its key. before may be NULL. */
-int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, Command *commands, size_t n,
-                     uint64_t deadline_ns, char why[REDIS_WHY]);
+int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, RedisCommand *commands,
+                     size_t n, uint64_t deadline_ns, char why[REDIS_WHY]);
 
 /* ---- outcome.c ---- */
 
@@ -79,10 +79,10 @@ typedef struct RedisRound {
 
 /* Takes the reply or the failure of one command: afterwards the command is settled, or pending for
  * the next round. */
-void redis_take_result(RedisRound *round, Command *command);
+void redis_take_result(RedisRound *round, RedisCommand *command);
 
 /* Gives the command its outcome. */
-void redis_settle(Command *command, int status);
+void redis_settle(RedisCommand *command, int status);
 
 /* Writes a text for people: the problem at a node. why may be NULL. */
 void redis_say_text(char why[REDIS_WHY], const Node *node, const char *text);

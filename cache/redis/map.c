@@ -9,7 +9,7 @@
 
 /* A CLUSTER SLOTS command in flight. */
 struct RedisRefresh {
-    Request request;
+    ConnRequest request;
     Redis *redis;
     Node *node;
 };
@@ -73,7 +73,7 @@ static void fetch_map(Redis *redis, uint64_t deadline_ns) {
 
     for (size_t i = 0; i < n && clock_ns() < deadline_ns; i++) {
         Node *node = redis->nodes[(first + i) % n];
-        Command command = {.repeatable = true};
+        RedisCommand command = {.repeatable = true};
         uint64_t now = clock_ns(), share = now + (deadline_ns - now) / (i + 1 < n ? 2 : 1);
         char why[REDIS_WHY];
 
@@ -127,7 +127,7 @@ void redis_refresh_if_wanted(Redis *redis, uint64_t deadline_ns) {
 
 /* Called with the connection locked. The near cache, which depends on the map, takes its locks in
  * the other order, so the map is left for the next thread that holds no lock. */
-static void refreshed(Request *request) {
+static void refreshed(ConnRequest *request) {
     RedisRefresh *refresh = (RedisRefresh *)request;
     Redis *redis = refresh->redis;
 

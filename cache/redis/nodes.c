@@ -51,7 +51,7 @@ Node *redis_route(Redis *redis, Span key) {
     return at == REDIS_SLOT_UNKNOWN ? redis_any_node(redis, slot) : redis->nodes[at];
 }
 
-bool redis_watches(const Command *command) {
+bool redis_watches(const RedisCommand *command) {
     return command->node && !command->asking && get(&command->node->has_keys);
 }
 

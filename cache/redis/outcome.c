@@ -74,12 +74,12 @@ static const char *status_text(int status) {
 
 /* ---- what came of a command ---- */
 
-void redis_settle(Command *command, int status) {
+void redis_settle(RedisCommand *command, int status) {
     command->pending = false;
     command->status = status;
 }
 
-static int follow(Redis *redis, Command *command, Redirect *redirect) {
+static int follow(Redis *redis, RedisCommand *command, Redirect *redirect) {
     CacheHost host = redirect->host;
     size_t at;
     int r;
@@ -102,7 +102,7 @@ static int follow(Redis *redis, Command *command, Redirect *redirect) {
     return 0;
 }
 
-static void take_error(RedisRound *round, Command *command) {
+static void take_error(RedisRound *round, RedisCommand *command) {
     Redis *redis = round->redis;
     Span text = reply_span(command->reply);
     Redirect redirect = {.kind = REDIRECT_NONE};
@@ -142,7 +142,7 @@ static void take_error(RedisRound *round, Command *command) {
         redis_settle(command, status);
 }
 
-void redis_take_result(RedisRound *round, Command *command) {
+void redis_take_result(RedisRound *round, RedisCommand *command) {
     Redis *redis = round->redis;
     int status = command->request.status;
     bool again;
@@ -171,7 +171,7 @@ void redis_take_result(RedisRound *round, Command *command) {
         redis_settle(command, status);
 }
 
-bool redis_take(Redis *redis, Command *command, bool last) {
+bool redis_take(Redis *redis, RedisCommand *command, bool last) {
     RedisRound round = {.redis = redis, .last = last};
 
     redis_take_result(&round, command);

@@ -91,7 +91,7 @@ void redis_stats(Redis *redis, ferry_cache_stats *to) {
         node_stats(redis->nodes[i], to);
 }
 
-int redis_run(Redis *redis, Command *commands, size_t n, uint64_t deadline_ns,
+int redis_run(Redis *redis, RedisCommand *commands, size_t n, uint64_t deadline_ns,
               char why[REDIS_WHY]) {
     return redis_run_rounds(redis, NULL, redis_refresh_if_wanted, commands, n, deadline_ns, why);
 }

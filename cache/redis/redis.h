@@ -25,7 +25,7 @@ enum {
 typedef struct Redis Redis;
 typedef struct Node Node;
 
-typedef struct Command {
+typedef struct RedisCommand {
     Span route;      /* the key that decides the server */
     bool repeatable; /* the command may be executed twice */
 
@@ -34,32 +34,32 @@ typedef struct Command {
     bool pending;
     uint8_t tries;
     uint32_t n_args;
-    struct Command *next;
+    struct RedisCommand *next;
     Node *node;
     void *owner;
     uint64_t sent_ns;
-    Request request;
+    ConnRequest request;
 
     /* The result: a reply that is not an error, owned by the caller, or a negative errno. */
     Reply *reply;
     int status;
 
     Span args[COMMAND_ARGS];
-} Command;
+} RedisCommand;
 
 /* Adds an argument. */
-static inline void command_add(Command *command, const void *data, size_t len) {
+static inline void command_add(RedisCommand *command, const void *data, size_t len) {
     command->args[command->n_args++] = (Span){data, len};
 }
 
-static inline void command_add_text(Command *command, const char *text) {
+static inline void command_add_text(RedisCommand *command, const char *text) {
     command_add(command, text, strlen(text));
 }
 
 /* Begins a command with its verb and its key, which also decides the server. Returns the
  * command. */
-static inline Command *command_begin(Command *command, const char *verb, Span key,
-                                     bool repeatable) {
+static inline RedisCommand *command_begin(RedisCommand *command, const char *verb, Span key,
+                                          bool repeatable) {
     command->route = key;
     command->repeatable = repeatable;
     command_add_text(command, verb);
@@ -73,11 +73,12 @@ DEFINE_CLEANUP(Redis *, redis_free);
 
 /* Runs commands; each has a reply or a status afterwards. why receives the text of the last error,
  * for people. Returns 0, or the status of the first command that failed. */
-int redis_run(Redis *redis, Command *commands, size_t n, uint64_t deadline_ns, char why[REDIS_WHY]);
+int redis_run(Redis *redis, RedisCommand *commands, size_t n, uint64_t deadline_ns,
+              char why[REDIS_WHY]);
 
 /* Takes the result of a command that was sent in a batch. True: the command has its outcome; false:
  * send it again. last: there is no time for that. */
-bool redis_take(Redis *redis, Command *command, bool last);
+bool redis_take(Redis *redis, RedisCommand *command, bool last);
 
 /* Fetches the slot map without waiting, if that is wanted. */
 void redis_refresh_soon(Redis *redis);
@@ -90,17 +91,17 @@ Node *redis_route(Redis *redis, Span key);
 
 /* True if the near cache may keep the value that this command read. False for a server that only
  * holds the key while it moves to another. */
-bool redis_watches(const Command *command);
+bool redis_watches(const RedisCommand *command);
 
 /* Iterates over all servers that have keys: NULL after the last one. */
 Node *redis_node(Redis *redis, size_t i);
 
 /* As redis_run(), with all commands sent to one server. */
-int redis_run_at(Redis *redis, Node *node, Command *commands, size_t n, uint64_t deadline_ns,
+int redis_run_at(Redis *redis, Node *node, RedisCommand *commands, size_t n, uint64_t deadline_ns,
                  char why[REDIS_WHY]);
 
 /* Keeps the replies of GET and PTTL in the near cache. */
 void near_keep_reply(Near *near, NearToken token, Span key, const ferry_bytes *stored,
-                     const Command *value, const Command *ttl);
+                     const RedisCommand *value, const RedisCommand *ttl);
 
 void redis_stats(Redis *redis, ferry_cache_stats *to);

@@ -12,19 +12,20 @@ enum { GROUPS = 64, LATER_FIRST_MS = 5 };
 
 /* ---- one round: everything sent, then everything waited for ---- */
 
-typedef struct Group {
+typedef struct CommandGroup {
     Node *node;
-    Command *first, **last;
+    RedisCommand *first, **last;
     size_t n;
     ConnWaiter waiter;
-} Group;
+} CommandGroup;
 
 /* Groups commands by server; commands without a free group stay pending for the next round. */
-static size_t make_groups(Redis *redis, Command *commands, size_t n, Node *only, Group *groups) {
+static size_t make_groups(Redis *redis, RedisCommand *commands, size_t n, Node *only,
+                          CommandGroup *groups) {
     size_t n_groups = 0;
 
     for (size_t i = 0; i < n; i++) {
-        Command *command = &commands[i];
+        RedisCommand *command = &commands[i];
         size_t g = 0;
 
         if (!command->pending)
@@ -36,7 +37,7 @@ static size_t make_groups(Redis *redis, Command *commands, size_t n, Node *only,
         if (g == GROUPS)
             continue;
         if (g == n_groups)
-            groups[n_groups++] = (Group){.node = command->node, .last = &groups[g].first};
+            groups[n_groups++] = (CommandGroup){.node = command->node, .last = &groups[g].first};
         command->next = NULL;
         *groups[g].last = command;
         groups[g].last = &command->next;
@@ -45,17 +46,17 @@ static size_t make_groups(Redis *redis, Command *commands, size_t n, Node *only,
     return n_groups;
 }
 
-static void send_group(Group *group) {
+static void send_group(CommandGroup *group) {
     static const Span asking = {(const uint8_t *)"ASKING", 6};
     Conn *conn = group->node->conn;
 
     conn_waiter_init(&group->waiter);
     conn_lock(conn);
-    for (Command *command = group->first; command; command = command->next) {
+    for (RedisCommand *command = group->first; command; command = command->next) {
         int r = 0;
 
         command->tries++;
-        command->request = (Request){.waiter = &group->waiter};
+        command->request = (ConnRequest){.waiter = &group->waiter};
         if (command->asking)
             r = conn_put_unanswered(conn, &asking, 1);
         if (r >= 0)
@@ -68,17 +69,18 @@ static void send_group(Group *group) {
 }
 
 /* Waits for a group and takes the results of its commands. */
-static void finish_group(RedisRound *round, Group *group, uint64_t sent_ns, uint64_t until_ns) {
+static void finish_group(RedisRound *round, CommandGroup *group, uint64_t sent_ns,
+                         uint64_t until_ns) {
     size_t n_answered = 0;
     bool failed = false;
 
     conn_wait(group->node->conn, &group->waiter, until_ns);
     conn_waiter_deinit(&group->waiter);
-    for (Command *command = group->first; command; command = command->next)
+    for (RedisCommand *command = group->first; command; command = command->next)
         n_answered += command->request.reply != NULL;
     if (n_answered > 0)
         node_succeeded(group->node, group->n, clock_ns() - sent_ns);
-    for (Command *command = group->first; command; command = command->next) {
+    for (RedisCommand *command = group->first; command; command = command->next) {
         redis_take_result(round, command);
         failed |= !command->pending && command->status < 0 && n_answered == 0;
     }
@@ -86,17 +88,17 @@ static void finish_group(RedisRound *round, Group *group, uint64_t sent_ns, uint
         node_failed(group->node, clock_ns());
 }
 
-static void refuse_group(RedisRound *round, Group *group) {
+static void refuse_group(RedisRound *round, CommandGroup *group) {
     redis_say_text(round->why, group->node, "left alone for a while after failures");
     if (round->redis->kind == CACHE_URL_CLUSTER)
         put(&round->redis->refresh_wanted, true);
-    for (Command *command = group->first; command; command = command->next)
+    for (RedisCommand *command = group->first; command; command = command->next)
         redis_settle(command, -ENOTCONN);
 }
 
-static void run_round(RedisRound *round, Command *commands, size_t n, Node *only,
+static void run_round(RedisRound *round, RedisCommand *commands, size_t n, Node *only,
                       uint64_t until_ns) {
-    Group groups[GROUPS];
+    CommandGroup groups[GROUPS];
     size_t n_groups = make_groups(round->redis, commands, n, only, groups);
     uint64_t sent_ns = clock_ns();
 
@@ -122,7 +124,7 @@ static void pause_for(uint64_t deadline_ns) {
     nanosleep(&(struct timespec){.tv_nsec = (long)pause}, NULL);
 }
 
-static bool any_pending(const Command *commands, size_t n) {
+static bool any_pending(const RedisCommand *commands, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (commands[i].pending)
             return true;
@@ -130,15 +132,15 @@ static bool any_pending(const Command *commands, size_t n) {
 }
 
 /* The time is over: a command that was tried ends with the status of that try. */
-static bool end_late(Command *commands, size_t n) {
+static bool end_late(RedisCommand *commands, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (commands[i].pending && commands[i].status < 0)
             redis_settle(&commands[i], commands[i].status);
     return !any_pending(commands, n);
 }
 
-int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, Command *commands, size_t n,
-                     uint64_t deadline_ns, char why[REDIS_WHY]) {
+int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, RedisCommand *commands,
+                     size_t n, uint64_t deadline_ns, char why[REDIS_WHY]) {
     RedisRound round = {.redis = redis, .why = why};
     int r = 0;
 
@@ -172,7 +174,7 @@ int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, Command 
     return r;
 }
 
-int redis_run_at(Redis *redis, Node *node, Command *commands, size_t n, uint64_t deadline_ns,
+int redis_run_at(Redis *redis, Node *node, RedisCommand *commands, size_t n, uint64_t deadline_ns,
                  char why[REDIS_WHY]) {
     return redis_run_rounds(redis, node, NULL, commands, n, deadline_ns, why);
 }

@@ -9,11 +9,11 @@
 #include "cache/stores/store.h"
 
 typedef struct MemoryStore {
-    Store store;
+    CacheStore store;
     Memory *memory;
 } MemoryStore;
 
-static Memory *memory_of(Store *store) {
+static Memory *memory_of(CacheStore *store) {
     return ((MemoryStore *)store)->memory;
 }
 
@@ -21,13 +21,13 @@ static uint64_t expires(uint64_t ttl_ms, uint64_t now_ms) {
     return ttl_ms == 0 ? 0 : now_ms + ttl_ms;
 }
 
-static Store *close_store(Store *store) {
+static CacheStore *close_store(CacheStore *store) {
     memory_free(memory_of(store));
     free(store);
     return NULL;
 }
 
-static void get_all(Store *store, StoreGet *gets, size_t n, StoreCall *call) {
+static void get_all(CacheStore *store, StoreGet *gets, size_t n, StoreCall *call) {
     uint64_t now_ms = clock_ms();
 
     (void)call;
@@ -40,7 +40,7 @@ static void get_all(Store *store, StoreGet *gets, size_t n, StoreCall *call) {
     }
 }
 
-static void put_all(Store *store, StorePut *puts, size_t n, StoreCall *call) {
+static void put_all(CacheStore *store, StorePut *puts, size_t n, StoreCall *call) {
     uint64_t now_ms = clock_ms();
 
     (void)call;
@@ -55,21 +55,21 @@ static void put_all(Store *store, StorePut *puts, size_t n, StoreCall *call) {
     }
 }
 
-static int delete_all(Store *store, const Span *keys, size_t n, StoreCall *call) {
+static int delete_all(CacheStore *store, const Span *keys, size_t n, StoreCall *call) {
     (void)call;
     for (size_t i = 0; i < n; i++)
         memory_delete(memory_of(store), keys[i], memory_hash(keys[i]), clock_ms());
     return 0;
 }
 
-static int touch(Store *store, Span key, uint64_t ttl_ms, StoreCall *call) {
+static int touch(CacheStore *store, Span key, uint64_t ttl_ms, StoreCall *call) {
     uint64_t now_ms = clock_ms();
 
     (void)call;
     return memory_touch(memory_of(store), key, memory_hash(key), expires(ttl_ms, now_ms), now_ms);
 }
 
-static int ttl(Store *store, Span key, uint64_t *ret_ms, StoreCall *call) {
+static int ttl(CacheStore *store, Span key, uint64_t *ret_ms, StoreCall *call) {
     (void)call;
     return memory_ttl(memory_of(store), key, memory_hash(key), clock_ms(), ret_ms);
 }
@@ -96,7 +96,7 @@ static int add_number(Span old, Span *ret, void *ctx) {
     return 0;
 }
 
-static int incr(Store *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *ret,
+static int incr(CacheStore *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *ret,
                 StoreCall *call) {
     uint64_t now_ms = clock_ms();
     Sum sum = {.by = by};
@@ -126,7 +126,7 @@ static int add_bytes(Span old, Span *ret, void *ctx) {
     return 0;
 }
 
-static int append(Store *store, Span key, Span more, StoreCall *call) {
+static int append(CacheStore *store, Span key, Span more, StoreCall *call) {
     (void)call;
     return memory_edit(memory_of(store), key, memory_hash(key), 0, clock_ms(), add_bytes, &more);
 }
@@ -141,8 +141,8 @@ static int read_stamp(Memory *memory, Span key, uint64_t *ret) {
     return r;
 }
 
-static int stamp_all(Store *store, const Span *keys, uint64_t *stamps, size_t n, uint64_t ttl_ms,
-                     StoreCall *call) {
+static int stamp_all(CacheStore *store, const Span *keys, uint64_t *stamps, size_t n,
+                     uint64_t ttl_ms, StoreCall *call) {
     Memory *memory = memory_of(store);
 
     (void)call;
@@ -163,16 +163,16 @@ static int stamp_all(Store *store, const Span *keys, uint64_t *stamps, size_t n,
 }
 
 /* The layer above already runs one computation per process. */
-static int lease(Store *store, Span key, uint64_t token, uint64_t ms, StoreCall *call) {
+static int lease(CacheStore *store, Span key, uint64_t token, uint64_t ms, StoreCall *call) {
     (void)store, (void)key, (void)token, (void)ms, (void)call;
     return LEASE_GOT;
 }
 
-static void release(Store *store, Span key, uint64_t token, StoreCall *call) {
+static void release(CacheStore *store, Span key, uint64_t token, StoreCall *call) {
     (void)store, (void)key, (void)token, (void)call;
 }
 
-static int commit(Store *store, StoreCommit *commit, StoreCall *call) {
+static int commit(CacheStore *store, StoreCommit *commit, StoreCall *call) {
     uint64_t now_ms = clock_ms();
     MemoryPut put = {.key = commit->put.key,
                      .head = commit->put.head,
@@ -186,13 +186,13 @@ static int commit(Store *store, StoreCommit *commit, StoreCall *call) {
     return r == -EEXIST || r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
-static int clear(Store *store, Span prefix, StoreCall *call) {
+static int clear(CacheStore *store, Span prefix, StoreCall *call) {
     (void)call;
     memory_clear(memory_of(store), prefix);
     return 0;
 }
 
-static void stats(Store *store, ferry_cache_stats *to) {
+static void stats(CacheStore *store, ferry_cache_stats *to) {
     MemoryStats memory;
 
     memory_stats(memory_of(store), &memory);
@@ -203,7 +203,7 @@ static void stats(Store *store, ferry_cache_stats *to) {
     to->expirations = memory.expirations;
 }
 
-static const StoreOps ops = {
+static const CacheStoreOps ops = {
     .free = close_store,
     .get = get_all,
     .put = put_all,
@@ -220,7 +220,7 @@ static const StoreOps ops = {
     .stats = stats,
 };
 
-int store_open_memory(Store **ret, uint64_t max_bytes) {
+int store_open_memory(CacheStore **ret, uint64_t max_bytes) {
     MemoryStore *store = calloc(1, sizeof(*store));
     int r;
 

@@ -17,21 +17,21 @@ enum {
 };
 
 typedef struct RedisStore {
-    Store store;
+    CacheStore store;
     Redis *redis;
     Near *near; /* NULL: none */
     bool cluster;
 } RedisStore;
 
-static RedisStore *of(Store *store) {
+static RedisStore *of(CacheStore *store) {
     return (RedisStore *)store;
 }
 
 /* ---- lists of commands ---- */
 
 typedef struct Commands {
-    Command few[FEW];
-    Command *all;
+    RedisCommand few[FEW];
+    RedisCommand *all;
     size_t n;
 } Commands;
 
@@ -39,7 +39,7 @@ typedef struct Commands {
 static void commands_few(Commands *commands, size_t n) {
     commands->n = n;
     commands->all = commands->few;
-    memset(commands->few, 0, n * sizeof(Command));
+    memset(commands->few, 0, n * sizeof(RedisCommand));
 }
 
 static int commands_init(Commands *commands, size_t n) {
@@ -48,7 +48,7 @@ static int commands_init(Commands *commands, size_t n) {
         return 0;
     }
     commands->n = n;
-    commands->all = calloc(n, sizeof(Command));
+    commands->all = calloc(n, sizeof(RedisCommand));
     return commands->all ? 0 : -ENOMEM;
 }
 
@@ -63,13 +63,13 @@ typedef struct Number {
     char text[24];
 } Number;
 
-static void add_number(Command *command, int64_t number, Number *text) {
+static void add_number(RedisCommand *command, int64_t number, Number *text) {
     int len = snprintf(text->text, sizeof(text->text), "%lld", (long long)number);
 
     command_add(command, text->text, (size_t)len);
 }
 
-static int run(Store *store, Commands *commands, StoreCall *call) {
+static int run(CacheStore *store, Commands *commands, StoreCall *call) {
     return redis_run(of(store)->redis, commands->all, commands->n, store_deadline(call), call->why);
 }
 
@@ -81,7 +81,7 @@ static int odd(StoreCall *call) {
 
 /* ---- the near cache ---- */
 
-static void forget(Store *store, Span key) {
+static void forget(CacheStore *store, Span key) {
     if (of(store)->near)
         near_forget(of(store)->near, key, memory_hash(key));
 }
@@ -100,7 +100,7 @@ static bool get_near(Near *near, StoreGet *get) {
 /* ---- get ---- */
 
 /* The block of a reply is handed to the user. */
-static void take_value(StoreGet *get, Command *command, StoreCall *call) {
+static void take_value(StoreGet *get, RedisCommand *command, StoreCall *call) {
     get->status = command->status;
     if (command->status < 0)
         return;
@@ -113,7 +113,7 @@ static void take_value(StoreGet *get, Command *command, StoreCall *call) {
 }
 
 void near_keep_reply(Near *near, NearToken token, Span key, const ferry_bytes *stored,
-                     const Command *value, const Command *ttl) {
+                     const RedisCommand *value, const RedisCommand *ttl) {
     int64_t left;
 
     if (!stored || !ttl->reply || ttl->reply->type != REPLY_INTEGER || !redis_watches(value) ||
@@ -132,7 +132,7 @@ static void fail_gets(StoreGet *gets, size_t n, int status) {
             gets[i].status = status;
 }
 
-static void get_far(Store *store, StoreGet *gets, size_t n, StoreCall *call) {
+static void get_far(CacheStore *store, StoreGet *gets, size_t n, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     int r = commands_init(&commands, n);
 
@@ -148,7 +148,8 @@ static void get_far(Store *store, StoreGet *gets, size_t n, StoreCall *call) {
 }
 
 /* Also asks for the remaining time of each key, because the near copy must not live longer. */
-static void get_and_keep(Store *store, StoreGet *gets, size_t n, size_t n_far, StoreCall *call) {
+static void get_and_keep(CacheStore *store, StoreGet *gets, size_t n, size_t n_far,
+                         StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     Near *near = of(store)->near;
     NearToken few[FEW], *tokens = few;
@@ -169,7 +170,7 @@ static void get_and_keep(Store *store, StoreGet *gets, size_t n, size_t n_far, S
     run(store, &commands, call);
     for (size_t i = 0, far = 0; i < n; i++)
         if (!gets[i].value) {
-            Command *command = &commands.all[2 * far];
+            RedisCommand *command = &commands.all[2 * far];
 
             take_value(&gets[i], command, call);
             near_keep_reply(near, tokens[far++], gets[i].key, gets[i].value, command, command + 1);
@@ -178,7 +179,7 @@ static void get_and_keep(Store *store, StoreGet *gets, size_t n, size_t n_far, S
         free(tokens);
 }
 
-static void get_all(Store *store, StoreGet *gets, size_t n, StoreCall *call) {
+static void get_all(CacheStore *store, StoreGet *gets, size_t n, StoreCall *call) {
     Near *near = of(store)->near;
     size_t n_far = 0, n_plain = 0;
 
@@ -196,7 +197,7 @@ static void get_all(Store *store, StoreGet *gets, size_t n, StoreCall *call) {
 
 /* ---- put ---- */
 
-static int begin_put(Command *command, const StorePut *put, Number *ttl, Buffer *whole) {
+static int begin_put(RedisCommand *command, const StorePut *put, Number *ttl, Buffer *whole) {
     command_begin(command, "SET", put->key, put->mode != MEMORY_ADD);
     if (put->head.len > 0) {
         buffer_append(whole, put->head.data, put->head.len);
@@ -216,7 +217,7 @@ static int begin_put(Command *command, const StorePut *put, Number *ttl, Buffer 
     return 0;
 }
 
-static int put_status(const StorePut *put, const Command *command) {
+static int put_status(const StorePut *put, const RedisCommand *command) {
     if (command->status < 0)
         return command->status;
     if (command->reply->type == REPLY_STATUS)
@@ -224,7 +225,7 @@ static int put_status(const StorePut *put, const Command *command) {
     return put->mode == MEMORY_ADD ? -EEXIST : put->mode == MEMORY_REPLACE ? -ENOENT : -EPROTO;
 }
 
-static void put_all(Store *store, StorePut *puts, size_t n, StoreCall *call) {
+static void put_all(CacheStore *store, StorePut *puts, size_t n, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     Number few_ttls[FEW], *ttls = few_ttls;
     Buffer few_wholes[FEW], *wholes = few_wholes;
@@ -258,7 +259,7 @@ static void put_all(Store *store, StorePut *puts, size_t n, StoreCall *call) {
 
 /* ---- one key ---- */
 
-static int delete_all(Store *store, const Span *keys, size_t n, StoreCall *call) {
+static int delete_all(CacheStore *store, const Span *keys, size_t n, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     Buffer few[FEW] = {{0}}, *leases = n > FEW ? calloc(n, sizeof(*leases)) : few;
     int r = commands_init(&commands, n);
@@ -285,7 +286,7 @@ static int delete_all(Store *store, const Span *keys, size_t n, StoreCall *call)
     return r;
 }
 
-static int touch(Store *store, Span key, uint64_t ttl_ms, StoreCall *call) {
+static int touch(CacheStore *store, Span key, uint64_t ttl_ms, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     Number text;
     int r;
@@ -309,7 +310,7 @@ static int touch(Store *store, Span key, uint64_t ttl_ms, StoreCall *call) {
     return reply->integer == 1 ? 0 : -ENOENT;
 }
 
-static int ttl(Store *store, Span key, uint64_t *ret_ms, StoreCall *call) {
+static int ttl(CacheStore *store, Span key, uint64_t *ret_ms, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     int r;
     const Reply *reply;
@@ -328,14 +329,14 @@ static int ttl(Store *store, Span key, uint64_t *ret_ms, StoreCall *call) {
     return 1;
 }
 
-static int incr(Store *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *ret,
+static int incr(CacheStore *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *ret,
                 StoreCall *call) {
     static const char script[] =
         "local n=redis.call('EXISTS',KEYS[1]) redis.call('INCRBY',KEYS[1],ARGV[1]) "
         "if n==0 then redis.call('PEXPIRE',KEYS[1],ARGV[2]) end "
         "return redis.call('GET',KEYS[1])"; /* as text: Lua's numbers are exact up to 2^53 */
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
-    Command *command;
+    RedisCommand *command;
     Number by_text, ttl_text;
     int r;
 
@@ -370,7 +371,7 @@ static int incr(Store *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *re
     return 0;
 }
 
-static int append(Store *store, Span key, Span more, StoreCall *call) {
+static int append(CacheStore *store, Span key, Span more, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     int r;
 
@@ -387,7 +388,7 @@ static int append(Store *store, Span key, Span more, StoreCall *call) {
 
 /* A stamp must outlive the entries that have it. If it expires too early, a value is computed once
  * more. */
-static void prolong(Store *store, const Span *keys, const Commands *stamped, size_t n,
+static void prolong(CacheStore *store, const Span *keys, const Commands *stamped, size_t n,
                     uint64_t need_ms, StoreCall *call) {
     for (size_t i = 0; i < n; i++) {
         const Reply *left = stamped->all[3 * i + 2].reply;
@@ -398,8 +399,8 @@ static void prolong(Store *store, const Span *keys, const Commands *stamped, siz
     }
 }
 
-static int stamp_all(Store *store, const Span *keys, uint64_t *stamps, size_t n, uint64_t ttl_ms,
-                     StoreCall *call) {
+static int stamp_all(CacheStore *store, const Span *keys, uint64_t *stamps, size_t n,
+                     uint64_t ttl_ms, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     uint64_t need_ms = stamp_ttl_ms(ttl_ms);
     uint8_t texts[FERRY_CACHE_TAGS_MAX][STAMP_BYTES];
@@ -407,7 +408,7 @@ static int stamp_all(Store *store, const Span *keys, uint64_t *stamps, size_t n,
     int r = commands_init(&commands, 3 * n);
 
     for (size_t i = 0; i < n && r >= 0; i++) {
-        Command *command = &commands.all[3 * i];
+        RedisCommand *command = &commands.all[3 * i];
 
         stamp_format(stamps[i], texts[i]);
         command_begin(command, "SET", keys[i], true);
@@ -434,7 +435,7 @@ static int stamp_all(Store *store, const Span *keys, uint64_t *stamps, size_t n,
 
 /* ---- leases ---- */
 
-static int lease(Store *store, Span key, uint64_t token, uint64_t ms, StoreCall *call) {
+static int lease(CacheStore *store, Span key, uint64_t token, uint64_t ms, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     CLEANUP(buffer_deinit) Buffer name = {0};
     uint8_t text[STAMP_BYTES];
@@ -465,12 +466,12 @@ static int lease(Store *store, Span key, uint64_t token, uint64_t ms, StoreCall 
     return LEASE_TAKEN;
 }
 
-static int commit(Store *store, StoreCommit *commit, StoreCall *call) {
+static int commit(CacheStore *store, StoreCommit *commit, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     CLEANUP(buffer_deinit) Buffer name = {0}, whole = {0};
     const StorePut *put = &commit->put;
     uint8_t text[STAMP_BYTES];
-    Command *command;
+    RedisCommand *command;
     Number ms;
     int r;
 
@@ -501,11 +502,11 @@ static int commit(Store *store, StoreCommit *commit, StoreCall *call) {
     return command->reply->type == REPLY_INTEGER && command->reply->integer == 1;
 }
 
-static void release(Store *store, Span key, uint64_t token, StoreCall *call) {
+static void release(CacheStore *store, Span key, uint64_t token, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     CLEANUP(buffer_deinit) Buffer name = {0};
     uint8_t text[STAMP_BYTES];
-    Command *command;
+    RedisCommand *command;
 
     commands_init(&commands, 1);
     lease_key(key, of(store)->cluster, &name);
@@ -525,7 +526,7 @@ static void release(Store *store, Span key, uint64_t token, StoreCall *call) {
 
 /* ---- all keys ---- */
 
-static int unlink_all(Store *store, Node *node, const Reply *keys, StoreCall *call) {
+static int unlink_all(CacheStore *store, Node *node, const Reply *keys, StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
     int r = commands_init(&commands, keys->n);
 
@@ -537,13 +538,13 @@ static int unlink_all(Store *store, Node *node, const Reply *keys, StoreCall *ca
     return r;
 }
 
-static int clear_node(Store *store, Node *node, Span pattern, StoreCall *call) {
+static int clear_node(CacheStore *store, Node *node, Span pattern, StoreCall *call) {
     char cursor[24] = "0";
     Number count;
 
     do {
         __attribute__((__cleanup__(commands_deinitp))) Commands commands;
-        Command *command;
+        RedisCommand *command;
         const Reply *reply;
         int r;
 
@@ -573,8 +574,8 @@ static int clear_node(Store *store, Node *node, Span pattern, StoreCall *call) {
     return 0;
 }
 
-static int flush_node(Store *store, Node *node, StoreCall *call) {
-    Command command = {.repeatable = true};
+static int flush_node(CacheStore *store, Node *node, StoreCall *call) {
+    RedisCommand command = {.repeatable = true};
     int r;
 
     command_add_text(&command, "FLUSHDB");
@@ -593,7 +594,7 @@ static void write_pattern(Span prefix, Buffer *to) {
     buffer_append(to, "*", 1);
 }
 
-static int clear(Store *store, Span prefix, StoreCall *call) {
+static int clear(CacheStore *store, Span prefix, StoreCall *call) {
     CLEANUP(buffer_deinit) Buffer pattern = {0};
     Node *node;
     int r = 0;
@@ -614,7 +615,7 @@ static int clear(Store *store, Span prefix, StoreCall *call) {
 
 /* ---- life ---- */
 
-static void stats(Store *store, ferry_cache_stats *to) {
+static void stats(CacheStore *store, ferry_cache_stats *to) {
     Near *near = of(store)->near;
 
     redis_stats(of(store)->redis, to);
@@ -634,14 +635,14 @@ static void stats(Store *store, ferry_cache_stats *to) {
     }
 }
 
-static Store *close_store(Store *store) {
+static CacheStore *close_store(CacheStore *store) {
     redis_free(of(store)->redis);
     near_free(of(store)->near);
     free(store);
     return NULL;
 }
 
-static const StoreOps ops = {
+static const CacheStoreOps ops = {
     .free = close_store,
     .get = get_all,
     .put = put_all,
@@ -658,7 +659,7 @@ static const StoreOps ops = {
     .stats = stats,
 };
 
-Redis *store_redis(Store *store, Near **ret_near) {
+Redis *store_redis(CacheStore *store, Near **ret_near) {
     *ret_near = NULL;
     if (store->ops != &ops)
         return NULL;
@@ -666,7 +667,7 @@ Redis *store_redis(Store *store, Near **ret_near) {
     return of(store)->redis;
 }
 
-int store_open_redis(Store **ret, const CacheUrl *url, const ferry_cache_options *options) {
+int store_open_redis(CacheStore **ret, const CacheUrl *url, const ferry_cache_options *options) {
     RedisStore *store = calloc(1, sizeof(*store));
     int r = 0;
 

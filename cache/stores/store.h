@@ -17,7 +17,7 @@
 
 enum { STORE_WHY = 200 };
 
-typedef struct Store Store;
+typedef struct CacheStore CacheStore;
 typedef struct Near Near;
 typedef struct Redis Redis;
 
@@ -60,43 +60,44 @@ typedef struct StoreCommit {
 
 enum { LEASE_TAKEN, LEASE_GOT };
 
-typedef struct StoreOps {
-    Store *(*free)(Store *store);
-    void (*get)(Store *store, StoreGet *gets, size_t n, StoreCall *call);
-    void (*put)(Store *store, StorePut *puts, size_t n, StoreCall *call);
-    int (*delete)(Store *store, const Span *keys, size_t n, StoreCall *call);
-    int (*touch)(Store *store, Span key, uint64_t ttl_ms, StoreCall *call); /* -ENOENT */
+typedef struct CacheStoreOps {
+    CacheStore *(*free)(CacheStore *store);
+    void (*get)(CacheStore *store, StoreGet *gets, size_t n, StoreCall *call);
+    void (*put)(CacheStore *store, StorePut *puts, size_t n, StoreCall *call);
+    int (*delete)(CacheStore *store, const Span *keys, size_t n, StoreCall *call);
+    int (*touch)(CacheStore *store, Span key, uint64_t ttl_ms, StoreCall *call); /* -ENOENT */
     /* 1 and the remaining time, UINT64_MAX: no time to live; 0: absent. */
-    int (*ttl)(Store *store, Span key, uint64_t *ret_ms, StoreCall *call);
-    int (*incr)(Store *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *ret, StoreCall *call);
-    int (*append)(Store *store, Span key, Span more, StoreCall *call);
+    int (*ttl)(CacheStore *store, Span key, uint64_t *ret_ms, StoreCall *call);
+    int (*incr)(CacheStore *store, Span key, int64_t by, uint64_t ttl_ms, int64_t *ret,
+                StoreCall *call);
+    int (*append)(CacheStore *store, Span key, Span more, StoreCall *call);
     /* Sets stamps[i] where the key is absent, else receives the existing stamp. A stamp lives for
      * ttl_ms at least. */
-    int (*stamp)(Store *store, const Span *keys, uint64_t *stamps, size_t n, uint64_t ttl_ms,
+    int (*stamp)(CacheStore *store, const Span *keys, uint64_t *stamps, size_t n, uint64_t ttl_ms,
                  StoreCall *call);
     /* Takes the right to compute a key, for ms: LEASE_GOT or LEASE_TAKEN. */
-    int (*lease)(Store *store, Span key, uint64_t token, uint64_t ms, StoreCall *call);
+    int (*lease)(CacheStore *store, Span key, uint64_t token, uint64_t ms, StoreCall *call);
     /* Stores the computed value and ends the lease; 1: stored; 0: the lease has expired, or the
      * entry was replaced meanwhile. */
-    int (*commit)(Store *store, StoreCommit *commit, StoreCall *call);
+    int (*commit)(CacheStore *store, StoreCommit *commit, StoreCall *call);
     /* Ends the lease without a value. */
-    void (*release)(Store *store, Span key, uint64_t token, StoreCall *call);
-    int (*clear)(Store *store, Span prefix, StoreCall *call);
-    void (*stats)(Store *store, ferry_cache_stats *to);
-} StoreOps;
+    void (*release)(CacheStore *store, Span key, uint64_t token, StoreCall *call);
+    int (*clear)(CacheStore *store, Span prefix, StoreCall *call);
+    void (*stats)(CacheStore *store, ferry_cache_stats *to);
+} CacheStoreOps;
 
-struct Store {
-    const StoreOps *ops;
+struct CacheStore {
+    const CacheStoreOps *ops;
 };
 
-int store_open_memory(Store **ret, uint64_t max_bytes);
+int store_open_memory(CacheStore **ret, uint64_t max_bytes);
 
-int store_open_redis(Store **ret, const CacheUrl *url, const ferry_cache_options *options);
+int store_open_redis(CacheStore **ret, const CacheUrl *url, const ferry_cache_options *options);
 
 /* The Redis behind a store; NULL for memory://. */
-Redis *store_redis(Store *store, Near **ret_near);
+Redis *store_redis(CacheStore *store, Near **ret_near);
 
-static inline Store *store_free(Store *store) {
+static inline CacheStore *store_free(CacheStore *store) {
     return store ? store->ops->free(store) : NULL;
 }
-DEFINE_CLEANUP(Store *, store_free);
+DEFINE_CLEANUP(CacheStore *, store_free);

@@ -18,7 +18,7 @@ static void on_timer(Timer *timer, void *ctx);
 
 /* ---- starting ---- */
 
-static void link_in(ferry_client *handle, Call *call) {
+static void link_in(ferry_client *handle, PendingCall *call) {
     call->handle = handle;
     call->next = NULL;
     call->previous = handle->last_call;
@@ -29,7 +29,7 @@ static void link_in(ferry_client *handle, Call *call) {
     handle->last_call = call;
 }
 
-static void link_out(Call *call) {
+static void link_out(PendingCall *call) {
     ferry_client *handle = call->handle;
 
     if (call->previous)
@@ -43,7 +43,7 @@ static void link_out(Call *call) {
 }
 
 /* Sends the call under a new id. */
-static int send_call(Core *core, Call *call, Message *message, const void *block) {
+static int send_call(Core *core, PendingCall *call, Message *message, const void *block) {
     int r;
 
     call->await.id = core->next_id;
@@ -63,8 +63,8 @@ static int send_call(Core *core, Call *call, Message *message, const void *block
     return 0;
 }
 
-static int begin_before_connect(Core *core, Call *call, const Message *message, const void *block,
-                                ferry_error *reterr) {
+static int begin_before_connect(Core *core, PendingCall *call, const Message *message,
+                                const void *block, ferry_error *reterr) {
     if (link_state(core->link) == LINK_CLOSED)
         return session_missing(core, reterr);
     if (!call->record)
@@ -75,7 +75,7 @@ static int begin_before_connect(Core *core, Call *call, const Message *message, 
     return 0;
 }
 
-int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_error *reterr) {
+int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, ferry_error *reterr) {
     Core *core = client->core;
     uint64_t now_ms = core_now(core);
     uint32_t timeout_ms = client_timeout(client, spec->timeout_ms, now_ms);
@@ -146,16 +146,16 @@ int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_err
 
 int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr) {
     Core *core = client->core;
-    Call *call = slab_take(core->calls);
+    PendingCall *call = slab_take(core->calls);
     int r;
 
     if (!call)
         return error_set_code(reterr, -ENOMEM, NULL);
-    *call = (Call){.await = {.fn = on_answer, .callback = true},
-                   .fn = spec->fn,
-                   .ctx = spec->ctx,
-                   .end = spec->end,
-                   .aux = spec->aux};
+    *call = (PendingCall){.await = {.fn = on_answer, .callback = true},
+                          .fn = spec->fn,
+                          .ctx = spec->ctx,
+                          .end = spec->end,
+                          .aux = spec->aux};
     r = call_begin(client, spec, call, reterr);
     if (r < 0)
         slab_give(core->calls, call);
@@ -165,7 +165,7 @@ int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr) 
 int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferry_error *reterr) {
     Core *core = client->core;
     Outcome result = {.error = FERRY_ERROR_INIT};
-    Call call = {.await = {.fn = on_answer}, .result = &result};
+    PendingCall call = {.await = {.fn = on_answer}, .result = &result};
     uint64_t give_up_ms = clock_ms() + client_timeout(client, spec->timeout_ms, clock_ms());
     int r;
 
@@ -191,14 +191,14 @@ int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferr
 /* ---- ending ---- */
 
 /* Removes the call from every list and table; its outcome must be reported afterwards. */
-static void leave(Core *core, Call *call) {
+static void leave(Core *core, PendingCall *call) {
     await_take(core, &call->await);
     timer_disarm(&core->timers, &call->timer);
     link_out(call);
     call->record = record_free(call->record);
 }
 
-static void run_callback(Core *core, Call *call, const ferry_reply *reply,
+static void run_callback(Core *core, PendingCall *call, const ferry_reply *reply,
                          const ferry_error *error) {
     AnyFn fn = call->fn;
     void *ctx = call->ctx;
@@ -212,7 +212,7 @@ static void run_callback(Core *core, Call *call, const ferry_reply *reply,
         ((ferry_reply_fn)fn)(reply, error, ctx);
 }
 
-static void queue_ended(Core *core, Call *call, ferry_error *error) {
+static void queue_ended(Core *core, PendingCall *call, ferry_error *error) {
     call->state = CALL_ENDED;
     call->next_ended = NULL;
     call->error = malloc(sizeof(*error));
@@ -231,7 +231,7 @@ static void queue_ended(Core *core, Call *call, ferry_error *error) {
 }
 
 /* Ends the call with this error. */
-static void end_with(Core *core, Call *call, ferry_error *error, bool in_turn) {
+static void end_with(Core *core, PendingCall *call, ferry_error *error, bool in_turn) {
     leave(core, call);
     if (call->stream) {
         stream_ended(core, call->stream, error);
@@ -247,7 +247,7 @@ static void end_with(Core *core, Call *call, ferry_error *error, bool in_turn) {
     }
 }
 
-static bool try_again(Core *core, Call *call, const ferry_error *error) {
+static bool try_again(Core *core, PendingCall *call, const ferry_error *error) {
     uint64_t now_ms = clock_ms(), at_ms;
 
     if (!call->record || call->stream || call->attempts >= RETRY_ATTEMPTS_MAX || core->closed ||
@@ -263,7 +263,7 @@ static bool try_again(Core *core, Call *call, const ferry_error *error) {
     return true;
 }
 
-void call_fail(Core *core, Call *call, ferry_error *error, bool in_turn) {
+void call_fail(Core *core, PendingCall *call, ferry_error *error, bool in_turn) {
     if (try_again(core, call, error))
         ferry_error_clear(error);
     else
@@ -277,7 +277,7 @@ static const void *keep_reply(const void *lent) {
 }
 
 static void on_answer(Core *core, Await *await, const Message *message, const void *block) {
-    Call *call = (Call *)await;
+    PendingCall *call = (PendingCall *)await;
 
     if (message->op == OP_ERROR) {
         ferry_error error = FERRY_ERROR_INIT;
@@ -327,7 +327,7 @@ ferry_reply *reply_new(Span body, const void *block) {
 
 /* ---- deadlines, cancellation, the connection's ups and downs ---- */
 
-static void send_again(Core *core, Call *call, uint64_t now_ms) {
+static void send_again(Core *core, PendingCall *call, uint64_t now_ms) {
     uint64_t left_ms = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 1;
     ferry_error error = FERRY_ERROR_INIT;
     Message message;
@@ -357,7 +357,7 @@ static void send_again(Core *core, Call *call, uint64_t now_ms) {
     core_sent(core);
 }
 
-static void not_in_time(Core *core, Call *call, uint64_t now_ms, ferry_error *error) {
+static void not_in_time(Core *core, PendingCall *call, uint64_t now_ms, ferry_error *error) {
     if (call->state == CALL_BEFORE_CONNECT)
         session_missing(core, error);
     if (call->state != CALL_BEFORE_CONNECT)
@@ -369,7 +369,7 @@ static void not_in_time(Core *core, Call *call, uint64_t now_ms, ferry_error *er
 }
 
 static void on_timer(Timer *timer, void *ctx) {
-    Call *call = (Call *)((char *)timer - offsetof(Call, timer));
+    PendingCall *call = (PendingCall *)((char *)timer - offsetof(PendingCall, timer));
     Core *core = ctx;
     uint64_t now_ms = clock_ms();
     ferry_error error = FERRY_ERROR_INIT;
@@ -392,7 +392,7 @@ static void on_timer(Timer *timer, void *ctx) {
     end_with(core, call, &error, false);
 }
 
-static void tell_cancelled(Core *core, const Call *call) {
+static void tell_cancelled(Core *core, const PendingCall *call) {
     if (call->state != CALL_SENT || !core->is_up)
         return;
     /* If the outbox has no room for CANCEL, the broker ends the call at its deadline. */
@@ -400,20 +400,20 @@ static void tell_cancelled(Core *core, const Call *call) {
     core_sent(core);
 }
 
-void call_end(Core *core, Call *call) {
+void call_end(Core *core, PendingCall *call) {
     leave(core, call);
 }
 
-void call_abandon(Core *core, Call *call) {
+void call_abandon(Core *core, PendingCall *call) {
     tell_cancelled(core, call);
     leave(core, call);
 }
 
 void calls_cancel(ferry_client *client) {
     Core *core = client->core;
-    Call *next;
+    PendingCall *next;
 
-    for (Call *call = client->calls; call; call = next) {
+    for (PendingCall *call = client->calls; call; call = next) {
         ferry_error error = FERRY_ERROR_INIT;
 
         next = call->next;
@@ -426,9 +426,9 @@ void calls_cancel(ferry_client *client) {
 
 static void calls_up(Core *core) {
     for (ferry_client *handle = &core->main; handle; handle = handle->next) {
-        Call *next;
+        PendingCall *next;
 
-        for (Call *call = handle->calls; call; call = next) {
+        for (PendingCall *call = handle->calls; call; call = next) {
             next = call->next;
             if (call->state == CALL_BEFORE_CONNECT)
                 send_again(core, call, clock_ms());
@@ -441,9 +441,9 @@ static void calls_down(Core *core, const ferry_error *reason, bool was_up) {
 
     (void)was_up;
     for (ferry_client *handle = &core->main; handle; handle = handle->next) {
-        Call *next;
+        PendingCall *next;
 
-        for (Call *call = handle->calls; call; call = next) {
+        for (PendingCall *call = handle->calls; call; call = next) {
             ferry_error error = FERRY_ERROR_INIT;
 
             next = call->next;
@@ -462,7 +462,7 @@ static void calls_down(Core *core, const ferry_error *reason, bool was_up) {
 }
 
 static bool run_ended(Core *core) {
-    Call *call = core->ended;
+    PendingCall *call = core->ended;
 
     if (!call)
         return false;
@@ -483,7 +483,7 @@ static bool run_ended(Core *core) {
 
 static int init(Core *core) {
     core->retry_budget = RETRY_BUDGET_MAX;
-    core->calls = slab_new(sizeof(Call));
+    core->calls = slab_new(sizeof(PendingCall));
     return core->calls ? 0 : -ENOMEM;
 }
 
@@ -516,7 +516,7 @@ const Part calls_part = {
 static int named(ferry_client *client, const char *method, ferry_bytes args, CallSpec *ret,
                  ferry_error *reterr) {
     int r = client_check(client, reterr);
-    const Name *name;
+    const CachedName *name;
 
     if (r < 0)
         return r;

@@ -37,12 +37,12 @@ typedef enum CallState {
     CALL_ENDED,          /* its callback has not run yet */
 } CallState;
 
-struct Call {
+struct PendingCall {
     Await await;
     Timer timer;
     ferry_client *handle;
-    Call *next, *previous; /* in the list of the handle */
-    Call *next_ended;
+    PendingCall *next, *previous; /* in the list of the handle */
+    PendingCall *next_ended;
     AnyFn fn;
     void *ctx;
     CallEndFn end;
@@ -68,13 +68,13 @@ int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr);
 
 /* Starts a call in memory of the caller (a stream). All fields of *call are zero, except result,
  * stream and await.fn. */
-int call_begin(ferry_client *client, const CallSpec *spec, Call *call, ferry_error *reterr);
+int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, ferry_error *reterr);
 
 /* The call is answered: removes it from every list. No callback follows. */
-void call_end(Core *core, Call *call);
+void call_end(Core *core, PendingCall *call);
 
 /* Ends the call without an answer and sends CANCEL to the broker. No callback follows. */
-void call_abandon(Core *core, Call *call);
+void call_abandon(Core *core, PendingCall *call);
 
 extern const Part calls_part;
 
@@ -82,7 +82,7 @@ extern const Part calls_part;
 void calls_cancel(ferry_client *client);
 
 /* Ends the call with an error, which is moved to the call's initiator. */
-void call_fail(Core *core, Call *call, ferry_error *error, bool in_turn);
+void call_fail(Core *core, PendingCall *call, ferry_error *error, bool in_turn);
 
 /* Copies a reply into one block, which is its own owner. NULL: out of memory. */
 ferry_reply *reply_new(Span body, const void *block);

@@ -9,7 +9,7 @@
 #include "clients/c/core/names.h"
 
 struct ferry_stream {
-    Call call;
+    PendingCall call;
     Core *core; /* the stream holds a reference */
     Flow flow;
     ferry_error error;  /* the failure */
@@ -193,7 +193,7 @@ StreamFiles *stream_files(ferry_stream *stream) {
 int ferry_stream_open(ferry_client *client, const char *method, ferry_bytes args,
                       unsigned directions, ferry_stream **ret, ferry_error *reterr) {
     int r = client_check(client, reterr);
-    const Name *name;
+    const CachedName *name;
     CallSpec spec;
 
     if (r < 0)

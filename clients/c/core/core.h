@@ -23,11 +23,11 @@
 #include "rpc/link/client/link.h"
 
 typedef struct Core Core;
-typedef struct Call Call;
+typedef struct PendingCall PendingCall;
 typedef struct Flow Flow;
 typedef struct Request Request;
 typedef struct ferry_registration Registration;
-typedef struct Job Job;
+typedef struct Delivery Delivery;
 typedef struct PushLog PushLog;
 typedef struct NameCache NameCache;
 typedef struct EventNote EventNote;
@@ -112,10 +112,10 @@ struct Await {
 /* A handle: a connection, and the defaults of calls and messages that are sent through it. */
 struct ferry_client {
     Core *core;
-    ferry_client *next, **link; /* in the list of the core */
-    Call *calls, *last_call;    /* calls in flight through this handle, oldest first */
-    Request *request;           /* calls are made on behalf of this request; NULL */
-    uint64_t parent;            /* the id of that request, in the session parent_session */
+    ferry_client *next, **link;     /* in the list of the core */
+    PendingCall *calls, *last_call; /* calls in flight through this handle, oldest first */
+    Request *request;               /* calls are made on behalf of this request; NULL */
+    uint64_t parent;                /* the id of that request, in the session parent_session */
     uint64_t parent_session;
     bool cancelled;       /* that request is cancelled */
     bool lent;            /* made for a request: the program may not close it */
@@ -160,9 +160,9 @@ struct Core {
     IdMap cancelled;                              /* ids of deferred requests that were cancelled */
     Record *before_connect, *last_before_connect; /* publishes that wait for the connection */
     size_t before_connect_bytes;
-    bool has_published;           /* since the last ferry_flush() */
-    Record *unsent, *last_unsent; /* answers and settlements that could not be sent yet */
-    Call *ended, *last_ended;     /* their callbacks are due */
+    bool has_published;              /* since the last ferry_flush() */
+    Record *unsent, *last_unsent;    /* answers and settlements that could not be sent yet */
+    PendingCall *ended, *last_ended; /* their callbacks are due */
 
     Slab *calls, *requests, *jobs;
     Buffer scratch; /* see typed.h */
@@ -181,11 +181,11 @@ struct Core {
     unsigned n_requests;        /* number of deferred requests */
     unsigned n_due;             /* number of watched requests whose fn is due */
     ferry_stream *due_streams;  /* watched streams whose fn is due */
-    Flow *full_flows;   /* streams, of calls and requests, that wait for room in the outbox */
-    Job *in_flight;     /* jobs that are delivered and not settled */
-    unsigned n_jobs;    /* number of deferred jobs */
-    uint64_t looked_ms; /* when ferry_request_cancelled() last read the socket */
-    bool ran_long;      /* a handler ran long: read cancellations before the next one */
+    Flow *full_flows;    /* streams, of calls and requests, that wait for room in the outbox */
+    Delivery *in_flight; /* jobs that are delivered and not settled */
+    unsigned n_jobs;     /* number of deferred jobs */
+    uint64_t looked_ms;  /* when ferry_request_cancelled() last read the socket */
+    bool ran_long;       /* a handler ran long: read cancellations before the next one */
 
     PushLog *pushes;
     ferry_error push_error; /* the first failure of a push without a callback */

@@ -12,7 +12,7 @@
 enum { SLOTS = 64 };
 
 struct NameCache {
-    Name slots[SLOTS];
+    CachedName slots[SLOTS];
 };
 
 NameCache *names_new(void) {
@@ -37,9 +37,9 @@ const char *ferry_name_problem(const char *name) {
     return name_is_valid(name, len) ? NULL : name_problem(name, len);
 }
 
-const Name *names_find(NameCache *names, const char *text, ferry_error *reterr) {
+const CachedName *names_find(NameCache *names, const char *text, ferry_error *reterr) {
     /* The slot follows from the address; the text is compared too, because it may have changed. */
-    Name *slot = &names->slots[((uintptr_t)text * 0x9E3779B97F4A7C15u) >> 58];
+    CachedName *slot = &names->slots[((uintptr_t)text * 0x9E3779B97F4A7C15u) >> 58];
     const char *dot;
     size_t len;
 
@@ -62,8 +62,8 @@ const Name *names_find(NameCache *names, const char *text, ferry_error *reterr) 
     return slot;
 }
 
-const Name *names_find_method(NameCache *names, const char *text, ferry_error *reterr) {
-    const Name *name = names_find(names, text, reterr);
+const CachedName *names_find_method(NameCache *names, const char *text, ferry_error *reterr) {
+    const CachedName *name = names_find(names, text, reterr);
 
     if (name && name->dot == 0) {
         error_set(reterr, "ferry.Misuse", "invalid method '%s': write service.method", name->text);

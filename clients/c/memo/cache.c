@@ -68,15 +68,15 @@ const MemoPlan *memo_plan_of(Memo *memo, const ferry_method *method) {
     return plan;
 }
 
-static void source_free(Source *source) {
+static void source_free(MemoSource *source) {
     cache_lookups_close(source->lookups);
     ferry_cache_close(source->cache);
     free(source);
 }
 
-Source *memo_source_of(Memo *memo, ferry_cache *cache) {
+MemoSource *memo_source_of(Memo *memo, ferry_cache *cache) {
     struct epoll_event event = {.events = EPOLLIN};
-    Source *source;
+    MemoSource *source;
 
     for (source = memo->sources; source; source = source->next)
         if (source->given == cache)
@@ -109,7 +109,7 @@ bool memo_has_time(ferry_cache *cache, uint32_t timeout_ms) {
 
 void memo_free(Core *core) {
     Memo *memo = core->memo;
-    Source *source;
+    MemoSource *source;
     MemoPlan *plan;
 
     if (!memo)
@@ -222,7 +222,7 @@ bool memo_entry_stamp(MemoEntry *entry, CacheDoneFn fn, void *ctx) {
 }
 
 static void was_stored(int status, void *ctx) {
-    Source *source = ctx;
+    MemoSource *source = ctx;
 
     (void)status;
     source->pending--;

@@ -16,9 +16,9 @@
 typedef struct MemoCall MemoCall;
 
 /* One cache, which is accessed without waiting. */
-typedef struct Source Source;
-struct Source {
-    Source *next;
+typedef struct MemoSource MemoSource;
+struct MemoSource {
+    MemoSource *next;
     const ferry_cache *given; /* the cache of the program */
     ferry_cache *cache;       /* our own handle on the same keys */
     CacheLookups *lookups;
@@ -27,7 +27,7 @@ struct Source {
 
 struct Memo {
     MemoPlan *plans;
-    Source *sources;
+    MemoSource *sources;
     MemoCall *calls; /* our calls with a callback */
     MemoCall *due, *last_due;
     Serving *servings; /* requests that we serve */
@@ -40,7 +40,7 @@ struct Memo {
  * descriptors. */
 Memo *memo_of(Core *core);
 const MemoPlan *memo_plan_of(Memo *memo, const ferry_method *method);
-Source *memo_source_of(Memo *memo, ferry_cache *cache);
+MemoSource *memo_source_of(Memo *memo, ferry_cache *cache);
 
 /* False: the call has less than twice the timeout_ms of the cache, so a hanging Redis could use up
  * its time. */
@@ -73,7 +73,7 @@ int memo_value_check(const ferry_method *method, const ferry_bytes *value, MemoV
 /* The cache entry for the answer of one call. */
 typedef struct MemoEntry {
     const MemoPlan *plan;
-    Source *source;
+    MemoSource *source;
     ferry_bytes key;
     CacheStamps *stamps; /* owned; NULL: no tags */
     uint64_t began_us;   /* start of the computation */

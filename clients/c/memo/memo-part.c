@@ -14,7 +14,7 @@ static bool memo_run(Core *core) {
 
     if (!memo)
         return false;
-    for (Source *source = memo->sources; source; source = source->next)
+    for (MemoSource *source = memo->sources; source; source = source->next)
         if (source->pending > 0)
             cache_lookups_process(source->lookups);
     busy = memo_calls_run(core);

@@ -37,7 +37,7 @@ static bool prepare(ferry_client *client, const ferry_method *method, const void
                     CallSpec *spec, MemoEntry *ret, uint32_t *ret_ms) {
     Memo *memo = memo_of(client->core);
     const MemoPlan *plan = memo ? memo_plan_of(memo, method) : NULL;
-    Source *source = memo ? memo_source_of(memo, client->cache) : NULL;
+    MemoSource *source = memo ? memo_source_of(memo, client->cache) : NULL;
     uint64_t now_ms = core_now(client->core);
 
     *ret_ms = client_timeout(client, spec->timeout_ms, now_ms);

@@ -159,7 +159,7 @@ static bool go_on(Serving *serving) {
 }
 
 static bool look(Serving *serving) {
-    Source *source = serving->entry.source;
+    MemoSource *source = serving->entry.source;
     int r = cache_try_get(source->lookups, serving->entry.key, &serving->state, &serving->value,
                           got_value, serving);
 

@@ -53,14 +53,14 @@ typedef struct Run {
 /* ---- in the child ---- */
 
 /* The lock keeps the client alive while the other thread stops it. */
-typedef struct Watch {
+typedef struct ParentWatch {
     pthread_mutex_t lock;
     ferry_client *client; /* NULL: the client has ended */
     int fd;
-} Watch;
+} ParentWatch;
 
 static void *watch_parent(void *arg) {
-    Watch *watch = arg;
+    ParentWatch *watch = arg;
     struct pollfd fd = {watch->fd, POLLIN, 0};
 
     while (poll(&fd, 1, -1) < 1)
@@ -74,7 +74,7 @@ static void *watch_parent(void *arg) {
 
 /* The new thread blocks all signals, so that signal handlers of the program run on its own
  * thread. */
-static int start_watching(Watch *watch) {
+static int start_watching(ParentWatch *watch) {
     sigset_t all, before;
     pthread_t thread;
     int r;
@@ -89,7 +89,7 @@ static int start_watching(Watch *watch) {
 static int serve(Run *run, unsigned member, ferry_error *reterr) {
     ferry_pool *pool = run->pool;
     /* static: the thread may run a little longer than this function. */
-    static Watch watch = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    static ParentWatch watch = {.lock = PTHREAD_MUTEX_INITIALIZER};
     ferry_client *client = NULL;
     int r = ferry_open(pool->url, &pool->client, &client, reterr);
 

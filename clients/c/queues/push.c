@@ -26,8 +26,8 @@ static int put(Core *core, const Message *message, const void *block) {
     return link_put(core->link, LANE_BULK, message, block);
 }
 
-static int check(ferry_client *client, const char *queue, ferry_bytes body, const Name **ret_name,
-                 ferry_error *reterr) {
+static int check(ferry_client *client, const char *queue, ferry_bytes body,
+                 const CachedName **ret_name, ferry_error *reterr) {
     int r = client_check(client, reterr);
 
     if (r < 0)
@@ -50,18 +50,18 @@ static void forget(Core *core, Push *push) {
 }
 
 /* The receiver of a push's outcome: a callback, or a blocking call that waits for the result. */
-typedef struct Listener {
+typedef struct PushListener {
     ferry_done_fn fn;
     void *ctx;
     Outcome *result;
-} Listener;
+} PushListener;
 
 /* -EAGAIN: no room for another push. */
 static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
-                      const ferry_push_options *options, Listener listener, Push **ret,
+                      const ferry_push_options *options, PushListener listener, Push **ret,
                       ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer scratch = {0};
-    const Name *name;
+    const CachedName *name;
     Message message;
     Core *core;
     Push *push;
@@ -118,7 +118,7 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
 int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
                      const ferry_push_options *options, ferry_done_fn fn, void *ctx,
                      ferry_error *reterr) {
-    return push_start(client, queue, body, options, (Listener){fn, ctx, NULL}, NULL, reterr);
+    return push_start(client, queue, body, options, (PushListener){fn, ctx, NULL}, NULL, reterr);
 }
 
 /* Waits a short time for room. */
@@ -131,7 +131,7 @@ static void nap(Core *core) {
 int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
                const ferry_push_options *options, ferry_error *reterr) {
     Outcome result = {.error = FERRY_ERROR_INIT};
-    const Listener listener = {.result = &result};
+    const PushListener listener = {.result = &result};
     uint64_t now_ms = clock_ms(), until_ms;
     uint32_t timeout_ms;
     Push *push = NULL;

@@ -22,21 +22,21 @@ typedef struct Worker {
     char queue[NAME_MAX_LEN + 1];
 } Worker;
 
-static_assert(offsetof(Job, job) == sizeof(BlockHeader), "a job follows its header");
+static_assert(offsetof(Delivery, job) == sizeof(BlockHeader), "a job follows its header");
 
-static Job *job_of(const ferry_job *job) {
-    return (Job *)((char *)(uintptr_t)job - offsetof(Job, job));
+static Delivery *job_of(const ferry_job *job) {
+    return (Delivery *)((char *)(uintptr_t)job - offsetof(Delivery, job));
 }
 
 /* ---- keeping ---- */
 
 static const void *keep_job(const void *block) {
-    const Job *job = job_of(block);
+    const Delivery *job = job_of(block);
     const ferry_bytes body = job->job.body;
     const void *inner = body.block ? ferry_keep(body.block) : NULL;
-    size_t fixed = sizeof(Job) - sizeof(BlockHeader);
+    size_t fixed = sizeof(Delivery) - sizeof(BlockHeader);
     ferry_job *copy;
-    Job *kept;
+    Delivery *kept;
     char *at;
 
     if (body.block && !inner)
@@ -65,7 +65,7 @@ static const void *keep_job(const void *block) {
 
 /* ---- arriving ---- */
 
-static void hold(Core *core, Job *job) {
+static void hold(Core *core, Delivery *job) {
     job->previous = NULL;
     job->next = core->in_flight;
     if (job->next)
@@ -73,7 +73,7 @@ static void hold(Core *core, Job *job) {
     core->in_flight = job;
 }
 
-static void let_go(Core *core, Job *job) {
+static void let_go(Core *core, Delivery *job) {
     if (job->previous)
         job->previous->next = job->next;
     else
@@ -82,7 +82,7 @@ static void let_go(Core *core, Job *job) {
         job->next->previous = job->previous;
 }
 
-static void job_free(Core *core, Job *job) {
+static void job_free(Core *core, Delivery *job) {
     if (job->text)
         free(job->text);
     if (job->copy) {
@@ -109,7 +109,7 @@ static void give_back(Core *core, const Message *job) {
 }
 
 /* Frees the job, once its handler has returned and it is settled. */
-static void job_end(Core *core, Job *job) {
+static void job_end(Core *core, Delivery *job) {
     if (job->in_handler || !job->settled)
         return;
     if (job->deferred) {
@@ -121,8 +121,9 @@ static void job_end(Core *core, Job *job) {
     }
 }
 
-static Job *job_new(Core *core, const Worker *worker, const Message *message, const void *block) {
-    Job *job = slab_take(core->jobs);
+static Delivery *job_new(Core *core, const Worker *worker, const Message *message,
+                         const void *block) {
+    Delivery *job = slab_take(core->jobs);
 
     if (!job)
         return NULL;
@@ -147,7 +148,7 @@ static Job *job_new(Core *core, const Worker *worker, const Message *message, co
 
 static void on_job(Core *core, const Message *message, const void *block, bool later) {
     Worker *worker = id_map_get(&core->pulls, message->job.pull);
-    Job *job = NULL;
+    Delivery *job = NULL;
     int r;
 
     if (later) {
@@ -184,7 +185,7 @@ static void on_job(Core *core, const Message *message, const void *block, bool l
 /* ---- settling ---- */
 
 static int settle(ferry_job *public_job, Lane lane, Message *message, const void *block) {
-    Job *job = public_job ? job_of(public_job) : NULL;
+    Delivery *job = public_job ? job_of(public_job) : NULL;
     Core *core;
     int r;
 
@@ -229,7 +230,7 @@ int ferry_job_forward(ferry_job *job, const char *queue, ferry_bytes body,
                       const ferry_push_options *options) {
     CLEANUP(buffer_deinit) Buffer scratch = {0};
     Message message = {.op = OP_FORWARD, .body = span_bytes(body)};
-    const Name *name;
+    const CachedName *name;
     Core *core;
 
     if (!job || job_of(job)->settled || (!body.data && body.len > 0))
@@ -254,7 +255,7 @@ int ferry_job_forward(ferry_job *job, const char *queue, ferry_bytes body,
 }
 
 int ferry_job_extend(ferry_job *job, uint64_t ms) {
-    Job *mine = job ? job_of(job) : NULL;
+    Delivery *mine = job ? job_of(job) : NULL;
 
     if (!mine || mine->settled || ms == 0)
         return -EINVAL;
@@ -269,7 +270,7 @@ int ferry_job_extend(ferry_job *job, uint64_t ms) {
 }
 
 ferry_job *ferry_job_defer(ferry_job *job) {
-    Job *mine = job ? job_of(job) : NULL;
+    Delivery *mine = job ? job_of(job) : NULL;
     ferry_bytes body;
     char *copy;
 
@@ -297,7 +298,7 @@ ferry_job *ferry_job_defer(ferry_job *job) {
 }
 
 static const HeaderText *text_of(const ferry_job *job) {
-    Job *mine = job ? job_of(job) : NULL;
+    Delivery *mine = job ? job_of(job) : NULL;
 
     if (mine && !mine->text && mine->core && mine->headers.len > 0)
         mine->text = header_text_new(mine->headers);
@@ -344,14 +345,14 @@ static uint32_t held_of(const Record *records, Buffer *to, bool settlements) {
 static void hello(Core *core, Message *message, Buffer *to) {
     uint32_t n = held_of(core->deferred, NULL, false) + held_of(core->unsent, NULL, true);
 
-    for (const Job *job = core->in_flight; job; job = job->next)
+    for (const Delivery *job = core->in_flight; job; job = job->next)
         n++;
     if (n == 0)
         return;
     write_array(to, n);
     held_of(core->deferred, to, false);
     held_of(core->unsent, to, true);
-    for (const Job *job = core->in_flight; job; job = job->next) {
+    for (const Delivery *job = core->in_flight; job; job = job->next) {
         write_array(to, 2);
         write_uint(to, job->number);
         write_uint(to, job->attempt);
@@ -401,7 +402,7 @@ static const RegistrationKind worker_kind = {announce, withdraw, worker_free, tr
 int ferry_work(ferry_client *client, const char *queue, const ferry_work_options *options,
                ferry_job_fn fn, void *ctx, ferry_registration **ret, ferry_error *reterr) {
     int r = client_check(client, reterr);
-    const Name *name;
+    const CachedName *name;
     Worker *worker;
 
     if (r < 0)
@@ -435,7 +436,7 @@ int ferry_work(ferry_client *client, const char *queue, const ferry_work_options
 }
 
 static int init(Core *core) {
-    core->jobs = slab_new(sizeof(Job));
+    core->jobs = slab_new(sizeof(Delivery));
     return core->jobs ? 0 : -ENOMEM;
 }
 

@@ -10,11 +10,11 @@
 #include "clients/c/core/registration.h"
 #include "rpc/wire/name.h"
 
-struct Job {
+struct Delivery {
     BlockHeader header; /* the program's pointer, `job`, follows it */
     ferry_job job;
-    Core *core;           /* NULL: a copy that the program kept */
-    Job *next, *previous; /* in the list of jobs in flight */
+    Core *core;                /* NULL: a copy that the program kept */
+    Delivery *next, *previous; /* in the list of jobs in flight */
     uint64_t number, attempt;
     Span headers;
     HeaderText *text;

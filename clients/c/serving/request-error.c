@@ -51,7 +51,7 @@ static int answer_parts(Request *request, ErrorParts parts) {
     return r;
 }
 
-int request_throw(Request *request, Place place, const char *type, const char *message,
+int request_throw(Request *request, ThrowPlace place, const char *type, const char *message,
                   ferry_bytes data, const ferry_error *cause) {
     char line[320];
     const char *trace[] = {line};
@@ -72,7 +72,8 @@ int request_throw(Request *request, Place place, const char *type, const char *m
 }
 
 int request_reject(Request *request, const char *type, const char *message) {
-    return request_throw(request, (Place){0}, type, message, (ferry_bytes){NULL, 0, NULL}, NULL);
+    return request_throw(request, (ThrowPlace){0}, type, message, (ferry_bytes){NULL, 0, NULL},
+                         NULL);
 }
 
 int ferry_request_throw_at(const char *file, int line, const char *func, ferry_request *request,
@@ -87,7 +88,7 @@ int ferry_request_throw_at(const char *file, int line, const char *func, ferry_r
         vsnprintf(message, sizeof(message), format, args);
         va_end(args);
     }
-    return request_throw(request_of(request), (Place){file, line, func}, type, message,
+    return request_throw(request_of(request), (ThrowPlace){file, line, func}, type, message,
                          (ferry_bytes){NULL, 0, NULL}, cause);
 }
 
@@ -104,7 +105,7 @@ int ferry_request_fail_at(const char *file, int line, const char *func, ferry_re
     /* A declared exception belongs to the interface that declares it, not to this one. */
     type = error_type_by_code(code == -EREMOTEIO ? -EIO : code);
     tells_cause = cause && !request_of(request)->redact_errors;
-    return request_throw(request_of(request), (Place){file, line, func}, type->name,
+    return request_throw(request_of(request), (ThrowPlace){file, line, func}, type->name,
                          tells_cause ? cause->message : strerror(abs(code)),
                          (ferry_bytes){NULL, 0, NULL}, cause);
 }

@@ -85,14 +85,14 @@ void request_refuse(Core *core, uint64_t id, const char *type, const char *forma
     __attribute__((format(printf, 4, 5)));
 
 /* The place where an error was thrown: FERRY_HERE. */
-typedef struct Place {
+typedef struct ThrowPlace {
     const char *file; /* NULL: unknown */
     int line;
     const char *func;
-} Place;
+} ThrowPlace;
 
 /* Answers with an error and its trace, for example "divide at calc.c:12". data.len 0: no data. */
-int request_throw(Request *request, Place place, const char *type, const char *message,
+int request_throw(Request *request, ThrowPlace place, const char *type, const char *message,
                   ferry_bytes data, const ferry_error *cause);
 
 /* Answers with an error of the library itself, which has no place and no cause. */

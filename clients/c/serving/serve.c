@@ -16,7 +16,7 @@ enum {
     LONG_MS = 20, /* a handler that runs this long has delayed others */
 };
 
-typedef struct Service {
+typedef struct ServedService {
     Registration registration;
     size_t name_len, n_methods, last; /* last: index of the method that was called last */
     ServedMethod *methods;
@@ -25,10 +25,10 @@ typedef struct Service {
     ferry_bytes description; /* owned */
     char name[NAME_MAX_LEN + 1];
     char instance[NAME_MAX_LEN + 1];
-} Service;
+} ServedService;
 
 static int announce(Core *core, Registration *registration, uint64_t id) {
-    Service *service = (Service *)registration;
+    ServedService *service = (ServedService *)registration;
     Message message = {.op = OP_SERVE,
                        .id = id,
                        .name = span_of(service->name, service->name_len),
@@ -41,7 +41,7 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
 }
 
 static int withdraw(Core *core, Registration *registration, uint64_t id) {
-    Service *service = (Service *)registration;
+    ServedService *service = (ServedService *)registration;
 
     return link_put(
         core->link, LANE_CALLS,
@@ -50,7 +50,7 @@ static int withdraw(Core *core, Registration *registration, uint64_t id) {
 }
 
 static void service_free(Core *core, Registration *registration) {
-    Service *service = (Service *)registration;
+    ServedService *service = (ServedService *)registration;
 
     if (core->last_service == registration)
         core->last_service = NULL;
@@ -65,13 +65,13 @@ static const RegistrationKind service_kind = {announce, withdraw, service_free, 
 
 /* ---- finding ---- */
 
-static Service *find_service(Core *core, Span name) {
-    Service *last = (Service *)core->last_service;
+static ServedService *find_service(Core *core, Span name) {
+    ServedService *last = (ServedService *)core->last_service;
 
     if (last && last->name_len == name.len && memcmp(last->name, name.data, name.len) == 0)
         return last;
     for (Registration *r = core->registrations; r; r = r->next) {
-        Service *service = (Service *)r;
+        ServedService *service = (ServedService *)r;
 
         if (r->kind == &service_kind && service->name_len == name.len &&
             memcmp(service->name, name.data, name.len) == 0) {
@@ -86,7 +86,7 @@ static bool is_named(const ServedMethod *method, Span name) {
     return method->name_len == name.len && memcmp(method->name, name.data, name.len) == 0;
 }
 
-static ServedMethod *find_method(Service *service, Span name) {
+static ServedMethod *find_method(ServedService *service, Span name) {
     if (service->last < service->n_methods && is_named(&service->methods[service->last], name))
         return &service->methods[service->last];
     for (size_t i = 0; i < service->n_methods; i++)
@@ -110,7 +110,8 @@ static bool is_cancelled(Core *core, uint64_t id) {
     return core->cancelled.n > 0 && id_map_take(&core->cancelled, id);
 }
 
-static void run(Service *service, const ServedMethod *method, InvokeFn invoke, Request *request) {
+static void run(ServedService *service, const ServedMethod *method, InvokeFn invoke,
+                Request *request) {
     Core *core = request->core;
     int r;
 
@@ -127,7 +128,7 @@ static void run(Service *service, const ServedMethod *method, InvokeFn invoke, R
 }
 
 static void serve_call(Core *core, const Message *message, const void *block, bool later) {
-    Service *service = find_service(core, message->name);
+    ServedService *service = find_service(core, message->name);
     ServedMethod *method = service ? find_method(service, message->call.method) : NULL;
     uint64_t session = core->session;
     Request *request;
@@ -160,7 +161,7 @@ static void serve_call(Core *core, const Message *message, const void *block, bo
 /* The service may have been withdrawn, or its table moved, since the request was deferred. */
 void request_resume(Request *request) {
     const char *full = request->request.method, *dot = strrchr(full, '.');
-    Service *service = find_service(request->core, span_of(full, (size_t)(dot - full)));
+    ServedService *service = find_service(request->core, span_of(full, (size_t)(dot - full)));
     ServedMethod *method = service ? find_method(service, span_text(dot + 1)) : NULL;
     const char *problem = request->cancelled                ? "ferry.Cancelled"
                           : !method                         ? "ferry.NoSuchService"
@@ -195,7 +196,7 @@ static int check(const ServeSpec *spec, const ferry_serve_options *options, ferr
 }
 
 /* Adds a method; if the name exists, replaces its handler. */
-static int add_method(Service *service, const ServedMethod *added) {
+static int add_method(ServedService *service, const ServedMethod *added) {
     ServedMethod *method = find_method(service, span_of(added->name, added->name_len));
     char *full;
 
@@ -223,7 +224,7 @@ static int add_method(Service *service, const ServedMethod *added) {
     return 0;
 }
 
-static int fill(Service *service, const ferry_client *client, const ServeSpec *spec,
+static int fill(ServedService *service, const ferry_client *client, const ServeSpec *spec,
                 const ferry_serve_options *options) {
     const ServeMemo *memo = client->core->serve_memo;
     ferry_bytes description = {NULL, 0, NULL};
@@ -255,7 +256,7 @@ static int fill(Service *service, const ferry_client *client, const ServeSpec *s
 int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve_options *options,
                   ferry_registration **ret, ferry_error *reterr) {
     int r = client_check(client, reterr);
-    Service *service;
+    ServedService *service;
 
     if (r == 0)
         r = check(spec, options, reterr);
@@ -304,7 +305,7 @@ int ferry_serve_method(ferry_client *client, const char *method, const ferry_ser
     int r = client_check(client, reterr);
     char service[NAME_MAX_LEN + 1];
     ServedMethod served = {.invoke = invoke_fn, .fn = fn, .ctx = ctx};
-    const Name *name;
+    const CachedName *name;
 
     if (r < 0)
         return r;

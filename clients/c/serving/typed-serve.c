@@ -162,7 +162,7 @@ int ferry_exception_throw_at(const char *file, int line, const char *func, ferry
     if (r < 0)
         r = refuse_value(request, r, &error);
     else
-        r = request_throw(request_of(request), (Place){file, line, func}, type->name,
+        r = request_throw(request_of(request), (ThrowPlace){file, line, func}, type->name,
                           message_of(type, value), ferry_bytes_of(bytes->data, bytes->len), NULL);
     ferry_error_clear(&error);
     return r;

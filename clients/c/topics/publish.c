@@ -112,7 +112,7 @@ static int publish_with(ferry_client *client, Message *message, ferry_bytes body
 int ferry_publish(ferry_client *client, const char *topic, ferry_bytes body,
                   const ferry_publish_options *options, ferry_error *reterr) {
     int r = client_check(client, reterr);
-    const Name *name;
+    const CachedName *name;
     Message message;
 
     if (r == 0)
@@ -138,7 +138,7 @@ int ferry_publish(ferry_client *client, const char *topic, ferry_bytes body,
 
 /* ---- gathering ---- */
 
-typedef struct Gather {
+typedef struct GatherCall {
     Await await;
     const char *topic;
     ferry_message_fn fn;
@@ -147,10 +147,10 @@ typedef struct Gather {
     bool done, lost;
     int code;
     ferry_error error;
-} Gather;
+} GatherCall;
 
 static void on_gathered(Core *core, Await *await, const Message *message, const void *block) {
-    Gather *gather = (Gather *)await;
+    GatherCall *gather = (GatherCall *)await;
 
     if (!message) {
         gather->lost = true;
@@ -169,9 +169,9 @@ static void on_gathered(Core *core, Await *await, const Message *message, const 
 int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, uint32_t window_ms,
                  ferry_message_fn fn, void *ctx, ferry_error *reterr) {
     int r = client_check(client, reterr);
-    Gather gather = {
+    GatherCall gather = {
         .await = {.fn = on_gathered, .session_only = true}, .topic = topic, .fn = fn, .ctx = ctx};
-    const Name *name;
+    const CachedName *name;
     uint64_t until_ms;
     Core *core;
 

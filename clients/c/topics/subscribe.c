@@ -12,7 +12,7 @@
 #include "clients/c/core/registration.h"
 #include "rpc/wire/name.h"
 
-typedef struct Subscription {
+typedef struct Subscriber {
     Registration registration;
     ferry_message_fn fn;
     void *ctx;
@@ -25,7 +25,7 @@ typedef struct Subscription {
     char topic[NAME_MAX_LEN + 1]; /* of the last message; mostly the next has the same */
     char pattern[NAME_MAX_LEN + 1];
     char group[NAME_MAX_LEN + 1];
-} Subscription;
+} Subscriber;
 
 /* ---- messages, lent ---- */
 
@@ -141,7 +141,7 @@ int ferry_message_answer(const ferry_message *message, ferry_bytes answer) {
 /* ---- arriving ---- */
 
 static void on_topic_message(Core *core, const Message *message, const void *block, bool later) {
-    Subscription *sub = id_map_get(&core->subscriptions, message->message.sub);
+    Subscriber *sub = id_map_get(&core->subscriptions, message->message.sub);
     ferry_message m;
 
     if (later) {
@@ -172,7 +172,7 @@ static void on_topic_message(Core *core, const Message *message, const void *blo
 }
 
 static void on_gap(Core *core, const Message *message, const void *block, bool later) {
-    Subscription *sub = id_map_get(&core->subscriptions, message->gap.sub);
+    Subscriber *sub = id_map_get(&core->subscriptions, message->gap.sub);
     ferry_error error = FERRY_ERROR_INIT;
 
     if (later) {
@@ -202,7 +202,7 @@ static void on_gap(Core *core, const Message *message, const void *block, bool l
 /* ---- subscribing ---- */
 
 static int announce(Core *core, Registration *registration, uint64_t id) {
-    Subscription *sub = (Subscription *)registration;
+    Subscriber *sub = (Subscriber *)registration;
     CLEANUP(buffer_deinit) Buffer options = {0};
     unsigned n = (*sub->group != '\0') + (sub->last > 0) + (sub->resume > 0);
     Message message = {.op = OP_SUBSCRIBE, .id = id, .name = span_text(sub->pattern)};
@@ -247,7 +247,7 @@ static int withdraw(Core *core, Registration *registration, uint64_t id) {
 }
 
 static void subscription_free(Core *core, Registration *registration) {
-    Subscription *sub = (Subscription *)registration;
+    Subscriber *sub = (Subscriber *)registration;
 
     if (sub->resume > 0)
         id_map_take(&core->subscriptions, sub->resume);
@@ -278,7 +278,7 @@ int ferry_subscribe(ferry_client *client, const char *pattern,
                     const ferry_subscribe_options *options, ferry_message_fn fn, void *ctx,
                     ferry_registration **ret, ferry_error *reterr) {
     int r = client_check(client, reterr);
-    Subscription *sub;
+    Subscriber *sub;
 
     if (r == 0)
         r = check(pattern, options, fn, reterr);

@@ -18,7 +18,7 @@ struct Feed {
      * Called at the start, when more bodies are available, and after feed_wake(). */
     void (*pump)(Feed *feed);
     Loop loop;
-    Source source;
+    BodySource source;
     Timer timer;
     ferry_bytes held; /* a body to offer again */
     bool is_held;

@@ -28,7 +28,7 @@ static int read_all(Buffer *to, int fd) {
     }
 }
 
-static int read_file(Source *source, Cli *cli, const char *path) {
+static int read_file(BodySource *source, Cli *cli, const char *path) {
     int fd = open(path, O_RDONLY | O_CLOEXEC), r;
 
     if (fd < 0)
@@ -43,8 +43,8 @@ static int read_file(Source *source, Cli *cli, const char *path) {
     return EXIT_OK;
 }
 
-int source_open(Source *source, Cli *cli, const SourceOptions *options) {
-    *source = (Source){.watch = {.fd = STDIN_FILENO}};
+int source_open(BodySource *source, Cli *cli, const SourceOptions *options) {
+    *source = (BodySource){.watch = {.fd = STDIN_FILENO}};
     if (options->argument && options->file)
         return cli_usage(cli, "a body as an argument and one in a file: which?");
     if (options->argument && strcmp(options->argument, "-") == 0) {
@@ -60,20 +60,20 @@ int source_open(Source *source, Cli *cli, const SourceOptions *options) {
     return source->data.failed ? cli_fail(cli, EXIT_OTHER, "out of memory") : EXIT_OK;
 }
 
-void source_ready(Source *source, Loop *loop) {
+void source_ready(BodySource *source, Loop *loop) {
     if (source->is_watched)
         loop_unwatch(loop, &source->watch);
     source->is_watched = false;
 }
 
-void source_deinit(Source *source, Loop *loop) {
+void source_deinit(BodySource *source, Loop *loop) {
     source_ready(source, loop);
     buffer_deinit(&source->data);
 }
 
 /* Reads without waiting and without O_NONBLOCK, which would also change the descriptor for the
  * terminal and all other processes that share it. */
-static int fill(Source *source, Loop *loop) {
+static int fill(BodySource *source, Loop *loop) {
     struct pollfd pollfd = {.fd = source->watch.fd, .events = POLLIN};
     uint8_t *room;
     ssize_t n;
@@ -103,7 +103,7 @@ static int fill(Source *source, Loop *loop) {
     return 0;
 }
 
-static int next_line(Source *source, Loop *loop, ferry_bytes *ret) {
+static int next_line(BodySource *source, Loop *loop, ferry_bytes *ret) {
     size_t searched = 0;
 
     for (;;) {
@@ -133,7 +133,7 @@ static int next_line(Source *source, Loop *loop, ferry_bytes *ret) {
     }
 }
 
-int source_next(Source *source, Loop *loop, ferry_bytes *ret) {
+int source_next(BodySource *source, Loop *loop, ferry_bytes *ret) {
     int r = 1;
 
     if (source->left == 0)

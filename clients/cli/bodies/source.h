@@ -18,22 +18,22 @@ typedef struct SourceOptions {
                        lines */
 } SourceOptions;
 
-typedef struct Source {
+typedef struct BodySource {
     Watch watch; /* watches standard input; the command sets fn */
     bool is_lines, is_at_end, is_watched;
     uint64_t left;
     Buffer data; /* the body, or the bytes read and not yet returned */
     size_t at;
-} Source;
+} BodySource;
 
 /* Returns an exit status. */
-int source_open(Source *source, Cli *cli, const SourceOptions *options);
-void source_deinit(Source *source, Loop *loop);
+int source_open(BodySource *source, Cli *cli, const SourceOptions *options);
+void source_deinit(BodySource *source, Loop *loop);
 
 /* 1: *ret is the next body, valid until the next call. 0: there are no more. -EAGAIN: not yet, and
  * source->watch.fn will be called; -EMSGSIZE: a line over 64 MiB; other errors of read(). */
-int source_next(Source *source, Loop *loop, ferry_bytes *ret);
+int source_next(BodySource *source, Loop *loop, ferry_bytes *ret);
 
 /* Call it in watch.fn when there is data to read. The descriptor is not watched again until
  * source_next() returns -EAGAIN, so that a command that cannot send more now is not woken. */
-void source_ready(Source *source, Loop *loop);
+void source_ready(BodySource *source, Loop *loop);

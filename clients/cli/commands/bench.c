@@ -245,7 +245,7 @@ static int open_other(Bench *bench) {
 /* A call's body is one MessagePack value: a list with one bin. Other bodies are plain bytes. */
 static int make_body(Bench *bench) {
     const Values *v = bench->values;
-    Source source = {0};
+    BodySource source = {0};
     size_t len = v->size, least = bench->is_open_loop ? sizeof(uint64_t) : 0;
     uint8_t *data;
 

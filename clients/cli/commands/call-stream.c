@@ -9,7 +9,7 @@
 typedef struct Streaming {
     CallRun *run;
     ferry_stream *stream;
-    Source source;
+    BodySource source;
     Buffer item;     /* the packed item to send */
     bool is_held;    /* item waits for credit */
     bool is_sending; /* our direction of the stream is open */

@@ -42,7 +42,7 @@ static int run_gather(Cli *cli, const void *values, int argc, char **argv) {
     CLEANUP(ferry_close) ferry_client *client = NULL;
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     Run run = {.cli = cli};
-    Source source;
+    BodySource source;
     ferry_bytes question;
     int status;
 

@@ -5,7 +5,7 @@
 
 static void a_method_is_taken_apart(void) {
     NameCache *names = names_new();
-    const Name *name = names_find_method(names, "calc.Calc.add", NULL);
+    const CachedName *name = names_find_method(names, "calc.Calc.add", NULL);
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(name);
     CU_ASSERT_TRUE(span_is(name_service(name), "calc.Calc"));
