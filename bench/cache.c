@@ -270,7 +270,7 @@ static void bench_zipf(double s) {
             ferry_cache_set(cache, key, ferry_bytes_of(value, VALUE), 0, NULL);
         ferry_free(got);
     }
-    ferry_cache_stats_read(cache, &stats);
+    ferry_cache_get_stats(cache, &stats);
     figure.ours = 100.0 * (double)hits / N;
     figure.theirs = 100 * lru_rate(keys, N, ALL, stats.entries);
     figure.ratio = figure.ours / figure.theirs;
@@ -390,12 +390,12 @@ static void bench_cluster(void) {
     cache = open_cache(setup.url, false);
     for (int i = 0; i < 100; i++)
         ferry_cache_set(cache, keys[i], ferry_bytes_of(value, VALUE), 0, NULL);
-    ferry_cache_stats_read(cache, &before);
+    ferry_cache_get_stats(cache, &before);
     took_ns = clock_ns();
     if (ferry_cache_get_many(cache, keys, 100, &got, NULL) != 100)
         die("values are not there");
     took_ns = clock_ns() - took_ns;
-    ferry_cache_stats_read(cache, &after);
+    ferry_cache_get_stats(cache, &after);
     figure.ours = (double)(after.round_trips - before.round_trips);
     tell("round trips for 100 keys on 3 nodes", "", figure, NULL, "one for each node", 3, true);
     figure.ours = (double)took_ns / 1000;

@@ -187,7 +187,7 @@ int ferry_cache_exists(ferry_cache *cache, ferry_bytes key, ferry_error *reterr)
     return look.state == LOOK_FRESH;
 }
 
-int ferry_cache_ttl_get(ferry_cache *cache, ferry_bytes key, uint64_t *ret_ms,
+int ferry_cache_get_ttl(ferry_cache *cache, ferry_bytes key, uint64_t *ret_ms,
                         ferry_error *reterr) {
     CACHE_KEY full;
     StoreCall call;

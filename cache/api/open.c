@@ -149,7 +149,7 @@ ferry_cache *ferry_cache_close(ferry_cache *cache) {
     return NULL;
 }
 
-void ferry_cache_stats_read(ferry_cache *cache, ferry_cache_stats *ret) {
+void ferry_cache_get_stats(ferry_cache *cache, ferry_cache_stats *ret) {
     const CacheCounts *counts = &cache->core->counts;
 
 #define read_count(name) ret->name = __atomic_load_n(&counts->name, __ATOMIC_RELAXED)

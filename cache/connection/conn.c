@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a connection, its leader, and waiting. See conn.h and core.h. */
+/* The life of a connection, its leader, and waiting. See conn.h and conn-private.h. */
 
 #include <assert.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cache/connection/core.h"
+#include "cache/connection/conn-private.h"
 
 /* ---- life ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connecting, logging in, and losing the connection. See core.h. */
+/* Connecting, logging in, and losing the connection. See conn-private.h. */
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "cache/connection/core.h"
+#include "cache/connection/conn-private.h"
 
 static void close_socket(Conn *conn) {
     /* A send never blocks, so this takes microseconds. The descriptor must not be closed, and

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands of a connection, from conn_put() to their reply or failure. See core.h. */
+/* The commands of a connection, from conn_put() to their reply or failure. See conn-private.h. */
 
 #include <assert.h>
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cache/connection/core.h"
+#include "cache/connection/conn-private.h"
 
 enum { BUFFER_KEPT = 1024 * 1024 /* a larger buffer is freed when it is empty */ };
 

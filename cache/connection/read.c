@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads replies from the socket and completes their commands. See core.h. */
+/* Reads replies from the socket and completes their commands. See conn-private.h. */
 
 #include <errno.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "cache/connection/core.h"
+#include "cache/connection/conn-private.h"
 
 enum {
     SLICE = 4096, /* bytes fed to the parser at once */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The lock of a connection, and the epoll sets that watch its socket. See core.h. */
+/* The lock of a connection, and the epoll sets that watch its socket. See conn-private.h. */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
-#include "cache/connection/core.h"
+#include "cache/connection/conn-private.h"
 
 void conn_lock(Conn *conn) {
     pthread_mutex_lock(&conn->lock);

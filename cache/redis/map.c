@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The slot map of a cluster: which node has which slots. See core.h. */
+/* The slot map of a cluster: which node has which slots. See redis-private.h. */
 
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "cache/redis/core.h"
+#include "cache/redis/redis-private.h"
 
 /* A CLUSTER SLOTS command in flight. */
 struct RedisRefresh {

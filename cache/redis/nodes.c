@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The servers of a cache, and which of them has a key. See redis.h and core.h. */
+/* The servers of a cache, and which of them has a key. See redis.h and redis-private.h. */
 
 #include <errno.h>
 
-#include "cache/redis/core.h"
+#include "cache/redis/redis-private.h"
 
 int redis_add_node(Redis *redis, const CacheHost *host, size_t *ret) {
     size_t n = redis->n_nodes;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The outcome of one command: a reply, an error, a redirection, or silence. See core.h. */
+/* The outcome of one command: a reply, an error, a redirection, or silence. See redis-private.h. */
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cache/redis/core.h"
+#include "cache/redis/redis-private.h"
 
 /* ---- errors ---- */
 

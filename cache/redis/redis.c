@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a Redis handle. See redis.h; core.h lists the other files. */
+/* The life of a Redis handle. See redis.h; redis-private.h lists the other files. */
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cache/redis/core.h"
+#include "cache/redis/redis-private.h"
 
 /* ---- life ---- */
 

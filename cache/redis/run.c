@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sends commands to the servers that have their keys, in rounds. See core.h. */
+/* Sends commands to the servers that have their keys, in rounds. See redis-private.h. */
 
 #include <errno.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "cache/redis/core.h"
+#include "cache/redis/redis-private.h"
 
 enum { GROUPS = 64, LATER_FIRST_MS = 5 };
 

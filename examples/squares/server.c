@@ -85,7 +85,7 @@ static int stats(ferry_request *request, void *ctx) {
     const Squares *squares = ctx;
     ferry_cache_stats s;
 
-    ferry_cache_stats_read(squares->cache, &s);
+    ferry_cache_get_stats(squares->cache, &s);
     return squares_stats_return(
         request, &(squares_counters){(int64_t)s.hits, (int64_t)s.misses, squares->computed,
                                      (int64_t)s.dropped_writes, (int32_t)s.breakers_open});

@@ -163,7 +163,7 @@ int ferry_cache_exists(ferry_cache *cache, ferry_bytes key, ferry_error *reterr)
  * @param ret_ms  Receives milliseconds; UINT64_MAX: until it is evicted.
  * @return 1: found; 0: the key has no value; or as listed at the top, also without strict.
  */
-int ferry_cache_ttl_get(ferry_cache *cache, ferry_bytes key, uint64_t *ret_ms, ferry_error *reterr);
+int ferry_cache_get_ttl(ferry_cache *cache, ferry_bytes key, uint64_t *ret_ms, ferry_error *reterr);
 
 /**
  * Adds to a number that is stored as decimal text. A key that is not there counts as 0 and gets
@@ -304,7 +304,7 @@ typedef struct ferry_cache_stats {
 } ferry_cache_stats;
 
 /* Reads the counters since the cache was opened, of all its handles. Never waits. */
-void ferry_cache_stats_read(ferry_cache *cache, ferry_cache_stats *ret);
+void ferry_cache_get_stats(ferry_cache *cache, ferry_cache_stats *ret);
 
 #ifdef __GNUC__
 static inline void ferry_cache_close_auto(ferry_cache **cache) {

@@ -105,12 +105,12 @@ static void entries_end_after_their_ttl(void) {
     uint64_t left = 0;
 
     CU_ASSERT_EQUAL(ferry_cache_set(cache, text("t"), text("1"), 60, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_cache_ttl_get(cache, text("t"), &left, NULL), 1);
+    CU_ASSERT_EQUAL(ferry_cache_get_ttl(cache, text("t"), &left, NULL), 1);
     CU_ASSERT_TRUE(left > 0 && left <= 60);
     CU_ASSERT_TRUE(found("t", "1"));
     sleep_ms(80);
     CU_ASSERT_TRUE(found("t", NULL));
-    CU_ASSERT_EQUAL(ferry_cache_ttl_get(cache, text("t"), &left, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_cache_get_ttl(cache, text("t"), &left, NULL), 0);
 }
 
 static void touch_gives_a_new_ttl_and_takes_it_away(void) {
@@ -120,10 +120,10 @@ static void touch_gives_a_new_ttl_and_takes_it_away(void) {
     CU_ASSERT_EQUAL(ferry_cache_touch(cache, text("nothing"), 0, NULL), -ENOENT);
     CU_ASSERT_EQUAL(ferry_cache_set(cache, text("u"), text("1"), 50, NULL), 0);
     CU_ASSERT_EQUAL(ferry_cache_touch(cache, text("u"), 100000, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_cache_ttl_get(cache, text("u"), &left, NULL), 1);
+    CU_ASSERT_EQUAL(ferry_cache_get_ttl(cache, text("u"), &left, NULL), 1);
     CU_ASSERT_TRUE(left > 50000 && left <= 100000);
     CU_ASSERT_EQUAL(ferry_cache_touch(cache, text("u"), 0, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_cache_ttl_get(cache, text("u"), &left, NULL), 1);
+    CU_ASSERT_EQUAL(ferry_cache_get_ttl(cache, text("u"), &left, NULL), 1);
     CU_ASSERT_EQUAL(left, UINT64_MAX);
 }
 
@@ -141,7 +141,7 @@ static void incr_counts_from_nothing_and_keeps_the_ttl(void) {
     CU_ASSERT_EQUAL(now, INT64_MAX - 1);
     CU_ASSERT_EQUAL(ferry_cache_incr(cache, text("m"), 1, 5, &now, NULL), 0);
     CU_ASSERT_EQUAL(now, INT64_MAX);
-    CU_ASSERT_EQUAL(ferry_cache_ttl_get(cache, text("m"), &left, NULL), 1);
+    CU_ASSERT_EQUAL(ferry_cache_get_ttl(cache, text("m"), &left, NULL), 1);
     CU_ASSERT_TRUE(left > 50000);
     CU_ASSERT_EQUAL(ferry_cache_incr(cache, text("m"), 1, 0, &now, &error), -ERANGE);
     CU_ASSERT_EQUAL(ferry_cache_incr(cache, text("m"), 1, 100, &now, &error), -ERANGE);
@@ -299,9 +299,9 @@ static void statistics_count_what_happened(void) {
     ferry_cache_stats before, after;
 
     ferry_cache_set(cache, text("s"), text("1"), 0, NULL);
-    ferry_cache_stats_read(cache, &before);
+    ferry_cache_get_stats(cache, &before);
     CU_ASSERT_TRUE(found("s", "1") && found("not there", NULL));
-    ferry_cache_stats_read(cache, &after);
+    ferry_cache_get_stats(cache, &after);
     CU_ASSERT_EQUAL(after.hits, before.hits + 1);
     CU_ASSERT_EQUAL(after.misses, before.misses + 1);
     CU_ASSERT_EQUAL(after.errors, 0);

@@ -151,7 +151,7 @@ static void without_redis_reads_miss_writes_are_dropped_and_fetch_computes(void)
     CU_ASSERT_EQUAL(ferry_cache_delete(cache, ferry_str("a"), &error), 0);
     CU_ASSERT_EQUAL(ferry_cache_add(cache, ferry_str("a"), ferry_str("1"), 0, &error), -ENOTCONN);
     CU_ASSERT_FALSE(error.outcome_unknown);
-    ferry_cache_stats_read(cache, &stats);
+    ferry_cache_get_stats(cache, &stats);
     CU_ASSERT_EQUAL(stats.errors, 4);
     CU_ASSERT_EQUAL(stats.dropped_writes, 2);
     CU_ASSERT_EQUAL(stats.breaker_opens, 1);

@@ -34,7 +34,7 @@ typedef struct Plan {
 static ferry_cache_stats stats_now(void) {
     ferry_cache_stats stats;
 
-    ferry_cache_stats_read(cache, &stats);
+    ferry_cache_get_stats(cache, &stats);
     return stats;
 }
 

@@ -108,7 +108,7 @@ static void an_answer_that_nobody_asked_for_ends_the_connection(void) {
     CU_ASSERT_EQUAL(get(cache, "a"), 1);
     get(cache, "a");
     get(cache, "a");
-    ferry_cache_stats_read(cache, &stats);
+    ferry_cache_get_stats(cache, &stats);
     CU_ASSERT_TRUE(stats.connects >= 2);
     ferry_cache_close(cache);
     fake_redis_stop(fake);

@@ -48,7 +48,7 @@ static void write_number(ferry_cache *cache, const char *key, long number, uint6
 static uint64_t near_hits(ferry_cache *cache) {
     ferry_cache_stats stats;
 
-    ferry_cache_stats_read(cache, &stats);
+    ferry_cache_get_stats(cache, &stats);
     return stats.near_hits;
 }
 

@@ -145,7 +145,7 @@ static int ttl(Run *run) {
     if (run->values->ttl_ms > 0)
         r = ferry_cache_touch(run->cache, key, run->values->ttl_ms, &error);
     if (r == 0)
-        r = ferry_cache_ttl_get(run->cache, key, &ms, &error);
+        r = ferry_cache_get_ttl(run->cache, key, &ms, &error);
     if (r == 0 || r == -ENOENT)
         return cli_fail(run->cli, NOT_FOUND, "there is no '%s'", run->words[0]);
     if (r < 0)
@@ -171,7 +171,7 @@ static int tags(Run *run) {
 static void show_stats(const Run *run) {
     ferry_cache_stats stats;
 
-    ferry_cache_stats_read(run->cache, &stats);
+    ferry_cache_get_stats(run->cache, &stats);
     const struct {
         const char *name;
         uint64_t value;
@@ -217,7 +217,7 @@ static int stats(Run *run) {
             return cli_error(run->cli, &error);
     show_stats(run);
     cli_note(run->cli, "these count what this command did; a program reads its own with "
-                       "ferry_cache_stats_read()");
+                       "ferry_cache_get_stats()");
     return EXIT_OK;
 }
 
