@@ -94,20 +94,8 @@ bool memo_entry_stamp(MemoEntry *entry, CacheDoneFn fn, void *ctx);
 void memo_entry_keep_result(const MemoEntry *entry, Span body);
 void memo_entry_keep_exception(const MemoEntry *entry, const ferry_error *error);
 
-/* ---- a turn ---- */
-
-bool memo_calls_run(Core *core);
-bool memo_servings_run(Memo *memo);
+/* ---- for the part ---- */
 
 /* The client is in loop mode: its descriptor becomes readable when Redis has answered. */
 void memo_watch(Core *core);
 void memo_free(Core *core);
-
-/* Ends calls of a handle with -ECANCELED, in a later turn. */
-void memo_cancel(ferry_client *client);
-
-/* The link has ended: drops the requests that wait for the cache. */
-void memo_serve_shut(Core *core);
-
-extern const CallMemo memo_calls;
-extern const ServeMemo memo_services;

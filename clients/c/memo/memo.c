@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The caller's end of memoised methods. See memo.h. */
+/* The caller's end of memoised methods, and the part that drives both ends. See memo.h. */
+
+#include "clients/c/memo/memo.h"
 
 #include <stdlib.h>
 
-#include "clients/c/memo/cache.h"
+#include "clients/c/memo/serve.h"
 #include "rpc/schema/remote-error.h"
 
 enum { WAIT_MAX_MS = 5000 /* longest wait for another caller's identical call */ };
@@ -395,7 +397,7 @@ static void run_due(Core *core, MemoCall *call) {
     call_release(call);
 }
 
-bool memo_calls_run(Core *core) {
+static bool calls_run(Core *core) {
     Memo *memo = core->memo;
     bool busy = false;
 
@@ -411,7 +413,8 @@ bool memo_calls_run(Core *core) {
     return busy;
 }
 
-void memo_cancel(ferry_client *client) {
+/* Ends calls of a handle with -ECANCELED, in a later turn. */
+static void cancel(ferry_client *client) {
     Memo *memo = client->core->memo;
     MemoCall *next;
 
@@ -432,9 +435,45 @@ static bool applies(const ferry_client *client, const ferry_method *method) {
            !(method->flags & (FERRY_ONEWAY | FERRY_STREAM_IN | FERRY_STREAM_OUT));
 }
 
-const CallMemo memo_calls = {
+static const CallMemo memo_calls = {
     .applies = applies,
     .run = memo_run_call,
     .replace = memo_ask_instead,
     .start = memo_start_call,
+};
+
+/* ---- the part ---- */
+
+static bool is_due(const Core *core) {
+    return core->memo && (core->memo->due || core->memo->due_servings);
+}
+
+static bool run(Core *core) {
+    Memo *memo = core->memo;
+    bool busy;
+
+    if (!memo)
+        return false;
+    for (MemoSource *source = memo->sources; source; source = source->next)
+        if (source->pending > 0)
+            cache_lookups_process(source->lookups);
+    busy = calls_run(core);
+    busy |= memo_servings_run(memo);
+    return busy;
+}
+
+static int init(Core *core) {
+    core->call_memo = &memo_calls;
+    core->serve_memo = &memo_services;
+    return 0;
+}
+
+const Part memo_part = {
+    .init = init,
+    .free = memo_free,
+    .is_due = is_due,
+    .run = run,
+    .watch = memo_watch,
+    .cancel = cancel,
+    .shut = memo_serve_shut,
 };

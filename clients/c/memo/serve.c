@@ -2,15 +2,16 @@
 
 /*
  * The server's end of memoised methods: a cached answer is sent without the handler, and the
- * handler's answer is stored. See memo.h.
+ * handler's answer is stored. See serve.h and memo.h.
  *
  * No function here waits. A request that needs an answer from Redis is deferred, in the same way as
  * by a handler, and continues in a later turn.
  */
 
+#include "clients/c/memo/serve.h"
+
 #include <stdlib.h>
 
-#include "clients/c/memo/cache.h"
 #include "clients/c/serving/request.h"
 
 /* A request from its arrival to its answer. */
@@ -213,7 +214,7 @@ static void run_due(Serving *serving) {
     if (!serving->request)
         serving_release(serving);
     else if (serving->looked || go_on(serving))
-        request_resume(serving->request);
+        serve_resume(serving->request);
 }
 
 bool memo_servings_run(Memo *memo) {

@@ -64,9 +64,6 @@ int request_tell(Request *request, ferry_bytes result);
 /* Answers with this error map unchanged. error: the same error for a cache, or NULL. */
 int request_answer_error(Request *request, Span map, const ferry_error *error);
 
-/* Calls the handler of a request that the library deferred (see serve.c). May free the request. */
-void request_resume(Request *request);
-
 /* Ends a request that waits for its handler, without an answer. */
 void request_drop(Request *request);
 

@@ -159,7 +159,7 @@ static void serve_call(Core *core, const Message *message, const void *block, bo
 }
 
 /* The service may have been withdrawn, or its table moved, since the request was deferred. */
-void request_resume(Request *request) {
+void serve_resume(Request *request) {
     const char *full = request->request.method, *dot = strrchr(full, '.');
     ServedService *service = find_service(request->core, span_of(full, (size_t)(dot - full)));
     ServedMethod *method = service ? find_method(service, span_text(dot + 1)) : NULL;

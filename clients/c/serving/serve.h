@@ -42,6 +42,9 @@ int invoke_unpacked(ferry_request *request, const ServedMethod *method);
 int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve_options *options,
                   ferry_registration **ret, ferry_error *reterr);
 
+/* Calls the handler of a request that the library deferred. May free the request. */
+void serve_resume(Request *request);
+
 /* The functions of memo/ that store and find the answers of services in a cache;
  * core->serve_memo. */
 struct ServeMemo {
