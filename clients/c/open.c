@@ -8,6 +8,7 @@
 #include "clients/c/serving/request.h"
 #include "clients/c/topics/subscribe.h"
 #ifdef FERRY_WITH_CACHE
+#include "clients/c/core/client.h"
 #include "clients/c/memo/memo.h"
 #endif
 

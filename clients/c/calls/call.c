@@ -9,8 +9,11 @@
 #include "base/random.h"
 #include "clients/c/calls/retry.h"
 #include "clients/c/calls/stream.h"
+#include "clients/c/core/client.h"
+#include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/pack-format.h"
+#include "clients/c/core/session.h"
 #include "clients/c/core/slab.h"
 
 static void on_answer(Core *core, Await *await, const Message *message, const void *block);

@@ -6,7 +6,9 @@
 
 #include <stdlib.h>
 
+#include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
+#include "clients/c/core/session.h"
 
 struct ferry_stream {
     PendingCall call;

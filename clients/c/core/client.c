@@ -2,13 +2,17 @@
 
 /* Opens and closes clients, and handles with other defaults. */
 
+#include "clients/c/core/client.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/text.h"
+#include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/registration.h"
+#include "clients/c/core/session.h"
 
 enum { CLIENT_NAME_MAX = 63 };
 

@@ -208,8 +208,6 @@ struct Core {
     Post *posts, *last_post;
 };
 
-/* ---- core.c ---- */
-
 /* Starts to count the forks of this process. */
 void core_watch_forks(Core *core);
 /* True: this process is a child of the process that opened the client. */
@@ -219,111 +217,15 @@ int client_check(const ferry_client *client, ferry_error *reterr);
 Core *core_ref(Core *core);
 void core_unref(Core *core);
 
-/* Opens a client that drives these parts: see ferry_open(). */
-int client_open(const Part *const *parts, size_t n_parts, const char *url,
-                const ferry_options *options, ferry_client **ret, ferry_error *reterr);
-
-/* Makes a handle without its own options, on behalf of the request with this id in the current
- * session. NULL: out of memory. */
-ferry_client *client_for_request(Core *core, Request *request, uint64_t id, Span headers,
-                                 uint64_t deadline_ms);
-void client_drop(ferry_client *client);
-
-/* Returns the headers for one message through this handle; makes a new trace if the handle begins
- * traces. */
-static inline Span client_headers(ferry_client *client) {
-    if (__builtin_expect(client->traceparent != NULL, 0))
-        traceparent_begin(&client->core->trace_ids, client->traceparent);
-    return client->headers;
-}
-
-/* Returns the timeout of a call: the handle's, else the method's, else 30 s; at most the rest of an
- * inherited deadline. 0: the deadline has passed. */
-uint32_t client_timeout(const ferry_client *client, uint32_t method_ms, uint64_t now_ms);
-
-/* ---- loop.c ---- */
-
-static inline uint64_t core_now(const Core *core) {
-    return core->turns && !core->waits ? core->now_ms : clock_ms();
-}
-
-/* Call this after a message was put into the outbox: sends it now, or at the end of the turn. */
-void core_sent(Core *core);
-
-/* Waits until *done; other messages are deferred. -ETIMEDOUT; -ENOTCONN: the link has given up. */
-int core_wait(Core *core, const bool *done, uint64_t until_ms);
-
-/* Receives messages that have arrived, for their credit and answers. Does not wait and runs no
- * callback. */
-void core_poll(Core *core);
-
-/* Makes the client's descriptor readable, so that the program's loop calls ferry_process(). */
-void core_raise(Core *core);
-
-/* 0; an error of client_check(); -EINVAL inside a callback. */
-int core_turn_check(ferry_client *client, ferry_error *reterr);
-
-/* A function that any thread may call runs between these two. core_visit(): ferry_close() waits
- * until `visitors` is 0, because a stop may end ferry_run(), whose thread then closes the client.
- * core_wake_and_leave() wakes the client's thread. */
-void core_visit(Core *core);
-void core_wake_and_leave(Core *core);
-
-int loop_init(Core *core);
-void loop_deinit(Core *core);
-
-/* Runs one turn. True: there was work. */
-bool core_turn(Core *core);
-
 /* Runs the due callbacks of all parts; call it in a turn. True: there were some. */
 bool core_run_due(Core *core);
 
 /* True: a part is waiting for confirmations. See Part. */
 bool core_is_unconfirmed(const Core *core);
 
-/* Runs turns until is_over() returns true, until until_ms, or until a callback closes the client.
- * Call it outside of turns. */
-void core_run(Core *core, bool (*is_over)(const Core *core, const void *ctx), const void *ctx,
-              uint64_t until_ms);
-
-/* Callbacks run between these two. core_leave() may free the core. */
-void core_enter(Core *core);
-void core_leave(Core *core);
-
-/* ---- session.c ---- */
-
-extern const LinkHandlers session_handlers; /* the core sets ctx to itself */
-
-int await_put(Core *core, Await *await);
-void await_take(Core *core, Await *await);
-
-/* Dispatches the deferred messages; call it in a turn. True: there were some. */
-bool deferred_run(Core *core);
-
-/* Fills reterr: there is no connection, and the reason if it is known. */
-int session_missing(Core *core, ferry_error *reterr);
-/* Waits for the connection, at most CONNECT_MS and not beyond until_ms. 0, -ENOTCONN,
- * -ETIMEDOUT. */
-int session_await(Core *core, uint64_t until_ms, ferry_error *reterr);
-
-/* Sends the message now, or as soon as the outbox has room. Settlements of jobs are kept for the
- * next session, too. */
-int core_send(Core *core, Lane lane, const Message *message, const void *block);
-void unsent_pump(Core *core);
-void session_deinit(Core *core);
-
-/* Defers a message to a later turn. */
-void deferred_put(Core *core, const Message *message, const void *block);
-
-/* Removes the deferred messages with this id, except CALLs, and gives each to fn. A handler that
- * starts may wait for them, and later messages must not overtake them. */
-void deferred_claim(Core *core, uint64_t id,
-                    void (*fn)(Core *core, Request *request, const Message *message,
-                               const void *block),
-                    Request *request);
-
-/* Reads the error from an ERROR message. Sets outcome_unknown if the error type says so. */
-void error_of_message(const Message *message, ferry_error *reterr);
+/* Returns the timeout of a call: the handle's, else the method's, else 30 s; at most the rest of an
+ * inherited deadline. 0: the deadline has passed. */
+uint32_t client_timeout(const ferry_client *client, uint32_t method_ms, uint64_t now_ms);
 
 /* ---- events.c ---- */
 

@@ -5,6 +5,8 @@
  * through one descriptor, which posts from other threads make readable.
  */
 
+#include "clients/c/core/loop.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -14,8 +16,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "clients/c/core/core.h"
 #include "clients/c/core/flow.h"
+#include "clients/c/core/session.h"
 
 struct Post {
     Post *next;

@@ -4,6 +4,9 @@
 
 #include "clients/c/core/registration.h"
 
+#include "clients/c/core/loop.h"
+#include "clients/c/core/session.h"
+
 enum { RETRY_MS = 1000 };
 
 static void on_answer(Core *core, Await *await, const Message *message, const void *block);

@@ -2,6 +2,7 @@
 /* ferry_run() and ferry_stop(): a client runs until it is stopped, and finishes the work that it
  * has begun. */
 
+#include "clients/c/core/loop.h"
 #include "clients/c/core/registration.h"
 
 enum { DRAIN_MS = 5000 };

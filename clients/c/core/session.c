@@ -5,9 +5,11 @@
  * receives it. While a call blocks, messages that need a callback are deferred.
  */
 
+#include "clients/c/core/session.h"
+
 #include <stdlib.h>
 
-#include "clients/c/core/core.h"
+#include "clients/c/core/loop.h"
 #include "rpc/schema/remote-error.h"
 
 enum { CANCELLED_MAX = 4096 };

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "clients/c/core/loop.h"
 #include "clients/c/memo/serve.h"
 #include "rpc/schema/remote-error.h"
 

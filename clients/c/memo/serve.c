@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 
+#include "clients/c/core/loop.h"
 #include "clients/c/serving/request.h"
 
 /* A request from its arrival to its answer. */

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "clients/c/core/client.h"
+#include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
+#include "clients/c/core/session.h"
 #include "clients/c/queues/push-log-private.h"
 #include "clients/c/queues/push-options.h"
 

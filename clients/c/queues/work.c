@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "clients/c/core/names.h"
+#include "clients/c/core/session.h"
 #include "clients/c/core/slab.h"
 #include "clients/c/queues/push-options.h"
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "clients/c/core/session.h"
 #include "clients/c/serving/request.h"
 #include "rpc/schema/remote-error.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's end of a stream: items to and from a request. */
 
+#include "clients/c/core/loop.h"
+#include "clients/c/core/session.h"
 #include "clients/c/serving/request.h"
 
 /* ---- watching ---- */

@@ -10,6 +10,9 @@
 #include "base/buffer.h"
 #include "clients/c/calls/call.h"
 #include "clients/c/calls/stream.h"
+#include "clients/c/core/client.h"
+#include "clients/c/core/loop.h"
+#include "clients/c/core/session.h"
 #include "clients/c/core/slab.h"
 #include "rpc/schema/codec/codec.h"
 

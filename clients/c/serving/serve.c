@@ -6,8 +6,10 @@
 
 #include <stdlib.h>
 
+#include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/registration.h"
+#include "clients/c/core/session.h"
 #include "clients/c/core/slab.h"
 #include "clients/c/serving/request.h"
 

@@ -3,7 +3,10 @@
 /* Publishing, and gathering: publishing a question and collecting the answers. */
 
 #include "base/buffer.h"
+#include "clients/c/core/client.h"
+#include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
+#include "clients/c/core/session.h"
 #include "clients/c/topics/subscribe.h"
 
 enum { WINDOW_MAX_MS = 60000, GATHER_GRACE_MS = 5000 };

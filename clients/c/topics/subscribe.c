@@ -9,7 +9,9 @@
 
 #include "base/block.h"
 #include "clients/c/core/header-text.h"
+#include "clients/c/core/loop.h"
 #include "clients/c/core/registration.h"
+#include "clients/c/core/session.h"
 #include "rpc/wire/name.h"
 
 typedef struct Subscriber {

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Clients and the handles on them. */
+
+#include "clients/c/core/core.h"
+
+/* Opens a client that drives these parts: see ferry_open(). */
+int client_open(const Part *const *parts, size_t n_parts, const char *url,
+                const ferry_options *options, ferry_client **ret, ferry_error *reterr);
+
+/* Makes a handle without its own options, on behalf of the request with this id in the current
+ * session. NULL: out of memory. */
+ferry_client *client_for_request(Core *core, Request *request, uint64_t id, Span headers,
+                                 uint64_t deadline_ms);
+void client_drop(ferry_client *client);
+
+/* Returns the headers for one message through this handle; makes a new trace if the handle begins
+ * traces. */
+static inline Span client_headers(ferry_client *client) {
+    if (__builtin_expect(client->traceparent != NULL, 0))
+        traceparent_begin(&client->core->trace_ids, client->traceparent);
+    return client->headers;
+}

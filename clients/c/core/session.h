@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Sessions: the receivers of answers, deferred messages, and messages that wait for room in the
+ * outbox. */
+
+#include "clients/c/core/core.h"
+
+extern const LinkHandlers session_handlers; /* the core sets ctx to itself */
+
+int await_put(Core *core, Await *await);
+void await_take(Core *core, Await *await);
+
+/* Dispatches the deferred messages; call it in a turn. True: there were some. */
+bool deferred_run(Core *core);
+
+/* Fills reterr: there is no connection, and the reason if it is known. */
+int session_missing(Core *core, ferry_error *reterr);
+/* Waits for the connection, at most CONNECT_MS and not beyond until_ms. 0, -ENOTCONN,
+ * -ETIMEDOUT. */
+int session_await(Core *core, uint64_t until_ms, ferry_error *reterr);
+
+/* Sends the message now, or as soon as the outbox has room. Settlements of jobs are kept for the
+ * next session, too. */
+int core_send(Core *core, Lane lane, const Message *message, const void *block);
+void unsent_pump(Core *core);
+void session_deinit(Core *core);
+
+/* Defers a message to a later turn. */
+void deferred_put(Core *core, const Message *message, const void *block);
+
+/* Removes the deferred messages with this id, except CALLs, and gives each to fn. A handler that
+ * starts may wait for them, and later messages must not overtake them. */
+void deferred_claim(Core *core, uint64_t id,
+                    void (*fn)(Core *core, Request *request, const Message *message,
+                               const void *block),
+                    Request *request);
+
+/* Reads the error from an ERROR message. Sets outcome_unknown if the error type says so. */
+void error_of_message(const Message *message, ferry_error *reterr);
