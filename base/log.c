@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
+
 LogLevel log_level = LOG_LEVEL_INFO;
 
 static const char *const names[] = {"error", "warning", "info", "debug"};
@@ -25,7 +27,7 @@ int log_level_parse(const char *name, LogLevel *ret) {
 
 void log_write(LogLevel level, const char *format, ...) {
     static const int priorities[] = {3, 4, 6, 7}; /* syslog(3) */
-    char line[2048], when[32] = "";
+    char line[2048], shown[4096], when[32] = "";
     struct timespec now;
     struct tm parts;
     va_list args;
@@ -34,12 +36,16 @@ void log_write(LogLevel level, const char *format, ...) {
     vsnprintf(line, sizeof(line), format, args);
     va_end(args);
 
+    /* One event is one line, whatever a peer's error message holds. */
+    for (char *end = line; (end = strchr(end, '\n'));)
+        *end = ' ';
+    text_copy_safe(shown, sizeof(shown), line);
     if (getenv("JOURNAL_STREAM")) {
-        fprintf(stderr, "<%d>%s\n", priorities[level], line);
+        fprintf(stderr, "<%d>%s\n", priorities[level], shown);
         return;
     }
     clock_gettime(CLOCK_REALTIME, &now);
     if (gmtime_r(&now.tv_sec, &parts))
         strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &parts);
-    fprintf(stderr, "%s.%03ldZ %-7s %s\n", when, now.tv_nsec / 1000000, names[level], line);
+    fprintf(stderr, "%s.%03ldZ %-7s %s\n", when, now.tv_nsec / 1000000, names[level], shown);
 }

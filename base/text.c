@@ -50,16 +50,56 @@ bool text_is_utf8(const void *text, size_t len) {
     return true;
 }
 
-/* Escapes one character, or one byte outside UTF-8; returns how many bytes of p it took. */
-static size_t escape_one(char **at, const uint8_t *p, size_t left) {
+size_t text_whole_len(const void *text, size_t len) {
+    const uint8_t *p = text;
+
+    for (size_t back = 1; back <= 3 && back <= len; back++) {
+        uint8_t c = p[len - back];
+        size_t n = c < 0x80 ? 1 : c < 0xC0 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+
+        if (n > 0)
+            return n > back ? len - back : len;
+    }
+    return len;
+}
+
+/* True for marks that change the direction of the text around them, and for U+2028 and U+2029,
+ * which end a line: with them a text could look like another one. n is the length of the character
+ * at p.
+ */
+static bool is_mark(const uint8_t *p, size_t n) {
+    if (n == 2)
+        return p[0] == 0xD8 && p[1] == 0x9C; /* U+061C */
+    if (n != 3 || p[0] != 0xE2)
+        return false;
+    return (p[1] == 0x80 && (p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xA8 && p[2] <= 0xAE))) ||
+           (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9); /* U+200E, 200F, 2028-202E, 2066-2069 */
+}
+
+/* Length of the character at p if it could control a terminal, or 0. A byte outside UTF-8 counts as
+ * one: a terminal may read it as a C1 control. */
+static size_t control_len(const uint8_t *p, size_t left) {
     size_t n = utf8_len(p, left);
 
-    if (n == 0 || (n == 1 && (*p < 0x20 || *p == 0x7F || *p == '\'' || *p == '\\')) ||
-        (n == 2 && *p == 0xC2 && p[1] < 0xA0)) {
-        n = n ? n : 1;
+    if (n == 0)
+        return 1;
+    return (n == 1 && (*p < 0x20 || *p == 0x7F)) || (n == 2 && *p == 0xC2 && p[1] < 0xA0) ||
+                   is_mark(p, n)
+               ? n
+               : 0;
+}
+
+/* Escapes one character, or one byte outside UTF-8; returns how many bytes of p it took. */
+static size_t escape_one(char **at, const uint8_t *p, size_t left) {
+    size_t n = control_len(p, left);
+
+    if (n == 0 && (*p == '\'' || *p == '\\'))
+        n = 1;
+    if (n > 0) {
         for (size_t i = 0; i < n; i++)
             *at += sprintf(*at, "\\x%02x", p[i]);
     } else {
+        n = utf8_len(p, left);
         memcpy(*at, p, n);
         *at += n;
     }
@@ -86,6 +126,71 @@ void text_print_escaped(FILE *to, const void *text, size_t len) {
         p += escape_one(&at, p, (size_t)(end - p));
         fwrite(one, 1, (size_t)(at - one), to);
     }
+}
+
+bool text_is_safe(const void *text, size_t len) {
+    const uint8_t *p = text, *end = p + len;
+
+    for (; p < end; p += utf8_len(p, (size_t)(end - p)))
+        if (*p != '\t' && *p != '\n' && control_len(p, (size_t)(end - p)) > 0)
+            return false;
+    return true;
+}
+
+/* Copies characters while four times their length fit. Returns how many bytes of p it took. */
+static size_t copy_safe(char *to, size_t size, const uint8_t *p, size_t left, size_t *ret_len) {
+    size_t taken = 0, len = 0;
+
+    while (taken < left && len + 4 * 4 < size) {
+        const uint8_t *at = p + taken;
+        size_t n = *at == '\t' || *at == '\n' ? 0 : control_len(at, left - taken);
+
+        for (size_t i = 0; i < n; i++)
+            len += (size_t)sprintf(to + len, "\\x%02x", at[i]);
+        if (n == 0) {
+            n = utf8_len(at, left - taken);
+            memcpy(to + len, at, n);
+            len += n;
+        }
+        taken += n;
+    }
+    to[len] = '\0';
+    *ret_len = len;
+    return taken;
+}
+
+const char *text_copy_safe(char *to, size_t size, const char *text) {
+    size_t len;
+
+    copy_safe(to, size, (const uint8_t *)text, strlen(text), &len);
+    return to;
+}
+
+void text_print_safe(FILE *to, const void *text, size_t len) {
+    const uint8_t *p = text, *end = p + len;
+
+    while (p < end) {
+        char piece[4096];
+        size_t n;
+
+        p += copy_safe(piece, sizeof(piece), p, (size_t)(end - p), &n);
+        fwrite(piece, 1, n, to);
+    }
+}
+
+const char *text_escape_url(char *to, const char *url) {
+    const char *scheme = strstr(url, "://"), *user = scheme ? scheme + 3 : url;
+    const char *host = strrchr(user, '@'), *colon = user + strcspn(user, ":/[");
+    char hidden[161];
+
+    if (host)
+        snprintf(hidden, sizeof(hidden), "%.*s***%s", (int)(user - url), url, host);
+    else if (*colon == ':' && strspn(colon + 1, "0123456789") < strcspn(colon + 1, ",/?"))
+        /* "user:password" without a host: after a host, there would be a number. */
+        snprintf(hidden, sizeof(hidden), "%.*s***", (int)(colon + 1 - url), url);
+    else
+        return text_escape(to, url, strlen(url));
+    return text_escape(to, hidden, strlen(hidden));
 }
 
 typedef struct Unit {

@@ -9,13 +9,30 @@
 #include <stdio.h>
 
 /* Copies at most 160 bytes of text from outside so that it can be logged or shown: control
- * characters, quotes and bytes that are not UTF-8 become \xNN; a longer text ends in an ellipsis.
- * Returns to, which must have TEXT_ESCAPED_MAX bytes. */
+ * characters, marks that change the direction of text, quotes and bytes that are not UTF-8 become
+ * \xNN; a longer text ends in an ellipsis. Returns to, which must have TEXT_ESCAPED_MAX bytes. */
 enum { TEXT_ESCAPED_MAX = 4 * 160 + 4 };
 const char *text_escape(char *to, const void *text, size_t len);
 
 /* Prints a whole text with the escapes of text_escape(). */
 void text_print_escaped(FILE *to, const void *text, size_t len);
+
+/* The length of text without a UTF-8 character at its end that is not complete. */
+size_t text_whole_len(const void *text, size_t len);
+
+/* Prints a whole message, parts of which come from outside: as text_print_escaped(), but tabs, line
+ * ends, quotes and backslashes stay. */
+void text_print_safe(FILE *to, const void *text, size_t len);
+
+/* As text_print_safe(), into size bytes: what does not fit is cut. Returns to. */
+const char *text_copy_safe(char *to, size_t size, const char *text);
+
+/* True if text_print_safe() prints the text unchanged. */
+bool text_is_safe(const void *text, size_t len);
+
+/* Copies a URL for a message as text_escape() does, with *** in place of user and password. Returns
+ * to, which must have TEXT_ESCAPED_MAX bytes. */
+const char *text_escape_url(char *to, const char *url);
 
 bool text_is_utf8(const void *text, size_t len);
 

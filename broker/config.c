@@ -139,10 +139,11 @@ static void refuse_name(Reading *reading, const char *name) {
 static void set_bind(Reading *reading, const char *value) {
     Config *config = reading->config;
     const char *problem = endpoint_problem(value, ENDPOINT_BIND);
-    char *copy;
+    char *copy, shown[TEXT_ESCAPED_MAX];
 
     if (problem)
-        add_error(config, reading->line, "cannot listen on '%s': %s", value, problem);
+        add_error(config, reading->line, "cannot listen on '%s': %s", text_escape_url(shown, value),
+                  problem);
     else if (config->n_binds == BINDS_MAX)
         add_error(config, reading->line, "more than %d bind lines", BINDS_MAX);
     else if (!(copy = strdup(value)))

@@ -19,6 +19,7 @@
 #include "base/container.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "broker/admin/admin.h"
 #include "broker/config.h"
 #include "broker/core/peer-log.h"
@@ -87,12 +88,12 @@ static int lock_path(const char *path, const char *what, int *ret_fd, ferry_erro
 static int bind_one(Program *program, const char *endpoint, ferry_error *reterr) {
     const char *problem = endpoint_problem(endpoint, ENDPOINT_BIND);
     const char *path = endpoint_path(endpoint);
-    char bound[256], lock[300];
+    char bound[256], lock[300], shown[TEXT_ESCAPED_MAX];
     int r, fd;
 
     if (problem)
-        return error_set(reterr, "ferry.InvalidArgument", "cannot listen on '%s': %s", endpoint,
-                         problem);
+        return error_set(reterr, "ferry.InvalidArgument", "cannot listen on '%s': %s",
+                         text_escape_url(shown, endpoint), problem);
     if (!endpoint_is_local(endpoint) && !program->options->insecure)
         return error_set(reterr, "ferry.PermissionDenied",
                          "%s can be reached from other machines, by anybody: listen on loopback or "

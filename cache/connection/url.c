@@ -119,13 +119,11 @@ static int parse_hosts(Text text, CacheUrl *ret, ferry_error *reterr) {
         r = cache_host_parse(at, (size_t)(end - at), &ret->hosts[ret->n_hosts]);
         if (r == -ENOMEM)
             return error_set_code(reterr, r, NULL);
-        if (r < 0) {
-            char shown[TEXT_ESCAPED_MAX];
-
+        /* The message does not show the text: it may be a user and a password without '@'. */
+        if (r < 0)
             return error_set(reterr, "ferry.InvalidArgument",
-                             "'%s' in the cache URL is not host, host:port or [IPv6]:port",
-                             text_escape(shown, at, (size_t)(end - at)));
-        }
+                             "host %zu of the cache URL is not HOST, HOST:PORT or [IPv6]:PORT",
+                             ret->n_hosts + 1);
         ret->n_hosts++;
         at = end;
         if (!comma)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "rpc/link/client/core.h"
 #include "rpc/link/endpoint.h"
 #include "rpc/link/tsan.h"
@@ -23,10 +24,13 @@ enum {
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
              ferry_error *reterr) {
     const char *problem = endpoint_problem(url, ENDPOINT_CONNECT);
+    char shown[TEXT_ESCAPED_MAX];
     Link *link;
 
+    /* A URL for another program may have a password, which must not reach a log. */
     if (problem)
-        return error_set(reterr, "ferry.Misuse", "'%s' is no broker's URL: %s", url, problem);
+        return error_set(reterr, "ferry.Misuse", "'%s' is not the URL of a broker: %s",
+                         text_escape_url(shown, url), problem);
     link = calloc(1, sizeof(*link));
     if (!link)
         return error_set_code(reterr, -ENOMEM, NULL);

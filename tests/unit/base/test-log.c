@@ -40,6 +40,18 @@ static void log_too_much(void) {
     log_error("%s", long_text);
 }
 
+static void log_a_forgery(void) {
+    log_info("a peer says '%s'", "\x1b]0;title\x07 \xe2\x80\xae \xc2\x9b\nerror all is lost");
+}
+
+static void text_of_peers_stays_harmless_and_on_its_line(void) {
+    setenv("JOURNAL_STREAM", "1:2", 1);
+    CU_ASSERT_STRING_EQUAL(written(log_a_forgery),
+                           "<6>a peer says '\\x1b]0;title\\x07 \\xe2\\x80\\xae \\xc2\\x9b "
+                           "error all is lost'\n");
+    unsetenv("JOURNAL_STREAM");
+}
+
 static void a_line_has_time_level_and_event(void) {
     const char *line;
     unsigned year;
@@ -78,6 +90,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_line_has_time_level_and_event),
         TEST(under_systemd_it_has_a_priority_instead),
+        TEST(text_of_peers_stays_harmless_and_on_its_line),
         TEST(a_line_that_is_too_long_is_cut_and_still_ends),
         TEST(levels_have_names),
         TESTS_END,

@@ -60,6 +60,72 @@ static void what_could_forge_a_line_is_escaped(void) {
     CU_ASSERT_STRING_EQUAL(escaped(NULL, 0), "");
 }
 
+static void marks_of_direction_are_escaped(void) {
+    static const char *const marks[] = {
+        "\xd8\x9c",     "\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xa8", "\xe2\x80\xa9",
+        "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x81\xa9",
+    };
+    char wanted[16], *at;
+
+    for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++) {
+        at = wanted;
+        for (const char *c = marks[i]; *c; c++)
+            at += sprintf(at, "\\x%02x", (unsigned char)*c);
+        CU_ASSERT_STRING_EQUAL(escaped(marks[i], strlen(marks[i])), wanted);
+    }
+    /* Their neighbours are letters and punctuation. */
+    CU_ASSERT_STRING_EQUAL(escaped("\xe2\x80\xaf\xe2\x80\x94\xe2\x81\xa5", 9),
+                           "\xe2\x80\xaf\xe2\x80\x94\xe2\x81\xa5");
+}
+
+static void a_safe_print_keeps_lines_and_escapes_controls(void) {
+    char *text = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&text, &len);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(to);
+    text_print_safe(to, "it's\ta\nb\\ \x1b]0;x\x07 \xc2\x9b \xff gr\xc3\xbc\xc3\x9f\0.", 30);
+    fclose(to);
+    CU_ASSERT_STRING_EQUAL(text,
+                           "it's\ta\nb\\ \\x1b]0;x\\x07 \\xc2\\x9b \\xff gr\xc3\xbc\xc3\x9f\\x00.");
+    free(text);
+    CU_ASSERT_TRUE(text_is_safe("it's\ta\nb\\ gr\xc3\xbc\xc3\x9f", 16));
+    CU_ASSERT_FALSE(text_is_safe("a\x1b", 2));
+    CU_ASSERT_FALSE(text_is_safe("a\xe2\x80\xae", 4));
+    CU_ASSERT_FALSE(text_is_safe("a\xff", 2));
+    CU_ASSERT_TRUE(text_is_safe("", 0));
+}
+
+static void a_character_that_is_cut_is_found(void) {
+    CU_ASSERT_EQUAL(text_whole_len("a\xe2\x82\xac", 4), 4);
+    CU_ASSERT_EQUAL(text_whole_len("a\xe2\x82", 3), 1);
+    CU_ASSERT_EQUAL(text_whole_len("a\xe2", 2), 1);
+    CU_ASSERT_EQUAL(text_whole_len("\xf0\x9f\x98", 3), 0);
+    CU_ASSERT_EQUAL(text_whole_len("\x80\x80\x80\x80", 4), 4);
+    CU_ASSERT_EQUAL(text_whole_len("abc", 3), 3);
+    CU_ASSERT_EQUAL(text_whole_len("", 0), 0);
+}
+
+static void a_url_hides_its_password(void) {
+    static const struct {
+        const char *url, *shown;
+    } cases[] = {
+        {"tcp://127.0.0.1:5877", "tcp://127.0.0.1:5877"},
+        {"tcp://me:PW@host:1", "tcp://***@host:1"},
+        {"redis://:P/W@x@host/3", "redis://***@host/3"},
+        {"me:PW@host", "***@host"},
+        {"tcp://me:PW", "tcp://me:***"},
+        {"tcp://[::1]:12", "tcp://[::1]:12"},
+        {"redis://a:1,b:2/3", "redis://a:1,b:2/3"},
+        {"ipc:///run/a\n", "ipc:///run/a\\x0a"},
+        {"", ""},
+    };
+    char to[TEXT_ESCAPED_MAX];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        CU_ASSERT_STRING_EQUAL(text_escape_url(to, cases[i].url), cases[i].shown);
+}
+
 static void texts_of_bytes_stay_within_their_bounds(void) {
     Dice dice = dice_new(5);
     uint8_t text[200];
@@ -157,6 +223,10 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(utf8_is_what_rfc_3629_says),
         TEST(what_could_forge_a_line_is_escaped),
+        TEST(marks_of_direction_are_escaped),
+        TEST(a_safe_print_keeps_lines_and_escapes_controls),
+        TEST(a_character_that_is_cut_is_found),
+        TEST(a_url_hides_its_password),
         TEST(texts_of_bytes_stay_within_their_bounds),
         TEST(times_are_read),
         TEST(sizes_are_read),
