@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/terminal/out.h"
 
 enum { PROBLEM_MAX = 256 };
 
@@ -48,7 +49,7 @@ static int run_parsed(Cli *cli, const void *values, const Parsed *parsed) {
         return EXIT_OK;
     }
     if (cli->version) {
-        printf("ferry %s\n", ferry_version());
+        out_format(stdout, "ferry %s\n", ferry_version());
         return EXIT_OK;
     }
     status = check_arguments(cli, parsed->argc);
@@ -84,7 +85,7 @@ static int no_command(Cli *cli, const char *name) {
     cli_fail(cli, EXIT_USAGE,
              name[0] == '-' ? "there is no option '%s'" : "there is no command '%s'", name);
     if (near)
-        fprintf(stderr, "    did you mean 'ferry %s'?\n", near);
+        out_format(stderr, "    did you mean 'ferry %s'?\n", near);
     else
         fputs("    'ferry help' lists them\n", stderr);
     return EXIT_USAGE;
@@ -142,7 +143,7 @@ static int run_nothing(Cli *cli, int argc, char **argv) {
     bool wants_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
-        printf("ferry %s\n", ferry_version());
+        out_format(stdout, "ferry %s\n", ferry_version());
         return EXIT_OK;
     }
     if (argc > 1 && !wants_help)

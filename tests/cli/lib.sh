@@ -48,7 +48,7 @@ failed() { # TEXT [FILE...]
     [ $# -eq 0 ] || sed 's/^/    /' "$@"
 }
 
-# expect STATUS OUTPUT ERRORS COMMAND...: OUTPUT is all of standard output (newline at the end not
+# expect STATUS OUTPUT ERRORS COMMAND...: STATUS may be * for any; OUTPUT is all of standard output (newline at the end not
 # counted), or * for any; ERRORS is a pattern that standard error must match, or empty for any.
 expect() {
     local status=$1 output=$2 errors=$3 got
@@ -56,7 +56,7 @@ expect() {
     n_checks=$((n_checks + 1))
     "$@" >"$work/out" 2>"$work/err"
     got=$?
-    [ "$got" -eq "$status" ] || failed "status $got, not $status: $*" "$work/out" "$work/err"
+    [ "$status" = '*' ] || [ "$got" -eq "$status" ] || failed "status $got, not $status: $*" "$work/out" "$work/err"
     [ "$output" = '*' ] || [ "$(cat "$work/out")" = "$output" ] ||
         failed "output of $*, wanted: $output" "$work/out"
     [ -z "$errors" ] || grep -q -e "$errors" "$work/err" ||

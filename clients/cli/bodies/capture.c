@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "clients/cli/terminal/out.h"
 
 enum {
     BLOCK_SECTION = 0x0A0D0D0A,
@@ -59,7 +60,7 @@ static void write_block(FILE *to, uint32_t type, const Buffer *body) {
     pad(&block);
     put_u32(&block, total);
     if (!block.failed)
-        fwrite(block.data, 1, block.len, to);
+        out_raw(to, ferry_bytes_of(block.data, block.len));
 }
 
 void capture_begin(FILE *to) {

@@ -9,34 +9,18 @@
 #include "base/text.h"
 #include "clients/cli/json/base64.h"
 #include "clients/cli/json/headers.h"
+#include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
 
-/* True for letters of any language, tabs and line ends; false for bytes that control a terminal. */
-static bool is_harmless(ferry_bytes body) {
-    const unsigned char *at = body.data;
-
-    for (size_t i = 0; i < body.len; i++)
-        if ((at[i] < 0x20 && at[i] != '\t' && at[i] != '\n') || at[i] == 0x7F ||
-            (at[i] == 0xC2 && i + 1 < body.len && at[i + 1] < 0xA0))
-            return false;
-    return text_is_utf8(body.data, body.len);
-}
-
-static void print_escaped(ferry_bytes body) {
-    const unsigned char *at = body.data;
-
-    for (size_t i = 0; i < body.len; i++)
-        if ((at[i] >= 0x20 && at[i] < 0x7F) || at[i] == '\t' || at[i] == '\n')
-            putchar(at[i]);
-        else
-            printf("\\x%02x", at[i]);
+void show_bytes(const Cli *cli, ferry_bytes bytes) {
+    if (cli->terminal_out)
+        text_print_safe(stdout, bytes.data, bytes.len);
+    else
+        out_raw(stdout, bytes);
 }
 
 void show_body(const Cli *cli, ferry_bytes body) {
-    if (!cli->terminal_out || is_harmless(body))
-        fwrite(body.data, 1, body.len, stdout);
-    else
-        print_escaped(body);
+    show_bytes(cli, body);
     putchar('\n');
 }
 
@@ -48,7 +32,7 @@ void show_json_body(ferry_bytes body) {
         return;
     }
     text = base64_encode(body.data, body.len);
-    printf("{\"$bin\": \"%s\"}", text ? text : "");
+    out_format(stdout, "{\"$bin\": \"%s\"}", text ? text : "");
     free(text);
 }
 
@@ -66,7 +50,7 @@ static void print_headers(const Header *headers, size_t n) {
 }
 
 static void print_field(const char *name, const char *text) {
-    printf("%s: ", name);
+    out_format(stdout, "%s: ", name);
     print_json_text(text, strlen(text), stdout);
 }
 
@@ -75,7 +59,7 @@ void show_message(const Cli *cli, const ferry_message *message, bool with_topic)
 
     if (!cli->json) {
         if (with_topic)
-            printf("%s\t", message->topic);
+            out_format(stdout, "%s\t", message->topic);
         show_body(cli, message->body);
         return;
     }
@@ -145,11 +129,11 @@ static void print_field_value(const Cli *cli, const char *key, const json_t *val
     char text[24];
 
     if (json_is_string(value))
-        fwrite(json_string_value(value), 1, json_string_length(value), stdout);
+        text_print_safe(stdout, json_string_value(value), json_string_length(value));
     else if (cli->terminal_out && is_time(key))
-        fputs(number ? text_format_ms(text, number) : "none", stdout);
+        out_format(stdout, "%s", number ? text_format_ms(text, number) : "none");
     else if (cli->terminal_out && ends_with(key, "bytes"))
-        fputs(text_format_bytes(text, number), stdout);
+        out_format(stdout, "%s", text_format_bytes(text, number));
     else
         print_json(value, (PrintStyle){false, cli->colour_out}, stdout);
 }
@@ -159,7 +143,7 @@ void show_fields(const Cli *cli, const json_t *object) {
     json_t *value;
 
     json_object_foreach((json_t *)object, key, value) {
-        printf(cli->terminal_out ? "%-16s " : "%s\t", key);
+        out_format(stdout, cli->terminal_out ? "%-16s " : "%s\t", key);
         print_field_value(cli, key, value);
         putchar('\n');
     }

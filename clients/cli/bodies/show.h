@@ -9,7 +9,10 @@
 #include "clients/cli/run/cli.h"
 #include "clients/cli/terminal/table.h"
 
-/* Prints the body and a newline. On a terminal, control characters are escaped. */
+/* Prints data: unchanged in a pipe, with control characters escaped on a terminal. */
+void show_bytes(const Cli *cli, ferry_bytes bytes);
+
+/* As show_bytes(), and a newline. */
 void show_body(const Cli *cli, ferry_bytes body);
 
 void show_message(const Cli *cli, const ferry_message *message, bool with_topic);

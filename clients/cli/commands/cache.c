@@ -8,8 +8,10 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/terminal/bench-report.h"
+#include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
 
 #define VERBS       "get|set|del|ttl|tags|stats|bench|watch"
@@ -74,7 +76,7 @@ static int show_value(const Run *run, ferry_bytes value) {
         return cli_fail(run->cli, EXIT_OTHER,
                         "the value is no text: leave --json out, or try --unpack");
     } else {
-        fwrite(value.data, 1, value.len, stdout);
+        show_bytes(run->cli, value);
         if (run->cli->terminal_out)
             putchar('\n');
     }
@@ -199,10 +201,10 @@ static void show_stats(const Run *run) {
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         if (run->cli->json)
-            printf("%s\"%s\": %" PRIu64, i ? ", " : "{", rows[i].name, rows[i].value);
+            out_format(stdout, "%s\"%s\": %" PRIu64, i ? ", " : "{", rows[i].name, rows[i].value);
         else
-            printf(run->cli->terminal_out ? "%-16s %" PRIu64 "\n" : "%s\t%" PRIu64 "\n",
-                   rows[i].name, rows[i].value);
+            out_format(stdout, run->cli->terminal_out ? "%-16s %" PRIu64 "\n" : "%s\t%" PRIu64 "\n",
+                       rows[i].name, rows[i].value);
     }
     if (run->cli->json)
         puts("}");

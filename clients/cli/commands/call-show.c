@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "clients/cli/commands/call.h"
+#include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
 
 /* Converts a value to JSON, with the names of enum values where the type is known. A value that
@@ -31,7 +32,7 @@ int call_show(CallRun *run, const ferry_type *type, ferry_bytes value) {
     CLEANUP(json_decref) json_t *json = NULL;
 
     if (run->values->raw) {
-        fwrite(value.data, 1, value.len, stdout);
+        out_raw(stdout, value);
         return EXIT_OK;
     }
     /* A method without a result answers with an empty body. */
@@ -57,7 +58,7 @@ int call_tell(CallRun *run, const ferry_error *error) {
         return status;
     if (strcmp(error->type, "ferry.NoSuchMethod") == 0 ||
         (strcmp(error->type, "ferry.NoSuchService") == 0 && run->values->instance))
-        fprintf(stderr, "    see 'ferry describe %s'\n", run->service);
+        out_format(stderr, "    see 'ferry describe %s'\n", run->service);
     else if (strcmp(error->type, "ferry.NoSuchService") == 0)
         cli_did_you_mean(run->cli, run->client, NAMES_SERVICES, run->service);
     return status;

@@ -10,6 +10,7 @@
 #include "clients/cli/commands/arguments.h"
 #include "clients/cli/commands/call.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/terminal/out.h"
 
 static const Option options[] = {
     OPTION_RANGE(OPTION_MS, 't', "timeout", CallValues, timeout_ms, "T",
@@ -103,7 +104,7 @@ static int no_such_method(CallRun *run, const char *name) {
     if (names && !run->cli->quiet && !run->cli->json)
         near = text_nearest(name, names, service->n_methods);
     if (near)
-        fprintf(stderr, "    did you mean '%s.%s'?\n", run->service, near);
+        out_format(stderr, "    did you mean '%s.%s'?\n", run->service, near);
     free(names);
     return 6;
 }
@@ -156,15 +157,15 @@ static void tell_signature(const CallRun *run) {
 
     if (!args || run->cli->quiet || run->cli->json)
         return;
-    fprintf(stderr, "    it takes %s(", run->declared->name);
+    out_format(stderr, "    it takes %s(", run->declared->name);
     for (uint32_t i = 0; i < args->n; i++) {
         const ferry_field *field = &args->fields[i];
 
-        fprintf(stderr, "%s%s%s %s", i > 0 ? ", " : "",
-                field->flags & FERRY_OPTIONAL || field->value ? "optional " : "",
-                ferry_type_print(field->type, text, sizeof(text)), field->name);
+        out_format(stderr, "%s%s%s %s", i > 0 ? ", " : "",
+                   field->flags & FERRY_OPTIONAL || field->value ? "optional " : "",
+                   ferry_type_print(field->type, text, sizeof(text)), field->name);
     }
-    fprintf(stderr, "): see 'ferry describe %s', or --template\n", run->service);
+    out_format(stderr, "): see 'ferry describe %s', or --template\n", run->service);
 }
 
 /* Reports wrong arguments. If the service is missing, the method's types are unknown, and that is

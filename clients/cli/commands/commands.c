@@ -3,6 +3,7 @@
 
 #include "clients/cli/commands/commands.h"
 #include "base/text.h"
+#include "clients/cli/terminal/out.h"
 
 const Command *const commands[] = {
     &command_broker,   &command_serve,      &command_call,     &command_pub,      &command_sub,
@@ -47,7 +48,7 @@ void commands_print(FILE *to) {
           to);
     for (size_t i = 0; commands[i]; i++)
         if (!commands[i]->hidden)
-            fprintf(to, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
+            out_format(to, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\nEverywhere:\n", to);
     options_print(cli_options, to);
     fputs("\n'ferry help COMMAND' has the options of a command, and examples.\n"
@@ -63,15 +64,16 @@ void commands_print(FILE *to) {
 void command_print(const Command *command, FILE *to) {
     const char *line = command->usage;
 
-    fprintf(to, "ferry %s: %s\n\n", command->name, command->summary);
+    out_format(to, "ferry %s: %s\n\n", command->name, command->summary);
     for (const char *before = "usage:"; *line; before = "      ") {
         size_t n = strcspn(line, "\n");
 
-        fprintf(to, "%s ferry %s%s%.*s\n", before, command->name, n > 0 ? " " : "", (int)n, line);
+        out_format(to, "%s ferry %s%s%.*s\n", before, command->name, n > 0 ? " " : "", (int)n,
+                   line);
         line += n + (line[n] == '\n');
     }
     if (!*command->usage)
-        fprintf(to, "usage: ferry %s\n", command->name);
+        out_format(to, "usage: ferry %s\n", command->name);
     if (command->options && command->options->name) {
         fputs("\nOptions:\n", to);
         options_print(command->options, to);
@@ -79,5 +81,5 @@ void command_print(const Command *command, FILE *to) {
     fputs("\nEverywhere:\n", to);
     options_print(cli_options, to);
     if (command->help)
-        fprintf(to, "\n%s", command->help);
+        out_format(to, "\n%s", command->help);
 }

@@ -12,6 +12,7 @@
 #include <ferry/schema.h>
 
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/terminal/out.h"
 
 /* completions/ferry.bash, embedded by the build. */
 extern const char completions_ferry_bash[];
@@ -20,7 +21,7 @@ enum { LIVE_TIMEOUT_MS = 300 };
 
 static void offer(const char *prefix, const char *word) {
     if (strncmp(prefix, word, strlen(prefix)) == 0)
-        puts(word);
+        out_format(stdout, "%s\n", word);
 }
 
 static void offer_words(const char *prefix, const char *words) {
@@ -241,7 +242,7 @@ static int run_completion(Cli *cli, const void *values, int argc, char **argv) {
     (void)values;
     if (argc > 0 && strcmp(argv[0], "bash") != 0)
         return cli_usage(cli, "only bash is known, not '%s'", argv[0]);
-    fputs(completions_ferry_bash, stdout);
+    out_raw(stdout, ferry_str(completions_ferry_bash));
     return EXIT_OK;
 }
 

@@ -7,6 +7,7 @@
 
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/terminal/out.h"
 
 static const Column service_columns[] = {
     {"SERVICE", "name", COLUMN_TEXT},
@@ -161,7 +162,7 @@ static int describe(Cli *cli, const ferry_description *d, bool idl) {
     if (!idl)
         show_rows(cli, instances, instance_columns);
     if (text)
-        printf("%s%s", idl ? "" : "\n", text);
+        out_format(stdout, "%s%s", idl ? "" : "\n", text);
     else
         cli_note(cli, "'%s' does not describe its methods%s%s", d->name, d->problem ? ": " : "",
                  d->problem ? d->problem : "");

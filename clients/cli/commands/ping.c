@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
 
 typedef struct Values {
@@ -25,11 +26,12 @@ static const Option options[] = {
 
 static void show(const Cli *cli, const char *what, const char *name, uint64_t us) {
     if (cli->json) {
-        printf("{\"%s\": ", what);
+        out_format(stdout, "{\"%s\": ", what);
         print_json_text(name, strlen(name), stdout);
         printf(", \"us\": %" PRIu64 "}\n", us);
     } else {
-        printf(cli->terminal_out ? "%s  %.3f ms\n" : "%s\t%.3f\n", name, (double)us / 1000);
+        out_format(stdout, cli->terminal_out ? "%s  %.3f ms\n" : "%s\t%.3f\n", name,
+                   (double)us / 1000);
     }
     fflush(stdout);
 }

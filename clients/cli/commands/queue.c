@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/terminal/out.h"
 
 #define VERBS "list|show|peek|purge|pause|resume|move|retry"
 
@@ -137,7 +138,7 @@ static bool is_agreed(const Run *run) {
 
     if (run->values->yes || !isatty(STDIN_FILENO) || !run->cli->terminal_err)
         return true;
-    fprintf(stderr, "delete all jobs of '%s'? [y/N] ", run->queue);
+    out_format(stderr, "delete all jobs of '%s'? [y/N] ", run->queue);
     return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
 }
 

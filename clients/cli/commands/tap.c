@@ -15,6 +15,7 @@
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/json/base64.h"
 #include "clients/cli/run/loop.h"
+#include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
 
 typedef struct Values {
@@ -86,15 +87,15 @@ static void print_record(const json_t *record) {
     localtime_r(&seconds, &at);
     strftime(clock, sizeof(clock), "%H:%M:%S", &at);
     summarise(record, summary);
-    printf("%s.%06u  %s %" PRIu64 " ", clock, (unsigned)(time_us % 1000000),
-           json_is_true(json_object_get(record, "sent")) ? "to  " : "from",
-           number_of(record, "session"));
+    out_format(stdout, "%s.%06u  %s %" PRIu64 " ", clock, (unsigned)(time_us % 1000000),
+               json_is_true(json_object_get(record, "sent")) ? "to  " : "from",
+               number_of(record, "session"));
     text_print_escaped(stdout, text_of(record, "client"), strlen(text_of(record, "client")));
     fputs("  ", stdout);
     text_print_escaped(stdout, summary, strlen(summary));
     if (id)
         printf(" #%" PRIu64, id);
-    printf(", %s", text_format_bytes(size, number_of(record, "bytes")));
+    out_format(stdout, ", %s", text_format_bytes(size, number_of(record, "bytes")));
     if (body) {
         fputs("  ", stdout);
         text_print_escaped(stdout, body, strlen(body));

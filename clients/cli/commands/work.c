@@ -163,7 +163,7 @@ static bool flush_output(Run *run) {
 static bool print_output(Run *run, const Buffer *output) {
     if (run->values->then || output->len == 0)
         return true;
-    fwrite(output->data, 1, output->len, stdout);
+    show_bytes(run->cli, ferry_bytes_of(output->data, output->len));
     if (output->data[output->len - 1] != '\n')
         putchar('\n');
     return flush_output(run);

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "clients/cli/json/error-json.h"
 #include "clients/cli/terminal/backtrace.h"
+#include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
 
 const Option cli_options[] = {
@@ -61,11 +62,19 @@ static void say_json(json_t *error) {
     }
 }
 
+/* "ferry call: " before each message. */
+static void say_name(const Cli *cli, const char *colour) {
+    if (cli->colour_err)
+        out_raw(stderr, ferry_str(colour));
+    out_format(stderr, "ferry%s%s:", cli->command ? " " : "",
+               cli->command ? cli->command->name : "");
+    fputs(cli->colour_err ? "\x1b[0m " : " ", stderr);
+}
+
 static void say(const Cli *cli, const char *colour, const char *format, va_list args) {
     fflush(stdout);
-    fprintf(stderr, "%sferry%s%s:%s ", cli->colour_err ? colour : "", cli->command ? " " : "",
-            cli->command ? cli->command->name : "", cli->colour_err ? "\x1b[0m" : "");
-    vfprintf(stderr, format, args);
+    say_name(cli, colour);
+    out_formatv(stderr, format, args);
     putc('\n', stderr);
 }
 
@@ -88,8 +97,9 @@ int cli_usage(Cli *cli, const char *format, ...) {
     say(cli, "\x1b[31m", format, args);
     va_end(args);
     if (cli->command && !cli->quiet)
-        fprintf(stderr, "usage: ferry %s %.*s\nsee 'ferry help %s'\n", cli->command->name,
-                (int)strcspn(cli->command->usage, "\n"), cli->command->usage, cli->command->name);
+        out_format(stderr, "usage: ferry %s %.*s\nsee 'ferry help %s'\n", cli->command->name,
+                   (int)strcspn(cli->command->usage, "\n"), cli->command->usage,
+                   cli->command->name);
     return EXIT_USAGE;
 }
 
@@ -142,12 +152,11 @@ int cli_exception(Cli *cli, const ferry_error *error, const ferry_type *type) {
     if (!error->type)
         return cli_fail(cli, cli_status(error), "%s",
                         strerror(error->code < 0 ? -error->code : EIO));
-    fprintf(stderr, "%sferry %s:%s ", cli->colour_err ? "\x1b[31m" : "",
-            cli->command ? cli->command->name : "", cli->colour_err ? "\x1b[0m" : "");
+    say_name(cli, "\x1b[31m");
     backtrace_print(error, type, cli->colour_err, stderr);
     for (size_t i = 0; !cli->quiet && i < sizeof(hints) / sizeof(*hints); i++)
         if (strcmp(hints[i].type, error->type) == 0)
-            fprintf(stderr, "    %s\n", hints[i].hint);
+            out_format(stderr, "    %s\n", hints[i].hint);
     return cli_status(error);
 }
 
@@ -283,6 +292,6 @@ void cli_did_you_mean(Cli *cli, ferry_client *client, Names kind, const char *na
     json_array_foreach(names, index, one) texts[index] = json_string_value(one);
     near = text_nearest(name, texts, n);
     if (near)
-        fprintf(stderr, "    did you mean '%s'?\n", near);
+        out_format(stderr, "    did you mean '%s'?\n", near);
     free(texts);
 }

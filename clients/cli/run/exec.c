@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 extern char **environ;
 
 enum { READ_SIZE = 64 * 1024 };
@@ -35,6 +37,8 @@ struct Exec {
     Buffer output;
     char reason[EXEC_REASON_MAX + 64];
     size_t reason_len;
+    char cut[4]; /* the begin of a character, not printed yet */
+    size_t n_cut;
     bool show_errors, too_much, cancelled;
 };
 
@@ -200,11 +204,23 @@ static void keep_reason(Exec *exec, const char *text, size_t len) {
     exec->reason_len += len - drop;
 }
 
+/* Prints text whose first n_cut bytes are missing: a read may end inside of a character. */
+static void show_errors(Exec *exec, char *text, size_t len) {
+    size_t whole;
+
+    memcpy(text, exec->cut, exec->n_cut);
+    whole = text_whole_len(text, len);
+    exec->n_cut = len - whole;
+    memcpy(exec->cut, text + whole, exec->n_cut);
+    text_print_safe(stderr, text, whole);
+}
+
 static void take_errors(Exec *exec, bool all) {
     char text[4096];
 
     while (exec->err.watch.fd >= 0) {
-        ssize_t n = read(exec->err.watch.fd, text, sizeof(text));
+        size_t held = exec->n_cut;
+        ssize_t n = read(exec->err.watch.fd, text + held, sizeof(text) - held);
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
@@ -212,9 +228,9 @@ static void take_errors(Exec *exec, bool all) {
             end_close(&exec->err);
             return;
         }
-        keep_reason(exec, text, (size_t)n);
+        keep_reason(exec, text + held, (size_t)n);
         if (exec->show_errors)
-            fwrite(text, 1, (size_t)n, stderr);
+            show_errors(exec, text, held + (size_t)n);
         if (!all)
             return;
     }

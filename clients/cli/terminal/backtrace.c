@@ -5,6 +5,7 @@
 #include "clients/cli/terminal/backtrace.h"
 
 #include "clients/cli/json/value.h"
+#include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
 
 /* The fields with the names of enum values, where the type is known. */
@@ -33,7 +34,7 @@ static void print_fields(const ferry_error *error, const ferry_type *type, bool 
     if (!json && data.len > 0)
         value_to_json(data, &json, NULL);
     json_object_foreach(json, key, field) {
-        fprintf(to, "    %s: ", key);
+        out_format(to, "    %s: ", key);
         print_json(field, (PrintStyle){false, colour}, to);
         putc('\n', to);
     }
@@ -44,21 +45,21 @@ static void print_error(const ferry_error *error, FILE *to) {
     const char *origin = ferry_error_origin(error), *place;
     int64_t retry_ms = ferry_error_retry_ms(error);
 
-    fprintf(to, "%s: %s\n", error->type, error->message);
+    out_format(to, "%s: %s\n", error->type, error->message);
     if (origin)
-        fprintf(to, "    in %s\n", origin);
+        out_format(to, "    in %s\n", origin);
     for (size_t i = 0; (place = ferry_error_trace(error, i)); i++)
-        fprintf(to, "    by %s\n", place);
+        out_format(to, "    by %s\n", place);
     if (retry_ms >= 0)
-        fprintf(to, "    retry after %lld ms\n", (long long)retry_ms);
+        out_format(to, "    retry after %lld ms\n", (long long)retry_ms);
     if (error->outcome_unknown)
-        fprintf(to, "    sent, but not answered: it may have happened\n");
+        out_format(to, "    sent, but not answered: it may have happened\n");
 }
 
 void backtrace_print(const ferry_error *error, const ferry_type *type, bool colour, FILE *to) {
     for (const ferry_error *e = error; e && e->type; e = ferry_error_cause(e)) {
         if (e != error)
-            fprintf(to, "%scaused by%s ", colour ? "\x1b[31m" : "", colour ? "\x1b[0m" : "");
+            fputs(colour ? "\x1b[31mcaused by\x1b[0m " : "caused by ", to);
         print_error(e, to);
         print_fields(e, e == error ? type : NULL, colour, to);
     }

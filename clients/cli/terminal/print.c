@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* SGR codes: names blue, texts green, numbers cyan, words yellow. */
 #define NAME_COLOUR   "34"
 #define TEXT_COLOUR   "32"
@@ -21,6 +23,31 @@ static void colour(PrintStyle style, const char *code, FILE *to) {
 static void newline(PrintStyle style, unsigned depth, FILE *to) {
     if (style.indent)
         fprintf(to, "\n%*s", (int)(2 * depth), "");
+}
+
+/* Prints one character that is not ASCII, or a control, and returns its length. Characters that
+ * could control a terminal, or change the direction of text, are escaped. A byte outside UTF-8,
+ * which JSON cannot have, becomes U+FFFD. */
+static size_t print_letter(const char *text, size_t left, FILE *to) {
+    unsigned c = (unsigned char)text[0];
+    size_t n = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+
+    n = n < left ? n : left;
+    if (!text_is_utf8(text, n)) {
+        fputs("\xEF\xBF\xBD", to);
+        return 1;
+    }
+    if (text_is_safe(text, n)) {
+        fwrite(text, 1, n, to);
+        return n;
+    }
+    if (n == 2)
+        c = (c & 0x1F) << 6 | ((unsigned char)text[1] & 0x3F);
+    else if (n == 3)
+        c = (c & 0x0F) << 12 | ((unsigned char)text[1] & 0x3Fu) << 6 |
+            ((unsigned char)text[2] & 0x3F);
+    fprintf(to, "\\u%04x", c);
+    return n;
 }
 
 void print_json_text(const char *text, size_t len, FILE *to) {
@@ -43,14 +70,10 @@ void print_json_text(const char *text, size_t len, FILE *to) {
             fputs("\\t", to);
             break;
         default:
-            /* DEL and C1 controls (0xC2 0x80 to 0x9F) could control a terminal. */
-            if (c < 0x20 || c == 0x7F) {
-                fprintf(to, "\\u%04x", c);
-            } else if (c == 0xC2 && i + 1 < len && (unsigned char)text[i + 1] < 0xA0) {
-                fprintf(to, "\\u%04x", (unsigned char)text[++i]);
-            } else {
+            if (c >= 0x20 && c < 0x7F)
                 putc(c, to);
-            }
+            else
+                i += print_letter(text + i, len - i, to) - 1;
         }
     }
     putc('"', to);
