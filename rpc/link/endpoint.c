@@ -75,8 +75,15 @@ static const char *tcp_problem(const char *host, EndpointUse use) {
 
 /* ---- both ---- */
 
+const char *endpoint_after_transport(const char *text) {
+    const char *rest = after(text, "zmq+");
+
+    return rest ? rest : text;
+}
+
 const char *endpoint_problem(const char *text, EndpointUse use) {
-    const char *host = after(text, "tcp://"), *path = after(text, "ipc://");
+    const char *endpoint = use == ENDPOINT_CONNECT ? endpoint_after_transport(text) : text;
+    const char *host = after(endpoint, "tcp://"), *path = after(endpoint, "ipc://");
 
     if (host)
         return tcp_problem(host, use);

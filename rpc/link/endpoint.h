@@ -15,6 +15,9 @@ typedef enum EndpointUse { ENDPOINT_CONNECT, ENDPOINT_BIND } EndpointUse;
  * localhost. */
 const char *endpoint_problem(const char *text, EndpointUse use);
 
+/* The endpoint in a URL for connecting: "zmq+tcp://HOST:PORT" chooses libzmq as the transport. */
+const char *endpoint_after_transport(const char *text);
+
 /* True: other machines cannot reach it. */
 bool endpoint_is_local(const char *text);
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "base/block.h"
-#include "rpc/link/tsan.h"
 
 /*
  * Chunks come in two sizes, each from a small pool: malloc would give large ones back to the system
@@ -88,12 +87,6 @@ void chunk_free(Chunk *chunk) {
         pthread_mutex_unlock(&pool->lock);
     }
     free(chunk);
-}
-
-void chunk_free_data(void *data, void *hint) {
-    (void)data;
-    back_from_libzmq(hint);
-    chunk_free(hint);
 }
 
 static void append(Outbox *outbox, Lane lane, Chunk *chunk) {
@@ -291,24 +284,11 @@ static Chunk *take_bulk(Outbox *outbox) {
     return chunk;
 }
 
-static Chunk *take_returned(Outbox *outbox) {
-    Chunk *chunk = outbox->returned;
-
-    outbox->returned = chunk->next;
-    outbox->lanes[chunk->lane].bytes -= chunk->len - WIRE_HEAD;
-    outbox->credit -= chunk->len;
-    chunk->next = NULL;
-    return chunk;
-}
-
 Chunk *outbox_take(Outbox *outbox) {
     if (outbox->lanes[LANE_CONTROL].first)
         return take_from(outbox, LANE_CONTROL);
     if (outbox->credit <= 0)
         return NULL;
-    /* Before all others: it may be a part, and no part may pass the one before it. */
-    if (outbox->returned)
-        return take_returned(outbox);
     if (outbox->lanes[LANE_CALLS].first)
         return take_from(outbox, LANE_CALLS);
     if (outbox->transfers && (outbox->part_turn || !outbox->lanes[LANE_BULK].first)) {
@@ -317,22 +297,6 @@ Chunk *outbox_take(Outbox *outbox) {
     }
     outbox->part_turn = true;
     return outbox->lanes[LANE_BULK].first ? take_bulk(outbox) : NULL;
-}
-
-void outbox_untake(Outbox *outbox, Chunk *chunk) {
-    Lane lane = (Lane)chunk->lane;
-
-    outbox->lanes[lane].bytes += chunk->len - WIRE_HEAD;
-    if (lane == LANE_CONTROL) {
-        chunk->next = outbox->lanes[lane].first;
-        outbox->lanes[lane].first = chunk;
-        if (!chunk->next)
-            outbox->lanes[lane].last = chunk;
-    } else {
-        chunk->next = outbox->returned;
-        outbox->returned = chunk;
-        outbox->credit += chunk->len;
-    }
 }
 
 void outbox_clear(Outbox *outbox) {
@@ -345,10 +309,6 @@ void outbox_clear(Outbox *outbox) {
             transfer_free(chunk->transfer);
             chunk_free(chunk);
         }
-    for (chunk = outbox->returned; chunk; chunk = next_chunk) {
-        next_chunk = chunk->next;
-        chunk_free(chunk);
-    }
     for (transfer = outbox->transfers; transfer; transfer = next) {
         next = transfer->next;
         transfer_free(transfer);

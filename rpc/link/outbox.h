@@ -44,7 +44,6 @@ typedef struct Outbox {
         size_t bytes;
     } lanes[N_LANES];
     Transfer *transfers, *last_transfer; /* large bodies of the calls lane */
-    Chunk *returned;                     /* chunks of outbox_untake(), oldest first */
     uint64_t last_transfer_id;
     size_t transfer_bytes; /* unsent bytes of large bodies */
     int64_t credit;        /* bytes that the peer accepts; one batch may take it below zero */
@@ -65,15 +64,11 @@ static inline size_t outbox_bytes(const Outbox *outbox) {
 
 static inline bool outbox_is_empty(const Outbox *outbox) {
     return !outbox->lanes[LANE_CONTROL].first && !outbox->lanes[LANE_CALLS].first &&
-           !outbox->lanes[LANE_BULK].first && !outbox->transfers && !outbox->returned;
+           !outbox->lanes[LANE_BULK].first && !outbox->transfers;
 }
 
 /* Takes out and charges the next batch that may be sent; NULL: no batch may be sent. */
 Chunk *outbox_take(Outbox *outbox);
-
-/* Puts an unsent batch back to the front and undoes the charge. Several batches go back in reverse
- * order. */
-void outbox_untake(Outbox *outbox, Chunk *chunk);
 
 /* Drops all waiting messages. */
 void outbox_clear(Outbox *outbox);
@@ -82,14 +77,6 @@ Chunk *chunk_new(size_t cap);
 /* A chunk of exactly these bytes, which already are a frame. NULL: out of memory. */
 Chunk *chunk_of_frame(const uint8_t *frame, size_t len);
 
-/* For the client, which sends by libzmq: true if the chunk has few bytes, so that a copy is better
- * than lending its memory to libzmq, perhaps for long. */
-static inline bool chunk_is_sparse(const Chunk *chunk) {
-    return chunk->len <= 16 * 1024 || chunk->len < chunk->cap / 8;
-}
-
 void chunk_free(Chunk *chunk);
-/* A zmq_free_fn: hint is the chunk. Any thread. */
-void chunk_free_data(void *data, void *hint);
 
 DEFINE_CLEANUP(Chunk *, chunk_free);

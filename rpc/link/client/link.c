@@ -12,20 +12,35 @@
 #include "base/text.h"
 #include "rpc/link/client/core.h"
 #include "rpc/link/endpoint.h"
-#include "rpc/link/tsan.h"
+#include "rpc/link/zmq/transport.h"
 
 enum {
     SPIN_US = 200,
     GOODBYE_MS = 200,
     WAITING_MAX = 4 * 1024 * 1024,
-    MONITOR_EACH_MS = 1,
 };
+
+static void wait_for_input(Link *link, int fd, uint64_t ms) {
+    struct pollfd fds[TRANSPORT_FDS + 1];
+    int n = 0;
+
+    if (link->transport) {
+        n = transport_poll_fds(link->transport, fds);
+        if (n == 0)
+            return;
+    } else if (link->waits_for_address) {
+        fds[n++] = (struct pollfd){lookup_fd(link->asking), POLLIN, 0};
+    }
+    fds[n++] = (struct pollfd){fd, POLLIN, 0};
+    poll(fds, (nfds_t)n, ms > 60000 ? 60000 : (int)ms);
+}
 
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
              ferry_error *reterr) {
     const char *problem = endpoint_problem(url, ENDPOINT_CONNECT);
     char shown[TEXT_ESCAPED_MAX];
     Link *link;
+    int r;
 
     /* A URL for another program may have a password, which must not reach a log. */
     if (problem)
@@ -37,40 +52,46 @@ int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *
     link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     link->url = strdup(url);
     link->name = strdup(name);
-    link->context = context_ref();
     link->handlers = *handlers;
     link->max_body = WIRE_BODY_MAX;
     link->in.max_body = WIRE_BODY_MAX;
     link->spin.limit_us = SPIN_US;
     random_bytes(link->client, sizeof(link->client));
-    if (!link->context || link->epoll_fd < 0 || !link->url || !link->name) {
-        int code = link->epoll_fd < 0 ? -errno : -ENOMEM;
-
+    r = link->epoll_fd < 0 ? -errno : link->url && link->name ? transport_zmq.start() : -ENOMEM;
+    if (r < 0) {
         link_free(link);
-        return error_set_code(reterr, code, NULL);
+        return error_set_code(reterr, r, NULL);
     }
+    link->kind = &transport_zmq;
+    link->endpoint = endpoint_after_transport(link->url);
     *ret = link;
     return 0;
+}
+
+/* Data that waits for credit is dropped; BYE goes last. */
+static void say_goodbye(Link *link) {
+    uint64_t until_ms = clock_ms() + GOODBYE_MS, now_ms;
+
+    link_flush(link);
+    link->out.credit = 0;
+    outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_BYE}, NULL);
+    while (transport_send(link->transport, &link->out) == -EAGAIN &&
+           (now_ms = clock_ms()) < until_ms)
+        wait_for_input(link, -1, until_ms - now_ms);
 }
 
 Link *link_free(Link *link) {
     if (!link)
         return NULL;
-    if (link->socket && link->state == LINK_UP) {
-        static const Message bye = {.op = OP_BYE};
-
-        outbox_put(&link->out, LANE_CONTROL, &bye, NULL);
-        /* Data that waits for credit is dropped; BYE goes last. */
-        link_flush(link);
-        socket_set(link->socket, ZMQ_LINGER, GOODBYE_MS);
-    }
-    link_close_socket(link);
+    if (link->transport && link->state == LINK_UP)
+        say_goodbye(link);
+    link_disconnect(link, link->state == LINK_UP);
+    if (link->kind)
+        link->kind->stop();
     lookup_free(link->asking);
     lookup_free(link->found);
     outbox_clear(&link->out);
     inbox_clear(&link->in);
-    if (link->context)
-        context_unref();
     if (link->epoll_fd >= 0)
         close(link->epoll_fd);
     ferry_error_clear(&link->problem);
@@ -108,7 +129,7 @@ const ferry_error *link_problem(const Link *link) {
 }
 
 size_t link_waiting(const Link *link) {
-    return outbox_bytes(&link->out);
+    return outbox_bytes(&link->out) + (link->transport ? link->transport->unsent : 0);
 }
 
 bool link_has_room(const Link *link) {
@@ -139,44 +160,33 @@ int link_put(Link *link, Lane lane, const Message *message, const void *block) {
     return outbox_put(&link->out, lane, message, block);
 }
 
-int link_send_chunk(Link *link, Chunk *chunk) {
-    zmq_msg_t frame;
-
-    if (chunk_is_sparse(chunk)) {
-        if (zmq_msg_init_size(&frame, chunk->len) < 0)
-            return -ENOMEM;
-        memcpy(zmq_msg_data(&frame), chunk->data, chunk->len);
-        if (zmq_msg_send(&frame, link->socket, ZMQ_DONTWAIT) < 0) {
-            zmq_msg_close(&frame);
-            return -EAGAIN;
-        }
-        chunk_free(chunk);
-        return 0;
-    }
-    /* The socket is asked first: a refused frame would free the chunk when it is closed. */
-    if (!(socket_events(link->socket) & ZMQ_POLLOUT))
-        return -EAGAIN;
-    if (zmq_msg_init_data(&frame, chunk->data, chunk->len, chunk_free_data, chunk) < 0)
-        return -ENOMEM;
-    given_to_libzmq(chunk);
-    if (zmq_msg_send(&frame, link->socket, ZMQ_DONTWAIT) < 0) {
-        /* The connection was lost between the two calls, and all waiting messages with it. */
-        zmq_msg_close(&frame);
-        return 0;
-    }
-    return 0;
+void link_flush(Link *link) {
+    if (link->transport)
+        transport_send(link->transport, &link->out);
 }
 
-void link_flush(Link *link) {
-    Chunk *chunk;
+static void send_hello(Link *link) {
+    CLEANUP(buffer_deinit) Buffer scratch = {0};
+    Message hello = {
+        .op = OP_HELLO,
+        .hello.version_min = WIRE_PROTOCOL,
+        .hello.version_max = WIRE_PROTOCOL,
+        .hello.client = span_of(link->client, WIRE_TOKEN),
+        .hello.token = link->has_token ? span_of(link->token, WIRE_TOKEN) : (Span){NULL, 0},
+        .hello.bytes = WIRE_CREDIT,
+        .hello.text = span_text(link->name),
+    };
 
-    if (!link->socket || !link->hello_sent)
+    link->handlers.on_hello(&hello, &scratch, link->handlers.ctx);
+    inbox_clear(&link->in);
+    link->in.max_body = WIRE_BODY_MAX;
+    link->in.granted = WIRE_CREDIT;
+    if (outbox_put(&link->out, LANE_CONTROL, &hello, NULL) < 0) {
+        link_lost(link, "ferry.OutOfMemory", "out of memory while connecting to %s", link->url);
         return;
-    while ((chunk = outbox_take(&link->out)))
-        if (link_send_chunk(link, chunk) < 0) {
-            outbox_untake(&link->out, chunk);
-            return;
-        }
+    }
+    link->hello_sent = true;
+    link_flush(link);
 }
 
 /* ---- waiting ---- */
@@ -189,37 +199,26 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
     if (link->waits_for_address) {
         if (lookup_is_done(link->asking) || now_ms >= link->attempt_ends_ms)
             link_end_lookup(link, now_ms);
-    } else if (!link->socket && now_ms >= link->next_attempt_ms) {
+    } else if (!link->transport && now_ms >= link->next_attempt_ms) {
         link_attempt(link, now_ms);
     }
-    if (link->socket && !link->hello_sent)
-        link_send_hello(link);
-    if (link->socket)
-        n = link_receive(link, max_messages);
-    /* Reading the monitor costs a system call and rarely yields an event: it is read only when no
-     * message arrived, or after MONITOR_EACH_MS. */
-    if (link->socket && (n == 0 || now_ms >= link->monitor_read_ms + MONITOR_EACH_MS)) {
-        link->monitor_read_ms = now_ms;
-        link_read_monitor(link);
-    }
-    if (link->socket && link->state == LINK_CONNECTING && now_ms >= link->attempt_ends_ms)
+    n = link_receive(link, max_messages, now_ms);
+    if (link->transport && !link->hello_sent && transport_is_open(link->transport))
+        send_hello(link);
+    if (link->transport && link->state == LINK_CONNECTING && now_ms >= link->attempt_ends_ms)
         link_lost(link, "ferry.NotConnected", "no broker answers at %s", link->url);
     return n;
 }
 
 static bool has_input(void *ctx) {
     Link *link = ctx;
-    /* Refused messages are sent again when there is room: ZeroMQ's descriptor reports it only
-     * once. */
-    bool sends = !link->hello_sent || link->out.returned;
-    unsigned wanted = sends ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN;
 
     if (link->reading && link->reading->session == link->session &&
         reader_left(&link->reading->reader) > 0)
         return true;
     if (link->waits_for_address)
         return lookup_is_done(link->asking);
-    return link->socket && (socket_events(link->socket) & wanted) != 0;
+    return link->transport && transport_has_input(link->transport);
 }
 
 bool link_has_input(Link *link) {
@@ -229,13 +228,12 @@ bool link_has_input(Link *link) {
 uint64_t link_next_ms(const Link *link) {
     if (link->state == LINK_CLOSED)
         return UINT64_MAX;
-    if (!link->socket && !link->waits_for_address)
+    if (!link->transport && !link->waits_for_address)
         return link->next_attempt_ms;
     return link->state == LINK_CONNECTING ? link->attempt_ends_ms : UINT64_MAX;
 }
 
 void link_wait(Link *link, int fd, uint64_t until_ms) {
-    struct pollfd fds[3] = {{-1, POLLIN, 0}, {-1, POLLIN, 0}, {fd, POLLIN, 0}};
     uint64_t now_ms = clock_ms(), next_ms = link_next_ms(link);
 
     until_ms = until_ms < next_ms ? until_ms : next_ms;
@@ -243,16 +241,6 @@ void link_wait(Link *link, int fd, uint64_t until_ms) {
         return;
     if (link->state == LINK_UP && spin_until(&link->spin, has_input, link))
         return;
-    if (link->socket) {
-        fds[0].fd = link->socket_fd;
-        fds[1].fd = link->monitor_fd;
-        if (socket_events(link->monitor) & ZMQ_POLLIN)
-            return;
-    } else if (link->waits_for_address) {
-        fds[0].fd = lookup_fd(link->asking);
-    }
-    poll(fds, 3, until_ms - now_ms > 60000 ? 60000 : (int)(until_ms - now_ms));
+    wait_for_input(link, fd, until_ms - now_ms);
     spin_woke(&link->spin);
-    if (fds[1].revents)
-        link->monitor_read_ms = 0;
 }

@@ -106,7 +106,7 @@ static int go_on(Link *link, Reading *reading, int max) {
              * as it answers any other malformed message. */
             if (message.body_transfer && inbox_body(&link->in, &message, &block) < 0)
                 message.body = (Span){NULL, 0};
-            link->batch = reading->batch;
+            link->batch = reading->number;
             link->handlers.on_message(&message, block, link->handlers.ctx);
             ferry_free(block);
             n++;
@@ -118,97 +118,92 @@ static int go_on(Link *link, Reading *reading, int max) {
 }
 
 /* Returns the number of messages passed on. */
-static int handle_batch(Link *link, zmq_msg_t *frame) {
-    Reading reading = {.outer = link->reading,
-                       .batch = ++link->n_batches,
-                       .session = link->session,
-                       .frame = frame,
-                       .bytes = span_of(zmq_msg_data(frame), zmq_msg_size(frame))};
+static int handle_batch(Link *link, Reading *reading) {
+    Span bytes = reading->batch.bytes;
     int n;
 
-    if (batch_open(&reading.reader, reading.bytes.data, reading.bytes.len) < 0) {
-        link_lost(link, "ferry.Protocol", "%s: %s", link->url, reading.reader.problem);
+    reading->outer = link->reading;
+    reading->number = ++link->n_batches;
+    reading->session = link->session;
+    if (batch_open(&reading->reader, bytes.data, bytes.len) < 0) {
+        link_lost(link, "ferry.Protocol", "%s: %s", link->url, reading->reader.problem);
         return 0;
     }
-    link->reading = &reading;
-    n = go_on(link, &reading, INT_MAX);
-    link->reading = reading.outer;
-    ferry_free(reading.held);
+    link->reading = reading;
+    n = go_on(link, reading, INT_MAX);
+    link->reading = reading->outer;
     return n;
-}
-
-/* The free_fn of a block. */
-static void close_frame(void *ctx) {
-    zmq_msg_close(ctx);
-    free(ctx);
-}
-
-/* Moves a frame into a block. Its bytes do not move: the frame is larger than the part that libzmq
- * stores in the zmq_msg_t itself. NULL: out of memory; the frame is unchanged. */
-static void *hold_frame(zmq_msg_t *frame) {
-    zmq_msg_t *moved = malloc(sizeof(*moved));
-    ferry_bytes bytes;
-
-    if (!moved)
-        return NULL;
-    zmq_msg_init(moved);
-    if (ferry_wrap(NULL, 0, close_frame, moved, &bytes) < 0) {
-        free(moved);
-        return NULL;
-    }
-    zmq_msg_move(moved, frame);
-    return (void *)(uintptr_t)bytes.block;
 }
 
 const void *link_hold_body(Link *link, Span body) {
     Reading *reading = link->reading;
+    Span bytes = reading ? reading->batch.bytes : (Span){NULL, 0};
+    void *block;
 
-    if (!reading || body.len < HOLD_MIN || body.len < reading->bytes.len / HOLD_SHARE ||
-        body.data < reading->bytes.data || body.data >= reading->bytes.data + reading->bytes.len)
+    if (body.len < HOLD_MIN || body.len < bytes.len / HOLD_SHARE || body.data < bytes.data ||
+        body.data >= bytes.data + bytes.len)
         return NULL;
-    if (!reading->held)
-        reading->held = hold_frame(reading->frame);
-    return ferry_keep(reading->held);
+    block = transport_hold(link->kind, &reading->batch);
+    return block ? ferry_keep(block) : NULL;
 }
 
-static bool is_control(const uint8_t *data, size_t len) {
+static bool is_control(Span bytes) {
     /* The op of the first message follows its array head. */
-    return len > WIRE_HEAD + 1u && data[WIRE_HEAD + 1] < OP_OK && data[WIRE_HEAD + 1] != OP_PART;
+    return bytes.len > WIRE_HEAD + 1u && bytes.data[WIRE_HEAD + 1] < OP_OK &&
+           bytes.data[WIRE_HEAD + 1] != OP_PART;
 }
 
-int link_receive(Link *link, int max_messages) {
+/* The batch has been handled: grants its credit again. */
+static void settle(Link *link, size_t len) {
+    uint64_t grant;
+
+    link->in.granted -= (int64_t)len;
+    link->in.charged += len;
+    grant = link->hold_credit ? 0 : inbox_handled(&link->in);
+    if (grant > 0)
+        outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_CREDIT, .credit.bytes = grant},
+                   NULL);
+}
+
+static void ended(Link *link, int r) {
+    const char *problem = link->transport->problem;
+
+    if (link->state == LINK_UP)
+        link_lost(link, r == -EPROTO ? "ferry.Protocol" : "ferry.ConnectionLost",
+                  "the connection to %s was lost%s%s", link->url, problem ? ": " : "",
+                  problem ? problem : "");
+    else if (r == -EPROTO)
+        link_lost(link, "ferry.NotConnected", "%s does not speak as a broker does%s%s", link->url,
+                  problem ? ": " : "", problem ? problem : "");
+    else if (r == -ECONNREFUSED)
+        link_lost(link, "ferry.NotConnected", "no broker listens at %s", link->url);
+    else
+        link_lost(link, "ferry.NotConnected", "the connection to %s was lost", link->url);
+}
+
+int link_receive(Link *link, int max_messages, uint64_t now_ms) {
     int n = 0;
 
     /* Inside a handler, the rest of the handler's batch goes first. */
     if (link->reading && link->reading->session == link->session)
         n = go_on(link, link->reading, max_messages);
-    while (n < max_messages && link->socket) {
-        uint64_t session = link->session, grant;
-        zmq_msg_t frame;
+    while (n < max_messages && link->transport) {
+        Reading reading;
+        uint64_t session = link->session;
         size_t len;
-        bool more, control;
+        bool control;
+        int r = transport_receive(link->transport, &reading.batch, now_ms);
 
-        zmq_msg_init(&frame);
-        if (zmq_msg_recv(&frame, link->socket, ZMQ_DONTWAIT) < 0) {
-            zmq_msg_close(&frame);
+        if (r < 0)
+            ended(link, r);
+        if (r <= 0)
             break;
-        }
-        more = zmq_msg_more(&frame) != 0;
-        len = zmq_msg_size(&frame);
-        control = is_control(zmq_msg_data(&frame), len);
-        if (more)
-            link_lost(link, "ferry.Protocol", "%s sent more than one frame", link->url);
-        else
-            n += handle_batch(link, &frame);
-        zmq_msg_close(&frame);
-        if (link->session != session || control)
-            continue;
-        link->in.granted -= (int64_t)len;
-        link->in.charged += len;
-        grant = link->hold_credit ? 0 : inbox_handled(&link->in);
-        if (grant > 0)
-            outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_CREDIT, .credit.bytes = grant},
-                       NULL);
+        len = reading.batch.bytes.len;
+        control = is_control(reading.batch.bytes);
+        n += handle_batch(link, &reading);
+        transport_release(link->kind, &reading.batch);
+        if (link->session == session && !control)
+            settle(link, len);
     }
     return n;
 }

@@ -75,6 +75,16 @@ static void any_port_and_any_address_are_to_listen_at(void) {
     CU_ASSERT_FALSE(connects("tcp://*:5877"));
 }
 
+static void a_url_for_connecting_may_choose_libzmq(void) {
+    CU_ASSERT_TRUE(connects("zmq+tcp://127.0.0.1:5877"));
+    CU_ASSERT_TRUE(connects("zmq+ipc:///run/ferry.sock"));
+    CU_ASSERT_FALSE(connects("zmq+udp://127.0.0.1:5877"));
+    CU_ASSERT_FALSE(connects("zmq+zmq+tcp://127.0.0.1:5877"));
+    CU_ASSERT_FALSE(binds("zmq+tcp://127.0.0.1:5877"));
+    CU_ASSERT_STRING_EQUAL(endpoint_after_transport("zmq+ipc://x"), "ipc://x");
+    CU_ASSERT_STRING_EQUAL(endpoint_after_transport("ipc://x"), "ipc://x");
+}
+
 static void a_path_may_have_107_bytes(void) {
     char text[6 + 108 + 1] = "ipc://";
 
@@ -120,6 +130,7 @@ int main(void) {
         TEST(what_is_an_endpoint),
         TEST(what_is_none),
         TEST(any_port_and_any_address_are_to_listen_at),
+        TEST(a_url_for_connecting_may_choose_libzmq),
         TEST(a_path_may_have_107_bytes),
         TEST(a_host_may_have_255_bytes),
         TEST(what_only_this_machine_reaches),

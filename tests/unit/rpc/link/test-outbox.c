@@ -229,30 +229,6 @@ static void a_block_is_shared_and_given_back(void) {
     CU_ASSERT_EQUAL(outbox.last_transfer_id, 2);
 }
 
-static void what_is_put_back_comes_first_and_costs_nothing(void) {
-    Outbox outbox = {.credit = 1000};
-    Message ok = {.op = OP_OK, .id = 2}, bulk = item(3, "0123456789", 10);
-    Chunk *chunk;
-    size_t bytes;
-
-    outbox_put(&outbox, LANE_BULK, &bulk, NULL);
-    bytes = outbox_bytes(&outbox);
-    chunk = outbox_take(&outbox);
-    outbox_untake(&outbox, chunk);
-    CU_ASSERT_EQUAL(outbox.credit, 1000);
-    CU_ASSERT_EQUAL(outbox_bytes(&outbox), bytes);
-    CU_ASSERT_FALSE(outbox_is_empty(&outbox));
-    outbox_put(&outbox, LANE_CALLS, &ok, NULL);
-    expect(&outbox, "ITEM 3");
-    expect(&outbox, "OK 2");
-    outbox_put(&outbox, LANE_CONTROL, &ping, NULL);
-    chunk = outbox_take(&outbox);
-    outbox_untake(&outbox, chunk);
-    expect(&outbox, "PING 1");
-    CU_ASSERT_TRUE(outbox_is_empty(&outbox));
-    CU_ASSERT_EQUAL(outbox_bytes(&outbox), 0);
-}
-
 /*
  * Random traffic from an outbox into an inbox, over a connection that refuses batches now and then:
  * every body must arrive whole, in the order of its lane where one is promised, and the books must
@@ -265,6 +241,7 @@ static void traffic_arrives_whole_over_a_reluctant_connection(void) {
     Inbox inbox = {.granted = WIRE_CREDIT, .max_body = BODY_MAX};
     uint8_t *body = malloc(BODY_MAX + 256);
     uint64_t put = 0, arrived = 0, last_bulk = 0, wrong = 0;
+    Chunk *refused = NULL; /* the connection has no room: it is offered again */
 
     for (size_t i = 0; i < BODY_MAX + 256; i++)
         body[i] = (uint8_t)i;
@@ -286,11 +263,10 @@ static void traffic_arrives_whole_over_a_reluctant_connection(void) {
         }
         if (dice_below(&dice, 4) != 0)
             continue;
-        chunk = outbox_take(&outbox);
-        if (chunk && dice_below(&dice, 2) == 0) {
-            outbox_untake(&outbox, chunk);
+        chunk = refused ? refused : outbox_take(&outbox);
+        refused = chunk && dice_below(&dice, 2) == 0 ? chunk : NULL;
+        if (refused)
             continue;
-        }
         if (chunk) {
             Message message = {0};
             Reader reader;
@@ -371,7 +347,6 @@ int main(void) {
         TEST(large_calls_share_with_bulk_and_let_small_calls_pass),
         TEST(few_large_bodies_are_begun_at_once),
         TEST(a_block_is_shared_and_given_back),
-        TEST(what_is_put_back_comes_first_and_costs_nothing),
         TEST(traffic_arrives_whole_over_a_reluctant_connection),
         TEST(out_of_memory_appends_nothing),
         TESTS_END,

@@ -2,7 +2,7 @@
 
 /* The process's ZeroMQ context, and the socket functions that both ends of a connection use. */
 
-#include "rpc/link/context.h"
+#include "rpc/link/zmq/context.h"
 
 #include <pthread.h>
 #include <zmq.h>

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A client's connection to a broker, by libzmq (zmq/): batches out and in. Each session has a new
+ * one.
+ */
+
+#include <poll.h>
+
+#include "rpc/link/outbox.h"
+
+typedef struct Transport Transport;
+
+/* A received batch; transport_release() ends its life. */
+typedef struct Batch {
+    Span bytes;
+    void *block; /* owns the bytes; NULL: the frame does */
+    union {
+        void *alignment;
+        unsigned char bytes[64];
+    } frame; /* libzmq's */
+} Batch;
+
+enum { TRANSPORT_FDS = 2 };
+
+typedef struct TransportKind {
+    /* Each link counts as one user of what all connections of the process share. */
+    int (*start)(void);
+    void (*stop)(void);
+    int (*open)(Transport **ret, const char *endpoint, int epoll_fd);
+    void (*close)(Transport *transport, bool in_order);
+    bool (*is_open)(Transport *transport);
+    int (*receive)(Transport *transport, Batch *ret_batch, uint64_t now_ms);
+    void *(*hold)(Batch *batch);
+    void (*release)(Batch *batch);
+    int (*send)(Transport *transport, Outbox *outbox);
+    bool (*has_input)(Transport *transport);
+    int (*poll_fds)(Transport *transport, struct pollfd fds[TRANSPORT_FDS]);
+} TransportKind;
+
+struct Transport {
+    const TransportKind *kind;
+    const char *problem; /* of an -EPROTO; NULL: not known */
+    size_t unsent;       /* bytes that left the outbox and are not sent yet */
+};
+
+/* Starts to connect. epoll_fd watches its descriptors until it is closed. */
+static inline int transport_open(const TransportKind *kind, Transport **ret, const char *endpoint,
+                                 int epoll_fd) {
+    return kind->open(ret, endpoint, epoll_fd);
+}
+
+/* In order: bytes that were sent still arrive. */
+static inline void transport_close(Transport *transport, bool in_order) {
+    transport->kind->close(transport, in_order);
+}
+
+/* True: the connection is established, and takes batches. */
+static inline bool transport_is_open(Transport *transport) {
+    return transport->kind->is_open(transport);
+}
+
+/* 1: a batch. 0: no batch now. A negative errno: the connection has ended, after its last batch.
+ * -ECONNREFUSED: it could not be established. -EPROTO: the other end does not speak ZMTP. */
+static inline int transport_receive(Transport *transport, Batch *ret_batch, uint64_t now_ms) {
+    return transport->kind->receive(transport, ret_batch, now_ms);
+}
+
+/* The block that owns the batch's bytes; it stays the batch's. NULL: out of memory. */
+static inline void *transport_hold(const TransportKind *kind, Batch *batch) {
+    return kind->hold(batch);
+}
+
+static inline void transport_release(const TransportKind *kind, Batch *batch) {
+    kind->release(batch);
+}
+
+/* Sends the batches that the outbox releases. 0: all of them. -EAGAIN: there is no room for more.
+ */
+static inline int transport_send(Transport *transport, Outbox *outbox) {
+    return transport->kind->send(transport, outbox);
+}
+
+/* True: there is something to do that its descriptors do not report. */
+static inline bool transport_has_input(Transport *transport) {
+    return transport->kind->has_input(transport);
+}
+
+/* The descriptors to wait for, and their number; 0: do not wait. */
+static inline int transport_poll_fds(Transport *transport, struct pollfd fds[TRANSPORT_FDS]) {
+    return transport->kind->poll_fds(transport, fds);
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connection by libzmq. A new socket replaces a lost one: libzmq's own reconnecting would lose
+ * messages between sessions and mix them up.
+ */
+
+#include "rpc/link/zmq/transport.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <zmq.h>
+
+#include "rpc/link/zmq/context.h"
+#include "rpc/link/zmq/tsan.h"
+
+enum {
+    CONNECT_MS = 3000,
+    HEARTBEAT_MS = 2000, /* ZMTP PINGs, in libzmq's own thread */
+    HEARTBEAT_TTL_MS = 6000,
+    HWM = 256,
+    GOODBYE_MS = 200,
+    MONITOR_EACH_MS = 1,
+    SPARSE_MAX = 16 * 1024,
+};
+
+typedef struct ZmqTransport {
+    Transport base;
+    void *context, *socket, *monitor;
+    int epoll_fd, socket_fd, monitor_fd;
+    Chunk *refused; /* by a full pipe: it goes first */
+    bool was_open, has_received;
+    int ended; /* a negative errno: the monitor has reported the end */
+    uint64_t monitor_read_ms;
+} ZmqTransport;
+
+_Static_assert(sizeof(zmq_msg_t) <= sizeof(((Batch *)0)->frame), "a Batch has room for a frame");
+
+/* ---- opening and closing ---- */
+
+static int start(void) {
+    return context_ref() ? 0 : -errno;
+}
+
+static int watch(const ZmqTransport *transport, int fd) {
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+    return epoll_ctl(transport->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int set_up_socket(void *socket, const char *endpoint) {
+    const int settings[][2] = {
+        {ZMQ_IMMEDIATE, 1},
+        /* A new session needs a new socket: see docs/PROTOCOL.md, section 6. */
+        {ZMQ_RECONNECT_IVL, -1},
+        /* Our credit bounds what the broker sends. With a high-water mark here, a full pipe and a
+         * heartbeat can abort the process (libzmq 4.3.4). */
+        {ZMQ_RCVHWM, 0},
+        {ZMQ_SNDHWM, HWM},
+        {ZMQ_CONNECT_TIMEOUT, CONNECT_MS},
+        {ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS},
+        {ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TTL_MS},
+        {ZMQ_HEARTBEAT_TTL, HEARTBEAT_TTL_MS},
+        {ZMQ_LINGER, 0},
+        {ZMQ_IPV6, strchr(endpoint, '[') != NULL},
+    };
+    int64_t max_batch = WIRE_BATCH_MAX;
+
+    for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+        int r = socket_set(socket, settings[i][0], settings[i][1]);
+
+        if (r < 0)
+            return r;
+    }
+    return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_batch, sizeof(max_batch)) < 0 ? -errno : 0;
+}
+
+static int connect_to(ZmqTransport *transport, const char *endpoint) {
+    int r;
+
+    transport->socket = zmq_socket(transport->context, ZMQ_DEALER);
+    if (!transport->socket)
+        return -errno;
+    transport->socket_fd = socket_fd(transport->socket);
+    r = watch(transport, transport->socket_fd);
+    if (r == 0)
+        r = set_up_socket(transport->socket, endpoint);
+    if (r < 0)
+        return r;
+    transport->monitor = socket_monitor(
+        transport->context, transport->socket,
+        ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+            ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
+    if (!transport->monitor)
+        return -errno;
+    transport->monitor_fd = socket_fd(transport->monitor);
+    r = watch(transport, transport->monitor_fd);
+    if (r == 0 && zmq_connect(transport->socket, endpoint) < 0)
+        r = -errno;
+    return r;
+}
+
+static void close_transport(Transport *base, bool in_order) {
+    ZmqTransport *transport = (ZmqTransport *)base;
+
+    if (transport->socket)
+        epoll_ctl(transport->epoll_fd, EPOLL_CTL_DEL, transport->socket_fd, NULL);
+    if (transport->socket && in_order)
+        socket_set(transport->socket, ZMQ_LINGER, GOODBYE_MS);
+    if (transport->monitor) {
+        epoll_ctl(transport->epoll_fd, EPOLL_CTL_DEL, transport->monitor_fd, NULL);
+        /* The monitor is closed before the socket: otherwise libzmq's thread would wait for ever to
+         * report an event, and hold a lock meanwhile. */
+        monitor_close(transport->socket, transport->monitor);
+    }
+    if (transport->socket)
+        zmq_close(transport->socket);
+    if (transport->context)
+        context_unref();
+    chunk_free(transport->refused);
+    free(transport);
+}
+
+static int open_transport(Transport **ret, const char *endpoint, int epoll_fd) {
+    ZmqTransport *transport = calloc(1, sizeof(*transport));
+    int r;
+
+    if (!transport)
+        return -ENOMEM;
+    transport->base.kind = &transport_zmq;
+    transport->epoll_fd = epoll_fd;
+    transport->context = context_ref();
+    r = transport->context ? connect_to(transport, endpoint) : -errno;
+    if (r < 0) {
+        close_transport(&transport->base, false);
+        return r;
+    }
+    *ret = &transport->base;
+    return 0;
+}
+
+/* With ZMQ_IMMEDIATE nothing can be sent before the connection is established. */
+static bool is_open(Transport *base) {
+    ZmqTransport *transport = (ZmqTransport *)base;
+
+    transport->was_open |= (socket_events(transport->socket) & ZMQ_POLLOUT) != 0;
+    return transport->was_open;
+}
+
+/* ---- in ---- */
+
+static void read_monitor(ZmqTransport *transport, uint64_t now_ms) {
+    uint16_t event;
+    uint32_t value;
+
+    transport->monitor_read_ms = now_ms;
+    transport->has_received = false;
+    while (monitor_next(transport->monitor, &event, &value)) {
+        if (event == ZMQ_EVENT_DISCONNECTED)
+            transport->ended = -ECONNRESET;
+        else if (event == ZMQ_EVENT_CLOSED)
+            transport->ended = transport->ended ? transport->ended : -ECONNREFUSED;
+        else
+            transport->ended = -EPROTO;
+    }
+}
+
+static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
+    ZmqTransport *transport = (ZmqTransport *)base;
+    zmq_msg_t *frame = (zmq_msg_t *)&ret_batch->frame;
+
+    zmq_msg_init(frame);
+    while (zmq_msg_recv(frame, transport->socket, ZMQ_DONTWAIT) < 0) {
+        if (transport->ended)
+            return transport->ended;
+        /* Reading the monitor costs a system call and rarely yields an event: it is read only when
+         * no message arrived, or after MONITOR_EACH_MS. */
+        if (transport->has_received && now_ms < transport->monitor_read_ms + MONITOR_EACH_MS) {
+            transport->has_received = false;
+            return 0;
+        }
+        read_monitor(transport, now_ms);
+        if (!transport->ended)
+            return 0;
+        /* Messages that arrived before the end are still read. */
+    }
+    if (zmq_msg_more(frame)) {
+        zmq_msg_close(frame);
+        base->problem = "a message of more than one frame";
+        return -EPROTO;
+    }
+    transport->has_received = true;
+    ret_batch->bytes = span_of(zmq_msg_data(frame), zmq_msg_size(frame));
+    ret_batch->block = NULL;
+    return 1;
+}
+
+/* The free_fn of a block. */
+static void close_frame(void *ctx) {
+    zmq_msg_close(ctx);
+    free(ctx);
+}
+
+/* Moves the frame into a block. Its bytes do not move: the frame is larger than the part that
+ * libzmq stores in the zmq_msg_t itself. */
+static void *hold(Batch *batch) {
+    zmq_msg_t *moved;
+    ferry_bytes bytes;
+
+    if (batch->block)
+        return batch->block;
+    moved = malloc(sizeof(*moved));
+    if (!moved)
+        return NULL;
+    zmq_msg_init(moved);
+    if (ferry_wrap(NULL, 0, close_frame, moved, &bytes) < 0) {
+        free(moved);
+        return NULL;
+    }
+    zmq_msg_move(moved, (zmq_msg_t *)&batch->frame);
+    batch->block = (void *)(uintptr_t)bytes.block;
+    return batch->block;
+}
+
+static void release(Batch *batch) {
+    ferry_free(batch->block);
+    zmq_msg_close((zmq_msg_t *)&batch->frame);
+}
+
+/* ---- out ---- */
+
+/* A zmq_free_fn: hint is the chunk. libzmq's thread may call it. */
+static void free_chunk(void *data, void *hint) {
+    (void)data;
+    back_from_libzmq(hint);
+    chunk_free(hint);
+}
+
+/* Copies the bytes of a chunk that has few of them: its memory would be lent to libzmq for long. */
+static int send_copy(ZmqTransport *transport, Chunk *chunk) {
+    zmq_msg_t frame;
+
+    if (zmq_msg_init_size(&frame, chunk->len) < 0)
+        return -ENOMEM;
+    memcpy(zmq_msg_data(&frame), chunk->data, chunk->len);
+    if (zmq_msg_send(&frame, transport->socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&frame);
+        return -EAGAIN;
+    }
+    chunk_free(chunk);
+    return 0;
+}
+
+/* After an error the chunk is still the caller's. */
+static int send_chunk(ZmqTransport *transport, Chunk *chunk) {
+    zmq_msg_t frame;
+
+    if (chunk->len <= SPARSE_MAX || chunk->len < chunk->cap / 8)
+        return send_copy(transport, chunk);
+    /* The socket is asked first: a refused frame would free the chunk when it is closed. */
+    if (!(socket_events(transport->socket) & ZMQ_POLLOUT))
+        return -EAGAIN;
+    if (zmq_msg_init_data(&frame, chunk->data, chunk->len, free_chunk, chunk) < 0)
+        return -ENOMEM;
+    given_to_libzmq(chunk);
+    /* If this fails, the connection was lost between the two calls, and all waiting messages with
+     * it. */
+    if (zmq_msg_send(&frame, transport->socket, ZMQ_DONTWAIT) < 0)
+        zmq_msg_close(&frame);
+    return 0;
+}
+
+static int send_batches(Transport *base, Outbox *outbox) {
+    ZmqTransport *transport = (ZmqTransport *)base;
+    Chunk *chunk;
+
+    while ((chunk = transport->refused ? transport->refused : outbox_take(outbox))) {
+        int r = send_chunk(transport, chunk);
+
+        transport->refused = r < 0 ? chunk : NULL;
+        base->unsent = r < 0 ? chunk->len : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- waiting ---- */
+
+/* ZMQ_FD is edge-triggered. */
+static bool has_input(Transport *base) {
+    ZmqTransport *transport = (ZmqTransport *)base;
+    bool waits_for_room = !transport->was_open || transport->refused;
+    unsigned wanted = waits_for_room ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN;
+
+    return (socket_events(transport->socket) & wanted) != 0;
+}
+
+static int poll_fds(Transport *base, struct pollfd fds[TRANSPORT_FDS]) {
+    ZmqTransport *transport = (ZmqTransport *)base;
+
+    transport->has_received = false;
+    if (socket_events(transport->monitor) & ZMQ_POLLIN)
+        return 0;
+    fds[0] = (struct pollfd){transport->socket_fd, POLLIN, 0};
+    fds[1] = (struct pollfd){transport->monitor_fd, POLLIN, 0};
+    return 2;
+}
+
+const TransportKind transport_zmq = {
+    .start = start,
+    .stop = context_unref,
+    .open = open_transport,
+    .close = close_transport,
+    .is_open = is_open,
+    .receive = receive,
+    .hold = hold,
+    .release = release,
+    .send = send_batches,
+    .has_input = has_input,
+    .poll_fds = poll_fds,
+};
