@@ -83,13 +83,14 @@ static void write_plain_headers(Buffer *to, Span headers) {
 Job *job_remake(const Job *job, Queue *to, bool as_dead) {
     Queues *queues = to->queues;
     Buffer *scratch = &queues->scratch;
-    Message content = {0};
-    JobParts parts = {.priority = job->stored.priority, .ttl_ms = to->settings.ttl_ms};
-    Span headers, rest = {NULL, 0};
+    Message content;
+    JobParts parts = {.content = &content,
+                      .block = stored_job_content(&job->stored, &content),
+                      .priority = job->stored.priority,
+                      .ttl_ms = to->settings.ttl_ms};
+    Span headers = content.headers, rest = {NULL, 0};
     Job *made;
 
-    parts.block = stored_job_content(&job->stored, &content);
-    headers = content.headers;
     if (content.passed.data) {
         Reader reader = reader_of(content.passed.data, content.passed.len);
 
@@ -106,12 +107,8 @@ Job *job_remake(const Job *job, Queue *to, bool as_dead) {
     buffer_append(scratch, rest.data, rest.len);
     if (scratch->failed)
         return NULL;
-    if (content.passed.data) {
-        parts.passed = span_of(scratch->data, scratch->len);
-    } else {
-        parts.body = content.body;
-        parts.headers = span_of(scratch->data, scratch->len);
-    }
+    *(content.passed.data ? &content.passed : &content.headers) =
+        span_of(scratch->data, scratch->len);
     if (!as_dead && job->stored.due_ms > queues->broker->now_ms)
         parts.delay_ms = job->stored.due_ms - queues->broker->now_ms;
     made = job_new(to, &parts);

@@ -31,6 +31,7 @@
 #include "broker/queues/queues.h"
 #include "broker/stores/store.h"
 #include "broker/taps/tap.h"
+#include "rpc/wire/stored-message.h"
 
 typedef struct InFlight InFlight;
 typedef struct Job Job;
@@ -47,7 +48,6 @@ enum {
     QUEUE_REASON_MAX = 255,   /* bytes of the reason of a job's last failure */
     QUEUE_RESTART_MS = 2000,  /* grace of restored deliveries: their workers connect again */
     QUEUE_IDLE_MS = 60000,    /* an unused queue is forgotten after this */
-    QUEUE_INLINE_MAX = 4096,  /* larger bodies stay in their blocks */
     QUEUE_SLICE = 512,        /* jobs or keys handled in one turn */
     QUEUE_BLOCKED_LOOKS = 64, /* blocked sessions that are checked for room in one turn */
     QUEUE_LOSSES_MAX = 3,     /* a job in flight to so many lost sessions is quarantined */
@@ -73,25 +73,16 @@ struct Job {
     } u;
     Session *session;    /* in flight: to this session; NULL: lost */
     InFlight *in_flight; /* of the worker */
-    uint64_t worker; /* of the last delivery (worker_key): may still settle the job; 0: no worker */
-    char *reason;    /* of the last failure: n_reason bytes */
-    uint32_t data_len;
-    uint8_t state; /* JobState */
+    char *reason;        /* of the last failure: n_reason bytes */
+    uint8_t state;       /* JobState */
     uint8_t n_reason;
     uint8_t n_lost;    /* number of sessions that were lost while the job was in flight to them */
     bool leased : 1;   /* in queues->leased */
     bool returned : 1; /* ready again after a lost delivery: among the first */
     bool quarantined : 1;        /* ready, on queue->quarantined */
     bool awaits_dead_letter : 1; /* delayed until its dead-letter queue may have room */
-    bool large : 1;              /* data begins with a LargeBody */
-    uint8_t data[];              /* headers and body as they came, or a LargeBody and the headers */
+    StoredMessage content;       /* headers and body; the last member: its bytes follow */
 };
-
-typedef struct LargeBody {
-    const void *block; /* owned */
-    const uint8_t *data;
-    size_t len;
-} LargeBody;
 
 typedef struct JobList {
     Job *first, *last;
@@ -229,13 +220,9 @@ static inline Job *job_of(StoredJob *stored) {
     return (Job *)stored;
 }
 
-static inline LargeBody *large_of(const Job *job) {
-    return (LargeBody *)(uintptr_t)job->data;
-}
-
 /* Bytes of headers and body. */
 static inline size_t job_bytes(const Job *job) {
-    return job->large ? job->data_len - sizeof(LargeBody) + large_of(job)->len : job->data_len;
+    return stored_message_size(&job->content);
 }
 
 /* Identifies the worker that may settle a delivery: 64 bits of the client's secret id. A client
@@ -329,12 +316,10 @@ void problem_set(Problem *problem, const char *type, const char *format, ...)
 
 /* ---- job.c ---- */
 
-/* The parts of a new job. */
+/* A new job. */
 typedef struct JobParts {
-    Span headers; /* MessagePack; empty: none */
-    Span body;    /* bytes */
-    Span passed;  /* headers and body as MessagePack; data NULL: made from `headers` and `body` */
-    const void *block;
+    const Message *content; /* its headers and body, or both in encoded form, are the job's */
+    const void *block;      /* the block around the body, or NULL */
     uint64_t delay_ms, ttl_ms;
     uint8_t priority;
 } JobParts;

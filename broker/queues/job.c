@@ -4,7 +4,6 @@
 
 #include <assert.h>
 
-#include "base/block.h"
 #include "broker/queues/internal.h"
 
 static_assert(offsetof(Job, stored) == 0, "a StoredJob is a Job");
@@ -14,53 +13,35 @@ enum { FRONT_LOOKS = 256 };
 
 /* ---- making ---- */
 
-/* Headers and body as one run of MessagePack, for a message that did not carry them so. */
-static Span plain_of(Queues *queues, const JobParts *parts) {
-    Buffer *to = &queues->scratch;
-
-    buffer_reset(to);
-    if (parts->headers.len > 0)
-        write_raw(to, parts->headers);
-    else
-        write_nil(to);
-    if (parts->body.data)
-        write_bin(to, parts->body.data, parts->body.len);
-    else
-        write_nil(to);
-    return to->failed ? (Span){NULL, 0} : span_of(to->data, to->len);
+/* A body in a block of its own; slabs count the other bytes. */
+static size_t body_bytes(const Job *job) {
+    return stored_message_body(&job->content).len;
 }
 
-/* A large body shares the block that it came in, if there is one. */
-static int put_large(Job *job, const JobParts *parts) {
-    LargeBody *large = large_of(job);
-    ferry_bytes held;
-
-    if (block_hold((ferry_bytes){parts->body.data, parts->body.len, parts->block}, &held) < 0)
-        return -ENOMEM;
-    *large = (LargeBody){.block = held.block, .data = held.data, .len = held.len};
-    if (parts->headers.len > 0)
-        memcpy(large + 1, parts->headers.data, parts->headers.len);
-    job->large = true;
-    queue_of(job)->queues->broker->stored_bytes += large->len;
-    return 0;
+static size_t size_of(size_t cap) {
+    return sizeof(Job) + cap;
 }
 
 Job *job_new(Queue *queue, const JobParts *parts) {
     Queues *queues = queue->queues;
-    Span passed = parts->passed;
-    bool large = parts->body.len > (passed.data ? WIRE_INLINE_MAX : QUEUE_INLINE_MAX);
-    size_t len;
+    const Message *content = parts->content;
+    Message plain;
+    size_t cap;
     Job *job;
 
-    if (!large && !passed.data)
-        passed = plain_of(queues, parts);
-    if (!large && !passed.data)
-        return NULL;
-    len = large ? sizeof(LargeBody) + parts->headers.len : passed.len;
-    job = slabs_alloc(&queues->slabs, offsetof(Job, data) + len);
+    if (!content->passed.data) {
+        plain = message_forward(OP_JOB, 0, content);
+        content = &plain;
+    }
+    cap = stored_message_cap(content, parts->block, STORE_FIELDS);
+    job = slabs_alloc(&queues->slabs, size_of(cap));
     if (!job)
         return NULL;
-    memset(job, 0, offsetof(Job, data));
+    memset(job, 0, offsetof(Job, content));
+    if (stored_message_put(&job->content, cap, content, parts->block, STORE_FIELDS) < 0) {
+        slabs_free(&queues->slabs, job, size_of(cap));
+        return NULL;
+    }
     job->stored.queue = &queue->stored;
     job->stored.pushed_ms = queues->broker->now_ms;
     job->stored.priority = parts->priority;
@@ -69,14 +50,8 @@ Job *job_new(Queue *queue, const JobParts *parts) {
     if (parts->ttl_ms)
         job->stored.expires_ms = queues->broker->now_ms + parts->ttl_ms;
     job->state = JOB_STORING;
-    job->data_len = (uint32_t)len;
-    if (!large) {
-        memcpy(job->data, passed.data, len);
-    } else if (put_large(job, parts) < 0) {
-        slabs_free(&queues->slabs, job, offsetof(Job, data) + len);
-        return NULL;
-    }
     job->stored.id = ++queues->last_job;
+    queues->broker->stored_bytes += body_bytes(job);
     queue->n_jobs++;
     queue->bytes += job_bytes(job);
     return job;
@@ -88,32 +63,19 @@ void job_free(Job *job) {
 
     queue->n_jobs--;
     queue->bytes -= job_bytes(job);
+    queues->broker->stored_bytes -= body_bytes(job);
     if (job->leased)
         id_map_take(&queues->leased, job->stored.id);
     if (timer_armed(&job->timer))
         timer_disarm(&queues->timers, &job->timer);
     if (job->reason)
         slabs_free(&queues->slabs, job->reason, job->n_reason);
-    if (job->large) {
-        queues->broker->stored_bytes -= large_of(job)->len;
-        ferry_free(large_of(job)->block);
-    }
-    slabs_free(&queues->slabs, job, offsetof(Job, data) + job->data_len);
+    stored_message_drop(&job->content);
+    slabs_free(&queues->slabs, job, size_of(job->content.cap));
 }
 
 const void *stored_job_content(const StoredJob *stored, Message *to) {
-    const Job *job = (const Job *)stored;
-
-    to->body_transfer = 0;
-    if (!job->large) {
-        to->passed = span_of(job->data, job->data_len);
-        to->headers = to->body = (Span){NULL, 0};
-        return NULL;
-    }
-    to->passed = (Span){NULL, 0};
-    to->headers = span_of(job->data + sizeof(LargeBody), job->data_len - sizeof(LargeBody));
-    to->body = span_of(large_of(job)->data, large_of(job)->len);
-    return large_of(job)->block;
+    return stored_message_forward(&((const Job *)stored)->content, OP_JOB, 0, to);
 }
 
 Span stored_job_reason(const StoredJob *stored) {

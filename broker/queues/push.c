@@ -179,9 +179,7 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
     }
 
     job = job_new(queue, &(JobParts){
-                             .headers = message->headers,
-                             .body = message->body,
-                             .passed = message->passed,
+                             .content = message,
                              .block = block,
                              .delay_ms = options.delay_ms,
                              .ttl_ms = options.ttl_ms ? options.ttl_ms : queue->settings.ttl_ms,

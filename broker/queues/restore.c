@@ -44,9 +44,7 @@ int queues_restore_queue(Queues *queues, Store *store, Span name, bool is_paused
 
 int queues_restore_job(Queues *queues, Store *store, Span name, const StoredJob *as, Span reason,
                        const Message *content, const void *block, StoredJob **ret) {
-    JobParts parts = {.headers = content->headers,
-                      .body = content->body,
-                      .passed = content->passed,
+    JobParts parts = {.content = content,
                       .block = block,
                       .priority = as->priority < PRIORITIES ? as->priority : PRIORITIES - 1};
     Problem problem;

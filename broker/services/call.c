@@ -20,17 +20,9 @@ Call *call_new(Services *services) {
         call = malloc(sizeof(*call));
     if (!call)
         return NULL;
-    memset(call, 0, offsetof(Call, kept_body));
-    call->kept_body.block = NULL;
+    memset(call, 0, sizeof(*call));
     services->n_calls++;
     return call;
-}
-
-static void forget_kept(Call *call) {
-    free(call->kept);
-    ferry_free(call->kept_body.block);
-    call->kept = NULL;
-    call->kept_body.block = NULL;
 }
 
 /* The caller has its answer, or is gone. */
@@ -65,7 +57,7 @@ void call_free(Call *call) {
         DL_DELETE2(call->children, child, child_prev, child_next);
         child->parent = NULL;
     }
-    forget_kept(call);
+    call->request = stored_message_free(call->request);
     while (call->unsent) {
         UnsentItem *item = call->unsent;
 

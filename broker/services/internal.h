@@ -18,6 +18,7 @@
 
 #include "broker/services/services.h"
 #include "broker/taps/tap.h"
+#include "rpc/wire/stored-message.h"
 
 typedef struct Call Call;
 typedef struct Server Server;
@@ -99,11 +100,8 @@ struct Call {
     UnsentItem *unsent, *unsent_end; /* items of a stream that waits for a server */
     int64_t credit_up, credit_down;  /* of the two directions of a stream */
 
-    /* A copy of the request, while it may have to be sent, or sent again. */
-    uint8_t *kept; /* the passed fields, or those and the body's block apart */
-    size_t kept_len;
-    ferry_bytes kept_body;                     /* a large body: owned */
-    Span name, method_name, instance, headers; /* into kept, with a large body */
+    StoredMessage *request; /* while it may have to be sent, or sent again; or NULL */
+    Span instance;          /* of the stored request */
 };
 
 struct Services {

@@ -6,8 +6,6 @@
 
 #include <utlist.h>
 
-#include "base/block.h"
-
 enum {
     SERVERS_LOOKED_AT = 8, /* of many servers: enough for a good choice */
     AHEAD_MAX = 32,        /* calls beyond its slots that the only server of a service gets */
@@ -85,55 +83,26 @@ static void hand_over(Call *call, Server *server, const Message *request, const 
         call_send_unsent(call);
 }
 
-/* Copies the request for a later hand_over(). */
-static int keep(Call *call, const Message *request, const void *block) {
-    Buffer all = {0};
+/* Stores the request for a later hand_over(). */
+static int store(Call *call, const Message *request, const void *block) {
+    Message stored;
 
-    if (call->kept)
+    if (call->request)
         return 0;
-    if (request->passed.data) {
-        buffer_append(&all, request->passed.data, request->passed.len);
-    } else {
-        ferry_bytes body = {request->body.data, request->body.len, block};
-
-        if (block_hold(body, &call->kept_body) < 0)
-            return -ENOMEM;
-    }
-    /* The names are copied in addition to the packed fields: waiting calls are searched by
-     * instance. */
-    buffer_append(&all, request->name.data, request->name.len);
-    buffer_append(&all, request->call.method.data, request->call.method.len);
-    buffer_append(&all, request->call.instance.data, request->call.instance.len);
-    buffer_append(&all, request->headers.data, request->headers.len);
-    if (all.failed || !all.data) {
-        buffer_deinit(&all);
+    call->request = stored_message_new(request, block, STORE_MESSAGE);
+    if (!call->request)
         return -ENOMEM;
+    if (request->call.instance.len > 0) {
+        stored_message_read(call->request, &stored);
+        call->instance = stored.call.instance;
     }
-    call->kept = all.data;
-    call->kept_len = request->passed.data ? request->passed.len : 0;
-
-    const uint8_t *at = all.data + call->kept_len;
-
-    call->name = span_of(at, request->name.len);
-    call->method_name = span_of(at += request->name.len, request->call.method.len);
-    call->instance = span_of(at += request->call.method.len, request->call.instance.len);
-    call->headers = span_of(at + request->call.instance.len, request->headers.len);
     return 0;
 }
 
-static void hand_over_kept(Call *call, Server *server) {
-    Message request = {.op = OP_CALL,
-                       .name = call->name,
-                       .headers = call->headers,
-                       .call.flags = call->flags,
-                       .call.method = call->method_name,
-                       .call.instance = call->instance};
-    const void *block = call->kept_body.block;
+static void hand_over_stored(Call *call, Server *server) {
+    Message request;
+    const void *block = stored_message_read(call->request, &request);
 
-    if (block)
-        request.body = span_of(call->kept_body.data, call->kept_body.len);
-    else
-        request.passed = span_of(call->kept, call->kept_len);
     call_leave_wait_queue(call);
     hand_over(call, server, &request, block);
 }
@@ -221,7 +190,7 @@ static void wait_for_server(Call *call, const Message *message, const void *bloc
         snprintf(text, sizeof(text), "all %u servers are busy and %u calls wait: max_waiting_calls",
                  service->n_servers, service->n_waiting);
         call_fail(call, "ferry.Overloaded", text);
-    } else if (keep(call, message, block) < 0 || call_join_wait_queue(call, false) < 0) {
+    } else if (store(call, message, block) < 0 || call_join_wait_queue(call, false) < 0) {
         call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
     } else {
         mark_crowded(service);
@@ -238,7 +207,7 @@ void call_dispatch(Call *call, const Message *message, const void *block) {
         server = choose_ahead(call, message->call.instance);
     if (!server)
         wait_for_server(call, message, block);
-    else if (may_move(call) && keep(call, message, block) < 0)
+    else if (may_move(call) && store(call, message, block) < 0)
         call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
     else
         hand_over(call, server, message, block);
@@ -272,7 +241,7 @@ static Outcome serve_one(WaitQueue *wait_queue, Service *service, unsigned *pass
             server = choose_ahead(call, call->instance);
         if (server) {
             wait_queue_served(wait_queue, service);
-            hand_over_kept(call, server);
+            hand_over_stored(call, server);
             return SERVED;
         }
         if (call->instance.len == 0 || ++*passed_over == PASSED_OVER_MAX)

@@ -120,7 +120,7 @@ static Waiting pop(Subscription *subscription) {
     backlog->n--;
     subscription->session->n_waiting--;
     if (backlog->n_initial == 0)
-        backlog->bytes -= cost(kept_size(waiting.kept));
+        backlog->bytes -= cost(shared_message_size(waiting.shared));
     return waiting;
 }
 
@@ -135,7 +135,7 @@ static void drop_first(Subscription *subscription) {
         initial_left(subscription, waiting.seq);
     if (waiting.reply)
         gather_lost(topics, waiting.reply);
-    kept_unref(topics->broker, waiting.kept);
+    shared_message_unref(topics->broker, waiting.shared);
 }
 
 bool backlog_fits(const Subscription *subscription, size_t size) {
@@ -157,20 +157,20 @@ static bool make_room(Subscription *subscription, size_t size) {
 
 void backlog_add(Subscription *subscription, Publication *publication, uint64_t seq,
                  uint64_t reply) {
-    size_t size = kept_size_of(publication->message);
-    Kept *kept;
+    size_t size = shared_message_size_of(publication->message);
+    SharedMessage *shared;
 
     if (!subscription->session || !make_room(subscription, size)) {
         miss(subscription, reply);
         return;
     }
-    kept = publication_hold(publication);
-    if (!kept || push(subscription, (Waiting){kept, seq, reply}) < 0) {
+    shared = publication_hold(publication);
+    if (!shared || push(subscription, (Waiting){shared, seq, reply}) < 0) {
         miss(subscription, reply);
         return;
     }
-    kept_ref(kept);
-    subscription->backlog.bytes += cost(kept_size(kept));
+    shared_message_ref(shared);
+    subscription->backlog.bytes += cost(shared_message_size(shared));
     subscription->missed = 0;
     mark_slow(subscription);
 }
@@ -191,30 +191,30 @@ static void tap_waiting(const Subscription *subscription, const Message *out) {
                                               .body = message_body(out)});
 }
 
-static void send_kept(Subscription *subscription, const Waiting *waiting) {
-    Message out = {.op = OP_MESSAGE, .message = {subscription->id, waiting->seq, waiting->reply}};
+static void send_waiting(Subscription *subscription, const Waiting *waiting) {
+    Message out = {.message = {subscription->id, waiting->seq, waiting->reply}};
+    const void *block = stored_message_forward(&waiting->shared->stored, OP_MESSAGE, 0, &out);
 
-    kept_fill(waiting->kept, &out);
     if (__builtin_expect(subscription->topics->broker->tap_generation != 0, 0))
         tap_waiting(subscription, &out);
     subscription->topics->broker->stats.delivered++;
-    session_send(subscription->session, LANE_BULK, &out, waiting->kept->body.block);
+    session_send(subscription->session, LANE_BULK, &out, block);
 }
 
-void backlog_add_initial(Subscription *subscription, Kept *kept) {
-    Waiting waiting = {kept, ++subscription->seq, 0};
+void backlog_add_initial(Subscription *subscription, SharedMessage *shared) {
+    Waiting waiting = {shared, ++subscription->seq, 0};
 
     subscription->topics->broker->work++;
     if (subscription->backlog.n == 0 && session_has_room(subscription->session)) {
         subscription->missed = 0;
-        send_kept(subscription, &waiting);
+        send_waiting(subscription, &waiting);
         return;
     }
     if (push(subscription, waiting) < 0) {
         miss(subscription, 0);
         return;
     }
-    kept_ref(kept);
+    shared_message_ref(shared);
     subscription->backlog.n_initial++;
     subscription->missed = 0;
     mark_slow(subscription);
@@ -233,7 +233,7 @@ uint64_t backlog_clear(Subscription *subscription) {
 
         if (waiting->reply)
             gather_lost(topics, waiting->reply);
-        kept_unref(topics->broker, waiting->kept);
+        shared_message_unref(topics->broker, waiting->shared);
     }
     free_ring(topics->broker, backlog);
     return n;
@@ -250,11 +250,11 @@ static void feed(Subscription *subscription) {
         bool initial = backlog->n_initial > 0;
         Waiting waiting = pop(subscription);
 
-        sent += kept_size(waiting.kept);
-        send_kept(subscription, &waiting);
+        sent += shared_message_size(waiting.shared);
+        send_waiting(subscription, &waiting);
         if (initial)
             initial_left(subscription, waiting.seq);
-        kept_unref(subscription->topics->broker, waiting.kept);
+        shared_message_unref(subscription->topics->broker, waiting.shared);
     }
 }
 

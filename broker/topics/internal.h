@@ -6,7 +6,7 @@
  * it in this list:
  *
  *   tree.c       the trie of patterns, and of topic names
- *   kept.c       stored messages, shared by all that hold them
+ *   shared-message.c  stored messages, shared by all their owners
  *   gather.c     questions and their answers
  *   backlog.c    slow subscribers: messages that wait, messages that are dropped, GAP
  *   members.c    the subscriptions and groups of a pattern
@@ -23,7 +23,7 @@
 
 #include "broker/sessions/session.h"
 #include "broker/taps/tap.h"
-#include "broker/topics/kept.h"
+#include "broker/topics/shared-message.h"
 #include "broker/topics/topics.h"
 #include "broker/topics/tree.h"
 
@@ -58,7 +58,7 @@ typedef struct Members {
 } Members;
 
 typedef struct Waiting {
-    Kept *kept;
+    SharedMessage *shared;
     uint64_t seq, reply;
 } Waiting;
 
@@ -116,7 +116,7 @@ struct Pattern {
 typedef struct Replay {
     uint32_t first, n, cap;
     size_t bytes;
-    Kept *ring[];
+    SharedMessage *ring[];
 } Replay;
 
 /* How many messages to keep, by pattern. Later rules win. */
@@ -143,7 +143,7 @@ struct Topic {
     uint64_t keep_bytes;
     uint64_t n_published;
     TapMark tap;
-    Kept *retained;
+    SharedMessage *retained;
     TopicNode *node;
     Topic *prev, *next; /* topics->clock */
     UT_hash_handle hh;
@@ -184,20 +184,21 @@ struct Publication {
     Topics *topics;
     Session *session; /* of the publisher */
     const Message *message;
-    const void *block; /* the block around message->body, or NULL */
-    Gather *gather;    /* it is a question; NULL: a plain message */
-    Kept *kept;        /* the stored copy, once a holder has asked for it */
-    bool kept_owned;   /* the publication has a reference to it */
-    bool tapped;       /* a tap watches the topic */
-    Message out;       /* the MESSAGE that subscribers get; only numbers and receiver change */
+    const void *block;     /* the block around message->body, or NULL */
+    Gather *gather;        /* it is a question; NULL: a plain message */
+    SharedMessage *shared; /* the stored copy, once a holder has asked for it */
+    bool owns_shared;      /* the publication has a reference to it */
+    bool tapped;           /* a tap watches the topic */
+    Message out;           /* the MESSAGE that subscribers get; only numbers and receiver change */
 };
 
 /* The stored copy of the message, which the publication keeps. NULL: out of memory or room. */
-static inline Kept *publication_hold(Publication *publication) {
-    if (!publication->kept && kept_new(&publication->kept, publication->topics->broker,
-                                       publication->message, publication->block) == 0)
-        publication->kept_owned = true;
-    return publication->kept;
+static inline SharedMessage *publication_hold(Publication *publication) {
+    if (!publication->shared &&
+        shared_message_new(&publication->shared, publication->topics->broker, publication->message,
+                           publication->block) == 0)
+        publication->owns_shared = true;
+    return publication->shared;
 }
 
 /* ---- gather.c ---- */
@@ -238,7 +239,7 @@ void backlog_add(Subscription *subscription, Publication *publication, uint64_t 
 
 /* A retained or replayed message gets the next number, and waits if it must. It is dropped, and
  * counted as missed, only when memory or the total is exhausted. */
-void backlog_add_initial(Subscription *subscription, Kept *kept);
+void backlog_add_initial(Subscription *subscription, SharedMessage *shared);
 
 /* Would a message of this size fit? */
 bool backlog_fits(const Subscription *subscription, size_t size);
@@ -276,7 +277,7 @@ void replay_add(Publication *publication, Topic *topic);
 void replay_clear(Topics *topics, Topic *topic);
 
 /* The i-th message of the ring, the oldest first. */
-Kept **replay_at(Replay *replay, uint32_t i);
+SharedMessage **replay_at(Replay *replay, uint32_t i);
 
 /* The message becomes the topic's retained value, or deletes it. -ENOSPC, -ENOMEM: nothing has
  * changed. */

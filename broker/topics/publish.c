@@ -49,7 +49,7 @@ static void deliver_to(Publication *publication, Pattern *pattern) {
     for (uint32_t i = 0; i < pattern->members.n; i++)
         send_one(publication, pattern->members.at[i]);
     for (group = pattern->groups; group; group = group->hh.next)
-        send_one(publication, group_pick(group, kept_size_of(publication->message)));
+        send_one(publication, group_pick(group, shared_message_size_of(publication->message)));
 }
 
 static void deliver(Publication *publication, const Topic *topic) {
@@ -174,8 +174,8 @@ void topics_publish(Topics *topics, Session *session, const Message *message, co
     publication.message = message;
     publication.block = block;
     publication.gather = NULL;
-    publication.kept = NULL;
-    publication.kept_owned = false;
+    publication.shared = NULL;
+    publication.owns_shared = false;
     publication.tapped = tap_watches(topics->broker, TAP_TOPICS, &topic->tap, message->name);
     if (__builtin_expect(publication.tapped, 0))
         tap_topic(topics->broker, false, OP_PUBLISH, session, &publication);
@@ -183,6 +183,6 @@ void topics_publish(Topics *topics, Session *session, const Message *message, co
         publish_plain(&publication, topic);
     else
         publish_flagged(&publication, topic);
-    if (publication.kept_owned)
-        kept_unref(topics->broker, publication.kept);
+    if (publication.owns_shared)
+        shared_message_unref(topics->broker, publication.shared);
 }

@@ -31,7 +31,7 @@ void topic_update_clock(Topics *topics, Topic *topic) {
 
 /* ---- the last messages ---- */
 
-Kept **replay_at(Replay *replay, uint32_t i) {
+SharedMessage **replay_at(Replay *replay, uint32_t i) {
     i += replay->first;
     return &replay->ring[i < replay->cap ? i : i - replay->cap];
 }
@@ -43,19 +43,19 @@ static void count(Topics *topics, Topic *topic, ptrdiff_t bytes) {
 }
 
 /* Takes the oldest message out; the reference becomes the caller's. */
-static Kept *take_first(Topics *topics, Topic *topic) {
+static SharedMessage *take_first(Topics *topics, Topic *topic) {
     Replay *replay = topic->replay;
-    Kept *kept = *replay_at(replay, 0);
+    SharedMessage *shared = *replay_at(replay, 0);
 
-    count(topics, topic, -(ptrdiff_t)kept_size(kept));
+    count(topics, topic, -(ptrdiff_t)shared_message_size(shared));
     replay->first = replay->first + 1 < replay->cap ? replay->first + 1 : 0;
     replay->n--;
-    return kept;
+    return shared;
 }
 
 void replay_clear(Topics *topics, Topic *topic) {
     while (topic->replay && topic->replay->n > 0)
-        kept_unref(topics->broker, take_first(topics, topic));
+        shared_message_unref(topics->broker, take_first(topics, topic));
     free(topic->replay);
     topic->replay = NULL;
     if (topic->pinned) {
@@ -93,7 +93,7 @@ static bool share_has_room(Topics *topics, const Topic *topic, size_t size) {
 }
 
 static Replay *replay_new(uint32_t cap) {
-    Replay *replay = calloc(1, sizeof(*replay) + cap * sizeof(Kept *));
+    Replay *replay = calloc(1, sizeof(*replay) + cap * sizeof(SharedMessage *));
 
     if (replay)
         replay->cap = cap;
@@ -101,26 +101,26 @@ static Replay *replay_new(uint32_t cap) {
 }
 
 /* The stored message: in the memory of the oldest one, which has to go, if it fits there. */
-static Kept *hold_for_replay(Publication *publication, Topic *topic) {
+static SharedMessage *hold_for_replay(Publication *publication, Topic *topic) {
     Topics *topics = publication->topics;
-    Kept *oldest = NULL;
+    SharedMessage *oldest = NULL;
 
     if (topic->replay->n > 0 && topic->replay->n == topic->replay->cap)
         oldest = take_first(topics, topic);
-    if (oldest && !publication->kept &&
-        kept_reuse(oldest, publication->message, publication->block)) {
-        publication->kept = oldest; /* lent by the ring from now on */
+    if (oldest && !publication->shared &&
+        shared_message_reuse(oldest, publication->message, publication->block)) {
+        publication->shared = oldest; /* lent by the ring from now on */
         return oldest;
     }
-    kept_unref(topics->broker, oldest);
-    return publication_hold(publication) ? kept_ref(publication->kept) : NULL;
+    shared_message_unref(topics->broker, oldest);
+    return publication_hold(publication) ? shared_message_ref(publication->shared) : NULL;
 }
 
 void replay_add(Publication *publication, Topic *topic) {
     Topics *topics = publication->topics;
-    size_t size = kept_size_of(publication->message);
+    size_t size = shared_message_size_of(publication->message);
     Replay *replay = topic->replay;
-    Kept *kept = NULL;
+    SharedMessage *shared = NULL;
 
     /* A replay without the newest message would mislead: the topic keeps no message instead. */
     if (size > topic->keep_bytes || (!topic->ruled && !share_has_room(topics, topic, size))) {
@@ -130,17 +130,17 @@ void replay_add(Publication *publication, Topic *topic) {
     if (!replay)
         replay = topic->replay = replay_new(topic->keep);
     if (replay)
-        kept = hold_for_replay(publication, topic);
-    if (!replay || !kept) {
+        shared = hold_for_replay(publication, topic);
+    if (!replay || !shared) {
         replay_clear(topics, topic);
         return;
     }
     if (topic->ruled)
         pin(topics, topic);
-    *replay_at(replay, replay->n++) = kept;
-    count(topics, topic, (ptrdiff_t)kept_size(kept));
+    *replay_at(replay, replay->n++) = shared;
+    count(topics, topic, (ptrdiff_t)shared_message_size(shared));
     while (replay->bytes > topic->keep_bytes)
-        kept_unref(topics->broker, take_first(topics, topic));
+        shared_message_unref(topics->broker, take_first(topics, topic));
 }
 
 /* ---- the retained value ---- */
@@ -148,24 +148,24 @@ void replay_add(Publication *publication, Topic *topic) {
 int retain(Publication *publication, Topic *topic) {
     Topics *topics = publication->topics;
     Broker *broker = topics->broker;
-    Kept *kept = NULL;
+    SharedMessage *shared = NULL;
 
     if (publication->message->body.len > 0) {
         if (!topic->retained && topics->n_retained >= broker->limits.max_names)
             return -ENOSPC;
-        if (broker->stored_bytes + kept_size_of(publication->message) >
+        if (broker->stored_bytes + shared_message_size_of(publication->message) >
             broker->limits.max_total_bytes)
             return -ENOSPC;
-        kept = publication_hold(publication);
-        if (!kept)
+        shared = publication_hold(publication);
+        if (!shared)
             return -ENOMEM;
-        kept_ref(kept);
+        shared_message_ref(shared);
     }
     if (topic->retained)
         topics->n_retained--;
-    kept_unref(broker, topic->retained);
-    topic->retained = kept;
-    if (kept)
+    shared_message_unref(broker, topic->retained);
+    topic->retained = shared;
+    if (shared)
         topics->n_retained++;
     topic_update_clock(topics, topic);
     return 0;

@@ -16,7 +16,7 @@ static void topic_free(Topics *topics, Topic *topic) {
     replay_clear(topics, topic);
     if (topic->retained)
         topics->n_retained--;
-    topic->retained = kept_unref(topics->broker, topic->retained);
+    topic->retained = shared_message_unref(topics->broker, topic->retained);
     if (topic->in_clock) {
         DL_DELETE(topics->clock, topic);
         topics->n_clock--;

@@ -333,12 +333,13 @@ ferry_reply *reply_new(Span body, const void *block) {
 static void send_again(Core *core, PendingCall *call, uint64_t now_ms) {
     uint64_t left_ms = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 1;
     ferry_error error = FERRY_ERROR_INIT;
+    const void *block;
     Message message;
     int r;
 
-    record_read(call->record, &message);
+    block = record_read(call->record, &message);
     message.call.timeout_ms = left_ms;
-    r = send_call(core, call, &message, call->record->block);
+    r = send_call(core, call, &message, block);
     if (r == -EAGAIN) {
         call->state = CALL_BACKOFF;
         timer_arm(&core->timers, &call->timer, now_ms + 1, on_timer);

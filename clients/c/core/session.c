@@ -67,6 +67,7 @@ void deferred_claim(Core *core, uint64_t id,
 
     core->last_deferred = NULL;
     while ((record = *at)) {
+        const void *block;
         Message message;
 
         /* The ids of streams that we serve differ from the ids of our own calls, so an answer never
@@ -78,8 +79,8 @@ void deferred_claim(Core *core, uint64_t id,
         }
         *at = record->next;
         core->deferred_bytes -= record_size(record);
-        record_read(record, &message);
-        fn(core, request, &message, record->block);
+        block = record_read(record, &message);
+        fn(core, request, &message, block);
         record_free(record);
     }
 }
@@ -162,12 +163,13 @@ bool deferred_run(Core *core) {
         return false;
     }
     do {
+        const void *block;
         Message message;
 
         record = deferred_take(core);
-        record_read(record, &message);
+        block = record_read(record, &message);
         if (!core->closed)
-            dispatch(core, &message, record->block, false);
+            dispatch(core, &message, block, false);
         record_free(record);
     } while (record != last && core->deferred);
     if (!core->deferred)
@@ -211,9 +213,9 @@ void unsent_pump(Core *core) {
     while (core->unsent) {
         Record *record = core->unsent;
         Message message;
+        const void *block = record_read(record, &message);
 
-        record_read(record, &message);
-        if (link_put(core->link, (Lane)record->lane, &message, record->block) < 0)
+        if (link_put(core->link, (Lane)record->lane, &message, block) < 0)
             return;
         core->unsent = record->next;
         if (!core->unsent)

@@ -104,10 +104,8 @@ void push_log_give_back(PushLog *log, Push *push) {
 const void *push_read(const Push *push, Message *message) {
     Reader reader;
 
-    if (push->record) {
-        record_read(push->record, message);
-        return push->record->block;
-    }
+    if (push->record)
+        return record_read(push->record, message);
     reader = reader_of(push->bytes, push->len);
     *message = (Message){0};
     message_read(&reader, message);

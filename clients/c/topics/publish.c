@@ -39,9 +39,9 @@ void before_connect_up(Core *core) {
     while (core->before_connect) {
         Record *record = core->before_connect;
         Message message;
+        const void *block = record_read(record, &message);
 
-        record_read(record, &message);
-        link_put(core->link, LANE_BULK, &message, record->block);
+        link_put(core->link, LANE_BULK, &message, block);
         core->before_connect = record->next;
         record_free(record);
     }

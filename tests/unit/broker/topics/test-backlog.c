@@ -5,7 +5,7 @@
 
 /* The bytes that one message of the tests ("t", one digit) counts as. */
 static size_t message_cost(void) {
-    return sizeof(Kept) + sizeof(Waiting) + 6;
+    return sizeof(SharedMessage) + sizeof(Waiting) + 6;
 }
 
 static void start(TopicFixture *f, Session **a, const char *overflow, unsigned messages) {
