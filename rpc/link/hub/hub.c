@@ -62,13 +62,6 @@ int hub_wait(Hub *hub, int fd, int timeout_ms) {
 
 /* ---- in ---- */
 
-void peer_handled(Peer *peer) {
-    uint64_t grant = peer->gone || peer->closing ? 0 : inbox_handled(&peer->in);
-
-    if (grant > 0)
-        peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .credit.bytes = grant}, NULL);
-}
-
 /* The batch before this one has been handled. */
 static void settle(Hub *hub) {
     if (hub->lent)
@@ -173,25 +166,6 @@ int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret
 }
 
 /* ---- out ---- */
-
-void peer_touch(Peer *peer) {
-    if (peer->touched || peer->gone)
-        return;
-    peer->touched = true;
-    link_out(peer);
-    link_in(&peer->hub->touched, peer);
-}
-
-int peer_put(Peer *peer, Lane lane, const Message *message, const void *block) {
-    int r;
-
-    if (peer->gone || (peer->closing && lane != LANE_CONTROL))
-        return 0;
-    r = outbox_put(&peer->out, lane, message, block);
-    if (r == 0)
-        peer_touch(peer);
-    return r;
-}
 
 static void flush_peer(Peer *peer) {
     int r;

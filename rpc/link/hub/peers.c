@@ -92,6 +92,34 @@ const char *peer_address(const Peer *peer, char to[CONNECTION_ADDRESS_MAX]) {
     return to;
 }
 
+/* ---- out ---- */
+
+void peer_touch(Peer *peer) {
+    if (peer->touched || peer->gone)
+        return;
+    peer->touched = true;
+    link_out(peer);
+    link_in(&peer->hub->touched, peer);
+}
+
+int peer_put(Peer *peer, Lane lane, const Message *message, const void *block) {
+    int r;
+
+    if (peer->gone || (peer->closing && lane != LANE_CONTROL))
+        return 0;
+    r = outbox_put(&peer->out, lane, message, block);
+    if (r == 0)
+        peer_touch(peer);
+    return r;
+}
+
+void peer_handled(Peer *peer) {
+    uint64_t grant = peer->gone || peer->closing ? 0 : inbox_handled(&peer->in);
+
+    if (grant > 0)
+        peer_put(peer, LANE_CONTROL, &(Message){.op = OP_CREDIT, .credit.bytes = grant}, NULL);
+}
+
 /* ---- its end ---- */
 
 void peer_mark_gone(Peer *peer) {
