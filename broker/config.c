@@ -24,6 +24,8 @@ static const struct {
 } settings[] = {
     {"max_body", SETTING_BYTES, false, offsetof(Limits, max_body)},
     {"max_connections", SETTING_COUNT, false, offsetof(Limits, max_connections)},
+    {"max_connections_per_address", SETTING_COUNT, false,
+     offsetof(Limits, max_connections_per_address)},
     {"max_names", SETTING_COUNT, false, offsetof(Limits, max_names)},
     {"max_subscriptions", SETTING_COUNT, false, offsetof(Limits, max_subscriptions)},
     {"max_serves", SETTING_COUNT, false, offsetof(Limits, max_serves)},
@@ -125,8 +127,9 @@ static void set_limit(Reading *reading, size_t i, const char *value) {
 }
 
 static void refuse_name(Reading *reading, const char *name) {
-    enum { N_OTHERS = 4 };
-    const char *names[N_SETTINGS + N_OTHERS] = {"bind", "data", "log_level", "drain_timeout"};
+    enum { N_OTHERS = 5 };
+    const char *names[N_SETTINGS + N_OTHERS] = {"bind", "data", "ipc_mode", "log_level",
+                                                "drain_timeout"};
     const char *nearest;
 
     for (size_t i = 0; i < N_SETTINGS; i++)
@@ -152,6 +155,18 @@ static void set_bind(Reading *reading, const char *value) {
         config->binds[config->n_binds++] = copy;
 }
 
+/* Permissions, as chmod(1) takes them in digits. */
+static void set_ipc_mode(Reading *reading, const char *value) {
+    size_t len = strlen(value);
+
+    if (len < 3 || len > 4 || value[strspn(value, "01234567")] || (len == 4 && *value != '0') ||
+        strtoul(value, NULL, 8) == 0)
+        add_error(reading->config, reading->line,
+                  "ipc_mode is three octal digits, for example 600 or 660, not '%s'", value);
+    else
+        reading->config->ipc_mode = (unsigned)strtoul(value, NULL, 8);
+}
+
 static void set_broker(Reading *reading, const char *name, const char *value) {
     Config *config = reading->config;
     const char *problem;
@@ -163,6 +178,8 @@ static void set_broker(Reading *reading, const char *name, const char *value) {
     } else if (strcmp(name, "data") == 0) {
         free(config->data);
         config->data = strdup(value);
+    } else if (strcmp(name, "ipc_mode") == 0) {
+        set_ipc_mode(reading, value);
     } else if (strcmp(name, "log_level") == 0) {
         if (log_level_parse(value, &level) < 0)
             add_error(config, reading->line, "log_level is error, warning, info or debug, not '%s'",

@@ -39,7 +39,8 @@ typedef struct Config {
     char *binds[BINDS_MAX];
     size_t n_binds;
     char *data;
-    int log_level; /* LogLevel; -1: not set */
+    unsigned ipc_mode; /* permissions of socket files; 0: as the umask says */
+    int log_level;     /* LogLevel; -1: not set */
     uint32_t drain_timeout_ms;
     Limits limits;
     ConfigRule *rules;                     /* in the order of the file */

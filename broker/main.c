@@ -160,6 +160,8 @@ static int open_rooms(Program *program, ferry_error *reterr) {
     HubOptions options = {.max_body = program->config.limits.max_body,
                           .max_transfer_bytes = program->config.limits.max_transfer_bytes,
                           .max_connections = program->config.limits.max_connections,
+                          .max_per_address = program->config.limits.max_connections_per_address,
+                          .ipc_mode = program->config.ipc_mode,
                           .spin_us = SPIN_US,
                           .on_gone = on_gone,
                           .on_refused = on_refused,
@@ -280,6 +282,7 @@ static void reload(Program *program) {
      * use of a limit can be stricter. The endpoints do not change without a restart. */
     config.limits.max_body = before.max_body;
     config.limits.max_connections = before.max_connections;
+    config.limits.max_connections_per_address = before.max_connections_per_address;
     config.limits.max_transfer_bytes = before.max_transfer_bytes;
     broker->limits = config.limits;
     queues_reload(broker->queues);

@@ -8,6 +8,7 @@
 const Limits limits_default = {
     .max_body = WIRE_BODY_MAX,
     .max_connections = 0,
+    .max_connections_per_address = 0,
     .max_names = 100000,
     .max_subscriptions = 10000,
     .max_serves = 1000,

@@ -7,15 +7,16 @@
 #include <stdint.h>
 
 typedef struct Limits {
-    uint32_t max_body;             /* bytes of one body */
-    uint32_t max_connections;      /* 0: the descriptor limit decides */
-    uint32_t max_names;            /* services; retained topics; queues: this many of each */
-    uint32_t max_subscriptions;    /* of one session */
-    uint32_t max_serves;           /* services offered by one session */
-    uint32_t max_pulls;            /* of one session */
-    uint32_t max_calls;            /* unanswered calls of one session */
-    uint32_t max_waiting_calls;    /* calls that wait for one service */
-    uint32_t max_slots;            /* of one SERVE or PULL */
+    uint32_t max_body;                    /* bytes of one body */
+    uint32_t max_connections;             /* 0: the descriptor limit decides */
+    uint32_t max_connections_per_address; /* 0: no limit */
+    uint32_t max_names;                   /* services; retained topics; queues: this many of each */
+    uint32_t max_subscriptions;           /* of one session */
+    uint32_t max_serves;                  /* services offered by one session */
+    uint32_t max_pulls;                   /* of one session */
+    uint32_t max_calls;                   /* unanswered calls of one session */
+    uint32_t max_waiting_calls;           /* calls that wait for one service */
+    uint32_t max_slots;                   /* of one SERVE or PULL */
     uint64_t max_subscriber_bytes; /* backlog of one subscriber before messages are dropped */
     uint64_t max_session_bytes;    /* waiting for one session before it is cut as slow */
     uint64_t max_total_bytes;      /* in queues, retained values and backlogs together */

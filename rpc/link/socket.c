@@ -128,20 +128,57 @@ static int clear_path(const SocketAddress *address, socklen_t len) {
     return unlink(path) < 0 ? -errno : 0;
 }
 
-static int bind_to(int fd, const SocketAddress *address, socklen_t len) {
-    const int one = 1;
+typedef struct Listening {
+    unsigned ipc_mode; /* 0: as the umask says */
+    bool both;         /* an IPv6 socket takes IPv4 connections, too */
+} Listening;
+
+static int bind_to(int fd, const SocketAddress *address, socklen_t len, const Listening *how) {
+    const int one = 1, v6_only = !how->both;
 
     if (address->any.sa_family != AF_UNIX)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     if (address->any.sa_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-    if (bind(fd, &address->any, len) < 0 || listen(fd, BACKLOG) < 0)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only));
+    if (bind(fd, &address->any, len) < 0)
         return -errno;
-    return 0;
+    /* Before listen(), so that nobody connects while the permissions are wider. */
+    if (address->any.sa_family == AF_UNIX && *address->un.sun_path && how->ipc_mode != 0 &&
+        chmod(address->un.sun_path, how->ipc_mode) < 0)
+        return -errno;
+    return listen(fd, BACKLOG) < 0 ? -errno : 0;
 }
 
-int socket_listen(const char *endpoint, int *ret_fd, char ret_endpoint[SOCKET_TEXT_MAX]) {
-    SocketAddress address;
+static int open_bound(const SocketAddress *address, socklen_t len, const Listening *how) {
+    int fd = socket_of(address), r;
+
+    if (fd < 0)
+        return fd;
+    r = bind_to(fd, address, len, how);
+    if (r < 0)
+        close(fd);
+    return r < 0 ? r : fd;
+}
+
+/* All addresses of both families, on the port of an IPv4 address. */
+static SocketAddress all_of_both(const SocketAddress *v4) {
+    SocketAddress both = {.v6 = {.sin6_family = AF_INET6, .sin6_port = v4->v4.sin_port}};
+
+    return both;
+}
+
+void socket_unmap(SocketAddress *address) {
+    struct sockaddr_in6 v6 = address->v6;
+
+    if (v6.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+        return;
+    *address = (SocketAddress){.v4 = {.sin_family = AF_INET, .sin_port = v6.sin6_port}};
+    memcpy(&address->v4.sin_addr, v6.sin6_addr.s6_addr + 12, 4);
+}
+
+int socket_listen(const char *endpoint, unsigned ipc_mode, int *ret_fd,
+                  char ret_endpoint[SOCKET_TEXT_MAX]) {
+    SocketAddress address, both;
     socklen_t len = address_of(endpoint, &address);
     char text[SOCKET_TEXT_MAX];
     int fd, r;
@@ -149,15 +186,19 @@ int socket_listen(const char *endpoint, int *ret_fd, char ret_endpoint[SOCKET_TE
     if (len == 0)
         return -ENODEV;
     r = address.any.sa_family == AF_UNIX ? clear_path(&address, len) : 0;
-    fd = r < 0 ? r : socket_of(&address);
+    if (r < 0)
+        return r;
+    fd = -EAFNOSUPPORT;
+    if (strncmp(endpoint, "tcp://*:", 8) == 0) {
+        both = all_of_both(&address);
+        fd = open_bound(&both, sizeof(both.v6), &(Listening){.both = true});
+    }
+    if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL)
+        fd = open_bound(&address, len, &(Listening){.ipc_mode = ipc_mode});
     if (fd < 0)
         return fd;
-    r = bind_to(fd, &address, len);
-    if (r < 0) {
-        close(fd);
-        return r;
-    }
     snprintf(ret_endpoint, SOCKET_TEXT_MAX, "%s", endpoint);
+    len = sizeof(address);
     if (address.any.sa_family != AF_UNIX && getsockname(fd, &address.any, &len) == 0) {
         socket_text(fd, &address.any, text);
         snprintf(ret_endpoint, SOCKET_TEXT_MAX, "tcp://%.*s", SOCKET_TEXT_MAX - 7, text);

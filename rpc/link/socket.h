@@ -18,10 +18,17 @@ typedef union SocketAddress {
 enum { SOCKET_TEXT_MAX = 256 };
 
 /* Opens a non-blocking, close-on-exec socket that listens. A host may be '*', a numeric address,
- * localhost or the name of an interface. A socket file without a listener is replaced. ret_endpoint
- * receives the bound endpoint: port 0 or '*' picks a port. -EADDRINUSE; -EEXIST: the path exists
- * and is not a socket; -ENODEV: the interface does not exist; and the errors of bind(). */
-int socket_listen(const char *endpoint, int *ret_fd, char ret_endpoint[SOCKET_TEXT_MAX]);
+ * localhost or the name of an interface; '*' is all addresses of both families. A socket file
+ * without a listener is replaced; the new one has these permissions (0: as the umask says).
+ * ret_endpoint receives the bound endpoint: port 0 or '*' picks a port. -EADDRINUSE; -EEXIST: the
+ * path exists and is not a socket; -ENODEV: the interface does not exist; and the errors of bind().
+ */
+int socket_listen(const char *endpoint, unsigned ipc_mode, int *ret_fd,
+                  char ret_endpoint[SOCKET_TEXT_MAX]);
+
+/* An IPv4 peer of a listener of both families has an IPv6 address that contains its own: makes it
+ * an IPv4 address. */
+void socket_unmap(SocketAddress *address);
 
 /* Starts to connect; the socket becomes writable when that has ended. A host must be numeric. */
 int socket_connect(const char *endpoint, int *ret_fd);

@@ -3,6 +3,7 @@
 
 #include "support/raw-peer.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,10 +21,21 @@
 enum { GREETING = 64, KEPT_MAX = 1024, FRAME_MAX = 300000, FLAG_LONG = 2, FLAG_COMMAND = 4 };
 
 int raw_connect(uint16_t port) {
+    return raw_connect_from("127.0.0.1", port);
+}
+
+int raw_connect_from(const char *source, uint16_t port) {
+    struct sockaddr_in from = {.sin_family = AF_INET};
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    inet_pton(AF_INET, source, &from.sin_addr);
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0) {
+        close(fd);
+        return -1;
+    }
     if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         close(fd);
         return -1;
@@ -203,19 +215,24 @@ Heard raw_hear(int fd, unsigned op, int timeout_ms, Message *ret) {
     }
 }
 
-int raw_session(uint16_t port, uint64_t credit) {
+bool raw_begin(int fd, uint64_t credit) {
     uint8_t client[WIRE_TOKEN];
     Message welcome;
-    int fd = raw_connect(port);
 
     random_bytes(client, sizeof(client));
-    if (fd >= 0 && raw_greet(fd, NULL, 0) &&
-        raw_say(fd, &(Message){.op = OP_HELLO,
-                               .hello.version_min = 1,
-                               .hello.version_max = 1,
-                               .hello.client = span_of(client, sizeof(client)),
-                               .hello.bytes = credit}) &&
-        raw_hear(fd, OP_WELCOME, 10000, &welcome) == HEARD)
+    return raw_greet(fd, NULL, 0) &&
+           raw_say(fd, &(Message){.op = OP_HELLO,
+                                  .hello.version_min = 1,
+                                  .hello.version_max = 1,
+                                  .hello.client = span_of(client, sizeof(client)),
+                                  .hello.bytes = credit}) &&
+           raw_hear(fd, OP_WELCOME, 10000, &welcome) == HEARD;
+}
+
+int raw_session(uint16_t port, uint64_t credit) {
+    int fd = raw_connect(port);
+
+    if (fd >= 0 && raw_begin(fd, credit))
         return fd;
     if (fd >= 0)
         close(fd);

@@ -19,6 +19,8 @@ typedef enum Heard { HEARD, HEARD_NOTHING, HEARD_CUT } Heard;
 
 /* A connection to a port of loopback, or -1. */
 int raw_connect(uint16_t port);
+/* The same, from another address of loopback, such as "127.0.0.2". */
+int raw_connect_from(const char *source, uint16_t port);
 
 /* Exchanges ZMTP's greetings and READY, as a DEALER with this routing id (len 0: no id). */
 bool raw_greet(int fd, const void *routing_id, size_t len);
@@ -26,6 +28,8 @@ bool raw_greet(int fd, const void *routing_id, size_t len);
 /* Connects, greets, sends HELLO, reads WELCOME: a session that gets no more credit than
  * `credit`. */
 int raw_session(uint16_t port, uint64_t credit);
+/* The same on a connection that is already open; false: it did not become a session. */
+bool raw_begin(int fd, uint64_t credit);
 
 bool raw_bytes(int fd, const void *data, size_t len);
 bool raw_frame(int fd, const void *data, size_t len, int flags);

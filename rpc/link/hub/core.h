@@ -2,8 +2,12 @@
 #pragma once
 
 /*
- * The parts that these files share: hub.c (batches in and out), open.c (creating the hub,
- * listening, accepting) and peers.c (a peer's life: its stages, deadlines and end).
+ * The records and functions that these files share. A file calls only files above it in this list:
+ *
+ *   peers.c   a peer's life: its stages, deadlines, outbox and end
+ *   places.c  how many connections there may be, and which one leaves for a new one
+ *   open.c    creating the hub, listening, accepting
+ *   hub.c     waiting, batches in and out
  */
 
 #include <sys/epoll.h>
@@ -39,6 +43,7 @@ struct Hub {
     size_t max_connections, n_connections, n_heard;
     Listener listeners[LISTENERS_MAX];
     unsigned n_listeners;
+    Origin *origins;       /* uthash: the addresses that connections come from */
     bool pauses_accepting; /* the process has no free descriptor */
     ReadBuffer buffer;
     InboxTotal transfers;
@@ -77,22 +82,28 @@ static inline void link_out(Peer *peer) {
 
 void hub_accept(Hub *hub, Listener *listener);
 
+/* ---- places.c ---- */
+
+/* Counts a new connection from this address. *ret: to be given back by place_leave(); NULL: the
+ * address is not counted. Returns NULL, or the reason why the connection has no place. */
+const char *place_take(Hub *hub, const SocketAddress *address, Origin **ret);
+void place_leave(Hub *hub, Origin *origin);
+
 /* ---- peers.c ---- */
 
-/* Takes over fd; address: address of the other end. */
-void peer_new(Hub *hub, int fd, const SocketAddress *address);
+/* Takes over fd and its place; address: address of the other end. */
+void peer_new(Hub *hub, int fd, const SocketAddress *address, Origin *origin);
 void peer_free(Peer *peer);
 void peer_enter(Peer *peer, Stage stage);
 /* Closes the connection now; on_gone follows in hub_flush(). */
 void peer_mark_gone(Peer *peer);
-/* Logs the problem and closes the connection. */
+/* Logs the problem and closes the connection now. */
+void peer_cut(Peer *peer, const char *problem);
+/* Logs the problem and closes the connection, after the messages on its control lane are sent. */
 void peer_refuse_it(Peer *peer, const char *problem);
 /* Frees the peers that are gone; true: there were some. */
 bool hub_bury(Hub *hub);
 /* Starts to check for deadlines that have passed. */
 void hub_begin_looking(Hub *hub);
-/* Makes room for a new connection by closing the oldest one that has sent no message. False: all
- * peers have sent messages. */
-bool hub_drop_oldest_stranger(Hub *hub);
 /* Makes epoll watch for the events that this peer waits for. */
 void peer_watch(Peer *peer);

@@ -14,6 +14,7 @@
 #include "rpc/link/inbox.h"
 
 typedef struct Hub Hub;
+typedef struct Origin Origin;
 
 enum {
     CONNECTION_ADDRESS_MAX = 64,
@@ -34,6 +35,7 @@ typedef struct Peer {
     Timer close; /* ends the wait for the other end after peer_close() */
     uint64_t since_ms, gone_ms;
     struct sockaddr_in6 address; /* or an IPv4 address, or AF_UNIX without an address */
+    Origin *origin;              /* see places.c; NULL: its address is not counted */
     pid_t pid;                   /* of the process at the other end of a Unix socket */
     bool touched, was_heard, closing, gone;
     bool is_full, watches_room; /* its socket is full; epoll reports when it has room */
@@ -45,6 +47,8 @@ typedef struct HubOptions {
     /* Bytes of large bodies in transfer, of all peers together; 0: no limit. */
     uint64_t max_transfer_bytes;
     unsigned max_connections; /* 0: the descriptor limit, less 64 in reserve */
+    unsigned max_per_address; /* connections of one IPv4 address or IPv6 /64 network; 0: no limit */
+    unsigned ipc_mode;        /* permissions of socket files; 0: as the umask says */
     unsigned spin_us;         /* how long to poll before sleeping; 0: not at all */
     /* The peer's connection is gone: peer->session should end too. The hub frees the peer
      * afterwards. */

@@ -104,7 +104,7 @@ int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[256], ferry_error
     if (hub->n_listeners == LISTENERS_MAX)
         return error_set_code(reterr, -ENOSPC, "a broker listens on at most %d endpoints",
                               LISTENERS_MAX);
-    r = socket_listen(endpoint, &listener->fd, bound);
+    r = socket_listen(endpoint, hub->options.ipc_mode, &listener->fd, bound);
     if (r < 0)
         return bind_error(endpoint, r, reterr);
     if (epoll_ctl(hub->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) < 0) {
@@ -143,13 +143,18 @@ static void pause_accepting(Hub *hub) {
     timer_arm(&hub->timers, &hub->accept_again, hub->now_ms + ACCEPT_PAUSE_MS, on_accept_again);
 }
 
-static void refuse_for_lack_of_room(Hub *hub, int fd, const SocketAddress *address) {
+static void accept_one(Hub *hub, int fd, const SocketAddress *address) {
+    Origin *origin = NULL;
+    const char *problem = place_take(hub, address, &origin);
     char text[SOCKET_TEXT_MAX];
 
+    if (!problem) {
+        peer_new(hub, fd, address, origin);
+        return;
+    }
     socket_text(fd, &address->any, text);
     if (hub->options.on_refused)
-        hub->options.on_refused("there are as many connections as may be", false, text,
-                                hub->options.ctx);
+        hub->options.on_refused(problem, false, text, hub->options.ctx);
     close(fd);
 }
 
@@ -166,9 +171,7 @@ void hub_accept(Hub *hub, Listener *listener) {
                 return;
             continue;
         }
-        if (hub->n_connections >= hub->max_connections && !hub_drop_oldest_stranger(hub))
-            refuse_for_lack_of_room(hub, fd, &address);
-        else
-            peer_new(hub, fd, &address);
+        socket_unmap(&address);
+        accept_one(hub, fd, &address);
     }
 }

@@ -31,7 +31,7 @@ void peer_enter(Peer *peer, Stage stage) {
         peer->since_ms = hub->now_ms;
 }
 
-void peer_new(Hub *hub, int fd, const SocketAddress *address) {
+void peer_new(Hub *hub, int fd, const SocketAddress *address, Origin *origin) {
     Peer *peer = calloc(1, sizeof(*peer));
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
     struct ucred other = {0};
@@ -40,11 +40,13 @@ void peer_new(Hub *hub, int fd, const SocketAddress *address) {
     if (!peer || epoll_ctl(hub->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
         free(peer);
         close(fd);
+        place_leave(hub, origin);
         return;
     }
     socket_tune(fd);
     connection_open(&peer->connection, fd, true, &hub->buffer, hub->now_ms);
     peer->hub = hub;
+    peer->origin = origin;
     peer->in.max_body = hub->options.max_body;
     peer->in.total = &hub->transfers;
     peer->in.granted = WIRE_CREDIT;
@@ -54,7 +56,6 @@ void peer_new(Hub *hub, int fd, const SocketAddress *address) {
         getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &other, &len) == 0)
         peer->pid = other.pid;
     DL_APPEND2(hub->stages[STAGE_GREETING], peer, place_prev, place_next);
-    hub->n_connections++;
     peer_touch(peer); /* our greeting leaves at once */
 }
 
@@ -138,7 +139,8 @@ void peer_mark_gone(Peer *peer) {
         if (hub->events[i].data.ptr == peer)
             hub->events[i].events = 0;
     connection_close(&peer->connection);
-    hub->n_connections--;
+    place_leave(hub, peer->origin);
+    peer->origin = NULL;
     hub->n_heard -= peer->was_heard;
     timer_disarm(&hub->timers, &peer->close);
     peer_enter(peer, STAGE_LEAVING);
@@ -179,6 +181,11 @@ static void tell(const Peer *peer, const char *problem, bool is_harmless) {
         options->on_refused(problem, is_harmless, peer_address(peer, address), options->ctx);
 }
 
+void peer_cut(Peer *peer, const char *problem) {
+    tell(peer, problem, false);
+    peer_mark_gone(peer);
+}
+
 void peer_refuse_it(Peer *peer, const char *problem) {
     if (peer->closing || peer->gone)
         return;
@@ -206,30 +213,13 @@ bool hub_bury(Hub *hub) {
 
 /* ---- deadlines ---- */
 
-static void cut_stranger(Peer *peer, const char *problem) {
-    tell(peer, problem, false);
-    peer_mark_gone(peer);
-}
-
-bool hub_drop_oldest_stranger(Hub *hub) {
-    Peer *greeting = hub->stages[STAGE_GREETING], *silent = hub->stages[STAGE_SILENT];
-    Peer *oldest = greeting;
-
-    if (!oldest || (silent && silent->since_ms < greeting->since_ms))
-        oldest = silent;
-    if (!oldest)
-        return false;
-    cut_stranger(oldest, "it had sent no message when the broker needed its place");
-    return true;
-}
-
 static void cut_late_ones(Hub *hub, Stage stage, uint64_t longest_ms, const char *problem) {
     Peer *peer;
 
     for (unsigned n = 0; n < LOOKS_MAX && (peer = hub->stages[stage]); n++) {
         if (hub->now_ms < peer->since_ms + longest_ms)
             return;
-        cut_stranger(peer, problem);
+        peer_cut(peer, problem);
     }
 }
 

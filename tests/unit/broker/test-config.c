@@ -56,6 +56,7 @@ static void settings_are_taken_over(void) {
                               "bind = ipc:///run/ferry\n"
                               "bind = tcp://127.0.0.1:1\n"
                               "data = /var/lib/ferry\n"
+                              "ipc_mode = 0660\n"
                               "log_level = debug\n"
                               "drain_timeout = 5s\n"
                               "max_body = 16M\n"
@@ -66,6 +67,7 @@ static void settings_are_taken_over(void) {
     CU_ASSERT_EQUAL(config.n_binds, 2);
     CU_ASSERT_STRING_EQUAL(config.binds[1], "tcp://127.0.0.1:1");
     CU_ASSERT_STRING_EQUAL(config.data, "/var/lib/ferry");
+    CU_ASSERT_EQUAL(config.ipc_mode, 0660);
     CU_ASSERT_EQUAL(config.log_level, 3);
     CU_ASSERT_EQUAL(config.drain_timeout_ms, 5000);
     CU_ASSERT_EQUAL(config.limits.max_body, 16 << 20);
@@ -85,6 +87,8 @@ static void what_is_wrong_is_said_with_its_line(void) {
     refused("[broker]\nretry = soon\n", "retry = soon: a time is written as");
     refused("[broker]\nlog_level = loud\n", "log_level is error, warning");
     refused("[broker]\ndrain_timeout = x\n", "drain_timeout = x: a time is written as");
+    refused("[broker]\nipc_mode = 888\n", "ipc_mode is three octal digits");
+    refused("[broker]\nipc_mode = 0\n", "ipc_mode is three octal digits");
     refused("[broker]\nlog_levle = info\n", "did you mean 'log_level'?");
     refused("[brokr]\nmax_calls = 1\n", "unknown section [brokr]");
     refused("max_calls = 1\n", "unknown section []");

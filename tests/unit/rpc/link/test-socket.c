@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/suite.h"
@@ -16,7 +18,7 @@ static void expect_connects(const char *endpoint) {
     struct pollfd wait;
     int listener = -1, fd = -1;
 
-    CU_ASSERT_EQUAL_FATAL(socket_listen(endpoint, &listener, bound), 0);
+    CU_ASSERT_EQUAL_FATAL(socket_listen(endpoint, 0, &listener, bound), 0);
     CU_ASSERT_EQUAL_FATAL(socket_connect(bound, &fd), 0);
     wait = (struct pollfd){fd, POLLOUT, 0};
     CU_ASSERT_EQUAL(poll(&wait, 1, 60000), 1);
@@ -37,11 +39,55 @@ static void it_listens_and_connects_by_both_families(void) {
     expect_connects("ipc://@ferry-test-socket");
 }
 
+static void a_star_takes_connections_of_both_families(void) {
+    char endpoint[64];
+    int listener = -1, port;
+
+    CU_ASSERT_EQUAL_FATAL(socket_listen("tcp://*:*", 0, &listener, bound), 0);
+    port = atoi(strrchr(bound, ':') + 1);
+    for (int i = 0; i < 2; i++) {
+        SocketAddress address = {0};
+        socklen_t len = sizeof(address);
+        struct pollfd wait = {listener, POLLIN, 0};
+        char text[SOCKET_TEXT_MAX];
+        int fd = -1, accepted;
+
+        if (i == 1 && access("/proc/net/if_inet6", R_OK) != 0)
+            break;
+        snprintf(endpoint, sizeof(endpoint), i ? "tcp://[::1]:%d" : "tcp://127.0.0.1:%d", port);
+        CU_ASSERT_EQUAL_FATAL(socket_connect(endpoint, &fd), 0);
+        CU_ASSERT_EQUAL(poll(&wait, 1, 60000), 1);
+        accepted = accept(listener, &address.any, &len);
+        CU_ASSERT_TRUE(accepted >= 0);
+        socket_unmap(&address);
+        socket_text(accepted, &address.any, text);
+        CU_ASSERT_EQUAL(strncmp(text, i ? "[::1]:" : "127.0.0.1:", i ? 6 : 10), 0);
+        close(fd);
+        close(accepted);
+    }
+    close(listener);
+}
+
+static void a_socket_file_has_its_permissions_before_anybody_connects(void) {
+    char folder[] = "/tmp/ferry-socket-XXXXXX", endpoint[64];
+    struct stat status;
+    int fd = -1;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    snprintf(endpoint, sizeof(endpoint), "ipc://%s/socket", folder);
+    CU_ASSERT_EQUAL_FATAL(socket_listen(endpoint, 0640, &fd, bound), 0);
+    CU_ASSERT_EQUAL_FATAL(stat(endpoint + 6, &status), 0);
+    CU_ASSERT_EQUAL(status.st_mode & 0777, 0640);
+    close(fd);
+    unlink(endpoint + 6);
+    rmdir(folder);
+}
+
 static void nobody_there_is_an_error(void) {
     struct pollfd wait;
     int fd = -1;
 
-    CU_ASSERT_EQUAL(socket_listen("tcp://no-such-interface:1", &fd, bound), -ENODEV);
+    CU_ASSERT_EQUAL(socket_listen("tcp://no-such-interface:1", 0, &fd, bound), -ENODEV);
     CU_ASSERT_EQUAL(socket_connect("ipc:///tmp/ferry-nobody-is-here", &fd), -ENOENT);
     CU_ASSERT_EQUAL_FATAL(socket_connect("tcp://127.0.0.1:1", &fd), 0);
     wait = (struct pollfd){fd, POLLOUT, 0};
@@ -57,16 +103,16 @@ static void a_socket_file_is_replaced_if_nobody_listens(void) {
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
     snprintf(endpoint, sizeof(endpoint), "ipc://%s/socket", folder);
-    CU_ASSERT_EQUAL(socket_listen(endpoint, &first, bound), 0);
-    CU_ASSERT_EQUAL(socket_listen(endpoint, &second, bound), -EADDRINUSE);
+    CU_ASSERT_EQUAL(socket_listen(endpoint, 0, &first, bound), 0);
+    CU_ASSERT_EQUAL(socket_listen(endpoint, 0, &second, bound), -EADDRINUSE);
     close(first);
-    CU_ASSERT_EQUAL(socket_listen(endpoint, &second, bound), 0);
+    CU_ASSERT_EQUAL(socket_listen(endpoint, 0, &second, bound), 0);
     close(second);
     unlink(endpoint + 6);
     file = fopen(endpoint + 6, "w");
     CU_ASSERT_PTR_NOT_NULL_FATAL(file);
     fclose(file);
-    CU_ASSERT_EQUAL(socket_listen(endpoint, &second, bound), -EEXIST);
+    CU_ASSERT_EQUAL(socket_listen(endpoint, 0, &second, bound), -EEXIST);
     unlink(endpoint + 6);
     rmdir(folder);
 }
@@ -74,6 +120,8 @@ static void a_socket_file_is_replaced_if_nobody_listens(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(it_listens_and_connects_by_both_families),
+        TEST(a_star_takes_connections_of_both_families),
+        TEST(a_socket_file_has_its_permissions_before_anybody_connects),
         TEST(nobody_there_is_an_error),
         TEST(a_socket_file_is_replaced_if_nobody_listens),
         TESTS_END,
