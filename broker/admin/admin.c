@@ -2,7 +2,7 @@
 
 /* ferry.Broker: its methods. See admin.h; ferry-broker.thrift declares arguments and results. */
 
-#include "broker/admin/internal.h"
+#include "broker/admin/admin-private.h"
 
 #include <assert.h>
 #include <utlist.h>

@@ -10,7 +10,7 @@
 
 #include "base/block.h"
 #include "base/container.h"
-#include "broker/admin/internal.h"
+#include "broker/admin/admin-private.h"
 #include "broker/core/rooms.h"
 
 enum { LISTS_MAX = 4, HEAD_MAX = 5 /* of a MessagePack array */ };

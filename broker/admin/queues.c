@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "broker/admin/internal.h"
+#include "broker/admin/admin-private.h"
 #include "rpc/wire/name.h"
 
 enum {

@@ -4,7 +4,7 @@
 
 #include <utlist.h>
 
-#include "broker/services/internal.h"
+#include "broker/services/services-private.h"
 
 static void write_service(Buffer *to, const Service *service) {
     uint64_t slots = 0, busy = 0;

@@ -3,7 +3,7 @@
 
 #include <utlist.h>
 
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 
 size_t topics_count(const Topics *topics) {
     return topics->names.n_nodes + topics->tree.n_nodes;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Purging and moving: many jobs, a slice in each turn. See internal.h. */
+/* Purging and moving: many jobs, a slice in each turn. See queues-private.h. */
 
 #include <utlist.h>
 
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 enum {
     SWEEPS_MAX = 16, /* under way at once */

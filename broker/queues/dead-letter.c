@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Dead letters: a failed job moves to the queue NAME.dead, with headers that say why. See
- * internal.h. */
+ * queues-private.h. */
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/log.h"
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 enum { DEAD_HEADERS = 4, DEAD_HEADERS_BYTES = 1024 };
 

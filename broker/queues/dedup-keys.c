@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Deduplication keys: a job with a key that is remembered is not stored again. All keys of a
- * queue live equally long, so the oldest one expires first. See internal.h. */
+ * queue live equally long, so the oldest one expires first. See queues-private.h. */
 
 #include <utlist.h>
 
 #include "base/container.h"
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 Key *key_find(Queue *queue, Span key) {
     Key *found;

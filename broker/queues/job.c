@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Jobs: made, queued, freed. See internal.h. */
+/* Jobs: made, queued, freed. See queues-private.h. */
 
 #include <assert.h>
 
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 static_assert(offsetof(Job, stored) == 0, "a StoredJob is a Job");
 static_assert(offsetof(Queue, stored) == 0, "a StoredQueue is a Queue");

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Leases: the slots of pulls, the jobs in flight to each client, and the lease of one job. See
- * internal.h. */
+ * queues-private.h. */
 
 #include <utlist.h>
 
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 /* ---- the slots of a pull ---- */
 

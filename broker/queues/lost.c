@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lost sessions: their jobs stay in flight for a grace period, in which the client may come back.
- * See internal.h. */
+ * See queues-private.h. */
 
 #include <utlist.h>
 
 #include "base/container.h"
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 static void on_grace(Timer *timer, void *ctx);
 

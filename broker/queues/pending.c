@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <utlist.h>
 
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 typedef enum ChangeKind {
     CHANGE_PUSH,

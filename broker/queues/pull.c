@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* PULL and UNPULL, and the delivery of jobs: round robin over the pulls with free slots. See
- * internal.h. */
+ * queues-private.h. */
 
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 enum { QUARANTINE_LOOKS = 16 }; /* pulls that are checked for one without jobs in flight */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* PUSH: options, limits, overflow, pushes that are sent again. See internal.h. */
+/* PUSH: options, limits, overflow, pushes that are sent again. See queues-private.h. */
 
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 typedef struct PushOptions {
     uint64_t delay_ms, ttl_ms, priority;

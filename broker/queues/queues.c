@@ -5,7 +5,7 @@
 
 #include "base/container.h"
 #include "broker/core/rooms.h"
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 void queues_run_timers(Queues *queues) {
     timers_run_some(&queues->timers, queues->broker->now_ms, QUEUE_SLICE, NULL);

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 int queues_add_store(Queues *queues, Store *store) {
     if (queues->n_stores == sizeof(queues->stores) / sizeof(*queues->stores))

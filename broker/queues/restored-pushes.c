@@ -2,13 +2,14 @@
 
 /*
  * The ids of the pushes that a store still had when the broker started. A push that is sent again
- * is found here until its client is back and takes the ids into its dedup window. See internal.h.
+ * is found here until its client is back and takes the ids into its dedup window. See
+ * queues-private.h.
  */
 
 #include <assert.h>
 
 #include "base/container.h"
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 /* The pushes of a client that an earlier process stored, until the client comes back. */
 typedef struct RestoredPushes {

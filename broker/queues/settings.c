@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The settings of queues, by name or pattern. See internal.h. */
+/* The settings of queues, by name or pattern. See queues-private.h. */
 
 #include <utlist.h>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "broker/core/setting.h"
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 #include "rpc/wire/name.h"
 
 /* Settings that are not numbers, beside those of SettingKind. */

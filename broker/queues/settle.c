@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ACK, RETRY, REJECT, RELEASE, EXTEND and FORWARD: a worker settles a job, or keeps it for longer.
- * See internal.h. */
+ * See queues-private.h. */
 
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 static bool is_spent(const Job *job) {
     const Queue *queue = queue_of(job);

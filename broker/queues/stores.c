@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 int queues_open_stores(Queues *queues, int wake_fd) {
     int r = 0;

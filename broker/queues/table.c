@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The table of queues: found, made, forgotten when unused. See internal.h. */
+/* The table of queues: found, made, forgotten when unused. See queues-private.h. */
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <utlist.h>
 
 #include "base/container.h"
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 #include "rpc/wire/name.h"
 
 void problem_set(Problem *problem, const char *type, const char *format, ...) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The timers of jobs: delays, times to live, time limits. See internal.h. */
+/* The timers of jobs: delays, times to live, time limits. See queues-private.h. */
 
 #include "base/container.h"
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 static void expire(Job *job) {
     Queue *queue = queue_of(job);

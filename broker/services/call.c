@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* A call, from its beginning to its end; its deadline, and how it is cancelled. routing.c
- * chooses its server. See internal.h. */
+ * chooses its server. See services-private.h. */
 
-#include "broker/services/internal.h"
+#include "broker/services/services-private.h"
 
 #include <stdlib.h>
 #include <utlist.h>

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <utlist.h>
 
-#include "broker/services/internal.h"
+#include "broker/services/services-private.h"
 #include "rpc/wire/name.h"
 
 enum {

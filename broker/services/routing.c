@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Which server gets which call, and when waiting calls get their server. See internal.h. */
+/* Which server gets which call, and when waiting calls get their server. See services-private.h. */
 
-#include "broker/services/internal.h"
+#include "broker/services/services-private.h"
 
 #include <utlist.h>
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "broker/core/peer-log.h"
-#include "broker/services/internal.h"
+#include "broker/services/services-private.h"
 #include "rpc/schema/description/description.h"
 #include "rpc/wire/name.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/container.h"
 #include "broker/core/rooms.h"
-#include "broker/services/internal.h"
+#include "broker/services/services-private.h"
 #include "rpc/wire/name.h"
 
 size_t services_n_calls(const Services *services) {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/block.h"
-#include "broker/services/internal.h"
+#include "broker/services/services-private.h"
 
 enum {
     ITEM_COST = 64, /* credit that an item costs besides the bytes of its body */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The table of services and their servers. See internal.h. */
+/* The table of services and their servers. See services-private.h. */
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/services/internal.h"
+#include "broker/services/services-private.h"
 
 /* ---- services ---- */
 

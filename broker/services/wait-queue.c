@@ -3,14 +3,14 @@
 /*
  * The calls that wait for a server. Each caller of a service has a wait queue of its own, and the
  * wait queues take turns: a caller that makes ten thousand calls at once delays only itself. See
- * internal.h.
+ * services-private.h.
  */
 
 #include <stdlib.h>
 #include <utlist.h>
 
 #include "base/hash.h"
-#include "broker/services/internal.h"
+#include "broker/services/services-private.h"
 
 static WaitKey key_of(const Call *call) {
     return (WaitKey){(uint64_t)(uintptr_t)call->service, call->caller_number};

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 
 /* TURN_BYTES: after so many bytes the session's next subscription has its turn. */
 enum { TURN_BYTES = 64 * 1024, RING_MIN = 16 };

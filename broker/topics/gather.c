@@ -9,7 +9,7 @@
 #include <utlist.h>
 
 #include "base/container.h"
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 
 enum { WINDOW_MAX_MS = 60000 };
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 
 /* Members that are checked for room. */
 enum { PICK_TRIES = 64 };

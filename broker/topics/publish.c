@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "broker/core/peer-log.h"
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 #include "rpc/wire/name.h"
 
 static void tap_topic(const Broker *broker, bool sent, Op op, const Session *session,

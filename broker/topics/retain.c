@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 
 /* ---- topics that may be forgotten ---- */
 

@@ -12,7 +12,7 @@
 #include <utlist.h>
 
 #include "broker/core/setting.h"
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 #include "rpc/wire/name.h"
 
 void topic_rule_apply(Topics *topics, Topic *topic) {

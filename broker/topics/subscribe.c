@@ -10,7 +10,7 @@
 #include <utlist.h>
 
 #include "base/container.h"
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 #include "rpc/wire/name.h"
 
 /*

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 
 static void topic_free(Topics *topics, Topic *topic) {
     if (topics->last == topic)

@@ -8,7 +8,7 @@
 
 #include "base/container.h"
 #include "broker/core/rooms.h"
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 
 /* ---- the room ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of one connection after another, from connecting to its loss. See core.h. */
+/* The life of one connection after another, from connecting to its loss. See link-private.h. */
 
 #include <limits.h>
 #include <sys/epoll.h>
@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
-#include "rpc/link/client/core.h"
+#include "rpc/link/client/link-private.h"
 
 enum {
     ATTEMPT_MS = 5000, /* from connecting to WELCOME */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client's end of a connection: creation and end, messages out, waiting. See core.h. */
+/* The client's end of a connection: creation and end, messages out, waiting. See link-private.h. */
 
 #include <poll.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "rpc/link/client/core.h"
+#include "rpc/link/client/link-private.h"
 #include "rpc/link/endpoint.h"
 #include "rpc/link/zmq/transport.h"
 

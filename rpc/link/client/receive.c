@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages in: session control, and messages for the layer above. See core.h. */
+/* Messages in: session control, and messages for the layer above. See link-private.h. */
 
 #include <limits.h>
 #include <stdlib.h>
 
-#include "rpc/link/client/core.h"
+#include "rpc/link/client/link-private.h"
 
 enum {
     HOLD_MIN = 4096, /* smallest body that is held instead of copied */

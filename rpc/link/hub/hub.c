@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The broker's end of all connections: batches in and out. See hub.h and core.h. */
+/* The broker's end of all connections: batches in and out. See hub.h and hub-private.h. */
 
 #include "rpc/link/hub/hub.h"
 
 #include "base/clock.h"
-#include "rpc/link/hub/core.h"
+#include "rpc/link/hub/hub-private.h"
 
 size_t hub_n_peers(const Hub *hub) {
     return hub->n_heard;

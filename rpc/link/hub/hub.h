@@ -30,7 +30,7 @@ typedef struct Peer {
     Inbox in;
     void *session;             /* the broker's; NULL before HELLO */
     struct Peer *next, **link; /* in the list of touched peers or of peers that are gone */
-    struct Peer *place_prev, *place_next; /* in the list of its stage: see core.h */
+    struct Peer *place_prev, *place_next; /* in the list of its stage: see hub-private.h */
     uint8_t stage;
     Timer close; /* ends the wait for the other end after peer_close() */
     uint64_t since_ms, gone_ms;

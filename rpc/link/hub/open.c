@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making a hub, listening and accepting. See core.h. */
+/* Making a hub, listening and accepting. See hub-private.h. */
 
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "rpc/link/endpoint.h"
-#include "rpc/link/hub/core.h"
+#include "rpc/link/hub/hub-private.h"
 
 enum {
     FD_RESERVE = 64,         /* descriptors kept for the broker itself */

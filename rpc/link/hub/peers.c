@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A peer's life: its stages, their deadlines, and its end. See core.h. */
+/* A peer's life: its stages, their deadlines, and its end. See hub-private.h. */
 
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
 
-#include "rpc/link/hub/core.h"
+#include "rpc/link/hub/hub-private.h"
 
 enum {
     LOOK_EACH_MS = 250,

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Places: how many connections there may be, in all and from one address. At a limit the oldest
- * connection that has sent no message gives its place to the new one. See core.h.
+ * connection that has sent no message gives its place to the new one. See hub-private.h.
  */
 
 #include <stdlib.h>
 #include <utlist.h>
 
 #include "base/hash.h"
-#include "rpc/link/hub/core.h"
+#include "rpc/link/hub/hub-private.h"
 
 enum { LOOKED_AT_MAX = 256 }; /* strangers that are compared with a new connection's address */
 

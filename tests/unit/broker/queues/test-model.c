@@ -6,7 +6,7 @@
  * Seeded: FERRY_TEST_SEED repeats one run, FERRY_TEST_SEEDS says how many there are.
  */
 
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 #include "unit/broker/queues/verbs.h"
 
 enum {

@@ -3,7 +3,7 @@
 
 /* The verbs of the queue tests: push, pull, expect a job, settle it. */
 
-#include "broker/admin/internal.h"
+#include "broker/admin/admin-private.h"
 #include "broker/core/rooms.h"
 #include "broker/queues/queues.h"
 #include "support/suite.h"

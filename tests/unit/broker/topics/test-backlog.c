@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/broker/topics/fixture.h"
 
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 
 /* The bytes that one message of the tests ("t", one digit) counts as. */
 static size_t message_cost(void) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 #include "support/oom.h"
 #include "unit/broker/topics/fixture.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/broker/topics/fixture.h"
 
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 
 static void publish_with_id(TopicFixture *f, Session *session, uint64_t id, const char *topic,
                             size_t len) {

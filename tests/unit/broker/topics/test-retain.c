@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/broker/topics/fixture.h"
 
-#include "broker/topics/internal.h"
+#include "broker/topics/topics-private.h"
 
 static void later_subscribers_get_the_retained_value_before_ok(void) {
     TopicFixture f;

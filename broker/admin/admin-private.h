@@ -4,7 +4,7 @@
 /* The functions that the files of ferry.Broker share. */
 
 #include "broker/admin/admin.h"
-#include "broker/queues/internal.h"
+#include "broker/queues/queues-private.h"
 
 enum { ANSWERED_LATER = QUEUES_LATER }; /* the session gets the answer in a later turn */
 
