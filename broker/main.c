@@ -30,6 +30,7 @@
 #include "broker/memory-limit.h"
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
+#include "broker/stores/disk.h"
 #include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
 #include "rpc/link/endpoint.h"
@@ -51,7 +52,7 @@ typedef struct Program {
     int signals; /* signalfd */
     int wake;    /* eventfd: a store has work for the broker's thread */
     int wakers;  /* epoll of signals and wake */
-    int lock;    /* the lock of the data folder; -1: not locked */
+    Store *disk; /* the store in the data folder; NULL: there is no data folder */
     uint64_t drain_ends_ms;
     uint64_t woke_ms;   /* end of a pause; 0: the broker has caught up */
     uint64_t n_batches; /* batches handled so far */
@@ -136,23 +137,17 @@ static int bind_all(Program *program, ferry_error *reterr) {
     return 0;
 }
 
-static int open_data(Program *program, ferry_error *reterr) {
+/* With a data folder, queues are on disk if their configuration does not say otherwise. */
+static int add_disk(Program *program) {
     const char *data = program->options->data ? program->options->data : program->config.data;
-    char path[4096];
-    int r;
 
-    program->lock = -1;
     if (!data)
         return 0;
-    if (mkdir(data, 0700) < 0 && errno != EEXIST)
-        return error_set_code(reterr, -errno, "cannot make the data folder %s: %s", data,
-                              strerror(errno));
-    snprintf(path, sizeof(path), "%s/lock", data);
-    r = lock_path(path, data, &program->lock, reterr);
-    if (r == 0)
-        log_info("the data folder is locked, but no store uses it: queues are in memory: data=%s",
-                 data);
-    return r;
+    program->disk = store_disk_new(data);
+    if (!program->disk)
+        return -ENOMEM;
+    queues_set_usual_store(program->broker.queues, program->disk);
+    return queues_add_store(program->broker.queues, program->disk);
 }
 
 static int open_rooms(Program *program, ferry_error *reterr) {
@@ -177,7 +172,7 @@ static int open_rooms(Program *program, ferry_error *reterr) {
     if (deferred_new(&broker->deferred, broker) < 0 ||
         services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
         queues_new(&broker->queues, broker) < 0 || admin_new(&broker->admin, broker) < 0 ||
-        taps_new(&broker->taps, broker) < 0)
+        taps_new(&broker->taps, broker) < 0 || add_disk(program) < 0)
         return error_set_code(reterr, -ENOMEM, NULL);
     return hub_new(&broker->hub, &options, reterr);
 }
@@ -209,12 +204,13 @@ static int open_stores(Program *program, ferry_error *reterr) {
     if (program->wake < 0 || program->wakers < 0 || watch(program->wakers, program->wake) < 0 ||
         watch(program->wakers, program->signals) < 0)
         return error_set_code(reterr, -errno, NULL);
-    r = queues_open_stores(queues, program->wake);
-    if (r < 0)
-        return error_set_code(reterr, r, "cannot open the store of the queues: %s", strerror(-r));
-    while ((r = queues_restore(queues)) > 0)
+    if (!program->disk)
+        log_info("there is no data folder (--data DIR): queues are in memory and end with the "
+                 "broker");
+    r = queues_open_stores(queues, program->wake, reterr);
+    while (r >= 0 && (r = queues_restore(queues, reterr)) > 0)
         continue;
-    return r < 0 ? error_set_code(reterr, r, "cannot restore the queues: %s", strerror(-r)) : 0;
+    return r;
 }
 
 /* Reads the file once. The Config keeps the errors. */
@@ -476,8 +472,7 @@ static void close_rooms(Program *program) {
         close(program->wakers);
     if (program->wake >= 0)
         close(program->wake);
-    if (program->lock >= 0)
-        close(program->lock);
+    store_disk_free(program->disk);
 }
 
 /* Reads and applies the configuration, and logs all its errors. */
@@ -500,9 +495,7 @@ static int start(Program *program, ferry_error *reterr) {
 
     if (r < 0 || program->options->check_config)
         return r;
-    r = open_data(program, reterr);
-    if (r == 0)
-        r = open_stores(program, reterr);
+    r = open_stores(program, reterr);
     return r < 0 ? r : bind_all(program, reterr);
 }
 
@@ -514,7 +507,7 @@ static int exit_status(int code) {
 
 int broker_main(const BrokerOptions *options) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    Program program = {.options = options, .lock = -1, .wake = -1, .wakers = -1};
+    Program program = {.options = options, .wake = -1, .wakers = -1};
     int status = EXIT_SUCCESS, r;
 
     /* malloc keeps memory between bursts of batches: memory that is returned to the kernel would be
@@ -532,6 +525,8 @@ int broker_main(const BrokerOptions *options) {
     } else if (!options->check_config) {
         log_info("ready");
         run(&program);
+        if (queues_broken(program.broker.queues))
+            status = EXIT_FAILURE;
         say_goodbye(&program.broker);
         log_info("stopped");
     }

@@ -81,6 +81,7 @@ struct QueueStatus {
   20: optional i64 time_limit
   21: optional i64 dedup
   22: optional string overflow
+  /** As in the configuration: memory, disk, interval:TIME; `queues` returns it, too. */
   23: optional string durability
   /** Why its store cannot write: it does not confirm pushes. Absent: the store works. */
   24: optional string degraded

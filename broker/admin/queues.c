@@ -3,6 +3,8 @@
 /* ferry.Broker's methods for one queue: queue, peek, pause, resume. See queues.h. */
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "broker/admin/admin-private.h"
 #include "rpc/wire/name.h"
@@ -29,10 +31,19 @@ static size_t n_dead(const Queue *queue) {
     return dead ? dead->n_jobs : 0;
 }
 
-enum { COUNTS = 13, SETTINGS = 10 };
+enum { COUNTS = 14, SETTINGS = 9 };
 
 static bool is_degraded(const Queue *queue) {
     return *queue->settings.store->degraded != '\0';
+}
+
+/* As in the configuration: "memory", "disk", "interval:20ms". */
+static void write_durability(Buffer *to, const QueueSettings *settings) {
+    char text[64];
+
+    snprintf(text, sizeof(text), "interval:%" PRIu64 "ms", settings->interval_ms);
+    write_text(to, "durability");
+    write_text(to, settings->interval_ms ? text : settings->store->ops->durability);
 }
 
 static void write_counts(Buffer *to, const Queue *queue) {
@@ -51,6 +62,7 @@ static void write_counts(Buffer *to, const Queue *queue) {
     write_pair(to, "redelivered", queue->n_redelivered);
     write_pair(to, "expired", queue->n_expired);
     write_pair(to, "dropped", queue->n_dropped);
+    write_durability(to, &queue->settings);
     if (is_degraded(queue)) {
         write_text(to, "degraded");
         write_text(to, queue->settings.store->degraded);
@@ -68,8 +80,6 @@ static void write_settings(Buffer *to, const QueueSettings *settings) {
     write_pair(to, "dedup", settings->dedup_ms);
     write_text(to, "overflow");
     write_text(to, settings->overflow == OVERFLOW_REFUSE ? "refuse" : "drop-oldest");
-    write_text(to, "durability");
-    write_text(to, settings->store->ops->durability);
 }
 
 size_t queues_count(const Queues *queues) {

@@ -48,6 +48,9 @@ static void answer(const Change *change, int result) {
     if (result == 0)
         session_ok(change->session, LANE_CALLS, change->id,
                    change->kind == CHANGE_PUSH ? change->job->stored.id : 0);
+    else if (result == -ENOSPC)
+        session_error(change->session, change->id, "ferry.Full",
+                      "the disk of the broker is full: jobs can be finished, but not added");
     else
         session_error(change->session, change->id, "ferry.Internal", "the store failed: %s",
                       strerror(-result));

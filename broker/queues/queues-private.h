@@ -129,7 +129,8 @@ typedef struct QueueSettings {
     uint64_t max_attempts; /* 0: no limit */
     QueueOverflow overflow;
     Store *store;
-    bool named; /* the configuration has a section for this queue alone */
+    uint64_t interval_ms; /* see StoredQueue */
+    bool named;           /* the configuration has a section for this queue alone */
 } QueueSettings;
 
 struct Queue {
@@ -197,6 +198,7 @@ struct Queues {
     struct Rule *rules, *rules_before; /* before: while the configuration is read again */
     bool reloading;
     Store *stores[4];
+    Store *usual_store;
     size_t n_stores;
     size_t n_restored; /* stores that have restored everything */
     Buffer scratch;
@@ -432,6 +434,7 @@ void queues_store_done(uint64_t ticket, int result, void *ctx);
 /* ---- stores.c ---- */
 
 void stores_flush(Queues *queues);
+void stores_close(Queues *queues);
 void stores_forget_pushes(Queues *queues, const uint8_t *client, uint64_t floor);
 
 /* ---- restored-pushes.c ---- */

@@ -59,7 +59,11 @@ static uint64_t on_next_ms(const Room *room) {
 }
 
 static size_t on_n_unfinished(const Room *room) {
-    return queues_n_in_flight(self(room)) + self(room)->n_sweeps;
+    const Queues *queues = self(room);
+
+    /* Changes that a degraded store does not finish are not waited for. */
+    return queues_n_in_flight(queues) + queues->n_sweeps +
+           (queues->pendings && !queues_degraded(queues));
 }
 
 /* The client's dedup window moves on, and the jobs that it still holds are in flight again. */
@@ -101,6 +105,7 @@ int queues_new(Queues **ret, Broker *broker) {
     queues->job.op = OP_JOB;
     slabs_init(&queues->slabs, &broker->stored_bytes);
     queues->stores[queues->n_stores++] = &store_memory;
+    queues->usual_store = &store_memory;
     room_open(broker, &queues->room, &room_ops);
     *ret = queues;
     return 0;
@@ -131,6 +136,7 @@ Queues *queues_free(Queues *queues) {
         return NULL;
     for (Session *session = queues->broker->sessions; session; session = session->next)
         queues_session_gone(queues, session);
+    stores_close(queues);
     while (queues->in_flight) {
         InFlight *in_flight = queues->in_flight;
 

@@ -74,14 +74,16 @@ int queues_move(Queues *queues, Span from, Span to, uint64_t limit, Session *ses
 /* Jobs in flight to connected workers. */
 size_t queues_n_in_flight(const Queues *queues);
 /* Opens the stores, which write to wake_fd, an eventfd, if queues_process_stores() has work. 0, or
- * the negative errno of a store. */
-int queues_open_stores(Queues *queues, int wake_fd);
+ * the negative errno of a store, and *reterr. */
+int queues_open_stores(Queues *queues, int wake_fd, ferry_error *reterr);
 /* Restores a part of the contents of the stores. 1: there is more; 0: all is restored; or a
- * negative errno: a store cannot be read. */
-int queues_restore(Queues *queues);
+ * negative errno, and *reterr: a store cannot be read. */
+int queues_restore(Queues *queues, ferry_error *reterr);
 /* Ends the changes that the stores have made. */
 void queues_process_stores(Queues *queues);
 /* Why a store cannot write; NULL: all stores can. */
 const char *queues_degraded(const Queues *queues);
+/* A store has failed, and only a new start of the broker helps. */
+bool queues_broken(const Queues *queues);
 /* Jobs in memory, which end with the broker. */
 size_t queues_n_fleeting(const Queues *queues);

@@ -77,6 +77,11 @@ int queues_restore_job(Queues *queues, Store *store, Span name, const StoredJob 
     return 0;
 }
 
+void queues_restore_last(Queues *queues, uint64_t last_job) {
+    if (queues->last_job < last_job)
+        queues->last_job = last_job;
+}
+
 int queues_restore_key(Queues *queues, Span name, Span key, uint64_t until_ms) {
     Problem problem;
     Queue *queue;
@@ -91,13 +96,44 @@ int queues_restore_key(Queues *queues, Span name, Span key, uint64_t until_ms) {
     return key_find(queue, key) || key_add(queue, key, until_ms) ? 0 : -ENOMEM;
 }
 
-int queues_restore(Queues *queues) {
+int queues_restore(Queues *queues, ferry_error *reterr) {
     for (; queues->n_restored < queues->n_stores; queues->n_restored++) {
         Store *store = queues->stores[queues->n_restored];
-        int r = store->ops->restore ? store->ops->restore(store, QUEUE_SLICE) : 0;
+        int r = store->ops->restore ? store->ops->restore(store, QUEUE_SLICE, reterr) : 0;
 
         if (r != 0)
             return r;
     }
+    /* Also the numbers of jobs in memory differ from those of earlier lives: a worker may still
+     * have such a job. 20 bits: a million jobs a second. */
+    queues_restore_last(queues, queues->broker->epoch << 20);
     return 0;
+}
+
+/* ---- what a store may forget ---- */
+
+bool queues_knows_push(const Queues *queues, const uint8_t *id_of_client, uint64_t id) {
+    const Client *client;
+
+    HASH_FIND(hh, queues->broker->clients, id_of_client, WIRE_TOKEN, client);
+    if (client && client->dedup_window && dedup_window_has(client->dedup_window, id))
+        return true;
+    return restored_pushes_have(queues, id_of_client, id);
+}
+
+uint64_t queues_key_until(Queues *queues, Span name, Span text) {
+    Queue *queue = queue_find(queues, name);
+    const Key *key = queue && queue->keys ? key_find(queue, text) : NULL;
+
+    return key ? key->until_ms : 0;
+}
+
+bool queues_is_paused(Queues *queues, Span name) {
+    const Queue *queue = queue_find(queues, name);
+
+    return queue && queue->paused;
+}
+
+uint64_t queues_last_job(const Queues *queues) {
+    return queues->last_job;
 }

@@ -13,6 +13,8 @@
 /* Settings that are not numbers, beside those of SettingKind. */
 enum { SETTING_OVERFLOW = SETTING_MS + 1, SETTING_DURABILITY };
 
+enum { INTERVAL_MAX_MS = 60 * 60 * 1000 };
+
 typedef struct Setting {
     const char *key;
     unsigned type; /* SettingKind, or one of the above */
@@ -68,6 +70,24 @@ static const char *no_such_setting(const char *key) {
     return text;
 }
 
+/* 'interval:TIME' is a store that does not let clients wait for its disk. */
+static const char *read_durability(Queues *queues, const char *value, Rule *to) {
+    bool is_interval = strncmp(value, "interval:", 9) == 0;
+
+    for (size_t i = 0; i < queues->n_stores && !to->store; i++) {
+        const StoreOps *ops = queues->stores[i]->ops;
+
+        if (is_interval ? ops->has_intervals : strcmp(ops->durability, value) == 0)
+            to->store = queues->stores[i];
+    }
+    if (!to->store && (is_interval || strcmp(value, "disk") == 0))
+        return "this broker has no data folder (--data DIR): only 'memory' is possible";
+    if (!to->store)
+        return "durability is 'memory', 'disk' or 'interval:TIME'";
+    return is_interval ? setting_parse(SETTING_MS, value + 9, 1, INTERVAL_MAX_MS, &to->number)
+                       : NULL;
+}
+
 static const char *read_value(Queues *queues, const Setting *setting, const char *value, Rule *to) {
     if (setting->type == SETTING_OVERFLOW) {
         to->number = strcmp(value, "drop-oldest") == 0 ? OVERFLOW_DROP_OLDEST : OVERFLOW_REFUSE;
@@ -76,14 +96,7 @@ static const char *read_value(Queues *queues, const Setting *setting, const char
         return NULL;
     }
     if (setting->type == SETTING_DURABILITY) {
-        for (size_t i = 0; i < queues->n_stores && !to->store; i++)
-            if (strcmp(queues->stores[i]->ops->durability, value) == 0)
-                to->store = queues->stores[i];
-        if (to->store)
-            return NULL;
-        return strcmp(value, "disk") == 0
-                   ? "this broker keeps no queues on disk: only 'memory' is possible"
-                   : "durability is 'memory'";
+        return read_durability(queues, value, to);
     }
     return setting_parse((SettingKind)setting->type, value, setting->min, setting->max,
                          &to->number);
@@ -173,12 +186,14 @@ static bool applies(const Rule *rule, const Queue *queue) {
 }
 
 static void apply(const Rule *rule, QueueSettings *to) {
-    if (rule->setting->type == SETTING_OVERFLOW)
+    if (rule->setting->type == SETTING_OVERFLOW) {
         to->overflow = (QueueOverflow)rule->number;
-    else if (rule->setting->type == SETTING_DURABILITY)
+    } else if (rule->setting->type == SETTING_DURABILITY) {
         to->store = rule->store;
-    else
+        to->interval_ms = rule->number;
+    } else {
         memcpy((uint8_t *)to + rule->setting->offset, &rule->number, sizeof(rule->number));
+    }
 }
 
 void queue_configure(Queue *queue) {
@@ -192,7 +207,7 @@ void queue_configure(Queue *queue) {
         .retry_max_ms = limits->retry_max_ms,
         .dedup_ms = limits->dedup_ms,
         .overflow = OVERFLOW_REFUSE,
-        .store = queue->queues->stores[0],
+        .store = queue->queues->usual_store,
     };
 
     /* In the order of the configuration; a section with the queue's own name comes after all
@@ -207,6 +222,8 @@ void queue_configure(Queue *queue) {
         log_warning("queue '%s' holds jobs, keeping its durability: %s",
                     shown(span_of(queue->name, queue->stored.name_len)), store->ops->durability);
         to.store = store;
+        to.interval_ms = queue->settings.interval_ms;
     }
     queue->settings = to;
+    queue->stored.interval_ms = to.interval_ms;
 }

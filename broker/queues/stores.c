@@ -7,12 +7,12 @@
 #include "base/log.h"
 #include "broker/queues/queues-private.h"
 
-int queues_open_stores(Queues *queues, int wake_fd) {
+int queues_open_stores(Queues *queues, int wake_fd, ferry_error *reterr) {
     int r = 0;
 
     for (size_t i = 0; i < queues->n_stores && r == 0; i++)
         if (queues->stores[i]->ops->open)
-            r = queues->stores[i]->ops->open(queues->stores[i], wake_fd);
+            r = queues->stores[i]->ops->open(queues->stores[i], wake_fd, reterr);
     return r;
 }
 
@@ -25,6 +25,12 @@ void queues_process_stores(Queues *queues) {
 void stores_forget_pushes(Queues *queues, const uint8_t *client, uint64_t floor) {
     for (size_t i = 0; i < queues->n_stores; i++)
         store_forget_pushes(queues->stores[i], client, floor);
+}
+
+void stores_close(Queues *queues) {
+    for (size_t i = 0; i < queues->n_stores; i++)
+        if (queues->stores[i]->ops->close)
+            queues->stores[i]->ops->close(queues->stores[i]);
 }
 
 void stores_flush(Queues *queues) {
@@ -41,6 +47,17 @@ void store_set_degraded(Store *store, const char *reason) {
     else if (!reason && was)
         log_info("store '%s' can write again", store->ops->durability);
     snprintf(store->degraded, sizeof(store->degraded), "%s", reason ? reason : "");
+}
+
+bool queues_broken(const Queues *queues) {
+    for (size_t i = 0; i < queues->n_stores; i++)
+        if (queues->stores[i]->broken)
+            return true;
+    return false;
+}
+
+void queues_set_usual_store(Queues *queues, Store *store) {
+    queues->usual_store = store;
 }
 
 const char *queues_degraded(const Queues *queues) {

@@ -14,14 +14,16 @@
  * A store may have threads. To report the end of changes it writes to the wake-up descriptor, and
  * the broker's loop then calls process().
  *
- * If a store cannot write, it calls store_set_degraded(): pushes then wait without a confirmation
- * (the limits of the queue bound them), and jobs that are in memory are still delivered. The reason
- * is in the log, in `ferry queue list` and in `ferry stats`.
+ * If a store cannot write, it calls store_set_degraded(): it refuses pushes then, and jobs that are
+ * in memory are still delivered. The reason is in the log, in `ferry queue list` and in `ferry
+ * stats`. After a write or flush that failed, the outcome of the changes under way is unknown: the
+ * store never calls done() for them.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "rpc/wire/message.h"
 
 struct Queues;
@@ -32,7 +34,9 @@ typedef struct Store Store;
 typedef struct StoredQueue {
     const char *name; /* name_len bytes, and a NUL */
     size_t name_len;
-    void *place; /* the store's own */
+    /* 0: changes are confirmed when they are on the disk; else they are confirmed at once, and on
+     * the disk at most so much later. */
+    uint64_t interval_ms;
 } StoredQueue;
 
 /* A job, as a store sees it. Times are of the broker's monotonic clock: a store that outlives the
@@ -46,7 +50,8 @@ typedef struct StoredJob {
     uint64_t worker;     /* identifies the client that had the last delivery; 0: no delivery yet */
     uint32_t attempt;    /* deliveries that count so far */
     uint8_t priority;
-    bool held; /* in flight: the worker has it */
+    bool held;   /* in flight: the worker has it */
+    void *place; /* the store's own */
 } StoredJob;
 
 /* The push that made a job. The store keeps it beside the job, so that the same push does not store
@@ -64,18 +69,21 @@ enum { STORE_LATER = 1, STORE_HAS_MORE = 1, STORE_REASON_MAX = 200 };
  */
 typedef struct StoreOps {
     const char *durability; /* as in the configuration: "memory", "disk" */
+    bool has_intervals;     /* also "interval:TIME" */
     bool later;             /* append, settle and forward may return STORE_LATER */
 
     /* Begins to work. wake_fd is an eventfd, which belongs to the broker and outlives the store's
      * work: the store writes to it, from any thread, if it has work for process(). 0, or a negative
-     * errno: the broker does not start. */
-    int (*open)(Store *store, int wake_fd);
+     * errno, and *reterr says which file is the cause: the broker does not start. */
+    int (*open)(Store *store, int wake_fd, ferry_error *reterr);
     /* Restores the contents of the store through queues_restore_*(), at most about max jobs and
      * push ids in one call. STORE_HAS_MORE: call it again; 0: all is restored; or a negative
-     * errno. */
-    int (*restore)(Store *store, size_t max);
+     * errno, and *reterr. */
+    int (*restore)(Store *store, size_t max, ferry_error *reterr);
     /* Calls done() for the changes that have ended. */
     void (*process)(Store *store);
+    /* The broker ends: writes what is not written yet. No op is called after it. */
+    void (*close)(Store *store);
 
     /* Changes. 0: done; STORE_LATER: done() will be called; or a negative errno: not done. */
     int (*append)(Store *store, uint64_t ticket, StoredJob *job, const StoredPush *by);
@@ -102,6 +110,7 @@ struct Store {
     void *ctx;
     bool has_changes;                /* of this turn */
     char degraded[STORE_REASON_MAX]; /* the reason; empty: the store works */
+    bool broken;                     /* by a failed write: only a new start helps */
 };
 
 /* Fills headers and body, or passed, of a message from the job: lent. Returns the block around the
@@ -120,6 +129,8 @@ extern Store store_memory;
 /* Makes the store known by its durability, before any queue is made. -ENOSPC: there are too many
  * stores. */
 int queues_add_store(struct Queues *queues, Store *store);
+/* The store of queues whose configuration names no durability; at first the one in memory. */
+void queues_set_usual_store(struct Queues *queues, Store *store);
 
 /* For restore(). A queue, before its jobs. -EINVAL: the name; -ENOMEM. */
 int queues_restore_queue(struct Queues *queues, Store *store, Span name, bool is_paused);
@@ -132,6 +143,17 @@ int queues_restore_job(struct Queues *queues, Store *store, Span queue, const St
 int queues_restore_key(struct Queues *queues, Span queue, Span key, uint64_t until_ms);
 /* A push that is stored, of this client (WIRE_TOKEN bytes). Ascending ids cost least. -ENOMEM. */
 int queues_restore_push(struct Queues *queues, const uint8_t *client, uint64_t id);
+/* Job numbers up to this one are used up. */
+void queues_restore_last(struct Queues *queues, uint64_t last_job);
+
+/* ---- what a store may forget; queues/restore.c ---- */
+
+/* Would this push be recognised if the client (WIRE_TOKEN bytes) sent it again? */
+bool queues_knows_push(const struct Queues *queues, const uint8_t *client, uint64_t id);
+/* The end of a deduplication key; 0: it is not remembered. */
+uint64_t queues_key_until(struct Queues *queues, Span queue, Span key);
+bool queues_is_paused(struct Queues *queues, Span name);
+uint64_t queues_last_job(const struct Queues *queues);
 
 /* ---- calls of the ops ---- */
 
@@ -166,13 +188,17 @@ static inline void store_flush(Store *store) {
 }
 
 static inline void store_forget_pushes(Store *store, const uint8_t *client, uint64_t floor) {
-    if (store->ops->forget_pushes)
-        store->ops->forget_pushes(store, client, floor);
+    if (!store->ops->forget_pushes)
+        return;
+    store->has_changes = true;
+    store->ops->forget_pushes(store, client, floor);
 }
 
 static inline void store_pause(Store *store, StoredQueue *queue, bool paused) {
-    if (store->ops->pause)
-        store->ops->pause(store, queue, paused);
+    if (!store->ops->pause)
+        return;
+    store->has_changes = true;
+    store->ops->pause(store, queue, paused);
 }
 
 static inline void store_queue_gone(Store *store, StoredQueue *queue) {

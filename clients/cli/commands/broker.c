@@ -17,7 +17,7 @@ static const Option options[] = {
         OPTION_LIST, 'b', "bind", Values, binds, "ENDPOINT",
         "where to listen (default --url, $FERRY_URL, else tcp://127.0.0.1:5877); may be repeated"),
     OPTION_PLAIN(OPTION_TEXT, 'd', "data", Values, data, "DIR",
-                 "a folder that this broker alone uses; no store writes to it yet"),
+                 "keep queues in this folder (default: in memory)"),
     OPTION_PLAIN(OPTION_TEXT, 'c', "config", Values, config, "FILE", "the configuration file"),
     OPTION_ROW(OPTION_TEXT, 'l', "log-level", Values, log_level, "L",
                "error, warning, info (default) or debug", 0, 0, "error|warning|info|debug"),

@@ -24,12 +24,19 @@ static const Option options[] = {
 };
 
 static const Column queue_columns[] = {
-    {"QUEUE", "name", COLUMN_TEXT},        {"READY", "ready", COLUMN_NUMBER},
-    {"DELAYED", "delayed", COLUMN_NUMBER}, {"HELD", "held", COLUMN_NUMBER},
-    {"DEAD", "dead", COLUMN_ERRORS},       {"BYTES", "bytes", COLUMN_BYTES},
-    {"WORKERS", "workers", COLUMN_NUMBER}, {"PUSHED", "pushed", COLUMN_NUMBER},
-    {"ACKED", "acked", COLUMN_NUMBER},     {"REDELIVERED", "redelivered", COLUMN_NUMBER},
-    {"PAUSED", "paused", COLUMN_FLAG},     {NULL, NULL, COLUMN_TEXT},
+    {"QUEUE", "name", COLUMN_TEXT},
+    {"READY", "ready", COLUMN_NUMBER},
+    {"DELAYED", "delayed", COLUMN_NUMBER},
+    {"HELD", "held", COLUMN_NUMBER},
+    {"DEAD", "dead", COLUMN_ERRORS},
+    {"BYTES", "bytes", COLUMN_BYTES},
+    {"WORKERS", "workers", COLUMN_NUMBER},
+    {"PUSHED", "pushed", COLUMN_NUMBER},
+    {"ACKED", "acked", COLUMN_NUMBER},
+    {"REDELIVERED", "redelivered", COLUMN_NUMBER},
+    {"STORED", "durability", COLUMN_TEXT},
+    {"PAUSED", "paused", COLUMN_FLAG},
+    {NULL, NULL, COLUMN_TEXT},
 };
 
 static const Column job_columns[] = {

@@ -37,7 +37,8 @@ static int begin(Store *store, uint64_t ticket, StoredJob *job) {
     return STORE_LATER;
 }
 
-static int slow_open(Store *store, int wake_fd) {
+static int slow_open(Store *store, int wake_fd, ferry_error *reterr) {
+    (void)reterr;
     ((SlowStore *)store)->wake_fd = wake_fd;
     return 0;
 }
@@ -104,11 +105,12 @@ static void slow_process(Store *store) {
 }
 
 /* One job in each slice, three slices. */
-static int slow_restore(Store *store, size_t max) {
+static int slow_restore(Store *store, size_t max, ferry_error *reterr) {
     SlowStore *mine = (SlowStore *)store;
     Message content = {.body = span_text("x")};
     StoredJob as = {.id = 11 + mine->n_restore}, *job;
 
+    (void)reterr;
     CU_ASSERT(max > 0);
     CU_ASSERT_EQUAL(queues_restore_job(queues, store, span_text("disk.q"), &as, span_text("why"),
                                        &content, NULL, &job),
@@ -554,9 +556,9 @@ static void stores_are_opened_and_restored_in_slices(void) {
 
     set_up();
     shared.n_restore = 5; /* one slice, of the job 16 */
-    CU_ASSERT_EQUAL(queues_open_stores(queues, 42), 0);
+    CU_ASSERT_EQUAL(queues_open_stores(queues, 42, NULL), 0);
     CU_ASSERT_EQUAL(slow.wake_fd, 42);
-    while ((r = queues_restore(queues)) > 0 && n < 10)
+    while ((r = queues_restore(queues, NULL)) > 0 && n < 10)
         n++;
     CU_ASSERT_EQUAL(r, 0);
     CU_ASSERT_EQUAL(n, 2);

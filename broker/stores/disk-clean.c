@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Old segments are emptied and removed, always the oldest one first: then no record is left to
+ * which a record in it could refer. Its jobs that are not settled are written again, and so are the
+ * push ids, keys and paused queues that the router still knows. See disk-internal.h.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "broker/stores/disk-internal.h"
+
+enum {
+    SLICE_BYTES = 256 * 1024, /* in one turn */
+    ROOM_SEGMENTS = 4,        /* this many segments of settled records are always allowed */
+};
+
+static const Live *oldest(const DiskStore *disk) {
+    return disk->n_segments > 1 ? &disk->segments[0] : NULL;
+}
+
+/* The journal takes at most twice the bytes of the jobs in it, and ROOM_SEGMENTS. */
+static bool is_worth_it(const DiskStore *disk) {
+    const Live *first = oldest(disk);
+
+    if (!first || disk->to_restore)
+        return false;
+    return first->live == 0 ||
+           disk->total > 2 * disk->live + ROOM_SEGMENTS * (uint64_t)disk->journal.segment_bytes ||
+           (*disk->store.degraded && first->live < first->size / 2);
+}
+
+static void go_on_in_next_turn(const DiskStore *disk) {
+    uint64_t one = 1;
+    ssize_t n = write(disk->wake_fd, &one, sizeof(one));
+
+    (void)n;
+}
+
+/* Writes a record of the segment again, without waiting for the disk. */
+static bool again(DiskStore *disk, const Record *record) {
+    Batch *batch = disk_batch(disk);
+
+    if (!batch)
+        return false;
+    record_append(&batch->releases, record);
+    if (!batch->releases.failed)
+        return true;
+    batch->releases.failed = false;
+    return false;
+}
+
+static bool move_push(DiskStore *disk, Span client, uint64_t id) {
+    if (client.len != WIRE_TOKEN || id == 0 || !queues_knows_push(disk->store.ctx, client.data, id))
+        return true;
+    return again(disk, &(Record){.type = RECORD_PUSH, .id = id, .client = client});
+}
+
+static bool move_key(DiskStore *disk, Span queue, Span key) {
+    uint64_t until_ms = key.len > 0 ? queues_key_until(disk->store.ctx, queue, key) : 0;
+
+    if (until_ms == 0)
+        return true;
+    return again(disk, &(Record){.type = RECORD_KEY,
+                                 .queue = queue,
+                                 .key = key,
+                                 .key_until_ms = disk_to_wall(disk, until_ms)});
+}
+
+/* Everything but jobs. */
+static bool move_record(DiskStore *disk, const Record *record) {
+    switch (record->type) {
+    case RECORD_JOB:
+        return move_push(disk, record->client, record->push) &&
+               move_key(disk, record->queue, record->key);
+    case RECORD_PUSH:
+        return move_push(disk, record->client, record->id);
+    case RECORD_KEY:
+        return move_key(disk, record->queue, record->key);
+    case RECORD_PAUSED:
+        return !queues_is_paused(disk->store.ctx, record->queue) ||
+               again(disk,
+                     &(Record){.type = RECORD_PAUSED, .queue = record->queue, .paused = true});
+    case RECORD_SETTLED: /* of jobs in this segment */
+    case RECORD_NOTE:
+    case RECORD_FORGET:
+    case RECORD_HOLE:
+    case RECORD_LAST:
+        return true;
+    }
+    return true;
+}
+
+/* A job that is not settled, with its state of now. */
+static bool move_job(DiskStore *disk, DiskJob *of) {
+    Batch *batch = disk_batch(disk);
+    Record record;
+    Entry *entry;
+    uint32_t len;
+
+    if (!batch)
+        return false;
+    disk_describe(disk, of->job, &record);
+    len = record_append(&batch->releases, &record);
+    if (batch->releases.failed) {
+        batch->releases.failed = false;
+        return false;
+    }
+    entry = disk_entry(batch, &batch->releases, ENTRY_MOVED, len, 0);
+    entry->job = of;
+    of->entry = entry;
+    return true;
+}
+
+/* False: out of memory, or the slice is over. */
+static bool move_records(DiskStore *disk, size_t *left) {
+    Cleaning *cleaning = &disk->cleaning;
+    const uint8_t *data;
+    uint64_t skipped;
+    Record record;
+
+    while (*left > 0) {
+        uint64_t from = cleaning->at;
+
+        data = segment_next(&cleaning->bytes, &cleaning->at, &skipped);
+        if (!data)
+            return true;
+        if (record_read(data, &record) == 0 && !move_record(disk, &record)) {
+            cleaning->at = from;
+            return false;
+        }
+        *left -= *left < cleaning->at - from ? *left : cleaning->at - from;
+    }
+    return false;
+}
+
+static bool move_jobs(DiskStore *disk, size_t *left) {
+    DiskJob *of = disk->segments[0].first;
+
+    for (; of; of = of->next) {
+        if (of->settling || of->entry)
+            continue;
+        if (*left == 0 || !move_job(disk, of))
+            return false;
+        *left -= *left < of->len ? *left : of->len;
+    }
+    return true;
+}
+
+static void end(DiskStore *disk) {
+    segment_unload(&disk->cleaning.bytes);
+    disk->cleaning = (Cleaning){0};
+}
+
+static void begin(DiskStore *disk) {
+    disk->cleaning.state = CLEAN_LOADING;
+    journal_load(&disk->journal, disk->segments[0].number);
+}
+
+static void take_loaded(DiskStore *disk) {
+    Cleaning *cleaning = &disk->cleaning;
+    int r = journal_take_loaded(&disk->journal, &cleaning->bytes);
+
+    if (r == 0)
+        return;
+    if (r < 0 && r != -ENOENT) {
+        log_error("an old segment of the journal cannot be read, keeping it: "
+                  "segment=journal-%08u problem='%s'",
+                  disk->segments[0].number, strerror(-r));
+        cleaning->state = CLEAN_IDLE;
+        disk->no_cleaning = true;
+        return;
+    }
+    cleaning->state = CLEAN_MOVING;
+    cleaning->at = SEGMENT_HEAD;
+}
+
+/* Moves a slice. The last batch with moved records then has to be flushed. */
+static void move(DiskStore *disk) {
+    Cleaning *cleaning = &disk->cleaning;
+    size_t left = SLICE_BYTES;
+    Batch *batch;
+
+    if (!move_records(disk, &left) || !move_jobs(disk, &left)) {
+        go_on_in_next_turn(disk);
+        return;
+    }
+    if (!again(disk, &(Record){.type = RECORD_LAST, .id = queues_last_job(disk->store.ctx)}))
+        return;
+    batch = disk->open; /* the one with that record */
+    batch->flush_by_us = 0;
+    cleaning->waits_for = batch;
+    cleaning->state = CLEAN_FLUSHING;
+}
+
+void disk_clean_done(DiskStore *disk, const Batch *batch) {
+    Cleaning *cleaning = &disk->cleaning;
+    const Live *first = &disk->segments[0];
+
+    if (cleaning->state != CLEAN_FLUSHING || cleaning->waits_for != batch)
+        return;
+    if (batch->releases_result < 0 || first->first) {
+        /* Some jobs are still being settled: they go, or are moved in another round. */
+        cleaning->state = CLEAN_MOVING;
+        return;
+    }
+    journal_remove(&disk->journal, first->number);
+    disk->total -= first->size;
+    disk->n_segments--;
+    memmove(disk->segments, disk->segments + 1, disk->n_segments * sizeof(*disk->segments));
+    end(disk);
+}
+
+void disk_clean(DiskStore *disk) {
+    Cleaning *cleaning = &disk->cleaning;
+
+    if (cleaning->state == CLEAN_IDLE && !disk->no_cleaning && is_worth_it(disk))
+        begin(disk);
+    if (cleaning->state == CLEAN_LOADING)
+        take_loaded(disk);
+    if (cleaning->state == CLEAN_MOVING)
+        move(disk);
+}
+
+void disk_clean_end(DiskStore *disk) {
+    end(disk);
+}

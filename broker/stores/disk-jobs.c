@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where jobs are in the journal, and the batch that the next records go into. See
+ * disk-internal.h. */
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "broker/stores/disk-internal.h"
+
+/* ---- times ---- */
+
+uint64_t disk_to_wall(const DiskStore *disk, uint64_t ms) {
+    return ms ? (uint64_t)((int64_t)ms + disk->wall_offset_ms) : 0;
+}
+
+uint64_t disk_from_wall(const DiskStore *disk, uint64_t ms) {
+    int64_t here = (int64_t)ms - disk->wall_offset_ms;
+
+    return ms == 0 ? 0 : here > 0 ? (uint64_t)here : 1;
+}
+
+static void look_at_clocks(DiskStore *disk) {
+    struct timespec wall;
+
+    clock_gettime(CLOCK_REALTIME, &wall);
+    disk->wall_offset_ms =
+        (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000 - (int64_t)clock_ms();
+}
+
+/* ---- segments and jobs ---- */
+
+Live *disk_segment(DiskStore *disk, uint32_t number) {
+    size_t n = disk->n_segments;
+    uint32_t first = n > 0 ? disk->segments[0].number : number, i = number - first;
+    Live *grown;
+
+    if (number < first)
+        return NULL;
+    if (i >= n) {
+        grown = realloc(disk->segments, (i + 1) * sizeof(*grown));
+        if (!grown)
+            return NULL;
+        disk->segments = grown;
+        for (; n <= i; n++)
+            grown[n] = (Live){.number = first + (uint32_t)n};
+        disk->n_segments = n;
+    }
+    return &disk->segments[i];
+}
+
+void disk_segment_fills(DiskStore *disk, uint32_t number, uint64_t up_to) {
+    Live *segment = number ? disk_segment(disk, number) : NULL;
+
+    if (!segment || segment->size >= up_to)
+        return;
+    disk->total += up_to - segment->size;
+    segment->size = up_to;
+}
+
+static DiskJob **list_of(DiskStore *disk, const DiskJob *of) {
+    return of->segment ? &disk_segment(disk, of->segment)->first : &disk->unplaced;
+}
+
+static void link_job(DiskStore *disk, DiskJob *of) {
+    DiskJob **list = list_of(disk, of);
+
+    of->prev = NULL;
+    of->next = *list;
+    if (of->next)
+        of->next->prev = of;
+    *list = of;
+}
+
+static void unlink_job(DiskStore *disk, DiskJob *of) {
+    if (of->prev)
+        of->prev->next = of->next;
+    else
+        *list_of(disk, of) = of->next;
+    if (of->next)
+        of->next->prev = of->prev;
+    if (!of->segment)
+        return;
+    disk_segment(disk, of->segment)->live -= of->len;
+    disk->live -= of->len;
+}
+
+DiskJob *disk_job_new(DiskStore *disk, StoredJob *job) {
+    DiskJob *made = slabs_alloc(&disk->slabs, sizeof(*made));
+
+    if (!made)
+        return NULL;
+    *made = (DiskJob){.job = job};
+    link_job(disk, made);
+    job->place = made;
+    return made;
+}
+
+void disk_place(DiskStore *disk, DiskJob *of, uint32_t number, uint64_t at, uint32_t len) {
+    Live *segment = disk_segment(disk, number);
+
+    of->entry = NULL;
+    if (!segment)
+        return;
+    unlink_job(disk, of);
+    of->segment = number;
+    of->at = at;
+    of->len = len;
+    link_job(disk, of);
+    segment->live += len;
+    disk->live += len;
+}
+
+void disk_job_free(DiskStore *disk, DiskJob *of) {
+    unlink_job(disk, of);
+    slabs_free(&disk->slabs, of, sizeof(*of));
+}
+
+/* ---- batches ---- */
+
+static void batch_free(Batch *batch) {
+    if (!batch)
+        return;
+    buffer_deinit(&batch->pushes);
+    buffer_deinit(&batch->releases);
+    free(batch);
+}
+
+void disk_batch_free(DiskStore *disk, Batch *batch) {
+    if (disk->spare || batch->pushes.cap > BATCH_BYTES || batch->releases.cap > BATCH_BYTES) {
+        batch_free(batch);
+        return;
+    }
+    buffer_reset(&batch->pushes);
+    buffer_reset(&batch->releases);
+    disk->spare = batch;
+}
+
+void disk_submit(DiskStore *disk) {
+    Batch *batch = disk->open;
+
+    if (!batch || (batch->pushes.len == 0 && batch->releases.len == 0))
+        return;
+    disk->open = NULL;
+    journal_submit(&disk->journal, batch);
+}
+
+static bool is_over(const Batch *batch) {
+    return batch->n == BATCH_ENTRIES || batch->pushes.len > BATCH_BYTES ||
+           batch->releases.len > BATCH_BYTES;
+}
+
+Batch *disk_batch(DiskStore *disk) {
+    if (disk->open && is_over(disk->open))
+        disk_submit(disk);
+    if (disk->open)
+        return disk->open;
+    disk->open = disk->spare ? disk->spare : calloc(1, sizeof(Batch));
+    disk->spare = NULL;
+    if (!disk->open)
+        return NULL;
+    disk->open->n = 0;
+    disk->open->lost = false;
+    disk->open->flush_by_us = UINT64_MAX;
+    look_at_clocks(disk);
+    return disk->open;
+}
+
+Entry *disk_entry(Batch *batch, const Buffer *part, EntryKind kind, uint32_t len, uint64_t ticket) {
+    Entry *entry = &batch->entries[batch->n++];
+
+    *entry = (Entry){.ticket = ticket,
+                     .kind = kind,
+                     .at = (uint32_t)(part->len - record_padded(len)),
+                     .len = len};
+    return entry;
+}
+
+void disk_describe(const DiskStore *disk, const StoredJob *job, Record *record) {
+    Message content = {0};
+
+    stored_job_content(job, &content);
+    *record = (Record){.type = RECORD_JOB,
+                       .id = job->id,
+                       .pushed_ms = disk_to_wall(disk, job->pushed_ms),
+                       .due_ms = disk_to_wall(disk, job->due_ms),
+                       .expires_ms = disk_to_wall(disk, job->expires_ms),
+                       .worker = job->worker,
+                       .attempt = job->attempt,
+                       .priority = job->priority,
+                       .held = job->held,
+                       .queue = {(const uint8_t *)job->queue->name, job->queue->name_len},
+                       .reason = stored_job_reason(job),
+                       .headers = content.headers,
+                       .body = content.body,
+                       .passed = content.passed};
+}
+
+/* ---- the end ---- */
+
+static void jobs_free(DiskStore *disk, DiskJob *list) {
+    while (list) {
+        DiskJob *next = list->next;
+
+        slabs_free(&disk->slabs, list, sizeof(*list));
+        list = next;
+    }
+}
+
+void disk_state_free(DiskStore *disk) {
+    for (size_t i = 0; i < disk->n_segments; i++)
+        jobs_free(disk, disk->segments[i].first);
+    jobs_free(disk, disk->unplaced);
+    free(disk->segments);
+    batch_free(disk->open);
+    batch_free(disk->spare);
+    slabs_deinit(&disk->slabs);
+}

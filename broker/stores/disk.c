@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The ops of the disk store: a change becomes a record in the batch of this turn, the journal
+ * writes the batch, and process() reports its end. See disk.h.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "broker/stores/disk-internal.h"
+
+enum { NOTE_FLUSH_US = 1000000 }; /* nobody waits for a note: it is flushed this late */
+
+static void flush_by(Batch *batch, uint64_t at_us) {
+    if (at_us < batch->flush_by_us)
+        batch->flush_by_us = at_us;
+}
+
+/* Appends a record that nobody waits for. */
+static void release(Store *store, const Record *record, uint64_t flush_by_us) {
+    DiskStore *disk = disk_of(store);
+    Batch *batch = disk->stuck ? NULL : disk_batch(disk);
+
+    if (!batch)
+        return;
+    record_append(&batch->releases, record);
+    batch->releases.failed = false; /* out of memory: an old note is as good */
+    flush_by(batch, flush_by_us);
+}
+
+/* ---- changes ---- */
+
+/* Done at once for a queue that is flushed at intervals. */
+static int wait_or_not(Batch *batch, Entry *entry, const StoredQueue *queue) {
+    if (queue->interval_ms == 0) {
+        flush_by(batch, 0);
+        return STORE_LATER;
+    }
+    entry->ticket = 0;
+    flush_by(batch, clock_us() + queue->interval_ms * 1000);
+    return 0;
+}
+
+static int add(DiskStore *disk, uint64_t ticket, StoredJob *old, StoredJob *job,
+               const StoredPush *by) {
+    DiskJob *ends = old ? old->place : NULL, *made;
+    Batch *batch = disk_batch(disk);
+    Record record;
+    Entry *entry;
+    uint32_t len;
+
+    made = batch ? disk_job_new(disk, job) : NULL;
+    if (!made)
+        return -ENOMEM;
+    disk_describe(disk, job, &record);
+    record.old = old ? old->id : 0;
+    record.key = by->key;
+    record.key_until_ms = disk_to_wall(disk, by->key_until_ms);
+    if (by->client && by->id) {
+        record.client = span_of(by->client, WIRE_TOKEN);
+        record.push = by->id;
+    }
+    len = record_append(&batch->pushes, &record);
+    if (batch->pushes.failed) {
+        batch->pushes.failed = false;
+        disk_job_free(disk, made);
+        return -ENOMEM;
+    }
+    entry = disk_entry(batch, &batch->pushes, ENTRY_JOB, len, ticket);
+    entry->job = made;
+    made->entry = entry;
+    entry->ends = ends;
+    if (ends)
+        ends->settling = true;
+    return wait_or_not(batch, entry, job->queue);
+}
+
+static int disk_append(Store *store, uint64_t ticket, StoredJob *job, const StoredPush *by) {
+    DiskStore *disk = disk_of(store);
+
+    if (disk->stuck)
+        return -EIO;
+    if (journal_is_full(&disk->journal))
+        return -ENOSPC;
+    return add(disk, ticket, NULL, job, by);
+}
+
+/* After a failure of the disk nobody knows whether a settled job will come back: there is no
+ * answer, and the job is not delivered by this process again. */
+static int disk_forward(Store *store, uint64_t ticket, StoredJob *old, StoredJob *job,
+                        const StoredPush *by) {
+    DiskStore *disk = disk_of(store);
+
+    if (disk->stuck)
+        return STORE_LATER;
+    if (journal_is_full(&disk->journal))
+        return -ENOSPC;
+    return add(disk, ticket, old, job, by);
+}
+
+static int disk_settle(Store *store, uint64_t ticket, StoredJob *job) {
+    DiskStore *disk = disk_of(store);
+    DiskJob *of = job->place;
+    Entry *entry;
+    Batch *batch;
+    uint32_t len;
+
+    if (!of)
+        return 0;
+    if (disk->stuck)
+        return STORE_LATER;
+    if (!of->segment && !of->entry) { /* it could not be stored */
+        disk_job_free(disk, of);
+        return 0;
+    }
+    batch = disk_batch(disk);
+    if (!batch)
+        return -ENOMEM;
+    len = record_append(&batch->releases, &(Record){.type = RECORD_SETTLED, .id = job->id});
+    if (batch->releases.failed) {
+        batch->releases.failed = false;
+        return -ENOMEM;
+    }
+    entry = disk_entry(batch, &batch->releases, ENTRY_SETTLED, len, ticket);
+    entry->ends = of;
+    of->settling = true;
+    return wait_or_not(batch, entry, job->queue);
+}
+
+static void disk_flush(Store *store) {
+    disk_submit(disk_of(store));
+}
+
+static void disk_note(Store *store, StoredJob *job) {
+    const DiskStore *disk = disk_of(store);
+
+    if (!job->place)
+        return;
+    release(store,
+            &(Record){.type = RECORD_NOTE,
+                      .id = job->id,
+                      .attempt = job->attempt,
+                      .due_ms = disk_to_wall(disk, job->due_ms),
+                      .worker = job->worker,
+                      .held = job->held,
+                      .reason = stored_job_reason(job)},
+            clock_us() + NOTE_FLUSH_US);
+}
+
+static void disk_forget_pushes(Store *store, const uint8_t *client, uint64_t floor) {
+    release(store,
+            &(Record){.type = RECORD_FORGET, .id = floor, .client = span_of(client, WIRE_TOKEN)},
+            clock_us() + NOTE_FLUSH_US);
+}
+
+static void disk_pause(Store *store, StoredQueue *queue, bool paused) {
+    release(store,
+            &(Record){.type = RECORD_PAUSED,
+                      .paused = paused,
+                      .queue = {(const uint8_t *)queue->name, queue->name_len}},
+            0);
+}
+
+/* ---- the ends of changes ---- */
+
+static void finish_entry(DiskStore *disk, const Batch *batch, const Entry *entry) {
+    bool is_push = entry->kind == ENTRY_JOB;
+    uint32_t segment = is_push ? batch->pushes_segment : batch->releases_segment;
+    uint64_t at = (is_push ? batch->pushes_at : batch->releases_at) + entry->at;
+    int result = is_push ? batch->pushes_result : batch->releases_result;
+    bool has_ended = result == 0 || entry->ticket == 0;
+
+    if (entry->job && result == 0)
+        disk_place(disk, entry->job, segment, at, entry->len);
+    else if (entry->job && entry->job->entry == entry)
+        entry->job->entry = NULL;
+    if (entry->ends && has_ended)
+        disk_job_free(disk, entry->ends);
+    else if (entry->ends)
+        entry->ends->settling = false;
+    if (entry->job && is_push && result < 0 && entry->ticket)
+        disk_job_free(disk, entry->job);
+    if (entry->ticket)
+        disk->store.done(entry->ticket, result, disk->store.ctx);
+}
+
+static void finish_batch(DiskStore *disk, Batch *batch) {
+    if (batch->pushes_result == 0)
+        disk_segment_fills(disk, batch->pushes_segment, batch->pushes_at + batch->pushes.len);
+    if (batch->releases_result == 0)
+        disk_segment_fills(disk, batch->releases_segment, batch->releases_at + batch->releases.len);
+    for (size_t i = 0; i < batch->n; i++)
+        finish_entry(disk, batch, &batch->entries[i]);
+    disk_clean_done(disk, batch);
+}
+
+static void look_at_journal(DiskStore *disk) {
+    char reason[STORE_REASON_MAX];
+    int failed = journal_failed(&disk->journal);
+
+    if (failed && !disk->stuck) {
+        disk->stuck = disk->store.broken = true;
+        snprintf(reason, sizeof(reason), "%s (the broker must be started again): %.100s",
+                 strerror(-failed), disk->path);
+        store_set_degraded(&disk->store, reason);
+    }
+    if (disk->stuck)
+        return;
+    snprintf(reason, sizeof(reason), "the disk is full: %.150s", disk->path);
+    store_set_degraded(&disk->store, journal_is_full(&disk->journal) ? reason : NULL);
+}
+
+static void disk_process(Store *store) {
+    DiskStore *disk = disk_of(store);
+    Batch *batch = journal_take_done(&disk->journal);
+
+    look_at_journal(disk);
+    while (batch) {
+        Batch *next = batch->next;
+
+        if (!batch->lost)
+            finish_batch(disk, batch);
+        disk_batch_free(disk, batch);
+        batch = next;
+    }
+    if (!disk->stuck)
+        disk_clean(disk);
+    disk_submit(disk);
+}
+
+/* ---- the store ---- */
+
+static void disk_close(Store *store) {
+    DiskStore *disk = disk_of(store);
+
+    if (disk->journal.running) {
+        disk_submit(disk);
+        journal_close(&disk->journal, queues_last_job(store->ctx));
+    }
+    disk_clean_end(disk);
+    folder_close(&disk->folder);
+}
+
+static const StoreOps ops = {
+    .durability = "disk",
+    .has_intervals = true,
+    .later = true,
+    .open = disk_open,
+    .restore = disk_restore,
+    .process = disk_process,
+    .close = disk_close,
+    .append = disk_append,
+    .settle = disk_settle,
+    .forward = disk_forward,
+    .flush = disk_flush,
+    .note = disk_note,
+    .forget_pushes = disk_forget_pushes,
+    .pause = disk_pause,
+};
+
+Store *store_disk_new(const char *path) {
+    DiskStore *disk = calloc(1, sizeof(*disk));
+
+    if (!disk)
+        return NULL;
+    disk->store.ops = &ops;
+    disk->folder.lock = -1;
+    disk->window.fd = -1;
+    disk->path = strdup(path);
+    slabs_init(&disk->slabs, &disk->bytes);
+    if (!disk->path)
+        return store_disk_free(&disk->store);
+    return &disk->store;
+}
+
+Store *store_disk_free(Store *store) {
+    DiskStore *disk = store ? disk_of(store) : NULL;
+
+    if (!disk)
+        return NULL;
+    contents_deinit(&disk->found);
+    free(disk->to_restore);
+    if (disk->window.fd >= 0)
+        close(disk->window.fd);
+    free(disk->window.data);
+    disk_state_free(disk);
+    free(disk->path);
+    free(disk);
+    return NULL;
+}

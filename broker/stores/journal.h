@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The journal: a thread that writes batches of records to the segments and has them flushed. All
+ * batches that have arrived meanwhile share one flush. A write or flush that failed is never tried
+ * again: after it, the journal writes nothing more.
+ *
+ * A batch has two parts: `pushes` need space, and are refused when the disk is full; `releases`
+ * (acknowledgements, notes) then go to space that was reserved for them.
+ */
+
+#include <pthread.h>
+
+#include "broker/stores/segment.h"
+#include "broker/stores/store.h"
+
+enum {
+    BATCH_ENTRIES = 1024,
+    BATCH_BYTES = 1 << 20,   /* a larger batch is submitted at once */
+    JOURNAL_SPARES = 2,      /* reserved segments */
+    JOURNAL_RETRY_MS = 1000, /* how often a full disk is looked at */
+};
+
+typedef struct DiskJob DiskJob;
+
+typedef enum EntryKind { ENTRY_JOB, ENTRY_MOVED, ENTRY_SETTLED } EntryKind;
+
+/* The change of one job in a batch. */
+typedef struct Entry {
+    uint64_t ticket;  /* 0: nobody waits */
+    DiskJob *job;     /* ENTRY_JOB, ENTRY_MOVED: was written; NULL: it is gone already */
+    DiskJob *ends;    /* ENTRY_JOB (forward), ENTRY_SETTLED: has ended; NULL: none */
+    uint32_t at, len; /* of the record, in its part of the batch */
+    EntryKind kind;
+} Entry;
+
+typedef struct Batch {
+    struct Batch *next;
+    Buffer pushes, releases;
+    uint64_t flush_by_us; /* 0: at once */
+    Entry entries[BATCH_ENTRIES];
+    size_t n;
+    /* From the journal: where the parts are, or why they are not. */
+    uint32_t pushes_segment, releases_segment;
+    uint64_t pushes_at, releases_at;
+    int pushes_result, releases_result;
+    bool lost; /* the journal failed: nobody knows what is on the disk */
+} Batch;
+
+typedef struct Journal {
+    Folder *folder;
+    int wake_fd;
+    uint32_t segment_bytes;
+    pthread_t thread;
+    bool running;
+
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    /* Shared, under the lock. */
+    Batch *todo, **todo_end, *done, **done_end;
+    uint32_t to_load, to_remove; /* segments; 0: none */
+    SegmentBytes loaded;         /* data NULL: not yet */
+    int load_result;
+    int failed;    /* the negative errno of a write or flush */
+    bool full;     /* the disk has no space for pushes */
+    bool stopping; /* end when all batches are written */
+    uint64_t last_job;
+    uint64_t n_flushes, flush_us;
+
+    /* Of the thread. */
+    int fd; /* -1: the first record makes a segment */
+    uint32_t number;
+    uint64_t at, size, seed;
+    uint64_t sequence, flushed;
+    uint64_t flush_by_us; /* UINT64_MAX: nothing is unflushed */
+    unsigned n_spares;
+} Journal;
+
+/* Starts the thread, which goes on behind the last segment `number` and the last record `sequence`.
+ * It writes to wake_fd when it has done something. -ENOSPC: the disk has no space for a start. */
+int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t sequence, int wake_fd);
+/* Writes and flushes what was submitted, and a last record that proves it. */
+void journal_close(Journal *journal, uint64_t last_job);
+
+void journal_submit(Journal *journal, Batch *batch);
+/* The batches that are done, in the order of submission: a list by next, or NULL. */
+Batch *journal_take_done(Journal *journal);
+
+/* Has the thread read a segment; journal_take_loaded() returns 1 when it is there, 0 before, or a
+ * negative errno. One at a time. */
+void journal_load(Journal *journal, uint32_t number);
+int journal_take_loaded(Journal *journal, SegmentBytes *ret);
+/* Has the thread remove a segment, after all that was submitted before is flushed. */
+void journal_remove(Journal *journal, uint32_t number);
+
+int journal_failed(Journal *journal); /* 0, or a negative errno */
+bool journal_is_full(Journal *journal);

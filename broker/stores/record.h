@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The records of the journal, as bytes. All numbers are little-endian; times are of the wall clock,
+ * in milliseconds. A record begins at a multiple of 8:
+ *
+ *     0   magic      4    RECORD_MAGIC, mixed with the seed: no client can guess it
+ *     4   length     4    with this head, without padding
+ *     8   checksum   8    XXH3 of the bytes from 16 on; seeded with the segment and the length
+ *     16  sequence   8    counts records, in the order of writing
+ *     24  flushed    8    all records up to this one were on the disk when this one was written
+ *     32  type       1    RecordType
+ *     40  the fields of the type
+ *
+ * If a record cannot be read, `flushed` of a later record proves whether it was on the disk before
+ * (the disk has damaged it) or was being written when the machine stopped.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "rpc/wire/message.h"
+
+#define RECORD_MAGIC UINT32_C(0x52593146)
+
+enum { RECORD_HEAD = 40, RECORD_ALIGN = 8 };
+
+typedef enum RecordType {
+    RECORD_JOB = 1, /* a job; if `old` is set, also the end of that job */
+    RECORD_SETTLED, /* the end of a job */
+    RECORD_NOTE,    /* a job's attempt, due time, worker, reason */
+    RECORD_PAUSED,  /* a queue is paused, or not any more */
+    RECORD_FORGET,  /* the push ids of a client below a floor are forgotten */
+    RECORD_PUSH,    /* a push id that is remembered, although its job has left the segment */
+    RECORD_KEY,     /* the same, of a deduplication key */
+    RECORD_HOLE,    /* the records from `id` to `old` - 1 are missing, as was reported */
+    RECORD_LAST,    /* job numbers up to this one are used up */
+} RecordType;
+
+/* A record's fields, as far as its type has them. Spans are lent. */
+typedef struct Record {
+    uint64_t sequence, flushed;
+    RecordType type;
+    uint8_t priority;
+    bool held, paused;
+    uint32_t attempt;
+    uint64_t id;  /* of the job; RECORD_PUSH: of the push; RECORD_FORGET: the floor */
+    uint64_t old; /* the job that ends with this record; 0: none */
+    uint64_t pushed_ms, due_ms, expires_ms, key_until_ms;
+    uint64_t worker;
+    uint64_t push; /* the id of the push that made the job; 0: not remembered */
+    Span client;   /* WIRE_TOKEN bytes, or empty */
+    Span queue, reason, key;
+    Span headers, body, passed; /* see Message; body.data NULL: no body */
+} Record;
+
+/* Appends a record without its checksum; record_seal() adds it. Returns its length without padding.
+ * A buffer that ran out of memory has failed. */
+uint32_t record_append(Buffer *to, const Record *record);
+
+static inline uint32_t record_padded(uint32_t len) {
+    return (len + RECORD_ALIGN - 1) & ~(uint32_t)(RECORD_ALIGN - 1);
+}
+
+/* The length of a record that record_append() or record_check() accepts. */
+uint32_t record_len(const uint8_t *record);
+/* Sets sequence and flushed, and then the checksum. */
+void record_seal(uint8_t *record, uint64_t seed, uint64_t sequence, uint64_t flushed);
+/* Is this a whole record with the right checksum? left: bytes up to the end of the segment. */
+bool record_check(const uint8_t *record, uint64_t left, uint64_t seed);
+/* Reads a record that record_check() accepts. -EBADMSG: its fields are not those of its type. */
+int record_read(const uint8_t *record, Record *ret);

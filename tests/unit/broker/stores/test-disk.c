@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The disk store under the real queue router: what was confirmed comes back, whatever happens. */
+
+#include "unit/broker/stores/disk-life.h"
+
+/* ---- a disk that fails ---- */
+
+static FileOps faulty;
+static int flush_fails;           /* with this negative errno */
+static uint64_t space = 1u << 30; /* that reserve() may still use */
+
+static int faulty_flush(int fd) {
+    return flush_fails ? flush_fails : file_ops_posix.flush(fd);
+}
+
+static int faulty_reserve(int fd, uint64_t size) {
+    if (size > space)
+        return -ENOSPC;
+    space -= size;
+    return file_ops_posix.reserve(fd, size);
+}
+
+static uint64_t little_space(const char *path) {
+    (void)path;
+    return 2 << 20; /* segments of 128 KiB */
+}
+
+static void use_faulty_disk(void) {
+    faulty = file_ops_posix;
+    faulty.flush = faulty_flush;
+    faulty.reserve = faulty_reserve;
+    faulty.space = little_space;
+    flush_fails = 0;
+    space = 1u << 30;
+    file_ops = &faulty;
+    new_folder();
+}
+
+static Message again(uint64_t id) {
+    return (Message){.op = OP_PUSH,
+                     .push.flags = PUSH_AGAIN,
+                     .id = id,
+                     .name = span_text("q"),
+                     .body = span_text("again")};
+}
+
+/* ---- lives ---- */
+
+static void confirmed_jobs_survive_a_crash_in_order(void) {
+    char body[20];
+    Session *s;
+
+    new_folder();
+    begin();
+    s = fake_connect(&broker, 's');
+    for (uint64_t i = 1; i <= 300; i++) {
+        snprintf(body, sizeof(body), "job %d", (int)i);
+        push(s, i, "q", body, NULL);
+    }
+    until_sent(s, 300);
+    for (uint64_t i = 1; i <= 300; i++)
+        CU_ASSERT_NOT_EQUAL(expect_ok(s, i), 0);
+    crash();
+    for (int life = 0; life < 2; life++) {
+        begin();
+        s = fake_connect(&broker, 't');
+        wait_ms(life == 0 ? 0 : 2001); /* for the workers of the life before */
+        CU_ASSERT_EQUAL(count_of("q", "ready"), 300);
+        pull(s, 1, "q", 300);
+        expect_ok(s, 1);
+        for (int i = 1; i <= 300; i++) {
+            snprintf(body, sizeof(body), "job %d", i);
+            expect_job(s, 1, body, life + 1u);
+        }
+        expect_nothing(s);
+        stop(); /* the attempts are written */
+    }
+}
+
+static void acknowledged_jobs_do_not_come_back(void) {
+    uint64_t job, last;
+    Session *s;
+
+    new_folder();
+    begin();
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", "one", NULL);
+    push(s, 2, "q", "two", NULL);
+    until_sent(s, 2);
+    fake_drop(s);
+    pull(s, 3, "q", 2);
+    expect_ok(s, 3);
+    job = expect_job(s, 3, "one", 1);
+    last = expect_job(s, 3, "two", 1);
+    ack(s, 4, job, 1);
+    until_sent(s, 1);
+    expect_ok(s, 4);
+    ack(s, 5, last, 1);
+    until_sent(s, 1);
+    expect_ok(s, 5);
+    crash();
+    begin();
+    s = fake_connect(&broker, 's');
+    CU_ASSERT_EQUAL(count_of("q", "ready"), UINT64_MAX);
+    /* The number of a job that is gone is not used again. */
+    push(s, 6, "q", "three", NULL);
+    until_sent(s, 1);
+    CU_ASSERT(expect_ok(s, 6) > last);
+    stop();
+}
+
+static void everything_about_a_job_survives(void) {
+    Session *s;
+    uint64_t job;
+
+    new_folder();
+    begin();
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", "low", "priority", UINT64_C(1), NULL);
+    push(s, 2, "q", "high", "priority", UINT64_C(8), NULL);
+    push(s, 3, "q", "later", "delay", UINT64_C(3600000), NULL);
+    push(s, 4, "q", "short", "ttl", UINT64_C(60000), NULL);
+    push(s, 5, "q", "keyed", "key", "k", NULL);
+    push(s, 6, "failing", "f", NULL);
+    until_sent(s, 6);
+    fake_drop(s);
+    pull(s, 7, "failing", 1);
+    expect_ok(s, 7);
+    job = expect_job(s, 7, "f", 1);
+    retry(s, 8, job, 1, 50, "no luck");
+    expect_ok(s, 8);
+    wait_ms(60);
+    expect_job(s, 7, "f", 2);
+    reject(s, 9, job, 2, "it is broken");
+    until_sent(s, 1);
+    expect_ok(s, 9);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), true), 0);
+    push(s, 10, "q", "last", NULL);
+    until_sent(s, 1);
+    crash();
+
+    begin();
+    s = fake_connect(&broker, 's');
+    CU_ASSERT_EQUAL(count_of("q", "ready"), 5);
+    CU_ASSERT_EQUAL(count_of("q", "delayed"), 1);
+    CU_ASSERT_EQUAL(count_of("failing.dead", "ready"), 1);
+    pull(s, 1, "q", 9);
+    expect_ok(s, 1);
+    expect_nothing(s); /* it is still paused */
+    push(s, 11, "q", "keyed", "key", "k", NULL);
+    CU_ASSERT_EQUAL(expect_ok(s, 11), 0);
+    wait_ms(60001); /* the time to live of one goes on */
+    CU_ASSERT_EQUAL(count_of("q", "ready"), 4);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), false), 0);
+    turn(0);
+    expect_job(s, 1, "high", 1);
+    expect_job(s, 1, "low", 1);
+    expect_job(s, 1, "keyed", 1);
+    expect_job(s, 1, "last", 1);
+    fake_drop(s);
+    pull(s, 2, "failing.dead", 1);
+    expect_ok(s, 2);
+    {
+        const FakeSent *sent = fake_take(s);
+
+        CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
+        CU_ASSERT_TRUE(span_is(sent->message.body, "f"));
+        CU_ASSERT_PTR_NOT_NULL(
+            memmem(sent->message.headers.data, sent->message.headers.len, "it is broken", 12));
+    }
+    stop();
+}
+
+static void a_push_sent_again_is_stored_once_over_restarts(void) {
+    Message message;
+    Session *s;
+
+    new_folder();
+    begin();
+    s = fake_connect(&broker, 's');
+    for (uint64_t id = 1; id <= 5; id++)
+        push(s, id, "q", "x", NULL);
+    until_sent(s, 5);
+    crash();
+    begin();
+    s = fake_connect(&broker, 's');
+    restored_pushes_adopt(queues, s->client);
+    for (uint64_t id = 1; id <= 5; id++) {
+        message = again(id);
+        queues_push(queues, s, &message, NULL);
+        CU_ASSERT_EQUAL(expect_ok(s, id), 0);
+    }
+    CU_ASSERT_EQUAL(count_of("q", "ready"), 5);
+    message = again(6);
+    queues_push(queues, s, &message, NULL);
+    until_sent(s, 1);
+    CU_ASSERT_NOT_EQUAL(expect_ok(s, 6), 0);
+    stop();
+}
+
+static void forwarding_is_one_step(void) {
+    uint64_t job;
+    Session *s;
+
+    new_folder();
+    begin();
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", "raw", NULL);
+    until_sent(s, 1);
+    fake_drop(s);
+    pull(s, 2, "q", 1);
+    expect_ok(s, 2);
+    job = expect_job(s, 2, "raw", 1);
+    forward(s, 3, job, 1, "r", "done");
+    until_sent(s, 1);
+    expect_ok(s, 3);
+    crash();
+    begin();
+    CU_ASSERT_EQUAL(count_of("q", "ready"), UINT64_MAX);
+    CU_ASSERT_EQUAL(count_of("r", "ready"), 1);
+    stop();
+}
+
+static void large_bodies_survive(void) {
+    static char body[3 << 20];
+    Session *s;
+
+    new_folder();
+    begin();
+    s = fake_connect(&broker, 's');
+    memset(body, 'b', sizeof(body) - 1);
+    push(s, 1, "q", body, NULL);
+    push(s, 2, "q", "", NULL);
+    until_sent(s, 2);
+    crash();
+    begin();
+    s = fake_connect(&broker, 's');
+    pull(s, 1, "q", 2);
+    expect_ok(s, 1);
+    expect_job(s, 1, body, 1);
+    expect_job(s, 1, "", 1);
+    stop();
+}
+
+static void an_interval_confirms_at_once_and_is_written_by_itself(void) {
+    Session *s;
+
+    new_folder();
+    begin();
+    configure("q", "durability", "interval:20ms");
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", "x", NULL);
+    CU_ASSERT_NOT_EQUAL(expect_ok(s, 1), 0);
+    pull(s, 2, "q", 1);
+    fake_drop(s);
+    stop();
+    begin();
+    CU_ASSERT_EQUAL(count_of("q", "ready") + count_of("q", "held"), 1);
+    stop();
+}
+
+static void an_interval_job_may_end_before_it_is_written(void) {
+    Session *s;
+
+    new_folder();
+    begin();
+    configure("q", "durability", "interval:20ms");
+    configure("r", "durability", "disk");
+    s = fake_connect(&broker, 's');
+    pull(s, 1, "q", 2);
+    push(s, 2, "q", "x", NULL);
+    push(s, 3, "q", "y", NULL);
+    expect_ok(s, 1);
+    CU_ASSERT_NOT_EQUAL(expect_ok(s, 2), 0);
+    ack(s, 4, expect_job(s, 1, "x", 1), 1);
+    CU_ASSERT_NOT_EQUAL(expect_ok(s, 3), 0);
+    forward(s, 5, expect_job(s, 1, "y", 1), 1, "r", "z");
+    expect_ok(s, 4);
+    until_sent(s, 1);
+    expect_ok(s, 5);
+    crash();
+    begin();
+    CU_ASSERT_EQUAL(count_of("q", "ready"), UINT64_MAX);
+    CU_ASSERT_EQUAL(count_of("r", "ready"), 1);
+    stop();
+}
+
+/* ---- folders ---- */
+
+static void refuses(const char *because) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+
+    CU_ASSERT(try_begin(&error) < 0);
+    CU_ASSERT_PTR_NOT_NULL(error.message);
+    if (error.message && !strstr(error.message, because))
+        printf("'%s' is not in '%s'\n", because, error.message);
+    CU_ASSERT(error.message && strstr(error.message, because));
+    stop();
+}
+
+static void write_file(const char *path, const char *text) {
+    FILE *to = fopen(path, "w");
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(to);
+    fputs(text, to);
+    fclose(to);
+}
+
+static void folders_of_others_are_refused(void) {
+    new_folder();
+    mkdir(data, 0700);
+    write_file(file("notes.txt"), "mine\n");
+    refuses("is not a data folder of ferry: it has a file 'notes.txt'");
+    CU_ASSERT_EQUAL(access(file("notes.txt"), F_OK), 0);
+    new_folder();
+    mkdir(data, 0700);
+    write_file(file("format"),
+               "ferry data folder\nformat 2\nid 00000000000000000000000000000000\n");
+    refuses("format 2, of a newer ferry");
+    write_file(file("format"), "something else\n");
+    refuses("format is damaged, or not of ferry");
+    write_file(file("format"), "ferry data folder\nformat 1\nid 12\n");
+    refuses("it has no valid format and id");
+    new_folder();
+    write_file(data, "a file");
+    refuses("Not a directory");
+}
+
+static void a_folder_has_one_broker(void) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    Store *second;
+
+    new_folder();
+    begin();
+    second = store_disk_new(data);
+    CU_ASSERT(second->ops->open(second, wake_fd, &error) < 0);
+    CU_ASSERT(error.message && strstr(error.message, "another broker uses"));
+    second->ops->close(second);
+    store_disk_free(second);
+    stop();
+}
+
+/* ---- damage ---- */
+
+/* Two lives push three jobs each; what the first one wrote is proved to have been flushed. */
+static void fill(void) {
+    Session *s;
+
+    new_folder();
+    begin();
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", "first job", NULL);
+    until_sent(s, 1);
+    push(s, 2, "q", "second job", NULL);
+    until_sent(s, 2);
+    push(s, 3, "q", "third job", NULL);
+    until_sent(s, 3);
+}
+
+static void expect_bodies(const char *a, const char *b) {
+    Session *s = fake_connect(&broker, 'w');
+
+    pull(s, 1, "q", 9);
+    expect_ok(s, 1);
+    expect_job(s, 1, a, 1);
+    expect_job(s, 1, b, 1);
+    expect_nothing(s);
+}
+
+static void a_flipped_bit_costs_one_job_and_is_reported(void) {
+    fill();
+    stop();
+    flip(file("journal-00000001"), place_of(file("journal-00000001"), "second job"));
+    begin();
+    CU_ASSERT_EQUAL(count_of("q", "ready"), 2);
+    CU_ASSERT_EQUAL(n_files(file("quarantine"), "damaged-00000001-"), 1);
+    expect_bodies("first job", "third job");
+    stop();
+    /* The next start does not find it again. */
+    begin();
+    CU_ASSERT_EQUAL(n_files(file("quarantine"), "damaged-"), 1);
+    CU_ASSERT_EQUAL(n_files(file("quarantine"), ""), 3); /* with . and .. */
+    stop();
+}
+
+static void a_torn_end_is_cut(void) {
+    long at;
+
+    fill();
+    crash();
+    at = place_of(file("journal-00000001"), "third job");
+    flip(file("journal-00000001"), at + 3);
+    for (int life = 0; life < 2; life++) {
+        begin();
+        CU_ASSERT_EQUAL(count_of("q", "ready"), 2);
+        CU_ASSERT_EQUAL(n_files(file("quarantine"), "torn-"), 1);
+        CU_ASSERT_EQUAL(n_files(file("quarantine"), "damaged-"), 0);
+        stop();
+    }
+}
+
+static void a_cut_off_file_is_noticed(void) {
+    long at;
+
+    fill();
+    stop();
+    at = place_of(file("journal-00000001"), "second job");
+    begin(); /* a second segment proves that the first one was longer */
+    push(fake_connect(&broker, 't'), 1, "q", "fourth job", NULL);
+    stop();
+    CU_ASSERT_EQUAL(truncate(file("journal-00000001"), at), 0);
+    begin();
+    CU_ASSERT_EQUAL(n_files(file("quarantine"), "damaged-00000001-"), 1);
+    expect_bodies("first job", "fourth job");
+    stop();
+}
+
+static void a_damaged_head_hides_no_job(void) {
+    fill();
+    stop();
+    flip(file("journal-00000001"), 20);
+    begin();
+    CU_ASSERT_EQUAL(count_of("q", "ready"), 3);
+    stop();
+}
+
+/* ---- disks that fail or are full ---- */
+
+static void after_a_failed_flush_nothing_is_confirmed(void) {
+    uint64_t job;
+    Session *s;
+
+    use_faulty_disk();
+    begin();
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", "safe", NULL);
+    until_sent(s, 1);
+    fake_drop(s);
+    flush_fails = -EIO;
+    push(s, 2, "q", "unknown", NULL);
+    for (int i = 0; i < 2000 && !queues_broken(queues); i++)
+        turn(10);
+    CU_ASSERT_TRUE(queues_broken(queues));
+    CU_ASSERT_PTR_NOT_NULL(queues_degraded(queues));
+    flush_fails = 0; /* a later flush would lie: it is not tried */
+    push(s, 3, "q", "refused", NULL);
+    expect_error(s, 3, "ferry.Internal");
+    pull(s, 4, "q", 5);
+    expect_ok(s, 4);
+    job = expect_job(s, 4, "safe", 1);
+    ack(s, 5, job, 1);
+    for (int i = 0; i < 5; i++)
+        turn(10);
+    expect_nothing(s);
+    crash();
+    begin();
+    CU_ASSERT(count_of("q", "ready") >= 1);
+    stop();
+    file_ops = &file_ops_posix;
+}
+
+static void a_full_disk_refuses_pushes_and_takes_acknowledgements(void) {
+    static char body[20 * 1024];
+    uint64_t id = 1, jobs[200], n_stored = 0;
+    const FakeSent *sent;
+    Session *s;
+
+    use_faulty_disk();
+    begin();
+    s = fake_connect(&broker, 's');
+    memset(body, 'x', sizeof(body) - 1);
+    space = 400 * 1024; /* three segments more */
+    for (; id < 200; id++) {
+        push(s, id, "q", body, NULL);
+        until_sent(s, 1);
+        sent = fake_take(s);
+        if (sent->message.op == OP_ERROR)
+            break;
+        n_stored++;
+    }
+    CU_ASSERT(n_stored > 10 && n_stored < 199);
+    CU_ASSERT_STRING_EQUAL(sent->type, "ferry.Full");
+    turn(10);
+    CU_ASSERT(queues_degraded(queues) && strstr(queues_degraded(queues), "the disk is full"));
+    CU_ASSERT_FALSE(queues_broken(queues));
+    pull(s, 1000, "q", 200);
+    expect_ok(s, 1000);
+    for (uint64_t i = 0; i < n_stored; i++)
+        jobs[i] = expect_job(s, 1000, body, 1);
+    for (uint64_t i = 0; i < n_stored; i++)
+        ack(s, 2000 + i, jobs[i], 1);
+    until_sent(s, n_stored);
+    for (uint64_t i = 0; i < n_stored; i++)
+        expect_ok(s, 2000 + i);
+    /* Pushing goes on by itself when there is space. */
+    space = 1u << 30;
+    for (int i = 0; i < 2000 && queues_degraded(queues); i++)
+        turn(10);
+    CU_ASSERT_PTR_NULL(queues_degraded(queues));
+    push(s, 5000, "r", "more", NULL);
+    until_sent(s, 1);
+    CU_ASSERT_NOT_EQUAL(expect_ok(s, 5000), 0);
+    crash();
+    begin();
+    CU_ASSERT_EQUAL(count_of("q", "ready"), UINT64_MAX);
+    CU_ASSERT_EQUAL(count_of("r", "ready"), 1);
+    stop();
+    file_ops = &file_ops_posix;
+}
+
+/* ---- cleaning ---- */
+
+/* A hundred segments are written; a job, a key, a paused queue and a push id of the first one are
+ * carried along. */
+static void old_segments_are_removed_and_lose_nothing(void) {
+    static char body[8 * 1024];
+    const FakeSent *sent;
+    Message message;
+    Session *s;
+
+    use_faulty_disk();
+    begin();
+    s = fake_connect(&broker, 's');
+    push(s, 1, "old", "carried", "priority", UINT64_C(3), NULL);
+    push(s, 2, "keys", "keyed", "key", "k", NULL);
+    until_sent(s, 2);
+    fake_drop(s);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("old"), true), 0);
+    memset(body, 'x', sizeof(body) - 1);
+    pull(s, 3, "q", 20);
+    expect_ok(s, 3);
+    for (uint64_t id = 10; id < 1610; id += 20) {
+        for (uint64_t i = 0; i < 20; i++)
+            push(s, id + i, "q", body, NULL);
+        until_sent(s, 40); /* an OK and a JOB for each */
+        while ((sent = fake_take(s)))
+            if (sent->message.op == OP_JOB)
+                ack(s, 0, sent->message.job.job, 1);
+    }
+    for (int i = 0; i < 2000 && n_files(data, "journal-") > 3; i++)
+        turn(10);
+    CU_ASSERT(n_files(data, "journal-") <= 3);
+    CU_ASSERT_NOT_EQUAL(access(file("journal-00000001"), F_OK), 0);
+    crash();
+    begin();
+    s = fake_connect(&broker, 's');
+    restored_pushes_adopt(queues, s->client);
+    CU_ASSERT_EQUAL(count_of("q", "ready"), UINT64_MAX);
+    CU_ASSERT_EQUAL(count_of("old", "ready"), 1);
+    pull(s, 1, "old", 1);
+    expect_ok(s, 1);
+    expect_nothing(s);
+    message = again(1);
+    queues_push(queues, s, &message, NULL);
+    CU_ASSERT_EQUAL(expect_ok(s, 1), 0);
+    push(s, 5000, "keys", "keyed", "key", "k", NULL);
+    CU_ASSERT_EQUAL(expect_ok(s, 5000), 0);
+    CU_ASSERT_EQUAL(queues_pause(queues, span_text("old"), false), 0);
+    turn(0);
+    expect_job(s, 1, "carried", 1);
+    stop();
+    file_ops = &file_ops_posix;
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(confirmed_jobs_survive_a_crash_in_order),
+        TEST(acknowledged_jobs_do_not_come_back),
+        TEST(everything_about_a_job_survives),
+        TEST(a_push_sent_again_is_stored_once_over_restarts),
+        TEST(forwarding_is_one_step),
+        TEST(large_bodies_survive),
+        TEST(an_interval_confirms_at_once_and_is_written_by_itself),
+        TEST(an_interval_job_may_end_before_it_is_written),
+        TEST(folders_of_others_are_refused),
+        TEST(a_folder_has_one_broker),
+        TEST(a_flipped_bit_costs_one_job_and_is_reported),
+        TEST(a_torn_end_is_cut),
+        TEST(a_cut_off_file_is_noticed),
+        TEST(a_damaged_head_hides_no_job),
+        TEST(after_a_failed_flush_nothing_is_confirmed),
+        TEST(a_full_disk_refuses_pushes_and_takes_acknowledgements),
+        TEST(old_segments_are_removed_and_lose_nothing),
+        TESTS_END,
+    };
+    int r;
+
+    log_level = LOG_LEVEL_ERROR;
+    r = run_suite("broker stores: disk", tests);
+    remove_work();
+    return r;
+}
