@@ -7,6 +7,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -26,7 +27,9 @@ bool redis_available(void);
 /* Starts one with these further words on its command line, NULL at the end, or none: NULL. Returns
  * when it answers; ends the test when it does not. */
 void redis_start(RedisServer *server, const char *const *words);
-void redis_start_cluster_node(RedisServer *server);
+
+/* Starts a cluster of n servers; each owns an equal share of the slots. */
+void redis_start_cluster(RedisServer *servers, size_t n);
 
 /* The same port and socket again after redis_stop(), empty. */
 void redis_restart(RedisServer *server);
