@@ -70,19 +70,18 @@ const memo_users_handlers memo_handlers = {
 
 /* ---- the cache ---- */
 
-bool memo_choose(int argc, char **argv) {
-    const char *where = argc > 1 ? argv[1] : "memory";
-
+static bool choose(const char *where) {
     with_redis = strcmp(where, "memory") != 0;
     over_cluster = strcmp(where, "cluster") == 0;
     never_near = strcmp(where, "far") == 0;
     all_near = strcmp(where, "near") == 0;
-    return !with_redis || redis_available();
+    return cache_setup(&memo_servers, over_cluster ? "cluster" : with_redis ? "unix" : "memory");
 }
 
 void memo_start(void) {
     __atomic_store_n(&asked, 0, __ATOMIC_RELEASE);
-    cache_setup(&memo_servers, over_cluster ? "cluster" : with_redis ? "unix" : "memory");
+    for (size_t i = 0; i < memo_servers.n; i++)
+        redis_ask(&memo_servers.servers[i], "FLUSHALL");
 }
 
 ferry_cache *memo_cache(void) {
@@ -95,6 +94,14 @@ ferry_cache *memo_cache(void) {
     return cache;
 }
 
-void memo_stop(void) {
+int main(int argc, char **argv) {
+    int r;
+
+    if (!choose(argc > 1 ? argv[1] : "memory"))
+        return EXIT_SKIPPED;
+    r = memo_calls_suite();
+    if (memo_serve_suite() != EXIT_SUCCESS)
+        r = EXIT_FAILURE;
     cache_setup_end(&memo_servers);
+    return r;
 }

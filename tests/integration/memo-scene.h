@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The parts that the suites of memoised methods share: the handlers of memo.Users, which count
- * their calls, and the cache that a suite's argument names: memory, redis, near (keeps all values
- * near), far (keeps no value near), cluster.
+ * The parts that both suites of memoised methods share: the handlers of memo.Users, which count
+ * their calls, and the cache that the program's argument names: memory, redis, near (keeps all
+ * values near), far (keeps no value near), cluster.
  */
 
 #include <ferry/cache.h>
@@ -22,10 +22,10 @@ int64_t memo_count(void);
 int times_asked(void);
 
 extern bool with_redis, over_cluster, never_near;
-extern CacheSetup memo_servers; /* of the cache, between memo_start() and memo_stop() */
+extern CacheSetup memo_servers; /* of the cache; all tests of the program share them */
 
-/* Uses the first argument of main(). False: it needs a Redis that is not installed. */
-bool memo_choose(int argc, char **argv);
-void memo_start(void);
+void memo_start(void); /* for each test: empties the servers */
 ferry_cache *memo_cache(void);
-void memo_stop(void);
+
+int memo_calls_suite(void); /* memo-calls.c: EXIT_SUCCESS or EXIT_FAILURE */
+int memo_serve_suite(void); /* memo-serve.c */

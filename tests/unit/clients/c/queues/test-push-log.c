@@ -3,6 +3,21 @@
 
 #include "support/suite.h"
 
+static Slabs slabs;
+static uint64_t slab_bytes;
+
+static PushLog *log_new(void) {
+    slabs_init(&slabs, &slab_bytes);
+    return push_log_new(&slabs);
+}
+
+/* Every push has been given back. */
+static void log_end(PushLog *log) {
+    push_log_free(log);
+    slabs_deinit(&slabs);
+    CU_ASSERT_EQUAL(slab_bytes, 0);
+}
+
 static Push *add(PushLog *log, uint64_t id, size_t len) {
     static char body[1 << 20];
 
@@ -18,7 +33,7 @@ static void end(PushLog *log, Push *push) {
 }
 
 static void the_floor_is_the_lowest_id_without_an_answer(void) {
-    PushLog *log = push_log_new();
+    PushLog *log = log_new();
     Push *first, *second;
 
     CU_ASSERT_EQUAL(push_log_floor(log, 7), 7);
@@ -29,12 +44,12 @@ static void the_floor_is_the_lowest_id_without_an_answer(void) {
     CU_ASSERT_EQUAL(push_log_floor(log, 10), 9);
     end(log, second);
     CU_ASSERT_TRUE(push_log_is_empty(log));
-    push_log_free(log);
+    log_end(log);
 }
 
 static void a_push_reads_as_it_was_written_small_and_large(void) {
     static const size_t sizes[] = {0, 1, 64, 150, 200, 1 << 20};
-    PushLog *log = push_log_new();
+    PushLog *log = log_new();
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
         Push *push = add(log, i + 1, sizes[i]);
@@ -46,11 +61,11 @@ static void a_push_reads_as_it_was_written_small_and_large(void) {
         CU_ASSERT_TRUE(span_is(message.name, "mail"));
         CU_ASSERT_EQUAL(message.body.len, sizes[i]);
     }
-    push_log_free(log);
+    log_end(log);
 }
 
 static void it_takes_so_many_and_so_many_bytes(void) {
-    PushLog *log = push_log_new();
+    PushLog *log = log_new();
 
     CU_ASSERT_TRUE(push_log_has_room(log, (size_t)1 << 30));
     for (uint64_t id = 1; id <= PUSHES_MAX; id++) {
@@ -61,7 +76,7 @@ static void it_takes_so_many_and_so_many_bytes(void) {
     end(log, log->first);
     CU_ASSERT_TRUE(push_log_has_room(log, 10));
     CU_ASSERT_FALSE(push_log_has_room(log, PUSHES_BYTES_MAX));
-    push_log_free(log);
+    log_end(log);
 }
 
 int main(void) {
