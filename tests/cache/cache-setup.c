@@ -38,6 +38,11 @@ bool cache_setup(CacheSetup *setup, const char *name) {
     return true;
 }
 
+void cache_setup_empty(const CacheSetup *setup) {
+    for (size_t i = 0; i < setup->n; i++)
+        redis_ask(&setup->servers[i], "FLUSHALL");
+}
+
 void cache_setup_end(CacheSetup *setup) {
     for (size_t i = 0; i < setup->n; i++)
         redis_stop(&setup->servers[i]);

@@ -15,6 +15,7 @@ typedef struct CacheSetup {
 
 /* False: there is no redis-server. */
 bool cache_setup(CacheSetup *setup, const char *name);
+void cache_setup_empty(const CacheSetup *setup); /* removes all keys */
 void cache_setup_end(CacheSetup *setup);
 
 void sleep_ms(long ms);

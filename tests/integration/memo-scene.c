@@ -80,8 +80,7 @@ static bool choose(const char *where) {
 
 void memo_start(void) {
     __atomic_store_n(&asked, 0, __ATOMIC_RELEASE);
-    for (size_t i = 0; i < memo_servers.n; i++)
-        redis_ask(&memo_servers.servers[i], "FLUSHALL");
+    cache_setup_empty(&memo_servers);
 }
 
 ferry_cache *memo_cache(void) {

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Every public function of the cache except fetch, against one cache: the URL is the argument, or
- * "redis", "shards" and "cluster" for servers that the test starts.
- */
+/* Every public function of the cache except ferry_cache_fetch(), against the cache of a setup. */
 
 #include <ferry/cache.h>
 #include <pthread.h>
@@ -10,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cache-setup.h"
+#include "suites.h"
 #include "support/suite.h"
 
 static ferry_cache *cache;
@@ -307,7 +304,7 @@ static void statistics_count_what_happened(void) {
     CU_ASSERT_EQUAL(after.errors, 0);
 }
 
-int main(int argc, char **argv) {
+int api_suite(CacheSetup *setup, bool near) {
     CU_TestInfo tests[] = {
         TEST(what_is_set_is_found_until_deleted),
         TEST(keys_and_values_are_any_bytes),
@@ -328,18 +325,12 @@ int main(int argc, char **argv) {
         TEST(statistics_count_what_happened),
         TESTS_END,
     };
-    ferry_cache_options options = {.timeout_ms = 5000, .strict = true};
-    CacheSetup setup;
+    ferry_cache_options options = {.timeout_ms = 5000, .strict = true, .near_cache = near};
     int r;
 
-    if (argc > 2 && strcmp(argv[2], "near") == 0)
-        options.near_cache = true;
-    if (!cache_setup(&setup, argc > 1 ? argv[1] : "memory"))
-        return EXIT_SKIPPED;
-    if (ferry_cache_open(setup.url, &options, &cache, NULL) < 0)
+    if (ferry_cache_open(setup->url, &options, &cache, NULL) < 0)
         return EXIT_FAILURE;
     r = run_suite("cache: every function", tests);
     ferry_cache_close(cache);
-    cache_setup_end(&setup);
     return r;
 }

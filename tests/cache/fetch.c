@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * ferry_cache_fetch() against one cache: the name of its setup is the argument. Where the order of
- * two threads matters, one of them is held until the other has got so far.
- */
+/* ferry_cache_fetch() against the cache of a setup. Where the order of two threads matters, one
+ * thread waits until the other has reached the point in question. */
 
 #include <ferry/cache.h>
 #include <pthread.h>
@@ -11,7 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "cache-setup.h"
+#include "suites.h"
 #include "support/suite.h"
 
 enum { HANG_MS = 60000, THREADS = 16 };
@@ -334,7 +332,7 @@ static void bad_computations_and_options_are_refused(void) {
     ferry_error_clear(&error);
 }
 
-int main(int argc, char **argv) {
+int fetch_suite(CacheSetup *setup, bool near) {
     CU_TestInfo tests[] = {
         TEST(a_value_is_computed_once_and_then_found),
         TEST(get_finds_what_fetch_stored),
@@ -354,18 +352,12 @@ int main(int argc, char **argv) {
         TEST(bad_computations_and_options_are_refused),
         TESTS_END,
     };
-    ferry_cache_options options = {.timeout_ms = 20000, .prefix = "p}:"};
-    CacheSetup setup;
+    ferry_cache_options options = {.timeout_ms = 20000, .prefix = "p}:", .near_cache = near};
     int r;
 
-    if (argc > 2 && strcmp(argv[2], "near") == 0)
-        options.near_cache = true;
-    if (!cache_setup(&setup, argc > 1 ? argv[1] : "memory"))
-        return EXIT_SKIPPED;
-    if (ferry_cache_open(setup.url, &options, &cache, NULL) < 0)
+    if (ferry_cache_open(setup->url, &options, &cache, NULL) < 0)
         return EXIT_FAILURE;
     r = run_suite("cache: fetch", tests);
     ferry_cache_close(cache);
-    cache_setup_end(&setup);
     return r;
 }

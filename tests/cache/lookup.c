@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The cache in a loop: lookups, stamps and stores that never wait. The name of the setup is the
- * argument; "memory" answers everything at once.
- */
+/* The cache in a loop: lookups, stamps and stores that never wait. The setup "memory" answers
+ * everything at once. */
 
 #include "cache/api/lookup.h"
 
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 
-#include "cache-setup.h"
+#include "suites.h"
 #include "support/suite.h"
 
 static ferry_cache *cache;
 static CacheLookups *lookups;
-static CacheSetup setup;
+static CacheSetup *setup;
 
 typedef struct Outcome {
     int calls;
@@ -134,6 +133,7 @@ static void hundreds_are_on_their_way_at_once(void) {
     static char names[N][16];
     int found = 0;
 
+    memset(outcomes, 0, sizeof(outcomes));
     for (int i = 0; i < N; i++) {
         snprintf(names[i], sizeof(names[i]), "many:%d", i);
         ferry_cache_set(cache, ferry_str(names[i]), ferry_str(names[i]), 0, NULL);
@@ -170,18 +170,18 @@ static void a_frozen_server_costs_the_deadline_and_no_more(void) {
     Outcome outcome = {.calls = 0};
     int r;
 
-    if (setup.n == 0)
+    if (setup->n == 0)
         return;
-    for (size_t i = 0; i < setup.n; i++)
-        redis_freeze(&setup.servers[i]);
+    for (size_t i = 0; i < setup->n; i++)
+        redis_freeze(&setup->servers[i]);
     r = cache_try_get(lookups, ferry_str("frozen"), &outcome.state, &outcome.value, on_got,
                       &outcome);
     CU_ASSERT_EQUAL(r, -EINPROGRESS);
     run_until(&outcome.calls, 1, 60000);
     CU_ASSERT_EQUAL(outcome.calls, 1);
     CU_ASSERT_EQUAL(outcome.state, LOOK_FAILED);
-    for (size_t i = 0; i < setup.n; i++)
-        redis_unfreeze(&setup.servers[i]);
+    for (size_t i = 0; i < setup->n; i++)
+        redis_unfreeze(&setup->servers[i]);
     sleep_ms(300);
     CU_ASSERT_TRUE(is(look("frozen"), LOOK_ABSENT, NULL));
 }
@@ -189,11 +189,11 @@ static void a_frozen_server_costs_the_deadline_and_no_more(void) {
 static void a_server_that_is_gone_is_found_again(void) {
     int tries = 0;
 
-    if (setup.n != 1)
+    if (setup->n != 1)
         return;
     ferry_cache_set(cache, ferry_str("g"), ferry_str("1"), 0, NULL);
     CU_ASSERT_TRUE(is(look("g"), LOOK_FRESH, "1"));
-    redis_restart(&setup.servers[0]);
+    redis_restart(&setup->servers[0]);
     while (!is(look("g"), LOOK_ABSENT, NULL) && tries++ < 50)
         sleep_ms(20);
     CU_ASSERT_TRUE(tries < 50);
@@ -211,7 +211,7 @@ static void closing_cancels_what_is_on_its_way(void) {
     ferry_free(outcome.value);
 }
 
-int main(int argc, char **argv) {
+int lookup_suite(CacheSetup *given, bool near) {
     CU_TestInfo tests[] = {
         TEST(what_is_stored_is_found),
         TEST(stale_and_negative_ones_are_told_apart),
@@ -223,19 +223,15 @@ int main(int argc, char **argv) {
         TEST(closing_cancels_what_is_on_its_way),
         TESTS_END,
     };
-    ferry_cache_options options = {.timeout_ms = 200};
+    ferry_cache_options options = {.timeout_ms = 200, .near_cache = near};
     int r;
 
-    if (argc > 2 && strcmp(argv[2], "near") == 0)
-        options.near_cache = true;
-    if (!cache_setup(&setup, argc > 1 ? argv[1] : "memory"))
-        return EXIT_SKIPPED;
-    if (ferry_cache_open(setup.url, &options, &cache, NULL) < 0 ||
+    setup = given;
+    if (ferry_cache_open(setup->url, &options, &cache, NULL) < 0 ||
         cache_lookups_open(cache, &lookups) < 0)
         return EXIT_FAILURE;
     r = run_suite("cache: in a loop", tests);
     cache_lookups_close(lookups);
     ferry_cache_close(cache);
-    cache_setup_end(&setup);
     return r;
 }
