@@ -10,6 +10,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/container.h"
 #include "base/random.h"
 #include "cache/connection/number.h"
 #include "cache/redis/batch.h"
@@ -86,7 +87,7 @@ static void op_free(Op *op) {
 }
 
 static void batch_ended(Batch *batch, void *ctx) {
-    Op *op = (Op *)((char *)batch - offsetof(Op, batch));
+    Op *op = container_of(batch, Op, batch);
 
     op->step(ctx, op);
 }

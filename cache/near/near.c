@@ -10,6 +10,7 @@
 
 #include "base/atomic.h"
 #include "base/clock.h"
+#include "base/container.h"
 
 enum { STRIPES = 64, COUNTS = 64, LINKS_MAX = 1024, REST_MS = 5000 };
 
@@ -299,7 +300,7 @@ void near_link_lost(void *ctx) {
 }
 
 static void tell_done(ConnRequest *request) {
-    NearLink *link = (NearLink *)((char *)request - offsetof(NearLink, request));
+    NearLink *link = container_of(request, NearLink, request);
 
     agreed(link, request->reply);
     request->reply = reply_free(request->reply);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 
 enum { RETRY_NS = 2000000 }; /* interval of retries while a connection is not up */
 
@@ -98,7 +99,7 @@ static void paid(Batches *batches, Node *node) {
 
 /* Any thread may call this, with the connection locked. */
 static void answered(ConnRequest *request) {
-    RedisCommand *command = (RedisCommand *)((char *)request - offsetof(RedisCommand, request));
+    RedisCommand *command = container_of(request, RedisCommand, request);
     Batches *batches = ((Batch *)command->owner)->batches;
     uint64_t one = 1;
     ssize_t n;

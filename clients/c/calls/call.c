@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/container.h"
 #include "base/random.h"
 #include "clients/c/calls/retry.h"
 #include "clients/c/calls/stream.h"
@@ -14,7 +15,6 @@
 #include "clients/c/core/names.h"
 #include "clients/c/core/pack-format.h"
 #include "clients/c/core/session.h"
-#include "clients/c/core/slab.h"
 
 static void on_answer(Core *core, Await *await, const Message *message, const void *block);
 static void on_timer(Timer *timer, void *ctx);
@@ -149,7 +149,7 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
 
 int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr) {
     Core *core = client->core;
-    PendingCall *call = slab_take(core->calls);
+    PendingCall *call = slabs_alloc(&core->slabs, sizeof(*call));
     int r;
 
     if (!call)
@@ -161,7 +161,7 @@ int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr) 
                           .aux = spec->aux};
     r = call_begin(client, spec, call, reterr);
     if (r < 0)
-        slab_give(core->calls, call);
+        slabs_free(&core->slabs, call, sizeof(*call));
     return r;
 }
 
@@ -208,7 +208,7 @@ static void run_callback(Core *core, PendingCall *call, const ferry_reply *reply
     CallEndFn end = call->end;
     const void *aux = call->aux;
 
-    slab_give(core->calls, call);
+    slabs_free(&core->slabs, call, sizeof(*call));
     if (end)
         end(core, fn, aux, ctx, reply, error);
     else
@@ -373,7 +373,7 @@ static void not_in_time(Core *core, PendingCall *call, uint64_t now_ms, ferry_er
 }
 
 static void on_timer(Timer *timer, void *ctx) {
-    PendingCall *call = (PendingCall *)((char *)timer - offsetof(PendingCall, timer));
+    PendingCall *call = container_of(timer, PendingCall, timer);
     Core *core = ctx;
     uint64_t now_ms = clock_ms();
     ferry_error error = FERRY_ERROR_INIT;
@@ -487,12 +487,7 @@ static bool run_ended(Core *core) {
 
 static int init(Core *core) {
     core->retry_budget = RETRY_BUDGET_MAX;
-    core->calls = slab_new(sizeof(PendingCall));
-    return core->calls ? 0 : -ENOMEM;
-}
-
-static void deinit(Core *core) {
-    slab_free(core->calls);
+    return 0;
 }
 
 static bool is_due(const Core *core) {
@@ -507,7 +502,6 @@ static bool run(Core *core) {
 
 const Part calls_part = {
     .init = init,
-    .free = deinit,
     .up = calls_up,
     .down = calls_down,
     .is_due = is_due,

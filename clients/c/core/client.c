@@ -194,6 +194,7 @@ static void core_free(Core *core) {
     loop_deinit(core);
     session_deinit(core);
     events_deinit(core);
+    slabs_deinit(&core->slabs);
     names_free(core->names);
     buffer_deinit(&core->scratch);
     ferry_free(core->spare);
@@ -215,6 +216,7 @@ static int fill_core(Core *core) {
     core->shut = shut_if_closed;
     core->main.core = core;
     core->next_id = 1;
+    slabs_init(&core->slabs, &core->slab_bytes);
     core->down_since_ms = clock_ms();
     timers_init(&core->timers, clock_ms());
     core->names = names_new();

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id-map.h"
+#include "base/slab.h"
 #include "base/timers.h"
 #include "clients/c/core/record.h"
 #include "clients/c/core/trace.h"
@@ -32,7 +33,6 @@ typedef struct PushLog PushLog;
 typedef struct NameCache NameCache;
 typedef struct EventNote EventNote;
 typedef struct Post Post;
-typedef struct Slab Slab;
 typedef struct Memo Memo;
 typedef struct Serving Serving;
 typedef struct CallMemo CallMemo;
@@ -164,7 +164,8 @@ struct Core {
     Record *unsent, *last_unsent;    /* answers and settlements that could not be sent yet */
     PendingCall *ended, *last_ended; /* their callbacks are due */
 
-    Slab *calls, *requests, *jobs;
+    Slabs slabs; /* calls, requests, jobs and pushes */
+    uint64_t slab_bytes;
     Buffer scratch; /* see typed.h */
     void *spare;    /* spare memory for unpacked values, see schema_spare(); may be NULL */
     NameCache *names;

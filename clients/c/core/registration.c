@@ -4,6 +4,7 @@
 
 #include "clients/c/core/registration.h"
 
+#include "base/container.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/session.h"
 
@@ -47,7 +48,7 @@ static int ask(Core *core, Registration *registration) {
 }
 
 static void on_retry(Timer *timer, void *ctx) {
-    Registration *registration = (Registration *)((char *)timer - offsetof(Registration, retry));
+    Registration *registration = container_of(timer, Registration, retry);
     Core *core = ctx;
 
     if (core->is_up && registration->state == REGISTRATION_OFF && ask(core, registration) < 0)

@@ -28,7 +28,7 @@ struct PushLog {
     Push *ended, *last_ended; /* removed from the log; their callbacks are due */
     uint64_t flush_id;        /* ferry_flush() waits for all ids up to this one; 0: no flush */
     bool confirmed;
-    Slab *slab;
+    Slabs *slabs; /* of the core */
 };
 
 /* Reads the stored message. Returns the block around its body, or NULL. */

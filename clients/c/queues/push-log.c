@@ -3,19 +3,13 @@
 
 #include <stdlib.h>
 
-#include "clients/c/core/slab.h"
 #include "clients/c/queues/push-log-private.h"
 
-PushLog *push_log_new(void) {
+PushLog *push_log_new(Slabs *slabs) {
     PushLog *log = calloc(1, sizeof(*log));
 
-    if (!log)
-        return NULL;
-    log->slab = slab_new(sizeof(Push));
-    if (!log->slab) {
-        free(log);
-        return NULL;
-    }
+    if (log)
+        log->slabs = slabs;
     return log;
 }
 
@@ -28,7 +22,6 @@ PushLog *push_log_free(PushLog *log) {
         push_log_take(log, push);
         push_log_give_back(log, push);
     }
-    slab_free(log->slab);
     free(log);
     return NULL;
 }
@@ -47,7 +40,7 @@ bool push_log_has_room(const PushLog *log, size_t len) {
 }
 
 Push *push_log_add(PushLog *log, const Message *message, const void *block) {
-    Push *push = slab_take(log->slab);
+    Push *push = slabs_alloc(log->slabs, sizeof(*push));
 
     if (!push)
         return NULL;
@@ -64,7 +57,7 @@ Push *push_log_add(PushLog *log, const Message *message, const void *block) {
     } else {
         push->record = record_new(message, block);
         if (!push->record) {
-            slab_give(log->slab, push);
+            slabs_free(log->slabs, push, sizeof(*push));
             return NULL;
         }
     }
@@ -98,7 +91,7 @@ void push_log_take(PushLog *log, Push *push) {
 }
 
 void push_log_give_back(PushLog *log, Push *push) {
-    slab_give(log->slab, push);
+    slabs_free(log->slabs, push, sizeof(*push));
 }
 
 const void *push_read(const Push *push, Message *message) {

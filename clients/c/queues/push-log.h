@@ -17,7 +17,8 @@ enum {
 
 typedef struct Push Push;
 
-PushLog *push_log_new(void);
+/* Pushes are allocated from slabs, which outlive the log. */
+PushLog *push_log_new(Slabs *slabs);
 PushLog *push_log_free(PushLog *log);
 bool push_log_is_empty(const PushLog *log);
 

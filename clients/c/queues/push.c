@@ -359,7 +359,7 @@ static bool is_unconfirmed(const Core *core) {
 }
 
 static int init(Core *core) {
-    core->pushes = push_log_new();
+    core->pushes = push_log_new(&core->slabs);
     return core->pushes ? 0 : -ENOMEM;
 }
 

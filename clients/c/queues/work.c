@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "base/container.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/session.h"
-#include "clients/c/core/slab.h"
 #include "clients/c/queues/push-options.h"
 
 typedef struct Worker {
@@ -26,7 +26,7 @@ typedef struct Worker {
 static_assert(offsetof(Delivery, job) == sizeof(BlockHeader), "a job follows its header");
 
 static Delivery *job_of(const ferry_job *job) {
-    return (Delivery *)((char *)(uintptr_t)job - offsetof(Delivery, job));
+    return container_of(job, Delivery, job);
 }
 
 /* ---- keeping ---- */
@@ -90,7 +90,7 @@ static void job_free(Core *core, Delivery *job) {
         ferry_free(job->job.body.block);
         free(job->copy);
     }
-    slab_give(core->jobs, job);
+    slabs_free(&core->slabs, job, sizeof(*job));
 }
 
 static char *write_number(char *end, uint64_t number) {
@@ -124,7 +124,7 @@ static void job_end(Core *core, Delivery *job) {
 
 static Delivery *job_new(Core *core, const Worker *worker, const Message *message,
                          const void *block) {
-    Delivery *job = slab_take(core->jobs);
+    Delivery *job = slabs_alloc(&core->slabs, sizeof(*job));
 
     if (!job)
         return NULL;
@@ -436,18 +436,7 @@ int ferry_work(ferry_client *client, const char *queue, const ferry_work_options
     return r;
 }
 
-static int init(Core *core) {
-    core->jobs = slab_new(sizeof(Delivery));
-    return core->jobs ? 0 : -ENOMEM;
-}
-
-static void deinit(Core *core) {
-    slab_free(core->jobs);
-}
-
 const Part jobs_part = {
-    .init = init,
-    .free = deinit,
     .hello = hello,
     .receivers = (const struct Receiver[]){{OP_JOB, on_job}, {0, NULL}},
 };

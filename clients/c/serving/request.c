@@ -13,7 +13,6 @@
 #include "clients/c/core/client.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/session.h"
-#include "clients/c/core/slab.h"
 #include "rpc/schema/codec/codec.h"
 
 static_assert(offsetof(Request, request) == sizeof(BlockHeader), "a request follows its header");
@@ -71,7 +70,7 @@ static void note_room(void *owner) {
 
 Request *request_new(Core *core, const ServedMethod *method, const Message *message,
                      const void *block) {
-    Request *request = slab_take(core->requests);
+    Request *request = slabs_alloc(&core->slabs, sizeof(*request));
     size_t caller_len = message->call.text.len < CALLER_MAX ? message->call.text.len : CALLER_MAX;
 
     if (!request)
@@ -108,7 +107,7 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
     if (message->id & STREAM_ID) {
         request->flow = malloc(sizeof(*request->flow));
         if (!request->flow) {
-            slab_give(core->requests, request);
+            slabs_free(&core->slabs, request, sizeof(*request));
             return NULL;
         }
         flow_init(request->flow);
@@ -190,7 +189,7 @@ static void request_end(Request *request) {
     }
     if (deferred)
         link_out(core, request);
-    slab_give(core->requests, request);
+    slabs_free(&core->slabs, request, sizeof(*request));
     if (deferred)
         core_unref(core);
 }

@@ -4,6 +4,7 @@
 /* A call that this client serves, from its arrival to its one answer. */
 
 #include "base/block.h"
+#include "base/container.h"
 #include "clients/c/core/flow.h"
 #include "clients/c/core/header-text.h"
 #include "clients/c/serving/serve.h"
@@ -39,7 +40,7 @@ struct Request {
 };
 
 static inline Request *request_of(const ferry_request *request) {
-    return (Request *)((char *)(uintptr_t)request - offsetof(Request, request));
+    return container_of(request, Request, request);
 }
 
 extern const Part serving_part;

@@ -10,7 +10,6 @@
 #include "clients/c/core/names.h"
 #include "clients/c/core/registration.h"
 #include "clients/c/core/session.h"
-#include "clients/c/core/slab.h"
 #include "clients/c/serving/request.h"
 
 enum {
@@ -346,18 +345,7 @@ static void down(Core *core, const ferry_error *reason, bool was_up) {
         requests_cancel(core);
 }
 
-static int init(Core *core) {
-    core->requests = slab_new(sizeof(Request));
-    return core->requests ? 0 : -ENOMEM;
-}
-
-static void deinit(Core *core) {
-    slab_free(core->requests);
-}
-
 const Part serving_part = {
-    .init = init,
-    .free = deinit,
     .down = down,
     .is_due = requests_due,
     .run = requests_run,

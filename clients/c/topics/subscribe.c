@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/block.h"
+#include "base/container.h"
 #include "clients/c/core/header-text.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/registration.h"
@@ -41,7 +42,7 @@ typedef struct Lent {
 } Lent;
 
 static const Lent *lent_of(const ferry_message *message) {
-    return (const Lent *)((const char *)message - offsetof(Lent, message));
+    return container_of(message, Lent, message);
 }
 
 static_assert(offsetof(Lent, message) == sizeof(BlockHeader), "a message follows its header");
@@ -64,7 +65,7 @@ static const void *keep_message(const void *block) {
         ferry_free(inner);
         return NULL;
     }
-    kept = (Lent *)((char *)copy - offsetof(Lent, message));
+    kept = container_of(copy, Lent, message);
     kept->message = lent->message;
     kept->core = NULL;
     kept->reply = 0;

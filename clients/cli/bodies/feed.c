@@ -7,16 +7,17 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 
 static void on_timer(Timer *timer, void *ctx) {
-    Feed *feed = (Feed *)((char *)timer - offsetof(Feed, timer));
+    Feed *feed = container_of(timer, Feed, timer);
 
     (void)ctx;
     feed->pump(feed);
 }
 
 static void on_input(Watch *watch, uint32_t events) {
-    Feed *feed = (Feed *)((char *)watch - offsetof(Feed, source.watch));
+    Feed *feed = container_of(watch, Feed, source.watch);
 
     (void)events;
     source_ready(&feed->source, &feed->loop);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "clients/cli/bodies/source.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/run/loop.h"
@@ -74,7 +75,7 @@ static void pump(Bench *bench);
 
 static void on_timer(Timer *timer, void *ctx) {
     (void)ctx;
-    pump((Bench *)((char *)timer - offsetof(Bench, timer)));
+    pump(container_of(timer, Bench, timer));
 }
 
 /* ---- ends ---- */

@@ -2,6 +2,7 @@
 /* ferry call of a method with streams. See call.h. */
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "clients/cli/bodies/source.h"
 #include "clients/cli/commands/arguments.h"
 #include "clients/cli/commands/call.h"
@@ -115,7 +116,7 @@ static void on_change(ferry_stream *stream, void *ctx) {
 }
 
 static void on_input(Watch *watch, uint32_t events) {
-    Streaming *s = (Streaming *)((char *)watch - offsetof(Streaming, source.watch));
+    Streaming *s = container_of(watch, Streaming, source.watch);
 
     (void)events;
     source_ready(&s->source, &s->run->loop);

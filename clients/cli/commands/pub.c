@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ferry pub: publishes messages to a topic. */
 
+#include "base/container.h"
 #include "clients/cli/bodies/feed.h"
 #include "clients/cli/commands/commands.h"
 
@@ -50,7 +51,7 @@ static bool publish(Run *run, ferry_bytes body) {
 }
 
 static void pump(Feed *feed) {
-    Run *run = (Run *)((char *)feed - offsetof(Run, feed));
+    Run *run = container_of(feed, Run, feed);
 
     /* Let the connection work after 512 bodies. */
     for (int i = 0; i < 512 && !feed->loop.ended; i++) {

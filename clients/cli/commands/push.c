@@ -3,6 +3,7 @@
 /* ferry push: pushes jobs to a queue and waits until each is stored. */
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/error.h"
 #include "clients/cli/bodies/feed.h"
 #include "clients/cli/commands/commands.h"
@@ -80,7 +81,7 @@ static void push(Run *run, ferry_bytes body) {
 }
 
 static void pump(Feed *feed) {
-    Run *run = (Run *)((char *)feed - offsetof(Run, feed));
+    Run *run = container_of(feed, Run, feed);
 
     while (!feed->loop.ended && !run->is_at_end && run->in_flight < IN_FLIGHT) {
         ferry_bytes body;
@@ -98,7 +99,7 @@ static void pump(Feed *feed) {
 
 /* The library retries without limit; a person at a terminal needs an end. */
 static void on_watchdog(Timer *timer, void *ctx) {
-    Run *run = (Run *)((char *)timer - offsetof(Run, watchdog));
+    Run *run = container_of(timer, Run, watchdog);
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     Loop *loop = &run->feed.loop;
     uint64_t now_ms = clock_ms(), ends_ms = run->waits_since_ms + run->timeout_ms;

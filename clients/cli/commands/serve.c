@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/container.h"
 #include "clients/cli/bodies/serve-body.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/run/environment.h"
@@ -166,7 +167,7 @@ static void go_on(Task *task) {
 
 static void on_delay(Timer *timer, void *ctx) {
     (void)ctx;
-    go_on((Task *)((char *)timer - offsetof(Task, timer)));
+    go_on(container_of(timer, Task, timer));
 }
 
 static int on_call(ferry_request *request, void *ctx) {

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/container.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/run/environment.h"
@@ -44,7 +45,7 @@ typedef struct Run {
 } Run;
 
 static void on_silence(Timer *timer, void *ctx) {
-    Run *run = (Run *)((char *)timer - offsetof(Run, silence));
+    Run *run = container_of(timer, Run, silence);
 
     (void)ctx;
     loop_end(&run->loop,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/container.h"
 #include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
@@ -75,7 +76,7 @@ static void end_when_idle(Run *run) {
 }
 
 static void on_idle(Timer *timer, void *ctx) {
-    Run *run = (Run *)((char *)timer - offsetof(Run, idle));
+    Run *run = container_of(timer, Run, idle);
 
     (void)ctx;
     if (run->n_running == 0)
@@ -189,7 +190,7 @@ static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
 }
 
 static void on_late(Timer *timer, void *ctx) {
-    Task *task = (Task *)((char *)timer - offsetof(Task, timer));
+    Task *task = container_of(timer, Task, timer);
 
     (void)ctx;
     task->is_late = true;

@@ -3,6 +3,7 @@
 
 #include "clients/cli/run/exec.h"
 
+#include "base/container.h"
 #include <ctype.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -338,7 +339,7 @@ int exec_start(Loop *loop, const ExecOptions *options, Exec **ret) {
 }
 
 static void on_kill_timer(Timer *timer, void *ctx) {
-    Exec *exec = (Exec *)((char *)timer - offsetof(Exec, kill_timer));
+    Exec *exec = container_of(timer, Exec, kill_timer);
 
     (void)ctx;
     if (exec->pid > 0)

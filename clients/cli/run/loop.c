@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 
 void loop_end(Loop *loop, int status) {
     if (!loop->ended)
@@ -18,7 +19,7 @@ void loop_end(Loop *loop, int status) {
 }
 
 static void on_signal(Watch *watch, uint32_t events) {
-    Loop *loop = (Loop *)((char *)watch - offsetof(Loop, signals));
+    Loop *loop = container_of(watch, Loop, signals);
     struct signalfd_siginfo info;
 
     (void)events;
@@ -90,7 +91,7 @@ void loop_deinit(Loop *loop) {
 }
 
 static void on_output_gone(Watch *watch, uint32_t events) {
-    Loop *loop = (Loop *)((char *)watch - offsetof(Loop, output));
+    Loop *loop = container_of(watch, Loop, output);
 
     (void)events;
     loop_end(loop, 128 + SIGPIPE);
