@@ -6,6 +6,7 @@
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "base/log.h"
@@ -73,6 +74,7 @@ void config_deinit(Config *config) {
         free(config->binds[i]);
     for (size_t i = 0; i < config->n_errors; i++)
         free(config->errors[i].text);
+    rights_free(config->rights);
     free(config->data);
     free(config->path);
     *config = (Config){0};
@@ -242,11 +244,59 @@ static void add_rule(Reading *reading, bool is_queue, const char *pattern, const
     LL_APPEND(reading->config->rules, rule);
 }
 
+/* ---- [user …] and [group …] ---- */
+
+static bool is_of_rights(const char *section, bool *is_group, const char **name) {
+    *name = pattern_in(section, "user");
+    *is_group = !*name;
+    if (*is_group)
+        *name = pattern_in(section, "group");
+    return *name != NULL;
+}
+
+static void check_rights(const Reading *reading, int r, int line, const char *problem) {
+    if (r < 0)
+        add_error(reading->config, line, "%s", r == -EINVAL ? problem : strerror(-r));
+}
+
+/* A section counts also without settings: "[user nobody]" alone must not leave the broker open. */
+static void begin_rights(Reading *reading, const char *line) {
+    char section[256], problem[RIGHTS_PROBLEM_MAX];
+    size_t len = strcspn(line, "]");
+    const char *name;
+    bool is_group;
+
+    if (*line != '[' || line[len] != ']' || len > sizeof(section))
+        return;
+    snprintf(section, sizeof(section), "%.*s", (int)len - 1, line + 1);
+    if (!is_of_rights(section, &is_group, &name))
+        return;
+    if (!reading->config->rights)
+        reading->config->rights = rights_new();
+    check_rights(reading,
+                 reading->config->rights ? rights_section(reading->config->rights, is_group, name,
+                                                          reading->line, problem)
+                                         : -ENOMEM,
+                 reading->line, problem);
+}
+
+static void end_rights(Reading *reading) {
+    char problem[RIGHTS_PROBLEM_MAX];
+    int line = 0, r;
+
+    if (!reading->config->rights || reading->config->n_errors > 0)
+        return;
+    r = rights_complete(reading->config->rights, geteuid(), &line, problem);
+    check_rights(reading, r, line, problem);
+}
+
 /* ---- the file ---- */
 
 static int on_setting(void *user, const char *section, const char *name, const char *value) {
+    char problem[RIGHTS_PROBLEM_MAX];
     Reading *reading = user;
     const char *pattern;
+    bool is_group;
 
     if (strcmp(section, "broker") == 0)
         set_broker(reading, name, value);
@@ -254,10 +304,15 @@ static int on_setting(void *user, const char *section, const char *name, const c
         add_rule(reading, true, pattern, name, value);
     else if ((pattern = pattern_in(section, "topic")))
         add_rule(reading, false, pattern, name, value);
+    else if (is_of_rights(section, &is_group, &pattern) && reading->config->rights)
+        check_rights(reading,
+                     rights_set(reading->config->rights, is_group, pattern, name, value,
+                                reading->line, problem),
+                     reading->line, problem);
     else
         add_error(reading->config, reading->line,
-                  "unknown section [%s]: the sections are [broker], [queue PATTERN] and "
-                  "[topic PATTERN]",
+                  "unknown section [%s]: the sections are [broker], [queue PATTERN], "
+                  "[topic PATTERN], [user NAME] and [group NAME]",
                   section);
     return 1;
 }
@@ -280,6 +335,8 @@ static char *read_line(char *to, int size, void *user) {
     reading->line += !reading->in_line;
     if (!reading->in_line && !is_parsable(line))
         add_error(reading->config, reading->line, "expected 'name = value' or '[section]'");
+    if (!reading->in_line)
+        begin_rights(reading, line);
     reading->in_line = !strchr(line, '\n');
     if (reading->in_line && !feof(reading->file) && (int)strlen(line) == size - 1)
         add_error(reading->config, reading->line, "the line is longer than %d bytes", size - 2);
@@ -304,6 +361,7 @@ int config_read(Config *config, const char *path) {
     fclose(file);
     if (r != 0 && config->n_errors == 0)
         add_error(config, r > 0 ? r : 1, "expected 'name = value' or '[section]'");
+    end_rights(&reading);
     return config->n_errors > 0 ? -EINVAL : 0;
 }
 

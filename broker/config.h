@@ -3,7 +3,7 @@
 
 /*
  * The configuration file: INI, one section for the broker, one for each pattern of queues or
- * topics.
+ * topics, one for each user or group (rights/rights.h).
  *
  *     [broker]                  [queue mail.>]          [topic prices.*]
  *     bind = ipc:///run/ferry   max_attempts = 5        keep = 100
@@ -14,6 +14,7 @@
  */
 
 #include "broker/core/broker.h"
+#include "broker/rights/rights.h"
 
 enum {
     BINDS_MAX = 16,
@@ -44,6 +45,7 @@ typedef struct Config {
     uint32_t drain_timeout_ms;
     Limits limits;
     ConfigRule *rules;                     /* in the order of the file */
+    Rights *rights;                        /* NULL: the file has no [user] and no [group] */
     ConfigError errors[CONFIG_ERRORS_MAX]; /* in the order of their lines */
     size_t n_errors;
 } Config;

@@ -30,6 +30,8 @@
 #include "broker/memory-limit.h"
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
+#include "broker/sessions/hello.h"
+#include "broker/sessions/user.h"
 #include "broker/stores/disk.h"
 #include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
@@ -119,6 +121,7 @@ static int bind_all(Program *program, ferry_error *reterr) {
     const char *usual = program->options->usual_bind;
     const char *const fallback[] = {usual && *usual ? usual : "tcp://127.0.0.1:5877"};
     const char *const *binds = fallback;
+    bool is_local_tcp = false;
     size_t n = 1;
 
     if (program->options->n_binds > 0) {
@@ -133,7 +136,11 @@ static int bind_all(Program *program, ferry_error *reterr) {
 
         if (r < 0)
             return r;
+        is_local_tcp |= !endpoint_path(binds[i]) && endpoint_is_local(binds[i]);
     }
+    if (is_local_tcp && !program->broker.rights)
+        log_info("every program on this machine may use this broker: the configuration has no "
+                 "[user]");
     return 0;
 }
 
@@ -295,6 +302,7 @@ static void reload(Program *program) {
         log_error("the configuration was not changed: errors=%zu", config.n_errors);
         return;
     }
+    sessions_set_rights(broker, steal(&config.rights));
     set_log_level(program, &config, &error);
     program->config.drain_timeout_ms = config.drain_timeout_ms;
     log_info("the configuration has been read again");
@@ -465,6 +473,7 @@ static void close_rooms(Program *program) {
     services_free(broker->services);
     deferred_free(broker->deferred);
     hub_free(broker->hub);
+    broker->rights = rights_free(broker->rights);
     config_deinit(&program->config);
     if (program->signals >= 0)
         close(program->signals);
@@ -484,8 +493,10 @@ static int configure(Program *program, ferry_error *reterr) {
         r = open_rooms(program, reterr);
     if (r < 0 && config->n_errors == 0)
         return r;
-    if (r == 0 && config_apply(config, &program->broker) == 0)
+    if (r == 0 && config_apply(config, &program->broker) == 0) {
+        sessions_set_rights(&program->broker, steal(&config->rights));
         return set_log_level(program, config, reterr);
+    }
     log_config_errors(config);
     return read < 0 ? read : -EINVAL;
 }

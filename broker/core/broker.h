@@ -6,6 +6,7 @@
  * the rest. The folders, from the ground up:
  *
  *   core/      this record, limits, the list of rooms
+ *   rights/    users, groups, and what they may do
  *   sessions/  connected clients, from HELLO to BYE
  *   taps/      sessions that watch the messages of others
  *   services/  calls: routing, wait queues, streams
@@ -29,6 +30,7 @@
 
 typedef struct Admin Admin;
 typedef struct Deferred Deferred;
+typedef struct Rights Rights;
 typedef struct Taps Taps;
 
 /* Whether a tap watches a name, kept beside the name. See taps/tap.h. */
@@ -62,8 +64,9 @@ struct Broker {
     uint64_t stored_bytes; /* bytes that count against max_total_bytes */
     Stats stats;
     PeerLog peer_log;
-    bool draining; /* the broker takes no new work, and stops when it has none left */
-    Room *rooms;   /* utlist: all rooms, in the order of opening */
+    Rights *rights; /* NULL: there are no users, and every peer may do everything */
+    bool draining;  /* the broker takes no new work, and stops when it has none left */
+    Room *rooms;    /* utlist: all rooms, in the order of opening */
     Deferred *deferred;
     struct Services *services;
     struct Topics *topics;

@@ -6,10 +6,11 @@
 
 #include "base/log.h"
 #include "broker/admin/admin.h"
+#include "broker/loop/access.h"
 #include "broker/loop/deferred.h"
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
-#include "broker/sessions/session.h"
+#include "broker/sessions/hello.h"
 #include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
 #include "rpc/wire/name.h"
@@ -55,6 +56,8 @@ static void control(Session *session, const Message *message) {
 static bool dispatch(Session *session, const Message *message, const void *block, bool may_wait) {
     Broker *broker = session->broker;
 
+    if (session->user && !access_check(session, message))
+        return true;
     may_wait = may_wait && !broker->costly_may;
     switch (message->op) {
     case OP_CALL:

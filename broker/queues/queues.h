@@ -24,6 +24,8 @@ void queues_reject(Queues *queues, Session *session, const Message *message);
 void queues_release(Queues *queues, Session *session, const Message *message);
 void queues_extend(Queues *queues, Session *session, const Message *message);
 void queues_forward(Queues *queues, Session *session, const Message *message, const void *block);
+/* The session has no right to push to the other queue: as a FORWARD that the queue refuses. */
+void queues_forward_denied(Queues *queues, Session *session, const Message *message);
 
 /* HELLO: the deliveries that the client still has from an earlier session, [job, attempt] each. */
 void queues_held(Queues *queues, Client *client, Span held);

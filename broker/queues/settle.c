@@ -3,6 +3,7 @@
  * See queues-private.h. */
 
 #include "broker/queues/queues-private.h"
+#include "broker/sessions/user.h"
 
 static bool is_spent(const Job *job) {
     const Queue *queue = queue_of(job);
@@ -151,6 +152,25 @@ void queues_extend(Queues *queues, Session *session, const Message *message) {
     session_ok(session, LANE_CALLS, message->id, 0);
 }
 
+static void retry_unforwarded(Job *job, Span to, const char *problem) {
+    char reason[1200];
+
+    snprintf(reason, sizeof(reason), "forwarding it to '%s' failed: %s", shown(to), problem);
+    retry(job, 0, span_text(reason), NULL, 0);
+}
+
+void queues_forward_denied(Queues *queues, Session *session, const Message *message) {
+    Job *job = find(queues, session, message);
+    Queue *queue;
+
+    if (!job)
+        return;
+    queue = queue_of(job);
+    retry_unforwarded(job, message->name, "permission denied");
+    session_deny(session, message->id, ACTION_PUSH, message->name);
+    queue_dispatch(queue);
+}
+
 void queues_forward(Queues *queues, Session *session, const Message *message, const void *block) {
     Job *old = find(queues, session, message), *job;
     Problem problem;
@@ -163,11 +183,7 @@ void queues_forward(Queues *queues, Session *session, const Message *message, co
     queue = queue_of(old);
     r = queue_admit(queues, message, block, old, &job, &key, &problem);
     if (r < 0) {
-        char reason[1200];
-
-        snprintf(reason, sizeof(reason), "forwarding it to '%s' failed: %s", shown(message->name),
-                 problem.text);
-        retry(old, 0, span_text(reason), NULL, 0);
+        retry_unforwarded(old, message->name, problem.text);
         session_error(session, message->id, problem.type, "%s", problem.text);
     } else {
         lease_end(old);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* How sessions begin, with HELLO, and how they end; their clients, which outlive them. See
- * session.h. */
+ * hello.h. */
+
+#include "broker/sessions/hello.h"
 
 #include <stdlib.h>
 #include <utlist.h>
@@ -11,7 +13,7 @@
 #include "base/text.h"
 #include "broker/core/peer-log.h"
 #include "broker/core/rooms.h"
-#include "broker/sessions/session.h"
+#include "broker/sessions/user.h"
 
 /* ---- the end ---- */
 
@@ -28,6 +30,7 @@ static void client_free(Broker *broker, Client *client) {
     rooms_client_gone(broker, client);
     client_found(broker, client);
     HASH_DEL(broker->clients, client);
+    user_unref(client->user);
     free(client);
 }
 
@@ -62,6 +65,10 @@ static void session_free(Session *session) {
     log_debug("a session has ended: session=%u name='%s'", session->number, session->name);
     if (session->peer)
         session->peer->session = NULL;
+    if (session->user)
+        session->user->n_sessions--;
+    user_unref(session->user);
+    decisions_free(session->decisions);
     DL_DELETE(broker->sessions, session);
     broker->n_sessions--;
     id_map_deinit(&session->calls);
@@ -108,6 +115,32 @@ void sessions_free(Broker *broker) {
 }
 
 /* ---- HELLO ---- */
+
+/*
+ * True: the connection is refused. A client belongs to the user that made it: its subscriptions,
+ * its jobs and the ids of its pushes are not for another user who learned its id.
+ */
+static bool is_refused(Broker *broker, Peer *peer, const User *user, Client *client) {
+    char text[160], address[CONNECTION_ADDRESS_MAX];
+
+    if (!user)
+        return false;
+    if (client && client->user && strcmp(client->user->name, user->name) != 0) {
+        snprintf(text, sizeof(text), "this client belongs to another user than '%s'", user->name);
+        peer_refuse(broker, peer, "ferry.PermissionDenied", text);
+        return true;
+    }
+    if (user->max_connections > 0 && user->n_sessions >= user->max_connections &&
+        !(client && client->session)) {
+        snprintf(text, sizeof(text), "the user '%s' has %u connections, its max_connections",
+                 user->name, user->n_sessions);
+        peer_log(broker, LOG_LEVEL_WARNING, "a connection is refused: peer=%s problem='%s'",
+                 peer_address(peer, address), text);
+        peer_fault(broker, peer, "ferry.Full", text);
+        return true;
+    }
+    return false;
+}
 
 static Client *client_of(Broker *broker, Span id, bool *known) {
     Client *client;
@@ -187,6 +220,7 @@ static void set_name(Session *session, Span text) {
 }
 
 void session_hello(Broker *broker, Peer *peer, const Message *message) {
+    User *user = session_user_of(broker, peer);
     Session *session;
     Client *client;
     bool known, resumed;
@@ -206,6 +240,8 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     /* The client came back before the broker noticed that its old connection is lost. The old
      * session ends first; if it had said BYE, the client is forgotten with it and begins anew. */
     HASH_FIND(hh, broker->clients, message->hello.client.data, WIRE_TOKEN, client);
+    if (is_refused(broker, peer, user, client))
+        return;
     if (client && client->session) {
         session_end(client->session, "replaced");
         sessions_turn_end(broker);
@@ -224,6 +260,11 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     session->broker = broker;
     session->client = client;
     session->peer = peer;
+    session->user = user_ref(user);
+    if (user)
+        user->n_sessions++;
+    user_unref(client->user);
+    client->user = user_ref(user);
     session->number = ++broker->last_session_number;
     session->since_ms = broker->now_ms;
     random_bytes(session->token, sizeof(session->token));

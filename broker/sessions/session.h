@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Connected clients: a session begins with HELLO, is sent messages, and ends. */
+/* Connected clients: a session begins with HELLO (hello.h), is sent messages, and ends. */
 
 #include "broker/core/broker.h"
+#include "broker/rights/decisions.h"
 
 typedef struct DeferredBatch DeferredBatch;
 
@@ -15,6 +16,7 @@ struct Client {
     uint8_t id[WIRE_TOKEN];
     uint8_t token[WIRE_TOKEN];          /* the token of its last session */
     Session *session;                   /* NULL: the connection is lost */
+    User *user;                         /* a reference; NULL: the broker had no users */
     struct Subscription *subscriptions; /* topics/: utlist, detached ones first */
     struct InFlight *in_flight;         /* queues/: its jobs in flight */
     struct DedupWindow *dedup_window;   /* queues/: the ids of its stored pushes */
@@ -31,6 +33,8 @@ struct Session {
     Broker *broker;
     Client *client;
     Peer *peer;
+    User *user;           /* a reference; NULL: the broker has no users */
+    Decisions *decisions; /* what the user may, as far as it was asked */
     Session *prev, *next; /* of broker->sessions */
     Session *next_ending;
     bool ending;     /* ends with this turn: no message is taken from it or sent to it any more */
@@ -61,22 +65,6 @@ struct Session {
     uint64_t n_in, n_out; /* messages from it and to it, for `ferry sessions` */
     uint64_t n_dropped;   /* late answers, and messages that a full backlog dropped */
 };
-
-/* ---- hello.c ---- */
-
-/* The first message of a connection: makes its session, or cuts the connection. */
-void session_hello(Broker *broker, Peer *peer, const Message *message);
-
-/* The connection is gone, and its session ends. */
-void sessions_peer_gone(Broker *broker, Peer *peer);
-
-/* At the end of a turn: frees the sessions that have ended. */
-void sessions_turn_end(Broker *broker);
-
-/* At the broker's end: frees all sessions and clients. */
-void sessions_free(Broker *broker);
-
-/* ---- session.c ---- */
 
 /* Ends the session with this turn. text: the reason that BYE gives to the peer; NULL: no BYE. */
 void session_end(Session *session, const char *text);

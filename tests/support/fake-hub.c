@@ -13,6 +13,7 @@
 #include "broker/loop/dispatch.h"
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
+#include "broker/sessions/hello.h"
 #include "broker/topics/topics.h"
 
 typedef struct FakePeer {

@@ -36,7 +36,11 @@ typedef struct Peer {
     uint64_t since_ms, gone_ms;
     struct sockaddr_in6 address; /* or an IPv4 address, or AF_UNIX without an address */
     Origin *origin;              /* see places.c; NULL: its address is not counted */
-    pid_t pid;                   /* of the process at the other end of a Unix socket */
+    /* Of the process at the other end of a Unix socket, as the kernel knows it. pid is 0 if the
+     * process is in another pid namespace. */
+    pid_t pid;
+    uid_t uid;
+    bool has_uid;
     bool touched, was_heard, closing, gone;
     bool is_full, watches_room; /* its socket is full; epoll reports when it has room */
     bool has_more; /* the broker has not handled all its messages yet: on_gone waits for that */

@@ -53,8 +53,11 @@ void peer_new(Hub *hub, int fd, const SocketAddress *address, Origin *origin) {
     peer->since_ms = hub->now_ms;
     memcpy(&peer->address, address, sizeof(peer->address));
     if (address->any.sa_family == AF_UNIX &&
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &other, &len) == 0)
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &other, &len) == 0) {
         peer->pid = other.pid;
+        peer->uid = other.uid;
+        peer->has_uid = true;
+    }
     DL_APPEND2(hub->stages[STAGE_GREETING], peer, place_prev, place_next);
     peer_touch(peer); /* our greeting leaves at once */
 }

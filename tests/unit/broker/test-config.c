@@ -156,6 +156,28 @@ static void patterns_have_their_sections(void) {
     CU_ASSERT_STRING_EQUAL(config.rules->next->pattern, "prices.*");
 }
 
+static void users_and_groups_have_their_sections(void) {
+    CU_ASSERT_EQUAL(read_text("[broker]\nmax_calls = 1\n"), 0);
+    CU_ASSERT_PTR_NULL(config.rights);
+    CU_ASSERT_EQUAL(read_text("[user w]\nuid = 1003 ; the worker\nmay = work a.*\n  push b.*\n"
+                              "groups = ops\n[group ops]\nmay = peek >\n"),
+                    0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(config.rights);
+    CU_ASSERT_STRING_EQUAL(rights_user_of_uid(config.rights, 1003)->name, "w");
+    CU_ASSERT_TRUE(user_may(rights_user(config.rights, "w"), ACTION_PUSH, span_text("b.x")));
+    CU_ASSERT_TRUE(user_may(rights_user(config.rights, "w"), ACTION_PEEK, span_text("c")));
+    refused("[user w]\n\nmay = wrk a\n", ":3: may: 'wrk' is not an action");
+    refused("[user w]\ngroups = ops\n", ":2: groups: there is no section [group ops]");
+    refused("[broker]\n\n[user]\nmay = call x\n", "unknown section [user]");
+}
+
+/* Without any setting it could be overlooked, and the broker would be open. */
+static void an_empty_user_section_counts(void) {
+    CU_ASSERT_EQUAL(read_text("[user nobody]\n"), 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(config.rights);
+    CU_ASSERT_PTR_NOT_NULL(rights_user(config.rights, "nobody"));
+}
+
 static void cleanup(void) {
     config_deinit(&config);
 }
@@ -170,6 +192,8 @@ int main(void) {
         TEST(a_long_line_is_one_line),
         TEST(a_file_that_is_not_there_is_an_error),
         TEST(patterns_have_their_sections),
+        TEST(users_and_groups_have_their_sections),
+        TEST(an_empty_user_section_counts),
         TESTS_END,
     };
     int r = run_suite("broker configuration", tests);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The right that each message needs, in one table, and its check. See access.h. */
+
+#include "broker/loop/access.h"
+
+#include "broker/queues/queues.h"
+#include "broker/sessions/user.h"
+#include "rpc/wire/name.h"
+
+/* clang-format off: one row for each op. */
+static const Access table[] = {
+    [OP_HELLO] = {ACCESS_CONTROL, 0},
+    [OP_WELCOME] = {ACCESS_FROM_BROKER, 0},
+    [OP_PING] = {ACCESS_CONTROL, 0},
+    [OP_PONG] = {ACCESS_CONTROL, 0},
+    [OP_CREDIT] = {ACCESS_CONTROL, 0},
+    [OP_PART] = {ACCESS_CONTROL, 0},
+    [OP_BYE] = {ACCESS_CONTROL, 0},
+    [OP_FAULT] = {ACCESS_FROM_BROKER, 0},
+
+    [OP_OK] = {ACCESS_OWN, 0}, /* a request that it works on */
+    [OP_ERROR] = {ACCESS_OWN, 0},
+
+    [OP_SERVE] = {ACCESS_RIGHT, ACTION_SERVE},
+    [OP_UNSERVE] = {ACCESS_OWN, 0},
+    [OP_CALL] = {ACCESS_RIGHT, ACTION_CALL},
+    [OP_ITEM] = {ACCESS_OWN, 0}, /* a call that it made, or works on */
+    [OP_END] = {ACCESS_OWN, 0},
+    [OP_MORE] = {ACCESS_OWN, 0},
+    [OP_CANCEL] = {ACCESS_OWN, 0},
+
+    [OP_SUBSCRIBE] = {ACCESS_RIGHT, ACTION_SUBSCRIBE},
+    [OP_UNSUBSCRIBE] = {ACCESS_OWN, 0},
+    [OP_PUBLISH] = {ACCESS_RIGHT, ACTION_PUBLISH},
+    [OP_MESSAGE] = {ACCESS_FROM_BROKER, 0},
+    [OP_ANSWER] = {ACCESS_OWN, 0}, /* a question that came with one of its subscriptions */
+    [OP_GAP] = {ACCESS_FROM_BROKER, 0},
+
+    [OP_PUSH] = {ACCESS_RIGHT, ACTION_PUSH},
+    [OP_PULL] = {ACCESS_RIGHT, ACTION_WORK},
+    [OP_UNPULL] = {ACCESS_OWN, 0},
+    [OP_JOB] = {ACCESS_FROM_BROKER, 0},
+    [OP_ACK] = {ACCESS_OWN, 0}, /* a job that was delivered to its client */
+    [OP_RETRY] = {ACCESS_OWN, 0},
+    [OP_REJECT] = {ACCESS_OWN, 0},
+    [OP_RELEASE] = {ACCESS_OWN, 0},
+    [OP_EXTEND] = {ACCESS_OWN, 0},
+    [OP_FORWARD] = {ACCESS_RIGHT, ACTION_PUSH}, /* to another queue, a job of its own */
+};
+/* clang-format on */
+
+Access access_of(unsigned op) {
+    return op < sizeof(table) / sizeof(*table) ? table[op] : (Access){ACCESS_UNKNOWN, 0};
+}
+
+/* The routers refuse invalid names, with the reason. */
+static bool is_invalid(const Message *message) {
+    return message->op == OP_SUBSCRIBE ? !pattern_is_valid(message->name.data, message->name.len)
+                                       : !name_is_valid(message->name.data, message->name.len);
+}
+
+bool access_check(Session *session, const Message *message) {
+    Access access = access_of(message->op);
+
+    if (access.kind == ACCESS_UNKNOWN) {
+        session_fault(session, "%s is not a message for the broker", op_name(message->op));
+        return false;
+    }
+    if (access.kind != ACCESS_RIGHT || session_may(session, access.action, message->name))
+        return true;
+    /* Methods of the broker check the rights themselves: see broker/admin/. */
+    if (message->op == OP_CALL && name_is_reserved(message->name.data, message->name.len))
+        return true;
+    if (is_invalid(message))
+        return true;
+    if (message->op == OP_FORWARD)
+        queues_forward_denied(session->broker->queues, session, message);
+    else
+        session_deny(session, message->id, access.action, message->name);
+    return false;
+}

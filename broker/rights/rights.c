@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Users, groups and their rights. See rights.h. */
+
+#include "broker/rights/rights.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "base/text.h"
+#include "rpc/wire/message.h"
+#include "rpc/wire/name.h"
+
+static const char *const action_names[N_ACTIONS] = {
+    [ACTION_CALL] = "call",           [ACTION_SERVE] = "serve",   [ACTION_PUBLISH] = "publish",
+    [ACTION_SUBSCRIBE] = "subscribe", [ACTION_PUSH] = "push",     [ACTION_WORK] = "work",
+    [ACTION_PEEK] = "peek",           [ACTION_MANAGE] = "manage", [ACTION_WATCH] = "watch",
+    [ACTION_ADMIN] = "admin",
+};
+
+/* A name in `groups`, until rights_complete() finds the group. */
+typedef struct Membership {
+    struct Membership *next;
+    const Section *group; /* NULL: not found yet */
+    int line;
+    char name[];
+} Membership;
+
+typedef struct Uid {
+    struct Uid *next;
+    uid_t uid;
+    int line;
+} Uid;
+
+struct Section {
+    Section *prev, *next; /* of rights->sections */
+    bool is_group, has_members;
+    int line;
+    char name[USER_NAME_MAX + 1];
+    Grant *grants[N_ACTIONS]; /* in the order of the file */
+    Membership *groups;
+    Uid *uids;
+    User *user; /* NULL: a group */
+};
+
+struct Rights {
+    Section *sections; /* utlist */
+    uid_t own_uid;
+};
+
+/* ---- actions ---- */
+
+const char *action_name(Action action) {
+    return action_names[action];
+}
+
+bool action_parse(const char *text, Action *ret) {
+    for (Action action = 0; action < N_ACTIONS; action++)
+        if (strcmp(text, action_names[action]) == 0) {
+            *ret = action;
+            return true;
+        }
+    return false;
+}
+
+/* ---- sections ---- */
+
+static int say(char *problem, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static int say(char *problem, const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(problem, RIGHTS_PROBLEM_MAX, format, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+Rights *rights_new(void) {
+    return calloc(1, sizeof(Rights));
+}
+
+static void section_free(Section *section) {
+    Membership *group, *next_group;
+    Grant *grant, *next_grant;
+    Uid *uid, *next_uid;
+
+    for (Action action = 0; action < N_ACTIONS; action++)
+        LL_FOREACH_SAFE(section->grants[action], grant, next_grant) {
+            free(grant);
+        }
+    LL_FOREACH_SAFE(section->groups, group, next_group) {
+        free(group);
+    }
+    LL_FOREACH_SAFE(section->uids, uid, next_uid) {
+        free(uid);
+    }
+    if (section->user) {
+        section->user->section = NULL;
+        user_unref(section->user);
+    }
+    free(section);
+}
+
+Rights *rights_free(Rights *rights) {
+    Section *section, *next;
+
+    if (!rights)
+        return NULL;
+    DL_FOREACH_SAFE(rights->sections, section, next) {
+        section_free(section);
+    }
+    free(rights);
+    return NULL;
+}
+
+static Section *find(const Rights *rights, bool is_group, const char *name) {
+    Section *section;
+
+    DL_FOREACH(rights->sections, section) {
+        if (section->is_group == is_group && strcmp(section->name, name) == 0)
+            return section;
+    }
+    return NULL;
+}
+
+static Section *section_new(Rights *rights, bool is_group, const char *name, int line) {
+    Section *section = calloc(1, sizeof(*section));
+    User *user = is_group ? NULL : calloc(1, sizeof(*user));
+
+    if (!section || (!is_group && !user)) {
+        free(section);
+        free(user);
+        return NULL;
+    }
+    section->is_group = is_group;
+    section->line = line;
+    section->user = user;
+    snprintf(section->name, sizeof(section->name), "%s", name);
+    if (user) {
+        user->refs = 1;
+        user->section = section;
+        memcpy(user->name, section->name, sizeof(user->name));
+    }
+    DL_APPEND(rights->sections, section);
+    return section;
+}
+
+int rights_section(Rights *rights, bool is_group, const char *name, int line,
+                   char problem[RIGHTS_PROBLEM_MAX]) {
+    size_t len = strlen(name);
+    char escaped[TEXT_ESCAPED_MAX];
+
+    if (!name_is_valid(name, len))
+        return say(problem, "'%s' cannot be the name of a %s: %s", text_escape(escaped, name, len),
+                   is_group ? "group" : "user", name_problem(name, len));
+    if (len > USER_NAME_MAX)
+        return say(problem, "the name of a %s has at most %d bytes", is_group ? "group" : "user",
+                   USER_NAME_MAX);
+    if (find(rights, is_group, name))
+        return 0;
+    return section_new(rights, is_group, name, line) ? 0 : -ENOMEM;
+}
+
+/* ---- settings ---- */
+
+/* The next word of a value; NULL: there are no more. */
+static char *next_word(char **at) {
+    char *word = *at + strspn(*at, " \t,");
+
+    if (!*word)
+        return NULL;
+    *at = word + strcspn(word, " \t,");
+    if (**at)
+        *(*at)++ = '\0';
+    return word;
+}
+
+static int add_grant(Section *section, Action action, const char *pattern, int line) {
+    size_t len = strlen(pattern);
+    Grant *grant = malloc(sizeof(*grant) + len + 1);
+
+    if (!grant)
+        return -ENOMEM;
+    *grant = (Grant){.section = section, .action = action, .line = line, .len = len};
+    memcpy(grant->pattern, pattern, len + 1);
+    LL_APPEND(section->grants[action], grant);
+    return 0;
+}
+
+static bool is_of_queues(Action action) {
+    return action >= ACTION_PUSH && action <= ACTION_MANAGE;
+}
+
+static bool ends_in_dead(Span name) {
+    static const char end[] = ".dead";
+    enum { LEN = sizeof(end) - 1 };
+
+    return name.len > LEN && memcmp(name.data + name.len - LEN, end, LEN) == 0;
+}
+
+static int check_pattern(Action action, const char *pattern, char *problem) {
+    size_t len = strlen(pattern);
+    char escaped[TEXT_ESCAPED_MAX];
+
+    if (!pattern_is_valid(pattern, len))
+        return say(problem, "may: '%s' is not a valid pattern: %s",
+                   text_escape(escaped, pattern, len), name_problem(pattern, len));
+    if (is_of_queues(action) && ends_in_dead(span_text(pattern)))
+        return say(problem,
+                   "may: '%s' names a dead-letter queue: a right to '%.*s' includes its dead "
+                   "letters",
+                   pattern, (int)(len - strlen(".dead")), pattern);
+    return 0;
+}
+
+/*
+ * "serve calc.* call log.* stat.* admin": an action, then patterns until the next action. The word
+ * after an action is always a pattern, so that `work call` is a right to the queue "call".
+ */
+static int set_may(Section *section, char *words, int line, char *problem) {
+    Action action = ACTION_ADMIN, next;
+    unsigned n_patterns = 1; /* of the action */
+    char escaped[TEXT_ESCAPED_MAX];
+    char *word;
+    int r = 0;
+
+    while (r == 0 && (word = next_word(&words))) {
+        if (n_patterns > 0 && action_parse(word, &next)) {
+            action = next;
+            n_patterns = action == ACTION_ADMIN;
+            if (action == ACTION_ADMIN)
+                r = add_grant(section, action, ">", line);
+        } else if (action == ACTION_ADMIN) {
+            return say(problem,
+                       "may: '%s' is not an action: the actions are call, serve, publish, "
+                       "subscribe, push, work, peek, manage, watch and admin",
+                       text_escape(escaped, word, strlen(word)));
+        } else {
+            r = check_pattern(action, word, problem);
+            if (r == 0)
+                r = add_grant(section, action, word, line);
+            n_patterns++;
+        }
+    }
+    if (r == 0 && n_patterns == 0)
+        return say(problem, "may: '%s' needs a pattern: '>' stands for all names",
+                   action_names[action]);
+    return r;
+}
+
+static int set_groups(Section *section, char *words, int line, char *problem) {
+    char *word;
+
+    while ((word = next_word(&words))) {
+        size_t len = strlen(word);
+        Membership *group;
+
+        if (len > USER_NAME_MAX)
+            return say(problem, "groups: a name has at most %d bytes", USER_NAME_MAX);
+        group = malloc(sizeof(*group) + len + 1);
+        if (!group)
+            return -ENOMEM;
+        *group = (Membership){.line = line};
+        memcpy(group->name, word, len + 1);
+        LL_APPEND(section->groups, group);
+    }
+    return 0;
+}
+
+static int parse_number(const char *text, unsigned long *ret, unsigned long max) {
+    char *end;
+
+    errno = 0;
+    *ret = strtoul(text, &end, 10);
+    return !isdigit((unsigned char)*text) || *end || errno || *ret > max ? -EINVAL : 0;
+}
+
+static int set_uids(Rights *rights, Section *section, char *words, int line, char *problem) {
+    char escaped[TEXT_ESCAPED_MAX];
+    char *word;
+
+    while ((word = next_word(&words))) {
+        unsigned long number;
+        Section *other;
+        Uid *uid;
+
+        if (parse_number(word, &number, UINT32_MAX - 1) < 0)
+            return say(problem, "uid: '%s' is not the number of a user of this machine",
+                       text_escape(escaped, word, strlen(word)));
+        DL_FOREACH(rights->sections, other) {
+            LL_SEARCH_SCALAR(other->uids, uid, uid, number);
+            if (uid && other != section)
+                return say(problem, "uid: [user %s] has the uid %lu already", other->name, number);
+        }
+        uid = malloc(sizeof(*uid));
+        if (!uid)
+            return -ENOMEM;
+        *uid = (Uid){.uid = (uid_t)number, .line = line};
+        LL_APPEND(section->uids, uid);
+    }
+    return 0;
+}
+
+static int set_max_connections(Section *section, const char *value, char *problem) {
+    char escaped[TEXT_ESCAPED_MAX];
+    unsigned long number;
+
+    if (parse_number(value, &number, UINT32_MAX) < 0)
+        return say(problem, "max_connections: a number is expected, not '%s'",
+                   text_escape(escaped, value, strlen(value)));
+    section->user->max_connections = (unsigned)number;
+    return 0;
+}
+
+static int refuse_setting(bool is_group, const char *key, char *problem) {
+    static const char *const names[] = {"may", "uid", "groups", "max_connections"};
+    const char *nearest = text_nearest(key, names, is_group ? 1 : 4);
+    char escaped[TEXT_ESCAPED_MAX];
+
+    return say(problem, "[%s] has no setting '%s'%s%s%s", is_group ? "group" : "user",
+               text_escape(escaped, key, strlen(key)), nearest ? "; did you mean '" : "",
+               nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+/* Takes words apart. */
+static int set(Rights *rights, Section *section, const char *key, char *words, int line,
+               char *problem) {
+    if (strcmp(key, "may") == 0)
+        return set_may(section, words, line, problem);
+    if (section->is_group)
+        return refuse_setting(true, key, problem);
+    if (strcmp(key, "uid") == 0)
+        return set_uids(rights, section, words, line, problem);
+    if (strcmp(key, "groups") == 0)
+        return set_groups(section, words, line, problem);
+    if (strcmp(key, "max_connections") == 0)
+        return set_max_connections(section, words, problem);
+    return refuse_setting(false, key, problem);
+}
+
+int rights_set(Rights *rights, bool is_group, const char *name, const char *key, const char *value,
+               int line, char problem[RIGHTS_PROBLEM_MAX]) {
+    Section *section = find(rights, is_group, name);
+    char *words;
+    int r;
+
+    if (!section)
+        return 0; /* its name was refused */
+    words = strdup(value);
+    if (!words)
+        return -ENOMEM;
+    r = set(rights, section, key, words, line, problem);
+    free(words);
+    return r;
+}
+
+/* ---- the whole ---- */
+
+static int resolve_groups(Rights *rights, const Section *user, int *ret_line, char *problem) {
+    char escaped[TEXT_ESCAPED_MAX];
+    Membership *membership;
+    Section *group;
+
+    LL_FOREACH(user->groups, membership) {
+        group = find(rights, true, membership->name);
+        if (!group) {
+            *ret_line = membership->line;
+            return say(problem, "groups: there is no section [group %s]",
+                       text_escape(escaped, membership->name, strlen(membership->name)));
+        }
+        group->has_members = true;
+        membership->group = group;
+    }
+    return 0;
+}
+
+/* A user that exists without a section, too. */
+static int add_built_in(Rights *rights, const char *name, bool is_admin) {
+    Section *section;
+
+    if (find(rights, false, name))
+        return 0;
+    section = section_new(rights, false, name, 0);
+    if (!section)
+        return -ENOMEM;
+    return is_admin ? add_grant(section, ACTION_ADMIN, ">", 0) : 0;
+}
+
+int rights_complete(Rights *rights, uid_t own_uid, int *ret_line,
+                    char problem[RIGHTS_PROBLEM_MAX]) {
+    Section *section;
+    int r = 0;
+
+    rights->own_uid = own_uid;
+    DL_FOREACH(rights->sections, section) {
+        r = resolve_groups(rights, section, ret_line, problem);
+        if (r < 0)
+            return r;
+    }
+    /* This finds a mistyped [user], too: a file without one would leave the broker open. */
+    DL_FOREACH(rights->sections, section) {
+        if (section->is_group && !section->has_members) {
+            *ret_line = section->line;
+            return say(problem, "no [user] section has 'groups = %s'", section->name);
+        }
+    }
+    *ret_line = 0;
+    r = add_built_in(rights, USER_ROOT, true);
+    if (r == 0)
+        r = add_built_in(rights, USER_BROKER, true);
+    return r == 0 ? add_built_in(rights, USER_ANONYMOUS, false) : r;
+}
+
+/* ---- users ---- */
+
+User *rights_user(const Rights *rights, const char *name) {
+    Section *section = find(rights, false, name);
+
+    return section ? section->user : NULL;
+}
+
+User *rights_user_of_uid(const Rights *rights, uid_t uid) {
+    Section *section;
+    Uid *entry;
+
+    DL_FOREACH(rights->sections, section) {
+        LL_SEARCH_SCALAR(section->uids, entry, uid, uid);
+        if (entry)
+            return section->user;
+    }
+    return rights_user(rights, uid == 0                 ? USER_ROOT
+                               : uid == rights->own_uid ? USER_BROKER
+                                                        : USER_ANONYMOUS);
+}
+
+User *user_ref(User *user) {
+    if (user)
+        user->refs++;
+    return user;
+}
+
+User *user_unref(User *user) {
+    if (user && --user->refs == 0)
+        free(user);
+    return NULL;
+}
+
+bool user_is_of(const User *user, const char *name, size_t len) {
+    const Membership *membership;
+    const Section *section = user->section;
+
+    if (user_may(user, ACTION_ADMIN, span_text(">")) ||
+        (strlen(user->name) == len && memcmp(user->name, name, len) == 0))
+        return true;
+    LL_FOREACH(section->groups, membership) {
+        if (strlen(membership->name) == len && memcmp(membership->name, name, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- decisions ---- */
+
+static bool ends_in_rest(const void *pattern, size_t len) {
+    return ((const char *)pattern)[len - 1] == '>';
+}
+
+/* Does the pattern match all names that `name`, which may be a pattern too, matches? */
+static bool covers(const Grant *grant, Span name) {
+    /* '*' matches a last token '>' here, though it stands for one token only. */
+    return pattern_matches(grant->pattern, grant->len, name.data, name.len) &&
+           (!ends_in_rest(name.data, name.len) || ends_in_rest(grant->pattern, grant->len));
+}
+
+static const Grant *section_right(const Section *section, Action action, Span name) {
+    const Grant *grant;
+
+    if (section->grants[ACTION_ADMIN])
+        return section->grants[ACTION_ADMIN];
+    LL_FOREACH(section->grants[action], grant) {
+        if (covers(grant, name))
+            return grant;
+    }
+    return NULL;
+}
+
+static const Grant *right(const User *user, Action action, Span name) {
+    const Grant *grant = section_right(user->section, action, name);
+    const Membership *membership;
+
+    if (grant)
+        return grant;
+    LL_FOREACH(user->section->groups, membership) {
+        grant = section_right(membership->group, action, name);
+        if (grant)
+            return grant;
+    }
+    return NULL;
+}
+
+const Grant *user_right(const User *user, Action action, Span name) {
+    if (!user->section || name.len == 0)
+        return NULL;
+    /* Dead letters follow their queue; a push among them is the work of a manager. */
+    if (is_of_queues(action) && ends_in_dead(name)) {
+        do
+            name.len -= strlen(".dead");
+        while (ends_in_dead(name));
+        if (action == ACTION_PUSH)
+            action = ACTION_MANAGE;
+    }
+    return right(user, action, name);
+}
+
+static bool has_all_of(const User *now, const Section *before) {
+    const Grant *grant;
+
+    for (Action action = 0; action < N_ACTIONS; action++)
+        LL_FOREACH(before->grants[action], grant) {
+            if (!right(now, action, span_of(grant->pattern, grant->len)))
+                return false;
+        }
+    return true;
+}
+
+bool user_has_rights_of(const User *now, const User *before) {
+    const Membership *membership;
+
+    if (!has_all_of(now, before->section))
+        return false;
+    LL_FOREACH(before->section->groups, membership) {
+        if (!has_all_of(now, membership->group) ||
+            !user_is_of(now, membership->name, strlen(membership->name)))
+            return false;
+    }
+    return true;
+}
+
+const char *grant_text(const Grant *grant, char *to, size_t size) {
+    const Section *section = grant->section;
+
+    snprintf(to, size, "[%s %s] may = %s%s%s", section->is_group ? "group" : "user", section->name,
+             action_names[grant->action], grant->action == ACTION_ADMIN ? "" : " ",
+             grant->action == ACTION_ADMIN ? "" : grant->pattern);
+    return to;
+}

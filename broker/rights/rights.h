@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Users, groups, and their rights, as the configuration file lists them:
+ *
+ *     [user worker-3]                                   [group operators]
+ *     uid = 1003                                        may = peek > manage mail.>
+ *     may = serve calc.* work resize publish images.>
+ *     groups = operators
+ *
+ * A right is an action and a pattern of names. A file without a [user] section makes no Rights: the
+ * broker is open, and its sessions have no user (NULL). With Rights, every session has a user, and
+ * an action that no right allows is denied.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "rpc/wire/reader.h"
+
+enum { USER_NAME_MAX = 63, RIGHTS_PROBLEM_MAX = 400 };
+
+/* The users that exist in all Rights. A section of the same name sets their rights; without one
+ * "root" and "broker" are administrators, and "anonymous" has no right. */
+#define USER_ROOT      "root"      /* uid 0, unless another section has this uid */
+#define USER_BROKER    "broker"    /* the broker's own uid, likewise */
+#define USER_ANONYMOUS "anonymous" /* everybody else */
+
+typedef enum Action {
+    ACTION_CALL,      /* services */
+    ACTION_SERVE,     /* services */
+    ACTION_PUBLISH,   /* topics */
+    ACTION_SUBSCRIBE, /* topics */
+    ACTION_PUSH,      /* queues */
+    ACTION_WORK,      /* queues: pull and settle jobs */
+    ACTION_PEEK,      /* queues: read jobs without taking them */
+    ACTION_MANAGE,    /* queues: purge, pause, move; with '>': end sessions of others */
+    ACTION_WATCH,     /* tap services, topics and queues; with '>': sessions of others, counters */
+    ACTION_ADMIN,     /* everything; has no pattern */
+    N_ACTIONS,
+} Action;
+
+const char *action_name(Action action);
+bool action_parse(const char *text, Action *ret);
+
+typedef struct Rights Rights;
+
+/* A user or a group. */
+typedef struct Section Section;
+
+/* One right: "work resize" in line 12 of the file. */
+typedef struct Grant {
+    struct Grant *next;
+    const Section *section;
+    Action action;
+    int line; /* 0: of a built-in administrator */
+    size_t len;
+    char pattern[];
+} Grant;
+
+typedef struct User {
+    unsigned refs;
+    unsigned max_connections; /* 0: no limit */
+    unsigned n_sessions;
+    Section *section; /* NULL: the Rights that the user belongs to are freed */
+    char name[USER_NAME_MAX + 1];
+} User;
+
+/* ---- reading the configuration ---- */
+
+Rights *rights_new(void); /* NULL: out of memory */
+Rights *rights_free(Rights *rights);
+
+/* A line "[user NAME]" or "[group NAME]". 0; -EINVAL: problem says why; -ENOMEM. */
+int rights_section(Rights *rights, bool is_group, const char *name, int line,
+                   char problem[RIGHTS_PROBLEM_MAX]);
+
+/* A setting of such a section. Errors as above. */
+int rights_set(Rights *rights, bool is_group, const char *name, const char *key, const char *value,
+               int line, char problem[RIGHTS_PROBLEM_MAX]);
+
+/* After the last setting: resolves groups and adds the users that always exist. own_uid: the
+ * broker's. -EINVAL: *ret_line and problem say which line is wrong; -ENOMEM. */
+int rights_complete(Rights *rights, uid_t own_uid, int *ret_line, char problem[RIGHTS_PROBLEM_MAX]);
+
+/* ---- users ---- */
+
+User *rights_user(const Rights *rights, const char *name); /* NULL: there is no such user */
+User *rights_user_of_uid(const Rights *rights, uid_t uid);
+
+/* A reference keeps the user's name, also after rights_free(). user may be NULL. */
+User *user_ref(User *user);
+User *user_unref(User *user);
+
+/* True if the user is of this name, is in a group of this name, or is an administrator. */
+bool user_is_of(const User *user, const char *name, size_t len);
+
+/* ---- decisions ---- */
+
+/* The right that allows the action on this name, or on all names that this pattern matches. NULL:
+ * the user may not. A name that is neither a valid name nor a valid pattern is not decided here. */
+const Grant *user_right(const User *user, Action action, Span name);
+
+static inline bool user_may(const User *user, Action action, Span name) {
+    return user_right(user, action, name) != NULL;
+}
+
+/* True if each right of `before` is a right of `now` too. */
+bool user_has_rights_of(const User *now, const User *before);
+
+/* Writes "[user worker-3] may = work resize". Returns to. */
+const char *grant_text(const Grant *grant, char *to, size_t size);

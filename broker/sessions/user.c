@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The user of a session, and what the user may do. See user.h. */
+
+#include "broker/sessions/user.h"
+
+#include <utlist.h>
+
+#include "broker/core/peer-log.h"
+
+User *session_user_of(const Broker *broker, const Peer *peer) {
+    if (!broker->rights)
+        return NULL;
+    return peer->has_uid ? rights_user_of_uid(broker->rights, peer->uid)
+                         : rights_user(broker->rights, USER_ANONYMOUS);
+}
+
+void session_deny(Session *session, uint64_t id, Action action, Span name) {
+    char address[CONNECTION_ADDRESS_MAX];
+
+    peer_log(session->broker, LOG_LEVEL_WARNING,
+             "permission denied: user='%s' action=%s name='%s' session=%u peer=%s",
+             session->user->name, action_name(action), shown(name), session->number,
+             peer_address(session->peer, address));
+    session_error(session, id, "ferry.PermissionDenied", "the user '%s' has no right to %s '%s'",
+                  session->user->name, action_name(action), shown(name));
+}
+
+/* True: the session goes on under its new user. */
+static bool may_go_on(const User *before, const User *now) {
+    if (!now)
+        return true;
+    if (!before)
+        return user_may(now, ACTION_ADMIN, span_text(">"));
+    return strcmp(before->name, now->name) == 0 && user_has_rights_of(now, before);
+}
+
+static void change_user(Session *session, User *now) {
+    Client *client = session->client;
+
+    if (session->user)
+        session->user->n_sessions--;
+    user_unref(session->user);
+    session->user = user_ref(now);
+    if (now)
+        now->n_sessions++;
+    user_unref(client->user);
+    client->user = user_ref(now);
+    session->decisions = decisions_free(session->decisions);
+}
+
+void sessions_set_rights(Broker *broker, Rights *rights) {
+    Rights *before = broker->rights;
+    Session *session;
+
+    broker->rights = rights;
+    DL_FOREACH(broker->sessions, session) {
+        User *now = session_user_of(broker, session->peer);
+
+        if (session->ending)
+            continue;
+        if (may_go_on(session->user, now)) {
+            change_user(session, now);
+            continue;
+        }
+        log_info("a session ends, its user has lost rights: session=%u user='%s'", session->number,
+                 session->user ? session->user->name : "");
+        /* The client of a user that is gone is forgotten: it must not keep its next user out. */
+        session->said_bye |= !session->user || strcmp(session->user->name, now->name) != 0;
+        session_end(session, "rights");
+    }
+    rights_free(before);
+}

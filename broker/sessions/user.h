@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The users of sessions, and what they may do. */
+
+#include "broker/sessions/session.h"
+
+/* The user at the other end of a connection; NULL: the broker has no users. */
+User *session_user_of(const Broker *broker, const Peer *peer);
+
+/* May the session do this? A broker without users allows everything. */
+static inline bool session_may(Session *session, Action action, Span name) {
+    return !session->user || decisions_may(&session->decisions, session->user, action, name);
+}
+
+/* Answers the message with ferry.PermissionDenied, and writes one line to the log. The answer is
+ * the same whether the name exists or not. */
+void session_deny(Session *session, uint64_t id, Action action, Span name);
+
+/* The broker has these users from now on (NULL: it is open); takes the Rights over and frees the
+ * earlier ones. Sessions whose user is gone, or has lost a right, end with this turn. */
+void sessions_set_rights(Broker *broker, Rights *rights);
