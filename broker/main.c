@@ -272,11 +272,11 @@ static void on_trim(Timer *timer, void *ctx) {
 }
 
 /* Takes over the whole configuration, or, if it has an error, leaves everything as it is. */
-static void reload(Program *program) {
-    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+static int reload(Broker *broker, ferry_error *reterr) {
+    Program *program = container_of(broker, Program, broker);
     CLEANUP(config_deinit) Config config;
-    Broker *broker = &program->broker;
     Limits before = broker->limits;
+    char text[1024];
     int r;
 
     config_init(&config);
@@ -300,12 +300,15 @@ static void reload(Program *program) {
     if (r < 0) {
         log_config_errors(&config);
         log_error("the configuration was not changed: errors=%zu", config.n_errors);
-        return;
+        config_error_format(&config, 0, text, sizeof(text));
+        return error_set(reterr, "ferry.InvalidArgument", "the configuration was not changed: %s",
+                         text);
     }
     sessions_set_rights(broker, steal(&config.rights));
-    set_log_level(program, &config, &error);
+    set_log_level(program, &config, NULL);
     program->config.drain_timeout_ms = config.drain_timeout_ms;
     log_info("the configuration has been read again");
+    return 0;
 }
 
 /* True: stop now. */
@@ -315,7 +318,7 @@ static bool on_signals(Program *program) {
 
     while (read(program->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            reload(program);
+            reload(broker, NULL);
             continue;
         }
         if (broker->draining)
@@ -423,6 +426,7 @@ static bool on_wake(Program *program) {
 static void run(Program *program) {
     Broker *broker = &program->broker;
 
+    broker->reload = reload;
     timer_arm(&broker->timers, &program->trim_timer, broker->now_ms + TRIM_LOOK_MS, on_trim);
     for (;;) {
         int sleep_ms = program->woke_ms ? 1 : time_to_sleep(broker);

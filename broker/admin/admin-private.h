@@ -14,6 +14,6 @@ void queue_describe(const Queue *queue, Buffer *to); /* as a map */
 
 /* ---- queue-list.c ---- */
 
-/* All queues, a list of maps. ANSWERED_LATER: there are many, and the session gets the answer to
- * id. -EBUSY: as many lists as may be are under way; -ENOMEM. */
+/* All queues that the session may see, a list of maps. ANSWERED_LATER: there are many, and the
+ * session gets the answer to id. -EBUSY: as many lists as may be are under way; -ENOMEM. */
 int admin_list_queues(Admin *admin, Session *session, uint64_t id, Buffer *to);

@@ -11,11 +11,13 @@
 #include "base/log.h"
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
+#include "broker/sessions/user.h"
 #include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
 #include "ferry-broker.h"
 #include "rpc/schema/codec/codec.h"
 #include "rpc/schema/description/description.h"
+#include "rpc/wire/name.h"
 
 /* All arguments are names and numbers. */
 enum { BODY_MAX = 64 * 1024 };
@@ -24,7 +26,9 @@ enum { BODY_MAX = 64 * 1024 };
 #define INSTANCE "broker"
 
 static void write_session(Buffer *to, const Session *session, uint64_t now_ms) {
-    write_map(to, 12);
+    char address[CONNECTION_ADDRESS_MAX];
+
+    write_map(to, 15);
     write_pair(to, "session", session->number);
     write_text(to, "name");
     write_text(to, session->name);
@@ -38,6 +42,11 @@ static void write_session(Buffer *to, const Session *session, uint64_t now_ms) {
     write_pair(to, "in", session->n_in);
     write_pair(to, "out", session->n_out);
     write_pair(to, "dropped", session->n_dropped);
+    write_text(to, "user");
+    write_text(to, session->user ? session->user->name : "");
+    write_text(to, "address");
+    write_text(to, peer_address(session->peer, address));
+    write_pair(to, "pid", (uint64_t)session->peer->pid);
 }
 
 /* The call: the session gets the answer to id. */
@@ -48,14 +57,26 @@ typedef struct Ask {
     bool streams; /* the caller reads a stream of items */
 } Ask;
 
+/* All names: what methods without a name are about. */
+static Span all_names(void) {
+    return span_text(">");
+}
+
+/* A user sees its own sessions; with `watch >` all. */
 static int list_sessions(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    bool sees_all = session_may(ask->session, ACTION_WATCH, all_names());
     Session *session;
+    uint32_t n = 0;
 
     (void)p;
     (void)reterr;
-    write_array(to, ask->broker->n_sessions);
     DL_FOREACH(ask->broker->sessions, session) {
-        write_session(to, session, ask->broker->now_ms);
+        n += sees_all || session->user == ask->session->user;
+    }
+    write_array(to, n);
+    DL_FOREACH(ask->broker->sessions, session) {
+        if (sees_all || session->user == ask->session->user)
+            write_session(to, session, ask->broker->now_ms);
     }
     return 0;
 }
@@ -63,14 +84,14 @@ static int list_sessions(const Ask *ask, const void *p, Buffer *to, ferry_error 
 static int list_services(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     (void)p;
     (void)reterr;
-    services_list(ask->broker->services, to);
+    services_list(ask->broker->services, ask->session, to);
     return 0;
 }
 
 static int list_topics(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     (void)p;
     (void)reterr;
-    topics_describe(ask->broker->topics, to);
+    topics_describe(ask->broker->topics, ask->session, to);
     return 0;
 }
 
@@ -245,6 +266,8 @@ static int move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) 
 
     if (r < 0)
         return r;
+    if (!session_may(ask->session, ACTION_MANAGE, span_text(args->to)))
+        return session_denied(ask->session, "manage", span_text(args->to), reterr);
     r = queues_move(ask->broker->queues, span_text(args->from), span_text(args->to),
                     (uint64_t)args->limit, ask->session, ask->id, &n);
     write_uint(to, n);
@@ -256,6 +279,22 @@ static int move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) 
         return error_set(reterr, "ferry.Full", "the queue '%s' has no room",
                          shown(span_text(args->to)));
     return too_busy(no_queue(r, args->from, reterr), reterr);
+}
+
+/* Each pattern of the tap must be allowed; a tap without patterns is about all names. */
+static int check_tap(const Ask *ask, const TapFilter *filter, ferry_error *reterr) {
+    size_t n = 0;
+
+    for (TapKind kind = 0; kind < TAP_KINDS; kind++)
+        for (size_t i = 0; i < filter->names[kind].n; i++, n++) {
+            Span pattern = span_text(filter->names[kind].patterns[i]);
+
+            if (!session_may(ask->session, ACTION_WATCH, pattern))
+                return session_denied(ask->session, "watch", pattern, reterr);
+        }
+    if (n == 0 && !session_may(ask->session, ACTION_WATCH, all_names()))
+        return session_denied(ask->session, "watch", all_names(), reterr);
+    return 0;
 }
 
 static int tap(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
@@ -275,7 +314,9 @@ static int tap(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     if (args->session < 0 || args->max_body < 0)
         return error_set(reterr, "ferry.InvalidArgument",
                          "args: session and max_body cannot be negative");
-    r = taps_open(ask->broker->taps, ask->session, ask->id, &filter, reterr);
+    r = check_tap(ask, &filter, reterr);
+    if (r == 0)
+        r = taps_open(ask->broker->taps, ask->session, ask->id, &filter, reterr);
     return r < 0 ? r : ANSWERED_LATER;
 }
 
@@ -288,7 +329,91 @@ static int drain(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
     return 0;
 }
 
+/* ---- users ---- */
+
+static int kick(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_kick_args *args = p;
+    bool may_all = session_may(ask->session, ACTION_MANAGE, all_names());
+    Session *session;
+
+    write_nil(to);
+    DL_FOREACH(ask->broker->sessions, session) {
+        if ((int64_t)session->number != args->session || session->ending)
+            continue;
+        if (!may_all && session->user != ask->session->user)
+            break;
+        log_info("a session ends, ferry.Broker.kick was called: session=%u by=%u", session->number,
+                 ask->session->number);
+        session_end(session, "kicked");
+        return 0;
+    }
+    /* Numbers of sessions that the user does not see are no different from unused ones. */
+    return error_set(reterr, "ferry.NotFound", "there is no session %lld",
+                     (long long)args->session);
+}
+
+static int reload(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    (void)p;
+    write_nil(to);
+    if (!ask->broker->reload)
+        return error_set_code(reterr, -EOPNOTSUPP, NULL);
+    return ask->broker->reload(ask->broker, reterr);
+}
+
+static void write_decision(Buffer *to, bool is_allowed, const char *rule, int line) {
+    write_map(to, 3);
+    write_text(to, "allowed");
+    write_bool(to, is_allowed);
+    write_text(to, "rule");
+    write_text(to, rule);
+    write_pair(to, "line", (uint64_t)line);
+}
+
+/* A user may ask about itself, an administrator about everybody. */
+static int check(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_check_args *args = p;
+    const User *self = ask->session->user, *user;
+    char text[RIGHTS_PROBLEM_MAX];
+    const Grant *grant;
+    Action action;
+
+    if (!action_parse(args->action, &action))
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "args.action: call, serve, publish, subscribe, push, work, peek, manage, "
+                         "watch or admin, not '%s'",
+                         shown(span_text(args->action)));
+    if (!pattern_is_valid(args->name, strlen(args->name)))
+        return error_set(reterr, "ferry.InvalidArgument", "args.name: '%s': %s",
+                         shown(span_text(args->name)),
+                         name_problem(args->name, strlen(args->name)));
+    if (!self) {
+        write_decision(to, true, "", 0);
+        return 0;
+    }
+    if (strcmp(self->name, args->user) != 0 &&
+        !session_may(ask->session, ACTION_ADMIN, all_names()))
+        return session_denied(ask->session, "ask about the user", span_text(args->user), reterr);
+    user = rights_user(ask->broker->rights, args->user);
+    if (!user)
+        return error_set(reterr, "ferry.NotFound", "there is no user '%s'",
+                         shown(span_text(args->user)));
+    grant = user_right(user, action, span_text(args->name));
+    write_decision(to, grant != NULL, grant ? grant_text(grant, text, sizeof(text)) : "",
+                   grant ? grant->line : 0);
+    return 0;
+}
+
 /* ---- all methods ---- */
+
+/* The right that a method needs. */
+typedef enum Need {
+    NEED_NOT_SET,
+    NEED_NOTHING,          /* or it checks each name itself */
+    NEED_SIGHT_OF_SERVICE, /* of its first argument */
+    NEED_SIGHT_OF_QUEUE,   /* of its first argument */
+    NEED_ACTION_ON_QUEUE,  /* its first argument */
+    NEED_ACTION_ON_ALL,    /* the pattern '>' */
+} Need;
 
 /* Writes the result, or returns ANSWERED_LATER, or a negative errno. *reterr may have a more
  * precise error. */
@@ -298,22 +423,27 @@ typedef int (*MethodFn)(const Ask *ask, const void *args, Buffer *to, ferry_erro
 static const struct {
     const char *name;
     MethodFn run;
+    Need need;
+    Action action;
 } methods[] = {
-    {"services", list_services},
-    {"describe", describe},
-    {"methods", list_methods},
-    {"topics", list_topics},
-    {"queues", list_queues},
-    {"queue", show_queue},
-    {"sessions", list_sessions},
-    {"stats", stats},
-    {"peek", peek},
-    {"purge", purge},
-    {"pause", pause_queue},
-    {"resume", resume_queue},
-    {"move", move},
-    {"drain", drain},
-    {"tap", tap},
+    {"services", list_services, NEED_NOTHING, 0},
+    {"describe", describe, NEED_SIGHT_OF_SERVICE, 0},
+    {"methods", list_methods, NEED_SIGHT_OF_SERVICE, 0},
+    {"topics", list_topics, NEED_NOTHING, 0},
+    {"queues", list_queues, NEED_NOTHING, 0},
+    {"queue", show_queue, NEED_SIGHT_OF_QUEUE, 0},
+    {"sessions", list_sessions, NEED_NOTHING, 0},
+    {"stats", stats, NEED_ACTION_ON_ALL, ACTION_WATCH},
+    {"peek", peek, NEED_ACTION_ON_QUEUE, ACTION_PEEK},
+    {"purge", purge, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
+    {"pause", pause_queue, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
+    {"resume", resume_queue, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
+    {"move", move, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
+    {"drain", drain, NEED_ACTION_ON_ALL, ACTION_ADMIN},
+    {"tap", tap, NEED_NOTHING, 0},
+    {"kick", kick, NEED_NOTHING, 0},
+    {"reload", reload, NEED_ACTION_ON_ALL, ACTION_ADMIN},
+    {"check", check, NEED_NOTHING, 0},
 };
 
 enum { N_METHODS = sizeof(methods) / sizeof(*methods) };
@@ -322,22 +452,58 @@ const char *manage_method(size_t i) {
     return i < N_METHODS ? methods[i].name : NULL;
 }
 
-static int run(const Ask *ask, const Message *message, MethodFn fn, Buffer *to,
-               ferry_error *reterr) {
+bool manage_has_need(size_t i) {
+    return methods[i].need != NEED_NOT_SET;
+}
+
+/* 0, or -EACCES. Methods with a name have it as their first argument. */
+static int check_need(const Ask *ask, size_t i, const void *args, ferry_error *reterr) {
+    const char *action = action_name(methods[i].action);
+    Session *session = ask->session;
+    Span name = all_names();
+
+    if (methods[i].need == NEED_SIGHT_OF_SERVICE || methods[i].need == NEED_SIGHT_OF_QUEUE ||
+        methods[i].need == NEED_ACTION_ON_QUEUE)
+        name = span_text(*(const char *const *)args);
+    switch (methods[i].need) {
+    case NEED_NOTHING:
+        return 0;
+    case NEED_SIGHT_OF_SERVICE:
+        if (name_is_reserved(name.data, name.len) || session_sees(session, SIGHT_OF_SERVICE, name))
+            return 0;
+        return session_denied(session, "see", name, reterr);
+    case NEED_SIGHT_OF_QUEUE:
+        return session_sees(session, SIGHT_OF_QUEUE, name)
+                   ? 0
+                   : session_denied(session, "see", name, reterr);
+    case NEED_ACTION_ON_QUEUE:
+    case NEED_ACTION_ON_ALL:
+        return session_may(session, methods[i].action, name)
+                   ? 0
+                   : session_denied(session, action, name, reterr);
+    case NEED_NOT_SET:
+        break;
+    }
+    return session->user ? session_denied(session, "call", span_text(methods[i].name), reterr) : 0;
+}
+
+static int run(const Ask *ask, const Message *message, size_t i, Buffer *to, ferry_error *reterr) {
     const ferry_method *declared = NULL;
     Span body = message->body.len > 0 ? message->body : span_text("\x90");
     void *args = NULL;
     int r;
 
-    for (uint32_t i = 0; i < ferry_service_ferry_broker.n_methods && !declared; i++)
-        if (span_is(message->call.method, ferry_service_ferry_broker.methods[i].name))
-            declared = &ferry_service_ferry_broker.methods[i];
+    for (uint32_t j = 0; j < ferry_service_ferry_broker.n_methods && !declared; j++)
+        if (span_is(message->call.method, ferry_service_ferry_broker.methods[j].name))
+            declared = &ferry_service_ferry_broker.methods[j];
     assert(declared);
     if (body.len > BODY_MAX)
         return error_set(reterr, "ferry.TooBig", "args: %d bytes at most", BODY_MAX);
     r = schema_unpack_block(declared->args, body, "args", &args, reterr);
     if (r == 0)
-        r = fn(ask, args, to, reterr);
+        r = check_need(ask, i, args, reterr);
+    if (r == 0)
+        r = methods[i].run(ask, args, to, reterr);
     ferry_free(args);
     ask->broker->work += (unsigned)(to->len / 32);
     if (r == 0 && to->failed)
@@ -345,7 +511,7 @@ static int run(const Ask *ask, const Message *message, MethodFn fn, Buffer *to,
     return r;
 }
 
-static void answer(Broker *broker, Session *session, const Message *message, MethodFn fn) {
+static void answer(Broker *broker, Session *session, const Message *message, size_t i) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(buffer_deinit) Buffer result = {0};
     Method *method = methods_get(services_own(broker->services), message->call.method);
@@ -354,8 +520,8 @@ static void answer(Broker *broker, Session *session, const Message *message, Met
 
     if (method)
         method->calls++;
-    r = run(&(Ask){broker, session, message->id, message->call.flags & CALL_STREAM_OUT}, message,
-            fn, &result, &error);
+    r = run(&(Ask){broker, session, message->id, message->call.flags & CALL_STREAM_OUT}, message, i,
+            &result, &error);
     if (r < 0 && !error.type)
         error_set_code(&error, r, NULL);
     method_ended(method, clock_us() - started_us, r < 0 ? span_text(error.type) : (Span){NULL, 0});
@@ -389,7 +555,7 @@ void manage_call(Broker *broker, Session *session, const Message *message) {
     }
     for (size_t i = 0; i < N_METHODS; i++)
         if (span_is(message->call.method, methods[i].name)) {
-            answer(broker, session, message, methods[i].run);
+            answer(broker, session, message, i);
             return;
         }
     session_error(session, message->id, "ferry.NoSuchMethod", "ferry.Broker has no method '%s'",

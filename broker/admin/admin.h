@@ -17,3 +17,5 @@ bool manage_is_costly(const Broker *broker);
 
 /* The name of the i-th method; NULL: there are no more methods. */
 const char *manage_method(size_t i);
+/* Does the table of methods name the right that the i-th method needs? */
+bool manage_has_need(size_t i);

@@ -119,6 +119,12 @@ struct SessionStatus {
   10: i64 in
   11: i64 out
   12: i64 dropped
+  /** Empty: the broker has no users. */
+  13: string user
+  /** 127.0.0.1:4711, or "process 4711" on a Unix socket. */
+  14: string address
+  /** Of the process at the other end of a Unix socket; 0: not known. */
+  15: i64 pid
 }
 
 /** Counted since the start of the broker. */
@@ -145,6 +151,15 @@ struct Counters {
   19: i64 turns
   /** Why a store of queues cannot write. Absent: all stores work. */
   20: optional string degraded
+}
+
+/** Whether a user may do something, and the line of the configuration that allows it. */
+struct Decision {
+  1: bool allowed
+  /** "[user shop] may = push images.>". Empty: no line allows it, or the broker has no users. */
+  2: string rule
+  /** 0: no line; administrators that need no line are allowed everything. */
+  3: i32 line
 }
 
 /** A message that passed through the broker. One of service, topic and queue is set. */
@@ -203,4 +218,10 @@ service Broker {
    */
   stream<TapRecord> tap(1: list<string> services, 2: list<string> topics, 3: list<string> queues,
     4: i64 session = 0, 5: i32 max_body = 256)
+  /** Ends a session; its program may connect again. */
+  void kick(1: i64 session)
+  /** Reads the configuration again, all or nothing, as on SIGHUP. */
+  void reload()
+  /** Explains whether the user may do the action (call, serve, …) on this name or pattern. */
+  Decision check(1: string user, 2: string action, 3: string name) (idempotent = "true")
 }

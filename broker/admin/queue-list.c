@@ -12,6 +12,7 @@
 #include "base/container.h"
 #include "broker/admin/admin-private.h"
 #include "broker/core/rooms.h"
+#include "broker/sessions/user.h"
 
 enum { LISTS_MAX = 4, HEAD_MAX = 5 /* of a MessagePack array */ };
 
@@ -63,6 +64,10 @@ static void answer(QueueList *list) {
     ferry_free(body.block);
 }
 
+static bool is_seen(const Session *session, const Queue *queue) {
+    return session_sees(session, SIGHT_OF_QUEUE, span_of(queue->name, queue->stored.name_len));
+}
+
 /* One slice for all lists: they take turns. */
 static void lists_go_on(Admin *admin) {
     QueueList *list = admin->lists;
@@ -71,6 +76,8 @@ static void lists_go_on(Admin *admin) {
     if (!list)
         return;
     for (int n = 0; n < QUEUE_SLICE && (queue = queue_cursor_next(&list->cursor)); n++) {
+        if (!is_seen(list->session, queue))
+            continue;
         queue_describe(queue, &list->body);
         list->n++;
     }
@@ -102,12 +109,16 @@ static int begin(Admin *admin, Session *session, uint64_t id) {
 
 int admin_list_queues(Admin *admin, Session *session, uint64_t id, Buffer *to) {
     const Queues *queues = admin->broker->queues;
+    uint32_t n = 0;
 
     if (HASH_COUNT(queues->table) > QUEUE_SLICE && id != 0)
         return begin(admin, session, id);
-    write_array(to, HASH_COUNT(queues->table));
     for (const Queue *queue = queues->table; queue; queue = queue->hh.next)
-        queue_describe(queue, to);
+        n += is_seen(session, queue);
+    write_array(to, n);
+    for (const Queue *queue = queues->table; queue; queue = queue->hh.next)
+        if (is_seen(session, queue))
+            queue_describe(queue, to);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "broker/services/services-private.h"
+#include "broker/sessions/user.h"
 
 static void write_service(Buffer *to, const Service *service) {
     uint64_t slots = 0, busy = 0;
@@ -33,12 +34,21 @@ size_t services_count(const Services *services) {
     return HASH_COUNT(services->table);
 }
 
-void services_list(Services *services, Buffer *to) {
-    Service *service, *next;
+static bool is_seen(const Session *session, const Service *service) {
+    return session_sees(session, SIGHT_OF_SERVICE, span_of(service->name, service->name_len));
+}
 
-    write_array(to, HASH_COUNT(services->table));
+void services_list(Services *services, const Session *session, Buffer *to) {
+    Service *service, *next;
+    uint32_t n = 0;
+
     HASH_ITER(hh, services->table, service, next) {
-        write_service(to, service);
+        n += is_seen(session, service);
+    }
+    write_array(to, n);
+    HASH_ITER(hh, services->table, service, next) {
+        if (is_seen(session, service))
+            write_service(to, service);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <utlist.h>
 
+#include "broker/sessions/user.h"
 #include "broker/topics/topics-private.h"
 
 size_t topics_count(const Topics *topics) {
@@ -30,18 +31,26 @@ static void describe_pattern(const Pattern *pattern, Buffer *to) {
     write_pair(to, "subscribers", n);
 }
 
-void topics_describe(Topics *topics, Buffer *to) {
-    uint32_t n = HASH_COUNT(topics->topics);
+static bool is_seen(const Session *session, const char *name, size_t len) {
+    return session_sees(session, SIGHT_OF_TOPIC, span_of(name, len));
+}
+
+void topics_describe(Topics *topics, const Session *session, Buffer *to) {
     const Pattern *pattern;
     const Topic *topic;
+    uint32_t n = 0;
 
+    for (topic = topics->topics; topic; topic = topic->hh.next)
+        n += is_seen(session, topic->name, topic->len);
     DL_FOREACH(topics->patterns, pattern) {
-        n++;
+        n += is_seen(session, pattern->text, pattern->len);
     }
     write_array(to, n);
     for (topic = topics->topics; topic; topic = topic->hh.next)
-        describe_topic(topic, to);
+        if (is_seen(session, topic->name, topic->len))
+            describe_topic(topic, to);
     DL_FOREACH(topics->patterns, pattern) {
-        describe_pattern(pattern, to);
+        if (is_seen(session, pattern->text, pattern->len))
+            describe_pattern(pattern, to);
     }
 }

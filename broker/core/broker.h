@@ -65,8 +65,10 @@ struct Broker {
     Stats stats;
     PeerLog peer_log;
     Rights *rights; /* NULL: there are no users, and every peer may do everything */
-    bool draining;  /* the broker takes no new work, and stops when it has none left */
-    Room *rooms;    /* utlist: all rooms, in the order of opening */
+    /* Reads the configuration again, all or nothing; NULL: no program has set it. */
+    int (*reload)(Broker *broker, ferry_error *reterr);
+    bool draining; /* the broker takes no new work, and stops when it has none left */
+    Room *rooms;   /* utlist: all rooms, in the order of opening */
     Deferred *deferred;
     struct Services *services;
     struct Topics *topics;

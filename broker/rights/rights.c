@@ -517,6 +517,13 @@ const Grant *user_right(const User *user, Action action, Span name) {
     return right(user, action, name);
 }
 
+bool user_may_any(const User *user, unsigned actions, Span name) {
+    for (Action action = 0; action < N_ACTIONS; action++)
+        if (actions & 1u << action && user_may(user, action, name))
+            return true;
+    return false;
+}
+
 static bool has_all_of(const User *now, const Section *before) {
     const Grant *grant;
 

@@ -107,6 +107,17 @@ static inline bool user_may(const User *user, Action action, Span name) {
     return user_right(user, action, name) != NULL;
 }
 
+/* The actions that let a user see a name in lists, as bits. */
+enum {
+    SIGHT_OF_SERVICE = 1 << ACTION_CALL | 1 << ACTION_SERVE | 1 << ACTION_WATCH,
+    SIGHT_OF_TOPIC = 1 << ACTION_PUBLISH | 1 << ACTION_SUBSCRIBE | 1 << ACTION_WATCH,
+    SIGHT_OF_QUEUE = 1 << ACTION_PUSH | 1 << ACTION_WORK | 1 << ACTION_PEEK | 1 << ACTION_MANAGE |
+                     1 << ACTION_WATCH,
+};
+
+/* May the user do any of these actions? */
+bool user_may_any(const User *user, unsigned actions, Span name);
+
 /* True if each right of `before` is a right of `now` too. */
 bool user_has_rights_of(const User *now, const User *before);
 

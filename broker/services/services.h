@@ -36,7 +36,8 @@ size_t services_n_calls(const Services *services);
 size_t services_count(const Services *services);
 
 /* For ferry.Broker: MessagePack, see ferry-broker.thrift. */
-void services_list(Services *services, Buffer *to);
+/* Of all services that the session (NULL: everybody) may see. */
+void services_list(Services *services, const Session *session, Buffer *to);
 int services_describe(Services *services, Span name, Buffer *to); /* -ENOENT */
 int services_stats(Services *services, Span name, Buffer *to);    /* -ENOENT */
 

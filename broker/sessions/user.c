@@ -14,13 +14,24 @@ User *session_user_of(const Broker *broker, const Peer *peer) {
                          : rights_user(broker->rights, USER_ANONYMOUS);
 }
 
-void session_deny(Session *session, uint64_t id, Action action, Span name) {
+static void log_denial(Session *session, const char *action, Span name) {
     char address[CONNECTION_ADDRESS_MAX];
 
     peer_log(session->broker, LOG_LEVEL_WARNING,
-             "permission denied: user='%s' action=%s name='%s' session=%u peer=%s",
-             session->user->name, action_name(action), shown(name), session->number,
+             "permission denied: user='%s' action='%s' name='%s' session=%u peer=%s",
+             session->user->name, action, shown(name), session->number,
              peer_address(session->peer, address));
+}
+
+int session_denied(Session *session, const char *action, Span name, ferry_error *reterr) {
+    log_denial(session, action, name);
+    return error_set(reterr, "ferry.PermissionDenied", "the user '%s' has no right to %s%s%s%s",
+                     session->user->name, action, name.len > 0 ? " '" : "", shown(name),
+                     name.len > 0 ? "'" : "");
+}
+
+void session_deny(Session *session, uint64_t id, Action action, Span name) {
+    log_denial(session, action_name(action), name);
     session_error(session, id, "ferry.PermissionDenied", "the user '%s' has no right to %s '%s'",
                   session->user->name, action_name(action), shown(name));
 }

@@ -13,8 +13,16 @@ static inline bool session_may(Session *session, Action action, Span name) {
     return !session->user || decisions_may(&session->decisions, session->user, action, name);
 }
 
-/* Answers the message with ferry.PermissionDenied, and writes one line to the log. The answer is
- * the same whether the name exists or not. */
+/* May the session see this name in lists? actions: SIGHT_OF_…; session NULL: yes. */
+static inline bool session_sees(const Session *session, unsigned actions, Span name) {
+    return !session || !session->user || user_may_any(session->user, actions, name);
+}
+
+/* Writes a line to the log, and sets the error ferry.PermissionDenied: the same whether the name
+ * exists or not. action: a verb; an empty name is left out. Returns -EACCES. */
+int session_denied(Session *session, const char *action, Span name, ferry_error *reterr);
+
+/* Answers the message with this error. */
 void session_deny(Session *session, uint64_t id, Action action, Span name);
 
 /* The broker has these users from now on (NULL: it is open); takes the Rights over and frees the

@@ -44,4 +44,5 @@ size_t topics_count(const Topics *topics); /* topics and patterns, with the node
 bool topics_is_costly(const Topics *topics, Span pattern);
 
 /* For ferry.Broker: MessagePack, see ferry-broker.thrift. */
-void topics_describe(Topics *topics, Buffer *to);
+/* Of all topics and patterns that the session (NULL: everybody) may see. */
+void topics_describe(Topics *topics, const Session *session, Buffer *to);

@@ -27,13 +27,21 @@ static void say(Op op, const char *name, const char *body) {
         continue;
 }
 
+static int reload_nothing(Broker *of, ferry_error *reterr) {
+    (void)of;
+    (void)reterr;
+    return 0;
+}
+
 /* A broker with one of everything, so that no list in its answers is empty. */
 static void begin(void) {
     log_level = LOG_LEVEL_ERROR;
     fake_hub_init(&broker);
     peer = fake_peer_new(&broker);
     last_id = 0;
+    broker.reload = reload_nothing;
     fake_hello(&broker, peer, 'p');
+    fake_hello(&broker, fake_peer_new(&broker), 'q');
     say(OP_SERVE, "calc.Calc", "");
     say(OP_PUSH, "mail", "hello");
     fake_say(&broker, peer,
@@ -81,6 +89,10 @@ static void pack_arguments(const ferry_method *method, Buffer *to) {
 
         if (strcmp(name, "limit") == 0)
             write_uint(to, 5);
+        else if (strcmp(name, "session") == 0)
+            write_uint(to, 2);
+        else if (strcmp(name, "action") == 0)
+            write_text(to, "push");
         else
             write_text(to, strcmp(name, "service") == 0 ? "calc.Calc"
                            : strcmp(name, "to") == 0    ? "other"
@@ -134,6 +146,11 @@ static void each_served_method_is_described(void) {
         CU_ASSERT_STRING_EQUAL(ferry_service_ferry_broker.methods[n].name, name);
     }
     CU_ASSERT_EQUAL(n, ferry_service_ferry_broker.n_methods);
+}
+
+static void each_method_names_the_right_that_it_needs(void) {
+    for (size_t i = 0; manage_method(i); i++)
+        CU_ASSERT_TRUE(manage_has_need(i));
 }
 
 static const char *wanted(const ferry_type *type) {
@@ -322,6 +339,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(each_described_method_is_served_as_described),
         TEST(each_served_method_is_described),
+        TEST(each_method_names_the_right_that_it_needs),
         TEST(wrong_arguments_are_refused_by_their_path),
         TEST(arguments_may_be_left_out_and_be_too_many),
         TEST(what_is_not_there_is_not_found),

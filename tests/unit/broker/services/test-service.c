@@ -432,7 +432,7 @@ static const Message *serve_described(Span description) {
 static bool is_described(void) {
     CLEANUP(buffer_deinit) Buffer list = {0};
 
-    services_list(broker.services, &list);
+    services_list(broker.services, NULL, &list);
     /* The last value of the one service is the flag. */
     return list.data[list.len - 1] == 0xC3;
 }

@@ -186,7 +186,7 @@ static void a_description_is_well_formed(void) {
     publish_retained(&f, a, "t", "2");
     subscribe(&f, a, 1, "t");
     subscribe_with(&f, a, 2, "t", OPTIONS({"group", "g", 0}));
-    topics_describe(f.topics, &to);
+    topics_describe(f.topics, NULL, &to);
     CU_ASSERT_PTR_NULL(wire_check(to.data, to.len));
     reader = reader_of(to.data, to.len);
     CU_ASSERT_EQUAL(reader_array(&reader), 2);

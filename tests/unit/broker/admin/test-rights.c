@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The methods of ferry.Broker, called by users with and without the right that each needs. */
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "broker/admin/admin.h"
+#include "broker/rights/rights.h"
+#include "broker/sessions/user.h"
+#include "ferry-broker.h"
+#include "rpc/schema/codec/codec.h"
+#include "support/fake-hub.h"
+#include "support/suite.h"
+
+static Broker broker;
+static Peer *admin, *peer;
+static uint64_t last_id;
+
+static int reload_nothing(Broker *of, ferry_error *reterr) {
+    (void)of;
+    (void)reterr;
+    return 0;
+}
+
+static Peer *connect_as(uid_t uid, uint8_t client) {
+    Peer *new = fake_peer_new(&broker);
+
+    new->has_uid = true;
+    new->uid = uid;
+    fake_hello(&broker, new, client);
+    return new;
+}
+
+static void say(Peer *from, Op op, const char *name) {
+    fake_say(&broker, from, &(Message){.op = op, .id = ++last_id, .name = span_text(name)});
+    while (fake_next_real(from))
+        continue;
+}
+
+/* A user with these rights. The administrator has session 1, the user session 2. */
+static void begin(const char *may) {
+    char problem[RIGHTS_PROBLEM_MAX];
+    int line;
+
+    log_level = LOG_LEVEL_ERROR;
+    fake_hub_init(&broker);
+    last_id = 0;
+    broker.reload = reload_nothing;
+    broker.rights = rights_new();
+    rights_section(broker.rights, false, "u", 1, problem);
+    rights_set(broker.rights, false, "u", "uid", "1001", 2, problem);
+    rights_set(broker.rights, false, "u", "may", may, 3, problem);
+    CU_ASSERT_EQUAL_FATAL(rights_complete(broker.rights, 1, &line, problem), 0);
+    admin = connect_as(0, 'a');
+    peer = connect_as(1001, 'u');
+    say(admin, OP_SERVE, "calc.Calc");
+    say(admin, OP_SERVE, "log.Log");
+    say(admin, OP_SUBSCRIBE, "news.*");
+    say(admin, OP_SUBSCRIBE, "orders.*");
+    say(admin, OP_PUSH, "mail");
+    say(admin, OP_PUSH, "print");
+}
+
+static void end(void) {
+    fake_hub_deinit(&broker);
+    rights_free(broker.rights);
+}
+
+/* args: up to three texts and numbers, parted by spaces. */
+static const Message *call(const char *method, const char *args) {
+    CLEANUP(buffer_deinit) Buffer body = {0};
+    char copy[100], *at = copy, *word;
+    uint32_t n = 0;
+
+    snprintf(copy, sizeof(copy), "%s", args);
+    for (const char *p = args; *p; p++)
+        n += p == args || p[-1] == ' ';
+    write_array(&body, n);
+    while (n > 0 && (word = strsep(&at, " ")))
+        if (*word >= '0' && *word <= '9')
+            write_uint(&body, (uint64_t)atoi(word));
+        else if (*word == '[')
+            write_array(&body, 0);
+        else
+            write_text(&body, word);
+    fake_say(&broker, peer,
+             &(Message){.op = OP_CALL,
+                        .id = ++last_id,
+                        .call.timeout_ms = 1000,
+                        .call.flags = strcmp(method, "tap") == 0 ? CALL_STREAM_OUT : 0,
+                        .name = span_text("ferry.Broker"),
+                        .call.method = span_text(method),
+                        .body = span_of(body.data, body.len)});
+    return fake_next_real(peer);
+}
+
+typedef struct Row {
+    const char *method, *args, *needs, *denial;
+} Row;
+
+static const char *type_of_answer(const Row *row) {
+    const Message *m = call(row->method, row->args);
+
+    return !m ? "no answer" : m->op == OP_ERROR ? fake_error(m, "type") : "OK";
+}
+
+static void each_method_needs_its_right(void) {
+    static const Row rows[] = {
+        {"describe", "calc.Calc", "call calc.Calc", "see 'calc.Calc'"},
+        {"describe", "calc.Calc", "serve calc.*", "see 'calc.Calc'"},
+        {"methods", "calc.Calc", "watch calc.Calc", "see 'calc.Calc'"},
+        {"queue", "mail", "push mail", "see 'mail'"},
+        {"queue", "mail", "work mail", "see 'mail'"},
+        {"stats", "", "watch >", "watch '>'"},
+        {"peek", "mail", "peek mail", "peek 'mail'"},
+        {"purge", "mail", "manage mail", "manage 'mail'"},
+        {"pause", "mail", "manage mail", "manage 'mail'"},
+        {"resume", "mail", "manage mail", "manage 'mail'"},
+        {"move", "mail print", "manage mail print", "manage 'mail'"},
+        {"drain", "", "admin", "admin '>'"},
+        {"reload", "", "admin", "admin '>'"},
+        {"check", "root call x", "admin", "ask about the user 'root'"},
+    };
+    char expected[100];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const Row *row = &rows[i];
+        const Message *m;
+
+        begin(row->needs);
+        if (strcmp(type_of_answer(row), "OK") != 0)
+            printf("\n    %s with '%s'\n", row->method, row->needs);
+        end();
+        begin(row->needs);
+        CU_ASSERT_STRING_EQUAL(type_of_answer(row), "OK");
+        end();
+        begin("call other push other");
+        m = call(row->method, row->args);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        CU_ASSERT_EQUAL_FATAL(m->op, OP_ERROR);
+        CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), "ferry.PermissionDenied");
+        snprintf(expected, sizeof(expected), "the user 'u' has no right to %s", row->denial);
+        CU_ASSERT_STRING_EQUAL(fake_error(m, "message"), expected);
+        CU_ASSERT_FALSE(broker.draining);
+        end();
+    }
+}
+
+/* A queue or service that does not exist is denied in the same words. */
+static void a_denial_does_not_tell_what_exists(void) {
+    static const char *const methods[] = {"peek",  "purge",    "pause",  "resume",
+                                          "queue", "describe", "methods"};
+
+    begin("call other");
+    for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
+        const Message *m = call(methods[i], "nowhere");
+
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), "ferry.PermissionDenied");
+    }
+    end();
+}
+
+static void moving_needs_both_queues(void) {
+    const Message *m;
+
+    begin("manage mail");
+    m = call("move", "mail print");
+    CU_ASSERT_STRING_EQUAL(fake_error(m, "message"), "the user 'u' has no right to manage 'print'");
+    end();
+    begin("manage print");
+    m = call("move", "mail print");
+    CU_ASSERT_STRING_EQUAL(fake_error(m, "message"), "the user 'u' has no right to manage 'mail'");
+    end();
+}
+
+/* The names in a list. */
+static const char *names(const char *method, const char *key) {
+    static char text[200];
+    const Message *m = call(method, "");
+    Reader list = reader_of(m->body.data, m->body.len);
+    uint32_t n = reader_array(&list);
+
+    CU_ASSERT_EQUAL_FATAL(m->op, OP_OK);
+    *text = '\0';
+    for (uint32_t i = 0; i < n; i++) {
+        Span map = reader_value(&list);
+        uint32_t left;
+        Reader pairs = pairs_of(map, &left);
+        Span name;
+
+        while (pairs_next(&pairs, &left, &name)) {
+            Span value = reader_value(&pairs);
+            Reader inside = reader_of(value.data, value.len);
+
+            if (span_is(name, key)) {
+                Span said = reader_str(&inside);
+
+                snprintf(text + strlen(text), sizeof(text) - strlen(text), "%.*s ", (int)said.len,
+                         (const char *)said.data);
+            }
+        }
+    }
+    CU_ASSERT_NOT_EQUAL(list.problem != NULL, true);
+    return text;
+}
+
+static void lists_show_what_the_user_may_see(void) {
+    begin("call calc.* subscribe news.> peek print");
+    CU_ASSERT_STRING_EQUAL(names("services", "name"), "calc.Calc ");
+    CU_ASSERT_STRING_EQUAL(names("topics", "pattern"), "news.* ");
+    CU_ASSERT_STRING_EQUAL(names("queues", "name"), "print ");
+    CU_ASSERT_STRING_EQUAL(names("sessions", "user"), "u ");
+    end();
+    begin("call nothing");
+    CU_ASSERT_STRING_EQUAL(names("services", "name"), "");
+    CU_ASSERT_STRING_EQUAL(names("topics", "pattern"), "");
+    CU_ASSERT_STRING_EQUAL(names("queues", "name"), "");
+    end();
+    begin("watch >");
+    CU_ASSERT_STRING_EQUAL(names("services", "name"), "calc.Calc log.Log ");
+    CU_ASSERT_STRING_EQUAL(names("topics", "pattern"), "news.* orders.* ");
+    CU_ASSERT_STRING_EQUAL(names("queues", "name"), "mail print ");
+    CU_ASSERT_STRING_EQUAL(names("sessions", "user"), "root u ");
+    end();
+}
+
+static void a_user_may_end_its_own_sessions(void) {
+    const Message *m;
+
+    begin("call x");
+    m = call("kick", "1");
+    CU_ASSERT_STRING_EQUAL(fake_error(m, "message"), "there is no session 1");
+    connect_as(1001, 'v');
+    m = call("kick", "3");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_OK);
+    CU_ASSERT_EQUAL(broker.n_sessions, 2);
+    end();
+    begin("manage >");
+    m = call("kick", "1");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_OK);
+    CU_ASSERT_EQUAL(broker.n_sessions, 1);
+    end();
+}
+
+static void expect_decision(const char *args, bool is_allowed, const char *rule, int line) {
+    ferry_broker_decision *decision = NULL;
+    const Message *m = call("check", args);
+    ferry_error error = FERRY_ERROR_INIT;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL_FATAL(m->op, OP_OK);
+    CU_ASSERT_EQUAL_FATAL(schema_unpack_block(&ferry_type_ferry_broker_decision, m->body,
+                                              "decision", (void **)&decision, &error),
+                          0);
+    CU_ASSERT_EQUAL(decision->allowed, is_allowed);
+    CU_ASSERT_STRING_EQUAL(decision->rule, rule);
+    CU_ASSERT_EQUAL(decision->line, line);
+    ferry_free(decision);
+}
+
+static void check_explains_a_decision(void) {
+    begin("call calc.* push mail");
+    expect_decision("u call calc.Calc", true, "[user u] may = call calc.*", 3);
+    expect_decision("u push mail", true, "[user u] may = push mail", 3);
+    expect_decision("u push print", false, "", 0);
+    CU_ASSERT_STRING_EQUAL(fake_error(call("check", "u pull mail"), "type"),
+                           "ferry.InvalidArgument");
+    end();
+    begin("admin");
+    expect_decision("root push mail", true, "[user root] may = admin", 0);
+    CU_ASSERT_STRING_EQUAL(fake_error(call("check", "joe push mail"), "type"), "ferry.NotFound");
+    end();
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(each_method_needs_its_right),
+        TEST(a_denial_does_not_tell_what_exists),
+        TEST(moving_needs_both_queues),
+        TEST(lists_show_what_the_user_may_see),
+        TEST(a_user_may_end_its_own_sessions),
+        TEST(check_explains_a_decision),
+        TESTS_END,
+    };
+
+    return run_suite("broker manage rights", tests);
+}
