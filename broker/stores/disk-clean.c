@@ -3,7 +3,7 @@
 /*
  * Old segments are emptied and removed, always the oldest one first: then no record is left to
  * which a record in it could refer. Its jobs that are not settled are written again, and so are the
- * push ids, keys and paused queues that the router still knows. See disk-internal.h.
+ * push ids, keys and paused queues that the router still knows. See disk-private.h.
  */
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "broker/stores/disk-internal.h"
+#include "broker/stores/disk-private.h"
 
 enum {
     SLICE_BYTES = 256 * 1024, /* in one turn */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where jobs are in the journal, and the batch that the next records go into. See
- * disk-internal.h. */
+ * disk-private.h. */
 
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "broker/stores/disk-internal.h"
+#include "broker/stores/disk-private.h"
 
 /* ---- times ---- */
 

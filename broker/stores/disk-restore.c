@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the folder when the broker starts, repairs it, and restores its jobs. See
- * disk-internal.h. */
+ * disk-private.h. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "broker/stores/disk-internal.h"
+#include "broker/stores/disk-private.h"
 #include "broker/stores/file.h"
 
 enum { WINDOW_BYTES = 1 << 20 };

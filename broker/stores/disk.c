@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "broker/stores/disk-internal.h"
+#include "broker/stores/disk-private.h"
 
 enum { NOTE_FLUSH_US = 1000000 }; /* nobody waits for a note: it is flushed this late */
 
