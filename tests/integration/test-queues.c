@@ -34,7 +34,7 @@ static void a_job_is_worked_once(void) {
     CU_ASSERT_TRUE(process_until(client, &work.n, 1));
     CU_ASSERT_STRING_EQUAL(work.body, "hello");
     CU_ASSERT_EQUAL(work.attempt, 1);
-    CU_ASSERT_TRUE(atoi(work.id) > 0);
+    CU_ASSERT_TRUE(strtoull(work.id, NULL, 10) > 0);
     ferry_ping(client, NULL, NULL);
     ferry_process(client, NULL);
     CU_ASSERT_EQUAL(work.n, 1);
