@@ -405,7 +405,19 @@ static int cut(const Folder *folder, const FoundHole *hole) {
     return r;
 }
 
+/* The process that wrote the last segment was killed: the space behind its records is free. */
+static void cut_last(const Folder *folder, const Contents *contents) {
+    const FoundSegment *last = &contents->segments[contents->n_segments - 1];
+
+    for (size_t i = 0; i < contents->n_holes; i++)
+        if (contents->holes[i].segment == last->number)
+            return;
+    cut(folder, &(FoundHole){.segment = last->number, .at = last->size});
+}
+
 int scan_repair(const Folder *folder, const Contents *contents, ferry_error *reterr) {
+    if (contents->n_segments > 0)
+        cut_last(folder, contents);
     for (size_t i = 0; i < contents->n_holes; i++) {
         const FoundHole *hole = &contents->holes[i];
         bool damage = hole_is_damage(contents, hole);

@@ -91,8 +91,11 @@ const uint8_t *segment_next(const SegmentBytes *bytes, uint64_t *at, uint64_t *r
         const uint8_t *record = bytes->data + here;
 
         if (here == from && is_zero(record, RECORD_HEAD) &&
-            is_zero(record, bytes->size - here)) /* the usual end */
-            break;
+            is_zero(record, bytes->size - here)) { /* the usual end */
+            *at = bytes->size;
+            *ret_skipped = 0;
+            return NULL;
+        }
         if (!record_check(record, bytes->size - here, bytes->seed))
             continue;
         *ret_skipped = here - from;
