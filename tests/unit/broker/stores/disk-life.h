@@ -76,11 +76,15 @@ static inline void new_folder(void) {
     snprintf(data, sizeof(data), "%s/%d", work, n++);
 }
 
-static inline void remove_work(void) {
-    char command[200];
+static inline int remove_folder(const char *path) {
+    char command[300];
 
-    snprintf(command, sizeof(command), "rm -rf '%s'", work);
-    if (*work && system(command) != 0)
+    snprintf(command, sizeof(command), "rm -rf '%s'", path);
+    return system(command);
+}
+
+static inline void remove_work(void) {
+    if (*work && remove_folder(work) != 0)
         printf("cannot remove %s\n", work);
 }
 
