@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread that writes the journal. See journal.h. */
+/* The threads that write and flush the journal. See journal.h. */
 
 #include "broker/stores/journal.h"
 
@@ -64,10 +64,13 @@ static int take_spare(Journal *journal, char path[FOLDER_FILE_MAX]) {
     return fd;
 }
 
-static void set_full(Journal *journal, bool full) {
-    pthread_mutex_lock(&journal->lock);
-    journal->full = full;
-    pthread_mutex_unlock(&journal->lock);
+/* ---- flushing ---- */
+
+static void wake(const Journal *journal) {
+    uint64_t one = 1;
+    ssize_t n = write(journal->wake_fd, &one, sizeof(one));
+
+    (void)n; /* full: it wakes the loop anyway */
 }
 
 static int fail(Journal *journal, int error) {
@@ -77,30 +80,93 @@ static int fail(Journal *journal, int error) {
     return error;
 }
 
-static int flush(Journal *journal) {
-    uint64_t began_us = clock_us();
-    int r;
-
-    if (journal->failed)
-        return journal->failed;
-    if (journal->flush_by_us == UINT64_MAX || journal->fd < 0) {
-        journal->flush_by_us = UINT64_MAX;
-        return 0;
+/* Under the lock. */
+static void hand_over(Journal *journal, Batch *list) {
+    *journal->done_end = list;
+    for (; list; list = list->next) {
+        list->lost = journal->failed != 0;
+        journal->done_end = &list->next;
     }
-    r = file_ops->flush(journal->fd);
-    if (r < 0)
-        return fail(journal, r);
-    journal->flushed = journal->sequence;
-    journal->flush_by_us = UINT64_MAX;
-    pthread_mutex_lock(&journal->lock);
-    journal->n_flushes++;
-    journal->flush_us += clock_us() - began_us;
-    pthread_mutex_unlock(&journal->lock);
-    return 0;
 }
 
-/* Opens a file for the next segment. Pushes never take the last space: a spare that they use is
- * replaced first. */
+static Batch *take_written(Journal *journal) {
+    Batch *list = journal->written;
+
+    journal->written = NULL;
+    journal->written_end = &journal->written;
+    return list;
+}
+
+/* Flushes what was written before this call. One thread at a time; under the
+ * lock, which is free meanwhile. */
+static void flush_locked(Journal *journal) {
+    uint64_t began_us = clock_us(), sequence = journal->sequence;
+    Batch *list = take_written(journal);
+    int fd = journal->fd, r = 0;
+
+    journal->flush_by_us = UINT64_MAX;
+    if (!journal->failed && fd >= 0) {
+        journal->flushing = true;
+        pthread_mutex_unlock(&journal->lock);
+        r = file_ops->flush(fd);
+        pthread_mutex_lock(&journal->lock);
+        journal->flushing = false;
+        journal->n_flushes++;
+        journal->flush_us += clock_us() - began_us;
+    }
+    if (r < 0)
+        journal->failed = r;
+    else if (!journal->failed)
+        journal->flushed = sequence;
+    hand_over(journal, list);
+    pthread_cond_broadcast(&journal->idle_cond);
+    wake(journal);
+}
+
+/* For the writer: returns when everything is flushed. */
+static int flush(Journal *journal) {
+    int r;
+
+    pthread_mutex_lock(&journal->lock);
+    while (journal->flushing)
+        pthread_cond_wait(&journal->idle_cond, &journal->lock);
+    if (journal->sequence != journal->flushed || journal->written)
+        flush_locked(journal);
+    r = journal->failed;
+    pthread_mutex_unlock(&journal->lock);
+    return r;
+}
+
+static void *run_flusher(void *ctx) {
+    Journal *journal = ctx;
+
+    pthread_mutex_lock(&journal->lock);
+    while (!journal->ending) {
+        uint64_t at_us = journal->flush_by_us;
+        struct timespec until = {(time_t)(at_us / 1000000), (long)(at_us % 1000000) * 1000};
+
+        if (journal->flushing || at_us == UINT64_MAX)
+            pthread_cond_wait(journal->flushing ? &journal->idle_cond : &journal->flush_cond,
+                              &journal->lock);
+        else if (at_us > clock_us())
+            pthread_cond_timedwait(&journal->flush_cond, &journal->lock, &until);
+        else
+            flush_locked(journal);
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return NULL;
+}
+
+/* ---- segments ---- */
+
+static void set_full(Journal *journal, bool full) {
+    pthread_mutex_lock(&journal->lock);
+    journal->full = full;
+    pthread_mutex_unlock(&journal->lock);
+}
+
+/* Opens a file for the next segment. Pushes never take the last space: a spare
+ * that they use is replaced first. */
 static int open_next(Journal *journal, uint64_t size, bool is_push, char path[FOLDER_FILE_MAX]) {
     int r = add_spares(journal);
 
@@ -112,13 +178,14 @@ static int open_next(Journal *journal, uint64_t size, bool is_push, char path[FO
     return make_file(path, size);
 }
 
-/* The present segment is flushed, and then a new one begins, for `bytes` of records at least. */
+/* The present segment is flushed, and then a new one begins, for `bytes` of
+ * records at least. */
 static int begin_segment(Journal *journal, uint64_t bytes, bool is_push) {
     uint64_t size = (SEGMENT_HEAD + bytes + PAGE - 1) / PAGE * PAGE;
     char from[FOLDER_FILE_MAX], to[FOLDER_FILE_MAX];
     uint8_t head[SEGMENT_HEAD];
     uint32_t number = journal->number + 1;
-    int fd, r;
+    int fd, before, r;
 
     if (size < journal->segment_bytes)
         size = journal->segment_bytes;
@@ -142,11 +209,16 @@ static int begin_segment(Journal *journal, uint64_t bytes, bool is_push) {
         close(fd);
         return fail(journal, r);
     }
-    if (journal->fd >= 0) {
-        file_ops->cut(journal->fd, journal->at);
-        close(journal->fd);
-    }
+    before = journal->fd;
+    pthread_mutex_lock(&journal->lock);
     journal->fd = fd;
+    while (journal->flushing)
+        pthread_cond_wait(&journal->idle_cond, &journal->lock);
+    pthread_mutex_unlock(&journal->lock);
+    if (before >= 0) {
+        file_ops->cut(before, journal->at);
+        close(before);
+    }
     journal->number = number;
     journal->at = SEGMENT_HEAD;
     journal->size = size;
@@ -157,18 +229,21 @@ static int begin_segment(Journal *journal, uint64_t bytes, bool is_push) {
 
 /* ---- batches ---- */
 
-static void seal_all(Journal *journal, Buffer *part) {
+static uint64_t seal_all(const Journal *journal, Buffer *part, uint64_t sequence,
+                         uint64_t flushed) {
     for (size_t at = 0; at < part->len;) {
         uint8_t *record = part->data + at;
 
-        record_seal(record, journal->seed, ++journal->sequence, journal->flushed);
+        record_seal(record, journal->seed, ++sequence, flushed);
         at += record_padded(record_len(record));
     }
+    return sequence;
 }
 
 static int write_part(Journal *journal, Buffer *part, bool is_push, uint32_t *ret_segment,
                       uint64_t *ret_at) {
-    int r = journal->failed;
+    int r = journal_failed(journal);
+    uint64_t sequence, flushed;
 
     if (part->len == 0 || r < 0)
         return r;
@@ -178,12 +253,39 @@ static int write_part(Journal *journal, Buffer *part, bool is_push, uint32_t *re
         return r;
     *ret_segment = journal->number;
     *ret_at = journal->at;
-    seal_all(journal, part);
+    pthread_mutex_lock(&journal->lock);
+    sequence = journal->sequence;
+    flushed = journal->flushed;
+    pthread_mutex_unlock(&journal->lock);
+    sequence = seal_all(journal, part, sequence, flushed);
     r = file_ops->write(journal->fd, part->data, part->len, journal->at);
     if (r < 0)
         return fail(journal, r);
     journal->at += part->len;
+    pthread_mutex_lock(&journal->lock);
+    journal->sequence = sequence;
+    pthread_mutex_unlock(&journal->lock);
     return 0;
+}
+
+/* Batches end in the order of their submission. A batch that nobody waits for is done when it is
+ * written, unless others stand in front of it. */
+static void queue_for_flush(Journal *journal, Batch *batch) {
+    batch->next = NULL;
+    pthread_mutex_lock(&journal->lock);
+    if (!journal->failed && (batch->flush_by_us == 0 || journal->written || journal->flushing)) {
+        *journal->written_end = batch;
+        journal->written_end = &batch->next;
+        journal->flush_by_us = 0;
+    } else {
+        hand_over(journal, take_written(journal));
+        if (batch->flush_by_us < journal->flush_by_us)
+            journal->flush_by_us = batch->flush_by_us;
+        hand_over(journal, batch);
+        wake(journal);
+    }
+    pthread_cond_signal(&journal->flush_cond);
+    pthread_mutex_unlock(&journal->lock);
 }
 
 static void write_batch(Journal *journal, Batch *batch) {
@@ -193,59 +295,35 @@ static void write_batch(Journal *journal, Batch *batch) {
         set_full(journal, true);
     batch->releases_result =
         write_part(journal, &batch->releases, false, &batch->releases_segment, &batch->releases_at);
-    if (batch->flush_by_us < journal->flush_by_us)
-        journal->flush_by_us = batch->flush_by_us;
+    queue_for_flush(journal, batch);
 }
 
-/* ---- the thread ---- */
-
-static void wake(const Journal *journal) {
-    uint64_t one = 1;
-    ssize_t n = write(journal->wake_fd, &one, sizeof(one));
-
-    (void)n; /* full: it wakes the loop anyway */
-}
+/* ---- the writer ---- */
 
 static bool has_work(const Journal *journal) {
     return journal->todo || journal->to_load || journal->to_remove || journal->stopping;
 }
 
-/* Until there is work, or a flush is due, or a full disk is to be looked at. */
+/* Until there is work, or a full disk is to be looked at. Under the lock. */
 static void wait_for_work(Journal *journal) {
-    uint64_t until_us = journal->flush_by_us, retry_us = clock_us() + JOURNAL_RETRY_MS * 1000;
+    uint64_t until_us = clock_us() + JOURNAL_RETRY_MS * 1000;
+    struct timespec until = {(time_t)(until_us / 1000000), (long)(until_us % 1000000) * 1000};
 
-    if (journal->full && retry_us < until_us)
-        until_us = retry_us;
     while (!has_work(journal)) {
-        struct timespec until = {(time_t)(until_us / 1000000), (long)(until_us % 1000000) * 1000};
-
-        if (until_us == UINT64_MAX || journal->failed)
+        if (!journal->full || journal->failed)
             pthread_cond_wait(&journal->cond, &journal->lock);
         else if (pthread_cond_timedwait(&journal->cond, &journal->lock, &until) == ETIMEDOUT)
             return;
     }
 }
 
-static void hand_over(Journal *journal, Batch *list) {
-    pthread_mutex_lock(&journal->lock);
-    *journal->done_end = list;
-    while (*journal->done_end)
-        journal->done_end = &(*journal->done_end)->next;
-    pthread_mutex_unlock(&journal->lock);
-    wake(journal);
-}
-
 static void write_all(Journal *journal, Batch *list) {
-    for (Batch *batch = list; batch; batch = batch->next)
-        write_batch(journal, batch);
-    if (journal->flush_by_us <= clock_us())
-        flush(journal);
-    for (Batch *batch = list; batch && journal->failed; batch = batch->next)
-        batch->lost = true;
-    if (list)
-        hand_over(journal, list);
-    else if (journal->failed)
-        wake(journal);
+    while (list) {
+        Batch *next = list->next;
+
+        write_batch(journal, list);
+        list = next;
+    }
 }
 
 static void load(Journal *journal, uint32_t number) {
@@ -276,24 +354,23 @@ static void look_for_space(Journal *journal) {
     wake(journal);
 }
 
-/* The last record proves that all others were flushed: a damaged end is found at the next start. */
+/* The last record proves that all others were flushed: a damaged end is found
+ * at the next start. */
 static void write_end(Journal *journal) {
     CLEANUP(buffer_deinit) Buffer last = {0};
     uint32_t number;
     uint64_t at;
 
-    journal->flush_by_us = journal->flush_by_us == UINT64_MAX ? UINT64_MAX : 0;
     if (journal->fd < 0 || flush(journal) < 0)
         return;
     record_append(&last, &(Record){.type = RECORD_LAST, .id = journal->last_job});
     if (last.failed || write_part(journal, &last, false, &number, &at) < 0)
         return;
-    journal->flush_by_us = 0;
     if (flush(journal) == 0)
         file_ops->cut(journal->fd, journal->at);
 }
 
-static void *run(void *ctx) {
+static void *run_writer(void *ctx) {
     Journal *journal = ctx;
     bool stopping = false;
 
@@ -317,10 +394,15 @@ static void *run(void *ctx) {
             load(journal, to_load);
         if (to_remove)
             remove_segment(journal, to_remove);
-        if (journal->full && !journal->failed)
+        if (journal->full && journal_failed(journal) == 0)
             look_for_space(journal);
     }
     write_end(journal);
+    pthread_mutex_lock(&journal->lock);
+    journal->ending = true;
+    pthread_cond_signal(&journal->flush_cond);
+    pthread_cond_broadcast(&journal->idle_cond);
+    pthread_mutex_unlock(&journal->lock);
     return NULL;
 }
 
@@ -346,6 +428,16 @@ static void remove_old_spares(Journal *journal) {
     file_ops->remove(path);
 }
 
+static void end_writer(Journal *journal, uint64_t last_job) {
+    pthread_mutex_lock(&journal->lock);
+    journal->stopping = true;
+    journal->last_job = last_job;
+    pthread_cond_signal(&journal->cond);
+    pthread_mutex_unlock(&journal->lock);
+    pthread_join(journal->writer, NULL);
+    journal->running = false;
+}
+
 int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t sequence,
                  int wake_fd) {
     pthread_condattr_t attributes;
@@ -361,6 +453,7 @@ int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t seq
                          .flush_by_us = UINT64_MAX};
     journal->todo_end = &journal->todo;
     journal->done_end = &journal->done;
+    journal->written_end = &journal->written;
     remove_old_spares(journal);
     journal->segment_bytes = segment_bytes_for(folder);
     r = add_spares(journal);
@@ -372,12 +465,18 @@ int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t seq
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&journal->cond, &attributes);
+    pthread_cond_init(&journal->flush_cond, &attributes);
+    pthread_cond_init(&journal->idle_cond, &attributes);
     pthread_condattr_destroy(&attributes);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = -pthread_create(&journal->thread, NULL, run, journal);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    r = -pthread_create(&journal->writer, NULL, run_writer, journal);
     journal->running = r == 0;
+    if (r == 0)
+        r = -pthread_create(&journal->flusher, NULL, run_flusher, journal);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r < 0 && journal->running)
+        end_writer(journal, 0);
     return r;
 }
 
@@ -395,19 +494,17 @@ static void batches_free(Batch *list) {
 void journal_close(Journal *journal, uint64_t last_job) {
     if (!journal->running)
         return;
-    pthread_mutex_lock(&journal->lock);
-    journal->stopping = true;
-    journal->last_job = last_job;
-    pthread_cond_signal(&journal->cond);
-    pthread_mutex_unlock(&journal->lock);
-    pthread_join(journal->thread, NULL);
+    end_writer(journal, last_job);
+    pthread_join(journal->flusher, NULL);
+    batches_free(journal->written);
     batches_free(journal->done);
     segment_unload(&journal->loaded);
     if (journal->fd >= 0)
         close(journal->fd);
     pthread_cond_destroy(&journal->cond);
+    pthread_cond_destroy(&journal->flush_cond);
+    pthread_cond_destroy(&journal->idle_cond);
     pthread_mutex_destroy(&journal->lock);
-    journal->running = false;
 }
 
 void journal_submit(Journal *journal, Batch *batch) {

@@ -2,12 +2,17 @@
 #pragma once
 
 /*
- * The journal: a thread that writes batches of records to the segments and has them flushed. All
- * batches that have arrived meanwhile share one flush. A write or flush that failed is never tried
- * again: after it, the journal writes nothing more.
+ * The journal: one thread writes batches of records to the segments, another
+ * one has them flushed. All batches that were written during a flush share the
+ * next one. A write or flush that failed is never tried again: after it, the
+ * journal writes nothing more.
  *
- * A batch has two parts: `pushes` need space, and are refused when the disk is full; `releases`
- * (acknowledgements, notes) then go to space that was reserved for them.
+ * Writing does not wait for a flush, so that a note of a delivery is with the
+ * kernel before a worker has the job: it survives a crash of the broker.
+ *
+ * A batch has two parts: `pushes` need space, and are refused when the disk is
+ * full; `releases` (acknowledgements, notes) then go to space that was reserved
+ * for them.
  */
 
 #include <pthread.h>
@@ -52,12 +57,19 @@ typedef struct Journal {
     Folder *folder;
     int wake_fd;
     uint32_t segment_bytes;
-    pthread_t thread;
+    pthread_t writer, flusher;
     bool running;
 
     pthread_mutex_t lock;
-    pthread_cond_t cond;
+    pthread_cond_t cond;       /* for the writer: there is work */
+    pthread_cond_t flush_cond; /* for the flusher: there is something to flush, or to end */
+    pthread_cond_t idle_cond;  /* no flush is under way */
     /* Shared, under the lock. */
+    Batch *written, **written_end; /* wait for a flush */
+    uint64_t sequence, flushed;    /* of the last record that was written; flushed */
+    uint64_t flush_by_us;          /* UINT64_MAX: nothing is unflushed */
+    bool flushing, ending;
+    int fd; /* of the present segment; -1: the first record makes one */
     Batch *todo, **todo_end, *done, **done_end;
     uint32_t to_load, to_remove; /* segments; 0: none */
     SegmentBytes loaded;         /* data NULL: not yet */
@@ -68,30 +80,30 @@ typedef struct Journal {
     uint64_t last_job;
     uint64_t n_flushes, flush_us;
 
-    /* Of the thread. */
-    int fd; /* -1: the first record makes a segment */
+    /* Of the writer. */
     uint32_t number;
     uint64_t at, size, seed;
-    uint64_t sequence, flushed;
-    uint64_t flush_by_us; /* UINT64_MAX: nothing is unflushed */
     unsigned n_spares;
 } Journal;
 
-/* Starts the thread, which goes on behind the last segment `number` and the last record `sequence`.
- * It writes to wake_fd when it has done something. -ENOSPC: the disk has no space for a start. */
+/* Starts the threads, which go on behind the last segment `number` and the last
+ * record `sequence`. They write to wake_fd when they have done something.
+ * -ENOSPC: the disk has no space for a start. */
 int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t sequence, int wake_fd);
 /* Writes and flushes what was submitted, and a last record that proves it. */
 void journal_close(Journal *journal, uint64_t last_job);
 
 void journal_submit(Journal *journal, Batch *batch);
-/* The batches that are done, in the order of submission: a list by next, or NULL. */
+/* The batches that are done, in the order of submission: a list by next, or
+ * NULL. */
 Batch *journal_take_done(Journal *journal);
 
-/* Has the thread read a segment; journal_take_loaded() returns 1 when it is there, 0 before, or a
- * negative errno. One at a time. */
+/* Has the thread read a segment; journal_take_loaded() returns 1 when it is
+ * there, 0 before, or a negative errno. One at a time. */
 void journal_load(Journal *journal, uint32_t number);
 int journal_take_loaded(Journal *journal, SegmentBytes *ret);
-/* Has the thread remove a segment, after all that was submitted before is flushed. */
+/* Has the thread remove a segment, after all that was submitted before is
+ * flushed. */
 void journal_remove(Journal *journal, uint32_t number);
 
 int journal_failed(Journal *journal); /* 0, or a negative errno */

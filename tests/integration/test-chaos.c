@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A broker on disk that is killed again and again, under load. Publishers and workers are processes
- * that write what they sent, what was confirmed and what was delivered to files outside the data
- * folder; at the end the files are compared:
+ * A broker on disk that is killed again and again, under load. Publishers and workers are
+ * processes; they log pushes, confirmations and deliveries in files outside the data folder. At the
+ * end the files are compared:
  *
  *     lost       confirmed, and never delivered                             must be 0
  *     phantom    delivered, and never sent                                  must be 0
