@@ -34,6 +34,7 @@ static const ErrorType types[] = {
     {"ferry.Protocol", EPROTO, 1, "the peer broke the protocol"},
     {"ferry.NoSession", EPROTO, 1, "the peer spoke before it said hello"},
     {"ferry.Unsupported", EOPNOTSUPP, 1, "not supported"},
+    {"ferry.Missed", EOVERFLOW, 1, "messages were missed"},
     {"ferry.OutOfMemory", ENOMEM, 1, "out of memory"},
     {"ferry.Forked", ECHILD, 1, "the client belongs to the parent process"},
 };

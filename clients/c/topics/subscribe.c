@@ -193,10 +193,10 @@ static void on_gap(Core *core, const Message *message, const void *block, bool l
             sub->missed += message->gap.count;
     }
     if (message->gap.count == GAP_UNKNOWN)
-        error_set(&error, "ferry.Full", "messages for '%s' were missed, it is not known how many",
+        error_set(&error, "ferry.Missed", "messages for '%s' were missed, it is not known how many",
                   sub->pattern);
     else
-        error_set(&error, "ferry.Full", "%llu messages for '%s' were missed",
+        error_set(&error, "ferry.Missed", "%llu messages for '%s' were missed",
                   (unsigned long long)message->gap.count, sub->pattern);
     event_note(core, FERRY_EVENT_MISSED, &error);
     ferry_error_clear(&error);
