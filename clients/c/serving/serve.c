@@ -144,6 +144,12 @@ static void serve_call(Core *core, const Message *message, const void *block, bo
     }
     if (core->session != session || !core->is_up)
         return; /* the request ended with its connection */
+    /* `ferry ping SERVICE` measures the way to a server and back. */
+    if (!method && service && span_is(message->call.method, "ferry_ping")) {
+        core_send(core, message->id & STREAM_ID ? LANE_BULK : LANE_CALLS,
+                  &(Message){.op = OP_OK, .id = message->id}, NULL);
+        return;
+    }
     if (!method) {
         request_refuse(core, message->id, service ? "ferry.NoSuchMethod" : "ferry.NoSuchService",
                        "%.*s has no method '%.*s'", (int)message->name.len,
