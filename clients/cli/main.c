@@ -82,8 +82,7 @@ static int run_command(Cli *cli, int argc, char **argv) {
 static int no_command(Cli *cli, const char *name) {
     const char *near = commands_nearest(name);
 
-    cli_fail(cli, EXIT_USAGE,
-             name[0] == '-' ? "there is no option '%s'" : "there is no command '%s'", name);
+    cli_fail(cli, EXIT_USAGE, "there is no command '%s'", name);
     if (near)
         out_format(stderr, "    did you mean 'ferry %s'?\n", near);
     else
@@ -139,17 +138,30 @@ static int end(Cli *cli, int status) {
 
 /* Handles a call without a command: `ferry --help`, and errors. */
 static int run_nothing(Cli *cli, int argc, char **argv) {
-    const char *word = argc > 1 ? argv[1] : "";
-    bool wants_help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    const OptionSet set = {cli_options, cli};
+    char problem[PROBLEM_MAX] = "";
+    Parsed parsed = {0};
+    int r = options_parse(&set, 1, argc, argv, &parsed, problem, sizeof(problem));
 
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+    parsed_deinit(&parsed);
+    if (r == -EINVAL) {
+        cli_fail(cli, EXIT_USAGE, "%s", problem);
+        fputs("    'ferry help' lists the commands and the options of all commands\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (r < 0)
+        return cli_fail(cli, EXIT_OTHER, "out of memory");
+    if (cli->version) {
         out_format(stdout, "ferry %s\n", ferry_version());
         return EXIT_OK;
     }
-    if (argc > 1 && !wants_help)
-        return no_command(cli, word);
-    commands_print(wants_help ? stdout : stderr);
-    return wants_help ? EXIT_OK : EXIT_USAGE;
+    if (argc > 1 && !cli->help) {
+        cli_fail(cli, EXIT_USAGE, "missing: COMMAND");
+        fputs("    'ferry help' lists the commands\n", stderr);
+        return EXIT_USAGE;
+    }
+    commands_print(cli->help ? stdout : stderr);
+    return cli->help ? EXIT_OK : EXIT_USAGE;
 }
 
 int main(int argc, char **argv) {

@@ -33,6 +33,12 @@ expect 0 "$(printf '1\n1\n1')" '' ferry call demo.Echo.say 1 --count 3
 equal 500 "$(ferry call demo.Echo.say 1 --count 500 --in-flight 50 | wc -l)" 'calls in flight'
 equal 'a2 68 69' "$(ferry call demo.Echo.say '"hi"' --raw | od -An -tx1 | xargs)" 'raw bytes'
 expect 0 '"hi"' ' ms' ferry call demo.Echo.say '"hi"' --time
+# Each call has a start of its own: the first answer begins the third call, and the second call
+# began before that.
+start serve lazy.Lazy.wait --slots 2 --exec "mkdir '$work/first' 2>/dev/null && exec sleep 0.2; exec sleep 1"
+until_true served lazy.Lazy
+expect 0 "$(printf '""\n""\n""')" '' ferry call lazy.Lazy.wait --time --count 3 --in-flight 2
+[ "$(sed -n '2s/.*: \([0-9]*\)\..*/\1/p' "$work/err")" -ge 1000 ] || failed 'the time of the second call' "$work/err"
 
 # Commands that serve
 expect 0 '"HELLO"' '' ferry call text.Text.upper '"hello"'
@@ -64,7 +70,15 @@ expect 6 '' "no server offers 'nobody'" ferry call nobody.here
 expect 5 '' 'ferry.DeadlineExceeded' ferry call slow.Slow.wait --timeout 200ms
 expect 6 '' '' ferry call demo.Echo.say --instance nobody
 expect 1 '' 'does not describe its methods' ferry call demo.Echo.say --template
-expect 2 '' 'no name of a method' ferry call 'a b.c'
+expect 2 '' "invalid method name 'a b.c'" ferry call 'a b.c'
+# Hints are about the broker: what a service throws is its own affair.
+start serve own.Own.find --fail 'ferry.NotFound:no such book'
+until_true served own.Own
+expect 6 '' 'ferry.NotFound: no such book' ferry call own.Own.find
+! grep -q 'ferry services' "$work/err" || failed "a hint for a service's own error" "$work/err"
+(printf '"' && head -c 67108860 /dev/zero | tr '\0' a && printf '"') >"$work/huge"
+expect 8 '' 'TooBig: 67108866 bytes of arguments: at most 67108864' ferry call demo.Echo.say "@$work/huge" --unchecked
+rm "$work/huge"
 
 # Ctrl-C while waiting
 start call slow.Slow.wait --timeout 1m
@@ -81,11 +95,15 @@ until_true served sleep.Sleep
 expect 5 '' '' ferry call sleep.Sleep.long --timeout 300ms
 ended() { ! kill -0 "$(tail -1 "$work/pids")" 2>/dev/null; }
 until_true ended
-start call sleep.Sleep.long --quiet
+start call sleep.Sleep.long 2>"$work/told"
+call=$started_pid
 until_true bash -c "[ \$(wc -l <'$work/pids') -eq 2 ]"
 kill -INT "$server"
 status_of "$server"
 equal 130 $? 'a server that is interrupted'
+status_of "$call"
+! grep -q broker "$work/told" || failed 'a caller is told that the broker is shutting down' "$work/told"
+grep -q 'this server is going away' "$work/told" || failed 'a caller is told about its server' "$work/told"
 until_true ended
 
 # --count

@@ -97,7 +97,7 @@ expect 0 '2' '' ferry queue move many other --limit 2
 equal 2 "$(field other ready)" 'move'
 expect 0 '1' '' ferry queue retry bad
 equal 1 "$(field bad ready)" 'retry'
-expect 0 '2' '' ferry queue purge other
+expect 0 '2' '' ferry queue purge other --yes
 expect 6 '' "did you mean 'mail'" ferry queue show maill
 expect 6 '' "there is no queue 'nowhere'" ferry queue peek nowhere
 expect 6 '' '^{"error": {"type": "ferry.NotFound", "message": "there is no queue' \
@@ -111,6 +111,12 @@ expect 4 '' 'PermissionDenied' ferry push ferry.internal x
 # What is wrong is told before anything is done
 expect 2 '' "invalid queue name 'a b'" ferry push 'a b' x
 expect 2 '' '1 to 255 bytes' ferry push q x --key ''
+printf '[broker]\nbind = ipc://%s/small\nmax_body = 1K\n' "$work" >"$work/small.conf"
+start broker --config "$work/small.conf" --log-level warning
+until_true ferry ping --url "ipc://$work/small"
+head -c 2000 /dev/zero >"$work/large"
+expect 8 '' 'TooBig: .*2000 bytes' ferry push q --file "$work/large" --url "ipc://$work/small"
+expect 8 '' 'TooBig: .*2000 bytes' ferry pub t --file "$work/large" --url "ipc://$work/small"
 expect 2 '' '1 to 255 bytes' ferry push q x --key "$(printf 'k%.0s' $(seq 256))"
 expect 2 '' "invalid queue name 'a b'" ferry work q --then 'a b' --exec "touch '$work/run'"
 expect 4 '' "are reserved for the broker" ferry work q --then ferry.q --exec "touch '$work/run'"

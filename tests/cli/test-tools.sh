@@ -23,6 +23,7 @@ equal 2 "$(grep -c '"us": ' "$work/out")" 'two pings'
 expect 0 1 '' ferry call demo.Echo.say 1
 expect 0 1 '' ferry call demo.Echo.say 1 --instance two
 expect 0 '*' '' ferry stats demo.Echo
+equal '0 0' "$(cut -f3 "$work/out" | xargs)" 'neither calls nor pings have failed'
 grep -q '^say	2	0	' "$work/out" || failed 'calls are counted' "$work/out"
 expect 0 '*' '' ferry stats ferry.Broker
 grep -q '^services	[1-9]' "$work/out" || failed "the broker's own calls are counted" "$work/out"
@@ -41,7 +42,7 @@ done
 equal 0 "$(ferry queue show ferry-bench.queue | awk -F'\t' '$1 == "ready" {print $2}')" 'bench cleans up'
 expect 0 '*' '' ferry bench call --serve --count 100
 grep -q ' p50 ' "$work/out" || failed 'bench for people' "$work/out"
-expect 6 '*' '' ferry bench call nobody.Here.say --count 10
+expect 6 '*' 'with --serve' ferry bench call nobody.Here.say --count 10
 
 # Completion: what bash asks
 words() { ferry __complete -- "$@" | sort | xargs; }
@@ -57,12 +58,24 @@ equal 'call' "$(words help cal)" 'commands after help'
 equal '' "$(words nonsense '')" 'an unknown command'
 equal '' "$(words call --url "ipc://$work/nobody" '')" 'nobody there'
 ferry completion bash | bash -n || failed 'the script is bash'
-equal 'services sessions' "$(
+# bash splits words at ':': what stands before the cursor is complete
+at_tab() { # LINE: the candidates, after bash's own way to split a line
     source <(ferry completion)
     ferry() { "$ferry_binary" "$@"; }
-    COMP_WORDS=(ferry ses) COMP_CWORD=1
-    COMP_WORDS[0]=$ferry_binary COMP_WORDS[1]=se
+    COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=() COMPREPLY=()
+    local word rest=$1
+    while [[ $rest =~ ^[[:space:]]*([^[:space:]:=]+|[:=]+)(.*)$ ]]; do
+        COMP_WORDS+=("${BASH_REMATCH[1]}") rest=${BASH_REMATCH[2]}
+    done
+    [[ $1 == *' ' ]] && COMP_WORDS+=('')
+    COMP_WORDS[0]=$ferry_binary COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    COMP_LINE="$ferry_binary${1#ferry}" COMP_POINT=$((${#1} - 5 + ${#ferry_binary}))
     _ferry
-    printf '%s\n' "${COMPREPLY[@]}" | grep -v serve | sort | xargs
-)" 'in bash'
+    printf '%s\n' "${COMPREPLY[@]}" | sort | xargs
+}
+equal 'demo.Echo' "$(at_tab "ferry call -u $FERRY_URL demo.E")" 'after a URL'
+equal 'demo.Echo' "$(at_tab "ferry call --url=$FERRY_URL demo.E")" 'after --url=URL'
+equal 'serve services sessions' "$(at_tab "ferry se")" 'a command'
+equal 'mail' "$(at_tab "ferry queue peek ma")" 'a queue'
+equal '' "$(at_tab "ferry call -u tcp://127.0.0.1:1 demo.E")" 'another broker'
 done_testing

@@ -91,7 +91,7 @@ start sub 'load.>' --exec 'printf "%s asks: " "$FERRY_TOPIC"; cat; [ "$FERRY_HEA
 command=$started_pid
 until_true subscribed 'load.>'
 expect 0 'load.now asks: how much?' '' ferry gather load.now 'how much?' --window 300ms
-expect 0 '' 'no subscriber answered' ferry gather load.now 'for you' --window 300ms -H who:nobody
+expect 5 '' 'no subscriber of .load.now. answered' ferry gather load.now 'for you' --window 300ms -H who:nobody
 expect 0 '' '' ferry pub load.told 'no question'
 expect 0 "$(printf 'load.a asks: two\nlines')" '' ferry gather load.a "$(printf 'two\nlines')" --window 300ms
 status_of "$command"
@@ -107,7 +107,8 @@ kill -INT "$command"
 status_of "$command"
 equal 130 $? 'Ctrl-C while a command runs'
 expect 2 '' 'which' ferry sub room --answer x --exec y
-expect 0 '' 'no subscriber answered' ferry gather empty.room hello --window 100ms
+expect 5 '' 'no subscriber of .empty.room. answered' ferry gather empty.room hello --window 100ms
+equal 1 "$(ferry gather room 'who?' --window 60s --count 1 | wc -l)" 'the first answer'
 expect 2 '' 'one question' ferry gather room -
 expect 4 '' "are the broker's" ferry pub ferry.news x
 done_testing

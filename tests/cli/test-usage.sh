@@ -9,7 +9,7 @@ expect 0 '*' '' ferry help
 expect 2 '' "there is no command 'cal'" ferry cal
 expect 2 '' "did you mean 'ferry call'" ferry cal
 expect 2 '' "did you mean 'ferry pub'" ferry publish
-expect 2 '' "there is no option '--hlep'" ferry --hlep
+expect 2 '' "did you mean '--help'" ferry --hlep
 expect 2 '' "did you mean 'queue'" ferry help quue
 [ "$(ferry --version)" = "$(ferry ping --version)" ] || failed 'one version'
 
@@ -38,9 +38,20 @@ expect 2 '' 'one of --echo, --exec CMD and --fail' ferry serve a.b
 expect 2 '' 'one of --echo, --exec CMD and --fail' ferry serve a.b --echo --exec cat
 expect 2 '' "'xml' is not one of text|json|msgpack" ferry serve a.b --echo --format xml
 expect 2 '' 'TYPE or TYPE:MESSAGE' ferry serve a.b --fail :x
+expect 2 '' 'ferry queue move FROM TO' ferry queue prge mail
+expect 2 '' 'missing: COMMAND' ferry -u tcp://127.0.0.1:1
+expect 2 '' 'missing: COMMAND' ferry --json
+expect 2 '' "there is no option '-Q'" ferry -Q
+expect 0 '*' '' ferry -q --help
+grep -q 'ferry COMMAND' "$work/out" || failed 'common options before --help' "$work/out"
 expect 2 '' 'which?' ferry pub t body --file /dev/null
 expect 2 '' 'too many arguments' ferry push q a b
 expect 2 '' 'out of range: 0 to 9' ferry push q a --priority 10
+for command in 'push q' 'pub t' 'gather t'; do
+    expect 2 '' "read only with '-'" bash -c "echo x | timeout -k 5 20 '$ferry_binary' $command"
+    expect 2 '' "read only with '-'" bash -c "timeout -k 5 20 '$ferry_binary' $command <'$0'"
+done
+expect 2 '' 'confirm it with --yes' ferry queue purge q
 expect 2 '' "did you mean 'purge'" ferry queue prge mail
 expect 2 '' 'show which queue' ferry queue show
 expect 2 '' 'where to' ferry queue move a
@@ -55,6 +66,34 @@ expect 3 '' "no broker listens at ipc://$work/nobody" ferry ping --timeout 300ms
 expect 3 '' "ferry broker" ferry pub t x
 expect 3 '' "no broker listens" ferry push q x
 expect 3 '' 'NotConnected' ferry services --url "ipc://$work/nobody2"
+# A command that is run once does not wait for 5 s; --wait does, and says so.
+expect 3 '' "nobody: waiting" ferry services --wait 1s
+if ferry help cache >/dev/null 2>&1; then
+    expect 3 '' 'is Redis running there' ferry cache get x --cache redis://127.0.0.1:1
+    ! grep -q broker "$work/err" || failed 'cache asks for no broker' "$work/err"
+fi
+
+# Something else there
+python3 - "$work" <<'END' &
+import socket, sys, threading
+def answer(name, text):
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    s.listen(16)
+    with open(f"{sys.argv[1]}/{name}.new", "w") as f:
+        f.write(f"tcp://127.0.0.1:{s.getsockname()[1]}")
+    __import__("os").rename(f"{sys.argv[1]}/{name}.new", f"{sys.argv[1]}/{name}")
+    while True:
+        peer, _ = s.accept()
+        peer.recv(100)
+        peer.sendall(text)
+threading.Thread(target=answer, args=("http", b"HTTP/1.1 400 Bad Request\r\n\r\n"), daemon=True).start()
+answer("redis", b"-ERR unknown command\r\n")
+END
+started+=($!)
+until_true test -e "$work/http" -a -e "$work/redis"
+expect 3 '' 'an HTTP server answers at' ferry ping --url "$(cat "$work/http")"
+expect 3 '' 'a Redis server answers at' ferry serve a.B.c --echo --url "$(cat "$work/redis")"
 expect 2 '' 'neither tcp://HOST:PORT nor ipc://PATH' ferry ping --url gopher://x
 expect 2 '' 'port is no number from 1 to 65535' ferry ping --url tcp://127.0.0.1:99999
 done_testing

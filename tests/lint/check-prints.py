@@ -41,7 +41,7 @@ def arguments(text, start):
 def literals(text):
     """True if a text is made of literals only: "a" PRIu64 "b", or is_x ? "a" : "b"."""
     rest = re.sub(r'"(\\.|[^"\\])*"', '"', text)
-    rest = re.sub(r"^[^?\"]*\?", "", rest) if "?" in rest else rest
+    rest = re.sub(r"(^|:)[^?\":]*\?", "", rest)
     return re.fullmatch(r'[\s":]*(?:(?:PRI\w+|JSON_INTEGER_FORMAT)[\s":]*)*', rest) is not None
 
 

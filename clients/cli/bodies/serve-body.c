@@ -96,7 +96,7 @@ int body_from_output(BodyFormat format, const Buffer *output, Buffer *packed, fe
     if (len > 0 && text[len - 1] == '\n')
         len--;
     if (len == 0)
-        json = json_null();
+        json = format == BODY_TEXT ? json_string("") : json_null();
     else
         r = value_parse(text, len, "", &json, reterr);
     if (r == 0)

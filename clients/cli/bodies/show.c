@@ -143,7 +143,12 @@ void show_fields(const Cli *cli, const json_t *object) {
     json_t *value;
 
     json_object_foreach((json_t *)object, key, value) {
-        out_format(stdout, cli->terminal_out ? "%-16s " : "%s\t", key);
+        /* For people the value has the unit. */
+        if (cli->terminal_out)
+            out_format(stdout, "%-16.*s ", (int)(strlen(key) - (ends_with(key, "_ms") ? 3 : 0)),
+                       key);
+        else
+            out_format(stdout, "%s\t", key);
         print_field_value(cli, key, value);
         putchar('\n');
     }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { READ_SIZE = 64 * 1024 };
@@ -43,6 +44,14 @@ static int read_file(BodySource *source, Cli *cli, const char *path) {
     return EXIT_OK;
 }
 
+/* `echo x | ferry push q` means x, and not an empty job. */
+static bool has_piped_input(void) {
+    struct stat about;
+
+    return fstat(STDIN_FILENO, &about) == 0 &&
+           (S_ISFIFO(about.st_mode) || (S_ISREG(about.st_mode) && about.st_size > 0));
+}
+
 int source_open(BodySource *source, Cli *cli, const SourceOptions *options) {
     *source = (BodySource){.watch = {.fd = STDIN_FILENO}};
     if (options->argument && options->file)
@@ -55,6 +64,9 @@ int source_open(BodySource *source, Cli *cli, const SourceOptions *options) {
     source->left = options->count ? options->count : 1;
     if (options->file)
         return read_file(source, cli, options->file);
+    if (!options->argument && has_piped_input())
+        return cli_usage(cli, "standard input is read only with '-': give '-', or '' for an empty "
+                              "body");
     if (options->argument)
         buffer_append(&source->data, options->argument, strlen(options->argument));
     return source->data.failed ? cli_fail(cli, EXIT_OTHER, "out of memory") : EXIT_OK;

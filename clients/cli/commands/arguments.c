@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "clients/cli/terminal/print.h"
 
 enum { FILE_MAX = 64 * 1024 * 1024, READ_SIZE = 64 * 1024 };
@@ -158,6 +159,24 @@ static int convert(const ferry_type *type, const json_t *json, const char *root,
     return to->failed ? error_set_code(reterr, -ENOMEM, NULL) : 0;
 }
 
+/* The word has no parameter. Names the parameter that its text before '=' may stand for. */
+static int too_many(const char *word, int i, const char *name, const ferry_type *args,
+                    ferry_error *reterr) {
+    const char *names[TEXTS_MAX], *near = NULL;
+    char start[64], hint[300] = "";
+
+    snprintf(start, sizeof(start), "%.*s", (int)strcspn(word, "=:"), word);
+    for (uint32_t n = 0; n < args->n && n < TEXTS_MAX; n++)
+        names[n] = args->fields[n].name;
+    if (strlen(start) < strlen(word))
+        near = text_nearest(start, names, args->n < TEXTS_MAX ? args->n : TEXTS_MAX);
+    if (near)
+        snprintf(hint, sizeof(hint), ": did you mean '%.200s='?", near);
+    return error_set(reterr, "ferry.InvalidArgument",
+                     "argument %d: '%.60s' is too much, as '%s' takes %u argument%s%s", i + 1, word,
+                     name, args->n, args->n == 1 ? "" : "s", hint);
+}
+
 /* Adds a word's value to the arguments by name. */
 static int add_word(json_t *by_name, const char *word, int i, const char *name,
                     const ferry_type *args, ferry_error *reterr) {
@@ -170,8 +189,7 @@ static int add_word(json_t *by_name, const char *word, int i, const char *name,
     int r;
 
     if (!field && !equals)
-        return error_set(reterr, "ferry.InvalidArgument", "args: '%s' takes %u arguments, got more",
-                         name, args->n);
+        return too_many(word, i, name, args, reterr);
     /* An unknown name is added, too: the type check suggests a name. */
     snprintf(key, sizeof(key), "%.*s", equals ? (int)(equals - word) : 255,
              equals ? word : field->name);
@@ -257,6 +275,31 @@ int arguments_item(ferry_bytes line, const ferry_type *type, Buffer *to, ferry_e
     return type ? convert(type, json, "item", to, reterr) : value_from_json(json, to, reterr);
 }
 
+/* Sets optional fields to null, at every depth: in a request an optional field is often a filter,
+ * and the example's value would find nothing. */
+static void leave_out_optional(const ferry_type *type, json_t *json) {
+    size_t index;
+    json_t *item;
+
+    if (type->kind == FERRY_KIND_LIST || type->kind == FERRY_KIND_SET) {
+        json_array_foreach(json, index, item) leave_out_optional(type->item, item);
+        return;
+    }
+    if (type->kind == FERRY_KIND_MAP || type->kind < FERRY_KIND_STRUCT)
+        return;
+    for (uint32_t i = 0; i < type->n; i++) {
+        const ferry_field *field = &type->fields[i];
+
+        item = json_object_get(json, field->name);
+        if (!item)
+            continue;
+        if (field->flags & FERRY_OPTIONAL && type->kind != FERRY_KIND_UNION)
+            json_object_set_new(json, field->name, json_null());
+        else
+            leave_out_optional(field->type, item);
+    }
+}
+
 int arguments_template(Cli *cli, const ferry_method *method) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(json_decref) json_t *json = NULL;
@@ -269,6 +312,7 @@ int arguments_template(Cli *cli, const ferry_method *method) {
     ferry_free(example.block);
     if (r < 0)
         return cli_error(cli, &error);
+    leave_out_optional(method->args, json);
     print_json(json, (PrintStyle){cli->terminal_out && !cli->json, cli->colour_out}, stdout);
     putchar('\n');
     return EXIT_OK;

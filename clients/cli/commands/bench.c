@@ -169,14 +169,14 @@ static ferry_bytes next_body(Bench *bench) {
     return ferry_bytes_of(bench->stamped, bench->stamped_len);
 }
 
-static int send_one(Bench *bench, Cell *cell) {
+static int send_one(Bench *bench, Cell *cell, ferry_error *reterr) {
     ferry_bytes body = next_body(bench);
 
     if (bench->kind == BENCH_CALL)
-        return ferry_call_async(bench->client, bench->name, body, on_reply, cell, NULL);
+        return ferry_call_async(bench->client, bench->name, body, on_reply, cell, reterr);
     if (bench->kind == BENCH_PUSH)
-        return ferry_push_async(bench->client, bench->name, body, NULL, on_stored, cell, NULL);
-    return ferry_publish(bench->client, bench->name, body, NULL, NULL);
+        return ferry_push_async(bench->client, bench->name, body, NULL, on_stored, cell, reterr);
+    return ferry_publish(bench->client, bench->name, body, NULL, reterr);
 }
 
 static bool may_send(const Bench *bench) {
@@ -194,6 +194,7 @@ static void pump(Bench *bench) {
         return;
     bench->is_pumping = true;
     while (may_send(bench)) {
+        CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
         Cell *cell = bench->free_cells;
         int r;
 
@@ -202,14 +203,12 @@ static void pump(Bench *bench) {
             loop_arm(&bench->loop, &bench->timer, 0, on_timer);
             break;
         }
-        r = send_one(bench, cell);
+        r = send_one(bench, cell, &error);
         if (r == -EAGAIN) {
             loop_arm(&bench->loop, &bench->timer, 1, on_timer);
             break;
         }
         if (r < 0) {
-            ferry_error error = {.code = r};
-
             failed(bench, &error);
             break;
         }
@@ -409,6 +408,11 @@ static int run_bench(Cli *cli, const void *values, int argc, char **argv) {
     return status;
 }
 
+static const Hint hints[] = {
+    {"ferry.NoSuchService", "with --serve, this command serves the method itself"},
+    {NULL, NULL},
+};
+
 const Command command_bench = {
     .name = "bench",
     .usage = "call|pub|push [NAME] [--count N] [--size BYTES] [--in-flight N] [--serve] [--work]",
@@ -427,5 +431,6 @@ const Command command_bench = {
     .min_args = 1,
     .max_args = 2,
     .words = KINDS,
+    .hints = hints,
     .run = run_bench,
 };

@@ -142,6 +142,7 @@ static int ttl(Run *run) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     ferry_bytes key = ferry_str(run->words[0]);
     uint64_t ms = 0;
+    char text[24];
     int r = 0;
 
     if (run->values->ttl_ms > 0)
@@ -153,9 +154,14 @@ static int ttl(Run *run) {
     if (r < 0)
         return cli_error(run->cli, &error);
     if (ms == UINT64_MAX)
-        puts(run->cli->json ? "null" : "until evicted");
+        fputs(run->cli->json           ? "null\n"
+              : run->cli->terminal_out ? "until evicted\n"
+                                       : "-\n",
+              stdout);
+    else if (run->cli->terminal_out && !run->cli->json)
+        out_format(stdout, "%s\n", text_format_ms(text, ms));
     else
-        printf(run->cli->json ? "%" PRIu64 "\n" : "%" PRIu64 " ms\n", ms);
+        printf("%" PRIu64 "\n", ms);
     return EXIT_OK;
 }
 
@@ -376,6 +382,16 @@ static int run_cache(Cli *cli, const void *values, int argc, char **argv) {
     return verb->fn(&(Run){cli, v, cache, argc - 1, argv + 1});
 }
 
+static const Hint hints[] = {
+    {"ferry.NotConnected",
+     "is Redis running there? Name it with --cache or $FERRY_CACHE, as in redis://HOST:PORT"},
+    {"ferry.ConnectionLost", "Redis went away; what was sent and not answered may have happened"},
+    {"ferry.Overloaded", "Redis failed several times: the next attempt follows in a moment"},
+    {"ferry.NoSuchService", "look at the Redis server"},
+    {"ferry.Full", "Redis has no memory left, or a limit of this command was reached"},
+    {NULL, NULL},
+};
+
 const Command command_cache = {
     .name = "cache",
     .usage = "get|ttl|watch KEY [--cache URL]\n"
@@ -408,5 +424,6 @@ const Command command_cache = {
     .min_args = 1,
     .max_args = TEXTS_MAX,
     .words = VERBS,
+    .hints = hints,
     .run = run_cache,
 };

@@ -37,15 +37,24 @@ static const Option options[] = {
 
 static void start_calls(CallRun *run);
 
+/* One call in flight. */
+typedef struct Started {
+    CallRun *run;
+    uint64_t start_us;
+} Started;
+
 static void on_reply(const ferry_reply *reply, const ferry_error *error, void *ctx) {
-    CallRun *run = ctx;
+    Started *started = ctx;
+    CallRun *run = started->run;
+    uint64_t start_us = started->start_us;
     int status = EXIT_OK;
 
+    free(started);
     run->ended++;
     if (run->loop.ended)
         return;
     if (run->values->time)
-        cli_note(run->cli, "%.3f ms", (double)(clock_us() - run->start_us) / 1000);
+        cli_note(run->cli, "%.3f ms", (double)(clock_us() - start_us) / 1000);
     status = error ? call_tell(run, error)
                    : call_show(run, run->declared ? run->declared->result : NULL, reply->body);
     if (status != EXIT_OK || run->ended == run->count)
@@ -59,20 +68,20 @@ static void start_calls(CallRun *run) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
     while (!run->loop.ended && run->started < run->count && run->started - run->ended < window) {
-        int r;
+        Started *started = malloc(sizeof(*started));
+        int r = -ENOMEM;
 
-        run->start_us = clock_us();
-        r = ferry_call_async(run->client, run->method, run->args, on_reply, run, NULL);
+        if (started) {
+            *started = (Started){run, clock_us()};
+            r = ferry_call_async(run->client, run->method, run->args, on_reply, started, &error);
+        }
+        if (r < 0)
+            free(started);
         if (r == -EAGAIN)
             return; /* continue after the next answer */
         if (r < 0) {
-            error.code = r;
-            loop_end(&run->loop,
-                     r == -EINVAL ? cli_usage(run->cli,
-                                              "'%s' is no name of a method: SERVICE.METHOD, tokens "
-                                              "parted by dots, no spaces",
-                                              run->method)
-                                  : cli_error(run->cli, &error));
+            loop_end(&run->loop, started ? cli_error(run->cli, &error)
+                                         : cli_fail(run->cli, EXIT_OTHER, "out of memory"));
             return;
         }
         run->started++;
@@ -89,6 +98,20 @@ static int call(CallRun *run) {
         status = loop_run(&run->loop);
     }
     return status;
+}
+
+/* A oneway method has no answer: the call is done when the broker has taken it, and the broker
+ * takes the messages of one connection in order. */
+static int call_oneway(CallRun *run) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(ferry_free) void *args = NULL;
+    int r = ferry_value_unpack(run->declared->args, run->args, &args, &error);
+
+    for (uint64_t i = 0; r == 0 && i < run->count; i++)
+        r = ferry_method_call(run->client, run->service, run->declared, args, NULL, &error);
+    if (r == 0)
+        r = ferry_ping(run->client, NULL, &error);
+    return r < 0 ? call_tell(run, &error) : EXIT_OK;
 }
 
 /* ---- the description of the method ---- */
@@ -200,8 +223,9 @@ static int open_for_calls(CallRun *run, ferry_client *client) {
                        &run->client, NULL);
 
     if (r == -EINVAL)
-        return cli_usage(run->cli, "--instance '%s' is no name: tokens parted by dots, no spaces",
-                         v->instance ? v->instance : "");
+        return cli_usage(run->cli, "--instance: invalid name '%s': %s",
+                         v->instance ? v->instance : "",
+                         ferry_name_problem(v->instance ? v->instance : ""));
     return r < 0 ? cli_fail(run->cli, EXIT_OTHER, "%s", strerror(-r)) : EXIT_OK;
 }
 
@@ -257,7 +281,6 @@ static int show_template(CallRun *run) {
 
 static int call_with(CallRun *run, ferry_client *client, int argc, char **argv) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    CLEANUP(buffer_deinit) Buffer packed = {0};
     int status = look_up(run, client);
 
     unsigned directions;
@@ -272,10 +295,16 @@ static int call_with(CallRun *run, ferry_client *client, int argc, char **argv) 
         status = open_for_calls(run, client);
     if (status != EXIT_OK)
         return status;
-    if (arguments_pack(argv, argc, run->method, run->declared, &packed, &error) < 0)
+    if (!run->values->unchecked &&
+        arguments_pack(argv, argc, run->method, run->declared, &run->packed, &error) < 0)
         return refuse_arguments(run, &error);
-    run->args = ferry_bytes_of(packed.data, packed.len);
-    status = directions ? call_stream(run, directions) : call(run);
+    run->args = ferry_bytes_of(run->packed.data, run->packed.len);
+    if (directions)
+        status = call_stream(run, directions);
+    else if (run->declared && run->declared->flags & FERRY_ONEWAY)
+        status = call_oneway(run);
+    else
+        status = call(run);
     run->client = ferry_close(run->client);
     return status;
 }
@@ -283,20 +312,28 @@ static int call_with(CallRun *run, ferry_client *client, int argc, char **argv) 
 static int run_call(Cli *cli, const void *values, int argc, char **argv) {
     const CallValues *v = values;
     CLEANUP(ferry_close) ferry_client *client = NULL;
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     const char *dot = strrchr(argv[0], '.');
     CallRun run = {.cli = cli, .values = v, .method = argv[0], .count = v->count ? v->count : 1};
-    int status;
+    int status = EXIT_OK;
 
     if (!dot || dot == argv[0] || !dot[1] || (size_t)(dot - argv[0]) >= sizeof(run.service))
         return cli_usage(cli, "'%s' names no method: SERVICE.METHOD, as in calc.Calc.add", argv[0]);
+    if (ferry_name_problem(argv[0]))
+        return cli_usage(cli, "invalid method name '%s': %s", argv[0], ferry_name_problem(argv[0]));
     memcpy(run.service, argv[0], (size_t)(dot - argv[0]));
-    status = cli_open(cli, &(ferry_options){.timeout_ms = (uint32_t)v->timeout_ms}, &client);
+    /* Without a description, mistakes are found without a broker. */
+    if (v->unchecked && arguments_pack(argv + 1, argc - 1, argv[0], NULL, &run.packed, &error) < 0)
+        status = cli_error(cli, &error);
+    if (status == EXIT_OK)
+        status = cli_open(cli, &(ferry_options){.timeout_ms = (uint32_t)v->timeout_ms}, &client);
     if (status == EXIT_OK)
         status = call_with(&run, client, argc - 1, argv + 1);
     run.client = ferry_close(run.client);
     client = ferry_close(client);
     loop_deinit(&run.loop);
     ferry_free(run.description);
+    buffer_deinit(&run.packed);
     return status;
 }
 

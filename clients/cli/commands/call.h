@@ -23,10 +23,11 @@ typedef struct CallRun {
     const ferry_method *declared;   /* NULL: not described */
     bool is_absent;                 /* no server offers the service now */
     ferry_client *client;
-    ferry_bytes args;
+    ferry_bytes args; /* in packed */
+    Buffer packed;
     Loop loop;
     uint64_t started, ended, count;
-    uint64_t start_us; /* start of the latest call */
+    uint64_t start_us; /* start of the stream */
 } CallRun;
 
 /* ---- call-show.c ---- */

@@ -61,10 +61,9 @@ void commands_print(FILE *to) {
           to);
 }
 
-void command_print(const Command *command, FILE *to) {
+void command_print_usage(const Command *command, FILE *to) {
     const char *line = command->usage;
 
-    out_format(to, "ferry %s: %s\n\n", command->name, command->summary);
     for (const char *before = "usage:"; *line; before = "      ") {
         size_t n = strcspn(line, "\n");
 
@@ -74,6 +73,11 @@ void command_print(const Command *command, FILE *to) {
     }
     if (!*command->usage)
         out_format(to, "usage: ferry %s\n", command->name);
+}
+
+void command_print(const Command *command, FILE *to) {
+    out_format(to, "ferry %s: %s\n\n", command->name, command->summary);
+    command_print_usage(command, to);
     if (command->options && command->options->name) {
         fputs("\nOptions:\n", to);
         options_print(command->options, to);

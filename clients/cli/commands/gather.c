@@ -13,19 +13,24 @@ typedef struct Values {
 static const Option options[] = {
     OPTION_RANGE(OPTION_MS, 'w', "window", Values, window_ms, "T",
                  "how long to collect answers (default 1s)", 1, 60000),
+    OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N answers", 1, 0),
     OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE",
                  "read the question from this file"),
     OPTION_END,
 };
 
 typedef struct Run {
-    const Cli *cli;
+    Cli *cli;
+    const Values *values;
+    ferry_client *asker; /* the handle of the question; NULL: it has all answers that it wants */
     uint64_t n;
 } Run;
 
 static void on_answer(const ferry_message *answer, void *ctx) {
     Run *run = ctx;
 
+    if (!run->asker)
+        return;
     run->n++;
     if (run->cli->json) {
         fputs("{\"body\": ", stdout);
@@ -35,13 +40,26 @@ static void on_answer(const ferry_message *answer, void *ctx) {
         show_body(run->cli, answer->body);
     }
     fflush(stdout);
+    if (run->n == run->values->count)
+        run->asker = ferry_close(run->asker);
+}
+
+static int gather(Run *run, const char *topic, ferry_bytes question) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    uint64_t window_ms = run->values->window_ms ? run->values->window_ms : 1000;
+    int r = ferry_gather(run->asker, topic, question, (uint32_t)window_ms, on_answer, run, &error);
+
+    if (r < 0 && run->asker)
+        return cli_error(run->cli, &error);
+    if (run->n > 0)
+        return EXIT_OK;
+    return cli_fail(run->cli, 5, "no subscriber of '%s' answered", topic);
 }
 
 static int run_gather(Cli *cli, const void *values, int argc, char **argv) {
     const Values *v = values;
     CLEANUP(ferry_close) ferry_client *client = NULL;
-    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    Run run = {.cli = cli};
+    Run run = {.cli = cli, .values = v};
     BodySource source;
     ferry_bytes question;
     int status;
@@ -53,11 +71,11 @@ static int run_gather(Cli *cli, const void *values, int argc, char **argv) {
         status = cli_open(cli, NULL, &client);
     if (status == EXIT_OK) {
         source_next(&source, NULL, &question);
-        if (ferry_gather(client, argv[0], question, v->window_ms ? (uint32_t)v->window_ms : 1000,
-                         on_answer, &run, &error) < 0)
-            status = cli_error(cli, &error);
-        else if (run.n == 0)
-            cli_note(cli, "no subscriber answered");
+        if (ferry_with(client, NULL, &run.asker, NULL) < 0)
+            status = cli_fail(cli, EXIT_OTHER, "out of memory");
+        else
+            status = gather(&run, argv[0], question);
+        ferry_close(run.asker);
     }
     source_deinit(&source, NULL);
     return status;
@@ -65,14 +83,15 @@ static int run_gather(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_gather = {
     .name = "gather",
-    .usage = "TOPIC [BODY | --file FILE] [--window T]",
+    .usage = "TOPIC [BODY | --file FILE] [--window T] [--count N]",
     .summary = "ask all subscribers of a topic and print their answers",
-    .help =
-        "Publishes a question, collects answers for the whole window, and prints each answer on a\n"
-        "line as it arrives.\n"
-        "\n"
-        "Examples:\n"
-        "  ferry gather fleet.rollcall 'who is there?' --window 500ms\n",
+    .help = "Publishes a question and prints each answer on a line as it arrives. Ends when all\n"
+            "subscribers have answered, after --count answers, or at the end of the window. Exit "
+            "status\n"
+            "5: no subscriber has answered.\n"
+            "\n"
+            "Examples:\n"
+            "  ferry gather fleet.rollcall 'who is there?' --window 500ms\n",
     .options = options,
     .values_size = sizeof(Values),
     .min_args = 1,

@@ -71,7 +71,8 @@ static json_t *rows_named(const json_t *rows, const char *key, const char *name)
 
 static int not_found(Cli *cli, ferry_client *client, const char *what, Names kind,
                      const char *name) {
-    cli_fail(cli, 6, "there is no %s '%s': see 'ferry %ss'", what, name, what);
+    cli_fail(cli, 6, "there is no %s '%s'; without a name, 'ferry %ss' lists all", what, name,
+             what);
     cli_did_you_mean(cli, client, kind, name);
     return 6;
 }

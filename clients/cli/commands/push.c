@@ -63,8 +63,8 @@ static void on_stored(const ferry_error *error, void *ctx) {
 
 static void push(Run *run, ferry_bytes body) {
     Feed *feed = &run->feed;
-    int r = ferry_push_async(feed->client, run->queue, body, &run->with, on_stored, run, NULL);
-    ferry_error error = {.code = r};
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    int r = ferry_push_async(feed->client, run->queue, body, &run->with, on_stored, run, &error);
 
     if (r == -EAGAIN) {
         feed_hold(feed, body);

@@ -19,7 +19,7 @@ typedef struct Values {
 static const Option options[] = {
     OPTION_RANGE(OPTION_COUNT, 'n', "limit", Values, limit, "N",
                  "peek, move, retry: at most N jobs (peek: default 10)", 1, UINT32_MAX),
-    OPTION_PLAIN(OPTION_FLAG, 'y', "yes", Values, yes, NULL, "purge without a question"),
+    OPTION_PLAIN(OPTION_FLAG, 'y', "yes", Values, yes, NULL, "purge: delete without a question"),
     OPTION_END,
 };
 
@@ -35,7 +35,7 @@ static const Column queue_columns[] = {
     {"ACKED", "acked", COLUMN_NUMBER},
     {"REDELIVERED", "redelivered", COLUMN_NUMBER},
     {"STORED", "durability", COLUMN_TEXT},
-    {"PAUSED", "paused", COLUMN_FLAG},
+    {"PAUSED", "paused", COLUMN_ALARM},
     {NULL, NULL, COLUMN_TEXT},
 };
 
@@ -143,8 +143,6 @@ static int told_number(Run *run, const json_t *number, const char *what) {
 static bool is_agreed(const Run *run) {
     char answer[16] = "";
 
-    if (run->values->yes || !isatty(STDIN_FILENO) || !run->cli->terminal_err)
-        return true;
     out_format(stderr, "delete all jobs of '%s'? [y/N] ", run->queue);
     return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
 }
@@ -153,7 +151,7 @@ static int purge(Run *run) {
     CLEANUP(json_decref) json_t *number = NULL;
     int status;
 
-    if (!is_agreed(run))
+    if (!run->values->yes && !is_agreed(run))
         return cli_fail(run->cli, EXIT_OTHER, "nothing was deleted");
     status = call(run, &number, "purge");
     return status == EXIT_OK ? told_number(run, number, "deleted") : status;
@@ -207,7 +205,7 @@ static int run_verb(Run *run, const char *verb) {
     return set_paused(run, verb);
 }
 
-static int check(Cli *cli, const char *verb, int argc) {
+static int check(Cli *cli, const Values *values, const char *verb, int argc) {
     static const char *const verbs[] = {"list",  "show",   "peek", "purge",
                                         "pause", "resume", "move", "retry"};
     const size_t n = sizeof(verbs) / sizeof(*verbs);
@@ -224,7 +222,11 @@ static int check(Cli *cli, const char *verb, int argc) {
     }
     if (argc < wanted)
         return cli_usage(cli, wanted == 3 ? "%s what, and where to?" : "%s which queue?", verb);
-    return argc > wanted ? cli_usage(cli, "too many arguments for %s", verb) : EXIT_OK;
+    if (argc > wanted)
+        return cli_usage(cli, "too many arguments for %s", verb);
+    if (strcmp(verb, "purge") == 0 && !values->yes && !(isatty(STDIN_FILENO) && cli->terminal_err))
+        return cli_usage(cli, "purge deletes all jobs of a queue for good: confirm it with --yes");
+    return EXIT_OK;
 }
 
 static int run_queue(Cli *cli, const void *values, int argc, char **argv) {
@@ -234,7 +236,7 @@ static int run_queue(Cli *cli, const void *values, int argc, char **argv) {
                .values = values,
                .queue = argc > 1 ? argv[1] : NULL,
                .to = argc > 2 ? argv[2] : NULL};
-    int status = argc > 0 ? check(cli, verb, argc) : EXIT_OK;
+    int status = argc > 0 ? check(cli, values, verb, argc) : EXIT_OK;
 
     if (status == EXIT_OK)
         status = cli_open(cli, NULL, &client);

@@ -310,5 +310,6 @@ const Command command_serve = {
     .max_args = -1,
     .completes = NAMES_SERVICES,
     .runs_on = true,
+    .waits = true,
     .run = run_serve,
 };

@@ -217,5 +217,6 @@ const Command command_sub = {
     .max_args = -1,
     .completes = NAMES_TOPICS,
     .runs_on = true,
+    .waits = true,
     .run = run_sub,
 };

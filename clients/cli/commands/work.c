@@ -354,5 +354,6 @@ const Command command_work = {
     .max_args = 1,
     .completes = NAMES_QUEUES,
     .runs_on = true,
+    .waits = true,
     .run = run_work,
 };

@@ -4,13 +4,16 @@
 
 #include "clients/cli/run/cli.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "clients/cli/json/error-json.h"
+#include "clients/cli/run/probe.h"
 #include "clients/cli/terminal/backtrace.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
@@ -18,6 +21,10 @@
 const Option cli_options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'u', "url", Cli, url, "URL",
                  "the broker (default $FERRY_URL, else tcp://127.0.0.1:5877)"),
+    OPTION_RANGE(OPTION_MS, 0, "wait", Cli, wait_ms, "T",
+                 "wait so long for the broker (default: until one is refused; serve, work and sub "
+                 "wait without limit)",
+                 1, 0),
     OPTION_PLAIN(OPTION_LIST, 'H', "header", Cli, header_texts, "NAME:VALUE",
                  "a header to send; may be repeated"),
     OPTION_PLAIN(OPTION_FLAG, 'j', "json", Cli, json, NULL, "JSON, for programs"),
@@ -27,20 +34,18 @@ const Option cli_options[] = {
     OPTION_END,
 };
 
-/* Hints for people, by error type. */
-static const struct {
-    const char *type, *hint;
-} hints[] = {
-    {"ferry.NotConnected", "is a broker there? Start one with 'ferry broker', or name it with "
-                           "--url or $FERRY_URL"},
+/* Hints for people about errors of the broker and the library. */
+static const Hint usual_hints[] = {
+    {"ferry.NotConnected", "is a broker running there? Start one with 'ferry broker', or name it "
+                           "with --url or $FERRY_URL"},
     {"ferry.ConnectionLost", "the broker went away; what was sent and not answered may have "
                              "happened"},
-    {"ferry.NoSuchService", "see 'ferry services'"},
-    {"ferry.NotFound", "see 'ferry services' and 'ferry queue list'"},
+    {"ferry.NoSuchService", "'ferry services' lists the services"},
     {"ferry.Overloaded", "try again later, or start more servers"},
     {"ferry.Full", "try again when some of it has been worked off: see 'ferry queue list'"},
     {"ferry.DeadlineExceeded", "give it longer with --timeout"},
-    {"ferry.Draining", "the broker shuts down: try another one, or later"},
+    {"ferry.Draining", "the broker is shutting down: use another one, or try again later"},
+    {NULL, NULL},
 };
 
 const char *cli_url(const Cli *cli) {
@@ -96,10 +101,10 @@ int cli_usage(Cli *cli, const char *format, ...) {
     va_start(args, format);
     say(cli, "\x1b[31m", format, args);
     va_end(args);
-    if (cli->command && !cli->quiet)
-        out_format(stderr, "usage: ferry %s %.*s\nsee 'ferry help %s'\n", cli->command->name,
-                   (int)strcspn(cli->command->usage, "\n"), cli->command->usage,
-                   cli->command->name);
+    if (cli->command && !cli->quiet) {
+        command_print_usage(cli->command, stderr);
+        out_format(stderr, "see 'ferry help %s'\n", cli->command->name);
+    }
     return EXIT_USAGE;
 }
 
@@ -143,7 +148,26 @@ int cli_error(Cli *cli, const ferry_error *error) {
     return cli_exception(cli, error, NULL);
 }
 
+static const char *hint_in(const Hint *hints, const char *type) {
+    for (; hints && hints->type; hints++)
+        if (strcmp(hints->type, type) == 0)
+            return hints->hint;
+    return NULL;
+}
+
+/* NULL: no hint. Errors that a service has thrown get the hints of the command only. */
+static const char *hint_for(const Cli *cli, const ferry_error *error) {
+    const Hint *own = cli->command ? cli->command->hints : NULL;
+    const char *hint = hint_in(own, error->type);
+
+    if (hint)
+        return hint;
+    return ferry_error_origin(error) ? NULL : hint_in(usual_hints, error->type);
+}
+
 int cli_exception(Cli *cli, const ferry_error *error, const ferry_type *type) {
+    const char *hint;
+
     fflush(stdout);
     if (cli->json) {
         say_json(error_to_json(error));
@@ -154,9 +178,9 @@ int cli_exception(Cli *cli, const ferry_error *error, const ferry_type *type) {
                         strerror(error->code < 0 ? -error->code : EIO));
     say_name(cli, "\x1b[31m");
     backtrace_print(error, type, cli->colour_err, stderr);
-    for (size_t i = 0; !cli->quiet && i < sizeof(hints) / sizeof(*hints); i++)
-        if (strcmp(hints[i].type, error->type) == 0)
-            out_format(stderr, "    %s\n", hints[i].hint);
+    hint = cli->quiet ? NULL : hint_for(cli, error);
+    if (hint)
+        out_format(stderr, "    %s\n", hint);
     return cli_status(error);
 }
 
@@ -191,6 +215,12 @@ static int split_headers(Cli *cli) {
 static void tell_event(int event, const ferry_error *error, void *ctx) {
     Cli *cli = ctx;
 
+    if (event == FERRY_EVENT_UP)
+        cli->is_up = true;
+    if (event == FERRY_EVENT_RETRY)
+        snprintf(cli->problem, sizeof(cli->problem), "%s", error->message);
+    if (!cli->command->runs_on)
+        return;
     if (event == FERRY_EVENT_DOWN)
         cli_note(cli, "%s: trying again", error->message);
     else if (event == FERRY_EVENT_REFUSED)
@@ -200,8 +230,51 @@ static void tell_event(int event, const ferry_error *error, void *ctx) {
     cli->was_down = event == FERRY_EVENT_DOWN || (cli->was_down && event != FERRY_EVENT_UP);
 }
 
+/* Waits for the broker. A command that is run once does not wait where nothing listens; GRACE_MS is
+ * for the other addresses of a host, and for a broker that is just being started. */
+static int wait_for_broker(Cli *cli, ferry_client *client, uint64_t timeout_ms) {
+    enum { GRACE_MS = 300, USUAL_MS = 5000 };
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    struct pollfd input = {.fd = ferry_fd(client), .events = POLLIN};
+    bool waits = cli->command->waits || cli->wait_ms > 0, is_told = false;
+    uint64_t now_ms = clock_ms(), start_ms = now_ms, end_ms = UINT64_MAX;
+    char shown[TEXT_ESCAPED_MAX];
+
+    if (cli->wait_ms > 0)
+        end_ms = now_ms + cli->wait_ms;
+    else if (!waits)
+        end_ms = now_ms + (timeout_ms > 0 && timeout_ms < USUAL_MS ? timeout_ms : USUAL_MS);
+    while (input.fd >= 0 && !cli->is_up && now_ms < end_ms) {
+        bool is_late = now_ms - start_ms >= GRACE_MS;
+
+        if (is_late && !is_told) {
+            is_told = true;
+            if (probe_finds_other(cli_url(cli), cli->problem, sizeof(cli->problem)))
+                break;
+            if (waits || !*cli->problem)
+                cli_note(cli, "%s: waiting",
+                         *cli->problem ? cli->problem : text_escape_url(shown, cli_url(cli)));
+        }
+        if (is_late && !waits && *cli->problem)
+            break;
+        poll(&input, 1, end_ms - now_ms < 100 ? (int)(end_ms - now_ms) : 100);
+        if (ferry_process(client, &error) < 0)
+            return cli_error(cli, &error);
+        now_ms = clock_ms();
+    }
+    if (cli->is_up)
+        return EXIT_OK;
+    if (*cli->problem)
+        error_set(&error, "ferry.NotConnected", "%s", cli->problem);
+    else
+        error_set(&error, "ferry.NotConnected", "nothing answers at %s",
+                  text_escape_url(shown, cli_url(cli)));
+    return cli_error(cli, &error);
+}
+
 int cli_open(Cli *cli, const ferry_options *options, ferry_client **ret) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(ferry_close) ferry_client *client = NULL;
     ferry_options mine = options ? *options : (ferry_options){0};
     char name[64];
     int status = split_headers(cli);
@@ -213,15 +286,18 @@ int cli_open(Cli *cli, const ferry_options *options, ferry_client **ret) {
         mine.name = name;
     mine.n_headers = cli->n_headers;
     mine.headers = cli->headers;
-    if (cli->command->runs_on) {
-        mine.on_event = tell_event;
-        mine.ctx = cli;
+    mine.on_event = tell_event;
+    mine.ctx = cli;
+    cli->is_up = false;
+    if (ferry_open(cli->url, &mine, &client, &error) < 0) {
+        /* Before the first message only the command line can be wrong. */
+        status = cli_error(cli, &error);
+        return status == EXIT_OTHER ? EXIT_CONNECT : status;
     }
-    if (ferry_open(cli->url, &mine, ret, &error) == 0)
-        return EXIT_OK;
-    /* Before the first message only the command line can be wrong. */
-    status = cli_error(cli, &error);
-    return status == EXIT_OTHER ? EXIT_CONNECT : status;
+    status = wait_for_broker(cli, client, mine.timeout_ms);
+    if (status == EXIT_OK)
+        *ret = steal(&client);
+    return status;
 }
 
 static int pack_arguments(Buffer *to, const char *format, va_list args, ferry_error *reterr) {

@@ -36,6 +36,11 @@ typedef enum Names {
     NAMES_COMMANDS,
 } Names;
 
+/* Advice for people about an error of this type. */
+typedef struct Hint {
+    const char *type, *hint;
+} Hint;
+
 typedef struct Command {
     const char *name;
     const char *usage;   /* "QUEUE [BODY | -]", one synopsis per line */
@@ -48,12 +53,15 @@ typedef struct Command {
     const char *words; /* the words of the first argument, "list|show|…" */
     int (*run)(Cli *cli, const void *values, int argc, char **argv); /* an exit status */
     bool hidden;
-    bool runs_on; /* runs on without a connection and reports disconnects and reconnects */
+    bool runs_on;      /* runs on without a connection and reports disconnects and reconnects */
+    bool waits;        /* waits for the broker at its start, without limit */
+    const Hint *hints; /* before the usual ones; ends with NULL. For ferry.NotConnected: all */
 } Command;
 
 struct Cli {
     const Command *command;
-    const char *url; /* NULL: $FERRY_URL, or the default */
+    const char *url;  /* NULL: $FERRY_URL, or the default */
+    uint64_t wait_ms; /* --wait; 0: not given */
     bool json, quiet, help, version;
     Texts header_texts;
 
@@ -61,7 +69,9 @@ struct Cli {
     ferry_header headers[TEXTS_MAX];
     char *header_names; /* owned */
     bool colour_out, colour_err, terminal_out, terminal_err;
-    bool was_down; /* the connection is lost */
+    bool is_up;        /* connected at least once */
+    bool was_down;     /* the connection is lost */
+    char problem[256]; /* why the latest attempt to connect failed; "": no attempt has failed */
 };
 
 extern const Option cli_options[]; /* the options of all commands */
@@ -69,8 +79,8 @@ extern const Option cli_options[]; /* the options of all commands */
 /* The broker's URL, for messages. */
 const char *cli_url(const Cli *cli);
 
-/* Opens a client with the headers of the command line. Returns an exit status; the error was
- * reported. */
+/* Opens a client with the headers of the command line, and waits for the broker. Returns an exit
+ * status; the error was reported. */
 int cli_open(Cli *cli, const ferry_options *options, ferry_client **ret);
 
 /* Prints an error on standard error: "ferry call: …". Returns status. */
@@ -115,3 +125,4 @@ const Command *commands_find(const char *name);
 const char *commands_nearest(const char *name); /* NULL: no command is similar */
 void commands_print(FILE *to);                  /* `ferry help` */
 void command_print(const Command *command, FILE *to);
+void command_print_usage(const Command *command, FILE *to); /* all its lines */

@@ -42,12 +42,16 @@ static void number_text(const Column *column, TableStyle style, uint64_t value, 
         sprintf(to, "%" PRIu64, value);
 }
 
+static bool is_flag(const Column *column) {
+    return column->kind == COLUMN_FLAG || column->kind == COLUMN_ALARM;
+}
+
 /* Names from strangers may contain any character except controls; a row must stay one line. */
 static void cell_text(const json_t *row, const Column *column, TableStyle style, char *to) {
     const json_t *value = json_object_get(row, column->key);
 
-    if (column->kind == COLUMN_FLAG)
-        strcpy(to, json_is_true(value) ? column->key : "");
+    if (is_flag(column))
+        strcpy(to, json_is_true(value) ? column->key : "-");
     else if (json_is_string(value) && json_string_length(value) > 0)
         text_escape(to, json_string_value(value), json_string_length(value));
     else if (json_is_integer(value) && json_integer_value(value) >= 0)
@@ -62,8 +66,6 @@ static void cell_text(const json_t *row, const Column *column, TableStyle style,
         strcpy(to, json_is_true(value) ? "yes" : "no");
     else
         strcpy(to, "-");
-    if (column->kind == COLUMN_FLAG && !*to)
-        strcpy(to, "-");
 }
 
 /* In a pipe texts are never shortened. */
@@ -71,7 +73,7 @@ static void print_plain(const json_t *row, const Column *column, FILE *to) {
     const json_t *value = json_object_get(row, column->key);
     char text[CELL_MAX];
 
-    if (json_is_string(value) && json_string_length(value) > 0 && column->kind != COLUMN_FLAG) {
+    if (json_is_string(value) && json_string_length(value) > 0 && !is_flag(column)) {
         text_print_escaped(to, json_string_value(value), json_string_length(value));
         return;
     }
@@ -82,7 +84,7 @@ static void print_plain(const json_t *row, const Column *column, FILE *to) {
 static void print_cell(const char *text, const Column *column, size_t width, bool is_last,
                        const char *colour, FILE *to) {
     int pad = (int)(width - table_width(text));
-    bool is_right = column->kind != COLUMN_TEXT && column->kind != COLUMN_FLAG;
+    bool is_right = column->kind != COLUMN_TEXT && !is_flag(column);
 
     fprintf(to, "%*s%s%s%s", is_right ? pad : 0, "", colour, text, *colour ? "\x1b[0m" : "");
     if (!is_last)
@@ -93,7 +95,7 @@ static const char *colour_of(const json_t *row, const Column *column, TableStyle
     bool is_bad =
         column->kind == COLUMN_ERRORS && json_integer_value(json_object_get(row, column->key)) > 0;
 
-    bool is_set = column->kind == COLUMN_FLAG && json_is_true(json_object_get(row, column->key));
+    bool is_set = column->kind == COLUMN_ALARM && json_is_true(json_object_get(row, column->key));
 
     return !style.colour ? "" : is_bad ? "\x1b[31m" : is_set ? "\x1b[33m" : "";
 }

@@ -18,6 +18,7 @@ typedef enum ColumnKind {
     COLUMN_MS,     /* for people 2.0 min, in a pipe 120000 */
     COLUMN_COUNT,  /* the length of a list, or a number */
     COLUMN_FLAG,   /* true: the key; false: "-" */
+    COLUMN_ALARM,  /* a flag, yellow when it is true */
     COLUMN_ERRORS, /* a number of errors, red when it is not 0 */
 } ColumnKind;
 

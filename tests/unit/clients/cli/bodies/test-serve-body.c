@@ -54,12 +54,13 @@ static void output_is_json_where_it_is_and_a_text_else(void) {
                                 "a\nb",
                                 4));
     CU_ASSERT_TRUE(comes_out_as(BODY_TEXT, "\xff", "\xc4\x01\xff", 3));
-    CU_ASSERT_TRUE(comes_out_as(BODY_TEXT, "", "\xc0", 1));
-    CU_ASSERT_TRUE(comes_out_as(BODY_TEXT, "\n", "\xc0", 1));
+    CU_ASSERT_TRUE(comes_out_as(BODY_TEXT, "", "\xa0", 1));
+    CU_ASSERT_TRUE(comes_out_as(BODY_TEXT, "\n", "\xa0", 1));
 }
 
 static void a_bad_form_is_a_text_in_text_and_an_error_in_json(void) {
     CU_ASSERT_TRUE(comes_out_as(BODY_TEXT, "{\"$bin\": 1}", "\xab{\"$bin\": 1}", 12));
+    CU_ASSERT_TRUE(comes_out_as(BODY_JSON, "", "\xc0", 1));
     CU_ASSERT_FALSE(comes_out_as(BODY_JSON, "hello", "", 0));
     CU_ASSERT_TRUE(comes_out_as(BODY_JSON, "\"hello\"", "\xa5hello", 6));
 }

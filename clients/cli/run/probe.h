@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Finds out what answers in place of a broker. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Connects to a tcp URL, for half a second at most. True: another program answers there, and
+ * problem says so. False: nothing answers, or something that speaks as a broker does. */
+bool probe_finds_other(const char *url, char *problem, size_t size);
