@@ -35,8 +35,8 @@ static struct addrinfo *find(const char *url) {
     return getaddrinfo(name, colon + 1, &wanted, &found) == 0 ? found : NULL;
 }
 
-/* What the other side says to the beginning of a ZMTP greeting that is also a line. Returns its
- * length; 0: nothing. */
+/* Sends the beginning of a ZMTP greeting that is also a line, and reads the answer. Returns its
+ * length; 0: no answer. */
 static size_t ask(const struct addrinfo *address, char *answer, size_t size) {
     static const char greeting[] = "\xFF\0\0\0\0\0\0\0\1\x7F\r\n\r\n";
     CLEANUP(fd_close)
