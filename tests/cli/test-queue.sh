@@ -52,6 +52,44 @@ expect 0 '2' '' ferry work again --count 1 --exec 'echo $FERRY_ATTEMPT'
 expect 0 '' '' ferry push thrice x
 expect 0 '3' '' ferry work thrice --drain --retries 5 --delay 1ms \
     --exec '[ $FERRY_ATTEMPT -ge 3 ] && echo $FERRY_ATTEMPT'
+# --drain ends when the queue is empty: not while a job waits for its retry, or is with another worker
+expect 0 '' '' ferry push patient x
+expect 0 'twice' '' ferry work patient --drain --retries 1 --delay 1500ms --exec '[ $FERRY_ATTEMPT -eq 2 ] && echo twice' -q
+expect 0 '' '' ferry push shared x
+start work shared --exec 'sleep 60' -q
+holder=$started_pid
+until_true has shared held 1
+start work shared --drain >"$work/drained"
+drainer=$started_pid
+sleep 1.5
+kill -INT "$holder"
+status_of "$drainer"
+equal 0 $? 'a worker that drains'
+equal x "$(cat "$work/drained")" 'the job that another worker gave back'
+
+# A worker that is killed takes its commands with it, and what they have started
+expect 0 '' '' ferry push killed x
+start work killed --exec "sleep 60 & echo \$\$ \$! >'$work/pids'; wait"
+worker=$started_pid
+until_true test -s "$work/pids"
+read -r shell child <"$work/pids"
+kill -9 "$worker"
+gone() { ! kill -0 "$shell" 2>/dev/null && ! kill -0 "$child" 2>/dev/null; }
+until_true gone
+expect 0 x '' ferry work killed --count 1
+
+# As process 1 it waits for orphans
+if unshare -fp true 2>/dev/null; then
+    expect 0 '' '' ferry push orphans x
+    unshare -fp --kill-child "$ferry_binary" work orphans \
+        --exec "setsid sh -c 'echo begun >$work/orphan; exec sleep 0.3' & exit 0" &
+    started+=($!)
+    first=$!
+    until_true test -s "$work/orphan"
+    until_true bash -c "! ps -o stat= --ppid \$(pgrep -P $first) | grep -q -v '^S.*s'"
+    until_true bash -c "[ \$(ps -o pid= --ppid \$(pgrep -P $first) | wc -l) -le 1 ]"
+    kill "$(pgrep -P "$first")"
+fi
 expect 0 '' '' ferry push slow x
 expect 0 '' 'it took too long' ferry work slow --count 1 --exec 'sleep 60' --timeout 200ms
 expect 0 '' '' ferry push big x

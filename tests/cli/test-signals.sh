@@ -60,15 +60,38 @@ status_of "$worker"
 equal 130 $? 'a worker whose terminal is closed'
 until_true ready group 2
 
+# `tail -f log | ferry pub logs -` carries on when the broker was away for longer than publishes wait
+start sub outage >"$work/received" 2>/dev/null
+until_true bash -c "'$ferry_binary' topics | grep -q outage"
+mkfifo "$work/log"
+exec 7<>"$work/log"
+"$ferry_binary" pub outage - <"$work/log" 2>"$work/told" 7>&- &
+pub=$!
+started+=("$pub")
+echo one >&7
+until_true grep -q one "$work/received"
+kill -9 "${started[0]}"
+until_true grep -q 'trying again' "$work/told"
+echo two >&7
+sleep 5.5
+echo three >&7
+start_broker 7>&-
+# The subscriber may be back later than the publisher.
+until_true bash -c "echo more >&7; grep -q more '$work/received'"
+exec 7>&-
+status_of "$pub"
+equal 0 $? 'a publisher that lived through an outage'
+
 # While it waits for a broker that does not answer
 export FERRY_URL="ipc://$work/nobody"
 for words in 'sub x' 'work x' 'serve a.b --echo' 'call a.b' 'pub a b' 'push a b' 'gather a' \
     'services' 'queue' 'ping' 'bench call'; do
-    start $words 2>/dev/null
+    start $words --wait 1m 2>/dev/null </dev/null
     waiting=$started_pid
     sleep 0.2
     kill -INT "$waiting"
     status_of "$waiting"
     equal 130 $? "interrupted while it waits: $words"
 done
+
 done_testing

@@ -5,6 +5,8 @@
 #include "clients/cli/bodies/feed.h"
 #include "clients/cli/commands/commands.h"
 
+enum { RECONNECT_MS = 100 };
+
 typedef struct Values {
     uint64_t count, every_ms;
     const char *file;
@@ -37,6 +39,12 @@ static bool publish(Run *run, ferry_bytes body) {
     if (r == -EAGAIN) {
         feed_hold(&run->feed, body);
         feed_wake(&run->feed, 1);
+        return false;
+    }
+    /* `tail -f log | ferry pub logs -` carries on when the broker is back. */
+    if (r == -ENOTCONN && run->feed.source.is_lines) {
+        feed_hold(&run->feed, body);
+        feed_wake(&run->feed, RECONNECT_MS);
         return false;
     }
     if (r < 0) {
@@ -97,12 +105,14 @@ const Command command_pub = {
     .name = "pub",
     .usage = "TOPIC [BODY | - | --file FILE] [--retain] [--count N]",
     .summary = "publish messages to a topic",
-    .help = "The body is an argument, a file, each line of standard input (-), or empty.\n"
-            "\n"
-            "Examples:\n"
-            "  ferry pub orders.new '{\"id\": 42}'\n"
-            "  ferry pub config.limits --file limits.json --retain\n"
-            "  tail -f app.log | ferry pub logs.app -\n",
+    .help =
+        "The body is an argument, a file, each line of standard input (-), or empty. With -, the\n"
+        "command waits for a broker that is lost, and carries on.\n"
+        "\n"
+        "Examples:\n"
+        "  ferry pub orders.new '{\"id\": 42}'\n"
+        "  ferry pub config.limits --file limits.json --retain\n"
+        "  tail -f app.log | ferry pub logs.app -\n",
     .options = options,
     .values_size = sizeof(Values),
     .min_args = 1,

@@ -14,7 +14,10 @@
 #include "clients/cli/run/environment.h"
 #include "clients/cli/run/exec.h"
 
-enum { REASON_MAX = 1024 };
+enum {
+    DRAIN_IDLE_MS = 50, /* from the last job to the question whether the queue is empty */
+    DRAIN_ASK_MS = 200, /* from an answer to the next question */
+};
 
 typedef struct Values {
     uint64_t slots, count, retries, delay_ms, timeout_ms;
@@ -36,7 +39,7 @@ static const Option options[] = {
                  "time before a retry (default: the queue's back-off)"),
     OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
                  "time limit of a command; then the job is retried", 1, 0),
-    OPTION_PLAIN(OPTION_FLAG, 0, "drain", Values, drain, NULL, "end after a second without a job"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "drain", Values, drain, NULL, "end when the queue is empty"),
     OPTION_END,
 };
 
@@ -55,12 +58,17 @@ struct Run {
     Cli *cli;
     const Values *values;
     Loop loop;
+    const char *queue;
     ferry_client *intake; /* the handle that receives jobs; NULL: the command takes no more jobs */
     Task *tasks;
     unsigned n_running;
     uint64_t taken, done, failed;
     bool is_stopping; /* takes no more jobs; ends when no command runs */
+    ferry_client *client;
     Timer idle;
+    bool has_retried;  /* a job was put back since the queue was last seen without delayed jobs */
+    bool is_asking;    /* the broker is being asked whether the queue is empty */
+    uint64_t asked_at; /* jobs taken when it was asked */
 };
 
 /* Stops receiving jobs. Jobs in flight to this worker return to the queue without a counted
@@ -75,17 +83,60 @@ static void end_when_idle(Run *run) {
         loop_end(&run->loop, EXIT_OK);
 }
 
+/* ---- draining ---- */
+
+static void on_idle(Timer *timer, void *ctx);
+
+static uint64_t counter(const json_t *status, const char *key) {
+    return (uint64_t)json_integer_value(json_object_get(status, key));
+}
+
+/* The queue is empty when the broker has no job to deliver and none in flight: a large job may be
+ * on its way to us. Delayed jobs count if they are retries of ours. */
+static bool is_empty(Run *run, const json_t *status) {
+    if (counter(status, "delayed") == 0)
+        run->has_retried = false;
+    return counter(status, "ready") == 0 && counter(status, "held") == 0 && !run->has_retried;
+}
+
+static void on_status(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    CLEANUP(json_decref) json_t *status = NULL;
+    Run *run = ctx;
+    /* Without the right to ask, an idle moment must do. */
+    bool is_gone = error && error->type &&
+                   (strcmp(error->type, "ferry.NotFound") == 0 ||
+                    strcmp(error->type, "ferry.PermissionDenied") == 0);
+
+    run->is_asking = false;
+    if (run->loop.ended || run->n_running > 0)
+        return;
+    if (is_gone || (reply && value_to_json(reply->body, &status, NULL) == 0 &&
+                    run->taken == run->asked_at && is_empty(run, status)))
+        loop_end(&run->loop, EXIT_OK);
+    else
+        loop_arm(&run->loop, &run->idle, DRAIN_ASK_MS, on_idle);
+}
+
 static void on_idle(Timer *timer, void *ctx) {
     Run *run = container_of(timer, Run, idle);
+    CLEANUP(buffer_deinit) Buffer args = {0};
+    CLEANUP(json_decref) json_t *list = json_pack("[s]", run->queue);
 
     (void)ctx;
-    if (run->n_running == 0)
-        loop_end(&run->loop, EXIT_OK);
+    if (run->n_running > 0 || run->is_asking)
+        return;
+    run->asked_at = run->taken;
+    run->is_asking =
+        list && value_from_json(list, &args, NULL) == 0 &&
+        ferry_call_async(run->client, "ferry.Broker.queue", ferry_bytes_of(args.data, args.len),
+                         on_status, run, NULL) == 0;
+    if (!run->is_asking)
+        loop_arm(&run->loop, &run->idle, DRAIN_ASK_MS, on_idle);
 }
 
 static void expect_more(Run *run) {
     if (run->values->drain && run->n_running == 0)
-        loop_arm(&run->loop, &run->idle, 1000, on_idle);
+        loop_arm(&run->loop, &run->idle, DRAIN_IDLE_MS, on_idle);
     end_when_idle(run);
 }
 
@@ -113,6 +164,7 @@ static void fail(Run *run, ferry_job *job, bool wants_retry, const char *reason)
     cli_note(run->cli, "job %s of '%s', attempt %" PRIu32 ": %s: %s", job->id, job->queue,
              job->attempt, again ? "to be retried" : "rejected",
              text_escape(shown, reason, strlen(reason)));
+    run->has_retried |= again;
     if (again)
         told(run, "retry a job", ferry_job_retry(job, run->values->delay_ms, reason));
     else
@@ -284,6 +336,8 @@ static int work(Run *run, ferry_client *client, const char *queue) {
 
     if (status != EXIT_OK)
         return status;
+    run->client = client;
+    run->queue = queue;
     run->loop.on_signal = on_signal;
     run->loop.ctx = run;
     if (ferry_with(client, NULL, &run->intake, NULL) < 0)
@@ -329,7 +383,7 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_work = {
     .name = "work",
-    .usage = "QUEUE [--exec CMD] [--then QUEUE] [--slots N] [--count N] [--retries N]",
+    .usage = "QUEUE [--exec CMD] [--then QUEUE] [--slots N] [--count N] [--retries N] [--drain]",
     .summary = "take jobs from a queue and run a command for each",
     .help =
         "Without --exec, prints each job's body on a line and acknowledges it. With --exec, the\n"
@@ -341,6 +395,9 @@ const Command command_work = {
         "QUEUE.dead, with standard error as the reason; --retries N retries it first. The "
         "environment\n"
         "has FERRY_QUEUE, FERRY_JOB, FERRY_ATTEMPT, and FERRY_HEADER_NAME for each header.\n"
+        "\n"
+        "--drain ends when the broker has no job to deliver and none is in flight; it waits for\n"
+        "retries of this command, and for jobs that other workers hold.\n"
         "\n"
         "SIGTERM: takes no more jobs and finishes the running ones. Ctrl-C: ends the running\n"
         "commands and returns their jobs to the queue.\n"

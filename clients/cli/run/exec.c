@@ -13,8 +13,10 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "base/text.h"
+#include "clients/cli/run/keeper.h"
 
 extern char **environ;
 
@@ -41,7 +43,10 @@ struct Exec {
     char cut[4]; /* the begin of a character, not printed yet */
     size_t n_cut;
     bool show_errors, too_much, cancelled;
+    Exec *prev, *next; /* in the list of running commands */
 };
+
+static Exec *running;
 
 /* ---- starting ---- */
 
@@ -275,6 +280,32 @@ static const char *finish_reason(Exec *exec, int wait_status) {
     return text;
 }
 
+/* The process has been waited for. */
+static void ended(Exec *exec) {
+    keeper_remove(exec->pid);
+    DL_DELETE(running, exec);
+    exec->pid = 0;
+}
+
+static bool is_running(pid_t pid) {
+    Exec *exec;
+
+    DL_SEARCH_SCALAR(running, exec, pid, pid);
+    return exec != NULL;
+}
+
+/* As process 1, as in a container, this process inherits the orphans of its commands, and waits for
+ * them. */
+static void reap_strays(void) {
+    siginfo_t info = {0};
+
+    while (getpid() == 1 && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid > 0 && !is_running(info.si_pid)) {
+        waitpid(info.si_pid, NULL, WNOHANG);
+        info.si_pid = 0;
+    }
+}
+
 static void on_exited(Watch *watch, uint32_t events) {
     Exec *exec = ((End *)watch)->exec;
     ExecResult result = {.output = &exec->output};
@@ -287,7 +318,8 @@ static void on_exited(Watch *watch, uint32_t events) {
      * hold the pipes open for ever. */
     take_output(exec, true);
     take_errors(exec, true);
-    exec->pid = 0;
+    ended(exec);
+    reap_strays();
     result.status = WIFEXITED(status) && !exec->too_much ? WEXITSTATUS(status) : -1;
     result.reason = finish_reason(exec, status);
     exec->fn(exec, &result, exec->ctx);
@@ -322,6 +354,9 @@ int exec_start(Loop *loop, const ExecOptions *options, Exec **ret) {
         exec->pid = 0;
         return r;
     }
+    keeper_add(exec->pid);
+    DL_APPEND(running, exec);
+    loop->on_child = reap_strays;
     fd = pidfd_open(exec->pid, 0);
     if (fd < 0)
         return -errno;
@@ -366,6 +401,7 @@ Exec *exec_free(Exec *exec) {
     if (exec->pid > 0) {
         kill(-exec->pid, SIGKILL);
         waitpid(exec->pid, NULL, 0);
+        ended(exec);
     }
     buffer_deinit(&exec->output);
     free(exec);

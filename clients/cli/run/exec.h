@@ -4,7 +4,8 @@
 /*
  * Runs a shell command in the loop: a body goes to its standard input, its standard output is the
  * result, and the end of its standard error is the reason of a failure. Each command runs in a
- * process group of its own, so that all its processes can be ended.
+ * process group of its own, so that all its processes can be ended; they also end when this process
+ * dies.
  */
 
 #include <sys/types.h>

@@ -25,6 +25,11 @@ static void on_signal(Watch *watch, uint32_t events) {
     (void)events;
     if (read(watch->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
+    if (info.ssi_signo == SIGCHLD) {
+        if (loop->on_child)
+            loop->on_child();
+        return;
+    }
     /* The terminal is gone, so no second signal will come from a person. */
     if (info.ssi_signo == SIGHUP)
         info.ssi_signo = SIGINT;
@@ -60,6 +65,8 @@ static sigset_t signals_of_ours(void) {
     sigaddset(&set, SIGTERM);
     if (!is_ignored(SIGHUP))
         sigaddset(&set, SIGHUP);
+    if (getpid() == 1)
+        sigaddset(&set, SIGCHLD);
     return set;
 }
 

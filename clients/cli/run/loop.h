@@ -43,6 +43,7 @@ struct Loop {
     void (*on_signal)(Loop *loop, int signal, void *ctx);
     void *ctx;
     unsigned interrupts;
+    void (*on_child)(void); /* as process 1: called when a child has ended; may be NULL */
 };
 
 /* Returns an exit status. */
