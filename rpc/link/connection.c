@@ -120,10 +120,12 @@ int connection_read(Connection *connection, uint64_t now_ms) {
 
     if (r < 0)
         return r;
+    if (space.size > CONNECTION_READ_MAX)
+        space.size = CONNECTION_READ_MAX;
     do {
-        n = recv(connection->fd, space.data,
-                 space.size > CONNECTION_READ_MAX ? CONNECTION_READ_MAX : space.size, MSG_DONTWAIT);
+        n = recv(connection->fd, space.data, space.size, MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
+    connection->is_drained = n < (ssize_t)space.size;
     if (n < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
     if (n == 0)
@@ -187,19 +189,17 @@ static int append_output(Connection *connection) {
     return 0;
 }
 
-/* Takes the chunks that may be sent now. Returns the number of iovecs. */
-static int gather(Connection *connection, Outbox *outbox, struct iovec iov[SEND_FRAMES]) {
-    size_t skip = connection->sending_at;
-    Chunk *chunk;
-    int n = 0;
-
+/* Takes the chunks that may be sent now. -ENOMEM. */
+static int take(Connection *connection, Outbox *outbox) {
     while (connection->n_sending < SEND_FRAMES && connection->sending_bytes < SEND_MAX) {
+        Chunk *chunk;
+
         if (zmtp_has_output(&connection->zmtp)) {
             if (append_output(connection) < 0)
                 return -ENOMEM;
             continue;
         }
-        chunk = connection->zmtp.stage == ZMTP_OPEN ? outbox_take(outbox) : NULL;
+        chunk = outbox && connection->zmtp.stage == ZMTP_OPEN ? outbox_take(outbox) : NULL;
         if (!chunk)
             break;
         chunk->frame = chunk->data;
@@ -207,9 +207,7 @@ static int gather(Connection *connection, Outbox *outbox, struct iovec iov[SEND_
         zmtp_seal(&connection->zmtp, &chunk->frame, &chunk->frame_len);
         append(connection, chunk);
     }
-    for (chunk = connection->sending; chunk; chunk = chunk->next, skip = 0)
-        iov[n++] = (struct iovec){chunk->frame + skip, chunk->frame_len - skip};
-    return n;
+    return 0;
 }
 
 static void wrote(Connection *connection, size_t n) {
@@ -253,35 +251,57 @@ static void shrink(Connection *connection) {
     connection->last_sending = last;
 }
 
-int connection_send(Connection *connection, Outbox *outbox) {
-    struct iovec iov[SEND_FRAMES];
-
-    for (;;) {
+/* Sends the frames that were taken. 0: all of them; -EAGAIN: the socket is full. */
+static int send_taken(Connection *connection) {
+    while (connection->sending) {
+        struct iovec iov[SEND_FRAMES];
         struct msghdr message = {.msg_iov = iov};
-        int n_iov = gather(connection, outbox, iov);
-        size_t wanted = connection->sending_bytes;
+        size_t skip = connection->sending_at;
         ssize_t n;
 
-        if (n_iov < 0)
-            return n_iov;
-        if (n_iov == 0)
-            break;
-        message.msg_iovlen = (size_t)n_iov;
+        for (Chunk *chunk = connection->sending; chunk; chunk = chunk->next, skip = 0)
+            iov[message.msg_iovlen++] =
+                (struct iovec){chunk->frame + skip, chunk->frame_len - skip};
         n = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-            return -errno;
+        if (n < 0 && errno != EINTR)
+            return errno == EWOULDBLOCK ? -EAGAIN : -errno;
         if (n > 0)
             wrote(connection, (size_t)n);
-        if (n < (ssize_t)wanted) {
-            shrink(connection);
+        if (n > 0 && connection->sending)
             return -EAGAIN;
-        }
+    }
+    return 0;
+}
+
+int connection_send(Connection *connection, Outbox *outbox) {
+    for (;;) {
+        int r = take(connection, outbox);
+
+        if (r == 0 && !connection->sending)
+            break;
+        if (r == 0)
+            r = send_taken(connection);
+        if (r == -EAGAIN)
+            shrink(connection);
+        if (r < 0)
+            return r;
     }
     if (connection->ping_ends_at == INT64_MAX)
         connection->ping_ends_at = connection->written;
     return 0;
+}
+
+void connection_beat(Connection *connection) {
+    ssize_t n;
+
+    if (send_taken(connection) < 0 || connection->zmtp.minor == 0)
+        return;
+    n = send(connection->fd, zmtp_ping_frame, ZMTP_PING_SIZE, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n > 0)
+        connection->written += n;
+    /* The rest of so short a frame is not kept: without it the stream has no meaning. */
+    if (n > 0 && n < ZMTP_PING_SIZE)
+        shutdown(connection->fd, SHUT_RDWR);
 }
 
 /* ---- signs of life ---- */

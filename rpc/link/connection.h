@@ -33,6 +33,7 @@ typedef struct Connection {
     uint8_t *block; /* of ferry_alloc(); NULL: no frame is incomplete */
     size_t cap;
     uint8_t *at, *end;
+    bool is_drained; /* the last read left no bytes in the socket */
     /* Frames that are being sent, the first of them from sending_at on. */
     Chunk *sending, *last_sending;
     size_t sending_at, sending_bytes;
@@ -62,10 +63,14 @@ int connection_read(Connection *connection, uint64_t now_ms);
  * ReadBuffer. -ENOMEM. */
 int connection_next(Connection *connection, Span *ret_message);
 
-/* Sends the output of the codec and the chunks that the outbox releases, with one system call
- * unless they are very many. 0: all of it is in the socket. -EAGAIN: the socket is full. Another
- * negative errno: the connection ended. */
+/* Sends the output of the codec and the chunks that the outbox (may be NULL) releases, with one
+ * system call unless they are very many. 0: all of it is in the socket. -EAGAIN: the socket is
+ * full. Another negative errno: the connection ended. */
 int connection_send(Connection *connection, Outbox *outbox);
+
+/* Sends the rest of what connection_send() began, and a PING between two frames. Another thread may
+ * call it while the owner reads, but not while the owner sends, looks or closes. */
+void connection_beat(Connection *connection);
 
 /* True: there is something to send that does not come from the outbox. */
 static inline bool connection_has_output(const Connection *connection) {

@@ -15,8 +15,11 @@ enum {
     SIGNATURE_SIZE = 10, /* FF, 8 bytes of padding, 7F */
     MECHANISM_AT = 12,
     MECHANISM_SIZE = 20,
-    PING_TTL = 60, /* tenths of a second: after this silence a libzmq peer closes the connection */
 };
+
+/* The last byte is a time to live in tenths of a second: after this silence a libzmq peer closes
+ * the connection. */
+const uint8_t zmtp_ping_frame[ZMTP_PING_SIZE] = {FLAG_COMMAND, 7, 4, 'P', 'I', 'N', 'G', 0, 60};
 
 void zmtp_init(Zmtp *zmtp, const ZmtpMechanism *mechanism, const char *socket_type,
                const char *peer_type, size_t max_message) {
@@ -186,7 +189,6 @@ static size_t put_pong(const Zmtp *zmtp, uint8_t *to) {
 }
 
 size_t zmtp_output(Zmtp *zmtp, uint8_t to[ZMTP_OUTPUT_MAX]) {
-    static const uint8_t ping[] = {4, 'P', 'I', 'N', 'G', 0, PING_TTL};
     uint8_t command[ZMTP_COMMAND_MAX];
     size_t n = 0, len;
 
@@ -199,8 +201,10 @@ size_t zmtp_output(Zmtp *zmtp, uint8_t to[ZMTP_OUTPUT_MAX]) {
     }
     if (zmtp->owes & OWES_PONG)
         n += put_pong(zmtp, to + n);
-    if (zmtp->owes & OWES_PING)
-        n += put_command(to + n, ping, sizeof(ping));
+    if (zmtp->owes & OWES_PING) {
+        memcpy(to + n, zmtp_ping_frame, ZMTP_PING_SIZE);
+        n += ZMTP_PING_SIZE;
+    }
     if (zmtp->owes & OWES_ERROR)
         n += put_error(zmtp, to + n);
     assert(n <= ZMTP_OUTPUT_MAX);

@@ -19,6 +19,7 @@ enum {
     ZMTP_COMMAND_MAX = 1024,    /* bytes of a command: name, metadata and all */
     ZMTP_METADATA_PAIRS = 16,   /* properties in a peer's metadata */
     ZMTP_CONTEXT_MAX = 16,      /* bytes of a PING that its PONG repeats */
+    ZMTP_PING_SIZE = 9,         /* bytes of our PING, with its frame */
     ZMTP_ROOM = 48,             /* bytes in front of a message that zmtp_seal() may fill */
     ZMTP_OUTPUT_MAX = 64 + 1600 /* bytes that zmtp_output() writes at most */
 };
@@ -102,6 +103,9 @@ void zmtp_seal(Zmtp *zmtp, uint8_t **data, size_t *len);
 /* Makes zmtp_output() write a PING. False: the peer speaks ZMTP 3.0, which has no PING, or the
  * handshake is not over. */
 bool zmtp_ping(Zmtp *zmtp);
+
+/* The frame of a PING without a context, for a sender that has no codec at hand. */
+extern const uint8_t zmtp_ping_frame[ZMTP_PING_SIZE];
 
 /* ---- for mechanisms ---- */
 

@@ -318,6 +318,48 @@ static void the_time_of_a_stopped_process_does_not_count(void) {
     close_pair();
 }
 
+static void a_beat_sends_a_ping(void) {
+    unsigned n = 0;
+    Span last;
+
+    open_pair(&buffer);
+    shake_hands();
+    connection_beat(&client);
+    CU_ASSERT_EQUAL(receive(&hub, &n, &last), ZMTP_EVENT_PING);
+    CU_ASSERT_EQUAL(connection_send(&hub, &to_client), 0);
+    CU_ASSERT_EQUAL(receive(&client, &n, &last), ZMTP_EVENT_PONG);
+    CU_ASSERT_EQUAL(n, 0);
+    close_pair();
+}
+
+/* Beats send the frames that a full socket refused; a PING follows the last of them. */
+static void beats_finish_what_was_begun(void) {
+    int event = ZMTP_EVENT_MORE;
+    unsigned n = 0;
+    Span last;
+
+    open_pair(&buffer);
+    shake_hands();
+    for (int i = 0; i < 60; i++)
+        put(&to_hub, 60000);
+    CU_ASSERT_EQUAL(connection_send(&client, &to_hub), -EAGAIN);
+    for (int i = 0; i < 200 && event != ZMTP_EVENT_PING; i++) {
+        size_t left = client.sending_bytes;
+
+        connection_beat(&client);
+        CU_ASSERT(client.sending_bytes <= left);
+        event = receive(&hub, &n, &last);
+    }
+    CU_ASSERT_EQUAL(event, ZMTP_EVENT_PING);
+    CU_ASSERT_EQUAL(client.sending_bytes, 0);
+    for (int i = 0; i < 200 && n < 6; i++) {
+        connection_send(&client, &to_hub);
+        receive(&hub, &n, &last);
+    }
+    CU_ASSERT_EQUAL(n, 6); /* large messages fill batches of 640 KiB */
+    close_pair();
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(batches_go_both_ways_and_nothing_stays),
@@ -331,6 +373,8 @@ int main(void) {
         TEST(a_peer_that_answers_is_alive),
         TEST(a_slow_line_that_moves_is_alive),
         TEST(the_time_of_a_stopped_process_does_not_count),
+        TEST(a_beat_sends_a_ping),
+        TEST(beats_finish_what_was_begun),
         TESTS_END,
     };
 
