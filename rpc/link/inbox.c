@@ -92,8 +92,9 @@ int inbox_part(Inbox *inbox, const Message *part) {
         if (inbox->n_transfers == INBOX_TRANSFERS_MAX || part->part.transfer == 0)
             return -EPROTO;
         transfer = calloc(1, sizeof(*transfer));
+        /* Its next PART would begin it again, without these bytes. */
         if (!transfer)
-            return -ENOMEM;
+            return -EPROTO;
         transfer->id = part->part.transfer;
         *link = transfer;
         inbox->n_transfers++;

@@ -40,10 +40,10 @@ int inbox_charge(Inbox *inbox, size_t len);
 /* The charged batch is handled. Returns the bytes to grant by CREDIT now; 0: not yet. */
 uint64_t inbox_handled(Inbox *inbox);
 
-/* Accepts a PART. -EPROTO: too many transfers at once, or number 0. -EMSGSIZE: larger than
- * max_body, or too large together with the peer's other transfers; -ENOBUFS: too large together
- * with the transfers of all peers; -ENOMEM. After the last three errors the transfer is remembered
- * as refused. */
+/* Accepts a PART. -EPROTO: too many transfers at once, number 0, or no memory to remember it: the
+ * session must end. -EMSGSIZE: larger than max_body, or too large together with the peer's other
+ * transfers; -ENOBUFS: too large together with the transfers of all peers; -ENOMEM. After the last
+ * three errors the transfer is remembered as refused. */
 int inbox_part(Inbox *inbox, const Message *part);
 
 /* If the message's body arrived in PARTs before it: joins them to a block, which the caller owns,
