@@ -72,18 +72,21 @@ enum {
  * Returns at once. Calls and publishes made before the connection is up wait for it, 5 s at most;
  * pushes wait without limit. ferry_ping() waits for the connection.
  *
- * @param url      "tcp://host:port" or "ipc://path". NULL: $FERRY_URL, else tcp://127.0.0.1:5877.
+ * @param url      "tcp://host:port" or "ipc://path"; with "zmq+" in front, libzmq carries the
+ *                 connection. NULL: $FERRY_URL, else tcp://127.0.0.1:5877.
  * @param options  NULL: all defaults. Copied.
  * @param ret      Receives the client; untouched on failure.
  * @param reterr   Receives the error; may be NULL.
  *
  * Ownership: ferry_close(*ret). Threads: any; afterwards one thread at a time uses the client.
- * libzmq runs two threads for all clients of a process. A host name in the URL is looked up on
- * another thread for each new connection, and all its addresses are tried.
+ * One thread for all clients of a process keeps their sessions alive while callbacks compute. A
+ * host name in the URL is looked up on another thread for each new connection, and all its
+ * addresses are tried.
  *
  * @return 0, or
  *   -EINVAL  the URL, a name or an option is invalid;
  *   -EMFILE, -ENFILE  the process, or the system, has no descriptors left;
+ *   -EAGAIN  the process may have no more threads;
  *   -ENOMEM  out of memory.
  */
 int ferry_open(const char *url, const ferry_options *options, ferry_client **ret,

@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * Resolves the host of a broker on a thread of its own. This may take half a minute if no name
- * server answers, and libzmq would spend that time on the one thread that carries all connections
- * of the process. A lookup that its owner has freed ends by itself.
+ * Resolves the host of a broker on a thread of its own: getaddrinfo() may block for half a minute
+ * if no name server answers. A lookup that its owner has freed ends by itself.
  */
 
 #include <stdbool.h>

@@ -11,7 +11,7 @@
 
 /*
  * Chunks come in two sizes, each from a small pool: malloc would give large ones back to the system
- * only to fetch them again, and in a client libzmq's thread frees what another thread allocated.
+ * only to fetch them again. In a client another thread may free them.
  */
 enum { SMALL = WIRE_BATCH_SOFT + 2048, LARGE = WIRE_BATCH_MAX };
 

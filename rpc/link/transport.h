@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A client's connection to a broker, by libzmq (zmq/): batches out and in. Each session has a new
- * one.
+ * A client's connection to a broker, by ferry's own engine (client/engine.c) or by libzmq (zmq/):
+ * batches out and in. Each session has a new one.
  */
 
 #include <poll.h>
@@ -15,11 +15,11 @@ typedef struct Transport Transport;
 /* A received batch; transport_release() ends its life. */
 typedef struct Batch {
     Span bytes;
-    void *block; /* owns the bytes; NULL: the frame does */
+    void *block; /* owns the bytes; NULL: libzmq's frame does */
     union {
         void *alignment;
         unsigned char bytes[64];
-    } frame; /* libzmq's */
+    } frame;
 } Batch;
 
 enum { TRANSPORT_FDS = 2 };
@@ -36,13 +36,18 @@ typedef struct TransportKind {
     void (*release)(Batch *batch);
     int (*send)(Transport *transport, Outbox *outbox);
     bool (*has_input)(Transport *transport);
+    bool (*find_input)(Transport *transport);
     int (*poll_fds)(Transport *transport, struct pollfd fds[TRANSPORT_FDS]);
+    uint64_t (*next_ms)(const Transport *transport);
 } TransportKind;
 
 struct Transport {
     const TransportKind *kind;
-    const char *problem; /* of an -EPROTO; NULL: not known */
+    const char *problem; /* why it ended; NULL: its errno says all */
     size_t unsent;       /* bytes that left the outbox and are not sent yet */
+    /* Results that hold until the next time of asking. */
+    bool is_dry;  /* there is no input */
+    bool is_full; /* there is no room for output */
 };
 
 /* Starts to connect. epoll_fd watches its descriptors until it is closed. */
@@ -62,7 +67,7 @@ static inline bool transport_is_open(Transport *transport) {
 }
 
 /* 1: a batch. 0: no batch now. A negative errno: the connection has ended, after its last batch.
- * -ECONNREFUSED: it could not be established. -EPROTO: the other end does not speak ZMTP. */
+ * -ECONNREFUSED: nothing listens there. -EPROTO: the other end does not speak ZMTP. */
 static inline int transport_receive(Transport *transport, Batch *ret_batch, uint64_t now_ms) {
     return transport->kind->receive(transport, ret_batch, now_ms);
 }
@@ -87,7 +92,17 @@ static inline bool transport_has_input(Transport *transport) {
     return transport->kind->has_input(transport);
 }
 
+/* The same, and looks for input that they would report: for a caller that asks again and again. */
+static inline bool transport_find_input(Transport *transport) {
+    return transport->kind->find_input(transport);
+}
+
 /* The descriptors to wait for, and their number; 0: do not wait. */
 static inline int transport_poll_fds(Transport *transport, struct pollfd fds[TRANSPORT_FDS]) {
     return transport->kind->poll_fds(transport, fds);
+}
+
+/* The latest time for the next transport_receive(). */
+static inline uint64_t transport_next_ms(const Transport *transport) {
+    return transport->kind->next_ms(transport);
 }

@@ -21,7 +21,8 @@ static void start(TestBroker *broker) {
     if (broker->pid == 0) {
         /* It must not outlive a test that crashes. */
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execl(program, program, broker->url, level ? level : "error", (char *)NULL);
+        execl(program, program, strstr(broker->url, "ipc://"), level ? level : "error",
+              (char *)NULL);
         _exit(127);
     }
     for (int i = 0; i < 1000 && access(path, F_OK) < 0; i++)
@@ -29,10 +30,13 @@ static void start(TestBroker *broker) {
 }
 
 void broker_spawn(TestBroker *broker) {
+    const char *transport = getenv("FERRY_TEST_TRANSPORT");
+
     strcpy(broker->folder, "/tmp/ferry-test-XXXXXX");
     if (!mkdtemp(broker->folder))
         exit(77);
-    snprintf(broker->url, sizeof(broker->url), "ipc://%s/broker", broker->folder);
+    snprintf(broker->url, sizeof(broker->url), "%sipc://%s/broker", transport ? transport : "",
+             broker->folder);
     start(broker);
 }
 

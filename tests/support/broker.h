@@ -23,7 +23,8 @@ typedef struct TestBroker {
     char folder[64], url[128];
 } TestBroker;
 
-/* Starts a broker on a socket of its own. FERRY_TEST_BROKER is the program. */
+/* Starts a broker on a socket of its own. FERRY_TEST_BROKER is the program. FERRY_TEST_TRANSPORT
+ * goes in front of the clients' URL: "zmq+" for libzmq. */
 void broker_spawn(TestBroker *broker);
 
 /* Starts it again on the same endpoint, after broker_kill(). */

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-/* Number of forks between the first process and this one. A client, with its libzmq threads,
+/* Number of forks between the first process and this one. A client, with its thread,
  * belongs to the process that opened it. A counter is used because getpid() would cost a system
  * call for each call. */
 static unsigned forks;

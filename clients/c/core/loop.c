@@ -185,7 +185,7 @@ static bool is_due(const Core *core) {
 }
 
 /* In loop mode: makes the descriptor readable when there is work, and sets the timer for later
- * work. The ZeroMQ descriptor inside it is edge-triggered, so pending input must be checked. */
+ * work. Input that was read already, or that libzmq reports only once, must be checked for. */
 static void settle(Core *core) {
     uint64_t next_ms, timer_ms = timers_next(&core->timers);
     struct itimerspec at = {0};

@@ -105,15 +105,20 @@ void link_lost(Link *link, const char *type, const char *format, ...) {
     link->handlers.on_down(was_up, &link->problem, link->handlers.ctx);
 }
 
-static void cannot_connect(Link *link, int r) {
-    link_lost(link, "ferry.NotConnected", "cannot connect to %s: %s", link->url, strerror(-r));
+void link_cannot_connect(Link *link, int r) {
+    if (r == -ECONNREFUSED)
+        link_lost(link, "ferry.NotConnected", "no broker listens at %s", link->url);
+    else if (r == -ETIMEDOUT)
+        link_lost(link, "ferry.NotConnected", "no broker answers at %s", link->url);
+    else
+        link_lost(link, "ferry.NotConnected", "cannot connect to %s: %s", link->url, strerror(-r));
 }
 
 void link_attempt(Link *link, uint64_t now_ms) {
     int r = attempt(link, now_ms);
 
     if (r < 0)
-        cannot_connect(link, r);
+        link_cannot_connect(link, r);
 }
 
 /* If the lookup fails, the addresses of the last one stay in use: name servers fail too. */
@@ -135,7 +140,7 @@ void link_end_lookup(Link *link, uint64_t now_ms) {
         link->next_address = 1;
         r = connect_to(link, lookup_endpoint(link->found, 0), now_ms);
         if (r < 0)
-            cannot_connect(link, r);
+            link_cannot_connect(link, r);
     } else {
         link_lost(link, "ferry.NotConnected", "cannot find the host of %s: %s", link->url, problem);
     }

@@ -36,6 +36,7 @@ struct Link {
     Inbox in;
     uint8_t client[WIRE_TOKEN], token[WIRE_TOKEN];
     bool has_token, hello_sent, hold_credit;
+    bool found_nothing; /* the last wait: the transport's descriptors reported no event */
     uint64_t max_body;
     uint64_t attempt_ends_ms; /* without WELCOME by then, the attempt has failed */
     uint64_t next_attempt_ms; /* valid while transport is NULL */
@@ -56,6 +57,8 @@ void link_end_lookup(Link *link, uint64_t now_ms);
 /* Ends the session, or the attempt. Another attempt follows after a pause. */
 void link_lost(Link *link, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* link_lost() of an attempt that ended with this negative errno. */
+void link_cannot_connect(Link *link, int r);
 void link_disconnect(Link *link, bool in_order);
 
 /* ---- receive.c ---- */

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "rpc/link/client/engine.h"
 #include "rpc/link/client/link-private.h"
 #include "rpc/link/endpoint.h"
 #include "rpc/link/zmq/transport.h"
@@ -32,7 +33,21 @@ static void wait_for_input(Link *link, int fd, uint64_t ms) {
         fds[n++] = (struct pollfd){lookup_fd(link->asking), POLLIN, 0};
     }
     fds[n++] = (struct pollfd){fd, POLLIN, 0};
-    poll(fds, (nfds_t)n, ms > 60000 ? 60000 : (int)ms);
+    link->found_nothing = poll(fds, (nfds_t)n, ms > 60000 ? 60000 : (int)ms) >= 0;
+    for (int i = 0; i < n - 1; i++)
+        link->found_nothing &= fds[i].revents == 0;
+}
+
+static int choose_transport(Link *link) {
+    const TransportKind *kind;
+    int r;
+
+    link->endpoint = endpoint_after_transport(link->url);
+    kind = link->endpoint == link->url ? &transport_engine : &transport_zmq;
+    r = kind->start();
+    if (r == 0)
+        link->kind = kind;
+    return r;
 }
 
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
@@ -57,13 +72,11 @@ int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *
     link->in.max_body = WIRE_BODY_MAX;
     link->spin.limit_us = SPIN_US;
     random_bytes(link->client, sizeof(link->client));
-    r = link->epoll_fd < 0 ? -errno : link->url && link->name ? transport_zmq.start() : -ENOMEM;
+    r = link->epoll_fd < 0 ? -errno : link->url && link->name ? choose_transport(link) : -ENOMEM;
     if (r < 0) {
         link_free(link);
         return error_set_code(reterr, r, NULL);
     }
-    link->kind = &transport_zmq;
-    link->endpoint = endpoint_after_transport(link->url);
     *ret = link;
     return 0;
 }
@@ -202,6 +215,11 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
     } else if (!link->transport && now_ms >= link->next_attempt_ms) {
         link_attempt(link, now_ms);
     }
+    if (link->transport) {
+        link->transport->is_dry = link->found_nothing;
+        link->transport->is_full = false;
+    }
+    link->found_nothing = false;
     n = link_receive(link, max_messages, now_ms);
     if (link->transport && !link->hello_sent && transport_is_open(link->transport))
         send_hello(link);
@@ -210,9 +228,7 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
     return n;
 }
 
-static bool has_input(void *ctx) {
-    Link *link = ctx;
-
+static bool has_input(const Link *link) {
     if (link->reading && link->reading->session == link->session &&
         reader_left(&link->reading->reader) > 0)
         return true;
@@ -221,16 +237,27 @@ static bool has_input(void *ctx) {
     return link->transport && transport_has_input(link->transport);
 }
 
+static bool find_input(void *ctx) {
+    Link *link = ctx;
+
+    return link->transport && transport_find_input(link->transport);
+}
+
 bool link_has_input(Link *link) {
     return has_input(link);
 }
 
 uint64_t link_next_ms(const Link *link) {
+    uint64_t next_ms;
+
     if (link->state == LINK_CLOSED)
         return UINT64_MAX;
     if (!link->transport && !link->waits_for_address)
         return link->next_attempt_ms;
-    return link->state == LINK_CONNECTING ? link->attempt_ends_ms : UINT64_MAX;
+    next_ms = link->transport ? transport_next_ms(link->transport) : UINT64_MAX;
+    if (link->state == LINK_CONNECTING && link->attempt_ends_ms < next_ms)
+        next_ms = link->attempt_ends_ms;
+    return next_ms;
 }
 
 void link_wait(Link *link, int fd, uint64_t until_ms) {
@@ -239,7 +266,7 @@ void link_wait(Link *link, int fd, uint64_t until_ms) {
     until_ms = until_ms < next_ms ? until_ms : next_ms;
     if (until_ms <= now_ms || has_input(link))
         return;
-    if (link->state == LINK_UP && spin_until(&link->spin, has_input, link))
+    if (link->state == LINK_UP && spin_until(&link->spin, find_input, link))
         return;
     wait_for_input(link, fd, until_ms - now_ms);
     spin_woke(&link->spin);

@@ -2,9 +2,8 @@
 #pragma once
 
 /*
- * The client's end: one DEALER socket to a broker. A new socket replaces a lost one (libzmq's own
- * reconnecting would lose messages between sessions and mix them up). The link handles HELLO, PING,
- * CREDIT and PART itself and passes all other messages on.
+ * The client's end: one connection to a broker after another, by the transport that the URL
+ * chooses. The link handles HELLO, PING, CREDIT and PART itself and passes all other messages on.
  */
 
 #include <ferry/base.h>
@@ -38,7 +37,8 @@ typedef struct LinkHandlers {
 /* Handlers may call all functions except link_free(). A link_process() inside a handler continues
  * with the batch of that handler, then with batches that have arrived since: messages are passed on
  * in order, but the outer handlers have not returned yet.  Returns at once: the link connects in
- * the background. url: tcp://host:port, ipc://path; -EINVAL. */
+ * the background. url: tcp://host:port, ipc://path, or zmq+ in front of them: -EINVAL; -EMFILE;
+ * -EAGAIN (no thread). */
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
              ferry_error *reterr);
 Link *link_free(Link *link); /* sends BYE; waits at most 200 ms for flushed messages to leave */
@@ -77,7 +77,7 @@ uint64_t link_batch(const Link *link);
  * it. */
 const void *link_hold_body(Link *link, Span body);
 
-/* True: more input waits, so process again before sleeping. (ZMQ_FD is edge-triggered.) */
+/* True: there is input that link_epoll_fd() does not report, so process again before sleeping. */
 bool link_has_input(Link *link);
 
 /* Sleeps until input arrives, until_ms (UINT64_MAX: for ever), or fd (-1: no descriptor) is
@@ -87,6 +87,6 @@ void link_wait(Link *link, int fd, uint64_t until_ms);
 /* The latest time for the next link_process(). */
 uint64_t link_next_ms(const Link *link);
 
-/* An epoll descriptor, valid for the link's life. It contains the current ZeroMQ descriptor; the
- * layer above may add its own. */
+/* An epoll descriptor, valid for the link's life. It contains the descriptors of the current
+ * connection; the layer above may add its own. */
 int link_epoll_fd(const Link *link);

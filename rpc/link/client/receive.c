@@ -16,7 +16,7 @@ static void welcome(Link *link, const Message *message) {
     Reader limits = pairs_of(message->welcome.limits, &left);
     Span key;
 
-    if (link->state == LINK_UP || message->welcome.token.len != WIRE_TOKEN) {
+    if (link->state == LINK_UP || !link->hello_sent || message->welcome.token.len != WIRE_TOKEN) {
         link_lost(link, "ferry.Protocol", "%s sent a WELCOME that was not due", link->url);
         return;
     }
@@ -74,7 +74,9 @@ static bool handle_own(Link *link, Message *message) {
             link->out.credit += (int64_t)message->credit.bytes;
         return false;
     case OP_PART:
-        inbox_part(&link->in, message);
+        if (inbox_part(&link->in, message) == -EPROTO)
+            link_lost(link, "ferry.Protocol", "%s sent parts of more large bodies than fit",
+                      link->url);
         return false;
     case OP_BYE:
         link_lost(link, "ferry.ConnectionLost", "the broker at %s ended the session: %.*s",
@@ -175,19 +177,19 @@ static void ended(Link *link, int r) {
     else if (r == -EPROTO)
         link_lost(link, "ferry.NotConnected", "%s does not speak as a broker does%s%s", link->url,
                   problem ? ": " : "", problem ? problem : "");
-    else if (r == -ECONNREFUSED)
-        link_lost(link, "ferry.NotConnected", "no broker listens at %s", link->url);
-    else
+    else if (r == -ENODATA || r == -ECONNRESET || r == -EPIPE)
         link_lost(link, "ferry.NotConnected", "the connection to %s was lost", link->url);
+    else
+        link_cannot_connect(link, r);
 }
 
 int link_receive(Link *link, int max_messages, uint64_t now_ms) {
-    int n = 0;
+    int n = 0, n_batches = 0;
 
     /* Inside a handler, the rest of the handler's batch goes first. */
     if (link->reading && link->reading->session == link->session)
         n = go_on(link, link->reading, max_messages);
-    while (n < max_messages && link->transport) {
+    while (n < max_messages && n_batches++ < max_messages && link->transport) {
         Reading reading;
         uint64_t session = link->session;
         size_t len;

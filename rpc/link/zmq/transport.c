@@ -308,6 +308,11 @@ static int poll_fds(Transport *base, struct pollfd fds[TRANSPORT_FDS]) {
     return 2;
 }
 
+static uint64_t next_ms(const Transport *base) {
+    (void)base;
+    return UINT64_MAX;
+}
+
 const TransportKind transport_zmq = {
     .start = start,
     .stop = context_unref,
@@ -319,5 +324,7 @@ const TransportKind transport_zmq = {
     .release = release,
     .send = send_batches,
     .has_input = has_input,
+    .find_input = has_input,
     .poll_fds = poll_fds,
+    .next_ms = next_ms,
 };

@@ -140,8 +140,12 @@ static void on_hello(Message *hello, Buffer *buffer, void *ctx) {
     (void)ctx;
 }
 
+LinkHandlers mini_handlers(MiniClient *client) {
+    return (LinkHandlers){on_message, on_up, on_down, on_hello, client};
+}
+
 void mini_client_open(MiniClient *client, const char *url) {
-    LinkHandlers handlers = {on_message, on_up, on_down, on_hello, client};
+    LinkHandlers handlers = mini_handlers(client);
 
     *client = (MiniClient){0};
     if (link_new(&client->link, url, "mini", &handlers, NULL) < 0)

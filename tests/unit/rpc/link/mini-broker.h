@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A broker of one page and a client of another, in one thread, over real ZeroMQ: what the tests of
- * hub.c and link.c talk through. The broker answers HELLO, and CALLs with what they carry.
+ * A small broker and a small client, in one thread, over real sockets, for the tests of hub.c and
+ * link.c. The broker answers HELLO, and CALLs with what they carry.
  */
 
 #include "rpc/link/client/link.h"
@@ -29,6 +29,8 @@ typedef struct MiniClient {
 void mini_broker_open(MiniBroker *broker, const char *endpoint);
 void mini_broker_close(MiniBroker *broker);
 
+/* For a link that a test creates itself. */
+LinkHandlers mini_handlers(MiniClient *client);
 void mini_client_open(MiniClient *client, const char *url);
 void mini_client_close(MiniClient *client);
 

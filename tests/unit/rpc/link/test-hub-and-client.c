@@ -20,11 +20,19 @@ extern char **environ;
 static MiniBroker broker;
 static MiniClient client;
 static const char *self;
+static const char *transport = ""; /* in front of the client's URLs */
+
+static void connect_client(const char *endpoint) {
+    char url[280];
+
+    snprintf(url, sizeof(url), "%s%s", transport, endpoint);
+    mini_client_open(&client, url);
+}
 
 static void begin(const char *endpoint) {
     broker = (MiniBroker){0};
     mini_broker_open(&broker, endpoint);
-    mini_client_open(&client, broker.endpoint);
+    connect_client(broker.endpoint);
     CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_up == 1));
 }
 
@@ -55,7 +63,7 @@ static void a_link_is_up_after_welcome_and_says_bye(void) {
 }
 
 static void nothing_can_be_put_before_it_is_up(void) {
-    mini_client_open(&client, "ipc:///tmp/ferry-nobody-listens-here");
+    connect_client("ipc:///tmp/ferry-nobody-listens-here");
     CU_ASSERT_EQUAL(mini_call(&client, 1, 1), -ENOTCONN);
     CU_ASSERT_TRUE(MINI_UNTIL(NULL, &client, 1000, link_problem(client.link) != NULL));
     CU_ASSERT_EQUAL(link_state(client.link), LINK_CONNECTING);
@@ -97,7 +105,7 @@ static void large_bodies_go_both_ways(void) {
 static void without_credit_it_waits_and_goes_on_with_more(void) {
     broker = (MiniBroker){.welcome_bytes = 1};
     mini_broker_open(&broker, TCP);
-    mini_client_open(&client, broker.endpoint);
+    connect_client(broker.endpoint);
     CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_up == 1));
     for (uint64_t id = 1; id <= 10; id++)
         CU_ASSERT_EQUAL(mini_call(&client, id, 1000), 0);
@@ -117,7 +125,7 @@ static void what_waits_in_a_link_is_bounded(void) {
 
     broker = (MiniBroker){.welcome_bytes = 1};
     mini_broker_open(&broker, TCP);
-    mini_client_open(&client, broker.endpoint);
+    connect_client(broker.endpoint);
     CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_up == 1));
     for (; r == 0 && n < 1000; n++)
         r = mini_call(&client, n + 1, 100000);
@@ -343,6 +351,8 @@ int main(int argc, char **argv) {
     };
 
     self = argv[0];
+    if (argc == 2 && strcmp(argv[1], "zmq") == 0)
+        transport = "zmq+";
     if (argc == 3 && strcmp(argv[1], "client") == 0)
         return be_client(argv[2]);
     return argc == 2 && strcmp(argv[1], "slow") == 0 ? run_suite("rpc/link, slow", slow)

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A client's connection by ferry's own ZMTP engine. See engine.h. */
+
+#include "rpc/link/client/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/block.h"
+#include "base/clock.h"
+#include "rpc/link/client/heartbeat.h"
+#include "rpc/link/socket.h"
+
+enum {
+    CONNECT_MS = 3000,
+    READS_MAX = 16, /* reads without a batch, after which the turn ends */
+};
+
+typedef struct Engine {
+    Transport base;
+    Connection connection;
+    Heart heart;
+    uint64_t connect_ends_ms;
+    int epoll_fd;
+    bool is_connected; /* the greeting, the first output, has left */
+    bool has_bytes;    /* bytes that were read are not handled yet */
+    bool watches_room; /* epoll reports when the socket has room */
+} Engine;
+
+/* ---- opening and closing ---- */
+
+static int open_engine(Transport **ret, const char *endpoint, int epoll_fd) {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT};
+    Engine *engine = calloc(1, sizeof(*engine));
+    uint64_t now_ms = clock_ms();
+    int fd, r;
+
+    if (!engine)
+        return -ENOMEM;
+    r = socket_connect(endpoint, &fd);
+    if (r < 0) {
+        free(engine);
+        return r == -ENOENT ? -ECONNREFUSED : r;
+    }
+    engine->base.kind = &transport_engine;
+    engine->base.is_full = true; /* until it is connected */
+    engine->watches_room = true;
+    engine->connect_ends_ms = now_ms + CONNECT_MS;
+    engine->epoll_fd = epoll_fd;
+    connection_open(&engine->connection, fd, false, NULL, now_ms);
+    heart_init(&engine->heart, &engine->connection);
+    event.data.fd = fd;
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        r = -errno;
+        transport_close(&engine->base, false);
+        return r;
+    }
+    *ret = &engine->base;
+    return 0;
+}
+
+/* If a socket is closed with unread input, the kernel drops bytes that it has not sent yet. */
+static void shut_in_order(int fd) {
+    char bytes[4096];
+    int n = 0;
+
+    shutdown(fd, SHUT_WR);
+    while (n++ < READS_MAX && recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        continue;
+}
+
+static void close_engine(Transport *base, bool in_order) {
+    Engine *engine = (Engine *)base;
+
+    heart_stop(&engine->heart);
+    epoll_ctl(engine->epoll_fd, EPOLL_CTL_DEL, engine->connection.fd, NULL);
+    if (in_order)
+        shut_in_order(engine->connection.fd);
+    connection_close(&engine->connection);
+    heart_deinit(&engine->heart);
+    free(engine);
+}
+
+static bool is_open(Transport *base) {
+    return ((Engine *)base)->connection.zmtp.stage == ZMTP_OPEN;
+}
+
+/* ---- out ---- */
+
+static void watch_room(Engine *engine) {
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = engine->connection.fd};
+
+    if (engine->base.is_full == engine->watches_room)
+        return;
+    engine->watches_room = engine->base.is_full;
+    if (engine->base.is_full)
+        event.events |= EPOLLOUT;
+    epoll_ctl(engine->epoll_fd, EPOLL_CTL_MOD, engine->connection.fd, &event);
+}
+
+/* outbox may be NULL. An error of the connection is seen again by the read after the last input. */
+static int send_frames(Transport *base, Outbox *outbox) {
+    Engine *engine = (Engine *)base;
+    int r;
+
+    if (base->is_full)
+        return -EAGAIN;
+    heart_lock(&engine->heart);
+    r = connection_send(&engine->connection, outbox);
+    base->unsent = engine->connection.sending_bytes;
+    engine->is_connected |= engine->connection.written > 0;
+    heart_unlock(&engine->heart);
+    base->is_full = r == -EAGAIN;
+    watch_room(engine);
+    return r;
+}
+
+/* ---- in ---- */
+
+/* 1: bytes arrived. 0: no bytes. A negative errno: the connection has ended. */
+static int read_bytes(Engine *engine, uint64_t now_ms) {
+    int r;
+
+    if (engine->base.is_dry)
+        return 0;
+    r = connection_read(&engine->connection, now_ms);
+    engine->has_bytes |= r > 0;
+    engine->base.is_dry = r >= 0 && engine->connection.is_drained;
+    return r;
+}
+
+static bool is_silent(Engine *engine, uint64_t now_ms) {
+    bool is_alive;
+
+    if (!is_open(&engine->base) || now_ms < connection_next_look(&engine->connection))
+        return false;
+    heart_lock(&engine->heart);
+    is_alive = connection_look(&engine->connection, now_ms);
+    heart_unlock(&engine->heart);
+    return !is_alive;
+}
+
+/* There is no more input: sends the engine's own output and checks for deadlines. */
+static int rest(Engine *engine, uint64_t now_ms) {
+    if (is_silent(engine, now_ms)) {
+        engine->base.problem = "the broker was silent for too long";
+        return -ETIMEDOUT;
+    }
+    if (engine->base.unsent > 0 || zmtp_has_output(&engine->connection.zmtp))
+        send_frames(&engine->base, NULL);
+    if (!engine->is_connected && now_ms >= engine->connect_ends_ms)
+        return -ETIMEDOUT;
+    return 0;
+}
+
+static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
+    Engine *engine = (Engine *)base;
+    Connection *connection = &engine->connection;
+
+    for (int n_reads = 0; n_reads < READS_MAX;) {
+        int event =
+            engine->has_bytes ? connection_next(connection, &ret_batch->bytes) : ZMTP_EVENT_MORE;
+        int r;
+
+        switch (event) {
+        case ZMTP_EVENT_MESSAGE:
+            ret_batch->block = (void *)(uintptr_t)ferry_keep(connection->block);
+            return 1;
+        case ZMTP_EVENT_READY:
+            connection->trusted = true;
+            heart_start(&engine->heart);
+            break;
+        case ZMTP_EVENT_FAILED:
+            base->problem = connection->zmtp.problem;
+            send_frames(base, NULL);
+            return -EPROTO;
+        case -ENOMEM:
+            return -ENOMEM;
+        case ZMTP_EVENT_MORE:
+            engine->has_bytes = false;
+            r = read_bytes(engine, now_ms);
+            if (r < 0)
+                return r;
+            if (r == 0)
+                return rest(engine, now_ms);
+            n_reads++;
+            break;
+        default:
+            break;
+        }
+    }
+    return 0;
+}
+
+static void *hold(Batch *batch) {
+    return batch->block;
+}
+
+static void release(Batch *batch) {
+    ferry_free(batch->block);
+}
+
+/* ---- waiting ---- */
+
+static bool has_input(Transport *base) {
+    return ((Engine *)base)->has_bytes;
+}
+
+static bool find_input(Transport *base) {
+    Engine *engine = (Engine *)base;
+
+    base->is_dry = false;
+    return engine->has_bytes || read_bytes(engine, clock_ms()) != 0;
+}
+
+static int poll_fds(Transport *base, struct pollfd fds[TRANSPORT_FDS]) {
+    short events = base->is_full ? POLLIN | POLLOUT : POLLIN;
+
+    fds[0] = (struct pollfd){((Engine *)base)->connection.fd, events, 0};
+    return 1;
+}
+
+static uint64_t next_ms(const Transport *base) {
+    const Engine *engine = (const Engine *)base;
+
+    if (!engine->is_connected)
+        return engine->connect_ends_ms;
+    return engine->connection.zmtp.stage == ZMTP_OPEN ? connection_next_look(&engine->connection)
+                                                      : UINT64_MAX;
+}
+
+const TransportKind transport_engine = {
+    .start = heartbeat_ref,
+    .stop = heartbeat_unref,
+    .open = open_engine,
+    .close = close_engine,
+    .is_open = is_open,
+    .receive = receive,
+    .hold = hold,
+    .release = release,
+    .send = send_frames,
+    .has_input = has_input,
+    .find_input = find_input,
+    .poll_fds = poll_fds,
+    .next_ms = next_ms,
+};

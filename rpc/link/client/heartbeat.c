@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The thread that sends PINGs. See heartbeat.h. */
+
+#include "rpc/link/client/heartbeat.h"
+
+#include <signal.h>
+#include <stdint.h>
+#include <time.h>
+
+enum { BEAT_S = 2 }; /* the broker sends a PING of its own after CONNECTION_PING_AFTER_MS */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ended;
+static Heart *hearts;
+static unsigned users;
+static unsigned generation; /* of the thread: one that is not the current one ends */
+static pthread_t thread;
+
+/* ---- a process and its children ---- */
+
+static void init_ended(void) {
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&ended, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void lock_for_fork(void) {
+    pthread_mutex_lock(&lock);
+}
+
+static void unlock_in_parent(void) {
+    pthread_mutex_unlock(&lock);
+}
+
+/* The thread and the connections are the parent's. */
+static void forget_in_child(void) {
+    hearts = NULL;
+    users = 0;
+    init_ended();
+    pthread_mutex_unlock(&lock);
+}
+
+static void init(void) {
+    init_ended();
+    pthread_atfork(lock_for_fork, unlock_in_parent, forget_in_child);
+}
+
+/* ---- the thread ---- */
+
+static void beat(Heart *heart) {
+    /* If the lock is taken, the program is sending, which is a sign of life too. */
+    if (pthread_mutex_trylock(&heart->lock) != 0)
+        return;
+    connection_beat(heart->connection);
+    pthread_mutex_unlock(&heart->lock);
+}
+
+static void *run(void *arg) {
+    unsigned mine = (unsigned)(uintptr_t)arg;
+    struct timespec at;
+
+    pthread_mutex_lock(&lock);
+    while (generation == mine) {
+        clock_gettime(CLOCK_MONOTONIC, &at);
+        at.tv_sec += BEAT_S;
+        while (generation == mine && pthread_cond_timedwait(&ended, &lock, &at) == 0)
+            continue;
+        if (generation != mine)
+            break;
+        for (Heart *heart = hearts; heart; heart = heart->next)
+            beat(heart);
+    }
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+/* Without signals: they are for the program's own threads. */
+static int start_thread(void) {
+    sigset_t all, before;
+    int r;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    r = pthread_create(&thread, NULL, run, (void *)(uintptr_t)generation);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -r;
+}
+
+int heartbeat_ref(void) {
+    int r;
+
+    pthread_once(&once, init);
+    pthread_mutex_lock(&lock);
+    r = users > 0 ? 0 : start_thread();
+    if (r == 0)
+        users++;
+    pthread_mutex_unlock(&lock);
+    return r;
+}
+
+void heartbeat_unref(void) {
+    pthread_t last;
+    bool is_last;
+
+    pthread_mutex_lock(&lock);
+    is_last = --users == 0;
+    last = thread;
+    if (is_last) {
+        generation++;
+        pthread_cond_broadcast(&ended);
+    }
+    pthread_mutex_unlock(&lock);
+    if (is_last)
+        pthread_join(last, NULL);
+}
+
+/* ---- connections ---- */
+
+void heart_init(Heart *heart, Connection *connection) {
+    *heart = (Heart){.connection = connection};
+    pthread_mutex_init(&heart->lock, NULL);
+}
+
+void heart_deinit(Heart *heart) {
+    pthread_mutex_destroy(&heart->lock);
+}
+
+void heart_start(Heart *heart) {
+    pthread_mutex_lock(&lock);
+    heart->next = hearts;
+    if (hearts)
+        hearts->link = &heart->next;
+    heart->link = &hearts;
+    hearts = heart;
+    pthread_mutex_unlock(&lock);
+}
+
+void heart_stop(Heart *heart) {
+    if (!heart->link)
+        return;
+    pthread_mutex_lock(&lock);
+    *heart->link = heart->next;
+    if (heart->next)
+        heart->next->link = heart->link;
+    heart->link = NULL;
+    pthread_mutex_unlock(&lock);
+}

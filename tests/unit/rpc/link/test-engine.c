@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A client by ferry's own engine, against a ROUTER of libzmq. */
+
+#include <stdlib.h>
+#include <zmq.h>
+
+#include "base/clock.h"
+#include "mini-broker.h"
+#include "support/suite.h"
+
+enum { PATIENCE_MS = 60000 };
+
+typedef struct Router {
+    void *context, *socket;
+    char endpoint[64];
+    uint8_t id[64]; /* of the last peer */
+    int id_len;
+    unsigned n_hello;
+} Router;
+
+static Router router;
+static MiniClient client;
+
+static void router_open(int heartbeat_ms) {
+    size_t size = sizeof(router.endpoint);
+    int none = 0, timeout_ms = PATIENCE_MS;
+
+    router = (Router){.context = zmq_ctx_new()};
+    router.socket = zmq_socket(router.context, ZMQ_ROUTER);
+    zmq_setsockopt(router.socket, ZMQ_LINGER, &none, sizeof(none));
+    zmq_setsockopt(router.socket, ZMQ_HEARTBEAT_IVL, &heartbeat_ms, sizeof(heartbeat_ms));
+    zmq_setsockopt(router.socket, ZMQ_HEARTBEAT_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+    CU_ASSERT_EQUAL_FATAL(zmq_bind(router.socket, "tcp://127.0.0.1:*"), 0);
+    zmq_getsockopt(router.socket, ZMQ_LAST_ENDPOINT, router.endpoint, &size);
+}
+
+static void router_close(void) {
+    zmq_close(router.socket);
+    zmq_ctx_term(router.context);
+}
+
+/* Sends one message as a batch of its own. */
+static void router_put(const Message *message) {
+    Chunk *chunk = chunk_new(WIRE_HEAD + message_size(message));
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(chunk);
+    chunk->len = (uint32_t)(message_write(chunk->data + chunk->len, message) - chunk->data);
+    zmq_send(router.socket, router.id, (size_t)router.id_len, ZMQ_SNDMORE);
+    zmq_send(router.socket, chunk->data, chunk->len, 0);
+    chunk_free(chunk);
+}
+
+static void take(const Message *message) {
+    static const uint8_t token[WIRE_TOKEN] = "token";
+
+    switch (message->op) {
+    case OP_HELLO:
+        router.n_hello++;
+        router_put(&(Message){.op = OP_WELCOME,
+                              .welcome.version = 1,
+                              .welcome.token = span_of(token, WIRE_TOKEN),
+                              .welcome.broker = span_of(token, WIRE_TOKEN),
+                              .welcome.bytes = 64 << 20});
+        break;
+    case OP_CALL:
+        router_put(&(Message){.op = OP_OK, .id = message->id, .body = message->body});
+        break;
+    default: /* CREDIT, BYE */
+        break;
+    }
+}
+
+static void router_turn(void) {
+    static uint8_t data[WIRE_BATCH_MAX];
+
+    while ((router.id_len = zmq_recv(router.socket, router.id, sizeof(router.id), ZMQ_DONTWAIT)) >
+           0) {
+        int len = zmq_recv(router.socket, data, sizeof(data), 0);
+        Message message = {0};
+        Reader reader;
+
+        CU_ASSERT_FATAL(len > 0 && batch_open(&reader, data, (size_t)len) == 0);
+        while (message_read(&reader, &message) == 1)
+            take(&message);
+    }
+}
+
+#define TURN_UNTIL(condition)                                                                      \
+    __extension__({                                                                                \
+        uint64_t end_ = clock_ms() + PATIENCE_MS;                                                  \
+        while (!(condition) && clock_ms() < end_) {                                                \
+            router_turn();                                                                         \
+            mini_turn(NULL, &client);                                                              \
+        }                                                                                          \
+        (bool)(condition);                                                                         \
+    })
+
+static void calls_go_both_ways(void) {
+    router_open(0);
+    mini_client_open(&client, router.endpoint);
+    CU_ASSERT_TRUE(TURN_UNTIL(client.n_up == 1));
+    for (unsigned i = 1; i <= 200; i++) {
+        CU_ASSERT_EQUAL(mini_call(&client, i, i * 600), 0);
+        CU_ASSERT_TRUE(TURN_UNTIL(client.n_messages == i));
+        CU_ASSERT_EQUAL(client.last_len, i * 600);
+    }
+    CU_ASSERT_EQUAL(client.n_wrong, 0);
+    CU_ASSERT_EQUAL(client.n_down, 0);
+    mini_client_close(&client);
+    router_close();
+}
+
+static void pings_of_libzmq_do_not_disturb(void) {
+    uint64_t until_ms;
+
+    router_open(20);
+    mini_client_open(&client, router.endpoint);
+    CU_ASSERT_TRUE(TURN_UNTIL(client.n_up == 1));
+    until_ms = clock_ms() + 300;
+    CU_ASSERT_TRUE(TURN_UNTIL(clock_ms() >= until_ms));
+    CU_ASSERT_EQUAL(mini_call(&client, 7, 7), 0);
+    CU_ASSERT_TRUE(TURN_UNTIL(client.n_messages == 1));
+    CU_ASSERT_EQUAL(router.n_hello, 1);
+    mini_client_close(&client);
+    router_close();
+}
+
+static void a_lost_router_is_noticed_and_replaced(void) {
+    char endpoint[64];
+
+    router_open(0);
+    mini_client_open(&client, router.endpoint);
+    CU_ASSERT_TRUE(TURN_UNTIL(client.n_up == 1));
+    strcpy(endpoint, router.endpoint);
+    router_close();
+    router.socket = NULL;
+    CU_ASSERT_TRUE(MINI_UNTIL(NULL, &client, PATIENCE_MS, client.n_down == 1));
+    router = (Router){.context = zmq_ctx_new()};
+    router.socket = zmq_socket(router.context, ZMQ_ROUTER);
+    CU_ASSERT_EQUAL_FATAL(zmq_bind(router.socket, endpoint), 0);
+    CU_ASSERT_TRUE(TURN_UNTIL(client.n_up == 2));
+    CU_ASSERT_EQUAL(mini_call(&client, 9, 9), 0);
+    CU_ASSERT_TRUE(TURN_UNTIL(client.n_messages == 1));
+    mini_client_close(&client);
+    router_close();
+}
+
+static void other_sockets_of_libzmq_are_refused_by_name(void) {
+    void *context = zmq_ctx_new(), *socket = zmq_socket(context, ZMQ_PUB);
+    char endpoint[64];
+    size_t size = sizeof(endpoint);
+
+    CU_ASSERT_EQUAL_FATAL(zmq_bind(socket, "tcp://127.0.0.1:*"), 0);
+    zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, endpoint, &size);
+    mini_client_open(&client, endpoint);
+    CU_ASSERT_TRUE(MINI_UNTIL(NULL, &client, PATIENCE_MS, link_problem(client.link) != NULL));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(link_problem(client.link)->message, "does not speak as a broker"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(link_problem(client.link)->message, "type"));
+    mini_client_close(&client);
+    zmq_close(socket);
+    zmq_ctx_term(context);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(calls_go_both_ways),
+        TEST(pings_of_libzmq_do_not_disturb),
+        TEST(a_lost_router_is_noticed_and_replaced),
+        TEST(other_sockets_of_libzmq_are_refused_by_name),
+        TESTS_END,
+    };
+
+    return run_suite("rpc/link client/engine", tests);
+}
