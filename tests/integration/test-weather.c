@@ -200,11 +200,44 @@ static void a_narrow_line(void) {
     one_sitting(&weather, "1 Mbit/s, 5 % lost", seed);
 }
 
+/* For ten seconds each way the line carries nothing but the body: PINGs wait behind it. */
+static void a_large_body_over_a_slow_line(void) {
+    static const Weather weather = {.delay_ms = 5, .kbit = 480};
+    static uint8_t body[600000];
+    Far far = {.n_lost = 0};
+    Timed call = {.far = &far};
+    Process server;
+    Daemon broker;
+
+    net_weather(net, &(Weather){.delay_ms = 0});
+    net_enter(net, NEAR);
+    daemon_start(&broker, &(DaemonOptions){.host = NET_NEAR});
+    role_start(&server, "echo", broker.url, NULL);
+    CU_ASSERT_TRUE(told_count(&server, "ready", 0, PATIENCE_MS, NULL));
+    net_enter(net, FAR);
+    far.client =
+        open_with(broker.tcp_url,
+                  &(ferry_options){.timeout_ms = PATIENCE_MS, .on_event = on_event, .ctx = &far});
+    net_weather(net, &weather);
+    CU_ASSERT_EQUAL(ferry_call_async(far.client, "echo.Echo.say",
+                                     (ferry_bytes){body, sizeof(body), NULL}, on_reply, &call,
+                                     NULL),
+                    0);
+    CU_ASSERT_TRUE(turn_until(far.client, &call.n, 1, PATIENCE_MS));
+    CU_ASSERT_TRUE(call.is_good);
+    CU_ASSERT_EQUAL(far.n_lost, 0);
+    net_weather(net, &(Weather){.delay_ms = 0});
+    ferry_close(far.client);
+    process_end(&server, SIGKILL, PATIENCE_MS);
+    daemon_end(&broker);
+}
+
 int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
         TEST(a_line_far_away),
         TEST(a_line_that_loses_packets),
         TEST(a_narrow_line),
+        TEST(a_large_body_over_a_slow_line),
         TESTS_END,
     };
     int status;
