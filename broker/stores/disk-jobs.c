@@ -117,14 +117,6 @@ void disk_job_free(DiskStore *disk, DiskJob *of) {
 
 /* ---- batches ---- */
 
-static void batch_free(Batch *batch) {
-    if (!batch)
-        return;
-    buffer_deinit(&batch->pushes);
-    buffer_deinit(&batch->releases);
-    free(batch);
-}
-
 void disk_batch_free(DiskStore *disk, Batch *batch) {
     if (disk->spare || batch->pushes.cap > BATCH_BYTES || batch->releases.cap > BATCH_BYTES) {
         batch_free(batch);

@@ -140,6 +140,18 @@ static int open_format(Folder *folder, bool may_make, ferry_error *reterr) {
     return error_set_code(reterr, -errno, "cannot open %s: %s", path, strerror(errno));
 }
 
+static bool has_format(const Folder *folder) {
+    char path[FOLDER_FILE_MAX];
+
+    folder_file(folder, "format", path);
+    return access(path, F_OK) == 0;
+}
+
+static int no_format(const Folder *folder, ferry_error *reterr) {
+    return error_set_code(
+        reterr, -EINVAL, "%s is not a data folder of ferry: it has no file 'format'", folder->path);
+}
+
 int folder_open(Folder *folder, const char *path, bool may_make, ferry_error *reterr) {
     int r = 0;
 
@@ -155,7 +167,12 @@ int folder_open(Folder *folder, const char *path, bool may_make, ferry_error *re
     folder->path = strdup(path);
     if (!folder->path)
         return error_set_code(reterr, -ENOMEM, NULL);
-    r = lock_folder(folder, reterr);
+    /* Nothing is written to a folder of others. */
+    r = has_format(folder) ? 0
+        : may_make         ? check_is_new(folder, reterr)
+                           : no_format(folder, reterr);
+    if (r == 0)
+        r = lock_folder(folder, reterr);
     if (r == 0)
         r = open_format(folder, may_make, reterr);
     if (r < 0)

@@ -15,6 +15,14 @@
 
 enum { SEGMENT_BYTES_MAX = 16 << 20, SEGMENT_BYTES_MIN = 128 << 10, PAGE = 4096 };
 
+void batch_free(Batch *batch) {
+    if (!batch)
+        return;
+    buffer_deinit(&batch->pushes);
+    buffer_deinit(&batch->releases);
+    free(batch);
+}
+
 /* ---- segments and their reserve ---- */
 
 static void spare_path(const Journal *journal, unsigned i, char to[FOLDER_FILE_MAX]) {
@@ -484,9 +492,7 @@ static void batches_free(Batch *list) {
     while (list) {
         Batch *next = list->next;
 
-        buffer_deinit(&list->pushes);
-        buffer_deinit(&list->releases);
-        free(list);
+        batch_free(list);
         list = next;
     }
 }

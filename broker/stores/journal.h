@@ -53,6 +53,8 @@ typedef struct Batch {
     bool lost; /* the journal failed: nobody knows what is on the disk */
 } Batch;
 
+void batch_free(Batch *batch);
+
 typedef struct Journal {
     Folder *folder;
     int wake_fd;

@@ -85,6 +85,17 @@ until_true sh -c "[ \$(wc -l <SUMS) -eq $n ]"
 show 'sha256sum --quiet -c SUMS && echo "$(wc -l <SUMS) of '"$n"' files compressed, checked and collected"'
 show 'ferry queue list'
 
+title "Jobs on disk: a broker with 1000 of them is killed, and none is lost"
+durable="ferry --url ipc://$work/durable"
+start "ferry broker --bind ipc://$work/durable --data $work/jobs --log-level warning"
+until_true $durable ping
+show "seq 1000 | $durable push numbers -"
+show "kill -9 ${started[-1]}"
+show "ferry store stats $work/jobs"
+start "ferry broker --bind ipc://$work/durable --data $work/jobs --log-level warning"
+until_true $durable ping
+show "$durable work numbers --drain | sort -n | uniq | wc -l"
+
 title "A cache, here in the process: the same commands and calls reach Redis"
 show 'ferry cache bench --cache memory:// --count 200000 --quiet'
 

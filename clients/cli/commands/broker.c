@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ferry broker: runs the broker in this process. Only this file of the command knows the broker. */
+/* ferry broker: runs the broker in this process. This file and store.c know the broker. */
 
 #include <stdlib.h>
 

@@ -6,14 +6,17 @@
 #include "clients/cli/terminal/out.h"
 
 const Command *const commands[] = {
-    &command_broker,   &command_serve,      &command_call,     &command_pub,      &command_sub,
-    &command_gather,   &command_push,       &command_work,     &command_queue,    &command_services,
-    &command_describe, &command_topics,     &command_sessions, &command_stats,    &command_ping,
+    &command_broker,   &command_serve,    &command_call,
+    &command_pub,      &command_sub,      &command_gather,
+    &command_push,     &command_work,     &command_queue,
+    &command_services, &command_describe, &command_topics,
+    &command_sessions, &command_stats,    &command_ping,
     &command_tap,
 #ifdef FERRY_WITH_CACHE
     &command_cache,
 #endif
-    &command_bench,    &command_completion, &command_help,     &command_complete, NULL,
+    &command_store,    &command_bench,    &command_completion,
+    &command_help,     &command_complete, NULL,
 };
 
 const Command *commands_find(const char *name) {

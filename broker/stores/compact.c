@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Walks through a data folder, and writes it anew. See compact.h. */
+
+#include "broker/stores/compact.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "broker/stores/file.h"
+#include "broker/stores/journal.h"
+
+/* ---- the jobs ---- */
+
+/* The record at this place, if the job's newest record is this one, with its later notes. */
+static bool is_current(const Contents *contents, uint32_t segment, uint64_t at, Record *record) {
+    const FoundJob *job =
+        record->type == RECORD_JOB ? id_map_get(&contents->jobs, record->id) : NULL;
+
+    if (!job || job->segment != segment || job->at != at)
+        return false;
+    record->attempt = job->attempt;
+    record->due_ms = job->due_ms;
+    record->worker = job->worker;
+    record->held = job->held;
+    record->reason = (Span){(const uint8_t *)job->reason, job->n_reason};
+    return true;
+}
+
+static int each_in_segment(const SegmentBytes *bytes, const Contents *contents, CompactJobFn fn,
+                           void *ctx) {
+    uint64_t at = SEGMENT_HEAD, skipped;
+    const uint8_t *data;
+    Record record;
+    int r = 0;
+
+    while (r == 0 && (data = segment_next(bytes, &at, &skipped)))
+        if (record_read(data, &record) == 0 &&
+            is_current(contents, bytes->number, (uint64_t)(data - bytes->data), &record))
+            r = fn(&record, ctx);
+    return r;
+}
+
+int store_each_job(const Folder *folder, const Contents *contents, CompactJobFn fn, void *ctx) {
+    int r = 0;
+
+    for (size_t i = 0; i < contents->n_segments && r == 0; i++) {
+        SegmentBytes bytes;
+
+        r = segment_load(folder, contents->segments[i].number, &bytes);
+        if (r == 0)
+            r = each_in_segment(&bytes, contents, fn, ctx);
+        segment_unload(&bytes);
+    }
+    return r;
+}
+
+/* ---- written anew ---- */
+
+typedef struct Rewriting {
+    Journal journal;
+    Batch *batch;
+    int wake_fd;
+} Rewriting;
+
+static int submit(Rewriting *rewriting) {
+    uint64_t n;
+
+    if (!rewriting->batch)
+        return 0;
+    journal_submit(&rewriting->journal, rewriting->batch);
+    rewriting->batch = NULL;
+    while (read(rewriting->wake_fd, &n, sizeof(n)) < 0 && errno == EINTR)
+        continue;
+    for (Batch *done = journal_take_done(&rewriting->journal), *next; done; done = next) {
+        int r = done->lost ? journal_failed(&rewriting->journal) : done->releases_result;
+
+        next = done->next;
+        batch_free(done);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int write_record(Rewriting *rewriting, const Record *record) {
+    Batch *batch = rewriting->batch ? rewriting->batch : calloc(1, sizeof(*batch));
+
+    if (!batch)
+        return -ENOMEM;
+    rewriting->batch = batch;
+    record_append(&batch->releases, record);
+    if (batch->releases.failed)
+        return -ENOMEM;
+    return batch->releases.len > BATCH_BYTES ? submit(rewriting) : 0;
+}
+
+static int write_job(const Record *record, void *ctx) {
+    Record job = *record;
+
+    job.old = job.push = 0; /* written apart */
+    job.client = job.key = (Span){NULL, 0};
+    return write_record(ctx, &job);
+}
+
+static int write_rest(Rewriting *rewriting, const Contents *contents) {
+    int r = 0;
+
+    for (const FoundKey *key = contents->keys; key && r == 0; key = key->next)
+        r = write_record(rewriting,
+                         &(Record){.type = RECORD_KEY,
+                                   .key_until_ms = key->until_ms,
+                                   .queue = span_of(key->data, key->n_queue),
+                                   .key = span_of(key->data + key->n_queue, key->n_key)});
+    for (const FoundClient *client = contents->clients; client && r == 0; client = client->hh.next)
+        for (size_t i = 0; i < client->n && r == 0; i++)
+            r = write_record(rewriting, &(Record){.type = RECORD_PUSH,
+                                                  .id = client->pushes[i],
+                                                  .client = span_of(client->id, WIRE_TOKEN)});
+    for (const FoundQueue *queue = contents->queues; queue && r == 0; queue = queue->hh.next)
+        if (queue->paused)
+            r = write_record(
+                rewriting,
+                &(Record){.type = RECORD_PAUSED, .paused = true, .queue = span_text(queue->name)});
+    if (r == 0)
+        r = write_record(rewriting, &(Record){.type = RECORD_LAST, .id = contents->last_job});
+    return r == 0 ? submit(rewriting) : r;
+}
+
+/* Nothing is removed before everything new is flushed. */
+static int remove_old(const Folder *folder, const Contents *contents) {
+    char path[FOLDER_FILE_MAX];
+    int r = 0;
+
+    for (size_t i = 0; i < contents->n_segments && r == 0; i++) {
+        segment_path(folder, contents->segments[i].number, path);
+        r = file_ops->remove(path);
+    }
+    return r == 0 ? file_ops->flush_folder(folder->path) : r;
+}
+
+int store_compact(Folder *folder, const Contents *contents, ferry_error *reterr) {
+    Rewriting rewriting = {.wake_fd = eventfd(0, EFD_CLOEXEC)};
+    uint32_t last =
+        contents->n_segments > 0 ? contents->segments[contents->n_segments - 1].number : 0;
+    int r = rewriting.wake_fd < 0 ? -errno : 0, failed;
+
+    if (r == 0)
+        r = journal_open(&rewriting.journal, folder, last, contents->sequence, rewriting.wake_fd);
+    if (r == 0)
+        r = store_each_job(folder, contents, write_job, &rewriting);
+    if (r == 0)
+        r = write_rest(&rewriting, contents);
+    journal_close(&rewriting.journal, contents->last_job);
+    failed = rewriting.journal.failed;
+    batch_free(rewriting.batch);
+    close(rewriting.wake_fd);
+    if (r == 0)
+        r = failed;
+    if (r == 0)
+        r = remove_old(folder, contents);
+    return r < 0 ? error_set_code(reterr, r, "cannot compact %s: %s", folder->path, strerror(-r))
+                 : 0;
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# ferry broker --data and ferry store: jobs outlive kill -9, and people can look into the folder.
+source "$(dirname "$0")/lib.sh" "$1"
+
+# Folders that are refused, and stay as they are
+mkdir "$work/mine"
+echo precious >"$work/mine/notes"
+expect 2 '' "mine is not a data folder of ferry: it has a file 'notes'" ferry broker --data "$work/mine"
+expect 1 '' "mine is not a data folder of ferry: it has no file 'format'" ferry store check "$work/mine"
+equal notes "$(ls "$work/mine")" 'a folder of others is left alone'
+expect 1 '' 'cannot open the data folder /nowhere' ferry store check /nowhere
+expect 2 '' 'expected check, stats, dump or compact' ferry store look "$work/mine"
+
+# A killed broker
+start_on_disk() {
+    start broker --bind "$FERRY_URL" --data "$work/data" --log-level warning
+    until_true ferry ping
+}
+start_on_disk
+expect 0 '*' '' ferry push mail one --priority 3
+expect 0 '*' '' ferry push mail two
+expect 0 '*' '' ferry push later three --delay 1h
+expect 0 '*' '' ferry queue pause later
+expect 1 '' 'another broker uses' ferry store check "$work/data"
+kill -9 "$started_pid"
+wait "$started_pid" 2>/dev/null || true
+ferry store check "$work/data" | grep -q '^3 jobs, 1 segments, [0-9]* records: ok$' || failed 'check'
+equal 3 "$(ferry store stats "$work/data" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["jobs"])')" 'stats count the jobs'
+equal '"one" "two" "three"' "$(ferry store dump "$work/data" | grep -o '"body": "[a-z]*"' | cut -d' ' -f2 | xargs -d'\n')" 'dump prints the bodies'
+expect 0 '' '3 jobs of' ferry store compact "$work/data"
+ferry store check "$work/data" | grep -q '^3 jobs, 1 segments, [0-9]* records: ok$' || failed 'check'
+start_on_disk
+equal 'one two' "$(ferry work mail --drain | xargs)" 'the jobs are there after kill -9'
+ferry queue show later | grep -q 'paused.*yes\|paused.*true' || failed 'the queue is paused still'
+ferry queue show later | grep -q 'durability.*disk' || failed 'the durability is shown'
+kill "$started_pid"
+wait "$started_pid" 2>/dev/null || true
+
+# A flipped bit
+at=$(grep -abo three "$work"/data/journal-* | head -1 | cut -d: -f2)
+file=$(grep -l three "$work"/data/journal-* | head -1)
+printf X | dd of="$file" bs=1 seek="$at" conv=notrunc status=none
+expect 1 '*' '' ferry store check "$work/data"
+ls "$work/data" | grep -q quarantine && failed 'check changes nothing'
+start_on_disk
+ls "$work/data/quarantine" | grep -q '^damaged-' || failed 'damage is kept'
+done_testing
