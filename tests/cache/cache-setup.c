@@ -5,11 +5,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-void sleep_ms(long ms) {
-    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
-}
 
 bool cache_setup(CacheSetup *setup, const char *name) {
     *setup = (CacheSetup){.n = 0};

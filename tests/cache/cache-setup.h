@@ -18,4 +18,4 @@ bool cache_setup(CacheSetup *setup, const char *name);
 void cache_setup_empty(const CacheSetup *setup); /* removes all keys */
 void cache_setup_end(CacheSetup *setup);
 
-void sleep_ms(long ms);
+void sleep_ms(long ms); /* support/process.c */
