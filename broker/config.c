@@ -60,7 +60,8 @@ typedef struct Reading {
 } Reading;
 
 void config_init(Config *config) {
-    *config = (Config){.log_level = -1, .drain_timeout_ms = 10000, .limits = limits_default};
+    *config = (Config){
+        .ipc_mode = 0600, .log_level = -1, .drain_timeout_ms = 10000, .limits = limits_default};
 }
 
 void config_deinit(Config *config) {

@@ -40,7 +40,7 @@ typedef struct Config {
     char *binds[BINDS_MAX];
     size_t n_binds;
     char *data;
-    unsigned ipc_mode; /* permissions of socket files; 0: as the umask says */
+    unsigned ipc_mode; /* permissions of socket files */
     int log_level;     /* LogLevel; -1: not set */
     uint32_t drain_timeout_ms;
     Limits limits;

@@ -390,10 +390,10 @@ static int check(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
         write_decision(to, true, "", 0);
         return 0;
     }
-    if (strcmp(self->name, args->user) != 0 &&
+    if (*args->user && strcmp(self->name, args->user) != 0 &&
         !session_may(ask->session, ACTION_ADMIN, all_names()))
         return session_denied(ask->session, "ask about the user", span_text(args->user), reterr);
-    user = rights_user(ask->broker->rights, args->user);
+    user = *args->user ? rights_user(ask->broker->rights, args->user) : self;
     if (!user)
         return error_set(reterr, "ferry.NotFound", "there is no user '%s'",
                          shown(span_text(args->user)));

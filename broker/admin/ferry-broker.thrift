@@ -222,6 +222,6 @@ service Broker {
   void kick(1: i64 session)
   /** Reads the configuration again, all or nothing, as on SIGHUP. */
   void reload()
-  /** Explains whether the user may do the action (call, serve, …) on this name or pattern. */
+  /** Explains whether the user (empty: the caller) may do the action (call, serve, …) on this name or pattern. */
   Decision check(1: string user, 2: string action, 3: string name) (idempotent = "true")
 }

@@ -46,7 +46,7 @@ expect 6 '*' 'with --serve' ferry bench call nobody.Here.say --count 10
 
 # Completion: what bash asks
 words() { ferry __complete -- "$@" | sort | xargs; }
-equal 'serve services sessions' "$(words se)" 'commands'
+equal 'serve services session sessions' "$(words se)" 'commands'
 equal 'demo.Echo' "$(words call demo)" 'live services'
 expect 0 '' '' ferry push mail x
 equal 'mail' "$(words queue peek ma)" 'live queues'
@@ -75,7 +75,7 @@ at_tab() { # LINE: the candidates, after bash's own way to split a line
 }
 equal 'demo.Echo' "$(at_tab "ferry call -u $FERRY_URL demo.E")" 'after a URL'
 equal 'demo.Echo' "$(at_tab "ferry call --url=$FERRY_URL demo.E")" 'after --url=URL'
-equal 'serve services sessions' "$(at_tab "ferry se")" 'a command'
+equal 'serve services session sessions' "$(at_tab "ferry se")" 'a command'
 equal 'mail' "$(at_tab "ferry queue peek ma")" 'a queue'
 equal '' "$(at_tab "ferry call -u tcp://127.0.0.1:1 demo.E")" 'another broker'
 done_testing

@@ -11,7 +11,8 @@ const Command *const commands[] = {
     &command_push,     &command_work,     &command_queue,
     &command_services, &command_describe, &command_topics,
     &command_sessions, &command_stats,    &command_ping,
-    &command_tap,
+    &command_tap,      &command_auth,     &command_session,
+    &command_reload,
 #ifdef FERRY_WITH_CACHE
     &command_cache,
 #endif

@@ -42,6 +42,8 @@ static const Column pattern_columns[] = {
 static const Column session_columns[] = {
     {"SESSION", "session", COLUMN_NUMBER},
     {"NAME", "name", COLUMN_TEXT},
+    {"USER", "user", COLUMN_TEXT},
+    {"ADDRESS", "address", COLUMN_TEXT},
     {"AGE", "age_ms", COLUMN_MS},
     {"SERVES", "serves", COLUMN_NUMBER},
     {"SUBSCRIBED", "subscriptions", COLUMN_NUMBER},

@@ -83,6 +83,18 @@ static int confirm(Run *run) {
     return ferry_flush(run->feed.client, &error) < 0 ? cli_error(run->feed.cli, &error) : EXIT_OK;
 }
 
+/* The broker does not answer publications, also not the denied ones. */
+static int check_right(const Run *run) {
+    Cli *cli = run->feed.cli;
+    CLEANUP(json_decref) json_t *decision = NULL;
+
+    if (cli_manage(cli, run->feed.client, true, &decision, "check", "sss", "", "publish",
+                   run->topic) != EXIT_OK ||
+        !json_is_false(json_object_get(decision, "allowed")))
+        return EXIT_OK;
+    return cli_fail(cli, 4, "no right to publish '%s'", run->topic);
+}
+
 static int run_pub(Cli *cli, const void *values, int argc, char **argv) {
     const Values *v = values;
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
@@ -93,6 +105,8 @@ static int run_pub(Cli *cli, const void *values, int argc, char **argv) {
     /* Without a broker the command fails at once instead of waiting. */
     if (status == EXIT_OK && ferry_ping(run.feed.client, NULL, &error) < 0)
         status = cli_error(cli, &error);
+    if (status == EXIT_OK)
+        status = check_right(&run);
     if (status == EXIT_OK)
         status = feed_run(&run.feed, "published", v->count);
     if (status == EXIT_OK)

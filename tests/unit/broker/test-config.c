@@ -49,6 +49,7 @@ static void an_empty_file_leaves_the_defaults(void) {
     CU_ASSERT_EQUAL(memcmp(&config.limits, &limits_default, sizeof(Limits)), 0);
     CU_ASSERT_EQUAL(config.n_binds, 0);
     CU_ASSERT_EQUAL(config.log_level, -1);
+    CU_ASSERT_EQUAL(config.ipc_mode, 0600);
 }
 
 static void settings_are_taken_over(void) {

@@ -267,6 +267,7 @@ static void check_explains_a_decision(void) {
     expect_decision("u call calc.Calc", true, "[user u] may = call calc.*", 3);
     expect_decision("u push mail", true, "[user u] may = push mail", 3);
     expect_decision("u push print", false, "", 0);
+    expect_decision(" push mail", true, "[user u] may = push mail", 3); /* the caller */
     CU_ASSERT_STRING_EQUAL(fake_error(call("check", "u pull mail"), "type"),
                            "ferry.InvalidArgument");
     end();
