@@ -174,8 +174,11 @@ int link_put(Link *link, Lane lane, const Message *message, const void *block) {
 }
 
 void link_flush(Link *link) {
-    if (link->transport)
-        transport_send(link->transport, &link->out);
+    if (!link->transport)
+        return;
+    /* A program that only sends never asks for the room that its socket has again. */
+    link->transport->is_full = false;
+    transport_send(link->transport, &link->out);
 }
 
 static void send_hello(Link *link) {

@@ -134,6 +134,26 @@ static void what_waits_in_a_link_is_bounded(void) {
     end();
 }
 
+static void flushing_alone_sends_what_a_full_socket_held(void) {
+    uint64_t until_ms;
+    int r = 0;
+
+    broker = (MiniBroker){.welcome_bytes = 256 << 20, .mute = true};
+    mini_broker_open(&broker, TCP);
+    connect_client(broker.endpoint);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_up == 1));
+    for (unsigned n = 1; r == 0 && n < 1000 && link_waiting(client.link) < 500000; n++)
+        r = mini_call(&client, n, 100000);
+    CU_ASSERT(link_waiting(client.link) > 0);
+    until_ms = clock_ms() + 60000;
+    while (link_waiting(client.link) > 0 && clock_ms() < until_ms) {
+        mini_turn(&broker, NULL);
+        link_flush(client.link);
+    }
+    CU_ASSERT_EQUAL(link_waiting(client.link), 0);
+    end();
+}
+
 /* ---- strangers ---- */
 
 static int raw_connection(void) {
@@ -337,6 +357,7 @@ int main(int argc, char **argv) {
         TEST(large_bodies_go_both_ways),
         TEST(without_credit_it_waits_and_goes_on_with_more),
         TEST(what_waits_in_a_link_is_bounded),
+        TEST(flushing_alone_sends_what_a_full_socket_held),
         TEST(what_is_no_zmtp_is_cut_and_others_notice_nothing),
         TEST(frames_that_no_client_sends_are_cut),
         TEST(a_routing_id_that_a_peer_chose_is_ignored),
