@@ -162,6 +162,11 @@ int connection_next(Connection *connection, Span *ret_message) {
     return make_room(connection, size) < 0 ? -ENOMEM : ZMTP_EVENT_MORE;
 }
 
+void connection_trim(Connection *connection) {
+    if (connection->at == connection->end && connection->cap > BLOCK_USUAL)
+        drop_block(connection);
+}
+
 /* ---- out ---- */
 
 static void append(Connection *connection, Chunk *chunk) {

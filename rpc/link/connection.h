@@ -63,6 +63,9 @@ int connection_read(Connection *connection, uint64_t now_ms);
  * ReadBuffer. -ENOMEM. */
 int connection_next(Connection *connection, Span *ret_message);
 
+/* Gives back a large block without unhandled bytes: for a connection that expects none soon. */
+void connection_trim(Connection *connection);
+
 /* Sends the output of the codec and the chunks that the outbox (may be NULL) releases, with one
  * system call unless they are very many. 0: all of it is in the socket. -EAGAIN: the socket is
  * full. Another negative errno: the connection ended. */

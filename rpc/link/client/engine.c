@@ -148,6 +148,7 @@ static int rest(Engine *engine, uint64_t now_ms) {
         engine->base.problem = "the broker was silent for too long";
         return -ETIMEDOUT;
     }
+    connection_trim(&engine->connection);
     if (engine->base.unsent > 0 || zmtp_has_output(&engine->connection.zmtp))
         send_frames(&engine->base, NULL);
     if (!engine->is_connected && now_ms >= engine->connect_ends_ms)

@@ -318,6 +318,32 @@ static void the_time_of_a_stopped_process_does_not_count(void) {
     close_pair();
 }
 
+static void a_large_block_is_given_back(void) {
+    unsigned n = 0;
+    Span last;
+
+    open_pair(&buffer);
+    shake_hands();
+    client.trusted = true;
+    for (int i = 0; i < 6; i++)
+        put(&to_client, 100000);
+    while (n == 0 || connection_has_output(&hub)) {
+        connection_send(&hub, &to_client);
+        receive(&client, &n, &last);
+    }
+    CU_ASSERT_EQUAL(n, 1);
+    CU_ASSERT(connection_bytes(&client) > 600000);
+    connection_trim(&client);
+    CU_ASSERT_EQUAL(connection_bytes(&client), 0);
+    put(&to_client, 100);
+    connection_send(&hub, &to_client);
+    receive(&client, &n, &last);
+    CU_ASSERT_EQUAL(n, 2);
+    connection_trim(&client);
+    CU_ASSERT(connection_bytes(&client) > 0);
+    close_pair();
+}
+
 static void a_beat_sends_a_ping(void) {
     unsigned n = 0;
     Span last;
@@ -373,6 +399,7 @@ int main(void) {
         TEST(a_peer_that_answers_is_alive),
         TEST(a_slow_line_that_moves_is_alive),
         TEST(the_time_of_a_stopped_process_does_not_count),
+        TEST(a_large_block_is_given_back),
         TEST(a_beat_sends_a_ping),
         TEST(beats_finish_what_was_begun),
         TESTS_END,
