@@ -157,6 +157,18 @@ static int add_disk(Program *program) {
     return queues_add_store(program->broker.queues, program->disk);
 }
 
+/* Two brokers on one machine start at different microseconds, and a broker gives fewer ids than it
+ * runs microseconds: so ids never repeat. */
+static uint64_t first_id(void) {
+    enum { START_OF_2026 = 1767225600 };
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec <= START_OF_2026)
+        return 0;
+    return (uint64_t)(now.tv_sec - START_OF_2026) * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static int open_rooms(Program *program, ferry_error *reterr) {
     Broker *broker = &program->broker;
     HubOptions options = {.max_body = program->config.limits.max_body,
@@ -174,6 +186,7 @@ static int open_rooms(Program *program, ferry_error *reterr) {
     broker->now_ms = broker->now_us / 1000;
     broker->started_ms = broker->now_ms;
     broker->epoch = (uint64_t)time(NULL);
+    broker->first_id = first_id();
     random_bytes(broker->id, sizeof(broker->id));
     timers_init(&broker->timers, broker->now_ms);
     if (deferred_new(&broker->deferred, broker) < 0 ||

@@ -52,6 +52,9 @@ struct Broker {
     uint64_t now_us;
     uint8_t id[WIRE_TOKEN];
     uint64_t epoch; /* the wall clock at the start, in seconds: grows with each start */
+    /* The ids of jobs, requests and questions count up from here, and differ from the ids of all
+     * earlier brokers: it is the wall clock at the start, in microseconds since 2026. */
+    uint64_t first_id;
     uint64_t started_ms;
     Session *sessions; /* utlist */
     uint32_t n_sessions, last_session_number;

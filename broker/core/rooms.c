@@ -56,12 +56,12 @@ size_t rooms_n_unfinished(const Broker *broker) {
     return n;
 }
 
-void rooms_session_begun(Broker *broker, Session *session, const Message *hello) {
+void rooms_session_begun(Broker *broker, Session *session, const Message *hello, Buffer *held) {
     Room *room;
 
     DL_FOREACH(broker->rooms, room) {
         if (room->ops->session_begun)
-            room->ops->session_begun(room, session, hello);
+            room->ops->session_begun(room, session, hello, held);
     }
 }
 

@@ -24,7 +24,8 @@ typedef struct RoomOps {
     uint64_t (*next_ms)(const Room *room); /* when a turn is due; 0: at once; UINT64_MAX: never */
     size_t (*n_unfinished)(const Room *room); /* work that the broker finishes before it stops */
 
-    void (*session_begun)(Room *room, Session *session, const Message *hello);
+    /* held: for WELCOME's list of the jobs that the client still holds. */
+    void (*session_begun)(Room *room, Session *session, const Message *hello, Buffer *held);
     void (*session_gone)(Room *room, Session *session);
     void (*client_gone)(Room *room, Client *client); /* the client will not come back */
 } RoomOps;
@@ -42,6 +43,6 @@ void rooms_run_timers(Broker *broker);
 void rooms_turn_end(Broker *broker);
 uint64_t rooms_next_ms(const Broker *broker);
 size_t rooms_n_unfinished(const Broker *broker);
-void rooms_session_begun(Broker *broker, Session *session, const Message *hello);
+void rooms_session_begun(Broker *broker, Session *session, const Message *hello, Buffer *held);
 void rooms_session_gone(Broker *broker, Session *session);
 void rooms_client_gone(Broker *broker, Client *client);

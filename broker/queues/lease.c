@@ -130,14 +130,14 @@ void lease_end(Job *job) {
 }
 
 /* The job is in flight to the client's present session, under no pull. */
-void lease_take_back(Job *job, Session *session) {
+bool lease_take_back(Job *job, Session *session) {
     Queue *queue = queue_of(job);
     InFlight *in_flight = in_flight_of(queue->queues, session->client);
 
     if (job->state == JOB_IN_FLIGHT && job->session == session)
-        return;
+        return true;
     if (!in_flight)
-        return; /* out of memory: as if the worker had not come back */
+        return false; /* as if the worker had not come back */
     if (job->state == JOB_IN_FLIGHT) {
         if (job->session && job->u.pull)
             pull_release(job->u.pull);
@@ -153,4 +153,5 @@ void lease_take_back(Job *job, Session *session) {
     job->session = session;
     job->u.pull = NULL;
     job->stored.held = true;
+    return true;
 }

@@ -67,9 +67,10 @@ InFlight *in_flight_restored(Queues *queues) {
     return in_flight;
 }
 
-void queues_held(Queues *queues, Client *client, Span held) {
+void queues_held(Queues *queues, Client *client, Span held, Buffer *ret) {
+    CLEANUP(buffer_deinit) Buffer kept = {0};
     Reader reader = reader_of(held.data, held.len);
-    uint32_t n = held.len > 0 ? reader_array(&reader) : 0;
+    uint32_t n = held.len > 0 ? reader_array(&reader) : 0, n_kept = 0;
 
     if (!client->session)
         return;
@@ -84,9 +85,18 @@ void queues_held(Queues *queues, Client *client, Span held) {
         if (n_fields < 2)
             break;
         if (!reader.problem && job && job->stored.attempt == attempt &&
-            job->stored.worker == worker_key(client) && job->state != JOB_SETTLING)
-            lease_take_back(job, client->session);
+            job->stored.worker == worker_key(client) && job->state != JOB_SETTLING &&
+            lease_take_back(job, client->session)) {
+            write_array(&kept, 2);
+            write_uint(&kept, id);
+            write_uint(&kept, attempt);
+            n_kept++;
+        }
     }
+    if (kept.failed || n_kept == 0)
+        return;
+    write_array(ret, n_kept);
+    buffer_append(ret, kept.data, kept.len);
 }
 
 void queues_session_gone(Queues *queues, Session *session) {

@@ -367,8 +367,8 @@ void lease_begin(Job *job); /* arms the time limit, if the queue has one */
 void lease_end(Job *job);
 /* Takes a job from its worker, which may still settle it until the next delivery. */
 void lease_let_go(Job *job);
-/* The job is in flight again, to this session, under no pull. */
-void lease_take_back(Job *job, Session *session);
+/* The job is in flight again, to this session, under no pull. False: out of memory. */
+bool lease_take_back(Job *job, Session *session);
 
 /* ---- push.c ---- */
 
@@ -405,6 +405,8 @@ Job *job_remake(const Job *job, Queue *to, bool as_dead);
 
 /* The delivery failed: the job is at the front again, or dead after its last attempt. */
 void lease_fail(Job *job, const char *reason);
+/* The time limit has passed: the worker is told that it has lost the job. */
+void lease_expire(Job *job);
 
 /* ---- timers.c ---- */
 

@@ -67,11 +67,11 @@ static size_t on_n_unfinished(const Room *room) {
 }
 
 /* The client's dedup window moves on, and the jobs that it still holds are in flight again. */
-static void on_session_begun(Room *room, Session *session, const Message *hello) {
+static void on_session_begun(Room *room, Session *session, const Message *hello, Buffer *held) {
     restored_pushes_adopt(self(room), session->client);
     queues_floor(self(room), session->client, hello->hello.floor);
     if (hello->hello.held.len > 0)
-        queues_held(self(room), session->client, hello->hello.held);
+        queues_held(self(room), session->client, hello->hello.held, held);
 }
 
 static void on_session_gone(Room *room, Session *session) {
@@ -100,6 +100,7 @@ int queues_new(Queues **ret, Broker *broker) {
     if (!queues)
         return -ENOMEM;
     queues->broker = broker;
+    queues->last_job = broker->first_id;
     queues->on_job_due = job_due;
     timers_init(&queues->timers, broker->now_ms);
     queues->job.op = OP_JOB;

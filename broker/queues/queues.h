@@ -27,8 +27,9 @@ void queues_forward(Queues *queues, Session *session, const Message *message, co
 /* The session has no right to push to the other queue: as a FORWARD that the queue refuses. */
 void queues_forward_denied(Queues *queues, Session *session, const Message *message);
 
-/* HELLO: the deliveries that the client still has from an earlier session, [job, attempt] each. */
-void queues_held(Queues *queues, Client *client, Span held);
+/* HELLO: the deliveries that the client still has from an earlier session, [job, attempt] each.
+ * Writes those that it keeps to *ret, likewise. */
+void queues_held(Queues *queues, Client *client, Span held, Buffer *ret);
 
 /* HELLO: the client will not send pushes with ids below floor again. */
 void queues_floor(Queues *queues, Client *client, uint64_t floor);

@@ -27,6 +27,24 @@ void lease_fail(Job *job, const char *reason) {
     queue_touch(queue_of(job));
 }
 
+void lease_expire(Job *job) {
+    static const char reason[] = "the time limit passed";
+
+    /* In the lane of JOB, so that LOST does not overtake it. */
+    if (job->session)
+        session_send(job->session, LANE_BULK,
+                     &(Message){.op = OP_LOST, .lost = {job->stored.id, job->stored.attempt}}, NULL);
+    lease_end(job);
+    if (is_spent(job)) {
+        job_dead_letter(job, span_text(reason), NULL, 0);
+    } else {
+        job_set_reason(job, span_text(reason));
+        job_enter_front(job);
+        store_note(queue_of(job)->settings.store, &job->stored);
+    }
+    queue_touch(queue_of(job));
+}
+
 /* The job of this delivery. NULL: the session may not settle it, and has got an error. */
 static Job *find(Queues *queues, Session *session, const Message *message) {
     Job *job = id_map_get(&queues->leased, message->settle.job);

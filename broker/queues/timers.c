@@ -21,8 +21,7 @@ void job_due(Timer *timer, void *ctx) {
 
     (void)ctx;
     if (job->state == JOB_IN_FLIGHT) {
-        lease_fail(job, "the time limit passed");
-        queue_touch(queue);
+        lease_expire(job);
     } else if (job->awaits_dead_letter) {
         Span reason = {(const uint8_t *)job->reason, job->n_reason};
 

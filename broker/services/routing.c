@@ -46,13 +46,13 @@ static Server *choose(Service *service, Span instance) {
 }
 
 static void occupy(Call *call, Server *server) {
-    Session *session = server->session;
+    Services *services = server->service->services;
 
     call->server = server;
     server->busy++;
     if (server->busy <= server->slots)
         server->service->free_slots--;
-    call->request_id = ++session->last_request_id;
+    call->request_id = ++services->last_request;
     if (call_is_stream(call))
         call->request_id |= STREAM_ID;
 }

@@ -112,7 +112,7 @@ struct Services {
     WaitQueue *wait_queues; /* uthash by key */
     Call *free_calls;       /* by next */
     size_t n_calls;
-    uint64_t last_instance;
+    uint64_t last_instance, last_request;
     Methods own; /* of ferry.Broker */
 };
 

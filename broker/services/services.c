@@ -124,6 +124,7 @@ int services_new(Services **ret, Broker *broker) {
     if (!services)
         return -ENOMEM;
     services->broker = broker;
+    services->last_request = broker->first_id;
     room_open(broker, &services->room, &room_ops);
     *ret = services;
     return 0;

@@ -142,11 +142,10 @@ static bool is_refused(Broker *broker, Peer *peer, const User *user, Client *cli
     return false;
 }
 
-static Client *client_of(Broker *broker, Span id, bool *known) {
+static Client *client_of(Broker *broker, Span id) {
     Client *client;
 
     HASH_FIND(hh, broker->clients, id.data, WIRE_TOKEN, client);
-    *known = client != NULL;
     if (client)
         return client;
     client = calloc(1, sizeof(*client));
@@ -192,21 +191,20 @@ static void write_limits(Buffer *to, const Limits *limits) {
         write_pair(to, told[i].name, told[i].value);
 }
 
-static void send_welcome(Session *session, bool resumed) {
+static void send_welcome(Session *session, const Buffer *held) {
     Broker *broker = session->broker;
     CLEANUP(buffer_deinit) Buffer limits = {0};
     Message welcome = {
         .op = OP_WELCOME,
         .welcome.version = WIRE_PROTOCOL,
-        .welcome.token = span_of(session->token, WIRE_TOKEN),
         .welcome.broker = span_of(broker->id, WIRE_TOKEN),
         .welcome.epoch = broker->epoch,
         .welcome.bytes = WIRE_CREDIT,
-        .welcome.flags = resumed ? WELCOME_RESUMED : 0,
     };
 
     write_limits(&limits, &broker->limits);
     welcome.welcome.limits = span_of(limits.data, limits.len);
+    welcome.welcome.held = span_of(held->data, held->failed ? 0 : held->len);
     peer_put(session->peer, LANE_CONTROL, &welcome, NULL);
 }
 
@@ -220,10 +218,10 @@ static void set_name(Session *session, Span text) {
 }
 
 void session_hello(Broker *broker, Peer *peer, const Message *message) {
+    CLEANUP(buffer_deinit) Buffer held = {0};
     User *user = session_user_of(broker, peer);
     Session *session;
     Client *client;
-    bool known, resumed;
 
     if (message->hello.version_min > WIRE_PROTOCOL || message->hello.version_max < WIRE_PROTOCOL) {
         peer_refuse(broker, peer, "ferry.Unsupported", "this broker speaks only version 1");
@@ -247,14 +245,12 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
         sessions_turn_end(broker);
     }
     session = calloc(1, sizeof(*session));
-    client = session ? client_of(broker, message->hello.client, &known) : NULL;
+    client = session ? client_of(broker, message->hello.client) : NULL;
     if (!client) {
         free(session);
         peer_fault(broker, peer, "ferry.OutOfMemory", "out of memory");
         return;
     }
-    resumed = known && message->hello.token.len == WIRE_TOKEN &&
-              memcmp(client->token, message->hello.token.data, WIRE_TOKEN) == 0;
     client_found(broker, client);
 
     session->broker = broker;
@@ -267,8 +263,6 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     client->user = user_ref(user);
     session->number = ++broker->last_session_number;
     session->since_ms = broker->now_ms;
-    random_bytes(session->token, sizeof(session->token));
-    memcpy(client->token, session->token, WIRE_TOKEN);
     client->session = session;
     peer->session = session;
     peer->out.credit =
@@ -276,8 +270,7 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     set_name(session, message->hello.text);
     DL_APPEND(broker->sessions, session);
     broker->n_sessions++;
-    send_welcome(session, resumed);
-    rooms_session_begun(broker, session, message);
-    log_debug("a session has begun: session=%u name='%s' resumed=%d", session->number,
-              session->name, resumed);
+    rooms_session_begun(broker, session, message, &held);
+    send_welcome(session, &held);
+    log_debug("a session has begun: session=%u name='%s'", session->number, session->name);
 }

@@ -14,7 +14,6 @@ enum { CLIENTS_LOST_MAX = 65536 }; /* with more, the longest lost ones are forgo
  * client_memory_ms. */
 struct Client {
     uint8_t id[WIRE_TOKEN];
-    uint8_t token[WIRE_TOKEN];          /* the token of its last session */
     Session *session;                   /* NULL: the connection is lost */
     User *user;                         /* a reference; NULL: the broker had no users */
     struct Subscription *subscriptions; /* topics/: utlist, detached ones first */
@@ -40,7 +39,6 @@ struct Session {
     bool ending;     /* ends with this turn: no message is taken from it or sent to it any more */
     bool said_bye;   /* the client leaves in order */
     uint32_t number; /* for people; a number is never used again */
-    uint8_t token[WIRE_TOKEN];
     char name[64]; /* for people; escaped */
     uint64_t since_ms;
     DeferredBatch *deferred, *last_deferred; /* see loop/deferred.h */
@@ -49,7 +47,6 @@ struct Session {
     /* services/ */
     IdMap calls;    /* unanswered calls made by this session: the caller's id -> Call */
     IdMap requests; /* calls that this session works on: the broker's id -> Call */
-    uint64_t last_request_id;
     struct Server *servers; /* utlist: one for each service that it serves */
     /* queues/ */
     IdMap pulls; /* the worker's id -> Pull */

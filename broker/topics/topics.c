@@ -43,6 +43,7 @@ int topics_new(Topics **ret, Broker *broker) {
         return -ENOMEM;
     topics->broker = broker;
     topics->generation = 1;
+    topics->last_reply = broker->first_id;
     room_open(broker, &topics->room, &room_ops);
     if (topic_tree_init(&topics->tree) < 0 || topic_tree_init(&topics->names) < 0) {
         topics_free(topics);

@@ -168,6 +168,7 @@ int ferry_work(ferry_client *client, const char *queue, const ferry_work_options
  * @return 0, or
  *   -EINVAL     the job is settled already or a copy, or an argument is invalid;
  *   -EMSGSIZE   body is larger than max_body: the job is not settled yet;
+ *   -ESTALE     the job was lost (see ferry_job_lost()): this did nothing, and the job is gone;
  *   -ECANCELED  the client is closed: the job is gone, and the broker redelivers it;
  *   -ENOMEM     out of memory: the job is not settled yet.
  */
@@ -189,12 +190,20 @@ ferry_job *ferry_job_defer(ferry_job *job);
  * Extends the lease of a job: it now ends ms milliseconds from now. Only queues with a time limit
  * have leases.
  *
+ * It leaves at once, also inside a handler that computes.
+ *
  * @return 0, or
  *   -EINVAL     ms is 0, or the job is settled;
+ *   -ESTALE     the job was lost: stop working on it;
  *   -ECANCELED  the client is closed;
  *   -ENOMEM     out of memory.
  */
 int ferry_job_extend(ferry_job *job, uint64_t ms);
+
+/* True: the broker has taken the job back, because its time limit has passed or because the client
+ * was away for too long. Another worker may have it: stop, settling it does nothing. Also true when
+ * the job is settled or the client is closed. Reads the socket, at most once a millisecond. */
+bool ferry_job_lost(ferry_job *job);
 
 /* The value of a header, lent until the job is settled; NULL: no header has this name. */
 const char *ferry_job_header(const ferry_job *job, const char *name);

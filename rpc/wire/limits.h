@@ -23,5 +23,6 @@ enum {
     WIRE_TEXT_MAX = 1024,            /* reasons */
     WIRE_CREDIT = 2 * 1024 * 1024,   /* bytes granted to begin with */
     WIRE_STREAM_CREDIT = 256 * 1024, /* bytes of ITEMs granted to begin with, each way */
-    WIRE_TOKEN = 16,                 /* bytes of client ids and session tokens */
+    WIRE_TOKEN = 16,                 /* bytes of the ids of clients and brokers */
+    WIRE_HELD_MAX = 32768,           /* jobs that HELLO lists as held */
 };

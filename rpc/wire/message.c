@@ -63,21 +63,20 @@ typedef struct OpInfo {
 static const OpInfo ops[] = {
     [OP_HELLO] = {"HELLO",
                   PART(hello),
-                  9,
+                  7,
                   3,
                   0,
                   0,
-                  {U(hello, version_min), U(hello, version_max), B(hello, client), B(hello, token),
-                   U(hello, bytes), U(hello, features), U(hello, floor), V(hello, held),
-                   S(hello, text)}},
+                  {U(hello, version_min), U(hello, version_max), B(hello, client), U(hello, bytes),
+                   U(hello, floor), V(hello, held), S(hello, text)}},
     [OP_WELCOME] = {"WELCOME",
                     PART(welcome),
-                    7,
-                    5,
+                    6,
+                    4,
                     0,
                     0,
-                    {U(welcome, version), B(welcome, token), B(welcome, broker), U(welcome, epoch),
-                     U(welcome, bytes), U(welcome, flags), V(welcome, limits)}},
+                    {U(welcome, version), B(welcome, broker), U(welcome, epoch), U(welcome, bytes),
+                     V(welcome, limits), V(welcome, held)}},
     [OP_PING] = {"PING", NO_PART, 1, 0, 0, 0, {ID}},
     [OP_PONG] = {"PONG", NO_PART, 1, 0, 0, 0, {ID}},
     [OP_CREDIT] = {"CREDIT", PART(credit), 1, 1, 0, 0, {U(credit, bytes)}},
@@ -86,7 +85,7 @@ static const OpInfo ops[] = {
     [OP_BYE] = {"BYE", PART(bye), 1, 0, 0, 0, {S(bye, text)}},
     [OP_FAULT] = {"FAULT", PART(fault), 1, 1, 0, 0, {FIELD(FIELD_VALUE, fault.map, "error")}},
 
-    [OP_OK] = {"OK", PART(ok), 3, 1, 1, 2, {ID, BODY, U(ok, seq)}},
+    [OP_OK] = {"OK", PART(ok), 4, 1, 1, 2, {ID, BODY, U(ok, seq), U(ok, outcome)}},
     [OP_ERROR] = {"ERROR", PART(error), 2, 2, 0, 0, {ID, FIELD(FIELD_VALUE, error.map, "error")}},
 
     [OP_SERVE] = {"SERVE",
@@ -174,6 +173,7 @@ static const OpInfo ops[] = {
                     7,
                     {ID, U(settle, job), U(settle, attempt), NAME("queue"), OPTIONS(settle),
                      HEADERS, BODY}},
+    [OP_LOST] = {"LOST", PART(lost), 2, 2, 0, 0, {U(lost, job), U(lost, attempt)}},
 };
 /* clang-format on */
 

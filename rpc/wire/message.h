@@ -43,6 +43,7 @@ typedef enum Op {
     OP_RELEASE,
     OP_EXTEND,
     OP_FORWARD,
+    OP_LOST,
     OP_SKIPPED_FROM = 128, /* unknown ops from here on are skipped, others are a FAULT */
 } Op;
 
@@ -55,7 +56,13 @@ enum {
     PUBLISH_RETAIN = 1,  /* becomes the topic's retained value */
     PUBLISH_GATHER = 2,  /* collect ANSWERs for window_ms */
     PUSH_AGAIN = 1,      /* sent before, in an earlier session: it may be stored already */
-    WELCOME_RESUMED = 1, /* the session of HELLO's token goes on */
+};
+
+/* The outcome of a PUSH, in its OK. */
+enum {
+    PUSH_STORED = 0,
+    PUSH_STORED_BEFORE = 1, /* the same push was stored when it was sent before */
+    PUSH_DUPLICATE = 2,     /* the queue remembers another job with this key */
 };
 
 #define GAP_UNKNOWN UINT64_MAX
@@ -93,15 +100,16 @@ typedef struct Message {
     Span passed;
     MESSAGE_PARTS {
         struct {
-            uint64_t version_min, version_max, bytes, features, floor;
-            Span client, token;
+            uint64_t version_min, version_max, bytes, floor;
+            Span client;
             Span held; /* MessagePack: a list of [job, attempt] */
             Span text; /* the name of the peer, for people */
         } hello;
         struct {
-            uint64_t version, epoch, bytes, flags;
-            Span token, broker;
+            uint64_t version, epoch, bytes;
+            Span broker;
             Span limits; /* MessagePack: a map */
+            Span held;   /* MessagePack: the accepted ones of HELLO's list */
         } welcome;
         struct {
             uint64_t bytes;
@@ -116,7 +124,7 @@ typedef struct Message {
             Span map; /* MessagePack: type, message and more */
         } fault, error;
         struct {
-            uint64_t seq;
+            uint64_t seq, outcome;
         } ok;
         struct {
             uint64_t slots;
@@ -162,6 +170,9 @@ typedef struct Message {
         struct {
             uint64_t pull, job, attempt;
         } job;
+        struct {
+            uint64_t job, attempt;
+        } lost;
         struct { /* ACK, RETRY, REJECT, RELEASE, EXTEND, FORWARD */
             uint64_t job, attempt;
             uint64_t delay_ms; /* RETRY, EXTEND */

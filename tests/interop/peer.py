@@ -28,7 +28,7 @@ class Peer:
         self.ids, self.answers, self.inbox = itertools.count(1), {}, []
         self.credit, self.handled, self.limits = 0, 0, None
         self.services, self.subscriptions, self.pulls = {}, {}, {}
-        self._control([HELLO, 1, 1, os.urandom(16), None, GRANT, 0, 0, [], name])
+        self._control([HELLO, 1, 1, os.urandom(16), GRANT, 0, None, name])
         self._until(lambda: self.limits is not None)
 
     def _control(self, message):
@@ -65,7 +65,7 @@ class Peer:
 
     def _take(self, op, *fields):
         if op == WELCOME:
-            self.limits, self.credit = fields[6], fields[4]
+            self.limits, self.credit = fields[4], fields[3]
         elif op == PING:
             self._control([PONG, *fields[:1]])
         elif op == CREDIT:

@@ -428,7 +428,8 @@ void calls_cancel(ferry_client *client) {
     }
 }
 
-static void calls_up(Core *core) {
+static void calls_up(Core *core, const Message *welcome) {
+    (void)welcome;
     for (ferry_client *handle = &core->main; handle; handle = handle->next) {
         PendingCall *next;
 

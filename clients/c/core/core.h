@@ -64,7 +64,7 @@ typedef struct Part {
     void (*free)(Core *core);
 
     /* A session begins. Called also while a closed client waits for its last messages to leave. */
-    void (*up)(Core *core);
+    void (*up)(Core *core, const Message *welcome);
     /* was_up: the session has ended. Otherwise an attempt to connect failed. */
     void (*down)(Core *core, const ferry_error *reason, bool was_up);
     /* Adds fields to HELLO; buffer holds them until HELLO is written. */
@@ -185,7 +185,7 @@ struct Core {
     Flow *full_flows;    /* streams, of calls and requests, that wait for room in the outbox */
     Delivery *in_flight; /* jobs that are delivered and not settled */
     unsigned n_jobs;     /* number of deferred jobs */
-    uint64_t looked_ms;  /* when ferry_request_cancelled() last read the socket */
+    uint64_t looked_ms;  /* the last core_look() */
     bool ran_long;       /* a handler ran long: read cancellations before the next one */
 
     PushLog *pushes;

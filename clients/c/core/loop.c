@@ -267,6 +267,15 @@ void core_poll(Core *core) {
     settle(core);
 }
 
+void core_look(Core *core) {
+    uint64_t now_ms = clock_ms();
+
+    if (now_ms == core->looked_ms)
+        return;
+    core->looked_ms = now_ms;
+    core_poll(core);
+}
+
 /* ---- turns ---- */
 
 /* Callbacks may run until core_leave(). */

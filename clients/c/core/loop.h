@@ -19,6 +19,9 @@ int core_wait(Core *core, const bool *done, uint64_t until_ms);
  * callback. */
 void core_poll(Core *core);
 
+/* core_poll(), at most once a millisecond: for callbacks that ask often. */
+void core_look(Core *core);
+
 /* Makes the client's descriptor readable, so that the program's loop calls ferry_process(). */
 void core_raise(Core *core);
 

@@ -209,7 +209,7 @@ void registration_leave(Core *core, Registration *registration) {
 
 /* ---- sessions ---- */
 
-static void registrations_up(Core *core) {
+static void announce_all(Core *core) {
     for (Registration *r = core->registrations; r; r = r->next) {
         timer_disarm(&core->timers, &r->retry);
         if (r->state != REGISTRATION_OFF || (core->has_run && r->kind->stops))
@@ -217,6 +217,11 @@ static void registrations_up(Core *core) {
         if (ask(core, r) < 0)
             timer_arm(&core->timers, &r->retry, clock_ms() + RETRY_MS, on_retry);
     }
+}
+
+static void registrations_up(Core *core, const Message *welcome) {
+    (void)welcome;
+    announce_all(core);
 }
 
 static void registrations_down(Core *core, const ferry_error *reason, bool was_up) {
@@ -308,7 +313,7 @@ void registrations_resume(Core *core) {
         return;
     core->has_run = false;
     if (core->is_up)
-        registrations_up(core);
+        announce_all(core);
 }
 
 bool registrations_are_off(const Core *core) {

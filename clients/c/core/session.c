@@ -224,23 +224,42 @@ void unsent_pump(Core *core) {
     }
 }
 
-/* Drops unsent answers to requests of the ended session. Settlements of jobs remain valid. */
-static void unsent_forget_answers(Core *core) {
-    Record *kept = NULL, **end = &kept, *record;
+typedef bool (*RecordTest)(const Record *record, const void *ctx);
 
-    core->last_unsent = NULL;
-    for (Record *next = core->unsent; (record = next);) {
+/* Frees the records of a list that do not stay. Returns the size of the others. */
+static size_t records_keep(Record **first, Record **last, RecordTest stays, const void *ctx) {
+    Record *kept = NULL, **end = &kept, *record;
+    size_t bytes = 0;
+
+    *last = NULL;
+    for (Record *next = *first; (record = next);) {
         next = record->next;
         record->next = NULL;
-        if (!is_settlement(record->op)) {
+        if (!stays(record, ctx)) {
             record_free(record);
             continue;
         }
         *end = record;
         end = &record->next;
-        core->last_unsent = record;
+        *last = record;
+        bytes += record_size(record);
     }
-    core->unsent = kept;
+    *first = kept;
+    return bytes;
+}
+
+void deferred_keep(Core *core, RecordTest stays, const void *ctx) {
+    core->deferred_bytes = records_keep(&core->deferred, &core->last_deferred, stays, ctx);
+}
+
+void unsent_keep(Core *core, RecordTest stays, const void *ctx) {
+    records_keep(&core->unsent, &core->last_unsent, stays, ctx);
+}
+
+/* Answers to requests of the ended session are dropped. Settlements of jobs remain valid. */
+static bool outlives_session(const Record *record, const void *ctx) {
+    (void)ctx;
+    return is_settlement(record->op);
 }
 
 /* ---- sessions ---- */
@@ -261,38 +280,26 @@ int session_await(Core *core, uint64_t until_ms, ferry_error *reterr) {
     return core->is_up ? 0 : session_missing(core, reterr);
 }
 
-/* Drops deferred messages of the ended session: the next session may use the same ids. */
-static void deferred_forget_session(Core *core) {
-    Record *kept = NULL, **end = &kept, *record;
+static bool is_not_request(const Record *record, const void *ctx) {
+    (void)ctx;
+    return record->op != OP_CALL && record->op != OP_END && !(record->id & STREAM_ID);
+}
 
-    core->last_deferred = NULL;
-    core->deferred_bytes = 0;
-    for (Record *next = core->deferred; (record = next);) {
-        next = record->next;
-        record->next = NULL;
-        if (record->op == OP_CALL || record->op == OP_END || (record->id & STREAM_ID)) {
-            record_free(record);
-            continue;
-        }
-        *end = record;
-        end = &record->next;
-        core->last_deferred = record;
-        core->deferred_bytes += record_size(record);
-    }
-    core->deferred = kept;
+/* Drops the deferred requests of the ended session: nobody waits for their answers. */
+static void deferred_forget_session(Core *core) {
+    deferred_keep(core, is_not_request, NULL);
     id_map_deinit(&core->cancelled);
 }
 
-static void on_up(bool resumed, void *ctx) {
+static void on_up(const Message *welcome, void *ctx) {
     Core *core = ctx;
 
-    (void)resumed;
     core->is_up = true;
     core->session++;
     /* Do this even while the client is being closed: ferry_close() waits for unsent messages. */
     for (size_t i = 0; i < core->n_parts; i++)
         if (core->parts[i]->up)
-            core->parts[i]->up(core);
+            core->parts[i]->up(core, welcome);
     if (!core->closed)
         event_note(core, FERRY_EVENT_UP, NULL);
 }
@@ -313,7 +320,7 @@ static void on_down(bool was_up, const ferry_error *error, void *ctx) {
     if (was_up) {
         core->down_since_ms = clock_ms();
         deferred_forget_session(core);
-        unsent_forget_answers(core);
+        unsent_keep(core, outlives_session, NULL);
         awaits_down(core);
     }
     event_note(core, was_up ? FERRY_EVENT_DOWN : FERRY_EVENT_RETRY, error);

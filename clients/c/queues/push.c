@@ -296,7 +296,8 @@ static void pump(Core *core) {
     }
 }
 
-static void up(Core *core) {
+static void up(Core *core, const Message *welcome) {
+    (void)welcome;
     core->pushes->unsent = core->pushes->first;
     pump(core);
 }

@@ -23,6 +23,8 @@ typedef struct Worker {
     char queue[NAME_MAX_LEN + 1];
 } Worker;
 
+enum { LONG_MS = 20 }; /* after so long, a job may have been lost */
+
 static_assert(offsetof(Delivery, job) == sizeof(BlockHeader), "a job follows its header");
 
 static Delivery *job_of(const ferry_job *job) {
@@ -135,8 +137,9 @@ static Delivery *job_new(Core *core, const Worker *worker, const Message *messag
     job->headers = message->headers;
     job->text = NULL;
     job->copy = NULL;
-    job->deferred = job->settled = false;
+    job->deferred = job->settled = job->lost = false;
     job->in_handler = true;
+    job->began_ms = core->now_ms;
     memcpy(job->queue, worker->queue, worker->queue_len + 1);
     job->job.queue = job->queue;
     job->job.id = write_number(job->id + sizeof(job->id), message->job.job);
@@ -185,6 +188,24 @@ static void on_job(Core *core, const Message *message, const void *block, bool l
 
 /* ---- settling ---- */
 
+/* After a long handler, LOST may have arrived and not been read. */
+static bool is_lost(Delivery *job) {
+    Core *core = job->core;
+
+    if (!job->lost && core->is_up && clock_about_ms() > job->began_ms + LONG_MS)
+        core_look(core);
+    return job->lost;
+}
+
+bool ferry_job_lost(ferry_job *job) {
+    Delivery *mine = job ? job_of(job) : NULL;
+
+    if (!mine || !mine->core || mine->settled || mine->core->closed)
+        return true;
+    core_look(mine->core);
+    return mine->lost;
+}
+
 static int settle(ferry_job *public_job, Lane lane, Message *message, const void *block) {
     Delivery *job = public_job ? job_of(public_job) : NULL;
     Core *core;
@@ -195,8 +216,13 @@ static int settle(ferry_job *public_job, Lane lane, Message *message, const void
     core = job->core;
     message->settle.job = job->number;
     message->settle.attempt = job->attempt;
-    r = core->link ? core_send(core, lane, message, block) : -ECANCELED;
-    if (r < 0 && core->link)
+    if (!core->link)
+        r = -ECANCELED;
+    else if (is_lost(job))
+        r = -ESTALE;
+    else
+        r = core_send(core, lane, message, block);
+    if (r < 0 && r != -ESTALE && core->link)
         return r;
     job->settled = true;
     let_go(core, job);
@@ -257,17 +283,25 @@ int ferry_job_forward(ferry_job *job, const char *queue, ferry_bytes body,
 
 int ferry_job_extend(ferry_job *job, uint64_t ms) {
     Delivery *mine = job ? job_of(job) : NULL;
+    int r;
 
     if (!mine || mine->settled || ms == 0)
         return -EINVAL;
     if (!mine->core->link)
         return -ECANCELED;
-    return core_send(mine->core, LANE_CALLS,
-                     &(Message){.op = OP_EXTEND,
-                                .settle.job = mine->number,
-                                .settle.attempt = mine->attempt,
-                                .settle.delay_ms = ms},
-                     NULL);
+    if (ferry_job_lost(job))
+        return -ESTALE;
+    r = core_send(mine->core, LANE_CALLS,
+                  &(Message){.op = OP_EXTEND,
+                             .settle.job = mine->number,
+                             .settle.attempt = mine->attempt,
+                             .settle.delay_ms = ms},
+                  NULL);
+    /* The handler may compute for longer than the lease lasts, so this does not wait for its end.
+     */
+    if (r == 0)
+        link_flush(mine->core->link);
+    return r;
 }
 
 ferry_job *ferry_job_defer(ferry_job *job) {
@@ -324,42 +358,128 @@ static bool is_settlement(unsigned op) {
     return op >= OP_ACK && op <= OP_FORWARD && op != OP_EXTEND;
 }
 
-static uint32_t held_of(const Record *records, Buffer *to, bool settlements) {
-    uint32_t n = 0;
+/* HELLO's list of the jobs that this client holds: at most WIRE_HELD_MAX, so that it fits. */
+typedef struct Held {
+    Buffer *list; /* NULL: only counts */
+    uint32_t n;
+} Held;
 
+static void add_held(Held *held, uint64_t job, uint64_t attempt) {
+    if (held->n == WIRE_HELD_MAX)
+        return;
+    held->n++;
+    if (!held->list)
+        return;
+    write_array(held->list, 2);
+    write_uint(held->list, job);
+    write_uint(held->list, attempt);
+}
+
+static void add_records(Held *held, const Record *records) {
     for (const Record *record = records; record; record = record->next) {
         Message message;
 
-        if (settlements ? !is_settlement(record->op) : record->op != OP_JOB)
+        if (record->op != OP_JOB && !is_settlement(record->op))
             continue;
         record_read(record, &message);
-        if (to) {
-            write_array(to, 2);
-            write_uint(to, message.job.job);
-            write_uint(to, message.job.attempt);
-        }
-        n++;
+        if (record->op == OP_JOB)
+            add_held(held, message.job.job, message.job.attempt);
+        else
+            add_held(held, message.settle.job, message.settle.attempt);
     }
-    return n;
+}
+
+static void add_all(Held *held, const Core *core) {
+    add_records(held, core->unsent);
+    for (const Delivery *job = core->in_flight; job; job = job->next)
+        if (!job->lost)
+            add_held(held, job->number, job->attempt);
+    add_records(held, core->deferred);
 }
 
 static void hello(Core *core, Message *message, Buffer *to) {
-    uint32_t n = held_of(core->deferred, NULL, false) + held_of(core->unsent, NULL, true);
+    Held counted = {0}, written = {.list = to};
 
-    for (const Delivery *job = core->in_flight; job; job = job->next)
-        n++;
-    if (n == 0)
+    add_all(&counted, core);
+    if (counted.n == 0)
         return;
-    write_array(to, n);
-    held_of(core->deferred, to, false);
-    held_of(core->unsent, to, true);
-    for (const Delivery *job = core->in_flight; job; job = job->next) {
-        write_array(to, 2);
-        write_uint(to, job->number);
-        write_uint(to, job->attempt);
-    }
-    if (!to->failed && to->len > 0)
+    write_array(to, counted.n);
+    add_all(&written, core);
+    if (!to->failed)
         message->hello.held = span_of(to->data, to->len);
+}
+
+/* ---- lost jobs ---- */
+
+static bool is_job_of(const Message *message, uint64_t job, uint64_t attempt) {
+    return message->job.job == job && message->job.attempt == attempt;
+}
+
+static bool is_not_lost_job(const Record *record, const void *ctx) {
+    const Message *lost = ctx;
+    Message message;
+
+    if (record->op != OP_JOB)
+        return true;
+    record_read(record, &message);
+    return !is_job_of(&message, lost->lost.job, lost->lost.attempt);
+}
+
+/* The broker has taken the job back: its time limit has passed, for example. */
+static void on_lost(Core *core, const Message *message, const void *block, bool later) {
+    (void)block, (void)later;
+    for (Delivery *job = core->in_flight; job; job = job->next)
+        if (job->number == message->lost.job && job->attempt == message->lost.attempt)
+            job->lost = true;
+    deferred_keep(core, is_not_lost_job, message);
+}
+
+/* The jobs that WELCOME lists: this client still holds them. */
+static int read_accepted(Span list, IdMap *ret) {
+    Reader reader = reader_of(list.data, list.len);
+    uint32_t n = list.len > 0 ? reader_array(&reader) : 0;
+
+    for (; n > 0 && !reader.problem; n--) {
+        uint32_t n_fields = reader_array(&reader);
+        uint64_t job = n_fields >= 2 ? reader_uint(&reader) : 0;
+        uint64_t attempt = n_fields >= 2 ? reader_uint(&reader) : 0;
+
+        if (n_fields != 2 || reader.problem)
+            break;
+        if (id_map_put(ret, job, (void *)(uintptr_t)attempt) == -ENOMEM)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static bool is_accepted(const IdMap *accepted, uint64_t job, uint64_t attempt) {
+    return accepted->n > 0 && (uintptr_t)id_map_get(accepted, job) == attempt;
+}
+
+static bool is_still_ours(const Record *record, const void *ctx) {
+    Message message;
+
+    if (record->op != OP_JOB && !is_settlement(record->op))
+        return true;
+    record_read(record, &message);
+    return record->op == OP_JOB
+               ? is_accepted(ctx, message.job.job, message.job.attempt)
+               : is_accepted(ctx, message.settle.job, message.settle.attempt);
+}
+
+/* Another worker may have the jobs that WELCOME does not list, or the broker has lost them when it
+ * was restarted. */
+static void up(Core *core, const Message *welcome) {
+    IdMap accepted = {0};
+
+    /* Without memory for the list, settlements of lost jobs are sent, and refused. */
+    if (read_accepted(welcome->welcome.held, &accepted) == 0) {
+        for (Delivery *job = core->in_flight; job; job = job->next)
+            job->lost = !is_accepted(&accepted, job->number, job->attempt);
+        deferred_keep(core, is_still_ours, &accepted);
+        unsent_keep(core, is_still_ours, &accepted);
+    }
+    id_map_deinit(&accepted);
 }
 
 /* ---- workers ---- */
@@ -437,6 +557,7 @@ int ferry_work(ferry_client *client, const char *queue, const ferry_work_options
 }
 
 const Part jobs_part = {
+    .up = up,
     .hello = hello,
-    .receivers = (const struct Receiver[]){{OP_JOB, on_job}, {0, NULL}},
+    .receivers = (const struct Receiver[]){{OP_JOB, on_job}, {OP_LOST, on_lost}, {0, NULL}},
 };

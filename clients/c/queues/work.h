@@ -16,10 +16,12 @@ struct Delivery {
     Core *core;                /* NULL: a copy that the program kept */
     Delivery *next, *previous; /* in the list of jobs in flight */
     uint64_t number, attempt;
+    uint64_t began_ms;
     Span headers;
     HeaderText *text;
     void *copy; /* of the borrowed bytes, when deferred */
     bool deferred, settled, in_handler;
+    bool lost; /* the broker has taken it back: a settlement would be refused */
     char id[24];
     char queue[NAME_MAX_LEN + 1];
 };

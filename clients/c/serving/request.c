@@ -371,7 +371,6 @@ const char *ferry_request_header_after(const ferry_request *request, const char 
 
 bool ferry_request_cancelled(ferry_request *request) {
     Request *mine = request ? request_of(request) : NULL;
-    uint64_t now_ms;
     Core *core;
 
     if (!mine || !mine->core)
@@ -379,12 +378,8 @@ bool ferry_request_cancelled(ferry_request *request) {
     core = mine->core;
     if (mine->cancelled || core->closed)
         return true;
-    now_ms = clock_ms();
-    if (now_ms != core->looked_ms) {
-        core->looked_ms = now_ms;
-        core_poll(core);
-    }
-    return mine->cancelled || (!mine->flow && now_ms >= mine->deadline_ms);
+    core_look(core);
+    return mine->cancelled || (!mine->flow && clock_ms() >= mine->deadline_ms);
 }
 
 /* ---- the session ---- */

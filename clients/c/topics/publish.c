@@ -35,7 +35,8 @@ static int before_connect_put(Core *core, const Message *message, const void *bl
     return 0;
 }
 
-void before_connect_up(Core *core) {
+void before_connect_up(Core *core, const Message *welcome) {
+    (void)welcome;
     while (core->before_connect) {
         Record *record = core->before_connect;
         Message message;

@@ -10,7 +10,7 @@
 extern const Part topics_part;
 
 /* The publishes that wait for the connection: sends them; frees them unsent. */
-void before_connect_up(Core *core);
+void before_connect_up(Core *core, const Message *welcome);
 void before_connect_free(Core *core);
 
 /* Calls fn with a borrowed message. reply: 0 unless the message is a question. */

@@ -34,8 +34,8 @@ struct Link {
     unsigned next_address;  /* index of the next address to try */
     Outbox out;
     Inbox in;
-    uint8_t client[WIRE_TOKEN], token[WIRE_TOKEN];
-    bool has_token, hello_sent, hold_credit;
+    uint8_t client[WIRE_TOKEN];
+    bool hello_sent, hold_credit;
     bool found_nothing; /* the last wait: the transport's descriptors reported no event */
     uint64_t max_body;
     uint64_t attempt_ends_ms; /* without WELCOME by then, the attempt has failed */

@@ -188,7 +188,6 @@ static void send_hello(Link *link) {
         .hello.version_min = WIRE_PROTOCOL,
         .hello.version_max = WIRE_PROTOCOL,
         .hello.client = span_of(link->client, WIRE_TOKEN),
-        .hello.token = link->has_token ? span_of(link->token, WIRE_TOKEN) : (Span){NULL, 0},
         .hello.bytes = WIRE_CREDIT,
         .hello.text = span_text(link->name),
     };

@@ -25,7 +25,7 @@ typedef struct LinkHandlers {
      * its body, or NULL. */
     void (*on_message)(const Message *message, const void *block, void *ctx);
     /* A session has begun: register again with the broker (serve, subscribe, pull, push). */
-    void (*on_up)(bool resumed, void *ctx);
+    void (*on_up)(const Message *welcome, void *ctx);
     /* The session has ended, or an attempt to begin one has failed. The link tries again by
      * itself. */
     void (*on_down)(bool was_up, const ferry_error *error, void *ctx);

@@ -16,7 +16,7 @@ static void welcome(Link *link, const Message *message) {
     Reader limits = pairs_of(message->welcome.limits, &left);
     Span key;
 
-    if (link->state == LINK_UP || !link->hello_sent || message->welcome.token.len != WIRE_TOKEN) {
+    if (link->state == LINK_UP || !link->hello_sent || message->welcome.broker.len != WIRE_TOKEN) {
         link_lost(link, "ferry.Protocol", "%s sent a WELCOME that was not due", link->url);
         return;
     }
@@ -28,14 +28,12 @@ static void welcome(Link *link, const Message *message) {
     }
     /* Bodies to this client have the same limit as bodies from it. */
     link->in.max_body = link->max_body;
-    memcpy(link->token, message->welcome.token.data, WIRE_TOKEN);
-    link->has_token = true;
     link->out.credit =
         (int64_t)(message->welcome.bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->welcome.bytes);
     link->state = LINK_UP;
     link->backoff_ms = 0;
     ferry_error_clear(&link->problem);
-    link->handlers.on_up((message->welcome.flags & WELCOME_RESUMED) != 0, link->handlers.ctx);
+    link->handlers.on_up(message, link->handlers.ctx);
 }
 
 static void faulted(Link *link, const Message *message) {

@@ -244,6 +244,8 @@ static void bye_gives_back_at_once(void) {
 static void a_client_that_comes_back_keeps_what_it_lists(void) {
     /* [[1, 1], [2, 9], [77, 1]]: held, wrong attempt, unknown */
     static const uint8_t held[] = {0x93, 0x92, 1, 1, 0x92, 2, 9, 0x92, 77, 1};
+    static const uint8_t kept[] = {0x91, 0x92, 1, 1};
+    CLEANUP(buffer_deinit) Buffer answer = {0};
     Session *worker;
 
     setup();
@@ -254,7 +256,9 @@ static void a_client_that_comes_back_keeps_what_it_lists(void) {
     end_session(worker);
     wait_ms(400);
     worker = fake_connect(&broker, 'w');
-    queues_held(queues, worker->client, span_of(held, sizeof(held)));
+    queues_held(queues, worker->client, span_of(held, sizeof(held)), &answer);
+    CU_ASSERT_EQUAL_FATAL(answer.len, sizeof(kept));
+    CU_ASSERT_EQUAL(memcmp(answer.data, kept, sizeof(kept)), 0);
     wait_ms(200);
     CU_ASSERT_EQUAL(count_of("q", "held"), 1);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
@@ -276,6 +280,7 @@ static void held_that_is_nonsense_changes_nothing(void) {
         {0x05}, {0x91, 0x05}, {0x91, 0x92, 1}, {0x91, 0x91, 1}, {0xC1}, {0x91, 0x92, 0xA1, 'x', 1},
     };
     Session *worker;
+    Buffer answer = {0};
 
     setup();
     worker = fake_connect(&broker, 'w');
@@ -284,8 +289,9 @@ static void held_that_is_nonsense_changes_nothing(void) {
     end_session(worker);
     worker = fake_connect(&broker, 'w');
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-        queues_held(queues, worker->client, span_of(bad[i], sizeof(bad[i])));
-    queues_held(queues, worker->client, (Span){NULL, 0});
+        queues_held(queues, worker->client, span_of(bad[i], sizeof(bad[i])), &answer);
+    queues_held(queues, worker->client, (Span){NULL, 0}, &answer);
+    CU_ASSERT_EQUAL(answer.len, 0);
     wait_ms(500);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
     teardown();
@@ -339,6 +345,7 @@ static void a_time_limit_ends_the_lease_and_extend_prolongs_it(void) {
     wait_ms(49);
     expect_nothing(other);
     wait_ms(1);
+    expect_lost(worker, job, 1);
     expect_job(other, 1, "x", 2);
     ack(worker, 4, job, 1);
     expect_error(worker, 4, "ferry.LeaseLost");
@@ -348,7 +355,7 @@ static void a_time_limit_ends_the_lease_and_extend_prolongs_it(void) {
     teardown();
 }
 
-static void extend_takes_back_a_lease_that_ran_out(void) {
+static void a_lease_that_ran_out_is_lost_even_if_nobody_else_has_the_job(void) {
     Session *worker, *other;
     uint64_t job;
 
@@ -363,14 +370,15 @@ static void extend_takes_back_a_lease_that_ran_out(void) {
     queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .unpull.pull = 1});
     wait_ms(150);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
+    expect_lost(worker, job, 1);
     extend(worker, 2, job, 1, 100);
-    expect_ok(worker, 2);
+    expect_error(worker, 2, "ferry.LeaseLost");
+    ack(worker, 3, job, 1);
+    expect_error(worker, 3, "ferry.LeaseLost");
     pull(other, 1, "q", 1);
     expect_ok(other, 1);
-    expect_nothing(other);
-    ack(worker, 3, job, 1);
-    expect_ok(worker, 3);
-    CU_ASSERT_EQUAL(count_of("q", "held"), 0);
+    expect_job(other, 1, "x", 2);
+    CU_ASSERT_EQUAL(count_of("q", "held"), 1);
     teardown();
 }
 
@@ -447,7 +455,7 @@ int main(void) {
         TEST(held_that_is_nonsense_changes_nothing),
         TEST(a_late_ack_counts_until_the_job_is_delivered_again),
         TEST(a_time_limit_ends_the_lease_and_extend_prolongs_it),
-        TEST(extend_takes_back_a_lease_that_ran_out),
+        TEST(a_lease_that_ran_out_is_lost_even_if_nobody_else_has_the_job),
         TEST(without_a_time_limit_a_lease_lasts),
         TEST(a_poisonous_job_does_not_take_its_neighbours_along),
         TESTS_END,

@@ -206,7 +206,7 @@ static void do_pull(int client) {
 }
 
 static void do_connect(int client) {
-    Buffer held = {0};
+    Buffer held = {0}, kept = {0};
     uint32_t n = 0;
 
     sessions[client] = fake_connect(&broker, (uint8_t)('a' + client));
@@ -228,8 +228,9 @@ static void do_connect(int client) {
             write_uint(&held, job->attempt + 1);
         }
     }
-    queues_held(queues, sessions[client]->client, span_of(held.data, held.len));
+    queues_held(queues, sessions[client]->client, span_of(held.data, held.len), &kept);
     buffer_deinit(&held);
+    buffer_deinit(&kept);
     do_pull(client);
 }
 

@@ -611,7 +611,12 @@ static void jobs_come_back_as_they_were(void) {
     CU_ASSERT_EQUAL(queues_restore_key(queues, span_text("disk.q"), (Span){NULL, 0}, 9), -EINVAL);
     CU_ASSERT_EQUAL(slow.n, 0);
 
-    queues_held(queues, s->client, span_of(held, sizeof(held)));
+    {
+        CLEANUP(buffer_deinit) Buffer kept = {0};
+
+        queues_held(queues, s->client, span_of(held, sizeof(held)), &kept);
+        CU_ASSERT_TRUE(kept.len > 0);
+    }
     push(s, 1, "disk.q", "x", "key", "k", NULL);
     CU_ASSERT_EQUAL(expect_ok(s, 1), 0);
     wait_ms(1999);

@@ -132,6 +132,15 @@ static inline uint64_t expect_job(Session *session, uint64_t pull_id, const char
     return sent->message.job.job;
 }
 
+static inline void expect_lost(Session *session, uint64_t job, uint64_t attempt) {
+    const FakeSent *sent = fake_take(session);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
+    CU_ASSERT_EQUAL(sent->message.op, OP_LOST);
+    CU_ASSERT_EQUAL(sent->message.lost.job, job);
+    CU_ASSERT_EQUAL(sent->message.lost.attempt, attempt);
+}
+
 static inline void expect_nothing(Session *session) {
     CU_ASSERT_EQUAL(fake_n_sent(session), 0);
     fake_drop(session);

@@ -48,7 +48,6 @@ static void welcome(MiniBroker *broker, Peer *peer, const Message *hello) {
         peer, LANE_CONTROL,
         &(Message){.op = OP_WELCOME,
                    .welcome.version = 1,
-                   .welcome.token = span_of(token, WIRE_TOKEN),
                    .welcome.broker = span_of(token, WIRE_TOKEN),
                    .welcome.bytes = broker->welcome_bytes ? broker->welcome_bytes : WIRE_CREDIT},
         NULL);
@@ -124,8 +123,8 @@ static void on_message(const Message *message, const void *block, void *ctx) {
         client->n_wrong += message->body.data[i] != (uint8_t)message->id;
 }
 
-static void on_up(bool resumed, void *ctx) {
-    (void)resumed;
+static void on_up(const Message *welcome, void *ctx) {
+    (void)welcome;
     ((MiniClient *)ctx)->n_up++;
 }
 

@@ -57,10 +57,8 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
         m->hello.version_min = some_number(dice);
         m->hello.version_max = some_number(dice);
         m->hello.bytes = some_number(dice);
-        m->hello.features = some_number(dice);
         m->hello.floor = some_number(dice);
         m->hello.client = some_span(dice);
-        m->hello.token = some_span(dice);
         m->hello.held = some_map(dice, buffer, false);
         m->hello.text = some_span(dice);
         break;
@@ -68,10 +66,9 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
         m->welcome.version = some_number(dice);
         m->welcome.epoch = some_number(dice);
         m->welcome.bytes = some_number(dice);
-        m->welcome.flags = some_number(dice);
-        m->welcome.token = some_span(dice);
         m->welcome.broker = some_span(dice);
         m->welcome.limits = some_map(dice, buffer, false);
+        m->welcome.held = some_map(dice, buffer, false);
         break;
     case OP_CREDIT:
         m->credit.bytes = some_number(dice);
@@ -90,6 +87,7 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
         break;
     case OP_OK:
         m->ok.seq = some_number(dice);
+        m->ok.outcome = some_number(dice);
         break;
     case OP_SERVE:
         m->serve.slots = some_number(dice);
@@ -142,6 +140,10 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
         m->job.pull = some_number(dice);
         m->job.job = some_number(dice);
         m->job.attempt = some_number(dice);
+        break;
+    case OP_LOST:
+        m->lost.job = some_number(dice);
+        m->lost.attempt = some_number(dice);
         break;
     case OP_ACK:
     case OP_RETRY:
