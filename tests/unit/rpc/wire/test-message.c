@@ -12,7 +12,7 @@ static const uint8_t ops[] = {
     OP_FAULT,  OP_OK,      OP_ERROR,   OP_SERVE,     OP_UNSERVE,     OP_CALL,    OP_ITEM,
     OP_END,    OP_MORE,    OP_CANCEL,  OP_SUBSCRIBE, OP_UNSUBSCRIBE, OP_PUBLISH, OP_MESSAGE,
     OP_ANSWER, OP_GAP,     OP_PUSH,    OP_PULL,      OP_UNPULL,      OP_JOB,     OP_ACK,
-    OP_RETRY,  OP_REJECT,  OP_RELEASE, OP_EXTEND,    OP_FORWARD};
+    OP_RETRY,  OP_REJECT,  OP_RELEASE, OP_EXTEND,    OP_FORWARD,     OP_LOST};
 
 enum { N_OPS = sizeof(ops) };
 
