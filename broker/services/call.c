@@ -36,6 +36,14 @@ static void forget_caller(Call *call) {
     call->parent = NULL;
 }
 
+void call_detach(Call *call) {
+    id_map_take(&call->caller->calls, call->caller_id);
+    call->caller = NULL;
+    if (call->parent)
+        DL_DELETE2(call->parent->children, call, child_prev, child_next);
+    call->parent = NULL;
+}
+
 void call_leave_server(Call *call) {
     Server *server = call->server;
 

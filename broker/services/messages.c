@@ -107,6 +107,12 @@ void services_call(Services *services, Session *session, const Message *message,
         return;
     }
     call_dispatch(call, message, block);
+    /* If the call still has its caller, it has not failed. */
+    if ((message->call.flags & CALL_ONEWAY) && message->id != 0 &&
+        id_map_get(&session->calls, message->id) == call) {
+        call_detach(call);
+        session_ok(session, LANE_CALLS, message->id, 0);
+    }
 }
 
 /* ---- answers ---- */
@@ -159,6 +165,14 @@ void services_answer(Services *services, Session *session, const Message *messag
         return;
     }
     caller = call->caller;
+    if (!caller && call_is_oneway(call)) {
+        method_ended(call->method, broker->now_us - call->started_us,
+                     failed ? error_type(message->error.map) : (Span){NULL, 0});
+        call->service->errors += failed;
+        broker->stats.answers++;
+        finish(call);
+        return;
+    }
     if (!caller) {
         session->n_dropped++;
         broker->stats.late_answers++;

@@ -142,6 +142,12 @@ static inline bool call_is_stream(const Call *call) {
     return (call->flags & (CALL_STREAM_IN | CALL_STREAM_OUT)) != 0;
 }
 
+/* The broker has taken the call, and nobody waits for its answer: it outlives its caller. */
+static inline bool call_is_oneway(const Call *call) {
+    return (call->flags & CALL_ONEWAY) != 0;
+}
+void call_detach(Call *call);
+
 /* Reports a message of this call to the taps that watch its service. */
 void call_tap(const Call *call, bool sent, Op op, const Session *session, uint64_t id, Span body);
 

@@ -22,7 +22,7 @@ Methods *services_own(Services *services) {
 /* The call loses its server: it moves to another one, or fails. */
 static void lose_server(Call *call) {
     call_leave_server(call);
-    if (!call->caller)
+    if (!call->caller && !call_is_oneway(call))
         call_free(call);
     else if (!call_move(call))
         call_fail(call, "ferry.ServerLost", "the server went away during the call");

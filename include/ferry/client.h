@@ -120,9 +120,11 @@ int ferry_with(ferry_client *client, const ferry_options *options, ferry_client 
  * Closes a client, or a handle of ferry_with().
  *
  * Callbacks that are still due run with -ECANCELED before it returns. Inside a callback, they run
- * and the connection ends after that callback has returned. Data that waits to be sent gets up to
- * one second to leave. Unsettled jobs return to their queues. Deferred requests and jobs must still
- * be answered or settled: those functions then return -ECANCELED and send nothing.
+ * and the connection ends after that callback has returned. Publishes, pushes and oneway calls that
+ * the broker does not have yet get up to one second to reach it, also while the connection is still
+ * being made; ferry_flush() waits longer, and reports failures. Unsettled jobs return to their
+ * queues. Deferred requests and jobs must still be answered or settled: those functions then return
+ * -ECANCELED and send nothing.
  *
  * @param client  NULL is allowed. In a child after fork() only the child's copy is freed.
  *

@@ -107,16 +107,16 @@ int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
 
 /**
  * Waits until all earlier pushes are confirmed or refused, and the broker has taken all earlier
- * publishes. Publishes that a lost connection took with it are not sent again.
+ * publishes and oneway calls. Publishes that a lost connection took with it are not sent again.
  *
  * @param reterr  Receives the error; may be NULL.
  *
- * @return 0; or the code of the first failed push without a callback since the last flush; or
- *   -ETIMEDOUT   some pushes are unconfirmed after the client's timeout; the client goes on trying;
- *   -ENOTCONN    something was published, and there is no connection within 5 s;
- *   -ECONNRESET  the connection was lost meanwhile, and perhaps published messages with it;
- *   -ECANCELED   client is closed;
- *   -ECHILD      client was opened before fork().
+ * @return 0; or the code of the first push without a callback, or oneway call, that failed since
+ * the last flush; or
+ *   -ETIMEDOUT   some of them are unconfirmed after the client's timeout; the client goes on
+ * trying; -ENOTCONN    something was published, and there is no connection within 5 s; -ECONNRESET
+ * the connection was lost meanwhile, and perhaps published messages with it; -ECANCELED   client is
+ * closed; -ECHILD      client was opened before fork().
  */
 int ferry_flush(ferry_client *client, ferry_error *reterr);
 

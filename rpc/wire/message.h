@@ -53,6 +53,9 @@ enum {
     CALL_STREAM_IN = 2,  /* the caller will send ITEMs, then END */
     CALL_STREAM_OUT = 4, /* the server may send ITEMs before its OK */
     CALL_FRESH = 8,      /* skip the cached result: compute it, and cache the new one */
+    CALL_ONEWAY = 16,    /* OK when the broker has taken the call, which outlives its caller */
+    CALL_WAIT = 32,      /* if no server offers the service, the call waits for one */
+    CALL_AGAIN = 64,     /* another attempt of a call whose server was lost */
     PUBLISH_RETAIN = 1,  /* becomes the topic's retained value */
     PUBLISH_GATHER = 2,  /* collect ANSWERs for window_ms */
     PUSH_AGAIN = 1,      /* sent before, in an earlier session: it may be stored already */

@@ -374,6 +374,59 @@ static void a_oneway_method_waits_for_nothing(void) {
     CU_ASSERT_STRING_EQUAL(server.note, "hello");
 }
 
+static int32_t count_notes(int32_t wanted) {
+    int32_t n = 0;
+
+    for (int i = 0; i < 10000 && n < wanted; i++)
+        if (typed_notes(client, &n, NULL) < 0)
+            break;
+    return n;
+}
+
+static void oneway_calls_outlive_the_client_that_made_them(void) {
+    ferry_client *other, *handle = NULL;
+    ferry_error error = FERRY_ERROR_INIT;
+
+    set_up();
+    other = connect_client(&broker);
+    for (int i = 0; i < 10; i++)
+        CU_ASSERT_EQUAL(typed_note(other, "flushed", NULL), 0);
+    CU_ASSERT_EQUAL(ferry_flush(other, &error), 0);
+    ferry_close(other);
+    CU_ASSERT_EQUAL(count_notes(10), 10);
+
+    other = connect_client(&broker);
+    for (int i = 0; i < 10; i++)
+        CU_ASSERT_EQUAL(typed_note(other, "closed", NULL), 0);
+    ferry_close(other);
+    CU_ASSERT_EQUAL(count_notes(20), 20);
+
+    /* Before the connection is up, and through a handle of its own. */
+    CU_ASSERT_EQUAL(ferry_open(broker.url, NULL, &other, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_with(other, NULL, &handle, NULL), 0);
+    for (int i = 0; i < 10; i++)
+        CU_ASSERT_EQUAL(typed_note(handle, "early", NULL), 0);
+    ferry_close(handle);
+    ferry_close(other);
+    CU_ASSERT_EQUAL(count_notes(30), 30);
+    tear_down();
+}
+
+static void flush_reports_a_oneway_call_that_nobody_takes(void) {
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_client *other;
+
+    broker_spawn(&broker);
+    other = connect_client(&broker);
+    CU_ASSERT_EQUAL(typed_note(other, "nobody", NULL), 0);
+    CU_ASSERT_EQUAL(ferry_flush(other, &error), -EHOSTUNREACH);
+    CU_ASSERT_STRING_EQUAL(error.type, "ferry.NoSuchService");
+    ferry_error_clear(&error);
+    CU_ASSERT_EQUAL(ferry_flush(other, NULL), 0);
+    ferry_close(other);
+    broker_terminate(&broker);
+}
+
 typedef struct Answers {
     int n;
     int64_t sum;
@@ -632,6 +685,8 @@ int main(void) {
         TEST(a_declared_exception_arrives_with_its_fields),
         TEST(what_goes_wrong_says_where),
         TEST(a_oneway_method_waits_for_nothing),
+        TEST(oneway_calls_outlive_the_client_that_made_them),
+        TEST(flush_reports_a_oneway_call_that_nobody_takes),
         TEST(callbacks_get_typed_results),
         TEST(an_answer_may_come_later),
         TEST(streams_carry_values_both_ways),

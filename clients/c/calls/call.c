@@ -21,6 +21,10 @@ static void on_timer(Timer *timer, void *ctx);
 
 /* ---- starting ---- */
 
+static bool is_oneway(const PendingCall *call) {
+    return (call->flags & CALL_ONEWAY) != 0;
+}
+
 static void link_in(ferry_client *handle, PendingCall *call) {
     call->handle = handle;
     call->next = NULL;
@@ -30,6 +34,7 @@ static void link_in(ferry_client *handle, PendingCall *call) {
     else
         handle->calls = call;
     handle->last_call = call;
+    handle->core->n_oneway += is_oneway(call);
 }
 
 static void link_out(PendingCall *call) {
@@ -43,6 +48,7 @@ static void link_out(PendingCall *call) {
         call->next->previous = call->previous;
     else
         handle->last_call = call->previous;
+    handle->core->n_oneway -= is_oneway(call);
 }
 
 /* Sends the call under a new id. */
@@ -154,7 +160,10 @@ int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr) 
 
     if (!call)
         return error_set_code(reterr, -ENOMEM, NULL);
-    *call = (PendingCall){.await = {.fn = on_answer, .callback = true},
+    /* The end of a oneway call runs no callback of the program. */
+    *call = (PendingCall){.await = {.fn = on_answer,
+                                    .callback = !(spec->flags & CALL_ONEWAY),
+                                    .at_close = (spec->flags & CALL_ONEWAY) != 0},
                           .fn = spec->fn,
                           .ctx = spec->ctx,
                           .end = spec->end,
@@ -421,6 +430,14 @@ void calls_cancel(ferry_client *client) {
         ferry_error error = FERRY_ERROR_INIT;
 
         next = call->next;
+        /* A oneway call outlives the handle that it was made through. */
+        if (is_oneway(call)) {
+            if (client != &core->main) {
+                link_out(call);
+                link_in(&core->main, call);
+            }
+            continue;
+        }
         tell_cancelled(core, call);
         error_set(&error, "ferry.Cancelled", "the handle that it was started through was closed");
         error.outcome_unknown = call->was_sent;
@@ -491,6 +508,20 @@ static int init(Core *core) {
     return 0;
 }
 
+static bool is_unconfirmed(const Core *core) {
+    return core->n_oneway > 0;
+}
+
+/* Oneway calls are left: the others were cancelled. */
+static void shut(Core *core) {
+    while (core->main.calls) {
+        PendingCall *call = core->main.calls;
+
+        leave(core, call);
+        slab_give(core->calls, call);
+    }
+}
+
 static bool is_due(const Core *core) {
     return core->ended || streams_due(core);
 }
@@ -508,6 +539,8 @@ const Part calls_part = {
     .is_due = is_due,
     .run = run,
     .cancel = calls_cancel,
+    .is_unconfirmed = is_unconfirmed,
+    .shut = shut,
 };
 
 /* ---- by name ---- */

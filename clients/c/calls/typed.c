@@ -6,9 +6,12 @@
 #include "clients/c/calls/stream.h"
 #include "rpc/schema/codec/codec.h"
 
-static void nobody_listens(Core *core, AnyFn fn, const void *aux, void *ctx,
-                           const ferry_reply *reply, const ferry_error *error) {
-    (void)core, (void)fn, (void)aux, (void)ctx, (void)reply, (void)error;
+/* ferry_flush() reports the first oneway call that the broker did not take. */
+static void oneway_taken(Core *core, AnyFn fn, const void *aux, void *ctx, const ferry_reply *reply,
+                         const ferry_error *error) {
+    (void)fn, (void)aux, (void)ctx, (void)reply;
+    if (error && !core->flush_error.type)
+        error_copy(&core->flush_error, error);
 }
 
 /* Packs the arguments into the core's buffer; the start of the call copies them from there. */
@@ -69,7 +72,8 @@ int ferry_method_call(ferry_client *client, const char *service, const ferry_met
         return r;
     memo = client->core->call_memo;
     if (method->flags & FERRY_ONEWAY) {
-        spec.end = nobody_listens;
+        spec.end = oneway_taken;
+        spec.flags |= CALL_ONEWAY;
         return call_start(client, &spec, reterr);
     }
     if (memo && memo->applies(client, method)) {

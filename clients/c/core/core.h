@@ -107,6 +107,7 @@ struct Await {
     bool callback;     /* the answer runs a callback of the program: deferred while a call blocks */
     bool deferred;     /* its answer has arrived and is deferred: the deadline no longer applies */
     bool session_only; /* ends with the session: fn is then called with NULL */
+    bool at_close;     /* ferry_close() waits for the answer */
 };
 
 /* A handle: a connection, and the defaults of calls and messages that are sent through it. */
@@ -189,8 +190,9 @@ struct Core {
     bool ran_long;       /* a handler ran long: read cancellations before the next one */
 
     PushLog *pushes;
-    ferry_error push_error; /* the first failure of a push without a callback */
-    int64_t retry_budget;   /* in thousandths of a retry: see retry.h */
+    unsigned n_oneway;       /* oneway calls that the broker has not taken yet */
+    ferry_error flush_error; /* the first failure of a push without a callback or oneway call */
+    int64_t retry_budget;    /* in thousandths of a retry: see retry.h */
     TraceIds trace_ids;
 
     void (*on_event)(int event, const ferry_error *error, void *ctx);
@@ -227,6 +229,12 @@ bool core_is_unconfirmed(const Core *core);
 /* Returns the timeout of a call: the handle's, else the method's, else 30 s; at most the rest of an
  * inherited deadline. 0: the deadline has passed. */
 uint32_t client_timeout(const ferry_client *client, uint32_t method_ms, uint64_t now_ms);
+
+/* ---- ping.c ---- */
+
+/* Waits until the broker has handled everything that was sent before. 0, -ENOTCONN, -ECONNRESET,
+ * -ETIMEDOUT, -ENOMEM. */
+int core_ping(Core *core, uint64_t until_ms, ferry_error *reterr);
 
 /* ---- events.c ---- */
 

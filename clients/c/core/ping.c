@@ -17,21 +17,10 @@ static void on_pong(Core *core, Await *await, const Message *message, const void
     ping->done = true;
 }
 
-int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr) {
-    Ping ping = {.await = {.fn = on_pong, .session_only = true}};
-    uint64_t now_ms = clock_ms(), until_ms, sent_ns;
-    uint32_t timeout_ms;
-    Core *core;
-    int r = client_check(client, reterr);
+int core_ping(Core *core, uint64_t until_ms, ferry_error *reterr) {
+    Ping ping = {.await = {.fn = on_pong, .session_only = true, .at_close = true}};
+    int r;
 
-    if (r < 0)
-        return r;
-    core = client->core;
-    timeout_ms = client_timeout(client, 0, now_ms);
-    until_ms = now_ms + timeout_ms;
-    r = session_await(core, until_ms, reterr);
-    if (r < 0)
-        return r;
     ping.await.id = core->next_id++;
     r = await_put(core, &ping.await);
     if (r == 0)
@@ -41,18 +30,34 @@ int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr) {
         await_take(core, &ping.await);
         return error_set_code(reterr, r, NULL);
     }
-    sent_ns = clock_ns();
     r = core_wait(core, &ping.done, until_ms);
     await_take(core, &ping.await);
     if (r < 0)
         return error_set(reterr, "ferry.DeadlineExceeded",
-                         "the broker did not answer the ping within %u ms", timeout_ms);
+                         "the broker did not answer the ping in time");
     if (ping.lost)
         return error_set(reterr, "ferry.ConnectionLost",
                          "the connection was lost while the broker was pinged");
-    if (ret_us)
-        *ret_us = (clock_ns() - sent_ns) / 1000;
     return 0;
+}
+
+int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr) {
+    uint64_t now_ms = clock_ms(), until_ms, sent_ns;
+    Core *core;
+    int r = client_check(client, reterr);
+
+    if (r < 0)
+        return r;
+    core = client->core;
+    until_ms = now_ms + client_timeout(client, 0, now_ms);
+    r = session_await(core, until_ms, reterr);
+    if (r < 0)
+        return r;
+    sent_ns = clock_ns();
+    r = core_ping(core, until_ms, reterr);
+    if (r == 0 && ret_us)
+        *ret_us = (clock_ns() - sent_ns) / 1000;
+    return r;
 }
 
 const char *ferry_version(void) {

@@ -110,7 +110,7 @@ static void to_await(Core *core, uint64_t id, const Message *message, const void
                      bool later) {
     Await *await = id_map_get(&core->awaits, id);
 
-    if (!await)
+    if (!await || (core->closed && !await->at_close))
         return; /* late: the call has ended already */
     if (later && await->callback)
         defer_answer(core, await, message, block);
@@ -150,6 +150,8 @@ static void on_message(const Message *message, const void *block, void *ctx) {
 
     if (!core->closed)
         dispatch(core, message, block, is_for_later(core));
+    else if (message->op == OP_OK || message->op == OP_ERROR || message->op == OP_PONG)
+        to_await(core, message->id, message, block, false);
 }
 
 bool deferred_run(Core *core) {

@@ -97,6 +97,7 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
     push->ctx = listener.ctx;
     push->result = listener.result;
     push->await.fn = on_answer;
+    push->await.at_close = true;
     r = await_put(core, &push->await);
     if (r == 0 && core->is_up && !core->pushes->unsent) {
         r = put(core, &message, body.block);
@@ -214,8 +215,8 @@ static void finish(Core *core, Push *push, ferry_error *error, bool in_turn) {
     } else if (fn && !in_turn) {
         queue_ended(core, push, error);
         return;
-    } else if (!fn && error && !core->push_error.type) {
-        error_move(&core->push_error, error);
+    } else if (!fn && error && !core->flush_error.type) {
+        error_move(&core->flush_error, error);
     }
     push_log_give_back(log, push);
     if (fn)
@@ -253,16 +254,23 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     until_ms = now_ms + timeout_ms;
     r = core_wait(core, &log->confirmed, until_ms);
     log->flush_id = 0;
+    while (r == 0 && core->n_oneway > 0) {
+        if (clock_ms() < until_ms)
+            nap(core);
+        else
+            r = -ETIMEDOUT;
+    }
     if (r < 0) {
         r = error_set(reterr, "ferry.DeadlineExceeded",
-                      "%zu pushes were not confirmed within %u ms", log->n, timeout_ms);
+                      "%zu pushes and %u oneway calls were not confirmed within %u ms", log->n,
+                      core->n_oneway, timeout_ms);
         if (reterr)
             reterr->outcome_unknown = true;
         return r;
     }
-    if (core->push_error.type) {
-        r = core->push_error.code;
-        error_move(reterr, &core->push_error);
+    if (core->flush_error.type) {
+        r = core->flush_error.code;
+        error_move(reterr, &core->flush_error);
         return r;
     }
     if (!core->has_published)
@@ -366,7 +374,7 @@ static int init(Core *core) {
 
 static void deinit(Core *core) {
     push_log_free(core->pushes);
-    ferry_error_clear(&core->push_error);
+    ferry_error_clear(&core->flush_error);
 }
 
 const Part pushes_part = {
