@@ -30,7 +30,7 @@ enum { STARRY_MAX = 128, STARRY_ALL_MAX = 1024 };
 
 typedef struct Wanted {
     Span group;
-    uint64_t last, resume, backlog;
+    uint64_t last, resume, seen, backlog;
     SubscriberOverflow overflow;
     const char *problem; /* NULL: the options are right */
 } Wanted;
@@ -61,6 +61,8 @@ static Wanted read_options(Span options, uint64_t max_backlog) {
             wanted.last = reader_uint(&pairs);
         } else if (span_is(key, "resume")) {
             wanted.resume = reader_uint(&pairs);
+        } else if (span_is(key, "seen")) {
+            wanted.seen = reader_uint(&pairs);
         } else if (span_is(key, "overflow")) {
             wanted.problem = read_overflow(reader_str(&pairs), &wanted.overflow);
         } else if (span_is(key, "backlog")) {
@@ -294,7 +296,8 @@ static bool is_the_same(const Subscription *subscription, const Message *message
 static void resume(Subscription *subscription, Session *session, const Message *message,
                    const Wanted *wanted) {
     Topics *topics = subscription->topics;
-    uint64_t missed = subscription->missed;
+    /* Messages that were sent may have been lost with the connection. */
+    uint64_t missed = wanted->seen < subscription->seq ? subscription->seq - wanted->seen : 0;
 
     HASH_DEL(topics->subscriptions, subscription);
     index_by_id(topics, subscription, message->id);
@@ -397,7 +400,9 @@ void topics_subscribe(Topics *topics, Session *session, const Message *message) 
         resume(before, session, message, &wanted);
         return;
     }
-    if (before)
+    /* A lost subscription that had this id by chance is over; one that the options do not fit is
+     * not the one that is resumed. */
+    if (before && before->id == message->id)
         subscription_free(before);
 
     if (!has_room_for(topics, session, message, &wanted))

@@ -207,7 +207,7 @@ static void on_gap(Core *core, const Message *message, const void *block, bool l
 static int announce(Core *core, Registration *registration, uint64_t id) {
     Subscriber *sub = (Subscriber *)registration;
     CLEANUP(buffer_deinit) Buffer options = {0};
-    unsigned n = (*sub->group != '\0') + (sub->last > 0) + (sub->resume > 0);
+    unsigned n = (*sub->group != '\0') + (sub->last > 0) + 2 * (sub->resume > 0);
     Message message = {.op = OP_SUBSCRIBE, .id = id, .name = span_text(sub->pattern)};
     int r;
 
@@ -224,6 +224,8 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
     if (sub->resume > 0) {
         write_text(&options, "resume");
         write_uint(&options, sub->resume);
+        write_text(&options, "seen");
+        write_uint(&options, sub->seq);
     }
     if (options.failed)
         return -ENOMEM;

@@ -288,7 +288,7 @@ static void a_lost_subscription_counts_and_is_resumed(void) {
     publish(&f, b, "t.1", "2");
     publish(&f, b, "t.1", "3");
     a = connect_as(&f, 'a');
-    subscribe_with(&f, a, 9, "t.>", OPTIONS({"resume", NULL, 1}));
+    subscribe_with(&f, a, 9, "t.>", OPTIONS({"resume", NULL, 1}, {"seen", NULL, 1}));
     CU_ASSERT_TRUE(gets_gap(a, 9, 2));
     CU_ASSERT_TRUE(gets_ok(a, 9, 3));
     publish(&f, b, "t.1", "4");
@@ -298,7 +298,7 @@ static void a_lost_subscription_counts_and_is_resumed(void) {
     /* And once more, without a loss. */
     lose(&f, a);
     a = connect_as(&f, 'a');
-    subscribe_with(&f, a, 10, "t.>", OPTIONS({"resume", NULL, 9}));
+    subscribe_with(&f, a, 10, "t.>", OPTIONS({"resume", NULL, 9}, {"seen", NULL, 4}));
     CU_ASSERT_TRUE(gets_ok(a, 10, 4));
     CU_ASSERT_TRUE(gets_nothing(a));
     fixture_deinit(&f);
@@ -336,10 +336,35 @@ static void what_was_missed_is_made_up_for_by_retained_values(void) {
     lose(&f, a);
     publish_retained(&f, b, "light", "off");
     a = connect_as(&f, 'a');
-    subscribe_with(&f, a, 2, "light", OPTIONS({"resume", NULL, 1}));
+    subscribe_with(&f, a, 2, "light", OPTIONS({"resume", NULL, 1}, {"seen", NULL, 1}));
     CU_ASSERT_TRUE(gets_gap(a, 2, 1));
     CU_ASSERT_TRUE(gets(a, 2, 3, "light", "off"));
     CU_ASSERT_TRUE(gets_ok(a, 2, 3));
+    fixture_deinit(&f);
+}
+
+static void a_message_lost_on_the_wire_is_made_up_for(void) {
+    TopicFixture f;
+    Session *a, *b;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    b = connect_as(&f, 'b');
+    subscribe(&f, a, 1, "light");
+    publish_retained(&f, b, "light", "on");
+    /* The broker sends this one, and the connection is lost before it arrives. */
+    publish_retained(&f, b, "light", "off");
+    lose(&f, a);
+    a = connect_as(&f, 'a');
+    subscribe_with(&f, a, 2, "light", OPTIONS({"resume", NULL, 1}, {"seen", NULL, 1}));
+    CU_ASSERT_TRUE(gets_gap(a, 2, 1));
+    CU_ASSERT_TRUE(gets(a, 2, 3, "light", "off"));
+    CU_ASSERT_TRUE(gets_ok(a, 2, 3));
+    /* A number that the broker has not reached is no loss. */
+    lose(&f, a);
+    a = connect_as(&f, 'a');
+    subscribe_with(&f, a, 3, "light", OPTIONS({"resume", NULL, 2}, {"seen", NULL, 1000}));
+    CU_ASSERT_TRUE(gets_ok(a, 3, 3));
     fixture_deinit(&f);
 }
 
@@ -392,7 +417,7 @@ static void another_client_cannot_resume_it(void) {
     fixture_deinit(&f);
 }
 
-static void resuming_with_another_pattern_begins_anew(void) {
+static void resuming_with_another_pattern_leaves_the_lost_one(void) {
     TopicFixture f;
     Session *a;
 
@@ -408,7 +433,10 @@ static void resuming_with_another_pattern_begins_anew(void) {
     subscribe_with(&f, a, 4, "t", OPTIONS({"resume", NULL, 2}));
     CU_ASSERT_TRUE(gets_gap(a, 4, GAP_UNKNOWN));
     CU_ASSERT_TRUE(gets_ok(a, 4, 0));
-    CU_ASSERT_EQUAL(a->client->n_subscriptions, 2);
+    CU_ASSERT_EQUAL(a->client->n_subscriptions, 4);
+    subscribe_with(&f, a, 5, "t", OPTIONS({"resume", NULL, 1}));
+    CU_ASSERT_TRUE(gets_ok(a, 5, 0));
+    CU_ASSERT_EQUAL(a->client->n_subscriptions, 4);
     fixture_deinit(&f);
 }
 
@@ -545,10 +573,11 @@ int main(void) {
         TEST(a_lost_subscription_counts_and_is_resumed),
         TEST(messages_that_waited_for_a_lost_session_are_counted),
         TEST(what_was_missed_is_made_up_for_by_retained_values),
+        TEST(a_message_lost_on_the_wire_is_made_up_for),
         TEST(resuming_what_is_not_known_says_so),
         TEST(a_minute_later_it_is_too_late),
         TEST(another_client_cannot_resume_it),
-        TEST(resuming_with_another_pattern_begins_anew),
+        TEST(resuming_with_another_pattern_leaves_the_lost_one),
         TEST(an_id_may_be_taken_over_from_the_lost_session),
         TEST(each_message_goes_to_one_member_in_turn),
         TEST(groups_of_other_names_and_patterns_are_apart),
