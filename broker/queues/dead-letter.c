@@ -129,9 +129,11 @@ static void wait_for_room(Job *job, const Problem *problem, Session *session, ui
     queue->warned = true;
     job->awaits_dead_letter = true;
     job_enter_delayed(job, queue->queues->broker->now_ms + wait_ms);
-    if (session)
-        session_error(session, id, problem->type,
-                      "the job stays until its dead-letter queue has room: %s", problem->text);
+    if (!session)
+        return;
+    in_flight_unsettled(session->client->in_flight, id);
+    session_error(session, id, problem->type,
+                  "the job stays until its dead-letter queue has room: %s", problem->text);
 }
 
 /* A job of a dead-letter queue stays there, delayed. */

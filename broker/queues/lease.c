@@ -84,7 +84,40 @@ void in_flight_free(InFlight *in_flight) {
     else if (in_flight->queues->restored == in_flight)
         in_flight->queues->restored = NULL;
     DL_DELETE(in_flight->queues->in_flight, in_flight);
+    free(in_flight->settled);
     free(in_flight);
+}
+
+void in_flight_settled(InFlight *in_flight, const Message *message) {
+    /* Without an id the client does not learn the outcome, and has no reason to repeat it. */
+    if (!in_flight || message->id == 0)
+        return;
+    if (!in_flight->settled)
+        in_flight->settled = calloc(QUEUE_SETTLED_MAX, sizeof(*in_flight->settled));
+    if (!in_flight->settled)
+        return; /* out of memory: a repeated settlement gets ferry.LeaseLost */
+    in_flight->settled[in_flight->next_settled] =
+        (Settled){message->settle.job, message->settle.attempt, message->id, message->op};
+    in_flight->next_settled = (in_flight->next_settled + 1) % QUEUE_SETTLED_MAX;
+    if (in_flight->n_settled < QUEUE_SETTLED_MAX)
+        in_flight->n_settled++;
+}
+
+void in_flight_unsettled(InFlight *in_flight, uint64_t id) {
+    for (uint32_t i = 0; in_flight && id && i < in_flight->n_settled; i++)
+        if (in_flight->settled[i].id == id)
+            in_flight->settled[i].op = 0;
+}
+
+bool in_flight_was_settled(const InFlight *in_flight, const Message *message) {
+    for (uint32_t i = 0; in_flight && i < in_flight->n_settled; i++) {
+        const Settled *settled = &in_flight->settled[i];
+
+        if (settled->job == message->settle.job && settled->attempt == message->settle.attempt &&
+            settled->op == message->op)
+            return true;
+    }
+    return false;
 }
 
 static JobList *list_of(const Job *job) {

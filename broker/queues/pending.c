@@ -45,10 +45,13 @@ struct Pending {
 static void answer(const Change *change, int result) {
     if (!change->session || !change->id)
         return;
-    if (result == 0)
+    if (result == 0) {
         session_ok(change->session, LANE_CALLS, change->id,
                    change->kind == CHANGE_PUSH ? change->job->stored.id : 0);
-    else if (result == -ENOSPC)
+        return;
+    }
+    in_flight_unsettled(change->session->client->in_flight, change->id);
+    if (result == -ENOSPC)
         session_error(change->session, change->id, "ferry.Full",
                       "the disk of the broker is full: jobs can be finished, but not added");
     else
@@ -319,6 +322,27 @@ bool pending_push_again(Queues *queues, Session *session, uint64_t id) {
     if (pending)
         pending->change.session = session;
     return pending != NULL;
+}
+
+bool pending_settle_again(Queues *queues, Session *session, const Message *message) {
+    Pending *pending;
+
+    DL_FOREACH(queues->pendings, pending) {
+        const Change *change = &pending->change;
+        const Job *job = change->old ? change->old : change->job;
+
+        if (change->kind == CHANGE_PUSH || job->stored.id != message->settle.job ||
+            job->stored.attempt != message->settle.attempt)
+            continue;
+        if (change->session) {
+            session_error(session, message->id, "ferry.Overloaded", "the job is being settled");
+        } else {
+            pending->change.session = session;
+            pending->change.id = message->id;
+        }
+        return true;
+    }
+    return false;
 }
 
 void pendings_session_gone(Queues *queues, Session *session) {

@@ -115,11 +115,8 @@ static int take_key(Queue *queue, Span text, Key **ret, Problem *problem) {
 
     if (text.len == 0 || queue->settings.dedup_ms == 0)
         return 0;
-    if (queue->n_keys >= queue->settings.max_jobs) {
-        problem_set(problem, "ferry.Full", "queue '%s' has %zu deduplication keys, its limit",
-                    queue->name, queue->n_keys);
-        return -1;
-    }
+    while (queue->n_keys >= queue->settings.max_keys)
+        key_forget(queue, queue->first_key);
     key = key_add(queue, text, queue->queues->broker->now_ms + queue->settings.dedup_ms);
     if (!key) {
         problem_set(problem, "ferry.OutOfMemory", "the broker is out of memory");
@@ -129,7 +126,7 @@ static int take_key(Queue *queue, Span text, Key **ret, Problem *problem) {
     return 0;
 }
 
-static int is_duplicate(Queue *queue, Span text, Problem *problem) {
+static int is_duplicate(Queue *queue, Span text, Key **ret, Problem *problem) {
     Key *key = text.len > 0 && queue->keys ? key_find(queue, text) : NULL;
 
     if (!key)
@@ -140,6 +137,7 @@ static int is_duplicate(Queue *queue, Span text, Problem *problem) {
         problem_set(problem, "ferry.Overloaded", "a job with this key is being stored");
         return -1;
     }
+    *ret = key;
     return PUSH_IS_DUPLICATE;
 }
 
@@ -167,7 +165,7 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
     queue = queue_get(queues, message->name, problem);
     if (!queue)
         return -1;
-    r = is_duplicate(queue, options.key, problem);
+    r = is_duplicate(queue, options.key, ret_key, problem);
     if (r != 0)
         return r;
     r = queue_make_room(queue, bytes, replaces, problem);
@@ -192,6 +190,8 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
         problem_set(problem, "ferry.OutOfMemory", "the broker is out of memory");
         return -1;
     }
+    if (key)
+        key->job = job->stored.id;
     *ret = job;
     *ret_key = key;
     return 0;
@@ -205,6 +205,12 @@ static bool may_be_known(const Client *client, const Message *message) {
             (client->dedup_window && message->id <= dedup_window_last(client->dedup_window)));
 }
 
+static void push_ok(Session *session, uint64_t id, uint64_t job, uint64_t outcome) {
+    if (id != 0)
+        session_send(session, LANE_CALLS, &(Message){.op = OP_OK, .id = id, .ok = {job, outcome}},
+                     NULL);
+}
+
 /* Was this push stored already? Then the session gets its answer, now or when the store has
  * finished. */
 static bool was_pushed(Queues *queues, Session *session, const Message *message) {
@@ -215,7 +221,7 @@ static bool was_pushed(Queues *queues, Session *session, const Message *message)
     if (!known && pending_push_again(queues, session, message->id))
         return true;
     if (known)
-        session_ok(session, LANE_CALLS, message->id, 0);
+        push_ok(session, message->id, 0, PUSH_STORED_BEFORE);
     return known;
 }
 
@@ -250,7 +256,7 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
         if (message->id)
             dedup_window_add(session->client->dedup_window, message->id,
                              queues->broker->limits.max_unconfirmed);
-        session_ok(session, LANE_CALLS, message->id, 0);
+        push_ok(session, message->id, key->job, PUSH_DUPLICATE);
     } else {
         queue_tap(queue_of(job), false, OP_PUSH, session, message->id, message->body);
         change_push(job, key, session, message->id);

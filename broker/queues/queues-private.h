@@ -45,11 +45,13 @@ enum {
     PRIORITIES = 10,
     QUEUE_NAME_MAX = 250,     /* so that "NAME.dead" is a name, too */
     QUEUE_KEY_MAX = 255,      /* bytes of a deduplication key */
+    QUEUE_KEYS_MAX = 1000000, /* the default of max_keys: deduplication keys of one queue */
     QUEUE_REASON_MAX = 255,   /* bytes of the reason of a job's last failure */
     QUEUE_RESTART_MS = 2000,  /* grace of restored deliveries: their workers connect again */
     QUEUE_IDLE_MS = 60000,    /* an unused queue is forgotten after this */
     QUEUE_SLICE = 512,        /* jobs or keys handled in one turn */
     QUEUE_BLOCKED_LOOKS = 64, /* blocked sessions that are checked for room in one turn */
+    QUEUE_SETTLED_MAX = 1024, /* settled deliveries remembered for each client */
     QUEUE_LOSSES_MAX = 3,     /* a job in flight to so many lost sessions is quarantined */
 };
 
@@ -111,6 +113,12 @@ typedef struct PullList {
     Pull *first, *last;
 } PullList;
 
+/* A delivery that its client has settled, with the op. */
+typedef struct Settled {
+    uint64_t job, attempt, id;
+    uint8_t op; /* 0: the settlement failed */
+} Settled;
+
 /* The jobs in flight to one client. Made with its first PULL. */
 struct InFlight {
     InFlight *prev, *next; /* of queues->in_flight */
@@ -119,6 +127,10 @@ struct InFlight {
     JobList jobs;   /* to its session, in the order of delivery */
     JobList lost;   /* to earlier sessions, likewise: ready again when their grace is over */
     Timer grace;    /* of the first job of lost */
+    /* The last deliveries that were settled with an id: a ring. The client may repeat the message,
+     * if its answer was lost with a connection. */
+    Settled *settled;
+    uint32_t n_settled, next_settled;
 };
 
 typedef enum QueueOverflow { OVERFLOW_REFUSE, OVERFLOW_DROP_OLDEST } QueueOverflow;
@@ -127,6 +139,7 @@ typedef struct QueueSettings {
     uint64_t max_jobs, max_bytes;
     uint64_t retry_ms, retry_max_ms, ttl_ms, time_limit_ms, dedup_ms;
     uint64_t max_attempts; /* 0: no limit */
+    uint64_t max_keys;
     QueueOverflow overflow;
     Store *store;
     uint64_t interval_ms; /* see StoredQueue */
@@ -362,6 +375,12 @@ void pull_release(Pull *pull);
 InFlight *in_flight_of(Queues *queues, Client *client); /* NULL: out of memory */
 void in_flight_free(InFlight *in_flight);
 
+/* Remembers that the client has settled the delivery; was it settled before, in the same way? */
+void in_flight_settled(InFlight *in_flight, const Message *message);
+bool in_flight_was_settled(const InFlight *in_flight, const Message *message);
+/* The settlement with this id failed after all. */
+void in_flight_unsettled(InFlight *in_flight, uint64_t id);
+
 void lease_begin(Job *job); /* arms the time limit, if the queue has one */
 /* Takes a job from its worker, or out of its list: it can no longer be settled. */
 void lease_end(Job *job);
@@ -379,8 +398,8 @@ enum { PUSH_IS_DUPLICATE = 1 };
 int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *problem);
 
 /* Checks everything that must hold before a job is stored, and makes the job (JOB_STORING).
- * replaces: the job whose place it takes, or NULL. 0, PUSH_IS_DUPLICATE, or negative: *problem
- * says why. */
+ * replaces: the job whose place it takes, or NULL. 0; PUSH_IS_DUPLICATE: *ret_key is the key of the
+ * other job; or negative: *problem says why. */
 int queue_admit(Queues *queues, const Message *message, const void *block, const Job *replaces,
                 Job **ret, Key **ret_key, Problem *problem);
 
@@ -428,6 +447,9 @@ void change_dead_letter(Job *old, Job *dead, Session *session, uint64_t id);
 void change_move(Job *old, Job *job);
 /* Is this push still being stored? Then this session gets the answer. */
 bool pending_push_again(Queues *queues, Session *session, uint64_t id);
+/* Has the store not finished this settlement yet? Then the session gets its answer later, or an
+ * error if another one waits for it. */
+bool pending_settle_again(Queues *queues, Session *session, const Message *message);
 void pendings_session_gone(Queues *queues, Session *session);
 void pendings_client_gone(Queues *queues, Client *client);
 void pendings_free(Queues *queues);
@@ -456,7 +478,8 @@ void restored_pushes_queue_gone(Queue *queue);
 struct Key {
     Key *prev, *next;
     uint64_t until_ms;
-    Key **owner; /* the pointer of the pending change to this key; NULL: the job is stored */
+    uint64_t job; /* its number; 0: not known */
+    Key **owner;  /* the pointer of the pending change to this key; NULL: the job is stored */
     UT_hash_handle hh;
     uint8_t len;
     uint8_t data[];

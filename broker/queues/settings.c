@@ -34,6 +34,7 @@ static const Setting settings[] = {
     NUMBER("ttl", SETTING_MS, ttl_ms, 0, QUEUE_TIME_MAX),
     NUMBER("time_limit", SETTING_MS, time_limit_ms, 0, QUEUE_TIME_MAX),
     NUMBER("dedup", SETTING_MS, dedup_ms, 0, QUEUE_TIME_MAX),
+    NUMBER("max_keys", SETTING_COUNT, max_keys, 1, UINT32_MAX),
     {"overflow", SETTING_OVERFLOW, 0, 0, 0},
     {"durability", SETTING_DURABILITY, 0, 0, 0},
 };
@@ -206,6 +207,7 @@ void queue_configure(Queue *queue) {
         .retry_ms = limits->retry_ms,
         .retry_max_ms = limits->retry_max_ms,
         .dedup_ms = limits->dedup_ms,
+        .max_keys = QUEUE_KEYS_MAX,
         .overflow = OVERFLOW_REFUSE,
         .store = queue->queues->usual_store,
     };

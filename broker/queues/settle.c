@@ -33,7 +33,8 @@ void lease_expire(Job *job) {
     /* In the lane of JOB, so that LOST does not overtake it. */
     if (job->session)
         session_send(job->session, LANE_BULK,
-                     &(Message){.op = OP_LOST, .lost = {job->stored.id, job->stored.attempt}}, NULL);
+                     &(Message){.op = OP_LOST, .lost = {job->stored.id, job->stored.attempt}},
+                     NULL);
     lease_end(job);
     if (is_spent(job)) {
         job_dead_letter(job, span_text(reason), NULL, 0);
@@ -53,7 +54,15 @@ static Job *find(Queues *queues, Session *session, const Message *message) {
         job->stored.worker == worker_key(session->client)) {
         queue_tap(queue_of(job), false, (Op)message->op, session, message->settle.job,
                   message->op == OP_FORWARD ? message->body : (Span){NULL, 0});
+        if (message->op != OP_EXTEND)
+            in_flight_settled(session->client->in_flight, message);
         return job;
+    }
+    /* The client repeats a settlement whose answer it did not get. */
+    if (in_flight_was_settled(session->client->in_flight, message)) {
+        if (!pending_settle_again(queues, session, message))
+            session_ok(session, LANE_CALLS, message->id, 0);
+        return NULL;
     }
     session_error(session, message->id, "ferry.LeaseLost",
                   "attempt %llu of job %llu is settled, or was delivered to another worker",
@@ -202,6 +211,7 @@ void queues_forward(Queues *queues, Session *session, const Message *message, co
     r = queue_admit(queues, message, block, old, &job, &key, &problem);
     if (r < 0) {
         retry_unforwarded(old, message->name, problem.text);
+        in_flight_unsettled(session->client->in_flight, message->id);
         session_error(session, message->id, problem.type, "%s", problem.text);
     } else {
         lease_end(old);

@@ -39,14 +39,14 @@ struct Session {
     bool ending;     /* ends with this turn: no message is taken from it or sent to it any more */
     bool said_bye;   /* the client leaves in order */
     uint32_t number; /* for people; a number is never used again */
-    char name[64]; /* for people; escaped */
+    char name[64];   /* for people; escaped */
     uint64_t since_ms;
     DeferredBatch *deferred, *last_deferred; /* see loop/deferred.h */
     Session *deferred_prev, *deferred_next;
 
     /* services/ */
-    IdMap calls;    /* unanswered calls made by this session: the caller's id -> Call */
-    IdMap requests; /* calls that this session works on: the broker's id -> Call */
+    IdMap calls;            /* unanswered calls made by this session: the caller's id -> Call */
+    IdMap requests;         /* calls that this session works on: the broker's id -> Call */
     struct Server *servers; /* utlist: one for each service that it serves */
     /* queues/ */
     IdMap pulls; /* the worker's id -> Pull */

@@ -36,9 +36,8 @@ static void a_job_of_an_earlier_life_does_not_settle_one_of_this_life(void) {
     ferry_client *worker = connect_client(&broker);
     Kept kept = {0};
 
-    CU_ASSERT_EQUAL(ferry_work(worker, "lives", &(ferry_work_options){.slots = 4}, keep, &kept,
-                               NULL, NULL),
-                    0);
+    CU_ASSERT_EQUAL(
+        ferry_work(worker, "lives", &(ferry_work_options){.slots = 4}, keep, &kept, NULL, NULL), 0);
     push("old");
     CU_ASSERT_TRUE_FATAL(process_until(worker, &kept.n, 1));
     CU_ASSERT_FALSE(ferry_job_lost(kept.jobs[0]));

@@ -462,9 +462,8 @@ static bool is_still_ours(const Record *record, const void *ctx) {
     if (record->op != OP_JOB && !is_settlement(record->op))
         return true;
     record_read(record, &message);
-    return record->op == OP_JOB
-               ? is_accepted(ctx, message.job.job, message.job.attempt)
-               : is_accepted(ctx, message.settle.job, message.settle.attempt);
+    return record->op == OP_JOB ? is_accepted(ctx, message.job.job, message.job.attempt)
+                                : is_accepted(ctx, message.settle.job, message.settle.attempt);
 }
 
 /* Another worker may have the jobs that WELCOME does not list, or the broker has lost them when it

@@ -61,7 +61,73 @@ static void workers_take_turns(void) {
     teardown();
 }
 
-static void settling_twice_or_wrongly_is_lease_lost(void) {
+static void a_settlement_may_be_repeated_by_its_client(void) {
+    Session *worker, *other;
+    uint64_t job;
+
+    setup();
+    worker = fake_connect(&broker, 'w');
+    other = fake_connect(&broker, 'o');
+    push(worker, 0, "q", "x", NULL);
+    pull(worker, 1, "q", 1);
+    expect_ok(worker, 1);
+    job = expect_job(worker, 1, "x", 1);
+    ack(worker, 2, job, 1);
+    expect_ok(worker, 2);
+    /* The answer was lost with the connection. */
+    end_session(worker);
+    worker = fake_connect(&broker, 'w');
+    ack(worker, 3, job, 1);
+    expect_ok(worker, 3);
+    ack(other, 4, job, 1);
+    expect_error(other, 4, "ferry.LeaseLost");
+    retry(worker, 5, job, 1, 0, NULL);
+    expect_error(worker, 5, "ferry.LeaseLost");
+    teardown();
+}
+
+static void of_many_settlements_the_last_are_remembered(void) {
+    Session *worker;
+    uint64_t first = 0, job = 0;
+
+    setup();
+    worker = fake_connect(&broker, 'w');
+    pull(worker, 1, "q", 1);
+    expect_ok(worker, 1);
+    for (uint64_t i = 0; i <= QUEUE_SETTLED_MAX; i++) {
+        push(worker, 0, "q", "x", NULL);
+        job = expect_job(worker, 1, "x", 1);
+        first = first ? first : job;
+        ack(worker, 10 + i, job, 1);
+        expect_ok(worker, 10 + i);
+    }
+    ack(worker, 2, job, 1);
+    expect_ok(worker, 2);
+    ack(worker, 3, first, 1);
+    expect_error(worker, 3, "ferry.LeaseLost");
+    teardown();
+}
+
+static void a_settlement_that_failed_is_not_remembered(void) {
+    Session *worker;
+    uint64_t job;
+
+    setup();
+    configure("full", "max_jobs", "1");
+    worker = fake_connect(&broker, 'w');
+    push(worker, 0, "full", "y", NULL);
+    push(worker, 0, "q", "x", NULL);
+    pull(worker, 1, "q", 1);
+    expect_ok(worker, 1);
+    job = expect_job(worker, 1, "x", 1);
+    forward(worker, 2, job, 1, "full", "z");
+    expect_error(worker, 2, "ferry.Full");
+    forward(worker, 3, job, 1, "full", "z");
+    expect_error(worker, 3, "ferry.LeaseLost");
+    teardown();
+}
+
+static void settling_wrongly_is_lease_lost(void) {
     Session *worker, *other;
     uint64_t job;
 
@@ -84,8 +150,6 @@ static void settling_twice_or_wrongly_is_lease_lost(void) {
     expect_error(worker, 5, "ferry.LeaseLost");
     ack(worker, 6, job, 1);
     expect_ok(worker, 6);
-    ack(worker, 7, job, 1);
-    expect_error(worker, 7, "ferry.LeaseLost");
     retry(worker, 8, job, 1, 0, NULL);
     expect_error(worker, 8, "ferry.LeaseLost");
     reject(worker, 9, job, 1, NULL);
@@ -444,7 +508,10 @@ int main(void) {
         TEST(a_job_goes_from_pusher_to_worker),
         TEST(slots_bound_what_a_worker_holds),
         TEST(workers_take_turns),
-        TEST(settling_twice_or_wrongly_is_lease_lost),
+        TEST(a_settlement_may_be_repeated_by_its_client),
+        TEST(of_many_settlements_the_last_are_remembered),
+        TEST(a_settlement_that_failed_is_not_remembered),
+        TEST(settling_wrongly_is_lease_lost),
         TEST(retry_backs_off_and_doubles_up_to_its_limit),
         TEST(retry_with_a_delay_waits_so_long),
         TEST(released_jobs_come_first_and_do_not_count),

@@ -381,13 +381,18 @@ static void a_push_is_known_whatever_it_says_of_itself(void) {
 
 static void a_key_is_stored_once_while_it_is_remembered(void) {
     Session *s;
+    uint64_t first;
 
     setup();
     s = fake_connect(&broker, 's');
     push(s, 1, "q", "x", "key", "k1", NULL);
-    CU_ASSERT_NOT_EQUAL(expect_ok(s, 1), 0);
+    first = expect_outcome(s, 1, PUSH_STORED);
+    CU_ASSERT_NOT_EQUAL(first, 0);
     push(s, 2, "q", "y", "key", "k1", NULL);
-    CU_ASSERT_EQUAL(expect_ok(s, 2), 0);
+    CU_ASSERT_EQUAL(expect_outcome(s, 2, PUSH_DUPLICATE), first);
+    /* The same push again, not another one with the key. */
+    push(s, 2, "q", "y", "key", "k1", NULL);
+    CU_ASSERT_EQUAL(expect_outcome(s, 2, PUSH_STORED_BEFORE), 0);
     push(s, 3, "q", "y", "key", "k2", NULL);
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 3), 0);
     push(s, 4, "other", "y", "key", "k1", NULL);
@@ -396,7 +401,7 @@ static void a_key_is_stored_once_while_it_is_remembered(void) {
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 5), 0);
     wait_ms(119999);
     push(s, 6, "q", "y", "key", "k1", NULL);
-    CU_ASSERT_EQUAL(expect_ok(s, 6), 0);
+    CU_ASSERT_EQUAL(expect_outcome(s, 6, PUSH_DUPLICATE), first);
     wait_ms(1);
     push(s, 7, "q", "y", "key", "k1", NULL);
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 7), 0);
@@ -408,7 +413,8 @@ static void keys_are_bounded(void) {
     Session *s;
 
     setup();
-    configure("q", "max_jobs", "3");
+    configure("q", "max_keys", "3");
+    configure("q", "max_jobs", "2");
     s = fake_connect(&broker, 's');
     pull(s, 1, "q", 3);
     expect_ok(s, 1);
@@ -417,10 +423,14 @@ static void keys_are_bounded(void) {
         push(s, 0, "q", "x", "key", key, NULL);
         ack(s, 0, expect_job(s, 1, "x", 1), 1);
     }
+    /* The queue is empty: the oldest key makes room for a fourth one. */
     push(s, 5, "q", "x", "key", "one more", NULL);
-    expect_error(s, 5, "ferry.Full");
-    push(s, 6, "q", "x", NULL);
-    expect_ok(s, 6);
+    CU_ASSERT_NOT_EQUAL(expect_outcome(s, 5, PUSH_STORED), 0);
+    ack(s, 0, expect_job(s, 1, "x", 1), 1);
+    push(s, 6, "q", "x", "key", "key 1", NULL);
+    expect_outcome(s, 6, PUSH_DUPLICATE);
+    push(s, 8, "q", "x", "key", "key 0", NULL);
+    expect_outcome(s, 8, PUSH_STORED);
     fake_drop(s);
     memcpy(key, "\x81\xA3key\xDA\x01\x00", 8); /* 256 bytes */
     memset(key + 8, 'k', 256);

@@ -109,6 +109,17 @@ static inline uint64_t expect_ok(Session *session, uint64_t id) {
     return sent->message.ok.seq;
 }
 
+/* OK to a PUSH that stored nothing; returns the number of the other job. */
+static inline uint64_t expect_outcome(Session *session, uint64_t id, uint64_t outcome) {
+    const FakeSent *sent = fake_take(session);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
+    CU_ASSERT_EQUAL(sent->message.op, OP_OK);
+    CU_ASSERT_EQUAL(sent->message.id, id);
+    CU_ASSERT_EQUAL(sent->message.ok.outcome, outcome);
+    return sent->message.ok.seq;
+}
+
 static inline void expect_error(Session *session, uint64_t id, const char *type) {
     const FakeSent *sent = fake_take(session);
 
