@@ -278,7 +278,7 @@ static void numbers_add_up_over_a_random_life(void) {
         case 4:
             if (dice(20) > 0)
                 break;
-            /* What is not read was lost with the connection. */
+            /* Unread messages were lost with the connection. */
             if (dice(2))
                 drain(session[i], &life[i]);
             lose(&f, session[i]);
