@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/container.h"
+#include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/session.h"
 #include "clients/c/queues/push-options.h"
