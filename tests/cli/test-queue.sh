@@ -9,8 +9,9 @@ has() { [ "$(field "$1" "$2")" = "$3" ]; }
 # There and back
 expect 0 '' '' ferry push mail hello -H trace-id:abc
 equal 1 "$(field mail ready)" 'a job is ready'
-expect 0 '{"queue": "mail", "job": "1", "attempt": 1, "headers": {"trace-id": "abc"}, "body": "hello"}' '' \
-    ferry work mail --count 1 --json
+expect 0 '*' '' ferry work mail --count 1 --json
+equal '{"queue": "mail", "job": "N", "attempt": 1, "headers": {"trace-id": "abc"}, "body": "hello"}' \
+    "$(sed 's/"job": "[1-9][0-9]*"/"job": "N"/' "$work/out")" 'a job as JSON'
 equal 0 "$(field mail ready)" 'and then it is not'
 seq 5000 | ferry push lines - || failed 'pushing lines'
 equal "$(seq 5000 | md5sum)" "$(ferry work lines --slots 100 --drain | md5sum)" '5000 lines'
