@@ -104,9 +104,6 @@ int queues_restore(Queues *queues, ferry_error *reterr) {
         if (r != 0)
             return r;
     }
-    /* Also the numbers of jobs in memory differ from those of earlier lives: a worker may still
-     * have such a job. 20 bits: a million jobs a second. */
-    queues_restore_last(queues, queues->broker->epoch << 20);
     return 0;
 }
 

@@ -518,7 +518,7 @@ static void shut(Core *core) {
         PendingCall *call = core->main.calls;
 
         leave(core, call);
-        slab_give(core->calls, call);
+        slabs_free(&core->slabs, call, sizeof(*call));
     }
 }
 
