@@ -12,6 +12,7 @@
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/registration.h"
+#include "clients/c/core/ping.h"
 #include "clients/c/core/session.h"
 
 enum { CLIENT_NAME_MAX = 63 };

@@ -230,12 +230,6 @@ bool core_is_unconfirmed(const Core *core);
  * inherited deadline. 0: the deadline has passed. */
 uint32_t client_timeout(const ferry_client *client, uint32_t method_ms, uint64_t now_ms);
 
-/* ---- ping.c ---- */
-
-/* Waits until the broker has handled everything that was sent before. 0, -ENOTCONN, -ECONNRESET,
- * -ETIMEDOUT, -ENOMEM. */
-int core_ping(Core *core, uint64_t until_ms, ferry_error *reterr);
-
 /* ---- events.c ---- */
 
 void event_note(Core *core, int event, const ferry_error *error);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ferry_ping(), and the version of the library. */
 
+#include "clients/c/core/ping.h"
+
 #include "clients/c/core/loop.h"
 #include "clients/c/core/session.h"
 
