@@ -11,8 +11,8 @@
 #include "base/text.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
-#include "clients/c/core/registration.h"
 #include "clients/c/core/ping.h"
+#include "clients/c/core/registration.h"
 #include "clients/c/core/session.h"
 
 enum { CLIENT_NAME_MAX = 63 };
