@@ -194,6 +194,7 @@ void queues_forward_denied(Queues *queues, Session *session, const Message *mess
         return;
     queue = queue_of(job);
     retry_unforwarded(job, message->name, "permission denied");
+    in_flight_unsettled(session->client->in_flight, message->id);
     session_deny(session, message->id, ACTION_PUSH, message->name);
     queue_dispatch(queue);
 }
