@@ -47,6 +47,7 @@ static const Access table[] = {
     [OP_RELEASE] = {ACCESS_OWN, 0},
     [OP_EXTEND] = {ACCESS_OWN, 0},
     [OP_FORWARD] = {ACCESS_RIGHT, ACTION_PUSH}, /* to another queue, a job of its own */
+    [OP_LOST] = {ACCESS_FROM_BROKER, 0},
 };
 /* clang-format on */
 

@@ -105,7 +105,7 @@ static Message message_of(unsigned op, uint64_t id, const char *name) {
         message.hello.client = span_of(token, sizeof(token));
         break;
     case OP_WELCOME:
-        message.welcome.token = message.welcome.broker = span_of(token, sizeof(token));
+        message.welcome.broker = span_of(token, sizeof(token));
         message.welcome.limits = span_text("\x80");
         break;
     case OP_ERROR:
