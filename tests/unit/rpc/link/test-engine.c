@@ -58,7 +58,6 @@ static void take(const Message *message) {
         router.n_hello++;
         router_put(&(Message){.op = OP_WELCOME,
                               .welcome.version = 1,
-                              .welcome.token = span_of(token, WIRE_TOKEN),
                               .welcome.broker = span_of(token, WIRE_TOKEN),
                               .welcome.bytes = 64 << 20});
         break;
