@@ -221,7 +221,7 @@ static int fill_core(Core *core) {
     core->down_since_ms = clock_ms();
     timers_init(&core->timers, clock_ms());
     core->names = names_new();
-    return core->names ? 0 : -ENOMEM;
+    return core->names ? loop_init(core) : -ENOMEM;
 }
 
 /* Every part whose init() was called is freed with the core. */
@@ -278,11 +278,6 @@ int client_open(const Part *const *parts, size_t n_parts, const char *url,
         core->event_ctx = options ? options->ctx : NULL;
         handlers.ctx = core;
         r = link_new(&core->link, url, name, &handlers, reterr);
-    }
-    if (r == 0) {
-        r = loop_init(core);
-        if (r < 0)
-            error_set_code(reterr, r, NULL);
     }
     if (r < 0) {
         core_unref(core);
