@@ -18,17 +18,17 @@
 #endif
 
 /* The head of a slab. A slab is aligned to its size: the address of a piece gives its slab. */
-struct Slab {
-    Slab *next, **link; /* of partial; link NULL: full */
-    void *free;         /* pieces that were freed */
-    uint32_t fresh;     /* offset of the first piece that was never allocated */
+struct SlabPage {
+    SlabPage *next, **link; /* of partial; link NULL: full */
+    void *free;             /* pieces that were freed */
+    uint32_t fresh;         /* offset of the first piece that was never allocated */
     uint32_t used;
     uint32_t piece;
 };
 
 enum { HEAD = 64, STEP_SMALL = 32, SMALL_MAX = 1024, STEP_LARGE = 256 };
 
-static_assert(sizeof(Slab) <= HEAD, "pieces begin after the head");
+static_assert(sizeof(SlabPage) <= HEAD, "pieces begin after the head");
 
 static inline unsigned class_of(size_t size) {
     if (size <= SMALL_MAX)
@@ -46,7 +46,7 @@ void slabs_init(Slabs *slabs, uint64_t *bytes) {
     *slabs = (Slabs){.bytes = bytes};
 }
 
-static inline void list_in(Slabs *slabs, Slab *slab, unsigned class) {
+static inline void list_in(Slabs *slabs, SlabPage *slab, unsigned class) {
     slab->next = slabs->partial[class];
     slab->link = &slabs->partial[class];
     if (slab->next)
@@ -54,14 +54,14 @@ static inline void list_in(Slabs *slabs, Slab *slab, unsigned class) {
     slabs->partial[class] = slab;
 }
 
-static inline void list_out(Slab *slab) {
+static inline void list_out(SlabPage *slab) {
     *slab->link = slab->next;
     if (slab->next)
         slab->next->link = slab->link;
     slab->link = NULL;
 }
 
-static void slab_free(Slabs *slabs, Slab *slab) {
+static void slab_free(Slabs *slabs, SlabPage *slab) {
     if (slab->link)
         list_out(slab);
     *slabs->bytes -= SLAB_BYTES;
@@ -76,12 +76,12 @@ void slabs_deinit(Slabs *slabs) {
         }
 }
 
-static Slab *slab_new(Slabs *slabs, unsigned class) {
-    Slab *slab = aligned_alloc(SLAB_BYTES, SLAB_BYTES);
+static SlabPage *slab_new(Slabs *slabs, unsigned class) {
+    SlabPage *slab = aligned_alloc(SLAB_BYTES, SLAB_BYTES);
 
     if (!slab)
         return NULL;
-    *slab = (Slab){.fresh = HEAD, .piece = piece_of(class)};
+    *slab = (SlabPage){.fresh = HEAD, .piece = piece_of(class)};
     list_in(slabs, slab, class);
     *slabs->bytes += SLAB_BYTES;
     return slab;
@@ -89,7 +89,7 @@ static Slab *slab_new(Slabs *slabs, unsigned class) {
 
 void *slabs_alloc(Slabs *slabs, size_t size) {
     unsigned class;
-    Slab *slab;
+    SlabPage *slab;
     void *piece;
 
     if (EACH_BY_MALLOC || size > SLAB_PIECE_MAX) {
@@ -117,7 +117,7 @@ void *slabs_alloc(Slabs *slabs, size_t size) {
 
 void slabs_free(Slabs *slabs, void *piece, size_t size) {
     unsigned class;
-    Slab *slab;
+    SlabPage *slab;
 
     if (!piece)
         return;
@@ -127,7 +127,7 @@ void slabs_free(Slabs *slabs, void *piece, size_t size) {
         return;
     }
     class = class_of(size);
-    slab = (Slab *)((uintptr_t)piece & ~(uintptr_t)(SLAB_BYTES - 1));
+    slab = (SlabPage *)((uintptr_t)piece & ~(uintptr_t)(SLAB_BYTES - 1));
     assert(slab->piece == piece_of(class) && slab->used > 0);
     *(void **)piece = slab->free;
     slab->free = piece;

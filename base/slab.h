@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct Slab Slab;
+typedef struct SlabPage SlabPage;
 
 enum {
     SLAB_BYTES = 64 * 1024,
@@ -22,7 +22,7 @@ typedef struct Slabs {
     /* The bytes taken from the system are added here, and subtracted when they go back: whole
      * slabs, because a slab with one piece costs as much as a full one. */
     uint64_t *bytes;
-    Slab *partial[SLAB_CLASSES]; /* slabs with free pieces */
+    SlabPage *partial[SLAB_CLASSES]; /* slabs with free pieces */
 } Slabs;
 
 void slabs_init(Slabs *slabs, uint64_t *bytes);

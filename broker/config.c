@@ -52,12 +52,12 @@ static const struct {
 
 enum { N_SETTINGS = sizeof(settings) / sizeof(*settings) };
 
-typedef struct Reading {
+typedef struct ConfigReading {
     Config *config;
     FILE *file;
     int line;
     bool in_line; /* the last piece that was read did not end its line */
-} Reading;
+} ConfigReading;
 
 void config_init(Config *config) {
     *config = (Config){
@@ -115,7 +115,7 @@ void config_error_format(const Config *config, size_t i, char *to, size_t size) 
 
 /* ---- [broker] ---- */
 
-static void set_limit(Reading *reading, size_t i, const char *value) {
+static void set_limit(ConfigReading *reading, size_t i, const char *value) {
     char *to = (char *)&reading->config->limits + settings[i].offset;
     uint64_t number;
     const char *problem = setting_parse(settings[i].kind, value, 0,
@@ -129,7 +129,7 @@ static void set_limit(Reading *reading, size_t i, const char *value) {
         memcpy(to, &(uint32_t){(uint32_t)number}, sizeof(uint32_t));
 }
 
-static void refuse_name(Reading *reading, const char *name) {
+static void refuse_name(ConfigReading *reading, const char *name) {
     enum { N_OTHERS = 5 };
     const char *names[N_SETTINGS + N_OTHERS] = {"bind", "data", "ipc_mode", "log_level",
                                                 "drain_timeout"};
@@ -142,7 +142,7 @@ static void refuse_name(Reading *reading, const char *name) {
               nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
-static void set_bind(Reading *reading, const char *value) {
+static void set_bind(ConfigReading *reading, const char *value) {
     Config *config = reading->config;
     const char *problem = endpoint_problem(value, ENDPOINT_BIND);
     char *copy, shown[TEXT_ESCAPED_MAX];
@@ -159,7 +159,7 @@ static void set_bind(Reading *reading, const char *value) {
 }
 
 /* Permissions, as chmod(1) takes them in digits. */
-static void set_ipc_mode(Reading *reading, const char *value) {
+static void set_ipc_mode(ConfigReading *reading, const char *value) {
     size_t len = strlen(value);
 
     if (len < 3 || len > 4 || value[strspn(value, "01234567")] || (len == 4 && *value != '0') ||
@@ -170,7 +170,7 @@ static void set_ipc_mode(Reading *reading, const char *value) {
         reading->config->ipc_mode = (unsigned)strtoul(value, NULL, 8);
 }
 
-static void set_broker(Reading *reading, const char *name, const char *value) {
+static void set_broker(ConfigReading *reading, const char *name, const char *value) {
     Config *config = reading->config;
     const char *problem;
     LogLevel level;
@@ -223,7 +223,7 @@ static char *put_text(char **at, const char *text) {
     return to;
 }
 
-static void add_rule(Reading *reading, bool is_queue, const char *pattern, const char *name,
+static void add_rule(ConfigReading *reading, bool is_queue, const char *pattern, const char *name,
                      const char *value) {
     ConfigRule *rule;
     char *at;
@@ -255,13 +255,13 @@ static bool is_of_rights(const char *section, bool *is_group, const char **name)
     return *name != NULL;
 }
 
-static void check_rights(const Reading *reading, int r, int line, const char *problem) {
+static void check_rights(const ConfigReading *reading, int r, int line, const char *problem) {
     if (r < 0)
         add_error(reading->config, line, "%s", r == -EINVAL ? problem : strerror(-r));
 }
 
 /* A section counts also without settings: "[user nobody]" alone must not leave the broker open. */
-static void begin_rights(Reading *reading, const char *line) {
+static void begin_rights(ConfigReading *reading, const char *line) {
     char section[256], problem[RIGHTS_PROBLEM_MAX];
     size_t len = strcspn(line, "]");
     const char *name;
@@ -281,7 +281,7 @@ static void begin_rights(Reading *reading, const char *line) {
                  reading->line, problem);
 }
 
-static void end_rights(Reading *reading) {
+static void end_rights(ConfigReading *reading) {
     char problem[RIGHTS_PROBLEM_MAX];
     int line = 0, r;
 
@@ -295,7 +295,7 @@ static void end_rights(Reading *reading) {
 
 static int on_setting(void *user, const char *section, const char *name, const char *value) {
     char problem[RIGHTS_PROBLEM_MAX];
-    Reading *reading = user;
+    ConfigReading *reading = user;
     const char *pattern;
     bool is_group;
 
@@ -328,7 +328,7 @@ static bool is_parsable(const char *line) {
 
 /* inih does not tell its handler the line. */
 static char *read_line(char *to, int size, void *user) {
-    Reading *reading = user;
+    ConfigReading *reading = user;
     char *line = fgets(to, size, reading->file);
 
     if (!line)
@@ -345,7 +345,7 @@ static char *read_line(char *to, int size, void *user) {
 }
 
 int config_read(Config *config, const char *path) {
-    Reading reading = {.config = config};
+    ConfigReading reading = {.config = config};
     FILE *file = fopen(path, "re");
     int r;
 

@@ -47,7 +47,7 @@ enum {
     CATCH_UP_MAX_MS = 2000, /* and at most this long */
 };
 
-typedef struct Program {
+typedef struct BrokerProgram {
     const BrokerOptions *options;
     Config config;
     Broker broker;
@@ -60,7 +60,7 @@ typedef struct Program {
     uint64_t n_batches; /* batches handled so far */
     Trim trim;
     Timer trim_timer;
-} Program;
+} BrokerProgram;
 
 static void on_gone(Peer *peer, void *ctx) {
     sessions_peer_gone(ctx, peer);
@@ -88,7 +88,7 @@ static int lock_path(const char *path, const char *what, int *ret_fd, ferry_erro
     return 0;
 }
 
-static int bind_one(Program *program, const char *endpoint, ferry_error *reterr) {
+static int bind_one(BrokerProgram *program, const char *endpoint, ferry_error *reterr) {
     const char *problem = endpoint_problem(endpoint, ENDPOINT_BIND);
     const char *path = endpoint_path(endpoint);
     char bound[256], lock[300], shown[TEXT_ESCAPED_MAX];
@@ -117,7 +117,7 @@ static int bind_one(Program *program, const char *endpoint, ferry_error *reterr)
     return r;
 }
 
-static int bind_all(Program *program, ferry_error *reterr) {
+static int bind_all(BrokerProgram *program, ferry_error *reterr) {
     const char *usual = program->options->usual_bind;
     const char *const fallback[] = {usual && *usual ? usual : "tcp://127.0.0.1:5877"};
     const char *const *binds = fallback;
@@ -145,7 +145,7 @@ static int bind_all(Program *program, ferry_error *reterr) {
 }
 
 /* With a data folder, queues are on disk if their configuration does not say otherwise. */
-static int add_disk(Program *program) {
+static int add_disk(BrokerProgram *program) {
     const char *data = program->options->data ? program->options->data : program->config.data;
 
     if (!data)
@@ -169,7 +169,7 @@ static uint64_t first_id(void) {
     return (uint64_t)(now.tv_sec - START_OF_2026) * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static int open_rooms(Program *program, ferry_error *reterr) {
+static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
     Broker *broker = &program->broker;
     HubOptions options = {.max_body = program->config.limits.max_body,
                           .max_transfer_bytes = program->config.limits.max_transfer_bytes,
@@ -197,7 +197,7 @@ static int open_rooms(Program *program, ferry_error *reterr) {
     return hub_new(&broker->hub, &options, reterr);
 }
 
-static void take_signals(Program *program) {
+static void take_signals(BrokerProgram *program) {
     sigset_t set;
 
     sigemptyset(&set);
@@ -215,7 +215,7 @@ static int watch(int epoll, int fd) {
 }
 
 /* Opens the stores and restores their contents. Signals and stores both wake the loop. */
-static int open_stores(Program *program, ferry_error *reterr) {
+static int open_stores(BrokerProgram *program, ferry_error *reterr) {
     Queues *queues = program->broker.queues;
     int r;
 
@@ -234,7 +234,7 @@ static int open_stores(Program *program, ferry_error *reterr) {
 }
 
 /* Reads the file once. The Config keeps the errors. */
-static int read_config(const Program *program, Config *config) {
+static int read_config(const BrokerProgram *program, Config *config) {
     limits_fit(&config->limits, memory_allowed());
     return program->options->config ? config_read(config, program->options->config) : 0;
 }
@@ -249,7 +249,7 @@ static void log_config_errors(const Config *config) {
 }
 
 /* The command line overrides the file. */
-static int set_log_level(const Program *program, const Config *config, ferry_error *reterr) {
+static int set_log_level(const BrokerProgram *program, const Config *config, ferry_error *reterr) {
     const char *option = program->options->log_level;
     LogLevel level;
 
@@ -273,7 +273,7 @@ static size_t bytes_used(const Broker *broker) {
 }
 
 static void on_trim(Timer *timer, void *ctx) {
-    Program *program = container_of(timer, Program, trim_timer);
+    BrokerProgram *program = container_of(timer, BrokerProgram, trim_timer);
     Broker *broker = ctx;
     size_t resident = trim_resident(), used = bytes_used(broker);
 
@@ -286,7 +286,7 @@ static void on_trim(Timer *timer, void *ctx) {
 
 /* Takes over the whole configuration, or, if it has an error, leaves everything as it is. */
 static int reload(Broker *broker, ferry_error *reterr) {
-    Program *program = container_of(broker, Program, broker);
+    BrokerProgram *program = container_of(broker, BrokerProgram, broker);
     CLEANUP(config_deinit) Config config;
     Limits before = broker->limits;
     char text[1024];
@@ -325,7 +325,7 @@ static int reload(Broker *broker, ferry_error *reterr) {
 }
 
 /* True: stop now. */
-static bool on_signals(Program *program) {
+static bool on_signals(BrokerProgram *program) {
     struct signalfd_siginfo info;
     Broker *broker = &program->broker;
 
@@ -343,7 +343,7 @@ static bool on_signals(Program *program) {
     return false;
 }
 
-static bool is_drained(Program *program) {
+static bool is_drained(BrokerProgram *program) {
     Broker *broker = &program->broker;
 
     if (!broker->draining)
@@ -378,7 +378,7 @@ static int time_to_sleep(const Broker *broker) {
  * that would have disarmed their timers wait in the socket. These messages are read before timers
  * run.
  */
-static bool timers_may_run(Program *program, bool dry) {
+static bool timers_may_run(BrokerProgram *program, bool dry) {
     uint64_t now_ms = program->broker.now_ms;
 
     if (program->woke_ms == 0)
@@ -390,7 +390,7 @@ static bool timers_may_run(Program *program, bool dry) {
     return true;
 }
 
-static void turn(Program *program) {
+static void turn(BrokerProgram *program) {
     Broker *broker = &program->broker;
     size_t bytes = 0, len;
     const uint8_t *data;
@@ -426,7 +426,7 @@ static void turn(Program *program) {
 }
 
 /* True: stop now. */
-static bool on_wake(Program *program) {
+static bool on_wake(BrokerProgram *program) {
     uint64_t n;
 
     if (read(program->wake, &n, sizeof(n)) == (ssize_t)sizeof(n)) {
@@ -436,7 +436,7 @@ static bool on_wake(Program *program) {
     return on_signals(program);
 }
 
-static void run(Program *program) {
+static void run(BrokerProgram *program) {
     Broker *broker = &program->broker;
 
     broker->reload = reload;
@@ -479,7 +479,7 @@ static void say_goodbye(Broker *broker) {
     }
 }
 
-static void close_rooms(Program *program) {
+static void close_rooms(BrokerProgram *program) {
     Broker *broker = &program->broker;
 
     sessions_free(broker);
@@ -502,7 +502,7 @@ static void close_rooms(Program *program) {
 }
 
 /* Reads and applies the configuration, and logs all its errors. */
-static int configure(Program *program, ferry_error *reterr) {
+static int configure(BrokerProgram *program, ferry_error *reterr) {
     Config *config = &program->config;
     int read = read_config(program, config), r = read;
 
@@ -518,7 +518,7 @@ static int configure(Program *program, ferry_error *reterr) {
     return read < 0 ? read : -EINVAL;
 }
 
-static int start(Program *program, ferry_error *reterr) {
+static int start(BrokerProgram *program, ferry_error *reterr) {
     int r = configure(program, reterr);
 
     if (r < 0 || program->options->check_config)
@@ -535,7 +535,7 @@ static int exit_status(int code) {
 
 int broker_main(const BrokerOptions *options) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    Program program = {.options = options, .wake = -1, .wakers = -1};
+    BrokerProgram program = {.options = options, .wake = -1, .wakers = -1};
     int status = EXIT_SUCCESS, r;
 
     /* malloc keeps memory between bursts of batches: memory that is returned to the kernel would be

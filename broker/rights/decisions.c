@@ -8,15 +8,15 @@
 
 enum { ENTRIES_BITS = 5, NAME_MAX_KEPT = 61 };
 
-typedef struct Entry {
+typedef struct DecisionEntry {
     uint8_t key; /* action + 1; 0: the entry is free */
     uint8_t is_allowed;
     uint8_t len;
     uint8_t name[NAME_MAX_KEPT];
-} Entry;
+} DecisionEntry;
 
 struct Decisions {
-    Entry entries[1 << ENTRIES_BITS];
+    DecisionEntry entries[1 << ENTRIES_BITS];
 };
 
 /* Names of one kind differ mostly at their ends, so the last and the first bytes decide. */
@@ -31,7 +31,7 @@ static size_t place(Action action, Span name) {
 }
 
 bool decisions_may(Decisions **decisions, const User *user, Action action, Span name) {
-    Entry *entry;
+    DecisionEntry *entry;
 
     if (name.len == 0 || name.len > NAME_MAX_KEPT)
         return user_may(user, action, name);

@@ -224,14 +224,14 @@ bool call_move(Call *call) {
     return true;
 }
 
-typedef enum Outcome {
+typedef enum ServeOutcome {
     SERVED,
     BLOCKED, /* all calls of the caller are for busy instances */
     FULL,    /* no server has room, or enough calls were looked at */
-} Outcome;
+} ServeOutcome;
 
 /* Hands the first possible call of a caller to a server. May free the wait queue. */
-static Outcome serve_one(WaitQueue *wait_queue, Service *service, unsigned *passed_over) {
+static ServeOutcome serve_one(WaitQueue *wait_queue, Service *service, unsigned *passed_over) {
     Call *call;
 
     DL_FOREACH(wait_queue->calls, call) {
@@ -252,7 +252,7 @@ static Outcome serve_one(WaitQueue *wait_queue, Service *service, unsigned *pass
 
 void calls_serve_waiting(Service *service) {
     unsigned passed_over = 0;
-    Outcome outcome = SERVED;
+    ServeOutcome outcome = SERVED;
     WaitQueue *wait_queue, *next;
 
     /* A caller that was served goes to the end, and has further turns. */

@@ -15,13 +15,13 @@
 #include "cache/connection/number.h"
 #include "cache/redis/batch.h"
 
-typedef struct Op Op;
-typedef void (*OpStepFn)(CacheLookups *lookups, Op *op);
+typedef struct LookupOp LookupOp;
+typedef void (*LookupStepFn)(CacheLookups *lookups, LookupOp *op);
 
 /* One operation: a sequence of batches; each batch depends on the result of the previous one. */
-struct Op {
-    Batch batch;
-    OpStepFn step; /* called when the batch has ended */
+struct LookupOp {
+    RedisBatch batch;
+    LookupStepFn step; /* called when the batch has ended */
     CacheGotFn got;
     CacheDoneFn done;
     void *ctx;
@@ -75,7 +75,7 @@ void cache_lookups_process(CacheLookups *lookups) {
     batches_process(&lookups->batches);
 }
 
-static void op_free(Op *op) {
+static void op_free(LookupOp *op) {
     batch_deinit(&op->batch);
     if (op->tags)
         cache_tag_keys_deinitp(op->tags);
@@ -86,14 +86,14 @@ static void op_free(Op *op) {
     free(op);
 }
 
-static void batch_ended(Batch *batch, void *ctx) {
-    Op *op = container_of(batch, Op, batch);
+static void batch_ended(RedisBatch *batch, void *ctx) {
+    LookupOp *op = container_of(batch, LookupOp, batch);
 
     op->step(ctx, op);
 }
 
-static int op_new(CacheLookups *lookups, OpStepFn step, void *ctx, Op **ret) {
-    Op *op;
+static int op_new(CacheLookups *lookups, LookupStepFn step, void *ctx, LookupOp **ret) {
+    LookupOp *op;
 
     if (lookups->batches.n >= LOOKUPS_PENDING_MAX)
         return -ENOBUFS;
@@ -110,7 +110,7 @@ static int op_new(CacheLookups *lookups, OpStepFn step, void *ctx, Op **ret) {
 }
 
 /* Prepares the next batch of this operation. After -ENOMEM the operation has no batch. */
-static int op_begin(Op *op, size_t n) {
+static int op_begin(LookupOp *op, size_t n) {
     batch_deinit(&op->batch);
     return batch_init(&op->batch, n);
 }
@@ -125,7 +125,7 @@ static bool keeps_near(const CacheLookups *lookups) {
     return lookups->near && lookups->cache->near;
 }
 
-static void end_get(CacheLookups *lookups, Op *op, LookState state, int status) {
+static void end_get(CacheLookups *lookups, LookupOp *op, LookState state, int status) {
     ferry_bytes *value = NULL;
 
     switch (state) {
@@ -150,7 +150,7 @@ static void end_get(CacheLookups *lookups, Op *op, LookState state, int status) 
     op_free(op);
 }
 
-static void got_stamps(CacheLookups *lookups, Op *op) {
+static void got_stamps(CacheLookups *lookups, LookupOp *op) {
     LookState state = op->look.state;
     int status = 0;
 
@@ -166,7 +166,7 @@ static void got_stamps(CacheLookups *lookups, Op *op) {
     end_get(lookups, op, status < 0 ? LOOK_FAILED : state, status);
 }
 
-static int ask_stamps(CacheLookups *lookups, Op *op) {
+static int ask_stamps(CacheLookups *lookups, LookupOp *op) {
     const CacheEntry *entry = &op->look.entry;
     int r;
 
@@ -182,7 +182,7 @@ static int ask_stamps(CacheLookups *lookups, Op *op) {
     return batches_start(&lookups->batches, &op->batch);
 }
 
-static void got_value(CacheLookups *lookups, Op *op) {
+static void got_value(CacheLookups *lookups, LookupOp *op) {
     RedisCommand *value = &op->batch.commands[0], *left = &op->batch.commands[1];
     Look *look = &op->look;
     int r;
@@ -244,7 +244,7 @@ static bool known_near(CacheLookups *lookups, Span key, LookState *ret_state, fe
 int cache_try_get(CacheLookups *lookups, ferry_bytes key, LookState *ret_state, ferry_bytes **ret,
                   CacheGotFn fn, void *ctx) {
     CacheKey near;
-    Op *op = NULL;
+    LookupOp *op = NULL;
     int r = cache_key_init(&near, lookups->cache, key, NULL);
     bool known;
 
@@ -284,7 +284,7 @@ int cache_try_get(CacheLookups *lookups, ferry_bytes key, LookState *ret_state, 
 
 /* ---- stamps ---- */
 
-static void end_write(CacheLookups *lookups, Op *op, int status) {
+static void end_write(CacheLookups *lookups, LookupOp *op, int status) {
     if (status < 0)
         note(lookups, status, CACHE_SOFT_WRITE);
     if (op->done)
@@ -292,7 +292,7 @@ static void end_write(CacheLookups *lookups, Op *op, int status) {
     op_free(op);
 }
 
-static void stamped(CacheLookups *lookups, Op *op) {
+static void stamped(CacheLookups *lookups, LookupOp *op) {
     int status = 0;
 
     for (size_t i = 0; i < op->batch.n && status >= 0; i++)
@@ -309,7 +309,7 @@ static void stamped(CacheLookups *lookups, Op *op) {
     end_write(lookups, op, status);
 }
 
-static int ask_for_stamps(CacheLookups *lookups, Op *op, uint64_t ttl_ms) {
+static int ask_for_stamps(CacheLookups *lookups, LookupOp *op, uint64_t ttl_ms) {
     const CacheEntry *entry = &op->stamps->entry;
     int r;
 
@@ -339,7 +339,7 @@ static int ask_for_stamps(CacheLookups *lookups, Op *op, uint64_t ttl_ms) {
 int cache_try_stamp(CacheLookups *lookups, const char *tags, uint64_t ttl_ms, CacheStamps *ret,
                     CacheDoneFn fn, void *ctx) {
     StoreCall call = cache_call(lookups->cache);
-    Op *op = NULL;
+    LookupOp *op = NULL;
     int r;
 
     if (tags && strlen(tags) >= sizeof(ret->text))
@@ -365,7 +365,7 @@ int cache_try_stamp(CacheLookups *lookups, const char *tags, uint64_t ttl_ms, Ca
 
 /* ---- set ---- */
 
-static void was_set(CacheLookups *lookups, Op *op) {
+static void was_set(CacheLookups *lookups, LookupOp *op) {
     int status = op->batch.commands[0].status;
 
     if (lookups->near)
@@ -394,7 +394,7 @@ static size_t write_header(const CacheTimes *times, const CacheStamps *stamps, u
     return entry_write_header(&entry, to);
 }
 
-static int set_far(CacheLookups *lookups, Op *op, Span head, Span body, uint64_t ttl_ms) {
+static int set_far(CacheLookups *lookups, LookupOp *op, Span head, Span body, uint64_t ttl_ms) {
     RedisCommand *command;
     int r = op_begin(op, 1);
 
@@ -431,7 +431,7 @@ int cache_try_set(CacheLookups *lookups, ferry_bytes key, ferry_bytes value,
     uint8_t header[ENTRY_HEADER_MAX];
     Span head = {header, 0}, body = {value.data, value.len};
     uint64_t ttl_ms;
-    Op *op = NULL;
+    LookupOp *op = NULL;
     int r;
 
     if (times->ttl_ms > FERRY_CACHE_TTL_MAX || times->stale_ms > FERRY_CACHE_TTL_MAX ||

@@ -21,7 +21,7 @@ enum {
                2 * sizeof(void *), /* overhead of an entry: block, malloc(), tables */
 };
 
-typedef enum Queue { SMALL, MAIN, N_QUEUES } Queue;
+typedef enum FifoQueue { SMALL, MAIN, N_QUEUES } FifoQueue;
 
 /* An entry is a block: a reader of a large value keeps the entry alive after its eviction. */
 typedef struct Entry {
@@ -128,7 +128,7 @@ Memory *memory_free(Memory *memory) {
 
 /* ---- queues ---- */
 
-static void fifo_push(Shard *shard, Entry *entry, Queue queue) {
+static void fifo_push(Shard *shard, Entry *entry, FifoQueue queue) {
     Fifo *fifo = &shard->queues[queue];
 
     entry->queue = (uint8_t)queue;
@@ -348,7 +348,7 @@ static bool begins_with(const Entry *entry, Span head) {
 static int put_locked(Shard *shard, const MemoryPut *put, uint64_t hash, uint64_t now_ms) {
     uint64_t size = sizeof(Entry) + OVERHEAD + put->key.len + put->head.len + put->body.len;
     Entry **at = find_live(shard, put->key, hash, now_ms);
-    Queue queue;
+    FifoQueue queue;
     uint8_t freq = 0;
     Entry *entry;
 

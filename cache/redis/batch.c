@@ -38,13 +38,13 @@ int batches_init(Batches *batches, Redis *redis) {
     return r < 0 ? r : watch_own(batches, batches->timer_fd);
 }
 
-int batch_init(Batch *batch, size_t n) {
+int batch_init(RedisBatch *batch, size_t n) {
     batch->commands = calloc(n, sizeof(RedisCommand));
     batch->n = batch->commands ? n : 0;
     return batch->commands ? 0 : -ENOMEM;
 }
 
-void batch_deinit(Batch *batch) {
+void batch_deinit(RedisBatch *batch) {
     for (size_t i = 0; i < batch->n; i++)
         reply_free(batch->commands[i].reply);
     free(batch->commands);
@@ -52,7 +52,7 @@ void batch_deinit(Batch *batch) {
     batch->n = 0;
 }
 
-static void unlink_batch(Batches *batches, Batch *batch) {
+static void unlink_batch(Batches *batches, RedisBatch *batch) {
     *(batch->older ? &batch->older->newer : &batches->oldest) = batch->newer;
     *(batch->newer ? &batch->newer->older : &batches->newest) = batch->older;
     batch->running = false;
@@ -100,7 +100,7 @@ static void paid(Batches *batches, Node *node) {
 /* Any thread may call this, with the connection locked. */
 static void answered(ConnRequest *request) {
     RedisCommand *command = container_of(request, RedisCommand, request);
-    Batches *batches = ((Batch *)command->owner)->batches;
+    Batches *batches = ((RedisBatch *)command->owner)->batches;
     uint64_t one = 1;
     ssize_t n;
 
@@ -139,13 +139,13 @@ static int send_command(Batches *batches, RedisCommand *command) {
     return r;
 }
 
-static void settle(Batch *batch, RedisCommand *command, int status) {
+static void settle(RedisBatch *batch, RedisCommand *command, int status) {
     command->pending = false;
     command->status = status;
     batch->left--;
 }
 
-static void end_if_done(Batches *batches, Batch *batch) {
+static void end_if_done(Batches *batches, RedisBatch *batch) {
     if (batch->left > 0 || !batch->running)
         return;
     unlink_batch(batches, batch);
@@ -173,7 +173,7 @@ static void set_out(Batches *batches) {
     set_timer(batches);
 }
 
-int batches_start(Batches *batches, Batch *batch) {
+int batches_start(Batches *batches, RedisBatch *batch) {
     int status = -ENOTCONN;
 
     batch->batches = batches;
@@ -203,7 +203,7 @@ int batches_start(Batches *batches, Batch *batch) {
 }
 
 static void take(Batches *batches, RedisCommand *command) {
-    Batch *batch = command->owner;
+    RedisBatch *batch = command->owner;
     uint64_t now = clock_ns();
     bool answered_now = command->request.reply != NULL;
     int r;
@@ -240,7 +240,7 @@ static void take_ready(Batches *batches) {
     }
 }
 
-static void give_up(Batch *batch, int status) {
+static void give_up(RedisBatch *batch, int status) {
     for (size_t i = 0; i < batch->n; i++)
         if (batch->commands[i].pending)
             conn_abandon(batch->commands[i].node->conn, &batch->commands[i].request, status);
@@ -260,7 +260,8 @@ void batches_process(Batches *batches) {
             conn_process(batches->watches[i].node->conn);
     take_ready(batches);
     now = clock_ns();
-    for (Batch *batch = batches->oldest; batch && batch->deadline_ns <= now; batch = batch->newer)
+    for (RedisBatch *batch = batches->oldest; batch && batch->deadline_ns <= now;
+         batch = batch->newer)
         give_up(batch, -ETIMEDOUT);
     take_ready(batches);
     redis_refresh_soon(batches->redis);
@@ -269,7 +270,7 @@ void batches_process(Batches *batches) {
 
 void batches_deinit(Batches *batches) {
     while (batches->oldest) {
-        Batch *batch = batches->oldest;
+        RedisBatch *batch = batches->oldest;
 
         /* No second try: an abandoned command stays abandoned. */
         batch->deadline_ns = 0;

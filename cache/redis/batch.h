@@ -10,17 +10,17 @@
 #include "cache/redis/node.h"
 #include "cache/redis/redis.h"
 
-typedef struct Batch Batch;
+typedef struct RedisBatch RedisBatch;
 
-struct Batch {
+struct RedisBatch {
     RedisCommand *commands;
     size_t n;
     size_t left; /* commands without an outcome */
     uint64_t deadline_ns;
-    void (*ended)(Batch *batch, void *ctx); /* may start the batch again, or free it */
+    void (*ended)(RedisBatch *batch, void *ctx); /* may start the batch again, or free it */
     void *ctx;
     struct Batches *batches;
-    Batch *older, *newer; /* in order of deadline, as all have the same time limit */
+    RedisBatch *older, *newer; /* in order of deadline, as all have the same time limit */
     bool running;
 };
 
@@ -33,7 +33,7 @@ typedef struct Batches {
     Redis *redis; /* NULL: no batch can be started */
     int epoll_fd, event_fd, timer_fd;
     size_t n;
-    Batch *oldest, *newest;
+    RedisBatch *oldest, *newest;
     BatchWatch *watches;
     size_t n_watches;
     pthread_mutex_t lock; /* protects the fields below, which other threads write */
@@ -43,12 +43,12 @@ typedef struct Batches {
 int batches_init(Batches *batches, Redis *redis);
 void batches_deinit(Batches *batches); /* ends running batches with -ECANCELED */
 
-int batch_init(Batch *batch, size_t n);
-void batch_deinit(Batch *batch);
+int batch_init(RedisBatch *batch, size_t n);
+void batch_deinit(RedisBatch *batch);
 
 /* 0: the batch runs, and ended() will be called after this function has returned; -ENOTCONN: the
  * circuit breakers of all its servers are open; -ENOMEM, -ENOBUFS: nothing was sent. */
-int batches_start(Batches *batches, Batch *batch);
+int batches_start(Batches *batches, RedisBatch *batch);
 
 /* One turn. Never waits. */
 void batches_process(Batches *batches);

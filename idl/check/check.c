@@ -83,7 +83,7 @@ static void check_headers(Program *program, const File *file) {
 
     size_t n = 0;
 
-    for (const Header *header = file->headers; header; header = header->next) {
+    for (const FileHeader *header = file->headers; header; header = header->next) {
         if (n++ == FIELDS_MAX) {
             report_error(&program->reports, header->name.place, NULL,
                          "there are more than %d includes and namespaces", FIELDS_MAX);
@@ -97,7 +97,7 @@ static void check_headers(Program *program, const File *file) {
         if (!known)
             report(&program->reports, SEVERITY_WARNING, header->scope.place, NULL,
                    "unknown language '%s'", header->scope.text);
-        for (const Header *h = file->headers; h != header; h = h->next)
+        for (const FileHeader *h = file->headers; h != header; h = h->next)
             if (h->kind == HEADER_NAMESPACE && header->kind == HEADER_NAMESPACE &&
                 strcmp(h->scope.text, header->scope.text) == 0) {
                 report(&program->reports, SEVERITY_WARNING, header->scope.place, NULL,

@@ -75,7 +75,7 @@ static File *file_new(Program *program, const char *path, Source source) {
 
 enum { FILE_OPEN = 1, FILE_DONE };
 
-static File *load(Program *program, const char *path, const Header *from, int depth);
+static File *load(Program *program, const char *path, const FileHeader *from, int depth);
 
 static void load_includes(Program *program, File *file, int depth);
 
@@ -90,7 +90,7 @@ static void complete(Program *program, File *file, int depth) {
     file->state = FILE_DONE;
 }
 
-static File *load(Program *program, const char *path, const Header *from, int depth) {
+static File *load(Program *program, const char *path, const FileHeader *from, int depth) {
     Place place = from ? from->name.place : (Place){NULL, 0, 0};
     char *real = program->closed ? NULL : realpath(path, NULL);
     Source source;
@@ -157,7 +157,7 @@ static const char *find_include(Program *program, const File *file, const char *
 }
 
 static void load_includes(Program *program, File *file, int depth) {
-    for (Header *header = file->headers; header; header = header->next) {
+    for (FileHeader *header = file->headers; header; header = header->next) {
         const char *path;
 
         if (header->kind != HEADER_INCLUDE)

@@ -40,7 +40,7 @@ Definition *program_find(const File *file, const char *name) {
 
     if (!dot)
         return find_here(file, name);
-    for (const Header *header = file->headers; header && !found; header = header->next)
+    for (const FileHeader *header = file->headers; header && !found; header = header->next)
         if (header->kind == HEADER_INCLUDE && header->file &&
             strlen(header->prefix) == (size_t)(dot - name) &&
             memcmp(header->prefix, name, (size_t)(dot - name)) == 0)
@@ -76,13 +76,13 @@ const char *program_hint(Program *program, const File *file, const char *name,
     for (const Definition *d = file->definitions; d && n < MAX; d = d->next)
         if (fits(d))
             names[n++] = d->name.text;
-    for (const Header *h = file->headers; h && !dot; h = h->next) {
+    for (const FileHeader *h = file->headers; h && !dot; h = h->next) {
         Definition *there = h->kind == HEADER_INCLUDE && h->file ? find_here(h->file, name) : NULL;
 
         if (there && fits(there))
             return region_printf(&program->region, "'%s.%s' has this name", h->prefix, name);
     }
-    for (const Header *h = file->headers; h; h = h->next)
+    for (const FileHeader *h = file->headers; h; h = h->next)
         for (const Definition *d = h->kind == HEADER_INCLUDE && h->file ? h->file->definitions
                                                                         : NULL;
              d && n < MAX; d = d->next)

@@ -411,7 +411,7 @@ static const Definition *find_definition(Compare *c, const File *file, const Def
     for (const Definition *d = file->definitions; d; d = d->next)
         if (d->kind == like->kind && same_definition(c, d, like))
             return d;
-    for (const Header *h = file->headers; h && !found && c->is_live; h = h->next)
+    for (const FileHeader *h = file->headers; h && !found && c->is_live; h = h->next)
         if (h->kind == HEADER_INCLUDE && h->file)
             found = find_definition(c, h->file, like);
     return found;
@@ -460,12 +460,12 @@ void compare_files(Program *program, const File *old_file, const File *new_file)
 
     for (const Definition *d = old_file->definitions; d; d = d->next)
         check_definition(&c, d);
-    for (const Header *h = old_file->headers; h; h = h->next) {
+    for (const FileHeader *h = old_file->headers; h; h = h->next) {
         const File *there = NULL;
 
         if (h->kind != HEADER_INCLUDE || !h->file)
             continue;
-        for (const Header *n = new_file->headers; n; n = n->next)
+        for (const FileHeader *n = new_file->headers; n; n = n->next)
             if (n->kind == HEADER_INCLUDE && n->file && strcmp(n->prefix, h->prefix) == 0)
                 there = n->file;
         /* Both versions can include the same file, which needs no comparison. */

@@ -13,7 +13,7 @@ static const char *find_namespace(const File *file, const char *scope) {
     const char *name = NULL;
 
     /* The last one counts, as in Apache Thrift. */
-    for (const Header *header = file->headers; header; header = header->next)
+    for (const FileHeader *header = file->headers; header; header = header->next)
         if (header->kind == HEADER_NAMESPACE && strcmp(header->scope.text, scope) == 0)
             name = header->name.text;
     return name;
@@ -288,14 +288,14 @@ typedef struct TakenName {
     const char *name;
 } TakenName;
 
-bool names_is_taken(const Names *names, const char *name) {
+bool names_is_taken(const CNames *names, const char *name) {
     TakenName *taken;
 
     HASH_FIND(hh, names->taken, name, strlen(name), taken);
     return taken != NULL;
 }
 
-void names_take(Names *names, const char *name, Place place) {
+void names_take(CNames *names, const char *name, Place place) {
     TakenName *taken;
 
     HASH_FIND(hh, names->taken, name, strlen(name), taken);
@@ -318,7 +318,7 @@ void names_take(Names *names, const char *name, Place place) {
     }
 }
 
-const char *names_own(Names *names, const char *name) {
+const char *names_own(CNames *names, const char *name) {
     const char *own = name;
 
     for (int i = 2; names_is_taken(names, own); i++)
@@ -327,6 +327,6 @@ const char *names_own(Names *names, const char *name) {
     return own;
 }
 
-void names_deinit(Names *names) {
+void names_deinit(CNames *names) {
     HASH_CLEAR(hh, names->taken);
 }

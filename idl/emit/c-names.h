@@ -9,11 +9,11 @@
 #include "base/buffer.h"
 #include "idl/check/program.h"
 
-typedef struct Names {
+typedef struct CNames {
     Program *program;
     bool quiet; /* collisions are not reported */
     struct TakenName *taken;
-} Names;
+} CNames;
 
 /* The value of the annotation c.name, else the name. C names are made from it. */
 const char *c_spelling(const Annotation *annotations, const char *name);
@@ -48,10 +48,10 @@ const char *c_constant(Program *program, const Definition *owner, const Annotati
 const char *c_guard(Program *program, const char *base);
 
 /* Takes a name. Reports an error if it is taken. */
-void names_take(Names *names, const char *name, Place place);
+void names_take(CNames *names, const char *name, Place place);
 
 /* Takes a name that only the source has: "range_fields", or "range_fields_2" if that is taken. */
-const char *names_own(Names *names, const char *name);
+const char *names_own(CNames *names, const char *name);
 
-bool names_is_taken(const Names *names, const char *name);
-void names_deinit(Names *names);
+bool names_is_taken(const CNames *names, const char *name);
+void names_deinit(CNames *names);

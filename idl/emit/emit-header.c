@@ -264,8 +264,8 @@ static void put_arguments(Emit *emit, const EmitService *s) {
     }
 }
 
-static bool is_first_include(const File *file, const Header *include) {
-    for (const Header *h = file->headers; h != include; h = h->next)
+static bool is_first_include(const File *file, const FileHeader *include) {
+    for (const FileHeader *h = file->headers; h != include; h = h->next)
         if (h->kind == HEADER_INCLUDE && h->file == include->file)
             return false;
     return true;
@@ -274,7 +274,7 @@ static bool is_first_include(const File *file, const Header *include) {
 static void put_includes(Emit *emit) {
     bool any = false;
 
-    for (const Header *h = emit->file->headers; h; h = h->next) {
+    for (const FileHeader *h = emit->file->headers; h; h = h->next) {
         if (h->kind != HEADER_INCLUDE || !h->file || !is_first_include(emit->file, h))
             continue;
         put_heading(emit, &any, "\n");

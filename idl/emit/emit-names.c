@@ -133,7 +133,7 @@ static void find_containers(Emit *emit, const File *file) {
 
 /* The include of this file that leads to the other one. */
 static Place include_of(Program *program, const File *file, const File *other) {
-    for (const Header *h = file->headers; h; h = h->next) {
+    for (const FileHeader *h = file->headers; h; h = h->next) {
         Files files = {NULL, 0, 0};
 
         if (h->kind == HEADER_INCLUDE && h->file)
@@ -189,7 +189,7 @@ static const char *take_stem(Emit *emit, const char *stem) {
 
 /* Takes the names of a method's arguments and tables. */
 static void take_method(Emit *emit, EmitMethod *m) {
-    Names arguments = {.program = emit->program};
+    CNames arguments = {.program = emit->program};
 
     for (const Field *field = m->function->args; field; field = field->next)
         names_take(&arguments, argument_name(emit, field), field->name.place);
@@ -200,7 +200,7 @@ static void take_method(Emit *emit, EmitMethod *m) {
 }
 
 static void take_fields(Emit *emit, const Definition *definition) {
-    Names members = {.program = emit->program};
+    CNames members = {.program = emit->program};
 
     /* The member "which" of a union is added by the compiler. */
     if (definition->kind == DEFINITION_UNION)
@@ -212,7 +212,7 @@ static void take_fields(Emit *emit, const Definition *definition) {
 
 /* Handlers are members of a struct, so they cannot be named like keywords. */
 static void take_handlers(Emit *emit, const EmitService *s) {
-    Names members = {.program = emit->program};
+    CNames members = {.program = emit->program};
 
     for (const EmitMethod *m = s->methods; m; m = m->next)
         names_take(&members, c_word(emit->program, m->word), m->function->name.place);
@@ -246,7 +246,7 @@ static Place place_of_prefix(const File *file) {
     Place place = {&file->source, 0, 0};
     bool c = false;
 
-    for (const Header *h = file->headers; h; h = h->next)
+    for (const FileHeader *h = file->headers; h; h = h->next)
         if (h->kind == HEADER_NAMESPACE &&
             (strcmp(h->scope.text, "c") == 0 || (!c && strcmp(h->scope.text, "*") == 0))) {
             c = strcmp(h->scope.text, "c") == 0;

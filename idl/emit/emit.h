@@ -55,9 +55,9 @@ typedef struct Emit {
     const char *prefix; /* "calc" */
     const char *guard;  /* "CALC_H" */
     const char *version;
-    Names names;  /* names of the header, and of methods' tables */
-    Names own;    /* other names of the source */
-    Names hidden; /* the same from the first pass: parameters must not hide them */
+    CNames names;  /* names of the header, and of methods' tables */
+    CNames own;    /* other names of the source */
+    CNames hidden; /* the same from the first pass: parameters must not hide them */
     EmitService *services;
     Container *containers, **last_container;
     struct FileNames *file_names; /* names in each file's header, except containers */

@@ -11,7 +11,7 @@ void add_files(Program *program, Files *files, const File *file) {
     for (size_t i = 0; i < files->n; i++)
         if (files->v[i] == file)
             return;
-    for (const Header *h = file->headers; h; h = h->next)
+    for (const FileHeader *h = file->headers; h; h = h->next)
         if (h->kind == HEADER_INCLUDE && h->file)
             add_files(program, files, h->file);
     if (files->n == files->cap) {
@@ -28,11 +28,11 @@ void add_files(Program *program, Files *files, const File *file) {
 
 /* ---- names ---- */
 
-static void take(Names *names, Place place, const char *name, const char *suffix) {
+static void take(CNames *names, Place place, const char *name, const char *suffix) {
     names_take(names, region_printf(&names->program->region, "%s%s", name, suffix), place);
 }
 
-static void take_exception(Names *names, const Definition *d) {
+static void take_exception(CNames *names, const Definition *d) {
     Program *program = names->program;
     const char *thrown = region_printf(&program->region, "%s_throw_%s", c_prefix(program, d->file),
                                        c_part(program, d->file, d));
@@ -42,7 +42,7 @@ static void take_exception(Names *names, const Definition *d) {
     take(names, d->name.place, thrown, "_at");
 }
 
-static void take_definition(Names *names, const Definition *d) {
+static void take_definition(CNames *names, const Definition *d) {
     Program *program = names->program;
     const char *c = c_name(program, d), *upper = upper_case(program, c);
     Place place = d->name.place;
@@ -71,7 +71,7 @@ static void take_definition(Names *names, const Definition *d) {
             take(names, f->name.place, c_constant(program, d, f->annotations, f->name.text), "");
 }
 
-static void take_function(Names *names, const char *service, const Function *function) {
+static void take_function(CNames *names, const char *service, const Function *function) {
     const char *c = region_printf(&names->program->region, "%s_%s", service,
                                   c_spelling(function->annotations, function->name.text));
     bool out = function->result && function->result->kind == TYPE_STREAM, in = false;
@@ -97,7 +97,7 @@ static void take_function(Names *names, const char *service, const Function *fun
     }
 }
 
-static void take_service(Names *names, const Definition *d) {
+static void take_service(CNames *names, const Definition *d) {
     const char *c = c_name(names->program, d);
     int n = 0;
 
@@ -108,7 +108,7 @@ static void take_service(Names *names, const Definition *d) {
             take_function(names, c, f);
 }
 
-void take_file(Names *names, const File *file, bool tables) {
+void take_file(CNames *names, const File *file, bool tables) {
     for (const Definition *d = file->definitions; d; d = d->next)
         if (d->kind != DEFINITION_SERVICE)
             take_definition(names, d);
@@ -119,11 +119,11 @@ void take_file(Names *names, const File *file, bool tables) {
 typedef struct FileNames {
     struct FileNames *next;
     const File *file;
-    Names names;
+    CNames names;
 } FileNames;
 
 /* The names that a file's containers must not have: those of the file and of its includes. */
-static const Names *names_of(Emit *emit, const File *file) {
+static const CNames *names_of(Emit *emit, const File *file) {
     Files files = {NULL, 0, 0};
     FileNames *own;
 
@@ -144,7 +144,7 @@ static const char *const container_suffixes[] = {"", "_pack", "_unpack", "_entry
 enum { OF_ALL = 3, OF_MAPS = 5 }; /* of container_suffixes */
 
 bool is_declared(Emit *emit, const File *file, const char *name, bool map) {
-    const Names *names = names_of(emit, file);
+    const CNames *names = names_of(emit, file);
     Region *region = &emit->program->region;
 
     for (int i = 0; i < (map ? OF_MAPS : OF_ALL); i++)

@@ -14,7 +14,7 @@ typedef struct Files {
 void add_files(Program *program, Files *files, const File *file);
 
 /* Takes the names in a file's header, except containers. */
-void take_file(Names *names, const File *file, bool tables);
+void take_file(CNames *names, const File *file, bool tables);
 
 /* Takes the names of a container and of its functions. */
 void take_container(Emit *emit, Container *c);

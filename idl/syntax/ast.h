@@ -164,8 +164,8 @@ struct Definition {
     bool declared;     /* its name is declared in the header */
 };
 
-typedef struct Header {
-    struct Header *next;
+typedef struct FileHeader {
+    struct FileHeader *next;
     enum { HEADER_INCLUDE, HEADER_CPP_INCLUDE, HEADER_NAMESPACE } kind;
     Name scope;         /* namespace */
     Name name;          /* the file, or the namespace's name */
@@ -173,7 +173,7 @@ typedef struct Header {
     const char *prefix; /* "shared" in "shared.Range" */
     Annotation *annotations;
     uint32_t start, end;
-} Header;
+} FileHeader;
 
 /* The file that a place is in: each Source is part of a File. */
 #define file_of_place(place)                                                                       \
@@ -184,7 +184,7 @@ struct File {
     Source source;
     const char *real_path;
     const char *base; /* "calc" of "dir/calc.thrift" */
-    Header *headers;
+    FileHeader *headers;
     Definition *definitions;
     struct NameTable *names;
     Comment *comments;

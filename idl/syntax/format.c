@@ -423,7 +423,7 @@ static void put_definition(Formatter *f, const Definition *d) {
     end_line(f, d->end, UINT32_MAX, "");
 }
 
-static void put_header(Formatter *f, const Header *h) {
+static void put_header(Formatter *f, const FileHeader *h) {
     put_comments(f, h->start, "");
     separate(f, h->start);
     if (h->kind == HEADER_NAMESPACE)
@@ -454,7 +454,7 @@ void format_file(Region *region, const File *file, Buffer *to) {
     Formatter f = {region, file, to, file->comments, true};
     const Definition *before = NULL;
 
-    for (const Header *h = file->headers; h; h = h->next)
+    for (const FileHeader *h = file->headers; h; h = h->next)
         put_header(&f, h);
     for (const Definition *d = file->definitions; d; d = d->next) {
         part(&f, before, d);

@@ -245,7 +245,7 @@ static bool parse_definition(Parser *parser, Definition *definition, bool *good)
 
 /* ---- headers ---- */
 
-static bool parse_namespace(Parser *parser, Header *header) {
+static bool parse_namespace(Parser *parser, FileHeader *header) {
     header->kind = HEADER_NAMESPACE;
     if (parser->token.kind != TOKEN_WORD && !is_mark(parser, '*'))
         return expected(parser, "a language or '*'", NULL);
@@ -259,7 +259,7 @@ static bool parse_namespace(Parser *parser, Header *header) {
     return true;
 }
 
-static bool parse_include(Parser *parser, Header *header, bool cpp) {
+static bool parse_include(Parser *parser, FileHeader *header, bool cpp) {
     header->kind = cpp ? HEADER_CPP_INCLUDE : HEADER_INCLUDE;
     if (parser->token.kind != TOKEN_STRING)
         return expected(parser, "the file's name in quotes", NULL);
@@ -268,7 +268,7 @@ static bool parse_include(Parser *parser, Header *header, bool cpp) {
     return true;
 }
 
-static bool parse_header(Parser *parser, Header *header, bool *good) {
+static bool parse_header(Parser *parser, FileHeader *header, bool *good) {
     header->start = parser->token.place.at;
     if (take_word(parser, "namespace"))
         *good = parse_namespace(parser, header);
@@ -285,7 +285,7 @@ static bool parse_header(Parser *parser, Header *header, bool *good) {
     return true;
 }
 
-static void too_late(Parser *parser, const Header *header, const Definition *first) {
+static void too_late(Parser *parser, const FileHeader *header, const Definition *first) {
     Place place = {&parser->file->source, header->start, 7};
 
     report_error(parser->reports, place, "move it to the top of the file",
@@ -296,14 +296,14 @@ static void too_late(Parser *parser, const Header *header, const Definition *fir
 void parse_file(File *file, Region *region, Reports *reports) {
     Parser parser = {.region = region, .reports = reports, .file = file};
     Definition **last_definition = &file->definitions;
-    Header **last_header = &file->headers;
+    FileHeader **last_header = &file->headers;
 
     lexer_init(&parser.lexer, region, reports, &file->source);
     advance(&parser);
     file->doc = parser.lexer.doc;
     while (parser.token.kind != TOKEN_END) {
         Definition *definition = region_new(region, Definition);
-        Header *header = region_new(region, Header);
+        FileHeader *header = region_new(region, FileHeader);
         const char *doc = parser.token.doc;
         bool good;
 

@@ -26,11 +26,11 @@ typedef enum FieldType {
     FIELD_VALUE,   /* any one value */
 } FieldType;
 
-typedef struct Field {
+typedef struct OpField {
     uint8_t type;
     uint16_t offset;
     const char *name;
-} Field;
+} OpField;
 
 enum { FIELDS_MAX = 11 };
 
@@ -41,7 +41,7 @@ typedef struct OpInfo {
     uint8_t n_min;            /* fields that must be present */
     uint8_t passed_from;      /* the fields of `passed` begin here… */
     uint8_t passed_to;        /* …and end before here; equal: the op has no `passed` */
-    Field fields[FIELDS_MAX];
+    OpField fields[FIELDS_MAX];
 } OpInfo;
 
 #define FIELD(type, member, as)                                                                    \
@@ -207,11 +207,11 @@ void op_fields(unsigned op, char *to, size_t size) {
                                 i < info->n_min ? "" : "?");
 }
 
-ALWAYS_INLINE uint64_t *number_at(const Message *message, const Field *field) {
+ALWAYS_INLINE uint64_t *number_at(const Message *message, const OpField *field) {
     return (uint64_t *)((uintptr_t)message + field->offset);
 }
 
-ALWAYS_INLINE Span *span_at(const Message *message, const Field *field) {
+ALWAYS_INLINE Span *span_at(const Message *message, const OpField *field) {
     return (Span *)((uintptr_t)message + field->offset);
 }
 
@@ -288,7 +288,7 @@ static void read_body(Reader *reader, Message *message) {
     }
 }
 
-ALWAYS_INLINE void read_field(Reader *reader, Message *message, const Field *field) {
+ALWAYS_INLINE void read_field(Reader *reader, Message *message, const OpField *field) {
     switch ((FieldType)field->type) {
     case FIELD_UINT:
         *number_at(message, field) = reader_uint(reader);
@@ -318,7 +318,7 @@ ALWAYS_INLINE void read_field(Reader *reader, Message *message, const Field *fie
     }
 }
 
-ALWAYS_INLINE void default_field(Message *message, const Field *field) {
+ALWAYS_INLINE void default_field(Message *message, const OpField *field) {
     if (field->type == FIELD_UINT)
         *number_at(message, field) = 0;
     else if (field->type == FIELD_COUNT)
@@ -430,7 +430,7 @@ int message_read(Reader *reader, Message *message) {
     }
 }
 
-ALWAYS_INLINE bool is_default(const Message *message, const Field *field) {
+ALWAYS_INLINE bool is_default(const Message *message, const OpField *field) {
     switch ((FieldType)field->type) {
     case FIELD_UINT:
         return *number_at(message, field) == 0;
@@ -459,7 +459,7 @@ ALWAYS_INLINE size_t size_of(const Message *message, const OpInfo *info) {
 
 #pragma GCC unroll 12
     for (unsigned i = 0; i < info->n; i++) {
-        const Field *field = &info->fields[i];
+        const OpField *field = &info->fields[i];
 
         if (field->type > FIELD_COUNT &&
             !(message->passed.data && i >= info->passed_from && i < info->passed_to))
@@ -485,7 +485,7 @@ static inline uint8_t *put_nil(uint8_t *to) {
     return to + 1;
 }
 
-ALWAYS_INLINE uint8_t *put_field(uint8_t *to, const Message *message, const Field *field) {
+ALWAYS_INLINE uint8_t *put_field(uint8_t *to, const Message *message, const OpField *field) {
     const Span *span;
 
     if (field->type == FIELD_UINT)

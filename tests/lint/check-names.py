@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Check the headers that the files of one folder share.
+"""Check the names of private headers and of types.
 
-Their names end in -private.h, and no other name for them is used. They are included by files of their own
-folder, by broker/admin, which reports about all parts of the broker, and by tests.
+A header that only its own folder includes is called NAME-private.h. Only files of its folder, of broker/admin,
+which reports about all parts of the broker, and of the tests include it.
+
+A name of a type means one type in the whole tree. Each file of clients/cli/commands is a program of its own
+and has its own types.
 
     check-names.py ROOT
 """
+import collections
 import pathlib
 import re
 import sys
@@ -15,9 +19,31 @@ ROOMS = ["base", "rpc", "broker", "cache", "idl", "clients"]
 OTHER_NAMES = re.compile(r"(^|[-_])(internal|priv|impl)\.h$|_private\.h$|_p\.h$")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]*-private\.h)"', re.M)
 MAY_SEE_ALL = "broker/admin"
+OWN_TYPES = "clients/cli/commands"
+COMMENT_OR_MACRO = re.compile(r"/\*.*?\*/|^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.S | re.M)
+TYPE = re.compile(r"\b(?:struct|union|enum) ([A-Z]\w*)\s*\{|^\} ([A-Z]\w*);|\btypedef [^;{}]*\(\*([A-Z]\w*)\)", re.M)
 
 
-def problems(root):
+def types_of(root):
+    """Name of a type: the files that define it."""
+    files = collections.defaultdict(set)
+    for room in ROOMS:
+        for path in (root / room).rglob("*.[ch]"):
+            name = path.relative_to(root)
+            if name.parent.as_posix() == OWN_TYPES:
+                continue
+            for words in TYPE.findall(COMMENT_OR_MACRO.sub(" ", path.read_text())):
+                files["".join(words)].add(name.as_posix())
+    return files
+
+
+def type_problems(root):
+    for word, files in sorted(types_of(root).items()):
+        if len(files) > 1:
+            yield f"{word} is the name of several types: {', '.join(sorted(files))}"
+
+
+def header_problems(root):
     for room in ROOMS:
         for path in sorted((root / room).rglob("*.[ch]")):
             name = path.relative_to(root)
@@ -30,7 +56,7 @@ def problems(root):
 
 
 def main(root):
-    found = list(problems(root))
+    found = [*header_problems(root), *type_problems(root)]
     print("\n".join(found))
     return bool(found)
 

@@ -11,16 +11,16 @@
 #include "rpc/schema/description/description.h"
 #include "rpc/schema/description/type-list.h"
 
-typedef struct Printer {
+typedef struct IdlPrinter {
     Buffer *to;
     TypeList types;
     const char *ns; /* "calc", of ns_len bytes: the namespace of the service */
     size_t ns_len;
-} Printer;
+} IdlPrinter;
 
-static void put(Printer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put(IdlPrinter *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static void put(Printer *p, const char *format, ...) {
+static void put(IdlPrinter *p, const char *format, ...) {
     char text[1024];
     va_list args;
     int len;
@@ -34,7 +34,7 @@ static void put(Printer *p, const char *format, ...) {
 /* ---- texts from strangers ---- */
 
 /* Control characters can harm a terminal, and a comment must not end early. */
-static void put_doc_line(Printer *p, const char *line, size_t len) {
+static void put_doc_line(IdlPrinter *p, const char *line, size_t len) {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)line[i];
         bool ends = i > 0 && line[i - 1] == '*' && c == '/';
@@ -45,7 +45,7 @@ static void put_doc_line(Printer *p, const char *line, size_t len) {
     }
 }
 
-static void put_doc(Printer *p, const char *indent, const ferry_notes *notes) {
+static void put_doc(IdlPrinter *p, const char *indent, const ferry_notes *notes) {
     const char *line = notes ? notes->doc : NULL;
 
     if (!line)
@@ -68,7 +68,7 @@ static void put_doc(Printer *p, const char *indent, const ferry_notes *notes) {
     put(p, "%s */\n", indent);
 }
 
-static void put_string(Printer *p, const char *text, size_t len) {
+static void put_string(IdlPrinter *p, const char *text, size_t len) {
     put(p, "\"");
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
@@ -83,7 +83,7 @@ static void put_string(Printer *p, const char *text, size_t len) {
     put(p, "\"");
 }
 
-static void put_annotation(Printer *p, const char *name, const char *value, size_t *n) {
+static void put_annotation(IdlPrinter *p, const char *name, const char *value, size_t *n) {
     put(p, "%s%s", (*n)++ ? ", " : " (", name);
     if (value && strcmp(value, "1") != 0) {
         put(p, " = ");
@@ -91,7 +91,7 @@ static void put_annotation(Printer *p, const char *name, const char *value, size
     }
 }
 
-static void put_annotations(Printer *p, const ferry_notes *notes, const char *wire_name) {
+static void put_annotations(IdlPrinter *p, const ferry_notes *notes, const char *wire_name) {
     size_t n = 0;
 
     for (uint32_t i = 0; notes && i < notes->n_annotations; i++)
@@ -109,7 +109,8 @@ static bool is_annotated(const ferry_notes *notes, const char *name) {
 }
 
 /* Hand-made tables have numbers where an interface file has annotations. */
-static void put_ms(Printer *p, const ferry_notes *notes, const char *name, uint64_t ms, size_t *n) {
+static void put_ms(IdlPrinter *p, const ferry_notes *notes, const char *name, uint64_t ms,
+                   size_t *n) {
     char text[32];
 
     if (ms == 0 || is_annotated(notes, name))
@@ -118,7 +119,7 @@ static void put_ms(Printer *p, const ferry_notes *notes, const char *name, uint6
     put_annotation(p, name, text, n);
 }
 
-static void put_method_annotations(Printer *p, const ferry_method *method) {
+static void put_method_annotations(IdlPrinter *p, const ferry_method *method) {
     const ferry_notes *notes = method->notes;
     size_t n = 0;
 
@@ -133,7 +134,7 @@ static void put_method_annotations(Printer *p, const ferry_method *method) {
 
 /* ---- names ---- */
 
-static bool in_namespace(const Printer *p, const char *name) {
+static bool in_namespace(const IdlPrinter *p, const char *name) {
     const char *dot = strrchr(name, '.');
 
     return (dot ? (size_t)(dot - name) : 0) == p->ns_len && memcmp(name, p->ns, p->ns_len) == 0;
@@ -141,7 +142,7 @@ static bool in_namespace(const Printer *p, const char *name) {
 
 /* A file has one namespace. The type "shared.Range" of another namespace becomes Range, or
  * shared_Range if Range is taken; the annotation wire.name has its name on the wire. */
-static void put_name(Printer *p, const char *name) {
+static void put_name(IdlPrinter *p, const char *name) {
     const char *dot = strrchr(name, '.'), *last = dot ? dot + 1 : name;
     bool taken = false;
 
@@ -160,7 +161,7 @@ static void put_name(Printer *p, const char *name) {
         put(p, "%c", *c == '.' ? '_' : *c);
 }
 
-static void put_type(Printer *p, const ferry_type *type) {
+static void put_type(IdlPrinter *p, const ferry_type *type) {
     char text[64];
 
     if (type->kind == FERRY_KIND_MAP) {
@@ -182,9 +183,9 @@ static void put_type(Printer *p, const ferry_type *type) {
 
 /* ---- values ---- */
 
-static void put_value(Printer *p, const ferry_type *type, const void *value);
+static void put_value(IdlPrinter *p, const ferry_type *type, const void *value);
 
-static void put_double(Printer *p, double number) {
+static void put_double(IdlPrinter *p, double number) {
     char text[40];
 
     if (!isfinite(number))
@@ -197,7 +198,7 @@ static void put_double(Printer *p, double number) {
     put(p, "%s%s", text, strpbrk(text, ".e") ? "" : ".0");
 }
 
-static void put_items(Printer *p, const ferry_type *type, const ValueList *list) {
+static void put_items(IdlPrinter *p, const ferry_type *type, const ValueList *list) {
     size_t stride = type->kind == FERRY_KIND_MAP ? type->entry_size : type->item->size;
     const char *item = list->v;
 
@@ -213,7 +214,7 @@ static void put_items(Printer *p, const ferry_type *type, const ValueList *list)
     put(p, type->kind == FERRY_KIND_MAP ? "}" : "]");
 }
 
-static void put_members(Printer *p, const ferry_type *type, const void *value) {
+static void put_members(IdlPrinter *p, const ferry_type *type, const void *value) {
     int32_t which = type->kind == FERRY_KIND_UNION ? *(const int32_t *)value : 0;
     bool any = false;
 
@@ -234,7 +235,7 @@ static void put_members(Printer *p, const ferry_type *type, const void *value) {
     put(p, "}");
 }
 
-static void put_value(Printer *p, const ferry_type *type, const void *value) {
+static void put_value(IdlPrinter *p, const ferry_type *type, const void *value) {
     const ferry_bytes *bytes = value;
     const char *name;
     char uuid[37];
@@ -292,7 +293,7 @@ static void put_value(Printer *p, const ferry_type *type, const void *value) {
 
 /* ---- definitions ---- */
 
-static void put_field(Printer *p, const ferry_field *field) {
+static void put_field(IdlPrinter *p, const ferry_field *field) {
     if (field->id > 0)
         put(p, "%d: ", field->id);
     if (field->flags & FERRY_OPTIONAL)
@@ -308,11 +309,11 @@ static void put_field(Printer *p, const ferry_field *field) {
     put_annotations(p, field->notes, NULL);
 }
 
-static const char *foreign_name(const Printer *p, const char *name) {
+static const char *foreign_name(const IdlPrinter *p, const char *name) {
     return in_namespace(p, name) ? NULL : name;
 }
 
-static void put_enum(Printer *p, const ferry_type *type) {
+static void put_enum(IdlPrinter *p, const ferry_type *type) {
     put(p, "\n");
     put_doc(p, "", type->notes);
     put(p, "enum ");
@@ -329,7 +330,7 @@ static void put_enum(Printer *p, const ferry_type *type) {
     put(p, "\n");
 }
 
-static void put_struct(Printer *p, const ferry_type *type) {
+static void put_struct(IdlPrinter *p, const ferry_type *type) {
     put(p, "\n");
     put_doc(p, "", type->notes);
     put(p, "%s ",
@@ -349,7 +350,7 @@ static void put_struct(Printer *p, const ferry_type *type) {
     put(p, "\n");
 }
 
-static void put_fields(Printer *p, const ferry_field *fields, uint32_t n, bool *any) {
+static void put_fields(IdlPrinter *p, const ferry_field *fields, uint32_t n, bool *any) {
     for (uint32_t i = 0; i < n; i++) {
         put(p, *any ? ", " : "");
         *any = true;
@@ -357,13 +358,13 @@ static void put_fields(Printer *p, const ferry_field *fields, uint32_t n, bool *
     }
 }
 
-static void put_stream(Printer *p, const ferry_type *type) {
+static void put_stream(IdlPrinter *p, const ferry_type *type) {
     put(p, "stream<");
     put_type(p, type);
     put(p, ">");
 }
 
-static void put_method(Printer *p, const ferry_method *method) {
+static void put_method(IdlPrinter *p, const ferry_method *method) {
     bool any = false;
 
     put_doc(p, "  ", method->notes);
@@ -396,7 +397,7 @@ static void put_method(Printer *p, const ferry_method *method) {
     put(p, "\n");
 }
 
-static void put_service(Printer *p, const ferry_service *service) {
+static void put_service(IdlPrinter *p, const ferry_service *service) {
     const char *name = p->ns_len > 0 ? service->name + p->ns_len + 1 : service->name;
 
     put(p, "\n");
@@ -417,7 +418,8 @@ static void put_service(Printer *p, const ferry_service *service) {
 
 int description_print(const ferry_service *service, Buffer *to) {
     const char *dot = strrchr(service->name, '.');
-    Printer p = {.to = to, .ns = service->name, .ns_len = dot ? (size_t)(dot - service->name) : 0};
+    IdlPrinter p = {
+        .to = to, .ns = service->name, .ns_len = dot ? (size_t)(dot - service->name) : 0};
     int r = type_list_fill(&p.types, service);
 
     if (r == 0) {

@@ -11,15 +11,15 @@
 #include "rpc/schema/codec/values.h"
 #include "rpc/wire/reader.h"
 
-typedef struct Printer {
+typedef struct JsonPrinter {
     Buffer *to;
     int depth;
     bool too_deep;
-} Printer;
+} JsonPrinter;
 
-static void print_value(Printer *p, const ferry_type *type, const void *value);
+static void print_value(JsonPrinter *p, const ferry_type *type, const void *value);
 
-static void put(Printer *p, const char *text) {
+static void put(JsonPrinter *p, const char *text) {
     buffer_append(p->to, text, strlen(text));
 }
 
@@ -43,7 +43,7 @@ static bool needs_escape(uint32_t c) {
            (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
 }
 
-static void put_char(Printer *p, const uint8_t *at, size_t len, uint32_t c) {
+static void put_char(JsonPrinter *p, const uint8_t *at, size_t len, uint32_t c) {
     char escaped[8];
 
     if (c == '"' || c == '\\')
@@ -59,7 +59,7 @@ static void put_char(Printer *p, const uint8_t *at, size_t len, uint32_t c) {
 }
 
 /* Bytes that are not UTF-8 become the characters of their numbers. */
-static void print_text(Printer *p, const void *data, size_t len) {
+static void print_text(JsonPrinter *p, const void *data, size_t len) {
     const uint8_t *at = data, *end = len > 0 ? at + len : at;
 
     put(p, "\"");
@@ -81,7 +81,7 @@ static void print_text(Printer *p, const void *data, size_t len) {
 
 /* ---- scalars ---- */
 
-static void print_integer(Printer *p, const ferry_type *type, const void *value) {
+static void print_integer(JsonPrinter *p, const ferry_type *type, const void *value) {
     int64_t number = type->kind == FERRY_KIND_I8    ? *(const int8_t *)value
                      : type->kind == FERRY_KIND_I16 ? *(const int16_t *)value
                      : type->kind == FERRY_KIND_I64 ? *(const int64_t *)value
@@ -93,7 +93,7 @@ static void print_integer(Printer *p, const ferry_type *type, const void *value)
 }
 
 /* JSON has no numbers for nan and inf. */
-static void print_double(Printer *p, double number) {
+static void print_double(JsonPrinter *p, double number) {
     char text[32];
 
     if (!isfinite(number)) {
@@ -108,7 +108,7 @@ static void print_double(Printer *p, double number) {
     put(p, text);
 }
 
-static void print_scalar(Printer *p, const ferry_type *type, const void *value) {
+static void print_scalar(JsonPrinter *p, const ferry_type *type, const void *value) {
     char text[37];
 
     switch (type->kind) {
@@ -128,7 +128,7 @@ static void print_scalar(Printer *p, const ferry_type *type, const void *value) 
     }
 }
 
-static void print_enum(Printer *p, const ferry_type *type, const void *value) {
+static void print_enum(JsonPrinter *p, const ferry_type *type, const void *value) {
     const char *name = ferry_enum_name(type, *(const int32_t *)value);
 
     if (name)
@@ -139,7 +139,7 @@ static void print_enum(Printer *p, const ferry_type *type, const void *value) {
 
 /* ---- containers and structs ---- */
 
-static void print_list(Printer *p, const ferry_type *type, const ValueList *list) {
+static void print_list(JsonPrinter *p, const ferry_type *type, const ValueList *list) {
     const char *item = list->v;
 
     put(p, "[");
@@ -151,7 +151,7 @@ static void print_list(Printer *p, const ferry_type *type, const ValueList *list
 }
 
 /* Keys of an object are texts, so numbers get quotes. */
-static void print_key(Printer *p, const ferry_type *type, const void *key) {
+static void print_key(JsonPrinter *p, const ferry_type *type, const void *key) {
     bool quoted = type->kind == FERRY_KIND_STRING || type->kind == FERRY_KIND_BINARY ||
                   type->kind == FERRY_KIND_UUID ||
                   (type->kind == FERRY_KIND_DOUBLE && !isfinite(*(const double *)key)) ||
@@ -163,7 +163,7 @@ static void print_key(Printer *p, const ferry_type *type, const void *key) {
 }
 
 /* A map whose keys are containers or structs becomes a list of pairs. */
-static void print_map(Printer *p, const ferry_type *type, const ValueList *map) {
+static void print_map(JsonPrinter *p, const ferry_type *type, const ValueList *map) {
     bool object = type->key->kind <= FERRY_KIND_BINARY;
     const char *entry = map->v;
 
@@ -184,13 +184,13 @@ static void print_map(Printer *p, const ferry_type *type, const ValueList *map) 
     put(p, object ? "}" : "]");
 }
 
-static void print_field(Printer *p, const ferry_field *field, const void *value) {
+static void print_field(JsonPrinter *p, const ferry_field *field, const void *value) {
     print_text(p, field->name, field->name_len);
     put(p, ": ");
     print_value(p, field->type, value);
 }
 
-static void print_fields(Printer *p, const ferry_type *type, const void *value) {
+static void print_fields(JsonPrinter *p, const ferry_type *type, const void *value) {
     bool first = true;
 
     put(p, "{");
@@ -206,7 +206,7 @@ static void print_fields(Printer *p, const ferry_type *type, const void *value) 
     put(p, "}");
 }
 
-static void print_union(Printer *p, const ferry_type *type, const void *value) {
+static void print_union(JsonPrinter *p, const ferry_type *type, const void *value) {
     int32_t which = *(const int32_t *)value;
     const ferry_field *field =
         which > 0 && (uint32_t)which <= type->n ? &type->fields[which - 1] : NULL;
@@ -221,7 +221,7 @@ static void print_union(Printer *p, const ferry_type *type, const void *value) {
     put(p, "}");
 }
 
-static void print_inside(Printer *p, const ferry_type *type, const void *value) {
+static void print_inside(JsonPrinter *p, const ferry_type *type, const void *value) {
     switch (type->kind) {
     case FERRY_KIND_LIST:
     case FERRY_KIND_SET:
@@ -239,7 +239,7 @@ static void print_inside(Printer *p, const ferry_type *type, const void *value) 
     }
 }
 
-static void print_value(Printer *p, const ferry_type *type, const void *value) {
+static void print_value(JsonPrinter *p, const ferry_type *type, const void *value) {
     const ferry_bytes *bytes = value;
     const char *text;
 
@@ -266,7 +266,7 @@ static void print_value(Printer *p, const ferry_type *type, const void *value) {
 
 int ferry_value_print(const ferry_type *type, const void *value, char **ret) {
     CLEANUP(buffer_deinit) Buffer text = {0};
-    Printer p = {.to = &text};
+    JsonPrinter p = {.to = &text};
 
     *ret = NULL;
     if (!buffer_reserve(&text, sizeof(BlockHeader)))

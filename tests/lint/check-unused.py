@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Check that each function that other files can call has a caller outside the tests.
+
+Exported functions (clients/c/libferry.sym) are for users and need no caller. A name in another function's
+body counts as a call, also when it is only stored in a table.
+
+    check-unused.py ROOT
+"""
+import collections
+import pathlib
+import re
+import sys
+
+ROOMS = ["base", "rpc", "broker", "cache", "idl", "clients"]
+CALLERS = ROOMS + ["include", "examples", "bench"]
+COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', re.S)
+DEFINED = re.compile(r"^(?!typedef\b|#)(?:[A-Za-z_][\w \t*]*?)\b([a-z_]\w*)\s*\([^;{}]*\)\s*\{", re.M)
+CLEANUP = re.compile(r"\bDEFINE_CLEANUP\([^,()]*,\s*(\w+)\)")
+WORD = re.compile(r"[A-Za-z_]\w*")
+PROTOTYPE = re.compile(r"^[A-Za-z_][\w \t*]*?\b([a-z_]\w*)\s*\([^;{}]*\)[^;{}]*;", re.M)
+
+
+def main(root):
+    exported = set(WORD.findall((root / "clients/c/libferry.sym").read_text()))
+    defined, uses = {}, collections.Counter()
+    for room in CALLERS:
+        for path in sorted((root / room).rglob("*.[ch]")):
+            name = path.relative_to(root).as_posix()
+            text = COMMENT_OR_TEXT.sub(" ", path.read_text())
+            uses.update(WORD.findall(text))
+            # Definitions and prototypes are no calls; neither is the line that makes a clean-up of it.
+            uses.subtract(DEFINED.findall(text))
+            uses.subtract(PROTOTYPE.findall(text))
+            uses.subtract(CLEANUP.findall(text))
+            uses.update({word[:-1]: n for word, n in collections.Counter(re.findall(r"\bCLEANUP\((\w+)\)", text)).items()})
+            if room in ROOMS:
+                for word in DEFINED.findall(text):
+                    defined.setdefault(word, name)
+    dead = [f"{defined[word]}: {word}() has no caller" for word in defined
+            if uses[word] <= 0 and word not in exported and word != "main" and not word.endswith("p")]
+    print("\n".join(sorted(dead)))
+    return bool(dead)
+
+
+if __name__ == "__main__":
+    sys.exit(main(pathlib.Path(sys.argv[1])))
