@@ -11,10 +11,6 @@ void queues_run_timers(Queues *queues) {
     timers_run_some(&queues->timers, queues->broker->now_ms, QUEUE_SLICE, NULL);
 }
 
-uint64_t queues_next_ms(const Queues *queues) {
-    return timers_next(&queues->timers);
-}
-
 void queues_turn_end(Queues *queues) {
     sweeps_go_on(queues);
     queues_dispatch_touched(queues);

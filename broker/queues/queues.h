@@ -40,8 +40,6 @@ void queues_client_gone(Queues *queues, Client *client);
 
 /* Handles delays, times to live and time limits that have passed: a slice in each turn. */
 void queues_run_timers(Queues *queues);
-/* When to call queues_run_timers() next; UINT64_MAX: no timer is armed. */
-uint64_t queues_next_ms(const Queues *queues);
 
 /* At the end of a turn: delivers jobs to workers with free slots and room. */
 void queues_turn_end(Queues *queues);

@@ -41,8 +41,8 @@ static void go_on_in_next_turn(const DiskStore *disk) {
 }
 
 /* Writes a record of the segment again, without waiting for the disk. */
-static bool again(DiskStore *disk, const Record *record) {
-    Batch *batch = disk_batch(disk);
+static bool again(DiskStore *disk, const DiskRecord *record) {
+    JournalBatch *batch = disk_batch(disk);
 
     if (!batch)
         return false;
@@ -56,7 +56,7 @@ static bool again(DiskStore *disk, const Record *record) {
 static bool move_push(DiskStore *disk, Span client, uint64_t id) {
     if (client.len != WIRE_TOKEN || id == 0 || !queues_knows_push(disk->store.ctx, client.data, id))
         return true;
-    return again(disk, &(Record){.type = RECORD_PUSH, .id = id, .client = client});
+    return again(disk, &(DiskRecord){.type = RECORD_PUSH, .id = id, .client = client});
 }
 
 static bool move_key(DiskStore *disk, Span queue, Span key) {
@@ -64,14 +64,14 @@ static bool move_key(DiskStore *disk, Span queue, Span key) {
 
     if (until_ms == 0)
         return true;
-    return again(disk, &(Record){.type = RECORD_KEY,
-                                 .queue = queue,
-                                 .key = key,
-                                 .key_until_ms = disk_to_wall(disk, until_ms)});
+    return again(disk, &(DiskRecord){.type = RECORD_KEY,
+                                     .queue = queue,
+                                     .key = key,
+                                     .key_until_ms = disk_to_wall(disk, until_ms)});
 }
 
 /* Everything but jobs. */
-static bool move_record(DiskStore *disk, const Record *record) {
+static bool move_record(DiskStore *disk, const DiskRecord *record) {
     switch (record->type) {
     case RECORD_JOB:
         return move_push(disk, record->client, record->push) &&
@@ -83,7 +83,7 @@ static bool move_record(DiskStore *disk, const Record *record) {
     case RECORD_PAUSED:
         return !queues_is_paused(disk->store.ctx, record->queue) ||
                again(disk,
-                     &(Record){.type = RECORD_PAUSED, .queue = record->queue, .paused = true});
+                     &(DiskRecord){.type = RECORD_PAUSED, .queue = record->queue, .paused = true});
     case RECORD_SETTLED: /* of jobs in this segment */
     case RECORD_NOTE:
     case RECORD_FORGET:
@@ -96,9 +96,9 @@ static bool move_record(DiskStore *disk, const Record *record) {
 
 /* A job that is not settled, with its state of now. */
 static bool move_job(DiskStore *disk, DiskJob *of) {
-    Batch *batch = disk_batch(disk);
-    Record record;
-    Entry *entry;
+    JournalBatch *batch = disk_batch(disk);
+    DiskRecord record;
+    JournalEntry *entry;
     uint32_t len;
 
     if (!batch)
@@ -120,7 +120,7 @@ static bool move_records(DiskStore *disk, size_t *left) {
     Cleaning *cleaning = &disk->cleaning;
     const uint8_t *data;
     uint64_t skipped;
-    Record record;
+    DiskRecord record;
 
     while (*left > 0) {
         uint64_t from = cleaning->at;
@@ -182,13 +182,13 @@ static void take_loaded(DiskStore *disk) {
 static void move(DiskStore *disk) {
     Cleaning *cleaning = &disk->cleaning;
     size_t left = SLICE_BYTES;
-    Batch *batch;
+    JournalBatch *batch;
 
     if (!move_records(disk, &left) || !move_jobs(disk, &left)) {
         go_on_in_next_turn(disk);
         return;
     }
-    if (!again(disk, &(Record){.type = RECORD_LAST, .id = queues_last_job(disk->store.ctx)}))
+    if (!again(disk, &(DiskRecord){.type = RECORD_LAST, .id = queues_last_job(disk->store.ctx)}))
         return;
     batch = disk->open; /* the one with that record */
     batch->flush_by_us = 0;
@@ -196,7 +196,7 @@ static void move(DiskStore *disk) {
     cleaning->state = CLEAN_FLUSHING;
 }
 
-void disk_clean_done(DiskStore *disk, const Batch *batch) {
+void disk_clean_done(DiskStore *disk, const JournalBatch *batch) {
     Cleaning *cleaning = &disk->cleaning;
     const Live *first = &disk->segments[0];
 

@@ -128,7 +128,7 @@ void disk_batch_free(DiskStore *disk, Batch *batch) {
 }
 
 void disk_submit(DiskStore *disk) {
-    Batch *batch = disk->open;
+    JournalBatch *batch = disk->open;
 
     if (!batch || (batch->pushes.len == 0 && batch->releases.len == 0))
         return;
@@ -136,17 +136,17 @@ void disk_submit(DiskStore *disk) {
     journal_submit(&disk->journal, batch);
 }
 
-static bool is_over(const Batch *batch) {
+static bool is_over(const JournalBatch *batch) {
     return batch->n == BATCH_ENTRIES || batch->pushes.len > BATCH_BYTES ||
            batch->releases.len > BATCH_BYTES;
 }
 
-Batch *disk_batch(DiskStore *disk) {
+JournalBatch *disk_batch(DiskStore *disk) {
     if (disk->open && is_over(disk->open))
         disk_submit(disk);
     if (disk->open)
         return disk->open;
-    disk->open = disk->spare ? disk->spare : calloc(1, sizeof(Batch));
+    disk->open = disk->spare ? disk->spare : calloc(1, sizeof(JournalBatch));
     disk->spare = NULL;
     if (!disk->open)
         return NULL;
@@ -157,34 +157,35 @@ Batch *disk_batch(DiskStore *disk) {
     return disk->open;
 }
 
-Entry *disk_entry(Batch *batch, const Buffer *part, EntryKind kind, uint32_t len, uint64_t ticket) {
-    Entry *entry = &batch->entries[batch->n++];
+JournalEntry *disk_entry(JournalBatch *batch, const Buffer *part, JournalEntryKind kind,
+                         uint32_t len, uint64_t ticket) {
+    JournalEntry *entry = &batch->entries[batch->n++];
 
-    *entry = (Entry){.ticket = ticket,
-                     .kind = kind,
-                     .at = (uint32_t)(part->len - record_padded(len)),
-                     .len = len};
+    *entry = (JournalEntry){.ticket = ticket,
+                            .kind = kind,
+                            .at = (uint32_t)(part->len - record_padded(len)),
+                            .len = len};
     return entry;
 }
 
-void disk_describe(const DiskStore *disk, const StoredJob *job, Record *record) {
+void disk_describe(const DiskStore *disk, const StoredJob *job, DiskRecord *record) {
     Message content = {0};
 
     stored_job_content(job, &content);
-    *record = (Record){.type = RECORD_JOB,
-                       .id = job->id,
-                       .pushed_ms = disk_to_wall(disk, job->pushed_ms),
-                       .due_ms = disk_to_wall(disk, job->due_ms),
-                       .expires_ms = disk_to_wall(disk, job->expires_ms),
-                       .worker = job->worker,
-                       .attempt = job->attempt,
-                       .priority = job->priority,
-                       .held = job->held,
-                       .queue = {(const uint8_t *)job->queue->name, job->queue->name_len},
-                       .reason = stored_job_reason(job),
-                       .headers = content.headers,
-                       .body = content.body,
-                       .passed = content.passed};
+    *record = (DiskRecord){.type = RECORD_JOB,
+                           .id = job->id,
+                           .pushed_ms = disk_to_wall(disk, job->pushed_ms),
+                           .due_ms = disk_to_wall(disk, job->due_ms),
+                           .expires_ms = disk_to_wall(disk, job->expires_ms),
+                           .worker = job->worker,
+                           .attempt = job->attempt,
+                           .priority = job->priority,
+                           .held = job->held,
+                           .queue = {(const uint8_t *)job->queue->name, job->queue->name_len},
+                           .reason = stored_job_reason(job),
+                           .headers = content.headers,
+                           .body = content.body,
+                           .passed = content.passed};
 }
 
 /* ---- the end ---- */

@@ -19,7 +19,7 @@
 struct DiskJob {
     StoredJob *job;       /* valid unless settling */
     DiskJob *prev, *next; /* of its segment's jobs, or of disk->unplaced */
-    Entry *entry;         /* that writes its record, now; NULL: it is written */
+    JournalEntry *entry;  /* that writes its record, now; NULL: it is written */
     uint32_t segment;     /* 0: not written yet */
     uint32_t len;         /* of its record */
     uint64_t at;
@@ -45,7 +45,7 @@ typedef struct Cleaning {
     CleanState state;
     SegmentBytes bytes; /* of the oldest segment */
     uint64_t at;
-    const Batch *waits_for; /* CLEAN_FLUSHING: the batch with the last record */
+    const JournalBatch *waits_for; /* CLEAN_FLUSHING: the batch with the last record */
 } Cleaning;
 
 typedef struct DiskStore {
@@ -54,7 +54,7 @@ typedef struct DiskStore {
     Folder folder;
     Journal journal;
     int wake_fd;
-    Batch *open, *spare; /* the batch in the making; one to use again */
+    JournalBatch *open, *spare; /* the batch in the making; one to use again */
     Slabs slabs;
     uint64_t bytes;         /* of slabs */
     int64_t wall_offset_ms; /* of the wall clock, from the monotonic clock */
@@ -99,15 +99,16 @@ void disk_place(DiskStore *disk, DiskJob *of, uint32_t segment, uint64_t at, uin
 void disk_job_free(DiskStore *disk, DiskJob *of);
 
 /* The batch in the making, with room for one more entry. NULL: out of memory. */
-Batch *disk_batch(DiskStore *disk);
+JournalBatch *disk_batch(DiskStore *disk);
 /* Adds an entry; the record of length len was appended to *part last. */
-Entry *disk_entry(Batch *batch, const Buffer *part, EntryKind kind, uint32_t len, uint64_t ticket);
+JournalEntry *disk_entry(JournalBatch *batch, const Buffer *part, JournalEntryKind kind,
+                         uint32_t len, uint64_t ticket);
 /* Gives the batch to the journal, if it has a record. */
 void disk_submit(DiskStore *disk);
 /* Keeps the batch for use, or frees it. */
-void disk_batch_free(DiskStore *disk, Batch *batch);
+void disk_batch_free(DiskStore *disk, JournalBatch *batch);
 /* The fields of a RECORD_JOB, without its push and key. headers and body are lent. */
-void disk_describe(const DiskStore *disk, const StoredJob *job, Record *record);
+void disk_describe(const DiskStore *disk, const StoredJob *job, DiskRecord *record);
 void disk_state_free(DiskStore *disk);
 
 /* ---- disk-restore.c ---- */
@@ -120,5 +121,5 @@ int disk_restore(Store *store, size_t max, ferry_error *reterr);
 /* A slice of the work, when there is some. */
 void disk_clean(DiskStore *disk);
 /* This batch is done. */
-void disk_clean_done(DiskStore *disk, const Batch *batch);
+void disk_clean_done(DiskStore *disk, const JournalBatch *batch);
 void disk_clean_end(DiskStore *disk);

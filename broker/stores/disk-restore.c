@@ -36,12 +36,13 @@ static int take_segments(DiskStore *disk) {
 static void record_holes(DiskStore *disk) {
     for (size_t i = 0; i < disk->found.n_holes; i++) {
         const FoundHole *hole = &disk->found.holes[i];
-        Batch *batch = disk_batch(disk);
+        JournalBatch *batch = disk_batch(disk);
 
         if (!batch || (hole->at_end && !hole_is_damage(&disk->found, hole)))
             continue;
-        record_append(&batch->releases,
-                      &(Record){.type = RECORD_HOLE, .id = hole->sequence, .old = hole->before});
+        record_append(
+            &batch->releases,
+            &(DiskRecord){.type = RECORD_HOLE, .id = hole->sequence, .old = hole->before});
         batch->flush_by_us = 0;
     }
     disk_submit(disk);
@@ -122,7 +123,7 @@ static int restore_job(DiskStore *disk, const FoundJob *found, ferry_error *rete
     Message content = {0};
     StoredJob as, *job;
     DiskJob *of;
-    Record record;
+    DiskRecord record;
     int r;
 
     if (!bytes)

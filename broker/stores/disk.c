@@ -15,15 +15,15 @@
 
 enum { NOTE_FLUSH_US = 1000000 }; /* nobody waits for a note: it is flushed this late */
 
-static void flush_by(Batch *batch, uint64_t at_us) {
+static void flush_by(JournalBatch *batch, uint64_t at_us) {
     if (at_us < batch->flush_by_us)
         batch->flush_by_us = at_us;
 }
 
 /* Appends a record that nobody waits for. */
-static void release(Store *store, const Record *record, uint64_t flush_by_us) {
+static void release(Store *store, const DiskRecord *record, uint64_t flush_by_us) {
     DiskStore *disk = disk_of(store);
-    Batch *batch = disk->stuck ? NULL : disk_batch(disk);
+    JournalBatch *batch = disk->stuck ? NULL : disk_batch(disk);
 
     if (!batch)
         return;
@@ -35,7 +35,7 @@ static void release(Store *store, const Record *record, uint64_t flush_by_us) {
 /* ---- changes ---- */
 
 /* Done at once for a queue that is flushed at intervals. */
-static int wait_or_not(Batch *batch, Entry *entry, const StoredQueue *queue) {
+static int wait_or_not(JournalBatch *batch, JournalEntry *entry, const StoredQueue *queue) {
     if (queue->interval_ms == 0) {
         flush_by(batch, 0);
         return STORE_LATER;
@@ -48,9 +48,9 @@ static int wait_or_not(Batch *batch, Entry *entry, const StoredQueue *queue) {
 static int add(DiskStore *disk, uint64_t ticket, StoredJob *old, StoredJob *job,
                const StoredPush *by) {
     DiskJob *ends = old ? old->place : NULL, *made;
-    Batch *batch = disk_batch(disk);
-    Record record;
-    Entry *entry;
+    JournalBatch *batch = disk_batch(disk);
+    DiskRecord record;
+    JournalEntry *entry;
     uint32_t len;
 
     made = batch ? disk_job_new(disk, job) : NULL;
@@ -105,8 +105,8 @@ static int disk_forward(Store *store, uint64_t ticket, StoredJob *old, StoredJob
 static int disk_settle(Store *store, uint64_t ticket, StoredJob *job) {
     DiskStore *disk = disk_of(store);
     DiskJob *of = job->place;
-    Entry *entry;
-    Batch *batch;
+    JournalEntry *entry;
+    JournalBatch *batch;
     uint32_t len;
 
     if (!of)
@@ -120,7 +120,7 @@ static int disk_settle(Store *store, uint64_t ticket, StoredJob *job) {
     batch = disk_batch(disk);
     if (!batch)
         return -ENOMEM;
-    len = record_append(&batch->releases, &(Record){.type = RECORD_SETTLED, .id = job->id});
+    len = record_append(&batch->releases, &(DiskRecord){.type = RECORD_SETTLED, .id = job->id});
     if (batch->releases.failed) {
         batch->releases.failed = false;
         return -ENOMEM;
@@ -141,33 +141,34 @@ static void disk_note(Store *store, StoredJob *job) {
     if (!job->place)
         return;
     release(store,
-            &(Record){.type = RECORD_NOTE,
-                      .id = job->id,
-                      .attempt = job->attempt,
-                      .due_ms = disk_to_wall(disk, job->due_ms),
-                      .worker = job->worker,
-                      .held = job->held,
-                      .reason = stored_job_reason(job)},
+            &(DiskRecord){.type = RECORD_NOTE,
+                          .id = job->id,
+                          .attempt = job->attempt,
+                          .due_ms = disk_to_wall(disk, job->due_ms),
+                          .worker = job->worker,
+                          .held = job->held,
+                          .reason = stored_job_reason(job)},
             clock_us() + NOTE_FLUSH_US);
 }
 
 static void disk_forget_pushes(Store *store, const uint8_t *client, uint64_t floor) {
-    release(store,
-            &(Record){.type = RECORD_FORGET, .id = floor, .client = span_of(client, WIRE_TOKEN)},
-            clock_us() + NOTE_FLUSH_US);
+    release(
+        store,
+        &(DiskRecord){.type = RECORD_FORGET, .id = floor, .client = span_of(client, WIRE_TOKEN)},
+        clock_us() + NOTE_FLUSH_US);
 }
 
 static void disk_pause(Store *store, StoredQueue *queue, bool paused) {
     release(store,
-            &(Record){.type = RECORD_PAUSED,
-                      .paused = paused,
-                      .queue = {(const uint8_t *)queue->name, queue->name_len}},
+            &(DiskRecord){.type = RECORD_PAUSED,
+                          .paused = paused,
+                          .queue = {(const uint8_t *)queue->name, queue->name_len}},
             0);
 }
 
 /* ---- the ends of changes ---- */
 
-static void finish_entry(DiskStore *disk, const Batch *batch, const Entry *entry) {
+static void finish_entry(DiskStore *disk, const JournalBatch *batch, const JournalEntry *entry) {
     bool is_push = entry->kind == ENTRY_JOB;
     uint32_t segment = is_push ? batch->pushes_segment : batch->releases_segment;
     uint64_t at = (is_push ? batch->pushes_at : batch->releases_at) + entry->at;
@@ -188,7 +189,7 @@ static void finish_entry(DiskStore *disk, const Batch *batch, const Entry *entry
         disk->store.done(entry->ticket, result, disk->store.ctx);
 }
 
-static void finish_batch(DiskStore *disk, Batch *batch) {
+static void finish_batch(DiskStore *disk, JournalBatch *batch) {
     if (batch->pushes_result == 0)
         disk_segment_fills(disk, batch->pushes_segment, batch->pushes_at + batch->pushes.len);
     if (batch->releases_result == 0)
@@ -216,11 +217,11 @@ static void look_at_journal(DiskStore *disk) {
 
 static void disk_process(Store *store) {
     DiskStore *disk = disk_of(store);
-    Batch *batch = journal_take_done(&disk->journal);
+    JournalBatch *batch = journal_take_done(&disk->journal);
 
     look_at_journal(disk);
     while (batch) {
-        Batch *next = batch->next;
+        JournalBatch *next = batch->next;
 
         if (!batch->lost)
             finish_batch(disk, batch);

@@ -371,7 +371,7 @@ static void write_end(Journal *journal) {
 
     if (journal->fd < 0 || flush(journal) < 0)
         return;
-    record_append(&last, &(Record){.type = RECORD_LAST, .id = journal->last_job});
+    record_append(&last, &(DiskRecord){.type = RECORD_LAST, .id = journal->last_job});
     if (last.failed || write_part(journal, &last, false, &number, &at) < 0)
         return;
     if (flush(journal) == 0)
@@ -384,7 +384,7 @@ static void *run_writer(void *ctx) {
 
     while (!stopping) {
         uint32_t to_load, to_remove;
-        Batch *list;
+        JournalBatch *list;
 
         pthread_mutex_lock(&journal->lock);
         wait_for_work(journal);
@@ -488,9 +488,9 @@ int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t seq
     return r;
 }
 
-static void batches_free(Batch *list) {
+static void batches_free(JournalBatch *list) {
     while (list) {
-        Batch *next = list->next;
+        JournalBatch *next = list->next;
 
         batch_free(list);
         list = next;
@@ -513,7 +513,7 @@ void journal_close(Journal *journal, uint64_t last_job) {
     pthread_mutex_destroy(&journal->lock);
 }
 
-void journal_submit(Journal *journal, Batch *batch) {
+void journal_submit(Journal *journal, JournalBatch *batch) {
     batch->next = NULL;
     pthread_mutex_lock(&journal->lock);
     *journal->todo_end = batch;
@@ -522,8 +522,8 @@ void journal_submit(Journal *journal, Batch *batch) {
     pthread_mutex_unlock(&journal->lock);
 }
 
-Batch *journal_take_done(Journal *journal) {
-    Batch *list;
+JournalBatch *journal_take_done(Journal *journal) {
+    JournalBatch *list;
 
     pthread_mutex_lock(&journal->lock);
     list = journal->done;

@@ -29,29 +29,29 @@ enum {
 
 typedef struct DiskJob DiskJob;
 
-typedef enum EntryKind { ENTRY_JOB, ENTRY_MOVED, ENTRY_SETTLED } EntryKind;
+typedef enum JournalEntryKind { ENTRY_JOB, ENTRY_MOVED, ENTRY_SETTLED } JournalEntryKind;
 
 /* The change of one job in a batch. */
-typedef struct Entry {
+typedef struct JournalEntry {
     uint64_t ticket;  /* 0: nobody waits */
     DiskJob *job;     /* ENTRY_JOB, ENTRY_MOVED: was written; NULL: it is gone already */
     DiskJob *ends;    /* ENTRY_JOB (forward), ENTRY_SETTLED: has ended; NULL: none */
     uint32_t at, len; /* of the record, in its part of the batch */
-    EntryKind kind;
-} Entry;
+    JournalEntryKind kind;
+} JournalEntry;
 
-typedef struct Batch {
-    struct Batch *next;
+typedef struct JournalBatch {
+    struct JournalBatch *next;
     Buffer pushes, releases;
     uint64_t flush_by_us; /* 0: at once */
-    Entry entries[BATCH_ENTRIES];
+    JournalEntry entries[BATCH_ENTRIES];
     size_t n;
     /* From the journal: where the parts are, or why they are not. */
     uint32_t pushes_segment, releases_segment;
     uint64_t pushes_at, releases_at;
     int pushes_result, releases_result;
     bool lost; /* the journal failed: nobody knows what is on the disk */
-} Batch;
+} JournalBatch;
 
 void batch_free(Batch *batch);
 

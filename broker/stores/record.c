@@ -40,24 +40,24 @@ static uint64_t get_u64(const uint8_t *at) {
 
 typedef enum FieldKind { FIELD_U64, FIELD_U32, FIELD_U8, FIELD_SPAN } FieldKind;
 
-typedef struct Field {
+typedef struct RecordField {
     FieldKind kind;
     size_t offset; /* in Record */
-} Field;
+} RecordField;
 
 #define U64(name)                                                                                  \
-    { FIELD_U64, offsetof(Record, name) }
+    { FIELD_U64, offsetof(DiskRecord, name) }
 #define U32(name)                                                                                  \
-    { FIELD_U32, offsetof(Record, name) }
+    { FIELD_U32, offsetof(DiskRecord, name) }
 #define U8(name)                                                                                   \
-    { FIELD_U8, offsetof(Record, name) }
+    { FIELD_U8, offsetof(DiskRecord, name) }
 #define SPAN(name)                                                                                 \
-    { FIELD_SPAN, offsetof(Record, name) }
+    { FIELD_SPAN, offsetof(DiskRecord, name) }
 
 enum { FIELDS_MAX = 18 };
 
 /* Headers and body come last: what stands before them has at most about 1 KiB. */
-static const Field fields[][FIELDS_MAX + 1] = {
+static const RecordField fields[][FIELDS_MAX + 1] = {
     [RECORD_JOB] = {U64(id), U64(old), U64(pushed_ms), U64(due_ms), U64(expires_ms),
                     U64(key_until_ms), U64(worker), U64(push), U32(attempt), U8(priority),
                     SPAN(client), SPAN(queue), SPAN(reason), SPAN(key), SPAN(headers), SPAN(passed),
@@ -74,11 +74,11 @@ static const Field fields[][FIELDS_MAX + 1] = {
 
 static const size_t sizes[] = {[FIELD_U64] = 8, [FIELD_U32] = 4, [FIELD_U8] = 1, [FIELD_SPAN] = 4};
 
-static bool is_end(const Field *field) {
+static bool is_end(const RecordField *field) {
     return field->kind == FIELD_U64 && field->offset == 0; /* the sequence is no field */
 }
 
-static size_t bytes_of(const Record *record, const Field *field) {
+static size_t bytes_of(const DiskRecord *record, const RecordField *field) {
     size_t bytes = 0;
 
     for (; !is_end(field); field++) {
@@ -89,7 +89,7 @@ static size_t bytes_of(const Record *record, const Field *field) {
     return bytes;
 }
 
-static void put(uint8_t *at, const Record *record, const Field *field) {
+static void put(uint8_t *at, const DiskRecord *record, const RecordField *field) {
     for (; !is_end(field); field++) {
         const uint8_t *from = (const uint8_t *)record + field->offset;
         const Span *span = (const Span *)from;
@@ -115,7 +115,7 @@ static void put(uint8_t *at, const Record *record, const Field *field) {
     }
 }
 
-uint32_t record_append(Buffer *to, const Record *record) {
+uint32_t record_append(Buffer *to, const DiskRecord *record) {
     size_t len = RECORD_HEAD + bytes_of(record, fields[record->type]);
     size_t padded = record_padded((uint32_t)len);
     uint8_t *at = buffer_reserve(to, padded);
@@ -163,7 +163,7 @@ bool record_check(const uint8_t *record, uint64_t left, uint64_t seed) {
            get_u64(record + AT_CHECKSUM) == checksum(record, len, seed);
 }
 
-static int get(const uint8_t *at, size_t left, Record *to, const Field *field) {
+static int get(const uint8_t *at, size_t left, DiskRecord *to, const RecordField *field) {
     for (; !is_end(field); field++) {
         uint8_t *into = (uint8_t *)to + field->offset;
         size_t size = sizes[field->kind];
@@ -193,18 +193,18 @@ static int get(const uint8_t *at, size_t left, Record *to, const Field *field) {
     return left == 0 ? 0 : -EBADMSG;
 }
 
-int record_read(const uint8_t *record, Record *ret) {
+int record_read(const uint8_t *record, DiskRecord *ret) {
     unsigned flags = record[AT_TYPE + 1];
     unsigned type = record[AT_TYPE];
     int r;
 
     if (type < RECORD_JOB || type > RECORD_LAST)
         return -EBADMSG;
-    *ret = (Record){.type = (RecordType)type,
-                    .sequence = get_u64(record + AT_SEQUENCE),
-                    .flushed = get_u64(record + AT_FLUSHED),
-                    .held = flags & IS_HELD,
-                    .paused = flags & IS_PAUSED};
+    *ret = (DiskRecord){.type = (RecordType)type,
+                        .sequence = get_u64(record + AT_SEQUENCE),
+                        .flushed = get_u64(record + AT_FLUSHED),
+                        .held = flags & IS_HELD,
+                        .paused = flags & IS_PAUSED};
     r = get(record + RECORD_HEAD, record_len(record) - RECORD_HEAD, ret, fields[type]);
     if (!(flags & HAS_BODY))
         ret->body = (Span){NULL, 0};

@@ -40,7 +40,7 @@ typedef enum RecordType {
 } RecordType;
 
 /* A record's fields, as far as its type has them. Spans are lent. */
-typedef struct Record {
+typedef struct DiskRecord {
     uint64_t sequence, flushed;
     RecordType type;
     uint8_t priority;
@@ -54,11 +54,11 @@ typedef struct Record {
     Span client;   /* WIRE_TOKEN bytes, or empty */
     Span queue, reason, key;
     Span headers, body, passed; /* see Message; body.data NULL: no body */
-} Record;
+} DiskRecord;
 
 /* Appends a record without its checksum; record_seal() adds it. Returns its length without padding.
  * A buffer that ran out of memory has failed. */
-uint32_t record_append(Buffer *to, const Record *record);
+uint32_t record_append(Buffer *to, const DiskRecord *record);
 
 static inline uint32_t record_padded(uint32_t len) {
     return (len + RECORD_ALIGN - 1) & ~(uint32_t)(RECORD_ALIGN - 1);
@@ -71,4 +71,4 @@ void record_seal(uint8_t *record, uint64_t seed, uint64_t sequence, uint64_t flu
 /* Is this a whole record with the right checksum? left: bytes up to the end of the segment. */
 bool record_check(const uint8_t *record, uint64_t left, uint64_t seed);
 /* Reads a record that record_check() accepts. -EBADMSG: its fields are not those of its type. */
-int record_read(const uint8_t *record, Record *ret);
+int record_read(const uint8_t *record, DiskRecord *ret);

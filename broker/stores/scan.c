@@ -34,7 +34,7 @@ static void settle(Contents *contents, uint64_t id) {
     slabs_free(&contents->slabs, job, sizeof(*job));
 }
 
-static int note(Contents *contents, FoundJob *job, const Record *record) {
+static int note(Contents *contents, FoundJob *job, const DiskRecord *record) {
     job->attempt = record->attempt;
     job->due_ms = record->due_ms;
     job->worker = record->worker;
@@ -43,7 +43,7 @@ static int note(Contents *contents, FoundJob *job, const Record *record) {
     return 0;
 }
 
-static int add_job(Contents *contents, const Record *record, uint32_t segment, uint64_t at,
+static int add_job(Contents *contents, const DiskRecord *record, uint32_t segment, uint64_t at,
                    uint32_t len) {
     FoundJob *job = id_map_get(&contents->jobs, record->id);
 
@@ -189,7 +189,7 @@ void hole_text(const FoundHole *hole, char *to, size_t size) {
 
 /* ---- reading ---- */
 
-static int take(Contents *contents, const Record *record, uint32_t segment, uint64_t at,
+static int take(Contents *contents, const DiskRecord *record, uint32_t segment, uint64_t at,
                 uint32_t len) {
     FoundJob *job;
     int r = 0;
@@ -231,7 +231,7 @@ static int take(Contents *contents, const Record *record, uint32_t segment, uint
 
 /* Bytes that cannot be read, or a jump in the sequence numbers, in front of this record. */
 static int look_for_hole(Contents *contents, uint32_t segment, uint64_t at, uint64_t skipped,
-                         const Record *record) {
+                         const DiskRecord *record) {
     bool jumps = record && contents->sequence > 0 && record->sequence > contents->sequence + 1;
 
     if (skipped == 0 && !jumps)
@@ -248,7 +248,7 @@ static int look_for_hole(Contents *contents, uint32_t segment, uint64_t at, uint
 static int scan_segment(Contents *contents, const SegmentBytes *bytes, uint64_t *ret_size) {
     uint64_t at = SEGMENT_HEAD, skipped;
     const uint8_t *data;
-    Record record;
+    DiskRecord record;
     int r = 0;
 
     *ret_size = SEGMENT_HEAD;

@@ -76,10 +76,6 @@ size_t topic_tree_cost(size_t len) {
     return len + nodes * sizeof(TopicNode);
 }
 
-void *topic_node_value(const TopicNode *node) {
-    return node->value;
-}
-
 void topic_node_set(TopicNode *node, void *value) {
     node->value = value;
 }

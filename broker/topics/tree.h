@@ -34,7 +34,6 @@ int topic_tree_put(TopicTree *tree, const void *pattern, size_t len, TopicNode *
 /* Removes the node and its parents, as far as they have neither value nor children. */
 void topic_tree_drop(TopicTree *tree, TopicNode *node);
 
-void *topic_node_value(const TopicNode *node);
 void topic_node_set(TopicNode *node, void *value);
 
 /* The value of exactly this pattern or name, or NULL. */

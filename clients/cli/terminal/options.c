@@ -258,13 +258,6 @@ void parsed_deinit(Parsed *parsed) {
     *parsed = (Parsed){0};
 }
 
-const Option *options_find(const Option *table, const char *name) {
-    for (const Option *option = table; option && option->name; option++)
-        if (strcmp(option->name, name) == 0)
-            return option;
-    return NULL;
-}
-
 void options_print(const Option *table, FILE *to) {
     for (const Option *option = table; option && option->name; option++) {
         char left[64];

@@ -73,5 +73,3 @@ void parsed_deinit(Parsed *parsed);
 
 /* Prints the table for help. */
 void options_print(const Option *table, FILE *to);
-
-const Option *options_find(const Option *table, const char *name);

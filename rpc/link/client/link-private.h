@@ -35,7 +35,7 @@ struct Link {
     Outbox out;
     Inbox in;
     uint8_t client[WIRE_TOKEN];
-    bool hello_sent, hold_credit;
+    bool hello_sent;
     bool found_nothing; /* the last wait: the transport's descriptors reported no event */
     uint64_t max_body;
     uint64_t attempt_ends_ms; /* without WELCOME by then, the attempt has failed */

@@ -118,10 +118,6 @@ LinkState link_state(const Link *link) {
     return link->state;
 }
 
-const uint8_t *link_client_id(const Link *link) {
-    return link->client;
-}
-
 uint64_t link_max_body(const Link *link) {
     return link->max_body;
 }
@@ -155,10 +151,6 @@ uint64_t link_batch(const Link *link) {
 
 int link_epoll_fd(const Link *link) {
     return link->epoll_fd;
-}
-
-void link_hold_credit(Link *link, bool hold) {
-    link->hold_credit = hold;
 }
 
 /* ---- out ---- */

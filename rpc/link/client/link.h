@@ -44,11 +44,10 @@ int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *
 Link *link_free(Link *link); /* sends BYE; waits at most 200 ms for flushed messages to leave */
 
 LinkState link_state(const Link *link);
-const uint8_t *link_client_id(const Link *link); /* WIRE_TOKEN bytes */
-uint64_t link_max_body(const Link *link);        /* the broker's limit, once up */
+uint64_t link_max_body(const Link *link); /* the broker's limit, once up */
 const char *link_url(const Link *link);
-const ferry_error *link_problem(
-    const Link *link); /* the last failure, while it is not up; NULL: no failure yet */
+/* The last failure, while the link is not up; NULL: no failure yet. */
+const ferry_error *link_problem(const Link *link);
 
 /* Puts a message into the outbox. -ENOTCONN: the link is not up. -EAGAIN: max_bytes wait already
  * (the control and calls lanes accept up to twice that). */
@@ -57,10 +56,6 @@ size_t link_waiting(const Link *link); /* bytes in the outbox */
 
 /* True after an -EAGAIN when enough bytes have left to put more. */
 bool link_has_room(const Link *link);
-
-/* While held, handled bytes are not granted to the broker again: for a layer above that defers
- * messages and must not do so without bound. */
-void link_hold_credit(Link *link, bool hold);
 
 /* Sends all messages that credit and the socket allow. Never waits. */
 void link_flush(Link *link);

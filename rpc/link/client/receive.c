@@ -159,7 +159,7 @@ static void settle(Link *link, size_t len) {
 
     link->in.granted -= (int64_t)len;
     link->in.charged += len;
-    grant = link->hold_credit ? 0 : inbox_handled(&link->in);
+    grant = inbox_handled(&link->in);
     if (grant > 0)
         outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_CREDIT, .credit.bytes = grant},
                    NULL);

@@ -208,37 +208,6 @@ int description_write(const ferry_service *service, Buffer *to) {
     return r;
 }
 
-int description_each_type(const ferry_service *service,
-                          int (*fn)(const ferry_type *type, void *ctx), void *ctx) {
-    CLEANUP(type_list_deinit) TypeList types = {0};
-    int r = type_list_fill(&types, service);
-
-    for (size_t i = 0; i < types.n && r == 0; i++)
-        r = fn(types.v[i], ctx);
-    return r;
-}
-
-typedef struct WantedType {
-    const char *name;
-    const ferry_type *found;
-} WantedType;
-
-static int is_wanted(const ferry_type *type, void *ctx) {
-    WantedType *wanted = ctx;
-
-    if (strcmp(type->name, wanted->name) != 0)
-        return 0;
-    wanted->found = type;
-    return 1;
-}
-
-const ferry_type *description_type(const ferry_service *service, const char *name) {
-    WantedType wanted = {name, NULL};
-
-    description_each_type(service, is_wanted, &wanted);
-    return wanted.found;
-}
-
 const ferry_method *description_method(const ferry_service *service, const char *name) {
     for (uint32_t i = 0; i < service->n_methods; i++)
         if (strcmp(service->methods[i].name, name) == 0)

@@ -30,14 +30,8 @@ int description_write(const ferry_service *service, Buffer *to);
  */
 int description_read(Span bytes, ferry_service **ret, ferry_error *reterr);
 
-/* "calc.Range" among the types of the service, or NULL. */
-const ferry_type *description_type(const ferry_service *service, const char *name);
+/* The method of this name, or NULL. */
 const ferry_method *description_method(const ferry_service *service, const char *name);
-
-/* Calls fn for each named type that the service uses. Stops if fn returns nonzero, and returns that
- * value. -ENOMEM. */
-int description_each_type(const ferry_service *service,
-                          int (*fn)(const ferry_type *type, void *ctx), void *ctx);
 
 /* Appends the service as an interface file with its documentation. The file can be compiled.
  * -ENOMEM. */

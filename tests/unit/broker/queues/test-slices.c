@@ -43,10 +43,10 @@ static void jobs_that_come_due_together_do_so_in_slices_and_in_order(void) {
     expect_ok(s, 1);
     wait_ms(49);
     expect_nothing(s);
-    CU_ASSERT(queues_next_ms(queues) <= broker.now_ms + 1);
+    CU_ASSERT(rooms_next_ms(&broker) <= broker.now_ms + 1);
     broker.now_ms++;
     CU_ASSERT(turns_until("q", "held", MANY) >= MANY / SLICE);
-    CU_ASSERT_EQUAL(queues_next_ms(queues), UINT64_MAX);
+    CU_ASSERT_EQUAL(rooms_next_ms(&broker), UINT64_MAX);
     for (int i = 0; i < MANY; i++) {
         uint64_t job = fake_take(s)->message.job.job;
 
