@@ -89,7 +89,7 @@ static int fail(Journal *journal, int error) {
 }
 
 /* Under the lock. */
-static void hand_over(Journal *journal, Batch *list) {
+static void hand_over(Journal *journal, JournalBatch *list) {
     *journal->done_end = list;
     for (; list; list = list->next) {
         list->lost = journal->failed != 0;
@@ -97,8 +97,8 @@ static void hand_over(Journal *journal, Batch *list) {
     }
 }
 
-static Batch *take_written(Journal *journal) {
-    Batch *list = journal->written;
+static JournalBatch *take_written(Journal *journal) {
+    JournalBatch *list = journal->written;
 
     journal->written = NULL;
     journal->written_end = &journal->written;
@@ -109,7 +109,7 @@ static Batch *take_written(Journal *journal) {
  * lock, which is free meanwhile. */
 static void flush_locked(Journal *journal) {
     uint64_t began_us = clock_us(), sequence = journal->sequence;
-    Batch *list = take_written(journal);
+    JournalBatch *list = take_written(journal);
     int fd = journal->fd, r = 0;
 
     journal->flush_by_us = UINT64_MAX;
@@ -278,7 +278,7 @@ static int write_part(Journal *journal, Buffer *part, bool is_push, uint32_t *re
 
 /* Batches end in the order of their submission. A batch that nobody waits for is done when it is
  * written, unless others stand in front of it. */
-static void queue_for_flush(Journal *journal, Batch *batch) {
+static void queue_for_flush(Journal *journal, JournalBatch *batch) {
     batch->next = NULL;
     pthread_mutex_lock(&journal->lock);
     if (!journal->failed && (batch->flush_by_us == 0 || journal->written || journal->flushing)) {
@@ -296,7 +296,7 @@ static void queue_for_flush(Journal *journal, Batch *batch) {
     pthread_mutex_unlock(&journal->lock);
 }
 
-static void write_batch(Journal *journal, Batch *batch) {
+static void write_batch(Journal *journal, JournalBatch *batch) {
     batch->pushes_result =
         write_part(journal, &batch->pushes, true, &batch->pushes_segment, &batch->pushes_at);
     if (batch->pushes_result == -ENOSPC)
@@ -325,9 +325,9 @@ static void wait_for_work(Journal *journal) {
     }
 }
 
-static void write_all(Journal *journal, Batch *list) {
+static void write_all(Journal *journal, JournalBatch *list) {
     while (list) {
-        Batch *next = list->next;
+        JournalBatch *next = list->next;
 
         write_batch(journal, list);
         list = next;

@@ -67,12 +67,12 @@ typedef struct Journal {
     pthread_cond_t flush_cond; /* for the flusher: there is something to flush, or to end */
     pthread_cond_t idle_cond;  /* no flush is under way */
     /* Shared, under the lock. */
-    Batch *written, **written_end; /* wait for a flush */
-    uint64_t sequence, flushed;    /* of the last record that was written; flushed */
-    uint64_t flush_by_us;          /* UINT64_MAX: nothing is unflushed */
+    JournalBatch *written, **written_end; /* wait for a flush */
+    uint64_t sequence, flushed;           /* of the last record that was written; flushed */
+    uint64_t flush_by_us;                 /* UINT64_MAX: nothing is unflushed */
     bool flushing, ending;
     int fd; /* of the present segment; -1: the first record makes one */
-    Batch *todo, **todo_end, *done, **done_end;
+    JournalBatch *todo, **todo_end, *done, **done_end;
     uint32_t to_load, to_remove; /* segments; 0: none */
     SegmentBytes loaded;         /* data NULL: not yet */
     int load_result;
@@ -95,10 +95,10 @@ int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t seq
 /* Writes and flushes what was submitted, and a last record that proves it. */
 void journal_close(Journal *journal, uint64_t last_job);
 
-void journal_submit(Journal *journal, Batch *batch);
+void journal_submit(Journal *journal, JournalBatch *batch);
 /* The batches that are done, in the order of submission: a list by next, or
  * NULL. */
-Batch *journal_take_done(Journal *journal);
+JournalBatch *journal_take_done(Journal *journal);
 
 /* Has the thread read a segment; journal_take_loaded() returns 1 when it is
  * there, 0 before, or a negative errno. One at a time. */
