@@ -14,7 +14,8 @@
 /* ---- the jobs ---- */
 
 /* The record at this place, if the job's newest record is this one, with its later notes. */
-static bool is_current(const Contents *contents, uint32_t segment, uint64_t at, Record *record) {
+static bool is_current(const Contents *contents, uint32_t segment, uint64_t at,
+                       DiskRecord *record) {
     const FoundJob *job =
         record->type == RECORD_JOB ? id_map_get(&contents->jobs, record->id) : NULL;
 
@@ -32,7 +33,7 @@ static int each_in_segment(const SegmentBytes *bytes, const Contents *contents, 
                            void *ctx) {
     uint64_t at = SEGMENT_HEAD, skipped;
     const uint8_t *data;
-    Record record;
+    DiskRecord record;
     int r = 0;
 
     while (r == 0 && (data = segment_next(bytes, &at, &skipped)))
@@ -60,7 +61,7 @@ int store_each_job(const Folder *folder, const Contents *contents, CompactJobFn 
 
 typedef struct Rewriting {
     Journal journal;
-    Batch *batch;
+    JournalBatch *batch;
     int wake_fd;
 } Rewriting;
 
@@ -73,7 +74,7 @@ static int submit(Rewriting *rewriting) {
     rewriting->batch = NULL;
     while (read(rewriting->wake_fd, &n, sizeof(n)) < 0 && errno == EINTR)
         continue;
-    for (Batch *done = journal_take_done(&rewriting->journal), *next; done; done = next) {
+    for (JournalBatch *done = journal_take_done(&rewriting->journal), *next; done; done = next) {
         int r = done->lost ? journal_failed(&rewriting->journal) : done->releases_result;
 
         next = done->next;
@@ -84,8 +85,8 @@ static int submit(Rewriting *rewriting) {
     return 0;
 }
 
-static int write_record(Rewriting *rewriting, const Record *record) {
-    Batch *batch = rewriting->batch ? rewriting->batch : calloc(1, sizeof(*batch));
+static int write_record(Rewriting *rewriting, const DiskRecord *record) {
+    JournalBatch *batch = rewriting->batch ? rewriting->batch : calloc(1, sizeof(*batch));
 
     if (!batch)
         return -ENOMEM;
@@ -96,8 +97,8 @@ static int write_record(Rewriting *rewriting, const Record *record) {
     return batch->releases.len > BATCH_BYTES ? submit(rewriting) : 0;
 }
 
-static int write_job(const Record *record, void *ctx) {
-    Record job = *record;
+static int write_job(const DiskRecord *record, void *ctx) {
+    DiskRecord job = *record;
 
     job.old = job.push = 0; /* written apart */
     job.client = job.key = (Span){NULL, 0};
@@ -109,22 +110,22 @@ static int write_rest(Rewriting *rewriting, const Contents *contents) {
 
     for (const FoundKey *key = contents->keys; key && r == 0; key = key->next)
         r = write_record(rewriting,
-                         &(Record){.type = RECORD_KEY,
-                                   .key_until_ms = key->until_ms,
-                                   .queue = span_of(key->data, key->n_queue),
-                                   .key = span_of(key->data + key->n_queue, key->n_key)});
+                         &(DiskRecord){.type = RECORD_KEY,
+                                       .key_until_ms = key->until_ms,
+                                       .queue = span_of(key->data, key->n_queue),
+                                       .key = span_of(key->data + key->n_queue, key->n_key)});
     for (const FoundClient *client = contents->clients; client && r == 0; client = client->hh.next)
         for (size_t i = 0; i < client->n && r == 0; i++)
-            r = write_record(rewriting, &(Record){.type = RECORD_PUSH,
-                                                  .id = client->pushes[i],
-                                                  .client = span_of(client->id, WIRE_TOKEN)});
+            r = write_record(rewriting, &(DiskRecord){.type = RECORD_PUSH,
+                                                      .id = client->pushes[i],
+                                                      .client = span_of(client->id, WIRE_TOKEN)});
     for (const FoundQueue *queue = contents->queues; queue && r == 0; queue = queue->hh.next)
         if (queue->paused)
-            r = write_record(
-                rewriting,
-                &(Record){.type = RECORD_PAUSED, .paused = true, .queue = span_text(queue->name)});
+            r = write_record(rewriting, &(DiskRecord){.type = RECORD_PAUSED,
+                                                      .paused = true,
+                                                      .queue = span_text(queue->name)});
     if (r == 0)
-        r = write_record(rewriting, &(Record){.type = RECORD_LAST, .id = contents->last_job});
+        r = write_record(rewriting, &(DiskRecord){.type = RECORD_LAST, .id = contents->last_job});
     return r == 0 ? submit(rewriting) : r;
 }
 

@@ -7,7 +7,7 @@
 
 /* Called for each job that is stored, in the order of the journal. `record` has its fields of now,
  * lent. A return value other than 0 ends the walk. */
-typedef int (*CompactJobFn)(const Record *record, void *ctx);
+typedef int (*CompactJobFn)(const DiskRecord *record, void *ctx);
 
 /* Returns 0, the value of fn that ended the walk, or a negative errno. */
 int store_each_job(const Folder *folder, const Contents *contents, CompactJobFn fn, void *ctx);

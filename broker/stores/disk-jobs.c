@@ -117,7 +117,7 @@ void disk_job_free(DiskStore *disk, DiskJob *of) {
 
 /* ---- batches ---- */
 
-void disk_batch_free(DiskStore *disk, Batch *batch) {
+void disk_batch_free(DiskStore *disk, JournalBatch *batch) {
     if (disk->spare || batch->pushes.cap > BATCH_BYTES || batch->releases.cap > BATCH_BYTES) {
         batch_free(batch);
         return;

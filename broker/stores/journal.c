@@ -15,7 +15,7 @@
 
 enum { SEGMENT_BYTES_MAX = 16 << 20, SEGMENT_BYTES_MIN = 128 << 10, PAGE = 4096 };
 
-void batch_free(Batch *batch) {
+void batch_free(JournalBatch *batch) {
     if (!batch)
         return;
     buffer_deinit(&batch->pushes);

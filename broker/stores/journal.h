@@ -53,7 +53,7 @@ typedef struct JournalBatch {
     bool lost; /* the journal failed: nobody knows what is on the disk */
 } JournalBatch;
 
-void batch_free(Batch *batch);
+void batch_free(JournalBatch *batch);
 
 typedef struct Journal {
     Folder *folder;
