@@ -49,7 +49,7 @@ static int check(Run *run) {
 
 /* ---- stats ---- */
 
-static int count_job(const Record *record, void *ctx) {
+static int count_job(const DiskRecord *record, void *ctx) {
     json_t *queues = ctx, *count;
     char name[300];
 
@@ -113,7 +113,7 @@ static json_t *body_of(Span body) {
 }
 
 /* Headers and body, if they are stored in their encoded form. */
-static void unpack(const Record *record, Span *ret_headers, Span *ret_body) {
+static void unpack(const DiskRecord *record, Span *ret_headers, Span *ret_body) {
     Reader reader = reader_of(record->passed.data, record->passed.len);
 
     *ret_headers = record->headers;
@@ -124,7 +124,7 @@ static void unpack(const Record *record, Span *ret_headers, Span *ret_body) {
     *ret_body = reader_nil(&reader) ? (Span){NULL, 0} : reader_bin(&reader);
 }
 
-static int dump_job(const Record *record, void *ctx) {
+static int dump_job(const DiskRecord *record, void *ctx) {
     CLEANUP(json_decref) json_t *object = json_object(), *headers = NULL;
     Span headers_span, body;
 

@@ -33,7 +33,7 @@ static void begin(const char *endpoint) {
     broker = (MiniBroker){0};
     mini_broker_open(&broker, endpoint);
     connect_client(broker.endpoint);
-    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_up == 1));
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 30000, client.n_up == 1));
 }
 
 static void end(void) {
@@ -106,7 +106,7 @@ static void without_credit_it_waits_and_goes_on_with_more(void) {
     broker = (MiniBroker){.welcome_bytes = 1};
     mini_broker_open(&broker, TCP);
     connect_client(broker.endpoint);
-    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_up == 1));
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 30000, client.n_up == 1));
     for (uint64_t id = 1; id <= 10; id++)
         CU_ASSERT_EQUAL(mini_call(&client, id, 1000), 0);
     CU_ASSERT_FALSE(MINI_UNTIL(&broker, &client, 200, broker.n_calls > 1));
@@ -126,7 +126,7 @@ static void what_waits_in_a_link_is_bounded(void) {
     broker = (MiniBroker){.welcome_bytes = 1};
     mini_broker_open(&broker, TCP);
     connect_client(broker.endpoint);
-    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 2000, client.n_up == 1));
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 30000, client.n_up == 1));
     for (; r == 0 && n < 1000; n++)
         r = mini_call(&client, n + 1, 100000);
     CU_ASSERT_EQUAL(r, -EAGAIN);
