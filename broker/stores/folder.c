@@ -245,3 +245,18 @@ int folder_quarantine(const Folder *folder, const char *name, const void *data, 
     folder_file(folder, "quarantine", path);
     return r == 0 ? file_ops->flush_folder(path) : r;
 }
+
+size_t folder_n_quarantined(const Folder *folder) {
+    char path[FOLDER_FILE_MAX];
+    struct dirent *entry;
+    size_t n = 0;
+    DIR *dir;
+
+    folder_file(folder, "quarantine", path);
+    dir = opendir(path);
+    while (dir && (entry = readdir(dir)))
+        n += entry->d_name[0] != '.';
+    if (dir)
+        closedir(dir);
+    return n;
+}

@@ -43,3 +43,5 @@ int folder_segments(const Folder *folder, uint32_t **ret, size_t *ret_n, ferry_e
 /* Copies bytes that cannot be read to a new file in quarantine/, and has them flushed. name: of the
  * new file. -EEXIST: they are there already. */
 int folder_quarantine(const Folder *folder, const char *name, const void *data, size_t size);
+/* The number of files in quarantine/. */
+size_t folder_n_quarantined(const Folder *folder);
