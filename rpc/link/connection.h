@@ -84,3 +84,8 @@ static inline bool connection_has_output(const Connection *connection) {
  * taken no bytes. After true there may be a PING to send. */
 bool connection_look(Connection *connection, uint64_t now_ms);
 uint64_t connection_next_look(const Connection *connection);
+
+/* Memory of the connection: bytes that were read and not handled, and bytes that are being sent. */
+static inline size_t connection_bytes(const Connection *connection) {
+    return (connection->block ? connection->cap : 0) + connection->sending_bytes;
+}

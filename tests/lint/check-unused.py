@@ -16,7 +16,7 @@ ROOMS = ["base", "rpc", "broker", "cache", "idl", "clients"]
 FOR_TESTS = {
     "error_types", "manage_has_need", "manage_method", "op_fields",  # tables that tests compare with the documents
     "wire_check", "write_ext",                                       # MessagePack that tests write and judge
-    "outbox_is_empty",
+    "connection_bytes", "outbox_is_empty",
     "socket_connect", "socket_connected",                            # the other end of a socket that listens
 }
 CALLERS = ROOMS + ["include", "examples", "bench"]
