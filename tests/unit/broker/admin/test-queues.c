@@ -59,7 +59,7 @@ static void disk_is_refused_in_clear_words(void) {
     setup();
     CU_ASSERT_EQUAL(queues_configure(queues, "q", "durability", "disk", &problem), -EINVAL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(problem);
-    CU_ASSERT_PTR_NOT_NULL(strstr(problem, "no queues on disk"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(problem, "no data folder"));
     teardown();
 }
 
