@@ -403,7 +403,28 @@ static void a_handler_that_forgets_to_answer_is_found_out(void) {
 
 /* ---- errors ---- */
 
+/* Stores the value of another program and calls: directly, through the cache, with a callback. */
+static void call_with(ferry_bytes key, ferry_bytes value, int way) {
+    Answers answers = {0};
+    int64_t result = 0;
+
+    CU_ASSERT_EQUAL(ferry_cache_set(server_cache, key, value, 0, NULL), 0);
+    if (with_redis)
+        usleep(5000);
+    if (way == 2) {
+        CU_ASSERT_EQUAL(memo_users_square_async(caching, 7, on_number, &answers, NULL), 0);
+        CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
+        CU_ASSERT_EQUAL(answers.code, 0);
+        result = answers.last;
+    } else {
+        CU_ASSERT_EQUAL(memo_users_square(way ? caching : client, 7, &result, NULL), 0);
+    }
+    CU_ASSERT_EQUAL(result, 49);
+    usleep(5000);
+}
+
 static void bytes_of_others_in_the_cache_change_nothing(void) {
+    enum { TRIES = 100 };
     static const struct {
         const char *bytes;
         size_t len;
@@ -420,8 +441,6 @@ static void bytes_of_others_in_the_cache_change_nothing(void) {
                {"\x91\xDD\xFF\xFF\xFF\xFF", 6}};
     static const char lie[] = "\x92\xCF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"
                               "\x82\xA4type\xB0memo.NoSuchUser!\xA7message\xA1x";
-    int64_t result = 0;
-    int n = 0;
 
     set_up();
     for (size_t i = 0; i <= sizeof(bad) / sizeof(*bad); i++) {
@@ -429,24 +448,15 @@ static void bytes_of_others_in_the_cache_change_nothing(void) {
         ferry_bytes key = ferry_bytes_of(SQUARE_OF_7, sizeof(SQUARE_OF_7) - 1);
         ferry_bytes value =
             last ? ferry_bytes_of(lie, sizeof(lie) - 1) : ferry_bytes_of(bad[i].bytes, bad[i].len);
-        Answers answers = {0};
 
         for (int way = 0; way < 3; way++) {
-            CU_ASSERT_EQUAL(ferry_cache_set(server_cache, key, value, 0, NULL), 0);
-            if (with_redis)
-                usleep(5000);
-            n++;
-            if (way == 2) {
-                CU_ASSERT_EQUAL(memo_users_square_async(caching, 7, on_number, &answers, NULL), 0);
-                CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
-                CU_ASSERT_EQUAL(answers.code, 0);
-                result = answers.last;
-            } else {
-                CU_ASSERT_EQUAL(memo_users_square(way ? caching : client, 7, &result, NULL), 0);
-            }
-            CU_ASSERT_EQUAL(result, 49);
-            CU_ASSERT_EQUAL(times_asked(), n);
-            usleep(5000);
+            int before = times_asked(), tries = 0;
+
+            /* The answer of the call before may be stored late, over this value. */
+            do
+                call_with(key, value, way);
+            while (times_asked() == before && ++tries < TRIES);
+            CU_ASSERT_EQUAL(times_asked(), before + 1);
         }
     }
     tear_down();
