@@ -308,7 +308,7 @@ static void await_leaving(Core *core) {
         core_wait(core, &never, now_ms + 1);
     /* libzmq may hold publishes that left the outbox: the answer to a ping follows them. */
     if (core->is_up && core->has_published)
-        core_ping(core, until_ms, NULL);
+        core_ping(core, until_ms, CLOSE_WAIT_MS, NULL);
 }
 
 /* Ends the connection. Called once, when no callback runs. */

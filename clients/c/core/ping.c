@@ -19,7 +19,7 @@ static void on_pong(Core *core, Await *await, const Message *message, const void
     ping->done = true;
 }
 
-int core_ping(Core *core, uint64_t until_ms, ferry_error *reterr) {
+int core_ping(Core *core, uint64_t until_ms, uint32_t timeout_ms, ferry_error *reterr) {
     Ping ping = {.await = {.fn = on_pong, .session_only = true, .at_close = true}};
     int r;
 
@@ -36,7 +36,7 @@ int core_ping(Core *core, uint64_t until_ms, ferry_error *reterr) {
     await_take(core, &ping.await);
     if (r < 0)
         return error_set(reterr, "ferry.DeadlineExceeded",
-                         "the broker did not answer the ping in time");
+                         "the broker did not answer the ping within %u ms", timeout_ms);
     if (ping.lost)
         return error_set(reterr, "ferry.ConnectionLost",
                          "the connection was lost while the broker was pinged");
@@ -45,18 +45,20 @@ int core_ping(Core *core, uint64_t until_ms, ferry_error *reterr) {
 
 int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr) {
     uint64_t now_ms = clock_ms(), until_ms, sent_ns;
+    uint32_t timeout_ms;
     Core *core;
     int r = client_check(client, reterr);
 
     if (r < 0)
         return r;
     core = client->core;
-    until_ms = now_ms + client_timeout(client, 0, now_ms);
+    timeout_ms = client_timeout(client, 0, now_ms);
+    until_ms = now_ms + timeout_ms;
     r = session_await(core, until_ms, reterr);
     if (r < 0)
         return r;
     sent_ns = clock_ns();
-    r = core_ping(core, until_ms, reterr);
+    r = core_ping(core, until_ms, timeout_ms, reterr);
     if (r == 0 && ret_us)
         *ret_us = (clock_ns() - sent_ns) / 1000;
     return r;
