@@ -74,4 +74,11 @@ grep -qP '^commands\t1[0-9]$' "$work/out" || failed 'ten commands' "$work/out"
 expect 0 '*' '' ferry cache bench --count 2000 --size 1K --near
 equal '' "$(ferry cache get "ferry.bench:1:0" 2>/dev/null)" 'bench leaves nothing'
 
+# A memoised method's key has a NUL
+expect 0 '' '' ferry cache set 'memo\0key\x01\\' value --escaped
+expect 0 value '' ferry cache get 'memo\0key\x01\\' --escaped
+expect 6 '' '' ferry cache get 'memo\0key\x01\\'
+expect 2 '' "is followed by" ferry cache get 'a\q' --escaped
+expect 0 '' '' ferry cache del 'memo\x00key\x01\\' --escaped
+expect 6 '' '' ferry cache get 'memo\0key\x01\\' --escaped
 done_testing

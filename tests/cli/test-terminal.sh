@@ -50,6 +50,27 @@ shows '^a\\x1b\[2Jb\\xff$' "$ferry work hostile --count 1 -q"
 printf 'gr\303\274n\ttab' | ferry push harmless - || failed 'pushing'
 shows "^$(printf 'gr\303\274n\ttab')$" "$ferry work harmless --count 1 -q"
 
+# A table fits
+narrow() { timeout -k 5 20 script -qec "stty cols $1; $2" /dev/null </dev/null 2>&1 | tr -d '\r' >"$work/out"; }
+expect 0 '' '' ferry push a.queue.whose.name.is.longer.than.the.terminal x
+for width in 80 40 20; do
+    for list in queue sessions services topics 'queue peek hostile'; do
+        narrow $width "NO_COLOR=1 $ferry $list --quiet"
+        n_checks=$((n_checks + 1))
+        [ "$(LC_ALL=C.UTF-8 wc -L <"$work/out")" -le $width ] || failed "$list fits $width columns" "$work/out"
+    done
+done
+narrow 40 "$ferry queue"
+grep -q 'columns left out.*--json shows all' "$work/out" || failed 'columns that are left out are told' "$work/out"
+
+# Receivers, topics and times, for people
+start sub 'told.*'
+until_true bash -c "'$ferry_binary' topics | grep -q -F 'told.*'"
+shows '1 subscriber$' "$ferry pub told.one x"
+shows "no subscriber listens to 'untold'" "$ferry pub untold x"
+expect 0 '' '' ferry pub told.kept 42 --retain
+shows '^[0-9:]*\.[0-9]*	told.kept	42$' "$ferry sub 'told.>' --count 1 --time -q"
+
 # A purge asks
 expect 0 '' '' ferry push asked x
 n_checks=$((n_checks + 1))

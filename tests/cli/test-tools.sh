@@ -58,6 +58,22 @@ equal 'call' "$(words help cal)" 'commands after help'
 equal '' "$(words nonsense '')" 'an unknown command'
 equal '' "$(words call --url "ipc://$work/nobody" '')" 'nobody there'
 ferry completion bash | bash -n || failed 'the script is bash'
+# One method, names by pattern, again and again
+expect 0 '*' '' ferry describe ferry.Broker.sessions
+grep -q 'list<SessionStatus> sessions()' "$work/out" || failed 'the method' "$work/out"
+! grep -q 'QueueStatus\|purge' "$work/out" || failed 'only the method and its types' "$work/out"
+expect 6 '' "'ferry.Broker' has no method 'sesions'" ferry describe ferry.Broker.sesions
+expect 6 '' "'demo.Echo' does not describe its methods" ferry describe demo.Echo.say
+expect 6 '' "there is no service 'nobody.Here.say'" ferry describe nobody.Here.say
+expect 0 '*' '' ferry services 'demo.*'
+equal 'demo.Echo' "$(cut -f1 "$work/out")" 'services by a pattern'
+expect 6 '' "there is no service 'shop.>'" ferry services 'shop.>'
+start services 'demo.>' --watch 100ms >"$work/watched"
+until_true bash -c "[ \$(grep -c '^demo.Echo' '$work/watched') -ge 3 ]"
+kill "$started_pid"
+expect 0 '*' '' ferry sessions serve --json
+grep -q "\"address\": \"process [0-9]*\", \"pid\": ${started[1]}" "$work/out" || failed 'the process of a session' "$work/out"
+
 # bash splits words at ':': what stands before the cursor is complete
 at_tab() { # LINE: the candidates, after bash's own way to split a line
     source <(ferry completion)

@@ -52,6 +52,12 @@ expect 0 '' '' ferry pub config.limit 42 --retain
 expect 0 '42' '' ferry sub config.limit --count 1
 expect 0 "$(printf 'config.limit\t42')" '' ferry sub 'config.>' --topics --count 1
 expect 0 '*' '' ferry topics config.limit
+expect 0 '*' '' ferry topics 'config.*'
+equal config.limit "$(cut -f1 "$work/out")" 'topics by a pattern'
+ferry sub config.limit --time --count 1 >"$work/out"
+grep -q -E '^[0-9-]{10}T[0-9:]{8}\.[0-9]{3}[+-][0-9]{4}	42$' "$work/out" || failed 'the time of arrival' "$work/out"
+ferry sub config.limit --time --count 1 --json >"$work/out"
+grep -q -E '"time": "[0-9-]{10}T[0-9:]{8}\.[0-9]{3}[+-][0-9]{4}", "seq"' "$work/out" || failed 'the time in JSON' "$work/out"
 expect 6 '' "there is no topic 'nowhere'" ferry topics nowhere
 
 # Groups: each message to one of them

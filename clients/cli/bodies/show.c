@@ -5,6 +5,9 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "clients/cli/json/base64.h"
@@ -54,16 +57,36 @@ static void print_field(const char *name, const char *text) {
     print_json_text(text, strlen(text), stdout);
 }
 
-void show_message(const Cli *cli, const ferry_message *message, bool with_topic) {
+/* "2026-11-29T14:03:27.123+01:00" for programs; for people only the time of day. */
+static const char *time_text(bool for_people, char to[64]) {
+    struct timespec now;
+    struct tm parts;
+    char clock[40], zone[8] = "";
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    localtime_r(&now.tv_sec, &parts);
+    strftime(clock, sizeof(clock), for_people ? "%H:%M:%S" : "%Y-%m-%dT%H:%M:%S", &parts);
+    if (!for_people)
+        strftime(zone, sizeof(zone), "%z", &parts);
+    snprintf(to, 64, "%s.%03ld%s", clock, now.tv_nsec / 1000000, zone);
+    return to;
+}
+
+void show_message(const Cli *cli, const ferry_message *message, const ShowStyle *style) {
     Header headers[HEADERS_MAX];
+    char text[64];
 
     if (!cli->json) {
-        if (with_topic)
+        if (style->time)
+            out_format(stdout, "%s\t", time_text(cli->terminal_out, text));
+        if (style->topic)
             out_format(stdout, "%s\t", message->topic);
         show_body(cli, message->body);
         return;
     }
     print_field("{\"topic\"", message->topic);
+    if (style->time)
+        print_field(", \"time\"", time_text(false, text));
     printf(", \"seq\": %" PRIu64, message->seq);
     /* An unknown number is null. */
     if (message->missed == FERRY_MISSED_UNKNOWN)
@@ -98,14 +121,28 @@ void show_json(const Cli *cli, const json_t *json) {
     print_json_rows(json, (PrintStyle){cli->terminal_out, cli->colour_out}, stdout);
 }
 
+/* Columns of the terminal; 0: standard output is no terminal, or does not know. */
+static size_t terminal_width(void) {
+    struct winsize size = {0};
+
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 void show_rows(const Cli *cli, const json_t *unsorted, const Column *columns) {
     CLEANUP(json_decref) json_t *sorted = table_sorted(unsorted, columns);
     const json_t *rows = sorted ? sorted : unsorted;
 
-    if (cli->json)
+    size_t hidden;
+
+    if (cli->json) {
         show_json(cli, rows);
-    else
-        table_print(rows, columns, (TableStyle){cli->terminal_out, cli->colour_out}, stdout);
+        return;
+    }
+    hidden = table_print(
+        rows, columns, (TableStyle){cli->terminal_out, cli->colour_out, terminal_width()}, stdout);
+    if (hidden > 0)
+        cli_note(cli, "%zu column%s left out, as the terminal is too narrow: --json shows all",
+                 hidden, hidden == 1 ? "" : "s");
 }
 
 static bool ends_with(const char *text, const char *end) {

@@ -15,7 +15,13 @@ void show_bytes(const Cli *cli, ferry_bytes bytes);
 /* As show_bytes(), and a newline. */
 void show_body(const Cli *cli, ferry_bytes body);
 
-void show_message(const Cli *cli, const ferry_message *message, bool with_topic);
+/* The parts of a message to print beside its body. */
+typedef struct ShowStyle {
+    bool topic;
+    bool time; /* of now, which is the time of arrival */
+} ShowStyle;
+
+void show_message(const Cli *cli, const ferry_message *message, const ShowStyle *style);
 void show_job(const Cli *cli, const ferry_job *job);
 
 /* Prints a body inside a JSON object: a string when it is UTF-8, else {"$bin": "…"}. */

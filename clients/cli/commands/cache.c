@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ferry cache: reads, changes and measures a cache. */
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@ enum { BENCH_KEYS = 1000, BENCH_SIZE_MAX = 1024 * 1024, NOT_FOUND = 6 };
 typedef struct Values {
     const char *url, *prefix, *tags;
     uint64_t ttl_ms, count, size, every_ms, timeout_ms;
-    bool near, unpack;
+    bool near, unpack, escaped;
 } Values;
 
 static const Option options[] = {
@@ -35,6 +36,9 @@ static const Option options[] = {
                  "set: the entry's tags, 'users,user:7'"),
     OPTION_PLAIN(OPTION_FLAG, 'u', "unpack", Values, unpack, NULL,
                  "get, watch: print a MessagePack value as JSON"),
+    OPTION_PLAIN(
+        OPTION_FLAG, 'e', "escaped", Values, escaped, NULL,
+        "keys have the escapes \\\\, \\xNN and \\0: memoised methods have a NUL in their keys"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N",
                  "bench: N reads (default 100000); watch: end after N values", 1, 1000000000),
     OPTION_RANGE(OPTION_BYTES, 's', "size", Values, size, "BYTES",
@@ -53,9 +57,55 @@ typedef struct Run {
     ferry_cache *cache;
     int n; /* number of words after the verb */
     char **words;
+    size_t lens[TEXTS_MAX];
 } Run;
 
 DEFINE_CLEANUP(ferry_cache *, ferry_cache_close);
+
+/* ---- keys ---- */
+
+/* Replaces the escapes in a word, in place; its new length, or -EINVAL. */
+static ssize_t unescape(char *word) {
+    char *to = word;
+
+    for (const char *at = word; *at; at++) {
+        unsigned byte = 0;
+
+        if (*at != '\\') {
+            *to++ = *at;
+            continue;
+        }
+        at++;
+        if (*at == '\\' || *at == '0') {
+            *to++ = *at == '0' ? '\0' : *at;
+        } else if (*at == 'x' && isxdigit((unsigned char)at[1]) && isxdigit((unsigned char)at[2])) {
+            sscanf(at + 1, "%2x", &byte);
+            *to++ = (char)byte;
+            at += 2;
+        } else {
+            return -EINVAL;
+        }
+    }
+    *to = '\0';
+    return to - word;
+}
+
+/* Replaces the escapes of --escaped in all words that are keys. Returns an exit status. */
+static int read_keys(Run *run, int n_keys) {
+    for (int i = 0; i < run->n && i < TEXTS_MAX; i++) {
+        ssize_t len = run->values->escaped && i < n_keys ? unescape(run->words[i])
+                                                         : (ssize_t)strlen(run->words[i]);
+
+        if (len < 0)
+            return cli_usage(run->cli, "key %d: '\\' is followed by '\\', 0 or xNN", i + 1);
+        run->lens[i] = (size_t)len;
+    }
+    return EXIT_OK;
+}
+
+static ferry_bytes key_of(const Run *run, int i) {
+    return ferry_bytes_of(run->words[i], run->lens[i]);
+}
 
 /* ---- values ---- */
 
@@ -87,7 +137,7 @@ static int show_value(const Run *run, ferry_bytes value) {
 static int get(Run *run) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(ferry_free) ferry_bytes *value = NULL;
-    int r = ferry_cache_get(run->cache, ferry_str(run->words[0]), &value, &error);
+    int r = ferry_cache_get(run->cache, key_of(run, 0), &value, &error);
 
     if (r < 0)
         return cli_error(run->cli, &error);
@@ -123,7 +173,7 @@ static int set(Run *run) {
             return status;
         value = ferry_bytes_of(input.data, input.len);
     }
-    if (ferry_cache_set_tagged(run->cache, ferry_str(run->words[0]), value, run->values->ttl_ms,
+    if (ferry_cache_set_tagged(run->cache, key_of(run, 0), value, run->values->ttl_ms,
                                run->values->tags, &error) < 0)
         return cli_error(run->cli, &error);
     return EXIT_OK;
@@ -133,14 +183,14 @@ static int del(Run *run) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
     for (int i = 0; i < run->n; i++)
-        if (ferry_cache_delete(run->cache, ferry_str(run->words[i]), &error) < 0)
+        if (ferry_cache_delete(run->cache, key_of(run, i), &error) < 0)
             return cli_error(run->cli, &error);
     return EXIT_OK;
 }
 
 static int ttl(Run *run) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    ferry_bytes key = ferry_str(run->words[0]);
+    ferry_bytes key = key_of(run, 0);
     uint64_t ms = 0;
     char text[24];
     int r = 0;
@@ -154,10 +204,7 @@ static int ttl(Run *run) {
     if (r < 0)
         return cli_error(run->cli, &error);
     if (ms == UINT64_MAX)
-        fputs(run->cli->json           ? "null\n"
-              : run->cli->terminal_out ? "until evicted\n"
-                                       : "-\n",
-              stdout);
+        fputs(run->cli->json ? "null\n" : "until evicted\n", stdout);
     else if (run->cli->terminal_out && !run->cli->json)
         out_format(stdout, "%s\n", text_format_ms(text, ms));
     else
@@ -295,7 +342,7 @@ static int watch(Run *run) {
     while (status == EXIT_OK) {
         ferry_bytes *now = NULL;
 
-        if (ferry_cache_get(run->cache, ferry_str(run->words[0]), &now, &error) < 0)
+        if (ferry_cache_get(run->cache, key_of(run, 0), &now, &error) < 0)
             return cli_error(run->cli, &error);
         if (is_same(last, now)) {
             ferry_free(now);
@@ -366,10 +413,15 @@ static int run_cache(Cli *cli, const void *values, int argc, char **argv) {
     const Values *v = values;
     const char *url = v->url ? v->url : getenv("FERRY_CACHE");
     const struct Verb *verb = find_verb(cli, argv[0], argc - 1);
+    Run run = {cli, v, NULL, argc - 1, argv + 1, {0}};
+    int status;
     ferry_cache_options how = {.strict = true, .prefix = v->prefix, .near_cache = v->near};
 
     if (!verb)
         return EXIT_USAGE;
+    status = read_keys(&run, verb->fn == del ? argc : verb->fn == tags ? 0 : 1);
+    if (status != EXIT_OK)
+        return status;
     if (!url || !*url)
         url = DEFAULT_URL;
     if (strncmp(url, "memory:", 7) == 0 && verb->fn != bench && verb->fn != stats)
@@ -379,7 +431,8 @@ static int run_cache(Cli *cli, const void *values, int argc, char **argv) {
     how.timeout_ms = v->timeout_ms ? (uint32_t)v->timeout_ms : 5000;
     if (ferry_cache_open(url, &how, &cache, &error) < 0)
         return cli_error(cli, &error);
-    return verb->fn(&(Run){cli, v, cache, argc - 1, argv + 1});
+    run.cache = cache;
+    return verb->fn(&run);
 }
 
 static const Hint hints[] = {
@@ -401,24 +454,26 @@ const Command command_cache = {
              "stats\n"
              "bench [--count N] [--size BYTES] [--near]",
     .summary = "read, change and measure a cache",
-    .help = "get     print the value unchanged\n"
-            "set     store a value, or standard input\n"
-            "del     remove keys\n"
-            "ttl     print the remaining time of a key, or set it with --ttl\n"
-            "tags    invalidate all entries with one of these tags\n"
-            "stats   connect, ask ten times, and print the statistics\n"
-            "bench   store 1000 values, then read them repeatedly\n"
-            "watch   print the value, and each new value\n"
-            "\n"
-            "URL is redis://HOST[:PORT][/DB], redis+unix://PATH, redis+cluster://HOST:PORT, or\n"
-            "memory://, which is a cache inside this process: useful for bench and stats only.\n"
-            "Memoised methods store a MessagePack list: use get --unpack.\n"
-            "\n"
-            "Examples:\n"
-            "  ferry cache set greeting hello --ttl 5m --tags words\n"
-            "  ferry cache get greeting\n"
-            "  ferry cache tags users\n"
-            "  ferry cache bench --cache redis+unix:///run/redis/redis.sock --near\n",
+    .help =
+        "get     print the value unchanged\n"
+        "set     store a value, or standard input\n"
+        "del     remove keys\n"
+        "ttl     print the remaining time of a key, or set it with --ttl\n"
+        "tags    invalidate all entries with one of these tags\n"
+        "stats   connect, ask ten times, and print the statistics\n"
+        "bench   store 1000 values, then read them repeatedly\n"
+        "watch   print the value, and each new value\n"
+        "\n"
+        "URL is redis://HOST[:PORT][/DB], redis+unix://PATH, redis+cluster://HOST:PORT, or\n"
+        "memory://, which is a cache inside this process: useful for bench and stats only.\n"
+        "Memoised methods store a MessagePack list: use get --unpack. Their keys have a NUL, for\n"
+        "which --escaped writes \\0.\n"
+        "\n"
+        "Examples:\n"
+        "  ferry cache set greeting hello --ttl 5m --tags words\n"
+        "  ferry cache get greeting\n"
+        "  ferry cache tags users\n"
+        "  ferry cache bench --cache redis+unix:///run/redis/redis.sock --near\n",
     .options = options,
     .values_size = sizeof(Values),
     .min_args = 1,

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ferry services, describe, topics, sessions, stats: the state of the broker, as tables. */
 
+#include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <ferry/schema.h>
 
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/run/pattern.h"
 #include "clients/cli/terminal/out.h"
 
 static const Column service_columns[] = {
@@ -44,6 +47,7 @@ static const Column session_columns[] = {
     {"NAME", "name", COLUMN_TEXT},
     {"USER", "user", COLUMN_TEXT},
     {"ADDRESS", "address", COLUMN_TEXT},
+    {"PID", "pid", COLUMN_NUMBER},
     {"AGE", "age_ms", COLUMN_MS},
     {"SERVES", "serves", COLUMN_NUMBER},
     {"SUBSCRIBED", "subscriptions", COLUMN_NUMBER},
@@ -57,7 +61,43 @@ static const Column session_columns[] = {
     {NULL, NULL, COLUMN_TEXT},
 };
 
-/* The rows whose key equals name; all rows without a name. */
+typedef struct ListValues {
+    uint64_t watch_ms;
+} ListValues;
+
+static const Option list_options[] = {
+    OPTION_RANGE(OPTION_MS, 'w', "watch", ListValues, watch_ms, "T",
+                 "print it again every T, until Ctrl-C", 100, 86400000),
+    OPTION_END,
+};
+
+typedef int (*ListFn)(Cli *cli, ferry_client *client, const char *name);
+
+/* Prints a list once, or repeatedly: on a terminal in place of the previous one. */
+static int list(Cli *cli, const void *values, const char *name, ListFn fn) {
+    const ListValues *v = values;
+    CLEANUP(ferry_close) ferry_client *client = NULL;
+    int status = cli_open(cli, NULL, &client);
+
+    while (status == EXIT_OK) {
+        if (v->watch_ms > 0 && cli->terminal_out)
+            fputs("\x1b[H\x1b[2J", stdout);
+        status = fn(cli, client, name);
+        /* A name that is missing now may appear; a broker that is lost may come back. */
+        if (v->watch_ms > 0 && (status == 6 || status == EXIT_CONNECT))
+            status = EXIT_OK;
+        if (v->watch_ms == 0 || status != EXIT_OK)
+            break;
+        if (fflush(stdout) != 0)
+            return 128 + SIGPIPE;
+        usleep((useconds_t)v->watch_ms * 1000);
+        if (!cli->terminal_out && !cli->json)
+            putchar('\n');
+    }
+    return status;
+}
+
+/* The rows whose key is covered by the pattern name; all rows without a name. */
 static json_t *rows_named(const json_t *rows, const char *key, const char *name) {
     json_t *kept = json_array(), *row;
     size_t index;
@@ -65,7 +105,7 @@ static json_t *rows_named(const json_t *rows, const char *key, const char *name)
     json_array_foreach(rows, index, row) {
         const char *text = json_string_value(json_object_get(row, key));
 
-        if (text && (!name || strcmp(text, name) == 0))
+        if (text && (!name || strcmp(text, name) == 0 || pattern_covers(name, text)))
             json_array_append(kept, row);
     }
     return kept;
@@ -81,15 +121,10 @@ static int not_found(Cli *cli, ferry_client *client, const char *what, Names kin
 
 /* ---- services ---- */
 
-static int run_services(Cli *cli, const void *values, int argc, char **argv) {
-    CLEANUP(ferry_close) ferry_client *client = NULL;
+static int list_services(Cli *cli, ferry_client *client, const char *name) {
     CLEANUP(json_decref) json_t *all = NULL, *rows = NULL;
-    const char *name = argc > 0 ? argv[0] : NULL;
-    int status = cli_open(cli, NULL, &client);
+    int status = cli_manage(cli, client, false, &all, "services", "");
 
-    (void)values;
-    if (status == EXIT_OK)
-        status = cli_manage(cli, client, false, &all, "services", "");
     if (status != EXIT_OK)
         return status;
     rows = rows_named(all, "name", name);
@@ -99,11 +134,22 @@ static int run_services(Cli *cli, const void *values, int argc, char **argv) {
     return EXIT_OK;
 }
 
+static int run_services(Cli *cli, const void *values, int argc, char **argv) {
+    return list(cli, values, argc > 0 ? argv[0] : NULL, list_services);
+}
+
 const Command command_services = {
     .name = "services",
-    .usage = "[NAME]",
+    .usage = "[NAME | PATTERN] [--watch T]",
     .summary = "list the services and their servers",
-    .help = "Examples:\n  ferry services\n  ferry services --json | jq '.[].name'\n",
+    .help = "In a pattern, * matches one token and > at the end one or more.\n"
+            "\n"
+            "Examples:\n"
+            "  ferry services\n"
+            "  ferry services 'shop.>' --watch 2s\n"
+            "  ferry services --json | jq '.[].name'\n",
+    .options = list_options,
+    .values_size = sizeof(ListValues),
     .max_args = 1,
     .completes = NAMES_SERVICES,
     .run = run_services,
@@ -173,6 +219,44 @@ static int describe(Cli *cli, const ferry_description *d, bool idl) {
     return EXIT_OK;
 }
 
+/* Leaves only this method in the description: with it, only its types are printed. */
+static void keep_method(ferry_description *d, ferry_service *service, const ferry_method *method) {
+    *service = *d->service;
+    service->methods = method;
+    service->n_methods = 1;
+    d->service = service;
+}
+
+/* "calc.Calc.add" where no service has that name. Returns an exit status. */
+static int describe_method(Cli *cli, ferry_client *client, const char *name, bool idl) {
+    CLEANUP(ferry_free) ferry_description *found = NULL;
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    const char *dot = strrchr(name, '.');
+    const ferry_method *method = NULL;
+    char service[256] = "";
+    ferry_service only;
+    int r = -ENOENT;
+
+    if (dot && (size_t)(dot - name) < sizeof(service)) {
+        memcpy(service, name, (size_t)(dot - name));
+        service[dot - name] = '\0';
+        r = ferry_describe(client, service, &found, &error);
+    }
+    if (r == -ENOENT)
+        return not_found(cli, client, "service", NAMES_SERVICES, name);
+    if (r < 0)
+        return cli_error(cli, &error);
+    if (found->service)
+        method = ferry_method_find(found->service, dot + 1);
+    if (!method)
+        return cli_fail(cli, 6,
+                        found->service ? "'%s' has no method '%s': see 'ferry describe %s'"
+                                       : "'%s' does not describe its methods: no '%s'",
+                        service, dot + 1, service);
+    keep_method(found, &only, method);
+    return describe(cli, found, idl);
+}
+
 static int run_describe(Cli *cli, const void *values, int argc, char **argv) {
     const DescribeValues *v = values;
     CLEANUP(ferry_close) ferry_client *client = NULL;
@@ -185,7 +269,7 @@ static int run_describe(Cli *cli, const void *values, int argc, char **argv) {
         return status;
     r = ferry_describe(client, argv[0], &found, &error);
     if (r == -ENOENT)
-        return not_found(cli, client, "service", NAMES_SERVICES, argv[0]);
+        return describe_method(cli, client, argv[0], v->idl);
     if (r < 0)
         return cli_error(cli, &error);
     if (cli->json && !v->idl) {
@@ -197,10 +281,14 @@ static int run_describe(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_describe = {
     .name = "describe",
-    .usage = "SERVICE [--json | --idl]",
-    .summary = "show the instances and methods of a service",
-    .help =
-        "Examples:\n  ferry describe calc.Calc\n  ferry describe calc.Calc --idl > calc.thrift\n",
+    .usage = "SERVICE | SERVICE.METHOD [--json | --idl]",
+    .summary = "show the instances and methods of a service, or one method",
+    .help = "Of one method, prints its types alone.\n"
+            "\n"
+            "Examples:\n"
+            "  ferry describe calc.Calc\n"
+            "  ferry describe calc.Calc.add\n"
+            "  ferry describe calc.Calc --idl > calc.thrift\n",
     .options = describe_options,
     .values_size = sizeof(DescribeValues),
     .min_args = 1,
@@ -211,15 +299,10 @@ const Command command_describe = {
 
 /* ---- topics ---- */
 
-static int run_topics(Cli *cli, const void *values, int argc, char **argv) {
-    CLEANUP(ferry_close) ferry_client *client = NULL;
+static int list_topics(Cli *cli, ferry_client *client, const char *name) {
     CLEANUP(json_decref) json_t *all = NULL, *topics = NULL, *patterns = NULL;
-    const char *name = argc > 0 ? argv[0] : NULL;
-    int status = cli_open(cli, NULL, &client);
+    int status = cli_manage(cli, client, false, &all, "topics", "");
 
-    (void)values;
-    if (status == EXIT_OK)
-        status = cli_manage(cli, client, false, &all, "topics", "");
     if (status != EXIT_OK)
         return status;
     topics = rows_named(all, "name", name);
@@ -244,11 +327,19 @@ static int run_topics(Cli *cli, const void *values, int argc, char **argv) {
     return EXIT_OK;
 }
 
+static int run_topics(Cli *cli, const void *values, int argc, char **argv) {
+    return list(cli, values, argc > 0 ? argv[0] : NULL, list_topics);
+}
+
 const Command command_topics = {
     .name = "topics",
-    .usage = "[NAME]",
+    .usage = "[NAME | PATTERN] [--watch T]",
     .summary = "list retained topics and subscribed patterns",
-    .help = "Examples:\n  ferry topics\n  ferry topics --json\n",
+    .help = "In a pattern, * matches one token and > at the end one or more.\n"
+            "\n"
+            "Examples:\n  ferry topics\n  ferry topics 'orders.>'\n  ferry topics --json\n",
+    .options = list_options,
+    .values_size = sizeof(ListValues),
     .max_args = 1,
     .completes = NAMES_TOPICS,
     .run = run_topics,
@@ -265,31 +356,34 @@ static bool is_session(const json_t *row, const char *name) {
     return strcmp(number, name) == 0 || (text && strstr(text, name));
 }
 
-static int run_sessions(Cli *cli, const void *values, int argc, char **argv) {
-    CLEANUP(ferry_close) ferry_client *client = NULL;
+static int list_sessions(Cli *cli, ferry_client *client, const char *name) {
     CLEANUP(json_decref) json_t *all = NULL, *rows = json_array();
-    int status = cli_open(cli, NULL, &client);
+    int status = cli_manage(cli, client, false, &all, "sessions", "");
     json_t *row;
     size_t index;
 
-    (void)values;
-    if (status == EXIT_OK)
-        status = cli_manage(cli, client, false, &all, "sessions", "");
     if (status != EXIT_OK)
         return status;
-    json_array_foreach(all, index, row) if (argc == 0 || is_session(row, argv[0]))
+    json_array_foreach(all, index, row) if (!name || is_session(row, name))
         json_array_append(rows, row);
-    if (argc > 0 && json_array_size(rows) == 0)
-        return cli_fail(cli, 6, "no session has the number or name '%s'", argv[0]);
+    if (name && json_array_size(rows) == 0)
+        return cli_fail(cli, 6, "no session has the number or name '%s'", name);
     show_rows(cli, rows, session_columns);
     return EXIT_OK;
 }
 
+static int run_sessions(Cli *cli, const void *values, int argc, char **argv) {
+    return list(cli, values, argc > 0 ? argv[0] : NULL, list_sessions);
+}
+
 const Command command_sessions = {
     .name = "sessions",
-    .usage = "[NAME]",
+    .usage = "[NAME] [--watch T]",
     .summary = "list connected clients",
-    .help = "NAME is a session's number, or a part of its name.\n"
+    .options = list_options,
+    .values_size = sizeof(ListValues),
+    .help = "NAME is a session's number, or a part of its name. ADDRESS is that of the client,\n"
+            "and PID its process if it is on this machine and uses ipc://.\n"
             "\n"
             "Examples:\n  ferry sessions\n  ferry sessions worker\n",
     .max_args = 1,
@@ -305,18 +399,13 @@ static const Column method_columns[] = {
     {NULL, NULL, COLUMN_TEXT},
 };
 
-static int run_stats(Cli *cli, const void *values, int argc, char **argv) {
-    CLEANUP(ferry_close) ferry_client *client = NULL;
+static int show_stats(Cli *cli, ferry_client *client, const char *name) {
     CLEANUP(json_decref) json_t *found = NULL;
-    int status = cli_open(cli, NULL, &client);
+    int status = name ? cli_manage(cli, client, false, &found, "methods", "s", name)
+                      : cli_manage(cli, client, false, &found, "stats", "");
 
-    (void)values;
-    if (status == EXIT_OK && argc == 0)
-        status = cli_manage(cli, client, false, &found, "stats", "");
-    else if (status == EXIT_OK)
-        status = cli_manage(cli, client, false, &found, "methods", "s", argv[0]);
-    if (status == 6)
-        cli_did_you_mean(cli, client, NAMES_SERVICES, argv[0]);
+    if (status == 6 && name)
+        cli_did_you_mean(cli, client, NAMES_SERVICES, name);
     if (status != EXIT_OK)
         return status;
     if (json_is_array(found))
@@ -328,9 +417,15 @@ static int run_stats(Cli *cli, const void *values, int argc, char **argv) {
     return EXIT_OK;
 }
 
+static int run_stats(Cli *cli, const void *values, int argc, char **argv) {
+    return list(cli, values, argc > 0 ? argv[0] : NULL, show_stats);
+}
+
 const Command command_stats = {
     .name = "stats",
-    .usage = "[SERVICE]",
+    .usage = "[SERVICE] [--watch T]",
+    .options = list_options,
+    .values_size = sizeof(ListValues),
     .summary = "show the broker's counters, or those of a service's methods",
     .help =
         "Examples:\n  ferry stats\n  ferry stats calc.Calc\n  ferry stats --json | jq .dropped\n",

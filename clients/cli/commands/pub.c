@@ -4,6 +4,7 @@
 #include "base/container.h"
 #include "clients/cli/bodies/feed.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/run/pattern.h"
 
 enum { RECONNECT_MS = 100 };
 
@@ -95,6 +96,29 @@ static int check_right(const Run *run) {
     return cli_fail(cli, 4, "no right to publish '%s'", run->topic);
 }
 
+/* Tells a person how many subscribers there are; a message without any is no error. */
+static void tell_receivers(Run *run) {
+    Cli *cli = run->feed.cli;
+    CLEANUP(json_decref) json_t *rows = NULL;
+    uint64_t n = 0;
+    json_t *row;
+    size_t i;
+
+    if (!cli->terminal_err || cli->quiet || run->feed.source.is_lines ||
+        cli_manage(cli, run->feed.client, true, &rows, "topics", "") != EXIT_OK)
+        return;
+    json_array_foreach(rows, i, row) {
+        const char *pattern = json_string_value(json_object_get(row, "pattern"));
+
+        if (pattern && pattern_covers(pattern, run->topic))
+            n += (uint64_t)json_integer_value(json_object_get(row, "subscribers"));
+    }
+    if (n == 0)
+        cli_note(cli, "no subscriber listens to '%s'", run->topic);
+    else
+        cli_note(cli, "%llu subscriber%s", (unsigned long long)n, n == 1 ? "" : "s");
+}
+
 static int run_pub(Cli *cli, const void *values, int argc, char **argv) {
     const Values *v = values;
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
@@ -111,6 +135,8 @@ static int run_pub(Cli *cli, const void *values, int argc, char **argv) {
         status = feed_run(&run.feed, "published", v->count);
     if (status == EXIT_OK)
         status = confirm(&run);
+    if (status == EXIT_OK)
+        tell_receivers(&run);
     feed_close(&run.feed);
     return status;
 }

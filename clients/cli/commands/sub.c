@@ -14,7 +14,7 @@
 typedef struct Values {
     uint64_t count, last, timeout_ms;
     const char *group, *answer, *exec;
-    bool with_topic;
+    bool with_topic, with_time;
 } Values;
 
 static const Option options[] = {
@@ -31,7 +31,10 @@ static const Option options[] = {
     OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
                  "end with status 5 after this time without a message", 1, 0),
     OPTION_PLAIN(OPTION_FLAG, 0, "topics", Values, with_topic, NULL,
-                 "print the topic and a tab before each message"),
+                 "print the topic and a tab before each message (default on a terminal, for more "
+                 "than one topic)"),
+    OPTION_PLAIN(OPTION_FLAG, 'T', "time", Values, with_time, NULL,
+                 "print the time of arrival before each message"),
     OPTION_END,
 };
 
@@ -42,6 +45,7 @@ typedef struct Run {
     Timer silence;
     uint64_t n, missed; /* received and missed messages */
     bool missed_unknown;
+    ShowStyle style;
 } Run;
 
 static void on_silence(Timer *timer, void *ctx) {
@@ -139,7 +143,7 @@ static void on_message(const ferry_message *message, void *ctx) {
     if (run->values->exec)
         run_command(run, message);
     else
-        show_message(run->cli, message, run->values->with_topic);
+        show_message(run->cli, message, &run->style);
     if (run->loop.ended)
         return;
     /* A message that is not a question cannot be answered; that error is ignored. */
@@ -170,6 +174,9 @@ static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
     Run run = {.cli = cli, .values = values};
     int status;
 
+    run.style.time = run.values->with_time;
+    run.style.topic = run.values->with_topic ||
+                      (cli->terminal_out && (argc > 1 || argv[0][strcspn(argv[0], "*>")]));
     if (run.values->answer && run.values->exec)
         return cli_usage(cli, "--answer and --exec both say what the answer is: which?");
     status = loop_init(&run.loop, cli);
@@ -197,8 +204,8 @@ static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_sub = {
     .name = "sub",
-    .usage =
-        "PATTERN... [--count N] [--last N] [--group G] [--topics] [--answer TEXT | --exec CMD]",
+    .usage = "PATTERN... [--count N] [--last N] [--group G] [--topics] [--time] [--answer TEXT | "
+             "--exec CMD]",
     .summary = "print the messages of topics",
     .help =
         "In a pattern, * matches one token and > at the end one or more. Prints each body on a\n"

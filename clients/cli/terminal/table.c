@@ -3,7 +3,6 @@
 
 #include "clients/cli/terminal/table.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +80,27 @@ static void print_plain(const json_t *row, const Column *column, FILE *to) {
     fputs(text, to);
 }
 
+/* Shortens a text to a width, with an ellipsis at its end. */
+static void cut(char *text, size_t width) {
+    size_t at = 0, len = strlen(text), next;
+
+    if (table_width(text) <= width)
+        return;
+    for (;;) {
+        char kept = text[at];
+
+        next = at + 1;
+        while (next < len && ((unsigned char)text[next] & 0xC0) == 0x80)
+            next++;
+        text[at] = '\0';
+        if (table_width(text) >= width - 1)
+            break;
+        text[at] = kept;
+        at = next;
+    }
+    strcpy(text + at, "…");
+}
+
 static void print_cell(const char *text, const Column *column, size_t width, bool is_last,
                        const char *colour, FILE *to) {
     int pad = (int)(width - table_width(text));
@@ -100,6 +120,14 @@ static const char *colour_of(const json_t *row, const Column *column, TableStyle
     return !style.colour ? "" : is_bad ? "\x1b[31m" : is_set ? "\x1b[33m" : "";
 }
 
+/* The column after this one that is shown; its heading is NULL at the end. */
+static const Column *next_shown(const Column *columns, const Column *at, const size_t *widths) {
+    do
+        at++;
+    while (at->heading && widths[at - columns] == 0);
+    return at;
+}
+
 static void print_rows(const json_t *rows, const Column *columns, const size_t *widths,
                        TableStyle style, FILE *to) {
     char text[CELL_MAX];
@@ -111,7 +139,11 @@ static void print_rows(const json_t *rows, const Column *columns, const size_t *
             bool is_last = !column[1].heading;
 
             if (style.for_people) {
+                if (widths[column - columns] == 0)
+                    continue;
+                is_last = !next_shown(columns, column, widths)->heading;
                 cell_text(row, column, style, text);
+                cut(text, widths[column - columns]);
                 print_cell(text, column, widths[column - columns], is_last,
                            colour_of(row, column, style), to);
             } else {
@@ -165,24 +197,80 @@ json_t *table_sorted(const json_t *rows, const Column *columns) {
     return sorted;
 }
 
-int table_print(const json_t *rows, const Column *columns, TableStyle style, FILE *to) {
-    size_t widths[COLUMNS_MAX] = {0}, n = 0;
+static size_t total(const size_t *widths, size_t n) {
+    size_t sum = 0;
 
-    while (columns[n].heading)
+    for (size_t i = 0; i < n; i++)
+        sum += widths[i] > 0 ? widths[i] + 2 : 0;
+    return sum > 0 ? sum - 2 : 0;
+}
+
+/* True if no row has a value other than "-" and 0 there. */
+static bool is_blank(const json_t *rows, const Column *column) {
+    char text[CELL_MAX];
+    size_t index;
+    json_t *row;
+
+    json_array_foreach(rows, index, row) {
+        cell_text(row, column, (TableStyle){0}, text);
+        if (strcmp(text, "-") != 0 && strcmp(text, "0") != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Makes text columns narrower, the last ones first, but no narrower than least. */
+static void shorten(const Column *columns, size_t n, size_t width, size_t least, size_t *widths) {
+    for (size_t i = n; i-- > 0 && total(widths, n) > width;)
+        if (columns[i].kind == COLUMN_TEXT && widths[i] > least) {
+            size_t over = total(widths, n) - width;
+
+            widths[i] = widths[i] > least + over ? widths[i] - over : least;
+        }
+}
+
+/* Sets widths, 0 for a column that is left out, so that the table fits. Returns the number of
+ * columns left out. */
+static size_t fit(const json_t *rows, const Column *columns, size_t n, size_t width,
+                  size_t *widths) {
+    size_t hidden = 0;
+
+    if (width == 0)
+        return 0;
+    shorten(columns, n, width, 20, widths);
+    for (size_t i = n; i-- > 1 && total(widths, n) > width;)
+        if (is_blank(rows, &columns[i])) {
+            widths[i] = 0;
+            hidden++;
+        }
+    shorten(columns, n, width, 8, widths);
+    for (size_t i = n; i-- > 1 && total(widths, n) > width;)
+        if (widths[i] > 0) {
+            widths[i] = 0;
+            hidden++;
+        }
+    return hidden;
+}
+
+size_t table_print(const json_t *rows, const Column *columns, TableStyle style, FILE *to) {
+    size_t widths[COLUMNS_MAX] = {0}, n = 0, hidden = 0;
+
+    while (n < COLUMNS_MAX && columns[n].heading)
         n++;
-    if (n > COLUMNS_MAX)
-        return -EINVAL;
     if (style.for_people) {
         if (json_array_size(rows) == 0) {
             fputs("none\n", to);
             return 0;
         }
         measure(rows, columns, style, widths);
-        for (const Column *column = columns; column->heading; column++)
-            print_cell(column->heading, column, widths[column - columns], !column[1].heading,
-                       style.colour ? "\x1b[1m" : "", to);
+        hidden = fit(rows, columns, n, style.width, widths);
+        for (const Column *column = columns; column->heading;
+             column = next_shown(columns, column, widths))
+            print_cell(column->heading, column, widths[column - columns],
+                       !next_shown(columns, column, widths)->heading, style.colour ? "\x1b[1m" : "",
+                       to);
         putc('\n', to);
     }
     print_rows(rows, columns, widths, style, to);
-    return 0;
+    return hidden;
 }

@@ -31,13 +31,16 @@ typedef struct Column {
 typedef struct TableStyle {
     bool for_people;
     bool colour;
+    size_t width; /* columns of the terminal; 0: no limit */
 } TableStyle;
 
 /* Sorts the rows by name, if the first column is a name. NULL: out of memory. */
 json_t *table_sorted(const json_t *rows, const Column *columns);
 
-/* 0 or -ENOMEM. An empty table prints nothing in a pipe, "none" for people. */
-int table_print(const json_t *rows, const Column *columns, TableStyle style, FILE *to);
+/* Returns the number of columns that are not shown because the terminal is too narrow. First texts
+ * are shortened to 20 columns, then columns without any value are left out, then the last ones. An
+ * empty table prints nothing in a pipe, "none" for people. */
+size_t table_print(const json_t *rows, const Column *columns, TableStyle style, FILE *to);
 
 /* The number of terminal columns of a UTF-8 text. */
 size_t table_width(const char *text);

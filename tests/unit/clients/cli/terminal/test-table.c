@@ -30,7 +30,8 @@ static bool prints(const char *text, TableStyle style, const char *wanted) {
     return same;
 }
 
-static const TableStyle pipe_style = {false, false}, people = {true, false}, colour = {true, true};
+static const TableStyle pipe_style = {false, false, 0}, people = {true, false, 0},
+                        colour = {true, true, 0};
 
 #define ROWS                                                                                       \
     "[{\"name\":\"mail\",\"jobs\":12,\"bytes\":2048,\"dead\":0,\"paused\":false},"                 \
@@ -39,6 +40,29 @@ static const TableStyle pipe_style = {false, false}, people = {true, false}, col
 static void a_pipe_gets_lines_of_plain_values(void) {
     CU_ASSERT_TRUE(prints(ROWS, pipe_style, "mail\t12\t2048\t0\t-\ngröße\t1000\t5\t3\tpaused\n"));
     CU_ASSERT_TRUE(prints("[]", pipe_style, ""));
+}
+
+static void a_table_fits_its_terminal(void) {
+    const char *rows =
+        "[{\"name\":\"a.queue.with.a.very.long.name\",\"jobs\":1,\"bytes\":2048,\"dead\":0,"
+        "\"paused\":false}]";
+
+    /* 29 + 2 + 4 + 2 + 7 + 2 + 4 + 2 + 1 columns */
+    CU_ASSERT_TRUE(prints(rows, (TableStyle){.for_people = true, .width = 53},
+                          "NAME                           JOBS    BYTES  DEAD  \n"
+                          "a.queue.with.a.very.long.name     1  2.0 KiB     0  -\n"));
+    CU_ASSERT_TRUE(prints(rows, (TableStyle){.for_people = true, .width = 44},
+                          "NAME                  JOBS    BYTES  DEAD  \n"
+                          "a.queue.with.a.very…     1  2.0 KiB     0  -\n"));
+    CU_ASSERT_TRUE(prints(rows, (TableStyle){.for_people = true, .width = 35},
+                          "NAME                  JOBS    BYTES\n"
+                          "a.queue.with.a.very…     1  2.0 KiB\n"));
+    CU_ASSERT_TRUE(prints(rows, (TableStyle){.for_people = true, .width = 14},
+                          "NAME      JOBS\n"
+                          "a.queue…     1\n"));
+    CU_ASSERT_TRUE(prints(rows, (TableStyle){.for_people = true, .width = 1},
+                          "NAME\n"
+                          "a.queue…\n"));
 }
 
 static void a_pipe_gets_all_of_a_text(void) {
@@ -108,6 +132,7 @@ static void wide_characters_take_two_places(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_pipe_gets_lines_of_plain_values),
+        TEST(a_table_fits_its_terminal),
         TEST(a_pipe_gets_all_of_a_text),
         TEST(rows_are_sorted_by_their_names),
         TEST(people_get_columns),
