@@ -24,10 +24,12 @@ static void on_input(Watch *watch, uint32_t events) {
     feed->pump(feed);
 }
 
-int feed_open(Feed *feed, Cli *cli, const SourceOptions *options) {
+int feed_open(Feed *feed, Cli *cli, const SourceOptions *options, const char *pack) {
     int status = loop_init(&feed->loop, cli);
 
     feed->cli = cli;
+    if (status == EXIT_OK)
+        status = body_type_open(&feed->pack, cli, "pack", pack);
     if (status == EXIT_OK)
         status = source_open(&feed->source, cli, options);
     feed->source.watch.fn = on_input;
@@ -37,7 +39,26 @@ int feed_open(Feed *feed, Cli *cli, const SourceOptions *options) {
 void feed_close(Feed *feed) {
     feed->client = ferry_close(feed->client);
     source_deinit(&feed->source, &feed->loop);
+    body_type_close(&feed->pack);
+    buffer_deinit(&feed->packed);
     loop_deinit(&feed->loop);
+}
+
+/* 1, or -EINVAL, which was reported. */
+static int pack(Feed *feed, ferry_bytes *body) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    char line[40] = "";
+
+    feed->n_read++;
+    buffer_reset(&feed->packed);
+    if (body_type_pack(&feed->pack, *body, &feed->packed, &error) == 0) {
+        *body = ferry_bytes_of(feed->packed.data, feed->packed.len);
+        return 1;
+    }
+    if (feed->source.is_lines)
+        snprintf(line, sizeof(line), "line %llu: ", (unsigned long long)feed->n_read);
+    loop_end(&feed->loop, cli_fail(feed->cli, cli_status(&error), "%s%s", line, error.message));
+    return -EINVAL;
 }
 
 int feed_next(Feed *feed, ferry_bytes *ret) {
@@ -51,7 +72,7 @@ int feed_next(Feed *feed, ferry_bytes *ret) {
     r = source_next(&feed->source, &feed->loop, ret);
     if (r < 0 && r != -EAGAIN)
         loop_end(&feed->loop, cli_fail(feed->cli, EXIT_OTHER, "standard input: %s", strerror(-r)));
-    return r;
+    return r == 1 && feed->pack.is_set ? pack(feed, ret) : r;
 }
 
 void feed_hold(Feed *feed, ferry_bytes body) {

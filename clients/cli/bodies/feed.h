@@ -6,6 +6,7 @@
  * source, offers a body again when it could not be sent, and shows a progress bar.
  */
 
+#include "clients/cli/bodies/body-type.h"
 #include "clients/cli/bodies/source.h"
 #include "clients/cli/terminal/progress.h"
 
@@ -20,13 +21,17 @@ struct Feed {
     Loop loop;
     BodySource source;
     Timer timer;
+    BodyType pack;    /* of --pack; closed by feed_close() */
+    Buffer packed;    /* the latest body, packed */
+    uint64_t n_read;  /* bodies read from the source */
     ferry_bytes held; /* a body to offer again */
     bool is_held;
     Progress progress;
 };
 
-/* The caller sets pump, the rest is zero. Returns an exit status; call feed_close() in any case. */
-int feed_open(Feed *feed, Cli *cli, const SourceOptions *options);
+/* The caller sets pump, the rest is zero. pack: the value of --pack, or NULL. Returns an exit
+ * status; call feed_close() in any case. */
+int feed_open(Feed *feed, Cli *cli, const SourceOptions *options, const char *pack);
 void feed_close(Feed *feed);
 
 /* 1: *ret is the next body, valid until the next call; 0: there are no more; -EAGAIN: not yet;

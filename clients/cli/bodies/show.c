@@ -27,6 +27,27 @@ void show_body(const Cli *cli, ferry_bytes body) {
     putchar('\n');
 }
 
+/* The body by its type; a body of another type is shown as it is, with a note. NULL: show it so. */
+static json_t *unpacked(const Cli *cli, const BodyType *unpack, ferry_bytes body) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    json_t *json = NULL;
+
+    if (unpack->is_set && body_type_unpack(unpack, body, &json, &error) < 0)
+        cli_note(cli, "a body is not of the type of --unpack: %s", error.message);
+    return json;
+}
+
+static void print_body(const Cli *cli, const BodyType *unpack, ferry_bytes body) {
+    CLEANUP(json_decref) json_t *json = unpacked(cli, unpack, body);
+
+    if (json)
+        print_json(json, (PrintStyle){false, cli->colour_out && !cli->json}, stdout);
+    else if (cli->json)
+        show_json_body(body);
+    else
+        show_bytes(cli, body);
+}
+
 void show_json_body(ferry_bytes body) {
     char *text;
 
@@ -81,7 +102,8 @@ void show_message(const Cli *cli, const ferry_message *message, const ShowStyle 
             out_format(stdout, "%s\t", time_text(cli->terminal_out, text));
         if (style->topic)
             out_format(stdout, "%s\t", message->topic);
-        show_body(cli, message->body);
+        print_body(cli, &style->unpack, message->body);
+        putchar('\n');
         return;
     }
     print_field("{\"topic\"", message->topic);
@@ -95,15 +117,16 @@ void show_message(const Cli *cli, const ferry_message *message, const ShowStyle 
         printf(", \"missed\": %" PRIu64, message->missed);
     print_headers(headers, headers_of_message(message, headers));
     fputs(", \"body\": ", stdout);
-    show_json_body(message->body);
+    print_body(cli, &style->unpack, message->body);
     fputs("}\n", stdout);
 }
 
-void show_job(const Cli *cli, const ferry_job *job) {
+void show_job(const Cli *cli, const ferry_job *job, const BodyType *unpack) {
     Header headers[HEADERS_MAX];
 
     if (!cli->json) {
-        show_body(cli, job->body);
+        print_body(cli, unpack, job->body);
+        putchar('\n');
         return;
     }
     print_field("{\"queue\"", job->queue);
@@ -111,7 +134,7 @@ void show_job(const Cli *cli, const ferry_job *job) {
     printf(", \"attempt\": %" PRIu32, job->attempt);
     print_headers(headers, headers_of_job(job, headers));
     fputs(", \"body\": ", stdout);
-    show_json_body(job->body);
+    print_body(cli, unpack, job->body);
     fputs("}\n", stdout);
 }
 

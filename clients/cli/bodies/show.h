@@ -6,6 +6,7 @@
  * per line. Answers of the broker: tables, fields, or JSON.
  */
 
+#include "clients/cli/bodies/body-type.h"
 #include "clients/cli/run/cli.h"
 #include "clients/cli/terminal/table.h"
 
@@ -19,10 +20,11 @@ void show_body(const Cli *cli, ferry_bytes body);
 typedef struct ShowStyle {
     bool topic;
     bool time; /* of now, which is the time of arrival */
+    BodyType unpack;
 } ShowStyle;
 
 void show_message(const Cli *cli, const ferry_message *message, const ShowStyle *style);
-void show_job(const Cli *cli, const ferry_job *job);
+void show_job(const Cli *cli, const ferry_job *job, const BodyType *unpack);
 
 /* Prints a body inside a JSON object: a string when it is UTF-8, else {"$bin": "…"}. */
 void show_json_body(ferry_bytes body);

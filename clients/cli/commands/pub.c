@@ -10,13 +10,15 @@ enum { RECONNECT_MS = 100 };
 
 typedef struct Values {
     uint64_t count, every_ms;
-    const char *file;
+    const char *file, *pack;
     bool retain;
 } Values;
 
 static const Option options[] = {
     OPTION_PLAIN(OPTION_FLAG, 0, "retain", Values, retain, NULL,
                  "retain the message: later subscribers get it first; an empty body deletes it"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "pack", Values, pack, BODY_TYPE_ARG,
+                 "the body is JSON, packed: " BODY_TYPE_HELP),
     OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE", "read the body from this file"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N",
                  "publish N times; with -, the first N lines", 1, 0),
@@ -123,8 +125,8 @@ static int run_pub(Cli *cli, const void *values, int argc, char **argv) {
     const Values *v = values;
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     Run run = {.feed = {.pump = pump}, .topic = argv[0], .values = v};
-    int status =
-        feed_open(&run.feed, cli, &(SourceOptions){argc > 1 ? argv[1] : NULL, v->file, v->count});
+    int status = feed_open(&run.feed, cli,
+                           &(SourceOptions){argc > 1 ? argv[1] : NULL, v->file, v->count}, v->pack);
 
     /* Without a broker the command fails at once instead of waiting. */
     if (status == EXIT_OK && ferry_ping(run.feed.client, NULL, &error) < 0)
@@ -143,7 +145,7 @@ static int run_pub(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_pub = {
     .name = "pub",
-    .usage = "TOPIC [BODY | - | --file FILE] [--retain] [--count N]",
+    .usage = "TOPIC [BODY | - | --file FILE] [--retain] [--count N] [--pack TYPE]",
     .summary = "publish messages to a topic",
     .help =
         "The body is an argument, a file, each line of standard input (-), or empty. With -, the\n"

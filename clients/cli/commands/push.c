@@ -12,7 +12,7 @@ enum { IN_FLIGHT = 1000, KEY_MAX = 255, TIMEOUT_MS = 30000 };
 
 typedef struct Values {
     uint64_t count, delay_ms, ttl_ms, priority, timeout_ms;
-    const char *key, *file;
+    const char *key, *file, *pack;
 } Values;
 
 static const Option options[] = {
@@ -23,6 +23,8 @@ static const Option options[] = {
                  "0 to 9, higher first (default 0)", 0, 9),
     OPTION_PLAIN(OPTION_MS, 0, "ttl", Values, ttl_ms, "T",
                  "time to live: an undelivered job becomes a dead letter"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "pack", Values, pack, BODY_TYPE_ARG,
+                 "the body is JSON, packed: " BODY_TYPE_HELP),
     OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE", "read the body from this file"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N",
                  "push N times; with -, the first N lines", 1, 0),
@@ -145,7 +147,7 @@ static int run_push(Cli *cli, const void *values, int argc, char **argv) {
         status = cli_usage(cli, "--key: a key has 1 to %d bytes", KEY_MAX);
     if (status == EXIT_OK)
         status = feed_open(&run.feed, cli,
-                           &(SourceOptions){argc > 1 ? argv[1] : NULL, v->file, v->count});
+                           &(SourceOptions){argc > 1 ? argv[1] : NULL, v->file, v->count}, v->pack);
     if (status == EXIT_OK)
         status = push_all(&run, v->count);
     if (status != EXIT_OK && run.stored > 0)
@@ -158,7 +160,7 @@ static int run_push(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_push = {
     .name = "push",
     .usage = "QUEUE [BODY | - | --file FILE] [--key K] [--delay T] [--priority N] [--ttl T] "
-             "[--count N] [--timeout T]",
+             "[--count N] [--timeout T] [--pack TYPE]",
     .summary = "push jobs to a queue",
     .help =
         "Ends when the broker has stored all jobs as safely as the queue promises. The body is an\n"

@@ -2,23 +2,28 @@
 /* ferry queue: lists, inspects and changes queues. */
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/json/base64.h"
 #include "clients/cli/terminal/out.h"
 
 #define VERBS "list|show|peek|purge|pause|resume|move|retry"
 
 typedef struct Values {
     uint64_t limit;
+    const char *unpack;
     bool yes;
 } Values;
 
 static const Option options[] = {
     OPTION_RANGE(OPTION_COUNT, 'n', "limit", Values, limit, "N",
                  "peek, move, retry: at most N jobs (peek: default 10)", 1, UINT32_MAX),
+    OPTION_PLAIN(OPTION_TEXT, 0, "unpack", Values, unpack, BODY_TYPE_ARG,
+                 "peek: bodies are packed, and shown as JSON: " BODY_TYPE_HELP),
     OPTION_PLAIN(OPTION_FLAG, 'y', "yes", Values, yes, NULL, "purge: delete without a question"),
     OPTION_END,
 };
@@ -100,15 +105,40 @@ static int show(Run *run) {
     return EXIT_OK;
 }
 
-/* Turns bodies into strings where they are UTF-8. */
-static void make_readable(json_t *rows) {
+/* The body of a row by its type, as text in a table. NULL: it is not of the type. */
+static json_t *unpacked(Run *run, const BodyType *unpack, const char *base64) {
+    CLEANUP(buffer_deinit) Buffer text = {0};
+    json_t *json = NULL;
+    uint8_t *data;
+    size_t len;
+    int r;
+
+    if (!unpack->is_set || base64_decode(base64, strlen(base64), &data, &len) < 0)
+        return NULL;
+    if (run->cli->json)
+        r = body_type_unpack(unpack, ferry_bytes_of(data, len), &json, NULL);
+    else
+        r = body_type_text(unpack, ferry_bytes_of(data, len), &text, NULL);
+    free(data);
+    if (r < 0)
+        cli_note(run->cli, "a body is not of the type of --unpack, or is longer than 64 KiB");
+    else if (!json)
+        json = json_stringn((const char *)text.data, text.len - 1);
+    return json;
+}
+
+/* Turns bodies into values of --unpack, or into strings where they are UTF-8. */
+static void make_readable(Run *run, const BodyType *unpack, json_t *rows) {
     json_t *row;
     size_t index;
 
     json_array_foreach(rows, index, row) {
         const char *base64 =
             json_string_value(json_object_get(json_object_get(row, "body"), "$bin"));
-        json_t *text = base64 ? value_text_of_base64(base64) : NULL;
+        json_t *text = base64 ? unpacked(run, unpack, base64) : NULL;
+
+        if (base64 && !text)
+            text = value_text_of_base64(base64);
 
         if (text)
             json_object_set_new(row, "body", text);
@@ -116,15 +146,20 @@ static void make_readable(json_t *rows) {
 }
 
 static int peek(Run *run) {
+    CLEANUP(body_type_close) BodyType unpack = {0};
     CLEANUP(json_decref) json_t *rows = NULL;
     uint64_t limit = run->values->limit ? run->values->limit : 10;
-    int status = cli_manage(run->cli, run->client, false, &rows, "peek", "su", run->queue, limit);
+    int status = body_type_open(&unpack, run->cli, "unpack", run->values->unpack);
+
+    if (status != EXIT_OK)
+        return status;
+    status = cli_manage(run->cli, run->client, false, &rows, "peek", "su", run->queue, limit);
 
     if (status == 6)
         cli_did_you_mean(run->cli, run->client, NAMES_QUEUES, run->queue);
     if (status != EXIT_OK)
         return status;
-    make_readable(rows);
+    make_readable(run, &unpack, rows);
     show_rows(run->cli, rows, job_columns);
     return EXIT_OK;
 }
@@ -247,7 +282,7 @@ static int run_queue(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_queue = {
     .name = "queue",
     .usage = "[list]\n"
-             "show|peek|purge|pause|resume|retry QUEUE [--limit N]\n"
+             "show|peek|purge|pause|resume|retry QUEUE [--limit N] [--unpack TYPE]\n"
              "move FROM TO [--limit N]",
     .summary = "list, inspect and change queues",
     .help = "show    print the settings and counters of a queue\n"

@@ -13,7 +13,7 @@
 
 typedef struct Values {
     uint64_t count, last, timeout_ms;
-    const char *group, *answer, *exec;
+    const char *group, *answer, *exec, *unpack;
     bool with_topic, with_time;
 } Values;
 
@@ -33,6 +33,8 @@ static const Option options[] = {
     OPTION_PLAIN(OPTION_FLAG, 0, "topics", Values, with_topic, NULL,
                  "print the topic and a tab before each message (default on a terminal, for more "
                  "than one topic)"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "unpack", Values, unpack, BODY_TYPE_ARG,
+                 "bodies are packed, and shown as JSON: " BODY_TYPE_HELP),
     OPTION_PLAIN(OPTION_FLAG, 'T', "time", Values, with_time, NULL,
                  "print the time of arrival before each message"),
     OPTION_END,
@@ -97,14 +99,21 @@ static void use_output(Run *run, const ferry_message *message, const Buffer *out
 
 static void run_command(Run *run, const ferry_message *message) {
     CLEANUP(environment_deinit) Environment environment = {0};
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(buffer_deinit) Buffer text = {0};
+    ferry_bytes input = message->body;
     Running running = {0};
     int r = loop_init(&running.loop, run->cli) == EXIT_OK ? 0 : -EIO;
 
     environment_of_message(&environment, message);
+    if (run->style.unpack.is_set && body_type_text(&run->style.unpack, input, &text, &error) == 0)
+        input = ferry_bytes_of(text.data, text.len);
+    if (error.type)
+        cli_note(run->cli, "a body is not of the type of --unpack: %s", error.message);
     if (r == 0)
         r = exec_start(&running.loop,
                        &(ExecOptions){.command = run->values->exec,
-                                      .input = message->body,
+                                      .input = input,
                                       .variables = environment.variables,
                                       .n_variables = environment.n,
                                       .show_errors = !run->cli->quiet,
@@ -179,7 +188,9 @@ static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
                       (cli->terminal_out && (argc > 1 || argv[0][strcspn(argv[0], "*>")]));
     if (run.values->answer && run.values->exec)
         return cli_usage(cli, "--answer and --exec both say what the answer is: which?");
-    status = loop_init(&run.loop, cli);
+    status = body_type_open(&run.style.unpack, cli, "unpack", run.values->unpack);
+    if (status == EXIT_OK)
+        status = loop_init(&run.loop, cli);
     if (status == EXIT_OK)
         status = cli_open(cli, NULL, &client);
     if (status == EXIT_OK)
@@ -199,12 +210,14 @@ static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
         cli_note(cli, "missed %" PRIu64 " messages in all: they came faster than they were read",
                  run.missed);
     loop_deinit(&run.loop);
+    body_type_close(&run.style.unpack);
     return status;
 }
 
 const Command command_sub = {
     .name = "sub",
-    .usage = "PATTERN... [--count N] [--last N] [--group G] [--topics] [--time] [--answer TEXT | "
+    .usage = "PATTERN... [--count N] [--last N] [--group G] [--topics] [--time] [--unpack TYPE] "
+             "[--answer TEXT | "
              "--exec CMD]",
     .summary = "print the messages of topics",
     .help =

@@ -21,7 +21,7 @@ enum {
 
 typedef struct Values {
     uint64_t slots, count, retries, delay_ms, timeout_ms;
-    const char *exec, *then;
+    const char *exec, *then, *pack, *unpack;
     bool drain;
 } Values;
 
@@ -30,6 +30,10 @@ static const Option options[] = {
                  "run CMD for each job, with its body on standard input"),
     OPTION_PLAIN(OPTION_TEXT, 0, "then", Values, then, "QUEUE",
                  "push the result (without --exec: the body) to QUEUE"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "unpack", Values, unpack, BODY_TYPE_ARG,
+                 "bodies are packed, and shown, or given to CMD, as JSON: " BODY_TYPE_HELP),
+    OPTION_PLAIN(OPTION_TEXT, 0, "pack", Values, pack, BODY_TYPE_ARG,
+                 "with --then: the output of CMD is JSON: " BODY_TYPE_HELP),
     OPTION_RANGE(OPTION_COUNT, 's', "slots", Values, slots, "N", "jobs at once (default 1)", 1,
                  65536),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N jobs", 1, 0),
@@ -50,6 +54,7 @@ typedef struct Task {
     ferry_job *job;
     Exec *exec;
     Timer timer;
+    Buffer input; /* the body as JSON, with --unpack */
     bool is_late;
     struct Task *prev, *next;
 } Task;
@@ -58,6 +63,7 @@ struct Run {
     Cli *cli;
     const Values *values;
     Loop loop;
+    BodyType pack, unpack;
     const char *queue;
     ferry_client *intake; /* the handle that receives jobs; NULL: the command takes no more jobs */
     Task *tasks;
@@ -199,6 +205,7 @@ static void task_free(Task *task) {
     if (timer_armed(&task->timer))
         loop_disarm(&run->loop, &task->timer);
     DL_DELETE(run->tasks, task);
+    buffer_deinit(&task->input);
     run->n_running--;
     free(task);
 }
@@ -222,6 +229,19 @@ static bool print_output(Run *run, const Buffer *output) {
     return flush_output(run);
 }
 
+/* With --pack, the output is JSON. */
+static void succeed_packed(Run *run, ferry_job *job, const Buffer *output) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(buffer_deinit) Buffer packed = {0};
+
+    if (body_type_pack(&run->pack,
+                       ferry_bytes_of(output->data ? output->data : (const void *)"", output->len),
+                       &packed, &error) < 0)
+        fail(run, job, false, error.message);
+    else
+        succeed(run, job, ferry_bytes_of(packed.data, packed.len));
+}
+
 static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
     Task *task = ctx;
     Run *run = task->run;
@@ -234,6 +254,8 @@ static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
              task->is_late ? "it took too long" : result->reason);
     else if (!print_output(run, output))
         return; /* closing the client returns the job */
+    else if (run->pack.is_set && run->values->then)
+        succeed_packed(run, task->job, output);
     else
         succeed(run, task->job,
                 output->len > 0 ? ferry_bytes_of(output->data, output->len) : ferry_str(""));
@@ -251,15 +273,26 @@ static void on_late(Timer *timer, void *ctx) {
 
 static int start(Run *run, ferry_job *job) {
     CLEANUP(environment_deinit) Environment environment = {0};
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     Task *task = task_new(run, job);
-    int r;
+    ferry_bytes input = job->body;
+    int r = 0;
 
     if (!task)
         return -ENOMEM;
+    if (run->unpack.is_set) {
+        r = body_type_text(&run->unpack, job->body, &task->input, &error);
+        input = ferry_bytes_of(task->input.data, task->input.len);
+    }
+    if (r < 0) {
+        task_free(task);
+        fail(run, job, false, error.message);
+        return 0;
+    }
     environment_of_job(&environment, job);
     r = exec_start(&run->loop,
                    &(ExecOptions){.command = run->values->exec,
-                                  .input = job->body,
+                                  .input = input,
                                   .variables = environment.variables,
                                   .n_variables = environment.n,
                                   .show_errors = !run->cli->quiet,
@@ -279,7 +312,7 @@ static int start(Run *run, ferry_job *job) {
 
 static void print(Run *run, ferry_job *job) {
     if (!run->values->then)
-        show_job(run->cli, job);
+        show_job(run->cli, job, &run->unpack);
     if (flush_output(run))
         succeed(run, job, job->body);
     else
@@ -358,6 +391,10 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
     int status = loop_init(&run.loop, cli);
 
     (void)argc;
+    if (status == EXIT_OK)
+        status = body_type_open(&run.unpack, cli, "unpack", run.values->unpack);
+    if (status == EXIT_OK)
+        status = body_type_open(&run.pack, cli, "pack", run.values->pack);
     /* Check this before a command runs whose result could not be forwarded. */
     if (status == EXIT_OK && run.values->then)
         status = cli_check_queue(cli, run.values->then);
@@ -375,6 +412,8 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
         ferry_job_retry(job, 0, "interrupted");
     }
     loop_deinit(&run.loop);
+    body_type_close(&run.pack);
+    body_type_close(&run.unpack);
     if (cli->terminal_err && run.done > 0)
         cli_note(cli, "%" PRIu64 " job%s, %" PRIu64 " of them failed", run.done,
                  run.done == 1 ? "" : "s", run.failed);
@@ -383,7 +422,8 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_work = {
     .name = "work",
-    .usage = "QUEUE [--exec CMD] [--then QUEUE] [--slots N] [--count N] [--retries N] [--drain]",
+    .usage = "QUEUE [--exec CMD] [--then QUEUE] [--slots N] [--count N] [--retries N] [--drain] "
+             "[--unpack TYPE] [--pack TYPE]",
     .summary = "take jobs from a queue and run a command for each",
     .help =
         "Without --exec, prints each job's body on a line and acknowledges it. With --exec, the\n"
