@@ -404,14 +404,19 @@ static void check_service(Compare *c, const Definition *before, const Definition
 
 /* ---- the whole ---- */
 
-/* The description of a running service has all types; the new file may include some of them. */
+/* The description of a running service has all types; the new file may include some of them. In
+ * includes of two files, the name on the wire must be the same: there, types of other namespaces
+ * may have the same name. */
 static const Definition *find_definition(Compare *c, const File *file, const Definition *like) {
+    const char *name = wire_name(c->program, like);
     const Definition *found = NULL;
 
     for (const Definition *d = file->definitions; d; d = d->next)
-        if (d->kind == like->kind && same_definition(c, d, like))
+        if (d->kind == like->kind &&
+            (file == c->new_file || c->is_live ? same_definition(c, d, like)
+                                               : strcmp(wire_name(c->program, d), name) == 0))
             return d;
-    for (const FileHeader *h = file->headers; h && !found && c->is_live; h = h->next)
+    for (const FileHeader *h = file->headers; h && !found; h = h->next)
         if (h->kind == HEADER_INCLUDE && h->file)
             found = find_definition(c, h->file, like);
     return found;

@@ -61,6 +61,19 @@ expect 0 'callers of the running services can use this file' '' live parts.thrif
 sed -i 's/2: i32 high, //' shared.thrift
 expect 1 '' "^shared.thrift:.*'Range' no longer has the field 'high'" live parts.thrift
 
+# The description of a service has the included types, too: no false alarms
+mkdir apart
+cp "$calc" apart/shared.thrift
+sed -i 's/^namespace.*/namespace * shared/; /^\/\*\* Sums/,$d' apart/shared.thrift
+cp parts.thrift apart/calc.thrift
+sed 's/^include.*//; s/shared\.//g' parts.thrift >apart/service
+{ echo 'namespace * calc'; sed -n '/^exception/p; /^struct Range/p; /^enum/p' "$calc" |
+    sed 's/^\(exception \([A-Za-z]*\) .*\|struct \([A-Za-z]*\) .*\|enum \([A-Za-z]*\) .*\)/\1 (wire.name = "shared.\2\3\4")/'; \
+    sed -n '/^service/,$p' apart/service; } >apart/described.thrift
+expect 0 'nothing breaks' '' "$idl" check apart/described.thrift apart/calc.thrift
+sed -i 's/2: i32 high, //' apart/shared.thrift
+expect 1 '' "^apart/shared.thrift:.*'Range' no longer has the field 'high'" "$idl" check apart/described.thrift apart/calc.thrift
+
 # Services that cannot be compared are no good news
 start serve demo.Echo.say --echo
 until_true ferry services demo.Echo
