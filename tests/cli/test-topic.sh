@@ -88,18 +88,18 @@ equal 1 "$(ferry sub piped | head -1)" 'the first of a pipe'
 start sub room --answer here -q >/dev/null
 start sub room --answer 'here, too' -q >"$work/asked"
 until_true bash -c "'$ferry_binary' topics | grep -q '^room.*2'"
-ferry gather room 'who?' --window 300ms | sort >"$work/out"
+ferry gather room 'who?' --window 20s | sort >"$work/out"
 equal "$(printf 'here\nhere, too')" "$(cat "$work/out")" 'answers'
 equal 'who?' "$(cat "$work/asked")" 'the question'
-expect 0 '*' '' ferry gather room 'who?' --window 300ms --json
+expect 0 '*' '' ferry gather room 'who?' --window 20s --json
 grep -q '^{"body": "here"}$' "$work/out" || failed 'an answer in JSON' "$work/out"
 start sub 'load.>' --exec 'printf "%s asks: " "$FERRY_TOPIC"; cat; [ "$FERRY_HEADER_WHO" = nobody ] && exit 3; true' --count 4 >"$work/told" 2>"$work/failed"
 command=$started_pid
 until_true subscribed 'load.>'
-expect 0 'load.now asks: how much?' '' ferry gather load.now 'how much?' --window 300ms
+expect 0 'load.now asks: how much?' '' ferry gather load.now 'how much?' --window 20s
 expect 5 '' 'no subscriber of .load.now. answered' ferry gather load.now 'for you' --window 300ms -H who:nobody
 expect 0 '' '' ferry pub load.told 'no question'
-expect 0 "$(printf 'load.a asks: two\nlines')" '' ferry gather load.a "$(printf 'two\nlines')" --window 300ms
+expect 0 "$(printf 'load.a asks: two\nlines')" '' ferry gather load.a "$(printf 'two\nlines')" --window 20s
 status_of "$command"
 equal 0 $? 'a subscriber with a command, and its count'
 equal 'load.told asks: no question' "$(cat "$work/told")" 'what nobody asked for is printed'
