@@ -258,6 +258,48 @@ static void queue_memory(const LabArgs *args) {
     lab_measure_consumed(args);
 }
 
+/* ---- queues on disk ---- */
+
+/* Confirmed pushes, so many in flight; no worker takes them. */
+static void push_async(const LabArgs *args) {
+    ferry_client *client = open_client(args);
+    ferry_bytes body = ferry_bytes_of(args->payload, args->size);
+    unsigned n_unconfirmed = 0;
+    LabMeter meter;
+
+    ferry_fd(client);
+    lab_meter_start(&meter, args);
+    for (;;) {
+        unsigned before;
+
+        for (; n_unconfirmed < args->window; n_unconfirmed++)
+            check(ferry_push_async(client, queue, body, NULL, on_stored, &n_unconfirmed, NULL),
+                  NULL);
+        before = n_unconfirmed;
+        turn(client, -1);
+        if (lab_meter_add(&meter, before - n_unconfirmed))
+            break;
+    }
+    lab_meter_report(&meter);
+}
+
+typedef struct OnePush {
+    ferry_client *client;
+    ferry_bytes body;
+} OnePush;
+
+static int push_one(void *ctx) {
+    const OnePush *one = ctx;
+
+    return ferry_push(one->client, queue, one->body, NULL, NULL);
+}
+
+static void push_sync(const LabArgs *args) {
+    OnePush one = {open_client(args), ferry_bytes_of(args->payload, args->size)};
+
+    lab_measure_latency(args, push_one, &one);
+}
+
 /* ---- memory ---- */
 
 static void connect_idle(const LabArgs *args) {
@@ -270,11 +312,19 @@ static void memory_idle(const LabArgs *args) {
 
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
-        {"calls", "async", calls_async},     {"latency", "sync", latency_sync},
-        {"pubsub", "loop", pubsub},          {"queue", "memory", queue_memory},
-        {"memory", "idle", memory_idle},     {"typed", "typed", typed_calls},
-        {"typed", "untyped", untyped_calls}, {"codec", "tables", codec_tables},
-        {"streams", "echo", streams_echo},   {0},
+        {"calls", "async", calls_async},
+        {"latency", "sync", latency_sync},
+        {"pubsub", "loop", pubsub},
+        {"queue", "memory", queue_memory},
+        {"memory", "idle", memory_idle},
+        {"typed", "typed", typed_calls},
+        {"typed", "untyped", untyped_calls},
+        {"codec", "tables", codec_tables},
+        {"streams", "echo", streams_echo},
+        {"durable", "disk", queue_memory},
+        {"stored", "async", push_async},
+        {"flush", "sync", push_sync},
+        {0},
     };
 
     return lab_main(argc, argv, rows);

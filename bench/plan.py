@@ -28,6 +28,7 @@ class Row:
     peer: str
     variant: str
     window: int = 1
+    server: str = ""  # another one than the peer's
     limit: bool = False  # not a rival: what the kernel or libzmq allows at most
 
 
@@ -80,6 +81,23 @@ SECTIONS = (
         Row("Redis Streams, batches of 256", "redis", "stream", 256),
         Row("Redis lists, batches of 256", "redis", "list", 256),
     ), ends=(1, 4), ends_are="workers"),
+    Section("durable", "Push, work, acknowledge; queue on disk", "jobs/s", (
+        Row("ferry, flushed", "ferry", "disk", 512, server="ferry on disk"),
+        Row("Redis Streams, appendfsync always, batches of 256", "redis", "stream", 256,
+            server="redis on disk"),
+        Row("JetStream in files, not flushed, fetch of 512", "nats", "file", 512),
+    ), ends=(1, 4), ends_are="workers", sizes=(64,)),
+    Section("stored", "Confirmed pushes to a queue on disk, 1000 in flight", "jobs/s", (
+        Row("ferry, flushed", "ferry", "async", 1000, server="ferry on disk"),
+        Row("Redis Streams, appendfsync always", "redis", "pipelined", 1000, server="redis on disk"),
+        Row("JetStream in files, not flushed", "nats", "file", 1000),
+    )),
+    Section("flush", "One confirmed push at a time", "p50 us", (
+        Row("ferry, flushed", "ferry", "sync", server="ferry on disk"),
+        Row("Redis Streams, appendfsync always", "redis", "stream", server="redis on disk"),
+        Row("JetStream in files, not flushed", "nats", "file"),
+        Row("write and fdatasync of one file", "raw", "flush", limit=True),
+    ), metric="p50_us", sizes=(64,)),
     Section("memory", "Memory for each of 1000 idle connections", "KiB", (
         Row("ferry", "ferry", "idle", 1000),
         Row("NATS", "nats", "idle", 1000),
@@ -130,6 +148,10 @@ TARGETS = (
     Target("queue, 1 worker: 1.5x Redis Streams", "queue", ("Redis Streams",), 1.5),
     Target("queue, 4 workers: 4x JetStream", "queue", ("JetStream",), 4.0, ends=4),
     Target("queue, 4 workers: 1.5x Redis Streams", "queue", ("Redis Streams",), 1.5, ends=4),
+    Target("on disk, pushes: 2x JetStream in files", "stored", ("JetStream",), 2.0),
+    Target("on disk, push and work: 3x Redis", "durable", ("Redis",), 3.0),
+    Target("on disk, push and work, 4 workers: 3x Redis", "durable", ("Redis",), 3.0, ends=4),
+    Target("on disk, one push: at most 1.5x a flush", "flush", ("write and",), 1.5, at_most=True),
     Target("typed calls: 2x Thrift", "typed", ("Thrift",), 2.0, size=0),
     Target("typed calls: 0.6x untyped ones", "typed", ("ferry, the same",), 0.6, size=0),
     Target("packing and unpacking: 1x msgpack-c", "codec", ("msgpack",), 1.0, size=0),

@@ -51,15 +51,17 @@ class Server:
     def command(self, build):
         port, folder = str(self.port), self.folder.name
         config = pathlib.Path(folder, "config")
-        if self.name == "ferry":
+        if self.name in ("ferry", "ferry on disk"):
             config.write_text(FERRY_CONFIG)
             return [f"{build}/ferry", "broker", "--bind", f"tcp://127.0.0.1:{port}",
-                    "--config", str(config)]
+                    "--config", str(config)] + (["--data", f"{folder}/data"] * (self.name != "ferry"))
         if self.name == "nats-server":
             config.write_text(NATS_CONFIG.format(port=port, folder=folder))
             return [find_program("nats-server"), "-c", str(config)]
-        return [find_program("redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "",
-                "--appendonly", "no", "--dir", folder,
+        lasting = ["--appendonly", "yes", "--appendfsync", "always"]
+        return [find_program("redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", ""] + (
+            lasting if self.name == "redis on disk" else ["--appendonly", "no"]) + [
+                "--dir", folder,
                 "--client-output-buffer-limit", "pubsub 0 0 0"]
 
     def wait_until_up(self):

@@ -175,7 +175,7 @@ static void name_stream(char stream[32], char subject[32], pid_t row) {
     snprintf(subject, 32, "bench.jobs.%d", (int)row);
 }
 
-static void add_stream(jsCtx *js, const char *stream, const char *subject) {
+static void add_stream(jsCtx *js, const char *stream, const char *subject, jsStorageType storage) {
     jsStreamConfig config;
 
     NATS_CHECK(jsStreamConfig_Init(&config));
@@ -183,11 +183,12 @@ static void add_stream(jsCtx *js, const char *stream, const char *subject) {
     config.Subjects = &subject;
     config.SubjectsLen = 1;
     config.Retention = js_WorkQueuePolicy;
-    config.Storage = js_MemoryStorage;
+    config.Storage = storage;
     NATS_CHECK(js_AddStream(NULL, js, &config, NULL, NULL));
 }
 
-static _Noreturn void produce(const LabArgs *args, const char *stream, const char *subject) {
+static _Noreturn void produce(const LabArgs *args, const char *stream, const char *subject,
+                              jsStorageType storage) {
     natsConnection *connection = connect_to_server(args, false);
     jsOptions options;
     jsCtx *js = NULL;
@@ -196,7 +197,7 @@ static _Noreturn void produce(const LabArgs *args, const char *stream, const cha
     options.PublishAsync.MaxPending = MAX_UNCONFIRMED;
     options.PublishAsync.StallWait = LAB_CALL_TIMEOUT_MS;
     NATS_CHECK(natsConnection_JetStream(&js, connection, &options));
-    add_stream(js, stream, subject);
+    add_stream(js, stream, subject, storage);
     lab_ready();
     lab_wait_ready(1 + args->n_ends);
 
@@ -238,13 +239,13 @@ static _Noreturn void work(const LabArgs *args, unsigned end, const char *stream
         fetch_and_ack(s, args, end);
 }
 
-static void queue_memory(const LabArgs *args) {
+static void run_queue(const LabArgs *args, jsStorageType storage) {
     char stream[32], subject[32];
     jsCtx *js = NULL;
 
     name_stream(stream, subject, getpid());
     if (lab_fork() == 0)
-        produce(args, stream, subject);
+        produce(args, stream, subject, storage);
     lab_wait_ready(1);
     for (unsigned i = 0; i < args->n_ends; i++) {
         if (lab_fork() == 0)
@@ -257,6 +258,74 @@ static void queue_memory(const LabArgs *args) {
     lab_stop_children();
     NATS_CHECK(natsConnection_JetStream(&js, connect_to_server(args, true), NULL));
     NATS_CHECK(js_DeleteStream(js, stream, NULL, NULL));
+}
+
+static void queue_memory(const LabArgs *args) {
+    run_queue(args, js_MemoryStorage);
+}
+
+static void queue_file(const LabArgs *args) {
+    run_queue(args, js_FileStorage);
+}
+
+/* ---- storage in files ---- */
+
+static void make_file_stream(const LabArgs *args, char stream[32], char subject[32]) {
+    jsCtx *js = NULL;
+
+    name_stream(stream, subject, getpid());
+    NATS_CHECK(natsConnection_JetStream(&js, connect_to_server(args, true), NULL));
+    add_stream(js, stream, subject, js_FileStorage);
+}
+
+static void delete_stream(const LabArgs *args, const char *stream) {
+    jsCtx *js = NULL;
+
+    NATS_CHECK(natsConnection_JetStream(&js, connect_to_server(args, true), NULL));
+    NATS_CHECK(js_DeleteStream(js, stream, NULL, NULL));
+}
+
+/* The client stalls a publisher with more unacknowledged messages than the window. */
+static void push_async(const LabArgs *args) {
+    char stream[32], subject[32];
+    jsOptions options;
+    jsCtx *js = NULL;
+    LabMeter meter;
+
+    make_file_stream(args, stream, subject);
+    NATS_CHECK(jsOptions_Init(&options));
+    options.PublishAsync.MaxPending = args->window;
+    options.PublishAsync.StallWait = LAB_CALL_TIMEOUT_MS;
+    NATS_CHECK(natsConnection_JetStream(&js, connect_to_server(args, false), &options));
+    lab_meter_start(&meter, args);
+    do
+        NATS_CHECK(js_PublishAsync(js, subject, args->payload, (int)args->size, NULL));
+    while (!lab_meter_add(&meter, 1));
+    lab_meter_report(&meter);
+    delete_stream(args, stream);
+}
+
+typedef struct OnePush {
+    jsCtx *js;
+    const char *subject;
+    const LabArgs *args;
+} OnePush;
+
+static int push_one(void *ctx) {
+    const OnePush *one = ctx;
+
+    return js_Publish(NULL, one->js, one->subject, one->args->payload, (int)one->args->size, NULL,
+                      NULL);
+}
+
+static void push_sync(const LabArgs *args) {
+    char stream[32], subject[32];
+    OnePush one = {.args = args, .subject = subject};
+
+    make_file_stream(args, stream, subject);
+    NATS_CHECK(natsConnection_JetStream(&one.js, connect_to_server(args, true), NULL));
+    lab_measure_latency(args, push_one, &one);
+    delete_stream(args, stream);
 }
 
 /* ---- memory ---- */
@@ -291,9 +360,15 @@ static void memory_idle(const LabArgs *args) {
 
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
-        {"calls", "buffered", calls_buffered}, {"latency", "asap", latency_asap},
-        {"pubsub", "buffered", pubsub},        {"queue", "memory", queue_memory},
-        {"memory", "idle", memory_idle},       {0},
+        {"calls", "buffered", calls_buffered},
+        {"latency", "asap", latency_asap},
+        {"pubsub", "buffered", pubsub},
+        {"queue", "memory", queue_memory},
+        {"memory", "idle", memory_idle},
+        {"durable", "file", queue_file},
+        {"stored", "file", push_async},
+        {"flush", "file", push_sync},
+        {0},
     };
 
     return lab_main(argc, argv, rows);

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -194,6 +195,32 @@ static void latency_hop_spin(const LabArgs *args) {
     run_latency(args, true, SPIN_US);
 }
 
+/* ---- a disk ---- */
+
+typedef struct Log {
+    const LabArgs *args;
+    int fd;
+    off_t at;
+} Log;
+
+static int append(void *ctx) {
+    Log *log = ctx;
+    ssize_t n = pwrite(log->fd, log->args->payload, log->args->size, log->at);
+
+    log->at += n;
+    return n == (ssize_t)log->args->size && fdatasync(log->fd) == 0 ? 0 : -1;
+}
+
+/* A log whose blocks are there already, in the folder where the servers have theirs. */
+static void flush(const LabArgs *args) {
+    char path[] = "/tmp/ferry-bench-XXXXXX";
+    Log log = {.args = args, .fd = mkstemp(path)};
+
+    LAB_CHECK(log.fd >= 0 && unlink(path) == 0);
+    LAB_CHECK(posix_fallocate(log.fd, 0, 16 << 20) == 0);
+    lab_measure_latency(args, append, &log);
+}
+
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
         {"calls", "direct", calls_direct},
@@ -202,6 +229,7 @@ int main(int argc, char **argv) {
         {"latency", "direct-spin", latency_direct_spin},
         {"latency", "hop", latency_hop},
         {"latency", "hop-spin", latency_hop_spin},
+        {"flush", "flush", flush},
         {0},
     };
 

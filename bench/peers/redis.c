@@ -176,6 +176,46 @@ static void queue_list(const LabArgs *args) {
     delete_key(args, key);
 }
 
+/* ---- the append-only file, flushed for each pipeline ---- */
+
+static void push_pipelined(const LabArgs *args) {
+    redisContext *redis = connect_to_server(args);
+    LabMeter meter;
+    char key[32];
+
+    name_key(key);
+    lab_meter_start(&meter, args);
+    do {
+        for (unsigned i = 0; i < args->window; i++)
+            append_xadd(redis, args, key);
+        drop_replies(redis, args->window);
+    } while (!lab_meter_add(&meter, args->window));
+    lab_meter_report(&meter);
+    delete_key(args, key);
+}
+
+typedef struct OnePush {
+    redisContext *redis;
+    const LabArgs *args;
+    char key[32];
+} OnePush;
+
+static int push_one(void *ctx) {
+    const OnePush *one = ctx;
+
+    append_xadd(one->redis, one->args, one->key);
+    drop_replies(one->redis, 1);
+    return 0;
+}
+
+static void push_sync(const LabArgs *args) {
+    OnePush one = {.redis = connect_to_server(args), .args = args};
+
+    name_key(one.key);
+    lab_measure_latency(args, push_one, &one);
+    delete_key(args, one.key);
+}
+
 /* ---- topics ---- */
 
 static _Noreturn void subscribe(const LabArgs *args, unsigned end) {
@@ -216,6 +256,9 @@ int main(int argc, char **argv) {
         {"pubsub", "pipelined", pubsub},
         {"queue", "list", queue_list},
         {"queue", "stream", queue_stream},
+        {"durable", "stream", queue_stream},
+        {"stored", "pipelined", push_pipelined},
+        {"flush", "stream", push_sync},
         {0},
     };
 

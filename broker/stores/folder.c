@@ -22,6 +22,21 @@ void folder_file(const Folder *folder, const char *name, char to[FOLDER_FILE_MAX
 
 /* ---- lock ---- */
 
+enum { LOCK_TRIES = 40, LOCK_WAIT_US = 50000 };
+
+/* A broker with much memory that was killed ends only after a while, and has the lock until then.
+ */
+static int try_lock(int fd) {
+    int r;
+
+    for (int i = 0; (r = flock(fd, LOCK_EX | LOCK_NB)) < 0 && errno == EWOULDBLOCK; i++) {
+        if (i == LOCK_TRIES)
+            break;
+        usleep(LOCK_WAIT_US);
+    }
+    return r;
+}
+
 static int lock_folder(Folder *folder, ferry_error *reterr) {
     char path[FOLDER_FILE_MAX];
     int r;
@@ -30,7 +45,7 @@ static int lock_folder(Folder *folder, ferry_error *reterr) {
     folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (folder->lock < 0)
         return error_set_code(reterr, -errno, "cannot open %s: %s", path, strerror(errno));
-    if (flock(folder->lock, LOCK_EX | LOCK_NB) == 0)
+    if (try_lock(folder->lock) == 0)
         return 0;
     r = errno == EWOULDBLOCK
             ? error_set_code(reterr, -EADDRINUSE, "another broker uses %s", folder->path)
