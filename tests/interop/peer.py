@@ -7,6 +7,7 @@ HELLO, WELCOME, PING, PONG, CREDIT, BYE, FAULT = 1, 2, 3, 4, 5, 7, 8
 OK, ERROR, SERVE, CALL = 10, 11, 16, 18
 SUBSCRIBE, PUBLISH, MESSAGE, GAP = 32, 34, 35, 37
 PUSH, PULL, JOB, ACK, RETRY, REJECT, FORWARD = 48, 49, 51, 52, 53, 54, 57
+DROPPED_BY_KEY = 2  # the outcome of a push whose key the queue remembers
 HEAD, GRANT = b"\xf7\x01", 1 << 20
 
 

@@ -59,9 +59,10 @@ try:
     assert calls.push("first", b"first")[1] > 0
     calls.push("first", b"twice")
     calls.push("first", b"bad")
-    assert calls.push("first", b"once", key="k")[1] > 0
+    number = calls.push("first", b"once", key="k")[1]
+    assert number > 0
     again = calls.push("first", b"once", key="k")
-    assert not any(again), again
+    assert again == (None, number, peer.DROPPED_BY_KEY), again
     calls._until(lambda: len(seen) == 100 and len(done) == 4)
     assert seen == [("orders.new", b"%d" % i, i + 1) for i in range(100)], seen
     assert sorted(done) == [(b"first", 1), (b"forwarded", 1), (b"once", 1), (b"twice", 2)], done
