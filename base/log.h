@@ -8,6 +8,8 @@
  * outside with text_escape().
  */
 
+#include <stdint.h>
+
 typedef enum LogLevel {
     LOG_LEVEL_ERROR,
     LOG_LEVEL_WARNING,
@@ -20,7 +22,12 @@ extern LogLevel log_level;
 /* 0, or -EINVAL for a name other than error, warning, info, debug. */
 int log_level_parse(const char *name, LogLevel *ret);
 
+/* Never waits: when standard error is a pipe that nobody reads, lines are dropped and counted, and
+ * the next line that can be written tells how many. */
 void log_write(LogLevel level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Lines that were dropped since the last one that was written. */
+uint64_t log_dropped(void);
 
 #define log_at(level, ...) (log_level >= (level) ? log_write((level), __VA_ARGS__) : (void)0)
 #define log_error(...)     log_at(LOG_LEVEL_ERROR, __VA_ARGS__)

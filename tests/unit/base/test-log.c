@@ -86,6 +86,36 @@ static void levels_have_names(void) {
     CU_ASSERT_EQUAL(level, LOG_LEVEL_DEBUG);
 }
 
+/* A pipe of which nobody reads: every line is written at once, or dropped. */
+static void a_pipe_that_nobody_reads_stops_nothing(void) {
+    enum { LINES = 2000 };
+    int saved = dup(STDERR_FILENO), ends[2];
+    char text[65536];
+    uint64_t dropped;
+    ssize_t n;
+
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    fflush(stderr);
+    dup2(ends[1], STDERR_FILENO);
+    for (int i = 0; i < LINES; i++)
+        log_warning("a line of about a hundred bytes, so that two thousand of them do not fit: %d", i);
+    dropped = log_dropped();
+    n = read(ends[0], text, sizeof(text));
+    CU_ASSERT_TRUE(n > 0);
+    log_warning("read again");
+    n = read(ends[0], text, sizeof(text) - 1);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(ends[0]);
+    close(ends[1]);
+    CU_ASSERT_TRUE(dropped > 0 && dropped < LINES);
+    CU_ASSERT_EQUAL(log_dropped(), 0);
+    CU_ASSERT_TRUE_FATAL(n > 0);
+    text[n] = '\0';
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "log lines were dropped"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "read again"));
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_line_has_time_level_and_event),
@@ -93,6 +123,7 @@ int main(void) {
         TEST(text_of_peers_stays_harmless_and_on_its_line),
         TEST(a_line_that_is_too_long_is_cut_and_still_ends),
         TEST(levels_have_names),
+        TEST(a_pipe_that_nobody_reads_stops_nothing),
         TESTS_END,
     };
 
