@@ -32,7 +32,13 @@ struct NearLink {
     ConnRequest request; /* the CLIENT TRACKING command */
     bool pinged;         /* a PING is unanswered */
     uint64_t ping_ns;    /* when the PING was sent */
-    uint64_t true_ns;    /* all changes before this time are known */
+    uint64_t true_ns;    /* all changes of tracked keys before this time are known */
+    /* The same for the data connection. Redis can end it alone, and ends the tracking with it: the
+     * proof of freshness rests on both. */
+    ConnRequest data_ping;
+    bool data_pinged;
+    uint64_t data_ping_ns;
+    uint64_t tracked_ns; /* Redis tracked our reads at this time; 0: it does not */
     uint64_t rest_ns;    /* Redis refused tracking: no request before this time */
 };
 
@@ -263,6 +269,7 @@ unsigned near_link_greet(Buffer *out, void *ctx) {
 
     pthread_mutex_lock(&link->near->link_lock);
     id = link->telling = link->id;
+    link->data_ping_ns = clock_ns();
     pthread_mutex_unlock(&link->near->link_lock);
     if (id == 0)
         return 0;
@@ -274,9 +281,10 @@ unsigned near_link_greet(Buffer *out, void *ctx) {
 static void agreed(NearLink *link, const Reply *reply) {
     pthread_mutex_lock(&link->near->link_lock);
     /* If the news connection was replaced meanwhile, this reply means nothing. */
-    if (reply && reply->type == REPLY_STATUS && link->telling == link->id)
+    if (reply && reply->type == REPLY_STATUS && link->telling == link->id) {
         link->told = link->telling;
-    else if (reply)
+        link->tracked_ns = link->data_ping_ns;
+    } else if (reply)
         rest_if_refused(link, reply);
     link->telling = 0;
     pthread_mutex_unlock(&link->near->link_lock);
@@ -294,6 +302,7 @@ void near_link_lost(void *ctx) {
 
     pthread_mutex_lock(&link->near->link_lock);
     link->told = 0;
+    link->tracked_ns = 0;
     distrust(link->near);
     pthread_mutex_unlock(&link->near->link_lock);
     near_flush(link->near);
@@ -303,6 +312,17 @@ static void tell_done(ConnRequest *request) {
     NearLink *link = container_of(request, NearLink, request);
 
     agreed(link, request->reply);
+    request->reply = reply_free(request->reply);
+}
+
+static void data_ping_done(ConnRequest *request) {
+    NearLink *link = (NearLink *)((char *)request - offsetof(NearLink, data_ping));
+
+    pthread_mutex_lock(&link->near->link_lock);
+    if (request->reply && request->reply->type == REPLY_STATUS && link->tracked_ns > 0)
+        link->tracked_ns = link->data_ping_ns;
+    link->data_pinged = false;
+    pthread_mutex_unlock(&link->near->link_lock);
     request->reply = reply_free(request->reply);
 }
 
@@ -317,6 +337,7 @@ int near_link_new(NearLink **ret, Near *near, const ConnOptions *options) {
         return -ENOMEM;
     link->near = near;
     link->request.done = tell_done;
+    link->data_ping.done = data_ping_done;
     news.greet = news_greet;
     news.greeted = news_greeted;
     news.lost = news_lost;
@@ -386,11 +407,30 @@ static void tell(NearLink *link, int64_t id) {
     conn_unlock(link->data);
 }
 
+/* Reads the data connection, which notices its end, and asks it for a sign of life. */
+static void ping_data(NearLink *link) {
+    bool fails = true;
+
+    conn_process(link->data);
+    conn_lock(link->data);
+    if (link->data_ping.seq == 0 &&
+        conn_put(link->data, (Span[]){{(const uint8_t *)"PING", 4}}, 1, &link->data_ping) >= 0) {
+        conn_flush(link->data);
+        fails = false;
+    }
+    conn_unlock(link->data);
+    if (!fails)
+        return;
+    pthread_mutex_lock(&link->near->link_lock);
+    link->data_pinged = false;
+    pthread_mutex_unlock(&link->near->link_lock);
+}
+
 /* Returns the time before which all changes of this server are known; 0: the server does not track
  * our reads. */
 static uint64_t look_at(NearLink *link, uint64_t now) {
     Near *near = link->near;
-    bool ping, told, must_tell = false;
+    bool ping, told, awaits_data, must_ping_data = false, must_tell = false;
     uint64_t true_ns;
     int64_t id = 0;
 
@@ -406,14 +446,22 @@ static uint64_t look_at(NearLink *link, uint64_t now) {
     if (link->id != 0 && link->told != link->id && link->telling == 0) {
         must_tell = true;
         id = link->telling = link->id;
+        link->data_ping_ns = now;
     }
     told = link->id != 0 && link->told == link->id;
-    true_ns = link->true_ns;
+    true_ns = link->true_ns < link->tracked_ns ? link->true_ns : link->tracked_ns;
+    awaits_data = !told || link->data_pinged;
+    if (told && !link->data_pinged && now - link->data_ping_ns >= near->stale_ns / 8) {
+        must_ping_data = link->data_pinged = true;
+        link->data_ping_ns = now;
+    }
     pthread_mutex_unlock(&near->link_lock);
     if (must_tell)
         tell(link, id);
-    else if (!told)
-        conn_process(link->data); /* the reply to CLIENT TRACKING may have arrived */
+    else if (must_ping_data)
+        ping_data(link);
+    else if (awaits_data)
+        conn_process(link->data); /* the reply to CLIENT TRACKING, or to PING, may have arrived */
     if (ping)
         conn_tell(link->news, (Span[]){{(const uint8_t *)"PING", 4}}, 1);
     return told ? true_ns : 0;

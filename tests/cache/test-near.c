@@ -140,6 +140,35 @@ static void hits_end_with_the_bound_when_redis_freezes(void) {
     cache_setup_end(&setup);
 }
 
+/* Redis ends idle connections, but not one that subscribes: the tracking ends, and the connection
+ * for news does not tell. */
+static void a_write_is_seen_after_redis_ended_the_reading_connection(void) {
+    CacheSetup setup;
+    ferry_cache *cache, *writer;
+    uint64_t until;
+
+    cache_setup(&setup, "unix");
+    cache = open_cache(&setup, true, 300);
+    writer = open_cache(&setup, false, 0);
+    for (long round = 1; round <= 5; round++) {
+        write_number(writer, "a", round, 0);
+        until = clock_ms() + 10000;
+        while (read_number(cache, "a") != round && clock_ms() < until)
+            sleep_ms(1);
+        warm(cache, "a");
+        /* As its `timeout` does. */
+        CU_ASSERT_EQUAL(*redis_ask(&setup.servers[0], "CLIENT KILL TYPE normal"), ':');
+        write_number(writer, "a", -round, 0);
+        until = clock_ms() + 10000;
+        while (read_number(cache, "a") != -round && clock_ms() < until)
+            sleep_ms(1);
+        CU_ASSERT_EQUAL(read_number(cache, "a"), -round);
+    }
+    ferry_cache_close(writer);
+    ferry_cache_close(cache);
+    cache_setup_end(&setup);
+}
+
 /* Memoised methods ask for it by default: it has to do without, and not keep asking. */
 static void a_redis_that_refuses_to_tell_is_read_from(void) {
     ferry_cache_options options = {.near_cache = FERRY_NEAR_ALL, .strict = true};
@@ -359,6 +388,7 @@ int main(void) {
         TEST(what_was_read_is_near),
         TEST(a_near_copy_does_not_outlive_its_entry),
         TEST(flushing_redis_empties_the_near_cache),
+        TEST(a_write_is_seen_after_redis_ended_the_reading_connection),
         TEST(hits_end_with_the_bound_when_redis_freezes),
         TEST(a_redis_that_refuses_to_tell_is_read_from),
         TEST(another_process_sees_a_write_within_five_milliseconds),
