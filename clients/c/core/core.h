@@ -48,6 +48,7 @@ enum {
     BEFORE_CONNECT_MAX = 4 * 1024 * 1024, /* bytes of publishes that wait for the connection */
     FLUSH_AT = 640 * 1024, /* bytes since the last flush that cause a flush at once */
     TURN_MESSAGES = 200,
+    LONG_TURN_MS = 20, /* messages of a longer turn leave at once */
 };
 
 /* Requests with streams have ids with this bit. It tells whether an ITEM or MORE belongs to a call
@@ -150,6 +151,7 @@ struct Core {
     uint64_t next_id;
     uint64_t session; /* number of the session; 0: before the first */
     uint64_t now_ms;  /* inside a turn */
+    uint64_t received_ms; /* when the deferred message that is being handled came; 0: now */
     uint64_t down_since_ms;
     size_t unflushed; /* bytes in the outbox after the last flush */
     Timers timers;

@@ -146,8 +146,10 @@ void core_sent(Core *core) {
         link_flush(core->link);
         return;
     }
-    /* In a long turn, full batches leave at once. */
-    if (link_waiting(core->link) > core->unflushed + FLUSH_AT)
+    /* In a long turn, full batches leave at once, and so does everything from a handler that
+     * computes: others wait for its progress. */
+    if (link_waiting(core->link) > core->unflushed + FLUSH_AT ||
+        (core->turns > 0 && clock_about_ms() > core->now_ms + LONG_TURN_MS))
         flush(core);
     if (core->turns == 0 && core->loop_mode)
         core_raise(core);

@@ -8,6 +8,7 @@
 typedef struct Record {
     struct Record *next;
     uint64_t id;
+    uint64_t received_ms; /* of a deferred message: when it came */
     uint8_t op;
     uint8_t lane;         /* the lane for sending it later */
     StoredMessage stored; /* the last member: its bytes follow */

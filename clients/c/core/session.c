@@ -37,6 +37,7 @@ void deferred_put(Core *core, const Message *message, const void *block) {
     record = record_new(message, block);
     if (!record)
         return;
+    record->received_ms = clock_ms();
     if (core->last_deferred)
         core->last_deferred->next = record;
     else
@@ -170,8 +171,10 @@ bool deferred_run(Core *core) {
 
         record = deferred_take(core);
         block = record_read(record, &message);
+        core->received_ms = record->received_ms;
         if (!core->closed)
             dispatch(core, &message, block, false);
+        core->received_ms = 0;
         record_free(record);
     } while (record != last && core->deferred);
     if (!core->deferred)
