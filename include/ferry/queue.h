@@ -167,7 +167,7 @@ int ferry_work(ferry_client *client, const char *queue, const ferry_work_options
  *
  * @return 0, or
  *   -EINVAL     the job is settled already or a copy, or an argument is invalid;
- *   -EMSGSIZE   body is larger than max_body: the job is not settled yet;
+ *   -EMSGSIZE   body is larger than max_body: the job becomes a dead letter;
  *   -ESTALE     the job was lost (see ferry_job_lost()): this did nothing, and the job is gone;
  *   -ECANCELED  the client is closed: the job is gone, and the broker redelivers it;
  *   -ENOMEM     out of memory: the job is not settled yet.

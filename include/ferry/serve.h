@@ -135,7 +135,7 @@ bool ferry_request_cancelled(ferry_request *request);
  *
  * @return 0, also when the caller is gone and nobody receives the answer; or
  *   -EINVAL     the request is answered already, or result has a length and no data;
- *   -EMSGSIZE   result is larger than max_body: the request is not answered yet;
+ *   -EMSGSIZE   result is larger than max_body: the caller gets ferry.TooBig;
  *   -ECANCELED  the client is closed: the request is gone;
  *   -ENOMEM     out of memory: the request is not answered yet.
  */

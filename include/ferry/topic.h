@@ -140,6 +140,7 @@ const char *ferry_message_header_after(const ferry_message *message, const char 
  * @return 0; the broker drops answers that arrive after the window; or
  *   -EINVAL      the message is not a question, or is a copy;
  *   -ECONNRESET  the session in which the question arrived has ended;
+ *   -EMSGSIZE    answer is larger than max_body;
  *   -EAGAIN      too much waits to be sent;
  *   -ECANCELED   the client is closed;
  *   -ENOMEM      out of memory.

@@ -36,6 +36,20 @@ static int forget(ferry_request *request, void *ctx) {
     return 0;
 }
 
+/* A result that no broker takes, after the handler has returned. */
+static void return_too_much(void *ctx) {
+    enum { LEN = (64 << 20) + 1 };
+    FERRY_AUTO(ferry_free) char *body = ferry_alloc(LEN);
+
+    CU_ASSERT_EQUAL(ferry_request_return(ctx, ferry_shared(body, LEN)), -EMSGSIZE);
+}
+
+static int answer_later(ferry_request *request, void *ctx) {
+    ferry_client *const *client = ctx;
+
+    return ferry_post(*client, return_too_much, ferry_request_defer(request));
+}
+
 static int fail(ferry_request *request, void *ctx) {
     (void)request, (void)ctx;
     return -ENOMEM;
@@ -153,6 +167,31 @@ static void a_large_body_comes_back_whole(void) {
     ferry_close(client);
 }
 
+static int serve_too_much(ferry_client *client, void *ctx) {
+    ferry_client **self = ctx;
+
+    *self = client;
+    return ferry_serve_method(client, "test.Large.result", NULL, answer_later, self, NULL, NULL);
+}
+
+/* The server has one slot: if it stayed taken, the second call would wait. */
+static void a_result_that_is_too_large_is_an_error_to_the_caller(void) {
+    ferry_client *client = connect_client(&broker), *self = NULL;
+    ferry_error error = FERRY_ERROR_INIT;
+    Runner large;
+
+    runner_start(&large, &broker, serve_too_much, &self);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(
+            ferry_call(client, "test.Large.result", ferry_bytes_of("\x90", 1), NULL, &error),
+            -EMSGSIZE);
+        CU_ASSERT_STRING_EQUAL(error.type, "ferry.TooBig");
+    }
+    ferry_error_clear(&error);
+    runner_stop(&large);
+    ferry_close(client);
+}
+
 static void errors_say_what_happened(void) {
     static const struct {
         const char *method, *type;
@@ -231,6 +270,7 @@ int main(void) {
         TEST(a_large_body_comes_back_whole),
         TEST(errors_say_what_happened),
         TEST(a_second_answer_is_refused),
+        TEST(a_result_that_is_too_large_is_an_error_to_the_caller),
         TEST(a_handle_adds_its_headers_to_those_it_has_inherited),
         TEST(the_version_is_that_of_the_headers),
         TESTS_END,

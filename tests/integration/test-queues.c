@@ -95,6 +95,29 @@ static void a_deferred_job_is_settled_later(void) {
     ferry_close(client);
 }
 
+static int forward_too_much(ferry_job *job, void *ctx) {
+    enum { LEN = (64 << 20) + 1 };
+    FERRY_AUTO(ferry_free) char *body = ferry_alloc(LEN);
+    Work *work = ctx;
+
+    work->n++;
+    CU_ASSERT_EQUAL(ferry_job_forward(job, "next", ferry_shared(body, LEN), NULL), -EMSGSIZE);
+    return 0;
+}
+
+static void a_result_that_is_too_large_makes_a_dead_letter(void) {
+    ferry_client *client = connect_client(&broker);
+    Work work = {0}, dead = {0};
+
+    CU_ASSERT_EQUAL(ferry_work(client, "large", NULL, forward_too_much, &work, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "large.dead", NULL, note, &dead, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_push(client, "large", ferry_str("one"), NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_push(client, "large", ferry_str("two"), NULL, NULL), 0);
+    CU_ASSERT_TRUE(process_until(client, &dead.n, 2));
+    CU_ASSERT_EQUAL(work.n, 2);
+    ferry_close(client);
+}
+
 static int read_then_keep(ferry_job *job, void *ctx) {
     Work *work = ctx;
 
@@ -350,6 +373,7 @@ int main(void) {
         TEST(a_kept_job_can_be_read_and_not_settled),
         TEST(bad_headers_are_refused),
         TEST(each_push_is_confirmed_once),
+        TEST(a_result_that_is_too_large_makes_a_dead_letter),
         TEST(pushes_outlive_a_lost_broker),
         TEST(stopping_gives_back_what_was_not_begun),
         TESTS_END,

@@ -267,8 +267,12 @@ int ferry_job_forward(ferry_job *job, const char *queue, ferry_bytes body,
     name = names_find(core->names, queue, NULL);
     if (!name)
         return -EINVAL;
-    if (core->link && body.len > link_max_body(core->link))
-        return -EMSGSIZE;
+    /* Another attempt would end the same way. */
+    if (core->link && body.len > link_max_body(core->link)) {
+        int r = ferry_job_reject(job, "the job's result is larger than max_body");
+
+        return r < 0 ? r : -EMSGSIZE;
+    }
     message.name = name_span(name);
     /* The headers of the job are passed on with its result. */
     message.headers = job_of(job)->headers;

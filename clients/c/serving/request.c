@@ -285,8 +285,11 @@ int ferry_request_return(ferry_request *request, ferry_bytes result) {
     mine = request_of(request);
     if (mine->answered)
         return -EINVAL;
-    if (mine->core->link && result.len > link_max_body(mine->core->link))
-        return -EMSGSIZE;
+    if (mine->core->link && result.len > link_max_body(mine->core->link)) {
+        int r = request_reject(mine, "ferry.TooBig", "the result is larger than max_body");
+
+        return r < 0 ? r : -EMSGSIZE;
+    }
     message = result_message(result);
     return answer(mine, &message, result.block, NULL);
 }

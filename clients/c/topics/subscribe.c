@@ -132,6 +132,8 @@ int ferry_message_answer(const ferry_message *message, ferry_bytes answer) {
         return -ECANCELED;
     if (lent->session != lent->core->session)
         return -ECONNRESET;
+    if (answer.len > link_max_body(lent->core->link))
+        return -EMSGSIZE;
     r = link_put(
         lent->core->link, LANE_BULK,
         &(Message){.op = OP_ANSWER, .answer.reply = lent->reply, .body = span_bytes(answer)},
