@@ -52,6 +52,10 @@ typedef struct ferry_options {
  * library sends no spans. A tracer can read ferry_request_header() and pass a traceparent of its
  * own in the headers of ferry_with(); that one wins. */
 
+/* The confirmation of a push or publish. error is NULL: the broker has it; a job is then as safe as
+ * its queue promises. */
+typedef void (*ferry_done_fn)(const ferry_error *error, void *ctx);
+
 /* Events for options.on_event. */
 enum {
     FERRY_EVENT_UP = 1,  /* connected to the broker, for the first time or again */

@@ -51,9 +51,6 @@ typedef struct ferry_job {
  */
 typedef int (*ferry_job_fn)(ferry_job *job, void *ctx);
 
-/* error is NULL: the push is confirmed, and as safe as the queue promises. */
-typedef void (*ferry_done_fn)(const ferry_error *error, void *ctx);
-
 /* ---- pushing ---- */
 
 /**

@@ -32,24 +32,36 @@ typedef struct ferry_publish_options {
                   * retained one */
     size_t n_headers;
     const ferry_header *headers;
-    uint64_t reserved[4];
+    ferry_done_fn fn; /* gets the confirmation in a later turn; NULL: ferry_flush() reports the first
+                       * retained message that is refused, and others are not confirmed */
+    void *ctx;        /* the last argument of fn */
+    uint64_t reserved[2];
 } ferry_publish_options;
+
+/* What happens to a message when a subscription's backlog is full. */
+enum {
+    FERRY_DROP_NEWEST, /* the new message is missed */
+    FERRY_DROP_OLDEST, /* the oldest one of the backlog is missed */
+    FERRY_DISCONNECT   /* the broker ends the session, and the client connects again */
+};
 
 typedef struct ferry_subscribe_options {
     const char *group; /* each message goes to one member of the group; valid names are those of
                         * topics. NULL: no group */
     uint32_t last;     /* begin with the last messages that the broker keeps, at most this many and
                         * at most 1 000 */
-    uint32_t reserved32;
-    uint64_t reserved[4];
+    uint32_t overflow; /* FERRY_DROP_… */
+    uint64_t backlog;  /* bytes that the broker holds for a slow subscriber; 0: as many as it
+                        * allows, 4 MiB if it is not configured */
+    uint64_t reserved[3];
 } ferry_subscribe_options;
 
 /* The message is lent: ferry_keep(message) to keep it. */
 typedef void (*ferry_message_fn)(const ferry_message *message, void *ctx);
 
 /**
- * Publishes a message to all subscribers of its topic. It never waits, and has no confirmation:
- * ferry_flush() waits until the broker has taken it.
+ * Publishes a message to all subscribers of its topic. It never waits. ferry_flush() waits until the
+ * broker has taken it; options.fn is told of this message alone.
  *
  * Before the connection is up, and for 5 s after it was lost, messages wait for the connection.
  *
@@ -60,8 +72,8 @@ typedef void (*ferry_message_fn)(const ferry_message *message, void *ctx);
  * @param reterr   Receives the error; may be NULL.
  *
  * @return 0, or
- *   -EAGAIN    4 MiB wait to be sent, because the connection is slower than the publisher: process,
- *              and try again;
+ *   -EAGAIN    4 MiB wait to be sent, because the connection is slower than the publisher, or 65 536
+ *              publishes wait for their confirmation: process, and try again;
  *   -EINVAL    the topic or an option is invalid, or body has a length and no data;
  *   -EACCES    the topic is reserved for the broker ("ferry.…");
  *   -EMSGSIZE  body is larger than max_body;

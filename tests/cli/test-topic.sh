@@ -5,6 +5,15 @@ source "$(dirname "$0")/lib.sh" "$1"
 start_broker
 subscribed() { ferry topics | grep -q -F -e "$1"; }
 
+# A value that cannot be retained
+printf '[broker]\nmax_names = 2\n' >"$work/few"
+few="ipc://$work/few-names"
+start broker --bind "$few" --config "$work/few" --log-level error
+until_true ferry -u "$few" ping
+expect 0 '' '' ferry -u "$few" pub one x --retain
+expect 0 '' '' ferry -u "$few" pub two x --retain
+expect 8 '' 'no room for another retained value' ferry -u "$few" pub three x --retain
+
 # To whom it belongs
 start sub 'orders.*' --count 2 --json >"$work/one"
 one=$started_pid

@@ -56,6 +56,62 @@ static void what_is_published_arrives_in_order(void) {
     ferry_close(pub);
 }
 
+typedef struct Told {
+    int n, failed;
+    bool lost;
+} Told;
+
+static void tell(const ferry_error *error, void *ctx) {
+    Told *told = ctx;
+
+    told->n++;
+    told->failed += error != NULL;
+    told->lost |= error && error->outcome_unknown;
+}
+
+static void a_publisher_may_be_told_of_each_publish(void) {
+    ferry_client *client = connect_client(&broker), *early = NULL;
+    Told told = {0};
+    const ferry_publish_options options = {.fn = tell, .ctx = &told};
+
+    for (int i = 0; i < 100; i++)
+        CU_ASSERT_EQUAL(ferry_publish(client, "told", ferry_str("x"), &options, NULL), 0);
+    CU_ASSERT_EQUAL(told.n, 0);
+    CU_ASSERT_TRUE(process_until(client, &told.n, 100));
+    /* In a blocking call the answers come, and the callbacks wait for their turn. */
+    CU_ASSERT_EQUAL(ferry_publish(client, "told", ferry_str("x"), &options, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);
+    CU_ASSERT_EQUAL(told.n, 100);
+    CU_ASSERT_TRUE(process_until(client, &told.n, 101));
+    CU_ASSERT_EQUAL(told.failed, 0);
+    ferry_close(client);
+
+    /* Before the connection is up; close waits for the confirmation. */
+    CU_ASSERT_EQUAL(ferry_open(broker.url, NULL, &early, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_publish(early, "told", ferry_str("x"), &options, NULL), 0);
+    ferry_close(early);
+    CU_ASSERT_EQUAL(told.n, 102);
+    CU_ASSERT_EQUAL(told.failed, 0);
+}
+
+static void a_subscription_has_its_policy_and_backlog(void) {
+    ferry_client *client = connect_client(&broker);
+    ferry_registration *registration = NULL;
+    Seen seen = {0};
+
+    CU_ASSERT_EQUAL(
+        ferry_subscribe(client, "policy",
+                        &(ferry_subscribe_options){.overflow = FERRY_DROP_OLDEST, .backlog = 1000},
+                        see, &seen, &registration, NULL),
+        0);
+    CU_ASSERT_EQUAL(ferry_publish(client, "policy", ferry_str("x"), NULL, NULL), 0);
+    CU_ASSERT_TRUE(process_until(client, &seen.n, 1));
+    CU_ASSERT_EQUAL(ferry_subscribe(client, "policy", &(ferry_subscribe_options){.overflow = 3},
+                                    see, &seen, NULL, NULL),
+                    -EINVAL);
+    ferry_close(client);
+}
+
 static void a_retained_value_comes_first(void) {
     ferry_client *client = connect_client(&broker);
     const ferry_publish_options retain = {.retain = true};
@@ -247,6 +303,8 @@ static void bad_names_and_options_are_refused(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(what_is_published_arrives_in_order),
+        TEST(a_publisher_may_be_told_of_each_publish),
+        TEST(a_subscription_has_its_policy_and_backlog),
         TEST(a_retained_value_comes_first),
         TEST(a_callback_may_end_its_own_subscription),
         TEST(a_question_gathers_the_answers),

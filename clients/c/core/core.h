@@ -164,6 +164,8 @@ struct Core {
     Record *before_connect, *last_before_connect; /* publishes that wait for the connection */
     size_t before_connect_bytes;
     bool has_published;              /* since the last ferry_flush() */
+    struct Confirm *confirms, *ended_confirms, *last_ended_confirm; /* see topics/confirm.h */
+    unsigned n_confirms; /* publishes that wait for their confirmation */
     Record *unsent, *last_unsent;    /* answers and settlements that could not be sent yet */
     PendingCall *ended, *last_ended; /* their callbacks are due */
 

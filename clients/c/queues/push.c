@@ -254,7 +254,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     until_ms = now_ms + timeout_ms;
     r = core_wait(core, &log->confirmed, until_ms);
     log->flush_id = 0;
-    while (r == 0 && core->n_oneway > 0) {
+    while (r == 0 && (core->n_oneway > 0 || core->n_confirms > 0)) {
         if (clock_ms() < until_ms)
             nap(core);
         else
@@ -262,8 +262,8 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     }
     if (r < 0) {
         r = error_set(reterr, "ferry.DeadlineExceeded",
-                      "%zu pushes and %u oneway calls were not confirmed within %u ms", log->n,
-                      core->n_oneway, timeout_ms);
+                      "%zu pushes, %u publishes and %u oneway calls were not confirmed within %u ms",
+                      log->n, core->n_confirms, core->n_oneway, timeout_ms);
         if (reterr)
             reterr->outcome_unknown = true;
         return r;

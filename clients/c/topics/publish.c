@@ -7,6 +7,7 @@
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/session.h"
+#include "clients/c/topics/confirm.h"
 #include "clients/c/topics/subscribe.h"
 
 enum { WINDOW_MAX_MS = 60000, GATHER_GRACE_MS = 5000 };
@@ -97,6 +98,8 @@ static int check_body(const Core *core, ferry_bytes body, ferry_error *reterr) {
 static int publish_with(ferry_client *client, Message *message, ferry_bytes body,
                         const ferry_publish_options *options, ferry_error *reterr) {
     CLEANUP(buffer_deinit) Buffer headers = {0};
+    Core *core = client->core;
+    Confirm *confirm;
     int r;
 
     r = reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
@@ -110,7 +113,17 @@ static int publish_with(ferry_client *client, Message *message, ferry_bytes body
             return r;
         message->headers = span_of(headers.data, headers.len);
     }
-    return put(client->core, message, body.block, reterr);
+    if (!options->fn && !options->retain)
+        return put(core, message, body.block, reterr);
+    message->id = core->next_id;
+    r = confirm_new(core, options->fn, options->ctx, &confirm);
+    if (r < 0)
+        return error_set_code(reterr, r,
+                              r == -EAGAIN ? "65 536 publishes wait to be confirmed" : NULL);
+    r = put(core, message, body.block, reterr);
+    if (r < 0)
+        confirm_drop(core, confirm);
+    return r;
 }
 
 int ferry_publish(ferry_client *client, const char *topic, ferry_bytes body,

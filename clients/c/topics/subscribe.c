@@ -13,6 +13,7 @@
 #include "clients/c/core/loop.h"
 #include "clients/c/core/registration.h"
 #include "clients/c/core/session.h"
+#include "clients/c/topics/confirm.h"
 #include "rpc/wire/name.h"
 
 typedef struct Subscriber {
@@ -23,7 +24,8 @@ typedef struct Subscriber {
     uint64_t missed; /* messages missed since the last one */
     uint64_t resume; /* its id in the previous session */
     bool counted;    /* seq continues from that session */
-    uint32_t last;
+    uint32_t last, overflow;
+    uint64_t backlog; /* 0: the broker's limit */
     size_t topic_len;
     char topic[NAME_MAX_LEN + 1]; /* of the last message; mostly the next has the same */
     char pattern[NAME_MAX_LEN + 1];
@@ -209,7 +211,9 @@ static void on_gap(Core *core, const Message *message, const void *block, bool l
 static int announce(Core *core, Registration *registration, uint64_t id) {
     Subscriber *sub = (Subscriber *)registration;
     CLEANUP(buffer_deinit) Buffer options = {0};
-    unsigned n = (*sub->group != '\0') + (sub->last > 0) + 2 * (sub->resume > 0);
+    static const char *const overflows[] = {"drop-newest", "drop-oldest", "disconnect"};
+    unsigned n = (*sub->group != '\0') + (sub->last > 0) + 2 * (sub->resume > 0) +
+                 (sub->overflow > 0) + (sub->backlog > 0);
     Message message = {.op = OP_SUBSCRIBE, .id = id, .name = span_text(sub->pattern)};
     int r;
 
@@ -228,6 +232,14 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
         write_uint(&options, sub->resume);
         write_text(&options, "seen");
         write_uint(&options, sub->seq);
+    }
+    if (sub->overflow > 0) {
+        write_text(&options, "overflow");
+        write_text(&options, overflows[sub->overflow]);
+    }
+    if (sub->backlog > 0) {
+        write_text(&options, "backlog");
+        write_uint(&options, sub->backlog);
     }
     if (options.failed)
         return -ENOMEM;
@@ -276,8 +288,10 @@ static int check(const char *pattern, const ferry_subscribe_options *options, fe
     if (options->group && !name_is_valid(options->group, strnlen(options->group, 256)))
         return error_set(reterr, "ferry.Misuse", "the group's name is not valid: %s",
                          name_problem(options->group, strnlen(options->group, 256)));
-    if (options->reserved32)
-        return error_set(reterr, "ferry.Misuse", "reserved32 is not zero");
+    if (options->overflow > FERRY_DISCONNECT)
+        return error_set(reterr, "ferry.Misuse",
+                         "overflow is none of FERRY_DROP_NEWEST, "
+                         "FERRY_DROP_OLDEST and FERRY_DISCONNECT");
     return reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
 }
 
@@ -300,6 +314,8 @@ int ferry_subscribe(ferry_client *client, const char *pattern,
     if (options && options->group)
         strcpy(sub->group, options->group);
     sub->last = options ? options->last : 0;
+    sub->overflow = options ? options->overflow : 0;
+    sub->backlog = options ? options->backlog : 0;
     r = registration_add(client, &sub->registration, &subscription_kind, reterr);
     if (r < 0) {
         subscription_free(client->core, &sub->registration);
@@ -312,6 +328,11 @@ int ferry_subscribe(ferry_client *client, const char *pattern,
 
 const Part topics_part = {
     .up = before_connect_up,
+    .down = confirms_down,
+    .is_due = confirms_due,
+    .run = confirms_run,
+    .is_unconfirmed = confirms_wait,
+    .shut = confirms_shut,
     .free = before_connect_free,
     .receivers =
         (const struct Receiver[]){{OP_MESSAGE, on_topic_message}, {OP_GAP, on_gap}, {0, NULL}},

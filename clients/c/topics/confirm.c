@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Confirmations of publishes. See confirm.h. */
+
+#include "clients/c/topics/confirm.h"
+
+#include <stdlib.h>
+
+#include "clients/c/core/loop.h"
+#include "clients/c/core/session.h"
+
+enum { CONFIRMS_MAX = 65536 };
+
+struct Confirm {
+    Await await; /* first: an Await is a Confirm */
+    ferry_done_fn fn;
+    void *ctx;
+    Confirm *next, *previous; /* of the core's confirms, or ended ones */
+    bool failed;
+    ferry_error error; /* of an ended one that failed */
+};
+
+static void link_out(Core *core, Confirm *confirm) {
+    await_take(core, &confirm->await);
+    if (confirm->previous)
+        confirm->previous->next = confirm->next;
+    else
+        core->confirms = confirm->next;
+    if (confirm->next)
+        confirm->next->previous = confirm->previous;
+    confirm->next = confirm->previous = NULL;
+    core->n_confirms--;
+}
+
+void confirm_drop(Core *core, Confirm *confirm) {
+    link_out(core, confirm);
+    free(confirm);
+}
+
+/* The callback runs in a turn; the answer may have come in a blocking call. */
+static void end(Core *core, Confirm *confirm, ferry_error *error) {
+    link_out(core, confirm);
+    confirm->failed = error != NULL;
+    if (!confirm->fn) {
+        if (error && !core->flush_error.type)
+            error_move(&core->flush_error, error);
+        free(confirm);
+        return;
+    }
+    if (error)
+        error_move(&confirm->error, error);
+    if (core->last_ended_confirm)
+        core->last_ended_confirm->next = confirm;
+    else
+        core->ended_confirms = confirm;
+    core->last_ended_confirm = confirm;
+    core_raise(core);
+}
+
+static void on_answer(Core *core, Await *await, const Message *message, const void *block) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+
+    (void)block;
+    if (message->op == OP_ERROR)
+        error_of_message(message, &error);
+    end(core, (Confirm *)await, message->op == OP_ERROR ? &error : NULL);
+}
+
+int confirm_new(Core *core, ferry_done_fn fn, void *ctx, Confirm **ret) {
+    Confirm *confirm;
+
+    if (core->n_confirms >= CONFIRMS_MAX)
+        return -EAGAIN;
+    confirm = calloc(1, sizeof(*confirm));
+    if (!confirm)
+        return -ENOMEM;
+    confirm->await = (Await){.fn = on_answer, .id = core->next_id, .at_close = true};
+    if (await_put(core, &confirm->await) < 0) {
+        free(confirm);
+        return -ENOMEM;
+    }
+    core->next_id++;
+    confirm->fn = fn;
+    confirm->ctx = ctx;
+    confirm->next = core->confirms;
+    if (confirm->next)
+        confirm->next->previous = confirm;
+    core->confirms = confirm;
+    core->n_confirms++;
+    *ret = confirm;
+    return 0;
+}
+
+static void end_all(Core *core, const char *type, const char *text) {
+    Confirm *oldest = core->confirms;
+
+    while (oldest && oldest->next)
+        oldest = oldest->next;
+    while (oldest) {
+        CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+        Confirm *newer = oldest->previous;
+
+        error_set(&error, type, "%s", text);
+        error.outcome_unknown = true;
+        end(core, oldest, &error);
+        oldest = newer;
+    }
+}
+
+void confirms_down(Core *core, const ferry_error *reason, bool was_up) {
+    if (was_up)
+        end_all(core, "ferry.ConnectionLost", reason->message);
+}
+
+bool confirms_due(const Core *core) {
+    return core->ended_confirms != NULL;
+}
+
+bool confirms_run(Core *core) {
+    Confirm *confirm;
+    bool busy = core->ended_confirms != NULL;
+
+    while ((confirm = core->ended_confirms)) {
+        core->ended_confirms = confirm->next;
+        if (!core->ended_confirms)
+            core->last_ended_confirm = NULL;
+        confirm->fn(confirm->failed ? &confirm->error : NULL, confirm->ctx);
+        ferry_error_clear(&confirm->error);
+        free(confirm);
+    }
+    return busy;
+}
+
+bool confirms_wait(const Core *core) {
+    return core->n_confirms > 0;
+}
+
+void confirms_shut(Core *core) {
+    end_all(core, "ferry.Cancelled", "the client was closed before the publish was confirmed");
+}
