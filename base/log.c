@@ -77,7 +77,8 @@ void log_write(LogLevel level, const char *format, ...) {
     vsnprintf(line, sizeof(line), format, args);
     va_end(args);
     if (dropped > 0) {
-        snprintf(text, sizeof(text), "log lines were dropped, standard error was not read: lines=%llu",
+        snprintf(text, sizeof(text),
+                 "log lines were dropped, standard error was not read: lines=%llu",
                  (unsigned long long)dropped);
         put_event(LOG_LEVEL_WARNING, text);
         /* Still not read: the lines stay counted. */

@@ -32,8 +32,8 @@ typedef struct ferry_publish_options {
                   * retained one */
     size_t n_headers;
     const ferry_header *headers;
-    ferry_done_fn fn; /* gets the confirmation in a later turn; NULL: ferry_flush() reports the first
-                       * retained message that is refused, and others are not confirmed */
+    ferry_done_fn fn; /* gets the confirmation in a later turn; NULL: ferry_flush() reports the
+                       * first retained message that is refused, and others are not confirmed */
     void *ctx;        /* the last argument of fn */
     uint64_t reserved[2];
 } ferry_publish_options;
@@ -60,8 +60,8 @@ typedef struct ferry_subscribe_options {
 typedef void (*ferry_message_fn)(const ferry_message *message, void *ctx);
 
 /**
- * Publishes a message to all subscribers of its topic. It never waits. ferry_flush() waits until the
- * broker has taken it; options.fn is told of this message alone.
+ * Publishes a message to all subscribers of its topic. It never waits. ferry_flush() waits until
+ * the broker has taken it; options.fn is told of this message alone.
  *
  * Before the connection is up, and for 5 s after it was lost, messages wait for the connection.
  *
@@ -72,12 +72,10 @@ typedef void (*ferry_message_fn)(const ferry_message *message, void *ctx);
  * @param reterr   Receives the error; may be NULL.
  *
  * @return 0, or
- *   -EAGAIN    4 MiB wait to be sent, because the connection is slower than the publisher, or 65 536
- *              publishes wait for their confirmation: process, and try again;
- *   -EINVAL    the topic or an option is invalid, or body has a length and no data;
- *   -EACCES    the topic is reserved for the broker ("ferry.…");
- *   -EMSGSIZE  body is larger than max_body;
- *   -ENOTCONN  no connection for 5 s;
+ *   -EAGAIN    4 MiB wait to be sent, because the connection is slower than the publisher, or 65
+ * 536 publishes wait for their confirmation: process, and try again; -EINVAL    the topic or an
+ * option is invalid, or body has a length and no data; -EACCES    the topic is reserved for the
+ * broker ("ferry.…"); -EMSGSIZE  body is larger than max_body; -ENOTCONN  no connection for 5 s;
  *   -ECANCELED client is closed;
  *   -ECHILD    client was opened before fork();
  *   -ENOMEM    out of memory.

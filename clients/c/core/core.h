@@ -149,8 +149,8 @@ struct Core {
     bool loop_mode, closed, is_up;
     bool has_run; /* an earlier run, now ended, announced services and workers */
     uint64_t next_id;
-    uint64_t session; /* number of the session; 0: before the first */
-    uint64_t now_ms;  /* inside a turn */
+    uint64_t session;     /* number of the session; 0: before the first */
+    uint64_t now_ms;      /* inside a turn */
     uint64_t received_ms; /* when the deferred message that is being handled came; 0: now */
     uint64_t down_since_ms;
     size_t unflushed; /* bytes in the outbox after the last flush */
@@ -163,9 +163,9 @@ struct Core {
     IdMap cancelled;                              /* ids of deferred requests that were cancelled */
     Record *before_connect, *last_before_connect; /* publishes that wait for the connection */
     size_t before_connect_bytes;
-    bool has_published;              /* since the last ferry_flush() */
+    bool has_published; /* since the last ferry_flush() */
     struct Confirm *confirms, *ended_confirms, *last_ended_confirm; /* see topics/confirm.h */
-    unsigned n_confirms; /* publishes that wait for their confirmation */
+    unsigned n_confirms;             /* publishes that wait for their confirmation */
     Record *unsent, *last_unsent;    /* answers and settlements that could not be sent yet */
     PendingCall *ended, *last_ended; /* their callbacks are due */
 

@@ -261,9 +261,10 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
             r = -ETIMEDOUT;
     }
     if (r < 0) {
-        r = error_set(reterr, "ferry.DeadlineExceeded",
-                      "%zu pushes, %u publishes and %u oneway calls were not confirmed within %u ms",
-                      log->n, core->n_confirms, core->n_oneway, timeout_ms);
+        r = error_set(
+            reterr, "ferry.DeadlineExceeded",
+            "%zu pushes, %u publishes and %u oneway calls were not confirmed within %u ms", log->n,
+            core->n_confirms, core->n_oneway, timeout_ms);
         if (reterr)
             reterr->outcome_unknown = true;
         return r;

@@ -98,7 +98,8 @@ static void a_pipe_that_nobody_reads_stops_nothing(void) {
     fflush(stderr);
     dup2(ends[1], STDERR_FILENO);
     for (int i = 0; i < LINES; i++)
-        log_warning("a line of about a hundred bytes, so that two thousand of them do not fit: %d", i);
+        log_warning("a line of about a hundred bytes, so that two thousand of them do not fit: %d",
+                    i);
     dropped = log_dropped();
     n = read(ends[0], text, sizeof(text));
     CU_ASSERT_TRUE(n > 0);
