@@ -38,7 +38,7 @@ typedef struct ferry_publish_options {
     uint64_t reserved[2];
 } ferry_publish_options;
 
-/* What happens to a message when a subscription's backlog is full. */
+/* The message that is missed when a subscription's backlog is full. */
 enum {
     FERRY_DROP_NEWEST, /* the new message is missed */
     FERRY_DROP_OLDEST, /* the oldest one of the backlog is missed */

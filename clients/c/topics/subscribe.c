@@ -289,9 +289,7 @@ static int check(const char *pattern, const ferry_subscribe_options *options, fe
         return error_set(reterr, "ferry.Misuse", "the group's name is not valid: %s",
                          name_problem(options->group, strnlen(options->group, 256)));
     if (options->overflow > FERRY_DISCONNECT)
-        return error_set(reterr, "ferry.Misuse",
-                         "overflow is none of FERRY_DROP_NEWEST, "
-                         "FERRY_DROP_OLDEST and FERRY_DISCONNECT");
+        return error_set(reterr, "ferry.Misuse", "overflow is not a policy: see FERRY_DROP_NEWEST");
     return reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
 }
 
