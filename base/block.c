@@ -35,6 +35,22 @@ void *ferry_alloc(size_t size) {
     return block_new(MAGIC_PLAIN, size);
 }
 
+void *block_resize(void *block, size_t size) {
+    BlockHeader *header;
+
+    if (!block)
+        return ferry_alloc(size);
+    header = header_of(block);
+    assert(header->magic == MAGIC_PLAIN && header->owners == 1);
+    if (size > PTRDIFF_MAX - sizeof(*header))
+        return NULL;
+    header = realloc(header, sizeof(*header) + size);
+    if (!header)
+        return NULL;
+    header->size = size;
+    return header + 1;
+}
+
 void block_init_lent(BlockHeader *header, BlockKeepFn keep) {
     *header = (BlockHeader){.magic = MAGIC_LENT, .owners = BLOCK_LENT, .u.keep = keep};
 }

@@ -45,6 +45,10 @@ ferry_bytes block_of_buffer(Buffer *buffer);
 /* The size of a block of block_new_around() with a single owner; 0: it has several owners. */
 size_t block_sole_size(const void *block);
 
+/* Changes the size of a plain block with a single owner, which may move. block NULL: a new block.
+ * NULL: out of memory; the block is as before. */
+void *block_resize(void *block, size_t size);
+
 /* Has the block a single owner? Then nobody else looks at its bytes. */
 bool block_is_sole(const void *block);
 

@@ -3,6 +3,7 @@
 
 #include "broker/config.h"
 
+#include <assert.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ static const struct {
     bool is_64; /* else the limit is a uint32_t */
     size_t offset;
 } settings[] = {
+    {"max_memory", SETTING_BYTES, true, offsetof(Limits, max_memory)},
     {"max_body", SETTING_BYTES, false, offsetof(Limits, max_body)},
     {"max_connections", SETTING_COUNT, false, offsetof(Limits, max_connections)},
     {"max_connections_per_address", SETTING_COUNT, false,
@@ -50,7 +52,9 @@ static const struct {
     {"client_memory", SETTING_MS, false, offsetof(Limits, client_memory_ms)},
 };
 
-enum { N_SETTINGS = sizeof(settings) / sizeof(*settings) };
+enum { MAX_MEMORY = 0, N_SETTINGS = sizeof(settings) / sizeof(*settings) };
+
+static_assert((int)N_SETTINGS <= (int)CONFIG_SETTINGS_MAX, "a line for each setting");
 
 typedef struct ConfigReading {
     Config *config;
@@ -115,6 +119,15 @@ void config_error_format(const Config *config, size_t i, char *to, size_t size) 
 
 /* ---- [broker] ---- */
 
+static uint64_t *size_of(Limits *limits, size_t i) {
+    return (uint64_t *)(void *)((char *)limits + settings[i].offset);
+}
+
+static void set_size(ConfigReading *reading, size_t i, uint64_t number) {
+    *size_of(&reading->config->limits, i) = number;
+    reading->config->set_at[i] = reading->line;
+}
+
 static void set_limit(ConfigReading *reading, size_t i, const char *value) {
     char *to = (char *)&reading->config->limits + settings[i].offset;
     uint64_t number;
@@ -124,7 +137,7 @@ static void set_limit(ConfigReading *reading, size_t i, const char *value) {
     if (problem)
         add_error(reading->config, reading->line, "%s = %s: %s", settings[i].name, value, problem);
     else if (settings[i].is_64)
-        memcpy(to, &number, sizeof(uint64_t));
+        set_size(reading, i, number);
     else
         memcpy(to, &(uint32_t){(uint32_t)number}, sizeof(uint32_t));
 }
@@ -364,6 +377,27 @@ int config_read(Config *config, const char *path) {
         add_error(config, r > 0 ? r : 1, "expected 'name = value' or '[section]'");
     end_rights(&reading);
     return config->n_errors > 0 ? -EINVAL : 0;
+}
+
+void config_fit(Config *config, uint64_t memory) {
+    Limits set = config->limits;
+    char max[16], may[16];
+
+    limits_fit(&config->limits, memory);
+    text_format_bytes(max, config->limits.max_memory);
+    text_format_bytes(may, memory);
+    if (config->limits.max_memory > memory)
+        add_error(config, config->set_at[MAX_MEMORY],
+                  "max_memory = %s: this process may use only %s of memory", max, may);
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        if (i == MAX_MEMORY || !settings[i].is_64 || config->set_at[i] == 0)
+            continue;
+        *size_of(&config->limits, i) = *size_of(&set, i);
+        if (*size_of(&set, i) > config->limits.max_memory && config->limits.max_memory > 0)
+            add_error(config, config->set_at[i],
+                      "%s is more than max_memory, which is %s; this process may use %s of memory",
+                      settings[i].name, max, may);
+    }
 }
 
 int config_apply(Config *config, Broker *broker) {

@@ -18,6 +18,7 @@
 
 enum {
     BINDS_MAX = 16,
+    CONFIG_SETTINGS_MAX = 32,
     CONFIG_ERRORS_MAX = 50, /* a file with more errors: the others are not reported */
 };
 
@@ -44,8 +45,9 @@ typedef struct Config {
     int log_level;     /* LogLevel; -1: not set */
     uint32_t drain_timeout_ms;
     Limits limits;
-    ConfigRule *rules;                     /* in the order of the file */
-    Rights *rights;                        /* NULL: the file has no [user] and no [group] */
+    int set_at[CONFIG_SETTINGS_MAX]; /* the lines of the sizes that the file sets; 0: not set */
+    ConfigRule *rules;               /* in the order of the file */
+    Rights *rights;                  /* NULL: the file has no [user] and no [group] */
     ConfigError errors[CONFIG_ERRORS_MAX]; /* in the order of their lines */
     size_t n_errors;
 } Config;
@@ -56,6 +58,10 @@ void config_deinit(Config *config);
 /* Reads the file. 0; -EINVAL: config->errors has each error; another error: the file cannot be
  * read, and config->errors has the reason. */
 int config_read(Config *config, const char *path);
+
+/* Fits the limits of bytes to the memory that this process may use. The Config gets an error for
+ * each size in the file that does not fit. */
+void config_fit(Config *config, uint64_t memory);
 
 /* Gives the settings of queues and topics to their rooms. 0; -EINVAL: config->errors has each
  * error, also those of config_read(). */

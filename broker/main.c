@@ -172,7 +172,7 @@ static uint64_t first_id(void) {
 static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
     Broker *broker = &program->broker;
     HubOptions options = {.max_body = program->config.limits.max_body,
-                          .max_transfer_bytes = program->config.limits.max_transfer_bytes,
+                          .budget = &broker->budget,
                           .max_connections = program->config.limits.max_connections,
                           .max_per_address = program->config.limits.max_connections_per_address,
                           .ipc_mode = program->config.ipc_mode,
@@ -182,6 +182,8 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
                           .ctx = broker};
 
     broker->limits = program->config.limits;
+    broker->budget.max = broker->limits.max_memory;
+    broker->budget.max_transfers = broker->limits.max_transfer_bytes;
     broker->now_us = clock_us();
     broker->now_ms = broker->now_us / 1000;
     broker->started_ms = broker->now_ms;
@@ -235,8 +237,11 @@ static int open_stores(BrokerProgram *program, ferry_error *reterr) {
 
 /* Reads the file once. The Config keeps the errors. */
 static int read_config(const BrokerProgram *program, Config *config) {
-    limits_fit(&config->limits, memory_allowed());
-    return program->options->config ? config_read(config, program->options->config) : 0;
+    int r = program->options->config ? config_read(config, program->options->config) : 0;
+
+    if (r == 0 || r == -EINVAL)
+        config_fit(config, memory_allowed());
+    return r == 0 && config->n_errors > 0 ? -EINVAL : r;
 }
 
 static void log_config_errors(const Config *config) {
@@ -269,7 +274,7 @@ static int set_log_level(const BrokerProgram *program, const Config *config, fer
 static size_t bytes_used(const Broker *broker) {
     enum { OF_SESSION = 4 * 1024 };
 
-    return (size_t)broker->stored_bytes + hub_n_connections(broker->hub) * OF_SESSION;
+    return (size_t)broker_stored(broker) + hub_n_connections(broker->hub) * OF_SESSION;
 }
 
 static void on_trim(Timer *timer, void *ctx) {
@@ -300,6 +305,7 @@ static int reload(Broker *broker, ferry_error *reterr) {
     config.limits.max_connections = before.max_connections;
     config.limits.max_connections_per_address = before.max_connections_per_address;
     config.limits.max_transfer_bytes = before.max_transfer_bytes;
+    config.limits.max_memory = before.max_memory;
     broker->limits = config.limits;
     queues_reload(broker->queues);
     topics_reload(broker->topics);

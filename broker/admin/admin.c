@@ -28,7 +28,7 @@ enum { BODY_MAX = 64 * 1024 };
 static void write_session(Buffer *to, const Session *session, uint64_t now_ms) {
     char address[CONNECTION_ADDRESS_MAX];
 
-    write_map(to, 15);
+    write_map(to, 16);
     write_pair(to, "session", session->number);
     write_text(to, "name");
     write_text(to, session->name);
@@ -47,6 +47,7 @@ static void write_session(Buffer *to, const Session *session, uint64_t now_ms) {
     write_text(to, "address");
     write_text(to, peer_address(session->peer, address));
     write_pair(to, "pid", (uint64_t)session->peer->pid);
+    write_pair(to, "memory", session->peer->account.held + session->peer->account.output);
 }
 
 /* The call: the session gets the answer to id. */
@@ -117,7 +118,7 @@ static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
         {"sessions", ask->broker->n_sessions},
         {"connections", hub_n_connections(ask->broker->hub)},
         {"calls_open", services_n_calls(ask->broker->services)},
-        {"stored_bytes", ask->broker->stored_bytes},
+        {"stored_bytes", broker_stored(ask->broker)},
         {"calls", s->calls},
         {"answers", s->answers},
         {"errors", s->errors},
@@ -131,13 +132,21 @@ static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
         {"dead", s->dead},
         {"faults", s->faults},
         {"turns", s->turns},
+        {"memory_max", ask->broker->budget.max},
+        {"memory_used", budget_used(&ask->broker->budget)},
     };
 
     (void)p;
     (void)reterr;
-    write_map(to, sizeof(told) / sizeof(*told) + (degraded != NULL));
+    write_map(to, sizeof(told) / sizeof(*told) + N_BUDGET_KINDS + (degraded != NULL));
     for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
         write_pair(to, told[i].name, told[i].value);
+    for (BudgetKind kind = 0; kind < N_BUDGET_KINDS; kind++) {
+        char name[48];
+
+        snprintf(name, sizeof(name), "memory_%s", budget_kind_name(kind));
+        write_pair(to, name, ask->broker->budget.bytes[kind]);
+    }
     if (degraded) {
         write_text(to, "degraded");
         write_text(to, degraded);
@@ -522,6 +531,10 @@ static void answer(Broker *broker, Session *session, const Message *message, siz
         method->calls++;
     r = run(&(Ask){broker, session, message->id, message->call.flags & CALL_STREAM_OUT}, message, i,
             &result, &error);
+    if (r == 0 && result.len > WIRE_INLINE_MAX && !session_may_get(session, result.len))
+        r = error_set(&error, "ferry.Overloaded",
+                      "the session has used up its share of the broker's max_memory: no room for "
+                      "the answer");
     if (r < 0 && !error.type)
         error_set_code(&error, r, NULL);
     method_ended(method, clock_us() - started_us, r < 0 ? span_text(error.type) : (Span){NULL, 0});

@@ -125,6 +125,8 @@ struct SessionStatus {
   14: string address
   /** Of the process at the other end of a Unix socket; 0: not known. */
   15: i64 pid
+  /** Memory that the client makes the broker hold, its share of max_memory. */
+  16: i64 memory
 }
 
 /** Counted since the start of the broker. */
@@ -151,6 +153,27 @@ struct Counters {
   19: i64 turns
   /** Why a store of queues cannot write. Absent: all stores work. */
   20: optional string degraded
+  /** Bytes that clients make the broker hold: the limit (max_memory), and what is used of it, by kind. */
+  21: i64 memory_max
+  22: i64 memory_used
+  /** The records of connections and sessions. */
+  23: i64 memory_connections
+  /** Received and not handled yet. */
+  24: i64 memory_input
+  /** Large bodies that are arriving. */
+  25: i64 memory_transfers
+  /** Waiting to be sent. */
+  26: i64 memory_output
+  /** Copies of requests that wait for a server, or that may be sent again. */
+  27: i64 memory_calls
+  /** Items of streams that wait for a server. */
+  28: i64 memory_streams
+  /** Services, descriptions and statistics of methods. */
+  29: i64 memory_services
+  /** Subscriptions, backlogs, retained and kept messages. */
+  30: i64 memory_topics
+  /** Jobs, deduplication keys, ids of pushes. */
+  31: i64 memory_queues
 }
 
 /** Whether a user may do something, and the line of the configuration that allows it. */

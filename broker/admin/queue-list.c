@@ -49,6 +49,11 @@ static void answer(QueueList *list) {
     ferry_bytes body;
     uint8_t *head;
 
+    if (!session_may_get(list->session, list->body.len)) {
+        session_error(list->session, list->id, "ferry.Overloaded",
+                      "the session has used up its share of the broker's max_memory");
+        return;
+    }
     if (list->body.failed) {
         session_error(list->session, list->id, "ferry.OutOfMemory", "the broker is out of memory");
         return;

@@ -64,7 +64,7 @@ struct Broker {
     Client *clients; /* uthash by id */
     Client *lost;    /* utlist: clients without a session, the longest lost first */
     uint32_t n_lost;
-    uint64_t stored_bytes; /* bytes that count against max_total_bytes */
+    Budget budget; /* all memory that peers make the broker hold */
     Stats stats;
     PeerLog peer_log;
     Rights *rights; /* NULL: there are no users, and every peer may do everything */
@@ -80,3 +80,14 @@ struct Broker {
     Taps *taps;
     uint32_t tap_generation; /* 0: there are no taps */
 };
+
+/* Bytes in queues and topics, which count against max_total_bytes. */
+static inline uint64_t broker_stored(const Broker *broker) {
+    return broker->budget.bytes[BUDGET_TOPICS] + broker->budget.bytes[BUDGET_QUEUES];
+}
+
+/* May queues and topics store n more bytes? */
+static inline bool broker_may_store(const Broker *broker, uint64_t n) {
+    return broker_stored(broker) + n <= broker->limits.max_total_bytes &&
+           budget_allows(&broker->budget, n);
+}

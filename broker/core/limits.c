@@ -39,8 +39,13 @@ static void at_most(uint64_t *limit, uint64_t bytes) {
 }
 
 void limits_fit(Limits *limits, uint64_t memory) {
-    at_most(&limits->max_total_bytes, memory / 4);
-    at_most(&limits->max_queue_bytes, memory / 4);
-    at_most(&limits->max_transfer_bytes, memory / 8);
-    at_most(&limits->max_session_bytes, memory / 8);
+    uint64_t max;
+
+    if (limits->max_memory == 0 && memory < UINT64_MAX)
+        limits->max_memory = memory / 2;
+    max = limits->max_memory ? limits->max_memory : UINT64_MAX;
+    at_most(&limits->max_total_bytes, max / 2);
+    at_most(&limits->max_queue_bytes, max / 2);
+    at_most(&limits->max_transfer_bytes, max / 2);
+    at_most(&limits->max_session_bytes, max / 4);
 }

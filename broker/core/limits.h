@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 typedef struct Limits {
-    uint32_t max_body;                    /* bytes of one body */
+    uint64_t max_memory; /* bytes that peers can make the broker hold, of all kinds; 0: no limit */
+    uint32_t max_body;   /* bytes of one body */
     uint32_t max_connections;             /* 0: the descriptor limit decides */
     uint32_t max_connections_per_address; /* 0: no limit */
     uint32_t max_names;                   /* services; retained topics; queues: this many of each */
@@ -36,6 +37,6 @@ typedef struct Limits {
 
 extern const Limits limits_default;
 
-/* Lowers the limits of stored bytes to fit a process that may use so many bytes of memory: libzmq
- * ends the program when memory runs out. */
+/* Fits the limits of bytes to a process that may use so many bytes of memory: max_memory, unless it
+ * is set, is half of that, and the other defaults are parts of max_memory. */
 void limits_fit(Limits *limits, uint64_t memory);

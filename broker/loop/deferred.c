@@ -34,6 +34,7 @@ static DeferredBatch *batch_new(Session *session, size_t len) {
     if (!batch)
         return NULL;
     *batch = (DeferredBatch){.cap = cap};
+    account_charge(&session->peer->account, BUDGET_INPUT, sizeof(*batch) + cap);
     assert(!session->deferred || session->last_deferred);
     if (session->deferred)
         session->last_deferred->next = batch;
@@ -66,6 +67,7 @@ static void drop_first(Session *session) {
     DeferredBatch *batch = session->deferred;
 
     session->deferred = batch->next;
+    account_refund(&session->peer->account, BUDGET_INPUT, sizeof(*batch) + batch->cap);
     free(batch);
     if (!session->deferred) {
         DL_DELETE2(session->broker->deferred->sessions, session, deferred_prev, deferred_next);

@@ -31,12 +31,7 @@ static void control(Session *session, const Message *message) {
     case OP_PONG:
         break;
     case OP_CREDIT:
-        if (message->credit.bytes > INT64_MAX / 4 || peer->out.credit > INT64_MAX / 4) {
-            session_fault(session, "CREDIT: more bytes than a sender can use");
-            break;
-        }
-        peer->out.credit += (int64_t)message->credit.bytes;
-        peer_touch(peer);
+        session_credit(session, message->credit.bytes);
         break;
     case OP_BYE:
         session->said_bye = true;
@@ -150,7 +145,8 @@ static void refuse_large(Session *session, const Message *message, int why) {
     text = too_big;
     if (why == -ENOBUFS) {
         type = "ferry.Full";
-        text = "too many large bodies are arriving: the broker's max_transfer_bytes is reached";
+        text = "too many large bodies are arriving: the broker's max_transfer_bytes is reached, or "
+               "the session's share of max_memory";
     } else if (why == -ENOMEM) {
         type = "ferry.OutOfMemory";
         text = "the broker is out of memory";

@@ -51,7 +51,7 @@ Job *job_new(Queue *queue, const JobParts *parts) {
         job->stored.expires_ms = queues->broker->now_ms + parts->ttl_ms;
     job->state = JOB_STORING;
     job->stored.id = ++queues->last_job;
-    queues->broker->stored_bytes += body_bytes(job);
+    queues->broker->budget.bytes[BUDGET_QUEUES] += body_bytes(job);
     queue->n_jobs++;
     queue->bytes += job_bytes(job);
     return job;
@@ -63,7 +63,7 @@ void job_free(Job *job) {
 
     queue->n_jobs--;
     queue->bytes -= job_bytes(job);
-    queues->broker->stored_bytes -= body_bytes(job);
+    queues->broker->budget.bytes[BUDGET_QUEUES] -= body_bytes(job);
     if (job->leased)
         id_map_take(&queues->leased, job->stored.id);
     if (timer_armed(&job->timer))

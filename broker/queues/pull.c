@@ -89,7 +89,8 @@ static inline bool has_room(const Pull *pull, const Job *job) {
     if (pull->session->ending)
         return false;
     return waiting == 0 ||
-           waiting + job_bytes(job) <= pull->queue->queues->broker->limits.max_subscriber_bytes;
+           (waiting + job_bytes(job) <= pull->queue->queues->broker->limits.max_subscriber_bytes &&
+            session_may_get(pull->session, job_bytes(job)));
 }
 
 static void send_job(Queues *queues, const Pull *pull, const Job *job) {

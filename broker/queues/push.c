@@ -100,9 +100,9 @@ int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *pr
                     (unsigned long long)queue->bytes, (unsigned long long)settings->max_bytes);
         return -1;
     }
-    if (!replaces && broker->stored_bytes + bytes > broker->limits.max_total_bytes) {
+    if (!replaces && !broker_may_store(broker, bytes)) {
         problem_set(problem, "ferry.Full", "the broker is full: %llu bytes of %llu",
-                    (unsigned long long)broker->stored_bytes,
+                    (unsigned long long)broker_stored(broker),
                     (unsigned long long)broker->limits.max_total_bytes);
         return -1;
     }
@@ -228,7 +228,7 @@ static bool was_pushed(Queues *queues, Session *session, const Message *message)
 /* Reserves memory for the id, which is remembered when the job is stored. */
 static bool reserve(Queues *queues, Client *client) {
     if (!client->dedup_window)
-        client->dedup_window = dedup_window_new(&queues->broker->stored_bytes);
+        client->dedup_window = dedup_window_new(&queues->broker->budget.bytes[BUDGET_QUEUES]);
     return client->dedup_window &&
            dedup_window_reserve(client->dedup_window, queues->broker->limits.max_unconfirmed) == 0;
 }

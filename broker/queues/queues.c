@@ -100,7 +100,7 @@ int queues_new(Queues **ret, Broker *broker) {
     queues->on_job_due = job_due;
     timers_init(&queues->timers, broker->now_ms);
     queues->job.op = OP_JOB;
-    slabs_init(&queues->slabs, &broker->stored_bytes);
+    slabs_init(&queues->slabs, &broker->budget.bytes[BUDGET_QUEUES]);
     queues->stores[queues->n_stores++] = &store_memory;
     queues->usual_store = &store_memory;
     room_open(broker, &queues->room, &room_ops);

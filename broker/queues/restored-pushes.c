@@ -70,7 +70,7 @@ int queues_restore_push(Queues *queues, const uint8_t *client, uint64_t id) {
         if (!restored)
             return -ENOMEM;
         memcpy(restored->client, client, WIRE_TOKEN);
-        restored->ids = dedup_window_new(&broker->stored_bytes);
+        restored->ids = dedup_window_new(&broker->budget.bytes[BUDGET_QUEUES]);
         HASH_ADD(hh, queues->restored_pushes, client, WIRE_TOKEN, restored);
         if (!hash_added(restored)) {
             dedup_window_free(restored->ids);

@@ -25,12 +25,67 @@ Call *call_new(Services *services) {
     return call;
 }
 
+bool call_charge(Call *call, BudgetKind kind, size_t bytes) {
+    Broker *broker = call->service->services->broker;
+    bool first = call->kept_charge + call->unsent_charge == 0;
+    Session *payer = call->payer;
+
+    if (payer ? !account_allows(&payer->peer->account, bytes)
+              : !budget_allows(&broker->budget, bytes))
+        return false;
+    *(kind == BUDGET_CALLS ? &call->kept_charge : &call->unsent_charge) += bytes;
+    if (payer)
+        account_charge(&payer->peer->account, kind, bytes);
+    else
+        broker->budget.bytes[kind] += bytes;
+    if (payer && first)
+        DL_APPEND2(payer->paid_calls, call, paid_prev, paid_next);
+    return true;
+}
+
+static void refund(Call *call, BudgetKind kind, size_t *charge, size_t bytes) {
+    if (bytes == 0)
+        return;
+    *charge -= bytes;
+    if (!call->payer) {
+        call->service->services->broker->budget.bytes[kind] -= bytes;
+        return;
+    }
+    account_refund(&call->payer->peer->account, kind, bytes);
+    if (call->kept_charge + call->unsent_charge == 0)
+        DL_DELETE2(call->payer->paid_calls, call, paid_prev, paid_next);
+}
+
+void call_refund_items(Call *call, size_t bytes) {
+    refund(call, BUDGET_STREAMS, &call->unsent_charge, bytes);
+}
+
+void calls_lose_payer(Session *session) {
+    while (session->paid_calls) {
+        Call *call = session->paid_calls;
+
+        DL_DELETE2(session->paid_calls, call, paid_prev, paid_next);
+        session->peer->account.held -= call->kept_charge + call->unsent_charge;
+        session->peer->account.due -= call->kept_charge + call->unsent_charge;
+        call->payer = NULL;
+    }
+}
+
+static void drop_request(Call *call) {
+    refund(call, BUDGET_CALLS, &call->kept_charge, call->kept_charge);
+    call->request = stored_message_free(call->request);
+    call->instance = (Span){NULL, 0};
+}
+
 /* The caller has its answer, or is gone. */
 static void forget_caller(Call *call) {
     if (call->caller)
         id_map_take(&call->caller->calls, call->caller_id);
     call->caller = NULL;
     timer_disarm(&call->service->services->broker->timers, &call->deadline);
+    /* A call that nobody waits for does not move to another server. */
+    if (call->server)
+        drop_request(call);
     if (call->parent)
         DL_DELETE2(call->parent->children, call, child_prev, child_next);
     call->parent = NULL;
@@ -65,7 +120,7 @@ void call_free(Call *call) {
         DL_DELETE2(call->children, child, child_prev, child_next);
         child->parent = NULL;
     }
-    call->request = stored_message_free(call->request);
+    drop_request(call);
     while (call->unsent) {
         UnsentItem *item = call->unsent;
 
@@ -73,6 +128,7 @@ void call_free(Call *call) {
         ferry_free(item->body.block);
         free(item);
     }
+    call_refund_items(call, call->unsent_charge);
     if (call->server)
         call_leave_server(call);
     call->next = services->free_calls;

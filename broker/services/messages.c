@@ -77,6 +77,7 @@ void services_call(Services *services, Session *session, const Message *message,
     call->flags = (uint32_t)message->call.flags;
     call->timeout_ms = message->call.timeout_ms ? (uint32_t)message->call.timeout_ms : TIMEOUT_MS;
     call->caller_number = session->number;
+    call->payer = session;
     call->started_us = services->broker->now_us;
     call->credit_up = call->credit_down = WIRE_STREAM_CREDIT;
     if (message->id != 0) {
@@ -176,6 +177,14 @@ void services_answer(Services *services, Session *session, const Message *messag
     if (!caller) {
         session->n_dropped++;
         broker->stats.late_answers++;
+        finish(call);
+        return;
+    }
+    if (!failed && message->body.len > WIRE_INLINE_MAX &&
+        !session_may_get(caller, message->body.len)) {
+        call_fail(call, "ferry.Overloaded",
+                  "the caller has used up its share of the broker's max_memory: no room for the "
+                  "answer");
         finish(call);
         return;
     }

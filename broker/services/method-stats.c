@@ -6,7 +6,13 @@
 
 #include <stdlib.h>
 
-enum { METHODS_MAX = 256 };
+enum { METHODS_MAX = 256, LATENCY_BYTES = LATENCY_BUCKETS * sizeof(uint32_t) };
+
+/* A method's statistics are made at once, and only while there is room: callers choose the names.
+ */
+static size_t memory_of(const Method *method) {
+    return sizeof(*method) + method->name_len + LATENCY_BYTES;
+}
 
 /* Calls come in runs: the next one often has the same name. */
 Method *methods_get(Methods *methods, Span name) {
@@ -19,6 +25,8 @@ Method *methods_get(Methods *methods, Span name) {
         methods->last = method;
     if (method || methods->n == METHODS_MAX)
         return method;
+    if (!budget_allows(methods->budget, sizeof(*method) + name.len + LATENCY_BYTES))
+        return NULL;
     method = calloc(1, sizeof(*method) + name.len + 1);
     if (!method)
         return NULL;
@@ -30,6 +38,7 @@ Method *methods_get(Methods *methods, Span name) {
         return NULL;
     }
     methods->n++;
+    methods->budget->bytes[BUDGET_SERVICES] += memory_of(method);
     return method;
 }
 
@@ -80,10 +89,11 @@ void methods_free(Methods *methods) {
 
     HASH_ITER(hh, methods->table, method, next) {
         HASH_DEL(methods->table, method);
+        methods->budget->bytes[BUDGET_SERVICES] -= memory_of(method);
         free(method->latency);
         free(method);
     }
-    *methods = (Methods){0};
+    *methods = (Methods){.budget = methods->budget};
 }
 
 void methods_write(const Methods *methods, Buffer *to) {

@@ -20,6 +20,7 @@ typedef struct Method {
 typedef struct Methods {
     Method *table, *last; /* uthash by name; last: the last one found */
     unsigned n;
+    Budget *budget;
 } Methods;
 
 /* Finds the method, or adds it. NULL: too many methods, or out of memory; the method is not

@@ -12,9 +12,15 @@ enum {
     PASSED_OVER_MAX = 64,  /* calls for busy instances that are skipped in one look */
 };
 
+/* A server that does not read its calls gets no more of them. */
+static bool reads(const Session *session) {
+    return session_waiting(session) <= session->broker->limits.max_subscriber_bytes &&
+           (session_waiting(session) < WIRE_INLINE_MAX || session_may_get(session, 0));
+}
+
 static bool has_room(const Server *server) {
     return !server->leaving && server->busy < server->slots && !server->session->ending &&
-           session_waiting(server->session) <= server->session->broker->limits.max_subscriber_bytes;
+           reads(server->session);
 }
 
 /* The server with the largest share of free slots, in turns where shares are equal. NULL: no
@@ -83,12 +89,20 @@ static void hand_over(Call *call, Server *server, const Message *request, const 
         call_send_unsent(call);
 }
 
-/* Stores the request for a later hand_over(). */
+static size_t size_of_copy(const Message *request) {
+    return request->passed.len + request->body.len + request->name.len + request->call.method.len +
+           request->call.instance.len + request->headers.len;
+}
+
+/* Stores the request for a later hand_over(). -ENOBUFS: the caller has used up its share of
+ * max_memory. */
 static int store(Call *call, const Message *request, const void *block) {
     Message stored;
 
     if (call->request)
         return 0;
+    if (!call_charge(call, BUDGET_CALLS, size_of_copy(request)))
+        return -ENOBUFS;
     call->request = stored_message_new(request, block, STORE_MESSAGE);
     if (!call->request)
         return -ENOMEM;
@@ -129,7 +143,7 @@ static Server *choose_ahead(const Call *call, Span instance) {
 
     if (call->service->n_servers != 1 || instance.len > 0 || server->leaving ||
         server->busy >= server->slots + AHEAD_MAX || is_ancestor(call, server) ||
-        session_waiting(server->session) > server->session->broker->limits.max_subscriber_bytes)
+        !reads(server->session))
         return NULL;
     return server;
 }
@@ -179,9 +193,19 @@ static bool make_room(Call *call) {
     return true;
 }
 
+static void refuse_copy(Call *call, int r) {
+    if (r == -ENOBUFS)
+        call_fail(call, "ferry.Overloaded",
+                  "all servers are busy, and the caller has used up its share of the broker's "
+                  "max_memory");
+    else
+        call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
+}
+
 static void wait_for_server(Call *call, const Message *message, const void *block) {
     Service *service = call->service;
     char text[160];
+    int r;
 
     if (waits_for_itself(call, message->call.instance)) {
         call_fail(call, "ferry.Overloaded",
@@ -190,8 +214,9 @@ static void wait_for_server(Call *call, const Message *message, const void *bloc
         snprintf(text, sizeof(text), "all %u servers are busy and %u calls wait: max_waiting_calls",
                  service->n_servers, service->n_waiting);
         call_fail(call, "ferry.Overloaded", text);
-    } else if (store(call, message, block) < 0 || call_join_wait_queue(call, false) < 0) {
-        call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
+    } else if ((r = store(call, message, block)) < 0 ||
+               (r = call_join_wait_queue(call, false)) < 0) {
+        refuse_copy(call, r);
     } else {
         mark_crowded(service);
     }
@@ -202,19 +227,21 @@ void call_dispatch(Call *call, const Message *message, const void *block) {
     Server *server = service->wait_queues && message->call.instance.len == 0
                          ? NULL
                          : choose(service, message->call.instance);
+    int r;
 
     if (!server && !service->wait_queues)
         server = choose_ahead(call, message->call.instance);
     if (!server)
         wait_for_server(call, message, block);
-    else if (may_move(call) && store(call, message, block) < 0)
-        call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
+    else if (may_move(call) && (r = store(call, message, block)) < 0 && r != -ENOBUFS)
+        refuse_copy(call, r);
     else
         hand_over(call, server, message, block);
 }
 
 bool call_move(Call *call) {
-    if (!may_move(call) || call->service->n_servers < 2 || call->instance.len > 0)
+    /* Without a copy (max_memory) the call cannot move. */
+    if (!call->request || !may_move(call) || call->service->n_servers < 2 || call->instance.len > 0)
         return false;
     /* The call goes to the front: it has waited longest. */
     if (call_join_wait_queue(call, true) < 0)

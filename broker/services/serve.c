@@ -36,6 +36,7 @@ static int check_description(const Server *server, Span description, bool *ret_g
 }
 
 static int describe_server(Server *server, Span description, ferry_error *reterr) {
+    Account *account = &server->session->peer->account;
     void *copy = NULL;
     bool good;
 
@@ -49,6 +50,8 @@ static int describe_server(Server *server, Span description, ferry_error *reterr
             return -ENOMEM;
         memcpy(copy, description.data, description.len);
     }
+    account_refund(account, BUDGET_SERVICES, server->description_len);
+    account_charge(account, BUDGET_SERVICES, description.len);
     ferry_free(server->description);
     server->description = copy;
     server->description_len = description.len;
@@ -90,6 +93,9 @@ static bool may_serve(Services *services, Session *session, const Message *messa
     else if (services_of(session) >= limits->max_serves)
         session_error(session, message->id, "ferry.Full",
                       "the session serves %u services: max_serves", limits->max_serves);
+    else if (!account_allows(&session->peer->account, sizeof(*other) + message->body.len))
+        session_error(session, message->id, "ferry.Full",
+                      "the session has used up its share of the broker's max_memory");
     else if (services->broker->draining)
         session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
     else

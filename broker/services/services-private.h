@@ -100,8 +100,11 @@ struct Call {
     UnsentItem *unsent, *unsent_end; /* items of a stream that waits for a server */
     int64_t credit_up, credit_down;  /* of the two directions of a stream */
 
-    StoredMessage *request; /* while it may have to be sent, or sent again; or NULL */
-    Span instance;          /* of the stored request */
+    StoredMessage *request;            /* while it may have to be sent, or sent again; or NULL */
+    Span instance;                     /* of the stored request */
+    size_t kept_charge, unsent_charge; /* bytes of `request` and `unsent` in the budget */
+    Session *payer; /* they are in the account of its peer; NULL: the session has ended */
+    Call *paid_prev, *paid_next; /* of payer->paid_calls */
 };
 
 struct Services {
@@ -154,6 +157,12 @@ void call_tap(const Call *call, bool sent, Op op, const Session *session, uint64
 Call *call_new(Services *services); /* NULL: out of memory */
 /* Takes the call out of its caller, its server, its wait queue and all lists. */
 void call_free(Call *call);
+/* Charges memory of the call (BUDGET_CALLS or BUDGET_STREAMS) to the caller. False: the caller has
+ * used up its share of max_memory. */
+bool call_charge(Call *call, BudgetKind kind, size_t bytes);
+void call_refund_items(Call *call, size_t bytes);
+/* The session's calls stay, but its account ends. */
+void calls_lose_payer(Session *session);
 /* The call's slot at its server becomes free. */
 void call_leave_server(Call *call);
 /* The caller no longer waits for the answer. A server that works on the call gets CANCEL, and

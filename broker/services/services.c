@@ -56,6 +56,7 @@ static void session_gone(Services *services, Session *session) {
 
     /* As a caller: its calls are cancelled. */
     end_all(&session->calls, NULL, call_abandon);
+    calls_lose_payer(session);
     /* As a server: its calls move or fail. */
     DL_FOREACH_SAFE2(session->servers, server, next_server, session_next) {
         Service *service = server->service;
@@ -125,6 +126,7 @@ int services_new(Services **ret, Broker *broker) {
         return -ENOMEM;
     services->broker = broker;
     services->last_request = broker->first_id;
+    services->own.budget = &broker->budget;
     room_open(broker, &services->room, &room_ops);
     *ret = services;
     return 0;

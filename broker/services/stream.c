@@ -12,11 +12,22 @@ enum {
     STREAM_CREDIT_MAX = 64 << 20,
 };
 
+static size_t cost_of(size_t body_len) {
+    return sizeof(UnsentItem) + body_len;
+}
+
 /* The call waits for a server, and its items wait with it, as far as their credit goes. */
 static void wait_with(Call *call, const Message *message, const void *block) {
-    UnsentItem *item = calloc(1, sizeof(*item));
+    UnsentItem *item;
     ferry_bytes body = {message->body.data, message->body.len, block};
 
+    if (!call_charge(call, BUDGET_STREAMS, cost_of(message->body.len))) {
+        call_fail(call, "ferry.Overloaded",
+                  "items wait for a server, and the caller has used up "
+                  "its share of the broker's max_memory");
+        return;
+    }
+    item = calloc(1, sizeof(*item));
     if (!item || block_hold(body, &item->body) < 0) {
         free(item);
         call_fail(call, "ferry.OutOfMemory", "the broker is out of memory");
@@ -41,6 +52,7 @@ void call_send_unsent(Call *call) {
                                 .body = span_of(item->body.data, item->body.len)},
                      item->body.block);
         call->unsent = item->next;
+        call_refund_items(call, cost_of(item->body.len));
         ferry_free(item->body.block);
         free(item);
     }

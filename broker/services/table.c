@@ -14,6 +14,10 @@ static inline bool is_named(Span name, const char *own, size_t own_len) {
     return name.len == own_len && memcmp(name.data, own, own_len) == 0;
 }
 
+static size_t memory_of(const Service *service) {
+    return sizeof(*service) + service->name_len;
+}
+
 /* Calls come in runs: the next one often has the same name. */
 Service *service_find(Services *services, Span name) {
     Service *service = services->last;
@@ -39,6 +43,8 @@ Service *service_new(Services *services, Span name) {
         free(service);
         return NULL;
     }
+    service->methods.budget = &services->broker->budget;
+    services->broker->budget.bytes[BUDGET_SERVICES] += memory_of(service);
     return service;
 }
 
@@ -47,6 +53,7 @@ void service_release(Service *service) {
         return;
     methods_free(&service->methods);
     HASH_DEL(service->services->table, service);
+    service->services->broker->budget.bytes[BUDGET_SERVICES] -= memory_of(service);
     if (service->services->last == service)
         service->services->last = NULL;
     free(service);
@@ -90,6 +97,8 @@ void server_free(Server *server) {
     DL_DELETE2(server->session->servers, server, session_prev, session_next);
     service->n_servers--;
     service->free_slots -= server_free_slots(server);
+    account_refund(&server->session->peer->account, BUDGET_SERVICES,
+                   sizeof(*server) + server->description_len);
     ferry_free(server->description);
     free(server);
 }
@@ -110,6 +119,7 @@ Server *server_new(Session *session, Service *service, Span instance) {
     DL_PREPEND(service->servers, server);
     DL_APPEND2(session->servers, server, session_prev, session_next);
     service->n_servers++;
+    account_charge(&session->peer->account, BUDGET_SERVICES, sizeof(*server));
     return server;
 }
 

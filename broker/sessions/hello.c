@@ -71,6 +71,7 @@ static void session_free(Session *session) {
     decisions_free(session->decisions);
     DL_DELETE(broker->sessions, session);
     broker->n_sessions--;
+    broker->budget.bytes[BUDGET_CONNECTIONS] -= sizeof(*session);
     id_map_deinit(&session->calls);
     id_map_deinit(&session->requests);
     id_map_deinit(&session->pulls);
@@ -265,11 +266,11 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     session->since_ms = broker->now_ms;
     client->session = session;
     peer->session = session;
-    peer->out.credit =
-        (int64_t)(message->hello.bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->hello.bytes);
+    session_credit(session, message->hello.bytes);
     set_name(session, message->hello.text);
     DL_APPEND(broker->sessions, session);
     broker->n_sessions++;
+    broker->budget.bytes[BUDGET_CONNECTIONS] += sizeof(*session);
     rooms_session_begun(broker, session, message, &held);
     send_welcome(session, &held);
     log_debug("a session has begun: session=%u name='%s'", session->number, session->name);

@@ -8,6 +8,9 @@
 #include "broker/core/peer-log.h"
 #include "broker/sessions/session.h"
 
+/* Each session may have this much waiting, however little memory is free. */
+enum { SHARE_LEAST = 256 * 1024 };
+
 const char *shown(Span name) {
     static char texts[4][TEXT_ESCAPED_MAX];
     static unsigned turn;
@@ -17,6 +20,7 @@ const char *shown(Span name) {
 
 void session_send(Session *session, Lane lane, const Message *message, const void *block) {
     Broker *broker = session->broker;
+    char address[CONNECTION_ADDRESS_MAX];
 
     if (session->ending)
         return;
@@ -26,13 +30,26 @@ void session_send(Session *session, Lane lane, const Message *message, const voi
         return;
     }
     session->n_out++;
-    if (session_waiting(session) > broker->limits.max_session_bytes) {
+    if (session_waiting(session) > broker->limits.max_session_bytes ||
+        (session_waiting(session) > SHARE_LEAST && !session_may_get(session, 0))) {
         peer_log(broker, LOG_LEVEL_WARNING,
-                 "a peer is too slow, cutting it: session=%u name='%s' waiting=%zu max=%llu",
-                 session->number, session->name, session_waiting(session),
-                 (unsigned long long)broker->limits.max_session_bytes);
+                 "a peer is too slow, cutting it: session=%u name='%s' peer=%s waiting=%zu "
+                 "max=%llu free_memory=%llu",
+                 session->number, session->name, peer_address(session->peer, address),
+                 session_waiting(session), (unsigned long long)broker->limits.max_session_bytes,
+                 (unsigned long long)budget_free(&broker->budget));
         session_end(session, "slow");
     }
+}
+
+void session_credit(Session *session, uint64_t bytes) {
+    int64_t *credit = &session->peer->out.credit;
+
+    bytes = bytes > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX : bytes;
+    *credit += (int64_t)bytes;
+    if (*credit > WIRE_CREDIT_MAX)
+        *credit = WIRE_CREDIT_MAX;
+    peer_touch(session->peer);
 }
 
 void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq) {

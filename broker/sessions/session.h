@@ -45,9 +45,10 @@ struct Session {
     Session *deferred_prev, *deferred_next;
 
     /* services/ */
-    IdMap calls;            /* unanswered calls made by this session: the caller's id -> Call */
-    IdMap requests;         /* calls that this session works on: the broker's id -> Call */
-    struct Server *servers; /* utlist: one for each service that it serves */
+    struct Call *paid_calls; /* utlist: calls with copies that it pays for */
+    IdMap calls;             /* unanswered calls made by this session: the caller's id -> Call */
+    IdMap requests;          /* calls that this session works on: the broker's id -> Call */
+    struct Server *servers;  /* utlist: one for each service that it serves */
     /* queues/ */
     IdMap pulls; /* the worker's id -> Pull */
     /* topics/ */
@@ -71,6 +72,9 @@ void session_end(Session *session, const char *text);
  * or NULL. A session over max_session_bytes is cut. A session that is ending drops the message. */
 void session_send(Session *session, Lane lane, const Message *message, const void *block);
 
+/* The peer grants credit. The broker does not use more than WIRE_CREDIT_MAX. */
+void session_credit(Session *session, uint64_t bytes);
+
 /* Answers the message with this id; does nothing when id is 0. seq is OK's third field. */
 void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq);
 void session_error(Session *session, uint64_t id, const char *type, const char *format, ...)
@@ -82,6 +86,11 @@ void session_fault(Session *session, const char *format, ...) __attribute__((for
 /* Bytes that wait to be sent to the session. */
 static inline size_t session_waiting(const Session *session) {
     return outbox_bytes(&session->peer->out);
+}
+
+/* May n more bytes wait to be sent to the session, by its share of max_memory? */
+static inline bool session_may_get(const Session *session, size_t n) {
+    return account_allows_output(&session->peer->account, n);
 }
 
 /* A name from outside as printable text, for messages and logs. Static: four texts at a time. */

@@ -27,7 +27,7 @@ static int grow(Broker *broker, Backlog *backlog) {
     uint64_t more = (cap - backlog->cap) * sizeof(Waiting);
     Waiting *ring;
 
-    if (broker->stored_bytes + more > broker->limits.max_total_bytes)
+    if (!broker_may_store(broker, more))
         return -ENOSPC;
     ring = calloc(cap, sizeof(*ring));
     if (!ring)
@@ -38,12 +38,12 @@ static int grow(Broker *broker, Backlog *backlog) {
     backlog->ring = ring;
     backlog->cap = cap;
     backlog->first = 0;
-    broker->stored_bytes += more;
+    broker->budget.bytes[BUDGET_TOPICS] += more;
     return 0;
 }
 
 static void free_ring(Broker *broker, Backlog *backlog) {
-    broker->stored_bytes -= backlog->cap * sizeof(Waiting);
+    broker->budget.bytes[BUDGET_TOPICS] -= backlog->cap * sizeof(Waiting);
     free(backlog->ring);
     *backlog = (Backlog){0};
 }

@@ -40,7 +40,7 @@ static void asked_free(Asked *asked) {
     DL_DELETE(gather->asked, asked);
     DL_DELETE2(asked->session->asked, asked, session_prev, session_next);
     asked->session->n_asked--;
-    topics->broker->stored_bytes -= sizeof(*asked);
+    topics->broker->budget.bytes[BUDGET_TOPICS] -= sizeof(*asked);
     free(asked);
 }
 
@@ -50,7 +50,7 @@ static void gather_free(Gather *gather) {
     while (gather->asked)
         asked_free(gather->asked);
     timer_disarm(&broker->timers, &gather->window);
-    broker->stored_bytes -= sizeof(*gather);
+    broker->budget.bytes[BUDGET_TOPICS] -= sizeof(*gather);
     free(gather);
 }
 
@@ -94,7 +94,7 @@ bool gather_is_allowed(const Publication *publication, uint64_t n) {
     else if (session->gathers.n >= limits->max_calls)
         session_error(session, message->id, "ferry.Overloaded",
                       "%u questions of this session are open", limits->max_calls);
-    else if (broker->stored_bytes + bytes > limits->max_total_bytes)
+    else if (!broker_may_store(broker, bytes))
         session_error(session, message->id, "ferry.Full",
                       "the broker is full: max_total_bytes is reached");
     else
@@ -117,7 +117,7 @@ bool gather_begin(Publication *publication) {
     gather->session = session;
     gather->id = message->id;
     gather->asking = true;
-    broker->stored_bytes += sizeof(*gather);
+    broker->budget.bytes[BUDGET_TOPICS] += sizeof(*gather);
     timer_arm(&broker->timers, &gather->window, broker->now_ms + message->publish.window_ms,
               on_window);
     publication->gather = gather;
@@ -147,7 +147,7 @@ uint64_t gather_ask(Gather *gather, Subscription *subscription) {
     DL_APPEND(gather->asked, asked);
     DL_APPEND2(session->asked, asked, session_prev, session_next);
     session->n_asked++;
-    topics->broker->stored_bytes += sizeof(*asked);
+    topics->broker->budget.bytes[BUDGET_TOPICS] += sizeof(*asked);
     return asked->reply;
 }
 

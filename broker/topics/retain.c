@@ -153,8 +153,7 @@ int retain(Publication *publication, Topic *topic) {
     if (publication->message->body.len > 0) {
         if (!topic->retained && topics->n_retained >= broker->limits.max_names)
             return -ENOSPC;
-        if (broker->stored_bytes + shared_message_size_of(publication->message) >
-            broker->limits.max_total_bytes)
+        if (!broker_may_store(broker, shared_message_size_of(publication->message)))
             return -ENOSPC;
         shared = publication_hold(publication);
         if (!shared)

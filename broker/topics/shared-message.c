@@ -18,7 +18,7 @@ int shared_message_new(SharedMessage **ret, Broker *broker, const Message *messa
     size_t cap = (stored_message_cap(message, block, STORE_FIELDS) + 15) & ~(size_t)15;
     SharedMessage *shared;
 
-    if (broker->stored_bytes + shared_message_size_of(message) > broker->limits.max_total_bytes)
+    if (!broker_may_store(broker, shared_message_size_of(message)))
         return -ENOSPC;
     shared = malloc(sizeof(*shared) + cap);
     if (!shared)
@@ -28,7 +28,7 @@ int shared_message_new(SharedMessage **ret, Broker *broker, const Message *messa
         free(shared);
         return -ENOMEM;
     }
-    broker->stored_bytes += charge_of(shared);
+    broker->budget.bytes[BUDGET_TOPICS] += charge_of(shared);
     *ret = shared;
     return 0;
 }
@@ -47,7 +47,7 @@ bool shared_message_reuse(SharedMessage *shared, const Message *message, const v
 SharedMessage *shared_message_unref(Broker *broker, SharedMessage *shared) {
     if (!shared || --shared->owners > 0)
         return NULL;
-    broker->stored_bytes -= charge_of(shared);
+    broker->budget.bytes[BUDGET_TOPICS] -= charge_of(shared);
     stored_message_drop(&shared->stored);
     free(shared);
     return NULL;

@@ -3,7 +3,7 @@
 
 /*
  * A published message that the broker stores: as a retained value, for replay, in backlogs. All its
- * owners share one copy; its memory counts in broker->stored_bytes. The broker's thread only.
+ * owners share one copy; its memory counts in the broker's budget. The broker's thread only.
  */
 
 #include "broker/sessions/session.h"

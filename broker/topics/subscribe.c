@@ -115,7 +115,7 @@ static Subscription *subscription_free(Subscription *subscription) {
     backlog_not_slow(subscription);
     backlog_clear(subscription);
     timer_disarm(&topics->broker->timers, &subscription->forget);
-    topics->broker->stored_bytes -= cost_of(subscription);
+    topics->broker->budget.bytes[BUDGET_TOPICS] -= cost_of(subscription);
     client->n_starry -= pattern_is_starry(subscription->pattern->text, subscription->pattern->len);
     members_leave(subscription);
     if (hash_added(subscription))
@@ -139,7 +139,7 @@ static Subscription *subscription_new(Topics *topics, Session *session, const Me
         free(subscription);
         return NULL;
     }
-    topics->broker->stored_bytes += cost_of(subscription);
+    topics->broker->budget.bytes[BUDGET_TOPICS] += cost_of(subscription);
     DL_APPEND(client->subscriptions, subscription);
     client->n_subscriptions++;
     client->n_starry += pattern_is_starry(message->name.data, message->name.len);
@@ -346,8 +346,7 @@ static bool has_room_for(Topics *topics, Session *session, const Message *messag
             return false;
         }
     }
-    if (broker->stored_bytes + cost(message->name.len, wanted->group.len) >
-        broker->limits.max_total_bytes) {
+    if (!broker_may_store(broker, cost(message->name.len, wanted->group.len))) {
         session_error(session, message->id, "ferry.Full",
                       "the broker is full: max_total_bytes is reached");
         return false;

@@ -230,7 +230,8 @@ static inline bool session_has_room(const Session *session) {
     const Outbox *out = &session->peer->out;
     int64_t waiting = (int64_t)outbox_bytes(out);
 
-    return waiting < out->credit && waiting < WIRE_CREDIT;
+    return waiting < out->credit && waiting < WIRE_CREDIT &&
+           (waiting < WIRE_INLINE_MAX || session_may_get(session, 0));
 }
 
 /* The message, number seq of this subscription, has to wait, or is dropped. */

@@ -49,7 +49,7 @@ void connection_close(Connection *connection) {
     }
     connection->last_sending = NULL;
     connection->n_sending = 0;
-    connection->sending_at = connection->sending_bytes = 0;
+    connection->sending_at = connection->sending_bytes = connection->sending_memory = 0;
 }
 
 /* ---- in ---- */
@@ -177,6 +177,7 @@ static void append(Connection *connection, Chunk *chunk) {
         connection->sending = chunk;
     connection->last_sending = chunk;
     connection->sending_bytes += chunk->frame_len;
+    connection->sending_memory += chunk_memory(chunk);
     connection->n_sending++;
 }
 
@@ -232,6 +233,7 @@ static void wrote(Connection *connection, size_t n) {
         connection->n_sending--;
         if (!chunk->next)
             connection->last_sending = NULL;
+        connection->sending_memory -= chunk_memory(chunk);
         chunk_free(chunk);
     }
 }
@@ -250,6 +252,7 @@ static void shrink(Connection *connection) {
         if (!fit)
             continue;
         fit->next = chunk->next;
+        connection->sending_memory -= chunk_memory(chunk) - chunk_memory(fit);
         chunk_free(chunk);
         *link = last = fit;
     }

@@ -37,6 +37,7 @@ typedef struct Connection {
     /* Frames that are being sent, the first of them from sending_at on. */
     Chunk *sending, *last_sending;
     size_t sending_at, sending_bytes;
+    size_t sending_memory; /* of these frames */
     unsigned n_sending;
     /* Signs of life. */
     uint64_t alive_ms;  /* the last one */
@@ -85,7 +86,7 @@ static inline bool connection_has_output(const Connection *connection) {
 bool connection_look(Connection *connection, uint64_t now_ms);
 uint64_t connection_next_look(const Connection *connection);
 
-/* Memory of the connection: bytes that were read and not handled, and bytes that are being sent. */
-static inline size_t connection_bytes(const Connection *connection) {
-    return (connection->block ? connection->cap : 0) + connection->sending_bytes;
+/* Memory of bytes that were read and not handled. */
+static inline size_t connection_input_memory(const Connection *connection) {
+    return connection->block ? connection->cap : 0;
 }

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "base/buffer.h"
+#include "base/block.h"
 
 struct InTransfer {
     InTransfer *next;
@@ -17,14 +17,22 @@ struct InTransfer {
 
 static void count(Inbox *inbox, size_t len) {
     inbox->transfer_bytes += len;
-    if (inbox->total)
-        inbox->total->bytes += len;
+    if (inbox->account)
+        account_charge(inbox->account, BUDGET_TRANSFERS, len);
 }
 
 static void discount(Inbox *inbox, size_t len) {
     inbox->transfer_bytes -= len;
-    if (inbox->total)
-        inbox->total->bytes -= len;
+    if (inbox->account)
+        account_refund(inbox->account, BUDGET_TRANSFERS, len);
+}
+
+static bool has_room(const Inbox *inbox, size_t len) {
+    const Budget *budget = inbox->account ? inbox->account->budget : NULL;
+
+    return !budget || ((budget->max_transfers == 0 ||
+                        budget->bytes[BUDGET_TRANSFERS] + len <= budget->max_transfers) &&
+                       account_allows(inbox->account, len));
 }
 
 int inbox_charge(Inbox *inbox, size_t len) {
@@ -58,7 +66,7 @@ static InTransfer **find(Inbox *inbox, uint64_t id) {
 }
 
 static int give_up(Inbox *inbox, InTransfer *transfer, int why) {
-    discount(inbox, transfer->len);
+    discount(inbox, transfer->cap);
     ferry_free(transfer->block);
     transfer->block = NULL;
     transfer->len = transfer->cap = 0;
@@ -66,18 +74,25 @@ static int give_up(Inbox *inbox, InTransfer *transfer, int why) {
     return why;
 }
 
+/* The memory of a transfer doubles, but never exceeds max_body. The first part decides where it
+ * begins: a small part costs little. */
 static int grow(Inbox *inbox, InTransfer *transfer, size_t len) {
-    size_t cap = transfer->cap ? transfer->cap * 2 : 4 * (size_t)WIRE_PART;
+    size_t cap = transfer->cap * 2;
     uint8_t *block;
 
     cap = cap < len ? len : cap;
     cap = cap > inbox->max_body ? inbox->max_body : cap;
-    block = ferry_alloc(cap);
+    if (!has_room(inbox, cap - transfer->cap))
+        cap = len;
+    /* 64 transfers of max_body each would be 4 GiB that one peer can make us hold. */
+    if (inbox->transfer_bytes + cap - transfer->cap > INBOX_BODIES_MAX * inbox->max_body)
+        return -EMSGSIZE;
+    if (!has_room(inbox, cap - transfer->cap))
+        return -ENOBUFS;
+    block = block_resize(transfer->block, cap);
     if (!block)
         return -ENOMEM;
-    if (transfer->len > 0)
-        memcpy(block, transfer->block, transfer->len);
-    ferry_free(transfer->block);
+    count(inbox, cap - transfer->cap);
     transfer->block = block;
     transfer->cap = cap;
     return 0;
@@ -86,6 +101,7 @@ static int grow(Inbox *inbox, InTransfer *transfer, size_t len) {
 int inbox_part(Inbox *inbox, const Message *part) {
     InTransfer **link = find(inbox, part->part.transfer), *transfer = *link;
     size_t len;
+    int r;
 
     if (!transfer) {
         /* Number 0 can be named by no message: it would stay for ever. */
@@ -102,19 +118,24 @@ int inbox_part(Inbox *inbox, const Message *part) {
     if (transfer->refused)
         return 0;
     len = transfer->len + part->body.len;
-    /* 64 transfers of max_body each would be 4 GiB that one peer can make us hold. */
-    if (len > inbox->max_body ||
-        inbox->transfer_bytes + part->body.len > INBOX_BODIES_MAX * inbox->max_body)
+    if (len > inbox->max_body)
         return give_up(inbox, transfer, -EMSGSIZE);
-    if (inbox->total && inbox->total->bytes + part->body.len > inbox->total->max)
-        return give_up(inbox, transfer, -ENOBUFS);
-    if (len > transfer->cap && grow(inbox, transfer, len) < 0)
-        return give_up(inbox, transfer, -ENOMEM);
+    r = len > transfer->cap ? grow(inbox, transfer, len) : 0;
+    if (r < 0)
+        return give_up(inbox, transfer, r);
     if (part->body.len > 0)
         memcpy(transfer->block + transfer->len, part->body.data, part->body.len);
     transfer->len = len;
-    count(inbox, part->body.len);
     return 0;
+}
+
+/* The body may be kept for long: it must not keep memory that it does not fill. */
+static const void *trimmed(const InTransfer *transfer) {
+    void *smaller = NULL;
+
+    if (transfer->block && transfer->len < transfer->cap)
+        smaller = block_resize(transfer->block, transfer->len);
+    return smaller ? smaller : transfer->block;
 }
 
 int inbox_body(Inbox *inbox, Message *message, const void **ret_block) {
@@ -131,9 +152,9 @@ int inbox_body(Inbox *inbox, Message *message, const void **ret_block) {
     refused = transfer->refused;
     message->body_transfer = 0;
     message->passed = (Span){NULL, 0};
-    message->body = span_of(transfer->block, transfer->len);
-    *ret_block = transfer->block;
-    discount(inbox, transfer->len);
+    discount(inbox, transfer->cap);
+    *ret_block = trimmed(transfer);
+    message->body = span_of(*ret_block, transfer->len);
     inbox->n_transfers--;
     *link = transfer->next;
     free(transfer);
@@ -149,5 +170,5 @@ void inbox_clear(Inbox *inbox) {
         free(inbox->transfers);
         inbox->transfers = next;
     }
-    *inbox = (Inbox){.max_body = inbox->max_body, .total = inbox->total};
+    *inbox = (Inbox){.max_body = inbox->max_body, .account = inbox->account};
 }

@@ -8,24 +8,20 @@
 
 #include <ferry/base.h>
 
+#include "rpc/link/budget.h"
 #include "rpc/wire/message.h"
 
 typedef struct InTransfer InTransfer;
-
-/* The limit that all inboxes of a broker share. */
-typedef struct InboxTotal {
-    uint64_t bytes, max;
-} InboxTotal;
 
 typedef struct Inbox {
     int64_t granted; /* bytes that the peer may still send */
     size_t charged;  /* bytes of the batch that is being handled */
     size_t handled;  /* bytes handled since the last CREDIT */
     InTransfer *transfers;
-    size_t transfer_bytes; /* received bytes of unfinished transfers */
+    size_t transfer_bytes; /* memory of unfinished transfers */
     size_t n_transfers;
-    size_t max_body;   /* bytes of one body: set before use */
-    InboxTotal *total; /* set before use too; NULL: no limit */
+    size_t max_body;  /* bytes of one body: set before use */
+    Account *account; /* the transfers are charged to it: set before use; NULL: to no account */
 } Inbox;
 
 enum {
@@ -42,7 +38,8 @@ uint64_t inbox_handled(Inbox *inbox);
 
 /* Accepts a PART. -EPROTO: too many transfers at once, number 0, or no memory to remember it: the
  * session must end. -EMSGSIZE: larger than max_body, or too large together with the peer's other
- * transfers; -ENOBUFS: too large together with the transfers of all peers; -ENOMEM. After the last
+ * transfers; -ENOBUFS: too large together with what
+ * other peers make this process hold; -ENOMEM. After the last
  * three errors the transfer is remembered as refused. */
 int inbox_part(Inbox *inbox, const Message *part);
 

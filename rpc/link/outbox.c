@@ -92,6 +92,7 @@ void chunk_free(Chunk *chunk) {
 static void append(Outbox *outbox, Lane lane, Chunk *chunk) {
     Chunk *tail = outbox->lanes[lane].last;
 
+    outbox->held += chunk_memory(chunk);
     chunk->lane = (uint8_t)lane;
     if (tail)
         tail->next = chunk;
@@ -121,6 +122,10 @@ static Chunk *tail_for(Outbox *outbox, Lane lane, size_t size) {
     chunk->large = large;
     append(outbox, lane, chunk);
     return chunk;
+}
+
+static size_t memory_of(const Transfer *transfer) {
+    return sizeof(*transfer) + transfer->len + transfer->body.len;
 }
 
 static void transfer_free(Transfer *transfer) {
@@ -173,6 +178,7 @@ static int put_large(Outbox *outbox, Lane lane, const Message *message, const vo
     }
     outbox->last_transfer_id++;
     outbox->transfer_bytes += transfer->body.len;
+    outbox->held += memory_of(transfer);
     transfer = NULL;
     return 0;
 }
@@ -202,6 +208,7 @@ static Chunk *take_from(Outbox *outbox, Lane lane) {
     if (!chunk->next)
         outbox->lanes[lane].last = NULL;
     outbox->lanes[lane].bytes -= chunk->len - WIRE_HEAD;
+    outbox->held -= chunk_memory(chunk);
     chunk->next = NULL;
     if (lane != LANE_CONTROL)
         outbox->credit -= chunk->len;
@@ -249,6 +256,7 @@ static Chunk *take_call_part(Outbox *outbox) {
         outbox->transfers = transfer->next;
         if (!transfer->next)
             outbox->last_transfer = NULL;
+        outbox->held -= memory_of(transfer);
         transfer_free(transfer);
         return chunk;
     }
@@ -275,6 +283,7 @@ static Chunk *take_bulk(Outbox *outbox) {
         return NULL;
     chunk->lane = LANE_BULK;
     if (is_done(first->transfer)) {
+        outbox->held -= memory_of(first->transfer) + chunk_memory(first);
         transfer_free(first->transfer);
         outbox->lanes[LANE_BULK].first = first->next;
         if (!first->next)

@@ -46,6 +46,7 @@ typedef struct Outbox {
     Transfer *transfers, *last_transfer; /* large bodies of the calls lane */
     uint64_t last_transfer_id;
     size_t transfer_bytes; /* unsent bytes of large bodies */
+    size_t held;           /* memory of all that waits */
     int64_t credit;        /* bytes that the peer accepts; one batch may take it below zero */
     bool part_turn;        /* bulk and the large bodies of calls take turns */
 } Outbox;
@@ -74,6 +75,11 @@ Chunk *outbox_take(Outbox *outbox);
 void outbox_clear(Outbox *outbox);
 
 Chunk *chunk_new(size_t cap);
+
+static inline size_t chunk_memory(const Chunk *chunk) {
+    return sizeof(*chunk) + chunk->cap;
+}
+
 /* A chunk of exactly these bytes, which already are a frame. NULL: out of memory. */
 Chunk *chunk_of_frame(const uint8_t *frame, size_t len);
 

@@ -37,9 +37,13 @@ static FakePeer *fake_of(Peer *peer) {
 /* ---- the hub's side ---- */
 
 int peer_put(Peer *peer, Lane lane, const Message *message, const void *block) {
+    int r;
+
     if (peer->gone || (peer->closing && lane != LANE_CONTROL))
         return 0;
-    return outbox_put(&peer->out, lane, message, block);
+    r = outbox_put(&peer->out, lane, message, block);
+    peer_weigh(peer);
+    return r;
 }
 
 void peer_touch(Peer *peer) {
@@ -83,6 +87,7 @@ static void fake_peer_free(FakePeer *fake) {
     chunk_free(fake->reading);
     outbox_clear(&fake->peer->out);
     inbox_clear(&fake->peer->in);
+    peer_weigh(fake->peer);
     free(fake->peer);
     free(fake);
 }
@@ -105,6 +110,8 @@ Peer *fake_peer_new(Broker *broker) {
         abort();
     fake->peer->connection.fd = -1;
     fake->peer->in.granted = WIRE_CREDIT;
+    fake->peer->account.budget = &broker->budget;
+    fake->peer->in.account = &fake->peer->account;
     fake->peer->in.max_body = broker->limits.max_body;
     DL_APPEND(peers, fake);
     return fake->peer;
@@ -173,6 +180,7 @@ const Message *fake_next(Peer *peer) {
 
         if (!fake->reading) {
             fake->reading = outbox_take(&peer->out);
+            peer_weigh(peer);
             if (!fake->reading)
                 return NULL;
             /* The output for a client must be a valid batch. */

@@ -55,6 +55,7 @@ static const Column session_columns[] = {
     {"CALLS", "calls", COLUMN_NUMBER},
     {"REQUESTS", "requests", COLUMN_NUMBER},
     {"WAITING", "waiting", COLUMN_BYTES},
+    {"MEMORY", "memory", COLUMN_BYTES},
     {"IN", "in", COLUMN_NUMBER},
     {"OUT", "out", COLUMN_NUMBER},
     {"DROPPED", "dropped", COLUMN_ERRORS},

@@ -16,7 +16,7 @@
 #include "rpc/link/socket.h"
 #include "rpc/link/spin.h"
 
-enum { LISTENERS_MAX = 16, EVENTS_MAX = 64, ACCEPTS_PER_TURN = 16 };
+enum { LISTENERS_MAX = 16, EVENTS_MAX = 64, ACCEPTS_PER_TURN = 16, PAUSE_LOOK_MS = 10 };
 
 /* The data of an epoll event: a peer's address, or one of these numbers. */
 enum { EVENT_OWN_FD = 0, EVENT_LISTENER = 1, EVENT_NUMBERS = EVENT_LISTENER + LISTENERS_MAX };
@@ -46,7 +46,8 @@ struct Hub {
     Origin *origins;       /* uthash: the addresses that connections come from */
     bool pauses_accepting; /* the process has no free descriptor */
     ReadBuffer buffer;
-    InboxTotal transfers;
+    Budget no_budget; /* without limits */
+    Peer *paused;     /* utlist: peers that are not read from, the longest waiting first */
     struct epoll_event events[EVENTS_MAX];
     int n_events, at_event;
     Peer *reading; /* its input may contain another batch */
@@ -107,3 +108,7 @@ bool hub_bury(Hub *hub);
 void hub_begin_looking(Hub *hub);
 /* Makes epoll watch for the events that this peer waits for. */
 void peer_watch(Peer *peer);
+/* True: the peer has used up its share of the budget, and is not read from for a while. */
+bool peer_must_wait(Peer *peer);
+/* Reads again from peers that are in their share again. */
+void hub_resume_some(Hub *hub);

@@ -17,7 +17,11 @@ size_t hub_n_connections(const Hub *hub) {
 /* ---- waiting ---- */
 
 uint64_t hub_next_ms(const Hub *hub) {
-    return hub->gone || hub->touched ? 0 : timers_next(&hub->timers);
+    uint64_t next = timers_next(&hub->timers), resume = hub->now_ms + PAUSE_LOOK_MS;
+
+    if (hub->gone || hub->touched)
+        return 0;
+    return hub->paused && resume < next ? resume : next;
 }
 
 static void poll_events(Hub *hub, int timeout_ms) {
@@ -81,8 +85,11 @@ static void ended(Peer *peer, int r) {
 }
 
 static void read_peer(Peer *peer) {
-    int r = connection_read(&peer->connection, peer->hub->now_ms);
+    int r;
 
+    if (peer_must_wait(peer))
+        return;
+    r = connection_read(&peer->connection, peer->hub->now_ms);
     if (r < 0) {
         ended(peer, r);
     } else if (r > 0) {
@@ -119,7 +126,7 @@ static int next_batch(Hub *hub, Peer *peer, Span *ret_batch) {
             return 0;
         if (peer->stage == STAGE_SILENT)
             peer_enter(peer, STAGE_HEARD);
-        peer->connection.trusted = peer->session != NULL;
+        peer->connection.trusted = peer->session && account_allows(&peer->account, WIRE_BATCH_MAX);
         return 1;
     case ZMTP_EVENT_READY:
         if (peer->stage == STAGE_GREETING)
@@ -138,6 +145,7 @@ static int next_batch(Hub *hub, Peer *peer, Span *ret_batch) {
     default:
         hub->reading = NULL;
     }
+    peer_weigh(peer);
     if (zmtp_has_output(&peer->connection.zmtp))
         peer_touch(peer);
     return 0;
@@ -175,6 +183,7 @@ static void flush_peer(Peer *peer) {
     if (peer->is_full)
         return;
     r = connection_send(&peer->connection, &peer->out);
+    peer_weigh(peer);
     if (r < 0 && r != -EAGAIN) {
         peer_mark_gone(peer);
         return;
@@ -189,6 +198,7 @@ void hub_flush(Hub *hub) {
     settle(hub);
     hub->now_ms = clock_ms();
     timers_run(&hub->timers, hub->now_ms, NULL);
+    hub_resume_some(hub);
     do {
         while ((peer = hub->touched))
             flush_peer(peer);

@@ -18,8 +18,10 @@ typedef struct Origin Origin;
 
 enum {
     CONNECTION_ADDRESS_MAX = 64,
-    GREETING_MS = 5000, /* from accepting a connection to the end of its handshake */
-    HELLO_MS = 6000,    /* from the end of the handshake to the first message */
+    GREETING_MS = 5000,       /* from accepting a connection to the end of its handshake */
+    HELLO_MS = 6000,          /* from the end of the handshake to the first message */
+    HUB_PAUSE_MAX_MS = 30000, /* how long a peer that holds more than its share is not read from,
+                                 before it is cut */
 };
 
 /* One connection, from accept() to its end; the hub frees it. */
@@ -42,14 +44,19 @@ typedef struct Peer {
     uid_t uid;
     bool has_uid;
     bool touched, was_heard, closing, gone;
-    bool is_full, watches_room; /* its socket is full; epoll reports when it has room */
+    Account account;
+    size_t input; /* memory of its connection's input, as the account has it */
+    bool is_full; /* its socket is full */
+    bool paused;  /* it is not read from: it holds more than its share */
+    uint64_t paused_ms;
+    struct Peer *paused_prev, *paused_next; /* of hub->paused */
+    uint32_t watched;                       /* the events that epoll reports */
     bool has_more; /* the broker has not handled all its messages yet: on_gone waits for that */
 } Peer;
 
 typedef struct HubOptions {
     size_t max_body;
-    /* Bytes of large bodies in transfer, of all peers together; 0: no limit. */
-    uint64_t max_transfer_bytes;
+    Budget *budget; /* what peers make the process hold is counted there; NULL: no limits */
     unsigned max_connections; /* 0: the descriptor limit, less 64 in reserve */
     unsigned max_per_address; /* connections of one IPv4 address or IPv6 /64 network; 0: no limit */
     unsigned ipc_mode;        /* permissions of socket files; 0: as the umask says */
@@ -85,6 +92,20 @@ int peer_put(Peer *peer, Lane lane, const Message *message, const void *block);
 /* The batch that was charged to peer->in is handled: its credit is granted again. hub_receive()
  * does this for the last batch that it lent. */
 void peer_handled(Peer *peer);
+
+/* Counts the memory of the peer's input and output as it is now. The hub does so itself at the end
+ * of each step. */
+static inline void peer_weigh(Peer *peer) {
+    Account *account = &peer->account;
+    size_t input = connection_input_memory(&peer->connection);
+    size_t output = peer->connection.sending_memory + peer->out.held;
+
+    account->budget->bytes[BUDGET_INPUT] += input - peer->input;
+    account->held += input - peer->input;
+    peer->input = input;
+    account->budget->bytes[BUDGET_OUTPUT] += output - account->output;
+    account->output = output;
+}
 
 /* Marks the peer for hub_flush(); needed only after CREDIT arrived. */
 void peer_touch(Peer *peer);

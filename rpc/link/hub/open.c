@@ -37,7 +37,8 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
     hub->options = *options;
     hub->own_fd = -1;
     hub->max_connections = connection_limit(options);
-    hub->transfers.max = options->max_transfer_bytes ? options->max_transfer_bytes : UINT64_MAX;
+    if (!options->budget)
+        hub->options.budget = &hub->no_budget;
     hub->spin.limit_us = options->spin_us;
     hub->now_ms = clock_ms();
     timers_init(&hub->timers, hub->now_ms);

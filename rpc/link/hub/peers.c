@@ -11,6 +11,7 @@
 enum {
     LOOK_EACH_MS = 250,
     LOOKS_MAX = 4096, /* peers in one look */
+    RESUMES_MAX = 64, /* paused peers that are looked at in one turn */
     CLOSE_MS = 50,    /* time for the other end to close first: libzmq drops data that arrived just
                          before an end */
     LINGER_MS = 250,  /* time for it to close too, after we have closed */
@@ -47,8 +48,11 @@ void peer_new(Hub *hub, int fd, const SocketAddress *address, Origin *origin) {
     connection_open(&peer->connection, fd, true, &hub->buffer, hub->now_ms);
     peer->hub = hub;
     peer->origin = origin;
+    peer->watched = EPOLLIN;
     peer->in.max_body = hub->options.max_body;
-    peer->in.total = &hub->transfers;
+    peer->account.budget = hub->options.budget;
+    peer->in.account = &peer->account;
+    peer->account.budget->bytes[BUDGET_CONNECTIONS] += sizeof(*peer);
     peer->in.granted = WIRE_CREDIT;
     peer->since_ms = hub->now_ms;
     memcpy(&peer->address, address, sizeof(peer->address));
@@ -70,17 +74,18 @@ void peer_free(Peer *peer) {
     DL_DELETE2(hub->stages[peer->stage], peer, place_prev, place_next);
     outbox_clear(&peer->out);
     inbox_clear(&peer->in);
+    peer_weigh(peer);
+    peer->account.budget->bytes[BUDGET_CONNECTIONS] -= sizeof(*peer);
     free(peer);
 }
 
 void peer_watch(Peer *peer) {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
+    struct epoll_event event = {.data.ptr = peer};
 
-    if (peer->is_full == peer->watches_room || peer->gone)
+    event.events = (peer->paused ? 0 : EPOLLIN) | (peer->is_full ? EPOLLOUT : 0);
+    if (event.events == peer->watched || peer->gone)
         return;
-    peer->watches_room = peer->is_full;
-    if (peer->is_full)
-        event.events |= EPOLLOUT;
+    peer->watched = event.events;
     epoll_ctl(peer->hub->epoll_fd, EPOLL_CTL_MOD, peer->connection.fd, &event);
 }
 
@@ -94,6 +99,61 @@ const char *peer_address(const Peer *peer, char to[CONNECTION_ADDRESS_MAX]) {
         snprintf(to, CONNECTION_ADDRESS_MAX, "%.*s", CONNECTION_ADDRESS_MAX - 1, text);
     }
     return to;
+}
+
+static void tell(const Peer *peer, const char *problem, bool is_harmless) {
+    const HubOptions *options = &peer->hub->options;
+    char address[CONNECTION_ADDRESS_MAX];
+
+    if (options->on_refused)
+        options->on_refused(problem, is_harmless, peer_address(peer, address), options->ctx);
+}
+
+void peer_cut(Peer *peer, const char *problem) {
+    tell(peer, problem, false);
+    peer_mark_gone(peer);
+}
+
+/* ---- pauses ---- */
+
+static void end_pause(Peer *peer) {
+    if (!peer->paused)
+        return;
+    peer->paused = false;
+    DL_DELETE2(peer->hub->paused, peer, paused_prev, paused_next);
+}
+
+bool peer_must_wait(Peer *peer) {
+    Hub *hub = peer->hub;
+
+    if (peer->paused)
+        return true;
+    if (!account_is_used_up(&peer->account))
+        return false;
+    peer->paused = true;
+    peer->paused_ms = hub->now_ms;
+    DL_APPEND2(hub->paused, peer, paused_prev, paused_next);
+    peer_watch(peer);
+    return true;
+}
+
+void hub_resume_some(Hub *hub) {
+    Peer *peer = hub->paused;
+
+    for (int n = 0; n < RESUMES_MAX && peer; n++) {
+        Peer *next = peer->paused_next;
+
+        if (!account_is_used_up(&peer->account)) {
+            end_pause(peer);
+            peer_watch(peer);
+        } else if (hub->now_ms >= peer->paused_ms + HUB_PAUSE_MAX_MS) {
+            peer_cut(peer, "it held more than its share of the broker's memory for too long");
+        } else {
+            DL_DELETE2(hub->paused, peer, paused_prev, paused_next);
+            DL_APPEND2(hub->paused, peer, paused_prev, paused_next);
+        }
+        peer = next;
+    }
 }
 
 /* ---- out ---- */
@@ -112,6 +172,7 @@ int peer_put(Peer *peer, Lane lane, const Message *message, const void *block) {
     if (peer->gone || (peer->closing && lane != LANE_CONTROL))
         return 0;
     r = outbox_put(&peer->out, lane, message, block);
+    peer_weigh(peer);
     if (r == 0)
         peer_touch(peer);
     return r;
@@ -141,7 +202,9 @@ void peer_mark_gone(Peer *peer) {
     for (int i = hub->at_event; i < hub->n_events; i++)
         if (hub->events[i].data.ptr == peer)
             hub->events[i].events = 0;
+    end_pause(peer);
     connection_close(&peer->connection);
+    peer_weigh(peer);
     place_leave(hub, peer->origin);
     peer->origin = NULL;
     hub->n_heard -= peer->was_heard;
@@ -174,19 +237,6 @@ void peer_close(Peer *peer) {
     peer_enter(peer, STAGE_LEAVING);
     peer_touch(peer);
     timer_arm(&peer->hub->timers, &peer->close, peer->hub->now_ms + CLOSE_MS, on_close);
-}
-
-static void tell(const Peer *peer, const char *problem, bool is_harmless) {
-    const HubOptions *options = &peer->hub->options;
-    char address[CONNECTION_ADDRESS_MAX];
-
-    if (options->on_refused)
-        options->on_refused(problem, is_harmless, peer_address(peer, address), options->ctx);
-}
-
-void peer_cut(Peer *peer, const char *problem) {
-    tell(peer, problem, false);
-    peer_mark_gone(peer);
 }
 
 void peer_refuse_it(Peer *peer, const char *problem) {
@@ -226,6 +276,13 @@ static void cut_late_ones(Hub *hub, Stage stage, uint64_t longest_ms, const char
     }
 }
 
+/* A peer that is not read from cannot be heard: the kernel watches its connection. It gets a PING
+ * now and then, so that it does not take the broker for dead. */
+static void stay_with(Peer *peer) {
+    zmtp_ping(&peer->connection.zmtp);
+    peer->connection.alive_ms = peer->hub->now_ms;
+}
+
 static void look_for_silence(Hub *hub) {
     Peer *peer = hub->stages[STAGE_HEARD], *next;
 
@@ -233,7 +290,9 @@ static void look_for_silence(Hub *hub) {
         next = peer->place_next;
         if (hub->now_ms < peer->connection.alive_ms + CONNECTION_PING_AFTER_MS)
             return;
-        if (!connection_look(&peer->connection, hub->now_ms)) {
+        if (peer->paused) {
+            stay_with(peer);
+        } else if (!connection_look(&peer->connection, hub->now_ms)) {
             peer_mark_gone(peer);
             continue;
         }

@@ -92,6 +92,7 @@ Session *fake_connect(Broker *broker, uint8_t byte) {
     session->broker = broker;
     session->peer = must_calloc(sizeof(Peer));
     session->peer->session = session;
+    session->peer->account.budget = &broker->budget;
     session->client = client_of(broker, byte);
     session->client->session = session;
     session->number = ++broker->last_session_number;

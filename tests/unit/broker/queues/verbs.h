@@ -24,7 +24,7 @@ static inline void setup(void) {
 static inline void teardown(void) {
     broker.admin = admin_free(broker.admin);
     queues = queues_free(queues);
-    CU_ASSERT_EQUAL(broker.stored_bytes, 0);
+    CU_ASSERT_EQUAL(broker_stored(&broker), 0);
     CU_ASSERT_EQUAL(broker.timers.n, 0);
     fake_broker_deinit(&broker);
 }

@@ -46,7 +46,7 @@ static inline void fixture_deinit(TopicFixture *f) {
         topics_client_gone(f->topics, client);
     f->topics = topics_free(f->topics);
     /* All counted bytes have been given back. */
-    CU_ASSERT_EQUAL(f->broker.stored_bytes, 0);
+    CU_ASSERT_EQUAL(broker_stored(&f->broker), 0);
     CU_ASSERT_EQUAL(f->broker.timers.n, 0);
     fake_broker_deinit(&f->broker);
 }

@@ -150,7 +150,7 @@ static void a_stopped_subscriber_costs_no_more_than_its_backlog(void) {
     subscribe(&f, a, 1, "t");
     subscribe(&f, b, 1, "t");
     fake_drop(a);
-    before = f.broker.stored_bytes;
+    before = broker_stored(&f.broker);
     memset(body, 'x', 1000);
     body[1000] = '\0';
     block(a);
@@ -160,8 +160,8 @@ static void a_stopped_subscriber_costs_no_more_than_its_backlog(void) {
         topics_turn_end(f.topics);
     }
     /* The default, and what is kept for replay. */
-    CU_ASSERT_TRUE(f.broker.stored_bytes - before <= (4u << 20) + TOPIC_KEEP_BYTES);
-    CU_ASSERT_TRUE(f.broker.stored_bytes - before > 3u << 20);
+    CU_ASSERT_TRUE(broker_stored(&f.broker) - before <= (4u << 20) + TOPIC_KEEP_BYTES);
+    CU_ASSERT_TRUE(broker_stored(&f.broker) - before > 3u << 20);
     CU_ASSERT_TRUE(gets_nothing(a));
     /* It wakes up and gets everything. */
     unblock(a);
@@ -177,7 +177,7 @@ static void a_stopped_subscriber_costs_no_more_than_its_backlog(void) {
     }
     CU_ASSERT_EQUAL(n + gap, 20000);
     CU_ASSERT_TRUE(gap > 0);
-    CU_ASSERT_TRUE(f.broker.stored_bytes - before <= TOPIC_KEEP_BYTES + 4096);
+    CU_ASSERT_TRUE(broker_stored(&f.broker) - before <= TOPIC_KEEP_BYTES + 4096);
     fixture_deinit(&f);
 }
 
@@ -197,10 +197,10 @@ static void many_stopped_subscribers_share_what_waits(void) {
         subscribe(&f, slow[i], 1, "t");
         block(slow[i]);
     }
-    before = f.broker.stored_bytes;
+    before = broker_stored(&f.broker);
     for (int i = 0; i < 1000; i++)
         publish(&f, b, "t", body);
-    CU_ASSERT_TRUE(f.broker.stored_bytes - before < 1200 * 1000 + N * 1024 * sizeof(Waiting));
+    CU_ASSERT_TRUE(broker_stored(&f.broker) - before < 1200 * 1000 + N * 1024 * sizeof(Waiting));
     for (int i = 0; i < N; i++)
         unblock(slow[i]);
     topics_turn_end(f.topics);
@@ -214,11 +214,11 @@ static void the_total_bounds_all_backlogs_together(void) {
     Session *a;
 
     start(&f, &a, "drop-newest", 1000000);
-    f.broker.limits.max_total_bytes = f.broker.stored_bytes + 10 * message_cost();
+    f.broker.limits.max_total_bytes = broker_stored(&f.broker) + 10 * message_cost();
     for (int i = 0; i < 100; i++)
         publish(&f, a, "t", "1");
     CU_ASSERT_TRUE(a->n_dropped > 80);
-    CU_ASSERT_TRUE(f.broker.stored_bytes <= f.broker.limits.max_total_bytes + 64);
+    CU_ASSERT_TRUE(broker_stored(&f.broker) <= f.broker.limits.max_total_bytes + 64);
     unblock(a);
     topics_turn_end(f.topics);
     CU_ASSERT_TRUE(fake_n_sent(a) > 1);

@@ -249,7 +249,7 @@ static void bad_questions_are_refused(void) {
     ask(&s.f, s.asker, 4, "ask.x", 60000);
     CU_ASSERT_TRUE(gets_error(s.asker, 4, "ferry.Overloaded"));
     s.f.broker.limits.max_calls = 10;
-    s.f.broker.limits.max_total_bytes = s.f.broker.stored_bytes;
+    s.f.broker.limits.max_total_bytes = broker_stored(&s.f.broker);
     ask(&s.f, s.asker, 4, "ask.x", 60000);
     CU_ASSERT_TRUE(gets_error(s.asker, 4, "ferry.Full"));
     s.f.broker.draining = true;

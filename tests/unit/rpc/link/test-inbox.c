@@ -96,8 +96,10 @@ static void one_peer_cannot_have_gigabytes_held(void) {
 }
 
 static void all_peers_together_have_a_limit_too(void) {
-    InboxTotal total = {.max = 250};
-    Inbox one = {.max_body = 100, .total = &total}, two = {.max_body = 100, .total = &total};
+    Budget budget = {.max_transfers = 250};
+    Account accounts[2] = {{.budget = &budget}, {.budget = &budget}};
+    Inbox one = {.max_body = 100, .account = &accounts[0]};
+    Inbox two = {.max_body = 100, .account = &accounts[1]};
     uint8_t data[100] = {0};
     Message message;
     const void *block;
@@ -106,18 +108,65 @@ static void all_peers_together_have_a_limit_too(void) {
     CU_ASSERT_EQUAL(part(&one, 2, data, 100), 0);
     CU_ASSERT_EQUAL(part(&two, 1, data, 50), 0);
     CU_ASSERT_EQUAL(part(&two, 1, data, 1), -ENOBUFS);
-    CU_ASSERT_EQUAL(total.bytes, 200); /* the refused one is held no more */
+    CU_ASSERT_EQUAL(budget.bytes[BUDGET_TRANSFERS], 200); /* the refused one is held no more */
     CU_ASSERT_EQUAL(body(&two, 1, &message, &block), -ENOBUFS);
     CU_ASSERT_PTR_NULL(block);
     CU_ASSERT_EQUAL(body(&one, 1, &message, &block), 0);
-    CU_ASSERT_EQUAL(total.bytes, 100);
+    CU_ASSERT_EQUAL(budget.bytes[BUDGET_TRANSFERS], 100);
     ferry_free(block);
     CU_ASSERT_EQUAL(part(&two, 2, data, 100), 0);
+    CU_ASSERT_EQUAL(accounts[1].held, 100);
     inbox_clear(&one);
-    CU_ASSERT_EQUAL(total.bytes, 100);
+    CU_ASSERT_EQUAL(budget.bytes[BUDGET_TRANSFERS], 100);
     inbox_clear(&two);
-    CU_ASSERT_EQUAL(total.bytes, 0);
-    CU_ASSERT_PTR_EQUAL(two.total, &total);
+    CU_ASSERT_EQUAL(budget.bytes[BUDGET_TRANSFERS], 0);
+    CU_ASSERT_EQUAL(accounts[0].held + accounts[1].held, 0);
+    CU_ASSERT_PTR_EQUAL(two.account, &accounts[1]);
+}
+
+/* A transfer's memory doubles while it grows: what is counted is this memory, not its bytes. */
+static void the_memory_of_a_transfer_is_counted(void) {
+    enum { BODY = 1 << 20, N = BODY / WIRE_PART - 3 };
+    static uint8_t data[WIRE_PART];
+    Budget budget = {.max = 8 * BODY};
+    Account account = {.budget = &budget};
+    Inbox inbox = {.max_body = BODY, .account = &account};
+    Message message;
+    const void *block;
+
+    for (int i = 0; i < N; i++)
+        CU_ASSERT_EQUAL(part(&inbox, 1, data, sizeof(data)), 0);
+    CU_ASSERT_EQUAL(account.held, BODY);
+    CU_ASSERT_EQUAL(part(&inbox, 2, data, 1), 0);
+    CU_ASSERT_EQUAL(account.held, BODY + 1);
+    CU_ASSERT_EQUAL(body(&inbox, 1, &message, &block), 0);
+    CU_ASSERT_EQUAL(message.body.len, N * sizeof(data));
+    ferry_free(block);
+    inbox_clear(&inbox);
+    CU_ASSERT_EQUAL(budget_used(&budget), 0);
+}
+
+static void a_peer_has_its_share_and_leaves_some_for_others(void) {
+    enum { BODY = 1 << 20 };
+    static uint8_t data[WIRE_PART];
+    Budget budget = {.max = 4 * BODY};
+    Account accounts[2] = {{.budget = &budget}, {.budget = &budget}};
+    Inbox greedy = {.max_body = BODY, .account = &accounts[0]};
+    Inbox modest = {.max_body = BODY, .account = &accounts[1]};
+    int refused = 0;
+
+    for (uint64_t id = 1; id <= 60; id++)
+        refused += part(&greedy, id, data, sizeof(data)) == -ENOBUFS;
+    CU_ASSERT(refused > 0);
+    /* Only the peer itself can end them, so it is still read from. */
+    CU_ASSERT_FALSE(account_is_used_up(&accounts[0]));
+    CU_ASSERT(accounts[0].held <= 3 * BODY);
+    CU_ASSERT(accounts[0].held > 2 * BODY);
+    CU_ASSERT_EQUAL(part(&modest, 1, data, sizeof(data)), 0);
+    CU_ASSERT_FALSE(account_is_used_up(&accounts[1]));
+    inbox_clear(&greedy);
+    inbox_clear(&modest);
+    CU_ASSERT_EQUAL(budget_used(&budget), 0);
 }
 
 static void an_empty_body_may_come_in_parts_too(void) {
@@ -185,6 +234,8 @@ int main(void) {
         TEST(sixty_four_transfers_are_the_most),
         TEST(one_peer_cannot_have_gigabytes_held),
         TEST(all_peers_together_have_a_limit_too),
+        TEST(the_memory_of_a_transfer_is_counted),
+        TEST(a_peer_has_its_share_and_leaves_some_for_others),
         TEST(an_empty_body_may_come_in_parts_too),
         TEST(credit_is_overdrawn_by_one_batch_at_most),
         TEST(credit_comes_back_by_the_quarter),

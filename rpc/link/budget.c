@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shares of the budget. See budget.h. */
+
+#include "rpc/link/budget.h"
+
+uint64_t budget_used(const Budget *budget) {
+    uint64_t used = 0;
+
+    for (int kind = 0; kind < N_BUDGET_KINDS; kind++)
+        used += budget->bytes[kind];
+    return used;
+}
+
+static bool is_in_share(const Budget *budget, uint64_t own, uint64_t n) {
+    uint64_t left = budget_free(budget);
+
+    return n <= left && own + n <= BUDGET_SHARE * (left - n);
+}
+
+bool account_allows(const Account *account, uint64_t n) {
+    return is_in_share(account->budget, account->held, n);
+}
+
+bool account_allows_output(const Account *account, uint64_t n) {
+    return is_in_share(account->budget, account->output, n);
+}
+
+bool account_is_used_up(const Account *account) {
+    return account->due > BUDGET_SHARE * budget_free(account->budget) / 2;
+}
+
+const char *budget_kind_name(BudgetKind kind) {
+    static const char *const names[N_BUDGET_KINDS] = {
+        [BUDGET_CONNECTIONS] = "connections",
+        [BUDGET_INPUT] = "input",
+        [BUDGET_TRANSFERS] = "transfers",
+        [BUDGET_OUTPUT] = "output",
+        [BUDGET_CALLS] = "calls",
+        [BUDGET_STREAMS] = "streams",
+        [BUDGET_SERVICES] = "services",
+        [BUDGET_TOPICS] = "topics",
+        [BUDGET_QUEUES] = "queues",
+    };
+
+    return names[kind];
+}
