@@ -18,6 +18,10 @@
 
 enum { LISTENERS_MAX = 16, EVENTS_MAX = 64, ACCEPTS_PER_TURN = 16, PAUSE_LOOK_MS = 10 };
 
+/* Commands and events between two flushes. PINGs, and what a refused peer still sends, give no
+ * batch that would end the turn. */
+enum { STEPS_MAX = 8192 };
+
 /* The data of an epoll event: a peer's address, or one of these numbers. */
 enum { EVENT_OWN_FD = 0, EVENT_LISTENER = 1, EVENT_NUMBERS = EVENT_LISTENER + LISTENERS_MAX };
 
@@ -50,8 +54,9 @@ struct Hub {
     Peer *paused;     /* utlist: peers that are not read from, the longest waiting first */
     struct epoll_event events[EVENTS_MAX];
     int n_events, at_event;
-    Peer *reading; /* its input may contain another batch */
-    Peer *lent;    /* the caller of hub_receive() has a batch of this peer */
+    unsigned n_steps; /* commands and events handled since the last flush, batches aside */
+    Peer *reading;    /* its input may contain another batch */
+    Peer *lent;       /* the caller of hub_receive() has a batch of this peer */
     Peer *stages[N_STAGES];
     Peer *touched, *gone;
     uint64_t now_ms; /* of the last wait or flush */

@@ -165,6 +165,8 @@ int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret
             *ret_len = batch.len;
             return 1;
         }
+        if (++hub->n_steps > STEPS_MAX)
+            return 0;
         if (hub->reading)
             continue;
         if (hub->at_event >= hub->n_events)
@@ -196,6 +198,7 @@ void hub_flush(Hub *hub) {
     Peer *peer;
 
     settle(hub);
+    hub->n_steps = 0;
     hub->now_ms = clock_ms();
     timers_run(&hub->timers, hub->now_ms, NULL);
     hub_resume_some(hub);

@@ -83,7 +83,7 @@ int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[256], ferry_error
 int hub_wait(Hub *hub, int fd, int timeout_ms);
 
 /* 1: a batch of *ret_peer, lent until the next call. 0: no more batches before the next
- * hub_wait(). */
+ * hub_flush() and hub_wait(). */
 int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret_len);
 
 /* Appends a message to the peer's outbox, which is flushed at the end of the turn. */
