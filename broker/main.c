@@ -270,17 +270,10 @@ static int set_log_level(const BrokerProgram *program, const Config *config, fer
 
 /* ---- running ---- */
 
-/* Bytes in use: stored bytes, and the memory of connections. */
-static size_t bytes_used(const Broker *broker) {
-    enum { OF_SESSION = 4 * 1024 };
-
-    return (size_t)broker_stored(broker) + hub_n_connections(broker->hub) * OF_SESSION;
-}
-
 static void on_trim(Timer *timer, void *ctx) {
     BrokerProgram *program = container_of(timer, BrokerProgram, trim_timer);
     Broker *broker = ctx;
-    size_t resident = trim_resident(), used = bytes_used(broker);
+    size_t resident = trim_resident(), used = (size_t)budget_used(&broker->budget);
 
     timer_arm(&broker->timers, timer, broker->now_ms + TRIM_LOOK_MS, on_trim);
     if (!trim_look(&program->trim, resident, used, program->n_batches))

@@ -11,18 +11,24 @@ uint64_t budget_used(const Budget *budget) {
     return used;
 }
 
-static bool is_in_share(const Budget *budget, uint64_t own, uint64_t n) {
-    uint64_t left = budget_free(budget);
-
+/* left: the free bytes, of which n are to be taken. */
+static bool is_in_share(uint64_t left, uint64_t own, uint64_t n) {
     return n <= left && own + n <= BUDGET_SHARE * (left - n);
 }
 
+bool budget_allows_transfer(const Budget *budget, uint64_t own, uint64_t n) {
+    uint64_t used = budget->bytes[BUDGET_TRANSFERS];
+
+    return budget->max_transfers == 0 ||
+           (used <= budget->max_transfers && is_in_share(budget->max_transfers - used, own, n));
+}
+
 bool account_allows(const Account *account, uint64_t n) {
-    return is_in_share(account->budget, account->held, n);
+    return is_in_share(budget_free(account->budget), account->held, n);
 }
 
 bool account_allows_output(const Account *account, uint64_t n) {
-    return is_in_share(account->budget, account->output, n);
+    return is_in_share(budget_free(account->budget), account->output, n);
 }
 
 bool account_is_used_up(const Account *account) {

@@ -60,6 +60,8 @@ static inline bool budget_allows(const Budget *budget, uint64_t n) {
 
 /* May this peer cause n more bytes to be held? */
 bool account_allows(const Account *account, uint64_t n);
+/* May a peer that has own bytes of transfers have n more? The same rule, for max_transfers. */
+bool budget_allows_transfer(const Budget *budget, uint64_t own, uint64_t n);
 /* May n more bytes wait to be sent to this peer? */
 bool account_allows_output(const Account *account, uint64_t n);
 /* The peer's share is half used up by bytes that are due: it should not be read from. */

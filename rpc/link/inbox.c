@@ -30,8 +30,7 @@ static void discount(Inbox *inbox, size_t len) {
 static bool has_room(const Inbox *inbox, size_t len) {
     const Budget *budget = inbox->account ? inbox->account->budget : NULL;
 
-    return !budget || ((budget->max_transfers == 0 ||
-                        budget->bytes[BUDGET_TRANSFERS] + len <= budget->max_transfers) &&
+    return !budget || (budget_allows_transfer(budget, inbox->transfer_bytes, len) &&
                        account_allows(inbox->account, len));
 }
 

@@ -6,8 +6,11 @@
  * client is served meanwhile.
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -16,7 +19,492 @@
 #include "support/raw-peer.h"
 #include "support/suite.h"
 
-enum { CUT_MS = 60000, ANSWER_MS = 60000 };
+/* The broker gives memory back to the system by so much at a time (broker/loop/trim.c), and keeps
+ * small pools. */
+enum { SLACK_KIB = 20 << 10 };
+
+enum { CUT_MS = 60000, ANSWER_MS = 60000, MEMORY = 64 << 20, BODY = 4 << 20, FLAG_COMMAND = 4 };
+
+/* ---- the scene ---- */
+
+typedef struct Attack {
+    const char *name;
+    void (*run)(uint16_t port);
+    const char *logged; /* a part of the line in the log; NULL: the peer did nothing wrong */
+} Attack;
+
+/* The largest resident size of the broker so far, in KiB; 0: it is gone. */
+static size_t peak_kib(const Daemon *broker) {
+    char path[64], line[256];
+    size_t kib = 0;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)broker->process.pid);
+    file = fopen(path, "r");
+    while (file && kib == 0 && fgets(line, sizeof(line), file))
+        sscanf(line, "VmHWM: %zu", &kib);
+    if (file)
+        fclose(file);
+    return kib;
+}
+
+/* Waits until only the observer and the bystander are connected, and what others caused is gone. */
+static uint64_t used_afterwards(ferry_client *observer, uint64_t before) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS, used;
+
+    do {
+        used = broker_stat(observer, "memory_used");
+    } while (used > before + before / 10 + (128 << 10) && clock_ms() < until_ms);
+    return used;
+}
+
+/* malloc gives memory back when the broker is quiet for a while, and only if it is much. */
+static size_t rss_afterwards(const Daemon *broker, size_t before_kib) {
+    uint64_t until_ms = clock_ms() + PATIENCE_MS;
+    size_t kib;
+
+    do {
+        usleep(100000);
+        kib = process_rss_kib(broker->process.pid);
+    } while (kib > before_kib + before_kib / 10 + SLACK_KIB && clock_ms() < until_ms);
+    return kib;
+}
+
+/*
+ * The attack runs twice: what the first run leaves in pools and tables is no leak, and the second
+ * run must not add to it.
+ */
+static void endure(const Attack *attack) {
+    uint64_t before = 0, used = 0;
+    size_t fresh_kib, before_kib = 0, after_kib = 0;
+    ferry_client *observer;
+    Bystander *bystander;
+    Noticed noticed;
+    Daemon broker;
+
+    daemon_start(&broker, &(DaemonOptions){.tcp = true,
+                                           .config = "[broker]\nmax_memory = 64M\n"
+                                                     "client_memory = 100ms\n"});
+    observer = open_with(broker.url, &(ferry_options){.timeout_ms = PATIENCE_MS});
+    bystander = bystander_start(broker.url);
+    fresh_kib = process_rss_kib(broker.process.pid);
+    for (int round = 0; round < 2; round++) {
+        before = broker_stat(observer, "memory_used");
+        before_kib = process_rss_kib(broker.process.pid);
+        attack->run(broker.port);
+        used = used_afterwards(observer, before);
+    }
+    noticed = bystander_stop(bystander);
+    CU_ASSERT_TRUE(used <= before + before / 10 + (128 << 10));
+    CU_ASSERT_TRUE(noticed.n_calls > 0);
+    CU_ASSERT_EQUAL(noticed.n_failed, 0);
+    if (attack->logged)
+        CU_ASSERT_TRUE(daemon_log_lines(&broker, attack->logged) > 0);
+#ifndef __SANITIZE_ADDRESS__
+    after_kib = rss_afterwards(&broker, fresh_kib);
+    CU_ASSERT_TRUE(after_kib <= fresh_kib + fresh_kib / 10 + SLACK_KIB);
+    CU_ASSERT_TRUE(peak_kib(&broker) < 2 * (MEMORY >> 10));
+#endif
+    CU_ASSERT_TRUE(peak_kib(&broker) > 0);
+    printf("\n    %s: account %llu KiB before, %llu after; resident %zu KiB before, %zu after, %zu "
+           "at most; beside it %ld calls, worst %.1f ms",
+           attack->name, (unsigned long long)before >> 10, (unsigned long long)used >> 10,
+           before_kib, after_kib, peak_kib(&broker), noticed.n_calls, noticed.worst_ms);
+    CU_ASSERT_TRUE(daemon_log_is_clean(&broker));
+    ferry_close(observer);
+    daemon_end(&broker);
+}
+
+/* ---- bytes ---- */
+
+/* Sends until the other end takes no more for a second, or has cut the connection. */
+static void impatient(int fd) {
+    struct timeval second = {.tv_sec = 1};
+
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof(second));
+}
+
+static void reset(int fd) {
+    struct linger linger = {.l_onoff = 1};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    close(fd);
+}
+
+static int greeted(uint16_t port) {
+    int fd = raw_connect(port);
+
+    if (fd >= 0 && raw_greet(fd, NULL, 0))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static void expect_cut(int fd) {
+    CU_ASSERT_TRUE(raw_is_cut(fd, CUT_MS));
+    close(fd);
+}
+
+/* A large body in PARTs. False: the broker takes no more. */
+static bool send_body(int fd, uint64_t transfer, size_t len) {
+    static uint8_t bytes[WIRE_PART];
+
+    for (; len > 0; len -= sizeof(bytes))
+        if (!raw_say(fd, &(Message){.op = OP_PART,
+                                    .part.transfer = transfer,
+                                    .body = span_of(bytes, sizeof(bytes))}))
+            return false;
+    return true;
+}
+
+static void frames_without_end(uint16_t port) {
+    static uint8_t frame[64 << 10];
+
+    for (int with_session = 0; with_session < 2; with_session++)
+        for (int i = 0; i < 10; i++) {
+            int fd = with_session ? raw_session(port, 1 << 20) : greeted(port);
+
+            impatient(fd);
+            while (raw_frame(fd, frame, sizeof(frame), RAW_MORE))
+                continue;
+            expect_cut(fd);
+        }
+}
+
+static void heads_that_announce_gigabytes(uint16_t port) {
+    static const uint8_t head[] = {2, 0, 0, 0, 2, 0, 0, 0, 0, 'x'};
+
+    for (int i = 0; i < 50; i++) {
+        int fd = i % 2 ? raw_session(port, 1 << 20) : greeted(port);
+
+        raw_bytes(fd, head, sizeof(head));
+        expect_cut(fd);
+    }
+}
+
+/* A frame's head alone costs no more memory than the bytes that follow it. */
+static void large_frames_that_never_end(uint16_t port) {
+    enum { N = 200 };
+    static const uint8_t head[] = {2, 0, 0, 0, 0, 0, 9, 0, 0, 'x'};
+    int fds[N];
+
+    for (int i = 0; i < N; i++) {
+        fds[i] = raw_session(port, 1 << 20);
+        raw_bytes(fds[i], head, sizeof(head));
+    }
+    for (int i = 0; i < N; i++)
+        close(fds[i]);
+}
+
+static void metadata_of_megabytes(uint16_t port) {
+    enum { LEN = 1200000 };
+    static uint8_t ready[9 + LEN] = {
+        FLAG_COMMAND | 2, 0, 0,   0,   0,   0,   LEN >> 16, LEN >> 8 & 255,
+        LEN & 255,        5, 'R', 'E', 'A', 'D', 'Y'};
+    static const char greeting[64] = "\xFF\0\0\0\0\0\0\0\x01\x7F\x03\0NULL";
+
+    for (int i = 0; i < 30; i++) {
+        int fd = raw_connect(port);
+
+        impatient(fd);
+        raw_bytes(fd, greeting, sizeof(greeting));
+        raw_bytes(fd, ready, sizeof(ready));
+        expect_cut(fd);
+    }
+}
+
+/* PINGs whose answers nobody reads, and then a reset in the middle of them. */
+static void pings_and_a_reset(uint16_t port) {
+    static uint8_t pings[4000 * 25];
+    uint8_t *at = pings;
+
+    while (at + 25 <= pings + sizeof(pings)) {
+        memcpy(at,
+               "\x04\x17\x04PING\0\x0A"
+               "0123456789abcdef",
+               25);
+        at += 25;
+    }
+    for (int i = 0; i < 60; i++) {
+        int fd = i % 2 ? raw_session(port, 1 << 20) : greeted(port);
+
+        impatient(fd);
+        for (int n = 0; n < 20 && raw_bytes(fd, pings, sizeof(pings)); n++)
+            continue;
+        raw_bytes(fd, pings, 17);
+        reset(fd);
+    }
+}
+
+/* The answer to a PING repeats the PING's context and no other byte. */
+static void pings_that_ask_for_more_than_they_bring(uint16_t port) {
+    static const uint8_t short_ping[] = {4, 5, 4, 'P', 'I', 'N', 'G'};
+    static const uint8_t ping[] = {4, 10, 4, 'P', 'I', 'N', 'G', 0, 0, 'a', 'b', 'c'};
+    static const uint8_t pong[] = {4, 8, 4, 'P', 'O', 'N', 'G', 'a', 'b', 'c'};
+
+    for (int i = 0; i < 50; i++) {
+        uint8_t got[sizeof(pong)] = {0};
+        int fd = greeted(port);
+
+        raw_bytes(fd, ping, sizeof(ping));
+        CU_ASSERT_EQUAL(recv(fd, got, sizeof(got), MSG_WAITALL), (ssize_t)sizeof(got));
+        CU_ASSERT_EQUAL(memcmp(got, pong, sizeof(pong)), 0);
+        raw_bytes(fd, short_ping, sizeof(short_ping));
+        expect_cut(fd);
+    }
+}
+
+/* A routing id that a peer chooses has no meaning, also if many choose the same. */
+static void the_same_routing_id_again_and_again(uint16_t port) {
+    enum { N = 100 };
+    int fds[N], n_in = 0;
+
+    for (int i = 0; i < N; i++) {
+        uint8_t id[5] = {0, 0, 0, 0, (uint8_t)(i / 2)};
+
+        fds[i] = raw_connect(port);
+        n_in += fds[i] >= 0 && raw_greet(fds[i], id, sizeof(id));
+    }
+    CU_ASSERT_EQUAL(n_in, N);
+    for (int i = 0; i < N; i++)
+        close(fds[i]);
+}
+
+/* Input that means nothing, sent on and on after the refusal. */
+static void bytes_after_the_refusal(uint16_t port) {
+    static uint8_t junk[256 << 10] = {0xFF};
+
+    for (int i = 0; i < 20; i++) {
+        int fd = raw_session(port, 1 << 20);
+
+        impatient(fd);
+        for (int n = 0; n < 100 && raw_bytes(fd, junk, sizeof(junk)); n++)
+            continue;
+        expect_cut(fd);
+    }
+}
+
+/* ---- messages ---- */
+
+/* A server that answers nothing. */
+static int silent_server(uint16_t port) {
+    int fd = raw_session(port, 1 << 16);
+    Message ok;
+
+    raw_say(fd, &(Message){.op = OP_SERVE, .id = 1, .name = span_text("silent"), .serve.slots = 1});
+    CU_ASSERT_EQUAL(raw_hear(fd, OP_OK, ANSWER_MS, &ok), HEARD);
+    return fd;
+}
+
+static void large_calls(uint16_t port, uint64_t flags) {
+    enum { CALLERS = 4, CALLS = 50 };
+    int server = silent_server(port), callers[CALLERS];
+
+    for (int i = 0; i < CALLERS; i++) {
+        callers[i] = raw_session(port, 1 << 20);
+        impatient(callers[i]);
+    }
+    for (uint64_t id = 1; id <= CALLS; id++)
+        for (int i = 0; i < CALLERS; i++)
+            if (send_body(callers[i], id, BODY))
+                raw_say(callers[i], &(Message){.op = OP_CALL,
+                                               .id = id,
+                                               .name = span_text("silent"),
+                                               .call.method = span_text("m"),
+                                               .call.flags = flags,
+                                               .body_transfer = id});
+            else
+                shutdown(callers[i], SHUT_WR);
+    for (int i = 0; i < CALLERS; i++)
+        close(callers[i]);
+    close(server);
+}
+
+static void large_calls_that_wait(uint16_t port) {
+    large_calls(port, 0);
+}
+
+static void large_idempotent_calls(uint16_t port) {
+    large_calls(port, CALL_IDEMPOTENT);
+}
+
+static void items_before_there_is_a_server(uint16_t port) {
+    enum { CALLS = 800, ITEM = 100 << 10 };
+    static uint8_t item[ITEM];
+    int server = silent_server(port), caller = raw_session(port, 1 << 20);
+
+    impatient(caller);
+    for (uint64_t id = 1; id <= CALLS; id++)
+        if (!raw_say(caller, &(Message){.op = OP_CALL,
+                                        .id = id,
+                                        .name = span_text("silent"),
+                                        .call.method = span_text("m"),
+                                        .call.flags = CALL_STREAM_IN,
+                                        .body = span_text("x")}) ||
+            !raw_say(caller,
+                     &(Message){.op = OP_ITEM, .id = id, .body = span_of(item, sizeof(item))}) ||
+            !raw_say(caller,
+                     &(Message){.op = OP_ITEM, .id = id, .body = span_of(item, sizeof(item))}))
+            break;
+    close(caller);
+    close(server);
+}
+
+static void answers_that_nobody_reads(uint16_t port) {
+    enum { SESSIONS = 27, REQUESTS = 7, JOBS = 40 };
+    static uint8_t job[64 << 10];
+    int worker = raw_session(port, 1 << 20), fds[SESSIONS];
+    Message ok;
+
+    for (uint64_t id = 1; id <= JOBS; id++)
+        raw_say(worker, &(Message){.op = OP_PUSH,
+                                   .id = id,
+                                   .name = span_text("jobs"),
+                                   .body = span_of(job, sizeof(job))});
+    raw_say(worker, &(Message){.op = OP_PING, .id = 1});
+    CU_ASSERT_EQUAL(raw_hear(worker, OP_PONG, ANSWER_MS, &ok), HEARD);
+    for (int i = 0; i < SESSIONS; i++)
+        fds[i] = raw_session(port, 0);
+    for (uint64_t id = 1; id <= REQUESTS; id++)
+        for (int i = 0; i < SESSIONS; i++)
+            raw_say(fds[i], &(Message){.op = OP_CALL,
+                                       .id = id,
+                                       .name = span_text("ferry.Broker"),
+                                       .call.method = span_text("peek"),
+                                       .body = span_of("\x92\xA4jobs\x00", 7)});
+    raw_say(worker, &(Message){.op = OP_CALL,
+                               .id = 1000,
+                               .name = span_text("ferry.Broker"),
+                               .call.method = span_text("purge"),
+                               .body = span_text("\x91\xA4jobs")});
+    raw_say(worker, &(Message){.op = OP_PING, .id = 2});
+    CU_ASSERT_EQUAL(raw_hear(worker, OP_PONG, ANSWER_MS, &ok), HEARD);
+    for (int i = 0; i < SESSIONS; i++)
+        close(fds[i]);
+    close(worker);
+}
+
+static void credit_without_end_and_no_reading(uint16_t port) {
+    enum { SUBSCRIBERS = 12, MESSAGES = 300 };
+    static uint8_t body[100 << 10];
+    int publisher = raw_session(port, 1 << 20), fds[SUBSCRIBERS];
+    Message ok;
+
+    for (int i = 0; i < SUBSCRIBERS; i++) {
+        fds[i] = raw_session(port, UINT64_C(1) << 60);
+        raw_say(fds[i], &(Message){.op = OP_SUBSCRIBE, .id = 1, .name = span_text("flood")});
+        CU_ASSERT_EQUAL(raw_hear(fds[i], OP_OK, ANSWER_MS, &ok), HEARD);
+    }
+    for (int n = 0; n < MESSAGES; n++)
+        if (!raw_say(publisher, &(Message){.op = OP_PUBLISH,
+                                           .name = span_text("flood"),
+                                           .body = span_of(body, sizeof(body))}))
+            break;
+    raw_say(publisher, &(Message){.op = OP_PING, .id = 1});
+    CU_ASSERT_EQUAL(raw_hear(publisher, OP_PONG, ANSWER_MS, &ok), HEARD);
+    for (int i = 0; i < SUBSCRIBERS; i++)
+        close(fds[i]);
+    close(publisher);
+}
+
+static void descriptions_by_the_hundred(uint16_t port) {
+    enum { SERVICES = 150 };
+    int fd = raw_session(port, 1 << 20), n_full = 0;
+    Message answer;
+
+    for (uint64_t id = 1; id <= SERVICES; id++) {
+        char name[32];
+
+        snprintf(name, sizeof(name), "described.n%d", (int)id);
+        CU_ASSERT_TRUE(send_body(fd, id, 1 << 20));
+        raw_say(fd, &(Message){.op = OP_SERVE,
+                               .id = id,
+                               .name = span_text(name),
+                               .serve.slots = 1,
+                               .body_transfer = id});
+    }
+    raw_say(fd, &(Message){.op = OP_PING, .id = 1});
+    while (raw_hear(fd, OP_ERROR, 1000, &answer) == HEARD)
+        n_full += strcmp(raw_error_text(answer.error.map, "type"), "ferry.Full") == 0;
+    CU_ASSERT(n_full > 0);
+    close(fd);
+}
+
+static void method_names_by_the_thousand(uint16_t port) {
+    enum { SERVICES = 100, METHODS = 256 };
+    int server = raw_session(port, 1 << 20), caller = raw_session(port, 1 << 20);
+    Message pong;
+
+    for (uint64_t service = 1; service <= SERVICES; service++) {
+        char name[32];
+
+        snprintf(name, sizeof(name), "many.n%d", (int)service);
+        raw_say(server, &(Message){.op = OP_SERVE, .id = service, .name = span_text(name)});
+        raw_say(server, &(Message){.op = OP_PING, .id = 1});
+        CU_ASSERT_EQUAL(raw_hear(server, OP_PONG, ANSWER_MS, &pong), HEARD);
+        for (int i = 0; i < METHODS; i++) {
+            char method[256];
+
+            snprintf(method, sizeof(method), "m%0250d", i);
+            raw_say(caller, &(Message){.op = OP_CALL,
+                                       .name = span_text(name),
+                                       .call.method = span_text(method),
+                                       .body = span_text("x")});
+        }
+    }
+    raw_say(caller, &(Message){.op = OP_PING, .id = 1});
+    CU_ASSERT_EQUAL(raw_hear(caller, OP_PONG, ANSWER_MS, &pong), HEARD);
+    close(caller);
+    close(server);
+}
+
+/* A newcomer still finds room for a large body of its own. */
+static void bodies_that_never_end(uint16_t port) {
+    enum { PEERS = 8, TRANSFERS = 40 };
+    int fds[PEERS], late;
+    Message ok;
+
+    for (int i = 0; i < PEERS; i++)
+        fds[i] = raw_session(port, 1 << 20);
+    for (int i = 0; i < PEERS; i++)
+        for (uint64_t id = 1; id <= TRANSFERS; id++)
+            send_body(fds[i], id, 5 * WIRE_PART);
+    late = raw_session(port, 1 << 20);
+    CU_ASSERT_TRUE(send_body(late, 1, 256 << 10));
+    raw_say(late, &(Message){.op = OP_CALL,
+                             .id = 1,
+                             .name = span_text("echo.Echo"),
+                             .call.method = span_text("say"),
+                             .body_transfer = 1});
+    CU_ASSERT_EQUAL(raw_hear(late, OP_OK, ANSWER_MS, &ok), HEARD);
+    close(late);
+    for (int i = 0; i < PEERS; i++)
+        close(fds[i]);
+}
+
+static const Attack attacks[] = {
+    {"frames without end", frames_without_end, "a message of more than one frame"},
+    {"heads that announce gigabytes", heads_that_announce_gigabytes, "a message is too large"},
+    {"large frames that never end", large_frames_that_never_end, NULL},
+    {"metadata of megabytes", metadata_of_megabytes, "a command is too large"},
+    {"PINGs and a reset", pings_and_a_reset, NULL},
+    {"PINGs that are too short", pings_that_ask_for_more_than_they_bring, "PING"},
+    {"the same routing id", the_same_routing_id_again_and_again, NULL},
+    {"bytes after the refusal", bytes_after_the_refusal, "peer="},
+    {"large calls that wait", large_calls_that_wait, NULL},
+    {"large idempotent calls", large_idempotent_calls, NULL},
+    {"items before there is a server", items_before_there_is_a_server, NULL},
+    {"answers that nobody reads", answers_that_nobody_reads, NULL},
+    {"credit without end", credit_without_end_and_no_reading, NULL},
+    {"descriptions", descriptions_by_the_hundred, NULL},
+    {"names of methods", method_names_by_the_thousand, NULL},
+    {"bodies that never end", bodies_that_never_end, NULL},
+};
+
+static void attacks_cost_no_memory_and_no_bystander(void) {
+    for (size_t i = 0; i < sizeof(attacks) / sizeof(*attacks); i++)
+        endure(&attacks[i]);
+}
 
 /* ---- places ---- */
 
@@ -84,6 +572,7 @@ static void one_address_has_its_share_of_the_places(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
+        TEST(attacks_cost_no_memory_and_no_bystander),
         TEST(silent_connections_give_their_places_to_new_ones),
         TEST(one_address_has_its_share_of_the_places),
         TESTS_END,
