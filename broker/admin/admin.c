@@ -547,9 +547,12 @@ static void answer(Broker *broker, Session *session, const Message *message, siz
             NULL);
 }
 
-bool manage_is_costly(const Broker *broker) {
+bool manage_is_costly(const Broker *broker, const Message *message) {
     enum { MANY = 1000 };
 
+    /* Up to 4 MiB of jobs. */
+    if (span_is(message->call.method, "peek"))
+        return true;
     return broker->n_sessions + queues_count(broker->queues) + topics_count(broker->topics) +
                services_count(broker->services) >
            MANY;

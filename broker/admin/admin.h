@@ -13,7 +13,7 @@ Admin *admin_free(Admin *admin);
 void manage_call(Broker *broker, Session *session, const Message *message);
 
 /* Are there so many queues, topics, sessions and services that a list of them takes long? */
-bool manage_is_costly(const Broker *broker);
+bool manage_is_costly(const Broker *broker, const Message *message);
 
 /* The name of the i-th method; NULL: there are no more methods. */
 const char *manage_method(size_t i);

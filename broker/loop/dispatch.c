@@ -57,7 +57,7 @@ static bool dispatch(Session *session, const Message *message, const void *block
     switch (message->op) {
     case OP_CALL:
         if (name_is_reserved(message->name.data, message->name.len)) {
-            if (may_wait && manage_is_costly(broker))
+            if (may_wait && manage_is_costly(broker, message))
                 return false;
             manage_call(broker, session, message);
         } else
