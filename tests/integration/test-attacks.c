@@ -460,7 +460,7 @@ static void method_names_by_the_thousand(uint16_t port) {
 
 /* A newcomer still finds room for a large body of its own. */
 static void bodies_that_never_end(uint16_t port) {
-    enum { PEERS = 8, TRANSFERS = 40 };
+    enum { PEERS = 2, TRANSFERS = 60 };
     int fds[PEERS], late;
     Message answer;
 
