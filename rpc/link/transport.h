@@ -36,7 +36,6 @@ typedef struct TransportKind {
     void (*release)(Batch *batch);
     int (*send)(Transport *transport, Outbox *outbox);
     bool (*has_input)(Transport *transport);
-    bool (*find_input)(Transport *transport);
     int (*poll_fds)(Transport *transport, struct pollfd fds[TRANSPORT_FDS]);
     uint64_t (*next_ms)(const Transport *transport);
 } TransportKind;
@@ -90,11 +89,6 @@ static inline int transport_send(Transport *transport, Outbox *outbox) {
 /* True: there is something to do that its descriptors do not report. */
 static inline bool transport_has_input(Transport *transport) {
     return transport->kind->has_input(transport);
-}
-
-/* The same, and looks for input that they would report: for a caller that asks again and again. */
-static inline bool transport_find_input(Transport *transport) {
-    return transport->kind->find_input(transport);
 }
 
 /* The descriptors to wait for, and their number; 0: do not wait. */

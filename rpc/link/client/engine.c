@@ -209,13 +209,6 @@ static bool has_input(Transport *base) {
     return ((Engine *)base)->has_bytes;
 }
 
-static bool find_input(Transport *base) {
-    Engine *engine = (Engine *)base;
-
-    base->is_dry = false;
-    return engine->has_bytes || read_bytes(engine, clock_ms()) != 0;
-}
-
 static int poll_fds(Transport *base, struct pollfd fds[TRANSPORT_FDS]) {
     short events = base->is_full ? POLLIN | POLLOUT : POLLIN;
 
@@ -243,7 +236,6 @@ const TransportKind transport_engine = {
     .release = release,
     .send = send_frames,
     .has_input = has_input,
-    .find_input = find_input,
     .poll_fds = poll_fds,
     .next_ms = next_ms,
 };

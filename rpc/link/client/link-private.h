@@ -9,7 +9,6 @@
 
 #include "rpc/link/client/link.h"
 #include "rpc/link/lookup.h"
-#include "rpc/link/spin.h"
 #include "rpc/link/transport.h"
 
 /* A batch whose messages are being passed to the layer above. */
@@ -45,7 +44,6 @@ struct Link {
     uint64_t n_batches, batch; /* batches received; number of the one in progress */
     Reading *reading;          /* the batch in progress; NULL: no batch */
     ferry_error problem;
-    Spin spin;
 };
 
 /* ---- connect.c ---- */

@@ -16,7 +16,6 @@
 #include "rpc/link/zmq/transport.h"
 
 enum {
-    SPIN_US = 200,
     GOODBYE_MS = 200,
     WAITING_MAX = 4 * 1024 * 1024,
 };
@@ -70,7 +69,6 @@ int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *
     link->handlers = *handlers;
     link->max_body = WIRE_BODY_MAX;
     link->in.max_body = WIRE_BODY_MAX;
-    link->spin.limit_us = SPIN_US;
     random_bytes(link->client, sizeof(link->client));
     r = link->epoll_fd < 0 ? -errno : link->url && link->name ? choose_transport(link) : -ENOMEM;
     if (r < 0) {
@@ -231,12 +229,6 @@ static bool has_input(const Link *link) {
     return link->transport && transport_has_input(link->transport);
 }
 
-static bool find_input(void *ctx) {
-    Link *link = ctx;
-
-    return link->transport && transport_find_input(link->transport);
-}
-
 bool link_has_input(Link *link) {
     return has_input(link);
 }
@@ -260,8 +252,5 @@ void link_wait(Link *link, int fd, uint64_t until_ms) {
     until_ms = until_ms < next_ms ? until_ms : next_ms;
     if (until_ms <= now_ms || has_input(link))
         return;
-    if (link->state == LINK_UP && spin_until(&link->spin, find_input, link))
-        return;
     wait_for_input(link, fd, until_ms - now_ms);
-    spin_woke(&link->spin);
 }

@@ -76,7 +76,7 @@ const void *link_hold_body(Link *link, Span body);
 bool link_has_input(Link *link);
 
 /* Sleeps until input arrives, until_ms (UINT64_MAX: for ever), or fd (-1: no descriptor) is
- * readable; polls for a short time first. */
+ * readable. */
 void link_wait(Link *link, int fd, uint64_t until_ms);
 
 /* The latest time for the next link_process(). */

@@ -324,7 +324,6 @@ const TransportKind transport_zmq = {
     .release = release,
     .send = send_batches,
     .has_input = has_input,
-    .find_input = has_input,
     .poll_fds = poll_fds,
     .next_ms = next_ms,
 };
