@@ -30,7 +30,7 @@ expect 6 '' "there is no 'greeting'" ferry cache get greeting
 expect 0 '' '' ferry cache set greeting hello
 expect 0 'hello' '' ferry cache get greeting
 expect 0 '"hello"' '' ferry cache get greeting --json
-expect 0 - '' ferry cache ttl greeting
+expect 0 'until evicted' '' ferry cache ttl greeting
 expect 0 '*' '' ferry cache ttl greeting --ttl 1h
 grep -qE '^3[56][0-9]{5}$' "$work/out" || failed 'the new ttl' "$work/out"
 expect 6 '' "there is no 'none'" ferry cache ttl none

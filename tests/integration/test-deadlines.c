@@ -89,7 +89,7 @@ static void the_deadline_holds_while_the_broker_is_stopped(void) {
     CU_ASSERT_TRUE(error.outcome_unknown);
     CU_ASSERT_EQUAL(ferry_push_async(quick, "q", one, NULL, NULL, NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_flush(quick, &error), -ETIMEDOUT);
-    CU_ASSERT_STRING_EQUAL(error.message, "1 pushes and 0 oneway calls were not confirmed within 100 ms");
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "not confirmed within 100 ms"));
     kill(broker.pid, SIGCONT);
     ferry_error_clear(&error);
     ferry_close(quick);
