@@ -87,8 +87,9 @@ static int make_room(Connection *connection, size_t size) {
 static size_t block_size(const Connection *connection, size_t wanted) {
     size_t left = (size_t)(connection->end - connection->at), size = BLOCK_MIN;
 
+    /* More bytes wait behind the frame: they are read together with its rest. */
     if (connection->trusted)
-        return wanted;
+        return wanted < BLOCK_USUAL && !connection->is_drained ? BLOCK_USUAL : wanted;
     while (size < 2 * left)
         size *= 2;
     return size < wanted ? size : wanted > BLOCK_MIN ? wanted : BLOCK_MIN;

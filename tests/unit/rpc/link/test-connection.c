@@ -318,6 +318,31 @@ static void the_time_of_a_stopped_process_does_not_count(void) {
     close_pair();
 }
 
+/* A frame that the end of the buffer cuts costs no read of its own. */
+static void reads_of_a_busy_peer_are_large(void) {
+    unsigned n_reads = 0, n = 0;
+    Span message;
+
+    open_pair(&buffer);
+    shake_hands();
+    hub.trusted = true;
+    for (int i = 0; i < 200; i++)
+        put(&to_hub, 500);
+    CU_ASSERT(outbox_bytes(&to_hub) > sizeof(space));
+    connection_send(&client, &to_hub);
+    while (connection_read(&hub, NOW) > 0) {
+        int event;
+
+        n_reads++;
+        while ((event = connection_next(&hub, &message)) == ZMTP_EVENT_MESSAGE)
+            n++;
+        CU_ASSERT_EQUAL_FATAL(event, ZMTP_EVENT_MORE);
+    }
+    CU_ASSERT(n >= 2);
+    CU_ASSERT_EQUAL(n_reads, 2);
+    close_pair();
+}
+
 static void a_large_block_is_given_back(void) {
     unsigned n = 0;
     Span last;
@@ -399,6 +424,7 @@ int main(void) {
         TEST(a_peer_that_answers_is_alive),
         TEST(a_slow_line_that_moves_is_alive),
         TEST(the_time_of_a_stopped_process_does_not_count),
+        TEST(reads_of_a_busy_peer_are_large),
         TEST(a_large_block_is_given_back),
         TEST(a_beat_sends_a_ping),
         TEST(beats_finish_what_was_begun),
