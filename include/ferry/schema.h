@@ -210,7 +210,11 @@ FERRY_LISTS_OF(uuid, ferry_uuid);
 
 #undef FERRY_LISTS_OF
 
-/* ---- values ---- */
+/* ---- values ----
+ *
+ * The functions of this section wait for nothing. Any thread may call them: they keep no state.
+ * reterr receives the error and may be NULL.
+ */
 
 /*
  * Packs a C value: as a body for a topic, a queue or a cache. ret->block is the caller's. After a
@@ -264,43 +268,91 @@ int ferry_value_copy(const ferry_type *type, const void *value, void *ret, ferry
  */
 int ferry_value_print(const ferry_type *type, const void *value, char **ret);
 
-/* The name of an enum's value; NULL if the value has no name. */
+/* The name of an enum's value; NULL if the value has no name. The name belongs to the table of the
+ * type and lives as long as it. */
 const char *ferry_enum_name(const ferry_type *type, int32_t value);
 
-/* The value beside a key in a map (points to both in C), or NULL. Looks at one entry after the
- * other. */
+/**
+ * Finds an entry of a map. It compares one entry after the other.
+ *
+ * @param type  The type of the map.
+ * @param map   Points to the map's C struct.
+ * @param key   Points to a C value of the key's type: for a string to a const char *.
+ *
+ * @return a pointer to the value of the first entry with this key, inside the map; NULL: the map
+ * has no such key.
+ */
 const void *ferry_map_find(const ferry_type *type, const void *map, const void *key);
 
-/* "123e4567-e89b-12d3-a456-426614174000", braces allowed, to a uuid and back. -EINVAL. */
+/* Reads "123e4567-e89b-12d3-a456-426614174000", also in braces, in upper or lower case. 0, or
+ * -EINVAL: the text is not a uuid, and *ret is untouched. */
 int ferry_uuid_parse(const char *text, ferry_uuid *ret);
-const char *ferry_uuid_format(const ferry_uuid *uuid, char to[37]); /* returns to */
+
+/* Writes the 36 characters of a uuid in lower case, and a NUL. Returns `to`. */
+const char *ferry_uuid_format(const ferry_uuid *uuid, char to[37]);
 
 /* ---- callers: the functions that generated code calls ----
  *
- * args points to the method's C struct of arguments. "A result" in ret is as ferry_value_unpack()
- * gives it; NULL for void, and when it is not wanted.
+ * args points to the method's C struct of arguments. Where ret receives a result or an item, it is
+ * used as in ferry_value_unpack(); NULL: the result is not wanted. reterr receives the error and
+ * may be NULL. Threads: the client's.
+ */
+
+/**
+ * Calls a method and waits for its result. A oneway method returns at once.
+ *
+ * @param service  The name on the wire, "calc.Calc": it may differ from the table's.
+ * @param ret      Receives the result; NULL for void, or if the result is not wanted.
+ *
+ * @return 0, or an error of ferry_call(); also
+ *   -EINVAL    an argument may not be sent: the error names its place, "args.range.low: …";
+ *   -EMSGSIZE  the arguments are too large;
+ *   -EPROTO    the server's result is not a value of the method's type.
  */
 int ferry_method_call(ferry_client *client, const char *service, const ferry_method *method,
                       const void *args, void *ret, ferry_error *reterr);
+
+/**
+ * Calls a method and returns; fn gets the result.
+ *
+ * @param fn   A function of the method's own type, cast to ferry_any_fn. It is called once, in a
+ *             later turn or in ferry_close(), and not at all if this function fails. Its result is
+ *             lent for the time of the call.
+ * @param ctx  The last argument of fn.
+ *
+ * @return 0, or an error of ferry_call_async(); -EINVAL also: an argument may not be sent.
+ */
 int ferry_method_call_async(ferry_client *client, const char *service, const ferry_method *method,
                             const void *args, ferry_any_fn fn, void *ctx, ferry_error *reterr);
 
-/* A method with a stream either way: starts it. */
+/**
+ * Starts a call of a method that takes items, yields items, or both. It does not wait.
+ *
+ * @param ret  Receives the stream, which ferry_stream_close() ends; untouched on failure.
+ *
+ * @return 0, or an error of ferry_stream_open(); -EINVAL also: an argument may not be sent.
+ */
 int ferry_method_open(ferry_client *client, const char *service, const ferry_method *method,
                       const void *args, ferry_stream **ret, ferry_error *reterr);
 
-/* 1: a result in ret. 0: the end. */
+/* Waits for the next item, as ferry_stream_next() does. 1: ret has an item; 0: the stream has
+ * ended; or an error of ferry_stream_next(); -EPROTO also: the item is not a value of the method's
+ * type. */
 int ferry_stream_next_typed(ferry_stream *stream, const ferry_method *method, void *ret,
                             ferry_error *reterr);
+
+/* Sends an item, as ferry_stream_send() does. item points to a C value. 0, or an error of
+ * ferry_stream_send(); -EINVAL also: the value may not be sent, and the stream goes on. */
 int ferry_stream_send_typed(ferry_stream *stream, const ferry_method *method, const void *item,
                             ferry_error *reterr);
 
-/* No more items from us. Where the server streams nothing, waits for the result. */
+/* Ends the caller's items. If the server sends no items, it also waits for the result. 0, or an
+ * error of ferry_stream_end(); -EPROTO also: the result is not a value of the method's type. */
 int ferry_stream_end_typed(ferry_stream *stream, const ferry_method *method, void *ret,
                            ferry_error *reterr);
 
-/* The fields of the exception of this type that the error is, or NULL. Live as long as the error.
- * Fields that cannot be unpacked are NULL too. */
+/* The C struct of the exception in an error, which the error owns. NULL: the error is not an
+ * exception of this type, or its fields cannot be unpacked. */
 const void *ferry_exception_in(const ferry_error *error, const ferry_type *type);
 
 /* ---- services that are discovered at run time ----
@@ -344,11 +396,12 @@ typedef struct ferry_description {
 int ferry_describe(ferry_client *client, const char *service, ferry_description **ret,
                    ferry_error *reterr);
 
-/* The method of that name ("div"), or NULL. */
+/* The method with this name ("div"), inside the table of the service; NULL: it has no such method.
+ */
 const ferry_method *ferry_method_find(const ferry_service *service, const char *name);
 
-/* The interface file that says the same, documentation included: it can be compiled again. ret is
- * one block, a text. -ENOMEM. */
+/* Writes the service as an interface file with its documentation, which ferry-idl can compile. ret
+ * receives a text, one block, which ferry_free() frees. 0 or -ENOMEM. */
 int ferry_service_print(const ferry_service *service, char **ret);
 
 /**
@@ -368,30 +421,59 @@ int ferry_service_print(const ferry_service *service, char **ret);
 int ferry_value_convert(const ferry_type *type, ferry_bytes value, const char *root,
                         ferry_bytes *ret, ferry_error *reterr);
 
-/* The inverse of ferry_value_convert(), for people: enums by name, uuids as text, keys of maps as
- * text, binaries as text if they are UTF-8. -EINVAL: bytes are not a value of the type; -EMSGSIZE,
- * -ENOMEM. */
+/* Converts a value of the wire for people, the inverse of ferry_value_convert(): enums by name,
+ * uuids as text, keys of maps as text, binaries as text if they are UTF-8. The caller owns
+ * ret->block. 0; -EINVAL: the bytes are not a value of the type; -EMSGSIZE: the result is too
+ * large; -ENOMEM. */
 int ferry_value_format(const ferry_type *type, ferry_bytes value, ferry_bytes *ret,
                        ferry_error *reterr);
 
-/* An example for people to fill in, with every field; arguments by name. -ENOMEM. */
+/* Makes an example for people to fill in, with every field; arguments by name. The result is
+ * MessagePack; the caller owns ret->block. 0 or -ENOMEM. */
 int ferry_value_example(const ferry_type *type, ferry_bytes *ret);
 
-/* "list<calc.Range>", cut to size bytes with its NUL; returns to. */
+/* Writes the name of a type, "list<calc.Range>", cut to size bytes with its NUL. Returns `to`. */
 const char *ferry_type_print(const ferry_type *type, char *to, size_t size);
 
-/* ---- servers ---- */
+/* ---- servers: the functions that generated code calls ----
+ *
+ * method is the method of the request. A value that may not be sent answers the request with an
+ * error that names the value's place; the function then fails with the errno of that error.
+ * Threads: those that may answer the request, see <ferry/serve.h>.
+ */
 
-/* result points to the C value; NULL for void and at the end of a stream. -EINVAL: the request is
- * for another method, or answered already. */
+/**
+ * Answers a request with a result.
+ *
+ * @param result  Points to the C value; NULL for void and at the end of a stream.
+ *
+ * @return 0, or an error of ferry_request_return(); -EINVAL also: the request is for another method
+ *   or is answered already, the result is missing, or the value may not be sent.
+ */
 int ferry_method_return(ferry_request *request, const ferry_method *method, const void *result);
+
+/* Sends an item to the caller, as ferry_request_yield() does. item points to the C value. 0, or an
+ * error of ferry_request_yield(); -EINVAL also: as in ferry_method_return(), or the method sends no
+ * items. */
 int ferry_method_yield(ferry_request *request, const ferry_method *method, const void *item);
 
-/* 1: an item from the caller, as a result in ret. 0: the caller sends no more. */
+/* Waits for the next item of the caller, as ferry_request_receive() does. 1: ret has an item, as in
+ * ferry_value_unpack(); 0: the caller sends no more; or an error of ferry_request_receive();
+ * -EINVAL also: the item is not a value of the method's type, and the caller has got that error. */
 int ferry_method_receive(ferry_request *request, const ferry_method *method, void *ret);
 
-/* value points to the exception's C struct. The error's message is the field that the annotation
- * (message = "field") names, else a string field named message, else the doc comment. */
+/**
+ * Answers a request with an exception.
+ *
+ * The error's message is the text of the field that the annotation (message = "field") names, else
+ * of a string field named message, else the doc comment of the exception.
+ *
+ * @param file, line, func  The place in the source that the error's trace shows.
+ * @param value             Points to the exception's C struct.
+ *
+ * @return 0, or an error of ferry_request_throw(); -EINVAL also: the request is answered already,
+ * or a field may not be sent; -EMSGSIZE: the fields are too large.
+ */
 int ferry_exception_throw_at(const char *file, int line, const char *func, ferry_request *request,
                              const ferry_type *type, const void *value);
 
