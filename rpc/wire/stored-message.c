@@ -9,10 +9,6 @@
 
 #include "base/block.h"
 
-static bool keeps_fields(const Message *message, StoredForm form) {
-    return form == STORE_FIELDS && message->passed.data;
-}
-
 /* Is the body stored beside the message? If it has no block: only if it is too large for a message.
  */
 static bool keeps_body(const Message *message, const void *block) {
@@ -26,9 +22,33 @@ static Message without_body(const Message *message) {
     return head;
 }
 
+enum { ENCODED_MAX = 8192 };
+
+/* Encodes the fields of a small message that has come without `passed`, to ENCODED_MAX bytes. data
+ * NULL: the message stays as it is. */
+static Span encode_fields(const Message *message, const void *block, uint8_t *to) {
+    Reader reader;
+    Message encoded;
+
+    if (keeps_body(message, block) || message_size(message) > ENCODED_MAX)
+        return (Span){NULL, 0};
+    reader = reader_of(to, (size_t)(message_write(to, message) - to));
+    return message_read(&reader, &encoded) == 1 ? encoded.passed : (Span){NULL, 0};
+}
+
+/* The fields to keep, in encoded form; data NULL: the whole message is kept. */
+static Span fields_of(const Message *message, const void *block, StoredForm form, uint8_t *space) {
+    if (form != STORE_FIELDS)
+        return (Span){NULL, 0};
+    return message->passed.data ? message->passed : encode_fields(message, block, space);
+}
+
 size_t stored_message_cap(const Message *message, const void *block, StoredForm form) {
-    if (keeps_fields(message, form))
-        return message->passed.len;
+    uint8_t space[ENCODED_MAX];
+    Span fields = fields_of(message, block, form, space);
+
+    if (fields.data)
+        return fields.len;
     if (keeps_body(message, block)) {
         Message head = without_body(message);
 
@@ -40,12 +60,14 @@ size_t stored_message_cap(const Message *message, const void *block, StoredForm 
 int stored_message_put(StoredMessage *to, size_t cap, const Message *message, const void *block,
                        StoredForm form) {
     uint8_t *bytes = (uint8_t *)(to + 1), *end;
+    uint8_t space[ENCODED_MAX];
+    Span fields = fields_of(message, block, form, space);
 
     assert(cap < (size_t)1 << 30 && "the limits of headers and texts keep a message far below");
     *to = (StoredMessage){.cap = (uint32_t)cap & 0x3FFFFFFF};
-    if (keeps_fields(message, form)) {
+    if (fields.data) {
         to->is_fields = 1;
-        end = put_bytes(bytes, message->passed.data, message->passed.len);
+        end = put_bytes(bytes, fields.data, fields.len);
     } else if (keeps_body(message, block)) {
         ferry_bytes body = {message->body.data, message->body.len, block};
         Message head = without_body(message);
