@@ -28,6 +28,15 @@ typedef struct ModelJob {
     bool under_pull, was_delivered, was_delayed;
 } ModelJob;
 
+/* A settlement that its client may repeat: it gets the same answer again. */
+typedef struct Settlement {
+    int client;
+    uint64_t job, attempt;
+    Op op;
+} Settlement;
+
+static Settlement settlements[N_OPS];
+static unsigned n_settlements;
 static const char *const names[N_QUEUES] = {"one", "two"};
 static ModelJob jobs[MAX_JOBS];
 static uint64_t n_jobs;
@@ -173,6 +182,22 @@ static void compare(void) {
     }
 }
 
+/* ---- settlements ---- */
+
+static bool was_settled(Settlement by) {
+    for (unsigned i = 0; i < n_settlements; i++)
+        if (settlements[i].client == by.client && settlements[i].job == by.job &&
+            settlements[i].attempt == by.attempt && settlements[i].op == by.op)
+            return true;
+    return false;
+}
+
+static void forget_settlements(int client) {
+    for (unsigned i = 0; i < n_settlements; i++)
+        if (settlements[i].client == client)
+            settlements[i].client = -1;
+}
+
 /* ---- operations ---- */
 
 static void do_push(void) {
@@ -247,10 +272,12 @@ static void do_disconnect(int client) {
         if (bye)
             fail_delivery(job);
     }
-    if (bye)
+    if (bye) {
+        forget_settlements(client);
         say_bye(sessions[client]);
-    else
+    } else {
         end_session(sessions[client]);
+    }
     sessions[client] = NULL;
 }
 
@@ -259,7 +286,8 @@ static void do_settle(void) {
     uint64_t id = n_jobs > 0 ? 1 + roll(n_jobs) : 0, attempt;
     ModelJob *job = &jobs[id];
     Session *session = sessions[client];
-    bool mine;
+    bool mine, again;
+    Op op;
 
     /* Mostly a job in flight. */
     for (int i = 0; i < 50 && job->state != HELD; i++) {
@@ -277,15 +305,17 @@ static void do_settle(void) {
            (job->state == HELD || job->state == LOST || job->state == READY);
     take_all();
     last_id += 2;
-    switch (roll(6)) {
-    case 0:
-    case 1:
-    case 2:
+    op = (Op[]){OP_ACK, OP_ACK, OP_ACK, OP_RETRY, OP_RELEASE, OP_REJECT}[roll(6)];
+    again = was_settled((Settlement){client, id, attempt, op});
+    if (mine)
+        settlements[n_settlements++] = (Settlement){client, id, attempt, op};
+    switch (op) {
+    case OP_ACK:
         if (mine)
             job->state = DONE;
         ack(session, last_id, id, attempt);
         break;
-    case 3:
+    case OP_RETRY:
         if (mine && attempt >= MAX_ATTEMPTS) {
             job->state = DEAD;
         } else if (mine) {
@@ -295,7 +325,7 @@ static void do_settle(void) {
         }
         retry(session, last_id, id, attempt, 20, "again");
         break;
-    case 4:
+    case OP_RELEASE:
         if (mine) {
             job->state = READY;
             job->attempt--;
@@ -313,7 +343,7 @@ static void do_settle(void) {
     answer_id = last_id;
     answer_op = OP_FAULT;
     take_all();
-    check(answer_op == (mine ? OP_OK : OP_ERROR), "the answer is wrong", id);
+    check(answer_op == (mine || again ? OP_OK : OP_ERROR), "the answer is wrong", id);
 }
 
 static void do_one(void) {
@@ -409,6 +439,7 @@ static void run_seed(uint64_t with) {
     memset(last_first, 0, sizeof(last_first));
     memset(paused, 0, sizeof(paused));
     n_jobs = 0;
+    n_settlements = 0;
     setup();
     configure("*", "max_attempts", "6");
     do_connect(0);
