@@ -121,6 +121,7 @@ void call_free(Call *call) {
         child->parent = NULL;
     }
     drop_request(call);
+    call->user = user_unref(call->user);
     while (call->unsent) {
         UnsentItem *item = call->unsent;
 

@@ -5,7 +5,8 @@
 #include <inttypes.h>
 #include <utlist.h>
 
-#include "broker/services/services-private.h"
+#include "broker/services/guards.h"
+#include "broker/sessions/user.h"
 #include "rpc/wire/name.h"
 
 enum {
@@ -15,6 +16,15 @@ enum {
 };
 
 /* ---- CALL ---- */
+
+static void deny_method(Session *session, const Message *message) {
+    char method[2 * NAME_MAX_LEN + 2];
+    int len = snprintf(method, sizeof(method), "%.*s.%.*s", (int)message->name.len,
+                       (const char *)message->name.data, (int)message->call.method.len,
+                       (const char *)message->call.method.data);
+
+    session_deny(session, message->id, ACTION_CALL, span_of(method, (size_t)len));
+}
 
 /* The service that a CALL is for. NULL: the CALL is refused, and the caller has got an error. */
 static Service *service_for(Services *services, Session *session, const Message *message) {
@@ -34,6 +44,9 @@ static Service *service_for(Services *services, Session *session, const Message 
     else if (session->calls.n >= limits->max_calls)
         session_error(session, message->id, "ferry.Overloaded",
                       "the session has %u unanswered calls: max_calls", limits->max_calls);
+    else if (served && session->user && service->guards &&
+             !guards_allow(service, message->call.method, session->user))
+        deny_method(session, message);
     else if (!served)
         session_error(session, message->id, "ferry.NoSuchService", "no server offers '%s'",
                       shown(message->name));
@@ -78,6 +91,7 @@ void services_call(Services *services, Session *session, const Message *message,
     call->timeout_ms = message->call.timeout_ms ? (uint32_t)message->call.timeout_ms : TIMEOUT_MS;
     call->caller_number = session->number;
     call->payer = session;
+    call->user = user_ref(session->user);
     call->started_us = services->broker->now_us;
     call->credit_up = call->credit_down = WIRE_STREAM_CREDIT;
     if (message->id != 0) {

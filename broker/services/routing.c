@@ -82,6 +82,8 @@ static void hand_over(Call *call, Server *server, const Message *request, const 
                           : ends_ms > broker->now_ms + 1 ? ends_ms - broker->now_ms
                                                          : 1;
     out.call.text = call->caller ? span_text(call->caller->name) : (Span){NULL, 0};
+    /* Always set: a caller that writes this field itself must not be believed. */
+    out.call.user = call->user ? span_text(call->user->name) : (Span){NULL, 0};
     if (__builtin_expect(broker->tap_generation != 0, 0))
         call_tap(call, true, OP_CALL, server->session, call->request_id, message_body(request));
     session_send(server->session, call_is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);

@@ -2,30 +2,33 @@
 
 /* SERVE and UNSERVE: checks, servers, descriptions. See services.h. */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "broker/core/peer-log.h"
-#include "broker/services/services-private.h"
+#include "broker/services/guards.h"
 #include "rpc/schema/description/description.h"
 #include "rpc/wire/name.h"
 
 /* A server whose description cannot be read serves all the same. The problem goes to the log,
  * to the server, and to clients that ask for the description. reterr is set if there is a
  * problem. */
-static int check_description(const Server *server, Span description, bool *ret_good,
+static int check_description(Server *server, Span description, bool *ret_good,
                              ferry_error *reterr) {
     const char *name = server->service->name;
     ferry_service *tables = NULL;
     int r = description.len > 0 ? description_read(description, &tables, reterr) : -EINVAL;
+    int r_guards;
 
     if (r == 0 && strcmp(tables->name, name) != 0)
         r = error_set(reterr, "ferry.InvalidArgument",
                       "description: it is for '%.255s', not for '%s'", tables->name, name);
     *ret_good = r == 0;
+    r_guards = r == -ENOMEM ? r : guards_set(server, r == 0 ? tables : NULL);
     ferry_free(tables);
-    if (r == -ENOMEM)
-        return r;
+    if (r_guards < 0)
+        return r_guards;
     if (r < 0 && reterr->type)
         peer_log(server->session->broker, LOG_LEVEL_WARNING,
                  "the description of service '%s' cannot be used, listing it as undescribed: "
@@ -39,9 +42,10 @@ static int describe_server(Server *server, Span description, ferry_error *reterr
     Account *account = &server->session->peer->account;
     void *copy = NULL;
     bool good;
+    int r = check_description(server, description, &good, reterr);
 
-    if (check_description(server, description, &good, reterr) < 0)
-        return -ENOMEM;
+    if (r < 0)
+        return r;
     if (description.len > DESCRIPTION_BYTES_MAX)
         description.len = 0;
     if (description.len > 0) {
@@ -117,18 +121,29 @@ void services_serve(Services *services, Session *session, const Message *message
     Service *service = service_find(services, message->name);
     unsigned slots = message->serve.slots ? (unsigned)message->serve.slots : 1;
     Server *server;
+    bool is_new;
+    int r;
 
     if (!may_serve(services, session, message, service))
         return;
     if (!service)
         service = service_new(services, message->name);
     server = service ? server_find(session, service) : NULL;
-    if (service && !server)
+    is_new = !server;
+    if (service && is_new)
         server = server_new(session, service, message->serve.instance);
-    if (!server || describe_server(server, message->body, &problem) < 0) {
+    r = server ? describe_server(server, message->body, &problem) : -ENOMEM;
+    if (r < 0) {
+        if (server && is_new)
+            server_free(server);
         if (service)
             service_release(service);
-        session_error(session, message->id, "ferry.OutOfMemory", "out of memory");
+        if (r == -ENOBUFS)
+            session_error(session, message->id, "ferry.Full",
+                          "more than %d methods of a service have the annotation 'may'",
+                          GUARDS_MAX);
+        else
+            session_error(session, message->id, "ferry.OutOfMemory", "out of memory");
         return;
     }
     service->free_slots -= server_free_slots(server);

@@ -6,6 +6,7 @@
  * above it in this list:
  *
  *   method-stats.c  how often the methods of a service are called, how long they take
+ *   guards.c        methods that only some users may call
  *   table.c         the table of services, and their servers
  *   wait-queue.c    calls that wait for a server
  *   call.c          a call, from its beginning to its end
@@ -21,6 +22,7 @@
 #include "rpc/wire/stored-message.h"
 
 typedef struct Call Call;
+typedef struct MethodGuard MethodGuard;
 typedef struct Server Server;
 typedef struct Service Service;
 
@@ -47,6 +49,8 @@ struct Service {
     unsigned n_wait_queues, n_waiting;
     uint64_t calls, errors;
     Methods methods;
+    MethodGuard *guards; /* utlist: methods that only some users may call, see guards.h */
+    unsigned n_guards;
     TapMark tap;
     bool in_crowded; /* is in services->crowded */
     Service *next_crowded;
@@ -65,7 +69,9 @@ struct Server {
     uint64_t number;   /* of an instance without a name */
     void *description; /* a block */
     size_t description_len;
-    bool described; /* the description can be read */
+    bool described;       /* the description can be read */
+    MethodGuard **guards; /* of its description: in service->guards */
+    uint32_t n_guards;
     char instance[];
 };
 
@@ -81,6 +87,7 @@ typedef struct UnsentItem {
 
 struct Call {
     Session *caller; /* NULL: no caller waits for the answer */
+    User *user;      /* a reference; NULL: the broker had no users */
     uint64_t caller_id;
     uint32_t caller_number; /* the number of its session, which may have ended */
     Service *service;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/services/services-private.h"
+#include "broker/services/guards.h"
 
 /* ---- services ---- */
 
@@ -99,6 +99,7 @@ void server_free(Server *server) {
     service->free_slots -= server_free_slots(server);
     account_refund(&server->session->peer->account, BUDGET_SERVICES,
                    sizeof(*server) + server->description_len);
+    guards_set(server, NULL);
     ferry_free(server->description);
     free(server);
 }

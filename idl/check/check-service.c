@@ -37,10 +37,17 @@ static void check_flag(Program *program, const Annotation *annotation) {
                      "'%s' is neither true nor false", annotation->value);
 }
 
+static void check_may(Program *program, const Annotation *annotation) {
+    if (annotation &&
+        (!annotation->has_value || strspn(annotation->value, " ,") == strlen(annotation->value)))
+        report_error(&program->reports, annotation->name.place, "(may = \"admins, joe\")",
+                     "'may' needs the names of the users and groups that may call the method");
+}
+
 static void check_method_annotations(Program *program, const Function *function) {
-    static const char *const known[] = {"timeout",        "idempotent", "cache.ttl",
-                                        "cache.stale",    "cache.key",  "cache.tags",
-                                        "cache.negative", "deprecated", "c.name"};
+    static const char *const known[] = {"timeout",   "idempotent", "cache.ttl",      "cache.stale",
+                                        "cache.key", "cache.tags", "cache.negative", "deprecated",
+                                        "c.name",    "may"};
     enum { N = sizeof(known) / sizeof(*known) };
 
     check_duration(program, annotation_find(function->annotations, "timeout"), 3600000);
@@ -48,6 +55,7 @@ static void check_method_annotations(Program *program, const Function *function)
     check_duration(program, annotation_find(function->annotations, "cache.stale"), 864000000000);
     check_duration(program, annotation_find(function->annotations, "cache.negative"), 864000000000);
     check_flag(program, annotation_find(function->annotations, "idempotent"));
+    check_may(program, annotation_find(function->annotations, "may"));
     for (const Annotation *a = function->annotations; a; a = a->next) {
         const char *nearest = text_nearest(a->name.text, known, N);
         bool is_known = false;

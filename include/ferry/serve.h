@@ -107,6 +107,17 @@ ferry_request *ferry_request_defer(ferry_request *request);
  */
 ferry_client *ferry_request_client(ferry_request *request);
 
+/**
+ * Returns the user of the caller, as the broker has authenticated it: the name of a section
+ * [user NAME] of ferry.conf(5), or "root", "broker" or "anonymous". Callers cannot set it: it is
+ * not a header, and `caller` is a text that each caller chooses. A memoised method must not depend
+ * on it: its cached results are for all users.
+ *
+ * @return the name, lent until the request is answered; NULL: the broker has no users, and every
+ *         program may call.
+ */
+const char *ferry_request_user(const ferry_request *request);
+
 /* Milliseconds until the deadline of the request; 0: it has passed. */
 uint32_t ferry_request_left_ms(const ferry_request *request);
 

@@ -137,6 +137,7 @@ typedef struct Message {
             uint64_t timeout_ms, flags, parent;
             Span method, instance;
             Span text; /* the name of the caller, for people */
+            Span user; /* the caller's user, which the broker alone sets; empty: it has no users */
         } call;
         struct {
             uint64_t bytes;

@@ -55,6 +55,18 @@ until_true ferry ping demo.Echo # it has come back
 expect 6 '' 'there is no session 99999' ferry session kick 99999
 expect 2 '' 'is not the number of a session' ferry session kick me
 
+# The server knows the user of its caller; no header fakes it
+start serve demo.Echo.who --exec 'echo "$FERRY_USER"' --format text 2>/dev/null
+who=$started_pid
+kill "$server"
+wait "$server" 2>/dev/null
+until_true ferry call demo.Echo.who
+expect 0 '"me"' '' ferry call demo.Echo.who -H user:root -H ferry-user:root
+kill "$who"
+wait "$who" 2>/dev/null
+start serve demo.Echo.say --echo 2>/dev/null
+until_true ferry ping demo.Echo
+
 # A right that is taken away ends the session that used it; what remains allowed goes on
 configure 'call demo.* work mail'
 kill -HUP "$broker_pid"

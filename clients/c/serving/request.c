@@ -72,6 +72,7 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
                      const void *block) {
     Request *request = slabs_alloc(&core->slabs, sizeof(*request));
     size_t caller_len = message->call.text.len < CALLER_MAX ? message->call.text.len : CALLER_MAX;
+    size_t user_len = message->call.user.len < USER_MAX ? message->call.user.len : USER_MAX;
 
     if (!request)
         return NULL;
@@ -106,6 +107,9 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
     if (caller_len > 0)
         memcpy(request->caller, message->call.text.data, caller_len);
     request->caller[caller_len] = '\0';
+    if (user_len > 0)
+        memcpy(request->user, message->call.user.data, user_len);
+    request->user[user_len] = '\0';
     if (message->id & STREAM_ID) {
         request->flow = malloc(sizeof(*request->flow));
         if (!request->flow) {
@@ -352,6 +356,12 @@ uint32_t ferry_request_left_ms(const ferry_request *request) {
     if (!mine || mine->deadline_ms <= now_ms)
         return 0;
     return (uint32_t)(mine->deadline_ms - now_ms);
+}
+
+const char *ferry_request_user(const ferry_request *request) {
+    const Request *mine = request ? request_of(request) : NULL;
+
+    return mine && *mine->user ? mine->user : NULL;
 }
 
 static const HeaderText *text_of(const ferry_request *request) {

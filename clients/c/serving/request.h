@@ -10,7 +10,7 @@
 #include "clients/c/serving/serve.h"
 #include "rpc/wire/name.h"
 
-enum { CALLER_MAX = 63 };
+enum { CALLER_MAX = 63, USER_MAX = 63 };
 
 struct Request {
     BlockHeader header; /* the program's pointer, `request`, follows it */
@@ -37,6 +37,7 @@ struct Request {
     bool resumed; /* deferred by the library before its handler ran, and not by the handler */
     bool told;    /* the caller has its answer; the next one is for the cache only */
     char caller[CALLER_MAX + 1];
+    char user[USER_MAX + 1]; /* "": the broker has no users */
 };
 
 static inline Request *request_of(const ferry_request *request) {

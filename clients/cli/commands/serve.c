@@ -294,7 +294,7 @@ const Command command_serve = {
         "\n"
         "Exit status 0: the result. 75: ferry.Overloaded, which callers may retry. Others:\n"
         "ferry.Internal, with standard error as the message. The environment has FERRY_METHOD,\n"
-        "FERRY_CALLER, FERRY_LEFT_MS, and FERRY_HEADER_NAME for each header.\n"
+        "FERRY_CALLER, FERRY_USER, FERRY_LEFT_MS, and FERRY_HEADER_NAME for each header.\n"
         "\n"
         "Serve all methods of a service in one process, because the broker sends a call to any\n"
         "server of the service; CMD can tell the methods apart by FERRY_METHOD.\n"

@@ -41,6 +41,7 @@ void environment_of_request(Environment *environment, const ferry_request *reque
              ferry_request_left_ms(request));
     add(environment, "FERRY_METHOD", request->method);
     add(environment, "FERRY_CALLER", request->caller);
+    add(environment, "FERRY_USER", ferry_request_user(request) ? ferry_request_user(request) : "");
     add(environment, "FERRY_LEFT_MS", environment->number);
     add_headers(environment, headers, headers_of_request(request, headers));
 }

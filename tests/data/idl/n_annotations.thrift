@@ -5,6 +5,8 @@
 // expect: error: expected a string, got '5'
 // expect: warning: ferry ignores 'timout'
 // expect: hint: did you mean 'timeout'?
+// expect: error: 'may' needs the names of the users and groups
+// expect: error: 'may' needs the names of the users and groups
 // expect: error: 'message' must name a string field of the exception
 exception X { 1: i32 code } (message = "code")
 service S {
@@ -14,4 +16,6 @@ service S {
   void d() (idempotent = "perhaps")
   void e() (timeout = 5)
   void f() (timout = "5s")
+  void g() (may)
+  void h() (may = " , ")
 }

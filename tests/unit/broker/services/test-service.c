@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "broker/services/services.h"
+#include "broker/sessions/hello.h"
+#include "broker/sessions/user.h"
+#include "rpc/schema/description/description.h"
 #include "support/fake-hub.h"
 #include "support/suite.h"
 
@@ -112,6 +115,135 @@ static void an_answer_without_a_body_is_passed_on_whole(void) {
     call(8, 0);
     CU_ASSERT_EQUAL(expect(server, OP_CALL), id + 1);
     fake_hub_deinit(&broker);
+}
+
+/* ---- users ---- */
+
+static void be_users(const char *may_of_caller) {
+    char problem[RIGHTS_PROBLEM_MAX];
+    Rights *rights = rights_new();
+    int line;
+
+    rights_section(rights, false, "joe", 1, problem);
+    rights_set(rights, false, "joe", "uid", "1001", 1, problem);
+    rights_set(rights, false, "joe", "may", may_of_caller, 1, problem);
+    rights_set(rights, false, "joe", "groups", "staff", 1, problem);
+    rights_section(rights, true, "staff", 1, problem);
+    CU_ASSERT_EQUAL_FATAL(rights_complete(rights, 1, &line, problem), 0);
+    caller->has_uid = server->has_uid = true;
+    caller->uid = 1001;
+    sessions_set_rights(&broker, rights);
+    sessions_turn_end(&broker);
+    /* The session of the caller had all rights, and has ended. */
+    caller = fake_peer_new(&broker);
+    caller->has_uid = true;
+    caller->uid = 1001;
+    fake_hello(&broker, caller, 'C');
+    while (fake_next_real(caller) || fake_next_real(server))
+        continue;
+}
+
+static void end_users(void) {
+    fake_hub_deinit(&broker);
+    rights_free(broker.rights);
+}
+
+static void call_method(uint64_t id, const char *method) {
+    fake_say(&broker, caller,
+             &(Message){.op = OP_CALL,
+                        .id = id,
+                        .call.timeout_ms = 1000,
+                        .name = span_text("calc.Calc"),
+                        .call.method = span_text(method),
+                        .call.user = span_text("root"),
+                        .call.text = span_text("root")});
+}
+
+static void a_caller_cannot_choose_its_user(void) {
+    const Message *m;
+
+    begin();
+    call_method(7, "add");
+    m = fake_next_real(server);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->call.user.len, 0);
+    be_users("call >");
+    call_method(8, "add");
+    m = fake_next_real(server);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL_FATAL(m->op, OP_CALL);
+    CU_ASSERT_TRUE(span_is(m->call.user, "joe"));
+    end_users();
+}
+
+/* The server says (again) that it serves calc.Calc, whose method `reset` has this annotation. */
+static void serve_guarded(const char *may) {
+    ferry_annotation annotation = {"may", may};
+    ferry_notes notes = {.n_annotations = may != NULL, .annotations = &annotation};
+    ferry_type nothing = {.kind = FERRY_KIND_ARGS};
+    ferry_method methods[] = {{.name = "add", .args = &nothing},
+                              {.name = "reset", .args = &nothing, .notes = &notes}};
+    ferry_service service = {.schema_version = FERRY_SCHEMA_VERSION,
+                             .name = "calc.Calc",
+                             .n_methods = 2,
+                             .methods = methods};
+    CLEANUP(buffer_deinit) Buffer description = {0};
+
+    CU_ASSERT_EQUAL_FATAL(description_write(&service, &description), 0);
+    fake_say(&broker, server,
+             &(Message){.op = OP_SERVE,
+                        .id = 90,
+                        .name = span_text("calc.Calc"),
+                        .serve.slots = 10,
+                        .body = span_of(description.data, description.len)});
+    CU_ASSERT_EQUAL(expect(server, OP_OK), 90);
+}
+
+static bool is_denied(const char *method) {
+    static uint64_t id = 1000;
+    const Message *m;
+
+    call_method(++id, method);
+    m = fake_next_real(caller);
+    if (!m) {
+        m = fake_next_real(server);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        CU_ASSERT_EQUAL(m->op, OP_CALL);
+        answer(server, m->id);
+        CU_ASSERT_EQUAL(expect(caller, OP_OK), id);
+        return false;
+    }
+    CU_ASSERT_EQUAL_FATAL(m->op, OP_ERROR);
+    CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), "ferry.PermissionDenied");
+    CU_ASSERT_STRING_EQUAL(fake_error(m, "message"),
+                           "the user 'joe' has no right to call 'calc.Calc.reset'");
+    return true;
+}
+
+static void an_annotation_guards_a_method(void) {
+    begin();
+    serve_guarded("admins");
+    be_users("call >");
+    CU_ASSERT_TRUE(is_denied("reset"));
+    CU_ASSERT_FALSE(is_denied("add"));
+    serve_guarded("admins, joe");
+    CU_ASSERT_FALSE(is_denied("reset"));
+    serve_guarded("staff");
+    CU_ASSERT_FALSE(is_denied("reset"));
+    serve_guarded("jo");
+    CU_ASSERT_TRUE(is_denied("reset"));
+    serve_guarded("");
+    CU_ASSERT_TRUE(is_denied("reset"));
+    serve_guarded(NULL);
+    CU_ASSERT_FALSE(is_denied("reset"));
+    serve_guarded("admins");
+    end_users();
+
+    begin();
+    serve_guarded("admins");
+    be_users("admin");
+    CU_ASSERT_FALSE(is_denied("reset"));
+    end_users();
 }
 
 static void what_cannot_be_called_is_said_at_once(void) {
@@ -566,6 +698,8 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_call_reaches_its_server_and_the_answer_its_caller),
         TEST(an_answer_without_a_body_is_passed_on_whole),
+        TEST(a_caller_cannot_choose_its_user),
+        TEST(an_annotation_guards_a_method),
         TEST(what_cannot_be_called_is_said_at_once),
         TEST(a_deadline_answers_the_caller_and_cancels_at_the_server),
         TEST(a_lost_server_is_told_at_once),

@@ -100,6 +100,7 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
         m->call.method = some_span(dice);
         m->call.instance = some_span(dice);
         m->call.text = some_span(dice);
+        m->call.user = some_span(dice);
         break;
     case OP_MORE:
         m->more.bytes = some_number(dice);
