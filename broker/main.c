@@ -113,7 +113,11 @@ static int bind_one(BrokerProgram *program, const char *endpoint, ferry_error *r
     if (r == 0)
         log_info("listening on %s", bound);
     if (r == 0 && !endpoint_is_local(endpoint))
-        log_warning("anybody who reaches %s from another machine can use this broker", bound);
+        log_warning(program->broker.rights
+                        ? "anybody who reaches %s from another machine is the user 'anonymous', "
+                          "and nothing is encrypted"
+                        : "anybody who reaches %s from another machine can use this broker",
+                    bound);
     return r;
 }
 
