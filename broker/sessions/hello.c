@@ -239,6 +239,12 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     /* The client came back before the broker noticed that its old connection is lost. The old
      * session ends first; if it had said BYE, the client is forgotten with it and begins anew. */
     HASH_FIND(hh, broker->clients, message->hello.client.data, WIRE_TOKEN, client);
+    if (user && client && !client->session && client->user &&
+        !rights_user(broker->rights, client->user->name)) {
+        /* Its user is gone: no one can resume it. */
+        client_free(broker, client);
+        client = NULL;
+    }
     if (is_refused(broker, peer, user, client))
         return;
     if (client && client->session) {

@@ -10,7 +10,7 @@ configure() { # MAY...: rights of the user of this test
 }
 
 configure 'push mail call demo.*'
-start broker --bind "$FERRY_URL" --config "$work/conf" 2>"$work/log"
+start broker --bind "$FERRY_URL" --config "$work/conf" --log-level info 2>"$work/log"
 broker_pid=$started_pid
 until_true ferry ping
 equal 600 "$(stat -c %a "$work/broker")" 'the socket is private'
@@ -65,6 +65,17 @@ expect 0 '"me"' '' ferry call demo.Echo.who -H user:root -H ferry-user:root
 kill "$who"
 wait "$who" 2>/dev/null
 start serve demo.Echo.say --echo 2>/dev/null
+until_true ferry ping demo.Echo
+
+# One user has only so many connections; the limit is for new ones
+configure 'push mail call demo.* serve demo.*' 'work mail'
+echo 'max_connections = 1' >>"$work/conf"
+kill -HUP "$broker_pid"
+until_true grep -q 'has been read again' "$work/log"
+until_true bash -c "! '$ferry_binary' ping --timeout 500ms"
+expect '*' '' "the user 'me' has 1 connections, its max_connections" ferry ping --timeout 500ms
+configure 'push mail call demo.* serve demo.*' 'work mail'
+kill -HUP "$broker_pid"
 until_true ferry ping demo.Echo
 
 # A right that is taken away ends the session that used it; what remains allowed goes on

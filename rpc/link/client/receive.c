@@ -51,9 +51,13 @@ static void faulted(Link *link, const Message *message) {
             type = reader_str(&inside);
     }
     /* Another attempt would end the same way, unless the cause was the state of the broker. */
-    if (!span_is(type, "ferry.Draining") && !span_is(type, "ferry.OutOfMemory"))
+    if (!span_is(type, "ferry.Draining") && !span_is(type, "ferry.OutOfMemory") &&
+        !span_is(type, "ferry.Full"))
         link->state = LINK_CLOSED;
-    link_lost(link, link->state == LINK_CLOSED ? "ferry.Protocol" : "ferry.NotConnected",
+    link_lost(link,
+              span_is(type, "ferry.PermissionDenied") ? "ferry.PermissionDenied"
+              : link->state == LINK_CLOSED            ? "ferry.Protocol"
+                                                      : "ferry.NotConnected",
               "the broker at %s refused to go on: %.*s", link->url, (int)text.len,
               (const char *)text.data);
 }

@@ -383,6 +383,24 @@ static void sessions_whose_user_is_gone_end(void) {
     end();
 }
 
+/* The same, if the connection was lost when the user went. */
+static void lost_clients_whose_user_is_gone_are_forgotten(void) {
+    char problem[RIGHTS_PROBLEM_MAX];
+    Rights *rights = rights_new();
+    int line;
+
+    begin(WITH, ACTION_PUSH);
+    fake_peer_gone(&broker, peer);
+    set(rights, "new", "uid", "1001");
+    CU_ASSERT_EQUAL(rights_complete(rights, 1, &line, problem), 0);
+    sessions_set_rights(&broker, rights);
+    peer = connect_as(WITH, UID_WITH, 'p');
+    CU_ASSERT_PTR_NOT_NULL_FATAL(peer->session);
+    CU_ASSERT_STRING_EQUAL(((Session *)peer->session)->client->user->name, "new");
+    CU_ASSERT_EQUAL(((Session *)peer->session)->pulls.n, 0);
+    end();
+}
+
 static void an_open_broker_may_get_users_and_lose_them(void) {
     begin(OPEN, ACTION_PUSH);
     sessions_set_rights(&broker, rights_for(ACTION_PUSH));
@@ -409,6 +427,7 @@ int main(void) {
         TEST(a_user_has_only_so_many_connections),
         TEST(sessions_that_lose_a_right_end),
         TEST(sessions_whose_user_is_gone_end),
+        TEST(lost_clients_whose_user_is_gone_are_forgotten),
         TEST(an_open_broker_may_get_users_and_lose_them),
         TESTS_END,
     };
