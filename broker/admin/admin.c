@@ -168,12 +168,12 @@ static int describe_myself(Buffer *to) {
 
     if (r < 0)
         return r;
-    write_map(to, 3);
+    write_map(to, 4);
     write_text(to, "name");
     write_text(to, ferry_service_ferry_broker.name);
     write_text(to, "instances");
     write_array(to, 1);
-    write_map(to, 5);
+    write_map(to, 6);
     write_text(to, "instance");
     write_text(to, INSTANCE);
     write_pair(to, "session", 0);
@@ -181,6 +181,10 @@ static int describe_myself(Buffer *to) {
     write_text(to, "ferry broker");
     write_pair(to, "slots", 1);
     write_pair(to, "busy", 0);
+    write_text(to, "ejected");
+    write_bool(to, false);
+    write_text(to, "differs");
+    write_bool(to, false);
     write_text(to, "description");
     write_bin(to, description.data, description.len);
     return 0;
@@ -191,7 +195,8 @@ static int describe(const Ask *ask, const void *p, Buffer *to, ferry_error *rete
 
     if (strcmp(args->service, ferry_service_ferry_broker.name) == 0)
         return describe_myself(to);
-    return no_service(services_describe(ask->broker->services, span_text(args->service), to),
+    return no_service(services_describe(ask->broker->services, span_text(args->service),
+                                        span_text(args->instance ? args->instance : ""), to),
                       args->service, reterr);
 }
 

@@ -15,6 +15,10 @@ struct ServiceStatus {
   7: i64 errors
   /** A server has sent a valid description. */
   8: bool described
+  /** Servers that get no calls for some time, because they fail and others do not. */
+  9: i32 ejected
+  /** Its servers have different descriptions: calls go to those that have the method. */
+  10: bool differs
 }
 
 /** One server of a service. */
@@ -25,11 +29,15 @@ struct Instance {
   3: string client
   4: i64 slots
   5: i64 busy
+  /** It gets no calls for some time, because it fails and others do not. */
+  6: bool ejected
 }
 
 struct ServiceDescription {
   1: string name
   2: list<Instance> instances
+  /** The servers have different descriptions. */
+  4: bool differs
   /** In the format of docs/description.md. */
   3: optional binary description
 }
@@ -214,7 +222,8 @@ struct TapRecord {
 service Broker {
   list<ServiceStatus> services() (idempotent = "true")
   /** The servers of a service, and its description. */
-  ServiceDescription describe(1: string service) (idempotent = "true")
+  /** The description of this instance; without one, the description that has the most methods. */
+  ServiceDescription describe(1: string service, 2: optional string instance) (idempotent = "true")
   /** Statistics of the methods of a service. */
   list<MethodStatus> methods(1: string service) (idempotent = "true")
   list<TopicStatus> topics() (idempotent = "true")

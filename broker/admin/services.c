@@ -11,13 +11,15 @@ static void write_service(Buffer *to, const Service *service) {
     uint64_t slots = 0, busy = 0;
     const Server *server;
     bool described = false;
+    uint64_t ejected = 0;
 
     DL_FOREACH(service->servers, server) {
         slots += server->slots;
         busy += server->busy;
         described |= server->described;
+        ejected += server_is_ejected(server);
     }
-    write_map(to, 8);
+    write_map(to, 10);
     write_text(to, "name");
     write_text(to, service->name);
     write_pair(to, "instances", service->n_servers);
@@ -26,6 +28,9 @@ static void write_service(Buffer *to, const Service *service) {
     write_pair(to, "waiting", service->n_waiting);
     write_pair(to, "calls", service->calls);
     write_pair(to, "errors", service->errors);
+    write_pair(to, "ejected", ejected);
+    write_text(to, "differs");
+    write_bool(to, service->differs);
     write_text(to, "described");
     write_bool(to, described);
 }
@@ -52,19 +57,33 @@ void services_list(Services *services, const Session *session, Buffer *to) {
     }
 }
 
-int services_describe(Services *services, Span name, Buffer *to) {
+static size_t n_methods(const Server *server) {
+    return server->tables ? server->tables->n_methods : 0;
+}
+
+/* The description that tells most: a bad one is better than none, because its reader learns the
+ * problem; and of two versions of a service the later one has more methods. */
+static bool tells_more(const Server *server, const Server *than) {
+    if (!server->description)
+        return false;
+    return !than || (server->described && !than->described) ||
+           (server->described == than->described && n_methods(server) > n_methods(than));
+}
+
+int services_describe(Services *services, Span name, Span instance, Buffer *to) {
     Service *service = service_find(services, name);
     const Server *server, *described = NULL;
 
-    if (!service)
+    if (!service || !service->servers ||
+        (instance.len > 0 && !server_of_instance(service, instance)))
         return -ENOENT;
-    write_map(to, 3);
+    write_map(to, 4);
     write_text(to, "name");
     write_text(to, service->name);
     write_text(to, "instances");
     write_array(to, service->n_servers);
     DL_FOREACH(service->servers, server) {
-        write_map(to, 5);
+        write_map(to, 6);
         write_text(to, "instance");
         write_text(to, server->instance);
         write_pair(to, "session", server->session->number);
@@ -72,12 +91,15 @@ int services_describe(Services *services, Span name, Buffer *to) {
         write_text(to, server->session->name);
         write_pair(to, "slots", server->slots);
         write_pair(to, "busy", server->busy);
-        /* A bad description is better than no description: its reader learns the problem. */
-        if (server->description && (!described || (server->described && !described->described)))
+        write_text(to, "ejected");
+        write_bool(to, server_is_ejected(server));
+        if (instance.len > 0 ? server_is(server, instance) : tells_more(server, described))
             described = server;
     }
+    write_text(to, "differs");
+    write_bool(to, service->differs);
     write_text(to, "description");
-    if (described)
+    if (described && described->description)
         write_bin(to, described->description, described->description_len);
     else
         write_nil(to);

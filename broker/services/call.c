@@ -197,6 +197,13 @@ static void on_deadline(Timer *timer, void *ctx) {
     char text[160];
 
     (void)ctx;
+    if (call->wait_queue && !call->service->servers) {
+        if (call->moves > 0)
+            call_fail(call, "ferry.ServerLost", "its server went away, and no other one came");
+        else
+            call_fail(call, "ferry.NoSuchService", "no server offers the service");
+        return;
+    }
     if (call->wait_queue)
         snprintf(text, sizeof(text), "all servers were busy for %u ms", call->timeout_ms);
     else
@@ -207,8 +214,11 @@ static void on_deadline(Timer *timer, void *ctx) {
     call_fail(call, "ferry.DeadlineExceeded", text);
 }
 
-void call_arm_deadline(Call *call) {
-    Broker *broker = call->service->services->broker;
+void call_arm_timer(Call *call, uint64_t at_ms) {
+    timer_arm(&call->service->services->broker->timers, &call->deadline, at_ms, on_deadline);
+}
 
-    timer_arm(&broker->timers, &call->deadline, broker->now_ms + call->timeout_ms, on_deadline);
+void call_arm_deadline(Call *call) {
+    call->ends_ms = call->service->services->broker->now_ms + call->timeout_ms;
+    call_arm_timer(call, call->ends_ms);
 }

@@ -26,11 +26,28 @@ static void deny_method(Session *session, const Message *message) {
     session_deny(session, message->id, ACTION_CALL, span_of(method, (size_t)len));
 }
 
+/* How long a call may wait if no server offers its service: nothing was run. 0: not at all. */
+static uint64_t services_wait_ms(const Services *services, const Message *message) {
+    const Broker *broker = services->broker;
+    uint64_t age_ms = broker->now_ms - broker->started_ms;
+
+    if (message->call.flags & CALL_WAIT)
+        return UINT64_MAX;
+    if (!(message->call.flags & CALL_IDEMPOTENT))
+        return 0;
+    /* The servers of a broker that was restarted, or of a service that was, come back. */
+    if (services_have_seen(services, message->name))
+        return UINT64_MAX;
+    return age_ms < SERVICE_HOLD_MS ? SERVICE_HOLD_MS - age_ms : 0;
+}
+
 /* The service that a CALL is for. NULL: the CALL is refused, and the caller has got an error. */
 static Service *service_for(Services *services, Session *session, const Message *message) {
     const Limits *limits = &services->broker->limits;
     Service *service = service_find(services, message->name);
     bool served = service && service->servers;
+    bool may_wait =
+        !served && message->call.instance.len == 0 && services_wait_ms(services, message) > 0;
 
     if (message->call.timeout_ms > TIMEOUT_MAX_MS)
         session_error(session, message->id, "ferry.InvalidArgument",
@@ -47,12 +64,18 @@ static Service *service_for(Services *services, Session *session, const Message 
     else if (served && session->user && service->guards &&
              !guards_allow(service, message->call.method, session->user))
         deny_method(session, message);
-    else if (!served)
+    else if (!served && !may_wait)
         session_error(session, message->id, "ferry.NoSuchService", "no server offers '%s'",
                       shown(message->name));
-    else if (message->call.instance.len > 0 && !server_of_instance(service, message->call.instance))
+    else if (!service && HASH_COUNT(services->table) >= limits->max_names)
+        session_error(session, message->id, "ferry.Full", "there are %u services: max_names",
+                      limits->max_names);
+    else if (served && message->call.instance.len > 0 &&
+             !server_of_instance(service, message->call.instance))
         session_error(session, message->id, "ferry.NoSuchService", "'%s' has no instance '%s'",
                       shown(message->name), shown(message->call.instance));
+    else if (!service && !(service = service_new(services, message->name)))
+        session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
     else
         return service;
     return NULL;
@@ -83,6 +106,7 @@ void services_call(Services *services, Session *session, const Message *message,
         return;
     call = call_new(services);
     if (!call) {
+        service_release(service);
         session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
@@ -99,6 +123,7 @@ void services_call(Services *services, Session *session, const Message *message,
 
         if (r < 0) {
             call_free(call);
+            service_release(service);
             if (r == -EEXIST)
                 session_fault(session, "CALL: the id %" PRIu64 " is in use, or not below 2^63",
                               message->id);
@@ -117,8 +142,11 @@ void services_call(Services *services, Session *session, const Message *message,
     call_tap(call, false, OP_CALL, session, message->id, message->body);
     adopt(call, session, message->call.parent);
     call_arm_deadline(call);
+    if (!service->servers && services_wait_ms(services, message) < call->timeout_ms)
+        call_arm_timer(call, services->broker->now_ms + services_wait_ms(services, message));
     if (call->depth > DEPTH_MAX) {
         call_fail(call, "ferry.Overloaded", "64 nested calls: services call each other in a ring");
+        service_release(service);
         return;
     }
     call_dispatch(call, message, block);
@@ -128,6 +156,7 @@ void services_call(Services *services, Session *session, const Message *message,
         call_detach(call);
         session_ok(session, LANE_CALLS, message->id, 0);
     }
+    service_release(service); /* it may have neither servers nor waiting calls */
 }
 
 /* ---- answers ---- */
@@ -179,6 +208,8 @@ void services_answer(Services *services, Session *session, const Message *messag
         broker->stats.late_answers++;
         return;
     }
+    server_progress(call->server);
+    server_answered(call->server, failed ? error_type(message->error.map) : (Span){NULL, 0});
     caller = call->caller;
     if (!caller && call_is_oneway(call)) {
         method_ended(call->method, broker->now_us - call->started_us,

@@ -8,7 +8,9 @@
 
 enum {
     SERVERS_LOOKED_AT = 8, /* of many servers: enough for a good choice */
-    AHEAD_MAX = 32,        /* calls beyond its slots that the only server of a service gets */
+    AHEAD_FIRST = 4,       /* calls beyond its slots that the only server of a service gets… */
+    AHEAD_MAX = 32,        /* …at first, and in the end */
+    AHEAD_US = 5000,       /* a server that takes longer for a call gets only its slots */
     PASSED_OVER_MAX = 64,  /* calls for busy instances that are skipped in one look */
 };
 
@@ -20,14 +22,51 @@ static bool reads(const Session *session) {
 
 static bool has_room(const Server *server) {
     return !server->leaving && server->busy < server->slots && !server->session->ending &&
-           reads(server->session);
+           server_may_take_more(server) && reads(server->session);
+}
+
+/* Which servers of a service may get a call of this method. Where all servers have the same
+ * description and none is ejected, each of them may. */
+typedef struct Fit {
+    Span method;
+    bool by_method; /* only servers that have it: there is one */
+    bool ejected;   /* also ejected servers: there is no other */
+} Fit;
+
+static bool fits(const Server *server, const Fit *fit) {
+    return !server->leaving && (!fit->by_method || server_has_method(server, fit->method)) &&
+           (fit->ejected || !server_is_ejected(server));
+}
+
+static Fit fit_of(const Service *service, Span method) {
+    Fit fit = {.method = method};
+    const Server *server;
+
+    if (service->n_servers < 2)
+        return (Fit){.ejected = true};
+    if (service->differs)
+        DL_FOREACH(service->servers, server) {
+            fit.by_method |= !server->leaving && server_has_method(server, method);
+        }
+    DL_FOREACH(service->servers, server) {
+        if (fits(server, &fit))
+            return fit;
+    }
+    fit.ejected = true;
+    return fit;
+}
+
+/* The call may have to wait although other servers have room. */
+static bool is_picky(const Service *service, Span instance) {
+    return instance.len > 0 || service->differs;
 }
 
 /* The server with the largest share of free slots, in turns where shares are equal. NULL: no
  * server has room. */
-static Server *choose(Service *service, Span instance) {
+static Server *choose(Service *service, Span instance, Span method) {
     Server *best = NULL, *server;
     unsigned looked_at = 0;
+    Fit fit;
 
     if (instance.len > 0) {
         server = server_of_instance(service, instance);
@@ -35,8 +74,9 @@ static Server *choose(Service *service, Span instance) {
     }
     if (service->free_slots == 0)
         return NULL;
+    fit = fit_of(service, method);
     DL_FOREACH(service->servers, server) {
-        if (!has_room(server))
+        if (!has_room(server) || !fits(server, &fit))
             continue;
         if (!best || (uint64_t)server->busy * best->slots < (uint64_t)best->busy * server->slots)
             best = server;
@@ -55,6 +95,8 @@ static void occupy(Call *call, Server *server) {
     Services *services = server->service->services;
 
     call->server = server;
+    if (server->busy == 0)
+        server->progress_us = services->broker->now_us;
     server->busy++;
     if (server->busy <= server->slots)
         server->service->free_slots--;
@@ -66,7 +108,7 @@ static void occupy(Call *call, Server *server) {
 /* Sends the call to the server. request: the CALL, with its fields or with `passed` set. */
 static void hand_over(Call *call, Server *server, const Message *request, const void *block) {
     Broker *broker = call->service->services->broker;
-    uint64_t ends_ms = call->deadline.at_ms;
+    uint64_t ends_ms = call->ends_ms;
     Message out = message_forward(OP_CALL, 0, request);
 
     occupy(call, server);
@@ -108,10 +150,9 @@ static int store(Call *call, const Message *request, const void *block) {
     call->request = stored_message_new(request, block, STORE_MESSAGE);
     if (!call->request)
         return -ENOMEM;
-    if (request->call.instance.len > 0) {
-        stored_message_read(call->request, &stored);
-        call->instance = stored.call.instance;
-    }
+    stored_message_read(call->request, &stored);
+    call->instance = stored.call.instance;
+    call->method_name = stored.call.method;
     return 0;
 }
 
@@ -120,11 +161,15 @@ static void hand_over_stored(Call *call, Server *server) {
     const void *block = stored_message_read(call->request, &request);
 
     call_leave_wait_queue(call);
+    /* The timer may have been set to an earlier end of the wait. */
+    if (!call_is_stream(call) && call->deadline.at_ms != call->ends_ms)
+        call_arm_timer(call, call->ends_ms);
     hand_over(call, server, &request, block);
 }
 
 static bool may_move(const Call *call) {
-    return (call->flags & CALL_IDEMPOTENT) && !call_is_stream(call) &&
+    return (call->flags & CALL_IDEMPOTENT) && !(call->flags & CALL_AGAIN) &&
+           !call_is_stream(call) &&
            call->moves < call->service->services->broker->limits.max_idempotent_moves;
 }
 
@@ -137,17 +182,31 @@ static bool is_ancestor(const Call *call, const Server *server) {
 
 /*
  * The only server of a service gets some calls ahead of its slots, so that a server with one slot
- * does not wait for a round trip between two calls. A nested call that the server itself waits for
- * is not sent ahead.
+ * does not wait for a round trip between two calls. Calls must not stand behind a slow one, where
+ * another server could not get them: so only a server that has just answered quickly gets calls
+ * ahead, as many more as it goes on to answer quickly. A nested call that the server itself waits
+ * for is not sent ahead.
  */
 static Server *choose_ahead(const Call *call, Span instance) {
     Server *server = call->service->servers;
 
     if (call->service->n_servers != 1 || instance.len > 0 || server->leaving ||
-        server->busy >= server->slots + AHEAD_MAX || is_ancestor(call, server) ||
-        !reads(server->session))
+        server->busy >= server->slots + server->ahead || is_ancestor(call, server) ||
+        server->session->broker->now_us - server->progress_us > AHEAD_US || !reads(server->session))
         return NULL;
     return server;
+}
+
+void server_progress(Server *server) {
+    uint64_t now_us = server->session->broker->now_us;
+
+    if (now_us - server->progress_us > AHEAD_US)
+        server->ahead = 0;
+    else if (server->ahead == 0)
+        server->ahead = AHEAD_FIRST;
+    else if (server->ahead < AHEAD_MAX)
+        server->ahead *= 2;
+    server->progress_us = now_us;
 }
 
 /* Would the call wait for itself? True if the slots of every possible server are taken by the
@@ -155,7 +214,7 @@ static Server *choose_ahead(const Call *call, Span instance) {
 static bool waits_for_itself(const Call *call, Span instance) {
     const Server *server;
 
-    if (!call->parent)
+    if (!call->parent || !call->service->servers)
         return false;
     DL_FOREACH(call->service->servers, server) {
         unsigned ancestors = 0;
@@ -226,9 +285,10 @@ static void wait_for_server(Call *call, const Message *message, const void *bloc
 
 void call_dispatch(Call *call, const Message *message, const void *block) {
     Service *service = call->service;
-    Server *server = service->wait_queues && message->call.instance.len == 0
+    Span instance = message->call.instance;
+    Server *server = service->wait_queues && !is_picky(service, instance)
                          ? NULL
-                         : choose(service, message->call.instance);
+                         : choose(service, instance, message->call.method);
     int r;
 
     if (!server && !service->wait_queues)
@@ -242,8 +302,9 @@ void call_dispatch(Call *call, const Message *message, const void *block) {
 }
 
 bool call_move(Call *call) {
-    /* Without a copy (max_memory) the call cannot move. */
-    if (!call->request || !may_move(call) || call->service->n_servers < 2 || call->instance.len > 0)
+    /* Without a copy (max_memory) the call cannot move. Without another server it waits for one, as
+     * new calls do. */
+    if (!call->request || !may_move(call) || call->instance.len > 0)
         return false;
     /* The call goes to the front: it has waited longest. */
     if (call_join_wait_queue(call, true) < 0)
@@ -264,7 +325,7 @@ static ServeOutcome serve_one(WaitQueue *wait_queue, Service *service, unsigned 
     Call *call;
 
     DL_FOREACH(wait_queue->calls, call) {
-        Server *server = choose(service, call->instance);
+        Server *server = choose(service, call->instance, call->method_name);
 
         if (!server)
             server = choose_ahead(call, call->instance);
@@ -273,7 +334,7 @@ static ServeOutcome serve_one(WaitQueue *wait_queue, Service *service, unsigned 
             hand_over_stored(call, server);
             return SERVED;
         }
-        if (call->instance.len == 0 || ++*passed_over == PASSED_OVER_MAX)
+        if (!is_picky(service, call->instance) || ++*passed_over == PASSED_OVER_MAX)
             return FULL;
     }
     return BLOCKED;
@@ -304,9 +365,11 @@ void calls_fail_waiting(Service *service, Span instance) {
     }
     DL_FOREACH_SAFE(service->wait_queues, wait_queue, next_queue) {
         DL_FOREACH_SAFE(wait_queue->calls, call, next) {
-            if (none_left || (call->instance.len > 0 && call->instance.len == instance.len &&
-                              memcmp(call->instance.data, instance.data, instance.len) == 0))
-                call_fail(call, "ferry.ServerLost", "its last server went away while it waited");
+            if ((none_left && !call_may_wait(call)) ||
+                (call->instance.len > 0 && call->instance.len == instance.len &&
+                 memcmp(call->instance.data, instance.data, instance.len) == 0))
+                call_fail(call, call->moves > 0 ? "ferry.ServerLost" : "ferry.NoSuchService",
+                          "its last server went away while it waited");
         }
     }
 }

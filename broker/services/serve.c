@@ -14,7 +14,7 @@
 /* A server whose description cannot be read serves all the same. The problem goes to the log,
  * to the server, and to clients that ask for the description. reterr is set if there is a
  * problem. */
-static int check_description(Server *server, Span description, bool *ret_good,
+static int check_description(Server *server, Span description, ferry_service **ret_tables,
                              ferry_error *reterr) {
     const char *name = server->service->name;
     ferry_service *tables = NULL;
@@ -24,9 +24,12 @@ static int check_description(Server *server, Span description, bool *ret_good,
     if (r == 0 && strcmp(tables->name, name) != 0)
         r = error_set(reterr, "ferry.InvalidArgument",
                       "description: it is for '%.255s', not for '%s'", tables->name, name);
-    *ret_good = r == 0;
-    r_guards = r == -ENOMEM ? r : guards_set(server, r == 0 ? tables : NULL);
-    ferry_free(tables);
+    *ret_tables = r == 0 ? tables : NULL;
+    r_guards = r == -ENOMEM ? r : guards_set(server, *ret_tables);
+    if (r < 0 || r_guards < 0) {
+        ferry_free(tables);
+        *ret_tables = NULL;
+    }
     if (r_guards < 0)
         return r_guards;
     if (r < 0 && reterr->type)
@@ -40,9 +43,9 @@ static int check_description(Server *server, Span description, bool *ret_good,
 
 static int describe_server(Server *server, Span description, ferry_error *reterr) {
     Account *account = &server->session->peer->account;
+    ferry_service *tables = NULL;
     void *copy = NULL;
-    bool good;
-    int r = check_description(server, description, &good, reterr);
+    int r = check_description(server, description, &tables, reterr);
 
     if (r < 0)
         return r;
@@ -50,16 +53,22 @@ static int describe_server(Server *server, Span description, ferry_error *reterr
         description.len = 0;
     if (description.len > 0) {
         copy = ferry_alloc(description.len);
-        if (!copy)
+        if (!copy) {
+            ferry_free(tables);
             return -ENOMEM;
+        }
         memcpy(copy, description.data, description.len);
     }
     account_refund(account, BUDGET_SERVICES, server->description_len);
     account_charge(account, BUDGET_SERVICES, description.len);
     ferry_free(server->description);
+    ferry_free(server->tables);
+    server->tables = tables;
     server->description = copy;
     server->description_len = description.len;
-    server->described = good;
+    server->description_hash = XXH3_64bits(copy, description.len);
+    server->described = tables != NULL;
+    service_compare(server->service);
     return 0;
 }
 

@@ -10,6 +10,7 @@
  *   table.c         the table of services, and their servers
  *   wait-queue.c    calls that wait for a server
  *   call.c          a call, from its beginning to its end
+ *   health.c        servers that fail while others do not
  *   stream.c        the items of a call, both ways, and the credit for them
  *   routing.c       which server gets which call, and when
  *   serve.c         SERVE and UNSERVE
@@ -52,12 +53,21 @@ struct Service {
     MethodGuard *guards; /* utlist: methods that only some users may call, see guards.h */
     unsigned n_guards;
     TapMark tap;
+    bool differs;    /* its servers have different descriptions */
     bool in_crowded; /* is in services->crowded */
     Service *next_crowded;
     UT_hash_handle hh;
     size_t name_len;
     char name[];
 };
+
+/* How a server does beside the other servers of its service: see health.c. */
+typedef struct ServerHealth {
+    uint64_t ejected_until_ms; /* gets no calls before */
+    uint32_t n_failures;       /* since the last success */
+    uint8_t n_ejections;       /* doubles the time of the next one */
+    bool on_trial;             /* back from an ejection: one call at a time until a success */
+} ServerHealth;
 
 struct Server {
     Service *service;
@@ -69,7 +79,13 @@ struct Server {
     uint64_t number;   /* of an instance without a name */
     void *description; /* a block */
     size_t description_len;
-    bool described;       /* the description can be read */
+    uint64_t description_hash;
+    bool described;        /* the description can be read */
+    ferry_service *tables; /* the description, read; NULL: not described. The server may have any
+                            * method then */
+    ServerHealth health;
+    uint64_t progress_us; /* when it last answered, or got a call while it had none */
+    unsigned ahead;       /* calls beyond its slots that it may have */
     MethodGuard **guards; /* of its description: in service->guards */
     uint32_t n_guards;
     char instance[];
@@ -112,7 +128,17 @@ struct Call {
     size_t kept_charge, unsent_charge; /* bytes of `request` and `unsent` in the budget */
     Session *payer; /* they are in the account of its peer; NULL: the session has ended */
     Call *paid_prev, *paid_next; /* of payer->paid_calls */
+    Span method_name;            /* of the stored request */
+    uint64_t ends_ms;            /* the deadline; its timer may be earlier, see services_call() */
 };
+
+/* A service whose last server has gone, so that calls may wait for its return. */
+typedef struct SeenService {
+    uint64_t hash;
+    uint64_t until_ms;
+} SeenService;
+
+enum { SERVICES_SEEN = 1024, SERVICE_SEEN_MS = 60000, SERVICE_HOLD_MS = 5000 };
 
 struct Services {
     Room room;
@@ -123,7 +149,8 @@ struct Services {
     Call *free_calls;       /* by next */
     size_t n_calls;
     uint64_t last_instance, last_request;
-    Methods own; /* of ferry.Broker */
+    SeenService seen[SERVICES_SEEN]; /* by hash of the name; see services_saw() */
+    Methods own;                     /* of ferry.Broker */
 };
 
 /* ---- table.c ---- */
@@ -140,6 +167,12 @@ Server *server_new(Session *session, Service *service, Span instance);
 Server *server_find(Session *session, const Service *service);
 Server *server_of_instance(const Service *service, Span instance);
 bool server_is(const Server *server, Span instance);
+bool server_has_method(const Server *server, Span method);
+/* Sets service->differs: its servers have changed. */
+void service_compare(Service *service);
+/* Notes that the last server of the service has gone; did the service have one a short time ago? */
+void services_saw(Services *services, Span name);
+bool services_have_seen(const Services *services, Span name);
 /* From now on the server gets no new calls. */
 void server_leave(Server *server);
 void server_free(Server *server);
@@ -179,6 +212,12 @@ void call_abandon(Call *call);
 void call_fail(Call *call, const char *type, const char *text);
 /* The deadline counts from now on; for a stream it counts anew from each item. */
 void call_arm_deadline(Call *call);
+/* Ends the call, or its wait, at this time. */
+void call_arm_timer(Call *call, uint64_t at_ms);
+/* Nothing was run: the call may wait until a server offers the service again. */
+static inline bool call_may_wait(const Call *call) {
+    return (call->flags & (CALL_WAIT | CALL_IDEMPOTENT)) != 0;
+}
 
 /* ---- wait-queue.c ---- */
 
@@ -191,6 +230,17 @@ void wait_queue_served(WaitQueue *wait_queue, Service *service);
  * caller has more than a fair share of the waiting calls; or NULL. */
 Call *call_to_give_way(const Call *call);
 
+/* ---- health.c ---- */
+
+/* The server has answered. error: the type of its error; data NULL: success. */
+void server_answered(Server *server, Span error);
+/* It failed while others did not, and gets no calls for some time. */
+bool server_is_ejected(const Server *server);
+/* Back from an ejection, it gets one call at a time. */
+static inline bool server_may_take_more(const Server *server) {
+    return !server->health.on_trial || server->busy == 0;
+}
+
 /* ---- stream.c ---- */
 
 /* The call has a server now, which gets the items that the caller has sent before. */
@@ -200,6 +250,8 @@ void call_send_unsent(Call *call);
 
 /* Sends the call to a server of its service, or queues it. */
 void call_dispatch(Call *call, const Message *message, const void *block);
+/* The server has answered a call: it may get calls ahead if it was quick. */
+void server_progress(Server *server);
 /* The call has lost its server. True: it waits for another one; false: it may not move. */
 bool call_move(Call *call);
 /* A server has room again, or is new: it gets waiting calls. */

@@ -38,8 +38,9 @@ size_t services_count(const Services *services);
 /* For ferry.Broker: MessagePack, see ferry-broker.thrift. */
 /* Of all services that the session (NULL: everybody) may see. */
 void services_list(Services *services, const Session *session, Buffer *to);
-int services_describe(Services *services, Span name, Buffer *to); /* -ENOENT */
-int services_stats(Services *services, Span name, Buffer *to);    /* -ENOENT */
+/* instance: the description of this server; empty: the one that tells most. -ENOENT. */
+int services_describe(Services *services, Span name, Span instance, Buffer *to);
+int services_stats(Services *services, Span name, Buffer *to); /* -ENOENT */
 
 /* The methods of ferry.Broker, which is not in the table of services. */
 Methods *services_own(Services *services);

@@ -59,6 +59,26 @@ void service_release(Service *service) {
     free(service);
 }
 
+/* ---- services that had a server a short time ago ---- */
+
+static uint64_t hash_of(Span name) {
+    return XXH3_64bits(name.data, name.len) | 1;
+}
+
+void services_saw(Services *services, Span name) {
+    uint64_t hash = hash_of(name);
+
+    services->seen[hash / 2 % SERVICES_SEEN] =
+        (SeenService){hash, services->broker->now_ms + SERVICE_SEEN_MS};
+}
+
+bool services_have_seen(const Services *services, Span name) {
+    uint64_t hash = hash_of(name);
+    const SeenService *seen = &services->seen[hash / 2 % SERVICES_SEEN];
+
+    return seen->hash == hash && seen->until_ms > services->broker->now_ms;
+}
+
 /* ---- servers ---- */
 
 Server *server_find(Session *session, const Service *service) {
@@ -85,9 +105,36 @@ Server *server_of_instance(const Service *service, Span instance) {
     return NULL;
 }
 
+bool server_has_method(const Server *server, Span method) {
+    if (!server->tables)
+        return true;
+    for (size_t i = 0; i < server->tables->n_methods; i++)
+        if (span_is(method, server->tables->methods[i].name))
+            return true;
+    return false;
+}
+
+static bool has_same_description(const Server *a, const Server *b) {
+    return a->description_len == b->description_len && a->description_hash == b->description_hash;
+}
+
+void service_compare(Service *service) {
+    const Server *server, *first = NULL;
+
+    service->differs = false;
+    DL_FOREACH(service->servers, server) {
+        if (server->leaving)
+            continue;
+        if (first && !has_same_description(first, server))
+            service->differs = true;
+        first = server;
+    }
+}
+
 void server_leave(Server *server) {
     server->service->free_slots -= server_free_slots(server);
     server->leaving = true;
+    service_compare(server->service);
 }
 
 void server_free(Server *server) {
@@ -101,7 +148,11 @@ void server_free(Server *server) {
                    sizeof(*server) + server->description_len);
     guards_set(server, NULL);
     ferry_free(server->description);
+    ferry_free(server->tables);
     free(server);
+    if (service->n_servers == 0)
+        services_saw(service->services, span_of(service->name, service->name_len));
+    service_compare(service);
 }
 
 Server *server_new(Session *session, Service *service, Span instance) {

@@ -7,7 +7,7 @@
 #include "support/fake-hub.h"
 #include "support/suite.h"
 
-enum { AHEAD = 33 }; /* calls that a service's only server of one slot is sent at once */
+enum { AHEAD = 1 }; /* calls that a new server of one slot is sent at once */
 
 static Broker broker;
 static Peer *server, *caller;
@@ -301,7 +301,9 @@ static void a_lost_server_is_told_at_once(void) {
 
         CU_ASSERT_PTR_NOT_NULL_FATAL(m);
         CU_ASSERT_EQUAL(m->op, OP_ERROR);
-        CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), "ferry.ServerLost");
+        /* Only the first one was begun. */
+        CU_ASSERT_STRING_EQUAL(fake_error(m, "type"),
+                               id == 1 ? "ferry.ServerLost" : "ferry.NoSuchService");
     }
     CU_ASSERT_PTR_NULL(fake_next_real(caller));
     CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
@@ -381,6 +383,7 @@ static void a_refused_answer_to_a_call_of_ones_own_ends_nothing(void) {
 
 static void end_and_more_are_for_streams_alone(void) {
     begin();
+    serve(server, "one", 2);
     call(7, 0);
     fake_say(&broker, caller, &(Message){.op = OP_END, .id = 7});
     expect(caller, OP_FAULT);
@@ -694,6 +697,230 @@ static void a_request_that_ends_takes_its_own_calls_with_it(void) {
     fake_hub_deinit(&broker);
 }
 
+/* ---- given ahead ---- */
+
+static int n_calls_at(Peer *peer) {
+    int n = 0;
+
+    while (fake_next_real(peer))
+        n++;
+    return n;
+}
+
+static void only_a_quick_server_gets_calls_ahead(void) {
+    uint64_t first;
+
+    begin();
+    for (uint64_t id = 1; id <= 40; id++)
+        call(id, 0);
+    first = expect(server, OP_CALL);
+    CU_ASSERT_EQUAL(n_calls_at(server), 0);
+    /* It took long: the others wait in the broker, where another server can get them. */
+    broker.now_us += 50000;
+    answer(server, first);
+    CU_ASSERT_EQUAL(n_calls_at(server), 1);
+    serve(connected('t'), "two", 1);
+    answer(server, first + 1);
+    CU_ASSERT_EQUAL(n_calls_at(server), 1);
+    fake_hub_deinit(&broker);
+
+    begin();
+    for (uint64_t id = 1; id <= 40; id++)
+        call(id, 0);
+    answer(server, expect(server, OP_CALL));
+    CU_ASSERT_TRUE(n_calls_at(server) > 1);
+    fake_hub_deinit(&broker);
+}
+
+/* ---- health ---- */
+
+static void fail_as(Peer *peer, uint64_t id, const char *type) {
+    CLEANUP(buffer_deinit) Buffer map = {0};
+
+    write_map(&map, 1);
+    write_text(&map, "type");
+    write_text(&map, type);
+    fake_say(&broker, peer,
+             &(Message){.op = OP_ERROR, .id = id, .error.map = span_of(map.data, map.len)});
+}
+
+/* Makes n calls, which `good` answers and `bad` fails; returns how many `bad` got. */
+static int share_of(Peer *good, Peer *bad, const char *type, int n) {
+    int n_bad = 0;
+
+    for (int i = 0; i < n; i++) {
+        const Message *m;
+        uint64_t id;
+
+        call(1000 + (uint64_t)i, 0);
+        m = fake_next_real(bad);
+        if (m) {
+            id = m->id;
+            n_bad++;
+            fail_as(bad, id, type);
+        } else {
+            answer(good, expect(good, OP_CALL));
+        }
+        while (fake_next_real(caller))
+            continue;
+    }
+    return n_bad;
+}
+
+static void a_server_that_fails_gets_no_calls_while_another_works(void) {
+    Peer *bad;
+
+    begin();
+    bad = connected('b');
+    serve(bad, "bad", 1);
+    CU_ASSERT_TRUE(share_of(server, bad, "ferry.Internal", 100) <= 6);
+    /* Back on trial: one more failure, and it is away for twice as long. */
+    fake_wait(&broker, 1000);
+    CU_ASSERT_EQUAL(share_of(server, bad, "ferry.Internal", 100), 1);
+    fake_wait(&broker, 1000);
+    CU_ASSERT_EQUAL(share_of(server, bad, "ferry.Internal", 100), 0);
+    /* The last server is never ejected. */
+    fake_peer_gone(&broker, server);
+    call(5000, 0);
+    expect(bad, OP_CALL);
+    fake_hub_deinit(&broker);
+}
+
+static void declared_exceptions_are_answers(void) {
+    Peer *bad;
+
+    begin();
+    bad = connected('b');
+    serve(bad, "bad", 1);
+    CU_ASSERT_TRUE(share_of(server, bad, "shop.OutOfStock", 100) > 30);
+    fake_hub_deinit(&broker);
+}
+
+/* ---- waiting for a server ---- */
+
+static void calls_may_wait_for_a_server(void) {
+    begin();
+    broker.started_ms = broker.now_ms;
+    fake_wait(&broker, 6000);
+    fake_peer_gone(&broker, server);
+    call(1, 0);
+    expect_error(caller, 1, "ferry.NoSuchService");
+    call(2, CALL_IDEMPOTENT); /* the service had a server a moment ago */
+    call(3, CALL_WAIT);
+    CU_ASSERT_PTR_NULL(fake_next_real(caller));
+    server = connected('s');
+    serve(server, "one", 2);
+    CU_ASSERT_EQUAL(n_calls_at(server), 2);
+    fake_hub_deinit(&broker);
+}
+
+static void a_broker_that_just_started_holds_idempotent_calls(void) {
+    Message m;
+
+    begin();
+    broker.started_ms = broker.now_ms;
+    m = call_of(1, CALL_IDEMPOTENT);
+    m.name = span_text("other.Service");
+    m.call.timeout_ms = 60000;
+    fake_say(&broker, caller, &m);
+    CU_ASSERT_PTR_NULL(fake_next_real(caller));
+    fake_wait(&broker, 5000);
+    expect_error(caller, 1, "ferry.NoSuchService");
+    m.id = 2;
+    fake_say(&broker, caller, &m);
+    expect_error(caller, 2, "ferry.NoSuchService");
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
+    fake_wait(&broker, 1);
+    CU_ASSERT_EQUAL(services_count(broker.services), 1);
+    fake_hub_deinit(&broker);
+}
+
+static void another_attempt_is_not_moved(void) {
+    Peer *second;
+
+    begin();
+    call(7, CALL_IDEMPOTENT | CALL_AGAIN);
+    expect(server, OP_CALL);
+    second = connected('t');
+    serve(second, "two", 1);
+    fake_peer_gone(&broker, server);
+    expect_error(caller, 7, "ferry.ServerLost");
+    CU_ASSERT_PTR_NULL(fake_next_real(second));
+    fake_hub_deinit(&broker);
+}
+
+static void a_oneway_call_outlives_its_caller(void) {
+    uint64_t id;
+
+    begin();
+    call(7, CALL_ONEWAY);
+    call(8, CALL_ONEWAY);
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 7);
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 8);
+    fake_peer_gone(&broker, caller);
+    id = expect(server, OP_CALL);
+    CU_ASSERT_PTR_NULL(fake_next_real(server));
+    answer(server, id);
+    answer(server, expect(server, OP_CALL));
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
+    CU_ASSERT_EQUAL(broker.stats.late_answers, 0);
+    fake_hub_deinit(&broker);
+}
+
+/* ---- versions ---- */
+
+static void serve_version(Peer *peer, const char *instance, const char *const *names, size_t n) {
+    CLEANUP(buffer_deinit) Buffer bytes = {0};
+    ferry_method methods[4] = {{0}};
+    ferry_service service = {.name = "calc.Calc", .n_methods = n, .methods = methods};
+
+    for (size_t i = 0; i < n; i++)
+        methods[i].name = names[i];
+    CU_ASSERT_EQUAL_FATAL(description_write(&service, &bytes), 0);
+    fake_say(&broker, peer,
+             &(Message){.op = OP_SERVE,
+                        .id = 1,
+                        .name = span_text("calc.Calc"),
+                        .serve.slots = 10,
+                        .serve.instance = span_text(instance),
+                        .body = span_of(bytes.data, bytes.len)});
+    CU_ASSERT_EQUAL(expect(peer, OP_OK), 1);
+}
+
+static void calls_go_to_servers_that_have_the_method(void) {
+    static const char *const names[] = {"add", "extra"};
+    Peer *old, *new;
+    Message m;
+
+    log_level = LOG_LEVEL_ERROR;
+    fake_hub_init(&broker);
+    caller = connected('c');
+    old = connected('o');
+    new = connected('n');
+    serve_version(old, "old", names, 1);
+    serve_version(new, "new", names, 2);
+    for (uint64_t id = 1; id <= 10; id++) {
+        m = call_of(id, 0);
+        m.call.method = span_text("extra");
+        fake_say(&broker, caller, &m);
+    }
+    CU_ASSERT_EQUAL(n_calls_at(new), 10);
+    CU_ASSERT_EQUAL(n_calls_at(old), 0);
+    /* No slot is free for it: it waits, although the old server is idle. A call for both passes. */
+    m.id = 11;
+    fake_say(&broker, caller, &m);
+    m = call_of(12, 0);
+    fake_say(&broker, caller, &m);
+    CU_ASSERT_EQUAL(n_calls_at(new), 0);
+    CU_ASSERT_EQUAL(n_calls_at(old), 1);
+    /* A method that no server has is refused by one of them. */
+    m = call_of(13, 0);
+    m.call.method = span_text("nothing");
+    fake_say(&broker, caller, &m);
+    CU_ASSERT_EQUAL(n_calls_at(old), 1);
+    fake_hub_deinit(&broker);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_call_reaches_its_server_and_the_answer_its_caller),
@@ -704,6 +931,14 @@ int main(void) {
         TEST(a_deadline_answers_the_caller_and_cancels_at_the_server),
         TEST(a_lost_server_is_told_at_once),
         TEST(an_idempotent_call_is_moved_once),
+        TEST(only_a_quick_server_gets_calls_ahead),
+        TEST(a_server_that_fails_gets_no_calls_while_another_works),
+        TEST(declared_exceptions_are_answers),
+        TEST(calls_may_wait_for_a_server),
+        TEST(a_broker_that_just_started_holds_idempotent_calls),
+        TEST(another_attempt_is_not_moved),
+        TEST(a_oneway_call_outlives_its_caller),
+        TEST(calls_go_to_servers_that_have_the_method),
         TEST(a_cancelled_call_keeps_its_slot_until_the_server_answers),
         TEST(nobody_answers_for_another_session),
         TEST(a_refused_answer_to_a_call_of_ones_own_ends_nothing),
