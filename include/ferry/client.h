@@ -34,7 +34,10 @@ typedef struct ferry_options {
                          * of those that are served. Close the cache after the client */
     bool idempotent;    /* calls by name may run twice. If the server or the connection is lost, or
                          * the server is overloaded, they are retried, with growing pauses and
-                         * within a budget; the broker moves them to another server */
+                         * within a budget; the broker moves them to another server. If no server
+                         * is left, or the broker has just started, they wait for a server */
+    bool wait_for_server; /* calls of a service that no server offers wait for one, until their
+                           * deadline, instead of failing at once */
     bool trace;         /* calls, messages and jobs without a "traceparent" header begin a trace */
     void (*on_event)(int event, const ferry_error *error, void *ctx); /* FERRY_EVENT_… */
     void *ctx;                                                        /* argument of on_event */

@@ -107,6 +107,8 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
     call->deadline_ms = now_ms + timeout_ms;
     if (client->idempotent && !call->is_streaming)
         call->flags |= CALL_IDEMPOTENT;
+    if (client->wait_for_server)
+        call->flags |= CALL_WAIT;
     /* The program asked for this instance: an answer that another server cached must not be
      * used. */
     if (client->instance.len > 0)
@@ -208,6 +210,10 @@ static void leave(Core *core, PendingCall *call) {
     timer_disarm(&core->timers, &call->timer);
     link_out(call);
     call->record = record_free(call->record);
+    if (call->first_error)
+        ferry_error_clear(call->first_error);
+    free(call->first_error);
+    call->first_error = NULL;
 }
 
 static void run_callback(Core *core, PendingCall *call, const ferry_reply *reply,
@@ -242,8 +248,10 @@ static void queue_ended(Core *core, PendingCall *call, ferry_error *error) {
     core_raise(core);
 }
 
-/* Ends the call with this error. */
+/* Ends the call with this error, or with that of an earlier attempt. */
 static void end_with(Core *core, PendingCall *call, ferry_error *error, bool in_turn) {
+    if (call->first_error && !error->outcome_unknown)
+        error_move(error, call->first_error);
     leave(core, call);
     if (call->stream) {
         stream_ended(core, call->stream, error);
@@ -259,16 +267,35 @@ static void end_with(Core *core, PendingCall *call, ferry_error *error, bool in_
     }
 }
 
+/* If an attempt may have been executed, a later one that was certainly not says less. */
+static void keep_first(PendingCall *call, const ferry_error *error) {
+    if (call->first_error || !error->outcome_unknown)
+        return;
+    call->first_error = malloc(sizeof(*call->first_error));
+    if (!call->first_error)
+        return;
+    *call->first_error = (ferry_error)FERRY_ERROR_INIT;
+    error_copy(call->first_error, error);
+}
+
 static bool try_again(Core *core, PendingCall *call, const ferry_error *error) {
     uint64_t now_ms = clock_ms(), at_ms;
 
     if (!call->record || call->stream || call->attempts >= RETRY_ATTEMPTS_MAX || core->closed ||
         !retry_is_worth(error))
         return false;
+    /* The call itself may have ended its servers: the broker moved it once, and we send it once
+     * more. */
+    if (error->type && strcmp(error->type, "ferry.ServerLost") == 0) {
+        if (call->flags & CALL_AGAIN)
+            return false;
+        call->flags |= CALL_AGAIN;
+    }
     at_ms = now_ms + retry_delay_ms(call->attempts, ferry_error_retry_ms(error), random_u64());
     /* If no time is left for another attempt, report this error: it says more than a timeout. */
     if (at_ms >= call->deadline_ms || !retry_spend(&core->retry_budget))
         return false;
+    keep_first(call, error);
     await_take(core, &call->await);
     call->state = CALL_BACKOFF;
     timer_arm(&core->timers, &call->timer, at_ms, on_timer);
@@ -348,6 +375,7 @@ static void send_again(Core *core, PendingCall *call, uint64_t now_ms) {
 
     block = record_read(call->record, &message);
     message.call.timeout_ms = left_ms;
+    message.call.flags = call->flags;
     r = send_call(core, call, &message, block);
     if (r == -EAGAIN) {
         call->state = CALL_BACKOFF;

@@ -47,8 +47,9 @@ struct PendingCall {
     void *ctx;
     CallEndFn end;
     const void *aux;
-    Record *record;     /* for CALL_BEFORE_CONNECT and for retries */
-    ferry_error *error; /* of an ended call; NULL: out of memory */
+    Record *record;           /* for CALL_BEFORE_CONNECT and for retries */
+    ferry_error *error;       /* of an ended call; NULL: out of memory */
+    ferry_error *first_error; /* of the first attempt that may have been executed; or NULL */
     uint64_t deadline_ms;
     Outcome *result;      /* of a blocking call */
     ferry_stream *stream; /* the stream of this call; NULL: not a streaming call */

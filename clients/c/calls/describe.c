@@ -7,6 +7,7 @@
 #include "clients/c/core/core.h"
 #include "rpc/schema/description/description.h"
 #include "rpc/schema/text/text.h"
+#include "rpc/wire/name.h"
 #include "rpc/wire/writer.h"
 
 /* ---- the broker's answer ---- */
@@ -154,13 +155,19 @@ static int build(const char *service, Span body, ferry_description **ret, ferry_
 int ferry_describe(ferry_client *client, const char *service, ferry_description **ret,
                    ferry_error *reterr) {
     ferry_reply *reply = NULL;
+    char instance[NAME_MAX_LEN + 1];
     int r = client_check(client, reterr);
 
     if (r < 0)
         return r;
     if (!service)
         return error_set(reterr, "ferry.Misuse", "the service's name is NULL");
-    r = ferry_callf(client, "ferry.Broker.describe", &reply, reterr, "s", service);
+    /* Arguments for one instance are checked by its own description. */
+    snprintf(instance, sizeof(instance), "%.*s", (int)client->instance.len,
+             (const char *)client->instance.data);
+    r = client->instance.len > 0
+            ? ferry_callf(client, "ferry.Broker.describe", &reply, reterr, "ss", service, instance)
+            : ferry_callf(client, "ferry.Broker.describe", &reply, reterr, "s", service);
     if (!reply)
         return r;
     r = build(service, span_of(reply->body.data, reply->body.len), ret, reterr);

@@ -106,6 +106,7 @@ static int take_options(ferry_client *handle, const ferry_client *parent,
                          : parent            ? parent->timeout_ms
                                              : 0;
     handle->idempotent = options->idempotent || (parent && parent->idempotent);
+    handle->wait_for_server = options->wait_for_server || (parent && parent->wait_for_server);
     handle->cache = options->cache ? options->cache : parent ? parent->cache : NULL;
     handle->deadline_ms = parent ? parent->deadline_ms : UINT64_MAX;
     if (parent) {

@@ -123,7 +123,7 @@ struct ferry_client {
     bool lent;            /* made for a request: the program may not close it */
     uint64_t deadline_ms; /* inherited; UINT64_MAX: no deadline */
     uint32_t timeout_ms;  /* 0: the timeout of the method, else TIMEOUT_MS */
-    bool idempotent, closed;
+    bool idempotent, wait_for_server, closed;
     ferry_cache *cache;
     Span instance, headers; /* in owned; headers: see client_headers() */
     bool trace;             /* a message without traceparent begins a trace */

@@ -13,15 +13,11 @@
 #include "clients/cli/terminal/out.h"
 
 static const Column service_columns[] = {
-    {"SERVICE", "name", COLUMN_TEXT},
-    {"INSTANCES", "instances", COLUMN_COUNT},
-    {"SLOTS", "slots", COLUMN_NUMBER},
-    {"BUSY", "busy", COLUMN_NUMBER},
-    {"WAITING", "waiting", COLUMN_NUMBER},
-    {"CALLS", "calls", COLUMN_NUMBER},
-    {"ERRORS", "errors", COLUMN_ERRORS},
-    {"DESCRIBED", "described", COLUMN_FLAG},
-    {NULL, NULL, COLUMN_TEXT},
+    {"SERVICE", "name", COLUMN_TEXT},        {"INSTANCES", "instances", COLUMN_COUNT},
+    {"SLOTS", "slots", COLUMN_NUMBER},       {"BUSY", "busy", COLUMN_NUMBER},
+    {"WAITING", "waiting", COLUMN_NUMBER},   {"CALLS", "calls", COLUMN_NUMBER},
+    {"ERRORS", "errors", COLUMN_ERRORS},     {"EJECTED", "ejected", COLUMN_NUMBER},
+    {"DESCRIBED", "described", COLUMN_FLAG}, {NULL, NULL, COLUMN_TEXT},
 };
 
 static const Column instance_columns[] = {
