@@ -38,7 +38,7 @@ typedef struct ferry_options {
                          * is left, or the broker has just started, they wait for a server */
     bool wait_for_server; /* calls of a service that no server offers wait for one, until their
                            * deadline, instead of failing at once */
-    bool trace;         /* calls, messages and jobs without a "traceparent" header begin a trace */
+    bool trace; /* calls, messages and jobs without a "traceparent" header begin a trace */
     void (*on_event)(int event, const ferry_error *error, void *ctx); /* FERRY_EVENT_… */
     void *ctx;                                                        /* argument of on_event */
     uint64_t reserved[6];
