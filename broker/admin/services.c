@@ -74,8 +74,7 @@ int services_describe(Services *services, Span name, Span instance, Buffer *to) 
     Service *service = service_find(services, name);
     const Server *server, *described = NULL;
 
-    if (!service || !service->servers ||
-        (instance.len > 0 && !server_of_instance(service, instance)))
+    if (!service || !service->servers)
         return -ENOENT;
     write_map(to, 4);
     write_text(to, "name");
