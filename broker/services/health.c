@@ -21,9 +21,8 @@ enum {
  * service behind it, does not work. */
 static bool is_failure(Span type) {
     static const char *const failures[] = {
-        "ferry.Internal",      "ferry.OutOfMemory", "ferry.Overloaded",
-        "ferry.NoSuchService", "ferry.Draining",    "ferry.ConnectionLost",
-        "ferry.NotConnected",  "ferry.ServerLost",  "ferry.Full",
+        "ferry.Internal", "ferry.OutOfMemory", "ferry.Overloaded", "ferry.NoSuchService",
+        "ferry.Draining", "ferry.ServerLost",  "ferry.Full",
     };
 
     for (size_t i = 0; i < sizeof(failures) / sizeof(*failures); i++)
