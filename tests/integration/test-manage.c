@@ -74,7 +74,7 @@ static void one_service_and_one_queue(void) {
     int64_t n = 0;
 
     set_up();
-    CU_ASSERT_EQUAL_FATAL(ferry_broker_describe(client, "demo.Echo", &service, &error), 0);
+    CU_ASSERT_EQUAL_FATAL(ferry_broker_describe(client, "demo.Echo", NULL, &service, &error), 0);
     CU_ASSERT_EQUAL(service->instances.n, 1);
     CU_ASSERT_PTR_NULL(service->description);
     CU_ASSERT_EQUAL_FATAL(ferry_broker_queue(client, "mail", &queue, &error), 0);
