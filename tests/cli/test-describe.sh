@@ -118,7 +118,7 @@ expect 6 '' "did you mean 'calc.Calc'" ferry call calc.Clac.add a=2 b=3
 
 # The broker's own service is one like any other.
 expect 0 '*' '' ferry describe ferry.Broker
-for text in 'service Broker {' 'ServiceDescription describe(1: string service)' 'struct QueueStatus'; do
+for text in 'service Broker {' 'ServiceDescription describe(1: string service' 'struct QueueStatus'; do
     grep -q -F -e "$text" "$work/out" || failed "ferry describe ferry.Broker tells: $text" "$work/out"
 done
 # Names in C may not begin with the library's own ferry_.
@@ -129,7 +129,7 @@ grep -q '"name": *"purge"' "$work/out" || failed 'ferry describe ferry.Broker --
 expect 0 '*' '' ferry call ferry.Broker.services
 grep -q '"described": true' "$work/out" || failed 'results are shown' "$work/out"
 expect 0 '*' '' ferry call ferry.Broker.describe calc.Calc
-expect 0 '{"service": ""}' '' ferry call ferry.Broker.describe --template
+expect 0 '{"service": "", "instance": null}' '' ferry call ferry.Broker.describe --template
 expect 2 '' 'args.queue: it is missing' ferry call ferry.Broker.peek
 expect 2 '' 'args.limit' ferry call ferry.Broker.peek mail limit=ten
 expect 2 '' 'args.limit: cannot be negative' ferry call ferry.Broker.peek mail limit=-1

@@ -101,8 +101,8 @@ static int play_streams(int argc, char **argv) {
 
     (void)argc;
     for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
-        if (ferry_serve_method(server, methods[i].name, NULL, methods[i].handler, NULL, NULL,
-                               NULL) < 0)
+        if (ferry_serve_method(server, methods[i].name, &(ferry_serve_options){.slots = 2},
+                               methods[i].handler, NULL, NULL, NULL) < 0)
             return EXIT_FAILURE;
     ferry_ping(server, NULL, NULL);
     tell("ready 0");

@@ -167,6 +167,7 @@ static void a_caller_cannot_choose_its_user(void) {
     m = fake_next_real(server);
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     CU_ASSERT_EQUAL(m->call.user.len, 0);
+    answer(server, m->id);
     be_users("call >");
     call_method(8, "add");
     m = fake_next_real(server);
@@ -872,7 +873,7 @@ static void a_oneway_call_outlives_its_caller(void) {
 static void serve_version(Peer *peer, const char *instance, const char *const *names, size_t n) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};
     ferry_method methods[4] = {{0}};
-    ferry_service service = {.name = "calc.Calc", .n_methods = n, .methods = methods};
+    ferry_service service = {.name = "calc.Calc", .n_methods = (uint32_t)n, .methods = methods};
 
     for (size_t i = 0; i < n; i++)
         methods[i].name = names[i];
