@@ -31,7 +31,7 @@ class Peer {
     Object.assign(peer, { id: 0, credit: 0, handled: 0, waiting: [], sent: Promise.resolve(),
       answers: new Map(), services: new Map(), subscriptions: new Map(), pulls: new Map() });
     const welcome = new Promise((resolve) => { peer.welcome = resolve; });
-    peer.control([HELLO, 1, 1, randomBytes(16), null, GRANT, 0, 0, [], name]);
+    peer.control([HELLO, 1, 1, randomBytes(16), GRANT, 0, null, name]);
     peer.ended = peer.read();
     await Promise.race([welcome, peer.ended]);
     return peer;
@@ -76,7 +76,7 @@ class Peer {
 
   take([op, ...fields]) {
     if (op === WELCOME) {
-      this.credit = Number(fields[4]);
+      this.credit = Number(fields[3]);
       this.welcome();
     } else if (op === PING) {
       this.control([PONG, ...fields.slice(0, 1)]);

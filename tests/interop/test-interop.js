@@ -66,8 +66,9 @@ async function converse(url) {
   }, 2);
   await server.work("second", (body, attempt) => { done.push(`${body} ${attempt}`); return [ACK]; });
   for (const body of ["first", "twice", "bad"]) assert(await caller.push("first", body) > 0);
-  assert(await caller.push("first", "once", { key: "k" }) > 0);
-  assert(!(await caller.push("first", "once", { key: "k" })), "a duplicate has no number");
+  const number = await caller.push("first", "once", { key: "k" });
+  assert(number > 0);
+  assert.equal(await caller.push("first", "once", { key: "k" }), number, "a duplicate has the number of the job");
   await until(() => done.length === 4);
   assert.deepEqual(done.sort(), ["first 1", "forwarded 1", "once 1", "twice 2"]);
   await until(async () => (await caller.call("ferry.Broker", "queues")).some((q) => q.name === "first.dead"));
