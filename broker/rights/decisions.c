@@ -23,9 +23,12 @@ struct Decisions {
 static size_t place(Action action, Span name) {
     uint64_t first = 0, last = 0;
 
-    memcpy(&first, name.data, name.len < 8 ? name.len : 8);
-    if (name.len > 8)
-        memcpy(&last, name.data + name.len - 8, 8);
+    if (name.len >= sizeof(first)) {
+        memcpy(&first, name.data, sizeof(first));
+        memcpy(&last, name.data + name.len - sizeof(last), sizeof(last));
+    } else {
+        memcpy(&first, name.data, name.len);
+    }
     first = (first ^ last * UINT64_C(0x9E3779B97F4A7C15)) + name.len + ((uint64_t)action << 8);
     return (size_t)(first * UINT64_C(0xD6E8FEB86659FD93) >> (64 - ENTRIES_BITS));
 }
