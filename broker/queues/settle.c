@@ -36,14 +36,14 @@ void lease_expire(Job *job) {
                      &(Message){.op = OP_LOST, .lost = {job->stored.id, job->stored.attempt}},
                      NULL);
     lease_end(job);
-    if (is_spent(job)) {
-        job_dead_letter(job, span_text(reason), NULL, 0);
-    } else {
-        job_set_reason(job, span_text(reason));
-        job_enter_front(job);
-        store_note(queue_of(job)->settings.store, &job->stored);
-    }
     queue_touch(queue_of(job));
+    if (is_spent(job)) {
+        job_dead_letter(job, span_text(reason), NULL, 0); /* may free the job */
+        return;
+    }
+    job_set_reason(job, span_text(reason));
+    job_enter_front(job);
+    store_note(queue_of(job)->settings.store, &job->stored);
 }
 
 /* The job of this delivery. NULL: the session may not settle it, and has got an error. */
