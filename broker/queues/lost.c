@@ -15,6 +15,7 @@ static void give_back(InFlight *in_flight) {
     uint64_t grace_ms = in_flight->client                          ? broker->limits.lease_grace_ms
                         : in_flight == in_flight->queues->restored ? QUEUE_RESTART_MS
                                                                    : 0;
+    uint64_t due_ms;
     Job *job;
 
     for (int n = 0; (job = in_flight->lost.first) && n < QUEUE_SLICE; n++) {
@@ -24,8 +25,12 @@ static void give_back(InFlight *in_flight) {
             job->n_lost++;
         lease_fail(job, grace_ms > 0 ? "its worker was lost" : "its worker left");
     }
+    /* In a later turn, also if this one is late: one turn returns one slice. */
+    due_ms = job ? job->u.lost_ms + grace_ms : 0;
+    if (due_ms <= broker->now_ms)
+        due_ms = broker->now_ms + 1;
     if (job)
-        timer_arm(&broker->timers, &in_flight->grace, job->u.lost_ms + grace_ms, on_grace);
+        timer_arm(&broker->timers, &in_flight->grace, due_ms, on_grace);
     else if (!in_flight->client)
         in_flight_free(in_flight);
 }

@@ -437,9 +437,9 @@ const char *ferry_type_print(const ferry_type *type, char *to, size_t size);
 
 /* ---- servers: the functions that generated code calls ----
  *
- * method is the method of the request. If a value may not be sent, the function returns -EINVAL, and
- * the caller gets ferry.Internal with the value's place.
- * Threads: those that may answer the request, see <ferry/serve.h>.
+ * method is the method of the request. If a value may not be sent, the function returns -EINVAL,
+ * and the caller gets ferry.Internal with the value's place. Threads: those that may answer the
+ * request, see <ferry/serve.h>.
  */
 
 /**

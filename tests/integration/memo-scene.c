@@ -84,7 +84,9 @@ void memo_start(void) {
 }
 
 ferry_cache *memo_cache(void) {
-    const ferry_cache_options with = {.near_cache = all_near     ? FERRY_NEAR_ALL
+    /* A busy machine may need more than the usual 100 ms to read the map of a cluster. */
+    const ferry_cache_options with = {.timeout_ms = over_cluster ? 5000 : 0,
+                                      .near_cache = all_near     ? FERRY_NEAR_ALL
                                                     : never_near ? FERRY_NEAR_NOTHING
                                                                  : FERRY_NEAR_MEMOISED};
     ferry_cache *cache = NULL;

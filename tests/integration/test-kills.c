@@ -258,12 +258,12 @@ static void pushes_without_an_answer_reach_the_next_broker_once(void) {
     client = open_with(broker.url, NULL);
     for (int i = 0; i < PUSHES; i++) {
         push_number(client, i);
-        ferry_process(client, NULL);
         if (i == PUSHES / 2) {
             before = n_answered;
-            CU_ASSERT(before < PUSHES / 2);
+            CU_ASSERT(before <= PUSHES / 2); /* the last push has no answer yet */
             daemon_kill(&broker);
         }
+        ferry_process(client, NULL);
     }
     /* Answers of the old broker are still read. */
     ferry_process(client, NULL);
