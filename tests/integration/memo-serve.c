@@ -412,15 +412,17 @@ static void on_number(int64_t result, const ferry_error *error, void *ctx) {
 static void a_deferred_answer_is_stored_too(void) {
     Answers answers = {0};
     int64_t result = 0;
+    uint64_t n;
 
     set_up();
+    n = n_stores();
     CU_ASSERT_EQUAL(memo_users_slow_async(client, DEFERS, on_number, &answers, NULL), 0);
     while (times_asked() == 0)
         ferry_process(client, NULL);
     CU_ASSERT_EQUAL(memo_users_forget(client, "", NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 1));
     CU_ASSERT_EQUAL(answers.last, 42);
-    usleep(20000);
+    CU_ASSERT_TRUE(wait_until_stored(n));
     CU_ASSERT_EQUAL(memo_users_slow(client, DEFERS, &result, NULL), 0);
     CU_ASSERT_EQUAL(result, 42);
     CU_ASSERT_EQUAL(times_asked(), 1);
