@@ -19,11 +19,15 @@ until_true grep -q "first is ready" "$scratch/log"
 # The hazard: what nobody subscribes to is gone, and nobody says so.
 "$ferry" pub pi.nobody lost
 
-# A second worker comes while it runs.
+# A second worker comes while it runs. The first one is stopped meanwhile: it could do all of the work.
+first=${pids[0]}
 "$examples/pi-client" "${PI_MILLIONS:-100}" 1 >"$scratch/out" &
 client=$!
 until_true grep -q '%' "$scratch/out"
+kill -STOP "$first"
 start "$examples/pi-worker" second
+until_true grep -q "second is ready" "$scratch/log"
+kill -CONT "$first"
 wait "$client"
 cat "$scratch/out"
 python3 - "$scratch/out" <<'PY'
