@@ -323,10 +323,13 @@ static void a_handler_invalidates_what_both_ends_remember(void) {
 
     set_up();
     for (int i = 0; i < 2; i++) {
+        uint64_t n = n_stores();
+
         CU_ASSERT_EQUAL(memo_users_find(client, 5, &user, NULL), 0);
         CU_ASSERT_STRING_EQUAL(user->name, "old");
         ferry_free(user);
-        usleep(20000);
+        if (i == 0)
+            CU_ASSERT_TRUE(wait_until_stored(n));
         CU_ASSERT_EQUAL(memo_users_find(caching, 5, &user, NULL), 0);
         CU_ASSERT_STRING_EQUAL(user->name, "old");
         ferry_free(user);
