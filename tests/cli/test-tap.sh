@@ -65,6 +65,8 @@ if command -v tshark >/dev/null; then
     tshark -r "$work/file.pcapng" -V >"$work/tshark" 2>/dev/null
     [ "$(grep -c 'Protocols in frame: exported_pdu:msgpack' "$work/tshark")" = 3 ] &&
         grep -q 'Column protocol string: PUBLISH orders.new' "$work/tshark" || failed 'tshark reads the file' "$work/tshark"
+else
+    echo 'no tshark: the file is not opened by it'
 fi
 
 # Bad input
