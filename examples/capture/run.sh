@@ -19,4 +19,6 @@ echo '$ ferry tap --read result.pcapng --json | grep -o "GET [^\"]*"   # the acc
 if command -v tshark >/dev/null; then
     echo "$ tshark -r result.pcapng -Y 'frame contains \"capture\"'"
     tshark -r "$file" -Y 'frame contains "capture"' 2>/dev/null
+else
+    echo "(no tshark: install it to open the file with it)"
 fi
