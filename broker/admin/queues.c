@@ -157,8 +157,8 @@ static bool peek_job(Peek *peek, const Job *job) {
     return true;
 }
 
-static void peek_list(Peek *peek, const JobList *list, const Queue *queue) {
-    for (const Job *job = list->first; job; job = job->next)
+static void peek_list(Peek *peek, const Job *list, const Queue *queue) {
+    for (const Job *job = list; job; job = job->next)
         if (peek->looks++ >= PEEK_LOOKS || (queue_of(job) == queue && !peek_job(peek, job)))
             return;
 }
@@ -170,14 +170,14 @@ int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to) {
 
     if (!queue)
         return -ENOENT;
-    peek_list(&peek, &queue->quarantined, queue);
+    peek_list(&peek, queue->quarantined, queue);
     for (int priority = PRIORITIES - 1; priority >= 0; priority--)
-        peek_list(&peek, &queue->ready[priority], queue);
-    peek_list(&peek, &queue->delayed, queue);
+        peek_list(&peek, queue->ready[priority], queue);
+    peek_list(&peek, queue->delayed, queue);
     for (const InFlight *in_flight = queues->in_flight; in_flight && queue->n_in_flight > 0;
          in_flight = in_flight->next) {
-        peek_list(&peek, &in_flight->jobs, queue);
-        peek_list(&peek, &in_flight->lost, queue);
+        peek_list(&peek, in_flight->jobs, queue);
+        peek_list(&peek, in_flight->lost, queue);
     }
     write_array(to, peek.n);
     buffer_append(to, peek.jobs.data, peek.jobs.len);

@@ -22,18 +22,18 @@ struct Sweep {
 
 /* The first job of the list, if it was there when the sweep began. Older jobs stand in front of
  * newer ones, so checking the head is enough. */
-static Job *first_before(const Sweep *sweep, const JobList *list) {
-    return list->first && list->first->stored.id <= sweep->last_job ? list->first : NULL;
+static Job *first_before(const Sweep *sweep, Job *list) {
+    return list && list->stored.id <= sweep->last_job ? list : NULL;
 }
 
 /* The next waiting job, in the order of delivery, or NULL. */
 static Job *next_job(const Sweep *sweep) {
     Queue *queue = sweep->from;
-    Job *job = first_before(sweep, &queue->quarantined);
+    Job *job = first_before(sweep, queue->quarantined);
 
     for (int priority = PRIORITIES - 1; priority >= 0 && !job && queue->ready_bits; priority--)
-        job = first_before(sweep, &queue->ready[priority]);
-    return job ? job : first_before(sweep, &queue->delayed);
+        job = first_before(sweep, queue->ready[priority]);
+    return job ? job : first_before(sweep, queue->delayed);
 }
 
 static bool move_one(Sweep *sweep, Job *old) {

@@ -45,12 +45,7 @@ Key *key_add(Queue *queue, Span text, uint64_t until_ms) {
         slabs_free(&queues->slabs, key, sizeof(Key) + key->len);
         return NULL;
     }
-    key->prev = queue->last_key;
-    if (key->prev)
-        key->prev->next = key;
-    else
-        queue->first_key = key;
-    queue->last_key = key;
+    DL_APPEND(queue->first_key, key);
     queue->n_keys++;
     if (!timer_armed(&queue->key_timer))
         timer_arm(&queues->broker->timers, &queue->key_timer, queue->first_key->until_ms,
@@ -63,14 +58,7 @@ void key_forget(Queue *queue, Key *key) {
         *key->owner = NULL;
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash's own links */
     HASH_DEL(queue->keys, key);
-    if (key->prev)
-        key->prev->next = key->next;
-    else
-        queue->first_key = key->next;
-    if (key->next)
-        key->next->prev = key->prev;
-    else
-        queue->last_key = key->prev;
+    DL_DELETE(queue->first_key, key);
     queue->n_keys--;
     slabs_free(&queue->queues->slabs, key, sizeof(Key) + key->len);
 }

@@ -3,6 +3,7 @@
 /* Jobs: made, queued, freed. See queues-private.h. */
 
 #include <assert.h>
+#include <utlist.h>
 
 #include "broker/queues/queues-private.h"
 
@@ -114,7 +115,7 @@ void job_enter_ready(Queue *queue, Job *before, Job *job) {
     unsigned priority = job->stored.priority;
 
     job->state = JOB_READY;
-    jobs_insert(&queue->ready[priority], before, job);
+    DL_PREPEND_ELEM(queue->ready[priority], before, job);
     queue->ready_bits |= 1u << priority;
     queue->n_ready++;
     if (job->stored.expires_ms)
@@ -143,7 +144,7 @@ static bool must_quarantine(const Queue *queue, const Job *job) {
  * order.
  */
 static Job *place_of(Queue *queue, const Job *job) {
-    Job *first = queue->ready[job->stored.priority].first;
+    Job *first = queue->ready[job->stored.priority];
     Job *at = queue->last_returned[job->stored.priority];
     int looks = 0;
 
@@ -163,7 +164,7 @@ void job_enter_front(Job *job) {
     if (must_quarantine(queue, job)) {
         job->state = JOB_READY;
         job->quarantined = true;
-        jobs_append(&queue->quarantined, job);
+        DL_APPEND(queue->quarantined, job);
         queue->n_ready++;
         if (job->stored.expires_ms)
             job_arm(job, job->stored.expires_ms);
@@ -181,7 +182,7 @@ void job_enter_delayed(Job *job, uint64_t due_ms) {
 
     job->stored.due_ms = due_ms;
     job->state = JOB_DELAYED;
-    jobs_append(&queue->delayed, job);
+    DL_APPEND(queue->delayed, job);
     queue->n_delayed++;
     job_arm(job,
             expires_ms && expires_ms < due_ms && !job->awaits_dead_letter ? expires_ms : due_ms);
@@ -196,10 +197,10 @@ void job_leave(Job *job) {
     switch ((JobState)job->state) {
     case JOB_READY:
         if (job->quarantined) {
-            jobs_remove(&queue->quarantined, job);
+            DL_DELETE(queue->quarantined, job);
         } else {
-            jobs_remove(&queue->ready[priority], job);
-            if (!queue->ready[priority].first)
+            DL_DELETE(queue->ready[priority], job);
+            if (!queue->ready[priority])
                 queue->ready_bits &= ~(1u << priority);
         }
         queue->n_ready--;
@@ -209,7 +210,7 @@ void job_leave(Job *job) {
         job->returned = false;
         break;
     case JOB_DELAYED:
-        jobs_remove(&queue->delayed, job);
+        DL_DELETE(queue->delayed, job);
         queue->n_delayed--;
         job->awaits_dead_letter = false;
         break;

@@ -14,16 +14,16 @@ void pull_set(Pull *pull, PullState state) {
     Queues *queues = queue->queues;
 
     if (pull->state == PULL_FREE)
-        pulls_remove(&queue->free, pull);
+        DL_DELETE(queue->free, pull);
     else if (pull->state == PULL_BLOCKED)
-        pulls_remove(&queues->blocked, pull);
+        DL_DELETE(queues->blocked, pull);
     else if (pull->state == PULL_RESERVED)
         queue->reserved = NULL;
     pull->state = (uint8_t)state;
     if (state == PULL_FREE)
-        pulls_append(&queue->free, pull);
+        DL_APPEND(queue->free, pull);
     else if (state == PULL_BLOCKED)
-        pulls_append(&queues->blocked, pull);
+        DL_APPEND(queues->blocked, pull);
     else if (state == PULL_RESERVED)
         queue->reserved = pull;
 }
@@ -44,7 +44,7 @@ void pull_end(Pull *pull) {
     if (pull->n_in_flight == 0)
         pull_free(pull);
     /* A quarantined job that waited for this pull may go to another one. */
-    if (queue->quarantined.first)
+    if (queue->quarantined)
         queue_touch(queue);
 }
 
@@ -120,7 +120,8 @@ bool in_flight_was_settled(const InFlight *in_flight, const Message *message) {
     return false;
 }
 
-static JobList *list_of(const Job *job) {
+/* The list of a job in flight. */
+static Job **list_of(const Job *job) {
     return job->session ? &job->in_flight->jobs : &job->in_flight->lost;
 }
 
@@ -139,7 +140,7 @@ void lease_begin(Job *job) {
 
 /* Takes the job from its worker. It is in no list then. */
 void lease_let_go(Job *job) {
-    jobs_remove(list_of(job), job);
+    DL_DELETE(*list_of(job), job);
     queue_of(job)->n_in_flight--;
     timer_disarm(&queue_of(job)->queues->timers, &job->timer);
     if (job->session && job->u.pull)
@@ -174,7 +175,7 @@ bool lease_take_back(Job *job, Session *session) {
     if (job->state == JOB_IN_FLIGHT) {
         if (job->session && job->u.pull)
             pull_release(job->u.pull);
-        jobs_remove(list_of(job), job);
+        DL_DELETE(*list_of(job), job);
     } else {
         job_leave(job);
         job->state = JOB_IN_FLIGHT;
@@ -182,7 +183,7 @@ bool lease_take_back(Job *job, Session *session) {
         lease_begin(job);
     }
     job->in_flight = in_flight;
-    jobs_append(&in_flight->jobs, job);
+    DL_APPEND(in_flight->jobs, job);
     job->session = session;
     job->u.pull = NULL;
     job->stored.held = true;

@@ -18,7 +18,7 @@ static void give_back(InFlight *in_flight) {
     uint64_t due_ms;
     Job *job;
 
-    for (int n = 0; (job = in_flight->lost.first) && n < QUEUE_SLICE; n++) {
+    for (int n = 0; (job = in_flight->lost) && n < QUEUE_SLICE; n++) {
         if (job->u.lost_ms + grace_ms > broker->now_ms)
             break;
         if (in_flight->client && job->n_lost < UINT8_MAX)
@@ -45,15 +45,15 @@ static void lose_all(InFlight *in_flight) {
     uint64_t now_ms = in_flight->queues->broker->now_ms;
     Job *job, *next;
 
-    for (job = in_flight->jobs.first; job; job = next) {
+    for (job = in_flight->jobs; job; job = next) {
         next = job->next;
         if (job->u.pull)
             pull_release(job->u.pull);
         job->session = NULL;
         job->u.lost_ms = now_ms;
-        jobs_append(&in_flight->lost, job);
+        DL_APPEND(in_flight->lost, job);
     }
-    in_flight->jobs = (JobList){NULL, NULL};
+    in_flight->jobs = NULL;
 }
 
 InFlight *in_flight_restored(Queues *queues) {
@@ -111,7 +111,7 @@ void queues_session_gone(Queues *queues, Session *session) {
     pendings_session_gone(queues, session);
     sweeps_session_gone(queues, session);
     /* The jobs may belong to a newer session of the client already. */
-    if (in_flight && in_flight->jobs.first && in_flight->jobs.first->session == session) {
+    if (in_flight && in_flight->jobs && in_flight->jobs->session == session) {
         lose_all(in_flight);
         if (!timer_armed(&in_flight->grace))
             timer_arm(&broker->timers, &in_flight->grace,

@@ -3,6 +3,8 @@
 /* PULL and UNPULL, and the delivery of jobs: round robin over the pulls with free slots. See
  * queues-private.h. */
 
+#include <utlist.h>
+
 #include "broker/queues/queues-private.h"
 
 enum { QUARANTINE_LOOKS = 16 }; /* pulls that are checked for one without jobs in flight */
@@ -120,7 +122,7 @@ static bool deliver(Queue *queue, Pull *pull, Job *job) {
     job->in_flight = in_flight;
     job->stored.worker = worker_key(pull->session->client);
     job->stored.held = true;
-    jobs_append(&in_flight->jobs, job);
+    DL_APPEND(in_flight->jobs, job);
     queue->n_in_flight++;
     if (job->stored.attempt++ > 0) {
         queue->n_redelivered++;
@@ -141,14 +143,14 @@ static bool deliver(Queue *queue, Pull *pull, Job *job) {
 /* The pull for a quarantined job: one without jobs in flight; else one that gets no more jobs
  * until it has none. */
 static Pull *pull_for_quarantined(Queue *queue) {
-    Pull *pull = queue->free.first;
+    Pull *pull = queue->free;
 
     if (queue->reserved)
         return queue->reserved;
     for (int looks = 0; pull && pull->n_in_flight > 0 && looks < QUARANTINE_LOOKS; looks++)
         pull = pull->next;
     if (!pull || pull->n_in_flight > 0)
-        pull = queue->free.first;
+        pull = queue->free;
     if (pull)
         pull_set(pull, PULL_RESERVED);
     return pull;
@@ -157,19 +159,19 @@ static Pull *pull_for_quarantined(Queue *queue) {
 static bool dispatch_quarantined(Queue *queue) {
     Pull *pull;
 
-    while (queue->quarantined.first && !job_is_over(queue->quarantined.first) &&
+    while (queue->quarantined && !job_is_over(queue->quarantined) &&
            (pull = pull_for_quarantined(queue)) && pull->n_in_flight == 0) {
-        if (!has_room(pull, queue->quarantined.first)) {
+        if (!has_room(pull, queue->quarantined)) {
             pull_set(pull, PULL_BLOCKED);
             continue;
         }
         pull->alone = true;
-        if (!deliver(queue, pull, queue->quarantined.first)) {
+        if (!deliver(queue, pull, queue->quarantined)) {
             pull->alone = false;
             return false;
         }
     }
-    if (!queue->quarantined.first && queue->reserved)
+    if (!queue->quarantined && queue->reserved)
         pull_set(queue->reserved, PULL_FREE);
     return true;
 }
@@ -177,12 +179,12 @@ static bool dispatch_quarantined(Queue *queue) {
 void queue_dispatch(Queue *queue) {
     if (queue->paused)
         return;
-    if ((queue->quarantined.first || queue->reserved) && !dispatch_quarantined(queue)) {
+    if ((queue->quarantined || queue->reserved) && !dispatch_quarantined(queue)) {
         queue_touch(queue);
         return;
     }
-    while (queue->ready_bits && queue->free.first) {
-        Pull *pull = queue->free.first;
+    while (queue->ready_bits && queue->free) {
+        Pull *pull = queue->free;
         Job *job = queue_first(queue);
 
         /* Many jobs may expire at once; timers run in slices, and this job's timer comes later. */
@@ -200,10 +202,10 @@ void queue_dispatch(Queue *queue) {
 }
 
 void pulls_unblock(Queues *queues) {
-    Pull *last = queues->blocked.last;
+    Pull *last = queues->blocked ? queues->blocked->prev : NULL;
 
-    for (int looks = 0; queues->blocked.first && looks < QUEUE_BLOCKED_LOOKS; looks++) {
-        Pull *pull = queues->blocked.first;
+    for (int looks = 0; queues->blocked && looks < QUEUE_BLOCKED_LOOKS; looks++) {
+        Pull *pull = queues->blocked;
         bool is_last = pull == last;
 
         if (pull->session->ending ||

@@ -55,9 +55,9 @@ static const char *read_options(Span options, PushOptions *to) {
 /* Drops the oldest waiting job of the lowest priority: a new job never pushes out a more urgent
  * one. */
 static bool drop_oldest(Queue *queue) {
-    Job *job = queue->ready_bits          ? queue->ready[__builtin_ctz(queue->ready_bits)].first
-               : queue->quarantined.first ? queue->quarantined.first
-                                          : queue->delayed.first;
+    Job *job = queue->ready_bits    ? queue->ready[__builtin_ctz(queue->ready_bits)]
+               : queue->quarantined ? queue->quarantined
+                                    : queue->delayed;
 
     if (!job)
         return false;

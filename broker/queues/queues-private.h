@@ -86,10 +86,6 @@ struct Job {
     StoredMessage content;       /* headers and body; the last member: its bytes follow */
 };
 
-typedef struct JobList {
-    Job *first, *last;
-} JobList;
-
 typedef enum PullState {
     PULL_FREE,     /* queue->free: has free slots */
     PULL_FULL,     /* all its slots are taken */
@@ -109,10 +105,6 @@ struct Pull {
     bool alone;    /* has a quarantined job, and no other job beside it */
 };
 
-typedef struct PullList {
-    Pull *first, *last;
-} PullList;
-
 /* A delivery that its client has settled, with the op. */
 typedef struct Settled {
     uint64_t job, attempt, id;
@@ -124,8 +116,8 @@ struct InFlight {
     InFlight *prev, *next; /* of queues->in_flight */
     Queues *queues;
     Client *client; /* NULL: the client is gone or has not come back yet */
-    JobList jobs;   /* to its session, in the order of delivery */
-    JobList lost;   /* to earlier sessions, likewise: ready again when their grace is over */
+    Job *jobs;      /* to its session, in the order of delivery */
+    Job *lost;      /* to earlier sessions, likewise: ready again when their grace is over */
     Timer grace;    /* of the first job of lost */
     /* The last deliveries that were settled with an id: a ring. The client may repeat the message,
      * if its answer was lost with a connection. */
@@ -151,22 +143,22 @@ struct Queue {
     Queues *queues;
     UT_hash_handle hh;
     QueueSettings settings;
-    JobList ready[PRIORITIES];
+    Job *ready[PRIORITIES];
     unsigned ready_bits; /* bit n: ready[n] is not empty */
     /* Ready jobs that may have killed their workers. Each goes to a worker without other jobs
      * in flight: if it kills this worker, too, no other job loses an attempt. */
-    JobList quarantined;
+    Job *quarantined;
     Job *last_returned[PRIORITIES]; /* the last job that was put in front of ready[], or NULL */
     Pull *reserved; /* gets no more jobs until it has none in flight, and then a quarantined job */
-    JobList delayed;
-    PullList free;
+    Job *delayed;
+    Pull *free;
     size_t n_pulls;
     size_t n_jobs, n_ready, n_delayed, n_in_flight; /* n_jobs: of all states */
     uint64_t bytes;                                 /* headers and bodies of n_jobs */
     TapMark tap;
     uint64_t n_pushed, n_acked, n_redelivered, n_expired, n_dropped;
-    Key *keys;                 /* uthash */
-    Key *first_key, *last_key; /* in the order of their end */
+    Key *keys;      /* uthash */
+    Key *first_key; /* in the order of their end */
     size_t n_keys;
     uint32_t n_sweeps; /* sweeps under way: the queue is not freed */
     Timer key_timer;
@@ -196,7 +188,7 @@ struct Queues {
     IdMap leased; /* jobs that the worker of their last delivery may still settle, by id */
     uint64_t last_job;
     Queue *touched; /* queues to dispatch at the end of the turn */
-    PullList blocked;
+    Pull *blocked;
     InFlight *in_flight;     /* utlist */
     InFlight *restored;      /* deliveries that a store restored; one of in_flight, or NULL */
     Pending *pendings;       /* utlist */
@@ -247,63 +239,6 @@ static inline uint64_t worker_key(const Client *client) {
 
     memcpy(&key, client->id, sizeof(key));
     return key | 1;
-}
-
-static inline void jobs_append(JobList *list, Job *job) {
-    job->next = NULL;
-    job->prev = list->last;
-    if (list->last)
-        list->last->next = job;
-    else
-        list->first = job;
-    list->last = job;
-}
-
-/* before NULL: at the end. */
-static inline void jobs_insert(JobList *list, Job *before, Job *job) {
-    if (!before) {
-        jobs_append(list, job);
-        return;
-    }
-    job->next = before;
-    job->prev = before->prev;
-    if (before->prev)
-        before->prev->next = job;
-    else
-        list->first = job;
-    before->prev = job;
-}
-
-static inline void jobs_remove(JobList *list, Job *job) {
-    if (job->prev)
-        job->prev->next = job->next;
-    else
-        list->first = job->next;
-    if (job->next)
-        job->next->prev = job->prev;
-    else
-        list->last = job->prev;
-}
-
-static inline void pulls_append(PullList *list, Pull *pull) {
-    pull->next = NULL;
-    pull->prev = list->last;
-    if (list->last)
-        list->last->next = pull;
-    else
-        list->first = pull;
-    list->last = pull;
-}
-
-static inline void pulls_remove(PullList *list, Pull *pull) {
-    if (pull->prev)
-        pull->prev->next = pull->next;
-    else
-        list->first = pull->next;
-    if (pull->next)
-        pull->next->prev = pull->prev;
-    else
-        list->last = pull->prev;
 }
 
 /* ---- table.c ---- */
@@ -361,7 +296,7 @@ static inline bool job_is_over(const Job *job) {
 }
 /* The first job of the highest priority. The queue must have ready jobs. */
 static inline Job *queue_first(const Queue *queue) {
-    return queue->ready[31 - __builtin_clz(queue->ready_bits)].first;
+    return queue->ready[31 - __builtin_clz(queue->ready_bits)];
 }
 
 /* ---- lease.c ---- */

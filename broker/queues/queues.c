@@ -14,7 +14,7 @@ void queues_run_timers(Queues *queues) {
 void queues_turn_end(Queues *queues) {
     sweeps_go_on(queues);
     queues_dispatch_touched(queues);
-    if (queues->blocked.first)
+    if (queues->blocked)
         pulls_unblock(queues);
     stores_flush(queues);
 }
@@ -23,7 +23,7 @@ size_t queues_n_in_flight(const Queues *queues) {
     size_t n = 0;
 
     for (const InFlight *in_flight = queues->in_flight; in_flight; in_flight = in_flight->next)
-        for (const Job *job = in_flight->jobs.first; job; job = job->next)
+        for (const Job *job = in_flight->jobs; job; job = job->next)
             n += job->session != NULL;
     return n;
 }
@@ -108,11 +108,11 @@ int queues_new(Queues **ret, Broker *broker) {
     return 0;
 }
 
-static void free_jobs(JobList *list) {
-    while (list->first) {
-        Job *job = list->first;
+static void free_jobs(Job **list) {
+    while (*list) {
+        Job *job = *list;
 
-        jobs_remove(list, job);
+        DL_DELETE(*list, job);
         job_free(job);
     }
 }

@@ -3,6 +3,7 @@
 /* Restores the jobs of a store when the broker starts. See store.h. */
 
 #include <errno.h>
+#include <utlist.h>
 
 #include "broker/queues/queues-private.h"
 
@@ -25,7 +26,7 @@ static int restore_held(Queues *queues, Job *job) {
     job->state = JOB_IN_FLIGHT;
     job->in_flight = in_flight;
     job->u.lost_ms = queues->broker->now_ms;
-    jobs_append(&in_flight->lost, job);
+    DL_APPEND(in_flight->lost, job);
     queue_of(job)->n_in_flight++;
     return 0;
 }

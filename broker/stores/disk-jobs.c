@@ -3,6 +3,7 @@
  * disk-private.h. */
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "base/clock.h"
 #include "broker/stores/disk-private.h"
@@ -64,20 +65,13 @@ static DiskJob **list_of(DiskStore *disk, const DiskJob *of) {
 static void link_job(DiskStore *disk, DiskJob *of) {
     DiskJob **list = list_of(disk, of);
 
-    of->prev = NULL;
-    of->next = *list;
-    if (of->next)
-        of->next->prev = of;
-    *list = of;
+    DL_PREPEND(*list, of);
 }
 
 static void unlink_job(DiskStore *disk, DiskJob *of) {
-    if (of->prev)
-        of->prev->next = of->next;
-    else
-        *list_of(disk, of) = of->next;
-    if (of->next)
-        of->next->prev = of->prev;
+    DiskJob **list = list_of(disk, of);
+
+    DL_DELETE(*list, of);
     if (!of->segment)
         return;
     disk_segment(disk, of->segment)->live -= of->len;

@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "base/clock.h"
 #include "cache/connection/conn-private.h"
@@ -131,12 +132,7 @@ bool conn_wait(Conn *conn, ConnWaiter *waiter, uint64_t deadline_ns) {
     bool in_time = true;
 
     conn_lock(conn);
-    waiter->next = conn->waiters;
-    waiter->link = &conn->waiters;
-    if (conn->waiters)
-        conn->waiters->link = &waiter->next;
-    conn->waiters = waiter;
-
+    DL_PREPEND(conn->waiters, waiter);
     while (waiter->pending > 0) {
         if (clock_ns() >= deadline_ns) {
             conn_give_up(conn, waiter);
@@ -148,9 +144,7 @@ bool conn_wait(Conn *conn, ConnWaiter *waiter, uint64_t deadline_ns) {
         }
     }
 
-    *waiter->link = waiter->next;
-    if (waiter->next)
-        waiter->next->link = waiter->link;
+    DL_DELETE(conn->waiters, waiter);
     /* Wake a waiting thread: it becomes the leader. */
     if (!conn->leading && conn->waiters)
         pthread_cond_signal(&conn->waiters->wake);

@@ -35,7 +35,7 @@ typedef struct ConnRequest ConnRequest;
 typedef struct ConnWaiter {
     pthread_cond_t wake;
     size_t pending;
-    struct ConnWaiter *next, **link;
+    struct ConnWaiter *prev, *next; /* of conn->waiters */
 } ConnWaiter;
 
 /* A command in flight. The caller owns it and keeps it in place until it is done. */

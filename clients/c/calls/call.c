@@ -5,6 +5,7 @@
 #include "clients/c/calls/call.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "base/container.h"
 #include "base/random.h"
@@ -27,27 +28,14 @@ static bool is_oneway(const PendingCall *call) {
 
 static void link_in(ferry_client *handle, PendingCall *call) {
     call->handle = handle;
-    call->next = NULL;
-    call->previous = handle->last_call;
-    if (handle->last_call)
-        handle->last_call->next = call;
-    else
-        handle->calls = call;
-    handle->last_call = call;
+    DL_APPEND(handle->calls, call);
     handle->core->n_oneway += is_oneway(call);
 }
 
 static void link_out(PendingCall *call) {
     ferry_client *handle = call->handle;
 
-    if (call->previous)
-        call->previous->next = call->next;
-    else
-        handle->calls = call->next;
-    if (call->next)
-        call->next->previous = call->previous;
-    else
-        handle->last_call = call->previous;
+    DL_DELETE(handle->calls, call);
     handle->core->n_oneway -= is_oneway(call);
 }
 
@@ -232,7 +220,6 @@ static void run_callback(Core *core, PendingCall *call, const ferry_reply *reply
 
 static void queue_ended(Core *core, PendingCall *call, ferry_error *error) {
     call->state = CALL_ENDED;
-    call->next_ended = NULL;
     call->error = malloc(sizeof(*error));
     if (call->error) {
         *call->error = (ferry_error)FERRY_ERROR_INIT;
@@ -240,11 +227,7 @@ static void queue_ended(Core *core, PendingCall *call, ferry_error *error) {
     } else {
         ferry_error_clear(error);
     }
-    if (core->last_ended)
-        core->last_ended->next_ended = call;
-    else
-        core->ended = call;
-    core->last_ended = call;
+    DL_APPEND(core->ended, call);
     core_raise(core);
 }
 
@@ -521,9 +504,7 @@ static bool run_ended(Core *core) {
                                      NULL};
         ferry_error *error = call->error;
 
-        core->ended = call->next_ended;
-        if (!core->ended)
-            core->last_ended = NULL;
+        DL_DELETE(core->ended, call);
         run_callback(core, call, NULL, error ? error : &out_of_memory);
         ferry_error_clear(error);
         free(error);

@@ -41,8 +41,7 @@ struct PendingCall {
     Await await;
     Timer timer;
     ferry_client *handle;
-    PendingCall *next, *previous; /* in the list of the handle */
-    PendingCall *next_ended;
+    PendingCall *prev, *next; /* of handle->calls or, if it has ended, core->ended */
     AnyFn fn;
     void *ctx;
     CallEndFn end;

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "base/buffer.h"
 #include "base/text.h"
@@ -23,18 +24,12 @@ enum { CLIENT_NAME_MAX = 63 };
 
 static void attach(ferry_client *handle, Core *core) {
     handle->core = core;
-    handle->next = core->main.next;
-    handle->link = &core->main.next;
-    if (handle->next)
-        handle->next->link = &handle->next;
-    core->main.next = handle;
+    DL_PREPEND(core->main.next, handle);
     core_ref(core);
 }
 
 static void detach(ferry_client *handle) {
-    *handle->link = handle->next;
-    if (handle->next)
-        handle->next->link = handle->link;
+    DL_DELETE(handle->core->main.next, handle);
 }
 
 /* Adds a placeholder for traceparent if the headers have none; each message then gets a new

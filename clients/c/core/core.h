@@ -114,10 +114,10 @@ struct Await {
 /* A handle: a connection, and the defaults of calls and messages that are sent through it. */
 struct ferry_client {
     Core *core;
-    ferry_client *next, **link;     /* in the list of the core */
-    PendingCall *calls, *last_call; /* calls in flight through this handle, oldest first */
-    Request *request;               /* calls are made on behalf of this request; NULL */
-    uint64_t parent;                /* the id of that request, in the session parent_session */
+    ferry_client *prev, *next; /* of core->main.next */
+    PendingCall *calls;        /* calls in flight through this handle, oldest first */
+    Request *request;          /* calls are made on behalf of this request; NULL */
+    uint64_t parent;           /* the id of that request, in the session parent_session */
     uint64_t parent_session;
     bool cancelled;       /* that request is cancelled */
     bool lent;            /* made for a request: the program may not close it */
@@ -163,11 +163,11 @@ struct Core {
     IdMap cancelled;                              /* ids of deferred requests that were cancelled */
     Record *before_connect, *last_before_connect; /* publishes that wait for the connection */
     size_t before_connect_bytes;
-    bool has_published; /* since the last ferry_flush() */
-    struct Confirm *confirms, *ended_confirms, *last_ended_confirm; /* see topics/confirm.h */
-    unsigned n_confirms;             /* publishes that wait for their confirmation */
-    Record *unsent, *last_unsent;    /* answers and settlements that could not be sent yet */
-    PendingCall *ended, *last_ended; /* their callbacks are due */
+    bool has_published;                        /* since the last ferry_flush() */
+    struct Confirm *confirms, *ended_confirms; /* see topics/confirm.h */
+    unsigned n_confirms;                       /* publishes that wait for their confirmation */
+    Record *unsent, *last_unsent; /* answers and settlements that could not be sent yet */
+    PendingCall *ended;           /* their callbacks are due */
 
     Slabs slabs; /* calls, requests, jobs and pushes */
     uint64_t slab_bytes;

@@ -4,6 +4,8 @@
 
 #include "clients/c/core/registration.h"
 
+#include <utlist.h>
+
 #include "base/container.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/session.h"
@@ -103,21 +105,12 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
 /* ---- making and dropping ---- */
 
 static void link_in(Core *core, Registration *registration) {
-    registration->previous = NULL;
-    registration->next = core->registrations;
-    if (registration->next)
-        registration->next->previous = registration;
-    core->registrations = registration;
+    DL_PREPEND(core->registrations, registration);
 }
 
 static void link_out(Core *core, Registration *registration) {
-    if (registration->previous)
-        registration->previous->next = registration->next;
-    else
-        core->registrations = registration->next;
-    if (registration->next)
-        registration->next->previous = registration->previous;
-    registration->next = registration->previous = NULL;
+    DL_DELETE(core->registrations, registration);
+    registration->prev = registration->next = NULL;
     await_take(core, &registration->await);
     timer_disarm(&core->timers, &registration->retry);
 }

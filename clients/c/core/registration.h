@@ -29,10 +29,10 @@ struct ferry_registration {
     Await await;
     const RegistrationKind *kind;
     ferry_client *handle;
-    Registration *next, *previous;
-    uint64_t id;     /* of its announcement in this session */
-    Outcome *result; /* of the blocking call, until the broker has answered */
-    Timer retry;     /* runs after a refusal in a later session */
+    Registration *prev, *next; /* of core->registrations */
+    uint64_t id;               /* of its announcement in this session */
+    Outcome *result;           /* of the blocking call, until the broker has answered */
+    Timer retry;               /* runs after a refusal in a later session */
     RegistrationState state;
     unsigned busy; /* running callbacks; it is freed after the last one */
     bool dead;

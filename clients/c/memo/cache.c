@@ -84,6 +84,7 @@ MemoSource *memo_source_of(Memo *memo, ferry_cache *cache) {
     source = calloc(1, sizeof(*source));
     if (!source)
         return NULL;
+    source->memo = memo;
     source->given = cache;
     if (cache_open_memoised(cache, &source->cache) < 0 ||
         cache_lookups_open(source->cache, &source->lookups) < 0) {

@@ -19,6 +19,7 @@ typedef struct MemoCall MemoCall;
 typedef struct MemoSource MemoSource;
 struct MemoSource {
     MemoSource *next;
+    struct Memo *memo;
     const ferry_cache *given; /* the cache of the program */
     ferry_cache *cache;       /* our own handle on the same keys */
     CacheLookups *lookups;

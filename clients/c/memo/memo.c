@@ -5,6 +5,7 @@
 #include "clients/c/memo/memo.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "clients/c/core/loop.h"
 #include "clients/c/memo/serve.h"
@@ -14,7 +15,7 @@ enum { WAIT_MAX_MS = 5000 /* longest wait for another caller's identical call */
 
 /* A call with a callback, from the look-up to its answer. */
 struct MemoCall {
-    MemoCall *next, **link; /* in the list of all calls */
+    MemoCall *prev, *next; /* of memo->calls */
     MemoCall *next_due;
     ferry_client *handle;
     MemoEntry entry;
@@ -191,11 +192,7 @@ static MemoCall *call_new(Memo *memo, ferry_client *client, const MemoEntry *ent
                        .args_len = spec->args.len};
     call->entry.key.data = memcpy(call->bytes, key.data, key.len);
     memcpy(call->bytes + key.len, spec->args.data, spec->args.len);
-    call->next = memo->calls;
-    call->link = &memo->calls;
-    if (call->next)
-        call->next->link = &call->next;
-    memo->calls = call;
+    DL_PREPEND(memo->calls, call);
     return call;
 }
 
@@ -203,9 +200,7 @@ static MemoCall *call_new(Memo *memo, ferry_client *client, const MemoEntry *ent
 static void call_release(MemoCall *call) {
     if (call->asking || call->calling || call->due)
         return;
-    *call->link = call->next;
-    if (call->next)
-        call->next->link = call->link;
+    DL_DELETE(call->entry.source->memo->calls, call);
     ferry_free(call->value);
     ferry_error_clear(&call->error);
     free(call->entry.stamps);

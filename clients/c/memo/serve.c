@@ -11,13 +11,14 @@
 #include "clients/c/memo/serve.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "clients/c/core/loop.h"
 #include "clients/c/serving/request.h"
 
 /* A request from its arrival to its answer. */
 struct Serving {
-    Serving *next, **link; /* in the list of all servings */
+    Serving *prev, *next; /* of memo->servings */
     Serving *next_due;
     Request *request; /* NULL: the request has ended */
     MemoEntry entry;
@@ -38,11 +39,7 @@ static Serving *serving_new(Memo *memo, Request *request, const MemoEntry *entry
     *serving = (Serving){.request = request, .entry = *entry, .state = LOOK_ABSENT};
     serving->entry.key.data = memcpy(serving->key, entry->key.data, entry->key.len);
     serving->entry.began_us = clock_us();
-    serving->next = memo->servings;
-    serving->link = &memo->servings;
-    if (serving->next)
-        serving->next->link = &serving->next;
-    memo->servings = serving;
+    DL_PREPEND(memo->servings, serving);
     request->serving = serving;
     return serving;
 }
@@ -51,9 +48,7 @@ static Serving *serving_new(Memo *memo, Request *request, const MemoEntry *entry
 static void serving_release(Serving *serving) {
     if (serving->asking || serving->due || serving->request)
         return;
-    *serving->link = serving->next;
-    if (serving->next)
-        serving->next->link = serving->link;
+    DL_DELETE(serving->entry.source->memo->servings, serving);
     ferry_free(serving->value);
     free(serving->entry.stamps);
     free(serving);

@@ -9,7 +9,7 @@ enum { PUSH_INLINE = 192 };
 
 struct Push {
     Await await;
-    Push *next, *previous;
+    Push *prev, *next; /* of the log or, if its callback is due, of log->ended */
     ferry_done_fn fn;
     void *ctx;
     Outcome *result;    /* the outcome of a blocking push */
@@ -22,11 +22,11 @@ struct Push {
 };
 
 struct PushLog {
-    Push *first, *last;
+    Push *first;  /* the oldest */
     Push *unsent; /* the first push that was not sent in this session; NULL: all were */
     size_t n, bytes;
-    Push *ended, *last_ended; /* removed from the log; their callbacks are due */
-    uint64_t flush_id;        /* ferry_flush() waits for all ids up to this one; 0: no flush */
+    Push *ended;       /* removed from the log; their callbacks are due */
+    uint64_t flush_id; /* ferry_flush() waits for all ids up to this one; 0: no flush */
     bool confirmed;
     Slabs *slabs; /* of the core */
 };

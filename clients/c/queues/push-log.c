@@ -2,6 +2,7 @@
 /* The log of unconfirmed pushes. See push-log.h. */
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "clients/c/queues/push-log-private.h"
 
@@ -62,13 +63,7 @@ Push *push_log_add(PushLog *log, const Message *message, const void *block) {
         }
     }
     push->size = (uint32_t)(sizeof(*push) + (push->record ? record_size(push->record) : 0));
-    push->next = NULL;
-    push->previous = log->last;
-    if (log->last)
-        log->last->next = push;
-    else
-        log->first = push;
-    log->last = push;
+    DL_APPEND(log->first, push);
     log->n++;
     log->bytes += push->size;
     return push;
@@ -77,14 +72,7 @@ Push *push_log_add(PushLog *log, const Message *message, const void *block) {
 void push_log_take(PushLog *log, Push *push) {
     if (log->unsent == push)
         log->unsent = push->next;
-    if (push->previous)
-        push->previous->next = push->next;
-    else
-        log->first = push->next;
-    if (push->next)
-        push->next->previous = push->previous;
-    else
-        log->last = push->previous;
+    DL_DELETE(log->first, push);
     log->n--;
     log->bytes -= push->size;
     push->record = record_free(push->record);

@@ -4,6 +4,7 @@
  * connection. */
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "base/buffer.h"
 #include "clients/c/core/client.h"
@@ -182,12 +183,7 @@ static void queue_ended(Core *core, Push *push, ferry_error *error) {
             ferry_error_clear(error);
         }
     }
-    push->next = NULL;
-    if (log->ended)
-        log->last_ended->next = push;
-    else
-        log->ended = push;
-    log->last_ended = push;
+    DL_APPEND(log->ended, push);
     core_raise(core);
 }
 
@@ -353,7 +349,7 @@ static bool run(Core *core) {
         ferry_done_fn fn = push->fn;
         void *ctx = push->ctx;
 
-        log->ended = push->next;
+        DL_DELETE(log->ended, push);
         push_log_give_back(log, push);
         fn(error, ctx);
         if (error && error != &out_of_memory) {

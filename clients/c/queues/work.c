@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "base/buffer.h"
 #include "base/container.h"
@@ -70,20 +71,11 @@ static const void *keep_job(const void *block) {
 /* ---- arriving ---- */
 
 static void hold(Core *core, Delivery *job) {
-    job->previous = NULL;
-    job->next = core->in_flight;
-    if (job->next)
-        job->next->previous = job;
-    core->in_flight = job;
+    DL_PREPEND(core->in_flight, job);
 }
 
 static void let_go(Core *core, Delivery *job) {
-    if (job->previous)
-        job->previous->next = job->next;
-    else
-        core->in_flight = job->next;
-    if (job->next)
-        job->next->previous = job->previous;
+    DL_DELETE(core->in_flight, job);
 }
 
 static void job_free(Core *core, Delivery *job) {

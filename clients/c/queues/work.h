@@ -13,8 +13,8 @@
 struct Delivery {
     BlockHeader header; /* the program's pointer, `job`, follows it */
     ferry_job job;
-    Core *core;                /* NULL: a copy that the program kept */
-    Delivery *next, *previous; /* in the list of jobs in flight */
+    Core *core;            /* NULL: a copy that the program kept */
+    Delivery *prev, *next; /* of core->in_flight */
     uint64_t number, attempt;
     uint64_t began_ms;
     Span headers;

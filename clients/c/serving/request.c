@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "base/buffer.h"
 #include "clients/c/calls/call.h"
@@ -125,22 +126,13 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
 }
 
 static void link_in(Core *core, Request *request) {
-    request->previous = NULL;
-    request->next = core->deferred_requests;
-    if (request->next)
-        request->next->previous = request;
-    core->deferred_requests = request;
+    DL_PREPEND(core->deferred_requests, request);
     core->n_requests++;
     core_ref(core);
 }
 
 static void link_out(Core *core, Request *request) {
-    if (request->previous)
-        request->previous->next = request->next;
-    else
-        core->deferred_requests = request->next;
-    if (request->next)
-        request->next->previous = request->previous;
+    DL_DELETE(core->deferred_requests, request);
     core->n_requests--;
 }
 

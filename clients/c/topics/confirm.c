@@ -4,6 +4,7 @@
 #include "clients/c/topics/confirm.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "clients/c/core/loop.h"
 #include "clients/c/core/session.h"
@@ -14,20 +15,14 @@ struct Confirm {
     Await await; /* first: an Await is a Confirm */
     ferry_done_fn fn;
     void *ctx;
-    Confirm *next, *previous; /* of the core's confirms, or ended ones */
+    Confirm *prev, *next; /* of core->confirms, oldest first, or core->ended_confirms */
     bool failed;
     ferry_error error; /* of an ended one that failed */
 };
 
 static void link_out(Core *core, Confirm *confirm) {
     await_take(core, &confirm->await);
-    if (confirm->previous)
-        confirm->previous->next = confirm->next;
-    else
-        core->confirms = confirm->next;
-    if (confirm->next)
-        confirm->next->previous = confirm->previous;
-    confirm->next = confirm->previous = NULL;
+    DL_DELETE(core->confirms, confirm);
     core->n_confirms--;
 }
 
@@ -48,11 +43,7 @@ static void end(Core *core, Confirm *confirm, ferry_error *error) {
     }
     if (error)
         error_move(&confirm->error, error);
-    if (core->last_ended_confirm)
-        core->last_ended_confirm->next = confirm;
-    else
-        core->ended_confirms = confirm;
-    core->last_ended_confirm = confirm;
+    DL_APPEND(core->ended_confirms, confirm);
     core_raise(core);
 }
 
@@ -81,28 +72,19 @@ int confirm_new(Core *core, ferry_done_fn fn, void *ctx, Confirm **ret) {
     core->next_id++;
     confirm->fn = fn;
     confirm->ctx = ctx;
-    confirm->next = core->confirms;
-    if (confirm->next)
-        confirm->next->previous = confirm;
-    core->confirms = confirm;
+    DL_APPEND(core->confirms, confirm);
     core->n_confirms++;
     *ret = confirm;
     return 0;
 }
 
 static void end_all(Core *core, const char *type, const char *text) {
-    Confirm *oldest = core->confirms;
-
-    while (oldest && oldest->next)
-        oldest = oldest->next;
-    while (oldest) {
+    while (core->confirms) {
         CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-        Confirm *newer = oldest->previous;
 
         error_set(&error, type, "%s", text);
         error.outcome_unknown = true;
-        end(core, oldest, &error);
-        oldest = newer;
+        end(core, core->confirms, &error);
     }
 }
 
@@ -120,9 +102,7 @@ bool confirms_run(Core *core) {
     bool busy = core->ended_confirms != NULL;
 
     while ((confirm = core->ended_confirms)) {
-        core->ended_confirms = confirm->next;
-        if (!core->ended_confirms)
-            core->last_ended_confirm = NULL;
+        DL_DELETE(core->ended_confirms, confirm);
         confirm->fn(confirm->failed ? &confirm->error : NULL, confirm->ctx);
         ferry_error_clear(&confirm->error);
         free(confirm);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <time.h>
+#include <utlist.h>
 
 enum { BEAT_S = 2 }; /* the broker sends a PING of its own after CONNECTION_PING_AFTER_MS */
 
@@ -131,21 +132,14 @@ void heart_deinit(Heart *heart) {
 
 void heart_start(Heart *heart) {
     pthread_mutex_lock(&lock);
-    heart->next = hearts;
-    if (hearts)
-        hearts->link = &heart->next;
-    heart->link = &hearts;
-    hearts = heart;
+    DL_PREPEND(hearts, heart);
     pthread_mutex_unlock(&lock);
 }
 
 void heart_stop(Heart *heart) {
-    if (!heart->link)
-        return;
     pthread_mutex_lock(&lock);
-    *heart->link = heart->next;
-    if (heart->next)
-        heart->next->link = heart->link;
-    heart->link = NULL;
+    if (heart->prev)
+        DL_DELETE(hearts, heart);
+    heart->prev = NULL;
     pthread_mutex_unlock(&lock);
 }

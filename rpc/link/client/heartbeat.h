@@ -16,7 +16,7 @@
 typedef struct Heart {
     pthread_mutex_t lock;
     Connection *connection;
-    struct Heart *next, **link; /* link is NULL: it does not beat */
+    struct Heart *prev, *next; /* prev is NULL: it does not beat */
 } Heart;
 
 /* Counts the users of the thread: it starts with the first and ends after the last. In a child
