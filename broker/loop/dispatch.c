@@ -47,6 +47,15 @@ static void control(Session *session, const Message *message) {
     }
 }
 
+/* Credit for a stream, a subscription or a pull: their ids differ. */
+static void more(Session *session, const Message *message) {
+    Broker *broker = session->broker;
+
+    if (!topics_more(broker->topics, session, message) &&
+        !queues_more(broker->queues, session, message))
+        services_more(broker->services, session, message);
+}
+
 /* False: the message is costly, may wait, and is deferred. */
 static bool dispatch(Session *session, const Message *message, const void *block, bool may_wait) {
     Broker *broker = session->broker;
@@ -86,7 +95,7 @@ static bool dispatch(Session *session, const Message *message, const void *block
     case OP_MORE:
         if (!broker->tap_generation ||
             !taps_more(broker->taps, session, message->id, message->more.bytes))
-            services_more(broker->services, session, message);
+            more(session, message);
         break;
     case OP_CANCEL:
         if (!broker->tap_generation || !taps_cancel(broker->taps, session, message->id))

@@ -28,6 +28,10 @@ void pull_set(Pull *pull, PullState state) {
         queue->reserved = pull;
 }
 
+bool pull_is_full(const Pull *pull) {
+    return pull->n_in_flight >= pull->slots || pull->alone || (pull->metered && pull->credit <= 0);
+}
+
 static void pull_free(Pull *pull) {
     Queue *queue = pull->queue;
 
@@ -56,7 +60,7 @@ void pull_release(Pull *pull) {
         return;
     }
     pull->alone = false;
-    if (pull->state == PULL_FULL)
+    if (pull->state == PULL_FULL && !pull_is_full(pull))
         pull_set(pull, PULL_FREE);
 }
 

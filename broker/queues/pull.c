@@ -22,6 +22,11 @@ void queues_pull(Queues *queues, Session *session, const Message *message) {
         session_fault(session, "PULL needs an id: its jobs carry it");
         return;
     }
+    if (message->pull.bytes > WIRE_CREDIT_MAX) {
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "a PULL has at most 64 MiB of credit");
+        return;
+    }
     if (slots > limits->max_slots || id_map_get(&session->pulls, message->id)) {
         session_error(session, message->id, "ferry.InvalidArgument",
                       slots > limits->max_slots ? "a PULL has at most %u slots"
@@ -51,6 +56,8 @@ void queues_pull(Queues *queues, Session *session, const Message *message) {
                    .session = session,
                    .id = message->id,
                    .slots = (uint32_t)slots,
+                   .credit = (int64_t)message->pull.bytes,
+                   .metered = message->pull.bytes > 0,
                    .state = PULL_FULL};
     queue->n_pulls++;
     session_ok(session, LANE_CALLS, message->id, 0);
@@ -69,6 +76,26 @@ void queues_unpull(Queues *queues, Session *session, const Message *message) {
     }
     pull_end(pull);
     session_ok(session, LANE_CALLS, message->id, 0);
+}
+
+bool queues_more(Queues *queues, Session *session, const Message *message) {
+    Pull *pull = id_map_get(&session->pulls, message->id);
+
+    (void)queues;
+    if (!pull)
+        return false;
+    if (!pull->metered)
+        session_fault(session, "MORE: the pull has no credit of its own");
+    else if (message->more.bytes > WIRE_CREDIT_MAX || pull->credit > WIRE_CREDIT_MAX)
+        session_fault(session, "MORE: over 64 MiB of credit for one pull");
+    else {
+        pull->credit += (int64_t)message->more.bytes;
+        if (pull->state == PULL_FULL && !pull_is_full(pull)) {
+            pull_set(pull, PULL_FREE);
+            queue_dispatch(pull->queue);
+        }
+    }
+    return true;
 }
 
 void pulls_session_gone(Queues *queues, Session *session) {
@@ -95,7 +122,7 @@ static inline bool has_room(const Pull *pull, const Job *job) {
             session_may_get(pull->session, job_bytes(job)));
 }
 
-static void send_job(Queues *queues, const Pull *pull, const Job *job) {
+static void send_job(Queues *queues, Pull *pull, const Job *job) {
     Message *message = &queues->job;
     const void *block = stored_job_content(&job->stored, message);
 
@@ -104,6 +131,8 @@ static void send_job(Queues *queues, const Pull *pull, const Job *job) {
     message->job.attempt = job->stored.attempt;
     if (__builtin_expect(queues->broker->tap_generation != 0, 0))
         queue_tap(pull->queue, true, OP_JOB, pull->session, job->stored.id, message_body(message));
+    if (pull->metered)
+        pull->credit -= (int64_t)(message_body(message).len + WIRE_ITEM_COST);
     session_send(pull->session, LANE_BULK, message, block);
 }
 
@@ -131,12 +160,12 @@ static bool deliver(Queue *queue, Pull *pull, Job *job) {
     lease_begin(job);
 
     pull->n_in_flight++;
-    if (pull->n_in_flight == pull->slots || pull->alone)
+    store_note(queue->settings.store, &job->stored);
+    send_job(queues, pull, job);
+    if (pull_is_full(pull))
         pull_set(pull, PULL_FULL);
     else if (pull->next)
         pull_set(pull, PULL_FREE); /* to the end: the other pulls have their turns first */
-    store_note(queue->settings.store, &job->stored);
-    send_job(queues, pull, job);
     return true;
 }
 
@@ -172,7 +201,7 @@ static bool dispatch_quarantined(Queue *queue) {
         }
     }
     if (!queue->quarantined && queue->reserved)
-        pull_set(queue->reserved, PULL_FREE);
+        pull_set(queue->reserved, pull_is_full(queue->reserved) ? PULL_FULL : PULL_FREE);
     return true;
 }
 
@@ -214,7 +243,7 @@ void pulls_unblock(Queues *queues) {
         } else {
             Queue *queue = pull->queue;
 
-            pull_set(pull, pull->n_in_flight < pull->slots ? PULL_FREE : PULL_FULL);
+            pull_set(pull, pull_is_full(pull) ? PULL_FULL : PULL_FREE);
             queue_dispatch(queue);
         }
         if (is_last)

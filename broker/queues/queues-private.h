@@ -88,7 +88,7 @@ struct Job {
 
 typedef enum PullState {
     PULL_FREE,     /* queue->free: has free slots */
-    PULL_FULL,     /* all its slots are taken */
+    PULL_FULL,     /* all its slots are taken, or it has no credit */
     PULL_BLOCKED,  /* queues->blocked: too many bytes wait to be sent to its session */
     PULL_RESERVED, /* queue->reserved */
     PULL_ENDED,    /* after UNPULL: freed with its last job in flight */
@@ -101,8 +101,10 @@ struct Pull {
     Session *session;
     uint64_t id;
     uint32_t slots, n_in_flight;
-    uint8_t state; /* PullState */
-    bool alone;    /* has a quarantined job, and no other job beside it */
+    int64_t credit; /* bytes; below 1, no job is delivered until MORE comes */
+    bool metered;   /* it has a credit of its own */
+    uint8_t state;  /* PullState */
+    bool alone;     /* has a quarantined job, and no other job beside it */
 };
 
 /* A delivery that its client has settled, with the op. */
@@ -302,6 +304,8 @@ static inline Job *queue_first(const Queue *queue) {
 /* ---- lease.c ---- */
 
 void pull_set(Pull *pull, PullState state);
+/* It gets no more jobs: of its slots, or its credit, nothing is left. */
+bool pull_is_full(const Pull *pull);
 /* It gets no more jobs; the jobs that it holds stay. */
 void pull_end(Pull *pull);
 /* One of the pull's jobs was settled, or lost. May free the pull. */

@@ -18,6 +18,8 @@ Queues *queues_free(Queues *queues);
 void queues_push(Queues *queues, Session *session, const Message *message, const void *block);
 void queues_pull(Queues *queues, Session *session, const Message *message);
 void queues_unpull(Queues *queues, Session *session, const Message *message);
+/* MORE for a pull. False: the id is not one. */
+bool queues_more(Queues *queues, Session *session, const Message *message);
 void queues_ack(Queues *queues, Session *session, const Message *message);
 void queues_retry(Queues *queues, Session *session, const Message *message);
 void queues_reject(Queues *queues, Session *session, const Message *message);

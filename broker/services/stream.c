@@ -7,10 +7,7 @@
 #include "base/block.h"
 #include "broker/services/services-private.h"
 
-enum {
-    ITEM_COST = 64, /* credit that an item costs besides the bytes of its body */
-    STREAM_CREDIT_MAX = 64 << 20,
-};
+enum { STREAM_CREDIT_MAX = 64 << 20 };
 
 static size_t cost_of(size_t body_len) {
     return sizeof(UnsentItem) + body_len;
@@ -68,7 +65,7 @@ static void pass_item(Call *call, Session *to, uint64_t id, const Message *messa
         call_fail(call, "ferry.Protocol", "an item was sent without credit for it");
         return;
     }
-    *credit -= (int64_t)(message->body.len + ITEM_COST);
+    *credit -= (int64_t)(message->body.len + WIRE_ITEM_COST);
     call_arm_deadline(call);
     if (!to) {
         wait_with(call, message, block);

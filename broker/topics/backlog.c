@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Slow subscribers. Messages that a session's credit does not cover wait here, with their
- * subscription. A message is stored once, however many subscriptions it waits for. A subscription
- * with too many bytes drops messages by its own policy. Each message gets its number before that,
- * so the subscriber sees every loss.
+ * Slow subscribers. Messages that the credit of the session, or of the subscription, does not cover
+ * wait here, with their subscription. A message is stored once, however many subscriptions it waits
+ * for. A subscription with too many bytes drops messages by its own policy. Each message gets its
+ * number before that, so the subscriber sees every loss.
  */
 
 #include <errno.h>
@@ -71,7 +71,9 @@ static void mark_slow(Subscription *subscription) {
     Session *session = subscription->session;
     Topics *topics = subscription->topics;
 
-    if (subscription->slow)
+    /* Without credit it stays out of the list until MORE comes; initial messages need no credit. */
+    if (subscription->slow ||
+        (!subscription_has_credit(subscription) && subscription->backlog.n_initial == 0))
         return;
     subscription->slow = true;
     if (!session->slow)
@@ -138,6 +140,11 @@ static void drop_first(Subscription *subscription) {
     shared_message_unref(topics->broker, waiting.shared);
 }
 
+void backlog_go_on(Subscription *subscription) {
+    if (subscription->backlog.n > 0 || subscription->missed > 0)
+        mark_slow(subscription);
+}
+
 bool backlog_fits(const Subscription *subscription, size_t size) {
     return subscription->backlog.bytes + cost(size) <= subscription->max_backlog;
 }
@@ -198,6 +205,8 @@ static void send_waiting(Subscription *subscription, const Waiting *waiting) {
     if (__builtin_expect(subscription->topics->broker->tap_generation != 0, 0))
         tap_waiting(subscription, &out);
     subscription->topics->broker->stats.delivered++;
+    if (subscription->metered)
+        subscription_charge(subscription, message_body(&out).len);
     session_send(subscription->session, LANE_BULK, &out, block);
 }
 
@@ -248,8 +257,11 @@ static void feed(Subscription *subscription) {
 
     while (backlog->n > 0 && sent < TURN_BYTES && session_has_room(subscription->session)) {
         bool initial = backlog->n_initial > 0;
-        Waiting waiting = pop(subscription);
+        Waiting waiting;
 
+        if (!initial && !subscription_has_credit(subscription))
+            return;
+        waiting = pop(subscription);
         sent += shared_message_size(waiting.shared);
         send_waiting(subscription, &waiting);
         if (initial)
@@ -271,6 +283,11 @@ static void feed_session(Session *session) {
         Subscription *subscription = session->slow;
 
         feed(subscription);
+        if (subscription->backlog.n > 0 && !subscription_has_credit(subscription) &&
+            subscription->backlog.n_initial == 0) {
+            backlog_not_slow(subscription);
+            continue;
+        }
         if (subscription->backlog.n > 0) {
             DL_DELETE2(session->slow, subscription, slow_prev, slow_next);
             DL_APPEND2(session->slow, subscription, slow_prev, slow_next);

@@ -96,7 +96,7 @@ Subscription *group_pick(Group *group, size_t size) {
         uint32_t k = (group->turn + i) % n;
         Subscription *member = members->at[k];
 
-        if (member->backlog.n == 0 && session_has_room(member->session)) {
+        if (member->backlog.n == 0 && subscription_has_room(member)) {
             group->turn = k + 1;
             return member;
         }

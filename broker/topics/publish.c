@@ -28,8 +28,10 @@ static inline void send_one(Publication *publication, Subscription *subscription
 
     if (__builtin_expect(publication->gather != NULL, 0) && session)
         reply = gather_ask(publication->gather, subscription);
-    if (__builtin_expect(session && subscription->backlog.n == 0 && session_has_room(session), 1)) {
+    if (__builtin_expect(
+            session && subscription->backlog.n == 0 && subscription_has_room(subscription), 1)) {
         subscription->missed = 0;
+        subscription_charge(subscription, publication->message->body.len);
         publication->out.message.sub = subscription->id;
         publication->out.message.seq = seq;
         publication->out.message.reply = reply;

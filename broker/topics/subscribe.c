@@ -30,7 +30,7 @@ enum { STARRY_MAX = 128, STARRY_ALL_MAX = 1024 };
 
 typedef struct Wanted {
     Span group;
-    uint64_t last, resume, seen, backlog;
+    uint64_t last, resume, seen, backlog, credit;
     SubscriberOverflow overflow;
     const char *problem; /* NULL: the options are right */
 } Wanted;
@@ -67,6 +67,10 @@ static Wanted read_options(Span options, uint64_t max_backlog) {
             wanted.problem = read_overflow(reader_str(&pairs), &wanted.overflow);
         } else if (span_is(key, "backlog")) {
             wanted.backlog = reader_uint(&pairs);
+        } else if (span_is(key, "credit")) {
+            wanted.credit = reader_uint(&pairs);
+            if (wanted.credit > WIRE_CREDIT_MAX)
+                wanted.problem = "'credit' is at most 64 MiB";
         } else {
             reader_value(&pairs);
         }
@@ -171,6 +175,8 @@ static void attach(Subscription *subscription, Session *session, const Wanted *w
     subscription->session = session;
     subscription->overflow = wanted->overflow;
     subscription->max_backlog = wanted->backlog;
+    subscription->metered = wanted->credit > 0;
+    subscription->credit = (int64_t)wanted->credit;
     members_attach(subscription);
     DL_DELETE(client->subscriptions, subscription);
     DL_APPEND(client->subscriptions, subscription);
@@ -430,4 +436,20 @@ void topics_unsubscribe(Topics *topics, Session *session, const Message *message
         session_ok(session, LANE_BULK, subscription->id, subscription->seq);
     subscription_free(subscription);
     session_ok(session, LANE_BULK, message->id, 0);
+}
+
+bool topics_more(Topics *topics, Session *session, const Message *message) {
+    Subscription *subscription = find(topics, session->client, message->id);
+
+    if (!subscription || subscription->session != session)
+        return false;
+    if (!subscription->metered)
+        session_fault(session, "MORE: the subscription has no credit of its own");
+    else if (message->more.bytes > WIRE_CREDIT_MAX || subscription->credit > WIRE_CREDIT_MAX)
+        session_fault(session, "MORE: over 64 MiB of credit for one subscription");
+    else {
+        subscription->credit += (int64_t)message->more.bytes;
+        backlog_go_on(subscription);
+    }
+    return true;
 }

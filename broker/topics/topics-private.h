@@ -77,7 +77,9 @@ struct Subscription {
     Backlog backlog;
     uint64_t max_backlog;
     SubscriberOverflow overflow;
-    bool slow; /* in session->slow */
+    bool metered;   /* it has a credit of its own */
+    int64_t credit; /* bytes; below 1, messages wait in the backlog until MORE comes */
+    bool slow;      /* in session->slow */
     Subscription *slow_prev, *slow_next;
 
     Topics *topics;
@@ -233,6 +235,24 @@ static inline bool session_has_room(const Session *session) {
     return waiting < out->credit && waiting < WIRE_CREDIT &&
            (waiting < WIRE_INLINE_MAX || session_may_get(session, 0));
 }
+
+/* A subscriber that does not handle its messages uses up the subscription's own credit: then they
+ * wait here, and the session's other subscriptions, its calls and its answers go on. */
+static inline bool subscription_has_credit(const Subscription *subscription) {
+    return !subscription->metered || subscription->credit > 0;
+}
+
+static inline bool subscription_has_room(const Subscription *subscription) {
+    return subscription_has_credit(subscription) && session_has_room(subscription->session);
+}
+
+/* A message with a body of so many bytes is sent. */
+static inline void subscription_charge(Subscription *subscription, size_t body_len) {
+    subscription->credit -= (int64_t)(body_len + WIRE_ITEM_COST);
+}
+
+/* MORE has come, or credit for another reason: the backlog goes on at the end of the turn. */
+void backlog_go_on(Subscription *subscription);
 
 /* The message, number seq of this subscription, has to wait, or is dropped. */
 void backlog_add(Subscription *subscription, Publication *publication, uint64_t seq,

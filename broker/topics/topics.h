@@ -17,6 +17,8 @@ Topics *topics_free(Topics *topics);
  * the block around message->body, or NULL. */
 void topics_subscribe(Topics *topics, Session *session, const Message *message);
 void topics_unsubscribe(Topics *topics, Session *session, const Message *message);
+/* MORE for a subscription. False: the id is not one. */
+bool topics_more(Topics *topics, Session *session, const Message *message);
 void topics_publish(Topics *topics, Session *session, const Message *message, const void *block);
 void topics_answer(Topics *topics, Session *session, const Message *message, const void *block);
 

@@ -20,10 +20,14 @@ enum {
     WIRE_HEADERS_BYTES = 16 * 1024,
     WIRE_OPTIONS_BYTES = 4 * 1024,
     WIRE_ERROR_BYTES = 64 * 1024,
-    WIRE_TEXT_MAX = 1024,               /* reasons */
-    WIRE_CREDIT = 2 * 1024 * 1024,      /* bytes granted to begin with */
-    WIRE_STREAM_CREDIT = 256 * 1024,    /* bytes of ITEMs granted to begin with, each way */
-    WIRE_TOKEN = 16,                    /* bytes of the ids of clients and brokers */
-    WIRE_HELD_MAX = 32768,              /* jobs that HELLO lists as held */
+    WIRE_TEXT_MAX = 1024,            /* reasons */
+    WIRE_CREDIT = 2 * 1024 * 1024,   /* bytes granted to begin with */
+    WIRE_STREAM_CREDIT = 256 * 1024, /* bytes of ITEMs granted to begin with, each way */
+    WIRE_ITEM_COST = 64, /* credit that an item, a message of a topic, or a job costs besides its
+                          * body */
+    WIRE_CONSUMER_CREDIT =
+        1024 * 1024,       /* bytes that libferry grants to each subscription and pull */
+    WIRE_TOKEN = 16,       /* bytes of the ids of clients and brokers */
+    WIRE_HELD_MAX = 32768, /* jobs that HELLO lists as held */
     WIRE_CREDIT_MAX = 64 * 1024 * 1024, /* of more credit than this, a broker uses only this */
 };

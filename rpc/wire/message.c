@@ -138,7 +138,8 @@ static const OpInfo ops[] = {
                  4,
                  6,
                  {ID, U(push, flags), NAME("queue"), OPTIONS(push), HEADERS, BODY}},
-    [OP_PULL] = {"PULL", PART(pull), 3, 2, 0, 0, {ID, NAME("queue"), U(pull, slots)}},
+    [OP_PULL] =
+        {"PULL", PART(pull), 4, 2, 0, 0, {ID, NAME("queue"), U(pull, slots), U(pull, bytes)}},
     [OP_UNPULL] = {"UNPULL", PART(unpull), 2, 2, 0, 0, {ID, U(unpull, pull)}},
     [OP_JOB] =
         {"JOB", PART(job), 5, 5, 3, 5, {U(job, pull), U(job, job), U(job, attempt), HEADERS, BODY}},

@@ -166,7 +166,7 @@ typedef struct Message {
             Span options;
         } push;
         struct {
-            uint64_t slots;
+            uint64_t slots, bytes;
         } pull;
         struct {
             uint64_t pull;

@@ -58,6 +58,60 @@ static void a_blocking_call_in_a_callback_sets_the_rest_aside(void) {
     ferry_close(pub);
 }
 
+typedef struct Flooded {
+    ferry_client *client, *pub;
+    int n;
+    uint64_t missed;
+    uint32_t last;
+    bool flooded;
+} Flooded;
+
+enum { FLOOD = 4000, FLOOD_BODY = 4096 };
+
+/* While this callback waits for calls, 16 MiB are published: more than all that may wait. */
+static void call_in_a_flood(const ferry_message *message, void *ctx) {
+    Flooded *f = ctx;
+    static uint8_t body[FLOOD_BODY];
+
+    f->n++;
+    f->missed += message->missed;
+    memcpy(&f->last, message->body.data, sizeof(f->last));
+    if (f->flooded)
+        return;
+    f->flooded = true;
+    for (uint32_t i = 1; i <= FLOOD; i++) {
+        memcpy(body, &i, sizeof(i));
+        while (ferry_publish(f->pub, "flood", ferry_bytes_of(body, sizeof(body)), NULL, NULL) < 0)
+            ferry_flush(f->pub, NULL);
+        if (i % 100 == 0)
+            CU_ASSERT_EQUAL(ferry_call(f->client, "test.Echo.echo", one, NULL, NULL), 0);
+    }
+    CU_ASSERT_EQUAL(ferry_flush(f->pub, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call(f->client, "test.Echo.echo", one, NULL, NULL), 0);
+}
+
+static void a_flood_during_a_blocking_call_is_bounded_by_the_subscriptions_policy(void) {
+    Flooded f = {.client = connect_client(&broker), .pub = connect_client(&broker)};
+    const ferry_subscribe_options newest = {.overflow = FERRY_DROP_OLDEST, .backlog = 64 * 1024};
+    static const uint8_t first[FLOOD_BODY];
+    int64_t end_ms = (int64_t)clock_ms() + 60000;
+
+    CU_ASSERT_EQUAL(ferry_subscribe(f.client, "flood", &newest, call_in_a_flood, &f, NULL, NULL),
+                    0);
+    CU_ASSERT_EQUAL(ferry_publish(f.pub, "flood", ferry_bytes_of(first, sizeof(first)), NULL, NULL),
+                    0);
+    while (f.last < FLOOD && (int64_t)clock_ms() < end_ms) {
+        ferry_process(f.client, NULL);
+        ferry_process(f.pub, NULL);
+    }
+    /* The oldest were dropped: the last has come, and each other one came or is counted. */
+    CU_ASSERT_EQUAL(f.last, FLOOD);
+    CU_ASSERT_EQUAL((uint64_t)f.n + f.missed, FLOOD + 1);
+    CU_ASSERT(f.n < FLOOD / 2);
+    ferry_close(f.client);
+    ferry_close(f.pub);
+}
+
 static void note(const ferry_message *message, void *ctx) {
     int *n = ctx;
 
@@ -294,6 +348,7 @@ static void a_child_gets_echild(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_blocking_call_in_a_callback_sets_the_rest_aside),
+        TEST(a_flood_during_a_blocking_call_is_bounded_by_the_subscriptions_policy),
         TEST(a_blocking_call_outside_runs_no_callback),
         TEST(a_callback_may_close_its_client),
         TEST(closing_a_handle_cancels_its_calls_alone),

@@ -44,7 +44,7 @@ enum {
     CONNECT_MS = 5000,    /* longest wait of a call for the connection */
     CLOSE_WAIT_MS = 1000, /* longest wait of a close for the broker */
     DEFERRED_MAX =
-        8 * 1024 * 1024, /* bytes of deferred messages; later topic messages are dropped */
+        64 * 1024 * 1024, /* bytes of deferred messages; later topic messages are dropped */
     BEFORE_CONNECT_MAX = 4 * 1024 * 1024, /* bytes of publishes that wait for the connection */
     FLUSH_AT = 640 * 1024, /* bytes since the last flush that cause a flush at once */
     TURN_MESSAGES = 200,

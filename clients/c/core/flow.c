@@ -139,7 +139,7 @@ int flow_take(Flow *flow, ferry_bytes *ret) {
     if (!flow->first)
         flow->last = NULL;
     flow->lent = item;
-    flow->consumed += item->body.len + FLOW_ITEM_COST;
+    flow->consumed += item->body.len + WIRE_ITEM_COST;
     *ret = (ferry_bytes){item->body.data, item->body.len, item->block};
     return 1;
 }

@@ -28,7 +28,7 @@ struct Flow {
     void *owner;
 };
 
-enum { FLOW_ITEM_COST = 64, FLOW_WINDOW_MAX = 1024 * 1024 };
+enum { FLOW_WINDOW_MAX = 1024 * 1024 };
 
 void flow_init(Flow *flow);
 void flow_deinit(Flow *flow);
@@ -38,7 +38,7 @@ static inline bool flow_may_send(const Flow *flow) {
 }
 
 static inline void flow_sent(Flow *flow, size_t len) {
-    flow->credit -= (int64_t)(len + FLOW_ITEM_COST);
+    flow->credit -= (int64_t)(len + WIRE_ITEM_COST);
 }
 
 /* The first adds a flow to the list of those that wait for room in the outbox; the second wakes all

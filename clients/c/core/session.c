@@ -27,16 +27,17 @@ void await_take(Core *core, Await *await) {
 
 /* ---- deferred messages ---- */
 
-void deferred_put(Core *core, const Message *message, const void *block) {
+bool deferred_put(Core *core, const Message *message, const void *block) {
     Record *record;
 
-    /* Topic messages alone have no other bound. A dropped message leaves a gap in the sequence
-     * numbers and is counted as missed, like a message that the broker drops. */
+    /* Retained and replayed messages, and messages of very many subscriptions, can exceed this. A
+     * dropped message leaves a gap in the sequence numbers and is counted as missed, like a message
+     * that the broker drops. */
     if (core->deferred_bytes > DEFERRED_MAX && message->op == OP_MESSAGE)
-        return;
+        return false;
     record = record_new(message, block);
     if (!record)
-        return;
+        return false;
     record->received_ms = clock_ms();
     if (core->last_deferred)
         core->last_deferred->next = record;
@@ -46,6 +47,7 @@ void deferred_put(Core *core, const Message *message, const void *block) {
         core->deferred_batch = link_batch(core->link);
     core->last_deferred = record;
     core->deferred_bytes += record_size(record);
+    return true;
 }
 
 static Record *deferred_take(Core *core) {
@@ -212,6 +214,14 @@ int core_send(Core *core, Lane lane, const Message *message, const void *block) 
         core->unsent = record;
     core->last_unsent = record;
     return 0;
+}
+
+void credit_return(Core *core, uint64_t id, uint64_t *consumed, size_t body_len) {
+    *consumed += body_len + WIRE_ITEM_COST;
+    if (*consumed < WIRE_CONSUMER_CREDIT / 4)
+        return;
+    core_send(core, LANE_CALLS, &(Message){.op = OP_MORE, .id = id, .more.bytes = *consumed}, NULL);
+    *consumed = 0;
 }
 
 void unsent_pump(Core *core) {

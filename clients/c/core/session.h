@@ -24,10 +24,14 @@ int session_await(Core *core, uint64_t until_ms, ferry_error *reterr);
  * next session, too. */
 int core_send(Core *core, Lane lane, const Message *message, const void *block);
 void unsent_pump(Core *core);
+
+/* A message of this subscription or pull was handled: the broker gets credit for it back, now and
+ * then. *consumed: credit not given back yet. */
+void credit_return(Core *core, uint64_t id, uint64_t *consumed, size_t body_len);
 void session_deinit(Core *core);
 
-/* Defers a message to a later turn. */
-void deferred_put(Core *core, const Message *message, const void *block);
+/* Defers a message to a later turn. False: there is no room for it, and it is dropped. */
+bool deferred_put(Core *core, const Message *message, const void *block);
 
 /* Removes the deferred messages with this id, except CALLs, and gives each to fn. A handler that
  * starts may wait for them, and later messages must not overtake them. */

@@ -21,6 +21,7 @@ typedef struct Worker {
     void *ctx;
     uint32_t slots;
     uint64_t known_as; /* its id in core->pulls; 0: not in the table */
+    uint64_t consumed; /* see credit_return() */
     size_t queue_len;
     char queue[NAME_MAX_LEN + 1];
 } Worker;
@@ -143,6 +144,12 @@ static Delivery *job_new(Core *core, const Worker *worker, const Message *messag
     return job;
 }
 
+static void handled(Core *core, Worker *worker, const Message *job) {
+    /* In the meantime the worker may have begun anew, in another session. */
+    if (worker->registration.id == job->job.pull)
+        credit_return(core, job->job.pull, &worker->consumed, job->body.len);
+}
+
 static void on_job(Core *core, const Message *message, const void *block, bool later) {
     Worker *worker = id_map_get(&core->pulls, message->job.pull);
     Delivery *job = NULL;
@@ -157,10 +164,13 @@ static void on_job(Core *core, const Message *message, const void *block, bool l
         job = job_new(core, worker, message, block);
     if (!job) {
         give_back(core, message);
+        if (worker)
+            handled(core, worker, message);
         return;
     }
     registration_enter(&worker->registration);
     r = worker->fn(&job->job, worker->ctx);
+    handled(core, worker, message);
     registration_leave(core, &worker->registration);
     if (!job->settled && !job->deferred) {
         if (r < 0)
@@ -412,14 +422,25 @@ static bool is_job_of(const Message *message, uint64_t job, uint64_t attempt) {
     return message->job.job == job && message->job.attempt == attempt;
 }
 
+typedef struct LostJob {
+    Core *core;
+    uint64_t job, attempt;
+} LostJob;
+
 static bool is_not_lost_job(const Record *record, const void *ctx) {
-    const Message *lost = ctx;
+    const LostJob *lost = ctx;
     Message message;
+    Worker *worker;
 
     if (record->op != OP_JOB)
         return true;
     record_read(record, &message);
-    return !is_job_of(&message, lost->lost.job, lost->lost.attempt);
+    if (!is_job_of(&message, lost->job, lost->attempt))
+        return true;
+    worker = id_map_get(&lost->core->pulls, message.job.pull);
+    if (worker)
+        handled(lost->core, worker, &message);
+    return false;
 }
 
 /* The broker has taken the job back: its time limit has passed, for example. */
@@ -428,7 +449,8 @@ static void on_lost(Core *core, const Message *message, const void *block, bool 
     for (Delivery *job = core->in_flight; job; job = job->next)
         if (job->number == message->lost.job && job->attempt == message->lost.attempt)
             job->lost = true;
-    deferred_keep(core, is_not_lost_job, message);
+    deferred_keep(core, is_not_lost_job,
+                  &(LostJob){core, message->lost.job, message->lost.attempt});
 }
 
 /* The jobs that WELCOME lists: this client still holds them. */
@@ -486,11 +508,12 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
 
     if (r < 0)
         return r;
-    r = link_put(
-        core->link, LANE_CALLS,
-        &(Message){
-            .op = OP_PULL, .id = id, .name = span_text(worker->queue), .pull.slots = worker->slots},
-        NULL);
+    r = link_put(core->link, LANE_CALLS,
+                 &(Message){.op = OP_PULL,
+                            .id = id,
+                            .name = span_text(worker->queue),
+                            .pull = {.slots = worker->slots, .bytes = WIRE_CONSUMER_CREDIT}},
+                 NULL);
     if (r < 0) {
         id_map_take(&core->pulls, id);
         return r;
@@ -498,6 +521,7 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
     if (worker->known_as)
         id_map_take(&core->pulls, worker->known_as);
     worker->known_as = id;
+    worker->consumed = 0;
     return 0;
 }
 

@@ -25,7 +25,8 @@ typedef struct Subscriber {
     uint64_t resume; /* its id in the previous session */
     bool counted;    /* seq continues from that session */
     uint32_t last, overflow;
-    uint64_t backlog; /* 0: the broker's limit */
+    uint64_t backlog;  /* 0: the broker's limit */
+    uint64_t consumed; /* see credit_return() */
     size_t topic_len;
     char topic[NAME_MAX_LEN + 1]; /* of the last message; mostly the next has the same */
     char pattern[NAME_MAX_LEN + 1];
@@ -152,7 +153,8 @@ static void on_topic_message(Core *core, const Message *message, const void *blo
     ferry_message m;
 
     if (later) {
-        deferred_put(core, message, block);
+        if (!deferred_put(core, message, block) && sub)
+            credit_return(core, message->message.sub, &sub->consumed, message->body.len);
         return;
     }
     if (!sub)
@@ -175,6 +177,9 @@ static void on_topic_message(Core *core, const Message *message, const void *blo
     sub->missed = 0;
     registration_enter(&sub->registration);
     message_lend(core, sub->fn, sub->ctx, &m, message->message.reply, message->headers);
+    /* In the meantime the subscription may have begun anew, in another session. */
+    if (sub->registration.id == message->message.sub)
+        credit_return(core, message->message.sub, &sub->consumed, message->body.len);
     registration_leave(core, &sub->registration);
 }
 
@@ -212,13 +217,14 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
     Subscriber *sub = (Subscriber *)registration;
     CLEANUP(buffer_deinit) Buffer options = {0};
     static const char *const overflows[] = {"drop-newest", "drop-oldest", "disconnect"};
-    unsigned n = (*sub->group != '\0') + (sub->last > 0) + 2 * (sub->resume > 0) +
+    unsigned n = 1 + (*sub->group != '\0') + (sub->last > 0) + 2 * (sub->resume > 0) +
                  (sub->overflow > 0) + (sub->backlog > 0);
     Message message = {.op = OP_SUBSCRIBE, .id = id, .name = span_text(sub->pattern)};
     int r;
 
-    if (n > 0)
-        write_map(&options, n);
+    write_map(&options, n);
+    write_text(&options, "credit");
+    write_uint(&options, WIRE_CONSUMER_CREDIT);
     if (*sub->group) {
         write_text(&options, "group");
         write_text(&options, sub->group);
@@ -256,6 +262,7 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
     if (sub->resume > 0)
         id_map_take(&core->subscriptions, sub->resume);
     sub->resume = id;
+    sub->consumed = 0;
     return 0;
 }
 

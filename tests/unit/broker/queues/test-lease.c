@@ -44,6 +44,48 @@ static void slots_bound_what_a_worker_holds(void) {
     teardown();
 }
 
+static void more(Session *worker, uint64_t pull_id, uint64_t bytes) {
+    CU_ASSERT_TRUE(
+        queues_more(queues, worker, &(Message){.op = OP_MORE, .id = pull_id, .more.bytes = bytes}));
+}
+
+/* A job of the test costs 1 byte and 64 more. */
+static void credit_bounds_the_bytes_ahead_of_a_worker(void) {
+    enum { JOB_CREDIT = 1 + WIRE_ITEM_COST };
+    Session *worker;
+    uint64_t job;
+
+    setup();
+    worker = fake_connect(&broker, 'w');
+    for (int i = 0; i < 9; i++)
+        push(worker, 0, "q", "x", NULL);
+    queues_pull(queues, worker,
+                &(Message){.op = OP_PULL,
+                           .id = 1,
+                           .name = span_text("q"),
+                           .pull = {.slots = 100, .bytes = 2 * JOB_CREDIT}});
+    expect_ok(worker, 1);
+    job = expect_job(worker, 1, "x", 1);
+    expect_job(worker, 1, "x", 1);
+    expect_nothing(worker);
+    /* A free slot is no credit. */
+    ack(worker, 0, job, 1);
+    wait_ms(1);
+    expect_nothing(worker);
+    more(worker, 1, JOB_CREDIT);
+    expect_job(worker, 1, "x", 1);
+    expect_nothing(worker);
+    more(worker, 1, 20 * JOB_CREDIT);
+    for (int i = 0; i < 6; i++)
+        expect_job(worker, 1, "x", 1);
+    expect_nothing(worker);
+    more(worker, 1, WIRE_CREDIT_MAX);
+    CU_ASSERT_FALSE(fake_is_faulted(worker));
+    more(worker, 1, 1);
+    CU_ASSERT_TRUE(fake_is_faulted(worker));
+    teardown();
+}
+
 static void workers_take_turns(void) {
     Session *one, *two;
 
@@ -507,6 +549,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_job_goes_from_pusher_to_worker),
         TEST(slots_bound_what_a_worker_holds),
+        TEST(credit_bounds_the_bytes_ahead_of_a_worker),
         TEST(workers_take_turns),
         TEST(a_settlement_may_be_repeated_by_its_client),
         TEST(of_many_settlements_the_last_are_remembered),

@@ -90,6 +90,11 @@ static inline void unsubscribe(TopicFixture *f, Session *session, uint64_t id, u
                        &(Message){.op = OP_UNSUBSCRIBE, .id = id, .unsubscribe.sub = sub});
 }
 
+static inline void more(TopicFixture *f, Session *session, uint64_t sub, uint64_t bytes) {
+    CU_ASSERT_TRUE(
+        topics_more(f->topics, session, &(Message){.op = OP_MORE, .id = sub, .more.bytes = bytes}));
+}
+
 /* Writes and reads the message as from a peer, so that message->passed is set. */
 static inline void publish_message(TopicFixture *f, Session *session, const Message *message) {
     static uint8_t bytes[256 * 1024];

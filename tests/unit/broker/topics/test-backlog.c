@@ -278,6 +278,99 @@ static void a_boundless_credit_is_not_taken_at_its_word(void) {
     fixture_deinit(&f);
 }
 
+/* One message of the tests costs 1 byte and 64 more. */
+enum { DIGIT_CREDIT = 1 + WIRE_ITEM_COST };
+
+static void a_subscription_without_credit_holds_up_no_other(void) {
+    TopicFixture f;
+    Session *a;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    subscribe_with(&f, a, 1, "t",
+                   OPTIONS({"credit", NULL, 2 * DIGIT_CREDIT}, {"overflow", "drop-oldest", 0},
+                           {"backlog", NULL, 3 * message_cost()}));
+    CU_ASSERT_TRUE(gets_ok(a, 1, 0));
+    publish_digits(&f, a, 1, 7);
+    topics_turn_end(f.topics);
+    CU_ASSERT_TRUE(gets(a, 1, 1, "t", "1"));
+    CU_ASSERT_TRUE(gets(a, 1, 2, "t", "2"));
+    CU_ASSERT_TRUE(gets_nothing(a));
+    CU_ASSERT_EQUAL(a->n_dropped, 2);
+    /* Another subscription of the session has its own credit. */
+    subscribe(&f, a, 9, "u");
+    CU_ASSERT_TRUE(gets_ok(a, 9, 0));
+    publish(&f, a, "u", "x");
+    CU_ASSERT_TRUE(gets(a, 9, 1, "u", "x"));
+    more(&f, a, 1, DIGIT_CREDIT);
+    topics_turn_end(f.topics);
+    CU_ASSERT_TRUE(gets(a, 1, 5, "t", "5"));
+    CU_ASSERT_TRUE(gets_nothing(a));
+    more(&f, a, 1, 3 * DIGIT_CREDIT);
+    topics_turn_end(f.topics);
+    CU_ASSERT_TRUE(gets(a, 1, 6, "t", "6"));
+    CU_ASSERT_TRUE(gets(a, 1, 7, "t", "7"));
+    publish_digits(&f, a, 8, 8);
+    CU_ASSERT_TRUE(gets(a, 1, 8, "t", "8"));
+    CU_ASSERT_FALSE(fake_is_faulted(a));
+    fixture_deinit(&f);
+}
+
+static void a_dropped_message_is_reported_when_credit_comes(void) {
+    TopicFixture f;
+    Session *a;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    subscribe_with(&f, a, 1, "t", OPTIONS({"credit", NULL, 1}, {"backlog", NULL, message_cost()}));
+    CU_ASSERT_TRUE(gets_ok(a, 1, 0));
+    publish_digits(&f, a, 1, 5);
+    CU_ASSERT_TRUE(gets(a, 1, 1, "t", "1"));
+    more(&f, a, 1, 10 * DIGIT_CREDIT);
+    topics_turn_end(f.topics);
+    CU_ASSERT_TRUE(gets(a, 1, 2, "t", "2"));
+    CU_ASSERT_TRUE(gets_gap(a, 1, 3));
+    CU_ASSERT_TRUE(gets_nothing(a));
+    fixture_deinit(&f);
+}
+
+static void retained_values_do_not_wait_for_the_subscriptions_credit(void) {
+    TopicFixture f;
+    Session *a;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    publish_retained(&f, a, "r.1", "1");
+    publish_retained(&f, a, "r.2", "2");
+    subscribe_with(&f, a, 1, "r.*", OPTIONS({"credit", NULL, 1}));
+    CU_ASSERT_EQUAL(fake_n_sent(a), 3);
+    fake_drop(a);
+    publish(&f, a, "r.3", "3");
+    topics_turn_end(f.topics);
+    CU_ASSERT_TRUE(gets_nothing(a));
+    more(&f, a, 1, 2 * DIGIT_CREDIT);
+    topics_turn_end(f.topics);
+    CU_ASSERT_TRUE(gets(a, 1, 3, "r.3", "3"));
+    fixture_deinit(&f);
+}
+
+static void credit_of_a_subscription_has_a_limit(void) {
+    TopicFixture f;
+    Session *a;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    subscribe_with(&f, a, 1, "t", OPTIONS({"credit", NULL, WIRE_CREDIT_MAX + 1}));
+    CU_ASSERT_TRUE(gets_error(a, 1, "ferry.InvalidArgument"));
+    subscribe_with(&f, a, 2, "t", OPTIONS({"credit", NULL, WIRE_CREDIT_MAX}));
+    CU_ASSERT_TRUE(gets_ok(a, 2, 0));
+    more(&f, a, 2, WIRE_CREDIT_MAX);
+    CU_ASSERT_FALSE(fake_is_faulted(a));
+    more(&f, a, 2, 1);
+    CU_ASSERT_TRUE(fake_is_faulted(a));
+    fixture_deinit(&f);
+}
+
 static void a_session_feeds_its_subscriptions_in_turn(void) {
     TopicFixture f;
     Session *a, *b;
@@ -376,6 +469,10 @@ int main(void) {
         TEST(a_session_with_many_subscriptions_has_one_bound),
         TEST(more_backlog_than_the_limit_is_not_granted),
         TEST(a_boundless_credit_is_not_taken_at_its_word),
+        TEST(a_subscription_without_credit_holds_up_no_other),
+        TEST(a_dropped_message_is_reported_when_credit_comes),
+        TEST(retained_values_do_not_wait_for_the_subscriptions_credit),
+        TEST(credit_of_a_subscription_has_a_limit),
         TEST(a_session_feeds_its_subscriptions_in_turn),
         TEST(unsubscribing_forgets_what_waits),
         TEST(a_large_body_waits_as_a_block),

@@ -11,7 +11,7 @@ static void credit_is_spent_and_given(void) {
     CU_ASSERT_TRUE(flow_may_send(&flow));
     flow_sent(&flow, 1 << 20);
     CU_ASSERT_FALSE(flow_may_send(&flow));
-    flow_more(&flow, (1 << 20) - WIRE_STREAM_CREDIT + FLOW_ITEM_COST);
+    flow_more(&flow, (1 << 20) - WIRE_STREAM_CREDIT + WIRE_ITEM_COST);
     CU_ASSERT_FALSE(flow_may_send(&flow));
     flow_more(&flow, 1);
     CU_ASSERT_TRUE(flow_may_send(&flow));
@@ -36,7 +36,7 @@ static void items_are_taken_in_order_and_granted_back(void) {
     CU_ASSERT_EQUAL(item.len, 1);
     CU_ASSERT_EQUAL(flow_grant(&flow), 0);
     CU_ASSERT_EQUAL(flow_take(&flow, &item), 1);
-    CU_ASSERT_EQUAL(flow_grant(&flow), 1 + sizeof(body) + 2 * FLOW_ITEM_COST);
+    CU_ASSERT_EQUAL(flow_grant(&flow), 1 + sizeof(body) + 2 * WIRE_ITEM_COST);
     CU_ASSERT_EQUAL(flow_grant(&flow), 0);
     flow_deinit(&flow);
 }
@@ -46,13 +46,13 @@ static uint64_t granted_for_a_quarter(Flow *flow) {
     static char body[FLOW_WINDOW_MAX];
     ferry_bytes item;
 
-    CU_ASSERT_EQUAL(flow_item(flow, span_of(body, flow->window / 4 - FLOW_ITEM_COST), NULL), 0);
+    CU_ASSERT_EQUAL(flow_item(flow, span_of(body, flow->window / 4 - WIRE_ITEM_COST), NULL), 0);
     CU_ASSERT_EQUAL(flow_take(flow, &item), 1);
     return flow_grant(flow);
 }
 
 static void only_a_fast_reader_gets_a_larger_window(void) {
-    static char body[WIRE_STREAM_CREDIT / 4 - FLOW_ITEM_COST];
+    static char body[WIRE_STREAM_CREDIT / 4 - WIRE_ITEM_COST];
     Flow slow, fast;
 
     flow_init(&slow);
