@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compile the generated C of each y_*.thrift, and a program that uses every macro of its header, without
 a warning: gcc and clang, C11 and C++17. The source must define all that the header declares."""
-import pathlib, re, shutil, subprocess, sys, tempfile
+import concurrent.futures, pathlib, re, shutil, subprocess, sys, tempfile
 
 idl, data, include = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
@@ -63,9 +63,13 @@ with tempfile.TemporaryDirectory() as out:
         n_uses += n
         pathlib.Path(f"{out}/use-{stem}.c").write_text(text)
     users = [f"{out}/use-{stem}.c" for stem in headers]
-    for i, compiler in enumerate(compilers):  # each compiles all files at once; the first one makes objects
-        run(compiler[0], compiler + WARNINGS + ["-I", include, "-I", out, "-fsyntax-only" if i else "-c", *users],
+
+    def compile_all(i):  # the first compiler makes objects
+        run(compilers[i][0], compilers[i] + WARNINGS + ["-I", include, "-I", out, "-c" if i == 0 else "-fsyntax-only", *users],
             cwd=out)
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(compile_all, range(len(compilers))))
     for stem, header in headers.items():
         names, missing = undefined(header, f"{out}/use-{stem}.o")
         n_names += len(names)
