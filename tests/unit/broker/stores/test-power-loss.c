@@ -162,6 +162,16 @@ static int leave(int r) {
     return r;
 }
 
+/* The store's thread may turn the power off meanwhile. */
+static bool power_is_off(void) {
+    bool is_off;
+
+    pthread_mutex_lock(&sim.lock);
+    is_off = sim.is_off;
+    pthread_mutex_unlock(&sim.lock);
+    return is_off;
+}
+
 static SimFile *file_of(int fd) {
     for (size_t i = sim.n_files; i > 0; i--)
         if (sim.files[i - 1].fd == fd)
@@ -396,7 +406,7 @@ static void live(Dice *dice) {
     }
     s = fake_connect(&broker, 's');
     pull(s, 3 * JOBS_MAX, "q", 50);
-    for (int i = 0; i < ACTIONS && !sim.is_off; i++) {
+    for (int i = 0; i < ACTIONS && !power_is_off(); i++) {
         for (unsigned k = (unsigned)dice_below(dice, 5); k > 0 && n_jobs + 2 < JOBS_MAX; k--)
             push_one(s, dice);
         for (unsigned k = (unsigned)dice_below(dice, 5); k > 0 && next < n_held; k--)
