@@ -295,7 +295,7 @@ static unsigned dice(unsigned sides) {
     return (unsigned)(seed >> 33) % sides;
 }
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
 enum { HISTORIES = 1000 };
 #else
 enum { HISTORIES = 10000 };

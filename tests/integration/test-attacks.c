@@ -100,7 +100,7 @@ static void endure(const Attack *attack) {
     CU_ASSERT_EQUAL(noticed.n_failed, 0);
     if (attack->logged)
         CU_ASSERT_TRUE(daemon_log_lines(&broker, attack->logged) > 0);
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
     after_kib = rss_afterwards(&broker, fresh_kib);
     CU_ASSERT_TRUE(after_kib <= fresh_kib + fresh_kib / 10 + SLACK_KIB);
     CU_ASSERT_TRUE(peak_kib(&broker) < 2 * (MEMORY >> 10));

@@ -15,7 +15,7 @@
 #include "support/raw-peer.h"
 #include "support/suite.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SANITIZED
 enum { JOBS = 50000, CONNECTIONS = 500, MESSAGES = 50000, CHECKED = 0 };
 #else
 enum { JOBS = 1000000, CONNECTIONS = 10000, MESSAGES = 200000, CHECKED = 1 };

@@ -39,7 +39,7 @@ static void an_idle_client_costs_little(void) {
     after = process_rss_kib(broker.process.pid);
     printf("\n    %d idle clients: %.1f KiB each; at most %d", CROWD,
            (double)(after - before) / CROWD, KIB_OF_ONE);
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
     CU_ASSERT(after - before <= CROWD * (size_t)KIB_OF_ONE);
 #endif
     for (int i = 0; i < CROWD; i++)
@@ -59,7 +59,7 @@ static void an_idle_client_costs_little(void) {
         for (int i = 0; i < CROWD; i++)
             close(fds[i]);
     }
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
     CU_ASSERT(last < most + CROWD * 10);
 #else
     (void)most;

@@ -131,7 +131,7 @@ static void unfinished_bodies_of_all_together_are_bounded(void) {
     printf("\n    %d peers with %d MiB of bodies that never end, and a limit of 16 MiB: the broker "
            "grew by %ld KiB",
            N, N * PARTS * WIRE_PART >> 20, (long)after_kib - (long)before_kib);
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
     CU_ASSERT((long)after_kib - (long)before_kib < 128 * 1024);
 #endif
     /* A message that names a refused body gets an error; small bodies are not affected. */
@@ -272,7 +272,7 @@ static void so_many_pushes_and_no_more_wait_to_be_confirmed(void) {
 
 /* ---- a million jobs ---- */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SANITIZED
 enum { MANY = 100000 };
 #else
 enum { MANY = 1000000 };

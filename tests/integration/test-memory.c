@@ -172,8 +172,8 @@ int main(void) {
         TESTS_END,
     };
 
-#ifdef __SANITIZE_ADDRESS__
-    fprintf(stderr, "SKIP: AddressSanitizer needs more memory than this test allows\n");
+#ifdef SANITIZED
+    fprintf(stderr, "SKIP: a sanitizer needs more memory than this test allows\n");
     return 77;
 #endif
     return run_suite("little memory", tests);

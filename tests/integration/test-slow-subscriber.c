@@ -118,7 +118,7 @@ static void it_costs_no_more_than_its_limit_and_is_told_what_it_missed(void) {
         "limit is %d; its memory grew by %ld KiB",
         FLOOD_MESSAGES, (unsigned long long)stored, BACKLOG_MAX, grown_kib);
     CU_ASSERT(stored > BACKLOG_MAX / 2 && stored <= BACKLOG_MAX + SLACK);
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
     /* All messages would take more than FLOOD_MESSAGES KiB. */
     CU_ASSERT(grown_kib < FLOOD_MESSAGES / 2);
 #endif

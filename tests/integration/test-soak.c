@@ -237,7 +237,7 @@ static void report(Soak *soak, uint64_t seconds) {
     CU_ASSERT(soak->n_good > 0);
     CU_ASSERT(soak->n_late * 100 <= soak->n_calls);
     CU_ASSERT(last->fds <= first->fds + 2);
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
     CU_ASSERT(last->broker_kib - first->broker_kib <= GROWN_MAX_KIB);
     CU_ASSERT(last->our_kib - first->our_kib <= GROWN_MAX_KIB);
 #endif

@@ -144,7 +144,7 @@ static void a_storm_of_connections_leaves_nothing_behind(void) {
                (unsigned long long)seed, n, STORM_MS / 1000, before_kib, after_kib, before_fds,
                after_fds, (unsigned long long)broker_stat(witness, "sessions"), noticed.n_calls,
                noticed.n_failed, noticed.median_ms, noticed.worst_ms);
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
         CU_ASSERT((long)after_kib - (long)before_kib <= GROWN_MAX_KIB);
 #endif
         CU_ASSERT(after_fds <= before_fds);

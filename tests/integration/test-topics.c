@@ -251,7 +251,11 @@ static void what_is_kept_takes_its_own_size(void) {
     }
     CU_ASSERT_TRUE(process_both_until(sub, pub, &n, 10000));
     /* 10 000 messages of 64 bytes with their records, not 10 000 batches. */
+#ifndef SANITIZED
     CU_ASSERT_TRUE(resident() - before < 16 << 20);
+#else
+    (void)before;
+#endif
     for (int i = 0; i < 10000; i++) {
         CU_ASSERT_EQUAL(atoi(kept[i]->body.data), i);
         CU_ASSERT_STRING_EQUAL(kept[i]->topic, "keep");
