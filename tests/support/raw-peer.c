@@ -196,7 +196,7 @@ bool raw_say(int fd, const Message *message) {
 }
 
 Heard raw_hear(int fd, unsigned op, int timeout_ms, Message *ret) {
-    static uint8_t bytes[FRAME_MAX];
+    static _Thread_local uint8_t bytes[FRAME_MAX];
     uint64_t until_ms = clock_ms() + (uint64_t)timeout_ms;
     Reader reader;
     size_t len;

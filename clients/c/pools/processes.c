@@ -83,6 +83,8 @@ static int start_watching(ParentWatch *watch) {
     pthread_sigmask(SIG_BLOCK, &all, &before);
     r = pthread_create(&thread, NULL, watch_parent, watch);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r == 0)
+        pthread_detach(thread);
     return -r;
 }
 
