@@ -433,7 +433,7 @@ int ferry_value_format(const ferry_type *type, ferry_bytes value, ferry_bytes *r
 int ferry_value_example(const ferry_type *type, ferry_bytes *ret);
 
 /* Writes the name of a type, "list<calc.Range>", cut to size bytes with its NUL. Returns `to`. */
-const char *ferry_type_print(const ferry_type *type, char *to, size_t size);
+const char *ferry_type_format(const ferry_type *type, char *to, size_t size);
 
 /* ---- servers: the functions that generated code calls ----
  *

@@ -15,16 +15,16 @@
  */
 enum { SMALL = WIRE_BATCH_SOFT + 2048, LARGE = WIRE_BATCH_MAX };
 
-typedef struct Pool {
+typedef struct ChunkPool {
     pthread_mutex_t lock;
     Chunk *first;
     unsigned n, max;
-} Pool;
+} ChunkPool;
 
-static Pool small_pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .max = 64};
-static Pool large_pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .max = 6};
+static ChunkPool small_pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .max = 64};
+static ChunkPool large_pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .max = 6};
 
-static Pool *pool_of(size_t cap) {
+static ChunkPool *pool_of(size_t cap) {
     return cap == SMALL ? &small_pool : cap == LARGE ? &large_pool : NULL;
 }
 
@@ -39,7 +39,7 @@ struct Transfer {
 
 Chunk *chunk_new(size_t cap) {
     Chunk *chunk = NULL;
-    Pool *pool;
+    ChunkPool *pool;
 
     cap = cap <= SMALL ? SMALL : cap <= LARGE ? LARGE : cap;
     pool = pool_of(cap);
@@ -74,7 +74,7 @@ Chunk *chunk_of_frame(const uint8_t *frame, size_t len) {
 }
 
 void chunk_free(Chunk *chunk) {
-    Pool *pool = chunk ? pool_of(chunk->cap) : NULL;
+    ChunkPool *pool = chunk ? pool_of(chunk->cap) : NULL;
 
     if (pool) {
         pthread_mutex_lock(&pool->lock);

@@ -182,7 +182,8 @@ static void a_frozen_server_costs_the_deadline_and_no_more(void) {
     CU_ASSERT_EQUAL(outcome.state, LOOK_FAILED);
     for (size_t i = 0; i < setup->n; i++)
         redis_unfreeze(&setup->servers[i]);
-    sleep_ms(300);
+    for (int tries = 0; !is(look("frozen"), LOOK_ABSENT, NULL) && tries < 3000; tries++)
+        sleep_ms(20);
     CU_ASSERT_TRUE(is(look("frozen"), LOOK_ABSENT, NULL));
 }
 
@@ -194,9 +195,9 @@ static void a_server_that_is_gone_is_found_again(void) {
     ferry_cache_set(cache, ferry_str("g"), ferry_str("1"), 0, NULL);
     CU_ASSERT_TRUE(is(look("g"), LOOK_FRESH, "1"));
     redis_restart(&setup->servers[0]);
-    while (!is(look("g"), LOOK_ABSENT, NULL) && tries++ < 50)
+    while (!is(look("g"), LOOK_ABSENT, NULL) && tries++ < 3000)
         sleep_ms(20);
-    CU_ASSERT_TRUE(tries < 50);
+    CU_ASSERT_TRUE(tries < 3000);
 }
 
 static void closing_cancels_what_is_on_its_way(void) {

@@ -54,7 +54,7 @@ static uint64_t near_hits(ferry_cache *cache) {
 
 /* Reads until the near cache answers: it has to connect first. */
 static void warm(ferry_cache *cache, const char *key) {
-    uint64_t before = near_hits(cache), until = clock_ms() + 3000;
+    uint64_t before = near_hits(cache), until = clock_ms() + 60000;
 
     while (near_hits(cache) == before && clock_ms() < until) {
         read_number(cache, key);
@@ -95,8 +95,12 @@ static void a_near_copy_does_not_outlive_its_entry(void) {
     write_number(cache, "warm", 1, 0);
     warm(cache, "warm");
     for (int i = 0; i < 20; i++) {
+        uint64_t start_ms = clock_ms();
+        long number;
+
         write_number(cache, "short", 1, 20);
-        CU_ASSERT_EQUAL(read_number(cache, "short"), 1);
+        number = read_number(cache, "short");
+        CU_ASSERT(number == 1 || clock_ms() - start_ms >= 20);
         sleep_ms(21);
         CU_ASSERT_EQUAL(read_number(cache, "short"), -1);
     }
@@ -113,7 +117,8 @@ static void flushing_redis_empties_the_near_cache(void) {
     write_number(cache, "a", 1, 0);
     warm(cache, "a");
     redis_ask(&setup.servers[0], "FLUSHALL");
-    sleep_ms(5);
+    for (int i = 0; i < 60000 && read_number(cache, "a") != -1; i++)
+        sleep_ms(1);
     CU_ASSERT_EQUAL(read_number(cache, "a"), -1);
     ferry_cache_close(cache);
     cache_setup_end(&setup);

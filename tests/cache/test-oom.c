@@ -48,7 +48,7 @@ static void is_whole(ferry_bytes *got, const char *text) {
 static void recover(ferry_cache *cache) {
     ferry_bytes *got = NULL;
 
-    for (int i = 0; i < 1000 && ferry_cache_get(cache, ferry_str("is"), &got, NULL) != 1; i++)
+    for (int i = 0; i < 30000 && ferry_cache_get(cache, ferry_str("is"), &got, NULL) != 1; i++)
         sleep_ms(2);
     CU_ASSERT_PTR_NOT_NULL(got);
     ferry_free(got);

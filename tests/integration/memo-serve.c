@@ -13,6 +13,8 @@
 
 static ferry_cache *server_cache; /* the server's cache; NULL: no cache */
 
+enum { HANG_MS = 60000 };
+
 enum { DEFERS = 1, FORGETS = 2, IS_OVERTAKEN = 3 }; /* what the method slow does */
 
 static ferry_client *serving;
@@ -85,9 +87,23 @@ static void tear_down(void) {
     broker_terminate(&broker);
 }
 
+static uint64_t n_stores(void) {
+    ferry_cache_stats stats;
+
+    ferry_cache_get_stats(server_cache, &stats);
+    return stats.stores;
+}
+
+/* Waits until the server has stored more values than that. */
+static bool wait_until_stored(uint64_t n) {
+    for (int i = 0; i < HANG_MS && n_stores() <= n; i++)
+        usleep(1000);
+    return n_stores() > n;
+}
+
 /* A server may still be storing a value after it has answered. */
 static bool wait_for(const char *key, size_t len) {
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < HANG_MS; i++) {
         if (ferry_cache_exists(cache, ferry_bytes_of(key, len), NULL) == 1)
             return true;
         usleep(1000);
@@ -96,7 +112,7 @@ static bool wait_for(const char *key, size_t len) {
 }
 
 static bool wait_until_asked(int n) {
-    for (int i = 0; i < 2000 && times_asked() < n; i++)
+    for (int i = 0; i < HANG_MS && times_asked() < n; i++)
         usleep(1000);
     return times_asked() >= n;
 }
@@ -136,13 +152,15 @@ static void calls_by_name_are_answered_from_it_too(void) {
 static void what_a_server_stored_is_found_by_clients(void) {
     memo_user *user = NULL;
     char *text = NULL;
+    uint64_t n;
 
     set_up();
+    n = n_stores();
     CU_ASSERT_EQUAL(memo_users_find(client, 5, &user, NULL), 0);
     ferry_free(user);
     CU_ASSERT_EQUAL(memo_users_title(client, &(memo_user){1, "one", NULL}, "en", &text, NULL), 0);
     ferry_free(text);
-    usleep(20000);
+    CU_ASSERT_TRUE(wait_until_stored(n + 1));
     CU_ASSERT_EQUAL(times_asked(), 2);
     CU_ASSERT_EQUAL(memo_users_find(caching, 5, &user, NULL), 0);
     CU_ASSERT_STRING_EQUAL(user->name, "old");
@@ -205,20 +223,6 @@ static void a_named_instance_is_asked_itself(void) {
     tear_down();
 }
 
-static uint64_t n_stores(void) {
-    ferry_cache_stats stats;
-
-    ferry_cache_get_stats(server_cache, &stats);
-    return stats.stores;
-}
-
-/* Waits until the server has stored more values than that. */
-static bool wait_until_stored(uint64_t n) {
-    for (int i = 0; i < 2000 && n_stores() <= n; i++)
-        usleep(1000);
-    return n_stores() > n;
-}
-
 /* Four calls, of which only the first reaches the handler. Returns how long they took. */
 static uint64_t find_nobody(ferry_error *error) {
     uint64_t start_ms = clock_ms(), n = n_stores();
@@ -275,16 +279,18 @@ static void declared_exceptions_are_remembered(void) {
 static void other_failures_are_not(void) {
     ferry_error error = FERRY_ERROR_INIT;
     memo_user *user = NULL;
+    uint64_t n;
 
     set_up();
+    n = n_stores();
     for (int i = 1; i <= 3; i++) {
         CU_ASSERT_EQUAL(memo_users_find(client, MEMO_UNDECLARED, &user, &error), -EREMOTEIO);
         CU_ASSERT_STRING_EQUAL(error.type, "memo.Undeclared");
         /* Declared, but without cache.negative. */
         CU_ASSERT_EQUAL(memo_users_plain(client, 1, NULL, &error), -EREMOTEIO);
-        usleep(10000);
         CU_ASSERT_EQUAL(times_asked(), 2 * i);
     }
+    CU_ASSERT_EQUAL(n_stores(), n);
     ferry_error_clear(&error);
     tear_down();
 }
@@ -293,24 +299,28 @@ static void an_answer_is_forgotten_after_its_ttl(void) {
     int64_t result = 0;
 
     set_up();
-    CU_ASSERT_EQUAL(memo_users_brief(client, 1, &result, NULL), 0);
-    usleep(80 * 1000);
-    CU_ASSERT_EQUAL(memo_users_brief(client, 1, &result, NULL), 0);
+    for (int i = 0; i < HANG_MS / 10 && result < 2; i++) {
+        CU_ASSERT_EQUAL(memo_users_brief(client, 1, &result, NULL), 0);
+        usleep(10000);
+    }
     CU_ASSERT_EQUAL(result, 2);
     tear_down();
 }
 
 static void a_stale_answer_is_given_while_the_handler_makes_a_new_one(void) {
     int64_t result = 0;
+    uint64_t n;
 
     set_up();
+    n = n_stores();
     CU_ASSERT_EQUAL(memo_users_stale(client, 1, &result, NULL), 0);
     CU_ASSERT_EQUAL(result, 1);
-    usleep(50 * 1000);
+    CU_ASSERT_TRUE(wait_until_stored(n));
+    usleep(50 * 1000); /* it is fresh for 20 ms */
     CU_ASSERT_EQUAL(memo_users_stale(client, 1, &result, NULL), 0);
     CU_ASSERT_EQUAL(result, 1);
     CU_ASSERT_TRUE(wait_until_asked(2));
-    usleep(10 * 1000);
+    CU_ASSERT_TRUE(wait_until_stored(n + 1));
     CU_ASSERT_EQUAL(memo_users_stale(client, 1, &result, NULL), 0);
     CU_ASSERT(result >= 2);
     tear_down();
@@ -336,9 +346,15 @@ static void a_handler_invalidates_what_both_ends_remember(void) {
     }
     CU_ASSERT_EQUAL(times_asked(), 1);
     CU_ASSERT_EQUAL(memo_users_forget(client, "users", NULL), 0);
-    if (with_redis)
-        usleep(20000); /* the client's near cache is invalidated a little later: see below */
-    CU_ASSERT_EQUAL(memo_users_find(caching, 5, &user, NULL), 0);
+    /* With Redis, the client's near cache is invalidated a little later: see below. */
+    for (int i = 0; i < HANG_MS; i++) {
+        CU_ASSERT_EQUAL_FATAL(memo_users_find(caching, 5, &user, NULL), 0);
+        if (!with_redis || strcmp(user->name, "new") == 0)
+            break;
+        user = ferry_free(user);
+        usleep(1000);
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(user);
     CU_ASSERT_STRING_EQUAL(user->name, "new");
     ferry_free(user);
     CU_ASSERT_EQUAL(memo_users_find(client, 5, &user, NULL), 0);
@@ -383,17 +399,21 @@ static void another_client_sees_it(void) {
 }
 
 static void what_is_invalidated_while_the_handler_runs_is_not_kept(void) {
-    int64_t result = 0;
+    int64_t result = 0, before = -1;
 
     set_up();
     CU_ASSERT_EQUAL(memo_users_slow(client, IS_OVERTAKEN, &result, NULL), 0);
     CU_ASSERT_EQUAL(result, 1);
-    usleep(20000);
+    usleep(20000); /* time to store it by mistake */
     CU_ASSERT_EQUAL(memo_users_slow(client, IS_OVERTAKEN, &result, NULL), 0);
     CU_ASSERT_EQUAL(result, 2);
-    usleep(20000);
-    CU_ASSERT_EQUAL(memo_users_slow(client, IS_OVERTAKEN, &result, NULL), 0);
-    CU_ASSERT_EQUAL(result, 2);
+    /* A later answer is kept. */
+    for (int i = 0; i < HANG_MS && result != before; i++) {
+        before = result;
+        usleep(1000);
+        CU_ASSERT_EQUAL(memo_users_slow(client, IS_OVERTAKEN, &result, NULL), 0);
+    }
+    CU_ASSERT_EQUAL(result, before);
     tear_down();
 }
 

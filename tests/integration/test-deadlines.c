@@ -147,7 +147,7 @@ static void everything_carries_on_after_a_killed_broker(void) {
     CU_ASSERT_EQUAL(ferry_call(client, "test.Back.echo", one, NULL, NULL), 0);
     broker_kill(&broker);
     broker_respawn(&broker);
-    for (int i = 0; i < 100 && r < 0; i++) {
+    for (int i = 0; i < 3000 && r < 0; i++) {
         r = ferry_call(client, "test.Back.echo", one, NULL, &error);
         if (r < 0)
             usleep(20000);

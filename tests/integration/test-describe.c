@@ -65,7 +65,7 @@ static void a_service_tells_what_it_offers(void) {
                     FERRY_STREAM_IN | FERRY_STREAM_OUT);
     CU_ASSERT_PTR_NULL(ferry_method_find(description->service, "mul"));
     method = ferry_method_find(description->service, "count");
-    CU_ASSERT_STRING_EQUAL(ferry_type_print(method->result, text, sizeof(text)),
+    CU_ASSERT_STRING_EQUAL(ferry_type_format(method->result, text, sizeof(text)),
                            "map<string, i32>");
 
     CU_ASSERT_EQUAL(ferry_service_print(description->service, &idl), 0);

@@ -145,11 +145,17 @@ static void a_server_in_trouble_is_not_buried_by_retries(void) {
 
 /* ---- calls that nobody waits for any more ---- */
 
-static int busy(ferry_request *request, void *ctx) {
-    int *n = ctx;
+typedef struct Busy {
+    int n;
+    bool release; /* the first call ends */
+} Busy;
 
-    if (++*n == 1)
-        usleep(400000);
+static int busy(ferry_request *request, void *ctx) {
+    Busy *state = ctx;
+
+    if (__atomic_add_fetch(&state->n, 1, __ATOMIC_SEQ_CST) == 1)
+        for (int i = 0; i < 60000 && !__atomic_load_n(&state->release, __ATOMIC_SEQ_CST); i++)
+            usleep(1000);
     return ferry_request_return(request, request->body);
 }
 
@@ -163,26 +169,29 @@ static void what_expired_meanwhile_is_not_begun(void) {
     ferry_client *client = connect_client(&broker), *quick = NULL;
     Runner runner;
     Ends slow = {0}, late = {0};
-    int n = 0;
+    Busy state = {0};
 
-    runner_start(&runner, &broker, serve_busy, &n);
+    runner_start(&runner, &broker, serve_busy, &state);
     ferry_with(client, &(ferry_options){.timeout_ms = 100}, &quick, NULL);
     CU_ASSERT_EQUAL(
         ferry_call_async(client, "busy.Busy.ask", ferry_bytes_of("\x90", 1), on_end, &slow, NULL),
         0);
     ferry_ping(client, NULL, NULL);
-    usleep(50000);
+    for (int i = 0; i < 60000 && __atomic_load_n(&state.n, __ATOMIC_SEQ_CST) == 0; i++)
+        usleep(1000);
     for (int i = 0; i < 20; i++)
         CU_ASSERT_EQUAL(ferry_call_async(quick, "busy.Busy.ask", ferry_bytes_of("\x90", 1), on_end,
                                          &late, NULL),
                         0);
     CU_ASSERT_TRUE(process_until(client, &late.n, 20));
     CU_ASSERT_EQUAL(late.n_failed, 20);
+    usleep(300000); /* the server measures for itself that they have expired */
+    __atomic_store_n(&state.release, true, __ATOMIC_SEQ_CST);
     CU_ASSERT_TRUE(process_until(client, &slow.n, 1));
     CU_ASSERT_EQUAL(slow.n_failed, 0);
     CU_ASSERT_EQUAL(ferry_call(client, "busy.Busy.ask", ferry_bytes_of("\x90", 1), NULL, NULL), 0);
     runner_stop(&runner);
-    CU_ASSERT_EQUAL(n, 2);
+    CU_ASSERT_EQUAL(state.n, 2);
     ferry_close(quick);
     ferry_close(client);
 }

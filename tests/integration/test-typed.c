@@ -575,7 +575,7 @@ static void a_lost_broker_ends_streams_in_both_directions(void) {
 
     /* And both ends are as good as new. */
     broker_respawn(&broker);
-    for (int tries = 0; tries < 100 && (r = typed_add(client, 1, 2, &(int64_t){0}, NULL)) < 0;
+    for (int tries = 0; tries < 1200 && (r = typed_add(client, 1, 2, &(int64_t){0}, NULL)) < 0;
          tries++)
         usleep(50000);
     CU_ASSERT_EQUAL(r, 0);

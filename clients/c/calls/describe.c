@@ -226,6 +226,6 @@ int ferry_value_example(const ferry_type *type, ferry_bytes *ret) {
     return r < 0 ? r : give(&bytes, ret, NULL);
 }
 
-const char *ferry_type_print(const ferry_type *type, char *to, size_t size) {
+const char *ferry_type_format(const ferry_type *type, char *to, size_t size) {
     return description_type_text(type, to, size);
 }

@@ -186,7 +186,7 @@ static void tell_signature(const CallRun *run) {
 
         out_format(stderr, "%s%s%s %s", i > 0 ? ", " : "",
                    field->flags & FERRY_OPTIONAL || field->value ? "optional " : "",
-                   ferry_type_print(field->type, text, sizeof(text)), field->name);
+                   ferry_type_format(field->type, text, sizeof(text)), field->name);
     }
     out_format(stderr, "): see 'ferry describe %s', or --template\n", run->service);
 }
@@ -275,7 +275,7 @@ static int show_template(CallRun *run) {
                         run->service);
     if (method->stream_in)
         cli_note(run->cli, "items come on standard input, one a line: %s",
-                 ferry_type_print(method->stream_in, text, sizeof(text)));
+                 ferry_type_format(method->stream_in, text, sizeof(text)));
     return arguments_template(run->cli, method);
 }
 
