@@ -58,12 +58,12 @@ typedef struct Ask {
     bool streams; /* the caller reads a stream of items */
 } Ask;
 
-/* All names: what methods without a name are about. */
+/* All names: the subject of methods without a name. */
 static Span all_names(void) {
     return span_text(">");
 }
 
-/* A user sees its own sessions; with `watch >` all. */
+/* A user sees its own sessions, and with the right `watch >` all sessions. */
 static int list_sessions(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     bool sees_all = session_may(ask->session, ACTION_WATCH, all_names());
     Session *session;
@@ -361,7 +361,7 @@ static int kick(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) 
         session_end(session, "kicked");
         return 0;
     }
-    /* Numbers of sessions that the user does not see are no different from unused ones. */
+    /* A session that the user may not see gets the same answer as an unused number. */
     return error_set(reterr, "ferry.NotFound", "there is no session %lld",
                      (long long)args->session);
 }

@@ -57,7 +57,7 @@ static uint64_t on_next_ms(const Room *room) {
 static size_t on_n_unfinished(const Room *room) {
     const Queues *queues = self(room);
 
-    /* Changes that a degraded store does not finish are not waited for. */
+    /* Do not wait for changes that a degraded store does not finish. */
     return queues_n_in_flight(queues) + queues->n_sweeps +
            (queues->pendings && !queues_degraded(queues));
 }

@@ -108,7 +108,7 @@ int queues_restore(Queues *queues, ferry_error *reterr) {
     return 0;
 }
 
-/* ---- what a store may forget ---- */
+/* ---- push ids, keys and queues that a store may forget ---- */
 
 bool queues_knows_push(const Queues *queues, const uint8_t *id_of_client, uint64_t id) {
     const Client *client;

@@ -182,7 +182,7 @@ int folder_open(Folder *folder, const char *path, bool may_make, ferry_error *re
     folder->path = strdup(path);
     if (!folder->path)
         return error_set_code(reterr, -ENOMEM, NULL);
-    /* Nothing is written to a folder of others. */
+    /* Never write to a folder of another program. */
     r = has_format(folder) ? 0
         : may_make         ? check_is_new(folder, reterr)
                            : no_format(folder, reterr);

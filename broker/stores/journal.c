@@ -312,7 +312,7 @@ static bool has_work(const Journal *journal) {
     return journal->todo || journal->to_load || journal->to_remove || journal->stopping;
 }
 
-/* Until there is work, or a full disk is to be looked at. Under the lock. */
+/* Waits for work, or until it is time to try a full disk again. Under the lock. */
 static void wait_for_work(Journal *journal) {
     uint64_t until_us = clock_us() + JOURNAL_RETRY_MS * 1000;
     struct timespec until = {(time_t)(until_us / 1000000), (long)(until_us % 1000000) * 1000};

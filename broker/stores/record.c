@@ -56,7 +56,7 @@ typedef struct RecordField {
 
 enum { FIELDS_MAX = 18 };
 
-/* Headers and body come last: what stands before them has at most about 1 KiB. */
+/* Headers and body come last: the fields before them take about 1 KiB at most. */
 static const RecordField fields[][FIELDS_MAX + 1] = {
     [RECORD_JOB] = {U64(id), U64(old), U64(pushed_ms), U64(due_ms), U64(expires_ms),
                     U64(key_until_ms), U64(worker), U64(push), U32(attempt), U8(priority),

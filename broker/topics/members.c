@@ -90,8 +90,8 @@ Subscription *group_pick(Group *group, size_t size) {
     uint32_t tries = n < PICK_TRIES ? n : PICK_TRIES;
     Subscription *second = NULL;
 
-    /* Best: a member that can be sent to at once. Then one whose backlog has room. Then the next.
-     */
+    /* Prefers a member that can take the message at once, then a member whose backlog has room,
+     * then the next one. */
     for (uint32_t i = 0; members->n_attached > 0 && i < tries; i++) {
         uint32_t k = (group->turn + i) % n;
         Subscription *member = members->at[k];

@@ -100,7 +100,8 @@ static Replay *replay_new(uint32_t cap) {
     return replay;
 }
 
-/* The stored message: in the memory of the oldest one, which has to go, if it fits there. */
+/* Stores the message, in the memory of the oldest one if it fits there: that one is dropped
+ * anyway. */
 static SharedMessage *hold_for_replay(Publication *publication, Topic *topic) {
     Topics *topics = publication->topics;
     SharedMessage *oldest = NULL;

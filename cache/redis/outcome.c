@@ -72,7 +72,7 @@ static const char *status_text(int status) {
     }
 }
 
-/* ---- what came of a command ---- */
+/* ---- the outcome of a command ---- */
 
 void redis_settle(RedisCommand *command, int status) {
     command->pending = false;

@@ -30,7 +30,7 @@ static int not_ascii(ferry_request *request, uint64_t offset, unsigned value) {
                                 &(caps_not_ascii){(int64_t)offset, (int32_t)value, message});
 }
 
-/* One piece, taken and given back. `offset` counts what went before. */
+/* Handles one piece of the stream. `offset` is the number of octets before it. */
 static int pass_on(ferry_request *request, const ferry_bytes *piece, uint64_t offset) {
     FERRY_AUTO(ferry_free) unsigned char *capitals = ferry_alloc(piece->len);
     const unsigned char *text = piece->data;

@@ -11,7 +11,7 @@
 
 #include "chat.h"
 
-/* ---- what happens in the room ---- */
+/* ---- events of the room ---- */
 
 static void on_line(const ferry_message *message, void *ctx) {
     FERRY_AUTO(ferry_free) chat_line *line = NULL;
@@ -46,7 +46,7 @@ static void on_stream(ferry_stream *stream, void *ctx) {
     *(bool *)ctx = true;
 }
 
-/* ---- what we say ---- */
+/* ---- the messages of this member ---- */
 
 /* Says each complete line. false: the input has ended. */
 static bool read_input(ferry_client *client, ferry_uuid ticket, ferry_error *error) {

@@ -54,7 +54,7 @@ static int read_data(ResolverRecord *record, const unsigned char *data, unsigned
     }
 }
 
-/* Takes the records of the answer section. A message that is malformed ends where it is. */
+/* Takes the records of the answer section, up to the first malformed one. */
 static int read_records(ResolverAnswer *answer, const unsigned char *message, int len) {
     const unsigned char *at = message + NS_HFIXEDSZ, *end = message + len;
     unsigned questions, left;
@@ -111,7 +111,7 @@ static void run(ares_channel channel) {
         int mask = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM), n = 0;
 
         for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-            /* By hand: the macros of c-ares shift a signed one by 31. */
+            /* Written by hand, because the macros of c-ares shift a signed 1 by 31 bits. */
             unsigned readable = (unsigned)mask >> i & 1, writable = (unsigned)mask >> (i + 16) & 1;
             short events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
 
@@ -130,7 +130,7 @@ static void run(ares_channel channel) {
 
 int resolver_ask(ResolverAnswer *ret, const char *name, int type) {
     struct ares_options options = {
-        /* Answers with an error are ours to read; the next server is not asked instead. */
+        /* This code reads answers with an error; c-ares must not ask the next server instead. */
         .flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_EDNS,
         .timeout = TRY_MS,
         .tries = TRIES,

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-    RESOLVER_NAME_MAX = 1024, /* 255 bytes, with what is not printable as \DDD */
+    RESOLVER_NAME_MAX = 1024, /* 255 bytes; unprintable ones become \DDD */
     RESOLVER_RECORDS_MAX = 500,
     RESOLVER_NO_ANSWER = -1 /* an rcode that the DNS does not have */
 };

@@ -9,7 +9,7 @@
 #include "layout.h"
 #include "server.h"
 
-/* ---- what can be wrong ---- */
+/* ---- errors ---- */
 
 static int bad_format(ferry_request *request, const Layout *layout) {
     char message[96];

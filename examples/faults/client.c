@@ -23,7 +23,7 @@ static void handle_each(const ferry_error *error) {
         printf("%s failed: %s (%s, %d)\n", os->call, os->text, os->name, os->error_number);
     else if (value)
         printf("Not a URL: %s\n", value->url);
-    else if (url && ferry_error_cause(error)) { /* what is inside? */
+    else if (url && ferry_error_cause(error)) { /* its cause */
         printf("Cannot open %s. ", url->url);
         handle_each(ferry_error_cause(error));
     } else

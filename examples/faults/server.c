@@ -121,7 +121,7 @@ static int http_get(ferry_request *request, const char *host, int32_t port, void
     (void)ctx;
     if (fault.kind)
         return throw_fault(request, &fault, host, port);
-    for (char *at = line; *at; at++) /* what answers need not be HTTP, nor text */
+    for (char *at = line; *at; at++) /* the answer may be neither HTTP nor text */
         if (!isprint((unsigned char)*at))
             *at = '?';
     return faults_http_get_return(request, line);
@@ -147,7 +147,7 @@ static void on_answer(const char *line, const ferry_error *error, void *ctx) {
     free(open);
 }
 
-/* http://HOST[:PORT][/…]: the host into `host`. -1: it is no such URL. */
+/* http://HOST[:PORT][/…]: the host into `host`. -1: it is not such a URL. */
 static int split_url(const char *url, char host[128], int *ret_port) {
     size_t len;
 

@@ -27,7 +27,7 @@ Fault fault_resolve(const char *host, const char *port, struct addrinfo **ret) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     int code;
 
-    /* Nobody is asked: what is no address, and not this machine, is not known. */
+    /* No name server is asked: only addresses and names of this machine are known. */
     if (strcmp(host, "localhost") != 0)
         hints.ai_flags = AI_NUMERICHOST;
     code = getaddrinfo(host, port, &hints, ret);

@@ -87,7 +87,7 @@ static int grow(Decoder *d, const unsigned char *data, size_t len) {
     return bytes_add(&d->message, data, len);
 }
 
-/* Takes what it can of a header. Complete, it says how long the block is. */
+/* Takes the available bytes of a header. A complete header tells the length of the block. */
 static int take_header(Decoder *d, const unsigned char **data, size_t *len) {
     while (*len > 0 && d->n_header < sizeof(d->header)) {
         d->header[d->n_header++] = *(*data)++;

@@ -42,10 +42,10 @@ enum { FRAMING_TOO_LONG = 1, FRAMING_TRUNCATED = 2 };
 void decoder_init(Decoder *decoder, framing_pattern pattern, const framing_settings *settings);
 void decoder_deinit(Decoder *decoder);
 
-/* 0, FRAMING_TOO_LONG, -ENOMEM, or what fn returned. */
+/* 0, FRAMING_TOO_LONG, -ENOMEM, or the error that fn returned. */
 int decoder_feed(Decoder *decoder, const void *data, size_t len, message_fn fn, void *ctx);
 
-/* The stream is over: 0, FRAMING_TRUNCATED, or what fn returned. */
+/* Ends the stream. 0, FRAMING_TRUNCATED, or the error that fn returned. */
 int decoder_finish(Decoder *decoder, message_fn fn, void *ctx);
 
 /* After FRAMING_TRUNCATED: how many bytes of what were there. false: nobody knows how many there

@@ -46,7 +46,8 @@ static halfopen_result try_send(int fd, char text[96]) {
     return say(text, send(fd, "hello", 5, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
-/* Until what the other end did has arrived. After SHUT_RD nothing arrives, so do not wait long. */
+/* Waits until the other end's action has arrived. After SHUT_RD nothing arrives: the wait is short.
+ */
 static void settle(int fd) {
     poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 100);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes objects one behind another, reads them back from a stream of small pieces with the offset
- * of each, and shows what is said about bad octets. */
+ * of each, and shows the errors for bad octets. */
 
 #include <ctype.h>
 #include <inttypes.h>

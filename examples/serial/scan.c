@@ -33,7 +33,7 @@ static int fail(Scan *scan, int code) {
     return code;
 }
 
-/* A value is complete: are those around it, too? */
+/* A value is complete. Are the values around it complete, too? */
 static bool close_levels(Scan *scan) {
     while (scan->depth > 0 && --scan->left[scan->depth - 1] == 0)
         scan->depth--;

@@ -37,7 +37,7 @@ union Item {
   2: binary unread
 }
 
-/** The first object, and what stands behind it. */
+/** The first object, and the octets behind it. */
 struct Loaded {
   1: Object object
   2: binary unread
@@ -54,7 +54,7 @@ exception Truncated {
   4: string message
 }
 
-/** No value of MessagePack begins with this octet: what follows is something else. */
+/** No value of MessagePack begins with this octet: the input is not MessagePack from here on. */
 exception Garbage {
   1: i64 objects
   /** Where the octet is. */
@@ -72,7 +72,7 @@ exception TooDeep {
   4: string message
 }
 
-/** An object is larger than what is read: found out as soon as its size is known. */
+/** An object is larger than the limit: reported as soon as its size is known. */
 exception TooLarge {
   1: i64 objects
   2: i64 offset

@@ -55,9 +55,9 @@ static int dumps(ferry_request *request, const serial_value *value, void *ctx) {
     return serial_dumps_return(request, ferry_packer_bytes(to));
 }
 
-/* ---- what can be wrong ---- */
+/* ---- errors ---- */
 
-/* The answer to what scan_next() returned, and to SCAN_MORE when no more comes. */
+/* Answers with the error for a result of scan_next(); SCAN_MORE: the input ended too early. */
 static int refuse(ferry_request *request, const Scan *scan, int r) {
     int64_t objects = (int64_t)scan->objects, at = (int64_t)scan->bad_offset;
     char message[96];

@@ -5,7 +5,7 @@
 
 #include "shell-server.h"
 
-/* The dots say that arguments follow. None of these reads a file, whatever they are. */
+/* The dots mean that arguments may follow. No command here reads a file, with any arguments. */
 static const char usual[] =
     "hello=echo Hello, world; echo=echo ...; shout=tr a-z A-Z; count=wc -c; "
     "fail=false; sleep=sleep 30";

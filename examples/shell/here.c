@@ -150,7 +150,7 @@ static int attend_to_the_end(ferry_request *request, Child *child, Relay *relay)
     if (r == 0)
         r = report(relay, status);
     if (child->pid > 0) {
-        kill(-child->pid, SIGKILL); /* and what it has started */
+        kill(-child->pid, SIGKILL); /* and all processes that it has started */
         waitpid(child->pid, NULL, 0);
     }
     shut(&child->in);

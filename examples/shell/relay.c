@@ -34,7 +34,7 @@ void relay_end(Relay *relay) {
 }
 
 int relay_look(Relay *relay) {
-    if (ferry_request_cancelled(relay->request)) /* takes in what has come, too */
+    if (ferry_request_cancelled(relay->request)) /* this reads new messages, too */
         return -ECANCELED;
     return now_ms() < relay->ends_ms ? 0 : -ETIMEDOUT;
 }

@@ -163,7 +163,7 @@ static int feed(Remote *remote, bool *ended) {
     return 0;
 }
 
-/* Passes on what has come of one of the two. 1: something; 0: nothing now; or an error. */
+/* Forwards the new output of one of the two. 1: some; 0: nothing now; or a negative error. */
 static int take(Remote *remote, bool is_err) {
     char piece[PIECE];
     int n = ssh_channel_read_nonblocking(remote->channel, piece, sizeof(piece), is_err), r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Telnet, as an automaton that waits for prompts: to see what it sends in the clear. */
+/* Telnet, as a state machine that waits for prompts. It shows what it sends unencrypted. */
 
 #include <arpa/telnet.h>
 #include <netdb.h>

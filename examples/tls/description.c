@@ -9,7 +9,7 @@
 
 /* ---- certificates ---- */
 
-/* Text of others' becomes printable ASCII. */
+/* Makes text of the peer printable ASCII. */
 static void copy_text(char *to, size_t size, const unsigned char *from, int len) {
     size_t n = 0;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A TLS connection in words, of either end: what the service, its client and tls-endpoint share. */
+/* Describes a TLS connection at either end. The service, its client and tls-endpoint share this. */
 
 #include <openssl/ssl.h>
 
@@ -32,5 +32,5 @@ void description_say(const char *title, const char *format, ...)
 bool description_set_protocol(SSL_CTX *context, const char *protocol);
 extern const char *const description_protocols[4];
 
-/* The certificate's subject, dates: of a certificate that was refused, too. */
+/* The certificate's subject and dates, also if the certificate was refused. */
 void description_certificate(Description *description, X509 *certificate);

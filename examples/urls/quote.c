@@ -48,7 +48,7 @@ static size_t measure(const unsigned char *at, size_t left, bool *good) {
     return i;
 }
 
-/* Good UTF-8: what is not becomes U+FFFD. */
+/* Makes valid UTF-8: each invalid byte becomes U+FFFD. */
 static char *as_text(const unsigned char *octets, size_t len) {
     char *out = malloc(3 * len + 1), *to = out;
 

@@ -23,7 +23,7 @@ enum { URL_BAD = 1 };
 int url_split(Url *url, const char *text); /* 0, URL_BAD or -ENOMEM; url_deinit() in any case */
 void url_deinit(Url *url);
 
-/* All of them allocate what they return: free(). NULL: out of memory. */
+/* Each function allocates its result: free() it. NULL: out of memory. */
 
 char *url_unsplit(const Url *url);
 char *url_join(const Url *base, const Url *reference);

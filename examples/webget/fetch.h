@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* One GET: what is asked, what came, and how it failed, the same for all layers. */
+/* One GET: its request, its response and its failure, in one form for all layers. */
 
 #include "webget.h"
 
@@ -28,14 +28,14 @@ typedef struct FetchText {
 } FetchText;
 
 typedef struct Fetch {
-    /* what is asked */
+    /* the request */
     char *url, *target; /* the target is path and query */
     char host[FETCH_HOST_MAX], port[8];
     bool tls;
     uint32_t timeout_ms;
     size_t limit;
 
-    /* what came */
+    /* the response */
     FetchText request, head, body; /* the head ends with an empty line; headers point into it */
     char version[16], reason[128];
     webget_header headers[FETCH_HEADERS_MAX];

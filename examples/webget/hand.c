@@ -13,7 +13,7 @@
 
 enum { KEPT_MAX = 8, PIECE = 16384, CHUNK_LINE_MAX = 1024 };
 
-/* A connection, and what was read of it and not used. */
+/* A connection, and bytes that were read from it and not used yet. */
 typedef struct Line {
     int fd; /* -1: none */
     SSL *ssl;

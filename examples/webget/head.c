@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The head of a response: status line, headers, and what they say of the body. */
+/* The head of a response: status line, headers, and the length of the body that they declare. */
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -14,7 +14,7 @@ enum { SPARE_MS = 300, PARAMETERS_MAX = 100, URL_MAX = 16384 };
 
 static webget_connections counts[WEBGET_LAYER_TLS + 1];
 
-/* ---- what is asked ---- */
+/* ---- requests ---- */
 
 /* As quote_plus() of Python: a space is '+'. */
 static bool quote(FetchText *to, const char *text) {
@@ -115,7 +115,7 @@ static const char *check(const Fetch *fetch, webget_layer layer) {
     return NULL;
 }
 
-/* ---- what came ---- */
+/* ---- responses ---- */
 
 static int answer(ferry_request *request, const Fetch *fetch) {
     webget_response response = {

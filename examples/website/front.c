@@ -232,7 +232,7 @@ static enum MHD_Result respond(struct MHD_Connection *connection, const Exchange
     return send_text(connection, *ret_status, error.message ? error.message : "no response\n");
 }
 
-/* ---- what libmicrohttpd calls ---- */
+/* ---- callbacks of libmicrohttpd ---- */
 
 static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *connection) {
     Exchange *exchange = calloc(1, sizeof(*exchange));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Asks questions; or measures what a server's shape is worth.
+ * Asks questions, or measures the throughput of a server's shape.
  *
  *     zen-client                    every question
  *     zen-client --rate SECONDS     a row of the table: calls/s with 64 callers at a time that want

@@ -35,7 +35,7 @@ static int sentence(ferry_client *client, ferry_error *error) {
     return r;
 }
 
-/* The alphabet in packets of eight bytes, and behind its end a word of something else. */
+/* The compressed alphabet in packets of eight bytes, followed by a word that is not part of it. */
 static int packets(ferry_client *client, ferry_error *error) {
     FERRY_AUTO(ferry_free) ferry_bytes *small = NULL;
     FERRY_AUTO(ferry_stream_close) ferry_stream *stream = NULL;
@@ -68,7 +68,7 @@ static int packets(ferry_client *client, ferry_error *error) {
     return r;
 }
 
-/* Shows how a call is refused. 0: it was, as it should be. */
+/* Shows how the server refuses a call. 0: it was refused, as expected. */
 static int refused(ferry_client *client, const char *what, ferry_bytes data, int64_t limit,
                    ferry_error *error) {
     FERRY_AUTO(ferry_free) zlib_extracted *back = NULL;

@@ -26,7 +26,7 @@ int inflater_feed(Inflater *inflater, const void *data, size_t len, size_t *ret_
 
     z->next_in = (unsigned char *)data; /* zlib only reads it */
     z->avail_in = (uInt)len;
-    /* A full piece may have more behind it, even when all input is taken. */
+    /* More output may follow a full piece, even when all input is consumed. */
     while (r == 0 && !inflater->finished && status == Z_OK) {
         size_t n;
 

@@ -24,11 +24,11 @@ int inflater_init(Inflater *inflater, uint64_t limit); /* -ENOMEM */
 void inflater_deinit(Inflater *inflater);
 
 /**
- * Takes bytes in and gives out what they stand for, INFLATER_PIECE bytes at a time.
+ * Decompresses bytes, and gives out the result INFLATER_PIECE bytes at a time.
  *
  * @param ret_used  Receives how many were taken: all, unless the compressed data ends among them.
  *
- * @return 0, INFLATER_CORRUPT, INFLATER_TOO_LARGE, -ENOMEM, or what fn returned.
+ * @return 0, INFLATER_CORRUPT, INFLATER_TOO_LARGE, -ENOMEM, or the error that fn returned.
  */
 int inflater_feed(Inflater *inflater, const void *data, size_t len, size_t *ret_used, output_fn fn,
                   void *ctx);

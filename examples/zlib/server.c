@@ -7,7 +7,7 @@
 #include "server.h"
 #include "zlib-api.h"
 
-/* ---- what can be wrong ---- */
+/* ---- errors ---- */
 
 static int bad_argument(ferry_request *request, const char *name, int64_t value,
                         const char *range) {
@@ -25,7 +25,7 @@ static int bad_limit(ferry_request *request, int64_t limit) {
     return bad_argument(request, "limit", limit, "0 to 33554432");
 }
 
-/* The answer to what inflater_feed() did not like. */
+/* Answers with the error that inflater_feed() returned. */
 static int refuse(ferry_request *request, const Inflater *inflater, int r) {
     int64_t in = (int64_t)inflater->in, out = (int64_t)inflater->out;
     char message[128];
@@ -120,7 +120,7 @@ static int decompress_all(ferry_request *request, ferry_bytes data, int64_t limi
 
 /* ---- as streams ---- */
 
-/* Compresses what there is in z, or all that is left of it, and sends what comes out. */
+/* Compresses the input in z and sends the output; at the end also the rest that z holds. */
 static int deflate_some(ferry_request *request, z_stream *z, int flush) {
     unsigned char piece[16 * 1024];
     int r = 0;

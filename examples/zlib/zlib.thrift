@@ -21,7 +21,7 @@ struct Piece {
   3: bool finished
 }
 
-/** The bytes are not what zlib wrote. */
+/** zlib did not write these bytes. */
 exception Corrupt {
   /** How many bytes of the input were good. */
   1: i64 offset

@@ -83,7 +83,7 @@ static void *look(void *arg) {
     return NULL;
 }
 
-/* Detached, and deaf to signals: those are for the program's own threads. */
+/* The thread is detached and blocks all signals: the program's own threads get them. */
 static int start_thread(Lookup *lookup) {
     pthread_attr_t attributes;
     sigset_t all, before;

@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 
-/* How long a wait was, for the next one. A long one counts as a millisecond: a short rest must not
- * make the waits around it look long. */
+/* Adds a wait to the average that the next wait is judged by. A longer wait counts as a
+ * millisecond: one pause must not make the short waits around it look long. */
 static void learn(Spin *spin, uint64_t began_ns) {
     enum { LONGEST_US = 1000, WEIGHT = 8 };
     uint64_t us = (clock_ns() - began_ns) / 1000;

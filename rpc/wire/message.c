@@ -270,7 +270,7 @@ static Span read_pairs(Reader *reader, bool headers) {
 
 static void read_inline_body(Reader *reader, Message *message) {
     message->body = reader_bin(reader);
-    /* Passed on behind longer fields, a larger one could make a batch over the limit. */
+    /* A larger one, forwarded behind longer fields, could make a batch exceed the limit. */
     if (message->body.len > WIRE_INLINE_MAX) {
         message->body = (Span){NULL, 0};
         reader_fail(reader, "a body over 128 KiB must go ahead in PARTs");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The public packer: values into a buffer of its own, with a count of what is still missing. */
+/* The public packer: writes values to its own buffer, and counts the values still missing. */
 
 #include <ferry/pack.h>
 
@@ -35,7 +35,8 @@ void ferry_packer_reset(ferry_packer *packer) {
     packer->n = 0;
 }
 
-/* One value is written: it completes its container, and that one its own, and so on. */
+/* Counts a value that was written. The last value of a container completes the container, which
+ * then counts as a value of the container around it. */
 static void count(ferry_packer *packer) {
     while (packer->depth > 0 && --packer->left[packer->depth - 1] == 0)
         packer->depth--;

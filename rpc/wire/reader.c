@@ -209,7 +209,7 @@ Span reader_ext(Reader *reader, int8_t *type) {
     return bytes(reader, len);
 }
 
-/* Each element takes a byte at least: a larger count is a lie. */
+/* Each element takes at least one byte: refuse a larger count. */
 static uint32_t count(Reader *reader, uint64_t n, size_t bytes_each) {
     if (n > reader_left(reader) / bytes_each) {
         reader_fail(reader, "a count is larger than what follows");

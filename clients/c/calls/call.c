@@ -250,7 +250,8 @@ static void end_with(Core *core, PendingCall *call, ferry_error *error, bool in_
     }
 }
 
-/* If an attempt may have been executed, a later one that was certainly not says less. */
+/* Keep the error of an attempt that may have been executed: it says more than the error of a later
+ * attempt that was certainly not executed. */
 static void keep_first(PendingCall *call, const ferry_error *error) {
     if (call->first_error || !error->outcome_unknown)
         return;

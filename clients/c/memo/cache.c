@@ -15,7 +15,7 @@
 
 enum { EXCEPTION_HEAD = 10 /* bytes before the error map: an array of two, a u64 */ };
 
-/* ---- what a connection keeps for this ---- */
+/* ---- the state of a connection ---- */
 
 void memo_watch(Core *core) {
     struct epoll_event event = {.events = EPOLLIN};
@@ -129,7 +129,7 @@ void memo_free(Core *core) {
     core->memo = NULL;
 }
 
-/* ---- what is stored ---- */
+/* ---- stored values ---- */
 
 static const ferry_type *declared(const ferry_method *method, const char *type) {
     for (uint32_t i = 0; type && i < method->n_throws; i++)

@@ -323,7 +323,7 @@ void request_handled(Request *request, const ServedMethod *method, int r) {
         request_end(request);
 }
 
-/* ---- what a handler may ask ---- */
+/* ---- questions of a handler ---- */
 
 ferry_client *ferry_request_client(ferry_request *request) {
     Request *mine = request ? request_of(request) : NULL;

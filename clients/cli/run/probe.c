@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds out what answers in place of a broker. See probe.h. */
+/* Identifies a program that answers in place of a broker. See probe.h. */
 
 #include "clients/cli/run/probe.h"
 

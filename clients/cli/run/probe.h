@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Finds out what answers in place of a broker. */
+/* Identifies a program that answers in place of a broker. */
 
 #include <stdbool.h>
 #include <stddef.h>

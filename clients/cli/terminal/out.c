@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text of others on the terminal. See out.h. */
+/* Untrusted text on the terminal. See out.h. */
 
 #include "clients/cli/terminal/out.h"
 
