@@ -243,7 +243,7 @@ static void add_rule(ConfigReading *reading, bool is_queue, const char *pattern,
 
     if (!pattern_is_valid(pattern, strlen(pattern))) {
         add_error(reading->config, reading->line, "'%s' is not a valid pattern of names", pattern);
-        return;
+        pattern = ">"; /* the setting itself is still checked */
     }
     rule = malloc(sizeof(*rule) + strlen(pattern) + strlen(name) + strlen(value) + 3);
     if (!rule) {

@@ -3,8 +3,7 @@
 """Check that the modules of a room do not need each other in a circle of more than two.
 
 A module is NAME.c with NAME.h. It needs another module of its room if it names a function that the other
-one defines. Circles that are older than this check are listed in circles.txt: a line names the modules of
-one circle. A listed circle may only shrink; its line goes with it.
+one defines.
 
     check-circles.py ROOT
 """
@@ -77,14 +76,10 @@ def neighbours(edges, circle):
 
 
 def main(root):
-    listed = root / "tests/lint/circles.txt"
-    known = [set(line.split()) for line in listed.read_text().splitlines()] if listed.exists() else []
     bad = False
     for room in ROOMS:
         edges = needs(root, room)
         for circle in circles(edges):
-            if any(set(circle) <= old for old in known):
-                continue
             bad = True
             print(f"{room}: {len(circle)} modules need each other in a circle:")
             print("\n".join(neighbours(edges, circle)))

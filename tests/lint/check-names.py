@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check the names of private headers and of types.
 
-A header that only its own folder includes is called NAME-private.h. Only files of its folder, of broker/admin,
-which reports about all parts of the broker, and of the tests include it.
+A header without a source of its own that only its folder includes is called NAME-private.h. Only files of its
+folder, of broker/admin, which reports about all parts of the broker, and of the tests include it.
 
 A name of a type means one type in the whole tree. Each file of clients/cli/commands is a program of its own
 and has its own types.
@@ -17,7 +17,7 @@ import sys
 
 ROOMS = ["base", "rpc", "broker", "cache", "idl", "clients"]
 OTHER_NAMES = re.compile(r"(^|[-_])(internal|priv|impl)\.h$|_private\.h$|_p\.h$")
-INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]*-private\.h)"', re.M)
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]*\.h)"', re.M)
 MAY_SEE_ALL = "broker/admin"
 OWN_TYPES = "clients/cli/commands"
 COMMENT_OR_MACRO = re.compile(r"/\*.*?\*/|^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.S | re.M)
@@ -44,15 +44,19 @@ def type_problems(root):
 
 
 def header_problems(root):
+    folders = collections.defaultdict(set)  # of the files that include a header
     for room in ROOMS:
         for path in sorted((root / room).rglob("*.[ch]")):
             name = path.relative_to(root)
             if OTHER_NAMES.search(path.name):
                 yield f"{name}: a header that only its folder includes is called NAME-private.h"
-            for header in INCLUDE.findall(path.read_text()):
-                folder = pathlib.PurePath(header).parent
-                if name.parent != folder and name.parent.as_posix() != MAY_SEE_ALL:
-                    yield f"{name}: {header} is for the files of {folder}"
+            for header in map(pathlib.PurePath, INCLUDE.findall(path.read_text())):
+                folders[header].add(name.parent)
+                if header.name.endswith("-private.h") and name.parent != header.parent and name.parent.as_posix() != MAY_SEE_ALL:
+                    yield f"{name}: {header} is for the files of {header.parent}"
+    for header, users in sorted(folders.items()):
+        if users == {header.parent} and not header.name.endswith("-private.h") and not (root / header.with_suffix(".c")).exists():
+            yield f"{header}: only its folder includes it, and it has no source: it is called NAME-private.h"
 
 
 def main(root):

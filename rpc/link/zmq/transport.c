@@ -13,7 +13,7 @@
 #include <zmq.h>
 
 #include "rpc/link/zmq/context.h"
-#include "rpc/link/zmq/tsan.h"
+#include "rpc/link/zmq/tsan-private.h"
 
 enum {
     CONNECT_MS = 3000,

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "rpc/schema/codec/codec.h"
-#include "rpc/schema/codec/text-copy.h"
+#include "rpc/schema/codec/text-copy-private.h"
 #include "rpc/schema/codec/value-error.h"
 #include "rpc/schema/codec/values.h"
 #include "rpc/wire/writer.h"

@@ -3,7 +3,7 @@
 
 #include "base/block.h"
 #include "base/error.h"
-#include "rpc/schema/codec/unpacker.h"
+#include "rpc/schema/codec/unpack-private.h"
 #include "rpc/schema/codec/values.h"
 
 /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MessagePack to values in C. See codec.h. */
 
-#include "rpc/schema/codec/unpack-scalar.h"
-#include "rpc/schema/codec/unpacker.h"
+#include "rpc/schema/codec/unpack-private.h"
+#include "rpc/schema/codec/unpack-scalar-private.h"
 #include "rpc/schema/codec/values.h"
 #include "rpc/wire/writer.h"
 

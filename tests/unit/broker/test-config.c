@@ -121,6 +121,9 @@ static void all_errors_are_reported_with_their_lines(void) {
     has_error(3, ":5: expected 'name = value'");
     has_error(4, ":7: 'a..b'");
     has_error(5, ":11: unknown section [q]");
+    /* A rule with an invalid pattern is kept, so that its value is checked, too. */
+    CU_ASSERT_STRING_EQUAL(config.rules->pattern, ">");
+    CU_ASSERT_STRING_EQUAL(config.rules->name, "ttl");
     for (int i = 0; i < CONFIG_ERRORS_MAX + 5; i++)
         strcat(many, "max_calls = many\n");
     CU_ASSERT_EQUAL(read_text(many), -EINVAL);

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "rpc/schema/codec/text-copy.h"
-#include "rpc/schema/codec/unpacker.h"
+#include "rpc/schema/codec/text-copy-private.h"
+#include "rpc/schema/codec/unpack-private.h"
 
 static inline const uint8_t *out_of_range(Unpacker *u, const ferry_type *type, bool negative,
                                           uint64_t value) {
