@@ -15,7 +15,8 @@ typedef struct Transport Transport;
 /* A received batch; transport_release() ends its life. */
 typedef struct Batch {
     Span bytes;
-    void *block; /* owns the bytes; NULL: libzmq's frame does */
+    void *block;          /* owns the bytes; NULL: libzmq's frame does */
+    uint64_t received_ms; /* when they were read from the socket */
     union {
         void *alignment;
         unsigned char bytes[64];

@@ -232,6 +232,88 @@ static void a_nested_call_inherits_the_deadline(void) {
     ferry_close(client);
 }
 
+typedef struct Waited {
+    uint64_t began_ms;
+    int n;
+    uint32_t left_ms, passed_ms; /* of the second request */
+} Waited;
+
+/* The first request takes long; the second one was received with it. */
+static int take_turns(ferry_request *request, void *ctx) {
+    Waited *waited = ctx;
+
+    if (waited->n++ == 0) {
+        waited->began_ms = clock_ms();
+        usleep(400 * 1000);
+    } else {
+        waited->left_ms = ferry_request_left_ms(request);
+        waited->passed_ms = (uint32_t)(clock_ms() - waited->began_ms);
+    }
+    return ferry_request_return(request, one);
+}
+
+static void a_request_that_waits_behind_a_handler_uses_up_its_deadline(void) {
+    ferry_client *client = connect_client(&broker), *served = connect_client(&broker), *with = NULL;
+    Waited waited = {0};
+    Ends ends = {0};
+
+    CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Turns.call",
+                                       &(ferry_serve_options){.slots = 2}, take_turns, &waited,
+                                       NULL, NULL),
+                    0);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.timeout_ms = 20000}, &with, NULL), 0);
+    ferry_cork(client);
+    CU_ASSERT_EQUAL(ferry_call_async(with, "test.Turns.call", one, end, &ends, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(with, "test.Turns.call", one, end, &ends, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_uncork(client, NULL), 0);
+    CU_ASSERT_TRUE(process_both_until(client, served, &ends.n, 2));
+    CU_ASSERT_EQUAL(waited.n, 2);
+    CU_ASSERT(waited.passed_ms >= 400);
+    CU_ASSERT(waited.left_ms + waited.passed_ms <= 20000);
+    ferry_close(with);
+    ferry_close(served);
+    ferry_close(client);
+}
+
+static int set_up_echo(ferry_client *client, void *ctx) {
+    return ferry_serve_method(client, "test.Echo.echo", NULL, echo, ctx, NULL, NULL);
+}
+
+typedef struct Computing {
+    ferry_client *client;
+    int n, blocking;
+    Ends ends;
+} Computing;
+
+/* Both calls have their whole timeout, although the turn has lasted for longer. */
+static void compute_and_call(void *ctx) {
+    Computing *computing = ctx;
+
+    usleep(2100 * 1000);
+    CU_ASSERT_EQUAL(
+        ferry_call_async(computing->client, "test.Echo.echo", one, end, &computing->ends, NULL), 0);
+    computing->blocking = ferry_call(computing->client, "test.Echo.echo", one, NULL, NULL);
+    computing->n++;
+}
+
+static void timeouts_count_from_the_call_in_a_long_callback(void) {
+    ferry_client *client = connect_client(&broker);
+    Computing computing = {.n = 0};
+    Runner runner;
+
+    runner_start(&runner, &broker, set_up_echo, NULL);
+    CU_ASSERT_EQUAL(
+        ferry_with(client, &(ferry_options){.timeout_ms = 2000}, &computing.client, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_post(client, compute_and_call, &computing), 0);
+    CU_ASSERT_TRUE(process_until(client, &computing.n, 1));
+    CU_ASSERT_EQUAL(computing.blocking, 0);
+    CU_ASSERT_TRUE(process_until(client, &computing.ends.n, 1));
+    CU_ASSERT_EQUAL(computing.ends.code, 0);
+    ferry_close(computing.client);
+    runner_stop(&runner);
+    ferry_close(client);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_call_ends_by_its_deadline),
@@ -240,6 +322,8 @@ int main(void) {
         TEST(everything_carries_on_after_a_killed_broker),
         TEST(without_a_broker_calls_wait_five_seconds),
         TEST(a_nested_call_inherits_the_deadline),
+        TEST(a_request_that_waits_behind_a_handler_uses_up_its_deadline),
+        TEST(timeouts_count_from_the_call_in_a_long_callback),
         TESTS_END,
     };
     int status;

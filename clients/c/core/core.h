@@ -151,7 +151,7 @@ struct Core {
     uint64_t next_id;
     uint64_t session;     /* number of the session; 0: before the first */
     uint64_t now_ms;      /* inside a turn */
-    uint64_t received_ms; /* when the deferred message that is being handled came; 0: now */
+    uint64_t received_ms; /* when the deferred message that is being handled came; 0: no one is */
     uint64_t down_since_ms;
     size_t unflushed; /* bytes in the outbox after the last flush */
     Timers timers;

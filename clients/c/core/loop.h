@@ -5,8 +5,14 @@
 
 #include "clients/c/core/core.h"
 
+/* The time, without a look at the clock in a short turn. A callback may have computed for long. */
 static inline uint64_t core_now(const Core *core) {
-    return core->turns && !core->waits ? core->now_ms : clock_ms();
+    uint64_t about_ms;
+
+    if (!core->turns || core->waits)
+        return clock_ms();
+    about_ms = clock_about_ms();
+    return about_ms > core->now_ms ? about_ms : core->now_ms;
 }
 
 /* Call this after a message was put into the outbox: sends it now, or at the end of the turn. */

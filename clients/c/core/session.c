@@ -38,7 +38,7 @@ bool deferred_put(Core *core, const Message *message, const void *block) {
     record = record_new(message, block);
     if (!record)
         return false;
-    record->received_ms = clock_ms();
+    record->received_ms = core_received_ms(core);
     if (core->last_deferred)
         core->last_deferred->next = record;
     else

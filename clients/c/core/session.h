@@ -30,6 +30,11 @@ void unsent_pump(Core *core);
 void credit_return(Core *core, uint64_t id, uint64_t *consumed, size_t body_len);
 void session_deinit(Core *core);
 
+/* When the message that is being handled was read from the socket. */
+static inline uint64_t core_received_ms(const Core *core) {
+    return core->received_ms ? core->received_ms : link_received_ms(core->link);
+}
+
 /* Defers a message to a later turn. False: there is no room for it, and it is dropped. */
 bool deferred_put(Core *core, const Message *message, const void *block);
 

@@ -87,9 +87,8 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
     request->timeout_ms = message->call.timeout_ms > 0 && message->call.timeout_ms <= TIMEOUT_MAX_MS
                               ? (uint32_t)message->call.timeout_ms
                               : TIMEOUT_MS;
-    /* A call that waited while a handler blocked has used up that time. */
-    request->deadline_ms =
-        (core->received_ms ? core->received_ms : core_now(core)) + request->timeout_ms;
+    /* A call that waited behind another handler has used up that time. */
+    request->deadline_ms = core_received_ms(core) + request->timeout_ms;
     request->typed = method->typed;
     request->headers = message->headers;
     request->text = NULL;

@@ -23,6 +23,7 @@ typedef struct Engine {
     Connection connection;
     Heart heart;
     uint64_t connect_ends_ms;
+    uint64_t read_ms; /* the last time that bytes arrived */
     int epoll_fd;
     bool is_connected; /* the greeting, the first output, has left */
     bool has_bytes;    /* bytes that were read are not handled yet */
@@ -127,6 +128,9 @@ static int read_bytes(Engine *engine, uint64_t now_ms) {
         return 0;
     r = connection_read(&engine->connection, now_ms);
     engine->has_bytes |= r > 0;
+    /* In a long turn, now_ms is long ago. */
+    if (r > 0)
+        engine->read_ms = clock_ms();
     engine->base.is_dry = r >= 0 && engine->connection.is_drained;
     return r;
 }
@@ -168,6 +172,7 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
         switch (event) {
         case ZMTP_EVENT_MESSAGE:
             ret_batch->block = (void *)(uintptr_t)ferry_keep(connection->block);
+            ret_batch->received_ms = engine->read_ms;
             return 1;
         case ZMTP_EVENT_READY:
             connection->trusted = true;

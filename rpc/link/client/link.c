@@ -147,6 +147,10 @@ uint64_t link_batch(const Link *link) {
     return link->batch;
 }
 
+uint64_t link_received_ms(const Link *link) {
+    return link->received_ms;
+}
+
 int link_epoll_fd(const Link *link) {
     return link->epoll_fd;
 }

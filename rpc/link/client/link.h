@@ -66,6 +66,8 @@ int link_process(Link *link, int max_messages, uint64_t now_ms);
 
 /* The number of the batch in progress; numbers grow in order of arrival. */
 uint64_t link_batch(const Link *link);
+/* When the batch in progress was read from the socket. */
+uint64_t link_received_ms(const Link *link);
 
 /* For use inside on_message: a block that keeps the received bytes, for a large body inside them.
  * The caller frees it: ferry_free(). NULL: the body is only a small part of these bytes, so copy

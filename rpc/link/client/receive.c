@@ -111,6 +111,7 @@ static int go_on(Link *link, Reading *reading, int max) {
             if (message.body_transfer && inbox_body(&link->in, &message, &block) < 0)
                 message.body = (Span){NULL, 0};
             link->batch = reading->number;
+            link->received_ms = reading->batch.received_ms;
             link->handlers.on_message(&message, block, link->handlers.ctx);
             ferry_free(block);
             n++;

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <zmq.h>
 
+#include "base/clock.h"
 #include "rpc/link/zmq/context.h"
 #include "rpc/link/zmq/tsan-private.h"
 
@@ -193,6 +194,7 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
     transport->has_received = true;
     ret_batch->bytes = span_of(zmq_msg_data(frame), zmq_msg_size(frame));
     ret_batch->block = NULL;
+    ret_batch->received_ms = clock_ms();
     return 1;
 }
 
