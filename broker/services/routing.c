@@ -56,27 +56,44 @@ static Fit fit_of(const Service *service, Span method) {
     return fit;
 }
 
+/* A session that waits for the call, or for an ancestor of it, begins no request meanwhile. */
+static bool call_is_awaited_by(const Call *call, const Session *session) {
+    for (const Call *up = call; up; up = up->parent)
+        if ((up->flags & CALL_BLOCKS) && up->caller == session)
+            return true;
+    return false;
+}
+
+static bool call_blocks_sessions(const Call *call) {
+    return (call->flags & CALL_BLOCKS) || call->parent;
+}
+
 /* The call may have to wait although other servers have room. */
-static bool is_picky(const Service *service, Span instance) {
-    return instance.len > 0 || service->differs;
+static bool is_picky(const Call *call, Span instance) {
+    return instance.len > 0 || call->service->differs || call_blocks_sessions(call);
 }
 
 /* The server with the largest share of free slots, in turns where shares are equal. NULL: no
  * server has room. */
-static Server *choose(Service *service, Span instance, Span method) {
+static Server *choose(const Call *call, Span instance, Span method) {
+    Service *service = call->service;
+    bool blocks = call_blocks_sessions(call);
     Server *best = NULL, *server;
     unsigned looked_at = 0;
     Fit fit;
 
     if (instance.len > 0) {
         server = server_of_instance(service, instance);
-        return server && has_room(server) ? server : NULL;
+        return server && has_room(server) && !(blocks && call_is_awaited_by(call, server->session))
+                   ? server
+                   : NULL;
     }
     if (service->free_slots == 0)
         return NULL;
     fit = fit_of(service, method);
     DL_FOREACH(service->servers, server) {
-        if (!has_room(server) || !fits(server, &fit))
+        if (!has_room(server) || !fits(server, &fit) ||
+            (blocks && call_is_awaited_by(call, server->session)))
             continue;
         if (!best || (uint64_t)server->busy * best->slots < (uint64_t)best->busy * server->slots)
             best = server;
@@ -192,6 +209,7 @@ static Server *choose_ahead(const Call *call, Span instance) {
 
     if (call->service->n_servers != 1 || instance.len > 0 || server->leaving ||
         server->busy >= server->slots + server->ahead || is_ancestor(call, server) ||
+        call_is_awaited_by(call, server->session) ||
         server->session->broker->now_us - server->progress_us > AHEAD_US || !reads(server->session))
         return NULL;
     return server;
@@ -209,17 +227,18 @@ void server_progress(Server *server) {
     server->progress_us = now_us;
 }
 
-/* Would the call wait for itself? True if the slots of every possible server are taken by the
- * call's own ancestors. */
+/* Would the call wait for itself? True if every possible server waits for the call, or its slots
+ * are taken by the call's own ancestors. */
 static bool waits_for_itself(const Call *call, Span instance) {
     const Server *server;
 
-    if (!call->parent || !call->service->servers)
+    if (!call_blocks_sessions(call) || !call->service->servers)
         return false;
     DL_FOREACH(call->service->servers, server) {
         unsigned ancestors = 0;
 
-        if (server->leaving || (instance.len > 0 && !server_is(server, instance)))
+        if (server->leaving || (instance.len > 0 && !server_is(server, instance)) ||
+            call_is_awaited_by(call, server->session))
             continue;
         for (const Call *up = call->parent; up; up = up->parent)
             ancestors += up->server == server;
@@ -270,7 +289,8 @@ static void wait_for_server(Call *call, const Message *message, const void *bloc
 
     if (waits_for_itself(call, message->call.instance)) {
         call_fail(call, "ferry.Overloaded",
-                  "the call would wait for itself: all servers are busy with its callers");
+                  "the call would wait for itself: all servers wait for it, or are busy with its "
+                  "callers");
     } else if (!make_room(call)) {
         snprintf(text, sizeof(text), "all %u servers are busy and %u calls wait: max_waiting_calls",
                  service->n_servers, service->n_waiting);
@@ -286,9 +306,9 @@ static void wait_for_server(Call *call, const Message *message, const void *bloc
 void call_dispatch(Call *call, const Message *message, const void *block) {
     Service *service = call->service;
     Span instance = message->call.instance;
-    Server *server = service->wait_queues && !is_picky(service, instance)
+    Server *server = service->wait_queues && !is_picky(call, instance)
                          ? NULL
-                         : choose(service, instance, message->call.method);
+                         : choose(call, instance, message->call.method);
     int r;
 
     if (!server && !service->wait_queues)
@@ -325,7 +345,7 @@ static ServeOutcome serve_one(WaitQueue *wait_queue, Service *service, unsigned 
     Call *call;
 
     DL_FOREACH(wait_queue->calls, call) {
-        Server *server = choose(service, call->instance, call->method_name);
+        Server *server = choose(call, call->instance, call->method_name);
 
         if (!server)
             server = choose_ahead(call, call->instance);
@@ -334,7 +354,7 @@ static ServeOutcome serve_one(WaitQueue *wait_queue, Service *service, unsigned 
             hand_over_stored(call, server);
             return SERVED;
         }
-        if (!is_picky(service, call->instance) || ++*passed_over == PASSED_OVER_MAX)
+        if (!is_picky(call, call->instance) || ++*passed_over == PASSED_OVER_MAX)
             return FULL;
     }
     return BLOCKED;

@@ -48,7 +48,9 @@ typedef void (*ferry_reply_fn)(const ferry_reply *reply, const ferry_error *erro
  *   -ETIMEDOUT     no answer within the timeout, or before the inherited deadline;
  *   -ENOTCONN      no connection within 5 s: nothing was sent;
  *   -ECONNRESET    the connection, or the server, was lost during the call;
- *   -EBUSY         all servers are busy, and the wait queue is full;
+ *   -EBUSY         all servers are busy, and the wait queue is full; or no other server than this
+ *                  client, which begins no request while it waits, or than callers that wait for
+ *                  this request, offers the service;
  *   -EREMOTEIO     the service threw an exception of its own: error.type names it;
  *   -EIO           the server failed without saying how;
  *   -EMSGSIZE      args is too large;

@@ -56,6 +56,7 @@ enum {
     CALL_ONEWAY = 16,    /* OK when the broker has taken the call, which outlives its caller */
     CALL_WAIT = 32,      /* if no server offers the service, the call waits for one */
     CALL_AGAIN = 64,     /* another attempt of a call whose server was lost */
+    CALL_BLOCKS = 128,   /* the caller's session begins no request until it has the answer */
     PUBLISH_RETAIN = 1,  /* becomes the topic's retained value */
     PUBLISH_GATHER = 2,  /* collect ANSWERs for window_ms */
     PUSH_AGAIN = 1,      /* sent before, in an earlier session: it may be stored already */

@@ -112,6 +112,44 @@ static void a_flood_during_a_blocking_call_is_bounded_by_the_subscriptions_polic
     ferry_close(f.pub);
 }
 
+static void count(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    int *codes = ctx;
+
+    (void)reply;
+    codes[0]++;
+    codes[1] = error ? error->code : 0;
+}
+
+/* Its client begins no other request before this one has ended. */
+static int call_myself(ferry_request *request, void *ctx) {
+    ferry_error error = FERRY_ERROR_INIT;
+    int *code = ctx;
+
+    *code = ferry_call(ferry_request_client(request), "test.Self.inner", one, NULL, &error);
+    CU_ASSERT_STRING_EQUAL(error.type ? error.type : "", "ferry.Overloaded");
+    ferry_error_clear(&error);
+    return ferry_request_return(request, one);
+}
+
+static void a_blocking_call_of_a_service_of_ones_own_fails_at_once(void) {
+    ferry_client *client = connect_client(&broker), *served = connect_client(&broker);
+    uint64_t before_ms = clock_ms();
+    int codes[2] = {0}, code = 0;
+
+    CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Self.outer",
+                                       &(ferry_serve_options){.slots = 9}, call_myself, &code, NULL,
+                                       NULL),
+                    0);
+    CU_ASSERT_EQUAL(ferry_serve_method(served, "test.Self.inner", NULL, echo, NULL, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Self.outer", one, count, codes, NULL), 0);
+    CU_ASSERT_TRUE(process_both_until(client, served, codes, 1));
+    CU_ASSERT_EQUAL(codes[1], 0);
+    CU_ASSERT_EQUAL(code, -EBUSY);
+    CU_ASSERT(clock_ms() - before_ms < 20000); /* the timeout is 30 s */
+    ferry_close(served);
+    ferry_close(client);
+}
+
 static void note(const ferry_message *message, void *ctx) {
     int *n = ctx;
 
@@ -137,14 +175,6 @@ static void close_client(const ferry_message *message, void *ctx) {
 
     (void)message;
     *client = ferry_close(*client);
-}
-
-static void count(const ferry_reply *reply, const ferry_error *error, void *ctx) {
-    int *codes = ctx;
-
-    (void)reply;
-    codes[0]++;
-    codes[1] = error ? error->code : 0;
 }
 
 static void a_callback_may_close_its_client(void) {
@@ -349,6 +379,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_blocking_call_in_a_callback_sets_the_rest_aside),
         TEST(a_flood_during_a_blocking_call_is_bounded_by_the_subscriptions_policy),
+        TEST(a_blocking_call_of_a_service_of_ones_own_fails_at_once),
         TEST(a_blocking_call_outside_runs_no_callback),
         TEST(a_callback_may_close_its_client),
         TEST(closing_a_handle_cancels_its_calls_alone),

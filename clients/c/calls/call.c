@@ -166,12 +166,18 @@ int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr) 
 
 int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferry_error *reterr) {
     Core *core = client->core;
+    CallSpec blocking = *spec;
     Outcome result = {.error = FERRY_ERROR_INIT};
     PendingCall call = {.await = {.fn = on_answer}, .result = &result};
     uint64_t give_up_ms = clock_ms() + client_timeout(client, spec->timeout_ms, clock_ms());
     int r;
 
-    while ((r = call_begin(client, spec, &call, reterr)) == -EAGAIN && clock_ms() < give_up_ms) {
+    /* Callbacks do not nest: a service of this client begins no request until the answer is here.
+     */
+    if (core->registrations)
+        blocking.flags |= CALL_BLOCKS;
+    while ((r = call_begin(client, &blocking, &call, reterr)) == -EAGAIN &&
+           clock_ms() < give_up_ms) {
         static const bool never;
 
         core_wait(core, &never, clock_ms() + 1);

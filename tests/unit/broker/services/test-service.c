@@ -698,6 +698,68 @@ static void a_request_that_ends_takes_its_own_calls_with_it(void) {
     fake_hub_deinit(&broker);
 }
 
+/* ---- sessions that wait ---- */
+
+static void serve_deep(Peer *peer) {
+    fake_say(
+        &broker, peer,
+        &(Message){.op = OP_SERVE, .id = 90, .name = span_text("deep.Deep"), .serve.slots = 9});
+    expect(peer, OP_OK);
+}
+
+static void a_blocking_call_to_the_callers_own_service_fails_at_once(void) {
+    Message m;
+
+    begin();
+    serve_deep(server);
+    m = call_of(7, CALL_BLOCKS);
+    m.name = span_text("deep.Deep");
+    fake_say(&broker, server, &m);
+    expect_error(server, 7, "ferry.Overloaded");
+    /* Without the flag, the session can serve while it waits. */
+    m = call_of(8, 0);
+    m.name = span_text("deep.Deep");
+    fake_say(&broker, server, &m);
+    expect(server, OP_CALL);
+    /* Another server can answer. */
+    serve_deep(caller);
+    m = call_of(9, CALL_BLOCKS);
+    m.name = span_text("deep.Deep");
+    fake_say(&broker, server, &m);
+    answer(caller, expect(caller, OP_CALL));
+    CU_ASSERT_EQUAL(expect(server, OP_OK), 9);
+    fake_hub_deinit(&broker);
+}
+
+/* server -> middle -> server: the broker knows the ancestors. */
+static void a_call_back_to_a_session_that_waits_fails_at_once(void) {
+    Peer *middle;
+    Message m;
+    uint64_t id;
+
+    begin();
+    middle = connected('m');
+    serve_deep(server);
+    fake_say(&broker, middle,
+             &(Message){.op = OP_SERVE, .id = 1, .name = span_text("mid.Mid"), .serve.slots = 1});
+    expect(middle, OP_OK);
+    m = call_of(50, CALL_BLOCKS);
+    m.name = span_text("mid.Mid");
+    fake_say(&broker, server, &m);
+    id = expect(middle, OP_CALL);
+    m = call_of(60, CALL_BLOCKS);
+    m.name = span_text("deep.Deep");
+    m.call.parent = id;
+    fake_say(&broker, middle, &m);
+    expect_error(middle, 60, "ferry.Overloaded");
+    /* A call of another request waits for nobody. */
+    m = call_of(61, CALL_BLOCKS);
+    m.name = span_text("deep.Deep");
+    fake_say(&broker, middle, &m);
+    expect(server, OP_CALL);
+    fake_hub_deinit(&broker);
+}
+
 /* ---- given ahead ---- */
 
 static int n_calls_at(Peer *peer) {
@@ -932,6 +994,8 @@ int main(void) {
         TEST(a_deadline_answers_the_caller_and_cancels_at_the_server),
         TEST(a_lost_server_is_told_at_once),
         TEST(an_idempotent_call_is_moved_once),
+        TEST(a_blocking_call_to_the_callers_own_service_fails_at_once),
+        TEST(a_call_back_to_a_session_that_waits_fails_at_once),
         TEST(only_a_quick_server_gets_calls_ahead),
         TEST(a_server_that_fails_gets_no_calls_while_another_works),
         TEST(declared_exceptions_are_answers),
