@@ -167,7 +167,7 @@ static void presence_is_right_and_no_line_is_lost(void) {
 
     /* A member that joins later gets the last lines and the line of its own join, without a gap. */
     CU_ASSERT_EQUAL(member_join(&late, &stage.broker, MEMBERS + 20, &stage.error), 0);
-    for (until_ms = clock_ms() + 5000; late.last == 0 && clock_ms() < until_ms; usleep(2000))
+    for (until_ms = clock_ms() + 60000; late.last == 0 && clock_ms() < until_ms; usleep(2000))
         ferry_process(late.client, NULL);
     CU_ASSERT(late.lines >= CHAT_HISTORY - 2 && late.gaps == 0);
 
@@ -179,7 +179,7 @@ static void presence_is_right_and_no_line_is_lost(void) {
         ferry_stream_close(members[i].join);
         ferry_close(members[i].client);
     }
-    for (until_ms = clock_ms() + 5000; members_of_all(stage.client) > 0 && clock_ms() < until_ms;)
+    for (until_ms = clock_ms() + 60000; members_of_all(stage.client) > 0 && clock_ms() < until_ms;)
         usleep(5000);
     CU_ASSERT_EQUAL(members_of_all(stage.client), 0);
     stage_close(&stage);
@@ -223,7 +223,7 @@ static void who_may_not_come_in_is_told_why(void) {
 
 /* The call and its cancellation reach the broker together, and must leave it in that order. */
 static void who_leaves_while_coming_is_not_there(void) {
-    uint64_t until_ms = clock_ms() + 5000;
+    uint64_t until_ms = clock_ms() + 60000;
     ferry_list_string *list = NULL;
     size_t n = 1;
     Stage stage;

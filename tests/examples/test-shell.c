@@ -266,7 +266,7 @@ static void much_goes_through_in_both_directions(void) {
 /* ---- ends ---- */
 
 static bool is_gone(pid_t pid) {
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 6000; i++) {
         if (kill(pid, 0) < 0 && errno == ESRCH)
             return true;
         usleep(10000);

@@ -49,7 +49,7 @@ static void an_idle_client_costs_little(void) {
      * a while to find its holes, and some of it is given back in between; but it must come to an
      * end. */
     for (int round = 0; round < 4; round++) {
-        for (int i = 0; i < 300 && process_n_fds(broker.process.pid) > 100; i++)
+        for (int i = 0; i < 3000 && process_n_fds(broker.process.pid) > 100; i++)
             sleep_ms(20);
         for (int i = 0; i < CROWD; i++)
             fds[i] = raw_session(broker.port, 1 << 20);

@@ -104,14 +104,16 @@ static void sighup_reads_the_configuration_again(void) {
     /* A configuration with an error changes nothing, and the log says so. */
     daemon_configure(&broker, "[broker]\nmax_queue_jobs = many\n");
     process_signal(&broker.process, SIGHUP);
-    for (int i = 0; i < 500 && daemon_log_lines(&broker, "configuration was not changed") == 0; i++)
+    for (int i = 0; i < 6000 && daemon_log_lines(&broker, "configuration was not changed") == 0;
+         i++)
         sleep_ms(10);
     CU_ASSERT_EQUAL(daemon_log_lines(&broker, "configuration was not changed"), 1);
     CU_ASSERT(ferry_push(client, "q", ferry_str("3"), NULL, &error) < 0);
 
     daemon_configure(&broker, "[broker]\nmax_queue_jobs = 3\n");
     process_signal(&broker.process, SIGHUP);
-    for (int i = 0; i < 500 && (r = ferry_push(client, "q", ferry_str("3"), NULL, &error)) < 0; i++)
+    for (int i = 0; i < 6000 && (r = ferry_push(client, "q", ferry_str("3"), NULL, &error)) < 0;
+         i++)
         sleep_ms(10);
     CU_ASSERT_EQUAL(r, 0);
     CU_ASSERT(ferry_push(client, "q", ferry_str("4"), NULL, &error) < 0);

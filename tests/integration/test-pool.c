@@ -172,7 +172,7 @@ static Seen roll_call(World *world) {
 }
 
 static bool is_gone(long pid) {
-    for (int i = 0; i < 1000 && process_rss_kib((pid_t)pid) > 0; i++)
+    for (int i = 0; i < 6000 && process_rss_kib((pid_t)pid) > 0; i++)
         sleep_ms(10);
     return process_rss_kib((pid_t)pid) == 0;
 }

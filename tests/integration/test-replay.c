@@ -58,7 +58,7 @@ static void set_up(Scene *scene, Dice *dice) {
     CU_ASSERT_EQUAL(ferry_work(scene->client, "done", NULL, count_job, &scene->n_done, NULL, NULL),
                     0);
     CU_ASSERT_TRUE(turn_until(scene->client, &scene->n_done, ACKED, PATIENCE_MS));
-    for (int i = 0; i < 1000 && broker_stat(scene->client, "acked") < ACKED; i++)
+    for (int i = 0; i < 60000 && broker_stat(scene->client, "acked") < ACKED; i++)
         sleep_ms(1);
     scene->n_captured = proxy_recorded(scene->proxy);
     CU_ASSERT(scene->n_captured > 0 && scene->n_captured < CAPTURE);

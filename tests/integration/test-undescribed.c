@@ -158,7 +158,7 @@ static void a_program_hears_of_it(void) {
     CU_ASSERT_EQUAL_FATAL(
         ferry_open(broker.url, &(ferry_options){.on_event = on_event}, &server, NULL), 0);
     CU_ASSERT_EQUAL(ferry_serve(server, &odd, NULL, NULL, NULL, NULL, NULL), 0);
-    for (int i = 0; i < 500 && !*event_text; i++) {
+    for (int i = 0; i < 6000 && !*event_text; i++) {
         ferry_process(server, NULL);
         usleep(10000);
     }

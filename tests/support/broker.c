@@ -25,7 +25,7 @@ static void start(TestBroker *broker) {
               (char *)NULL);
         _exit(127);
     }
-    for (int i = 0; i < 1000 && access(path, F_OK) < 0; i++)
+    for (int i = 0; i < 12000 && access(path, F_OK) < 0; i++)
         usleep(5000);
 }
 

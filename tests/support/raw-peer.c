@@ -177,9 +177,9 @@ bool raw_greet(int fd, const void *routing_id, size_t len) {
     if (len > 0)
         memcpy(command + n, routing_id, len);
     return raw_bytes(fd, greeting, sizeof(greeting)) &&
-           take(fd, greeting, sizeof(greeting), clock_ms() + 10000) == HEARD &&
+           take(fd, greeting, sizeof(greeting), clock_ms() + 60000) == HEARD &&
            frame(fd, command, n + len, FLAG_COMMAND) &&
-           take_frame(fd, command, &n, &flags, clock_ms() + 10000) == HEARD;
+           take_frame(fd, command, &n, &flags, clock_ms() + 60000) == HEARD;
 }
 
 bool raw_say(int fd, const Message *message) {

@@ -114,9 +114,10 @@ static void on_job(int client, const Message *message) {
     for (uint64_t id = 1; id <= n_jobs; id++)
         if (jobs[id].state == HELD && jobs[id].client == client && jobs[id].queue == queue &&
             jobs[id].under_pull && must_quarantine(&jobs[id]))
-            check(false, "delivered beside a suspect", message->job.job);
+            check(false, "delivered beside a quarantined job", message->job.job);
     if (must_quarantine(job))
-        check(n_under_pull(client, queue) == 0, "a suspect was not alone", message->job.job);
+        check(n_under_pull(client, queue) == 0, "a quarantined job was not alone",
+              message->job.job);
     if (!job->was_delivered && !job->was_delayed) {
         check(message->job.job > last_first[queue][job->priority], "out of order",
               message->job.job);
@@ -161,12 +162,12 @@ static void take_all(void) {
 static void compare(void) {
     for (int queue = 0; queue < N_QUEUES; queue++) {
         uint64_t n[DEAD + 1] = {0};
-        bool suspects = false, room = false;
+        bool any_quarantined = false, room = false;
 
         for (uint64_t id = 1; id <= n_jobs; id++)
             if (jobs[id].queue == queue) {
                 n[jobs[id].state]++;
-                suspects |= must_quarantine(&jobs[id]);
+                any_quarantined |= must_quarantine(&jobs[id]);
             }
         if (n_jobs == 0 || count_of(names[queue], "ready") == UINT64_MAX)
             continue;
@@ -176,7 +177,7 @@ static void compare(void) {
         check(count_of(names[queue], "dead") == n[DEAD], "dead differs", (uint64_t)queue);
         for (int client = 0; client < N_CLIENTS; client++)
             room |= sessions[client] && n_under_pull(client, queue) < slots[client][queue];
-        if (!suspects)
+        if (!any_quarantined)
             check(paused[queue] || n[READY] == 0 || !room, "a job waits for nothing",
                   (uint64_t)queue);
     }

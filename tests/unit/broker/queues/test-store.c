@@ -357,7 +357,7 @@ static void between_stores_a_job_is_pushed_first_and_then_forgotten(void) {
     teardown();
 }
 
-static void what_cannot_be_buried_is_tried_again(void) {
+static void a_dead_letter_that_is_not_stored_is_tried_again(void) {
     Session *s = set_up();
 
     push(s, 0, "disk.q", "x", NULL);
@@ -664,7 +664,7 @@ int main(void) {
         TEST(a_push_of_an_earlier_life_is_known),
         TEST(forward_is_one_change),
         TEST(between_stores_a_job_is_pushed_first_and_then_forgotten),
-        TEST(what_cannot_be_buried_is_tried_again),
+        TEST(a_dead_letter_that_is_not_stored_is_tried_again),
         TEST(dropping_and_purging_wait_for_the_store),
         TEST(moving_between_stores_and_failing_to),
         TEST(a_job_that_was_moved_before_a_restart_is_not_stored_twice),
