@@ -146,7 +146,7 @@ int queues_restore_push(struct Queues *queues, const uint8_t *client, uint64_t i
 /* Job numbers up to this one are used up. */
 void queues_restore_last(struct Queues *queues, uint64_t last_job);
 
-/* ---- what a store may forget; queues/restore.c ---- */
+/* ---- push ids, keys and queues that a store may forget; queues/restore.c ---- */
 
 /* Would this push be recognised if the client (WIRE_TOKEN bytes) sent it again? */
 bool queues_knows_push(const struct Queues *queues, const uint8_t *client, uint64_t id);

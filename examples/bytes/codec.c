@@ -18,7 +18,7 @@ const char *codec_name(bytes_codec codec) {
     return bytes_codec_name(codec) ? codecs[codec].name : NULL;
 }
 
-/* ---- what is wrong ---- */
+/* ---- invalid input ---- */
 
 /* How many octets the character at the beginning of UTF-8 has; 0: it is not one, see *error. */
 static size_t measure_utf8(const unsigned char *at, size_t left, CodecError *error) {

@@ -57,7 +57,7 @@ static int throw_login_refused(Remote *remote) {
                                                        : "the host refuses the server's key"});
 }
 
-/* ---- who is there? ---- */
+/* ---- the host and its key ---- */
 
 /* 1: the one that is known. 0: the request was answered. Or a negative errno. */
 static int check_host(Remote *remote, int *ret) {

@@ -39,7 +39,7 @@ const char *world_folder(void) {
     return folder;
 }
 
-/* ---- what the name server knows ---- */
+/* ---- the records of the name server ---- */
 
 static const char zone[] = "$ORIGIN example.test.\n"
                            "$TTL 300\n"

@@ -127,7 +127,7 @@ static void round_trip(const ferry_type *type, const char *hex) {
     free(bytes);
 }
 
-/* ---- what the library has ---- */
+/* ---- the symbols of the library ---- */
 
 static void *library;
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Check that comments and documents are free of sentence forms that need a second reading: "What is ..."
-or "Who ..." as the subject of a sentence, ", who ...s it", "its like", "is none". The subject of a sentence
-is a thing with a name.
+or "Who ..." as the subject of a sentence or of a heading, ", who ...s it", "its like", "is none". The subject of
+a sentence is a thing with a name.
 
     check-prose.py ROOT
 """
@@ -15,7 +15,7 @@ import sys
 SUFFIXES = {".c", ".h", ".md", ".scd", ".thrift"}
 RIDDLE = re.compile(
     r"(^\s*(/?\*+|//|#|>|-)?\s*|[.;:] )(What|Who|Whoever|Whatever) [a-z](?![^.?!]*\?)"
-    r"|, (who|what) [a-z]+s? [a-z]+"
+    r"|, (who|what) [a-z]+s? [a-z]+|---- (what|who) "
     r"|\b(its like|of its own accord|is none\b|are none\b|such as it)")
 
 

@@ -167,7 +167,8 @@ for file, line in [
 # ---- prose ----
 
 for line in ("/* What is set aside has a body. */", "// Who calls it frees the block.", " * Whatever waits has come before.",
-             "/* The worker, who takes it, frees it. */", "/* A message and its like. */", "/* A longer key is none. */"):
+             "/* The worker, who takes it, frees it. */", "/* A message and its like. */", "/* A longer key is none. */",
+             "/* ---- what is stored ---- */"):
     refuse("prose", "base/a.c:2: ", {"base/a.c": f"{SPDX}{line}\n"})
 refuse("prose", "docs/a.md:1: ", {"docs/a.md": "What is deferred has a body.\n"})
 accept("prose", {"base/a.c": SPDX + "/* Deferred messages of a kind without a body have no body. */\n",

@@ -47,7 +47,7 @@ MemoSource *memo_source_of(Memo *memo, ferry_cache *cache);
  * its time. */
 bool memo_has_time(ferry_cache *cache, uint32_t timeout_ms);
 
-/* ---- what is stored ---- */
+/* ---- stored values ---- */
 
 bool memo_is_declared(const ferry_method *method, const char *type);
 

@@ -125,7 +125,7 @@ void fake_forget(Broker *broker, Client *client) {
     free(client);
 }
 
-/* ---- what is sent ---- */
+/* ---- sent messages ---- */
 
 static uint64_t n_recorded;
 

@@ -74,7 +74,7 @@ static uint64_t n_under_pull(int client, int queue) {
     return n;
 }
 
-/* ---- what the model says to what happens ---- */
+/* ---- the model and the events ---- */
 
 static void fail_delivery(ModelJob *job) {
     if (job->attempt >= MAX_ATTEMPTS) {

@@ -68,7 +68,7 @@ static void what_is_due_together_keeps_its_order(void) {
     teardown();
 }
 
-/* ---- what is refused ---- */
+/* ---- refused pushes ---- */
 
 static void bad_options_are_refused(void) {
     /* {"priority": "x"}, {"delay": -1}, {"ttl": 1.5 (as a float)}, {"key": 7} */

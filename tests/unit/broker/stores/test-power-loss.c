@@ -339,7 +339,7 @@ static void sim_end(void) {
     file_ops = &file_ops_posix;
 }
 
-/* ---- what the program knows ---- */
+/* ---- the knowledge of the program ---- */
 
 typedef struct Known {
     bool confirmed, ended; /* the push; its acknowledgement or forwarding */
