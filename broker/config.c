@@ -39,6 +39,7 @@ static const struct {
     {"max_subscriber_bytes", SETTING_BYTES, true, offsetof(Limits, max_subscriber_bytes)},
     {"max_session_bytes", SETTING_BYTES, true, offsetof(Limits, max_session_bytes)},
     {"max_total_bytes", SETTING_BYTES, true, offsetof(Limits, max_total_bytes)},
+    {"max_queue_memory", SETTING_BYTES, true, offsetof(Limits, max_queue_memory)},
     {"max_transfer_bytes", SETTING_BYTES, true, offsetof(Limits, max_transfer_bytes)},
     {"max_replay", SETTING_COUNT, false, offsetof(Limits, max_replay)},
     {"max_queue_jobs", SETTING_COUNT, false, offsetof(Limits, max_queue_jobs)},
@@ -393,6 +394,9 @@ void config_fit(Config *config, uint64_t memory) {
         if (i == MAX_MEMORY || !settings[i].is_64 || config->set_at[i] == 0)
             continue;
         *size_of(&config->limits, i) = *size_of(&set, i);
+        /* Jobs of a queue on disk need not be in memory. */
+        if (settings[i].offset == offsetof(Limits, max_queue_bytes))
+            continue;
         if (*size_of(&set, i) > config->limits.max_memory && config->limits.max_memory > 0)
             add_error(config, config->set_at[i],
                       "%s is more than max_memory, which is %s; this process may use %s of memory",

@@ -108,6 +108,15 @@ static void write_content(Buffer *to, const Job *job) {
     Message content = {0};
     Span body;
 
+    if (job_is_paged_out(job)) {
+        paging_load((Job *)job); /* the next peek shows it */
+        write_text(to, "headers");
+        write_nil(to);
+        write_pair(to, "bytes", job->paging.size);
+        write_text(to, "body");
+        write_bin(to, NULL, 0);
+        return;
+    }
     stored_job_content(&job->stored, &content);
     body = content.body;
     write_text(to, "headers");

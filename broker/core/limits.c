@@ -19,6 +19,7 @@ const Limits limits_default = {
     .max_subscriber_bytes = 4 << 20,
     .max_session_bytes = 160 << 20,
     .max_total_bytes = 1 << 30,
+    .max_queue_memory = 256 << 20,
     .max_transfer_bytes = 512 << 20,
     .max_replay = 1000,
     .max_queue_jobs = 1000000,
@@ -47,5 +48,6 @@ void limits_fit(Limits *limits, uint64_t memory) {
     at_most(&limits->max_total_bytes, max / 2);
     at_most(&limits->max_queue_bytes, max / 2);
     at_most(&limits->max_transfer_bytes, max / 2);
+    at_most(&limits->max_queue_memory, max / 4);
     at_most(&limits->max_session_bytes, max / 4);
 }

@@ -21,6 +21,7 @@ typedef struct Limits {
     uint64_t max_subscriber_bytes; /* backlog of one subscriber before messages are dropped */
     uint64_t max_session_bytes;    /* waiting for one session before it is cut as slow */
     uint64_t max_total_bytes;      /* in queues, retained values and backlogs together */
+    uint64_t max_queue_memory;     /* of waiting jobs on disk, before they are paged out */
     uint64_t max_transfer_bytes;   /* of large bodies in arrival, over all sessions */
     uint32_t max_replay;           /* messages kept for replay of each topic */
     uint32_t max_queue_jobs;       /* the default of a queue */

@@ -56,6 +56,12 @@ static bool go_on(Sweep *sweep, unsigned max) {
 
         if (!job)
             return true;
+        if (sweep->to && job->unreadable)
+            return true;
+        if (sweep->to && job_is_paged_out(job)) {
+            paging_load(job);
+            return false;
+        }
         if (!sweep->to) {
             lease_end(job);
             change_remove(job, NULL, 0);
@@ -104,7 +110,7 @@ static void sweep_free(Queues *queues, Sweep *sweep) {
 static int begin(Queues *queues, Queue *from, Queue *to, uint64_t limit, Session *session,
                  uint64_t id, uint64_t *ret_n) {
     Sweep now = {.from = from, .to = to, .session = session, .id = id}, *later;
-    bool done;
+    bool done, is_long;
 
     now.last_job = queues->last_job;
     /* Counted at the beginning: a job that the store fails to remove comes back, and must not
@@ -112,10 +118,11 @@ static int begin(Queues *queues, Queue *from, Queue *to, uint64_t limit, Session
     now.left = from->n_ready + from->n_delayed;
     if (limit > 0 && limit < now.left)
         now.left = limit;
-    if (now.left > QUEUE_SLICE && queues->n_sweeps == SWEEPS_MAX)
+    is_long = now.left > QUEUE_SLICE || (to && from->n_paged_out > 0);
+    if (is_long && queues->n_sweeps == SWEEPS_MAX)
         return -EBUSY;
-    later = now.left > QUEUE_SLICE ? malloc(sizeof(*later)) : NULL;
-    if (now.left > QUEUE_SLICE && !later)
+    later = is_long ? malloc(sizeof(*later)) : NULL;
+    if (is_long && !later)
         return -ENOMEM;
     done = go_on(&now, QUEUE_SLICE);
     *ret_n = now.n;

@@ -91,6 +91,8 @@ Job *job_remake(const Job *job, Queue *to, bool as_dead) {
     Span headers = content.headers, rest = {NULL, 0};
     Job *made;
 
+    if (job_is_paged_out(job))
+        return NULL;
     if (content.passed.data) {
         Reader reader = reader_of(content.passed.data, content.passed.len);
 
@@ -136,6 +138,17 @@ static void wait_for_room(Job *job, const Problem *problem, Session *session, ui
                   "the job stays until its dead-letter queue has room: %s", problem->text);
 }
 
+/* The letter is a copy of the job. The job stays in its queue until its content is read. */
+static void wait_for_content(Job *job, Session *session, uint64_t id) {
+    const Queue *queue = queue_of(job);
+
+    job->awaits_dead_letter = true;
+    job_enter_delayed(job, queue->queues->broker->now_ms + queue->settings.retry_max_ms);
+    paging_load(job);
+    if (session)
+        session_ok(session, LANE_CALLS, id, 0);
+}
+
 /* A job of a dead-letter queue stays there, delayed. */
 static void stay_dead(Job *job, Session *session, uint64_t id) {
     Queue *queue = queue_of(job);
@@ -155,6 +168,10 @@ void job_dead_letter(Job *job, Span reason, Session *session, uint64_t id) {
         job_set_reason(job, reason);
     if (queue->is_dead) {
         stay_dead(job, session, id);
+        return;
+    }
+    if (job_is_paged_out(job)) {
+        wait_for_content(job, session, id);
         return;
     }
     problem_set(&problem, "ferry.OutOfMemory", "the broker is out of memory");

@@ -16,17 +16,36 @@ enum { FRONT_LOOKS = 256 };
 
 /* A body in a block of its own; slabs count the other bytes. */
 static size_t body_bytes(const Job *job) {
-    return stored_message_body(&job->content).len;
+    return job->pageable ? 0 : stored_message_body(&job->content).len; /* paging.c counts them */
 }
 
-static size_t size_of(size_t cap) {
-    return sizeof(Job) + cap;
+static size_t size_of(bool pageable, size_t cap) {
+    return offsetof(Job, content) + (pageable ? sizeof(Paging) : sizeof(StoredMessage) + cap);
+}
+
+/* Bytes of a content that takes `cap` bytes in memory: see stored_message_size(). */
+static size_t content_bytes(const Message *content, size_t cap) {
+    return content->passed.data || content->body.len < cap ? cap : cap + content->body.len;
+}
+
+/* The content, in the record or beside it; or neither, if it can be read back. */
+static int put_content(Job *job, size_t cap, const JobParts *parts, const Message *content) {
+    Queues *queues = queue_of(job)->queues;
+
+    if (!job->pageable)
+        return stored_message_put(&job->content, cap, content, parts->block, STORE_FIELDS);
+    job->paging = (Paging){.size = content_bytes(content, cap)};
+    if (!parts->may_page_out || queues->paged_bytes < queues->broker->limits.max_queue_memory)
+        return paging_keep(job, content, parts->block);
+    queue_of(job)->n_paged_out++;
+    return 0;
 }
 
 Job *job_new(Queue *queue, const JobParts *parts) {
     Queues *queues = queue->queues;
     const Message *content = parts->content;
     Message plain;
+    bool pageable;
     size_t cap;
     Job *job;
 
@@ -35,15 +54,17 @@ Job *job_new(Queue *queue, const JobParts *parts) {
         content = &plain;
     }
     cap = stored_message_cap(content, parts->block, STORE_FIELDS);
-    job = slabs_alloc(&queues->slabs, size_of(cap));
+    pageable = queue->settings.store->ops->load && content_bytes(content, cap) >= PAGEABLE_MIN;
+    job = slabs_alloc(&queues->slabs, size_of(pageable, cap));
     if (!job)
         return NULL;
     memset(job, 0, offsetof(Job, content));
-    if (stored_message_put(&job->content, cap, content, parts->block, STORE_FIELDS) < 0) {
-        slabs_free(&queues->slabs, job, size_of(cap));
+    job->pageable = pageable;
+    job->stored.queue = &queue->stored;
+    if (put_content(job, cap, parts, content) < 0) {
+        slabs_free(&queues->slabs, job, size_of(pageable, cap));
         return NULL;
     }
-    job->stored.queue = &queue->stored;
     job->stored.pushed_ms = queues->broker->now_ms;
     job->stored.priority = parts->priority;
     if (parts->delay_ms)
@@ -71,12 +92,30 @@ void job_free(Job *job) {
         timer_disarm(&queues->timers, &job->timer);
     if (job->reason)
         slabs_free(&queues->slabs, job->reason, job->n_reason);
-    stored_message_drop(&job->content);
-    slabs_free(&queues->slabs, job, size_of(job->content.cap));
+    if (job->loading)
+        queue->n_loading--;
+    if (job_is_paged_out(job))
+        queue->n_paged_out--;
+    if (job->pageable)
+        paging_drop(job);
+    else
+        stored_message_drop(&job->content);
+    slabs_free(&queues->slabs, job, size_of(job->pageable, job->pageable ? 0 : job->content.cap));
 }
 
 const void *stored_job_content(const StoredJob *stored, Message *to) {
-    return stored_message_forward(&((const Job *)stored)->content, OP_JOB, 0, to);
+    const Job *job = (const Job *)stored;
+
+    if (!job->pageable)
+        return stored_message_forward(&job->content, OP_JOB, 0, to);
+    if (job->paging.content)
+        return stored_message_forward(&job->paging.content->message, OP_JOB, 0, to);
+    message_forward_head(to, OP_JOB, 0, &(Message){.op = OP_JOB});
+    return NULL;
+}
+
+bool stored_job_is_paged_out(const StoredJob *stored) {
+    return job_is_paged_out((const Job *)stored);
 }
 
 Span stored_job_reason(const StoredJob *stored) {
@@ -118,6 +157,7 @@ void job_enter_ready(Queue *queue, Job *before, Job *job) {
     DL_PREPEND_ELEM(queue->ready[priority], before, job);
     queue->ready_bits |= 1u << priority;
     queue->n_ready++;
+    paging_job_waits(job);
     if (job->stored.expires_ms)
         job_arm(job, job->stored.expires_ms);
 }
@@ -166,6 +206,7 @@ void job_enter_front(Job *job) {
         job->quarantined = true;
         DL_APPEND(queue->quarantined, job);
         queue->n_ready++;
+        paging_job_waits(job);
         if (job->stored.expires_ms)
             job_arm(job, job->stored.expires_ms);
         return;
@@ -184,6 +225,7 @@ void job_enter_delayed(Job *job, uint64_t due_ms) {
     job->state = JOB_DELAYED;
     DL_APPEND(queue->delayed, job);
     queue->n_delayed++;
+    paging_job_waits(job);
     job_arm(job,
             expires_ms && expires_ms < due_ms && !job->awaits_dead_letter ? expires_ms : due_ms);
 }
@@ -194,6 +236,7 @@ void job_leave(Job *job) {
 
     if (timer_armed(&job->timer))
         timer_disarm(&queue->queues->timers, &job->timer);
+    paging_job_leaves(job);
     switch ((JobState)job->state) {
     case JOB_READY:
         if (job->quarantined) {

@@ -265,6 +265,7 @@ void change_push(Job *job, Key *key, Session *session, uint64_t id) {
 
 void change_remove(Job *job, Session *session, uint64_t id) {
     job->state = JOB_SETTLING;
+    paging_out(job); /* it is needed again only if the store fails to remove the job */
     submit(&(Change){.kind = CHANGE_REMOVE, .job = job, .session = session, .id = id}, NULL);
 }
 

@@ -190,6 +190,10 @@ static bool dispatch_quarantined(Queue *queue) {
 
     while (queue->quarantined && !job_is_over(queue->quarantined) &&
            (pull = pull_for_quarantined(queue)) && pull->n_in_flight == 0) {
+        if (job_is_paged_out(queue->quarantined)) {
+            paging_load(queue->quarantined);
+            return true;
+        }
         if (!has_room(pull, queue->quarantined)) {
             pull_set(pull, PULL_BLOCKED);
             continue;
@@ -219,6 +223,10 @@ void queue_dispatch(Queue *queue) {
         /* Many jobs may expire at once; timers run in slices, and this job's timer comes later. */
         if (job_is_over(job)) {
             queue_touch(queue);
+            return;
+        }
+        if (job_is_paged_out(job)) {
+            paging_load(job);
             return;
         }
         if (!has_room(pull, job)) {

@@ -10,12 +10,14 @@
  *   restored-pushes.c  the pushes that a store still had when the broker started
  *   table.c            the table of queues: found, made, forgotten; settings.c has their settings
  *   dedup-keys.c       deduplication keys
+ *   paging.c           contents of waiting jobs: dropped from memory, and read back
  *   job.c              jobs: made, queued, freed
  *   lease.c            the slots of pulls, the jobs in flight to each client, the lease of one job
  *   pull.c             PULL, UNPULL, and handing out jobs
  *   pending.c          changes that go through a store, and their answers
  *   push.c             PUSH: options, limits, overflow
  *   dead-letter.c      dead letters, and moving jobs
+ *   loaded.c           contents that were read back
  *   settle.c           ACK, RETRY, REJECT, RELEASE, EXTEND, FORWARD
  *   timers.c           delays, times to live, time limits
  *   bulk.c             purging and moving many jobs
@@ -65,6 +67,18 @@ typedef enum JobState {
     JOB_SETTLING,  /* the store has not finished removing it */
 } JobState;
 
+/* Headers and body of a job that may be paged out: a record of its own. */
+typedef struct PagedContent {
+    struct PagedContent *prev, *next; /* of queues->pageable, if the job waits */
+    Job *job;
+    StoredMessage message; /* the last member: its bytes follow */
+} PagedContent;
+
+typedef struct Paging {
+    PagedContent *content; /* NULL: paged out */
+    uint64_t size;         /* as stored_message_size() */
+} Paging;
+
 struct Job {
     StoredJob stored; /* first: a StoredJob is a Job */
     Job *prev, *next; /* of the list of its state */
@@ -83,7 +97,13 @@ struct Job {
     bool returned : 1; /* ready again after a lost delivery: among the first */
     bool quarantined : 1;        /* ready, on queue->quarantined */
     bool awaits_dead_letter : 1; /* delayed until its dead-letter queue may have room */
-    StoredMessage content;       /* headers and body; the last member: its bytes follow */
+    bool pageable : 1;           /* `paging` counts, and not `content` */
+    bool loading : 1;            /* the store reads its content */
+    bool unreadable : 1;         /* the store could not read its content */
+    union {                      /* the last member */
+        StoredMessage content;   /* headers and body: the bytes follow */
+        Paging paging;
+    };
 };
 
 typedef enum PullState {
@@ -156,6 +176,7 @@ struct Queue {
     Pull *free;
     size_t n_pulls;
     size_t n_jobs, n_ready, n_delayed, n_in_flight; /* n_jobs: of all states */
+    size_t n_paged_out, n_loading;                  /* likewise of all states */
     uint64_t bytes;                                 /* headers and bodies of n_jobs */
     TapMark tap;
     uint64_t n_pushed, n_acked, n_redelivered, n_expired, n_dropped;
@@ -185,8 +206,10 @@ struct Queues {
     Timers timers;      /* of jobs: a million may come due at once */
     TimerFn on_job_due; /* of those timers: job_due() of timers.c */
     Slabs slabs;
-    Queue *table; /* uthash by name */
-    Queue *last;  /* the last one found */
+    PagedContent *pageable; /* utlist: of jobs that wait, the longest in memory first */
+    uint64_t paged_bytes;   /* of all PagedContents, with bodies */
+    Queue *table;           /* uthash by name */
+    Queue *last;            /* the last one found */
     IdMap leased; /* jobs that the worker of their last delivery may still settle, by id */
     uint64_t last_job;
     Queue *touched; /* queues to dispatch at the end of the turn */
@@ -231,7 +254,12 @@ static inline Job *job_of(StoredJob *stored) {
 
 /* Bytes of headers and body. */
 static inline size_t job_bytes(const Job *job) {
-    return stored_message_size(&job->content);
+    return job->pageable ? job->paging.size : stored_message_size(&job->content);
+}
+
+/* The content must be read before the job can be delivered, moved or shown. */
+static inline bool job_is_paged_out(const Job *job) {
+    return job->pageable && !job->paging.content;
 }
 
 /* Identifies the worker that may settle a delivery: 64 bits of the client's secret id. A client
@@ -266,6 +294,26 @@ void queue_cursor_end(Queues *queues, QueueCursor *cursor);
 void problem_set(Problem *problem, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* ---- paging.c ---- */
+
+/* A smaller content stays in the job's record. */
+enum { PAGEABLE_MIN = 512 };
+
+/* The content is in memory from now on. -ENOMEM. */
+int paging_keep(Job *job, const Message *content, const void *block);
+/* Drops the content, if it is in memory: of a job that goes. */
+void paging_drop(Job *job);
+/* Drops the content from memory, if the store has it. */
+bool paging_out(Job *job);
+/* The job begins to wait, or ends to: contents of waiting jobs may be dropped. */
+void paging_job_waits(Job *job);
+void paging_job_leaves(Job *job);
+/* Has the content of the job read, and of those behind it in its list, as far as it is sensible to
+ * read ahead. */
+void paging_load(Job *job);
+/* Drops the contents that have been in memory for the longest time, down to max_queue_memory. */
+void paging_trim(Queues *queues);
+
 /* ---- job.c ---- */
 
 /* A new job. */
@@ -274,6 +322,7 @@ typedef struct JobParts {
     const void *block;      /* the block around the body, or NULL */
     uint64_t delay_ms, ttl_ms;
     uint8_t priority;
+    bool may_page_out; /* the store has the job: its content is left out if memory is short */
 } JobParts;
 
 /* Makes a job: JOB_STORING, counted in its queue, in no list. NULL: out of memory. */

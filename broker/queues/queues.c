@@ -16,6 +16,7 @@ void queues_turn_end(Queues *queues) {
     queues_dispatch_touched(queues);
     if (queues->blocked)
         pulls_unblock(queues);
+    paging_trim(queues);
     stores_flush(queues);
 }
 

@@ -47,6 +47,7 @@ int queues_restore_job(Queues *queues, Store *store, Span name, const StoredJob 
                        const Message *content, const void *block, StoredJob **ret) {
     JobParts parts = {.content = content,
                       .block = block,
+                      .may_page_out = !as->held,
                       .priority = as->priority < PRIORITIES ? as->priority : PRIORITIES - 1};
     Problem problem;
     Queue *queue;
@@ -57,11 +58,11 @@ int queues_restore_job(Queues *queues, Store *store, Span name, const StoredJob 
     queue = queue_get(queues, name, &problem);
     if (!queue)
         return -EINVAL;
+    /* The job stays in its store, even if the configuration names another one. */
+    queue->settings.store = store;
     job = job_new(queue, &parts);
     if (!job)
         return -ENOMEM;
-    /* The job stays in its store, even if the configuration names another one. */
-    queue->settings.store = store;
     job->stored = *as;
     job->stored.queue = &queue->stored;
     job->stored.priority = parts.priority;

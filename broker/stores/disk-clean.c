@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -94,6 +95,26 @@ static bool move_record(DiskStore *disk, const DiskRecord *record) {
     return true;
 }
 
+/* The content of a job that is paged out, from its record in the segment. */
+static bool take_content(DiskStore *disk, const DiskJob *of, DiskRecord *record) {
+    const SegmentBytes *bytes = &disk->cleaning.bytes;
+    DiskRecord old;
+
+    if (of->at > bytes->size ||
+        !record_check(bytes->data + of->at, bytes->size - of->at, bytes->seed) ||
+        record_read(bytes->data + of->at, &old) < 0) {
+        log_error("a record cannot be read any more, keeping its segment: "
+                  "segment=journal-%08u at=%" PRIu64,
+                  of->segment, of->at);
+        disk->no_cleaning = true;
+        return false;
+    }
+    record->headers = old.headers;
+    record->body = old.body;
+    record->passed = old.passed;
+    return true;
+}
+
 /* A job that is not settled, with its state of now. */
 static bool move_job(DiskStore *disk, DiskJob *of) {
     JournalBatch *batch = disk_batch(disk);
@@ -104,6 +125,8 @@ static bool move_job(DiskStore *disk, DiskJob *of) {
     if (!batch)
         return false;
     disk_describe(disk, of->job, &record);
+    if (stored_job_is_paged_out(of->job) && !take_content(disk, of, &record))
+        return false;
     len = record_append(&batch->releases, &record);
     if (batch->releases.failed) {
         batch->releases.failed = false;
@@ -185,6 +208,10 @@ static void move(DiskStore *disk) {
     JournalBatch *batch;
 
     if (!move_records(disk, &left) || !move_jobs(disk, &left)) {
+        if (disk->no_cleaning) {
+            end(disk);
+            return;
+        }
         go_on_in_next_turn(disk);
         return;
     }

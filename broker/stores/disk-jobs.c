@@ -105,6 +105,8 @@ void disk_place(DiskStore *disk, DiskJob *of, uint32_t number, uint64_t at, uint
 }
 
 void disk_job_free(DiskStore *disk, DiskJob *of) {
+    if (of->load)
+        of->load->of = NULL;
     unlink_job(disk, of);
     slabs_free(&disk->slabs, of, sizeof(*of));
 }

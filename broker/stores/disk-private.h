@@ -7,18 +7,21 @@
  *   disk-jobs.c     where jobs are in the journal, the batch in the making
  *   disk-restore.c  the folder is read when the broker starts
  *   disk-clean.c    old segments are emptied and removed
+ *   disk-load.c     contents of jobs are read back
  *   disk.c          the ops of the store: changes, and their ends
  */
 
 #include "base/slab.h"
 #include "broker/stores/disk.h"
 #include "broker/stores/journal.h"
+#include "broker/stores/loader.h"
 #include "broker/stores/scan.h"
 
 /* Where a job is in the journal. */
 struct DiskJob {
     StoredJob *job;       /* valid unless settling */
     DiskJob *prev, *next; /* of its segment's jobs, or of disk->unplaced */
+    LoadRequest *load;    /* reads its content; NULL: none does */
     JournalEntry *entry;  /* that writes its record, now; NULL: it is written */
     uint32_t segment;     /* 0: not written yet */
     uint32_t len;         /* of its record */
@@ -53,6 +56,8 @@ typedef struct DiskStore {
     char *path;
     Folder folder;
     Journal journal;
+    Loader loader;
+    LoadRequest *to_load, **to_load_end; /* of this turn */
     int wake_fd;
     JournalBatch *open, *spare; /* the batch in the making; one to use again */
     Slabs slabs;
@@ -115,6 +120,16 @@ void disk_state_free(DiskStore *disk);
 
 int disk_open(Store *store, int wake_fd, ferry_error *reterr);
 int disk_restore(Store *store, size_t max, ferry_error *reterr);
+
+/* ---- disk-load.c ---- */
+
+bool disk_has_content(const Store *store, const StoredJob *job);
+int disk_load(Store *store, StoredJob *job);
+/* Gives the requests of this turn to the loader. */
+void disk_load_submit(DiskStore *disk);
+/* Takes over what the loader has read. */
+void disk_load_done(DiskStore *disk);
+void disk_load_end(DiskStore *disk);
 
 /* ---- disk-clean.c ---- */
 

@@ -66,6 +66,8 @@ int disk_open(Store *store, int wake_fd, ferry_error *reterr) {
     r = disk->to_restore ? take_segments(disk) : -ENOMEM;
     if (r == 0)
         r = journal_open(&disk->journal, &disk->folder, last, disk->found.sequence, wake_fd);
+    if (r == 0)
+        r = loader_open(&disk->loader, &disk->folder, wake_fd);
     if (r < 0)
         return error_set_code(reterr, r, "cannot begin to write to %s: %s", disk->path,
                               strerror(-r));

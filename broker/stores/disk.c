@@ -133,6 +133,7 @@ static int disk_settle(Store *store, uint64_t ticket, StoredJob *job) {
 
 static void disk_flush(Store *store) {
     disk_submit(disk_of(store));
+    disk_load_submit(disk_of(store));
 }
 
 static void disk_note(Store *store, StoredJob *job) {
@@ -228,6 +229,7 @@ static void disk_process(Store *store) {
         disk_batch_free(disk, batch);
         batch = next;
     }
+    disk_load_done(disk);
     if (!disk->stuck)
         disk_clean(disk);
     disk_submit(disk);
@@ -242,6 +244,7 @@ static void disk_close(Store *store) {
         disk_submit(disk);
         journal_close(&disk->journal, queues_last_job(store->ctx));
     }
+    disk_load_end(disk);
     disk_clean_end(disk);
     folder_close(&disk->folder);
 }
@@ -258,6 +261,8 @@ static const StoreOps ops = {
     .settle = disk_settle,
     .forward = disk_forward,
     .flush = disk_flush,
+    .has_content = disk_has_content,
+    .load = disk_load,
     .note = disk_note,
     .forget_pushes = disk_forget_pushes,
     .pause = disk_pause,
@@ -271,6 +276,7 @@ Store *store_disk_new(const char *path) {
     disk->store.ops = &ops;
     disk->folder.lock = -1;
     disk->window.fd = -1;
+    disk->to_load_end = &disk->to_load;
     disk->path = strdup(path);
     slabs_init(&disk->slabs, &disk->bytes);
     if (!disk->path)

@@ -295,25 +295,25 @@ static void sort_holes(Contents *contents) {
     contents->n_holes = n;
 }
 
-static int scan_one(const Folder *folder, Contents *contents, uint32_t number) {
+static int scan_one(const Folder *folder, Contents *contents, SegmentBytes *bytes,
+                    uint32_t number) {
     FoundSegment *segment = &contents->segments[contents->n_segments];
-    SegmentBytes bytes;
-    int r = segment_load(folder, number, &bytes);
+    int r = segment_load_again(folder, number, bytes);
 
     if (r < 0)
         return r;
-    if (!segment_head_is_right(folder, &bytes))
+    if (!segment_head_is_right(folder, bytes))
         log_error("the head of a segment is damaged, reading its records all the same: "
                   "segment=journal-%08u",
                   number);
     segment->number = number;
-    r = scan_segment(contents, &bytes, &segment->size);
+    r = scan_segment(contents, bytes, &segment->size);
     contents->n_segments++;
-    segment_unload(&bytes);
     return r;
 }
 
 int scan_folder(const Folder *folder, Contents *ret, ferry_error *reterr) {
+    SegmentBytes bytes = {0};
     uint32_t *numbers = NULL;
     char path[FOLDER_FILE_MAX];
     size_t n, i;
@@ -328,12 +328,13 @@ int scan_folder(const Folder *folder, Contents *ret, ferry_error *reterr) {
     ret->segments = calloc(n + 1, sizeof(*ret->segments));
     r = ret->segments ? 0 : -ENOMEM;
     for (i = 0; i < n && r == 0; i++) {
-        r = scan_one(folder, ret, numbers[i]);
+        r = scan_one(folder, ret, &bytes, numbers[i]);
         if (r < 0) {
             segment_path(folder, numbers[i], path);
             error_set_code(reterr, r, "cannot read %s: %s", path, strerror(-r));
         }
     }
+    segment_unload(&bytes);
     free(numbers);
     if (r < 0 && !ret->segments)
         error_set_code(reterr, r, NULL);

@@ -49,21 +49,32 @@ bool segment_head_is_right(const Folder *folder, const SegmentBytes *bytes) {
     return bytes->size >= SEGMENT_HEAD && memcmp(head, bytes->data, SEGMENT_HEAD) == 0;
 }
 
-int segment_load(const Folder *folder, uint32_t number, SegmentBytes *ret) {
+static int make_room(SegmentBytes *bytes, uint64_t size) {
+    if (bytes->cap >= size)
+        return 0;
+    free(bytes->data); /* nothing of it is needed: no realloc() */
+    bytes->data = malloc((size_t)size);
+    bytes->cap = bytes->data ? size : 0;
+    return bytes->data ? 0 : -ENOMEM;
+}
+
+int segment_load_again(const Folder *folder, uint32_t number, SegmentBytes *ret) {
     char path[FOLDER_FILE_MAX];
     struct stat info;
     int fd, r = 0;
     long n;
 
     segment_path(folder, number, path);
-    *ret = (SegmentBytes){.number = number, .seed = segment_seed(folder, number)};
+    ret->number = number;
+    ret->seed = segment_seed(folder, number);
+    ret->size = 0;
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     if (fstat(fd, &info) < 0)
         r = -errno;
-    if (r == 0 && !(ret->data = malloc((size_t)info.st_size + 1)))
-        r = -ENOMEM;
+    if (r == 0)
+        r = make_room(ret, (uint64_t)info.st_size + 1);
     if (r == 0) {
         n = file_read(fd, ret->data, (size_t)info.st_size, 0);
         r = n < 0 ? (int)n : 0;
@@ -73,6 +84,11 @@ int segment_load(const Folder *folder, uint32_t number, SegmentBytes *ret) {
     if (r < 0)
         segment_unload(ret);
     return r;
+}
+
+int segment_load(const Folder *folder, uint32_t number, SegmentBytes *ret) {
+    *ret = (SegmentBytes){0};
+    return segment_load_again(folder, number, ret);
 }
 
 void segment_unload(SegmentBytes *bytes) {

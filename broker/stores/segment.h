@@ -23,11 +23,13 @@ typedef struct SegmentBytes {
     uint32_t number;
     uint64_t seed;
     uint8_t *data; /* owned */
-    uint64_t size;
+    uint64_t size, cap;
 } SegmentBytes;
 
 /* Reads the file. The head may be damaged: the records have checksums of their own. */
 int segment_load(const Folder *folder, uint32_t number, SegmentBytes *ret);
+/* The same, into the memory of a segment that was read before. The first time *bytes is zero. */
+int segment_load_again(const Folder *folder, uint32_t number, SegmentBytes *bytes);
 void segment_unload(SegmentBytes *bytes);
 bool segment_head_is_right(const Folder *folder, const SegmentBytes *bytes);
 

@@ -94,6 +94,13 @@ typedef struct StoreOps {
                    const StoredPush *by);
     void (*flush)(Store *store);
 
+    /* May the content of this job be dropped from memory, because load() can read it back? NULL:
+     * the content of all jobs stays in memory. */
+    bool (*has_content)(const Store *store, const StoredJob *job);
+    /* Reads the content of the job back, and then calls queues_loaded() in process(), unless the
+     * job is settled before. Not called again before that. -ENOMEM. */
+    int (*load)(Store *store, StoredJob *job);
+
     /* The job's attempt, due_ms, worker, held or reason has changed. The store keeps it with the
      * next transaction; no client waits for it. */
     void (*note)(Store *store, StoredJob *job);
@@ -114,8 +121,9 @@ struct Store {
 };
 
 /* Fills headers and body, or passed, of a message from the job: lent. Returns the block around the
- * body, or NULL. */
+ * body, or NULL. The content of a job that is paged out is empty. */
 const void *stored_job_content(const StoredJob *job, Message *to);
+bool stored_job_is_paged_out(const StoredJob *job);
 /* Why the job was given back last; lent; empty: it was not. */
 Span stored_job_reason(const StoredJob *job);
 
@@ -146,6 +154,13 @@ int queues_restore_push(struct Queues *queues, const uint8_t *client, uint64_t i
 /* Job numbers up to this one are used up. */
 void queues_restore_last(struct Queues *queues, uint64_t last_job);
 
+/* ---- contents that are read back; queues/loaded.c ---- */
+
+/* For load(). result: 0, or a negative errno: the content cannot be read, and place (lent) says
+ * where it is. */
+void queues_loaded(struct Queues *queues, StoredJob *job, int result, const char *place,
+                   const Message *content);
+
 /* ---- push ids, keys and queues that a store may forget; queues/restore.c ---- */
 
 /* Would this push be recognised if the client (WIRE_TOKEN bytes) sent it again? */
@@ -172,6 +187,11 @@ static inline int store_forward(Store *store, uint64_t ticket, StoredJob *old, S
                                 const StoredPush *by) {
     store->has_changes = true;
     return store->ops->forward ? store->ops->forward(store, ticket, old, job, by) : 0;
+}
+
+static inline int store_load(Store *store, StoredJob *job) {
+    store->has_changes = true; /* flush() begins to read */
+    return store->ops->load(store, job);
 }
 
 static inline void store_note(Store *store, StoredJob *job) {

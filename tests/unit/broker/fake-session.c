@@ -31,6 +31,7 @@ static const Limits fake_limits = {
     .max_replay = 1000,
     .max_queue_jobs = 1000000,
     .max_queue_bytes = UINT64_C(256) << 20,
+    .max_queue_memory = UINT64_C(256) << 20,
     .max_attempts = 20,
     .retry_ms = 1000,
     .retry_max_ms = 60000,

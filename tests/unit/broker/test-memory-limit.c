@@ -49,6 +49,7 @@ static void limits_fit_into_memory(void) {
     CU_ASSERT_EQUAL(limits.max_queue_bytes, 16 << 20);
     CU_ASSERT_EQUAL(limits.max_memory, 32 << 20);
     CU_ASSERT_EQUAL(limits.max_transfer_bytes, 16 << 20);
+    CU_ASSERT_EQUAL(limits.max_queue_memory, 8 << 20);
     CU_ASSERT_EQUAL(limits.max_session_bytes, 8 << 20);
     CU_ASSERT_EQUAL(limits.max_subscriber_bytes, limits_default.max_subscriber_bytes);
 }

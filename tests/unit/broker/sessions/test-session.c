@@ -129,6 +129,7 @@ static void the_limits_are_those_of_the_protocol_text(void) {
     CU_ASSERT_EQUAL(documented("max_subscriber_bytes"), l->max_subscriber_bytes);
     CU_ASSERT_EQUAL(documented("max_session_bytes"), l->max_session_bytes);
     CU_ASSERT_EQUAL(documented("max_total_bytes"), l->max_total_bytes);
+    CU_ASSERT_EQUAL(documented("max_queue_memory"), l->max_queue_memory);
     CU_ASSERT_EQUAL(documented("max_transfer_bytes"), l->max_transfer_bytes);
     CU_ASSERT_EQUAL(documented("max_replay"), l->max_replay);
     CU_ASSERT_EQUAL(documented("max_queue_jobs"), l->max_queue_jobs);

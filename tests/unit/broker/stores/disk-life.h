@@ -19,6 +19,7 @@
 static char data[200], work[100];
 static Store *disk;
 static int wake_fd = -1;
+static uint64_t memory_of_queues; /* max_queue_memory of the lives that begin; 0: the default */
 
 static inline int copy_folder(const char *from, const char *to) {
     char command[900];
@@ -33,6 +34,8 @@ static inline int try_begin(ferry_error *reterr) {
     int r;
 
     setup();
+    if (memory_of_queues)
+        broker.limits.max_queue_memory = memory_of_queues;
     wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     disk = store_disk_new(data);
     queues_set_usual_store(queues, disk);

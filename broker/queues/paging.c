@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Jobs of a store that can read them back need not have their contents in memory. When the contents
+ * of all waiting jobs have more than max_queue_memory bytes, those that have been in memory for the
+ * longest time are dropped. They are read back when the job is to be delivered, moved or shown; the
+ * store reads them in a thread of its own.
+ *
+ * A small content stays in the record of its job. Contents of jobs in flight stay in memory.
+ */
+
+#include <errno.h>
+#include <utlist.h>
+
+#include "broker/queues/queues-private.h"
+
+enum {
+    TRIM_MAX = 4096,             /* contents that are dropped in one turn */
+    LOAD_JOBS = 256,             /* that are read ahead */
+    LOAD_BYTES = 2 * 1024 * 1024 /* likewise */
+};
+
+/* ---- in memory ---- */
+
+static size_t size_of(size_t cap) {
+    return sizeof(PagedContent) + cap;
+}
+
+static uint64_t bytes_of(const PagedContent *content) {
+    return size_of(content->message.cap) + stored_message_body(&content->message).len;
+}
+
+int paging_keep(Job *job, const Message *message, const void *block) {
+    Queues *queues = queue_of(job)->queues;
+    size_t cap = stored_message_cap(message, block, STORE_FIELDS);
+    PagedContent *content = slabs_alloc(&queues->slabs, size_of(cap));
+
+    if (!content)
+        return -ENOMEM;
+    if (stored_message_put(&content->message, cap, message, block, STORE_FIELDS) < 0) {
+        slabs_free(&queues->slabs, content, size_of(cap));
+        return -ENOMEM;
+    }
+    content->job = job;
+    content->prev = content->next = NULL;
+    job->paging.content = content;
+    queues->paged_bytes += bytes_of(content);
+    queues->broker->budget.bytes[BUDGET_QUEUES] += stored_message_body(&content->message).len;
+    return 0;
+}
+
+void paging_drop(Job *job) {
+    Queues *queues = queue_of(job)->queues;
+    PagedContent *content = job->pageable ? job->paging.content : NULL;
+
+    if (!content)
+        return;
+    paging_job_leaves(job);
+    job->paging.content = NULL;
+    queues->paged_bytes -= bytes_of(content);
+    queues->broker->budget.bytes[BUDGET_QUEUES] -= stored_message_body(&content->message).len;
+    stored_message_drop(&content->message);
+    slabs_free(&queues->slabs, content, size_of(content->message.cap));
+}
+
+void paging_job_waits(Job *job) {
+    Queues *queues = queue_of(job)->queues;
+
+    if (job->pageable && job->paging.content && !job->awaits_dead_letter)
+        DL_APPEND(queues->pageable, job->paging.content);
+}
+
+void paging_job_leaves(Job *job) {
+    Queues *queues = queue_of(job)->queues;
+    PagedContent *content = job->pageable ? job->paging.content : NULL;
+
+    if (!content || !content->prev) /* the first one has the last one before it */
+        return;
+    DL_DELETE(queues->pageable, content);
+    content->prev = content->next = NULL;
+}
+
+bool paging_out(Job *job) {
+    Queue *queue = queue_of(job);
+    const Store *store = queue->settings.store;
+
+    if (!job->pageable || !job->paging.content || !store->ops->has_content(store, &job->stored))
+        return false;
+    paging_drop(job);
+    queue->n_paged_out++;
+    return true;
+}
+
+/* A job that the store has not written yet ends the round: those behind it are newer. */
+void paging_trim(Queues *queues) {
+    uint64_t max = queues->broker->limits.max_queue_memory;
+
+    for (int n = 0; queues->paged_bytes > max && queues->pageable && n < TRIM_MAX; n++)
+        if (!paging_out(queues->pageable->job))
+            return;
+}
+
+/* ---- reading back ---- */
+
+static bool load(Job *job) {
+    Queue *queue = queue_of(job);
+
+    if (store_load(queue->settings.store, &job->stored) < 0)
+        return false;
+    job->loading = true;
+    queue->n_loading++;
+    return true;
+}
+
+void paging_load(Job *job) {
+    Queue *queue = queue_of(job);
+    /* A quarter: contents that are read ahead stay in memory until their delivery. */
+    uint64_t bytes = 0, quarter = queue->queues->broker->limits.max_queue_memory / 4;
+    uint64_t max = quarter < LOAD_BYTES ? quarter : LOAD_BYTES;
+
+    if (job->loading)
+        return;
+    for (int n = 0; job && n < LOAD_JOBS && bytes <= max; n++, job = job->next) {
+        if (!job_is_paged_out(job) || job->loading)
+            continue;
+        if (!load(job)) {
+            queue_touch(queue); /* out of memory: in another turn */
+            return;
+        }
+        bytes += job_bytes(job);
+    }
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Reads records of the journal back, in a thread of its own: neither the broker's loop nor the
+ * writer waits for it.
+ */
+
+#include <pthread.h>
+
+#include "broker/stores/segment.h"
+
+typedef struct DiskJob DiskJob;
+
+typedef struct LoadRequest {
+    struct LoadRequest *next;
+    DiskJob *of; /* NULL: nobody waits for it any more */
+    uint64_t at;
+    uint32_t segment, len; /* of the record */
+    int result;            /* 0, or a negative errno; -EBADMSG: the record is damaged */
+    uint8_t data[];        /* len bytes */
+} LoadRequest;
+
+typedef struct Loader {
+    const Folder *folder;
+    int wake_fd;
+    pthread_t thread;
+    bool running;
+
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    /* Shared, under the lock. */
+    LoadRequest *todo, **todo_end, *done, **done_end;
+    bool stopping;
+
+    /* Of the thread: the segment that was read last. */
+    int fd; /* -1: none */
+    uint32_t segment;
+} Loader;
+
+/* Starts the thread. It writes to wake_fd when requests are done. */
+int loader_open(Loader *loader, const Folder *folder, int wake_fd);
+/* Ends the thread, and frees all requests. */
+void loader_close(Loader *loader);
+
+/* NULL: out of memory. */
+LoadRequest *load_request_new(DiskJob *of, uint32_t segment, uint64_t at, uint32_t len);
+/* A list by next, which ends with NULL; the loader owns it. */
+void loader_submit(Loader *loader, LoadRequest *list);
+/* The requests that are done, in the order of submission: a list by next, or NULL. The caller frees
+ * each. */
+LoadRequest *loader_take_done(Loader *loader);

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Contents of waiting jobs leave memory above max_queue_memory, and come back from the disk. */
+
+#include "broker/queues/queues-private.h"
+#include "unit/broker/stores/disk-life.h"
+
+enum { BODY = 4096, BOUND = 64 * 1024 };
+
+/* A body that shows which job it belongs to; lent until the next call. */
+static const char *body_of(unsigned n) {
+    static char body[BODY];
+
+    memset(body, 'a' + (int)(n % 26), sizeof(body) - 1);
+    body[snprintf(body, sizeof(body), "job %u", n)] = ' ';
+    return body;
+}
+
+static void begin_small(void) {
+    memory_of_queues = BOUND;
+    begin();
+    memory_of_queues = 0;
+}
+
+/* A life with so many jobs in "q", of which most are paged out. */
+static void fill(unsigned n) {
+    Session *s;
+
+    new_folder();
+    begin_small();
+    s = fake_connect(&broker, 's');
+    for (unsigned i = 1; i <= n; i++)
+        push(s, i, "q", body_of(i), NULL);
+    until_sent(s, n);
+    fake_drop(s);
+    turn(0);
+    CU_ASSERT(queues->paged_bytes <= BOUND);
+    CU_ASSERT(queue_find(queues, span_text("q"))->n_paged_out > n / 2);
+}
+
+/* All jobs come in order, each with its own body, to a worker of so many slots. */
+static void expect_all(const char *queue, unsigned n, uint64_t slots, uint64_t attempt) {
+    Session *s = fake_connect(&broker, 'w');
+
+    pull(s, 1, queue, slots);
+    expect_ok(s, 1);
+    for (unsigned i = 1; i <= n; i++) {
+        until_sent(s, 1);
+        ack(s, 0, expect_job(s, 1, body_of(i), attempt), attempt);
+        CU_ASSERT(queues->paged_bytes <= 2 * BOUND + slots * 2 * BODY);
+    }
+    for (int i = 0; i < 2000 && count_of(queue, "ready") != UINT64_MAX && queues->pendings; i++)
+        turn(10);
+    expect_nothing(s);
+}
+
+static void contents_above_the_bound_come_back_in_order(void) {
+    fill(200);
+    expect_all("q", 200, 10, 1);
+    CU_ASSERT_EQUAL(queues->paged_bytes, 0);
+    stop();
+}
+
+static void a_restart_does_not_read_what_is_above_the_bound(void) {
+    const Queue *queue;
+
+    fill(200);
+    crash();
+    begin_small();
+    queue = queue_find(queues, span_text("q"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(queue);
+    CU_ASSERT_EQUAL(queue->n_jobs, 200);
+    CU_ASSERT(queue->bytes > 200 * (BODY - 1));
+    expect_all("q", 200, 3, 1);
+    stop();
+}
+
+static void small_contents_stay(void) {
+    Session *s;
+
+    new_folder();
+    begin();
+    broker.limits.max_queue_memory = 0;
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", "small", NULL);
+    push(s, 2, "q", body_of(2), NULL);
+    until_sent(s, 2);
+    turn(0);
+    CU_ASSERT_EQUAL(queue_find(queues, span_text("q"))->n_paged_out, 1);
+    fake_drop(s);
+    pull(s, 1, "q", 9);
+    until_sent(s, 3);
+    expect_ok(s, 1);
+    expect_job(s, 1, "small", 1);
+    expect_job(s, 1, body_of(2), 1);
+    stop();
+}
+
+static void queues_in_memory_keep_their_contents(void) {
+    Session *s;
+
+    setup();
+    broker.limits.max_queue_memory = 0;
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", body_of(1), NULL);
+    expect_ok(s, 1);
+    wait_ms(1);
+    CU_ASSERT_EQUAL(queue_find(queues, span_text("q"))->n_paged_out, 0);
+    pull(s, 2, "q", 1);
+    expect_ok(s, 2);
+    expect_job(s, 2, body_of(1), 1);
+    teardown();
+}
+
+static void expired_jobs_are_dead_letters_with_their_contents(void) {
+    Session *s;
+    const FakeSent *sent;
+
+    new_folder();
+    begin();
+    broker.limits.max_queue_memory = 0;
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", body_of(7), "ttl", UINT64_C(50), NULL);
+    until_sent(s, 1);
+    fake_drop(s);
+    CU_ASSERT_EQUAL(queue_find(queues, span_text("q"))->n_paged_out, 1);
+    wait_ms(60);
+    for (int i = 0; i < 2000 && count_of("q.dead", "ready") != 1; i++)
+        turn(10);
+    pull(s, 2, "q.dead", 1);
+    until_sent(s, 2);
+    expect_ok(s, 2);
+    sent = fake_take(s);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
+    CU_ASSERT_TRUE(span_is(sent->message.body, body_of(7)));
+    stop();
+}
+
+static void a_queue_is_moved_with_its_contents(void) {
+    uint64_t n = 0;
+    Session *s;
+
+    fill(50);
+    s = fake_connect(&broker, 's');
+    CU_ASSERT_EQUAL(queues_move(queues, span_text("q"), span_text("r"), 0, s, 9, &n), QUEUES_LATER);
+    until_sent(s, 1);
+    expect_ok(s, 9);
+    for (int i = 0; i < 2000 && queues->pendings; i++)
+        turn(10);
+    expect_all("r", 50, 50, 1);
+    stop();
+}
+
+static void a_purge_may_come_while_contents_are_read(void) {
+    uint64_t n = 0;
+    Session *s;
+
+    fill(50);
+    s = fake_connect(&broker, 's');
+    pull(s, 1, "q", 5); /* begins to read */
+    CU_ASSERT(queue_find(queues, span_text("q"))->n_loading > 0);
+    CU_ASSERT_EQUAL(queues_purge(queues, span_text("q"), s, 2, &n), 0);
+    CU_ASSERT_EQUAL(n, 50);
+    for (int i = 0; i < 2000 && (queues->pendings || queues->paged_bytes > 0); i++)
+        turn(10);
+    expect_ok(s, 1);
+    expect_nothing(s);
+    CU_ASSERT_EQUAL(count_of("q", "ready"), 0);
+    push(s, 100, "q", body_of(1), NULL); /* the queue still works */
+    until_sent(s, 2);
+    expect_ok(s, 100);
+    expect_job(s, 1, body_of(1), 1);
+    stop();
+}
+
+/* The disk damages one of three jobs. The others are delivered, and the third is kept. */
+static void a_damaged_job_is_kept_and_holds_up_no_other(void) {
+    Session *s;
+
+    new_folder();
+    begin();
+    broker.limits.max_queue_memory = 0;
+    s = fake_connect(&broker, 's');
+    for (unsigned i = 1; i <= 3; i++)
+        push(s, i, "q", body_of(i), NULL);
+    until_sent(s, 3);
+    fake_drop(s);
+    turn(0);
+    CU_ASSERT_EQUAL(queue_find(queues, span_text("q"))->n_paged_out, 3);
+    flip(file("journal-00000001"), place_of(file("journal-00000001"), "job 1") + 100);
+    pull(s, 1, "q", 3);
+    until_sent(s, 3);
+    expect_ok(s, 1);
+    expect_job(s, 1, body_of(2), 1);
+    expect_job(s, 1, body_of(3), 1);
+    CU_ASSERT_EQUAL(count_of("q", "delayed"), 1);
+    flip(file("journal-00000001"), place_of(file("journal-00000001"), "job 1") + 100);
+    wait_ms(broker.limits.retry_max_ms + 1); /* a later attempt */
+    until_sent(s, 1);
+    expect_job(s, 1, body_of(1), 1);
+    stop();
+}
+
+static uint64_t little_space(const char *path) {
+    (void)path;
+    return 2 << 20; /* segments of 128 KiB */
+}
+
+/* Jobs that are paged out are carried from old segments to new ones. */
+static void old_segments_are_removed_while_jobs_are_paged_out(void) {
+    FileOps small = file_ops_posix;
+    const FakeSent *sent;
+    Session *s, *other;
+
+    small.space = little_space;
+    file_ops = &small;
+    fill(40);
+    s = fake_connect(&broker, 's');
+    other = fake_connect(&broker, 'o');
+    pull(other, 1, "busy", 20);
+    expect_ok(other, 1);
+    for (uint64_t id = 1000; id < 2000; id += 20) {
+        for (uint64_t i = 0; i < 20; i++)
+            push(s, id + i, "busy", body_of(1), NULL);
+        until_sent(s, 20);
+        until_sent(other, 20);
+        fake_drop(s);
+        while ((sent = fake_take(other)))
+            ack(other, 0, sent->message.job.job, 1);
+    }
+    for (int i = 0; i < 2000 && access(file("journal-00000001"), F_OK) == 0; i++)
+        turn(10);
+    CU_ASSERT_NOT_EQUAL(access(file("journal-00000001"), F_OK), 0);
+    expect_all("q", 40, 4, 1);
+    stop();
+    file_ops = &file_ops_posix;
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(contents_above_the_bound_come_back_in_order),
+        TEST(a_restart_does_not_read_what_is_above_the_bound),
+        TEST(small_contents_stay),
+        TEST(queues_in_memory_keep_their_contents),
+        TEST(expired_jobs_are_dead_letters_with_their_contents),
+        TEST(a_queue_is_moved_with_its_contents),
+        TEST(a_purge_may_come_while_contents_are_read),
+        TEST(a_damaged_job_is_kept_and_holds_up_no_other),
+        TEST(old_segments_are_removed_while_jobs_are_paged_out),
+        TESTS_END,
+    };
+    int r;
+
+    log_level = LOG_LEVEL_ERROR;
+    r = run_suite("broker/queues paging", tests);
+    remove_work();
+    return r;
+}
