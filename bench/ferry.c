@@ -12,7 +12,12 @@
 
 #include "bench/ferry.h"
 
-enum { PUBLISHES = 2048, PUSHES = 512, MAX_UNCONFIRMED = 4096 }; /* the first two: in one turn */
+enum {
+    PUBLISHES = 2048, /* in one turn */
+    PUSHES = 512,     /* likewise */
+    MAX_UNCONFIRMED = 4096,
+    BESIDE_WINDOW = 16, /* pushes in flight beside calls */
+};
 
 static const char *const echo_method = "bench.Echo.echo";
 static const char *const topic = "bench.topic";
@@ -260,27 +265,49 @@ static void queue_memory(const LabArgs *args) {
 
 /* ---- queues on disk ---- */
 
+typedef struct Pusher {
+    ferry_client *client;
+    ferry_bytes body;
+    unsigned n_unconfirmed;
+} Pusher;
+
+static Pusher open_pusher(const LabArgs *args) {
+    Pusher pusher = {open_client(args), ferry_bytes_of(args->payload, args->size), 0};
+
+    ferry_fd(pusher.client);
+    return pusher;
+}
+
+/* One turn with so many pushes in flight. Returns the number of those that were confirmed. */
+static unsigned push_turn(Pusher *pusher, unsigned window) {
+    for (; pusher->n_unconfirmed < window; pusher->n_unconfirmed++)
+        check(ferry_push_async(pusher->client, queue, pusher->body, NULL, on_stored,
+                               &pusher->n_unconfirmed, NULL),
+              NULL);
+    turn(pusher->client, -1);
+    return window - pusher->n_unconfirmed;
+}
+
 /* Confirmed pushes, so many in flight; no worker takes them. */
 static void push_async(const LabArgs *args) {
-    ferry_client *client = open_client(args);
-    ferry_bytes body = ferry_bytes_of(args->payload, args->size);
-    unsigned n_unconfirmed = 0;
+    Pusher pusher = open_pusher(args);
     LabMeter meter;
 
-    ferry_fd(client);
     lab_meter_start(&meter, args);
-    for (;;) {
-        unsigned before;
-
-        for (; n_unconfirmed < args->window; n_unconfirmed++)
-            check(ferry_push_async(client, queue, body, NULL, on_stored, &n_unconfirmed, NULL),
-                  NULL);
-        before = n_unconfirmed;
-        turn(client, -1);
-        if (lab_meter_add(&meter, before - n_unconfirmed))
-            break;
-    }
+    while (!lab_meter_add(&meter, push_turn(&pusher, args->window)))
+        continue;
     lab_meter_report(&meter);
+}
+
+/* Calls while the store is never without a flush: the next one begins when one ends. */
+static void latency_busy(const LabArgs *args) {
+    if (lab_fork() == 0) {
+        Pusher pusher = open_pusher(args);
+
+        for (;;)
+            push_turn(&pusher, BESIDE_WINDOW);
+    }
+    latency_sync(args);
 }
 
 typedef struct OnePush {
@@ -324,6 +351,8 @@ int main(int argc, char **argv) {
         {"durable", "disk", queue_memory},
         {"stored", "async", push_async},
         {"flush", "sync", push_sync},
+        {"beside", "quiet", latency_sync},
+        {"beside", "busy", latency_busy},
         {0},
     };
 

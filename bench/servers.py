@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts the servers under test on free ports of 127.0.0.1, and stops them by their pid."""
 
+import contextlib
+import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -16,6 +19,17 @@ FERRY_CONFIG = """
 [broker]
 max_subscriber_bytes = 64M
 """
+
+# RabbitMQ keeps everything in its own folder, and talks to an epmd of its own.
+RABBITMQ_FILES = {
+    "RABBITMQ_MNESIA_BASE": "mnesia", "RABBITMQ_LOG_BASE": "logs",
+    "RABBITMQ_ENABLED_PLUGINS_FILE": "plugins", "RABBITMQ_CONFIG_FILE": "rabbitmq",
+    "RABBITMQ_ADVANCED_CONFIG_FILE": "advanced.config", "RABBITMQ_CONF_ENV_FILE": "env.conf",
+    "RABBITMQ_GENERATED_CONFIG_DIR": "schema", "RABBITMQ_PID_FILE": "pid",
+    "RABBITMQ_FEATURE_FLAGS_FILE": "flags", "HOME": "",
+}
+# Debian's rabbitmq-server changes the user; this is the program behind it.
+RABBITMQ_SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
 NATS_CONFIG = """
 host: 127.0.0.1
@@ -39,14 +53,31 @@ def find_program(name):
 
 class Server:
     def __init__(self, name, build):
-        self.folder = tempfile.TemporaryDirectory(prefix="ferry-bench-")
+        self.folder = tempfile.TemporaryDirectory(prefix="ferry-bench-", ignore_cleanup_errors=True)
         self.port = free_port()
         self.log = open(f"{self.folder.name}/log", "w+")
         self.name = name
+        self.environment = dict(os.environ)
+        self.helpers = []
+        if name == "rabbitmq-server":
+            self.prepare_rabbitmq()
+        self.process = self.start(self.command(build))
+
+    def start(self, command):
         # Its own session keeps a Ctrl-C away from it: it is stopped below, after its clients.
-        self.process = subprocess.Popen(
-            TIED + self.command(build), stdin=subprocess.DEVNULL, stdout=self.log,
-            stderr=subprocess.STDOUT, cwd=self.folder.name, start_new_session=True)
+        return subprocess.Popen(
+            TIED + command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT,
+            cwd=self.folder.name, env=self.environment, start_new_session=True)
+
+    def prepare_rabbitmq(self):
+        epmd = str(free_port())
+        self.environment.update(
+            {key: f"{self.folder.name}/{name}" for key, name in RABBITMQ_FILES.items()},
+            RABBITMQ_NODENAME=f"bench{self.port}@localhost", RABBITMQ_NODE_PORT=str(self.port),
+            RABBITMQ_NODE_IP_ADDRESS="127.0.0.1", RABBITMQ_DIST_PORT=str(free_port()),
+            RABBITMQ_LOGS="-", ERL_EPMD_PORT=epmd, ERL_EPMD_ADDRESS="127.0.0.1")
+        pathlib.Path(self.folder.name, "plugins").write_text("[].")
+        self.helpers.append(self.start(["epmd", "-port", epmd, "-address", "127.0.0.1"]))
 
     def command(self, build):
         port, folder = str(self.port), self.folder.name
@@ -55,6 +86,8 @@ class Server:
             config.write_text(FERRY_CONFIG)
             return [f"{build}/ferry", "broker", "--bind", f"tcp://127.0.0.1:{port}",
                     "--config", str(config)] + (["--data", f"{folder}/data"] * (self.name != "ferry"))
+        if self.name == "rabbitmq-server":
+            return [RABBITMQ_SERVER]
         if self.name == "nats-server":
             config.write_text(NATS_CONFIG.format(port=port, folder=folder))
             return [find_program("nats-server"), "-c", str(config)]
@@ -65,7 +98,7 @@ class Server:
                 "--client-output-buffer-limit", "pubsub 0 0 0"]
 
     def wait_until_up(self):
-        end = time.monotonic() + 10
+        end = time.monotonic() + (120 if self.name == "rabbitmq-server" else 10)
         while time.monotonic() < end and self.process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -82,6 +115,11 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        for process in [self.process] + self.helpers:
+            # The program may be a script that has started the server.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         self.log.close()
         self.folder.cleanup()
 
