@@ -3,7 +3,20 @@
 
 #include "unit/broker/stores/disk-life.h"
 
+#include <sys/file.h>
+#include <sys/syscall.h>
+
 /* ---- a disk that fails ---- */
+
+static int lock_fails; /* with this errno */
+
+/* In place of the C library's: a file system without locks. */
+int flock(int fd, int operation) {
+    if (!lock_fails)
+        return (int)syscall(SYS_flock, fd, operation);
+    errno = lock_fails;
+    return -1;
+}
 
 static FileOps faulty;
 static int flush_fails;           /* with this negative errno */
@@ -340,6 +353,15 @@ static void a_folder_has_one_broker(void) {
     stop();
 }
 
+static void a_file_system_without_locks_is_refused(void) {
+    new_folder();
+    lock_fails = ENOLCK;
+    refuses("cannot lock");
+    lock_fails = 0;
+    begin();
+    stop();
+}
+
 /* ---- damage ---- */
 
 /* Two lives push three jobs each; what the first one wrote is proved to have been flushed. */
@@ -574,6 +596,7 @@ int main(void) {
         TEST(an_interval_job_may_end_before_it_is_written),
         TEST(folders_of_others_are_refused),
         TEST(a_folder_has_one_broker),
+        TEST(a_file_system_without_locks_is_refused),
         TEST(a_flipped_bit_costs_one_job_and_is_reported),
         TEST(a_torn_end_is_cut),
         TEST(a_cut_off_file_is_noticed),
