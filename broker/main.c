@@ -5,6 +5,7 @@
 #include "broker/main.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -223,6 +224,8 @@ static int watch(int epoll, int fd) {
 /* Opens the stores and restores their contents. Signals and stores both wake the loop. */
 static int open_stores(BrokerProgram *program, ferry_error *reterr) {
     Queues *queues = program->broker.queues;
+    uint64_t began_ms = clock_ms();
+    char memory[16];
     int r;
 
     program->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -236,7 +239,12 @@ static int open_stores(BrokerProgram *program, ferry_error *reterr) {
     r = queues_open_stores(queues, program->wake, reterr);
     while (r >= 0 && (r = queues_restore(queues, reterr)) > 0)
         continue;
-    return r;
+    if (r < 0 || !program->disk)
+        return r;
+    text_format_bytes(memory, trim_resident());
+    log_info("the queues are restored: ms=%" PRIu64 " memory='%s'", clock_ms() - began_ms, memory);
+    trim_start(); /* the memory that only reading took */
+    return 0;
 }
 
 /* Reads the file once. The Config keeps the errors. */
