@@ -301,15 +301,18 @@ int connection_send(Connection *connection, Outbox *outbox) {
 }
 
 void connection_beat(Connection *connection) {
+    uint8_t ping[ZMTP_PING_MAX];
+    size_t len;
     ssize_t n;
 
-    if (send_taken(connection) < 0 || connection->zmtp.minor == 0)
+    if (send_taken(connection) < 0)
         return;
-    n = send(connection->fd, zmtp_ping_frame, ZMTP_PING_SIZE, MSG_NOSIGNAL | MSG_DONTWAIT);
+    len = zmtp_ping_put(&connection->zmtp, ping);
+    n = len > 0 ? send(connection->fd, ping, len, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
     if (n > 0)
         connection->written += n;
     /* The rest of so short a frame is not kept: without it the stream has no meaning. */
-    if (n > 0 && n < ZMTP_PING_SIZE)
+    if (n > 0 && n < (ssize_t)len)
         shutdown(connection->fd, SHUT_RDWR);
 }
 

@@ -15,11 +15,12 @@ enum {
     SIGNATURE_SIZE = 10, /* FF, 8 bytes of padding, 7F */
     MECHANISM_AT = 12,
     MECHANISM_SIZE = 20,
+    AS_SERVER_AT = 32,
 };
 
 /* The last byte is a time to live in tenths of a second: after this silence a libzmq peer closes
  * the connection. */
-const uint8_t zmtp_ping_frame[ZMTP_PING_SIZE] = {FLAG_COMMAND, 7, 4, 'P', 'I', 'N', 'G', 0, 60};
+static const uint8_t ping_command[] = {4, 'P', 'I', 'N', 'G', 0, 60};
 
 void zmtp_init(Zmtp *zmtp, const ZmtpMechanism *mechanism, const char *socket_type,
                const char *peer_type, size_t max_message) {
@@ -41,6 +42,13 @@ int zmtp_fail(Zmtp *zmtp, const char *problem) {
     return -EPROTO;
 }
 
+int zmtp_deny(Zmtp *zmtp, const char *problem, const char *reason) {
+    zmtp_fail(zmtp, problem);
+    zmtp->is_denied = true;
+    zmtp->reason = reason;
+    return -EACCES;
+}
+
 /* ---- greeting ---- */
 
 /* Checks the part of a greeting that has arrived; NULL: no error so far. */
@@ -56,6 +64,21 @@ static const char *greeting_problem(const uint8_t *greeting, size_t len) {
         return greeting[10] == 0 ? "it speaks ZMTP 1.0, not 3.0 or later"
                                  : "it speaks ZMTP 2.0, not 3.0 or later";
     return NULL;
+}
+
+/* The peer's greeting names another mechanism than ours. */
+static void refuse_mechanism(Zmtp *zmtp, const uint8_t *theirs) {
+    bool has_keys = zmtp->mechanism->seal != NULL;
+
+    if (has_keys && memcmp(theirs, "NULL", sizeof("NULL")) == 0)
+        zmtp_deny(zmtp, "it has no key", NULL);
+    else if (!has_keys && memcmp(theirs, "CURVE", sizeof("CURVE")) == 0)
+        zmtp_deny(zmtp,
+                  zmtp->is_server ? "it has a key, and this endpoint has none"
+                                  : "it takes only clients with a key",
+                  NULL);
+    else
+        zmtp_fail(zmtp, "it wants another security mechanism");
 }
 
 static ZmtpEvent read_greeting(Zmtp *zmtp, ZmtpInput *input) {
@@ -74,7 +97,7 @@ static ZmtpEvent read_greeting(Zmtp *zmtp, ZmtpInput *input) {
     zmtp->minor = input->at[10] > 3 ? 1 : input->at[11];
     memcpy(name, zmtp->mechanism->name, strlen(zmtp->mechanism->name));
     if (memcmp(input->at + MECHANISM_AT, name, sizeof(name)) != 0) {
-        zmtp_fail(zmtp, "it wants another security mechanism");
+        refuse_mechanism(zmtp, input->at + MECHANISM_AT);
         return ZMTP_EVENT_FAILED;
     }
     input->at += ZMTP_GREETING_SIZE;
@@ -90,6 +113,7 @@ static size_t put_greeting(const Zmtp *zmtp, uint8_t *to) {
     to[10] = 3;
     to[11] = 1;
     memcpy(to + MECHANISM_AT, zmtp->mechanism->name, strlen(zmtp->mechanism->name));
+    to[AS_SERVER_AT] = zmtp->is_server;
     return ZMTP_GREETING_SIZE;
 }
 
@@ -113,7 +137,12 @@ size_t zmtp_command_put(const char *name, uint8_t *to) {
 
 /* An ERROR ends the connection; if its length is valid, its reason is reported to the user. */
 static ZmtpEvent hear_error(Zmtp *zmtp, ZmtpInput *input, const uint8_t *body, size_t len) {
-    zmtp_fail(zmtp, "it sent an ERROR");
+    bool has_keys = zmtp->stage == ZMTP_HANDSHAKE && zmtp->mechanism->seal;
+
+    if (has_keys)
+        zmtp_deny(zmtp, "it refused the handshake", NULL);
+    else
+        zmtp_fail(zmtp, "it sent an ERROR");
     zmtp->owes &= OWES_GREETING;
     if (len > 0 && body[0] <= len - 1) {
         input->data = (uint8_t *)(uintptr_t)body + 1;
@@ -171,21 +200,36 @@ static size_t put_command(uint8_t *to, const uint8_t *command, size_t len) {
 }
 
 static size_t put_error(const Zmtp *zmtp, uint8_t *to) {
+    const char *reason = zmtp->reason ? zmtp->reason : zmtp->problem;
     uint8_t command[8 + UINT8_MAX];
-    size_t len = zmtp_command_put("ERROR", command), reason = strlen(zmtp->problem);
+    size_t len = zmtp_command_put("ERROR", command), reason_len = strlen(reason);
 
-    reason = reason > UINT8_MAX ? UINT8_MAX : reason;
-    command[len++] = (uint8_t)reason;
-    memcpy(command + len, zmtp->problem, reason);
-    return put_command(to, command, len + reason);
+    reason_len = reason_len > UINT8_MAX ? UINT8_MAX : reason_len;
+    command[len++] = (uint8_t)reason_len;
+    memcpy(command + len, reason, reason_len);
+    return put_command(to, command, len + reason_len);
 }
 
-static size_t put_pong(const Zmtp *zmtp, uint8_t *to) {
+/* Writes the frame of a command after the handshake, sealed if messages are. */
+static size_t put_sealed(Zmtp *zmtp, uint8_t *to, const uint8_t *command, size_t len) {
+    uint8_t room[ZMTP_SEAL_SIZE + ZMTP_CONTEXT_MAX + 8], *at = room + ZMTP_SEAL_SIZE;
+
+    if (!zmtp->mechanism->seal)
+        return put_command(to, command, len);
+    memcpy(at, command, len);
+    zmtp->mechanism->seal(zmtp, true, &at, &len);
+    to[0] = 0; /* as libzmq does, a sealed frame is not marked as a command */
+    to[1] = (uint8_t)len;
+    memcpy(to + HEAD_SHORT, at, len);
+    return HEAD_SHORT + len;
+}
+
+static size_t put_pong(Zmtp *zmtp, uint8_t *to) {
     uint8_t command[8 + ZMTP_CONTEXT_MAX];
     size_t len = zmtp_command_put("PONG", command);
 
     memcpy(command + len, zmtp->context, zmtp->context_len);
-    return put_command(to, command, len + zmtp->context_len);
+    return put_sealed(zmtp, to, command, len + zmtp->context_len);
 }
 
 size_t zmtp_output(Zmtp *zmtp, uint8_t to[ZMTP_OUTPUT_MAX]) {
@@ -201,15 +245,17 @@ size_t zmtp_output(Zmtp *zmtp, uint8_t to[ZMTP_OUTPUT_MAX]) {
     }
     if (zmtp->owes & OWES_PONG)
         n += put_pong(zmtp, to + n);
-    if (zmtp->owes & OWES_PING) {
-        memcpy(to + n, zmtp_ping_frame, ZMTP_PING_SIZE);
-        n += ZMTP_PING_SIZE;
-    }
+    if (zmtp->owes & OWES_PING)
+        n += put_sealed(zmtp, to + n, ping_command, sizeof(ping_command));
     if (zmtp->owes & OWES_ERROR)
         n += put_error(zmtp, to + n);
     assert(n <= ZMTP_OUTPUT_MAX);
     zmtp->owes = 0;
     return n;
+}
+
+size_t zmtp_ping_put(Zmtp *zmtp, uint8_t to[ZMTP_PING_MAX]) {
+    return zmtp->minor == 0 ? 0 : put_sealed(zmtp, to, ping_command, sizeof(ping_command));
 }
 
 bool zmtp_ping(Zmtp *zmtp) {
@@ -277,14 +323,12 @@ static const char *head_problem(const Zmtp *zmtp, uint8_t flags) {
         return "a message of more than one frame";
     if (!(flags & FLAG_COMMAND) && zmtp->stage == ZMTP_HANDSHAKE)
         return "it sent a message before its handshake was over";
-    if (!(flags & FLAG_COMMAND) && zmtp->mechanism->open)
-        return "it sent a message that is not sealed";
     return NULL;
 }
 
 static size_t frame_max(const Zmtp *zmtp, uint8_t flags) {
     if (zmtp->stage == ZMTP_OPEN && zmtp->mechanism->open)
-        return zmtp->max_message + ZMTP_ROOM;
+        return zmtp->max_message + ZMTP_SEAL_SIZE;
     return flags & FLAG_COMMAND ? ZMTP_COMMAND_MAX : zmtp->max_message;
 }
 
@@ -309,6 +353,28 @@ static int read_head(Zmtp *zmtp, const ZmtpInput *input, size_t *ret_head, uint6
     return 1;
 }
 
+/* The command that data and len are. */
+static ZmtpEvent read_command(Zmtp *zmtp, ZmtpInput *input) {
+    const uint8_t *command = input->data;
+    size_t len = input->len;
+
+    input->data = NULL;
+    input->len = 0;
+    return hear_command(zmtp, input, command, len);
+}
+
+/* A sealed frame contains a message or a command; libzmq marks none of them as a command outside.
+ */
+static ZmtpEvent read_sealed(Zmtp *zmtp, ZmtpInput *input) {
+    int r = zmtp->mechanism->open(zmtp, &input->data, &input->len);
+
+    if (r < 0) {
+        input->data = NULL;
+        input->len = 0;
+    }
+    return r < 0 ? ZMTP_EVENT_FAILED : r == 0 ? ZMTP_EVENT_MESSAGE : read_command(zmtp, input);
+}
+
 static ZmtpEvent read_frame(Zmtp *zmtp, ZmtpInput *input) {
     uint8_t *body, flags;
     size_t head;
@@ -326,15 +392,11 @@ static ZmtpEvent read_frame(Zmtp *zmtp, ZmtpInput *input) {
     input->at = body + len;
     input->data = body;
     input->len = (size_t)len;
+    if (zmtp->stage == ZMTP_OPEN && zmtp->mechanism->open)
+        return read_sealed(zmtp, input);
     if (!(flags & FLAG_COMMAND))
         return ZMTP_EVENT_MESSAGE;
-    if (zmtp->stage == ZMTP_OPEN && zmtp->mechanism->open &&
-        zmtp_command_body("MESSAGE", body, input->len))
-        return zmtp->mechanism->open(zmtp, &input->data, &input->len) < 0 ? ZMTP_EVENT_FAILED
-                                                                          : ZMTP_EVENT_MESSAGE;
-    input->data = NULL;
-    input->len = 0;
-    return hear_command(zmtp, input, body, (size_t)len);
+    return read_command(zmtp, input);
 }
 
 ZmtpEvent zmtp_read(Zmtp *zmtp, ZmtpInput *input) {
@@ -355,10 +417,8 @@ void zmtp_seal(Zmtp *zmtp, uint8_t **data, size_t *len) {
     uint8_t flags = 0, *at;
 
     assert(zmtp->stage == ZMTP_OPEN);
-    if (zmtp->mechanism->seal) {
-        zmtp->mechanism->seal(zmtp, data, len);
-        flags = FLAG_COMMAND;
-    }
+    if (zmtp->mechanism->seal)
+        zmtp->mechanism->seal(zmtp, false, data, len);
     at = *data;
     if (*len <= UINT8_MAX) {
         *--at = (uint8_t)*len;

@@ -19,14 +19,16 @@ enum {
     ZMTP_COMMAND_MAX = 1024,    /* bytes of a command: name, metadata and all */
     ZMTP_METADATA_PAIRS = 16,   /* properties in a peer's metadata */
     ZMTP_CONTEXT_MAX = 16,      /* bytes of a PING that its PONG repeats */
-    ZMTP_PING_SIZE = 9,         /* bytes of our PING, with its frame */
+    ZMTP_SEAL_SIZE = 33,        /* bytes that sealing adds to a message, at most */
+    ZMTP_PING_MAX = 64,         /* bytes of our PING, with its frame */
     ZMTP_ROOM = 48,             /* bytes in front of a message that zmtp_seal() may fill */
     ZMTP_OUTPUT_MAX = 64 + 1600 /* bytes that zmtp_output() writes at most */
 };
 
 /*
- * How a connection is secured. ZMTP_NULL is not at all. Another mechanism has a handshake of more
- * steps, and seals messages: they then travel as MESSAGE commands.
+ * How a connection is secured. zmtp_null does not secure it. Another mechanism has a handshake of
+ * more steps, and seals messages, PINGs and PONGs: after its handshake no frame is accepted that is
+ * not sealed.
  */
 typedef struct ZmtpMechanism {
     const char *name; /* as in the greeting: at most 20 bytes */
@@ -36,10 +38,11 @@ typedef struct ZmtpMechanism {
     /* Handles a handshake command. 1: this was the peer's last one. 0: more follow. A negative
      * errno: zmtp->problem says why. */
     int (*hear)(Zmtp *zmtp, const uint8_t *command, size_t len);
-    /* Both NULL: messages travel as they are. seal() may use ZMTP_ROOM - 9 bytes in front of the
-     * message, open() works in place; both move *data and *len. open() returns 0 or a negative
-     * errno, and then zmtp->problem says why. */
-    void (*seal)(Zmtp *zmtp, uint8_t **data, size_t *len);
+    /* Both NULL: messages travel as they are. seal() uses ZMTP_SEAL_SIZE bytes in front of the
+     * message, open() works in place; both move *data and *len. open() returns 0: a message; 1: a
+     * command; or a negative errno, and then zmtp->problem says why. One thread may seal while
+     * another one opens. */
+    void (*seal)(Zmtp *zmtp, bool is_command, uint8_t **data, size_t *len);
     int (*open)(Zmtp *zmtp, uint8_t **data, size_t *len);
 } ZmtpMechanism;
 
@@ -55,9 +58,12 @@ struct Zmtp {
     const char *peer_type;   /* …the one that the peer must have */
     size_t max_message;      /* bytes of a message */
     const char *problem;     /* why the stage is ZMTP_FAILED */
+    const char *reason;      /* what the peer is told; NULL: the problem */
     ZmtpStage stage;
-    uint8_t minor; /* of the peer's version 3: PING and PONG came with 3.1 */
-    uint8_t owes;  /* the output that zmtp_output() will write */
+    bool is_server; /* as the greeting says; only mechanisms with keys have a server */
+    bool is_denied; /* ZMTP_FAILED: the two ends have no keys that fit */
+    uint8_t minor;  /* of the peer's version 3: PING and PONG came with 3.1 */
+    uint8_t owes;   /* the output that zmtp_output() will write */
     uint8_t context_len, context[ZMTP_CONTEXT_MAX];
 };
 
@@ -104,13 +110,17 @@ void zmtp_seal(Zmtp *zmtp, uint8_t **data, size_t *len);
  * handshake is not over. */
 bool zmtp_ping(Zmtp *zmtp);
 
-/* The frame of a PING without a context, for a sender that has no codec at hand. */
-extern const uint8_t zmtp_ping_frame[ZMTP_PING_SIZE];
+/* Writes the frame of a PING, and returns its length; 0: the peer has no PING. Another thread may
+ * call it while the owner reads, but not while the owner writes. */
+size_t zmtp_ping_put(Zmtp *zmtp, uint8_t to[ZMTP_PING_MAX]);
 
 /* ---- for mechanisms ---- */
 
 /* Fails, and has the peer told why by an ERROR. problem must be static. Returns -EPROTO. */
 int zmtp_fail(Zmtp *zmtp, const char *problem);
+
+/* The same, because of a key. reason: what the ERROR says; NULL: the problem. Returns -EACCES. */
+int zmtp_deny(Zmtp *zmtp, const char *problem, const char *reason);
 
 /* Writes our metadata; returns how many bytes, at most 64. */
 size_t zmtp_metadata_put(const Zmtp *zmtp, uint8_t *to);

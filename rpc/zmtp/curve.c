@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CURVE: the handshake HELLO, WELCOME, INITIATE, READY, and boxes of messages. See curve.h.
+ *
+ * Names as in RFC 26: C and c are the client's long-term public and secret key, S and s the
+ * server's; C', c', S' and s' are the short-term keys of this connection.
+ */
+
+#include "rpc/zmtp/curve.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+enum {
+    NONCE = crypto_box_NONCEBYTES,
+    MAC = crypto_box_MACBYTES,
+    LONG_NONCE = 16, /* random; the rest of the nonce is a fixed text */
+    SHORT_NONCE = 8, /* a counter; likewise */
+    HELLO_SIZE = 6 + 2 + 72 + KEY_SIZE + SHORT_NONCE + MAC + 64,
+    WELCOME_SIZE = 8 + LONG_NONCE + MAC + KEY_SIZE + CURVE_COOKIE,
+    VOUCH = LONG_NONCE + MAC + 2 * KEY_SIZE,
+    INITIATE_HEAD = 9 + CURVE_COOKIE + SHORT_NONCE + MAC,
+    INITIATE_MIN = INITIATE_HEAD + KEY_SIZE + VOUCH,
+    READY_HEAD = 6 + SHORT_NONCE + MAC,
+    MESSAGE_HEAD = 8 + SHORT_NONCE + MAC,
+    METADATA_MAX = 64, /* ours: see zmtp_metadata_put() */
+};
+
+/* The flags in a message's box. */
+enum { BOX_MORE = 1, BOX_COMMAND = 2 };
+
+_Static_assert(CURVE_BOX_KEY == crypto_box_BEFORENMBYTES, "the size of a box's key");
+_Static_assert(KEY_SIZE == crypto_box_PUBLICKEYBYTES && KEY_SIZE == crypto_box_SECRETKEYBYTES &&
+                   KEY_SIZE == crypto_secretbox_KEYBYTES,
+               "the size of a key");
+_Static_assert((int)MESSAGE_HEAD + 1 == (int)ZMTP_SEAL_SIZE, "what a seal adds to a message");
+_Static_assert((int)ZMTP_SEAL_SIZE + 9 <= (int)ZMTP_ROOM, "a frame's head and its seal have room");
+
+/* What this end does next. */
+enum {
+    SAY_HELLO, /* a client's steps */
+    HEAR_WELCOME,
+    SAY_INITIATE,
+    HEAR_READY,
+    HEAR_HELLO, /* a server's steps */
+    SAY_WELCOME,
+    HEAR_INITIATE,
+    SAY_READY,
+    DONE,
+};
+
+void curve_init(Curve *curve, const CurveKeys *keys, Zmtp *zmtp) {
+    *curve = (Curve){.keys = keys, .step = keys->is_server ? HEAR_HELLO : SAY_HELLO};
+    zmtp->state = curve;
+    zmtp->is_server = keys->is_server;
+    if (sodium_init() < 0)
+        zmtp_fail(zmtp, "libsodium cannot be used");
+}
+
+void curve_deinit(Curve *curve) {
+    sodium_memzero(curve, sizeof(*curve));
+}
+
+/* ---- nonces ---- */
+
+static void put_uint64(uint8_t *to, uint64_t value) {
+    for (int i = 7; i >= 0; i--, value >>= 8)
+        to[i] = (uint8_t)value;
+}
+
+static uint64_t uint64_at(const uint8_t *at) {
+    uint64_t value = 0;
+
+    for (int i = 0; i < 8; i++)
+        value = value << 8 | at[i];
+    return value;
+}
+
+/* A fixed text, and the bytes of a counter or of a random number behind it. */
+static void put_nonce(uint8_t to[NONCE], const char *text, const uint8_t *rest) {
+    size_t len = strlen(text);
+
+    memcpy(to, text, len);
+    memcpy(to + len, rest, NONCE - len);
+}
+
+/* Our next short nonce. */
+static void next_nonce(Curve *curve, uint8_t to[SHORT_NONCE]) {
+    put_uint64(to, ++curve->nonce);
+}
+
+/* A nonce of the peer must be larger than all before it: a repeated frame has an old one. */
+static bool take_nonce(Curve *curve, const uint8_t *at) {
+    uint64_t nonce = uint64_at(at);
+
+    if (nonce <= curve->peer_nonce)
+        return false;
+    curve->peer_nonce = nonce;
+    return true;
+}
+
+/* ---- the client's half ---- */
+
+static size_t say_hello(Curve *curve, uint8_t *to) {
+    static const uint8_t zeros[64];
+    uint8_t nonce[NONCE];
+    uint8_t *at = to + zmtp_command_put("HELLO", to);
+
+    crypto_box_keypair(curve->own_short_public, curve->own_short_secret);
+    if (crypto_box_beforenm(curve->box_key, curve->keys->server_key, curve->own_short_secret) < 0)
+        sodium_memzero(curve->box_key, sizeof(curve->box_key)); /* not a key: no WELCOME fits */
+    memset(at, 0, 2 + 72);
+    at[0] = 1; /* the version: 1.0 */
+    at += 2 + 72;
+    memcpy(at, curve->own_short_public, KEY_SIZE);
+    at += KEY_SIZE;
+    next_nonce(curve, at);
+    put_nonce(nonce, "CurveZMQHELLO---", at);
+    crypto_box_easy_afternm(at + SHORT_NONCE, zeros, sizeof(zeros), nonce, curve->box_key);
+    curve->step = HEAR_WELCOME;
+    return HELLO_SIZE;
+}
+
+static int hear_welcome(Zmtp *zmtp, const uint8_t *command, size_t len) {
+    Curve *curve = zmtp->state;
+    const uint8_t *body = zmtp_command_body("WELCOME", command, len);
+    uint8_t nonce[NONCE], plain[KEY_SIZE + CURVE_COOKIE];
+
+    if (!body || len != WELCOME_SIZE)
+        return zmtp_fail(zmtp, "its handshake has no WELCOME");
+    put_nonce(nonce, "WELCOME-", body);
+    if (crypto_box_open_easy_afternm(plain, body + LONG_NONCE, WELCOME_SIZE - 8 - LONG_NONCE, nonce,
+                                     curve->box_key) < 0)
+        return zmtp_deny(zmtp, "its key is not the server key that was given", NULL);
+    memcpy(curve->peer_short, plain, KEY_SIZE);
+    memcpy(curve->cookie, plain + KEY_SIZE, CURVE_COOKIE);
+    if (crypto_box_beforenm(curve->box_key, curve->peer_short, curve->own_short_secret) < 0)
+        return zmtp_fail(zmtp, "its WELCOME has no valid key");
+    curve->step = SAY_INITIATE;
+    return 0;
+}
+
+/* The client's long-term key vouches for its short-term key, towards this server alone. */
+static void put_vouch(const Curve *curve, uint8_t to[VOUCH]) {
+    uint8_t nonce[NONCE], plain[2 * KEY_SIZE];
+
+    memcpy(plain, curve->own_short_public, KEY_SIZE);
+    memcpy(plain + KEY_SIZE, curve->keys->server_key, KEY_SIZE);
+    randombytes_buf(to, LONG_NONCE);
+    put_nonce(nonce, "VOUCH---", to);
+    if (crypto_box_easy(to + LONG_NONCE, plain, sizeof(plain), nonce, curve->peer_short,
+                        curve->keys->pairs[0]->secret_key) < 0)
+        assert(!"hear_welcome() has refused this key");
+}
+
+static size_t say_initiate(Zmtp *zmtp, uint8_t *to) {
+    Curve *curve = zmtp->state;
+    uint8_t *at = to + zmtp_command_put("INITIATE", to), nonce[NONCE];
+    uint8_t plain[KEY_SIZE + VOUCH + METADATA_MAX];
+    size_t len = KEY_SIZE + VOUCH;
+
+    memcpy(at, curve->cookie, CURVE_COOKIE);
+    at += CURVE_COOKIE;
+    next_nonce(curve, at);
+    put_nonce(nonce, "CurveZMQINITIATE", at);
+    memcpy(plain, curve->keys->pairs[0]->public_key, KEY_SIZE);
+    put_vouch(curve, plain + KEY_SIZE);
+    len += zmtp_metadata_put(zmtp, plain + len);
+    crypto_box_easy_afternm(at + SHORT_NONCE, plain, len, nonce, curve->box_key);
+    sodium_memzero(curve->own_short_secret, KEY_SIZE);
+    curve->step = HEAR_READY;
+    return INITIATE_HEAD + len;
+}
+
+static int hear_ready(Zmtp *zmtp, const uint8_t *command, size_t len) {
+    Curve *curve = zmtp->state;
+    const uint8_t *body = zmtp_command_body("READY", command, len);
+    uint8_t nonce[NONCE], plain[ZMTP_COMMAND_MAX];
+    int r;
+
+    if (!body || len < READY_HEAD || !take_nonce(curve, body))
+        return zmtp_fail(zmtp, "its handshake has no READY");
+    put_nonce(nonce, "CurveZMQREADY---", body);
+    if (crypto_box_open_easy_afternm(plain, body + SHORT_NONCE, len - 6 - SHORT_NONCE, nonce,
+                                     curve->box_key) < 0)
+        return zmtp_fail(zmtp, "its READY is not authentic");
+    r = zmtp_metadata_check(zmtp, plain, len - READY_HEAD);
+    curve->step = DONE;
+    return r < 0 ? r : 1;
+}
+
+/* ---- the server's half ---- */
+
+/* Finds the server key that the client means by trying each. */
+static bool find_server_key(Curve *curve, const uint8_t *box, const uint8_t nonce[NONCE]) {
+    const CurveKeys *keys = curve->keys;
+    uint8_t plain[64];
+
+    for (unsigned i = 0; i < keys->n_pairs; i++) {
+        if (crypto_box_beforenm(curve->box_key, curve->peer_short, keys->pairs[i]->secret_key) ==
+                0 &&
+            crypto_box_open_easy_afternm(plain, box, MAC + sizeof(plain), nonce, curve->box_key) ==
+                0) {
+            memcpy(curve->server_key, keys->pairs[i]->public_key, KEY_SIZE);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int hear_hello(Zmtp *zmtp, const uint8_t *command, size_t len) {
+    Curve *curve = zmtp->state;
+    const uint8_t *body = zmtp_command_body("HELLO", command, len);
+    uint8_t nonce[NONCE];
+
+    if (!body || len != HELLO_SIZE)
+        return zmtp_fail(zmtp, "its handshake has no HELLO");
+    if (body[0] != 1)
+        return zmtp_fail(zmtp, "it wants another version of CURVE");
+    body += 2 + 72;
+    memcpy(curve->peer_short, body, KEY_SIZE);
+    body += KEY_SIZE;
+    if (!take_nonce(curve, body))
+        return zmtp_fail(zmtp, "its HELLO has no nonce");
+    put_nonce(nonce, "CurveZMQHELLO---", body);
+    if (!find_server_key(curve, body + SHORT_NONCE, nonce))
+        return zmtp_deny(zmtp, "it wants a broker with another key", CURVE_WRONG_SERVER);
+    curve->step = SAY_WELCOME;
+    return 0;
+}
+
+/* The server's short-term secret key travels in the cookie, which it alone can open: between
+ * WELCOME and INITIATE it is not in the server's memory. */
+static void put_cookie(Curve *curve, uint8_t to[CURVE_COOKIE]) {
+    uint8_t nonce[NONCE], plain[2 * KEY_SIZE];
+
+    randombytes_buf(curve->cookie_key, sizeof(curve->cookie_key));
+    randombytes_buf(to, LONG_NONCE);
+    put_nonce(nonce, "COOKIE--", to);
+    memcpy(plain, curve->peer_short, KEY_SIZE);
+    memcpy(plain + KEY_SIZE, curve->own_short_secret, KEY_SIZE);
+    crypto_secretbox_easy(to + LONG_NONCE, plain, sizeof(plain), nonce, curve->cookie_key);
+    sodium_memzero(plain, sizeof(plain));
+    sodium_memzero(curve->own_short_secret, KEY_SIZE);
+}
+
+static size_t say_welcome(Curve *curve, uint8_t *to) {
+    uint8_t *at = to + zmtp_command_put("WELCOME", to);
+    uint8_t nonce[NONCE], plain[KEY_SIZE + CURVE_COOKIE];
+
+    crypto_box_keypair(curve->own_short_public, curve->own_short_secret);
+    memcpy(plain, curve->own_short_public, KEY_SIZE);
+    put_cookie(curve, plain + KEY_SIZE);
+    randombytes_buf(at, LONG_NONCE);
+    put_nonce(nonce, "WELCOME-", at);
+    crypto_box_easy_afternm(at + LONG_NONCE, plain, sizeof(plain), nonce, curve->box_key);
+    curve->step = HEAR_INITIATE;
+    return WELCOME_SIZE;
+}
+
+/* Opens the cookie into the server's short-term secret key. */
+static bool open_cookie(Curve *curve, const uint8_t *cookie) {
+    uint8_t nonce[NONCE], plain[2 * KEY_SIZE];
+    bool is_ours;
+
+    put_nonce(nonce, "COOKIE--", cookie);
+    is_ours = crypto_secretbox_open_easy(plain, cookie + LONG_NONCE, CURVE_COOKIE - LONG_NONCE,
+                                         nonce, curve->cookie_key) == 0 &&
+              sodium_memcmp(plain, curve->peer_short, KEY_SIZE) == 0;
+    if (is_ours)
+        memcpy(curve->own_short_secret, plain + KEY_SIZE, KEY_SIZE);
+    sodium_memzero(plain, sizeof(plain));
+    return is_ours;
+}
+
+/* Does the long-term key vouch for this short-term key, towards the key that we have? */
+static bool is_vouched_for(const Curve *curve, const uint8_t *client_key, const uint8_t *vouch) {
+    uint8_t nonce[NONCE], plain[2 * KEY_SIZE];
+
+    put_nonce(nonce, "VOUCH---", vouch);
+    return crypto_box_open_easy(plain, vouch + LONG_NONCE, VOUCH - LONG_NONCE, nonce, client_key,
+                                curve->own_short_secret) == 0 &&
+           sodium_memcmp(plain, curve->peer_short, KEY_SIZE) == 0 &&
+           sodium_memcmp(plain + KEY_SIZE, curve->server_key, KEY_SIZE) == 0;
+}
+
+static int hear_initiate(Zmtp *zmtp, const uint8_t *command, size_t len) {
+    Curve *curve = zmtp->state;
+    const uint8_t *body = zmtp_command_body("INITIATE", command, len), *box;
+    uint8_t nonce[NONCE], plain[ZMTP_COMMAND_MAX];
+    int r;
+
+    if (!body || len < INITIATE_MIN)
+        return zmtp_fail(zmtp, "its handshake has no INITIATE");
+    box = body + CURVE_COOKIE + SHORT_NONCE;
+    if (!open_cookie(curve, body) || !take_nonce(curve, body + CURVE_COOKIE))
+        return zmtp_fail(zmtp, "its INITIATE has another cookie");
+    put_nonce(nonce, "CurveZMQINITIATE", body + CURVE_COOKIE);
+    if (crypto_box_beforenm(curve->box_key, curve->peer_short, curve->own_short_secret) < 0 ||
+        crypto_box_open_easy_afternm(plain, box, len - (size_t)(box - command), nonce,
+                                     curve->box_key) < 0)
+        return zmtp_fail(zmtp, "its INITIATE is not authentic");
+    if (!is_vouched_for(curve, plain, plain + KEY_SIZE))
+        return zmtp_deny(zmtp, "it does not have the secret part of its key", CURVE_UNKNOWN_CLIENT);
+    sodium_memzero(curve->own_short_secret, KEY_SIZE);
+    sodium_memzero(curve->cookie_key, sizeof(curve->cookie_key));
+    r = zmtp_metadata_check(zmtp, plain + KEY_SIZE + VOUCH, len - INITIATE_MIN);
+    if (r < 0)
+        return r;
+    if (!curve->keys->admits(plain, curve->keys->ctx))
+        return zmtp_deny(zmtp, "its key belongs to no user", CURVE_UNKNOWN_CLIENT);
+    memcpy(curve->client_key, plain, KEY_SIZE);
+    curve->step = SAY_READY;
+    return 1;
+}
+
+static size_t say_ready(const Zmtp *zmtp, uint8_t *to) {
+    Curve *curve = zmtp->state;
+    uint8_t *at = to + zmtp_command_put("READY", to), nonce[NONCE], plain[METADATA_MAX];
+    size_t len = zmtp_metadata_put(zmtp, plain);
+
+    next_nonce(curve, at);
+    put_nonce(nonce, "CurveZMQREADY---", at);
+    crypto_box_easy_afternm(at + SHORT_NONCE, plain, len, nonce, curve->box_key);
+    curve->step = DONE;
+    return READY_HEAD + len;
+}
+
+/* ---- both ---- */
+
+static size_t say(Zmtp *zmtp, uint8_t *to) {
+    Curve *curve = zmtp->state;
+
+    switch (curve->step) {
+    case SAY_HELLO:
+        return say_hello(curve, to);
+    case SAY_INITIATE:
+        return say_initiate(zmtp, to);
+    case SAY_WELCOME:
+        return say_welcome(curve, to);
+    case SAY_READY:
+        return say_ready(zmtp, to);
+    default:
+        return 0;
+    }
+}
+
+static int hear(Zmtp *zmtp, const uint8_t *command, size_t len) {
+    const Curve *curve = zmtp->state;
+
+    switch (curve->step) {
+    case HEAR_WELCOME:
+        return hear_welcome(zmtp, command, len);
+    case HEAR_READY:
+        return hear_ready(zmtp, command, len);
+    case HEAR_HELLO:
+        return hear_hello(zmtp, command, len);
+    case HEAR_INITIATE:
+        return hear_initiate(zmtp, command, len);
+    default:
+        return zmtp_fail(zmtp, "it sent a command that is not due");
+    }
+}
+
+static void seal(Zmtp *zmtp, bool is_command, uint8_t **data, size_t *len) {
+    Curve *curve = zmtp->state;
+    uint8_t nonce[NONCE], *box = *data - 1, *at = box - MESSAGE_HEAD;
+
+    *box = is_command ? BOX_COMMAND : 0;
+    zmtp_command_put("MESSAGE", at);
+    next_nonce(curve, at + 8);
+    put_nonce(nonce, curve->keys->is_server ? "CurveZMQMESSAGES" : "CurveZMQMESSAGEC", at + 8);
+    crypto_box_detached_afternm(box, box - MAC, box, *len + 1, nonce, curve->box_key);
+    *data = at;
+    *len += ZMTP_SEAL_SIZE;
+}
+
+static int open_box(Zmtp *zmtp, uint8_t **data, size_t *len) {
+    Curve *curve = zmtp->state;
+    const uint8_t *body = zmtp_command_body("MESSAGE", *data, *len);
+    uint8_t nonce[NONCE], *box = *data + MESSAGE_HEAD;
+
+    if (!body || *len < ZMTP_SEAL_SIZE)
+        return zmtp_fail(zmtp, "it sent a frame that is not sealed");
+    if (!take_nonce(curve, body))
+        return zmtp_fail(zmtp, "it sent a sealed frame again");
+    put_nonce(nonce, curve->keys->is_server ? "CurveZMQMESSAGEC" : "CurveZMQMESSAGES", body);
+    if (crypto_box_open_detached_afternm(box, box, box - MAC, *len - MESSAGE_HEAD, nonce,
+                                         curve->box_key) < 0)
+        return zmtp_fail(zmtp, "it sent a sealed frame that is not authentic");
+    if (*box & BOX_MORE)
+        return zmtp_fail(zmtp, "a message of more than one frame");
+    if (*box & ~BOX_COMMAND)
+        return zmtp_fail(zmtp, "a frame has flags that are not defined");
+    *data = box + 1;
+    *len -= ZMTP_SEAL_SIZE;
+    return *box & BOX_COMMAND ? 1 : 0;
+}
+
+const ZmtpMechanism zmtp_curve = {
+    .name = "CURVE", .say = say, .hear = hear, .seal = seal, .open = open_box};
