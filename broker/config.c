@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "broker/core/setting.h"
@@ -80,6 +81,8 @@ void config_deinit(Config *config) {
         free(config->binds[i]);
     for (size_t i = 0; i < config->n_errors; i++)
         free(config->errors[i].text);
+    for (unsigned i = 0; i < config->n_keys; i++)
+        key_pair_free(config->keys[i]);
     rights_free(config->rights);
     free(config->data);
     free(config->path);
@@ -219,6 +222,49 @@ static void set_broker(ConfigReading *reading, const char *name, const char *val
     }
 }
 
+/* ---- [server] ---- */
+
+static void set_server(ConfigReading *reading, const char *setting, const char *value) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(key_pair_free) KeyPair *pair = NULL;
+    Config *config = reading->config;
+
+    if (strcmp(setting, "key") != 0) {
+        add_error(config, reading->line, "[server] has no setting '%s', only 'key'", setting);
+        return;
+    }
+    if (config->n_keys == CURVE_SERVER_KEYS_MAX) {
+        add_error(config, reading->line, "more than %d keys of the server", CURVE_SERVER_KEYS_MAX);
+        return;
+    }
+    if (key_file_read(value, &pair, &error) < 0) {
+        add_error(config, reading->line, "key: %s", error.message);
+        return;
+    }
+    for (unsigned i = 0; i < config->n_keys; i++)
+        if (memcmp(config->keys[i]->public_key, pair->public_key, KEY_SIZE) == 0) {
+            add_error(config, reading->line, "key: %s is the key of an earlier line", value);
+            return;
+        }
+    config->keys_at = config->n_keys == 0 ? reading->line : config->keys_at;
+    config->keys[config->n_keys++] = steal(&pair);
+}
+
+/* Either both ends have keys, or neither. */
+static void check_keys(Config *config) {
+    bool users_have = config->rights && rights_have_key(config->rights);
+
+    if (config->n_errors > 0)
+        return;
+    if (config->n_keys > 0 && !users_have)
+        add_error(config, config->keys_at,
+                  "[server] has a key, but no [user] has one: nobody could connect over tcp://");
+    if (config->n_keys == 0 && users_have)
+        add_error(config, 0,
+                  "a [user] has a key, but the broker has none: add [server] with "
+                  "'key = FILE' ('ferry key new FILE')");
+}
+
 /* ---- [queue …] and [topic …] ---- */
 
 /* "[queue mail.>]": the pattern after the kind. */
@@ -315,6 +361,8 @@ static int on_setting(void *user, const char *section, const char *name, const c
 
     if (strcmp(section, "broker") == 0)
         set_broker(reading, name, value);
+    else if (strcmp(section, "server") == 0)
+        set_server(reading, name, value);
     else if ((pattern = pattern_in(section, "queue")))
         add_rule(reading, true, pattern, name, value);
     else if ((pattern = pattern_in(section, "topic")))
@@ -326,7 +374,7 @@ static int on_setting(void *user, const char *section, const char *name, const c
                      reading->line, problem);
     else
         add_error(reading->config, reading->line,
-                  "unknown section [%s]: the sections are [broker], [queue PATTERN], "
+                  "unknown section [%s]: the sections are [broker], [server], [queue PATTERN], "
                   "[topic PATTERN], [user NAME] and [group NAME]",
                   section);
     return 1;
@@ -377,6 +425,7 @@ int config_read(Config *config, const char *path) {
     if (r != 0 && config->n_errors == 0)
         add_error(config, r > 0 ? r : 1, "expected 'name = value' or '[section]'");
     end_rights(&reading);
+    check_keys(config);
     return config->n_errors > 0 ? -EINVAL : 0;
 }
 
@@ -402,6 +451,13 @@ void config_fit(Config *config, uint64_t memory) {
                       "%s is more than max_memory, which is %s; this process may use %s of memory",
                       settings[i].name, max, may);
     }
+}
+
+void config_require_keys(Config *config) {
+    if (config->n_keys == 0 && config->n_errors == 0)
+        add_error(config, 0,
+                  "the broker listens beyond this machine: [server] needs a key, and "
+                  "users need keys");
 }
 
 int config_apply(Config *config, Broker *broker) {

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The configuration file: INI, one section for the broker, one for each pattern of queues or
- * topics, one for each user or group (rights/rights.h).
+ * The configuration file: INI, one section for the broker, one for its keys ([server]), one for
+ * each pattern of queues or topics, one for each user or group (rights/rights.h).
  *
  *     [broker]                  [queue mail.>]          [topic prices.*]
  *     bind = ipc:///run/ferry   max_attempts = 5        keep = 100
@@ -47,7 +47,10 @@ typedef struct Config {
     Limits limits;
     int set_at[CONFIG_SETTINGS_MAX]; /* the lines of the sizes that the file sets; 0: not set */
     ConfigRule *rules;               /* in the order of the file */
-    Rights *rights;                  /* NULL: the file has no [user] and no [group] */
+    KeyPair *keys[CURVE_SERVER_KEYS_MAX]; /* of [server] */
+    unsigned n_keys;
+    int keys_at;                           /* the line of the first of them */
+    Rights *rights;                        /* NULL: the file has no [user] and no [group] */
     ConfigError errors[CONFIG_ERRORS_MAX]; /* in the order of their lines */
     size_t n_errors;
 } Config;
@@ -62,6 +65,9 @@ int config_read(Config *config, const char *path);
 /* Fits the limits of bytes to the memory that this process may use. The Config gets an error for
  * each size in the file that does not fit. */
 void config_fit(Config *config, uint64_t memory);
+
+/* The Config gets an error if it has no keys: the broker listens beyond this machine. */
+void config_require_keys(Config *config);
 
 /* Gives the settings of queues and topics to their rooms. 0; -EINVAL: config->errors has each
  * error, also those of config_read(). */

@@ -52,10 +52,12 @@ typedef struct BrokerProgram {
     const BrokerOptions *options;
     Config config;
     Broker broker;
-    int signals; /* signalfd */
-    int wake;    /* eventfd: a store has work for the broker's thread */
-    int wakers;  /* epoll of signals and wake */
-    Store *disk; /* the store in the data folder; NULL: there is no data folder */
+    KeyPair *keys[CURVE_SERVER_KEYS_MAX]; /* broker.keys points to them */
+    bool needs_keys; /* other machines can reach an endpoint, and there is no --insecure */
+    int signals;     /* signalfd */
+    int wake;        /* eventfd: a store has work for the broker's thread */
+    int wakers;      /* epoll of signals and wake */
+    Store *disk;     /* the store in the data folder; NULL: there is no data folder */
     uint64_t drain_ends_ms;
     uint64_t woke_ms;   /* end of a pause; 0: the broker has caught up */
     uint64_t n_batches; /* batches handled so far */
@@ -70,6 +72,31 @@ static void on_gone(Peer *peer, void *ctx) {
 static void on_refused(const char *problem, bool is_harmless, const char *address, void *ctx) {
     peer_log(ctx, is_harmless ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
              "a connection is refused: peer=%s problem='%s'", address, problem);
+}
+
+/* ---- keys ---- */
+
+/* May the owner of this key connect? The log has the key: an administrator may want to add it. */
+static bool admits(const uint8_t key[KEY_SIZE], void *ctx) {
+    Broker *broker = ctx;
+    char text[KEY_TEXT_MAX];
+
+    if (broker->rights && rights_user_of_key(broker->rights, key))
+        return true;
+    peer_log(broker, LOG_LEVEL_WARNING, "an unknown key is refused: key=%s", key_text(key, text));
+    return false;
+}
+
+/* The broker has the keys of this configuration from now on. */
+static void take_keys(BrokerProgram *program, Config *config) {
+    CurveKeys *keys = &program->broker.keys;
+
+    for (unsigned i = 0; i < CURVE_SERVER_KEYS_MAX; i++)
+        key_pair_free(program->keys[i]);
+    keys->n_pairs = config->n_keys;
+    for (unsigned i = 0; i < CURVE_SERVER_KEYS_MAX; i++)
+        keys->pairs[i] = program->keys[i] = steal(&config->keys[i]);
+    config->n_keys = 0;
 }
 
 /* ---- opening ---- */
@@ -93,15 +120,17 @@ static int bind_one(BrokerProgram *program, const char *endpoint, ferry_error *r
     const char *problem = endpoint_problem(endpoint, ENDPOINT_BIND);
     const char *path = endpoint_path(endpoint);
     char bound[256], lock[300], shown[TEXT_ESCAPED_MAX];
+    bool has_keys = program->broker.keys.n_pairs > 0;
     int r, fd;
 
     if (problem)
         return error_set(reterr, "ferry.InvalidArgument", "cannot listen on '%s': %s",
                          text_escape_url(shown, endpoint), problem);
-    if (!endpoint_is_local(endpoint) && !program->options->insecure)
+    if (!endpoint_is_local(endpoint) && !has_keys && !program->options->insecure)
         return error_set(reterr, "ferry.PermissionDenied",
-                         "%s can be reached from other machines, by anybody: listen on loopback or "
-                         "ipc://, or say --insecure",
+                         "%s can be reached from other machines, by anybody: give the broker and "
+                         "its users keys ([server] and [user] in the configuration), listen on "
+                         "loopback or ipc://, or say --insecure",
                          endpoint);
     if (path) {
         snprintf(lock, sizeof(lock), "%s.lock", path);
@@ -113,7 +142,9 @@ static int bind_one(BrokerProgram *program, const char *endpoint, ferry_error *r
     r = hub_bind(program->broker.hub, endpoint, bound, reterr);
     if (r == 0)
         log_info("listening on %s", bound);
-    if (r == 0 && !endpoint_is_local(endpoint))
+    if (r == 0 && !endpoint_is_local(endpoint) && !program->options->insecure)
+        program->needs_keys = true;
+    if (r == 0 && !endpoint_is_local(endpoint) && !has_keys)
         log_warning(program->broker.rights
                         ? "anybody who reaches %s from another machine is the user 'anonymous', "
                           "and nothing is encrypted"
@@ -181,11 +212,13 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
                           .max_connections = program->config.limits.max_connections,
                           .max_per_address = program->config.limits.max_connections_per_address,
                           .ipc_mode = program->config.ipc_mode,
+                          .keys = &broker->keys,
                           .spin_us = SPIN_US,
                           .on_gone = on_gone,
                           .on_refused = on_refused,
                           .ctx = broker};
 
+    broker->keys = (CurveKeys){.is_server = true, .admits = admits, .ctx = broker};
     broker->limits = program->config.limits;
     broker->budget.max = broker->limits.max_memory;
     broker->budget.max_transfers = broker->limits.max_transfer_bytes;
@@ -304,6 +337,8 @@ static int reload(Broker *broker, ferry_error *reterr) {
 
     config_init(&config);
     r = read_config(program, &config);
+    if (r == 0 && program->needs_keys)
+        config_require_keys(&config);
     /* The sessions were told these limits in WELCOME, so they do not change, except where the next
      * use of a limit can be stricter. The endpoints do not change without a restart. */
     config.limits.max_body = before.max_body;
@@ -328,6 +363,7 @@ static int reload(Broker *broker, ferry_error *reterr) {
         return error_set(reterr, "ferry.InvalidArgument", "the configuration was not changed: %s",
                          text);
     }
+    take_keys(program, &config);
     sessions_set_rights(broker, steal(&config.rights));
     set_log_level(program, &config, NULL);
     program->config.drain_timeout_ms = config.drain_timeout_ms;
@@ -502,6 +538,8 @@ static void close_rooms(BrokerProgram *program) {
     deferred_free(broker->deferred);
     hub_free(broker->hub);
     broker->rights = rights_free(broker->rights);
+    for (unsigned i = 0; i < CURVE_SERVER_KEYS_MAX; i++)
+        program->keys[i] = key_pair_free(program->keys[i]);
     config_deinit(&program->config);
     if (program->signals >= 0)
         close(program->signals);
@@ -522,6 +560,7 @@ static int configure(BrokerProgram *program, ferry_error *reterr) {
     if (r < 0 && config->n_errors == 0)
         return r;
     if (r == 0 && config_apply(config, &program->broker) == 0) {
+        take_keys(program, config);
         sessions_set_rights(&program->broker, steal(&config->rights));
         return set_log_level(program, config, reterr);
     }

@@ -67,6 +67,7 @@ struct Broker {
     Budget budget; /* all memory that peers make the broker hold */
     Stats stats;
     PeerLog peer_log;
+    CurveKeys keys; /* of tcp:// endpoints; its pairs are the program's. No pairs: no keys */
     Rights *rights; /* NULL: there are no users, and every peer may do everything */
     /* Reads the configuration again, all or nothing; NULL: no program has set it. */
     int (*reload)(Broker *broker, ferry_error *reterr);

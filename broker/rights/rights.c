@@ -36,6 +36,11 @@ typedef struct Uid {
     int line;
 } Uid;
 
+typedef struct PublicKey {
+    struct PublicKey *next;
+    uint8_t key[KEY_SIZE];
+} PublicKey;
+
 struct Section {
     Section *prev, *next; /* of rights->sections */
     bool is_group, has_members;
@@ -44,6 +49,7 @@ struct Section {
     Grant *grants[N_ACTIONS]; /* in the order of the file */
     Membership *groups;
     Uid *uids;
+    PublicKey *keys;
     User *user; /* NULL: a group */
 };
 
@@ -88,6 +94,7 @@ static void section_free(Section *section) {
     Membership *group, *next_group;
     Grant *grant, *next_grant;
     Uid *uid, *next_uid;
+    PublicKey *key, *next_key;
 
     for (Action action = 0; action < N_ACTIONS; action++)
         LL_FOREACH_SAFE(section->grants[action], grant, next_grant) {
@@ -98,6 +105,9 @@ static void section_free(Section *section) {
     }
     LL_FOREACH_SAFE(section->uids, uid, next_uid) {
         free(uid);
+    }
+    LL_FOREACH_SAFE(section->keys, key, next_key) {
+        free(key);
     }
     if (section->user) {
         section->user->section = NULL;
@@ -306,6 +316,41 @@ static int set_uids(Rights *rights, Section *section, char *words, int line, cha
     return 0;
 }
 
+static PublicKey *find_key(const Section *section, const uint8_t key[KEY_SIZE]) {
+    PublicKey *entry;
+
+    LL_FOREACH(section->keys, entry) {
+        if (memcmp(entry->key, key, KEY_SIZE) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
+/* The text is not quoted: it could be a secret key. */
+static int set_keys(Rights *rights, Section *section, char *words, char *problem) {
+    uint8_t key[KEY_SIZE];
+    Section *other;
+    char *word;
+
+    while ((word = next_word(&words))) {
+        PublicKey *entry;
+
+        if (key_parse(word, key) < 0)
+            return say(problem, "key: a public key is 64 hexadecimal digits: 'ferry key show FILE' "
+                                "prints it");
+        DL_FOREACH(rights->sections, other) {
+            if (find_key(other, key))
+                return say(problem, "key: [user %s] has this key already", other->name);
+        }
+        entry = malloc(sizeof(*entry));
+        if (!entry)
+            return -ENOMEM;
+        memcpy(entry->key, key, KEY_SIZE);
+        LL_APPEND(section->keys, entry);
+    }
+    return 0;
+}
+
 static int set_max_connections(Section *section, const char *value, char *problem) {
     char escaped[TEXT_ESCAPED_MAX];
     unsigned long number;
@@ -318,8 +363,8 @@ static int set_max_connections(Section *section, const char *value, char *proble
 }
 
 static int refuse_setting(bool is_group, const char *key, char *problem) {
-    static const char *const names[] = {"may", "uid", "groups", "max_connections"};
-    const char *nearest = text_nearest(key, names, is_group ? 1 : 4);
+    static const char *const names[] = {"may", "key", "uid", "groups", "max_connections"};
+    const char *nearest = text_nearest(key, names, is_group ? 1 : sizeof(names) / sizeof(*names));
     char escaped[TEXT_ESCAPED_MAX];
 
     return say(problem, "[%s] has no setting '%s'%s%s%s", is_group ? "group" : "user",
@@ -336,6 +381,8 @@ static int set(Rights *rights, Section *section, const char *key, char *words, i
         return refuse_setting(true, key, problem);
     if (strcmp(key, "uid") == 0)
         return set_uids(rights, section, words, line, problem);
+    if (strcmp(key, "key") == 0)
+        return set_keys(rights, section, words, problem);
     if (strcmp(key, "groups") == 0)
         return set_groups(section, words, line, problem);
     if (strcmp(key, "max_connections") == 0)
@@ -436,6 +483,26 @@ User *rights_user_of_uid(const Rights *rights, uid_t uid) {
     return rights_user(rights, uid == 0                 ? USER_ROOT
                                : uid == rights->own_uid ? USER_BROKER
                                                         : USER_ANONYMOUS);
+}
+
+User *rights_user_of_key(const Rights *rights, const uint8_t key[KEY_SIZE]) {
+    Section *section;
+
+    DL_FOREACH(rights->sections, section) {
+        if (find_key(section, key))
+            return section->user;
+    }
+    return NULL;
+}
+
+bool rights_have_key(const Rights *rights) {
+    Section *section;
+
+    DL_FOREACH(rights->sections, section) {
+        if (section->keys)
+            return true;
+    }
+    return false;
 }
 
 User *user_ref(User *user) {

@@ -5,7 +5,8 @@
  * Users, groups, and their rights, as the configuration file lists them:
  *
  *     [user worker-3]                                   [group operators]
- *     uid = 1003                                        may = peek > manage mail.>
+ *     key = 5f1c…                                       may = peek > manage mail.>
+ *     uid = 1003
  *     may = serve calc.* work resize publish images.>
  *     groups = operators
  *
@@ -18,6 +19,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "rpc/keys/key.h"
 #include "rpc/wire/reader.h"
 
 enum { USER_NAME_MAX = 63, RIGHTS_PROBLEM_MAX = 400 };
@@ -89,6 +91,8 @@ int rights_complete(Rights *rights, uid_t own_uid, int *ret_line, char problem[R
 
 User *rights_user(const Rights *rights, const char *name); /* NULL: there is no such user */
 User *rights_user_of_uid(const Rights *rights, uid_t uid);
+User *rights_user_of_key(const Rights *rights, const uint8_t key[KEY_SIZE]); /* NULL: no user */
+bool rights_have_key(const Rights *rights); /* at least one user has a key */
 
 /* A reference keeps the user's name, also after rights_free(). user may be NULL. */
 User *user_ref(User *user);

@@ -220,10 +220,14 @@ static void set_name(Session *session, Span text) {
 
 void session_hello(Broker *broker, Peer *peer, const Message *message) {
     CLEANUP(buffer_deinit) Buffer held = {0};
-    User *user = session_user_of(broker, peer);
     Session *session;
     Client *client;
+    User *user;
 
+    if (session_user_of(broker, peer, &user) < 0) {
+        peer_refuse(broker, peer, "ferry.PermissionDenied", "its key belongs to no user any more");
+        return;
+    }
     if (message->hello.version_min > WIRE_PROTOCOL || message->hello.version_max < WIRE_PROTOCOL) {
         peer_refuse(broker, peer, "ferry.Unsupported", "this broker speaks only version 1");
         return;

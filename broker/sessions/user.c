@@ -7,11 +7,21 @@
 
 #include "broker/core/peer-log.h"
 
-User *session_user_of(const Broker *broker, const Peer *peer) {
-    if (!broker->rights)
-        return NULL;
-    return peer->has_uid ? rights_user_of_uid(broker->rights, peer->uid)
-                         : rights_user(broker->rights, USER_ANONYMOUS);
+int session_user_of(const Broker *broker, const Peer *peer, User **ret) {
+    const uint8_t *key = peer_key(peer);
+
+    if (!broker->rights) {
+        *ret = NULL;
+    } else if (peer->has_uid) {
+        *ret = rights_user_of_uid(broker->rights, peer->uid);
+    } else if (key) {
+        *ret = rights_user_of_key(broker->rights, key);
+        return *ret ? 0 : -EACCES;
+    } else {
+        *ret = rights_user(broker->rights, USER_ANONYMOUS);
+        return broker->keys.n_pairs > 0 ? -EACCES : 0;
+    }
+    return 0;
 }
 
 static void log_denial(Session *session, const char *action, Span name) {
@@ -65,18 +75,21 @@ void sessions_set_rights(Broker *broker, Rights *rights) {
 
     broker->rights = rights;
     DL_FOREACH(broker->sessions, session) {
-        User *now = session_user_of(broker, session->peer);
+        User *now = NULL;
+        bool has_user = session_user_of(broker, session->peer, &now) == 0;
 
         if (session->ending)
             continue;
-        if (may_go_on(session->user, now)) {
+        if (has_user && may_go_on(session->user, now)) {
             change_user(session, now);
             continue;
         }
         log_info("a session ends, its user has lost rights: session=%u user='%s'", session->number,
                  session->user ? session->user->name : "");
         /* The client of a user that is gone is forgotten: it must not keep its next user out. */
-        session->said_bye |= !session->user || strcmp(session->user->name, now->name) != 0;
+        session->said_bye |= !session->user ||
+                             (now && strcmp(session->user->name, now->name) != 0) ||
+                             (!now && !rights_user(rights, session->user->name));
         session_end(session, "rights");
     }
     rights_free(before);

@@ -5,8 +5,9 @@
 
 #include "broker/sessions/session.h"
 
-/* The user at the other end of a connection; NULL: the broker has no users. */
-User *session_user_of(const Broker *broker, const Peer *peer);
+/* The user at the other end of a connection. 0; *ret is NULL: the broker has no users. -EACCES: the
+ * connection's key belongs to no user any more, or it has no key where the broker now wants one. */
+int session_user_of(const Broker *broker, const Peer *peer, User **ret);
 
 /* May the session do this? A broker without users allows everything. */
 static inline bool session_may(Session *session, Action action, Span name) {

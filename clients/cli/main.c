@@ -56,25 +56,31 @@ static int run_parsed(Cli *cli, const void *values, const Parsed *parsed) {
     return status != EXIT_OK ? status : cli->command->run(cli, values, parsed->argc, parsed->argv);
 }
 
-/* Runs a command; argv[0] is its name. */
-static int run_command(Cli *cli, int argc, char **argv) {
+/* Runs a command: at is the place of its name. The options before the name are those of all
+ * commands: `ferry --key FILE push` has a key of its user, `ferry push --key K` one of the job. */
+static int run_command(Cli *cli, int at, int argc, char **argv) {
     void *values = calloc(1, cli->command->values_size + 1);
     OptionSet sets[] = {{cli->command->options, values}, {cli_options, cli}};
     char problem[PROBLEM_MAX] = "";
-    Parsed parsed = {0};
+    Parsed before = {0}, parsed = {0};
     int status, r;
 
     if (!values)
         return cli_fail(cli, EXIT_OTHER, "out of memory");
-    r = options_parse(sets, 2, argc, argv, &parsed, problem, sizeof(problem));
+    r = options_parse(sets + 1, 1, at, argv, &before, problem, sizeof(problem));
+    if (r == 0)
+        r = options_parse(sets, 2, argc - at, argv + at, &parsed, problem, sizeof(problem));
     if (r == -EINVAL)
         status = cli_usage(cli, "%s", problem);
     else if (r < 0)
         status = cli_fail(cli, EXIT_OTHER, "out of memory");
     else
         status = run_parsed(cli, values, &parsed);
+    parsed_deinit(&before);
     parsed_deinit(&parsed);
     free(cli->header_names);
+    for (size_t i = 0; i < cli->n_owned; i++)
+        free(cli->owned[i]);
     free(values);
     return status;
 }
@@ -178,10 +184,5 @@ int main(int argc, char **argv) {
     cli.command = commands_find(argv[at]);
     if (!cli.command)
         return no_command(&cli, argv[at]);
-    /* Move the name to the front, and the words before it behind it. */
-    char *name = argv[at];
-
-    memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
-    argv[1] = name;
-    return end(&cli, run_command(&cli, argc - 1, argv + 1));
+    return end(&cli, run_command(&cli, at, argc, argv));
 }

@@ -21,8 +21,8 @@ extern "C" {
  * (-EINVAL).
  *
  * In ferry_with() fields that are zero inherit the value of the handle it is made from. Headers are
- * added to the inherited ones; of two with the same name the new one wins. name, on_event and ctx
- * are used by ferry_open() only. */
+ * added to the inherited ones; of two with the same name the new one wins. name, on_event, ctx and
+ * the keys are used by ferry_open() only. */
 typedef struct ferry_options {
     const char *name;     /* for people: `ferry sessions` shows it; at most 63 bytes. NULL: the
                            * program's name and process id */
@@ -41,7 +41,11 @@ typedef struct ferry_options {
     bool trace; /* calls, messages and jobs without a "traceparent" header begin a trace */
     void (*on_event)(int event, const ferry_error *error, void *ctx); /* FERRY_EVENT_… */
     void *ctx;                                                        /* argument of on_event */
-    uint64_t reserved[6];
+    /* Encrypted connections over tcp://, see docs/security.md. Both or neither; used by
+     * ferry_open() only. NULL: $FERRY_KEY and $FERRY_SERVER_KEY, which ipc:// does not use. */
+    const char *key_file;   /* file with the client's keys, as `ferry key new` writes it */
+    const char *server_key; /* the broker's public key: 64 hexadecimal digits */
+    uint64_t reserved[4];
 } ferry_options;
 
 /* Traces follow W3C Trace Context: headers "traceparent" and "tracestate", in lower case.
@@ -67,8 +71,10 @@ enum {
     FERRY_EVENT_REFUSED, /* after a reconnect the broker refused a service, subscription or worker;
                           * the client tries again every second */
     FERRY_EVENT_MISSED,  /* a subscription missed messages and has received nothing since */
-    FERRY_EVENT_UNDESCRIBED /* a service is served, but listed without its description; the error
-                             * says what is wrong with the description */
+    FERRY_EVENT_UNDESCRIBED, /* a service is served, but listed without its description; the error
+                              * says what is wrong with the description */
+    FERRY_EVENT_CLOSED /* the broker refused this client, and would do so again: there is no further
+                        * attempt. ferry_run() and ferry_process() return the error */
 };
 
 /**
@@ -91,7 +97,9 @@ enum {
  * addresses are tried.
  *
  * @return 0, or
- *   -EINVAL  the URL, a name or an option is invalid;
+ *   -EINVAL  the URL, a name, an option or a key is invalid, or only one of the keys is given;
+ *   -EACCES  other users can read the key file, or this one cannot;
+ *   -ENOENT  there is no key file of this name;
  *   -EMFILE, -ENFILE  the process, or the system, has no descriptors left;
  *   -EAGAIN  the process may have no more threads;
  *   -ENOMEM  out of memory.
@@ -152,7 +160,8 @@ ferry_client *ferry_close(ferry_client *client);
  *
  * @return 0, or
  *   -ENOTCONN    no connection within 5 s: reterr says why the last attempt failed;
- *   -ETIMEDOUT   the broker did not answer in time;
+ *   -EACCES      the broker refused the client's key, has another key than server_key, or one of
+ * the two has no key: reterr says which; -ETIMEDOUT   the broker did not answer in time;
  *   -ECONNRESET  the connection was lost meanwhile;
  *   -ECANCELED   client is closed;
  *   -ECHILD      client was opened before fork();
@@ -193,13 +202,18 @@ ferry_registration *ferry_registration_close(ferry_registration *registration);
  * answered or settled, and up to 5 s for pushes to be confirmed. A second ferry_stop() ends that
  * wait. The next ferry_run() announces services and workers again.
  *
- * A lost connection does not end it: the client reconnects.
+ * A lost connection does not end it: the client reconnects. It ends with an error if the broker
+ * refuses the client in a way that another attempt would not change: a key that it does not know, a
+ * broken protocol.
  *
  * @param reterr  Receives the error; may be NULL.
  *
  * Threads: the client's.
  *
  * @return 0 after ferry_stop(), or when a callback closed the client (the client is then gone);
+ *   -EACCES     the broker refused the client's key, has another key than server_key, or one of the
+ *               two has no key: reterr says which;
+ *   -EPROTO     the broker refused the client for another reason;
  *   -EINVAL     called inside a callback;
  *   -ECANCELED  client is closed;
  *   -ECHILD     client was opened before fork().
@@ -261,6 +275,7 @@ int ferry_fd(ferry_client *client);
  * Threads: the client's.
  *
  * @return 0, whether or not there was something to do; or
+ *   -EACCES, -EPROTO  the broker refused the client for good: see ferry_run();
  *   -EINVAL     called inside a callback: callbacks never nest;
  *   -ECANCELED  client is closed;
  *   -ECHILD     client was opened before fork().

@@ -23,10 +23,12 @@ enum {
 };
 
 void connection_open(Connection *connection, int fd, bool is_hub, const ReadBuffer *buffer,
-                     uint64_t now_ms) {
+                     const CurveKeys *keys, uint64_t now_ms) {
     *connection = (Connection){.fd = fd, .buffer = buffer, .alive_ms = now_ms};
-    zmtp_init(&connection->zmtp, &zmtp_null, is_hub ? "ROUTER" : "DEALER",
+    zmtp_init(&connection->zmtp, keys ? &zmtp_curve : &zmtp_null, is_hub ? "ROUTER" : "DEALER",
               is_hub ? "DEALER" : "ROUTER", WIRE_BATCH_MAX);
+    if (keys)
+        curve_init(&connection->curve, keys, &connection->zmtp);
 }
 
 static void drop_block(Connection *connection) {
@@ -40,6 +42,8 @@ void connection_close(Connection *connection) {
     if (connection->fd >= 0)
         close(connection->fd);
     connection->fd = -1;
+    if (connection->zmtp.mechanism == &zmtp_curve)
+        curve_deinit(&connection->curve);
     drop_block(connection);
     while (connection->sending) {
         Chunk *next = connection->sending->next;

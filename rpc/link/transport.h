@@ -9,6 +9,7 @@
 #include <poll.h>
 
 #include "rpc/link/outbox.h"
+#include "rpc/zmtp/curve.h"
 
 typedef struct Transport Transport;
 
@@ -29,7 +30,7 @@ typedef struct TransportKind {
     /* Each link counts as one user of what all connections of the process share. */
     int (*start)(void);
     void (*stop)(void);
-    int (*open)(Transport **ret, const char *endpoint, int epoll_fd);
+    int (*open)(Transport **ret, const char *endpoint, const CurveKeys *keys, int epoll_fd);
     void (*close)(Transport *transport, bool in_order);
     bool (*is_open)(Transport *transport);
     int (*receive)(Transport *transport, Batch *ret_batch, uint64_t now_ms);
@@ -50,10 +51,11 @@ struct Transport {
     bool is_full; /* there is no room for output */
 };
 
-/* Starts to connect. epoll_fd watches its descriptors until it is closed. */
+/* Starts to connect. keys (may be NULL) must outlive the transport. epoll_fd watches its
+ * descriptors until it is closed. */
 static inline int transport_open(const TransportKind *kind, Transport **ret, const char *endpoint,
-                                 int epoll_fd) {
-    return kind->open(ret, endpoint, epoll_fd);
+                                 const CurveKeys *keys, int epoll_fd) {
+    return kind->open(ret, endpoint, keys, epoll_fd);
 }
 
 /* In order: bytes that were sent still arrive. */
@@ -67,7 +69,8 @@ static inline bool transport_is_open(Transport *transport) {
 }
 
 /* 1: a batch. 0: no batch now. A negative errno: the connection has ended, after its last batch.
- * -ECONNREFUSED: nothing listens there. -EPROTO: the other end does not speak ZMTP. */
+ * -ECONNREFUSED: nothing listens there. -EPROTO: the other end does not speak ZMTP. -EACCES: the
+ * keys of the two ends do not fit. */
 static inline int transport_receive(Transport *transport, Batch *ret_batch, uint64_t now_ms) {
     return transport->kind->receive(transport, ret_batch, now_ms);
 }

@@ -22,6 +22,7 @@ def names_in(path, pattern):
 code = {
     "BROKER": names_in("broker/config.c", r'\{"(\w+)", SETTING')
     | names_in("broker/config.c", r'strcmp\(name, "(\w+)"\)'),
+    "SERVER": names_in("broker/config.c", r'strcmp\(setting, "(\w+)"\)'),
     "QUEUES": names_in("broker/queues/settings.c", r'(?:NUMBER\(|\{)"(\w+)", SETTING'),
     "TOPICS": names_in("broker/topics/settings.c", r'strcmp\(key, "(\w+)"\)'),
 }

@@ -490,7 +490,8 @@ static void calls_down(Core *core, const ferry_error *reason, bool was_up) {
             if (call->state != CALL_SENT && !for_good)
                 continue;
             error_set(&error,
-                      call->state == CALL_SENT ? "ferry.ConnectionLost" : "ferry.NotConnected",
+                      call->state == CALL_SENT ? "ferry.ConnectionLost"
+                                               : session_problem_type(reason),
                       "%s", reason->message);
             error.outcome_unknown = call->was_sent;
             if (for_good)

@@ -179,6 +179,49 @@ void client_drop(ferry_client *client) {
     core_unref(core);
 }
 
+/* ---- keys ---- */
+
+static const char *setting(const char *option, const char *variable) {
+    const char *value = option ? option : getenv(variable);
+
+    return value && *value ? value : NULL;
+}
+
+/* Gives the link its keys, if the options or the environment have some. */
+static int take_keys(Link *link, const ferry_options *options, ferry_error *reterr) {
+    const char *own = options ? options->key_file : NULL;
+    const char *server = options ? options->server_key : NULL;
+    CLEANUP(key_pair_free) KeyPair *pair = NULL;
+    uint8_t key[KEY_SIZE];
+    int r;
+
+    if (link_is_local(link) && (own || server))
+        return error_set(reterr, "ferry.Misuse",
+                         "keys are for tcp://: over ipc:// the broker knows the user of this "
+                         "process");
+    own = setting(own, "FERRY_KEY");
+    server = setting(server, "FERRY_SERVER_KEY");
+    if (link_is_local(link) || (!own && !server))
+        return 0;
+    if (!own)
+        return error_set(reterr, "ferry.Misuse",
+                         "there is a server key, but no key of the client: key_file, --key or "
+                         "$FERRY_KEY");
+    if (!server)
+        return error_set(reterr, "ferry.Misuse",
+                         "there is a key of the client, but no server key: server_key, "
+                         "--server-key or $FERRY_SERVER_KEY");
+    if (key_parse(server, key) < 0)
+        return error_set(
+            reterr, "ferry.Misuse",
+            "the server key is not 64 hexadecimal digits: 'ferry key show FILE' prints "
+            "them on the broker's machine");
+    r = key_file_read(own, &pair, reterr);
+    if (r == 0)
+        link_set_keys(link, steal(&pair), key);
+    return r;
+}
+
 /* ---- the connection ---- */
 
 static void core_free(Core *core) {
@@ -275,6 +318,10 @@ int client_open(const Part *const *parts, size_t n_parts, const char *url,
         handlers.ctx = core;
         r = link_new(&core->link, url, name, &handlers, reterr);
     }
+    if (r == 0)
+        r = take_keys(core->link, options, reterr);
+    if (r < 0)
+        core->link = link_free(core->link);
     if (r < 0) {
         core_unref(core);
         return r;

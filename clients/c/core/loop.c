@@ -328,9 +328,14 @@ int core_turn_check(ferry_client *client, ferry_error *reterr) {
 
 int ferry_process(ferry_client *client, ferry_error *reterr) {
     int r = core_turn_check(client, reterr);
+    Core *core;
 
-    if (r == 0)
-        core_turn(client->core);
+    if (r < 0)
+        return r;
+    core = core_ref(client->core);
+    core_turn(core);
+    r = core->closed ? 0 : session_refused(core, reterr);
+    core_unref(core);
     return r;
 }
 

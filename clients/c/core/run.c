@@ -4,6 +4,7 @@
 
 #include "clients/c/core/loop.h"
 #include "clients/c/core/registration.h"
+#include "clients/c/core/session.h"
 
 enum { DRAIN_MS = 5000 };
 
@@ -13,7 +14,7 @@ static unsigned stops(const Core *core) {
 
 static bool is_stopped(const Core *core, const void *ctx) {
     (void)ctx;
-    return stops(core) > 0;
+    return stops(core) > 0 || link_state(core->link) == LINK_CLOSED;
 }
 
 /* True: all begun work is finished. A second ferry_stop() ends the run without this wait. */
@@ -38,6 +39,8 @@ int ferry_run(ferry_client *client, ferry_error *reterr) {
     core = core_ref(client->core);
     registrations_resume(core);
     core_run(core, is_stopped, NULL, UINT64_MAX);
+    if (!core->closed)
+        r = session_refused(core, reterr);
     if (!core->closed) {
         registrations_withdraw(core);
         core_run(core, is_drained, NULL, UINT64_MAX);
@@ -46,7 +49,7 @@ int ferry_run(ferry_client *client, ferry_error *reterr) {
         core_run(core, has_left, NULL, clock_ms() + DRAIN_MS);
     __atomic_store_n(&core->stops, 0, __ATOMIC_RELEASE);
     core_unref(core);
-    return 0;
+    return r;
 }
 
 int ferry_stop(ferry_client *client) {

@@ -279,12 +279,25 @@ static bool outlives_session(const Record *record, const void *ctx) {
 
 /* ---- sessions ---- */
 
+const char *session_problem_type(const ferry_error *problem) {
+    return strcmp(problem->type, "ferry.PermissionDenied") == 0 ? "ferry.PermissionDenied"
+                                                                : "ferry.NotConnected";
+}
+
 int session_missing(Core *core, ferry_error *reterr) {
     const ferry_error *problem = link_problem(core->link);
 
     if (problem)
-        return error_set(reterr, "ferry.NotConnected", "%s", problem->message);
+        return error_set(reterr, session_problem_type(problem), "%s", problem->message);
     return error_set(reterr, "ferry.NotConnected", "nothing answers at %s", link_url(core->link));
+}
+
+int session_refused(const Core *core, ferry_error *reterr) {
+    const ferry_error *problem = link_problem(core->link);
+
+    if (link_state(core->link) != LINK_CLOSED || !problem)
+        return 0;
+    return error_set(reterr, problem->type, "%s", problem->message);
 }
 
 int session_await(Core *core, uint64_t until_ms, ferry_error *reterr) {
@@ -338,7 +351,11 @@ static void on_down(bool was_up, const ferry_error *error, void *ctx) {
         unsent_keep(core, outlives_session, NULL);
         awaits_down(core);
     }
-    event_note(core, was_up ? FERRY_EVENT_DOWN : FERRY_EVENT_RETRY, error);
+    event_note(core,
+               link_state(core->link) == LINK_CLOSED ? FERRY_EVENT_CLOSED
+               : was_up                              ? FERRY_EVENT_DOWN
+                                                     : FERRY_EVENT_RETRY,
+               error);
     for (size_t i = core->n_parts; i-- > 0;)
         if (core->parts[i]->down)
             core->parts[i]->down(core, error, was_up);

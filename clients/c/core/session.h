@@ -16,6 +16,11 @@ bool deferred_run(Core *core);
 
 /* Fills reterr: there is no connection, and the reason if it is known. */
 int session_missing(Core *core, ferry_error *reterr);
+/* The type of an error because of it. */
+const char *session_problem_type(const ferry_error *problem);
+/* 0; or, if the broker has refused this client for good, fills reterr with the reason: -EACCES,
+ * -EPROTO. */
+int session_refused(const Core *core, ferry_error *reterr);
 /* Waits for the connection, at most CONNECT_MS and not beyond until_ms. 0, -ENOTCONN,
  * -ETIMEDOUT. */
 int session_await(Core *core, uint64_t until_ms, ferry_error *reterr);

@@ -12,7 +12,7 @@ const Command *const commands[] = {
     &command_services, &command_describe, &command_topics,
     &command_sessions, &command_stats,    &command_ping,
     &command_tap,      &command_auth,     &command_session,
-    &command_reload,
+    &command_reload,   &command_key,      &command_context,
 #ifdef FERRY_WITH_CACHE
     &command_cache,
 #endif

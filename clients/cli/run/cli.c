@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "clients/cli/run/contexts.h"
 #include "clients/cli/run/probe.h"
 #include "clients/cli/terminal/backtrace.h"
 #include "clients/cli/terminal/out.h"
@@ -20,6 +21,12 @@
 const Option cli_options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'u', "url", Cli, url, "URL",
                  "the broker (default $FERRY_URL, else tcp://127.0.0.1:5877)"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "context", Cli, context, "NAME",
+                 "URL and keys of 'ferry context' (default $FERRY_CONTEXT)"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "key", Cli, key_file, "FILE",
+                 "the file of your key, as 'ferry key new' writes it (default $FERRY_KEY)"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "server-key", Cli, server_key, "KEY",
+                 "the broker's public key (default $FERRY_SERVER_KEY)"),
     OPTION_RANGE(OPTION_MS, 0, "wait", Cli, wait_ms, "T",
                  "wait so long for the broker (default: until one is refused; serve, work and sub "
                  "wait without limit)",
@@ -326,11 +333,15 @@ int cli_open(Cli *cli, const ferry_options *options, ferry_client **ret) {
     char name[64];
     int status = split_headers(cli);
 
+    if (status == EXIT_OK)
+        status = contexts_apply(cli);
     if (status != EXIT_OK)
         return status;
     snprintf(name, sizeof(name), "ferry %.20s/%d", cli->command->name, (int)getpid());
     if (!mine.name)
         mine.name = name;
+    mine.key_file = cli->key_file;
+    mine.server_key = cli->server_key;
     mine.n_headers = cli->n_headers;
     mine.headers = cli->headers;
     mine.on_event = tell_event;

@@ -60,7 +60,12 @@ typedef struct Command {
 
 struct Cli {
     const Command *command;
-    const char *url;  /* NULL: $FERRY_URL, or the default */
+    /* NULL: of the environment or the context, see run/contexts.h, or the default. */
+    const char *url, *key_file, *server_key;
+    const char *context; /* --context */
+    bool context_is_applied;
+    char *owned[3]; /* texts of the context */
+    size_t n_owned;
     uint64_t wait_ms; /* --wait; 0: not given */
     bool json, quiet, help, version;
     Texts header_texts;

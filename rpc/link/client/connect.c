@@ -48,7 +48,8 @@ static int wait_for_address(Link *link) {
 
 static int connect_to(Link *link, const char *endpoint, uint64_t now_ms) {
     link->attempt_ends_ms = now_ms + ATTEMPT_MS;
-    return transport_open(link->kind, &link->transport, endpoint, link->epoll_fd);
+    return transport_open(link->kind, &link->transport, endpoint,
+                          link->own_key ? &link->keys : NULL, link->epoll_fd);
 }
 
 /* A host may have several addresses, and some of them may not lead to the broker. */

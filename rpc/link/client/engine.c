@@ -32,7 +32,7 @@ typedef struct Engine {
 
 /* ---- opening and closing ---- */
 
-static int open_engine(Transport **ret, const char *endpoint, int epoll_fd) {
+static int open_engine(Transport **ret, const char *endpoint, const CurveKeys *keys, int epoll_fd) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT};
     Engine *engine = calloc(1, sizeof(*engine));
     uint64_t now_ms = clock_ms();
@@ -50,7 +50,7 @@ static int open_engine(Transport **ret, const char *endpoint, int epoll_fd) {
     engine->watches_room = true;
     engine->connect_ends_ms = now_ms + CONNECT_MS;
     engine->epoll_fd = epoll_fd;
-    connection_open(&engine->connection, fd, false, NULL, now_ms);
+    connection_open(&engine->connection, fd, false, NULL, keys, now_ms);
     heart_init(&engine->heart, &engine->connection);
     event.data.fd = fd;
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
@@ -160,6 +160,15 @@ static int rest(Engine *engine, uint64_t now_ms) {
     return 0;
 }
 
+/* The reasons that a broker gives are texts of its own; only known ones are shown. */
+static const char *problem_of(const Zmtp *zmtp, Span reason) {
+    if (zmtp->is_denied && span_is(reason, CURVE_UNKNOWN_CLIENT))
+        return "it does not know the key of this client";
+    if (zmtp->is_denied && span_is(reason, CURVE_WRONG_SERVER))
+        return "its key is not the server key that was given";
+    return zmtp->problem;
+}
+
 static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
     Engine *engine = (Engine *)base;
     Connection *connection = &engine->connection;
@@ -179,9 +188,9 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
             heart_start(&engine->heart);
             break;
         case ZMTP_EVENT_FAILED:
-            base->problem = connection->zmtp.problem;
+            base->problem = problem_of(&connection->zmtp, ret_batch->bytes);
             send_frames(base, NULL);
-            return -EPROTO;
+            return connection->zmtp.is_denied ? -EACCES : -EPROTO;
         case -ENOMEM:
             return -ENOMEM;
         case ZMTP_EVENT_MORE:

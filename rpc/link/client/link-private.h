@@ -23,6 +23,8 @@ struct Link {
     char *url, *name;
     const char *endpoint; /* the url, without the transport that it chooses */
     const TransportKind *kind;
+    KeyPair *own_key; /* owned; NULL: the link has no keys */
+    CurveKeys keys;
     LinkHandlers handlers;
     LinkState state;
     Transport *transport; /* NULL between two attempts */

@@ -79,6 +79,16 @@ int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *
     return 0;
 }
 
+bool link_is_local(const Link *link) {
+    return strncmp(link->endpoint, "ipc://", 6) == 0;
+}
+
+void link_set_keys(Link *link, KeyPair *own, const uint8_t server_key[KEY_SIZE]) {
+    link->own_key = own;
+    link->keys = (CurveKeys){.n_pairs = 1, .pairs = {own}};
+    memcpy(link->keys.server_key, server_key, KEY_SIZE);
+}
+
 /* Data that waits for credit is dropped; BYE goes last. */
 static void say_goodbye(Link *link) {
     uint64_t until_ms = clock_ms() + GOODBYE_MS, now_ms;
@@ -106,6 +116,7 @@ Link *link_free(Link *link) {
     if (link->epoll_fd >= 0)
         close(link->epoll_fd);
     ferry_error_clear(&link->problem);
+    key_pair_free(link->own_key);
     free(link->url);
     free(link->name);
     free(link);

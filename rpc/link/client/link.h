@@ -8,6 +8,7 @@
 
 #include <ferry/base.h>
 
+#include "rpc/keys/key.h"
 #include "rpc/link/inbox.h"
 #include "rpc/link/outbox.h"
 
@@ -42,6 +43,13 @@ typedef struct LinkHandlers {
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
              ferry_error *reterr);
 Link *link_free(Link *link); /* sends BYE; waits at most 200 ms for flushed messages to leave */
+
+/* True: the URL is an ipc:// one. */
+bool link_is_local(const Link *link);
+
+/* Encrypts all connections: own is the client's key, which the link takes over; server_key is the
+ * broker's public key. To be called before the first link_process(), and not for ipc://. */
+void link_set_keys(Link *link, KeyPair *own, const uint8_t server_key[KEY_SIZE]);
 
 LinkState link_state(const Link *link);
 uint64_t link_max_body(const Link *link); /* the broker's limit, once up */

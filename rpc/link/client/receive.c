@@ -170,6 +170,13 @@ static void settle(Link *link, size_t len) {
                    NULL);
 }
 
+/* The keys do not fit: another attempt would end the same way. */
+static void refused(Link *link, const char *problem) {
+    link->state = LINK_CLOSED;
+    link_lost(link, "ferry.PermissionDenied", "cannot use the broker at %s: %s", link->url,
+              problem);
+}
+
 static void ended(Link *link, int r) {
     const char *problem = link->transport->problem;
 
@@ -180,8 +187,13 @@ static void ended(Link *link, int r) {
     else if (r == -EPROTO)
         link_lost(link, "ferry.NotConnected", "%s does not speak as a broker does%s%s", link->url,
                   problem ? ": " : "", problem ? problem : "");
+    else if (r == -EACCES)
+        refused(link, problem);
     else if (r == -ENODATA || r == -ECONNRESET || r == -EPIPE)
-        link_lost(link, "ferry.NotConnected", "the connection to %s was lost", link->url);
+        link_lost(link, "ferry.NotConnected", "the connection to %s was lost%s", link->url,
+                  link->own_key ? " in the handshake: its key may be another one than the server "
+                                  "key that was given"
+                                : "");
     else
         link_cannot_connect(link, r);
 }

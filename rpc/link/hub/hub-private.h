@@ -20,7 +20,11 @@ enum { LISTENERS_MAX = 16, EVENTS_MAX = 64, ACCEPTS_PER_TURN = 16, PAUSE_LOOK_MS
 
 /* Commands and events between two flushes. PINGs, and what a refused peer still sends, give no
  * batch that would end the turn. */
-enum { STEPS_MAX = 8192 };
+enum {
+    STEPS_MAX = 8192,
+    STEPS_OF_HANDSHAKE =
+        512, /* of reading from a peer whose keys are being checked: up to 0.2 ms */
+};
 
 /* The data of an epoll event: a peer's address, or one of these numbers. */
 enum { EVENT_OWN_FD = 0, EVENT_LISTENER = 1, EVENT_NUMBERS = EVENT_LISTENER + LISTENERS_MAX };

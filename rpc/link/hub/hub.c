@@ -89,6 +89,8 @@ static void read_peer(Peer *peer) {
 
     if (peer_must_wait(peer))
         return;
+    if (peer->stage == STAGE_GREETING && peer->connection.zmtp.mechanism != &zmtp_null)
+        peer->hub->n_steps += STEPS_OF_HANDSHAKE;
     r = connection_read(&peer->connection, peer->hub->now_ms);
     if (r < 0) {
         ended(peer, r);

@@ -60,7 +60,10 @@ typedef struct HubOptions {
     unsigned max_connections; /* 0: the descriptor limit, less 64 in reserve */
     unsigned max_per_address; /* connections of one IPv4 address or IPv6 /64 network; 0: no limit */
     unsigned ipc_mode;        /* permissions of socket files; 0: as the umask says */
-    unsigned spin_us;         /* how long to poll before sleeping; 0: not at all */
+    /* Of tcp:// endpoints; NULL, or no pairs: connections have no keys. They may change: a new
+     * connection has the current ones. On ipc:// the kernel says who the peer is. */
+    const CurveKeys *keys;
+    unsigned spin_us; /* how long to poll before sleeping; 0: not at all */
     /* The peer's connection is gone: peer->session should end too. The hub frees the peer
      * afterwards. */
     void (*on_gone)(Peer *peer, void *ctx);
@@ -112,6 +115,11 @@ void peer_touch(Peer *peer);
 
 /* Closes the connection after the messages on its control lane are sent. on_gone follows. */
 void peer_close(Peer *peer);
+
+/* The public key of the peer, once its handshake is over; NULL: it has no key. */
+static inline const uint8_t *peer_key(const Peer *peer) {
+    return connection_key(&peer->connection);
+}
 
 /* Writes the peer's address as text. Returns to. */
 const char *peer_address(const Peer *peer, char to[CONNECTION_ADDRESS_MAX]);

@@ -35,6 +35,7 @@ void peer_enter(Peer *peer, Stage stage) {
 void peer_new(Hub *hub, int fd, const SocketAddress *address, Origin *origin) {
     Peer *peer = calloc(1, sizeof(*peer));
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
+    const CurveKeys *keys = hub->options.keys;
     struct ucred other = {0};
     socklen_t len = sizeof(other);
 
@@ -45,7 +46,9 @@ void peer_new(Hub *hub, int fd, const SocketAddress *address, Origin *origin) {
         return;
     }
     socket_tune(fd);
-    connection_open(&peer->connection, fd, true, &hub->buffer, hub->now_ms);
+    if (keys && (keys->n_pairs == 0 || address->any.sa_family == AF_UNIX))
+        keys = NULL;
+    connection_open(&peer->connection, fd, true, &hub->buffer, keys, hub->now_ms);
     peer->hub = hub;
     peer->origin = origin;
     peer->watched = EPOLLIN;

@@ -33,6 +33,7 @@ typedef struct ZmqTransport {
     Chunk *refused; /* by a full pipe: it goes first */
     bool was_open, has_received;
     int ended; /* a negative errno: the monitor has reported the end */
+    const CurveKeys *keys;
     uint64_t monitor_read_ms;
 } ZmqTransport;
 
@@ -77,6 +78,23 @@ static int set_up_socket(void *socket, const char *endpoint) {
     return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_batch, sizeof(max_batch)) < 0 ? -errno : 0;
 }
 
+static int set_keys(void *socket, const CurveKeys *keys) {
+    const KeyPair *own = keys->pairs[0];
+    const struct {
+        int option;
+        const uint8_t *key;
+    } settings[] = {
+        {ZMQ_CURVE_SERVERKEY, keys->server_key},
+        {ZMQ_CURVE_PUBLICKEY, own->public_key},
+        {ZMQ_CURVE_SECRETKEY, own->secret_key},
+    };
+
+    for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
+        if (zmq_setsockopt(socket, settings[i].option, settings[i].key, KEY_SIZE) < 0)
+            return errno == EINVAL ? -EOPNOTSUPP : -errno; /* libzmq was built without CURVE */
+    return 0;
+}
+
 static int connect_to(ZmqTransport *transport, const char *endpoint) {
     int r;
 
@@ -87,6 +105,8 @@ static int connect_to(ZmqTransport *transport, const char *endpoint) {
     r = watch(transport, transport->socket_fd);
     if (r == 0)
         r = set_up_socket(transport->socket, endpoint);
+    if (r == 0 && transport->keys)
+        r = set_keys(transport->socket, transport->keys);
     if (r < 0)
         return r;
     transport->monitor = socket_monitor(
@@ -123,7 +143,8 @@ static void close_transport(Transport *base, bool in_order) {
     free(transport);
 }
 
-static int open_transport(Transport **ret, const char *endpoint, int epoll_fd) {
+static int open_transport(Transport **ret, const char *endpoint, const CurveKeys *keys,
+                          int epoll_fd) {
     ZmqTransport *transport = calloc(1, sizeof(*transport));
     int r;
 
@@ -131,6 +152,7 @@ static int open_transport(Transport **ret, const char *endpoint, int epoll_fd) {
         return -ENOMEM;
     transport->base.kind = &transport_zmq;
     transport->epoll_fd = epoll_fd;
+    transport->keys = keys;
     transport->context = context_ref();
     r = transport->context ? connect_to(transport, endpoint) : -errno;
     if (r < 0) {
@@ -151,6 +173,22 @@ static bool is_open(Transport *base) {
 
 /* ---- in ---- */
 
+/* The errno of a handshake that failed. */
+static int refused(ZmqTransport *transport, uint16_t event, uint32_t value) {
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+        transport->base.problem = "it does not know the key of this client";
+    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
+             value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
+        transport->base.problem =
+            transport->keys ? "it has no key" : "it takes only clients with a key";
+    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
+             value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC)
+        transport->base.problem = "its key is not the server key that was given";
+    else
+        return -EPROTO;
+    return -EACCES;
+}
+
 static void read_monitor(ZmqTransport *transport, uint64_t now_ms) {
     uint16_t event;
     uint32_t value;
@@ -163,7 +201,7 @@ static void read_monitor(ZmqTransport *transport, uint64_t now_ms) {
         else if (event == ZMQ_EVENT_CLOSED)
             transport->ended = transport->ended ? transport->ended : -ECONNREFUSED;
         else
-            transport->ended = -EPROTO;
+            transport->ended = refused(transport, event, value);
     }
 }
 

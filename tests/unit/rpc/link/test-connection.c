@@ -37,8 +37,8 @@ static void open_pair(const ReadBuffer *hubs) {
     int fds[2];
 
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    connection_open(&hub, fds[0], true, hubs, NOW);
-    connection_open(&client, fds[1], false, NULL, NOW);
+    connection_open(&hub, fds[0], true, hubs, NULL, NOW);
+    connection_open(&client, fds[1], false, NULL, NULL, NOW);
     to_client = to_hub = (Outbox){.credit = 1 << 30};
 }
 
