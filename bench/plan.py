@@ -13,7 +13,7 @@ class Peer:
 
 PEERS = {
     "ferry": Peer("ferry"),
-    "nats": Peer("nats-server", ("nats-server", "libnats-dev")),
+    "nats": Peer("nats-server", ("nats-server", "libnats-dev", "openssl")),
     "rabbitmq": Peer("rabbitmq-server", ("rabbitmq-server", "librabbitmq-dev")),
     "redis": Peer("redis-server", ("redis-server", "libhiredis-dev")),
     "zmq": Peer("", ("libzmq3-dev",)),
@@ -44,6 +44,7 @@ class Section:
     sizes: tuple = (64, 1024)
     metric: str = "rate"
     columns: tuple = ()  # further ones: metric, heading
+    mode: str = ""  # what the load generators are told; "": the name
 
 
 SECTIONS = (
@@ -74,6 +75,20 @@ SECTIONS = (
         Row("libzmq XSUB/XPUB proxy, mark of 20000", "zmq", "proxy", 20000),
         Row("Redis PUBLISH, pipeline of 1024", "redis", "pipelined", 1024),
     ), ends=(1, 4), ends_are="subscribers"),
+    Section("calls-encrypted", "Encrypted calls, many in flight", "calls/s", (
+        Row("ferry with CURVE, 1000 in flight", "ferry", "async", 1000, server="ferry with keys"),
+        Row("NATS with TLS, 1024 in flight", "nats", "buffered", 1024, server="nats with TLS"),
+        Row("NATS with TLS, 4096 in flight", "nats", "buffered", 4096, server="nats with TLS"),
+        Row("NATS with TLS, 16384 in flight", "nats", "buffered", 16384, server="nats with TLS"),
+    ), mode="calls"),
+    Section("latency-encrypted", "One encrypted call at a time", "p50 us", (
+        Row("ferry with CURVE", "ferry", "sync", server="ferry with keys"),
+        Row("NATS with TLS, send as soon as possible", "nats", "asap", server="nats with TLS"),
+    ), metric="p50_us", mode="latency"),
+    Section("pubsub-encrypted", "One publisher, encrypted, nothing lost", "deliveries/s", (
+        Row("ferry with CURVE", "ferry", "loop", server="ferry with keys"),
+        Row("NATS with TLS", "nats", "buffered", server="nats with TLS"),
+    ), ends_are="subscribers", mode="pubsub"),
     Section("queue", "Push, work, acknowledge; queue in memory", "jobs/s", (
         Row("ferry", "ferry", "memory", 512),
         Row("JetStream in memory, fetch of 512", "nats", "memory", 512),
@@ -152,6 +167,12 @@ TARGETS = (
            at_most=True),
     Target("publish to 1: 1.5x NATS and XSUB/XPUB", "pubsub", ("NATS", "libzmq"), 1.5),
     Target("publish to 4: 1.5x NATS and XSUB/XPUB", "pubsub", ("NATS", "libzmq"), 1.5, ends=4),
+    Target("encrypted calls, 64 B: 1.5x NATS with TLS", "calls-encrypted", ("NATS",), 1.5),
+    Target("encrypted calls, 1 KiB: 1.5x NATS with TLS", "calls-encrypted", ("NATS",), 1.5,
+           size=1024),
+    Target("one encrypted call, p50: at most 0.9x NATS with TLS", "latency-encrypted", ("NATS",),
+           0.9, at_most=True),
+    Target("encrypted publish to 1: 1.5x NATS with TLS", "pubsub-encrypted", ("NATS",), 1.5),
     Target("queue, 1 worker: 4x JetStream", "queue", ("JetStream",), 4.0),
     Target("queue, 1 worker: 1.5x Redis Streams", "queue", ("Redis Streams",), 1.5),
     Target("queue, 4 workers: 4x JetStream", "queue", ("JetStream",), 4.0, ends=4),

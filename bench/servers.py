@@ -40,6 +40,15 @@ jetstream {{ store_dir: "{folder}/jetstream" }}
 """
 
 
+NATS_TLS = """
+tls {{ cert_file: "{folder}/cert.pem", key_file: "{folder}/key.pem" }}
+"""
+
+CERTIFICATE = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+               "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+               "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -57,6 +66,7 @@ class Server:
         self.port = free_port()
         self.log = open(f"{self.folder.name}/log", "w+")
         self.name = name
+        self.client_environment = {}
         self.environment = dict(os.environ)
         self.helpers = []
         if name == "rabbitmq-server":
@@ -82,20 +92,35 @@ class Server:
     def command(self, build):
         port, folder = str(self.port), self.folder.name
         config = pathlib.Path(folder, "config")
-        if self.name in ("ferry", "ferry on disk"):
-            config.write_text(FERRY_CONFIG)
+        if self.name.startswith("ferry"):
+            config.write_text(FERRY_CONFIG + (self.keys(build) if self.name == "ferry with keys" else ""))
             return [f"{build}/ferry", "broker", "--bind", f"tcp://127.0.0.1:{port}",
-                    "--config", str(config)] + (["--data", f"{folder}/data"] * (self.name != "ferry"))
+                    "--config", str(config)] + (["--data", f"{folder}/data"] * (self.name == "ferry on disk"))
         if self.name == "rabbitmq-server":
             return [RABBITMQ_SERVER]
-        if self.name == "nats-server":
-            config.write_text(NATS_CONFIG.format(port=port, folder=folder))
+        if self.name in ("nats-server", "nats with TLS"):
+            text = NATS_CONFIG
+            if self.name != "nats-server":
+                text += NATS_TLS
+                subprocess.run(CERTIFICATE, cwd=folder, check=True, capture_output=True)
+                self.client_environment = {"NATS_CA": f"{folder}/cert.pem"}
+            config.write_text(text.format(port=port, folder=folder))
             return [find_program("nats-server"), "-c", str(config)]
         lasting = ["--appendonly", "yes", "--appendfsync", "always"]
         return [find_program("redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", ""] + (
             lasting if self.name == "redis on disk" else ["--appendonly", "no"]) + [
                 "--dir", folder,
                 "--client-output-buffer-limit", "pubsub 0 0 0"]
+
+    def keys(self, build):
+        """Makes keys of the broker and of its clients; returns their part of the configuration."""
+        public = [subprocess.run([f"{build}/ferry", "key", "new", f"{self.folder.name}/{name}.key"],
+                                 check=True, capture_output=True, text=True).stdout.strip()
+                  for name in ("broker", "bench")]
+        self.client_environment = {"FERRY_KEY": f"{self.folder.name}/bench.key",
+                                   "FERRY_SERVER_KEY": public[0]}
+        return (f"[server]\nkey = {self.folder.name}/broker.key\n"
+                f"[user bench]\nkey = {public[1]}\nmay = admin\n")
 
     def wait_until_up(self):
         end = time.monotonic() + (120 if self.name == "rabbitmq-server" else 10)

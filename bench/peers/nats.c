@@ -28,6 +28,7 @@ enum { MAX_PENDING = 10000000, PACE_EVERY = 64 };
 
 static natsConnection *connect_to_server(const LabArgs *args, bool asap) {
     natsConnection *connection = NULL;
+    const char *ca = getenv("NATS_CA"); /* with it, connections are encrypted */
     natsOptions *options = NULL;
     char url[64];
 
@@ -36,6 +37,10 @@ static natsConnection *connect_to_server(const LabArgs *args, bool asap) {
     NATS_CHECK(natsOptions_SetURL(options, url));
     NATS_CHECK(natsOptions_SetSendAsap(options, asap));
     NATS_CHECK(natsOptions_SetMaxPendingMsgs(options, MAX_PENDING));
+    if (ca) {
+        NATS_CHECK(natsOptions_SetSecure(options, true));
+        NATS_CHECK(natsOptions_LoadCATrustedCertificates(options, ca));
+    }
     NATS_CHECK(natsConnection_Connect(&connection, options));
     natsOptions_Destroy(options);
     return connection;

@@ -38,7 +38,7 @@ _Static_assert(KEY_SIZE == crypto_box_PUBLICKEYBYTES && KEY_SIZE == crypto_box_S
 _Static_assert((int)MESSAGE_HEAD + 1 == (int)ZMTP_SEAL_SIZE, "what a seal adds to a message");
 _Static_assert((int)ZMTP_SEAL_SIZE + 9 <= (int)ZMTP_ROOM, "a frame's head and its seal have room");
 
-/* What this end does next. */
+/* The next step of this end. */
 enum {
     SAY_HELLO, /* a client's steps */
     HEAR_WELCOME,

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The walk through docs/security.md, word for word: test-security.sh FERRY SECURITY.md. Lines after '#' run as root, lines
-# after 'shop$' and 'worker$' as the uids 1001 and 1002; the other lines of a block are what the command prints.
+# The walk through one machine in docs/security.md, word for word: test-security.sh FERRY SECURITY.md. Lines after '#' run
+# as root, lines after 'shop$' and 'worker$' as the uids 1001 and 1002.
 page=$2
 source "$(dirname "$0")/lib.sh" "$1"
+source "$(dirname "$0")/walk.sh"
 [ "$(id -u)" -eq 0 ] || { echo 'skipped: only root can run programs as other users'; exit 77; }
 command -v setpriv >/dev/null || { echo 'skipped: there is no setpriv'; exit 77; }
 
@@ -17,47 +18,25 @@ setpriv --reuid=1001 --regid=1001 --clear-groups ferry --version >/dev/null 2>&1
 
 # The folders of the page are folders of this test.
 placed() { sed "s,/run/ferry,$work/run,g; s,/etc/ferry,$work/etc,g"; }
-awk '/^```ini/ { inside = 1; next } /^```/ { inside = 0 } inside' "$page" | placed >"$work/etc/ferry.conf"
-awk '/^```console/ { inside = 1; next } /^```/ { inside = 0 } inside' "$page" | placed >"$work/lines"
+section='On one machine'
+blocks ini "$section" "$page" | placed >"$work/etc/ferry.conf"
 
-run_as() { # USER COMMAND: what it prints goes to $work/got
-    case $1 in
-    shop) timeout -k 5 20 setpriv --reuid=1001 --regid=1001 --clear-groups bash -c "$2" ;;
-    worker) timeout -k 5 20 setpriv --reuid=1002 --regid=1002 --clear-groups bash -c "$2" ;;
+run_as() { # PROMPT COMMAND
+    if [[ $1 == '#' && $2 == *' &' ]]; then
+        eval "exec_command=(${2% &})"
+        start "${exec_command[@]:1}"
+        until_true test -S "$work/run/socket"
+        : >"$work/got"
+        return
+    fi
+    case "$1 $2" in
+    '# export '*) export "${2#export }" ;;
+    '# '*) timeout -k 5 20 bash -c "$2" ;;
+    'shop$ '*) timeout -k 5 20 setpriv --reuid=1001 --regid=1001 --clear-groups bash -c "$2" ;;
+    *) timeout -k 5 20 setpriv --reuid=1002 --regid=1002 --clear-groups bash -c "$2" ;;
     esac >"$work/got" 2>&1 </dev/null
 }
 
-compare() { # what the last command printed, with the page
-    [ -n "$command" ] || return
-    n_checks=$((n_checks + 1))
-    diff "$work/wanted" "$work/got" >"$work/difference" || failed "$command" "$work/difference"
-}
-
-command= n_commands=0
-: >"$work/wanted"
-while IFS= read -r line <&9; do
-    case $line in
-    '# '* | 'shop$ '* | 'worker$ '*)
-        compare
-        : >"$work/wanted"
-        command=${line#*[#$] }
-        n_commands=$((n_commands + 1))
-        case $line in
-        *' &')
-            eval "exec_command=(${command% &})"
-            start "${exec_command[@]:1}"
-            : >"$work/got"
-            for _ in $(seq 200); do [ -S "$work/run/socket" ] && break || sleep 0.05; done
-            ;;
-        '# export '*) export "${command#export }"; : >"$work/got" ;;
-        '# '*) timeout -k 5 20 bash -c "$command" >"$work/got" 2>&1 </dev/null ;;
-        'shop$ '*) run_as shop "$command" ;;
-        *) run_as worker "$command" ;;
-        esac
-        ;;
-    *) printf '%s\n' "$line" >>"$work/wanted" ;;
-    esac
-done 9<"$work/lines"
-compare
+walk "$section" "$page"
 [ "$n_commands" -ge 20 ] || failed 'the page has its commands' "$work/lines"
 done_testing

@@ -18,7 +18,7 @@ int contexts_read(Cli *cli, json_t **ret);
 /* Writes the file whole, or leaves the earlier one. Returns an exit status likewise. */
 int contexts_write(Cli *cli, const json_t *contexts);
 
-/* The context of this name in what contexts_read() returned; NULL: there is none. */
+/* Finds a context by its name; NULL: no context has it. */
 json_t *contexts_find(const json_t *contexts, const char *name);
 
 /* Takes URL and keys of the context that this run uses into the Cli: that of --context, else, if

@@ -196,6 +196,8 @@ static void read_monitor(ZmqTransport *transport, uint64_t now_ms) {
     transport->monitor_read_ms = now_ms;
     transport->has_received = false;
     while (monitor_next(transport->monitor, &event, &value)) {
+        if (transport->ended == -EACCES)
+            continue; /* the end of the connection follows the reason for it */
         if (event == ZMQ_EVENT_DISCONNECTED)
             transport->ended = -ECONNRESET;
         else if (event == ZMQ_EVENT_CLOSED)

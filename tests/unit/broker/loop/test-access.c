@@ -24,6 +24,7 @@ static const char *const user_names[N_WORLDS] = {"", "anonymous", "without", "wi
 static Broker broker;
 static Peer *peer;
 static uint64_t last_id;
+static bool by_key; /* users with rights have keys, else uids */
 
 /* ---- worlds ---- */
 
@@ -34,6 +35,15 @@ static void set(Rights *rights, const char *user, const char *key, const char *v
     CU_ASSERT_EQUAL_FATAL(rights_set(rights, false, user, key, value, 1, problem), 0);
 }
 
+/* The key of a user of this machine's number, for this test. */
+static void set_key(Rights *rights, const char *user, uid_t uid) {
+    uint8_t key[KEY_SIZE];
+    char text[KEY_TEXT_MAX];
+
+    memset(key, (int)(uid & 0xff), sizeof(key));
+    set(rights, user, "key", key_text(key, text));
+}
+
 /* `with` may do the action on all names; `without` may do all others, and this one on other
  * names. */
 static Rights *rights_for(Action action) {
@@ -42,9 +52,11 @@ static Rights *rights_for(Action action) {
     int line;
 
     set(rights, "with", "uid", "1001");
+    set_key(rights, "with", UID_WITH);
     snprintf(may, sizeof(may), "%s > work mine", action_name(action));
     set(rights, "with", "may", may);
     set(rights, "without", "uid", "1002");
+    set_key(rights, "without", UID_WITHOUT);
     for (Action other = 0; other < ACTION_ADMIN; other++) {
         snprintf(may, sizeof(may), "%s %s", action_name(other), other == action ? "other" : ">");
         set(rights, "without", "may", may);
@@ -55,11 +67,20 @@ static Rights *rights_for(Action action) {
     return rights;
 }
 
+/* The peer is a connection over tcp, whose handshake has proved this key. */
+static void give_key(Peer *to, uid_t uid) {
+    to->has_uid = false;
+    to->connection.zmtp = (Zmtp){.mechanism = &zmtp_curve, .stage = ZMTP_OPEN, .is_server = true};
+    memset(to->connection.curve.client_key, (int)(uid & 0xff), KEY_SIZE);
+}
+
 static Peer *connect_as(World world, uid_t uid, uint8_t client) {
     Peer *new = fake_peer_new(&broker);
 
     new->has_uid = world != OPEN;
     new->uid = uid;
+    if (by_key && uid != 0 && world != UNKNOWN)
+        give_key(new, uid);
     fake_hello(&broker, new, client);
     while (fake_next_real(new))
         continue;
@@ -208,7 +229,7 @@ static void each_message_has_a_row(void) {
         CU_ASSERT_EQUAL(access_of(op).kind != ACCESS_UNKNOWN, op_name(op) != NULL);
 }
 
-static void each_message_is_allowed_with_its_right_alone(void) {
+static void allowed_with_its_right_alone(void) {
     static const char *const names[] = {"there", "gone"};
 
     for (unsigned op = 1; op < OP_SKIPPED_FROM; op++) {
@@ -232,6 +253,41 @@ static void each_message_is_allowed_with_its_right_alone(void) {
                 end();
             }
         }
+    }
+}
+
+static void each_message_is_allowed_with_its_right_alone(void) {
+    by_key = false;
+    allowed_with_its_right_alone();
+}
+
+static void with_keys_the_same_holds(void) {
+    by_key = true;
+    allowed_with_its_right_alone();
+    by_key = false;
+}
+
+/* The keys may change between the handshake, which the hub checks, and HELLO. */
+static void a_key_without_a_user_begins_no_session(void) {
+    static const uid_t uids[] = {UID_UNKNOWN, 0};
+
+    for (size_t i = 0; i < 2; i++) {
+        Peer *stranger;
+        const Message *m;
+
+        begin(WITH, ACTION_PUSH);
+        broker.keys.n_pairs = 1;
+        stranger = fake_peer_new(&broker);
+        if (uids[i] != 0)
+            give_key(stranger, uids[i]);
+        fake_hello(&broker, stranger, 's');
+        m = fake_next_real(stranger);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        CU_ASSERT_EQUAL(m->op, OP_FAULT);
+        CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), "ferry.PermissionDenied");
+        CU_ASSERT_PTR_NULL(stranger->session);
+        broker.keys.n_pairs = 0;
+        end();
     }
 }
 
@@ -401,6 +457,44 @@ static void lost_clients_whose_user_is_gone_are_forgotten(void) {
     end();
 }
 
+static void sessions_whose_key_is_gone_end(void) {
+    Rights *rights;
+
+    by_key = true;
+    begin(WITH, ACTION_PUSH);
+    rights = rights_for(ACTION_PUSH);
+    sessions_set_rights(&broker, rights);
+    turn_end();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(peer->session);
+    /* The user is the same, its key is another one. */
+    memset(peer->connection.curve.client_key, 0x77, KEY_SIZE);
+    sessions_set_rights(&broker, rights_for(ACTION_PUSH));
+    turn_end();
+    CU_ASSERT_PTR_NULL(peer->session);
+    CU_ASSERT_STRING_EQUAL(told(peer), "rights");
+    end();
+    by_key = false;
+}
+
+/* An open endpoint gets keys: sessions without one end. */
+static void sessions_without_a_key_end_when_the_broker_gets_keys(void) {
+    Peer *open;
+
+    begin(WITH, ACTION_PUSH);
+    open = fake_peer_new(&broker);
+    fake_hello(&broker, open, 'o');
+    while (fake_next_real(open))
+        continue;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(open->session);
+    broker.keys.n_pairs = 1;
+    sessions_set_rights(&broker, rights_for(ACTION_PUSH));
+    turn_end();
+    CU_ASSERT_PTR_NULL(open->session);
+    CU_ASSERT_PTR_NOT_NULL(peer->session); /* by its uid */
+    broker.keys.n_pairs = 0;
+    end();
+}
+
 static void an_open_broker_may_get_users_and_lose_them(void) {
     begin(OPEN, ACTION_PUSH);
     sessions_set_rights(&broker, rights_for(ACTION_PUSH));
@@ -420,6 +514,8 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(each_message_has_a_row),
         TEST(each_message_is_allowed_with_its_right_alone),
+        TEST(with_keys_the_same_holds),
+        TEST(a_key_without_a_user_begins_no_session),
         TEST(messages_without_an_id_are_denied_too),
         TEST(invalid_names_get_their_own_error),
         TEST(a_job_that_may_not_be_forwarded_is_retried),
@@ -427,6 +523,8 @@ int main(void) {
         TEST(a_user_has_only_so_many_connections),
         TEST(sessions_that_lose_a_right_end),
         TEST(sessions_whose_user_is_gone_end),
+        TEST(sessions_whose_key_is_gone_end),
+        TEST(sessions_without_a_key_end_when_the_broker_gets_keys),
         TEST(lost_clients_whose_user_is_gone_are_forgotten),
         TEST(an_open_broker_may_get_users_and_lose_them),
         TESTS_END,

@@ -128,7 +128,7 @@ static void a_file_that_others_can_read_is_refused(void) {
     write_file(text, 0400);
     CU_ASSERT_EQUAL(key_file_read(path, &pair, NULL), 0);
     pair = key_pair_free(pair);
-    /* What a service manager hands over, its folder protects. */
+    /* The folder of a service manager's credentials protects them. */
     write_file(text, 0440);
     setenv("CREDENTIALS_DIRECTORY", folder, 1);
     CU_ASSERT_EQUAL(key_file_read(path, &pair, NULL), 0);

@@ -254,7 +254,7 @@ static void secrets_are_wiped(void) {
     CU_ASSERT_EQUAL(memcmp(&server.curve, zeros, sizeof(Curve)), 0);
 }
 
-/* ---- what is refused ---- */
+/* ---- refusals ---- */
 
 static void a_wrong_server_key_is_told_to_both(void) {
     static End server, client;
