@@ -13,6 +13,7 @@ enum {
     ATTEMPT_MS = 5000, /* from connecting to WELCOME */
     BACKOFF_MS = 50,   /* pause before the second attempt; doubled for each further one… */
     BACKOFF_MAX_MS = 2000,
+    SESSION_MIN_MS = 2000, /* a session that ends sooner counts as a failed attempt */
 };
 
 static int watch(Link *link, int fd) {
@@ -91,11 +92,13 @@ void link_lost(Link *link, const char *type, const char *format, ...) {
     if (link->state != LINK_CLOSED) {
         link->state = LINK_CONNECTING;
         if (was_up) {
-            link->backoff_ms = 0;
+            if (now_ms >= link->up_ms + SESSION_MIN_MS)
+                link->backoff_ms = 0;
             link->next_address = UINT_MAX; /* look it up again: the address may have changed */
         }
-        /* The first attempt follows a lost session at once, the next ones after growing pauses.
-         * Jitter spreads the attempts of a thousand clients whose broker restarts. */
+        /* The first attempt follows a lost session at once, the next ones after growing pauses:
+         * also if a broker ends each session that it begins. Jitter spreads the attempts of a
+         * thousand clients whose broker restarts. */
         link->next_attempt_ms =
             now_ms + (link->backoff_ms ? link->backoff_ms / 2 + random_below(link->backoff_ms) : 0);
         if (next_endpoint(link))

@@ -42,6 +42,7 @@ struct Link {
     uint64_t attempt_ends_ms; /* without WELCOME by then, the attempt has failed */
     uint64_t next_attempt_ms; /* valid while transport is NULL */
     uint64_t backoff_ms;
+    uint64_t up_ms;   /* when the last session began */
     uint64_t session; /* counts connections: a message handler may have brought a new one */
     uint64_t n_batches, batch; /* batches received; number of the one in progress */
     uint64_t received_ms;      /* when the batch in progress was read */

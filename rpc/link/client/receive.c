@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "rpc/link/client/link-private.h"
 
 enum {
@@ -31,7 +32,7 @@ static void welcome(Link *link, const Message *message) {
     link->out.credit =
         (int64_t)(message->welcome.bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->welcome.bytes);
     link->state = LINK_UP;
-    link->backoff_ms = 0;
+    link->up_ms = clock_ms();
     ferry_error_clear(&link->problem);
     link->handlers.on_up(message, link->handlers.ctx);
 }

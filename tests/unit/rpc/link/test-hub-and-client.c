@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "mini-broker.h"
+#include "rpc/link/client/link-private.h"
 #include "support/suite.h"
 
 #define TCP "tcp://127.0.0.1:*"
@@ -88,6 +89,23 @@ static void it_comes_back_after_the_broker_was_made_anew(void) {
     end();
     unlink(endpoint + 6);
     rmdir(folder);
+}
+
+/* It must not connect hundreds of times a second. */
+static void a_broker_that_ends_each_session_is_tried_again_after_growing_pauses(void) {
+    begin(TCP);
+    CU_ASSERT_TRUE(MINI_UNTIL(
+        &broker, &client, 60000,
+        (broker.last ? peer_close(broker.last) : (void)0, client.link->backoff_ms >= 800)));
+    CU_ASSERT(client.n_down >= 5);
+    /* A session that lasted begins the pauses anew. */
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 60000, link_state(client.link) == LINK_UP));
+    client.link->up_ms = 0;
+    client.n_down = 0;
+    peer_close(broker.last);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 60000, client.n_down == 1));
+    CU_ASSERT(client.link->backoff_ms < 800);
+    end();
 }
 
 static void large_bodies_go_both_ways(void) {
@@ -354,6 +372,7 @@ int main(int argc, char **argv) {
         TEST(a_link_is_up_after_welcome_and_says_bye),
         TEST(nothing_can_be_put_before_it_is_up),
         TEST(it_comes_back_after_the_broker_was_made_anew),
+        TEST(a_broker_that_ends_each_session_is_tried_again_after_growing_pauses),
         TEST(large_bodies_go_both_ways),
         TEST(without_credit_it_waits_and_goes_on_with_more),
         TEST(what_waits_in_a_link_is_bounded),
