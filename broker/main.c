@@ -168,11 +168,12 @@ static int bind_all(BrokerProgram *program, ferry_error *reterr) {
         n = program->config.n_binds;
     }
     for (size_t i = 0; i < n; i++) {
-        int r = bind_one(program, binds[i], reterr);
+        const char *endpoint = endpoint_after_transport(binds[i]);
+        int r = bind_one(program, endpoint, reterr);
 
         if (r < 0)
             return r;
-        is_local_tcp |= !endpoint_path(binds[i]) && endpoint_is_local(binds[i]);
+        is_local_tcp |= !endpoint_path(endpoint) && endpoint_is_local(endpoint);
     }
     if (is_local_tcp && !program->broker.rights)
         log_info("every program on this machine may use this broker: the configuration has no "

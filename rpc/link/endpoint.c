@@ -82,7 +82,7 @@ const char *endpoint_after_transport(const char *text) {
 }
 
 const char *endpoint_problem(const char *text, EndpointUse use) {
-    const char *endpoint = use == ENDPOINT_CONNECT ? endpoint_after_transport(text) : text;
+    const char *endpoint = endpoint_after_transport(text);
     const char *host = after(endpoint, "tcp://"), *path = after(endpoint, "ipc://");
 
     if (host)

@@ -15,7 +15,8 @@ typedef enum EndpointUse { ENDPOINT_CONNECT, ENDPOINT_BIND } EndpointUse;
  * localhost. */
 const char *endpoint_problem(const char *text, EndpointUse use);
 
-/* The endpoint in a URL for connecting: "zmq+tcp://HOST:PORT" chooses libzmq as the transport. */
+/* The endpoint in a URL: "zmq+tcp://HOST:PORT" chooses libzmq as a client's transport. A broker
+ * takes the URL of its clients, and listens on the endpoint. */
 const char *endpoint_after_transport(const char *text);
 
 /* True: other machines cannot reach it. */
