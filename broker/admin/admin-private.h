@@ -8,12 +8,22 @@
 
 enum { ANSWERED_LATER = QUEUES_LATER }; /* the session gets the answer in a later turn */
 
-/* ---- queues.c ---- */
+/* ---- lists.c ---- */
 
-void queue_describe(const Queue *queue, Buffer *to); /* as a map */
+/* A table of the broker that has a list in ferry.Broker. */
+typedef struct ListKind {
+    size_t (*count)(const Broker *broker); /* about */
+    void *(*first)(const Broker *broker);  /* NULL: the table is empty */
+    void *(*next)(const void *element);
+    bool (*is_seen)(Session *session, const void *element);
+    /* Writes a map. Returns the work that it was, beside the element itself. */
+    unsigned (*write)(const void *element, const Broker *broker, Buffer *to);
+    const struct ListKind *then; /* the elements of another table follow; NULL: no */
+} ListKind;
 
-/* ---- queue-list.c ---- */
+extern const ListKind list_of_queues, list_of_services, list_of_sessions, list_of_topics;
 
-/* All queues that the session may see, a list of maps. ANSWERED_LATER: there are many, and the
- * session gets the answer to id. -EBUSY: as many lists as may be are under way; -ENOMEM. */
-int admin_list_queues(Admin *admin, Session *session, uint64_t id, Buffer *to);
+/* All elements that the session (NULL: everybody) may see, an array. ANSWERED_LATER: there are
+ * many, and the session gets the answer to id. -EBUSY: as many lists as may be are under way;
+ * -ENOMEM. */
+int admin_list(Broker *broker, const ListKind *kind, Session *session, uint64_t id, Buffer *to);

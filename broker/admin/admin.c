@@ -25,15 +25,42 @@ enum { BODY_MAX = 64 * 1024 };
 /* The name of its only instance. */
 #define INSTANCE "broker"
 
-static void write_session(Buffer *to, const Session *session, uint64_t now_ms) {
+/* All names: the subject of methods without a name. */
+static Span all_names(void) {
+    return span_text(">");
+}
+
+/* ---- sessions ---- */
+
+static size_t count_sessions(const Broker *broker) {
+    return broker->n_sessions;
+}
+
+static void *first_session(const Broker *broker) {
+    return broker->sessions;
+}
+
+static void *next_session(const void *element) {
+    return ((const Session *)element)->next;
+}
+
+/* A user sees its own sessions, and with the right `watch >` all sessions. */
+static bool is_session_seen(Session *session, const void *element) {
+    return !session || session->user == ((const Session *)element)->user ||
+           session_may(session, ACTION_WATCH, all_names());
+}
+
+static unsigned write_session(const void *element, const Broker *broker, Buffer *to) {
+    const Session *session = element;
+    unsigned n_serves = services_of(session);
     char address[CONNECTION_ADDRESS_MAX];
 
     write_map(to, 16);
     write_pair(to, "session", session->number);
     write_text(to, "name");
     write_text(to, session->name);
-    write_pair(to, "age_ms", now_ms - session->since_ms);
-    write_pair(to, "serves", services_of(session));
+    write_pair(to, "age_ms", broker->now_ms - session->since_ms);
+    write_pair(to, "serves", n_serves);
     write_pair(to, "subscriptions", session->client->n_subscriptions);
     write_pair(to, "pulls", session->pulls.n);
     write_pair(to, "calls", session->calls.n);
@@ -48,7 +75,16 @@ static void write_session(Buffer *to, const Session *session, uint64_t now_ms) {
     write_text(to, peer_address(session->peer, address));
     write_pair(to, "pid", (uint64_t)session->peer->pid);
     write_pair(to, "memory", session->peer->account.held + session->peer->account.output);
+    return n_serves;
 }
+
+const ListKind list_of_sessions = {
+    .count = count_sessions,
+    .first = first_session,
+    .next = next_session,
+    .is_seen = is_session_seen,
+    .write = write_session,
+};
 
 /* The call: the session gets the answer to id. */
 typedef struct Ask {
@@ -58,52 +94,35 @@ typedef struct Ask {
     bool streams; /* the caller reads a stream of items */
 } Ask;
 
-/* All names: the subject of methods without a name. */
-static Span all_names(void) {
-    return span_text(">");
+/* ---- lists ---- */
+
+static int list(const Ask *ask, const ListKind *kind, Buffer *to, ferry_error *reterr) {
+    int r = admin_list(ask->broker, kind, ask->session, ask->id, to);
+
+    if (r == -EBUSY)
+        return error_set(reterr, "ferry.Overloaded",
+                         "too many lists are under way: try again later");
+    return r;
 }
 
-/* A user sees its own sessions, and with the right `watch >` all sessions. */
 static int list_sessions(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
-    bool sees_all = session_may(ask->session, ACTION_WATCH, all_names());
-    Session *session;
-    uint32_t n = 0;
-
     (void)p;
-    (void)reterr;
-    DL_FOREACH(ask->broker->sessions, session) {
-        n += sees_all || session->user == ask->session->user;
-    }
-    write_array(to, n);
-    DL_FOREACH(ask->broker->sessions, session) {
-        if (sees_all || session->user == ask->session->user)
-            write_session(to, session, ask->broker->now_ms);
-    }
-    return 0;
+    return list(ask, &list_of_sessions, to, reterr);
 }
 
 static int list_services(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     (void)p;
-    (void)reterr;
-    services_list(ask->broker->services, ask->session, to);
-    return 0;
+    return list(ask, &list_of_services, to, reterr);
 }
 
 static int list_topics(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     (void)p;
-    (void)reterr;
-    topics_describe(ask->broker->topics, ask->session, to);
-    return 0;
+    return list(ask, &list_of_topics, to, reterr);
 }
 
 static int list_queues(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
-    int r = admin_list_queues(ask->broker->admin, ask->session, ask->id, to);
-
     (void)p;
-    if (r == -EBUSY)
-        return error_set(reterr, "ferry.Overloaded",
-                         "too many lists of queues are under way: try again later");
-    return r;
+    return list(ask, &list_of_queues, to, reterr);
 }
 
 static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {

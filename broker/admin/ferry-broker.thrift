@@ -182,6 +182,8 @@ struct Counters {
   30: i64 memory_topics
   /** Jobs, deduplication keys, ids of pushes. */
   31: i64 memory_queues
+  /** Lists of this service that are being written. */
+  32: i64 memory_lists
 }
 
 /** Whether a user may do something, and the line of the configuration that allows it. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* ferry.Broker's methods for one queue: queue, peek, pause, resume. See queues.h. */
+/* ferry.Broker's list of queues, and its methods for one queue: queue, peek, pause, resume. See
+ * queues.h. */
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "broker/admin/admin-private.h"
+#include "broker/sessions/user.h"
 #include "rpc/wire/name.h"
 
 enum {
@@ -86,10 +88,40 @@ size_t queues_count(const Queues *queues) {
     return HASH_COUNT(queues->table);
 }
 
-void queue_describe(const Queue *queue, Buffer *to) {
+static void *first_queue(const Broker *broker) {
+    return broker->queues->table;
+}
+
+static void *next_queue(const void *element) {
+    return ((const Queue *)element)->hh.next;
+}
+
+static bool is_queue_seen(Session *session, const void *element) {
+    const Queue *queue = element;
+
+    return session_sees(session, SIGHT_OF_QUEUE, span_of(queue->name, queue->stored.name_len));
+}
+
+static unsigned write_queue(const void *element, const Broker *broker, Buffer *to) {
+    const Queue *queue = element;
+
+    (void)broker;
     write_map(to, COUNTS + is_degraded(queue));
     write_counts(to, queue);
+    return 0;
 }
+
+static size_t count_queues(const Broker *broker) {
+    return queues_count(broker->queues);
+}
+
+const ListKind list_of_queues = {
+    .count = count_queues,
+    .first = first_queue,
+    .next = next_queue,
+    .is_seen = is_queue_seen,
+    .write = write_queue,
+};
 
 int queues_show(Queues *queues, Span name, Buffer *to) {
     Queue *queue = queue_find(queues, name);

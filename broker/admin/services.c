@@ -4,15 +4,18 @@
 
 #include <utlist.h>
 
+#include "broker/admin/admin-private.h"
 #include "broker/services/services-private.h"
 #include "broker/sessions/user.h"
 
-static void write_service(Buffer *to, const Service *service) {
+static unsigned write_service(const void *element, const Broker *broker, Buffer *to) {
+    const Service *service = element;
     uint64_t slots = 0, busy = 0;
     const Server *server;
     bool described = false;
     uint64_t ejected = 0;
 
+    (void)broker;
     DL_FOREACH(service->servers, server) {
         slots += server->slots;
         busy += server->busy;
@@ -33,29 +36,38 @@ static void write_service(Buffer *to, const Service *service) {
     write_bool(to, service->differs);
     write_text(to, "described");
     write_bool(to, described);
+    return service->n_servers;
 }
 
 size_t services_count(const Services *services) {
     return HASH_COUNT(services->table);
 }
 
-static bool is_seen(const Session *session, const Service *service) {
+static size_t count_services(const Broker *broker) {
+    return services_count(broker->services);
+}
+
+static void *first_service(const Broker *broker) {
+    return broker->services->table;
+}
+
+static void *next_service(const void *element) {
+    return ((const Service *)element)->hh.next;
+}
+
+static bool is_service_seen(Session *session, const void *element) {
+    const Service *service = element;
+
     return session_sees(session, SIGHT_OF_SERVICE, span_of(service->name, service->name_len));
 }
 
-void services_list(Services *services, const Session *session, Buffer *to) {
-    Service *service, *next;
-    uint32_t n = 0;
-
-    HASH_ITER(hh, services->table, service, next) {
-        n += is_seen(session, service);
-    }
-    write_array(to, n);
-    HASH_ITER(hh, services->table, service, next) {
-        if (is_seen(session, service))
-            write_service(to, service);
-    }
-}
+const ListKind list_of_services = {
+    .count = count_services,
+    .first = first_service,
+    .next = next_service,
+    .is_seen = is_service_seen,
+    .write = write_service,
+};
 
 static size_t n_methods(const Server *server) {
     return server->tables ? server->tables->n_methods : 0;

@@ -22,6 +22,7 @@
 #include "base/hash.h"
 #include "base/id-map.h"
 #include "base/timers.h"
+#include "broker/core/cursor.h"
 #include "broker/core/limits.h"
 #include "broker/core/peer-log.h"
 #include "broker/core/rooms.h"
@@ -78,6 +79,7 @@ struct Broker {
     struct Topics *topics;
     struct Queues *queues;
     Admin *admin;
+    Cursor *cursors; /* utlist: walks over the tables of the rooms */
     Taps *taps;
     uint32_t tap_generation; /* 0: there are no taps */
 };

@@ -194,12 +194,6 @@ struct Queue {
     char name[];
 };
 
-/* A place in the table of queues that stays valid over several turns. */
-typedef struct QueueCursor {
-    struct QueueCursor *prev, *next; /* of queues->cursors */
-    Queue *at;                       /* the next queue; NULL: the end */
-} QueueCursor;
-
 struct Queues {
     Room room;
     Broker *broker;
@@ -224,7 +218,6 @@ struct Queues {
     Timer restored_timer;                   /* armed: restored_pushes are forgotten then */
     Sweep *sweeps;                          /* utlist */
     uint32_t n_sweeps;
-    QueueCursor *cursors;              /* utlist */
     struct Rule *rules, *rules_before; /* before: while the configuration is read again */
     bool reloading;
     Store *stores[4];
@@ -285,11 +278,6 @@ void queue_maybe_idle(Queue *queue);
 void queue_touch(Queue *queue);
 /* Its jobs and keys must be gone. */
 void queue_free(Queue *queue);
-
-void queue_cursor_begin(Queues *queues, QueueCursor *cursor);
-/* The next queue, or NULL at the end. */
-Queue *queue_cursor_next(QueueCursor *cursor);
-void queue_cursor_end(Queues *queues, QueueCursor *cursor);
 
 void problem_set(Problem *problem, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -114,40 +114,12 @@ Queue *queue_dead_of(Queue *queue) {
     return dead ? dead : queue_new(queue->queues, span);
 }
 
-/* ---- walks that last several turns ---- */
-
-void queue_cursor_begin(Queues *queues, QueueCursor *cursor) {
-    cursor->at = queues->table;
-    DL_APPEND(queues->cursors, cursor);
-}
-
-Queue *queue_cursor_next(QueueCursor *cursor) {
-    Queue *queue = cursor->at;
-
-    if (queue)
-        cursor->at = queue->hh.next;
-    return queue;
-}
-
-void queue_cursor_end(Queues *queues, QueueCursor *cursor) {
-    DL_DELETE(queues->cursors, cursor);
-}
-
-static void advance_cursors(const Queue *queue) {
-    QueueCursor *cursor;
-
-    DL_FOREACH(queue->queues->cursors, cursor) {
-        if (cursor->at == queue)
-            cursor->at = queue->hh.next;
-    }
-}
-
 /* ---- the end of a queue ---- */
 
 void queue_free(Queue *queue) {
     Queues *queues = queue->queues;
 
-    advance_cursors(queue);
+    cursors_pass(queues->broker->cursors, queue, queue->hh.next);
     timer_disarm(&queues->broker->timers, &queue->key_timer);
     timer_disarm(&queues->broker->timers, &queue->idle);
     for (Queue **link = &queues->touched; queue->touched && *link; link = &(*link)->next_touched)

@@ -36,8 +36,6 @@ size_t services_n_calls(const Services *services);
 size_t services_count(const Services *services);
 
 /* For ferry.Broker: MessagePack, see ferry-broker.thrift. */
-/* Of all services that the session (NULL: everybody) may see. */
-void services_list(Services *services, const Session *session, Buffer *to);
 /* instance: the description of this server, if there is one; empty: the one that tells most.
  * -ENOENT. */
 int services_describe(Services *services, Span name, Span instance, Buffer *to);

@@ -11,7 +11,10 @@
 #include "base/container.h"
 #include "broker/topics/topics-private.h"
 
-enum { WINDOW_MAX_MS = 60000 };
+enum {
+    WINDOW_MAX_MS = 60000,
+    ENDED_SLICE = 512 /* questions without an answer that are forgotten in one turn */
+};
 
 /* The question to one subscription. */
 struct Asked {
@@ -24,12 +27,13 @@ struct Asked {
 
 struct Gather {
     Topics *topics;
-    Session *session; /* that asks */
+    Session *session; /* that asks; NULL: the gather has ended, and its questions are forgotten */
     uint64_t id;      /* of its PUBLISH */
     Timer window;
     Asked *asked; /* not answered yet */
     uint64_t n_answers;
-    bool asking; /* the question is being sent: the gather must not end yet */
+    bool asking;              /* the question is being sent: the gather must not end yet */
+    Gather *prev, *following; /* of topics->ended */
 };
 
 static void asked_free(Asked *asked) {
@@ -45,25 +49,45 @@ static void asked_free(Asked *asked) {
 }
 
 static void gather_free(Gather *gather) {
-    Broker *broker = gather->topics->broker;
-
-    while (gather->asked)
-        asked_free(gather->asked);
-    timer_disarm(&broker->timers, &gather->window);
-    broker->budget.bytes[BUDGET_TOPICS] -= sizeof(*gather);
+    if (!gather->session)
+        DL_DELETE2(gather->topics->ended, gather, prev, following);
+    gather->topics->broker->budget.bytes[BUDGET_TOPICS] -= sizeof(*gather);
     free(gather);
+}
+
+/* A hundred thousand questions may be without an answer: they are forgotten in slices. */
+static void gather_end(Gather *gather) {
+    timer_disarm(&gather->topics->broker->timers, &gather->window);
+    gather->session = NULL;
+    DL_APPEND2(gather->topics->ended, gather, prev, following);
+    if (!gather->asked)
+        gather_free(gather);
+}
+
+void gathers_go_on(Topics *topics) {
+    for (unsigned n = 0; n < ENDED_SLICE && topics->ended; n++) {
+        Gather *gather = topics->ended;
+
+        asked_free(gather->asked);
+        if (!gather->asked)
+            gather_free(gather);
+    }
 }
 
 /* OK takes the lane of the answers, so that it comes after them. */
 static void finish(Gather *gather) {
     session_ok(gather->session, LANE_BULK, gather->id, gather->n_answers);
     id_map_take(&gather->session->gathers, gather->id);
-    gather_free(gather);
+    gather_end(gather);
 }
 
 static void finish_if_done(Gather *gather) {
-    if (!gather->asked && !gather->asking)
+    if (gather->asked || gather->asking)
+        return;
+    if (gather->session)
         finish(gather);
+    else
+        gather_free(gather);
 }
 
 static void on_window(Timer *timer, void *ctx) {
@@ -169,7 +193,7 @@ void topics_answer(Topics *topics, Session *session, const Message *message, con
     Gather *gather;
 
     /* Too late, answered twice, or the question of another session. */
-    if (!asked || asked->session != session) {
+    if (!asked || asked->session != session || !asked->gather->session) {
         session->n_dropped++;
         topics->broker->stats.late_answers++;
         return;
@@ -190,7 +214,7 @@ void gather_session_gone(Topics *topics, Session *session) {
     size_t pos = 0;
 
     while ((gather = id_map_next(&session->gathers, &pos)))
-        gather_free(gather);
+        gather_end(gather);
     id_map_deinit(&session->gathers);
     while (session->asked)
         gather_lost(topics, session->asked->reply);

@@ -25,8 +25,10 @@ static void topic_free(Topics *topics, Topic *topic) {
         topic_node_set(topic->node, NULL);
         topic_tree_drop(&topics->names, topic->node);
     }
-    if (hash_added(topic))
+    if (hash_added(topic)) {
+        cursors_pass(topics->broker->cursors, topic, topic->hh.next);
         HASH_DEL(topics->topics, topic);
+    }
     free(topic->match);
     free(topic);
 }

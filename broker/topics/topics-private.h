@@ -179,6 +179,7 @@ struct Topics {
 
     IdMap replies; /* our number for a question to one subscription -> Asked */
     uint64_t last_reply;
+    Gather *ended; /* utlist: gathers whose unanswered questions are not forgotten yet */
 };
 
 /* One PUBLISH on its way to its subscribers. */
@@ -222,6 +223,8 @@ uint64_t gather_ask(Gather *gather, Subscription *subscription);
 /* The question with this number was dropped before it was sent. */
 void gather_lost(Topics *topics, uint64_t reply);
 void gather_session_gone(Topics *topics, Session *session);
+/* Forgets a slice of the unanswered questions of gathers that have ended. */
+void gathers_go_on(Topics *topics);
 
 /* ---- backlog.c ---- */
 

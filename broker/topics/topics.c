@@ -18,6 +18,11 @@ static Topics *self(const Room *room) {
 
 static void on_turn_end(Room *room) {
     topics_turn_end(self(room));
+    gathers_go_on(self(room));
+}
+
+static uint64_t on_next_ms(const Room *room) {
+    return self(room)->ended ? 0 : UINT64_MAX;
 }
 
 static void on_session_gone(Room *room, Session *session) {
@@ -30,6 +35,7 @@ static void on_client_gone(Room *room, Client *client) {
 
 static const RoomOps room_ops = {
     .turn_end = on_turn_end,
+    .next_ms = on_next_ms,
     .session_gone = on_session_gone,
     .client_gone = on_client_gone,
 };
@@ -58,6 +64,8 @@ Topics *topics_free(Topics *topics) {
         return NULL;
     if (topics->tree.root)
         subscriptions_free(topics);
+    while (topics->ended)
+        gathers_go_on(topics);
     topics_forget_all(topics);
     topic_rules_free(topics);
     topic_tree_deinit(&topics->tree);

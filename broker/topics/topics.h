@@ -44,7 +44,3 @@ void topics_reloaded(Topics *topics, bool is_right);
 size_t topics_count(const Topics *topics); /* topics and patterns, with the nodes of their trees */
 /* Would it take long to find the kept messages for this pattern? */
 bool topics_is_costly(const Topics *topics, Span pattern);
-
-/* For ferry.Broker: MessagePack, see ferry-broker.thrift. */
-/* Of all topics and patterns that the session (NULL: everybody) may see. */
-void topics_describe(Topics *topics, const Session *session, Buffer *to);

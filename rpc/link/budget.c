@@ -41,6 +41,7 @@ const char *budget_kind_name(BudgetKind kind) {
         [BUDGET_INPUT] = "input",
         [BUDGET_TRANSFERS] = "transfers",
         [BUDGET_OUTPUT] = "output",
+        [BUDGET_LISTS] = "lists",
         [BUDGET_CALLS] = "calls",
         [BUDGET_STREAMS] = "streams",
         [BUDGET_SERVICES] = "services",

@@ -22,6 +22,7 @@ typedef enum BudgetKind {
     BUDGET_INPUT,       /* received and not handled */
     BUDGET_TRANSFERS,   /* large bodies that are arriving */
     BUDGET_OUTPUT,      /* waiting to be sent */
+    BUDGET_LISTS,       /* lists of ferry.Broker that are being written */
     BUDGET_CALLS,       /* copies of requests that wait, or that may be sent again */
     BUDGET_STREAMS,     /* items of streams that wait for a server */
     BUDGET_SERVICES,    /* services, descriptions, statistics of methods */
@@ -69,7 +70,8 @@ bool account_is_used_up(const Account *account);
 
 /* A body that arrives, in contrast, ends only if the peer sends the rest of it. */
 static inline bool budget_kind_is_due(BudgetKind kind) {
-    return kind == BUDGET_INPUT || kind == BUDGET_CALLS || kind == BUDGET_STREAMS;
+    return kind == BUDGET_INPUT || kind == BUDGET_LISTS || kind == BUDGET_CALLS ||
+           kind == BUDGET_STREAMS;
 }
 
 /* Counts bytes of any kind but BUDGET_OUTPUT. */

@@ -125,7 +125,7 @@ static void unknown_queues_are_not_found(void) {
     CU_ASSERT_EQUAL(queues_pause(queues, none, true), -ENOENT);
     CU_ASSERT_EQUAL(queues_move(queues, none, span_text("q"), 0, NULL, 0, &n), -ENOENT);
     CU_ASSERT_EQUAL(queues_show(queues, (Span){NULL, 0}, &to), -ENOENT);
-    CU_ASSERT_EQUAL(admin_list_queues(broker.admin, NULL, 0, &to), 0);
+    CU_ASSERT_EQUAL(admin_list(&broker, &list_of_queues, NULL, 0, &to), 0);
     CU_ASSERT_EQUAL(to.len, 1);
     buffer_deinit(&to);
     teardown();
@@ -140,7 +140,7 @@ static void describe_lists_all_queues(void) {
     s = fake_connect(&broker, 's');
     push(s, 0, "one", "x", NULL);
     push(s, 0, "two", "x", NULL);
-    CU_ASSERT_EQUAL(admin_list_queues(broker.admin, NULL, 0, &to), 0);
+    CU_ASSERT_EQUAL(admin_list(&broker, &list_of_queues, NULL, 0, &to), 0);
     CU_ASSERT_PTR_NULL(wire_check(to.data, to.len));
     reader = reader_of(to.data, to.len);
     CU_ASSERT_EQUAL(reader_array(&reader), 2);
@@ -157,7 +157,7 @@ static void begin_list(Session *s, int n) {
         snprintf(name, sizeof(name), "q.%d", i);
         push(s, 0, name, "x", NULL);
     }
-    CU_ASSERT_EQUAL(admin_list_queues(broker.admin, s, 7, &to), QUEUES_LATER);
+    CU_ASSERT_EQUAL(admin_list(&broker, &list_of_queues, s, 7, &to), QUEUES_LATER);
     CU_ASSERT_EQUAL(to.len, 0);
 }
 
@@ -201,15 +201,15 @@ static void a_list_goes_with_who_asked_for_it(void) {
     t = fake_connect(&broker, 't');
     begin_list(s, 1000);
     for (uint64_t id = 1; id <= 3; id++)
-        CU_ASSERT_EQUAL(admin_list_queues(broker.admin, t, id, &to), QUEUES_LATER);
-    CU_ASSERT_EQUAL(admin_list_queues(broker.admin, t, 4, &to), -EBUSY);
+        CU_ASSERT_EQUAL(admin_list(&broker, &list_of_queues, t, id, &to), QUEUES_LATER);
+    CU_ASSERT_EQUAL(admin_list(&broker, &list_of_queues, t, 4, &to), -EBUSY);
     end_session(s);
-    CU_ASSERT_EQUAL(admin_list_queues(broker.admin, t, 4, &to), QUEUES_LATER);
+    CU_ASSERT_EQUAL(admin_list(&broker, &list_of_queues, t, 4, &to), QUEUES_LATER);
     for (int i = 0; i < 20; i++)
         rooms_turn_end(&broker);
     CU_ASSERT_EQUAL(fake_n_sent(t), 4);
     /* One that is under way at the end. */
-    CU_ASSERT_EQUAL(admin_list_queues(broker.admin, t, 5, &to), QUEUES_LATER);
+    CU_ASSERT_EQUAL(admin_list(&broker, &list_of_queues, t, 5, &to), QUEUES_LATER);
     teardown();
 }
 

@@ -536,7 +536,7 @@ static void a_degraded_store_shows_its_reason(void) {
     CU_ASSERT_PTR_NULL(queues_degraded(queues));
     store_set_degraded(&slow.store, "the disk is full");
     CU_ASSERT_STRING_EQUAL(queues_degraded(queues), "the disk is full");
-    queue_describe(queue_find(queues, span_text("disk.q")), &list);
+    list_of_queues.write(queue_find(queues, span_text("disk.q")), &broker, &list);
     CU_ASSERT_PTR_NULL(wire_check(list.data, list.len));
     CU_ASSERT_PTR_NOT_NULL(memmem(list.data, list.len, "the disk is full", 16));
     push(s, 2, "disk.q", "y", NULL);
