@@ -66,6 +66,8 @@ void pull_release(Pull *pull) {
 
 /* ---- the jobs of a client ---- */
 
+enum { SETTLED_MEMORY = QUEUE_SETTLED_MAX * sizeof(Settled) };
+
 InFlight *in_flight_of(Queues *queues, Client *client) {
     InFlight *in_flight = client->in_flight;
 
@@ -74,6 +76,7 @@ InFlight *in_flight_of(Queues *queues, Client *client) {
     in_flight = calloc(1, sizeof(*in_flight));
     if (!in_flight)
         return NULL;
+    queues->broker->budget.bytes[BUDGET_QUEUES] += sizeof(*in_flight);
     in_flight->queues = queues;
     in_flight->client = client;
     DL_APPEND(queues->in_flight, in_flight);
@@ -88,17 +91,27 @@ void in_flight_free(InFlight *in_flight) {
     else if (in_flight->queues->restored == in_flight)
         in_flight->queues->restored = NULL;
     DL_DELETE(in_flight->queues->in_flight, in_flight);
+    in_flight->queues->broker->budget.bytes[BUDGET_QUEUES] -=
+        sizeof(*in_flight) + (in_flight->settled ? SETTLED_MEMORY : 0);
     free(in_flight->settled);
     free(in_flight);
+}
+
+static bool remember_settled(InFlight *in_flight) {
+    Broker *broker = in_flight->queues->broker;
+
+    if (broker_may_store(broker, SETTLED_MEMORY))
+        in_flight->settled = calloc(1, SETTLED_MEMORY);
+    if (in_flight->settled)
+        broker->budget.bytes[BUDGET_QUEUES] += SETTLED_MEMORY;
+    return in_flight->settled != NULL;
 }
 
 void in_flight_settled(InFlight *in_flight, const Message *message) {
     /* Without an id the client does not learn the outcome, and has no reason to repeat it. */
     if (!in_flight || message->id == 0)
         return;
-    if (!in_flight->settled)
-        in_flight->settled = calloc(QUEUE_SETTLED_MAX, sizeof(*in_flight->settled));
-    if (!in_flight->settled)
+    if (!in_flight->settled && !remember_settled(in_flight))
         return; /* out of memory: a repeated settlement gets ferry.LeaseLost */
     in_flight->settled[in_flight->next_settled] =
         (Settled){message->settle.job, message->settle.attempt, message->id, message->op};

@@ -65,6 +65,7 @@ InFlight *in_flight_restored(Queues *queues) {
     in_flight = calloc(1, sizeof(*in_flight));
     if (!in_flight)
         return NULL;
+    broker->budget.bytes[BUDGET_QUEUES] += sizeof(*in_flight);
     in_flight->queues = queues;
     DL_APPEND(queues->in_flight, in_flight);
     queues->restored = in_flight;

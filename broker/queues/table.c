@@ -47,12 +47,16 @@ Queue *queue_find(Queues *queues, Span name) {
     return queue;
 }
 
+static size_t memory_of(size_t name_len) {
+    return sizeof(Queue) + name_len + 1;
+}
+
 static bool ends_in_dead(Span name) {
     return name.len > 5 && memcmp(name.data + name.len - 5, ".dead", 5) == 0;
 }
 
 static Queue *queue_new(Queues *queues, Span name) {
-    Queue *queue = calloc(1, sizeof(*queue) + name.len + 1);
+    Queue *queue = calloc(1, memory_of(name.len));
 
     if (!queue)
         return NULL;
@@ -66,6 +70,7 @@ static Queue *queue_new(Queues *queues, Span name) {
         free(queue);
         return NULL;
     }
+    queues->broker->budget.bytes[BUDGET_QUEUES] += memory_of(name.len);
     queues->last = queue;
     return queue;
 }
@@ -94,6 +99,11 @@ Queue *queue_get(Queues *queues, Span name, Problem *problem) {
     if (HASH_COUNT(queues->table) >= queues->broker->limits.max_names) {
         problem_set(problem, "ferry.Full", "the broker has %u queues, its limit",
                     HASH_COUNT(queues->table));
+        return NULL;
+    }
+    if (!broker_may_store(queues->broker, memory_of(name.len))) {
+        problem_set(problem, "ferry.Full",
+                    "the broker is full: max_total_bytes or max_memory is reached");
         return NULL;
     }
     queue = queue_new(queues, name);
@@ -130,6 +140,7 @@ void queue_free(Queue *queue) {
     if (queues->last == queue)
         queues->last = NULL;
     HASH_DEL(queues->table, queue);
+    queues->broker->budget.bytes[BUDGET_QUEUES] -= memory_of(queue->stored.name_len);
     free(queue);
 }
 

@@ -9,6 +9,8 @@
 
 #include "broker/rights/rights.h"
 
+enum { DECISIONS_MEMORY = 2048 };
+
 typedef struct Decisions Decisions;
 
 /* As user_may(), from the table where possible. *decisions may be NULL: the table is made when it

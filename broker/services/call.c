@@ -11,18 +11,39 @@
 #include "base/block.h"
 #include "base/container.h"
 
+enum {
+    CALL_MEMORY = sizeof(Call) + 64, /* with its places in the tables of caller and server */
+    FREE_CALLS_MAX = 4096,
+};
+
 Call *call_new(Services *services) {
+    Budget *budget = &services->broker->budget;
     Call *call = services->free_calls;
 
-    if (call)
+    if (call) {
         services->free_calls = call->next;
-    else
+        services->n_free_calls--;
+    } else if (budget_allows(budget, CALL_MEMORY)) {
         call = malloc(sizeof(*call));
+    }
     if (!call)
         return NULL;
     memset(call, 0, sizeof(*call));
+    budget->bytes[BUDGET_CALLS] += CALL_MEMORY;
     services->n_calls++;
     return call;
+}
+
+static void drop_record(Services *services, Call *call) {
+    services->broker->budget.bytes[BUDGET_CALLS] -= CALL_MEMORY;
+    services->n_calls--;
+    if (services->n_free_calls == FREE_CALLS_MAX) {
+        free(call);
+        return;
+    }
+    services->n_free_calls++;
+    call->next = services->free_calls;
+    services->free_calls = call;
 }
 
 bool call_charge(Call *call, BudgetKind kind, size_t bytes) {
@@ -132,9 +153,7 @@ void call_free(Call *call) {
     call_refund_items(call, call->unsent_charge);
     if (call->server)
         call_leave_server(call);
-    call->next = services->free_calls;
-    services->free_calls = call;
-    services->n_calls--;
+    drop_record(services, call);
 }
 
 void call_tap(const Call *call, bool sent, Op op, const Session *session, uint64_t id, Span body) {

@@ -25,6 +25,10 @@ static MethodGuard *find(const Service *service, const char *method, const char 
     return NULL;
 }
 
+static size_t memory_of(const MethodGuard *guard) {
+    return sizeof(*guard) + guard->method_len + strlen(guard->may) + 2;
+}
+
 static MethodGuard *guard_get(Service *service, const char *method, const char *may) {
     MethodGuard *guard = find(service, method, may);
     size_t method_size = strlen(method) + 1, may_size = strlen(may) + 1;
@@ -38,6 +42,7 @@ static MethodGuard *guard_get(Service *service, const char *method, const char *
         memcpy(guard->method + method_size, may, may_size);
         DL_APPEND(service->guards, guard);
         service->n_guards++;
+        service->services->broker->budget.bytes[BUDGET_SERVICES] += memory_of(guard);
     }
     guard->n_servers++;
     return guard;
@@ -48,6 +53,7 @@ static void guard_leave(Service *service, MethodGuard *guard) {
         return;
     DL_DELETE(service->guards, guard);
     service->n_guards--;
+    service->services->broker->budget.bytes[BUDGET_SERVICES] -= memory_of(guard);
     free(guard);
 }
 

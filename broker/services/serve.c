@@ -59,8 +59,9 @@ static int describe_server(Server *server, Span description, ferry_error *reterr
         }
         memcpy(copy, description.data, description.len);
     }
-    account_refund(account, BUDGET_SERVICES, server->description_len);
-    account_charge(account, BUDGET_SERVICES, description.len);
+    account_refund(account, BUDGET_SERVICES, server->description_memory);
+    server->description_memory = description.len + (tables ? description_memory(tables) : 0);
+    account_charge(account, BUDGET_SERVICES, server->description_memory);
     ferry_free(server->description);
     ferry_free(server->tables);
     server->tables = tables;
@@ -106,7 +107,8 @@ static bool may_serve(Services *services, Session *session, const Message *messa
     else if (services_of(session) >= limits->max_serves)
         session_error(session, message->id, "ferry.Full",
                       "the session serves %u services: max_serves", limits->max_serves);
-    else if (!account_allows(&session->peer->account, sizeof(*other) + message->body.len))
+    else if (!account_allows(&session->peer->account,
+                             sizeof(*other) + message->body.len * (1 + DESCRIPTION_TABLES)))
         session_error(session, message->id, "ferry.Full",
                       "the session has used up its share of the broker's max_memory");
     else if (services->broker->draining)

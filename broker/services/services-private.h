@@ -79,6 +79,7 @@ struct Server {
     uint64_t number;   /* of an instance without a name */
     void *description; /* a block */
     size_t description_len;
+    size_t description_memory; /* of the description and of tables */
     uint64_t description_hash;
     bool described;        /* the description can be read */
     ferry_service *tables; /* the description, read; NULL: not described. The server may have any
@@ -147,6 +148,7 @@ struct Services {
     Service *crowded;       /* services with waiting calls, whose servers may have room */
     WaitQueue *wait_queues; /* uthash by key */
     Call *free_calls;       /* by next */
+    unsigned n_free_calls;
     size_t n_calls;
     uint64_t last_instance, last_request;
     SeenService seen[SERVICES_SEEN]; /* by hash of the name; see services_saw() */

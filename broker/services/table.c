@@ -146,7 +146,7 @@ void server_free(Server *server) {
     service->n_servers--;
     service->free_slots -= server_free_slots(server);
     account_refund(&server->session->peer->account, BUDGET_SERVICES,
-                   sizeof(*server) + server->description_len);
+                   sizeof(*server) + server->description_memory);
     guards_set(server, NULL);
     ferry_free(server->description);
     ferry_free(server->tables);

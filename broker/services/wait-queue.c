@@ -36,6 +36,7 @@ static WaitQueue *wait_queue_new(const Call *call) {
         free(wait_queue);
         return NULL;
     }
+    services->broker->budget.bytes[BUDGET_CALLS] += sizeof(*wait_queue);
     DL_APPEND(call->service->wait_queues, wait_queue);
     call->service->n_wait_queues++;
     return wait_queue;
@@ -45,6 +46,7 @@ static void wait_queue_free(WaitQueue *wait_queue, Service *service) {
     HASH_DEL(service->services->wait_queues, wait_queue);
     DL_DELETE(service->wait_queues, wait_queue);
     service->n_wait_queues--;
+    service->services->broker->budget.bytes[BUDGET_CALLS] -= sizeof(*wait_queue);
     free(wait_queue);
 }
 

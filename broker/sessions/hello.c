@@ -26,7 +26,15 @@ static void client_found(Broker *broker, Client *client) {
     broker->n_lost--;
 }
 
+enum { CLIENT_MEMORY = sizeof(Client) + 64 }; /* with its place in the table of clients */
+
+/* user: the session remembers what its user may do. */
+static uint32_t session_memory(const User *user) {
+    return sizeof(Session) + (user ? DECISIONS_MEMORY : 0);
+}
+
 static void client_free(Broker *broker, Client *client) {
+    broker->budget.bytes[BUDGET_CONNECTIONS] -= CLIENT_MEMORY;
     rooms_client_gone(broker, client);
     client_found(broker, client);
     HASH_DEL(broker->clients, client);
@@ -72,7 +80,7 @@ static void session_free(Session *session) {
     cursors_pass(broker->cursors, session, session->next);
     DL_DELETE(broker->sessions, session);
     broker->n_sessions--;
-    broker->budget.bytes[BUDGET_CONNECTIONS] -= sizeof(*session);
+    broker->budget.bytes[BUDGET_CONNECTIONS] -= session->memory;
     id_map_deinit(&session->calls);
     id_map_deinit(&session->requests);
     id_map_deinit(&session->pulls);
@@ -159,6 +167,7 @@ static Client *client_of(Broker *broker, Span id) {
         free(client);
         return NULL;
     }
+    broker->budget.bytes[BUDGET_CONNECTIONS] += CLIENT_MEMORY;
     return client;
 }
 
@@ -256,6 +265,10 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
         session_end(client->session, "replaced");
         sessions_turn_end(broker);
     }
+    if (!budget_allows(&broker->budget, CLIENT_MEMORY + session_memory(user))) {
+        peer_fault(broker, peer, "ferry.Full", "the broker's max_memory is used up");
+        return;
+    }
     session = calloc(1, sizeof(*session));
     client = session ? client_of(broker, message->hello.client) : NULL;
     if (!client) {
@@ -281,7 +294,8 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     set_name(session, message->hello.text);
     DL_APPEND(broker->sessions, session);
     broker->n_sessions++;
-    broker->budget.bytes[BUDGET_CONNECTIONS] += sizeof(*session);
+    session->memory = session_memory(user);
+    broker->budget.bytes[BUDGET_CONNECTIONS] += session->memory;
     rooms_session_begun(broker, session, message, &held);
     send_welcome(session, &held);
     log_debug("a session has begun: session=%u name='%s'", session->number, session->name);

@@ -41,6 +41,7 @@ struct Session {
     uint32_t number; /* for people; a number is never used again */
     char name[64];   /* for people; escaped */
     uint64_t since_ms;
+    uint32_t memory;                         /* of this record and of `decisions`, in the budget */
     DeferredBatch *deferred, *last_deferred; /* see loop/deferred.h */
     Session *deferred_prev, *deferred_next;
 

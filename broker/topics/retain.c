@@ -42,6 +42,10 @@ static void count(Topics *topics, Topic *topic, ptrdiff_t bytes) {
         topics->replay_bytes += (size_t)bytes;
 }
 
+static size_t memory_of(uint32_t cap) {
+    return sizeof(Replay) + cap * sizeof(SharedMessage *);
+}
+
 /* Takes the oldest message out; the reference becomes the caller's. */
 static SharedMessage *take_first(Topics *topics, Topic *topic) {
     Replay *replay = topic->replay;
@@ -56,6 +60,8 @@ static SharedMessage *take_first(Topics *topics, Topic *topic) {
 void replay_clear(Topics *topics, Topic *topic) {
     while (topic->replay && topic->replay->n > 0)
         shared_message_unref(topics->broker, take_first(topics, topic));
+    if (topic->replay)
+        topics->broker->budget.bytes[BUDGET_TOPICS] -= memory_of(topic->replay->cap);
     free(topic->replay);
     topic->replay = NULL;
     if (topic->pinned) {
@@ -92,11 +98,15 @@ static bool share_has_room(Topics *topics, const Topic *topic, size_t size) {
     return topics->replay_bytes + size <= share;
 }
 
-static Replay *replay_new(uint32_t cap) {
-    Replay *replay = calloc(1, sizeof(*replay) + cap * sizeof(SharedMessage *));
+static Replay *replay_new(Topics *topics, uint32_t cap) {
+    Replay *replay = NULL;
 
-    if (replay)
-        replay->cap = cap;
+    if (broker_may_store(topics->broker, memory_of(cap)))
+        replay = calloc(1, memory_of(cap));
+    if (!replay)
+        return NULL;
+    replay->cap = cap;
+    topics->broker->budget.bytes[BUDGET_TOPICS] += memory_of(cap);
     return replay;
 }
 
@@ -129,7 +139,7 @@ void replay_add(Publication *publication, Topic *topic) {
         return;
     }
     if (!replay)
-        replay = topic->replay = replay_new(topic->keep);
+        replay = topic->replay = replay_new(topics, topic->keep);
     if (replay)
         shared = hold_for_replay(publication, topic);
     if (!replay || !shared) {

@@ -104,6 +104,7 @@ static void index_by_id(Topics *topics, Subscription *subscription, uint64_t id)
 /* The bytes that one more subscription counts as, in the worst case: it shares no pattern. */
 static uint64_t cost(size_t pattern_len, size_t group_len) {
     return sizeof(Subscription) + sizeof(Pattern) + topic_tree_cost(pattern_len) + pattern_len +
+           2 * sizeof(Subscription *) /* its place among the members */ +
            (group_len > 0 ? sizeof(Group) + group_len : 0);
 }
 

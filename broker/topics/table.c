@@ -9,6 +9,18 @@
 #include <utlist.h>
 
 #include "broker/topics/topics-private.h"
+#include "rpc/wire/name.h"
+
+enum { FORGOTTEN_MAX = 64 }; /* topics in one turn, beyond TOPICS_KNOWN */
+
+/* Its nodes as if it shared none of them with other topics. */
+static size_t memory_of(size_t name_len) {
+    return sizeof(Topic) + name_len + topic_tree_cost(name_len);
+}
+
+static size_t match_memory(const Topic *topic) {
+    return topic->cap_match * sizeof(Pattern *);
+}
 
 static void topic_free(Topics *topics, Topic *topic) {
     if (topics->last == topic)
@@ -29,13 +41,19 @@ static void topic_free(Topics *topics, Topic *topic) {
         cursors_pass(topics->broker->cursors, topic, topic->hh.next);
         HASH_DEL(topics->topics, topic);
     }
+    topics->broker->budget.bytes[BUDGET_TOPICS] -= memory_of(topic->len) + match_memory(topic);
     free(topic->match);
     free(topic);
 }
 
-/* Forgets topics beyond TOPICS_KNOWN, the least recently published first. */
+/* Forgets topics beyond TOPICS_KNOWN, the least recently published first; if the broker is full,
+ * some more. */
 static void forget_some(Topics *topics) {
-    while (topics->n_clock > TOPICS_KNOWN) {
+    bool is_full = !broker_may_store(topics->broker, memory_of(NAME_MAX_LEN));
+
+    for (unsigned n = 0;
+         topics->n_clock > 1 && (topics->n_clock > TOPICS_KNOWN || (is_full && n < FORGOTTEN_MAX));
+         n++) {
         Topic *topic = topics->clock;
 
         if (topic->recent) {
@@ -60,6 +78,7 @@ Topic *topic_new(Topics *topics, Span name) {
 
     if (!topic)
         return NULL;
+    topics->broker->budget.bytes[BUDGET_TOPICS] += memory_of(name.len);
     topic->len = (uint32_t)name.len;
     memcpy(topic->name, name.data, name.len);
     topic->recent = true; /* else the clock could forget it at once */
@@ -120,8 +139,10 @@ int topic_match(Topics *topics, Topic *topic) {
 
         if (!grown)
             return -ENOMEM;
+        topics->broker->budget.bytes[BUDGET_TOPICS] -= match_memory(topic);
         topic->match = grown;
         topic->cap_match = topics->n_scratch;
+        topics->broker->budget.bytes[BUDGET_TOPICS] += match_memory(topic);
     }
     if (topics->n_scratch > 0)
         memcpy(topic->match, topics->scratch, topics->n_scratch * sizeof(Pattern *));

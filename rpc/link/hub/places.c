@@ -86,6 +86,7 @@ static int origin_of(Hub *hub, const SocketAddress *address, Origin **ret) {
             free(origin);
             return -ENOMEM;
         }
+        hub->options.budget->bytes[BUDGET_CONNECTIONS] += sizeof(*origin);
     }
     *ret = origin;
     return 0;
@@ -95,6 +96,7 @@ static void leave_origin(Hub *hub, Origin *origin) {
     if (!origin || --origin->n > 0)
         return;
     HASH_DEL(hub->origins, origin);
+    hub->options.budget->bytes[BUDGET_CONNECTIONS] -= sizeof(*origin);
     free(origin);
 }
 
@@ -110,6 +112,8 @@ const char *place_take(Hub *hub, const SocketAddress *address, Origin **ret) {
         problem = "its address has as many connections as it may have";
     else if (hub->n_connections >= hub->max_connections && !drop_oldest_stranger(hub))
         problem = "the broker has as many connections as it may have";
+    else if (!budget_allows(hub->options.budget, sizeof(Peer)))
+        problem = "the broker's max_memory is used up";
     if (problem) {
         leave_origin(hub, origin);
         return problem;

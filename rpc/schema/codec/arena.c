@@ -36,6 +36,20 @@ void *arena_recycle(const void *block, size_t max) {
     return block_sole_size(chunk) <= max ? chunk : ferry_free(chunk);
 }
 
+size_t arena_memory(const void *block) {
+    void *chunk = (void *)(uintptr_t)block;
+    size_t total = 0;
+
+    while (chunk) {
+        const void *inner = block_swap_inner(chunk, NULL);
+
+        block_swap_inner(chunk, inner);
+        total += block_sole_size(chunk);
+        chunk = (void *)(uintptr_t)inner;
+    }
+    return total;
+}
+
 /* The caller gets the first chunk; later chunks are linked to it. Each new chunk is larger than all
  * earlier ones together, so there are few, and the last one alone could hold the whole value. */
 static uint8_t *chunk_new(Arena *arena, size_t size) {

@@ -22,6 +22,9 @@ void arena_init_with(Arena *arena, size_t max, void *block);
  * block has another owner or the chunk is larger than max; the block is then released. */
 void *arena_recycle(const void *block, size_t max);
 
+/* The memory of a block with a single owner, all chunks of it. */
+size_t arena_memory(const void *block);
+
 void *arena_grow(Arena *arena, size_t size, size_t first);
 
 /* A piece at a multiple of 8. NULL: out of memory, or over max. */

@@ -17,6 +17,7 @@ enum {
     DESCRIPTION_BYTES_MAX = 1024 * 1024,
     DESCRIPTION_TYPE_DEPTH = 16, /* of list<list<…>> */
     DESCRIPTION_NAMES_MAX = 255, /* bytes of a name */
+    DESCRIPTION_TABLES = 8,      /* times its length: the memory of most descriptions' tables */
 };
 
 /* Appends the description. -ENOMEM, -EMSGSIZE. */
@@ -29,6 +30,9 @@ int description_write(const ferry_service *service, Buffer *to);
  * -EINVAL: reterr has the error and its place; -EMSGSIZE; -ENOMEM.
  */
 int description_read(Span bytes, ferry_service **ret, ferry_error *reterr);
+
+/* The memory of the tables that description_read() made. */
+size_t description_memory(const ferry_service *service);
 
 /* The method of this name, or NULL. */
 const ferry_method *description_method(const ferry_service *service, const char *name);

@@ -187,7 +187,7 @@ int description_read(Span bytes, ferry_service **ret, ferry_error *reterr) {
     value_error_init(&parser.error);
     arena_init(&arena, (64 << 10) + 64 * bytes.len);
     /* The first piece is where the block begins. */
-    parser.service = arena_grow(&arena, sizeof(ferry_service), 8 * bytes.len);
+    parser.service = arena_grow(&arena, sizeof(ferry_service), DESCRIPTION_TABLES * bytes.len);
     if (!parser.service)
         return error_set(reterr, "ferry.OutOfMemory", "out of memory");
     *parser.service = (ferry_service){.schema_version = FERRY_SCHEMA_VERSION};
@@ -200,4 +200,8 @@ int description_read(Span bytes, ferry_service **ret, ferry_error *reterr) {
     r = value_error_report(&parser.error, "description", reterr);
     ferry_free(arena.block);
     return r;
+}
+
+size_t description_memory(const ferry_service *service) {
+    return arena_memory(service);
 }

@@ -214,6 +214,7 @@ static void the_total_bounds_all_backlogs_together(void) {
     Session *a;
 
     start(&f, &a, "drop-newest", 1000000);
+    publish(&f, a, "t", "1"); /* the broker knows the topic from now on */
     f.broker.limits.max_total_bytes = broker_stored(&f.broker) + 10 * message_cost();
     for (int i = 0; i < 100; i++)
         publish(&f, a, "t", "1");
