@@ -25,5 +25,6 @@ void out_format(FILE *to, const char *format, ...) {
 }
 
 void out_raw(FILE *to, ferry_bytes data) {
-    fwrite(data.data, 1, data.len, to);
+    if (data.len > 0)
+        fwrite(data.data, 1, data.len, to);
 }
