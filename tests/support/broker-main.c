@@ -1,16 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The broker alone, for integration tests: test-broker ENDPOINT[,ENDPOINT] [LOG-LEVEL [CONFIG
  * [DATA]]], where an empty word means none. It may listen anywhere: tests have networks of their
- * own. */
+ * own. On SIGUSR1 it gives the memory back that malloc keeps, so that a test sees what the broker
+ * itself holds. */
 
 #include "broker/main.h"
 
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 
 enum { BINDS_MAX = 4 };
 
 static const char *word(int argc, char **argv, int i) {
     return argc > i && *argv[i] ? argv[i] : NULL;
+}
+
+static void *give_back(void *signals) {
+    int number;
+
+    while (sigwait(signals, &number) == 0)
+        malloc_trim(0);
+    return NULL;
+}
+
+static void give_back_on_signal(void) {
+    static sigset_t signals;
+    pthread_t thread;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (pthread_create(&thread, NULL, give_back, &signals) == 0)
+        pthread_detach(thread);
 }
 
 int main(int argc, char **argv) {
@@ -28,5 +51,6 @@ int main(int argc, char **argv) {
              at = strtok(NULL, ","))
             binds[options.n_binds++] = at;
     }
+    give_back_on_signal();
     return broker_main(&options);
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A client by ferry's own engine, against a ROUTER of libzmq. */
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "base/clock.h"
@@ -161,12 +165,94 @@ static void other_sockets_of_libzmq_are_refused_by_name(void) {
     zmq_ctx_term(context);
 }
 
+/* ---- a hostile broker ---- */
+
+static int listen_somewhere(char url[64]) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    socklen_t len = sizeof(address);
+
+    CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&address, len), 0);
+    CU_ASSERT_EQUAL_FATAL(listen(fd, 8), 0);
+    getsockname(fd, (struct sockaddr *)&address, &len);
+    snprintf(url, 64, "tcp://127.0.0.1:%u", ntohs(address.sin_port));
+    return fd;
+}
+
+/* Sends `bytes` again and again until the client has cut the connection. Returns how many bytes it
+ * took. */
+static size_t pour(int fd, const uint8_t *bytes, size_t len) {
+    size_t taken = 0;
+
+    while (taken < (size_t)256 << 20) {
+        ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0 && errno != EAGAIN)
+            break;
+        taken += n > 0 ? (size_t)n : 0;
+        mini_turn(NULL, &client);
+        if (link_problem(client.link))
+            break;
+    }
+    return taken;
+}
+
+/* A hostile broker is to a client what a hostile peer is to the broker: the connection is cut, and
+ * its bytes fill no memory. */
+static void a_hostile_broker_is_cut(void) {
+    static const uint8_t greeting[ZMTP_GREETING_SIZE] = "\xFF\0\0\0\0\0\0\0\0\x7F\3\1NULL";
+    static const uint8_t ready[] = "\4\x1C\5READY\xBSocket-Type\0\0\0\6ROUTER";
+    static const uint8_t metadata[] = "\6\0\0\0\0\0\x12\0\0\5READY";
+    static const uint8_t part[] = "\1\3abc", gigabytes[] = "\2\0\0\0\2\0\0\0\0x";
+    static const uint8_t ping[] = "\4\5\4PING", command[] = "\4\4\3XYZ", text[] = "HTTP/1.1 200 OK";
+    static const struct {
+        bool has_greeting, has_ready;
+        const uint8_t *bytes;
+        size_t len;
+        const char *problem;
+    } attacks[] = {
+        {false, false, text, sizeof(text) - 1, "does not speak ZMTP"},
+        {true, false, metadata, sizeof(metadata) - 1, "command is too large"},
+        {true, true, part, sizeof(part) - 1, "more than one frame"},
+        {true, true, gigabytes, sizeof(gigabytes) - 1, "too large"},
+        {true, true, ping, sizeof(ping) - 1, "PING"},
+        {true, true, command, sizeof(command) - 1, "command that is not due"},
+    };
+    char url[64];
+    int listener = listen_somewhere(url);
+
+    for (size_t i = 0; i < sizeof(attacks) / sizeof(*attacks); i++) {
+        size_t taken;
+        int fd;
+
+        mini_client_open(&client, url);
+        mini_turn(NULL, &client);
+        fd = accept(listener, NULL, NULL);
+        CU_ASSERT_FATAL(fd >= 0);
+        if (attacks[i].has_greeting)
+            send(fd, greeting, sizeof(greeting), MSG_NOSIGNAL);
+        if (attacks[i].has_ready)
+            send(fd, ready, sizeof(ready) - 1, MSG_NOSIGNAL);
+        taken = pour(fd, attacks[i].bytes, attacks[i].len);
+        CU_ASSERT(taken < 1 << 20);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(link_problem(client.link));
+        if (!strstr(link_problem(client.link)->message, attacks[i].problem)) {
+            printf("\n    %s", link_problem(client.link)->message);
+            CU_FAIL("another problem");
+        }
+        mini_client_close(&client);
+        close(fd);
+    }
+    close(listener);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(calls_go_both_ways),
         TEST(pings_of_libzmq_do_not_disturb),
         TEST(a_lost_router_is_noticed_and_replaced),
         TEST(other_sockets_of_libzmq_are_refused_by_name),
+        TEST(a_hostile_broker_is_cut),
         TESTS_END,
     };
 
