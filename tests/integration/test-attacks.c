@@ -20,8 +20,9 @@
 #include "support/raw-peer.h"
 #include "support/suite.h"
 
-/* Pools for the next calls and jobs, beside a tenth of what was resident before. */
-enum { POOLS_KIB = 2 << 10 };
+/* Pools that the broker keeps for the next messages, beside a tenth of what was resident before:
+ * six batches of 256 KiB, 64 of 66 KiB, the records of 4 096 calls. */
+enum { POOLS_KIB = 8 << 10 };
 
 enum { CUT_MS = 60000, ANSWER_MS = 60000, MEMORY = 64 << 20, BODY = 4 << 20, FLAG_COMMAND = 4 };
 

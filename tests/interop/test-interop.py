@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A client and a worker in Python against the real broker: usage: test-interop.py FERRY."""
+"""A client and a worker in Python, and wrong sockets, against the real broker: test-interop.py FERRY."""
 import os, shutil, signal, subprocess, sys, tempfile, threading, time
 
 try:
-    import peer
+    import peer, zmq
 except ModuleNotFoundError as e:
     print(f"skipped: {e}")
     sys.exit(77)
 
 folder = tempfile.mkdtemp()
 url = f"ipc://{folder}/broker"
-broker = subprocess.Popen([sys.argv[1], "broker", "--bind", url, "--log-level", "warning"])
+log = open(f"{folder}/log", "w+")
+broker = subprocess.Popen([sys.argv[1], "broker", "--bind", url, "--log-level", "warning"], stderr=log)
 stop, loop = threading.Event(), None
 try:
     for _ in range(500):
@@ -73,11 +74,26 @@ try:
     served.services["calc.Calc"] = lambda method, text: text
     assert calls.call("calc.Calc", "echo", big) == big
     print("interop: calls, errors, topics, queues: ok")
+
+    # Sockets of other types are refused, each with a line in the log.
+    refused = lambda: open(f"{folder}/log").read().count("its socket has the wrong type")
+    for kind in (zmq.PUSH, zmq.SUB, zmq.REQ):
+        before, deadline = refused(), time.monotonic() + 60
+        wrong = zmq.Context.instance().socket(kind)
+        wrong.setsockopt(zmq.LINGER, 0)
+        wrong.connect(url)
+        while refused() == before:
+            assert time.monotonic() < deadline, kind
+            time.sleep(0.02)
+        wrong.close()
+    assert calls.call("calc.Calc", "echo", "still here") == "still here"
+    print("interop: PUSH, SUB and REQ are refused")
 finally:
     stop.set()
     if loop:
         loop.join()
     broker.send_signal(signal.SIGTERM)
     status = broker.wait(10)
+    sys.stderr.write(open(f"{folder}/log").read())
     shutil.rmtree(folder)
 sys.exit(status)
