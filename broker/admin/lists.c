@@ -11,6 +11,7 @@
 #include "base/container.h"
 #include "broker/admin/admin-private.h"
 #include "broker/core/rooms.h"
+#include "broker/core/walk.h"
 
 enum {
     LISTS_MAX = 4,
@@ -20,8 +21,8 @@ enum {
 
 typedef struct List {
     struct List *prev, *next; /* of admin->lists */
-    const ListKind *kind;     /* of the table that the cursor is in */
-    Cursor cursor;
+    const ListKind *kind;     /* of the table that the walk is in */
+    TableWalk walk;
     Session *session; /* gets the answer to id */
     uint64_t id;
     uint32_t n;
@@ -45,7 +46,7 @@ static void charge(List *list, size_t bytes) {
 }
 
 static void list_free(Admin *admin, List *list) {
-    DL_DELETE(admin->broker->cursors, &list->cursor);
+    DL_DELETE(admin->broker->walks, &list->walk);
     DL_DELETE(admin->lists, list);
     admin->n_lists--;
     charge(list, 0);
@@ -83,18 +84,18 @@ static bool has_room(const List *list) {
 }
 
 static void write_slice(Admin *admin, List *list) {
-    for (unsigned work = 0; work < LIST_SLICE && list->cursor.at;) {
-        void *element = list->cursor.at;
+    for (unsigned work = 0; work < LIST_SLICE && list->walk.at;) {
+        void *element = list->walk.at;
 
-        list->cursor.at = list->kind->next(element);
+        list->walk.at = list->kind->next(element);
         if (list->kind->is_seen(list->session, element)) {
             work += list->kind->write(element, admin->broker, &list->body);
             list->n++;
         }
         work++;
-        if (!list->cursor.at && list->kind->then) {
+        if (!list->walk.at && list->kind->then) {
             list->kind = list->kind->then;
-            list->cursor.at = list->kind->first(admin->broker);
+            list->walk.at = list->kind->first(admin->broker);
         }
     }
     charge(list, list->body.cap);
@@ -113,7 +114,7 @@ static void lists_go_on(Admin *admin) {
         session_error(list->session, list->id, "ferry.Overloaded",
                       "the session has used up its share of the broker's max_memory");
         list_free(admin, list);
-    } else if (!list->cursor.at) {
+    } else if (!list->walk.at) {
         answer(list);
         list_free(admin, list);
     }
@@ -132,8 +133,8 @@ static int begin(Admin *admin, const ListKind *kind, Session *session, uint64_t 
     list->id = id;
     if (buffer_reserve(&list->body, sizeof(BlockHeader) + HEAD_MAX))
         list->body.len = sizeof(BlockHeader) + HEAD_MAX;
-    list->cursor.at = kind->first(admin->broker);
-    DL_APPEND(admin->broker->cursors, &list->cursor);
+    list->walk.at = kind->first(admin->broker);
+    DL_APPEND(admin->broker->walks, &list->walk);
     DL_APPEND(admin->lists, list);
     admin->n_lists++;
     return ANSWERED_LATER;

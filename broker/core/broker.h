@@ -22,10 +22,10 @@
 #include "base/hash.h"
 #include "base/id-map.h"
 #include "base/timers.h"
-#include "broker/core/cursor.h"
 #include "broker/core/limits.h"
 #include "broker/core/peer-log.h"
 #include "broker/core/rooms.h"
+#include "broker/core/walk.h"
 #include "rpc/link/hub/hub.h"
 #include "rpc/wire/message.h"
 
@@ -79,7 +79,7 @@ struct Broker {
     struct Topics *topics;
     struct Queues *queues;
     Admin *admin;
-    Cursor *cursors; /* utlist: walks over the tables of the rooms */
+    TableWalk *walks; /* utlist: walks over the tables of the rooms */
     Taps *taps;
     uint32_t tap_generation; /* 0: there are no taps */
 };

@@ -129,7 +129,7 @@ Queue *queue_dead_of(Queue *queue) {
 void queue_free(Queue *queue) {
     Queues *queues = queue->queues;
 
-    cursors_pass(queues->broker->cursors, queue, queue->hh.next);
+    walks_pass(queues->broker->walks, queue, queue->hh.next);
     timer_disarm(&queues->broker->timers, &queue->key_timer);
     timer_disarm(&queues->broker->timers, &queue->idle);
     for (Queue **link = &queues->touched; queue->touched && *link; link = &(*link)->next_touched)

@@ -52,7 +52,7 @@ void service_release(Service *service) {
     if (service->servers || service->wait_queues || service->in_crowded)
         return;
     methods_free(&service->methods);
-    cursors_pass(service->services->broker->cursors, service, service->hh.next);
+    walks_pass(service->services->broker->walks, service, service->hh.next);
     HASH_DEL(service->services->table, service);
     service->services->broker->budget.bytes[BUDGET_SERVICES] -= memory_of(service);
     if (service->services->last == service)

@@ -77,7 +77,7 @@ static void session_free(Session *session) {
         session->user->n_sessions--;
     user_unref(session->user);
     decisions_free(session->decisions);
-    cursors_pass(broker->cursors, session, session->next);
+    walks_pass(broker->walks, session, session->next);
     DL_DELETE(broker->sessions, session);
     broker->n_sessions--;
     broker->budget.bytes[BUDGET_CONNECTIONS] -= session->memory;

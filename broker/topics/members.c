@@ -151,7 +151,7 @@ static void pattern_drop(Topics *topics, Pattern *pattern) {
         return;
     topic_node_set(pattern->node, NULL);
     topic_tree_drop(&topics->tree, pattern->node);
-    cursors_pass(topics->broker->cursors, pattern, pattern->next);
+    walks_pass(topics->broker->walks, pattern, pattern->next);
     DL_DELETE(topics->patterns, pattern);
     topics->n_starry -= pattern->starry;
     topics->generation++;

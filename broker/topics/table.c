@@ -38,7 +38,7 @@ static void topic_free(Topics *topics, Topic *topic) {
         topic_tree_drop(&topics->names, topic->node);
     }
     if (hash_added(topic)) {
-        cursors_pass(topics->broker->cursors, topic, topic->hh.next);
+        walks_pass(topics->broker->walks, topic, topic->hh.next);
         HASH_DEL(topics->topics, topic);
     }
     topics->broker->budget.bytes[BUDGET_TOPICS] -= memory_of(topic->len) + match_memory(topic);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a peer can make the broker hold is charged to the budget, and given back with its cause. */
+/* Memory that peers cause is charged to the budget, and given back with its cause. */
 
 #include "rpc/schema/description/description.h"
 #include "support/fake-hub.h"
