@@ -140,6 +140,23 @@ static int call(void *ctx) {
     return 0;
 }
 
+static void *new_caller(const LabArgs *args) {
+    Caller *caller = calloc(1, sizeof(*caller));
+
+    LAB_CHECK(caller);
+    caller->client = open_client(args);
+    caller->arguments = pack_arguments(args);
+    return caller;
+}
+
+static void callers_sync(const LabArgs *args) {
+    LabArgs one_server = *args;
+
+    one_server.n_ends = 1;
+    start_servers(&one_server);
+    lab_measure_callers(args, new_caller, call);
+}
+
 static void latency_sync(const LabArgs *args) {
     Caller caller = {.is_done = false};
 
@@ -340,7 +357,9 @@ static void memory_idle(const LabArgs *args) {
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
         {"calls", "async", calls_async},
+        {"bodies", "async", calls_async},
         {"latency", "sync", latency_sync},
+        {"callers", "sync", callers_sync},
         {"pubsub", "loop", pubsub},
         {"queue", "memory", queue_memory},
         {"memory", "idle", memory_idle},

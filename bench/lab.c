@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -25,7 +26,8 @@ enum {
     PATIENCE_MS = 15000, /* for servers to come up and the first message to arrive */
     METER_STEP = 64,     /* answers between two looks at the clock */
     MAX_SAMPLES = 1 << 20,
-    MAX_CHILDREN = 32,
+    MAX_CALLER_SAMPLES = 1 << 17, /* of one caller */
+    MAX_CHILDREN = LAB_MAX_ENDS + 8,
     FIRST_CONNECTIONS = 10, /* they pay for what is set up once */
     MEMORY_SETTLE_MS = 500,
 };
@@ -39,11 +41,13 @@ typedef struct Page {
     atomic_uint n_ready;
     char endpoints[LAB_N_ENDPOINTS][64];
     Count consumed[LAB_MAX_ENDS];
+    atomic_bool measures; /* callers count their calls */
 } Page;
 
 static Page *page;
 static pid_t children[MAX_CHILDREN];
 static unsigned n_children;
+static pid_t server; /* under test; 0: the servers are children */
 
 /* ---- processes ---- */
 
@@ -142,32 +146,23 @@ int lab_free_port(void) {
 
 /* ---- time and results ---- */
 
-/* From /proc/stat: ticks of 10 ms, good enough where the accounting group is missing. */
-static uint64_t cpu_ns_from_ticks(void) {
-    unsigned long long user, nice, system, idle, iowait, irq, softirq;
-    uint64_t ticks = 0;
-    FILE *file = fopen("/proc/stat", "re");
+static uint64_t cpu_ns_of(pid_t pid) {
+    struct timespec used;
+    clockid_t id;
 
-    if (!file)
+    if (clock_getcpuclockid(pid, &id) != 0 || clock_gettime(id, &used) < 0)
         return 0;
-    if (fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle,
-               &iowait, &irq, &softirq) == 7)
-        ticks = user + nice + system + irq + softirq;
-    fclose(file);
-    return ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
+/* The row's own processes, so that other work of the machine is not counted. */
 static LabUse use_now(void) {
-    LabUse use = {.at_ns = clock_ns()};
-    unsigned long long ns = 0;
-    FILE *file = fopen("/sys/fs/cgroup/cpuacct/cpuacct.usage", "re");
+    LabUse use = {.at_ns = clock_ns(), .cpu_ns = cpu_ns_of(0)};
 
-    if (file) {
-        if (fscanf(file, "%llu", &ns) != 1)
-            ns = 0;
-        fclose(file);
-    }
-    use.cpu_ns = ns ? ns : cpu_ns_from_ticks();
+    if (server > 0)
+        use.cpu_ns += cpu_ns_of(server);
+    for (unsigned i = 0; i < n_children; i++)
+        use.cpu_ns += cpu_ns_of(children[i]);
     return use;
 }
 
@@ -261,7 +256,7 @@ static long resident_kib(pid_t pid) {
     return n_pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-void lab_measure_memory(const LabArgs *args, pid_t server, void (*connect)(const LabArgs *args)) {
+void lab_measure_memory(const LabArgs *args, pid_t pid, void (*connect)(const LabArgs *args)) {
     struct rlimit limit;
     long before, after;
 
@@ -272,11 +267,11 @@ void lab_measure_memory(const LabArgs *args, pid_t server, void (*connect)(const
     for (unsigned i = 0; i < FIRST_CONNECTIONS; i++)
         connect(args);
     lab_sleep_us(MEMORY_SETTLE_MS * 1000);
-    before = resident_kib(server);
+    before = resident_kib(pid);
     for (unsigned i = 0; i < args->window; i++)
         connect(args);
     lab_sleep_us(MEMORY_SETTLE_MS * 1000);
-    after = resident_kib(server);
+    after = resident_kib(pid);
     printf("{\"kib\": %.2f, \"n\": %u}\n", (double)(after - before) / args->window, args->window);
 }
 
@@ -342,6 +337,14 @@ static int compare_u32(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static void report_latency(uint32_t *took_ns, size_t n, const LabUse *start, const LabUse *end) {
+    errno = 0;
+    LAB_CHECK(n > 0);
+    qsort(took_ns, n, sizeof(*took_ns), compare_u32);
+    printf("{\"p50_us\": %.2f, \"p99_us\": %.2f, \"cpu_us\": %.3f, \"n\": %zu}\n",
+           took_ns[n / 2] / 1e3, took_ns[n * 99 / 100] / 1e3, cpu_us_each(start, end, n), n);
+}
+
 void lab_measure_latency(const LabArgs *args, int (*call)(void *ctx), void *ctx) {
     uint32_t *took_ns = malloc(MAX_SAMPLES * sizeof(*took_ns));
     uint64_t end_ns = clock_ns() + WARM_UP_MS * 1000000ull;
@@ -360,11 +363,61 @@ void lab_measure_latency(const LabArgs *args, int (*call)(void *ctx), void *ctx)
         took_ns[n++] = (uint32_t)(clock_ns() - began_ns);
     }
     end = use_now();
-    LAB_CHECK(n > 0);
+    report_latency(took_ns, n, &start, &end);
+    free(took_ns);
+}
 
-    qsort(took_ns, n, sizeof(*took_ns), compare_u32);
-    printf("{\"p50_us\": %.2f, \"p99_us\": %.2f, \"cpu_us\": %.3f, \"n\": %zu}\n",
-           took_ns[n / 2] / 1e3, took_ns[n * 99 / 100] / 1e3, cpu_us_each(&start, &end, n), n);
+/* Samples in memory that all processes share. */
+typedef struct Samples {
+    atomic_uint n;
+    uint32_t took_ns[MAX_CALLER_SAMPLES];
+} Samples;
+
+static _Noreturn void call_for_ever(Samples *samples, int (*call)(void *ctx), void *ctx) {
+    lab_ready();
+    for (;;) {
+        bool counts = atomic_load_explicit(&page->measures, memory_order_relaxed);
+        uint64_t began_ns = clock_ns();
+        unsigned n = atomic_load_explicit(&samples->n, memory_order_relaxed);
+
+        LAB_CHECK(call(ctx) == 0);
+        if (!counts || n == MAX_CALLER_SAMPLES)
+            continue;
+        samples->took_ns[n] = (uint32_t)(clock_ns() - began_ns);
+        atomic_store_explicit(&samples->n, n + 1, memory_order_release);
+    }
+}
+
+void lab_measure_callers(const LabArgs *args, void *(*connect)(const LabArgs *args),
+                         int (*call)(void *ctx)) {
+    Samples *samples = mmap(NULL, args->n_ends * sizeof(*samples), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    unsigned n_servers = atomic_load(&page->n_ready);
+    uint32_t *took_ns;
+    LabUse start, end;
+    size_t n = 0;
+
+    LAB_CHECK(samples != MAP_FAILED);
+    for (unsigned i = 0; i < args->n_ends; i++)
+        if (lab_fork() == 0)
+            call_for_ever(&samples[i], call, connect(args));
+    lab_wait_ready(n_servers + args->n_ends);
+    lab_sleep_us(WARM_UP_MS * 1000);
+    start = use_now();
+    atomic_store(&page->measures, true);
+    lab_sleep_us((unsigned)(args->seconds * 1e6));
+    atomic_store(&page->measures, false);
+    end = use_now();
+
+    took_ns = malloc(args->n_ends * sizeof(samples->took_ns));
+    LAB_CHECK(took_ns);
+    for (unsigned i = 0; i < args->n_ends; i++) {
+        unsigned of_caller = atomic_load_explicit(&samples[i].n, memory_order_acquire);
+
+        memcpy(took_ns + n, samples[i].took_ns, of_caller * sizeof(*took_ns));
+        n += of_caller;
+    }
+    report_latency(took_ns, n, &start, &end);
     free(took_ns);
 }
 
@@ -438,7 +491,7 @@ static void parse_options(int argc, char **argv, LabArgs *args) {
             args->port = (int)parse_number(optarg, 1, 65535);
             break;
         case 'i':
-            args->pid = (pid_t)parse_number(optarg, 1, INT32_MAX);
+            args->pid = server = (pid_t)parse_number(optarg, 1, INT32_MAX);
             break;
         case 't':
             args->seconds = strtod(optarg, NULL);

@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 enum {
-    LAB_MAX_ENDS = 16,       /* servers, subscribers or workers of one row */
+    LAB_MAX_ENDS = 100,      /* servers, callers, subscribers or workers of one row */
     LAB_LEAD_FANOUT = 20000, /* messages a publisher may be ahead of its slowest subscriber */
     LAB_LEAD_SHARED = 10000, /* jobs a producer may be ahead of all its workers together */
     LAB_CALL_TIMEOUT_MS = 5000,
@@ -25,7 +25,7 @@ enum {
 typedef struct LabArgs {
     size_t size;     /* bytes of payload */
     unsigned window; /* operations in flight, or in one batch */
-    unsigned n_ends; /* servers, subscribers or workers: 1 to LAB_MAX_ENDS */
+    unsigned n_ends; /* servers, callers, subscribers or workers: 1 to LAB_MAX_ENDS */
     int port;        /* of the server under test, on 127.0.0.1 */
     pid_t pid;       /* its process, where its memory is measured */
     double seconds;  /* measured, after the warm-up */
@@ -34,7 +34,7 @@ typedef struct LabArgs {
 
 typedef struct LabUse {
     uint64_t at_ns;
-    uint64_t cpu_ns; /* of the whole machine: brokers, servers and the kernel's part included */
+    uint64_t cpu_ns; /* of the row's processes: clients, brokers and servers */
 } LabUse;
 
 typedef struct LabRow {
@@ -123,6 +123,11 @@ void lab_stream_report(const LabStream *stream, const LabArgs *args);
 
 /* One call at a time: p50 and p99. call returns 0, or anything else for a failure. */
 void lab_measure_latency(const LabArgs *args, int (*call)(void *ctx), void *ctx);
+
+/* The same from n_ends callers at once, each a process with a connection of its own. connect
+ * returns the ctx of its calls. */
+void lab_measure_callers(const LabArgs *args, void *(*connect)(const LabArgs *args),
+                         int (*call)(void *ctx));
 
 /* Many calls at a time: add what was answered until it says that the time is up, then report. */
 typedef struct LabMeter {

@@ -119,8 +119,6 @@ def verdict(target, results):
     metric = target.metric or section.metric
     if target.alone:
         label, measured = "", values_of(ours or [], metric)
-    elif target.difference:
-        measured = [a - b for a, b in pairs_of(ours, theirs, metric)]
     else:
         measured = ratios(ours, theirs, metric)
     met = None
@@ -128,7 +126,7 @@ def verdict(target, results):
         ratio = median(measured)
         met = ratio <= target.bound if target.at_most else ratio >= target.bound
     return {"target": target.text, "against": label, "measured": measured, "bound": target.bound,
-            "at_most": target.at_most, "difference": target.difference, "met": met}
+            "at_most": target.at_most, "met": met}
 
 
 def verdicts(results):
@@ -139,7 +137,7 @@ def verdicts(results):
 def verdict_table(found):
     words = {True: "met", False: "MISSED", None: "not measured"}
     rows = [[v["target"], v["against"] or "-",
-             ("+" if v["difference"] and v["measured"] else "") + ratio_text(v["measured"]) or "-",
+             ratio_text(v["measured"]) or "-",
              words[v["met"]]] for v in found]
     return "Targets\n" + table(["", "the rival's best row", "ferry/rival", ""], rows)
 

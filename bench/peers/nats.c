@@ -132,6 +132,22 @@ static void latency_asap(const LabArgs *args) {
     lab_measure_latency(args, call, &caller);
 }
 
+static void *new_caller(const LabArgs *args) {
+    Caller *caller = malloc(sizeof(*caller));
+
+    LAB_CHECK(caller);
+    *caller = (Caller){args, connect_to_server(args, true)};
+    return caller;
+}
+
+static void callers_asap(const LabArgs *args) {
+    LabArgs one_server = *args;
+
+    one_server.n_ends = 1;
+    start_servers(&one_server, true);
+    lab_measure_callers(args, new_caller, call);
+}
+
 /* ---- topics ---- */
 
 static void count_message(natsConnection *connection, natsSubscription *s, natsMsg *message,
@@ -366,7 +382,9 @@ static void memory_idle(const LabArgs *args) {
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
         {"calls", "buffered", calls_buffered},
+        {"bodies", "buffered", calls_buffered},
         {"latency", "asap", latency_asap},
+        {"callers", "asap", callers_asap},
         {"pubsub", "buffered", pubsub},
         {"queue", "memory", queue_memory},
         {"memory", "idle", memory_idle},

@@ -126,6 +126,27 @@ static int call(void *ctx) {
            zmq_msg_recv(&caller->reply, caller->socket, 0) < 0;
 }
 
+static void *new_caller(const LabArgs *args) {
+    Caller *caller = calloc(1, sizeof(*caller));
+
+    LAB_CHECK(caller);
+    caller->args = args;
+    caller->socket = connected_socket(zmq_ctx_new(), ZMQ_DEALER, LAB_FRONT);
+    zmq_msg_init(&caller->reply);
+    return caller;
+}
+
+/* The proxy and its only worker are ready before the callers connect. */
+static void callers_proxy(const LabArgs *args) {
+    if (lab_fork() == 0)
+        proxy(ZMQ_ROUTER, ZMQ_DEALER);
+    lab_wait_ready(1);
+    if (lab_fork() == 0)
+        echo(connected_socket(zmq_ctx_new(), ZMQ_DEALER, LAB_BACK));
+    lab_wait_ready(2);
+    lab_measure_callers(args, new_caller, call);
+}
+
 static void measure_latency(const LabArgs *args, void *socket) {
     Caller caller = {.args = args, .socket = socket};
 
@@ -259,15 +280,12 @@ static void memory_router(const LabArgs *args) {
 
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
-        {"calls", "direct", calls_direct},
-        {"calls", "proxy", calls_proxy},
-        {"latency", "direct", latency_direct},
-        {"latency", "proxy", latency_proxy},
-        {"streams", "direct", streams_direct},
-        {"streams", "proxy", streams_proxy},
-        {"pubsub", "proxy", pubsub_proxy},
-        {"memory", "router", memory_router},
-        {0},
+        {"calls", "direct", calls_direct},     {"calls", "proxy", calls_proxy},
+        {"bodies", "direct", calls_direct},    {"bodies", "proxy", calls_proxy},
+        {"latency", "direct", latency_direct}, {"latency", "proxy", latency_proxy},
+        {"callers", "proxy", callers_proxy},   {"streams", "direct", streams_direct},
+        {"streams", "proxy", streams_proxy},   {"pubsub", "proxy", pubsub_proxy},
+        {"memory", "router", memory_router},   {0},
     };
 
     return lab_main(argc, argv, rows);
