@@ -64,13 +64,13 @@ static uint8_t *chunk_new(Arena *arena, size_t size) {
     return chunk;
 }
 
-void *arena_grow(Arena *arena, size_t size, size_t first) {
+void *arena_grow(Arena *arena, size_t size) {
     size_t whole = (size + 7) & ~(size_t)7;
     size_t chunk = whole + arena->total;
     uint8_t *at;
 
-    if (chunk < first)
-        chunk = (first + 7) & ~(size_t)7;
+    if (!arena->block && chunk < arena->first)
+        chunk = (arena->first + 7) & ~(size_t)7;
     if (chunk < CHUNK_MIN)
         chunk = CHUNK_MIN;
     if (chunk > arena->max - arena->total)

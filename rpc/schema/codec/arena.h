@@ -10,6 +10,7 @@ typedef struct Arena {
     void *block; /* begins with the first piece; NULL before that */
     uint8_t *at, *end;
     size_t total, max; /* bytes allocated so far, and their limit */
+    size_t first;      /* size of the first chunk, unless its piece needs more */
 } Arena;
 
 /* Allocates no memory before the first piece. */
@@ -25,7 +26,7 @@ void *arena_recycle(const void *block, size_t max);
 /* The memory of a block with a single owner, all chunks of it. */
 size_t arena_memory(const void *block);
 
-void *arena_grow(Arena *arena, size_t size, size_t first);
+void *arena_grow(Arena *arena, size_t size);
 
 /* A piece at a multiple of 8. NULL: out of memory, or over max. */
 static inline void *arena_take(Arena *arena, size_t size) {
@@ -37,5 +38,5 @@ static inline void *arena_take(Arena *arena, size_t size) {
         arena->at += whole;
         return piece;
     }
-    return arena_grow(arena, size, 0);
+    return arena_grow(arena, size);
 }

@@ -17,7 +17,11 @@ typedef struct Packer {
     ValueError error;
 } Packer;
 
-static uint8_t *pack_value(Packer *packer, uint8_t *at, const ferry_type *type, const void *value);
+/* Bytes that the longest value of a fixed size needs: a uuid. */
+enum { LEAF_ROOM = 2 + sizeof(ferry_uuid) + PUT_HEAD_MAX };
+
+static uint8_t *pack_container(Packer *packer, uint8_t *at, const ferry_type *type,
+                               const void *value);
 
 static uint8_t *grow(Packer *packer, uint8_t *at, size_t need) {
     Buffer *to = packer->to;
@@ -78,10 +82,13 @@ static uint8_t *pack_string(Packer *packer, uint8_t *at, const char *text) {
     len = strlen(text);
     if (len > UINT32_MAX)
         return too_long(packer);
-    if (!is_plain_text((const uint8_t *)text, len) && !text_is_utf8(text, len))
-        return refuse(packer, "the string is not UTF-8");
     at = room(packer, at, len + PUT_HEAD_MAX);
-    return at ? copy_bytes(put_str_head(at, len), text, len) : NULL;
+    if (!at)
+        return NULL;
+    at = put_str_head(at, len);
+    if (!copy_plain_text(at, (const uint8_t *)text, len) && !text_is_utf8(text, len))
+        return refuse(packer, "the string is not UTF-8");
+    return at + len;
 }
 
 static uint8_t *pack_binary(Packer *packer, uint8_t *at, const ferry_bytes *bytes) {
@@ -90,7 +97,53 @@ static uint8_t *pack_binary(Packer *packer, uint8_t *at, const ferry_bytes *byte
     if (!bytes->data && bytes->len > 0)
         return refuse(packer, "the bytes are NULL");
     at = room(packer, at, bytes->len + PUT_HEAD_MAX);
-    return at ? put_bytes(put_bin_head(at, bytes->len), bytes->data, bytes->len) : NULL;
+    return at ? copy_bytes(put_bin_head(at, bytes->len), bytes->data, bytes->len) : NULL;
+}
+
+/* Packs a value into LEAF_ROOM bytes of room; values that need more make their own. Inline, because
+ * nearly all of a body is numbers and texts. */
+static inline __attribute__((always_inline)) uint8_t *pack_inside(Packer *packer, uint8_t *at,
+                                                                  const ferry_type *type,
+                                                                  const void *value) {
+    int64_t number;
+    uint64_t bits;
+
+    switch (type->kind) {
+    case FERRY_KIND_STRING:
+        return pack_string(packer, at, *(const char *const *)value);
+    case FERRY_KIND_BINARY:
+        return pack_binary(packer, at, value);
+    case FERRY_KIND_BOOL:
+        *at = *(const bool *)value ? 0xC3 : 0xC2;
+        return at + 1;
+    case FERRY_KIND_DOUBLE:
+        memcpy(&bits, value, sizeof(bits));
+        *at = 0xCB;
+        return put_be(at + 1, bits, 8);
+    case FERRY_KIND_UUID:
+        return put_bytes(put_bin_head(at, sizeof(ferry_uuid)), value, sizeof(ferry_uuid));
+    case FERRY_KIND_I8:
+        number = *(const int8_t *)value;
+        break;
+    case FERRY_KIND_I16:
+        number = *(const int16_t *)value;
+        break;
+    case FERRY_KIND_I32:
+    case FERRY_KIND_ENUM:
+        number = *(const int32_t *)value;
+        break;
+    case FERRY_KIND_I64:
+        number = *(const int64_t *)value;
+        break;
+    default:
+        return pack_container(packer, at, type, value);
+    }
+    return put_int(at, number);
+}
+
+static uint8_t *pack_value(Packer *packer, uint8_t *at, const ferry_type *type, const void *value) {
+    at = room(packer, at, LEAF_ROOM);
+    return at ? pack_inside(packer, at, type, value) : NULL;
 }
 
 /* Enters a container. A tree that leads back to itself ends here too. */
@@ -128,13 +181,12 @@ static uint8_t *pack_list(Packer *packer, uint8_t *at, const ferry_type *type,
         return refuse(packer, "the list is NULL");
     if (!descend(packer))
         return NULL;
-    at = room(packer, at, PUT_HEAD_MAX);
-    if (!at)
-        return NULL;
     at = put_count(at, list->n, 0x90, 0xDC);
     for (size_t i = 0; i < list->n; i++, item += type->item->size) {
-        at = pack_value(packer, at, type->item, item);
-        if (!at) {
+        at = room(packer, at, LEAF_ROOM);
+        if (at)
+            at = pack_inside(packer, at, type->item, item);
+        if (__builtin_expect(!at, 0)) {
             value_error_in_item(&packer->error, i);
             return NULL;
         }
@@ -156,9 +208,6 @@ static uint8_t *pack_map(Packer *packer, uint8_t *at, const ferry_type *type,
     if (!entry && map->n > 0)
         return refuse(packer, "the map is NULL");
     if (!descend(packer))
-        return NULL;
-    at = room(packer, at, PUT_HEAD_MAX);
-    if (!at)
         return NULL;
     at = put_count(at, map->n, 0x80, 0xDE);
     for (size_t i = 0; i < map->n; i++, entry += type->entry_size) {
@@ -182,11 +231,11 @@ static inline const void *slot_value(const ferry_field *field, const void *in) {
     const void *slot = (const char *)in + field->offset;
 
     assert(in);
+    if (__builtin_expect(!(field->flags & (FERRY_OPTIONAL | FERRY_POINTER)), 1))
+        return slot;
     if (field_is_pointer(field))
         return *(const void *const *)slot;
-    if ((field->flags & FERRY_OPTIONAL) && !*(const char *const *)slot)
-        return NULL;
-    return slot;
+    return (field->flags & FERRY_OPTIONAL) && !*(const char *const *)slot ? NULL : slot;
 }
 
 static uint8_t *pack_field(Packer *packer, uint8_t *at, const ferry_field *field,
@@ -207,46 +256,37 @@ static size_t count_present(const ferry_type *type, const void *value) {
 
 static uint8_t *pack_struct(Packer *packer, uint8_t *at, const ferry_type *type,
                             const void *value) {
-    const ferry_field *field = type->fields, *end = field + type->n;
-    size_t head = SIZE_MAX; /* offset of the count; the buffer may move */
-    size_t n = 0;
+    size_t head = (size_t)(at - packer->to->data); /* of the count; the buffer may move */
+    size_t absent = 0;
 
     if (!descend(packer))
         return NULL;
-    at = room(packer, at, PUT_HEAD_MAX);
-    if (!at)
-        return NULL;
-    if (type->n < 16) {
-        head = (size_t)(at - packer->to->data);
-        at++;
-    } else {
-        at = put_count(at, count_present(type, value), 0x80, 0xDE);
-    }
-    for (; field < end; field++) {
+    at = put_count(at, type->n < 16 ? 0 : count_present(type, value), 0x80, 0xDE);
+    for (const ferry_field *field = type->fields, *end = field + type->n; field < end; field++) {
         const void *inside = slot_value(field, value);
 
-        if (!inside && (field->flags & FERRY_OPTIONAL))
+        if (__builtin_expect(!inside && (field->flags & FERRY_OPTIONAL), 0)) {
+            absent++;
             continue;
-        at = room(packer, at, field->name_len + (size_t)PUT_HEAD_MAX);
+        }
+        at = room(packer, at, field->name_len + (size_t)PUT_HEAD_MAX + LEAF_ROOM);
         if (!at)
             return NULL;
         at = copy_bytes(put_str_head(at, field->name_len), field->name, field->name_len);
-        at = pack_field(packer, at, field, inside);
-        if (!at)
+        at = inside ? pack_inside(packer, at, field->type, inside) : refuse(packer, "it is NULL");
+        if (__builtin_expect(!at, 0)) {
+            value_error_in_field(&packer->error, field->name);
             return NULL;
-        n++;
+        }
     }
-    if (head != SIZE_MAX)
-        packer->to->data[head] = (uint8_t)(0x80 | n);
+    if (type->n < 16)
+        packer->to->data[head] = (uint8_t)(0x80 | (type->n - absent));
     packer->depth--;
     return at;
 }
 
 static uint8_t *pack_args(Packer *packer, uint8_t *at, const ferry_type *type, const void *value) {
     if (!descend(packer))
-        return NULL;
-    at = room(packer, at, PUT_HEAD_MAX);
-    if (!at)
         return NULL;
     at = put_count(at, type->n, 0x90, 0xDC);
     for (uint32_t i = 0; i < type->n; i++) {
@@ -287,14 +327,9 @@ static uint8_t *pack_union(Packer *packer, uint8_t *at, const ferry_type *type, 
     return at;
 }
 
-static uint8_t *pack_value(Packer *packer, uint8_t *at, const ferry_type *type, const void *value) {
-    uint64_t bits;
-
+static uint8_t *pack_container(Packer *packer, uint8_t *at, const ferry_type *type,
+                               const void *value) {
     switch (type->kind) {
-    case FERRY_KIND_STRING:
-        return pack_string(packer, at, *(const char *const *)value);
-    case FERRY_KIND_BINARY:
-        return pack_binary(packer, at, value);
     case FERRY_KIND_LIST:
     case FERRY_KIND_SET:
         return pack_list(packer, at, type, value);
@@ -307,31 +342,6 @@ static uint8_t *pack_value(Packer *packer, uint8_t *at, const ferry_type *type, 
         return pack_union(packer, at, type, value);
     case FERRY_KIND_ARGS:
         return pack_args(packer, at, type, value);
-    default:
-        break;
-    }
-    at = room(packer, at, 2 + sizeof(ferry_uuid) + PUT_HEAD_MAX);
-    if (!at)
-        return NULL;
-    switch (type->kind) {
-    case FERRY_KIND_BOOL:
-        *at = *(const bool *)value ? 0xC3 : 0xC2;
-        return at + 1;
-    case FERRY_KIND_I8:
-        return put_int(at, *(const int8_t *)value);
-    case FERRY_KIND_I16:
-        return put_int(at, *(const int16_t *)value);
-    case FERRY_KIND_I32:
-    case FERRY_KIND_ENUM:
-        return put_int(at, *(const int32_t *)value);
-    case FERRY_KIND_I64:
-        return put_int(at, *(const int64_t *)value);
-    case FERRY_KIND_DOUBLE:
-        memcpy(&bits, value, sizeof(bits));
-        *at = 0xCB;
-        return put_be(at + 1, bits, 8);
-    case FERRY_KIND_UUID:
-        return put_bytes(put_bin_head(at, sizeof(ferry_uuid)), value, sizeof(ferry_uuid));
     default:
         return refuse(packer, "the table has a type that this library does not know");
     }
@@ -346,9 +356,8 @@ int schema_pack(const ferry_type *type, const void *value, const char *root, Buf
     packer.to = to;
     packer.depth = 0;
     value_error_init(&packer.error);
-    at = grow(&packer, to->data ? to->data + to->len : NULL, PUT_HEAD_MAX);
-    if (at)
-        at = pack_value(&packer, at, type, value);
+    packer.end = to->data ? to->data + to->cap : NULL;
+    at = pack_value(&packer, to->data ? to->data + to->len : NULL, type, value);
     if (!at) {
         to->len = start;
         return value_error_report(&packer.error, root, reterr);

@@ -60,23 +60,27 @@ static inline bool bytes_equal(const void *a, const void *b, size_t len) {
     return memcmp(p, q, len) == 0;
 }
 
-/* True if the text is ASCII without a NUL. Other texts need the full check. */
-static inline bool is_plain_text(const uint8_t *p, size_t len) {
+/* Copies a text, and tells whether it is ASCII without a NUL. Other texts need the full check. */
+static inline bool copy_plain_text(uint8_t *to, const uint8_t *p, size_t len) {
     const uint64_t high = UINT64_C(0x8080808080808080), ones = UINT64_C(0x0101010101010101);
     uint64_t word, bad = 0;
     size_t i = 0;
 
-    for (; i + 8 <= len; i += 8) {
+    if (len < 8) {
+        for (; i < len; i++) {
+            to[i] = p[i];
+            bad |= p[i] | (p[i] - (uint64_t)1);
+        }
+        return (bad & 0x80) == 0;
+    }
+    for (; i + 8 < len; i += 8) {
         memcpy(&word, p + i, 8);
+        memcpy(to + i, &word, 8);
         /* A byte of zero borrows its high bit from the subtraction. */
-        bad |= (word | (word - ones)) & high;
+        bad |= word | (word - ones);
     }
-    if (i < len && len >= 8) {
-        memcpy(&word, p + len - 8, 8);
-        bad |= (word | (word - ones)) & high;
-    } else {
-        for (; i < len; i++)
-            bad |= p[i] >= 0x80 || p[i] == 0;
-    }
-    return bad == 0;
+    memcpy(&word, p + len - 8, 8);
+    memcpy(to + len - 8, &word, 8);
+    bad |= word | (word - ones);
+    return (bad & high) == 0;
 }

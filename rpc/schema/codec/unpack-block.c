@@ -22,13 +22,13 @@ static void start(Unpacker *u, Span bytes, size_t size, void **spare) {
 
     u->end = bytes.len > 0 ? bytes.data + bytes.len : bytes.data;
     u->depth = 0;
-    /* A text needs about as many bytes as in the body; small integers and alignment need a little
-     * more. */
-    u->first = size + bytes.len + more + 32;
     if (*spare)
         arena_init_with(&u->arena, max, *spare);
     else
         arena_init(&u->arena, max);
+    /* A text needs about as many bytes as in the body; small integers and alignment need a little
+     * more. */
+    u->arena.first = size + bytes.len + more + 32;
     *spare = NULL;
     value_error_init(&u->error);
 }
@@ -57,7 +57,7 @@ int schema_unpack_block_in(void **spare, const ferry_type *type, Span bytes, con
     int r;
 
     start(&u, bytes, type->size, spare);
-    value = take(&u, type->size);
+    value = take(&u, type->size > 0 ? type->size : 1);
     if (value)
         at = unpack_value(&u, bytes.data, type, value);
     r = finish(&u, at, root, reterr);
@@ -79,7 +79,7 @@ int schema_unpack_into(Arena *arena, const ferry_type *type, Span bytes, const c
 
     start(&u, bytes, type->size, &(void *){NULL});
     u.arena = *arena;
-    value = take(&u, type->size);
+    value = take(&u, type->size > 0 ? type->size : 1);
     if (value)
         at = unpack_value(&u, bytes.data, type, value);
     *arena = u.arena;

@@ -11,13 +11,15 @@
 typedef struct Unpacker {
     const uint8_t *end;
     Arena arena;
-    size_t first; /* size of the arena's first chunk */
     int depth;
     ValueError error;
 } Unpacker;
 
 /* Unpacks any value into the C value at to. */
 const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_type *type, void *to);
+
+/* Reports that the arena has no piece of this size. Returns NULL. */
+void *unpacker_no_piece(Unpacker *u, size_t size);
 
 /* Reports that the value has another type. Returns NULL. */
 const uint8_t *unpacker_expected(Unpacker *u, const uint8_t *at, const ferry_type *type);
@@ -28,14 +30,7 @@ static inline const uint8_t *refuse(Unpacker *u, const char *text) {
 }
 
 static inline void *take(Unpacker *u, size_t size) {
-    void *piece = __builtin_expect(u->arena.block != NULL, 1)
-                      ? arena_take(&u->arena, size)
-                      : arena_grow(&u->arena, size, u->first);
+    void *piece = arena_take(&u->arena, size);
 
-    if (!piece && size <= u->arena.max - u->arena.total)
-        value_error_set(&u->error, "ferry.OutOfMemory", "out of memory");
-    else if (!piece)
-        value_error_set(&u->error, "ferry.TooBig",
-                        "the value takes far more memory than its bytes");
-    return piece;
+    return __builtin_expect(piece != NULL, 1) ? piece : unpacker_no_piece(u, size);
 }

@@ -11,8 +11,8 @@
 #include "rpc/schema/codec/text-copy-private.h"
 #include "rpc/schema/codec/unpack-private.h"
 
-static inline const uint8_t *out_of_range(Unpacker *u, const ferry_type *type, bool negative,
-                                          uint64_t value) {
+static const uint8_t *out_of_range(Unpacker *u, const ferry_type *type, bool negative,
+                                   uint64_t value) {
     if (negative)
         value_error_set(&u->error, NULL, "expected %s, got %" PRId64, value_error_type_name(type),
                         (int64_t)value);
@@ -23,8 +23,8 @@ static inline const uint8_t *out_of_range(Unpacker *u, const ferry_type *type, b
 }
 
 /* Reads an integer of any form into *value, sign-extended. NULL if there is no integer. */
-static inline const uint8_t *read_int(const Unpacker *u, const uint8_t *at, bool *negative,
-                                      uint64_t *value) {
+static const uint8_t *read_int(const Unpacker *u, const uint8_t *at, bool *negative,
+                               uint64_t *value) {
     size_t left = (size_t)(u->end - at);
     unsigned bytes;
     uint64_t raw;
@@ -65,32 +65,28 @@ static inline const uint8_t *read_int(const Unpacker *u, const uint8_t *at, bool
     return at + 1 + bytes;
 }
 
-static inline const uint8_t *unpack_int(Unpacker *u, const uint8_t *at, const ferry_type *type,
-                                        void *to) {
+static const uint8_t *read_long_number(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                       int64_t *value) {
     bool negative;
     uint64_t raw;
-    int64_t value;
     const uint8_t *after = read_int(u, at, &negative, &raw);
 
     if (!after)
         return unpacker_expected(u, at, type);
-    value = (int64_t)raw;
     if (!negative && raw > INT64_MAX)
         return out_of_range(u, type, negative, raw);
-    switch (type->kind) {
-    case FERRY_KIND_I8:
-        *(int8_t *)to = (int8_t)value;
-        return value == (int8_t)value ? after : out_of_range(u, type, negative, raw);
-    case FERRY_KIND_I16:
-        *(int16_t *)to = (int16_t)value;
-        return value == (int16_t)value ? after : out_of_range(u, type, negative, raw);
-    case FERRY_KIND_I64:
-        *(int64_t *)to = value;
-        return after;
-    default:
-        *(int32_t *)to = (int32_t)value;
-        return value == (int32_t)value ? after : out_of_range(u, type, negative, raw);
+    *value = (int64_t)raw;
+    return after;
+}
+
+/* An integer that fits into 64 bits with its sign; most are below 128, and take one byte. */
+static inline const uint8_t *read_number(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                         int64_t *value) {
+    if (__builtin_expect(at < u->end && *at < 0x80, 1)) {
+        *value = *at;
+        return at + 1;
     }
+    return read_long_number(u, at, type, value);
 }
 
 static inline const uint8_t *unpack_bool(Unpacker *u, const uint8_t *at, const ferry_type *type,
@@ -134,50 +130,59 @@ static inline const uint8_t *unpack_uuid(Unpacker *u, const uint8_t *at, const f
 
 /* ---- text and bytes ---- */
 
-static inline const uint8_t *unpack_string(Unpacker *u, const uint8_t *at, const ferry_type *type,
-                                           const char **to) {
-    Reader reader = reader_of(at, (size_t)(u->end - at));
-    Span span = reader_str(&reader);
-    char *text;
+static const uint8_t *unpack_long_string(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                         const char **to);
 
-    if (__builtin_expect(reader.problem != NULL, 0))
-        return unpacker_expected(u, at, type);
-    if (!is_plain_text(span.data, span.len)) {
-        if (memchr(span.data, 0, span.len))
-            return refuse(u, "the string has a NUL inside: a binary may hold one");
-        if (!text_is_utf8(span.data, span.len))
-            return refuse(u, "the string is not UTF-8");
-    }
-    text = take(u, span.len + 1);
+/* A text of len bytes. */
+static inline const uint8_t *unpack_chars(Unpacker *u, const uint8_t *at, size_t len,
+                                          const char **to) {
+    char *text = take(u, len + 1);
+
     if (!text)
         return NULL;
-    copy_bytes((uint8_t *)text, span.data, span.len);
-    text[span.len] = '\0';
+    if (__builtin_expect(!copy_plain_text((uint8_t *)text, at, len), 0)) {
+        if (memchr(at, 0, len))
+            return refuse(u, "the string has a NUL inside: a binary may hold one");
+        if (!text_is_utf8(at, len))
+            return refuse(u, "the string is not UTF-8");
+    }
+    text[len] = '\0';
     *to = text;
-    return reader.at;
+    return at + len;
+}
+
+static inline const uint8_t *unpack_string(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                           const char **to) {
+    size_t left = (size_t)(u->end - at), len = left > 0 ? *at ^ 0xA0u : 0xFF;
+
+    return __builtin_expect(len < 32 && len < left, 1) ? unpack_chars(u, at + 1, len, to)
+                                                       : unpack_long_string(u, at, type, to);
+}
+
+static const uint8_t *unpack_long_string(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                         const char **to) {
+    Reader reader = reader_of(at, (size_t)(u->end - at));
+    Span span = reader_str(&reader);
+
+    return reader.problem ? unpacker_expected(u, at, type)
+                          : unpack_chars(u, span.data, span.len, to);
 }
 
 /* Accepts a str too: old MessagePack libraries have no bin. */
 static inline const uint8_t *unpack_binary(Unpacker *u, const uint8_t *at, const ferry_type *type,
                                            ferry_bytes *to) {
     Reader reader = reader_of(at, (size_t)(u->end - at));
-    WireType there = reader_peek(&reader);
-    Span span = {NULL, 0};
+    Span span = at < u->end && *at == 0xC4         ? reader_bin(&reader)
+                : reader_peek(&reader) == WIRE_STR ? reader_str(&reader)
+                                                   : reader_bin(&reader);
     void *data;
 
-    if (there == WIRE_BIN)
-        span = reader_bin(&reader);
-    else if (there == WIRE_STR)
-        span = reader_str(&reader);
-    else
-        return unpacker_expected(u, at, type);
     if (reader.problem)
         return unpacker_expected(u, at, type);
     data = take(u, span.len);
     if (!data)
         return NULL;
-    if (span.len > 0)
-        memcpy(data, span.data, span.len);
+    copy_bytes(data, span.data, span.len);
     *to = ferry_bytes_of(data, span.len);
     return reader.at;
 }

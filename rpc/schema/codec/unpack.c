@@ -26,6 +26,15 @@ const uint8_t *unpacker_expected(Unpacker *u, const uint8_t *at, const ferry_typ
     return NULL;
 }
 
+void *unpacker_no_piece(Unpacker *u, size_t size) {
+    if (size <= u->arena.max - u->arena.total)
+        value_error_set(&u->error, "ferry.OutOfMemory", "out of memory");
+    else
+        value_error_set(&u->error, "ferry.TooBig",
+                        "the value takes far more memory than its bytes");
+    return NULL;
+}
+
 static bool descend(Unpacker *u) {
     if (u->depth < WIRE_DEPTH_MAX) {
         u->depth++;
@@ -33,6 +42,52 @@ static bool descend(Unpacker *u) {
     }
     refuse(u, "nested deeper than 32 levels");
     return false;
+}
+
+static const uint8_t *unpack_container(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                       void *to);
+
+/* Inline where values follow each other, because nearly all of them are numbers and texts. */
+static inline __attribute__((always_inline)) const uint8_t *unpack_inside(Unpacker *u,
+                                                                          const uint8_t *at,
+                                                                          const ferry_type *type,
+                                                                          void *to) {
+    int64_t number = 0;
+    bool fits;
+
+    switch (type->kind) {
+    case FERRY_KIND_STRING:
+        return unpack_string(u, at, type, to);
+    case FERRY_KIND_BINARY:
+        return unpack_binary(u, at, type, to);
+    case FERRY_KIND_BOOL:
+        return unpack_bool(u, at, type, to);
+    case FERRY_KIND_DOUBLE:
+        return unpack_double(u, at, type, to);
+    case FERRY_KIND_UUID:
+        return unpack_uuid(u, at, type, to);
+    case FERRY_KIND_I8:
+        at = read_number(u, at, type, &number);
+        fits = number == (*(int8_t *)to = (int8_t)number);
+        break;
+    case FERRY_KIND_I16:
+        at = read_number(u, at, type, &number);
+        fits = number == (*(int16_t *)to = (int16_t)number);
+        break;
+    case FERRY_KIND_I32:
+    case FERRY_KIND_ENUM:
+        at = read_number(u, at, type, &number);
+        fits = number == (*(int32_t *)to = (int32_t)number);
+        break;
+    case FERRY_KIND_I64:
+        at = read_number(u, at, type, &number);
+        *(int64_t *)to = number;
+        return at;
+    default:
+        return unpack_container(u, at, type, to);
+    }
+    return !at || __builtin_expect(fits, 1) ? at
+                                            : out_of_range(u, type, number < 0, (uint64_t)number);
 }
 
 /* ---- containers ---- */
@@ -78,8 +133,8 @@ static const uint8_t *unpack_list(Unpacker *u, const uint8_t *at, const ferry_ty
         return NULL;
     *to = (ValueList){n, items};
     for (size_t i = 0; i < n; i++, items += size) {
-        at = unpack_value(u, at, type->item, items);
-        if (!at) {
+        at = unpack_inside(u, at, type->item, items);
+        if (__builtin_expect(!at, 0)) {
             value_error_in_item(&u->error, i);
             return NULL;
         }
@@ -123,8 +178,10 @@ static const uint8_t *unpack_map(Unpacker *u, const uint8_t *at, const ferry_typ
 /* ---- structs ---- */
 
 /* Unpacks into the field's place in the C struct at base. */
-static const uint8_t *unpack_field(Unpacker *u, const uint8_t *at, const ferry_field *field,
-                                   char *base) {
+static inline __attribute__((always_inline)) const uint8_t *unpack_field(Unpacker *u,
+                                                                         const uint8_t *at,
+                                                                         const ferry_field *field,
+                                                                         char *base) {
     void *to = base + field->offset;
 
     if (field_is_pointer(field)) {
@@ -133,7 +190,7 @@ static const uint8_t *unpack_field(Unpacker *u, const uint8_t *at, const ferry_f
         *(void **)to = value;
         to = value;
     }
-    at = to ? unpack_value(u, at, field->type, to) : NULL;
+    at = to ? unpack_inside(u, at, field->type, to) : NULL;
     if (__builtin_expect(!at, 0))
         value_error_in_field(&u->error, field->name);
     return at;
@@ -180,6 +237,15 @@ static inline size_t find_field(const ferry_type *type, size_t next, Span key) {
     return SIZE_MAX;
 }
 
+/* True if the key at this place is the name of the field, as from senders that write fields in the
+ * order of the table. */
+static inline bool is_next_key(const Unpacker *u, const uint8_t *at, const ferry_field *field) {
+    size_t len = field->name_len;
+
+    return len < 32 && (size_t)(u->end - at) > len && *at == (0xA0 | len) &&
+           bytes_equal(at + 1, field->name, len);
+}
+
 static bool is_absent(const Unpacker *u, const uint8_t *at, const ferry_field *field) {
     return at < u->end && *at == 0xC0 && (field->flags & FERRY_OPTIONAL);
 }
@@ -219,22 +285,27 @@ static const uint8_t *twice(Unpacker *u, const ferry_field *field) {
     return NULL;
 }
 
-static const uint8_t *unpack_struct(Unpacker *u, const uint8_t *at, const ferry_type *type,
-                                    void *to) {
+static inline __attribute__((always_inline)) const uint8_t *unpack_present(Unpacker *u,
+                                                                           const uint8_t *at,
+                                                                           const ferry_field *field,
+                                                                           void *to) {
+    if (field->flags & FERRY_OPTIONAL && at < u->end && *at == 0xC0)
+        return fill_in(u, field, to) ? at + 1 : NULL;
+    return unpack_field(u, at, field, to);
+}
+
+/* The other keys, n of them, after the first `next` fields of the table. */
+static const uint8_t *unpack_others(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                    void *to, size_t next, size_t n) {
     uint64_t seen[VALUE_FIELDS_MAX / 64];
-    size_t n, next = 0, n_seen = 0;
     Span key;
 
-    at = open_fields(u, at, type, &n);
-    if (!at)
-        return NULL;
     if (type->n > VALUE_FIELDS_MAX)
         return refuse(u, "the table has too many fields");
-    /* Looking up an unknown key takes time in proportion to the fields. */
-    if (n > 4 * (size_t)type->n + 64)
-        return refuse(u, "far more keys than fields");
     for (size_t i = 0; i * 64 < type->n; i++)
-        seen[i] = 0;
+        seen[i] = next >= 64 * (i + 1) ? UINT64_MAX
+                  : next > 64 * i      ? (UINT64_C(1) << next % 64) - 1
+                                       : 0;
     while (n-- > 0) {
         const ferry_field *field;
         size_t i;
@@ -250,19 +321,36 @@ static const uint8_t *unpack_struct(Unpacker *u, const uint8_t *at, const ferry_
             if (seen[i / 64] & UINT64_C(1) << i % 64)
                 return twice(u, field);
             seen[i / 64] |= UINT64_C(1) << i % 64;
-            n_seen++;
             next = i + 1;
-            if (is_absent(u, at, field))
-                at = fill_in(u, field, to) ? at + 1 : NULL;
-            else
-                at = unpack_field(u, at, field, to);
+            at = unpack_present(u, at, field, to);
         }
         if (!at)
             return NULL;
     }
-    for (size_t i = 0; n_seen < type->n && i < type->n; i++)
+    for (size_t i = 0; i < type->n; i++)
         if (!(seen[i / 64] & UINT64_C(1) << i % 64) && !fill_in(u, &type->fields[i], to))
             return NULL;
+    return at;
+}
+
+static const uint8_t *unpack_struct(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                    void *to) {
+    const ferry_field *field = type->fields, *end = field + type->n;
+    size_t n;
+
+    at = open_fields(u, at, type, &n);
+    if (!at)
+        return NULL;
+    /* Looking up an unknown key takes time in proportion to the fields. */
+    if (n > 4 * (size_t)type->n + 64)
+        return refuse(u, "far more keys than fields");
+    for (; n > 0 && field < end && is_next_key(u, at, field); field++, n--) {
+        at = unpack_present(u, at + 1 + field->name_len, field, to);
+        if (__builtin_expect(!at, 0))
+            return NULL;
+    }
+    if (__builtin_expect(n > 0 || field < end, 0))
+        at = unpack_others(u, at, type, to, (size_t)(field - type->fields), n);
     u->depth--;
     return at;
 }
@@ -326,24 +414,9 @@ static const uint8_t *unpack_union(Unpacker *u, const uint8_t *at, const ferry_t
     return at;
 }
 
-const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_type *type, void *to) {
+static const uint8_t *unpack_container(Unpacker *u, const uint8_t *at, const ferry_type *type,
+                                       void *to) {
     switch (type->kind) {
-    case FERRY_KIND_BOOL:
-        return unpack_bool(u, at, type, to);
-    case FERRY_KIND_I8:
-    case FERRY_KIND_I16:
-    case FERRY_KIND_I32:
-    case FERRY_KIND_I64:
-    case FERRY_KIND_ENUM:
-        return unpack_int(u, at, type, to);
-    case FERRY_KIND_DOUBLE:
-        return unpack_double(u, at, type, to);
-    case FERRY_KIND_UUID:
-        return unpack_uuid(u, at, type, to);
-    case FERRY_KIND_STRING:
-        return unpack_string(u, at, type, to);
-    case FERRY_KIND_BINARY:
-        return unpack_binary(u, at, type, to);
     case FERRY_KIND_LIST:
     case FERRY_KIND_SET:
         return unpack_list(u, at, type, to);
@@ -359,4 +432,8 @@ const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_type *ty
     default:
         return refuse(u, "the table has a type that this library does not know");
     }
+}
+
+const uint8_t *unpack_value(Unpacker *u, const uint8_t *at, const ferry_type *type, void *to) {
+    return unpack_inside(u, at, type, to);
 }

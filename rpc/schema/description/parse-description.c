@@ -187,7 +187,8 @@ int description_read(Span bytes, ferry_service **ret, ferry_error *reterr) {
     value_error_init(&parser.error);
     arena_init(&arena, (64 << 10) + 64 * bytes.len);
     /* The first piece is where the block begins. */
-    parser.service = arena_grow(&arena, sizeof(ferry_service), DESCRIPTION_TABLES * bytes.len);
+    arena.first = DESCRIPTION_TABLES * bytes.len;
+    parser.service = arena_take(&arena, sizeof(ferry_service));
     if (!parser.service)
         return error_set(reterr, "ferry.OutOfMemory", "out of memory");
     *parser.service = (ferry_service){.schema_version = FERRY_SCHEMA_VERSION};
