@@ -7,39 +7,45 @@
 
 #include "base/clock.h"
 
-/* Adds a wait to the average that the next wait is judged by. A longer wait counts as a
- * millisecond: one pause must not make the short waits around it look long. */
-static void learn(Spin *spin, uint64_t began_ns) {
-    enum { LONGEST_US = 1000, WEIGHT = 8 };
-    uint64_t us = (clock_ns() - began_ns) / 1000;
+bool spin_begin(Spin *spin, uint64_t now_ns) {
+    spin->began_ns = now_ns;
+    return spin->limit_us > 0 && spin->usual_us <= spin->limit_us;
+}
 
+bool spin_continues(const Spin *spin, uint64_t now_ns) {
+    return now_ns < spin->began_ns + spin->limit_us * UINT64_C(1000);
+}
+
+void spin_end(Spin *spin, uint64_t now_ns) {
+    enum { LONGEST_US = 1000, WEIGHT = 8 };
+    uint64_t us = (now_ns - spin->began_ns) / 1000;
+
+    /* A longer wait counts as a millisecond: one pause must not make the short waits around it look
+     * long. */
     us = us > LONGEST_US ? LONGEST_US : us;
     spin->usual_us = (unsigned)(((uint64_t)spin->usual_us * (WEIGHT - 1) + us) / WEIGHT);
+    spin->began_ns = 0;
 }
 
 bool spin_until(Spin *spin, bool (*ready)(void *ctx), void *ctx) {
-    uint64_t end;
+    bool looks;
 
     if (ready(ctx)) {
         spin->began_ns = 0;
         return true;
     }
-    spin->began_ns = clock_ns();
-    if (spin->usual_us > spin->limit_us)
-        return false;
-    end = spin->began_ns + spin->limit_us * UINT64_C(1000);
-    do {
+    looks = spin_begin(spin, clock_ns());
+    while (looks && spin_continues(spin, clock_ns())) {
         sched_yield();
         if (ready(ctx)) {
             spin_woke(spin);
             return true;
         }
-    } while (clock_ns() < end);
+    }
     return false;
 }
 
 void spin_woke(Spin *spin) {
     if (spin->began_ns > 0)
-        learn(spin, spin->began_ns);
-    spin->began_ns = 0;
+        spin_end(spin, clock_ns());
 }
