@@ -16,6 +16,7 @@
 enum {
     SEND_MAX = 256 * 1024, /* bytes taken out of the outbox before they are in the socket */
     SEND_FRAMES = 64,
+    FRAME_PARTS = 3,            /* head, body, what follows */
     BLOCK_MIN = 1024,           /* for the frame of a stranger */
     BLOCK_USUAL = 72 * 1024,    /* for many small frames, or a PART */
     BLOCK_REST_MIN = 16 * 1024, /* room in a block that makes one more read worth while */
@@ -38,6 +39,15 @@ static void drop_block(Connection *connection) {
     connection->at = connection->end = NULL;
 }
 
+static void free_spent(Connection *connection) {
+    while (connection->spent) {
+        Chunk *next = connection->spent->next;
+
+        chunk_free(connection->spent);
+        connection->spent = next;
+    }
+}
+
 void connection_close(Connection *connection) {
     if (connection->fd >= 0)
         close(connection->fd);
@@ -51,6 +61,7 @@ void connection_close(Connection *connection) {
         chunk_free(connection->sending);
         connection->sending = next;
     }
+    free_spent(connection);
     connection->last_sending = NULL;
     connection->n_sending = 0;
     connection->sending_at = connection->sending_bytes = connection->sending_memory = 0;
@@ -202,6 +213,8 @@ static int append_output(Connection *connection) {
 
 /* Takes the chunks that may be sent now. -ENOMEM. */
 static int take(Connection *connection, Outbox *outbox) {
+    if (outbox) /* sealing changes the bytes where they lie */
+        outbox->lends_bodies = !connection->zmtp.mechanism->seal;
     while (connection->n_sending < SEND_FRAMES && connection->sending_bytes < SEND_MAX) {
         Chunk *chunk;
 
@@ -214,7 +227,7 @@ static int take(Connection *connection, Outbox *outbox) {
         if (!chunk)
             break;
         chunk->frame = chunk->data;
-        chunk->frame_len = chunk->len;
+        chunk->frame_len = chunk_size(chunk);
         zmtp_seal(&connection->zmtp, &chunk->frame, &chunk->frame_len);
         append(connection, chunk);
     }
@@ -239,7 +252,12 @@ static void wrote(Connection *connection, size_t n) {
         if (!chunk->next)
             connection->last_sending = NULL;
         connection->sending_memory -= chunk_memory(chunk);
-        chunk_free(chunk);
+        if (chunk->body.block) {
+            chunk->next = connection->spent;
+            connection->spent = chunk;
+        } else {
+            chunk_free(chunk);
+        }
     }
 }
 
@@ -251,7 +269,7 @@ static void shrink(Connection *connection) {
         Chunk *chunk = *link, *fit;
 
         last = chunk;
-        if (chunk->frame_len >= chunk->cap / 8)
+        if (chunk->frame_len >= chunk->cap / 8 || chunk->body.data)
             continue;
         fit = chunk_of_frame(chunk->frame, chunk->frame_len);
         if (!fit)
@@ -264,17 +282,36 @@ static void shrink(Connection *connection) {
     connection->last_sending = last;
 }
 
+/* Adds the parts of a frame from its byte `skip` on. */
+static void add_parts(struct msghdr *message, const Chunk *chunk, size_t skip) {
+    size_t head =
+        chunk->body.data ? (size_t)(chunk->data + chunk->body_at - chunk->frame) : chunk->frame_len;
+    struct iovec parts[FRAME_PARTS] = {
+        {chunk->frame, head},
+        {(void *)(uintptr_t)chunk->body.data, chunk->body.len},
+        {chunk->frame + head, chunk->frame_len - head - chunk->body.len},
+    };
+
+    for (int i = 0; i < FRAME_PARTS; i++) {
+        size_t cut = skip < parts[i].iov_len ? skip : parts[i].iov_len;
+
+        skip -= cut;
+        if (cut < parts[i].iov_len)
+            message->msg_iov[message->msg_iovlen++] =
+                (struct iovec){(char *)parts[i].iov_base + cut, parts[i].iov_len - cut};
+    }
+}
+
 /* Sends the frames that were taken. 0: all of them; -EAGAIN: the socket is full. */
 static int send_taken(Connection *connection) {
     while (connection->sending) {
-        struct iovec iov[SEND_FRAMES];
+        struct iovec iov[SEND_FRAMES * FRAME_PARTS];
         struct msghdr message = {.msg_iov = iov};
         size_t skip = connection->sending_at;
         ssize_t n;
 
         for (Chunk *chunk = connection->sending; chunk; chunk = chunk->next, skip = 0)
-            iov[message.msg_iovlen++] =
-                (struct iovec){chunk->frame + skip, chunk->frame_len - skip};
+            add_parts(&message, chunk, skip);
         n = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno != EINTR)
             return errno == EWOULDBLOCK ? -EAGAIN : -errno;
@@ -294,6 +331,7 @@ int connection_send(Connection *connection, Outbox *outbox) {
             break;
         if (r == 0)
             r = send_taken(connection);
+        free_spent(connection);
         if (r == -EAGAIN)
             shrink(connection);
         if (r < 0)

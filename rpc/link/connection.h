@@ -37,6 +37,7 @@ typedef struct Connection {
     bool is_drained; /* the last read left no bytes in the socket */
     /* Frames that are being sent, the first of them from sending_at on. */
     Chunk *sending, *last_sending;
+    Chunk *spent; /* sent, but their bodies are not released yet: the owner's thread does this */
     size_t sending_at, sending_bytes;
     size_t sending_memory; /* of these frames */
     unsigned n_sending;

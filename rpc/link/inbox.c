@@ -7,9 +7,12 @@
 
 #include "base/block.h"
 
+enum { ANNOUNCED_SHARE = 64 };
+
 struct InTransfer {
     InTransfer *next;
     uint64_t id;
+    uint64_t size;  /* of the whole body, as its sender said; 0: not known */
     uint8_t *block; /* grows while parts arrive */
     size_t len, cap;
     int refused; /* 0, or why: the rest is thrown away */
@@ -73,12 +76,16 @@ static int give_up(Inbox *inbox, InTransfer *transfer, int why) {
     return why;
 }
 
-/* The memory of a transfer doubles, but never exceeds max_body. The first part decides where it
- * begins: a small part costs little. */
+/* The memory of a transfer doubles, but never exceeds max_body. If the sender has said the size,
+ * the memory grows to it, up to ANNOUNCED_SHARE times the bytes that have arrived: a number alone
+ * must not take a lot of memory. The first part decides where it begins: a small part costs little.
+ */
 static int grow(Inbox *inbox, InTransfer *transfer, size_t len) {
     size_t cap = transfer->cap * 2;
     uint8_t *block;
 
+    if (transfer->size >= len)
+        cap = transfer->size < ANNOUNCED_SHARE * len ? transfer->size : ANNOUNCED_SHARE * len;
     cap = cap < len ? len : cap;
     cap = cap > inbox->max_body ? inbox->max_body : cap;
     if (!has_room(inbox, cap - transfer->cap))
@@ -111,6 +118,7 @@ int inbox_part(Inbox *inbox, const Message *part) {
         if (!transfer)
             return -EPROTO;
         transfer->id = part->part.transfer;
+        transfer->size = part->part.size;
         *link = transfer;
         inbox->n_transfers++;
     }

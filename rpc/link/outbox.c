@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/block.h"
+#include "rpc/wire/writer.h"
 
 /*
  * Chunks come in two sizes, each from a small pool: malloc would give large ones back to the system
@@ -76,6 +77,8 @@ Chunk *chunk_of_frame(const uint8_t *frame, size_t len) {
 void chunk_free(Chunk *chunk) {
     ChunkPool *pool = chunk ? pool_of(chunk->cap) : NULL;
 
+    if (chunk)
+        ferry_free(chunk->body.block);
     if (pool) {
         pthread_mutex_lock(&pool->lock);
         if (pool->n < pool->max) {
@@ -113,8 +116,10 @@ static Chunk *tail_for(Outbox *outbox, Lane lane, size_t size) {
             return tail;
     }
 
-    /* Batches of large records pay for themselves only when they are big: below half a MiB libzmq
-     * spends more on each message than on its bytes. */
+    /* Measured with ferry's engine, both sizes in turns: compared with batches of 64 KiB, batches
+     * of 640 KiB take 14 % less processor time for a message of 1 KiB to 4 subscribers, 12 % less
+     * for a job, 9 % less for a stream's item of 64 KiB, and as much for a call. Each batch costs a
+     * frame and often a wake-up of the other end. */
     Chunk *chunk = chunk_new(large ? WIRE_BATCH_MAX : WIRE_HEAD + size);
 
     if (!chunk)
@@ -215,18 +220,51 @@ static Chunk *take_from(Outbox *outbox, Lane lane) {
     return chunk;
 }
 
+/* A batch of one PART that has room for `more` bytes behind it. */
+static Chunk *copy_part(Message *part, Span body, size_t more) {
+    Chunk *chunk;
+
+    part->body = body;
+    chunk = chunk_new(WIRE_HEAD + message_size(part) + more);
+    if (chunk)
+        chunk->len = (uint32_t)(message_write(chunk->data + chunk->len, part) - chunk->data);
+    return chunk;
+}
+
+/* The same, which refers to the body: a PART that does not say the size of the whole. */
+static Chunk *lend_part(Message *part, Span body, const void *block, size_t more) {
+    size_t cap = WIRE_HEAD + message_size(part) + PUT_HEAD_MAX + more;
+    Chunk *chunk = malloc(sizeof(*chunk) + cap);
+    uint8_t *end;
+
+    if (!chunk)
+        return NULL;
+    *chunk = (Chunk){.cap = (uint32_t)cap};
+    chunk->data[0] = WIRE_MAGIC;
+    chunk->data[1] = WIRE_PROTOCOL;
+    /* A PART without a body ends with an empty bin, whose head takes two bytes. */
+    part->body = span_of("", 0);
+    end = put_bin_head(message_write(chunk->data + WIRE_HEAD, part) - 2, body.len);
+    chunk->len = chunk->body_at = (uint32_t)(end - chunk->data);
+    chunk->body = (ferry_bytes){body.data, body.len, ferry_keep(block)};
+    return chunk;
+}
+
 /* The next PART; behind the last one, in its batch, the record that names the transfer. */
 static Chunk *part_of(Outbox *outbox, Transfer *transfer) {
     size_t len = transfer->body.len - transfer->sent;
     Message part = {.op = OP_PART, .part.transfer = transfer->id};
+    Span body = {(const uint8_t *)transfer->body.data + transfer->sent, 0};
     Chunk *chunk;
 
-    len = len > WIRE_PART ? WIRE_PART : len;
-    part.body = span_of((const uint8_t *)transfer->body.data + transfer->sent, len);
-    chunk = chunk_new(WIRE_HEAD + message_size(&part) + transfer->len);
+    body.len = len = len > WIRE_PART ? WIRE_PART : len;
+    if (transfer->sent == 0)
+        part.part.size = transfer->body.len;
+    chunk = outbox->lends_bodies && transfer->sent > 0
+                ? lend_part(&part, body, transfer->body.block, transfer->len)
+                : copy_part(&part, body, transfer->len);
     if (!chunk)
         return NULL;
-    chunk->len = (uint32_t)(message_write(chunk->data + chunk->len, &part) - chunk->data);
     chunk->records = 1;
     transfer->sent += len;
     outbox->transfer_bytes -= len;
@@ -235,7 +273,7 @@ static Chunk *part_of(Outbox *outbox, Transfer *transfer) {
         chunk->len += (uint32_t)transfer->len;
         chunk->records++;
     }
-    outbox->credit -= chunk->len;
+    outbox->credit -= (int64_t)chunk_size(chunk);
     return chunk;
 }
 

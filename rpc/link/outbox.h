@@ -26,8 +26,12 @@ typedef struct Chunk {
     uint8_t lane;
     bool large; /* only records of at least WIRE_RECORD_LARGE bytes: more of them may be added */
     struct Transfer *transfer; /* not a batch: a large body's place in its lane */
-    uint8_t *frame; /* once it is being sent: the batch as a ZMTP frame, in room and data */
-    size_t frame_len;
+    uint8_t *frame;   /* once it is being sent: the batch as a ZMTP frame, in room and data */
+    size_t frame_len; /* with the body */
+    /* Bytes of the batch that are not copied into it: they belong between data[body_at - 1] and
+     * data[body_at]. Owned; empty unless the outbox lends bodies. */
+    ferry_bytes body;
+    uint32_t body_at;
     uint8_t room[ZMTP_ROOM];
     uint8_t data[];
 } Chunk;
@@ -49,6 +53,7 @@ typedef struct Outbox {
     size_t held;           /* memory of all that waits */
     int64_t credit;        /* bytes that the peer accepts; one batch may take it below zero */
     bool part_turn;        /* bulk and the large bodies of calls take turns */
+    bool lends_bodies;     /* PARTs may refer to their bodies instead of copying them */
 } Outbox;
 
 /* Appends a message. A body of more than WIRE_INLINE_MAX bytes goes before it in PARTs: copied, or
@@ -77,7 +82,12 @@ void outbox_clear(Outbox *outbox);
 Chunk *chunk_new(size_t cap);
 
 static inline size_t chunk_memory(const Chunk *chunk) {
-    return sizeof(*chunk) + chunk->cap;
+    return sizeof(*chunk) + chunk->cap + chunk->body.len;
+}
+
+/* Bytes of the batch. */
+static inline size_t chunk_size(const Chunk *chunk) {
+    return chunk->len + chunk->body.len;
 }
 
 /* A chunk of exactly these bytes, which already are a frame. NULL: out of memory. */

@@ -80,8 +80,13 @@ static const OpInfo ops[] = {
     [OP_PING] = {"PING", NO_PART, 1, 0, 0, 0, {ID}},
     [OP_PONG] = {"PONG", NO_PART, 1, 0, 0, 0, {ID}},
     [OP_CREDIT] = {"CREDIT", PART(credit), 1, 1, 0, 0, {U(credit, bytes)}},
-    [OP_PART] =
-        {"PART", PART(part), 2, 2, 0, 0, {U(part, transfer), FIELD(FIELD_BIN, body, "body")}},
+    [OP_PART] = {"PART",
+                 PART(part),
+                 3,
+                 2,
+                 0,
+                 0,
+                 {U(part, transfer), FIELD(FIELD_BIN, body, "body"), U(part, size)}},
     [OP_BYE] = {"BYE", PART(bye), 1, 0, 0, 0, {S(bye, text)}},
     [OP_FAULT] = {"FAULT", PART(fault), 1, 1, 0, 0, {FIELD(FIELD_VALUE, fault.map, "error")}},
 

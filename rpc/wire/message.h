@@ -120,6 +120,7 @@ typedef struct Message {
         } credit;
         struct {
             uint64_t transfer;
+            uint64_t size; /* of the whole body, in its first PART; 0: not said */
         } part;
         struct {
             Span text; /* the reason */

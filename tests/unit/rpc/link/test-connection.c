@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/link/connection.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/block.h"
+#include "rpc/link/inbox.h"
 #include "support/suite.h"
 
 enum { NOW = 1000000 };
@@ -114,6 +116,76 @@ static void a_full_socket_keeps_the_rest_and_goes_on(void) {
     CU_ASSERT_FALSE(connection_has_output(&hub));
     CU_ASSERT_EQUAL(n, 6); /* large messages fill batches of 640 KiB */
     close_pair();
+}
+
+/* Reads what is there; collects PARTs and the body of the message behind them. */
+static void collect(Inbox *inbox, Message *message, const void **block) {
+    Span batch;
+
+    while (connection_read(&client, NOW) > 0)
+        while (connection_next(&client, &batch) == ZMTP_EVENT_MESSAGE) {
+            Message next;
+            Reader reader;
+
+            CU_ASSERT_EQUAL(batch_open(&reader, batch.data, batch.len), 0);
+            while (message_read(&reader, &next) == 1) {
+                if (next.op == OP_PART) {
+                    CU_ASSERT_EQUAL(inbox_part(inbox, &next), 0);
+                    continue;
+                }
+                *message = next;
+                CU_ASSERT_EQUAL(inbox_body(inbox, message, block), 0);
+            }
+        }
+}
+
+/* The socket takes the frames in pieces that end anywhere. */
+static void a_lent_body_arrives_whole_and_is_released(void) {
+    enum { LEN = 3 * 1000 * 1000 + 7 };
+    uint8_t *body = ferry_alloc(LEN);
+    Inbox inbox = {.max_body = LEN};
+    Message message = {.op = OP_PING};
+    const void *block = NULL;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(body);
+    for (size_t i = 0; i < LEN; i++)
+        body[i] = (uint8_t)(i * 7 + i / 251);
+    open_pair(&buffer);
+    shake_hands();
+    CU_ASSERT_EQUAL(outbox_put(&to_client, LANE_CALLS,
+                               &(Message){.op = OP_OK, .id = 9, .body = span_of(body, LEN)}, body),
+                    0);
+    CU_ASSERT_FALSE(block_is_sole(body));
+    for (int i = 0; i < 1000 && message.op != OP_OK; i++) {
+        connection_send(&hub, &to_client);
+        CU_ASSERT(hub.sending_memory < 1u << 20);
+        collect(&inbox, &message, &block);
+    }
+    CU_ASSERT_EQUAL(message.op, OP_OK);
+    CU_ASSERT_EQUAL(message.id, 9);
+    CU_ASSERT_EQUAL(message.body.len, LEN);
+    CU_ASSERT_EQUAL(memcmp(message.body.data, body, LEN), 0);
+    CU_ASSERT_TRUE(block_is_sole(body));
+    CU_ASSERT_EQUAL(hub.sending_memory, 0);
+    ferry_free(block);
+    ferry_free(body);
+    close_pair();
+}
+
+static void closing_releases_a_lent_body(void) {
+    enum { LEN = 3 * 1000 * 1000 };
+    uint8_t *body = ferry_alloc(LEN);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(body);
+    memset(body, 1, LEN);
+    open_pair(&buffer);
+    shake_hands();
+    outbox_put(&to_client, LANE_CALLS, &(Message){.op = OP_OK, .id = 9, .body = span_of(body, LEN)},
+               body);
+    CU_ASSERT_EQUAL(connection_send(&hub, &to_client), -EAGAIN);
+    close_pair();
+    CU_ASSERT_TRUE(block_is_sole(body));
+    ferry_free(body);
 }
 
 static void a_full_socket_shrinks_small_chunks(void) {
@@ -415,6 +487,8 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(batches_go_both_ways_and_nothing_stays),
         TEST(a_full_socket_keeps_the_rest_and_goes_on),
+        TEST(a_lent_body_arrives_whole_and_is_released),
+        TEST(closing_releases_a_lent_body),
         TEST(a_full_socket_shrinks_small_chunks),
         TEST(a_strangers_block_grows_with_its_bytes),
         TEST(what_is_held_does_not_move),

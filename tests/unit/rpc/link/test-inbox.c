@@ -37,6 +37,41 @@ static void parts_become_one_body(void) {
     CU_ASSERT_EQUAL(inbox.n_transfers, 0);
 }
 
+static int announced_part(Inbox *inbox, uint64_t size, const void *data, size_t len) {
+    return inbox_part(inbox, &(Message){.op = OP_PART,
+                                        .part = {.transfer = 1, .size = size},
+                                        .body = span_of(data, len)});
+}
+
+/* Without copying what has arrived from block to block. */
+static void memory_for_a_body_of_known_size_is_taken_at_once(void) {
+    Inbox inbox = {.max_body = 1000};
+    Message message;
+    const void *block;
+
+    CU_ASSERT_EQUAL(announced_part(&inbox, 40, "0123456789", 10), 0);
+    CU_ASSERT_EQUAL(inbox.transfer_bytes, 40);
+    CU_ASSERT_EQUAL(part(&inbox, 1, "0123456789", 10), 0);
+    CU_ASSERT_EQUAL(inbox.transfer_bytes, 40);
+    CU_ASSERT_EQUAL(body(&inbox, 1, &message, &block), 0);
+    CU_ASSERT_TRUE(span_is(message.body, "01234567890123456789"));
+    ferry_free(block);
+    CU_ASSERT_EQUAL(inbox.transfer_bytes, 0);
+}
+
+static void an_announced_size_alone_takes_little_memory(void) {
+    static const uint64_t sizes[] = {1, 10, 11, 1000, UINT64_MAX};
+    static const size_t memory[] = {10, 10, 11, 640, 640};
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        Inbox inbox = {.max_body = 1000};
+
+        CU_ASSERT_EQUAL(announced_part(&inbox, sizes[i], "0123456789", 10), 0);
+        CU_ASSERT_EQUAL(inbox.transfer_bytes, memory[i]);
+        inbox_clear(&inbox);
+    }
+}
+
 static void a_message_without_a_transfer_is_left_alone(void) {
     Inbox inbox = {.max_body = 100};
     Message message = {.op = OP_OK, .body = span_text("inline")};
@@ -229,6 +264,8 @@ static void out_of_memory_refuses_the_transfer(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(parts_become_one_body),
+        TEST(memory_for_a_body_of_known_size_is_taken_at_once),
+        TEST(an_announced_size_alone_takes_little_memory),
         TEST(a_message_without_a_transfer_is_left_alone),
         TEST(a_body_at_the_limit_is_taken_and_one_above_refused),
         TEST(sixty_four_transfers_are_the_most),

@@ -75,6 +75,7 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
         break;
     case OP_PART:
         m->part.transfer = some_number(dice);
+        m->part.size = some_number(dice);
         break;
     case OP_BYE:
         m->bye.text = some_span(dice);
