@@ -18,6 +18,7 @@ static void put_args(Emit *emit, const EmitMethod *m) {
     Program *program = emit->program;
     const char *args = args_name(emit, m);
     CLEANUP(buffer_deinit) Buffer rows = {0};
+    const char *codec;
 
     if (!emit->tables)
         put_args_struct(emit, &emit->source, m);
@@ -31,12 +32,15 @@ static void put_args(Emit *emit, const EmitMethod *m) {
     if (m->n_args > 0)
         put(&emit->source, "static const ferry_field %s_args_fields[] = {\n%s};\n", m->local,
             text_of(&rows));
+    codec = m->in ? "NULL, NULL" : put_codec(emit, m->local, args, NULL, m->function->args);
     put(&emit->source,
         "static const ferry_type %s_args_type = {\n"
-        "    FERRY_KIND_ARGS, %s, NULL, %zu, 0, 0, 0,\n    %s, NULL, NULL, NULL, NULL,\n};\n",
+        "    FERRY_KIND_ARGS, %s, NULL, %zu, 0, 0, 0,\n    %s, NULL, NULL, NULL, NULL,\n    "
+        "%s,\n};\n",
         m->local, m->n_args > 0 ? region_printf(&program->region, "sizeof(%s)", args) : "0",
         m->n_args,
-        m->n_args > 0 ? region_printf(&program->region, "%s_args_fields", m->local) : "NULL");
+        m->n_args > 0 ? region_printf(&program->region, "%s_args_fields", m->local) : "NULL",
+        codec);
 }
 
 static void put_dispatch(Emit *emit, const EmitService *s, const EmitMethod *m) {

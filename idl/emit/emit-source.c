@@ -16,7 +16,7 @@ static const char *put_fields(Emit *emit, const Definition *d) {
     for (const Field *f = d->fields; f; f = f->next)
         put_row(emit, &rows, local, c_name(program, d), member_name(emit, d, f), flags_of(d, f), f);
     name = own_name(emit, local, "_fields");
-    put(&emit->source, "static const ferry_field %s[] = {\n%s};\n", name, text_of(&rows));
+    put(&emit->source, "static const ferry_field %s[] = {\n%s};\n\n", name, text_of(&rows));
     return name;
 }
 
@@ -45,7 +45,7 @@ static void put_enum_table(Emit *emit, const Definition *d) {
     put(&emit->source,
         "const ferry_type ferry_type_%s = {\n"
         "    FERRY_KIND_ENUM, sizeof(%s), \"%s\", %zu, 0, 0, 0,\n"
-        "    NULL, %s, NULL, NULL, %s,\n};\n\n",
+        "    NULL, %s, NULL, NULL, %s, NULL, NULL,\n};\n\n",
         c, c, wire_name(program, d), n, values, notes);
     put(&emit->source,
         "const char *%s_name(%s value) {\n"
@@ -59,14 +59,15 @@ static void put_struct_table(Emit *emit, const Definition *d) {
                                         [DEFINITION_EXCEPTION] = "EXCEPTION"};
     Program *program = emit->program;
     const char *c = c_name(program, d), *local = c_part(program, d->file, d);
-    const char *fields = put_fields(emit, d), *notes;
+    const char *fields = put_fields(emit, d), *notes, *codec;
 
+    codec = d->kind == DEFINITION_UNION ? "NULL, NULL" : put_codec(emit, local, c, d, d->fields);
     notes = put_notes(emit, local, d->doc, d->annotations);
     put(&emit->source,
         "const ferry_type ferry_type_%s = {\n"
         "    FERRY_KIND_%s, sizeof(%s), \"%s\", %zu, 0, 0, 0,\n"
-        "    %s, NULL, NULL, NULL, %s,\n};\n\n",
-        c, kinds[d->kind], c, wire_name(program, d), count_fields(d->fields), fields, notes);
+        "    %s, NULL, NULL, NULL, %s,\n    %s,\n};\n\n",
+        c, kinds[d->kind], c, wire_name(program, d), count_fields(d->fields), fields, notes, codec);
 }
 
 static void put_container_table(Emit *emit, const Container *container) {
@@ -77,13 +78,13 @@ static void put_container_table(Emit *emit, const Container *container) {
         put(&emit->source,
             "    FERRY_KIND_MAP, sizeof(%s), NULL, 0,\n"
             "    offsetof(%s_entry, value), sizeof(%s_entry), 0,\n"
-            "    NULL, NULL, %s, %s, NULL,\n};\n",
+            "    NULL, NULL, %s, %s, NULL, NULL, NULL,\n};\n",
             container->c, container->c, container->c, c_table(emit, type->key),
             c_table(emit, type->item));
     else
         put(&emit->source,
             "    FERRY_KIND_%s, sizeof(%s), NULL, 0, 0, 0, 0,\n"
-            "    NULL, NULL, NULL, %s, NULL,\n};\n",
+            "    NULL, NULL, NULL, %s, NULL, NULL, NULL,\n};\n",
             type->kind == TYPE_SET ? "SET" : "LIST", container->c, c_table(emit, type->item));
 }
 
@@ -210,8 +211,9 @@ void emit_source(Emit *emit) {
     Buffer body = *to;
 
     *to = (Buffer){0};
-    put(to, "/* Made by ferry-idl %s from %s. Do not edit. */\n#include \"%s.h\"\n\n",
-        emit->version, file ? file + 1 : emit->file->source.path, emit->base);
+    put(to, "/* Made by ferry-idl %s from %s. Do not edit. */\n#include \"%s.h\"\n%s\n",
+        emit->version, file ? file + 1 : emit->file->source.path, emit->base,
+        emit->has_codec ? "\n#include <ferry/codec.h>\n" : "");
     if (emit->designates)
         put(to, "#if defined(__cplusplus) && defined(__GNUC__)\n"
                 "#pragma GCC diagnostic push\n"

@@ -63,6 +63,7 @@ typedef struct Emit {
     struct FileNames *file_names; /* names in each file's header, except containers */
     bool tables;                  /* write tables without functions that call libferry */
     size_t n_methods, n_values;   /* written so far */
+    bool has_codec;               /* the source uses <ferry/codec.h> */
     bool designates;              /* the source initialises a union's later member */
     Buffer header, source;
     Buffer declarations; /* of arrays in the source that the header uses */

@@ -38,9 +38,15 @@ extern "C" {
 /* The layout of the tables below. Code and library must agree: ferry_serve() refuses another. */
 #define FERRY_SCHEMA_VERSION 1
 
+struct ferry_source;
 typedef struct ferry_type ferry_type;
 typedef struct ferry_field ferry_field;
 typedef struct ferry_method ferry_method;
+
+/* Generated functions that pack and unpack the usual value of a type: see <ferry/codec.h>. */
+typedef unsigned char *(*ferry_put_fn)(unsigned char *at, unsigned char *end, const void *value);
+typedef const unsigned char *(*ferry_get_fn)(struct ferry_source *source, const unsigned char *at,
+                                             void *to);
 
 /* ---- tables ---- */
 
@@ -97,6 +103,8 @@ struct ferry_type {
     const ferry_type *key;          /* map */
     const ferry_type *item;         /* list, set; map: of the values */
     const ferry_notes *notes;
+    ferry_put_fn put; /* see <ferry/codec.h>; NULL: the table alone describes the type */
+    ferry_get_fn get;
 };
 
 /* ferry_field.flags */

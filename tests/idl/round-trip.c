@@ -32,9 +32,9 @@ static size_t number_of(const ferry_type *type) {
     return i;
 }
 
-static void print_hex(const void *data, size_t len) {
+static void write_hex(FILE *to, const void *data, size_t len) {
     for (size_t i = 0; i < len; i++)
-        printf("%02x", ((const unsigned char *)data)[i]);
+        fprintf(to, "%02x", ((const unsigned char *)data)[i]);
 }
 
 static void print_default(const ferry_field *field) {
@@ -45,7 +45,7 @@ static void print_default(const ferry_field *field) {
         return;
     }
     printf("\"");
-    print_hex(bytes.data, bytes.len);
+    write_hex(stdout, bytes.data, bytes.len);
     printf("\"");
     ferry_free(bytes.block);
 }
@@ -88,16 +88,16 @@ static size_t read_hex(const char *hex, unsigned char *to) {
     return n;
 }
 
-static void print_packed(const ferry_type *type, const void *value) {
+static void write_packed(FILE *to, const ferry_type *type, const void *value) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     ferry_bytes packed;
 
     if (ferry_value_pack(type, value, &packed, &error) < 0) {
-        printf("! %s\n", error.message);
+        fprintf(to, "! %s\n", error.message);
         return;
     }
-    print_hex(packed.data, packed.len);
-    printf("\n");
+    write_hex(to, packed.data, packed.len);
+    fprintf(to, "\n");
     ferry_free(packed.block);
 }
 
@@ -107,23 +107,47 @@ static bool is_in_place(const ferry_type *type) {
     return type->kind <= FERRY_KIND_ENUM || type->kind == FERRY_KIND_STRING;
 }
 
-static void round_trip(const ferry_type *type, const char *hex) {
+/* The line that the bytes become. The caller frees it. */
+static char *come_back(const ferry_type *type, ferry_bytes bytes) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    unsigned char *bytes = malloc(strlen(hex) / 2 + 1);
+    char *line = NULL;
+    size_t len;
+    FILE *to = open_memstream(&line, &len);
     union {
         void *block;
         ferry_uuid uuid; /* the largest that comes in place */
     } value;
 
-    if (!bytes)
+    if (!to)
         exit(1);
-    if (ferry_value_unpack(type, ferry_bytes_of(bytes, read_hex(hex, bytes)), &value, &error) < 0) {
-        printf("! %s\n", error.message);
+    if (ferry_value_unpack(type, bytes, &value, &error) < 0) {
+        fprintf(to, "! %s\n", error.message);
     } else {
-        print_packed(type, is_in_place(type) ? (void *)&value : value.block);
+        write_packed(to, type, is_in_place(type) ? (void *)&value : value.block);
         if (type->kind > FERRY_KIND_ENUM)
             ferry_free(value.block);
     }
+    fclose(to);
+    return line;
+}
+
+/* The generated functions of a type and its table must agree. */
+static void round_trip(const ferry_type *type, const char *hex) {
+    unsigned char *bytes = malloc(strlen(hex) / 2 + 1);
+    ferry_type table = *type;
+    char *usual, *by_table;
+    ferry_bytes all;
+
+    if (!bytes)
+        exit(1);
+    all = ferry_bytes_of(bytes, read_hex(hex, bytes));
+    table.put = NULL;
+    table.get = NULL;
+    usual = come_back(type, all);
+    by_table = come_back(&table, all);
+    printf("%s", strcmp(usual, by_table) == 0 ? usual : "! its functions and its table differ\n");
+    free(usual);
+    free(by_table);
     free(bytes);
 }
 
@@ -181,7 +205,7 @@ static bool run(char *first, char *second) {
     if (is_describe)
         describe(type);
     else if (is_init)
-        print_packed(type, init);
+        write_packed(stdout, type, init);
     else
         round_trip(type, second);
     return true;

@@ -20,6 +20,9 @@ typedef struct Packer {
 /* Bytes that the longest value of a fixed size needs: a uuid. */
 enum { LEAF_ROOM = 2 + sizeof(ferry_uuid) + PUT_HEAD_MAX };
 
+/* Free bytes for a generated function, which does not make the buffer larger. */
+enum { USUAL_ROOM = 512 };
+
 static uint8_t *pack_container(Packer *packer, uint8_t *at, const ferry_type *type,
                                const void *value);
 
@@ -347,12 +350,23 @@ static uint8_t *pack_container(Packer *packer, uint8_t *at, const ferry_type *ty
     }
 }
 
+/* The usual value, by the generated function. NULL: the table decides. */
+static uint8_t *pack_usual(const ferry_type *type, const void *value, Buffer *to) {
+    uint8_t *at = type->put ? buffer_reserve(to, USUAL_ROOM) : NULL;
+
+    return at ? type->put(at, to->data + to->cap, value) : NULL;
+}
+
 int schema_pack(const ferry_type *type, const void *value, const char *root, Buffer *to,
                 ferry_error *reterr) {
     size_t start = to->len;
     Packer packer;
-    uint8_t *at;
+    uint8_t *at = pack_usual(type, value, to);
 
+    if (at) {
+        to->len = (size_t)(at - to->data);
+        return 0;
+    }
     packer.to = to;
     packer.depth = 0;
     value_error_init(&packer.error);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Unpacks bodies into blocks. See codec.h. */
 
+#include <ferry/codec.h>
+
 #include "base/block.h"
 #include "base/error.h"
 #include "rpc/schema/codec/unpack-private.h"
@@ -49,6 +51,24 @@ static int finish(Unpacker *u, const uint8_t *at, const char *root, ferry_error 
     return value_error_report(&u->error, root, reterr);
 }
 
+/* The usual value, by the generated function, into the memory that the arena has. NULL: the table
+ * decides. If it gives up, its pieces are free again. */
+static const uint8_t *unpack_usual(Unpacker *u, const ferry_type *type, Span bytes, void *to) {
+    ferry_source source = {u->end, u->arena.at, u->arena.end};
+    const uint8_t *at = type->get ? type->get(&source, bytes.data, to) : NULL;
+
+    if (at != u->end)
+        return NULL;
+    u->arena.at = source.memory;
+    return at;
+}
+
+static const uint8_t *unpack_into(Unpacker *u, const ferry_type *type, Span bytes, void *to) {
+    const uint8_t *at = unpack_usual(u, type, bytes, to);
+
+    return at ? at : unpack_value(u, bytes.data, type, to);
+}
+
 int schema_unpack_block_in(void **spare, const ferry_type *type, Span bytes, const char *root,
                            void **ret, ferry_error *reterr) {
     const uint8_t *at = NULL;
@@ -59,7 +79,7 @@ int schema_unpack_block_in(void **spare, const ferry_type *type, Span bytes, con
     start(&u, bytes, type->size, spare);
     value = take(&u, type->size > 0 ? type->size : 1);
     if (value)
-        at = unpack_value(&u, bytes.data, type, value);
+        at = unpack_into(&u, type, bytes, value);
     r = finish(&u, at, root, reterr);
     if (r == 0)
         *ret = value;
@@ -81,7 +101,7 @@ int schema_unpack_into(Arena *arena, const ferry_type *type, Span bytes, const c
     u.arena = *arena;
     value = take(&u, type->size > 0 ? type->size : 1);
     if (value)
-        at = unpack_value(&u, bytes.data, type, value);
+        at = unpack_into(&u, type, bytes, value);
     *arena = u.arena;
     if (at && at != u.end)
         value_error_set(&u.error, NULL, "there are bytes after the value");
