@@ -78,7 +78,7 @@ SECTIONS = (
         Row("NATS", "nats", "buffered", 8),
         Row("libzmq through zmq_proxy", "zmq", "proxy", 8),
         Row("libzmq DEALER-ROUTER, direct", "zmq", "direct", 8, limit=True),
-    ), sizes=(65536, 1048576)),
+    ), sizes=(65536, 1048576), mode="calls"),
     Section("pubsub", "One publisher, nothing lost", "deliveries/s", (
         Row("ferry", "ferry", "loop"),
         Row("NATS", "nats", "buffered"),

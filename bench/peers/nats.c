@@ -381,17 +381,11 @@ static void memory_idle(const LabArgs *args) {
 
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
-        {"calls", "buffered", calls_buffered},
-        {"bodies", "buffered", calls_buffered},
-        {"latency", "asap", latency_asap},
-        {"callers", "asap", callers_asap},
-        {"pubsub", "buffered", pubsub},
-        {"queue", "memory", queue_memory},
-        {"memory", "idle", memory_idle},
-        {"durable", "file", queue_file},
-        {"stored", "file", push_async},
-        {"flush", "file", push_sync},
-        {0},
+        {"calls", "buffered", calls_buffered}, {"latency", "asap", latency_asap},
+        {"callers", "asap", callers_asap},     {"pubsub", "buffered", pubsub},
+        {"queue", "memory", queue_memory},     {"memory", "idle", memory_idle},
+        {"durable", "file", queue_file},       {"stored", "file", push_async},
+        {"flush", "file", push_sync},          {0},
     };
 
     return lab_main(argc, argv, rows);

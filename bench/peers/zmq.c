@@ -281,7 +281,6 @@ static void memory_router(const LabArgs *args) {
 int main(int argc, char **argv) {
     static const LabRow rows[] = {
         {"calls", "direct", calls_direct},     {"calls", "proxy", calls_proxy},
-        {"bodies", "direct", calls_direct},    {"bodies", "proxy", calls_proxy},
         {"latency", "direct", latency_direct}, {"latency", "proxy", latency_proxy},
         {"callers", "proxy", callers_proxy},   {"streams", "direct", streams_direct},
         {"streams", "proxy", streams_proxy},   {"pubsub", "proxy", pubsub_proxy},
