@@ -4,7 +4,7 @@
  * call them.
  *
  * ferry-idl writes two functions for each struct of numbers, texts, bytes, lists of these, and
- * other such structs. They know the fields without looking at a table, which takes a third of the
+ * other such structs. They know the fields without looking at a table, which takes half of the
  * time. Anything else than the usual makes them give up by returning NULL: text that is not ASCII,
  * a field that is missing or elsewhere, a wrong type, too little room. The library then walks
  * the table, which handles all values and knows every error, from the start of the value.
