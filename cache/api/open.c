@@ -61,12 +61,9 @@ static int open_store(const char *url, const ferry_cache_options *options, Cache
 
     if (r < 0)
         return r;
-    if (parsed.kind == CACHE_URL_MEMORY)
-        r = store_open_memory(ret, options->max_bytes);
-    else
-        r = store_open_redis(ret, &parsed, options);
-    if (r == -EINVAL)
-        return error_set(reterr, "ferry.InvalidArgument", "a host is twice in the cache URL");
+    if (parsed.kind != CACHE_URL_MEMORY)
+        return store_open_redis(ret, &parsed, options, reterr);
+    r = store_open_memory(ret, options->max_bytes);
     return r < 0 ? error_set_code(reterr, r, NULL) : 0;
 }
 

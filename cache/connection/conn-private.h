@@ -17,6 +17,7 @@ typedef enum ConnPhase {
     CONN_CLOSED,
     CONN_RESOLVING,
     CONN_CONNECTING,
+    CONN_SECURING,
     CONN_GREETING,
     CONN_UP
 } ConnPhase;
@@ -37,7 +38,10 @@ struct Conn {
     bool leading; /* a thread leads: polls and reads. The leader alone uses the fields marked (L) */
     bool sending; /* a thread sends. That thread alone uses the fields marked (S) */
     bool blocked; /* the socket's send buffer is full */
-    bool broken;  /* the leader must close the connection */
+    const char *problem; /* why the last attempt failed: static text, or NULL */
+    bool broken;         /* the leader must close the connection */
+    bool asks;           /* this attempt asks a Sentinel for the address of the server */
+    Tls *tls;            /* NULL: none */
 
     Buffer out;      /* unsent */
     Buffer wire;     /* being sent (S) */
@@ -50,6 +54,8 @@ struct Conn {
     ConnWaiter *waiters;
 
     Resolve resolve;    /* (L) */
+    size_t sentinel;    /* the one to ask, modulo their number (L) */
+    CacheHost master;   /* what a Sentinel named; owned (L) */
     ReplyReader reader; /* (L) */
     unsigned greetings; /* replies needed before the connection is up */
     unsigned greeting;  /* index of the next greeting reply */
@@ -98,6 +104,9 @@ void conn_start(Conn *conn, uint64_t until_ns);
 
 /* connect() has finished. */
 void conn_connected(Conn *conn);
+
+/* Continues the handshake of TLS. */
+void conn_secure(Conn *conn);
 
 /* Takes one reply to the greeting, before the connection is up. */
 void conn_take_greeting(Conn *conn, const Reply *reply);

@@ -23,6 +23,7 @@ int conn_new(Conn **ret, const ConnOptions *options) {
         return -ENOMEM;
     conn->options = *options;
     conn->fd = -1;
+    conn->asks = options->n_sentinels > 0;
     conn->head = conn->sent = conn->tail = 1;
     conn->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (conn->wake_fd < 0) {
@@ -38,11 +39,13 @@ Conn *conn_free(Conn *conn) {
     if (!conn)
         return NULL;
     conn_fail_until(conn, conn->tail, -ECANCELED, NULL);
+    tls_free(conn->tls);
     if (conn->fd >= 0)
         close(conn->fd);
     close(conn->wake_fd);
     reply_reader_deinit(&conn->reader);
     resolve_deinit(&conn->resolve);
+    free(conn->master.name);
     buffer_deinit(&conn->out);
     buffer_deinit(&conn->wire);
     pthread_mutex_destroy(&conn->lock);
@@ -96,6 +99,8 @@ static void turn(Conn *conn, uint64_t until_ns) {
             fds[1].revents = 0;
         if (fds[1].revents && conn->state == CONN_CONNECTING)
             conn_connected(conn);
+        else if (fds[1].revents && conn->state == CONN_SECURING)
+            conn_secure(conn);
         else if (fds[1].revents & ~POLLOUT && conn->state >= CONN_GREETING)
             conn_read_turn(conn);
     }
@@ -103,7 +108,9 @@ static void turn(Conn *conn, uint64_t until_ns) {
         conn_lose(conn, -ECONNRESET, NULL);
     else if (conn->state != CONN_UP && conn->state != CONN_CLOSED &&
              clock_ns() >= conn->attempt_ends_ns)
-        conn_lose(conn, -ETIMEDOUT, NULL);
+        conn_lose(conn, -ETIMEDOUT,
+                  conn->state == CONN_SECURING ? "no answer to TLS: does this server speak it?"
+                                               : NULL);
     if (fds[1].revents & POLLOUT || conn->blocked)
         conn_flush(conn);
     conn_watch_again(conn, EPOLL_CTL_MOD);

@@ -17,6 +17,7 @@
 
 #include "base/buffer.h"
 #include "cache/connection/reply.h"
+#include "cache/connection/tls.h"
 #include "cache/connection/url.h"
 
 enum {
@@ -55,6 +56,13 @@ typedef struct ConnOptions {
     const char *user;     /* lent */
     const char *password; /* lent */
     uint32_t db;
+    TlsContext *tls; /* lent; NULL: without TLS */
+
+    /* Sentinels that name the server; it must be a master. n_sentinels 0: host is the server. */
+    const CacheHost *sentinels; /* lent */
+    size_t n_sentinels;
+    const char *master;                            /* lent */
+    const char *sentinel_user, *sentinel_password; /* lent, or NULL */
 
     /* Writes further commands for the start of each connection and returns their number. */
     unsigned (*greet)(Buffer *out, void *ctx);

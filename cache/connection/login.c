@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "cache/connection/conn-private.h"
+#include "cache/connection/number.h"
 
 static void close_socket(Conn *conn) {
     /* A send never blocks, so this takes microseconds. The descriptor must not be closed, and
@@ -22,6 +24,7 @@ static void close_socket(Conn *conn) {
         sched_yield();
         conn_lock(conn);
     }
+    conn->tls = tls_free(conn->tls);
     if (conn->fd >= 0)
         close(conn->fd);
     conn->fd = -1;
@@ -31,6 +34,17 @@ static void close_socket(Conn *conn) {
     conn->wire_at = 0;
 }
 
+/* The server may have moved: the next attempt begins with a Sentinel, and with another one if this
+ * one did not answer. */
+static void ask_next(Conn *conn, ConnPhase was) {
+    if (conn->options.n_sentinels == 0)
+        return;
+    if (conn->asks && was != CONN_CLOSED)
+        conn->sentinel++;
+    conn->asks = true;
+    conn->resolve.at = NULL;
+}
+
 void conn_lose(Conn *conn, int status, const char *problem) {
     ConnPhase was = conn->state;
     uint32_t pause_us = conn->pause_us;
@@ -38,9 +52,11 @@ void conn_lose(Conn *conn, int status, const char *problem) {
     conn->broken = true; /* no thread begins to send now */
     close_socket(conn);
     conn->state = CONN_CLOSED;
+    conn->problem = problem;
     conn_fail_until(conn, conn->sent, status, problem);
     if (was == CONN_UP && conn->options.lost)
         conn->options.lost(conn->options.ctx);
+    ask_next(conn, was);
     /* Half of the pause is random, so that many clients do not reconnect at once. */
     conn->retry_ns =
         clock_ns() + pause_us * UINT64_C(500) + random_below(pause_us * UINT64_C(500) + 1);
@@ -57,27 +73,34 @@ void conn_refuse(Conn *conn, int status, const char *problem) {
     conn_fail_until(conn, conn->tail, status, problem);
 }
 
-static void greet(Conn *conn) {
+static Span word(const char *text) {
+    return (Span){(const uint8_t *)text, strlen(text)};
+}
+
+static void format_login(Conn *conn, const char *user, const char *password) {
+    if (!password)
+        return;
+    /* Redis before version 6 has no users. */
+    if (user)
+        conn_format(&conn->wire, (Span[]){word("AUTH"), word(user), word(password)}, 3);
+    else
+        conn_format(&conn->wire, (Span[]){word("AUTH"), word(password)}, 2);
+    conn->greetings++;
+}
+
+static void format_question(Conn *conn) {
+    format_login(conn, conn->options.sentinel_user, conn->options.sentinel_password);
+    conn_format(
+        &conn->wire,
+        (Span[]){word("SENTINEL"), word("get-master-addr-by-name"), word(conn->options.master)}, 3);
+    conn->greetings++;
+}
+
+static void format_greeting(Conn *conn) {
     const ConnOptions *options = &conn->options;
     Buffer *to = &conn->wire;
 
-    if (reply_reader_init(&conn->reader) < 0) {
-        conn_lose(conn, -ENOMEM, NULL);
-        return;
-    }
-    conn->greetings = conn->greeting = 0;
-    if (options->password) {
-        const char *user = options->user ? options->user : "default";
-        Span args[] = {{(const uint8_t *)"AUTH", 4},
-                       {(const uint8_t *)user, strlen(user)},
-                       {(const uint8_t *)options->password, strlen(options->password)}};
-
-        /* Redis before version 6 has no users. */
-        if (!options->user)
-            args[1] = args[2];
-        conn_format(to, args, options->user ? 3 : 2);
-        conn->greetings++;
-    }
+    format_login(conn, options->user, options->password);
     if (options->db > 0) {
         char db[16];
         int len = snprintf(db, sizeof(db), "%u", options->db);
@@ -86,17 +109,70 @@ static void greet(Conn *conn) {
         conn_format(to, args, 2);
         conn->greetings++;
     }
+    if (options->n_sentinels > 0) {
+        conn_format(to, (Span[]){word("ROLE")}, 1);
+        conn->greetings++;
+    }
     conn->n_own = options->greet ? options->greet(to, options->ctx) : 0;
     conn->greetings += conn->n_own;
     /* The PING always gets an answer, which shows whether the server is Redis. */
-    conn_format(to, (Span[]){{(const uint8_t *)"PING", 4}}, 1);
+    conn_format(to, (Span[]){word("PING")}, 1);
     conn->greetings++;
-    if (to->failed) {
+}
+
+static void greet(Conn *conn) {
+    if (reply_reader_init(&conn->reader) < 0) {
+        conn_lose(conn, -ENOMEM, NULL);
+        return;
+    }
+    conn->greetings = conn->greeting = 0;
+    if (conn->asks)
+        format_question(conn);
+    else
+        format_greeting(conn);
+    if (conn->wire.failed) {
         conn_lose(conn, -ENOMEM, NULL);
         return;
     }
     conn->state = CONN_GREETING;
     conn_flush(conn);
+}
+
+/* The server of this attempt: a Sentinel, or the master that it named, or the one host. */
+static const CacheHost *current_host(const Conn *conn) {
+    const ConnOptions *options = &conn->options;
+
+    if (conn->asks)
+        return &options->sentinels[conn->sentinel % options->n_sentinels];
+    return options->n_sentinels > 0 ? &conn->master : &options->host;
+}
+
+void conn_secure(Conn *conn) {
+    bool wants_write = false;
+    int r = tls_handshake(conn->tls, &wants_write);
+
+    conn->blocked = wants_write;
+    conn->state = CONN_SECURING;
+    if (r == 0) {
+        greet(conn);
+    } else if (r != -EAGAIN) {
+        const char *problem = tls_problem(conn->tls);
+
+        if (problem && !conn->asks)
+            conn_refuse(conn, r, problem);
+        else
+            conn_lose(conn, r, problem);
+    }
+}
+
+static void begin(Conn *conn) {
+    if (!conn->options.tls) {
+        greet(conn);
+    } else if (tls_new(&conn->tls, conn->options.tls, conn->fd, current_host(conn)->name) < 0) {
+        conn_lose(conn, -ENOMEM, NULL);
+    } else {
+        conn_secure(conn);
+    }
 }
 
 static int open_socket(Conn *conn) {
@@ -126,7 +202,7 @@ static void connect_next(Conn *conn) {
     if (r == -EINPROGRESS || r == 0) {
         conn_watch_again(conn, EPOLL_CTL_ADD);
         if (r == 0)
-            greet(conn);
+            begin(conn);
         return;
     }
     conn_lose(conn, -ENOTCONN, NULL);
@@ -142,7 +218,7 @@ void conn_start(Conn *conn, uint64_t until_ns) {
     if (!conn->options.is_unix && !conn->resolve.at) {
         conn_unlock(conn);
         r = conn->resolve.asked ? resolve_poll(&conn->resolve, until_ns)
-                                : resolve_begin(&conn->resolve, &conn->options.host);
+                                : resolve_begin(&conn->resolve, current_host(conn));
         if (r == -EINPROGRESS && until_ns > 0)
             r = resolve_poll(&conn->resolve, until_ns);
         conn_lock(conn);
@@ -160,7 +236,7 @@ void conn_connected(Conn *conn) {
     socklen_t len = sizeof(problem);
 
     if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &problem, &len) == 0 && problem == 0) {
-        greet(conn);
+        begin(conn);
         return;
     }
     conn_lose(conn, -ENOTCONN, NULL);
@@ -168,9 +244,64 @@ void conn_connected(Conn *conn) {
         conn->retry_ns = 0; /* try the next address of the name */
 }
 
-/* AUTH and SELECT come first, then the commands of options.greet, then PING. */
+/* ---- the answers ---- */
+
+static int take_address(Conn *conn, const Reply *reply) {
+    Span host, port;
+    CacheHost master = {0};
+    int64_t number;
+
+    if (reply->type != REPLY_ARRAY || reply->n != 2)
+        return -EPROTO;
+    host = reply_span(reply->elements[0]);
+    port = reply_span(reply->elements[1]);
+    if (host.len == 0 || host.len > 255 || memchr(host.data, 0, host.len) ||
+        number_parse(port, &number) < 0 || number < 1 || number > UINT16_MAX)
+        return -EPROTO;
+    master = (CacheHost){strndup((const char *)host.data, host.len), (uint16_t)number};
+    if (!master.name)
+        return -ENOMEM;
+    free(conn->master.name);
+    conn->master = master;
+    return 0;
+}
+
+/* The reply of a Sentinel: the next attempt connects to the server that it names. */
+static void take_sentinel_reply(Conn *conn, const Reply *reply) {
+    int r;
+
+    if (reply->type == REPLY_ERROR && span_begins(reply_span(reply), "NOAUTH"))
+        conn_refuse(conn, -EACCES, "the Sentinel wants a password: sentinel_login in the URL");
+    else if (reply->type == REPLY_ERROR && conn->greeting < conn->greetings)
+        conn_refuse(conn, -EACCES, "the Sentinel refuses the user or password");
+    else if (conn->greeting < conn->greetings)
+        return;
+    else if (reply->type == REPLY_NIL)
+        conn_refuse(conn, -EINVAL, "the Sentinel does not know a master of this name");
+    else if (reply->type == REPLY_ERROR)
+        conn_refuse(conn, -EPROTO, "this is not a Sentinel");
+    else if ((r = take_address(conn, reply)) < 0)
+        conn_lose(conn, r, "the Sentinel's answer is not an address");
+    else {
+        conn_lose(conn, 0, NULL);
+        conn->asks = false;
+        conn->retry_ns = 0;
+    }
+}
+
+static bool is_master(const Reply *reply) {
+    return reply->type == REPLY_ARRAY && reply->n > 0 &&
+           span_begins(reply_span(reply->elements[0]), "master");
+}
+
+/* AUTH, SELECT and ROLE come first, then the commands of options.greet, then PING. */
 void conn_take_greeting(Conn *conn, const Reply *reply) {
     unsigned i = conn->greeting++, first_own = conn->greetings - 1 - conn->n_own;
+
+    if (conn->asks) {
+        take_sentinel_reply(conn, reply);
+        return;
+    }
 
     if (i >= first_own && i < conn->greetings - 1) {
         int r = conn->options.greeted(i - first_own, reply, conn->options.ctx);
@@ -183,10 +314,14 @@ void conn_take_greeting(Conn *conn, const Reply *reply) {
         conn_refuse(conn, -EACCES, "Redis wants a password");
     else if (reply->type == REPLY_ERROR && i < first_own && i == 0 && conn->options.password)
         conn_refuse(conn, -EACCES, "Redis refuses the user or password");
-    else if (reply->type == REPLY_ERROR && i < first_own)
+    else if (i + 1 == first_own && conn->options.n_sentinels > 0) {
+        if (!is_master(reply))
+            conn_lose(conn, -ENOTCONN, "a Sentinel named a server that is not a master");
+    } else if (reply->type == REPLY_ERROR && i < first_own)
         conn_refuse(conn, -EINVAL, "Redis has no such database");
     else if (conn->greeting == conn->greetings) {
         conn->state = CONN_UP;
+        conn->problem = NULL;
         conn->pause_us = 0;
         conn->connects++;
         conn_drop_given_up(conn);

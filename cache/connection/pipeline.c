@@ -145,11 +145,12 @@ void conn_flush(Conn *conn) {
         const uint8_t *from = conn->wire.data + conn->wire_at;
         size_t len = conn->wire.len - conn->wire_at;
         int fd = conn->fd;
+        Tls *tls = conn->tls;
         ssize_t n;
         int problem;
 
         conn_unlock(conn);
-        n = send(fd, from, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        n = tls ? tls_send(tls, from, len) : send(fd, from, len, MSG_NOSIGNAL | MSG_DONTWAIT);
         problem = errno;
         conn_lock(conn);
         if (n >= 0) {
@@ -227,7 +228,7 @@ void conn_give_up(Conn *conn, ConnWaiter *waiter) {
 
             slot->request = NULL;
             /* An unsent command was certainly not executed. */
-            conn_finish(request, NULL, seq < conn->sent ? -ETIMEDOUT : status, NULL);
+            conn_finish(request, NULL, seq < conn->sent ? -ETIMEDOUT : status, conn->problem);
         }
     }
     if (conn->state != CONN_UP && conn->head == conn->sent)

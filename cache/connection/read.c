@@ -83,7 +83,8 @@ static int parse(Conn *conn, size_t n) {
  * be closed. The lock is not held. */
 static int receive(Conn *conn) {
     for (int i = 0; i < READS_PER_TURN; i++) {
-        ssize_t n = recv(conn->fd, conn->bytes, sizeof(conn->bytes), MSG_DONTWAIT);
+        ssize_t n = conn->tls ? tls_receive(conn->tls, conn->bytes, sizeof(conn->bytes))
+                              : recv(conn->fd, conn->bytes, sizeof(conn->bytes), MSG_DONTWAIT);
         int r;
 
         if (n == 0)
@@ -93,7 +94,8 @@ static int receive(Conn *conn) {
         r = parse(conn, (size_t)n);
         if (r < 0)
             return r;
-        if ((size_t)n < sizeof(conn->bytes))
+        /* TLS returns one record at a time. */
+        if (!conn->tls && (size_t)n < sizeof(conn->bytes))
             return 0;
     }
     return 0;
@@ -108,7 +110,9 @@ void conn_read_turn(Conn *conn) {
     conn->heard_ns = clock_ns();
     if (r == 0 || conn->fd < 0)
         return; /* a refused greeting has already closed the connection */
-    if (r == -EPROTO && conn->state == CONN_GREETING)
+    if (r == -ECONNRESET && conn->state == CONN_GREETING && conn->tls && tls_problem(conn->tls))
+        conn_refuse(conn, -EACCES, tls_problem(conn->tls));
+    else if (r == -EPROTO && conn->state == CONN_GREETING)
         conn_refuse(conn, r, conn->reader.problem ? conn->reader.problem : "this is not Redis");
     else if (r == -EPROTO)
         conn_lose(conn, r,

@@ -78,9 +78,9 @@ static bool is_host_char(char c) {
            c == '-' || c == '_' || c == ':' || c == '%';
 }
 
-int cache_host_parse(const char *at, size_t len, CacheHost *ret) {
+int cache_host_parse(const char *at, size_t len, uint16_t default_port, CacheHost *ret) {
     Text text = {at, at + len}, name = text;
-    uint32_t port = CACHE_REDIS_PORT;
+    uint32_t port = default_port;
     const char *colon = find_last(text, ':');
 
     if (len > 0 && *at == '[') {
@@ -108,6 +108,8 @@ int cache_host_parse(const char *at, size_t len, CacheHost *ret) {
 }
 
 static int parse_hosts(Text text, CacheUrl *ret, ferry_error *reterr) {
+    uint16_t port = ret->kind == CACHE_URL_SENTINEL ? CACHE_SENTINEL_PORT : CACHE_REDIS_PORT;
+
     for (const char *at = text.at;; at++) {
         const char *comma = memchr(at, ',', (size_t)(text.end - at));
         const char *end = comma ? comma : text.end;
@@ -116,7 +118,7 @@ static int parse_hosts(Text text, CacheUrl *ret, ferry_error *reterr) {
         if (ret->n_hosts == CACHE_HOSTS_MAX)
             return error_set(reterr, "ferry.InvalidArgument", "a cache URL has more than %d hosts",
                              CACHE_HOSTS_MAX);
-        r = cache_host_parse(at, (size_t)(end - at), &ret->hosts[ret->n_hosts]);
+        r = cache_host_parse(at, (size_t)(end - at), port, &ret->hosts[ret->n_hosts]);
         if (r == -ENOMEM)
             return error_set_code(reterr, r, NULL);
         /* The message does not show the text: it may be a user and a password without '@'. */
@@ -131,28 +133,32 @@ static int parse_hosts(Text text, CacheUrl *ret, ferry_error *reterr) {
     }
 }
 
-/* "user:password@" and ":password@". */
+/* "user:password" and ":password". */
+static int parse_user(Text text, char **user, char **password, ferry_error *reterr) {
+    const char *colon = memchr(text.at, ':', (size_t)(text.end - text.at));
+    int r = 0;
+
+    if (!colon)
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "a login in a cache URL must be user:password or :password");
+    if (colon > text.at)
+        r = unescape((Text){text.at, colon}, user);
+    if (r >= 0)
+        r = unescape((Text){colon + 1, text.end}, password);
+    return r < 0 ? error_set_code(reterr, r, "user or password in the cache URL is malformed") : 0;
+}
+
+/* The login before '@'. */
 static int parse_login(Text *text, CacheUrl *ret, ferry_error *reterr) {
     const char *slash = memchr(text->at, '/', (size_t)(text->end - text->at));
     const char *at = find_last((Text){text->at, slash ? slash : text->end}, '@');
-    const char *colon;
-    int r = 0;
+    int r;
 
     if (!at)
         return 0;
-    colon = memchr(text->at, ':', (size_t)(at - text->at));
-    if (!colon)
-        return error_set(
-            reterr, "ferry.InvalidArgument",
-            "what stands before '@' in a cache URL must be user:password or :password");
-    if (colon > text->at)
-        r = unescape((Text){text->at, colon}, &ret->user);
-    if (r >= 0)
-        r = unescape((Text){colon + 1, at}, &ret->password);
-    if (r < 0)
-        return error_set_code(reterr, r, "user or password in the cache URL is malformed");
+    r = parse_user((Text){text->at, at}, &ret->user, &ret->password, reterr);
     text->at = at + 1;
-    return 0;
+    return r;
 }
 
 static int parse_db(Text text, CacheUrl *ret, ferry_error *reterr) {
@@ -162,20 +168,103 @@ static int parse_db(Text text, CacheUrl *ret, ferry_error *reterr) {
     return 0;
 }
 
+static int unescape_part(Text text, char **ret, ferry_error *reterr) {
+    int r = unescape(text, ret);
+
+    return r < 0
+               ? error_set_code(reterr, r, "'%%' in the cache URL must precede two digits, not 00")
+               : 0;
+}
+
+/* One NAME=VALUE of the query. */
+static int parse_setting(Text text, CacheUrl *ret, ferry_error *reterr) {
+    const struct {
+        const char *name;
+        bool allowed;
+        char **value;
+    } settings[] = {
+        {"ca=", ret->tls, &ret->ca},
+        {"cert=", ret->tls, &ret->certificate},
+        {"key=", ret->tls, &ret->key},
+    };
+    const char *login = "sentinel_login=";
+
+    for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+        size_t len = strlen(settings[i].name);
+
+        if ((size_t)(text.end - text.at) <= len || memcmp(text.at, settings[i].name, len) != 0 ||
+            !settings[i].allowed || *settings[i].value)
+            continue;
+        return unescape_part((Text){text.at + len, text.end}, settings[i].value, reterr);
+    }
+    if (ret->kind == CACHE_URL_SENTINEL && !ret->sentinel_password &&
+        (size_t)(text.end - text.at) > strlen(login) && memcmp(text.at, login, strlen(login)) == 0)
+        return parse_user((Text){text.at + strlen(login), text.end}, &ret->sentinel_user,
+                          &ret->sentinel_password, reterr);
+    return error_set(reterr, "ferry.InvalidArgument",
+                     "what may follow '?' in this cache URL, once each and separated by '&': %s%s",
+                     ret->tls ? "ca=FILE cert=FILE key=FILE " : "",
+                     ret->kind == CACHE_URL_SENTINEL ? "sentinel_login=USER:PASSWORD"
+                     : ret->tls                      ? ""
+                                                     : "nothing");
+}
+
+static int parse_query(Text text, CacheUrl *ret, ferry_error *reterr) {
+    int r = 0;
+
+    while (r >= 0 && text.at < text.end) {
+        const char *and = memchr(text.at, '&', (size_t)(text.end - text.at));
+        const char *end = and? and : text.end;
+
+        r = parse_setting((Text){text.at, end}, ret, reterr);
+        text.at = and? and+1 : text.end;
+    }
+    if (r >= 0 && !ret->certificate != !ret->key)
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "cert= and key= in a cache URL belong together");
+    return r;
+}
+
+/* The path of a net URL: "/DB"; of Sentinels: "/MASTER" or "/MASTER/DB". */
+static int parse_path(Text path, CacheUrl *ret, ferry_error *reterr) {
+    if (ret->kind == CACHE_URL_SENTINEL) {
+        const char *slash = memchr(path.at, '/', (size_t)(path.end - path.at));
+
+        int r;
+
+        if (path.at == (slash ? slash : path.end))
+            return error_set(
+                reterr, "ferry.InvalidArgument",
+                "the master's name must follow the Sentinels: redis+sentinel://HOST,HOST/MASTER");
+        r = unescape_part((Text){path.at, slash ? slash : path.end}, &ret->master, reterr);
+        if (r < 0)
+            return r;
+        path.at = slash ? slash + 1 : path.end;
+    }
+    if (path.at == path.end)
+        return 0;
+    if (ret->kind == CACHE_URL_CLUSTER)
+        return error_set(reterr, "ferry.InvalidArgument", "a Redis cluster has no databases");
+    return parse_db(path, ret, reterr);
+}
+
 static int parse_net(Text text, CacheUrl *ret, ferry_error *reterr) {
-    const char *slash;
+    const char *slash, *question;
     int r = parse_login(&text, ret, reterr);
 
     if (r < 0)
         return r;
-    slash = memchr(text.at, '/', (size_t)(text.end - text.at));
-    if (slash && slash + 1 < text.end) {
-        if (ret->kind == CACHE_URL_CLUSTER)
-            return error_set(reterr, "ferry.InvalidArgument", "a Redis cluster has no databases");
-        r = parse_db((Text){slash + 1, text.end}, ret, reterr);
+    question = memchr(text.at, '?', (size_t)(text.end - text.at));
+    if (question) {
+        r = parse_query((Text){question + 1, text.end}, ret, reterr);
         if (r < 0)
             return r;
+        text.end = question;
     }
+    slash = memchr(text.at, '/', (size_t)(text.end - text.at));
+    r = parse_path((Text){slash ? slash + 1 : text.end, text.end}, ret, reterr);
+    if (r < 0)
+        return r;
     return parse_hosts((Text){text.at, slash ? slash : text.end}, ret, reterr);
 }
 
@@ -211,9 +300,14 @@ static int parse(const char *text, CacheUrl *ret, ferry_error *reterr) {
     static const struct {
         const char *scheme;
         CacheUrlKind kind;
-    } schemes[] = {{"redis://", CACHE_URL_REDIS},
-                   {"redis+unix://", CACHE_URL_UNIX},
-                   {"redis+cluster://", CACHE_URL_CLUSTER}};
+        bool tls;
+    } schemes[] = {{"redis://", CACHE_URL_REDIS, false},
+                   {"redis+unix://", CACHE_URL_UNIX, false},
+                   {"redis+cluster://", CACHE_URL_CLUSTER, false},
+                   {"redis+sentinel://", CACHE_URL_SENTINEL, false},
+                   {"rediss://", CACHE_URL_REDIS, true},
+                   {"rediss+cluster://", CACHE_URL_CLUSTER, true},
+                   {"rediss+sentinel://", CACHE_URL_SENTINEL, true}};
     char shown[TEXT_ESCAPED_MAX];
 
     if (!text || strlen(text) > CACHE_URL_MAX)
@@ -229,13 +323,15 @@ static int parse(const char *text, CacheUrl *ret, ferry_error *reterr) {
         if (strncmp(text, schemes[i].scheme, len) != 0)
             continue;
         ret->kind = schemes[i].kind;
+        ret->tls = schemes[i].tls;
         return ret->kind == CACHE_URL_UNIX ? parse_unix(rest, ret, reterr)
                                            : parse_net(rest, ret, reterr);
     }
     /* The message shows the scheme only: the rest may contain a password. */
     return error_set(reterr, "ferry.Unsupported",
-                     "'%s' is not a cache: memory://, redis://, redis+unix:// and redis+cluster:// "
-                     "are",
+                     "'%s' is not a cache: memory://, redis://, redis+unix://, redis+cluster://, "
+                     "redis+sentinel:// are, and rediss://, rediss+cluster://, rediss+sentinel:// "
+                     "with TLS",
                      text_escape(shown, text, strcspn(text, ":")));
 }
 
@@ -249,12 +345,22 @@ int cache_url_parse(const char *text, CacheUrl *ret, ferry_error *reterr) {
     return r;
 }
 
+/* Overwrites a password before its memory is freed. */
+static void free_secret(char *secret) {
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
 void cache_url_deinit(CacheUrl *url) {
-    /* Overwrite the password before its memory is freed. */
-    if (url->password)
-        explicit_bzero(url->password, strlen(url->password));
     free(url->user);
-    free(url->password);
+    free_secret(url->password);
+    free(url->sentinel_user);
+    free_secret(url->sentinel_password);
+    free(url->ca);
+    free(url->certificate);
+    free(url->key);
+    free(url->master);
     for (size_t i = 0; i < url->n_hosts; i++)
         free(url->hosts[i].name);
     *url = (CacheUrl){0};

@@ -10,13 +10,19 @@
 
 #include "base/cleanup.h"
 
-enum { CACHE_URL_MAX = 4096, CACHE_HOSTS_MAX = 64, CACHE_REDIS_PORT = 6379 };
+enum {
+    CACHE_URL_MAX = 4096,
+    CACHE_HOSTS_MAX = 64,
+    CACHE_REDIS_PORT = 6379,
+    CACHE_SENTINEL_PORT = 26379
+};
 
 typedef enum CacheUrlKind {
     CACHE_URL_MEMORY,
     CACHE_URL_REDIS, /* one host, or several with the keys sharded over them */
     CACHE_URL_UNIX,
     CACHE_URL_CLUSTER,
+    CACHE_URL_SENTINEL, /* the hosts are Sentinels, which name the server */
 } CacheUrlKind;
 
 typedef struct CacheHost {
@@ -29,6 +35,10 @@ typedef struct CacheUrl {
     char *user;     /* NULL: none */
     char *password; /* NULL: none */
     uint32_t db;
+    bool tls;
+    char *ca, *certificate, *key;            /* files for TLS; NULL: not named */
+    char *master;                            /* its name at the Sentinels */
+    char *sentinel_user, *sentinel_password; /* NULL: none */
     size_t n_hosts;
     CacheHost hosts[CACHE_HOSTS_MAX];
 } CacheUrl;
@@ -36,8 +46,8 @@ typedef struct CacheUrl {
 /* 0; -EINVAL, -EOPNOTSUPP (another scheme), -ENOMEM, each with its cause in reterr. */
 int cache_url_parse(const char *text, CacheUrl *ret, ferry_error *reterr);
 
-/* "host:port" and "[::1]:port" of a list; text is not terminated. 0, -EINVAL, -ENOMEM. */
-int cache_host_parse(const char *text, size_t len, CacheHost *ret);
+/* "host", "host:port" and "[::1]:port" of a list; text is not terminated. 0, -EINVAL, -ENOMEM. */
+int cache_host_parse(const char *text, size_t len, uint16_t default_port, CacheHost *ret);
 
 void cache_url_deinit(CacheUrl *url);
 

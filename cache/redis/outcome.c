@@ -40,7 +40,7 @@ static void say(char why[REDIS_WHY], const Node *node, const char *text, size_t 
         return;
     if (len > 120)
         len = 120;
-    if (node->host.name[0] == '/')
+    if (node->host.port == 0) /* a socket's path, or a master's name at its Sentinels */
         snprintf(why, REDIS_WHY, "Redis at %.60s: %.*s", node->host.name, (int)len, text);
     else
         snprintf(why, REDIS_WHY, "Redis at %.60s:%u: %.*s", node->host.name, node->host.port,

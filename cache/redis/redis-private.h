@@ -19,8 +19,9 @@ typedef struct RedisRefresh RedisRefresh;
 
 struct Redis {
     CacheUrlKind kind;
-    ConnOptions options; /* of every connection; the login is owned here */
-    char *user, *password;
+    CacheUrl url;
+    TlsContext *tls;     /* NULL: without TLS */
+    ConnOptions options; /* of every connection; points into the two above */
     uint64_t timeout_ns;
     Near *near; /* NULL: none */
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "cache/redis/redis-private.h"
 
 /* ---- life ---- */
@@ -24,41 +25,74 @@ static int build_ring(Redis *redis, const CacheUrl *url) {
     return redis->points ? 0 : -ENOMEM;
 }
 
-static int set_up(Redis *redis, const CacheUrl *url) {
+/* The connections of this one node ask the Sentinels where the master is. */
+static int add_master(Redis *redis, const CacheUrl *url, ferry_error *reterr) {
+    size_t at;
     int r;
 
-    if ((url->user && !(redis->user = strdup(url->user))) ||
-        (url->password && !(redis->password = strdup(url->password))))
-        return -ENOMEM;
-    redis->options = (ConnOptions){.is_unix = url->kind == CACHE_URL_UNIX,
-                                   .user = redis->user,
-                                   .password = redis->password,
-                                   .db = url->db};
+    redis->options.sentinels = url->hosts;
+    redis->options.n_sentinels = url->n_hosts;
+    redis->options.master = url->master;
+    redis->options.sentinel_user = url->sentinel_user;
+    redis->options.sentinel_password = url->sentinel_password;
+    r = redis_add_node(redis, &(CacheHost){.name = url->master}, &at);
+    if (r < 0)
+        return error_set_code(reterr, r, NULL);
+    node_set_keys(redis->nodes[at], true);
+    return 0;
+}
+
+static int add_hosts(Redis *redis, const CacheUrl *url, ferry_error *reterr) {
     for (size_t i = 0, at; i < url->n_hosts; i++) {
-        r = redis_add_node(redis, &url->hosts[i], &at);
+        int r = redis_add_node(redis, &url->hosts[i], &at);
+
         if (r < 0)
-            return r;
+            return error_set_code(reterr, r, NULL);
         if (at < i)
-            return -EINVAL;
+            return error_set(reterr, "ferry.InvalidArgument", "a host is twice in the cache URL");
         if (redis->kind != CACHE_URL_CLUSTER)
             node_set_keys(redis->nodes[i], true);
     }
-    memset(redis->slots, 0xFF, sizeof(redis->slots));
-    redis->refresh_wanted = redis->kind == CACHE_URL_CLUSTER;
-    return url->n_hosts > 1 && redis->kind == CACHE_URL_REDIS ? build_ring(redis, url) : 0;
+    return 0;
 }
 
-int redis_new(Redis **ret, const CacheUrl *url, uint32_t timeout_ms, Near *near) {
+static int set_up(Redis *redis, ferry_error *reterr) {
+    const CacheUrl *url = &redis->url;
+    int r = 0;
+
+    if (url->tls)
+        r = tls_context_new(&redis->tls, url->ca, url->certificate, url->key, reterr);
+    if (r < 0)
+        return r;
+    redis->options = (ConnOptions){.is_unix = url->kind == CACHE_URL_UNIX,
+                                   .user = url->user,
+                                   .password = url->password,
+                                   .db = url->db,
+                                   .tls = redis->tls};
+    r = redis->kind == CACHE_URL_SENTINEL ? add_master(redis, url, reterr)
+                                          : add_hosts(redis, url, reterr);
+    if (r < 0)
+        return r;
+    memset(redis->slots, 0xFF, sizeof(redis->slots));
+    redis->refresh_wanted = redis->kind == CACHE_URL_CLUSTER;
+    if (url->n_hosts > 1 && redis->kind == CACHE_URL_REDIS)
+        r = build_ring(redis, url);
+    return r < 0 ? error_set_code(reterr, r, NULL) : 0;
+}
+
+int redis_new(Redis **ret, CacheUrl *url, uint32_t timeout_ms, Near *near, ferry_error *reterr) {
     CLEANUP(redis_free) Redis *redis = calloc(1, sizeof(*redis));
     int r;
 
     if (!redis)
-        return -ENOMEM;
+        return error_set_code(reterr, -ENOMEM, NULL);
     pthread_mutex_init(&redis->lock, NULL);
     redis->kind = url->kind;
+    redis->url = *url;
+    *url = (CacheUrl){0};
     redis->timeout_ns = timeout_ms * UINT64_C(1000000);
     redis->near = near;
-    r = set_up(redis, url);
+    r = set_up(redis, reterr);
     if (r < 0)
         return r;
     *ret = steal(&redis);
@@ -71,10 +105,8 @@ Redis *redis_free(Redis *redis) {
     for (size_t i = 0; i < redis->n_nodes; i++)
         node_free(redis->nodes[i]);
     redis_refresh_free(redis->map);
-    if (redis->password)
-        explicit_bzero(redis->password, strlen(redis->password));
-    free(redis->user);
-    free(redis->password);
+    tls_context_free(redis->tls);
+    cache_url_deinit(&redis->url);
     free(redis->points);
     pthread_mutex_destroy(&redis->lock);
     free(redis);

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Commands to one Redis server, to several with sharded keys, or to a cluster. Each command goes to
- * the server that has its key; all commands of one call take one round trip for each server.
+ * Commands to one Redis server, to several with sharded keys, or to a cluster. The server may be
+ * named by Sentinels: its connections find it, so it counts as one server here. Each command goes
+ * to the server that has its key; all commands of one call take one round trip for each server.
  * Follows redirections, repeats commands that may be repeated, and stops asking a server that keeps
  * failing.
  */
@@ -67,7 +68,8 @@ static inline RedisCommand *command_begin(RedisCommand *command, const char *ver
     return command;
 }
 
-int redis_new(Redis **ret, const CacheUrl *url, uint32_t timeout_ms, Near *near);
+/* url is moved from. 0, or a negative errno with its cause in reterr. */
+int redis_new(Redis **ret, CacheUrl *url, uint32_t timeout_ms, Near *near, ferry_error *reterr);
 Redis *redis_free(Redis *redis);
 DEFINE_CLEANUP(Redis *, redis_free);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/random.h"
 #include "cache/connection/number.h"
 #include "cache/redis/lease.h"
@@ -667,18 +668,19 @@ Redis *store_redis(CacheStore *store, Near **ret_near) {
     return of(store)->redis;
 }
 
-int store_open_redis(CacheStore **ret, const CacheUrl *url, const ferry_cache_options *options) {
+int store_open_redis(CacheStore **ret, CacheUrl *url, const ferry_cache_options *options,
+                     ferry_error *reterr) {
     RedisStore *store = calloc(1, sizeof(*store));
     int r = 0;
 
     if (!store)
-        return -ENOMEM;
+        return error_set_code(reterr, -ENOMEM, NULL);
     store->store.ops = &ops;
     store->cluster = url->kind == CACHE_URL_CLUSTER;
     if (options->near_cache != FERRY_NEAR_NOTHING)
         r = near_new(&store->near, options->max_bytes, options->near_stale_ms);
-    if (r >= 0)
-        r = redis_new(&store->redis, url, options->timeout_ms, store->near);
+    r = r < 0 ? error_set_code(reterr, r, NULL)
+              : redis_new(&store->redis, url, options->timeout_ms, store->near, reterr);
     if (r < 0) {
         close_store(&store->store);
         return r;

@@ -92,7 +92,8 @@ struct CacheStore {
 
 int store_open_memory(CacheStore **ret, uint64_t max_bytes);
 
-int store_open_redis(CacheStore **ret, const CacheUrl *url, const ferry_cache_options *options);
+int store_open_redis(CacheStore **ret, CacheUrl *url, const ferry_cache_options *options,
+                     ferry_error *reterr);
 
 /* The Redis behind a store; NULL for memory://. */
 Redis *store_redis(CacheStore *store, Near **ret_near);

@@ -23,7 +23,8 @@
  *   -ETIMEDOUT  Redis did not answer within timeout_ms (error->outcome_unknown for a write);
  *   -ENOTCONN   Redis cannot be reached, or its circuit breaker is open and nothing was sent;
  *   -ECONNRESET the connection was lost during the call (error->outcome_unknown for a write);
- *   -EACCES     Redis refused the user, the password, or the command;
+ *   -EACCES     Redis refused the user, the password, our certificate, or the command; or its
+ *               certificate is not trusted;
  *   -ENOBUFS    Redis is at its memory limit, or too many bytes wait to be sent to it;
  *   -EROFS      Redis is a read-only replica;
  *   -EPROTO     the reply is not Redis protocol, or its lengths are wrong;
@@ -84,14 +85,20 @@ typedef struct ferry_cache_options {
  *             IPv6; several hosts separated by commas share the keys as ketama does
  *             "redis+unix://[[user]:password@]/path/to/socket[?db=3]"
  *             "redis+cluster://[[user]:password@]host[:port][,host[:port]...]": some of its nodes
- *             %XX stands for a byte in user, password and path.
+ *             "redis+sentinel://[[user]:password@]host[:port][,host[:port]...]/master[/db]
+ *             [?sentinel_login=[user]:password]": the server that these Sentinels name; port 26379
+ *             "rediss://", "rediss+cluster://", "rediss+sentinel://": over TLS, with
+ *             "?ca=FILE" (trusted authorities; the system's unless given) and
+ *             "cert=FILE&key=FILE" (our certificate, for a server that wants one)
+ *             %XX stands for a byte in user, password, path and the values after '?'.
  * @param options  NULL: all defaults.
  * @param ret      Receives the cache; untouched on failure.
  *
  * Ownership: ferry_cache_close().
  *
  * @return 0, or
- *   -EINVAL      the URL is malformed, an option is out of range, a reserved word is not zero;
+ *   -EINVAL      the URL is malformed, a file that it names cannot be used, an option is out of
+ *                range, a reserved word is not zero;
  *   -EOPNOTSUPP  the URL has another scheme;
  *   -ENOMEM      out of memory.
  */

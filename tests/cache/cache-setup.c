@@ -20,6 +20,25 @@ bool cache_setup(CacheSetup *setup, const char *name) {
                  setup->servers[1].port);
         return true;
     }
+    if (strcmp(name, "tls") == 0) {
+        if (!redis_certificates())
+            return false;
+        setup->n = 1;
+        redis_start_tls(&setup->servers[0], true);
+        snprintf(setup->url, sizeof(setup->url),
+                 "rediss://localhost:%u/3?ca=%s/ca.crt&cert=%s/server.crt&key=%s/server.key",
+                 setup->servers[0].port, redis_certificates(), redis_certificates(),
+                 redis_certificates());
+        return true;
+    }
+    if (strcmp(name, "sentinel") == 0) {
+        setup->n = 1;
+        redis_start(&setup->servers[0], NULL);
+        redis_start_sentinel(&setup->sentinel, &setup->servers[0]);
+        snprintf(setup->url, sizeof(setup->url), "redis+sentinel://127.0.0.1:%u/mymaster/3",
+                 setup->sentinel.port);
+        return true;
+    }
     setup->n = strcmp(name, "shards") == 0 ? SETUP_SERVERS : 1;
     for (size_t i = 0; i < setup->n; i++)
         redis_start(&setup->servers[i], NULL);
@@ -41,4 +60,6 @@ void cache_setup_empty(const CacheSetup *setup) {
 void cache_setup_end(CacheSetup *setup) {
     for (size_t i = 0; i < setup->n; i++)
         redis_stop(&setup->servers[i]);
+    if (setup->sentinel.pid > 0)
+        redis_stop(&setup->sentinel);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The servers behind a cache under test, by name: memory, redis, unix, shards, cluster. */
+/* The servers behind a cache under test, by name: memory, redis, unix, shards, cluster, tls,
+ * sentinel. */
 
 #include "support/redis.h"
 
@@ -9,8 +10,9 @@ enum { SETUP_SERVERS = 3 };
 
 typedef struct CacheSetup {
     RedisServer servers[SETUP_SERVERS];
-    size_t n;
-    char url[256];
+    RedisServer sentinel; /* of the setup of that name */
+    size_t n;             /* servers, without the Sentinel */
+    char url[320];
 } CacheSetup;
 
 /* False: there is no redis-server. */

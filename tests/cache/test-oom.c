@@ -13,7 +13,8 @@ static const char *url;
 
 static void opening_fails_whole(void) {
     static const char *const urls[] = {"memory://", "redis://a,b:6380/2", "redis+unix:///x?db=1",
-                                       "redis+cluster://u:p@a,b:7001"};
+                                       "redis+cluster://u:p@a,b:7001",
+                                       "redis+sentinel://u:p@a,b:7001/m?sentinel_login=u:p"};
 
     for (size_t i = 0; i < sizeof(urls) / sizeof(*urls); i++)
         OOM_EACH(n) {

@@ -83,6 +83,13 @@ static void run_server(RedisServer *server, const char *const *extra) {
                                       "no"};
     size_t n = 19;
 
+    /* Its settings are in a file, which it writes to. */
+    if (server->sentinel) {
+        for (n = 1; *extra; extra++)
+            argv[n++] = (char *)(uintptr_t)*extra;
+        memset(argv + n, 0, (WORDS_MAX - n) * sizeof(*argv));
+    }
+
     snprintf(port, sizeof(port), "%u", server->port);
     if (server->cluster) {
         argv[n++] = "--cluster-enabled";
@@ -92,6 +99,11 @@ static void run_server(RedisServer *server, const char *const *extra) {
         argv[n++] = "30000";
         argv[n++] = "--cluster-require-full-coverage";
         argv[n++] = "no";
+    }
+    if (server->tls) {
+        argv[2] = "0";
+        argv[n++] = "--tls-port";
+        argv[n++] = port;
     }
     for (; extra && *extra && n < WORDS_MAX - 1; extra++)
         argv[n++] = (char *)(uintptr_t)*extra;
@@ -143,6 +155,84 @@ static void launch_somewhere(RedisServer *server, const char *const *words) {
 void redis_start(RedisServer *server, const char *const *words) {
     prepare(server);
     launch_somewhere(server, words);
+}
+
+/* ---- TLS ---- */
+
+static char certificates[64];
+
+static void remove_certificates(void) {
+    char command[128];
+
+    snprintf(command, sizeof(command), "rm -rf '%s'", certificates);
+    if (system(command) != 0)
+        give_up(command);
+}
+
+const char *redis_certificates(void) {
+    static const char *const commands =
+        "cd '%s' && exec 2>/dev/null && set -e\n"
+        "new='openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30'\n"
+        "$new -subj '/CN=ferry test' -keyout ca.key -out ca.crt\n"
+        "$new -subj '/CN=stranger' -keyout other.key -out other.crt\n"
+        "$new -subj '/CN=redis' -addext 'subjectAltName = IP:127.0.0.1, DNS:localhost' "
+        "-addext 'basicConstraints = critical, CA:FALSE' "
+        "-CA ca.crt -CAkey ca.key -keyout server.key -out server.crt\n";
+    char script[1024];
+
+    if (certificates[0])
+        return certificates;
+    strcpy(certificates, "/tmp/ferry-redis-XXXXXX");
+    if (!mkdtemp(certificates))
+        give_up("mkdtemp");
+    snprintf(script, sizeof(script), commands, certificates);
+    atexit(remove_certificates);
+    return system(script) == 0 ? certificates : NULL;
+}
+
+void redis_start_tls(RedisServer *server, bool clients) {
+    static char ca[96], certificate[96], key[96];
+    static const char *words[] = {"--tls-ca-cert-file",
+                                  ca,
+                                  "--tls-cert-file",
+                                  certificate,
+                                  "--tls-key-file",
+                                  key,
+                                  "--tls-auth-clients",
+                                  NULL,
+                                  NULL};
+    const char *folder = redis_certificates();
+
+    snprintf(ca, sizeof(ca), "%s/ca.crt", folder);
+    snprintf(certificate, sizeof(certificate), "%s/server.crt", folder);
+    snprintf(key, sizeof(key), "%s/server.key", folder);
+    words[7] = clients ? "yes" : "no";
+    prepare(server);
+    server->tls = true;
+    launch_somewhere(server, words);
+}
+
+/* ---- Sentinel ---- */
+
+void redis_start_sentinel(RedisServer *sentinel, const RedisServer *master) {
+    static char path[96];
+    static const char *const words[] = {path, "--sentinel", NULL};
+    FILE *file;
+
+    prepare(sentinel);
+    snprintf(path, sizeof(path), "%s/sentinel.conf", sentinel->folder);
+    file = fopen(path, "w");
+    if (!file)
+        give_up(path);
+    /* Long: a busy machine is not a dead master. */
+    fprintf(file,
+            "port %u\nbind 127.0.0.1\nunixsocket %s\ndir %s\n"
+            "sentinel monitor mymaster 127.0.0.1 %u 1\n"
+            "sentinel down-after-milliseconds mymaster 20000\n",
+            sentinel->port, sentinel->socket, sentinel->folder, master->port);
+    fclose(file);
+    sentinel->sentinel = true;
+    launch_somewhere(sentinel, words);
 }
 
 static void end_process(RedisServer *server) {

@@ -33,6 +33,26 @@ static void each_kind_of_url_is_taken_apart(void) {
     cache_url_deinit(&url);
     CU_ASSERT_EQUAL(cache_url_parse("redis+cluster://a:1,b:2/", &url, NULL), 0);
     CU_ASSERT_EQUAL(url.kind, CACHE_URL_CLUSTER);
+    CU_ASSERT_FALSE(url.tls);
+    cache_url_deinit(&url);
+    CU_ASSERT_EQUAL(cache_url_parse("rediss://:x@a?ca=/a%26b&cert=c&key=k", &url, NULL), 0);
+    CU_ASSERT_EQUAL(url.kind, CACHE_URL_REDIS);
+    CU_ASSERT_TRUE(url.tls);
+    CU_ASSERT_STRING_EQUAL(url.ca, "/a&b");
+    CU_ASSERT_STRING_EQUAL(url.certificate, "c");
+    CU_ASSERT_STRING_EQUAL(url.key, "k");
+    cache_url_deinit(&url);
+    CU_ASSERT_EQUAL(
+        cache_url_parse("rediss+sentinel://u:p@a,b:7/my%2fmaster/3?sentinel_login=s:q&ca=x", &url,
+                        NULL),
+        0);
+    CU_ASSERT_EQUAL(url.kind, CACHE_URL_SENTINEL);
+    CU_ASSERT_EQUAL(url.hosts[0].port, 26379);
+    CU_ASSERT_EQUAL(url.hosts[1].port, 7);
+    CU_ASSERT_STRING_EQUAL(url.master, "my/master");
+    CU_ASSERT_EQUAL(url.db, 3);
+    CU_ASSERT_STRING_EQUAL(url.sentinel_user, "s");
+    CU_ASSERT_STRING_EQUAL(url.sentinel_password, "q");
     cache_url_deinit(&url);
 }
 
@@ -63,6 +83,17 @@ static void malformed_urls_are_refused_with_their_cause(void) {
         "redis+cluster://a/1",
         "redis+unix:///x?db=",
         "memory://x",
+        "redis://a?ca=x",
+        "redis://a?x=y",
+        "rediss://a?ca=",
+        "rediss://a?ca=x&ca=y",
+        "rediss://a?cert=x",
+        "rediss+cluster://a/1",
+        "rediss://a?sentinel_login=a:b",
+        "redis+sentinel://a",
+        "redis+sentinel://a/",
+        "redis+sentinel://a/m/x",
+        "redis+sentinel://a/m?sentinel_login=secret",
         "",
     };
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
@@ -90,8 +121,8 @@ static void an_unknown_scheme_is_named_and_a_password_is_not_shown(void) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CacheUrl url;
 
-    CU_ASSERT_EQUAL(cache_url_parse("rediss://:secret@a", &url, &error), -EOPNOTSUPP);
-    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "'rediss'"));
+    CU_ASSERT_EQUAL(cache_url_parse("redis+tls://:secret@a", &url, &error), -EOPNOTSUPP);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "'redis+tls'"));
     CU_ASSERT_PTR_NULL(strstr(error.message, "secret"));
     CU_ASSERT_EQUAL(cache_url_parse("redis://:secret@a:x", &url, &error), -EINVAL);
     CU_ASSERT_PTR_NULL(strstr(error.message, "secret"));
