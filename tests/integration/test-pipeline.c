@@ -95,10 +95,23 @@ static int on_job(ferry_job *job, void *ctx) {
     return is_last ? 0 : ferry_job_forward(job, queues[stage->index + 1], job->body, NULL);
 }
 
+/* On a machine that is busy with the whole pipeline, the first attempt may time out. */
+static ferry_client *connect_at_last(const char *url) {
+    ferry_client *client = NULL;
+
+    for (uint64_t until = clock_ms() + PATIENCE_MS; clock_ms() < until;) {
+        if (ferry_open(url, NULL, &client, NULL) == 0 && ferry_ping(client, NULL, NULL) == 0)
+            return client;
+        ferry_close(client);
+        client = NULL;
+    }
+    exit(1);
+}
+
 static int play_stage(int argc, char **argv) {
     Stage stage = {map_board(argv[1], (uint32_t)atol(argv[4])), (unsigned)atoi(argv[2]),
                    (unsigned)atoi(argv[3])};
-    ferry_client *client = open_with(argv[0], NULL);
+    ferry_client *client = connect_at_last(argv[0]);
     ferry_work_options options = {.slots = SLOTS};
 
     (void)argc;
