@@ -16,6 +16,7 @@
 
 enum {
     TRIM_MAX = 4096,             /* contents that are dropped in one turn */
+    UNWRITTEN_MAX = 64,          /* jobs that are looked at in vain in one turn */
     LOAD_JOBS = 256,             /* that are read ahead */
     LOAD_BYTES = 2 * 1024 * 1024 /* likewise */
 };
@@ -91,13 +92,21 @@ bool paging_out(Job *job) {
     return true;
 }
 
-/* A job that the store has not written yet ends the round: those behind it are newer. */
 void paging_trim(Queues *queues) {
     uint64_t max = queues->broker->limits.max_queue_memory;
+    int n_unwritten = 0;
 
-    for (int n = 0; queues->paged_bytes > max && queues->pageable && n < TRIM_MAX; n++)
-        if (!paging_out(queues->pageable->job))
+    for (int n = 0; queues->paged_bytes > max && queues->pageable && n < TRIM_MAX; n++) {
+        Job *job = queues->pageable->job;
+
+        if (paging_out(job))
+            continue;
+        /* The store has not written this job: it must not stand in the way of others. */
+        paging_job_leaves(job);
+        paging_job_waits(job);
+        if (++n_unwritten == UNWRITTEN_MAX)
             return;
+    }
 }
 
 /* ---- reading back ---- */

@@ -200,6 +200,37 @@ static void a_damaged_job_is_kept_and_holds_up_no_other(void) {
     stop();
 }
 
+static const StoreOps *disk_ops;
+static uint64_t unwritten; /* this job, as the store says */
+
+static bool has_content(const Store *store, const StoredJob *job) {
+    return job->id != unwritten && disk_ops->has_content(store, job);
+}
+
+static void a_job_that_is_not_written_stays_and_holds_up_no_other(void) {
+    StoreOps ops;
+    Session *s;
+
+    new_folder();
+    begin_small();
+    disk_ops = disk->ops;
+    ops = *disk_ops;
+    ops.has_content = has_content;
+    disk->ops = &ops;
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", body_of(1), NULL);
+    until_sent(s, 1);
+    unwritten = expect_ok(s, 1);
+    for (unsigned i = 2; i <= 200; i++)
+        push(s, i, "q", body_of(i), NULL);
+    until_sent(s, 199);
+    fake_drop(s);
+    turn(0);
+    CU_ASSERT(queues->paged_bytes <= BOUND);
+    expect_all("q", 200, 10, 1);
+    stop();
+}
+
 static uint64_t little_space(const char *path) {
     (void)path;
     return 2 << 20; /* segments of 128 KiB */
@@ -245,6 +276,7 @@ int main(void) {
         TEST(a_queue_is_moved_with_its_contents),
         TEST(a_purge_may_come_while_contents_are_read),
         TEST(a_damaged_job_is_kept_and_holds_up_no_other),
+        TEST(a_job_that_is_not_written_stays_and_holds_up_no_other),
         TEST(old_segments_are_removed_while_jobs_are_paged_out),
         TESTS_END,
     };
