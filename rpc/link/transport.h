@@ -13,7 +13,7 @@
 
 typedef struct Transport Transport;
 
-/* A received batch; transport_release() ends its life. */
+/* A received batch; TransportKind.release() ends its life. */
 typedef struct Batch {
     Span bytes;
     void *block;          /* owns the bytes; NULL: libzmq's frame does */
@@ -30,16 +30,26 @@ typedef struct TransportKind {
     /* Each link counts as one user of what all connections of the process share. */
     int (*start)(void);
     void (*stop)(void);
+    /* Starts to connect. keys (may be NULL) must outlive the transport. epoll_fd watches its
+     * descriptors until it is closed. */
     int (*open)(Transport **ret, const char *endpoint, const CurveKeys *keys, int epoll_fd);
-    void (*close)(Transport *transport, bool in_order);
-    bool (*is_open)(Transport *transport);
+    void (*close)(Transport *transport, bool in_order); /* in order: sent bytes still arrive */
+    bool (*is_open)(Transport *transport); /* the connection is established, and takes batches */
+    /* 1: a batch. 0: no batch now. A negative errno: the connection has ended, after its last
+     * batch. -ECONNREFUSED: nothing listens there. -EPROTO: the other end does not speak ZMTP.
+     * -EACCES: the keys of the two ends do not fit. */
     int (*receive)(Transport *transport, Batch *ret_batch, uint64_t now_ms);
+    /* The block that owns the batch's bytes; it stays the batch's. NULL: out of memory. */
     void *(*hold)(Batch *batch);
     void (*release)(Batch *batch);
+    /* Sends the batches that the outbox releases. 0: all of them. -EAGAIN: there is no room for
+     * more. */
     int (*send)(Transport *transport, Outbox *outbox);
+    /* True: there is something to do that its descriptors do not report. */
     bool (*has_input)(Transport *transport);
+    /* The descriptors to wait for, and their number; 0: do not wait. */
     int (*poll_fds)(Transport *transport, struct pollfd fds[TRANSPORT_FDS]);
-    uint64_t (*next_ms)(const Transport *transport);
+    uint64_t (*next_ms)(const Transport *transport); /* the latest time for the next receive() */
 } TransportKind;
 
 struct Transport {
@@ -51,56 +61,4 @@ struct Transport {
     bool is_full; /* there is no room for output */
 };
 
-/* Starts to connect. keys (may be NULL) must outlive the transport. epoll_fd watches its
- * descriptors until it is closed. */
-static inline int transport_open(const TransportKind *kind, Transport **ret, const char *endpoint,
-                                 const CurveKeys *keys, int epoll_fd) {
-    return kind->open(ret, endpoint, keys, epoll_fd);
-}
-
-/* In order: bytes that were sent still arrive. */
-static inline void transport_close(Transport *transport, bool in_order) {
-    transport->kind->close(transport, in_order);
-}
-
-/* True: the connection is established, and takes batches. */
-static inline bool transport_is_open(Transport *transport) {
-    return transport->kind->is_open(transport);
-}
-
-/* 1: a batch. 0: no batch now. A negative errno: the connection has ended, after its last batch.
- * -ECONNREFUSED: nothing listens there. -EPROTO: the other end does not speak ZMTP. -EACCES: the
- * keys of the two ends do not fit. */
-static inline int transport_receive(Transport *transport, Batch *ret_batch, uint64_t now_ms) {
-    return transport->kind->receive(transport, ret_batch, now_ms);
-}
-
-/* The block that owns the batch's bytes; it stays the batch's. NULL: out of memory. */
-static inline void *transport_hold(const TransportKind *kind, Batch *batch) {
-    return kind->hold(batch);
-}
-
-static inline void transport_release(const TransportKind *kind, Batch *batch) {
-    kind->release(batch);
-}
-
-/* Sends the batches that the outbox releases. 0: all of them. -EAGAIN: there is no room for more.
- */
-static inline int transport_send(Transport *transport, Outbox *outbox) {
-    return transport->kind->send(transport, outbox);
-}
-
-/* True: there is something to do that its descriptors do not report. */
-static inline bool transport_has_input(Transport *transport) {
-    return transport->kind->has_input(transport);
-}
-
-/* The descriptors to wait for, and their number; 0: do not wait. */
-static inline int transport_poll_fds(Transport *transport, struct pollfd fds[TRANSPORT_FDS]) {
-    return transport->kind->poll_fds(transport, fds);
-}
-
-/* The latest time for the next transport_receive(). */
-static inline uint64_t transport_next_ms(const Transport *transport) {
-    return transport->kind->next_ms(transport);
-}
+extern const TransportKind transport_engine; /* client/engine.c */

@@ -31,7 +31,7 @@ static void stop_waiting_for_address(Link *link) {
 void link_disconnect(Link *link, bool in_order) {
     stop_waiting_for_address(link);
     if (link->transport)
-        transport_close(link->transport, in_order);
+        link->kind->close(link->transport, in_order);
     link->transport = NULL;
     link->session++;
 }
@@ -49,8 +49,8 @@ static int wait_for_address(Link *link) {
 
 static int connect_to(Link *link, const char *endpoint, uint64_t now_ms) {
     link->attempt_ends_ms = now_ms + ATTEMPT_MS;
-    return transport_open(link->kind, &link->transport, endpoint,
-                          link->own_key ? &link->keys : NULL, link->epoll_fd);
+    return link->kind->open(&link->transport, endpoint, link->own_key ? &link->keys : NULL,
+                            link->epoll_fd);
 }
 
 /* A host may have several addresses, and some of them may not lead to the broker. */

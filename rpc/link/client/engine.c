@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client's connection by ferry's own ZMTP engine. See engine.h. */
-
-#include "rpc/link/client/engine.h"
+/* A client's connection by ferry's own ZMTP engine. See rpc/link/transport.h. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +10,7 @@
 #include "base/clock.h"
 #include "rpc/link/client/heartbeat.h"
 #include "rpc/link/socket.h"
+#include "rpc/link/transport.h"
 
 enum {
     CONNECT_MS = 3000,
@@ -55,7 +54,7 @@ static int open_engine(Transport **ret, const char *endpoint, const CurveKeys *k
     event.data.fd = fd;
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
         r = -errno;
-        transport_close(&engine->base, false);
+        engine->base.kind->close(&engine->base, false);
         return r;
     }
     *ret = &engine->base;

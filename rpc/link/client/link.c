@@ -10,7 +10,6 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "rpc/link/client/engine.h"
 #include "rpc/link/client/link-private.h"
 #include "rpc/link/endpoint.h"
 #include "rpc/link/zmq/transport.h"
@@ -25,7 +24,7 @@ static void wait_for_input(Link *link, int fd, uint64_t ms) {
     int n = 0;
 
     if (link->transport) {
-        n = transport_poll_fds(link->transport, fds);
+        n = link->kind->poll_fds(link->transport, fds);
         if (n == 0)
             return;
     } else if (link->waits_for_address) {
@@ -96,7 +95,7 @@ static void say_goodbye(Link *link) {
     link_flush(link);
     link->out.credit = 0;
     outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_BYE}, NULL);
-    while (transport_send(link->transport, &link->out) == -EAGAIN &&
+    while (link->kind->send(link->transport, &link->out) == -EAGAIN &&
            (now_ms = clock_ms()) < until_ms)
         wait_for_input(link, -1, until_ms - now_ms);
 }
@@ -183,7 +182,7 @@ void link_flush(Link *link) {
         return;
     /* A program that only sends never asks for the room that its socket has again. */
     link->transport->is_full = false;
-    transport_send(link->transport, &link->out);
+    link->kind->send(link->transport, &link->out);
 }
 
 static void send_hello(Link *link) {
@@ -228,24 +227,20 @@ int link_process(Link *link, int max_messages, uint64_t now_ms) {
     }
     link->found_nothing = false;
     n = link_receive(link, max_messages, now_ms);
-    if (link->transport && !link->hello_sent && transport_is_open(link->transport))
+    if (link->transport && !link->hello_sent && link->kind->is_open(link->transport))
         send_hello(link);
     if (link->transport && link->state == LINK_CONNECTING && now_ms >= link->attempt_ends_ms)
         link_lost(link, "ferry.NotConnected", "no broker answers at %s", link->url);
     return n;
 }
 
-static bool has_input(const Link *link) {
+bool link_has_input(const Link *link) {
     if (link->reading && link->reading->session == link->session &&
         reader_left(&link->reading->reader) > 0)
         return true;
     if (link->waits_for_address)
         return lookup_is_done(link->asking);
-    return link->transport && transport_has_input(link->transport);
-}
-
-bool link_has_input(Link *link) {
-    return has_input(link);
+    return link->transport && link->kind->has_input(link->transport);
 }
 
 uint64_t link_next_ms(const Link *link) {
@@ -255,7 +250,7 @@ uint64_t link_next_ms(const Link *link) {
         return UINT64_MAX;
     if (!link->transport && !link->waits_for_address)
         return link->next_attempt_ms;
-    next_ms = link->transport ? transport_next_ms(link->transport) : UINT64_MAX;
+    next_ms = link->transport ? link->kind->next_ms(link->transport) : UINT64_MAX;
     if (link->state == LINK_CONNECTING && link->attempt_ends_ms < next_ms)
         next_ms = link->attempt_ends_ms;
     return next_ms;
@@ -265,7 +260,7 @@ void link_wait(Link *link, int fd, uint64_t until_ms) {
     uint64_t now_ms = clock_ms(), next_ms = link_next_ms(link);
 
     until_ms = until_ms < next_ms ? until_ms : next_ms;
-    if (until_ms <= now_ms || has_input(link))
+    if (until_ms <= now_ms || link_has_input(link))
         return;
     wait_for_input(link, fd, until_ms - now_ms);
 }

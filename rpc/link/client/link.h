@@ -83,7 +83,7 @@ uint64_t link_received_ms(const Link *link);
 const void *link_hold_body(Link *link, Span body);
 
 /* True: there is input that link_epoll_fd() does not report, so process again before sleeping. */
-bool link_has_input(Link *link);
+bool link_has_input(const Link *link);
 
 /* Sleeps until input arrives, until_ms (UINT64_MAX: for ever), or fd (-1: no descriptor) is
  * readable. */

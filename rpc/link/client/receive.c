@@ -149,7 +149,7 @@ const void *link_hold_body(Link *link, Span body) {
     if (body.len < HOLD_MIN || body.len < bytes.len / HOLD_SHARE || body.data < bytes.data ||
         body.data >= bytes.data + bytes.len)
         return NULL;
-    block = transport_hold(link->kind, &reading->batch);
+    block = link->kind->hold(&reading->batch);
     return block ? ferry_keep(block) : NULL;
 }
 
@@ -210,7 +210,7 @@ int link_receive(Link *link, int max_messages, uint64_t now_ms) {
         uint64_t session = link->session;
         size_t len;
         bool control;
-        int r = transport_receive(link->transport, &reading.batch, now_ms);
+        int r = link->kind->receive(link->transport, &reading.batch, now_ms);
 
         if (r < 0)
             ended(link, r);
@@ -219,7 +219,7 @@ int link_receive(Link *link, int max_messages, uint64_t now_ms) {
         len = reading.batch.bytes.len;
         control = is_control(reading.batch.bytes);
         n += handle_batch(link, &reading);
-        transport_release(link->kind, &reading.batch);
+        link->kind->release(&reading.batch);
         if (link->session == session && !control)
             settle(link, len);
     }
