@@ -18,13 +18,17 @@ class RemoteError(Exception):
 
 
 class Peer:
-    def __init__(self, url, name="python"):
+    def __init__(self, url, name="python", keys=None):
+        """keys: the client's public and secret key, and the broker's public key: 32 bytes each."""
         self.context = zmq.Context.instance()
         self.socket = self.context.socket(zmq.DEALER)
         for option, value in ((zmq.RECONNECT_IVL, -1), (zmq.RCVHWM, 0), (zmq.LINGER, 200),
                               (zmq.HEARTBEAT_IVL, 2000), (zmq.HEARTBEAT_TIMEOUT, 6000),
                               (zmq.HEARTBEAT_TTL, 6000)):
             self.socket.setsockopt(option, value)
+        if keys:
+            for option, key in zip((zmq.CURVE_PUBLICKEY, zmq.CURVE_SECRETKEY, zmq.CURVE_SERVERKEY), keys):
+                self.socket.setsockopt(option, key)
         self.socket.connect(url)
         self.ids, self.answers, self.inbox = itertools.count(1), {}, []
         self.credit, self.handled, self.limits = 0, 0, None

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A client and a worker in Python, and wrong sockets, against the real broker: test-interop.py FERRY."""
-import os, shutil, signal, subprocess, sys, tempfile, threading, time
+"""A client and a worker in Python, and wrong sockets, against the real broker: test-interop.py FERRY [keys]. With "keys" they
+come over TCP with keys, and peers without the right ones see why they are refused."""
+import os, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 try:
     import peer, zmq
@@ -10,16 +11,64 @@ except ModuleNotFoundError as e:
     sys.exit(77)
 
 folder = tempfile.mkdtemp()
+
+
+def new_key(name):
+    """The public and the secret key of a new key file."""
+    subprocess.run([sys.argv[1], "key", "new", f"{folder}/{name}"], check=True, stdout=subprocess.DEVNULL)
+    with open(f"{folder}/{name}") as file:
+        lines = dict(line.strip().split(" = ") for line in file if " = " in line)
+    return bytes.fromhex(lines["public"]), bytes.fromhex(lines["secret"])
+
+
+keys = None
 url = f"ipc://{folder}/broker"
 log = open(f"{folder}/log", "w+")
-broker = subprocess.Popen([sys.argv[1], "broker", "--bind", url, "--log-level", "warning"], stderr=log)
+binds = ["--bind", url]
+if sys.argv[2:] == ["keys"]:
+    server, own = new_key("server.key"), new_key("own.key")
+    keys = own + server[:1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    with open(f"{folder}/conf", "w") as file:
+        file.write(f"[server]\nkey = {folder}/server.key\n[user python]\nkey = {own[0].hex()}\nmay = admin\n")
+    # The socket file, which this test waits for, comes last.
+    binds = ["--bind", url, *binds, "--config", f"{folder}/conf"]
+
+
+def set_keys(zmq_socket, keys):
+    for option, key in zip((zmq.CURVE_PUBLICKEY, zmq.CURVE_SECRETKEY, zmq.CURVE_SERVERKEY), keys):
+        zmq_socket.setsockopt(option, key)
+
+
+def refusal(*keys):
+    """The event by which libzmq reports that the broker refuses a DEALER with these keys."""
+    from zmq.utils.monitor import recv_monitor_message
+    dealer = zmq.Context.instance().socket(zmq.DEALER)
+    dealer.setsockopt(zmq.LINGER, 0)
+    set_keys(dealer, keys)
+    monitor = dealer.get_monitor_socket()
+    dealer.connect(url)
+    dealer.send(peer.HEAD, zmq.DONTWAIT)
+    try:
+        while monitor.poll(20000):
+            event = recv_monitor_message(monitor)
+            if event["event"] in (zmq.EVENT_HANDSHAKE_FAILED_AUTH, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL):
+                return event["event"], event["value"]
+    finally:
+        dealer.disable_monitor()
+        dealer.close()
+
+
+broker = subprocess.Popen([sys.argv[1], "broker", *binds, "--log-level", "warning"], stderr=log)
 stop, loop = threading.Event(), None
 try:
     for _ in range(500):
         if os.path.exists(f"{folder}/broker"):
             break
         time.sleep(0.01)
-    calls, served, seen, done = peer.Peer(url, "caller"), peer.Peer(url, "server"), [], []
+    calls, served, seen, done = peer.Peer(url, "caller", keys), peer.Peer(url, "server", keys), [], []
 
     def calculate(method, *args):
         return {"add": lambda: sum(args), "div": lambda: args[0] // args[1]}[method]()
@@ -73,6 +122,12 @@ try:
     big = os.urandom(100_000)
     served.services["calc.Calc"] = lambda method, text: text
     assert calls.call("calc.Calc", "echo", big) == big
+    if keys:
+        stranger = new_key("stranger.key")
+        assert refusal(*stranger, server[0]) == (zmq.EVENT_HANDSHAKE_FAILED_AUTH, 400)
+        mismatch = zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH if hasattr(
+            zmq, "PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH") else 0x11000001
+        assert refusal() == (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, mismatch), refusal()
     print("interop: calls, errors, topics, queues: ok")
 
     # Sockets of other types are refused, each with a line in the log.
@@ -81,6 +136,7 @@ try:
         before, deadline = refused(), time.monotonic() + 60
         wrong = zmq.Context.instance().socket(kind)
         wrong.setsockopt(zmq.LINGER, 0)
+        set_keys(wrong, keys or ())
         wrong.connect(url)
         while refused() == before:
             assert time.monotonic() < deadline, kind
