@@ -15,6 +15,50 @@ extern "C" {
 #pragma GCC visibility push(default)
 #endif
 
+struct ferry_request;
+
+/* A call as an interceptor sees it. Lent from `before` to the end of `after`. */
+typedef struct ferry_interception {
+    const char *method;            /* "calc.Calc.add" */
+    struct ferry_request *request; /* the request that is served; NULL: a call of this client */
+    uint64_t elapsed_us; /* in `after`: microseconds since `before` began; in `before`: 0 */
+    void *state;         /* the interceptor's own: `before` may set it, `after` finds it */
+} ferry_interception;
+
+/* Two functions around each call of a handle (ferry_options.interceptor), or around each request of
+ * a service (ferry_serve_options.interceptor): for headers, traces, measurements, access checks.
+ * Each may be NULL.
+ *
+ * before  runs before the call is sent, once for all of its attempts, or before the request's
+ *         handler begins. 0: go on. A negative errno refuses it: the call fails with the standard
+ *         error of that errno and is not sent; the request is answered with it, and the handler
+ *         does not run. In front of a handler, `before` may also answer the request itself, with
+ *         ferry_request_throw() for example.
+ * after   runs when the call has its answer, or the request has been answered. error: NULL if it
+ *         succeeded; lent. It runs once for each `before`, also after a refusal.
+ * ctx     the last argument of both. It must live as long as calls or requests do.
+ *
+ * Both run inside the functions that make, end or answer the call. They may use the functions of
+ * the request, and clients other than this one; of this client they call
+ * ferry_interception_header(), ferry_post() and ferry_stop() only. Answers that a cache gives to a
+ * memoised method are not calls: the caller's interceptor does not see them. */
+typedef struct ferry_interceptor {
+    int (*before)(ferry_interception *call, void *ctx);
+    void (*after)(ferry_interception *call, const ferry_error *error, void *ctx);
+    void *ctx;
+} ferry_interceptor;
+
+/**
+ * Adds a header to a call, inside `before` of a caller's interceptor. It replaces a header of the
+ * same name. The server reads it with ferry_request_header().
+ *
+ * @return 0, or
+ *   -EINVAL  the call is a request, or is sent already; the name or value is not valid, or the call
+ *            has 64 headers or 16 KiB of them;
+ *   -ENOMEM  out of memory.
+ */
+int ferry_interception_header(ferry_interception *call, const char *name, const char *value);
+
 /* Options of a client, or of another handle on it (ferry_with()).
  *
  * Here and in every options struct zero means the default, and reserved fields must be zero
@@ -38,6 +82,12 @@ typedef struct ferry_options {
                          * is left, or the broker has just started, they wait for a server */
     bool wait_for_server; /* calls of a service that no server offers wait for one, until their
                            * deadline, instead of failing at once */
+    bool wait_for_broker; /* calls and publishes made before the connection is up wait for it until
+                           * their deadline, instead of 5 s at most; ferry_serve(),
+                           * ferry_subscribe(), ferry_work() and ferry_ping() wait without limit,
+                           * or until ferry_stop(), for programs that start before their broker */
+    const ferry_interceptor *interceptor; /* sees each call; copied. NULL: none, and in ferry_with()
+                                           * that of the handle it is made from */
     bool trace; /* calls, messages and jobs without a "traceparent" header begin a trace */
     void (*on_event)(int event, const ferry_error *error, void *ctx); /* FERRY_EVENT_… */
     void *ctx;                                                        /* argument of on_event */
@@ -45,7 +95,7 @@ typedef struct ferry_options {
      * ferry_open() only. NULL: $FERRY_KEY and $FERRY_SERVER_KEY, which ipc:// does not use. */
     const char *key_file;   /* file with the client's keys, as `ferry key new` writes it */
     const char *server_key; /* the broker's public key: 64 hexadecimal digits */
-    uint64_t reserved[4];
+    uint64_t reserved[3];
 } ferry_options;
 
 /* Traces follow W3C Trace Context: headers "traceparent" and "tracestate", in lower case.
@@ -82,8 +132,8 @@ enum {
  * it is lost. The client then announces its services, subscriptions and workers again, and sends
  * unconfirmed pushes again.
  *
- * Returns at once. Calls and publishes made before the connection is up wait for it, 5 s at most;
- * pushes wait without limit. ferry_ping() waits for the connection.
+ * Returns at once. Calls and publishes made before the connection is up wait for it, 5 s at most
+ * (see wait_for_broker); pushes wait without limit. ferry_ping() waits for the connection.
  *
  * @param url      "tcp://host:port" or "ipc://path"; with "zmq+" in front, libzmq carries the
  *                 connection. NULL: $FERRY_URL, else tcp://127.0.0.1:5877.

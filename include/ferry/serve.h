@@ -37,7 +37,8 @@ typedef struct ferry_serve_options {
                            * advice only; file, line, process and causes are removed */
     const char *instance; /* a name for this server, so that callers can choose it; NULL: the
                            * library makes one */
-    uint64_t reserved[4];
+    const ferry_interceptor *interceptor; /* sees each request of the service; copied. NULL: none */
+    uint64_t reserved[3];
 } ferry_serve_options;
 
 /**

@@ -185,6 +185,77 @@ static void without_a_broker_calls_wait_five_seconds(void) {
     ferry_close(client);
 }
 
+/* A program that starts before its broker. */
+typedef struct Early {
+    ferry_client *client; /* atomic */
+    int served;           /* atomic: 1, or the error of ferry_serve_method() */
+} Early;
+
+static int echo_early(ferry_request *request, void *ctx) {
+    (void)ctx;
+    return ferry_request_return(request, request->body);
+}
+
+static void *serve_early(void *ctx) {
+    Early *early = ctx;
+    ferry_client *client = NULL;
+    int r;
+
+    CU_ASSERT_EQUAL(
+        ferry_open(broker.url, &(ferry_options){.wait_for_broker = true}, &client, NULL), 0);
+    __atomic_store_n(&early->client, client, __ATOMIC_RELEASE);
+    r = ferry_serve_method(client, "test.Early.echo", NULL, echo_early, NULL, NULL, NULL);
+    __atomic_store_n(&early->served, r == 0 ? 1 : r, __ATOMIC_RELEASE);
+    if (r == 0)
+        ferry_run(client, NULL);
+    return NULL;
+}
+
+static void with_the_option_a_program_may_start_before_its_broker(void) {
+    const ferry_options patient = {.wait_for_broker = true, .wait_for_server = true};
+    ferry_client *client = NULL;
+    Early early = {0};
+    Ends ends = {0};
+    pthread_t thread;
+
+    broker_kill(&broker);
+    pthread_create(&thread, NULL, serve_early, &early);
+    CU_ASSERT_EQUAL(ferry_open(broker.url, &patient, &client, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Early.echo", one, end, &ends, NULL), 0);
+    usleep(5500 * 1000); /* longer than others wait */
+    ferry_process(client, NULL);
+    CU_ASSERT_EQUAL(ends.n, 0);
+    CU_ASSERT_EQUAL(__atomic_load_n(&early.served, __ATOMIC_ACQUIRE), 0);
+    CU_ASSERT_EQUAL(ferry_publish(client, "early.bird", one, NULL, NULL), 0);
+    broker_respawn(&broker);
+    CU_ASSERT_TRUE(process_until(client, &ends.n, 1));
+    CU_ASSERT_EQUAL(ends.code, 0);
+    ferry_close(client);
+    ferry_stop(early.client);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(early.served, 1);
+    ferry_close(early.client);
+}
+
+static void ferry_stop_ends_the_wait_for_a_broker(void) {
+    Early early = {0};
+    pthread_t thread;
+
+    broker_kill(&broker);
+    pthread_create(&thread, NULL, serve_early, &early);
+    while (!__atomic_load_n(&early.client, __ATOMIC_ACQUIRE))
+        usleep(1000);
+    /* The thread may not wait yet: a stop ends the wait that is under way. */
+    while (__atomic_load_n(&early.served, __ATOMIC_ACQUIRE) == 0) {
+        ferry_stop(early.client);
+        usleep(10000);
+    }
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(early.served, -ENOTCONN);
+    ferry_close(early.client);
+    broker_respawn(&broker);
+}
+
 static int nested(ferry_request *request, void *ctx) {
     _Atomic uint64_t *left_ms = ctx;
     ferry_error error = FERRY_ERROR_INIT;
@@ -321,6 +392,8 @@ int main(void) {
         TEST(calls_of_a_lost_server_end_at_once),
         TEST(everything_carries_on_after_a_killed_broker),
         TEST(without_a_broker_calls_wait_five_seconds),
+        TEST(with_the_option_a_program_may_start_before_its_broker),
+        TEST(ferry_stop_ends_the_wait_for_a_broker),
         TEST(a_nested_call_inherits_the_deadline),
         TEST(a_request_that_waits_behind_a_handler_uses_up_its_deadline),
         TEST(timeouts_count_from_the_call_in_a_long_callback),

@@ -12,6 +12,7 @@
 #include "clients/c/calls/retry.h"
 #include "clients/c/calls/stream.h"
 #include "clients/c/core/client.h"
+#include "clients/c/core/intercept.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/pack-format.h"
@@ -72,6 +73,38 @@ static int begin_before_connect(Core *core, PendingCall *call, const Message *me
     return 0;
 }
 
+/* Runs the interceptor's `before`, once for all attempts to begin the call. */
+static int intercept(ferry_client *client, const CallSpec *spec, PendingCall *call,
+                     ferry_error *reterr) {
+    int r;
+
+    if (!interceptor_is_set(&client->interceptor) || call->intercepted)
+        return 0;
+    r = intercept_begin(&call->intercepted, &client->interceptor, spec->service, spec->method, NULL,
+                        client_headers(client));
+    return r < 0
+               ? error_set_code(reterr, r, call->intercepted ? "refused by the interceptor" : NULL)
+               : 0;
+}
+
+void call_not_begun(PendingCall *call, const ferry_error *error, int code) {
+    ferry_error own = FERRY_ERROR_INIT;
+
+    if (!call->intercepted)
+        return;
+    if (!error)
+        error_set_code(&own, code, NULL);
+    intercept_end(&call->intercepted, error ? error : &own);
+    ferry_error_clear(&own);
+}
+
+/* How long a call waits for the connection. */
+static uint64_t connect_ends_ms(const PendingCall *call, const ferry_client *client,
+                                uint64_t now_ms) {
+    return client->wait_for_broker || call->deadline_ms < now_ms + CONNECT_MS ? call->deadline_ms
+                                                                              : now_ms + CONNECT_MS;
+}
+
 int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, ferry_error *reterr) {
     Core *core = client->core;
     uint64_t now_ms = core_now(core);
@@ -101,9 +134,13 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
      * used. */
     if (client->instance.len > 0)
         call->flags |= CALL_FRESH;
+    r = intercept(client, spec, call, reterr);
+    if (r < 0)
+        return r;
     message = (Message){.op = OP_CALL,
                         .name = spec->service,
-                        .headers = client_headers(client),
+                        .headers = call->intercepted ? intercept_headers(call->intercepted)
+                                                     : client_headers(client),
                         .body = span_bytes(spec->args),
                         .call.timeout_ms = timeout_ms,
                         .call.flags = call->flags,
@@ -134,9 +171,9 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
         return r;
     }
     link_in(client, call);
-    if (call->state == CALL_BEFORE_CONNECT && timeout_ms > CONNECT_MS)
-        timer_arm(&core->timers, &call->timer, now_ms + CONNECT_MS, on_timer);
-    else if (call->state == CALL_BEFORE_CONNECT || !call->is_streaming)
+    if (call->state == CALL_BEFORE_CONNECT)
+        timer_arm(&core->timers, &call->timer, connect_ends_ms(call, client, now_ms), on_timer);
+    else if (!call->is_streaming)
         timer_arm(&core->timers, &call->timer, call->deadline_ms, on_timer);
     if (call->state == CALL_SENT)
         core_sent(core);
@@ -160,6 +197,8 @@ int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr) 
                           .aux = spec->aux};
     r = call_begin(client, spec, call, reterr);
     if (r < 0)
+        call_not_begun(call, reterr, r);
+    if (r < 0)
         slabs_free(&core->slabs, call, sizeof(*call));
     return r;
 }
@@ -182,8 +221,10 @@ int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferr
 
         core_wait(core, &never, clock_ms() + 1);
     }
-    if (r < 0)
+    if (r < 0) {
+        call_not_begun(&call, reterr, r);
         return r;
+    }
     core_wait(core, &result.done, UINT64_MAX);
     if (result.code < 0) {
         error_move(reterr, &result.error);
@@ -241,6 +282,7 @@ static void queue_ended(Core *core, PendingCall *call, ferry_error *error) {
 static void end_with(Core *core, PendingCall *call, ferry_error *error, bool in_turn) {
     if (call->first_error && !error->outcome_unknown)
         error_move(error, call->first_error);
+    intercept_end(&call->intercepted, error);
     leave(core, call);
     if (call->stream) {
         stream_ended(core, call->stream, error);
@@ -317,6 +359,7 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
     }
     if (message->op != OP_OK)
         return;
+    intercept_end(&call->intercepted, NULL);
     leave(core, call);
     if (call->result) {
         call->result->reply = reply_new(message->body, block);
@@ -412,15 +455,18 @@ static void on_timer(Timer *timer, void *ctx) {
             send_again(core, call, now_ms);
         } else {
             call->state = CALL_BEFORE_CONNECT;
-            timer_arm(&core->timers, timer,
-                      call->deadline_ms < now_ms + CONNECT_MS ? call->deadline_ms
-                                                              : now_ms + CONNECT_MS,
-                      on_timer);
+            timer_arm(&core->timers, timer, connect_ends_ms(call, call->handle, now_ms), on_timer);
         }
         return;
     }
     not_in_time(core, call, now_ms, &error);
     end_with(core, call, &error, false);
+}
+
+static void intercept_cancelled(PendingCall *call) {
+    intercept_end(&call->intercepted,
+                  &(ferry_error){-ECANCELED, call->was_sent, "ferry.Cancelled",
+                                 "the call was given up before its answer came", NULL});
 }
 
 static void tell_cancelled(Core *core, const PendingCall *call) {
@@ -432,11 +478,13 @@ static void tell_cancelled(Core *core, const PendingCall *call) {
 }
 
 void call_end(Core *core, PendingCall *call) {
+    intercept_end(&call->intercepted, NULL);
     leave(core, call);
 }
 
 void call_abandon(Core *core, PendingCall *call) {
     tell_cancelled(core, call);
+    intercept_cancelled(call);
     leave(core, call);
 }
 
@@ -534,6 +582,7 @@ static void shut(Core *core) {
     while (core->main.calls) {
         PendingCall *call = core->main.calls;
 
+        intercept_cancelled(call);
         leave(core, call);
         slabs_free(&core->slabs, call, sizeof(*call));
     }

@@ -47,6 +47,7 @@ struct PendingCall {
     CallEndFn end;
     const void *aux;
     Record *record;           /* for CALL_BEFORE_CONNECT and for retries */
+    Intercepted *intercepted; /* NULL: the handle has no interceptor */
     ferry_error *error;       /* of an ended call; NULL: out of memory */
     ferry_error *first_error; /* of the first attempt that may have been executed; or NULL */
     uint64_t deadline_ms;
@@ -67,8 +68,11 @@ int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferr
 int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr);
 
 /* Starts a call in memory of the caller (a stream). All fields of *call are zero, except result,
- * stream and await.fn. */
+ * stream and await.fn. If it fails, it may be tried again; then call_not_begun() follows. */
 int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, ferry_error *reterr);
+
+/* The call was not begun, because of this error. */
+void call_not_begun(PendingCall *call, const ferry_error *error, int code);
 
 /* The call is answered: removes it from every list. No callback follows. */
 void call_end(Core *core, PendingCall *call);

@@ -176,6 +176,8 @@ int stream_open(ferry_client *client, const CallSpec *spec, ferry_stream **ret,
                                             : TIMEOUT_MS;
     stream->core = core_ref(client->core);
     r = call_begin(client, spec, &stream->call, reterr);
+    if (r < 0)
+        call_not_begun(&stream->call, reterr, r);
     if (r < 0) {
         stream_free(stream);
         return r;

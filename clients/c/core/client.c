@@ -102,7 +102,12 @@ static int take_options(ferry_client *handle, const ferry_client *parent,
                                              : 0;
     handle->idempotent = options->idempotent || (parent && parent->idempotent);
     handle->wait_for_server = options->wait_for_server || (parent && parent->wait_for_server);
+    handle->wait_for_broker = options->wait_for_broker || (parent && parent->wait_for_broker);
     handle->cache = options->cache ? options->cache : parent ? parent->cache : NULL;
+    if (options->interceptor)
+        handle->interceptor = *options->interceptor;
+    else if (parent)
+        handle->interceptor = parent->interceptor;
     handle->deadline_ms = parent ? parent->deadline_ms : UINT64_MAX;
     if (parent) {
         handle->request = parent->request;
@@ -155,6 +160,7 @@ ferry_client *client_for_request(Core *core, Request *request, uint64_t id, Span
     handle->parent_session = core->session;
     handle->lent = true;
     handle->cache = core->main.cache;
+    handle->interceptor = core->main.interceptor;
     attach(handle, core);
     return handle;
 }

@@ -32,6 +32,7 @@ typedef struct Delivery Delivery;
 typedef struct PushLog PushLog;
 typedef struct NameCache NameCache;
 typedef struct EventNote EventNote;
+typedef struct Intercepted Intercepted;
 typedef struct Post Post;
 typedef struct Memo Memo;
 typedef struct Serving Serving;
@@ -123,7 +124,8 @@ struct ferry_client {
     bool lent;            /* made for a request: the program may not close it */
     uint64_t deadline_ms; /* inherited; UINT64_MAX: no deadline */
     uint32_t timeout_ms;  /* 0: the timeout of the method, else TIMEOUT_MS */
-    bool idempotent, wait_for_server, closed;
+    bool idempotent, wait_for_server, wait_for_broker, closed;
+    ferry_interceptor interceptor;
     ferry_cache *cache;
     Span instance, headers; /* in owned; headers: see client_headers() */
     bool trace;             /* a message without traceparent begins a trace */

@@ -54,9 +54,11 @@ int ferry_ping(ferry_client *client, uint64_t *ret_us, ferry_error *reterr) {
     core = client->core;
     timeout_ms = client_timeout(client, 0, now_ms);
     until_ms = now_ms + timeout_ms;
-    r = session_await(core, until_ms, reterr);
+    r = session_await(client, client->wait_for_broker ? UINT64_MAX : until_ms, reterr);
     if (r < 0)
         return r;
+    if (client->wait_for_broker)
+        until_ms = clock_ms() + timeout_ms;
     sent_ns = clock_ns();
     r = core_ping(core, until_ms, timeout_ms, reterr);
     if (r == 0 && ret_us)

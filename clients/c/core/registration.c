@@ -120,7 +120,11 @@ static int await_answer(Core *core, Registration *registration, Outcome *result,
     uint64_t now_ms = clock_ms();
     uint32_t timeout_ms = client_timeout(registration->handle, 0, now_ms);
     uint64_t until_ms = now_ms + timeout_ms;
-    int r = session_await(core, until_ms, reterr);
+    bool waits = registration->handle->wait_for_broker;
+    int r = session_await(registration->handle, waits ? UINT64_MAX : until_ms, reterr);
+
+    if (waits)
+        until_ms = clock_ms() + timeout_ms;
 
     /* If the connection came up during the wait, on_up has sent the announcement already. */
     if (r == 0 && registration->state == REGISTRATION_OFF && !result->done) {

@@ -12,7 +12,10 @@
 #include "clients/c/core/loop.h"
 #include "rpc/schema/remote-error.h"
 
-enum { CANCELLED_MAX = 4096 };
+enum {
+    CANCELLED_MAX = 4096,
+    STOP_LOOK_MS = 100, /* a wait for the broker ends so late after ferry_stop() */
+};
 
 int await_put(Core *core, Await *await) {
     return id_map_put(&core->awaits, await->id, await);
@@ -300,11 +303,20 @@ int session_refused(const Core *core, ferry_error *reterr) {
     return error_set(reterr, problem->type, "%s", problem->message);
 }
 
-int session_await(Core *core, uint64_t until_ms, ferry_error *reterr) {
-    uint64_t connect_ms = clock_ms() + CONNECT_MS;
+int session_await(const ferry_client *client, uint64_t until_ms, ferry_error *reterr) {
+    Core *core = client->core;
+    unsigned stops = __atomic_load_n(&core->stops, __ATOMIC_ACQUIRE);
+    uint64_t now_ms = clock_ms();
 
-    if (!core->is_up && link_state(core->link) != LINK_CLOSED)
-        core_wait(core, &core->is_up, connect_ms < until_ms ? connect_ms : until_ms);
+    if (!client->wait_for_broker && until_ms > now_ms + CONNECT_MS)
+        until_ms = now_ms + CONNECT_MS;
+    while (!core->is_up && link_state(core->link) != LINK_CLOSED && now_ms < until_ms &&
+           __atomic_load_n(&core->stops, __ATOMIC_ACQUIRE) == stops) {
+        uint64_t look_ms = now_ms + STOP_LOOK_MS;
+
+        core_wait(core, &core->is_up, look_ms < until_ms ? look_ms : until_ms);
+        now_ms = clock_ms();
+    }
     return core->is_up ? 0 : session_missing(core, reterr);
 }
 

@@ -21,9 +21,9 @@ const char *session_problem_type(const ferry_error *problem);
 /* 0; or, if the broker has refused this client for good, fills reterr with the reason: -EACCES,
  * -EPROTO. */
 int session_refused(const Core *core, ferry_error *reterr);
-/* Waits for the connection, at most CONNECT_MS and not beyond until_ms. 0, -ENOTCONN,
- * -ETIMEDOUT. */
-int session_await(Core *core, uint64_t until_ms, ferry_error *reterr);
+/* Waits for the connection, not beyond until_ms, and at most CONNECT_MS if the handle does not wait
+ * for the broker; or until ferry_stop(). 0, -ENOTCONN. */
+int session_await(const ferry_client *client, uint64_t until_ms, ferry_error *reterr);
 
 /* Sends the message now, or as soon as the outbox has room. Settlements of jobs are kept for the
  * next session, too. */

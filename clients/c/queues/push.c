@@ -153,7 +153,7 @@ int ferry_push(ferry_client *client, const char *queue, ferry_bytes body,
         nap(core);
     if (!push)
         return r;
-    r = session_await(core, until_ms, reterr);
+    r = session_await(client, until_ms, reterr);
     if (r == 0 && core_wait(core, &result.done, until_ms) < 0)
         r = error_set(reterr, "ferry.DeadlineExceeded", "the push was not confirmed within %u ms",
                       timeout_ms);
@@ -273,7 +273,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     if (!core->has_published)
         return 0;
     /* Publishes have no answer, but the answer to a later ping shows that the broker has them. */
-    r = session_await(core, until_ms, reterr);
+    r = session_await(client, until_ms, reterr);
     while (r == 0 && link_waiting(core->link) > 0 && clock_ms() < until_ms)
         nap(core);
     if (r == 0)

@@ -12,6 +12,7 @@
 #include "clients/c/calls/call.h"
 #include "clients/c/calls/stream.h"
 #include "clients/c/core/client.h"
+#include "clients/c/core/intercept.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/session.h"
 #include "rpc/schema/codec/codec.h"
@@ -46,6 +47,7 @@ static const void *keep_request(const void *block) {
     kept->flow = NULL;
     kept->client = NULL;
     kept->serving = NULL;
+    kept->intercepted = NULL;
     kept->args = NULL;
     kept->because = NULL;
     kept->request.caller = kept->caller;
@@ -104,6 +106,7 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
     request->in_table = request->resumed = request->told = false;
     request->fresh = message->call.flags & CALL_FRESH;
     request->serving = NULL;
+    request->intercepted = NULL;
     if (caller_len > 0)
         memcpy(request->caller, message->call.text.data, caller_len);
     request->caller[caller_len] = '\0';
@@ -247,6 +250,18 @@ static int send_answer(Request *request, Message *message, const void *block) {
     return core_send(core, request->flow ? LANE_BULK : LANE_CALLS, message, block);
 }
 
+/* The answer has been sent; the request is still valid. */
+static void tell_interceptor(Request *request, const Message *message) {
+    ferry_error error = FERRY_ERROR_INIT;
+
+    if (!request->intercepted)
+        return;
+    if (message->op == OP_ERROR)
+        error_of_message(message, &error);
+    intercept_end(&request->intercepted, message->op == OP_ERROR ? &error : NULL);
+    ferry_error_clear(&error);
+}
+
 /* Sends an answer. error: the error in the message, for a cache; NULL: a result, or an error that
  * is not our own. */
 static int answer(Request *request, Message *message, const void *block, const ferry_error *error) {
@@ -262,6 +277,7 @@ static int answer(Request *request, Message *message, const void *block, const f
     else if (request->serving && r == 0 && error)
         request->core->serve_memo->error(request, error);
     request->answered = true;
+    tell_interceptor(request, message);
     request_end(request);
     return r;
 }
@@ -304,6 +320,9 @@ int request_answer_error(Request *request, Span map, const ferry_error *error) {
 
 void request_drop(Request *request) {
     request->answered = true;
+    intercept_end(&request->intercepted,
+                  &(ferry_error){-ECANCELED, false, "ferry.Cancelled",
+                                 "the request ended before its handler began", NULL});
     request_end(request);
 }
 

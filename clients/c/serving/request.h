@@ -29,9 +29,10 @@ struct Request {
     int64_t retry_ms;     /* retry advice for a failure; -1: no advice */
     void (*fn)(ferry_request *request, void *ctx); /* called on changes of a watched request */
     void *ctx;
-    Request *prev, *next; /* of core->deferred_requests */
-    Serving *serving;     /* the cache's interest in the answer; NULL */
-    bool redact_errors;   /* see ferry_serve_options; set after request_new() */
+    Request *prev, *next;     /* of core->deferred_requests */
+    Serving *serving;         /* the cache's interest in the answer; NULL */
+    Intercepted *intercepted; /* NULL: the service has no interceptor */
+    bool redact_errors;       /* see ferry_serve_options; set after request_new() */
     bool in_handler, deferred, answered, cancelled, due, in_table;
     bool fresh;   /* the caller refuses a cached answer */
     bool resumed; /* deferred by the library before its handler ran, and not by the handler */

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "clients/c/core/intercept.h"
 #include "clients/c/core/loop.h"
 #include "clients/c/core/names.h"
 #include "clients/c/core/registration.h"
@@ -23,6 +24,7 @@ typedef struct ServedService {
     ServedMethod *methods;
     uint32_t slots;
     bool redact_errors;
+    ferry_interceptor interceptor;
     ferry_bytes description; /* owned */
     char name[NAME_MAX_LEN + 1];
     char instance[NAME_MAX_LEN + 1];
@@ -111,6 +113,21 @@ static bool is_cancelled(Core *core, uint64_t id) {
     return core->cancelled.n > 0 && id_map_take(&core->cancelled, id);
 }
 
+/* Runs the interceptor's `before`. True: the handler may begin. */
+static bool intercept(ServedService *service, const ServedMethod *method, Request *request) {
+    ferry_request *public_request = &request->request;
+    int r;
+
+    if (!interceptor_is_set(&service->interceptor) || request->intercepted)
+        return true;
+    r = intercept_begin(&request->intercepted, &service->interceptor,
+                        span_of(service->name, service->name_len),
+                        span_of(method->name, method->name_len), public_request, request->headers);
+    if (r < 0 && !request->answered)
+        ferry_request_fail_at(NULL, 0, NULL, public_request, r, NULL);
+    return !request->answered;
+}
+
 static void run(ServedService *service, const ServedMethod *method, InvokeFn invoke,
                 Request *request) {
     Core *core = request->core;
@@ -121,7 +138,7 @@ static void run(ServedService *service, const ServedMethod *method, InvokeFn inv
     if (request->flow && core->deferred && request->session == core->session)
         deferred_claim(core, request->id, request_message, request);
     registration_enter(&service->registration);
-    r = invoke(&request->request, method);
+    r = intercept(service, method, request) ? invoke(&request->request, method) : 0;
     core->current = NULL;
     core->ran_long = clock_about_ms() > core->now_ms + LONG_MS;
     request_handled(request, method, r);
@@ -255,6 +272,8 @@ static int fill(ServedService *service, const ferry_client *client, const ServeS
         service->slots = options->slots;
     if (options && options->redact_errors)
         service->redact_errors = true;
+    if (options && options->interceptor)
+        service->interceptor = *options->interceptor;
     if (options && options->instance)
         strcpy(service->instance, options->instance);
     return 0;

@@ -14,12 +14,14 @@ enum { WINDOW_MAX_MS = 60000, GATHER_GRACE_MS = 5000 };
 
 /* ---- before the connection ---- */
 
-static int before_connect_put(Core *core, const Message *message, const void *block,
+static int before_connect_put(const ferry_client *client, const Message *message, const void *block,
                               ferry_error *reterr) {
+    Core *core = client->core;
     Record *record;
 
     /* After CONNECT_MS without a connection, refuse further messages instead of queueing them. */
-    if (clock_ms() - core->down_since_ms > CONNECT_MS || link_state(core->link) == LINK_CLOSED)
+    if ((!client->wait_for_broker && clock_ms() - core->down_since_ms > CONNECT_MS) ||
+        link_state(core->link) == LINK_CLOSED)
         return session_missing(core, reterr);
     if (core->before_connect_bytes + message->body.len > BEFORE_CONNECT_MAX)
         return error_set(reterr, "ferry.WouldBlock",
@@ -62,7 +64,9 @@ void before_connect_free(Core *core) {
 
 /* ---- publishing ---- */
 
-static int put(Core *core, const Message *message, const void *block, ferry_error *reterr) {
+static int put(const ferry_client *client, const Message *message, const void *block,
+               ferry_error *reterr) {
+    Core *core = client->core;
     int r = link_put(core->link, LANE_BULK, message, block);
 
     core->has_published = true;
@@ -76,7 +80,7 @@ static int put(Core *core, const Message *message, const void *block, ferry_erro
         r = link_put(core->link, LANE_BULK, message, block);
     }
     if (r == -ENOTCONN)
-        return before_connect_put(core, message, block, reterr);
+        return before_connect_put(client, message, block, reterr);
     if (r == -EAGAIN)
         return error_set(reterr, "ferry.WouldBlock",
                          "4 MiB wait to be sent: the broker or the network is slower than we are");
@@ -114,13 +118,13 @@ static int publish_with(ferry_client *client, Message *message, ferry_bytes body
         message->headers = span_of(headers.data, headers.len);
     }
     if (!options->fn && !options->retain)
-        return put(core, message, body.block, reterr);
+        return put(client, message, body.block, reterr);
     message->id = core->next_id;
     r = confirm_new(core, options->fn, options->ctx, &confirm);
     if (r < 0)
         return error_set_code(reterr, r,
                               r == -EAGAIN ? "65 536 publishes wait to be confirmed" : NULL);
-    r = put(core, message, body.block, reterr);
+    r = put(client, message, body.block, reterr);
     if (r < 0)
         confirm_drop(core, confirm);
     return r;
@@ -150,7 +154,7 @@ int ferry_publish(ferry_client *client, const char *topic, ferry_bytes body,
                         .body = span_bytes(body)};
     if (options)
         return publish_with(client, &message, body, options, reterr);
-    return put(client->core, &message, body.block, reterr);
+    return put(client, &message, body.block, reterr);
 }
 
 /* ---- gathering ---- */
@@ -205,7 +209,7 @@ int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, 
     if (!name)
         return -EINVAL;
     until_ms = clock_ms() + window_ms + GATHER_GRACE_MS;
-    r = session_await(core, until_ms, reterr);
+    r = session_await(client, until_ms, reterr);
     if (r < 0)
         return r;
     gather.await.id = core->next_id++;
