@@ -22,6 +22,8 @@ static const Option options[] = {
                  "call only this instance of the service"),
     OPTION_PLAIN(OPTION_FLAG, 0, "idempotent", CallValues, idempotent, NULL,
                  "the call may run twice: retry it when a server is lost"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "wait-for-server", CallValues, wait_for_server, NULL,
+                 "if no server offers the service, wait for one, within --timeout"),
     OPTION_PLAIN(OPTION_FLAG, 'r', "raw", CallValues, raw, NULL,
                  "print the result's MessagePack bytes"),
     OPTION_PLAIN(OPTION_FLAG, 0, "time", CallValues, time, NULL, "print the time of each call"),
@@ -173,6 +175,22 @@ static int look_up(CallRun *run, ferry_client *client) {
     return EXIT_OK;
 }
 
+/* Waits until a server offers the service, so that its description can be fetched. */
+static int wait_for_server(CallRun *run, ferry_client *client) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    CLEANUP(ferry_close) ferry_client *waiting = NULL;
+    char method[sizeof(run->service) + sizeof(".ferry_ping")];
+    int r;
+
+    cli_note(run->cli, "waiting for a server of '%s'", run->service);
+    snprintf(method, sizeof(method), "%s.ferry_ping", run->service);
+    r = ferry_with(client, &(ferry_options){.wait_for_server = true}, &waiting, &error);
+    if (r == 0)
+        r = ferry_call(waiting, method, ferry_bytes_of("\x90", 1), NULL, &error);
+    /* Servers of other libraries may not know the method: they are there all the same. */
+    return r == 0 || r == -ENOSYS ? look_up(run, client) : cli_error(run->cli, &error);
+}
+
 /* Prints the signature: "add(i32 a, i32 b)". */
 static void tell_signature(const CallRun *run) {
     const ferry_type *args = run->declared ? run->declared->args : NULL;
@@ -218,6 +236,7 @@ static int open_for_calls(CallRun *run, ferry_client *client) {
                                         .instance = v->instance,
                                         .idempotent = v->idempotent ||
                                                       (method && method->flags & FERRY_IDEMPOTENT),
+                                        .wait_for_server = v->wait_for_server,
                                         .n_headers = run->cli->n_headers,
                                         .headers = run->cli->headers},
                        &run->client, NULL);
@@ -285,6 +304,8 @@ static int call_with(CallRun *run, ferry_client *client, int argc, char **argv) 
 
     unsigned directions;
 
+    if (status == EXIT_OK && run->is_absent && run->values->wait_for_server)
+        status = wait_for_server(run, client);
     if (status != EXIT_OK)
         return status;
     if (run->values->template)
@@ -340,7 +361,7 @@ static int run_call(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_call = {
     .name = "call",
     .usage = "SERVICE.METHOD [JSON | NAME=VALUE | @FILE | -]... [--timeout T] [--count N] "
-             "[--idempotent]",
+             "[--idempotent] [--wait-for-server]",
     .summary = "call a method and print its result",
     .help =
         "Each argument is a JSON value, @FILE (a file with a JSON value) or - (standard input).\n"

@@ -11,7 +11,7 @@
 typedef struct CallValues {
     uint64_t timeout_ms, count, in_flight;
     const char *instance, *stream;
-    bool idempotent, raw, time, template, unchecked;
+    bool wait_for_server, idempotent, raw, time, template, unchecked;
 } CallValues;
 
 typedef struct CallRun {
