@@ -13,7 +13,8 @@
 
 typedef struct Values {
     uint64_t count, last, timeout_ms;
-    const char *group, *answer, *exec, *unpack;
+    uint64_t backlog;
+    const char *group, *answer, *exec, *unpack, *overflow;
     bool with_topic, with_time;
 } Values;
 
@@ -24,6 +25,16 @@ static const Option options[] = {
                  UINT32_MAX),
     OPTION_PLAIN(OPTION_TEXT, 'g', "group", Values, group, "G",
                  "join group G: each message goes to one of its subscribers"),
+    OPTION_ROW(
+        OPTION_TEXT, 0, "overflow", Values, overflow, "POLICY",
+        "what is missed when the backlog is full: the newest messages (default), the oldest, "
+        "or disconnect",
+        0, 0, "drop-newest|drop-oldest|disconnect"),
+    OPTION_RANGE(
+        OPTION_BYTES, 0, "backlog", Values, backlog, "SIZE",
+        "bytes that the broker holds while this command is slow (default, and at most, its "
+        "max_subscriber_bytes)",
+        1, 0),
     OPTION_PLAIN(OPTION_TEXT, 'a', "answer", Values, answer, "TEXT",
                  "answer questions of 'ferry gather' with TEXT"),
     OPTION_PLAIN(OPTION_TEXT, 'e', "exec", Values, exec, "CMD",
@@ -165,10 +176,18 @@ static void on_message(const ferry_message *message, void *ctx) {
         loop_arm(&run->loop, &run->silence, run->values->timeout_ms, on_silence);
 }
 
+static uint32_t overflow_of(const char *policy) {
+    return !policy || strcmp(policy, "drop-newest") == 0 ? FERRY_DROP_NEWEST
+           : strcmp(policy, "drop-oldest") == 0          ? FERRY_DROP_OLDEST
+                                                         : FERRY_DISCONNECT;
+}
+
 static int subscribe(Run *run, ferry_client *client, int argc, char **argv) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     ferry_subscribe_options with = {.group = run->values->group,
-                                    .last = (uint32_t)run->values->last};
+                                    .last = (uint32_t)run->values->last,
+                                    .overflow = overflow_of(run->values->overflow),
+                                    .backlog = run->values->backlog};
 
     for (int i = 0; i < argc; i++)
         if (ferry_subscribe(client, argv[i], &with, on_message, run, NULL, &error) < 0)
@@ -217,6 +236,7 @@ static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
 const Command command_sub = {
     .name = "sub",
     .usage = "PATTERN... [--count N] [--last N] [--group G] [--topics] [--time] [--unpack TYPE] "
+             "[--overflow POLICY] [--backlog SIZE] "
              "[--answer TEXT | "
              "--exec CMD]",
     .summary = "print the messages of topics",
