@@ -205,6 +205,8 @@ void topics_answer(Topics *topics, Session *session, const Message *message, con
     Message answer = message_forward(OP_ANSWER, 0, message);
 
     answer.answer.reply = gather->id;
+    answer.answer.session = session->number;
+    answer.answer.text = span_text(session->name);
     session_send(gather->session, LANE_BULK, &answer, block);
     finish_if_done(gather);
 }

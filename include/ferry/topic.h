@@ -25,6 +25,9 @@ typedef struct ferry_message {
     uint64_t seq;    /* counts the subscription's messages from 1, missed ones included */
     uint64_t missed; /* messages lost since the previous one; FERRY_MISSED_UNKNOWN */
     ferry_bytes body;
+    const char *from;      /* an answer of ferry_gather(): the name of the client that answered, for
+                            * people; NULL: not an answer */
+    uint64_t from_session; /* and its session, as in `ferry sessions`; else 0 */
 } ferry_message;
 
 typedef struct ferry_publish_options {
@@ -117,7 +120,7 @@ int ferry_subscribe(ferry_client *client, const char *pattern,
  * Sends a question to all subscribers of a topic, and collects their answers for window_ms.
  *
  * fn is called once for each answer, inside this function, as qsort() calls its comparison: the one
- * exception to rule 5. message.seq counts the answers.
+ * exception to rule 5. message.seq counts the answers; message.from is the client that answered.
  *
  * @param question   Any bytes, at most max_body, 64 MiB.
  * @param window_ms  1 to 60 000.

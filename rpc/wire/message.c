@@ -132,7 +132,13 @@ static const OpInfo ops[] = {
                     6,
                     {U(message, sub), U(message, seq), U(message, reply), NAME("topic"), HEADERS,
                      BODY}},
-    [OP_ANSWER] = {"ANSWER", PART(answer), 2, 2, 1, 2, {U(answer, reply), BODY}},
+    [OP_ANSWER] = {"ANSWER",
+                   PART(answer),
+                   4,
+                   2,
+                   1,
+                   2,
+                   {U(answer, reply), BODY, U(answer, session), S(answer, text)}},
     [OP_GAP] =
         {"GAP", PART(gap), 2, 1, 0, 0, {U(gap, sub), FIELD(FIELD_COUNT, gap.count, "count")}},
 

@@ -158,6 +158,8 @@ typedef struct Message {
         } message;
         struct {
             uint64_t reply;
+            uint64_t session; /* of the client that answered; the broker alone sets both */
+            Span text;        /* its name, for people */
         } answer;
         struct {
             uint64_t sub;

@@ -150,6 +150,34 @@ static int subscribe_answering(ferry_client *client, void *ctx) {
     return ferry_subscribe(client, "who", NULL, answer, ctx, NULL, NULL);
 }
 
+/* The kept copy of an answer outlives the callback. */
+static void keep_answer(const ferry_message *message, void *ctx) {
+    const ferry_message **kept = ctx;
+
+    CU_ASSERT_PTR_NOT_NULL(message->from);
+    *kept = ferry_keep(message);
+}
+
+static void an_answer_says_who_answered(void) {
+    ferry_client *client = connect_client(&broker);
+    const ferry_message *kept = NULL;
+    char process[32];
+    Runner runner;
+
+    runner_start(&runner, &broker, subscribe_answering, NULL);
+    CU_ASSERT_EQUAL(ferry_gather(client, "who", ferry_str("?"), 20000, keep_answer, &kept, NULL),
+                    0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(kept->from);
+    /* The name of a client without a name of its own: program and process. */
+    snprintf(process, sizeof(process), "/%d", getpid());
+    CU_ASSERT_PTR_NOT_NULL(strstr(kept->from, process));
+    CU_ASSERT(kept->from_session > 0);
+    ferry_free(kept);
+    runner_stop(&runner);
+    ferry_close(client);
+}
+
 static void a_question_gathers_the_answers(void) {
     ferry_client *client = connect_client(&broker);
     Runner one, two;
@@ -311,6 +339,7 @@ int main(void) {
         TEST(a_subscription_has_its_policy_and_backlog),
         TEST(a_retained_value_comes_first),
         TEST(a_callback_may_end_its_own_subscription),
+        TEST(an_answer_says_who_answered),
         TEST(a_question_gathers_the_answers),
         TEST(a_lost_connection_ends_gathering_and_pinging_at_once),
         TEST(what_is_published_before_the_connection_is_sent),

@@ -10,7 +10,11 @@
 #include "clients/c/topics/confirm.h"
 #include "clients/c/topics/subscribe.h"
 
-enum { WINDOW_MAX_MS = 60000, GATHER_GRACE_MS = 5000 };
+enum {
+    WINDOW_MAX_MS = 60000,
+    GATHER_GRACE_MS = 5000,
+    FROM_MAX = 63, /* bytes of a client's name */
+};
 
 /* ---- before the connection ---- */
 
@@ -176,8 +180,15 @@ static void on_gathered(Core *core, Await *await, const Message *message, const 
     if (!message) {
         gather->lost = true;
     } else if (message->op == OP_ANSWER) {
-        ferry_message m = {gather->topic, ++gather->n, 0, bytes_span(message->body, block)};
+        char from[FROM_MAX + 1];
+        ferry_message m = {.topic = gather->topic,
+                           .seq = ++gather->n,
+                           .body = bytes_span(message->body, block),
+                           .from = from,
+                           .from_session = message->answer.session};
 
+        snprintf(from, sizeof(from), "%.*s", (int)message->answer.text.len,
+                 (const char *)message->answer.text.data);
         message_lend(core, gather->fn, gather->ctx, &m, 0, (Span){NULL, 0});
         return;
     } else if (message->op == OP_ERROR) {

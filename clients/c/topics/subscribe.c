@@ -54,6 +54,7 @@ static const void *keep_message(const void *block) {
     const Lent *lent = lent_of(block);
     const ferry_bytes body = lent->message.body;
     size_t topic_len = strlen(lent->message.topic);
+    size_t from_len = lent->message.from ? strlen(lent->message.from) + 1 : 0;
     size_t fixed = sizeof(Lent) - sizeof(BlockHeader);
     const void *inner = body.block ? ferry_keep(body.block) : NULL;
     ferry_message *copy;
@@ -62,8 +63,9 @@ static const void *keep_message(const void *block) {
 
     if (body.block && !inner)
         return NULL;
-    copy = block_new_around(
-        fixed + header_text_size(lent->headers) + topic_len + 1 + (inner ? 0 : body.len), inner);
+    copy = block_new_around(fixed + header_text_size(lent->headers) + topic_len + 1 + from_len +
+                                (inner ? 0 : body.len),
+                            inner);
     if (!copy) {
         ferry_free(inner);
         return NULL;
@@ -78,6 +80,9 @@ static const void *keep_message(const void *block) {
     memcpy(at, lent->message.topic, topic_len + 1);
     kept->message.topic = at;
     at += topic_len + 1;
+    if (from_len > 0)
+        kept->message.from = memcpy(at, lent->message.from, from_len);
+    at += from_len;
     if (!inner) {
         if (body.len > 0)
             memcpy(at, body.data, body.len);
@@ -173,6 +178,8 @@ static void on_topic_message(Core *core, const Message *message, const void *blo
     if (m.missed != FERRY_MISSED_UNKNOWN && message->message.seq > sub->seq + 1)
         m.missed += message->message.seq - sub->seq - 1;
     m.body = bytes_span(message->body, block);
+    m.from = NULL;
+    m.from_session = 0;
     sub->seq = message->message.seq;
     sub->missed = 0;
     registration_enter(&sub->registration);

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ferry gather: asks all subscribers of a topic and prints the answers. */
 
+#include <inttypes.h>
+
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/bodies/source.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/terminal/out.h"
+#include "clients/cli/terminal/print.h"
 
 typedef struct Values {
     uint64_t window_ms, count;
     const char *file;
+    bool with_from;
 } Values;
 
 static const Option options[] = {
     OPTION_RANGE(OPTION_MS, 'w', "window", Values, window_ms, "T",
                  "how long to collect answers (default 1s)", 1, 60000),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N answers", 1, 0),
+    OPTION_PLAIN(OPTION_FLAG, 0, "from", Values, with_from, NULL,
+                 "print the name of the client that answered and a tab before each answer"),
     OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE",
                  "read the question from this file"),
     OPTION_END,
@@ -33,10 +40,16 @@ static void on_answer(const ferry_message *answer, void *ctx) {
         return;
     run->n++;
     if (run->cli->json) {
-        fputs("{\"body\": ", stdout);
+        CLEANUP(json_decref) json_t *from = json_string(answer->from);
+
+        fputs("{\"from\": ", stdout);
+        print_json(from, (PrintStyle){false, false}, stdout);
+        printf(", \"session\": %" PRIu64 ", \"body\": ", answer->from_session);
         show_json_body(answer->body);
         fputs("}\n", stdout);
     } else {
+        if (run->values->with_from)
+            out_format(stdout, "%s\t", answer->from);
         show_body(run->cli, answer->body);
     }
     fflush(stdout);
@@ -83,12 +96,12 @@ static int run_gather(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_gather = {
     .name = "gather",
-    .usage = "TOPIC [BODY | --file FILE] [--window T] [--count N]",
+    .usage = "TOPIC [BODY | --file FILE] [--window T] [--count N] [--from]",
     .summary = "ask all subscribers of a topic and print their answers",
     .help = "Publishes a question and prints each answer on a line as it arrives. Ends when all\n"
             "subscribers have answered, after --count answers, or at the end of the window. Exit "
             "status\n"
-            "5: no subscriber has answered.\n"
+            "5: no subscriber has answered. With --json an object per line: from, session, body.\n"
             "\n"
             "Examples:\n"
             "  ferry gather fleet.rollcall 'who is there?' --window 500ms\n",

@@ -31,7 +31,8 @@ static bool gets_answer(Session *session, uint64_t id, const char *body) {
     const FakeSent *sent = fake_take(session);
 
     return sent && sent->message.op == OP_ANSWER && sent->message.answer.reply == id &&
-           same(sent->message.body, body) && sent->lane == LANE_BULK;
+           same(sent->message.body, body) && sent->lane == LANE_BULK &&
+           sent->message.answer.session > 0;
 }
 
 typedef struct Asking {
