@@ -262,8 +262,9 @@ int ferry_cache_invalidate(ferry_cache *cache, const char *tags, ferry_error *re
     StoreCall call;
     int r;
 
-    if (!cache)
-        return misuse(reterr);
+    r = cache_check(cache, reterr);
+    if (r < 0)
+        return r;
     r = check_tags(tags, &entry, reterr);
     if (r < 0)
         return r;
@@ -282,8 +283,9 @@ int ferry_cache_clear(ferry_cache *cache, ferry_error *reterr) {
     StoreCall call;
     int r;
 
-    if (!cache)
-        return misuse(reterr);
+    r = cache_check(cache, reterr);
+    if (r < 0)
+        return r;
     call = cache_call(cache);
     r = cache->core->store->ops->clear(cache->core->store, (Span){cache->prefix, cache->prefix_len},
                                        &call);

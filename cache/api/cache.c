@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "base/forks.h"
 #include "base/random.h"
 #include "cache/connection/number.h"
 #include "cache/near/near.h"
@@ -16,6 +17,15 @@ uint64_t cache_wall_ms(void) {
 
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int cache_check(const ferry_cache *cache, ferry_error *reterr) {
+    if (!cache)
+        return error_set(reterr, "ferry.Misuse", "the cache is NULL");
+    if (cache->core->forks != forks_count())
+        return error_set(reterr, "ferry.Forked",
+                         "the cache was opened before fork(): open one in the child");
+    return 0;
 }
 
 /* ---- keys ---- */
@@ -41,7 +51,11 @@ static int join(CacheKey *key, const ferry_cache *cache, Span middle, Span end) 
 
 int cache_key_init(CacheKey *key, const ferry_cache *cache, ferry_bytes given,
                    ferry_error *reterr) {
+    int r = cache_check(cache, reterr);
+
     key->large = NULL;
+    if (r < 0)
+        return r;
     if (!given.data || given.len == 0)
         return error_set(reterr, "ferry.InvalidArgument", "a cache key must not be empty");
     if (given.len + cache->prefix_len > FERRY_CACHE_KEY_MAX)

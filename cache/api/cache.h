@@ -23,6 +23,7 @@ typedef struct CacheCounts {
 typedef struct CacheCore {
     CacheStore *store;
     uint32_t handles; /* atomic */
+    unsigned forks;   /* of the process when the cache was opened */
     bool strict;
     uint8_t near; /* FERRY_NEAR_… */
     uint64_t timeout_ns;
@@ -49,6 +50,10 @@ static inline StoreCall cache_call(const ferry_cache *cache) {
     return call;
 }
 
+/* 0; -EINVAL: cache is NULL; -ECHILD: it was opened before fork(). Its sockets and locks belong to
+ * the parent: a child that used them would get the answers to its parent's commands. */
+int cache_check(const ferry_cache *cache, ferry_error *reterr);
+
 /* A key with its prefix in front. Long ones are on the heap. */
 typedef struct CacheKey {
     Span span;
@@ -56,7 +61,7 @@ typedef struct CacheKey {
     uint8_t small[CACHE_KEY_SMALL];
 } CacheKey;
 
-/* 0; -EINVAL, -EMSGSIZE, -ENOMEM, each with its cause in reterr. */
+/* 0; -EINVAL, -EMSGSIZE, -ENOMEM, -ECHILD, each with its cause in reterr. */
 int cache_key_init(CacheKey *key, const ferry_cache *cache, ferry_bytes given, ferry_error *reterr);
 
 /* As cache_key_init(), but always with a copy of the bytes. */

@@ -8,8 +8,13 @@
 #include "cache/api/cache.h"
 
 static int check_many(const ferry_cache *cache, const void *keys, size_t n, ferry_error *reterr) {
+    int r;
+
     if (!cache || !keys)
         return error_set(reterr, "ferry.Misuse", "an argument that is needed is NULL");
+    r = cache_check(cache, reterr);
+    if (r < 0)
+        return r;
     if (n == 0 || n > FERRY_CACHE_MANY_MAX)
         return error_set(reterr, "ferry.InvalidArgument", "%zu keys in one call: 1 to %d can be", n,
                          FERRY_CACHE_MANY_MAX);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/forks.h"
 #include "cache/api/cache.h"
 #include "cache/connection/url.h"
 
@@ -95,6 +96,7 @@ int ferry_cache_open(const char *url, const ferry_cache_options *options, ferry_
     if (!core)
         return error_set_code(reterr, -ENOMEM, NULL);
     *core = (CacheCore){.handles = 1,
+                        .forks = forks_watch(),
                         .strict = complete.strict,
                         .near = complete.near_cache,
                         .timeout_ns = complete.timeout_ms * UINT64_C(1000000)};
@@ -116,6 +118,8 @@ int ferry_cache_open(const char *url, const ferry_cache_options *options, ferry_
 int ferry_cache_with(ferry_cache *cache, const char *prefix, ferry_cache **ret) {
     ferry_cache *other;
 
+    if (cache && cache_check(cache, NULL) < 0)
+        return -ECHILD;
     if (!cache || !ret || (prefix && (!*prefix || strlen(prefix) > CACHE_PREFIX_MAX)))
         return -EINVAL;
     other = handle_new(cache->core, prefix);
@@ -141,7 +145,10 @@ int cache_open_memoised(ferry_cache *cache, ferry_cache **ret) {
 ferry_cache *ferry_cache_close(ferry_cache *cache) {
     if (!cache)
         return NULL;
-    core_unref(cache->core);
+    /* In a child, another thread of the parent may have held the locks at the fork, and the sockets
+     * are the parent's. */
+    if (cache_check(cache, NULL) == 0)
+        core_unref(cache->core);
     free(cache);
     return NULL;
 }
@@ -151,6 +158,8 @@ void ferry_cache_get_stats(ferry_cache *cache, ferry_cache_stats *ret) {
 
 #define read_count(name) ret->name = __atomic_load_n(&counts->name, __ATOMIC_RELAXED)
     *ret = (ferry_cache_stats){0};
+    if (cache_check(cache, NULL) < 0)
+        return;
     read_count(hits);
     read_count(misses);
     read_count(stale_hits);

@@ -5,7 +5,9 @@
  *
  * Unlike a client, a cache is shared by threads, so that a process computes each value only once.
  * Every function here may be called from any thread. The exception is ferry_cache_close(): no other
- * thread may use the handle during that call. After fork() the child opens its own cache.
+ * thread may use the handle during that call. After fork() the child opens its own cache: for a
+ * cache that its parent opened, every function returns -ECHILD, and ferry_cache_close() frees the
+ * handle alone.
  *
  * No function waits longer than options.timeout_ms. After that time a read is a miss, and a write
  * is dropped and counted. If options.strict is set, the caller gets the error instead. Functions
@@ -19,6 +21,7 @@
  * Errors of every function that returns errors:
  *   -EINVAL     an argument is NULL, a key is empty, a ttl is out of range, a tag is malformed;
  *   -EMSGSIZE   the key or the value is larger than the limit;
+ *   -ECHILD     the cache was opened before fork();
  *   -ENOMEM     out of memory;
  *   -ETIMEDOUT  Redis did not answer within timeout_ms (error->outcome_unknown for a write);
  *   -ENOTCONN   Redis cannot be reached, or its circuit breaker is open and nothing was sent;
@@ -29,7 +32,7 @@
  *   -EROFS      Redis is a read-only replica;
  *   -EPROTO     the reply is not Redis protocol, or its lengths are wrong;
  *   -EREMOTEIO  any other error of Redis; error->message has its text.
- * The first three are returned even without strict.
+ * The first four are returned even without strict.
  */
 #ifndef FERRY_CACHE_H
 #define FERRY_CACHE_H
@@ -110,7 +113,7 @@ int ferry_cache_open(const char *url, const ferry_cache_options *options, ferry_
  * Connections, memory and statistics are shared; they last until the last handle is closed.
  *
  * @param prefix  1 to 255 bytes, NUL-terminated; NULL: no prefix.
- * @return 0, -EINVAL (the prefix is empty or too long) or -ENOMEM.
+ * @return 0, -EINVAL (the prefix is empty or too long), -ECHILD or -ENOMEM.
  */
 int ferry_cache_with(ferry_cache *cache, const char *prefix, ferry_cache **ret);
 

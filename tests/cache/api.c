@@ -5,7 +5,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "suites.h"
@@ -49,6 +51,62 @@ static void keys_and_values_are_any_bytes(void) {
     CU_ASSERT_EQUAL(memcmp(got->data, value, sizeof(value)), 0);
     CU_ASSERT_EQUAL(ferry_cache_delete(cache, ferry_bytes_of(key, sizeof(key)), NULL), 0);
     CU_ASSERT_EQUAL(ferry_cache_exists(cache, ferry_bytes_of(key, sizeof(key)), NULL), 0);
+}
+
+static int unexpected(ferry_packer *out, void *ctx) {
+    (void)out, (void)ctx;
+    return -EIO;
+}
+
+/* The exit status of a child that uses its parent's cache: 0, or the number of the wrong result. */
+static int use_in_child(void) {
+    ferry_cache_stats stats = {.hits = 1};
+    ferry_bytes *got = NULL, key = text("forked");
+    ferry_cache *other = NULL;
+    int64_t number = 0;
+    uint64_t ttl_ms = 0;
+    ferry_bytes *many[1] = {NULL};
+    const int results[] = {
+        ferry_cache_get(cache, key, &got, NULL),
+        ferry_cache_set(cache, key, key, 0, NULL),
+        ferry_cache_set_tagged(cache, key, key, 0, "tag", NULL),
+        ferry_cache_add(cache, key, key, 0, NULL),
+        ferry_cache_replace(cache, key, key, 0, NULL),
+        ferry_cache_delete(cache, key, NULL),
+        ferry_cache_touch(cache, key, 0, NULL),
+        ferry_cache_exists(cache, key, NULL),
+        ferry_cache_get_ttl(cache, key, &ttl_ms, NULL),
+        ferry_cache_incr(cache, key, 1, 0, &number, NULL),
+        ferry_cache_append(cache, key, key, NULL),
+        ferry_cache_invalidate(cache, "tag", NULL),
+        ferry_cache_clear(cache, NULL),
+        ferry_cache_fetch(cache, key, NULL, unexpected, NULL, &got, NULL),
+        ferry_cache_get_many(cache, &key, 1, many, NULL),
+        ferry_cache_set_many(cache, &key, &key, 1, 0, NULL),
+        ferry_cache_with(cache, "a:", &other),
+    };
+
+    for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++)
+        if (results[i] != -ECHILD)
+            return (int)i + 1;
+    ferry_cache_get_stats(cache, &stats);
+    ferry_cache_close(cache);
+    return stats.hits == 0 ? 0 : 100;
+}
+
+static void a_child_gets_echild(void) {
+    int status = 0;
+    pid_t pid;
+
+    CU_ASSERT_EQUAL(ferry_cache_set(cache, text("forked"), text("parent"), 0, NULL), 0);
+    pid = fork();
+    if (pid == 0)
+        _exit(use_in_child());
+    waitpid(pid, &status, 0);
+    CU_ASSERT_EQUAL(status, 0);
+    /* The parent's cache goes on. */
+    CU_ASSERT_TRUE(found("forked", "parent"));
+    CU_ASSERT_EQUAL(ferry_cache_delete(cache, text("forked"), NULL), 0);
 }
 
 static void an_empty_value_is_a_value(void) {
@@ -315,6 +373,7 @@ int api_suite(CacheSetup *setup, bool near) {
     CU_TestInfo tests[] = {
         TEST(what_is_set_is_found_until_deleted),
         TEST(keys_and_values_are_any_bytes),
+        TEST(a_child_gets_echild),
         TEST(an_empty_value_is_a_value),
         TEST(a_value_that_looks_like_a_header_comes_back_whole),
         TEST(large_values_come_back_whole),

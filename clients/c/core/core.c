@@ -3,30 +3,14 @@
 
 #include "clients/c/core/core.h"
 
-#include <pthread.h>
-
-/* Number of forks between the first process and this one. A client, with its thread,
- * belongs to the process that opened it. A counter is used because getpid() would cost a system
- * call for each call. */
-static unsigned forks;
-
-static void count_fork(void) {
-    forks++;
-}
-
-static void watch_forks(void) {
-    pthread_atfork(NULL, NULL, count_fork);
-}
+#include "base/forks.h"
 
 void core_watch_forks(Core *core) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    pthread_once(&once, watch_forks);
-    core->forks = forks;
+    core->forks = forks_watch();
 }
 
 bool core_is_of_parent(const Core *core) {
-    return core->forks != forks;
+    return core->forks != forks_count();
 }
 
 int client_check(const ferry_client *client, ferry_error *reterr) {
