@@ -33,6 +33,13 @@ expect 0 '' '' ferry push ranks low
 expect 0 '' '' ferry push ranks high --priority 9
 expect 0 "$(printf 'high\nlow')" '' ferry work ranks --count 2
 
+# Watching
+start queue list --watch 100ms >"$work/watched"
+until_true bash -c "[ \$(grep -c '^ranks' '$work/watched') -ge 3 ]"
+start queue show ranks --watch 100ms >"$work/watched"
+until_true bash -c "[ \$(grep -c '^ready' '$work/watched') -ge 3 ]"
+expect 2 '' 'for list, show and peek' ferry queue purge ranks --yes --watch 1s
+
 # What is beyond the count goes back as if it had not been touched
 seq 6 | ferry push counted - || failed 'pushing'
 expect 0 "$(seq 2)" '' ferry work counted --count 2

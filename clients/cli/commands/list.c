@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ferry services, describe, topics, sessions, stats: the state of the broker, as tables. */
 
-#include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <ferry/schema.h>
 
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/run/pattern.h"
+#include "clients/cli/run/watch.h"
 #include "clients/cli/terminal/out.h"
 
 static const Column service_columns[] = {
@@ -63,35 +62,33 @@ typedef struct ListValues {
 } ListValues;
 
 static const Option list_options[] = {
-    OPTION_RANGE(OPTION_MS, 'w', "watch", ListValues, watch_ms, "T",
-                 "print it again every T, until Ctrl-C", 100, 86400000),
+    OPTION_WATCH(ListValues),
     OPTION_END,
 };
 
 typedef int (*ListFn)(Cli *cli, ferry_client *client, const char *name);
 
-/* Prints a list once, or repeatedly: on a terminal in place of the previous one. */
+typedef struct ListRun {
+    Cli *cli;
+    ferry_client *client;
+    const char *name;
+    ListFn fn;
+} ListRun;
+
+static int print_list(void *ctx) {
+    const ListRun *run = ctx;
+
+    return run->fn(run->cli, run->client, run->name);
+}
+
 static int list(Cli *cli, const void *values, const char *name, ListFn fn) {
     const ListValues *v = values;
     CLEANUP(ferry_close) ferry_client *client = NULL;
     int status = cli_open(cli, NULL, &client);
 
-    while (status == EXIT_OK) {
-        if (v->watch_ms > 0 && cli->terminal_out)
-            fputs("\x1b[H\x1b[2J", stdout);
-        status = fn(cli, client, name);
-        /* A name that is missing now may appear; a broker that is lost may come back. */
-        if (v->watch_ms > 0 && (status == 6 || status == EXIT_CONNECT))
-            status = EXIT_OK;
-        if (v->watch_ms == 0 || status != EXIT_OK)
-            break;
-        if (fflush(stdout) != 0)
-            return 128 + SIGPIPE;
-        usleep((useconds_t)v->watch_ms * 1000);
-        if (!cli->terminal_out && !cli->json)
-            putchar('\n');
-    }
-    return status;
+    if (status != EXIT_OK)
+        return status;
+    return watch(cli, v->watch_ms, print_list, &(ListRun){cli, client, name, fn});
 }
 
 /* The rows whose key is covered by the pattern name; all rows without a name. */

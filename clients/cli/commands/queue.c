@@ -9,12 +9,13 @@
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/json/base64.h"
+#include "clients/cli/run/watch.h"
 #include "clients/cli/terminal/out.h"
 
 #define VERBS "list|show|peek|purge|pause|resume|move|retry"
 
 typedef struct Values {
-    uint64_t limit;
+    uint64_t limit, watch_ms;
     const char *unpack;
     bool yes;
 } Values;
@@ -24,6 +25,7 @@ static const Option options[] = {
                  "peek, move, retry: at most N jobs (peek: default 10)", 1, UINT32_MAX),
     OPTION_PLAIN(OPTION_TEXT, 0, "unpack", Values, unpack, BODY_TYPE_ARG,
                  "peek: bodies are packed, and shown as JSON: " BODY_TYPE_HELP),
+    OPTION_WATCH(Values),
     OPTION_PLAIN(OPTION_FLAG, 'y', "yes", Values, yes, NULL, "purge: delete without a question"),
     OPTION_END,
 };
@@ -55,6 +57,7 @@ typedef struct Run {
     Cli *cli;
     const Values *values;
     ferry_client *client;
+    const char *verb;
     const char *queue; /* NULL: not given */
     const char *to;
 } Run;
@@ -224,7 +227,10 @@ static int retry(Run *run) {
     return move(run, dead, alive);
 }
 
-static int run_verb(Run *run, const char *verb) {
+static int run_verb(void *ctx) {
+    Run *run = ctx;
+    const char *verb = run->verb;
+
     if (strcmp(verb, "list") == 0)
         return list(run);
     if (strcmp(verb, "show") == 0)
@@ -255,6 +261,9 @@ static int check(Cli *cli, const Values *values, const char *verb, int argc) {
         return cli_usage(cli, "'%s' is not one of " VERBS "%s%s%s", verb,
                          near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
+    if (values->watch_ms > 0 && strcmp(verb, "list") != 0 && strcmp(verb, "show") != 0 &&
+        strcmp(verb, "peek") != 0)
+        return cli_usage(cli, "--watch is for list, show and peek");
     if (argc < wanted)
         return cli_usage(cli, wanted == 3 ? "%s what, and where to?" : "%s which queue?", verb);
     if (argc > wanted)
@@ -267,8 +276,10 @@ static int check(Cli *cli, const Values *values, const char *verb, int argc) {
 static int run_queue(Cli *cli, const void *values, int argc, char **argv) {
     CLEANUP(ferry_close) ferry_client *client = NULL;
     const char *verb = argc > 0 ? argv[0] : "list";
+    const Values *v = values;
     Run run = {.cli = cli,
                .values = values,
+               .verb = verb,
                .queue = argc > 1 ? argv[1] : NULL,
                .to = argc > 2 ? argv[2] : NULL};
     int status = argc > 0 ? check(cli, values, verb, argc) : EXIT_OK;
@@ -276,13 +287,14 @@ static int run_queue(Cli *cli, const void *values, int argc, char **argv) {
     if (status == EXIT_OK)
         status = cli_open(cli, NULL, &client);
     run.client = client;
-    return status == EXIT_OK ? run_verb(&run, verb) : status;
+    return status == EXIT_OK ? watch(cli, v->watch_ms, run_verb, &run) : status;
 }
 
 const Command command_queue = {
     .name = "queue",
-    .usage = "[list]\n"
-             "show|peek|purge|pause|resume|retry QUEUE [--limit N] [--unpack TYPE]\n"
+    .usage = "[list] [--watch T]\n"
+             "show|peek QUEUE [--watch T] [--limit N] [--unpack TYPE]\n"
+             "purge|pause|resume|retry QUEUE [--limit N]\n"
              "move FROM TO [--limit N]",
     .summary = "list, inspect and change queues",
     .help = "show    print the settings and counters of a queue\n"
@@ -294,6 +306,7 @@ const Command command_queue = {
             "\n"
             "Examples:\n"
             "  ferry queue\n"
+            "  ferry queue list --watch 2s\n"
             "  ferry queue peek mail.dead --limit 3\n"
             "  ferry queue retry mail\n",
     .options = options,

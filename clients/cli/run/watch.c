@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* See watch.h. */
+
+#include "clients/cli/run/watch.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+int watch(const Cli *cli, uint64_t every_ms, int (*print)(void *ctx), void *ctx) {
+    for (;;) {
+        int status;
+
+        if (every_ms > 0 && cli->terminal_out)
+            fputs("\x1b[H\x1b[2J", stdout);
+        status = print(ctx);
+        /* A name that is missing now may appear; a broker that is lost may come back. */
+        if (every_ms == 0 || (status != EXIT_OK && status != 6 && status != EXIT_CONNECT))
+            return status;
+        if (fflush(stdout) != 0)
+            return 128 + SIGPIPE;
+        usleep((useconds_t)every_ms * 1000);
+        if (!cli->terminal_out && !cli->json)
+            putchar('\n');
+    }
+}

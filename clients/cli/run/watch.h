@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Lists that are printed again and again: --watch. */
+
+#include "clients/cli/run/cli.h"
+
+#define OPTION_WATCH(type)                                                                         \
+    OPTION_RANGE(OPTION_MS, 'w', "watch", type, watch_ms, "T",                                     \
+                 "print it again every T, until Ctrl-C", 100, 86400000)
+
+/* Prints a list once (every_ms 0), or repeatedly: on a terminal in place of the previous one.
+ * Returns an exit status. */
+int watch(const Cli *cli, uint64_t every_ms, int (*print)(void *ctx), void *ctx);
