@@ -29,6 +29,7 @@ static const Access table[] = {
     [OP_END] = {ACCESS_OWN, 0},
     [OP_MORE] = {ACCESS_OWN, 0},
     [OP_CANCEL] = {ACCESS_OWN, 0},
+    [OP_RETURN] = {ACCESS_OWN, 0},
 
     [OP_SUBSCRIBE] = {ACCESS_RIGHT, ACTION_SUBSCRIBE},
     [OP_UNSUBSCRIBE] = {ACCESS_OWN, 0},

@@ -101,6 +101,9 @@ static bool dispatch(Session *session, const Message *message, const void *block
         if (!broker->tap_generation || !taps_cancel(broker->taps, session, message->id))
             services_cancel(broker->services, session, message);
         break;
+    case OP_RETURN:
+        services_return(broker->services, session, message);
+        break;
     case OP_SERVE:
         services_serve(broker->services, session, message);
         break;

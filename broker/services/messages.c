@@ -276,6 +276,33 @@ void services_refuse(Services *services, Session *session, const Message *messag
     (void)services;
 }
 
+void services_return(Services *services, Session *session, const Message *message) {
+    Call *call = id_map_get(&session->requests, message->id);
+    Server *server;
+
+    if (!call) {
+        session->n_dropped++;
+        services->broker->stats.late_answers++;
+        return;
+    }
+    server = call->server;
+    server->returns = true;
+    if (!call->caller && !call_is_oneway(call)) {
+        finish(call);
+        return;
+    }
+    call_leave_server(call);
+    if (!call_return(call))
+        call_fail(call, "ferry.Overloaded", "its server had no free slot, and returned it");
+    if (server->leaving && server->busy == 0) {
+        Service *service = server->service;
+
+        server_free(server);
+        calls_fail_waiting(service, (Span){NULL, 0});
+        service_release(service);
+    }
+}
+
 void services_cancel(Services *services, Session *session, const Message *message) {
     Call *call = id_map_get(&session->calls, message->id);
 

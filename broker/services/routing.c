@@ -202,14 +202,15 @@ static bool is_ancestor(const Call *call, const Server *server) {
  * does not wait for a round trip between two calls. Calls must not stand behind a slow one, where
  * another server could not get them: so only a server that has just answered quickly gets calls
  * ahead, as many more as it goes on to answer quickly. A nested call that the server itself waits
- * for is not sent ahead.
+ * for is not sent ahead. A server whose handlers defer returns the calls beyond its slots, and gets
+ * none ahead from then on. The items of a stream could not be returned with its call.
  */
 static Server *choose_ahead(const Call *call, Span instance) {
     Server *server = call->service->servers;
 
-    if (call->service->n_servers != 1 || instance.len > 0 || server->leaving ||
-        server->busy >= server->slots + server->ahead || is_ancestor(call, server) ||
-        call_is_awaited_by(call, server->session) ||
+    if (call->service->n_servers != 1 || instance.len > 0 || server->leaving || server->returns ||
+        call_is_stream(call) || server->busy >= server->slots + server->ahead ||
+        is_ancestor(call, server) || call_is_awaited_by(call, server->session) ||
         server->session->broker->now_us - server->progress_us > AHEAD_US || !reads(server->session))
         return NULL;
     return server;
@@ -309,16 +310,28 @@ void call_dispatch(Call *call, const Message *message, const void *block) {
     Server *server = service->wait_queues && !is_picky(call, instance)
                          ? NULL
                          : choose(call, instance, message->call.method);
+    bool is_ahead = false;
     int r;
 
-    if (!server && !service->wait_queues)
+    if (!server && !service->wait_queues) {
         server = choose_ahead(call, message->call.instance);
+        is_ahead = server != NULL;
+    }
     if (!server)
         wait_for_server(call, message, block);
-    else if (may_move(call) && (r = store(call, message, block)) < 0 && r != -ENOBUFS)
+    else if ((is_ahead || may_move(call)) && (r = store(call, message, block)) < 0 &&
+             (is_ahead || r != -ENOBUFS))
         refuse_copy(call, r);
     else
         hand_over(call, server, message, block);
+}
+
+bool call_return(Call *call) {
+    /* Only the calls that were given ahead are certain to have a copy. */
+    if (!call->request || call_join_wait_queue(call, true) < 0)
+        return false;
+    mark_crowded(call->service);
+    return true;
 }
 
 bool call_move(Call *call) {

@@ -87,6 +87,7 @@ struct Server {
     ServerHealth health;
     uint64_t progress_us; /* when it last answered, or got a call while it had none */
     unsigned ahead;       /* calls beyond its slots that it may have */
+    bool returns;         /* it has returned a call: it gets none beyond its slots again */
     MethodGuard **guards; /* of its description: in service->guards */
     uint32_t n_guards;
     char instance[];
@@ -223,7 +224,8 @@ static inline bool call_may_wait(const Call *call) {
 
 /* ---- wait-queue.c ---- */
 
-/* in_front: the call is the next of all callers. -ENOMEM. */
+/* in_front: the call has been at a server: it goes before those that have not, in the order in
+ * which they were given to servers, and its caller is the next. -ENOMEM. */
 int call_join_wait_queue(Call *call, bool in_front);
 void call_leave_wait_queue(Call *call); /* the last call frees the wait queue */
 /* The other callers of the service have their turns first. */
@@ -254,6 +256,8 @@ void call_send_unsent(Call *call);
 void call_dispatch(Call *call, const Message *message, const void *block);
 /* The server has answered a call: it may get calls ahead if it was quick. */
 void server_progress(Server *server);
+/* The server has given the call back. True: it waits for another one, or for a free slot. */
+bool call_return(Call *call);
 /* The call has lost its server. True: it waits for another one; false: it may not move. */
 bool call_move(Call *call);
 /* A server has room again, or is new: it gets waiting calls. */

@@ -22,6 +22,8 @@ void services_answer(Services *services, Session *session, const Message *messag
 void services_item(Services *services, Session *session, const Message *message, const void *block);
 void services_end(Services *services, Session *session, const Message *message);
 void services_more(Services *services, Session *session, const Message *message);
+/* The server has not begun the call, and gives it back. */
+void services_return(Services *services, Session *session, const Message *message);
 void services_cancel(Services *services, Session *session, const Message *message);
 
 /* The message with this id was refused (its body is too big, for example): fails its call. */

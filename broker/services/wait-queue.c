@@ -50,6 +50,20 @@ static void wait_queue_free(WaitQueue *wait_queue, Service *service) {
     free(wait_queue);
 }
 
+/* Numbers of requests grow; calls that were at no server yet have none. */
+static void insert_by_age(WaitQueue *wait_queue, Call *call) {
+    Call *at;
+
+    DL_FOREACH(wait_queue->calls, at) {
+        if (at->request_id == 0 || at->request_id > call->request_id)
+            break;
+    }
+    if (at)
+        DL_PREPEND_ELEM(wait_queue->calls, at, call);
+    else
+        DL_APPEND(wait_queue->calls, call);
+}
+
 int call_join_wait_queue(Call *call, bool in_front) {
     Service *service = call->service;
     WaitQueue *wait_queue = wait_queue_of(call);
@@ -59,7 +73,7 @@ int call_join_wait_queue(Call *call, bool in_front) {
     if (!wait_queue)
         return -ENOMEM;
     if (in_front) {
-        DL_PREPEND(wait_queue->calls, call);
+        insert_by_age(wait_queue, call);
         DL_DELETE(service->wait_queues, wait_queue);
         DL_PREPEND(service->wait_queues, wait_queue);
     } else {

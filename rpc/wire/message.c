@@ -113,6 +113,7 @@ static const OpInfo ops[] = {
     [OP_END] = {"END", NO_PART, 1, 1, 0, 0, {ID}},
     [OP_MORE] = {"MORE", PART(more), 2, 2, 0, 0, {ID, U(more, bytes)}},
     [OP_CANCEL] = {"CANCEL", NO_PART, 1, 1, 0, 0, {ID}},
+    [OP_RETURN] = {"RETURN", NO_PART, 1, 1, 0, 0, {ID}},
 
     [OP_SUBSCRIBE] =
         {"SUBSCRIBE", PART(subscribe), 3, 2, 0, 0, {ID, NAME("pattern"), OPTIONS(subscribe)}},

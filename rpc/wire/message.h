@@ -27,6 +27,7 @@ typedef enum Op {
     OP_END,
     OP_MORE,
     OP_CANCEL,
+    OP_RETURN,
     OP_SUBSCRIBE = 32,
     OP_UNSUBSCRIBE,
     OP_PUBLISH,

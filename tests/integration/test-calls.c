@@ -242,6 +242,62 @@ static void a_handle_adds_its_headers_to_those_it_has_inherited(void) {
     ferry_close(handle);
 }
 
+/* A server with one slot whose handler defers: it answers a turn later. */
+typedef struct OneSlot {
+    ferry_client *client;
+    ferry_request *kept;
+    int n_begun, n_over; /* over: requests that began beside another one */
+} OneSlot;
+
+static void answer_kept(void *ctx) {
+    OneSlot *one = ctx;
+    ferry_request *request = one->kept;
+
+    one->kept = NULL;
+    ferry_request_return(request, request->body);
+}
+
+static int keep_one(ferry_request *request, void *ctx) {
+    OneSlot *one = ctx;
+
+    one->n_begun++;
+    one->n_over += one->kept != NULL;
+    one->kept = ferry_request_defer(request);
+    return ferry_post(one->client, answer_kept, one);
+}
+
+typedef struct Answers {
+    int n, n_failed;
+} Answers;
+
+static void count_answer(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    Answers *answers = ctx;
+
+    (void)reply;
+    answers->n++;
+    answers->n_failed += error != NULL;
+}
+
+static void a_server_that_defers_begins_no_more_than_its_slots(void) {
+    enum { CALLS = 300 };
+    ferry_client *client = connect_client(&broker);
+    OneSlot one = {.client = connect_client(&broker)};
+    Answers answers = {0};
+
+    CU_ASSERT_EQUAL(
+        ferry_serve_method(one.client, "test.OneSlot.call", NULL, keep_one, &one, NULL, NULL), 0);
+    for (int i = 0; i < CALLS; i++)
+        CU_ASSERT_EQUAL(ferry_call_async(client, "test.OneSlot.call", ferry_bytes_of("\x90", 1),
+                                         count_answer, &answers, NULL),
+                        0);
+    CU_ASSERT_TRUE(process_both_until(client, one.client, &answers.n, CALLS));
+    CU_ASSERT_EQUAL(answers.n_failed, 0);
+    CU_ASSERT_EQUAL(one.n_begun, CALLS);
+    CU_ASSERT_EQUAL(one.n_over, 0);
+    ferry_close(one.client);
+    ferry_close(client);
+}
+
 static void the_version_is_that_of_the_headers(void) {
     char text[32];
 
@@ -272,6 +328,7 @@ int main(void) {
         TEST(a_second_answer_is_refused),
         TEST(a_result_that_is_too_large_is_an_error_to_the_caller),
         TEST(a_handle_adds_its_headers_to_those_it_has_inherited),
+        TEST(a_server_that_defers_begins_no_more_than_its_slots),
         TEST(the_version_is_that_of_the_headers),
         TESTS_END,
     };

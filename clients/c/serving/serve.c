@@ -145,6 +145,22 @@ static void run(ServedService *service, const ServedMethod *method, InvokeFn inv
     registration_leave(core, &service->registration);
 }
 
+/* Its deferred requests fill the service's slots. */
+static bool is_full(const Core *core, const ServedService *service) {
+    uint32_t n = 0;
+
+    if (core->n_requests < service->slots)
+        return false;
+    for (const Request *request = core->deferred_requests; request; request = request->next) {
+        const char *full = request->request.method;
+
+        n += request->session == core->session &&
+             strncmp(full, service->name, service->name_len) == 0 &&
+             strrchr(full, '.') == full + service->name_len;
+    }
+    return n >= service->slots;
+}
+
 static void serve_call(Core *core, const Message *message, const void *block, bool later) {
     ServedService *service = find_service(core, message->name);
     ServedMethod *method = service ? find_method(service, message->call.method) : NULL;
@@ -172,6 +188,12 @@ static void serve_call(Core *core, const Message *message, const void *block, bo
                        "%.*s has no method '%.*s'", (int)message->name.len,
                        (const char *)message->name.data, (int)message->call.method.len,
                        (const char *)message->call.method.data);
+        return;
+    }
+    /* The broker gives calls ahead to quick servers. Handlers that defer would hold them while
+     * another server is idle. */
+    if (!(message->id & STREAM_ID) && is_full(core, service)) {
+        core_send(core, LANE_CALLS, &(Message){.op = OP_RETURN, .id = message->id}, NULL);
         return;
     }
     request = request_new(core, method, message, block);

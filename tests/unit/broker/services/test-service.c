@@ -796,6 +796,90 @@ static void only_a_quick_server_gets_calls_ahead(void) {
     fake_hub_deinit(&broker);
 }
 
+static void give_back(Peer *peer, uint64_t id) {
+    fake_say(&broker, peer, &(Message){.op = OP_RETURN, .id = id});
+}
+
+/* The next message to a peer is a call with this body; its id is returned. */
+static uint64_t expect_call_with(Peer *peer, const char *body) {
+    const Message *m = fake_next_real(peer);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_CALL);
+    CU_ASSERT_TRUE(span_is(message_body(m), body));
+    return m->id;
+}
+
+static void calls_that_are_returned_go_elsewhere_in_their_order(void) {
+    static const char *const bodies[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    uint64_t ids[8] = {0}, n_ahead = 0;
+    const Message *next;
+    Peer *second;
+
+    begin();
+    for (uint64_t i = 0; i < 8; i++) {
+        Message m = call_of(i + 1, 0);
+
+        m.body = span_text(bodies[i]);
+        fake_say(&broker, caller, &m);
+    }
+    answer(server, expect_call_with(server, "a"));
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 1);
+    while ((next = fake_next_real(server)))
+        ids[n_ahead++] = next->id;
+    CU_ASSERT_EQUAL_FATAL(n_ahead, 5); /* its slot, and AHEAD_FIRST */
+    /* It has begun "b" alone. */
+    for (uint64_t i = 1; i < n_ahead; i++)
+        give_back(server, ids[i]);
+    CU_ASSERT_PTR_NULL(fake_next_real(server));
+    second = connected('t');
+    serve(second, "two", 3);
+    expect_call_with(second, "c");
+    expect_call_with(second, "d");
+    expect_call_with(second, "e");
+    CU_ASSERT_PTR_NULL(fake_next_real(second));
+    /* Never again ahead, however quick it is. */
+    fake_peer_gone(&broker, second);
+    for (int i = 0; i < 3; i++)
+        expect(caller, OP_ERROR);
+    answer(server, ids[0]);
+    expect_call_with(server, "f");
+    CU_ASSERT_PTR_NULL(fake_next_real(server));
+    fake_hub_deinit(&broker);
+}
+
+static void a_returned_call_that_nobody_awaits_frees_its_slot(void) {
+    uint64_t ids[8] = {0}, n = 0;
+    const Message *next;
+
+    begin();
+    for (uint64_t id = 1; id <= 6; id++)
+        call(id, 0);
+    answer(server, expect(server, OP_CALL));
+    while ((next = fake_next_real(server)))
+        ids[n++] = next->id;
+    CU_ASSERT_EQUAL_FATAL(n, 5);
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), 1);
+    /* The caller gives up the last one before the server has returned it. */
+    fake_say(&broker, caller, &(Message){.op = OP_CANCEL, .id = 6});
+    expect_error(caller, 6, "ferry.Cancelled");
+    give_back(server, ids[4]);
+    give_back(server, ids[4]); /* twice: the second is dropped */
+    for (uint64_t i = 0; i < 4; i++)
+        answer(server, ids[i]);
+    for (uint64_t id = 2; id <= 5; id++)
+        CU_ASSERT_EQUAL(expect(caller, OP_OK), id);
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
+    /* One without a copy cannot go elsewhere. */
+    call(7, 0);
+    expect(server, OP_CANCEL);
+    give_back(server, expect(server, OP_CALL));
+    expect_error(caller, 7, "ferry.Overloaded");
+    call(8, 0);
+    expect(server, OP_CALL);
+    fake_hub_deinit(&broker);
+}
+
 /* ---- health ---- */
 
 static void fail_as(Peer *peer, uint64_t id, const char *type) {
@@ -998,6 +1082,8 @@ int main(void) {
         TEST(a_blocking_call_to_the_callers_own_service_fails_at_once),
         TEST(a_call_back_to_a_session_that_waits_fails_at_once),
         TEST(only_a_quick_server_gets_calls_ahead),
+        TEST(calls_that_are_returned_go_elsewhere_in_their_order),
+        TEST(a_returned_call_that_nobody_awaits_frees_its_slot),
         TEST(a_server_that_fails_gets_no_calls_while_another_works),
         TEST(declared_exceptions_are_answers),
         TEST(calls_may_wait_for_a_server),

@@ -8,11 +8,11 @@
 #include "support/suite.h"
 
 static const uint8_t ops[] = {
-    OP_HELLO,  OP_WELCOME, OP_PING,    OP_PONG,      OP_CREDIT,      OP_PART,    OP_BYE,
-    OP_FAULT,  OP_OK,      OP_ERROR,   OP_SERVE,     OP_UNSERVE,     OP_CALL,    OP_ITEM,
-    OP_END,    OP_MORE,    OP_CANCEL,  OP_SUBSCRIBE, OP_UNSUBSCRIBE, OP_PUBLISH, OP_MESSAGE,
-    OP_ANSWER, OP_GAP,     OP_PUSH,    OP_PULL,      OP_UNPULL,      OP_JOB,     OP_ACK,
-    OP_RETRY,  OP_REJECT,  OP_RELEASE, OP_EXTEND,    OP_FORWARD,     OP_LOST};
+    OP_HELLO,   OP_WELCOME, OP_PING,   OP_PONG,    OP_CREDIT,    OP_PART,        OP_BYE,
+    OP_FAULT,   OP_OK,      OP_ERROR,  OP_SERVE,   OP_UNSERVE,   OP_CALL,        OP_ITEM,
+    OP_END,     OP_MORE,    OP_CANCEL, OP_RETURN,  OP_SUBSCRIBE, OP_UNSUBSCRIBE, OP_PUBLISH,
+    OP_MESSAGE, OP_ANSWER,  OP_GAP,    OP_PUSH,    OP_PULL,      OP_UNPULL,      OP_JOB,
+    OP_ACK,     OP_RETRY,   OP_REJECT, OP_RELEASE, OP_EXTEND,    OP_FORWARD,     OP_LOST};
 
 enum { N_OPS = sizeof(ops) };
 
