@@ -148,10 +148,25 @@ static const char *method_flags(Emit *emit, const EmitMethod *m) {
     return *flags ? flags : "0";
 }
 
+/* A stream is not an argument on the wire, so its name has no row in the table: it travels as an
+ * annotation, for ferry describe. */
+static const Annotation *method_annotations(Emit *emit, const EmitMethod *m) {
+    Annotation *stream;
+
+    if (!m->in)
+        return m->function->annotations;
+    stream = region_new(&emit->program->region, Annotation);
+    stream->next = m->function->annotations;
+    stream->name.text = "stream.in";
+    stream->value = m->in->name.text;
+    stream->has_value = true;
+    return stream;
+}
+
 static const char *method_row(Emit *emit, const EmitMethod *m) {
     Region *region = &emit->program->region;
     const char *throws = put_throws(emit, m);
-    const char *notes = put_notes(emit, m->local, m->function->doc, m->function->annotations);
+    const char *notes = put_notes(emit, m->local, m->function->doc, method_annotations(emit, m));
     bool answers = !emit->tables && !m->in && !m->out && !m->function->oneway;
 
     return region_printf(region,

@@ -21,6 +21,8 @@ for text in the-one 'service Calc {' '/** Whole-number division. */' 'exception 
     grep -q -F -e "$text" "$work/out" || failed "ferry describe tells: $text" "$work/out"
 done
 ferry describe calc.Calc --idl >"$work/calc.thrift"
+grep -q 'stream<Range> shift(1: i32 by, stream<Range> ranges) (timeout' "$work/calc.thrift" ||
+    failed 'a stream keeps its name' "$work/calc.thrift"
 mkdir "$work/made"
 expect 0 '*' '' "$idl" -o "$work/made" "$work/calc.thrift"
 expect 0 '*' '' ferry describe calc.Calc --json

@@ -101,6 +101,32 @@ static void put_annotations(IdlPrinter *p, const ferry_notes *notes, const char 
     put(p, n > 0 ? ")" : "");
 }
 
+/* The name of the argument that is a stream: an annotation of its method. */
+#define STREAM_IN "stream.in"
+
+static bool is_identifier(const char *text) {
+    size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+
+    return len > 0 && !text[len] && (*text < '0' || *text > '9');
+}
+
+/* Descriptions come from others: a name that is no identifier, or that an argument has, is not
+ * used. */
+static const char *stream_name(const ferry_method *method) {
+    const ferry_notes *notes = method->notes;
+    const char *name = NULL;
+
+    for (uint32_t i = 0; notes && i < notes->n_annotations; i++)
+        if (strcmp(notes->annotations[i].name, STREAM_IN) == 0)
+            name = notes->annotations[i].value;
+    if (!name || !is_identifier(name))
+        return "items";
+    for (uint32_t i = 0; method->args && i < method->args->n; i++)
+        if (strcmp(method->args->fields[i].name, name) == 0)
+            return "items";
+    return name;
+}
+
 static bool is_annotated(const ferry_notes *notes, const char *name) {
     for (uint32_t i = 0; notes && i < notes->n_annotations; i++)
         if (strcmp(notes->annotations[i].name, name) == 0)
@@ -124,7 +150,8 @@ static void put_method_annotations(IdlPrinter *p, const ferry_method *method) {
     size_t n = 0;
 
     for (uint32_t i = 0; notes && i < notes->n_annotations; i++)
-        put_annotation(p, notes->annotations[i].name, notes->annotations[i].value, &n);
+        if (strcmp(notes->annotations[i].name, STREAM_IN) != 0)
+            put_annotation(p, notes->annotations[i].name, notes->annotations[i].value, &n);
     if (method->flags & FERRY_IDEMPOTENT && !is_annotated(notes, "idempotent"))
         put_annotation(p, "idempotent", "true", &n);
     put_ms(p, notes, "timeout", method->timeout_ms, &n);
@@ -384,7 +411,7 @@ static void put_method(IdlPrinter *p, const ferry_method *method) {
         /* The position does not matter: a stream is not an argument on the wire. */
         put(p, any ? ", " : "");
         put_stream(p, method->stream_in);
-        put(p, " items");
+        put(p, " %s", stream_name(method));
     }
     put(p, ")");
     any = false;

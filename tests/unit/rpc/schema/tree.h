@@ -140,6 +140,9 @@ static const ferry_type bad_type = {.kind = FERRY_KIND_EXCEPTION,
                                     .n = 1,
                                     .fields = bad_fields};
 static const ferry_field plant_throws[] = {{"bad", 3, 0, 1, 0, 0, 0, &bad_type, NULL, NULL}};
+/* A stream's name, which is not an argument. */
+static const ferry_annotation of_stream[] = {{"stream.in", "leaves"}, {"x.z", "1"}};
+static const ferry_notes talk_notes = {NULL, 2, of_stream};
 static const ferry_method tree_methods[] = {
     {.name = "plant",
      .flags = FERRY_IDEMPOTENT,
@@ -154,7 +157,8 @@ static const ferry_method tree_methods[] = {
      .flags = FERRY_STREAM_IN | FERRY_STREAM_OUT | FERRY_INHERITED,
      .args = &args_type,
      .stream_in = &leaf_type,
-     .stream_out = &sizes_type},
+     .stream_out = &sizes_type,
+     .notes = &talk_notes},
     {.name = "raw"},
     {.name = "forget", .flags = FERRY_ONEWAY},
 };

@@ -128,7 +128,7 @@ static void the_text_shows_everything(void) {
         " (timeout = \"2s\", deprecated = \"use \\\"grow\\\"\", x.y, idempotent = \"true\", "
         "cache.ttl = \"30000ms\")\n"
         "  stream<map<string, i64>> talk(1: i32 a, 1: Leaf leaf, 1: optional i32 b,"
-        " stream<Leaf> items)\n"
+        " stream<Leaf> leaves) (x.z)\n"
         "  // its arguments are not described\n"
         "  void raw()\n"
         "  // its arguments are not described\n"
