@@ -39,7 +39,7 @@ static int keys_init(Keys *keys, const ferry_cache *cache, const ferry_bytes *gi
 
     for (size_t i = 0; i < n; i++) {
         CacheKey key; /* only to validate the key */
-        ferry_cache no_prefix = {.prefix_len = 0};
+        ferry_cache no_prefix = {.core = cache->core, .prefix_len = 0};
         int r = cache_key_init(&key, &no_prefix, given[i], reterr);
 
         if (r < 0)
