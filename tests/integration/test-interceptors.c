@@ -228,12 +228,41 @@ static void each_end_of_a_call_is_seen_once(void) {
     end_scene(&scene);
 }
 
+static void a_request_outlives_its_service(void) {
+    ferry_client *caller = connect_client(&broker), *served = connect_client(&broker);
+    Seen seen = {.matched = true};
+    ferry_interceptor interceptor = {before_request, after, &seen};
+    const ferry_serve_options serve = {.interceptor = &interceptor};
+    ferry_registration *service = NULL;
+    ferry_request *kept = NULL;
+    Ends ends = {0};
+
+    CU_ASSERT_EQUAL(
+        ferry_serve_method(served, "short.Short.defer", &serve, defer, &kept, &service, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(caller, "short.Short.defer", one, end, &ends, NULL), 0);
+    for (int i = 0; i < 10000 && !kept; i++) {
+        ferry_process(caller, NULL);
+        ferry_process(served, NULL);
+        usleep(1000);
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+    ferry_registration_close(service);
+    CU_ASSERT_EQUAL(seen.n_after, 0);
+    CU_ASSERT_EQUAL(ferry_request_return(kept, one), 0);
+    CU_ASSERT_EQUAL(seen.n_after, 1);
+    CU_ASSERT_TRUE(process_both_until(caller, served, &ends.n, 1));
+    CU_ASSERT_EQUAL(ends.code, 0);
+    ferry_close(served);
+    ferry_close(caller);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(both_sides_see_a_call_and_its_answer),
         TEST(a_caller_may_refuse_a_call_before_it_is_sent),
         TEST(a_server_may_refuse_or_answer_before_the_handler),
         TEST(each_end_of_a_call_is_seen_once),
+        TEST(a_request_outlives_its_service),
         TESTS_END,
     };
     int status;

@@ -22,7 +22,7 @@ int intercept_begin(Intercepted **ret, const ferry_interceptor *by, Span service
     memcpy(name + service.len + 1, method.data, method.len);
     intercepted->view.method = name;
     intercepted->view.request = request;
-    intercepted->by = by;
+    intercepted->by = *by;
     intercepted->inherited = headers;
     intercepted->began_us = clock_us();
     return by->before ? by->before(&intercepted->view, by->ctx) : 0;
@@ -41,8 +41,8 @@ void intercept_end(Intercepted **intercepted, const ferry_error *error) {
         return;
     *intercepted = NULL;
     mine->view.elapsed_us = clock_us() - mine->began_us;
-    if (mine->by->after)
-        mine->by->after(&mine->view, error, mine->by->ctx);
+    if (mine->by.after)
+        mine->by.after(&mine->view, error, mine->by.ctx);
     buffer_deinit(&mine->headers);
     free(mine);
 }

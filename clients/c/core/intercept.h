@@ -9,9 +9,9 @@
 /* The interceptor's view follows first: the program has a pointer to it. */
 typedef struct Intercepted {
     ferry_interception view;
-    const ferry_interceptor *by;
-    Span inherited; /* the headers of a call without those that `before` adds */
-    Buffer headers; /* with them; empty: it has added nothing */
+    ferry_interceptor by; /* a copy: the handle, or the service, may end before the call */
+    Span inherited;       /* the headers of a call without those that `before` adds */
+    Buffer headers;       /* with them; empty: it has added nothing */
     uint64_t began_us;
     char method[];
 } Intercepted;
