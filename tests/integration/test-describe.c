@@ -121,6 +121,40 @@ static int say(ferry_request *request, void *ctx) {
     return ferry_request_return(request, request->body);
 }
 
+/* An older version of the service, without its last methods. */
+static int serve_old(ferry_client *old, void *ctx) {
+    static ferry_service table;
+
+    table = ferry_service_typed;
+    table.n_methods = 1;
+    return ferry_serve(old, &table, &handlers, &(ferry_serve_options){.instance = "old"}, ctx, NULL,
+                       NULL);
+}
+
+static void an_instance_is_described_by_its_own_description(void) {
+    ferry_description *found = NULL;
+    ferry_client *handle = NULL;
+    Runner old;
+
+    set_up();
+    runner_start(&old, &broker, serve_old, NULL);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.instance = "old"}, &handle, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_describe(handle, "typed.Typed", &found, NULL), 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(found);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(found->service);
+    CU_ASSERT_EQUAL(found->service->n_methods, 1);
+    CU_ASSERT_EQUAL(found->n_instances, 2);
+    ferry_free(found);
+    ferry_close(handle);
+    CU_ASSERT_EQUAL(ferry_with(client, &(ferry_options){.instance = "the-one"}, &handle, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_describe(handle, "typed.Typed", &found, NULL), 0);
+    CU_ASSERT_EQUAL(found->service->n_methods, ferry_service_typed.n_methods);
+    ferry_free(found);
+    ferry_close(handle);
+    runner_stop(&old);
+    tear_down();
+}
+
 static void a_service_without_a_description_is_described_by_its_instances(void) {
     ferry_error error = FERRY_ERROR_INIT;
     ferry_description *plain = NULL;
@@ -146,6 +180,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_service_tells_what_it_offers),
         TEST(arguments_are_checked_before_they_are_sent),
+        TEST(an_instance_is_described_by_its_own_description),
         TEST(a_service_without_a_description_is_described_by_its_instances),
         TESTS_END,
     };

@@ -156,18 +156,22 @@ int ferry_describe(ferry_client *client, const char *service, ferry_description 
                    ferry_error *reterr) {
     ferry_reply *reply = NULL;
     char instance[NAME_MAX_LEN + 1];
+    Span chosen;
     int r = client_check(client, reterr);
 
     if (r < 0)
         return r;
     if (!service)
         return error_set(reterr, "ferry.Misuse", "the service's name is NULL");
-    /* Arguments for one instance are checked by its own description. */
-    snprintf(instance, sizeof(instance), "%.*s", (int)client->instance.len,
-             (const char *)client->instance.data);
-    r = client->instance.len > 0
+    /* Arguments for one instance are checked by its own description. The broker has no instance of
+     * this name: the handle's choice is an argument of this call. */
+    chosen = client->instance;
+    snprintf(instance, sizeof(instance), "%.*s", (int)chosen.len, (const char *)chosen.data);
+    client->instance = (Span){NULL, 0};
+    r = chosen.len > 0
             ? ferry_callf(client, "ferry.Broker.describe", &reply, reterr, "ss", service, instance)
             : ferry_callf(client, "ferry.Broker.describe", &reply, reterr, "s", service);
+    client->instance = chosen;
     if (!reply)
         return r;
     r = build(service, span_of(reply->body.data, reply->body.len), ret, reterr);

@@ -147,6 +147,16 @@ static void tell_deprecated(const CallRun *run) {
     }
 }
 
+/* Of the instance that is called: instances may differ. */
+static int describe(CallRun *run, ferry_client *client, ferry_error *reterr) {
+    CLEANUP(ferry_close) ferry_client *one = NULL;
+
+    if (!run->values->instance ||
+        ferry_with(client, &(ferry_options){.instance = run->values->instance}, &one, NULL) < 0)
+        return ferry_describe(client, run->service, &run->description, reterr);
+    return ferry_describe(one, run->service, &run->description, reterr);
+}
+
 /* Fetches the description. Returns an exit status; a missing service is reported by the call
  * itself. */
 static int look_up(CallRun *run, ferry_client *client) {
@@ -156,7 +166,7 @@ static int look_up(CallRun *run, ferry_client *client) {
 
     if (run->values->unchecked)
         return EXIT_OK;
-    r = ferry_describe(client, run->service, &run->description, &error);
+    r = describe(run, client, &error);
     run->is_absent = r == -ENOENT;
     if (r == -ENOENT || r == -EACCES)
         return EXIT_OK;
