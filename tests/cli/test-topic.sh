@@ -101,10 +101,10 @@ ferry gather room 'who?' --window 20s | sort >"$work/out"
 equal "$(printf 'here\nhere, too')" "$(cat "$work/out")" 'answers'
 equal 'who?' "$(cat "$work/asked")" 'the question'
 expect 0 '*' '' ferry gather room 'who?' --window 20s --json
-grep -q '^{"from": "ferry/[0-9]*", "session": [0-9]*, "body": "here"}$' "$work/out" ||
+grep -q '^{"from": "ferry sub/[0-9]*", "session": [0-9]*, "body": "here"}$' "$work/out" ||
     failed 'an answer in JSON, with the client that gave it' "$work/out"
 expect 0 '*' '' ferry gather room 'who?' --window 20s --from
-grep -q "^ferry/[0-9]*	*here$" "$work/out" || failed 'who answered' "$work/out"
+grep -q "^ferry sub/[0-9]*	*here$" "$work/out" || failed 'who answered' "$work/out"
 start sub 'load.>' --exec 'printf "%s asks: " "$FERRY_TOPIC"; cat; [ "$FERRY_HEADER_WHO" = nobody ] && exit 3; true' --count 4 >"$work/told" 2>"$work/failed"
 command=$started_pid
 until_true subscribed 'load.>'
