@@ -16,25 +16,33 @@ enum {
     FREE_CALLS_MAX = 4096,
 };
 
-Call *call_new(Services *services) {
-    Budget *budget = &services->broker->budget;
+Call *call_new(Services *services, Session *caller) {
+    Account *account = &caller->peer->account;
     Call *call = services->free_calls;
 
     if (call) {
         services->free_calls = call->next;
         services->n_free_calls--;
-    } else if (budget_allows(budget, CALL_MEMORY)) {
+    } else if (account_allows(account, CALL_MEMORY)) {
         call = malloc(sizeof(*call));
     }
     if (!call)
         return NULL;
     memset(call, 0, sizeof(*call));
-    budget->bytes[BUDGET_CALLS] += CALL_MEMORY;
+    /* Not as bytes that are due: a session with many slow calls is still read from. */
+    account->held += CALL_MEMORY;
+    services->broker->budget.bytes[BUDGET_CALLS] += CALL_MEMORY;
+    call->payer = caller;
+    DL_APPEND2(caller->paid_calls, call, paid_prev, paid_next);
     services->n_calls++;
     return call;
 }
 
 static void drop_record(Services *services, Call *call) {
+    if (call->payer) {
+        call->payer->peer->account.held -= CALL_MEMORY;
+        DL_DELETE2(call->payer->paid_calls, call, paid_prev, paid_next);
+    }
     services->broker->budget.bytes[BUDGET_CALLS] -= CALL_MEMORY;
     services->n_calls--;
     if (services->n_free_calls == FREE_CALLS_MAX) {
@@ -48,7 +56,6 @@ static void drop_record(Services *services, Call *call) {
 
 bool call_charge(Call *call, BudgetKind kind, size_t bytes) {
     Broker *broker = call->service->services->broker;
-    bool first = call->kept_charge + call->unsent_charge == 0;
     Session *payer = call->payer;
 
     if (payer ? !account_allows(&payer->peer->account, bytes)
@@ -59,8 +66,6 @@ bool call_charge(Call *call, BudgetKind kind, size_t bytes) {
         account_charge(&payer->peer->account, kind, bytes);
     else
         broker->budget.bytes[kind] += bytes;
-    if (payer && first)
-        DL_APPEND2(payer->paid_calls, call, paid_prev, paid_next);
     return true;
 }
 
@@ -73,8 +78,6 @@ static void refund(Call *call, BudgetKind kind, size_t *charge, size_t bytes) {
         return;
     }
     account_refund(&call->payer->peer->account, kind, bytes);
-    if (call->kept_charge + call->unsent_charge == 0)
-        DL_DELETE2(call->payer->paid_calls, call, paid_prev, paid_next);
 }
 
 void call_refund_items(Call *call, size_t bytes) {
@@ -86,7 +89,7 @@ void calls_lose_payer(Session *session) {
         Call *call = session->paid_calls;
 
         DL_DELETE2(session->paid_calls, call, paid_prev, paid_next);
-        session->peer->account.held -= call->kept_charge + call->unsent_charge;
+        session->peer->account.held -= CALL_MEMORY + call->kept_charge + call->unsent_charge;
         session->peer->account.due -= call->kept_charge + call->unsent_charge;
         call->payer = NULL;
     }

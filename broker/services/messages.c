@@ -104,17 +104,17 @@ void services_call(Services *services, Session *session, const Message *message,
 
     if (!service)
         return;
-    call = call_new(services);
+    call = call_new(services, session);
     if (!call) {
         service_release(service);
-        session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
+        session_error(session, message->id, "ferry.Overloaded",
+                      "the session has used up its share of the broker's max_memory");
         return;
     }
     call->service = service;
     call->flags = (uint32_t)message->call.flags;
     call->timeout_ms = message->call.timeout_ms ? (uint32_t)message->call.timeout_ms : TIMEOUT_MS;
     call->caller_number = session->number;
-    call->payer = session;
     call->user = user_ref(session->user);
     call->started_us = services->broker->now_us;
     call->credit_up = call->credit_down = WIRE_STREAM_CREDIT;

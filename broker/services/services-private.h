@@ -197,7 +197,8 @@ void call_detach(Call *call);
 /* Reports a message of this call to the taps that watch its service. */
 void call_tap(const Call *call, bool sent, Op op, const Session *session, uint64_t id, Span body);
 
-Call *call_new(Services *services); /* NULL: out of memory */
+/* NULL: out of memory, or the caller has used up its share of max_memory. */
+Call *call_new(Services *services, Session *caller);
 /* Takes the call out of its caller, its server, its wait queue and all lists. */
 void call_free(Call *call);
 /* Charges memory of the call (BUDGET_CALLS or BUDGET_STREAMS) to the caller. False: the caller has

@@ -46,7 +46,7 @@ struct Session {
     Session *deferred_prev, *deferred_next;
 
     /* services/ */
-    struct Call *paid_calls; /* utlist: calls with copies that it pays for */
+    struct Call *paid_calls; /* utlist: calls whose memory it pays for */
     IdMap calls;             /* unanswered calls made by this session: the caller's id -> Call */
     IdMap requests;          /* calls that this session works on: the broker's id -> Call */
     struct Server *servers;  /* utlist: one for each service that it serves */

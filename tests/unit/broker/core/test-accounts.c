@@ -63,6 +63,38 @@ static void calls_are_charged_until_they_end(void) {
     fake_hub_deinit(&broker);
 }
 
+static unsigned n_refused(Peer *caller, uint64_t n_calls) {
+    const Message *message;
+    unsigned n = 0;
+
+    for (uint64_t id = 1; id <= n_calls; id++)
+        fake_say(
+            &broker, caller,
+            &(Message){
+                .op = OP_CALL, .id = id, .name = span_text("s"), .call.method = span_text("m")});
+    while ((message = fake_next_real(caller)))
+        n +=
+            message->op == OP_ERROR && strcmp(fake_error(message, "type"), "ferry.Overloaded") == 0;
+    return n;
+}
+
+static void calls_of_one_caller_leave_room_for_others(void) {
+    Peer *many, *few;
+
+    begin();
+    fake_say(&broker, peer,
+             &(Message){.op = OP_SERVE, .id = 1, .name = span_text("s"), .serve.slots = 60000});
+    expect_ok(1);
+    many = fake_peer_new(&broker);
+    fake_hello(&broker, many, 'b');
+    few = fake_peer_new(&broker);
+    fake_hello(&broker, few, 'c');
+    broker.budget.max = budget_used(&broker.budget) + 200000;
+    CU_ASSERT(n_refused(many, 2000) > 1000);
+    CU_ASSERT_EQUAL(n_refused(few, 10), 0);
+    fake_hub_deinit(&broker);
+}
+
 /* The tables take several times the bytes that arrived. */
 static void the_tables_of_a_description_are_charged(void) {
     static const char description[] = "\x83\xa1v\x01\xa7service\xa1"
@@ -125,9 +157,13 @@ static void a_full_broker_refuses_newcomers(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_client_is_charged_until_it_is_forgotten), TEST(calls_are_charged_until_they_end),
-        TEST(the_tables_of_a_description_are_charged),   TEST(topics_and_queues_are_charged),
-        TEST(a_full_broker_refuses_newcomers),           TESTS_END,
+        TEST(a_client_is_charged_until_it_is_forgotten),
+        TEST(calls_are_charged_until_they_end),
+        TEST(calls_of_one_caller_leave_room_for_others),
+        TEST(the_tables_of_a_description_are_charged),
+        TEST(topics_and_queues_are_charged),
+        TEST(a_full_broker_refuses_newcomers),
+        TESTS_END,
     };
 
     return run_suite("broker accounts", tests);
