@@ -9,7 +9,11 @@
 #include "base/log.h"
 #include "broker/queues/queues-private.h"
 
-enum { DEAD_HEADERS = 4, DEAD_HEADERS_BYTES = 1024 };
+enum {
+    DEAD_HEADERS = 4,
+    DEAD_HEADERS_BYTES = 1024,
+    LOAD_AGAIN_MS = 100, /* many other contents are being read */
+};
 
 static const char *const dead_headers[DEAD_HEADERS] = {"ferry-queue", "ferry-reason",
                                                        "ferry-attempts", "ferry-job"};
@@ -143,8 +147,9 @@ static void wait_for_content(Job *job, Session *session, uint64_t id) {
     const Queue *queue = queue_of(job);
 
     job->awaits_dead_letter = true;
-    job_enter_delayed(job, queue->queues->broker->now_ms + queue->settings.retry_max_ms);
     paging_load(job);
+    job_enter_delayed(job, queue->queues->broker->now_ms +
+                               (job->loading ? queue->settings.retry_max_ms : LOAD_AGAIN_MS));
     if (session)
         session_ok(session, LANE_CALLS, id, 0);
 }

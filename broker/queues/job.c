@@ -93,7 +93,7 @@ void job_free(Job *job) {
     if (job->reason)
         slabs_free(&queues->slabs, job->reason, job->n_reason);
     if (job->loading)
-        queue->n_loading--;
+        paging_load_ended(job);
     if (job_is_paged_out(job))
         queue->n_paged_out--;
     if (job->pageable)

@@ -29,8 +29,7 @@ void queues_loaded(Queues *queues, StoredJob *stored, int result, const char *pl
     Queue *queue = queue_of(job);
     Message plain;
 
-    job->loading = false;
-    queue->n_loading--;
+    paging_load_ended(job);
     if (result == 0 && job_is_paged_out(job)) {
         if (!content->passed.data) {
             plain = message_forward(OP_JOB, 0, content);

@@ -15,10 +15,11 @@
 #include "broker/queues/queues-private.h"
 
 enum {
-    TRIM_MAX = 4096,             /* contents that are dropped in one turn */
-    UNWRITTEN_MAX = 64,          /* jobs that are looked at in vain in one turn */
-    LOAD_JOBS = 256,             /* that are read ahead */
-    LOAD_BYTES = 2 * 1024 * 1024 /* likewise */
+    TRIM_MAX = 4096,          /* contents that are dropped in one turn */
+    UNWRITTEN_MAX = 64,       /* jobs that are looked at in vain in one turn */
+    LOAD_JOBS = 256,          /* that are read ahead */
+    LOAD_BYTES = 2 << 20,     /* likewise */
+    LOADING_BYTES = 16 << 20, /* that are being read, for all queues */
 };
 
 /* ---- in memory ---- */
@@ -118,7 +119,26 @@ static bool load(Job *job) {
         return false;
     job->loading = true;
     queue->n_loading++;
+    queue->queues->loading_bytes += job_bytes(job);
     return true;
+}
+
+void paging_load_ended(Job *job) {
+    Queue *queue = queue_of(job);
+
+    job->loading = false;
+    queue->n_loading--;
+    queue->queues->loading_bytes -= job_bytes(job);
+}
+
+/* A million jobs may expire at once, and each dead letter takes its content: the contents that are
+ * read, or were read and are being stored again, must not fill the memory. */
+static bool may_load(const Queues *queues) {
+    uint64_t max = queues->broker->limits.max_queue_memory;
+
+    return queues->loading_bytes == 0 ||
+           (queues->loading_bytes < LOADING_BYTES && queues->loading_bytes < max / 2 &&
+            queues->paged_bytes <= max);
 }
 
 void paging_load(Job *job) {
@@ -129,6 +149,10 @@ void paging_load(Job *job) {
 
     if (job->loading)
         return;
+    if (!may_load(queue->queues)) {
+        queue_touch(queue);
+        return;
+    }
     for (int n = 0; job && n < LOAD_JOBS && bytes <= max; n++, job = job->next) {
         if (!job_is_paged_out(job) || job->loading)
             continue;

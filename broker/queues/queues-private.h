@@ -202,6 +202,7 @@ struct Queues {
     Slabs slabs;
     PagedContent *pageable; /* utlist: of jobs that wait, the longest in memory first */
     uint64_t paged_bytes;   /* of all PagedContents, with bodies */
+    uint64_t loading_bytes; /* of all contents that the stores read */
     Queue *table;           /* uthash by name */
     Queue *last;            /* the last one found */
     IdMap leased; /* jobs that the worker of their last delivery may still settle, by id */
@@ -297,8 +298,11 @@ bool paging_out(Job *job);
 void paging_job_waits(Job *job);
 void paging_job_leaves(Job *job);
 /* Has the content of the job read, and of those behind it in its list, as far as it is sensible to
- * read ahead. */
+ * read ahead. If much is being read already, the queue is touched: it asks again when that is done.
+ */
 void paging_load(Job *job);
+/* The content was read, or nobody waits for it any more. */
+void paging_load_ended(Job *job);
 /* Drops the contents that have been in memory for the longest time, down to max_queue_memory. */
 void paging_trim(Queues *queues);
 

@@ -135,6 +135,42 @@ static void expired_jobs_are_dead_letters_with_their_contents(void) {
     stop();
 }
 
+static void many_jobs_expire_at_once_in_little_memory(void) {
+    char body[BODY];
+    Session *s;
+
+    new_folder();
+    begin_small();
+    s = fake_connect(&broker, 's');
+    for (unsigned i = 1; i <= 300; i++)
+        push(s, i, "q", body_of(i), "ttl", UINT64_C(50), NULL);
+    until_sent(s, 300);
+    fake_drop(s);
+    fake_advance(&broker, 60);
+    for (int i = 0; i < 4000 && count_of("q.dead", "ready") != 300; i++) {
+        fake_advance(&broker, 10);
+        rooms_run_timers(&broker);
+        turn(10);
+        CU_ASSERT(queues->loading_bytes <= BOUND / 2 + BODY);
+        CU_ASSERT(queues->paged_bytes <= 3 * BOUND);
+    }
+    CU_ASSERT_EQUAL(count_of("q.dead", "ready"), 300);
+    pull(s, 1, "q.dead", 300);
+    until_sent(s, 301);
+    expect_ok(s, 1);
+    for (unsigned i = 1; i <= 300; i++) {
+        const FakeSent *sent = fake_take(s);
+        unsigned n = 0;
+
+        CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
+        memcpy(body, sent->message.body.data, 20);
+        body[20] = '\0';
+        CU_ASSERT_EQUAL(sscanf(body, "job %u", &n), 1);
+        CU_ASSERT_TRUE(span_is(sent->message.body, body_of(n)));
+    }
+    stop();
+}
+
 static void a_queue_is_moved_with_its_contents(void) {
     uint64_t n = 0;
     Session *s;
@@ -273,6 +309,7 @@ int main(void) {
         TEST(small_contents_stay),
         TEST(queues_in_memory_keep_their_contents),
         TEST(expired_jobs_are_dead_letters_with_their_contents),
+        TEST(many_jobs_expire_at_once_in_little_memory),
         TEST(a_queue_is_moved_with_its_contents),
         TEST(a_purge_may_come_while_contents_are_read),
         TEST(a_damaged_job_is_kept_and_holds_up_no_other),
