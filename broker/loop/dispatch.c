@@ -56,11 +56,46 @@ static void more(Session *session, const Message *message) {
         services_more(broker->services, session, message);
 }
 
+/* A field of the message is wrong: its sender gets an error. If the message belongs to a call, the
+ * call fails at its other end. */
+static void refuse(Session *session, const Message *message) {
+    const char *problem = message->refused.problem;
+
+    switch (message->op) {
+    case OP_OK:
+    case OP_ERROR:
+    case OP_ITEM:
+    case OP_MORE:
+        services_refuse(session->broker->services, session, message, problem);
+        break;
+    case OP_ANSWER:
+        session->n_dropped++;
+        break;
+    default:
+        session_error(session, message->id, "ferry.InvalidArgument", "%s: %s", op_name(message->op),
+                      problem);
+    }
+}
+
+/* A message with a wrong field uses up its transfer like any other. */
+static void refuse_with_body(Session *session, Message *message) {
+    const void *block = NULL;
+
+    inbox_body(&session->peer->in, message, &block);
+    ferry_free(block);
+    refuse(session, message);
+}
+
 /* False: the message is costly, may wait, and is deferred. */
 static bool dispatch(Session *session, const Message *message, const void *block, bool may_wait) {
     Broker *broker = session->broker;
 
     /* An OK needs no right, as the table says: it is half of all messages. */
+    if (message->id > (uint64_t)INT64_MAX && op_asks(message->op)) {
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "%s: an id is a number from 1 to 2^63-1", op_name(message->op));
+        return true;
+    }
     if (session->user && message->op != OP_OK && !access_check(session, message))
         return true;
     may_wait = may_wait && !broker->costly_may;
@@ -165,7 +200,7 @@ static void refuse_large(Session *session, const Message *message, int why) {
         text = "the broker is out of memory";
     }
     if (message->op == OP_OK || message->op == OP_ITEM)
-        services_refuse(session->broker->services, session, message, type, text);
+        services_refuse_body(session->broker->services, session, message, type, text);
     else
         session_error(session, message->op == OP_ANSWER ? 0 : message->id, type, "%s", text);
 }
@@ -175,10 +210,12 @@ static void dispatch_large(Session *session, Message *message) {
     const void *block = NULL;
     int r = inbox_body(&session->peer->in, message, &block);
 
-    if (r == -ENOENT)
-        session_fault(session, "%s: its body is transfer %llu, which did not arrive",
-                      op_name(message->op), (unsigned long long)message->body_transfer);
-    else if (r == 0)
+    if (r == -ENOENT) {
+        *message = (Message){.op = message->op,
+                             .id = message->op == OP_ANSWER ? message->answer.reply : message->id};
+        message->refused.problem = "no PART came of the transfer that is its body";
+        refuse(session, message);
+    } else if (r == 0)
         dispatch(session, message, block, false);
     else
         refuse_large(session, message, r);
@@ -195,7 +232,7 @@ static void take_part(Session *session, const Message *part) {
     /* A body that is too big, or without memory, is reported when the message that names it
      * arrives. */
     if (r == -EPROTO)
-        session_fault(session, "PART: transfer 0, or more than %d transfers at once",
+        session_fault(session, "PART: transfer 0, over 64 KiB, or more than %d transfers at once",
                       INBOX_TRANSFERS_MAX);
 }
 
@@ -224,7 +261,9 @@ static bool handle(Session *session, Reader *reader, bool of_control) {
                           of_control ? "session control" : "other messages");
             return true;
         }
-        if (of_control)
+        if (r == MESSAGE_REFUSED)
+            refuse_with_body(session, &message);
+        else if (of_control)
             control(session, &message);
         else if (message.op == OP_PART)
             take_part(session, &message);
@@ -260,6 +299,7 @@ static void handle_batch(Session *session, Reader *reader, size_t len) {
 void dispatch_batch(Broker *broker, Peer *peer, const uint8_t *data, size_t len) {
     Message message;
     Reader reader;
+    int r;
 
     if (batch_open(&reader, data, len) < 0) {
         if (peer->session)
@@ -272,7 +312,8 @@ void dispatch_batch(Broker *broker, Peer *peer, const uint8_t *data, size_t len)
         handle_batch(peer->session, &reader, len);
         return;
     }
-    if (message_read(&reader, &message) <= 0)
+    r = message_read(&reader, &message);
+    if (r <= 0)
         peer_refuse(broker, peer, "ferry.Protocol",
                     reader.problem ? reader.problem : "an empty batch");
     else if (message.op != OP_HELLO)

@@ -19,7 +19,11 @@ void queues_pull(Queues *queues, Session *session, const Message *message) {
     Pull *pull;
 
     if (!message->id) {
-        session_fault(session, "PULL needs an id: its jobs carry it");
+        session_error(session, 0, "ferry.InvalidArgument", "PULL needs an id: its jobs carry it");
+        return;
+    }
+    if (id_map_get(&session->pulls, message->id)) {
+        session_fault(session, "PULL: the id %llu is in use", (unsigned long long)message->id);
         return;
     }
     if (message->pull.bytes > WIRE_CREDIT_MAX) {
@@ -27,10 +31,9 @@ void queues_pull(Queues *queues, Session *session, const Message *message) {
                       "a PULL has at most 64 MiB of credit");
         return;
     }
-    if (slots > limits->max_slots || id_map_get(&session->pulls, message->id)) {
+    if (slots > limits->max_slots) {
         session_error(session, message->id, "ferry.InvalidArgument",
-                      slots > limits->max_slots ? "a PULL has at most %u slots"
-                                                : "this id is in use by another pull",
+                      "%llu slots are too many: max_slots is %u", (unsigned long long)slots,
                       limits->max_slots);
         return;
     }
@@ -85,15 +88,11 @@ bool queues_more(Queues *queues, Session *session, const Message *message) {
     if (!pull)
         return false;
     if (!pull->metered)
-        session_fault(session, "MORE: the pull has no credit of its own");
-    else if (message->more.bytes > WIRE_CREDIT_MAX || pull->credit > WIRE_CREDIT_MAX)
-        session_fault(session, "MORE: over 64 MiB of credit for one pull");
-    else {
-        pull->credit += (int64_t)message->more.bytes;
-        if (pull->state == PULL_FULL && !pull_is_full(pull)) {
-            pull_set(pull, PULL_FREE);
-            queue_dispatch(pull->queue);
-        }
+        return true;
+    pull->credit = credit_add(pull->credit, message->more.bytes);
+    if (pull->state == PULL_FULL && !pull_is_full(pull)) {
+        pull_set(pull, PULL_FREE);
+        queue_dispatch(pull->queue);
     }
     return true;
 }

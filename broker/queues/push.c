@@ -24,17 +24,18 @@ static const char *read_options(Span options, PushOptions *to) {
     Span key;
 
     while (pairs_next(&pairs, &left, &key)) {
-        if (span_is(key, "delay")) {
+        if (reader_nil(&pairs)) {
+            continue; /* as if it was left out */
+        } else if (span_is(key, "delay")) {
             to->delay_ms = option_uint(&pairs);
         } else if (span_is(key, "ttl")) {
             to->ttl_ms = option_uint(&pairs);
         } else if (span_is(key, "priority")) {
             to->priority = option_uint(&pairs);
         } else if (span_is(key, "key")) {
-            if (reader_peek(&pairs) != WIRE_STR && reader_peek(&pairs) != WIRE_NIL)
+            if (reader_peek(&pairs) != WIRE_STR)
                 return "the option 'key' is a text";
-            if (!reader_nil(&pairs))
-                to->key = reader_str(&pairs);
+            to->key = reader_str(&pairs);
         } else {
             reader_value(&pairs);
         }
@@ -197,11 +198,10 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
     return 0;
 }
 
-/* A client marks a push that it sends again (PUSH_AGAIN). Replayed traffic has no mark, but old
- * ids. */
+/* Ids count up, so only an id that is not above all earlier ones can be known. */
 static bool may_be_known(const Client *client, const Message *message) {
     return message->id &&
-           ((message->push.flags & PUSH_AGAIN) || message->id < client->push_floor ||
+           (message->id <= client->push_last || message->id < client->push_floor ||
             (client->dedup_window && message->id <= dedup_window_last(client->dedup_window)));
 }
 
@@ -259,6 +259,8 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
         push_ok(session, message->id, key->job, PUSH_DUPLICATE);
     } else {
         queue_tap(queue_of(job), false, OP_PUSH, session, message->id, message->body);
+        if (message->id > session->client->push_last)
+            session->client->push_last = message->id;
         change_push(job, key, session, message->id);
     }
 }

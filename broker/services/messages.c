@@ -45,11 +45,15 @@ static uint64_t services_wait_ms(const Services *services, const Message *messag
 static Service *service_for(Services *services, Session *session, const Message *message) {
     const Limits *limits = &services->broker->limits;
     Service *service = service_find(services, message->name);
+    const char *problem;
     bool served = service && service->servers;
     bool may_wait =
         !served && message->call.instance.len == 0 && services_wait_ms(services, message) > 0;
 
-    if (message->call.timeout_ms > TIMEOUT_MAX_MS)
+    if (!service && (problem = name_problem(message->name.data, message->name.len)))
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "'%s' cannot be the name of a service: %s", shown(message->name), problem);
+    else if (message->call.timeout_ms > TIMEOUT_MAX_MS)
         session_error(session, message->id, "ferry.InvalidArgument",
                       "timeout_ms is %" PRIu64 ": 1 to %d, or 0 for %d", message->call.timeout_ms,
                       TIMEOUT_MAX_MS, TIMEOUT_MS);
@@ -119,14 +123,13 @@ void services_call(Services *services, Session *session, const Message *message,
     call->started_us = services->broker->now_us;
     call->credit_up = call->credit_down = WIRE_STREAM_CREDIT;
     if (message->id != 0) {
-        int r = message->id & STREAM_ID ? -EEXIST : id_map_put(&session->calls, message->id, call);
+        int r = id_map_put(&session->calls, message->id, call);
 
         if (r < 0) {
             call_free(call);
             service_release(service);
             if (r == -EEXIST)
-                session_fault(session, "CALL: the id %" PRIu64 " is in use, or not below 2^63",
-                              message->id);
+                session_fault(session, "CALL: the id %" PRIu64 " is in use", message->id);
             else
                 session_error(session, message->id, "ferry.OutOfMemory", "out of memory");
             return;
@@ -161,12 +164,7 @@ void services_call(Services *services, Session *session, const Message *message,
 
 /* ---- answers ---- */
 
-static bool is_error(Span error) {
-    Reader reader = reader_of(error.data, error.len);
-
-    return error.len <= WIRE_ERROR_BYTES && reader_peek(&reader) == WIRE_MAP;
-}
-
+/* Empty: the error is not a map, or has no type. */
 static Span error_type(Span error) {
     uint32_t left;
     Reader pairs = pairs_of(error, &left);
@@ -179,15 +177,11 @@ static Span error_type(Span error) {
         if (span_is(key, "type"))
             return reader_str(&inside);
     }
-    return span_text("?");
+    return (Span){NULL, 0};
 }
 
-/* The call is over: its slot goes to a waiting call. */
-static void finish(Call *call) {
-    Service *service = call->service;
-    Server *server = call->server;
-
-    call_free(call);
+/* The server has a free slot again, which goes to a waiting call. */
+static void slot_freed(Service *service, Server *server) {
     if (service->wait_queues)
         calls_serve_waiting(service);
     if (server && server->leaving && server->busy == 0) {
@@ -196,12 +190,32 @@ static void finish(Call *call) {
     }
 }
 
+/* The call is over. */
+static void finish(Call *call) {
+    Service *service = call->service;
+    Server *server = call->server;
+
+    call_free(call);
+    slot_freed(service, server);
+}
+
+/* The server has answered, but the caller gets this error. The server is not told to cancel. */
+static void finish_failed(Call *call, const char *type, const char *text) {
+    Service *service = call->service;
+    Server *server = call->server;
+
+    call_leave_server(call);
+    call_fail(call, type, text);
+    slot_freed(service, server);
+}
+
 void services_answer(Services *services, Session *session, const Message *message,
                      const void *block) {
     Broker *broker = services->broker;
     Call *call = id_map_get(&session->requests, message->id);
     Session *caller;
     bool failed = message->op == OP_ERROR;
+    Span type = failed ? error_type(message->error.map) : (Span){NULL, 0};
 
     if (!call) {
         session->n_dropped++;
@@ -209,11 +223,10 @@ void services_answer(Services *services, Session *session, const Message *messag
         return;
     }
     server_progress(call->server);
-    server_answered(call->server, failed ? error_type(message->error.map) : (Span){NULL, 0});
+    server_answered(call->server, type);
     caller = call->caller;
     if (!caller && call_is_oneway(call)) {
-        method_ended(call->method, broker->now_us - call->started_us,
-                     failed ? error_type(message->error.map) : (Span){NULL, 0});
+        method_ended(call->method, broker->now_us - call->started_us, type);
         call->service->errors += failed;
         broker->stats.answers++;
         finish(call);
@@ -227,19 +240,18 @@ void services_answer(Services *services, Session *session, const Message *messag
     }
     if (!failed && message->body.len > WIRE_INLINE_MAX &&
         !session_may_get(caller, message->body.len)) {
-        call_fail(call, "ferry.Overloaded",
-                  "the caller has used up its share of the broker's max_memory: no room for the "
-                  "answer");
-        finish(call);
+        finish_failed(call, "ferry.Overloaded",
+                      "the caller has used up its share of the broker's max_memory: no room for "
+                      "the answer");
         return;
     }
-    if (failed && !is_error(message->error.map)) {
-        call_fail(call, "ferry.Internal", "the server's error is larger than 64 KiB, or malformed");
-        finish(call);
+    if (failed && (message->error.map.len > WIRE_ERROR_BYTES || type.len == 0)) {
+        finish_failed(call, "ferry.Internal",
+                      type.len == 0 ? "the server answered with an error that has no type"
+                                    : "the server answered with an error of more than 64 KiB");
         return;
     }
-    method_ended(call->method, broker->now_us - call->started_us,
-                 failed ? error_type(message->error.map) : (Span){NULL, 0});
+    method_ended(call->method, broker->now_us - call->started_us, type);
     if (failed) {
         call->service->errors++;
         broker->stats.errors++;
@@ -259,21 +271,36 @@ void services_answer(Services *services, Session *session, const Message *messag
     finish(call);
 }
 
-void services_refuse(Services *services, Session *session, const Message *message, const char *type,
-                     const char *text) {
-    bool answer = message->op == OP_OK;
+void services_refuse(Services *services, Session *session, const Message *message,
+                     const char *problem) {
+    char text[160];
+
+    snprintf(text, sizeof(text), "%s: %s", op_name(message->op), problem);
+    services_refuse_body(services, session, message,
+                         message->op == OP_OK || message->op == OP_ERROR ? "ferry.Internal"
+                                                                         : "ferry.Protocol",
+                         text);
+}
+
+void services_refuse_body(Services *services, Session *session, const Message *message,
+                          const char *type, const char *text) {
+    bool answer = message->op == OP_OK || message->op == OP_ERROR;
     /* Answers and items from the server belong to a call that it works on; items from the
      * caller belong to a call that it made. An id of one kind must not end a call of the other
      * kind. */
     bool as_server = answer || (message->id & STREAM_ID) != 0;
     Call *call = id_map_get(as_server ? &session->requests : &session->calls, message->id);
 
-    if (!call)
-        return;
-    call_fail(call, type, text);
-    if (answer)
-        finish(call);
-    (void)services;
+    if (!call || (!answer && !call->caller)) {
+        session->n_dropped++;
+        services->broker->stats.late_answers++;
+    } else if (answer) {
+        server_progress(call->server);
+        server_answered(call->server, span_text(type));
+        finish_failed(call, type, text);
+    } else {
+        call_fail(call, type, text);
+    }
 }
 
 void services_return(Services *services, Session *session, const Message *message) {

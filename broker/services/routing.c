@@ -140,7 +140,8 @@ static void hand_over(Call *call, Server *server, const Message *request, const 
     out.call.timeout_ms = call_is_stream(call)           ? call->timeout_ms
                           : ends_ms > broker->now_ms + 1 ? ends_ms - broker->now_ms
                                                          : 1;
-    out.call.text = call->caller ? span_text(call->caller->name) : (Span){NULL, 0};
+    /* store() has set the text of a stored request, whose caller may be gone. */
+    out.call.text = call->payer ? span_text(call->payer->name) : request->call.text;
     /* Always set: a caller that writes this field itself must not be believed. */
     out.call.user = call->user ? span_text(call->user->name) : (Span){NULL, 0};
     if (__builtin_expect(broker->tap_generation != 0, 0))
@@ -158,13 +159,14 @@ static size_t size_of_copy(const Message *request) {
 /* Stores the request for a later hand_over(). -ENOBUFS: the caller has used up its share of
  * max_memory. */
 static int store(Call *call, const Message *request, const void *block) {
-    Message stored;
+    Message stored = *request;
 
     if (call->request)
         return 0;
     if (!call_charge(call, BUDGET_CALLS, size_of_copy(request)))
         return -ENOBUFS;
-    call->request = stored_message_new(request, block, STORE_MESSAGE);
+    stored.call.text = call->payer ? span_text(call->payer->name) : (Span){NULL, 0};
+    call->request = stored_message_new(&stored, block, STORE_MESSAGE);
     if (!call->request)
         return -ENOMEM;
     stored_message_read(call->request, &stored);

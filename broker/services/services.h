@@ -26,9 +26,12 @@ void services_more(Services *services, Session *session, const Message *message)
 void services_return(Services *services, Session *session, const Message *message);
 void services_cancel(Services *services, Session *session, const Message *message);
 
-/* The message with this id was refused (its body is too big, for example): fails its call. */
-void services_refuse(Services *services, Session *session, const Message *message, const char *type,
-                     const char *text);
+/* A field of an answer, or of a stream's message, is wrong: its call fails. */
+void services_refuse(Services *services, Session *session, const Message *message,
+                     const char *problem);
+/* The body of an answer or of an item was refused on arrival: its call fails with this error. */
+void services_refuse_body(Services *services, Session *session, const Message *message,
+                          const char *type, const char *text);
 
 /* The number of services that the session serves. */
 unsigned services_of(const Session *session);

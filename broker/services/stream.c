@@ -86,7 +86,7 @@ void services_item(Services *services, Session *session, const Message *message,
         session->n_dropped++;
         services->broker->stats.late_answers++;
     } else if (!(call->flags & flag)) {
-        session_fault(session, "ITEM: the call has no stream in this direction");
+        call_fail(call, "ferry.Protocol", "ITEM: the call has no stream in this direction");
     } else if (from_server) {
         pass_item(call, call->caller, call->caller_id, message, block, &call->credit_down);
     } else {
@@ -102,7 +102,7 @@ void services_end(Services *services, Session *session, const Message *message) 
     if (!call)
         return;
     if (!(call->flags & CALL_STREAM_IN)) {
-        session_fault(session, "END: the call has no stream in this direction");
+        call_fail(call, "ferry.Protocol", "END: the call has no stream in this direction");
         return;
     }
     /* Only the first END counts: ENDs cost no credit. */
@@ -125,13 +125,13 @@ void services_more(Services *services, Session *session, const Message *message)
     if (!call || !call->caller || !call->server || message->more.bytes == 0)
         return;
     if (!(call->flags & (from_server ? CALL_STREAM_IN : CALL_STREAM_OUT))) {
-        session_fault(session, "MORE: the call has no stream in this direction");
+        call_fail(call, "ferry.Protocol", "MORE: the call has no stream in this direction");
         return;
     }
     /* MORE from the server is credit for the caller's items, and the reverse. */
     credit = from_server ? &call->credit_up : &call->credit_down;
     if (message->more.bytes > STREAM_CREDIT_MAX || *credit > STREAM_CREDIT_MAX) {
-        session_fault(session, "MORE: over 64 MiB of credit for one stream");
+        call_fail(call, "ferry.Protocol", "MORE: over 64 MiB of credit for one stream");
         return;
     }
     *credit += (int64_t)message->more.bytes;

@@ -43,12 +43,7 @@ void session_send(Session *session, Lane lane, const Message *message, const voi
 }
 
 void session_credit(Session *session, uint64_t bytes) {
-    int64_t *credit = &session->peer->out.credit;
-
-    bytes = bytes > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX : bytes;
-    *credit += (int64_t)bytes;
-    if (*credit > WIRE_CREDIT_MAX)
-        *credit = WIRE_CREDIT_MAX;
+    session->peer->out.credit = credit_add(session->peer->out.credit, bytes);
     peer_touch(session->peer);
 }
 
@@ -71,11 +66,17 @@ void session_error(Session *session, uint64_t id, const char *type, const char *
     va_list args;
 
     session->broker->stats.errors++;
-    if (id == 0)
-        return;
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    if (id == 0) {
+        session->n_dropped++;
+        peer_log(session->broker, LOG_LEVEL_WARNING,
+                 "a message that asks for no answer was refused, dropping it: session=%u name='%s' "
+                 "type=%s problem='%s'",
+                 session->number, session->name, type, text);
+        return;
+    }
     write_error(&error, type, text);
     if (error.failed)
         return;
@@ -89,6 +90,8 @@ void peer_fault(Broker *broker, Peer *peer, const char *type, const char *text) 
 
     broker->stats.faults++;
     write_error(&error, type, text);
+    /* Earlier messages of the batch took effect: their answers leave before the connection ends. */
+    outbox_hurry(&peer->out);
     if (!error.failed)
         peer_put(peer, LANE_CONTROL,
                  &(Message){.op = OP_FAULT, .fault.map = span_of(error.data, error.len)}, NULL);

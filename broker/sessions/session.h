@@ -19,6 +19,7 @@ struct Client {
     struct Subscription *subscriptions; /* topics/: utlist, detached ones first */
     struct InFlight *in_flight;         /* queues/: its jobs in flight */
     struct DedupWindow *dedup_window;   /* queues/: the ids of its stored pushes */
+    uint64_t push_last;                 /* the highest id of its pushes, stored or being stored */
     uint64_t push_floor;                /* ids below are known to be answered, and are forgotten */
     uint32_t n_subscriptions;
     uint32_t n_starry; /* subscriptions to patterns with many stars: see topics/subscribe.c */
@@ -72,6 +73,13 @@ void session_end(Session *session, const char *text);
  * waits. message->passed may be set (see message.h); block is the block around message->body,
  * or NULL. A session over max_session_bytes is cut. A session that is ending drops the message. */
 void session_send(Session *session, Lane lane, const Message *message, const void *block);
+
+/* A peer may grant as much as it likes: more than WIRE_CREDIT_MAX is not used. */
+static inline int64_t credit_add(int64_t credit, uint64_t bytes) {
+    bytes = bytes > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX : bytes;
+    credit += (int64_t)bytes;
+    return credit > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX : credit;
+}
 
 /* The peer grants credit. The broker does not use more than WIRE_CREDIT_MAX. */
 void session_credit(Session *session, uint64_t bytes);

@@ -105,14 +105,14 @@ bool gather_is_allowed(const Publication *publication, uint64_t n) {
     uint64_t bytes = sizeof(Gather) + n * sizeof(Asked);
 
     if (message->id == 0)
-        session_fault(session, "a question (PUBLISH with flag 2) needs an id");
+        session_error(session, 0, "ferry.InvalidArgument",
+                      "a question (PUBLISH with flag 2) needs an id");
     else if (message->publish.window_ms < 1 || message->publish.window_ms > WINDOW_MAX_MS)
         session_error(session, message->id, "ferry.InvalidArgument",
                       "a window has 1 to 60000 ms, not %llu",
                       (unsigned long long)message->publish.window_ms);
     else if (id_map_get(&session->gathers, message->id))
-        session_error(session, message->id, "ferry.InvalidArgument",
-                      "an open question has this id");
+        session_fault(session, "PUBLISH: the id %llu is in use", (unsigned long long)message->id);
     else if (broker->draining)
         session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
     else if (session->gathers.n >= limits->max_calls)

@@ -64,7 +64,6 @@ static void deliver(Publication *publication, const Topic *topic) {
 }
 
 static void refuse(Session *session, const Message *message, const char *type, const char *why) {
-    session->n_dropped++;
     session_error(session, message->id, type, "cannot publish to '%s': %s", shown(message->name),
                   why);
 }
@@ -74,11 +73,6 @@ static Topic *topic_first_seen(Topics *topics, Session *session, const Message *
     const char *problem = name_problem(message->name.data, message->name.len);
     Topic *topic;
 
-    if (problem && message->id == 0) {
-        session_fault(session, "the topic '%s' is not a valid name: %s", shown(message->name),
-                      problem);
-        return NULL;
-    }
     if (problem) {
         refuse(session, message, "ferry.InvalidArgument", problem);
         return NULL;
@@ -123,10 +117,6 @@ static void refuse_retained(const Publication *publication, int r) {
     const Message *message = publication->message;
     Session *session = publication->session;
 
-    if (message->id == 0)
-        peer_log(session->broker, LOG_LEVEL_WARNING,
-                 "a value cannot be retained, dropping it: topic='%s' session=%u",
-                 shown(message->name), session->number);
     refuse(session, message, r == -ENOSPC ? "ferry.Full" : "ferry.Internal",
            r == -ENOSPC ? "no room for another retained value" : "the broker is out of memory");
 }

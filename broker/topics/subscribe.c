@@ -53,7 +53,9 @@ static Wanted read_options(Span options, uint64_t max_backlog) {
     Span key;
 
     while (pairs_next(&pairs, &left, &key) && !wanted.problem) {
-        if (span_is(key, "group")) {
+        if (reader_nil(&pairs)) {
+            continue; /* as if it was left out */
+        } else if (span_is(key, "group")) {
             wanted.group = reader_str(&pairs);
             if (!name_is_valid(wanted.group.data, wanted.group.len))
                 wanted.problem = "'group' is not a valid name";
@@ -364,7 +366,8 @@ static bool has_room_for(Topics *topics, Session *session, const Message *messag
 static bool is_allowed(Topics *topics, Session *session, const Message *message,
                        const Wanted *wanted) {
     if (message->id == 0)
-        session_fault(session, "SUBSCRIBE needs an id");
+        session_error(session, 0, "ferry.InvalidArgument",
+                      "SUBSCRIBE needs an id: its messages carry it");
     else if (topics->broker->draining)
         session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
     else if (!pattern_is_valid(message->name.data, message->name.len))
@@ -390,25 +393,30 @@ bool topics_is_costly(const Topics *topics, Span pattern) {
 void topics_subscribe(Topics *topics, Session *session, const Message *message) {
     uint64_t max_backlog = topics->broker->limits.max_subscriber_bytes;
     Wanted wanted = read_options(message->subscribe.options, max_backlog);
-    Subscription *before, *subscription;
+    Subscription *before, *same, *subscription;
 
     if (!is_allowed(topics, session, message, &wanted))
         return;
-    before = find(topics, session->client, message->id);
-    if (!(before && before->session) && wanted.resume)
-        before = find(topics, session->client, wanted.resume);
+    same = find(topics, session->client, message->id);
+    if (same && same->session) {
+        session_fault(session, "SUBSCRIBE: the id %llu is in use", (unsigned long long)same->id);
+        return;
+    }
+    before = wanted.resume ? find(topics, session->client, wanted.resume) : NULL;
     if (before && before->session) {
-        session_error(session, message->id, "ferry.InvalidArgument", "subscription %llu is in use",
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "subscription %llu cannot be resumed: it is not lost",
                       (unsigned long long)before->id);
         return;
     }
-    if (before && wanted.resume && is_the_same(before, message, &wanted)) {
+    /* A lost subscription that has the new one's id is over, unless it is resumed. */
+    if (same && same != before)
+        subscription_free(same);
+    if (before && is_the_same(before, message, &wanted)) {
         resume(before, session, message, &wanted);
         return;
     }
-    /* A lost subscription that had this id by chance is over; one that the options do not fit is
-     * not the one that is resumed. */
-    if (before && before->id == message->id)
+    if (before && before == same)
         subscription_free(before);
 
     if (!has_room_for(topics, session, message, &wanted))
@@ -445,12 +453,8 @@ bool topics_more(Topics *topics, Session *session, const Message *message) {
     if (!subscription || subscription->session != session)
         return false;
     if (!subscription->metered)
-        session_fault(session, "MORE: the subscription has no credit of its own");
-    else if (message->more.bytes > WIRE_CREDIT_MAX || subscription->credit > WIRE_CREDIT_MAX)
-        session_fault(session, "MORE: over 64 MiB of credit for one subscription");
-    else {
-        subscription->credit += (int64_t)message->more.bytes;
-        backlog_go_on(subscription);
-    }
+        return true;
+    subscription->credit = credit_add(subscription->credit, message->more.bytes);
+    backlog_go_on(subscription);
     return true;
 }

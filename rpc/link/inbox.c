@@ -109,6 +109,8 @@ int inbox_part(Inbox *inbox, const Message *part) {
     size_t len;
     int r;
 
+    if (part->body.len > WIRE_PART)
+        return -EPROTO;
     if (!transfer) {
         /* Number 0 can be named by no message: it would stay for ever. */
         if (inbox->n_transfers == INBOX_TRANSFERS_MAX || part->part.transfer == 0)

@@ -346,6 +346,16 @@ Chunk *outbox_take(Outbox *outbox) {
     return outbox->lanes[LANE_BULK].first ? take_bulk(outbox) : NULL;
 }
 
+void outbox_hurry(Outbox *outbox) {
+    while (outbox->credit > 0 && outbox->lanes[LANE_CALLS].first) {
+        Chunk *chunk = take_from(outbox, LANE_CALLS);
+
+        chunk->records = WIRE_BATCH_RECORDS; /* session control goes into a batch of its own */
+        append(outbox, LANE_CONTROL, chunk);
+        outbox->lanes[LANE_CONTROL].bytes += chunk->len - WIRE_HEAD;
+    }
+}
+
 void outbox_clear(Outbox *outbox) {
     Chunk *chunk, *next_chunk;
     Transfer *transfer, *next;

@@ -76,6 +76,10 @@ static inline bool outbox_is_empty(const Outbox *outbox) {
 /* Takes out and charges the next batch that may be sent; NULL: no batch may be sent. */
 Chunk *outbox_take(Outbox *outbox);
 
+/* Puts the answers that credit allows in front of the session control that follows: it may be the
+ * last message. */
+void outbox_hurry(Outbox *outbox);
+
 /* Drops all waiting messages. */
 void outbox_clear(Outbox *outbox);
 

@@ -409,9 +409,39 @@ static void read_fields_of(Reader *reader, Message *message, const OpInfo *info,
     }
 }
 
+/* Is the first field a number that tells to which message the refusal belongs? */
+static bool has_number(const OpInfo *info) {
+    return info->n > 0 && info->fields[0].type == FIELD_UINT &&
+           (info->fields[0].offset == offsetof(Message, id) || info == &ops[OP_ANSWER]);
+}
+
+/* A field was wrong. If the message is MessagePack with a number in front, the reader goes on
+ * behind the message. start: behind its op; n: its fields. */
+static int refuse(Reader *reader, Message *message, const OpInfo *info, Reader start, uint32_t n) {
+    const char *problem = reader->problem;
+    uint64_t op = message->op;
+
+    if (!has_number(info) || n == 0)
+        return -EPROTO;
+    *message = (Message){.op = (uint8_t)op, .id = reader_uint(&start)};
+    for (uint32_t i = 1; i < n && !start.problem; i++) {
+        if (i < info->n && info->fields[i].type == FIELD_BODY && reader_peek(&start) == WIRE_INT &&
+            *start.at < 0xD0)
+            message->body_transfer = reader_uint(&start);
+        else
+            reader_value(&start);
+    }
+    if (start.problem)
+        return -EPROTO;
+    message->refused.problem = problem;
+    *reader = start;
+    return MESSAGE_REFUSED;
+}
+
 int message_read(Reader *reader, Message *message) {
     for (;;) {
         const OpInfo *info;
+        Reader start;
         uint32_t n;
         uint64_t op;
 
@@ -422,8 +452,6 @@ int message_read(Reader *reader, Message *message) {
         info = info_of(op);
         if (!info && op < OP_SKIPPED_FROM)
             reader_fail(reader, "no message has this op");
-        else if (info && n - 1 < info->n_min)
-            reader_fail(reader, "the message has too few fields");
         if (reader->problem)
             return -EPROTO;
         if (!info) {
@@ -436,10 +464,14 @@ int message_read(Reader *reader, Message *message) {
 
         CHECKED_UNDEFINED(message);
         message->op = (uint8_t)op;
-        read_fields_of(reader, message, info, n - 1);
+        start = *reader;
+        if (n - 1 < info->n_min)
+            reader_fail(reader, "the message has too few fields");
+        else
+            read_fields_of(reader, message, info, n - 1);
         for (uint32_t i = info->n; i < n - 1 && !reader->problem; i++)
             reader_value(reader);
-        return reader->problem ? -EPROTO : 1;
+        return reader->problem ? refuse(reader, message, info, start, n - 1) : 1;
     }
 }
 

@@ -60,7 +60,6 @@ enum {
     CALL_BLOCKS = 128,   /* the caller's session begins no request until it has the answer */
     PUBLISH_RETAIN = 1,  /* becomes the topic's retained value */
     PUBLISH_GATHER = 2,  /* collect ANSWERs for window_ms */
-    PUSH_AGAIN = 1,      /* sent before, in an earlier session: it may be stored already */
 };
 
 /* The outcome of a PUSH, in its OK. */
@@ -182,6 +181,9 @@ typedef struct Message {
         struct {
             uint64_t job, attempt;
         } lost;
+        struct {
+            const char *problem; /* of a message that message_read() refused: a static text */
+        } refused;
         struct { /* ACK, RETRY, REJECT, RELEASE, EXTEND, FORWARD */
             uint64_t job, attempt;
             uint64_t delay_ms; /* RETRY, EXTEND */
@@ -191,8 +193,16 @@ typedef struct Message {
     };
 } Message;
 
-/* Reads the next message, skipping unknown ops from 128 up. Returns 1: *message is set; 0: the
- * batch has ended; -EPROTO: the bytes are not a message, reader->problem is the cause. */
+/*
+ * Reads the next message, skipping unknown ops from 128 up. Returns
+ *   1: *message is set;
+ *   0: the batch has ended;
+ *   MESSAGE_REFUSED: a field after the message's first number is wrong. Only these are set: op; id,
+ *     the first number; body_transfer, if the message names one; refused.problem. The reader stands
+ *     behind the message, and goes on;
+ *   -EPROTO: the bytes are not messages, reader->problem is the cause.
+ */
+enum { MESSAGE_REFUSED = 2 };
 int message_read(Reader *reader, Message *message);
 
 /* An upper bound of the bytes that message_write() writes. */
@@ -235,6 +245,12 @@ Span message_body(const Message *message);
 
 /* "CALL", for example; NULL: the op is unknown. */
 const char *op_name(unsigned op);
+
+/* Does the sender of this op choose its id, and get an answer to it? */
+static inline bool op_asks(unsigned op) {
+    return op >= OP_SERVE && op != OP_ITEM && op != OP_END && op != OP_MORE && op != OP_CANCEL &&
+           op != OP_ANSWER;
+}
 
 /* Prints the fields as docs/PROTOCOL.md lists them, "id timeout_ms …"; a test compares the two. */
 void op_fields(unsigned op, char *to, size_t size);

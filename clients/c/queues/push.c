@@ -292,8 +292,6 @@ static void pump(Core *core) {
         Message message;
         const void *block = push_read(push, &message);
 
-        if (push->was_sent)
-            message.push.flags |= PUSH_AGAIN;
         if (link_put(core->link, LANE_BULK, &message, block) < 0)
             return;
         push->was_sent = true;

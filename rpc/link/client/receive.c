@@ -93,6 +93,43 @@ static bool handle_own(Link *link, Message *message) {
     }
 }
 
+/* A field is wrong, or the body was refused. An answer becomes the error of its call, and a request
+ * is answered with the error. Any other message ends the session: nothing else would tell of its
+ * loss.
+ */
+static void refuse(Link *link, const Message *message, const char *type, const char *problem) {
+    CLEANUP(buffer_deinit) Buffer map = {0};
+    char text[160];
+    Message error = {.op = OP_ERROR, .id = message->id};
+
+    snprintf(text, sizeof(text), "the broker's %s cannot be used: %s", op_name(message->op),
+             problem);
+    write_map(&map, 2);
+    write_text(&map, "type");
+    write_text(&map, type);
+    write_text(&map, "message");
+    write_text(&map, text);
+    error.error.map = span_of(map.data, map.len);
+    if (map.failed || (message->op != OP_OK && message->op != OP_ERROR && message->op != OP_CALL))
+        link_lost(link, type, "%s: %s", link->url, text);
+    else if (message->op == OP_CALL)
+        outbox_put(&link->out, LANE_CALLS, &error, NULL);
+    else
+        link->handlers.on_message(&error, NULL, link->handlers.ctx);
+}
+
+static void refuse_body(Link *link, const Message *message, int why) {
+    bool too_big = why == -EMSGSIZE || why == -ENOBUFS;
+
+    refuse(link, message,
+           too_big          ? "ferry.TooBig"
+           : why == -ENOMEM ? "ferry.OutOfMemory"
+                            : "ferry.Protocol",
+           too_big          ? "its body is larger than max_body"
+           : why == -ENOMEM ? "out of memory for its body"
+                            : "no PART came of the transfer that is its body");
+}
+
 /* Passes on the remaining messages of a batch, at most max; returns their number. */
 static int go_on(Link *link, Reading *reading, int max) {
     Message message;
@@ -100,20 +137,25 @@ static int go_on(Link *link, Reading *reading, int max) {
 
     while (n < max && (r = message_read(&reading->reader, &message)) != 0) {
         const void *block = NULL;
+        int r_body;
 
         if (r < 0) {
-            link_lost(link, "ferry.Protocol", "%s sent what is no message: %s", link->url,
-                      reading->reader.problem);
+            link_lost(link, "ferry.Protocol", "the broker at %s sent a malformed message: %s",
+                      link->url, reading->reader.problem);
             return n;
         }
-        if (handle_own(link, &message)) {
-            /* If its body was refused, the message goes on without one: the layer above answers it
-             * as it answers any other malformed message. */
-            if (message.body_transfer && inbox_body(&link->in, &message, &block) < 0)
-                message.body = (Span){NULL, 0};
+        if (r == MESSAGE_REFUSED || handle_own(link, &message)) {
+            const char *problem = r == MESSAGE_REFUSED ? message.refused.problem : NULL;
+
+            r_body = message.body_transfer ? inbox_body(&link->in, &message, &block) : 0;
             link->batch = reading->number;
             link->received_ms = reading->batch.received_ms;
-            link->handlers.on_message(&message, block, link->handlers.ctx);
+            if (problem)
+                refuse(link, &message, "ferry.Protocol", problem);
+            else if (r_body < 0)
+                refuse_body(link, &message, r_body);
+            else
+                link->handlers.on_message(&message, block, link->handlers.ctx);
             ferry_free(block);
             n++;
         }

@@ -18,7 +18,8 @@
 
 enum {
     CONNECT_MS = 3000,
-    HEARTBEAT_MS = 2000, /* ZMTP PINGs, in libzmq's own thread */
+    RECONNECT_MS = 3600 * 1000, /* a lost socket is closed long before */
+    HEARTBEAT_MS = 2000,        /* ZMTP PINGs, in libzmq's own thread */
     HEARTBEAT_TTL_MS = 6000,
     HWM = 256,
     GOODBYE_MS = 200,
@@ -54,8 +55,9 @@ static int watch(const ZmqTransport *transport, int fd) {
 static int set_up_socket(void *socket, const char *endpoint) {
     const int settings[][2] = {
         {ZMQ_IMMEDIATE, 1},
-        /* A new session needs a new socket: see docs/PROTOCOL.md, section 6. */
-        {ZMQ_RECONNECT_IVL, -1},
+        /* A new session needs a new socket (docs/PROTOCOL.md, "Recovery"). With -1, libzmq would
+         * throw away messages that had arrived before the connection ended. */
+        {ZMQ_RECONNECT_IVL, RECONNECT_MS},
         /* Our credit bounds what the broker sends. With a high-water mark here, a full pipe and a
          * heartbeat can abort the process (libzmq 4.3.4). */
         {ZMQ_RCVHWM, 0},

@@ -178,8 +178,10 @@ void session_error(Session *session, uint64_t id, const char *type, const char *
     va_list args;
     FakeSent *sent;
 
-    if (!id)
+    if (!id) {
+        session->n_dropped++;
         return;
+    }
     sent = record(session, LANE_CALLS, 0);
     sent->message.op = OP_ERROR;
     sent->message.id = id;

@@ -81,8 +81,9 @@ static void credit_bounds_the_bytes_ahead_of_a_worker(void) {
     expect_nothing(worker);
     more(worker, 1, WIRE_CREDIT_MAX);
     CU_ASSERT_FALSE(fake_is_faulted(worker));
-    more(worker, 1, 1);
-    CU_ASSERT_TRUE(fake_is_faulted(worker));
+    more(worker, 1, UINT64_MAX); /* more than 64 MiB is not used */
+    CU_ASSERT_FALSE(fake_is_faulted(worker));
+    CU_ASSERT_EQUAL(((Pull *)id_map_get(&worker->pulls, 1))->credit, WIRE_CREDIT_MAX);
     teardown();
 }
 

@@ -204,10 +204,7 @@ static void a_push_that_was_not_stored_is_an_error(void) {
     push(s, 5, "disk.q", "x", "key", "k", NULL);
     expect_outcome(s, 5, PUSH_DUPLICATE);
     /* Nor is it remembered as pushed. */
-    queues_push(
-        queues, s,
-        &(Message){.op = OP_PUSH, .id = 3, .push.flags = PUSH_AGAIN, .name = span_text("disk.q")},
-        NULL);
+    queues_push(queues, s, &(Message){.op = OP_PUSH, .id = 3, .name = span_text("disk.q")}, NULL);
     finish(1, 0);
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 3), 0);
     teardown();
@@ -250,7 +247,7 @@ static void an_ack_is_confirmed_when_the_job_is_forgotten(void) {
 }
 
 static void a_push_sent_again_meanwhile_is_answered_once(void) {
-    Message again = {.op = OP_PUSH, .push.flags = PUSH_AGAIN, .id = 7, .name = span_text("disk.q")};
+    Message again = {.op = OP_PUSH, .id = 7, .name = span_text("disk.q")};
     Session *s = set_up();
 
     push(s, 7, "disk.q", "x", NULL);
@@ -277,10 +274,7 @@ static void sessions_and_clients_may_go_meanwhile(void) {
     finish(2, 0);
     CU_ASSERT_EQUAL(count_of("disk.q", "ready"), 2);
     s = fake_connect(&broker, 's');
-    queues_push(
-        queues, s,
-        &(Message){.op = OP_PUSH, .id = 1, .push.flags = PUSH_AGAIN, .name = span_text("disk.q")},
-        NULL);
+    queues_push(queues, s, &(Message){.op = OP_PUSH, .id = 1, .name = span_text("disk.q")}, NULL);
     CU_ASSERT_EQUAL(expect_ok(s, 1), 0);
     /* And the broker may. */
     push(s, 2, "disk.q", "z", "key", "k", NULL);
@@ -292,7 +286,7 @@ static void sessions_and_clients_may_go_meanwhile(void) {
 }
 
 static void a_push_of_an_earlier_life_is_known(void) {
-    Message again = {.op = OP_PUSH, .push.flags = PUSH_AGAIN, .id = 7, .name = span_text("disk.q")};
+    Message again = {.op = OP_PUSH, .id = 7, .name = span_text("disk.q")};
     Session *s = set_up();
 
     CU_ASSERT_EQUAL(queues_restore_push(queues, s->client->id, 7), 0);
@@ -482,7 +476,7 @@ static void a_turn_with_changes_is_flushed_once(void) {
 }
 
 static void every_unconfirmed_push_that_is_sent_again_is_found(void) {
-    Message again = {.op = OP_PUSH, .push.flags = PUSH_AGAIN, .name = span_text("disk.q")};
+    Message again = {.op = OP_PUSH, .name = span_text("disk.q")};
     Session *s = set_up(), *t = fake_connect(&broker, 't');
 
     for (uint64_t id = 1; id <= CHANGES_MAX; id++)

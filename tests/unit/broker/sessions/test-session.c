@@ -185,6 +185,9 @@ static void a_hello_must_be_right(void) {
 }
 
 static void bad_batches_are_faults(void) {
+    static uint8_t large_part[10 + WIRE_PART + 1] = {
+        WIRE_MAGIC, WIRE_PROTOCOL, 0x93, OP_PART, 1, 0xC6, 0, 1, 0, 1}; /* 64 KiB and a byte */
+
     begin();
     EXPECT_FAULT_BY("\xf6\x01\x91\x03");
     EXPECT_FAULT_BY("\xf7\x02\x91\x03");
@@ -195,8 +198,76 @@ static void bad_batches_are_faults(void) {
     EXPECT_FAULT_BY("\xf7\x01\x92\x16\x01\x91\x03"); /* CANCEL, PING */
     EXPECT_FAULT_BY("\xf7\x01\x92\x25\x01");         /* GAP is the broker's */
     EXPECT_FAULT_BY("\xf7\x01\x92\x08\x80");         /* FAULT too */
-    EXPECT_FAULT_BY("\xf7\x01\x94\x0a\x01\x05\xc0"); /* OK(1, transfer 5): never arrived */
     EXPECT_FAULT_BY("\xf7\x01\x93\x06\x00\xc4\x00"); /* PART of transfer 0 */
+    expect_faulted_by("ferry.Protocol", (const char *)large_part, sizeof(large_part));
+    fake_hub_deinit(&broker);
+}
+
+static void expect_error(Peer *peer, uint64_t id, const char *type) {
+    const Message *error = fake_next_real(peer);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(error);
+    CU_ASSERT_EQUAL_FATAL(error->op, OP_ERROR);
+    CU_ASSERT_EQUAL(error->id, id);
+    CU_ASSERT_STRING_EQUAL(fake_error(error, "type"), type);
+}
+
+#define EXPECT_REFUSED(id, bytes)                                                                  \
+    do {                                                                                           \
+        fake_receive(&broker, peer, "\xf7\x01" bytes, sizeof(bytes) + 1);                          \
+        expect_error(peer, id, "ferry.InvalidArgument");                                           \
+    } while (0)
+
+/* A wrong field costs its message alone. */
+static void a_wrong_field_is_an_error_and_the_session_goes_on(void) {
+    static const uint64_t big = UINT64_C(1) << 63;
+    Peer *peer;
+
+    begin();
+    peer = connected('a');
+    EXPECT_REFUSED(1, "\x92\x12\x01");                               /* CALL(1) */
+    EXPECT_REFUSED(2, "\x94\x20\x02\xa1t\x90");                      /* SUBSCRIBE, options a list */
+    EXPECT_REFUSED(3, "\x97\x30\x03\x00\xa1q\xc0\x81\xa1k\x01\xc0"); /* PUSH, a header of 1 */
+    EXPECT_REFUSED(4, "\x97\x22\x04\x00\x00\xa1t\xc0\x09");          /* PUBLISH, no transfer 9 */
+    EXPECT_REFUSED(5, "\x95\x35\x05\x01\x01\xa1x");                  /* RETRY, delay_ms a text */
+    fake_say(&broker, peer, &(Message){.op = OP_SUBSCRIBE, .id = big, .name = span_text("t")});
+    expect_error(peer, big, "ferry.InvalidArgument");
+    fake_say(&broker, peer, &(Message){.op = OP_PUSH, .id = big, .name = span_text("q")});
+    expect_error(peer, big, "ferry.InvalidArgument");
+    /* No answer is asked for: dropped, and counted. */
+    fake_receive(&broker, peer, "\xf7\x01\x97\x22\x00\x00\x00\x07\xc0\xc0", 10);
+    fake_receive(&broker, peer, "\xf7\x01\x93\x24\x03\xa1x", 7); /* ANSWER */
+    CU_ASSERT_PTR_NULL(fake_next_real(peer));
+    CU_ASSERT_EQUAL(((Session *)peer->session)->n_dropped, 2);
+    CU_ASSERT_FALSE(peer->closing);
+    fake_hub_deinit(&broker);
+}
+
+/* A later message that names the transfer does not get the refused message's body. */
+static void a_refused_message_uses_up_its_transfer(void) {
+    Peer *peer;
+
+    begin();
+    peer = connected('a');
+    fake_say(&broker, peer,
+             &(Message){.op = OP_PART, .part.transfer = 9, .body = span_text("body")});
+    EXPECT_REFUSED(1, "\x97\x22\x01\x00\x00\x07\xc0\x09"); /* PUBLISH, its topic a number */
+    CU_ASSERT_EQUAL(peer->in.n_transfers, 0);
+    fake_hub_deinit(&broker);
+}
+
+static void answers_of_a_batch_come_before_its_fault(void) {
+    Peer *peer;
+    const Message *m;
+
+    begin();
+    peer = connected('a');
+    /* PULL(1, "q"), then op 99 */
+    fake_receive(&broker, peer, "\xf7\x01\x93\x31\x01\xa1q\x92\x63\x01", 10);
+    m = fake_next_real(peer);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_OK);
+    expect_fault(peer, "ferry.Protocol");
     fake_hub_deinit(&broker);
 }
 
@@ -411,6 +482,9 @@ int main(void) {
         TEST(whoever_speaks_before_hello_is_cut),
         TEST(a_hello_must_be_right),
         TEST(bad_batches_are_faults),
+        TEST(a_wrong_field_is_an_error_and_the_session_goes_on),
+        TEST(a_refused_message_uses_up_its_transfer),
+        TEST(answers_of_a_batch_come_before_its_fault),
         TEST(what_is_unknown_but_allowed_does_no_harm),
         TEST(skipped_messages_cost_credit_like_any_other),
         TEST(whoever_sends_without_credit_is_cut),

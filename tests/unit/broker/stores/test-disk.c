@@ -50,11 +50,7 @@ static void use_faulty_disk(void) {
 }
 
 static Message again(uint64_t id) {
-    return (Message){.op = OP_PUSH,
-                     .push.flags = PUSH_AGAIN,
-                     .id = id,
-                     .name = span_text("q"),
-                     .body = span_text("again")};
+    return (Message){.op = OP_PUSH, .id = id, .name = span_text("q"), .body = span_text("again")};
 }
 
 /* ---- lives ---- */

@@ -370,15 +370,44 @@ static void a_message_with_too_few_fields_is_refused(void) {
 static void a_field_of_another_type_is_refused(void) {
     Message m = {0};
 
-    CU_ASSERT_EQUAL(READ(&m, "\x92\x16\xa1x"), -EPROTO);     /* CANCEL("x") */
-    CU_ASSERT_EQUAL(READ(&m, "\x92\x16\xff"), -EPROTO);      /* CANCEL(-1) */
-    CU_ASSERT_EQUAL(READ(&m, "\x92\x16\xc0"), -EPROTO);      /* CANCEL(nil) */
-    CU_ASSERT_EQUAL(READ(&m, "\x92\x07\xc4\x00"), -EPROTO);  /* BYE(bin) */
-    CU_ASSERT_EQUAL(READ(&m, "\x93\x0a\x01\xa1x"), -EPROTO); /* OK(1, str) */
-    CU_ASSERT_EQUAL(READ(&m, "\x93\x0a\x01\x00"), -EPROTO);  /* OK(1, transfer 0) */
-    CU_ASSERT_EQUAL(READ(&m, "\x93\x13\x01\x90"), -EPROTO);  /* ITEM(1, []) */
-    CU_ASSERT_EQUAL(READ(&m, "\x92\x07\xc0"), 1);            /* BYE(nil) */
+    CU_ASSERT_EQUAL(READ(&m, "\x92\x16\xa1x"), -EPROTO);             /* CANCEL("x") */
+    CU_ASSERT_EQUAL(READ(&m, "\x92\x16\xff"), -EPROTO);              /* CANCEL(-1) */
+    CU_ASSERT_EQUAL(READ(&m, "\x92\x16\xc0"), -EPROTO);              /* CANCEL(nil) */
+    CU_ASSERT_EQUAL(READ(&m, "\x92\x07\xc4\x00"), -EPROTO);          /* BYE(bin) */
+    CU_ASSERT_EQUAL(READ(&m, "\x93\x0a\x01\xa1x"), MESSAGE_REFUSED); /* OK(1, str) */
+    CU_ASSERT_EQUAL(READ(&m, "\x93\x0a\x01\x00"), MESSAGE_REFUSED);  /* OK(1, transfer 0) */
+    CU_ASSERT_EQUAL(READ(&m, "\x93\x13\x01\x90"), MESSAGE_REFUSED);  /* ITEM(1, []) */
+    CU_ASSERT_EQUAL(READ(&m, "\x92\x07\xc0"), 1);                    /* BYE(nil) */
     CU_ASSERT_EQUAL(m.bye.text.len, 0);
+}
+
+/* The sender gets an ERROR instead of a FAULT: the number in front tells what is refused. */
+static void a_refused_message_keeps_its_number_and_its_place(void) {
+    Message m = {0};
+    /* OK(7, transfer 5, "x"), CANCEL(9) */
+    Reader reader = reader_of("\x94\x0a\x07\x05\xa1x\x92\x16\x09", 9);
+
+    CU_ASSERT_EQUAL(message_read(&reader, &m), MESSAGE_REFUSED);
+    CU_ASSERT_EQUAL(m.op, OP_OK);
+    CU_ASSERT_EQUAL(m.id, 7);
+    CU_ASSERT_EQUAL(m.body_transfer, 5);
+    CU_ASSERT_STRING_EQUAL(m.refused.problem, "expected an integer");
+    CU_ASSERT_EQUAL(message_read(&reader, &m), 1);
+    CU_ASSERT_EQUAL(m.op, OP_CANCEL);
+    CU_ASSERT_EQUAL(m.id, 9);
+    CU_ASSERT_EQUAL(message_read(&reader, &m), 0);
+
+    CU_ASSERT_EQUAL(READ(&m, "\x92\x12\x01"), MESSAGE_REFUSED); /* CALL(1) */
+    CU_ASSERT_EQUAL(m.id, 1);
+    CU_ASSERT_EQUAL(READ(&m, "\x93\x24\x03\xa1x"), MESSAGE_REFUSED); /* ANSWER(3, str) */
+    CU_ASSERT_EQUAL(m.id, 3);
+    /* The number itself, or what comes behind, is not MessagePack; or it has no number to answer.
+     */
+    CU_ASSERT_EQUAL(READ(&m, "\x93\x0a\xff\xa1x"), -EPROTO);
+    CU_ASSERT_EQUAL(READ(&m, "\x93\x0a\x01\xc1"), -EPROTO);
+    CU_ASSERT_EQUAL(READ(&m, "\x93\x0a\x01\xa5x"), -EPROTO);
+    CU_ASSERT_EQUAL(READ(&m, "\x91\x0a"), -EPROTO);
+    CU_ASSERT_EQUAL(READ(&m, "\x93\x25\x01\xa1x"), -EPROTO); /* GAP(1, str) */
 }
 
 static int read_headers(uint32_t n, size_t value_len, const char *key, bool options) {
@@ -415,9 +444,9 @@ static void headers_and_options_have_their_limits(void) {
     CU_ASSERT_EQUAL(read_headers(1, 16384 - 5, "k", false), -EPROTO);
     CU_ASSERT_EQUAL(read_headers(1, 4, "", false), -EPROTO);
     CU_ASSERT_EQUAL(read_headers(64, 10, "k", true), 1);
-    CU_ASSERT_EQUAL(read_headers(65, 10, "k", true), -EPROTO);
+    CU_ASSERT_EQUAL(read_headers(65, 10, "k", true), MESSAGE_REFUSED);
     CU_ASSERT_EQUAL(read_headers(1, 4096 - 6, "k", true), 1);
-    CU_ASSERT_EQUAL(read_headers(1, 4096 - 5, "k", true), -EPROTO);
+    CU_ASSERT_EQUAL(read_headers(1, 4096 - 5, "k", true), MESSAGE_REFUSED);
 }
 
 static void headers_are_found_by_name(void) {
@@ -528,6 +557,7 @@ int main(void) {
         TEST(ops_from_128_up_are_skipped_and_others_refused),
         TEST(a_message_with_too_few_fields_is_refused),
         TEST(a_field_of_another_type_is_refused),
+        TEST(a_refused_message_keeps_its_number_and_its_place),
         TEST(headers_and_options_have_their_limits),
         TEST(headers_are_found_by_name),
         TEST(a_message_is_passed_on_with_what_it_carries),

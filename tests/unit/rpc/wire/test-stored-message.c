@@ -47,7 +47,7 @@ static Message some_message(unsigned op, Span body) {
         message.call.method = span_text("method");
         message.call.instance = span_text("instance");
     } else if (op == OP_PUSH) {
-        message.push.flags = PUSH_AGAIN;
+        message.push.flags = 1;
         message.push.options = span_of(headers, sizeof(headers));
     } else if (op == OP_PUBLISH) {
         message.publish.flags = PUBLISH_RETAIN;
