@@ -249,7 +249,7 @@ const char *op_name(unsigned op);
 /* Does the sender of this op choose its id, and get an answer to it? */
 static inline bool op_asks(unsigned op) {
     return op >= OP_SERVE && op != OP_ITEM && op != OP_END && op != OP_MORE && op != OP_CANCEL &&
-           op != OP_ANSWER;
+           op != OP_RETURN && op != OP_ANSWER;
 }
 
 /* Prints the fields as docs/PROTOCOL.md lists them, "id timeout_ms …"; a test compares the two. */

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ferry client in Python, written from docs/PROTOCOL.md alone: nothing of ferry's is imported."""
-import itertools, os, time
+import io, itertools, os, time
 import msgpack, zmq
 
-HELLO, WELCOME, PING, PONG, CREDIT, BYE, FAULT = 1, 2, 3, 4, 5, 7, 8
+HELLO, WELCOME, PING, PONG, CREDIT, PART, BYE, FAULT = range(1, 9)
 OK, ERROR, SERVE, CALL = 10, 11, 16, 18
-SUBSCRIBE, PUBLISH, MESSAGE, GAP = 32, 34, 35, 37
+SUBSCRIBE, PUBLISH, MESSAGE = 32, 34, 35
 PUSH, PULL, JOB, ACK, RETRY, REJECT, FORWARD = 48, 49, 51, 52, 53, 54, 57
+BODY = {OK: 1, CALL: 8, MESSAGE: 5, JOB: 4, PUBLISH: 5, PUSH: 5}  # the place of the body behind the op
 DROPPED_BY_KEY = 2  # the outcome of a push whose key the queue remembers
 HEAD, GRANT = b"\xf7\x01", 1 << 20
 
@@ -18,127 +19,123 @@ class RemoteError(Exception):
 
 
 class Peer:
-    def __init__(self, url, name="python", keys=None):
+    def __init__(self, url, name="python", keys=()):
         """keys: the client's public and secret key, and the broker's public key: 32 bytes each."""
-        self.context = zmq.Context.instance()
-        self.socket = self.context.socket(zmq.DEALER)
-        for option, value in ((zmq.RECONNECT_IVL, -1), (zmq.RCVHWM, 0), (zmq.LINGER, 200),
+        self.socket = zmq.Context.instance().socket(zmq.DEALER)
+        for option, value in ((zmq.RECONNECT_IVL, 3600000), (zmq.RCVHWM, 0), (zmq.LINGER, 1000),
                               (zmq.HEARTBEAT_IVL, 2000), (zmq.HEARTBEAT_TIMEOUT, 6000),
-                              (zmq.HEARTBEAT_TTL, 6000)):
+                              *zip((zmq.CURVE_PUBLICKEY, zmq.CURVE_SECRETKEY, zmq.CURVE_SERVERKEY), keys)):
             self.socket.setsockopt(option, value)
-        if keys:
-            for option, key in zip((zmq.CURVE_PUBLICKEY, zmq.CURVE_SECRETKEY, zmq.CURVE_SERVERKEY), keys):
-                self.socket.setsockopt(option, key)
         self.socket.connect(url)
-        self.ids, self.answers, self.inbox = itertools.count(1), {}, []
-        self.credit, self.handled, self.limits = 0, 0, None
-        self.services, self.subscriptions, self.pulls = {}, {}, {}
-        self._control([HELLO, 1, 1, os.urandom(16), GRANT, 0, None, name])
-        self._until(lambda: self.limits is not None)
+        self.ids, self.transfers, self.credit, self.handled = itertools.count(1), itertools.count(1), 0, 0
+        self.answers, self.inbox, self.parts = {}, [], {}
+        self.handlers = {}  # by service, or by the id of SUBSCRIBE or PULL
+        self.write(HELLO, 1, 1, os.urandom(16), GRANT, 0, None, name)
+        self.until(lambda: self.credit > 0)
 
-    def _control(self, message):
-        self.socket.send(HEAD + msgpack.packb(message))
-
-    def send(self, message):
-        self._until(lambda: self.credit > 0)
+    def write(self, *message):
         batch = HEAD + msgpack.packb(message)
-        self.credit -= len(batch)
         self.socket.send(batch)
+        return len(batch)
 
-    def receive(self, timeout=5.0):
-        """Takes in one batch; false when none came in time."""
+    def send(self, op, *fields):
+        """Any message but session control: it needs credit. A large body goes ahead in parts."""
+        body = fields[BODY[op]] if len(fields) > BODY.get(op, 99) else None
+        if body and len(body) > 128 << 10:
+            transfer = next(self.transfers)
+            for at in range(0, len(body), 64 << 10):
+                self.send(PART, transfer, body[at:at + (64 << 10)])
+            fields = (*fields[:BODY[op]], transfer, *fields[BODY[op] + 1:])
+        self.until(lambda: self.credit > 0)
+        self.credit -= self.write(op, *fields)
+
+    def receive(self, timeout):
+        """Takes in one batch; false: no batch came in time."""
         if not self.socket.poll(int(timeout * 1000)):
             return False
         batch = self.socket.recv()
         assert batch[:2] == HEAD, batch
-        control = False
-        for message in self._messages(batch):
-            control = message[0] < OK and message[0] != 6
-            self._take(*message)
-        if not control:
+        for op, *fields in msgpack.Unpacker(io.BytesIO(batch[2:])):
+            self.take(op, fields)
+        if op >= OK or op == PART:
             self.handled += len(batch)
-            if self.handled > GRANT // 4:
-                self._control([CREDIT, self.handled])
-                self.handled = 0
+        if self.handled > GRANT // 4:
+            self.write(CREDIT, self.handled)
+            self.handled = 0
         return True
 
-    @staticmethod
-    def _messages(batch):
-        unpacker = msgpack.Unpacker(raw=False)
-        unpacker.feed(batch[2:])
-        return list(unpacker)
-
-    def _take(self, op, *fields):
+    def take(self, op, fields):
+        at = BODY.get(op, 99)
+        if len(fields) > at and isinstance(fields[at], int):
+            fields[at] = self.parts.pop(fields[at])
         if op == WELCOME:
-            self.limits, self.credit = fields[4], fields[3]
+            self.credit = fields[3]
         elif op == PING:
-            self._control([PONG, *fields[:1]])
+            self.write(PONG, *fields[:1])
         elif op == CREDIT:
             self.credit += fields[0]
-        elif op in (FAULT, BYE):
-            raise RemoteError(fields[0] if op == FAULT else {"type": "BYE", "message": fields[0]})
+        elif op == PART:
+            self.parts[fields[0]] = self.parts.get(fields[0], b"") + fields[1]
+        elif op in (BYE, FAULT):
+            raise RemoteError(fields[0] if op == FAULT else {"type": f"BYE {fields}"})
         elif op in (OK, ERROR):
             self.answers[fields[0]] = (op, fields[1:])
-        elif op in (CALL, MESSAGE, GAP, JOB):
+        elif op in (CALL, MESSAGE, JOB):
             self.inbox.append((op, fields))
 
-    def _until(self, done, timeout=10.0):
+    def until(self, done, timeout=10.0):
         ends = time.monotonic() + timeout
         while not done():
             if time.monotonic() > ends:
                 raise TimeoutError
             self.receive(0.1)
 
-    def ask(self, op, *fields):
-        """Sends a message with an id, waits for its one answer."""
+    def ask(self, op, *fields, handler=None):
+        """Sends a message with a new id and waits for its answer, which may come after its first jobs."""
         id = next(self.ids)
-        self.send([op, id, *fields])
-        self._until(lambda: id in self.answers)
+        self.handlers.update({id: handler} if handler else {})
+        self.send(op, id, *fields)
+        self.until(lambda: id in self.answers)
         answer, rest = self.answers.pop(id)
         if answer == ERROR:
             raise RemoteError(rest[0])
-        return id, rest
+        return rest
 
     def call(self, service, method, *args, timeout_ms=0):
-        body = msgpack.packb(list(args))
-        _, rest = self.ask(CALL, timeout_ms, 0, 0, service, method, "", None, body)
+        rest = self.ask(CALL, timeout_ms, 0, 0, service, method, "", None, msgpack.packb(args))
         return msgpack.unpackb(rest[0]) if rest and rest[0] is not None else None
 
     def serve(self, service, handler, slots=1):
+        self.handlers[service] = handler
         self.ask(SERVE, service, slots)
-        self.services[service] = handler
 
     def subscribe(self, pattern, handler):
-        id, _ = self.ask(SUBSCRIBE, pattern)
-        self.subscriptions[id] = handler
+        self.ask(SUBSCRIBE, pattern, handler=handler)
 
     def publish(self, topic, body):
-        self.send([PUBLISH, 0, 0, 0, topic, None, body])
+        self.send(PUBLISH, 0, 0, 0, topic, None, body)
 
     def push(self, queue, body, **options):
-        return self.ask(PUSH, 0, queue, options or None, None, body)[1]
+        return self.ask(PUSH, 0, queue, options, None, body)
 
     def work(self, queue, handler, slots=1):
-        id, _ = self.ask(PULL, queue, slots)
-        self.pulls[id] = handler
+        self.ask(PULL, queue, slots, handler=handler)
 
     def step(self, timeout=5.0):
-        """Handles what has come in, or the next thing that does. False: nothing came."""
+        """Handles what has come in, or the next batch. False: nothing came."""
         if not self.inbox and not self.receive(timeout):
             return False
         while self.inbox:
             op, fields = self.inbox.pop(0)
-            if op == CALL:
-                id, service, method, body = fields[0], fields[4], fields[5], fields[8]
-                try:
-                    result = self.services[service](method, *msgpack.unpackb(body))
-                    self.send([OK, id, msgpack.packb(result)])
-                except Exception as e:
-                    self.send([ERROR, id, {"type": f"python.{type(e).__name__}", "message": str(e)}])
-            elif op == MESSAGE:
-                self.subscriptions[fields[0]](fields[3], fields[5], fields[1])
+            handler = self.handlers[fields[4 if op == CALL else 0]]
+            if op == MESSAGE:
+                handler(fields[3], fields[5], fields[1])
             elif op == JOB:
-                pull, job, attempt, _, body = fields[:5]
-                settle, *rest = self.pulls[pull](body, attempt)
-                self.ask(settle, job, attempt, *rest)
+                settle, *rest = handler(fields[4], fields[2])
+                self.ask(settle, *fields[1:3], *rest)
+            else:
+                try:
+                    self.send(OK, fields[0], msgpack.packb(handler(fields[5], *msgpack.unpackb(fields[8]))))
+                except Exception as e:
+                    self.send(ERROR, fields[0], {"type": f"python.{type(e).__name__}", "message": str(e)})
         return True
