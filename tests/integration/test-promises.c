@@ -67,7 +67,7 @@ typedef struct World {
 
 static World w;
 
-/* ---- what the others do ---- */
+/* ---- server, worker and subscriber ---- */
 
 static Deed *deed_of(ferry_bytes body) {
     char text[12] = "";
@@ -137,6 +137,24 @@ static void on_message(const ferry_message *message, void *ctx) {
         w.value = (int)(deed - w.deeds) + 1;
 }
 
+/* Serving and subscribing wait for an answer: a fault may need another attempt. */
+#define INSIST(expression)                                                                         \
+    do {                                                                                           \
+        uint64_t until_ms_ = clock_ms() + PATIENCE_MS;                                             \
+        int r_;                                                                                    \
+        while ((r_ = (expression)) < 0 && clock_ms() < until_ms_)                                  \
+            sleep_ms(5);                                                                           \
+        CU_ASSERT_EQUAL_FATAL(r_, 0);                                                              \
+    } while (0)
+
+static ferry_client *open_at(const char *url, const ferry_options *options) {
+    ferry_client *client = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(ferry_open(url, options, &client, NULL), 0);
+    INSIST(ferry_ping(client, NULL, NULL));
+    return client;
+}
+
 /* From now on the broker knows that the server's earlier connection is lost. */
 static void on_server_event(int event, const ferry_error *error, void *ctx) {
     (void)error, (void)ctx;
@@ -147,21 +165,11 @@ static void on_server_event(int event, const ferry_error *error, void *ctx) {
 static ferry_client *open_far(const char *name) {
     bool is_server = strcmp(name, "server") == 0;
 
-    return open_with(proxy_url(w.far),
-                     &(ferry_options){.name = name,
-                                      .timeout_ms = 30000,
-                                      .on_event = is_server ? on_server_event : NULL});
+    return open_at(proxy_url(w.far),
+                   &(ferry_options){.name = name,
+                                    .timeout_ms = PATIENCE_MS,
+                                    .on_event = is_server ? on_server_event : NULL});
 }
-
-/* Serving and subscribing wait for an answer: a fault may need another attempt. */
-#define INSIST(expression)                                                                         \
-    do {                                                                                           \
-        uint64_t until_ms_ = clock_ms() + PATIENCE_MS;                                             \
-        int r_;                                                                                    \
-        while ((r_ = (expression)) < 0 && clock_ms() < until_ms_)                                  \
-            sleep_ms(5);                                                                           \
-        CU_ASSERT_EQUAL_FATAL(r_, 0);                                                              \
-    } while (0)
 
 static void open_server(void) {
     static const typed_handlers handlers = {.note = on_note};
@@ -190,7 +198,7 @@ static void open_front(void) {
     const ferry_options patient = {.timeout_ms = PATIENCE_MS};
 
     w.front =
-        open_with(proxy_url(w.near), &(ferry_options){.name = "front", .timeout_ms = TIMEOUT_MS});
+        open_at(proxy_url(w.near), &(ferry_options){.name = "front", .timeout_ms = TIMEOUT_MS});
     CU_ASSERT_EQUAL_FATAL(ferry_with(w.front, &again, &w.again, NULL), 0);
     /* A oneway call is dropped at its deadline, like any other. */
     CU_ASSERT_EQUAL_FATAL(ferry_with(w.front, &patient, &w.patient, NULL), 0);
@@ -202,7 +210,7 @@ static void turn(uint64_t ms) {
     turn_all_for(all, 4, ms);
 }
 
-/* ---- what the program does ---- */
+/* ---- the program ---- */
 
 static Deed *new_deed(Kind kind, char *text) {
     Deed *deed = &w.deeds[w.n_deeds++];

@@ -302,7 +302,7 @@ static bool listens(const Daemon *daemon) {
 }
 
 void daemon_restart(Daemon *daemon) {
-    uint64_t until_ms = clock_ms() + 20000;
+    uint64_t until_ms = clock_ms() + 120000; /* a busy machine */
 
     if (!daemon->options.tcp)
         unlink(daemon->url + strlen("ipc://"));
