@@ -21,7 +21,7 @@ static const ErrorType types[] = {
     {"ferry.DeadlineExceeded", ETIMEDOUT, 5, "the deadline passed"},
     {"ferry.NoSuchService", EHOSTUNREACH, 6, "no server offers this service"},
     {"ferry.NoSuchMethod", ENOSYS, 6, "the service has no such method"},
-    {"ferry.NotFound", ENOENT, 6, "there is no such thing"},
+    {"ferry.NotFound", ENOENT, 6, "the object does not exist"},
     {"ferry.Internal", EIO, 7, "the server failed"},
     {"ferry.Overloaded", EBUSY, 8, "all servers are busy and the line is full"},
     {"ferry.Full", ENOBUFS, 8, "a limit was reached"},

@@ -513,7 +513,7 @@ static void say_goodbye(Broker *broker) {
     Peer *peer;
 
     if (n > 0)
-        log_warning("jobs in memory end with the broker: jobs=%zu", n);
+        log_warning("jobs of queues in memory are lost when the broker stops: jobs=%zu", n);
     for (session = broker->sessions; session; session = session->next)
         session_end(session, "draining");
     sessions_turn_end(broker);

@@ -24,7 +24,8 @@ static void on_tell(Timer *timer, void *ctx) {
     PeerLog *log = &((Broker *)ctx)->peer_log;
 
     (void)timer;
-    log_warning("too many lines about peers: left_out=%llu", (unsigned long long)log->n_left_out);
+    log_warning("too many log lines about peers, leaving some out: lines=%llu",
+                (unsigned long long)log->n_left_out);
     log->n_left_out = 0;
 }
 

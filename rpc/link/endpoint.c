@@ -67,9 +67,9 @@ static const char *tcp_problem(const char *host, EndpointUse use) {
     if (!colon)
         return "tcp:// is followed by HOST:PORT";
     if (!is_host(host, (size_t)(colon - host), use))
-        return "its host is no name or address (IPv6 as [::1])";
+        return "its host is not a name or an address (IPv6: [::1])";
     if (!is_port(colon + 1, use))
-        return "its port is no number from 1 to 65535";
+        return "its port is not a number from 1 to 65535";
     return NULL;
 }
 

@@ -451,7 +451,7 @@ int message_read(Reader *reader, Message *message) {
         op = n > 0 ? reader_uint(reader) : 0;
         info = info_of(op);
         if (!info && op < OP_SKIPPED_FROM)
-            reader_fail(reader, "no message has this op");
+            reader_fail(reader, "unknown op");
         if (reader->problem)
             return -EPROTO;
         if (!info) {
@@ -591,9 +591,9 @@ int batch_open(Reader *reader, const void *data, size_t len) {
 
     *reader = reader_of(data, len);
     if (len < WIRE_HEAD || p[0] != WIRE_MAGIC)
-        reader_fail(reader, "this is not a batch of ferry messages");
+        reader_fail(reader, "not a batch of ferry messages: its first byte is not F7");
     else if (p[1] != WIRE_PROTOCOL)
-        reader_fail(reader, "this protocol is not spoken here: only 1 is");
+        reader_fail(reader, "unknown protocol: the second byte of a batch is 1");
     else if (len > WIRE_BATCH_MAX)
         reader_fail(reader, "the batch is larger than 640 KiB");
     else

@@ -7,7 +7,7 @@ broker() { timeout -k 1 2 "$ferry_binary" broker --log-level warning "$@"; }
 # Where it listens
 expect 2 '' "neither tcp://HOST:PORT nor ipc://PATH" broker --bind localhost
 expect 2 '' "neither tcp://HOST:PORT nor ipc://PATH" broker --bind udp://127.0.0.1:1
-expect 2 '' "port is no number from 1 to 65535" broker --bind tcp://127.0.0.1:99999
+expect 2 '' "port is not a number from 1 to 65535" broker --bind tcp://127.0.0.1:99999
 expect 2 '' "followed by HOST:PORT" broker --url tcp://127.0.0.1
 expect 4 '' 'can be reached from other machines' broker --bind tcp://0.0.0.0:0
 expect 4 '' 'can be reached from other machines' broker --bind 'tcp://*:0'

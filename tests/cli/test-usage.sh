@@ -95,5 +95,5 @@ until_true test -e "$work/http" -a -e "$work/redis"
 expect 3 '' 'an HTTP server answers at' ferry ping --url "$(cat "$work/http")"
 expect 3 '' 'a Redis server answers at' ferry serve a.B.c --echo --url "$(cat "$work/redis")"
 expect 2 '' 'neither tcp://HOST:PORT nor ipc://PATH' ferry ping --url gopher://x
-expect 2 '' 'port is no number from 1 to 65535' ferry ping --url tcp://127.0.0.1:99999
+expect 2 '' 'port is not a number from 1 to 65535' ferry ping --url tcp://127.0.0.1:99999
 done_testing
