@@ -27,13 +27,18 @@ static void *give_back(void *signals) {
 
 static void give_back_on_signal(void) {
     static sigset_t signals;
+    sigset_t all, before;
     pthread_t thread;
 
     sigemptyset(&signals);
     sigaddset(&signals, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    /* SIGTERM is for the broker's own thread. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, NULL, give_back, &signals) == 0)
         pthread_detach(thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 int main(int argc, char **argv) {
