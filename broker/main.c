@@ -32,6 +32,7 @@
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
 #include "broker/sessions/hello.h"
+#include "broker/sessions/quota.h"
 #include "broker/sessions/user.h"
 #include "broker/stores/disk.h"
 #include "broker/taps/tap.h"
@@ -538,6 +539,7 @@ static void close_rooms(BrokerProgram *program) {
     services_free(broker->services);
     deferred_free(broker->deferred);
     hub_free(broker->hub);
+    quotas_free(broker);
     broker->rights = rights_free(broker->rights);
     for (unsigned i = 0; i < CURVE_SERVER_KEYS_MAX; i++)
         program->keys[i] = key_pair_free(program->keys[i]);

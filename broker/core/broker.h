@@ -69,6 +69,9 @@ struct Broker {
     Stats stats;
     PeerLog peer_log;
     CurveKeys keys; /* of tcp:// endpoints; its pairs are the program's. No pairs: no keys */
+    struct Quota *quota_names; /* sessions/: uthash by the user's name */
+    struct Quota **quotas;     /* by number - 1 */
+    uint32_t n_quotas;
     Rights *rights; /* NULL: there are no users, and every peer may do everything */
     /* Reads the configuration again, all or nothing; NULL: no program has set it. */
     int (*reload)(Broker *broker, ferry_error *reterr);

@@ -118,8 +118,10 @@ Job *job_remake(const Job *job, Queue *to, bool as_dead) {
     if (!as_dead && job->stored.due_ms > queues->broker->now_ms)
         parts.delay_ms = job->stored.due_ms - queues->broker->now_ms;
     made = job_new(to, &parts);
-    if (made)
+    if (made) {
+        job_set_pusher(made, job->pusher);
         job_set_reason(made, span_of(job->reason, job->n_reason));
+    }
     return made;
 }
 

@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "broker/queues/queues-private.h"
+#include "broker/sessions/quota.h"
 
 static_assert(offsetof(Job, stored) == 0, "a StoredJob is a Job");
 static_assert(offsetof(Queue, stored) == 0, "a StoredQueue is a Queue");
@@ -79,12 +80,18 @@ Job *job_new(Queue *queue, const JobParts *parts) {
     return job;
 }
 
+void job_set_pusher(Job *job, uint32_t quota) {
+    job->pusher = quota;
+    quota_charge_job(queue_of(job)->queues->broker, quota, job_bytes(job));
+}
+
 void job_free(Job *job) {
     Queue *queue = queue_of(job);
     Queues *queues = queue->queues;
 
     queue->n_jobs--;
     queue->bytes -= job_bytes(job);
+    quota_refund_job(queues->broker, job->pusher, job_bytes(job));
     queues->broker->budget.bytes[BUDGET_QUEUES] -= body_bytes(job);
     if (job->leased)
         id_map_take(&queues->leased, job->stored.id);

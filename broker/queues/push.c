@@ -3,6 +3,7 @@
 /* PUSH: options, limits, overflow, pushes that are sent again. See queues-private.h. */
 
 #include "broker/queues/queues-private.h"
+#include "broker/sessions/quota.h"
 
 typedef struct PushOptions {
     uint64_t delay_ms, ttl_ms, priority;
@@ -245,6 +246,8 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
         session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
         return;
     }
+    if (quota_refuses(session, message->id, QUOTA_PUSH, message->body.len))
+        return;
     if (message->id && !reserve(queues, session->client)) {
         session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
         return;
@@ -261,6 +264,7 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
         queue_tap(queue_of(job), false, OP_PUSH, session, message->id, message->body);
         if (message->id > session->client->push_last)
             session->client->push_last = message->id;
+        job_set_pusher(job, quota_number(session));
         change_push(job, key, session, message->id);
     }
 }

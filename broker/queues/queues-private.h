@@ -100,6 +100,7 @@ struct Job {
     bool pageable : 1;           /* `paging` counts, and not `content` */
     bool loading : 1;            /* the store reads its content */
     bool unreadable : 1;         /* the store could not read its content */
+    uint32_t pusher;             /* the quota that counts the job: see sessions/quota.h */
     union {                      /* the last member */
         StoredMessage content;   /* headers and body: the bytes follow */
         Paging paging;
@@ -319,6 +320,9 @@ typedef struct JobParts {
 
 /* Makes a job: JOB_STORING, counted in its queue, in no list. NULL: out of memory. */
 Job *job_new(Queue *queue, const JobParts *parts);
+
+/* The quota of the user who pushed the job counts it; 0: none does. */
+void job_set_pusher(Job *job, uint32_t quota);
 /* The job must be in no list. */
 void job_free(Job *job);
 

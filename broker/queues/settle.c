@@ -3,6 +3,7 @@
  * See queues-private.h. */
 
 #include "broker/queues/queues-private.h"
+#include "broker/sessions/quota.h"
 #include "broker/sessions/user.h"
 
 static bool is_spent(const Job *job) {
@@ -220,8 +221,10 @@ void queues_forward(Queues *queues, Session *session, const Message *message, co
         queues->broker->stats.acked++;
         if (r == PUSH_IS_DUPLICATE)
             change_remove(old, session, message->id);
-        else
+        else {
+            job_set_pusher(job, quota_number(session));
             change_forward(old, job, key, session, message->id);
+        }
     }
     queue_dispatch(queue);
 }

@@ -351,19 +351,55 @@ static int set_keys(Rights *rights, Section *section, char *words, char *problem
     return 0;
 }
 
-static int set_max_connections(Section *section, const char *value, char *problem) {
+/* True: it is a setting of this kind, and *ret the result. */
+static bool set_limit(UserLimits *limits, const char *key, char *value, char *problem, int *ret) {
+    enum { COUNT, BYTES, RATE };
+    const struct {
+        const char *key;
+        int kind;
+        uint64_t *to;
+    } known[] = {{"max_connections", COUNT, &limits->connections},
+                 {"max_memory", BYTES, &limits->memory},
+                 {"max_calls", COUNT, &limits->calls},
+                 {"max_queue_bytes", BYTES, &limits->queue_bytes},
+                 {"max_subscriptions", COUNT, &limits->subscriptions},
+                 {"max_publishes", RATE, &limits->publishes}};
+    static const char *const wanted[] = {"a number", "a size such as 64M", "a rate such as 100/s"};
     char escaped[TEXT_ESCAPED_MAX];
-    unsigned long number;
+    size_t i = 0, n = sizeof(known) / sizeof(*known), len = strlen(value);
+    unsigned long number = 0;
+    uint64_t size = 0;
 
-    if (parse_number(value, &number, UINT32_MAX) < 0)
-        return say(problem, "max_connections: a number is expected, not '%s'",
-                   text_escape(escaped, value, strlen(value)));
-    section->user->max_connections = (unsigned)number;
-    return 0;
+    while (i < n && strcmp(key, known[i].key) != 0)
+        i++;
+    if (i == n)
+        return false;
+    text_escape(escaped, value, len);
+    if (known[i].kind == RATE && len > 2 && strcmp(value + len - 2, "/s") == 0)
+        value[len - 2] = '\0';
+    *ret = known[i].kind == BYTES
+               ? text_parse_bytes(value, &size)
+               : parse_number(value, &number, known[i].kind == RATE ? 1000000 : UINT32_MAX);
+    if (*ret < 0) {
+        *ret = say(problem, "%s: %s is expected, not '%s'", key, wanted[known[i].kind], escaped);
+        return true;
+    }
+    *known[i].to = known[i].kind == BYTES ? size : number;
+    limits->any = true;
+    return true;
 }
 
 static int refuse_setting(bool is_group, const char *key, char *problem) {
-    static const char *const names[] = {"may", "key", "uid", "groups", "max_connections"};
+    static const char *const names[] = {"may",
+                                        "key",
+                                        "uid",
+                                        "groups",
+                                        "max_connections",
+                                        "max_memory",
+                                        "max_calls",
+                                        "max_queue_bytes",
+                                        "max_subscriptions",
+                                        "max_publishes"};
     const char *nearest = text_nearest(key, names, is_group ? 1 : sizeof(names) / sizeof(*names));
     char escaped[TEXT_ESCAPED_MAX];
 
@@ -375,6 +411,8 @@ static int refuse_setting(bool is_group, const char *key, char *problem) {
 /* Takes words apart. */
 static int set(Rights *rights, Section *section, const char *key, char *words, int line,
                char *problem) {
+    int r;
+
     if (strcmp(key, "may") == 0)
         return set_may(section, words, line, problem);
     if (section->is_group)
@@ -385,8 +423,8 @@ static int set(Rights *rights, Section *section, const char *key, char *words, i
         return set_keys(rights, section, words, problem);
     if (strcmp(key, "groups") == 0)
         return set_groups(section, words, line, problem);
-    if (strcmp(key, "max_connections") == 0)
-        return set_max_connections(section, words, problem);
+    if (set_limit(&section->user->limits, key, words, problem, &r))
+        return r;
     return refuse_setting(false, key, problem);
 }
 

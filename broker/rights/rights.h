@@ -62,10 +62,20 @@ typedef struct Grant {
     char pattern[];
 } Grant;
 
+/* Over all sessions of a user together; 0: no limit. See broker/sessions/quota.h. */
+typedef struct UserLimits {
+    uint64_t connections;
+    uint64_t memory; /* bytes that the broker holds: received, waiting to be sent, stored */
+    uint64_t calls;  /* without an answer */
+    uint64_t queue_bytes;
+    uint64_t subscriptions;
+    uint64_t publishes; /* per second */
+    bool any;
+} UserLimits;
+
 typedef struct User {
     unsigned refs;
-    unsigned max_connections; /* 0: no limit */
-    unsigned n_sessions;
+    UserLimits limits;
     Section *section; /* NULL: the Rights that the user belongs to are freed */
     char name[USER_NAME_MAX + 1];
 } User;

@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "broker/services/guards.h"
+#include "broker/sessions/quota.h"
 #include "broker/sessions/user.h"
 #include "rpc/wire/name.h"
 
@@ -65,6 +66,8 @@ static Service *service_for(Services *services, Session *session, const Message 
     else if (session->calls.n >= limits->max_calls)
         session_error(session, message->id, "ferry.Overloaded",
                       "the session has %u unanswered calls: max_calls", limits->max_calls);
+    else if (quota_refuses(session, message->id, QUOTA_CALL, message->body.len))
+        return NULL;
     else if (served && session->user && service->guards &&
              !guards_allow(service, message->call.method, session->user))
         deny_method(session, message);

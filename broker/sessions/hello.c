@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "broker/core/peer-log.h"
 #include "broker/core/rooms.h"
+#include "broker/sessions/quota.h"
 #include "broker/sessions/user.h"
 
 /* ---- the end ---- */
@@ -73,9 +74,7 @@ static void session_free(Session *session) {
     log_debug("a session has ended: session=%u name='%s'", session->number, session->name);
     if (session->peer)
         session->peer->session = NULL;
-    if (session->user)
-        session->user->n_sessions--;
-    user_unref(session->user);
+    session_set_user(session, NULL);
     decisions_free(session->decisions);
     walks_pass(broker->walks, session, session->next);
     DL_DELETE(broker->sessions, session);
@@ -132,6 +131,7 @@ void sessions_free(Broker *broker) {
  */
 static bool is_refused(Broker *broker, Peer *peer, const User *user, Client *client) {
     char text[160], address[CONNECTION_ADDRESS_MAX];
+    const Quota *quota;
 
     if (!user)
         return false;
@@ -140,10 +140,11 @@ static bool is_refused(Broker *broker, Peer *peer, const User *user, Client *cli
         peer_refuse(broker, peer, "ferry.PermissionDenied", text);
         return true;
     }
-    if (user->max_connections > 0 && user->n_sessions >= user->max_connections &&
+    HASH_FIND_STR(broker->quota_names, user->name, quota);
+    if (user->limits.connections > 0 && quota && quota->n_sessions >= user->limits.connections &&
         !(client && client->session)) {
         snprintf(text, sizeof(text), "the user '%s' has %u connections, its max_connections",
-                 user->name, user->n_sessions);
+                 user->name, quota->n_sessions);
         peer_log(broker, LOG_LEVEL_WARNING, "a connection is refused: peer=%s problem='%s'",
                  peer_address(peer, address), text);
         peer_fault(broker, peer, "ferry.Full", text);
@@ -281,9 +282,12 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     session->broker = broker;
     session->client = client;
     session->peer = peer;
-    session->user = user_ref(user);
-    if (user)
-        user->n_sessions++;
+    if (session_set_user(session, user) < 0) {
+        free(session);
+        client_lost(broker, client);
+        peer_fault(broker, peer, "ferry.OutOfMemory", "out of memory");
+        return;
+    }
     user_unref(client->user);
     client->user = user_ref(user);
     session->number = ++broker->last_session_number;

@@ -35,6 +35,8 @@ struct Session {
     Peer *peer;
     User *user;           /* a reference; NULL: the broker has no users */
     Decisions *decisions; /* what the user may, as far as it was asked */
+    struct Quota *quota;  /* of the user; NULL: the broker has no users */
+    Session *quota_prev, *quota_next;
     Session *prev, *next; /* of broker->sessions */
     Session *next_ending;
     bool ending;     /* ends with this turn: no message is taken from it or sent to it any more */

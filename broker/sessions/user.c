@@ -3,9 +3,11 @@
 
 #include "broker/sessions/user.h"
 
+#include <errno.h>
 #include <utlist.h>
 
 #include "broker/core/peer-log.h"
+#include "broker/sessions/quota.h"
 
 int session_user_of(const Broker *broker, const Peer *peer, User **ret) {
     const uint8_t *key = peer_key(peer);
@@ -55,18 +57,15 @@ static bool may_go_on(const User *before, const User *now) {
     return strcmp(before->name, now->name) == 0 && user_has_rights_of(now, before);
 }
 
-static void change_user(Session *session, User *now) {
+static int change_user(Session *session, User *now) {
     Client *client = session->client;
 
-    if (session->user)
-        session->user->n_sessions--;
-    user_unref(session->user);
-    session->user = user_ref(now);
-    if (now)
-        now->n_sessions++;
+    if (session_set_user(session, now) < 0)
+        return -ENOMEM;
     user_unref(client->user);
     client->user = user_ref(now);
     session->decisions = decisions_free(session->decisions);
+    return 0;
 }
 
 void sessions_set_rights(Broker *broker, Rights *rights) {
@@ -80,10 +79,8 @@ void sessions_set_rights(Broker *broker, Rights *rights) {
 
         if (session->ending)
             continue;
-        if (has_user && may_go_on(session->user, now)) {
-            change_user(session, now);
+        if (has_user && may_go_on(session->user, now) && change_user(session, now) == 0)
             continue;
-        }
         log_info("a session ends, its user has lost rights: session=%u user='%s'", session->number,
                  session->user ? session->user->name : "");
         /* The client of a user that is gone is forgotten: it must not keep its next user out. */

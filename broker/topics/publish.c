@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "broker/core/peer-log.h"
+#include "broker/sessions/quota.h"
 #include "broker/topics/topics-private.h"
 #include "rpc/wire/name.h"
 
@@ -143,6 +144,8 @@ void topics_publish(Topics *topics, Session *session, const Message *message, co
     Topic *topic = topics->last;
     Publication publication;
 
+    if (quota_refuses(session, message->id, QUOTA_PUBLISH, message->body.len))
+        return;
     if (!topic || topic->len != message->name.len ||
         memcmp(topic->name, message->name.data, topic->len) != 0) {
         topic = topic_find(topics, message->name);

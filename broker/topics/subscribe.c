@@ -10,6 +10,7 @@
 #include <utlist.h>
 
 #include "base/container.h"
+#include "broker/sessions/quota.h"
 #include "broker/topics/topics-private.h"
 #include "rpc/wire/name.h"
 
@@ -419,7 +420,8 @@ void topics_subscribe(Topics *topics, Session *session, const Message *message) 
     if (before && before == same)
         subscription_free(before);
 
-    if (!has_room_for(topics, session, message, &wanted))
+    if (quota_refuses(session, message->id, QUOTA_SUBSCRIBE, 0) ||
+        !has_room_for(topics, session, message, &wanted))
         return;
     subscription = subscription_new(topics, session, message, &wanted);
     if (!subscription) {

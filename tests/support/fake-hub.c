@@ -14,6 +14,7 @@
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
 #include "broker/sessions/hello.h"
+#include "broker/sessions/quota.h"
 #include "broker/topics/topics.h"
 
 typedef struct FakePeer {
@@ -101,6 +102,7 @@ void fake_hub_deinit(Broker *broker) {
     deferred_free(broker->deferred);
     while (peers)
         fake_peer_free(peers);
+    quotas_free(broker);
 }
 
 Peer *fake_peer_new(Broker *broker) {

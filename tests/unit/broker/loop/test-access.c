@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "broker/services/services.h"
 #include "broker/sessions/hello.h"
+#include "broker/sessions/quota.h"
 #include "broker/sessions/user.h"
 #include "support/fake-hub.h"
 #include "support/suite.h"
@@ -374,7 +375,7 @@ static void a_user_has_only_so_many_connections(void) {
     /* A client that comes back takes the place of its own connection. */
     third = connect_as(WITH, UID_WITH, 'q');
     CU_ASSERT_PTR_NOT_NULL(third->session);
-    CU_ASSERT_EQUAL(((Session *)third->session)->user->n_sessions, 2);
+    CU_ASSERT_EQUAL(((Session *)third->session)->quota->n_sessions, 2);
     end();
 }
 
@@ -401,7 +402,7 @@ static void sessions_that_lose_a_right_end(void) {
     sessions_set_rights(&broker, rights_for(ACTION_PUSH));
     turn_end();
     CU_ASSERT_PTR_NOT_NULL(peer->session);
-    CU_ASSERT_EQUAL(((Session *)peer->session)->user->n_sessions, 1);
+    CU_ASSERT_EQUAL(((Session *)peer->session)->quota->n_sessions, 1);
 
     /* `push >` has become `call >`. */
     sessions_set_rights(&broker, rights_for(ACTION_CALL));

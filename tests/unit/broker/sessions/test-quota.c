@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/sessions/quota.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "broker/queues/queues.h"
+#include "broker/sessions/user.h"
+#include "support/fake-hub.h"
+#include "support/suite.h"
+
+enum { GREEDY = 1001, MODEST = 1002 };
+
+static Broker broker;
+static uint64_t last_id;
+
+static Rights *rights_with(const char *setting, const char *value) {
+    char problem[RIGHTS_PROBLEM_MAX];
+    Rights *rights = rights_new();
+    int line;
+
+    for (int i = 0; i < 2; i++) {
+        const char *name = i == 0 ? "greedy" : "modest";
+
+        CU_ASSERT_EQUAL(rights_section(rights, false, name, 1, problem), 0);
+        CU_ASSERT_EQUAL(
+            rights_set(rights, false, name, "uid", i == 0 ? "1001" : "1002", 1, problem), 0);
+        CU_ASSERT_EQUAL(rights_set(rights, false, name, "may", "admin", 1, problem), 0);
+    }
+    if (setting)
+        CU_ASSERT_EQUAL(rights_set(rights, false, "greedy", setting, value, 1, problem), 0);
+    CU_ASSERT_EQUAL_FATAL(rights_complete(rights, 1, &line, problem), 0);
+    return rights;
+}
+
+static void begin(const char *setting, const char *value) {
+    log_level = LOG_LEVEL_ERROR;
+    fake_hub_init(&broker);
+    broker.rights = rights_with(setting, value);
+    last_id = 10;
+}
+
+static void end(void) {
+    fake_hub_deinit(&broker);
+    rights_free(broker.rights);
+}
+
+static Peer *connect_as(uid_t uid, uint8_t client) {
+    Peer *peer = fake_peer_new(&broker);
+
+    peer->has_uid = true;
+    peer->uid = uid;
+    fake_hello(&broker, peer, client);
+    while (fake_next(peer))
+        continue;
+    return peer;
+}
+
+/* Sends a message. Returns the op of its answer, or 0. */
+static unsigned say(Peer *peer, unsigned op, Span body) {
+    Message message = {.op = (uint8_t)op, .id = ++last_id, .name = span_text("n")};
+    const Message *answer;
+
+    message.body = body;
+    if (op == OP_CALL) {
+        message.call.method = span_text("m");
+        message.call.timeout_ms = 60000;
+    }
+    fake_say(&broker, peer, &message);
+    answer = fake_next_real(peer);
+    while (answer && answer->op != OP_OK && answer->op != OP_ERROR)
+        answer = fake_next_real(peer);
+    return answer ? answer->op : 0;
+}
+
+static void what_one_user_does_is_no_error_of_another(unsigned op, const char *setting,
+                                                      const char *value, unsigned good) {
+    Peer *first, *second, *other;
+
+    begin(setting, value);
+    other = connect_as(MODEST, 'o');
+    say(other, OP_SERVE, span_text(""));
+    first = connect_as(GREEDY, 'a');
+    second = connect_as(GREEDY, 'b');
+    CU_ASSERT_EQUAL(say(first, op, span_text("x")), good);
+    CU_ASSERT_EQUAL(say(second, op, span_text("x")), good);
+    CU_ASSERT_EQUAL(say(first, op, span_text("x")), OP_ERROR);
+    CU_ASSERT_EQUAL(say(second, op, span_text("x")), OP_ERROR);
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL(say(other, op, span_text("x")), good);
+    end();
+}
+
+static void calls_of_all_sessions_are_counted(void) {
+    what_one_user_does_is_no_error_of_another(OP_CALL, "max_calls", "2", 0);
+}
+
+static void subscriptions_of_all_sessions_are_counted(void) {
+    what_one_user_does_is_no_error_of_another(OP_SUBSCRIBE, "max_subscriptions", "2", OP_OK);
+}
+
+static void publishes_beyond_the_rate_are_refused(void) {
+    what_one_user_does_is_no_error_of_another(OP_PUBLISH, "max_publishes", "2/s", OP_OK);
+}
+
+static void a_second_later_as_many_publishes_are_allowed_again(void) {
+    Peer *peer;
+
+    begin("max_publishes", "2/s");
+    peer = connect_as(GREEDY, 'a');
+    for (int second = 0; second < 3; second++) {
+        CU_ASSERT_EQUAL(say(peer, OP_PUBLISH, span_text("x")), OP_OK);
+        CU_ASSERT_EQUAL(say(peer, OP_PUBLISH, span_text("x")), OP_OK);
+        CU_ASSERT_EQUAL(say(peer, OP_PUBLISH, span_text("x")), OP_ERROR);
+        broker.now_us += 1000000;
+        broker.now_ms += 1000;
+    }
+    end();
+}
+
+static void jobs_are_counted_until_they_are_gone(void) {
+    static char body[1000];
+    Peer *peer, *other;
+    uint32_t number;
+
+    begin("max_queue_bytes", "2500");
+    peer = connect_as(GREEDY, 'a');
+    other = connect_as(MODEST, 'o');
+    number = ((Session *)peer->session)->quota->number;
+    CU_ASSERT_EQUAL(say(peer, OP_PUSH, span_of(body, sizeof(body))), OP_OK);
+    CU_ASSERT_EQUAL(say(peer, OP_PUSH, span_of(body, sizeof(body))), OP_OK);
+    CU_ASSERT_EQUAL(say(peer, OP_PUSH, span_of(body, sizeof(body))), OP_ERROR);
+    CU_ASSERT_EQUAL(say(other, OP_PUSH, span_of(body, sizeof(body))), OP_OK);
+    CU_ASSERT(broker.quotas[number - 1]->job_bytes >= 2000);
+    /* The jobs stay when their session ends, and so does their count. */
+    fake_peer_gone(&broker, peer);
+    peer = connect_as(GREEDY, 'b');
+    CU_ASSERT_EQUAL(say(peer, OP_PUSH, span_of(body, sizeof(body))), OP_ERROR);
+    /* Another user works them off. */
+    fake_say(&broker, other,
+             &(Message){.op = OP_PULL, .id = 1, .name = span_text("n"), .pull.slots = 10});
+    for (const Message *job; (job = fake_next_real(other));)
+        if (job->op == OP_JOB)
+            fake_say(&broker, other,
+                     &(Message){.op = OP_ACK,
+                                .settle = {.job = job->job.job, .attempt = job->job.attempt}});
+    CU_ASSERT_EQUAL(broker.quotas[number - 1]->job_bytes, 0);
+    CU_ASSERT_EQUAL(say(peer, OP_PUSH, span_of(body, sizeof(body))), OP_OK);
+    end();
+}
+
+static void memory_of_all_kinds_is_bounded(void) {
+    static char body[60000];
+    Peer *peer, *other;
+
+    begin("max_memory", "64K");
+    peer = connect_as(GREEDY, 'a');
+    other = connect_as(MODEST, 'o');
+    CU_ASSERT_EQUAL(say(peer, OP_PUSH, span_of(body, sizeof(body))), OP_OK);
+    CU_ASSERT_EQUAL(say(peer, OP_PUSH, span_of(body, sizeof(body))), OP_ERROR);
+    CU_ASSERT_EQUAL(say(peer, OP_PUBLISH, span_of(body, sizeof(body))), OP_ERROR);
+    CU_ASSERT_EQUAL(say(peer, OP_PUBLISH, span_text("x")), OP_OK);
+    CU_ASSERT_EQUAL(say(other, OP_PUSH, span_of(body, sizeof(body))), OP_OK);
+    CU_ASSERT_EQUAL(say(other, OP_PUSH, span_of(body, sizeof(body))), OP_OK);
+    end();
+}
+
+static void connections_of_one_user_are_bounded(void) {
+    Peer *peer;
+
+    begin("max_connections", "2");
+    CU_ASSERT_PTR_NOT_NULL(connect_as(GREEDY, 'a')->session);
+    peer = connect_as(GREEDY, 'b');
+    CU_ASSERT_PTR_NOT_NULL(peer->session);
+    CU_ASSERT_PTR_NULL(connect_as(GREEDY, 'c')->session);
+    CU_ASSERT_PTR_NOT_NULL(connect_as(MODEST, 'd')->session);
+    fake_peer_gone(&broker, peer);
+    CU_ASSERT_PTR_NOT_NULL(connect_as(GREEDY, 'c')->session);
+    end();
+}
+
+static void new_limits_count_what_was_there_before(void) {
+    Peer *peer;
+
+    begin(NULL, NULL);
+    peer = connect_as(GREEDY, 'a');
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(say(peer, OP_SUBSCRIBE, span_text("")), OP_OK);
+    sessions_set_rights(&broker, rights_with("max_subscriptions", "4"));
+    CU_ASSERT_EQUAL(say(peer, OP_SUBSCRIBE, span_text("")), OP_OK);
+    CU_ASSERT_EQUAL(say(peer, OP_SUBSCRIBE, span_text("")), OP_ERROR);
+    end();
+}
+
+static void limits_that_cannot_be_read_are_explained(void) {
+    static const char *const bad[][3] = {
+        {"max_calls", "many", "max_calls: a number is expected, not 'many'"},
+        {"max_calls", "-1", "max_calls: a number is expected, not '-1'"},
+        {"max_memory", "64X", "max_memory: a size such as 64M is expected, not '64X'"},
+        {"max_publishes", "5/m", "max_publishes: a rate such as 100/s is expected, not '5/m'"},
+        {"max_publishes", "/s", "max_publishes: a rate such as 100/s is expected, not '/s'"},
+        {"max_call", "1", "did you mean 'max_calls'?"},
+    };
+    char problem[RIGHTS_PROBLEM_MAX];
+    Rights *rights = rights_new();
+
+    CU_ASSERT_EQUAL(rights_section(rights, false, "u", 1, problem), 0);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        CU_ASSERT_EQUAL(rights_set(rights, false, "u", bad[i][0], bad[i][1], 1, problem), -EINVAL);
+        CU_ASSERT_PTR_NOT_NULL(strstr(problem, bad[i][2]));
+        if (!strstr(problem, bad[i][2]))
+            printf("\n    %s\n", problem);
+    }
+    rights_free(rights);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(calls_of_all_sessions_are_counted),
+        TEST(subscriptions_of_all_sessions_are_counted),
+        TEST(publishes_beyond_the_rate_are_refused),
+        TEST(a_second_later_as_many_publishes_are_allowed_again),
+        TEST(jobs_are_counted_until_they_are_gone),
+        TEST(memory_of_all_kinds_is_bounded),
+        TEST(connections_of_one_user_are_bounded),
+        TEST(new_limits_count_what_was_there_before),
+        TEST(limits_that_cannot_be_read_are_explained),
+        TESTS_END,
+    };
+
+    return run_suite("sessions: limits of one user", tests);
+}
