@@ -9,6 +9,7 @@
 
 #include "base/container.h"
 #include "base/text.h"
+#include "clients/cli/bodies/serve-body.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/run/environment.h"
@@ -21,15 +22,17 @@ enum {
 
 typedef struct Values {
     uint64_t slots, count, retries, delay_ms, timeout_ms;
-    const char *exec, *then, *pack, *unpack;
+    const char *exec, *call, *then, *pack, *unpack;
     bool drain;
 } Values;
 
 static const Option options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'e', "exec", Values, exec, "CMD",
                  "run CMD for each job, with its body on standard input"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "call", Values, call, "SERVICE.METHOD",
+                 "call a method for each job, with its body as the only argument"),
     OPTION_PLAIN(OPTION_TEXT, 0, "then", Values, then, "QUEUE",
-                 "push the result (without --exec: the body) to QUEUE"),
+                 "push the result (without --exec and --call: the body) to QUEUE"),
     OPTION_PLAIN(OPTION_TEXT, 0, "unpack", Values, unpack, BODY_TYPE_ARG,
                  "bodies are packed, and shown, or given to CMD, as JSON: " BODY_TYPE_HELP),
     OPTION_PLAIN(OPTION_TEXT, 0, "pack", Values, pack, BODY_TYPE_ARG,
@@ -42,7 +45,7 @@ static const Option options[] = {
     OPTION_PLAIN(OPTION_MS, 0, "delay", Values, delay_ms, "T",
                  "time before a retry (default: the queue's back-off)"),
     OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
-                 "time limit of a command; then the job is retried", 1, 0),
+                 "time limit of a command or call; then the job is retried", 1, 0),
     OPTION_PLAIN(OPTION_FLAG, 0, "drain", Values, drain, NULL, "end when the queue is empty"),
     OPTION_END,
 };
@@ -308,6 +311,83 @@ static int start(Run *run, ferry_job *job) {
     return 0;
 }
 
+/* ---- calls ---- */
+
+/* Text is a string, as other clients send it; other bodies are bytes. */
+static int pack_argument(ferry_bytes body, ferry_packer *packer) {
+    ferry_pack_array(packer, 1);
+    if (text_is_utf8(body.data, body.len) && !memchr(body.data ? body.data : "", '\0', body.len)) {
+        char *text = strndup(body.data ? body.data : "", body.len);
+
+        if (!text)
+            return -ENOMEM;
+        ferry_pack_str(packer, text);
+        free(text);
+    } else {
+        ferry_pack_bin(packer, body.data, body.len);
+    }
+    return ferry_packer_error(packer);
+}
+
+/* A text or bytes are the result as they are; another value is JSON. */
+static int take_result(ferry_bytes value, Buffer *to) {
+    CLEANUP(buffer_deinit) Buffer list = {0};
+
+    buffer_append(&list, "\x91", 1);
+    buffer_append(&list, value.data, value.len);
+    return list.failed ? -ENOMEM
+                       : body_to_input(BODY_TEXT, ferry_bytes_of(list.data, list.len), to);
+}
+
+/* Would the call have another result at another time? */
+static bool is_passing(const ferry_error *error) {
+    static const char *const types[] = {"ferry.NoSuchService",  "ferry.DeadlineExceeded",
+                                        "ferry.ConnectionLost", "ferry.NotConnected",
+                                        "ferry.Overloaded",     "ferry.ServerLost",
+                                        "ferry.Draining"};
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+        if (error->type && strcmp(error->type, types[i]) == 0)
+            return true;
+    return false;
+}
+
+static void on_reply(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    CLEANUP(buffer_deinit) Buffer output = {0};
+    Task *task = ctx;
+    Run *run = task->run;
+
+    /* Closing the client returns the job. */
+    if (run->loop.ended)
+        return;
+    if (!reply)
+        fail(run, task->job, is_passing(error), error->message);
+    else if (take_result(reply->body, &output) < 0)
+        fail(run, task->job, false, "the result of the call is malformed");
+    else if (!print_output(run, &output))
+        return;
+    else
+        succeed(run, task->job,
+                output.len > 0 ? ferry_bytes_of(output.data, output.len) : ferry_str(""));
+    task_free(task);
+    expect_more(run);
+}
+
+static int call(Run *run, ferry_job *job) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    ferry_packer *packer = ferry_packer_new();
+    Task *task = task_new(run, job);
+    int r = packer && task ? pack_argument(job->body, packer) : -ENOMEM;
+
+    if (r == 0)
+        r = ferry_call_async(run->client, run->values->call, ferry_packer_bytes(packer), on_reply,
+                             task, &error);
+    ferry_packer_close(packer);
+    if (r < 0 && task)
+        task_free(task);
+    return r;
+}
+
 /* ---- jobs ---- */
 
 static void print(Run *run, ferry_job *job) {
@@ -334,7 +414,13 @@ static int on_job(ferry_job *lent, void *ctx) {
         take_no_more(run);
     if (timer_armed(&run->idle))
         loop_disarm(&run->loop, &run->idle);
-    if (run->values->exec) {
+    if (run->values->call) {
+        r = call(run, job);
+        if (r < 0) {
+            cli_note(run->cli, "cannot call '%s': %s", run->values->call, strerror(-r));
+            fail(run, job, true, "the call could not be sent");
+        }
+    } else if (run->values->exec) {
         r = start(run, job);
         if (r < 0) {
             cli_note(run->cli, "cannot start '%s': %s", run->values->exec, strerror(-r));
@@ -385,12 +471,23 @@ static int work(Run *run, ferry_client *client, const char *queue) {
     return loop_run(&run->loop);
 }
 
+static int check_call(Cli *cli, const Values *values) {
+    if (values->call && (values->exec || values->pack || values->unpack))
+        return cli_usage(cli, "--call goes without --exec, --pack and --unpack");
+    if (values->call && (!strchr(values->call, '.') || ferry_name_problem(values->call)))
+        return cli_usage(cli, "--call: a method is SERVICE.METHOD, not '%s'", values->call);
+    return EXIT_OK;
+}
+
 static int run_work(Cli *cli, const void *values, int argc, char **argv) {
     CLEANUP(ferry_close) ferry_client *client = NULL;
     Run run = {.cli = cli, .values = values};
+    ferry_options with = {.timeout_ms = run.values->call ? (uint32_t)run.values->timeout_ms : 0};
     int status = loop_init(&run.loop, cli);
 
     (void)argc;
+    if (status == EXIT_OK)
+        status = check_call(cli, run.values);
     if (status == EXIT_OK)
         status = body_type_open(&run.unpack, cli, "unpack", run.values->unpack);
     if (status == EXIT_OK)
@@ -399,7 +496,7 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
     if (status == EXIT_OK && run.values->then)
         status = cli_check_queue(cli, run.values->then);
     if (status == EXIT_OK)
-        status = cli_open(cli, NULL, &client);
+        status = cli_open(cli, &with, &client);
     if (status == EXIT_OK)
         status = work(&run, client, argv[0]);
     take_no_more(&run);
@@ -422,7 +519,8 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_work = {
     .name = "work",
-    .usage = "QUEUE [--exec CMD] [--then QUEUE] [--slots N] [--count N] [--retries N] [--drain] "
+    .usage = "QUEUE [--exec CMD | --call SERVICE.METHOD] [--then QUEUE] [--slots N] [--count N] "
+             "[--retries N] [--drain] "
              "[--unpack TYPE] [--pack TYPE]",
     .summary = "take jobs from a queue and run a command for each",
     .help =
