@@ -22,9 +22,25 @@ enum { MIN_SLOTS = 8 };
  * by a random odd number and taking the highest bits is universal: Dietzfelbinger et al., 1997.)
  * The offset between two neighbouring runs is less than half of the table. The live ids fill at
  * most half of the table, so a run of live ids never reaches its own beginning.
+ *
+ * But the live ids of two far ranges may fill the same slots, and then each id of one range would
+ * be moved behind all those of the other. A map that sees this scatters: small blocks of
+ * neighbouring ids then have their places by a hash.
  */
+enum { BLOCK_BITS = 3, SCATTER_AT = 64 };
+
+static size_t scattered_home(const IdMap *map, uint64_t id) {
+    uint64_t block = (id >> BLOCK_BITS) * map->stride;
+
+    block = (block ^ block >> 32) * map->stride;
+    return (size_t)(block >> (64 - map->bits) & ~UINT64_C(7)) | (id & 7);
+}
+
 static inline size_t home(const IdMap *map, uint64_t id) {
     uint64_t run = id >> map->bits;
+
+    if (__builtin_expect(map->scattered, 0))
+        return scattered_home(map, id);
 
     return (size_t)(id + (run * map->stride >> (64 - map->bits))) & map->mask;
 }
@@ -64,9 +80,13 @@ static inline IdMapSlot *find(const IdMap *map, uint64_t id) {
 
 /* Robin Hood insertion: the entry farther from its home takes the slot, and the other one moves on.
  * So a run is ordered by home slots, and removal moves entries only up to the next entry at home;
- * for ids that count up, no entries. i, d: where the search ended. */
-static void insert(IdMap *map, IdMapSlot entry, size_t i, size_t d) {
-    for (; map->slots[i].id; i = (i + 1) & map->mask, d++) {
+ * for ids that count up, no entries. i, d: where the search ended. Returns how many entries it
+ * moved.
+ */
+static size_t insert(IdMap *map, IdMapSlot entry, size_t i, size_t d) {
+    size_t n = 0;
+
+    for (; map->slots[i].id; i = (i + 1) & map->mask, d++, n++) {
         size_t theirs = distance(map, i);
 
         if (theirs < d) {
@@ -78,6 +98,7 @@ static void insert(IdMap *map, IdMapSlot entry, size_t i, size_t d) {
         }
     }
     map->slots[i] = entry;
+    return n;
 }
 
 static int resize(IdMap *map, size_t n_slots) {
@@ -85,7 +106,8 @@ static int resize(IdMap *map, size_t n_slots) {
                    .n = map->n,
                    .mask = n_slots - 1,
                    .bits = (unsigned)__builtin_ctzll(n_slots),
-                   .stride = hash_seed() >> 1 | 1};
+                   .stride = hash_seed() >> 1 | 1,
+                   .scattered = map->scattered};
 
     if (!other.slots)
         return -ENOMEM;
@@ -97,8 +119,14 @@ static int resize(IdMap *map, size_t n_slots) {
     return 0;
 }
 
+static void scatter(IdMap *map) {
+    map->scattered = true;
+    if (resize(map, map->mask + 1) < 0)
+        map->scattered = false; /* out of memory: another id tries again */
+}
+
 int id_map_put(IdMap *map, uint64_t id, void *value) {
-    size_t i, d;
+    size_t i, d, n_moved;
 
     if (!id)
         return -EINVAL;
@@ -111,8 +139,10 @@ int id_map_put(IdMap *map, uint64_t id, void *value) {
     i = search(map, id, &d);
     if (map->slots[i].id == id)
         return -EEXIST;
-    insert(map, (IdMapSlot){id, value}, i, d);
+    n_moved = insert(map, (IdMapSlot){id, value}, i, d);
     map->n++;
+    if (d + n_moved > SCATTER_AT && !map->scattered)
+        scatter(map);
     return 0;
 }
 

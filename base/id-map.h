@@ -3,10 +3,12 @@
 
 /*
  * A map from 64-bit ids to pointers: open addressing, tuned for ids that count up, as ferry's do.
- * Zero is not an id. The memory follows the number of entries, down as well as up. Peers choose
+ * Zero is not an id. Ids of several ranges, such as those of jobs of earlier lives of a broker,
+ * cost a little more. The memory follows the number of entries, down as well as up. Peers choose
  * ids: no choice of ids makes the map slow.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +18,7 @@ typedef struct IdMap {
     size_t mask;     /* number of slots - 1 */
     unsigned bits;   /* of the mask */
     uint64_t stride; /* see home() */
+    bool scattered;  /* likewise */
 } IdMap;
 
 /* 0; -EINVAL: the id is zero; -EEXIST: it is there already; -ENOMEM. */

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,6 +237,104 @@ int text_parse_ms(const char *text, uint64_t *ret_ms) {
                                  {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
 
     return parse_quantity(text, units, sizeof(units) / sizeof(*units), ret_ms);
+}
+
+/* Days from 1970-01-01 to this date of the Gregorian calendar. */
+static int64_t days_of(int year, int month, int day) {
+    int64_t y = month <= 2 ? year - 1 : year;
+    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+
+    return y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
+}
+
+static int days_in(int year, int month) {
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return days[month - 1] + (month == 2 && is_leap);
+}
+
+/* Reads exactly n digits. Returns the number, or -1. */
+static int digits(const char **at, int n) {
+    int value = 0;
+
+    for (; n > 0; n--, ++*at) {
+        if (**at < '0' || **at > '9')
+            return -1;
+        value = value * 10 + (**at - '0');
+    }
+    return value;
+}
+
+static bool skip(const char **at, char c) {
+    if (**at != c)
+        return false;
+    ++*at;
+    return true;
+}
+
+/* "HH:MM" or "HH:MM:SS". -1: it is neither. */
+static int seconds_of_day(const char **at) {
+    int hour = digits(at, 2), minute = -1, second = 0;
+
+    if (skip(at, ':'))
+        minute = digits(at, 2);
+    if (minute >= 0 && skip(at, ':'))
+        second = digits(at, 2);
+    if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
+        return -1;
+    return (hour * 60 + minute) * 60 + second;
+}
+
+/* "Z", "+01:00", or nothing. INT_MIN: the offset is malformed. */
+static int offset_seconds(const char **at) {
+    int sign = skip(at, '+') ? 1 : skip(at, '-') ? -1 : 0, hour, minute;
+
+    if (sign == 0) {
+        skip(at, 'Z');
+        return 0;
+    }
+    hour = digits(at, 2);
+    skip(at, ':');
+    minute = digits(at, 2);
+    return hour < 0 || hour > 14 || minute < 0 || minute > 59 ? INT_MIN
+                                                              : sign * (hour * 60 + minute) * 60;
+}
+
+/* The days since 1970 of "YYYY-MM-DD" and the T behind it. -1: it is no date from 1970 on. */
+static int64_t read_date(const char **at) {
+    int year = digits(at, 4), month = -1, day = -1;
+
+    if (year >= 1970 && skip(at, '-'))
+        month = digits(at, 2);
+    if (month >= 1 && month <= 12 && skip(at, '-'))
+        day = digits(at, 2);
+    if (day < 1 || day > days_in(year, month) || !(skip(at, 'T') || skip(at, ' ')))
+        return -1;
+    return days_of(year, month, day);
+}
+
+int text_parse_time(const char *text, uint64_t now_ms, uint64_t *ret_ms) {
+    const char *at = text;
+    bool has_date = strlen(text) > 4 && text[4] == '-';
+    int64_t days = has_date ? read_date(&at) : 0, ms;
+    int seconds = days < 0 ? -1 : seconds_of_day(&at);
+    int offset = seconds < 0 ? INT_MIN : offset_seconds(&at);
+
+    if (offset == INT_MIN || *at)
+        return -EINVAL;
+    ms = (days * 86400 + seconds - offset) * 1000;
+    if (!has_date) {
+        int64_t now = (int64_t)now_ms;
+
+        ms += (now - ms) / 86400000 * 86400000;
+        while (ms <= now)
+            ms += 86400000;
+    }
+    if (ms < 0)
+        return -EINVAL;
+    *ret_ms = (uint64_t)ms;
+    return 0;
 }
 
 int text_parse_bytes(const char *text, uint64_t *ret_bytes) {

@@ -39,6 +39,11 @@ bool text_is_utf8(const void *text, size_t len);
 /* "250ms", "5s", "2m", "1h", "1d", a bare number: seconds; fractions allowed. -EINVAL, -ERANGE. */
 int text_parse_ms(const char *text, uint64_t *ret_ms);
 
+/* A time of the wall clock, in ms since 1970: "2026-11-30T18:00", also with seconds and with "Z",
+ * "+01:00" or a space in place of T; or "18:00", the next one after now_ms. Without an offset the
+ * time is UTC. -EINVAL. */
+int text_parse_time(const char *text, uint64_t now_ms, uint64_t *ret_ms);
+
 /* "64K", "1.5M", "2G", a bare number: bytes. Powers of 1024. -EINVAL, -ERANGE. */
 int text_parse_bytes(const char *text, uint64_t *ret_bytes);
 

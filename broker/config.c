@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "broker/admin/binds.h"
 #include "broker/core/setting.h"
 #include "broker/queues/queues.h"
 #include "broker/topics/topics.h"
@@ -460,13 +461,18 @@ void config_require_keys(Config *config) {
                   "users need keys");
 }
 
+static int apply_rule(const ConfigRule *rule, Broker *broker, const char **problem) {
+    if (!rule->is_queue)
+        return topics_configure(broker->topics, rule->pattern, rule->name, rule->value, problem);
+    if (strcmp(rule->name, "bind") == 0)
+        return binds_configure(broker->binds, rule->pattern, rule->value, problem);
+    return queues_configure(broker->queues, rule->pattern, rule->name, rule->value, problem);
+}
+
 int config_apply(Config *config, Broker *broker) {
     for (const ConfigRule *rule = config->rules; rule; rule = rule->next) {
         const char *problem = NULL;
-        int r = rule->is_queue ? queues_configure(broker->queues, rule->pattern, rule->name,
-                                                  rule->value, &problem)
-                               : topics_configure(broker->topics, rule->pattern, rule->name,
-                                                  rule->value, &problem);
+        int r = apply_rule(rule, broker, &problem);
 
         if (r < 0)
             add_error(config, rule->line, "[%s %s] %s = %s: %s", rule->is_queue ? "queue" : "topic",

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "broker/admin/admin.h"
+#include "broker/admin/binds.h"
 #include "broker/config.h"
 #include "broker/core/peer-log.h"
 #include "broker/core/rooms.h"
@@ -233,8 +234,9 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
     timers_init(&broker->timers, broker->now_ms);
     if (deferred_new(&broker->deferred, broker) < 0 ||
         services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
-        queues_new(&broker->queues, broker) < 0 || admin_new(&broker->admin, broker) < 0 ||
-        taps_new(&broker->taps, broker) < 0 || add_disk(program) < 0)
+        queues_new(&broker->queues, broker) < 0 || binds_new(&broker->binds, broker) < 0 ||
+        admin_new(&broker->admin, broker) < 0 || taps_new(&broker->taps, broker) < 0 ||
+        add_disk(program) < 0)
         return error_set_code(reterr, -ENOMEM, NULL);
     return hub_new(&broker->hub, &options, reterr);
 }
@@ -351,6 +353,7 @@ static int reload(Broker *broker, ferry_error *reterr) {
     broker->limits = config.limits;
     queues_reload(broker->queues);
     topics_reload(broker->topics);
+    binds_reload(broker->binds);
     /* Also after an error: the log gets all errors of the file. */
     if (config_apply(&config, broker) < 0)
         r = -EINVAL;
@@ -358,6 +361,7 @@ static int reload(Broker *broker, ferry_error *reterr) {
         broker->limits = before;
     queues_reloaded(broker->queues, r == 0);
     topics_reloaded(broker->topics, r == 0);
+    binds_reloaded(broker->binds, r == 0);
     if (r < 0) {
         log_config_errors(&config);
         log_error("the configuration was not changed: errors=%zu", config.n_errors);
@@ -534,6 +538,7 @@ static void close_rooms(BrokerProgram *program) {
     sessions_free(broker);
     broker->taps = taps_free(broker->taps);
     admin_free(broker->admin);
+    binds_free(broker->binds);
     queues_free(broker->queues);
     topics_free(broker->topics);
     services_free(broker->services);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "broker/admin/binds.h"
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
 #include "broker/sessions/user.h"
@@ -157,7 +158,7 @@ static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
 
     (void)p;
     (void)reterr;
-    write_map(to, sizeof(told) / sizeof(*told) + N_BUDGET_KINDS + (degraded != NULL));
+    write_map(to, sizeof(told) / sizeof(*told) + N_BUDGET_KINDS + 1 + (degraded != NULL));
     for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
         write_pair(to, told[i].name, told[i].value);
     for (BudgetKind kind = 0; kind < N_BUDGET_KINDS; kind++) {
@@ -166,6 +167,8 @@ static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
         snprintf(name, sizeof(name), "memory_%s", budget_kind_name(kind));
         write_pair(to, name, ask->broker->budget.bytes[kind]);
     }
+    write_text(to, "durability");
+    write_text(to, queues_usual_durability(ask->broker->queues));
     if (degraded) {
         write_text(to, "degraded");
         write_text(to, degraded);
@@ -292,6 +295,20 @@ static int resume_queue(const Ask *ask, const void *p, Buffer *to, ferry_error *
                     reterr);
 }
 
+static int no_room_in(int r, const char *queue, ferry_error *reterr) {
+    if (r == -EINVAL)
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "args.to: '%s' is the same queue, or not a valid name",
+                         shown(span_text(queue)));
+    if (r == -ENOSPC)
+        return error_set(reterr, "ferry.Full", "the queue '%s' has no room",
+                         shown(span_text(queue)));
+    if (r == -EAGAIN)
+        return error_set(reterr, "ferry.Overloaded",
+                         "the job is being read from the disk: try again");
+    return r;
+}
+
 static int move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_move_args *args = p;
     uint64_t n = 0;
@@ -304,15 +321,106 @@ static int move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) 
     r = queues_move(ask->broker->queues, span_text(args->from), span_text(args->to),
                     (uint64_t)args->limit, ask->session, ask->id, &n);
     write_uint(to, n);
-    if (r == -EINVAL)
-        return error_set(reterr, "ferry.InvalidArgument",
-                         "args.to: '%s' is the same queue, or not a valid name",
-                         shown(span_text(args->to)));
-    if (r == -ENOSPC)
-        return error_set(reterr, "ferry.Full", "the queue '%s' has no room",
-                         shown(span_text(args->to)));
-    return too_busy(no_queue(r, args->from, reterr), reterr);
+    return too_busy(no_queue(no_room_in(r, args->to, reterr), args->from, reterr), reterr);
 }
+
+static int configure_queue(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_configure_args *args = p;
+
+    (void)to;
+    return queues_set(ask->broker->queues, span_text(args->queue), args->setting, args->value,
+                      ask->session, ask->id, reterr);
+}
+
+/* ---- durable subscriptions ---- */
+
+static int bind_queue(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_bind_args *args = p;
+
+    (void)to;
+    if (!session_may(ask->session, ACTION_SUBSCRIBE, span_text(args->pattern)))
+        return session_denied(ask->session, "subscribe", span_text(args->pattern), reterr);
+    return binds_add(ask->broker->binds, span_text(args->queue), span_text(args->pattern),
+                     ask->session, ask->id, reterr);
+}
+
+static int unbind_queue(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_unbind_args *args = p;
+    int r = binds_remove(ask->broker->binds, span_text(args->queue), span_text(args->pattern),
+                         ask->session, ask->id);
+
+    (void)to;
+    if (r == -ENOENT)
+        return error_set(reterr, "ferry.NotFound", "the queue '%s' is not bound to '%s'",
+                         shown(span_text(args->queue)), shown(span_text(args->pattern)));
+    if (r == -EPERM)
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "the configuration binds the queue '%s' to '%s': change it there",
+                         shown(span_text(args->queue)), shown(span_text(args->pattern)));
+    return r;
+}
+
+/* ---- one job ---- */
+
+/* The job's number, once the session may do the action on its queue. */
+static int check_job(const Ask *ask, int64_t number, Action action, ferry_error *reterr) {
+    Span queue =
+        number > 0 ? queues_queue_of_job(ask->broker->queues, (uint64_t)number) : (Span){NULL, 0};
+
+    if (queue.len == 0)
+        return error_set(reterr, "ferry.NotFound", "there is no job %lld", (long long)number);
+    if (session_may(ask->session, action, queue))
+        return 0;
+    return session_denied(ask->session, action_name(action), queue, reterr);
+}
+
+static int show_job(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_job_args *args = p;
+    int r = check_job(ask, args->job, ACTION_PEEK, reterr);
+
+    return r < 0 ? r : queues_show_job(ask->broker->queues, (uint64_t)args->job, to);
+}
+
+static int cancel_job(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_cancel_args *args = p;
+    int r = check_job(ask, args->job, ACTION_MANAGE, reterr);
+
+    (void)to;
+    return r < 0 ? r
+                 : queues_cancel(ask->broker->queues, (uint64_t)args->job, ask->session, ask->id);
+}
+
+static int run_job_now(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_run_now_args *args = p;
+    int r = check_job(ask, args->job, ACTION_MANAGE, reterr);
+
+    write_nil(to);
+    if (r == 0)
+        r = queues_run_now(ask->broker->queues, (uint64_t)args->job);
+    if (r == -EBUSY)
+        return error_set(
+            reterr, "ferry.InvalidArgument",
+            "job %lld does not wait: a worker has it, or it becomes a dead letter, or another one "
+            "with its ordering key comes first",
+            (long long)args->job);
+    return r;
+}
+
+static int move_job(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_move_job_args *args = p;
+    int r = check_job(ask, args->job, ACTION_MANAGE, reterr);
+
+    (void)to;
+    if (r < 0)
+        return r;
+    if (!session_may(ask->session, ACTION_MANAGE, span_text(args->to)))
+        return session_denied(ask->session, "manage", span_text(args->to), reterr);
+    return no_room_in(queues_move_job(ask->broker->queues, (uint64_t)args->job, span_text(args->to),
+                                      ask->session, ask->id),
+                      args->to, reterr);
+}
+
+/* ---- taps ---- */
 
 /* Each pattern of the tap must be allowed; a tap without patterns is about all names. */
 static int check_tap(const Ask *ask, const TapFilter *filter, ferry_error *reterr) {
@@ -472,6 +580,13 @@ static const struct {
     {"pause", pause_queue, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
     {"resume", resume_queue, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
     {"move", move, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
+    {"bind", bind_queue, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
+    {"unbind", unbind_queue, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
+    {"configure", configure_queue, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
+    {"job", show_job, NEED_NOTHING, 0},
+    {"cancel", cancel_job, NEED_NOTHING, 0},
+    {"run_now", run_job_now, NEED_NOTHING, 0},
+    {"move_job", move_job, NEED_NOTHING, 0},
     {"drain", drain, NEED_ACTION_ON_ALL, ACTION_ADMIN},
     {"tap", tap, NEED_NOTHING, 0},
     {"kick", kick, NEED_NOTHING, 0},

@@ -93,6 +93,15 @@ struct QueueStatus {
   23: optional string durability
   /** Why its store cannot write: it does not confirm pushes. Absent: the store works. */
   24: optional string degraded
+  /** Jobs removed by `cancel`. */
+  25: i64 cancelled
+  /** The topic patterns whose messages become jobs of the queue. */
+  26: list<string> bound
+  27: optional i64 max_keys
+  /** The most jobs in flight, to all workers together; 0: no limit. */
+  28: optional i64 max_working
+  /** The most jobs that all workers together get in a time: "100/s"; "0": no limit. */
+  29: optional string rate
 }
 
 struct JobStatus {
@@ -108,6 +117,13 @@ struct JobStatus {
   /** Length of the whole body; `body` has its first 64 KiB. */
   8: i64 bytes
   9: binary body
+  10: string queue
+  /** Until it is delivered (delayed), or until its worker's time limit (held); 0: no such time. */
+  11: i64 due_ms
+  /** Until it becomes a dead letter; 0: never. */
+  12: i64 expires_ms
+  /** Of the worker that has it; 0: no connected worker has it. */
+  13: i64 session
 }
 
 /** A connected client. */
@@ -184,6 +200,8 @@ struct Counters {
   31: i64 memory_queues
   /** Lists of this service that are being written. */
   32: i64 memory_lists
+  /** Of queues whose configuration names none: memory, or disk. */
+  33: string durability
 }
 
 /** Whether a user may do something, and the line of the configuration that allows it. */
@@ -243,6 +261,19 @@ service Broker {
   void resume(1: string queue) (idempotent = "true")
   /** Moves jobs that are not in flight, the next ones first; limit 0: all. Returns their number. */
   i64 move(1: string from, 2: string to, 3: i64 limit = 0)
+  /** From now on each message of a topic that matches becomes a job of the queue; kept over a restart. */
+  void bind(1: string queue, 2: string pattern) (idempotent = "true")
+  void unbind(1: string queue, 2: string pattern)
+  /** A setting of the queue, as in the configuration, which it goes before; an empty value ends it. Kept over a restart. */
+  void configure(1: string queue, 2: string setting, 3: string value) (idempotent = "true")
+  /** One job, by its number. */
+  JobStatus job(1: i64 job) (idempotent = "true")
+  /** Removes a job. A worker that has it is told. */
+  void cancel(1: i64 job)
+  /** Makes a waiting job the next one that its queue delivers, whatever its delay. */
+  void run_now(1: i64 job)
+  /** Moves a job to another queue. A worker that has it is told. Returns its new number. */
+  i64 move_job(1: i64 job, 2: string to)
   /** The broker takes no new work, finishes the rest, and stops. */
   void drain()
   /**

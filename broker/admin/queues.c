@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* ferry.Broker's list of queues, and its methods for one queue: queue, peek, pause, resume. See
- * queues.h. */
+/* ferry.Broker's list of queues, and its methods for one queue or job: queue, peek, job, pause,
+ * resume. See queues.h. */
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "broker/admin/admin-private.h"
+#include "broker/admin/binds.h"
 #include "broker/sessions/user.h"
 #include "rpc/wire/name.h"
 
@@ -33,7 +34,7 @@ static size_t n_dead(const Queue *queue) {
     return dead ? dead->n_jobs : 0;
 }
 
-enum { COUNTS = 14, SETTINGS = 9 };
+enum { COUNTS = 16, SETTINGS = 12 };
 
 static bool is_degraded(const Queue *queue) {
     return *queue->settings.store->degraded != '\0';
@@ -64,11 +65,28 @@ static void write_counts(Buffer *to, const Queue *queue) {
     write_pair(to, "redelivered", queue->n_redelivered);
     write_pair(to, "expired", queue->n_expired);
     write_pair(to, "dropped", queue->n_dropped);
+    write_pair(to, "cancelled", queue->n_cancelled);
+    write_text(to, "bound");
+    binds_describe(queue, to);
     write_durability(to, &queue->settings);
     if (is_degraded(queue)) {
         write_text(to, "degraded");
         write_text(to, queue->settings.store->degraded);
     }
+}
+
+/* As in the configuration: "100/s"; "0": no limit. */
+static void write_rate(Buffer *to, uint64_t rate) {
+    uint64_t per_ms = rate & UINT32_MAX;
+    char text[40] = "0";
+
+    if (rate)
+        snprintf(text, sizeof(text), "%" PRIu64 "/%s", rate >> 32,
+                 per_ms == 1000    ? "s"
+                 : per_ms == 60000 ? "m"
+                                   : "h");
+    write_text(to, "rate");
+    write_text(to, text);
 }
 
 static void write_settings(Buffer *to, const QueueSettings *settings) {
@@ -80,6 +98,9 @@ static void write_settings(Buffer *to, const QueueSettings *settings) {
     write_pair(to, "ttl", settings->ttl_ms);
     write_pair(to, "time_limit", settings->time_limit_ms);
     write_pair(to, "dedup", settings->dedup_ms);
+    write_pair(to, "max_keys", settings->max_keys);
+    write_pair(to, "max_working", settings->max_working);
+    write_rate(to, settings->rate);
     write_text(to, "overflow");
     write_text(to, settings->overflow == OVERFLOW_REFUSE ? "refuse" : "drop-oldest");
 }
@@ -174,27 +195,40 @@ typedef struct Peek {
     uint64_t now_ms;
 } Peek;
 
-static bool peek_job(Peek *peek, const Job *job) {
+static void write_job(Buffer *to, const Job *job, uint64_t now_ms) {
     static const char *const states[] = {
         [JOB_STORING] = "storing", [JOB_READY] = "ready",       [JOB_DELAYED] = "delayed",
         [JOB_IN_FLIGHT] = "held",  [JOB_SETTLING] = "settling",
     };
+    const Queue *queue = queue_of(job);
+    uint64_t due_ms = job->stored.due_ms > now_ms ? job->stored.due_ms - now_ms : 0;
+    uint64_t expires_ms = job->stored.expires_ms > now_ms ? job->stored.expires_ms - now_ms : 0;
+
+    write_map(to, 13);
+    write_pair(to, "job", job->stored.id);
+    write_text(to, "queue");
+    write_str(to, queue->name, queue->stored.name_len);
+    write_text(to, "state");
+    write_text(to, states[job->state]);
+    write_pair(to, "attempt", job->stored.attempt);
+    write_pair(to, "priority", job->stored.priority);
+    write_pair(to, "age_ms", now_ms - job->stored.pushed_ms);
+    write_pair(to, "due_ms", due_ms);
+    write_pair(to, "expires_ms", expires_ms);
+    write_pair(to, "session", job->session ? job->session->number : 0);
+    write_text(to, "reason");
+    write_str(to, job->reason, job->n_reason);
+    write_content(to, job);
+}
+
+static bool peek_job(Peek *peek, const Job *job) {
     Buffer *to = &peek->jobs;
 
     if (peek->left == 0 || to->len > PEEK_BYTES_MAX || to->failed)
         return false;
     peek->left--;
     peek->n++;
-    write_map(to, 9);
-    write_pair(to, "job", job->stored.id);
-    write_text(to, "state");
-    write_text(to, states[job->state]);
-    write_pair(to, "attempt", job->stored.attempt);
-    write_pair(to, "priority", job->stored.priority);
-    write_pair(to, "age_ms", peek->now_ms - job->stored.pushed_ms);
-    write_text(to, "reason");
-    write_str(to, job->reason, job->n_reason);
-    write_content(to, job);
+    write_job(to, job, peek->now_ms);
     return true;
 }
 
@@ -215,6 +249,7 @@ int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to) {
     for (int priority = PRIORITIES - 1; priority >= 0; priority--)
         peek_list(&peek, queue->ready[priority], queue);
     peek_list(&peek, queue->delayed, queue);
+    peek_list(&peek, queue->parked, queue);
     for (const InFlight *in_flight = queues->in_flight; in_flight && queue->n_in_flight > 0;
          in_flight = in_flight->next) {
         peek_list(&peek, in_flight->jobs, queue);
@@ -224,6 +259,15 @@ int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to) {
     buffer_append(to, peek.jobs.data, peek.jobs.len);
     to->failed |= peek.jobs.failed;
     buffer_deinit(&peek.jobs);
+    return to->failed ? -ENOMEM : 0;
+}
+
+int queues_show_job(Queues *queues, uint64_t id, Buffer *to) {
+    const Job *job = id ? job_table_get(queues, id) : NULL;
+
+    if (!job || job->state == JOB_STORING)
+        return -ENOENT;
+    write_job(to, job, queues->broker->now_ms);
     return to->failed ? -ENOMEM : 0;
 }
 

@@ -12,7 +12,7 @@
  *   services/  calls: routing, wait queues, streams
  *   topics/    publish/subscribe
  *   queues/    jobs; stores/ keeps them
- *   admin/     ferry.Broker, the service that the broker itself offers
+ *   admin/     ferry.Broker, the service that the broker itself offers; binds of queues to topics
  *   loop/      batches from peers, to the rooms above
  */
 
@@ -81,6 +81,8 @@ struct Broker {
     struct Services *services;
     struct Topics *topics;
     struct Queues *queues;
+    struct Binds *binds;
+    size_t n_binds; /* of queues to topics */
     Admin *admin;
     TableWalk *walks; /* utlist: walks over the tables of the rooms */
     Taps *taps;

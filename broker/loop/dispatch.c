@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "broker/admin/admin.h"
+#include "broker/admin/binds.h"
 #include "broker/loop/access.h"
 #include "broker/loop/deferred.h"
 #include "broker/queues/queues.h"
@@ -113,7 +114,10 @@ static bool dispatch(Session *session, const Message *message, const void *block
         services_answer(broker->services, session, message, block);
         break;
     case OP_PUBLISH:
-        topics_publish(broker->topics, session, message, block);
+        if (broker->n_binds > 0)
+            binds_publish(broker->binds, session, message, block);
+        else
+            topics_publish(broker->topics, session, message, block);
         break;
     case OP_PUSH:
         queues_push(broker->queues, session, message, block);

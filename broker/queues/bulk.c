@@ -33,7 +33,9 @@ static Job *next_job(const Sweep *sweep) {
 
     for (int priority = PRIORITIES - 1; priority >= 0 && !job && queue->ready_bits; priority--)
         job = first_before(sweep, queue->ready[priority]);
-    return job ? job : first_before(sweep, queue->delayed);
+    if (!job)
+        job = first_before(sweep, queue->delayed);
+    return job ? job : first_before(sweep, queue->parked);
 }
 
 static bool move_one(Sweep *sweep, Job *old) {
@@ -45,7 +47,7 @@ static bool move_one(Sweep *sweep, Job *old) {
     if (!job)
         return false;
     lease_end(old);
-    change_move(old, job);
+    change_move(old, job, NULL, 0);
     return true;
 }
 

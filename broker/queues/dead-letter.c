@@ -90,6 +90,7 @@ Job *job_remake(const Job *job, Queue *to, bool as_dead) {
     Message content;
     JobParts parts = {.content = &content,
                       .block = stored_job_content(&job->stored, &content),
+                      .order = stored_job_order(&job->stored),
                       .priority = job->stored.priority,
                       .ttl_ms = to->settings.ttl_ms};
     Span headers = content.headers, rest = {NULL, 0};

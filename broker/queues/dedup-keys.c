@@ -45,6 +45,8 @@ Key *key_add(Queue *queue, Span text, uint64_t until_ms) {
         slabs_free(&queues->slabs, key, sizeof(Key) + key->len);
         return NULL;
     }
+    if (until_ms == UINT64_MAX)
+        return key; /* not in the list: it ends with its job */
     DL_APPEND(queue->first_key, key);
     queue->n_keys++;
     if (!timer_armed(&queue->key_timer))
@@ -58,8 +60,12 @@ void key_forget(Queue *queue, Key *key) {
         *key->owner = NULL;
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash's own links */
     HASH_DEL(queue->keys, key);
-    DL_DELETE(queue->first_key, key);
-    queue->n_keys--;
+    if (key->holder)
+        key->holder->ties->unique = NULL;
+    if (key->until_ms != UINT64_MAX) {
+        DL_DELETE(queue->first_key, key);
+        queue->n_keys--;
+    }
     slabs_free(&queue->queues->slabs, key, sizeof(Key) + key->len);
 }
 

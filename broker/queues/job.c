@@ -42,6 +42,19 @@ static int put_content(Job *job, size_t cap, const JobParts *parts, const Messag
     return 0;
 }
 
+/* Frees the record and the content. */
+static void record_free(Job *job) {
+    Queues *queues = queue_of(job)->queues;
+
+    if (job_is_paged_out(job))
+        queue_of(job)->n_paged_out--;
+    if (job->pageable)
+        paging_drop(job);
+    else
+        stored_message_drop(&job->content);
+    slabs_free(&queues->slabs, job, size_of(job->pageable, job->pageable ? 0 : job->content.cap));
+}
+
 Job *job_new(Queue *queue, const JobParts *parts) {
     Queues *queues = queue->queues;
     const Message *content = parts->content;
@@ -73,7 +86,18 @@ Job *job_new(Queue *queue, const JobParts *parts) {
     if (parts->ttl_ms)
         job->stored.expires_ms = queues->broker->now_ms + parts->ttl_ms;
     job->state = JOB_STORING;
-    job->stored.id = ++queues->last_job;
+    job->stored.id = parts->id ? parts->id : queues->last_job + 1;
+    if (job_table_put(queues, job) < 0) {
+        record_free(job);
+        return NULL;
+    }
+    if (queues->last_job < job->stored.id)
+        queues->last_job = job->stored.id;
+    if (order_join(job, parts->order) < 0) {
+        job_table_take(queues, job);
+        record_free(job);
+        return NULL;
+    }
     queues->broker->budget.bytes[BUDGET_QUEUES] += body_bytes(job);
     queue->n_jobs++;
     queue->bytes += job_bytes(job);
@@ -93,21 +117,15 @@ void job_free(Job *job) {
     queue->bytes -= job_bytes(job);
     quota_refund_job(queues->broker, job->pusher, job_bytes(job));
     queues->broker->budget.bytes[BUDGET_QUEUES] -= body_bytes(job);
-    if (job->leased)
-        id_map_take(&queues->leased, job->stored.id);
+    job_table_take(queues, job);
+    ties_end(job);
     if (timer_armed(&job->timer))
         timer_disarm(&queues->timers, &job->timer);
     if (job->reason)
         slabs_free(&queues->slabs, job->reason, job->n_reason);
     if (job->loading)
         paging_load_ended(job);
-    if (job_is_paged_out(job))
-        queue->n_paged_out--;
-    if (job->pageable)
-        paging_drop(job);
-    else
-        stored_message_drop(&job->content);
-    slabs_free(&queues->slabs, job, size_of(job->pageable, job->pageable ? 0 : job->content.cap));
+    record_free(job);
 }
 
 const void *stored_job_content(const StoredJob *stored, Message *to) {
@@ -160,6 +178,10 @@ void job_arm(Job *job, uint64_t at_ms) {
 void job_enter_ready(Queue *queue, Job *before, Job *job) {
     unsigned priority = job->stored.priority;
 
+    if (!order_takes_turn(job)) {
+        order_park(job);
+        return;
+    }
     job->state = JOB_READY;
     DL_PREPEND_ELEM(queue->ready[priority], before, job);
     queue->ready_bits |= 1u << priority;
@@ -221,7 +243,8 @@ void job_enter_front(Job *job) {
     before = place_of(queue, job);
     job->returned = true;
     job_enter_ready(queue, before, job);
-    queue->last_returned[job->stored.priority] = job;
+    if (!job->parked)
+        queue->last_returned[job->stored.priority] = job;
 }
 
 void job_enter_delayed(Job *job, uint64_t due_ms) {
@@ -246,7 +269,9 @@ void job_leave(Job *job) {
     paging_job_leaves(job);
     switch ((JobState)job->state) {
     case JOB_READY:
-        if (job->quarantined) {
+        if (job->parked) {
+            order_unpark(job);
+        } else if (job->quarantined) {
             DL_DELETE(queue->quarantined, job);
         } else {
             DL_DELETE(queue->ready[priority], job);

@@ -155,10 +155,19 @@ void lease_begin(Job *job) {
     job_arm(job, job->stored.due_ms);
 }
 
+void lease_tell_lost(const Job *job, uint64_t reason) {
+    if (job->session)
+        session_send(
+            job->session, LANE_BULK,
+            &(Message){.op = OP_LOST, .lost = {job->stored.id, job->stored.attempt, reason}}, NULL);
+}
+
 /* Takes the job from its worker. It is in no list then. */
 void lease_let_go(Job *job) {
     DL_DELETE(*list_of(job), job);
     queue_of(job)->n_in_flight--;
+    if (queue_of(job)->settings.max_working)
+        queue_touch(queue_of(job));
     timer_disarm(&queue_of(job)->queues->timers, &job->timer);
     if (job->session && job->u.pull)
         pull_release(job->u.pull);
@@ -174,9 +183,6 @@ void lease_end(Job *job) {
         lease_let_go(job);
     else
         job_leave(job);
-    if (job->leased)
-        id_map_take(&queue_of(job)->queues->leased, job->stored.id);
-    job->leased = false;
     job->stored.worker = 0;
 }
 

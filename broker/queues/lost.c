@@ -84,7 +84,7 @@ void queues_held(Queues *queues, Client *client, Span held, Buffer *ret) {
         uint32_t n_fields = reader_array(&reader);
         uint64_t id = n_fields >= 2 ? reader_uint(&reader) : 0;
         uint64_t attempt = n_fields >= 2 ? reader_uint(&reader) : 0;
-        Job *job = id_map_get(&queues->leased, id);
+        Job *job = job_table_get(queues, id);
 
         for (uint32_t i = 2; i < n_fields && !reader.problem; i++)
             reader_value(&reader);
@@ -111,6 +111,8 @@ void queues_session_gone(Queues *queues, Session *session) {
 
     pendings_session_gone(queues, session);
     sweeps_session_gone(queues, session);
+    facts_session_gone(queues, session);
+    fan_outs_session_gone(queues, session);
     /* The jobs may belong to a newer session of the client already. */
     if (in_flight && in_flight->jobs && in_flight->jobs->session == session) {
         lose_all(in_flight);

@@ -13,6 +13,7 @@
 typedef enum ChangeKind {
     CHANGE_PUSH,
     CHANGE_REMOVE,
+    CHANGE_CANCEL, /* as CHANGE_REMOVE, by ferry.Broker */
     CHANGE_FORWARD,
     CHANGE_DEAD_LETTER,
     CHANGE_MOVE,
@@ -20,7 +21,7 @@ typedef enum ChangeKind {
 
 typedef struct Change {
     ChangeKind kind;
-    Job *job;         /* the new job, or (CHANGE_REMOVE) the job that goes */
+    Job *job;         /* the new job, or (CHANGE_REMOVE, CHANGE_CANCEL) the job that goes */
     Job *old;         /* the job that job replaces, or NULL */
     Session *session; /* gets the answer; NULL: the session is gone */
     Client *client;   /* CHANGE_PUSH: remembers the id; NULL: gone */
@@ -42,21 +43,52 @@ struct Pending {
     PushKey push;
 };
 
+void push_ok(Session *session, uint64_t id, uint64_t job, uint64_t outcome, const Queue *queue) {
+    const QueueSettings *settings = queue ? &queue->settings : NULL;
+    uint64_t durability = !settings                          ? DURABILITY_UNKNOWN
+                          : settings->interval_ms > 0        ? DURABILITY_INTERVAL
+                          : settings->store == &store_memory ? DURABILITY_MEMORY
+                                                             : DURABILITY_DISK;
+
+    if (id != 0)
+        session_send(session, LANE_CALLS,
+                     &(Message){.op = OP_OK, .id = id, .ok = {job, outcome, durability}}, NULL);
+}
+
+/* The result of a method of ferry.Broker: the number of the moved job, or nothing. */
+static void result_ok(const Change *change) {
+    CLEANUP(buffer_deinit) Buffer result = {0};
+
+    if (change->kind == CHANGE_MOVE)
+        write_uint(&result, change->job->stored.id);
+    else
+        write_nil(&result);
+    if (!result.failed)
+        session_send(
+            change->session, LANE_CALLS,
+            &(Message){.op = OP_OK, .id = change->id, .body = span_of(result.data, result.len)},
+            NULL);
+}
+
 static void answer(const Change *change, int result) {
     if (!change->session || !change->id)
         return;
     if (result == 0) {
-        session_ok(change->session, LANE_CALLS, change->id,
-                   change->kind == CHANGE_PUSH ? change->job->stored.id : 0);
+        if (change->kind == CHANGE_PUSH)
+            push_ok(change->session, change->id, change->job->stored.id, PUSH_STORED,
+                    queue_of(change->job));
+        else if (change->kind == CHANGE_MOVE || change->kind == CHANGE_CANCEL)
+            result_ok(change);
+        else
+            session_ok(change->session, LANE_CALLS, change->id, 0);
         return;
     }
     in_flight_unsettled(change->session->client->in_flight, change->id);
-    if (result == -ENOSPC)
-        session_error(change->session, change->id, "ferry.Full",
-                      "the disk of the broker is full: jobs can be finished, but not added");
-    else
-        session_error(change->session, change->id, "ferry.Internal", "the store failed: %s",
-                      strerror(-result));
+    store_error(change->session, change->id, result);
+}
+
+static bool is_removal(const Change *change) {
+    return change->kind == CHANGE_REMOVE || change->kind == CHANGE_CANCEL;
 }
 
 static bool is_across(const Job *old, const Job *job) {
@@ -141,7 +173,7 @@ static void finish_replace(const Change *change, int result) {
 static void finish(const Change *change, int result) {
     if (change->kind == CHANGE_PUSH)
         finish_push(change, result);
-    else if (change->kind == CHANGE_REMOVE)
+    else if (is_removal(change))
         finish_remove(change, result);
     else
         finish_replace(change, result);
@@ -175,9 +207,9 @@ static int begin(const Change *change, const Key *key, uint64_t ticket) {
     uint8_t name[WIRE_TOKEN];
     StoredPush by = {0};
 
-    if (change->kind == CHANGE_REMOVE)
+    if (is_removal(change))
         return store_settle(store, ticket, &change->job->stored);
-    if (key) {
+    if (key && !key->holder) { /* a unique key is the job's own: see stored_job_unique() */
         by.key = span_of(key->data, key->len);
         by.key_until_ms = key->until_ms;
     }
@@ -254,6 +286,13 @@ static void submit(const Change *change, Key *key) {
     finish(change, r);
 }
 
+/* The job leaves its queue, if the store agrees; the next one with its ordering key does not wait
+ * for the store. */
+static void settle(Job *job) {
+    job->state = JOB_SETTLING;
+    order_pass_on(job);
+}
+
 void change_push(Job *job, Key *key, Session *session, uint64_t id) {
     submit(&(Change){.kind = CHANGE_PUSH,
                      .job = job,
@@ -264,13 +303,19 @@ void change_push(Job *job, Key *key, Session *session, uint64_t id) {
 }
 
 void change_remove(Job *job, Session *session, uint64_t id) {
-    job->state = JOB_SETTLING;
+    settle(job);
     paging_out(job); /* it is needed again only if the store fails to remove the job */
     submit(&(Change){.kind = CHANGE_REMOVE, .job = job, .session = session, .id = id}, NULL);
 }
 
+void change_cancel(Job *job, Session *session, uint64_t id) {
+    settle(job);
+    paging_out(job);
+    submit(&(Change){.kind = CHANGE_CANCEL, .job = job, .session = session, .id = id}, NULL);
+}
+
 void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id) {
-    old->state = JOB_SETTLING;
+    settle(old);
     if (was_pushed_across(old, job)) {
         job_free(job);
         change_remove(old, session, id);
@@ -281,16 +326,17 @@ void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id)
 }
 
 void change_dead_letter(Job *old, Job *dead, Session *session, uint64_t id) {
-    old->state = JOB_SETTLING;
+    settle(old);
     submit(
         &(Change){
             .kind = CHANGE_DEAD_LETTER, .job = dead, .old = old, .session = session, .id = id},
         NULL);
 }
 
-void change_move(Job *old, Job *job) {
-    old->state = JOB_SETTLING;
-    submit(&(Change){.kind = CHANGE_MOVE, .job = job, .old = old}, NULL);
+void change_move(Job *old, Job *job, Session *session, uint64_t id) {
+    settle(old);
+    submit(&(Change){.kind = CHANGE_MOVE, .job = job, .old = old, .session = session, .id = id},
+           NULL);
 }
 
 /* ---- ending ---- */
@@ -298,9 +344,14 @@ void change_move(Job *old, Job *job) {
 void queues_store_done(uint64_t ticket, int result, void *ctx) {
     Queues *queues = ctx;
     Pending *pending = id_map_get(&queues->tickets, ticket);
+    Waiter *waiter = pending ? NULL : id_map_take(&queues->waiters, ticket);
     Change change;
     Key *key;
 
+    if (waiter) {
+        waiter->fn(queues, waiter, result);
+        return;
+    }
     assert(pending && "a store ends each change once");
     if (!pending)
         return;

@@ -5,6 +5,7 @@
 
 #include <utlist.h>
 
+#include "base/container.h"
 #include "broker/queues/queues-private.h"
 
 enum { QUARANTINE_LOOKS = 16 }; /* pulls that are checked for one without jobs in flight */
@@ -135,15 +136,44 @@ static void send_job(Queues *queues, Pull *pull, const Job *job) {
     session_send(pull->session, LANE_BULK, message, block);
 }
 
-/* False: out of memory, and the job stays in its list. */
-static bool deliver(Queue *queue, Pull *pull, Job *job) {
+/* ---- limits of a queue over all its workers ---- */
+
+enum { RATE_SLACK_US = 10000 }; /* jobs that timers and turns were late for are made up for */
+
+static void on_rate(Timer *timer, void *ctx) {
+    (void)ctx;
+    queue_touch(container_of(timer, Queue, rate_timer));
+}
+
+/* False: max_working jobs are in flight, or the rate allows the next one later. */
+static bool may_deliver(Queue *queue) {
+    Broker *broker = queue->queues->broker;
+    uint64_t at_ms;
+
+    if (queue->settings.max_working && queue->n_in_flight >= queue->settings.max_working)
+        return false;
+    if (!queue->settings.rate || queue->rate_at_us <= broker->now_ms * 1000)
+        return true;
+    at_ms = (queue->rate_at_us + 999) / 1000;
+    if (!timer_armed(&queue->rate_timer))
+        timer_arm(&broker->timers, &queue->rate_timer, at_ms, on_rate);
+    return false;
+}
+
+static void count_rate(Queue *queue) {
+    uint64_t now_us = queue->queues->broker->now_ms * 1000;
+    uint64_t from_us = now_us > RATE_SLACK_US ? now_us - RATE_SLACK_US : 0;
+
+    if (queue->rate_at_us < from_us)
+        queue->rate_at_us = from_us < now_us ? now_us : from_us;
+    queue->rate_at_us += queue_rate_us(&queue->settings);
+}
+
+static void deliver(Queue *queue, Pull *pull, Job *job) {
     Queues *queues = queue->queues;
     InFlight *in_flight = pull->session->client->in_flight;
 
-    if (!job->leased && id_map_put(&queues->leased, job->stored.id, job) < 0)
-        return false;
     job_leave(job);
-    job->leased = true;
     job->state = JOB_IN_FLIGHT;
     job->u.pull = pull;
     job->session = pull->session;
@@ -157,6 +187,8 @@ static bool deliver(Queue *queue, Pull *pull, Job *job) {
         queues->broker->stats.redelivered++;
     }
     lease_begin(job);
+    if (queue->settings.rate)
+        count_rate(queue);
 
     pull->n_in_flight++;
     store_note(queue->settings.store, &job->stored);
@@ -165,7 +197,6 @@ static bool deliver(Queue *queue, Pull *pull, Job *job) {
         pull_set(pull, PULL_FULL);
     else if (pull->next)
         pull_set(pull, PULL_FREE); /* to the end: the other pulls have their turns first */
-    return true;
 }
 
 /* The pull for a quarantined job: one without jobs in flight; else one that gets no more jobs
@@ -184,38 +215,32 @@ static Pull *pull_for_quarantined(Queue *queue) {
     return pull;
 }
 
-static bool dispatch_quarantined(Queue *queue) {
+static void dispatch_quarantined(Queue *queue) {
     Pull *pull;
 
-    while (queue->quarantined && !job_is_over(queue->quarantined) &&
+    while (queue->quarantined && !job_is_over(queue->quarantined) && may_deliver(queue) &&
            (pull = pull_for_quarantined(queue)) && pull->n_in_flight == 0) {
         if (job_is_paged_out(queue->quarantined)) {
             paging_load(queue->quarantined);
-            return true;
+            return;
         }
         if (!has_room(pull, queue->quarantined)) {
             pull_set(pull, PULL_BLOCKED);
             continue;
         }
         pull->alone = true;
-        if (!deliver(queue, pull, queue->quarantined)) {
-            pull->alone = false;
-            return false;
-        }
+        deliver(queue, pull, queue->quarantined);
     }
     if (!queue->quarantined && queue->reserved)
         pull_set(queue->reserved, pull_is_full(queue->reserved) ? PULL_FULL : PULL_FREE);
-    return true;
 }
 
 void queue_dispatch(Queue *queue) {
     if (queue->paused)
         return;
-    if ((queue->quarantined || queue->reserved) && !dispatch_quarantined(queue)) {
-        queue_touch(queue);
-        return;
-    }
-    while (queue->ready_bits && queue->free) {
+    if (queue->quarantined || queue->reserved)
+        dispatch_quarantined(queue);
+    while (queue->ready_bits && queue->free && may_deliver(queue)) {
         Pull *pull = queue->free;
         Job *job = queue_first(queue);
 
@@ -228,12 +253,10 @@ void queue_dispatch(Queue *queue) {
             paging_load(job);
             return;
         }
-        if (!has_room(pull, job)) {
+        if (has_room(pull, job))
+            deliver(queue, pull, job);
+        else
             pull_set(pull, PULL_BLOCKED);
-        } else if (!deliver(queue, pull, job)) {
-            queue_touch(queue);
-            return;
-        }
     }
 }
 

@@ -2,12 +2,16 @@
 
 /* PUSH: options, limits, overflow, pushes that are sent again. See queues-private.h. */
 
+#include <time.h>
+
 #include "broker/queues/queues-private.h"
 #include "broker/sessions/quota.h"
 
 typedef struct PushOptions {
     uint64_t delay_ms, ttl_ms, priority;
-    Span key;
+    uint64_t at_ms; /* of the wall clock; 0: not given */
+    uint64_t unique;
+    Span key, order;
 } PushOptions;
 
 static uint64_t option_uint(Reader *reader) {
@@ -16,6 +20,25 @@ static uint64_t option_uint(Reader *reader) {
         return UINT64_MAX;
     }
     return reader_uint(reader);
+}
+
+static bool option_text(Reader *reader, Span *to) {
+    if (reader_nil(reader))
+        return true;
+    if (reader_peek(reader) != WIRE_STR)
+        return false;
+    *to = reader_str(reader);
+    return true;
+}
+
+/* From now to a time of the wall clock; 0: it has passed. */
+static uint64_t until_ms(uint64_t at_ms) {
+    struct timespec wall;
+    uint64_t now_ms;
+
+    clock_gettime(CLOCK_REALTIME, &wall);
+    now_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+    return at_ms > now_ms ? at_ms - now_ms : 0;
 }
 
 /* Returns NULL, or the problem. Unknown options are skipped. */
@@ -29,28 +52,39 @@ static const char *read_options(Span options, PushOptions *to) {
             continue; /* as if it was left out */
         } else if (span_is(key, "delay")) {
             to->delay_ms = option_uint(&pairs);
+        } else if (span_is(key, "at")) {
+            to->at_ms = option_uint(&pairs);
         } else if (span_is(key, "ttl")) {
             to->ttl_ms = option_uint(&pairs);
         } else if (span_is(key, "priority")) {
             to->priority = option_uint(&pairs);
+        } else if (span_is(key, "unique")) {
+            to->unique = option_uint(&pairs);
         } else if (span_is(key, "key")) {
-            if (reader_peek(&pairs) != WIRE_STR)
+            if (!option_text(&pairs, &to->key))
                 return "the option 'key' is a text";
-            to->key = reader_str(&pairs);
+        } else if (span_is(key, "order")) {
+            if (!option_text(&pairs, &to->order))
+                return "the option 'order' is a text";
         } else {
             reader_value(&pairs);
         }
     }
     if (pairs.problem)
-        return "delay, ttl and priority are numbers of 0 or more";
+        return "delay, at, ttl and priority are numbers of 0 or more";
+    if (to->at_ms)
+        to->delay_ms = until_ms(to->at_ms);
     if (to->priority >= PRIORITIES)
         return "priority is a number from 0 to 9";
     if (to->delay_ms > QUEUE_TIME_MAX)
-        return "delay is a number of milliseconds, ten years at most";
+        return to->at_ms ? "at is a time in milliseconds since 1970, in ten years at the latest"
+                         : "delay is a number of milliseconds, ten years at most";
     if (to->ttl_ms > QUEUE_TIME_MAX)
         return "ttl is a number of milliseconds, ten years at most";
-    if (to->key.len > QUEUE_KEY_MAX)
+    if (to->key.len > QUEUE_KEY_MAX || to->order.len > QUEUE_KEY_MAX)
         return "a key may have 255 bytes";
+    if (to->unique > 1 || (to->unique && to->key.len == 0))
+        return "unique is 0, or 1 together with a key";
     return NULL;
 }
 
@@ -59,7 +93,8 @@ static const char *read_options(Span options, PushOptions *to) {
 static bool drop_oldest(Queue *queue) {
     Job *job = queue->ready_bits    ? queue->ready[__builtin_ctz(queue->ready_bits)]
                : queue->quarantined ? queue->quarantined
-                                    : queue->delayed;
+               : queue->delayed     ? queue->delayed
+                                    : queue->parked;
 
     if (!job)
         return false;
@@ -112,14 +147,16 @@ int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *pr
 }
 
 /* 0: *ret is the new key, or unchanged if there is no key to remember. */
-static int take_key(Queue *queue, Span text, Key **ret, Problem *problem) {
+static int take_key(Queue *queue, const PushOptions *options, Key **ret, Problem *problem) {
+    uint64_t until_ms =
+        options->unique ? UINT64_MAX : queue->queues->broker->now_ms + queue->settings.dedup_ms;
     Key *key;
 
-    if (text.len == 0 || queue->settings.dedup_ms == 0)
+    if (options->key.len == 0 || (!options->unique && queue->settings.dedup_ms == 0))
         return 0;
-    while (queue->n_keys >= queue->settings.max_keys)
+    while (!options->unique && queue->n_keys >= queue->settings.max_keys)
         key_forget(queue, queue->first_key);
-    key = key_add(queue, text, queue->queues->broker->now_ms + queue->settings.dedup_ms);
+    key = key_add(queue, options->key, until_ms);
     if (!key) {
         problem_set(problem, "ferry.OutOfMemory", "the broker is out of memory");
         return -1;
@@ -172,7 +209,7 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
         return r;
     r = queue_make_room(queue, bytes, replaces, problem);
     if (r == 0 && options.key.len > 0)
-        r = take_key(queue, options.key, &key, problem);
+        r = take_key(queue, &options, &key, problem);
     if (r < 0) {
         queue_maybe_idle(queue);
         return r;
@@ -181,10 +218,15 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
     job = job_new(queue, &(JobParts){
                              .content = message,
                              .block = block,
+                             .order = options.order,
                              .delay_ms = options.delay_ms,
                              .ttl_ms = options.ttl_ms ? options.ttl_ms : queue->settings.ttl_ms,
                              .priority = (uint8_t)options.priority,
                          });
+    if (job && options.unique && unique_tie(job, key) < 0) {
+        job_free(job);
+        job = NULL;
+    }
     if (!job) {
         if (key)
             key_forget(queue, key);
@@ -206,10 +248,8 @@ static bool may_be_known(const Client *client, const Message *message) {
             (client->dedup_window && message->id <= dedup_window_last(client->dedup_window)));
 }
 
-static void push_ok(Session *session, uint64_t id, uint64_t job, uint64_t outcome) {
-    if (id != 0)
-        session_send(session, LANE_CALLS, &(Message){.op = OP_OK, .id = id, .ok = {job, outcome}},
-                     NULL);
+static const Queue *queue_of_push(Queues *queues, const Message *push) {
+    return push->name.len > 0 ? queue_find(queues, push->name) : NULL;
 }
 
 /* Was this push stored already? Then the session gets its answer, now or when the store has
@@ -222,7 +262,7 @@ static bool was_pushed(Queues *queues, Session *session, const Message *message)
     if (!known && pending_push_again(queues, session, message->id))
         return true;
     if (known)
-        push_ok(session, message->id, 0, PUSH_STORED_BEFORE);
+        push_ok(session, message->id, 0, PUSH_STORED_BEFORE, queue_of_push(queues, message));
     return known;
 }
 
@@ -259,7 +299,7 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
         if (message->id)
             dedup_window_add(session->client->dedup_window, message->id,
                              queues->broker->limits.max_unconfirmed);
-        push_ok(session, message->id, key->job, PUSH_DUPLICATE);
+        push_ok(session, message->id, key->job, PUSH_DUPLICATE, queue_of_push(queues, message));
     } else {
         queue_tap(queue_of(job), false, OP_PUSH, session, message->id, message->body);
         if (message->id > session->client->push_last)

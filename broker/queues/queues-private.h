@@ -11,16 +11,21 @@
  *   table.c            the table of queues: found, made, forgotten; settings.c has their settings
  *   dedup-keys.c       deduplication keys
  *   paging.c           contents of waiting jobs: dropped from memory, and read back
+ *   job-table.c        all jobs by their numbers
  *   job.c              jobs: made, queued, freed
+ *   order.c            ordering keys, unique keys
  *   lease.c            the slots of pulls, the jobs in flight to each client, the lease of one job
  *   pull.c             PULL, UNPULL, and handing out jobs
  *   pending.c          changes that go through a store, and their answers
  *   push.c             PUSH: options, limits, overflow
+ *   facts.c            settings and binds that commands have made
+ *   fan-out.c          one message into several queues
  *   dead-letter.c      dead letters, and moving jobs
  *   loaded.c           contents that were read back
  *   settle.c           ACK, RETRY, REJECT, RELEASE, EXTEND, FORWARD
  *   timers.c           delays, times to live, time limits
  *   bulk.c             purging and moving many jobs
+ *   steer.c            cancelling, hastening and moving one job
  *   lost.c             lost sessions, and the grace period of their jobs
  *   restore.c          the jobs that a store still holds when the broker starts
  *   queues.c           new, free, turns
@@ -35,12 +40,16 @@
 #include "broker/taps/tap.h"
 #include "rpc/wire/stored-message.h"
 
+typedef struct Bind Bind; /* see broker/admin/binds.h */
+typedef struct Fact Fact;
 typedef struct InFlight InFlight;
 typedef struct Job Job;
+typedef struct JobPage JobPage;
 typedef struct Key Key;
+typedef struct JobTies JobTies;
+typedef struct Order Order;
 typedef struct Pending Pending;
 typedef struct Pull Pull;
-typedef struct Queue Queue;
 typedef struct Sweep Sweep;
 
 enum {
@@ -90,12 +99,13 @@ struct Job {
     Session *session;    /* in flight: to this session; NULL: lost */
     InFlight *in_flight; /* of the worker */
     char *reason;        /* of the last failure: n_reason bytes */
+    JobTies *ties;       /* NULL: the job has no ordering key and no unique key */
     uint8_t state;       /* JobState */
     uint8_t n_reason;
     uint8_t n_lost;    /* number of sessions that were lost while the job was in flight to them */
-    bool leased : 1;   /* in queues->leased */
     bool returned : 1; /* ready again after a lost delivery: among the first */
     bool quarantined : 1;        /* ready, on queue->quarantined */
+    bool parked : 1;             /* ready, on queue->parked: see order.c */
     bool awaits_dead_letter : 1; /* delayed until its dead-letter queue may have room */
     bool pageable : 1;           /* `paging` counts, and not `content` */
     bool loading : 1;            /* the store reads its content */
@@ -105,6 +115,14 @@ struct Job {
         StoredMessage content;   /* headers and body: the bytes follow */
         Paging paging;
     };
+};
+
+/* The keys of a job. */
+struct JobTies {
+    JobTies *prev, *next; /* of order->parked */
+    Job *job;
+    Order *order; /* NULL: the job has no ordering key */
+    Key *unique;  /* NULL: it has no unique key */
 };
 
 typedef enum PullState {
@@ -155,6 +173,8 @@ typedef struct QueueSettings {
     uint64_t retry_ms, retry_max_ms, ttl_ms, time_limit_ms, dedup_ms;
     uint64_t max_attempts; /* 0: no limit */
     uint64_t max_keys;
+    uint64_t max_working; /* jobs in flight; 0: no limit */
+    uint64_t rate;        /* see queue_rate_us(); 0: no limit */
     QueueOverflow overflow;
     Store *store;
     uint64_t interval_ms; /* see StoredQueue */
@@ -174,18 +194,24 @@ struct Queue {
     Job *last_returned[PRIORITIES]; /* the last job that was put in front of ready[], or NULL */
     Pull *reserved; /* gets no more jobs until it has none in flight, and then a quarantined job */
     Job *delayed;
+    Job *parked;   /* ready, but behind another job with their ordering key */
+    Order *orders; /* uthash by key */
     Pull *free;
     size_t n_pulls;
     size_t n_jobs, n_ready, n_delayed, n_in_flight; /* n_jobs: of all states */
     size_t n_paged_out, n_loading;                  /* likewise of all states */
     uint64_t bytes;                                 /* headers and bodies of n_jobs */
     TapMark tap;
-    uint64_t n_pushed, n_acked, n_redelivered, n_expired, n_dropped;
+    uint64_t n_pushed, n_acked, n_redelivered, n_expired, n_dropped, n_cancelled;
     Key *keys;      /* uthash */
     Key *first_key; /* in the order of their end */
     size_t n_keys;
     uint32_t n_sweeps; /* sweeps under way: the queue is not freed */
+    Bind *binds;       /* utlist: to topic patterns */
+    uint64_t fan_mark; /* of the message that was published last: see broker/admin/binds.h */
     Timer key_timer;
+    Timer rate_timer;    /* armed: the rate allows the next job then */
+    uint64_t rate_at_us; /* earliest time of the next job */
     Timer idle;
     Queue *next_touched;
     bool touched; /* on queues->touched */
@@ -195,18 +221,30 @@ struct Queue {
     char name[];
 };
 
+/* Waits for the store to finish a change that is not the change of one job. */
+typedef struct Waiter Waiter;
+struct Waiter {
+    void (*fn)(Queues *queues, Waiter *waiter, int result);
+};
+
+typedef struct FactWatch {
+    const char *prefix; /* of the names of facts */
+    FactFn fn;
+    void *ctx;
+} FactWatch;
+
 struct Queues {
     Room room;
     Broker *broker;
     Timers timers;      /* of jobs: a million may come due at once */
     TimerFn on_job_due; /* of those timers: job_due() of timers.c */
     Slabs slabs;
-    PagedContent *pageable; /* utlist: of jobs that wait, the longest in memory first */
-    uint64_t paged_bytes;   /* of all PagedContents, with bodies */
-    uint64_t loading_bytes; /* of all contents that the stores read */
-    Queue *table;           /* uthash by name */
-    Queue *last;            /* the last one found */
-    IdMap leased; /* jobs that the worker of their last delivery may still settle, by id */
+    PagedContent *pageable;     /* utlist: of jobs that wait, the longest in memory first */
+    uint64_t paged_bytes;       /* of all PagedContents, with bodies */
+    uint64_t loading_bytes;     /* of all contents that the stores read */
+    Queue *table;               /* uthash by name */
+    Queue *last;                /* the last one found */
+    JobPage *pages, *last_page; /* all jobs by number: see job-table.c */
     uint64_t last_job;
     Queue *touched; /* queues to dispatch at the end of the turn */
     Pull *blocked;
@@ -216,6 +254,13 @@ struct Queues {
     Pending *pending_pushes; /* uthash of those of pendings that are pushes of clients */
     IdMap tickets;           /* all pendings */
     uint64_t last_ticket;
+    IdMap waiters; /* tickets that are not of a Pending */
+    Fact *facts;   /* uthash by name */
+    FactWatch fact_watches[4];
+    size_t n_fact_watches;
+    size_t n_set;                           /* facts that are settings of queues */
+    struct FactChange *fact_changes;        /* utlist */
+    Fanout *fan_outs;                       /* utlist: not answered yet */
     struct RestoredPushes *restored_pushes; /* uthash by client */
     Timer restored_timer;                   /* armed: restored_pushes are forgotten then */
     Sweep *sweeps;                          /* utlist */
@@ -307,12 +352,21 @@ void paging_load_ended(Job *job);
 /* Drops the contents that have been in memory for the longest time, down to max_queue_memory. */
 void paging_trim(Queues *queues);
 
+/* ---- job-table.c ---- */
+
+/* The number must not be in the table. -ENOMEM. */
+int job_table_put(Queues *queues, Job *job);
+Job *job_table_get(Queues *queues, uint64_t id); /* NULL: no job has it */
+void job_table_take(Queues *queues, const Job *job);
+
 /* ---- job.c ---- */
 
 /* A new job. */
 typedef struct JobParts {
     const Message *content; /* its headers and body, or both in encoded form, are the job's */
     const void *block;      /* the block around the body, or NULL */
+    Span order;             /* the ordering key; empty: no key */
+    uint64_t id;            /* 0: the next one */
     uint64_t delay_ms, ttl_ms;
     uint8_t priority;
     bool may_page_out; /* the store has the job: its content is left out if memory is short */
@@ -346,6 +400,22 @@ static inline Job *queue_first(const Queue *queue) {
     return queue->ready[31 - __builtin_clz(queue->ready_bits)];
 }
 
+/* ---- order.c ---- */
+
+/* An empty key: nothing to do. -ENOMEM. */
+int order_join(Job *job, Span key);
+/* May the job be delivered, as the first of its ordering key? Then it has the turn. */
+bool order_takes_turn(Job *job);
+/* Queues a job that does not have the turn; takes it out again. */
+void order_park(Job *job);
+void order_unpark(Job *job);
+/* The job leaves its queue: the next one has the turn. */
+void order_pass_on(Job *job);
+/* A job that was delivered before the restart has the turn. */
+void order_claim(Job *job);
+int unique_tie(Job *job, Key *key); /* -ENOMEM */
+void ties_end(Job *job);
+
 /* ---- lease.c ---- */
 
 void pull_set(Pull *pull, PullState state);
@@ -368,6 +438,9 @@ void in_flight_unsettled(InFlight *in_flight, uint64_t id);
 void lease_begin(Job *job); /* arms the time limit, if the queue has one */
 /* Takes a job from its worker, or out of its list: it can no longer be settled. */
 void lease_end(Job *job);
+/* Tells the worker that has the job, in the lane of JOB: LOST does not overtake it. reason: one of
+ * LOST_TIME_LIMIT and so on. */
+void lease_tell_lost(const Job *job, uint64_t reason);
 /* Takes a job from its worker, which may still settle it until the next delivery. */
 void lease_let_go(Job *job);
 /* The job is in flight again, to this session, under no pull. False: out of memory. */
@@ -422,13 +495,19 @@ InFlight *in_flight_restored(Queues *queues);
 
 /* ---- pending.c ---- */
 
-/* Each makes a change through the queue's store, and answers when it is done. session and key
- * may be NULL. The job must be in no list. */
+/* Each makes a change through the queue's store, and answers when it is done: a push with
+ * push_ok(), a move with the number of the new job. session and key may be NULL. The job must be in
+ * no list.
+ */
 void change_push(Job *job, Key *key, Session *session, uint64_t id);
 void change_remove(Job *job, Session *session, uint64_t id);
+void change_cancel(Job *job, Session *session, uint64_t id);
 void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id);
 void change_dead_letter(Job *old, Job *dead, Session *session, uint64_t id);
-void change_move(Job *old, Job *job);
+void change_move(Job *old, Job *job, Session *session, uint64_t id);
+/* Confirms a push: the number of the job, one of PUSH_STORED and so on, and the durability of the
+ * queue (NULL: not known). */
+void push_ok(Session *session, uint64_t id, uint64_t job, uint64_t outcome, const Queue *queue);
 /* Is this push still being stored? Then this session gets the answer. */
 bool pending_push_again(Queues *queues, Session *session, uint64_t id);
 /* Has the store not finished this settlement yet? Then the session gets its answer later, or an
@@ -438,6 +517,21 @@ void pendings_session_gone(Queues *queues, Session *session);
 void pendings_client_gone(Queues *queues, Client *client);
 void pendings_free(Queues *queues);
 void queues_store_done(uint64_t ticket, int result, void *ctx);
+/* The ticket of a change that the waiter waits for; 0: out of memory. */
+uint64_t waiter_ticket(Queues *queues, Waiter *waiter);
+void waiter_forget(Queues *queues, uint64_t ticket);
+/* The error for a change that the store did not make. */
+void store_error(Session *session, uint64_t id, int result);
+
+/* ---- facts.c ---- */
+
+void facts_session_gone(Queues *queues, const Session *session);
+void facts_free(Queues *queues);
+
+/* ---- fan-out.c ---- */
+
+void fan_outs_session_gone(Queues *queues, const Session *session);
+void fan_outs_free(Queues *queues);
 
 /* ---- stores.c ---- */
 
@@ -463,6 +557,7 @@ struct Key {
     Key *prev, *next;
     uint64_t until_ms;
     uint64_t job; /* its number; 0: not known */
+    Job *holder;  /* of a unique key, which ends with this job: until_ms is UINT64_MAX */
     Key **owner;  /* the pointer of the pending change to this key; NULL: the job is stored */
     UT_hash_handle hh;
     uint8_t len;
@@ -470,7 +565,7 @@ struct Key {
 };
 
 Key *key_find(Queue *queue, Span key);
-/* NULL: out of memory. */
+/* until_ms UINT64_MAX: a unique key. NULL: out of memory. */
 Key *key_add(Queue *queue, Span key, uint64_t until_ms);
 void key_forget(Queue *queue, Key *key);
 void keys_free(Queue *queue);
@@ -485,4 +580,7 @@ void sweeps_free(Queues *queues);
 /* ---- settings.c ---- */
 
 void queue_configure(Queue *queue);
+/* The time between two jobs that the setting `rate` allows, in microseconds. */
+uint64_t queue_rate_us(const QueueSettings *of);
+void settings_watch_facts(Queues *queues);
 void rules_free(Queues *queues);

@@ -60,7 +60,7 @@ static size_t on_n_unfinished(const Room *room) {
 
     /* Do not wait for changes that a degraded store does not finish. */
     return queues_n_in_flight(queues) + queues->n_sweeps +
-           (queues->pendings && !queues_degraded(queues));
+           ((queues->pendings || queues->waiters.n > 0) && !queues_degraded(queues));
 }
 
 /* The client's dedup window moves on, and the jobs that it still holds are in flight again. */
@@ -105,6 +105,7 @@ int queues_new(Queues **ret, Broker *broker) {
     queues->stores[queues->n_stores++] = &store_memory;
     queues->usual_store = &store_memory;
     room_open(broker, &queues->room, &room_ops);
+    settings_watch_facts(queues);
     *ret = queues;
     return 0;
 }
@@ -119,6 +120,13 @@ static void free_jobs(Job **list) {
 }
 
 static void free_queue_with_jobs(Queue *queue) {
+    /* First: the end of another job would make them ready. */
+    while (queue->parked) {
+        Job *job = queue->parked;
+
+        job_leave(job);
+        job_free(job);
+    }
     for (int i = 0; i < PRIORITIES; i++)
         free_jobs(&queue->ready[i]);
     free_jobs(&queue->quarantined);
@@ -148,12 +156,13 @@ Queues *queues_free(Queues *queues) {
         client->dedup_window = dedup_window_free(client->dedup_window);
     sweeps_free(queues);
     pendings_free(queues);
+    fan_outs_free(queues);
+    facts_free(queues);
     restored_pushes_free(queues);
     HASH_ITER(hh, queues->table, queue, next) {
         free_queue_with_jobs(queue);
     }
     rules_free(queues);
-    id_map_deinit(&queues->leased);
     buffer_deinit(&queues->scratch);
     slabs_deinit(&queues->slabs);
     room_close(queues->broker, &queues->room);

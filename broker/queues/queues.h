@@ -8,6 +8,8 @@
 
 #include "broker/sessions/session.h"
 
+typedef struct Fanout Fanout;
+typedef struct Queue Queue;
 typedef struct Queues Queues;
 
 int queues_new(Queues **ret, Broker *broker);
@@ -58,6 +60,12 @@ void queues_reloaded(Queues *queues, bool is_right);
 
 size_t queues_count(const Queues *queues);
 
+/* A setting of one queue, by command: it goes before the configuration, and is kept as a fact. An
+ * empty value ends it. QUEUES_LATER: the session gets the answer to id; or a negative errno, and
+ * *reterr says why. */
+int queues_set(Queues *queues, Span queue, const char *key, const char *value, Session *session,
+               uint64_t id, ferry_error *reterr);
+
 /* For ferry.Broker: MessagePack, see ferry-broker.thrift. -ENOENT: no such queue. */
 int queues_show(Queues *queues, Span name, Buffer *to);
 int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to);
@@ -74,6 +82,55 @@ enum { QUEUES_LATER = 1 };
 int queues_purge(Queues *queues, Span name, Session *session, uint64_t id, uint64_t *ret_n);
 int queues_move(Queues *queues, Span from, Span to, uint64_t limit, Session *session, uint64_t id,
                 uint64_t *ret_n);
+
+/* The queue of a job, by its number; empty: the job is gone, or not confirmed yet. */
+Span queues_queue_of_job(Queues *queues, uint64_t job);
+/* Each changes one job: removes it, makes it the next one to be delivered, or moves it to another
+ * queue under a new number. A worker that has the job gets LOST. QUEUES_LATER: the session gets the
+ * answer to id (of a move: the new number). 0: done. -ENOENT: there is no such job; -EBUSY: a
+ * worker has the job, or it waits to become a dead letter, or for another job with its ordering
+ * key; -EINVAL: `to` is no valid name, or the same queue; -ENOSPC: the queue `to` is full; -EAGAIN:
+ * the body is being read from the disk; -ENOMEM.
+ */
+int queues_cancel(Queues *queues, uint64_t job, Session *session, uint64_t id);
+int queues_run_now(Queues *queues, uint64_t job);
+int queues_move_job(Queues *queues, uint64_t job, Span to, Session *session, uint64_t id);
+/* For ferry.Broker: one job, as MessagePack. -ENOENT. */
+int queues_show_job(Queues *queues, uint64_t job, Buffer *to);
+/*
+ * Facts: what a command has set and a restart must not lose, a short text under a name. A queue
+ * without a data folder has them in memory alone.
+ */
+enum { FACT_NAME_MAX = 800, FACT_VALUE_MAX = 64 * 1024 };
+
+/* value empty: the fact is gone. */
+typedef void (*FactFn)(Span name, Span value, void *ctx);
+
+/* Calls fn for each fact with this prefix: now, when it is restored, and when it changes. */
+void queues_watch_facts(Queues *queues, const char *prefix, FactFn fn, void *ctx);
+/* Keeps a fact; an empty value forgets it. The change has an effect at once; the session gets the
+ * answer to id, a result of ferry.Broker, when it is as safe as the broker can make it: then
+ * QUEUES_LATER is returned. If the store fails, the fact is as before. -ENOSPC: there are max_names
+ * facts, or the disk is full; -E2BIG; -ENOMEM; or the errno of the store. */
+int queues_keep_fact(Queues *queues, Span name, Span value, Session *session, uint64_t id);
+
+/*
+ * One message into several queues, for broker/admin/binds.h: check each queue, make the jobs, and
+ * then store or cancel them. The jobs have the headers of the message and FAN_OUT_TOPIC.
+ */
+#define FAN_OUT_TOPIC "ferry-topic"
+
+/* Has the queue room for the message? Negative: no, problem and *ret_type say why. */
+int queues_fan_out_check(Queue *queue, const Message *message, char *problem, size_t size,
+                         const char **ret_type);
+/* Makes the jobs, one in each of n queues, which it sorts. -ENOMEM. */
+int queues_fan_out(Queues *queues, Queue **to, size_t n, Session *session, const Message *message,
+                   const void *block, Fanout **ret);
+/* Stores the jobs. When all are stored, the session gets OK to the message's id, with their number,
+ * or the error of a store. */
+void queues_fan_out_store(Fanout *fan_out);
+void queues_fan_out_cancel(Fanout *fan_out);
+
 /* Jobs in flight to connected workers. */
 size_t queues_n_in_flight(const Queues *queues);
 /* Opens the stores, which write to wake_fd, an eventfd, if queues_process_stores() has work. 0, or
@@ -84,6 +141,8 @@ int queues_open_stores(Queues *queues, int wake_fd, ferry_error *reterr);
 int queues_restore(Queues *queues, ferry_error *reterr);
 /* Ends the changes that the stores have made. */
 void queues_process_stores(Queues *queues);
+/* Of queues whose configuration names none: "memory" or "disk". */
+const char *queues_usual_durability(const Queues *queues);
 /* Why a store cannot write; NULL: all stores can. */
 const char *queues_degraded(const Queues *queues);
 /* A store has failed, and only a new start of the broker helps. */

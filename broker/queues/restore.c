@@ -20,9 +20,8 @@ int queues_add_store(Queues *queues, Store *store) {
 static int restore_held(Queues *queues, Job *job) {
     InFlight *in_flight = in_flight_restored(queues);
 
-    if (!in_flight || id_map_put(&queues->leased, job->stored.id, job) < 0)
+    if (!in_flight)
         return -ENOMEM;
-    job->leased = true;
     job->state = JOB_IN_FLIGHT;
     job->in_flight = in_flight;
     job->u.lost_ms = queues->broker->now_ms;
@@ -48,12 +47,13 @@ int queues_restore_job(Queues *queues, Store *store, Span name, const StoredJob 
     JobParts parts = {.content = content,
                       .block = block,
                       .may_page_out = !as->held,
+                      .id = as->id,
                       .priority = as->priority < PRIORITIES ? as->priority : PRIORITIES - 1};
     Problem problem;
     Queue *queue;
     Job *job;
 
-    if (as->id == 0 || id_map_get(&queues->leased, as->id))
+    if (as->id == 0 || job_table_get(queues, as->id))
         return -EEXIST;
     queue = queue_get(queues, name, &problem);
     if (!queue)
@@ -67,8 +67,6 @@ int queues_restore_job(Queues *queues, Store *store, Span name, const StoredJob 
     job->stored.queue = &queue->stored;
     job->stored.priority = parts.priority;
     job_set_reason(job, reason);
-    if (queues->last_job < as->id)
-        queues->last_job = as->id;
     if (!as->held) {
         job_enter(job);
     } else if (restore_held(queues, job) < 0) {

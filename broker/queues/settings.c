@@ -11,7 +11,7 @@
 #include "rpc/wire/name.h"
 
 /* Settings that are not numbers, beside those of SettingKind. */
-enum { SETTING_OVERFLOW = SETTING_MS + 1, SETTING_DURABILITY };
+enum { SETTING_OVERFLOW = SETTING_MS + 1, SETTING_DURABILITY, SETTING_RATE };
 
 enum { INTERVAL_MAX_MS = 60 * 60 * 1000 };
 
@@ -35,6 +35,8 @@ static const Setting settings[] = {
     NUMBER("time_limit", SETTING_MS, time_limit_ms, 0, QUEUE_TIME_MAX),
     NUMBER("dedup", SETTING_MS, dedup_ms, 0, QUEUE_TIME_MAX),
     NUMBER("max_keys", SETTING_COUNT, max_keys, 1, UINT32_MAX),
+    NUMBER("max_working", SETTING_COUNT, max_working, 0, UINT32_MAX),
+    NUMBER("rate", SETTING_RATE, rate, 0, 1000000),
     {"overflow", SETTING_OVERFLOW, 0, 0, 0},
     {"durability", SETTING_DURABILITY, 0, 0, 0},
 };
@@ -89,6 +91,31 @@ static const char *read_durability(Queues *queues, const char *value, Rule *to) 
                        : NULL;
 }
 
+/* "100/s": jobs, and the milliseconds in which they may be delivered, in one number. */
+static const char *read_rate(const Setting *setting, const char *value, uint64_t *ret) {
+    static const char wrong[] =
+        "rate is a number of jobs per time, as 100/s, 30/m or 5/h; 0: no limit";
+    const char *slash = strchr(value, '/');
+    uint64_t n, per_ms = 1000;
+    char count[24];
+
+    snprintf(count, sizeof(count), "%.*s", (int)(slash ? slash - value : 23), value);
+    if (setting_parse(SETTING_COUNT, count, setting->min, setting->max, &n))
+        return wrong;
+    if (!slash && n > 0)
+        return wrong;
+    if (slash && strcmp(slash, "/s") != 0 && strcmp(slash, "/m") != 0 && strcmp(slash, "/h") != 0)
+        return wrong;
+    if (slash && slash[1] != 's')
+        per_ms = slash[1] == 'm' ? 60000 : 3600000;
+    *ret = n > 0 ? n << 32 | per_ms : 0;
+    return NULL;
+}
+
+uint64_t queue_rate_us(const QueueSettings *of) {
+    return of->rate ? (of->rate & UINT32_MAX) * 1000 / (of->rate >> 32) : 0;
+}
+
 static const char *read_value(Queues *queues, const Setting *setting, const char *value, Rule *to) {
     if (setting->type == SETTING_OVERFLOW) {
         to->number = strcmp(value, "drop-oldest") == 0 ? OVERFLOW_DROP_OLDEST : OVERFLOW_REFUSE;
@@ -96,9 +123,10 @@ static const char *read_value(Queues *queues, const Setting *setting, const char
             return "overflow is 'refuse' or 'drop-oldest'";
         return NULL;
     }
-    if (setting->type == SETTING_DURABILITY) {
+    if (setting->type == SETTING_DURABILITY)
         return read_durability(queues, value, to);
-    }
+    if (setting->type == SETTING_RATE)
+        return read_rate(setting, value, &to->number);
     return setting_parse((SettingKind)setting->type, value, setting->min, setting->max,
                          &to->number);
 }
@@ -106,6 +134,7 @@ static const char *read_value(Queues *queues, const Setting *setting, const char
 static void configure_all(Queues *queues) {
     for (Queue *queue = queues->table; queue; queue = queue->hh.next) {
         queue_configure(queue);
+        queue_touch(queue);
         queue_maybe_idle(queue);
     }
 }
@@ -197,6 +226,85 @@ static void apply(const Rule *rule, QueueSettings *to) {
     }
 }
 
+/* ---- settings by command: facts "set QUEUE KEY" ---- */
+
+static const char set_prefix[] = "set ";
+
+static Span set_name(Buffer *to, Span queue, const char *key) {
+    buffer_append(to, set_prefix, sizeof(set_prefix) - 1);
+    buffer_append(to, queue.data, queue.len);
+    buffer_append(to, " ", 1);
+    buffer_append(to, key, strlen(key));
+    return span_of(to->data, to->len);
+}
+
+/* They go before all sections of the configuration. */
+static void apply_set(const Queue *queue, QueueSettings *to) {
+    CLEANUP(buffer_deinit) Buffer name = {0};
+
+    for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+        Rule rule = {.setting = &settings[i]};
+        char text[64];
+        Span value;
+
+        buffer_reset(&name);
+        value =
+            queues_fact(queue->queues, set_name(&name, span_of(queue->name, queue->stored.name_len),
+                                                settings[i].key));
+        if (value.len == 0)
+            continue;
+        snprintf(text, sizeof(text), "%.*s", (int)value.len, (const char *)value.data);
+        if (read_value(queue->queues, &settings[i], text, &rule))
+            log_warning("a setting that a command has made is not possible now, ignoring it: "
+                        "queue='%s' %s=%s",
+                        queue->name, settings[i].key, text);
+        else
+            apply(&rule, to);
+    }
+}
+
+static void on_set(Span name, Span value, void *ctx) {
+    Queues *queues = ctx;
+    Span rest = {name.data + sizeof(set_prefix) - 1, name.len - (sizeof(set_prefix) - 1)};
+    const uint8_t *space = memchr(rest.data, ' ', rest.len);
+    Queue *queue;
+
+    (void)value;
+    queues->n_set = 1; /* from now on queues look for them */
+    queue = space ? queue_find(queues, span_of(rest.data, (size_t)(space - rest.data))) : NULL;
+    if (!queue)
+        return;
+    queue_configure(queue);
+    queue_touch(queue);
+}
+
+void settings_watch_facts(Queues *queues) {
+    queues_watch_facts(queues, set_prefix, on_set, queues);
+}
+
+int queues_set(Queues *queues, Span name, const char *key, const char *value, Session *session,
+               uint64_t id, ferry_error *reterr) {
+    CLEANUP(buffer_deinit) Buffer fact = {0};
+    const Setting *setting = find_setting(key);
+    Rule read = {.setting = setting};
+    const char *wrong = setting ? NULL : no_such_setting(key);
+    Problem problem;
+    Queue *queue;
+
+    if (!wrong && *value)
+        wrong = read_value(queues, setting, value, &read);
+    if (wrong)
+        return error_set(reterr, "ferry.InvalidArgument", "%s = %s: %s", key, value, wrong);
+    queue = queue_get(queues, name, &problem);
+    if (!queue)
+        return error_set(reterr, problem.type, "%s", problem.text);
+    queue_maybe_idle(queue);
+    set_name(&fact, name, key);
+    return fact.failed ? -ENOMEM
+                       : queues_keep_fact(queues, span_of(fact.data, fact.len), span_text(value),
+                                          session, id);
+}
+
 void queue_configure(Queue *queue) {
     const Limits *limits = &queue->queues->broker->limits;
     Store *store = queue->settings.store;
@@ -220,6 +328,8 @@ void queue_configure(Queue *queue) {
                 apply(rule, &to);
                 to.named |= named;
             }
+    if (queue->queues->n_set > 0)
+        apply_set(queue, &to);
     if (store && store != to.store && queue->n_jobs > 0) {
         log_warning("queue '%s' holds jobs, keeping its durability: %s",
                     shown(span_of(queue->name, queue->stored.name_len)), store->ops->durability);

@@ -13,17 +13,36 @@ static bool is_spent(const Job *job) {
            job->stored.attempt >= queue->settings.max_attempts;
 }
 
+static uint64_t doubled_ms(const QueueSettings *settings, unsigned times) {
+    uint64_t ms = settings->retry_ms;
+
+    for (; times > 0 && ms < settings->retry_max_ms; times--)
+        ms *= 2;
+    return ms < settings->retry_max_ms ? ms : settings->retry_max_ms;
+}
+
+/* In front again. A job that has lost more than one worker may have killed them: it waits first, so
+ * that the workers have time for its neighbours. */
+static void enter_again(Job *job) {
+    const Queue *queue = queue_of(job);
+    uint64_t wait_ms = job->n_lost > 1 ? doubled_ms(&queue->settings, job->n_lost - 2u) : 0;
+
+    if (wait_ms > 0)
+        job_enter_delayed(job, queue->queues->broker->now_ms + wait_ms);
+    else
+        job_enter_front(job);
+}
+
 void lease_fail(Job *job, const char *reason) {
     if (is_spent(job)) {
         lease_end(job);
         job_dead_letter(job, span_text(reason), NULL, 0);
         return;
     }
-    /* The worker may still settle the job until its next delivery, so it stays in
-     * queues->leased. */
+    /* The worker may still settle the job until its next delivery, so the job keeps its worker. */
     lease_let_go(job);
     job_set_reason(job, span_text(reason));
-    job_enter_front(job);
+    enter_again(job);
     store_note(queue_of(job)->settings.store, &job->stored);
     queue_touch(queue_of(job));
 }
@@ -31,11 +50,7 @@ void lease_fail(Job *job, const char *reason) {
 void lease_expire(Job *job) {
     static const char reason[] = "the time limit passed";
 
-    /* In the lane of JOB, so that LOST does not overtake it. */
-    if (job->session)
-        session_send(job->session, LANE_BULK,
-                     &(Message){.op = OP_LOST, .lost = {job->stored.id, job->stored.attempt}},
-                     NULL);
+    lease_tell_lost(job, LOST_TIME_LIMIT);
     lease_end(job);
     queue_touch(queue_of(job));
     if (is_spent(job)) {
@@ -49,7 +64,7 @@ void lease_expire(Job *job) {
 
 /* The job of this delivery. NULL: the session may not settle it, and has got an error. */
 static Job *find(Queues *queues, Session *session, const Message *message) {
-    Job *job = id_map_get(&queues->leased, message->settle.job);
+    Job *job = job_table_get(queues, message->settle.job);
 
     if (job && job->stored.attempt == message->settle.attempt && job->state != JOB_SETTLING &&
         job->stored.worker == worker_key(session->client)) {
@@ -87,12 +102,8 @@ void queues_ack(Queues *queues, Session *session, const Message *message) {
 }
 
 static uint64_t back_off_ms(const Job *job) {
-    const QueueSettings *settings = &queue_of(job)->settings;
-    uint64_t ms = settings->retry_ms;
-
-    for (uint32_t i = 1; i < job->stored.attempt && ms < settings->retry_max_ms; i++)
-        ms *= 2;
-    return ms < settings->retry_max_ms ? ms : settings->retry_max_ms;
+    return doubled_ms(&queue_of(job)->settings,
+                      job->stored.attempt > 0 ? job->stored.attempt - 1 : 0);
 }
 
 /* Delays the job for its next attempt. True: it had its last attempt and becomes a dead letter,

@@ -3,6 +3,7 @@
 /* The stores of the queues, all at once: open, process, flush, forget. See store.h. */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "broker/queues/queues-private.h"
@@ -60,9 +61,32 @@ void queues_set_usual_store(Queues *queues, Store *store) {
     queues->usual_store = store;
 }
 
+const char *queues_usual_durability(const Queues *queues) {
+    return queues->usual_store->ops->durability;
+}
+
 const char *queues_degraded(const Queues *queues) {
     for (size_t i = 0; i < queues->n_stores; i++)
         if (*queues->stores[i]->degraded)
             return queues->stores[i]->degraded;
     return NULL;
+}
+
+/* ---- changes that are not the change of one job ---- */
+
+void store_error(Session *session, uint64_t id, int result) {
+    if (result == -ENOSPC)
+        session_error(session, id, "ferry.Full",
+                      "the disk of the broker is full: jobs can be finished, but not added");
+    else
+        session_error(session, id, "ferry.Internal", "the store failed: %s", strerror(-result));
+}
+
+uint64_t waiter_ticket(Queues *queues, Waiter *waiter) {
+    return id_map_put(&queues->waiters, ++queues->last_ticket, waiter) < 0 ? 0
+                                                                           : queues->last_ticket;
+}
+
+void waiter_forget(Queues *queues, uint64_t ticket) {
+    id_map_take(&queues->waiters, ticket);
 }

@@ -132,6 +132,7 @@ void queue_free(Queue *queue) {
     walks_pass(queues->broker->walks, queue, queue->hh.next);
     timer_disarm(&queues->broker->timers, &queue->key_timer);
     timer_disarm(&queues->broker->timers, &queue->idle);
+    timer_disarm(&queues->broker->timers, &queue->rate_timer);
     for (Queue **link = &queues->touched; queue->touched && *link; link = &(*link)->next_touched)
         if (*link == queue) {
             *link = queue->next_touched;
@@ -146,7 +147,7 @@ void queue_free(Queue *queue) {
 
 static bool is_idle(const Queue *queue) {
     return queue->n_jobs == 0 && queue->n_pulls == 0 && queue->n_keys == 0 && !queue->paused &&
-           queue->n_sweeps == 0 && !queue->settings.named;
+           queue->n_sweeps == 0 && !queue->binds && !queue->settings.named;
 }
 
 static void on_idle(Timer *timer, void *ctx) {

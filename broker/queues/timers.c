@@ -31,7 +31,10 @@ void job_due(Timer *timer, void *ctx) {
         expire(job);
     } else {
         job_leave(job);
-        job_enter_ready(queue, NULL, job);
+        if (job->n_lost > 0)
+            job_enter_front(job);
+        else
+            job_enter_ready(queue, NULL, job);
         queue_touch(queue);
     }
 }

@@ -16,8 +16,7 @@
 /* The record at this place, if the job's newest record is this one, with its later notes. */
 static bool is_current(const Contents *contents, uint32_t segment, uint64_t at,
                        DiskRecord *record) {
-    const FoundJob *job =
-        record->type == RECORD_JOB ? id_map_get(&contents->jobs, record->id) : NULL;
+    const FoundJob *job = record_is_job(record) ? id_map_get(&contents->jobs, record->id) : NULL;
 
     if (!job || job->segment != segment || job->at != at)
         return false;
@@ -29,6 +28,18 @@ static bool is_current(const Contents *contents, uint32_t segment, uint64_t at,
     return true;
 }
 
+/* Jobs that share a record become records of their own. */
+static int each_shared(const SegmentBytes *bytes, uint64_t at, const Contents *contents,
+                       const DiskRecord *record, CompactJobFn fn, void *ctx) {
+    DiskRecord job;
+    int r = 0;
+
+    for (uint32_t i = 0; r == 0 && record_shared_job(record, i, &job); i++)
+        if (is_current(contents, bytes->number, at, &job))
+            r = fn(&job, ctx);
+    return r;
+}
+
 static int each_in_segment(const SegmentBytes *bytes, const Contents *contents, CompactJobFn fn,
                            void *ctx) {
     uint64_t at = SEGMENT_HEAD, skipped;
@@ -36,10 +47,16 @@ static int each_in_segment(const SegmentBytes *bytes, const Contents *contents, 
     DiskRecord record;
     int r = 0;
 
-    while (r == 0 && (data = segment_next(bytes, &at, &skipped)))
-        if (record_read(data, &record) == 0 &&
-            is_current(contents, bytes->number, (uint64_t)(data - bytes->data), &record))
+    while (r == 0 && (data = segment_next(bytes, &at, &skipped))) {
+        uint64_t begins = (uint64_t)(data - bytes->data);
+
+        if (record_read(data, &record) < 0)
+            continue;
+        if (record.type == RECORD_SHARED)
+            r = each_shared(bytes, begins, contents, &record, fn, ctx);
+        else if (is_current(contents, bytes->number, begins, &record))
             r = fn(&record, ctx);
+    }
     return r;
 }
 
@@ -124,6 +141,11 @@ static int write_rest(Rewriting *rewriting, const Contents *contents) {
             r = write_record(rewriting, &(DiskRecord){.type = RECORD_PAUSED,
                                                       .paused = true,
                                                       .queue = span_text(queue->name)});
+    for (const FoundFact *fact = contents->facts; fact && r == 0; fact = fact->hh.next)
+        r = write_record(rewriting,
+                         &(DiskRecord){.type = RECORD_FACT,
+                                       .key = span_of(fact->data, fact->n_name),
+                                       .body = span_of(fact->data + fact->n_name, fact->n_value)});
     if (r == 0)
         r = write_record(rewriting, &(DiskRecord){.type = RECORD_LAST, .id = contents->last_job});
     return r == 0 ? submit(rewriting) : r;

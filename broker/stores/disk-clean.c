@@ -71,10 +71,18 @@ static bool move_key(DiskStore *disk, Span queue, Span key) {
                                      .key_until_ms = disk_to_wall(disk, until_ms)});
 }
 
+static bool move_fact(DiskStore *disk, Span name) {
+    Span value = queues_fact(disk->store.ctx, name);
+
+    return value.len == 0 ||
+           again(disk, &(DiskRecord){.type = RECORD_FACT, .key = name, .body = value});
+}
+
 /* Everything but jobs. */
 static bool move_record(DiskStore *disk, const DiskRecord *record) {
     switch (record->type) {
     case RECORD_JOB:
+    case RECORD_TIED:
         return move_push(disk, record->client, record->push) &&
                move_key(disk, record->queue, record->key);
     case RECORD_PUSH:
@@ -85,6 +93,9 @@ static bool move_record(DiskStore *disk, const DiskRecord *record) {
         return !queues_is_paused(disk->store.ctx, record->queue) ||
                again(disk,
                      &(DiskRecord){.type = RECORD_PAUSED, .queue = record->queue, .paused = true});
+    case RECORD_FACT:
+        return move_fact(disk, record->key);
+    case RECORD_SHARED:  /* its jobs are moved one by one */
     case RECORD_SETTLED: /* of jobs in this segment */
     case RECORD_NOTE:
     case RECORD_FORGET:

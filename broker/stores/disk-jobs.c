@@ -68,14 +68,19 @@ static void link_job(DiskStore *disk, DiskJob *of) {
     DL_PREPEND(*list, of);
 }
 
+/* The bytes of its record that count for this job. */
+static uint64_t share_of(const DiskJob *of) {
+    return of->len / of->n_sharing;
+}
+
 static void unlink_job(DiskStore *disk, DiskJob *of) {
     DiskJob **list = list_of(disk, of);
 
     DL_DELETE(*list, of);
     if (!of->segment)
         return;
-    disk_segment(disk, of->segment)->live -= of->len;
-    disk->live -= of->len;
+    disk_segment(disk, of->segment)->live -= share_of(of);
+    disk->live -= share_of(of);
 }
 
 DiskJob *disk_job_new(DiskStore *disk, StoredJob *job) {
@@ -83,13 +88,14 @@ DiskJob *disk_job_new(DiskStore *disk, StoredJob *job) {
 
     if (!made)
         return NULL;
-    *made = (DiskJob){.job = job};
+    *made = (DiskJob){.job = job, .n_sharing = 1};
     link_job(disk, made);
     job->place = made;
     return made;
 }
 
-void disk_place(DiskStore *disk, DiskJob *of, uint32_t number, uint64_t at, uint32_t len) {
+void disk_place(DiskStore *disk, DiskJob *of, uint32_t number, uint64_t at, uint32_t len,
+                uint32_t n_sharing) {
     Live *segment = disk_segment(disk, number);
 
     of->entry = NULL;
@@ -99,9 +105,10 @@ void disk_place(DiskStore *disk, DiskJob *of, uint32_t number, uint64_t at, uint
     of->segment = number;
     of->at = at;
     of->len = len;
+    of->n_sharing = n_sharing;
     link_job(disk, of);
-    segment->live += len;
-    disk->live += len;
+    segment->live += share_of(of);
+    disk->live += share_of(of);
 }
 
 void disk_job_free(DiskStore *disk, DiskJob *of) {
@@ -181,7 +188,11 @@ void disk_describe(const DiskStore *disk, const StoredJob *job, DiskRecord *reco
                            .reason = stored_job_reason(job),
                            .headers = content.headers,
                            .body = content.body,
-                           .passed = content.passed};
+                           .passed = content.passed,
+                           .order = stored_job_order(job),
+                           .unique = stored_job_unique(job)};
+    if (record->order.len > 0 || record->unique.len > 0)
+        record->type = RECORD_TIED;
 }
 
 /* ---- the end ---- */

@@ -25,6 +25,7 @@ struct DiskJob {
     JournalEntry *entry;  /* that writes its record, now; NULL: it is written */
     uint32_t segment;     /* 0: not written yet */
     uint32_t len;         /* of its record */
+    uint32_t n_sharing;   /* jobs of that record, this one included */
     uint64_t at;
     bool settling; /* its end is being written */
 };
@@ -99,8 +100,9 @@ Live *disk_segment(DiskStore *disk, uint32_t number);
 void disk_segment_fills(DiskStore *disk, uint32_t number, uint64_t up_to);
 
 DiskJob *disk_job_new(DiskStore *disk, StoredJob *job); /* NULL: out of memory */
-/* The job's record is there from now on. */
-void disk_place(DiskStore *disk, DiskJob *of, uint32_t segment, uint64_t at, uint32_t len);
+/* The job's record, which it shares with n_sharing - 1 others, is there from now on. */
+void disk_place(DiskStore *disk, DiskJob *of, uint32_t segment, uint64_t at, uint32_t len,
+                uint32_t n_sharing);
 void disk_job_free(DiskStore *disk, DiskJob *of);
 
 /* The batch in the making, with room for one more entry. NULL: out of memory. */

@@ -124,6 +124,7 @@ static int restore_job(DiskStore *disk, const FoundJob *found, ferry_error *rete
     const uint8_t *bytes = bytes_of(disk, found, reterr);
     Message content = {0};
     StoredJob as, *job;
+    uint32_t n_sharing = 1;
     DiskJob *of;
     DiskRecord record;
     int r;
@@ -133,6 +134,11 @@ static int restore_job(DiskStore *disk, const FoundJob *found, ferry_error *rete
     r = record_read(bytes, &record);
     if (r < 0)
         return error_set_code(reterr, r, "journal-%08u changed while it was read", found->segment);
+    if (record.type == RECORD_SHARED) {
+        n_sharing = record.n_jobs;
+        if (!record_shared_job(&record, found->id - record.id, &record))
+            return -EBADMSG;
+    }
     content.headers = record.headers;
     content.body = record.body;
     content.passed = record.passed;
@@ -147,6 +153,8 @@ static int restore_job(DiskStore *disk, const FoundJob *found, ferry_error *rete
     r = queues_restore_job(queues, &disk->store, record.queue, &as,
                            (Span){(const uint8_t *)found->reason, found->n_reason}, &content, NULL,
                            &job);
+    if (r == 0 && record.type == RECORD_TIED)
+        r = queues_restore_ties(queues, job, record.order, record.unique);
     if (r < 0)
         return error_set_code(reterr, r, "cannot restore job %" PRIu64 " of queue '%.*s': %s",
                               found->id, (int)record.queue.len, (const char *)record.queue.data,
@@ -154,7 +162,7 @@ static int restore_job(DiskStore *disk, const FoundJob *found, ferry_error *rete
     of = disk_job_new(disk, job);
     if (!of)
         return error_set_code(reterr, -ENOMEM, NULL);
-    disk_place(disk, of, found->segment, found->at, found->len);
+    disk_place(disk, of, found->segment, found->at, found->len, n_sharing);
     return 0;
 }
 
@@ -173,6 +181,9 @@ static int restore_rest(DiskStore *disk) {
     for (const FoundQueue *queue = found->queues; queue && r == 0; queue = queue->hh.next)
         if (queue->paused)
             r = queues_restore_queue(queues, &disk->store, span_text(queue->name), true);
+    for (const FoundFact *fact = found->facts; fact && r == 0; fact = fact->hh.next)
+        r = queues_restore_fact(queues, span_of(fact->data, fact->n_name),
+                                span_of(fact->data + fact->n_name, fact->n_value));
     return r;
 }
 

@@ -89,6 +89,96 @@ static int disk_append(Store *store, uint64_t ticket, StoredJob *job, const Stor
     return add(disk, ticket, NULL, job, by);
 }
 
+/* The entries that the batch still takes. */
+static size_t room_of(const JournalBatch *batch) {
+    return batch ? BATCH_ENTRIES - batch->n : 0;
+}
+
+/* Makes the DiskJobs of the jobs, and lists them for the record. */
+static int begin_shared(DiskStore *disk, StoredJob *const *jobs, size_t n, Buffer *list) {
+    for (size_t i = 0; i < n; i++) {
+        DiskJob *made = disk_job_new(disk, jobs[i]);
+
+        record_shared_put(list, disk_to_wall(disk, jobs[i]->expires_ms),
+                          span_of(jobs[i]->queue->name, jobs[i]->queue->name_len));
+        if (made) {
+            made->n_sharing = (uint32_t)n;
+            continue;
+        }
+        while (i-- > 0)
+            disk_job_free(disk, jobs[i]->place);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+/* One record, with an entry for each job. The last entry has the ticket. */
+static int disk_append_shared(Store *store, uint64_t ticket, StoredJob *const *jobs, size_t n) {
+    CLEANUP(buffer_deinit) Buffer list = {0};
+    DiskStore *disk = disk_of(store);
+    JournalBatch *batch;
+    JournalEntry *entry = NULL;
+    DiskRecord record;
+    uint32_t len;
+
+    if (disk->stuck)
+        return -EIO;
+    if (journal_is_full(&disk->journal))
+        return -ENOSPC;
+    batch = disk_batch(disk);
+    if (batch && room_of(batch) < n) {
+        disk_submit(disk);
+        batch = disk_batch(disk);
+    }
+    if (!batch || begin_shared(disk, jobs, n, &list) < 0)
+        return -ENOMEM;
+    disk_describe(disk, jobs[0], &record);
+    record.type = RECORD_SHARED;
+    record.n_jobs = (uint32_t)n;
+    record.jobs = span_of(list.data, list.len);
+    len = list.failed ? 0 : record_append(&batch->pushes, &record);
+    if (len == 0) {
+        batch->pushes.failed = false;
+        for (size_t i = 0; i < n; i++)
+            disk_job_free(disk, jobs[i]->place);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        DiskJob *made = jobs[i]->place;
+
+        entry = disk_entry(batch, &batch->pushes, ENTRY_JOB, len, 0);
+        entry->shared = true;
+        entry->job = made;
+        made->entry = entry;
+    }
+    entry->shared = false;
+    entry->ticket = ticket;
+    flush_by(batch, 0);
+    return STORE_LATER;
+}
+
+static int disk_keep(Store *store, uint64_t ticket, Span name, Span value) {
+    DiskStore *disk = disk_of(store);
+    JournalBatch *batch = disk->stuck ? NULL : disk_batch(disk);
+    uint32_t len;
+
+    if (disk->stuck)
+        return -EIO;
+    if (journal_is_full(&disk->journal))
+        return -ENOSPC;
+    len = batch ? record_append(&batch->pushes,
+                                &(DiskRecord){.type = RECORD_FACT, .key = name, .body = value})
+                : 0;
+    if (len == 0) {
+        if (batch)
+            batch->pushes.failed = false;
+        return -ENOMEM;
+    }
+    disk_entry(batch, &batch->pushes, ENTRY_JOB, len, ticket);
+    flush_by(batch, 0);
+    return STORE_LATER;
+}
+
 /* After a failure of the disk nobody knows whether a settled job will come back: there is no
  * answer, and the job is not delivered by this process again. */
 static int disk_forward(Store *store, uint64_t ticket, StoredJob *old, StoredJob *job,
@@ -174,17 +264,19 @@ static void finish_entry(DiskStore *disk, const JournalBatch *batch, const Journ
     uint32_t segment = is_push ? batch->pushes_segment : batch->releases_segment;
     uint64_t at = (is_push ? batch->pushes_at : batch->releases_at) + entry->at;
     int result = is_push ? batch->pushes_result : batch->releases_result;
-    bool has_ended = result == 0 || entry->ticket == 0;
+    bool waits = entry->ticket || entry->shared;
+    bool has_ended = result == 0 || !waits;
 
     if (entry->job && result == 0)
-        disk_place(disk, entry->job, segment, at, entry->len);
+        disk_place(disk, entry->job, segment, at, entry->len,
+                   entry->kind == ENTRY_MOVED ? 1 : entry->job->n_sharing);
     else if (entry->job && entry->job->entry == entry)
         entry->job->entry = NULL;
     if (entry->ends && has_ended)
         disk_job_free(disk, entry->ends);
     else if (entry->ends)
         entry->ends->settling = false;
-    if (entry->job && is_push && result < 0 && entry->ticket)
+    if (entry->job && is_push && result < 0 && waits)
         disk_job_free(disk, entry->job);
     if (entry->ticket)
         disk->store.done(entry->ticket, result, disk->store.ctx);
@@ -260,6 +352,8 @@ static const StoreOps ops = {
     .append = disk_append,
     .settle = disk_settle,
     .forward = disk_forward,
+    .append_shared = disk_append_shared,
+    .keep = disk_keep,
     .flush = disk_flush,
     .has_content = disk_has_content,
     .load = disk_load,

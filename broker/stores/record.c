@@ -54,7 +54,7 @@ typedef struct RecordField {
 #define SPAN(name)                                                                                 \
     { FIELD_SPAN, offsetof(DiskRecord, name) }
 
-enum { FIELDS_MAX = 18 };
+enum { FIELDS_MAX = 20 };
 
 /* Headers and body come last: the fields before them take about 1 KiB at most. */
 static const RecordField fields[][FIELDS_MAX + 1] = {
@@ -62,6 +62,10 @@ static const RecordField fields[][FIELDS_MAX + 1] = {
                     U64(key_until_ms), U64(worker), U64(push), U32(attempt), U8(priority),
                     SPAN(client), SPAN(queue), SPAN(reason), SPAN(key), SPAN(headers), SPAN(passed),
                     SPAN(body)},
+    [RECORD_TIED] = {U64(id), U64(old), U64(pushed_ms), U64(due_ms), U64(expires_ms),
+                     U64(key_until_ms), U64(worker), U64(push), U32(attempt), U8(priority),
+                     SPAN(client), SPAN(queue), SPAN(reason), SPAN(key), SPAN(order), SPAN(unique),
+                     SPAN(headers), SPAN(passed), SPAN(body)},
     [RECORD_SETTLED] = {U64(id)},
     [RECORD_NOTE] = {U64(id), U64(due_ms), U64(worker), U32(attempt), SPAN(reason)},
     [RECORD_PAUSED] = {SPAN(queue)},
@@ -70,6 +74,9 @@ static const RecordField fields[][FIELDS_MAX + 1] = {
     [RECORD_KEY] = {U64(key_until_ms), SPAN(queue), SPAN(key)},
     [RECORD_HOLE] = {U64(id), U64(old)},
     [RECORD_LAST] = {U64(id)},
+    [RECORD_SHARED] = {U64(id), U64(pushed_ms), U32(n_jobs), SPAN(jobs), SPAN(headers),
+                       SPAN(passed), SPAN(body)},
+    [RECORD_FACT] = {SPAN(key), SPAN(body)},
 };
 
 static const size_t sizes[] = {[FIELD_U64] = 8, [FIELD_U32] = 4, [FIELD_U8] = 1, [FIELD_SPAN] = 4};
@@ -193,12 +200,68 @@ static int get(const uint8_t *at, size_t left, DiskRecord *to, const RecordField
     return left == 0 ? 0 : -EBADMSG;
 }
 
+/* ---- jobs that share a record: for each its end, the length of its queue's name, the name ---- */
+
+enum { SHARED_HEAD = 9 };
+
+void record_shared_put(Buffer *to, uint64_t expires_ms, Span queue) {
+    uint8_t *at = buffer_reserve(to, SHARED_HEAD + queue.len);
+
+    if (!at)
+        return;
+    set_u64(at, expires_ms);
+    at[SHARED_HEAD - 1] = (uint8_t)queue.len;
+    memcpy(at + SHARED_HEAD, queue.data, queue.len);
+    to->len += SHARED_HEAD + queue.len;
+}
+
+/* Takes one job from the front of the list. False: the list is not whole. */
+static bool shared_next(Span *list, uint64_t *ret_expires_ms, Span *ret_queue) {
+    size_t len = list->len >= SHARED_HEAD ? list->data[SHARED_HEAD - 1] : 0;
+
+    if (list->len < SHARED_HEAD + len)
+        return false;
+    *ret_expires_ms = get_u64(list->data);
+    *ret_queue = (Span){list->data + SHARED_HEAD, len};
+    *list = (Span){list->data + SHARED_HEAD + len, list->len - SHARED_HEAD - len};
+    return true;
+}
+
+static bool shared_is_whole(const DiskRecord *record) {
+    Span list = record->jobs, queue;
+    uint64_t expires_ms;
+
+    for (uint32_t i = 0; i < record->n_jobs; i++)
+        if (!shared_next(&list, &expires_ms, &queue))
+            return false;
+    return list.len == 0;
+}
+
+bool record_shared_job(const DiskRecord *record, uint64_t i, DiskRecord *ret) {
+    Span list = record->jobs, queue = {NULL, 0};
+    uint64_t expires_ms = 0;
+
+    if (record->type != RECORD_SHARED || i >= record->n_jobs)
+        return false;
+    for (uint64_t j = 0; j <= i; j++)
+        if (!shared_next(&list, &expires_ms, &queue))
+            return false;
+    *ret = *record;
+    ret->type = RECORD_JOB;
+    ret->id += i;
+    ret->expires_ms = expires_ms;
+    ret->queue = queue;
+    ret->jobs = (Span){NULL, 0};
+    ret->n_jobs = 0;
+    return true;
+}
+
 int record_read(const uint8_t *record, DiskRecord *ret) {
     unsigned flags = record[AT_TYPE + 1];
     unsigned type = record[AT_TYPE];
     int r;
 
-    if (type < RECORD_JOB || type > RECORD_LAST)
+    if (type < RECORD_JOB || type > RECORD_FACT)
         return -EBADMSG;
     *ret = (DiskRecord){.type = (RecordType)type,
                         .sequence = get_u64(record + AT_SEQUENCE),
@@ -211,6 +274,8 @@ int record_read(const uint8_t *record, DiskRecord *ret) {
     if (!(flags & HAS_PASSED))
         ret->passed = (Span){NULL, 0};
     if (r == 0 && ret->client.len != 0 && ret->client.len != WIRE_TOKEN)
+        r = -EBADMSG;
+    if (r == 0 && type == RECORD_SHARED && !shared_is_whole(ret))
         r = -EBADMSG;
     return r;
 }

@@ -37,6 +37,9 @@ typedef enum RecordType {
     RECORD_KEY,     /* the same, of a deduplication key */
     RECORD_HOLE,    /* the records from `id` to `old` - 1 are missing, as was reported */
     RECORD_LAST,    /* job numbers up to this one are used up */
+    RECORD_SHARED,  /* n_jobs jobs with the same content, from `id` on */
+    RECORD_TIED,    /* as RECORD_JOB, with an ordering key, a unique key */
+    RECORD_FACT,    /* a fact of the name `key`; without a body it is forgotten */
 } RecordType;
 
 /* A record's fields, as far as its type has them. Spans are lent. */
@@ -45,7 +48,7 @@ typedef struct DiskRecord {
     RecordType type;
     uint8_t priority;
     bool held, paused;
-    uint32_t attempt;
+    uint32_t attempt, n_jobs;
     uint64_t id;  /* of the job; RECORD_PUSH: of the push; RECORD_FORGET: the floor */
     uint64_t old; /* the job that ends with this record; 0: none */
     uint64_t pushed_ms, due_ms, expires_ms, key_until_ms;
@@ -53,8 +56,15 @@ typedef struct DiskRecord {
     uint64_t push; /* the id of the push that made the job; 0: not remembered */
     Span client;   /* WIRE_TOKEN bytes, or empty */
     Span queue, reason, key;
+    Span order, unique;         /* RECORD_TIED; either may be empty */
+    Span jobs;                  /* RECORD_SHARED: written by record_shared_put() */
     Span headers, body, passed; /* see Message; body.data NULL: no body */
 } DiskRecord;
+
+/* A record of one job. */
+static inline bool record_is_job(const DiskRecord *record) {
+    return record->type == RECORD_JOB || record->type == RECORD_TIED;
+}
 
 /* Appends a record without its checksum; record_seal() adds it. Returns its length without padding.
  * A buffer that ran out of memory has failed. */
@@ -70,5 +80,10 @@ uint32_t record_len(const uint8_t *record);
 void record_seal(uint8_t *record, uint64_t seed, uint64_t sequence, uint64_t flushed);
 /* Is this a whole record with the right checksum? left: bytes up to the end of the segment. */
 bool record_check(const uint8_t *record, uint64_t left, uint64_t seed);
+/* Adds a job to a list for DiskRecord.jobs: what it does not share with the others. */
+void record_shared_put(Buffer *to, uint64_t expires_ms, Span queue);
+/* The i-th job of a RECORD_SHARED, as a RECORD_JOB. False: there is no such job. */
+bool record_shared_job(const DiskRecord *record, uint64_t i, DiskRecord *ret);
+
 /* Reads a record that record_check() accepts. -EBADMSG: its fields are not those of its type. */
 int record_read(const uint8_t *record, DiskRecord *ret);

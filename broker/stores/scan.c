@@ -154,6 +154,27 @@ static int add_key(Contents *contents, Span queue, Span key, uint64_t until_ms) 
     return 0;
 }
 
+/* The newest value of a fact counts. */
+static int set_fact(Contents *contents, Span name, Span value) {
+    FoundFact *fact;
+
+    HASH_FIND(hh, contents->facts, name.data, name.len, fact);
+    if (fact) {
+        HASH_DEL(contents->facts, fact);
+        free(fact);
+    }
+    if (value.len == 0)
+        return 0;
+    fact = malloc(sizeof(*fact) + name.len + value.len);
+    if (!fact)
+        return -ENOMEM;
+    *fact = (FoundFact){.n_name = name.len, .n_value = value.len};
+    memcpy(fact->data, name.data, name.len);
+    memcpy(fact->data + name.len, value.data, value.len);
+    HASH_ADD_KEYPTR(hh, contents->facts, fact->data, fact->n_name, fact);
+    return 0;
+}
+
 /* ---- holes ---- */
 
 static int add_hole(FoundHole **list, size_t *n, const FoundHole *hole) {
@@ -189,16 +210,32 @@ void hole_text(const FoundHole *hole, char *to, size_t size) {
 
 /* ---- reading ---- */
 
+/* The jobs of the record behind its first one. */
+static uint64_t n_more(const DiskRecord *record) {
+    return record->type == RECORD_SHARED && record->n_jobs > 0 ? record->n_jobs - 1 : 0;
+}
+
+static int add_shared(Contents *contents, const DiskRecord *record, uint32_t segment, uint64_t at,
+                      uint32_t len) {
+    DiskRecord job;
+    int r = 0;
+
+    for (uint32_t i = 0; r == 0 && record_shared_job(record, i, &job); i++)
+        r = add_job(contents, &job, segment, at, len);
+    return r;
+}
+
 static int take(Contents *contents, const DiskRecord *record, uint32_t segment, uint64_t at,
                 uint32_t len) {
     FoundJob *job;
     int r = 0;
 
     if (record->type != RECORD_PUSH && record->type != RECORD_FORGET &&
-        record->type != RECORD_HOLE && contents->last_job < record->id)
-        contents->last_job = record->id;
+        record->type != RECORD_HOLE && contents->last_job < record->id + n_more(record))
+        contents->last_job = record->id + n_more(record);
     switch (record->type) {
     case RECORD_JOB:
+    case RECORD_TIED:
         r = add_job(contents, record, segment, at, len);
         if (r == 0 && record->push)
             r = add_push(contents, record->client, record->push);
@@ -223,6 +260,10 @@ static int take(Contents *contents, const DiskRecord *record, uint32_t segment, 
     case RECORD_HOLE:
         return add_hole(&contents->known, &contents->n_known,
                         &(FoundHole){.sequence = record->id, .before = record->old});
+    case RECORD_SHARED:
+        return add_shared(contents, record, segment, at, len);
+    case RECORD_FACT:
+        return set_fact(contents, record->key, record->body);
     case RECORD_LAST:
         return 0;
     }
@@ -345,6 +386,7 @@ int scan_folder(const Folder *folder, Contents *ret, ferry_error *reterr) {
 void contents_deinit(Contents *contents) {
     FoundQueue *queue, *next_queue;
     FoundClient *client, *next_client;
+    FoundFact *fact, *next_fact;
     FoundJob *job;
     size_t pos = 0;
 
@@ -367,6 +409,10 @@ void contents_deinit(Contents *contents) {
 
         free(contents->keys);
         contents->keys = next;
+    }
+    HASH_ITER(hh, contents->facts, fact, next_fact) {
+        HASH_DEL(contents->facts, fact);
+        free(fact);
     }
     free(contents->segments);
     free(contents->holes);

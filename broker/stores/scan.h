@@ -47,6 +47,12 @@ typedef struct FoundKey {
     uint8_t data[]; /* the name of the queue, and the key */
 } FoundKey;
 
+typedef struct FoundFact {
+    UT_hash_handle hh; /* by name */
+    size_t n_name, n_value;
+    uint8_t data[]; /* name and value */
+} FoundFact;
+
 typedef struct FoundSegment {
     uint32_t number;
     uint64_t size; /* of the file, up to its last record */
@@ -67,6 +73,7 @@ typedef struct Contents {
     FoundQueue *queues;
     FoundClient *clients;
     FoundKey *keys, **keys_end;
+    FoundFact *facts;
     FoundSegment *segments;
     size_t n_segments;
     FoundHole *holes;

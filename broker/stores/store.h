@@ -63,7 +63,7 @@ typedef struct StoredPush {
     uint64_t key_until_ms;
 } StoredPush;
 
-enum { STORE_LATER = 1, STORE_HAS_MORE = 1, STORE_REASON_MAX = 200 };
+enum { STORE_LATER = 1, STORE_HAS_MORE = 1, STORE_REASON_MAX = 200, STORE_SHARED_MAX = 32 };
 
 /* A store without an op (NULL) has nothing to do for it. All ops are called on the broker's thread.
  */
@@ -92,6 +92,9 @@ typedef struct StoreOps {
      * this store. */
     int (*forward)(Store *store, uint64_t ticket, StoredJob *old, StoredJob *job,
                    const StoredPush *by);
+    /* Appends jobs with the same headers and body, whose ids count up by one each, in one step. At
+     * most STORE_SHARED_MAX of them. NULL: append() does it, once for each job. */
+    int (*append_shared)(Store *store, uint64_t ticket, StoredJob *const *jobs, size_t n);
     void (*flush)(Store *store);
 
     /* May the content of this job be dropped from memory, because load() can read it back? NULL:
@@ -100,6 +103,9 @@ typedef struct StoreOps {
     /* Reads the content of the job back, and then calls queues_loaded() in process(), unless the
      * job is settled before. Not called again before that. -ENOMEM. */
     int (*load)(Store *store, StoredJob *job);
+    /* Keeps a fact: a setting or a bind that a command has made, under a name. An empty value:
+     * forgets it. As a change: 0, STORE_LATER or a negative errno. */
+    int (*keep)(Store *store, uint64_t ticket, Span name, Span value);
 
     /* The job's attempt, due_ms, worker, held or reason has changed. The store keeps it with the
      * next transaction; no client waits for it. */
@@ -126,6 +132,9 @@ const void *stored_job_content(const StoredJob *job, Message *to);
 bool stored_job_is_paged_out(const StoredJob *job);
 /* Why the job was given back last; lent; empty: it was not. */
 Span stored_job_reason(const StoredJob *job);
+/* The ordering key, and the key that is unique as long as the job lives; lent; empty: none. */
+Span stored_job_order(const StoredJob *job);
+Span stored_job_unique(const StoredJob *job);
 
 /* The store cannot write, for this reason; NULL: it can again. */
 void store_set_degraded(Store *store, const char *reason);
@@ -147,10 +156,14 @@ int queues_restore_queue(struct Queues *queues, Store *store, Span name, bool is
  * the new record. -EINVAL (the name), -EEXIST (the id), -ENOMEM. */
 int queues_restore_job(struct Queues *queues, Store *store, Span queue, const StoredJob *as,
                        Span reason, const Message *content, const void *block, StoredJob **ret);
+/* The keys of a job that was restored. -ENOMEM. */
+int queues_restore_ties(struct Queues *queues, StoredJob *job, Span order, Span unique);
 /* A deduplication key. -EINVAL, -ENOMEM. */
 int queues_restore_key(struct Queues *queues, Span queue, Span key, uint64_t until_ms);
 /* A push that is stored, of this client (WIRE_TOKEN bytes). Ascending ids cost least. -ENOMEM. */
 int queues_restore_push(struct Queues *queues, const uint8_t *client, uint64_t id);
+/* A fact, after the last job. -ENOMEM. */
+int queues_restore_fact(struct Queues *queues, Span name, Span value);
 /* Job numbers up to this one are used up. */
 void queues_restore_last(struct Queues *queues, uint64_t last_job);
 
@@ -168,6 +181,8 @@ bool queues_knows_push(const struct Queues *queues, const uint8_t *client, uint6
 /* The end of a deduplication key; 0: it is not remembered. */
 uint64_t queues_key_until(struct Queues *queues, Span queue, Span key);
 bool queues_is_paused(struct Queues *queues, Span name);
+/* The value of a fact; empty: it is not kept any more. */
+Span queues_fact(const struct Queues *queues, Span name);
 uint64_t queues_last_job(const struct Queues *queues);
 
 /* ---- calls of the ops ---- */
@@ -192,6 +207,11 @@ static inline int store_forward(Store *store, uint64_t ticket, StoredJob *old, S
 static inline int store_load(Store *store, StoredJob *job) {
     store->has_changes = true; /* flush() begins to read */
     return store->ops->load(store, job);
+}
+
+static inline int store_keep(Store *store, uint64_t ticket, Span name, Span value) {
+    store->has_changes = true;
+    return store->ops->keep(store, ticket, name, value);
 }
 
 static inline void store_note(Store *store, StoredJob *job) {

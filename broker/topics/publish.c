@@ -93,7 +93,8 @@ static void publish_plain(Publication *publication, Topic *topic) {
     if (topic->keep > 0)
         replay_add(publication, topic);
     deliver(publication, topic);
-    session_ok(publication->session, LANE_CALLS, publication->message->id, 0);
+    if (publication->answers)
+        session_ok(publication->session, LANE_CALLS, publication->message->id, 0);
 }
 
 /* The subscribers that a question would go to. */
@@ -122,14 +123,14 @@ static void refuse_retained(const Publication *publication, int r) {
            r == -ENOSPC ? "no room for another retained value" : "the broker is out of memory");
 }
 
-/* Retained values and questions. A refused message has no effect at all. */
-static void publish_flagged(Publication *publication, Topic *topic) {
+/* Retained values and questions. False: refused, and the message has no effect at all. */
+static bool publish_flagged(Publication *publication, Topic *topic) {
     const Message *message = publication->message;
     bool question = message->publish.flags & PUBLISH_GATHER;
     int r = 0;
 
     if (question && !gather_is_allowed(publication, n_receivers(publication->topics, topic)))
-        return;
+        return false;
     if (message->publish.flags & PUBLISH_RETAIN)
         r = retain(publication, topic);
     if (r < 0)
@@ -138,11 +139,14 @@ static void publish_flagged(Publication *publication, Topic *topic) {
         ask(publication, topic);
     else
         publish_plain(publication, topic);
+    return r == 0;
 }
 
-void topics_publish(Topics *topics, Session *session, const Message *message, const void *block) {
+static inline bool publish(Topics *topics, Session *session, const Message *message,
+                           const void *block, bool answers) {
     Topic *topic = topics->last;
     Publication publication;
+    bool is_published = true;
 
     if (quota_refuses(session, message->id, QUOTA_PUBLISH, message->body.len))
         return;
@@ -152,13 +156,13 @@ void topics_publish(Topics *topics, Session *session, const Message *message, co
         if (!topic)
             topic = topic_first_seen(topics, session, message);
         if (!topic)
-            return;
+            return false;
         topics->last = topic;
     }
     if (__builtin_expect(topic->generation != topics->generation, 0) &&
         topic_match(topics, topic) < 0) {
         refuse(session, message, "ferry.Internal", "the broker is out of memory");
-        return;
+        return false;
     }
     topic->recent = true;
     topic->n_published++;
@@ -171,13 +175,24 @@ void topics_publish(Topics *topics, Session *session, const Message *message, co
     publication.gather = NULL;
     publication.shared = NULL;
     publication.owns_shared = false;
+    publication.answers = answers;
     publication.tapped = tap_watches(topics->broker, TAP_TOPICS, &topic->tap, message->name);
     if (__builtin_expect(publication.tapped, 0))
         tap_topic(topics->broker, false, OP_PUBLISH, session, &publication);
     if (message->publish.flags == 0)
         publish_plain(&publication, topic);
     else
-        publish_flagged(&publication, topic);
+        is_published = publish_flagged(&publication, topic);
     if (publication.owns_shared)
         shared_message_unref(topics->broker, publication.shared);
+    return is_published;
+}
+
+void topics_publish(Topics *topics, Session *session, const Message *message, const void *block) {
+    publish(topics, session, message, block, true);
+}
+
+bool topics_publish_unanswered(Topics *topics, Session *session, const Message *message,
+                               const void *block) {
+    return publish(topics, session, message, block, false);
 }

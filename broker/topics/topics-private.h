@@ -192,6 +192,7 @@ struct Publication {
     SharedMessage *shared; /* the stored copy, once a holder has asked for it */
     bool owns_shared;      /* the publication has a reference to it */
     bool tapped;           /* a tap watches the topic */
+    bool answers;          /* the publisher gets OK from here */
     Message out;           /* the MESSAGE that subscribers get; only numbers and receiver change */
 };
 

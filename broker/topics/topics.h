@@ -20,6 +20,9 @@ void topics_unsubscribe(Topics *topics, Session *session, const Message *message
 /* MORE for a subscription. False: the id is not one. */
 bool topics_more(Topics *topics, Session *session, const Message *message);
 void topics_publish(Topics *topics, Session *session, const Message *message, const void *block);
+/* The same without the OK; an error is answered. False: the message was refused. */
+bool topics_publish_unanswered(Topics *topics, Session *session, const Message *message,
+                               const void *block);
 void topics_answer(Topics *topics, Session *session, const Message *message, const void *block);
 
 /* The session is gone: its subscriptions stay with the client, detached, and count the messages

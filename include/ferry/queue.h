@@ -17,23 +17,62 @@ extern "C" {
 #pragma GCC visibility push(default)
 #endif
 
+/* How safe a confirmed job is. */
+typedef enum ferry_durability {
+    FERRY_DURABILITY_UNKNOWN = 0,  /* the broker does not say */
+    FERRY_DURABILITY_MEMORY = 1,   /* it ends with the broker */
+    FERRY_DURABILITY_INTERVAL = 2, /* it is on the disk a little later: see ferry.conf(5) */
+    FERRY_DURABILITY_DISK = 3,     /* it is on the disk */
+} ferry_durability;
+
+/* The outcome of a confirmed push. */
+typedef struct ferry_pushed {
+    uint64_t job;  /* the broker's number for the job, or, of a duplicate, for the other job; 0:
+                    * the job was stored already when the push was sent before, or the other job
+                    * is not known any more */
+    int duplicate; /* 1: nothing was stored, because the queue remembers the key */
+    ferry_durability durability;
+} ferry_pushed;
+
 typedef struct ferry_push_options {
     const char *key; /* deduplication key, 1 to 255 bytes. While the queue remembers it (2 minutes,
                       * or as configured), a job with the same key is confirmed and not stored.
                       * NULL: no deduplication */
     uint64_t delay_ms; /* earliest delivery, from now; at most ten years */
-    uint64_t ttl_ms;   /* a job that no worker has by then becomes a dead letter; at most ten years;
-                        * 0: the queue's default */
+    uint64_t at_ms;  /* earliest delivery, in milliseconds since 1970 (UTC), in place of delay_ms */
+    uint64_t ttl_ms; /* a job that no worker has by then becomes a dead letter; at most ten years;
+                      * 0: the queue's default */
     uint32_t priority; /* 0 to 9, higher first */
-    uint32_t reserved32;
+    uint32_t unique;   /* 1: the queue remembers the key as long as the job waits or is worked on,
+                        * and no longer */
+    const char *ordering_key; /* 1 to 255 bytes. Jobs with the same ordering key are worked on one
+                               * at a time, in the order of their pushes. NULL: in any order */
+    ferry_pushed *pushed;     /* receives the outcome, before ferry_push() returns 0 or the callback
+                               * gets no error; it must be valid until then. NULL: not wanted */
     size_t n_headers;
     const ferry_header *headers;
     uint64_t reserved[4];
 } ferry_push_options;
 
+/* Why the broker has taken a job back. */
+typedef enum ferry_lost_reason {
+    FERRY_LOST_TIME_LIMIT = 0, /* the queue's time limit has passed */
+    FERRY_LOST_CANCELLED = 1,  /* ferry_queue_cancel() */
+    FERRY_LOST_MOVED = 2,      /* ferry_queue_move_job() */
+    FERRY_LOST_AWAY = 3        /* the client was away for too long: another worker may have it */
+} ferry_lost_reason;
+
+struct ferry_job;
+
+/* The broker has taken a deferred job back: stop working on it, and settle it, which does nothing
+ * but free it. ctx is that of the handler. */
+typedef void (*ferry_job_lost_fn)(struct ferry_job *job, ferry_lost_reason reason, void *ctx);
+
 typedef struct ferry_work_options {
     uint32_t slots; /* jobs at once, at most 65 536; 0: 1. More help only handlers that defer */
     uint32_t reserved32;
+    ferry_job_lost_fn lost; /* called in a turn for deferred jobs; NULL: ferry_job_lost() tells. A
+                             * handler that has not returned asks ferry_job_lost() */
     uint64_t reserved[4];
 } ferry_work_options;
 
@@ -117,6 +156,82 @@ int ferry_push_async(ferry_client *client, const char *queue, ferry_bytes body,
  */
 int ferry_flush(ferry_client *client, ferry_error *reterr);
 
+/* ---- jobs that wait or are worked on ----
+ *
+ * These functions find a job by the number that ferry_pushed and ferry_job have. They call methods
+ * of ferry.Broker, with the timeout of the handle, and need rights to the job's queue: `peek` for
+ * ferry_queue_job(), `manage` for the others.
+ *
+ * All return 0, or
+ *   -ENOENT     there is no such job: it is done, or has become a dead letter under a new number;
+ *   -EACCES     no right;
+ *   -ENOTCONN   no connection within 5 s;
+ *   -ETIMEDOUT  no answer in time;
+ *   -ECONNRESET the connection was lost meanwhile;
+ *   -ECANCELED  client is closed;
+ *   -ECHILD     client was opened before fork();
+ *   -ENOMEM     out of memory;
+ * and the errors that their own comments list.
+ */
+
+typedef struct ferry_job_status {
+    uint64_t job;
+    const char *queue;
+    const char *state; /* "ready", "delayed", "held" (a worker has it), or "settling" */
+    uint32_t attempt;  /* deliveries so far */
+    uint32_t priority;
+    uint64_t age_ms;     /* since the push */
+    uint64_t due_ms;     /* until its delivery, or until its worker's time limit; 0: no such time */
+    uint64_t expires_ms; /* until it becomes a dead letter; 0: never */
+    uint64_t session;    /* of the worker that has it; 0: no connected worker has it */
+    const char *reason;  /* of its last failure; "": it has not failed */
+    ferry_bytes body;    /* its first 64 KiB */
+    uint64_t n_body;     /* length of the whole body */
+} ferry_job_status;
+
+/* Looks at a job. The caller frees *ret, which has no other memory, with ferry_free(). */
+int ferry_queue_job(ferry_client *client, uint64_t job, ferry_job_status **ret,
+                    ferry_error *reterr);
+
+/* Removes a job. If a worker has it, the worker is told: see ferry_job_lost(). */
+int ferry_queue_cancel(ferry_client *client, uint64_t job, ferry_error *reterr);
+
+/* Makes a waiting job the next one that its queue delivers, whatever its delay. -EINVAL: a worker
+ * has it, or it waits to become a dead letter. */
+int ferry_queue_run_now(ferry_client *client, uint64_t job, ferry_error *reterr);
+
+/* Moves a job to another queue, under a new number. A worker that has it is told. ret_job may be
+ * NULL. -EINVAL: the name is invalid, or the job is in that queue; -ENOBUFS: the queue is full. */
+int ferry_queue_move_job(ferry_client *client, uint64_t job, const char *queue, uint64_t *ret_job,
+                         ferry_error *reterr);
+
+/* ---- durable subscriptions ---- */
+
+/**
+ * Binds a queue to a topic pattern: from now on each message that is published to a topic that
+ * matches becomes a job of the queue, with the header `ferry-topic`. So a subscriber that was away
+ * finds all messages: it works on the queue. A queue may be bound to several patterns; a message
+ * that several of them match becomes one job. Binds outlive the broker if it has a data folder.
+ *
+ * Needs the rights to `manage` the queue and to `subscribe` the pattern.
+ *
+ * @param queue    As in ferry_push(). It is made if it is missing.
+ * @param pattern  As in ferry_subscribe().
+ * @param reterr   Receives the error; may be NULL.
+ *
+ * @return 0: the bind is as safe as the broker can make it, also if it was there already; or
+ *   -EINVAL     queue or pattern is invalid;
+ *   -ENOBUFS    the broker has 10 000 binds, or its disk is full;
+ * or an error of ferry_queue_job().
+ */
+int ferry_queue_bind(ferry_client *client, const char *queue, const char *pattern,
+                     ferry_error *reterr);
+
+/* Ends a bind. Jobs that are in the queue stay. -ENOENT: the queue is not bound to this pattern;
+ * -EINVAL: the broker's configuration binds it. The others as ferry_queue_bind(). */
+int ferry_queue_unbind(ferry_client *client, const char *queue, const char *pattern,
+                       ferry_error *reterr);
+
 /* ---- working ---- */
 
 /**
@@ -176,6 +291,24 @@ int ferry_job_forward(ferry_job *job, const char *queue, ferry_bytes body,
                       const ferry_push_options *options);
 
 /**
+ * Asks for the confirmation of the job's settlement, before it is settled. The settlement then
+ * returns as usual, and fn gets its outcome in a later turn: NULL when the broker has made it as
+ * safe as the queue promises, or an error:
+ *   ferry.LeaseLost       the job was delivered to another worker, or taken back: this settlement
+ *                         did nothing;
+ *   ferry.ConnectionLost  the connection was lost before the answer came, or
+ *   ferry.Cancelled       the client was closed: error.outcome_unknown is set, and the job may be
+ *                         delivered again;
+ *   another one           the broker could not do it: the job is delivered again.
+ * If the settlement itself fails, fn is not called. ferry_close() waits for the confirmations.
+ *
+ * @return 0, or
+ *   -EINVAL     the job is settled already, or fn is NULL;
+ *   -ENOMEM     out of memory.
+ */
+int ferry_job_confirm(ferry_job *job, ferry_done_fn fn, void *ctx);
+
+/**
  * Keeps a job beyond its handler. It must be settled later, on the same thread, even after
  * ferry_close(). The slots limit how many jobs are deferred.
  *
@@ -197,9 +330,9 @@ ferry_job *ferry_job_defer(ferry_job *job);
  */
 int ferry_job_extend(ferry_job *job, uint64_t ms);
 
-/* True: the broker has taken the job back, because its time limit has passed or because the client
- * was away for too long. Another worker may have it: stop, settling it does nothing. Also true when
- * the job is settled or the client is closed. Reads the socket, at most once a millisecond. */
+/* True: the broker has taken the job back: see ferry_lost_reason. Another worker may have it: stop,
+ * settling it does nothing. Also true when the job is settled or the client is closed. Reads the
+ * socket, at most once a millisecond. */
 bool ferry_job_lost(ferry_job *job);
 
 /* The value of a header, lent until the job is settled; NULL: no header has this name. */

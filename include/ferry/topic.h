@@ -31,12 +31,16 @@ typedef struct ferry_message {
 } ferry_message;
 
 typedef struct ferry_publish_options {
-    bool retain; /* the broker keeps the message for later subscribers, in place of the previous
-                  * retained one */
+    bool retain;  /* the broker keeps the message for later subscribers, in place of the previous
+                   * retained one */
+    bool confirm; /* without fn: ferry_flush() waits until every queue that is bound to the topic
+                   * has stored the message, and reports the first message that was refused */
     size_t n_headers;
     const ferry_header *headers;
     ferry_done_fn fn; /* gets the confirmation in a later turn; NULL: ferry_flush() reports the
-                       * first retained message that is refused, and others are not confirmed */
+                       * first message with retain or confirm that is refused. The confirmation
+                       * comes when every bound queue has stored the message: see
+                       * ferry_queue_bind(). An error means that not all of them have it */
     void *ctx;        /* the last argument of fn */
     uint64_t reserved[2];
 } ferry_publish_options;

@@ -90,7 +90,8 @@ static const OpInfo ops[] = {
     [OP_BYE] = {"BYE", PART(bye), 1, 0, 0, 0, {S(bye, text)}},
     [OP_FAULT] = {"FAULT", PART(fault), 1, 1, 0, 0, {FIELD(FIELD_VALUE, fault.map, "error")}},
 
-    [OP_OK] = {"OK", PART(ok), 4, 1, 1, 2, {ID, BODY, U(ok, seq), U(ok, outcome)}},
+    [OP_OK] =
+        {"OK", PART(ok), 5, 1, 1, 2, {ID, BODY, U(ok, seq), U(ok, outcome), U(ok, durability)}},
     [OP_ERROR] = {"ERROR", PART(error), 2, 2, 0, 0, {ID, FIELD(FIELD_VALUE, error.map, "error")}},
 
     [OP_SERVE] = {"SERVE",
@@ -186,7 +187,7 @@ static const OpInfo ops[] = {
                     7,
                     {ID, U(settle, job), U(settle, attempt), NAME("queue"), OPTIONS(settle),
                      HEADERS, BODY}},
-    [OP_LOST] = {"LOST", PART(lost), 2, 2, 0, 0, {U(lost, job), U(lost, attempt)}},
+    [OP_LOST] = {"LOST", PART(lost), 3, 2, 0, 0, {U(lost, job), U(lost, attempt), U(lost, reason)}},
 };
 /* clang-format on */
 

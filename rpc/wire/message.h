@@ -69,6 +69,21 @@ enum {
     PUSH_DUPLICATE = 2,     /* the queue remembers another job with this key */
 };
 
+/* How safe a confirmed push is, in its OK. */
+enum {
+    DURABILITY_UNKNOWN = 0, /* the broker does not say */
+    DURABILITY_MEMORY = 1,
+    DURABILITY_INTERVAL = 2, /* on the disk a little later */
+    DURABILITY_DISK = 3,
+};
+
+/* Why a worker has lost a job, in LOST. */
+enum {
+    LOST_TIME_LIMIT = 0,
+    LOST_CANCELLED = 1,
+    LOST_MOVED = 2, /* to another queue */
+};
+
 #define GAP_UNKNOWN UINT64_MAX
 
 /*
@@ -130,6 +145,7 @@ typedef struct Message {
         } fault, error;
         struct {
             uint64_t seq, outcome;
+            uint64_t durability; /* of the queue, to a PUSH */
         } ok;
         struct {
             uint64_t slots;
@@ -179,7 +195,7 @@ typedef struct Message {
             uint64_t pull, job, attempt;
         } job;
         struct {
-            uint64_t job, attempt;
+            uint64_t job, attempt, reason;
         } lost;
         struct {
             const char *problem; /* of a message that message_read() refused: a static text */

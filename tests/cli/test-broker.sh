@@ -75,6 +75,6 @@ grep -q 'did not begin' "$work/log" && failed 'a client that comes late is no st
 until_true grep -q 'ended the session: draining: trying again' "$work/worker"
 start broker --bind "$FERRY_URL" --log-level warning
 until_true grep -q 'ferry work: connected again' "$work/worker"
-expect 0 '' '' ferry push slow again
+expect 0 '*' '' ferry push slow again
 until_true grep -q again "$work/done"
 done_testing

@@ -34,7 +34,7 @@ expect 0 '*' '' ferry topics
 harmless 'a pattern'
 expect 0 '*' '' ferry topics --json
 harmless 'a pattern in JSON'
-expect 0 '' '' ferry push "queue.$back" x
+expect 0 '*' '' ferry push "queue.$back" x
 expect 0 '*' '' ferry queue show "queue.$back"
 harmless 'the fields of a queue'
 

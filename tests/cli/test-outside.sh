@@ -65,6 +65,6 @@ for folder in "$work/meson/build" "$work/make"; do
 done
 "$work/make/stage" &
 started+=($!)
-expect 0 '' '' ferry push words 'hello, world'
+expect 0 '*' '' ferry push words 'hello, world'
 expect 0 'HELLO, WORLD' '' ferry work loud --count 1
 done_testing

@@ -29,7 +29,7 @@ order="$work/orders.thrift:Order"
 full='{"id": 7, "note": "größe", "parts": [{"id": 8}], "price": {"cents": 1250, "currency": "USD"}, "files": {"a": "text"}, "way": {"box": 3}}'
 
 # There and back: what generated code would see is MessagePack, and people see JSON
-expect 0 '' '' ferry push orders "$full" --pack "$order"
+expect 0 '*' '' ferry push orders "$full" --pack "$order"
 expect 0 '*' '' ferry queue peek orders --unpack "$order" --json
 grep -q -F -e "\"body\": $full" "$work/out" || failed 'queue peek --unpack --json' "$work/out"
 expect 0 '*' '' ferry queue peek orders --unpack "$order"
@@ -41,7 +41,7 @@ expect 0 "$full" '' ferry work orders --count 1 --unpack "$order"
 # Lines, commands, and the next queue
 printf '{"id": 1}\n{"id": 2}\n' | ferry push lines - --pack "$order" || failed 'pushing lines'
 expect 0 "$(printf '{"id": 1}\n{"id": 2}')" '' ferry work lines --count 2 --unpack "$order" --exec cat
-expect 0 '' '' ferry push raw '{"id": 3}' --pack "$order"
+expect 0 '*' '' ferry push raw '{"id": 3}' --pack "$order"
 expect 0 '' '' ferry work raw --count 1 --then cooked --unpack "$order" --exec 'sed s/3/33/' --pack "$order"
 expect 0 '{"id": 33}' '' ferry work cooked --count 1 --unpack "$order"
 
@@ -60,9 +60,9 @@ equal '{"topic": "shop.new", "seq": 1, "missed": 0, "body": {"id": 4, "price": {
 equal '{"id": 4, "price": {"cents": 5}}no order' "$(tr -d '\n' <"$work/read")" 'the input of a command'
 
 # Other types, and mistakes
-expect 0 '' '' ferry push several '[{"id": 5}, {"id": 6}]' --pack "$work/orders.thrift:Orders"
+expect 0 '*' '' ferry push several '[{"id": 5}, {"id": 6}]' --pack "$work/orders.thrift:Orders"
 expect 0 '[{"id": 5}, {"id": 6}]' '' ferry work several --count 1 --unpack "$work/orders.thrift:Orders"
-expect 0 '' '' ferry push number 12 --pack "$work/orders.thrift:i32"
+expect 0 '*' '' ferry push number 12 --pack "$work/orders.thrift:i32"
 expect 0 12 '' ferry work number --count 1 --unpack any
 expect 2 '' "body.id: expected i32, got" ferry push orders '{"id": "x"}' --pack "$order"
 expect 2 '' "body.*idd" ferry push orders '{"id": 1, "idd": 2}' --pack "$order"
@@ -71,9 +71,9 @@ expect 2 '' 'line 2: body.id' bash -c "printf '{\"id\": 1}\n{\"id\": true}\n' | 
 expect 2 '' "has no type 'Odrer'" ferry push orders '{}' --pack "$work/orders.thrift:Odrer"
 expect 2 '' "cannot read" ferry push orders '{}' --pack "$work/nowhere.thrift:Order"
 expect 2 '' 'FILE:NAME' ferry sub t --unpack Order
-expect 0 '' '' ferry push strange 'no order'
+expect 0 '*' '' ferry push strange 'no order'
 expect 0 'no order' 'not of the type' ferry work strange --count 1 --unpack "$order"
-expect 0 '' '' ferry push strange 'no order'
+expect 0 '*' '' ferry push strange 'no order'
 expect 0 '' 'rejected' ferry work strange --count 1 --unpack "$order" --exec cat
 equal 1 "$(ferry queue peek strange.dead | wc -l)" 'a job of another type is a dead letter'
 done_testing

@@ -7,7 +7,7 @@ field() { ferry queue show "$1" | awk -F'\t' -v k="$2" '$1 == k {print $2}'; }
 has() { [ "$(field "$1" "$2")" = "$3" ]; }
 
 # There and back
-expect 0 '' '' ferry push mail hello -H trace-id:abc
+expect 0 '*' '' ferry push mail hello -H trace-id:abc
 equal 1 "$(field mail ready)" 'a job is ready'
 expect 0 '*' '' ferry work mail --count 1 --json
 equal '{"queue": "mail", "job": "N", "attempt": 1, "headers": {"trace-id": "abc"}, "body": "hello"}' \
@@ -18,20 +18,63 @@ equal "$(seq 5000 | md5sum)" "$(ferry work lines --slots 100 --drain | md5sum)" 
 for _ in $(seq 6); do head -c 15000000 /dev/zero | tr '\0' x; echo; done >"$work/large"
 ferry push large - <"$work/large" || failed 'pushing lines of 15 MB'
 equal 6 "$(field large ready)" 'lines that cannot all be under way at once'
-expect 0 '' '' ferry push many x --count 3
+expect 0 '*' '' ferry push many x --count 3
 equal 3 "$(field many ready)" '--count'
 equal 2 "$(printf 'a\nb\nc\n' | ferry push few - --count 2 && field few ready)" '--count of lines'
 printf 'a\nb' >"$work/body"
-expect 0 '' '' ferry push files --file "$work/body"
+expect 0 '*' '' ferry push files --file "$work/body"
 expect 0 "$(printf 'a\nb')" '' ferry work files --count 1
-expect 0 '' '' ferry push once x --key k
-expect 0 '' '' ferry push once x --key k
+expect 0 '*' '' ferry push once x --key k
+expect 0 '*' '' ferry push once x --key k
 equal 1 "$(field once ready)" '--key'
-expect 0 '' '' ferry push later x --delay 1h
+expect 0 '*' '' ferry push later x --delay 1h
 equal 1 "$(field later delayed)" '--delay'
-expect 0 '' '' ferry push ranks low
-expect 0 '' '' ferry push ranks high --priority 9
+expect 0 '*' '' ferry push ranks low
+expect 0 '*' '' ferry push ranks high --priority 9
 expect 0 "$(printf 'high\nlow')" '' ferry work ranks --count 2
+
+# One job: its number, and what can be done with it
+job=$(ferry push one x --delay 1h)
+equal delayed "$(ferry job show "$job" | awk -F'\t' '$1 == "state" {print $2}')" 'a delayed job'
+expect 0 '' 'the next one' ferry job run-now "$job"
+expect 0 x '' ferry work one --count 1
+expect 6 '' "there is no job $job" ferry job show "$job"
+job=$(ferry push one y --at 2030-01-01T00:00Z)
+equal 1 "$(field one delayed)" '--at'
+expect 0 '*' "is in 'moved' as job" ferry job move "$job" moved
+moved=$(cat "$work/out")
+equal moved "$(ferry job show "$moved" --json | sed 's/.*"queue": "\([a-z]*\)".*/\1/')" 'a moved job'
+expect 0 '' 'is cancelled' ferry job cancel "$moved"
+equal 0 "$(field moved ready)" 'a cancelled job is gone'
+job=$(ferry push one z --key again)
+expect 0 "$job" "nothing was pushed: job $job has the key 'again'" ferry push one z --key again
+expect 0 "{\"job\": $job, \"duplicate\": true, \"durability\": \"memory\"}" '' \
+    ferry push one z --key again --json
+expect 2 '' 'is not a time' ferry push one z --at tomorrow
+expect 2 '' 'exclude each other' ferry push one z --at 18:00 --delay 1s
+expect 2 '' 'needs --key' ferry push one z --unique
+expect 2 '' 'move to which queue' ferry job move 1
+expect 2 '' 'not the number of a job' ferry job show x
+expect 2 '' "did you mean 'cancel'" ferry job cancle 1
+
+# The command of a cancelled job ends
+job=$(ferry push steered x)
+start work steered --count 1 --exec "echo \$\$ >'$work/child'; exec sleep 60" 2>"$work/told"
+worker=$started_pid
+until_true test -s "$work/child"
+expect 0 '' '' ferry job cancel "$job"
+status_of "$worker"
+equal 0 $? 'the worker of a cancelled job'
+grep -q 'was cancelled: its command was ended' "$work/told" || failed 'the worker says so' "$work/told"
+until_true bash -c "! kill -0 $(cat "$work/child") 2>/dev/null"
+ferry push orderly 1 --order k >/dev/null && ferry push orderly 2 --order k >/dev/null
+expect 0 "$(printf '1\n2')" '' ferry work orderly --count 2 --slots 2
+expect 0 '' "'orderly': max_working = 3" ferry queue set orderly max_working 3
+equal 3 "$(field orderly max_working)" 'a setting by command'
+expect 2 '' 'rate is a number of jobs per time' ferry queue set orderly rate 10
+expect 2 '' "did you mean 'rate'" ferry queue set orderly rat 10/s
+expect 0 '' '' ferry queue unset orderly max_working
+equal 0 "$(field orderly max_working)" 'a setting that has ended'
 
 # Watching
 start queue list --watch 100ms >"$work/watched"
@@ -48,22 +91,22 @@ expect 0 '*' '' ferry queue peek counted
 equal '5 0 6 0' "$(cut -f7,3 "$work/out" | sort | awk '{print $2, $1}' | xargs)" 'attempts'
 
 # Commands: what they see, and what their end means
-expect 0 '' '' ferry push env body -H trace-id:abc
+expect 0 '*' '' ferry push env body -H trace-id:abc
 expect 0 'env 1 abc body' '' ferry work env --count 1 \
     --exec 'echo "$FERRY_QUEUE $FERRY_ATTEMPT $FERRY_HEADER_TRACE_ID $(cat)"'
-expect 0 '' '' ferry push bad x
+expect 0 '*' '' ferry push bad x
 expect 0 '' 'rejected: no disk' ferry work bad --count 1 --exec 'echo no disk >&2; exit 1'
 equal 'no disk' "$(ferry queue peek bad.dead | cut -f6)" 'the reason in the dead letters'
-expect 0 '' '' ferry push again x
+expect 0 '*' '' ferry push again x
 expect 0 '' 'to be retried' ferry work again --count 1 --exec 'exit 75' --delay 1ms
 expect 0 '2' '' ferry work again --count 1 --exec 'echo $FERRY_ATTEMPT'
-expect 0 '' '' ferry push thrice x
+expect 0 '*' '' ferry push thrice x
 expect 0 '3' '' ferry work thrice --drain --retries 5 --delay 1ms \
     --exec '[ $FERRY_ATTEMPT -ge 3 ] && echo $FERRY_ATTEMPT'
 # --drain ends when the queue is empty: not while a job waits for its retry, or is with another worker
-expect 0 '' '' ferry push patient x
+expect 0 '*' '' ferry push patient x
 expect 0 'twice' '' ferry work patient --drain --retries 1 --delay 1500ms --exec '[ $FERRY_ATTEMPT -eq 2 ] && echo twice' -q
-expect 0 '' '' ferry push shared x
+expect 0 '*' '' ferry push shared x
 start work shared --exec 'sleep 60' -q
 holder=$started_pid
 until_true has shared held 1
@@ -76,7 +119,7 @@ equal 0 $? 'a worker that drains'
 equal x "$(cat "$work/drained")" 'the job that another worker gave back'
 
 # A worker that is killed takes its commands with it, and what they have started
-expect 0 '' '' ferry push killed x
+expect 0 '*' '' ferry push killed x
 start work killed --exec "sleep 60 & echo \$\$ \$! >'$work/pids'; wait"
 worker=$started_pid
 until_true test -s "$work/pids"
@@ -88,7 +131,7 @@ expect 0 x '' ferry work killed --count 1
 
 # As process 1 it waits for orphans
 if unshare -fp true 2>/dev/null; then
-    expect 0 '' '' ferry push orphans x
+    expect 0 '*' '' ferry push orphans x
     unshare -fp --kill-child "$ferry_binary" work orphans \
         --exec "setsid sh -c 'echo begun >$work/orphan; exec sleep 0.3' & exit 0" &
     started+=($!)
@@ -98,9 +141,9 @@ if unshare -fp true 2>/dev/null; then
     until_true bash -c "[ \$(ps -o pid= --ppid \$(pgrep -P $first) | wc -l) -le 1 ]"
     kill "$(pgrep -P "$first")"
 fi
-expect 0 '' '' ferry push slow x
+expect 0 '*' '' ferry push slow x
 expect 0 '' 'it took too long' ferry work slow --count 1 --exec 'sleep 60' --timeout 200ms
-expect 0 '' '' ferry push big x
+expect 0 '*' '' ferry push big x
 expect 0 '*' '' ferry work big --count 1 --exec 'head -c 1000000 /dev/zero'
 equal 1000001 "$(wc -c <"$work/out")" 'a large output'
 
@@ -169,8 +212,8 @@ expect 4 '' "are reserved for the broker" ferry work q --then ferry.q --exec "to
 
 # In a pipe names are whole, and lists in order
 long=$(printf 'q%.0s' $(seq 250))
-expect 0 '' '' ferry push "$long" x
-expect 0 '' '' ferry push a.first x
+expect 0 '*' '' ferry push "$long" x
+expect 0 '*' '' ferry push a.first x
 ferry queue | cut -f1 >"$work/names"
 grep -qx "$long" "$work/names" || failed 'a long name is whole' "$work/names"
 equal "$(LC_ALL=C sort "$work/names" | xargs)" "$(xargs <"$work/names")" 'queues are in order'

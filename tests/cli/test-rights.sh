@@ -16,8 +16,11 @@ until_true ferry ping
 equal 600 "$(stat -c %a "$work/broker")" 'the socket is private'
 
 # What the user may, and what it may not: the answer does not tell what exists
-expect 0 '' '' ferry push mail hello
+expect 0 '*' '' ferry push mail hello
+job=$(cat "$work/out")
 expect 4 '' "PermissionDenied: the user 'me' has no right to push 'print'" ferry push print hello
+expect 4 '' "has no right to manage 'mail'" ferry job cancel "$job"
+expect 4 '' "has no right to peek 'mail'" ferry job show "$job"
 expect 4 '' "has no right to work 'mail'" ferry work mail --count 1
 expect 4 '' "has no right to peek 'mail'" ferry queue peek mail
 expect 4 '' "has no right to peek 'nothing'" ferry queue peek nothing

@@ -13,7 +13,7 @@ without_stdin() { ferry "$@" <&-; }
 without_stdout() { ferry "$@" >&-; }
 
 # A disk that is full
-expect 0 '' '' ferry push full x
+expect 0 '*' '' ferry push full x
 for words in 'ping' '--help' '--version' 'help work' 'queue' 'stats' 'completion' 'queue peek full' \
     'call ferry.Broker.stats' 'bench push --count 10' 'work full' 'work full --exec cat'; do
     expect 1 '' 'cannot write' on_full $words

@@ -18,7 +18,7 @@ until_true tapped "$work/tap"
 expect 0 '[2, 3]' '' ferry call calc.Calc.add 2 3
 expect 0 '' '' ferry pub orders.new '{"id": 42}'
 expect 0 '' '' ferry pub other.topic unseen
-expect 0 '' '' ferry push mail hello
+expect 0 '*' '' ferry push mail hello
 expect 0 'hello' '' ferry work mail --count 1
 status_of "$sub"
 acknowledged() { grep -q '"message": "ACK"' "$work/tap"; }

@@ -52,7 +52,7 @@ shows "^$(printf 'gr\303\274n\ttab')$" "$ferry work harmless --count 1 -q"
 
 # A table fits
 narrow() { timeout -k 5 20 script -qec "stty cols $1; $2" /dev/null </dev/null 2>&1 | tr -d '\r' >"$work/out"; }
-expect 0 '' '' ferry push a.queue.whose.name.is.longer.than.the.terminal x
+expect 0 '*' '' ferry push a.queue.whose.name.is.longer.than.the.terminal x
 for width in 80 40 20; do
     for list in queue sessions services topics 'queue peek hostile'; do
         narrow $width "NO_COLOR=1 $ferry $list --quiet"
@@ -72,7 +72,7 @@ expect 0 '' '' ferry pub told.kept 42 --retain
 shows '^[0-9:]*\.[0-9]*	told.kept	42$' "$ferry sub 'told.>' --count 1 --time -q"
 
 # A purge asks
-expect 0 '' '' ferry push asked x
+expect 0 '*' '' ferry push asked x
 n_checks=$((n_checks + 1))
 printf 'n\n' | timeout -k 5 20 script -qec "$ferry queue purge asked" /dev/null >"$work/out"
 grep -q 'delete all jobs' "$work/out" || failed 'a purge asks' "$work/out"

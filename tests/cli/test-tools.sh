@@ -48,7 +48,7 @@ expect 6 '*' 'with --serve' ferry bench call nobody.Here.say --count 10
 words() { ferry __complete -- "$@" | sort | xargs; }
 equal 'serve services session sessions' "$(words se)" 'commands'
 equal 'demo.Echo' "$(words call demo)" 'live services'
-expect 0 '' '' ferry push mail x
+expect 0 '*' '' ferry push mail x
 equal 'mail' "$(words queue peek ma)" 'live queues'
 equal 'mail' "$(words work mail --then '' | tr ' ' '\n' | grep mail)" 'live queues after --then'
 equal 'list' "$(words queue li)" 'words'

@@ -225,6 +225,133 @@ static void a_job_is_settled_once_in_each_way(void) {
     ferry_close(client);
 }
 
+static void a_job_is_steered_by_its_number(void) {
+    ferry_client *client = connect_client(&broker);
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    ferry_job_status *status = NULL;
+    ferry_pushed pushed = {0}, again = {0};
+    const ferry_push_options later = {.delay_ms = 1000000, .key = "k", .pushed = &pushed},
+                             once_more = {.key = "k", .pushed = &again};
+    uint64_t moved = 0;
+    Work work = {0};
+
+    CU_ASSERT_EQUAL(ferry_push(client, "steered", ferry_str("x"), &later, NULL), 0);
+    CU_ASSERT_EQUAL(pushed.duplicate, 0);
+    CU_ASSERT_EQUAL(pushed.durability, FERRY_DURABILITY_MEMORY);
+    CU_ASSERT_EQUAL(ferry_push(client, "steered", ferry_str("x"), &once_more, NULL), 0);
+    CU_ASSERT_EQUAL(again.duplicate, 1);
+    CU_ASSERT_EQUAL(again.job, pushed.job);
+    CU_ASSERT_EQUAL_FATAL(ferry_queue_job(client, pushed.job, &status, &error), 0);
+    CU_ASSERT_EQUAL(status->job, pushed.job);
+    CU_ASSERT_STRING_EQUAL(status->queue, "steered");
+    CU_ASSERT_STRING_EQUAL(status->state, "delayed");
+    CU_ASSERT_STRING_EQUAL(status->reason, "");
+    CU_ASSERT_TRUE(status->due_ms > 0 && status->due_ms <= 1000000);
+    CU_ASSERT_EQUAL(status->n_body, 1);
+    CU_ASSERT_EQUAL(memcmp(status->body.data, "x", 1), 0);
+    ferry_free(status);
+    CU_ASSERT_EQUAL(ferry_queue_move_job(client, pushed.job, "steered.to", &moved, &error), 0);
+    CU_ASSERT_EQUAL(ferry_queue_job(client, pushed.job, &status, &error), -ENOENT);
+    CU_ASSERT_EQUAL(ferry_queue_move_job(client, moved, "steered.to", NULL, &error), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_queue_run_now(client, moved, &error), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "steered.to", NULL, note, &work, NULL, NULL), 0);
+    CU_ASSERT_TRUE(process_until(client, &work.n, 1));
+    CU_ASSERT_EQUAL(ferry_flush(client, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_push(client, "steered", ferry_str("y"), &later, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_queue_cancel(client, moved, &error), -ENOENT);
+    ferry_close(client);
+}
+
+typedef struct Lost {
+    Work work;
+    ferry_job *job;
+    ferry_lost_reason reason;
+    int n, n_confirmed;
+    char error[40];
+} Lost;
+
+static int defer_job(ferry_job *job, void *ctx) {
+    Lost *lost = ctx;
+
+    lost->job = ferry_job_defer(job);
+    return note(job, &lost->work);
+}
+
+static void on_lost(ferry_job *job, ferry_lost_reason reason, void *ctx) {
+    Lost *lost = ctx;
+
+    CU_ASSERT_PTR_EQUAL(job, lost->job);
+    lost->reason = reason;
+    lost->n++;
+    CU_ASSERT_EQUAL(ferry_job_ack(job), -ESTALE);
+}
+
+static void a_worker_hears_that_its_job_was_taken_back(void) {
+    ferry_client *client = connect_client(&broker), *other = connect_client(&broker);
+    ferry_pushed pushed = {0};
+    Lost lost = {0};
+
+    CU_ASSERT_EQUAL(ferry_work(client, "taken", &(ferry_work_options){.lost = on_lost}, defer_job,
+                               &lost, NULL, NULL),
+                    0);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(ferry_push(other, "taken", ferry_str("x"),
+                                   &(ferry_push_options){.pushed = &pushed}, NULL),
+                        0);
+        CU_ASSERT_TRUE_FATAL(process_until(client, &lost.work.n, i + 1));
+        if (i == 0)
+            CU_ASSERT_EQUAL(ferry_queue_cancel(other, pushed.job, NULL), 0);
+        if (i == 1)
+            CU_ASSERT_EQUAL(ferry_queue_move_job(other, pushed.job, "taken.to", NULL, NULL), 0);
+        CU_ASSERT_TRUE(process_until(client, &lost.n, i + 1));
+        CU_ASSERT_EQUAL(lost.reason, i == 0 ? FERRY_LOST_CANCELLED : FERRY_LOST_MOVED);
+    }
+    ferry_close(other);
+    ferry_close(client);
+}
+
+static void on_confirmed(const ferry_error *error, void *ctx) {
+    Lost *lost = ctx;
+
+    snprintf(lost->error, sizeof(lost->error), "%s", error ? error->type : "");
+    lost->n_confirmed++;
+}
+
+static int confirm_ack(ferry_job *job, void *ctx) {
+    Lost *lost = ctx;
+
+    CU_ASSERT_EQUAL(ferry_job_confirm(job, on_confirmed, lost), 0);
+    return note(job, &lost->work);
+}
+
+/* Settles a job that was cancelled while the handler did not look. */
+static int cancel_and_ack(ferry_job *job, void *ctx) {
+    Lost *lost = ctx;
+    ferry_client *other = connect_client(&broker);
+
+    CU_ASSERT_EQUAL(ferry_job_confirm(job, on_confirmed, lost), 0);
+    CU_ASSERT_EQUAL(ferry_queue_cancel(other, strtoull(job->id, NULL, 10), NULL), 0);
+    ferry_close(other);
+    ferry_job_ack(job); /* sent, or refused here if LOST has arrived */
+    return note(job, &lost->work);
+}
+
+static void a_settlement_is_confirmed_or_the_lease_is_lost(void) {
+    ferry_client *client = connect_client(&broker);
+    ferry_registration *first = NULL;
+    Lost done = {0}, taken = {0};
+
+    CU_ASSERT_EQUAL(ferry_work(client, "confirmed", NULL, confirm_ack, &done, &first, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_push(client, "confirmed", ferry_str("x"), NULL, NULL), 0);
+    CU_ASSERT_TRUE(process_until(client, &done.n_confirmed, 1));
+    CU_ASSERT_STRING_EQUAL(done.error, "");
+    CU_ASSERT_EQUAL(ferry_work(client, "confirmed.2", NULL, cancel_and_ack, &taken, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_push(client, "confirmed.2", ferry_str("x"), NULL, NULL), 0);
+    CU_ASSERT_TRUE(process_until(client, &taken.work.n, 1));
+    ferry_close(client); /* waits for the answer */
+    CU_ASSERT_TRUE(taken.n_confirmed == 0 || strcmp(taken.error, "ferry.LeaseLost") == 0);
+}
+
 static const ferry_job *kept_job;
 
 static int keep_job(ferry_job *job, void *ctx) {
@@ -370,6 +497,9 @@ int main(void) {
         TEST(a_deferred_job_is_settled_later),
         TEST(a_job_that_was_settled_shares_nothing_with_the_next),
         TEST(a_job_is_settled_once_in_each_way),
+        TEST(a_job_is_steered_by_its_number),
+        TEST(a_worker_hears_that_its_job_was_taken_back),
+        TEST(a_settlement_is_confirmed_or_the_lease_is_lost),
         TEST(a_kept_job_can_be_read_and_not_settled),
         TEST(bad_headers_are_refused),
         TEST(each_push_is_confirmed_once),

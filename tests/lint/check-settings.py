@@ -23,7 +23,8 @@ code = {
     "BROKER": names_in("broker/config.c", r'\{"(\w+)", SETTING')
     | names_in("broker/config.c", r'strcmp\(name, "(\w+)"\)'),
     "SERVER": names_in("broker/config.c", r'strcmp\(setting, "(\w+)"\)'),
-    "QUEUES": names_in("broker/queues/settings.c", r'(?:NUMBER\(|\{)"(\w+)", SETTING'),
+    "QUEUES": names_in("broker/queues/settings.c", r'(?:NUMBER\(|\{)"(\w+)", SETTING')
+    | names_in("broker/config.c", r'strcmp\(rule->name, "(\w+)"\)'),
     "TOPICS": names_in("broker/topics/settings.c", r'strcmp\(key, "(\w+)"\)'),
 }
 page = {}

@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "broker/admin/admin.h"
+#include "broker/admin/binds.h"
 #include "broker/core/rooms.h"
 #include "broker/loop/deferred.h"
 #include "broker/loop/dispatch.h"
@@ -79,7 +80,8 @@ void fake_hub_init(Broker *broker) {
     timers_init(&broker->timers, broker->now_ms);
     if (deferred_new(&broker->deferred, broker) < 0 ||
         services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
-        queues_new(&broker->queues, broker) < 0 || admin_new(&broker->admin, broker) < 0)
+        queues_new(&broker->queues, broker) < 0 || binds_new(&broker->binds, broker) < 0 ||
+        admin_new(&broker->admin, broker) < 0)
         abort();
 }
 
@@ -96,6 +98,7 @@ static void fake_peer_free(FakePeer *fake) {
 void fake_hub_deinit(Broker *broker) {
     sessions_free(broker);
     admin_free(broker->admin);
+    binds_free(broker->binds);
     queues_free(broker->queues);
     topics_free(broker->topics);
     services_free(broker->services);

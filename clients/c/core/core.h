@@ -189,11 +189,15 @@ struct Core {
     unsigned n_requests;        /* number of deferred requests */
     unsigned n_due;             /* number of watched requests whose fn is due */
     ferry_stream *due_streams;  /* watched streams whose fn is due */
-    Flow *full_flows;    /* streams, of calls and requests, that wait for room in the outbox */
-    Delivery *in_flight; /* jobs that are delivered and not settled */
-    unsigned n_jobs;     /* number of deferred jobs */
-    uint64_t looked_ms;  /* the last core_look() */
-    bool ran_long;       /* a handler ran long: read cancellations before the next one */
+    Flow *full_flows;     /* streams, of calls and requests, that wait for room in the outbox */
+    Delivery *in_flight;  /* jobs that are delivered and not settled */
+    unsigned n_jobs;      /* number of deferred jobs */
+    unsigned n_lost_due;  /* lost jobs whose callbacks are due */
+    bool handler_is_long; /* in a handler that may compute for long: messages leave at once */
+    struct Settlement *settlements;                               /* wait for their confirmation */
+    struct Settlement *ended_settlements, *last_ended_settlement; /* their callbacks are due */
+    uint64_t looked_ms;                                           /* the last core_look() */
+    bool ran_long; /* a handler ran long: read cancellations before the next one */
 
     PushLog *pushes;
     unsigned n_oneway;       /* oneway calls that the broker has not taken yet */

@@ -148,7 +148,7 @@ void core_sent(Core *core) {
     }
     /* In a long turn, full batches leave at once, and so does everything from a handler that
      * computes: others wait for its progress. */
-    if (link_waiting(core->link) > core->unflushed + FLUSH_AT ||
+    if (link_waiting(core->link) > core->unflushed + FLUSH_AT || core->handler_is_long ||
         (core->turns > 0 && clock_about_ms() > core->now_ms + LONG_TURN_MS))
         flush(core);
     if (core->turns == 0 && core->loop_mode)

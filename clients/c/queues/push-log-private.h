@@ -12,10 +12,11 @@ struct Push {
     Push *prev, *next; /* of the log or, if its callback is due, of log->ended */
     ferry_done_fn fn;
     void *ctx;
-    Outcome *result;    /* the outcome of a blocking push */
-    ferry_error *error; /* of an ended push; NULL: confirmed */
-    Record *record;     /* NULL: the message is stored in this struct */
-    uint32_t size;      /* bytes that it counts for */
+    ferry_pushed *pushed; /* the program's; NULL: not wanted */
+    Outcome *result;      /* the outcome of a blocking push */
+    ferry_error *error;   /* of an ended push; NULL: confirmed */
+    Record *record;       /* NULL: the message is stored in this struct */
+    uint32_t size;        /* bytes that it counts for */
     uint16_t len;
     bool was_sent; /* sent at least once, in any session */
     uint8_t bytes[PUSH_INLINE];

@@ -48,6 +48,7 @@ Push *push_log_add(PushLog *log, const Message *message, const void *block) {
     push->await = (Await){.id = message->id};
     push->fn = NULL;
     push->ctx = NULL;
+    push->pushed = NULL;
     push->result = NULL;
     push->record = NULL;
     push->error = NULL;

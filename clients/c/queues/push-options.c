@@ -10,8 +10,15 @@ static int check(const ferry_push_options *options, ferry_error *reterr) {
         return error_set(reterr, "ferry.Misuse", "the priority is %u: 0 to 9", options->priority);
     if (options->key && (!*options->key || strlen(options->key) > KEY_MAX))
         return error_set(reterr, "ferry.Misuse", "the key is empty, or longer than 255 bytes");
-    if (options->reserved32)
-        return error_set(reterr, "ferry.Misuse", "reserved32 is not zero");
+    if (options->ordering_key &&
+        (!*options->ordering_key || strlen(options->ordering_key) > KEY_MAX))
+        return error_set(reterr, "ferry.Misuse",
+                         "the ordering key is empty, or longer than 255 bytes");
+    if (options->unique > 1 || (options->unique && !options->key))
+        return error_set(reterr, "ferry.Misuse", "unique is %u: 0, or 1 together with a key",
+                         options->unique);
+    if (options->at_ms && options->delay_ms)
+        return error_set(reterr, "ferry.Misuse", "a push has both at_ms and delay_ms");
     return reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
 }
 
@@ -24,7 +31,8 @@ static void write_number(Buffer *to, const char *key, uint64_t value) {
 
 int push_options_write(Buffer *scratch, const ferry_push_options *options, Span *ret_options,
                        Span *headers, ferry_error *reterr) {
-    unsigned n = (options->key != NULL) + (options->delay_ms > 0) + (options->ttl_ms > 0) +
+    unsigned n = (options->key != NULL) + (options->ordering_key != NULL) + (options->unique > 0) +
+                 (options->at_ms > 0) + (options->delay_ms > 0) + (options->ttl_ms > 0) +
                  (options->priority > 0);
     size_t len;
     int r = check(options, reterr);
@@ -37,6 +45,12 @@ int push_options_write(Buffer *scratch, const ferry_push_options *options, Span 
         write_text(scratch, "key");
         write_text(scratch, options->key);
     }
+    if (options->ordering_key) {
+        write_text(scratch, "order");
+        write_text(scratch, options->ordering_key);
+    }
+    write_number(scratch, "unique", options->unique);
+    write_number(scratch, "at", options->at_ms);
     write_number(scratch, "delay", options->delay_ms);
     write_number(scratch, "ttl", options->ttl_ms);
     write_number(scratch, "priority", options->priority);

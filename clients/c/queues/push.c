@@ -97,6 +97,7 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
     push->fn = listener.fn;
     push->ctx = listener.ctx;
     push->result = listener.result;
+    push->pushed = options ? options->pushed : NULL;
     push->await.fn = on_answer;
     push->await.at_close = true;
     r = await_put(core, &push->await);
@@ -221,6 +222,12 @@ static void finish(Core *core, Push *push, ferry_error *error, bool in_turn) {
         ferry_error_clear(error);
 }
 
+static ferry_durability durability_of(const Message *ok) {
+    /* A later broker may know more of them. */
+    return ok->ok.durability <= DURABILITY_DISK ? (ferry_durability)ok->ok.durability
+                                                : FERRY_DURABILITY_UNKNOWN;
+}
+
 static void on_answer(Core *core, Await *await, const Message *message, const void *block) {
     Push *push = (Push *)await;
     bool in_turn = core->turns > 0 && core->waits == 0;
@@ -230,6 +237,10 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
     await_take(core, await);
     if (message->op == OP_ERROR)
         error_of_message(message, &error);
+    else if (push->pushed)
+        *push->pushed = (ferry_pushed){.job = message->ok.seq,
+                                       .duplicate = message->ok.outcome == PUSH_DUPLICATE,
+                                       .durability = durability_of(message)};
     finish(core, push, message->op == OP_ERROR ? &error : NULL, in_turn);
 }
 

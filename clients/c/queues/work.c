@@ -18,7 +18,9 @@
 typedef struct Worker {
     Registration registration;
     ferry_job_fn fn;
+    ferry_job_lost_fn on_lost;
     void *ctx;
+    bool is_quick; /* its last handler returned at once: the next one's messages may wait for it */
     uint32_t slots;
     uint64_t known_as; /* its id in core->pulls; 0: not in the table */
     uint64_t consumed; /* see credit_return() */
@@ -26,7 +28,20 @@ typedef struct Worker {
     char queue[NAME_MAX_LEN + 1];
 } Worker;
 
-enum { LONG_MS = 20 }; /* after so long, a job may have been lost */
+enum {
+    LONG_MS = 20, /* after so long, a job may have been lost */
+    QUICK_MS = 1, /* the longest run of a quick handler, as the coarse clock sees it */
+};
+
+/* Waits for the confirmation of a settlement. */
+struct Settlement {
+    Await await;             /* first: an Await is a Settlement */
+    Settlement *prev, *next; /* of core->settlements; or next alone, of the ended ones */
+    ferry_done_fn fn;
+    void *ctx;
+    bool failed;
+    ferry_error error;
+};
 
 static_assert(offsetof(Delivery, job) == sizeof(BlockHeader), "a job follows its header");
 
@@ -56,6 +71,8 @@ static const void *keep_job(const void *block) {
     memcpy(copy, &job->job, fixed);
     kept->core = NULL;
     kept->settled = true;
+    kept->confirm = NULL;
+    kept->lost_due = false;
     kept->job.id = kept->id + (job->job.id - job->id);
     kept->job.queue = kept->queue;
     at = (char *)copy + fixed;
@@ -80,6 +97,7 @@ static void let_go(Core *core, Delivery *job) {
 }
 
 static void job_free(Core *core, Delivery *job) {
+    free(job->confirm);
     if (job->text)
         free(job->text);
     if (job->copy) {
@@ -131,7 +149,10 @@ static Delivery *job_new(Core *core, const Worker *worker, const Message *messag
     job->headers = message->headers;
     job->text = NULL;
     job->copy = NULL;
-    job->deferred = job->settled = job->lost = false;
+    job->deferred = job->settled = job->lost = job->lost_due = false;
+    job->on_lost = worker->on_lost;
+    job->ctx = worker->ctx;
+    job->confirm = NULL;
     job->in_handler = true;
     job->began_ms = core->now_ms;
     memcpy(job->queue, worker->queue, worker->queue_len + 1);
@@ -153,6 +174,7 @@ static void handled(Core *core, Worker *worker, const Message *job) {
 static void on_job(Core *core, const Message *message, const void *block, bool later) {
     Worker *worker = id_map_get(&core->pulls, message->job.pull);
     Delivery *job = NULL;
+    uint64_t began_ms;
     int r;
 
     if (later) {
@@ -169,7 +191,11 @@ static void on_job(Core *core, const Message *message, const void *block, bool l
         return;
     }
     registration_enter(&worker->registration);
+    core->handler_is_long = !worker->is_quick;
+    began_ms = clock_about_ms();
     r = worker->fn(&job->job, worker->ctx);
+    core->handler_is_long = false;
+    worker->is_quick = clock_about_ms() <= began_ms + QUICK_MS;
     handled(core, worker, message);
     registration_leave(core, &worker->registration);
     if (!job->settled && !job->deferred) {
@@ -209,6 +235,83 @@ bool ferry_job_lost(ferry_job *job) {
     return mine->lost;
 }
 
+/* ---- confirmed settlements ---- */
+
+static void settlement_free(Core *core, Settlement *settlement) {
+    await_take(core, &settlement->await);
+    DL_DELETE(core->settlements, settlement);
+    free(settlement);
+}
+
+/* The callback runs in a turn; the answer may have come in a blocking call. */
+static void settlement_end(Core *core, Settlement *settlement, ferry_error *error) {
+    await_take(core, &settlement->await);
+    DL_DELETE(core->settlements, settlement);
+    settlement->next = NULL;
+    settlement->failed = error != NULL;
+    if (error)
+        error_move(&settlement->error, error);
+    if (core->ended_settlements)
+        core->last_ended_settlement->next = settlement;
+    else
+        core->ended_settlements = settlement;
+    core->last_ended_settlement = settlement;
+    core_raise(core);
+}
+
+static void on_settled(Core *core, Await *await, const Message *message, const void *block) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+
+    (void)block;
+    if (!message) {
+        error_set(&error, "ferry.ConnectionLost",
+                  "the connection was lost before the settlement was confirmed");
+        error.outcome_unknown = true;
+    } else if (message->op == OP_ERROR) {
+        error_of_message(message, &error);
+    }
+    settlement_end(core, (Settlement *)await, error.type ? &error : NULL);
+}
+
+int ferry_job_confirm(ferry_job *public_job, ferry_done_fn fn, void *ctx) {
+    Delivery *job = public_job ? job_of(public_job) : NULL;
+
+    if (!job || job->settled || !fn)
+        return -EINVAL;
+    if (!job->confirm)
+        job->confirm = calloc(1, sizeof(*job->confirm));
+    if (!job->confirm)
+        return -ENOMEM;
+    job->confirm->await.fn = on_settled;
+    job->confirm->await.session_only = true;
+    job->confirm->await.at_close = true;
+    job->confirm->fn = fn;
+    job->confirm->ctx = ctx;
+    return 0;
+}
+
+static int send_settlement(Delivery *job, Lane lane, Message *message, const void *block) {
+    Settlement *settlement = job->confirm;
+    Core *core = job->core;
+    int r;
+
+    if (!settlement)
+        return core_send(core, lane, message, block);
+    message->id = settlement->await.id = core->next_id;
+    r = await_put(core, &settlement->await);
+    if (r < 0) {
+        settlement->await.id = 0;
+        return r;
+    }
+    DL_APPEND(core->settlements, settlement);
+    job->confirm = NULL;
+    core->next_id++;
+    r = core_send(core, lane, message, block);
+    if (r < 0)
+        settlement_free(core, settlement);
+    return r;
+}
+
 static int settle(ferry_job *public_job, Lane lane, Message *message, const void *block) {
     Delivery *job = public_job ? job_of(public_job) : NULL;
     Core *core;
@@ -224,10 +327,15 @@ static int settle(ferry_job *public_job, Lane lane, Message *message, const void
     else if (is_lost(job))
         r = -ESTALE;
     else
-        r = core_send(core, lane, message, block);
+        r = send_settlement(job, lane, message, block);
     if (r < 0 && r != -ESTALE && core->link)
         return r;
     job->settled = true;
+    free(job->confirm);
+    job->confirm = NULL;
+    if (job->lost_due)
+        core->n_lost_due--;
+    job->lost_due = false;
     let_go(core, job);
     job_end(core, job);
     return r;
@@ -443,12 +551,26 @@ static bool is_not_lost_job(const Record *record, const void *ctx) {
     return false;
 }
 
+static void lose(Core *core, Delivery *job, ferry_lost_reason reason) {
+    if (job->lost)
+        return;
+    job->lost = true;
+    job->reason = (uint8_t)reason;
+    if (!job->on_lost)
+        return;
+    job->lost_due = true;
+    core->n_lost_due++;
+    core_raise(core);
+}
+
 /* The broker has taken the job back: its time limit has passed, for example. */
 static void on_lost(Core *core, const Message *message, const void *block, bool later) {
     (void)block, (void)later;
     for (Delivery *job = core->in_flight; job; job = job->next)
         if (job->number == message->lost.job && job->attempt == message->lost.attempt)
-            job->lost = true;
+            lose(core, job,
+                 message->lost.reason <= LOST_MOVED ? (ferry_lost_reason)message->lost.reason
+                                                    : FERRY_LOST_AWAY);
     deferred_keep(core, is_not_lost_job,
                   &(LostJob){core, message->lost.job, message->lost.attempt});
 }
@@ -493,7 +615,8 @@ static void up(Core *core, const Message *welcome) {
     /* Without memory for the list, settlements of lost jobs are sent, and refused. */
     if (read_accepted(welcome->welcome.held, &accepted) == 0) {
         for (Delivery *job = core->in_flight; job; job = job->next)
-            job->lost = !is_accepted(&accepted, job->number, job->attempt);
+            if (!is_accepted(&accepted, job->number, job->attempt))
+                lose(core, job, FERRY_LOST_AWAY);
         deferred_keep(core, is_still_ours, &accepted);
         unsent_keep(core, is_still_ours, &accepted);
     }
@@ -565,6 +688,7 @@ int ferry_work(ferry_client *client, const char *queue, const ferry_work_options
         return error_set_code(reterr, -ENOMEM, NULL);
     worker->fn = fn;
     worker->ctx = ctx;
+    worker->on_lost = options ? options->lost : NULL;
     worker->slots = options && options->slots ? options->slots : 1;
     worker->queue_len = name->len;
     memcpy(worker->queue, name->text, name->len + 1);
@@ -576,8 +700,62 @@ int ferry_work(ferry_client *client, const char *queue, const ferry_work_options
     return r;
 }
 
+/* ---- callbacks ---- */
+
+static bool is_due(const Core *core) {
+    return core->n_lost_due > 0 || core->ended_settlements;
+}
+
+/* The handler of a job that is not deferred has not returned, or has settled it. */
+static Delivery *next_lost(const Core *core) {
+    Delivery *job = core->n_lost_due > 0 ? core->in_flight : NULL;
+
+    while (job && !(job->lost_due && job->deferred))
+        job = job->next;
+    return job;
+}
+
+static bool run(Core *core) {
+    bool is_busy = is_due(core);
+    Settlement *settlement;
+    Delivery *job;
+
+    while ((job = next_lost(core))) {
+        job->lost_due = false;
+        core->n_lost_due--;
+        job->on_lost(&job->job, (ferry_lost_reason)job->reason, job->ctx);
+    }
+    while ((settlement = core->ended_settlements)) {
+        core->ended_settlements = settlement->next;
+        settlement->fn(settlement->failed ? &settlement->error : NULL, settlement->ctx);
+        ferry_error_clear(&settlement->error);
+        free(settlement);
+    }
+    return is_busy;
+}
+
+static bool is_unconfirmed(const Core *core) {
+    return core->settlements != NULL;
+}
+
+/* The link is gone: nobody will answer. */
+static void shut(Core *core) {
+    while (core->settlements) {
+        CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+
+        error_set(&error, "ferry.Cancelled",
+                  "the client was closed before the settlement was confirmed");
+        error.outcome_unknown = true;
+        settlement_end(core, core->settlements, &error);
+    }
+}
+
 const Part jobs_part = {
     .up = up,
+    .is_due = is_due,
+    .run = run,
+    .is_unconfirmed = is_unconfirmed,
+    .shut = shut,
     .hello = hello,
     .receivers = (const struct Receiver[]){{OP_JOB, on_job}, {OP_LOST, on_lost}, {0, NULL}},
 };

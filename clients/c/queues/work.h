@@ -10,6 +10,8 @@
 #include "clients/c/core/registration.h"
 #include "rpc/wire/name.h"
 
+typedef struct Settlement Settlement;
+
 struct Delivery {
     BlockHeader header; /* the program's pointer, `job`, follows it */
     ferry_job job;
@@ -21,7 +23,12 @@ struct Delivery {
     HeaderText *text;
     void *copy; /* of the borrowed bytes, when deferred */
     bool deferred, settled, in_handler;
-    bool lost; /* the broker has taken it back: a settlement would be refused */
+    bool lost;     /* the broker has taken it back: a settlement would be refused */
+    bool lost_due; /* on_lost is to be called */
+    uint8_t reason;
+    ferry_job_lost_fn on_lost; /* of its worker; NULL: not wanted */
+    void *ctx;
+    Settlement *confirm; /* waits for the confirmation of its settlement; NULL: none does */
     char id[24];
     char queue[NAME_MAX_LEN + 1];
 };

@@ -121,7 +121,7 @@ static int publish_with(ferry_client *client, Message *message, ferry_bytes body
             return r;
         message->headers = span_of(headers.data, headers.len);
     }
-    if (!options->fn && !options->retain)
+    if (!options->fn && !options->retain && !options->confirm)
         return put(client, message, body.block, reterr);
     message->id = core->next_id;
     r = confirm_new(core, options->fn, options->ctx, &confirm);

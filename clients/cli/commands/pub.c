@@ -11,12 +11,14 @@ enum { RECONNECT_MS = 100 };
 typedef struct Values {
     uint64_t count, every_ms;
     const char *file, *pack;
-    bool retain;
+    bool retain, confirm;
 } Values;
 
 static const Option options[] = {
     OPTION_PLAIN(OPTION_FLAG, 0, "retain", Values, retain, NULL,
                  "retain the message: later subscribers get it first; an empty body deletes it"),
+    OPTION_PLAIN(OPTION_FLAG, 0, "confirm", Values, confirm, NULL,
+                 "end when every queue that is bound to the topic has stored the message"),
     OPTION_PLAIN(OPTION_TEXT, 0, "pack", Values, pack, BODY_TYPE_ARG,
                  "the body is JSON, packed: " BODY_TYPE_HELP),
     OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE", "read the body from this file"),
@@ -36,7 +38,7 @@ typedef struct Run {
 /* True: continue with the next body. */
 static bool publish(Run *run, ferry_bytes body) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    ferry_publish_options with = {.retain = run->values->retain};
+    ferry_publish_options with = {.retain = run->values->retain, .confirm = run->values->confirm};
     int r = ferry_publish(run->feed.client, run->topic, body, &with, &error);
 
     if (r == -EAGAIN) {
@@ -145,11 +147,14 @@ static int run_pub(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_pub = {
     .name = "pub",
-    .usage = "TOPIC [BODY | - | --file FILE] [--retain] [--count N] [--pack TYPE]",
+    .usage = "TOPIC [BODY | - | --file FILE] [--retain] [--confirm] [--count N] [--pack TYPE]",
     .summary = "publish messages to a topic",
     .help =
         "The body is an argument, a file, each line of standard input (-), or empty. With -, the\n"
         "command waits for a broker that is lost, and carries on.\n"
+        "\n"
+        "--confirm ends with an error if a queue that is bound to the topic ('ferry queue bind')\n"
+        "cannot store a message, or if the connection is lost: then it may be stored or not.\n"
         "\n"
         "Examples:\n"
         "  ferry pub orders.new '{\"id\": 42}'\n"

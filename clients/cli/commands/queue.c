@@ -12,7 +12,7 @@
 #include "clients/cli/run/watch.h"
 #include "clients/cli/terminal/out.h"
 
-#define VERBS "list|show|peek|purge|pause|resume|move|retry"
+#define VERBS "list|show|peek|purge|pause|resume|move|retry|bind|unbind|set|unset"
 
 typedef struct Values {
     uint64_t limit, watch_ms;
@@ -31,19 +31,13 @@ static const Option options[] = {
 };
 
 static const Column queue_columns[] = {
-    {"QUEUE", "name", COLUMN_TEXT},
-    {"READY", "ready", COLUMN_NUMBER},
-    {"DELAYED", "delayed", COLUMN_NUMBER},
-    {"HELD", "held", COLUMN_NUMBER},
-    {"DEAD", "dead", COLUMN_ERRORS},
-    {"BYTES", "bytes", COLUMN_BYTES},
-    {"WORKERS", "workers", COLUMN_NUMBER},
-    {"PUSHED", "pushed", COLUMN_NUMBER},
-    {"ACKED", "acked", COLUMN_NUMBER},
-    {"REDELIVERED", "redelivered", COLUMN_NUMBER},
-    {"STORED", "durability", COLUMN_TEXT},
-    {"PAUSED", "paused", COLUMN_ALARM},
-    {NULL, NULL, COLUMN_TEXT},
+    {"QUEUE", "name", COLUMN_TEXT},        {"READY", "ready", COLUMN_NUMBER},
+    {"DELAYED", "delayed", COLUMN_NUMBER}, {"HELD", "held", COLUMN_NUMBER},
+    {"DEAD", "dead", COLUMN_ERRORS},       {"BYTES", "bytes", COLUMN_BYTES},
+    {"WORKERS", "workers", COLUMN_NUMBER}, {"PUSHED", "pushed", COLUMN_NUMBER},
+    {"ACKED", "acked", COLUMN_NUMBER},     {"REDELIVERED", "redelivered", COLUMN_NUMBER},
+    {"STORED", "durability", COLUMN_TEXT}, {"BOUND", "bound", COLUMN_TEXT},
+    {"PAUSED", "paused", COLUMN_ALARM},    {NULL, NULL, COLUMN_TEXT},
 };
 
 static const Column job_columns[] = {
@@ -60,6 +54,7 @@ typedef struct Run {
     const char *verb;
     const char *queue; /* NULL: not given */
     const char *to;
+    const char *value; /* set: of the setting */
 } Run;
 
 /* Calls a method that takes a queue's name. */
@@ -69,6 +64,26 @@ static int call(Run *run, json_t **ret, const char *method) {
     if (status == 6)
         cli_did_you_mean(run->cli, run->client, NAMES_QUEUES, run->queue);
     return status;
+}
+
+/* The patterns of each queue as one text, for the table. */
+static void join_patterns(const json_t *rows) {
+    json_t *row;
+    size_t i;
+
+    json_array_foreach(rows, i, row) {
+        CLEANUP(buffer_deinit) Buffer text = {0};
+        const json_t *patterns = json_object_get(row, "bound"), *pattern;
+        size_t j;
+
+        json_array_foreach(patterns, j, pattern) {
+            if (j > 0)
+                buffer_append(&text, " ", 1);
+            buffer_append(&text, json_string_value(pattern), json_string_length(pattern));
+        }
+        json_object_set_new(row, "bound",
+                            json_stringn(text.data ? (const char *)text.data : "", text.len));
+    }
 }
 
 static void note_degraded(const Cli *cli, const json_t *rows) {
@@ -89,6 +104,8 @@ static int list(Run *run) {
     int status = cli_manage(run->cli, run->client, false, &rows, "queues", "");
 
     if (status == EXIT_OK) {
+        if (!run->cli->json)
+            join_patterns(rows);
         show_rows(run->cli, rows, queue_columns);
         note_degraded(run->cli, rows);
     }
@@ -227,6 +244,31 @@ static int retry(Run *run) {
     return move(run, dead, alive);
 }
 
+/* From a topic pattern, or not any more. */
+static int bind(Run *run, const char *method) {
+    CLEANUP(json_decref) json_t *nothing = NULL;
+    int status =
+        cli_manage(run->cli, run->client, false, &nothing, method, "ss", run->queue, run->to);
+
+    if (status == EXIT_OK)
+        cli_note(run->cli,
+                 *method == 'b' ? "messages of '%s' become jobs of '%s'"
+                                : "'%s' has ended for '%s'; jobs in the queue stay",
+                 run->to, run->queue);
+    return status;
+}
+
+static int set(Run *run, const char *value) {
+    CLEANUP(json_decref) json_t *nothing = NULL;
+    int status = cli_manage(run->cli, run->client, false, &nothing, "configure", "sss", run->queue,
+                            run->to, value);
+
+    if (status == EXIT_OK)
+        cli_note(run->cli, *value ? "'%s': %s = %s" : "'%s': %s is that of the configuration%s",
+                 run->queue, run->to, value);
+    return status;
+}
+
 static int run_verb(void *ctx) {
     Run *run = ctx;
     const char *verb = run->verb;
@@ -243,14 +285,25 @@ static int run_verb(void *ctx) {
         return move(run, run->queue, run->to);
     if (strcmp(verb, "retry") == 0)
         return retry(run);
+    if (strcmp(verb, "bind") == 0 || strcmp(verb, "unbind") == 0)
+        return bind(run, verb);
+    if (strcmp(verb, "set") == 0)
+        return set(run, run->value);
+    if (strcmp(verb, "unset") == 0)
+        return set(run, "");
     return set_paused(run, verb);
 }
 
 static int check(Cli *cli, const Values *values, const char *verb, int argc) {
-    static const char *const verbs[] = {"list",  "show",   "peek", "purge",
-                                        "pause", "resume", "move", "retry"};
+    static const char *const verbs[] = {"list", "show",  "peek", "purge",  "pause", "resume",
+                                        "move", "retry", "bind", "unbind", "set",   "unset"};
+    bool is_bind = strcmp(verb, "bind") == 0 || strcmp(verb, "unbind") == 0;
     const size_t n = sizeof(verbs) / sizeof(*verbs);
-    int wanted = strcmp(verb, "list") == 0 ? 1 : strcmp(verb, "move") == 0 ? 3 : 2;
+    bool is_set = strcmp(verb, "set") == 0 || strcmp(verb, "unset") == 0;
+    int wanted = strcmp(verb, "list") == 0                        ? 1
+                 : strcmp(verb, "set") == 0                       ? 4
+                 : is_bind || is_set || strcmp(verb, "move") == 0 ? 3
+                                                                  : 2;
     bool is_known = false;
 
     for (size_t i = 0; i < n; i++)
@@ -265,7 +318,12 @@ static int check(Cli *cli, const Values *values, const char *verb, int argc) {
         strcmp(verb, "peek") != 0)
         return cli_usage(cli, "--watch is for list, show and peek");
     if (argc < wanted)
-        return cli_usage(cli, wanted == 3 ? "%s what, and where to?" : "%s which queue?", verb);
+        return cli_usage(cli,
+                         is_bind       ? "%s which queue, and which topics?"
+                         : is_set      ? "%s which setting of which queue?"
+                         : wanted == 3 ? "%s what, and where to?"
+                                       : "%s which queue?",
+                         verb);
     if (argc > wanted)
         return cli_usage(cli, "too many arguments for %s", verb);
     if (strcmp(verb, "purge") == 0 && !values->yes && !(isatty(STDIN_FILENO) && cli->terminal_err))
@@ -281,7 +339,8 @@ static int run_queue(Cli *cli, const void *values, int argc, char **argv) {
                .values = values,
                .verb = verb,
                .queue = argc > 1 ? argv[1] : NULL,
-               .to = argc > 2 ? argv[2] : NULL};
+               .to = argc > 2 ? argv[2] : NULL,
+               .value = argc > 3 ? argv[3] : NULL};
     int status = argc > 0 ? check(cli, values, verb, argc) : EXIT_OK;
 
     if (status == EXIT_OK)
@@ -295,7 +354,10 @@ const Command command_queue = {
     .usage = "[list] [--watch T]\n"
              "show|peek QUEUE [--watch T] [--limit N] [--unpack TYPE]\n"
              "purge|pause|resume|retry QUEUE [--limit N]\n"
-             "move FROM TO [--limit N]",
+             "move FROM TO [--limit N]\n"
+             "bind|unbind QUEUE PATTERN\n"
+             "set QUEUE SETTING VALUE\n"
+             "unset QUEUE SETTING",
     .summary = "list, inspect and change queues",
     .help = "show    print the settings and counters of a queue\n"
             "peek    print the next jobs without taking them\n"
@@ -303,6 +365,9 @@ const Command command_queue = {
             "pause   stop delivery until resume\n"
             "move    move jobs to another queue\n"
             "retry   return dead letters to their queue\n"
+            "bind    each message of a topic that matches PATTERN becomes a job of the queue: a\n"
+            "        subscriber that was away finds all of them; unbind ends it\n"
+            "set     change a setting, as in ferry.conf(5), which it goes before; unset ends that\n"
             "\n"
             "Examples:\n"
             "  ferry queue\n"
@@ -311,7 +376,7 @@ const Command command_queue = {
             "  ferry queue retry mail\n",
     .options = options,
     .values_size = sizeof(Values),
-    .max_args = 3,
+    .max_args = 4,
     .words = VERBS,
     .run = run_queue,
 };

@@ -59,6 +59,7 @@ typedef struct Task {
     Timer timer;
     Buffer input; /* the body as JSON, with --unpack */
     bool is_late;
+    const char *lost; /* why the broker has taken the job back; NULL: it has not */
     struct Task *prev, *next;
 } Task;
 
@@ -245,6 +246,17 @@ static void succeed_packed(Run *run, ferry_job *job, const Buffer *output) {
         succeed(run, job, ferry_bytes_of(packed.data, packed.len));
 }
 
+/* The job is not ours any more: settling it only frees it. */
+static void drop(Task *task) {
+    Run *run = task->run;
+
+    cli_note(run->cli, "job %s of '%s' %s: its command was ended", task->job->id, task->job->queue,
+             task->lost);
+    run->done++;
+    run->failed++;
+    ferry_job_retry(task->job, 0, NULL);
+}
+
 static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
     Task *task = ctx;
     Run *run = task->run;
@@ -252,7 +264,9 @@ static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
 
     (void)exec;
     task->exec = NULL; /* frees itself */
-    if (result->status != 0)
+    if (task->lost)
+        drop(task);
+    else if (result->status != 0)
         fail(run, task->job, result->status == EXEC_RETRY || task->is_late,
              task->is_late ? "it took too long" : result->reason);
     else if (!print_output(run, output))
@@ -433,6 +447,26 @@ static int on_job(ferry_job *lent, void *ctx) {
     return 0;
 }
 
+/* Ends the command of a job that the broker has taken back. */
+static void on_lost(ferry_job *job, ferry_lost_reason reason, void *ctx) {
+    static const char *const reasons[] = {
+        [FERRY_LOST_TIME_LIMIT] = "took longer than the queue's time limit",
+        [FERRY_LOST_CANCELLED] = "was cancelled",
+        [FERRY_LOST_MOVED] = "was moved to another queue",
+        [FERRY_LOST_AWAY] = "was given to another worker",
+    };
+    Run *run = ctx;
+    Task *task;
+
+    DL_FOREACH(run->tasks, task) {
+        if (task->job != job || !task->exec)
+            continue;
+        task->lost = reasons[reason];
+        exec_cancel(task->exec);
+        return;
+    }
+}
+
 /* SIGTERM: finish the running commands. SIGINT: end them and return their jobs. */
 static void on_signal(Loop *loop, int signal, void *ctx) {
     Run *run = ctx;
@@ -450,7 +484,7 @@ static void on_signal(Loop *loop, int signal, void *ctx) {
 
 static int work(Run *run, ferry_client *client, const char *queue) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    ferry_work_options with = {.slots = (uint32_t)run->values->slots};
+    ferry_work_options with = {.slots = (uint32_t)run->values->slots, .lost = on_lost};
     int status = loop_add_client(&run->loop, client);
 
     if (status != EXIT_OK)

@@ -187,6 +187,34 @@ static void ids_that_count_up_never_meet_themselves_again(void) {
     hash_seed_value = seed;
 }
 
+/* Each id of one range would move behind all ids of the other: that takes hours. */
+static void ranges_of_many_lives_cost_no_more(void) {
+    enum { N = 200000, LIVES = 5 };
+    IdMap map = {0};
+    size_t n = 0, pos = 0;
+
+    for (uint64_t life = 1; life <= LIVES; life++)
+        for (uint64_t i = 0; i < N; i++) {
+            uint64_t id = life * UINT64_C(1000003000) + i;
+
+            n += id_map_put(&map, id, value_of(id)) == 0;
+        }
+    CU_ASSERT_EQUAL(n, N * LIVES);
+    CU_ASSERT_EQUAL(id_map_put(&map, UINT64_C(1000003000), &map), -EEXIST);
+    for (n = 0; id_map_next(&map, &pos); n++)
+        continue;
+    CU_ASSERT_EQUAL(n, N * LIVES);
+    for (uint64_t life = 1; life <= LIVES; life++)
+        for (uint64_t i = 0; i < N; i++) {
+            uint64_t id = life * UINT64_C(1000003000) + i;
+
+            n -= id_map_take(&map, id) == value_of(id);
+        }
+    CU_ASSERT_EQUAL(n, 0);
+    CU_ASSERT_EQUAL(map.n, 0);
+    id_map_deinit(&map);
+}
+
 static void out_of_memory_leaves_the_map_as_it_was(void) {
     OOM_EACH(n) {
         IdMap map = {0};
@@ -215,6 +243,7 @@ int main(void) {
         TEST(it_agrees_with_a_naive_list),
         TEST(ids_that_a_peer_chose_to_collide_cost_no_more),
         TEST(ids_that_count_up_never_meet_themselves_again),
+        TEST(ranges_of_many_lives_cost_no_more),
         TEST(out_of_memory_leaves_the_map_as_it_was),
         TESTS_END,
     };

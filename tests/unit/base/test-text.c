@@ -168,6 +168,45 @@ static void times_are_read(void) {
     CU_ASSERT_EQUAL(text_parse_ms("0x10s", &ms), -EINVAL);
 }
 
+static void times_of_the_wall_clock_are_read(void) {
+    enum { HOUR = 3600000, DAY = 24 * HOUR };
+    static const uint64_t now = UINT64_C(1796061600000); /* 2026-11-30T18:00:00Z */
+    static const struct {
+        const char *text;
+        uint64_t ms;
+    } good[] = {{"2026-11-30T18:00", now},
+                {"2026-11-30 18:00:01Z", now + 1000},
+                {"2026-11-30T19:00:00+01:00", now},
+                {"2026-11-30T12:30-0530", now},
+                {"1970-01-01T00:00Z", 0},
+                {"2028-02-29T00:00", UINT64_C(1835395200000)},
+                {"19:00", now + HOUR},
+                {"18:00", now + DAY},
+                {"17:30", now + DAY - HOUR / 2},
+                {"19:00+02:00", now + DAY - HOUR}};
+    static const char *const bad[] = {"",
+                                      "now",
+                                      "24:00",
+                                      "18:60",
+                                      "8:00",
+                                      "18",
+                                      "2026-11-30",
+                                      "2026-13-01T00:00",
+                                      "2027-02-29T00:00",
+                                      "1969-12-31T23:59",
+                                      "2026-11-30T18:00x",
+                                      "2026-11-30T18:00+25:00",
+                                      "1970-01-01T00:00+01:00"};
+    uint64_t ms;
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        CU_ASSERT_EQUAL(text_parse_time(good[i].text, now, &ms), 0);
+        CU_ASSERT_EQUAL(ms, good[i].ms);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        CU_ASSERT_EQUAL(text_parse_time(bad[i], now, &ms), -EINVAL);
+}
+
 static void sizes_are_read(void) {
     static const struct {
         const char *text;
@@ -229,6 +268,7 @@ int main(void) {
         TEST(a_url_hides_its_password),
         TEST(texts_of_bytes_stay_within_their_bounds),
         TEST(times_are_read),
+        TEST(times_of_the_wall_clock_are_read),
         TEST(sizes_are_read),
         TEST(quantities_are_shown),
         TEST(a_mistyped_word_finds_its_neighbour),

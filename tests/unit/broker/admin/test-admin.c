@@ -6,6 +6,7 @@
 #include "broker/admin/admin.h"
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
+#include "broker/stores/store.h"
 #include "ferry-broker.h"
 #include "rpc/schema/codec/codec.h"
 #include "rpc/schema/description/description.h"
@@ -81,6 +82,12 @@ static void expect_error(const Message *m, const char *type, const char *text) {
     CU_ASSERT_STRING_EQUAL(fake_error(m, "message"), text);
 }
 
+/* The number of a job that was pushed now. */
+static uint64_t new_job(void) {
+    say(OP_PUSH, "mail", "again");
+    return queues_last_job(broker.queues);
+}
+
 /* Arguments that name existing things. */
 static void pack_arguments(const ferry_method *method, Buffer *to) {
     write_array(to, method->args->n);
@@ -91,6 +98,12 @@ static void pack_arguments(const ferry_method *method, Buffer *to) {
             write_uint(to, 5);
         else if (strcmp(name, "session") == 0)
             write_uint(to, 2);
+        else if (strcmp(name, "job") == 0)
+            write_uint(to, new_job());
+        else if (strcmp(name, "setting") == 0)
+            write_text(to, "ttl");
+        else if (strcmp(name, "value") == 0)
+            write_text(to, "1h");
         else if (strcmp(name, "action") == 0)
             write_text(to, "push");
         else

@@ -514,6 +514,7 @@ static void a_poisonous_job_does_not_take_its_neighbours_along(void) {
     uint64_t acked = 0;
 
     setup();
+    configure("q", "retry", "0"); /* without the pause after a loss */
     for (int i = 0; i < 10; i++) {
         Session *pusher = fake_connect(&broker, 'p');
 

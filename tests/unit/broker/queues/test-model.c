@@ -443,6 +443,7 @@ static void run_seed(uint64_t with) {
     n_settlements = 0;
     setup();
     configure("*", "max_attempts", "6");
+    configure("*", "retry", "0"); /* without the pause after a loss: test-order.c has it */
     do_connect(0);
     for (int i = 0; i < N_OPS && n_problems == 0; i++) {
         do_one();

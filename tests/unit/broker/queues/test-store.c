@@ -595,6 +595,7 @@ static void jobs_come_back_as_they_were(void) {
     CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
                                        (Span){NULL, 0}, &content, NULL, &job),
                     0);
+    as.id = 104;
     CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("a b"), &as, (Span){NULL, 0},
                                        &content, NULL, &job),
                     -EINVAL);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One job, found by its number: cancelled, delivered at once, or moved to another queue. See
+ * queues.h. */
+
+#include <errno.h>
+
+#include "broker/queues/queues-private.h"
+
+/* A job that is being stored is not confirmed yet, and a job that is being settled has ended. */
+static Job *find(Queues *queues, uint64_t id) {
+    Job *job = id ? job_table_get(queues, id) : NULL;
+
+    return job && job->state != JOB_STORING && job->state != JOB_SETTLING ? job : NULL;
+}
+
+Span queues_queue_of_job(Queues *queues, uint64_t id) {
+    const Job *job = find(queues, id);
+
+    return job ? span_of(queue_of(job)->name, queue_of(job)->stored.name_len) : (Span){NULL, 0};
+}
+
+/* Takes the job from its worker, which hears of it, or out of its list. */
+static void take_away(Job *job, uint64_t reason) {
+    if (job->state == JOB_IN_FLIGHT)
+        lease_tell_lost(job, reason);
+    lease_end(job);
+    queue_touch(queue_of(job));
+}
+
+int queues_cancel(Queues *queues, uint64_t id, Session *session, uint64_t answer) {
+    Job *job = find(queues, id);
+
+    if (!job)
+        return -ENOENT;
+    take_away(job, LOST_CANCELLED);
+    queue_of(job)->n_cancelled++;
+    change_cancel(job, session, answer);
+    return QUEUES_LATER;
+}
+
+int queues_run_now(Queues *queues, uint64_t id) {
+    Job *job = find(queues, id);
+    Queue *queue;
+
+    if (!job)
+        return -ENOENT;
+    if (job->state == JOB_IN_FLIGHT || job->awaits_dead_letter || job->parked)
+        return -EBUSY;
+    if (job->quarantined)
+        return 0;
+    queue = queue_of(job);
+    job_leave(job);
+    job->stored.due_ms = 0;
+    job_enter_ready(queue, queue->ready[job->stored.priority], job);
+    store_note(queue->settings.store, &job->stored);
+    queue_touch(queue);
+    return 0;
+}
+
+int queues_move_job(Queues *queues, uint64_t id, Span to_name, Session *session, uint64_t answer) {
+    Job *old = find(queues, id), *job;
+    Problem problem;
+    Queue *to;
+
+    if (!old)
+        return -ENOENT;
+    to = queue_get(queues, to_name, &problem);
+    if (!to || to == queue_of(old))
+        return -EINVAL;
+    if (job_is_paged_out(old)) {
+        paging_load(old);
+        queue_maybe_idle(to);
+        return -EAGAIN;
+    }
+    if (queue_make_room(to, job_bytes(old), old, &problem) < 0) {
+        queue_maybe_idle(to);
+        return -ENOSPC;
+    }
+    job = job_remake(old, to, false);
+    if (!job) {
+        queue_maybe_idle(to);
+        return -ENOMEM;
+    }
+    take_away(old, LOST_MOVED);
+    change_move(old, job, session, answer);
+    return QUEUES_LATER;
+}

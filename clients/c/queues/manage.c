@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs by their numbers, and binds of queues: methods of ferry.Broker. */
+
+#include <ferry/queue.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/block.h"
+#include "base/error.h"
+#include "clients/c/core/core.h"
+
+static inline void ferry_freep(void *pointer) {
+    ferry_free(*(void **)pointer);
+}
+
+/* ---- one job ---- */
+
+typedef struct Found {
+    uint64_t attempt, priority;
+    Span queue, state, reason, body;
+} Found;
+
+static void read_text(Reader *reader, Span *to) {
+    *to = reader_nil(reader) ? (Span){NULL, 0} : reader_str(reader);
+}
+
+static void read_status(Reader *pairs, Span key, ferry_job_status *to, Found *found) {
+    const struct {
+        const char *name;
+        uint64_t *to;
+    } numbers[] = {
+        {"job", &to->job},         {"attempt", &found->attempt}, {"priority", &found->priority},
+        {"age_ms", &to->age_ms},   {"due_ms", &to->due_ms},      {"expires_ms", &to->expires_ms},
+        {"session", &to->session}, {"bytes", &to->n_body},
+    };
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+        if (span_is(key, numbers[i].name)) {
+            *numbers[i].to = reader_uint(pairs);
+            return;
+        }
+    if (span_is(key, "queue"))
+        read_text(pairs, &found->queue);
+    else if (span_is(key, "state"))
+        read_text(pairs, &found->state);
+    else if (span_is(key, "reason"))
+        read_text(pairs, &found->reason);
+    else if (span_is(key, "body"))
+        found->body = reader_nil(pairs) ? (Span){NULL, 0} : reader_bin(pairs);
+    else
+        reader_value(pairs);
+}
+
+static const char *copy_text(char **at, Span text) {
+    char *start = *at;
+
+    if (text.len > 0)
+        memcpy(start, text.data, text.len);
+    start[text.len] = '\0';
+    *at = start + text.len + 1;
+    return start;
+}
+
+static int status_of(Span map, ferry_job_status **ret, ferry_error *reterr) {
+    ferry_job_status status = {0}, *made;
+    Found found = {0};
+    uint32_t left;
+    Reader pairs = pairs_of(map, &left);
+    Span key;
+    char *at;
+
+    while (pairs_next(&pairs, &left, &key))
+        read_status(&pairs, key, &status, &found);
+    if (pairs.problem)
+        return error_set(reterr, "ferry.Internal", "the broker's answer is malformed: %s",
+                         pairs.problem);
+    made = ferry_alloc(sizeof(*made) + found.queue.len + found.state.len + found.reason.len + 3 +
+                       found.body.len);
+    if (!made)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    *made = status;
+    made->attempt = (uint32_t)found.attempt;
+    made->priority = (uint32_t)found.priority;
+    at = (char *)(made + 1);
+    made->queue = copy_text(&at, found.queue);
+    made->state = copy_text(&at, found.state);
+    made->reason = copy_text(&at, found.reason);
+    if (found.body.len > 0)
+        memcpy(at, found.body.data, found.body.len);
+    made->body = ferry_bytes_of(at, found.body.len);
+    *ret = made;
+    return 0;
+}
+
+int ferry_queue_job(ferry_client *client, uint64_t job, ferry_job_status **ret,
+                    ferry_error *reterr) {
+    CLEANUP(ferry_free) ferry_reply *reply = NULL;
+    int r = ferry_callf(client, "ferry.Broker.job", &reply, reterr, "u", job);
+
+    return r < 0 ? r : status_of(span_bytes(reply->body), ret, reterr);
+}
+
+int ferry_queue_cancel(ferry_client *client, uint64_t job, ferry_error *reterr) {
+    return ferry_callf(client, "ferry.Broker.cancel", NULL, reterr, "u", job);
+}
+
+int ferry_queue_run_now(ferry_client *client, uint64_t job, ferry_error *reterr) {
+    return ferry_callf(client, "ferry.Broker.run_now", NULL, reterr, "u", job);
+}
+
+int ferry_queue_move_job(ferry_client *client, uint64_t job, const char *queue, uint64_t *ret_job,
+                         ferry_error *reterr) {
+    CLEANUP(ferry_free) ferry_reply *reply = NULL;
+    Reader reader;
+    int r;
+
+    if (!queue)
+        return error_set(reterr, "ferry.Misuse", "the name of the queue is NULL");
+    r = ferry_callf(client, "ferry.Broker.move_job", &reply, reterr, "us", job, queue);
+    if (r < 0 || !ret_job)
+        return r;
+    reader = reader_of(reply->body.data, reply->body.len);
+    *ret_job = reader_uint(&reader);
+    return 0;
+}
+
+/* ---- durable subscriptions ---- */
+
+static int change_bind(ferry_client *client, const char *method, const char *queue,
+                       const char *pattern, ferry_error *reterr) {
+    if (!queue || !pattern)
+        return error_set(reterr, "ferry.Misuse", "the queue or the pattern is NULL");
+    return ferry_callf(client, method, NULL, reterr, "ss", queue, pattern);
+}
+
+int ferry_queue_bind(ferry_client *client, const char *queue, const char *pattern,
+                     ferry_error *reterr) {
+    return change_bind(client, "ferry.Broker.bind", queue, pattern, reterr);
+}
+
+int ferry_queue_unbind(ferry_client *client, const char *queue, const char *pattern,
+                       ferry_error *reterr) {
+    return change_bind(client, "ferry.Broker.unbind", queue, pattern, reterr);
+}
