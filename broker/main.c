@@ -31,6 +31,7 @@
 #include "broker/loop/trim.h"
 #include "broker/memory-limit.h"
 #include "broker/queues/queues.h"
+#include "broker/schedules/schedules.h"
 #include "broker/services/services.h"
 #include "broker/sessions/hello.h"
 #include "broker/sessions/quota.h"
@@ -235,8 +236,8 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
     if (deferred_new(&broker->deferred, broker) < 0 ||
         services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
         queues_new(&broker->queues, broker) < 0 || binds_new(&broker->binds, broker) < 0 ||
-        admin_new(&broker->admin, broker) < 0 || taps_new(&broker->taps, broker) < 0 ||
-        add_disk(program) < 0)
+        schedules_new(&broker->schedules, broker) < 0 || admin_new(&broker->admin, broker) < 0 ||
+        taps_new(&broker->taps, broker) < 0 || add_disk(program) < 0)
         return error_set_code(reterr, -ENOMEM, NULL);
     return hub_new(&broker->hub, &options, reterr);
 }
@@ -538,6 +539,7 @@ static void close_rooms(BrokerProgram *program) {
     sessions_free(broker);
     broker->taps = taps_free(broker->taps);
     admin_free(broker->admin);
+    schedules_free(broker->schedules);
     binds_free(broker->binds);
     queues_free(broker->queues);
     topics_free(broker->topics);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "broker/admin/binds.h"
 #include "broker/queues/queues.h"
+#include "broker/schedules/schedules.h"
 #include "broker/services/services.h"
 #include "broker/sessions/user.h"
 #include "broker/taps/tap.h"
@@ -360,6 +361,51 @@ static int unbind_queue(const Ask *ask, const void *p, Buffer *to, ferry_error *
     return r;
 }
 
+/* ---- recurring jobs ---- */
+
+static int add_schedule(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_add_schedule_args *args = p;
+    Schedules *schedules = ask->broker->schedules;
+    Span before = schedules_queue_of(schedules, span_text(args->name));
+
+    (void)to;
+    /* The schedule may take the place of one for another queue. */
+    if (before.len > 0 && !session_may(ask->session, ACTION_MANAGE, before))
+        return session_denied(ask->session, "manage", before, reterr);
+    if (args->every < 0)
+        return error_set(reterr, "ferry.InvalidArgument", "args: every cannot be negative");
+    return schedules_add(schedules,
+                         &(ScheduleParts){.name = span_text(args->name),
+                                          .queue = span_text(args->queue),
+                                          .cron = span_text(args->cron),
+                                          .every_ms = (uint64_t)args->every,
+                                          .zone = span_text(args->tz),
+                                          .missed = span_text(args->missed),
+                                          .body = span_of(args->body.data, args->body.len)},
+                         ask->session, ask->id, reterr);
+}
+
+static int remove_schedule(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_remove_schedule_args *args = p;
+    Schedules *schedules = ask->broker->schedules;
+    Span queue = schedules_queue_of(schedules, span_text(args->name));
+
+    (void)to;
+    if (queue.len == 0)
+        return error_set(reterr, "ferry.NotFound", "there is no schedule '%s'",
+                         shown(span_text(args->name)));
+    if (!session_may(ask->session, ACTION_MANAGE, queue))
+        return session_denied(ask->session, "manage", queue, reterr);
+    return schedules_remove(schedules, span_text(args->name), ask->session, ask->id);
+}
+
+static int list_schedules(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    (void)p;
+    (void)reterr;
+    schedules_list(ask->broker->schedules, ask->session, to);
+    return 0;
+}
+
 /* ---- one job ---- */
 
 /* The job's number, once the session may do the action on its queue. */
@@ -583,6 +629,9 @@ static const struct {
     {"bind", bind_queue, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
     {"unbind", unbind_queue, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
     {"configure", configure_queue, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
+    {"add_schedule", add_schedule, NEED_ACTION_ON_QUEUE, ACTION_MANAGE},
+    {"schedules", list_schedules, NEED_NOTHING, 0},
+    {"remove_schedule", remove_schedule, NEED_NOTHING, 0},
     {"job", show_job, NEED_NOTHING, 0},
     {"cancel", cancel_job, NEED_NOTHING, 0},
     {"run_now", run_job_now, NEED_NOTHING, 0},

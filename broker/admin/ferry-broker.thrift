@@ -126,6 +126,27 @@ struct JobStatus {
   13: i64 session
 }
 
+/** A recurring job. */
+struct ScheduleStatus {
+  1: string name
+  2: string queue
+  /** Empty: `every_ms` counts. */
+  3: string cron
+  4: i64 every_ms
+  5: string tz
+  /** The rule for missed moments: once, skip or all. */
+  6: string missed
+  /** As 2026-11-30T06:00:00Z; empty: no moment. */
+  7: string next
+  8: string last
+  /** Jobs pushed since the broker started. */
+  9: i64 runs
+  /** Of the body. */
+  10: i64 bytes
+  /** Why the last push was refused; empty: it was not. It is tried again each second. */
+  11: string problem
+}
+
 /** A connected client. */
 struct SessionStatus {
   1: i64 session
@@ -266,6 +287,15 @@ service Broker {
   void unbind(1: string queue, 2: string pattern)
   /** A setting of the queue, as in the configuration, which it goes before; an empty value ends it. Kept over a restart. */
   void configure(1: string queue, 2: string setting, 3: string value) (idempotent = "true")
+  /**
+   * At each moment of the schedule, pushes a job with this body to the queue; kept over a restart. Either a cron
+   * line, in the time zone tz (empty: UTC), or an interval, in milliseconds. missed: `once` (empty), `skip` or `all`.
+   * A schedule with this name is replaced.
+   */
+  void add_schedule(1: string queue, 2: string name, 3: string cron = "", 4: i64 every = 0, 5: string tz = "",
+    6: string missed = "", 7: binary body = "") (idempotent = "true")
+  list<ScheduleStatus> schedules() (idempotent = "true")
+  void remove_schedule(1: string name)
   /** One job, by its number. */
   JobStatus job(1: i64 job) (idempotent = "true")
   /** Removes a job. A worker that has it is told. */

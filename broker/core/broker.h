@@ -12,6 +12,7 @@
  *   services/  calls: routing, wait queues, streams
  *   topics/    publish/subscribe
  *   queues/    jobs; stores/ keeps them
+ *   schedules/ recurring jobs
  *   admin/     ferry.Broker, the service that the broker itself offers; binds of queues to topics
  *   loop/      batches from peers, to the rooms above
  */
@@ -82,6 +83,7 @@ struct Broker {
     struct Topics *topics;
     struct Queues *queues;
     struct Binds *binds;
+    struct Schedules *schedules;
     size_t n_binds; /* of queues to topics */
     Admin *admin;
     TableWalk *walks; /* utlist: walks over the tables of the rooms */

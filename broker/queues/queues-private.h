@@ -20,6 +20,7 @@
  *   push.c             PUSH: options, limits, overflow
  *   facts.c            settings and binds that commands have made
  *   fan-out.c          one message into several queues
+ *   own-push.c         jobs of the broker's own schedules
  *   dead-letter.c      dead letters, and moving jobs
  *   loaded.c           contents that were read back
  *   settle.c           ACK, RETRY, REJECT, RELEASE, EXTEND, FORWARD
@@ -260,6 +261,7 @@ struct Queues {
     size_t n_fact_watches;
     size_t n_set;                           /* facts that are settings of queues */
     struct FactChange *fact_changes;        /* utlist */
+    struct OwnPush *own_pushes;             /* utlist: not finished by the store */
     Fanout *fan_outs;                       /* utlist: not answered yet */
     struct RestoredPushes *restored_pushes; /* uthash by client */
     Timer restored_timer;                   /* armed: restored_pushes are forgotten then */
@@ -527,6 +529,10 @@ void store_error(Session *session, uint64_t id, int result);
 
 void facts_session_gone(Queues *queues, const Session *session);
 void facts_free(Queues *queues);
+
+/* ---- own-push.c ---- */
+
+void own_pushes_free(Queues *queues);
 
 /* ---- fan-out.c ---- */
 

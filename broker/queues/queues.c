@@ -156,6 +156,7 @@ Queues *queues_free(Queues *queues) {
         client->dedup_window = dedup_window_free(client->dedup_window);
     sweeps_free(queues);
     pendings_free(queues);
+    own_pushes_free(queues);
     fan_outs_free(queues);
     facts_free(queues);
     restored_pushes_free(queues);

@@ -113,6 +113,22 @@ void queues_watch_facts(Queues *queues, const char *prefix, FactFn fn, void *ctx
  * QUEUES_LATER is returned. If the store fails, the fact is as before. -ENOSPC: there are max_names
  * facts, or the disk is full; -E2BIG; -ENOMEM; or the errno of the store. */
 int queues_keep_fact(Queues *queues, Span name, Span value, Session *session, uint64_t id);
+/* The value of a fact; empty: it is not kept. (As in store.h.) */
+Span queues_fact(const Queues *queues, Span name);
+
+/*
+ * A job that the broker itself pushes, for broker/schedules/: with the queue (name), headers, body
+ * and id of the message. The store keeps origin (WIRE_TOKEN bytes) and id with the job, in one
+ * step. 0: the job is stored; QUEUES_LATER: fn will be called; negative: problem says why not.
+ * -ENOSPC: the queue or the broker is full, or the store cannot write; or the errno of the store.
+ */
+typedef void (*OwnPushFn)(int result, void *ctx);
+int queues_push_own(Queues *queues, const Message *message, const uint8_t *origin, OwnPushFn fn,
+                    void *ctx, char *problem, size_t size);
+/* fn is not called for this ctx any more. */
+void queues_push_own_forget(Queues *queues, const void *ctx);
+/* The highest id of an origin that a store had when the broker started; 0: there was none. */
+uint64_t queues_last_of_origin(const Queues *queues, const uint8_t *origin);
 
 /*
  * One message into several queues, for broker/admin/binds.h: check each queue, make the jobs, and

@@ -90,6 +90,12 @@ bool restored_pushes_have(const Queues *queues, const uint8_t *client, uint64_t 
     return restored && dedup_window_has(restored->ids, id);
 }
 
+uint64_t queues_last_of_origin(const Queues *queues, const uint8_t *origin) {
+    const RestoredPushes *restored = restored_find(queues, origin);
+
+    return restored ? dedup_window_last(restored->ids) : 0;
+}
+
 void restored_pushes_adopt(Queues *queues, Client *client) {
     RestoredPushes *restored = restored_find(queues, client->id);
 

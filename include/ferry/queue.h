@@ -232,6 +232,47 @@ int ferry_queue_bind(ferry_client *client, const char *queue, const char *patter
 int ferry_queue_unbind(ferry_client *client, const char *queue, const char *pattern,
                        ferry_error *reterr);
 
+/* ---- recurring jobs ---- */
+
+/* When the jobs of a schedule are pushed. Zero-initialise it: fields that are NULL or 0 have their
+ * defaults. */
+typedef struct ferry_schedule_options {
+    const char *cron;   /* five fields, or @hourly, @daily, …: see ferry(1), SCHEDULES */
+    const char *tz;     /* time zone of the cron line, as "Europe/Berlin"; NULL: UTC */
+    uint64_t every_ms;  /* in place of cron: an interval, 1000 ms to ten years */
+    const char *missed; /* for missed moments: "once" (NULL), "skip" or "all" */
+} ferry_schedule_options;
+
+/**
+ * Adds a schedule: the broker pushes a job with this body to the queue at each of its moments, with
+ * the headers ferry-schedule and ferry-moment. A schedule of this name is replaced. The call
+ * returns when the schedule is as safe as the broker can make it: with a data folder, it survives a
+ * restart, and each moment has one job.
+ *
+ * @param client   A connected client.
+ * @param name     Name of the schedule: 1 to 100 bytes, by the rules of names.
+ * @param queue    Name of the queue; the right "manage" on it is needed.
+ * @param body     Body of each job: at most 32 KiB.
+ * @param options  Either cron or every_ms is set.
+ * @param reterr   Receives type and text of the error; may be NULL.
+ *
+ * Ownership: all arguments stay the caller's. Threads: one at a time per client.
+ *
+ * @return 0, or
+ *   -EINVAL   a name, the cron line (the text has field and place), the zone, the interval or the
+ *             rule is wrong, or an argument is NULL;
+ *   -EACCES   the broker's rights do not allow it;
+ *   -ENOBUFS  the broker has 1000 schedules, or its disk is full;
+ *   -EMSGSIZE the body is too large;
+ *   and the errors of ferry_call().
+ */
+int ferry_schedule_add(ferry_client *client, const char *name, const char *queue, ferry_bytes body,
+                       const ferry_schedule_options *options, ferry_error *reterr);
+
+/* Ends a schedule. Jobs that are in the queue stay. -ENOENT: there is no schedule of this name;
+ * -EACCES: the right "manage" on its queue is missing; and the errors of ferry_call(). */
+int ferry_schedule_remove(ferry_client *client, const char *name, ferry_error *reterr);
+
 /* ---- working ---- */
 
 /**

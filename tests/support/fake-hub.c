@@ -13,6 +13,7 @@
 #include "broker/loop/deferred.h"
 #include "broker/loop/dispatch.h"
 #include "broker/queues/queues.h"
+#include "broker/schedules/schedules.h"
 #include "broker/services/services.h"
 #include "broker/sessions/hello.h"
 #include "broker/sessions/quota.h"
@@ -81,7 +82,7 @@ void fake_hub_init(Broker *broker) {
     if (deferred_new(&broker->deferred, broker) < 0 ||
         services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
         queues_new(&broker->queues, broker) < 0 || binds_new(&broker->binds, broker) < 0 ||
-        admin_new(&broker->admin, broker) < 0)
+        schedules_new(&broker->schedules, broker) < 0 || admin_new(&broker->admin, broker) < 0)
         abort();
 }
 
@@ -98,6 +99,7 @@ static void fake_peer_free(FakePeer *fake) {
 void fake_hub_deinit(Broker *broker) {
     sessions_free(broker);
     admin_free(broker->admin);
+    schedules_free(broker->schedules);
     binds_free(broker->binds);
     queues_free(broker->queues);
     topics_free(broker->topics);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs by their numbers, and binds of queues: methods of ferry.Broker. */
+/* Jobs by their numbers, binds of queues, and recurring jobs: methods of ferry.Broker. */
 
 #include <ferry/queue.h>
 
@@ -142,4 +142,25 @@ int ferry_queue_bind(ferry_client *client, const char *queue, const char *patter
 int ferry_queue_unbind(ferry_client *client, const char *queue, const char *pattern,
                        ferry_error *reterr) {
     return change_bind(client, "ferry.Broker.unbind", queue, pattern, reterr);
+}
+
+/* ---- recurring jobs ---- */
+
+static const char *or_empty(const char *text) {
+    return text ? text : "";
+}
+
+int ferry_schedule_add(ferry_client *client, const char *name, const char *queue, ferry_bytes body,
+                       const ferry_schedule_options *options, ferry_error *reterr) {
+    if (!name || !queue || !options)
+        return error_set(reterr, "ferry.Misuse", "the name, the queue or the options are NULL");
+    return ferry_callf(client, "ferry.Broker.add_schedule", NULL, reterr, "sssussy", queue, name,
+                       or_empty(options->cron), options->every_ms, or_empty(options->tz),
+                       or_empty(options->missed), body);
+}
+
+int ferry_schedule_remove(ferry_client *client, const char *name, ferry_error *reterr) {
+    if (!name)
+        return error_set(reterr, "ferry.Misuse", "the name of the schedule is NULL");
+    return ferry_callf(client, "ferry.Broker.remove_schedule", NULL, reterr, "s", name);
 }

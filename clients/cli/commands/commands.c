@@ -13,7 +13,7 @@ const Command *const commands[] = {
     &command_sessions, &command_stats,    &command_ping,
     &command_tap,      &command_auth,     &command_session,
     &command_reload,   &command_key,      &command_context,
-    &command_pipeline, &command_job,
+    &command_pipeline, &command_job,      &command_schedule,
 #ifdef FERRY_WITH_CACHE
     &command_cache,
 #endif

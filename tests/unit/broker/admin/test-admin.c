@@ -104,6 +104,14 @@ static void pack_arguments(const ferry_method *method, Buffer *to) {
             write_text(to, "ttl");
         else if (strcmp(name, "value") == 0)
             write_text(to, "1h");
+        else if (strcmp(name, "cron") == 0)
+            write_text(to, "@daily");
+        else if (strcmp(name, "every") == 0)
+            write_uint(to, 0);
+        else if (strcmp(name, "tz") == 0 || strcmp(name, "missed") == 0)
+            write_text(to, "");
+        else if (strcmp(name, "body") == 0)
+            write_bin(to, "x", 1);
         else if (strcmp(name, "action") == 0)
             write_text(to, "push");
         else
@@ -167,7 +175,8 @@ static void each_method_names_the_right_that_it_needs(void) {
 }
 
 static const char *wanted(const ferry_type *type) {
-    return type == &ferry_type_i64         ? "i64"
+    return type == &ferry_type_binary      ? "binary"
+           : type == &ferry_type_i64       ? "i64"
            : type == &ferry_type_i32       ? "i32"
            : type->kind == FERRY_KIND_LIST ? "list"
                                            : "string";
@@ -190,6 +199,8 @@ static void wrong_arguments_are_refused_by_their_path(void) {
                     write_bool(&args, true);
                 else if (method->args->fields[j].type->kind == FERRY_KIND_STRING)
                     write_text(&args, "x");
+                else if (method->args->fields[j].type->kind == FERRY_KIND_BINARY)
+                    write_bin(&args, "x", 1);
                 else if (method->args->fields[j].type->kind == FERRY_KIND_LIST)
                     write_array(&args, 0);
                 else

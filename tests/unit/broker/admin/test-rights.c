@@ -117,6 +117,7 @@ static void each_method_needs_its_right(void) {
         {"purge", "mail", "manage mail", "manage 'mail'"},
         {"pause", "mail", "manage mail", "manage 'mail'"},
         {"resume", "mail", "manage mail", "manage 'mail'"},
+        {"add_schedule", "mail nightly @daily", "manage mail", "manage 'mail'"},
         {"move", "mail print", "manage mail print", "manage 'mail'"},
         {"drain", "", "admin", "admin '>'"},
         {"reload", "", "admin", "admin '>'"},

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs that the broker itself pushes, for broker/schedules/. See queues.h. */
+
+#include <utlist.h>
+
+#include "broker/queues/queues-private.h"
+
+/* A push that the store has not finished. */
+typedef struct OwnPush {
+    Waiter waiter; /* first: a Waiter is an OwnPush */
+    struct OwnPush *prev, *next;
+    uint64_t ticket;
+    Job *job;
+    OwnPushFn fn; /* NULL: nobody waits */
+    void *ctx;
+} OwnPush;
+
+static void own_push_free(Queues *queues, OwnPush *push) {
+    DL_DELETE(queues->own_pushes, push);
+    free(push);
+}
+
+static void finish(Job *job, int result) {
+    Queue *queue = queue_of(job);
+
+    if (result < 0) {
+        job_free(job);
+        queue_maybe_idle(queue);
+        return;
+    }
+    queue->n_pushed++;
+    queue->queues->broker->stats.pushed++;
+    job_enter(job);
+    queue_touch(queue);
+}
+
+static void on_stored(Queues *queues, Waiter *waiter, int result) {
+    OwnPush *push = (OwnPush *)waiter;
+
+    finish(push->job, result);
+    if (push->fn)
+        push->fn(result, push->ctx);
+    own_push_free(queues, push);
+}
+
+static int submit(Job *job, const StoredPush *by, OwnPushFn fn, void *ctx) {
+    Queues *queues = queue_of(job)->queues;
+    Store *store = queue_of(job)->settings.store;
+    OwnPush *push = calloc(1, sizeof(*push));
+    int r = -ENOMEM;
+
+    if (!push)
+        return r;
+    *push = (OwnPush){.waiter = {on_stored}, .job = job, .fn = fn, .ctx = ctx};
+    push->ticket = waiter_ticket(queues, &push->waiter);
+    DL_APPEND(queues->own_pushes, push);
+    if (push->ticket)
+        r = store_append(store, push->ticket, &job->stored, by);
+    if (r == STORE_LATER)
+        return r;
+    if (push->ticket)
+        waiter_forget(queues, push->ticket);
+    own_push_free(queues, push);
+    return r;
+}
+
+int queues_push_own(Queues *queues, const Message *message, const uint8_t *origin, OwnPushFn fn,
+                    void *ctx, char *problem, size_t size) {
+    StoredPush by = {.client = origin, .id = message->id};
+    Problem why = {.text = "the broker is out of memory"};
+    Queue *queue = queue_get(queues, message->name, &why);
+    Job *job = NULL;
+    int r;
+
+    if (queue && *queue->settings.store->degraded)
+        problem_set(&why, "ferry.Internal", "%s", queue->settings.store->degraded);
+    else if (queue &&
+             queue_make_room(queue, message->headers.len + message->body.len + 3, NULL, &why) == 0)
+        job = job_new(queue, &(JobParts){.content = message, .ttl_ms = queue->settings.ttl_ms});
+    if (!job) {
+        snprintf(problem, size, "%s", why.text);
+        if (queue)
+            queue_maybe_idle(queue);
+        return -ENOSPC;
+    }
+    r = submit(job, &by, fn, ctx);
+    if (r == STORE_LATER)
+        return QUEUES_LATER;
+    if (r < 0)
+        snprintf(problem, size, "the store failed: %s", strerror(-r));
+    finish(job, r);
+    return r;
+}
+
+void queues_push_own_forget(Queues *queues, const void *ctx) {
+    OwnPush *push;
+
+    DL_FOREACH(queues->own_pushes, push) {
+        if (push->ctx == ctx)
+            push->fn = NULL;
+    }
+}
+
+void own_pushes_free(Queues *queues) {
+    OwnPush *push, *next;
+
+    DL_FOREACH_SAFE(queues->own_pushes, push, next) {
+        waiter_forget(queues, push->ticket);
+        job_free(push->job);
+        own_push_free(queues, push);
+    }
+}
