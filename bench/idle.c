@@ -131,6 +131,8 @@ static int call(int argc, char **argv) {
     int epoll_fd = epoll_create1(0);
 
     (void)argc;
+    if (epoll_fd < 0)
+        return 1;
     for (int i = 0; i < CALLERS; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &callers[i]};
 

@@ -42,15 +42,17 @@ static void begin(void) {
 /* A batch of n publishes, of ids from first_id on. Returns its length. */
 static size_t send_publishes(uint64_t first_id, unsigned n) {
     uint8_t *bytes = malloc(WIRE_BATCH_MAX), *at = bytes + WIRE_HEAD;
+    size_t len;
 
     bytes[0] = WIRE_MAGIC;
     bytes[1] = WIRE_PROTOCOL;
     for (unsigned i = 0; i < n; i++)
         at = message_write(
             at, &(Message){.op = OP_PUBLISH, .id = first_id + i, .name = span_text("t")});
-    fake_receive(&broker, sender, bytes, (size_t)(at - bytes));
+    len = (size_t)(at - bytes);
+    fake_receive(&broker, sender, bytes, len);
     free(bytes);
-    return (size_t)(at - bytes);
+    return len;
 }
 
 static void a_turn(void) {

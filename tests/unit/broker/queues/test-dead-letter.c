@@ -214,7 +214,7 @@ static void headers_stay_within_their_limits(void) {
 
         write_map(&map, i == 0 ? 64 : 2);
         for (int j = 0; j < (i == 0 ? 64 : 2); j++) {
-            char name[8];
+            char name[16];
 
             snprintf(name, sizeof(name), "n%d", j);
             write_text(&map, name);
