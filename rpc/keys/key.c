@@ -240,16 +240,17 @@ static int write_all(int fd, const char *text, size_t len) {
 
 int key_file_write(const char *path, const KeyPair *pair, ferry_error *reterr) {
     char *text = sodium_malloc(FILE_MAX), public_text[KEY_TEXT_MAX];
-    char *secret_text = text ? text + FILE_MAX - KEY_TEXT_MAX : NULL;
     int fd, n, r;
 
     if (!text)
         return error_set_code(reterr, -ENOMEM, NULL);
-    key_text(pair->secret_key, secret_text);
-    n = snprintf(text, FILE_MAX - KEY_TEXT_MAX,
-                 "# A key of ferry. Keep this file secret.\n%s%s%spublic = %s\nsecret = %s\n",
+    n = snprintf(text, FILE_MAX - KEY_TEXT_MAX - 1,
+                 "# A key of ferry. Keep this file secret.\n%s%s%spublic = %s\nsecret = ",
                  pair->name[0] ? "name = " : "", pair->name, pair->name[0] ? "\n" : "",
-                 key_text(pair->public_key, public_text), secret_text);
+                 key_text(pair->public_key, public_text));
+    key_text(pair->secret_key, text + n);
+    n += (int)strlen(text + n);
+    text[n++] = '\n';
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     r = fd < 0 ? -errno : fchmod(fd, 0600) < 0 ? -errno : write_all(fd, text, (size_t)n);
     sodium_free(text);
