@@ -544,7 +544,7 @@ static void a_dealer_of_libzmq_talks_with_our_server(void) {
     void *context = zmq_ctx_new(), *dealer;
     static End server, client;
     char endpoint[64];
-    uint16_t port;
+    uint16_t port = 0;
     int listener = listen_on(&port), fd;
 
     begin(&server, &client);
