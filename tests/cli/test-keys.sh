@@ -39,7 +39,7 @@ url=tcp://127.0.0.1:$port
 if grep -q 'anybody' "$work/log"; then failed 'no warning with keys' "$work/log"; fi
 as() { local who=$1; shift; ferry --url "$url" --key "$work/$who.key" --server-key "$server_key" "$@"; }
 
-expect 0 '' '' as alice push mail hello --key k # the key after the name is that of the job
+expect 0 '*' '' as alice push mail hello --key k # the key after the name is that of the job
 expect 4 '' "the user 'bob' has no right to push 'mail'" as bob push mail hello
 expect 0 hello '' as alice work mail --count 1
 expect 0 '*' '' as alice sessions --json
@@ -53,7 +53,7 @@ expect 4 '' 'its key is not the server key that was given' ferry --url "$url" --
 expect 3 '' 'its key may be another one than the server key' ferry --url "zmq+$url" --key "$work/alice.key" --server-key "$(cat "$work/eve.public")" push mail x --timeout 500ms
 expect 4 '' 'it takes only clients with a key' ferry --url "$url" push mail x
 expect 4 '' 'it takes only clients with a key' ferry --url "zmq+$url" push mail x
-expect 0 '' '' ferry --url "zmq+$url" --key "$work/alice.key" --server-key "$server_key" push mail x
+expect 0 '*' '' ferry --url "zmq+$url" --key "$work/alice.key" --server-key "$server_key" push mail x
 expect 2 '' 'there is a server key, but no key of the client' ferry --url "$url" --server-key "$server_key" push mail x
 expect 2 '' 'there is a key of the client, but no server key' ferry --url "$url" --key "$work/alice.key" push mail x
 expect 2 '' 'not 64 hexadecimal digits' ferry --url "$url" --key "$work/alice.key" --server-key abc push mail x

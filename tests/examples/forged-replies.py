@@ -47,7 +47,7 @@ try:
     while client.poll() is None:
         # Small ids are the client's own and the broker's; those with bit 63 are of streams.
         for id in [*range(1, 3000), *range(2**63 + 1, 2**63 + 20)]:
-            stranger.send([peer.OK, id, lie])
+            stranger.send(peer.OK, id, lie)
             sent += 1
         stranger.receive(0)
     out = client.communicate()[0]

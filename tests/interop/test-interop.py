@@ -112,7 +112,7 @@ try:
     number = calls.push("first", b"once", key="k")[1]
     assert number > 0
     again = calls.push("first", b"once", key="k")
-    assert again == [None, number, peer.DROPPED_BY_KEY], again
+    assert again[:3] == [None, number, peer.DROPPED_BY_KEY], again
     calls.until(lambda: len(seen) == 100 and len(done) == 4)
     assert seen == [("orders.new", b"%d" % i, i + 1) for i in range(100)], seen
     assert sorted(done) == [(b"first", 1), (b"forwarded", 1), (b"once", 1), (b"twice", 2)], done
