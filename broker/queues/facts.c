@@ -156,11 +156,12 @@ static FactChange *change_new(Queues *queues, Span name, Session *session, uint6
     change->n_name = (uint32_t)name.len;
     memcpy(change->name, name.data, name.len);
     change->ticket = waiter_ticket(queues, &change->waiter);
-    if (change->ticket)
-        DL_APPEND(queues->fact_changes, change);
-    else
+    if (!change->ticket) {
         free(change);
-    return change->ticket ? change : NULL;
+        return NULL;
+    }
+    DL_APPEND(queues->fact_changes, change);
+    return change;
 }
 
 /* Begins the change in the store. 0: there is nothing to wait for. */

@@ -149,7 +149,7 @@ static inline bool publish(Topics *topics, Session *session, const Message *mess
     bool is_published = true;
 
     if (quota_refuses(session, message->id, QUOTA_PUBLISH, message->body.len))
-        return;
+        return false;
     if (!topic || topic->len != message->name.len ||
         memcmp(topic->name, message->name.data, topic->len) != 0) {
         topic = topic_find(topics, message->name);
