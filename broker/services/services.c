@@ -140,6 +140,9 @@ Services *services_free(Services *services) {
     HASH_ITER(hh, services->table, service, next) {
         /* No turn follows that would clear the list of crowded services. */
         service->in_crowded = false;
+        /* Oneway calls wait without a caller. */
+        while (service->wait_queues)
+            call_free(service->wait_queues->calls);
         service_release(service);
     }
     while (services->free_calls) {

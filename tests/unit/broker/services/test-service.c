@@ -1063,6 +1063,16 @@ static void a_oneway_call_outlives_its_caller(void) {
     fake_hub_deinit(&broker);
 }
 
+/* AddressSanitizer reports it if one is left. */
+static void oneway_calls_that_wait_end_with_the_broker(void) {
+    begin();
+    fake_peer_gone(&broker, server);
+    call(7, CALL_ONEWAY | CALL_WAIT);
+    call(8, CALL_ONEWAY | CALL_WAIT);
+    fake_peer_gone(&broker, caller);
+    fake_hub_deinit(&broker);
+}
+
 /* ---- versions ---- */
 
 static void serve_version(Peer *peer, const char *instance, const char *const *names, size_t n) {
@@ -1138,6 +1148,7 @@ int main(void) {
         TEST(a_broker_that_just_started_holds_idempotent_calls),
         TEST(another_attempt_is_not_moved),
         TEST(a_oneway_call_outlives_its_caller),
+        TEST(oneway_calls_that_wait_end_with_the_broker),
         TEST(calls_go_to_servers_that_have_the_method),
         TEST(a_cancelled_call_keeps_its_slot_until_the_server_answers),
         TEST(nobody_answers_for_another_session),
