@@ -32,6 +32,7 @@ enum { STARRY_MAX = 128, STARRY_ALL_MAX = 1024 };
 typedef struct Wanted {
     Span group;
     uint64_t last, resume, seen, backlog, credit;
+    bool has_seen;
     SubscriberOverflow overflow;
     const char *problem; /* NULL: the options are right */
 } Wanted;
@@ -66,6 +67,7 @@ static Wanted read_options(Span options, uint64_t max_backlog) {
             wanted.resume = reader_uint(&pairs);
         } else if (span_is(key, "seen")) {
             wanted.seen = reader_uint(&pairs);
+            wanted.has_seen = true;
         } else if (span_is(key, "overflow")) {
             wanted.problem = read_overflow(reader_str(&pairs), &wanted.overflow);
         } else if (span_is(key, "backlog")) {
@@ -308,6 +310,13 @@ static void resume(Subscription *subscription, Session *session, const Message *
     Topics *topics = subscription->topics;
     /* Messages that were sent may have been lost with the connection. */
     uint64_t missed = wanted->seen < subscription->seq ? subscription->seq - wanted->seen : 0;
+
+    /* The client has heard nothing of this subscription: it cannot know whether the numbers go on
+     * from an earlier one, or began anew. */
+    if (!wanted->has_seen) {
+        subscription->seq = 0;
+        missed = GAP_UNKNOWN;
+    }
 
     HASH_DEL(topics->subscriptions, subscription);
     index_by_id(topics, subscription, message->id);

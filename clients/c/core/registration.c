@@ -97,6 +97,8 @@ static void on_answer(Core *core, Await *await, const Message *message, const vo
         refused(core, registration, message);
     } else {
         registration->state = REGISTRATION_ON;
+        if (registration->kind->accepted)
+            registration->kind->accepted(registration);
         accepted(core, message);
         finish(registration, NULL);
     }

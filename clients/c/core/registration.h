@@ -22,7 +22,8 @@ typedef struct RegistrationKind {
     /* Puts UNSERVE, UNSUBSCRIBE or UNPULL with this id; id 0 asks for no answer. */
     int (*withdraw)(Core *core, Registration *registration, uint64_t id);
     void (*free)(Core *core, Registration *registration);
-    bool stops; /* ferry_stop() withdraws it */
+    void (*accepted)(Registration *registration); /* the broker's OK has come; may be NULL */
+    bool stops;                                   /* ferry_stop() withdraws it */
 } RegistrationKind;
 
 struct ferry_registration {

@@ -661,7 +661,8 @@ static void worker_free(Core *core, Registration *registration) {
     free(worker);
 }
 
-static const RegistrationKind worker_kind = {announce, withdraw, worker_free, true};
+static const RegistrationKind worker_kind = {
+    .announce = announce, .withdraw = withdraw, .free = worker_free, .stops = true};
 
 int ferry_work(ferry_client *client, const char *queue, const ferry_work_options *options,
                ferry_job_fn fn, void *ctx, ferry_registration **ret, ferry_error *reterr) {

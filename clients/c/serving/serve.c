@@ -64,7 +64,8 @@ static void service_free(Core *core, Registration *registration) {
     free(service);
 }
 
-static const RegistrationKind service_kind = {announce, withdraw, service_free, true};
+static const RegistrationKind service_kind = {
+    .announce = announce, .withdraw = withdraw, .free = service_free, .stops = true};
 
 /* ---- finding ---- */
 

@@ -23,7 +23,7 @@ typedef struct Subscriber {
     uint64_t seq;    /* of the last message, including dropped ones */
     uint64_t missed; /* messages missed since the last one */
     uint64_t resume; /* its id in the previous session */
-    bool counted;    /* seq continues from that session */
+    bool unheard;    /* nothing has come for it yet: seq may be of an earlier subscription */
     uint32_t last, overflow;
     uint64_t backlog;  /* 0: the broker's limit */
     uint64_t consumed; /* see credit_return() */
@@ -181,6 +181,7 @@ static void on_topic_message(Core *core, const Message *message, const void *blo
     m.from = NULL;
     m.from_session = 0;
     sub->seq = message->message.seq;
+    sub->unheard = false;
     sub->missed = 0;
     registration_enter(&sub->registration);
     message_lend(core, sub->fn, sub->ctx, &m, message->message.reply, message->headers);
@@ -200,6 +201,7 @@ static void on_gap(Core *core, const Message *message, const void *block, bool l
     }
     if (!sub)
         return;
+    sub->unheard = false;
     if (message->gap.count == GAP_UNKNOWN) {
         sub->missed = FERRY_MISSED_UNKNOWN;
         sub->seq = 0;
@@ -224,7 +226,8 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
     Subscriber *sub = (Subscriber *)registration;
     CLEANUP(buffer_deinit) Buffer options = {0};
     static const char *const overflows[] = {"drop-newest", "drop-oldest", "disconnect"};
-    unsigned n = 1 + (*sub->group != '\0') + (sub->last > 0) + 2 * (sub->resume > 0) +
+    bool has_seen = sub->resume > 0 && !sub->unheard;
+    unsigned n = 1 + (*sub->group != '\0') + (sub->last > 0) + (sub->resume > 0) + has_seen +
                  (sub->overflow > 0) + (sub->backlog > 0);
     Message message = {.op = OP_SUBSCRIBE, .id = id, .name = span_text(sub->pattern)};
     int r;
@@ -243,6 +246,8 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
     if (sub->resume > 0) {
         write_text(&options, "resume");
         write_uint(&options, sub->resume);
+    }
+    if (has_seen) {
         write_text(&options, "seen");
         write_uint(&options, sub->seq);
     }
@@ -266,8 +271,10 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
         id_map_take(&core->subscriptions, id);
         return r;
     }
-    if (sub->resume > 0)
+    if (sub->resume > 0) {
         id_map_take(&core->subscriptions, sub->resume);
+        sub->unheard = true;
+    }
     sub->resume = id;
     sub->consumed = 0;
     return 0;
@@ -287,7 +294,12 @@ static void subscription_free(Core *core, Registration *registration) {
     free(sub);
 }
 
-static const RegistrationKind subscription_kind = {announce, withdraw, subscription_free, false};
+static void heard(Registration *registration) {
+    ((Subscriber *)registration)->unheard = false;
+}
+
+static const RegistrationKind subscription_kind = {
+    .announce = announce, .withdraw = withdraw, .free = subscription_free, .accepted = heard};
 
 static int check(const char *pattern, const ferry_subscribe_options *options, ferry_message_fn fn,
                  ferry_error *reterr) {

@@ -319,7 +319,7 @@ static void messages_that_waited_for_a_lost_session_are_counted(void) {
     lose(&f, a);
     publish(&f, b, "t", "3");
     a = connect_as(&f, 'a');
-    subscribe_with(&f, a, 2, "t", OPTIONS({"resume", NULL, 1}));
+    subscribe_with(&f, a, 2, "t", OPTIONS({"resume", NULL, 1}, {"seen", NULL, 0}));
     CU_ASSERT_TRUE(gets_gap(a, 2, 3));
     CU_ASSERT_TRUE(gets_ok(a, 2, 3));
     fixture_deinit(&f);
@@ -366,6 +366,28 @@ static void a_message_lost_on_the_wire_is_made_up_for(void) {
     a = connect_as(&f, 'a');
     subscribe_with(&f, a, 3, "light", OPTIONS({"resume", NULL, 2}, {"seen", NULL, 1000}));
     CU_ASSERT_TRUE(gets_ok(a, 3, 3));
+    fixture_deinit(&f);
+}
+
+/*
+ * The broker was restarted, the client's subscription began anew, and the line was cut before the
+ * client heard of it: the number that the client has is of the broker's earlier life.
+ */
+static void a_client_that_heard_nothing_is_told_that_the_number_is_unknown(void) {
+    TopicFixture f;
+    Session *a, *b;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    b = connect_as(&f, 'b');
+    subscribe_with(&f, a, 2, "light", OPTIONS({"resume", NULL, 1}, {"seen", NULL, 70}));
+    publish_retained(&f, b, "light", "on");
+    lose(&f, a);
+    a = connect_as(&f, 'a');
+    subscribe_with(&f, a, 3, "light", OPTIONS({"resume", NULL, 2}));
+    CU_ASSERT_TRUE(gets_gap(a, 3, GAP_UNKNOWN));
+    CU_ASSERT_TRUE(gets(a, 3, 1, "light", "on"));
+    CU_ASSERT_TRUE(gets_ok(a, 3, 1));
     fixture_deinit(&f);
 }
 
@@ -435,7 +457,7 @@ static void resuming_with_another_pattern_leaves_the_lost_one(void) {
     CU_ASSERT_TRUE(gets_gap(a, 4, GAP_UNKNOWN));
     CU_ASSERT_TRUE(gets_ok(a, 4, 0));
     CU_ASSERT_EQUAL(a->client->n_subscriptions, 4);
-    subscribe_with(&f, a, 5, "t", OPTIONS({"resume", NULL, 1}));
+    subscribe_with(&f, a, 5, "t", OPTIONS({"resume", NULL, 1}, {"seen", NULL, 0}));
     CU_ASSERT_TRUE(gets_ok(a, 5, 0));
     CU_ASSERT_EQUAL(a->client->n_subscriptions, 4);
     fixture_deinit(&f);
@@ -452,7 +474,7 @@ static void an_id_may_be_taken_over_from_the_lost_session(void) {
     lose(&f, a);
     publish(&f, b, "t", "1");
     a = connect_as(&f, 'a');
-    subscribe_with(&f, a, 1, "t", OPTIONS({"resume", NULL, 1}));
+    subscribe_with(&f, a, 1, "t", OPTIONS({"resume", NULL, 1}, {"seen", NULL, 0}));
     CU_ASSERT_TRUE(gets_gap(a, 1, 1));
     CU_ASSERT_TRUE(gets_ok(a, 1, 1));
     lose(&f, a);
@@ -548,7 +570,8 @@ static void a_group_of_lost_members_alone_counts_what_it_misses(void) {
     lose(&f, a);
     publish(&f, b, "t", "1");
     a = connect_as(&f, 'a');
-    subscribe_with(&f, a, 2, "t", OPTIONS({"group", "g", 0}, {"resume", NULL, 1}));
+    subscribe_with(&f, a, 2, "t",
+                   OPTIONS({"group", "g", 0}, {"resume", NULL, 1}, {"seen", NULL, 0}));
     CU_ASSERT_TRUE(gets_gap(a, 2, 1));
     CU_ASSERT_TRUE(gets_ok(a, 2, 1));
     publish(&f, b, "t", "2");
@@ -575,6 +598,7 @@ int main(void) {
         TEST(messages_that_waited_for_a_lost_session_are_counted),
         TEST(what_was_missed_is_made_up_for_by_retained_values),
         TEST(a_message_lost_on_the_wire_is_made_up_for),
+        TEST(a_client_that_heard_nothing_is_told_that_the_number_is_unknown),
         TEST(resuming_what_is_not_known_says_so),
         TEST(a_minute_later_it_is_too_late),
         TEST(another_client_cannot_resume_it),
