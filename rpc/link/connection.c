@@ -23,13 +23,20 @@ enum {
     LOOK_EACH_MS = 500,         /* for the answer to a PING */
 };
 
-void connection_open(Connection *connection, int fd, bool is_hub, const ReadBuffer *buffer,
-                     const CurveKeys *keys, uint64_t now_ms) {
+int connection_open(Connection *connection, int fd, bool is_hub, const ReadBuffer *buffer,
+                    const CurveKeys *keys, uint64_t now_ms) {
     *connection = (Connection){.fd = fd, .buffer = buffer, .alive_ms = now_ms};
     zmtp_init(&connection->zmtp, keys ? &zmtp_curve : &zmtp_null, is_hub ? "ROUTER" : "DEALER",
               is_hub ? "DEALER" : "ROUTER", WIRE_BATCH_MAX);
-    if (keys)
-        curve_init(&connection->curve, keys, &connection->zmtp);
+    if (!keys)
+        return 0;
+    connection->curve = malloc(sizeof(*connection->curve));
+    if (!connection->curve) {
+        connection->fd = -1;
+        return -ENOMEM;
+    }
+    curve_init(connection->curve, keys, &connection->zmtp);
+    return 0;
 }
 
 static void drop_block(Connection *connection) {
@@ -52,8 +59,10 @@ void connection_close(Connection *connection) {
     if (connection->fd >= 0)
         close(connection->fd);
     connection->fd = -1;
-    if (connection->zmtp.mechanism == &zmtp_curve)
-        curve_deinit(&connection->curve);
+    if (connection->curve)
+        curve_deinit(connection->curve);
+    free(connection->curve);
+    connection->curve = NULL;
     drop_block(connection);
     while (connection->sending) {
         Chunk *next = connection->sending->next;

@@ -26,7 +26,7 @@ typedef struct ReadBuffer {
 typedef struct Connection {
     int fd; /* -1: closed */
     Zmtp zmtp;
-    Curve curve;  /* the state of zmtp, if it has keys */
+    Curve *curve; /* the state of zmtp; NULL: the connection has no keys */
     bool trusted; /* the peer may have a block of the size that a frame's head declares */
     /* Bytes that were read and not yet handled lie from at to end: in the block or in the
      * ReadBuffer. */
@@ -50,17 +50,18 @@ typedef struct Connection {
 } Connection;
 
 /* Takes over a connected or connecting socket. If buffer is NULL, all input is read into the block,
- * so that it can be held. keys: NULL: the connection is neither encrypted nor authenticated. */
-void connection_open(Connection *connection, int fd, bool is_hub, const ReadBuffer *buffer,
-                     const CurveKeys *keys, uint64_t now_ms);
+ * so that it can be held. keys: NULL: the connection is neither encrypted nor authenticated.
+ * -ENOMEM: fd is still the caller's. */
+int connection_open(Connection *connection, int fd, bool is_hub, const ReadBuffer *buffer,
+                    const CurveKeys *keys, uint64_t now_ms);
 
 /* The public key that the other end of a hub's connection has proved to own; NULL: it has no key,
  * or its handshake is not over. */
 static inline const uint8_t *connection_key(const Connection *connection) {
-    bool has_key = connection->zmtp.mechanism == &zmtp_curve && connection->zmtp.is_server &&
-                   connection->zmtp.stage == ZMTP_OPEN;
+    bool has_key =
+        connection->curve && connection->zmtp.is_server && connection->zmtp.stage == ZMTP_OPEN;
 
-    return has_key ? connection->curve.client_key : NULL;
+    return has_key ? connection->curve->client_key : NULL;
 }
 
 /* Closes the socket and drops all waiting data. */

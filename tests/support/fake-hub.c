@@ -92,6 +92,7 @@ static void fake_peer_free(FakePeer *fake) {
     outbox_clear(&fake->peer->out);
     inbox_clear(&fake->peer->in);
     peer_weigh(fake->peer);
+    free(fake->peer->connection.curve);
     free(fake->peer);
     free(fake);
 }

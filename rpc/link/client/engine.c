@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/block.h"
 #include "base/clock.h"
@@ -49,7 +50,12 @@ static int open_engine(Transport **ret, const char *endpoint, const CurveKeys *k
     engine->watches_room = true;
     engine->connect_ends_ms = now_ms + CONNECT_MS;
     engine->epoll_fd = epoll_fd;
-    connection_open(&engine->connection, fd, false, NULL, keys, now_ms);
+    r = connection_open(&engine->connection, fd, false, NULL, keys, now_ms);
+    if (r < 0) {
+        close(fd);
+        free(engine);
+        return r;
+    }
     heart_init(&engine->heart, &engine->connection);
     event.data.fd = fd;
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {

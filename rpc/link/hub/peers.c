@@ -32,30 +32,42 @@ void peer_enter(Peer *peer, Stage stage) {
         peer->since_ms = hub->now_ms;
 }
 
+/* The memory of a peer's own records, as the budget counts it. */
+static size_t record_size(const Peer *peer) {
+    return sizeof(*peer) + (peer->connection.zmtp.mechanism == &zmtp_curve ? sizeof(Curve) : 0);
+}
+
 void peer_new(Hub *hub, int fd, const SocketAddress *address, Origin *origin) {
     Peer *peer = calloc(1, sizeof(*peer));
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
     const CurveKeys *keys = hub->options.keys;
     struct ucred other = {0};
     socklen_t len = sizeof(other);
+    int r;
 
-    if (!peer || epoll_ctl(hub->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
-        free(peer);
+    if (keys && (keys->n_pairs == 0 || address->any.sa_family == AF_UNIX))
+        keys = NULL;
+    r = peer ? connection_open(&peer->connection, fd, true, &hub->buffer, keys, hub->now_ms)
+             : -ENOMEM;
+    if (r < 0) {
         close(fd);
+    } else if (epoll_ctl(hub->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        r = -errno;
+        connection_close(&peer->connection);
+    }
+    if (r < 0) {
+        free(peer);
         place_leave(hub, origin);
         return;
     }
     socket_tune(fd);
-    if (keys && (keys->n_pairs == 0 || address->any.sa_family == AF_UNIX))
-        keys = NULL;
-    connection_open(&peer->connection, fd, true, &hub->buffer, keys, hub->now_ms);
     peer->hub = hub;
     peer->origin = origin;
     peer->watched = EPOLLIN;
     peer->in.max_body = hub->options.max_body;
     peer->account.budget = hub->options.budget;
     peer->in.account = &peer->account;
-    peer->account.budget->bytes[BUDGET_CONNECTIONS] += sizeof(*peer);
+    peer->account.budget->bytes[BUDGET_CONNECTIONS] += record_size(peer);
     peer->in.granted = WIRE_CREDIT;
     peer->since_ms = hub->now_ms;
     memcpy(&peer->address, address, sizeof(peer->address));
@@ -78,7 +90,7 @@ void peer_free(Peer *peer) {
     outbox_clear(&peer->out);
     inbox_clear(&peer->in);
     peer_weigh(peer);
-    peer->account.budget->bytes[BUDGET_CONNECTIONS] -= sizeof(*peer);
+    peer->account.budget->bytes[BUDGET_CONNECTIONS] -= record_size(peer);
     free(peer);
 }
 

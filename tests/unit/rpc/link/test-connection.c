@@ -8,6 +8,7 @@
 
 #include "base/block.h"
 #include "rpc/link/inbox.h"
+#include "support/oom.h"
 #include "support/suite.h"
 
 enum { NOW = 1000000 };
@@ -39,8 +40,8 @@ static void open_pair(const ReadBuffer *hubs) {
     int fds[2];
 
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    connection_open(&hub, fds[0], true, hubs, NULL, NOW);
-    connection_open(&client, fds[1], false, NULL, NULL, NOW);
+    CU_ASSERT_EQUAL_FATAL(connection_open(&hub, fds[0], true, hubs, NULL, NOW), 0);
+    CU_ASSERT_EQUAL_FATAL(connection_open(&client, fds[1], false, NULL, NULL, NOW), 0);
     to_client = to_hub = (Outbox){.credit = 1 << 30};
 }
 
@@ -483,6 +484,43 @@ static void beats_finish_what_was_begun(void) {
     close_pair();
 }
 
+static bool admits_all(const uint8_t key[KEY_SIZE], void *ctx) {
+    (void)key, (void)ctx;
+    return true;
+}
+
+static void keys_cost_memory_only_where_they_are_used(void) {
+    CurveKeys hub_keys = {.is_server = true, .n_pairs = 1, .admits = admits_all};
+    CurveKeys client_keys = {.n_pairs = 1};
+    KeyPair *broker_pair, *client_pair;
+    int fds[2];
+
+    CU_ASSERT_EQUAL_FATAL(key_pair_new(&broker_pair), 0);
+    CU_ASSERT_EQUAL_FATAL(key_pair_new(&client_pair), 0);
+    hub_keys.pairs[0] = broker_pair;
+    client_keys.pairs[0] = client_pair;
+    memcpy(client_keys.server_key, broker_pair->public_key, KEY_SIZE);
+    open_pair(&buffer);
+    CU_ASSERT_PTR_NULL(hub.curve);
+    CU_ASSERT_PTR_NULL(client.curve);
+    close_pair();
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    oom_plan(1);
+    CU_ASSERT_EQUAL(connection_open(&hub, fds[0], true, &buffer, &hub_keys, NOW), -ENOMEM);
+    oom_stop();
+    CU_ASSERT_EQUAL(connection_open(&hub, fds[0], true, &buffer, &hub_keys, NOW), 0);
+    CU_ASSERT_EQUAL(connection_open(&client, fds[1], false, NULL, &client_keys, NOW), 0);
+    to_client = to_hub = (Outbox){.credit = 1 << 30};
+    CU_ASSERT_PTR_NULL(connection_key(&hub));
+    shake_hands();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(connection_key(&hub));
+    CU_ASSERT_EQUAL(memcmp(connection_key(&hub), client_pair->public_key, KEY_SIZE), 0);
+    close_pair();
+    CU_ASSERT_PTR_NULL(hub.curve);
+    key_pair_free(broker_pair);
+    key_pair_free(client_pair);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(batches_go_both_ways_and_nothing_stays),
@@ -502,6 +540,7 @@ int main(void) {
         TEST(a_large_block_is_given_back),
         TEST(a_beat_sends_a_ping),
         TEST(beats_finish_what_was_begun),
+        TEST(keys_cost_memory_only_where_they_are_used),
         TESTS_END,
     };
 
