@@ -404,6 +404,23 @@ typedef struct ferry_description {
 int ferry_describe(ferry_client *client, const char *service, ferry_description **ret,
                    ferry_error *reterr);
 
+/* Exactly one of description and error is NULL. Both are lent: ferry_keep(description) to keep it.
+ */
+typedef void (*ferry_describe_fn)(const ferry_description *description, const ferry_error *error,
+                                  void *ctx);
+
+/**
+ * As ferry_describe(), and returns; fn gets the description.
+ *
+ * @param fn   Called once, in a later turn or in ferry_close(), with the description or with an
+ *             error of ferry_describe(). Not called when this function fails.
+ * @param ctx  The last argument of fn.
+ *
+ * @return 0, or an error of ferry_call_async().
+ */
+int ferry_describe_async(ferry_client *client, const char *service, ferry_describe_fn fn, void *ctx,
+                         ferry_error *reterr);
+
 /* The method with this name ("div"), inside the table of the service; NULL: it has no such method.
  */
 const ferry_method *ferry_method_find(const ferry_service *service, const char *name);

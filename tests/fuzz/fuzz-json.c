@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/cli/json/value.h"
+#include "clients/json/value.h"
 #include "clients/cli/terminal/print.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

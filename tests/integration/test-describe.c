@@ -176,12 +176,53 @@ static void a_service_without_a_description_is_described_by_its_instances(void) 
     tear_down();
 }
 
+typedef struct Described {
+    const ferry_description *kept;
+    int n, code;
+} Described;
+
+static void on_described(const ferry_description *found, const ferry_error *error, void *ctx) {
+    Described *described = ctx;
+
+    CU_ASSERT_TRUE(!found != !error);
+    described->n++;
+    described->kept = ferry_keep(found);
+    described->code = error ? error->code : 0;
+}
+
+static void a_description_comes_in_a_callback(void) {
+    Described there = {0}, absent = {0}, closed = {0};
+    ferry_client *handle = NULL;
+
+    set_up();
+    CU_ASSERT_EQUAL(ferry_describe_async(client, NULL, on_described, &there, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_describe_async(client, "typed.Typed", NULL, &there, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_with(client, NULL, &handle, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_describe_async(client, "typed.Typed", on_described, &there, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_describe_async(client, "nobody.Here", on_described, &absent, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_describe_async(handle, "typed.Typed", on_described, &closed, NULL), 0);
+    CU_ASSERT_EQUAL(there.n + absent.n + closed.n, 0);
+    ferry_close(handle);
+    while (there.n == 0 || absent.n == 0 || closed.n == 0)
+        ferry_process(client, NULL);
+    CU_ASSERT_EQUAL(there.n + absent.n + closed.n, 3);
+    CU_ASSERT_EQUAL(there.code, 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(there.kept);
+    CU_ASSERT_PTR_NOT_NULL(ferry_method_find(there.kept->service, "div"));
+    CU_ASSERT_EQUAL(there.kept->n_instances, 1);
+    ferry_free(there.kept);
+    CU_ASSERT_EQUAL(absent.code, -ENOENT);
+    CU_ASSERT_EQUAL(closed.code, -ECANCELED);
+    tear_down();
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_service_tells_what_it_offers),
         TEST(arguments_are_checked_before_they_are_sent),
         TEST(an_instance_is_described_by_its_own_description),
         TEST(a_service_without_a_description_is_described_by_its_instances),
+        TEST(a_description_comes_in_a_callback),
         TESTS_END,
     };
 

@@ -3,6 +3,8 @@
 /* The description of a running service, and conversion of its values from and to text. See
  * ferry/schema.h. */
 
+#include <stdlib.h>
+
 #include "base/block.h"
 #include "clients/c/core/core.h"
 #include "rpc/schema/description/description.h"
@@ -152,30 +154,96 @@ static int build(const char *service, Span body, ferry_description **ret, ferry_
     return r;
 }
 
+static int check_describe(ferry_client *client, const char *service, ferry_error *reterr) {
+    int r = client_check(client, reterr);
+
+    if (r == 0 && !service)
+        r = error_set(reterr, "ferry.Misuse", "the service's name is NULL");
+    return r;
+}
+
+/* Packs the arguments of ferry.Broker.describe. Arguments for one instance are checked by its own
+ * description. The broker has no instance of this name: the handle's choice is an argument of this
+ * call, and `chosen` remembers it meanwhile. */
+static int begin_describe(ferry_client *client, const char *service, Buffer *args, Span *chosen,
+                          ferry_error *reterr) {
+    Span name = span_text(service);
+
+    *chosen = client->instance;
+    client->instance = (Span){NULL, 0};
+    write_array(args, chosen->len > 0 ? 2 : 1);
+    write_str(args, name.data, name.len);
+    if (chosen->len > 0)
+        write_str(args, chosen->data, chosen->len);
+    return args->failed ? error_set_code(reterr, -ENOMEM, NULL) : 0;
+}
+
 int ferry_describe(ferry_client *client, const char *service, ferry_description **ret,
                    ferry_error *reterr) {
+    CLEANUP(buffer_deinit) Buffer args = {0};
     ferry_reply *reply = NULL;
-    char instance[NAME_MAX_LEN + 1];
     Span chosen;
-    int r = client_check(client, reterr);
+    int r = check_describe(client, service, reterr);
 
     if (r < 0)
         return r;
-    if (!service)
-        return error_set(reterr, "ferry.Misuse", "the service's name is NULL");
-    /* Arguments for one instance are checked by its own description. The broker has no instance of
-     * this name: the handle's choice is an argument of this call. */
-    chosen = client->instance;
-    snprintf(instance, sizeof(instance), "%.*s", (int)chosen.len, (const char *)chosen.data);
-    client->instance = (Span){NULL, 0};
-    r = chosen.len > 0
-            ? ferry_callf(client, "ferry.Broker.describe", &reply, reterr, "ss", service, instance)
-            : ferry_callf(client, "ferry.Broker.describe", &reply, reterr, "s", service);
+    r = begin_describe(client, service, &args, &chosen, reterr);
+    if (r == 0)
+        r = ferry_call(client, "ferry.Broker.describe", ferry_bytes_of(args.data, args.len), &reply,
+                       reterr);
     client->instance = chosen;
     if (!reply)
         return r;
     r = build(service, span_of(reply->body.data, reply->body.len), ret, reterr);
     ferry_free(reply);
+    return r;
+}
+
+/* A question to the broker that waits for its answer. */
+typedef struct Describing {
+    ferry_describe_fn fn;
+    void *ctx;
+    char service[];
+} Describing;
+
+static void on_description(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    ferry_error problem = FERRY_ERROR_INIT;
+    Describing *describing = ctx;
+    ferry_description *description = NULL;
+
+    if (!error && build(describing->service, span_of(reply->body.data, reply->body.len),
+                        &description, &problem) < 0)
+        error = &problem;
+    describing->fn(description, error, describing->ctx);
+    ferry_free(description);
+    ferry_error_clear(&problem);
+    free(describing);
+}
+
+int ferry_describe_async(ferry_client *client, const char *service, ferry_describe_fn fn, void *ctx,
+                         ferry_error *reterr) {
+    CLEANUP(buffer_deinit) Buffer args = {0};
+    Describing *describing;
+    Span chosen;
+    int r = check_describe(client, service, reterr);
+
+    if (r < 0)
+        return r;
+    if (!fn)
+        return error_set(reterr, "ferry.Misuse", "the callback is NULL");
+    describing = malloc(sizeof(*describing) + strlen(service) + 1);
+    if (!describing)
+        return error_set_code(reterr, -ENOMEM, NULL);
+    describing->fn = fn;
+    describing->ctx = ctx;
+    strcpy(describing->service, service);
+    r = begin_describe(client, service, &args, &chosen, reterr);
+    if (r == 0)
+        r = ferry_call_async(client, "ferry.Broker.describe", ferry_bytes_of(args.data, args.len),
+                             on_description, describing, reterr);
+    client->instance = chosen;
+    if (r < 0)
+        free(describing);
     return r;
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "clients/cli/json/base64.h"
+#include "clients/json/base64.h"
 
 enum { LIST_OF_ONE = 0x91 };
 

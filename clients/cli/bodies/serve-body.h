@@ -4,7 +4,7 @@
 /* Conversion between the MessagePack of a call and the input and output of a shell command. */
 
 #include "base/buffer.h"
-#include "clients/cli/json/value.h"
+#include "clients/json/value.h"
 
 typedef enum BodyFormat { BODY_TEXT, BODY_JSON, BODY_MSGPACK } BodyFormat;
 

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "clients/cli/json/base64.h"
-#include "clients/cli/json/headers.h"
+#include "clients/json/base64.h"
+#include "clients/json/headers.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
 

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/cli/json/base64.h"
+#include "clients/json/base64.h"
 #include "clients/cli/run/watch.h"
 #include "clients/cli/terminal/out.h"
 

@@ -7,8 +7,8 @@
 #include "broker/stores/compact.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/cli/json/base64.h"
-#include "clients/cli/json/value.h"
+#include "clients/json/base64.h"
+#include "clients/json/value.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
 

@@ -13,7 +13,7 @@
 #include "clients/cli/bodies/capture.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/cli/json/base64.h"
+#include "clients/json/base64.h"
 #include "clients/cli/run/loop.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"

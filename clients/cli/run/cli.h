@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "clients/cli/json/value.h"
+#include "clients/json/value.h"
 #include "clients/cli/terminal/options.h"
 
 /* Documented in ferry(1). The exit statuses of standard errors are in base/error.c. */

@@ -3,7 +3,7 @@
 
 /* The environment variables that describe a message, job or request to the command run for it. */
 
-#include "clients/cli/json/headers.h"
+#include "clients/json/headers.h"
 #include "clients/cli/run/exec.h"
 
 enum { ENVIRONMENT_MAX = HEADERS_MAX + 8 };

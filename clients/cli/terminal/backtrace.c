@@ -4,7 +4,7 @@
 
 #include "clients/cli/terminal/backtrace.h"
 
-#include "clients/cli/json/value.h"
+#include "clients/json/value.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Base64. See base64.h. */
 
-#include "clients/cli/json/base64.h"
+#include "clients/json/base64.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/cli/json/base64.h"
+#include "clients/json/base64.h"
 #include "support/suite.h"
 
 static void the_examples_of_the_rfc_come_out(void) {

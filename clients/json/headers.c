@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The headers of a message, a job or a request. See headers.h. */
 
-#include "clients/cli/json/headers.h"
+#include "clients/json/headers.h"
 
 size_t headers_of_message(const ferry_message *message, Header *headers) {
     const char *name = NULL;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/cli/json/value.h"
+#include "clients/json/value.h"
 #include "support/suite.h"
 
 static char *json_of(const char *bytes, size_t len) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Conversion between MessagePack and JSON. See value.h. */
 
-#include "clients/cli/json/value.h"
+#include "clients/json/value.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "clients/cli/json/base64.h"
+#include "clients/json/base64.h"
 
 static const char *const forms[] = {"$bin", "$str", "$int", "$float", "$ext", "$map"};
 
