@@ -18,6 +18,11 @@ const Command *const commands[] = {
     &command_cache,
 #endif
     &command_store,    &command_bench,    &command_completion,
+
+#ifdef FERRY_WITH_WEB
+    &command_web,
+#endif
+
     &command_help,     &command_complete, NULL,
 };
 

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ferry web: serves the dashboard and the HTTP interface. */
+
+#include "clients/web/web.h"
+
+#include <signal.h>
+
+#include "clients/cli/commands/commands.h"
+#include "clients/cli/run/contexts.h"
+#include "clients/cli/terminal/out.h"
+
+typedef struct Values {
+    const char *listen;
+    Texts names;
+} Values;
+
+static const Option options[] = {
+    OPTION_PLAIN(OPTION_TEXT, 'l', "listen", Values, listen, "ADDRESS:PORT",
+                 "where to listen (default 127.0.0.1:5878); port 0: a free one"),
+    OPTION_PLAIN(
+        OPTION_LIST, 0, "name", Values, names, "HOST",
+        "a name that browsers may use for this address, beside localhost; may be repeated"),
+    OPTION_END,
+};
+
+static Web *running; /* for the signal handler */
+
+static void on_signal(int signal) {
+    (void)signal;
+    web_stop(running);
+}
+
+static int serve(Cli *cli, Web *web) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+
+    running = web;
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    out_format(stdout, "http://%s/\n", web_address(web));
+    fflush(stdout);
+    return web_run(web, &error) < 0 ? cli_error(cli, &error) : EXIT_OK;
+}
+
+static int run_web(Cli *cli, const void *values, int argc, char **argv) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    const Values *v = values;
+    Web *web = NULL;
+    int status = contexts_apply(cli);
+
+    (void)argc;
+    (void)argv;
+    if (status != EXIT_OK)
+        return status;
+    if (cli->header_texts.n > 0)
+        return cli_usage(cli, "ferry web sends no headers of its own");
+    if (web_open(&(WebOptions){.listen = v->listen,
+                               .names = v->names.v,
+                               .n_names = v->names.n,
+                               .url = cli->url,
+                               .key_file = cli->key_file,
+                               .server_key = cli->server_key},
+                 &web, &error) < 0)
+        return cli_error(cli, &error);
+    status = serve(cli, web);
+    web_close(web);
+    return status;
+}
+
+const Command command_web = {
+    .name = "web",
+    .usage = "[--listen ADDRESS:PORT] [--name HOST]...",
+    .summary = "serve the dashboard and the HTTP interface",
+    .help =
+        "Prints the address, and serves until SIGTERM or Ctrl-C. It listens on loopback addresses\n"
+        "only. It may start before the broker, and carries on when the broker is lost.\n"
+        "\n"
+        "Examples:\n"
+        "  ferry web\n"
+        "  ferry web --listen 127.0.0.1:0\n"
+        "  curl -s http://127.0.0.1:5878/api/queues | jq .\n",
+    .options = options,
+    .values_size = sizeof(Values),
+    .max_args = 0,
+    .runs_on = true,
+    .waits = true,
+    .run = run_web,
+};

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The state of the web client that its handlers share, and questions to the broker. */
+
+#include <jansson.h>
+
+#include <ferry/ferry.h>
+
+#include "clients/web/http/server.h"
+
+typedef struct Web {
+    HttpServer *http;
+    ferry_client *client;
+    struct Sampler *sampler;
+    struct LiveStates *live;
+    char *url;           /* of the broker, without passwords */
+    bool is_up, is_away; /* both false: no attempt to connect has ended yet */
+    char problem[256];   /* why the broker is away */
+    char address[80];
+    int epoll_fd, timer_fd, stop_fd;
+} Web;
+
+/* ---- ask.c ---- */
+
+/* Exactly one of answer and error is NULL. Both are lent. */
+typedef void (*AskFn)(json_t *answer, const ferry_error *error, void *ctx);
+
+/* Calls a method of ferry.Broker. format has a letter for each argument: s, a text; u, an integer
+ * (uint64_t). fn is called once: in a later turn, or at once if the call cannot be made. */
+void ask(Web *web, AskFn fn, void *ctx, const char *method, const char *format, ...);
+
+/* Asks, and answers the request with the broker's answer, shaped by present(), or with its error.
+ * An answer that is null becomes {}. key: wraps the answer in an object; NULL: does not. */
+void ask_for(HttpRequest *request, const char *key, const char *method, const char *format, ...);
+
+/* ---- present.c ---- */
+
+/*
+ * Shapes the broker's answers for browsers, in place: numbers of jobs and sessions become texts, as
+ * do other integers beyond 2^53; bodies become "body" (a text) or "body_base64", and "value" where
+ * they are one MessagePack map or list.
+ */
+void present(json_t *json);
+
+/* Adds the three members for a body to an object. */
+void present_body(json_t *to, ferry_bytes body);
+
+/* Integers beyond 2^53 become texts, in place: {"$int": "…"} too. Returns json, or its
+ * replacement. */
+json_t *present_integers(json_t *json);
+
+/* ---- problem.c ---- */
+
+/* The status of HTTP for an error. */
+unsigned problem_status(const ferry_error *error);
+
+/* An error as a problem of RFC 9457. */
+json_t *problem_new(const ferry_error *error, unsigned status);
+
+/* Answers the request with it. */
+void problem_reply(HttpRequest *request, const ferry_error *error);
+
+/* ---- input.c ---- */
+
+/* The body as a JSON object. NULL: it is not one, and the request is answered. */
+json_t *input_object(HttpRequest *request);
+
+/* A member that must be a text. NULL: it is missing, and the request is answered. */
+const char *input_text(HttpRequest *request, const json_t *object, const char *key);
+
+/* A number in decimal, as in a path. False: it is not one, and the request is answered. */
+bool input_number(HttpRequest *request, const char *text, uint64_t *ret);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* libmicrohttpd's daemon and its connections. See server.h. */
+
+#include <stdlib.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "clients/web/http/server-private.h"
+
+enum { IDLE_S = 30 }; /* libmicrohttpd's own limit, for readers that take nothing at all */
+
+/* Called twice for each connection: at its start and at its end. */
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **visitor_of,
+                          enum MHD_ConnectionNotificationCode code) {
+    HttpServer *server = ctx;
+    HttpVisitor *visitor = *visitor_of;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        visitor = calloc(1, sizeof(*visitor));
+        if (!visitor)
+            return; /* requests on it are refused */
+        visitor->connection = connection;
+        visitor->until_ms = server->now_ms + HTTP_REQUEST_MS;
+        DL_APPEND(server->visitors, visitor);
+        *visitor_of = visitor;
+    } else if (visitor) {
+        DL_DELETE(server->visitors, visitor);
+        free(visitor);
+        *visitor_of = NULL;
+    }
+}
+
+/* The request line has arrived. The path is taken later, together with the method. */
+static void *on_request_line(void *ctx, const char *uri, struct MHD_Connection *connection) {
+    (void)uri;
+    return http_request_new(ctx, connection);
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **request,
+                         enum MHD_RequestTerminationCode why) {
+    HttpRequest *mine = *request;
+
+    (void)ctx;
+    (void)connection;
+    (void)why;
+    if (!mine)
+        return;
+    if (mine->visitor)
+        mine->visitor->until_ms = mine->server->now_ms + HTTP_REQUEST_MS;
+    http_request_free(mine);
+    *request = NULL;
+}
+
+/* The path and the query stay as they were sent: path_decode() decodes them. */
+static size_t keep_escapes(void *ctx, struct MHD_Connection *connection, char *text) {
+    (void)ctx;
+    (void)connection;
+    return strlen(text);
+}
+
+static enum MHD_Result queue_answer(HttpRequest *request) {
+    return MHD_queue_response(request->connection, request->status, request->response);
+}
+
+/* libmicrohttpd calls it with the headers, then with each piece of the body, then without data; and
+ * once more after a suspended connection was resumed. */
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *len, void **request_of) {
+    HttpRequest *request = *request_of;
+
+    (void)ctx;
+    (void)version;
+    if (!request || !request->visitor)
+        return MHD_NO;
+    if (!request->is_begun) {
+        http_request_begin(request, url, method);
+        return request->response ? queue_answer(request) : MHD_YES;
+    }
+    if (*len > 0) {
+        http_request_take(request, data, *len);
+        *len = 0;
+        return request->is_too_large && request->body.len > 2 * HTTP_BODY_MAX ? MHD_NO : MHD_YES;
+    }
+    if (!request->is_handled)
+        http_request_end(request);
+    if (request->response)
+        return queue_answer(request);
+    if (!request->is_suspended) {
+        request->is_suspended = true;
+        request->visitor->until_ms = UINT64_MAX;
+        MHD_suspend_connection(connection);
+    }
+    return MHD_YES;
+}
+
+int http_open(const HttpOptions *options, HttpServer **ret) {
+    HttpServer *server = calloc(1, sizeof(*server));
+
+    if (!server) {
+        close(options->listen_fd);
+        return -ENOMEM;
+    }
+    server->options = *options;
+    server->now_ms = clock_ms();
+    server->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
+        MHD_OPTION_LISTEN_SOCKET, options->listen_fd, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK,
+        on_request_line, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEAD_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 0,
+        MHD_OPTION_END);
+    if (!server->daemon) {
+        close(options->listen_fd);
+        free(server);
+        return -EIO;
+    }
+    *ret = server;
+    return 0;
+}
+
+HttpServer *http_close(HttpServer *server) {
+    if (!server)
+        return NULL;
+    server->is_closing = true;
+    http_streams_end(server);
+    MHD_run(server->daemon);
+    MHD_stop_daemon(server->daemon);
+    free(server);
+    return NULL;
+}
+
+int http_fd(const HttpServer *server) {
+    return MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
+bool http_is_due(const HttpServer *server) {
+    return server->is_due;
+}
+
+void http_process(HttpServer *server) {
+    MHD_UNSIGNED_LONG_LONG wait_ms;
+
+    server->now_ms = clock_about_ms();
+    server->is_due = false;
+    MHD_run(server->daemon);
+    /* Connections that are ready already: their descriptors may not become ready again. */
+    if (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES && wait_ms == 0)
+        server->is_due = true;
+}
+
+void http_tick(HttpServer *server, uint64_t now_ms) {
+    HttpVisitor *visitor;
+
+    server->now_ms = now_ms;
+    server->is_due = true; /* libmicrohttpd looks for silent connections, too */
+    DL_FOREACH(server->visitors, visitor) {
+        if (visitor->until_ms > now_ms)
+            continue;
+        /* libmicrohttpd sees the end of the connection in its next turn. */
+        shutdown(MHD_get_connection_info(visitor->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+                     ->connect_fd,
+                 SHUT_RDWR);
+        visitor->until_ms = UINT64_MAX;
+    }
+    http_streams_tick(server, now_ms);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The dashboard's files, which embed.py has put into the program. */
+
+#include <stddef.h>
+
+#include "clients/web/http/server.h"
+
+typedef struct Page {
+    const char *name; /* "index.html" */
+    const char *type, *etag;
+    const unsigned char *data;
+    size_t len;
+} Page;
+
+extern const Page pages[]; /* ends with a page without a name */
+
+/* Handlers of routes: of "/" and of "/FILE". */
+void page_index(HttpRequest *request);
+void page_file(HttpRequest *request);
