@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/json/value.h"
 #include "clients/cli/terminal/print.h"
+#include "clients/json/value.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

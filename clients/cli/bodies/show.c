@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "clients/json/base64.h"
-#include "clients/json/headers.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
+#include "clients/json/base64.h"
+#include "clients/json/headers.h"
 
 void show_bytes(const Cli *cli, ferry_bytes bytes) {
     if (cli->terminal_out)

@@ -8,9 +8,9 @@
 #include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/json/base64.h"
 #include "clients/cli/run/watch.h"
 #include "clients/cli/terminal/out.h"
+#include "clients/json/base64.h"
 
 #define VERBS "list|show|peek|purge|pause|resume|move|retry|bind|unbind|set|unset"
 

@@ -7,10 +7,10 @@
 #include "broker/stores/compact.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/json/base64.h"
-#include "clients/json/value.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
+#include "clients/json/base64.h"
+#include "clients/json/value.h"
 
 #define VERBS "check|stats|dump|compact"
 

@@ -13,10 +13,10 @@
 #include "clients/cli/bodies/capture.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/json/base64.h"
 #include "clients/cli/run/loop.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
+#include "clients/json/base64.h"
 
 typedef struct Values {
     Texts services, topics, queues;

@@ -11,8 +11,8 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "clients/json/value.h"
 #include "clients/cli/terminal/options.h"
+#include "clients/json/value.h"
 
 /* Documented in ferry(1). The exit statuses of standard errors are in base/error.c. */
 enum {

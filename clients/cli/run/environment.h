@@ -3,8 +3,8 @@
 
 /* The environment variables that describe a message, job or request to the command run for it. */
 
-#include "clients/json/headers.h"
 #include "clients/cli/run/exec.h"
+#include "clients/json/headers.h"
 
 enum { ENVIRONMENT_MAX = HEADERS_MAX + 8 };
 

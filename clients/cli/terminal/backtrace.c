@@ -4,9 +4,9 @@
 
 #include "clients/cli/terminal/backtrace.h"
 
-#include "clients/json/value.h"
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
+#include "clients/json/value.h"
 
 /* The fields with the names of enum values, where the type is known. */
 static json_t *fields_by_type(const ferry_error *error, const ferry_type *type) {
