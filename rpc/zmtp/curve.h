@@ -21,9 +21,11 @@ enum {
     CURVE_BOX_KEY = 32, /* of a box between two keys, made once */
 };
 
-/* Reasons in an ERROR. Libzmq reports the first one as ZMQ_EVENT_HANDSHAKE_FAILED_AUTH. */
+/* Reasons in an ERROR. They are status codes of ZAP (RFC 27), because libzmq shows these alone to a
+ * client: as the value of ZMQ_EVENT_HANDSHAKE_FAILED_AUTH. Other texts it drops, and connects again
+ * for ever. */
 #define CURVE_UNKNOWN_CLIENT "400"
-#define CURVE_WRONG_SERVER   "wrong server key"
+#define CURVE_WRONG_SERVER   "500"
 
 /* One end's keys; they must outlive its connections, but may change between two of its frames. */
 typedef struct CurveKeys {

@@ -25,6 +25,7 @@ enum {
     GOODBYE_MS = 200,
     MONITOR_EACH_MS = 1,
     SPARSE_MAX = 16 * 1024,
+    WRONG_SERVER = 500, /* CURVE_WRONG_SERVER as a number */
 };
 
 typedef struct ZmqTransport {
@@ -177,7 +178,9 @@ static bool is_open(Transport *base) {
 
 /* The errno of a handshake that failed. */
 static int refused(ZmqTransport *transport, uint16_t event, uint32_t value) {
-    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH && value == WRONG_SERVER)
+        transport->base.problem = "its key is not the server key that was given";
+    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
         transport->base.problem = "it does not know the key of this client";
     else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
              value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
