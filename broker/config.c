@@ -31,6 +31,10 @@ static const struct {
     {"max_connections", SETTING_COUNT, false, offsetof(Limits, max_connections)},
     {"max_connections_per_address", SETTING_COUNT, false,
      offsetof(Limits, max_connections_per_address)},
+    {"max_handshakes_per_address", SETTING_PER_SECOND, false,
+     offsetof(Limits, max_handshakes_per_address)},
+    {"max_unfinished_per_address", SETTING_COUNT, false,
+     offsetof(Limits, max_unfinished_per_address)},
     {"max_names", SETTING_COUNT, false, offsetof(Limits, max_names)},
     {"max_subscriptions", SETTING_COUNT, false, offsetof(Limits, max_subscriptions)},
     {"max_serves", SETTING_COUNT, false, offsetof(Limits, max_serves)},
@@ -55,7 +59,11 @@ static const struct {
     {"client_memory", SETTING_MS, false, offsetof(Limits, client_memory_ms)},
 };
 
-enum { MAX_MEMORY = 0, N_SETTINGS = sizeof(settings) / sizeof(*settings) };
+enum {
+    MAX_MEMORY = 0,
+    RATE_MAX = 1000000 /* in a second */,
+    N_SETTINGS = sizeof(settings) / sizeof(*settings)
+};
 
 static_assert((int)N_SETTINGS <= (int)CONFIG_SETTINGS_MAX, "a line for each setting");
 
@@ -136,8 +144,10 @@ static void set_size(ConfigReading *reading, size_t i, uint64_t number) {
 static void set_limit(ConfigReading *reading, size_t i, const char *value) {
     char *to = (char *)&reading->config->limits + settings[i].offset;
     uint64_t number;
-    const char *problem = setting_parse(settings[i].kind, value, 0,
-                                        settings[i].is_64 ? UINT64_MAX : UINT32_MAX, &number);
+    uint64_t max = settings[i].kind == SETTING_PER_SECOND ? RATE_MAX
+                   : settings[i].is_64                    ? UINT64_MAX
+                                                          : UINT32_MAX;
+    const char *problem = setting_parse(settings[i].kind, value, 0, max, &number);
 
     if (problem)
         add_error(reading->config, reading->line, "%s = %s: %s", settings[i].name, value, problem);

@@ -215,6 +215,8 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
                           .budget = &broker->budget,
                           .max_connections = program->config.limits.max_connections,
                           .max_per_address = program->config.limits.max_connections_per_address,
+                          .max_handshakes = program->config.limits.max_handshakes_per_address,
+                          .max_unfinished = program->config.limits.max_unfinished_per_address,
                           .ipc_mode = program->config.ipc_mode,
                           .keys = &broker->keys,
                           .spin_us = SPIN_US,
@@ -349,6 +351,8 @@ static int reload(Broker *broker, ferry_error *reterr) {
     config.limits.max_body = before.max_body;
     config.limits.max_connections = before.max_connections;
     config.limits.max_connections_per_address = before.max_connections_per_address;
+    config.limits.max_handshakes_per_address = before.max_handshakes_per_address;
+    config.limits.max_unfinished_per_address = before.max_unfinished_per_address;
     config.limits.max_transfer_bytes = before.max_transfer_bytes;
     config.limits.max_memory = before.max_memory;
     broker->limits = config.limits;

@@ -11,6 +11,8 @@ typedef struct Limits {
     uint32_t max_body;   /* bytes of one body */
     uint32_t max_connections;             /* 0: the descriptor limit decides */
     uint32_t max_connections_per_address; /* 0: no limit */
+    uint32_t max_handshakes_per_address;  /* begun in a second, where there are keys; 0: no limit */
+    uint32_t max_unfinished_per_address;  /* handshakes, where there are keys; 0: no limit */
     uint32_t max_names;                   /* services; retained topics; queues: this many of each */
     uint32_t max_subscriptions;           /* of one session */
     uint32_t max_serves;                  /* services offered by one session */

@@ -6,9 +6,10 @@
 #include <stdint.h>
 
 typedef enum SettingKind {
-    SETTING_COUNT, /* "100" */
-    SETTING_BYTES, /* "4096", "64K", "1M", "2G" */
-    SETTING_MS,    /* "250ms", "5s", "2m", "1h", "1d"; a bare number: seconds */
+    SETTING_COUNT,      /* "100" */
+    SETTING_BYTES,      /* "4096", "64K", "1M", "2G" */
+    SETTING_PER_SECOND, /* "100/s"; a bare number: the same */
+    SETTING_MS,         /* "250ms", "5s", "2m", "1h", "1d"; a bare number: seconds */
 } SettingKind;
 
 /* Reads a value. NULL: *ret is set. Else the text of the problem; *ret is untouched. */

@@ -16,7 +16,13 @@
 #include "rpc/link/socket.h"
 #include "rpc/link/spin.h"
 
-enum { LISTENERS_MAX = 16, EVENTS_MAX = 64, ACCEPTS_PER_TURN = 16, PAUSE_LOOK_MS = 10 };
+enum {
+    LISTENERS_MAX = 16,
+    EVENTS_MAX = 64,
+    ACCEPTS_PER_TURN = 16,
+    PAUSE_LOOK_MS = 10,
+    IDLE_ORIGINS_MAX = 4096, /* records of addresses without connections */
+};
 
 /* Commands and events between two flushes. PINGs, and what a refused peer still sends, give no
  * batch that would end the turn. */
@@ -51,7 +57,9 @@ struct Hub {
     size_t max_connections, n_connections, n_heard;
     Listener listeners[LISTENERS_MAX];
     unsigned n_listeners;
-    Origin *origins;       /* uthash: the addresses that connections come from */
+    Origin *origins; /* uthash: the addresses that connections come from */
+    Origin *idle;    /* utlist: those without connections now, the longest idle first */
+    unsigned n_idle;
     bool pauses_accepting; /* the process has no free descriptor */
     ReadBuffer buffer;
     Budget no_budget; /* without limits */
@@ -68,6 +76,13 @@ struct Hub {
     Timer look, accept_again;
     Spin spin;
 };
+
+/* The keys of a connection from this address; NULL: it has none. */
+static inline const CurveKeys *hub_keys_for(const Hub *hub, const SocketAddress *address) {
+    const CurveKeys *keys = hub->options.keys;
+
+    return keys && keys->n_pairs > 0 && address->any.sa_family != AF_UNIX ? keys : NULL;
+}
 
 /* Lists of peers by next, link. */
 static inline void link_in(Peer **list, Peer *peer) {
@@ -98,6 +113,12 @@ void hub_accept(Hub *hub, Listener *listener);
  * address is not counted. Returns NULL, or the reason why the connection has no place. */
 const char *place_take(Hub *hub, const SocketAddress *address, Origin **ret);
 void place_leave(Hub *hub, Origin *origin);
+/* The handshake of this peer, whose keys are to be checked, begins; and has ended in some way. */
+void place_check_keys(Peer *peer);
+void place_checked_keys(Peer *peer);
+/* Forgets addresses that have been without connections for long enough, or all of these. */
+void places_look(Hub *hub);
+void places_free(Hub *hub);
 
 /* ---- peers.c ---- */
 

@@ -44,6 +44,7 @@ typedef struct Peer {
     uid_t uid;
     bool has_uid;
     bool touched, was_heard, closing, gone;
+    bool is_unfinished; /* its origin counts it among the unfinished handshakes */
     Account account;
     size_t input; /* memory of its connection's input, as the account has it */
     bool is_full; /* its socket is full */
@@ -59,7 +60,10 @@ typedef struct HubOptions {
     Budget *budget; /* what peers make the process hold is counted there; NULL: no limits */
     unsigned max_connections; /* 0: the descriptor limit, less 64 in reserve */
     unsigned max_per_address; /* connections of one IPv4 address or IPv6 /64 network; 0: no limit */
-    unsigned ipc_mode;        /* permissions of socket files; 0: as the umask says */
+    /* Of one address, where connections have keys: handshakes begun in a second, and unfinished
+     * ones; 0: no limit. */
+    unsigned max_handshakes, max_unfinished;
+    unsigned ipc_mode; /* permissions of socket files; 0: as the umask says */
     /* Of tcp:// endpoints; NULL, or no pairs: connections have no keys. They may change: a new
      * connection has the current ones. On ipc:// the kernel says who the peer is. */
     const CurveKeys *keys;

@@ -70,6 +70,7 @@ Hub *hub_free(Hub *hub) {
     for (int stage = 0; stage < N_STAGES; stage++)
         while (hub->stages[stage])
             peer_free(hub->stages[stage]);
+    places_free(hub);
     for (unsigned i = 0; i < hub->n_listeners; i++)
         close_listener(&hub->listeners[i]);
     if (hub->epoll_fd >= 0)

@@ -24,6 +24,8 @@ void peer_enter(Peer *peer, Stage stage) {
     DL_DELETE2(hub->stages[peer->stage], peer, place_prev, place_next);
     DL_APPEND2(hub->stages[stage], peer, place_prev, place_next);
     peer->stage = (uint8_t)stage;
+    if (stage != STAGE_GREETING)
+        place_checked_keys(peer);
     if (stage == STAGE_HEARD && !peer->was_heard) {
         peer->was_heard = true;
         hub->n_heard++;
@@ -40,13 +42,11 @@ static size_t record_size(const Peer *peer) {
 void peer_new(Hub *hub, int fd, const SocketAddress *address, Origin *origin) {
     Peer *peer = calloc(1, sizeof(*peer));
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
-    const CurveKeys *keys = hub->options.keys;
+    const CurveKeys *keys = hub_keys_for(hub, address);
     struct ucred other = {0};
     socklen_t len = sizeof(other);
     int r;
 
-    if (keys && (keys->n_pairs == 0 || address->any.sa_family == AF_UNIX))
-        keys = NULL;
     r = peer ? connection_open(&peer->connection, fd, true, &hub->buffer, keys, hub->now_ms)
              : -ENOMEM;
     if (r < 0) {
@@ -78,6 +78,8 @@ void peer_new(Hub *hub, int fd, const SocketAddress *address, Origin *origin) {
         peer->has_uid = true;
     }
     DL_APPEND2(hub->stages[STAGE_GREETING], peer, place_prev, place_next);
+    if (keys)
+        place_check_keys(peer);
     peer_touch(peer); /* our greeting leaves at once */
 }
 
@@ -220,6 +222,7 @@ void peer_mark_gone(Peer *peer) {
     end_pause(peer);
     connection_close(&peer->connection);
     peer_weigh(peer);
+    place_checked_keys(peer);
     place_leave(hub, peer->origin);
     peer->origin = NULL;
     hub->n_heard -= peer->was_heard;
@@ -327,6 +330,7 @@ static void on_look(Timer *timer, void *ctx) {
     cut_late_ones(hub, STAGE_GREETING, GREETING_MS, "its handshake took too long");
     cut_late_ones(hub, STAGE_SILENT, HELLO_MS, "it said nothing after its handshake");
     look_for_silence(hub);
+    places_look(hub);
 }
 
 void hub_begin_looking(Hub *hub) {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Places: how many connections there may be, in all and from one address. At a limit the oldest
- * connection that has sent no message gives its place to the new one. See hub-private.h.
+ * connection that has sent no message gives its place to the new one. If connections have keys, an
+ * address may begin only so many handshakes in a second, because each costs the broker processor
+ * time before it knows who asks. See hub-private.h.
  */
 
 #include <stdlib.h>
@@ -10,14 +12,22 @@
 #include "base/hash.h"
 #include "rpc/link/hub/hub-private.h"
 
-enum { LOOKED_AT_MAX = 256 }; /* strangers that are compared with a new connection's address */
+enum {
+    LOOKED_AT_MAX = 256, /* strangers that are compared with a new connection's address */
+    SECOND_US = 1000 * 1000,
+    IDLE_MS = 1000, /* after a second without handshakes an address may begin all of them again */
+};
 
 /* An address that connections come from: an IPv4 address, or the /64 network of an IPv6 address,
  * because a single machine often has a whole one. */
 struct Origin {
     UT_hash_handle hh;
-    uint8_t key[9]; /* 4 or 6, and the address */
-    unsigned n;     /* its connections */
+    uint8_t key[9];        /* 4 or 6, and the address */
+    unsigned n;            /* its connections */
+    unsigned n_unfinished; /* of them, those whose keys are being checked */
+    uint64_t paid_us;      /* its handshakes so far are paid for at this time */
+    uint64_t left_ms;      /* without connections: since when */
+    Origin *prev, *next;   /* without connections: of hub->idle */
 };
 
 /* False: a Unix socket, which has no address. */
@@ -50,30 +60,63 @@ static bool drop_oldest_stranger(Hub *hub) {
     return true;
 }
 
-/* The same, among the connections of one origin. */
-static bool drop_stranger_of(Hub *hub, const Origin *origin) {
-    static const Stage stages[] = {STAGE_SILENT, STAGE_GREETING};
-    Peer *peer;
+/* The same, among the connections of one origin that are in this stage. */
+static bool drop_oldest_of(Hub *hub, const Origin *origin, Stage stage) {
+    Peer *peer = hub->stages[stage];
 
-    for (unsigned i = 0; i < 2; i++) {
-        unsigned n = 0;
-
-        for (peer = hub->stages[stages[i]]; peer && n < LOOKED_AT_MAX; peer = peer->place_next, n++)
-            if (peer->origin == origin) {
-                give_place(peer);
-                return true;
-            }
-    }
+    for (unsigned n = 0; peer && n < LOOKED_AT_MAX; n++, peer = peer->place_next)
+        if (peer->origin == origin) {
+            give_place(peer);
+            return true;
+        }
     return false;
 }
 
+static bool drop_stranger_of(Hub *hub, const Origin *origin) {
+    return drop_oldest_of(hub, origin, STAGE_SILENT) || drop_oldest_of(hub, origin, STAGE_GREETING);
+}
+
+/* ---- addresses ---- */
+
+static void forget(Hub *hub, Origin *origin) {
+    HASH_DEL(hub->origins, origin);
+    hub->options.budget->bytes[BUDGET_CONNECTIONS] -= sizeof(*origin);
+    free(origin);
+}
+
+static void forget_oldest(Hub *hub) {
+    Origin *oldest = hub->idle;
+
+    DL_DELETE(hub->idle, oldest);
+    hub->n_idle--;
+    forget(hub, oldest);
+}
+
+void places_look(Hub *hub) {
+    while (hub->idle &&
+           (hub->n_idle > IDLE_ORIGINS_MAX || hub->now_ms >= hub->idle->left_ms + IDLE_MS))
+        forget_oldest(hub);
+}
+
+void places_free(Hub *hub) {
+    while (hub->idle)
+        forget_oldest(hub);
+}
+
+static bool are_counted(const Hub *hub, bool has_keys) {
+    const HubOptions *options = &hub->options;
+
+    return options->max_per_address > 0 ||
+           (has_keys && (options->max_handshakes > 0 || options->max_unfinished > 0));
+}
+
 /* Finds or makes the record of an address. -ENOMEM. */
-static int origin_of(Hub *hub, const SocketAddress *address, Origin **ret) {
+static int origin_of(Hub *hub, const SocketAddress *address, bool has_keys, Origin **ret) {
     uint8_t key[9];
     Origin *origin;
 
     *ret = NULL;
-    if (hub->options.max_per_address == 0 || !key_of(address, key))
+    if (!are_counted(hub, has_keys) || !key_of(address, key))
         return 0;
     HASH_FIND(hh, hub->origins, key, sizeof(key), origin);
     if (!origin) {
@@ -87,32 +130,74 @@ static int origin_of(Hub *hub, const SocketAddress *address, Origin **ret) {
             return -ENOMEM;
         }
         hub->options.budget->bytes[BUDGET_CONNECTIONS] += sizeof(*origin);
+    } else if (origin->n == 0) {
+        DL_DELETE(hub->idle, origin);
+        hub->n_idle--;
     }
+    origin->n++;
     *ret = origin;
     return 0;
 }
 
+/* The record of an address stays until its handshakes are paid for: otherwise a peer that closes
+ * each connection at once would always be new. */
 static void leave_origin(Hub *hub, Origin *origin) {
     if (!origin || --origin->n > 0)
         return;
-    HASH_DEL(hub->origins, origin);
-    hub->options.budget->bytes[BUDGET_CONNECTIONS] -= sizeof(*origin);
-    free(origin);
+    if (origin->paid_us <= hub->now_ms * 1000) {
+        forget(hub, origin);
+        return;
+    }
+    origin->left_ms = hub->now_ms;
+    DL_APPEND(hub->idle, origin);
+    hub->n_idle++;
+    places_look(hub);
+}
+
+/* Counts a handshake. False: the address has begun as many as one second ahead of the rate. */
+static bool keeps_rate(const Hub *hub, Origin *origin) {
+    uint64_t now_us = hub->now_ms * 1000, rate = hub->options.max_handshakes;
+
+    if (rate == 0)
+        return true;
+    if (origin->paid_us < now_us)
+        origin->paid_us = now_us;
+    if (origin->paid_us > now_us + SECOND_US - SECOND_US / rate)
+        return false;
+    origin->paid_us += SECOND_US / rate;
+    return true;
+}
+
+/* The reason why this address may have no further connection now; NULL: it may. */
+static const char *origin_problem(Hub *hub, Origin *origin, bool has_keys) {
+    const HubOptions *options = &hub->options;
+
+    /* First: a connection that is refused must not take the place of another one. */
+    if (has_keys && !keeps_rate(hub, origin))
+        return "its address begins more handshakes in a second than max_handshakes_per_address";
+    if (has_keys && options->max_unfinished > 0 &&
+        origin->n_unfinished >= options->max_unfinished &&
+        !drop_oldest_of(hub, origin, STAGE_GREETING))
+        return "its address has as many unfinished handshakes as it may have";
+    if (options->max_per_address > 0 && origin->n > options->max_per_address &&
+        !drop_stranger_of(hub, origin))
+        return "its address has as many connections as it may have";
+    return NULL;
 }
 
 const char *place_take(Hub *hub, const SocketAddress *address, Origin **ret) {
+    bool has_keys = hub_keys_for(hub, address) != NULL;
     const char *problem = NULL;
     Origin *origin;
 
-    if (origin_of(hub, address, &origin) < 0)
+    /* The origin counts this connection before others of it may leave: its record must stay. */
+    if (origin_of(hub, address, has_keys, &origin) < 0)
         return "out of memory";
     if (origin)
-        origin->n++; /* before others of this origin leave: its record must stay */
-    if (origin && origin->n > hub->options.max_per_address && !drop_stranger_of(hub, origin))
-        problem = "its address has as many connections as it may have";
-    else if (hub->n_connections >= hub->max_connections && !drop_oldest_stranger(hub))
+        problem = origin_problem(hub, origin, has_keys);
+    if (!problem && hub->n_connections >= hub->max_connections && !drop_oldest_stranger(hub))
         problem = "the broker has as many connections as it may have";
-    else if (!budget_allows(hub->options.budget, sizeof(Peer)))
+    if (!problem && !budget_allows(hub->options.budget, sizeof(Peer)))
         problem = "the broker's max_memory is used up";
     if (problem) {
         leave_origin(hub, origin);
@@ -121,6 +206,19 @@ const char *place_take(Hub *hub, const SocketAddress *address, Origin **ret) {
     hub->n_connections++;
     *ret = origin;
     return NULL;
+}
+
+void place_check_keys(Peer *peer) {
+    if (!peer->origin)
+        return;
+    peer->is_unfinished = true;
+    peer->origin->n_unfinished++;
+}
+
+void place_checked_keys(Peer *peer) {
+    if (peer->is_unfinished)
+        peer->origin->n_unfinished--;
+    peer->is_unfinished = false;
 }
 
 void place_leave(Hub *hub, Origin *origin) {

@@ -62,6 +62,8 @@ static void settings_are_taken_over(void) {
                               "drain_timeout = 5s\n"
                               "max_body = 16M\n"
                               "max_calls = 12\n"
+                              "max_handshakes_per_address = 50/s\n"
+                              "max_unfinished_per_address = 9\n"
                               "max_total_bytes = 5G\n"
                               "retry = 250ms\n"),
                     0);
@@ -73,6 +75,8 @@ static void settings_are_taken_over(void) {
     CU_ASSERT_EQUAL(config.drain_timeout_ms, 5000);
     CU_ASSERT_EQUAL(config.limits.max_body, 16 << 20);
     CU_ASSERT_EQUAL(config.limits.max_calls, 12);
+    CU_ASSERT_EQUAL(config.limits.max_handshakes_per_address, 50);
+    CU_ASSERT_EQUAL(config.limits.max_unfinished_per_address, 9);
     CU_ASSERT_EQUAL(config.limits.max_total_bytes, UINT64_C(5) << 30);
     CU_ASSERT_EQUAL(config.limits.retry_ms, 250);
 }
@@ -85,6 +89,8 @@ static void what_is_wrong_is_said_with_its_line(void) {
     refused("[broker]\nmax_calls = 4294967296\n", "max_calls = ");
     refused("[broker]\nmax_body = 16 potatoes\n", "max_body = ");
     refused("[broker]\nmax_body = 4G\n", "max_body = ");
+    refused("[broker]\nmax_handshakes_per_address = 5/m\n", "a rate is written as 100/s");
+    refused("[broker]\nmax_handshakes_per_address = 1000001\n", "the number is out of range");
     refused("[broker]\nretry = soon\n", "retry = soon: a time is written as");
     refused("[broker]\nlog_level = loud\n", "log_level is error, warning");
     refused("[broker]\ndrain_timeout = x\n", "drain_timeout = x: a time is written as");

@@ -53,9 +53,15 @@ static void on_refused(const char *problem, bool is_harmless, const char *addres
     snprintf(last_problem, sizeof(last_problem), "%s", problem);
 }
 
+static unsigned max_handshakes, max_unfinished; /* of one address */
+
 static void begin(void) {
-    HubOptions options = {
-        .max_body = 1 << 20, .keys = &hub_keys, .on_gone = on_gone, .on_refused = on_refused};
+    HubOptions options = {.max_body = 1 << 20,
+                          .keys = &hub_keys,
+                          .max_handshakes = max_handshakes,
+                          .max_unfinished = max_unfinished,
+                          .on_gone = on_gone,
+                          .on_refused = on_refused};
     char endpoint[256];
     unsigned number = 0;
 
@@ -367,6 +373,66 @@ static void with_new_keys_new_connections_use_them(void) {
     end();
 }
 
+static int connect_silently(void) {
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    CU_ASSERT_EQUAL_FATAL(connect(fd, (void *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+/* A handshake that is over does not count, and one that is not gives its place to the next one. */
+static void an_address_has_only_so_many_unfinished_handshakes(void) {
+    enum { SILENT = 10, MOST = 3 };
+    int fds[SILENT];
+    Client client;
+
+    max_unfinished = MOST;
+    begin();
+    connect_client(&client, worker, broker_pair->public_key);
+    CU_ASSERT_TRUE(turn_until(&client, &client.is_ready));
+    for (int i = 0; i < SILENT; i++)
+        fds[i] = connect_silently();
+    for (uint64_t end_ms = clock_ms() + WAIT_MS; n_gone < SILENT - MOST && clock_ms() < end_ms;)
+        turn_of_hub();
+    CU_ASSERT_EQUAL(n_gone, SILENT - MOST);
+    CU_ASSERT_EQUAL(hub_n_connections(hub), MOST + 1);
+    CU_ASSERT_STRING_EQUAL(last_problem, "it had sent no message when the broker needed its place");
+    close(client.fd);
+    /* A client gets in although silent connections keep coming. */
+    connect_client(&client, worker, broker_pair->public_key);
+    CU_ASSERT_TRUE(turn_until(&client, &client.is_ready));
+    for (int i = 0; i < SILENT; i++)
+        close(fds[i]);
+    close_client(&client);
+    end();
+    max_unfinished = 0;
+}
+
+static void an_address_that_begins_too_many_handshakes_is_refused(void) {
+    enum { FLOOD = 20 };
+    uint64_t began_ms, limit;
+    int fds[FLOOD];
+
+    max_handshakes = 1;
+    begin();
+    began_ms = clock_ms();
+    for (int i = 0; i < FLOOD; i++)
+        fds[i] = connect_silently();
+    for (uint64_t end_ms = clock_ms() + WAIT_MS;
+         hub_n_connections(hub) + n_gone + n_refused < FLOOD && clock_ms() < end_ms;)
+        turn_of_hub();
+    limit = 1 + (clock_ms() - began_ms + 999) / 1000;
+    CU_ASSERT(hub_n_connections(hub) + n_gone <= limit);
+    CU_ASSERT(n_refused + limit >= FLOOD);
+    CU_ASSERT_PTR_NOT_NULL(strstr(last_problem, "max_handshakes_per_address"));
+    for (int i = 0; i < FLOOD; i++)
+        close(fds[i]);
+    end();
+    max_handshakes = 0;
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_peer_with_a_key_is_heard_and_its_key_is_known),
@@ -377,6 +443,8 @@ int main(void) {
         TEST(a_handshake_that_stops_half_way_is_cut),
         TEST(a_session_that_is_played_back_is_not_heard),
         TEST(with_new_keys_new_connections_use_them),
+        TEST(an_address_has_only_so_many_unfinished_handshakes),
+        TEST(an_address_that_begins_too_many_handshakes_is_refused),
         TESTS_END,
     };
     int status = EXIT_FAILURE;
