@@ -13,6 +13,9 @@
 
 enum { CONN_READ_BYTES = 64 * 1024 };
 
+/* Bytes that conn_format() adds to the bytes of n arguments, at most. */
+#define CONN_FORMAT_MAX(n) (32 + 32 * (n))
+
 typedef enum ConnPhase {
     CONN_CLOSED,
     CONN_RESOLVING,
@@ -43,6 +46,7 @@ struct Conn {
     bool asks;           /* this attempt asks a Sentinel for the address of the server */
     Tls *tls;            /* NULL: none */
 
+    Span login;      /* the part of options.login that is to be sent before wire (S) */
     Buffer out;      /* unsent */
     Buffer wire;     /* being sent (S) */
     size_t wire_at;  /* (S) */

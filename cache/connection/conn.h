@@ -52,17 +52,16 @@ struct ConnRequest {
 
 typedef struct ConnOptions {
     bool is_unix;
-    CacheHost host;       /* lent */
-    const char *user;     /* lent */
-    const char *password; /* lent */
+    CacheHost host; /* lent */
+    Span login;     /* the command of conn_login_new(), lent; empty: none */
     uint32_t db;
     TlsContext *tls; /* lent; NULL: without TLS */
 
     /* Sentinels that name the server; it must be a master. n_sentinels 0: host is the server. */
     const CacheHost *sentinels; /* lent */
     size_t n_sentinels;
-    const char *master;                            /* lent */
-    const char *sentinel_user, *sentinel_password; /* lent, or NULL */
+    const char *master;  /* lent */
+    Span sentinel_login; /* likewise, for the Sentinels */
 
     /* Writes further commands for the start of each connection and returns their number. */
     unsigned (*greet)(Buffer *out, void *ctx);
@@ -79,6 +78,12 @@ typedef struct ConnOptions {
 int conn_new(Conn **ret, const ConnOptions *options);
 Conn *conn_free(Conn *conn); /* commands in flight fail with -ECANCELED */
 DEFINE_CLEANUP(Conn *, conn_free);
+
+/* The command that logs in. user NULL: none, as for Redis before version 6. password NULL: *ret is
+ * empty. The command lies in memory for secrets, where it is sent from, until conn_login_free().
+ * -ENOMEM. */
+int conn_login_new(Span *ret, const char *user, const char *password);
+void conn_login_free(Span login);
 
 /* A command in the Redis protocol. */
 void conn_format(Buffer *to, const Span *args, size_t n);

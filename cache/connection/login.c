@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/secret.h"
 #include "cache/connection/conn-private.h"
 #include "cache/connection/number.h"
 
@@ -30,6 +31,7 @@ static void close_socket(Conn *conn) {
     conn->fd = -1;
     conn->broken = conn->blocked = false;
     reply_reader_deinit(&conn->reader);
+    conn->login = (Span){NULL, 0};
     buffer_reset(&conn->wire);
     conn->wire_at = 0;
 }
@@ -77,19 +79,34 @@ static Span word(const char *text) {
     return (Span){(const uint8_t *)text, strlen(text)};
 }
 
-static void format_login(Conn *conn, const char *user, const char *password) {
+int conn_login_new(Span *ret, const char *user, const char *password) {
+    Span args[] = {word("AUTH"), word(user ? user : ""), word(password ? password : "")};
+    Buffer command = {.cap = CONN_FORMAT_MAX(3) + args[0].len + args[1].len + args[2].len};
+
+    *ret = (Span){NULL, 0};
     if (!password)
-        return;
-    /* Redis before version 6 has no users. */
-    if (user)
-        conn_format(&conn->wire, (Span[]){word("AUTH"), word(user), word(password)}, 3);
-    else
-        conn_format(&conn->wire, (Span[]){word("AUTH"), word(password)}, 2);
-    conn->greetings++;
+        return 0;
+    command.data = secret_alloc(command.cap);
+    if (!command.data)
+        return -ENOMEM;
+    if (!user)
+        args[1] = args[2];
+    conn_format(&command, args, user ? 3 : 2);
+    *ret = (Span){command.data, command.len};
+    return 0;
+}
+
+void conn_login_free(Span login) {
+    secret_free((void *)(uintptr_t)login.data);
+}
+
+static void begin_login(Conn *conn, Span login) {
+    conn->login = login;
+    conn->greetings += login.len > 0;
 }
 
 static void format_question(Conn *conn) {
-    format_login(conn, conn->options.sentinel_user, conn->options.sentinel_password);
+    begin_login(conn, conn->options.sentinel_login);
     conn_format(
         &conn->wire,
         (Span[]){word("SENTINEL"), word("get-master-addr-by-name"), word(conn->options.master)}, 3);
@@ -100,7 +117,7 @@ static void format_greeting(Conn *conn) {
     const ConnOptions *options = &conn->options;
     Buffer *to = &conn->wire;
 
-    format_login(conn, options->user, options->password);
+    begin_login(conn, options->login);
     if (options->db > 0) {
         char db[16];
         int len = snprintf(db, sizeof(db), "%u", options->db);
@@ -312,7 +329,7 @@ void conn_take_greeting(Conn *conn, const Reply *reply) {
     }
     if (reply->type == REPLY_ERROR && span_begins(reply_span(reply), "NOAUTH"))
         conn_refuse(conn, -EACCES, "Redis wants a password");
-    else if (reply->type == REPLY_ERROR && i < first_own && i == 0 && conn->options.password)
+    else if (reply->type == REPLY_ERROR && i < first_own && i == 0 && conn->options.login.len > 0)
         conn_refuse(conn, -EACCES, "Redis refuses the user or password");
     else if (i + 1 == first_own && conn->options.n_sentinels > 0) {
         if (!is_master(reply))

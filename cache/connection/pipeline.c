@@ -30,11 +30,11 @@ static uint8_t *put_count(uint8_t *to, char type, size_t n) {
 }
 
 void conn_format(Buffer *to, const Span *args, size_t n) {
-    size_t size = 32;
+    size_t size = CONN_FORMAT_MAX(n);
     uint8_t *at, *start;
 
     for (size_t i = 0; i < n; i++)
-        size += args[i].len + 32;
+        size += args[i].len;
     start = at = buffer_reserve(to, size);
     if (!at)
         return;
@@ -119,11 +119,9 @@ void conn_tell(Conn *conn, const Span *args, size_t n) {
     conn_unlock(conn);
 }
 
-static bool next_wire(Conn *conn) {
+static void next_wire(Conn *conn) {
     Buffer empty = conn->wire;
 
-    if (conn->wire_at < conn->wire.len)
-        return true;
     if (empty.cap > BUFFER_KEPT)
         buffer_deinit(&empty);
     buffer_reset(&empty);
@@ -131,31 +129,46 @@ static bool next_wire(Conn *conn) {
     conn->wire_at = 0;
     conn->out = empty;
     conn->sent = conn->tail;
-    return conn->wire.len > 0;
+}
+
+/* The bytes to send now. The login is sent from the memory where it lies. Until the connection is
+ * up, only the greeting is sent, which is in wire. */
+static Span next_bytes(Conn *conn) {
+    if (conn->login.len > 0)
+        return conn->login;
+    if (conn->wire_at == conn->wire.len && conn->state == CONN_UP)
+        next_wire(conn);
+    return (Span){conn->wire.data + conn->wire_at, conn->wire.len - conn->wire_at};
+}
+
+static void were_sent(Conn *conn, size_t n) {
+    if (conn->login.len > 0)
+        conn->login = (Span){conn->login.data + n, conn->login.len - n};
+    else
+        conn->wire_at += n;
+    conn->blocked = false;
 }
 
 /* Commands that other threads append during a send leave with the next send of this thread. */
 void conn_flush(Conn *conn) {
+    Span bytes;
+
     if (conn->sending || conn->broken || (conn->state != CONN_UP && conn->state != CONN_GREETING))
         return;
     conn->sending = true;
-    /* Until the connection is up, only the greeting is sent, which is in wire. */
-    while (!conn->broken &&
-           (conn->state == CONN_UP ? next_wire(conn) : conn->wire_at < conn->wire.len)) {
-        const uint8_t *from = conn->wire.data + conn->wire_at;
-        size_t len = conn->wire.len - conn->wire_at;
+    while (!conn->broken && (bytes = next_bytes(conn)).len > 0) {
         int fd = conn->fd;
         Tls *tls = conn->tls;
         ssize_t n;
         int problem;
 
         conn_unlock(conn);
-        n = tls ? tls_send(tls, from, len) : send(fd, from, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        n = tls ? tls_send(tls, bytes.data, bytes.len)
+                : send(fd, bytes.data, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
         problem = errno;
         conn_lock(conn);
         if (n >= 0) {
-            conn->wire_at += (size_t)n;
-            conn->blocked = false;
+            were_sent(conn, (size_t)n);
         } else if (problem == EAGAIN || problem == EWOULDBLOCK) {
             conn->blocked = true;
             conn_wake_leader(conn);

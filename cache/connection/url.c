@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/secret.h"
 #include "base/text.h"
 
 typedef struct Text {
@@ -22,13 +23,9 @@ static int hex_digit(char c) {
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Decodes %XX and terminates the text. An encoded NUL is refused: it would truncate a path or
- * password. */
-static int unescape(Text text, char **ret) {
-    char *copy = malloc((size_t)(text.end - text.at) + 1), *to = copy;
-
-    if (!copy)
-        return -ENOMEM;
+/* Decodes %XX into a buffer that is as large as the text with its end. An encoded NUL is refused:
+ * it would truncate a path or password. */
+static int unescape_to(Text text, char *to) {
     while (text.at < text.end) {
         int c = (unsigned char)*text.at++;
 
@@ -39,15 +36,34 @@ static int unescape(Text text, char **ret) {
             c = low >= 0 ? high * 16 + low : 0;
             text.at += 2;
         }
-        if (c == 0) {
-            free(copy);
+        if (c == 0)
             return -EINVAL;
-        }
         *to++ = (char)c;
     }
     *to = '\0';
-    *ret = copy;
     return 0;
+}
+
+static int unescape(Text text, char **ret) {
+    char *copy = malloc((size_t)(text.end - text.at) + 1);
+    int r = copy ? unescape_to(text, copy) : -ENOMEM;
+
+    if (r < 0)
+        free(copy);
+    else
+        *ret = copy;
+    return r;
+}
+
+static int unescape_secret(Text text, char **ret) {
+    char *copy = secret_alloc((size_t)(text.end - text.at) + 1);
+    int r = copy ? unescape_to(text, copy) : -ENOMEM;
+
+    if (r < 0)
+        secret_free(copy);
+    else
+        *ret = copy;
+    return r;
 }
 
 static int parse_decimal(Text text, uint32_t max, uint32_t *ret) {
@@ -144,7 +160,7 @@ static int parse_user(Text text, char **user, char **password, ferry_error *rete
     if (colon > text.at)
         r = unescape((Text){text.at, colon}, user);
     if (r >= 0)
-        r = unescape((Text){colon + 1, text.end}, password);
+        r = unescape_secret((Text){colon + 1, text.end}, password);
     return r < 0 ? error_set_code(reterr, r, "user or password in the cache URL is malformed") : 0;
 }
 
@@ -345,18 +361,11 @@ int cache_url_parse(const char *text, CacheUrl *ret, ferry_error *reterr) {
     return r;
 }
 
-/* Overwrites a password before its memory is freed. */
-static void free_secret(char *secret) {
-    if (secret)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
-
 void cache_url_deinit(CacheUrl *url) {
     free(url->user);
-    free_secret(url->password);
+    secret_free(url->password);
     free(url->sentinel_user);
-    free_secret(url->sentinel_password);
+    secret_free(url->sentinel_password);
     free(url->ca);
     free(url->certificate);
     free(url->key);

@@ -33,7 +33,7 @@ typedef struct CacheHost {
 typedef struct CacheUrl {
     CacheUrlKind kind;
     char *user;     /* NULL: none */
-    char *password; /* NULL: none */
+    char *password; /* NULL: none; of secret_alloc(), as sentinel_password */
     uint32_t db;
     bool tls;
     char *ca, *certificate, *key;            /* files for TLS; NULL: not named */

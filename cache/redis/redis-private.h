@@ -21,7 +21,7 @@ struct Redis {
     CacheUrlKind kind;
     CacheUrl url;
     TlsContext *tls;     /* NULL: without TLS */
-    ConnOptions options; /* of every connection; points into the two above */
+    ConnOptions options; /* of every connection; points into the two above, owns its logins */
     uint64_t timeout_ns;
     Near *near; /* NULL: none */
 

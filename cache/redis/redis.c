@@ -33,9 +33,9 @@ static int add_master(Redis *redis, const CacheUrl *url, ferry_error *reterr) {
     redis->options.sentinels = url->hosts;
     redis->options.n_sentinels = url->n_hosts;
     redis->options.master = url->master;
-    redis->options.sentinel_user = url->sentinel_user;
-    redis->options.sentinel_password = url->sentinel_password;
-    r = redis_add_node(redis, &(CacheHost){.name = url->master}, &at);
+    r = conn_login_new(&redis->options.sentinel_login, url->sentinel_user, url->sentinel_password);
+    if (r == 0)
+        r = redis_add_node(redis, &(CacheHost){.name = url->master}, &at);
     if (r < 0)
         return error_set_code(reterr, r, NULL);
     node_set_keys(redis->nodes[at], true);
@@ -64,11 +64,11 @@ static int set_up(Redis *redis, ferry_error *reterr) {
         r = tls_context_new(&redis->tls, url->ca, url->certificate, url->key, reterr);
     if (r < 0)
         return r;
-    redis->options = (ConnOptions){.is_unix = url->kind == CACHE_URL_UNIX,
-                                   .user = url->user,
-                                   .password = url->password,
-                                   .db = url->db,
-                                   .tls = redis->tls};
+    redis->options =
+        (ConnOptions){.is_unix = url->kind == CACHE_URL_UNIX, .db = url->db, .tls = redis->tls};
+    r = conn_login_new(&redis->options.login, url->user, url->password);
+    if (r < 0)
+        return error_set_code(reterr, r, NULL);
     r = redis->kind == CACHE_URL_SENTINEL ? add_master(redis, url, reterr)
                                           : add_hosts(redis, url, reterr);
     if (r < 0)
@@ -106,6 +106,8 @@ Redis *redis_free(Redis *redis) {
         node_free(redis->nodes[i]);
     redis_refresh_free(redis->map);
     tls_context_free(redis->tls);
+    conn_login_free(redis->options.login);
+    conn_login_free(redis->options.sentinel_login);
     cache_url_deinit(&redis->url);
     free(redis->points);
     pthread_mutex_destroy(&redis->lock);

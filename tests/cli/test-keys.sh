@@ -125,36 +125,4 @@ for secret in $(sed -n 's/^secret = //p' "$work"/{broker,alice,bob,eve}.key); do
     tr '\0' '\n' <"/proc/$broker_pid/cmdline" | grep -q "$secret" && failed 'a secret key in ps'
     as alice stats --json | grep -q "$secret" && failed 'a secret key in the metrics'
 done
-# Nor in a core: of the broker, which has its own key, and of a client
-find_secrets() { # FILE: names of the key files whose secret key is in it, as bytes or as digits
-    python3 - "$1" "$work"/{broker,alice}.key <<'PYTHON'
-import re, sys
-core = open(sys.argv[1], "rb").read()
-for path in sys.argv[2:]:
-    digits = re.search(r"secret = (\w+)", open(path).read())[1]
-    if bytes.fromhex(digits)[1:31] in core or digits[2:62].encode() in core:
-        print(path)
-PYTHON
-}
-cd "$work" || exit 1
-if [ "$(cat /proc/sys/kernel/core_pattern)" = core ] && ulimit -c unlimited 2>/dev/null && ! nm "$ferry_binary" 2>/dev/null | grep -q __asan; then
-    configure
-    start broker --bind 'tcp://127.0.0.1:*' --config "$work/conf" 2>"$work/log2"
-    victim=$started_pid
-    until_true grep -q ready "$work/log2"
-    url=tcp://127.0.0.1:$(sed -n 's/.*listening on tcp:.*:\([0-9]*\)$/\1/p' "$work/log2")
-    start --url "$url" --key "$work/alice.key" --server-key "$server_key" work mail >/dev/null 2>&1
-    client=$started_pid
-    until_true bash -c "[ \"\$('$ferry_binary' --url $url --key $work/alice.key --server-key $server_key sessions --json | grep -o '\"session\":' | wc -l)\" -ge 2 ]"
-    for process in "$client" "$victim"; do
-        kill -ABRT "$process"
-        wait "$process" 2>/dev/null
-        core=$(ls core core."$process" 2>/dev/null | head -1)
-        [ -n "$core" ] || { echo "no core of $process"; continue; }
-        n_checks=$((n_checks + 1))
-        found=$(find_secrets "$core")
-        [ -z "$found" ] || failed "secret keys in a core: $found"
-        rm -f "$core"
-    done
-fi
 done_testing

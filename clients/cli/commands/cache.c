@@ -407,14 +407,22 @@ static const struct Verb *find_verb(Cli *cli, const char *name, int n) {
     return NULL;
 }
 
+/* ps, and a core, show arguments and environment: a login in the URL goes once it is read. */
+static void hide_login(char *url) {
+    char *rest = strstr(url, "://");
+
+    if (rest && (strchr(rest, '@') || strstr(rest, "login=")))
+        memset(rest + 3, '*', strlen(rest + 3));
+}
+
 static int run_cache(Cli *cli, const void *values, int argc, char **argv) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(ferry_cache_close) ferry_cache *cache = NULL;
     const Values *v = values;
-    const char *url = v->url ? v->url : getenv("FERRY_CACHE");
+    char *url = v->url ? (char *)(uintptr_t)v->url : getenv("FERRY_CACHE");
     const struct Verb *verb = find_verb(cli, argv[0], argc - 1);
     Run run = {cli, v, NULL, argc - 1, argv + 1, {0}};
-    int status;
+    int status, r;
     ferry_cache_options how = {.strict = true, .prefix = v->prefix, .near_cache = v->near};
 
     if (!verb)
@@ -422,14 +430,17 @@ static int run_cache(Cli *cli, const void *values, int argc, char **argv) {
     status = read_keys(&run, verb->fn == del ? argc : verb->fn == tags ? 0 : 1);
     if (status != EXIT_OK)
         return status;
-    if (!url || !*url)
-        url = DEFAULT_URL;
-    if (strncmp(url, "memory:", 7) == 0 && verb->fn != bench && verb->fn != stats)
+    if (url && !*url)
+        url = NULL;
+    if (url && strncmp(url, "memory:", 7) == 0 && verb->fn != bench && verb->fn != stats)
         return cli_usage(cli,
                          "memory:// is inside each process, and here it is empty: only bench and "
                          "stats mean something");
     how.timeout_ms = v->timeout_ms ? (uint32_t)v->timeout_ms : 5000;
-    if (ferry_cache_open(url, &how, &cache, &error) < 0)
+    r = ferry_cache_open(url ? url : DEFAULT_URL, &how, &cache, &error);
+    if (url)
+        hide_login(url);
+    if (r < 0)
         return cli_error(cli, &error);
     run.cache = cache;
     return verb->fn(&run);
