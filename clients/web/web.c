@@ -18,6 +18,9 @@
 #include "base/text.h"
 #include "clients/web/admin/routes.h"
 #include "clients/web/core/core.h"
+#include "clients/web/gateway/descriptions.h"
+#include "clients/web/gateway/routes.h"
+#include "clients/web/gateway/topic-streams.h"
 #include "clients/web/health.h"
 #include "clients/web/page.h"
 #include "clients/web/watch/live.h"
@@ -54,6 +57,12 @@ static const HttpRoute routes[] = {
     {"GET", "/api/schedules", 0, admin_schedules},
     {"POST", "/api/schedules/NAME/remove", HTTP_ACTION, admin_remove_schedule},
     {"GET", "/api/pipelines", 0, admin_pipelines},
+    {"POST", "/v1/call/SERVICE/METHOD", 0, gateway_call},
+    {"POST", "/v1/publish/TOPIC", HTTP_BYTES, gateway_publish},
+    {"POST", "/v1/push/QUEUE", HTTP_BYTES, gateway_push},
+    {"GET", "/v1/subscribe/PATTERN", 0, gateway_subscribe},
+    {"POST", "/rpc", 0, gateway_rpc},
+    {"GET", "/openapi.json", 0, gateway_openapi},
     {"GET", "/FILE", HTTP_PAGE, page_file},
     {NULL, NULL, 0, NULL},
 };
@@ -198,7 +207,9 @@ int web_open(const WebOptions *options, Web **ret, ferry_error *reterr) {
     web->epoll_fd = web->timer_fd = web->stop_fd = -1;
     web->sampler = sampler_new(web);
     web->live = live_new(web);
-    if (!web->sampler || !web->live)
+    web->descriptions = descriptions_new(web);
+    web->topic_streams = topic_streams_new(web);
+    if (!web->sampler || !web->live || !web->descriptions || !web->topic_streams)
         return error_set_code(reterr, -ENOMEM, NULL);
     fd = listen_at(web, options->listen ? options->listen : "127.0.0.1:5878", reterr);
     if (fd < 0)
@@ -225,11 +236,18 @@ const char *web_address(const Web *web) {
 Web *web_close(Web *web) {
     if (!web)
         return NULL;
+    /* The readers of streams go first: what they have started is ended by posted functions. */
+    if (web->http)
+        http_end_streams(web->http);
+    if (web->client)
+        ferry_process(web->client, NULL);
     /* All calls end here, so that each suspended request gets its answer. */
     web->client = ferry_close(web->client);
     http_close(web->http);
     sampler_free(web->sampler);
     live_free(web->live);
+    descriptions_free(web->descriptions);
+    topic_streams_free(web->topic_streams);
     if (web->epoll_fd >= 0)
         close(web->epoll_fd);
     if (web->timer_fd >= 0)
@@ -251,6 +269,7 @@ static void tick(Web *web) {
     http_tick(web->http, now_ms);
     sampler_tick(web->sampler, now_ms, live_is_watched(web->live));
     live_tick(web->live);
+    topic_streams_tick(web->topic_streams, now_ms);
 }
 
 int web_run(Web *web, ferry_error *reterr) {

@@ -14,6 +14,8 @@ typedef struct Web {
     ferry_client *client;
     struct Sampler *sampler;
     struct LiveStates *live;
+    struct Descriptions *descriptions;
+    struct TopicStreams *topic_streams;
     char *url;           /* of the broker, without passwords */
     bool is_up, is_away; /* both false: no attempt to connect has ended yet */
     char problem[256];   /* why the broker is away */

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/cleanup.h"
 #include "clients/web/http/server-private.h"
@@ -168,6 +169,29 @@ const char *http_query(HttpRequest *request, const char *name) {
     }
     request->query[request->n_query++] = value;
     return value;
+}
+
+/* The headers of one name. */
+typedef struct HeaderWalk {
+    const char *name;
+    void (*fn)(const char *value, void *ctx);
+    void *ctx;
+} HeaderWalk;
+
+static enum MHD_Result walk_header(void *ctx, enum MHD_ValueKind kind, const char *name,
+                                   const char *value) {
+    const HeaderWalk *walk = ctx;
+
+    (void)kind;
+    if (value && strcasecmp(name, walk->name) == 0)
+        walk->fn(value, walk->ctx);
+    return MHD_YES;
+}
+
+void http_each_header(const HttpRequest *request, const char *name,
+                      void (*fn)(const char *value, void *ctx), void *ctx) {
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, walk_header,
+                              &(HeaderWalk){name, fn, ctx});
 }
 
 ferry_bytes http_body(const HttpRequest *request) {

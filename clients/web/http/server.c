@@ -124,12 +124,16 @@ int http_open(const HttpOptions *options, HttpServer **ret) {
     return 0;
 }
 
-HttpServer *http_close(HttpServer *server) {
-    if (!server)
-        return NULL;
+void http_end_streams(HttpServer *server) {
     server->is_closing = true;
     http_streams_end(server);
     MHD_run(server->daemon);
+}
+
+HttpServer *http_close(HttpServer *server) {
+    if (!server)
+        return NULL;
+    http_end_streams(server);
     MHD_stop_daemon(server->daemon);
     free(server);
     return NULL;

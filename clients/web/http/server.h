@@ -57,6 +57,9 @@ typedef struct HttpOptions {
 /* 0, or a negative errno. */
 int http_open(const HttpOptions *options, HttpServer **ret);
 
+/* Ends all event streams, as far as their readers read: their on_end is called. */
+void http_end_streams(HttpServer *server);
+
 /* Answers to suspended requests must have been given before. Returns NULL. */
 HttpServer *http_close(HttpServer *server);
 
@@ -78,6 +81,10 @@ const char *http_part(const HttpRequest *request, size_t n);
 /* The value of a header, or of a query parameter, decoded; NULL: it has none. Lent. */
 const char *http_header(const HttpRequest *request, const char *name);
 const char *http_query(HttpRequest *request, const char *name);
+
+/* Calls fn with the value of each header of this name. */
+void http_each_header(const HttpRequest *request, const char *name,
+                      void (*fn)(const char *value, void *ctx), void *ctx);
 
 /* The body. Empty for GET. */
 ferry_bytes http_body(const HttpRequest *request);
@@ -101,7 +108,7 @@ void http_add_header(HttpRequest *request, const char *name, const char *value);
 typedef void (*HttpStreamEndFn)(HttpStream *stream, void *ctx);
 
 /* Answers a request with a stream of events (text/event-stream). on_end is called once, when the
- * reader is gone; then the stream is freed. NULL: the request was refused,
+ * reader is gone, or the stream is closed; then the stream is freed. NULL: the request was refused,
  * and answered; on_end is not called. */
 HttpStream *http_stream_open(HttpRequest *request, HttpStreamEndFn on_end, void *ctx);
 
@@ -109,6 +116,16 @@ HttpStream *http_stream_open(HttpRequest *request, HttpStreamEndFn on_end, void 
  * the reader, and the event was dropped. */
 bool http_stream_send(HttpStream *stream, const char *event, const char *id, const char *data,
                       size_t len);
+
+/* Bytes that wait for the reader. */
+size_t http_stream_backlog(const HttpStream *stream);
+
+/* fn is called, with the ctx of the stream, whenever nothing waits for the reader any more. It runs
+ * inside libmicrohttpd's turn, and may send. */
+void http_stream_on_room(HttpStream *stream, HttpStreamEndFn fn);
+
+/* Ends the stream when its reader has what waits. */
+void http_stream_close(HttpStream *stream);
 
 /* True if everything was given to the reader's connection. */
 bool http_stream_is_idle(const HttpStream *stream);

@@ -16,8 +16,8 @@ struct HttpStream {
     Buffer out;
     size_t at; /* of the first byte in out that the reader does not have */
     uint64_t sent_ms;
-    bool is_suspended;
-    HttpStreamEndFn on_end;
+    bool is_suspended, is_closed;
+    HttpStreamEndFn on_end, on_room;
     void *ctx;
 };
 
@@ -36,7 +36,11 @@ static ssize_t give(void *ctx, uint64_t position, char *to, size_t max) {
     size_t n = stream->out.len - stream->at;
 
     (void)position;
-    if (n == 0 && stream->server->is_closing)
+    if (n == 0 && stream->on_room) {
+        stream->on_room(stream, stream->ctx);
+        n = stream->out.len - stream->at;
+    }
+    if (n == 0 && (stream->is_closed || stream->server->is_closing))
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (n == 0) {
         stream->is_suspended = true;
@@ -106,7 +110,8 @@ bool http_stream_send(HttpStream *stream, const char *event, const char *id, con
                       size_t len) {
     size_t before;
 
-    if (stream->out.len - stream->at + len > HTTP_BACKLOG_MAX)
+    if (stream->is_closed ||
+        (stream->out.len > stream->at && stream->out.len - stream->at + len > HTTP_BACKLOG_MAX))
         return false;
     if (stream->at > 0) {
         stream->out.len -= stream->at;
@@ -131,6 +136,19 @@ bool http_stream_send(HttpStream *stream, const char *event, const char *id, con
 
 bool http_stream_is_idle(const HttpStream *stream) {
     return stream->out.len == stream->at;
+}
+
+size_t http_stream_backlog(const HttpStream *stream) {
+    return stream->out.len - stream->at;
+}
+
+void http_stream_on_room(HttpStream *stream, HttpStreamEndFn fn) {
+    stream->on_room = fn;
+}
+
+void http_stream_close(HttpStream *stream) {
+    stream->is_closed = true;
+    wake(stream);
 }
 
 void http_streams_end(HttpServer *server) {

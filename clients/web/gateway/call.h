@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Calls with arguments and results in JSON, by the description of the service: for
+ * /v1/call/SERVICE/METHOD and for JSON-RPC.
+ */
+
+#include "clients/web/core/core.h"
+
+typedef struct CallOptions {
+    uint32_t timeout_ms; /* 0: the method's own, else 30 s */
+    bool is_idempotent;  /* the call may run twice */
+    bool text_integers;  /* integers beyond 2^53 in the result become texts */
+    bool no_streams;     /* a method with a stream is refused */
+    size_t n_headers;
+    ferry_header headers[4]; /* names are static texts; values are copied */
+} CallOptions;
+
+/* The end of a call. status: 200, 202 (a oneway method was called), 204 (no result), or that of a
+ * problem. json: the result, or a problem, or NULL; the callee's. error: NULL, or the reason, lent.
+ */
+typedef void (*CallFn)(unsigned status, json_t *json, const ferry_error *error, void *ctx);
+
+/* Called instead of CallFn for a method that yields items: answers with the stream. args are lent.
+ */
+typedef void (*CallStreamFn)(const ferry_description *description, const ferry_method *method,
+                             const char *name, ferry_bytes args, void *ctx);
+
+/* Calls a method; takes args, an object or a list. fn is called once, at once or in a later turn.
+ */
+void call_start(Web *web, const char *service, const char *method, json_t *args,
+                const CallOptions *options, CallFn fn, CallStreamFn stream_fn, void *ctx);
+
+/* A value of the type (NULL: not described) as JSON; NULL, with the error. */
+json_t *call_value(const ferry_type *type, ferry_bytes bytes, bool text_integers,
+                   ferry_error *reterr);
+
+/* The status and the problem for an error of this method, whose declared exceptions have their
+ * fields formatted by type. method may be NULL. */
+json_t *call_problem(const ferry_method *method, const ferry_error *error, unsigned *ret_status);
