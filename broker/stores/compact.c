@@ -28,20 +28,27 @@ static bool is_current(const Contents *contents, uint32_t segment, uint64_t at,
     return true;
 }
 
-/* Jobs that share a record become records of their own. */
+/* Called for the jobs that share a record and are stored: n of them, at least 2. */
+typedef int (*SharedFn)(const DiskRecord *jobs, size_t n, void *ctx);
+
+/* on_shared NULL: calls fn for each of the jobs. */
 static int each_shared(const SegmentBytes *bytes, uint64_t at, const Contents *contents,
-                       const DiskRecord *record, CompactJobFn fn, void *ctx) {
-    DiskRecord job;
+                       DiskRecord record, CompactJobFn fn, SharedFn on_shared, void *ctx) {
+    DiskRecord jobs[STORE_SHARED_MAX];
+    size_t n = 0;
     int r = 0;
 
-    for (uint32_t i = 0; r == 0 && record_shared_job(record, i, &job); i++)
-        if (is_current(contents, bytes->number, at, &job))
-            r = fn(&job, ctx);
+    while (n < STORE_SHARED_MAX && record_shared_next(&record, &jobs[n]))
+        n += is_current(contents, bytes->number, at, &jobs[n]);
+    if (n > 1 && on_shared)
+        return on_shared(jobs, n, ctx);
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = fn(&jobs[i], ctx);
     return r;
 }
 
 static int each_in_segment(const SegmentBytes *bytes, const Contents *contents, CompactJobFn fn,
-                           void *ctx) {
+                           SharedFn on_shared, void *ctx) {
     uint64_t at = SEGMENT_HEAD, skipped;
     const uint8_t *data;
     DiskRecord record;
@@ -53,14 +60,15 @@ static int each_in_segment(const SegmentBytes *bytes, const Contents *contents, 
         if (record_read(data, &record) < 0)
             continue;
         if (record.type == RECORD_SHARED)
-            r = each_shared(bytes, begins, contents, &record, fn, ctx);
+            r = each_shared(bytes, begins, contents, record, fn, on_shared, ctx);
         else if (is_current(contents, bytes->number, begins, &record))
             r = fn(&record, ctx);
     }
     return r;
 }
 
-int store_each_job(const Folder *folder, const Contents *contents, CompactJobFn fn, void *ctx) {
+static int each_job(const Folder *folder, const Contents *contents, CompactJobFn fn,
+                    SharedFn on_shared, void *ctx) {
     int r = 0;
 
     for (size_t i = 0; i < contents->n_segments && r == 0; i++) {
@@ -68,10 +76,14 @@ int store_each_job(const Folder *folder, const Contents *contents, CompactJobFn 
 
         r = segment_load(folder, contents->segments[i].number, &bytes);
         if (r == 0)
-            r = each_in_segment(&bytes, contents, fn, ctx);
+            r = each_in_segment(&bytes, contents, fn, on_shared, ctx);
         segment_unload(&bytes);
     }
     return r;
+}
+
+int store_each_job(const Folder *folder, const Contents *contents, CompactJobFn fn, void *ctx) {
+    return each_job(folder, contents, fn, NULL, ctx);
 }
 
 /* ---- written anew ---- */
@@ -120,6 +132,32 @@ static int write_job(const DiskRecord *record, void *ctx) {
     job.old = job.push = 0; /* written apart */
     job.client = job.key = (Span){NULL, 0};
     return write_record(ctx, &job);
+}
+
+/* One record for all of them, and notes of those that have been delivered or delayed. */
+static int write_shared(const DiskRecord *jobs, size_t n, void *ctx) {
+    CLEANUP(buffer_deinit) Buffer list = {0};
+    DiskRecord record = jobs[0], note;
+    int r;
+
+    for (size_t i = 1; i < n; i++)
+        if (jobs[i].id < record.id)
+            record.id = jobs[i].id;
+    for (size_t i = 0; i < n; i++)
+        record_shared_put(&list, jobs[i].id - record.id, jobs[i].expires_ms, jobs[i].queue);
+    if (list.failed)
+        return -ENOMEM;
+    record.type = RECORD_SHARED;
+    record.n_jobs = (uint32_t)n;
+    record.jobs = span_of(list.data, list.len);
+    r = write_record(ctx, &record);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        note = jobs[i];
+        note.type = RECORD_NOTE;
+        if (record_has_state(&note))
+            r = write_record(ctx, &note);
+    }
+    return r;
 }
 
 static int write_rest(Rewriting *rewriting, const Contents *contents) {
@@ -172,7 +210,7 @@ int store_compact(Folder *folder, const Contents *contents, ferry_error *reterr)
     if (r == 0)
         r = journal_open(&rewriting.journal, folder, last, contents->sequence, rewriting.wake_fd);
     if (r == 0)
-        r = store_each_job(folder, contents, write_job, &rewriting);
+        r = each_job(folder, contents, write_job, write_shared, &rewriting);
     if (r == 0)
         r = write_rest(&rewriting, contents);
     journal_close(&rewriting.journal, contents->last_job);

@@ -95,7 +95,7 @@ static bool move_record(DiskStore *disk, const DiskRecord *record) {
                      &(DiskRecord){.type = RECORD_PAUSED, .queue = record->queue, .paused = true});
     case RECORD_FACT:
         return move_fact(disk, record->key);
-    case RECORD_SHARED:  /* its jobs are moved one by one */
+    case RECORD_SHARED:
     case RECORD_SETTLED: /* of jobs in this segment */
     case RECORD_NOTE:
     case RECORD_FORGET:
@@ -149,6 +149,84 @@ static bool move_job(DiskStore *disk, DiskJob *of) {
     return true;
 }
 
+/* ---- jobs that share a record ---- */
+
+/* The record of these jobs, and notes of those that have been delivered or delayed. A note follows
+ * the record: without the old segment, it is all that is left of the job's state. */
+static bool write_shared(const DiskStore *disk, Buffer *to, DiskJob *const *jobs, size_t n,
+                         DiskRecord *record, uint32_t *ret_len) {
+    CLEANUP(buffer_deinit) Buffer list = {0};
+    DiskRecord state;
+
+    record->type = RECORD_SHARED;
+    record->id = jobs[0]->job->id;
+    record->n_jobs = (uint32_t)n;
+    for (size_t i = 1; i < n; i++)
+        if (jobs[i]->job->id < record->id)
+            record->id = jobs[i]->job->id;
+    for (size_t i = 0; i < n; i++) {
+        const StoredJob *job = jobs[i]->job;
+
+        record_shared_put(&list, job->id - record->id, disk_to_wall(disk, job->expires_ms),
+                          span_of(job->queue->name, job->queue->name_len));
+    }
+    record->jobs = span_of(list.data, list.len);
+    *ret_len = list.failed ? 0 : record_append(to, record);
+    for (size_t i = 0; i<n && * ret_len> 0; i++) {
+        disk_describe_note(disk, jobs[i]->job, &state);
+        if (record_has_state(&state))
+            record_append(to, &state);
+    }
+    return *ret_len > 0 && !to->failed;
+}
+
+/* Jobs of one record that are not settled: the new record has their content once, too. */
+static bool move_shared(DiskStore *disk, DiskJob *const *jobs, size_t n) {
+    JournalBatch *batch = disk_batch_for(disk, n);
+    DiskRecord record;
+    uint32_t len;
+    size_t at, in_memory = 0;
+
+    if (!batch)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!stored_job_is_paged_out(jobs[i]->job))
+            in_memory = i;
+    disk_describe(disk, jobs[in_memory]->job, &record);
+    if (stored_job_is_paged_out(jobs[in_memory]->job) && !take_content(disk, jobs[0], &record))
+        return false;
+    at = batch->releases.len;
+    if (!write_shared(disk, &batch->releases, jobs, n, &record, &len)) {
+        batch->releases.len = at;
+        batch->releases.failed = false;
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        JournalEntry *entry = disk_entry(batch, &batch->releases, ENTRY_MOVED, len, 0);
+
+        entry->at = (uint32_t)at;
+        entry->n_sharing = (uint32_t)n;
+        entry->job = jobs[i];
+        jobs[i]->entry = entry;
+    }
+    return true;
+}
+
+/* The jobs that share the record of this one and have to be moved; they stand behind it in the list
+ * of the segment. *ret_next is the job behind them. */
+static size_t sharing(DiskJob *of, DiskJob **jobs, DiskJob **ret_next) {
+    const DiskJob *first = of;
+    size_t n = 0;
+
+    for (; of && of->at == first->at && n < STORE_SHARED_MAX; of = of->next)
+        if (!of->settling && !of->entry)
+            jobs[n++] = of;
+    *ret_next = of;
+    return n;
+}
+
+/* ---- a slice of the work ---- */
+
 /* False: out of memory, or the slice is over. */
 static bool move_records(DiskStore *disk, size_t *left) {
     Cleaning *cleaning = &disk->cleaning;
@@ -172,12 +250,14 @@ static bool move_records(DiskStore *disk, size_t *left) {
 }
 
 static bool move_jobs(DiskStore *disk, size_t *left) {
-    DiskJob *of = disk->segments[0].first;
+    DiskJob *of = disk->segments[0].first, *next, *jobs[STORE_SHARED_MAX];
 
-    for (; of; of = of->next) {
-        if (of->settling || of->entry)
+    for (; of; of = next) {
+        size_t n = sharing(of, jobs, &next);
+
+        if (n == 0)
             continue;
-        if (*left == 0 || !move_job(disk, of))
+        if (*left == 0 || !(n == 1 ? move_job(disk, jobs[0]) : move_shared(disk, jobs, n)))
             return false;
         *left -= *left < of->len ? *left : of->len;
     }

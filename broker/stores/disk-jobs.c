@@ -160,6 +160,12 @@ JournalBatch *disk_batch(DiskStore *disk) {
     return disk->open;
 }
 
+JournalBatch *disk_batch_for(DiskStore *disk, size_t n) {
+    if (disk->open && BATCH_ENTRIES - disk->open->n < n)
+        disk_submit(disk);
+    return disk_batch(disk);
+}
+
 JournalEntry *disk_entry(JournalBatch *batch, const Buffer *part, JournalEntryKind kind,
                          uint32_t len, uint64_t ticket) {
     JournalEntry *entry = &batch->entries[batch->n++];
@@ -167,7 +173,8 @@ JournalEntry *disk_entry(JournalBatch *batch, const Buffer *part, JournalEntryKi
     *entry = (JournalEntry){.ticket = ticket,
                             .kind = kind,
                             .at = (uint32_t)(part->len - record_padded(len)),
-                            .len = len};
+                            .len = len,
+                            .n_sharing = 1};
     return entry;
 }
 
@@ -193,6 +200,16 @@ void disk_describe(const DiskStore *disk, const StoredJob *job, DiskRecord *reco
                            .unique = stored_job_unique(job)};
     if (record->order.len > 0 || record->unique.len > 0)
         record->type = RECORD_TIED;
+}
+
+void disk_describe_note(const DiskStore *disk, const StoredJob *job, DiskRecord *record) {
+    *record = (DiskRecord){.type = RECORD_NOTE,
+                           .id = job->id,
+                           .attempt = job->attempt,
+                           .due_ms = disk_to_wall(disk, job->due_ms),
+                           .worker = job->worker,
+                           .held = job->held,
+                           .reason = stored_job_reason(job)};
 }
 
 /* ---- the end ---- */

@@ -107,6 +107,8 @@ void disk_job_free(DiskStore *disk, DiskJob *of);
 
 /* The batch in the making, with room for one more entry. NULL: out of memory. */
 JournalBatch *disk_batch(DiskStore *disk);
+/* The same, with room for n entries, at most STORE_SHARED_MAX. */
+JournalBatch *disk_batch_for(DiskStore *disk, size_t n);
 /* Adds an entry; the record of length len was appended to *part last. */
 JournalEntry *disk_entry(JournalBatch *batch, const Buffer *part, JournalEntryKind kind,
                          uint32_t len, uint64_t ticket);
@@ -116,6 +118,8 @@ void disk_submit(DiskStore *disk);
 void disk_batch_free(DiskStore *disk, JournalBatch *batch);
 /* The fields of a RECORD_JOB, without its push and key. headers and body are lent. */
 void disk_describe(const DiskStore *disk, const StoredJob *job, DiskRecord *record);
+/* The fields of a RECORD_NOTE. */
+void disk_describe_note(const DiskStore *disk, const StoredJob *job, DiskRecord *record);
 void disk_state_free(DiskStore *disk);
 
 /* ---- disk-restore.c ---- */

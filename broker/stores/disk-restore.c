@@ -119,6 +119,14 @@ static const uint8_t *bytes_of(DiskStore *disk, const FoundJob *found, ferry_err
     return data;
 }
 
+/* The job's part of a record that it shares with others. */
+static bool find_shared(DiskRecord record, uint64_t id, DiskRecord *ret) {
+    while (record_shared_next(&record, ret))
+        if (ret->id == id)
+            return true;
+    return false;
+}
+
 static int restore_job(DiskStore *disk, const FoundJob *found, ferry_error *reterr) {
     struct Queues *queues = disk->store.ctx;
     const uint8_t *bytes = bytes_of(disk, found, reterr);
@@ -136,7 +144,7 @@ static int restore_job(DiskStore *disk, const FoundJob *found, ferry_error *rete
         return error_set_code(reterr, r, "journal-%08u changed while it was read", found->segment);
     if (record.type == RECORD_SHARED) {
         n_sharing = record.n_jobs;
-        if (!record_shared_job(&record, found->id - record.id, &record))
+        if (!find_shared(record, found->id, &record))
             return -EBADMSG;
     }
     content.headers = record.headers;

@@ -89,22 +89,15 @@ static int disk_append(Store *store, uint64_t ticket, StoredJob *job, const Stor
     return add(disk, ticket, NULL, job, by);
 }
 
-/* The entries that the batch still takes. */
-static size_t room_of(const JournalBatch *batch) {
-    return batch ? BATCH_ENTRIES - batch->n : 0;
-}
-
 /* Makes the DiskJobs of the jobs, and lists them for the record. */
 static int begin_shared(DiskStore *disk, StoredJob *const *jobs, size_t n, Buffer *list) {
     for (size_t i = 0; i < n; i++) {
         DiskJob *made = disk_job_new(disk, jobs[i]);
 
-        record_shared_put(list, disk_to_wall(disk, jobs[i]->expires_ms),
+        record_shared_put(list, jobs[i]->id - jobs[0]->id, disk_to_wall(disk, jobs[i]->expires_ms),
                           span_of(jobs[i]->queue->name, jobs[i]->queue->name_len));
-        if (made) {
-            made->n_sharing = (uint32_t)n;
+        if (made)
             continue;
-        }
         while (i-- > 0)
             disk_job_free(disk, jobs[i]->place);
         return -ENOMEM;
@@ -125,11 +118,7 @@ static int disk_append_shared(Store *store, uint64_t ticket, StoredJob *const *j
         return -EIO;
     if (journal_is_full(&disk->journal))
         return -ENOSPC;
-    batch = disk_batch(disk);
-    if (batch && room_of(batch) < n) {
-        disk_submit(disk);
-        batch = disk_batch(disk);
-    }
+    batch = disk_batch_for(disk, n);
     if (!batch || begin_shared(disk, jobs, n, &list) < 0)
         return -ENOMEM;
     disk_describe(disk, jobs[0], &record);
@@ -148,6 +137,7 @@ static int disk_append_shared(Store *store, uint64_t ticket, StoredJob *const *j
 
         entry = disk_entry(batch, &batch->pushes, ENTRY_JOB, len, 0);
         entry->shared = true;
+        entry->n_sharing = (uint32_t)n;
         entry->job = made;
         made->entry = entry;
     }
@@ -227,19 +217,12 @@ static void disk_flush(Store *store) {
 }
 
 static void disk_note(Store *store, StoredJob *job) {
-    const DiskStore *disk = disk_of(store);
+    DiskRecord record;
 
     if (!job->place)
         return;
-    release(store,
-            &(DiskRecord){.type = RECORD_NOTE,
-                          .id = job->id,
-                          .attempt = job->attempt,
-                          .due_ms = disk_to_wall(disk, job->due_ms),
-                          .worker = job->worker,
-                          .held = job->held,
-                          .reason = stored_job_reason(job)},
-            clock_us() + NOTE_FLUSH_US);
+    disk_describe_note(disk_of(store), job, &record);
+    release(store, &record, clock_us() + NOTE_FLUSH_US);
 }
 
 static void disk_forget_pushes(Store *store, const uint8_t *client, uint64_t floor) {
@@ -268,8 +251,7 @@ static void finish_entry(DiskStore *disk, const JournalBatch *batch, const Journ
     bool has_ended = result == 0 || !waits;
 
     if (entry->job && result == 0)
-        disk_place(disk, entry->job, segment, at, entry->len,
-                   entry->kind == ENTRY_MOVED ? 1 : entry->job->n_sharing);
+        disk_place(disk, entry->job, segment, at, entry->len, entry->n_sharing);
     else if (entry->job && entry->job->entry == entry)
         entry->job->entry = NULL;
     if (entry->ends && has_ended)

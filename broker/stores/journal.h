@@ -33,11 +33,12 @@ typedef enum JournalEntryKind { ENTRY_JOB, ENTRY_MOVED, ENTRY_SETTLED } JournalE
 
 /* The change of one job in a batch. */
 typedef struct JournalEntry {
-    uint64_t ticket;  /* 0: nobody waits */
-    bool shared;      /* the entry after it has the ticket of both */
-    DiskJob *job;     /* ENTRY_JOB, ENTRY_MOVED: was written; NULL: it is gone already */
-    DiskJob *ends;    /* ENTRY_JOB (forward), ENTRY_SETTLED: has ended; NULL: none */
-    uint32_t at, len; /* of the record, in its part of the batch */
+    uint64_t ticket;    /* 0: nobody waits */
+    bool shared;        /* the entry after it has the ticket of both */
+    DiskJob *job;       /* ENTRY_JOB, ENTRY_MOVED: was written; NULL: it is gone already */
+    DiskJob *ends;      /* ENTRY_JOB (forward), ENTRY_SETTLED: has ended; NULL: none */
+    uint32_t at, len;   /* of the record, in its part of the batch */
+    uint32_t n_sharing; /* jobs that have this record, `job` included */
     JournalEntryKind kind;
 } JournalEntry;
 

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <xxhash.h>
 
+#include "broker/stores/store.h"
+
 enum { AT_LEN = 4, AT_CHECKSUM = 8, AT_SEQUENCE = 16, AT_FLUSHED = 24, AT_TYPE = 32 };
 
 /* flags, at AT_TYPE + 1 */
@@ -200,60 +202,46 @@ static int get(const uint8_t *at, size_t left, DiskRecord *to, const RecordField
     return left == 0 ? 0 : -EBADMSG;
 }
 
-/* ---- jobs that share a record: for each its end, the length of its queue's name, the name ---- */
+/* ---- jobs that share a record: for each its number, its end, the name of its queue ---- */
 
-enum { SHARED_HEAD = 9 };
+enum { SHARED_ENDS_AT = 4, SHARED_LEN_AT = 12, SHARED_HEAD = 13 };
 
-void record_shared_put(Buffer *to, uint64_t expires_ms, Span queue) {
+void record_shared_put(Buffer *to, uint64_t number, uint64_t expires_ms, Span queue) {
     uint8_t *at = buffer_reserve(to, SHARED_HEAD + queue.len);
 
     if (!at)
         return;
-    set_u64(at, expires_ms);
-    at[SHARED_HEAD - 1] = (uint8_t)queue.len;
+    set_u32(at, (uint32_t)number);
+    set_u64(at + SHARED_ENDS_AT, expires_ms);
+    at[SHARED_LEN_AT] = (uint8_t)queue.len;
     memcpy(at + SHARED_HEAD, queue.data, queue.len);
     to->len += SHARED_HEAD + queue.len;
 }
 
-/* Takes one job from the front of the list. False: the list is not whole. */
-static bool shared_next(Span *list, uint64_t *ret_expires_ms, Span *ret_queue) {
-    size_t len = list->len >= SHARED_HEAD ? list->data[SHARED_HEAD - 1] : 0;
+bool record_shared_next(DiskRecord *record, DiskRecord *ret) {
+    Span *list = &record->jobs;
+    size_t len = list->len >= SHARED_HEAD ? list->data[SHARED_LEN_AT] : 0;
 
     if (list->len < SHARED_HEAD + len)
         return false;
-    *ret_expires_ms = get_u64(list->data);
-    *ret_queue = (Span){list->data + SHARED_HEAD, len};
+    *ret = *record;
+    ret->type = RECORD_JOB;
+    ret->id += get_u32(list->data);
+    ret->expires_ms = get_u64(list->data + SHARED_ENDS_AT);
+    ret->queue = (Span){list->data + SHARED_HEAD, len};
+    ret->jobs = (Span){NULL, 0};
+    ret->n_jobs = 0;
     *list = (Span){list->data + SHARED_HEAD + len, list->len - SHARED_HEAD - len};
     return true;
 }
 
-static bool shared_is_whole(const DiskRecord *record) {
-    Span list = record->jobs, queue;
-    uint64_t expires_ms;
+static bool shared_is_whole(DiskRecord record) {
+    DiskRecord job;
+    uint32_t n = 0;
 
-    for (uint32_t i = 0; i < record->n_jobs; i++)
-        if (!shared_next(&list, &expires_ms, &queue))
-            return false;
-    return list.len == 0;
-}
-
-bool record_shared_job(const DiskRecord *record, uint64_t i, DiskRecord *ret) {
-    Span list = record->jobs, queue = {NULL, 0};
-    uint64_t expires_ms = 0;
-
-    if (record->type != RECORD_SHARED || i >= record->n_jobs)
-        return false;
-    for (uint64_t j = 0; j <= i; j++)
-        if (!shared_next(&list, &expires_ms, &queue))
-            return false;
-    *ret = *record;
-    ret->type = RECORD_JOB;
-    ret->id += i;
-    ret->expires_ms = expires_ms;
-    ret->queue = queue;
-    ret->jobs = (Span){NULL, 0};
-    ret->n_jobs = 0;
-    return true;
+    while (record_shared_next(&record, &job))
+        n++;
+    return n == record.n_jobs && n <= STORE_SHARED_MAX && record.jobs.len == 0;
 }
 
 int record_read(const uint8_t *record, DiskRecord *ret) {
@@ -275,7 +263,7 @@ int record_read(const uint8_t *record, DiskRecord *ret) {
         ret->passed = (Span){NULL, 0};
     if (r == 0 && ret->client.len != 0 && ret->client.len != WIRE_TOKEN)
         r = -EBADMSG;
-    if (r == 0 && type == RECORD_SHARED && !shared_is_whole(ret))
+    if (r == 0 && type == RECORD_SHARED && !shared_is_whole(*ret))
         r = -EBADMSG;
     return r;
 }

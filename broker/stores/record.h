@@ -37,7 +37,7 @@ typedef enum RecordType {
     RECORD_KEY,     /* the same, of a deduplication key */
     RECORD_HOLE,    /* the records from `id` to `old` - 1 are missing, as was reported */
     RECORD_LAST,    /* job numbers up to this one are used up */
-    RECORD_SHARED,  /* n_jobs jobs with the same content, from `id` on */
+    RECORD_SHARED,  /* n_jobs jobs with the same content; `id` is the smallest of their numbers */
     RECORD_TIED,    /* as RECORD_JOB, with an ordering key, a unique key */
     RECORD_FACT,    /* a fact of the name `key`; without a body it is forgotten */
 } RecordType;
@@ -66,6 +66,11 @@ static inline bool record_is_job(const DiskRecord *record) {
     return record->type == RECORD_JOB || record->type == RECORD_TIED;
 }
 
+/* Does a RECORD_NOTE say more than that the job waits, as it was pushed? */
+static inline bool record_has_state(const DiskRecord *note) {
+    return note->attempt || note->due_ms || note->worker || note->held || note->reason.len > 0;
+}
+
 /* Appends a record without its checksum; record_seal() adds it. Returns its length without padding.
  * A buffer that ran out of memory has failed. */
 uint32_t record_append(Buffer *to, const DiskRecord *record);
@@ -80,10 +85,11 @@ uint32_t record_len(const uint8_t *record);
 void record_seal(uint8_t *record, uint64_t seed, uint64_t sequence, uint64_t flushed);
 /* Is this a whole record with the right checksum? left: bytes up to the end of the segment. */
 bool record_check(const uint8_t *record, uint64_t left, uint64_t seed);
-/* Adds a job to a list for DiskRecord.jobs: what it does not share with the others. */
-void record_shared_put(Buffer *to, uint64_t expires_ms, Span queue);
-/* The i-th job of a RECORD_SHARED, as a RECORD_JOB. False: there is no such job. */
-bool record_shared_job(const DiskRecord *record, uint64_t i, DiskRecord *ret);
+/* Adds a job to a list for DiskRecord.jobs: its number, counted from that of the record, and what
+ * else it does not share with the others. */
+void record_shared_put(Buffer *to, uint64_t number, uint64_t expires_ms, Span queue);
+/* Takes the next job from the list of a RECORD_SHARED, as a RECORD_JOB. False: it was the last. */
+bool record_shared_next(DiskRecord *record, DiskRecord *ret);
 
 /* Reads a record that record_check() accepts. -EBADMSG: its fields are not those of its type. */
 int record_read(const uint8_t *record, DiskRecord *ret);

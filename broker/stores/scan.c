@@ -43,23 +43,45 @@ static int note(Contents *contents, FoundJob *job, const DiskRecord *record) {
     return 0;
 }
 
-static int add_job(Contents *contents, const DiskRecord *record, uint32_t segment, uint64_t at,
-                   uint32_t len) {
-    FoundJob *job = id_map_get(&contents->jobs, record->id);
+/* The record of the job is here. NULL: out of memory. */
+static FoundJob *place(Contents *contents, uint64_t id, uint32_t segment, uint64_t at,
+                       uint32_t len) {
+    FoundJob *job = id_map_get(&contents->jobs, id);
 
-    settle(contents, record->old);
     if (!job) {
         job = slabs_alloc(&contents->slabs, sizeof(*job));
         if (!job)
-            return -ENOMEM;
-        *job = (FoundJob){.id = record->id};
-        if (id_map_put(&contents->jobs, record->id, job) < 0)
-            return -ENOMEM;
+            return NULL;
+        *job = (FoundJob){.id = id};
+        if (id_map_put(&contents->jobs, id, job) < 0)
+            return NULL;
     }
+    if (contents->last_job < id)
+        contents->last_job = id;
     job->segment = segment;
     job->at = (uint32_t)at;
     job->len = len;
-    return note(contents, job, record);
+    return job;
+}
+
+static int add_job(Contents *contents, const DiskRecord *record, uint32_t segment, uint64_t at,
+                   uint32_t len) {
+    FoundJob *job;
+
+    settle(contents, record->old);
+    job = place(contents, record->id, segment, at, len);
+    return job ? note(contents, job, record) : -ENOMEM;
+}
+
+/* The record has no state of its jobs: one that was moved here keeps the state that it had. */
+static int add_shared(Contents *contents, DiskRecord record, uint32_t segment, uint64_t at,
+                      uint32_t len) {
+    DiskRecord job;
+
+    while (record_shared_next(&record, &job))
+        if (!place(contents, job.id, segment, at, len))
+            return -ENOMEM;
+    return 0;
 }
 
 static int compare_jobs(const void *a, const void *b) {
@@ -210,29 +232,14 @@ void hole_text(const FoundHole *hole, char *to, size_t size) {
 
 /* ---- reading ---- */
 
-/* The jobs of the record behind its first one. */
-static uint64_t n_more(const DiskRecord *record) {
-    return record->type == RECORD_SHARED && record->n_jobs > 0 ? record->n_jobs - 1 : 0;
-}
-
-static int add_shared(Contents *contents, const DiskRecord *record, uint32_t segment, uint64_t at,
-                      uint32_t len) {
-    DiskRecord job;
-    int r = 0;
-
-    for (uint32_t i = 0; r == 0 && record_shared_job(record, i, &job); i++)
-        r = add_job(contents, &job, segment, at, len);
-    return r;
-}
-
 static int take(Contents *contents, const DiskRecord *record, uint32_t segment, uint64_t at,
                 uint32_t len) {
     FoundJob *job;
     int r = 0;
 
     if (record->type != RECORD_PUSH && record->type != RECORD_FORGET &&
-        record->type != RECORD_HOLE && contents->last_job < record->id + n_more(record))
-        contents->last_job = record->id + n_more(record);
+        record->type != RECORD_HOLE && contents->last_job < record->id)
+        contents->last_job = record->id;
     switch (record->type) {
     case RECORD_JOB:
     case RECORD_TIED:
@@ -261,7 +268,7 @@ static int take(Contents *contents, const DiskRecord *record, uint32_t segment, 
         return add_hole(&contents->known, &contents->n_known,
                         &(FoundHole){.sequence = record->id, .before = record->old});
     case RECORD_SHARED:
-        return add_shared(contents, record, segment, at, len);
+        return add_shared(contents, *record, segment, at, len);
     case RECORD_FACT:
         return set_fact(contents, record->key, record->body);
     case RECORD_LAST:

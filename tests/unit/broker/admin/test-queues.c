@@ -99,7 +99,7 @@ static void a_queue_with_settings_stays(void) {
     s = fake_connect(&broker, 's');
     for (uint64_t id = 1; id <= 2; id++) {
         pull(s, id, id == 1 ? "kept" : "not", 1);
-        queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .unpull.pull = id});
+        unpull(s, 0, id);
     }
     wait_ms(60000);
     CU_ASSERT_EQUAL(count_of("kept", "ready"), 0);

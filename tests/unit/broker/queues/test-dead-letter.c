@@ -238,7 +238,7 @@ static void headers_stay_within_their_limits(void) {
                                  .settle.job = sent->message.job.job,
                                  .settle.attempt = 1,
                                  .settle.text = span_of(headers, 1024)});
-        queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .unpull.pull = (uint64_t)i * 10 + 1});
+        unpull(s, 0, (uint64_t)i * 10 + 1);
         pull(s, (uint64_t)i * 10 + 2, "q.dead", 1);
         fake_take(s);
         sent = fake_take(s); /* it was read again: the limits of the wire hold */
@@ -247,7 +247,7 @@ static void headers_stay_within_their_limits(void) {
         CU_ASSERT_EQUAL(n, i == 0 ? 64 : 5);
         CU_ASSERT_TRUE(has_header(sent, "ferry-queue", "q"));
         ack(s, 0, sent->message.job.job, 1);
-        queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .unpull.pull = (uint64_t)i * 10 + 2});
+        unpull(s, 0, (uint64_t)i * 10 + 2);
     }
     teardown();
 }

@@ -264,7 +264,7 @@ static void released_jobs_come_first_and_do_not_count(void) {
     pull(worker, 1, "q", 1);
     expect_ok(worker, 1);
     job = expect_job(worker, 1, "one", 1);
-    queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .id = 2, .unpull.pull = 1});
+    unpull(worker, 2, 1);
     expect_ok(worker, 2);
     release(worker, 3, job, 1);
     expect_ok(worker, 3);
@@ -290,9 +290,9 @@ static void unpull_stops_jobs_and_keeps_those_held(void) {
     push(worker, 0, "q", "two", NULL);
     expect_ok(worker, 1);
     job = expect_job(worker, 1, "one", 1);
-    queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .id = 2, .unpull.pull = 1});
+    unpull(worker, 2, 1);
     expect_ok(worker, 2);
-    queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .id = 3, .unpull.pull = 1});
+    unpull(worker, 3, 1);
     expect_error(worker, 3, "ferry.NotFound");
     CU_ASSERT_EQUAL(count_of("q", "workers"), 0);
     ack(worker, 4, job, 1);
@@ -474,7 +474,7 @@ static void a_lease_that_ran_out_is_lost_even_if_nobody_else_has_the_job(void) {
     push(worker, 0, "q", "x", NULL);
     expect_ok(worker, 1);
     job = expect_job(worker, 1, "x", 1);
-    queues_unpull(queues, worker, &(Message){.op = OP_UNPULL, .unpull.pull = 1});
+    unpull(worker, 0, 1);
     wait_ms(150);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
     expect_lost(worker, job, 1);

@@ -267,11 +267,6 @@ static void a_job_that_is_not_written_stays_and_holds_up_no_other(void) {
     stop();
 }
 
-static uint64_t little_space(const char *path) {
-    (void)path;
-    return 2 << 20; /* segments of 128 KiB */
-}
-
 /* Jobs that are paged out are carried from old segments to new ones. */
 static void old_segments_are_removed_while_jobs_are_paged_out(void) {
     FileOps small = file_ops_posix;

@@ -318,7 +318,7 @@ static void names_are_bounded_and_come_back(void) {
     reject(s, 6, expect_job(s, 1, "x", 1), 1, "no");
     expect_ok(s, 6);
     CU_ASSERT_EQUAL(count_of("q0.dead", "ready"), 1);
-    queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .unpull.pull = 2});
+    unpull(s, 0, 2);
     wait_ms(59000);
     CU_ASSERT_EQUAL(count_of("q1", "ready"), 0);
     wait_ms(1001);
@@ -557,7 +557,7 @@ static void unpulling_while_blocked_is_harmless(void) {
     pull(slow, 2, "q", 10);
     fake_set_waiting(slow, 5u << 20);
     push(slow, 0, "q", "x", NULL);
-    queues_unpull(queues, slow, &(Message){.op = OP_UNPULL, .unpull.pull = 1});
+    unpull(slow, 0, 1);
     end_session(slow);
     rooms_turn_end(&broker);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);

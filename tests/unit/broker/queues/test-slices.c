@@ -163,7 +163,7 @@ static void what_is_given_back_out_of_order_costs_no_search_through_all(void) {
     s = fake_connect(&broker, 's');
     pull(s, 1, "q", MANY);
     push_many(NULL, 0);
-    queues_unpull(queues, s, &(Message){.op = OP_UNPULL, .id = 2, .unpull.pull = 1});
+    unpull(s, 2, 1);
     /* The lowest and the highest in turn. */
     for (uint64_t low = 1, high = MANY; low < high; low++, high--) {
         release(s, 0, high, 1);

@@ -97,6 +97,11 @@ static inline void pull(Session *session, uint64_t id, const char *queue, uint64
                 &(Message){.op = OP_PULL, .id = id, .name = span_text(queue), .pull.slots = slots});
 }
 
+/* id 0: without an answer. */
+static inline void unpull(Session *session, uint64_t id, uint64_t pull) {
+    queues_unpull(queues, session, &(Message){.op = OP_UNPULL, .id = id, .unpull.pull = pull});
+}
+
 /* The next message is OK to id; returns its seq. */
 static inline uint64_t expect_ok(Session *session, uint64_t id) {
     const FakeSent *sent = fake_take(session);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "broker/queues/queues-private.h"
 #include "broker/stores/disk.h"
 #include "broker/stores/file.h"
 #include "unit/broker/queues/verbs.h"
@@ -27,6 +28,12 @@ static inline int copy_folder(const char *from, const char *to) {
     snprintf(command, sizeof(command), "rm -rf '%s' && cp -r --sparse=always '%s' '%s'", to, from,
              to);
     return system(command);
+}
+
+/* For file_ops: so little space that segments have 128 KiB. */
+static inline uint64_t little_space(const char *path) {
+    (void)path;
+    return 2 << 20;
 }
 
 /* Starts a life; 0, or the errno of the store. */
@@ -100,6 +107,20 @@ static inline void turn(int timeout_ms) {
     if (poll(&wake, 1, timeout_ms) > 0 && read(wake_fd, &n, sizeof(n)) == sizeof(n))
         queues_process_stores(queues);
     rooms_turn_end(&broker);
+}
+
+/* Stores a message in both queues, in one record. The session gets OK to id. */
+static inline void fan_out(Session *session, uint64_t id, const char *body, const char *first,
+                           const char *second) {
+    Message message = {
+        .op = OP_PUBLISH, .id = id, .name = span_text("topic"), .body = span_text(body)};
+    Problem problem;
+    Queue *to[] = {queue_get(queues, span_text(first), &problem),
+                   queue_get(queues, span_text(second), &problem)};
+    Fanout *made;
+
+    CU_ASSERT_EQUAL_FATAL(queues_fan_out(queues, to, 2, session, &message, NULL, &made), 0);
+    queues_fan_out_store(made);
 }
 
 /* Until the session has so many messages. Only a store that hangs takes 20 s. */

@@ -33,11 +33,6 @@ static int faulty_reserve(int fd, uint64_t size) {
     return file_ops_posix.reserve(fd, size);
 }
 
-static uint64_t little_space(const char *path) {
-    (void)path;
-    return 2 << 20; /* segments of 128 KiB */
-}
-
 static void use_faulty_disk(void) {
     faulty = file_ops_posix;
     faulty.flush = faulty_flush;
@@ -526,60 +521,6 @@ static void a_full_disk_refuses_pushes_and_takes_acknowledgements(void) {
     file_ops = &file_ops_posix;
 }
 
-/* ---- cleaning ---- */
-
-/* A hundred segments are written; a job, a key, a paused queue and a push id of the first one are
- * carried along. */
-static void old_segments_are_removed_and_lose_nothing(void) {
-    static char body[8 * 1024];
-    const FakeSent *sent;
-    Message message;
-    Session *s;
-
-    use_faulty_disk();
-    begin();
-    s = fake_connect(&broker, 's');
-    push(s, 1, "old", "carried", "priority", UINT64_C(3), NULL);
-    push(s, 2, "keys", "keyed", "key", "k", NULL);
-    until_sent(s, 2);
-    fake_drop(s);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("old"), true), 0);
-    memset(body, 'x', sizeof(body) - 1);
-    pull(s, 3, "q", 20);
-    expect_ok(s, 3);
-    for (uint64_t id = 10; id < 1610; id += 20) {
-        for (uint64_t i = 0; i < 20; i++)
-            push(s, id + i, "q", body, NULL);
-        until_sent(s, 40); /* an OK and a JOB for each */
-        while ((sent = fake_take(s)))
-            if (sent->message.op == OP_JOB)
-                ack(s, 0, sent->message.job.job, 1);
-    }
-    for (int i = 0; i < 2000 && n_files(data, "journal-") > 3; i++)
-        turn(10);
-    CU_ASSERT(n_files(data, "journal-") <= 3);
-    CU_ASSERT_NOT_EQUAL(access(file("journal-00000001"), F_OK), 0);
-    crash();
-    begin();
-    s = fake_connect(&broker, 's');
-    restored_pushes_adopt(queues, s->client);
-    CU_ASSERT_EQUAL(count_of("q", "ready"), UINT64_MAX);
-    CU_ASSERT_EQUAL(count_of("old", "ready"), 1);
-    pull(s, 1, "old", 1);
-    expect_ok(s, 1);
-    expect_nothing(s);
-    message = again(1);
-    queues_push(queues, s, &message, NULL);
-    CU_ASSERT_EQUAL(expect_ok(s, 1), 0);
-    push(s, 5000, "keys", "keyed", "key", "k", NULL);
-    CU_ASSERT_EQUAL(expect_ok(s, 5000), 0);
-    CU_ASSERT_EQUAL(queues_pause(queues, span_text("old"), false), 0);
-    turn(0);
-    expect_job(s, 1, "carried", 1);
-    stop();
-    file_ops = &file_ops_posix;
-}
-
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(confirmed_jobs_survive_a_crash_in_order),
@@ -599,7 +540,6 @@ int main(void) {
         TEST(a_damaged_head_hides_no_job),
         TEST(after_a_failed_flush_nothing_is_confirmed),
         TEST(a_full_disk_refuses_pushes_and_takes_acknowledgements),
-        TEST(old_segments_are_removed_and_lose_nothing),
         TESTS_END,
     };
     int r;

@@ -63,7 +63,7 @@ static struct {
     Name names[NAMES_MAX], durable[NAMES_MAX]; /* as programs see them; as they are on the disk */
     size_t n_names, n_durable;
     NameChange changes[NAMES_MAX];
-    size_t n_changes;
+    size_t n_changes, n_emptied; /* segments that were removed, in all lives */
     unsigned n_calls, fails_at;
     bool is_off;
     Dice dice;
@@ -250,8 +250,10 @@ static int sim_remove(const char *path) {
     if (!enter())
         return -EIO;
     r = file_ops_posix.remove(path);
-    if (r == 0 && name_of(sim.names, sim.n_names, path))
+    if (r == 0 && name_of(sim.names, sim.n_names, path)) {
         change_names(path, "", NULL);
+        sim.n_emptied += strstr(path, "journal-0") != NULL;
+    }
     return leave(r);
 }
 
@@ -346,6 +348,8 @@ typedef struct Known {
     bool ending;           /* not confirmed yet */
     uint64_t number;
     unsigned n_seen; /* after the power loss */
+    bool shared;     /* the message is also in the queue of copies, where nobody works */
+    unsigned n_copies;
 } Known;
 
 static Known jobs[JOBS_MAX]; /* by the number in the body */
@@ -372,14 +376,18 @@ static void take_answers(Session *s, unsigned *held, unsigned *n_held) {
 }
 
 static void push_one(Session *s, Dice *dice) {
-    static char body[8200];
-    size_t len = dice_below(dice, 4) == 0 ? (size_t)dice_below(dice, 8000) : 20;
+    static char body[30200];
+    size_t len = dice_below(dice, 4) == 0 ? (size_t)dice_below(dice, 30000) : 20;
     unsigned n = ++n_jobs;
 
     snprintf(body, sizeof(body), "j%06u", n);
     memset(body + 7, 'x', len);
     body[7 + len] = '\0';
-    push(s, n, "q", body, NULL);
+    jobs[n].shared = dice_below(dice, 4) == 0;
+    if (jobs[n].shared)
+        fan_out(s, n, body, "q", "copies");
+    else
+        push(s, n, "q", body, NULL);
 }
 
 static void end_one(Session *s, unsigned n, Dice *dice) {
@@ -442,6 +450,10 @@ static void see_all(const char *queue, char letter) {
         for (size_t i = 7; letter == 'j' && i < sent->message.body.len; i++)
             if (body[i] != 'x')
                 CU_FAIL("a body is not the one that was pushed");
+        if (strcmp(queue, "copies") == 0) {
+            jobs[n].n_copies++;
+            continue;
+        }
         jobs[n].n_seen++;
         /* An end that was confirmed is one; a forwarded job is in the second queue. */
         CU_ASSERT_FALSE(letter == 'j' && jobs[n].ended);
@@ -455,8 +467,12 @@ static bool check(void) {
     begin();
     see_all("q", 'j');
     see_all("r", 'f');
+    see_all("copies", 'j');
     for (unsigned n = 1; n <= n_jobs; n++) {
         CU_ASSERT(jobs[n].n_seen <= 1);
+        CU_ASSERT(jobs[n].n_copies <= jobs[n].shared);
+        if (jobs[n].confirmed)
+            CU_ASSERT_EQUAL(jobs[n].n_copies, jobs[n].shared);
         if (jobs[n].confirmed && !jobs[n].ending)
             CU_ASSERT_EQUAL(jobs[n].n_seen, 1);
     }
@@ -487,8 +503,9 @@ static void confirmed_jobs_survive_a_power_loss_at_any_moment(void) {
             break;
         }
     }
-    printf("%zu crashes (%zu within a life), %zu confirmed jobs, lost 0 ", n_crashes, n_in_time,
-           n_confirmed);
+    CU_ASSERT(sim.n_emptied > 0);
+    printf("%zu crashes (%zu within a life), %zu confirmed jobs, %zu segments emptied, lost 0 ",
+           n_crashes, n_in_time, n_confirmed, sim.n_emptied);
     sim_begin(1);
     file_ops = &file_ops_posix;
 }
