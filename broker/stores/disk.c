@@ -314,7 +314,7 @@ static void disk_process(Store *store) {
 static void disk_close(Store *store) {
     DiskStore *disk = disk_of(store);
 
-    if (disk->journal.running) {
+    if (disk->journal.n_threads > 0) {
         disk_submit(disk);
         journal_close(&disk->journal, queues_last_job(store->ctx));
     }

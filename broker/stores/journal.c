@@ -131,7 +131,7 @@ static void flush_locked(Journal *journal) {
     wake(journal);
 }
 
-/* For the writer: returns when everything is flushed. */
+/* For the thread that writes: returns when everything is flushed. */
 static int flush(Journal *journal) {
     int r;
 
@@ -143,26 +143,6 @@ static int flush(Journal *journal) {
     r = journal->failed;
     pthread_mutex_unlock(&journal->lock);
     return r;
-}
-
-static void *run_flusher(void *ctx) {
-    Journal *journal = ctx;
-
-    pthread_mutex_lock(&journal->lock);
-    while (!journal->ending) {
-        uint64_t at_us = journal->flush_by_us;
-        struct timespec until = {(time_t)(at_us / 1000000), (long)(at_us % 1000000) * 1000};
-
-        if (journal->flushing || at_us == UINT64_MAX)
-            pthread_cond_wait(journal->flushing ? &journal->idle_cond : &journal->flush_cond,
-                              &journal->lock);
-        else if (at_us > clock_us())
-            pthread_cond_timedwait(&journal->flush_cond, &journal->lock, &until);
-        else
-            flush_locked(journal);
-    }
-    pthread_mutex_unlock(&journal->lock);
-    return NULL;
 }
 
 /* ---- segments ---- */
@@ -292,7 +272,6 @@ static void queue_for_flush(Journal *journal, JournalBatch *batch) {
         hand_over(journal, batch);
         wake(journal);
     }
-    pthread_cond_signal(&journal->flush_cond);
     pthread_mutex_unlock(&journal->lock);
 }
 
@@ -306,24 +285,7 @@ static void write_batch(Journal *journal, JournalBatch *batch) {
     queue_for_flush(journal, batch);
 }
 
-/* ---- the writer ---- */
-
-static bool has_work(const Journal *journal) {
-    return journal->todo || journal->to_load || journal->to_remove || journal->stopping;
-}
-
-/* Waits for work, or until it is time to try a full disk again. Under the lock. */
-static void wait_for_work(Journal *journal) {
-    uint64_t until_us = clock_us() + JOURNAL_RETRY_MS * 1000;
-    struct timespec until = {(time_t)(until_us / 1000000), (long)(until_us % 1000000) * 1000};
-
-    while (!has_work(journal)) {
-        if (!journal->full || journal->failed)
-            pthread_cond_wait(&journal->cond, &journal->lock);
-        else if (pthread_cond_timedwait(&journal->cond, &journal->lock, &until) == ETIMEDOUT)
-            return;
-    }
-}
+/* ---- the work of a thread ---- */
 
 static void write_all(Journal *journal, JournalBatch *list) {
     while (list) {
@@ -378,38 +340,79 @@ static void write_end(Journal *journal) {
         file_ops->cut(journal->fd, journal->at);
 }
 
-static void *run_writer(void *ctx) {
-    Journal *journal = ctx;
-    bool stopping = false;
+/* Writes what there is to write, and does the other work with files. Under the lock, which is free
+ * meanwhile. */
+static void write_locked(Journal *journal) {
+    JournalBatch *list = journal->todo;
+    uint32_t to_load = journal->to_load, to_remove = journal->to_remove;
+    bool stopping = journal->stopping;
 
-    while (!stopping) {
-        uint32_t to_load, to_remove;
-        JournalBatch *list;
-
-        pthread_mutex_lock(&journal->lock);
-        wait_for_work(journal);
-        list = journal->todo;
-        journal->todo = NULL;
-        journal->todo_end = &journal->todo;
-        to_load = journal->to_load;
-        to_remove = journal->to_remove;
-        journal->to_load = journal->to_remove = 0;
-        stopping = journal->stopping;
-        pthread_mutex_unlock(&journal->lock);
-
-        write_all(journal, list);
-        if (to_load)
-            load(journal, to_load);
-        if (to_remove)
-            remove_segment(journal, to_remove);
-        if (journal->full && journal_failed(journal) == 0)
-            look_for_space(journal);
-    }
-    write_end(journal);
+    journal->todo = NULL;
+    journal->todo_end = &journal->todo;
+    journal->to_load = journal->to_remove = 0;
+    journal->writing = true;
+    if (to_load || to_remove) /* takes long: the other thread flushes in time */
+        pthread_cond_signal(&journal->cond);
+    pthread_mutex_unlock(&journal->lock);
+    write_all(journal, list);
+    if (to_load)
+        load(journal, to_load);
+    if (to_remove)
+        remove_segment(journal, to_remove);
+    if (journal_is_full(journal) && journal_failed(journal) == 0)
+        look_for_space(journal);
+    if (stopping)
+        write_end(journal);
     pthread_mutex_lock(&journal->lock);
-    journal->ending = true;
-    pthread_cond_signal(&journal->flush_cond);
-    pthread_cond_broadcast(&journal->idle_cond);
+    journal->writing = false;
+    journal->ended = stopping;
+    if (stopping)
+        pthread_cond_broadcast(&journal->cond);
+}
+
+static bool has_to_write(const Journal *journal) {
+    return journal->todo || journal->to_load || journal->to_remove || journal->stopping;
+}
+
+/* When a thread has to look again although nobody wakes it; UINT64_MAX: never. */
+static uint64_t next_look_us(const Journal *journal) {
+    uint64_t at_us = journal->flushing ? UINT64_MAX : journal->flush_by_us;
+    uint64_t full_us = clock_us() + JOURNAL_RETRY_MS * 1000;
+
+    if (journal->writing || !journal->full || journal->failed)
+        return at_us;
+    return at_us < full_us ? at_us : full_us;
+}
+
+/* Until there is work for this thread. True: the time for a look at a full disk has come. */
+static bool wait_for_work(Journal *journal) {
+    uint64_t at_us = next_look_us(journal);
+    struct timespec until = {(time_t)(at_us / 1000000), (long)(at_us % 1000000) * 1000};
+
+    if (at_us == UINT64_MAX)
+        pthread_cond_wait(&journal->cond, &journal->lock);
+    else if (pthread_cond_timedwait(&journal->cond, &journal->lock, &until) == ETIMEDOUT)
+        return journal->full && !journal->failed && !journal->writing;
+    return false;
+}
+
+static void *run(void *ctx) {
+    Journal *journal = ctx;
+    bool has_to_look = false;
+
+    pthread_mutex_lock(&journal->lock);
+    while (!journal->ended) {
+        if (!journal->flushing && journal->flush_by_us <= clock_us()) {
+            if (has_to_write(journal)) /* the other thread does it meanwhile */
+                pthread_cond_signal(&journal->cond);
+            flush_locked(journal);
+        } else if (!journal->writing && (has_to_write(journal) || has_to_look)) {
+            has_to_look = false;
+            write_locked(journal);
+        } else {
+            has_to_look = wait_for_work(journal);
+        }
+    }
     pthread_mutex_unlock(&journal->lock);
     return NULL;
 }
@@ -436,14 +439,14 @@ static void remove_old_spares(Journal *journal) {
     file_ops->remove(path);
 }
 
-static void end_writer(Journal *journal, uint64_t last_job) {
+static void end_threads(Journal *journal, uint64_t last_job) {
     pthread_mutex_lock(&journal->lock);
     journal->stopping = true;
     journal->last_job = last_job;
     pthread_cond_signal(&journal->cond);
     pthread_mutex_unlock(&journal->lock);
-    pthread_join(journal->writer, NULL);
-    journal->running = false;
+    while (journal->n_threads > 0)
+        pthread_join(journal->threads[--journal->n_threads], NULL);
 }
 
 int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t sequence,
@@ -473,18 +476,15 @@ int journal_open(Journal *journal, Folder *folder, uint32_t number, uint64_t seq
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&journal->cond, &attributes);
-    pthread_cond_init(&journal->flush_cond, &attributes);
     pthread_cond_init(&journal->idle_cond, &attributes);
     pthread_condattr_destroy(&attributes);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = -pthread_create(&journal->writer, NULL, run_writer, journal);
-    journal->running = r == 0;
-    if (r == 0)
-        r = -pthread_create(&journal->flusher, NULL, run_flusher, journal);
+    for (r = 0; r == 0 && journal->n_threads < 2; journal->n_threads += r == 0)
+        r = -pthread_create(&journal->threads[journal->n_threads], NULL, run, journal);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (r < 0 && journal->running)
-        end_writer(journal, 0);
+    if (r < 0 && journal->n_threads > 0)
+        end_threads(journal, 0);
     return r;
 }
 
@@ -498,17 +498,15 @@ static void batches_free(JournalBatch *list) {
 }
 
 void journal_close(Journal *journal, uint64_t last_job) {
-    if (!journal->running)
+    if (journal->n_threads == 0)
         return;
-    end_writer(journal, last_job);
-    pthread_join(journal->flusher, NULL);
+    end_threads(journal, last_job);
     batches_free(journal->written);
     batches_free(journal->done);
     segment_unload(&journal->loaded);
     if (journal->fd >= 0)
         close(journal->fd);
     pthread_cond_destroy(&journal->cond);
-    pthread_cond_destroy(&journal->flush_cond);
     pthread_cond_destroy(&journal->idle_cond);
     pthread_mutex_destroy(&journal->lock);
 }

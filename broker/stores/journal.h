@@ -2,10 +2,12 @@
 #pragma once
 
 /*
- * The journal: one thread writes batches of records to the segments, another
- * one has them flushed. All batches that were written during a flush share the
- * next one. A write or flush that failed is never tried again: after it, the
- * journal writes nothing more.
+ * The journal: batches of records are written to the segments, and flushed. Two
+ * threads take turns: at any time one of them may write, and one may flush. A
+ * thread that has written a batch flushes it, too, if the other one does not
+ * flush: a single push wakes one thread. All batches that were written during
+ * a flush share the next one. A write or flush that failed is never tried
+ * again: after it, the journal writes nothing more.
  *
  * Writing does not wait for a flush, so that a note of a delivery is with the
  * kernel before a worker has the job: it survives a crash of the broker.
@@ -61,18 +63,17 @@ typedef struct Journal {
     Folder *folder;
     int wake_fd;
     uint32_t segment_bytes;
-    pthread_t writer, flusher;
-    bool running;
+    pthread_t threads[2];
+    size_t n_threads;
 
     pthread_mutex_t lock;
-    pthread_cond_t cond;       /* for the writer: there is work */
-    pthread_cond_t flush_cond; /* for the flusher: there is something to flush, or to end */
-    pthread_cond_t idle_cond;  /* no flush is under way */
+    pthread_cond_t cond;      /* there is work for a thread */
+    pthread_cond_t idle_cond; /* no flush is under way */
     /* Shared, under the lock. */
     JournalBatch *written, **written_end; /* wait for a flush */
     uint64_t sequence, flushed;           /* of the last record that was written; flushed */
     uint64_t flush_by_us;                 /* UINT64_MAX: nothing is unflushed */
-    bool flushing, ending;
+    bool writing, flushing;               /* a thread does it */
     int fd; /* of the present segment; -1: the first record makes one */
     JournalBatch *todo, **todo_end, *done, **done_end;
     uint32_t to_load, to_remove; /* segments; 0: none */
@@ -81,10 +82,11 @@ typedef struct Journal {
     int failed;    /* the negative errno of a write or flush */
     bool full;     /* the disk has no space for pushes */
     bool stopping; /* end when all batches are written */
+    bool ended;
     uint64_t last_job;
     uint64_t n_flushes, flush_us;
 
-    /* Of the writer. */
+    /* Of the thread that writes. */
     uint32_t number;
     uint64_t at, size, seed;
     unsigned n_spares;
