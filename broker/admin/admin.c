@@ -363,6 +363,13 @@ static int unbind_queue(const Ask *ask, const void *p, Buffer *to, ferry_error *
 
 /* ---- recurring jobs ---- */
 
+/* The queue is named only to users who may see it. */
+static int deny_schedule(Session *session, const char *name, Span queue, ferry_error *reterr) {
+    return session_denied(session, "manage",
+                          session_sees(session, SIGHT_OF_QUEUE, queue) ? queue : span_text(name),
+                          reterr);
+}
+
 static int add_schedule(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_add_schedule_args *args = p;
     Schedules *schedules = ask->broker->schedules;
@@ -371,7 +378,7 @@ static int add_schedule(const Ask *ask, const void *p, Buffer *to, ferry_error *
     (void)to;
     /* The schedule may take the place of one for another queue. */
     if (before.len > 0 && !session_may(ask->session, ACTION_MANAGE, before))
-        return session_denied(ask->session, "manage", before, reterr);
+        return deny_schedule(ask->session, args->name, before, reterr);
     if (args->every < 0)
         return error_set(reterr, "ferry.InvalidArgument", "args: every cannot be negative");
     return schedules_add(schedules,
@@ -391,11 +398,11 @@ static int remove_schedule(const Ask *ask, const void *p, Buffer *to, ferry_erro
     Span queue = schedules_queue_of(schedules, span_text(args->name));
 
     (void)to;
-    if (queue.len == 0)
+    if (queue.len == 0 || !session_sees(ask->session, SIGHT_OF_QUEUE, queue))
         return error_set(reterr, "ferry.NotFound", "there is no schedule '%s'",
                          shown(span_text(args->name)));
     if (!session_may(ask->session, ACTION_MANAGE, queue))
-        return session_denied(ask->session, "manage", queue, reterr);
+        return deny_schedule(ask->session, args->name, queue, reterr);
     return schedules_remove(schedules, span_text(args->name), ask->session, ask->id);
 }
 
@@ -408,12 +415,13 @@ static int list_schedules(const Ask *ask, const void *p, Buffer *to, ferry_error
 
 /* ---- one job ---- */
 
-/* The job's number, once the session may do the action on its queue. */
+/* 0 if the session may do the action on the job's queue. A job of a queue that the session may not
+ * see does not exist for it. */
 static int check_job(const Ask *ask, int64_t number, Action action, ferry_error *reterr) {
     Span queue =
         number > 0 ? queues_queue_of_job(ask->broker->queues, (uint64_t)number) : (Span){NULL, 0};
 
-    if (queue.len == 0)
+    if (queue.len == 0 || !session_sees(ask->session, SIGHT_OF_QUEUE, queue))
         return error_set(reterr, "ferry.NotFound", "there is no job %lld", (long long)number);
     if (session_may(ask->session, action, queue))
         return 0;

@@ -68,7 +68,7 @@ static void end(void) {
 }
 
 /* args: up to three texts and numbers, parted by spaces. */
-static const Message *call(const char *method, const char *args) {
+static const Message *call_as(Peer *from, const char *method, const char *args) {
     CLEANUP(buffer_deinit) Buffer body = {0};
     char copy[100], *at = copy, *word;
     uint32_t n = 0;
@@ -84,7 +84,7 @@ static const Message *call(const char *method, const char *args) {
             write_array(&body, 0);
         else
             write_text(&body, word);
-    fake_say(&broker, peer,
+    fake_say(&broker, from,
              &(Message){.op = OP_CALL,
                         .id = ++last_id,
                         .call.timeout_ms = 1000,
@@ -92,7 +92,11 @@ static const Message *call(const char *method, const char *args) {
                         .name = span_text("ferry.Broker"),
                         .call.method = span_text(method),
                         .body = span_of(body.data, body.len)});
-    return fake_next_real(peer);
+    return fake_next_real(from);
+}
+
+static const Message *call(const char *method, const char *args) {
+    return call_as(peer, method, args);
 }
 
 typedef struct Row {
@@ -117,6 +121,8 @@ static void each_method_needs_its_right(void) {
         {"purge", "mail", "manage mail", "manage 'mail'"},
         {"pause", "mail", "manage mail", "manage 'mail'"},
         {"resume", "mail", "manage mail", "manage 'mail'"},
+        {"configure", "mail overflow refuse", "manage mail", "manage 'mail'"},
+        {"bind", "mail news.*", "manage mail subscribe news.*", "manage 'mail'"},
         {"add_schedule", "mail nightly @daily", "manage mail", "manage 'mail'"},
         {"move", "mail print", "manage mail print", "manage 'mail'"},
         {"drain", "", "admin", "admin '>'"},
@@ -207,6 +213,93 @@ static const char *names(const char *method, const char *key) {
     return text;
 }
 
+static void expect_error(const Message *m, const char *type, const char *text) {
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL_FATAL(m->op, OP_ERROR);
+    CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), type);
+    CU_ASSERT_STRING_EQUAL(fake_error(m, "message"), text);
+}
+
+static void expect_done(const Message *m) {
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_OK);
+}
+
+/* Whoever binds a queue reads the topics through it. */
+static void binding_needs_the_queue_and_the_topics(void) {
+    begin("manage mail");
+    expect_error(call("bind", "mail news.*"), "ferry.PermissionDenied",
+                 "the user 'u' has no right to subscribe 'news.*'");
+    CU_ASSERT_EQUAL(broker.n_binds, 0);
+    end();
+    begin("manage mail subscribe news.today");
+    expect_error(call("bind", "mail news.*"), "ferry.PermissionDenied",
+                 "the user 'u' has no right to subscribe 'news.*'");
+    expect_done(call("bind", "mail news.today"));
+    CU_ASSERT_EQUAL(broker.n_binds, 1);
+    end();
+    begin("subscribe news.> push mail");
+    expect_error(call("bind", "mail news.*"), "ferry.PermissionDenied",
+                 "the user 'u' has no right to manage 'mail'");
+    CU_ASSERT_EQUAL(broker.n_binds, 0);
+    expect_done(call_as(admin, "bind", "mail news.*"));
+    expect_error(call("unbind", "mail news.*"), "ferry.PermissionDenied",
+                 "the user 'u' has no right to manage 'mail'");
+    CU_ASSERT_EQUAL(broker.n_binds, 1);
+    end();
+    begin("manage mail");
+    expect_done(call_as(admin, "bind", "mail news.*"));
+    expect_done(call("unbind", "mail news.*"));
+    CU_ASSERT_EQUAL(broker.n_binds, 0);
+    end();
+}
+
+/* The queue of a schedule decides; users who do not see the queue do not see the schedule. */
+static void schedules_need_the_right_to_their_queue(void) {
+    begin("manage mail push print");
+    expect_done(call_as(admin, "add_schedule", "mail nightly @daily"));
+    expect_done(call_as(admin, "add_schedule", "print weekly @weekly"));
+    expect_done(call_as(admin, "add_schedule", "secret hourly @hourly"));
+    CU_ASSERT_STRING_EQUAL(names("schedules", "name"), "nightly weekly ");
+    expect_done(call("remove_schedule", "nightly"));
+    expect_error(call("remove_schedule", "weekly"), "ferry.PermissionDenied",
+                 "the user 'u' has no right to manage 'print'");
+    expect_error(call("remove_schedule", "hourly"), "ferry.NotFound",
+                 "there is no schedule 'hourly'");
+    expect_error(call("remove_schedule", "no"), "ferry.NotFound", "there is no schedule 'no'");
+    expect_error(call("add_schedule", "mail weekly @daily"), "ferry.PermissionDenied",
+                 "the user 'u' has no right to manage 'print'");
+    expect_error(call("add_schedule", "mail hourly @daily"), "ferry.PermissionDenied",
+                 "the user 'u' has no right to manage 'hourly'");
+    CU_ASSERT_STRING_EQUAL(names("schedules", "name"), "weekly ");
+    end();
+}
+
+/* Job 1 is in `mail`, job 2 in `print`. */
+static void one_job_needs_the_right_to_its_queue(void) {
+    static const char *const methods[] = {"job", "cancel", "run_now"};
+
+    for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
+        begin("push mail");
+        expect_error(call(methods[i], "1"), "ferry.PermissionDenied",
+                     i == 0 ? "the user 'u' has no right to peek 'mail'"
+                            : "the user 'u' has no right to manage 'mail'");
+        expect_error(call(methods[i], "2"), "ferry.NotFound", "there is no job 2");
+        expect_error(call(methods[i], "3"), "ferry.NotFound", "there is no job 3");
+        end();
+        begin(i == 0 ? "peek mail" : "manage mail");
+        expect_done(call(methods[i], "1"));
+        end();
+    }
+    begin("manage mail");
+    expect_error(call("move_job", "1 print"), "ferry.PermissionDenied",
+                 "the user 'u' has no right to manage 'print'");
+    end();
+    begin("manage mail print");
+    expect_done(call("move_job", "1 print"));
+    end();
+}
+
 static void lists_show_what_the_user_may_see(void) {
     begin("call calc.* subscribe news.> peek print");
     CU_ASSERT_STRING_EQUAL(names("services", "name"), "calc.Calc ");
@@ -283,6 +376,9 @@ int main(void) {
         TEST(each_method_needs_its_right),
         TEST(a_denial_does_not_tell_what_exists),
         TEST(moving_needs_both_queues),
+        TEST(binding_needs_the_queue_and_the_topics),
+        TEST(schedules_need_the_right_to_their_queue),
+        TEST(one_job_needs_the_right_to_its_queue),
         TEST(lists_show_what_the_user_may_see),
         TEST(a_user_may_end_its_own_sessions),
         TEST(check_explains_a_decision),
