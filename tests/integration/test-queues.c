@@ -266,7 +266,7 @@ typedef struct Lost {
     Work work;
     ferry_job *job;
     ferry_lost_reason reason;
-    int n, n_confirmed;
+    int n, n_confirmed, n_sent;
     char error[40];
 } Lost;
 
@@ -332,24 +332,37 @@ static int cancel_and_ack(ferry_job *job, void *ctx) {
     CU_ASSERT_EQUAL(ferry_job_confirm(job, on_confirmed, lost), 0);
     CU_ASSERT_EQUAL(ferry_queue_cancel(other, strtoull(job->id, NULL, 10), NULL), 0);
     ferry_close(other);
-    ferry_job_ack(job); /* sent, or refused here if LOST has arrived */
+    lost->n_sent += ferry_job_ack(job) == 0; /* else LOST has been read already */
     return note(job, &lost->work);
 }
 
-static void a_settlement_is_confirmed_or_the_lease_is_lost(void) {
+static void a_settlement_is_confirmed(void) {
     ferry_client *client = connect_client(&broker);
-    ferry_registration *first = NULL;
-    Lost done = {0}, taken = {0};
+    Lost done = {0};
 
-    CU_ASSERT_EQUAL(ferry_work(client, "confirmed", NULL, confirm_ack, &done, &first, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_work(client, "confirmed", NULL, confirm_ack, &done, NULL, NULL), 0);
     CU_ASSERT_EQUAL(ferry_push(client, "confirmed", ferry_str("x"), NULL, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &done.n_confirmed, 1));
     CU_ASSERT_STRING_EQUAL(done.error, "");
+    ferry_close(client);
+}
+
+/* On a machine that is busy, a handler takes so long that its client looks for LOST first: then
+ * the acknowledgement does not leave, and another job is tried. */
+static void a_confirmed_acknowledgement_of_a_lost_job_tells_so(void) {
+    ferry_client *client = connect_client(&broker);
+    Lost taken = {0};
+
     CU_ASSERT_EQUAL(ferry_work(client, "confirmed.2", NULL, cancel_and_ack, &taken, NULL, NULL), 0);
-    CU_ASSERT_EQUAL(ferry_push(client, "confirmed.2", ferry_str("x"), NULL, NULL), 0);
-    CU_ASSERT_TRUE(process_until(client, &taken.work.n, 1));
-    ferry_close(client); /* waits for the answer */
-    CU_ASSERT_TRUE(taken.n_confirmed == 0 || strcmp(taken.error, "ferry.LeaseLost") == 0);
+    for (int i = 1; i <= 1000 && taken.n_sent == 0; i++) {
+        CU_ASSERT_EQUAL(ferry_push(client, "confirmed.2", ferry_str("x"), NULL, NULL), 0);
+        CU_ASSERT_TRUE_FATAL(process_until(client, &taken.work.n, i));
+    }
+    CU_ASSERT_EQUAL(taken.n_sent, 1);
+    CU_ASSERT_TRUE(process_until(client, &taken.n_confirmed, 1));
+    CU_ASSERT_STRING_EQUAL(taken.error, "ferry.LeaseLost");
+    ferry_close(client);
+    CU_ASSERT_EQUAL(taken.n_confirmed, 1);
 }
 
 static const ferry_job *kept_job;
@@ -499,7 +512,8 @@ int main(void) {
         TEST(a_job_is_settled_once_in_each_way),
         TEST(a_job_is_steered_by_its_number),
         TEST(a_worker_hears_that_its_job_was_taken_back),
-        TEST(a_settlement_is_confirmed_or_the_lease_is_lost),
+        TEST(a_settlement_is_confirmed),
+        TEST(a_confirmed_acknowledgement_of_a_lost_job_tells_so),
         TEST(a_kept_job_can_be_read_and_not_settled),
         TEST(bad_headers_are_refused),
         TEST(each_push_is_confirmed_once),
