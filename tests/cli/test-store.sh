@@ -34,6 +34,8 @@ start_on_disk
 equal 'one two' "$(ferry work mail --drain | xargs)" 'the jobs are there after kill -9'
 ferry queue show later | grep -q 'paused.*yes\|paused.*true' || failed 'the queue is paused still'
 ferry queue show later | grep -q 'durability.*disk' || failed 'the durability is shown'
+ferry stats later | grep -q 'durability.*disk' || failed 'the durability of one queue is in the stats'
+ferry stats | grep -q 'durability.*disk' || failed 'the usual durability is in the stats'
 kill "$started_pid"
 wait "$started_pid" 2>/dev/null || true
 

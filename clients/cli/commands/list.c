@@ -393,9 +393,17 @@ static const Column method_columns[] = {
     {NULL, NULL, COLUMN_TEXT},
 };
 
+/* Of the service of this name; else of the queue. */
+static int find_stats(Cli *cli, ferry_client *client, const char *name, json_t **ret) {
+    if (cli_manage(cli, client, true, ret, "methods", "s", name) == EXIT_OK ||
+        cli_manage(cli, client, true, ret, "queue", "s", name) == EXIT_OK)
+        return EXIT_OK;
+    return cli_manage(cli, client, false, ret, "methods", "s", name); /* prints the error */
+}
+
 static int show_stats(Cli *cli, ferry_client *client, const char *name) {
     CLEANUP(json_decref) json_t *found = NULL;
-    int status = name ? cli_manage(cli, client, false, &found, "methods", "s", name)
+    int status = name ? find_stats(cli, client, name, &found)
                       : cli_manage(cli, client, false, &found, "stats", "");
 
     if (status == 6 && name)
@@ -417,12 +425,15 @@ static int run_stats(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_stats = {
     .name = "stats",
-    .usage = "[SERVICE] [--watch T]",
+    .usage = "[SERVICE | QUEUE] [--watch T]",
     .options = list_options,
     .values_size = sizeof(ListValues),
-    .summary = "show the broker's counters, or those of a service's methods",
-    .help =
-        "Examples:\n  ferry stats\n  ferry stats calc.Calc\n  ferry stats --json | jq .dropped\n",
+    .summary = "show the counters of the broker, a service or a queue",
+    .help = "Those of a service are of its methods. Those of a queue come with its durability and\n"
+            "its other settings.\n"
+            "\n"
+            "Examples:\n  ferry stats\n  ferry stats calc.Calc\n  ferry stats mail\n"
+            "  ferry stats --json | jq .dropped\n",
     .max_args = 1,
     .completes = NAMES_SERVICES,
     .run = run_stats,
