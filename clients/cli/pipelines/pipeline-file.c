@@ -43,6 +43,7 @@ static void add_error(PipelineFile *file, int line, const char *format, ...)
 
 static void add_error(PipelineFile *file, int line, const char *format, ...) {
     size_t at = file->n_errors;
+    char text[sizeof(file->errors[at].text)];
     va_list args;
 
     if (at == PIPELINE_ERRORS_MAX)
@@ -52,8 +53,10 @@ static void add_error(PipelineFile *file, int line, const char *format, ...) {
         file->errors[at] = file->errors[at - 1];
     file->errors[at].line = line;
     va_start(args, format);
-    vsnprintf(file->errors[at].text, sizeof(file->errors[at].text), format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    /* Values are shown as they are, and may be cut within a character. */
+    text_copy_safe(file->errors[at].text, sizeof(file->errors[at].text), text);
     file->n_errors++;
 }
 
