@@ -273,6 +273,39 @@ int ferry_schedule_add(ferry_client *client, const char *name, const char *queue
  * -EACCES: the right "manage" on its queue is missing; and the errors of ferry_call(). */
 int ferry_schedule_remove(ferry_client *client, const char *name, ferry_error *reterr);
 
+/* A schedule, as the broker has it. Moments are in milliseconds since 1970 (UTC). */
+typedef struct ferry_schedule_status {
+    const char *name;
+    const char *queue;
+    const char *cron;   /* "": every_ms counts */
+    const char *tz;     /* time zone of the cron line: "UTC", "Europe/Berlin" */
+    const char *missed; /* the rule for missed moments: "once", "skip" or "all" */
+    /* Why the last push was refused: it is tried again each second. "": it was not refused. */
+    const char *problem;
+    uint64_t every_ms;
+    uint64_t next_ms; /* the next moment, without its fraction of a second; 0: no moment */
+    uint64_t last_ms; /* the last moment that had a job, likewise; 0: no moment yet */
+    uint64_t n_jobs;  /* pushed since the broker started */
+    uint64_t n_body;  /* length of the body */
+    uint64_t reserved[2];
+} ferry_schedule_status;
+
+/**
+ * Lists the schedules whose queues the user may see, by the order of their adding.
+ *
+ * @param client   A connected client.
+ * @param ret      Receives an array of *ret_n elements, with their texts; NULL: no schedules.
+ * @param ret_n    Receives the number of schedules: at most 1000.
+ * @param reterr   Receives type and text of the error; may be NULL.
+ *
+ * Ownership: the caller frees *ret, which has no other memory, with ferry_free(). Threads: one at
+ * a time per client.
+ *
+ * @return 0, or -EINVAL: ret or ret_n is NULL; and the errors of ferry_call().
+ */
+int ferry_schedule_list(ferry_client *client, ferry_schedule_status **ret, size_t *ret_n,
+                        ferry_error *reterr);
+
 /* ---- working ---- */
 
 /**

@@ -262,6 +262,57 @@ static void a_job_is_steered_by_its_number(void) {
     ferry_close(client);
 }
 
+static void schedules_are_added_listed_and_removed(void) {
+    enum { DAY_MS = 86400000, HOUR_MS = 3600000 };
+    ferry_client *client = connect_client(&broker);
+    FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    const ferry_schedule_options nightly = {.cron = "30 2 * * *"},
+                                 hourly = {.every_ms = HOUR_MS, .missed = "skip"},
+                                 never = {.cron = "30 25 * * *"};
+    ferry_schedule_status *list = NULL;
+    size_t n = 99;
+
+    CU_ASSERT_EQUAL(ferry_schedule_list(client, &list, &n, &error), 0);
+    CU_ASSERT_EQUAL(n, 0);
+    CU_ASSERT_PTR_NULL(list);
+    CU_ASSERT_EQUAL(
+        ferry_schedule_add(client, "nightly", "reports", ferry_str("all"), &nightly, &error), 0);
+    CU_ASSERT_EQUAL(ferry_schedule_add(client, "hourly", "probes", ferry_str(""), &hourly, &error),
+                    0);
+    CU_ASSERT_EQUAL(ferry_schedule_add(client, "never", "probes", ferry_str(""), &never, &error),
+                    -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "hour '25' at byte 4"));
+    CU_ASSERT_EQUAL_FATAL(ferry_schedule_list(client, &list, &n, &error), 0);
+    CU_ASSERT_EQUAL_FATAL(n, 2);
+    CU_ASSERT_STRING_EQUAL(list[0].name, "nightly");
+    CU_ASSERT_STRING_EQUAL(list[0].queue, "reports");
+    CU_ASSERT_STRING_EQUAL(list[0].cron, "30 2 * * *");
+    CU_ASSERT_STRING_EQUAL(list[0].tz, "UTC");
+    CU_ASSERT_STRING_EQUAL(list[0].missed, "once");
+    CU_ASSERT_STRING_EQUAL(list[0].problem, "");
+    CU_ASSERT_EQUAL(list[0].n_body, 3);
+    CU_ASSERT_EQUAL(list[0].last_ms, 0);
+    CU_ASSERT_EQUAL(list[0].next_ms % DAY_MS, 2 * HOUR_MS + HOUR_MS / 2);
+    CU_ASSERT_STRING_EQUAL(list[1].name, "hourly");
+    CU_ASSERT_STRING_EQUAL(list[1].cron, "");
+    CU_ASSERT_STRING_EQUAL(list[1].missed, "skip");
+    CU_ASSERT_EQUAL(list[1].every_ms, HOUR_MS);
+    CU_ASSERT(list[1].next_ms > 0);
+    ferry_free(list);
+    CU_ASSERT_EQUAL(ferry_schedule_remove(client, "nightly", &error), 0);
+    CU_ASSERT_EQUAL(ferry_schedule_remove(client, "nightly", &error), -ENOENT);
+    CU_ASSERT_EQUAL(ferry_schedule_list(client, &list, &n, &error), 0);
+    CU_ASSERT_EQUAL(n, 1);
+    ferry_free(list);
+    CU_ASSERT_EQUAL(ferry_schedule_remove(client, "hourly", &error), 0);
+    CU_ASSERT_EQUAL(ferry_schedule_list(client, NULL, &n, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_schedule_list(client, &list, NULL, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_schedule_add(client, NULL, "q", ferry_str(""), &hourly, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_schedule_add(client, "x", "q", ferry_str(""), NULL, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(ferry_schedule_remove(client, NULL, NULL), -EINVAL);
+    ferry_close(client);
+}
+
 typedef struct Lost {
     Work work;
     ferry_job *job;
@@ -511,6 +562,7 @@ int main(void) {
         TEST(a_job_that_was_settled_shares_nothing_with_the_next),
         TEST(a_job_is_settled_once_in_each_way),
         TEST(a_job_is_steered_by_its_number),
+        TEST(schedules_are_added_listed_and_removed),
         TEST(a_worker_hears_that_its_job_was_taken_back),
         TEST(a_settlement_is_confirmed),
         TEST(a_confirmed_acknowledgement_of_a_lost_job_tells_so),

@@ -3,8 +3,10 @@
 
 #include <ferry/queue.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/block.h"
 #include "base/error.h"
@@ -163,4 +165,116 @@ int ferry_schedule_remove(ferry_client *client, const char *name, ferry_error *r
     if (!name)
         return error_set(reterr, "ferry.Misuse", "the name of the schedule is NULL");
     return ferry_callf(client, "ferry.Broker.remove_schedule", NULL, reterr, "s", name);
+}
+
+enum { SCHEDULE_TEXTS = 8 };
+
+/* One schedule of the answer: the texts, in the order of `texts` below, are lent. */
+typedef struct FoundSchedule {
+    ferry_schedule_status status;
+    Span texts[SCHEDULE_TEXTS];
+} FoundSchedule;
+
+/* Behind the texts of a ferry_schedule_status come those of its moments. */
+static const char *const texts[SCHEDULE_TEXTS] = {"name",   "queue",   "cron", "tz",
+                                                  "missed", "problem", "next", "last"};
+enum { TEXT_NEXT = SCHEDULE_TEXTS - 2, TEXT_LAST };
+
+/* "2026-11-30T06:00:00Z" */
+static uint64_t ms_of(Span text) {
+    struct tm tm = {0};
+    char copy[32];
+
+    if (text.len == 0 || text.len >= sizeof(copy))
+        return 0;
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    if (sscanf(copy, "%d-%d-%dT%d:%d:%dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
+               &tm.tm_min, &tm.tm_sec) != 6)
+        return 0;
+    tm.tm_year -= 1900;
+    tm.tm_mon--;
+    return (uint64_t)timegm(&tm) * 1000;
+}
+
+static void read_field(Reader *pairs, Span key, FoundSchedule *to) {
+    for (size_t i = 0; i < SCHEDULE_TEXTS; i++)
+        if (span_is(key, texts[i])) {
+            read_text(pairs, &to->texts[i]);
+            return;
+        }
+    if (span_is(key, "every_ms"))
+        to->status.every_ms = reader_uint(pairs);
+    else if (span_is(key, "runs"))
+        to->status.n_jobs = reader_uint(pairs);
+    else if (span_is(key, "bytes"))
+        to->status.n_body = reader_uint(pairs);
+    else
+        reader_value(pairs);
+}
+
+/* Reads the next schedule of the list. Returns the bytes of its texts. */
+static size_t read_schedule(Reader *list, FoundSchedule *to) {
+    Reader pairs;
+    uint32_t left;
+    size_t size = 0;
+    Span key;
+
+    *to = (FoundSchedule){.status.every_ms = 0};
+    pairs = pairs_of(reader_value(list), &left);
+    while (pairs_next(&pairs, &left, &key))
+        read_field(&pairs, key, to);
+    if (pairs.problem && !list->problem)
+        list->problem = pairs.problem;
+    for (size_t i = 0; i < TEXT_NEXT; i++)
+        size += to->texts[i].len + 1;
+    return size;
+}
+
+static void fill_schedule(ferry_schedule_status *to, const FoundSchedule *from, char **at) {
+    *to = from->status;
+    to->name = copy_text(at, from->texts[0]);
+    to->queue = copy_text(at, from->texts[1]);
+    to->cron = copy_text(at, from->texts[2]);
+    to->tz = copy_text(at, from->texts[3]);
+    to->missed = copy_text(at, from->texts[4]);
+    to->problem = copy_text(at, from->texts[5]);
+    to->next_ms = ms_of(from->texts[TEXT_NEXT]);
+    to->last_ms = ms_of(from->texts[TEXT_LAST]);
+}
+
+int ferry_schedule_list(ferry_client *client, ferry_schedule_status **ret, size_t *ret_n,
+                        ferry_error *reterr) {
+    CLEANUP(ferry_free) ferry_reply *reply = NULL;
+    ferry_schedule_status *made = NULL;
+    FoundSchedule found;
+    Reader list, again;
+    size_t size = 0;
+    uint32_t n;
+    char *at;
+    int r;
+
+    if (!ret || !ret_n)
+        return error_set(reterr, "ferry.Misuse", "ret or ret_n is NULL");
+    r = ferry_callf(client, "ferry.Broker.schedules", &reply, reterr, "");
+    if (r < 0)
+        return r;
+    list = reader_of(reply->body.data, reply->body.len);
+    n = reader_array(&list);
+    again = list;
+    for (uint32_t i = 0; i < n && !list.problem; i++)
+        size += sizeof(*made) + read_schedule(&list, &found);
+    if (list.problem)
+        return error_set(reterr, "ferry.Internal", "the broker's answer is malformed: %s",
+                         list.problem);
+    if (n > 0 && !(made = ferry_alloc(size)))
+        return error_set_code(reterr, -ENOMEM, NULL);
+    at = (char *)(made + n);
+    for (uint32_t i = 0; i < n; i++) {
+        read_schedule(&again, &found);
+        fill_schedule(&made[i], &found, &at);
+    }
+    *ret = made;
+    *ret_n = n;
+    return 0;
 }

@@ -225,7 +225,7 @@ static void expect_done(const Message *m) {
     CU_ASSERT_EQUAL(m->op, OP_OK);
 }
 
-/* Whoever binds a queue reads the topics through it. */
+/* A user that binds a queue can read the topics through it. */
 static void binding_needs_the_queue_and_the_topics(void) {
     begin("manage mail");
     expect_error(call("bind", "mail news.*"), "ferry.PermissionDenied",
