@@ -464,10 +464,10 @@ static void turn(BrokerProgram *program) {
         dry = !hub_receive(broker->hub, &peer, &data, &len);
         if (dry)
             break;
+        bytes += len + peer->in.landed;
         dispatch_batch(broker, peer, data, len);
         if (broker->ending)
             sessions_turn_end(broker);
-        bytes += len;
         /* The clock is read once for 16 batches: a thousand tiny batches may come in a turn. */
         if (++n % 16 == 0 && clock_us() > ends_us)
             break;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/block.h"
+#include "rpc/wire/writer.h"
 
 enum {
     SEND_MAX = 256 * 1024, /* bytes taken out of the outbox before they are in the socket */
@@ -20,6 +21,8 @@ enum {
     BLOCK_MIN = 1024,           /* for the frame of a stranger */
     BLOCK_USUAL = 72 * 1024,    /* for many small frames, or a PART */
     BLOCK_REST_MIN = 16 * 1024, /* room in a block that makes one more read worth while */
+    LAND_BEHIND = 512,          /* bytes behind a landing body that the same call reads */
+    PART_HEAD_MAX = 18,         /* bytes of a batch in front of a PART's body */
     LOOK_EACH_MS = 500,         /* for the answer to a PING */
 };
 
@@ -44,6 +47,7 @@ static void drop_block(Connection *connection) {
     connection->block = NULL;
     connection->cap = 0;
     connection->at = connection->end = NULL;
+    connection->landing_left = 0;
 }
 
 static void free_spent(Connection *connection) {
@@ -138,35 +142,112 @@ static int space_for_read(Connection *connection, ReadBuffer *ret) {
     return 0;
 }
 
+/* Bytes of a body that lands go there, the others into the space. */
+static ssize_t read_into(Connection *connection, ReadBuffer space) {
+    struct iovec parts[] = {{connection->landing, connection->landing_left},
+                            {space.data, space.size}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t n;
+
+    do {
+        n = connection->landing_left > 0
+                ? recvmsg(connection->fd, &message, MSG_DONTWAIT)
+                : recv(connection->fd, space.data, space.size, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
 int connection_read(Connection *connection, uint64_t now_ms) {
+    size_t landing = connection->landing_left,
+           max = landing > 0 ? LAND_BEHIND : CONNECTION_READ_MAX;
     ReadBuffer space;
     ssize_t n;
     int r = space_for_read(connection, &space);
 
     if (r < 0)
         return r;
-    if (space.size > CONNECTION_READ_MAX)
-        space.size = CONNECTION_READ_MAX;
-    do {
-        n = recv(connection->fd, space.data, space.size, MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
-    connection->is_drained = n < (ssize_t)space.size;
+    if (space.size > max)
+        space.size = max;
+    n = read_into(connection, space);
+    connection->is_drained = n < (ssize_t)(landing + space.size);
     if (n < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
     if (n == 0)
         return -ENODATA;
-    connection->end += n;
+    if (landing > (size_t)n)
+        landing = (size_t)n;
+    if (landing > 0) {
+        connection->landing += landing;
+        connection->landing_left -= landing;
+    }
+    connection->end += (size_t)n - landing;
     connection->alive_ms = now_ms;
     connection->ping_ends_at = 0;
     return 1;
 }
 
-int connection_next(Connection *connection, Span *ret_message) {
+/* A PART in an incomplete frame. */
+typedef struct PartBegun {
+    uint64_t transfer;
+    uint8_t *bin; /* the head of its body, and... */
+    size_t head;  /* ...the bytes of this head */
+    size_t len;   /* bytes of its body */
+} PartBegun;
+
+/* Reads magic, protocol, an array of three, OP_PART, the transfer and the head of a bin. False: the
+ * message is another one, or not enough of it has arrived. */
+static bool read_part(const ZmtpInput *input, PartBegun *ret) {
+    Reader reader = reader_of(input->data, (size_t)(input->end - input->data));
+
+    if (reader_left(&reader) < PART_HEAD_MAX || reader.at[0] != WIRE_MAGIC ||
+        reader.at[1] != WIRE_PROTOCOL)
+        return false;
+    reader.at += WIRE_HEAD;
+    if (reader_array(&reader) != 3 || reader_uint(&reader) != OP_PART)
+        return false;
+    *ret = (PartBegun){.transfer = reader_uint(&reader)};
+    if (reader.problem || (*reader.at != 0xC5 && *reader.at != 0xC6))
+        return false;
+    ret->bin = (uint8_t *)(uintptr_t)reader.at;
+    ret->head = *reader.at == 0xC5 ? 3 : 5;
+    for (size_t i = 1; i < ret->head; i++)
+        ret->len = ret->len << 8 | ret->bin[i];
+    return true;
+}
+
+/* True: the rest of the frame's body lands. The frame is now a PART with an empty body, and the
+ * records behind it. */
+static bool land(Connection *connection, Inbox *inbox, ZmtpInput *input) {
+    const uint8_t *body;
+    PartBegun part;
+    size_t have;
+
+    if (!input->data || !read_part(input, &part))
+        return false;
+    body = part.bin + part.head;
+    have = (size_t)(input->end - body);
+    if (have >= part.len || part.len > WIRE_PART ||
+        (size_t)(body - input->data) + part.len > input->len)
+        return false;
+    connection->landing = inbox_land(inbox, part.transfer, part.len);
+    if (!connection->landing)
+        return false;
+    memcpy(connection->landing, body, have);
+    connection->landing += have;
+    connection->landing_left = part.len - have;
+    connection->end = put_bin_head(part.bin, 0);
+    zmtp_shorten(input, input->len - part.len - (size_t)(body - connection->end));
+    return true;
+}
+
+int connection_next(Connection *connection, Inbox *inbox, Span *ret_message) {
     ZmtpInput input = {.at = connection->at, .end = connection->end};
     ZmtpEvent event;
     size_t size;
 
     *ret_message = (Span){NULL, 0};
+    if (connection->landing_left > 0)
+        return ZMTP_EVENT_MORE;
     if (input.at == input.end) {
         if (connection->buffer)
             drop_block(connection);
@@ -180,7 +261,8 @@ int connection_next(Connection *connection, Span *ret_message) {
         connection->at = connection->end;
     if (event != ZMTP_EVENT_MORE)
         return event;
-    size = block_size(connection, input.wanted);
+    size =
+        inbox && land(connection, inbox, &input) ? BLOCK_MIN : block_size(connection, input.wanted);
     if (is_in_block(connection, connection->at) &&
         size <= (size_t)(connection->block + connection->cap - connection->at))
         return ZMTP_EVENT_MORE;

@@ -8,6 +8,7 @@
  * its own.
  */
 
+#include "rpc/link/inbox.h"
 #include "rpc/link/outbox.h"
 #include "rpc/zmtp/curve.h"
 
@@ -34,7 +35,9 @@ typedef struct Connection {
     uint8_t *block; /* of ferry_alloc(); NULL: no frame is incomplete */
     size_t cap;
     uint8_t *at, *end;
-    bool is_drained; /* the last read left no bytes in the socket */
+    uint8_t *landing;    /* the next bytes go there: the rest of a PART's body */
+    size_t landing_left; /* 0: no body is landing */
+    bool is_drained;     /* the last read left no bytes in the socket */
     /* Frames that are being sent, the first of them from sending_at on. */
     Chunk *sending, *last_sending;
     Chunk *spent; /* sent, but their bodies are not released yet: the owner's thread does this */
@@ -73,8 +76,9 @@ int connection_read(Connection *connection, uint64_t now_ms);
 
 /* The next event in the bytes that were read. With ZMTP_EVENT_MESSAGE, *ret_message lies in these
  * bytes until the next read. With ZMTP_EVENT_MORE, the incomplete frame has moved out of the
- * ReadBuffer. -ENOMEM. */
-int connection_next(Connection *connection, Span *ret_message);
+ * ReadBuffer. If the frame is a PART of a transfer that the inbox (may be NULL) has, the rest of
+ * its body is read into the transfer, and the message has an empty body in its place. -ENOMEM. */
+int connection_next(Connection *connection, Inbox *inbox, Span *ret_message);
 
 /* Gives back a large block without unhandled bytes: for a connection that expects none soon. */
 void connection_trim(Connection *connection);

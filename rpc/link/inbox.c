@@ -39,11 +39,13 @@ static bool has_room(const Inbox *inbox, size_t len) {
 
 int inbox_charge(Inbox *inbox, size_t len) {
     /* One batch beyond the grant is the rule of the wire: it was begun while credit was left. */
-    if (inbox->granted <= 0)
-        return -EPROTO;
+    bool is_covered = inbox->granted > 0;
+
+    len += inbox->landed;
+    inbox->landed = 0;
     inbox->granted -= (int64_t)len;
     inbox->charged += len;
-    return 0;
+    return is_covered ? 0 : -EPROTO;
 }
 
 uint64_t inbox_handled(Inbox *inbox) {
@@ -136,6 +138,16 @@ int inbox_part(Inbox *inbox, const Message *part) {
         memcpy(transfer->block + transfer->len, part->body.data, part->body.len);
     transfer->len = len;
     return 0;
+}
+
+uint8_t *inbox_land(Inbox *inbox, uint64_t id, size_t len) {
+    InTransfer *transfer = *find(inbox, id);
+
+    if (!transfer || transfer->refused || len > transfer->cap - transfer->len)
+        return NULL;
+    transfer->len += len;
+    inbox->landed += len;
+    return transfer->block + transfer->len - len;
 }
 
 /* The body may be kept for long: it must not keep memory that it does not fill. */

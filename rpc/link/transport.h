@@ -8,6 +8,7 @@
 
 #include <poll.h>
 
+#include "rpc/link/inbox.h"
 #include "rpc/link/outbox.h"
 #include "rpc/zmtp/curve.h"
 
@@ -54,6 +55,7 @@ typedef struct TransportKind {
 
 struct Transport {
     const TransportKind *kind;
+    Inbox *inbox;        /* large bodies may be read straight into it; NULL: not */
     const char *problem; /* why it ended; NULL: its errno says all */
     size_t unsent;       /* bytes that left the outbox and are not sent yet */
     /* Results that hold until the next time of asking. */

@@ -383,12 +383,18 @@ static ZmtpEvent read_frame(Zmtp *zmtp, ZmtpInput *input) {
 
     if (r < 0)
         return ZMTP_EVENT_FAILED;
+    body = input->at + head;
     if (r == 0 || (size_t)(input->end - input->at) - head < len) {
+        bool is_sealed = zmtp->stage == ZMTP_OPEN && zmtp->mechanism->open;
+
+        if (r != 0 && !is_sealed && !(input->at[0] & FLAG_COMMAND)) {
+            input->data = body;
+            input->len = (size_t)len;
+        }
         input->wanted = head + (size_t)len;
         return ZMTP_EVENT_MORE;
     }
     flags = input->at[0];
-    body = input->at + head;
     input->at = body + len;
     input->data = body;
     input->len = (size_t)len;
@@ -411,6 +417,13 @@ ZmtpEvent zmtp_read(Zmtp *zmtp, ZmtpInput *input) {
     default:
         return ZMTP_EVENT_FAILED;
     }
+}
+
+void zmtp_shorten(ZmtpInput *input, size_t len) {
+    uint8_t *at = input->data;
+
+    for (int i = 0; i < HEAD_LONG - 1; i++)
+        *--at = (uint8_t)((uint64_t)len >> (8 * i));
 }
 
 void zmtp_seal(Zmtp *zmtp, uint8_t **data, size_t *len) {

@@ -80,7 +80,9 @@ typedef enum ZmtpEvent {
  * behind them, in the next call. */
 typedef struct ZmtpInput {
     uint8_t *at, *end;
-    uint8_t *data; /* with an event: lies in the input */
+    /* With an event: lies in the input. With ZMTP_EVENT_MORE: the message that has begun to arrive,
+     * with all bytes that it will have, if it is not sealed. */
+    uint8_t *data;
     size_t len;
     size_t wanted; /* with ZMTP_EVENT_MORE: bytes from `at` that make the next step */
 } ZmtpInput;
@@ -92,6 +94,10 @@ void zmtp_init(Zmtp *zmtp, const ZmtpMechanism *mechanism, const char *socket_ty
 /* The next event. After ZMTP_EVENT_FAILED every further call says the same. A frame that is too
  * large, or one of several of a message, fails at its head. */
 ZmtpEvent zmtp_read(Zmtp *zmtp, ZmtpInput *input);
+
+/* After ZMTP_EVENT_MORE: makes the message that has begun to arrive len bytes long. The caller
+ * takes the other ones out of the stream. It had more than 255 bytes. */
+void zmtp_shorten(ZmtpInput *input, size_t len);
 
 /* Is there something for zmtp_output() to write? */
 static inline bool zmtp_has_output(const Zmtp *zmtp) {

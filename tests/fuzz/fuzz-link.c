@@ -30,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Functions that link_args in meson.build put in the place of the system's and heartbeat.c's. */
 ssize_t __wrap_recv(int fd, void *to, size_t size, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
 int __wrap_epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event);
 int __wrap_close(int fd);
@@ -76,6 +77,22 @@ ssize_t __wrap_recv(int fd, void *to, size_t size, int flags) {
         memcpy(to, line.at, size);
     line.at += size;
     return (ssize_t)size;
+}
+
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
+    ssize_t all = 0;
+
+    for (size_t i = 0; i < message->msg_iovlen; i++) {
+        ssize_t n =
+            __wrap_recv(fd, message->msg_iov[i].iov_base, message->msg_iov[i].iov_len, flags);
+
+        if (n < 0)
+            return all > 0 ? all : n;
+        all += n;
+        if (n < (ssize_t)message->msg_iov[i].iov_len)
+            break;
+    }
+    return all;
 }
 
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {

@@ -48,9 +48,13 @@ static int wait_for_address(Link *link) {
 }
 
 static int connect_to(Link *link, const char *endpoint, uint64_t now_ms) {
+    int r = link->kind->open(&link->transport, endpoint, link->own_key ? &link->keys : NULL,
+                             link->epoll_fd);
+
     link->attempt_ends_ms = now_ms + ATTEMPT_MS;
-    return link->kind->open(&link->transport, endpoint, link->own_key ? &link->keys : NULL,
-                            link->epoll_fd);
+    if (r == 0)
+        link->transport->inbox = &link->in;
+    return r;
 }
 
 /* A host may have several addresses, and some of them may not lead to the broker. */

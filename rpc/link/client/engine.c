@@ -179,8 +179,8 @@ static int receive(Transport *base, Batch *ret_batch, uint64_t now_ms) {
     Connection *connection = &engine->connection;
 
     for (int n_reads = 0; n_reads < READS_MAX;) {
-        int event =
-            engine->has_bytes ? connection_next(connection, &ret_batch->bytes) : ZMTP_EVENT_MORE;
+        int event = engine->has_bytes ? connection_next(connection, base->inbox, &ret_batch->bytes)
+                                      : ZMTP_EVENT_MORE;
         int r;
 
         switch (event) {

@@ -205,8 +205,7 @@ static bool is_control(Span bytes) {
 static void settle(Link *link, size_t len) {
     uint64_t grant;
 
-    link->in.granted -= (int64_t)len;
-    link->in.charged += len;
+    inbox_charge(&link->in, len);
     grant = inbox_handled(&link->in);
     if (grant > 0)
         outbox_put(&link->out, LANE_CONTROL, &(Message){.op = OP_CREDIT, .credit.bytes = grant},

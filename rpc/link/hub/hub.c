@@ -120,7 +120,8 @@ static void handle_event(Hub *hub, const struct epoll_event *event) {
 
 /* Handles the rest of the bytes that were read; 1: a batch. */
 static int next_batch(Hub *hub, Peer *peer, Span *ret_batch) {
-    int event = connection_next(&peer->connection, ret_batch);
+    /* Deferred batches may have PARTs of the same transfers: a body must not pass them. */
+    int event = connection_next(&peer->connection, peer->has_more ? NULL : &peer->in, ret_batch);
 
     switch (event) {
     case ZMTP_EVENT_MESSAGE:

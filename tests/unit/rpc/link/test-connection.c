@@ -24,7 +24,7 @@ static int receive(Connection *connection, unsigned *n_messages, Span *ret_last)
     Span message;
 
     while (connection_read(connection, NOW) > 0)
-        while ((event = connection_next(connection, &message)) != ZMTP_EVENT_MORE) {
+        while ((event = connection_next(connection, NULL, &message)) != ZMTP_EVENT_MORE) {
             last = event;
             if (event == ZMTP_EVENT_MESSAGE) {
                 ++*n_messages;
@@ -119,32 +119,40 @@ static void a_full_socket_keeps_the_rest_and_goes_on(void) {
     close_pair();
 }
 
+/* The records of a batch: PARTs, and the message behind them. Returns the bytes of PARTs in it. */
+static size_t take_batch(Inbox *inbox, Span batch, Message *message, const void **block) {
+    size_t n = 0;
+    Message next;
+    Reader reader;
+
+    CU_ASSERT_EQUAL(batch_open(&reader, batch.data, batch.len), 0);
+    CU_ASSERT_EQUAL(inbox_charge(inbox, batch.len), 0);
+    while (message_read(&reader, &next) == 1) {
+        if (next.op == OP_PART) {
+            n += next.body.len;
+            CU_ASSERT_EQUAL(inbox_part(inbox, &next), 0);
+            continue;
+        }
+        *message = next;
+        CU_ASSERT_EQUAL(inbox_body(inbox, message, block), 0);
+    }
+    return n;
+}
+
 /* Reads what is there; collects PARTs and the body of the message behind them. */
 static void collect(Inbox *inbox, Message *message, const void **block) {
     Span batch;
 
     while (connection_read(&client, NOW) > 0)
-        while (connection_next(&client, &batch) == ZMTP_EVENT_MESSAGE) {
-            Message next;
-            Reader reader;
-
-            CU_ASSERT_EQUAL(batch_open(&reader, batch.data, batch.len), 0);
-            while (message_read(&reader, &next) == 1) {
-                if (next.op == OP_PART) {
-                    CU_ASSERT_EQUAL(inbox_part(inbox, &next), 0);
-                    continue;
-                }
-                *message = next;
-                CU_ASSERT_EQUAL(inbox_body(inbox, message, block), 0);
-            }
-        }
+        while (connection_next(&client, NULL, &batch) == ZMTP_EVENT_MESSAGE)
+            take_batch(inbox, batch, message, block);
 }
 
 /* The socket takes the frames in pieces that end anywhere. */
 static void a_lent_body_arrives_whole_and_is_released(void) {
     enum { LEN = 3 * 1000 * 1000 + 7 };
     uint8_t *body = ferry_alloc(LEN);
-    Inbox inbox = {.max_body = LEN};
+    Inbox inbox = {.max_body = LEN, .granted = 2 * LEN};
     Message message = {.op = OP_PING};
     const void *block = NULL;
 
@@ -170,6 +178,89 @@ static void a_lent_body_arrives_whole_and_is_released(void) {
     CU_ASSERT_EQUAL(hub.sending_memory, 0);
     ferry_free(block);
     ferry_free(body);
+    close_pair();
+}
+
+/* Reads at most max bytes. */
+static int read_some(Connection *connection, size_t max) {
+    size_t cap = connection->cap, size = buffer.size;
+    ReadBuffer small = {space, max < size ? max : size};
+    int r;
+
+    connection->buffer = &small;
+    if (connection->block && max < cap)
+        connection->cap = (size_t)(connection->end - connection->block) + max;
+    connection->cap = connection->cap < cap ? connection->cap : cap;
+    r = connection_read(connection, NOW);
+    if (connection->block)
+        connection->cap = cap;
+    connection->buffer = &buffer;
+    return r;
+}
+
+/* After its first PART, which says its size, a body is copied only by the kernel. */
+static void check_landing(size_t piece) {
+    enum { LEN = 700 * 1000 + 7 };
+    uint8_t *body = ferry_alloc(LEN);
+    Inbox inbox = {.max_body = LEN, .granted = 2 * LEN};
+    Message message = {.op = OP_PING};
+    const void *block = NULL;
+    size_t copied = 0, most = 0;
+    Span batch;
+    int event;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(body);
+    for (size_t i = 0; i < LEN; i++)
+        body[i] = (uint8_t)(i * 7 + i / 251);
+    open_pair(&buffer);
+    shake_hands();
+    outbox_put(&to_hub, LANE_CALLS, &(Message){.op = OP_OK, .id = 9, .body = span_of(body, LEN)},
+               body);
+    while (message.op != OP_OK) {
+        connection_send(&client, &to_hub);
+        CU_ASSERT_FATAL(read_some(&hub, piece) >= 0);
+        while ((event = connection_next(&hub, &inbox, &batch)) == ZMTP_EVENT_MESSAGE)
+            copied += take_batch(&inbox, batch, &message, &block);
+        CU_ASSERT_EQUAL_FATAL(event, ZMTP_EVENT_MORE);
+        if (copied > 0 && connection_input_memory(&hub) > most)
+            most = connection_input_memory(&hub);
+    }
+    CU_ASSERT(copied <= 2 * WIRE_PART);
+    CU_ASSERT(most <= 1024);
+    CU_ASSERT(inbox.charged > LEN);
+    CU_ASSERT(inbox.charged < LEN + 1000);
+    CU_ASSERT_EQUAL(inbox.landed, 0);
+    CU_ASSERT_EQUAL_FATAL(message.body.len, LEN);
+    CU_ASSERT_EQUAL(memcmp(message.body.data, body, LEN), 0);
+    ferry_free(block);
+    ferry_free(body);
+    close_pair();
+}
+
+static void the_body_of_a_part_is_read_into_its_transfer(void) {
+    for (size_t piece = 50; piece < 200 * 1000; piece = piece * 3 / 2 + 7)
+        check_landing(piece);
+}
+
+static void a_part_of_no_transfer_does_not_land(void) {
+    Inbox inbox = {.max_body = 1 << 20, .granted = 1 << 20};
+    Message message, part = {.op = OP_PART, .part.transfer = 1, .body = span_of(space, 30000)};
+    const void *block = NULL;
+    Span batch;
+
+    open_pair(&buffer);
+    shake_hands();
+    for (int i = 0; i < 2; i++)
+        outbox_put(&to_hub, LANE_CALLS, &part, NULL);
+    CU_ASSERT_EQUAL(connection_send(&client, &to_hub), 0);
+    CU_ASSERT_EQUAL(read_some(&hub, 40000), 1);
+    CU_ASSERT_EQUAL(connection_next(&hub, &inbox, &batch), ZMTP_EVENT_MORE);
+    CU_ASSERT_EQUAL(hub.landing_left, 0);
+    CU_ASSERT_EQUAL(connection_read(&hub, NOW), 1);
+    CU_ASSERT_EQUAL(connection_next(&hub, &inbox, &batch), ZMTP_EVENT_MESSAGE);
+    CU_ASSERT_EQUAL(take_batch(&inbox, batch, &message, &block), 60000);
+    CU_ASSERT_EQUAL(inbox.charged, batch.len);
+    inbox_clear(&inbox);
     close_pair();
 }
 
@@ -255,7 +346,7 @@ static void what_is_held_does_not_move(void) {
     put(&to_client, 5000);
     connection_send(&hub, &to_client);
     CU_ASSERT_EQUAL(connection_read(&client, NOW), 1);
-    CU_ASSERT_EQUAL(connection_next(&client, &last), ZMTP_EVENT_MESSAGE);
+    CU_ASSERT_EQUAL(connection_next(&client, NULL, &last), ZMTP_EVENT_MESSAGE);
     held = ferry_keep(client.block);
     kept = malloc(last.len);
     CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
@@ -359,7 +450,7 @@ static void a_slow_line_that_moves_is_alive(void) {
 
         if (i % 3 == 2) {
             connection_read(&client, now_ms);
-            while (connection_next(&client, &one) > ZMTP_EVENT_MORE)
+            while (connection_next(&client, NULL, &one) > ZMTP_EVENT_MORE)
                 continue;
         }
         now_ms = connection_next_look(&hub);
@@ -407,7 +498,7 @@ static void reads_of_a_busy_peer_are_large(void) {
         int event;
 
         n_reads++;
-        while ((event = connection_next(&hub, &message)) == ZMTP_EVENT_MESSAGE)
+        while ((event = connection_next(&hub, NULL, &message)) == ZMTP_EVENT_MESSAGE)
             n++;
         CU_ASSERT_EQUAL_FATAL(event, ZMTP_EVENT_MORE);
     }
@@ -526,6 +617,8 @@ int main(void) {
         TEST(batches_go_both_ways_and_nothing_stays),
         TEST(a_full_socket_keeps_the_rest_and_goes_on),
         TEST(a_lent_body_arrives_whole_and_is_released),
+        TEST(the_body_of_a_part_is_read_into_its_transfer),
+        TEST(a_part_of_no_transfer_does_not_land),
         TEST(closing_releases_a_lent_body),
         TEST(a_full_socket_shrinks_small_chunks),
         TEST(a_strangers_block_grows_with_its_bytes),

@@ -223,6 +223,29 @@ static void credit_is_overdrawn_by_one_batch_at_most(void) {
     CU_ASSERT_EQUAL(inbox_charge(&inbox, 1), -EPROTO);
 }
 
+static void a_body_may_land_in_a_transfer_that_has_memory_for_it(void) {
+    Inbox inbox = {.max_body = 1000, .granted = 100};
+    Message message;
+    const void *block;
+    uint8_t *at;
+
+    CU_ASSERT_PTR_NULL(inbox_land(&inbox, 1, 3));
+    CU_ASSERT_EQUAL(announced_part(&inbox, 6, "abc", 3), 0);
+    CU_ASSERT_PTR_NULL(inbox_land(&inbox, 2, 3));
+    CU_ASSERT_PTR_NULL(inbox_land(&inbox, 1, 4));
+    at = inbox_land(&inbox, 1, 3);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+    memcpy(at, "def", 3);
+    CU_ASSERT_PTR_NULL(inbox_land(&inbox, 1, 1));
+    CU_ASSERT_EQUAL(inbox_charge(&inbox, 10), 0);
+    CU_ASSERT_EQUAL(inbox.charged, 13);
+    CU_ASSERT_EQUAL(inbox.granted, 87);
+    CU_ASSERT_EQUAL(part(&inbox, 1, "", 0), 0);
+    CU_ASSERT_EQUAL(body(&inbox, 1, &message, &block), 0);
+    CU_ASSERT_TRUE(span_is(message.body, "abcdef"));
+    ferry_free(block);
+}
+
 static void credit_comes_back_by_the_quarter(void) {
     Inbox inbox = {.granted = WIRE_CREDIT};
     size_t sent = 0, granted = 0;
@@ -275,6 +298,7 @@ int main(void) {
         TEST(a_peer_has_its_share_and_leaves_some_for_others),
         TEST(an_empty_body_may_come_in_parts_too),
         TEST(credit_is_overdrawn_by_one_batch_at_most),
+        TEST(a_body_may_land_in_a_transfer_that_has_memory_for_it),
         TEST(credit_comes_back_by_the_quarter),
         TEST(out_of_memory_refuses_the_transfer),
         TESTS_END,
