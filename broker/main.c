@@ -68,8 +68,8 @@ typedef struct BrokerProgram {
     Timer trim_timer;
 } BrokerProgram;
 
-static void on_gone(Peer *peer, void *ctx) {
-    sessions_peer_gone(ctx, peer);
+static bool on_gone(Peer *peer, void *ctx) {
+    return sessions_peer_gone(ctx, peer);
 }
 
 static void on_refused(const char *problem, bool is_harmless, const char *address, void *ctx) {

@@ -84,15 +84,13 @@ void call_refund_items(Call *call, size_t bytes) {
     refund(call, BUDGET_STREAMS, &call->unsent_charge, bytes);
 }
 
-void calls_lose_payer(Session *session) {
-    while (session->paid_calls) {
-        Call *call = session->paid_calls;
+void call_lose_payer(Call *call) {
+    Session *payer = call->payer;
 
-        DL_DELETE2(session->paid_calls, call, paid_prev, paid_next);
-        session->peer->account.held -= CALL_MEMORY + call->kept_charge + call->unsent_charge;
-        session->peer->account.due -= call->kept_charge + call->unsent_charge;
-        call->payer = NULL;
-    }
+    DL_DELETE2(payer->paid_calls, call, paid_prev, paid_next);
+    payer->peer->account.held -= CALL_MEMORY + call->kept_charge + call->unsent_charge;
+    payer->peer->account.due -= call->kept_charge + call->unsent_charge;
+    call->payer = NULL;
 }
 
 static void drop_request(Call *call) {

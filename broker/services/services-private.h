@@ -38,6 +38,7 @@ typedef struct WaitQueue {
     WaitKey key;
     struct WaitQueue *prev, *next; /* of the service */
     Call *calls;                   /* utlist, oldest first */
+    Call *returned;                /* the last one that joined in front; NULL: none of them waits */
     unsigned n;
 } WaitQueue;
 
@@ -149,6 +150,7 @@ struct Services {
     Service *crowded;       /* services with waiting calls, whose servers may have room */
     WaitQueue *wait_queues; /* uthash by key */
     Call *free_calls;       /* by next */
+    Session *ends;          /* by next_ending: sessions that have ended, but have calls */
     unsigned n_free_calls;
     size_t n_calls;
     uint64_t last_instance, last_request;
@@ -205,8 +207,8 @@ void call_free(Call *call);
  * used up its share of max_memory. */
 bool call_charge(Call *call, BudgetKind kind, size_t bytes);
 void call_refund_items(Call *call, size_t bytes);
-/* The session's calls stay, but its account ends. */
-void calls_lose_payer(Session *session);
+/* The call stays, but the account of its payer ends. */
+void call_lose_payer(Call *call);
 /* The call's slot at its server becomes free. */
 void call_leave_server(Call *call);
 /* The caller no longer waits for the answer. A server that works on the call gets CANCEL, and

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The service router as a whole: new and free, the end of a turn, lost sessions. See services.h. */
 
+#include <limits.h>
 #include <stdlib.h>
 #include <utlist.h>
 
 #include "base/container.h"
 #include "broker/core/rooms.h"
 #include "broker/services/services-private.h"
+#include "broker/sessions/hello.h"
 #include "rpc/wire/name.h"
+
+/* Calls of sessions that have ended, in one turn: about half a millisecond. */
+enum { ENDS_PER_TURN = 1024 };
 
 size_t services_n_calls(const Services *services) {
     return services->n_calls;
@@ -28,49 +33,70 @@ static void lose_server(Call *call) {
         call_fail(call, "ferry.ServerLost", "the server went away during the call");
 }
 
-/*
- * Ends the calls of a map: those of one server, or (server NULL) all. The end of one call may end
- * others and so move entries of the map, so the walk is repeated until it finds no call.
- */
-static void end_all(IdMap *map, const Server *server, void (*end)(Call *call)) {
-    bool any = true;
-
-    while (any && map->n > 0) {
+/* Ends calls of a map; takes their number from *left. */
+static void end_some(IdMap *map, void (*end)(Call *call), unsigned *left) {
+    /* The end of one call may end others and so move entries of the map: then from the front. */
+    while (*left > 0 && map->n > 0) {
         size_t pos = 0;
         Call *call;
 
-        any = false;
-        while ((call = id_map_next(map, &pos))) {
-            if (server && call->server != server)
-                continue;
-            any = true;
+        while (*left > 0 && (call = id_map_next(map, &pos))) {
             end(call);
+            --*left;
             /* The next entry may have moved into this place. */
             pos--;
         }
     }
 }
 
-static void session_gone(Services *services, Session *session) {
-    Server *server, *next_server;
-
+/* Ends calls of a session that has ended, and the session after its last one. */
+static void end_calls(Session *session, unsigned *left) {
     /* As a caller: its calls are cancelled. */
-    end_all(&session->calls, NULL, call_abandon);
-    calls_lose_payer(session);
+    end_some(&session->calls, call_abandon, left);
     /* As a server: its calls move or fail. */
-    DL_FOREACH_SAFE2(session->servers, server, next_server, session_next) {
+    end_some(&session->requests, lose_server, left);
+    /* Others stay at their servers, or wait for one, but its account ends. */
+    for (; *left > 0 && session->paid_calls; --*left)
+        call_lose_payer(session->paid_calls);
+    session->has_calls = session->calls.n > 0 || session->requests.n > 0 || session->paid_calls;
+    while (!session->has_calls && session->servers) {
+        Server *server = session->servers;
         Service *service = server->service;
         char instance[NAME_MAX_LEN + 1];
 
         snprintf(instance, sizeof(instance), "%s", server->instance);
-        server_leave(server);
-        end_all(&session->requests, server, lose_server);
         server_free(server);
         calls_fail_waiting(service, span_text(instance));
         calls_serve_waiting(service);
         service_release(service);
     }
-    (void)services;
+}
+
+static void end_calls_of_ended(Services *services, unsigned n) {
+    Session *session;
+
+    while (n > 0 && (session = services->ends)) {
+        end_calls(session, &n);
+        if (session->has_calls)
+            return;
+        services->ends = session->next_ending;
+        session_free(session);
+    }
+}
+
+static void session_gone(Services *services, Session *session) {
+    unsigned n = ENDS_PER_TURN;
+    Server *server;
+
+    DL_FOREACH2(session->servers, server, session_next) {
+        server_leave(server);
+    }
+    /* A session with few calls ends at once. */
+    end_calls(session, &n);
+    if (session->has_calls) {
+        session->next_ending = services->ends;
+        services->ends = session;
+    }
 }
 
 /* ---- the end of a turn ---- */
@@ -78,6 +104,7 @@ static void session_gone(Services *services, Session *session) {
 static void turn_end(Services *services) {
     Service *service, *again = NULL;
 
+    end_calls_of_ended(services, ENDS_PER_TURN);
     while ((service = services->crowded)) {
         services->crowded = service->next_crowded;
         service->in_crowded = false;
@@ -103,6 +130,10 @@ static void on_turn_end(Room *room) {
     turn_end(self(room));
 }
 
+static uint64_t on_next_ms(const Room *room) {
+    return self(room)->ends ? 0 : UINT64_MAX;
+}
+
 static size_t on_n_unfinished(const Room *room) {
     return self(room)->n_calls;
 }
@@ -113,6 +144,7 @@ static void on_session_gone(Room *room, Session *session) {
 
 static const RoomOps room_ops = {
     .turn_end = on_turn_end,
+    .next_ms = on_next_ms,
     .n_unfinished = on_n_unfinished,
     .session_gone = on_session_gone,
 };
@@ -137,6 +169,7 @@ Services *services_free(Services *services) {
 
     if (!services)
         return NULL;
+    end_calls_of_ended(services, UINT_MAX);
     HASH_ITER(hh, services->table, service, next) {
         /* No turn follows that would clear the list of crowded services. */
         service->in_crowded = false;

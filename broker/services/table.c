@@ -100,7 +100,7 @@ Server *server_of_instance(const Service *service, Span instance) {
     Server *server;
 
     DL_FOREACH(service->servers, server) {
-        if (server_is(server, instance))
+        if (server_is(server, instance) && !server->session->ending)
             return server;
     }
     return NULL;

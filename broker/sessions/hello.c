@@ -57,7 +57,18 @@ static void client_lost(Broker *broker, Client *client) {
         client_free(broker, broker->lost);
 }
 
-static void session_free(Session *session) {
+void session_free(Session *session) {
+    if (session->peer)
+        session->peer->session = NULL;
+    id_map_deinit(&session->calls);
+    id_map_deinit(&session->requests);
+    id_map_deinit(&session->pulls);
+    id_map_deinit(&session->gathers);
+    free(session);
+}
+
+/* Takes the session out of all rooms, and frees it unless it has calls that end in later turns. */
+static void session_leave(Session *session) {
     Broker *broker = session->broker;
     Client *client = session->client;
 
@@ -72,19 +83,15 @@ static void session_free(Session *session) {
             client_lost(broker, client);
     }
     log_debug("a session has ended: session=%u name='%s'", session->number, session->name);
-    if (session->peer)
-        session->peer->session = NULL;
     session_set_user(session, NULL);
-    decisions_free(session->decisions);
+    session->client = NULL;
+    session->decisions = decisions_free(session->decisions);
     walks_pass(broker->walks, session, session->next);
     DL_DELETE(broker->sessions, session);
     broker->n_sessions--;
     broker->budget.bytes[BUDGET_CONNECTIONS] -= session->memory;
-    id_map_deinit(&session->calls);
-    id_map_deinit(&session->requests);
-    id_map_deinit(&session->pulls);
-    id_map_deinit(&session->gathers);
-    free(session);
+    if (!session->has_calls)
+        session_free(session);
 }
 
 void sessions_turn_end(Broker *broker) {
@@ -92,15 +99,15 @@ void sessions_turn_end(Broker *broker) {
         Session *session = broker->ending;
 
         broker->ending = session->next_ending;
-        session_free(session);
+        session_leave(session);
     }
 }
 
-void sessions_peer_gone(Broker *broker, Peer *peer) {
+bool sessions_peer_gone(Broker *broker, Peer *peer) {
     Session *session = peer->session;
 
     if (!session)
-        return;
+        return true;
     if (!session->ending) {
         peer_log(broker, LOG_LEVEL_INFO, "a connection was lost: session=%u name='%s'",
                  session->number, session->name);
@@ -108,6 +115,7 @@ void sessions_peer_gone(Broker *broker, Peer *peer) {
     }
     /* The peer is freed when this returns, so the session cannot wait for the end of the turn. */
     sessions_turn_end(broker);
+    return !peer->session;
 }
 
 void sessions_free(Broker *broker) {
@@ -116,7 +124,7 @@ void sessions_free(Broker *broker) {
 
     broker->ending = NULL;
     DL_FOREACH_SAFE(broker->sessions, session, next) {
-        session_free(session);
+        session_leave(session);
     }
     HASH_ITER(hh, broker->clients, client, next_client) {
         client_free(broker, client);

@@ -38,9 +38,10 @@ struct Session {
     struct Quota *quota;  /* of the user; NULL: the broker has no users */
     Session *quota_prev, *quota_next;
     Session *prev, *next; /* of broker->sessions */
-    Session *next_ending;
+    Session *next_ending; /* of broker->ending; then of services->ends */
     bool ending;     /* ends with this turn: no message is taken from it or sent to it any more */
     bool said_bye;   /* the client leaves in order */
+    bool has_calls;  /* it has ended, but its calls have not: see services/services.c */
     uint32_t number; /* for people; a number is never used again */
     char name[64];   /* for people; escaped */
     uint64_t since_ms;

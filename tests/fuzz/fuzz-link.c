@@ -170,9 +170,10 @@ void __wrap_heartbeat_unref(void) {
 
 /* ---- the hub's end ---- */
 
-static void on_gone(Peer *peer, void *ctx) {
+static bool on_gone(Peer *peer, void *ctx) {
     (void)peer;
     (void)ctx;
+    return true;
 }
 
 /* Each message with a body is answered with the same body. */

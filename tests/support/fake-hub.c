@@ -140,7 +140,8 @@ static void turn_end(Broker *broker) {
 
 void fake_peer_gone(Broker *broker, Peer *peer) {
     peer->gone = true;
-    sessions_peer_gone(broker, peer);
+    while (!sessions_peer_gone(broker, peer))
+        turn_end(broker);
     turn_end(broker);
     fake_peer_free(fake_of(peer));
 }

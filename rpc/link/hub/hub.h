@@ -68,9 +68,9 @@ typedef struct HubOptions {
      * connection has the current ones. On ipc:// the kernel says who the peer is. */
     const CurveKeys *keys;
     unsigned spin_us; /* how long to poll before sleeping; 0: not at all */
-    /* The peer's connection is gone: peer->session should end too. The hub frees the peer
-     * afterwards. */
-    void (*on_gone)(Peer *peer, void *ctx);
+    /* The peer's connection is gone: peer->session should end too. True: the hub frees the peer.
+     * False: it asks again after each flush. */
+    bool (*on_gone)(Peer *peer, void *ctx);
     /* A connection broke the rules and is closed, or it ended before its handshake did
      * (is_harmless: as when a program checks whether a port is open). May be called thousands of
      * times a second; may be NULL. */

@@ -265,19 +265,24 @@ void peer_refuse_it(Peer *peer, const char *problem) {
 }
 
 bool hub_bury(Hub *hub) {
-    Peer *peer, *next;
+    Peer *peer, *kept = NULL;
     bool any = false;
 
-    for (peer = hub->gone; peer; peer = next) {
-        next = peer->next;
-        if (peer->has_more && hub->now_ms < peer->gone_ms + LAST_WORK_MS)
-            continue;
+    /* on_gone may add peers to the list. */
+    while ((peer = hub->gone)) {
+        bool waits = peer->has_more && hub->now_ms < peer->gone_ms + LAST_WORK_MS;
+
         link_out(peer);
-        hub->options.on_gone(peer, hub->options.ctx);
+        if (waits || !hub->options.on_gone(peer, hub->options.ctx)) {
+            link_in(&kept, peer);
+            continue;
+        }
         peer_free(peer);
         any = true;
-        /* The list may have changed: from the front again. */
-        next = hub->gone;
+    }
+    while ((peer = kept)) {
+        link_out(peer);
+        link_in(&hub->gone, peer);
     }
     return any;
 }

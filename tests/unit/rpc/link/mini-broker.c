@@ -13,12 +13,17 @@ enum { BODY_MAX = 16 << 20 };
 
 /* ---- the broker ---- */
 
-static void on_gone(Peer *peer, void *ctx) {
+static bool on_gone(Peer *peer, void *ctx) {
     MiniBroker *broker = ctx;
 
+    if (broker->n_not_yet > 0) {
+        broker->n_not_yet--;
+        return false;
+    }
     broker->n_gone++;
     if (broker->last == peer)
         broker->last = NULL;
+    return true;
 }
 
 void mini_broker_open(MiniBroker *broker, const char *endpoint) {

@@ -14,8 +14,9 @@ typedef struct MiniBroker {
     char endpoint[256];
     uint64_t welcome_bytes; /* credit that WELCOME grants; 0: the usual */
     unsigned n_hello, n_calls, n_gone, n_batches;
-    bool mute;  /* takes everything, answers nothing */
-    Peer *last; /* whose HELLO came last; NULL when it is gone */
+    unsigned n_not_yet; /* on_gone returns false as often */
+    bool mute;          /* takes everything, answers nothing */
+    Peer *last;         /* whose HELLO came last; NULL when it is gone */
 } MiniBroker;
 
 typedef struct MiniClient {

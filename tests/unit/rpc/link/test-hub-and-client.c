@@ -108,6 +108,21 @@ static void a_broker_that_ends_each_session_is_tried_again_after_growing_pauses(
     end();
 }
 
+static void a_peer_that_is_gone_stays_until_its_session_has_ended(void) {
+    MiniClient other = {0};
+
+    begin(TCP);
+    mini_client_open(&other, broker.endpoint);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, &other, 30000, other.n_up == 1));
+    broker.n_not_yet = 5;
+    mini_client_close(&other);
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, NULL, 30000, broker.n_not_yet == 1));
+    CU_ASSERT_EQUAL(broker.n_gone, 0);
+    expect_served();
+    CU_ASSERT_TRUE(MINI_UNTIL(&broker, NULL, 30000, broker.n_gone == 1));
+    end();
+}
+
 static void large_bodies_go_both_ways(void) {
     begin(TCP);
     CU_ASSERT_EQUAL(mini_call(&client, 200, 3 << 20), 0);
@@ -374,6 +389,7 @@ int main(int argc, char **argv) {
         TEST(nothing_can_be_put_before_it_is_up),
         TEST(it_comes_back_after_the_broker_was_made_anew),
         TEST(a_broker_that_ends_each_session_is_tried_again_after_growing_pauses),
+        TEST(a_peer_that_is_gone_stays_until_its_session_has_ended),
         TEST(large_bodies_go_both_ways),
         TEST(without_credit_it_waits_and_goes_on_with_more),
         TEST(what_waits_in_a_link_is_bounded),

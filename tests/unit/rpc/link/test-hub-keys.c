@@ -42,9 +42,10 @@ static bool admits(const uint8_t key[KEY_SIZE], void *ctx) {
     return memcmp(key, worker->public_key, KEY_SIZE) == 0;
 }
 
-static void on_gone(Peer *peer, void *ctx) {
+static bool on_gone(Peer *peer, void *ctx) {
     (void)peer, (void)ctx;
     n_gone++;
+    return true;
 }
 
 static void on_refused(const char *problem, bool is_harmless, const char *address, void *ctx) {

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions with thousands of calls end in slices: other sessions are served between them. */
+
+#include "base/log.h"
+#include "broker/services/services.h"
+#include "broker/sessions/hello.h"
+#include "support/fake-hub.h"
+#include "support/suite.h"
+
+enum { N_CALLS = 5000, SLICE = 1024 };
+
+static Broker broker;
+static Peer *server, *caller, *bystander;
+
+static Peer *connected(uint8_t client) {
+    Peer *peer = fake_peer_new(&broker);
+
+    fake_hello(&broker, peer, client);
+    while (fake_next(peer))
+        continue;
+    return peer;
+}
+
+static Op serve(Peer *peer, const char *instance) {
+    const Message *m;
+
+    fake_say(&broker, peer,
+             &(Message){.op = OP_SERVE,
+                        .id = 1,
+                        .name = span_text("calc.Calc"),
+                        .serve.slots = 2 * N_CALLS,
+                        .serve.instance = span_text(instance)});
+    m = fake_next_real(peer);
+    return m ? m->op : 0;
+}
+
+static void call(Peer *peer, uint64_t id, uint64_t flags, const char *instance) {
+    uint8_t body[] = {0xCD, (uint8_t)(id >> 8), (uint8_t)id};
+
+    fake_say(&broker, peer,
+             &(Message){.op = OP_CALL,
+                        .id = id,
+                        .call.timeout_ms = 100000,
+                        .call.flags = flags,
+                        .call.instance = span_text(instance),
+                        .name = span_text("calc.Calc"),
+                        .call.method = span_text("add"),
+                        .body = span_of(body, sizeof(body))});
+}
+
+/* Calls by the caller, at the only server. */
+static void begin(uint64_t flags) {
+    log_level = LOG_LEVEL_ERROR;
+    fake_hub_init(&broker);
+    server = connected('s');
+    caller = connected('c');
+    bystander = connected('b');
+    CU_ASSERT_EQUAL(serve(server, "one"), OP_OK);
+    for (uint64_t id = 1; id <= N_CALLS; id++) {
+        call(caller, id, flags, "");
+        fake_next_real(server);
+    }
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), N_CALLS);
+}
+
+/* A turn in which the bystander gets its answer. */
+static void turn(void) {
+    const Message *m;
+
+    fake_say(&broker, bystander, &(Message){.op = OP_PING, .id = 7});
+    m = fake_next(bystander);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_PONG);
+}
+
+/* Ends the session; each turn ends a slice of the calls in this map of it. */
+static void lose_in_slices(Peer *peer, const IdMap *map) {
+    size_t before = map->n;
+
+    CU_ASSERT_EQUAL(before, N_CALLS);
+    CU_ASSERT_FALSE(sessions_peer_gone(&broker, peer));
+    CU_ASSERT(map->n >= before - SLICE);
+    for (before = map->n; before > SLICE; before = map->n) {
+        turn();
+        CU_ASSERT_EQUAL_FATAL(map->n, before - SLICE);
+        CU_ASSERT_FALSE(sessions_peer_gone(&broker, peer));
+    }
+}
+
+static void the_calls_of_a_lost_caller_end_in_slices(void) {
+    const Message *m;
+    unsigned n = 0;
+
+    begin(0);
+    lose_in_slices(caller, &((Session *)caller->session)->calls);
+    fake_peer_gone(&broker, caller);
+    while ((m = fake_next_real(server)))
+        n += m->op == OP_CANCEL;
+    CU_ASSERT_EQUAL(n, N_CALLS);
+    fake_hub_deinit(&broker);
+}
+
+static void the_calls_of_a_lost_server_fail_in_slices(void) {
+    const Message *m;
+    unsigned n = 0;
+
+    begin(0);
+    lose_in_slices(server, &((Session *)server->session)->requests);
+    fake_peer_gone(&broker, server);
+    while ((m = fake_next_real(caller)))
+        n += m->op == OP_ERROR && strcmp(fake_error(m, "type"), "ferry.ServerLost") == 0;
+    CU_ASSERT_EQUAL(n, N_CALLS);
+    CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
+    CU_ASSERT_EQUAL(services_count(broker.services), 0);
+    fake_hub_deinit(&broker);
+}
+
+static void idempotent_calls_move_in_slices_and_keep_their_order(void) {
+    Peer *other;
+    const Message *m;
+    uint64_t n = 0;
+
+    begin(CALL_IDEMPOTENT);
+    other = connected('o');
+    CU_ASSERT_EQUAL(serve(other, "two"), OP_OK);
+    lose_in_slices(server, &((Session *)server->session)->requests);
+    fake_peer_gone(&broker, server);
+    while ((m = fake_next_real(other))) {
+        CU_ASSERT_EQUAL(m->op, OP_CALL);
+        n++;
+        CU_ASSERT_EQUAL_FATAL((uint64_t)m->body.data[1] << 8 | m->body.data[2], n);
+    }
+    CU_ASSERT_EQUAL(n, N_CALLS);
+    fake_hub_deinit(&broker);
+}
+
+/* Its client is back before its calls have ended. */
+static void the_name_of_an_ending_instance_is_free(void) {
+    const Message *m;
+    Peer *again;
+
+    begin(0);
+    CU_ASSERT_FALSE(sessions_peer_gone(&broker, server));
+    again = connected('s');
+    CU_ASSERT_EQUAL(serve(again, "one"), OP_OK);
+    call(bystander, 1, 0, "one");
+    m = fake_next_real(again);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_CALL);
+    fake_peer_gone(&broker, server);
+    fake_say(&broker, again, &(Message){.op = OP_OK, .id = m->id, .body = span_text("\x05")});
+    m = fake_next_real(bystander);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL(m->op, OP_OK);
+    fake_hub_deinit(&broker);
+}
+
+static void the_broker_may_end_meanwhile(void) {
+    begin(CALL_IDEMPOTENT | CALL_ONEWAY);
+    CU_ASSERT_FALSE(sessions_peer_gone(&broker, caller));
+    CU_ASSERT_FALSE(sessions_peer_gone(&broker, server));
+    fake_hub_deinit(&broker);
+}
+
+static void a_session_with_few_calls_ends_at_once(void) {
+    begin(0);
+    call(bystander, 1, 0, "");
+    CU_ASSERT_TRUE(sessions_peer_gone(&broker, bystander));
+    fake_hub_deinit(&broker);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(the_calls_of_a_lost_caller_end_in_slices),
+        TEST(the_calls_of_a_lost_server_fail_in_slices),
+        TEST(idempotent_calls_move_in_slices_and_keep_their_order),
+        TEST(the_name_of_an_ending_instance_is_free),
+        TEST(the_broker_may_end_meanwhile),
+        TEST(a_session_with_few_calls_ends_at_once),
+        TESTS_END,
+    };
+
+    return run_suite("broker/services ends", tests);
+}
