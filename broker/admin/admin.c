@@ -159,7 +159,7 @@ static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
 
     (void)p;
     (void)reterr;
-    write_map(to, sizeof(told) / sizeof(*told) + N_BUDGET_KINDS + 1 + (degraded != NULL));
+    write_map(to, sizeof(told) / sizeof(*told) + N_BUDGET_KINDS + 3 + (degraded != NULL));
     for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
         write_pair(to, told[i].name, told[i].value);
     for (BudgetKind kind = 0; kind < N_BUDGET_KINDS; kind++) {
@@ -170,6 +170,10 @@ static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
     }
     write_text(to, "durability");
     write_text(to, queues_usual_durability(ask->broker->queues));
+    write_text(to, "latencies");
+    services_write_latencies(ask->broker->services, to);
+    write_text(to, "draining");
+    write_bool(to, ask->broker->draining);
     if (degraded) {
         write_text(to, "degraded");
         write_text(to, degraded);
@@ -733,7 +737,8 @@ static void answer(Broker *broker, Session *session, const Message *message, siz
                       "the answer");
     if (r < 0 && !error.type)
         error_set_code(&error, r, NULL);
-    method_ended(method, clock_us() - started_us, r < 0 ? span_text(error.type) : (Span){NULL, 0});
+    method_ended(method, NULL, clock_us() - started_us,
+                 r < 0 ? span_text(error.type) : (Span){NULL, 0});
     if (r < 0)
         session_error(session, message->id, error.type, "%s", error.message);
     else if (r != ANSWERED_LATER && message->id != 0)

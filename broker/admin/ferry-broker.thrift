@@ -51,6 +51,10 @@ struct MethodStatus {
   5: i64 p99_us
   /** The type of the last error; empty: no error yet. */
   6: string last_error
+  /** Of all its calls together. */
+  7: i64 total_us
+  /** Calls by their latency: 0 to 7 us, then eight counts for each power of two; zeros at the end are left out. */
+  8: list<i64> latencies
 }
 
 /** A topic (name to kept), or a pattern with subscribers. */
@@ -62,6 +66,12 @@ struct TopicStatus {
   4: optional i64 kept
   5: optional string pattern
   6: optional i64 subscribers
+}
+
+/** Jobs that a worker has forwarded: acknowledged, and pushed to the next queue in one step. */
+struct ForwardStatus {
+  1: string to
+  2: i64 jobs
 }
 
 /** A queue. The optional fields are its settings, which only `queue` returns; times are in milliseconds. */
@@ -102,6 +112,8 @@ struct QueueStatus {
   28: optional i64 max_working
   /** The most jobs that all workers together get in a time: "100/s"; "0": no limit. */
   29: optional string rate
+  /** The queues that its jobs were forwarded to, at most 16, since the start of the broker. */
+  30: list<ForwardStatus> forwards
 }
 
 struct JobStatus {
@@ -223,6 +235,10 @@ struct Counters {
   32: i64 memory_lists
   /** Of queues whose configuration names none: memory, or disk. */
   33: string durability
+  /** Calls of all services but this one by their latency, as in MethodStatus. */
+  34: list<i64> latencies
+  /** It takes no new work, and stops when it has none left. */
+  35: bool draining
 }
 
 /** Whether a user may do something, and the line of the configuration that allows it. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <utlist.h>
 
 #include "broker/admin/admin-private.h"
 #include "broker/admin/binds.h"
@@ -34,7 +35,7 @@ static size_t n_dead(const Queue *queue) {
     return dead ? dead->n_jobs : 0;
 }
 
-enum { COUNTS = 16, SETTINGS = 12 };
+enum { COUNTS = 17, SETTINGS = 12 };
 
 static bool is_degraded(const Queue *queue) {
     return *queue->settings.store->degraded != '\0';
@@ -47,6 +48,22 @@ static void write_durability(Buffer *to, const QueueSettings *settings) {
     snprintf(text, sizeof(text), "interval:%" PRIu64 "ms", settings->interval_ms);
     write_text(to, "durability");
     write_text(to, settings->interval_ms ? text : settings->store->ops->durability);
+}
+
+static void write_forwards(Buffer *to, const Queue *queue) {
+    const Forward *forward;
+    uint32_t n = 0;
+
+    LL_FOREACH(queue->forwards, forward)
+    n++;
+    write_text(to, "forwards");
+    write_array(to, n);
+    LL_FOREACH(queue->forwards, forward) {
+        write_map(to, 2);
+        write_text(to, "to");
+        write_text(to, forward->to);
+        write_pair(to, "jobs", forward->n_jobs);
+    }
 }
 
 static void write_counts(Buffer *to, const Queue *queue) {
@@ -68,6 +85,7 @@ static void write_counts(Buffer *to, const Queue *queue) {
     write_pair(to, "cancelled", queue->n_cancelled);
     write_text(to, "bound");
     binds_describe(queue, to);
+    write_forwards(to, queue);
     write_durability(to, &queue->settings);
     if (is_degraded(queue)) {
         write_text(to, "degraded");

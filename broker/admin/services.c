@@ -117,6 +117,10 @@ int services_describe(Services *services, Span name, Span instance, Buffer *to) 
     return 0;
 }
 
+void services_write_latencies(const Services *services, Buffer *to) {
+    latencies_write(services->latencies, to);
+}
+
 int services_stats(Services *services, Span name, Buffer *to) {
     Service *service = service_find(services, name);
 

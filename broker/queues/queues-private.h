@@ -182,6 +182,15 @@ typedef struct QueueSettings {
     bool named;           /* the configuration has a section for this queue alone */
 } QueueSettings;
 
+/* Counts the jobs that were forwarded to one queue. */
+typedef struct Forward {
+    struct Forward *next;
+    uint64_t n_jobs;
+    char to[];
+} Forward;
+
+enum { FORWARDS_MAX = 16 }; /* of one queue; jobs forwarded to other queues are not counted */
+
 struct Queue {
     StoredQueue stored; /* first: a StoredQueue is a Queue */
     Queues *queues;
@@ -209,6 +218,7 @@ struct Queue {
     size_t n_keys;
     uint32_t n_sweeps; /* sweeps under way: the queue is not freed */
     Bind *binds;       /* utlist: to topic patterns */
+    Forward *forwards; /* utlist: to other queues, at most FORWARDS_MAX */
     uint64_t fan_mark; /* of the message that was published last: see broker/admin/binds.h */
     Timer key_timer;
     Timer rate_timer;    /* armed: the rate allows the next job then */
@@ -327,6 +337,8 @@ void queue_maybe_idle(Queue *queue);
 void queue_touch(Queue *queue);
 /* Its jobs and keys must be gone. */
 void queue_free(Queue *queue);
+/* Counts a job that was forwarded to the queue of this name. */
+void queue_count_forward(Queue *queue, Span to);
 
 void problem_set(Problem *problem, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -230,6 +230,7 @@ void queues_forward(Queues *queues, Session *session, const Message *message, co
         lease_end(old);
         queue->n_acked++;
         queues->broker->stats.acked++;
+        queue_count_forward(queue, message->name);
         if (r == PUSH_IS_DUPLICATE)
             change_remove(old, session, message->id);
         else {

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <utlist.h>
 
 #include "base/container.h"
@@ -126,6 +127,45 @@ Queue *queue_dead_of(Queue *queue) {
 
 /* ---- the end of a queue ---- */
 
+static size_t memory_of_forward(size_t name_len) {
+    return sizeof(Forward) + name_len + 1;
+}
+
+void queue_count_forward(Queue *queue, Span to) {
+    Budget *budget = &queue->queues->broker->budget;
+    Forward *forward;
+    unsigned n = 0;
+
+    LL_FOREACH(queue->forwards, forward) {
+        if (span_is(to, forward->to)) {
+            forward->n_jobs++;
+            return;
+        }
+        n++;
+    }
+    if (n == FORWARDS_MAX || !budget_allows(budget, memory_of_forward(to.len)))
+        return;
+    forward = malloc(memory_of_forward(to.len));
+    if (!forward)
+        return;
+    forward->n_jobs = 1;
+    memcpy(forward->to, to.data, to.len);
+    forward->to[to.len] = '\0';
+    LL_APPEND(queue->forwards, forward);
+    budget->bytes[BUDGET_QUEUES] += memory_of_forward(to.len);
+}
+
+static void free_forwards(Queue *queue) {
+    Forward *forward;
+
+    while ((forward = queue->forwards)) {
+        queue->forwards = forward->next;
+        queue->queues->broker->budget.bytes[BUDGET_QUEUES] -=
+            memory_of_forward(strlen(forward->to));
+        free(forward);
+    }
+}
+
 void queue_free(Queue *queue) {
     Queues *queues = queue->queues;
 
@@ -141,6 +181,7 @@ void queue_free(Queue *queue) {
     if (queues->last == queue)
         queues->last = NULL;
     HASH_DEL(queues->table, queue);
+    free_forwards(queue);
     queues->broker->budget.bytes[BUDGET_QUEUES] -= memory_of(queue->stored.name_len);
     free(queue);
 }

@@ -178,11 +178,12 @@ void call_tap(const Call *call, bool sent, Op op, const Session *session, uint64
 }
 
 void call_fail(Call *call, const char *type, const char *text) {
+    Services *services = call->service->services;
     Session *caller = call->caller;
     uint64_t id = call->caller_id;
 
     call->service->errors++;
-    method_ended(call->method, call->service->services->broker->now_us - call->started_us,
+    method_ended(call->method, services->latencies, services->broker->now_us - call->started_us,
                  span_text(type));
     if (caller)
         call_tap(call, true, OP_ERROR, caller, id, span_text(type));

@@ -229,7 +229,7 @@ void services_answer(Services *services, Session *session, const Message *messag
     server_answered(call->server, type);
     caller = call->caller;
     if (!caller && call_is_oneway(call)) {
-        method_ended(call->method, broker->now_us - call->started_us, type);
+        method_ended(call->method, services->latencies, broker->now_us - call->started_us, type);
         call->service->errors += failed;
         broker->stats.answers++;
         finish(call);
@@ -254,7 +254,7 @@ void services_answer(Services *services, Session *session, const Message *messag
                                     : "the server answered with an error of more than 64 KiB");
         return;
     }
-    method_ended(call->method, broker->now_us - call->started_us, type);
+    method_ended(call->method, services->latencies, broker->now_us - call->started_us, type);
     if (failed) {
         call->service->errors++;
         broker->stats.errors++;

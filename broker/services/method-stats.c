@@ -58,9 +58,12 @@ static uint64_t bucket_us(unsigned bucket) {
     return bucket < 8 ? bucket : (UINT64_C(8) + bucket % 8) << (power - 3);
 }
 
-void method_ended(Method *method, uint64_t latency_us, Span error) {
+void method_ended(Method *method, uint64_t *all, uint64_t latency_us, Span error) {
+    if (all)
+        all[bucket_of(latency_us)]++;
     if (!method)
         return;
+    method->total_us += latency_us;
     if (!method->latency)
         method->latency = calloc(LATENCY_BUCKETS, sizeof(*method->latency));
     if (method->latency)
@@ -96,12 +99,30 @@ void methods_free(Methods *methods) {
     *methods = (Methods){.budget = methods->budget};
 }
 
+void latencies_write(const uint64_t *counts, Buffer *to) {
+    uint32_t n = LATENCY_BUCKETS;
+
+    while (n > 0 && counts[n - 1] == 0)
+        n--;
+    write_array(to, n);
+    for (uint32_t i = 0; i < n; i++)
+        write_uint(to, counts[i]);
+}
+
+static void write_latencies(const Method *method, Buffer *to) {
+    uint64_t counts[LATENCY_BUCKETS] = {0};
+
+    for (unsigned i = 0; method->latency && i < LATENCY_BUCKETS; i++)
+        counts[i] = method->latency[i];
+    latencies_write(counts, to);
+}
+
 void methods_write(const Methods *methods, Buffer *to) {
     const Method *method;
 
     write_array(to, methods->n);
     for (method = methods->table; method; method = method->hh.next) {
-        write_map(to, 6);
+        write_map(to, 8);
         write_text(to, "method");
         write_text(to, method->name);
         write_pair(to, "calls", method->calls);
@@ -110,5 +131,8 @@ void methods_write(const Methods *methods, Buffer *to) {
         write_pair(to, "p99_us", percentile_us(method, 99));
         write_text(to, "last_error");
         write_text(to, method->last_error);
+        write_pair(to, "total_us", method->total_us);
+        write_text(to, "latencies");
+        write_latencies(method, to);
     }
 }

@@ -154,8 +154,9 @@ struct Services {
     unsigned n_free_calls;
     size_t n_calls;
     uint64_t last_instance, last_request;
-    SeenService seen[SERVICES_SEEN]; /* by hash of the name; see services_saw() */
-    Methods own;                     /* of ferry.Broker */
+    SeenService seen[SERVICES_SEEN];     /* by hash of the name; see services_saw() */
+    Methods own;                         /* of ferry.Broker */
+    uint64_t latencies[LATENCY_BUCKETS]; /* of the calls of all services but ferry.Broker */
 };
 
 /* ---- table.c ---- */

@@ -45,6 +45,7 @@ size_t services_count(const Services *services);
  * -ENOENT. */
 int services_describe(Services *services, Span name, Span instance, Buffer *to);
 int services_stats(Services *services, Span name, Buffer *to); /* -ENOENT */
+void services_write_latencies(const Services *services, Buffer *to);
 
 /* The methods of ferry.Broker, which is not in the table of services. */
 Methods *services_own(Services *services);

@@ -24,12 +24,14 @@
 #include "clients/web/health.h"
 #include "clients/web/page.h"
 #include "clients/web/watch/live.h"
+#include "clients/web/watch/metrics.h"
 #include "clients/web/watch/sampler.h"
 
 static const HttpRoute routes[] = {
     {"GET", "/", HTTP_PAGE, page_index},
     {"GET", "/healthz", 0, health_of_process},
     {"GET", "/readyz", 0, health_of_broker},
+    {"GET", "/metrics", 0, metrics_get},
     {"GET", "/api/overview", 0, sampler_get_overview},
     {"GET", "/api/history", 0, sampler_get_history},
     {"GET", "/api/live", 0, live_open},

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The endpoints below /api: lists, actions, live states, health: test-api.py FERRY CALC-SERVER"""
+import re
+
 from stage import *
 
 ACT = {"Ferry-Request": "1"}
@@ -85,6 +87,46 @@ def actions():
         equal(ask(port, "GET", path).status, 405, f"GET {path}")
 
 
+SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\[\\n"])*",?)+)\})? (-?[0-9.e+-]+|\+Inf)$')
+
+
+def metrics():
+    """The text is OpenMetrics: each sample belongs to the family before it, and no series comes twice."""
+    answer = ask(port, "GET", "/metrics")
+    check(answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0"), "type")
+    lines = answer.raw.decode().split("\n")
+    equal(lines[-2:], ["# EOF", ""], "the end")
+    family, kind, families, series = None, None, set(), set()
+    for line in lines[:-2]:
+        if line.startswith("# TYPE "):
+            _, _, family, kind = line.split(" ")
+            check(family not in families, "a family comes twice", family)
+            families.add(family)
+        elif not line.startswith("# HELP "):
+            found = SAMPLE.match(line)
+            if not check(found, "a sample", line):
+                continue
+            suffixes = {"counter": ["_total"], "gauge": [""], "info": ["_info"],
+                        "histogram": ["_bucket", "_count", "_sum"]}[kind]
+            check(found[1] in [family + s for s in suffixes], "a name", line, family)
+            check((found[1], found[2]) not in series, "a series comes twice", line)
+            series.add((found[1], found[2]))
+    for wanted in ("ferry_up 1", 'ferry_method_calls_total{service="calc.Calc",method="add"} 1',
+                   'ferry_queue_pushed_jobs_total{queue="mail"} 2', 'ferry_service_instances{service="calc.Calc"} 1',
+                   'ferry_method_duration_seconds_count{service="calc.Calc",method="add"} 1', "ferry_metrics_left_out 0"):
+        check(wanted in lines, "there is no", wanted)
+    if shutil.which("promtool"):
+        done = subprocess.run(["promtool", "check", "metrics"], input=answer.raw, capture_output=True)
+        check(b"error" not in done.stderr, "promtool", done.stderr)
+
+
+def pipelines():
+    run("push", "stage-a", "x")
+    work = start(ferry, "work", "stage-a", "--exec", "cat", "--then", "stage-b", "--count", "1")
+    work.wait(PATIENCE_S)
+    equal(ask(port, "GET", "/api/pipelines").json["edges"], [{"from": "stage-a", "to": "stage-b", "forwarded": 1}], "edges")
+
+
 def pages():
     page = ask(port, "GET", "/")
     equal(page.status, 200, "the page")
@@ -135,7 +177,7 @@ try:
     broker = start_broker()
     start(calc_server)
     until(lambda: ask(port, "GET", "/readyz").status == 200)
-    play((lists, actions, pages, addresses, live))
+    play((lists, metrics, actions, pipelines, pages, addresses, live))
     equal(stop(web), 0, "the exit status")
 except Exception:
     failures.append(traceback.format_exc())

@@ -410,6 +410,8 @@ static int show_stats(Cli *cli, ferry_client *client, const char *name) {
         cli_did_you_mean(cli, client, NAMES_SERVICES, name);
     if (status != EXIT_OK)
         return status;
+    if (!cli->json)
+        json_object_del(found, "latencies"); /* two hundred numbers, for programs */
     if (json_is_array(found))
         show_rows(cli, found, method_columns);
     else if (cli->json)

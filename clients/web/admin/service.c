@@ -200,6 +200,7 @@ static void add_stats(json_t *methods, json_t *rows) {
         json_array_foreach(methods, j, method) {
             if (!name || strcmp(json_string_value(json_object_get(method, "name")), name) != 0)
                 continue;
+            json_object_del(row, "latencies");
             json_object_set(method, "stats", row);
             is_found = true;
         }
