@@ -109,9 +109,16 @@ client() {
     PATH="$build/examples:$build:$PATH" "$@"
 }
 
-# free_port: a TCP port of loopback that nobody uses now.
+# free_port: a TCP port of loopback that nobody uses now, below the ports that the kernel gives to clients.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    python3 -c '
+import random, socket
+while True:
+    port = random.randrange(12000, 21000)
+    with socket.socket() as s:
+        if s.connect_ex(("127.0.0.1", port)):
+            print(port)
+            break'
 }
 
 peak() { awk '/VmHWM/ { printf "%.1f MiB", $2 / 1024 }' "/proc/$1/status"; }

@@ -12,12 +12,8 @@ fi
 # Three Redis on free ports of the loopback interface.
 redis=()
 hosts=
-for port in $(/usr/bin/python3 -c '
-import socket
-held = [socket.socket() for _ in range(3)]
-for s in held:
-    s.bind(("127.0.0.1", 0))
-print(*(s.getsockname()[1] for s in held))'); do
+for _ in 1 2 3; do
+    port=$(free_port)
     start redis-server --bind 127.0.0.1 --port "$port" --save "" --dir "$scratch"
     redis+=("$started")
     hosts+=${hosts:+,}127.0.0.1:$port

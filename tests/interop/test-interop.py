@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client and a worker in Python, and wrong sockets, against the real broker: test-interop.py FERRY [keys]. With "keys" they
 come over TCP with keys, and peers without the right ones see why they are refused."""
-import os, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+import os, random, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 try:
     import peer, zmq
@@ -28,9 +28,7 @@ binds = ["--bind", url]
 if sys.argv[2:] == ["keys"]:
     server, own = new_key("server.key"), new_key("own.key")
     keys = own + server[:1]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    url = f"tcp://127.0.0.1:{random.randrange(12000, 21000)}"  # below the ports that the kernel gives to clients
     with open(f"{folder}/conf", "w") as file:
         file.write(f"[server]\nkey = {folder}/server.key\n[user python]\nkey = {own[0].hex()}\nmay = admin\n")
     # The socket file, which this test waits for, comes last.

@@ -249,16 +249,24 @@ size_t process_n_fds(pid_t pid) {
 
 /* ---- brokers ---- */
 
-uint16_t free_tcp_port(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+uint16_t free_port(void) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) < 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &len) < 0)
-        give_up("a free port");
-    close(fd);
-    return ntohs(address.sin_port);
+    for (int i = 0; i < 200; i++) {
+        uint16_t port = (uint16_t)(12000 + (getpid() * 37u + (unsigned)rand()) % 9000);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool is_free;
+
+        if (fd < 0)
+            give_up("socket");
+        at.sin_port = htons(port);
+        is_free = bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+        close(fd);
+        if (is_free)
+            return port;
+    }
+    give_up("a free port");
+    return 0;
 }
 
 static void start_with(const Daemon *daemon, Process *process, const char *log) {
@@ -335,7 +343,7 @@ void daemon_start(Daemon *daemon, const DaemonOptions *options) {
     if (daemon->options.config)
         daemon_configure(daemon, daemon->options.config);
     if (daemon->options.tcp || daemon->options.host)
-        daemon->port = free_tcp_port();
+        daemon->port = free_port();
     if (daemon->options.tcp)
         snprintf(daemon->url, sizeof(daemon->url), "tcp://127.0.0.1:%u", daemon->port);
     else

@@ -89,5 +89,10 @@ size_t daemon_log_lines(const Daemon *daemon, const char *containing);
 /* The log has nothing but lines of printable text. */
 bool daemon_log_is_clean(const Daemon *daemon);
 
-uint16_t free_tcp_port(void);
+/*
+ * A TCP port that nobody uses now. It lies below the ports that the kernel gives to clients (32768
+ * and above): a connection of another test cannot take it before its server listens, or while the
+ * server is restarted. A node of a Redis cluster also takes the port 10 000 above.
+ */
+uint16_t free_port(void);
 void sleep_ms(uint64_t ms);

@@ -3,7 +3,6 @@
 
 #include "support/redis.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
@@ -17,6 +16,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "support/process.h"
 
 enum { WORDS_MAX = 40, CLUSTER_SLOTS = 16384 };
 
@@ -34,31 +35,6 @@ static void give_up(const char *what) {
 bool redis_available(void) {
     return access("/usr/bin/redis-server", X_OK) == 0 ||
            access("/usr/local/bin/redis-server", X_OK) == 0;
-}
-
-uint16_t free_port(void) {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(at);
-
-    /* A cluster node also takes the port 10 000 above. Neither range meets the other, nor the ports
-     * that the kernel hands out. */
-    for (int i = 0; i < 200; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        uint16_t port;
-
-        at.sin_port = htons((uint16_t)(12000 + (getpid() * 37u + (unsigned)rand()) % 9000));
-        if (fd < 0)
-            give_up("socket");
-        if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
-            getsockname(fd, (struct sockaddr *)&at, &len) == 0) {
-            port = ntohs(at.sin_port);
-            close(fd);
-            return port;
-        }
-        close(fd);
-    }
-    give_up("no free port");
-    return 0;
 }
 
 static void run_server(RedisServer *server, const char *const *extra) {

@@ -53,5 +53,3 @@ void redis_stop(RedisServer *server); /* SIGKILL */
 /* One command of words, without binary; returns the first line of the reply, in static memory.
  * Waits 5 s at most. */
 const char *redis_ask(const RedisServer *server, const char *words);
-
-uint16_t free_port(void);
