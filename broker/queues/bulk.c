@@ -61,7 +61,7 @@ static bool go_on(Sweep *sweep, unsigned max) {
         if (sweep->to && job->unreadable)
             return true;
         if (sweep->to && job_is_paged_out(job)) {
-            paging_load(job);
+            paging_load_to_move(job);
             return false;
         }
         if (!sweep->to) {

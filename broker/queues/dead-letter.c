@@ -150,7 +150,7 @@ static void wait_for_content(Job *job, Session *session, uint64_t id) {
     const Queue *queue = queue_of(job);
 
     job->awaits_dead_letter = true;
-    paging_load(job);
+    paging_load_to_move(job);
     job_enter_delayed(job, queue->queues->broker->now_ms +
                                (job->loading ? queue->settings.retry_max_ms : LOAD_AGAIN_MS));
     if (session)

@@ -149,17 +149,25 @@ void paging_load(Job *job) {
 
     if (job->loading)
         return;
-    if (!may_load(queue->queues)) {
-        queue_touch(queue);
-        return;
-    }
     for (int n = 0; job && n < LOAD_JOBS && bytes <= max; n++, job = job->next) {
         if (!job_is_paged_out(job) || job->loading)
             continue;
-        if (!load(job)) {
-            queue_touch(queue); /* out of memory: in another turn */
+        if (!may_load(queue->queues) || !load(job)) {
+            queue_touch(queue); /* in another turn */
             return;
         }
         bytes += job_bytes(job);
     }
+}
+
+void paging_load_to_move(Job *job) {
+    Queue *queue = queue_of(job);
+    const Queues *queues = queue->queues;
+
+    /* A disk may be slower than the reading: what was moved is in memory until it is written. */
+    if (queues->paged_bytes > queues->broker->limits.max_queue_memory && queues->pendings) {
+        queue_touch(queue);
+        return;
+    }
+    paging_load(job);
 }

@@ -361,6 +361,8 @@ void paging_job_leaves(Job *job);
  * read ahead. If much is being read already, the queue is touched: it asks again when that is done.
  */
 void paging_load(Job *job);
+/* The same for a job that is stored again in another queue. */
+void paging_load_to_move(Job *job);
 /* The content was read, or nobody waits for it any more. */
 void paging_load_ended(Job *job);
 /* Drops the contents that have been in memory for the longest time, down to max_queue_memory. */

@@ -68,7 +68,7 @@ int queues_move_job(Queues *queues, uint64_t id, Span to_name, Session *session,
     if (!to || to == queue_of(old))
         return -EINVAL;
     if (job_is_paged_out(old)) {
-        paging_load(old);
+        paging_load_to_move(old);
         queue_maybe_idle(to);
         return -EAGAIN;
     }
