@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/random.h"
 
@@ -101,6 +102,16 @@ static size_t insert(IdMap *map, IdMapSlot entry, size_t i, size_t d) {
     return n;
 }
 
+/* False: two ranges of ids want the same slots. */
+static bool copy_entries(IdMap *to, const IdMap *from) {
+    for (size_t i = 0; from->slots && i <= from->mask; i++)
+        if (from->slots[i].id &&
+            insert(to, from->slots[i], home(to, from->slots[i].id), 0) > SCATTER_AT &&
+            !to->scattered)
+            return false;
+    return true;
+}
+
 static int resize(IdMap *map, size_t n_slots) {
     IdMap other = {.slots = calloc(n_slots, sizeof(IdMapSlot)),
                    .n = map->n,
@@ -111,9 +122,11 @@ static int resize(IdMap *map, size_t n_slots) {
 
     if (!other.slots)
         return -ENOMEM;
-    for (size_t i = 0; map->slots && i <= map->mask; i++)
-        if (map->slots[i].id)
-            insert(&other, map->slots[i], home(&other, map->slots[i].id), 0);
+    if (!copy_entries(&other, map)) {
+        memset(other.slots, 0, n_slots * sizeof(IdMapSlot));
+        other.scattered = true;
+        copy_entries(&other, map);
+    }
     free(map->slots);
     *map = other;
     return 0;

@@ -215,6 +215,26 @@ static void ranges_of_many_lives_cost_no_more(void) {
     id_map_deinit(&map);
 }
 
+/* With this seed two ranges meet when the table grows: moving them one by one takes minutes. */
+static void ranges_that_meet_in_a_larger_table_cost_no_more(void) {
+    enum { N = 400000 };
+    uint64_t seed = hash_seed();
+    IdMap map = {0};
+    size_t n = 0;
+
+    hash_seed_value = UINT64_C(0x736ae31d6e461e0d);
+    for (uint64_t id = 1000003000; id < 1000003000 + N; id++)
+        n += id_map_put(&map, id, value_of(id)) == 0;
+    for (uint64_t id = 2000006000; id < 2000006000 + N; id++)
+        n += id_map_put(&map, id, value_of(id)) == 0;
+    CU_ASSERT_EQUAL(n, 2 * N);
+    for (uint64_t id = 1000003000; id < 1000003000 + N; id++)
+        n -= id_map_get(&map, id) == value_of(id);
+    CU_ASSERT_EQUAL(n, N);
+    id_map_deinit(&map);
+    hash_seed_value = seed;
+}
+
 static void out_of_memory_leaves_the_map_as_it_was(void) {
     OOM_EACH(n) {
         IdMap map = {0};
@@ -244,6 +264,7 @@ int main(void) {
         TEST(ids_that_a_peer_chose_to_collide_cost_no_more),
         TEST(ids_that_count_up_never_meet_themselves_again),
         TEST(ranges_of_many_lives_cost_no_more),
+        TEST(ranges_that_meet_in_a_larger_table_cost_no_more),
         TEST(out_of_memory_leaves_the_map_as_it_was),
         TESTS_END,
     };
