@@ -128,7 +128,10 @@ static void flush_locked(Journal *journal) {
         journal->flushed = sequence;
     hand_over(journal, list);
     pthread_cond_broadcast(&journal->idle_cond);
+    /* Without the lock: the broker's thread takes it at once. */
+    pthread_mutex_unlock(&journal->lock);
     wake(journal);
+    pthread_mutex_lock(&journal->lock);
 }
 
 /* For the thread that writes: returns when everything is flushed. */
@@ -259,6 +262,8 @@ static int write_part(Journal *journal, Buffer *part, bool is_push, uint32_t *re
 /* Batches end in the order of their submission. A batch that nobody waits for is done when it is
  * written, unless others stand in front of it. */
 static void queue_for_flush(Journal *journal, JournalBatch *batch) {
+    bool is_done = false;
+
     batch->next = NULL;
     pthread_mutex_lock(&journal->lock);
     if (!journal->failed && (batch->flush_by_us == 0 || journal->written || journal->flushing)) {
@@ -270,9 +275,11 @@ static void queue_for_flush(Journal *journal, JournalBatch *batch) {
         if (batch->flush_by_us < journal->flush_by_us)
             journal->flush_by_us = batch->flush_by_us;
         hand_over(journal, batch);
-        wake(journal);
+        is_done = true;
     }
     pthread_mutex_unlock(&journal->lock);
+    if (is_done)
+        wake(journal);
 }
 
 static void write_batch(Journal *journal, JournalBatch *batch) {
@@ -516,8 +523,8 @@ void journal_submit(Journal *journal, JournalBatch *batch) {
     pthread_mutex_lock(&journal->lock);
     *journal->todo_end = batch;
     journal->todo_end = &batch->next;
-    pthread_cond_signal(&journal->cond);
     pthread_mutex_unlock(&journal->lock);
+    pthread_cond_signal(&journal->cond); /* the thread that wakes takes the lock at once */
 }
 
 JournalBatch *journal_take_done(Journal *journal) {
