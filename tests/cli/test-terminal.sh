@@ -78,6 +78,21 @@ printf 'n\n' | timeout -k 5 20 script -qec "$ferry queue purge asked" /dev/null 
 grep -q 'delete all jobs' "$work/out" || failed 'a purge asks' "$work/out"
 equal 1 "$(ferry queue peek asked | wc -l)" 'what was not agreed to'
 
+# The counters of a pipeline are a table, drawn again in its place below the results
+printf '[stage first]\ncommand = tr a-z A-Z\nnext = second\n\n[stage second]\ncommand = cat\n' >"$work/two.conf"
+for width in 80 30; do
+    seq 5 | sed 's/^/job/' | ferry push first - --quiet || failed 'pushing'
+    narrow $width "$ferry pipeline run $work/two.conf --drain"
+    n_checks=$((n_checks + 1))
+    [ "$(grep -o 'JOB[1-5]' "$work/out" | sort | xargs)" = 'JOB1 JOB2 JOB3 JOB4 JOB5' ] || failed 'the results' "$work/out"
+    grep -q "$escape\[3A" "$work/out" || failed 'the table is erased' "$work/out"
+    # The last table: behind the last erasure
+    sed "s/.*$escape\[J//" "$work/out" | tail -3 >"$work/table"
+    [ "$(LC_ALL=C.UTF-8 wc -L <"$work/table")" -le $width ] || failed "the table fits $width columns" "$work/table"
+    equal 'STAGE first second' "$(cut -d' ' -f1 "$work/table" | xargs)" 'the lines of the table'
+    [ $width -lt 80 ] || equal '0 0 0 0 5 0 0' "$(awk '$1 == "second" {$1 = ""; print}' "$work/table" | xargs)" 'the counters'
+done
+
 # Progress, which is gone at the end
 shows '%.*\[=*> *\].*left' "$ferry bench call --serve --in-flight 1 --count 3000"
 hides '%.*\[=*> *\]' "$ferry bench call --serve --in-flight 1 --count 3000 -q"

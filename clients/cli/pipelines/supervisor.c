@@ -9,6 +9,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -112,6 +113,23 @@ static void format_line(const Line *line, char *to, size_t size) {
              counts->dead, line->n_restarts);
 }
 
+/* One line on the terminal, cut at its end: erase() counts lines. */
+static void draw_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void draw_line(const char *format, ...) {
+    struct winsize size = {0};
+    char text[200];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 &&
+        size.ws_col < sizeof(text))
+        text[size.ws_col] = '\0';
+    out_format(stderr, "%s\n", text);
+}
+
 static void draw(Supervisor *run) {
     int width = 5;
 
@@ -119,16 +137,14 @@ static void draw(Supervisor *run) {
         if ((int)strlen(run->lines[i].stage->name) > width)
             width = (int)strlen(run->lines[i].stage->name);
     erase(run);
-    out_format(stderr, "%-*s WORKERS  WAITING  HELD  DELAYED      DONE  DEAD  RESTARTS\n", width,
-               "STAGE");
+    draw_line("%-*s WORKERS  WAITING  HELD  DELAYED      DONE  DEAD  RESTARTS", width, "STAGE");
     for (size_t i = 0; i < run->n; i++) {
         const Line *line = &run->lines[i];
 
-        out_format(stderr,
-                   "%-*s %7u %8" PRIu64 " %5" PRIu64 " %8" PRIu64 " %9" PRIu64 " %5" PRIu64
-                   " %9" PRIu64 "\n",
-                   width, line->stage->name, line->n_running, line->counts.ready, line->counts.held,
-                   line->counts.delayed, n_done(line), line->counts.dead, line->n_restarts);
+        draw_line("%-*s %7u %8" PRIu64 " %5" PRIu64 " %8" PRIu64 " %9" PRIu64 " %5" PRIu64
+                  " %9" PRIu64,
+                  width, line->stage->name, line->n_running, line->counts.ready, line->counts.held,
+                  line->counts.delayed, n_done(line), line->counts.dead, line->n_restarts);
     }
     run->n_drawn = run->n + 1;
 }
