@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 
-typedef struct Web Web;
+typedef struct WebServer WebServer;
 
 typedef struct WebOptions {
     const char *listen; /* "127.0.0.1:5878", "[::1]:5878", "localhost:0"; NULL: the first one */
@@ -18,28 +18,33 @@ typedef struct WebOptions {
     size_t n_names;
     const char *url; /* of the broker, as in ferry_open() */
     const char *key_file, *server_key;
+    const char *tokens;             /* a file, see tokens.h; NULL: requests need no token */
+    const char *tls_cert, *tls_key; /* PEM files; both or neither */
 } WebOptions;
 
 /**
  * Listens, and begins to connect to the broker, which need not be there yet.
  *
  * @return 0, or
- *   -EINVAL      the address is malformed, or is not a loopback address; or as ferry_open();
- *   -EADDRINUSE  another program listens there;
- *   an error of bind(), ferry_open(), -ENOMEM.
+ *   -EINVAL      the address is malformed, or is not a loopback address and tokens or TLS are
+ * missing; a file is malformed; or as ferry_open(); -EADDRINUSE  another program listens there;
+ *   -EACCES      other users can read a file with secrets; or as ferry_open();
+ *   an error of bind() or ferry_open(), -ENOMEM.
  */
-int web_open(const WebOptions *options, Web **ret, ferry_error *reterr);
+int web_open(const WebOptions *options, WebServer **ret, ferry_error *reterr);
 
 /* The address with its real port: "127.0.0.1:5878". Lent. */
-const char *web_address(const Web *web);
+const char *web_address(const WebServer *server);
+bool web_is_secure(const WebServer *server); /* https */
 
-/* Serves until web_stop(). Returns 0, or an error that ended it: the broker refuses the client. */
-int web_run(Web *web, ferry_error *reterr);
+/* Serves until web_stop(). Returns 0, or an error that ended it: the broker refuses the only
+ * client. */
+int web_run(WebServer *server, ferry_error *reterr);
 
 /* Ends web_run(), or the next one. Threads: any; also in a signal handler. */
-void web_stop(Web *web);
+void web_stop(WebServer *server);
 
 /* NULL is allowed. Returns NULL. */
-Web *web_close(Web *web);
+WebServer *web_close(WebServer *server);
 
-DEFINE_CLEANUP(Web *, web_close);
+DEFINE_CLEANUP(WebServer *, web_close);

@@ -3,12 +3,21 @@
 
 #include <stdlib.h>
 
+#ifdef FERRY_WITH_WEB
+#include <pthread.h>
+#include <signal.h>
+#endif
+
 #include "broker/main.h"
 #include "clients/cli/commands/commands.h"
+#include "clients/cli/terminal/out.h"
+#ifdef FERRY_WITH_WEB
+#include "clients/web/web.h"
+#endif
 
 typedef struct Values {
     Texts binds;
-    const char *data, *config, *log_level;
+    const char *data, *config, *log_level, *web;
     bool insecure, check_config;
 } Values;
 
@@ -21,12 +30,93 @@ static const Option options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'c', "config", Values, config, "FILE", "the configuration file"),
     OPTION_ROW(OPTION_TEXT, 'l', "log-level", Values, log_level, "L",
                "error, warning, info (default) or debug", 0, 0, "error|warning|info|debug"),
+#ifdef FERRY_WITH_WEB
+    OPTION_PLAIN(OPTION_TEXT, 0, "web", Values, web, "ADDRESS:PORT",
+                 "serve the dashboard there, as 'ferry web' does, on a thread of its own"),
+#endif
     OPTION_PLAIN(OPTION_FLAG, 0, "insecure", Values, insecure, NULL,
                  "listen beyond this machine without keys: every peer may use the broker"),
     OPTION_PLAIN(OPTION_FLAG, 0, "check-config", Values, check_config, NULL,
                  "check the configuration, print its errors, and exit"),
     OPTION_END,
 };
+
+#ifdef FERRY_WITH_WEB
+/* The HTTP side, on a thread with a client of its own: the broker's loop knows nothing of it. */
+typedef struct WebThread {
+    WebServer *server;
+    pthread_t thread;
+    bool is_running;
+} WebThread;
+
+static void *serve_web(void *ctx) {
+    web_run(ctx, NULL);
+    return NULL;
+}
+
+/* The endpoint to connect to: the first one that the broker listens on, where '*' and 0.0.0.0 are
+ * this machine. */
+static const char *own_url(const Cli *cli, const Values *v, char to[280]) {
+    const char *bind = v->binds.n > 0 ? v->binds.v[0] : cli_url(cli);
+    const char *port = strrchr(bind, ':');
+
+    if (strncmp(bind, "tcp://*:", 8) != 0 && strncmp(bind, "tcp://0.0.0.0:", 14) != 0)
+        return bind;
+    snprintf(to, 280, "tcp://127.0.0.1%s", port);
+    return to;
+}
+
+static int start_web(Cli *cli, const Values *v, WebThread *web) {
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+    char url[280];
+    sigset_t all, before;
+    int r;
+
+    if (web_open(&(WebOptions){.listen = v->web,
+                               .url = own_url(cli, v, url),
+                               .key_file = cli->key_file,
+                               .server_key = cli->server_key},
+                 &web->server, &error) < 0)
+        return cli_error(cli, &error);
+    /* Signals are the broker's. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    r = pthread_create(&web->thread, NULL, serve_web, web->server);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r != 0)
+        return cli_fail(cli, EXIT_OTHER, "no thread for --web: %s", strerror(r));
+    web->is_running = true;
+    cli_note(cli, "the dashboard is at http://%s/", web_address(web->server));
+    return EXIT_OK;
+}
+
+static void stop_web(WebThread *web) {
+    if (web->is_running) {
+        web_stop(web->server);
+        pthread_join(web->thread, NULL);
+    }
+    web_close(web->server);
+}
+#endif
+
+static int run_with_web(Cli *cli, const Values *v, const BrokerOptions *broker) {
+    int status = EXIT_OK;
+
+#ifdef FERRY_WITH_WEB
+    WebThread web = {0};
+
+    if (v->web && !v->check_config)
+        status = start_web(cli, v, &web);
+    if (status == EXIT_OK)
+        status = broker_main(broker);
+    stop_web(&web);
+#else
+    (void)cli;
+    (void)v;
+    status = broker_main(broker);
+#endif
+    return status;
+}
 
 static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
     const Values *v = values;
@@ -35,21 +125,26 @@ static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
     (void)argv;
     if (cli->header_texts.n > 0)
         return cli_usage(cli, "a broker sends no headers of its own");
-    return broker_main(&(BrokerOptions){.binds = v->binds.v,
-                                        .n_binds = v->binds.n,
-                                        .usual_bind = cli->url ? cli->url : getenv("FERRY_URL"),
-                                        .data = v->data,
-                                        .config = v->config,
-                                        .log_level = v->log_level ? v->log_level
-                                                     : cli->quiet ? "warning"
-                                                                  : NULL,
-                                        .insecure = v->insecure,
-                                        .check_config = v->check_config});
+    return run_with_web(cli, v,
+                        &(BrokerOptions){.binds = v->binds.v,
+                                         .n_binds = v->binds.n,
+                                         .usual_bind = cli->url ? cli->url : getenv("FERRY_URL"),
+                                         .data = v->data,
+                                         .config = v->config,
+                                         .log_level = v->log_level ? v->log_level
+                                                      : cli->quiet ? "warning"
+                                                                   : NULL,
+                                         .insecure = v->insecure,
+                                         .check_config = v->check_config});
 }
 
 const Command command_broker = {
     .name = "broker",
-    .usage = "[--bind ENDPOINT]... [--data DIR] [--config FILE] [--log-level L]",
+    .usage = "[--bind ENDPOINT]... [--data DIR] [--config FILE] [--log-level L]"
+#ifdef FERRY_WITH_WEB
+             " [--web ADDRESS:PORT]"
+#endif
+    ,
     .summary = "run the broker",
     .help =
         "Endpoints are tcp://ADDRESS:PORT or ipc://PATH. SIGTERM drains: the broker takes no new\n"

@@ -10,7 +10,7 @@
 #include "clients/cli/terminal/out.h"
 
 typedef struct Values {
-    const char *listen;
+    const char *listen, *tokens, *tls_cert, *tls_key;
     Texts names;
 } Values;
 
@@ -20,24 +20,29 @@ static const Option options[] = {
     OPTION_PLAIN(
         OPTION_LIST, 0, "name", Values, names, "HOST",
         "a name that browsers may use for this address, beside localhost; may be repeated"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "tokens", Values, tokens, "FILE",
+                 "requests need a token of this file, which says whose key they use"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "tls-cert", Values, tls_cert, "FILE",
+                 "serve https with this certificate (PEM)"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "tls-key", Values, tls_key, "FILE", "and its key (PEM)"),
     OPTION_END,
 };
 
-static Web *running; /* for the signal handler */
+static WebServer *running; /* for the signal handler */
 
 static void on_signal(int signal) {
     (void)signal;
     web_stop(running);
 }
 
-static int serve(Cli *cli, Web *web) {
+static int serve(Cli *cli, WebServer *web) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
 
     running = web;
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
-    out_format(stdout, "http://%s/\n", web_address(web));
+    out_format(stdout, "http%s://%s/\n", web_is_secure(web) ? "s" : "", web_address(web));
     fflush(stdout);
     return web_run(web, &error) < 0 ? cli_error(cli, &error) : EXIT_OK;
 }
@@ -45,7 +50,7 @@ static int serve(Cli *cli, Web *web) {
 static int run_web(Cli *cli, const void *values, int argc, char **argv) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     const Values *v = values;
-    Web *web = NULL;
+    WebServer *web = NULL;
     int status = contexts_apply(cli);
 
     (void)argc;
@@ -59,7 +64,10 @@ static int run_web(Cli *cli, const void *values, int argc, char **argv) {
                                .n_names = v->names.n,
                                .url = cli->url,
                                .key_file = cli->key_file,
-                               .server_key = cli->server_key},
+                               .server_key = cli->server_key,
+                               .tokens = v->tokens,
+                               .tls_cert = v->tls_cert,
+                               .tls_key = v->tls_key},
                  &web, &error) < 0)
         return cli_error(cli, &error);
     status = serve(cli, web);
@@ -69,16 +77,25 @@ static int run_web(Cli *cli, const void *values, int argc, char **argv) {
 
 const Command command_web = {
     .name = "web",
-    .usage = "[--listen ADDRESS:PORT] [--name HOST]...",
+    .usage = "[--listen ADDRESS:PORT] [--name HOST]... [--tokens FILE] [--tls-cert FILE --tls-key "
+             "FILE]",
     .summary = "serve the dashboard and the HTTP interface",
-    .help =
-        "Prints the address, and serves until SIGTERM or Ctrl-C. It listens on loopback addresses\n"
-        "only. It may start before the broker, and carries on when the broker is lost.\n"
-        "\n"
-        "Examples:\n"
-        "  ferry web\n"
-        "  ferry web --listen 127.0.0.1:0\n"
-        "  curl -s http://127.0.0.1:5878/api/queues | jq .\n",
+    .help = "Prints the address, and serves until SIGTERM or Ctrl-C. It may start before the\n"
+            "broker, and carries on when the broker is lost. It listens on loopback addresses "
+            "only, unless\n"
+            "it has tokens and TLS.\n"
+            "\n"
+            "A file of tokens has sections; each request then needs 'Authorization: Bearer "
+            "SECRET', and\n"
+            "acts as the user of the token's key:\n"
+            "  [token ci]\n"
+            "  secret = a text of at least 16 bytes\n"
+            "  key = /etc/ferry/ci.key\n"
+            "\n"
+            "Examples:\n"
+            "  ferry web\n"
+            "  ferry web --listen 127.0.0.1:0\n"
+            "  curl -s http://127.0.0.1:5878/api/queues | jq .\n",
     .options = options,
     .values_size = sizeof(Values),
     .max_args = 0,

@@ -9,8 +9,8 @@
 
 #include "clients/web/http/server.h"
 
+/* The client of one user, and all that is made with it. */
 typedef struct Web {
-    HttpServer *http;
     ferry_client *client;
     struct Sampler *sampler;
     struct LiveStates *live;
@@ -19,8 +19,6 @@ typedef struct Web {
     char *url;           /* of the broker, without passwords */
     bool is_up, is_away; /* both false: no attempt to connect has ended yet */
     char problem[256];   /* why the broker is away */
-    char address[80];
-    int epoll_fd, timer_fd, stop_fd;
 } Web;
 
 /* ---- ask.c ---- */

@@ -93,6 +93,21 @@ static void check_source(HttpRequest *request, const char *method) {
         http_reply_problem(request, status, "Refused", "%s", why);
 }
 
+/* Whose request it is. */
+static void check_token(HttpRequest *request) {
+    const HttpOptions *options = &request->server->options;
+
+    request->ctx = options->ctx;
+    if (!options->authorize || request->route->flags & HTTP_OPEN)
+        return;
+    request->ctx =
+        options->authorize(http_header(request, "Authorization"), options->authorize_ctx);
+    if (request->ctx)
+        return;
+    http_add_header(request, "WWW-Authenticate", "Basic realm=\"ferry\", charset=\"UTF-8\"");
+    http_reply_problem(request, 401, "Unauthorized", "a token is missing, or is not known");
+}
+
 /* A length is known before the body arrives, or the body comes in chunks. */
 static void check_length(HttpRequest *request) {
     const char *length = http_header(request, "Content-Length");
@@ -114,6 +129,8 @@ void http_request_begin(HttpRequest *request, const char *url, const char *metho
     choose_route(request, method);
     if (!request->response)
         check_source(request, method);
+    if (!request->response)
+        check_token(request);
     if (!request->response)
         check_length(request);
 }
@@ -145,7 +162,7 @@ void http_request_end(HttpRequest *request) {
 /* ---- for handlers ---- */
 
 void *http_ctx(const HttpRequest *request) {
-    return request->server->options.ctx;
+    return request->ctx;
 }
 
 const char *http_part(const HttpRequest *request, size_t n) {

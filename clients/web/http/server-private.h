@@ -25,6 +25,7 @@ struct HttpServer {
     size_t n_streams, n_body_bytes;
     uint64_t now_ms;
     bool is_due, is_closing;
+    Buffer tls_cert, tls_key; /* with a NUL */
 };
 
 struct HttpRequest {
@@ -32,6 +33,7 @@ struct HttpRequest {
     struct MHD_Connection *connection;
     HttpVisitor *visitor;
     const HttpRoute *route;
+    void *ctx;
     Path path;
     Buffer body;
     char *query[8]; /* values that were asked for, decoded */

@@ -3,11 +3,12 @@
 /* libmicrohttpd's daemon and its connections. See server.h. */
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utlist.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "clients/web/http/server-private.h"
 
 enum { IDLE_S = 30 }; /* libmicrohttpd's own limit, for readers that take nothing at all */
@@ -97,31 +98,90 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     return MHD_YES;
 }
 
-int http_open(const HttpOptions *options, HttpServer **ret) {
-    HttpServer *server = calloc(1, sizeof(*server));
+/* Reads a file of PEM; secret: other users may not read it. */
+static int read_pem(const char *path, bool is_secret, Buffer *to, ferry_error *reterr) {
+    enum { PEM_MAX = 256 * 1024 };
+    FILE *file = fopen(path, "re");
+    struct stat status;
+    uint8_t *room;
+    int r = 0;
 
-    if (!server) {
-        close(options->listen_fd);
-        return -ENOMEM;
-    }
-    server->options = *options;
-    server->now_ms = clock_ms();
+    if (!file || fstat(fileno(file), &status) < 0)
+        r = error_set_code(reterr, errno, "cannot read %s: %s", path, strerror(errno));
+    else if (is_secret && status.st_mode & 077)
+        r = error_set(reterr, "ferry.PermissionDenied",
+                      "%s has a secret key, and other users can read it: chmod 600", path);
+    room = r == 0 ? buffer_reserve(to, PEM_MAX) : NULL;
+    if (room)
+        to->len = fread(room, 1, PEM_MAX - 1, file);
+    if (file)
+        fclose(file);
+    buffer_append(to, "", 1);
+    return r < 0 ? r : to->failed ? error_set_code(reterr, -ENOMEM, NULL) : 0;
+}
+
+static int read_tls(HttpServer *server, ferry_error *reterr) {
+    int r = 0;
+
+    if (server->options.tls_cert)
+        r = read_pem(server->options.tls_cert, false, &server->tls_cert, reterr);
+    if (r == 0 && server->options.tls_key)
+        r = read_pem(server->options.tls_key, true, &server->tls_key, reterr);
+    return r;
+}
+
+static void free_server(HttpServer *server) {
+    buffer_deinit(&server->tls_cert);
+    buffer_deinit(&server->tls_key);
+    free(server);
+}
+
+static void start(HttpServer *server) {
+    bool is_tls = server->options.tls_cert;
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls_cert.data},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls_key.data},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0,
+         (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    const struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
-        MHD_OPTION_LISTEN_SOCKET, options->listen_fd, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-        server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK,
-        on_request_line, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEAD_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 0,
-        MHD_OPTION_END);
-    if (!server->daemon) {
-        close(options->listen_fd);
-        free(server);
-        return -EIO;
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (is_tls ? MHD_USE_TLS : 0), 0, NULL, NULL,
+        on_request, server, MHD_OPTION_LISTEN_SOCKET, server->options.listen_fd,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, server, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEAD_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_ARRAY, is_tls ? tls : plain, MHD_OPTION_END);
+}
+
+int http_open(const HttpOptions *options, HttpServer **ret, ferry_error *reterr) {
+    HttpServer *server = calloc(1, sizeof(*server));
+    int r = server ? 0 : error_set_code(reterr, -ENOMEM, NULL);
+
+    if (server) {
+        server->options = *options;
+        server->now_ms = clock_ms();
+        r = read_tls(server, reterr);
     }
-    *ret = server;
-    return 0;
+    if (r == 0)
+        start(server);
+    if (r == 0 && !server->daemon)
+        r = error_set(reterr, options->tls_cert ? "ferry.InvalidArgument" : "ferry.Internal",
+                      options->tls_cert ? "%s and %s are not a certificate and its key"
+                                        : "libmicrohttpd does not start",
+                      options->tls_cert, options->tls_key);
+    if (r == 0) {
+        *ret = server;
+        return 0;
+    }
+    close(options->listen_fd);
+    if (server)
+        free_server(server);
+    return r;
 }
 
 void http_end_streams(HttpServer *server) {
@@ -135,7 +195,7 @@ HttpServer *http_close(HttpServer *server) {
         return NULL;
     http_end_streams(server);
     MHD_stop_daemon(server->daemon);
-    free(server);
+    free_server(server);
     return NULL;
 }
 

@@ -37,6 +37,7 @@ typedef struct HttpStream HttpStream;
 enum {
     HTTP_ACTION = 1, /* changes the broker: needs the header Ferry-Request: 1 */
     HTTP_BYTES = 2,  /* takes bodies that are not JSON, too */
+    HTTP_OPEN = 8,   /* needs no token */
     HTTP_PAGE = 4,   /* a page, or a file of it: links on other sites may lead here */
 };
 
@@ -51,11 +52,16 @@ typedef struct HttpOptions {
     int listen_fd;           /* a socket that listens; the server closes it */
     const HttpRoute *routes; /* ends with a route without a method; must outlive the server */
     GuardNames names;
-    void *ctx; /* http_ctx() */
+    const char *tls_cert, *tls_key; /* PEM files; NULL: plain HTTP */
+    /* The ctx of a request by its Authorization header (NULL: it has none); NULL: refused with 401.
+     * NULL instead of a function: all requests have ctx. */
+    void *(*authorize)(const char *authorization, void *authorize_ctx);
+    void *authorize_ctx;
+    void *ctx; /* http_ctx(), also of requests that need no token */
 } HttpOptions;
 
-/* 0, or a negative errno. */
-int http_open(const HttpOptions *options, HttpServer **ret);
+/* 0, or a negative errno. The socket is closed in both cases. */
+int http_open(const HttpOptions *options, HttpServer **ret, ferry_error *reterr);
 
 /* Ends all event streams, as far as their readers read: their on_end is called. */
 void http_end_streams(HttpServer *server);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listening. See listen.h. */
+
+#include "clients/web/listen.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+static bool is_loopback(const struct sockaddr *address) {
+    if (address->sa_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 ==
+               IN_LOOPBACKNET;
+    return address->sa_family == AF_INET6 &&
+           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
+/* "127.0.0.1:5878", "[::1]:5878" or "localhost:5878". */
+static int resolve(const char *listen, struct addrinfo **ret, ferry_error *reterr) {
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+    const char *colon = strrchr(listen, ':');
+    char host[64] = "";
+    size_t len = colon ? (size_t)(colon - listen) : 0;
+
+    if (len > 1 && *listen == '[' && listen[len - 1] == ']')
+        listen++, len -= 2;
+    else if (memchr(listen, ':', len))
+        len = 0; /* an IPv6 address needs brackets */
+    if (len == 0 || len >= sizeof(host) || !colon[1])
+        return error_set(reterr, "ferry.Misuse",
+                         "--listen takes ADDRESS:PORT, as in 127.0.0.1:5878");
+    memcpy(host, listen, len);
+    host[len] = '\0';
+    if (strcmp(host, "localhost") == 0)
+        strcpy(host, "127.0.0.1");
+    if (strlen(colon + 1) > 5 || atoi(colon + 1) > UINT16_MAX ||
+        getaddrinfo(host, colon + 1, &hints, ret) != 0)
+        return error_set(reterr, "ferry.Misuse",
+                         "--listen: '%s' is not an address with a port, as in 127.0.0.1:5878",
+                         listen);
+    return 0;
+}
+
+int listen_at(const char *text, bool is_guarded, char address_text[ADDRESS_MAX],
+              ferry_error *reterr) {
+    struct addrinfo *address = NULL;
+    struct sockaddr_storage at;
+    socklen_t len = sizeof(at);
+    char host[64], port[8];
+    int fd, r = resolve(text, &address, reterr);
+
+    if (r < 0)
+        return r;
+    if (!is_guarded && !is_loopback(address->ai_addr)) {
+        freeaddrinfo(address);
+        return error_set(reterr, "ferry.Misuse",
+                         "'%s' is not a loopback address: everybody who reaches it could use the "
+                         "broker. Give --tokens, --tls-cert and --tls-key",
+                         text);
+    }
+    fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0 ||
+        bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, 128) < 0 ||
+        getsockname(fd, (struct sockaddr *)&at, &len) < 0 ||
+        getnameinfo((struct sockaddr *)&at, len, host, sizeof(host), port, sizeof(port),
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        r = error_set_code(reterr, errno, "cannot listen on %s: %s", text, strerror(errno));
+    freeaddrinfo(address);
+    if (r < 0) {
+        if (fd >= 0)
+            close(fd);
+        return r;
+    }
+    snprintf(address_text, ADDRESS_MAX, at.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    return fd;
+}
