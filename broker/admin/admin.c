@@ -367,22 +367,36 @@ static int unbind_queue(const Ask *ask, const void *p, Buffer *to, ferry_error *
 
 /* ---- recurring jobs ---- */
 
-/* The queue is named only to users who may see it. */
-static int deny_schedule(Session *session, const char *name, Span queue, ferry_error *reterr) {
-    return session_denied(session, "manage",
-                          session_sees(session, SIGHT_OF_QUEUE, queue) ? queue : span_text(name),
-                          reterr);
+/* May the session do this to a job or a schedule of the queue? 0; -EACCES; -ENOENT: the session
+ * does not see the queue, so that it must not learn what belongs to it. The log has both. */
+static int check_part(const Ask *ask, Action action, Span queue, ferry_error *reterr) {
+    int r;
+
+    if (session_may(ask->session, action, queue))
+        return 0;
+    r = session_denied(ask->session, action_name(action), queue, reterr);
+    if (session_sees(ask->session, SIGHT_OF_QUEUE, queue))
+        return r;
+    ferry_error_clear(reterr);
+    return -ENOENT;
 }
 
 static int add_schedule(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_add_schedule_args *args = p;
     Schedules *schedules = ask->broker->schedules;
     Span before = schedules_queue_of(schedules, span_text(args->name));
+    int r = 0;
 
     (void)to;
     /* The schedule may take the place of one for another queue. */
-    if (before.len > 0 && !session_may(ask->session, ACTION_MANAGE, before))
-        return deny_schedule(ask->session, args->name, before, reterr);
+    if (before.len > 0)
+        r = check_part(ask, ACTION_MANAGE, before, reterr);
+    if (r == -ENOENT)
+        return error_set(reterr, "ferry.AlreadyExists",
+                         "a schedule of another user has the name '%s'",
+                         shown(span_text(args->name)));
+    if (r < 0)
+        return r;
     if (args->every < 0)
         return error_set(reterr, "ferry.InvalidArgument", "args: every cannot be negative");
     return schedules_add(schedules,
@@ -400,13 +414,14 @@ static int remove_schedule(const Ask *ask, const void *p, Buffer *to, ferry_erro
     const ferry_broker_remove_schedule_args *args = p;
     Schedules *schedules = ask->broker->schedules;
     Span queue = schedules_queue_of(schedules, span_text(args->name));
+    int r = queue.len > 0 ? check_part(ask, ACTION_MANAGE, queue, reterr) : -ENOENT;
 
     (void)to;
-    if (queue.len == 0 || !session_sees(ask->session, SIGHT_OF_QUEUE, queue))
+    if (r == -ENOENT)
         return error_set(reterr, "ferry.NotFound", "there is no schedule '%s'",
                          shown(span_text(args->name)));
-    if (!session_may(ask->session, ACTION_MANAGE, queue))
-        return deny_schedule(ask->session, args->name, queue, reterr);
+    if (r < 0)
+        return r;
     return schedules_remove(schedules, span_text(args->name), ask->session, ask->id);
 }
 
@@ -424,12 +439,11 @@ static int list_schedules(const Ask *ask, const void *p, Buffer *to, ferry_error
 static int check_job(const Ask *ask, int64_t number, Action action, ferry_error *reterr) {
     Span queue =
         number > 0 ? queues_queue_of_job(ask->broker->queues, (uint64_t)number) : (Span){NULL, 0};
+    int r = queue.len > 0 ? check_part(ask, action, queue, reterr) : -ENOENT;
 
-    if (queue.len == 0 || !session_sees(ask->session, SIGHT_OF_QUEUE, queue))
+    if (r == -ENOENT)
         return error_set(reterr, "ferry.NotFound", "there is no job %lld", (long long)number);
-    if (session_may(ask->session, action, queue))
-        return 0;
-    return session_denied(ask->session, action_name(action), queue, reterr);
+    return r;
 }
 
 static int show_job(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {

@@ -7,7 +7,9 @@
 #include "base/log.h"
 #include "broker/admin/admin.h"
 #include "broker/rights/rights.h"
+#include "broker/sessions/hello.h"
 #include "broker/sessions/user.h"
+#include "broker/taps/tap.h"
 #include "ferry-broker.h"
 #include "rpc/schema/codec/codec.h"
 #include "support/fake-hub.h"
@@ -47,6 +49,7 @@ static void begin(const char *may) {
     fake_hub_init(&broker);
     last_id = 0;
     broker.reload = reload_nothing;
+    CU_ASSERT_EQUAL_FATAL(taps_new(&broker.taps, &broker), 0);
     broker.rights = rights_new();
     rights_section(broker.rights, false, "u", 1, problem);
     rights_set(broker.rights, false, "u", "uid", "1001", 2, problem);
@@ -63,6 +66,8 @@ static void begin(const char *may) {
 }
 
 static void end(void) {
+    sessions_free(&broker);
+    broker.taps = taps_free(broker.taps);
     fake_hub_deinit(&broker);
     rights_free(broker.rights);
 }
@@ -101,55 +106,104 @@ static const Message *call(const char *method, const char *args) {
 
 typedef struct Row {
     const char *method, *args, *needs, *denial;
+    const char *before, *before_args; /* what the administrator calls first; NULL: nothing */
 } Row;
 
-static const char *type_of_answer(const Row *row) {
-    const Message *m = call(row->method, row->args);
+/* The number of the job in the queue `mail`, and what one is told who does not see this queue. */
+#define JOB    "1"
+#define HIDDEN "!"
 
-    return !m ? "no answer" : m->op == OP_ERROR ? fake_error(m, "type") : "OK";
+static const char *type_of_answer(const Row *row) {
+    const Message *m;
+
+    if (row->before) {
+        m = call_as(admin, row->before, row->before_args);
+        CU_ASSERT_EQUAL_FATAL(m->op, OP_OK);
+    }
+    m = call(row->method, row->args);
+    /* A tap has no answer before it ends. */
+    return m && m->op == OP_ERROR ? fake_error(m, "type") : "OK";
+}
+
+/* A method that is not here is a list, see lists_show_what_the_user_may_see(). */
+static const Row rows[] = {
+    {"describe", "calc.Calc", "call calc.Calc", "see 'calc.Calc'", NULL, NULL},
+    {"describe", "calc.Calc", "serve calc.*", "see 'calc.Calc'", NULL, NULL},
+    {"methods", "calc.Calc", "watch calc.Calc", "see 'calc.Calc'", NULL, NULL},
+    {"queue", "mail", "push mail", "see 'mail'", NULL, NULL},
+    {"queue", "mail", "work mail", "see 'mail'", NULL, NULL},
+    {"stats", "", "watch >", "watch '>'", NULL, NULL},
+    {"peek", "mail", "peek mail", "peek 'mail'", NULL, NULL},
+    {"purge", "mail", "manage mail", "manage 'mail'", NULL, NULL},
+    {"pause", "mail", "manage mail", "manage 'mail'", NULL, NULL},
+    {"resume", "mail", "manage mail", "manage 'mail'", NULL, NULL},
+    {"configure", "mail overflow drop-oldest", "manage mail", "manage 'mail'", NULL, NULL},
+    {"bind", "mail news.*", "manage mail subscribe news.>", "manage 'mail'", NULL, NULL},
+    {"unbind", "mail news.*", "manage mail", "manage 'mail'", "bind", "mail news.*"},
+    {"add_schedule", "mail nightly @daily", "manage mail", "manage 'mail'", NULL, NULL},
+    {"remove_schedule", "nightly", "manage mail", HIDDEN "there is no schedule 'nightly'",
+     "add_schedule", "mail nightly @daily"},
+    {"job", JOB, "peek mail", HIDDEN "there is no job " JOB, NULL, NULL},
+    {"cancel", JOB, "manage mail", HIDDEN "there is no job " JOB, NULL, NULL},
+    {"run_now", JOB, "manage mail", HIDDEN "there is no job " JOB, NULL, NULL},
+    {"move_job", JOB " print", "manage mail print", HIDDEN "there is no job " JOB, NULL, NULL},
+    {"move", "mail print", "manage mail print", "manage 'mail'", NULL, NULL},
+    {"drain", "", "admin", "admin '>'", NULL, NULL},
+    {"tap", "[ [ [", "watch >", "watch '>'", NULL, NULL},
+    {"kick", "1", "manage >", HIDDEN "there is no session 1", NULL, NULL},
+    {"reload", "", "admin", "admin '>'", NULL, NULL},
+    {"check", "root call x", "admin", "ask about the user 'root'", NULL, NULL},
+};
+
+enum { N_ROWS = sizeof(rows) / sizeof(*rows) };
+
+static void each_method_has_a_row_or_is_a_list(void) {
+    static const char *const lists[] = {"services", "topics", "queues", "sessions", "schedules"};
+    unsigned n_lists = 0;
+
+    for (size_t i = 0; manage_method(i); i++) {
+        size_t row = 0;
+
+        while (row < N_ROWS && strcmp(rows[row].method, manage_method(i)) != 0)
+            row++;
+        for (size_t j = 0; row == N_ROWS && j < sizeof(lists) / sizeof(*lists); j++)
+            if (strcmp(lists[j], manage_method(i)) == 0)
+                n_lists++, row = 0;
+        if (row == N_ROWS)
+            printf("\n    %s has no row\n", manage_method(i));
+        CU_ASSERT_NOT_EQUAL(row, N_ROWS);
+    }
+    CU_ASSERT_EQUAL(n_lists, sizeof(lists) / sizeof(*lists));
 }
 
 static void each_method_needs_its_right(void) {
-    static const Row rows[] = {
-        {"describe", "calc.Calc", "call calc.Calc", "see 'calc.Calc'"},
-        {"describe", "calc.Calc", "serve calc.*", "see 'calc.Calc'"},
-        {"methods", "calc.Calc", "watch calc.Calc", "see 'calc.Calc'"},
-        {"queue", "mail", "push mail", "see 'mail'"},
-        {"queue", "mail", "work mail", "see 'mail'"},
-        {"stats", "", "watch >", "watch '>'"},
-        {"peek", "mail", "peek mail", "peek 'mail'"},
-        {"purge", "mail", "manage mail", "manage 'mail'"},
-        {"pause", "mail", "manage mail", "manage 'mail'"},
-        {"resume", "mail", "manage mail", "manage 'mail'"},
-        {"configure", "mail overflow refuse", "manage mail", "manage 'mail'"},
-        {"bind", "mail news.*", "manage mail subscribe news.*", "manage 'mail'"},
-        {"add_schedule", "mail nightly @daily", "manage mail", "manage 'mail'"},
-        {"move", "mail print", "manage mail print", "manage 'mail'"},
-        {"drain", "", "admin", "admin '>'"},
-        {"reload", "", "admin", "admin '>'"},
-        {"check", "root call x", "admin", "ask about the user 'root'"},
-    };
     char expected[100];
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+    for (size_t i = 0; i < N_ROWS; i++) {
         const Row *row = &rows[i];
+        bool is_hidden = row->denial[0] == HIDDEN[0];
+        const char *type;
         const Message *m;
 
         begin(row->needs);
-        if (strcmp(type_of_answer(row), "OK") != 0)
-            printf("\n    %s with '%s'\n", row->method, row->needs);
-        end();
-        begin(row->needs);
-        CU_ASSERT_STRING_EQUAL(type_of_answer(row), "OK");
+        type = type_of_answer(row);
+        if (strcmp(type, "OK") != 0)
+            printf("\n    %s with '%s': %s\n", row->method, row->needs, type);
+        CU_ASSERT_STRING_EQUAL(type, "OK");
         end();
         begin("call other push other");
+        if (row->before)
+            call_as(admin, row->before, row->before_args);
         m = call(row->method, row->args);
         CU_ASSERT_PTR_NOT_NULL_FATAL(m);
         CU_ASSERT_EQUAL_FATAL(m->op, OP_ERROR);
-        CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), "ferry.PermissionDenied");
-        snprintf(expected, sizeof(expected), "the user 'u' has no right to %s", row->denial);
+        CU_ASSERT_STRING_EQUAL(fake_error(m, "type"),
+                               is_hidden ? "ferry.NotFound" : "ferry.PermissionDenied");
+        snprintf(expected, sizeof(expected), "%s%s",
+                 is_hidden ? "" : "the user 'u' has no right to ", row->denial + is_hidden);
         CU_ASSERT_STRING_EQUAL(fake_error(m, "message"), expected);
         CU_ASSERT_FALSE(broker.draining);
+        CU_ASSERT_EQUAL(broker.n_sessions, 2);
         end();
     }
 }
@@ -269,8 +323,8 @@ static void schedules_need_the_right_to_their_queue(void) {
     expect_error(call("remove_schedule", "no"), "ferry.NotFound", "there is no schedule 'no'");
     expect_error(call("add_schedule", "mail weekly @daily"), "ferry.PermissionDenied",
                  "the user 'u' has no right to manage 'print'");
-    expect_error(call("add_schedule", "mail hourly @daily"), "ferry.PermissionDenied",
-                 "the user 'u' has no right to manage 'hourly'");
+    expect_error(call("add_schedule", "mail hourly @daily"), "ferry.AlreadyExists",
+                 "a schedule of another user has the name 'hourly'");
     CU_ASSERT_STRING_EQUAL(names("schedules", "name"), "weekly ");
     end();
 }
@@ -373,6 +427,7 @@ static void check_explains_a_decision(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
+        TEST(each_method_has_a_row_or_is_a_list),
         TEST(each_method_needs_its_right),
         TEST(a_denial_does_not_tell_what_exists),
         TEST(moving_needs_both_queues),
