@@ -116,12 +116,10 @@ static bool refuse(Session *session, uint64_t id, const char *type, const char *
     return true;
 }
 
-bool quota_refuses(Session *session, uint64_t id, QuotaKind kind, uint64_t bytes) {
-    const UserLimits *limits = session->user ? &session->user->limits : NULL;
+bool quota_check(Session *session, uint64_t id, QuotaKind kind, uint64_t bytes) {
+    const UserLimits *limits = &session->user->limits;
     Quota *quota = session->quota;
 
-    if (!limits || !limits->any)
-        return false;
     if (kind == QUOTA_CALL && limits->calls && calls_of(quota) >= limits->calls)
         return refuse(session, id, "ferry.Overloaded", "unanswered calls", "max_calls",
                       limits->calls);

@@ -31,9 +31,14 @@ typedef enum QuotaKind {
     QUOTA_SUBSCRIBE,
 } QuotaKind;
 
+/* The same, of a user that has limits. */
+bool quota_check(Session *session, uint64_t id, QuotaKind kind, uint64_t bytes);
+
 /* True: the user would exceed a limit. The message with this id got its error, ferry.Full or
  * ferry.Overloaded, and the log may have a line. */
-bool quota_refuses(Session *session, uint64_t id, QuotaKind kind, uint64_t bytes);
+static inline bool quota_refuses(Session *session, uint64_t id, QuotaKind kind, uint64_t bytes) {
+    return session->user && session->user->limits.any && quota_check(session, id, kind, bytes);
+}
 
 /* Of the session's user; 0: no user. */
 static inline uint32_t quota_number(const Session *session) {

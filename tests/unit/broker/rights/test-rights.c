@@ -385,6 +385,31 @@ static void remembered_decisions_are_the_right_ones(void) {
     end();
 }
 
+/* Of each length, one name is allowed; a name that differs in one byte, wherever it is, is not. */
+static void names_that_are_nearly_the_same_are_told_apart(void) {
+    char text[128], name[71] = "";
+    Decisions *decisions = NULL;
+
+    for (size_t len = 1; len < sizeof(name); len++) {
+        const User *user;
+
+        memset(name, 'a', len);
+        snprintf(text, sizeof(text), "[user u]\nmay = call %.*s", (int)len, name);
+        CU_ASSERT_EQUAL_FATAL(read_rights(text), 0);
+        user = rights_user(rights, "u");
+        CU_ASSERT_TRUE(decisions_may(&decisions, user, ACTION_CALL, span_of(name, len)));
+        for (size_t at = 0; at < len; at++) {
+            name[at] = 'b';
+            CU_ASSERT_FALSE(decisions_may(&decisions, user, ACTION_CALL, span_of(name, len)));
+            name[at] = 'a';
+            CU_ASSERT_TRUE(decisions_may(&decisions, user, ACTION_CALL, span_of(name, len)));
+            CU_ASSERT_FALSE(decisions_may(&decisions, user, ACTION_PUSH, span_of(name, len)));
+        }
+        decisions = decisions_free(decisions);
+    }
+    end();
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_user_may_what_the_file_says_and_nothing_else),
@@ -399,6 +424,7 @@ int main(void) {
         TEST(lost_rights_are_noticed),
         TEST(a_referenced_user_keeps_its_name_and_loses_its_rights),
         TEST(remembered_decisions_are_the_right_ones),
+        TEST(names_that_are_nearly_the_same_are_told_apart),
         TESTS_END,
     };
 
