@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/container.h"
 #include "broker/core/broker.h"
 
 /* One line of the burst is paid back each PEER_LOG_EACH_MS. */
@@ -21,18 +22,18 @@ static bool may_log(PeerLog *log, uint64_t now_ms) {
 }
 
 static void on_tell(Timer *timer, void *ctx) {
-    PeerLog *log = &((Broker *)ctx)->peer_log;
+    PeerLog *log = container_of(timer, PeerLog, tell);
 
-    (void)timer;
-    log_warning("too many log lines about peers, leaving some out: lines=%llu",
-                (unsigned long long)log->n_left_out);
+    (void)ctx;
+    log_warning("too many log lines about %s%s%s, leaving some out: lines=%llu",
+                log->user ? "the user '" : "peers", log->user ? log->user : "",
+                log->user ? "'" : "", (unsigned long long)log->n_left_out);
     log->n_left_out = 0;
 }
 
-void peer_log(Broker *broker, LogLevel level, const char *format, ...) {
-    PeerLog *log = &broker->peer_log;
+static void write_line(Broker *broker, PeerLog *log, LogLevel level, const char *format,
+                       va_list args) {
     char text[1024];
-    va_list args;
 
     if (log_level < level)
         return;
@@ -42,8 +43,22 @@ void peer_log(Broker *broker, LogLevel level, const char *format, ...) {
             timer_arm(&broker->timers, &log->tell, broker->now_ms + PEER_LOG_TELL_MS, on_tell);
         return;
     }
-    va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
     log_write(level, "%s", text);
+}
+
+void user_log(Broker *broker, PeerLog *log, LogLevel level, const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    write_line(broker, log, level, format, args);
+    va_end(args);
+}
+
+void peer_log(Broker *broker, LogLevel level, const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    write_line(broker, &broker->peer_log, level, format, args);
+    va_end(args);
 }

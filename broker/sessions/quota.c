@@ -26,6 +26,7 @@ static Quota *quota_of(Broker *broker, const User *user) {
     if (!quota)
         return NULL;
     strcpy(quota->name, user->name);
+    quota->log.user = quota->name;
     HASH_ADD_STR(broker->quota_names, name, quota);
     broker->quotas[broker->n_quotas] = quota;
     quota->number = ++broker->n_quotas;
@@ -34,8 +35,10 @@ static Quota *quota_of(Broker *broker, const User *user) {
 
 void quotas_free(Broker *broker) {
     HASH_CLEAR(hh, broker->quota_names);
-    for (uint32_t i = 0; i < broker->n_quotas; i++)
+    for (uint32_t i = 0; i < broker->n_quotas; i++) {
+        timer_disarm(&broker->timers, &broker->quotas[i]->log.tell);
         free(broker->quotas[i]);
+    }
     free(broker->quotas);
     broker->quotas = NULL;
     broker->n_quotas = 0;
@@ -107,7 +110,7 @@ static bool refuse(Session *session, uint64_t id, const char *type, const char *
                    const char *setting, uint64_t limit) {
     char address[CONNECTION_ADDRESS_MAX];
 
-    peer_log(session->broker, LOG_LEVEL_WARNING,
+    user_log(session->broker, &session->quota->log, LOG_LEVEL_WARNING,
              "a user is at a limit: user='%s' setting=%s limit=%" PRIu64 " session=%u peer=%s",
              session->user->name, setting, limit, session->number,
              peer_address(session->peer, address));

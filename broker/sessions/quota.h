@@ -17,6 +17,7 @@ typedef struct Quota {
     uint32_t n_sessions;
     uint64_t job_bytes;  /* of the jobs that the user has pushed */
     uint64_t publish_us; /* when the publishes so far would have come, at the allowed rate */
+    PeerLog log;         /* denials, and limits that were reached */
     UT_hash_handle hh;
 } Quota;
 

@@ -101,12 +101,31 @@ static void what_the_level_leaves_out_counts_for_nothing(void) {
     end();
 }
 
+static void each_user_has_lines_of_its_own(void) {
+    PeerLog ann = {.user = "ann"}, bob = {.user = "bob"};
+
+    begin();
+    log_many(2 * PEER_LOG_BURST);
+    for (unsigned i = 0; i < 3 * PEER_LOG_BURST; i++)
+        user_log(&broker, &ann, LOG_LEVEL_WARNING, "permission denied: user='ann'");
+    CU_ASSERT_EQUAL(n_lines(), 2 * PEER_LOG_BURST);
+    user_log(&broker, &bob, LOG_LEVEL_WARNING, "permission denied: user='bob'");
+    CU_ASSERT_EQUAL(n_lines(), 1);
+    CU_ASSERT_EQUAL(broker.peer_log.n_left_out, PEER_LOG_BURST);
+    CU_ASSERT_EQUAL(ann.n_left_out, 2 * PEER_LOG_BURST);
+    pass(PEER_LOG_TELL_MS);
+    CU_ASSERT_EQUAL(n_lines(), 2); /* one about peers, one about Ann */
+    CU_ASSERT_EQUAL(ann.n_left_out, 0);
+    end();
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_few_lines_are_all_written),
         TEST(what_is_too_much_is_counted_and_told),
         TEST(after_a_burst_it_is_a_line_now_and_then),
         TEST(what_the_level_leaves_out_counts_for_nothing),
+        TEST(each_user_has_lines_of_its_own),
         TESTS_END,
     };
 

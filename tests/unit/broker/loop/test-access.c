@@ -294,6 +294,24 @@ static void a_key_without_a_user_begins_no_session(void) {
     }
 }
 
+/* A flood of strangers, whose log lines are cut, must not hide what a user tries. */
+static void denials_are_among_the_log_lines_of_their_user(void) {
+    const Quota *quota;
+
+    begin(WITHOUT, ACTION_PUSH);
+    quota = ((Session *)peer->session)->quota;
+    for (unsigned i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(try(OP_PUSH, ++last_id, "there").op, OP_ERROR);
+    CU_ASSERT_STRING_EQUAL(quota->log.user, user_names[WITHOUT]);
+    log_level = LOG_LEVEL_WARNING;
+    CU_ASSERT_EQUAL(try(OP_PUSH, ++last_id, "there").op, OP_ERROR);
+    CU_ASSERT_EQUAL(try(OP_PUSH, ++last_id, "there").op, OP_ERROR);
+    log_level = LOG_LEVEL_ERROR;
+    CU_ASSERT_EQUAL(quota->log.n_burst, 2);
+    CU_ASSERT_EQUAL(broker.peer_log.n_burst, 0);
+    end();
+}
+
 /* Without an id there is no answer, and no effect either. */
 static void messages_without_an_id_are_denied_too(void) {
     static const unsigned ops[] = {OP_CALL, OP_PUBLISH, OP_PUSH, OP_SERVE};
@@ -520,6 +538,7 @@ int main(void) {
         TEST(with_keys_the_same_holds),
         TEST(a_key_without_a_user_begins_no_session),
         TEST(messages_without_an_id_are_denied_too),
+        TEST(denials_are_among_the_log_lines_of_their_user),
         TEST(invalid_names_get_their_own_error),
         TEST(a_job_that_may_not_be_forwarded_is_retried),
         TEST(a_client_is_not_handed_to_another_user),
