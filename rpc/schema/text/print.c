@@ -44,7 +44,7 @@ static bool needs_escape(uint32_t c) {
 }
 
 static void put_char(JsonPrinter *p, const uint8_t *at, size_t len, uint32_t c) {
-    char escaped[8];
+    char escaped[16];
 
     if (c == '"' || c == '\\')
         put(p, c == '"' ? "\\\"" : "\\\\");
@@ -66,7 +66,7 @@ static void print_text(JsonPrinter *p, const void *data, size_t len) {
     while (at < end) {
         uint32_t c = 0;
         size_t n = read_char(at, (size_t)(end - at), &c);
-        char escaped[8];
+        char escaped[16];
 
         if (n == 0) {
             snprintf(escaped, sizeof(escaped), "\\u%04x", *at);
