@@ -180,13 +180,35 @@ static int is_duplicate(Queue *queue, Span text, Key **ret, Problem *problem) {
     return PUSH_IS_DUPLICATE;
 }
 
-int queue_admit(Queues *queues, const Message *message, const void *block, const Job *replaces,
-                Job **ret, Key **ret_key, Problem *problem) {
+/* Each user has keys of its own: otherwise a push of one user could stand for that of another one,
+ * or tell that it was there. The key is the user's name, a zero byte and the text; a text that is
+ * too long for that is a zero byte and its hash. Without a user the key is the text. */
+static Span key_of_user(const User *user, Span text, uint8_t to[QUEUE_KEY_MAX]) {
+    size_t n = user ? strlen(user->name) + 1 : 0;
+    XXH128_canonical_t hash;
+
+    if (n == 0 || text.len == 0)
+        return text;
+    memcpy(to, user->name, n);
+    if (n + text.len <= QUEUE_KEY_MAX) {
+        memcpy(to + n, text.data, text.len);
+        return span_of(to, n + text.len);
+    }
+    /* The key is stored, so that the hash must be the same in each life of the broker. */
+    XXH128_canonicalFromHash(&hash, XXH3_128bits(text.data, text.len));
+    to[n] = 0;
+    memcpy(to + n + 1, hash.digest, sizeof(hash.digest));
+    return span_of(to, n + 1 + sizeof(hash.digest));
+}
+
+int queue_admit(Queues *queues, const Session *session, const Message *message, const void *block,
+                const Job *replaces, Job **ret, Key **ret_key, Problem *problem) {
     Span given = message->op == OP_PUSH ? message->push.options : message->settle.options;
     PushOptions options = {0};
     size_t bytes =
         message->passed.data ? message->passed.len : message->headers.len + message->body.len + 3;
     const char *wrong = given.len > 0 ? read_options(given, &options) : NULL;
+    uint8_t scoped[QUEUE_KEY_MAX];
     Queue *queue;
     Key *key = NULL;
     Job *job;
@@ -204,6 +226,7 @@ int queue_admit(Queues *queues, const Message *message, const void *block, const
     queue = queue_get(queues, message->name, problem);
     if (!queue)
         return -1;
+    options.key = key_of_user(session->user, options.key, scoped);
     r = is_duplicate(queue, options.key, ret_key, problem);
     if (r != 0)
         return r;
@@ -292,7 +315,7 @@ void queues_push(Queues *queues, Session *session, const Message *message, const
         session_error(session, message->id, "ferry.OutOfMemory", "the broker is out of memory");
         return;
     }
-    r = queue_admit(queues, message, block, NULL, &job, &key, &problem);
+    r = queue_admit(queues, session, message, block, NULL, &job, &key, &problem);
     if (r < 0) {
         session_error(session, message->id, problem.type, "%s", problem.text);
     } else if (r == PUSH_IS_DUPLICATE) {

@@ -470,11 +470,11 @@ enum { PUSH_IS_DUPLICATE = 1 };
  * enters, or NULL. Negative: no room, and *problem says why. */
 int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *problem);
 
-/* Checks everything that must hold before a job is stored, and makes the job (JOB_STORING).
- * replaces: the job whose place it takes, or NULL. 0; PUSH_IS_DUPLICATE: *ret_key is the key of the
- * other job; or negative: *problem says why. */
-int queue_admit(Queues *queues, const Message *message, const void *block, const Job *replaces,
-                Job **ret, Key **ret_key, Problem *problem);
+/* Checks everything that must hold before a job of this session is stored, and makes the job
+ * (JOB_STORING). replaces: the job whose place it takes, or NULL. 0; PUSH_IS_DUPLICATE: *ret_key is
+ * the key of the other job; or negative: *problem says why. */
+int queue_admit(Queues *queues, const Session *session, const Message *message, const void *block,
+                const Job *replaces, Job **ret, Key **ret_key, Problem *problem);
 
 /* ---- pull.c ---- */
 

@@ -221,7 +221,7 @@ void queues_forward(Queues *queues, Session *session, const Message *message, co
     if (!old)
         return;
     queue = queue_of(old);
-    r = queue_admit(queues, message, block, old, &job, &key, &problem);
+    r = queue_admit(queues, session, message, block, old, &job, &key, &problem);
     if (r < 0) {
         retry_unforwarded(old, message->name, problem.text);
         in_flight_unsettled(session->client->in_flight, message->id);

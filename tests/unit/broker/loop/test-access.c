@@ -312,6 +312,45 @@ static void denials_are_among_the_log_lines_of_their_user(void) {
     end();
 }
 
+/* Pushes to a queue that both users may push to; true: a new job. */
+static bool push_with_key(Peer *from, const char *key, size_t len) {
+    uint8_t options[300] = "\x81\xa3key\xd9";
+    uint64_t pushed = broker.stats.pushed;
+    Message message = message_of(OP_PUSH, ++last_id, "other");
+    const Message *answer;
+
+    options[6] = (uint8_t)len;
+    memcpy(options + 7, key, len);
+    message.push.options = span_of(options, 7 + len);
+    fake_say(&broker, from, &message);
+    answer = fake_next_real(from);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(answer);
+    CU_ASSERT_EQUAL(answer->op, OP_OK);
+    return broker.stats.pushed > pushed;
+}
+
+static void each_user_has_deduplication_keys_of_its_own(void) {
+    char long_key[255];
+    Peer *other;
+
+    begin(WITH, ACTION_PUSH);
+    other = connect_as(WITHOUT, UID_WITHOUT, 'o');
+    memset(long_key, 'k', sizeof(long_key));
+    CU_ASSERT_TRUE(push_with_key(peer, "k", 1));
+    CU_ASSERT_TRUE(push_with_key(other, "k", 1));
+    CU_ASSERT_FALSE(push_with_key(peer, "k", 1));
+    CU_ASSERT_FALSE(push_with_key(other, "k", 1));
+    CU_ASSERT_TRUE(push_with_key(peer, long_key, sizeof(long_key)));
+    CU_ASSERT_TRUE(push_with_key(other, long_key, sizeof(long_key)));
+    CU_ASSERT_FALSE(push_with_key(peer, long_key, sizeof(long_key)));
+    long_key[254] = 'l';
+    CU_ASSERT_TRUE(push_with_key(peer, long_key, sizeof(long_key)));
+    CU_ASSERT_FALSE(push_with_key(peer, long_key, sizeof(long_key)));
+    /* Two sessions of one user have the same keys. */
+    CU_ASSERT_FALSE(push_with_key(connect_as(WITH, UID_WITH, 'q'), "k", 1));
+    end();
+}
+
 /* Without an id there is no answer, and no effect either. */
 static void messages_without_an_id_are_denied_too(void) {
     static const unsigned ops[] = {OP_CALL, OP_PUBLISH, OP_PUSH, OP_SERVE};
@@ -538,6 +577,7 @@ int main(void) {
         TEST(with_keys_the_same_holds),
         TEST(a_key_without_a_user_begins_no_session),
         TEST(messages_without_an_id_are_denied_too),
+        TEST(each_user_has_deduplication_keys_of_its_own),
         TEST(denials_are_among_the_log_lines_of_their_user),
         TEST(invalid_names_get_their_own_error),
         TEST(a_job_that_may_not_be_forwarded_is_retried),
