@@ -233,8 +233,8 @@ static void ended(Link *link, int r) {
         refused(link, problem);
     else if (r == -ENODATA || r == -ECONNRESET || r == -EPIPE)
         link_lost(link, "ferry.NotConnected", "the connection to %s was lost%s", link->url,
-                  link->own_key ? " in the handshake: its key may be another one than the server "
-                                  "key that was given"
+                  link->own_key ? " in the handshake: it refuses connections from here for now, or "
+                                  "its key is not the server key that was given"
                                 : "");
     else
         link_cannot_connect(link, r);
