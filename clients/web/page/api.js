@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests to `ferry web`, and its event streams.
+
+const RETRY_MS = 1000;
+
+// An answer that is not 2xx: the problem details that came with it (RFC 9457).
+export class Problem extends Error {
+    constructor(status, details) {
+        super(details?.detail ?? `HTTP status ${status}`);
+        this.status = status;
+        this.title = details?.title ?? "";
+        this.ferry = details?.ferry ?? null;
+    }
+}
+
+async function answer(response) {
+    const text = await response.text();
+    let json;
+    try {
+        json = text ? JSON.parse(text) : null;
+    } catch {
+        throw new Problem(response.status, { title: "bad answer", detail: "the answer is not JSON" });
+    }
+    if (!response.ok) throw new Problem(response.status, json);
+    return json;
+}
+
+async function request(path, options) {
+    let response;
+    try {
+        response = await fetch(path, { ...options, redirect: "error" });
+    } catch (error) {
+        if (error.name === "AbortError") throw error;
+        throw new Problem(0, { title: "unreachable", detail: "ferry web does not answer" });
+    }
+    return answer(response);
+}
+
+// path`/api/queues/${name}`: names are percent-encoded.
+export const path = (texts, ...names) =>
+    texts.reduce((whole, text, i) => whole + encodeURIComponent(names[i - 1]) + text);
+
+export const get = (url) => request(url);
+
+export const post = (url, body = {}, headers = {}) =>
+    request(url, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "Ferry-Request": "1", ...headers },
+        body: typeof body === "string" ? body : JSON.stringify(body),
+    });
+
+/*
+ * Follows a stream of server-sent events and connects again when it ends. handlers:
+ *   event(name, data, id)  an event; data is parsed JSON
+ *   open()                 the stream is there
+ *   lost(problem)          it ended or was refused; another attempt follows, unless the status is 4xx
+ * Returns a function that ends the stream. EventSource is not used because it hides the status and
+ * the text of a refusal.
+ */
+export function follow(url, handlers) {
+    const abort = new AbortController();
+    let lastId = "";
+    let timer;
+
+    function take(block) {
+        let name = "message";
+        const data = [];
+        for (const line of block.split("\n")) {
+            const colon = line.indexOf(":");
+            const value = line.slice(colon + 1).replace(/^ /, "");
+            if (line.startsWith("event:")) name = value;
+            else if (line.startsWith("data:")) data.push(value);
+            else if (line.startsWith("id:")) lastId = value;
+        }
+        if (data.length) handlers.event(name, JSON.parse(data.join("\n")), lastId);
+    }
+
+    async function read() {
+        const headers = { Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) };
+        const response = await fetch(url, { headers, signal: abort.signal });
+        if (!response.ok) return answer(response);
+        handlers.open?.();
+        const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+        let rest = "";
+        for (;;) {
+            const { value, done } = await reader.read();
+            if (done) throw new Problem(0, { detail: "the stream ended" });
+            const blocks = (rest + value).split("\n\n");
+            rest = blocks.pop();
+            blocks.forEach(take);
+        }
+    }
+
+    async function run() {
+        try {
+            await read();
+        } catch (error) {
+            if (abort.signal.aborted) return;
+            const problem = error instanceof Problem ? error : new Problem(0, { detail: "ferry web does not answer" });
+            handlers.lost?.(problem);
+            const isFinal = problem.status >= 400 && problem.status < 500 && problem.status !== 429;
+            if (!isFinal) timer = setTimeout(run, RETRY_MS);
+        }
+    }
+
+    run();
+    return () => {
+        clearTimeout(timer);
+        abort.abort();
+    };
+}

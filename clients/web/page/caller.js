@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// One method: its documentation, a form for its arguments, and the result or the error of a call.
+
+import { chip, emptyState, field, h, setText, show } from "./dom.js";
+import { path, post } from "./api.js";
+import { count, micros, pretty, span } from "./format.js";
+import { fieldsEditor, FormError } from "./form.js";
+
+const DEADLINE_MS = 5000;
+
+// An error as the caller of a method sees it: type, text, fields of a declared exception, cause.
+function errorCard(error, title) {
+    const data = Object.entries(error.data ?? {});
+    return h(
+        "div.error-card",
+        null,
+        h("h4", null, title ?? error.type),
+        error.message && h("p", null, error.message),
+        data.length > 0 &&
+            h(
+                "dl.fields-of",
+                null,
+                data.map(([name, value]) =>
+                    h(
+                        "div",
+                        null,
+                        h("dt", null, name),
+                        h("dd", null, typeof value === "object" ? JSON.stringify(value) : String(value)),
+                    ),
+                ),
+            ),
+        error.origin && h("p.hint", null, `From ${error.origin}`),
+        error.retry_ms && h("p.hint", null, `May be tried again in ${span(error.retry_ms)}`),
+        error.outcome_unknown && h("p.hint", null, "It is not known whether the method ran."),
+        error.trace?.length > 0 &&
+            h(
+                "ol.trace",
+                null,
+                error.trace.map((line) => h("li", null, typeof line === "string" ? line : JSON.stringify(line))),
+            ),
+        error.cause && h("div.cause", null, h("small", null, "Caused by"), errorCard(error.cause)),
+    );
+}
+
+// JSON over several lines, if its numbers survive that: JavaScript rounds integers beyond 2^53.
+function laidOut(text) {
+    const value = JSON.parse(text);
+    return JSON.stringify(value) === text ? pretty(value) : text;
+}
+
+function facts(method) {
+    const { stats } = method;
+    return h(
+        "div.chips",
+        null,
+        method.oneway && chip("plain", "oneway"),
+        method.idempotent && chip("good", "idempotent"),
+        method.deprecated !== undefined &&
+            method.deprecated !== null &&
+            chip("warn", `deprecated${method.deprecated ? `: ${method.deprecated}` : ""}`),
+        method.timeout_ms ? chip("plain", `deadline ${span(method.timeout_ms)}`) : null,
+        stats?.calls
+            ? chip("plain", `${count(stats.calls)} calls, p50 ${micros(stats.p50_us)}, p99 ${micros(stats.p99_us)}`)
+            : null,
+        (method.throws ?? []).map((one) => chip("bad", `throws ${one.type}`)),
+    );
+}
+
+export function caller(service, method, types) {
+    const isStream = method.stream_in || method.stream_out;
+    const hasForm = Array.isArray(method.args);
+    const form = hasForm ? fieldsEditor(method.args, types) : null;
+    const name =
+        method.isUnknown &&
+        h("input", { type: "text", value: method.name, required: true, spellcheck: "false", autocomplete: "off" });
+    const json = h("textarea.code", {
+        rows: 6,
+        spellcheck: "false",
+        value: hasForm ? pretty(method.example ?? {}) : "",
+    });
+    const asJson = h("input", { type: "checkbox", onchange: swap });
+    const deadline = h("input.short", {
+        type: "text",
+        inputmode: "numeric",
+        value: String(method.timeout_ms || DEADLINE_MS),
+    });
+    const problem = h("p.bad", { role: "alert", hidden: true });
+    const result = h("div.result", { role: "status", "aria-live": "polite" });
+    const button = h("button.primary", { type: "submit" }, method.oneway ? "Send" : "Call");
+    const formPlace = h("div", null, form?.element);
+    const jsonPlace = h(
+        "div",
+        { hidden: hasForm },
+        field("Arguments, as JSON", json, "An object by name, or a list in order."),
+    );
+
+    if (form && method.example) form.set(method.example, true);
+
+    // The JSON begins with the values of the form, if they are valid.
+    function swap() {
+        if (asJson.checked) {
+            try {
+                json.value = laidOut(form.json());
+            } catch (error) {
+                if (!(error instanceof FormError)) throw error;
+            }
+        }
+        show(jsonPlace, asJson.checked);
+        show(formPlace, !asJson.checked);
+    }
+
+    function readArguments() {
+        if (form && !asJson.checked) return form.json();
+        const text = json.value.trim() || "{}";
+        try {
+            JSON.parse(text);
+        } catch (error) {
+            throw new FormError(json, `The arguments are not JSON: ${error.message}`);
+        }
+        return text;
+    }
+
+    function refuse(error) {
+        error.input.setAttribute("aria-invalid", "true");
+        error.input.addEventListener(
+            "input",
+            () => {
+                error.input.removeAttribute("aria-invalid");
+                show(problem, false);
+            },
+            { once: true },
+        );
+        setText(problem, error.message);
+        show(problem, true);
+        error.input.focus();
+    }
+
+    function tellResult(kind, title, started, content) {
+        result.replaceChildren(
+            h(
+                `div.result-head.${kind}`,
+                null,
+                h("strong", null, title),
+                h("span", null, `${Math.max(1, Math.round(performance.now() - started))} ms`),
+            ),
+            content,
+        );
+    }
+
+    async function submit(event) {
+        event.preventDefault();
+        show(problem, false);
+        let body;
+        try {
+            if (!/^[1-9]\d{0,7}$/.test(deadline.value.trim()))
+                throw new FormError(deadline, "Deadline: milliseconds from 1 on are needed");
+            body = readArguments();
+        } catch (error) {
+            if (!(error instanceof FormError)) throw error;
+            refuse(error);
+            return;
+        }
+        button.disabled = true;
+        const started = performance.now();
+        try {
+            const value = await post(path`/v1/call/${service}/${name ? name.value : method.name}`, body, {
+                "Ferry-Deadline-Ms": deadline.value.trim(),
+                "Ferry-Integers": "string",
+            });
+            if (method.oneway) tellResult("good", "Sent", started, h("p.hint", null, "A oneway method has no result."));
+            else if (value === null && !method.result)
+                tellResult("good", "Done", started, h("p.hint", null, "The method has no result."));
+            else
+                tellResult(
+                    "good",
+                    `Result${method.result ? `: ${method.result}` : ""}`,
+                    started,
+                    h("pre.code", { tabindex: 0 }, pretty(value)),
+                );
+        } catch (error) {
+            const isDeclared = (method.throws ?? []).some((one) => one.type === error.title);
+            tellResult(
+                "bad",
+                isDeclared ? "Exception" : "Error",
+                started,
+                errorCard(error.ferry ?? { message: error.message }, error.title || "error"),
+            );
+        } finally {
+            button.disabled = false;
+        }
+    }
+
+    const head = [
+        h("h2.mono", null, method.isUnknown ? "Call a method" : method.name),
+        method.signature && h("p.signature", null, method.signature),
+        method.doc && h("p.doc", null, method.doc),
+        facts(method),
+    ];
+    if (isStream)
+        return {
+            element: h(
+                "div",
+                null,
+                head,
+                emptyState(
+                    "A stream",
+                    "Methods with streams are called from a program, or from a terminal:",
+                    `ferry call ${service}.${method.name} …`,
+                ),
+            ),
+        };
+    return {
+        element: h(
+            "form",
+            { onsubmit: submit, novalidate: true },
+            head,
+            name && field("Method", name),
+            formPlace,
+            jsonPlace,
+            hasForm && method.args.length === 0 && h("p.hint", null, "The method has no arguments."),
+            h(
+                "div.call-bar",
+                null,
+                hasForm && method.args.length > 0 && h("label.check", null, asJson, "as JSON"),
+                h("label.check", null, "Deadline", deadline, "ms"),
+                button,
+            ),
+            problem,
+            result,
+        ),
+    };
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// The dashboard in a headless browser, with a broker, `ferry web` and a calculator of its own:
+// node test-page.js FERRY CALC-SERVER. The npm package playwright-core is found by NODE_PATH, and the
+// browser is Debian's chromium-headless-shell; without one of them the test is skipped.
+"use strict";
+const assert = require("assert/strict");
+const { execFileSync, spawn } = require("child_process");
+const { existsSync, mkdtempSync, rmSync } = require("fs");
+const { tmpdir } = require("os");
+const { join } = require("path");
+
+const BROWSER = "/usr/bin/chromium-headless-shell";
+const FIRST_PAINT_MAX = 100 * 1000; // bytes
+const PATIENCE_MS = 60000; // for things that must happen: only a hang takes so long
+
+function skip(why) {
+    console.log(`skipped: ${why}; './dev test' installs it`);
+    process.exit(77);
+}
+
+let chromium;
+try {
+    ({ chromium } = require("playwright-core"));
+} catch (error) {
+    if (error.code !== "MODULE_NOT_FOUND") throw error;
+    skip("there is no npm package playwright-core");
+}
+if (!existsSync(BROWSER)) skip(`there is no ${BROWSER}`);
+
+const [, , ferry, calcServer] = process.argv;
+const folder = mkdtempSync(join(tmpdir(), "ferry-page-"));
+const url = `ipc://${folder}/broker`;
+const env = { ...process.env, FERRY_URL: url };
+const children = new Set();
+// It would run, and leave a mark, if one of the ways from a name to the page made markup of it.
+const HOSTILE = "<img src=x onerror=\"document.title='run'\">";
+
+function start(...words) {
+    const child = spawn(words[0], words.slice(1), { env, stdio: ["ignore", "pipe", "inherit"] });
+    child.gone = new Promise((resolve) => child.on("exit", resolve));
+    children.add(child);
+    return child;
+}
+
+async function stop(child, signal = "SIGTERM") {
+    child.kill(signal);
+    await child.gone;
+    children.delete(child);
+}
+
+const run = (...words) =>
+    execFileSync(ferry, words, { env, encoding: "utf8", timeout: PATIENCE_MS, stdio: ["ignore", "pipe", "inherit"] });
+const startBroker = () => start(ferry, "broker", "--bind", url, "--data", `${folder}/data`, "--log-level", "error");
+
+async function startWeb() {
+    const child = start(ferry, "web", "--listen", "127.0.0.1:0");
+    for await (const line of child.stdout) return /http:\S+?(?=\/?\s)/.exec(`${line}`)[0];
+    throw new Error("ferry web does not say where it listens");
+}
+
+async function firstPaintIsSmall(page, base) {
+    let bytes = 0;
+    const seen = [];
+    const sizes = [];
+    page.on("response", (response) => {
+        seen.push(new URL(response.url()));
+        if (!response.url().includes("/api/"))
+            sizes.push(
+                response.body().then(
+                    (body) => {
+                        bytes += body.length;
+                    },
+                    () => {},
+                ),
+            );
+    });
+    await page.goto(`${base}/`);
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await page.getByRole("heading", { name: "Needs attention" }).waitFor();
+    await Promise.all(sizes);
+    console.log(`first paint: ${bytes} bytes`);
+    assert(bytes > 10000 && bytes < FIRST_PAINT_MAX, `${bytes} bytes are loaded`);
+    assert(
+        seen.every((one) => one.origin === base),
+        "something is loaded from elsewhere",
+    );
+}
+
+async function callWithForm(page, base) {
+    await page.goto(`${base}/#/services/calc.Calc`);
+    await page.getByRole("link", { name: "div", exact: true }).click();
+    await page.locator(".caller .doc", { hasText: "Whole-number division." }).waitFor();
+    await page.getByLabel("a i32").fill("seven");
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    await page.getByText("a: a whole number is needed").waitFor();
+    await page.getByLabel("a i32").fill("7");
+    await page.getByLabel("b i32").fill("0");
+    await page.keyboard.press("Enter");
+    const card = page.locator(".result .error-card");
+    await card.waitFor();
+    assert.equal(await card.getByRole("heading").textContent(), "calc.DivisionByZero");
+    assert.equal(await card.locator("dt").textContent(), "dividend");
+    assert.equal(await card.locator("dd").textContent(), "7");
+    await page.getByLabel("b i32").fill("2");
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    await page.locator(".result-head.good").waitFor();
+    assert.equal(await page.locator(".result pre").textContent(), "3");
+
+    // A struct with an optional field that is left out
+    await page.getByRole("link", { name: "widen", exact: true }).click();
+    await page.getByLabel("low i32").fill("5");
+    await page.getByLabel("high i32").fill("9");
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    await page.locator(".result-head.good").waitFor();
+    assert.deepEqual(JSON.parse(await page.locator(".result pre").textContent()), { low: 4, high: 10 });
+}
+
+async function watchTail(page, base) {
+    await page.goto(`${base}/#/topics`);
+    await page.getByLabel("Topic or pattern").fill("orders.>");
+    await page.getByRole("button", { name: "Watch", exact: true }).first().click();
+    await page.getByText(/Watching orders\.>/).waitFor();
+    const lines = page.locator(".message-line:visible");
+    run("pub", "orders.new", '{"id": 1}');
+    run("pub", "other", "not watched");
+    run("pub", "orders.paid", HOSTILE);
+    await lines.filter({ hasText: HOSTILE }).waitFor();
+    assert.equal(await lines.count(), 2);
+    assert.equal(await lines.locator("b").first().textContent(), "orders.paid", "the newest is not on top");
+    await page.getByLabel("Filter", { exact: true }).fill("orders.new");
+    assert.equal(await lines.count(), 1);
+    await page.getByLabel("Filter", { exact: true }).fill("");
+    await page.getByRole("button", { name: "Pause" }).click();
+    run("pub", "orders.new", "while paused");
+    await page.getByText(/1 waiting/).waitFor();
+    assert.equal(await lines.count(), 2);
+    await page.getByRole("button", { name: "Continue" }).click();
+    await lines.filter({ hasText: "while paused" }).waitFor();
+}
+
+async function retryDeadLetters(page, base) {
+    run("push", "mail", HOSTILE);
+    run("push", "mail", "second");
+    run("work", "mail", "--exec", 'echo "no route: $(cat)" >&2; exit 1', "--drain", "--quiet");
+    await page.goto(`${base}/#/queues/mail/dead`);
+    const rows = page.locator("tbody tr");
+    await rows.filter({ hasText: `no route: ${HOSTILE}` }).waitFor();
+    assert.equal(await rows.count(), 2);
+    assert(await page.getByRole("button", { name: "Retry", exact: true }).isDisabled());
+    await rows.filter({ hasText: "second" }).getByRole("checkbox").check();
+    await page.getByRole("button", { name: "Retry", exact: true }).click();
+    await page.getByText("1 job returned to mail.").waitFor();
+    await rows.filter({ hasText: "second" }).waitFor({ state: "detached" });
+    assert.equal(run("work", "mail", "--drain", "--quiet"), "second\n");
+
+    // The rest is purged, behind the name
+    await page.goto(`${base}/#/queues/mail.dead`);
+    await page.getByRole("button", { name: "Purge…" }).click();
+    const button = page.getByRole("button", { name: "Delete the jobs" });
+    assert(await button.isDisabled());
+    await page.getByLabel("To confirm, type mail.dead").fill("mail");
+    assert(await button.isDisabled());
+    await page.getByLabel("To confirm, type mail.dead").fill("mail.dead");
+    await button.click();
+    await page.getByText("1 job deleted.").waitFor();
+}
+
+async function survivesBroker(page, base, broker) {
+    await page.goto(`${base}/#/queues`);
+    run("push", "kept", "on disk");
+    await page.getByRole("link", { name: "kept" }).waitFor();
+    await stop(broker, "SIGKILL");
+    await page.getByRole("alert").filter({ hasText: "Reconnecting" }).waitFor();
+    await page.getByText("Disconnected").waitFor();
+    broker = startBroker();
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await page.getByRole("alert").waitFor({ state: "hidden" });
+    run("push", "later", "to the next broker");
+    await page.getByRole("link", { name: "later" }).waitFor();
+    assert.equal(await page.getByRole("link", { name: "kept" }).count(), 1);
+    return broker;
+}
+
+async function hostileNamesAreText(page, base) {
+    await page.goto(`${base}/#/queues/${encodeURIComponent(HOSTILE)}`);
+    await page.getByRole("heading", { name: HOSTILE }).waitFor();
+    await page.getByText("The broker has no queue with this name.").waitFor();
+    await page.goto(`${base}/#/services/${encodeURIComponent(HOSTILE)}/x`);
+    await page.getByRole("heading", { name: HOSTILE }).waitFor();
+    await page.goto(`${base}/#/sessions`);
+    await page.locator("tbody tr").first().waitFor();
+    assert.equal(await page.locator("main img").count(), 0);
+    assert.notEqual(await page.title(), "run");
+}
+
+// Each view at the width of a small telephone: nothing is wider than the window.
+async function fitsNarrowWindows(page, base) {
+    await page.setViewportSize({ width: 360, height: 640 });
+    for (const view of [
+        "overview",
+        "services/calc.Calc/widen",
+        "topics",
+        "queues",
+        "pipelines",
+        "schedules",
+        "sessions",
+        "cache",
+    ]) {
+        await page.goto(`${base}/#/${view}`);
+        await page.locator(`nav a[aria-current][href="#/${view.split("/")[0]}"]`).waitFor();
+        const wide = await page.evaluate(
+            () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
+        assert(wide <= 0, `${view} is ${wide} pixels wider than the window`);
+    }
+}
+
+async function main() {
+    let broker = startBroker(),
+        browser;
+    try {
+        for (let i = 0; i < 600 && !existsSync(`${folder}/broker`); i++)
+            await new Promise((resolve) => setTimeout(resolve, 50));
+        start(calcServer);
+        const base = await startWeb();
+        browser = await chromium.launch({ executablePath: BROWSER, args: ["--no-sandbox", "--disable-gpu"] });
+        const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+        page.setDefaultTimeout(PATIENCE_MS);
+        const broken = [];
+        page.on("pageerror", (error) => broken.push(error.message));
+        page.on("console", (message) => {
+            if (/Content Security Policy|TrustedHTML/.test(message.text())) broken.push(message.text());
+        });
+        await firstPaintIsSmall(page, base);
+        await callWithForm(page, base);
+        await watchTail(page, base);
+        await retryDeadLetters(page, base);
+        broker = await survivesBroker(page, base, broker);
+        await hostileNamesAreText(page, base);
+        await fitsNarrowWindows(page, base);
+        assert.deepEqual(broken, []);
+        console.log("page: call, tail, dead letters, a lost broker, hostile names, narrow windows: ok");
+    } finally {
+        await browser?.close();
+        await Promise.all([...children].map((child) => stop(child, "SIGKILL")));
+        rmSync(folder, { recursive: true, force: true });
+    }
+}
+
+main().then(
+    () => process.exit(0),
+    (error) => {
+        console.error(error);
+        process.exit(1);
+    },
+);
