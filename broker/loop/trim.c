@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "rpc/link/outbox.h"
+
 enum {
     WORTH_BYTES = 16 << 20,
     QUIET_BATCHES = 20000,
@@ -56,8 +58,13 @@ size_t trim_resident(void) {
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static void *give_back(void *arg) {
+void trim(void) {
+    chunks_trim();
     malloc_trim(0);
+}
+
+static void *give_back(void *arg) {
+    trim();
     return arg;
 }
 

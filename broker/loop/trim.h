@@ -29,5 +29,8 @@ bool trim_look(Trim *trim, size_t resident, size_t used, uint64_t n_batches);
 /* Resident bytes of this process; 0: unknown. */
 size_t trim_resident(void);
 
-/* Gives memory back, on a thread of its own: that takes tens of milliseconds. */
+/* Gives back the memory that malloc and the pools of batches keep. Any thread may call it. */
+void trim(void);
+
+/* The same, on a thread of its own: that takes tens of milliseconds. */
 void trim_start(void);

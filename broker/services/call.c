@@ -11,21 +11,13 @@
 #include "base/block.h"
 #include "base/container.h"
 
-enum {
-    CALL_MEMORY = sizeof(Call) + 64, /* with its places in the tables of caller and server */
-    FREE_CALLS_MAX = 4096,
-};
+enum { CALL_MEMORY = sizeof(Call) + 64 }; /* with its places in the tables of caller and server */
 
 Call *call_new(Services *services, Session *caller) {
     Account *account = &caller->peer->account;
-    Call *call = services->free_calls;
+    Call *call =
+        account_allows(account, CALL_MEMORY) ? slabs_alloc(&services->slabs, sizeof(*call)) : NULL;
 
-    if (call) {
-        services->free_calls = call->next;
-        services->n_free_calls--;
-    } else if (account_allows(account, CALL_MEMORY)) {
-        call = malloc(sizeof(*call));
-    }
     if (!call)
         return NULL;
     memset(call, 0, sizeof(*call));
@@ -45,13 +37,7 @@ static void drop_record(Services *services, Call *call) {
     }
     services->broker->budget.bytes[BUDGET_CALLS] -= CALL_MEMORY;
     services->n_calls--;
-    if (services->n_free_calls == FREE_CALLS_MAX) {
-        free(call);
-        return;
-    }
-    services->n_free_calls++;
-    call->next = services->free_calls;
-    services->free_calls = call;
+    slabs_free(&services->slabs, call, sizeof(*call));
 }
 
 bool call_charge(Call *call, BudgetKind kind, size_t bytes) {

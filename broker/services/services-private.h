@@ -18,6 +18,7 @@
  *   services.c      new and free, the end of a turn, lost sessions
  */
 
+#include "base/slab.h"
 #include "broker/services/services.h"
 #include "broker/taps/tap.h"
 #include "rpc/wire/stored-message.h"
@@ -114,7 +115,7 @@ struct Call {
     uint64_t request_id; /* at the server */
     Method *method;
     WaitQueue *wait_queue; /* NULL: the call does not wait */
-    Call *prev, *next;     /* of the wait queue; of the free calls */
+    Call *prev, *next;     /* of the wait queue */
     Call *parent;          /* the call on whose behalf this one is made, or NULL */
     Call *children, *child_prev, *child_next;
     Timer deadline;
@@ -149,9 +150,9 @@ struct Services {
     Service *table, *last;  /* last: the last one found, or NULL */
     Service *crowded;       /* services with waiting calls, whose servers may have room */
     WaitQueue *wait_queues; /* uthash by key */
-    Call *free_calls;       /* by next */
-    Session *ends;          /* by next_ending: sessions that have ended, but have calls */
-    unsigned n_free_calls;
+    Slabs slabs;            /* of calls */
+    uint64_t slab_bytes;
+    Session *ends; /* by next_ending: sessions that have ended, but have calls */
     size_t n_calls;
     uint64_t last_instance, last_request;
     SeenService seen[SERVICES_SEEN];     /* by hash of the name; see services_saw() */

@@ -159,6 +159,7 @@ int services_new(Services **ret, Broker *broker) {
     services->broker = broker;
     services->last_request = broker->first_id;
     services->own.budget = &broker->budget;
+    slabs_init(&services->slabs, &services->slab_bytes);
     room_open(broker, &services->room, &room_ops);
     *ret = services;
     return 0;
@@ -178,12 +179,7 @@ Services *services_free(Services *services) {
             call_free(service->wait_queues->calls);
         service_release(service);
     }
-    while (services->free_calls) {
-        Call *call = services->free_calls;
-
-        services->free_calls = call->next;
-        free(call);
-    }
+    slabs_deinit(&services->slabs);
     methods_free(&services->own);
     room_close(services->broker, &services->room);
     free(services);

@@ -92,6 +92,23 @@ void chunk_free(Chunk *chunk) {
     free(chunk);
 }
 
+static void pool_trim(ChunkPool *pool) {
+    Chunk *chunk;
+
+    pthread_mutex_lock(&pool->lock);
+    while ((chunk = pool->first)) {
+        pool->first = chunk->next;
+        free(chunk);
+    }
+    pool->n = 0;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void chunks_trim(void) {
+    pool_trim(&small_pool);
+    pool_trim(&large_pool);
+}
+
 static void append(Outbox *outbox, Lane lane, Chunk *chunk) {
     Chunk *tail = outbox->lanes[lane].last;
 

@@ -99,4 +99,7 @@ Chunk *chunk_of_frame(const uint8_t *frame, size_t len);
 
 void chunk_free(Chunk *chunk);
 
+/* Gives the memory of the pools back that chunk_new() takes from. Any thread may call it. */
+void chunks_trim(void);
+
 DEFINE_CLEANUP(Chunk *, chunk_free);

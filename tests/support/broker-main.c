@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The broker alone, for integration tests: test-broker ENDPOINT[,ENDPOINT] [LOG-LEVEL [CONFIG
  * [DATA]]], where an empty word means none. It may listen anywhere: tests have networks of their
- * own. On SIGUSR1 it gives the memory back that malloc keeps, so that a test sees what the broker
- * itself holds. */
+ * own. On SIGUSR1 it gives the memory back that it keeps for the next messages, as it does in a
+ * quiet time, so that a test sees what it holds. */
 
 #include "broker/main.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+
+#include "broker/loop/trim.h"
 
 enum { BINDS_MAX = 4 };
 
@@ -21,7 +22,7 @@ static void *give_back(void *signals) {
     int number;
 
     while (sigwait(signals, &number) == 0)
-        malloc_trim(0);
+        trim();
     return NULL;
 }
 
