@@ -182,6 +182,13 @@ def openapi():
     equal(document["components"]["schemas"]["calc.Range"]["required"], ["low", "high"], "fields")
     check("/v1/call/calc.Calc/sum" not in document["paths"], "a stream of arguments is left out")
     (scratch / "openapi.json").write_text(json.dumps(document))
+    node = shutil.which("node") or shutil.which("nodejs")
+    if node:
+        done = subprocess.run([node, pathlib.Path(__file__).parent / "validate-openapi.js", scratch / "openapi.json"],
+                              capture_output=True, text=True, timeout=60)
+        check(done.returncode in (0, 77), "the validator", done.stdout, done.stderr)
+        if done.returncode == 77:
+            print("the npm package @seriousme/openapi-schema-validator is not there: the document is not validated")
 
     def refs(node):
         if isinstance(node, dict):
