@@ -125,4 +125,15 @@ for secret in $(sed -n 's/^secret = //p' "$work"/{broker,alice,bob,eve}.key); do
     tr '\0' '\n' <"/proc/$broker_pid/cmdline" | grep -q "$secret" && failed 'a secret key in ps'
     as alice stats --json | grep -q "$secret" && failed 'a secret key in the metrics'
 done
+
+# An address that begins handshakes without end: the log says which limit it is, and that address gets in again
+configure
+printf '[broker]\nmax_handshakes_per_address = 1/s\n' >>"$work/conf"
+start broker --bind 'tcp://127.0.0.1:*' --config "$work/conf" 2>"$work/log2"
+until_true grep -q ready "$work/log2"
+url=tcp://127.0.0.1:$(sed -n 's/.*listening on tcp:.*:\([0-9]*\)$/\1/p' "$work/log2")
+python3 -c 'import socket, sys
+for _ in range(50): socket.create_connection(("127.0.0.1", int(sys.argv[1]))).close()' "${url##*:}"
+until_true grep -q 'a connection is refused: peer=127.0.0.1:.*max_handshakes_per_address' "$work/log2"
+until_true as alice ping --count 1
 done_testing
