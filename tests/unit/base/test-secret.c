@@ -22,7 +22,7 @@ static void flags_of(const void *address, char to[256]) {
         if (sscanf(line, "%llx-%llx ", &first, &end) == 2)
             is_it = (uintptr_t)address >= first && (uintptr_t)address < end;
         else if (is_it && strncmp(line, "VmFlags:", 8) == 0)
-            snprintf(to, 256, "%s", line + 8);
+            snprintf(to, 256, "%.255s", line + 8);
     }
     fclose(file);
 }
