@@ -194,6 +194,24 @@ const char *text_escape_url(char *to, const char *url) {
     return text_escape(to, hidden, strlen(hidden));
 }
 
+int text_parse_count(const char *text, uint64_t *ret) {
+    uint64_t value = 0;
+    bool is_large = false;
+
+    if (!*text)
+        return -EINVAL;
+    for (; *text; text++) {
+        if (!isdigit((unsigned char)*text))
+            return -EINVAL;
+        is_large |= __builtin_mul_overflow(value, 10, &value) ||
+                    __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value);
+    }
+    if (is_large)
+        return -ERANGE;
+    *ret = value;
+    return 0;
+}
+
 typedef struct Unit {
     const char *name;
     double factor;

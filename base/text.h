@@ -36,6 +36,10 @@ const char *text_escape_url(char *to, const char *url);
 
 bool text_is_utf8(const void *text, size_t len);
 
+/* Digits alone, without a sign or spaces. *ret is set on success. -EINVAL, -ERANGE: does not fit 64
+ * bits. */
+int text_parse_count(const char *text, uint64_t *ret);
+
 /* "250ms", "5s", "2m", "1h", "1d", a bare number: seconds; fractions allowed. -EINVAL, -ERANGE. */
 int text_parse_ms(const char *text, uint64_t *ret_ms);
 

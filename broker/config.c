@@ -12,9 +12,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/setting.h"
 #include "base/text.h"
 #include "broker/admin/binds.h"
-#include "broker/core/setting.h"
 #include "broker/queues/queues.h"
 #include "broker/topics/topics.h"
 #include "rpc/link/endpoint.h"

@@ -7,6 +7,7 @@
  */
 
 #include "broker/sessions/session.h"
+#include "broker/stores/store.h"
 
 typedef struct Fanout Fanout;
 typedef struct Queue Queue;
@@ -113,8 +114,7 @@ void queues_watch_facts(Queues *queues, const char *prefix, FactFn fn, void *ctx
  * QUEUES_LATER is returned. If the store fails, the fact is as before. -ENOSPC: there are max_names
  * facts, or the disk is full; -E2BIG; -ENOMEM; or the errno of the store. */
 int queues_keep_fact(Queues *queues, Span name, Span value, Session *session, uint64_t id);
-/* The value of a fact; empty: it is not kept. (As in store.h.) */
-Span queues_fact(const Queues *queues, Span name);
+/* queues_fact() reads one: see store.h. */
 
 /*
  * A job that the broker itself pushes, for broker/schedules/: with the queue (name), headers, body

@@ -5,8 +5,8 @@
 #include <utlist.h>
 
 #include "base/log.h"
+#include "base/setting.h"
 #include "base/text.h"
-#include "broker/core/setting.h"
 #include "broker/queues/queues-private.h"
 #include "rpc/wire/name.h"
 

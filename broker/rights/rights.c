@@ -3,7 +3,6 @@
 
 #include "broker/rights/rights.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/setting.h"
 #include "base/text.h"
 #include "rpc/wire/message.h"
 #include "rpc/wire/name.h"
@@ -282,30 +282,22 @@ static int set_groups(Section *section, char *words, int line, char *problem) {
     return 0;
 }
 
-static int parse_number(const char *text, unsigned long *ret, unsigned long max) {
-    char *end;
-
-    errno = 0;
-    *ret = strtoul(text, &end, 10);
-    return !isdigit((unsigned char)*text) || *end || errno || *ret > max ? -EINVAL : 0;
-}
-
 static int set_uids(Rights *rights, Section *section, char *words, int line, char *problem) {
     char escaped[TEXT_ESCAPED_MAX];
     char *word;
 
     while ((word = next_word(&words))) {
-        unsigned long number;
+        uint64_t number;
         Section *other;
         Uid *uid;
 
-        if (parse_number(word, &number, UINT32_MAX - 1) < 0)
+        if (setting_parse(SETTING_COUNT, word, 0, UINT32_MAX - 1, &number))
             return say(problem, "uid: '%s' is not the number of a user of this machine",
                        text_escape(escaped, word, strlen(word)));
         DL_FOREACH(rights->sections, other) {
             LL_SEARCH_SCALAR(other->uids, uid, uid, number);
             if (uid && other != section)
-                return say(problem, "uid: [user %s] has the uid %lu already", other->name, number);
+                return say(problem, "uid: [user %s] has the uid %s already", other->name, word);
         }
         uid = malloc(sizeof(*uid));
         if (!uid)
@@ -353,38 +345,34 @@ static int set_keys(Rights *rights, Section *section, char *words, char *problem
 
 /* True: it is a setting of this kind, and *ret the result. */
 static bool set_limit(UserLimits *limits, const char *key, char *value, char *problem, int *ret) {
-    enum { COUNT, BYTES, RATE };
     const struct {
         const char *key;
-        int kind;
+        SettingKind kind;
         uint64_t *to;
-    } known[] = {{"max_connections", COUNT, &limits->connections},
-                 {"max_memory", BYTES, &limits->memory},
-                 {"max_calls", COUNT, &limits->calls},
-                 {"max_queue_bytes", BYTES, &limits->queue_bytes},
-                 {"max_subscriptions", COUNT, &limits->subscriptions},
-                 {"max_publishes", RATE, &limits->publishes}};
-    static const char *const wanted[] = {"a number", "a size such as 64M", "a rate such as 100/s"};
+    } known[] = {{"max_connections", SETTING_COUNT, &limits->connections},
+                 {"max_memory", SETTING_BYTES, &limits->memory},
+                 {"max_calls", SETTING_COUNT, &limits->calls},
+                 {"max_queue_bytes", SETTING_BYTES, &limits->queue_bytes},
+                 {"max_subscriptions", SETTING_COUNT, &limits->subscriptions},
+                 {"max_publishes", SETTING_PER_SECOND, &limits->publishes}};
+    static const char *const wanted[] = {[SETTING_COUNT] = "a number",
+                                         [SETTING_BYTES] = "a size such as 64M",
+                                         [SETTING_PER_SECOND] = "a rate such as 100/s"};
+    static const uint64_t most[] = {
+        [SETTING_COUNT] = UINT32_MAX, [SETTING_BYTES] = UINT64_MAX, [SETTING_PER_SECOND] = 1000000};
     char escaped[TEXT_ESCAPED_MAX];
-    size_t i = 0, n = sizeof(known) / sizeof(*known), len = strlen(value);
-    unsigned long number = 0;
-    uint64_t size = 0;
+    size_t i = 0, n = sizeof(known) / sizeof(*known);
 
     while (i < n && strcmp(key, known[i].key) != 0)
         i++;
     if (i == n)
         return false;
-    text_escape(escaped, value, len);
-    if (known[i].kind == RATE && len > 2 && strcmp(value + len - 2, "/s") == 0)
-        value[len - 2] = '\0';
-    *ret = known[i].kind == BYTES
-               ? text_parse_bytes(value, &size)
-               : parse_number(value, &number, known[i].kind == RATE ? 1000000 : UINT32_MAX);
-    if (*ret < 0) {
-        *ret = say(problem, "%s: %s is expected, not '%s'", key, wanted[known[i].kind], escaped);
+    *ret = 0;
+    if (setting_parse(known[i].kind, value, 0, most[known[i].kind], known[i].to)) {
+        *ret = say(problem, "%s: %s is expected, not '%s'", key, wanted[known[i].kind],
+                   text_escape(escaped, value, strlen(value)));
         return true;
     }
-    *known[i].to = known[i].kind == BYTES ? size : number;
     limits->any = true;
     return true;
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "broker/core/setting.h"
+#include "base/setting.h"
 #include "broker/topics/topics-private.h"
 #include "rpc/wire/name.h"
 

@@ -2,8 +2,7 @@
 /* ferry auth, session, reload: what users may do, their sessions, and the broker's configuration.
  */
 
-#include <stdlib.h>
-
+#include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/terminal/out.h"
@@ -74,12 +73,10 @@ static int run_session(Cli *cli, const void *values, int argc, char **argv) {
     CLEANUP(json_decref) json_t *nothing = NULL;
     int status = check_verb(cli, argv[0], "kick");
     uint64_t number;
-    char *end;
 
     (void)argc;
     (void)values;
-    number = strtoull(argv[1], &end, 10);
-    if (status == EXIT_OK && (*argv[1] < '0' || *argv[1] > '9' || *end || number > INT64_MAX))
+    if (status == EXIT_OK && (text_parse_count(argv[1], &number) < 0 || number > INT64_MAX))
         status =
             cli_usage(cli, "'%s' is not the number of a session: see 'ferry sessions'", argv[1]);
     if (status == EXIT_OK)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ferry job: shows, cancels, hastens and moves one job. */
 
-#include <stdlib.h>
-
 #include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
@@ -65,7 +63,7 @@ static int check(Cli *cli, int argc, char **argv) {
     static const char *const verbs[] = {"show", "cancel", "run-now", "move"};
     const size_t n = sizeof(verbs) / sizeof(*verbs);
     bool is_known = false, is_move = strcmp(argv[0], "move") == 0;
-    char *end = argv[1];
+    uint64_t job;
 
     for (size_t i = 0; i < n; i++)
         is_known |= strcmp(verbs[i], argv[0]) == 0;
@@ -75,7 +73,7 @@ static int check(Cli *cli, int argc, char **argv) {
         return cli_usage(cli, "'%s' is not one of " VERBS "%s%s%s", argv[0],
                          near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
-    if (*argv[1] < '0' || *argv[1] > '9' || strtoull(argv[1], &end, 10) > INT64_MAX || *end)
+    if (text_parse_count(argv[1], &job) < 0 || job > INT64_MAX)
         return cli_usage(cli,
                          "'%s' is not the number of a job: 'ferry push' prints it, and "
                          "'ferry queue peek' lists it",
@@ -97,7 +95,7 @@ static int run_job(Cli *cli, const void *values, int argc, char **argv) {
     if (status != EXIT_OK)
         return status;
     run.client = client;
-    run.job = strtoull(argv[1], NULL, 10);
+    text_parse_count(argv[1], &run.job); /* check() has read it, too */
     if (strcmp(argv[0], "show") == 0)
         return show(&run);
     if (strcmp(argv[0], "cancel") == 0)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "rpc/wire/name.h"
 
 typedef enum Kind { KIND_TEXT, KIND_QUEUE, KIND_METHOD, KIND_COUNT, KIND_MS } Kind;
 
@@ -125,23 +126,17 @@ static PipelineStage *begin_stage(PipelineFile *file, int line, char *text) {
 static const char *problem_of_queue(const char *name) {
     const char *problem = ferry_name_problem(name);
 
-    if (!problem && strncmp(name, "ferry.", 6) == 0)
+    if (!problem && name_is_reserved(name, strlen(name)))
         return "names that begin with 'ferry.' are reserved for the broker";
     return problem;
 }
 
 static void set_number(PipelineFile *file, int line, size_t i, const char *value, uint64_t *to) {
     uint64_t number = 0;
-    char *end = NULL, least[24], most[24];
-    int r = 0;
+    char least[24], most[24];
+    int r = settings[i].kind == KIND_MS ? text_parse_ms(value, &number)
+                                        : text_parse_count(value, &number);
 
-    if (settings[i].kind == KIND_MS) {
-        r = text_parse_ms(value, &number);
-    } else {
-        errno = 0;
-        number = strtoull(value, &end, 10);
-        r = *value < '0' || *value > '9' || *end || errno ? -EINVAL : 0;
-    }
     if (r == 0 && number >= settings[i].min && number <= settings[i].max) {
         *to = number;
         return;

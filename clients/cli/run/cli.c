@@ -18,6 +18,7 @@
 #include "clients/cli/terminal/out.h"
 #include "clients/cli/terminal/print.h"
 #include "clients/json/error-json.h"
+#include "rpc/wire/name.h"
 
 const Option cli_options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'u', "url", Cli, url, "URL",
@@ -123,7 +124,7 @@ int cli_check_queue(Cli *cli, const char *name) {
     text_escape(shown, name, strlen(name));
     if (problem)
         return cli_usage(cli, "invalid queue name '%s': %s", shown, problem);
-    if (strncmp(name, "ferry.", 6) != 0)
+    if (!name_is_reserved(name, strlen(name)))
         return EXIT_OK;
     error_set(&error, "ferry.PermissionDenied",
               "'%s': names that begin with 'ferry.' are reserved for the broker", shown);

@@ -63,16 +63,6 @@ static bool is_one_of(const char *words, const char *text) {
     return false;
 }
 
-static int parse_count(const char *text, uint64_t *ret) {
-    char *end;
-
-    if (!isdigit((unsigned char)*text))
-        return -EINVAL;
-    errno = 0;
-    *ret = strtoull(text, &end, 10);
-    return *end ? -EINVAL : errno ? -ERANGE : 0;
-}
-
 static int set_quantity(Parse *parse, const Option *option, uint64_t *to, const char *text) {
     static const char *const shapes[] = {
         [OPTION_COUNT] = "a whole number",
@@ -80,7 +70,7 @@ static int set_quantity(Parse *parse, const Option *option, uint64_t *to, const 
         [OPTION_BYTES] = "a size as 64, 4K or 1.5M",
     };
     uint64_t value = 0;
-    int r = option->kind == OPTION_COUNT ? parse_count(text, &value)
+    int r = option->kind == OPTION_COUNT ? text_parse_count(text, &value)
             : option->kind == OPTION_MS  ? text_parse_ms(text, &value)
                                          : text_parse_bytes(text, &value);
 

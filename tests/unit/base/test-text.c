@@ -146,6 +146,26 @@ static void texts_of_bytes_stay_within_their_bounds(void) {
     CU_ASSERT_STRING_EQUAL(escaped(text, 161) + 160, "\xe2\x80\xa6");
 }
 
+static void counts_are_read(void) {
+    static const struct {
+        const char *text;
+        uint64_t value;
+    } good[] = {{"0", 0}, {"42", 42}, {"007", 7}, {"18446744073709551615", UINT64_MAX}};
+    static const char *const bad[] = {"", " 1", "1 ", "+1", "-1", "1.0", "0x10", "1K", "one"};
+    static const char *const large[] = {"18446744073709551616", "99999999999999999999"};
+    uint64_t count = 3;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        CU_ASSERT_EQUAL(text_parse_count(bad[i], &count), -EINVAL);
+    for (size_t i = 0; i < sizeof(large) / sizeof(*large); i++)
+        CU_ASSERT_EQUAL(text_parse_count(large[i], &count), -ERANGE);
+    CU_ASSERT_EQUAL(count, 3);
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        CU_ASSERT_EQUAL(text_parse_count(good[i].text, &count), 0);
+        CU_ASSERT_EQUAL(count, good[i].value);
+    }
+}
+
 static void times_are_read(void) {
     static const struct {
         const char *text;
@@ -267,6 +287,7 @@ int main(void) {
         TEST(a_character_that_is_cut_is_found),
         TEST(a_url_hides_its_password),
         TEST(texts_of_bytes_stay_within_their_bounds),
+        TEST(counts_are_read),
         TEST(times_are_read),
         TEST(times_of_the_wall_clock_are_read),
         TEST(sizes_are_read),

@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The values of settings. See setting.h. */
 
-#include "broker/core/setting.h"
+#include "base/setting.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 
-static int parse_count(const char *value, uint64_t *ret) {
-    char *end;
-
-    errno = 0;
-    *ret = strtoull(value, &end, 10);
-    return *value < '0' || *value > '9' || *end || errno ? -EINVAL : 0;
-}
-
+/* A count, with or without "/s". */
 static int parse_rate(const char *value, uint64_t *ret) {
-    char *end;
+    char digits[24];
+    size_t len = strlen(value);
 
-    errno = 0;
-    *ret = strtoull(value, &end, 10);
-    return *value < '0' || *value > '9' || (*end && strcmp(end, "/s") != 0) || errno ? -EINVAL : 0;
+    if (len > 2 && strcmp(value + len - 2, "/s") == 0)
+        len -= 2;
+    if (len >= sizeof(digits))
+        return -EINVAL;
+    memcpy(digits, value, len);
+    digits[len] = '\0';
+    return text_parse_count(digits, ret);
 }
 
 const char *setting_parse(SettingKind kind, const char *value, uint64_t min, uint64_t max,
@@ -34,7 +31,7 @@ const char *setting_parse(SettingKind kind, const char *value, uint64_t min, uin
         [SETTING_MS] = "a time is written as 250ms, 5s, 2m, 1h or 1d",
     };
     uint64_t number;
-    int r = kind == SETTING_COUNT        ? parse_count(value, &number)
+    int r = kind == SETTING_COUNT        ? text_parse_count(value, &number)
             : kind == SETTING_PER_SECOND ? parse_rate(value, &number)
             : kind == SETTING_BYTES      ? text_parse_bytes(value, &number)
                                          : text_parse_ms(value, &number);
