@@ -27,3 +27,46 @@ extern const ListKind list_of_queues, list_of_services, list_of_sessions, list_o
  * many, and the session gets the answer to id. -EBUSY: as many lists as may be are under way;
  * -ENOMEM. */
 int admin_list(Broker *broker, const ListKind *kind, Session *session, uint64_t id, Buffer *to);
+
+/* ---- methods, each in the file of its subject ---- */
+
+/* The name of its only instance. */
+#define ADMIN_INSTANCE "broker"
+
+/* The call: the session gets the answer to id. */
+typedef struct Ask {
+    Broker *broker;
+    Session *session;
+    uint64_t id;
+    bool streams; /* the caller reads a stream of items */
+} Ask;
+
+/* Writes the result, or returns ANSWERED_LATER, or a negative errno. *reterr may have a more
+ * precise error. args has the type that ferry-idl made of the method's arguments. */
+typedef int MethodFn(const Ask *ask, const void *args, Buffer *to, ferry_error *reterr);
+
+/* sessions.c */
+MethodFn method_sessions, method_kick, method_check;
+/* services.c */
+MethodFn method_services, method_describe, method_methods;
+/* topics.c */
+MethodFn method_topics;
+/* queues.c */
+MethodFn method_queues, method_queue, method_peek, method_purge, method_pause, method_resume,
+    method_move, method_configure, method_bind, method_unbind;
+/* jobs.c */
+MethodFn method_job, method_cancel, method_run_now, method_move_job;
+/* schedules.c */
+MethodFn method_add_schedule, method_remove_schedule, method_schedules;
+
+/* All names: the subject of methods without a name. */
+static inline Span admin_all_names(void) {
+    return span_text(">");
+}
+/* The whole list, as a result. */
+int admin_list_answer(const Ask *ask, const ListKind *kind, Buffer *to, ferry_error *reterr);
+/* Sets the error of a job that cannot go into another queue. Returns r if r is another error. */
+int admin_no_room(int r, const char *queue, ferry_error *reterr);
+/* May the session do this to a job or a schedule of the queue? 0; -EACCES; -ENOENT: the session
+ * does not see the queue, so that it must not learn what belongs to it. The log has both. */
+int admin_check_part(const Ask *ask, Action action, Span queue, ferry_error *reterr);

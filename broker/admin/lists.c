@@ -219,3 +219,12 @@ Admin *admin_free(Admin *admin) {
     free(admin);
     return NULL;
 }
+
+int admin_list_answer(const Ask *ask, const ListKind *kind, Buffer *to, ferry_error *reterr) {
+    int r = admin_list(ask->broker, kind, ask->session, ask->id, to);
+
+    if (r == -EBUSY)
+        return error_set(reterr, "ferry.Overloaded",
+                         "too many lists are under way: try again later");
+    return r;
+}

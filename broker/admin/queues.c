@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* ferry.Broker's list of queues, and its methods for one queue or job: queue, peek, job, pause,
- * resume. See queues.h. */
+/* ferry.Broker's list of queues, and its methods for one queue. See queues.h; jobs.c has the
+ * methods for one job, and binds.c the queues that are bound to topics. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,6 +11,7 @@
 #include "broker/admin/admin-private.h"
 #include "broker/admin/binds.h"
 #include "broker/sessions/user.h"
+#include "ferry-broker.h"
 #include "rpc/wire/name.h"
 
 enum {
@@ -303,4 +304,146 @@ int queues_pause(Queues *queues, Span name, bool paused) {
     queue_dispatch(queue);
     queue_maybe_idle(queue);
     return 0;
+}
+
+/* ---- methods ---- */
+
+int method_queues(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    (void)p;
+    return admin_list_answer(ask, &list_of_queues, to, reterr);
+}
+
+static int no_queue(int r, const char *name, ferry_error *reterr) {
+    if (r != -ENOENT)
+        return r;
+    return error_set(reterr, "ferry.NotFound", "there is no queue '%s'", shown(span_text(name)));
+}
+
+static int too_busy(int r, ferry_error *reterr) {
+    if (r != -EBUSY)
+        return r;
+    return error_set(reterr, "ferry.Overloaded",
+                     "too many queues are being purged or moved: try again later");
+}
+
+static int check_limit(int64_t limit, ferry_error *reterr) {
+    if (limit >= 0)
+        return 0;
+    return error_set(reterr, "ferry.InvalidArgument", "args.limit: cannot be negative");
+}
+
+int method_queue(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_queue_args *args = p;
+
+    return no_queue(queues_show(ask->broker->queues, span_text(args->queue), to), args->queue,
+                    reterr);
+}
+
+int method_peek(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_peek_args *args = p;
+    int r = check_limit(args->limit, reterr);
+
+    if (r == 0)
+        r = queues_peek(ask->broker->queues, span_text(args->queue), (uint64_t)args->limit, to);
+    return no_queue(r, args->queue, reterr);
+}
+
+int method_purge(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_purge_args *args = p;
+    uint64_t n = 0;
+    int r = queues_purge(ask->broker->queues, span_text(args->queue), ask->session, ask->id, &n);
+
+    write_uint(to, n);
+    return too_busy(no_queue(r, args->queue, reterr), reterr);
+}
+
+int method_pause(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_pause_args *args = p;
+
+    write_nil(to);
+    return no_queue(queues_pause(ask->broker->queues, span_text(args->queue), true), args->queue,
+                    reterr);
+}
+
+int method_resume(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_resume_args *args = p;
+
+    write_nil(to);
+    return no_queue(queues_pause(ask->broker->queues, span_text(args->queue), false), args->queue,
+                    reterr);
+}
+
+int method_move(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_move_args *args = p;
+    uint64_t n = 0;
+    int r = check_limit(args->limit, reterr);
+
+    if (r < 0)
+        return r;
+    if (!session_may(ask->session, ACTION_MANAGE, span_text(args->to)))
+        return session_denied(ask->session, "manage", span_text(args->to), reterr);
+    r = queues_move(ask->broker->queues, span_text(args->from), span_text(args->to),
+                    (uint64_t)args->limit, ask->session, ask->id, &n);
+    write_uint(to, n);
+    return too_busy(no_queue(admin_no_room(r, args->to, reterr), args->from, reterr), reterr);
+}
+
+int method_configure(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_configure_args *args = p;
+
+    (void)to;
+    return queues_set(ask->broker->queues, span_text(args->queue), args->setting, args->value,
+                      ask->session, ask->id, reterr);
+}
+
+int method_bind(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_bind_args *args = p;
+
+    (void)to;
+    if (!session_may(ask->session, ACTION_SUBSCRIBE, span_text(args->pattern)))
+        return session_denied(ask->session, "subscribe", span_text(args->pattern), reterr);
+    return binds_add(ask->broker->binds, span_text(args->queue), span_text(args->pattern),
+                     ask->session, ask->id, reterr);
+}
+
+int method_unbind(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_unbind_args *args = p;
+    int r = binds_remove(ask->broker->binds, span_text(args->queue), span_text(args->pattern),
+                         ask->session, ask->id);
+
+    (void)to;
+    if (r == -ENOENT)
+        return error_set(reterr, "ferry.NotFound", "the queue '%s' is not bound to '%s'",
+                         shown(span_text(args->queue)), shown(span_text(args->pattern)));
+    if (r == -EPERM)
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "the configuration binds the queue '%s' to '%s': change it there",
+                         shown(span_text(args->queue)), shown(span_text(args->pattern)));
+    return r;
+}
+
+int admin_no_room(int r, const char *queue, ferry_error *reterr) {
+    if (r == -EINVAL)
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "args.to: '%s' is the same queue, or not a valid name",
+                         shown(span_text(queue)));
+    if (r == -ENOSPC)
+        return error_set(reterr, "ferry.Full", "the queue '%s' has no room",
+                         shown(span_text(queue)));
+    if (r == -EAGAIN)
+        return error_set(reterr, "ferry.Overloaded",
+                         "the job is being read from the disk: try again");
+    return r;
+}
+
+int admin_check_part(const Ask *ask, Action action, Span queue, ferry_error *reterr) {
+    int r;
+
+    if (session_may(ask->session, action, queue))
+        return 0;
+    r = session_denied(ask->session, action_name(action), queue, reterr);
+    if (session_sees(ask->session, SIGHT_OF_QUEUE, queue))
+        return r;
+    ferry_error_clear(reterr);
+    return -ENOENT;
 }

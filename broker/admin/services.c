@@ -7,6 +7,8 @@
 #include "broker/admin/admin-private.h"
 #include "broker/services/services-private.h"
 #include "broker/sessions/user.h"
+#include "ferry-broker.h"
+#include "rpc/schema/description/description.h"
 
 static unsigned write_service(const void *element, const Broker *broker, Buffer *to) {
     const Service *service = element;
@@ -128,4 +130,66 @@ int services_stats(Services *services, Span name, Buffer *to) {
         return -ENOENT;
     methods_write(&service->methods, to);
     return 0;
+}
+
+/* ---- methods ---- */
+
+int method_services(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    (void)p;
+    return admin_list_answer(ask, &list_of_services, to, reterr);
+}
+
+static int no_service(int r, const char *name, ferry_error *reterr) {
+    if (r != -ENOENT)
+        return r;
+    return error_set(reterr, "ferry.NotFound", "there is no service '%s'", shown(span_text(name)));
+}
+
+static int describe_myself(Buffer *to) {
+    CLEANUP(buffer_deinit) Buffer description = {0};
+    int r = description_write(&ferry_service_ferry_broker, &description);
+
+    if (r < 0)
+        return r;
+    write_map(to, 4);
+    write_text(to, "name");
+    write_text(to, ferry_service_ferry_broker.name);
+    write_text(to, "instances");
+    write_array(to, 1);
+    write_map(to, 6);
+    write_text(to, "instance");
+    write_text(to, ADMIN_INSTANCE);
+    write_pair(to, "session", 0);
+    write_text(to, "client");
+    write_text(to, "ferry broker");
+    write_pair(to, "slots", 1);
+    write_pair(to, "busy", 0);
+    write_text(to, "ejected");
+    write_bool(to, false);
+    write_text(to, "differs");
+    write_bool(to, false);
+    write_text(to, "description");
+    write_bin(to, description.data, description.len);
+    return 0;
+}
+
+int method_describe(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_describe_args *args = p;
+
+    if (strcmp(args->service, ferry_service_ferry_broker.name) == 0)
+        return describe_myself(to);
+    return no_service(services_describe(ask->broker->services, span_text(args->service),
+                                        span_text(args->instance ? args->instance : ""), to),
+                      args->service, reterr);
+}
+
+int method_methods(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_methods_args *args = p;
+
+    if (strcmp(args->service, ferry_service_ferry_broker.name) == 0) {
+        methods_write(services_own(ask->broker->services), to);
+        return 0;
+    }
+    return no_service(services_stats(ask->broker->services, span_text(args->service), to),
+                      args->service, reterr);
 }

@@ -94,3 +94,8 @@ const ListKind list_of_topics = {
     .write = write_topic,
     .then = &patterns,
 };
+
+int method_topics(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    (void)p;
+    return admin_list_answer(ask, &list_of_topics, to, reterr);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* ferry.Broker's methods for one job. See queues.h. */
+
+#include "broker/admin/admin-private.h"
+#include "broker/sessions/user.h"
+#include "ferry-broker.h"
+
+/* 0 if the session may do the action on the job's queue. A job of a queue that the session may not
+ * see does not exist for it. */
+static int check_job(const Ask *ask, int64_t number, Action action, ferry_error *reterr) {
+    Span queue =
+        number > 0 ? queues_queue_of_job(ask->broker->queues, (uint64_t)number) : (Span){NULL, 0};
+    int r = queue.len > 0 ? admin_check_part(ask, action, queue, reterr) : -ENOENT;
+
+    if (r == -ENOENT)
+        return error_set(reterr, "ferry.NotFound", "there is no job %lld", (long long)number);
+    return r;
+}
+
+int method_job(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_job_args *args = p;
+    int r = check_job(ask, args->job, ACTION_PEEK, reterr);
+
+    return r < 0 ? r : queues_show_job(ask->broker->queues, (uint64_t)args->job, to);
+}
+
+int method_cancel(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_cancel_args *args = p;
+    int r = check_job(ask, args->job, ACTION_MANAGE, reterr);
+
+    (void)to;
+    return r < 0 ? r
+                 : queues_cancel(ask->broker->queues, (uint64_t)args->job, ask->session, ask->id);
+}
+
+int method_run_now(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_run_now_args *args = p;
+    int r = check_job(ask, args->job, ACTION_MANAGE, reterr);
+
+    write_nil(to);
+    if (r == 0)
+        r = queues_run_now(ask->broker->queues, (uint64_t)args->job);
+    if (r == -EBUSY)
+        return error_set(
+            reterr, "ferry.InvalidArgument",
+            "job %lld does not wait: a worker has it, or it becomes a dead letter, or another one "
+            "with its ordering key comes first",
+            (long long)args->job);
+    return r;
+}
+
+int method_move_job(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    const ferry_broker_move_job_args *args = p;
+    int r = check_job(ask, args->job, ACTION_MANAGE, reterr);
+
+    (void)to;
+    if (r < 0)
+        return r;
+    if (!session_may(ask->session, ACTION_MANAGE, span_text(args->to)))
+        return session_denied(ask->session, "manage", span_text(args->to), reterr);
+    return admin_no_room(queues_move_job(ask->broker->queues, (uint64_t)args->job,
+                                         span_text(args->to), ask->session, ask->id),
+                         args->to, reterr);
+}
