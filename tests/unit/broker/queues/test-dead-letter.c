@@ -325,6 +325,49 @@ static void forward_is_ack_and_push_in_one(void) {
     teardown();
 }
 
+/* The queues that a queue's jobs were forwarded to, as ferry.Broker shows them. */
+static uint32_t n_forwards(const char *queue) {
+    Buffer shown_queue = {0};
+    uint32_t left, n = UINT32_MAX;
+    Reader pairs;
+    Span key;
+
+    CU_ASSERT_EQUAL_FATAL(queues_show(queues, span_text(queue), &shown_queue), 0);
+    pairs = pairs_of(span_of(shown_queue.data, shown_queue.len), &left);
+    while (pairs_next(&pairs, &left, &key)) {
+        Reader list = pairs;
+
+        if (span_is(key, "forwards"))
+            n = reader_array(&list);
+        reader_value(&pairs);
+    }
+    buffer_deinit(&shown_queue);
+    return n;
+}
+
+static void forwards_are_counted_to_a_limited_number_of_queues(void) {
+    char name[24];
+    Session *s;
+
+    setup();
+    s = fake_connect(&broker, 's');
+    pull(s, 1, "one", 1);
+    expect_ok(s, 1);
+    for (unsigned i = 0; i < 2 * FORWARDS_MAX; i++) {
+        push(s, 0, "one", "x", NULL);
+        snprintf(name, sizeof(name), "to-%u", i);
+        forward(s, 2 + i, expect_job(s, 1, "x", 1), 1, name, "y");
+        expect_ok(s, 2 + i);
+        CU_ASSERT_EQUAL(n_forwards("one"), i < FORWARDS_MAX ? i + 1 : FORWARDS_MAX);
+    }
+    push(s, 0, "one", "x", NULL);
+    forward(s, 1000, expect_job(s, 1, "x", 1), 1, "to-3", "y");
+    expect_ok(s, 1000);
+    CU_ASSERT_EQUAL(n_forwards("one"), FORWARDS_MAX);
+    CU_ASSERT_EQUAL(count_of("to-3", "pushed"), 2);
+    teardown();
+}
+
 static void a_refused_forward_becomes_a_retry(void) {
     Session *s;
 
@@ -379,6 +422,7 @@ int main(void) {
         TEST(reasons_are_cut_between_characters),
         TEST(large_bodies_die_without_a_copy),
         TEST(forward_is_ack_and_push_in_one),
+        TEST(forwards_are_counted_to_a_limited_number_of_queues),
         TEST(a_refused_forward_becomes_a_retry),
         TEST(a_job_may_be_forwarded_to_its_own_full_queue),
         TESTS_END,
