@@ -17,12 +17,13 @@ typedef struct BlockHeader {
     uint32_t magic;
     uint32_t owners; /* atomic; BLOCK_LENT: not counted, keep_fn copies */
     size_t size;
-    union {
+    /* 32 bytes, also where a pointer has four: what follows the header is aligned to 16 bytes. */
+    _Alignas(8) union {
         BlockKeepFn keep;            /* a lent block */
         void (*free_ctx)(void *ctx); /* a wrapped block */
         const void *inner;           /* an inner block to release with this one */
     } u;
-    void *ctx;
+    _Alignas(8) void *ctx;
 } BlockHeader;
 
 #define BLOCK_LENT UINT32_MAX
