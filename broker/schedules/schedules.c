@@ -534,7 +534,6 @@ int schedules_add(Schedules *schedules, const ScheduleParts *parts, Session *ses
 }
 
 int schedules_remove(Schedules *schedules, Span name, Session *session, uint64_t id) {
-    CLEANUP(buffer_deinit) Buffer copy = {0};
     int r;
 
     if (!find(schedules, name))

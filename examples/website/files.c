@@ -113,7 +113,7 @@ static size_t read_names(int fd, char *names[NAMES_MAX]) {
     return n;
 }
 
-static int list_folder(ferry_request *request, const website_map_string_string *environ, int fd) {
+static int list_folder(ferry_request *request, const website_map_string_string *variables, int fd) {
     char *names[NAMES_MAX], *text = NULL;
     size_t n = read_names(fd, names), len = 0;
     FILE *out = open_memstream(&text, &len);
@@ -121,9 +121,9 @@ static int list_folder(ferry_request *request, const website_map_string_string *
 
     if (out) {
         fputs("<!DOCTYPE html>\n<html><head><title>Directory listing for ", out);
-        put_escaped(out, environ_get(environ, "PATH_INFO"));
+        put_escaped(out, environ_get(variables, "PATH_INFO"));
         fputs("</title></head><body>\n<h1>Directory listing for ", out);
-        put_escaped(out, environ_get(environ, "PATH_INFO"));
+        put_escaped(out, environ_get(variables, "PATH_INFO"));
         fputs("</h1>\n<ul>\n", out);
         for (size_t i = 0; i < n; i++) {
             bool folder = names[i][strlen(names[i]) - 1] == '/';
@@ -138,7 +138,7 @@ static int list_folder(ferry_request *request, const website_map_string_string *
         }
         fputs("</ul>\n</body></html>\n", out);
         if (fclose(out) == 0)
-            r = respond_text(request, environ, 200, "OK", "text/html; charset=utf-8", text, len);
+            r = respond_text(request, variables, 200, "OK", "text/html; charset=utf-8", text, len);
     }
     for (size_t i = 0; i < n; i++)
         free(names[i]);
@@ -148,31 +148,31 @@ static int list_folder(ferry_request *request, const website_map_string_string *
 
 /* ---- the two ---- */
 
-static int refuse(ferry_request *request, const website_map_string_string *environ, int error) {
+static int refuse(ferry_request *request, const website_map_string_string *variables, int error) {
     static const char plain[] = "text/plain; charset=utf-8";
 
     if (error == EACCES || error == EPERM || error == EXDEV || error == ELOOP)
-        return respond_text(request, environ, 403, "Forbidden", plain, "not for you\n", 12);
-    return respond_text(request, environ, 404, "Not Found", plain, "no such file\n", 13);
+        return respond_text(request, variables, 403, "Forbidden", plain, "not for you\n", 12);
+    return respond_text(request, variables, 404, "Not Found", plain, "no such file\n", 13);
 }
 
-int respond_file(ferry_request *request, const website_map_string_string *environ,
+int respond_file(ferry_request *request, const website_map_string_string *variables,
                  const char *path) {
     const char *folder = getenv("WEBSITE_FOLDER");
     int fd = folder ? open_beneath(folder, path) : -ENOENT, r;
     struct stat status;
 
     if (fd < 0)
-        return refuse(request, environ, -fd);
+        return refuse(request, variables, -fd);
     if (fstat(fd, &status) < 0)
-        r = refuse(request, environ, errno);
+        r = refuse(request, variables, errno);
     else if (S_ISDIR(status.st_mode))
-        r = list_folder(request, environ, fd);
+        r = list_folder(request, variables, fd);
     else if (S_ISREG(status.st_mode))
         r = send_file(request, fd, status.st_size, path,
-                      strcmp(environ_get(environ, "REQUEST_METHOD"), "HEAD") == 0);
+                      strcmp(environ_get(variables, "REQUEST_METHOD"), "HEAD") == 0);
     else
-        r = refuse(request, environ, EACCES);
+        r = refuse(request, variables, EACCES);
     close(fd);
     return r;
 }

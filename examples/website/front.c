@@ -45,14 +45,14 @@ static uint16_t port;
 
 /* ---- the environment ---- */
 
-static void put(Environ *environ, const char *prefix, const char *key, const char *value) {
+static void put(Environ *variables, const char *prefix, const char *key, const char *value) {
     char *name = NULL;
 
-    if (environ->n == KEYS_MAX || asprintf(&name, "%s%s", prefix, key) < 0)
+    if (variables->n == KEYS_MAX || asprintf(&name, "%s%s", prefix, key) < 0)
         return;
     for (char *c = name + strlen(prefix); *prefix && *c; c++)
         *c = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
-    environ->v[environ->n++] = (website_map_string_string_entry){name, strdup(value)};
+    variables->v[variables->n++] = (website_map_string_string_entry){name, strdup(value)};
 }
 
 static enum MHD_Result put_header(void *ctx, enum MHD_ValueKind kind, const char *key,
@@ -67,47 +67,47 @@ static enum MHD_Result put_header(void *ctx, enum MHD_ValueKind kind, const char
     return MHD_YES;
 }
 
-static void put_remote(Environ *environ, struct MHD_Connection *connection) {
+static void put_remote(Environ *variables, struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     char text[INET6_ADDRSTRLEN] = "";
 
     inet_ntop(AF_INET, &((struct sockaddr_in *)info->client_addr)->sin_addr, text, sizeof(text));
-    put(environ, "", "REMOTE_ADDR", text);
+    put(variables, "", "REMOTE_ADDR", text);
 }
 
-static void fill(Environ *environ, struct MHD_Connection *connection, const Exchange *exchange,
+static void fill(Environ *variables, struct MHD_Connection *connection, const Exchange *exchange,
                  const char *path, const char *method, const char *version) {
     const char *query = strchr(exchange->uri, '?');
     char number[24];
 
-    put(environ, "", "REQUEST_METHOD", method);
-    put(environ, "", "SCRIPT_NAME", "");
-    put(environ, "", "PATH_INFO", path);
-    put(environ, "", "QUERY_STRING", query ? query + 1 : "");
-    put(environ, "", "SERVER_NAME", "127.0.0.1");
+    put(variables, "", "REQUEST_METHOD", method);
+    put(variables, "", "SCRIPT_NAME", "");
+    put(variables, "", "PATH_INFO", path);
+    put(variables, "", "QUERY_STRING", query ? query + 1 : "");
+    put(variables, "", "SERVER_NAME", "127.0.0.1");
     snprintf(number, sizeof(number), "%u", port);
-    put(environ, "", "SERVER_PORT", number);
-    put(environ, "", "SERVER_PROTOCOL", version);
-    put(environ, "", "SERVER_SOFTWARE", "website-front");
-    put(environ, "", "GATEWAY_INTERFACE", "CGI/1.1");
-    put(environ, "", "REMOTE_HOST", "");
-    put_remote(environ, connection);
-    put(environ, "", "wsgi.version", "(1, 0)");
-    put(environ, "", "wsgi.url_scheme", "http");
+    put(variables, "", "SERVER_PORT", number);
+    put(variables, "", "SERVER_PROTOCOL", version);
+    put(variables, "", "SERVER_SOFTWARE", "website-front");
+    put(variables, "", "GATEWAY_INTERFACE", "CGI/1.1");
+    put(variables, "", "REMOTE_HOST", "");
+    put_remote(variables, connection);
+    put(variables, "", "wsgi.version", "(1, 0)");
+    put(variables, "", "wsgi.url_scheme", "http");
     snprintf(number, sizeof(number), "%zu bytes", exchange->len);
-    put(environ, "", "wsgi.input", number);
-    put(environ, "", "wsgi.errors", "the log of the server");
-    put(environ, "", "wsgi.multithread", "True");
-    put(environ, "", "wsgi.multiprocess", "True");
-    put(environ, "", "wsgi.run_once", "False");
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, put_header, environ);
+    put(variables, "", "wsgi.input", number);
+    put(variables, "", "wsgi.errors", "the log of the server");
+    put(variables, "", "wsgi.multithread", "True");
+    put(variables, "", "wsgi.multiprocess", "True");
+    put(variables, "", "wsgi.run_once", "False");
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, put_header, variables);
 }
 
-static void empty(Environ *environ) {
-    for (size_t i = 0; i < environ->n; i++) {
-        free((char *)(uintptr_t)environ->v[i].key);
-        free((char *)(uintptr_t)environ->v[i].value);
+static void empty(Environ *variables) {
+    for (size_t i = 0; i < variables->n; i++) {
+        free((char *)(uintptr_t)variables->v[i].key);
+        free((char *)(uintptr_t)variables->v[i].value);
     }
 }
 
@@ -212,17 +212,17 @@ static enum MHD_Result respond(struct MHD_Connection *connection, const Exchange
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     Flow *flow = calloc(1, sizeof(*flow));
-    Environ environ = {.n = 0};
+    Environ variables = {.n = 0};
     int r = flow && client ? 0 : -ENOMEM;
 
-    fill(&environ, connection, exchange, path, method, version);
+    fill(&variables, connection, exchange, path, method, version);
     if (r == 0)
-        r = website_handle(client, &(website_map_string_string){environ.n, environ.v},
+        r = website_handle(client, &(website_map_string_string){variables.n, variables.v},
                            ferry_bytes_of(exchange->body ? exchange->body : "", exchange->len),
                            &flow->stream, &error);
     if (r == 0)
         r = website_handle_next(flow->stream, &flow->part, &error);
-    empty(&environ);
+    empty(&variables);
     if (r > 0 && flow->part->which == WEBSITE_PART_HEAD && flow->part->head.status >= 100 &&
         flow->part->head.status < 600)
         return send_flow(connection, flow, ret_status);

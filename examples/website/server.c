@@ -11,8 +11,8 @@ enum { PIECES_MAX = 10, PAUSE_MAX_MS = 1000, LOOK_MS = 10 };
 
 static const char html[] = "text/html; charset=utf-8", plain[] = "text/plain; charset=utf-8";
 
-const char *environ_get(const website_map_string_string *environ, const char *key) {
-    const char *const *value = website_map_string_string_find(environ, key);
+const char *environ_get(const website_map_string_string *variables, const char *key) {
+    const char *const *value = website_map_string_string_find(variables, key);
 
     return value ? *value : "";
 }
@@ -36,18 +36,18 @@ int respond_body(ferry_request *request, const void *data, size_t len) {
     return website_handle_yield(request, &part);
 }
 
-int respond_text(ferry_request *request, const website_map_string_string *environ, int status,
+int respond_text(ferry_request *request, const website_map_string_string *variables, int status,
                  const char *reason, const char *type, const char *text, size_t len) {
     int r = respond_head(request, status, reason, type, (int64_t)len);
 
-    if (r == 0 && len > 0 && strcmp(environ_get(environ, "REQUEST_METHOD"), "HEAD") != 0)
+    if (r == 0 && len > 0 && strcmp(environ_get(variables, "REQUEST_METHOD"), "HEAD") != 0)
         r = respond_body(request, text, len);
     return r < 0 ? r : website_handle_return(request);
 }
 
-static int respond(ferry_request *request, const website_map_string_string *environ, int status,
+static int respond(ferry_request *request, const website_map_string_string *variables, int status,
                    const char *reason, const char *type, const char *text) {
-    return respond_text(request, environ, status, reason, type, text, strlen(text));
+    return respond_text(request, variables, status, reason, type, text, strlen(text));
 }
 
 /* ---- the applications ---- */
@@ -59,23 +59,23 @@ static int by_key(const void *a, const void *b) {
 }
 
 /* Python's pformat(environ): sorted, a line each, in quotes. */
-static int show_environ(ferry_request *request, const website_map_string_string *environ) {
-    const website_map_string_string_entry **sorted = calloc(environ->n + 1, sizeof(*sorted));
+static int show_environ(ferry_request *request, const website_map_string_string *variables) {
+    const website_map_string_string_entry **sorted = calloc(variables->n + 1, sizeof(*sorted));
     char *text = NULL;
     size_t len = 0;
     FILE *out = sorted ? open_memstream(&text, &len) : NULL;
     int r = -ENOMEM;
 
-    for (size_t i = 0; out && i < environ->n; i++)
-        sorted[i] = &environ->v[i];
+    for (size_t i = 0; out && i < variables->n; i++)
+        sorted[i] = &variables->v[i];
     if (out) {
-        qsort(sorted, environ->n, sizeof(*sorted), by_key);
+        qsort(sorted, variables->n, sizeof(*sorted), by_key);
         fputs("Here is the WSGI environment:\r\n\r\n", out);
-        for (size_t i = 0; i < environ->n; i++)
+        for (size_t i = 0; i < variables->n; i++)
             fprintf(out, "%s'%s': '%s'%s", i ? " " : "{", sorted[i]->key, sorted[i]->value,
-                    i + 1 < environ->n ? ",\n" : "}\n");
+                    i + 1 < variables->n ? ",\n" : "}\n");
         if (fclose(out) == 0)
-            r = respond_text(request, environ, 200, "OK", plain, text, len);
+            r = respond_text(request, variables, 200, "OK", plain, text, len);
     }
     free(text);
     free(sorted);
@@ -83,18 +83,19 @@ static int show_environ(ferry_request *request, const website_map_string_string 
 }
 
 /* A number of the query, within its range. */
-static int number(const website_map_string_string *environ, const char *name, int usual, int max) {
-    const char *at = strstr(environ_get(environ, "QUERY_STRING"), name);
+static int number(const website_map_string_string *variables, const char *name, int usual,
+                  int max) {
+    const char *at = strstr(environ_get(variables, "QUERY_STRING"), name);
     long value = at ? strtol(at + strlen(name), NULL, 10) : usual;
 
     return (int)(value < 0 ? 0 : value > max ? max : value);
 }
 
 /* Pieces with pauses between: the reader sees each as it is made. */
-static int show_slowly(ferry_request *request, const website_map_string_string *environ) {
-    int pieces = number(environ, "pieces=", 5, PIECES_MAX),
-        pause_ms = number(environ, "pause=", 100, PAUSE_MAX_MS);
-    bool head = strcmp(environ_get(environ, "REQUEST_METHOD"), "HEAD") == 0;
+static int show_slowly(ferry_request *request, const website_map_string_string *variables) {
+    int pieces = number(variables, "pieces=", 5, PIECES_MAX),
+        pause_ms = number(variables, "pause=", 100, PAUSE_MAX_MS);
+    bool head = strcmp(environ_get(variables, "REQUEST_METHOD"), "HEAD") == 0;
     int r = respond_head(request, 200, "OK", plain, -1);
     char text[40];
 
@@ -117,31 +118,32 @@ static const char index_page[] =
     "<li><a href=\"/files/\">files</a></li>\n<li><a href=\"/slow\">a slow page</a></li>\n"
     "</ul>\n</body></html>\n";
 
-static int handle(ferry_request *request, const website_map_string_string *environ,
+static int handle(ferry_request *request, const website_map_string_string *variables,
                   ferry_bytes body, void *ctx) {
     static const char *const demanded[] = {"REQUEST_METHOD", "PATH_INFO", "SERVER_PROTOCOL"};
-    const char *method = environ_get(environ, "REQUEST_METHOD"),
-               *path = environ_get(environ, "PATH_INFO");
+    const char *method = environ_get(variables, "REQUEST_METHOD"),
+               *path = environ_get(variables, "PATH_INFO");
 
     (void)ctx;
     (void)body;
     for (size_t i = 0; i < sizeof(demanded) / sizeof(*demanded); i++)
-        if (!website_map_string_string_find(environ, demanded[i]))
+        if (!website_map_string_string_find(variables, demanded[i]))
             return website_throw_bad_environment(
                 request, &(website_bad_environment){demanded[i], "the environment lacks a key"});
     if (strcmp(path, "/environ") == 0) /* any method, with any body */
-        return show_environ(request, environ);
+        return show_environ(request, variables);
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-        return respond(request, environ, 405, "Method Not Allowed", plain, "GET and HEAD alone\n");
+        return respond(request, variables, 405, "Method Not Allowed", plain,
+                       "GET and HEAD alone\n");
     if (strcmp(path, "/") == 0)
-        return respond(request, environ, 200, "OK", html, index_page);
+        return respond(request, variables, 200, "OK", html, index_page);
     if (strcmp(path, "/hello") == 0)
-        return respond(request, environ, 200, "OK", plain, "Hello World");
+        return respond(request, variables, 200, "OK", plain, "Hello World");
     if (strcmp(path, "/slow") == 0)
-        return show_slowly(request, environ);
+        return show_slowly(request, variables);
     if (strncmp(path, "/files/", 7) == 0)
-        return respond_file(request, environ, path + 7);
-    return respond(request, environ, 404, "Not Found", plain, "there is no page of this name\n");
+        return respond_file(request, variables, path + 7);
+    return respond(request, variables, 404, "Not Found", plain, "there is no page of this name\n");
 }
 
 int website_start(ferry_client *client, ferry_error *reterr) {

@@ -152,7 +152,7 @@ static void put_vouch(const Curve *curve, uint8_t to[VOUCH]) {
     put_nonce(nonce, "VOUCH---", to);
     if (crypto_box_easy(to + LONG_NONCE, plain, sizeof(plain), nonce, curve->peer_short,
                         curve->keys->pairs[0]->secret_key) < 0)
-        assert(!"hear_welcome() has refused this key");
+        assert(false && "hear_welcome() has refused this key");
 }
 
 static size_t say_initiate(Zmtp *zmtp, uint8_t *to) {

@@ -38,7 +38,7 @@ static void call_inside(const ferry_message *message, void *ctx) {
     ferry_free(reply);
     b->depth--;
     b->n++;
-    CU_ASSERT_EQUAL(message->seq, b->n);
+    CU_ASSERT_EQUAL(message->seq, (uint64_t)b->n);
 }
 
 static void a_blocking_call_in_a_callback_sets_the_rest_aside(void) {

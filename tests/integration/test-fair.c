@@ -64,7 +64,7 @@ static void keep_open(Caller *caller, int n) {
 
 /* How many of all answers the least of the modest callers had, in percent. */
 static double share_beside(int n_flood) {
-    Caller callers[1 + MODEST] = {{NULL}};
+    Caller callers[1 + MODEST] = {{0}};
     int n_good = 0, least = INT32_MAX;
     uint64_t start_ms;
     Process server;

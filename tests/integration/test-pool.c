@@ -72,6 +72,7 @@ static int play_pool(int argc, char **argv) {
     FERRY_AUTO(ferry_close) ferry_client *own = open_with(argv[1], NULL);
     int r = ferry_pool_open(&options, &pool, &error);
 
+    (void)own;
     sigaction(SIGTERM, &action, NULL);
     if (r == 0)
         r = threads ? ferry_pool_run_threads(pool, set_up, NULL, &error)

@@ -80,7 +80,7 @@ static void out_of_memory_is_seen_and_the_table_stays_whole(void) {
         }
         OOM_STOP;
         CU_ASSERT(oom_happened() || added == 64);
-        CU_ASSERT_EQUAL(HASH_COUNT(table), added);
+        CU_ASSERT_EQUAL(HASH_COUNT(table), (unsigned)added);
         for (int i = 0; i < added; i++) {
             HASH_FIND_STR(table, items[i].name, found);
             CU_ASSERT_PTR_EQUAL(found, &items[i]);

@@ -19,7 +19,8 @@ static Peer *peer;
 static uint64_t last_id;
 
 static void say(Op op, const char *name, const char *body) {
-    Message message = {.op = op, .id = ++last_id, .name = span_text(name), .body = span_text(body)};
+    Message message = {
+        .op = (uint8_t)op, .id = ++last_id, .name = span_text(name), .body = span_text(body)};
 
     if (op == OP_SERVE)
         message.serve.slots = 3;

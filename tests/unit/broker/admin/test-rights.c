@@ -35,7 +35,8 @@ static Peer *connect_as(uid_t uid, uint8_t client) {
 }
 
 static void say(Peer *from, Op op, const char *name) {
-    fake_say(&broker, from, &(Message){.op = op, .id = ++last_id, .name = span_text(name)});
+    fake_say(&broker, from,
+             &(Message){.op = (uint8_t)op, .id = ++last_id, .name = span_text(name)});
     while (fake_next_real(from))
         continue;
 }

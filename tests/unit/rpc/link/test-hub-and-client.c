@@ -212,8 +212,8 @@ static void what_is_no_zmtp_is_cut_and_others_notice_nothing(void) {
     static const char *const texts[] = {
         "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n",
         "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n",
-        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 and so on, "
-        "as TLS would, for a while"};
+        ("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 and so on, "
+         "as TLS would, for a while")};
     char bytes[256];
 
     begin(TCP);

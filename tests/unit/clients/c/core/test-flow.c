@@ -114,7 +114,7 @@ static void small_items_allocate_nothing_after_the_first(void) {
         CU_ASSERT_EQUAL_FATAL(flow_item(&flow, span_of(body, (size_t)i), NULL), 0);
         CU_ASSERT_EQUAL(flow_item(&flow, span_of(body, sizeof(body)), NULL), 0);
         CU_ASSERT_EQUAL(flow_take(&flow, &item), 1);
-        CU_ASSERT_EQUAL(item.len, i);
+        CU_ASSERT_EQUAL(item.len, (size_t)i);
         CU_ASSERT_EQUAL(flow_take(&flow, &item), 1);
     }
     oom_stop();
