@@ -173,7 +173,7 @@ static json_t *answers_of(json_t *schemas, const ferry_method *method) {
     for (uint32_t i = 0; i < method->n_throws; i++) {
         size_t len = strlen(thrown);
 
-        named_schema(schemas, method->throws[i].type);
+        json_decref(named_schema(schemas, method->throws[i].type)); /* it is added to the schemas */
         snprintf(thrown + len, sizeof(thrown) - len, "%s%s", i > 0 ? ", " : "",
                  method->throws[i].type->name);
     }
