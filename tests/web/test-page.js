@@ -106,6 +106,14 @@ async function callWithForm(page, base) {
     await page.locator(".result-head.good").waitFor();
     assert.equal(await page.locator(".result pre").textContent(), "3");
 
+    // A method that yields items
+    await page.getByRole("link", { name: "count", exact: true }).click();
+    await page.getByLabel("from i32").fill("3");
+    await page.getByLabel("to i32").fill("6");
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    await page.getByText(/The stream ended after \d+ items/).waitFor();
+    assert.match(await page.locator(".result pre").textContent(), /^3\n4\n5/);
+
     // A struct with an optional field that is left out
     await page.getByRole("link", { name: "widen", exact: true }).click();
     await page.getByLabel("low i32").fill("5");
@@ -204,7 +212,6 @@ async function fitsNarrowWindows(page, base) {
         "pipelines",
         "schedules",
         "sessions",
-        "cache",
     ]) {
         await page.goto(`${base}/#/${view}`);
         await page.locator(`nav a[aria-current][href="#/${view.split("/")[0]}"]`).waitFor();

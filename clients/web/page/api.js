@@ -49,6 +49,49 @@ export const post = (url, body = {}, headers = {}) =>
         body: typeof body === "string" ? body : JSON.stringify(body),
     });
 
+// Reads server-sent events to the end of the answer. A handler that fails does not end the stream.
+async function readEvents(response, handler) {
+    function take(block) {
+        let name = "message";
+        let id = "";
+        const data = [];
+        for (const line of block.split("\n")) {
+            const value = line.slice(line.indexOf(":") + 1).replace(/^ /, "");
+            if (line.startsWith("event:")) name = value;
+            else if (line.startsWith("data:")) data.push(value);
+            else if (line.startsWith("id:")) id = value;
+        }
+        if (!data.length) return;
+        try {
+            handler(name, JSON.parse(data.join("\n")), id);
+        } catch (error) {
+            reportError(error);
+        }
+    }
+
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        const blocks = (rest + value).split("\n\n");
+        rest = blocks.pop();
+        blocks.forEach(take);
+    }
+}
+
+// Posts, and passes each event of the answer to handler(name, data).
+export async function postForEvents(url, body, headers, signal, handler) {
+    const response = await fetch(url, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "Ferry-Request": "1", ...headers },
+        body,
+        signal,
+    });
+    if (!response.ok) return answer(response);
+    return readEvents(response, handler);
+}
+
 /*
  * Follows a stream of server-sent events and connects again when it ends. handlers:
  *   event(name, data, id)  an event; data is parsed JSON
@@ -62,33 +105,16 @@ export function follow(url, handlers) {
     let lastId = "";
     let timer;
 
-    function take(block) {
-        let name = "message";
-        const data = [];
-        for (const line of block.split("\n")) {
-            const colon = line.indexOf(":");
-            const value = line.slice(colon + 1).replace(/^ /, "");
-            if (line.startsWith("event:")) name = value;
-            else if (line.startsWith("data:")) data.push(value);
-            else if (line.startsWith("id:")) lastId = value;
-        }
-        if (data.length) handlers.event(name, JSON.parse(data.join("\n")), lastId);
-    }
-
     async function read() {
         const headers = { Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) };
         const response = await fetch(url, { headers, signal: abort.signal });
         if (!response.ok) return answer(response);
         handlers.open?.();
-        const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-        let rest = "";
-        for (;;) {
-            const { value, done } = await reader.read();
-            if (done) throw new Problem(0, { detail: "the stream ended" });
-            const blocks = (rest + value).split("\n\n");
-            rest = blocks.pop();
-            blocks.forEach(take);
-        }
+        await readEvents(response, (name, data, id) => {
+            lastId = id || lastId;
+            handlers.event(name, data, lastId);
+        });
+        throw new Problem(0, { detail: "the stream ended" });
     }
 
     async function run() {

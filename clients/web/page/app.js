@@ -24,7 +24,6 @@ const VIEWS = {
     pipelines: async () => [(await import("./pipelines.js")).pipelines],
     schedules: async () => [(await import("./schedules.js")).schedules],
     sessions: async () => [(await import("./sessions.js")).sessions],
-    cache: async () => [(await import("./cache.js")).cache],
 };
 
 const byId = (id) => document.getElementById(id);

@@ -2,11 +2,12 @@
 // One method: its documentation, a form for its arguments, and the result or the error of a call.
 
 import { chip, emptyState, field, h, setText, show } from "./dom.js";
-import { path, post } from "./api.js";
-import { count, micros, pretty, span } from "./format.js";
+import { path, post, postForEvents, Problem } from "./api.js";
+import { count, micros, plural, pretty, span } from "./format.js";
 import { fieldsEditor, FormError } from "./form.js";
 
 const DEADLINE_MS = 5000;
+const ITEMS_MAX = 1000; // of a stream; the oldest are dropped
 
 // An error as the caller of a method sees it: type, text, fields of a declared exception, cause.
 function errorCard(error, title) {
@@ -67,7 +68,6 @@ function facts(method) {
 }
 
 export function caller(service, method, types) {
-    const isStream = method.stream_in || method.stream_out;
     const hasForm = Array.isArray(method.args);
     const form = hasForm ? fieldsEditor(method.args, types) : null;
     const name =
@@ -84,6 +84,7 @@ export function caller(service, method, types) {
         inputmode: "numeric",
         value: String(method.timeout_ms || DEADLINE_MS),
     });
+    let stopStream = null; // ends the call of a stream that is being read
     const problem = h("p.bad", { role: "alert", hidden: true });
     const result = h("div.result", { role: "status", "aria-live": "polite" });
     const button = h("button.primary", { type: "submit" }, method.oneway ? "Send" : "Call");
@@ -160,13 +161,16 @@ export function caller(service, method, types) {
             refuse(error);
             return;
         }
+        const url = path`/v1/call/${service}/${name ? name.value : method.name}`;
+        const headers = { "Ferry-Deadline-Ms": deadline.value.trim(), "Ferry-Integers": "string" };
         button.disabled = true;
         const started = performance.now();
         try {
-            const value = await post(path`/v1/call/${service}/${name ? name.value : method.name}`, body, {
-                "Ferry-Deadline-Ms": deadline.value.trim(),
-                "Ferry-Integers": "string",
-            });
+            if (method.stream_out) {
+                await readItems(url, body, headers, started);
+                return;
+            }
+            const value = await post(url, body, headers);
             if (method.oneway) tellResult("good", "Sent", started, h("p.hint", null, "A oneway method has no result."));
             else if (value === null && !method.result)
                 tellResult("good", "Done", started, h("p.hint", null, "The method has no result."));
@@ -178,15 +182,54 @@ export function caller(service, method, types) {
                     h("pre.code", { tabindex: 0 }, pretty(value)),
                 );
         } catch (error) {
-            const isDeclared = (method.throws ?? []).some((one) => one.type === error.title);
-            tellResult(
-                "bad",
-                isDeclared ? "Exception" : "Error",
-                started,
-                errorCard(error.ferry ?? { message: error.message }, error.title || "error"),
-            );
+            if (!(error instanceof Problem)) {
+                tellResult("bad", "Error", started, errorCard({ message: error.message }, "no answer"));
+                return;
+            }
+            tellError(error, started);
         } finally {
             button.disabled = false;
+        }
+    }
+
+    function tellError(error, started) {
+        const isDeclared = (method.throws ?? []).some((one) => one.type === error.title);
+        tellResult(
+            "bad",
+            isDeclared ? "Exception" : "Error",
+            started,
+            errorCard(error.ferry ?? { message: error.message }, error.title || "error"),
+        );
+    }
+
+    // Shows the items of a stream as they come, until its end or the button.
+    async function readItems(url, body, headers, started) {
+        const items = [];
+        const text = h("pre.code", { tabindex: 0, "aria-live": "off" });
+        const abort = new AbortController();
+        const end = h("button", { type: "button", onclick: () => abort.abort() }, "Stop");
+        let n = 0;
+        tellResult("good", `Items: ${method.stream_out}`, started, h("div", null, text, h("div.buttons", null, end)));
+        stopStream = () => abort.abort();
+        try {
+            await postForEvents(url, body, headers, abort.signal, (kind, data) => {
+                if (kind === "item") {
+                    n++;
+                    items.push(JSON.stringify(data));
+                    if (items.length > ITEMS_MAX) items.shift();
+                    text.textContent = items.join("\n");
+                    text.scrollTop = text.scrollHeight;
+                } else if (kind === "problem") {
+                    result.append(errorCard(data.ferry ?? { message: data.detail }, data.title));
+                } else if (kind === "end") {
+                    result.append(h("p.hint", null, `The stream ended after ${plural(n, "item")}.`));
+                }
+            });
+        } catch (error) {
+            if (error.name !== "AbortError") throw error;
+            result.append(h("p.hint", null, `Stopped after ${plural(n, "item")}.`));
+        } finally {
+            end.remove();
         }
     }
 
@@ -196,7 +239,7 @@ export function caller(service, method, types) {
         method.doc && h("p.doc", null, method.doc),
         facts(method),
     ];
-    if (isStream)
+    if (method.stream_in)
         return {
             element: h(
                 "div",
@@ -204,12 +247,13 @@ export function caller(service, method, types) {
                 head,
                 emptyState(
                     "A stream",
-                    "Methods with streams are called from a program, or from a terminal:",
+                    "A method that takes a stream is called from a program, or from a terminal:",
                     `ferry call ${service}.${method.name} …`,
                 ),
             ),
         };
     return {
+        close: () => stopStream?.(),
         element: h(
             "form",
             { onsubmit: submit, novalidate: true },

@@ -9,7 +9,7 @@ const LEFT = 52,
     RIGHT = 8,
     TOP = 10,
     BOTTOM = 22;
-const SPAN_MIN_MS = 10 * 60 * 1000;
+const SPAN_MIN_MS = 5 * 60 * 1000;
 
 // The smallest of 1, 2, 2.5, 5 times a power of ten that is not below n.
 function niceCeil(n) {

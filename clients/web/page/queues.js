@@ -286,7 +286,7 @@ export function queue(name, tab = "jobs") {
         again: () => content.reload(),
         update({ queues: rows }) {
             if (!rows) return;
-                  row = rows.find((one) => one.name === name) ?? null;
+            row = rows.find((one) => one.name === name) ?? null;
             show(missing, !row);
             pause.disabled = purge.disabled = !row;
             if (!row) return;

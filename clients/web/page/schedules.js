@@ -3,7 +3,7 @@
 
 import { emptyState, h } from "./dom.js";
 import { path, post } from "./api.js";
-import { bytes, count, moment, relative, span } from "./format.js";
+import { count, moment, relative, span } from "./format.js";
 import { built, linked, marked, table } from "./table.js";
 import { ask, tell } from "./dialog.js";
 
@@ -35,13 +35,13 @@ export function schedules() {
             ),
             {
                 title: "Next",
+                wide: true,
                 text: (row) => (row.next ? `${moment(row.next)}, ${relative(Date.parse(row.next))}` : "–"),
                 sort: (row) => row.next,
             },
-            { title: "Last", text: (row) => moment(row.last), sort: (row) => row.last },
+            { title: "Last", wide: true, text: (row) => moment(row.last), sort: (row) => row.last },
             { title: "Runs", num: true, text: (row) => count(row.runs), sort: (row) => row.runs },
             { title: "If missed", text: (row) => row.missed },
-            { title: "Body", num: true, text: (row) => bytes(row.bytes), sort: (row) => row.bytes },
             marked("State", (row) => (row.problem ? [["bad", row.problem]] : [])),
             {
                 title: "",

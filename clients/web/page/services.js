@@ -164,6 +164,7 @@ export function service(name, method) {
         if (!about || shown === method) return;
         shown = method;
         const one = about.methods.find((row) => row.name === method);
+        called?.close?.();
         if (!method && about.methods.length) {
             called = null;
             side.replaceChildren(
@@ -235,6 +236,9 @@ export function service(name, method) {
                 { errors: row.errors ? "bad" : "" },
             );
         },
-        close: () => clearInterval(timer),
+        close() {
+            clearInterval(timer);
+            called?.close?.();
+        },
     };
 }

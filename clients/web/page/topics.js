@@ -187,7 +187,7 @@ function tail(pattern) {
                 if (name === "message") take(data);
                 else if (name === "ready") tellCount();
                 else if (name === "dropped") {
-                    dropped += data.n;
+                    dropped += data.n ?? 1;
                     tellCount();
                 } else if (name === "problem") tellCount(data.detail);
             },
