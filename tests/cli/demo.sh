@@ -102,5 +102,19 @@ show 'ferry cache bench --cache memory:// --count 200000 --quiet'
 title "A memoised method: (cache.ttl = \"30s\", cache.negative = \"30s\"), before and after"
 show 'bench-memo --table "$FERRY_URL"'
 
+if ferry web --help >/dev/null 2>&1; then
+    title "The dashboard"
+    start 'ferry web --listen 127.0.0.1:0 >address'
+    until_true grep -q http address
+    show 'cat address'
+    if command -v chromium-headless-shell >/dev/null; then
+        # As root the browser needs --no-sandbox. The page is this machine's own.
+        timeout 60 chromium-headless-shell --no-sandbox --disable-gpu --user-data-dir="$work/browser" --hide-scrollbars \
+            --window-size=1280,1040 --virtual-time-budget=8000 --screenshot="$build/dashboard.png" \
+            "$(tr -d '\n' <address)" >/dev/null 2>&1 || true
+        [ ! -s "$build/dashboard.png" ] || echo "a picture of it: $build/dashboard.png"
+    fi
+fi
+
 title "What the broker saw"
 show 'ferry stats'
