@@ -202,10 +202,18 @@ static int remove_old(const Folder *folder, const Contents *contents) {
 }
 
 int store_compact(Folder *folder, const Contents *contents, ferry_error *reterr) {
-    Rewriting rewriting = {.wake_fd = eventfd(0, EFD_CLOEXEC)};
+    Rewriting rewriting = {.wake_fd = -1};
     uint32_t last =
         contents->n_segments > 0 ? contents->segments[contents->n_segments - 1].number : 0;
-    int r = rewriting.wake_fd < 0 ? -errno : 0, failed;
+    int r = 0, failed;
+
+    if (contents->n_unknown > 0)
+        return error_set_code(reterr, -EBADMSG,
+                              "cannot compact %s: it has %zu records that this version cannot read",
+                              folder->path, contents->n_unknown);
+    rewriting.wake_fd = eventfd(0, EFD_CLOEXEC);
+    if (rewriting.wake_fd < 0)
+        r = -errno;
 
     if (r == 0)
         r = journal_open(&rewriting.journal, folder, last, contents->sequence, rewriting.wake_fd);

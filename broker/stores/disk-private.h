@@ -81,7 +81,7 @@ typedef struct DiskStore {
         uint8_t *data; /* owned */
     } window;
     bool stuck;       /* the journal has failed */
-    bool no_cleaning; /* the oldest segment cannot be read */
+    bool no_cleaning; /* a segment has records that cannot be read: all segments are kept */
 } DiskStore;
 
 static inline DiskStore *disk_of(Store *store) {

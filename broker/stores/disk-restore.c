@@ -29,6 +29,7 @@ static int take_segments(DiskStore *disk) {
         segment->size = found->segments[i].size;
         disk->total += segment->size;
     }
+    disk->no_cleaning = found->n_unknown > 0;
     return 0;
 }
 

@@ -308,6 +308,7 @@ static int scan_segment(Contents *contents, const SegmentBytes *bytes, uint64_t 
             log_error("a record has a type or fields that this version does not know: "
                       "segment=journal-%08u at=%" PRIu64,
                       bytes->number, begins);
+            contents->n_unknown++;
             r = 0;
             continue;
         }

@@ -83,6 +83,7 @@ typedef struct Contents {
     uint64_t last_job, sequence, flushed;
     uint64_t n_records;
     size_t n_damaged, n_torn; /* holes that are new, by kind */
+    size_t n_unknown;         /* whole records that this version cannot read */
 } Contents;
 
 /* Reads everything; changes nothing. */

@@ -19,7 +19,7 @@ static Message again(uint64_t id) {
 }
 
 /* A hundred segments are written, and all of their jobs are done. */
-static void churn(Session *s) {
+static void push_and_work(Session *s) {
     static char body[8 * 1024];
     const FakeSent *sent;
 
@@ -34,11 +34,16 @@ static void churn(Session *s) {
             if (sent->message.op == OP_JOB)
                 ack(s, 0, sent->message.job.job, 1);
     }
+    unpull(s, 0, 3);
+}
+
+/* The same, until the old segments are gone. */
+static void churn(Session *s) {
+    push_and_work(s);
     for (int i = 0; i < 2000 && n_files(data, "journal-") > 3; i++)
         turn(10);
     CU_ASSERT(n_files(data, "journal-") <= 3);
     CU_ASSERT_NOT_EQUAL(access(file("journal-00000001"), F_OK), 0);
-    unpull(s, 0, 3);
 }
 
 static void old_segments_are_removed_and_lose_nothing(void) {
@@ -204,11 +209,60 @@ static void a_compacted_folder_has_shared_bodies_once(void) {
     file_ops = &file_ops_posix;
 }
 
+/* ---- records of a later version ---- */
+
+enum { UNKNOWN_TYPE = 99, TYPE_AT = 32 };
+
+/* Adds a whole record of a type that no version has to the end of the last segment. */
+static void add_unknown_record(void) {
+    CLEANUP(buffer_deinit) Buffer bytes = {0};
+    const FoundSegment *last;
+    char path[FOLDER_FILE_MAX];
+    Contents contents;
+    Folder folder;
+    int fd;
+
+    CU_ASSERT_EQUAL_FATAL(folder_open(&folder, data, false, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(scan_folder(&folder, &contents, NULL), 0);
+    last = &contents.segments[contents.n_segments - 1];
+    record_append(&bytes, &(DiskRecord){.type = RECORD_LAST, .id = contents.last_job});
+    bytes.data[TYPE_AT] = UNKNOWN_TYPE;
+    record_seal(bytes.data, segment_seed(&folder, last->number), contents.sequence + 1,
+                contents.sequence);
+    segment_path(&folder, last->number, path);
+    fd = open(path, O_WRONLY);
+    CU_ASSERT_EQUAL(pwrite(fd, bytes.data, bytes.len, (off_t)last->size), (ssize_t)bytes.len);
+    close(fd);
+    contents_deinit(&contents);
+    folder_close(&folder);
+}
+
+static void records_that_cannot_be_read_are_never_removed(void) {
+    Session *s;
+
+    use_small_segments();
+    begin();
+    s = fake_connect(&broker, 's');
+    push(s, 1, "kept", "x", NULL);
+    until_sent(s, 1);
+    stop();
+    add_unknown_record();
+    CU_ASSERT_EQUAL(compact(), -EBADMSG);
+    begin();
+    s = fake_connect(&broker, 's');
+    push_and_work(s);
+    CU_ASSERT_EQUAL(access(file("journal-00000001"), F_OK), 0);
+    CU_ASSERT_EQUAL(count_of("kept", "ready"), 1);
+    stop();
+    file_ops = &file_ops_posix;
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(old_segments_are_removed_and_lose_nothing),
         TEST(jobs_that_share_a_body_share_it_in_a_new_segment),
         TEST(a_compacted_folder_has_shared_bodies_once),
+        TEST(records_that_cannot_be_read_are_never_removed),
         TESTS_END,
     };
     int r;
