@@ -136,6 +136,8 @@ struct JobStatus {
   12: i64 expires_ms
   /** Of the worker that has it; 0: no connected worker has it. */
   13: i64 session
+  /** True: `headers` and `body` are missing, because they are being read from the disk; ask again. */
+  14: optional bool reading
 }
 
 /** A recurring job. */

@@ -181,7 +181,9 @@ static void write_content(Buffer *to, const Job *job) {
     Span body;
 
     if (job_is_paged_out(job)) {
-        paging_load((Job *)job); /* the next peek shows it */
+        paging_load((Job *)job); /* the next answer shows it */
+        write_text(to, "reading");
+        write_bool(to, true);
         write_text(to, "headers");
         write_nil(to);
         write_pair(to, "bytes", job->paging.size);
@@ -223,7 +225,7 @@ static void write_job(Buffer *to, const Job *job, uint64_t now_ms) {
     uint64_t due_ms = job->stored.due_ms > now_ms ? job->stored.due_ms - now_ms : 0;
     uint64_t expires_ms = job->stored.expires_ms > now_ms ? job->stored.expires_ms - now_ms : 0;
 
-    write_map(to, 13);
+    write_map(to, job_is_paged_out(job) ? 14 : 13);
     write_pair(to, "job", job->stored.id);
     write_text(to, "queue");
     write_str(to, queue->name, queue->stored.name_len);

@@ -185,11 +185,12 @@ typedef struct ferry_job_status {
     uint64_t expires_ms; /* until it becomes a dead letter; 0: never */
     uint64_t session;    /* of the worker that has it; 0: no connected worker has it */
     const char *reason;  /* of its last failure; "": it has not failed */
-    ferry_bytes body;    /* its first 64 KiB */
+    ferry_bytes body;    /* its first 64 KiB; empty if the broker cannot read it from its disk */
     uint64_t n_body;     /* length of the whole body */
 } ferry_job_status;
 
-/* Looks at a job. The caller frees *ret, which has no other memory, with ferry_free(). */
+/* Looks at a job. If its body is on the disk of the broker, waits until it is read, for at most two
+ * seconds. The caller frees *ret, which has no other memory, with ferry_free(). */
 int ferry_queue_job(ferry_client *client, uint64_t job, ferry_job_status **ret,
                     ferry_error *reterr);
 

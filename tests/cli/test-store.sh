@@ -39,6 +39,16 @@ ferry stats | grep -q 'durability.*disk' || failed 'the usual durability is in t
 kill "$started_pid"
 wait "$started_pid" 2>/dev/null || true
 
+# A job that was dropped from memory is read back before it is shown
+printf '[broker]\nmax_queue_memory = 64K\n' >"$work/small.conf"
+start broker --bind "$FERRY_URL" --data "$work/other" --config "$work/small.conf" --log-level warning
+until_true ferry ping
+for _ in $(seq 100); do printf 'A%01500d\n' 7; done | ferry push many - --quiet || failed 'pushing'
+first=$(ferry queue peek many --json | grep -o '"job": [0-9]*' | head -1 | grep -o '[0-9]*$')
+equal A0 "$(ferry job show "$first" | awk -F'\t' '$1 == "body" {print substr($2, 1, 2)}')" 'the body of a job on disk'
+kill "$started_pid"
+wait "$started_pid" 2>/dev/null || true
+
 # A flipped bit
 at=$(grep -abo three "$work"/data/journal-* | head -1 | cut -d: -f2)
 file=$(grep -l three "$work"/data/journal-* | head -1)

@@ -18,9 +18,12 @@ static inline void ferry_freep(void *pointer) {
 
 /* ---- one job ---- */
 
+enum { READ_TRIES = 100, READ_PAUSE_MS = 20 }; /* the broker reads a job from its disk */
+
 typedef struct Found {
     uint64_t attempt, priority;
     Span queue, state, reason, body;
+    bool reading;
 } Found;
 
 static void read_text(Reader *reader, Span *to) {
@@ -50,6 +53,8 @@ static void read_status(Reader *pairs, Span key, ferry_job_status *to, Found *fo
         read_text(pairs, &found->reason);
     else if (span_is(key, "body"))
         found->body = reader_nil(pairs) ? (Span){NULL, 0} : reader_bin(pairs);
+    else if (span_is(key, "reading"))
+        found->reading = reader_bool(pairs);
     else
         reader_value(pairs);
 }
@@ -64,7 +69,8 @@ static const char *copy_text(char **at, Span text) {
     return start;
 }
 
-static int status_of(Span map, ferry_job_status **ret, ferry_error *reterr) {
+/* *ret_reading: the status has no body, because the broker is reading it. */
+static int status_of(Span map, ferry_job_status **ret, bool *ret_reading, ferry_error *reterr) {
     ferry_job_status status = {0}, *made;
     Found found = {0};
     uint32_t left;
@@ -91,16 +97,33 @@ static int status_of(Span map, ferry_job_status **ret, ferry_error *reterr) {
     if (found.body.len > 0)
         memcpy(at, found.body.data, found.body.len);
     made->body = ferry_bytes_of(at, found.body.len);
+    *ret_reading = found.reading;
     *ret = made;
     return 0;
 }
 
 int ferry_queue_job(ferry_client *client, uint64_t job, ferry_job_status **ret,
                     ferry_error *reterr) {
-    CLEANUP(ferry_free) ferry_reply *reply = NULL;
-    int r = ferry_callf(client, "ferry.Broker.job", &reply, reterr, "u", job);
+    CLEANUP(ferry_free) ferry_job_status *status = NULL;
+    bool is_reading = true;
 
-    return r < 0 ? r : status_of(span_bytes(reply->body), ret, reterr);
+    for (int i = 0; is_reading && i < READ_TRIES; i++) {
+        CLEANUP(ferry_free) ferry_reply *reply = NULL;
+        int r;
+
+        if (i > 0)
+            nanosleep(&(struct timespec){0, READ_PAUSE_MS * 1000000L}, NULL);
+        r = ferry_callf(client, "ferry.Broker.job", &reply, reterr, "u", job);
+        if (r < 0)
+            return r;
+        ferry_free(status);
+        status = NULL;
+        r = status_of(span_bytes(reply->body), &status, &is_reading, reterr);
+        if (r < 0)
+            return r;
+    }
+    *ret = steal(&status);
+    return 0;
 }
 
 int ferry_queue_cancel(ferry_client *client, uint64_t job, ferry_error *reterr) {

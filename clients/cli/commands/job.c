@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ferry job: shows, cancels, hastens and moves one job. */
 
+#include <time.h>
+
 #include "base/text.h"
 #include "clients/cli/bodies/show.h"
 #include "clients/cli/commands/commands.h"
@@ -15,9 +17,27 @@ typedef struct Run {
     const char *to; /* move: the queue */
 } Run;
 
+enum { READ_TRIES = 100, READ_PAUSE_MS = 20 };
+
+/* While the broker reads the body from its disk, it answers without it. */
+static int find(Run *run, json_t **ret) {
+    int status = EXIT_OK;
+
+    for (int i = 0; i < READ_TRIES && status == EXIT_OK; i++) {
+        if (i > 0)
+            nanosleep(&(struct timespec){0, READ_PAUSE_MS * 1000000L}, NULL);
+        json_decref(*ret);
+        *ret = NULL;
+        status = cli_manage(run->cli, run->client, false, ret, "job", "u", run->job);
+        if (!json_is_true(json_object_get(*ret, "reading")))
+            return status;
+    }
+    return status;
+}
+
 static int show(Run *run) {
     CLEANUP(json_decref) json_t *found = NULL;
-    int status = cli_manage(run->cli, run->client, false, &found, "job", "u", run->job);
+    int status = find(run, &found);
     const char *base64;
     json_t *text;
 

@@ -316,6 +316,52 @@ static void old_segments_are_removed_while_jobs_are_paged_out(void) {
     file_ops = &file_ops_posix;
 }
 
+/* Is the field of the job's status true? -1: the status does not have it. */
+static int status_bool(uint64_t job, const char *name, Span *ret_body) {
+    static Buffer status;
+    uint32_t left;
+    Reader pairs;
+    int found = -1;
+    Span key;
+
+    buffer_deinit(&status);
+    CU_ASSERT_EQUAL(queues_show_job(queues, job, &status), 0);
+    pairs = pairs_of(span_of(status.data, status.len), &left);
+    while (pairs_next(&pairs, &left, &key))
+        if (span_is(key, name))
+            found = reader_bool(&pairs);
+        else if (span_is(key, "body"))
+            *ret_body = reader_bin(&pairs);
+        else
+            reader_value(&pairs);
+    CU_ASSERT_PTR_NULL(pairs.problem);
+    return found;
+}
+
+static void a_job_that_is_looked_at_is_read_back(void) {
+    Span shown = {NULL, 0};
+    uint64_t job;
+    Session *s;
+
+    new_folder();
+    begin();
+    broker.limits.max_queue_memory = 0;
+    s = fake_connect(&broker, 's');
+    push(s, 1, "q", body_of(1), NULL);
+    until_sent(s, 1);
+    job = expect_ok(s, 1);
+    turn(0);
+    CU_ASSERT_EQUAL(queue_find(queues, span_text("q"))->n_paged_out, 1);
+    broker.limits.max_queue_memory = 1 << 20;
+    CU_ASSERT_EQUAL(status_bool(job, "reading", &shown), 1);
+    CU_ASSERT_EQUAL(shown.len, 0);
+    for (int i = 0; i < 2000 && queue_find(queues, span_text("q"))->n_paged_out > 0; i++)
+        turn(10);
+    CU_ASSERT_EQUAL(status_bool(job, "reading", &shown), -1);
+    CU_ASSERT_TRUE(span_is(shown, body_of(1)));
+    stop();
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(contents_above_the_bound_come_back_in_order),
@@ -330,6 +376,7 @@ int main(void) {
         TEST(a_damaged_job_is_kept_and_holds_up_no_other),
         TEST(a_job_that_is_not_written_stays_and_holds_up_no_other),
         TEST(old_segments_are_removed_while_jobs_are_paged_out),
+        TEST(a_job_that_is_looked_at_is_read_back),
         TESTS_END,
     };
     int r;
