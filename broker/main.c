@@ -26,6 +26,7 @@
 #include "broker/config.h"
 #include "broker/core/peer-log.h"
 #include "broker/core/rooms.h"
+#include "broker/events/events.h"
 #include "broker/loop/deferred.h"
 #include "broker/loop/dispatch.h"
 #include "broker/loop/trim.h"
@@ -75,6 +76,8 @@ static bool on_gone(Peer *peer, void *ctx) {
 static void on_refused(const char *problem, bool is_harmless, const char *address, void *ctx) {
     peer_log(ctx, is_harmless ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
              "a connection is refused: peer=%s problem='%s'", address, problem);
+    if (!is_harmless)
+        peer_tell_refused(ctx, address, problem);
 }
 
 /* ---- keys ---- */
@@ -87,6 +90,7 @@ static bool admits(const uint8_t key[KEY_SIZE], void *ctx) {
     if (broker->rights && rights_user_of_key(broker->rights, key))
         return true;
     peer_log(broker, LOG_LEVEL_WARNING, "an unknown key is refused: key=%s", key_text(key, text));
+    peer_tell_refused(broker, "", "no user has its key");
     return false;
 }
 
@@ -235,7 +239,7 @@ static int open_rooms(BrokerProgram *program, ferry_error *reterr) {
     broker->first_id = first_id();
     random_bytes(broker->id, sizeof(broker->id));
     timers_init(&broker->timers, broker->now_ms);
-    if (deferred_new(&broker->deferred, broker) < 0 ||
+    if (events_new(&broker->events, broker) < 0 || deferred_new(&broker->deferred, broker) < 0 ||
         services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
         queues_new(&broker->queues, broker) < 0 || binds_new(&broker->binds, broker) < 0 ||
         schedules_new(&broker->schedules, broker) < 0 || admin_new(&broker->admin, broker) < 0 ||
@@ -549,6 +553,7 @@ static void close_rooms(BrokerProgram *program) {
     topics_free(broker->topics);
     services_free(broker->services);
     deferred_free(broker->deferred);
+    broker->events = events_free(broker->events);
     hub_free(broker->hub);
     quotas_free(broker);
     broker->rights = rights_free(broker->rights);

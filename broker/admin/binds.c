@@ -211,6 +211,9 @@ int binds_add(Binds *binds, Span queue, Span pattern, Session *session, uint64_t
     if (!pattern_is_valid(pattern.data, pattern.len))
         return error_set(reterr, "ferry.InvalidArgument", "the pattern '%s': %s", shown(pattern),
                          name_problem(pattern.data, pattern.len));
+    if (name_is_reserved(pattern.data, pattern.len))
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "the broker's own topics, 'ferry.…', cannot be bound to a queue");
     r = get(binds, queue, pattern, &bind, &problem);
     if (r < 0)
         return error_set(reterr, problem.type, "%s", problem.text);
@@ -256,6 +259,10 @@ int binds_configure(Binds *binds, const char *queue, const char *patterns, const
             continue;
         if (!pattern_is_valid(pattern.data, pattern.len)) {
             *problem = "bind has patterns of topics, with spaces between them";
+            return -EINVAL;
+        }
+        if (name_is_reserved(pattern.data, pattern.len)) {
+            *problem = "the broker's own topics, 'ferry.…', cannot be bound to a queue";
             return -EINVAL;
         }
         r = get(binds, span_text(queue), pattern, &bind, &why);

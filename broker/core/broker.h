@@ -6,6 +6,7 @@
  * the rest. The folders, from the ground up:
  *
  *   core/      this record, limits, the list of rooms
+ *   events/    what happens to the broker, for subscribers of ferry.events.>
  *   rights/    users, groups, and what they may do
  *   sessions/  connected clients, from HELLO to BYE
  *   taps/      sessions that watch the messages of others
@@ -32,6 +33,7 @@
 
 typedef struct Admin Admin;
 typedef struct Deferred Deferred;
+typedef struct Events Events;
 typedef struct Rights Rights;
 typedef struct Taps Taps;
 
@@ -89,6 +91,8 @@ struct Broker {
     TableWalk *walks; /* utlist: walks over the tables of the rooms */
     Taps *taps;
     uint32_t tap_generation; /* 0: there are no taps */
+    uint32_t events_watched; /* bit n: a subscription matches events of kind n */
+    Events *events;
 };
 
 /* Bytes in queues and topics, which count against max_total_bytes. */

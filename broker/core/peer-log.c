@@ -9,18 +9,6 @@
 #include "base/container.h"
 #include "broker/core/broker.h"
 
-/* One line of the burst is paid back each PEER_LOG_EACH_MS. */
-static bool may_log(PeerLog *log, uint64_t now_ms) {
-    uint64_t paid = (now_ms - log->paid_ms) / PEER_LOG_EACH_MS;
-
-    log->n_burst = paid < log->n_burst ? log->n_burst - (uint32_t)paid : 0;
-    log->paid_ms = log->n_burst ? log->paid_ms + paid * PEER_LOG_EACH_MS : now_ms;
-    if (log->n_burst == PEER_LOG_BURST)
-        return false;
-    log->n_burst++;
-    return true;
-}
-
 static void on_tell(Timer *timer, void *ctx) {
     PeerLog *log = container_of(timer, PeerLog, tell);
 
@@ -37,7 +25,7 @@ static void write_line(Broker *broker, PeerLog *log, LogLevel level, const char 
 
     if (log_level < level)
         return;
-    if (!may_log(log, broker->now_ms)) {
+    if (!burst_take(&log->rate, broker->now_ms, PEER_LOG_BURST, PEER_LOG_EACH_MS)) {
         log->n_left_out++;
         if (!timer_armed(&log->tell))
             timer_arm(&broker->timers, &log->tell, broker->now_ms + PEER_LOG_TELL_MS, on_tell);

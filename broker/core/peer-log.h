@@ -8,6 +8,7 @@
  * user, leaves out no line of the audit.
  */
 
+#include "base/burst.h"
 #include "base/log.h"
 #include "base/timers.h"
 
@@ -17,8 +18,7 @@ enum { PEER_LOG_BURST = 100, PEER_LOG_EACH_MS = 100, PEER_LOG_TELL_MS = 1000 };
 
 typedef struct PeerLog {
     const char *user; /* NULL: of peers without one, and of mistakes that are no user's */
-    uint64_t paid_ms; /* until when the burst is paid back */
-    uint32_t n_burst; /* lines of the burst that are not paid back */
+    Burst rate;
     uint64_t n_left_out;
     Timer tell; /* logs n_left_out */
 } PeerLog;

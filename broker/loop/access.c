@@ -65,6 +65,9 @@ static bool is_invalid(const Message *message) {
 bool access_check(Session *session, const Message *message) {
     Access access = access_of(message->op);
 
+    /* Subscribers of the broker's own topics see what others do. */
+    if (message->op == OP_SUBSCRIBE && name_is_reserved(message->name.data, message->name.len))
+        access.action = ACTION_WATCH;
     if (access.kind == ACCESS_UNKNOWN) {
         session_fault(session, "%s is not a message for the broker", op_name(message->op));
         return false;

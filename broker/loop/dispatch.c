@@ -296,6 +296,7 @@ static void handle_batch(Session *session, Reader *reader, size_t len) {
         return;
     if (!session->ending && deferred_add(session, reader) < 0) {
         log_error("out of memory, cutting a session: session=%u", session->number);
+        session->end_reason = "memory";
         session_end(session, NULL);
     }
 }

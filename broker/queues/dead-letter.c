@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "broker/events/events.h"
 #include "broker/queues/queues-private.h"
 
 enum {
@@ -167,6 +168,14 @@ static void stay_dead(Job *job, Session *session, uint64_t id) {
         session_ok(session, LANE_CALLS, id, 0);
 }
 
+static void tell_dead(const Queue *queue, const Job *job) {
+    event_raise(queue->queues->broker, EVENT_QUEUE_DEAD,
+                &(broker_events_dead_letter){.queue = queue->name,
+                                             .job = (int64_t)job->stored.id,
+                                             .attempts = (int32_t)job->stored.attempt,
+                                             .reason = shown(span_of(job->reason, job->n_reason))});
+}
+
 void job_dead_letter(Job *job, Span reason, Session *session, uint64_t id) {
     Queue *queue = queue_of(job), *dead;
     Problem problem;
@@ -191,5 +200,7 @@ void job_dead_letter(Job *job, Span reason, Session *session, uint64_t id) {
         return;
     }
     queue->warned = false;
+    if (event_is_watched(queue->queues->broker, EVENT_QUEUE_DEAD))
+        tell_dead(queue, job);
     change_dead_letter(job, letter, session, id);
 }

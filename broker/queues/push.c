@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "broker/events/events.h"
 #include "broker/queues/queues-private.h"
 #include "broker/sessions/quota.h"
 
@@ -114,6 +115,14 @@ static bool fits(const Queue *queue, size_t bytes, const Job *replaces) {
     return jobs < queue->settings.max_jobs && old_bytes + bytes <= queue->settings.max_bytes;
 }
 
+static void tell_full(Queue *queue) {
+    queue->told_full = true;
+    event_raise(queue->queues->broker, EVENT_QUEUE_FULL,
+                &(broker_events_queue_full){.queue = queue->name,
+                                            .jobs = (int64_t)queue->n_jobs,
+                                            .bytes = (int64_t)queue->bytes});
+}
+
 int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *problem) {
     Broker *broker = queue->queues->broker;
     const QueueSettings *settings = &queue->settings;
@@ -135,6 +144,8 @@ int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *pr
                     "queue '%s' is full: it holds %zu jobs of %llu, %llu bytes of %llu",
                     queue->name, queue->n_jobs, (unsigned long long)settings->max_jobs,
                     (unsigned long long)queue->bytes, (unsigned long long)settings->max_bytes);
+        if (event_is_watched(broker, EVENT_QUEUE_FULL) && !queue->told_full)
+            tell_full(queue);
         return -1;
     }
     if (!replaces && !broker_may_store(broker, bytes)) {
@@ -143,6 +154,7 @@ int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *pr
                     (unsigned long long)broker->limits.max_total_bytes);
         return -1;
     }
+    queue->told_full = false;
     return 0;
 }
 

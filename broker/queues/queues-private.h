@@ -227,8 +227,9 @@ struct Queue {
     Queue *next_touched;
     bool touched; /* on queues->touched */
     bool paused;
-    bool is_dead; /* its name ends in .dead */
-    bool warned;  /* the log has a line about its full dead-letter queue */
+    bool is_dead;   /* its name ends in .dead */
+    bool warned;    /* the log has a line about its full dead-letter queue */
+    bool told_full; /* an event has reported that it refuses pushes, until it has room again */
     char name[];
 };
 
@@ -280,6 +281,7 @@ struct Queues {
     struct Rule *rules, *rules_before; /* before: while the configuration is read again */
     bool reloading;
     Store *stores[4];
+    bool told_degraded[4]; /* an event has reported that the store cannot write */
     Store *usual_store;
     size_t n_stores;
     size_t n_restored; /* stores that have restored everything */

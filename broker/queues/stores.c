@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "broker/events/events.h"
 #include "broker/queues/queues-private.h"
 
 int queues_open_stores(Queues *queues, int wake_fd, ferry_error *reterr) {
@@ -34,9 +35,25 @@ void stores_close(Queues *queues) {
             queues->stores[i]->ops->close(queues->stores[i]);
 }
 
+/* A store does not know the broker: it is asked at the end of each turn. */
+static void tell_degraded(Queues *queues, size_t i) {
+    const Store *store = queues->stores[i];
+    bool is_degraded = *store->degraded != '\0';
+
+    if (queues->told_degraded[i] == is_degraded)
+        return;
+    queues->told_degraded[i] = is_degraded;
+    if (event_is_watched(queues->broker, EVENT_STORE_DEGRADED))
+        event_raise(queues->broker, EVENT_STORE_DEGRADED,
+                    &(broker_events_store_degraded){.store = store->ops->durability,
+                                                    .reason = store->degraded});
+}
+
 void stores_flush(Queues *queues) {
-    for (size_t i = 0; i < queues->n_stores; i++)
+    for (size_t i = 0; i < queues->n_stores; i++) {
         store_flush(queues->stores[i]);
+        tell_degraded(queues, i);
+    }
 }
 
 void store_set_degraded(Store *store, const char *reason) {

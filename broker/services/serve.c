@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/core/peer-log.h"
+#include "broker/events/events.h"
 #include "broker/services/guards.h"
 #include "rpc/schema/description/description.h"
 #include "rpc/wire/name.h"
@@ -162,6 +163,12 @@ void services_serve(Services *services, Session *session, const Message *message
     server->slots = slots;
     service->free_slots += server_free_slots(server);
     serve_ok(session, message->id, &problem);
+    if (is_new && event_is_watched(services->broker, EVENT_SERVICE_ADDED))
+        event_raise(services->broker, EVENT_SERVICE_ADDED,
+                    &(broker_events_service_added){.service = service->name,
+                                                  .instance = server->instance,
+                                                  .session = session->number,
+                                                  .servers = service->n_servers});
     calls_serve_waiting(service);
 }
 

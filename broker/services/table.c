@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "broker/events/events.h"
 #include "broker/services/guards.h"
 
 /* ---- services ---- */
@@ -140,7 +141,15 @@ void server_leave(Server *server) {
 
 void server_free(Server *server) {
     Service *service = server->service;
+    Broker *broker = service->services->broker;
 
+    /* Without slots, its SERVE was refused. */
+    if (server->slots > 0 && event_is_watched(broker, EVENT_SERVICE_LOST))
+        event_raise(broker, EVENT_SERVICE_LOST,
+                    &(broker_events_service_lost){.service = service->name,
+                                                  .instance = server->instance,
+                                                  .session = server->session->number,
+                                                  .servers = service->n_servers - 1});
     DL_DELETE(service->servers, server);
     DL_DELETE2(server->session->servers, server, session_prev, session_next);
     service->n_servers--;

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "broker/core/peer-log.h"
 #include "broker/core/rooms.h"
+#include "broker/events/events.h"
 #include "broker/sessions/quota.h"
 #include "broker/sessions/user.h"
 
@@ -67,12 +68,34 @@ void session_free(Session *session) {
     free(session);
 }
 
+static void tell_up(Session *session) {
+    char address[CONNECTION_ADDRESS_MAX];
+
+    event_raise(session->broker, EVENT_SESSION_UP,
+                &(broker_events_session_up){.session = session->number,
+                                            .name = session->name,
+                                            .user = session->user ? session->user->name : "",
+                                            .address = peer_address(session->peer, address)});
+}
+
+static void tell_down(const Session *session) {
+    event_raise(session->broker, EVENT_SESSION_DOWN,
+                &(broker_events_session_down){
+                    .session = session->number,
+                    .name = session->name,
+                    .user = session->user ? session->user->name : "",
+                    .reason = session->end_reason ? session->end_reason : "draining",
+                    .age_ms = (int64_t)(session->broker->now_ms - session->since_ms)});
+}
+
 /* Takes the session out of all rooms, and frees it unless it has calls that end in later turns. */
 static void session_leave(Session *session) {
     Broker *broker = session->broker;
     Client *client = session->client;
 
     session->ending = true;
+    if (event_is_watched(broker, EVENT_SESSION_DOWN))
+        tell_down(session);
     if (client->session == session)
         client->session = NULL;
     rooms_session_gone(broker, session);
@@ -155,6 +178,7 @@ static bool is_refused(Broker *broker, Peer *peer, const User *user, Client *cli
                  user->name, quota->n_sessions);
         peer_log(broker, LOG_LEVEL_WARNING, "a connection is refused: peer=%s problem='%s'",
                  peer_address(peer, address), text);
+        peer_tell_refused(broker, address, text);
         peer_fault(broker, peer, "ferry.Full", text);
         return true;
     }
@@ -310,5 +334,7 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     broker->budget.bytes[BUDGET_CONNECTIONS] += session->memory;
     rooms_session_begun(broker, session, message, &held);
     send_welcome(session, &held);
+    if (event_is_watched(broker, EVENT_SESSION_UP))
+        tell_up(session);
     log_debug("a session has begun: session=%u name='%s'", session->number, session->name);
 }

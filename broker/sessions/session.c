@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "broker/core/peer-log.h"
+#include "broker/events/events.h"
 #include "broker/sessions/session.h"
 
 /* Each session may have this much waiting, however little memory is free. */
@@ -26,6 +27,7 @@ void session_send(Session *session, Lane lane, const Message *message, const voi
         return;
     if (peer_put(session->peer, lane, message, block) < 0) {
         log_error("out of memory, cutting a session: session=%u", session->number);
+        session->end_reason = "memory";
         session_end(session, NULL);
         return;
     }
@@ -60,6 +62,16 @@ static void write_error(Buffer *to, const char *type, const char *text) {
     write_text(to, text);
 }
 
+static void tell_limit(Session *session, const char *type, const char *text) {
+    if (strcmp(type, "ferry.Full") == 0 || strcmp(type, "ferry.Overloaded") == 0)
+        event_raise(session->broker, EVENT_LIMIT_REACHED,
+                    &(broker_events_limit_reached){.session = session->number,
+                                                   .name = session->name,
+                                                   .user = session->user ? session->user->name : "",
+                                                   .type = type,
+                                                   .problem = text});
+}
+
 void session_error(Session *session, uint64_t id, const char *type, const char *format, ...) {
     CLEANUP(buffer_deinit) Buffer error = {0};
     char text[1024];
@@ -69,6 +81,8 @@ void session_error(Session *session, uint64_t id, const char *type, const char *
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    if (event_is_watched(session->broker, EVENT_LIMIT_REACHED))
+        tell_limit(session, type, text);
     if (id == 0) {
         session->n_dropped++;
         peer_log(session->broker, LOG_LEVEL_WARNING,
@@ -98,12 +112,19 @@ void peer_fault(Broker *broker, Peer *peer, const char *type, const char *text) 
     peer_close(peer);
 }
 
+void peer_tell_refused(Broker *broker, const char *address, const char *problem) {
+    if (event_is_watched(broker, EVENT_CONNECTION_REFUSED))
+        event_raise(broker, EVENT_CONNECTION_REFUSED,
+                    &(broker_events_connection_refused){.address = address, .problem = problem});
+}
+
 void peer_refuse(Broker *broker, Peer *peer, const char *type, const char *problem) {
     char address[CONNECTION_ADDRESS_MAX];
 
     peer_log(broker, LOG_LEVEL_WARNING,
              "a connection did not begin with a valid HELLO, cutting it: peer=%s problem='%s'",
              peer_address(peer, address), problem);
+    peer_tell_refused(broker, address, problem);
     peer_fault(broker, peer, type, problem);
 }
 
@@ -119,6 +140,7 @@ void session_fault(Session *session, const char *format, ...) {
     peer_log(session->broker, LOG_LEVEL_WARNING,
              "a peer broke the protocol, cutting it: session=%u name='%s' peer=%s problem='%s'",
              session->number, session->name, peer_address(session->peer, address), text);
+    session->end_reason = "protocol";
     peer_fault(session->broker, session->peer, "ferry.Protocol", text);
     session_end(session, NULL);
 }
@@ -131,6 +153,10 @@ void session_end(Session *session, const char *text) {
                  NULL);
     peer_close(session->peer);
     session->ending = true;
+    if (text)
+        session->end_reason = text;
+    else if (!session->end_reason)
+        session->end_reason = session->said_bye ? "bye" : "lost";
     session->next_ending = session->broker->ending;
     session->broker->ending = session;
 }

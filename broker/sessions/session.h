@@ -39,11 +39,12 @@ struct Session {
     Session *quota_prev, *quota_next;
     Session *prev, *next; /* of broker->sessions */
     Session *next_ending; /* of broker->ending; then of services->ends */
-    bool ending;     /* ends with this turn: no message is taken from it or sent to it any more */
-    bool said_bye;   /* the client leaves in order */
-    bool has_calls;  /* it has ended, but its calls have not: see services/services.c */
-    uint32_t number; /* for people; a number is never used again */
-    char name[64];   /* for people; escaped */
+    bool ending;   /* ends with this turn: no message is taken from it or sent to it any more */
+    bool said_bye; /* the client leaves in order */
+    const char *end_reason; /* for its event; a static text */
+    bool has_calls;         /* it has ended, but its calls have not: see services/services.c */
+    uint32_t number;        /* for people; a number is never used again */
+    char name[64];          /* for people; escaped */
     uint64_t since_ms;
     uint32_t memory;                         /* of this record and of `decisions`, in the budget */
     DeferredBatch *deferred, *last_deferred; /* see loop/deferred.h */
@@ -69,7 +70,8 @@ struct Session {
     uint64_t n_dropped;   /* late answers, and messages that a full backlog dropped */
 };
 
-/* Ends the session with this turn. text: the reason that BYE gives to the peer; NULL: no BYE. */
+/* Ends the session with this turn. text: the reason that BYE gives to the peer, a static text;
+ * NULL: no BYE. */
 void session_end(Session *session, const char *text);
 
 /* Appends a message to the session's outbox, which is sent at the end of this turn; never
@@ -110,5 +112,7 @@ const char *shown(Span name);
 
 /* FAULT to a connection, which is then cut. */
 void peer_fault(Broker *broker, Peer *peer, const char *type, const char *text);
-/* The same, with a log line: the connection did not begin with the HELLO of a client. */
+/* The event of a connection that has not become a session. */
+void peer_tell_refused(Broker *broker, const char *address, const char *problem);
+/* FAULT, a log line and the event: the connection did not begin with the HELLO of a client. */
 void peer_refuse(Broker *broker, Peer *peer, const char *type, const char *problem);

@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "broker/core/peer-log.h"
+#include "broker/events/events.h"
 #include "broker/sessions/quota.h"
 
 int session_user_of(const Broker *broker, const Peer *peer, User **ret) {
@@ -26,24 +27,31 @@ int session_user_of(const Broker *broker, const Peer *peer, User **ret) {
     return 0;
 }
 
-static void log_denial(Session *session, const char *action, Span name) {
+/* The log line and the event of a denial. */
+static void tell_denial(Session *session, const char *action, Span name) {
     char address[CONNECTION_ADDRESS_MAX];
 
     user_log(session->broker, &session->quota->log, LOG_LEVEL_WARNING,
              "permission denied: user='%s' action='%s' name='%s' session=%u peer=%s",
              session->user->name, action, shown(name), session->number,
              peer_address(session->peer, address));
+    if (event_is_watched(session->broker, EVENT_RIGHT_REFUSED))
+        event_raise(session->broker, EVENT_RIGHT_REFUSED,
+                    &(broker_events_right_refused){.session = session->number,
+                                                   .user = session->user->name,
+                                                   .action = action,
+                                                   .subject = shown(name)});
 }
 
 int session_denied(Session *session, const char *action, Span name, ferry_error *reterr) {
-    log_denial(session, action, name);
+    tell_denial(session, action, name);
     return error_set(reterr, "ferry.PermissionDenied", "the user '%s' has no right to %s%s%s%s",
                      session->user->name, action, name.len > 0 ? " '" : "", shown(name),
                      name.len > 0 ? "'" : "");
 }
 
 void session_deny(Session *session, uint64_t id, Action action, Span name) {
-    log_denial(session, action_name(action), name);
+    tell_denial(session, action_name(action), name);
     session_error(session, id, "ferry.PermissionDenied", "the user '%s' has no right to %s '%s'",
                   session->user->name, action_name(action), shown(name));
 }

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "broker/events/events.h"
 #include "broker/topics/topics-private.h"
+#include "rpc/wire/name.h"
 
 /* TURN_BYTES: after so many bytes the session's next subscription has its turn. */
 enum { TURN_BYTES = 64 * 1024, RING_MIN = 16 };
@@ -93,6 +95,24 @@ void backlog_not_slow(Subscription *subscription) {
         DL_DELETE2(topics->slow, session, slow_prev, slow_next);
 }
 
+/* Once, until it has caught up. Events about a subscription to events would cause further ones. */
+static void tell_slow(Subscription *subscription) {
+    Broker *broker = subscription->topics->broker;
+    const Pattern *pattern = subscription->pattern;
+    char text[NAME_MAX_LEN + 1];
+
+    if (subscription->told_slow || pattern->of_broker)
+        return;
+    subscription->told_slow = true;
+    memcpy(text, pattern->text, pattern->len);
+    text[pattern->len] = '\0';
+    event_raise(broker, EVENT_SUBSCRIBER_SLOW,
+                &(broker_events_subscriber_slow){.session = subscription->session->number,
+                                                 .name = subscription->session->name,
+                                                 .pattern = text,
+                                                 .waiting = (int64_t)subscription->backlog.bytes});
+}
+
 /* A message was dropped. reply: the number of the question, or 0. */
 static void miss(Subscription *subscription, uint64_t reply) {
     Topics *topics = subscription->topics;
@@ -101,6 +121,8 @@ static void miss(Subscription *subscription, uint64_t reply) {
     topics->broker->stats.dropped++;
     if (subscription->session) {
         subscription->session->n_dropped++;
+        if (event_is_watched(topics->broker, EVENT_SUBSCRIBER_SLOW))
+            tell_slow(subscription);
         mark_slow(subscription);
     }
     if (reply)
@@ -133,6 +155,8 @@ static void drop_first(Subscription *subscription) {
 
     topics->broker->stats.dropped++;
     subscription->session->n_dropped++;
+    if (event_is_watched(topics->broker, EVENT_SUBSCRIBER_SLOW))
+        tell_slow(subscription);
     if (initial)
         initial_left(subscription, waiting.seq);
     if (waiting.reply)
@@ -296,6 +320,7 @@ static void feed_session(Session *session) {
         if (subscription->missed > 0)
             send_gap(subscription);
         free_ring(session->broker, &subscription->backlog);
+        subscription->told_slow = false;
         backlog_not_slow(subscription);
     }
 }

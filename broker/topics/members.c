@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "broker/events/events.h"
 #include "broker/topics/topics-private.h"
+#include "rpc/wire/name.h"
 
 /* Members that are checked for room. */
 enum { PICK_TRIES = 64 };
@@ -141,8 +143,10 @@ static Pattern *pattern_get(Topics *topics, Span text) {
     topic_node_set(pattern->node, pattern);
     DL_APPEND(topics->patterns, pattern);
     pattern->starry = pattern_is_starry(text.data, text.len);
+    pattern->of_broker = name_is_reserved(text.data, text.len);
     topics->n_starry += pattern->starry;
     topics->generation++;
+    events_pattern_added(topics->broker, text);
     return pattern;
 }
 
@@ -155,6 +159,7 @@ static void pattern_drop(Topics *topics, Pattern *pattern) {
     DL_DELETE(topics->patterns, pattern);
     topics->n_starry -= pattern->starry;
     topics->generation++;
+    events_pattern_gone(topics->broker, span_of(pattern->text, pattern->len));
     free(pattern->members.at);
     free(pattern);
 }

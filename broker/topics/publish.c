@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "broker/core/peer-log.h"
+#include "broker/events/events.h"
 #include "broker/sessions/quota.h"
 #include "broker/topics/topics-private.h"
 #include "rpc/wire/name.h"
@@ -69,7 +70,8 @@ static void refuse(Session *session, const Message *message, const char *type, c
                   why);
 }
 
-/* The topic is new. NULL: the name was refused, and the publisher has got an error. */
+/* The topic is new, or one of the broker's own. NULL: the name was refused, and the publisher has
+ * got an error. */
 static Topic *topic_first_seen(Topics *topics, Session *session, const Message *message) {
     const char *problem = name_problem(message->name.data, message->name.len);
     Topic *topic;
@@ -153,7 +155,7 @@ static inline bool publish(Topics *topics, Session *session, const Message *mess
     if (!topic || topic->len != message->name.len ||
         memcmp(topic->name, message->name.data, topic->len) != 0) {
         topic = topic_find(topics, message->name);
-        if (!topic)
+        if (!topic || topic->of_broker)
             topic = topic_first_seen(topics, session, message);
         if (!topic)
             return false;
@@ -187,6 +189,32 @@ static inline bool publish(Topics *topics, Session *session, const Message *mess
         shared_message_unref(topics->broker, publication.shared);
     return is_published;
 }
+
+/* ---- the broker's own topics ---- */
+
+static void publish_event(void *ctx, Span name, Span body) {
+    Topics *topics = ctx;
+    Topic *topic = topic_find(topics, name);
+    Message message = {.op = OP_PUBLISH, .name = name, .body = body};
+    Publication publication = {.topics = topics, .message = &message};
+
+    if (!topic)
+        topic = topic_new(topics, name);
+    if (!topic || (topic->generation != topics->generation && topic_match(topics, topic) < 0))
+        return;
+    topic->recent = true;
+    topic->n_published++;
+    deliver(&publication, topic);
+    if (publication.owns_shared)
+        shared_message_unref(topics->broker, publication.shared);
+}
+
+void topics_publish_events(Topics *topics) {
+    if (events_wait(topics->broker))
+        events_flush(topics->broker, publish_event, topics);
+}
+
+/* ---- for sessions ---- */
 
 void topics_publish(Topics *topics, Session *session, const Message *message, const void *block) {
     publish(topics, session, message, block, true);

@@ -198,6 +198,7 @@ static void detach(Subscription *subscription) {
     subscription->missed += n;
     broker->stats.dropped += n;
     members_detach(subscription);
+    subscription->told_slow = false;
     subscription->session = NULL;
     timer_arm(&broker->timers, &subscription->forget,
               broker->now_ms + broker->limits.client_memory_ms, on_forget);

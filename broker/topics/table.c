@@ -81,6 +81,7 @@ Topic *topic_new(Topics *topics, Span name) {
     topics->broker->budget.bytes[BUDGET_TOPICS] += memory_of(name.len);
     topic->len = (uint32_t)name.len;
     memcpy(topic->name, name.data, name.len);
+    topic->of_broker = name_is_reserved(topic->name, topic->len);
     topic->recent = true; /* else the clock could forget it at once */
     topic_rule_apply(topics, topic);
     HASH_ADD_KEYPTR(hh, topics->topics, topic->name, topic->len, topic);
@@ -107,7 +108,10 @@ void topics_forget_all(Topics *topics) {
 
 static void collect(void *value, void *ctx) {
     Topics *topics = ctx;
+    const Pattern *pattern = value;
 
+    if (topics->matching_own && !pattern->of_broker)
+        return;
     if (topics->n_scratch == topics->cap_scratch) {
         uint32_t cap = topics->cap_scratch ? topics->cap_scratch * 2 : TOPIC_MATCH_MAX;
         Pattern **grown = realloc(topics->scratch, cap * sizeof(Pattern *));
@@ -125,6 +129,7 @@ static void collect(void *value, void *ctx) {
 int topic_match(Topics *topics, Topic *topic) {
     topics->n_scratch = 0;
     topics->match_failed = false;
+    topics->matching_own = topic->of_broker;
     topics->broker->work +=
         (unsigned)topic_tree_match(&topics->tree, topic->name, topic->len, collect, topics);
     if (topics->match_failed)

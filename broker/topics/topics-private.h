@@ -80,6 +80,7 @@ struct Subscription {
     bool metered;   /* it has a credit of its own */
     int64_t credit; /* bytes; below 1, messages wait in the backlog until MORE comes */
     bool slow;      /* in session->slow */
+    bool told_slow; /* an event has reported that it misses messages, until it has caught up */
     Subscription *slow_prev, *slow_next;
 
     Topics *topics;
@@ -108,6 +109,7 @@ struct Pattern {
     TopicNode *node;
     Pattern *prev, *next; /* topics->patterns */
     bool starry;
+    bool of_broker; /* begins with "ferry.": matches the broker's own topics, and no others */
     uint32_t len;
     char text[];
 };
@@ -136,10 +138,11 @@ struct Topic {
     uint64_t generation; /* of match; match is out of date if topics->generation differs */
     Pattern **match;
     uint32_t n_match, cap_match;
-    bool recent;   /* published to since the clock hand last passed */
-    bool ruled;    /* a rule of the configuration applies */
-    bool in_clock; /* may be forgotten */
-    bool pinned;   /* may not be forgotten: it has kept messages because of a rule */
+    bool recent;    /* published to since the clock hand last passed */
+    bool ruled;     /* a rule of the configuration applies */
+    bool in_clock;  /* may be forgotten */
+    bool pinned;    /* may not be forgotten: it has kept messages because of a rule */
+    bool of_broker; /* begins with "ferry.": nobody else may publish on it */
     Replay *replay;
     uint32_t keep;
     uint64_t keep_bytes;
@@ -172,7 +175,7 @@ struct Topics {
     uint64_t generation; /* counts patterns that were added and removed */
     Pattern **scratch;   /* the match of a topic with more than TOPIC_MATCH_MAX patterns */
     uint32_t n_scratch, cap_scratch;
-    bool match_failed;
+    bool match_failed, matching_own; /* own: a topic that is of_broker */
 
     Subscription *subscriptions; /* uthash by client and id */
     Session *slow;               /* sessions with slow subscriptions */
@@ -332,6 +335,11 @@ static inline uint32_t topic_patterns(const Topics *topics, const Topic *topic,
     *ret_patterns = remembered ? topic->match : topics->scratch;
     return remembered ? topic->n_match : topics->n_scratch;
 }
+
+/* ---- publish.c ---- */
+
+/* The broker's events of this turn. */
+void topics_publish_events(Topics *topics);
 
 /* ---- subscribe.c ---- */
 

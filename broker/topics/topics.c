@@ -8,6 +8,7 @@
 
 #include "base/container.h"
 #include "broker/core/rooms.h"
+#include "broker/events/events.h"
 #include "broker/topics/topics-private.h"
 
 /* ---- the room ---- */
@@ -17,12 +18,13 @@ static Topics *self(const Room *room) {
 }
 
 static void on_turn_end(Room *room) {
+    topics_publish_events(self(room));
     topics_turn_end(self(room));
     gathers_go_on(self(room));
 }
 
 static uint64_t on_next_ms(const Room *room) {
-    return self(room)->ended ? 0 : UINT64_MAX;
+    return self(room)->ended || events_wait(self(room)->broker) ? 0 : UINT64_MAX;
 }
 
 static void on_session_gone(Room *room, Session *session) {

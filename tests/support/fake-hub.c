@@ -10,6 +10,7 @@
 #include "broker/admin/admin.h"
 #include "broker/admin/binds.h"
 #include "broker/core/rooms.h"
+#include "broker/events/events.h"
 #include "broker/loop/deferred.h"
 #include "broker/loop/dispatch.h"
 #include "broker/queues/queues.h"
@@ -79,7 +80,7 @@ size_t hub_n_connections(const Hub *hub) {
 void fake_hub_init(Broker *broker) {
     *broker = (Broker){.limits = limits_default, .now_ms = 1000, .now_us = 1000000};
     timers_init(&broker->timers, broker->now_ms);
-    if (deferred_new(&broker->deferred, broker) < 0 ||
+    if (events_new(&broker->events, broker) < 0 || deferred_new(&broker->deferred, broker) < 0 ||
         services_new(&broker->services, broker) < 0 || topics_new(&broker->topics, broker) < 0 ||
         queues_new(&broker->queues, broker) < 0 || binds_new(&broker->binds, broker) < 0 ||
         schedules_new(&broker->schedules, broker) < 0 || admin_new(&broker->admin, broker) < 0)
@@ -106,6 +107,7 @@ void fake_hub_deinit(Broker *broker) {
     topics_free(broker->topics);
     services_free(broker->services);
     deferred_free(broker->deferred);
+    broker->events = events_free(broker->events);
     while (peers)
         fake_peer_free(peers);
     quotas_free(broker);

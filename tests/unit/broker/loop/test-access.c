@@ -307,8 +307,8 @@ static void denials_are_among_the_log_lines_of_their_user(void) {
     CU_ASSERT_EQUAL(try(OP_PUSH, ++last_id, "there").op, OP_ERROR);
     CU_ASSERT_EQUAL(try(OP_PUSH, ++last_id, "there").op, OP_ERROR);
     log_level = LOG_LEVEL_ERROR;
-    CU_ASSERT_EQUAL(quota->log.n_burst, 2);
-    CU_ASSERT_EQUAL(broker.peer_log.n_burst, 0);
+    CU_ASSERT_EQUAL(quota->log.rate.n, 2);
+    CU_ASSERT_EQUAL(broker.peer_log.rate.n, 0);
     end();
 }
 
@@ -365,6 +365,18 @@ static void messages_without_an_id_are_denied_too(void) {
             CU_ASSERT_EQUAL(outcome.effects, world == WITH);
             end();
         }
+}
+
+static void the_brokers_topics_need_the_right_to_watch(void) {
+    begin(WITHOUT, ACTION_WATCH); /* may subscribe to all names */
+    CU_ASSERT_EQUAL(try(OP_SUBSCRIBE, ++last_id, ">").op, OP_OK);
+    CU_ASSERT_EQUAL(try(OP_SUBSCRIBE, ++last_id, "ferry.events.>").op, OP_ERROR);
+    CU_ASSERT_EQUAL(try(OP_SUBSCRIBE, ++last_id, "ferry.*.session.up").op, OP_ERROR);
+    end();
+    begin(WITHOUT, ACTION_SUBSCRIBE); /* may watch all names, and not subscribe */
+    CU_ASSERT_EQUAL(try(OP_SUBSCRIBE, ++last_id, "ferry.events.>").op, OP_OK);
+    CU_ASSERT_EQUAL(try(OP_SUBSCRIBE, ++last_id, ">").op, OP_ERROR);
+    end();
 }
 
 static void invalid_names_get_their_own_error(void) {
@@ -579,6 +591,7 @@ int main(void) {
         TEST(messages_without_an_id_are_denied_too),
         TEST(each_user_has_deduplication_keys_of_its_own),
         TEST(denials_are_among_the_log_lines_of_their_user),
+        TEST(the_brokers_topics_need_the_right_to_watch),
         TEST(invalid_names_get_their_own_error),
         TEST(a_job_that_may_not_be_forwarded_is_retried),
         TEST(a_client_is_not_handed_to_another_user),
