@@ -19,6 +19,8 @@ struct ServiceStatus {
   9: i32 ejected
   /** Its servers have different descriptions: calls go to those that have the method. */
   10: bool differs
+  /** Servers that have declared themselves not ready: they get no calls meanwhile. */
+  11: i32 not_ready
 }
 
 /** One server of a service. */
@@ -31,6 +33,8 @@ struct Instance {
   5: i64 busy
   /** It gets no calls for some time, because it fails and others do not. */
   6: bool ejected
+  /** False: it has declared itself not ready, and gets no calls meanwhile. */
+  7: bool ready
 }
 
 struct ServiceDescription {

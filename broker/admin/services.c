@@ -15,7 +15,7 @@ static unsigned write_service(const void *element, const Broker *broker, Buffer 
     uint64_t slots = 0, busy = 0;
     const Server *server;
     bool described = false;
-    uint64_t ejected = 0;
+    uint64_t ejected = 0, not_ready = 0;
 
     (void)broker;
     DL_FOREACH(service->servers, server) {
@@ -23,8 +23,9 @@ static unsigned write_service(const void *element, const Broker *broker, Buffer 
         busy += server->busy;
         described |= server->described;
         ejected += server_is_ejected(server);
+        not_ready += server->not_ready;
     }
-    write_map(to, 10);
+    write_map(to, 11);
     write_text(to, "name");
     write_text(to, service->name);
     write_pair(to, "instances", service->n_servers);
@@ -34,6 +35,7 @@ static unsigned write_service(const void *element, const Broker *broker, Buffer 
     write_pair(to, "calls", service->calls);
     write_pair(to, "errors", service->errors);
     write_pair(to, "ejected", ejected);
+    write_pair(to, "not_ready", not_ready);
     write_text(to, "differs");
     write_bool(to, service->differs);
     write_text(to, "described");
@@ -96,7 +98,7 @@ int services_describe(Services *services, Span name, Span instance, Buffer *to) 
     write_text(to, "instances");
     write_array(to, service->n_servers);
     DL_FOREACH(service->servers, server) {
-        write_map(to, 6);
+        write_map(to, 7);
         write_text(to, "instance");
         write_text(to, server->instance);
         write_pair(to, "session", server->session->number);
@@ -106,6 +108,8 @@ int services_describe(Services *services, Span name, Span instance, Buffer *to) 
         write_pair(to, "busy", server->busy);
         write_text(to, "ejected");
         write_bool(to, server_is_ejected(server));
+        write_text(to, "ready");
+        write_bool(to, !server->not_ready);
         if (instance.len > 0 ? server_is(server, instance) : tells_more(server, described))
             described = server;
     }
@@ -156,7 +160,7 @@ static int describe_myself(Buffer *to) {
     write_text(to, ferry_service_ferry_broker.name);
     write_text(to, "instances");
     write_array(to, 1);
-    write_map(to, 6);
+    write_map(to, 7);
     write_text(to, "instance");
     write_text(to, ADMIN_INSTANCE);
     write_pair(to, "session", 0);
@@ -166,6 +170,8 @@ static int describe_myself(Buffer *to) {
     write_pair(to, "busy", 0);
     write_text(to, "ejected");
     write_bool(to, false);
+    write_text(to, "ready");
+    write_bool(to, true);
     write_text(to, "differs");
     write_bool(to, false);
     write_text(to, "description");

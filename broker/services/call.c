@@ -112,7 +112,7 @@ void call_leave_server(Call *call) {
 
     id_map_take(&server->session->requests, call->request_id);
     server->busy--;
-    if (!server->leaving && server->busy < server->slots)
+    if (server_is_open(server) && server->busy < server->slots)
         server->service->free_slots++;
     call->server = NULL;
 }

@@ -40,7 +40,7 @@ static bool another_works(const Server *server) {
     const Server *other;
 
     DL_FOREACH(server->service->servers, other) {
-        if (other != server && !other->leaving && other->health.n_failures == 0 &&
+        if (other != server && server_is_open(other) && other->health.n_failures == 0 &&
             !other->health.on_trial && !server_is_ejected(other))
             return true;
     }

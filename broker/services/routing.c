@@ -21,7 +21,7 @@ static bool reads(const Session *session) {
 }
 
 static bool has_room(const Server *server) {
-    return !server->leaving && server->busy < server->slots && !server->session->ending &&
+    return server_is_open(server) && server->busy < server->slots && !server->session->ending &&
            server_may_take_more(server) && reads(server->session);
 }
 
@@ -34,7 +34,7 @@ typedef struct Fit {
 } Fit;
 
 static bool fits(const Server *server, const Fit *fit) {
-    return !server->leaving && (!fit->by_method || server_has_method(server, fit->method)) &&
+    return server_is_open(server) && (!fit->by_method || server_has_method(server, fit->method)) &&
            (fit->ejected || !server_is_ejected(server));
 }
 
@@ -46,7 +46,7 @@ static Fit fit_of(const Service *service, Span method) {
         return (Fit){.ejected = true};
     if (service->differs)
         DL_FOREACH(service->servers, server) {
-            fit.by_method |= !server->leaving && server_has_method(server, method);
+            fit.by_method |= server_is_open(server) && server_has_method(server, method);
         }
     DL_FOREACH(service->servers, server) {
         if (fits(server, &fit))
@@ -210,8 +210,8 @@ static bool is_ancestor(const Call *call, const Server *server) {
 static Server *choose_ahead(const Call *call, Span instance) {
     Server *server = call->service->servers;
 
-    if (call->service->n_servers != 1 || instance.len > 0 || server->leaving || server->returns ||
-        call_is_stream(call) || server->busy >= server->slots + server->ahead ||
+    if (call->service->n_servers != 1 || instance.len > 0 || !server_is_open(server) ||
+        server->returns || call_is_stream(call) || server->busy >= server->slots + server->ahead ||
         is_ancestor(call, server) || call_is_awaited_by(call, server->session) ||
         server->session->broker->now_us - server->progress_us > AHEAD_US || !reads(server->session))
         return NULL;

@@ -161,14 +161,15 @@ void services_serve(Services *services, Session *session, const Message *message
     service->free_slots -= server_free_slots(server);
     server->leaving = false;
     server->slots = slots;
+    server->not_ready = message->serve.flags & SERVE_NOT_READY;
     service->free_slots += server_free_slots(server);
     serve_ok(session, message->id, &problem);
     if (is_new && event_is_watched(services->broker, EVENT_SERVICE_ADDED))
         event_raise(services->broker, EVENT_SERVICE_ADDED,
                     &(broker_events_service_added){.service = service->name,
-                                                  .instance = server->instance,
-                                                  .session = session->number,
-                                                  .servers = service->n_servers});
+                                                   .instance = server->instance,
+                                                   .session = session->number,
+                                                   .servers = service->n_servers});
     calls_serve_waiting(service);
 }
 

@@ -78,6 +78,7 @@ struct Server {
     Server *session_prev, *session_next;
     unsigned slots, busy;
     bool leaving;      /* after UNSERVE: gets no new calls, and is freed when its last call ends */
+    bool not_ready;    /* by its SERVE: gets no new calls until the next SERVE */
     uint64_t number;   /* of an instance without a name */
     void *description; /* a block */
     size_t description_len;
@@ -95,9 +96,15 @@ struct Server {
     char instance[];
 };
 
+/* Does it want new calls? */
+static inline bool server_is_open(const Server *server) {
+    return !server->leaving && !server->not_ready;
+}
+
 /* The server's part of its service's free_slots. */
 static inline unsigned server_free_slots(const Server *server) {
-    return !server->leaving && server->slots > server->busy ? server->slots - server->busy : 0;
+    return server_is_open(server) && server->slots > server->busy ? server->slots - server->busy
+                                                                  : 0;
 }
 
 typedef struct UnsentItem {

@@ -376,6 +376,7 @@ typedef struct ferry_instance {
     uint64_t session;
     uint32_t slots;
     uint32_t busy; /* slots that are taken now */
+    bool is_ready; /* false: it gets no calls, see ferry_service_ready() */
 } ferry_instance;
 
 typedef struct ferry_description {

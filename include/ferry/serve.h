@@ -35,6 +35,7 @@ typedef struct ferry_serve_options {
                            * defer */
     bool redact_errors;   /* callers are outsiders: errors carry type, message, fields and retry
                            * advice only; file, line, process and causes are removed */
+    bool not_ready;       /* begins without calls: see ferry_service_ready() */
     const char *instance; /* a name for this server, so that callers can choose it; NULL: the
                            * library makes one */
     const ferry_interceptor *interceptor; /* sees each request of the service; copied. NULL: none */
@@ -87,6 +88,25 @@ int ferry_serve(ferry_client *client, const ferry_service *service, const void *
 int ferry_serve_method(ferry_client *client, const char *method, const ferry_serve_options *options,
                        int (*fn)(ferry_request *request, void *ctx), void *ctx,
                        ferry_registration **ret, ferry_error *reterr);
+
+/**
+ * Declares whether the service of this client is ready for calls: while it loads, or while
+ * something that it depends on is away, it is not. A service begins ready, unless its options say
+ * otherwise, and keeps the state over reconnects.
+ *
+ * A server that is not ready gets no calls. Other servers of the service get them; if all of them
+ * are busy or not ready, calls wait, up to their deadlines. `ferry services` and `ferry describe`
+ * show the state. Calls that the server has already are not affected.
+ *
+ * @param service   The registration of a service, from ferry_serve() or ferry_serve_method().
+ * @param is_ready  The new state; the same as before: nothing is sent.
+ * @param reterr    Receives the error; may be NULL.
+ *
+ * @return 0: the broker knows the state, and has sent all calls that it sent before it did; or an
+ *   error of ferry_serve(). -ENOTCONN and -ETIMEDOUT: the state is announced with the next
+ *   connection. -EINVAL: the registration is not one of a service.
+ */
+int ferry_service_ready(ferry_registration *service, bool is_ready, ferry_error *reterr);
 
 /* ---- requests ---- */
 

@@ -58,6 +58,7 @@ enum {
     CALL_WAIT = 32,      /* if no server offers the service, the call waits for one */
     CALL_AGAIN = 64,     /* another attempt of a call whose server was lost */
     CALL_BLOCKS = 128,   /* the caller's session begins no request until it has the answer */
+    SERVE_NOT_READY = 1, /* it gets no calls until the next SERVE */
     PUBLISH_RETAIN = 1,  /* becomes the topic's retained value */
     PUBLISH_GATHER = 2,  /* collect ANSWERs for window_ms */
 };
@@ -150,6 +151,7 @@ typedef struct Message {
         struct {
             uint64_t slots;
             Span instance;
+            uint64_t flags; /* SERVE_NOT_READY */
         } serve;
         struct {
             uint64_t timeout_ms, flags, parent;

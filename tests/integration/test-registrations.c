@@ -87,6 +87,95 @@ static void a_service_may_close_itself_in_its_handler(void) {
     ferry_close(server);
 }
 
+static void call_ready(ferry_client *caller, int *n_replies) {
+    CU_ASSERT_EQUAL(ferry_call_async(caller, "ready.Ready.go", ferry_bytes_of("\x90", 1),
+                                     count_reply, n_replies, NULL),
+                    0);
+}
+
+static bool is_shown_ready(ferry_client *client) {
+    ferry_description *description = NULL;
+    bool is_ready;
+
+    CU_ASSERT_EQUAL_FATAL(ferry_describe(client, "ready.Ready", &description, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(description->n_instances, 1);
+    is_ready = description->instances[0].is_ready;
+    ferry_free(description);
+    return is_ready;
+}
+
+static void a_service_that_is_not_ready_gets_no_calls(void) {
+    ferry_client *server = connect_client(&broker), *caller = connect_client(&broker);
+    ferry_registration *served = NULL;
+    Counter counter = {0};
+    int n_replies = 0;
+
+    CU_ASSERT_EQUAL(ferry_serve_method(server, "ready.Ready.go",
+                                       &(ferry_serve_options){.not_ready = true}, answer, &counter,
+                                       &served, NULL),
+                    0);
+    CU_ASSERT_FALSE(is_shown_ready(caller));
+    call_ready(caller, &n_replies);
+    CU_ASSERT_EQUAL(ferry_ping(caller, NULL, NULL), 0); /* the broker has the call */
+    CU_ASSERT_EQUAL(ferry_ping(server, NULL, NULL), 0);
+    ferry_process(server, NULL);
+    CU_ASSERT_EQUAL(counter.n, 0);
+
+    CU_ASSERT_EQUAL(ferry_service_ready(served, true, NULL), 0);
+    CU_ASSERT_TRUE(is_shown_ready(caller));
+    CU_ASSERT_TRUE(process_both_until(server, caller, &n_replies, 1));
+    CU_ASSERT_EQUAL(counter.n, 1);
+    ferry_close(server);
+    ferry_close(caller);
+}
+
+static void other_servers_get_the_calls_meanwhile(void) {
+    ferry_client *server = connect_client(&broker), *other = connect_client(&broker),
+                 *caller = connect_client(&broker);
+    ferry_registration *served = NULL;
+    Counter mine = {0}, others = {0};
+    int n_replies = 0;
+
+    CU_ASSERT_EQUAL(
+        ferry_serve_method(server, "ready.Ready.go", NULL, answer, &mine, &served, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_serve_method(other, "ready.Ready.go", NULL, answer, &others, NULL, NULL),
+                    0);
+    CU_ASSERT_EQUAL(ferry_service_ready(served, false, NULL), 0);
+    for (int i = 0; i < CALLS; i++)
+        call_ready(caller, &n_replies);
+    CU_ASSERT_TRUE(process_both_until(other, caller, &n_replies, CALLS));
+    ferry_process(server, NULL);
+    CU_ASSERT_EQUAL(mine.n, 0);
+    CU_ASSERT_EQUAL(others.n, CALLS);
+    ferry_close(server);
+    ferry_close(other);
+    ferry_close(caller);
+}
+
+static void a_service_stays_not_ready_over_a_reconnect(void) {
+    ferry_client *server = connect_client(&broker);
+    ferry_error error = FERRY_ERROR_INIT;
+    ferry_registration *served = NULL, *subscribed = NULL;
+    Counter counter = {0};
+
+    CU_ASSERT_EQUAL(
+        ferry_serve_method(server, "ready.Ready.go", NULL, answer, &counter, &served, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_service_ready(served, false, NULL), 0);
+    broker_kill(&broker);
+    broker_respawn(&broker);
+    ferry_ping(server, NULL, NULL); /* notices the loss */
+    CU_ASSERT_EQUAL(ferry_ping(server, NULL, NULL), 0);
+    CU_ASSERT_FALSE(is_shown_ready(server));
+
+    CU_ASSERT_EQUAL(
+        ferry_subscribe(server, "ready", NULL, count_message, &counter, &subscribed, NULL), 0);
+    CU_ASSERT_EQUAL(ferry_service_ready(subscribed, true, &error), -EINVAL);
+    CU_ASSERT_STRING_EQUAL(error.type, "ferry.Misuse");
+    CU_ASSERT_EQUAL(ferry_service_ready(NULL, true, NULL), -EINVAL);
+    ferry_error_clear(&error);
+    ferry_close(server);
+}
+
 static void a_closed_worker_leaves_the_other_jobs_to_others(void) {
     ferry_client *first = connect_client(&broker), *second = connect_client(&broker);
     ferry_registration *working = NULL;
@@ -168,6 +257,9 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_closed_service_answers_the_calls_on_their_way),
         TEST(a_service_may_close_itself_in_its_handler),
+        TEST(a_service_that_is_not_ready_gets_no_calls),
+        TEST(other_servers_get_the_calls_meanwhile),
+        TEST(a_service_stays_not_ready_over_a_reconnect),
         TEST(a_closed_worker_leaves_the_other_jobs_to_others),
         TEST(a_closed_subscription_hears_no_more),
         TEST(closing_without_a_connection_returns),

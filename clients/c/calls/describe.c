@@ -46,6 +46,8 @@ static void read_instance(Pieces *pieces, Reader *in, ferry_instance *to) {
             to->slots = (uint32_t)reader_uint(in);
         else if (span_is(key, "busy"))
             to->busy = (uint32_t)reader_uint(in);
+        else if (span_is(key, "ready"))
+            to->is_ready = reader_bool(in);
         else
             reader_value(in);
     }

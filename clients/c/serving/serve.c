@@ -23,7 +23,7 @@ typedef struct ServedService {
     size_t name_len, n_methods, last; /* last: index of the method that was called last */
     ServedMethod *methods;
     uint32_t slots;
-    bool redact_errors;
+    bool redact_errors, not_ready;
     ferry_interceptor interceptor;
     ferry_bytes description; /* owned */
     char name[NAME_MAX_LEN + 1];
@@ -36,7 +36,8 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
                        .id = id,
                        .name = span_of(service->name, service->name_len),
                        .serve.slots = service->slots,
-                       .serve.instance = span_text(service->instance)};
+                       .serve.instance = span_text(service->instance),
+                       .serve.flags = service->not_ready ? SERVE_NOT_READY : 0};
 
     if (service->description.len > 0)
         message.body = span_of(service->description.data, service->description.len);
@@ -293,6 +294,8 @@ static int fill(ServedService *service, const ferry_client *client, const ServeS
     }
     if (options && options->slots > service->slots)
         service->slots = options->slots;
+    if (options && options->not_ready)
+        service->not_ready = true;
     if (options && options->redact_errors)
         service->redact_errors = true;
     if (options && options->interceptor)
@@ -340,6 +343,17 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
     else if (ret)
         *ret = &service->registration;
     return r;
+}
+
+int ferry_service_ready(ferry_registration *registration, bool is_ready, ferry_error *reterr) {
+    ServedService *service = (ServedService *)registration;
+
+    if (!registration || registration->kind != &service_kind)
+        return error_set(reterr, "ferry.Misuse", "the registration is not one of a service");
+    if (service->not_ready == !is_ready)
+        return 0;
+    service->not_ready = !is_ready;
+    return registration_change(registration, reterr);
 }
 
 /* ---- by name, and by tables whose handlers take the body as it is ---- */

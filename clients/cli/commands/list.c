@@ -12,17 +12,27 @@
 #include "clients/cli/terminal/out.h"
 
 static const Column service_columns[] = {
-    {"SERVICE", "name", COLUMN_TEXT},        {"INSTANCES", "instances", COLUMN_COUNT},
-    {"SLOTS", "slots", COLUMN_NUMBER},       {"BUSY", "busy", COLUMN_NUMBER},
-    {"WAITING", "waiting", COLUMN_NUMBER},   {"CALLS", "calls", COLUMN_NUMBER},
-    {"ERRORS", "errors", COLUMN_ERRORS},     {"EJECTED", "ejected", COLUMN_NUMBER},
-    {"DESCRIBED", "described", COLUMN_FLAG}, {NULL, NULL, COLUMN_TEXT},
+    {"SERVICE", "name", COLUMN_TEXT},
+    {"INSTANCES", "instances", COLUMN_COUNT},
+    {"SLOTS", "slots", COLUMN_NUMBER},
+    {"BUSY", "busy", COLUMN_NUMBER},
+    {"WAITING", "waiting", COLUMN_NUMBER},
+    {"CALLS", "calls", COLUMN_NUMBER},
+    {"ERRORS", "errors", COLUMN_ERRORS},
+    {"EJECTED", "ejected", COLUMN_NUMBER},
+    {"NOT READY", "not_ready", COLUMN_NUMBER},
+    {"DESCRIBED", "described", COLUMN_FLAG},
+    {NULL, NULL, COLUMN_TEXT},
 };
 
 static const Column instance_columns[] = {
-    {"INSTANCE", "instance", COLUMN_TEXT}, {"SESSION", "session", COLUMN_NUMBER},
-    {"CLIENT", "client", COLUMN_TEXT},     {"SLOTS", "slots", COLUMN_NUMBER},
-    {"BUSY", "busy", COLUMN_NUMBER},       {NULL, NULL, COLUMN_TEXT},
+    {"INSTANCE", "instance", COLUMN_TEXT},
+    {"SESSION", "session", COLUMN_NUMBER},
+    {"CLIENT", "client", COLUMN_TEXT},
+    {"SLOTS", "slots", COLUMN_NUMBER},
+    {"BUSY", "busy", COLUMN_NUMBER},
+    {"READY", "ready", COLUMN_FLAG},
+    {NULL, NULL, COLUMN_TEXT},
 };
 
 static const Column topic_columns[] = {
@@ -166,10 +176,11 @@ static json_t *instances_of(const ferry_description *d) {
     for (size_t i = 0; i < d->n_instances; i++) {
         const ferry_instance *one = &d->instances[i];
 
-        json_array_append_new(rows, json_pack("{s:s, s:I, s:s, s:I, s:I}", "instance", one->name,
-                                              "session", (json_int_t)one->session, "client",
-                                              one->client, "slots", (json_int_t)one->slots, "busy",
-                                              (json_int_t)one->busy));
+        json_array_append_new(rows,
+                              json_pack("{s:s, s:I, s:s, s:I, s:I, s:b}", "instance", one->name,
+                                        "session", (json_int_t)one->session, "client", one->client,
+                                        "slots", (json_int_t)one->slots, "busy",
+                                        (json_int_t)one->busy, "ready", one->is_ready));
     }
     return rows;
 }
