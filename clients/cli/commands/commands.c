@@ -14,6 +14,7 @@ const Command *const commands[] = {
     &command_tap,      &command_auth,     &command_session,
     &command_reload,   &command_key,      &command_context,
     &command_pipeline, &command_job,      &command_schedule,
+    &command_gateway,
 #ifdef FERRY_WITH_CACHE
     &command_cache,
 #endif
