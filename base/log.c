@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines on standard error: time, level, event. Under systemd, its priority prefix instead. */
+/* Lines on standard error: time, level, event, or JSON. Under systemd with its priority prefix. */
 
 #include "base/log.h"
 
@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "base/text.h"
 
 LogLevel log_level = LOG_LEVEL_INFO;
+LogFormat log_format = LOG_TEXT;
 
 static const char *const names[] = {"error", "warning", "info", "debug"};
 
@@ -44,27 +46,150 @@ static bool put_line(const char *line, size_t len) {
     return write(STDERR_FILENO, line, len < PIPE_BUF ? len : PIPE_BUF) >= 0;
 }
 
-static void put_event(LogLevel level, const char *text) {
-    static const int priorities[] = {3, 4, 6, 7}; /* syslog(3) */
-    char line[PIPE_BUF], when[32] = "";
-    struct timespec now;
-    struct tm parts;
-    int len;
+/* ---- JSON ---- */
 
-    if (getenv("JOURNAL_STREAM")) {
-        len = snprintf(line, sizeof(line), "<%d>%s\n", priorities[level], text);
-    } else {
-        clock_gettime(CLOCK_REALTIME, &now);
-        if (gmtime_r(&now.tv_sec, &parts))
-            strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &parts);
-        len = snprintf(line, sizeof(line), "%s.%03ldZ %-7s %s\n", when, now.tv_nsec / 1000000,
-                       names[level], text);
+/* A line that has room for its end: what does not fit is left out. */
+typedef struct JsonLine {
+    char text[PIPE_BUF];
+    size_t len;
+} JsonLine;
+
+enum { JSON_END = 8 }; /* room for the quote, brace and newline after the last value */
+
+static void json_add(JsonLine *line, const char *text, size_t len) {
+    if (line->len + len + JSON_END > sizeof(line->text))
+        return;
+    memcpy(line->text + line->len, text, len);
+    line->len += len;
+}
+
+/* The text is printable already. */
+static void json_add_string(JsonLine *line, const char *text, size_t len) {
+    json_add(line, "\"", 1);
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '"' || text[i] == '\\') {
+            json_add(line, (char[]){'\\', text[i]}, 2);
+            continue;
+        }
+        /* Whole characters: half of one would not be UTF-8. */
+        size_t n = 1;
+
+        while (i + n < len && ((unsigned char)text[i + n] & 0xC0) == 0x80)
+            n++;
+        json_add(line, text + i, n);
+        i += n - 1;
     }
+    /* Room for it is left. */
+    line->text[line->len++] = '"';
+}
+
+static bool is_number(const char *text, size_t len) {
+    return len > 0 && len < 19 && strspn(text, "0123456789") >= len && (*text != '0' || len == 1);
+}
+
+/* The next "key=value" or "key='some words'". Returns its length; 0: the text is not one. */
+static size_t pair_at(const char *text, size_t *ret_key, const char **ret_value, size_t *ret_len) {
+    size_t key = strspn(text, "abcdefghijklmnopqrstuvwxyz_0123456789");
+    const char *value = text + key + 1, *end;
+
+    if (key == 0 || text[key] != '=')
+        return 0;
+    end = *value == '\'' ? strchr(value + 1, '\'') : value + strcspn(value, " ");
+    if (!end)
+        return 0;
+    *ret_key = key;
+    *ret_value = *value == '\'' ? value + 1 : value;
+    *ret_len = (size_t)(end - *ret_value);
+    return (size_t)(end - text) + (*value == '\'');
+}
+
+static bool are_pairs(const char *text) {
+    const char *value;
+    size_t key, len, n;
+
+    while ((n = pair_at(text, &key, &value, &len)) > 0) {
+        text += n;
+        if (!*text)
+            return true;
+        if (*text++ != ' ')
+            return false;
+    }
+    return false;
+}
+
+/* Where the values begin behind the message "…: key=value …"; NULL: it has no values. */
+static const char *values_of(const char *text) {
+    for (const char *at = text; (at = strstr(at, ": ")); at += 2)
+        if (are_pairs(at + 2))
+            return at + 2;
+    return NULL;
+}
+
+static void json_add_values(JsonLine *line, const char *values) {
+    const char *value;
+    size_t key, len, n;
+
+    for (; *values && (n = pair_at(values, &key, &value, &len)) > 0; values += n) {
+        bool is_quoted = values[key + 1] == '\'';
+
+        /* A value that does not fit is left out with its key. */
+        if (line->len + key + 2 * len + 2 * JSON_END > sizeof(line->text))
+            return;
+        json_add(line, ",", 1);
+        json_add_string(line, values, key);
+        json_add(line, ":", 1);
+        if (!is_quoted && is_number(value, len))
+            json_add(line, value, len);
+        else
+            json_add_string(line, value, len);
+        n += values[n] == ' ';
+    }
+}
+
+static bool put_json(LogLevel level, const char *prefix, const char *when, const char *text) {
+    const char *values = values_of(text);
+    JsonLine line = {.len = 0};
+
+    json_add(&line, prefix, strlen(prefix));
+    json_add(&line, "{\"time\":", 8);
+    json_add_string(&line, when, strlen(when));
+    json_add(&line, ",\"level\":", 9);
+    json_add_string(&line, names[level], strlen(names[level]));
+    json_add(&line, ",\"message\":", 11);
+    json_add_string(&line, text, values ? (size_t)(values - text) - 2 : strlen(text));
+    if (values)
+        json_add_values(&line, values);
+    memcpy(line.text + line.len, "}\n", 2);
+    return put_line(line.text, line.len + 2);
+}
+
+/* ---- lines ---- */
+
+static bool put_text(LogLevel level, const char *prefix, const char *when, const char *text) {
+    char line[PIPE_BUF];
+    int len = *prefix ? snprintf(line, sizeof(line), "%s%s\n", prefix, text)
+                      : snprintf(line, sizeof(line), "%s %-7s %s\n", when, names[level], text);
+
     if (len >= (int)sizeof(line)) {
         len = sizeof(line) - 1;
         line[len - 1] = '\n';
     }
-    if (!put_line(line, (size_t)len))
+    return put_line(line, (size_t)len);
+}
+
+static void put_event(LogLevel level, const char *text) {
+    static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"}; /* syslog(3) */
+    const char *prefix = getenv("JOURNAL_STREAM") ? priorities[level] : "";
+    char when[48] = "";
+    struct timespec now;
+    struct tm parts;
+    size_t n = 0;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (gmtime_r(&now.tv_sec, &parts))
+        n = strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &parts);
+    snprintf(when + n, sizeof(when) - n, ".%03ldZ", now.tv_nsec / 1000000);
+    if (!(log_format == LOG_JSON ? put_json : put_text)(level, prefix, when, text))
         __atomic_add_fetch(&n_dropped, 1, __ATOMIC_RELAXED);
 }
 

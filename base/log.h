@@ -19,6 +19,13 @@ typedef enum LogLevel {
 
 extern LogLevel log_level;
 
+/* LOG_JSON: a line is an object of time, level, message and the line's values:
+ * {"time":"2026-11-30T06:00:00.000Z","level":"info","message":"a connection was lost","session":7}
+ */
+typedef enum LogFormat { LOG_TEXT, LOG_JSON } LogFormat;
+
+extern LogFormat log_format;
+
 /* 0, or -EINVAL for a name other than error, warning, info, debug. */
 int log_level_parse(const char *name, LogLevel *ret);
 

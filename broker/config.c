@@ -158,9 +158,9 @@ static void set_limit(ConfigReading *reading, size_t i, const char *value) {
 }
 
 static void refuse_name(ConfigReading *reading, const char *name) {
-    enum { N_OTHERS = 5 };
-    const char *names[N_SETTINGS + N_OTHERS] = {"bind", "data", "ipc_mode", "log_level",
-                                                "drain_timeout"};
+    enum { N_OTHERS = 6 };
+    const char *names[N_SETTINGS + N_OTHERS] = {"bind",      "data",       "ipc_mode",
+                                                "log_level", "log_format", "drain_timeout"};
     const char *nearest;
 
     for (size_t i = 0; i < N_SETTINGS; i++)
@@ -217,6 +217,10 @@ static void set_broker(ConfigReading *reading, const char *name, const char *val
                       value);
         else
             config->log_level = (int)level;
+    } else if (strcmp(name, "log_format") == 0) {
+        config->log_json = strcmp(value, "json") == 0;
+        if (!config->log_json && strcmp(value, "text") != 0)
+            add_error(config, reading->line, "log_format is text or json, not '%s'", value);
     } else if (strcmp(name, "drain_timeout") == 0) {
         problem = setting_parse(SETTING_MS, value, 0, UINT32_MAX, &ms);
         if (problem)

@@ -43,6 +43,7 @@ typedef struct Config {
     char *data;
     unsigned ipc_mode; /* permissions of socket files */
     int log_level;     /* LogLevel; -1: not set */
+    bool log_json;
     uint32_t drain_timeout_ms;
     Limits limits;
     int set_at[CONFIG_SETTINGS_MAX]; /* the lines of the sizes that the file sets; 0: not set */

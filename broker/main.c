@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +19,7 @@
 #include "base/container.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/systemd.h"
 #include "base/text.h"
 #include "broker/admin/admin.h"
 #include "broker/admin/binds.h"
@@ -27,6 +27,7 @@
 #include "broker/core/peer-log.h"
 #include "broker/core/rooms.h"
 #include "broker/events/events.h"
+#include "broker/listen.h"
 #include "broker/loop/deferred.h"
 #include "broker/loop/dispatch.h"
 #include "broker/loop/trim.h"
@@ -40,7 +41,6 @@
 #include "broker/stores/disk.h"
 #include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
-#include "rpc/link/endpoint.h"
 
 enum {
     TURN_BYTES = 1 << 20, /* a turn ends after this many bytes of input, or after TURN_US */
@@ -67,6 +67,8 @@ typedef struct BrokerProgram {
     uint64_t n_batches; /* batches handled so far */
     Trim trim;
     Timer trim_timer;
+    Timer alive; /* signs of life for the service manager, each alive_ms */
+    uint64_t alive_ms;
 } BrokerProgram;
 
 static bool on_gone(Peer *peer, void *ctx) {
@@ -107,86 +109,6 @@ static void take_keys(BrokerProgram *program, Config *config) {
 }
 
 /* ---- opening ---- */
-
-/* Without a lock, two brokers that start at the same time could both find a socket file
- * abandoned. */
-static int lock_path(const char *path, const char *what, int *ret_fd, ferry_error *reterr) {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-    if (fd < 0)
-        return error_set_code(reterr, -errno, "cannot open %s: %s", path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        close(fd);
-        return error_set_code(reterr, -EADDRINUSE, "another broker uses %s", what);
-    }
-    *ret_fd = fd;
-    return 0;
-}
-
-static int bind_one(BrokerProgram *program, const char *endpoint, ferry_error *reterr) {
-    const char *problem = endpoint_problem(endpoint, ENDPOINT_BIND);
-    const char *path = endpoint_path(endpoint);
-    char bound[256], lock[300], shown[TEXT_ESCAPED_MAX];
-    bool has_keys = program->broker.keys.n_pairs > 0;
-    int r, fd;
-
-    if (problem)
-        return error_set(reterr, "ferry.InvalidArgument", "cannot listen on '%s': %s",
-                         text_escape_url(shown, endpoint), problem);
-    if (!endpoint_is_local(endpoint) && !has_keys && !program->options->insecure)
-        return error_set(reterr, "ferry.PermissionDenied",
-                         "%s can be reached from other machines, by anybody: give the broker and "
-                         "its users keys ([server] and [user] in the configuration), listen on "
-                         "loopback or ipc://, or say --insecure",
-                         endpoint);
-    if (path) {
-        snprintf(lock, sizeof(lock), "%s.lock", path);
-        /* The lock is held until the process ends. */
-        r = lock_path(lock, endpoint, &fd, reterr);
-        if (r < 0)
-            return r;
-    }
-    r = hub_bind(program->broker.hub, endpoint, bound, reterr);
-    if (r == 0)
-        log_info("listening on %s", bound);
-    if (r == 0 && !endpoint_is_local(endpoint) && !program->options->insecure)
-        program->needs_keys = true;
-    if (r == 0 && !endpoint_is_local(endpoint) && !has_keys)
-        log_warning(program->broker.rights
-                        ? "anybody who reaches %s from another machine is the user 'anonymous', "
-                          "and nothing is encrypted"
-                        : "anybody who reaches %s from another machine can use this broker",
-                    bound);
-    return r;
-}
-
-static int bind_all(BrokerProgram *program, ferry_error *reterr) {
-    const char *usual = program->options->usual_bind;
-    const char *const fallback[] = {usual && *usual ? usual : "tcp://127.0.0.1:5877"};
-    const char *const *binds = fallback;
-    bool is_local_tcp = false;
-    size_t n = 1;
-
-    if (program->options->n_binds > 0) {
-        binds = program->options->binds;
-        n = program->options->n_binds;
-    } else if (program->config.n_binds > 0) {
-        binds = (const char *const *)program->config.binds;
-        n = program->config.n_binds;
-    }
-    for (size_t i = 0; i < n; i++) {
-        const char *endpoint = endpoint_after_transport(binds[i]);
-        int r = bind_one(program, endpoint, reterr);
-
-        if (r < 0)
-            return r;
-        is_local_tcp |= !endpoint_path(endpoint) && endpoint_is_local(endpoint);
-    }
-    if (is_local_tcp && !program->broker.rights)
-        log_info("every program on this machine may use this broker: the configuration has no "
-                 "[user]");
-    return 0;
-}
 
 /* With a data folder, queues are on disk if their configuration does not say otherwise. */
 static int add_disk(BrokerProgram *program) {
@@ -265,10 +187,19 @@ static int watch(int epoll, int fd) {
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN});
 }
 
+/* A folder may be larger than the manager's patience: each second it is asked for half a minute
+ * more. */
+static void tell_restoring(uint64_t *told_ms) {
+    if (clock_ms() < *told_ms + 1000)
+        return;
+    *told_ms = clock_ms();
+    systemd_notify("STATUS=restoring the queues\nEXTEND_TIMEOUT_USEC=30000000");
+}
+
 /* Opens the stores and restores their contents. Signals and stores both wake the loop. */
 static int open_stores(BrokerProgram *program, ferry_error *reterr) {
     Queues *queues = program->broker.queues;
-    uint64_t began_ms = clock_ms();
+    uint64_t began_ms = clock_ms(), told_ms = 0;
     char memory[16];
     int r;
 
@@ -282,7 +213,7 @@ static int open_stores(BrokerProgram *program, ferry_error *reterr) {
                  "broker");
     r = queues_open_stores(queues, program->wake, reterr);
     while (r >= 0 && (r = queues_restore(queues, reterr)) > 0)
-        continue;
+        tell_restoring(&told_ms);
     if (r < 0 || !program->disk)
         return r;
     text_format_bytes(memory, trim_resident());
@@ -317,6 +248,7 @@ static int set_log_level(const BrokerProgram *program, const Config *config, fer
     if (option && log_level_parse(option, &level) < 0)
         return error_set(reterr, "ferry.InvalidArgument",
                          "the log level is error, warning, info or debug, not '%s'", option);
+    log_format = config->log_json ? LOG_JSON : LOG_TEXT;
     if (option)
         log_level = level;
     else if (config->log_level >= 0)
@@ -338,8 +270,18 @@ static void on_trim(Timer *timer, void *ctx) {
     trim_start();
 }
 
+/* The loop goes on: that is what the manager's watchdog asks. A store that cannot write is
+ * degraded, and a restart would not help it. */
+static void on_alive(Timer *timer, void *ctx) {
+    const BrokerProgram *program = container_of(timer, BrokerProgram, alive);
+    Broker *broker = ctx;
+
+    timer_arm(&broker->timers, timer, broker->now_ms + program->alive_ms, on_alive);
+    systemd_notify("WATCHDOG=1");
+}
+
 /* Takes over the whole configuration, or, if it has an error, leaves everything as it is. */
-static int reload(Broker *broker, ferry_error *reterr) {
+static int take_configuration(Broker *broker, ferry_error *reterr) {
     BrokerProgram *program = container_of(broker, BrokerProgram, broker);
     CLEANUP(config_deinit) Config config;
     Limits before = broker->limits;
@@ -386,6 +328,15 @@ static int reload(Broker *broker, ferry_error *reterr) {
     return 0;
 }
 
+static int reload(Broker *broker, ferry_error *reterr) {
+    int r;
+
+    systemd_reloading();
+    r = take_configuration(broker, reterr);
+    systemd_notify("READY=1");
+    return r;
+}
+
 /* True: stop now. */
 static bool on_signals(BrokerProgram *program) {
     struct signalfd_siginfo info;
@@ -410,8 +361,10 @@ static bool is_drained(BrokerProgram *program) {
 
     if (!broker->draining)
         return false;
-    if (program->drain_ends_ms == 0)
+    if (program->drain_ends_ms == 0) {
         program->drain_ends_ms = broker->now_ms + program->config.drain_timeout_ms;
+        systemd_notify("STOPPING=1\nSTATUS=draining");
+    }
     return rooms_n_unfinished(broker) == 0 || broker->now_ms >= program->drain_ends_ms;
 }
 
@@ -502,6 +455,9 @@ static void run(BrokerProgram *program) {
     Broker *broker = &program->broker;
 
     broker->reload = reload;
+    program->alive_ms = systemd_watchdog_ms() / 2;
+    if (program->alive_ms > 0)
+        timer_arm(&broker->timers, &program->alive, broker->now_ms, on_alive);
     timer_arm(&broker->timers, &program->trim_timer, broker->now_ms + TRIM_LOOK_MS, on_trim);
     for (;;) {
         int sleep_ms = program->woke_ms ? 1 : time_to_sleep(broker);
@@ -589,11 +545,16 @@ static int configure(BrokerProgram *program, ferry_error *reterr) {
 
 static int start(BrokerProgram *program, ferry_error *reterr) {
     int r = configure(program, reterr);
+    bool is_open = false;
 
     if (r < 0 || program->options->check_config)
         return r;
     r = open_stores(program, reterr);
-    return r < 0 ? r : bind_all(program, reterr);
+    if (r == 0)
+        r = listen_all(&(BrokerEndpoints){&program->broker, program->options, &program->config},
+                       &is_open, reterr);
+    program->needs_keys = is_open && !program->options->insecure;
+    return r;
 }
 
 /* Two errors have exit statuses of their own here: wrong usage and missing permission. */
@@ -621,6 +582,7 @@ int broker_main(const BrokerOptions *options) {
         status = exit_status(error.message ? error.code : r);
     } else if (!options->check_config) {
         log_info("ready");
+        systemd_notify("READY=1\nSTATUS=serving");
         run(&program);
         if (queues_broken(program.broker.queues))
             status = EXIT_FAILURE;

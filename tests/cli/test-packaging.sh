@@ -11,7 +11,9 @@ trap 'finish; rm -rf "$stage"' EXIT
 there() { n_checks=$((n_checks + 1)); [ -s "$prefix/$1" ] || failed "not installed: $1"; }
 for file in bin/ferry bin/ferry-idl share/ferry/ferry-broker.thrift \
     include/ferry/{ferry,schema,cache,pack,pool}.h include/ferry/adapters/{libuv,libev}.h \
-    share/bash-completion/completions/{ferry,ferry-idl}; do
+    share/bash-completion/completions/{ferry,ferry-idl} share/zsh/vendor-completions/_ferry{,-idl} \
+    share/fish/vendor_completions.d/ferry{,-idl}.fish share/ferry/ferry-events.thrift \
+    lib/systemd/system/ferry.service lib/{sysusers,tmpfiles}.d/ferry.conf share/doc/ferry/ferry.conf; do
     there "$file"
 done
 if command -v scdoc >/dev/null; then
@@ -25,6 +27,8 @@ equal '' "$(find "$prefix" -name '*.a')" 'libraries of the inside are installed'
 for file in "$prefix"/share/bash-completion/completions/*; do
     expect 0 '' '' bash -n "$file"
 done
+! command -v zsh >/dev/null || expect 0 '' '' zsh -n "$prefix/share/zsh/vendor-completions/_ferry"
+! command -v fish >/dev/null || expect 0 '' '' fish -n "$prefix/share/fish/vendor_completions.d/ferry.fish"
 completions() { # WORD...: what bash offers behind `ferry-idl`
     bash -c 'source "$0"; COMP_WORDS=(ferry-idl "$@") COMP_CWORD=$#; _ferry_idl; echo "${COMPREPLY[@]}"' \
         "$prefix/share/bash-completion/completions/ferry-idl" "$@" 2>/dev/null
@@ -46,6 +50,31 @@ equal -lferry "$(pkg-config --libs-only-l ferry | xargs)" 'what is linked'
 equal "$prefix/bin/ferry-idl" "$(pkg-config --variable=ferry_idl ferry)" 'ferry_idl'
 equal "$prefix/share/ferry" "$(pkg-config --variable=interfaces ferry)" 'interfaces'
 expect 0 '*' '' ferry-idl --stdout "$prefix/share/ferry/ferry-broker.thrift"
+
+# ---- CMake ----
+if command -v cmake >/dev/null; then
+    mkdir "$work/cmake"
+    cp "$source/tests/cli/calc/calc.thrift" "$work/cmake"
+    cat >"$work/cmake/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.16)
+project(outside C)
+find_package(ferry 0.1 REQUIRED)
+add_custom_command(OUTPUT calc.h calc.c COMMAND ${ferry_IDL} -o . ${CMAKE_SOURCE_DIR}/calc.thrift DEPENDS calc.thrift)
+add_executable(outside main.c calc.c)
+target_include_directories(outside PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
+target_link_libraries(outside ferry::ferry)
+END
+    cat >"$work/cmake/main.c" <<'END'
+#include "calc.h"
+
+int main(void) {
+    return ferry_service_calc_calc.n_methods > 0 && strcmp(ferry_version(), FERRY_VERSION) == 0 ? 0 : 1;
+}
+END
+    expect 0 '*' '' cmake -S "$work/cmake" -B "$work/cmake/build" -DCMAKE_PREFIX_PATH="$prefix"
+    expect 0 '*' '' cmake --build "$work/cmake/build"
+    expect 0 '' '' "$work/cmake/build/outside"
+fi
 
 # ---- programs of both languages, warnings and all, and what ferry-idl makes ----
 strict='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror'

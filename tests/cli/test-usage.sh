@@ -57,7 +57,7 @@ expect 2 '' 'show which queue' ferry queue show
 expect 2 '' 'where to' ferry queue move a
 expect 2 '' "'calls' is not one of call|pub|push" ferry bench calls
 expect 2 '' "'--serve' goes\|--serve goes" ferry bench pub --serve
-expect 2 '' 'only bash' ferry completion zsh
+expect 2 '' 'bash, fish and zsh' ferry completion tcsh
 expect 2 '' 'log-level' ferry broker --log-level loud
 
 # Nobody there.

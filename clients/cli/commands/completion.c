@@ -14,8 +14,8 @@
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/terminal/out.h"
 
-/* completions/ferry.bash, embedded by the build. */
-extern const char completions_ferry_bash[];
+/* completions/ferry.SHELL, embedded by the build. */
+extern const char completions_ferry_bash[], completions_ferry_fish[], completions_ferry_zsh[];
 
 enum { LIVE_TIMEOUT_MS = 300 };
 
@@ -239,24 +239,34 @@ const Command command_complete = {
 };
 
 static int run_completion(Cli *cli, const void *values, int argc, char **argv) {
+    static const struct {
+        const char *shell, *script;
+    } scripts[] = {{"bash", completions_ferry_bash},
+                   {"fish", completions_ferry_fish},
+                   {"zsh", completions_ferry_zsh}};
+    const char *shell = argc > 0 ? argv[0] : "bash";
+
     (void)values;
-    if (argc > 0 && strcmp(argv[0], "bash") != 0)
-        return cli_usage(cli, "only bash is known, not '%s'", argv[0]);
-    out_raw(stdout, ferry_str(completions_ferry_bash));
-    return EXIT_OK;
+    for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++)
+        if (strcmp(shell, scripts[i].shell) == 0) {
+            out_raw(stdout, ferry_str(scripts[i].script));
+            return EXIT_OK;
+        }
+    return cli_usage(cli, "bash, fish and zsh are known, not '%s'", shell);
 }
 
 const Command command_completion = {
     .name = "completion",
-    .usage = "[bash]",
+    .usage = "[bash|fish|zsh]",
     .summary = "print the completion script for a shell",
     .help =
         "Completes commands, options, and the services, topics and queues that are there now; the\n"
         "methods of services that describe themselves, and the names of their arguments.\n"
         "\n"
         "Examples:\n"
-        "  source <(ferry completion bash)\n",
+        "  source <(ferry completion bash)\n"
+        "  ferry completion fish | source\n",
     .max_args = 1,
-    .words = "bash",
+    .words = "bash|fish|zsh",
     .run = run_completion,
 };

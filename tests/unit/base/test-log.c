@@ -69,6 +69,42 @@ static void under_systemd_it_has_a_priority_instead(void) {
     unsetenv("JOURNAL_STREAM");
 }
 
+static void log_values(void) {
+    log_info("a session: it has ended: session=7 name='a \"b\" \\x0a' peer=127.0.0.1:4711 zero=0 "
+             "id=007");
+    log_error("no values: here");
+    log_error("%s", "");
+}
+
+static void log_json_too_much(void) {
+    char text[2000];
+
+    memset(text, '"', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    log_error("%s: a=1 b='%s'", text, text);
+}
+
+static void json_has_an_object_in_each_line(void) {
+    const char *line;
+
+    log_format = LOG_JSON;
+    line = written(log_values);
+    CU_ASSERT_EQUAL(strncmp(line, "{\"time\":\"20", 11), 0);
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(line, "Z\",\"level\":\"info\",\"message\":\"a session: it has ended\",\"session\":7,"
+                     "\"name\":\"a \\\"b\\\" \\\\x0a\",\"peer\":\"127.0.0.1:4711\",\"zero\":0,"
+                     "\"id\":\"007\"}\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(line, "\"level\":\"error\",\"message\":\"no values: here\"}\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(line, "\"message\":\"\"}\n"));
+    setenv("JOURNAL_STREAM", "1:2", 1);
+    CU_ASSERT_EQUAL(strncmp(written(log_values), "<6>{", 4), 0);
+    unsetenv("JOURNAL_STREAM");
+    line = written(log_json_too_much);
+    CU_ASSERT_TRUE(strlen(line) <= 4096);
+    CU_ASSERT_STRING_EQUAL(line + strlen(line) - 3, "\"}\n");
+    log_format = LOG_TEXT;
+}
+
 static void a_line_that_is_too_long_is_cut_and_still_ends(void) {
     const char *line = written(log_too_much);
 
@@ -122,6 +158,7 @@ int main(void) {
         TEST(a_line_has_time_level_and_event),
         TEST(under_systemd_it_has_a_priority_instead),
         TEST(text_of_peers_stays_harmless_and_on_its_line),
+        TEST(json_has_an_object_in_each_line),
         TEST(a_line_that_is_too_long_is_cut_and_still_ends),
         TEST(levels_have_names),
         TEST(a_pipe_that_nobody_reads_stops_nothing),

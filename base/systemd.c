@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* States to the service manager. See systemd.h. */
+
+#include "base/systemd.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+int systemd_notify(const char *state) {
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t len = path ? strlen(path) : 0;
+    int fd, r = 0;
+
+    if (len == 0)
+        return 0;
+    if (len >= sizeof(address.sun_path) || (*path != '/' && *path != '@'))
+        return -EINVAL;
+    memcpy(address.sun_path, path, len);
+    if (*path == '@') /* a name without a file */
+        address.sun_path[0] = '\0';
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
+        r = -errno;
+    close(fd);
+    return r;
+}
+
+void systemd_reloading(void) {
+    struct timespec now;
+    char state[64];
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+             (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    systemd_notify(state);
+}
+
+/* A variable that is a whole number, and meant for this process. 0: it is not. */
+static uint64_t number_of_ours(const char *name, const char *pid_name) {
+    const char *text = getenv(name), *pid = getenv(pid_name);
+    char *end;
+    unsigned long long value;
+
+    if (!text || *text < '0' || *text > '9' ||
+        (pid && strtoull(pid, NULL, 10) != (unsigned long long)getpid()))
+        return 0;
+    errno = 0;
+    value = strtoull(text, &end, 10);
+    return *end || errno ? 0 : value;
+}
+
+uint64_t systemd_watchdog_ms(void) {
+    return number_of_ours("WATCHDOG_USEC", "WATCHDOG_PID") / 1000;
+}
