@@ -68,11 +68,12 @@ static void add(const char *name, const char *cron, uint64_t every_ms, const cha
 
 /* Looks until nothing is due and the store has finished. */
 static void look(const char *time) {
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0, n_quiet = 0; n_quiet < 200 && i < 100000; i++) {
         schedules_look(broker.schedules, at(time));
         rooms_turn_end(&broker);
         if (wake_fd >= 0)
             turn(1);
+        n_quiet = queues->pendings ? 0 : n_quiet + 1; /* a busy disk takes long */
     }
 }
 
