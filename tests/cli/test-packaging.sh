@@ -65,10 +65,12 @@ target_include_directories(outside PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
 target_link_libraries(outside ferry::ferry)
 END
     cat >"$work/cmake/main.c" <<'END'
+#include <string.h>
+
 #include "calc.h"
 
 int main(void) {
-    return ferry_service_calc_calc.n_methods > 0 && strcmp(ferry_version(), FERRY_VERSION) == 0 ? 0 : 1;
+    return ferry_service_calc.n_methods > 0 && strcmp(ferry_version(), FERRY_VERSION) == 0 ? 0 : 1;
 }
 END
     expect 0 '*' '' cmake -S "$work/cmake" -B "$work/cmake/build" -DCMAKE_PREFIX_PATH="$prefix"
