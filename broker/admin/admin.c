@@ -260,8 +260,8 @@ static void answer(Broker *broker, Session *session, const Message *message, siz
             &result, &error);
     if (r == 0 && result.len > WIRE_INLINE_MAX && !session_may_get(session, result.len))
         r = error_set(&error, "ferry.Overloaded",
-                      "the session has used up its share of the broker's max_memory: no room for "
-                      "the answer");
+                      "too many bytes wait for the session (max_session_bytes, or its share of "
+                      "max_memory): no room for the answer");
     if (r < 0 && !error.type)
         error_set_code(&error, r, NULL);
     method_ended(method, NULL, clock_us() - started_us,

@@ -244,8 +244,8 @@ void services_answer(Services *services, Session *session, const Message *messag
     if (!failed && message->body.len > WIRE_INLINE_MAX &&
         !session_may_get(caller, message->body.len)) {
         finish_failed(call, "ferry.Overloaded",
-                      "the caller has used up its share of the broker's max_memory: no room for "
-                      "the answer");
+                      "too many bytes wait for the caller (max_session_bytes, or its share of "
+                      "max_memory): no room for the answer");
         return;
     }
     if (failed && (message->error.map.len > WIRE_ERROR_BYTES || type.len == 0)) {

@@ -102,9 +102,11 @@ static inline size_t session_waiting(const Session *session) {
     return outbox_bytes(&session->peer->out);
 }
 
-/* May n more bytes wait to be sent to the session, by its share of max_memory? */
+/* May n more bytes wait to be sent to the session, by max_session_bytes and its share of
+ * max_memory? */
 static inline bool session_may_get(const Session *session, size_t n) {
-    return account_allows_output(&session->peer->account, n);
+    return session_waiting(session) + n <= session->broker->limits.max_session_bytes &&
+           account_allows_output(&session->peer->account, n);
 }
 
 /* A name from outside as printable text, for messages and logs. Static: four texts at a time. */

@@ -118,6 +118,43 @@ static void an_answer_without_a_body_is_passed_on_whole(void) {
     fake_hub_deinit(&broker);
 }
 
+static void answers_that_a_slow_caller_has_no_room_for_fail_alone(void) {
+    enum { CALLS = 8, PARTS = 5 };
+    static uint8_t part[64 * 1024];
+    unsigned n_answered = 0, n_refused = 0;
+    const Message *m;
+
+    begin();
+    broker.limits.max_session_bytes = 1 << 20;
+    serve(server, "one", CALLS);
+    for (uint64_t i = 1; i <= CALLS; i++)
+        call(i, 0);
+    for (uint64_t i = 1; i <= CALLS; i++) {
+        uint64_t id = expect(server, OP_CALL);
+
+        for (unsigned k = 0; k < PARTS; k++)
+            fake_say(
+                &broker, server,
+                &(Message){.op = OP_PART, .part.transfer = i, .body = span_of(part, sizeof(part))});
+        fake_say(&broker, server, &(Message){.op = OP_OK, .id = id, .body_transfer = i});
+    }
+    while ((m = fake_next_real(caller))) {
+        n_answered += m->op == OP_OK;
+        if (m->op == OP_ERROR) {
+            CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), "ferry.Overloaded");
+            n_refused++;
+        }
+        CU_ASSERT_NOT_EQUAL(m->op, OP_BYE);
+    }
+    CU_ASSERT_EQUAL(n_answered, 3); /* of 320 KiB each */
+    CU_ASSERT_EQUAL(n_refused, CALLS - 3);
+    /* The session goes on. */
+    call(CALLS + 1, 0);
+    answer(server, expect(server, OP_CALL));
+    CU_ASSERT_EQUAL(expect(caller, OP_OK), CALLS + 1);
+    fake_hub_deinit(&broker);
+}
+
 /* ---- users ---- */
 
 static void be_users(const char *may_of_caller) {
@@ -1131,6 +1168,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_call_reaches_its_server_and_the_answer_its_caller),
         TEST(an_answer_without_a_body_is_passed_on_whole),
+        TEST(answers_that_a_slow_caller_has_no_room_for_fail_alone),
         TEST(a_caller_cannot_choose_its_user),
         TEST(an_annotation_guards_a_method),
         TEST(what_cannot_be_called_is_said_at_once),
