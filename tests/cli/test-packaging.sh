@@ -22,6 +22,19 @@ if command -v scdoc >/dev/null; then
     there share/man/man5/ferry.conf.5
 fi
 equal '' "$(find "$prefix" -name '*.a')" 'libraries of the inside are installed'
+# Each file belongs to a Debian package: './dev package' stops at a file that none of them has.
+unpackaged() {
+    local file pattern patterns
+    patterns=$(sed 's#^lib/systemd#usr/&#; s/ .*//' "$source"/packaging/debian/{*.install,not-installed})
+    while read -r file; do
+        for pattern in $patterns; do
+            # shellcheck disable=SC2053
+            [[ usr/$file != $pattern && usr/$file != $pattern/* ]] || continue 2
+        done
+        echo "$file"
+    done < <(cd "$prefix" && find . ! -type d -printf '%P\n')
+}
+equal '' "$(unpackaged)" 'files of no Debian package'
 
 # ---- completion ----
 for file in "$prefix"/share/bash-completion/completions/*; do
