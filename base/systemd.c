@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 int systemd_notify(const char *state) {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -49,16 +51,12 @@ void systemd_reloading(void) {
 
 /* A variable that is a whole number, and meant for this process. 0: it is not. */
 static uint64_t number_of_ours(const char *name, const char *pid_name) {
-    const char *text = getenv(name), *pid = getenv(pid_name);
-    char *end;
-    unsigned long long value;
+    const char *text = getenv(name), *pid_text = getenv(pid_name);
+    uint64_t value, pid;
 
-    if (!text || *text < '0' || *text > '9' ||
-        (pid && strtoull(pid, NULL, 10) != (unsigned long long)getpid()))
+    if (pid_text && (text_parse_count(pid_text, &pid) < 0 || pid != (uint64_t)getpid()))
         return 0;
-    errno = 0;
-    value = strtoull(text, &end, 10);
-    return *end || errno ? 0 : value;
+    return text && text_parse_count(text, &value) == 0 ? value : 0;
 }
 
 uint64_t systemd_watchdog_ms(void) {

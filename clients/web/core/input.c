@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bodies and paths of requests, checked. See core.h. */
 
-#include <stdlib.h>
-
 #include "base/error.h"
+#include "base/text.h"
 #include "clients/json/value.h"
 #include "clients/web/core/core.h"
 
@@ -33,11 +32,7 @@ const char *input_text(HttpRequest *request, const json_t *object, const char *k
 }
 
 bool input_number(HttpRequest *request, const char *text, uint64_t *ret) {
-    char *end;
-
-    errno = 0;
-    *ret = *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
-    if (*text >= '0' && *text <= '9' && !*end && errno == 0)
+    if (text_parse_count(text, ret) == 0)
         return true;
     http_reply_problem(request, 400, "ferry.InvalidArgument", "this is not a number of digits");
     return false;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "clients/json/value.h"
 #include "clients/web/gateway/call.h"
 #include "clients/web/gateway/routes.h"
@@ -143,10 +144,9 @@ static void on_stream(const ferry_description *description, const ferry_method *
  * answered. */
 static bool read_deadline(HttpRequest *request, uint32_t *ret_ms) {
     const char *text = http_header(request, "Ferry-Deadline-Ms");
-    char *end = NULL;
-    unsigned long ms = text && *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
+    uint64_t ms = 0;
 
-    if (text && (!end || *end || ms < 1 || ms > TIMEOUT_MAX_MS)) {
+    if (text && (text_parse_count(text, &ms) < 0 || ms < 1 || ms > TIMEOUT_MAX_MS)) {
         http_reply_problem(request, 400, "ferry.InvalidArgument",
                            "Ferry-Deadline-Ms: 1 to %d milliseconds", TIMEOUT_MAX_MS);
         return false;

@@ -230,8 +230,9 @@ static WebSubscription *find(TopicStreams *all, const char *id, const char *patt
         if (dash && !sub->is_ending && strlen(sub->token) == (size_t)(dash - id) &&
             memcmp(sub->token, id, (size_t)(dash - id)) == 0 &&
             strcmp(sub->pattern, pattern) == 0) {
-            *ret_seq = strtoull(dash + 1, NULL, 10);
-            return *ret_seq <= sub->last_seq ? sub : NULL;
+            bool is_number = text_parse_count(dash + 1, ret_seq) == 0;
+
+            return is_number && *ret_seq <= sub->last_seq ? sub : NULL;
         }
     }
     return NULL;
