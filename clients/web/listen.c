@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/text.h"
 
 static bool is_loopback(const struct sockaddr *address) {
     if (address->sa_family == AF_INET)
@@ -27,6 +28,7 @@ static int resolve(const char *listen, struct addrinfo **ret, ferry_error *reter
     const char *colon = strrchr(listen, ':');
     char host[64] = "";
     size_t len = colon ? (size_t)(colon - listen) : 0;
+    uint64_t port;
 
     if (len > 1 && *listen == '[' && listen[len - 1] == ']')
         listen++, len -= 2;
@@ -39,7 +41,7 @@ static int resolve(const char *listen, struct addrinfo **ret, ferry_error *reter
     host[len] = '\0';
     if (strcmp(host, "localhost") == 0)
         strcpy(host, "127.0.0.1");
-    if (strlen(colon + 1) > 5 || atoi(colon + 1) > UINT16_MAX ||
+    if (text_parse_count(colon + 1, &port) < 0 || port > UINT16_MAX ||
         getaddrinfo(host, colon + 1, &hints, ret) != 0)
         return error_set(reterr, "ferry.Misuse",
                          "--listen: '%s' is not an address with a port, as in 127.0.0.1:5878",

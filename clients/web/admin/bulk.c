@@ -6,100 +6,135 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "clients/web/admin/routes.h"
 #include "clients/web/core/core.h"
 
 enum { CHOSEN_MAX = 500 };
 
-/* A request about several jobs, each of which is a call. */
-typedef struct Bulk {
-    HttpRequest *request;
-    size_t n_left; /* calls without an answer, and one for the loop that makes them */
-    json_t *done, *failed;
-    bool is_drop;
-} Bulk;
+typedef struct Bulk Bulk;
 
 typedef struct BulkJob {
     Bulk *bulk;
-    char job[24];
+    uint64_t number, moved_to; /* moved_to: the job's number in the other queue */
+    bool is_failed;
+    json_t *problem; /* of a failed job; NULL: there was no memory for it */
 } BulkJob;
+
+/* A request about several jobs, each of which is a call. Results wait here, in memory that is
+ * allocated before the first call: each job gets into the answer. */
+struct Bulk {
+    HttpRequest *request;
+    size_t n_left; /* calls without an answer, and one for the loop that makes them */
+    bool is_drop;
+    size_t n;
+    BulkJob jobs[];
+};
+
+static void bulk_free(Bulk *bulk) {
+    for (size_t i = 0; i < bulk->n; i++)
+        json_decref(bulk->jobs[i].problem);
+    free(bulk);
+}
+
+/* One job in the answer. NULL: out of memory. */
+static json_t *job_result(const BulkJob *job, bool is_drop) {
+    char number[24], moved_to[24];
+
+    snprintf(number, sizeof(number), "%" PRIu64, job->number);
+    snprintf(moved_to, sizeof(moved_to), "%" PRIu64, job->moved_to);
+    if (job->is_failed)
+        return json_pack("{s:s, s:O}", "job", number, "problem", job->problem);
+    return is_drop ? json_string(number) : json_pack("{s:s, s:s}", "job", number, "new", moved_to);
+}
+
+static void reply(const Bulk *bulk) {
+    json_t *done = json_array(), *failed = json_array(), *answer;
+    size_t n_failed = 0;
+    bool is_whole = done && failed;
+
+    for (size_t i = 0; i < bulk->n; i++) {
+        const BulkJob *job = &bulk->jobs[i];
+
+        n_failed += job->is_failed;
+        is_whole = is_whole && json_array_append_new(job->is_failed ? failed : done,
+                                                     job_result(job, bulk->is_drop)) == 0;
+    }
+    answer = is_whole ? json_pack("{s:O, s:O}", bulk->is_drop ? "dropped" : "moved", done, "failed",
+                                  failed)
+                      : NULL;
+    json_decref(done);
+    json_decref(failed);
+    if (answer)
+        http_reply_json(bulk->request, 200, answer);
+    else
+        http_reply_problem(bulk->request, 503, "OutOfMemory",
+                           "no memory for the list of results: of %zu jobs, %zu were %s; look at "
+                           "the queue before you try again",
+                           bulk->n, bulk->n - n_failed, bulk->is_drop ? "dropped" : "moved");
+}
 
 static void finish_one(Bulk *bulk) {
     if (--bulk->n_left > 0)
         return;
-    http_reply_json(bulk->request, 200,
-                    json_pack("{s:o, s:o}", bulk->is_drop ? "dropped" : "moved", bulk->done,
-                              "failed", bulk->failed));
-    free(bulk);
+    reply(bulk);
+    bulk_free(bulk);
 }
 
 static void on_job(json_t *answer, const ferry_error *error, void *ctx) {
-    BulkJob *one = ctx;
-    Bulk *bulk = one->bulk;
-    char number[24];
+    BulkJob *job = ctx;
 
-    if (error) {
-        json_array_append_new(bulk->failed, json_pack("{s:s, s:o}", "job", one->job, "problem",
-                                                      problem_new(error, problem_status(error))));
-    } else if (bulk->is_drop) {
-        json_array_append_new(bulk->done, json_string(one->job));
-    } else {
-        snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(answer));
-        json_array_append_new(bulk->done, json_pack("{s:s, s:s}", "job", one->job, "new", number));
+    job->is_failed = error;
+    if (error)
+        job->problem = problem_new(error, problem_status(error));
+    else
+        job->moved_to = (uint64_t)json_integer_value(answer);
+    finish_one(job->bulk);
+}
+
+static void start_all(Bulk *bulk, const char *to) {
+    for (size_t i = 0; i < bulk->n; i++) {
+        BulkJob *job = &bulk->jobs[i];
+
+        bulk->n_left++;
+        if (bulk->is_drop)
+            ask(http_ctx(bulk->request), on_job, job, "cancel", "u", job->number);
+        else
+            ask(http_ctx(bulk->request), on_job, job, "move_job", "us", job->number, to);
     }
-    free(one);
     finish_one(bulk);
 }
 
-static void start_one(Bulk *bulk, const char *text, const char *to) {
-    BulkJob *one = malloc(sizeof(*one));
-    uint64_t job = strtoull(text, NULL, 10);
+/* Numbers as texts of digits. False: an element is something else. */
+static bool read_numbers(const json_t *jobs, Bulk *bulk) {
+    for (; bulk->n < json_array_size(jobs); bulk->n++) {
+        const char *text = json_string_value(json_array_get(jobs, bulk->n));
+        BulkJob *job = &bulk->jobs[bulk->n];
 
-    if (!one)
-        return;
-    *one = (BulkJob){.bulk = bulk};
-    snprintf(one->job, sizeof(one->job), "%" PRIu64, job);
-    bulk->n_left++;
-    if (bulk->is_drop)
-        ask(http_ctx(bulk->request), on_job, one, "cancel", "u", job);
-    else
-        ask(http_ctx(bulk->request), on_job, one, "move_job", "us", job, to);
-}
-
-/* Numbers as texts of digits, at most 500. */
-static bool are_numbers(const json_t *jobs) {
-    size_t i;
-    json_t *job;
-
-    if (!json_is_array(jobs) || json_array_size(jobs) == 0 || json_array_size(jobs) > CHOSEN_MAX)
-        return false;
-    json_array_foreach(jobs, i, job) {
-        const char *text = json_string_value(job);
-
-        if (!text || !*text || strlen(text) > 20 || text[strspn(text, "0123456789")])
+        if (!text || text_parse_count(text, &job->number) < 0)
             return false;
+        job->bulk = bulk;
     }
     return true;
 }
 
 static void change_chosen(HttpRequest *request, const json_t *jobs, const char *to) {
-    Bulk *bulk;
-    json_t *job;
-    size_t i;
+    size_t n = json_array_size(jobs);
+    bool is_sized = n > 0 && n <= CHOSEN_MAX;
+    Bulk *bulk = is_sized ? calloc(1, sizeof(*bulk) + n * sizeof(*bulk->jobs)) : NULL;
 
-    if (!are_numbers(jobs)) {
+    if (is_sized && !bulk) {
+        http_reply_problem(request, 503, "OutOfMemory", "out of memory: no job was changed");
+    } else if (!is_sized || !read_numbers(jobs, bulk)) {
         http_reply_problem(request, 400, "ferry.InvalidArgument",
                            "'jobs' is a list of 1 to %d numbers, as texts", CHOSEN_MAX);
-        return;
+        free(bulk);
+    } else {
+        bulk->request = request;
+        bulk->n_left = 1;
+        bulk->is_drop = !to;
+        start_all(bulk, to);
     }
-    bulk = malloc(sizeof(*bulk));
-    if (!bulk) {
-        http_reply_problem(request, 503, "OutOfMemory", "out of memory");
-        return;
-    }
-    *bulk = (Bulk){request, 1, json_array(), json_array(), !to};
-    json_array_foreach(jobs, i, job) start_one(bulk, json_string_value(job), to);
-    finish_one(bulk);
 }
 
 /* All jobs of a queue, or a number of them, or chosen ones. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "clients/json/value.h"
 #include "clients/web/gateway/descriptions.h"
 
@@ -54,12 +55,11 @@ static unsigned status_annotation(const ferry_type *exception) {
     const ferry_notes *notes = exception->notes;
 
     for (uint32_t i = 0; notes && i < notes->n_annotations; i++) {
-        int status =
-            strcmp(notes->annotations[i].name, "http.status") == 0 && notes->annotations[i].value
-                ? atoi(notes->annotations[i].value)
-                : 0;
+        const char *value = notes->annotations[i].value;
+        uint64_t status;
 
-        if (status >= 400 && status <= 599)
+        if (strcmp(notes->annotations[i].name, "http.status") == 0 && value &&
+            text_parse_count(value, &status) == 0 && status >= 400 && status <= 599)
             return (unsigned)status;
     }
     return 0;

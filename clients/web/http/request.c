@@ -2,11 +2,13 @@
 
 /* One request: its checks, its body, its answer. See server.h. */
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "clients/web/http/server-private.h"
 
 /* Of pages and of all JSON: scripts, styles and connections of this server alone, no frame around
@@ -110,11 +112,15 @@ static void check_token(HttpRequest *request) {
 
 /* A length is known before the body arrives, or the body comes in chunks. */
 static void check_length(HttpRequest *request) {
-    const char *length = http_header(request, "Content-Length");
+    const char *text = http_header(request, "Content-Length");
+    uint64_t length = 0;
+    int r = text ? text_parse_count(text, &length) : 0;
 
-    if (length && strtoull(length, NULL, 10) > HTTP_BODY_MAX)
+    if (r == -EINVAL)
+        http_reply_problem(request, 400, "BadLength", "Content-Length is not a number of digits");
+    else if (r < 0 || length > HTTP_BODY_MAX)
         http_reply_problem(request, 413, "TooLarge", "a body has at most 8 MiB");
-    else if (length && request->server->n_body_bytes + strtoull(length, NULL, 10) > HTTP_BODIES_MAX)
+    else if (request->server->n_body_bytes + length > HTTP_BODIES_MAX)
         http_reply_problem(request, 503, "Overloaded", "too many bodies are arriving: try again");
 }
 
