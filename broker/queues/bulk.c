@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Purging and moving: many jobs, a slice in each turn. See queues-private.h. */
+/* Purge and move many jobs, one slice in each turn. See queues-private.h. */
 
 #include <utlist.h>
 
 #include "broker/queues/queues-private.h"
 
 enum {
-    SWEEPS_MAX = 16, /* under way at once */
+    SWEEPS_MAX = 16, /* sweeps under way at the same time */
 };
 
 struct Sweep {
     Sweep *prev, *next; /* of queues->sweeps */
-    Queue *from, *to;   /* to NULL: the jobs are purged */
+    Queue *from, *to;   /* `to` is NULL: the jobs are purged */
     Session *session;   /* gets the answer; NULL: the session is gone */
     uint64_t id;
-    uint64_t last_job; /* the newest job at the beginning: later jobs stay */
+    uint64_t last_job; /* the newest job when the sweep began: later jobs stay */
     uint64_t n, left;
     bool no_room;
 };
@@ -82,8 +82,8 @@ static void answer(const Sweep *sweep) {
     if (!sweep->session || sweep->id == 0)
         return;
     if (sweep->no_room && sweep->n == 0) {
-        session_error(sweep->session, sweep->id, "ferry.Full", "the queue '%s' has no room",
-                      sweep->to->name);
+        session_error(sweep->session, sweep->id, "ferry.Full",
+                      "no job was moved: the queue '%s' is full", sweep->to->name);
         return;
     }
     write_uint(&result, sweep->n);
@@ -115,8 +115,8 @@ static int begin(Queues *queues, Queue *from, Queue *to, uint64_t limit, Session
     bool done, is_long;
 
     now.last_job = queues->last_job;
-    /* Counted at the beginning: a job that the store fails to remove comes back, and must not
-     * be counted again. */
+    /* A job that the store fails to remove comes back and must not be counted again: count when the
+     * sweep begins. */
     now.left = from->n_ready + from->n_delayed;
     if (limit > 0 && limit < now.left)
         now.left = limit;
@@ -163,7 +163,7 @@ int queues_move(Queues *queues, Span from_name, Span to_name, uint64_t limit, Se
     return r;
 }
 
-/* One slice for all sweeps: they take turns. */
+/* All sweeps share the slice of one turn: they take turns. */
 void sweeps_go_on(Queues *queues) {
     Sweep *sweep = queues->sweeps;
 

@@ -13,7 +13,8 @@
 enum {
     DEAD_HEADERS = 4,
     DEAD_HEADERS_BYTES = 1024,
-    LOAD_AGAIN_MS = 100, /* many other contents are being read */
+    LOAD_AGAIN_MS = 100, /* while contents of many other jobs are being read: ask again after this
+                          * time */
 };
 
 static const char *const dead_headers[DEAD_HEADERS] = {"ferry-queue", "ferry-reason",
@@ -26,7 +27,8 @@ static bool is_dead_header(Span name) {
     return false;
 }
 
-/* Copies the pairs that stay, as many as fit (to NULL: counts them). Returns their number. */
+/* Copies the pairs that are not dead-letter headers, as many as fit. Returns their number. `to`
+ * NULL: only counts them. */
 static uint32_t copy_headers(Span headers, uint32_t max_pairs, size_t max_bytes, Buffer *to) {
     uint32_t left, n = 0;
     Reader pairs = pairs_of(headers, &left);
@@ -127,7 +129,7 @@ Job *job_remake(const Job *job, Queue *to, bool as_dead) {
     return made;
 }
 
-/* The dead-letter queue is full. The job stays in its queue, is not delivered again, and tries
+/* The dead-letter queue is full. The job stays in its queue, is not delivered again, and moves
  * later. */
 static void wait_for_room(Job *job, const Problem *problem, Session *session, uint64_t id) {
     Queue *queue = queue_of(job);
@@ -146,7 +148,7 @@ static void wait_for_room(Job *job, const Problem *problem, Session *session, ui
                   "the job stays until its dead-letter queue has room: %s", problem->text);
 }
 
-/* The letter is a copy of the job. The job stays in its queue until its content is read. */
+/* A dead letter is a copy of the job, so the job stays in its queue until its content is read. */
 static void wait_for_content(Job *job, Session *session, uint64_t id) {
     const Queue *queue = queue_of(job);
 
@@ -158,7 +160,7 @@ static void wait_for_content(Job *job, Session *session, uint64_t id) {
         session_ok(session, LANE_CALLS, id, 0);
 }
 
-/* A job of a dead-letter queue stays there, delayed. */
+/* A job that fails in a dead-letter queue stays there, delayed. */
 static void stay_dead(Job *job, Session *session, uint64_t id) {
     Queue *queue = queue_of(job);
 

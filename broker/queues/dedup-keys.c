@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Deduplication keys: a job with a key that is remembered is not stored again. All keys of a
- * queue live equally long, so the oldest one expires first. See queues-private.h. */
+/* Deduplication keys: a queue does not store a second job with a key that it remembers. It
+ * remembers all its keys for the same time, so the oldest key expires first. See
+ * queues-private.h. */
 
 #include <utlist.h>
 
@@ -46,7 +47,7 @@ Key *key_add(Queue *queue, Span text, uint64_t until_ms) {
         return NULL;
     }
     if (until_ms == UINT64_MAX)
-        return key; /* not in the list: it ends with its job */
+        return key; /* a unique key is not in the list: it ends with its job */
     DL_APPEND(queue->first_key, key);
     queue->n_keys++;
     if (!timer_armed(&queue->key_timer))
@@ -58,7 +59,7 @@ Key *key_add(Queue *queue, Span text, uint64_t until_ms) {
 void key_forget(Queue *queue, Key *key) {
     if (key->owner)
         *key->owner = NULL;
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash's own links */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links that uthash set */
     HASH_DEL(queue->keys, key);
     if (key->holder)
         key->holder->ties->unique = NULL;

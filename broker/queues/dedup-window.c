@@ -54,14 +54,14 @@ static int make_room(DedupWindow *window, size_t max) {
     size_t cap = window->cap ? window->cap * 2 : FIRST_CAP;
     uint64_t *ids;
 
-    /* With twice the maximum, at least max appends come between two moves to the front. */
+    /* An array of twice the maximum needs one move to the front for every max appends. */
     if (cap > 2 * max)
         cap = 2 * max > FIRST_CAP ? 2 * max : FIRST_CAP;
     if (window->start > 0 && window->start >= window->cap / 2) {
         to_front(window);
         return 0;
     }
-    if (cap <= window->cap) /* max was lowered */
+    if (cap <= window->cap) /* the configuration has lowered max */
         cap = window->cap + window->cap / 2;
     ids = realloc(window->ids, cap * sizeof(*ids));
     if (!ids)

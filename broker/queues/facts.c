@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Facts: settings and binds that commands have made, and that outlive the broker. See queues.h. */
+/* Facts: settings and binds that commands have made. They outlive the broker. See queues.h. */
 
 #include <errno.h>
 #include <utlist.h>
@@ -7,7 +7,7 @@
 #include "broker/queues/queues-private.h"
 
 struct Fact {
-    UT_hash_handle hh; /* by name */
+    UT_hash_handle hh; /* uthash by name */
     uint32_t n_name, n_value;
     uint8_t data[]; /* name and value */
 };
@@ -17,8 +17,8 @@ typedef struct FactChange {
     Waiter waiter; /* first: a Waiter is a FactChange */
     struct FactChange *prev, *next;
     uint64_t ticket, id;
-    Session *session; /* gets the answer; NULL: gone */
-    Fact *before;     /* owned; NULL: there was no value */
+    Session *session; /* gets the answer; NULL: the session is gone */
+    Fact *before;     /* owned: the fact that this change replaces; NULL: the name had no fact */
     uint32_t n_name;
     uint8_t name[];
 } FactChange;
@@ -67,7 +67,8 @@ static void tell(const Queues *queues, Span name, Span value) {
             queues->fact_watches[i].fn(name, value, queues->fact_watches[i].ctx);
 }
 
-/* Puts the fact (NULL: none) in the place of the one before it, which becomes the caller's. */
+/* Stores the fact under the name (NULL: removes the name's fact). The caller owns *ret_before, the
+ * fact that was there. */
 static int replace(Queues *queues, Span name, Fact *fact, Fact **ret_before) {
     Fact *before = find(queues, name);
 
@@ -129,7 +130,7 @@ static void on_kept(Queues *queues, Waiter *waiter, int result) {
     FactChange *change = (FactChange *)waiter;
     Fact *failed = NULL;
 
-    /* Out of memory for the old value: it is gone. */
+    /* No memory to restore the old value: the name has no fact from now on. */
     if (result < 0 &&
         replace(queues, span_of(change->name, change->n_name), change->before, &failed) == 0)
         change->before = failed;
@@ -137,7 +138,7 @@ static void on_kept(Queues *queues, Waiter *waiter, int result) {
     change_free(queues, change);
 }
 
-/* The store that outlives the process; NULL: there is no such store. */
+/* The store that outlives the process; NULL: all stores are in memory. */
 static Store *store_of_facts(const Queues *queues) {
     for (size_t i = 0; i < queues->n_stores; i++)
         if (queues->stores[i]->ops->keep)
@@ -164,7 +165,7 @@ static FactChange *change_new(Queues *queues, Span name, Session *session, uint6
     return change;
 }
 
-/* Begins the change in the store. 0: there is nothing to wait for. */
+/* Begins the change in the store. 0: no store has to make it. */
 static int keep(Queues *queues, FactChange *change, Span name, Span value) {
     Store *store = store_of_facts(queues);
 
@@ -188,7 +189,7 @@ int queues_keep_fact(Queues *queues, Span name, Span value, Session *session, ui
         fact = fact_new(name, value);
     r = value.len > 0 && !fact ? -ENOMEM : keep(queues, change, name, value);
     if (r >= 0 && replace(queues, name, fact, &change->before) < 0)
-        r = -ENOMEM; /* in the store it has changed: the next start knows it */
+        r = -ENOMEM; /* the store has made the change, so the next start finds it */
     if (r == STORE_LATER)
         return QUEUES_LATER;
     waiter_forget(queues, change->ticket);

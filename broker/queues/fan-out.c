@@ -10,23 +10,24 @@
 #include "broker/queues/queues-private.h"
 #include "rpc/wire/name.h"
 
-/* Jobs whose change in a store has one ticket. */
+/* Jobs whose change in a store shares one ticket. */
 typedef struct Portion {
     Waiter waiter; /* first: a Waiter is a Portion */
     Fanout *of;
-    size_t first, n; /* of its jobs */
+    size_t first, n; /* its jobs: n of them, from jobs[first] on */
 } Portion;
 
 struct Fanout {
     Fanout *prev, *next; /* of queues->fan_outs */
     Queues *queues;
-    Session *session; /* gets the answer to id; NULL: gone */
+    Session *session; /* gets the answer to id; NULL: the session is gone */
     uint64_t id;
-    size_t n_left; /* portions that the store has not finished, and 1 while more are begun */
+    size_t n_left; /* portions that the store has not finished, plus 1 while portions are still
+                    * being begun */
     size_t n_stored;
     int result;
     size_t n;
-    Job *jobs[]; /* NULL: entered, or failed */
+    Job *jobs[]; /* NULL: the job is in its queue, or has failed */
 };
 
 static void fan_out_free(Fanout *fan_out) {
@@ -51,8 +52,8 @@ void queues_fan_out_cancel(Fanout *fan_out) {
 
 enum { TOPIC_HEADER_MAX = NAME_MAX_LEN + 32 };
 
-/* Writes the headers of the message that stay, with the topic in front. Headers beyond the limits
- * are left out, as of dead letters. */
+/* Writes the topic, then the message's headers. Headers beyond the limits are left out, as in dead
+ * letters. */
 static void write_headers(Buffer *to, const Message *message) {
     CLEANUP(buffer_deinit) Buffer rest = {0};
     uint32_t left, n = 0;
@@ -78,7 +79,8 @@ static void write_headers(Buffer *to, const Message *message) {
     to->failed |= rest.failed;
 }
 
-/* A body that several jobs would copy gets a block that they share. NULL: it stays as it is. */
+/* Gives a body that several jobs would copy a block that they share. NULL: each job copies the
+ * body. */
 static void *share_body(size_t n, const void *block, Span *body) {
     void *shared;
 
@@ -116,7 +118,7 @@ static bool make_jobs(Fanout *fan_out, Queue *const *to, size_t n, const Message
     return fan_out->n == n;
 }
 
-/* Jobs of one store stand together, so that their numbers count up and one record holds them. */
+/* Sorts the jobs of one store together: their numbers then count up, and one record holds them. */
 static int compare_stores(const void *a, const void *b) {
     const Queue *x = *(Queue *const *)a, *y = *(Queue *const *)b;
     uintptr_t p = (uintptr_t)x->settings.store, q = (uintptr_t)y->settings.store;
@@ -147,7 +149,8 @@ int queues_fan_out_check(Queue *queue, const Message *message, char *problem, si
     Problem why;
 
     if (*store->degraded) {
-        snprintf(problem, size, "queue '%s' cannot store it: %s", queue->name, store->degraded);
+        snprintf(problem, size, "queue '%s' cannot store the message: %s", queue->name,
+                 store->degraded);
         *ret_type = store->broken ? "ferry.Internal" : "ferry.Full";
         return -ENOSPC;
     }
@@ -214,7 +217,7 @@ static int append(const Fanout *fan_out, Store *store, uint64_t ticket, size_t f
     return store->ops->append_shared(store, ticket, jobs, n);
 }
 
-/* The jobs from first on that the store takes in one step. */
+/* The number of jobs, from the first on, that the store takes in one step. */
 static size_t portion_size(const Fanout *fan_out, size_t first) {
     const Store *store = queue_of(fan_out->jobs[first])->settings.store;
     size_t n = 1;

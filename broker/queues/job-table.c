@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All jobs by their numbers. Numbers count up, and begin anew far away with each life of the
- * broker: a hash of pages of consecutive numbers takes about ten bytes for each job, and neighbours
- * are found without another look into the hash. See queues-private.h.
+ * All jobs by their numbers. Numbers count up; each life of the broker begins far above the one
+ * before. So a hash of pages of consecutive numbers takes about ten bytes for each job, and finds a
+ * job's neighbours without another look into the hash. See queues-private.h.
  */
 
 #include "broker/queues/queues-private.h"
@@ -11,7 +11,7 @@ enum { PAGE_JOBS = 32 };
 
 struct JobPage {
     UT_hash_handle hh;
-    uint64_t number; /* of the page: the job's number / PAGE_JOBS */
+    uint64_t number; /* the number of each of its jobs / PAGE_JOBS */
     uint32_t n;
     Job *jobs[PAGE_JOBS];
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Jobs: made, queued, freed. See queues-private.h. */
+/* Make, queue and free jobs. See queues-private.h. */
 
 #include <assert.h>
 #include <utlist.h>
@@ -15,21 +15,23 @@ enum { FRONT_LOOKS = 256 };
 
 /* ---- making ---- */
 
-/* A body in a block of its own; slabs count the other bytes. */
+/* Bytes of a body that has a block of its own; slabs count all other bytes. */
 static size_t body_bytes(const Job *job) {
-    return job->pageable ? 0 : stored_message_body(&job->content).len; /* paging.c counts them */
+    return job->pageable ? 0 : stored_message_body(&job->content).len; /* paging.c counts pageable
+                                                                        * contents */
 }
 
 static size_t size_of(bool pageable, size_t cap) {
     return offsetof(Job, content) + (pageable ? sizeof(Paging) : sizeof(StoredMessage) + cap);
 }
 
-/* Bytes of a content that takes `cap` bytes in memory: see stored_message_size(). */
+/* Bytes of a content whose allocation has `cap` bytes: see stored_message_size(). */
 static size_t content_bytes(const Message *content, size_t cap) {
     return content->passed.data || content->body.len < cap ? cap : cap + content->body.len;
 }
 
-/* The content, in the record or beside it; or neither, if it can be read back. */
+/* Puts the content into the job's record or beside it. A content that the store can read back may
+ * be left out. */
 static int put_content(Job *job, size_t cap, const JobParts *parts, const Message *content) {
     Queues *queues = queue_of(job)->queues;
 
@@ -157,7 +159,7 @@ void job_set_reason(Job *job, Span reason) {
         slabs_free(slabs, job->reason, job->n_reason);
     job->reason = NULL;
     job->n_reason = 0;
-    /* A cut must not leave half a character. */
+    /* Cut the reason before a character, not within it. */
     while (len < reason.len && len > 0 && (reason.data[len] & 0xC0) == 0x80)
         len--;
     /* The reason is for people: if memory runs out, the job has no reason. */
@@ -207,10 +209,10 @@ static bool must_quarantine(const Queue *queue, const Job *job) {
 }
 
 /*
- * The job before which a returned job has its place: returned jobs stand at the front, in the order
- * of their ids. A worker's jobs come back from the last to the first, so the search begins at the
- * job returned before. FRONT_LOOKS bounds it: a worker may return thousands of jobs in another
- * order.
+ * Finds the job in front of which a returned job belongs: returned jobs stand at the front, in the
+ * order of their ids. A worker's jobs come back from the last to the first, so the search begins at
+ * the job that was returned before. FRONT_LOOKS bounds it: a worker may return thousands of jobs in
+ * another order.
  */
 static Job *place_of(Queue *queue, const Job *job) {
     Job *first = queue->ready[job->stored.priority];

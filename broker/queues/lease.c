@@ -47,7 +47,7 @@ void pull_end(Pull *pull) {
     queue->n_pulls--;
     if (pull->n_in_flight == 0)
         pull_free(pull);
-    /* A quarantined job that waited for this pull may go to another one. */
+    /* A quarantined job that waited for this pull may now go to another pull. */
     if (queue->quarantined)
         queue_touch(queue);
 }
@@ -108,11 +108,12 @@ static bool remember_settled(InFlight *in_flight) {
 }
 
 void in_flight_settled(InFlight *in_flight, const Message *message) {
-    /* Without an id the client does not learn the outcome, and has no reason to repeat it. */
+    /* A client that settles without an id does not wait for the answer, and has no reason to repeat
+     * the message. */
     if (!in_flight || message->id == 0)
         return;
     if (!in_flight->settled && !remember_settled(in_flight))
-        return; /* out of memory: a repeated settlement gets ferry.LeaseLost */
+        return; /* out of memory: the client would get ferry.LeaseLost for a repeated settlement */
     in_flight->settled[in_flight->next_settled] =
         (Settled){message->settle.job, message->settle.attempt, message->id, message->op};
     in_flight->next_settled = (in_flight->next_settled + 1) % QUEUE_SETTLED_MAX;
@@ -162,7 +163,7 @@ void lease_tell_lost(const Job *job, uint64_t reason) {
             &(Message){.op = OP_LOST, .lost = {job->stored.id, job->stored.attempt, reason}}, NULL);
 }
 
-/* Takes the job from its worker. It is in no list then. */
+/* Takes the job from its worker. The job is in no list then. */
 void lease_let_go(Job *job) {
     DL_DELETE(*list_of(job), job);
     queue_of(job)->n_in_flight--;
@@ -186,7 +187,7 @@ void lease_end(Job *job) {
     job->stored.worker = 0;
 }
 
-/* The job is in flight to the client's present session, under no pull. */
+/* Puts the job in flight to the client's present session, under no pull. */
 bool lease_take_back(Job *job, Session *session) {
     Queue *queue = queue_of(job);
     InFlight *in_flight = in_flight_of(queue->queues, session->client);
@@ -194,7 +195,7 @@ bool lease_take_back(Job *job, Session *session) {
     if (job->state == JOB_IN_FLIGHT && job->session == session)
         return true;
     if (!in_flight)
-        return false; /* as if the worker had not come back */
+        return false; /* the job is treated as if its worker had not come back */
     if (job->state == JOB_IN_FLIGHT) {
         if (job->session && job->u.pull)
             pull_release(job->u.pull);

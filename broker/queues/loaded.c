@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store has read the content of a job back. See paging.c. */
+/* The store has read the content of a job, or has failed to. See paging.c. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "broker/queues/queues-private.h"
 
-/* The job stays, and does not stand in the way of others. The next start of the broker looks at
- * the damage, and copies it to quarantine/. */
+/* The job stays in its queue and other jobs are delivered before it. The next start of the broker
+ * looks at the damage, and copies it to quarantine/. */
 static void set_aside(Job *job, int result, const char *place) {
     Queue *queue = queue_of(job);
 

@@ -9,7 +9,7 @@
 
 static void on_grace(Timer *timer, void *ctx);
 
-/* Returns a slice of the jobs whose grace is over, and arms the timer for the next ones. */
+/* Returns a slice of the jobs whose grace period is over, and arms the timer for the next ones. */
 static void give_back(InFlight *in_flight) {
     Broker *broker = in_flight->queues->broker;
     uint64_t grace_ms = in_flight->client                          ? broker->limits.lease_grace_ms
@@ -25,7 +25,8 @@ static void give_back(InFlight *in_flight) {
             job->n_lost++;
         lease_fail(job, grace_ms > 0 ? "its worker was lost" : "its worker left");
     }
-    /* In a later turn, also if this one is late: one turn returns one slice. */
+    /* Even if the timer is late, the next slice belongs to a later turn: a turn returns one
+     * slice. */
     due_ms = job ? job->u.lost_ms + grace_ms : 0;
     if (due_ms <= broker->now_ms)
         due_ms = broker->now_ms + 1;
@@ -40,7 +41,7 @@ static void on_grace(Timer *timer, void *ctx) {
     give_back(container_of(timer, InFlight, grace));
 }
 
-/* The jobs of the lost session go behind the jobs of earlier ones. */
+/* Appends the jobs of the lost session to the jobs of sessions that were lost before. */
 static void lose_all(InFlight *in_flight) {
     uint64_t now_ms = in_flight->queues->broker->now_ms;
     Job *job, *next;
@@ -113,7 +114,7 @@ void queues_session_gone(Queues *queues, Session *session) {
     sweeps_session_gone(queues, session);
     facts_session_gone(queues, session);
     fan_outs_session_gone(queues, session);
-    /* The jobs may belong to a newer session of the client already. */
+    /* If the client has a newer session, its jobs may belong to that session already. */
     if (in_flight && in_flight->jobs && in_flight->jobs->session == session) {
         lose_all(in_flight);
         if (!timer_armed(&in_flight->grace))
@@ -121,7 +122,7 @@ void queues_session_gone(Queues *queues, Session *session) {
                       broker->now_ms + broker->limits.lease_grace_ms, on_grace);
     }
     pulls_session_gone(queues, session);
-    queues_dispatch_touched(queues); /* the end of this turn may have passed already */
+    queues_dispatch_touched(queues); /* the queues' part of this turn may have passed already */
 }
 
 void queues_client_gone(Queues *queues, Client *client) {

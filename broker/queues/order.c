@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ordering keys: of the jobs of a queue with the same key, one has the turn, and the others are
- * parked behind it in the order of their pushes. The turn passes on when the job leaves the queue.
- * A job that waits for its next attempt keeps the turn. Unique keys are here, too: they live as
- * long as their job. See queues-private.h.
+ * Ordering keys: among the jobs of a queue with the same key, one job has the turn, and the others
+ * are parked behind it in the order of their pushes. The turn passes on when the job leaves the
+ * queue. A job that waits for its next attempt keeps the turn.
+ *
+ * This file also has the unique keys: a unique key lives as long as its job. See queues-private.h.
  */
 
 #include <errno.h>
@@ -14,8 +15,8 @@
 enum { PLACE_LOOKS = 256 };
 
 struct Order {
-    UT_hash_handle hh; /* queue->orders */
-    Job *turn;         /* NULL: all its jobs are delayed, stored or settled */
+    UT_hash_handle hh; /* in queue->orders */
+    Job *turn;         /* NULL: all jobs with this key are delayed, stored or settled */
     JobTies *parked;   /* utlist */
     size_t n;          /* jobs with this key */
     uint8_t len;
@@ -115,8 +116,8 @@ void order_unpark(Job *job) {
     job->parked = false;
 }
 
-/* Its place among the ready jobs is by its number, as if it had stood there all the time; the
- * search is bounded, so it may stand too far in front. */
+/* Puts a parked job among the ready jobs by its number, as if it had been ready all the time. The
+ * search is bounded, so the job may stand too far in front. */
 static void enter_in_place(Job *job) {
     Queue *queue = queue_of(job);
     Job *before = queue->ready[job->stored.priority];

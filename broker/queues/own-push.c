@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs that the broker itself pushes, for broker/schedules/. See queues.h. */
+/* Pushes of the broker itself, for broker/schedules/. See queues.h. */
 
 #include <utlist.h>
 
@@ -11,7 +11,7 @@ typedef struct OwnPush {
     struct OwnPush *prev, *next;
     uint64_t ticket;
     Job *job;
-    OwnPushFn fn; /* NULL: nobody waits */
+    OwnPushFn fn; /* NULL: the schedule is gone */
     void *ctx;
 } OwnPush;
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Jobs of a store that can read them back need not have their contents in memory. When the contents
- * of all waiting jobs have more than max_queue_memory bytes, those that have been in memory for the
- * longest time are dropped. They are read back when the job is to be delivered, moved or shown; the
- * store reads them in a thread of its own.
+ * If the store of a job can read its content back, the content need not be in memory. When the
+ * contents of all waiting jobs have more than max_queue_memory bytes, the contents that have been
+ * in memory for the longest time are dropped. The store reads a content back, in a thread of its
+ * own, when the job is to be delivered, moved or shown.
  *
- * A small content stays in the record of its job. Contents of jobs in flight stay in memory.
+ * Small contents and contents of jobs in flight stay in memory.
  */
 
 #include <errno.h>
@@ -15,11 +15,12 @@
 #include "broker/queues/queues-private.h"
 
 enum {
-    TRIM_MAX = 4096,          /* contents that are dropped in one turn */
-    UNWRITTEN_MAX = 64,       /* jobs that are looked at in vain in one turn */
-    LOAD_JOBS = 256,          /* that are read ahead */
-    LOAD_BYTES = 2 << 20,     /* likewise */
-    LOADING_BYTES = 16 << 20, /* that are being read, for all queues */
+    TRIM_MAX = 4096,          /* contents that one turn may drop */
+    UNWRITTEN_MAX = 64,       /* after so many jobs that the store has not written, a turn drops no
+                               * more */
+    LOAD_JOBS = 256,          /* jobs that are read ahead */
+    LOAD_BYTES = 2 << 20,     /* bytes that are read ahead */
+    LOADING_BYTES = 16 << 20, /* bytes that are being read, for all queues */
 };
 
 /* ---- in memory ---- */
@@ -76,7 +77,7 @@ void paging_job_leaves(Job *job) {
     Queues *queues = queue_of(job)->queues;
     PagedContent *content = job->pageable ? job->paging.content : NULL;
 
-    if (!content || !content->prev) /* the first one has the last one before it */
+    if (!content || !content->prev) /* the first element's prev is the last one */
         return;
     DL_DELETE(queues->pageable, content);
     content->prev = content->next = NULL;
@@ -102,7 +103,8 @@ void paging_trim(Queues *queues) {
 
         if (paging_out(job))
             continue;
-        /* The store has not written this job: it must not stand in the way of others. */
+        /* The store has not written this job yet: let paging_trim() go on with the jobs behind
+         * it. */
         paging_job_leaves(job);
         paging_job_waits(job);
         if (++n_unwritten == UNWRITTEN_MAX)
@@ -131,8 +133,8 @@ void paging_load_ended(Job *job) {
     queue->queues->loading_bytes -= job_bytes(job);
 }
 
-/* A million jobs may expire at once, and each dead letter takes its content: the contents that are
- * read, or were read and are being stored again, must not fill the memory. */
+/* A million jobs may expire at once, and each dead letter needs the content of its job. Contents
+ * that are being read, or were read and are being stored again, must not fill the memory. */
 static bool may_load(const Queues *queues) {
     uint64_t max = queues->broker->limits.max_queue_memory;
 
@@ -143,7 +145,8 @@ static bool may_load(const Queues *queues) {
 
 void paging_load(Job *job) {
     Queue *queue = queue_of(job);
-    /* A quarter: contents that are read ahead stay in memory until their delivery. */
+    /* Read ahead a quarter of the limit at most: these contents stay in memory until their
+     * delivery. */
     uint64_t bytes = 0, quarter = queue->queues->broker->limits.max_queue_memory / 4;
     uint64_t max = quarter < LOAD_BYTES ? quarter : LOAD_BYTES;
 
@@ -153,7 +156,7 @@ void paging_load(Job *job) {
         if (!job_is_paged_out(job) || job->loading)
             continue;
         if (!may_load(queue->queues) || !load(job)) {
-            queue_touch(queue); /* in another turn */
+            queue_touch(queue); /* read on in another turn */
             return;
         }
         bytes += job_bytes(job);
@@ -164,7 +167,8 @@ void paging_load_to_move(Job *job) {
     Queue *queue = queue_of(job);
     const Queues *queues = queue->queues;
 
-    /* A disk may be slower than the reading: what was moved is in memory until it is written. */
+    /* A disk may be slower than the reading: a moved content is in memory until the store has
+     * written it. */
     if (queues->paged_bytes > queues->broker->limits.max_queue_memory && queues->pendings) {
         queue_touch(queue);
         return;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Changes and their answers, by way of the queue's store, which finishes a change at once or later.
- * Only a change that is finished later needs a record; the store in memory never needs one.
+ * Changes of jobs, made by the queue's store, and their answers. A store finishes a change at once
+ * or later. A change that is finished later needs a record; the store in memory never needs one.
  */
 
 #include <assert.h>
@@ -13,7 +13,7 @@
 typedef enum ChangeKind {
     CHANGE_PUSH,
     CHANGE_REMOVE,
-    CHANGE_CANCEL, /* as CHANGE_REMOVE, by ferry.Broker */
+    CHANGE_CANCEL, /* a CHANGE_REMOVE that a method of ferry.Broker has asked for */
     CHANGE_FORWARD,
     CHANGE_DEAD_LETTER,
     CHANGE_MOVE,
@@ -21,16 +21,17 @@ typedef enum ChangeKind {
 
 typedef struct Change {
     ChangeKind kind;
-    Job *job;         /* the new job, or (CHANGE_REMOVE, CHANGE_CANCEL) the job that goes */
-    Job *old;         /* the job that job replaces, or NULL */
+    Job *job;         /* the new job, or (CHANGE_REMOVE, CHANGE_CANCEL) the job that is removed */
+    Job *old;         /* the job that the new job replaces, or NULL */
     Session *session; /* gets the answer; NULL: the session is gone */
-    Client *client;   /* CHANGE_PUSH: remembers the id; NULL: gone */
+    Client *client;   /* CHANGE_PUSH: remembers the id; NULL: the client is gone */
     uint64_t id;
 } Change;
 
 /* The key by which a repeated push of a client is found. */
 typedef struct PushKey {
-    uint64_t client; /* its address; a key is compared byte by byte, so it has no padding */
+    uint64_t client; /* the client's address; a key is compared byte by byte, so the struct has no
+                      * padding */
     uint64_t id;
 } PushKey;
 
@@ -38,8 +39,8 @@ struct Pending {
     Pending *prev, *next; /* of queues->pendings */
     uint64_t ticket;
     Change change;
-    Key *key;          /* of a job that is being stored, or NULL */
-    UT_hash_handle hh; /* of queues->pending_pushes, if push.client is not 0 */
+    Key *key;          /* the key of the job that is being stored, or NULL */
+    UT_hash_handle hh; /* in queues->pending_pushes, if push.client is not 0 */
     PushKey push;
 };
 
@@ -55,7 +56,7 @@ void push_ok(Session *session, uint64_t id, uint64_t job, uint64_t outcome, cons
                      &(Message){.op = OP_OK, .id = id, .ok = {job, outcome, durability}}, NULL);
 }
 
-/* The result of a method of ferry.Broker: the number of the moved job, or nothing. */
+/* Writes the result of a method of ferry.Broker: the number of the moved job, or no value. */
 static void result_ok(const Change *change) {
     CLEANUP(buffer_deinit) Buffer result = {0};
 
@@ -126,7 +127,7 @@ static void finish_push(const Change *change, int result) {
     enter(change->job);
 }
 
-/* If the store could not remove a job, the job is delivered again and not lost. */
+/* If the store could not remove a job, the job is not lost: it is delivered again. */
 static void back_to_front(Job *job) {
     job_enter_front(job);
     queue_touch(queue_of(job));
@@ -140,7 +141,7 @@ static void finish_remove(const Change *change, int result) {
         gone(change->job);
 }
 
-/* Puts one job in the place of another. */
+/* Puts the new job in the place of the old one. */
 static void finish_replace(const Change *change, int result) {
     Queue *to = queue_of(change->job), *from = queue_of(change->old);
 
@@ -162,7 +163,7 @@ static void finish_replace(const Change *change, int result) {
     } else if (change->kind == CHANGE_DEAD_LETTER) {
         to->queues->broker->stats.dead++;
     }
-    /* After a job has moved to another store, the first store must still remove it. */
+    /* The job has moved to another store: the store that had it before must still remove it. */
     if (!is_across(change->old, change->job))
         gone(change->old);
     else
@@ -181,8 +182,8 @@ static void finish(const Change *change, int result) {
 
 /* ---- beginning ---- */
 
-/* A job cannot move to another store in one step. It is pushed under a name made of its origin, so
- * that a broker that dies in between does not store it twice. */
+/* A job cannot move to another store in one step. The broker pushes it there under a name made of
+ * its origin, so that a broker that dies between the two steps does not store the job twice. */
 static void name_of_origin(const Job *old, uint8_t name[WIRE_TOKEN], StoredPush *by) {
     queue_name_as_client(queue_of(old), name);
     by->client = name;
@@ -195,7 +196,7 @@ static bool was_pushed_across(const Job *old, const Job *job) {
 
     if (!is_across(old, job))
         return false;
-    /* The ids of a store in memory start again with each process. */
+    /* A store in memory counts its ids from the same number in each process. */
     if (!queue_of(old)->settings.store->ops->restore)
         return false;
     name_of_origin(old, name, &by);
@@ -209,7 +210,7 @@ static int begin(const Change *change, const Key *key, uint64_t ticket) {
 
     if (is_removal(change))
         return store_settle(store, ticket, &change->job->stored);
-    if (key && !key->holder) { /* a unique key is the job's own: see stored_job_unique() */
+    if (key && !key->holder) { /* a unique key is stored with its job: see stored_job_unique() */
         by.key = span_of(key->data, key->len);
         by.key_until_ms = key->until_ms;
     }
@@ -258,7 +259,7 @@ static Pending *pending_new(Queues *queues, const Change *change, Key *key) {
     return pending;
 }
 
-/* For a store that finishes changes later: keeps the record of the change. */
+/* Keeps the record of a change that the store finishes later. */
 static int begin_later(const Change *change, Key *key) {
     Queues *queues = queue_of(change->job)->queues;
     Pending *pending = pending_new(queues, change, key);
@@ -286,8 +287,8 @@ static void submit(const Change *change, Key *key) {
     finish(change, r);
 }
 
-/* The job leaves its queue, if the store agrees; the next one with its ordering key does not wait
- * for the store. */
+/* Takes the job out of its queue, if the store agrees. The next job with its ordering key does not
+ * wait for the store. */
 static void settle(Job *job) {
     job->state = JOB_SETTLING;
     order_pass_on(job);
@@ -304,7 +305,7 @@ void change_push(Job *job, Key *key, Session *session, uint64_t id) {
 
 void change_remove(Job *job, Session *session, uint64_t id) {
     settle(job);
-    paging_out(job); /* it is needed again only if the store fails to remove the job */
+    paging_out(job); /* the content is needed again only if the store fails to remove the job */
     submit(&(Change){.kind = CHANGE_REMOVE, .job = job, .session = session, .id = id}, NULL);
 }
 
@@ -387,7 +388,8 @@ bool pending_settle_again(Queues *queues, Session *session, const Message *messa
             job->stored.attempt != message->settle.attempt)
             continue;
         if (change->session) {
-            session_error(session, message->id, "ferry.Overloaded", "the job is being settled");
+            session_error(session, message->id, "ferry.Overloaded",
+                          "another session is settling the job: try again later");
         } else {
             pending->change.session = session;
             pending->change.id = message->id;

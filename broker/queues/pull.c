@@ -8,7 +8,7 @@
 #include "base/container.h"
 #include "broker/queues/queues-private.h"
 
-enum { QUARANTINE_LOOKS = 16 }; /* pulls that are checked for one without jobs in flight */
+enum { QUARANTINE_LOOKS = 16 }; /* pulls that are searched for one without jobs in flight */
 
 /* ---- PULL and UNPULL ---- */
 
@@ -24,23 +24,23 @@ void queues_pull(Queues *queues, Session *session, const Message *message) {
         return;
     }
     if (id_map_get(&session->pulls, message->id)) {
-        session_fault(session, "PULL: the id %llu is in use", (unsigned long long)message->id);
+        session_fault(session, "PULL: another pull of this session has the id %llu",
+                      (unsigned long long)message->id);
         return;
     }
     if (message->pull.bytes > WIRE_CREDIT_MAX) {
-        session_error(session, message->id, "ferry.InvalidArgument",
-                      "a PULL has at most 64 MiB of credit");
+        session_error(session, message->id, "ferry.InvalidArgument", "PULL: bytes is over 64 MiB");
         return;
     }
     if (slots > limits->max_slots) {
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "%llu slots are too many: max_slots is %u", (unsigned long long)slots,
+                      "PULL: %llu slots are too many: max_slots is %u", (unsigned long long)slots,
                       limits->max_slots);
         return;
     }
     if (session->pulls.n >= limits->max_pulls) {
-        session_error(session, message->id, "ferry.Full", "a session has at most %u pulls",
-                      limits->max_pulls);
+        session_error(session, message->id, "ferry.Full",
+                      "PULL: the session has %u pulls already (max_pulls)", limits->max_pulls);
         return;
     }
     queue = queue_get(queues, message->name, &problem);
@@ -74,7 +74,8 @@ void queues_unpull(Queues *queues, Session *session, const Message *message) {
 
     (void)queues;
     if (!pull) {
-        session_error(session, message->id, "ferry.NotFound", "this session has no pull %llu",
+        session_error(session, message->id, "ferry.NotFound",
+                      "UNPULL: this session has no pull %llu",
                       (unsigned long long)message->unpull.pull);
         return;
     }
@@ -110,8 +111,8 @@ void pulls_session_gone(Queues *queues, Session *session) {
 
 /* ---- handing out ---- */
 
-/* A worker that does not read is skipped until it reads. A job of any size may be sent if no
- * other bytes wait. */
+/* A session that does not read gets no jobs until it reads. If no other bytes wait for it, it gets
+ * a job of any size. */
 static inline bool has_room(const Pull *pull, const Job *job) {
     size_t waiting = session_waiting(pull->session);
 
@@ -138,14 +139,17 @@ static void send_job(Queues *queues, Pull *pull, const Job *job) {
 
 /* ---- limits of a queue over all its workers ---- */
 
-enum { RATE_SLACK_US = 10000 }; /* jobs that timers and turns were late for are made up for */
+enum {
+    RATE_SLACK_US = 10000
+}; /* a queue makes up for jobs that came later than the rate by this
+    * time, because of timers and turns */
 
 static void on_rate(Timer *timer, void *ctx) {
     (void)ctx;
     queue_touch(container_of(timer, Queue, rate_timer));
 }
 
-/* False: max_working jobs are in flight, or the rate allows the next one later. */
+/* False: max_working jobs are in flight, or the rate does not allow the next job yet. */
 static bool may_deliver(Queue *queue) {
     Broker *broker = queue->queues->broker;
     uint64_t at_ms;
@@ -196,11 +200,12 @@ static void deliver(Queue *queue, Pull *pull, Job *job) {
     if (pull_is_full(pull))
         pull_set(pull, PULL_FULL);
     else if (pull->next)
-        pull_set(pull, PULL_FREE); /* to the end: the other pulls have their turns first */
+        pull_set(pull, PULL_FREE); /* to the end of the list: the other pulls have their turns
+                                    * first */
 }
 
-/* The pull for a quarantined job: one without jobs in flight; else one that gets no more jobs
- * until it has none. */
+/* The pull for a quarantined job: one without jobs in flight. If all have some, the broker reserves
+ * a pull, which gets no more jobs until it has none in flight. */
 static Pull *pull_for_quarantined(Queue *queue) {
     Pull *pull = queue->free;
 
@@ -244,7 +249,7 @@ void queue_dispatch(Queue *queue) {
         Pull *pull = queue->free;
         Job *job = queue_first(queue);
 
-        /* Many jobs may expire at once; timers run in slices, and this job's timer comes later. */
+        /* Many jobs may expire at once, and timers run in slices: this job's timer may be late. */
         if (job_is_over(job)) {
             queue_touch(queue);
             return;
@@ -269,7 +274,8 @@ void pulls_unblock(Queues *queues) {
 
         if (pull->session->ending ||
             session_waiting(pull->session) >= queues->broker->limits.max_subscriber_bytes / 2) {
-            pull_set(pull, PULL_BLOCKED); /* to the end: checked again in another turn */
+            pull_set(pull, PULL_BLOCKED); /* to the end of the list: another turn checks this pull
+                                           * again */
         } else {
             Queue *queue = pull->queue;
 
@@ -284,7 +290,7 @@ void pulls_unblock(Queues *queues) {
 void queues_dispatch_touched(Queues *queues) {
     Queue *queue = queues->touched;
 
-    /* Queues touched from here on are for the next turn. */
+    /* Queues that are touched from here on belong to the next turn. */
     queues->touched = NULL;
     while (queue) {
         Queue *next = queue->next_touched;

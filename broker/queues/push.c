@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* PUSH: options, limits, overflow, pushes that are sent again. See queues-private.h. */
+/* PUSH: options, limits, overflow, and pushes that a client sends again. See queues-private.h. */
 
 #include <time.h>
 
@@ -10,7 +10,7 @@
 
 typedef struct PushOptions {
     uint64_t delay_ms, ttl_ms, priority;
-    uint64_t at_ms; /* of the wall clock; 0: not given */
+    uint64_t at_ms; /* wall clock; 0: the option is missing */
     uint64_t unique;
     Span key, order;
 } PushOptions;
@@ -32,7 +32,7 @@ static bool option_text(Reader *reader, Span *to) {
     return true;
 }
 
-/* From now to a time of the wall clock; 0: it has passed. */
+/* The time from now to at_ms of the wall clock; 0: at_ms has passed. */
 static uint64_t until_ms(uint64_t at_ms) {
     struct timespec wall;
     uint64_t now_ms;
@@ -50,7 +50,7 @@ static const char *read_options(Span options, PushOptions *to) {
 
     while (pairs_next(&pairs, &left, &key)) {
         if (reader_nil(&pairs)) {
-            continue; /* as if it was left out */
+            continue; /* nil is as good as a missing option */
         } else if (span_is(key, "delay")) {
             to->delay_ms = option_uint(&pairs);
         } else if (span_is(key, "at")) {
@@ -63,34 +63,36 @@ static const char *read_options(Span options, PushOptions *to) {
             to->unique = option_uint(&pairs);
         } else if (span_is(key, "key")) {
             if (!option_text(&pairs, &to->key))
-                return "the option 'key' is a text";
+                return "PUSH: the option 'key' must be a string";
         } else if (span_is(key, "order")) {
             if (!option_text(&pairs, &to->order))
-                return "the option 'order' is a text";
+                return "PUSH: the option 'order' must be a string";
         } else {
             reader_value(&pairs);
         }
     }
     if (pairs.problem)
-        return "delay, at, ttl and priority are numbers of 0 or more";
+        return "PUSH: the options delay, at, ttl, priority and unique must be integers of 0 or "
+               "more";
     if (to->at_ms)
         to->delay_ms = until_ms(to->at_ms);
     if (to->priority >= PRIORITIES)
-        return "priority is a number from 0 to 9";
+        return "PUSH: the option 'priority' must be from 0 to 9";
     if (to->delay_ms > QUEUE_TIME_MAX)
-        return to->at_ms ? "at is a time in milliseconds since 1970, in ten years at the latest"
-                         : "delay is a number of milliseconds, ten years at most";
+        return to->at_ms ? "PUSH: the option 'at' must be milliseconds since 1970, at most ten "
+                           "years from now"
+                         : "PUSH: the option 'delay' must be milliseconds, at most ten years";
     if (to->ttl_ms > QUEUE_TIME_MAX)
-        return "ttl is a number of milliseconds, ten years at most";
+        return "PUSH: the option 'ttl' must be milliseconds, at most ten years";
     if (to->key.len > QUEUE_KEY_MAX || to->order.len > QUEUE_KEY_MAX)
-        return "a key may have 255 bytes";
+        return "PUSH: the options 'key' and 'order' may have at most 255 bytes";
     if (to->unique > 1 || (to->unique && to->key.len == 0))
-        return "unique is 0, or 1 together with a key";
+        return "PUSH: the option 'unique' must be 0, or 1 together with 'key'";
     return NULL;
 }
 
 /* Drops the oldest waiting job of the lowest priority: a new job never pushes out a more urgent
- * one. */
+ * job. */
 static bool drop_oldest(Queue *queue) {
     Job *job = queue->ready_bits    ? queue->ready[__builtin_ctz(queue->ready_bits)]
                : queue->quarantined ? queue->quarantined
@@ -106,7 +108,7 @@ static bool drop_oldest(Queue *queue) {
     return true;
 }
 
-/* Do so many more bytes fit, once the replaced job is gone? */
+/* True: one more job of `bytes` bytes fits into the queue, once `replaces` is gone. */
 static bool fits(const Queue *queue, size_t bytes, const Job *replaces) {
     bool same = replaces && queue_of(replaces) == queue;
     uint64_t jobs = queue->n_jobs - (same ? 1 : 0);
@@ -128,20 +130,21 @@ int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *pr
     const QueueSettings *settings = &queue->settings;
 
     if (bytes > settings->max_bytes) {
-        problem_set(problem, "ferry.TooBig", "a job of %zu bytes: queue '%s' holds %llu at most",
+        problem_set(problem, "ferry.TooBig",
+                    "the job has %zu bytes, but queue '%s' holds at most %llu (max_queue_bytes)",
                     bytes, queue->name, (unsigned long long)settings->max_bytes);
         return -1;
     }
     while (!fits(queue, bytes, replaces)) {
         size_t n_before = queue->n_jobs;
 
-        /* A store that removes jobs later has made no room yet: refuse the job, rather than
-         * drop all others. */
+        /* If a store removes jobs later, dropping one makes no room yet: refuse the new job instead
+         * of dropping all others. */
         if (settings->overflow == OVERFLOW_DROP_OLDEST && drop_oldest(queue) &&
             queue->n_jobs < n_before)
             continue;
         problem_set(problem, "ferry.Full",
-                    "queue '%s' is full: it holds %zu jobs of %llu, %llu bytes of %llu",
+                    "queue '%s' is full: it has %zu of %llu jobs and %llu of %llu bytes",
                     queue->name, queue->n_jobs, (unsigned long long)settings->max_jobs,
                     (unsigned long long)queue->bytes, (unsigned long long)settings->max_bytes);
         if (event_is_watched(broker, EVENT_QUEUE_FULL) && !queue->told_full)
@@ -149,7 +152,8 @@ int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *pr
         return -1;
     }
     if (!replaces && !broker_may_store(broker, bytes)) {
-        problem_set(problem, "ferry.Full", "the broker is full: %llu bytes of %llu",
+        problem_set(problem, "ferry.Full",
+                    "the broker is full: it stores %llu of %llu bytes (max_total_bytes)",
                     (unsigned long long)broker_stored(broker),
                     (unsigned long long)broker->limits.max_total_bytes);
         return -1;
@@ -158,7 +162,7 @@ int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *pr
     return 0;
 }
 
-/* 0: *ret is the new key, or unchanged if there is no key to remember. */
+/* 0: *ret is the new key; it is unchanged if the job has no key to remember. */
 static int take_key(Queue *queue, const PushOptions *options, Key **ret, Problem *problem) {
     uint64_t until_ms =
         options->unique ? UINT64_MAX : queue->queues->broker->now_ms + queue->settings.dedup_ms;
@@ -182,19 +186,23 @@ static int is_duplicate(Queue *queue, Span text, Key **ret, Problem *problem) {
 
     if (!key)
         return 0;
-    /* The first push may still fail: an OK to the second one would confirm a job that is not
+    /* The first push may still fail: an OK for the second push would then confirm a job that is not
      * stored. */
     if (key->owner) {
-        problem_set(problem, "ferry.Overloaded", "a job with this key is being stored");
+        problem_set(problem, "ferry.Overloaded",
+                    "another job with this key is being stored: push again later");
         return -1;
     }
     *ret = key;
     return PUSH_IS_DUPLICATE;
 }
 
-/* Each user has keys of its own: otherwise a push of one user could stand for that of another one,
- * or tell that it was there. The key is the user's name, a zero byte and the text; a text that is
- * too long for that is a zero byte and its hash. Without a user the key is the text. */
+/* Each user has keys of its own: otherwise a push of one user could stand for another user's push,
+ * or reveal that there was one.
+ *
+ * The stored key is the user's name, a zero byte and the text of the option. If that is too long, a
+ * zero byte and its hash replace the text. If the broker has no users, the key is the text
+ * alone. */
 static Span key_of_user(const User *user, Span text, uint8_t to[QUEUE_KEY_MAX]) {
     size_t n = user ? strlen(user->name) + 1 : 0;
     XXH128_canonical_t hash;
@@ -206,7 +214,7 @@ static Span key_of_user(const User *user, Span text, uint8_t to[QUEUE_KEY_MAX]) 
         memcpy(to + n, text.data, text.len);
         return span_of(to, n + text.len);
     }
-    /* The key is stored, so that the hash must be the same in each life of the broker. */
+    /* The key is stored, so its hash must be the same in each life of the broker. */
     XXH128_canonicalFromHash(&hash, XXH3_128bits(text.data, text.len));
     to[n] = 0;
     memcpy(to + n + 1, hash.digest, sizeof(hash.digest));
@@ -231,7 +239,7 @@ int queue_admit(Queues *queues, const Session *session, const Message *message, 
         return -1;
     }
     if (message->body.len > queues->broker->limits.max_body) {
-        problem_set(problem, "ferry.TooBig", "the body has %zu bytes; %u are allowed",
+        problem_set(problem, "ferry.TooBig", "the body has %zu bytes; max_body allows %u",
                     message->body.len, queues->broker->limits.max_body);
         return -1;
     }
@@ -276,7 +284,7 @@ int queue_admit(Queues *queues, const Session *session, const Message *message, 
     return 0;
 }
 
-/* Ids count up, so only an id that is not above all earlier ones can be known. */
+/* Ids count up: an id above all earlier ids cannot be known. */
 static bool may_be_known(const Client *client, const Message *message) {
     return message->id &&
            (message->id <= client->push_last || message->id < client->push_floor ||
@@ -287,8 +295,8 @@ static const Queue *queue_of_push(Queues *queues, const Message *push) {
     return push->name.len > 0 ? queue_find(queues, push->name) : NULL;
 }
 
-/* Was this push stored already? Then the session gets its answer, now or when the store has
- * finished. */
+/* True: this push was stored before, or is being stored. The session gets its answer now, or when
+ * the store has finished. */
 static bool was_pushed(Queues *queues, Session *session, const Message *message) {
     const Client *client = session->client;
     bool known = message->id < client->push_floor ||
@@ -301,7 +309,7 @@ static bool was_pushed(Queues *queues, Session *session, const Message *message)
     return known;
 }
 
-/* Reserves memory for the id, which is remembered when the job is stored. */
+/* Reserves memory for the id; the client's window takes the id when the job is stored. */
 static bool reserve(Queues *queues, Client *client) {
     if (!client->dedup_window)
         client->dedup_window = dedup_window_new(&queues->broker->budget.bytes[BUDGET_QUEUES]);

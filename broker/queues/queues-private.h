@@ -58,16 +58,17 @@ enum {
     QUEUE_NAME_MAX = 250,     /* so that "NAME.dead" is a name, too */
     QUEUE_KEY_MAX = 255,      /* bytes of a deduplication key */
     QUEUE_KEYS_MAX = 1000000, /* the default of max_keys: deduplication keys of one queue */
-    QUEUE_REASON_MAX = 255,   /* bytes of the reason of a job's last failure */
-    QUEUE_RESTART_MS = 2000,  /* grace of restored deliveries: their workers connect again */
-    QUEUE_IDLE_MS = 60000,    /* an unused queue is forgotten after this */
+    QUEUE_REASON_MAX = 255,   /* bytes of a text that says why a job failed last */
+    QUEUE_RESTART_MS = 2000,  /* grace period of deliveries that were restored: their workers
+                               * connect again */
+    QUEUE_IDLE_MS = 60000,    /* a queue that is not used is forgotten after this time */
     QUEUE_SLICE = 512,        /* jobs or keys handled in one turn */
     QUEUE_BLOCKED_LOOKS = 64, /* blocked sessions that are checked for room in one turn */
     QUEUE_SETTLED_MAX = 1024, /* settled deliveries remembered for each client */
-    QUEUE_LOSSES_MAX = 3,     /* a job in flight to so many lost sessions is quarantined */
+    QUEUE_LOSSES_MAX = 3,     /* a job that was in flight to so many lost sessions is quarantined */
 };
 
-#define QUEUE_TIME_MAX (UINT64_C(10) * 365 * 86400 * 1000) /* delays and times to live, ms */
+#define QUEUE_TIME_MAX (UINT64_C(10) * 365 * 86400 * 1000) /* longest delay, time to live: ms */
 
 typedef enum JobState {
     JOB_STORING,   /* the store has not finished storing it */
@@ -79,51 +80,52 @@ typedef enum JobState {
 
 /* Headers and body of a job that may be paged out: a record of its own. */
 typedef struct PagedContent {
-    struct PagedContent *prev, *next; /* of queues->pageable, if the job waits */
+    struct PagedContent *prev, *next; /* in queues->pageable, if the job waits */
     Job *job;
-    StoredMessage message; /* the last member: its bytes follow */
+    StoredMessage message; /* the last member: the bytes of the content follow */
 } PagedContent;
 
 typedef struct Paging {
-    PagedContent *content; /* NULL: paged out */
-    uint64_t size;         /* as stored_message_size() */
+    PagedContent *content; /* NULL: the content is paged out */
+    uint64_t size;         /* see stored_message_size() */
 } Paging;
 
 struct Job {
     StoredJob stored; /* first: a StoredJob is a Job */
-    Job *prev, *next; /* of the list of its state */
-    Timer timer;      /* delayed: until due; ready: until it expires; in flight: the time limit */
+    Job *prev, *next; /* in the list of its state */
+    Timer timer;      /* delayed: when it is due; ready: when it expires; in flight: the time
+                       * limit */
     union {
-        Pull *pull;       /* in flight: NULL when the pull is gone */
-        uint64_t lost_ms; /* in flight, session NULL: since when the session is lost */
+        Pull *pull;       /* in flight: the pull that got it; NULL: the pull is gone */
+        uint64_t lost_ms; /* in flight, session NULL: when the session was lost */
     } u;
-    Session *session;    /* in flight: to this session; NULL: lost */
-    InFlight *in_flight; /* of the worker */
-    char *reason;        /* of the last failure: n_reason bytes */
+    Session *session;    /* in flight: to this session; NULL: the session is lost */
+    InFlight *in_flight; /* in flight: the list of its worker */
+    char *reason;        /* why it failed last: n_reason bytes */
     JobTies *ties;       /* NULL: the job has no ordering key and no unique key */
     uint8_t state;       /* JobState */
     uint8_t n_reason;
-    uint8_t n_lost;    /* number of sessions that were lost while the job was in flight to them */
-    bool returned : 1; /* ready again after a lost delivery: among the first */
+    uint8_t n_lost;              /* number of sessions that were lost while they had the job */
+    bool returned : 1;           /* ready again after a lost delivery: stands among the first */
     bool quarantined : 1;        /* ready, on queue->quarantined */
     bool parked : 1;             /* ready, on queue->parked: see order.c */
     bool awaits_dead_letter : 1; /* delayed until its dead-letter queue may have room */
-    bool pageable : 1;           /* `paging` counts, and not `content` */
+    bool pageable : 1;           /* `paging` describes the content; `content` is unused */
     bool loading : 1;            /* the store reads its content */
-    bool unreadable : 1;         /* the store could not read its content */
+    bool unreadable : 1;         /* the store has failed to read its content */
     uint32_t pusher;             /* the quota that counts the job: see sessions/quota.h */
     union {                      /* the last member */
-        StoredMessage content;   /* headers and body: the bytes follow */
+        StoredMessage content;   /* headers and body: their bytes follow */
         Paging paging;
     };
 };
 
 /* The keys of a job. */
 struct JobTies {
-    JobTies *prev, *next; /* of order->parked */
+    JobTies *prev, *next; /* in order->parked */
     Job *job;
     Order *order; /* NULL: the job has no ordering key */
-    Key *unique;  /* NULL: it has no unique key */
+    Key *unique;  /* NULL: the job has no unique key */
 };
 
 typedef enum PullState {
@@ -131,7 +133,7 @@ typedef enum PullState {
     PULL_FULL,     /* all its slots are taken, or it has no credit */
     PULL_BLOCKED,  /* queues->blocked: too many bytes wait to be sent to its session */
     PULL_RESERVED, /* queue->reserved */
-    PULL_ENDED,    /* after UNPULL: freed with its last job in flight */
+    PULL_ENDED,    /* after UNPULL: freed when its last job in flight is settled */
 } PullState;
 
 /* A worker's request for jobs, with a number of slots. */
@@ -141,28 +143,29 @@ struct Pull {
     Session *session;
     uint64_t id;
     uint32_t slots, n_in_flight;
-    int64_t credit; /* bytes; below 1, no job is delivered until MORE comes */
-    bool metered;   /* it has a credit of its own */
+    int64_t credit; /* bytes; below 1: no job is delivered until MORE comes */
+    bool metered;   /* the pull has a credit of its own */
     uint8_t state;  /* PullState */
     bool alone;     /* has a quarantined job, and no other job beside it */
 };
 
-/* A delivery that its client has settled, with the op. */
+/* A delivery that its client has settled, and the op of the settlement. */
 typedef struct Settled {
     uint64_t job, attempt, id;
-    uint8_t op; /* 0: the settlement failed */
+    uint8_t op; /* 0: the settlement has failed */
 } Settled;
 
-/* The jobs in flight to one client. Made with its first PULL. */
+/* The jobs in flight to one client. Made at its first PULL. */
 struct InFlight {
-    InFlight *prev, *next; /* of queues->in_flight */
+    InFlight *prev, *next; /* in queues->in_flight */
     Queues *queues;
     Client *client; /* NULL: the client is gone or has not come back yet */
-    Job *jobs;      /* to its session, in the order of delivery */
-    Job *lost;      /* to earlier sessions, likewise: ready again when their grace is over */
-    Timer grace;    /* of the first job of lost */
-    /* The last deliveries that were settled with an id: a ring. The client may repeat the message,
-     * if its answer was lost with a connection. */
+    Job *jobs;      /* in flight to its session, in the order of delivery */
+    Job *lost;      /* in flight to its lost sessions, in the order of delivery: ready again when
+                     * the grace period is over */
+    Timer grace;    /* when the grace period of the first job of `lost` is over */
+    /* A ring of the last deliveries that were settled with an id. A client repeats a settlement if
+     * its answer was lost with a connection. */
     Settled *settled;
     uint32_t n_settled, next_settled;
 };
@@ -174,11 +177,11 @@ typedef struct QueueSettings {
     uint64_t retry_ms, retry_max_ms, ttl_ms, time_limit_ms, dedup_ms;
     uint64_t max_attempts; /* 0: no limit */
     uint64_t max_keys;
-    uint64_t max_working; /* jobs in flight; 0: no limit */
+    uint64_t max_working; /* jobs in flight to all workers; 0: no limit */
     uint64_t rate;        /* see queue_rate_us(); 0: no limit */
     QueueOverflow overflow;
     Store *store;
-    uint64_t interval_ms; /* see StoredQueue */
+    uint64_t interval_ms; /* see StoredQueue in store.h */
     bool named;           /* the configuration has a section for this queue alone */
 } QueueSettings;
 
@@ -189,7 +192,10 @@ typedef struct Forward {
     char to[];
 } Forward;
 
-enum { FORWARDS_MAX = 16 }; /* of one queue; jobs forwarded to other queues are not counted */
+enum {
+    FORWARDS_MAX = 16
+}; /* queues whose forwarded jobs are counted, for each queue; jobs to
+    * further queues are not counted */
 
 struct Queue {
     StoredQueue stored; /* first: a StoredQueue is a Queue */
@@ -198,49 +204,50 @@ struct Queue {
     QueueSettings settings;
     Job *ready[PRIORITIES];
     unsigned ready_bits; /* bit n: ready[n] is not empty */
-    /* Ready jobs that may have killed their workers. Each goes to a worker without other jobs
-     * in flight: if it kills this worker, too, no other job loses an attempt. */
+    /* Ready jobs that may have killed their workers. Each goes to a worker without other jobs in
+     * flight: if the job kills this worker, too, no other job loses an attempt. */
     Job *quarantined;
     Job *last_returned[PRIORITIES]; /* the last job that was put in front of ready[], or NULL */
-    Pull *reserved; /* gets no more jobs until it has none in flight, and then a quarantined job */
+    Pull *reserved; /* gets no jobs until it has none in flight, and then a quarantined job */
     Job *delayed;
     Job *parked;   /* ready, but behind another job with their ordering key */
     Order *orders; /* uthash by key */
     Pull *free;
     size_t n_pulls;
-    size_t n_jobs, n_ready, n_delayed, n_in_flight; /* n_jobs: of all states */
-    size_t n_paged_out, n_loading;                  /* likewise of all states */
-    uint64_t bytes;                                 /* headers and bodies of n_jobs */
+    size_t n_jobs, n_ready, n_delayed, n_in_flight; /* n_jobs: jobs in all states */
+    size_t n_paged_out, n_loading;                  /* jobs in all states */
+    uint64_t bytes;                                 /* headers and bodies of all jobs */
     TapMark tap;
     uint64_t n_pushed, n_acked, n_redelivered, n_expired, n_dropped, n_cancelled;
     Key *keys;      /* uthash */
-    Key *first_key; /* in the order of their end */
+    Key *first_key; /* the key that expires first */
     size_t n_keys;
-    uint32_t n_sweeps; /* sweeps under way: the queue is not freed */
+    uint32_t n_sweeps; /* sweeps under way: the queue must not be freed */
     Bind *binds;       /* utlist: to topic patterns */
     Forward *forwards; /* utlist: to other queues, at most FORWARDS_MAX */
-    uint64_t fan_mark; /* of the message that was published last: see broker/admin/binds.h */
+    uint64_t fan_mark; /* the last message that was published to it: see broker/admin/binds.h */
     Timer key_timer;
-    Timer rate_timer;    /* armed: the rate allows the next job then */
-    uint64_t rate_at_us; /* earliest time of the next job */
+    Timer rate_timer;    /* armed: the rate allows the next job at this time */
+    uint64_t rate_at_us; /* the earliest time of the next job */
     Timer idle;
     Queue *next_touched;
-    bool touched; /* on queues->touched */
+    bool touched; /* in queues->touched */
     bool paused;
     bool is_dead;   /* its name ends in .dead */
-    bool warned;    /* the log has a line about its full dead-letter queue */
-    bool told_full; /* an event has reported that it refuses pushes, until it has room again */
+    bool warned;    /* the log has a line about the full dead-letter queue */
+    bool told_full; /* an event has reported that the queue refuses pushes, until it has room
+                     * again */
     char name[];
 };
 
-/* Waits for the store to finish a change that is not the change of one job. */
+/* Waits until the store has finished a change that is not the change of one job. */
 typedef struct Waiter Waiter;
 struct Waiter {
     void (*fn)(Queues *queues, Waiter *waiter, int result);
 };
 
 typedef struct FactWatch {
-    const char *prefix; /* of the names of facts */
+    const char *prefix; /* facts whose names begin with it */
     FactFn fn;
     void *ctx;
 } FactWatch;
@@ -248,37 +255,40 @@ typedef struct FactWatch {
 struct Queues {
     Room room;
     Broker *broker;
-    Timers timers;      /* of jobs: a million may come due at once */
-    TimerFn on_job_due; /* of those timers: job_due() of timers.c */
+    Timers timers;      /* timers of jobs: a million may come due at once */
+    TimerFn on_job_due; /* what these timers call: job_due() in timers.c */
     Slabs slabs;
-    PagedContent *pageable;     /* utlist: of jobs that wait, the longest in memory first */
-    uint64_t paged_bytes;       /* of all PagedContents, with bodies */
-    uint64_t loading_bytes;     /* of all contents that the stores read */
+    PagedContent *pageable;     /* utlist: contents of waiting jobs, the one that has been in memory
+                                 * for the longest time first */
+    uint64_t paged_bytes;       /* of all PagedContents, with their bodies */
+    uint64_t loading_bytes;     /* of all contents that the stores are reading */
     Queue *table;               /* uthash by name */
-    Queue *last;                /* the last one found */
-    JobPage *pages, *last_page; /* all jobs by number: see job-table.c */
+    Queue *last;                /* the queue that was found last */
+    JobPage *pages, *last_page; /* uthash: all jobs by number, see job-table.c */
     uint64_t last_job;
     Queue *touched; /* queues to dispatch at the end of the turn */
     Pull *blocked;
     InFlight *in_flight;     /* utlist */
-    InFlight *restored;      /* deliveries that a store restored; one of in_flight, or NULL */
+    InFlight *restored;      /* deliveries that a store restored: an element of in_flight, or
+                              * NULL */
     Pending *pendings;       /* utlist */
-    Pending *pending_pushes; /* uthash of those of pendings that are pushes of clients */
-    IdMap tickets;           /* all pendings */
+    Pending *pending_pushes; /* uthash: the elements of pendings that are pushes of clients */
+    IdMap tickets;           /* all elements of pendings, by ticket */
     uint64_t last_ticket;
-    IdMap waiters; /* tickets that are not of a Pending */
+    IdMap waiters; /* all other changes under way, by ticket */
     Fact *facts;   /* uthash by name */
     FactWatch fact_watches[4];
     size_t n_fact_watches;
-    size_t n_set;                           /* facts that are settings of queues */
+    size_t n_set;                           /* number of facts that are settings of queues */
     struct FactChange *fact_changes;        /* utlist */
-    struct OwnPush *own_pushes;             /* utlist: not finished by the store */
-    Fanout *fan_outs;                       /* utlist: not answered yet */
+    struct OwnPush *own_pushes;             /* utlist: pushes that the store has not finished */
+    Fanout *fan_outs;                       /* utlist: messages whose publisher has no answer yet */
     struct RestoredPushes *restored_pushes; /* uthash by client */
-    Timer restored_timer;                   /* armed: restored_pushes are forgotten then */
+    Timer restored_timer;                   /* armed: restored_pushes are forgotten at this time */
     Sweep *sweeps;                          /* utlist */
     uint32_t n_sweeps;
-    struct Rule *rules, *rules_before; /* before: while the configuration is read again */
+    struct Rule *rules, *rules_before; /* rules_before: the rules in force, while the configuration
+                                        * is read again */
     bool reloading;
     Store *stores[4];
     bool told_degraded[4]; /* an event has reported that the store cannot write */
@@ -286,7 +296,7 @@ struct Queues {
     size_t n_stores;
     size_t n_restored; /* stores that have restored everything */
     Buffer scratch;
-    Message job; /* the JOB in the making */
+    Message job; /* the JOB message that is being made */
 };
 
 /* The type and text of an ERROR. */
@@ -299,7 +309,7 @@ static inline Queue *queue_of(const Job *job) {
     return (Queue *)job->stored.queue;
 }
 
-/* Reports a message of this queue to the taps that watch it. */
+/* Reports a message of this queue to the taps that watch the queue. */
 void queue_tap(Queue *queue, bool sent, Op op, const Session *session, uint64_t id, Span body);
 
 static inline Job *job_of(StoredJob *stored) {
@@ -317,7 +327,7 @@ static inline bool job_is_paged_out(const Job *job) {
 }
 
 /* Identifies the worker that may settle a delivery: 64 bits of the client's secret id. A client
- * that was forgotten and comes back has the same key, and no pointer dangles. */
+ * that was forgotten and comes back has the same key; a pointer would dangle. */
 static inline uint64_t worker_key(const Client *client) {
     uint64_t key;
 
@@ -329,17 +339,18 @@ static inline uint64_t worker_key(const Client *client) {
 
 /* The queue of this name, or NULL. */
 Queue *queue_find(Queues *queues, Span name);
-/* The same; makes it if it is missing. NULL: *problem says why. */
+/* The queue of this name; makes it if it is missing. NULL: *problem says why. */
 Queue *queue_get(Queues *queues, Span name, Problem *problem);
-/* NAME.dead; makes it if it is missing. NULL: out of memory. */
+/* The dead-letter queue NAME.dead; makes it if it is missing. NULL: out of memory. */
 Queue *queue_dead_of(Queue *queue);
-/* Something was removed: a queue that is not used any more is forgotten after QUEUE_IDLE_MS. */
+/* Call it after something was removed: a queue that is not used any more is forgotten after
+ * QUEUE_IDLE_MS. */
 void queue_maybe_idle(Queue *queue);
 /* Has queue_dispatch() called at the end of the turn. */
 void queue_touch(Queue *queue);
-/* Its jobs and keys must be gone. */
+/* The queue must have no jobs and no keys. */
 void queue_free(Queue *queue);
-/* Counts a job that was forwarded to the queue of this name. */
+/* Counts a job that was forwarded to the queue named `to`. */
 void queue_count_forward(Queue *queue, Span to);
 
 void problem_set(Problem *problem, const char *type, const char *format, ...)
@@ -347,44 +358,44 @@ void problem_set(Problem *problem, const char *type, const char *format, ...)
 
 /* ---- paging.c ---- */
 
-/* A smaller content stays in the job's record. */
+/* A smaller content stays in the record of its job. */
 enum { PAGEABLE_MIN = 512 };
 
-/* The content is in memory from now on. -ENOMEM. */
+/* Keeps the content in memory. -ENOMEM. */
 int paging_keep(Job *job, const Message *content, const void *block);
-/* Drops the content, if it is in memory: of a job that goes. */
+/* Frees the content, if it is in memory: the job is about to be freed. */
 void paging_drop(Job *job);
 /* Drops the content from memory, if the store has it. */
 bool paging_out(Job *job);
-/* The job begins to wait, or ends to: contents of waiting jobs may be dropped. */
+/* The job begins to wait, or stops waiting: contents of waiting jobs may be dropped. */
 void paging_job_waits(Job *job);
 void paging_job_leaves(Job *job);
-/* Has the content of the job read, and of those behind it in its list, as far as it is sensible to
- * read ahead. If much is being read already, the queue is touched: it asks again when that is done.
- */
+/* Asks the store to read the content of the job, and of jobs behind it in its list, as far ahead as
+ * is useful. If the store is reading much already, the queue is touched and asks again later. */
 void paging_load(Job *job);
-/* The same for a job that is stored again in another queue. */
+/* Like paging_load(), for a job that is stored again in another queue. */
 void paging_load_to_move(Job *job);
-/* The content was read, or nobody waits for it any more. */
+/* The content was read, or the job that waited for it is gone. */
 void paging_load_ended(Job *job);
-/* Drops the contents that have been in memory for the longest time, down to max_queue_memory. */
+/* Drops the contents that have been in memory for the longest time, until max_queue_memory bytes
+ * are left. */
 void paging_trim(Queues *queues);
 
 /* ---- job-table.c ---- */
 
 /* The number must not be in the table. -ENOMEM. */
 int job_table_put(Queues *queues, Job *job);
-Job *job_table_get(Queues *queues, uint64_t id); /* NULL: no job has it */
+Job *job_table_get(Queues *queues, uint64_t id); /* NULL: no job has this number */
 void job_table_take(Queues *queues, const Job *job);
 
 /* ---- job.c ---- */
 
 /* A new job. */
 typedef struct JobParts {
-    const Message *content; /* its headers and body, or both in encoded form, are the job's */
+    const Message *content; /* headers and body, or both in encoded form: they become the job's */
     const void *block;      /* the block around the body, or NULL */
     Span order;             /* the ordering key; empty: no key */
-    uint64_t id;            /* 0: the next one */
+    uint64_t id;            /* the job's number; 0: the next free number */
     uint64_t delay_ms, ttl_ms;
     uint8_t priority;
     bool may_page_out; /* the store has the job: its content is left out if memory is short */
@@ -393,19 +404,19 @@ typedef struct JobParts {
 /* Makes a job: JOB_STORING, counted in its queue, in no list. NULL: out of memory. */
 Job *job_new(Queue *queue, const JobParts *parts);
 
-/* The quota of the user who pushed the job counts it; 0: none does. */
+/* Counts the job in the quota of the user who pushed it; 0: in no quota. */
 void job_set_pusher(Job *job, uint32_t quota);
-/* The job must be in no list. */
+/* Frees a job that is in no list. */
 void job_free(Job *job);
 
-/* Each queues a job that is in no list: by its delay; at the front, where returned jobs stand
- * in the order of their ids; delayed until due_ms. */
+/* Each puts a job that is in no list into a list of its queue: by its delay; at the front, where
+ * returned jobs stand in the order of their ids; delayed until due_ms. */
 void job_enter(Job *job);
 void job_enter_front(Job *job);
 void job_enter_delayed(Job *job, uint64_t due_ms);
-/* To the end of the ready jobs (before NULL), or before one of them. */
+/* Puts a job among the ready jobs: in front of `before`, or at the end (NULL). */
 void job_enter_ready(Queue *queue, Job *before, Job *job);
-/* Takes it out of its list, and disarms its timer. For a job in flight: see lease_end(). */
+/* Takes a job out of its list, and disarms its timer. For a job in flight: see lease_end(). */
 void job_leave(Job *job);
 void job_set_reason(Job *job, Span reason);
 void job_arm(Job *job, uint64_t at_ms);
@@ -420,67 +431,68 @@ static inline Job *queue_first(const Queue *queue) {
 
 /* ---- order.c ---- */
 
-/* An empty key: nothing to do. -ENOMEM. */
+/* Ties the job to its ordering key; an empty key is ignored. -ENOMEM. */
 int order_join(Job *job, Span key);
-/* May the job be delivered, as the first of its ordering key? Then it has the turn. */
+/* True: the job is the first of its ordering key and may be delivered. It has the turn then. */
 bool order_takes_turn(Job *job);
-/* Queues a job that does not have the turn; takes it out again. */
+/* Parks a job that does not have the turn; or ends the parking. */
 void order_park(Job *job);
 void order_unpark(Job *job);
-/* The job leaves its queue: the next one has the turn. */
+/* The job leaves its queue: the next job with its ordering key has the turn. */
 void order_pass_on(Job *job);
 /* A job that was delivered before the restart has the turn. */
 void order_claim(Job *job);
-int unique_tie(Job *job, Key *key); /* -ENOMEM */
+int unique_tie(Job *job, Key *key); /* Ties the job to its unique key. -ENOMEM. */
 void ties_end(Job *job);
 
 /* ---- lease.c ---- */
 
 void pull_set(Pull *pull, PullState state);
-/* It gets no more jobs: of its slots, or its credit, nothing is left. */
+/* True: all slots or all credit of the pull are used, so it gets no more jobs. */
 bool pull_is_full(const Pull *pull);
-/* It gets no more jobs; the jobs that it holds stay. */
+/* Ends the pull: it gets no more jobs, and the jobs in flight to it stay. */
 void pull_end(Pull *pull);
-/* One of the pull's jobs was settled, or lost. May free the pull. */
+/* One of the pull's jobs was settled or lost. May free the pull. */
 void pull_release(Pull *pull);
 
 InFlight *in_flight_of(Queues *queues, Client *client); /* NULL: out of memory */
 void in_flight_free(InFlight *in_flight);
 
-/* Remembers that the client has settled the delivery; was it settled before, in the same way? */
+/* Remembers that the client has settled the delivery. The other function tells whether it was
+ * settled before, in the same way. */
 void in_flight_settled(InFlight *in_flight, const Message *message);
 bool in_flight_was_settled(const InFlight *in_flight, const Message *message);
-/* The settlement with this id failed after all. */
+/* The settlement with this id has failed after all. */
 void in_flight_unsettled(InFlight *in_flight, uint64_t id);
 
-void lease_begin(Job *job); /* arms the time limit, if the queue has one */
-/* Takes a job from its worker, or out of its list: it can no longer be settled. */
+void lease_begin(Job *job); /* also arms the time limit, if the queue has one */
+/* Takes the job from its worker, or out of its list: it can no longer be settled. */
 void lease_end(Job *job);
-/* Tells the worker that has the job, in the lane of JOB: LOST does not overtake it. reason: one of
- * LOST_TIME_LIMIT and so on. */
+/* Tells the worker of the job that the job is lost, in the lane of JOB so that LOST does not
+ * overtake it. reason: LOST_TIME_LIMIT, … */
 void lease_tell_lost(const Job *job, uint64_t reason);
-/* Takes a job from its worker, which may still settle it until the next delivery. */
+/* Takes the job from its worker, which may still settle it until the next delivery. */
 void lease_let_go(Job *job);
-/* The job is in flight again, to this session, under no pull. False: out of memory. */
+/* Puts the job in flight again, to this session, under no pull. False: out of memory. */
 bool lease_take_back(Job *job, Session *session);
 
 /* ---- push.c ---- */
 
 enum { PUSH_IS_DUPLICATE = 1 };
 
-/* Makes room for one more job of so many bytes. replaces: a job that leaves when the new one
- * enters, or NULL. Negative: no room, and *problem says why. */
+/* Makes room for one more job of `bytes` bytes. replaces: a job that leaves when the new job
+ * enters, or NULL. Negative: there is no room, and *problem says why. */
 int queue_make_room(Queue *queue, size_t bytes, const Job *replaces, Problem *problem);
 
-/* Checks everything that must hold before a job of this session is stored, and makes the job
- * (JOB_STORING). replaces: the job whose place it takes, or NULL. 0; PUSH_IS_DUPLICATE: *ret_key is
- * the key of the other job; or negative: *problem says why. */
+/* Checks all conditions for storing a job of this session, and makes the job (JOB_STORING).
+ * replaces: the job whose place it takes, or NULL. 0; PUSH_IS_DUPLICATE: *ret_key is the key of the
+ * other job; or negative: *problem says why. */
 int queue_admit(Queues *queues, const Session *session, const Message *message, const void *block,
                 const Job *replaces, Job **ret, Key **ret_key, Problem *problem);
 
 /* ---- pull.c ---- */
 
-/* Hands out jobs to free slots. Cheap when there is nothing to do. */
+/* Delivers jobs to free slots. Cheap if there is nothing to deliver. */
 void queue_dispatch(Queue *queue);
 void queues_dispatch_touched(Queues *queues);
 void pulls_unblock(Queues *queues);
@@ -488,18 +500,19 @@ void pulls_session_gone(Queues *queues, Session *session);
 
 /* ---- dead-letter.c ---- */
 
-/* Moves a job that is in no list to the dead-letter queue of its queue; a job of a dead-letter
- * queue stays there, delayed. Then session (may be NULL) gets the answer to id. */
+/* Moves a job that is in no list to the dead-letter queue of its queue; in a dead-letter queue the
+ * job stays, delayed. Then session (may be NULL) gets the answer to id. */
 void job_dead_letter(Job *job, Span reason, Session *session, uint64_t id);
-/* Copies a job for another queue: JOB_STORING, with a new id and no attempts. A copy of a dead
- * letter has no dead-letter headers. NULL: out of memory. */
+/* Copies a job for another queue: JOB_STORING, with a new id and no attempts. A copy that leaves a
+ * dead-letter queue has no dead-letter headers. NULL: out of memory. */
 Job *job_remake(const Job *job, Queue *to, bool as_dead);
 
 /* ---- settle.c ---- */
 
-/* The delivery failed: the job is at the front again, or dead after its last attempt. */
+/* The delivery has failed: the job goes to the front again, or becomes a dead letter after its last
+ * attempt. */
 void lease_fail(Job *job, const char *reason);
-/* The time limit has passed: the worker is told that it has lost the job. */
+/* The time limit has passed: tells the worker that it has lost the job. */
 void lease_expire(Job *job);
 
 /* ---- timers.c ---- */
@@ -508,37 +521,37 @@ void job_due(Timer *timer, void *ctx);
 
 /* ---- lost.c ---- */
 
-/* For restored deliveries, until their workers come back. NULL: out of memory. */
+/* Deliveries that a store restored, until their workers come back. NULL: out of memory. */
 InFlight *in_flight_restored(Queues *queues);
 
 /* ---- pending.c ---- */
 
 /* Each makes a change through the queue's store, and answers when it is done: a push with
  * push_ok(), a move with the number of the new job. session and key may be NULL. The job must be in
- * no list.
- */
+ * no list. */
 void change_push(Job *job, Key *key, Session *session, uint64_t id);
 void change_remove(Job *job, Session *session, uint64_t id);
 void change_cancel(Job *job, Session *session, uint64_t id);
 void change_forward(Job *old, Job *job, Key *key, Session *session, uint64_t id);
 void change_dead_letter(Job *old, Job *dead, Session *session, uint64_t id);
 void change_move(Job *old, Job *job, Session *session, uint64_t id);
-/* Confirms a push: the number of the job, one of PUSH_STORED and so on, and the durability of the
+/* Confirms a push: the number of the job, PUSH_STORED or another outcome, and the durability of the
  * queue (NULL: not known). */
 void push_ok(Session *session, uint64_t id, uint64_t job, uint64_t outcome, const Queue *queue);
-/* Is this push still being stored? Then this session gets the answer. */
+/* True: this push is still being stored; this session gets the answer. */
 bool pending_push_again(Queues *queues, Session *session, uint64_t id);
-/* Has the store not finished this settlement yet? Then the session gets its answer later, or an
- * error if another one waits for it. */
+/* True: the store has not finished this settlement yet. The session gets its answer later, or an
+ * error if another session waits for it. */
 bool pending_settle_again(Queues *queues, Session *session, const Message *message);
 void pendings_session_gone(Queues *queues, Session *session);
 void pendings_client_gone(Queues *queues, Client *client);
 void pendings_free(Queues *queues);
 void queues_store_done(uint64_t ticket, int result, void *ctx);
-/* The ticket of a change that the waiter waits for; 0: out of memory. */
+/* A new ticket for a change; the waiter is called when the store has finished it. 0: out of
+ * memory. */
 uint64_t waiter_ticket(Queues *queues, Waiter *waiter);
 void waiter_forget(Queues *queues, uint64_t ticket);
-/* The error for a change that the store did not make. */
+/* Answers with the error for a change that the store did not make. */
 void store_error(Session *session, uint64_t id, int result);
 
 /* ---- facts.c ---- */
@@ -563,11 +576,11 @@ void stores_forget_pushes(Queues *queues, const uint8_t *client, uint64_t floor)
 
 /* ---- restored-pushes.c ---- */
 
-/* The name, as long as a client's id, under which jobs of this queue go to another store. */
+/* The name, as long as a client's id, under which jobs of this queue move to another store. */
 void queue_name_as_client(const Queue *queue, uint8_t name[WIRE_TOKEN]);
-/* Was this push stored by an earlier process? */
+/* True: an earlier process has stored this push. */
 bool restored_pushes_have(const Queues *queues, const uint8_t *client, uint64_t id);
-/* The client is back: its push ids are in its dedup window from now on. */
+/* The client is back: from now on its push ids are in its dedup window. */
 void restored_pushes_adopt(Queues *queues, Client *client);
 void restored_pushes_free(Queues *queues);
 /* Forgets, here and in the stores, the pushes that moved jobs of this queue to other stores. */
@@ -578,23 +591,24 @@ void restored_pushes_queue_gone(Queue *queue);
 struct Key {
     Key *prev, *next;
     uint64_t until_ms;
-    uint64_t job; /* its number; 0: not known */
-    Job *holder;  /* of a unique key, which ends with this job: until_ms is UINT64_MAX */
-    Key **owner;  /* the pointer of the pending change to this key; NULL: the job is stored */
+    uint64_t job; /* number of its job; 0: not known */
+    Job *holder;  /* the job of a unique key, which ends with it: until_ms is UINT64_MAX */
+    Key **owner;  /* the pointer to this key in the change that stores its job; NULL: the job is
+                   * stored */
     UT_hash_handle hh;
     uint8_t len;
     uint8_t data[];
 };
 
 Key *key_find(Queue *queue, Span key);
-/* until_ms UINT64_MAX: a unique key. NULL: out of memory. */
+/* Adds a key; until_ms UINT64_MAX: a unique key. NULL: out of memory. */
 Key *key_add(Queue *queue, Span key, uint64_t until_ms);
 void key_forget(Queue *queue, Key *key);
 void keys_free(Queue *queue);
 
 /* ---- bulk.c ---- */
 
-/* In each turn: one slice. */
+/* Runs one slice, once in each turn. */
 void sweeps_go_on(Queues *queues);
 void sweeps_session_gone(Queues *queues, const Session *session);
 void sweeps_free(Queues *queues);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The queue router as a whole: new and free, and its part of each turn. See queues.h. */
+/* The queue router as a whole: new, free, and its part of each turn. See queues.h. */
 
 #include <utlist.h>
 
@@ -58,12 +58,12 @@ static uint64_t on_next_ms(const Room *room) {
 static size_t on_n_unfinished(const Room *room) {
     const Queues *queues = self(room);
 
-    /* Do not wait for changes that a degraded store does not finish. */
+    /* A degraded store does not finish its changes: do not wait for them. */
     return queues_n_in_flight(queues) + queues->n_sweeps +
            ((queues->pendings || queues->waiters.n > 0) && !queues_degraded(queues));
 }
 
-/* The client's dedup window moves on, and the jobs that it still holds are in flight again. */
+/* The client's dedup window moves on, and jobs that the client still has are in flight again. */
 static void on_session_begun(Room *room, Session *session, const Message *hello, Buffer *held) {
     restored_pushes_adopt(self(room), session->client);
     queues_floor(self(room), session->client, hello->hello.floor);
@@ -120,7 +120,7 @@ static void free_jobs(Job **list) {
 }
 
 static void free_queue_with_jobs(Queue *queue) {
-    /* First: the end of another job would make them ready. */
+    /* Parked jobs first: the end of another job would make them ready. */
     while (queue->parked) {
         Job *job = queue->parked;
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Queues of jobs: delivered at least once, leased for as long as the worker's session lives. Stores
- * (store.h) keep the jobs.
+ * Queues of jobs. Jobs are delivered at least once, and leased for as long as the worker's session
+ * lives. Stores (store.h) keep the jobs.
  */
 
 #include "broker/sessions/session.h"
@@ -16,12 +16,12 @@ typedef struct Queues Queues;
 int queues_new(Queues **ret, Broker *broker);
 Queues *queues_free(Queues *queues);
 
-/* One function for each kind of message. They answer by session_ok() and session_error(); block
- * is the block around message->body, or NULL. */
+/* One function for each kind of message. It answers with session_ok() or session_error(); block is
+ * the block around message->body, or NULL. */
 void queues_push(Queues *queues, Session *session, const Message *message, const void *block);
 void queues_pull(Queues *queues, Session *session, const Message *message);
 void queues_unpull(Queues *queues, Session *session, const Message *message);
-/* MORE for a pull. False: the id is not one. */
+/* MORE for a pull. False: the id does not belong to a pull. */
 bool queues_more(Queues *queues, Session *session, const Message *message);
 void queues_ack(Queues *queues, Session *session, const Message *message);
 void queues_retry(Queues *queues, Session *session, const Message *message);
@@ -29,17 +29,18 @@ void queues_reject(Queues *queues, Session *session, const Message *message);
 void queues_release(Queues *queues, Session *session, const Message *message);
 void queues_extend(Queues *queues, Session *session, const Message *message);
 void queues_forward(Queues *queues, Session *session, const Message *message, const void *block);
-/* The session has no right to push to the other queue: as a FORWARD that the queue refuses. */
+/* The session has no right to push to the other queue: treats the message as a FORWARD that the
+ * queue refuses. */
 void queues_forward_denied(Queues *queues, Session *session, const Message *message);
 
-/* HELLO: the deliveries that the client still has from an earlier session, [job, attempt] each.
- * Writes those that it keeps to *ret, likewise. */
+/* HELLO: `held` lists the deliveries that the client has from an earlier session, as [job,
+ * attempt]. Writes those that it keeps to *ret, in the same form. */
 void queues_held(Queues *queues, Client *client, Span held, Buffer *ret);
 
-/* HELLO: the client will not send pushes with ids below floor again. */
+/* HELLO: the client will not send pushes with ids below `floor` again. */
 void queues_floor(Queues *queues, Client *client, uint64_t floor);
 
-/* The session is gone: its leases wait lease_grace_ms for the client. */
+/* The session is gone: its leases wait lease_grace_ms for the client to come back. */
 void queues_session_gone(Queues *queues, Session *session);
 void queues_client_gone(Queues *queues, Client *client);
 
@@ -54,20 +55,21 @@ void queues_turn_end(Queues *queues);
 int queues_configure(Queues *queues, const char *pattern, const char *key, const char *value,
                      const char **problem);
 
-/* The configuration is read again. The settings between these two calls replace all earlier
- * ones if is_right; otherwise the earlier ones stay. */
+/* Reads the configuration again. The settings made between these two calls replace all earlier
+ * settings if is_right; otherwise the earlier settings stay. */
 void queues_reload(Queues *queues);
 void queues_reloaded(Queues *queues, bool is_right);
 
 size_t queues_count(const Queues *queues);
 
-/* A setting of one queue, by command: it goes before the configuration, and is kept as a fact. An
- * empty value ends it. QUEUES_LATER: the session gets the answer to id; or a negative errno, and
- * *reterr says why. */
+/* Changes a setting of one queue, by command: it has precedence over the configuration, and is kept
+ * as a fact. An empty value ends it. QUEUES_LATER: the session gets the answer to id; or a negative
+ * errno, and *reterr says why. */
 int queues_set(Queues *queues, Span queue, const char *key, const char *value, Session *session,
                uint64_t id, ferry_error *reterr);
 
-/* For ferry.Broker: MessagePack, see ferry-broker.thrift. -ENOENT: no such queue. */
+/* For ferry.Broker: writes MessagePack, see ferry-broker.thrift. -ENOENT: no queue has this
+ * name. */
 int queues_show(Queues *queues, Span name, Buffer *to);
 int queues_peek(Queues *queues, Span name, uint64_t limit, Buffer *to);
 int queues_pause(Queues *queues, Span name, bool paused);
@@ -84,50 +86,51 @@ int queues_purge(Queues *queues, Span name, Session *session, uint64_t id, uint6
 int queues_move(Queues *queues, Span from, Span to, uint64_t limit, Session *session, uint64_t id,
                 uint64_t *ret_n);
 
-/* The queue of a job, by its number; empty: the job is gone, or not confirmed yet. */
+/* The queue of a job, by the job's number. Empty: the job is gone, or not confirmed yet. */
 Span queues_queue_of_job(Queues *queues, uint64_t job);
-/* Each changes one job: removes it, makes it the next one to be delivered, or moves it to another
+/* Each changes one job: removes it, makes it the next job to be delivered, or moves it to another
  * queue under a new number. A worker that has the job gets LOST. QUEUES_LATER: the session gets the
- * answer to id (of a move: the new number). 0: done. -ENOENT: there is no such job; -EBUSY: a
+ * answer to id (of a move: the new number). 0: done. -ENOENT: no job has this number; -EBUSY: a
  * worker has the job, or it waits to become a dead letter, or for another job with its ordering
  * key; -EINVAL: `to` is no valid name, or the same queue; -ENOSPC: the queue `to` is full; -EAGAIN:
- * the body is being read from the disk; -ENOMEM.
- */
+ * the body is being read from the disk; -ENOMEM. */
 int queues_cancel(Queues *queues, uint64_t job, Session *session, uint64_t id);
 int queues_run_now(Queues *queues, uint64_t job);
 int queues_move_job(Queues *queues, uint64_t job, Span to, Session *session, uint64_t id);
-/* For ferry.Broker: one job, as MessagePack. -ENOENT. */
+/* For ferry.Broker: writes one job as MessagePack. -ENOENT. */
 int queues_show_job(Queues *queues, uint64_t job, Buffer *to);
 /*
- * Facts: what a command has set and a restart must not lose, a short text under a name. A queue
- * without a data folder has them in memory alone.
+ * A fact is a short text under a name that a command has set and that a restart must not lose.
+ * Without a data folder the broker has facts in memory only.
  */
 enum { FACT_NAME_MAX = 800, FACT_VALUE_MAX = 64 * 1024 };
 
-/* value empty: the fact is gone. */
+/* An empty value: the fact is gone. */
 typedef void (*FactFn)(Span name, Span value, void *ctx);
 
-/* Calls fn for each fact with this prefix: now, when it is restored, and when it changes. */
+/* Calls fn for each fact whose name begins with this prefix: now, when it is restored, and when it
+ * changes. */
 void queues_watch_facts(Queues *queues, const char *prefix, FactFn fn, void *ctx);
-/* Keeps a fact; an empty value forgets it. The change has an effect at once; the session gets the
- * answer to id, a result of ferry.Broker, when it is as safe as the broker can make it: then
- * QUEUES_LATER is returned. If the store fails, the fact is as before. -ENOSPC: there are max_names
- * facts, or the disk is full; -E2BIG; -ENOMEM; or the errno of the store. */
+/* Keeps a fact; an empty value forgets it. The change has an effect at once. QUEUES_LATER: the
+ * session gets the answer to id, a result of ferry.Broker, when the change is as safe as the broker
+ * can make it. If the store fails, the fact is as before. -ENOSPC: there are max_names facts, or
+ * the disk is full; -E2BIG; -ENOMEM; or the errno of the store. */
 int queues_keep_fact(Queues *queues, Span name, Span value, Session *session, uint64_t id);
-/* queues_fact() reads one: see store.h. */
+/* queues_fact() reads a fact: see store.h. */
 
 /*
  * A job that the broker itself pushes, for broker/schedules/: with the queue (name), headers, body
- * and id of the message. The store keeps origin (WIRE_TOKEN bytes) and id with the job, in one
- * step. 0: the job is stored; QUEUES_LATER: fn will be called; negative: problem says why not.
- * -ENOSPC: the queue or the broker is full, or the store cannot write; or the errno of the store.
+ * and id of the message. The store keeps origin (WIRE_TOKEN bytes) and id together with the job. 0:
+ * the job is stored; QUEUES_LATER: fn will be called; negative: problem says why not. -ENOSPC: the
+ * queue or the broker is full, or the store cannot write; or the errno of the store.
  */
 typedef void (*OwnPushFn)(int result, void *ctx);
 int queues_push_own(Queues *queues, const Message *message, const uint8_t *origin, OwnPushFn fn,
                     void *ctx, char *problem, size_t size);
-/* fn is not called for this ctx any more. */
+/* From now on no push calls fn with this ctx. */
 void queues_push_own_forget(Queues *queues, const void *ctx);
-/* The highest id of an origin that a store had when the broker started; 0: there was none. */
+/* The highest id of an origin that a store had when the broker started; 0: the store had no push of
+ * it. */
 uint64_t queues_last_of_origin(const Queues *queues, const uint8_t *origin);
 
 /*
@@ -136,7 +139,8 @@ uint64_t queues_last_of_origin(const Queues *queues, const uint8_t *origin);
  */
 #define FAN_OUT_TOPIC "ferry-topic"
 
-/* Has the queue room for the message? Negative: no, problem and *ret_type say why. */
+/* Checks that the queue has room for the message. Negative: it has no room; problem and *ret_type
+ * say why. */
 int queues_fan_out_check(Queue *queue, const Message *message, char *problem, size_t size,
                          const char **ret_type);
 /* Makes the jobs, one in each of n queues, which it sorts. -ENOMEM. */
@@ -149,19 +153,19 @@ void queues_fan_out_cancel(Fanout *fan_out);
 
 /* Jobs in flight to connected workers. */
 size_t queues_n_in_flight(const Queues *queues);
-/* Opens the stores, which write to wake_fd, an eventfd, if queues_process_stores() has work. 0, or
- * the negative errno of a store, and *reterr. */
+/* Opens the stores. A store writes to wake_fd, an eventfd, when queues_process_stores() has work.
+ * 0, or the negative errno of a store, and *reterr. */
 int queues_open_stores(Queues *queues, int wake_fd, ferry_error *reterr);
 /* Restores a part of the contents of the stores. 1: there is more; 0: all is restored; or a
  * negative errno, and *reterr: a store cannot be read. */
 int queues_restore(Queues *queues, ferry_error *reterr);
-/* Ends the changes that the stores have made. */
+/* Finishes the changes that the stores have made. */
 void queues_process_stores(Queues *queues);
-/* Of queues whose configuration names none: "memory" or "disk". */
+/* The durability of queues without a setting: "memory" or "disk". */
 const char *queues_usual_durability(const Queues *queues);
 /* Why a store cannot write; NULL: all stores can. */
 const char *queues_degraded(const Queues *queues);
-/* A store has failed, and only a new start of the broker helps. */
+/* A store has failed, and the broker must be restarted. */
 bool queues_broken(const Queues *queues);
-/* Jobs in memory, which end with the broker. */
+/* Number of jobs in memory, which end with the broker. */
 size_t queues_n_fleeting(const Queues *queues);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Restores the jobs of a store when the broker starts. See store.h. */
+/* Restore the jobs of a store when the broker starts. See store.h. */
 
 #include <errno.h>
 #include <utlist.h>
@@ -16,7 +16,7 @@ int queues_add_store(Queues *queues, Store *store) {
     return 0;
 }
 
-/* Holds the job as if its worker's session had just been lost. */
+/* Puts the job in flight, as if its worker's session had just been lost. */
 static int restore_held(Queues *queues, Job *job) {
     InFlight *in_flight = in_flight_restored(queues);
 

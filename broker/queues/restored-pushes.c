@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The ids of the pushes that a store still had when the broker started. A push that is sent again
- * is found here until its client is back and takes the ids into its dedup window. See
+ * The ids of the pushes that a store had when the broker started. A push that is sent again is
+ * found here until its client is back and takes the ids into its dedup window. See
  * queues-private.h.
  */
 
@@ -11,12 +11,12 @@
 #include "base/container.h"
 #include "broker/queues/queues-private.h"
 
-/* The pushes of a client that an earlier process stored, until the client comes back. */
+/* The pushes of one client that an earlier process stored. */
 typedef struct RestoredPushes {
     UT_hash_handle hh;
     uint8_t client[WIRE_TOKEN];
     DedupWindow *ids;
-    bool is_origin; /* the origin of moved jobs, not a client: see queue_name_as_client() */
+    bool is_origin; /* the origin of moved jobs instead of a client: see queue_name_as_client() */
 } RestoredPushes;
 
 void queue_name_as_client(const Queue *queue, uint8_t name[WIRE_TOKEN]) {
@@ -39,14 +39,15 @@ static void restored_free(Queues *queues, RestoredPushes *restored) {
     free(restored);
 }
 
-/* Forgets the clients that have not come back, in the same way as lost clients. */
+/* Forgets clients that have not come back, as the broker forgets lost clients. */
 static void on_restored_timer(Timer *timer, void *ctx) {
     Queues *queues = container_of(timer, Queues, restored_timer);
     RestoredPushes *restored, *next;
     uint8_t name[WIRE_TOKEN];
 
     (void)ctx;
-    /* Pushes that moved jobs here from another store are kept as long as that queue exists. */
+    /* Ids of pushes that moved jobs from a queue to another store are kept as long as that queue
+     * exists. */
     for (Queue *queue = queues->table; queue; queue = queue->hh.next) {
         queue_name_as_client(queue, name);
         restored = restored_find(queues, name);

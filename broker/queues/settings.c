@@ -10,15 +10,15 @@
 #include "broker/queues/queues-private.h"
 #include "rpc/wire/name.h"
 
-/* Settings that are not numbers, beside those of SettingKind. */
+/* Kinds of settings that are not numbers; SettingKind has the others. */
 enum { SETTING_OVERFLOW = SETTING_MS + 1, SETTING_DURABILITY, SETTING_RATE };
 
 enum { INTERVAL_MAX_MS = 60 * 60 * 1000 };
 
 typedef struct Setting {
     const char *key;
-    unsigned type; /* SettingKind, or one of the above */
-    size_t offset; /* in QueueSettings, of a uint64_t (numbers only) */
+    unsigned type; /* SettingKind, or a kind from above */
+    size_t offset; /* of a uint64_t in QueueSettings (numbers only) */
     uint64_t min, max;
 } Setting;
 
@@ -60,7 +60,7 @@ static const Setting *find_setting(const char *key) {
     return NULL;
 }
 
-/* Lent until the next call. */
+/* The text is valid until the next call. */
 static const char *no_such_setting(const char *key) {
     static char text[120];
     const char *names[sizeof(settings) / sizeof(*settings)], *nearest;
@@ -68,12 +68,12 @@ static const char *no_such_setting(const char *key) {
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         names[i] = settings[i].key;
     nearest = text_nearest(key, names, sizeof(names) / sizeof(*names));
-    snprintf(text, sizeof(text), "queues have no setting of this name%s%s%s",
+    snprintf(text, sizeof(text), "queues have no setting with this name%s%s%s",
              nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
     return text;
 }
 
-/* 'interval:TIME' is a store that does not let clients wait for its disk. */
+/* 'interval:TIME' needs a store that confirms pushes before they are on the disk. */
 static const char *read_durability(Queues *queues, const char *value, Rule *to) {
     bool is_interval = strncmp(value, "interval:", 9) == 0;
 
@@ -84,17 +84,17 @@ static const char *read_durability(Queues *queues, const char *value, Rule *to) 
             to->store = queues->stores[i];
     }
     if (!to->store && (is_interval || strcmp(value, "disk") == 0))
-        return "this broker has no data folder (--data DIR): only 'memory' is possible";
+        return "this broker has no data folder: use 'memory', or start it with --data DIR";
     if (!to->store)
-        return "durability is 'memory', 'disk' or 'interval:TIME'";
+        return "durability must be 'memory', 'disk' or 'interval:TIME'";
     return is_interval ? setting_parse(SETTING_MS, value + 9, 1, INTERVAL_MAX_MS, &to->number)
                        : NULL;
 }
 
-/* "100/s": jobs, and the milliseconds in which they may be delivered, in one number. */
+/* "100/s" becomes one number: jobs, and the milliseconds in which they may be delivered. */
 static const char *read_rate(const Setting *setting, const char *value, uint64_t *ret) {
     static const char wrong[] =
-        "rate is a number of jobs per time, as 100/s, 30/m or 5/h; 0: no limit";
+        "rate must be a number of jobs per time, as 100/s, 30/m or 5/h; 0: no limit";
     const char *slash = strchr(value, '/');
     uint64_t n, per_ms = 1000;
     char count[24];
@@ -120,7 +120,7 @@ static const char *read_value(Queues *queues, const Setting *setting, const char
     if (setting->type == SETTING_OVERFLOW) {
         to->number = strcmp(value, "drop-oldest") == 0 ? OVERFLOW_DROP_OLDEST : OVERFLOW_REFUSE;
         if (to->number == OVERFLOW_REFUSE && strcmp(value, "refuse") != 0)
-            return "overflow is 'refuse' or 'drop-oldest'";
+            return "overflow must be 'refuse' or 'drop-oldest'";
         return NULL;
     }
     if (setting->type == SETTING_DURABILITY)
@@ -149,7 +149,7 @@ int queues_configure(Queues *queues, const char *pattern, const char *key, const
     if (!setting)
         *problem = no_such_setting(key);
     else if (!pattern_is_valid(pattern, len))
-        *problem = "this is neither the name of a queue nor a pattern";
+        *problem = "the section names neither a queue nor a pattern of queues";
     else
         *problem = read_value(queues, setting, value, &read);
     if (*problem)
@@ -203,8 +203,8 @@ void queues_reloaded(Queues *queues, bool is_right) {
 
 /* ---- settings of one queue ---- */
 
-/* A pattern applies to dead-letter queues only if it ends in .dead: a time to live for all
- * queues must not delete dead letters. */
+/* A pattern applies to dead-letter queues only if it ends in .dead: a time to live for all queues
+ * must not delete dead letters. */
 static bool applies(const Rule *rule, const Queue *queue) {
     size_t name_len = queue->stored.name_len;
 
@@ -238,7 +238,7 @@ static Span set_name(Buffer *to, Span queue, const char *key) {
     return span_of(to->data, to->len);
 }
 
-/* They go before all sections of the configuration. */
+/* These settings have precedence over all sections of the configuration. */
 static void apply_set(const Queue *queue, QueueSettings *to) {
     CLEANUP(buffer_deinit) Buffer name = {0};
 
@@ -255,7 +255,7 @@ static void apply_set(const Queue *queue, QueueSettings *to) {
             continue;
         snprintf(text, sizeof(text), "%.*s", (int)value.len, (const char *)value.data);
         if (read_value(queue->queues, &settings[i], text, &rule))
-            log_warning("a setting that a command has made is not possible now, ignoring it: "
+            log_warning("a setting made with 'ferry queue set' is not possible now, ignoring it: "
                         "queue='%s' %s=%s",
                         queue->name, settings[i].key, text);
         else
@@ -270,7 +270,7 @@ static void on_set(Span name, Span value, void *ctx) {
     Queue *queue;
 
     (void)value;
-    queues->n_set = 1; /* from now on queues look for them */
+    queues->n_set = 1; /* from now on each queue looks for settings by command */
     queue = space ? queue_find(queues, span_of(rest.data, (size_t)(space - rest.data))) : NULL;
     if (!queue)
         return;
@@ -320,8 +320,8 @@ void queue_configure(Queue *queue) {
         .store = queue->queues->usual_store,
     };
 
-    /* In the order of the configuration; a section with the queue's own name comes after all
-     * patterns. */
+    /* Apply rules in the order of the configuration; a section with the queue's own name comes
+     * after all patterns. */
     for (int named = 0; named <= 1; named++)
         for (const Rule *rule = queue->queues->rules; rule; rule = rule->next)
             if (rule->is_wild == !named && applies(rule, queue)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ACK, RETRY, REJECT, RELEASE, EXTEND and FORWARD: a worker settles a job, or keeps it for longer.
- * See queues-private.h. */
+/* ACK, RETRY, REJECT, RELEASE, EXTEND and FORWARD: a worker settles a job, or keeps it for a longer
+ * time. See queues-private.h. */
 
 #include "broker/queues/queues-private.h"
 #include "broker/sessions/quota.h"
@@ -21,8 +21,8 @@ static uint64_t doubled_ms(const QueueSettings *settings, unsigned times) {
     return ms < settings->retry_max_ms ? ms : settings->retry_max_ms;
 }
 
-/* In front again. A job that has lost more than one worker may have killed them: it waits first, so
- * that the workers have time for its neighbours. */
+/* Puts the job in front again. A job that has lost more than one worker may have killed them: it
+ * waits first, so that the workers have time for other jobs. */
 static void enter_again(Job *job) {
     const Queue *queue = queue_of(job);
     uint64_t wait_ms = job->n_lost > 1 ? doubled_ms(&queue->settings, job->n_lost - 2u) : 0;
@@ -54,7 +54,7 @@ void lease_expire(Job *job) {
     lease_end(job);
     queue_touch(queue_of(job));
     if (is_spent(job)) {
-        job_dead_letter(job, span_text(reason), NULL, 0); /* may free the job */
+        job_dead_letter(job, span_text(reason), NULL, 0); /* this may free the job */
         return;
     }
     job_set_reason(job, span_text(reason));
@@ -62,7 +62,7 @@ void lease_expire(Job *job) {
     store_note(queue_of(job)->settings.store, &job->stored);
 }
 
-/* The job of this delivery. NULL: the session may not settle it, and has got an error. */
+/* Finds the job of this delivery. NULL: the session may not settle it, and has got an error. */
 static Job *find(Queues *queues, Session *session, const Message *message) {
     Job *job = job_table_get(queues, message->settle.job);
 
@@ -81,7 +81,7 @@ static Job *find(Queues *queues, Session *session, const Message *message) {
         return NULL;
     }
     session_error(session, message->id, "ferry.LeaseLost",
-                  "attempt %llu of job %llu is settled, or was delivered to another worker",
+                  "attempt %llu of job %llu is settled already, or another worker has the job",
                   (unsigned long long)message->settle.attempt,
                   (unsigned long long)message->settle.job);
     return NULL;
@@ -106,8 +106,8 @@ static uint64_t back_off_ms(const Job *job) {
                       job->stored.attempt > 0 ? job->stored.attempt - 1 : 0);
 }
 
-/* Delays the job for its next attempt. True: it had its last attempt and becomes a dead letter,
- * and session gets the answer to id when that is done. */
+/* Delays the job for its next attempt. True: the job had its last attempt and becomes a dead
+ * letter; session gets the answer to id when that is done. */
 static bool retry(Job *job, uint64_t delay_ms, Span reason, Session *session, uint64_t id) {
     Queue *queue = queue_of(job);
     char text[64];
@@ -180,7 +180,7 @@ void queues_extend(Queues *queues, Session *session, const Message *message) {
         return;
     if (delay_ms == 0 || delay_ms > QUEUE_TIME_MAX) {
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "delay_ms is 1 or more, and at most ten years");
+                      "EXTEND: delay_ms must be at least 1, and at most ten years");
         return;
     }
     lease_take_back(job, session);
@@ -194,7 +194,7 @@ void queues_extend(Queues *queues, Session *session, const Message *message) {
 static void retry_unforwarded(Job *job, Span to, const char *problem) {
     char reason[1200];
 
-    snprintf(reason, sizeof(reason), "forwarding it to '%s' failed: %s", shown(to), problem);
+    snprintf(reason, sizeof(reason), "forwarding the job to '%s' failed: %s", shown(to), problem);
     retry(job, 0, span_text(reason), NULL, 0);
 }
 

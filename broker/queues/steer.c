@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One job, found by its number: cancelled, delivered at once, or moved to another queue. See
- * queues.h. */
+/* Change one job, found by its number: cancel it, deliver it at once, or move it to another queue.
+ * See queues.h. */
 
 #include <errno.h>
 
 #include "broker/queues/queues-private.h"
 
-/* A job that is being stored is not confirmed yet, and a job that is being settled has ended. */
+/* Finds a job that can be changed: a job that is being stored is not confirmed yet, and a job that
+ * is being settled has ended. */
 static Job *find(Queues *queues, uint64_t id) {
     Job *job = id ? job_table_get(queues, id) : NULL;
 
@@ -19,7 +20,7 @@ Span queues_queue_of_job(Queues *queues, uint64_t id) {
     return job ? span_of(queue_of(job)->name, queue_of(job)->stored.name_len) : (Span){NULL, 0};
 }
 
-/* Takes the job from its worker, which hears of it, or out of its list. */
+/* Takes the job from its worker, which gets LOST, or out of its list. */
 static void take_away(Job *job, uint64_t reason) {
     if (job->state == JOB_IN_FLIGHT)
         lease_tell_lost(job, reason);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The stores of the queues, all at once: open, process, flush, forget. See store.h. */
+/* All stores of the queues at once: open, process, flush, forget. See store.h. */
 
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +35,7 @@ void stores_close(Queues *queues) {
             queues->stores[i]->ops->close(queues->stores[i]);
 }
 
-/* A store does not know the broker: it is asked at the end of each turn. */
+/* A store does not know the broker, so this function asks the store at the end of each turn. */
 static void tell_degraded(Queues *queues, size_t i) {
     const Store *store = queues->stores[i];
     bool is_degraded = *store->degraded != '\0';

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The table of queues: found, made, forgotten when unused. See queues-private.h. */
+/* The table of queues: find them, make them, forget them when they are unused. See
+ * queues-private.h. */
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,11 +95,11 @@ Queue *queue_get(Queues *queues, Span name, Problem *problem) {
     }
     if (name_is_reserved(name.data, name.len)) {
         problem_set(problem, "ferry.PermissionDenied",
-                    "names that begin with 'ferry.' belong to the broker");
+                    "queue '%s': names that begin with 'ferry.' belong to the broker", shown(name));
         return NULL;
     }
     if (HASH_COUNT(queues->table) >= queues->broker->limits.max_names) {
-        problem_set(problem, "ferry.Full", "the broker has %u queues, its limit",
+        problem_set(problem, "ferry.Full", "the broker has %u queues already (max_names)",
                     HASH_COUNT(queues->table));
         return NULL;
     }
@@ -113,7 +114,7 @@ Queue *queue_get(Queues *queues, Span name, Problem *problem) {
     return queue;
 }
 
-/* May exceed max_names: each other queue has at most one dead-letter queue. */
+/* The number of queues may exceed max_names here: each queue has at most one dead-letter queue. */
 Queue *queue_dead_of(Queue *queue) {
     uint8_t name[NAME_MAX_LEN + 1];
     Span span = {name, queue->stored.name_len + 5};

@@ -34,7 +34,7 @@ configured() { # CONFIGURATION: is it right?
 expect 0 '' '' configured '[broker]\nmax_body = 1M\n[queue mail.>]\nretry = 5s\n[topic a.*]\nkeep = 5\n'
 expect 2 '' ":2: cannot listen on 'udp://x'" configured '[broker]\nbind = udp://x\n'
 expect 2 '' ":2: \[broker\] has no setting 'max_bdy'; did you mean 'max_body'?" configured '[broker]\nmax_bdy = 1\n'
-expect 2 '' ":2: .*queues have no setting of this name; did you mean 'max_jobs'?" configured '[queue q]\nmax_job = 1\n'
+expect 2 '' ":2: .*queues have no setting with this name; did you mean 'max_jobs'?" configured '[queue q]\nmax_job = 1\n'
 expect 2 '' ":2: .*max_bdy" configured '[broker]\nmax_bdy = 1\n[queue q]\nmax_job = 1\n[topic t]\nkeep = x\n'
 expect 2 '' ":4: .*max_job" configured '[broker]\nmax_bdy = 1\n[queue q]\nmax_job = 1\n[topic t]\nkeep = x\n'
 expect 2 '' ":6: .*keep" configured '[broker]\nmax_bdy = 1\n[queue q]\nmax_job = 1\n[topic t]\nkeep = x\n'
