@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Walks through a data folder, and writes it anew. See compact.h. */
+/* Walk through a data folder, and write it anew. See compact.h. */
 
 #include "broker/stores/compact.h"
 
@@ -13,7 +13,7 @@
 
 /* ---- the jobs ---- */
 
-/* The record at this place, if the job's newest record is this one, with its later notes. */
+/* True: the record at this place is the newest record of the job. Adds later notes to *record. */
 static bool is_current(const Contents *contents, uint32_t segment, uint64_t at,
                        DiskRecord *record) {
     const FoundJob *job = record_is_job(record) ? id_map_get(&contents->jobs, record->id) : NULL;
@@ -28,10 +28,10 @@ static bool is_current(const Contents *contents, uint32_t segment, uint64_t at,
     return true;
 }
 
-/* Called for the jobs that share a record and are stored: n of them, at least 2. */
+/* Called with the jobs that share a record and are still stored: n of them, at least 2. */
 typedef int (*SharedFn)(const DiskRecord *jobs, size_t n, void *ctx);
 
-/* on_shared NULL: calls fn for each of the jobs. */
+/* on_shared NULL: calls fn for each of these jobs. */
 static int each_shared(const SegmentBytes *bytes, uint64_t at, const Contents *contents,
                        DiskRecord record, CompactJobFn fn, SharedFn on_shared, void *ctx) {
     DiskRecord jobs[STORE_SHARED_MAX];
@@ -129,12 +129,12 @@ static int write_record(Rewriting *rewriting, const DiskRecord *record) {
 static int write_job(const DiskRecord *record, void *ctx) {
     DiskRecord job = *record;
 
-    job.old = job.push = 0; /* written apart */
+    job.old = job.push = 0; /* the record of the other job or of the push is written by itself */
     job.client = job.key = (Span){NULL, 0};
     return write_record(ctx, &job);
 }
 
-/* One record for all of them, and notes of those that have been delivered or delayed. */
+/* One record for all these jobs, and a note for each job that has been delivered or delayed. */
 static int write_shared(const DiskRecord *jobs, size_t n, void *ctx) {
     CLEANUP(buffer_deinit) Buffer list = {0};
     DiskRecord record = jobs[0], note;
@@ -189,7 +189,7 @@ static int write_rest(Rewriting *rewriting, const Contents *contents) {
     return r == 0 ? submit(rewriting) : r;
 }
 
-/* Nothing is removed before everything new is flushed. */
+/* Removes old segments after all new ones are flushed. */
 static int remove_old(const Folder *folder, const Contents *contents) {
     char path[FOLDER_FILE_MAX];
     int r = 0;

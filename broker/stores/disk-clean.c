@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Old segments are emptied and removed, always the oldest one first: then no record is left to
- * which a record in it could refer. Its jobs that are not settled are written again, and so are the
- * push ids, keys and paused queues that the router still knows. See disk-private.h.
+ * Empty and remove old segments, the oldest one first: no other record may refer to a record of the
+ * oldest segment. Its jobs that are not settled are written again, with the push ids, keys and
+ * paused queues that the router still knows. See disk-private.h.
  */
 
 #include <errno.h>
@@ -15,15 +15,16 @@
 #include "broker/stores/disk-private.h"
 
 enum {
-    SLICE_BYTES = 256 * 1024, /* in one turn */
-    ROOM_SEGMENTS = 4,        /* this many segments of settled records are always allowed */
+    SLICE_BYTES = 256 * 1024, /* bytes that one turn moves */
+    ROOM_SEGMENTS = 4,        /* the journal may always have so many segments of settled records */
 };
 
 static const Live *oldest(const DiskStore *disk) {
     return disk->n_segments > 1 ? &disk->segments[0] : NULL;
 }
 
-/* The journal takes at most twice the bytes of the jobs in it, and ROOM_SEGMENTS. */
+/* True: the journal takes more than twice the bytes of the jobs in it plus ROOM_SEGMENTS, or the
+ * oldest segment has little to move. */
 static bool is_worth_it(const DiskStore *disk) {
     const Live *first = oldest(disk);
 
@@ -41,7 +42,7 @@ static void go_on_in_next_turn(const DiskStore *disk) {
     (void)n;
 }
 
-/* Writes a record of the segment again, without waiting for the disk. */
+/* Writes a record of the segment again. Nobody waits until it is on the disk. */
 static bool again(DiskStore *disk, const DiskRecord *record) {
     JournalBatch *batch = disk_batch(disk);
 
@@ -78,7 +79,7 @@ static bool move_fact(DiskStore *disk, Span name) {
            again(disk, &(DiskRecord){.type = RECORD_FACT, .key = name, .body = value});
 }
 
-/* Everything but jobs. */
+/* Moves a record that is not of a job. */
 static bool move_record(DiskStore *disk, const DiskRecord *record) {
     switch (record->type) {
     case RECORD_JOB:
@@ -96,7 +97,7 @@ static bool move_record(DiskStore *disk, const DiskRecord *record) {
     case RECORD_FACT:
         return move_fact(disk, record->key);
     case RECORD_SHARED:
-    case RECORD_SETTLED: /* of jobs in this segment */
+    case RECORD_SETTLED: /* records of jobs in this segment */
     case RECORD_NOTE:
     case RECORD_FORGET:
     case RECORD_HOLE:
@@ -106,7 +107,7 @@ static bool move_record(DiskStore *disk, const DiskRecord *record) {
     return true;
 }
 
-/* The content of a job that is paged out, from its record in the segment. */
+/* Reads the content of a job that is paged out from its record in the segment. */
 static bool take_content(DiskStore *disk, const DiskJob *of, DiskRecord *record) {
     const SegmentBytes *bytes = &disk->cleaning.bytes;
     DiskRecord old;
@@ -126,7 +127,7 @@ static bool take_content(DiskStore *disk, const DiskJob *of, DiskRecord *record)
     return true;
 }
 
-/* A job that is not settled, with its state of now. */
+/* Moves a job that is not settled, with its present state. */
 static bool move_job(DiskStore *disk, DiskJob *of) {
     JournalBatch *batch = disk_batch(disk);
     DiskRecord record;
@@ -151,8 +152,8 @@ static bool move_job(DiskStore *disk, DiskJob *of) {
 
 /* ---- jobs that share a record ---- */
 
-/* The record of these jobs, and notes of those that have been delivered or delayed. A note follows
- * the record: without the old segment, it is all that is left of the job's state. */
+/* Writes one record for these jobs, and a note for each job that has been delivered or delayed. The
+ * notes follow the record: without the old segment, they alone have the job's state. */
 static bool write_shared(const DiskStore *disk, Buffer *to, DiskJob *const *jobs, size_t n,
                          DiskRecord *record, uint32_t *ret_len) {
     CLEANUP(buffer_deinit) Buffer list = {0};
@@ -180,7 +181,7 @@ static bool write_shared(const DiskStore *disk, Buffer *to, DiskJob *const *jobs
     return *ret_len > 0 && !to->failed;
 }
 
-/* Jobs of one record that are not settled: the new record has their content once, too. */
+/* Moves jobs of one record that are not settled: the new record has their content once, too. */
 static bool move_shared(DiskStore *disk, DiskJob *const *jobs, size_t n) {
     JournalBatch *batch = disk_batch_for(disk, n);
     DiskRecord record;
@@ -212,8 +213,8 @@ static bool move_shared(DiskStore *disk, DiskJob *const *jobs, size_t n) {
     return true;
 }
 
-/* The jobs that share the record of this one and have to be moved; they stand behind it in the list
- * of the segment. *ret_next is the job behind them. */
+/* Finds the jobs that share the record of this job and have to be moved; they stand behind it in
+ * the list of the segment. *ret_next is the job behind them. */
 static size_t sharing(DiskJob *of, DiskJob **jobs, DiskJob **ret_next) {
     const DiskJob *first = of;
     size_t n = 0;
@@ -227,7 +228,7 @@ static size_t sharing(DiskJob *of, DiskJob **jobs, DiskJob **ret_next) {
 
 /* ---- a slice of the work ---- */
 
-/* False: out of memory, or the slice is over. */
+/* False: out of memory, or the slice is full. */
 static bool move_records(DiskStore *disk, size_t *left) {
     Cleaning *cleaning = &disk->cleaning;
     const uint8_t *data;
@@ -292,7 +293,7 @@ static void take_loaded(DiskStore *disk) {
     cleaning->at = SEGMENT_HEAD;
 }
 
-/* Moves a slice. The last batch with moved records then has to be flushed. */
+/* Moves a slice. After the last one, the batch with the moved records has to be flushed. */
 static void move(DiskStore *disk) {
     Cleaning *cleaning = &disk->cleaning;
     size_t left = SLICE_BYTES;
@@ -308,7 +309,7 @@ static void move(DiskStore *disk) {
     }
     if (!again(disk, &(DiskRecord){.type = RECORD_LAST, .id = queues_last_job(disk->store.ctx)}))
         return;
-    batch = disk->open; /* the one with that record */
+    batch = disk->open; /* the batch with the last moved record */
     batch->flush_by_us = 0;
     cleaning->waits_for = batch;
     cleaning->state = CLEAN_FLUSHING;
@@ -321,7 +322,7 @@ void disk_clean_done(DiskStore *disk, const JournalBatch *batch) {
     if (cleaning->state != CLEAN_FLUSHING || cleaning->waits_for != batch)
         return;
     if (batch->releases_result < 0 || first->first) {
-        /* Some jobs are still being settled: they go, or are moved in another round. */
+        /* Some jobs are still being settled: they end, or another round moves them. */
         cleaning->state = CLEAN_MOVING;
         return;
     }

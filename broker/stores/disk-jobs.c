@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where jobs are in the journal, and the batch that the next records go into. See
- * disk-private.h. */
+/* The places of jobs in the journal, and the batch for the next records. See disk-private.h. */
 
 #include <stdlib.h>
 #include <utlist.h>
@@ -68,7 +67,7 @@ static void link_job(DiskStore *disk, DiskJob *of) {
     DL_PREPEND(*list, of);
 }
 
-/* The bytes of its record that count for this job. */
+/* The job's part of the bytes of its record. */
 static uint64_t share_of(const DiskJob *of) {
     return of->len / of->n_sharing;
 }

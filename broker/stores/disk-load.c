@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Contents of jobs are read back from the journal. See disk-private.h. */
+/* Read contents of jobs back from the journal. See disk-private.h. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,7 +15,7 @@ bool disk_has_content(const Store *store, const StoredJob *job) {
     return of && of->segment;
 }
 
-/* Reads the record at its present place. */
+/* Begins to read the job's record from its present place. */
 static int begin_load(DiskStore *disk, DiskJob *of) {
     LoadRequest *request = load_request_new(of, of->segment, of->at, of->len);
 
@@ -47,7 +47,8 @@ static void take(DiskStore *disk, const LoadRequest *request) {
     DiskRecord record;
 
     of->load = NULL;
-    /* The record was written again meanwhile, and its old segment is gone. */
+    /* The record was written again during the read, and its old segment is gone: read the new
+     * one. */
     if (r < 0 && (of->segment != request->segment || of->at != request->at) &&
         begin_load(disk, of) == 0)
         return;

@@ -17,39 +17,40 @@
 #include "broker/stores/loader.h"
 #include "broker/stores/scan.h"
 
-/* Where a job is in the journal. */
+/* The place of a job in the journal. */
 struct DiskJob {
     StoredJob *job;       /* valid unless settling */
-    DiskJob *prev, *next; /* of its segment's jobs, or of disk->unplaced */
-    LoadRequest *load;    /* reads its content; NULL: none does */
-    JournalEntry *entry;  /* that writes its record, now; NULL: it is written */
-    uint32_t segment;     /* 0: not written yet */
-    uint32_t len;         /* of its record */
-    uint32_t n_sharing;   /* jobs of that record, this one included */
+    DiskJob *prev, *next; /* in the list of its segment's jobs, or in disk->unplaced */
+    LoadRequest *load;    /* the request that reads its content, or NULL */
+    JournalEntry *entry;  /* the entry of the batch that is writing its record; NULL: the record is
+                           * written */
+    uint32_t segment;     /* 0: the record is not written yet */
+    uint32_t len;         /* length of its record */
+    uint32_t n_sharing;   /* number of jobs that share its record, this job included */
     uint64_t at;
     bool settling; /* its end is being written */
 };
 
-/* A segment, in memory. */
+/* A segment of the journal, as the store knows it. */
 typedef struct Live {
     uint32_t number;
-    uint64_t size; /* up to its last record */
-    uint64_t live; /* bytes of jobs that are not settled */
+    uint64_t size; /* bytes up to the end of its last record */
+    uint64_t live; /* bytes of its jobs that are not settled */
     DiskJob *first;
 } Live;
 
 typedef enum CleanState {
     CLEAN_IDLE,
     CLEAN_LOADING, /* the journal reads the oldest segment */
-    CLEAN_MOVING,  /* its records that still count are written again */
-    CLEAN_FLUSHING /* until they are on the disk */
+    CLEAN_MOVING,  /* its records that are still valid are written again */
+    CLEAN_FLUSHING /* the moved records are flushed */
 } CleanState;
 
 typedef struct Cleaning {
     CleanState state;
     SegmentBytes bytes; /* of the oldest segment */
     uint64_t at;
-    const JournalBatch *waits_for; /* CLEAN_FLUSHING: the batch with the last record */
+    const JournalBatch *waits_for; /* CLEAN_FLUSHING: the batch with the last moved record */
 } Cleaning;
 
 typedef struct DiskStore {
@@ -58,30 +59,32 @@ typedef struct DiskStore {
     Folder folder;
     Journal journal;
     Loader loader;
-    LoadRequest *to_load, **to_load_end; /* of this turn */
+    LoadRequest *to_load, **to_load_end; /* requests of this turn */
     int wake_fd;
-    JournalBatch *open, *spare; /* the batch in the making; one to use again */
+    JournalBatch *open, *spare; /* open: the batch for the next records; spare: a batch to use
+                                 * again */
     Slabs slabs;
-    uint64_t bytes;         /* of slabs */
-    int64_t wall_offset_ms; /* of the wall clock, from the monotonic clock */
-    Live *segments;         /* by number, without gaps */
+    uint64_t bytes;         /* bytes of all slabs */
+    int64_t wall_offset_ms; /* wall clock minus monotonic clock */
+    Live *segments;         /* ascending by number, without gaps */
     size_t n_segments;
     DiskJob *unplaced;    /* jobs that are not written yet */
-    uint64_t total, live; /* bytes, over all segments */
+    uint64_t total, live; /* bytes of all segments */
     Cleaning cleaning;
     Contents found;
-    FoundJob **to_restore; /* of found */
+    FoundJob **to_restore; /* the next of the found jobs to restore */
     size_t n_restored;
-    /* The stretch of a segment that was read last: jobs come in the order of the journal. */
+    /* The stretch of a segment that was read last: jobs are restored in the order of the
+     * journal. */
     struct {
-        int fd; /* -1: none */
+        int fd; /* -1: no segment is open */
         uint32_t segment;
         uint64_t at;
         size_t len;
         uint8_t *data; /* owned */
     } window;
     bool stuck;       /* the journal has failed */
-    bool no_cleaning; /* a segment has records that cannot be read: all segments are kept */
+    bool no_cleaning; /* a segment has records that cannot be read: no segment is removed */
 } DiskStore;
 
 static inline DiskStore *disk_of(Store *store) {
@@ -90,35 +93,37 @@ static inline DiskStore *disk_of(Store *store) {
 
 /* ---- disk-jobs.c ---- */
 
-/* The times of records are of the wall clock, which goes on while the broker is off. 0 stays 0. */
+/* Records have times of the wall clock, which goes on while the broker is off. 0 stays 0. */
 uint64_t disk_to_wall(const DiskStore *disk, uint64_t ms);
 uint64_t disk_from_wall(const DiskStore *disk, uint64_t ms);
 
-/* NULL: the segment is gone, or out of memory. */
+/* The segment with this number. NULL: the segment is gone, or out of memory. */
 Live *disk_segment(DiskStore *disk, uint32_t number);
-/* The segment (0: none) has records up to this position. */
+/* The segment (0: no segment) has records up to this position. */
 void disk_segment_fills(DiskStore *disk, uint32_t number, uint64_t up_to);
 
 DiskJob *disk_job_new(DiskStore *disk, StoredJob *job); /* NULL: out of memory */
-/* The job's record, which it shares with n_sharing - 1 others, is there from now on. */
+/* From now on the job has its record, which it shares with n_sharing - 1 other jobs, at this
+ * place. */
 void disk_place(DiskStore *disk, DiskJob *of, uint32_t segment, uint64_t at, uint32_t len,
                 uint32_t n_sharing);
 void disk_job_free(DiskStore *disk, DiskJob *of);
 
-/* The batch in the making, with room for one more entry. NULL: out of memory. */
+/* The batch for the next records, with room for one more entry. NULL: out of memory. */
 JournalBatch *disk_batch(DiskStore *disk);
-/* The same, with room for n entries, at most STORE_SHARED_MAX. */
+/* Like disk_batch(), with room for n entries, at most STORE_SHARED_MAX. */
 JournalBatch *disk_batch_for(DiskStore *disk, size_t n);
-/* Adds an entry; the record of length len was appended to *part last. */
+/* Adds an entry for the record of length len that was appended to *part last. */
 JournalEntry *disk_entry(JournalBatch *batch, const Buffer *part, JournalEntryKind kind,
                          uint32_t len, uint64_t ticket);
 /* Gives the batch to the journal, if it has a record. */
 void disk_submit(DiskStore *disk);
-/* Keeps the batch for use, or frees it. */
+/* Keeps the batch for later use, or frees it. */
 void disk_batch_free(DiskStore *disk, JournalBatch *batch);
-/* The fields of a RECORD_JOB, without its push and key. headers and body are lent. */
+/* Fills in the fields of a RECORD_JOB, except its push and key. headers and body are borrowed from
+ * the job. */
 void disk_describe(const DiskStore *disk, const StoredJob *job, DiskRecord *record);
-/* The fields of a RECORD_NOTE. */
+/* Fills in the fields of a RECORD_NOTE. */
 void disk_describe_note(const DiskStore *disk, const StoredJob *job, DiskRecord *record);
 void disk_state_free(DiskStore *disk);
 
@@ -133,14 +138,14 @@ bool disk_has_content(const Store *store, const StoredJob *job);
 int disk_load(Store *store, StoredJob *job);
 /* Gives the requests of this turn to the loader. */
 void disk_load_submit(DiskStore *disk);
-/* Takes over what the loader has read. */
+/* Receives the contents that the loader has read. */
 void disk_load_done(DiskStore *disk);
 void disk_load_end(DiskStore *disk);
 
 /* ---- disk-clean.c ---- */
 
-/* A slice of the work, when there is some. */
+/* Does a slice of cleaning, if there is cleaning to do. */
 void disk_clean(DiskStore *disk);
-/* This batch is done. */
+/* The journal has finished this batch. */
 void disk_clean_done(DiskStore *disk, const JournalBatch *batch);
 void disk_clean_end(DiskStore *disk);

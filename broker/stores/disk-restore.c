@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the folder when the broker starts, repairs it, and restores its jobs. See
- * disk-private.h. */
+/* Read the folder when the broker starts, repair it, and restore its jobs. See disk-private.h. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +32,8 @@ static int take_segments(DiskStore *disk) {
     return 0;
 }
 
-/* Holes that stay in the files: later starts do not report them again. */
+/* Writes a record for each hole that stays in the files, so that later starts do not report it
+ * again. */
 static void record_holes(DiskStore *disk) {
     for (size_t i = 0; i < disk->found.n_holes; i++) {
         const FoundHole *hole = &disk->found.holes[i];
@@ -82,7 +82,7 @@ int disk_open(Store *store, int wake_fd, ferry_error *reterr) {
 
 /* ---- restoring ---- */
 
-/* The bytes of a record, lent until the next call. NULL: *reterr says why. */
+/* The bytes of a record; valid until the next call. NULL: *reterr says why. */
 static const uint8_t *bytes_of(DiskStore *disk, const FoundJob *found, ferry_error *reterr) {
     size_t size = found->len > WINDOW_BYTES ? found->len : WINDOW_BYTES;
     char path[FOLDER_FILE_MAX];
@@ -120,7 +120,7 @@ static const uint8_t *bytes_of(DiskStore *disk, const FoundJob *found, ferry_err
     return data;
 }
 
-/* The job's part of a record that it shares with others. */
+/* Finds the job's part of a record that it shares with other jobs. */
 static bool find_shared(DiskRecord record, uint64_t id, DiskRecord *ret) {
     while (record_shared_next(&record, ret))
         if (ret->id == id)
@@ -213,7 +213,7 @@ int disk_restore(Store *store, size_t max, ferry_error *reterr) {
 
     if (!disk->to_restore)
         return 0;
-    disk_batch(disk); /* looks at the clocks */
+    disk_batch(disk); /* this also reads the clocks */
     for (; max > 0 && disk->n_restored < disk->found.jobs.n && r == 0; max--)
         r = restore_job(disk, disk->to_restore[disk->n_restored++], reterr);
     if (r < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The ops of the disk store: a change becomes a record in the batch of this turn, the journal
- * writes the batch, and process() reports its end. See disk.h.
+ * The ops of the disk store. A change becomes a record in the batch of this turn; the journal
+ * writes the batch; process() reports the end of the change. See disk.h.
  */
 
 #include <errno.h>
@@ -13,14 +13,17 @@
 #include "base/clock.h"
 #include "broker/stores/disk-private.h"
 
-enum { NOTE_FLUSH_US = 1000000 }; /* nobody waits for a note: it is flushed this late */
+enum {
+    NOTE_FLUSH_US = 1000000
+}; /* a note is flushed at most this much later: no client waits for
+    * it */
 
 static void flush_by(JournalBatch *batch, uint64_t at_us) {
     if (at_us < batch->flush_by_us)
         batch->flush_by_us = at_us;
 }
 
-/* Appends a record that nobody waits for. */
+/* Appends a record that no client waits for. */
 static void release(Store *store, const DiskRecord *record, uint64_t flush_by_us) {
     DiskStore *disk = disk_of(store);
     JournalBatch *batch = disk->stuck ? NULL : disk_batch(disk);
@@ -28,13 +31,14 @@ static void release(Store *store, const DiskRecord *record, uint64_t flush_by_us
     if (!batch)
         return;
     record_append(&batch->releases, record);
-    batch->releases.failed = false; /* out of memory: an old note is as good */
+    batch->releases.failed = false; /* out of memory: the record is left out, and an older one is
+                                     * valid */
     flush_by(batch, flush_by_us);
 }
 
 /* ---- changes ---- */
 
-/* Done at once for a queue that is flushed at intervals. */
+/* For a queue that is flushed at intervals, the change is done at once. */
 static int wait_or_not(JournalBatch *batch, JournalEntry *entry, const StoredQueue *queue) {
     if (queue->interval_ms == 0) {
         flush_by(batch, 0);
@@ -89,7 +93,7 @@ static int disk_append(Store *store, uint64_t ticket, StoredJob *job, const Stor
     return add(disk, ticket, NULL, job, by);
 }
 
-/* Makes the DiskJobs of the jobs, and lists them for the record. */
+/* Makes the DiskJobs of the jobs, and writes the list of jobs for their record. */
 static int begin_shared(DiskStore *disk, StoredJob *const *jobs, size_t n, Buffer *list) {
     for (size_t i = 0; i < n; i++) {
         DiskJob *made = disk_job_new(disk, jobs[i]);
@@ -169,8 +173,8 @@ static int disk_keep(Store *store, uint64_t ticket, Span name, Span value) {
     return STORE_LATER;
 }
 
-/* After a failure of the disk nobody knows whether a settled job will come back: there is no
- * answer, and the job is not delivered by this process again. */
+/* If the disk fails, nobody knows whether a settled job will come back. The change then has no
+ * answer, and this process does not deliver the job again. */
 static int disk_forward(Store *store, uint64_t ticket, StoredJob *old, StoredJob *job,
                         const StoredPush *by) {
     DiskStore *disk = disk_of(store);
@@ -193,7 +197,7 @@ static int disk_settle(Store *store, uint64_t ticket, StoredJob *job) {
         return 0;
     if (disk->stuck)
         return STORE_LATER;
-    if (!of->segment && !of->entry) { /* it could not be stored */
+    if (!of->segment && !of->entry) { /* the job could not be stored */
         disk_job_free(disk, of);
         return 0;
     }

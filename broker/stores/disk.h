@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The store that keeps queues in a folder on disk. Its journal is a log: see docs/durability.md for
- * what it promises, and journal.h for how it is written.
+ * The store that keeps queues in a folder on disk. docs/durability.md says what it promises;
+ * journal.h says how it writes.
  */
 
 #include "broker/stores/store.h"

@@ -36,7 +36,7 @@ static int posix_flush(int fd) {
     return fdatasync(fd) < 0 ? -errno : 0;
 }
 
-/* Zeros where the file system cannot reserve blocks. */
+/* Writes zeros, for file systems that cannot reserve blocks. */
 static int fill(int fd, uint64_t size) {
     static const uint8_t zeros[64 * 1024];
     int r = 0;

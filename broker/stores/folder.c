@@ -24,8 +24,7 @@ void folder_file(const Folder *folder, const char *name, char to[FOLDER_FILE_MAX
 
 enum { LOCK_TRIES = 40, LOCK_WAIT_US = 50000 };
 
-/* A broker with much memory that was killed ends only after a while, and has the lock until then.
- */
+/* A broker that was killed may need some time to free its memory, and has the lock until then. */
 static int try_lock(int fd) {
     int r;
 
@@ -61,7 +60,7 @@ static int lock_folder(Folder *folder, ferry_error *reterr) {
 
 static const char format_text[] = "ferry data folder\nformat %u\nid %32s\n";
 
-/* Ours, or empty: then the lock is its only file. */
+/* The folder is new if it is empty, apart from the lock. */
 static int check_is_new(const Folder *folder, ferry_error *reterr) {
     DIR *dir = opendir(folder->path);
     struct dirent *entry;
@@ -118,15 +117,17 @@ static int read_format(Folder *folder, int fd, const char *path, ferry_error *re
     if (n < 0)
         return error_set_code(reterr, (int)n, "cannot read %s: %s", path, strerror((int)-n));
     if (sscanf(text, format_text, &version, id) < 1)
-        return error_set_code(reterr, -EINVAL,
-                              "%s is damaged, or not of ferry: it does not begin with 'ferry data "
-                              "folder'",
-                              path);
+        return error_set_code(
+            reterr, -EINVAL,
+            "%s is damaged, or not a file of ferry: it does not begin with 'ferry data "
+            "folder'",
+            path);
     if (version > FOLDER_FORMAT)
-        return error_set_code(reterr, -EINVAL,
-                              "%s: the folder has format %u, of a newer ferry; this one reads up "
-                              "to format %d",
-                              path, version, FOLDER_FORMAT);
+        return error_set_code(
+            reterr, -EINVAL,
+            "%s: a newer ferry has written this folder in format %u; this one reads up "
+            "to format %d",
+            path, version, FOLDER_FORMAT);
     if (version == 0 || strlen(id) != 2 * FOLDER_ID || strspn(id, "0123456789abcdef") != strlen(id))
         return error_set_code(reterr, -EINVAL, "%s is damaged: it has no valid format and id",
                               path);
@@ -182,7 +183,7 @@ int folder_open(Folder *folder, const char *path, bool may_make, ferry_error *re
     folder->path = strdup(path);
     if (!folder->path)
         return error_set_code(reterr, -ENOMEM, NULL);
-    /* Never write to a folder of another program. */
+    /* Never write to another program's folder. */
     r = has_format(folder) ? 0
         : may_make         ? check_is_new(folder, reterr)
                            : no_format(folder, reterr);

@@ -8,7 +8,7 @@
  *     format             the version of the format, and the random id of the folder
  *     journal-00000001   segments of the journal, see segment.h
  *     spare-0            space for the next segments: a full disk does not stop acknowledgements
- *     quarantine/        copies of bytes that could not be read, for people
+ *     quarantine/        copies of bytes that could not be read, for a person to look at
  */
 
 #include <stdbool.h>
@@ -19,7 +19,8 @@
 enum {
     FOLDER_FORMAT = 1,
     FOLDER_ID = 16,
-    FOLDER_PATH_MAX = 3800, /* bytes of the path, so that the names of its files fit */
+    FOLDER_PATH_MAX = 3800, /* bytes of the path; the names of its files need the rest of
+                             * PATH_MAX */
     FOLDER_FILE_MAX = 4096,
 };
 
@@ -29,8 +30,8 @@ typedef struct Folder {
     uint8_t id[FOLDER_ID];
 } Folder;
 
-/* Makes the folder if it is missing and may_make is set, and locks it. The error says which file is
- * the cause, and why. */
+/* Locks the folder; makes it first if it is missing and may_make is set. The error says which file
+ * is the cause, and why. */
 int folder_open(Folder *folder, const char *path, bool may_make, ferry_error *reterr);
 void folder_close(Folder *folder);
 
@@ -40,8 +41,8 @@ void folder_file(const Folder *folder, const char *name, char to[FOLDER_FILE_MAX
 /* The numbers of the segments, ascending: *ret is owned by the caller. */
 int folder_segments(const Folder *folder, uint32_t **ret, size_t *ret_n, ferry_error *reterr);
 
-/* Copies bytes that cannot be read to a new file in quarantine/, and has them flushed. name: of the
- * new file. -EEXIST: they are there already. */
+/* Copies bytes that cannot be read to the new file `name` in quarantine/, and flushes them.
+ * -EEXIST: there is a file with this name already. */
 int folder_quarantine(const Folder *folder, const char *name, const void *data, size_t size);
 /* The number of files in quarantine/. */
 size_t folder_n_quarantined(const Folder *folder);

@@ -32,7 +32,7 @@ static void spare_path(const Journal *journal, unsigned i, char to[FOLDER_FILE_M
     folder_file(journal->folder, name, to);
 }
 
-/* A file with blocks for size bytes; removed again if there is no space. */
+/* Makes a file with blocks for size bytes; removes it again if there is no space. */
 static int make_file(const char *path, uint64_t size) {
     int fd = file_ops->open(path, O_RDWR | O_CREAT | O_TRUNC), r;
 
@@ -78,7 +78,7 @@ static void wake(const Journal *journal) {
     uint64_t one = 1;
     ssize_t n = write(journal->wake_fd, &one, sizeof(one));
 
-    (void)n; /* full: it wakes the loop anyway */
+    (void)n; /* the eventfd is full: it wakes the loop anyway */
 }
 
 static int fail(Journal *journal, int error) {
@@ -88,7 +88,7 @@ static int fail(Journal *journal, int error) {
     return error;
 }
 
-/* Under the lock. */
+/* Gives the batches of the list to the broker's thread. The lock is held. */
 static void hand_over(Journal *journal, JournalBatch *list) {
     *journal->done_end = list;
     for (; list; list = list->next) {
@@ -105,8 +105,8 @@ static JournalBatch *take_written(Journal *journal) {
     return list;
 }
 
-/* Flushes what was written before this call. One thread at a time; under the
- * lock, which is free meanwhile. */
+/* Flushes all records that were written before this call. One thread at a time. The caller holds
+ * the lock; it is free during the flush. */
 static void flush_locked(Journal *journal) {
     uint64_t began_us = clock_us(), sequence = journal->sequence;
     JournalBatch *list = take_written(journal);
@@ -128,13 +128,13 @@ static void flush_locked(Journal *journal) {
         journal->flushed = sequence;
     hand_over(journal, list);
     pthread_cond_broadcast(&journal->idle_cond);
-    /* Without the lock: the broker's thread takes it at once. */
+    /* Wake the broker's thread after the lock is free: it takes the lock at once. */
     pthread_mutex_unlock(&journal->lock);
     wake(journal);
     pthread_mutex_lock(&journal->lock);
 }
 
-/* For the thread that writes: returns when everything is flushed. */
+/* For the thread that writes: returns when all records are flushed. */
 static int flush(Journal *journal) {
     int r;
 
@@ -156,8 +156,8 @@ static void set_full(Journal *journal, bool full) {
     pthread_mutex_unlock(&journal->lock);
 }
 
-/* Opens a file for the next segment. Pushes never take the last space: a spare
- * that they use is replaced first. */
+/* Opens a file for the next segment. Pushes never take the last space: a spare file that they use
+ * is replaced first. */
 static int open_next(Journal *journal, uint64_t size, bool is_push, char path[FOLDER_FILE_MAX]) {
     int r = add_spares(journal);
 
@@ -169,8 +169,7 @@ static int open_next(Journal *journal, uint64_t size, bool is_push, char path[FO
     return make_file(path, size);
 }
 
-/* The present segment is flushed, and then a new one begins, for `bytes` of
- * records at least. */
+/* Flushes the present segment, and begins a new one for at least `bytes` of records. */
 static int begin_segment(Journal *journal, uint64_t bytes, bool is_push) {
     uint64_t size = (SEGMENT_HEAD + bytes + PAGE - 1) / PAGE * PAGE;
     char from[FOLDER_FILE_MAX], to[FOLDER_FILE_MAX];
@@ -214,7 +213,7 @@ static int begin_segment(Journal *journal, uint64_t bytes, bool is_push) {
     journal->at = SEGMENT_HEAD;
     journal->size = size;
     journal->seed = segment_seed(journal->folder, number);
-    add_spares(journal); /* now, and not when the next segment is needed */
+    add_spares(journal); /* make spares now, so that the next segment does not wait for them */
     return 0;
 }
 
@@ -259,8 +258,8 @@ static int write_part(Journal *journal, Buffer *part, bool is_push, uint32_t *re
     return 0;
 }
 
-/* Batches end in the order of their submission. A batch that nobody waits for is done when it is
- * written, unless others stand in front of it. */
+/* Batches end in the order of their submission. A batch that no client waits for is done when it is
+ * written, unless batches before it wait for a flush. */
 static void queue_for_flush(Journal *journal, JournalBatch *batch) {
     bool is_done = false;
 
@@ -331,8 +330,7 @@ static void look_for_space(Journal *journal) {
     wake(journal);
 }
 
-/* The last record proves that all others were flushed: a damaged end is found
- * at the next start. */
+/* The last record proves that all others were flushed: the next start recognises a damaged end. */
 static void write_end(Journal *journal) {
     CLEANUP(buffer_deinit) Buffer last = {0};
     uint32_t number;
@@ -347,8 +345,8 @@ static void write_end(Journal *journal) {
         file_ops->cut(journal->fd, journal->at);
 }
 
-/* Writes what there is to write, and does the other work with files. Under the lock, which is free
- * meanwhile. */
+/* Writes the submitted batches, and does other work with files. The caller holds the lock; it is
+ * free during the work. */
 static void write_locked(Journal *journal) {
     JournalBatch *list = journal->todo;
     uint32_t to_load = journal->to_load, to_remove = journal->to_remove;
@@ -358,7 +356,7 @@ static void write_locked(Journal *journal) {
     journal->todo_end = &journal->todo;
     journal->to_load = journal->to_remove = 0;
     journal->writing = true;
-    if (to_load || to_remove) /* takes long: the other thread flushes in time */
+    if (to_load || to_remove) /* this takes long: the other thread flushes in time */
         pthread_cond_signal(&journal->cond);
     pthread_mutex_unlock(&journal->lock);
     write_all(journal, list);
@@ -381,7 +379,7 @@ static bool has_to_write(const Journal *journal) {
     return journal->todo || journal->to_load || journal->to_remove || journal->stopping;
 }
 
-/* When a thread has to look again although nobody wakes it; UINT64_MAX: never. */
+/* The time at which a thread has to look for work although nobody wakes it; UINT64_MAX: never. */
 static uint64_t next_look_us(const Journal *journal) {
     uint64_t at_us = journal->flushing ? UINT64_MAX : journal->flush_by_us;
     uint64_t full_us = clock_us() + JOURNAL_RETRY_MS * 1000;
@@ -391,7 +389,8 @@ static uint64_t next_look_us(const Journal *journal) {
     return at_us < full_us ? at_us : full_us;
 }
 
-/* Until there is work for this thread. True: the time for a look at a full disk has come. */
+/* Waits until there is work for this thread. True: it is time to check whether a full disk has
+ * space. */
 static bool wait_for_work(Journal *journal) {
     uint64_t at_us = next_look_us(journal);
     struct timespec until = {(time_t)(at_us / 1000000), (long)(at_us % 1000000) * 1000};
@@ -410,7 +409,7 @@ static void *run(void *ctx) {
     pthread_mutex_lock(&journal->lock);
     while (!journal->ended) {
         if (!journal->flushing && journal->flush_by_us <= clock_us()) {
-            if (has_to_write(journal)) /* the other thread does it meanwhile */
+            if (has_to_write(journal)) /* the other thread loads or removes */
                 pthread_cond_signal(&journal->cond);
             flush_locked(journal);
         } else if (!journal->writing && (has_to_write(journal) || has_to_look)) {
@@ -426,7 +425,7 @@ static void *run(void *ctx) {
 
 /* ---- from the broker's thread ---- */
 
-/* Small segments on a small disk: the reserve must not take most of it. */
+/* On a small disk segments are small, so that the spare files do not take most of it. */
 static uint32_t segment_bytes_for(const Folder *folder) {
     uint64_t share = file_ops->space(folder->path) / 16 / PAGE * PAGE;
 

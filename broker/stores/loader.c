@@ -61,7 +61,7 @@ static void hand_over(Loader *loader, LoadRequest *request) {
     if (!was_empty)
         return;
     n = write(loader->wake_fd, &one, sizeof(one));
-    (void)n; /* full: it wakes the loop anyway */
+    (void)n; /* the eventfd is full: it wakes the loop anyway */
 }
 
 static void *run(void *ctx) {

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Reads records of the journal back, in a thread of its own: neither the broker's loop nor the
- * writer waits for it.
+ * Reads records of the journal back, in a thread of its own: the broker's loop and the writer do
+ * not wait for it.
  */
 
 #include <pthread.h>
@@ -14,9 +14,9 @@ typedef struct DiskJob DiskJob;
 
 typedef struct LoadRequest {
     struct LoadRequest *next;
-    DiskJob *of; /* NULL: nobody waits for it any more */
+    DiskJob *of; /* NULL: nobody waits for the content any more */
     uint64_t at;
-    uint32_t segment, len; /* of the record */
+    uint32_t segment, len; /* place and length of the record */
     int result;            /* 0, or a negative errno; -EBADMSG: the record is damaged */
     uint8_t data[];        /* len bytes */
 } LoadRequest;
@@ -29,12 +29,12 @@ typedef struct Loader {
 
     pthread_mutex_t lock;
     pthread_cond_t cond;
-    /* Shared, under the lock. */
+    /* Shared by both threads; the lock protects it. */
     LoadRequest *todo, **todo_end, *done, **done_end;
     bool stopping;
 
-    /* Of the thread: the segment that was read last. */
-    int fd; /* -1: none */
+    /* Used by the thread alone: the segment that was read last. */
+    int fd; /* -1: no segment is open */
     uint32_t segment;
 } Loader;
 
@@ -45,8 +45,8 @@ void loader_close(Loader *loader);
 
 /* NULL: out of memory. */
 LoadRequest *load_request_new(DiskJob *of, uint32_t segment, uint64_t at, uint32_t len);
-/* A list by next, which ends with NULL; the loader owns it. */
+/* A list linked by next, which ends with NULL; the loader owns it from now on. */
 void loader_submit(Loader *loader, LoadRequest *list);
-/* The requests that are done, in the order of submission: a list by next, or NULL. The caller frees
- * each. */
+/* Takes the requests that are done, in the order of submission: a list linked by next, or NULL. The
+ * caller frees each. */
 LoadRequest *loader_take_done(Loader *loader);

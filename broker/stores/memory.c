@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store that keeps nothing beyond the process: the records in memory are all there is. */
+/* The store in memory: it keeps nothing, since the router has all jobs in memory. */
 
 #include "broker/stores/store.h"
 

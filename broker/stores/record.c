@@ -84,7 +84,8 @@ static const RecordField fields[][FIELDS_MAX + 1] = {
 static const size_t sizes[] = {[FIELD_U64] = 8, [FIELD_U32] = 4, [FIELD_U8] = 1, [FIELD_SPAN] = 4};
 
 static bool is_end(const RecordField *field) {
-    return field->kind == FIELD_U64 && field->offset == 0; /* the sequence is no field */
+    return field->kind == FIELD_U64 && field->offset == 0; /* the sequence has a place of its own in
+                                                            * the head */
 }
 
 static size_t bytes_of(const DiskRecord *record, const RecordField *field) {
@@ -202,7 +203,7 @@ static int get(const uint8_t *at, size_t left, DiskRecord *to, const RecordField
     return left == 0 ? 0 : -EBADMSG;
 }
 
-/* ---- jobs that share a record: for each its number, its end, the name of its queue ---- */
+/* ---- jobs that share a record: number, expiry time and queue of each job ---- */
 
 enum { SHARED_ENDS_AT = 4, SHARED_LEN_AT = 12, SHARED_HEAD = 13 };
 

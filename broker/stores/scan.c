@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads a data folder. See scan.h. */
+/* Read a data folder. See scan.h. */
 
 #include "broker/stores/scan.h"
 
@@ -43,7 +43,7 @@ static int note(Contents *contents, FoundJob *job, const DiskRecord *record) {
     return 0;
 }
 
-/* The record of the job is here. NULL: out of memory. */
+/* Notes the place of the job's record. NULL: out of memory. */
 static FoundJob *place(Contents *contents, uint64_t id, uint32_t segment, uint64_t at,
                        uint32_t len) {
     FoundJob *job = id_map_get(&contents->jobs, id);
@@ -73,7 +73,7 @@ static int add_job(Contents *contents, const DiskRecord *record, uint32_t segmen
     return job ? note(contents, job, record) : -ENOMEM;
 }
 
-/* The record has no state of its jobs: one that was moved here keeps the state that it had. */
+/* The record has no state of its jobs: a job whose record was moved here keeps its state. */
 static int add_shared(Contents *contents, DiskRecord record, uint32_t segment, uint64_t at,
                       uint32_t len) {
     DiskRecord job;
@@ -176,7 +176,7 @@ static int add_key(Contents *contents, Span queue, Span key, uint64_t until_ms) 
     return 0;
 }
 
-/* The newest value of a fact counts. */
+/* The last value of a fact is the valid one. */
 static int set_fact(Contents *contents, Span name, Span value) {
     FoundFact *fact;
 
@@ -277,7 +277,8 @@ static int take(Contents *contents, const DiskRecord *record, uint32_t segment, 
     return 0;
 }
 
-/* Bytes that cannot be read, or a jump in the sequence numbers, in front of this record. */
+/* Looks for a hole in front of this record: bytes that cannot be read, or a jump in the sequence
+ * numbers. */
 static int look_for_hole(Contents *contents, uint32_t segment, uint64_t at, uint64_t skipped,
                          const DiskRecord *record) {
     bool jumps = record && contents->sequence > 0 && record->sequence > contents->sequence + 1;
@@ -304,7 +305,8 @@ static int scan_segment(Contents *contents, const SegmentBytes *bytes, uint64_t 
         uint64_t begins = (uint64_t)(data - bytes->data);
 
         r = record_read(data, &record);
-        if (r == -EBADMSG) { /* the checksum is right, so this ferry does not know the record */
+        if (r == -EBADMSG) { /* the checksum is right: a newer version of ferry has written the
+                              * record */
             log_error("a record has a type or fields that this version does not know: "
                       "segment=journal-%08u at=%" PRIu64,
                       bytes->number, begins);
@@ -326,7 +328,7 @@ static int scan_segment(Contents *contents, const SegmentBytes *bytes, uint64_t 
     return r;
 }
 
-/* Holes that an earlier start has reported are not new. */
+/* Separates new holes from holes that an earlier start has reported. */
 static void sort_holes(Contents *contents) {
     size_t n = 0;
 
@@ -460,7 +462,8 @@ static int cut(const Folder *folder, const FoundHole *hole) {
     return r;
 }
 
-/* The process that wrote the last segment was killed: the space behind its records is free. */
+/* If the process that wrote the last segment was killed, the space behind its records is unused:
+ * free it. */
 static void cut_last(const Folder *folder, const Contents *contents) {
     const FoundSegment *last = &contents->segments[contents->n_segments - 1];
 

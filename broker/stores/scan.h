@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * The contents of a data folder: all segments are read in order, and the jobs that are not settled
- * are kept. Bodies stay in the files.
+ * The contents of a data folder. All segments are read in order, and the jobs that are not settled
+ * are kept in memory, without their bodies.
  *
  * Bytes that cannot be read are of two kinds. If a later record says that they were flushed, the
  * disk has damaged them. If not, the broker was writing them when it stopped, and nobody got a
- * confirmation: at the end of a segment they are cut off. Both are reported, and copied to
+ * confirmation: at the end of a segment they are cut off. Both kinds are reported, and copied to
  * quarantine/ first.
  */
 
@@ -19,9 +19,9 @@
 
 typedef struct FoundJob {
     uint64_t id;
-    uint32_t segment, at, len; /* of its record */
+    uint32_t segment, at, len; /* place and length of its record */
     uint32_t attempt;
-    uint64_t due_ms, worker; /* of the wall clock */
+    uint64_t due_ms, worker; /* due_ms: wall clock */
     bool held;
     uint8_t n_reason;
     char *reason; /* owned */
@@ -42,7 +42,7 @@ typedef struct FoundClient {
 
 typedef struct FoundKey {
     struct FoundKey *next;
-    uint64_t until_ms; /* of the wall clock */
+    uint64_t until_ms; /* wall clock */
     uint8_t n_queue, n_key;
     uint8_t data[]; /* the name of the queue, and the key */
 } FoundKey;
@@ -55,7 +55,7 @@ typedef struct FoundFact {
 
 typedef struct FoundSegment {
     uint32_t number;
-    uint64_t size; /* of the file, up to its last record */
+    uint64_t size; /* bytes of the file, up to the end of its last record */
 } FoundSegment;
 
 /* A stretch of a segment, or of sequence numbers, that cannot be read. */
@@ -63,13 +63,13 @@ typedef struct FoundHole {
     uint32_t segment;
     uint64_t at, len;          /* len 0: the records are missing from the file */
     uint64_t sequence, before; /* the missing records: from sequence to before - 1 */
-    bool at_end;               /* of the segment */
+    bool at_end;               /* at the end of the segment */
 } FoundHole;
 
 typedef struct Contents {
-    IdMap jobs; /* FoundJob */
+    IdMap jobs; /* of FoundJob */
     Slabs slabs;
-    uint64_t bytes; /* of slabs */
+    uint64_t bytes; /* bytes of all slabs */
     FoundQueue *queues;
     FoundClient *clients;
     FoundKey *keys, **keys_end;
@@ -82,21 +82,22 @@ typedef struct Contents {
     size_t n_known;
     uint64_t last_job, sequence, flushed;
     uint64_t n_records;
-    size_t n_damaged, n_torn; /* holes that are new, by kind */
+    size_t n_damaged, n_torn; /* number of new holes of each kind */
     size_t n_unknown;         /* whole records that this version cannot read */
 } Contents;
 
-/* Reads everything; changes nothing. */
+/* Reads all segments; changes nothing. */
 int scan_folder(const Folder *folder, Contents *ret, ferry_error *reterr);
 void contents_deinit(Contents *contents);
 
-/* Is this hole damage, as opposed to the torn end of an earlier life? */
+/* True: the hole is damage. False: it is the torn end of an earlier life. */
 bool hole_is_damage(const Contents *contents, const FoundHole *hole);
-/* "journal-00000003 at 4096: 200 bytes" */
+/* For example "journal-00000003 at 4096: 200 bytes". */
 void hole_text(const FoundHole *hole, char *to, size_t size);
 
 /* Copies holes to quarantine/, cuts torn ends, and reports both to the log. */
 int scan_repair(const Folder *folder, const Contents *contents, ferry_error *reterr);
 
-/* The jobs in the order of their numbers: owned by the caller. NULL: out of memory, or none. */
+/* The jobs in the order of their numbers, in an array that the caller owns. NULL: out of memory, or
+ * there are no jobs. */
 FoundJob **contents_jobs(const Contents *contents);

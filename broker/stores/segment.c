@@ -52,7 +52,7 @@ bool segment_head_is_right(const Folder *folder, const SegmentBytes *bytes) {
 static int make_room(SegmentBytes *bytes, uint64_t size) {
     if (bytes->cap >= size)
         return 0;
-    free(bytes->data); /* nothing of it is needed: no realloc() */
+    free(bytes->data); /* the old content is not needed, so realloc() would copy it in vain */
     bytes->data = malloc((size_t)size);
     bytes->cap = bytes->data ? size : 0;
     return bytes->data ? 0 : -ENOMEM;
@@ -107,7 +107,7 @@ const uint8_t *segment_next(const SegmentBytes *bytes, uint64_t *at, uint64_t *r
         const uint8_t *record = bytes->data + here;
 
         if (here == from && is_zero(record, RECORD_HEAD) &&
-            is_zero(record, bytes->size - here)) { /* the usual end */
+            is_zero(record, bytes->size - here)) { /* a segment usually ends with zeros */
             *at = bytes->size;
             *ret_skipped = 0;
             return NULL;

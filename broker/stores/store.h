@@ -34,8 +34,8 @@ typedef struct Store Store;
 typedef struct StoredQueue {
     const char *name; /* name_len bytes, and a NUL */
     size_t name_len;
-    /* 0: changes are confirmed when they are on the disk; else they are confirmed at once, and on
-     * the disk at most so much later. */
+    /* 0: a change is confirmed when it is on the disk. Otherwise it is confirmed at once, and is on
+     * the disk at most this many milliseconds later. */
     uint64_t interval_ms;
 } StoredQueue;
 
@@ -45,13 +45,13 @@ typedef struct StoredJob {
     uint64_t id; /* unique in the broker, counting up */
     StoredQueue *queue;
     uint64_t pushed_ms;
-    uint64_t due_ms;     /* not delivered before; 0: at once */
+    uint64_t due_ms;     /* the earliest delivery; 0: at once */
     uint64_t expires_ms; /* 0: never */
     uint64_t worker;     /* identifies the client that had the last delivery; 0: no delivery yet */
     uint32_t attempt;    /* deliveries that count so far */
     uint8_t priority;
     bool held;   /* in flight: the worker has it */
-    void *place; /* the store's own */
+    void *place; /* for the store's use */
 } StoredJob;
 
 /* The push that made a job. The store keeps it beside the job, so that the same push does not store
@@ -65,46 +65,45 @@ typedef struct StoredPush {
 
 enum { STORE_LATER = 1, STORE_HAS_MORE = 1, STORE_REASON_MAX = 200, STORE_SHARED_MAX = 32 };
 
-/* A store without an op (NULL) has nothing to do for it. All ops are called on the broker's thread.
- */
+/* The ops of a store, all called on the broker's thread. An op that is NULL does nothing. */
 typedef struct StoreOps {
-    const char *durability; /* as in the configuration: "memory", "disk" */
-    bool has_intervals;     /* also "interval:TIME" */
+    const char *durability; /* its name in the configuration: "memory", "disk" */
+    bool has_intervals;     /* the configuration may also say "interval:TIME" */
     bool later;             /* append, settle and forward may return STORE_LATER */
 
     /* Begins to work. wake_fd is an eventfd, which belongs to the broker and outlives the store's
      * work: the store writes to it, from any thread, if it has work for process(). 0, or a negative
      * errno, and *reterr says which file is the cause: the broker does not start. */
     int (*open)(Store *store, int wake_fd, ferry_error *reterr);
-    /* Restores the contents of the store through queues_restore_*(), at most about max jobs and
-     * push ids in one call. STORE_HAS_MORE: call it again; 0: all is restored; or a negative
-     * errno, and *reterr. */
+    /* Restores the contents of the store through queues_restore_*(), about max jobs and push ids in
+     * one call. STORE_HAS_MORE: call it again; 0: all is restored; or a negative errno, and
+     * *reterr. */
     int (*restore)(Store *store, size_t max, ferry_error *reterr);
     /* Calls done() for the changes that have ended. */
     void (*process)(Store *store);
-    /* The broker ends: writes what is not written yet. No op is called after it. */
+    /* The broker ends: writes the changes that are not written yet. No op is called after it. */
     void (*close)(Store *store);
 
-    /* Changes. 0: done; STORE_LATER: done() will be called; or a negative errno: not done. */
+    /* The changes. 0: done; STORE_LATER: done() will be called; or a negative errno: not done. */
     int (*append)(Store *store, uint64_t ticket, StoredJob *job, const StoredPush *by);
     int (*settle)(Store *store, uint64_t ticket, StoredJob *job);
-    /* Settles old and appends job in one step: FORWARD, dead letters, moving. Both queues are of
-     * this store. */
+    /* Settles `old` and appends `job` in one step: FORWARD, dead letters, moving. Both queues
+     * belong to this store. */
     int (*forward)(Store *store, uint64_t ticket, StoredJob *old, StoredJob *job,
                    const StoredPush *by);
-    /* Appends jobs with the same headers and body, whose ids count up by one each, in one step. At
-     * most STORE_SHARED_MAX of them. NULL: append() does it, once for each job. */
+    /* Appends up to STORE_SHARED_MAX jobs in one step. They have the same headers and body, and
+     * consecutive ids. NULL: append() is called for each job. */
     int (*append_shared)(Store *store, uint64_t ticket, StoredJob *const *jobs, size_t n);
     void (*flush)(Store *store);
 
-    /* May the content of this job be dropped from memory, because load() can read it back? NULL:
-     * the content of all jobs stays in memory. */
+    /* True: the content of this job may be dropped from memory, because load() can read it back.
+     * NULL: all contents stay in memory. */
     bool (*has_content)(const Store *store, const StoredJob *job);
     /* Reads the content of the job back, and then calls queues_loaded() in process(), unless the
-     * job is settled before. Not called again before that. -ENOMEM. */
+     * job is settled before. It is called again only after that. -ENOMEM. */
     int (*load)(Store *store, StoredJob *job);
-    /* Keeps a fact: a setting or a bind that a command has made, under a name. An empty value:
-     * forgets it. As a change: 0, STORE_LATER or a negative errno. */
+    /* Keeps a fact: a setting or a bind that a command has made, under a name. An empty value
+     * forgets it. Returns 0, STORE_LATER or a negative errno, like a change. */
     int (*keep)(Store *store, uint64_t ticket, Span name, Span value);
 
     /* The job's attempt, due_ms, worker, held or reason has changed. The store keeps it with the
@@ -118,49 +117,51 @@ typedef struct StoreOps {
 
 struct Store {
     const StoreOps *ops;
-    /* The rest is the queue router's. */
+    /* The other fields are the queue router's. */
     void (*done)(uint64_t ticket, int result, void *ctx); /* result: 0, or a negative errno */
     void *ctx;
-    bool has_changes;                /* of this turn */
-    char degraded[STORE_REASON_MAX]; /* the reason; empty: the store works */
-    bool broken;                     /* by a failed write: only a new start helps */
+    bool has_changes;                /* the store has changes of this turn */
+    char degraded[STORE_REASON_MAX]; /* the reason why it cannot write; empty: the store works */
+    bool broken;                     /* a write has failed: the broker must be restarted */
 };
 
-/* Fills headers and body, or passed, of a message from the job: lent. Returns the block around the
- * body, or NULL. The content of a job that is paged out is empty. */
+/* Fills in headers and body, or passed, of a message; they point into the job. Returns the block
+ * around the body, or NULL. The content of a job that is paged out is empty. */
 const void *stored_job_content(const StoredJob *job, Message *to);
 bool stored_job_is_paged_out(const StoredJob *job);
-/* Why the job was given back last; lent; empty: it was not. */
+/* The reason of the job's last failure; empty: it has not failed. Points into the job. */
 Span stored_job_reason(const StoredJob *job);
-/* The ordering key, and the key that is unique as long as the job lives; lent; empty: none. */
+/* The ordering key and the unique key; empty: the job has none. They point into the job. */
 Span stored_job_order(const StoredJob *job);
 Span stored_job_unique(const StoredJob *job);
 
-/* The store cannot write, for this reason; NULL: it can again. */
+/* The store cannot write, and reason says why; NULL: it can write again. */
 void store_set_degraded(Store *store, const char *reason);
 
 extern Store store_memory;
 
 /* ---- when the broker starts; queues/restore.c, queues/restored-pushes.c ---- */
 
-/* Makes the store known by its durability, before any queue is made. -ENOSPC: there are too many
+/* Adds the store, before any queue is made. Its durability is its name. -ENOSPC: there are too many
  * stores. */
 int queues_add_store(struct Queues *queues, Store *store);
-/* The store of queues whose configuration names no durability; at first the one in memory. */
+/* Sets the store of queues without a durability in the configuration; before it is the store in
+ * memory. */
 void queues_set_usual_store(struct Queues *queues, Store *store);
 
-/* For restore(). A queue, before its jobs. -EINVAL: the name; -ENOMEM. */
+/* For restore(): a queue, before its jobs. -EINVAL: the name is wrong; -ENOMEM. */
 int queues_restore_queue(struct Queues *queues, Store *store, Span name, bool is_paused);
-/* A job as it was: id, times, attempt, priority, worker and held of *as count. The jobs of one
- * queue come in the order of their ids. A job in flight waits two seconds for its worker. *ret is
- * the new record. -EINVAL (the name), -EEXIST (the id), -ENOMEM. */
+/* A job with the id, times, attempt, priority, worker and held of *as. The jobs of one queue come
+ * in the order of their ids. A job in flight waits two seconds for its worker. *ret is the new
+ * record. -EINVAL: the name is wrong; -EEXIST: another job has the id; -ENOMEM. */
 int queues_restore_job(struct Queues *queues, Store *store, Span queue, const StoredJob *as,
                        Span reason, const Message *content, const void *block, StoredJob **ret);
 /* The keys of a job that was restored. -ENOMEM. */
 int queues_restore_ties(struct Queues *queues, StoredJob *job, Span order, Span unique);
 /* A deduplication key. -EINVAL, -ENOMEM. */
 int queues_restore_key(struct Queues *queues, Span queue, Span key, uint64_t until_ms);
-/* A push that is stored, of this client (WIRE_TOKEN bytes). Ascending ids cost least. -ENOMEM. */
+/* A push that is stored, of this client (WIRE_TOKEN bytes). Ascending ids are the cheapest order.
+ * -ENOMEM. */
 int queues_restore_push(struct Queues *queues, const uint8_t *client, uint64_t id);
 /* A fact, after the last job. -ENOMEM. */
 int queues_restore_fact(struct Queues *queues, Span name, Span value);
@@ -169,19 +170,19 @@ void queues_restore_last(struct Queues *queues, uint64_t last_job);
 
 /* ---- contents that are read back; queues/loaded.c ---- */
 
-/* For load(). result: 0, or a negative errno: the content cannot be read, and place (lent) says
- * where it is. */
+/* For load(). result: 0, or a negative errno: the content cannot be read, and place (valid during
+ * the call) says where it is. */
 void queues_loaded(struct Queues *queues, StoredJob *job, int result, const char *place,
                    const Message *content);
 
 /* ---- push ids, keys and queues that a store may forget; queues/restore.c ---- */
 
-/* Would this push be recognised if the client (WIRE_TOKEN bytes) sent it again? */
+/* True: the broker would recognise this push if the client (WIRE_TOKEN bytes) sent it again. */
 bool queues_knows_push(const struct Queues *queues, const uint8_t *client, uint64_t id);
-/* The end of a deduplication key; 0: it is not remembered. */
+/* The time until which a deduplication key is remembered; 0: it is not remembered. */
 uint64_t queues_key_until(struct Queues *queues, Span queue, Span key);
 bool queues_is_paused(struct Queues *queues, Span name);
-/* The value of a fact; empty: it is not kept any more. */
+/* The value of a fact; empty: the fact is gone. */
 Span queues_fact(const struct Queues *queues, Span name);
 uint64_t queues_last_job(const struct Queues *queues);
 

@@ -320,9 +320,9 @@ static void folders_of_others_are_refused(void) {
     mkdir(data, 0700);
     write_file(file("format"),
                "ferry data folder\nformat 2\nid 00000000000000000000000000000000\n");
-    refuses("format 2, of a newer ferry");
+    refuses("a newer ferry has written this folder in format 2");
     write_file(file("format"), "something else\n");
-    refuses("format is damaged, or not of ferry");
+    refuses("format is damaged, or not a file of ferry");
     write_file(file("format"), "ferry data folder\nformat 1\nid 12\n");
     refuses("it has no valid format and id");
     new_folder();
