@@ -94,6 +94,7 @@ void config_deinit(Config *config) {
         key_pair_free(config->keys[i]);
     rights_free(config->rights);
     free(config->data);
+    free(config->web);
     free(config->path);
     *config = (Config){0};
 }
@@ -158,9 +159,9 @@ static void set_limit(ConfigReading *reading, size_t i, const char *value) {
 }
 
 static void refuse_name(ConfigReading *reading, const char *name) {
-    enum { N_OTHERS = 6 };
-    const char *names[N_SETTINGS + N_OTHERS] = {"bind",      "data",       "ipc_mode",
-                                                "log_level", "log_format", "drain_timeout"};
+    enum { N_OTHERS = 7 };
+    const char *names[N_SETTINGS + N_OTHERS] = {
+        "bind", "data", "ipc_mode", "log_level", "log_format", "drain_timeout", "web"};
     const char *nearest;
 
     for (size_t i = 0; i < N_SETTINGS; i++)
@@ -198,6 +199,25 @@ static void set_ipc_mode(ConfigReading *reading, const char *value) {
         reading->config->ipc_mode = (unsigned)strtoul(value, NULL, 8);
 }
 
+static void set_web(ConfigReading *reading, const char *value) {
+    Config *config = reading->config;
+    char endpoint[256];
+    const char *problem;
+
+    snprintf(endpoint, sizeof(endpoint), "tcp://%s", value);
+    problem = strchr(value, '*') || endpoint_problem(endpoint, ENDPOINT_BIND)
+                  ? "it is not an address with a port, as in 127.0.0.1:5878"
+              : !endpoint_is_local(endpoint)
+                  ? "other machines can reach it: 'ferry web' with tokens and TLS serves them"
+                  : NULL;
+    free(config->web);
+    config->web = strdup(value);
+    if (problem)
+        add_error(config, reading->line, "web = %s: %s", value, problem);
+    else if (!config->web)
+        add_error(config, reading->line, "out of memory");
+}
+
 static void set_broker(ConfigReading *reading, const char *name, const char *value) {
     Config *config = reading->config;
     const char *problem;
@@ -211,6 +231,8 @@ static void set_broker(ConfigReading *reading, const char *name, const char *val
         config->data = strdup(value);
     } else if (strcmp(name, "ipc_mode") == 0) {
         set_ipc_mode(reading, value);
+    } else if (strcmp(name, "web") == 0) {
+        set_web(reading, value);
     } else if (strcmp(name, "log_level") == 0) {
         if (log_level_parse(value, &level) < 0)
             add_error(config, reading->line, "log_level is error, warning, info or debug, not '%s'",

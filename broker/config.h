@@ -41,6 +41,7 @@ typedef struct Config {
     char *binds[BINDS_MAX];
     size_t n_binds;
     char *data;
+    char *web;         /* ADDRESS:PORT of the HTTP side; NULL: it has none */
     unsigned ipc_mode; /* permissions of socket files */
     int log_level;     /* LogLevel; -1: not set */
     bool log_json;

@@ -28,7 +28,23 @@ static int lock_path(const char *path, const char *what, int *ret_fd, ferry_erro
     return 0;
 }
 
-static int bind_one(const BrokerEndpoints *listening, const char *endpoint, bool *is_open,
+/* Where this process reaches an endpoint: all addresses of the machine include loopback. */
+static void put_own_url(char url[256], const char *bound) {
+    static const char *const all[][2] = {{"tcp://0.0.0.0:", "tcp://127.0.0.1:"},
+                                         {"tcp://[::]:", "tcp://[::1]:"}};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        size_t len = strlen(all[i][0]);
+
+        if (strncmp(bound, all[i][0], len) == 0) {
+            snprintf(url, 256, "%s%s", all[i][1], bound + len);
+            return;
+        }
+    }
+    snprintf(url, 256, "%s", bound);
+}
+
+static int bind_one(const BrokerEndpoints *listening, const char *endpoint, BrokerListening *ret,
                     ferry_error *reterr) {
     const char *problem = endpoint_problem(endpoint, ENDPOINT_BIND);
     const char *path = endpoint_path(endpoint);
@@ -54,24 +70,27 @@ static int bind_one(const BrokerEndpoints *listening, const char *endpoint, bool
             return r;
     }
     r = hub_bind(broker->hub, endpoint, bound, reterr);
-    if (r == 0)
-        log_info("listening on %s", bound);
-    *is_open |= r == 0 && !endpoint_is_local(endpoint);
-    if (r == 0 && !endpoint_is_local(endpoint) && !has_keys)
+    if (r < 0)
+        return r;
+    log_info("listening on %s", bound);
+    ret->is_open |= !endpoint_is_local(endpoint);
+    if (!*ret->url || (path && strncmp(ret->url, "ipc://", 6) != 0))
+        put_own_url(ret->url, bound);
+    if (!endpoint_is_local(endpoint) && !has_keys)
         log_warning(broker->rights
                         ? "anybody who reaches %s from another machine is the user 'anonymous', "
                           "and nothing is encrypted"
                         : "anybody who reaches %s from another machine can use this broker",
                     bound);
-    return r;
+    return 0;
 }
 
-int listen_all(const BrokerEndpoints *listening, bool *ret_is_open, ferry_error *reterr) {
+int listen_all(const BrokerEndpoints *listening, BrokerListening *ret, ferry_error *reterr) {
     const char *usual = listening->options->usual_bind;
     const char *const fallback[] = {usual && *usual ? usual : "tcp://127.0.0.1:5877"};
     const char *const *binds = fallback;
+    BrokerListening result = {0};
     bool is_local_tcp = false;
-    bool is_open = false;
     size_t n = 1;
 
     if (listening->options->n_binds > 0) {
@@ -83,7 +102,7 @@ int listen_all(const BrokerEndpoints *listening, bool *ret_is_open, ferry_error 
     }
     for (size_t i = 0; i < n; i++) {
         const char *endpoint = endpoint_after_transport(binds[i]);
-        int r = bind_one(listening, endpoint, &is_open, reterr);
+        int r = bind_one(listening, endpoint, &result, reterr);
 
         if (r < 0)
             return r;
@@ -92,6 +111,25 @@ int listen_all(const BrokerEndpoints *listening, bool *ret_is_open, ferry_error 
     if (is_local_tcp && !listening->broker->rights)
         log_info("every program on this machine may use this broker: the configuration has no "
                  "[user]");
-    *ret_is_open = is_open;
+    *ret = result;
     return 0;
+}
+
+int listen_web(const BrokerEndpoints *listening, const char *url, ferry_error *reterr) {
+    const BrokerOptions *options = listening->options;
+    const char *address = options->web ? options->web : listening->config->web;
+    int r;
+
+    if (!address)
+        return 0;
+    if (!options->start_web)
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "web = %s: this program was built without the HTTP side (-Dweb=enabled)",
+                         address);
+    r = options->start_web(address, url, options->web_ctx, reterr);
+    if (r == 0 && listening->broker->rights && strncmp(url, "ipc://", 6) == 0)
+        log_warning("every program on this machine that reaches %s over HTTP has the rights of the "
+                    "broker's own user: 'ferry web --tokens' gives each token a user",
+                    address);
+    return r;
 }

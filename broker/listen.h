@@ -13,6 +13,14 @@ typedef struct BrokerEndpoints {
     const Config *config;
 } BrokerEndpoints;
 
-/* *ret_is_open: other machines can reach an endpoint. -EACCES: they could, and the broker has no
+typedef struct BrokerListening {
+    bool is_open;  /* other machines can reach an endpoint */
+    char url[256]; /* for clients in this process: the first ipc:// endpoint, else the first one */
+} BrokerListening;
+
+/* -EACCES: they could, and the broker has no
  * keys, and its options do not allow that; -EADDRINUSE: another broker has an endpoint; -EINVAL. */
-int listen_all(const BrokerEndpoints *listening, bool *ret_is_open, ferry_error *reterr);
+int listen_all(const BrokerEndpoints *listening, BrokerListening *ret, ferry_error *reterr);
+
+/* Starts the HTTP side where the options or the configuration say so. 0, or a negative errno. */
+int listen_web(const BrokerEndpoints *listening, const char *url, ferry_error *reterr);

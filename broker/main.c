@@ -544,17 +544,17 @@ static int configure(BrokerProgram *program, ferry_error *reterr) {
 }
 
 static int start(BrokerProgram *program, ferry_error *reterr) {
+    const BrokerEndpoints endpoints = {&program->broker, program->options, &program->config};
     int r = configure(program, reterr);
-    bool is_open = false;
+    BrokerListening listening = {0};
 
     if (r < 0 || program->options->check_config)
         return r;
     r = open_stores(program, reterr);
     if (r == 0)
-        r = listen_all(&(BrokerEndpoints){&program->broker, program->options, &program->config},
-                       &is_open, reterr);
-    program->needs_keys = is_open && !program->options->insecure;
-    return r;
+        r = listen_all(&endpoints, &listening, reterr);
+    program->needs_keys = listening.is_open && !program->options->insecure;
+    return r == 0 ? listen_web(&endpoints, listening.url, reterr) : r;
 }
 
 /* Two errors have exit statuses of their own here: wrong usage and missing permission. */

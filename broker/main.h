@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <ferry/ferry.h>
+
 typedef struct BrokerOptions {
     const char *const *binds; /* endpoints; n_binds 0: the endpoints of the configuration */
     size_t n_binds;
@@ -13,8 +15,13 @@ typedef struct BrokerOptions {
     const char *data;       /* the broker's own folder; NULL: it has none */
     const char *config;     /* the configuration file; NULL: none */
     const char *log_level;  /* NULL: the level of the configuration, or info */
-    bool insecure;          /* listen on other than local endpoints without keys */
-    bool check_config;      /* check the configuration, report its errors, and end */
+    const char *web;        /* where the HTTP side listens; NULL: the `web` of the configuration */
+    /* Starts the HTTP side at an address, as a client of url, when the broker listens and before it
+     * serves. 0, or a negative errno with *reterr. NULL: this program has no HTTP side. */
+    int (*start_web)(const char *address, const char *url, void *ctx, ferry_error *reterr);
+    void *web_ctx;
+    bool insecure;     /* listen on other than local endpoints without keys */
+    bool check_config; /* check the configuration, report its errors, and end */
 } BrokerOptions;
 
 /* Runs the broker. The first SIGTERM or SIGINT drains it: it takes no new work and finishes the

@@ -140,7 +140,32 @@ def inside():
     check(done.returncode and b"loopback" in done.stderr, "beyond loopback", done)
 
 
+def configured():
+    """`web` in ferry.conf: a client of the first ipc:// endpoint, from the start to the end; a reload changes nothing."""
+    conf = scratch / "web.conf"
+
+    def write(web):
+        conf.write_text(f"[broker]\nbind = tcp://127.0.0.1:*\nbind = {url}\nweb = {web}\n[user reader]\nuid = 4294967294\n")
+
+    write("0.0.0.0:5878")
+    done = subprocess.run([ferry, "broker", "--config", conf, "--check-config"], env=environment, capture_output=True, timeout=60)
+    check(done.returncode == 2 and b"web.conf:4: web = 0.0.0.0:5878: other machines" in done.stderr, "an open address", done)
+    write("127.0.0.1:0")
+    said = scratch / "log"
+    broker = start(ferry, "broker", "--config", conf, stderr=open(said, "w"))
+    port = int(until(lambda: re.search(r"the dashboard is at http://127.0.0.1:(\d+)/", said.read_text()))[1])
+    until(lambda: ask(port, "GET", "/readyz").status == 200)
+    session = ask(port, "GET", "/api/sessions").json[0]
+    equal((session["pid"], session["name"]), (broker.pid, "ferry web"), "its session")
+    check("has the rights of the broker's own user" in said.read_text(), "a warning where there are users", said.read_text())
+    write("127.0.0.1:1")
+    broker.send_signal(signal.SIGHUP)
+    until(lambda: "has been read again" in said.read_text())
+    equal(ask(port, "GET", "/readyz").status, 200, "the address after a reload")
+    equal(stop(broker), 0, "the exit status of the broker")
+
+
 try:
-    play((token_files, tokens, tls, inside))
+    play((token_files, tokens, tls, inside, configured))
 finally:
     finish()

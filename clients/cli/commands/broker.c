@@ -8,6 +8,8 @@
 #include <signal.h>
 #endif
 
+#include "base/error.h"
+#include "base/log.h"
 #include "broker/main.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/terminal/out.h"
@@ -44,50 +46,41 @@ static const Option options[] = {
 #ifdef FERRY_WITH_WEB
 /* The HTTP side, on a thread with a client of its own: the broker's loop knows nothing of it. */
 typedef struct WebThread {
+    const Cli *cli;
     WebServer *server;
     pthread_t thread;
     bool is_running;
 } WebThread;
 
 static void *serve_web(void *ctx) {
-    web_run(ctx, NULL);
+    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
+
+    if (web_run(ctx, &error) < 0)
+        log_error("the HTTP side has ended, and the broker goes on: %s", error.message);
     return NULL;
 }
 
-/* The endpoint to connect to: the first one that the broker listens on, where '*' and 0.0.0.0 are
- * this machine. */
-static const char *own_url(const Cli *cli, const Values *v, char to[280]) {
-    const char *bind = v->binds.n > 0 ? v->binds.v[0] : cli_url(cli);
-    const char *port = strrchr(bind, ':');
-
-    if (strncmp(bind, "tcp://*:", 8) != 0 && strncmp(bind, "tcp://0.0.0.0:", 14) != 0)
-        return bind;
-    snprintf(to, 280, "tcp://127.0.0.1%s", port);
-    return to;
-}
-
-static int start_web(Cli *cli, const Values *v, WebThread *web) {
-    CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
-    char url[280];
+static int start_web(const char *address, const char *url, void *ctx, ferry_error *reterr) {
+    WebThread *web = ctx;
     sigset_t all, before;
-    int r;
+    int r = web_open(&(WebOptions){.listen = address,
+                                   .url = url,
+                                   .key_file = web->cli->key_file,
+                                   .server_key = web->cli->server_key},
+                     &web->server, reterr);
 
-    if (web_open(&(WebOptions){.listen = v->web,
-                               .url = own_url(cli, v, url),
-                               .key_file = cli->key_file,
-                               .server_key = cli->server_key},
-                 &web->server, &error) < 0)
-        return cli_error(cli, &error);
+    if (r < 0)
+        return r;
     /* Signals are the broker's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     r = pthread_create(&web->thread, NULL, serve_web, web->server);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (r != 0)
-        return cli_fail(cli, EXIT_OTHER, "no thread for --web: %s", strerror(r));
+        return error_set_code(reterr, r, "no thread for the HTTP side: %s", strerror(r));
     web->is_running = true;
-    cli_note(cli, "the dashboard is at http://%s/", web_address(web->server));
-    return EXIT_OK;
+    log_info("the dashboard is at http://%s/", web_address(web->server));
+    return 0;
 }
 
 static void stop_web(WebThread *web) {
@@ -99,43 +92,37 @@ static void stop_web(WebThread *web) {
 }
 #endif
 
-static int run_with_web(Cli *cli, const Values *v, const BrokerOptions *broker) {
-    int status = EXIT_OK;
-
-#ifdef FERRY_WITH_WEB
-    WebThread web = {0};
-
-    if (v->web && !v->check_config)
-        status = start_web(cli, v, &web);
-    if (status == EXIT_OK)
-        status = broker_main(broker);
-    stop_web(&web);
-#else
-    (void)cli;
-    (void)v;
-    status = broker_main(broker);
-#endif
-    return status;
-}
-
 static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
     const Values *v = values;
+#ifdef FERRY_WITH_WEB
+    WebThread web = {.cli = cli};
+#endif
+    BrokerOptions broker = {.binds = v->binds.v,
+                            .n_binds = v->binds.n,
+                            .usual_bind = cli->url ? cli->url : getenv("FERRY_URL"),
+                            .data = v->data,
+                            .config = v->config,
+                            .log_level = v->log_level ? v->log_level
+                                         : cli->quiet ? "warning"
+                                                      : NULL,
+                            .web = v->web,
+                            .insecure = v->insecure,
+                            .check_config = v->check_config};
+    int status;
 
     (void)argc;
     (void)argv;
     if (cli->header_texts.n > 0)
         return cli_usage(cli, "a broker sends no headers of its own");
-    return run_with_web(cli, v,
-                        &(BrokerOptions){.binds = v->binds.v,
-                                         .n_binds = v->binds.n,
-                                         .usual_bind = cli->url ? cli->url : getenv("FERRY_URL"),
-                                         .data = v->data,
-                                         .config = v->config,
-                                         .log_level = v->log_level ? v->log_level
-                                                      : cli->quiet ? "warning"
-                                                                   : NULL,
-                                         .insecure = v->insecure,
-                                         .check_config = v->check_config});
+#ifdef FERRY_WITH_WEB
+    broker.start_web = start_web;
+    broker.web_ctx = &web;
+#endif
+    status = broker_main(&broker);
+#ifdef FERRY_WITH_WEB
+    stop_web(&web);
+#endif
+    return status;
 }
 
 const Command command_broker = {

@@ -60,6 +60,7 @@ static void settings_are_taken_over(void) {
                               "ipc_mode = 0660\n"
                               "log_level = debug\n"
                               "drain_timeout = 5s\n"
+                              "web = [::1]:5878\n"
                               "max_body = 16M\n"
                               "max_calls = 12\n"
                               "max_handshakes_per_address = 50/s\n"
@@ -71,6 +72,7 @@ static void settings_are_taken_over(void) {
     CU_ASSERT_STRING_EQUAL(config.binds[1], "tcp://127.0.0.1:1");
     CU_ASSERT_STRING_EQUAL(config.data, "/var/lib/ferry");
     CU_ASSERT_EQUAL(config.ipc_mode, 0660);
+    CU_ASSERT_STRING_EQUAL(config.web, "[::1]:5878");
     CU_ASSERT_EQUAL(config.log_level, 3);
     CU_ASSERT_EQUAL(config.drain_timeout_ms, 5000);
     CU_ASSERT_EQUAL(config.limits.max_body, 16 << 20);
@@ -96,6 +98,11 @@ static void what_is_wrong_is_said_with_its_line(void) {
     refused("[broker]\ndrain_timeout = x\n", "drain_timeout = x: a time is written as");
     refused("[broker]\nipc_mode = 888\n", "ipc_mode is three octal digits");
     refused("[broker]\nipc_mode = 0\n", "ipc_mode is three octal digits");
+    refused("[broker]\nweb = 5878\n", "web = 5878: it is not an address with a port");
+    refused("[broker]\nweb = 127.0.0.1:65536\n", "it is not an address with a port");
+    refused("[broker]\nweb = 127.0.0.1:*\n", "it is not an address with a port");
+    refused("[broker]\nweb = 0.0.0.0:5878\n", "web = 0.0.0.0:5878: other machines can reach it");
+    refused("[broker]\nwebb = 127.0.0.1:0\n", "did you mean 'web'?");
     refused("[broker]\nlog_levle = info\n", "did you mean 'log_level'?");
     refused("[brokr]\nmax_calls = 1\n", "unknown section [brokr]");
     refused("max_calls = 1\n", "unknown section []");
