@@ -174,7 +174,7 @@ expect 2 '' 'args.to' ferry call calc.Calc.count 1
 expect 2 '' 'standard input has the items' into '1' call calc.Calc.shift -
 expect 2 '' '--count is for methods that answer once' ferry call calc.Calc.count 1 2 --count 2
 expect 6 '' 'has no instance' ferry call calc.Calc.count 1 2 --instance nobody
-expect 2 '' 'has a stream, and was called without one' ferry call calc.Calc.count 1 2 --unchecked
+expect 2 '' 'the method has a stream, but the call opened none' ferry call calc.Calc.count 1 2 --unchecked
 expect 0 "$(printf '1\n2')" '' ferry call calc.Calc.count 1 2 --unchecked --stream out
 expect 0 3 '' into '1\n2\n' call calc.Calc.sum --unchecked --stream in
 expect 2 '' "'up' is not one of in|out|both" ferry call calc.Calc.sum --stream up

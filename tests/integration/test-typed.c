@@ -642,8 +642,9 @@ static void a_server_that_breaks_its_interface_is_named(void) {
     runner_start(&runner, &broker, serve_badly, NULL);
     client = connect_client(&broker);
     CU_ASSERT_EQUAL(typed_add(client, 1, 1, &number, &error), -EPROTO);
-    CU_ASSERT_STRING_EQUAL(error.message,
-                           "the server breaks its interface: result: expected i64, got str");
+    CU_ASSERT_STRING_EQUAL(
+        error.message,
+        "the server's answer does not match its interface: result: expected i64, got str");
     CU_ASSERT_EQUAL(number, 5);
     CU_ASSERT_EQUAL(typed_add_async(client, 1, 1, on_number, &answers, NULL), 0);
     CU_ASSERT_TRUE(process_until(client, &answers.n, 1));

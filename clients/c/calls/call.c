@@ -73,7 +73,7 @@ static int begin_before_connect(Core *core, PendingCall *call, const Message *me
     return 0;
 }
 
-/* Runs the interceptor's `before`, once for all attempts to begin the call. */
+/* Runs the interceptor's `before`, only at the first attempt to begin the call. */
 static int intercept(ferry_client *client, const CallSpec *spec, PendingCall *call,
                      ferry_error *reterr) {
     int r;
@@ -98,7 +98,7 @@ void call_not_begun(PendingCall *call, const ferry_error *error, int code) {
     ferry_error_clear(&own);
 }
 
-/* How long a call waits for the connection. */
+/* Returns the time until which a call waits for the connection. */
 static uint64_t connect_ends_ms(const PendingCall *call, const ferry_client *client,
                                 uint64_t now_ms) {
     return client->wait_for_broker || call->deadline_ms < now_ms + CONNECT_MS ? call->deadline_ms
@@ -116,12 +116,13 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
         timeout_ms = spec->until_ms > now_ms ? (uint32_t)(spec->until_ms - now_ms) : 1;
     if (timeout_ms == 0)
         return error_set(reterr, "ferry.DeadlineExceeded",
-                         "the request's deadline had passed before the call was made");
+                         "the deadline of the request that makes this call has passed");
     if (client->cancelled)
         return error_set(reterr, "ferry.Cancelled",
-                         "the request on whose behalf the call was to be made is cancelled");
+                         "the request that makes this call was cancelled");
     if (spec->args.len > link_max_body(core->link))
-        return error_set(reterr, "ferry.TooBig", "%zu bytes of arguments: at most %llu are taken",
+        return error_set(reterr, "ferry.TooBig",
+                         "the arguments have %zu bytes; the limit (max_body) is %llu",
                          spec->args.len, (unsigned long long)link_max_body(core->link));
     call->flags = (uint32_t)spec->flags;
     call->timeout_ms = timeout_ms;
@@ -130,8 +131,7 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
         call->flags |= CALL_IDEMPOTENT;
     if (client->wait_for_server)
         call->flags |= CALL_WAIT;
-    /* The program asked for this instance: an answer that another server cached must not be
-     * used. */
+    /* The program chose the instance: an answer that another server cached must not be used. */
     if (client->instance.len > 0)
         call->flags |= CALL_FRESH;
     r = intercept(client, spec, call, reterr);
@@ -162,7 +162,9 @@ int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, fe
             r = core->is_up ? send_call(core, call, &message, spec->args.block) : -EAGAIN;
         }
         if (r < 0)
-            r = error_set_code(reterr, r, r == -EAGAIN ? "too much waits to be sent" : NULL);
+            r = error_set_code(
+                reterr, r,
+                r == -EAGAIN ? "the outbox is full: run ferry_process(), and call again" : NULL);
     } else {
         r = begin_before_connect(core, call, &message, spec->args.block, reterr);
     }
@@ -211,7 +213,7 @@ int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferr
     uint64_t give_up_ms = clock_ms() + client_timeout(client, spec->timeout_ms, clock_ms());
     int r;
 
-    /* Callbacks do not nest: a service of this client begins no request until the answer is here.
+    /* Callbacks do not nest: the services of this client begin no request until the answer arrives.
      */
     if (core->registrations)
         blocking.flags |= CALL_BLOCKS;
@@ -278,7 +280,7 @@ static void queue_ended(Core *core, PendingCall *call, ferry_error *error) {
     core_raise(core);
 }
 
-/* Ends the call with this error, or with that of an earlier attempt. */
+/* Ends the call with this error, or with the error of an earlier attempt. */
 static void end_with(Core *core, PendingCall *call, ferry_error *error, bool in_turn) {
     if (call->first_error && !error->outcome_unknown)
         error_move(error, call->first_error);
@@ -316,8 +318,8 @@ static bool try_again(Core *core, PendingCall *call, const ferry_error *error) {
     if (!call->record || call->stream || call->attempts >= RETRY_ATTEMPTS_MAX || core->closed ||
         !retry_is_worth(error))
         return false;
-    /* The call itself may have ended its servers: the broker moved it once, and we send it once
-     * more. */
+    /* The call may crash every server that runs it. The broker has moved it to another server once;
+     * send it once more, and then no more. */
     if (error->type && strcmp(error->type, "ferry.ServerLost") == 0) {
         if (call->flags & CALL_AGAIN)
             return false;
@@ -397,7 +399,7 @@ ferry_reply *reply_new(Span body, const void *block) {
     return reply;
 }
 
-/* ---- deadlines, cancellation, the connection's ups and downs ---- */
+/* ---- deadlines, cancellation, changes of the connection ---- */
 
 static void send_again(Core *core, PendingCall *call, uint64_t now_ms) {
     uint64_t left_ms = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 1;
@@ -466,7 +468,7 @@ static void on_timer(Timer *timer, void *ctx) {
 static void intercept_cancelled(PendingCall *call) {
     intercept_end(&call->intercepted,
                   &(ferry_error){-ECANCELED, call->was_sent, "ferry.Cancelled",
-                                 "the call was given up before its answer came", NULL});
+                                 "the caller abandoned the call before the answer arrived", NULL});
 }
 
 static void tell_cancelled(Core *core, const PendingCall *call) {
@@ -505,7 +507,7 @@ void calls_cancel(ferry_client *client) {
             continue;
         }
         tell_cancelled(core, call);
-        error_set(&error, "ferry.Cancelled", "the handle that it was started through was closed");
+        error_set(&error, "ferry.Cancelled", "the handle of this call was closed");
         error.outcome_unknown = call->was_sent;
         end_with(core, call, &error, false);
     }
@@ -577,7 +579,7 @@ static bool is_unconfirmed(const Core *core) {
     return core->n_oneway > 0;
 }
 
-/* Oneway calls are left: the others were cancelled. */
+/* Only oneway calls remain: all other calls were cancelled. */
 static void shut(Core *core) {
     while (core->main.calls) {
         PendingCall *call = core->main.calls;
@@ -623,7 +625,7 @@ static int named(ferry_client *client, const char *method, ferry_bytes args, Cal
         return -EINVAL;
     *ret = (CallSpec){.service = name_service(name), .method = name_method(name), .args = args};
     if (!args.data && args.len > 0)
-        return error_set(reterr, "ferry.Misuse", "the arguments have a length, but are NULL");
+        return error_set(reterr, "ferry.Misuse", "args.data is NULL, but args.len is not 0");
     return 0;
 }
 

@@ -20,7 +20,7 @@ typedef struct CallSpec {
     Span service, method; /* valid names */
     uint64_t flags;       /* CALL_IDEMPOTENT and the other CALL_ flags */
     uint32_t timeout_ms;  /* of the method; 0: the method has no timeout */
-    uint64_t until_ms;    /* deadline, if the call began earlier; 0: it begins now */
+    uint64_t until_ms;    /* deadline of a call that began earlier; 0: the call begins now */
     ferry_bytes args;
 
     /* For calls with a callback: */
@@ -68,13 +68,14 @@ int call_run(ferry_client *client, const CallSpec *spec, ferry_reply **ret, ferr
 int call_start(ferry_client *client, const CallSpec *spec, ferry_error *reterr);
 
 /* Starts a call in memory of the caller (a stream). All fields of *call are zero, except result,
- * stream and await.fn. If it fails, it may be tried again; then call_not_begun() follows. */
+ * stream and await.fn. After a failure, try again with the same *call, or give up with
+ * call_not_begun(). */
 int call_begin(ferry_client *client, const CallSpec *spec, PendingCall *call, ferry_error *reterr);
 
-/* The call was not begun, because of this error. */
+/* Reports to the interceptor that the call was not begun, because of this error. */
 void call_not_begun(PendingCall *call, const ferry_error *error, int code);
 
-/* The call is answered: removes it from every list. No callback follows. */
+/* Removes an answered call from every list. No callback follows. */
 void call_end(Core *core, PendingCall *call);
 
 /* Ends the call without an answer and sends CANCEL to the broker. No callback follows. */
@@ -106,10 +107,10 @@ struct CallMemo {
      * stores the answer. */
     int (*run)(ferry_client *client, const ferry_method *method, const void *args, CallSpec *spec,
                MemoAnswer *ret, ferry_error *reterr);
-    /* The cached answer cannot be unpacked: removes it and calls the server. */
+    /* Removes a cached answer that cannot be unpacked, and calls the server. */
     int (*replace)(ferry_client *client, const CallSpec *spec, MemoAnswer *ret,
                    ferry_error *reterr);
-    /* A call with a callback; it does not wait for Redis. spec->end and spec->aux are set. */
+    /* Starts a call with a callback, without waiting for Redis. spec->end and spec->aux are set. */
     int (*start)(ferry_client *client, const ferry_method *method, const void *args, CallSpec *spec,
                  ferry_error *reterr);
 };

@@ -115,8 +115,8 @@ static int read_description(const char *service, Span body, const void *tables, 
         /* Return the ownership of the tables to the caller. */
         block_swap_inner(d, NULL);
         ferry_free(d);
-        return error_set(reterr, "ferry.Protocol", "the broker's description of '%s': %s", service,
-                         in.problem);
+        return error_set(reterr, "ferry.Protocol",
+                         "the broker's answer about '%s' is malformed: %s", service, in.problem);
     }
     *ret = d;
     return 0;
@@ -143,7 +143,8 @@ static int build(const char *service, Span body, ferry_description **ret, ferry_
     if (bytes.len > 0)
         r = description_read(bytes, &tables, &problem);
     if (bytes.len > 0 && r == 0 && strcmp(tables->name, service) != 0) {
-        error_set(&problem, "ferry.InvalidArgument", "description: it is of '%s'", tables->name);
+        error_set(&problem, "ferry.InvalidArgument", "the description is of another service: '%s'",
+                  tables->name);
         tables = (ferry_service *)(uintptr_t)ferry_free(tables);
     }
     if (r == -ENOMEM)
@@ -164,9 +165,10 @@ static int check_describe(ferry_client *client, const char *service, ferry_error
     return r;
 }
 
-/* Packs the arguments of ferry.Broker.describe. Arguments for one instance are checked by its own
- * description. The broker has no instance of this name: the handle's choice is an argument of this
- * call, and `chosen` remembers it meanwhile. */
+/* Packs the arguments of ferry.Broker.describe. The handle may choose an instance of the described
+ * service, but the call itself goes to the broker, which has no instance of that name. The choice
+ * therefore becomes an argument of this call. It is removed from the handle, and *chosen keeps it
+ * until the caller restores it. */
 static int begin_describe(ferry_client *client, const char *service, Buffer *args, Span *chosen,
                           ferry_error *reterr) {
     Span name = span_text(service);
@@ -201,7 +203,7 @@ int ferry_describe(ferry_client *client, const char *service, ferry_description 
     return r;
 }
 
-/* A question to the broker that waits for its answer. */
+/* A call of ferry.Broker.describe in flight. */
 typedef struct Describing {
     ferry_describe_fn fn;
     void *ctx;

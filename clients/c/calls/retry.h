@@ -3,8 +3,8 @@
 
 /*
  * Retries of idempotent calls: exponential backoff with full jitter, not earlier than the server's
- * advice, within a budget that all calls of a client share, so that retries do not overload a
- * server in trouble. Pure.
+ * advice, within a budget that all calls of a client share, so that retries do not add load to a
+ * server that is already overloaded. Pure.
  */
 
 #include <ferry/base.h>
@@ -21,7 +21,8 @@ enum {
 /* True: another attempt may succeed. */
 bool retry_is_worth(const ferry_error *error);
 
-/* Returns the pause after `attempts` attempts. random: any number; advice_ms: -1: no advice. */
+/* Returns the pause after `attempts` attempts. random: any number. advice_ms: the server's advice;
+ * -1: no advice. */
 uint64_t retry_delay_ms(unsigned attempts, int64_t advice_ms, uint64_t random);
 
 void retry_earn(int64_t *budget);

@@ -21,7 +21,7 @@ typedef struct StreamFile {
 
 /* ---- reading ---- */
 
-/* Fetches the next item that has bytes. 1, 0 at the end, or a negative errno. */
+/* Fetches the next item that is not empty. 1; 0 at the end of the stream; or a negative errno. */
 static int fetch(ferry_stream *stream, StreamFiles *files) {
     ferry_bytes item;
     int r;
@@ -88,8 +88,8 @@ static ssize_t file_write(void *cookie, const char *from, size_t size) {
 }
 
 /*
- * Before a write after a read, stdio seeks back over the bytes that it read ahead. They lie within
- * the last item.
+ * If a program writes after a read, stdio first seeks back over the bytes that it read ahead. These
+ * bytes lie within the last item.
  */
 static int file_seek(void *cookie, off64_t *offset, int whence) {
     StreamFile *file = cookie;
@@ -122,7 +122,7 @@ static int file_close(void *cookie) {
     files->writes = files->writes && !file->writes;
     if (file->writes) {
         r = ferry_stream_end(stream, NULL);
-        /* No file reads: drop the items and wait for the answer. */
+        /* No file is open for reading: drop the items and wait for the answer. */
         if (r == 0 && !files->reads && !file->reads)
             r = stream_result(stream, NULL, NULL);
     }

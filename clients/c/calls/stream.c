@@ -92,7 +92,7 @@ int ferry_stream_watch(ferry_stream *stream, void (*fn)(ferry_stream *stream, vo
         return -EINVAL;
     stream->fn = fn;
     stream->ctx = ctx;
-    /* Report items that arrived before fn was set, too. */
+    /* Items that arrived before fn was set are reported, too. */
     note_due(stream);
     return 0;
 }
@@ -203,8 +203,9 @@ int ferry_stream_open(ferry_client *client, const char *method, ferry_bytes args
     if (r < 0)
         return r;
     if (!ret || directions == 0 || directions > (FERRY_SEND | FERRY_RECEIVE))
-        return error_set(reterr, "ferry.Misuse",
-                         "directions is FERRY_SEND, FERRY_RECEIVE or both, and ret not NULL");
+        return error_set(
+            reterr, "ferry.Misuse",
+            "directions must be FERRY_SEND, FERRY_RECEIVE or both, and ret must not be NULL");
     name = names_find_method(client->core->names, method, reterr);
     if (!name)
         return -EINVAL;
@@ -223,7 +224,7 @@ static int check(ferry_stream *stream, ferry_error *reterr) {
 }
 
 static int failed(ferry_stream *stream, ferry_error *reterr) {
-    /* If memory is out, reterr lacks the text; the code is still correct. */
+    /* If memory runs out, reterr has no text; the code is still correct. */
     error_copy(reterr, &stream->error);
     return stream->error.code;
 }
@@ -234,14 +235,15 @@ static int wait_for_change(ferry_stream *stream, ferry_error *reterr) {
     const ferry_client *handle = stream->call.handle;
 
     if (stream->fn)
-        return error_set(reterr, "ferry.WouldBlock", "the stream is watched: not now");
+        return error_set(reterr, "ferry.WouldBlock",
+                         "the stream is watched and not ready: try again in its callback");
     if (!stream->over && handle->deadline_ms < until_ms)
         until_ms = handle->deadline_ms;
     stream->flow.wake = false;
     if (core_wait(stream->core, &stream->flow.wake, until_ms) < 0) {
         ferry_error error = FERRY_ERROR_INIT;
 
-        error_set(&error, "ferry.DeadlineExceeded", "no item came on the stream for %u ms",
+        error_set(&error, "ferry.DeadlineExceeded", "nothing arrived on the stream for %u ms",
                   until_ms > now_ms ? (unsigned)(until_ms - now_ms) : 0);
         error.outcome_unknown = true;
         call_abandon(stream->core, &stream->call);
@@ -296,10 +298,13 @@ int ferry_stream_send(ferry_stream *stream, ferry_bytes item, ferry_error *reter
     int r = check(stream, reterr);
 
     if (r == 0 && stream->ended)
-        r = error_set(reterr, "ferry.Misuse", "this end of the stream takes no items (any more)");
+        r = error_set(
+            reterr, "ferry.Misuse",
+            "this end of the stream cannot send: it was ended, or the method takes no stream");
     if (r == 0 && item.len > link_max_body(stream->core->link))
-        r = error_set(reterr, "ferry.TooBig", "an item of %zu bytes: at most %llu are taken",
-                      item.len, (unsigned long long)link_max_body(stream->core->link));
+        r = error_set(reterr, "ferry.TooBig",
+                      "the item has %zu bytes; the limit (max_body) is %llu", item.len,
+                      (unsigned long long)link_max_body(stream->core->link));
     while (r == 0) {
         if (stream->error.type)
             return failed(stream, reterr);

@@ -10,8 +10,8 @@
 int stream_open(ferry_client *client, const CallSpec *spec, ferry_stream **ret,
                 ferry_error *reterr);
 
-/* Waits for the answer of a stream and drops the items before it. *ret is borrowed until the stream
- * is closed. */
+/* Waits for the answer of the call and drops the items that arrive before it. *ret is borrowed
+ * until the stream is closed. */
 int stream_result(ferry_stream *stream, ferry_bytes *ret, ferry_error *reterr);
 
 Core *stream_core(const ferry_stream *stream);
@@ -32,7 +32,7 @@ StreamFiles *stream_files(ferry_stream *stream);
 void stream_sent(Core *core, ferry_stream *stream);
 void stream_ended(Core *core, ferry_stream *stream, ferry_error *error); /* error is moved */
 
-/* Adds an ITEM to the flow of either end; its bytes are copied, or its block is held. 0,
+/* Adds an ITEM to the flow of either end: copies the bytes, or holds a reference to their block. 0,
  * -ENOMEM. */
 int stream_item(Core *core, Flow *flow, const Message *message, const void *block);
 

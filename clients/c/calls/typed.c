@@ -38,15 +38,16 @@ static int prepare(ferry_client *client, const char *service, const ferry_method
     return r;
 }
 
-/* The server sent the bytes, so malformed bytes are an error of the server, not of an argument. */
+/* The bytes come from the server: if they are malformed, report ferry.Protocol instead of
+ * ferry.InvalidArgument, which would blame the caller. */
 static int unpack(void **spare, const ferry_type *type, ferry_bytes body, const char *what,
                   void *ret, ferry_error *reterr) {
     ferry_error error = FERRY_ERROR_INIT;
     int r = schema_unpack_in(spare, type, span_bytes(body), what, ret, &error);
 
     if (r == -EINVAL)
-        r = error_set(reterr, "ferry.Protocol", "the server breaks its interface: %s",
-                      error.message);
+        r = error_set(reterr, "ferry.Protocol",
+                      "the server's answer does not match its interface: %s", error.message);
     else if (r < 0)
         error_copy(reterr, &error);
     ferry_error_clear(&error);

@@ -41,8 +41,8 @@ static int add_trace(Buffer *headers, Core *core) {
     return trace_headers_write(headers, span_of(without.data, without.len), true, &core->trace_ids);
 }
 
-/* Returns the traceparent to be made anew for each message, if we or the parent added one; else
- * NULL. */
+/* Returns the traceparent that gets a new value for each message: the one that this handle or its
+ * parent added. NULL: neither added one. */
 static char *find_made_up(const ferry_client *handle, const ferry_client *parent, bool added) {
     Span value = header_find(handle->headers, "traceparent");
 
@@ -68,8 +68,8 @@ static int take_options(ferry_client *handle, const ferry_client *parent,
     if (r < 0)
         return r;
     if (options->timeout_ms > TIMEOUT_MAX_MS)
-        return error_set(reterr, "ferry.Misuse", "timeout_ms is %u: 1 to %d", options->timeout_ms,
-                         TIMEOUT_MAX_MS);
+        return error_set(reterr, "ferry.Misuse", "timeout_ms is %u: it must be 1 to %d",
+                         options->timeout_ms, TIMEOUT_MAX_MS);
     if (options->instance) {
         instance = span_text(options->instance);
         if (!name_is_valid(instance.data, instance.len))
@@ -203,7 +203,7 @@ static int take_keys(Link *link, const ferry_options *options, ferry_error *rete
 
     if (link_is_local(link) && (own || server))
         return error_set(reterr, "ferry.Misuse",
-                         "keys are for tcp://: over ipc:// the broker knows the user of this "
+                         "keys are for tcp:// only: over ipc:// the broker knows the user of this "
                          "process");
     own = setting(own, "FERRY_KEY");
     server = setting(server, "FERRY_SERVER_KEY");
@@ -211,11 +211,11 @@ static int take_keys(Link *link, const ferry_options *options, ferry_error *rete
         return 0;
     if (!own)
         return error_set(reterr, "ferry.Misuse",
-                         "there is a server key, but no key of the client: key_file, --key or "
+                         "there is a server key, but no key of the client: set key_file, --key or "
                          "$FERRY_KEY");
     if (!server)
         return error_set(reterr, "ferry.Misuse",
-                         "there is a key of the client, but no server key: server_key, "
+                         "there is a key of the client, but no server key: set server_key, "
                          "--server-key or $FERRY_SERVER_KEY");
     if (key_parse(server, key) < 0)
         return error_set(
@@ -269,7 +269,8 @@ static int fill_core(Core *core) {
     return core->names ? loop_init(core) : -ENOMEM;
 }
 
-/* Every part whose init() was called is freed with the core. */
+/* Adds the parts to the core. The core frees every part whose init() was called, even after a
+ * failure. */
 static int add_parts(Core *core, const Part *const *parts, size_t n_parts) {
     for (size_t i = 0; i < n_parts; i++) {
         const struct Receiver *receiver = parts[i]->receivers;
@@ -305,7 +306,7 @@ int client_open(const Part *const *parts, size_t n_parts, const char *url,
     }
     if (strlen(name) > CLIENT_NAME_MAX || !text_is_utf8(name, strlen(name)))
         return error_set(reterr, "ferry.Misuse",
-                         "options.name is longer than 63 bytes, or no text");
+                         "options.name is longer than 63 bytes, or is not UTF-8");
 
     core = calloc(1, sizeof(*core));
     if (!core)
@@ -345,7 +346,7 @@ static bool has_left(const Core *core) {
            !core_is_unconfirmed(core);
 }
 
-/* Waits up to CLOSE_WAIT_MS until the broker has everything that was accepted for it. */
+/* Waits up to CLOSE_WAIT_MS until the broker has every message that the library accepted for it. */
 static void await_leaving(Core *core) {
     static const bool never;
     uint64_t until_ms = clock_ms() + CLOSE_WAIT_MS, now_ms;
@@ -395,8 +396,8 @@ ferry_client *ferry_close(ferry_client *client) {
     if (!client || client->closed)
         return NULL;
     core = client->core;
-    /* In a child process the sockets belong to the parent. Nothing may touch them, so nothing is
-     * freed. */
+    /* In a child process the sockets belong to the parent. The child must not touch them, so it
+     * frees nothing. */
     if (core_is_of_parent(core))
         return NULL;
     if (client != &core->main) {

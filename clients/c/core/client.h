@@ -9,14 +9,14 @@
 int client_open(const Part *const *parts, size_t n_parts, const char *url,
                 const ferry_options *options, ferry_client **ret, ferry_error *reterr);
 
-/* Makes a handle without its own options, on behalf of the request with this id in the current
- * session. NULL: out of memory. */
+/* Makes a handle for calls on behalf of the request with this id in the current session. It has no
+ * options of its own. NULL: out of memory. */
 ferry_client *client_for_request(Core *core, Request *request, uint64_t id, Span headers,
                                  uint64_t deadline_ms);
 void client_drop(ferry_client *client);
 
-/* Returns the headers for one message through this handle; makes a new trace if the handle begins
- * traces. */
+/* Returns the headers for one message through this handle. If the handle begins traces, the message
+ * gets a new trace. */
 static inline Span client_headers(ferry_client *client) {
     if (__builtin_expect(client->traceparent != NULL, 0))
         traceparent_begin(&client->core->trace_ids, client->traceparent);

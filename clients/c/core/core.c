@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks, owners and parts of a connection, for every file of the library. See core.h. */
+/* The checks, reference count and parts of a connection, used by every file of the library. See
+ * core.h. */
 
 #include "clients/c/core/core.h"
 

@@ -45,21 +45,21 @@ enum {
     CONNECT_MS = 5000,    /* longest wait of a call for the connection */
     CLOSE_WAIT_MS = 1000, /* longest wait of a close for the broker */
     DEFERRED_MAX =
-        64 * 1024 * 1024, /* bytes of deferred messages; later topic messages are dropped */
+        64 * 1024 * 1024, /* bytes of deferred messages; above this, topic messages are dropped */
     BEFORE_CONNECT_MAX = 4 * 1024 * 1024, /* bytes of publishes that wait for the connection */
-    FLUSH_AT = 640 * 1024, /* bytes since the last flush that cause a flush at once */
+    FLUSH_AT = 640 * 1024,                /* new bytes in the outbox that cause a flush at once */
     TURN_MESSAGES = 200,
-    LONG_TURN_MS = 20, /* messages of a longer turn leave at once */
+    LONG_TURN_MS = 20, /* in a turn that is longer, messages leave at once */
 };
 
-/* Requests with streams have ids with this bit. It tells whether an ITEM or MORE belongs to a call
- * that this client made (0) or serves (1). */
+/* Requests with streams have ids with this bit. In an ITEM or MORE, the bit tells which call is
+ * meant: one that this client made (0), or one that it serves (1). */
 #define STREAM_ID (UINT64_C(1) << 63)
 
 /*
- * A part of the library (calls, serving, topics, queues, memo) as the core sees it: the functions
- * that the core calls. open.c lists the parts. The core calls them in the order of that list, down
- * and free in the opposite order. Each function may be NULL.
+ * A part of the library (calls, serving, topics, queues, memo): the functions that the core calls.
+ * open.c lists the parts. The core calls them in the order of that list, down and free in the
+ * opposite order. Each function may be NULL.
  */
 typedef struct Part {
     int (*init)(Core *core); /* 0 or -ENOMEM */
@@ -81,10 +81,11 @@ typedef struct Part {
 
     void (*cancel)(ferry_client *handle); /* the handle is being closed */
     void (*stop)(Core *core);             /* the client is being closed */
-    void (*shut)(Core *core);             /* its link is gone */
+    void (*shut)(Core *core);             /* its link was freed */
 
-    /* The messages for this part; op 0 ends the list. later: a blocking call is under way, or
-     * earlier messages are deferred; a function that runs callbacks defers the message then. */
+    /* The messages for this part; op 0 ends the list. later: a blocking call is in progress, or
+     * earlier messages are deferred. If `later` is true, a function that runs callbacks defers the
+     * message. */
     const struct Receiver {
         unsigned op;
         void (*fn)(Core *core, const Message *message, const void *block, bool later);
@@ -107,7 +108,7 @@ struct Await {
     void (*fn)(Core *core, Await *await, const Message *message, const void *block);
     uint64_t id;       /* 0: not in the table */
     bool callback;     /* the answer runs a callback of the program: deferred while a call blocks */
-    bool deferred;     /* its answer has arrived and is deferred: the deadline no longer applies */
+    bool deferred;     /* its answer arrived and was deferred: the deadline no longer applies */
     bool session_only; /* ends with the session: fn is then called with NULL */
     bool at_close;     /* ferry_close() waits for the answer */
 };
@@ -117,7 +118,7 @@ struct ferry_client {
     Core *core;
     ferry_client *prev, *next; /* of core->main.next */
     PendingCall *calls;        /* calls in flight through this handle, oldest first */
-    Request *request;          /* calls are made on behalf of this request; NULL */
+    Request *request;          /* the request on whose behalf calls are made; NULL: no request */
     uint64_t parent;           /* the id of that request, in the session parent_session */
     uint64_t parent_session;
     bool cancelled;       /* that request is cancelled */
@@ -129,7 +130,8 @@ struct ferry_client {
     ferry_cache *cache;
     Span instance, headers; /* in owned; headers: see client_headers() */
     bool trace;             /* a message without traceparent begins a trace */
-    char *traceparent;      /* in headers: made anew for each message; NULL: nothing to make */
+    char *
+        traceparent; /* in headers: gets a new value for each message; NULL: headers are constant */
     char *owned;
 };
 
@@ -142,7 +144,7 @@ struct Core {
     size_t n_parts;
     const struct Receiver *receivers[RECEIVED_OPS]; /* by op; NULL: no part receives it */
     uint32_t owners;
-    void (*free)(Core *core); /* the last owner has gone */
+    void (*free)(Core *core); /* called when the last reference is gone */
     void (*shut)(Core *core); /* ends the connection of a closed client, when no callback runs */
     unsigned forks;           /* forks of the process when the client was opened */
     unsigned turns;           /* 1 inside a turn */
@@ -153,7 +155,7 @@ struct Core {
     uint64_t next_id;
     uint64_t session;     /* number of the session; 0: before the first */
     uint64_t now_ms;      /* inside a turn */
-    uint64_t received_ms; /* when the deferred message that is being handled came; 0: no one is */
+    uint64_t received_ms; /* arrival of the deferred message that is dispatched now; else 0 */
     uint64_t down_since_ms;
     size_t unflushed; /* bytes in the outbox after the last flush */
     Timers timers;
@@ -225,7 +227,8 @@ struct Core {
 void core_watch_forks(Core *core);
 /* True: this process is a child of the process that opened the client. */
 bool core_is_of_parent(const Core *core);
-/* 0, -ECHILD in a child of the process that opened it, -ECANCELED after ferry_close(). */
+/* Checks that the client can be used. 0; -ECHILD: a parent of this process opened it; -ECANCELED:
+ * ferry_close() was called. */
 int client_check(const ferry_client *client, ferry_error *reterr);
 Core *core_ref(Core *core);
 void core_unref(Core *core);
@@ -248,17 +251,17 @@ void events_deinit(Core *core);
 
 /* ---- headers.c ---- */
 
-/* Writes a map of the handle's headers and the program's. A header of the program replaces one of
- * the handle. 0, -ENOMEM; -EINVAL: a header is malformed. */
+/* Writes a map of the inherited headers and the program's. A header of the program replaces an
+ * inherited header of the same name. 0, -ENOMEM; -EINVAL: a header is malformed. */
 int headers_write(Buffer *to, Span inherited, size_t n, const ferry_header *headers,
                   ferry_error *reterr);
 
-/* Checks that reserved is all zero, so that options of a later version are refused instead of
- * ignored. */
+/* Checks that all reserved fields are zero. Options that only a later version knows are refused,
+ * not ignored. */
 int reserved_check(const uint64_t *reserved, size_t n, ferry_error *reterr);
 
 static inline Span span_bytes(ferry_bytes bytes) {
-    /* An empty body is a body, too. */
+    /* An empty body must not be NULL: NULL means "no body". */
     return bytes.data ? span_of(bytes.data, bytes.len) : span_of("", 0);
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * One end of a stream: credit for sent items, the queue of received items, and credit that is
- * returned when they are taken. Pure: no socket.
+ * One end of a stream: the credit for sending items, the queue of received items, and the credit
+ * that is returned when the program takes received items. Pure: no socket.
  */
 
 #include <ferry/base.h>
@@ -22,8 +22,8 @@ struct Flow {
     uint64_t consumed;          /* taken bytes, to be granted again by MORE */
     uint64_t window;            /* bytes of items that may be in flight to us */
     bool in_ended;              /* no more items will come */
-    bool wake;                  /* something has changed since the last look */
-    Flow *next_full, **in_full; /* in the list of flows without room; NULL: not */
+    bool wake;                  /* set on each change; the waiting function clears it */
+    Flow *next_full, **in_full; /* the list of flows that wait for room; NULL: not in the list */
     void (*note)(void *owner);  /* called when there is room again; NULL: wake is set only */
     void *owner;
 };
@@ -41,8 +41,8 @@ static inline void flow_sent(Flow *flow, size_t len) {
     flow->credit -= (int64_t)(len + WIRE_ITEM_COST);
 }
 
-/* The first adds a flow to the list of those that wait for room in the outbox; the second wakes all
- * flows in the list. */
+/* flow_wait_for_room() adds a flow to the list of flows that wait for room in the outbox;
+ * flows_wake_full() wakes all flows in the list. */
 void flow_wait_for_room(Flow *flow, Flow **full);
 void flows_wake_full(Flow **full);
 
@@ -53,6 +53,7 @@ void flow_more(Flow *flow, uint64_t bytes);
 /* 1: *ret is the next item, borrowed until the next call. 0: no item has arrived. */
 int flow_take(Flow *flow, ferry_bytes *ret);
 
-/* Returns how many bytes to grant by MORE now; 0: not yet. If a reader is faster than the items
- * arrive, its window grows; it holds no more memory by that. */
+/* Returns the number of bytes to grant with MORE now; 0: not yet. If the program takes items faster
+ * than they arrive, the window grows. The memory use does not grow, because the queue of such a
+ * reader is empty. */
 uint64_t flow_grant(Flow *flow);

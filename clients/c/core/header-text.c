@@ -11,7 +11,7 @@ struct HeaderText {
 };
 
 size_t header_text_size(Span headers) {
-    /* A MessagePack string has a head of at least one byte, where the text has its NUL. */
+    /* A string in MessagePack has a head of at least one byte; the text has a NUL instead. */
     return headers.len + 1;
 }
 

@@ -13,14 +13,14 @@ static int check_header(const ferry_header *headers, size_t i, ferry_error *rete
     const ferry_header *header = &headers[i];
 
     if (!header->name || !*header->name || !header->value)
-        return refuse(reterr, "a name that is empty, or a value that is NULL");
+        return refuse(reterr, "a name is empty, or a value is NULL");
     if (!text_is_utf8(header->name, strlen(header->name)) ||
         !text_is_utf8(header->value, strlen(header->value)))
-        return refuse(reterr, "a name or a value that is not UTF-8");
-    /* Refuse duplicate names: peers may differ in which of the two they use. */
+        return refuse(reterr, "a name or a value is not UTF-8");
+    /* Refuse duplicate names: one peer may use the first value, and another peer the second. */
     for (size_t j = 0; j < i; j++)
         if (strcmp(headers[j].name, header->name) == 0)
-            return refuse(reterr, "a name that is given twice");
+            return refuse(reterr, "a name occurs twice");
     return 0;
 }
 
@@ -39,9 +39,9 @@ int headers_write(Buffer *to, Span inherited, size_t n, const ferry_header *head
     int r = 0;
 
     if (n > 0 && !headers)
-        return refuse(reterr, "there are some, but they are NULL");
+        return refuse(reterr, "n_headers is not 0, but headers is NULL");
     if (n > WIRE_HEADERS_MAX)
-        return refuse(reterr, "more than 64 of them");
+        return refuse(reterr, "more than 64 headers");
     for (size_t i = 0; r == 0 && i < n; i++)
         r = check_header(headers, i, reterr);
     if (r < 0)
@@ -52,7 +52,7 @@ int headers_write(Buffer *to, Span inherited, size_t n, const ferry_header *head
     for (Reader count = pairs; pairs_next(&count, &left, &key); reader_value(&count))
         total += !is_given(n, headers, key);
     if (total > WIRE_HEADERS_MAX)
-        return refuse(reterr, "more than 64 of them");
+        return refuse(reterr, "more than 64 headers");
     if (total == 0)
         return 0;
     write_map(to, total);
@@ -73,15 +73,16 @@ int headers_write(Buffer *to, Span inherited, size_t n, const ferry_header *head
     if (to->failed)
         return error_set_code(reterr, -ENOMEM, NULL);
     if (to->len - start > WIRE_HEADERS_BYTES)
-        return refuse(reterr, "more than 16 KiB");
+        return refuse(reterr, "more than 16 KiB in all");
     return 0;
 }
 
 int reserved_check(const uint64_t *reserved, size_t n, ferry_error *reterr) {
     for (size_t i = 0; i < n; i++)
         if (reserved[i] != 0)
-            return error_set(reterr, "ferry.Misuse",
-                             "a reserved word of the options is not zero: initialize them, "
-                             "or use a newer library");
+            return error_set(
+                reterr, "ferry.Misuse",
+                "a reserved field of the options is not 0: set the options to 0 first, "
+                "or use a newer library");
     return 0;
 }

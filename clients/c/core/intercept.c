@@ -52,7 +52,7 @@ int ferry_interception_header(ferry_interception *call, const char *name, const 
     Buffer headers = {0};
     int r;
 
-    /* After the call has left, or on the server's side, there is nothing to add to. */
+    /* Headers can be added only by `before`, and only at the caller. */
     if (!mine || call->request || call->elapsed_us > 0)
         return -EINVAL;
     r = headers_write(&headers, intercept_headers(mine), 1, &(ferry_header){name, value}, NULL);

@@ -6,12 +6,12 @@
 #include "base/buffer.h"
 #include "clients/c/core/core.h"
 
-/* The interceptor's view follows first: the program has a pointer to it. */
+/* The first member is the interceptor's view of the call: the program has a pointer to it. */
 typedef struct Intercepted {
     ferry_interception view;
     ferry_interceptor by; /* a copy: the handle, or the service, may end before the call */
-    Span inherited;       /* the headers of a call without those that `before` adds */
-    Buffer headers;       /* with them; empty: it has added nothing */
+    Span inherited;       /* the headers of a call, before `before` adds headers */
+    Buffer headers;       /* all headers, with the added ones; empty: `before` added no header */
     uint64_t began_us;
     char method[];
 } Intercepted;

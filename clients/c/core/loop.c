@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Turns, in which all callbacks run. Turns are started by ferry_run() or by the program's own loop,
- * through one descriptor, which posts from other threads make readable.
+ * Turns: all callbacks run in a turn. ferry_run() starts turns, or the program's own loop does,
+ * when the client's descriptor is readable. Posts from other threads make it readable, too.
  */
 
 #include "clients/c/core/loop.h"
@@ -45,7 +45,7 @@ static void wake(Core *core) {
     int saved = errno;
     ssize_t n = write(core->event_fd, &(uint64_t){1}, sizeof(uint64_t));
 
-    /* write() fails only if the counter is full, and then the descriptor is readable as well. */
+    /* write() fails only if the counter is full. The descriptor is then readable, too. */
     (void)n;
     errno = saved;
 }
@@ -90,7 +90,8 @@ int ferry_post(ferry_client *client, void (*fn)(void *ctx), void *ctx) {
     if (!client || !fn)
         return -EINVAL;
     core = client->core;
-    /* In a child process a thread that does not exist there may hold the lock. */
+    /* In a child process the lock may be held for ever, by a thread that exists only in the parent.
+     */
     if (core_is_of_parent(core))
         return -ECHILD;
     post = malloc(sizeof(*post));
@@ -146,8 +147,8 @@ void core_sent(Core *core) {
         link_flush(core->link);
         return;
     }
-    /* In a long turn, full batches leave at once, and so does everything from a handler that
-     * computes: others wait for its progress. */
+    /* In a long turn, full batches leave at once. Messages of a handler that may compute for long
+     * leave at once, too: peers wait for its progress. */
     if (link_waiting(core->link) > core->unflushed + FLUSH_AT || core->handler_is_long ||
         (core->turns > 0 && clock_about_ms() > core->now_ms + LONG_TURN_MS))
         flush(core);
@@ -166,7 +167,8 @@ int ferry_uncork(ferry_client *client, ferry_error *reterr) {
     if (r < 0)
         return r;
     if (client->core->corks == 0)
-        return error_set(reterr, "ferry.Misuse", "uncorked more often than corked");
+        return error_set(reterr, "ferry.Misuse",
+                         "ferry_uncork() was called more often than ferry_cork()");
     if (--client->core->corks == 0) {
         client->core->unflushed = 0;
         core_sent(client->core);
@@ -187,7 +189,8 @@ static bool is_due(const Core *core) {
 }
 
 /* In loop mode: makes the descriptor readable when there is work, and sets the timer for later
- * work. Input that was read already, or that libzmq reports only once, must be checked for. */
+ * work. Input that is already in memory, or that libzmq reports only once, does not make the
+ * descriptor readable, so check for it here. */
 static void settle(Core *core) {
     uint64_t next_ms, timer_ms = timers_next(&core->timers);
     struct itimerspec at = {0};
@@ -200,8 +203,8 @@ static void settle(Core *core) {
     }
     next_ms = link_next_ms(core->link);
     next_ms = timer_ms < next_ms ? timer_ms : next_ms;
-    /* Keep an earlier timer: it costs a turn, but setting it each time costs a system call each
-     * time. */
+    /* Keep an earlier timer: it costs one extra turn, but setting the timer each time costs a
+     * system call each time. */
     if (next_ms >= core->timer_at_ms)
         return;
     at.it_value.tv_sec = (time_t)(next_ms / 1000);

@@ -5,7 +5,8 @@
 
 #include "clients/c/core/core.h"
 
-/* The time, without a look at the clock in a short turn. A callback may have computed for long. */
+/* Returns the time in milliseconds. In a turn it uses the coarse clock, which costs no system call
+ * and still notices a callback that computed for long. */
 static inline uint64_t core_now(const Core *core) {
     uint64_t about_ms;
 
@@ -18,14 +19,14 @@ static inline uint64_t core_now(const Core *core) {
 /* Call this after a message was put into the outbox: sends it now, or at the end of the turn. */
 void core_sent(Core *core);
 
-/* Waits until *done; other messages are deferred. -ETIMEDOUT; -ENOTCONN: the link has given up. */
+/* Waits until *done is true. Messages that need a callback are deferred. 0, -ETIMEDOUT. */
 int core_wait(Core *core, const bool *done, uint64_t until_ms);
 
-/* Receives messages that have arrived, for their credit and answers. Does not wait and runs no
- * callback. */
+/* Receives the messages that have arrived, because they may bring credit and answers. Does not
+ * wait, and runs no callback. */
 void core_poll(Core *core);
 
-/* core_poll(), at most once a millisecond: for callbacks that ask often. */
+/* Calls core_poll() at most once a millisecond, for functions that callbacks call often. */
 void core_look(Core *core);
 
 /* Makes the client's descriptor readable, so that the program's loop calls ferry_process(). */
@@ -34,9 +35,10 @@ void core_raise(Core *core);
 /* 0; an error of client_check(); -EINVAL inside a callback. */
 int core_turn_check(ferry_client *client, ferry_error *reterr);
 
-/* A function that any thread may call runs between these two. core_visit(): ferry_close() waits
- * until `visitors` is 0, because a stop may end ferry_run(), whose thread then closes the client.
- * core_wake_and_leave() wakes the client's thread. */
+/* A function that any thread may call uses the core only between core_visit() and
+ * core_wake_and_leave(), which wakes the client's thread. ferry_close() waits until `visitors` is
+ * 0: a stop may end ferry_run(), and its thread may then close the client while the stopping thread
+ * still uses it. */
 void core_visit(Core *core);
 void core_wake_and_leave(Core *core);
 
@@ -51,6 +53,6 @@ bool core_turn(Core *core);
 void core_run(Core *core, bool (*is_over)(const Core *core, const void *ctx), const void *ctx,
               uint64_t until_ms);
 
-/* Callbacks run between these two. core_leave() may free the core. */
+/* Callbacks run between core_enter() and core_leave(). core_leave() may free the core. */
 void core_enter(Core *core);
 void core_leave(Core *core);

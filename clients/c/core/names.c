@@ -38,7 +38,7 @@ const char *ferry_name_problem(const char *name) {
 }
 
 const CachedName *names_find(NameCache *names, const char *text, ferry_error *reterr) {
-    /* The slot follows from the address; the text is compared too, because it may have changed. */
+    /* The address of the text chooses the slot. The text is compared, too: it may have changed. */
     CachedName *slot = &names->slots[((uintptr_t)text * 0x9E3779B97F4A7C15u) >> 58];
     const char *dot;
     size_t len;

@@ -55,7 +55,7 @@ static int pack_text(Cursor *cursor, Buffer *to) {
     if (!text)
         return bad_format(cursor, "the string is NULL");
     if (!text_is_utf8(text, strlen(text)))
-        return bad_format(cursor, "the string is not UTF-8: y takes bytes");
+        return bad_format(cursor, "the string is not UTF-8: pack bytes with y");
     write_text(to, text);
     return 0;
 }
@@ -64,7 +64,7 @@ static int pack_bytes(Cursor *cursor, Buffer *to) {
     ferry_bytes bytes = va_arg(cursor->args, ferry_bytes);
 
     if (!bytes.data && bytes.len > 0)
-        return bad_format(cursor, "the bytes have a length, but are NULL");
+        return bad_format(cursor, "the data of the bytes is NULL, but their length is not 0");
     write_bin(to, bytes.data, bytes.len);
     return 0;
 }
@@ -75,7 +75,7 @@ static int pack_group(Cursor *cursor, Buffer *to, char end) {
     if (n < 0)
         return bad_format(cursor, "the brackets do not match, or are nested too deep");
     if (end == '}' && n % 2 != 0)
-        return bad_format(cursor, "a map has pairs: {s.s.}");
+        return bad_format(cursor, "a map needs pairs of key and value, as in {si}");
     if (end == '}')
         write_map(to, (uint32_t)n / 2);
     else
@@ -128,7 +128,7 @@ static int pack_values(Cursor *cursor, Buffer *to, int n) {
             break;
         default:
             cursor->at--;
-            return bad_format(cursor, "b i l u d s y n [ ] { } are known");
+            return bad_format(cursor, "unknown character: use b i l u d s y n [ ] { }");
         }
     }
     return r;
@@ -163,7 +163,7 @@ static int unpack_text(Cursor *cursor, Reader *from) {
     char **to = va_arg(cursor->args, char **), *copy;
 
     if (!from->problem && text.len > 0 && memchr(text.data, '\0', text.len))
-        reader_fail(from, "the string holds a NUL: y takes bytes");
+        reader_fail(from, "the string contains a NUL: unpack it with y");
     if (from->problem || !to)
         return 0;
     copy = ferry_alloc(text.len + 1);
@@ -203,14 +203,15 @@ static int unpack_list(Cursor *cursor, Reader *from) {
     if (n < 0)
         return bad_format(cursor, "the brackets do not match, or are nested too deep");
     if (!from->problem && there != (uint32_t)n)
-        return mismatch(cursor, "the list has another length");
+        return mismatch(cursor, "the length of the list differs");
     for (int i = 0; i < n && r == 0 && !from->problem; i++)
         r = unpack_value(cursor, from);
     cursor->at++;
     return r;
 }
 
-/* Finds the value of a key. The reader is a copy, because keys may be in any order. */
+/* Finds the value of a key. Each search begins at the start of the map (the reader is a copy),
+ * because keys may be in any order. */
 static bool find_key(Reader map, const char *key, Reader *ret) {
     uint32_t left = reader_map(&map);
     Span found;
@@ -230,7 +231,7 @@ static int unpack_map(Cursor *cursor, Reader *from) {
     Reader map = *from;
 
     if (n < 0 || n % 2 != 0)
-        return bad_format(cursor, "a map has pairs: {s.s.}");
+        return bad_format(cursor, "a map needs pairs of key and value, as in {si}");
     if (reader_peek(from) != WIRE_MAP)
         return mismatch(cursor, "expected a map");
     for (int i = 0; i < n && r == 0; i += 2) {
@@ -293,7 +294,7 @@ static int unpack_value(Cursor *cursor, Reader *from) {
         return unpack_map(cursor, from);
     default:
         cursor->at--;
-        return bad_format(cursor, "b i l u d s y n [ ] { } are known");
+        return bad_format(cursor, "unknown character: use b i l u d s y n [ ] { }");
     }
 }
 
@@ -305,10 +306,10 @@ int format_unpack(ferry_bytes body, const char *format, va_list args, ferry_erro
     cursor.at = cursor.format;
     n = count_values(cursor.at, '\0');
     if (n < 1)
-        return bad_format(&cursor, n == 0 ? "it is empty" : "the brackets do not match");
+        return bad_format(&cursor, n == 0 ? "the format is empty" : "the brackets do not match");
     /* Several values are packed as a list, like arguments. */
     if (n > 1 && reader_array(&from) != (uint32_t)n && !from.problem)
-        return mismatch(&cursor, "the list has another length");
+        return mismatch(&cursor, "the length of the list differs");
     va_copy(cursor.args, args);
     for (int i = 0; i < n && r == 0 && !from.problem; i++)
         r = unpack_value(&cursor, &from);
@@ -316,7 +317,7 @@ int format_unpack(ferry_bytes body, const char *format, va_list args, ferry_erro
     if (r == 0 && from.problem)
         return mismatch(&cursor, from.problem);
     if (r == 0 && from.at != from.end)
-        return mismatch(&cursor, "there are bytes after the value");
+        return mismatch(&cursor, "there are more bytes after the value");
     return r;
 }
 

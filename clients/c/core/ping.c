@@ -39,7 +39,7 @@ int core_ping(Core *core, uint64_t until_ms, uint32_t timeout_ms, ferry_error *r
                          "the broker did not answer the ping within %u ms", timeout_ms);
     if (ping.lost)
         return error_set(reterr, "ferry.ConnectionLost",
-                         "the connection was lost while the broker was pinged");
+                         "the connection was lost before the broker answered the ping");
     return 0;
 }
 

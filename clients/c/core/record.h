@@ -8,7 +8,7 @@
 typedef struct Record {
     struct Record *next;
     uint64_t id;
-    uint64_t received_ms; /* of a deferred message: when it came */
+    uint64_t received_ms; /* arrival of a deferred message */
     uint8_t op;
     uint8_t lane;         /* the lane for sending it later */
     StoredMessage stored; /* the last member: its bytes follow */
@@ -17,7 +17,8 @@ typedef struct Record {
 /* Stores a message. block: the block around its body, or NULL. NULL: out of memory. */
 Record *record_new(const Message *message, const void *block);
 
-/* Reads the message. It is lent, and so is the result: the block around its body, or NULL. */
+/* Reads the message. Returns the block around its body, or NULL. Both are borrowed from the record.
+ */
 static inline const void *record_read(const Record *record, Message *message) {
     return stored_message_read(&record->stored, message);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Registrations, which are announced to the broker in each session. See registration.h. */
+/* Announces registrations to the broker, again in each session. See registration.h. */
 
 #include "clients/c/core/registration.h"
 
@@ -66,14 +66,15 @@ static void refused(Core *core, Registration *registration, const Message *messa
         finish(registration, &error);
         return;
     }
-    /* The registration was accepted in an earlier session: the cause of this refusal may go away,
-     * so retry. */
+    /* The broker accepted this registration in an earlier session, so the cause of the refusal may
+     * be temporary: retry. */
     event_note(core, FERRY_EVENT_REFUSED, &error);
     timer_arm(&core->timers, &registration->retry, clock_ms() + RETRY_MS, on_retry);
     ferry_error_clear(&error);
 }
 
-/* The service is accepted. The message reports if its description could not be used. */
+/* The broker accepted the service. The body of its answer has a text if the broker could not use
+ * the description. */
 static void accepted(Core *core, const Message *message) {
     ferry_error error = FERRY_ERROR_INIT;
 
@@ -128,7 +129,7 @@ static int await_answer(Core *core, Registration *registration, Outcome *result,
     if (waits)
         until_ms = clock_ms() + timeout_ms;
 
-    /* If the connection came up during the wait, on_up has sent the announcement already. */
+    /* If the connection came up during the wait, announce_all() has sent the announcement. */
     if (r == 0 && registration->state == REGISTRATION_OFF && !result->done) {
         r = ask(core, registration);
         if (r < 0)
@@ -255,8 +256,8 @@ void registrations_shut(Core *core) {
 
 /* ---- stopping and closing ---- */
 
-/* Withdraws the registration. The broker's answer arrives after all messages that were in
- * flight. */
+/* Withdraws the registration. All messages that were in flight arrive before the broker's answer.
+ */
 static void withdraw(Core *core, Registration *registration) {
     bool known =
         registration->state == REGISTRATION_ON || registration->state == REGISTRATION_ASKED;

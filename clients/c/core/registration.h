@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Registrations: services, subscriptions and pulls, which are announced to the broker in each
- * session. A blocking call makes a registration and returns when the broker has accepted or refused
- * it. An accepted registration is announced again after each reconnection, until it is dropped.
+ * Registrations: services, subscriptions and pulls. A blocking function makes a registration and
+ * returns when the broker has accepted or refused it. An accepted registration is announced again
+ * after each reconnection, until it is dropped.
  */
 
 #include "clients/c/core/core.h"
@@ -17,9 +17,9 @@ typedef enum RegistrationState {
 } RegistrationState;
 
 typedef struct RegistrationKind {
-    /* Puts SERVE, SUBSCRIBE or PULL with this id. */
+    /* Puts SERVE, SUBSCRIBE or PULL with this id into the outbox. */
     int (*announce)(Core *core, Registration *registration, uint64_t id);
-    /* Puts UNSERVE, UNSUBSCRIBE or UNPULL with this id; id 0 asks for no answer. */
+    /* Puts UNSERVE, UNSUBSCRIBE or UNPULL with this id into the outbox; id 0 requests no answer. */
     int (*withdraw)(Core *core, Registration *registration, uint64_t id);
     void (*free)(Core *core, Registration *registration);
     void (*accepted)(Registration *registration); /* the broker's OK has come; may be NULL */
@@ -33,13 +33,14 @@ struct ferry_registration {
     Registration *prev, *next; /* of core->registrations */
     uint64_t id;               /* of its announcement in this session */
     Outcome *result;           /* of the blocking call, until the broker has answered */
-    Timer retry;               /* runs after a refusal in a later session */
+    Timer retry;               /* the next attempt after a refusal in a later session */
     RegistrationState state;
     unsigned busy; /* running callbacks; it is freed after the last one */
     bool dead;
 };
 
-/* Announces the registration and waits for the broker's answer. On failure the caller keeps it. */
+/* Announces the registration and waits for the broker's answer. On failure the caller still owns
+ * the registration. */
 int registration_add(ferry_client *client, Registration *registration, const RegistrationKind *kind,
                      ferry_error *reterr);
 

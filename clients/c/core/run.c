@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ferry_run() and ferry_stop(): a client runs until it is stopped, and finishes the work that it
- * has begun. */
+/* ferry_run() and ferry_stop(): a client runs until it is stopped, and then finishes the work that
+ * it has begun. */
 
 #include "clients/c/core/loop.h"
 #include "clients/c/core/registration.h"

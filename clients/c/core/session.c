@@ -14,7 +14,7 @@
 
 enum {
     CANCELLED_MAX = 4096,
-    STOP_LOOK_MS = 100, /* a wait for the broker ends so late after ferry_stop() */
+    STOP_LOOK_MS = 100, /* a wait for the broker ends at most this long after ferry_stop() */
 };
 
 int await_put(Core *core, Await *await) {
@@ -33,9 +33,9 @@ void await_take(Core *core, Await *await) {
 bool deferred_put(Core *core, const Message *message, const void *block) {
     Record *record;
 
-    /* Retained and replayed messages, and messages of very many subscriptions, can exceed this. A
-     * dropped message leaves a gap in the sequence numbers and is counted as missed, like a message
-     * that the broker drops. */
+    /* Retained and replayed messages, and the messages of very many subscriptions, can exceed
+     * DEFERRED_MAX. A dropped message leaves a gap in the sequence numbers, so it is counted as
+     * missed, like a message that the broker drops. */
     if (core->deferred_bytes > DEFERRED_MAX && message->op == OP_MESSAGE)
         return false;
     record = record_new(message, block);
@@ -76,8 +76,8 @@ void deferred_claim(Core *core, uint64_t id,
         const void *block;
         Message message;
 
-        /* The ids of streams that we serve differ from the ids of our own calls, so an answer never
-         * matches. */
+        /* Ids of served streams have STREAM_ID and ids of this client's calls do not, so an answer
+         * to a call never matches. */
         if (record->id != id || record->op == OP_CALL) {
             core->last_deferred = record;
             at = &record->next;
@@ -98,7 +98,7 @@ static bool is_for_later(const Core *core) {
 }
 
 static void defer_answer(Core *core, Await *await, const Message *message, const void *block) {
-    /* The answer is here: the deadline no longer applies. */
+    /* The answer arrived in time: the deadline no longer applies. */
     await->deferred = true;
     deferred_put(core, message, block);
 }
@@ -117,7 +117,7 @@ static void to_await(Core *core, uint64_t id, const Message *message, const void
     Await *await = id_map_get(&core->awaits, id);
 
     if (!await || (core->closed && !await->at_close))
-        return; /* late: the call has ended already */
+        return; /* too late: the call has ended */
     if (later && await->callback)
         defer_answer(core, await, message, block);
     else
@@ -165,7 +165,7 @@ bool deferred_run(Core *core) {
     Record *record;
 
     if (!last) {
-        /* No CALL is deferred, so the remaining cancellations arrived after their calls. */
+        /* No CALL is deferred, so the remaining cancellations belong to calls that have ended. */
         if (core->cancelled.n > CANCELLED_MAX)
             id_map_deinit(&core->cancelled);
         return false;
@@ -244,7 +244,7 @@ void unsent_pump(Core *core) {
 
 typedef bool (*RecordTest)(const Record *record, const void *ctx);
 
-/* Frees the records of a list that do not stay. Returns the size of the others. */
+/* Frees the records of a list for which stays() returns false. Returns the size of the rest. */
 static size_t records_keep(Record **first, Record **last, RecordTest stays, const void *ctx) {
     Record *kept = NULL, **end = &kept, *record;
     size_t bytes = 0;
@@ -274,7 +274,8 @@ void unsent_keep(Core *core, RecordTest stays, const void *ctx) {
     records_keep(&core->unsent, &core->last_unsent, stays, ctx);
 }
 
-/* Answers to requests of the ended session are dropped. Settlements of jobs remain valid. */
+/* True: the next session sends this message. Settlements of jobs remain valid; answers to requests
+ * of the ended session do not. */
 static bool outlives_session(const Record *record, const void *ctx) {
     (void)ctx;
     return is_settlement(record->op);
@@ -336,7 +337,7 @@ static void on_up(const Message *welcome, void *ctx) {
 
     core->is_up = true;
     core->session++;
-    /* Do this even while the client is being closed: ferry_close() waits for unsent messages. */
+    /* Do this also while the client is being closed: ferry_close() waits for unsent messages. */
     for (size_t i = 0; i < core->n_parts; i++)
         if (core->parts[i]->up)
             core->parts[i]->up(core, welcome);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Sessions: the receivers of answers, deferred messages, and messages that wait for room in the
- * outbox. */
+/* Sessions: the table of receivers of answers, the deferred messages, and the messages that wait
+ * for room in the outbox. */
 
 #include "clients/c/core/core.h"
 
@@ -14,15 +14,15 @@ void await_take(Core *core, Await *await);
 /* Dispatches the deferred messages; call it in a turn. True: there were some. */
 bool deferred_run(Core *core);
 
-/* Fills reterr: there is no connection, and the reason if it is known. */
+/* Fills reterr with the error that there is no connection, with the reason if it is known. */
 int session_missing(Core *core, ferry_error *reterr);
-/* The type of an error because of it. */
+/* Returns the error type for a call that fails because of this problem of the connection. */
 const char *session_problem_type(const ferry_error *problem);
-/* 0; or, if the broker has refused this client for good, fills reterr with the reason: -EACCES,
- * -EPROTO. */
+/* 0; or -EACCES or -EPROTO if the broker has refused this client permanently: reterr gets the
+ * reason. */
 int session_refused(const Core *core, ferry_error *reterr);
-/* Waits for the connection, not beyond until_ms, and at most CONNECT_MS if the handle does not wait
- * for the broker; or until ferry_stop(). 0, -ENOTCONN. */
+/* Waits for the connection until until_ms or ferry_stop(); if the handle does not wait for the
+ * broker, at most CONNECT_MS. 0, -ENOTCONN. */
 int session_await(const ferry_client *client, uint64_t until_ms, ferry_error *reterr);
 
 /* Sends the message now, or as soon as the outbox has room. Settlements of jobs are kept for the
@@ -30,12 +30,12 @@ int session_await(const ferry_client *client, uint64_t until_ms, ferry_error *re
 int core_send(Core *core, Lane lane, const Message *message, const void *block);
 void unsent_pump(Core *core);
 
-/* A message of this subscription or pull was handled: the broker gets credit for it back, now and
- * then. *consumed: credit not given back yet. */
+/* Call this after a message of this subscription or pull was handled. Adds its size to *consumed;
+ * when *consumed is a quarter of the credit, returns the credit to the broker. */
 void credit_return(Core *core, uint64_t id, uint64_t *consumed, size_t body_len);
 void session_deinit(Core *core);
 
-/* When the message that is being handled was read from the socket. */
+/* Returns the time at which the message in dispatch was read from the socket. */
 static inline uint64_t core_received_ms(const Core *core) {
     return core->received_ms ? core->received_ms : link_received_ms(core->link);
 }
@@ -43,8 +43,9 @@ static inline uint64_t core_received_ms(const Core *core) {
 /* Defers a message to a later turn. False: there is no room for it, and it is dropped. */
 bool deferred_put(Core *core, const Message *message, const void *block);
 
-/* Removes the deferred messages with this id, except CALLs, and gives each to fn. A handler that
- * starts may wait for them, and later messages must not overtake them. */
+/* Removes the deferred messages with this id, except CALLs, and passes each to fn. Call this before
+ * the handler of the request starts: the handler may wait for these messages, and later messages
+ * must not overtake them. */
 void deferred_claim(Core *core, uint64_t id,
                     void (*fn)(Core *core, Request *request, const Message *message,
                                const void *block),

@@ -75,7 +75,7 @@ static void put_hex(char *to, uint64_t id) {
 
 void traceparent_begin(TraceIds *ids, char *to) {
     memcpy(to, "00-", 3);
-    /* If two clients have the same state, the salt keeps their traces apart. */
+    /* The salt makes traces differ even if two clients have the same state. */
     put_hex(to + TRACE_AT, next_id(ids) ^ ids->salt);
     put_hex(to + TRACE_AT + 16, next_id(ids));
     to[PARENT_AT - 1] = '-';

@@ -19,7 +19,7 @@ static inline Buffer *scratch(Core *core) {
     return &core->scratch;
 }
 
-/* Takes the buffer out of the core, for an item that may wait to be sent. Give it back with
+/* Takes the buffer out of the core, for an item that may wait before it is sent. Return it with
  * scratch_give(). */
 static inline Buffer scratch_take(Core *core) {
     Buffer mine = *scratch(core);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The part of memoising that callers and servers share. See cache.h. */
+/* Memoising: the code that callers and servers share. See cache.h. */
 
 #include "clients/c/memo/cache.h"
 
@@ -23,7 +23,7 @@ void memo_watch(Core *core) {
     if (!core->memo || !core->loop_mode)
         return;
     event.data.fd = core->memo->epoll_fd;
-    /* If this fails, the answers of Redis are read in the next turn, whatever starts it. */
+    /* If this fails, the answers of Redis do not start a turn; the next turn reads them. */
     if (epoll_ctl(link_epoll_fd(core->link), EPOLL_CTL_ADD, event.data.fd, &event) < 0)
         return;
 }
@@ -166,7 +166,7 @@ static int read_exception(const ferry_method *method, Span map, ferry_error *ret
     int r = remote_error_read(map, &error);
     const ferry_type *type = declared(method, error.type);
 
-    /* An exception that was thrown with its name only has no fields. */
+    /* An exception that was thrown with only its name has no fields. */
     if (!type || (error_parts(&error).data.len > 0 && !ferry_exception_in(&error, type)))
         return -EAGAIN;
     error_move(reterr, &error);

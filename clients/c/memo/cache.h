@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * The part of memoising that callers and servers share: the caches that a connection uses, the
+ * Memoising, the code that callers and servers share: the caches that a connection uses, the
  * annotations of its methods, and the format of stored answers.
  *
- * A stored answer is one MessagePack value: [result], or for a declared exception [end of its
- * validity in milliseconds of the wall clock, error map].
+ * A stored answer is one MessagePack value: [result]; or, for a declared exception, [time of its
+ * expiry in milliseconds of the wall clock, error map].
  */
 
 #include "cache/api/lookup.h"
@@ -15,7 +15,7 @@
 
 typedef struct MemoCall MemoCall;
 
-/* One cache, which is accessed without waiting. */
+/* One cache. No access to it waits. */
 typedef struct MemoSource MemoSource;
 struct MemoSource {
     MemoSource *next;
@@ -29,22 +29,22 @@ struct MemoSource {
 struct Memo {
     MemoPlan *plans;
     MemoSource *sources;
-    MemoCall *calls; /* our calls with a callback */
+    MemoCall *calls; /* calls of this client with a callback */
     MemoCall *due, *last_due;
-    Serving *servings; /* requests that we serve */
+    Serving *servings; /* requests that this client serves */
     Serving *due_servings, *last_due_serving;
     Buffer key;
     int epoll_fd; /* epoll set: event_fd of the core, and the caches */
 };
 
-/* Returns the Memo of this connection; the first use makes it. NULL: out of memory or
- * descriptors. */
+/* Returns the Memo of this connection; the first call makes it. NULL: out of memory or descriptors.
+ */
 Memo *memo_of(Core *core);
 const MemoPlan *memo_plan_of(Memo *memo, const ferry_method *method);
 MemoSource *memo_source_of(Memo *memo, ferry_cache *cache);
 
-/* False: the call has less than twice the timeout_ms of the cache, so a hanging Redis could use up
- * its time. */
+/* True: the cache has no Redis, or the call's time is at least twice the timeout_ms of the cache.
+ * With less time, a hanging Redis could use up the time of the call. */
 bool memo_has_time(ferry_cache *cache, uint32_t timeout_ms);
 
 /* ---- stored values ---- */
@@ -86,12 +86,12 @@ static inline bool memo_entry_is_same(const MemoEntry *one, const MemoEntry *oth
            memcmp(one->key.data, other->key.data, one->key.len) == 0;
 }
 
-/* Fetches the stamps of the tags, before the computation. True: continue; entry->storing tells
- * whether the answer may be stored. False: fn will be called with a status; if it is 0, fn may set
- * entry->storing. */
+/* Fetches the stamps of the tags. Call this before the computation. True: continue now;
+ * entry->storing tells whether the answer may be stored. False: continue when fn is called with a
+ * status; if the status is 0, fn may set entry->storing. */
 bool memo_entry_stamp(MemoEntry *entry, CacheDoneFn fn, void *ctx);
 
-/* These store an answer. They do nothing if the entry must not be stored. */
+/* Store an answer, if entry->storing allows it. */
 void memo_entry_keep_result(const MemoEntry *entry, Span body);
 void memo_entry_keep_exception(const MemoEntry *entry, const ferry_error *error);
 

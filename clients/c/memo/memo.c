@@ -99,7 +99,7 @@ static int call_directly(ferry_client *client, const CallSpec *spec, MemoAnswer 
     return r;
 }
 
-/* -EAGAIN: no usable value, and no answer of our own call. */
+/* -EAGAIN: the cache has no usable value, and this caller made no call. */
 static int fetch(Fetched *fetched, uint32_t timeout_ms, MemoAnswer *ret, ferry_error *reterr) {
     const MemoPlan *plan = fetched->entry->plan;
     ferry_bytes key = fetched->entry->key;
@@ -196,7 +196,7 @@ static MemoCall *call_new(Memo *memo, ferry_client *client, const MemoEntry *ent
     return call;
 }
 
-/* Frees it when nothing refers to it any more. */
+/* Frees the call when nothing refers to it any more. */
 static void call_release(MemoCall *call) {
     if (call->asking || call->calling || call->due)
         return;
@@ -244,7 +244,7 @@ static int ask_server(MemoCall *call) {
                      .timeout_ms = call->timeout_ms,
                      .until_ms = call->until_ms,
                      .args = ferry_bytes_of(call->bytes + key_len, call->args_len),
-                     .fn = (AnyFn)answered, /* not called: end is */
+                     .fn = (AnyFn)answered, /* not called, because end is set */
                      .ctx = call,
                      .end = answered};
     int r;
@@ -418,13 +418,12 @@ static void cancel(ferry_client *client) {
         next = call->next;
         if (call->handle != client || !call->asking || call->due || call->over)
             continue;
-        error_set(&call->error, "ferry.Cancelled",
-                  "the handle that it was started through was closed");
+        error_set(&call->error, "ferry.Cancelled", "the handle of this call was closed");
         make_due(client->core, call);
     }
 }
 
-/* A call with an instance must reach that instance. */
+/* A call to one instance must reach that instance. */
 static bool applies(const ferry_client *client, const ferry_method *method) {
     return client->cache && method->cache_ttl_ms > 0 && method->result &&
            client->instance.len == 0 &&

@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * Memoised methods: a call that finds its answer in the client's cache reaches no server, and a
- * call that finds it in the server's cache reaches no handler. Only the memo files know the cache;
- * a library built without one leaves them out.
+ * Memoised methods: if the client's cache has the answer to a call, the call is not sent; if the
+ * server's cache has it, the handler does not run. Only the files of memo/ use the cache; a library
+ * that is built without the cache does not contain them.
  *
- * Only results and declared exceptions are stored. If the cache fails, the server is called, or the
- * handler runs, within the time of the call.
+ * Only results and declared exceptions are stored. If the cache fails, the client calls the server,
+ * or the server runs the handler, within the timeout of the call.
  */
 
 #include "clients/c/core/core.h"

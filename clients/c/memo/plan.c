@@ -89,7 +89,7 @@ static void mix(Shape *shape, const void *data, size_t len) {
         shape->hash = (shape->hash ^ at[i]) * UINT64_C(0x100000001B3);
 }
 
-/* Kinds and flags are small. */
+/* Kinds and flags fit into one byte. */
 static void mix_number(Shape *shape, uint32_t number) {
     uint8_t byte = (uint8_t)number;
 
@@ -116,13 +116,13 @@ static void add_shape(Shape *shape, const ferry_type *type, unsigned depth) {
     add_shape(shape, type->item, depth - 1);
 }
 
-/* The shape is part of the key, so that a program with another version of the interface gets
- * another entry. */
+/* The shape is part of the key, so that programs with different versions of the interface use
+ * different entries. */
 static void read_shape(const ferry_method *method, MemoPlan *plan) {
     Shape shape = {.hash = UINT64_C(0xCBF29CE484222325), .left = SHAPE_TYPES_MAX};
     const char *key = annotation(method, "cache.key");
 
-    /* The same holds for a program that makes its keys from other arguments. */
+    /* Programs with different cache.key annotations use different entries, too. */
     if (key)
         mix(&shape, key, strlen(key));
     add_shape(&shape, method->result, SHAPE_DEPTH_MAX);

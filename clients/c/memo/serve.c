@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The server's end of memoised methods: a cached answer is sent without the handler, and the
- * handler's answer is stored. See serve.h and memo.h.
+ * The server's end of memoised methods: sends a cached answer instead of running the handler, and
+ * stores the answers of handlers. See serve.h and memo.h.
  *
  * No function here waits. A request that needs an answer from Redis is deferred, in the same way as
  * by a handler, and continues in a later turn.
@@ -25,7 +25,7 @@ struct Serving {
     bool looked;   /* the look-up is done, or not needed */
     bool asking;   /* the cache has not called back yet */
     bool due;      /* the cache has called back: the request continues */
-    bool renewing; /* the caller got a stale answer; renew the value */
+    bool renewing; /* the caller got a stale answer; the handler runs to renew the value */
     LookState state;
     ferry_bytes *value; /* belongs to state */
     uint8_t key[];
@@ -44,7 +44,7 @@ static Serving *serving_new(Memo *memo, Request *request, const MemoEntry *entry
     return serving;
 }
 
-/* Frees it when nothing refers to it any more. */
+/* Frees the serving when nothing refers to it any more. */
 static void serving_release(Serving *serving) {
     if (serving->asking || serving->due || serving->request)
         return;
@@ -112,7 +112,7 @@ static bool is_being_renewed(const Memo *memo, const Serving *serving) {
     return false;
 }
 
-/* ---- from step to step ---- */
+/* ---- the steps of a request ---- */
 
 /* Takes the result of the look-up. True: the request is answered, and may be freed with its
  * serving. */

@@ -20,7 +20,7 @@ static unsigned count_processors(void) {
     return (unsigned)CPU_COUNT(&set);
 }
 
-/* ---- options, which are copied with all that they point to ---- */
+/* ---- options: copied, with all their strings and headers ---- */
 
 static size_t text_size(const char *text) {
     return text ? strlen(text) + 1 : 0;
@@ -72,15 +72,15 @@ int ferry_pool_open(const ferry_pool_options *options, ferry_pool **ret, ferry_e
     int r;
 
     if (!ret)
-        return error_set(reterr, "ferry.Misuse", "there is nowhere to put the pool");
+        return error_set(reterr, "ferry.Misuse", "ret is NULL");
     if (!options)
         options = &none;
     r = reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
     if (r < 0)
         return r;
     if (options->n > POOL_MEMBERS_MAX)
-        return error_set(reterr, "ferry.Misuse", "n is %u: at most %d", options->n,
-                         POOL_MEMBERS_MAX);
+        return error_set(reterr, "ferry.Misuse", "n is %u: a pool has at most %d members",
+                         options->n, POOL_MEMBERS_MAX);
     pool = calloc(1, sizeof(*pool));
     if (!pool)
         return error_set_code(reterr, -ENOMEM, NULL);
@@ -117,7 +117,7 @@ int ferry_pool_stop(ferry_pool *pool) {
         return -EINVAL;
     __atomic_add_fetch(&pool->stoppers, 1, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&pool->stops, 1, __ATOMIC_ACQ_REL);
-    /* The descriptor belongs to the parent. In a child, stop the client of the child only. */
+    /* The descriptor belongs to the parent. In a child, stop only the client of the child. */
     if (!__atomic_load_n(&pool->is_child, __ATOMIC_ACQUIRE))
         pool_wake(pool);
     else if ((own = __atomic_load_n(&pool->own, __ATOMIC_SEQ_CST)))
@@ -137,7 +137,7 @@ int pool_begin(ferry_pool *pool, ferry_member_fn set_up, ferry_error *reterr) {
     if (!pool || !set_up)
         return error_set(reterr, "ferry.Misuse", "the pool or its set_up is NULL");
     if (__atomic_exchange_n(&pool->runs, true, __ATOMIC_ACQ_REL)) {
-        error_set(reterr, "ferry.Misuse", "the pool runs already");
+        error_set(reterr, "ferry.Misuse", "the pool is running already");
         if (reterr)
             reterr->code = -EBUSY;
         return -EBUSY;
@@ -155,7 +155,7 @@ void pool_wake(ferry_pool *pool) {
     int saved = errno;
     ssize_t n = write(pool->event_fd, &(uint64_t){1}, sizeof(uint64_t));
 
-    /* If the counter is full, the descriptor is readable, which is enough. */
+    /* write() fails only if the counter is full. The descriptor is then readable, too. */
     (void)n;
     errno = saved;
 }

@@ -34,7 +34,7 @@ static inline unsigned pool_stops(const ferry_pool *pool) {
     return __atomic_load_n(&pool->stops, __ATOMIC_ACQUIRE);
 }
 
-/* pool_begin() begins a run: 0, -EINVAL, -EBUSY. pool_end() ends it and resets the count of
+/* pool_begin() begins a run: 0, -EINVAL, -EBUSY. pool_end() ends the run and resets the number of
  * stops. */
 int pool_begin(ferry_pool *pool, ferry_member_fn set_up, ferry_error *reterr);
 void pool_end(ferry_pool *pool);
@@ -47,6 +47,6 @@ void pool_outlive_stoppers(ferry_pool *pool);
 void pool_wake(ferry_pool *pool);
 void pool_woken(ferry_pool *pool);
 
-/* Returns the pause before the replacement of a child that lived lived_ms; counts failures in a
- * row. */
+/* Returns the pause before the replacement of a child that ran for lived_ms. *failures counts the
+ * failures in a row. */
 uint64_t pool_pause_ms(unsigned *failures, uint64_t lived_ms);

@@ -3,8 +3,9 @@
  * A pool of processes: forks, watches and replaces them. See ferry/pool.h.
  *
  * Two pipes connect parent and children. To stop the children, the parent writes one byte to the
- * first pipe; no child reads the byte, so that all of them see it. If the parent dies, the pipe
- * closes, which also stops them. A child that fails to set up writes its error to the second pipe.
+ * first pipe. The children poll the pipe and never read the byte, so all of them see it. If the
+ * parent dies, the pipe closes, which also stops the children. A child whose set_up fails writes
+ * the error to the second pipe.
  */
 
 #include <fcntl.h>
@@ -24,7 +25,8 @@ enum { LOOK_MS = 100 }; /* polling interval without process descriptors */
 
 typedef struct Child {
     pid_t pid; /* 0: no process */
-    int fd;    /* process descriptor, readable when it has ended; -1: not supported here */
+    int fd;    /* process descriptor, readable when the process has ended; -1: the kernel has no
+                  process descriptors */
     unsigned starts, failures;
     uint64_t started_ms, due_ms; /* due: time of the replacement */
     ferry_error error;           /* the failure of its set_up */
@@ -72,7 +74,7 @@ static void *watch_parent(void *arg) {
     return NULL;
 }
 
-/* The new thread blocks all signals, so that signal handlers of the program run on its own
+/* The new thread blocks all signals, so that the program's signal handlers run on the program's
  * thread. */
 static int start_watching(ParentWatch *watch) {
     sigset_t all, before;
@@ -90,7 +92,7 @@ static int start_watching(ParentWatch *watch) {
 
 static int serve(Run *run, unsigned member, ferry_error *reterr) {
     ferry_pool *pool = run->pool;
-    /* static: the thread may run a little longer than this function. */
+    /* static, because the watching thread may run a little longer than this function. */
     static ParentWatch watch = {.lock = PTHREAD_MUTEX_INITIALIZER};
     ferry_client *client = NULL;
     int r = ferry_open(pool->url, &pool->client, &client, reterr);
@@ -125,7 +127,7 @@ static _Noreturn void be_child(Run *run, unsigned member) {
     int r;
 
     __atomic_store_n(&run->pool->is_child, true, __ATOMIC_RELEASE);
-    /* The counted threads exist in the parent only. */
+    /* The threads that were counted exist only in the parent. */
     __atomic_store_n(&run->pool->stoppers, 0, __ATOMIC_RELEASE);
     close(run->stop[1]);
     close(run->say[0]);
@@ -152,7 +154,7 @@ static int start_child(Run *run, unsigned member) {
     Child *child = &run->children[member];
     pid_t pid;
 
-    /* Unflushed output would be written by both processes. */
+    /* Otherwise both processes would write the output that is still in stdio's buffers. */
     fflush(NULL);
     pid = fork();
     if (pid < 0)
@@ -208,7 +210,7 @@ static void child_ended(Run *run, unsigned member, int status) {
     ferry_error_clear(&child->error);
 }
 
-/* Collects ended children. Returns the number of running ones. */
+/* Collects ended children. Returns the number of children that still run. */
 static unsigned reap(Run *run) {
     unsigned n = 0;
 
@@ -220,7 +222,7 @@ static unsigned reap(Run *run) {
         if (child->pid == 0)
             continue;
         pid = waitpid(child->pid, &status, WNOHANG);
-        /* -1: if SIGCHLD is ignored, the status is lost. */
+        /* -1 with ECHILD: the program ignores SIGCHLD, so the kernel has discarded the status. */
         if (pid == child->pid || (pid < 0 && errno == ECHILD))
             child_ended(run, i, status);
         else
@@ -245,7 +247,7 @@ static void start_due(Run *run) {
             child->due_ms = now_ms + pool_pause_ms(&child->failures, 0);
             continue;
         }
-        run->result = error_set_code(run->error, r, "a process could not be forked");
+        run->result = error_set_code(run->error, r, "fork() failed");
         stop_all(run);
     }
 }

@@ -48,8 +48,8 @@ static int start(Member *member, ferry_error *reterr) {
     return 0;
 }
 
-/* Stops each running member as often as the pool was stopped, including stops from before its
- * start. */
+/* Stops each running member as often as the pool was stopped, including the stops before the
+ * member's start. */
 static void stop_members(Member *members, unsigned n, unsigned *stopped, unsigned stops) {
     for (; *stopped < stops; ++*stopped)
         for (unsigned i = 0; i < n; i++)
@@ -57,8 +57,8 @@ static void stop_members(Member *members, unsigned n, unsigned *stopped, unsigne
                 ferry_stop(members[i].client);
 }
 
-/* Waits until all members have ended. Clients are closed after that, because a stop may come at any
- * time. */
+/* Waits until all members have ended. The caller closes the clients only afterwards, because a stop
+ * may use them at any time. */
 static void look_after(ferry_pool *pool, Member *members, unsigned n, bool has_failed) {
     unsigned stopped = 0, n_ended;
 

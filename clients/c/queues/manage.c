@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs by their numbers, binds of queues, and recurring jobs: methods of ferry.Broker. */
+/* Calls of ferry.Broker for single jobs, for queues that are bound to topics, and for schedules. */
 
 #include <ferry/queue.h>
 
@@ -18,7 +18,7 @@ static inline void ferry_freep(void *pointer) {
 
 /* ---- one job ---- */
 
-enum { READ_TRIES = 100, READ_PAUSE_MS = 20 }; /* the broker reads a job from its disk */
+enum { READ_TRIES = 100, READ_PAUSE_MS = 20 }; /* wait while the broker reads a job from its disk */
 
 typedef struct Found {
     uint64_t attempt, priority;
@@ -192,13 +192,14 @@ int ferry_schedule_remove(ferry_client *client, const char *name, ferry_error *r
 
 enum { SCHEDULE_TEXTS = 8 };
 
-/* One schedule of the answer: the texts, in the order of `texts` below, are lent. */
+/* One schedule of the answer. Its texts, in the order of `texts` below, are borrowed from the
+ * answer. */
 typedef struct FoundSchedule {
     ferry_schedule_status status;
     Span texts[SCHEDULE_TEXTS];
 } FoundSchedule;
 
-/* Behind the texts of a ferry_schedule_status come those of its moments. */
+/* First the texts of a ferry_schedule_status, then its two times, which arrive as texts. */
 static const char *const texts[SCHEDULE_TEXTS] = {"name",   "queue",   "cron", "tz",
                                                   "missed", "problem", "next", "last"};
 enum { TEXT_NEXT = SCHEDULE_TEXTS - 2, TEXT_LAST };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The inside of the push log, for push-log.c, which stores pushes, and push.c, which sends them. */
+/* The structs of the push log, shared by push-log.c, which stores pushes, and push.c, which sends
+ * them. */
 
 #include "clients/c/queues/push-log.h"
 
@@ -16,7 +17,7 @@ struct Push {
     Outcome *result;      /* the outcome of a blocking push */
     ferry_error *error;   /* of an ended push; NULL: confirmed */
     Record *record;       /* NULL: the message is stored in this struct */
-    uint32_t size;        /* bytes that it counts for */
+    uint32_t size;        /* its share of log->bytes */
     uint16_t len;
     bool was_sent; /* sent at least once, in any session */
     uint8_t bytes[PUSH_INLINE];
@@ -24,7 +25,7 @@ struct Push {
 
 struct PushLog {
     Push *first;  /* the oldest */
-    Push *unsent; /* the first push that was not sent in this session; NULL: all were */
+    Push *unsent; /* the first push that was not sent in this session; NULL: all were sent */
     size_t n, bytes;
     Push *ended;       /* removed from the log; their callbacks are due */
     uint64_t flush_id; /* ferry_flush() waits for all ids up to this one; 0: no flush */

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The log of pushes that the broker has not confirmed, in the order of the calls. They are kept so
- * that they can be sent again after a lost connection.
+ * The log of pushes that the broker has not confirmed, in the order of the calls. After a lost
+ * connection, push.c sends all pushes of the log again.
  */
 
 #include <ferry/queue.h>

@@ -7,7 +7,8 @@ enum { PRIORITY_MAX = 9, KEY_MAX = 255 };
 
 static int check(const ferry_push_options *options, ferry_error *reterr) {
     if (options->priority > PRIORITY_MAX)
-        return error_set(reterr, "ferry.Misuse", "the priority is %u: 0 to 9", options->priority);
+        return error_set(reterr, "ferry.Misuse", "priority is %u: it must be 0 to 9",
+                         options->priority);
     if (options->key && (!*options->key || strlen(options->key) > KEY_MAX))
         return error_set(reterr, "ferry.Misuse", "the key is empty, or longer than 255 bytes");
     if (options->ordering_key &&
@@ -15,10 +16,11 @@ static int check(const ferry_push_options *options, ferry_error *reterr) {
         return error_set(reterr, "ferry.Misuse",
                          "the ordering key is empty, or longer than 255 bytes");
     if (options->unique > 1 || (options->unique && !options->key))
-        return error_set(reterr, "ferry.Misuse", "unique is %u: 0, or 1 together with a key",
-                         options->unique);
+        return error_set(reterr, "ferry.Misuse",
+                         "unique is %u: it must be 0, or 1 together with a key", options->unique);
     if (options->at_ms && options->delay_ms)
-        return error_set(reterr, "ferry.Misuse", "a push has both at_ms and delay_ms");
+        return error_set(reterr, "ferry.Misuse",
+                         "at_ms and delay_ms are both set: set one of them");
     return reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
 }
 

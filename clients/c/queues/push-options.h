@@ -7,8 +7,8 @@
 
 #include "clients/c/core/core.h"
 
-/* Encodes the options into scratch, and after them the headers if the options have headers;
- * *headers are the inherited headers, to which these are added. Both spans then point into scratch.
- * 0, -EINVAL, -ENOMEM. */
+/* Encodes the options into scratch; *ret_options is their bytes. If the options have headers,
+ * encodes them behind the options, together with the inherited *headers; *headers is then their
+ * bytes. 0, -EINVAL, -ENOMEM. */
 int push_options_write(Buffer *scratch, const ferry_push_options *options, Span *ret_options,
                        Span *headers, ferry_error *reterr);

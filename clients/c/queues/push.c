@@ -16,7 +16,7 @@
 
 static void on_answer(Core *core, Await *await, const Message *message, const void *block);
 
-/* The error for a callback if memory for the real one is missing. */
+/* The error for a callback if there is no memory for the actual error. */
 static ferry_error out_of_memory = {-ENOMEM, true, "ferry.OutOfMemory", "out of memory", NULL};
 
 /* ---- sending ---- */
@@ -40,10 +40,11 @@ static int check(ferry_client *client, const char *queue, ferry_bytes body,
     if (!*ret_name)
         return -EINVAL;
     if (!body.data && body.len > 0)
-        return error_set(reterr, "ferry.Misuse", "the body has a length, but is NULL");
+        return error_set(reterr, "ferry.Misuse", "body.data is NULL, but body.len is not 0");
     if (body.len > link_max_body(client->core->link))
-        return error_set(reterr, "ferry.TooBig", "a body of %zu bytes: at most %llu are taken",
-                         body.len, (unsigned long long)link_max_body(client->core->link));
+        return error_set(reterr, "ferry.TooBig",
+                         "the body has %zu bytes; the limit (max_body) is %llu", body.len,
+                         (unsigned long long)link_max_body(client->core->link));
     return 0;
 }
 
@@ -87,8 +88,8 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
         core_poll(core);
         if (!push_log_has_room(core->pushes, body.len))
             return error_set(reterr, "ferry.WouldBlock",
-                             "65 536 pushes, or 64 MiB of them, wait "
-                             "to be confirmed already");
+                             "65 536 pushes, or 64 MiB of pushes, are "
+                             "not confirmed yet: wait for confirmations");
     }
     message.id = core->next_id;
     push = push_log_add(core->pushes, &message, body.block);
@@ -111,7 +112,8 @@ static int push_start(ferry_client *client, const char *queue, ferry_bytes body,
         core->pushes->unsent = push;
     if (r < 0) {
         forget(core, push);
-        return error_set_code(reterr, r, r == -EAGAIN ? "4 MiB wait to be sent" : NULL);
+        return error_set_code(reterr, r,
+                              r == -EAGAIN ? "the outbox is full: 4 MiB wait to be sent" : NULL);
     }
     core->next_id++;
     if (push->was_sent)
@@ -223,7 +225,7 @@ static void finish(Core *core, Push *push, ferry_error *error, bool in_turn) {
 }
 
 static ferry_durability durability_of(const Message *ok) {
-    /* A later broker may know more of them. */
+    /* A later broker may send a durability that this library does not know. */
     return ok->ok.durability <= DURABILITY_DISK ? (ferry_durability)ok->ok.durability
                                                 : FERRY_DURABILITY_UNKNOWN;
 }

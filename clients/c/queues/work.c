@@ -20,7 +20,8 @@ typedef struct Worker {
     ferry_job_fn fn;
     ferry_job_lost_fn on_lost;
     void *ctx;
-    bool is_quick; /* its last handler returned at once: the next one's messages may wait for it */
+    bool is_quick; /* its last handler returned at once: the messages of the next one may wait until
+                      it returns */
     uint32_t slots;
     uint64_t known_as; /* its id in core->pulls; 0: not in the table */
     uint64_t consumed; /* see credit_return() */
@@ -29,8 +30,8 @@ typedef struct Worker {
 } Worker;
 
 enum {
-    LONG_MS = 20, /* after so long, a job may have been lost */
-    QUICK_MS = 1, /* the longest run of a quick handler, as the coarse clock sees it */
+    LONG_MS = 20, /* if a handler ran for this long, its job may have been lost meanwhile */
+    QUICK_MS = 1, /* the longest run of a quick handler, by the coarse clock */
 };
 
 /* Waits for the confirmation of a settlement. */
@@ -49,7 +50,7 @@ static Delivery *job_of(const ferry_job *job) {
     return container_of(job, Delivery, job);
 }
 
-/* ---- keeping ---- */
+/* ---- ferry_keep() on a job ---- */
 
 static const void *keep_job(const void *block) {
     const Delivery *job = job_of(block);
@@ -166,7 +167,8 @@ static Delivery *job_new(Core *core, const Worker *worker, const Message *messag
 }
 
 static void handled(Core *core, Worker *worker, const Message *job) {
-    /* In the meantime the worker may have begun anew, in another session. */
+    /* Another session may have begun during the handler, with a new id and new credit for the
+     * worker. */
     if (worker->registration.id == job->job.pull)
         credit_return(core, job->job.pull, &worker->consumed, job->body.len);
 }
@@ -217,7 +219,7 @@ static void on_job(Core *core, const Message *message, const void *block, bool l
 
 /* ---- settling ---- */
 
-/* After a long handler, LOST may have arrived and not been read. */
+/* After a long handler, a LOST message may have arrived without being read yet. */
 static bool is_lost(Delivery *job) {
     Core *core = job->core;
 
@@ -412,7 +414,7 @@ int ferry_job_extend(ferry_job *job, uint64_t ms) {
                              .settle.attempt = mine->attempt,
                              .settle.delay_ms = ms},
                   NULL);
-    /* The handler may compute for longer than the lease lasts, so this does not wait for its end.
+    /* Send EXTEND now: the handler may compute for longer than the lease lasts.
      */
     if (r == 0)
         link_flush(mine->core->link);
@@ -473,9 +475,10 @@ static bool is_settlement(unsigned op) {
     return op >= OP_ACK && op <= OP_FORWARD && op != OP_EXTEND;
 }
 
-/* HELLO's list of the jobs that this client holds: at most WIRE_HELD_MAX, so that it fits. */
+/* The list in HELLO of the jobs that this client holds. At most WIRE_HELD_MAX jobs fit into HELLO.
+ */
 typedef struct Held {
-    Buffer *list; /* NULL: only counts */
+    Buffer *list; /* NULL: only count */
     uint32_t n;
 } Held;
 
@@ -563,7 +566,7 @@ static void lose(Core *core, Delivery *job, ferry_lost_reason reason) {
     core_raise(core);
 }
 
-/* The broker has taken the job back: its time limit has passed, for example. */
+/* The broker has taken the job back, for example because its time limit has passed. */
 static void on_lost(Core *core, const Message *message, const void *block, bool later) {
     (void)block, (void)later;
     for (Delivery *job = core->in_flight; job; job = job->next)
@@ -607,12 +610,13 @@ static bool is_still_ours(const Record *record, const void *ctx) {
                                 : is_accepted(ctx, message.settle.job, message.settle.attempt);
 }
 
-/* Another worker may have the jobs that WELCOME does not list, or the broker has lost them when it
- * was restarted. */
+/* Gives up the jobs that WELCOME does not list: another worker may have them, or the broker lost
+ * them in a restart. */
 static void up(Core *core, const Message *welcome) {
     IdMap accepted = {0};
 
-    /* Without memory for the list, settlements of lost jobs are sent, and refused. */
+    /* If there is no memory for the list, the settlements of lost jobs are sent anyway, and the
+     * broker refuses them. */
     if (read_accepted(welcome->welcome.held, &accepted) == 0) {
         for (Delivery *job = core->in_flight; job; job = job->next)
             if (!is_accepted(&accepted, job->number, job->attempt))
@@ -707,7 +711,7 @@ static bool is_due(const Core *core) {
     return core->n_lost_due > 0 || core->ended_settlements;
 }
 
-/* The handler of a job that is not deferred has not returned, or has settled it. */
+/* Skip jobs that are not deferred: their handlers are still running, or have settled them. */
 static Delivery *next_lost(const Core *core) {
     Delivery *job = core->n_lost_due > 0 ? core->in_flight : NULL;
 
@@ -739,7 +743,7 @@ static bool is_unconfirmed(const Core *core) {
     return core->settlements != NULL;
 }
 
-/* The link is gone: nobody will answer. */
+/* The link was freed: no answer can arrive. */
 static void shut(Core *core) {
     while (core->settlements) {
         CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;

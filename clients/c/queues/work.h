@@ -15,20 +15,21 @@ typedef struct Settlement Settlement;
 struct Delivery {
     BlockHeader header; /* the program's pointer, `job`, follows it */
     ferry_job job;
-    Core *core;            /* NULL: a copy that the program kept */
+    Core *core;            /* NULL: a copy made by ferry_keep() */
     Delivery *prev, *next; /* of core->in_flight */
     uint64_t number, attempt;
     uint64_t began_ms;
     Span headers;
     HeaderText *text;
-    void *copy; /* of the borrowed bytes, when deferred */
+    void *copy; /* a copy of the borrowed bytes, when the job is deferred */
     bool deferred, settled, in_handler;
-    bool lost;     /* the broker has taken it back: a settlement would be refused */
+    bool lost;     /* the broker has taken the job back and would refuse a settlement */
     bool lost_due; /* on_lost is to be called */
     uint8_t reason;
     ferry_job_lost_fn on_lost; /* of its worker; NULL: not wanted */
     void *ctx;
-    Settlement *confirm; /* waits for the confirmation of its settlement; NULL: none does */
+    Settlement *
+        confirm; /* waits for the confirmation of its settlement; NULL: no confirmation is wanted */
     char id[24];
     char queue[NAME_MAX_LEN + 1];
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Error answers to requests: their content, and how much of it the caller gets. See request.h. */
+/* Error answers to requests: builds them, and leaves out details that the caller must not see. See
+ * request.h. */
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@ static void write_origin(char *to, size_t size, const Request *request) {
     snprintf(to, size, "%s on %s/%d", request->request.method, host, getpid());
 }
 
-/* Returns the given cause, else the one that the handler named before; NULL: no cause. */
+/* Returns the given cause, else the cause that ferry_request_because() set; NULL: no cause. */
 static const ferry_error *cause_of(const Request *request, const ferry_error *given) {
     if (!given || !given->type)
         given = request->because;
@@ -103,7 +104,8 @@ int ferry_request_fail_at(const char *file, int line, const char *func, ferry_re
     cause = cause_of(request_of(request), cause);
     if (code == 0)
         code = cause ? cause->code : -EIO;
-    /* A declared exception belongs to the interface that declares it, not to this one. */
+    /* -EREMOTEIO means an exception that another interface declares. It is not declared in this
+     * interface, so it is not passed on. */
     type = error_type_by_code(code == -EREMOTEIO ? -EIO : code);
     tells_cause = cause && !request_of(request)->redact_errors;
     return request_throw(request_of(request), (ThrowPlace){file, line, func}, type->name,

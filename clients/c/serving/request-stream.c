@@ -23,7 +23,7 @@ int ferry_request_watch(ferry_request *request, void (*fn)(ferry_request *reques
         return -EINVAL;
     mine->fn = fn;
     mine->ctx = ctx;
-    /* Report items that arrived before fn was set, too. */
+    /* Items that arrived before fn was set are reported, too. */
     if (mine->cancelled || mine->flow)
         request_note_due(mine);
     return 0;

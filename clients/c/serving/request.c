@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Requests, which handlers receive, and their answers. See request.h. */
+/* The requests that handlers receive, and their answers. See request.h. */
 
 #include "clients/c/serving/request.h"
 
@@ -19,7 +19,7 @@
 
 static_assert(offsetof(Request, request) == sizeof(BlockHeader), "a request follows its header");
 
-/* ---- keeping ---- */
+/* ---- ferry_keep() on a request ---- */
 
 static const void *keep_request(const void *block) {
     const Request *request = request_of(block);
@@ -89,7 +89,7 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
     request->timeout_ms = message->call.timeout_ms > 0 && message->call.timeout_ms <= TIMEOUT_MAX_MS
                               ? (uint32_t)message->call.timeout_ms
                               : TIMEOUT_MS;
-    /* A call that waited behind another handler has used up that time. */
+    /* The deadline counts from the arrival: time spent waiting for another handler is used up. */
     request->deadline_ms = core_received_ms(core) + request->timeout_ms;
     request->typed = method->typed;
     request->headers = message->headers;
@@ -144,7 +144,8 @@ static void leave_table(Request *request) {
     request->in_table = false;
 }
 
-/* Handles that the program made from the request's handle outlive it. */
+/* Drops the handle of the request. Handles that the program made from it remain valid, but no
+ * longer act on behalf of the request. */
 static void drop_client(Request *request) {
     Core *core = request->core;
 
@@ -250,7 +251,7 @@ static int send_answer(Request *request, Message *message, const void *block) {
     return core_send(core, request->flow ? LANE_BULK : LANE_CALLS, message, block);
 }
 
-/* The answer has been sent; the request is still valid. */
+/* Runs the interceptor's `after`: the answer has been sent, and the request is still valid. */
 static void tell_interceptor(Request *request, const Message *message) {
     ferry_error error = FERRY_ERROR_INIT;
 
@@ -262,8 +263,8 @@ static void tell_interceptor(Request *request, const Message *message) {
     ferry_error_clear(&error);
 }
 
-/* Sends an answer. error: the error in the message, for a cache; NULL: a result, or an error that
- * is not our own. */
+/* Sends an answer. error: the error in the message, which a cache may store; NULL: the message has
+ * a result, or an error that the cache must not store. */
 static int answer(Request *request, Message *message, const void *block, const ferry_error *error) {
     int r;
 
@@ -341,7 +342,7 @@ void request_handled(Request *request, const ServedMethod *method, int r) {
         request_end(request);
 }
 
-/* ---- questions of a handler ---- */
+/* ---- functions for handlers ---- */
 
 ferry_client *ferry_request_client(ferry_request *request) {
     Request *mine = request ? request_of(request) : NULL;

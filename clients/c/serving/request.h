@@ -15,28 +15,28 @@ enum { CALLER_MAX = 63, USER_MAX = 63 };
 struct Request {
     BlockHeader header; /* the program's pointer, `request`, follows it */
     ferry_request request;
-    Core *core; /* NULL: a copy that the program kept */
+    Core *core; /* NULL: a copy made by ferry_keep() */
     uint64_t id, session, deadline_ms;
     uint32_t timeout_ms;
     const ferry_method *typed; /* NULL: the method has no table */
     Span headers;
     HeaderText *text;
     const void *args;     /* the unpacked arguments, a block; NULL: not unpacked */
-    void *copy;           /* of the borrowed bytes, when deferred */
-    ferry_client *client; /* made by ferry_request_client(); NULL */
+    void *copy;           /* a copy of the borrowed bytes, when the request is deferred */
+    ferry_client *client; /* made by ferry_request_client(); NULL: not made yet */
     Flow *flow;           /* NULL: a call without streams */
-    ferry_error *because; /* the cause of a later failure; NULL */
+    ferry_error *because; /* the cause of a later failure; NULL: no cause */
     int64_t retry_ms;     /* retry advice for a failure; -1: no advice */
     void (*fn)(ferry_request *request, void *ctx); /* called on changes of a watched request */
     void *ctx;
-    Request *prev, *next;     /* of core->deferred_requests */
-    Serving *serving;         /* the cache's interest in the answer; NULL */
+    Request *prev, *next; /* of core->deferred_requests */
+    Serving *serving;     /* the entry of a cache for the answer; NULL: the answer is not cached */
     Intercepted *intercepted; /* NULL: the service has no interceptor */
     bool redact_errors;       /* see ferry_serve_options; set after request_new() */
     bool in_handler, deferred, answered, cancelled, due, in_table;
     bool fresh;   /* the caller refuses a cached answer */
     bool resumed; /* deferred by the library before its handler ran, and not by the handler */
-    bool told;    /* the caller has its answer; the next one is for the cache only */
+    bool told;    /* the caller has its answer; the handler's answer goes only to the cache */
     char caller[CALLER_MAX + 1];
     char user[USER_MAX + 1]; /* "": the broker has no users */
 };
@@ -61,7 +61,7 @@ Request *request_new(Core *core, const ServedMethod *method, const Message *mess
  * request. */
 void request_handled(Request *request, const ServedMethod *method, int r);
 
-/* Sends this answer; the handler's own answer then goes to the cache only. */
+/* Sends this answer; the handler's own answer then goes only to the cache. */
 int request_tell(Request *request, ferry_bytes result);
 
 /* Answers with this error map unchanged. error: the same error for a cache, or NULL. */
@@ -70,7 +70,7 @@ int request_answer_error(Request *request, Span map, const ferry_error *error);
 /* Ends a request that waits for its handler, without an answer. */
 void request_drop(Request *request);
 
-/* Makes fn of a watched request due, after a change. */
+/* Notes that fn of a watched request must be called, because something has changed. */
 void request_note_due(Request *request);
 
 /* Cancels all requests: the session has ended, or the client is closed. */

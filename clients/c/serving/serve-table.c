@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Services from a table, which comes from an interface file or is written by hand. */
+/* Serves a service that a table defines. The table is generated from an interface file, or written
+ * by hand. */
 
 #include <stdlib.h>
 
@@ -13,8 +14,8 @@ static int check(const ferry_service *service, ferry_error *reterr) {
         return error_set(reterr, "ferry.Misuse", "the service, or its name, is NULL");
     if (service->schema_version != FERRY_SCHEMA_VERSION)
         return error_set(reterr, "ferry.Unsupported",
-                         "the tables of '%s' are of version %u, the library's of %d: generate them "
-                         "with the ferry-idl that belongs to it",
+                         "the tables of '%s' have version %u, this library needs %d: generate them "
+                         "again with the ferry-idl of this library",
                          service->name, service->schema_version, FERRY_SCHEMA_VERSION);
     return 0;
 }
@@ -33,8 +34,8 @@ int ferry_serve(ferry_client *client, const ferry_service *service, const void *
         return r;
     r = description_write(service, &description);
     if (r < 0)
-        return error_set_code(reterr, r, "'%s' cannot be described: %s", service->name,
-                              strerror(-r));
+        return error_set_code(reterr, r, "the description of '%s' cannot be written: %s",
+                              service->name, strerror(-r));
     methods = calloc(service->n_methods + 1, sizeof(*methods));
     if (!methods)
         return error_set_code(reterr, -ENOMEM, NULL);

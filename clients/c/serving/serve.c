@@ -15,7 +15,7 @@
 
 enum {
     SLOTS_MAX = 65536,
-    LONG_MS = 20, /* a handler that runs this long has delayed others */
+    LONG_MS = 20, /* a handler that runs this long has delayed other requests */
 };
 
 typedef struct ServedService {
@@ -104,8 +104,8 @@ static ServedMethod *find_method(ServedService *service, Span name) {
 
 /* ---- calls ---- */
 
-/* True: the call was cancelled or has expired. After a long handler this reads the socket first,
- * because the broker's CANCEL messages arrive behind the calls. */
+/* True: the call was cancelled or has expired. After a long handler this function reads the socket
+ * first, because the broker's CANCEL messages arrive behind the calls. */
 static bool is_cancelled(Core *core, uint64_t id) {
     if (core->ran_long) {
         core->ran_long = false;
@@ -147,7 +147,7 @@ static void run(ServedService *service, const ServedMethod *method, InvokeFn inv
     registration_leave(core, &service->registration);
 }
 
-/* Its deferred requests fill the service's slots. */
+/* True: deferred requests fill all slots of the service. */
 static bool is_full(const Core *core, const ServedService *service) {
     uint32_t n = 0;
 
@@ -174,11 +174,12 @@ static void serve_call(Core *core, const Message *message, const void *block, bo
         return;
     }
     if (is_cancelled(core, message->id)) {
-        request_refuse(core, message->id, "ferry.Cancelled", "cancelled before it was begun");
+        request_refuse(core, message->id, "ferry.Cancelled",
+                       "the call was cancelled before its handler began");
         return;
     }
     if (core->session != session || !core->is_up)
-        return; /* the request ended with its connection */
+        return; /* the request ended with its session */
     /* `ferry ping SERVICE` measures the way to a server and back. */
     if (!method && service && span_is(message->call.method, "ferry_ping")) {
         core_send(core, message->id & STREAM_ID ? LANE_BULK : LANE_CALLS,
@@ -192,8 +193,8 @@ static void serve_call(Core *core, const Message *message, const void *block, bo
                        (const char *)message->call.method.data);
         return;
     }
-    /* The broker gives calls ahead to quick servers. Handlers that defer would hold them while
-     * another server is idle. */
+    /* The broker sends quick servers more calls than they have slots. If this server's handlers
+     * defer, the extra calls would wait here while another server is idle: return them. */
     if (!(message->id & STREAM_ID) && is_full(core, service)) {
         core_send(core, LANE_CALLS, &(Message){.op = OP_RETURN, .id = message->id}, NULL);
         return;
@@ -206,7 +207,8 @@ static void serve_call(Core *core, const Message *message, const void *block, bo
     run(service, method, method->invoke, request);
 }
 
-/* The service may have been withdrawn, or its table moved, since the request was deferred. */
+/* Looks up the method again: the service may have been withdrawn, or its table moved, since the
+ * request was deferred. */
 void serve_resume(Request *request) {
     const char *full = request->request.method, *dot = strrchr(full, '.');
     ServedService *service = find_service(request->core, span_of(full, (size_t)(dot - full)));
@@ -217,7 +219,8 @@ void serve_resume(Request *request) {
                                                             : NULL;
 
     if (problem) {
-        request_reject(request, problem, "the call had not begun yet");
+        request_reject(request, problem,
+                       "the call was cancelled, or its service changed, before the handler began");
         return;
     }
     request->in_handler = request->resumed = true;
@@ -237,7 +240,7 @@ static int check(const ServeSpec *spec, const ferry_serve_options *options, ferr
     if (r < 0)
         return r;
     if (options->slots > SLOTS_MAX)
-        return error_set(reterr, "ferry.Misuse", "slots is more than 65 536");
+        return error_set(reterr, "ferry.Misuse", "slots is more than the limit of 65 536");
     if (options->instance && !name_is_valid(options->instance, strnlen(options->instance, 256)))
         return error_set(reterr, "ferry.Misuse", "the instance's name is not valid");
     return 0;
@@ -318,8 +321,9 @@ int service_serve(ferry_client *client, const ServeSpec *spec, const ferry_serve
     if (service) {
         /* The table must not move while a handler from it runs. */
         if (service->registration.busy > 0)
-            return error_set(reterr, "ferry.Misuse",
-                             "a handler of this service runs: add methods outside of it");
+            return error_set(
+                reterr, "ferry.Misuse",
+                "a handler of this service is running: add methods outside of handlers");
         r = fill(service, client, spec, options);
         r = r < 0 ? error_set_code(reterr, r, NULL)
                   : registration_change(&service->registration, reterr);
@@ -349,14 +353,14 @@ int ferry_service_ready(ferry_registration *registration, bool is_ready, ferry_e
     ServedService *service = (ServedService *)registration;
 
     if (!registration || registration->kind != &service_kind)
-        return error_set(reterr, "ferry.Misuse", "the registration is not one of a service");
+        return error_set(reterr, "ferry.Misuse", "the registration does not belong to a service");
     if (service->not_ready == !is_ready)
         return 0;
     service->not_ready = !is_ready;
     return registration_change(registration, reterr);
 }
 
-/* ---- by name, and by tables whose handlers take the body as it is ---- */
+/* ---- methods whose handlers get the body as bytes ---- */
 
 static int invoke_fn(ferry_request *request, const ServedMethod *method) {
     return method->fn(request, method->ctx);
@@ -386,7 +390,7 @@ int ferry_serve_method(ferry_client *client, const char *method, const ferry_ser
                          options, ret, reterr);
 }
 
-/* ---- the core's view ---- */
+/* ---- messages from the core ---- */
 
 static void to_request(Core *core, const Message *message, const void *block, bool later) {
     Request *request = request_find(core, message->id);

@@ -17,7 +17,7 @@ struct ServedMethod {
     const char *name; /* "add", inside full */
     size_t name_len;
     InvokeFn invoke;
-    bool is_void;              /* a handler that returns without an answer has answered */
+    bool is_void; /* if the handler returns without an answer, an empty answer is sent */
     const ferry_method *typed; /* NULL: fn takes the undecoded request */
     ferry_cache *cache;        /* stores its answers; NULL: answers are not stored */
     int (*fn)(ferry_request *request, void *ctx);

@@ -24,7 +24,7 @@ int invoke_typed(ferry_request *request, const ServedMethod *method) {
 
     if (method->typed->flags & (FERRY_STREAM_IN | FERRY_STREAM_OUT) && !request_of(request)->flow)
         return request_reject(request_of(request), "ferry.InvalidArgument",
-                              "the method has a stream, and was called without one");
+                              "the method has a stream, but the call opened none");
     if (method->typed->args) {
         r = schema_unpack_block_in(&request_of(request)->core->spare, method->typed->args,
                                    span_bytes(request->body), "args", &args, &error);
@@ -47,8 +47,8 @@ static int check(const ferry_request *request, const ferry_method *method) {
     return mine && mine->core && mine->typed == method && !mine->answered ? 0 : -EINVAL;
 }
 
-/* Answers with an error if the handler's value cannot be packed. The caller gets the reason,
- * because the handler can only return the code. */
+/* Answers with an error, because the handler's value cannot be packed. The caller gets the reason:
+ * the handler can return only a code. */
 static int refuse_value(ferry_request *request, int r, const ferry_error *error) {
     ferry_error said = FERRY_ERROR_INIT;
 

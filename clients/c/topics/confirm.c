@@ -17,7 +17,7 @@ struct Confirm {
     void *ctx;
     Confirm *prev, *next; /* of core->confirms, oldest first, or core->ended_confirms */
     bool failed;
-    ferry_error error; /* of an ended one that failed */
+    ferry_error error; /* of a failed publish */
 };
 
 static void link_out(Core *core, Confirm *confirm) {

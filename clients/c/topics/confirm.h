@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Publishes that the program wants to be told of: those with a callback, and retained ones. */
+/* Confirmed publishes: publishes with a callback, publishes with the option `confirm`, and retained
+ * publishes. */
 
 #include <ferry/topic.h>
 
@@ -9,13 +10,13 @@
 
 typedef struct Confirm Confirm;
 
-/* Expects the answer to a publish with the next id of the core. fn NULL: a failure is for
- * ferry_flush(). -EAGAIN: too many wait; -ENOMEM. */
+/* Registers for the answer to a publish whose id is the core's next id. fn NULL: ferry_flush()
+ * reports a failure. 0; -EAGAIN: too many publishes wait for their confirmation; -ENOMEM. */
 int confirm_new(Core *core, ferry_done_fn fn, void *ctx, Confirm **ret);
-/* The publish was not sent after all: no callback follows. */
+/* Removes the confirmation of a publish that could not be sent: no callback follows. */
 void confirm_drop(Core *core, Confirm *confirm);
 
-/* Parts of topics_part. */
+/* Functions for topics_part. */
 void confirms_down(Core *core, const ferry_error *reason, bool was_up);
 bool confirms_due(const Core *core);
 bool confirms_run(Core *core);

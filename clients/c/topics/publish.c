@@ -29,7 +29,7 @@ static int before_connect_put(const ferry_client *client, const Message *message
         return session_missing(core, reterr);
     if (core->before_connect_bytes + message->body.len > BEFORE_CONNECT_MAX)
         return error_set(reterr, "ferry.WouldBlock",
-                         "4 MiB wait for the connection to the broker already");
+                         "4 MiB of publishes wait already for the connection to the broker");
     record = record_new(message, block);
     if (!record)
         return error_set_code(reterr, -ENOMEM, NULL);
@@ -86,8 +86,9 @@ static int put(const ferry_client *client, const Message *message, const void *b
     if (r == -ENOTCONN)
         return before_connect_put(client, message, block, reterr);
     if (r == -EAGAIN)
-        return error_set(reterr, "ferry.WouldBlock",
-                         "4 MiB wait to be sent: the broker or the network is slower than we are");
+        return error_set(
+            reterr, "ferry.WouldBlock",
+            "4 MiB wait to be sent: the broker or the network is slower than this client");
     if (r < 0)
         return error_set_code(reterr, r, NULL);
     core_sent(core);
@@ -96,10 +97,11 @@ static int put(const ferry_client *client, const Message *message, const void *b
 
 static int check_body(const Core *core, ferry_bytes body, ferry_error *reterr) {
     if (!body.data && body.len > 0)
-        return error_set(reterr, "ferry.Misuse", "the body has a length, but is NULL");
+        return error_set(reterr, "ferry.Misuse", "body.data is NULL, but body.len is not 0");
     if (body.len > link_max_body(core->link))
-        return error_set(reterr, "ferry.TooBig", "a body of %zu bytes: at most %llu are taken",
-                         body.len, (unsigned long long)link_max_body(core->link));
+        return error_set(reterr, "ferry.TooBig",
+                         "the body has %zu bytes; the limit (max_body) is %llu", body.len,
+                         (unsigned long long)link_max_body(core->link));
     return 0;
 }
 
@@ -126,8 +128,9 @@ static int publish_with(ferry_client *client, Message *message, ferry_bytes body
     message->id = core->next_id;
     r = confirm_new(core, options->fn, options->ctx, &confirm);
     if (r < 0)
-        return error_set_code(reterr, r,
-                              r == -EAGAIN ? "65 536 publishes wait to be confirmed" : NULL);
+        return error_set_code(
+            reterr, r,
+            r == -EAGAIN ? "65 536 publishes are not confirmed yet: wait for confirmations" : NULL);
     r = put(client, message, body.block, reterr);
     if (r < 0)
         confirm_drop(core, confirm);
@@ -243,10 +246,10 @@ int ferry_gather(ferry_client *client, const char *topic, ferry_bytes question, 
     await_take(core, &gather.await);
     if (r < 0)
         return error_set(reterr, "ferry.DeadlineExceeded",
-                         "the broker did not say that the window is over");
+                         "the broker did not report the end of the window in time");
     if (gather.lost)
         return error_set(reterr, "ferry.ConnectionLost",
-                         "the connection was lost while answers were gathered");
+                         "the connection was lost before the end of the window");
     if (gather.code < 0)
         error_move(reterr, &gather.error);
     return gather.code;

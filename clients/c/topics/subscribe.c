@@ -23,22 +23,23 @@ typedef struct Subscriber {
     uint64_t seq;    /* of the last message, including dropped ones */
     uint64_t missed; /* messages missed since the last one */
     uint64_t resume; /* its id in the previous session */
-    bool unheard;    /* nothing has come for it yet: seq may be of an earlier subscription */
+    bool unheard; /* no message has arrived in this session: seq may belong to the previous one */
     uint32_t last, overflow;
     uint64_t backlog;  /* 0: the broker's limit */
     uint64_t consumed; /* see credit_return() */
     size_t topic_len;
-    char topic[NAME_MAX_LEN + 1]; /* of the last message; mostly the next has the same */
+    char topic[NAME_MAX_LEN +
+               1]; /* of the last message; usually the next message has the same topic */
     char pattern[NAME_MAX_LEN + 1];
     char group[NAME_MAX_LEN + 1];
 } Subscriber;
 
-/* ---- messages, lent ---- */
+/* ---- messages, lent to a callback ---- */
 
 typedef struct Lent {
     BlockHeader header;
     ferry_message message;
-    Core *core; /* NULL: a copy that the program kept */
+    Core *core; /* NULL: a copy made by ferry_keep() */
     uint64_t reply, session;
     Span headers;
     HeaderText *text;
@@ -185,7 +186,7 @@ static void on_topic_message(Core *core, const Message *message, const void *blo
     sub->missed = 0;
     registration_enter(&sub->registration);
     message_lend(core, sub->fn, sub->ctx, &m, message->message.reply, message->headers);
-    /* In the meantime the subscription may have begun anew, in another session. */
+    /* Another session may have begun during the callback, with a new id and new credit. */
     if (sub->registration.id == message->message.sub)
         credit_return(core, message->message.sub, &sub->consumed, message->body.len);
     registration_leave(core, &sub->registration);
@@ -211,7 +212,7 @@ static void on_gap(Core *core, const Message *message, const void *block, bool l
             sub->missed += message->gap.count;
     }
     if (message->gap.count == GAP_UNKNOWN)
-        error_set(&error, "ferry.Missed", "messages for '%s' were missed, it is not known how many",
+        error_set(&error, "ferry.Missed", "an unknown number of messages for '%s' was missed",
                   sub->pattern);
     else
         error_set(&error, "ferry.Missed", "%llu messages for '%s' were missed",
@@ -262,7 +263,8 @@ static int announce(Core *core, Registration *registration, uint64_t id) {
     if (options.failed)
         return -ENOMEM;
     message.subscribe.options = span_of(options.data, options.len);
-    /* Retained and replayed messages arrive before the answer, so the id must be known now. */
+    /* Retained and replayed messages arrive before the answer, so the id must be in the table now.
+     */
     r = id_map_put(&core->subscriptions, id, sub);
     if (r < 0)
         return r;
@@ -307,15 +309,17 @@ static int check(const char *pattern, const ferry_subscribe_options *options, fe
         return error_set(reterr, "ferry.Misuse", "the pattern or the callback is NULL");
     if (!pattern_is_valid(pattern, strnlen(pattern, NAME_MAX_LEN + 1)))
         return error_set(reterr, "ferry.Misuse",
-                         "the pattern is not valid: 1 to 255 bytes, tokens between dots, '*' for "
-                         "one, '>' at the end for the rest");
+                         "the pattern is not valid: 1 to 255 bytes, dots between tokens, '*' for "
+                         "one token, '>' at the end for all further tokens");
     if (!options)
         return 0;
     if (options->group && !name_is_valid(options->group, strnlen(options->group, 256)))
         return error_set(reterr, "ferry.Misuse", "the group's name is not valid: %s",
                          name_problem(options->group, strnlen(options->group, 256)));
     if (options->overflow > FERRY_DISCONNECT)
-        return error_set(reterr, "ferry.Misuse", "overflow is not a policy: see FERRY_DROP_NEWEST");
+        return error_set(
+            reterr, "ferry.Misuse",
+            "overflow must be FERRY_DROP_NEWEST, FERRY_DROP_OLDEST or FERRY_DISCONNECT");
     return reserved_check(options->reserved, sizeof(options->reserved) / sizeof(uint64_t), reterr);
 }
 

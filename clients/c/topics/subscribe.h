@@ -9,7 +9,8 @@
 
 extern const Part topics_part;
 
-/* The publishes that wait for the connection: sends them; frees them unsent. */
+/* The publishes that wait for the connection: before_connect_up() sends them, before_connect_free()
+ * frees them unsent. */
 void before_connect_up(Core *core, const Message *welcome);
 void before_connect_free(Core *core);
 

@@ -18,7 +18,7 @@ static int to_json(CallRun *run, const ferry_type *type, ferry_bytes body, json_
     if (!type)
         return value_to_json(body, ret, reterr);
     if (ferry_value_format(type, body, &shown, reterr) < 0) {
-        cli_note(run->cli, "the server breaks its interface: %s", reterr->message);
+        cli_note(run->cli, "the server's answer does not match its interface: %s", reterr->message);
         ferry_error_clear(reterr);
         return value_to_json(body, ret, reterr);
     }
