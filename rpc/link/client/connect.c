@@ -82,19 +82,17 @@ static void back_off(Link *link) {
         link->backoff_ms = BACKOFF_MAX_MS;
 }
 
-void link_lost(Link *link, const char *type, const char *format, ...) {
+static void end_session(Link *link, LinkState next, const char *type, const char *format,
+                        va_list args) {
     bool was_up = link->state == LINK_UP;
     uint64_t now_ms = clock_ms();
-    va_list args;
 
-    va_start(args, format);
     error_setv(&link->problem, type, format, args);
-    va_end(args);
     link_disconnect(link, false);
     outbox_clear(&link->out);
     inbox_clear(&link->in);
-    if (link->state != LINK_CLOSED) {
-        link->state = LINK_CONNECTING;
+    link->state = next;
+    if (next != LINK_CLOSED) {
         if (was_up) {
             if (now_ms >= link->up_ms + SESSION_MIN_MS)
                 link->backoff_ms = 0;
@@ -111,6 +109,22 @@ void link_lost(Link *link, const char *type, const char *format, ...) {
             back_off(link);
     }
     link->handlers.on_down(was_up, &link->problem, link->handlers.ctx);
+}
+
+void link_lost(Link *link, const char *type, const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    end_session(link, LINK_CONNECTING, type, format, args);
+    va_end(args);
+}
+
+void link_closed(Link *link, const char *type, const char *format, ...) {
+    va_list args;
+
+    va_start(args, format);
+    end_session(link, LINK_CLOSED, type, format, args);
+    va_end(args);
 }
 
 void link_cannot_connect(Link *link, int r) {

@@ -59,6 +59,9 @@ void link_end_lookup(Link *link, uint64_t now_ms);
 /* Ends the session, or the attempt. Another attempt follows after a pause. */
 void link_lost(Link *link, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same for good: the client makes no other attempt, because it would end the same way. */
+void link_closed(Link *link, const char *type, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* link_lost() of an attempt that ended with this negative errno. */
 void link_cannot_connect(Link *link, int r);
 void link_disconnect(Link *link, bool in_order);

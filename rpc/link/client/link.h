@@ -17,8 +17,8 @@ typedef struct Link Link;
 typedef enum LinkState {
     LINK_CONNECTING, /* no WELCOME yet */
     LINK_UP,
-    LINK_CLOSED, /* ended, and another attempt would end the same way: FAULT, or a version that is
-                    too old */
+    LINK_CLOSED, /* ended, and another attempt would end the same way: FAULT, a version that is too
+                    old, or BYE because another program connected as the same client */
 } LinkState;
 
 typedef struct LinkHandlers {

@@ -37,6 +37,8 @@ static void welcome(Link *link, const Message *message) {
     link->handlers.on_up(message, link->handlers.ctx);
 }
 
+#define REFUSED "the broker at %s refused to go on: %.*s"
+
 static void faulted(Link *link, const Message *message) {
     uint32_t left;
     Reader pairs = pairs_of(message->fault.map, &left);
@@ -52,15 +54,27 @@ static void faulted(Link *link, const Message *message) {
             type = reader_str(&inside);
     }
     /* Another attempt would end the same way, unless the cause was the state of the broker. */
-    if (!span_is(type, "ferry.Draining") && !span_is(type, "ferry.OutOfMemory") &&
-        !span_is(type, "ferry.Full"))
-        link->state = LINK_CLOSED;
-    link_lost(link,
-              span_is(type, "ferry.PermissionDenied") ? "ferry.PermissionDenied"
-              : link->state == LINK_CLOSED            ? "ferry.Protocol"
-                                                      : "ferry.NotConnected",
-              "the broker at %s refused to go on: %.*s", link->url, (int)text.len,
-              (const char *)text.data);
+    if (span_is(type, "ferry.Draining") || span_is(type, "ferry.OutOfMemory") ||
+        span_is(type, "ferry.Full"))
+        link_lost(link, "ferry.NotConnected", REFUSED, link->url, (int)text.len,
+                  (const char *)text.data);
+    else
+        link_closed(link,
+                    span_is(type, "ferry.PermissionDenied") ? "ferry.PermissionDenied"
+                                                            : "ferry.Protocol",
+                    REFUSED, link->url, (int)text.len, (const char *)text.data);
+}
+
+static void said_goodbye(Link *link, Span reason) {
+    /* Two programs with the same token would replace each other without end. */
+    if (span_is(reason, "replaced"))
+        link_closed(link, "ferry.ConnectionLost",
+                    "the broker at %s ended the session: another program connected as the same "
+                    "client (BYE 'replaced')",
+                    link->url);
+    else
+        link_lost(link, "ferry.ConnectionLost", "the broker at %s ended the session: %.*s",
+                  link->url, (int)reason.len, (const char *)reason.data);
 }
 
 /* Handles session control and parts of bodies; true: the message is for the layer above. */
@@ -82,8 +96,7 @@ static bool handle_own(Link *link, Message *message) {
                       link->url);
         return false;
     case OP_BYE:
-        link_lost(link, "ferry.ConnectionLost", "the broker at %s ended the session: %.*s",
-                  link->url, (int)message->bye.text.len, (const char *)message->bye.text.data);
+        said_goodbye(link, message->bye.text);
         return false;
     case OP_FAULT:
         faulted(link, message);
@@ -214,9 +227,8 @@ static void settle(Link *link, size_t len) {
 
 /* The keys do not fit: another attempt would end the same way. */
 static void refused(Link *link, const char *problem) {
-    link->state = LINK_CLOSED;
-    link_lost(link, "ferry.PermissionDenied", "cannot use the broker at %s: %s", link->url,
-              problem);
+    link_closed(link, "ferry.PermissionDenied", "cannot use the broker at %s: %s", link->url,
+                problem);
 }
 
 static void ended(Link *link, int r) {

@@ -75,13 +75,14 @@ static void take(const Message *message) {
 
 static void router_turn(void) {
     static uint8_t data[WIRE_BATCH_MAX];
+    int id_len;
 
-    while ((router.id_len = zmq_recv(router.socket, router.id, sizeof(router.id), ZMQ_DONTWAIT)) >
-           0) {
+    while ((id_len = zmq_recv(router.socket, router.id, sizeof(router.id), ZMQ_DONTWAIT)) > 0) {
         int len = zmq_recv(router.socket, data, sizeof(data), 0);
         Message message = {0};
         Reader reader;
 
+        router.id_len = id_len;
         CU_ASSERT_FATAL(len > 0 && batch_open(&reader, data, (size_t)len) == 0);
         while (message_read(&reader, &message) == 1)
             take(&message);
@@ -144,6 +145,46 @@ static void a_lost_router_is_noticed_and_replaced(void) {
     CU_ASSERT_TRUE(TURN_UNTIL(client.n_up == 2));
     CU_ASSERT_EQUAL(mini_call(&client, 9, 9), 0);
     CU_ASSERT_TRUE(TURN_UNTIL(client.n_messages == 1));
+    mini_client_close(&client);
+    router_close();
+}
+
+/* PROTOCOL.md §6: a client that was replaced stays away; after any other BYE it connects again. */
+static void only_a_replaced_client_stays_away(void) {
+    static const char *const reasons[] = {"replaced", "kicked", "slow"};
+
+    for (size_t i = 0; i < 3; i++) {
+        bool is_back = i > 0;
+        uint64_t until_ms = 0;
+
+        router_open(0);
+        mini_client_open(&client, router.endpoint);
+        CU_ASSERT_TRUE(TURN_UNTIL(client.n_up == 1));
+        router_put(&(Message){.op = OP_BYE, .bye.text = span_text(reasons[i])});
+        CU_ASSERT_TRUE(TURN_UNTIL(client.n_down == 1));
+        CU_ASSERT_PTR_NOT_NULL(strstr(link_problem(client.link)->message, reasons[i]));
+        CU_ASSERT_EQUAL(link_state(client.link) == LINK_CLOSED, !is_back);
+        CU_ASSERT_EQUAL(link_next_ms(client.link) == UINT64_MAX, !is_back);
+        until_ms = clock_ms() + 100;
+        CU_ASSERT_TRUE(TURN_UNTIL(is_back ? client.n_up == 2 : clock_ms() >= until_ms));
+        CU_ASSERT_EQUAL(router.n_hello, is_back ? 2 : 1);
+        mini_client_close(&client);
+        router_close();
+    }
+}
+
+/* The parts of a client learn that the session is over, as after a lost connection. */
+static void a_fault_ends_a_session_that_was_up(void) {
+    static const uint8_t map[] = "\x81\xA4type\xAE"
+                                 "ferry.Protocol";
+
+    router_open(0);
+    mini_client_open(&client, router.endpoint);
+    CU_ASSERT_TRUE(TURN_UNTIL(client.n_up == 1));
+    router_put(&(Message){.op = OP_FAULT, .fault.map = span_of(map, sizeof(map) - 1)});
+    CU_ASSERT_TRUE(TURN_UNTIL(link_state(client.link) == LINK_CLOSED));
+    CU_ASSERT_EQUAL(client.n_down, 1);
+    CU_ASSERT_EQUAL(router.n_hello, 1);
     mini_client_close(&client);
     router_close();
 }
@@ -251,6 +292,8 @@ int main(void) {
         TEST(calls_go_both_ways),
         TEST(pings_of_libzmq_do_not_disturb),
         TEST(a_lost_router_is_noticed_and_replaced),
+        TEST(only_a_replaced_client_stays_away),
+        TEST(a_fault_ends_a_session_that_was_up),
         TEST(other_sockets_of_libzmq_are_refused_by_name),
         TEST(a_hostile_broker_is_cut),
         TESTS_END,
