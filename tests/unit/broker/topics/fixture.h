@@ -51,11 +51,15 @@ static inline void fixture_deinit(TopicFixture *f) {
     fake_broker_deinit(&f->broker);
 }
 
-/* Options are written as "key", value pairs: text, or a number. */
+/* Options are written as "key", value pairs: text, or a number. The text option_nil is written as
+ * nil. */
 typedef struct Option {
     const char *key, *text;
     uint64_t number;
 } Option;
+
+#define OPTION_NIL UINT64_MAX
+static const char option_nil[] __attribute__((unused)) = "nil";
 
 #define OPTIONS(...) ((Option[]){__VA_ARGS__, {0}})
 
@@ -71,7 +75,9 @@ static inline void subscribe_with(TopicFixture *f, Session *session, uint64_t id
         write_map(&map, n);
         for (uint32_t i = 0; i < n; i++) {
             write_text(&map, options[i].key);
-            if (options[i].text)
+            if (options[i].text == option_nil)
+                write_nil(&map);
+            else if (options[i].text)
                 write_text(&map, options[i].text);
             else
                 write_uint(&map, options[i].number);

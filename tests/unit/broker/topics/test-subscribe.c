@@ -82,6 +82,30 @@ static void bad_patterns_and_options_are_refused(void) {
     fixture_deinit(&f);
 }
 
+/* PROTOCOL.md §3: nil is the default of each option. Two members of a group would share the
+ * message, and a subscription without credit would not get it. */
+static void options_that_are_nil_have_their_defaults(void) {
+    static const Option nil[] = {
+        {"group", option_nil, 0},    {"last", option_nil, 0},
+        {"resume", option_nil, 0},   {"seen", option_nil, 0},
+        {"overflow", option_nil, 0}, {"backlog", option_nil, 0},
+        {"credit", option_nil, 0},   {0},
+    };
+    TopicFixture f;
+    Session *a;
+
+    fixture_init(&f);
+    a = connect_as(&f, 'a');
+    for (uint64_t id = 1; id <= 2; id++) {
+        subscribe_with(&f, a, id, "t", nil);
+        CU_ASSERT_TRUE(gets_ok(a, id, 0));
+    }
+    publish(&f, a, "t", "x");
+    CU_ASSERT_TRUE(gets(a, 1, 1, "t", "x"));
+    CU_ASSERT_TRUE(gets(a, 2, 1, "t", "x"));
+    fixture_deinit(&f);
+}
+
 static void a_subscription_needs_an_id(void) {
     TopicFixture f;
     Session *a;
@@ -585,6 +609,7 @@ int main(void) {
         TEST(after_unsubscribe_nothing_comes),
         TEST(a_subscription_of_somebody_else_cannot_be_ended),
         TEST(bad_patterns_and_options_are_refused),
+        TEST(options_that_are_nil_have_their_defaults),
         TEST(a_subscription_needs_an_id),
         TEST(an_id_in_use_is_refused),
         TEST(a_session_has_at_most_max_subscriptions),
