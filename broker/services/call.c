@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A call, from its beginning to its end; its deadline, and how it is cancelled. routing.c
- * chooses its server. See services-private.h. */
+/* A call, from its beginning to its end: its deadline, and how it is cancelled. routing.c chooses
+ * its server. See services-private.h. */
 
 #include "broker/services/services-private.h"
 
@@ -11,7 +11,10 @@
 #include "base/block.h"
 #include "base/container.h"
 
-enum { CALL_MEMORY = sizeof(Call) + 64 }; /* with its places in the tables of caller and server */
+enum {
+    CALL_MEMORY = sizeof(Call) + 64
+}; /* a call and its entries in the tables of caller and
+    * server */
 
 Call *call_new(Services *services, Session *caller) {
     Account *account = &caller->peer->account;
@@ -21,7 +24,8 @@ Call *call_new(Services *services, Session *caller) {
     if (!call)
         return NULL;
     memset(call, 0, sizeof(*call));
-    /* Not as bytes that are due: a session with many slow calls is still read from. */
+    /* These bytes are `held`, not due: the broker still reads from a session with many slow
+     * calls. */
     account->held += CALL_MEMORY;
     services->broker->budget.bytes[BUDGET_CALLS] += CALL_MEMORY;
     call->payer = caller;
@@ -85,13 +89,13 @@ static void drop_request(Call *call) {
     call->instance = (Span){NULL, 0};
 }
 
-/* The caller has its answer, or is gone. */
+/* The caller has its answer, or its session has ended. */
 static void forget_caller(Call *call) {
     if (call->caller)
         id_map_take(&call->caller->calls, call->caller_id);
     call->caller = NULL;
     timer_disarm(&call->service->services->broker->timers, &call->deadline);
-    /* A call that nobody waits for does not move to another server. */
+    /* A call whose answer nobody waits for does not move to another server. */
     if (call->server)
         drop_request(call);
     if (call->parent)
@@ -178,12 +182,12 @@ void call_fail(Call *call, const char *type, const char *text) {
         session_error(caller, id, type, "%s", text);
 }
 
-/* Calls made on behalf of this call are cancelled first. */
+/* Cancels the call at its server. The calls made on behalf of this call fail first. */
 static void cancel_at_server(Call *call) {
     Call *child, *next;
 
     DL_FOREACH_SAFE2(call->children, child, next, child_next) {
-        call_fail(child, "ferry.Cancelled", "the request on whose behalf it was made has ended");
+        call_fail(child, "ferry.Cancelled", "the request that made this call has ended");
     }
     /* CANCEL takes the lane of CALL: in another lane it could overtake the call. */
     session_send(call->server->session, call_is_stream(call) ? LANE_BULK : LANE_CALLS,
@@ -206,7 +210,8 @@ static void on_deadline(Timer *timer, void *ctx) {
     (void)ctx;
     if (call->wait_queue && !call->service->servers) {
         if (call->moves > 0)
-            call_fail(call, "ferry.ServerLost", "its server went away, and no other one came");
+            call_fail(call, "ferry.ServerLost",
+                      "the server went away, and no other server came in its place");
         else
             call_fail(call, "ferry.NoSuchService", "no server offers the service");
         return;

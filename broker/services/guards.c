@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-/* One method and its annotation; servers that say the same share it. */
+/* One method and its annotation; servers with the same annotation share it. */
 struct MethodGuard {
-    MethodGuard *prev, *next; /* of service->guards */
+    MethodGuard *prev, *next; /* in service->guards */
     unsigned n_servers;
     const char *may;
     size_t method_len;
@@ -57,7 +57,7 @@ static void guard_leave(Service *service, MethodGuard *guard) {
     free(guard);
 }
 
-/* The annotation of a method; NULL: every caller may call it. */
+/* The annotation of a method; NULL: all callers may call the method. */
 static const char *may_of(const ferry_method *method) {
     for (uint32_t i = 0; method->notes && i < method->notes->n_annotations; i++)
         if (strcmp(method->notes->annotations[i].name, "may") == 0)
@@ -85,7 +85,8 @@ int guards_set(Server *server, const ferry_service *described) {
     MethodGuard **guards = n > 0 ? calloc(n, sizeof(*guards)) : NULL, **before = server->guards;
     int r = n > 0 && !guards ? -ENOMEM : 0;
 
-    /* The new ones come before the earlier ones go: no moment is without them. */
+    /* Add the new guards before removing the old ones, so that the methods are guarded all the
+     * time. */
     for (uint32_t i = 0; r == 0 && n > 0 && i < described->n_methods; i++) {
         const char *may = may_of(&described->methods[i]);
 
@@ -107,7 +108,7 @@ int guards_set(Server *server, const ferry_service *described) {
     return 0;
 }
 
-/* "admins, joe": one of them is enough. */
+/* True: the user satisfies one of the names in a list like "admins, joe". */
 static bool satisfies(const User *user, const char *may) {
     for (may += strspn(may, " ,"); *may; may += strspn(may, " ,")) {
         size_t len = strcspn(may, " ,");

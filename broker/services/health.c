@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Servers that fail while others do not. A server that fails at once always has free slots, so it
- * would attract almost all calls. After EJECT_FAILURES failures in a row it gets no calls for a
- * second, if another server of the service has succeeded last. Each further time is twice as long.
- * Then it is on trial: it gets one call at a time, until one succeeds. See services-private.h.
+ * Servers that fail while other servers of the service succeed. A server that fails at once always
+ * has free slots, so it would attract almost all calls. If a server fails EJECT_FAILURES times in a
+ * row, and another server of the service has succeeded last, the server gets no calls for a second.
+ * Each further ejection lasts twice as long. After it the server is on trial: it gets one call at a
+ * time, until one succeeds. See services-private.h.
  */
 
 #include <utlist.h>
@@ -14,11 +15,11 @@
 enum {
     EJECT_FAILURES = 5,
     EJECT_MS = 1000,
-    EJECT_DOUBLINGS = 5, /* 32 s */
+    EJECT_DOUBLINGS = 5, /* the longest ejection: 32 s */
 };
 
-/* An exception that the service declares is an answer: these types mean that the server, or a
- * service behind it, does not work. */
+/* An exception that the service declares is an answer. The error types here mean that the server,
+ * or a service behind it, does not work. */
 static bool is_failure(Span type) {
     static const char *const failures[] = {
         "ferry.Internal", "ferry.OutOfMemory", "ferry.Overloaded", "ferry.NoSuchService",
@@ -35,7 +36,7 @@ bool server_is_ejected(const Server *server) {
     return server->health.ejected_until_ms > server->session->broker->now_ms;
 }
 
-/* Calls need at least one server, so the last one that works is never ejected. */
+/* A service needs at least one server for its calls: the last one that works is never ejected. */
 static bool another_works(const Server *server) {
     const Server *other;
 

@@ -13,7 +13,7 @@
 enum {
     TIMEOUT_MS = 30000,
     TIMEOUT_MAX_MS = 3600000,
-    DEPTH_MAX = 64, /* nested calls: more mean that services call each other in a ring */
+    DEPTH_MAX = 64, /* nested calls: a longer chain means that services call each other in a ring */
 };
 
 /* ---- CALL ---- */
@@ -27,7 +27,8 @@ static void deny_method(Session *session, const Message *message) {
     session_deny(session, message->id, ACTION_CALL, span_of(method, (size_t)len));
 }
 
-/* How long a call may wait if no server offers its service: nothing was run. 0: not at all. */
+/* How long a call may wait if its service has no server: no server has begun it. 0: it may not
+ * wait. */
 static uint64_t services_wait_ms(const Services *services, const Message *message) {
     const Broker *broker = services->broker;
     uint64_t age_ms = broker->now_ms - broker->started_ms;
@@ -36,7 +37,7 @@ static uint64_t services_wait_ms(const Services *services, const Message *messag
         return UINT64_MAX;
     if (!(message->call.flags & CALL_IDEMPOTENT))
         return 0;
-    /* The servers of a broker that was restarted, or of a service that was, come back. */
+    /* After a restart of the broker, or of the service, the servers come back. */
     if (services_have_seen(services, message->name))
         return UINT64_MAX;
     return age_ms < SERVICE_HOLD_MS ? SERVICE_HOLD_MS - age_ms : 0;
@@ -56,16 +57,16 @@ static Service *service_for(Services *services, Session *session, const Message 
                       "'%s' cannot be the name of a service: %s", shown(message->name), problem);
     else if (message->call.timeout_ms > TIMEOUT_MAX_MS)
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "timeout_ms is %" PRIu64 ": 1 to %d, or 0 for %d", message->call.timeout_ms,
-                      TIMEOUT_MAX_MS, TIMEOUT_MS);
+                      "CALL: timeout_ms is %" PRIu64 ", but must be 1 to %d, or 0 for %d",
+                      message->call.timeout_ms, TIMEOUT_MAX_MS, TIMEOUT_MS);
     else if (message->call.method.len == 0 || message->call.method.len > NAME_MAX_LEN)
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "the name of a method has 1 to 255 bytes");
+                      "CALL: the name of a method must have 1 to 255 bytes");
     else if (services->broker->draining)
         session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
     else if (session->calls.n >= limits->max_calls)
         session_error(session, message->id, "ferry.Overloaded",
-                      "the session has %u unanswered calls: max_calls", limits->max_calls);
+                      "the session already has %u unanswered calls (max_calls)", limits->max_calls);
     else if (quota_refuses(session, message->id, QUOTA_CALL, message->body.len))
         return NULL;
     else if (served && session->user && service->guards &&
@@ -75,8 +76,8 @@ static Service *service_for(Services *services, Session *session, const Message 
         session_error(session, message->id, "ferry.NoSuchService", "no server offers '%s'",
                       shown(message->name));
     else if (!service && HASH_COUNT(services->table) >= limits->max_names)
-        session_error(session, message->id, "ferry.Full", "there are %u services: max_names",
-                      limits->max_names);
+        session_error(session, message->id, "ferry.Full",
+                      "the broker already has %u services (max_names)", limits->max_names);
     else if (served && message->call.instance.len > 0 &&
              !server_of_instance(service, message->call.instance))
         session_error(session, message->id, "ferry.NoSuchService", "'%s' has no instance '%s'",
@@ -88,7 +89,8 @@ static Service *service_for(Services *services, Session *session, const Message 
     return NULL;
 }
 
-/* The request on whose behalf the session calls bounds the new call's depth and time. */
+/* The session makes the call while it works on a request: the request bounds the call's depth and
+ * time. */
 static void adopt(Call *call, Session *session, uint64_t parent_id) {
     Call *parent = parent_id ? id_map_get(&session->requests, parent_id) : NULL;
     uint64_t now_ms = session->broker->now_ms;
@@ -132,7 +134,8 @@ void services_call(Services *services, Session *session, const Message *message,
             call_free(call);
             service_release(service);
             if (r == -EEXIST)
-                session_fault(session, "CALL: the id %" PRIu64 " is in use", message->id);
+                session_fault(session, "CALL: another call of this session has the id %" PRIu64,
+                              message->id);
             else
                 session_error(session, message->id, "ferry.OutOfMemory", "out of memory");
             return;
@@ -156,18 +159,18 @@ void services_call(Services *services, Session *session, const Message *message,
         return;
     }
     call_dispatch(call, message, block);
-    /* If the call still has its caller, it has not failed. */
+    /* A call that still has its caller has not failed. */
     if ((message->call.flags & CALL_ONEWAY) && message->id != 0 &&
         id_map_get(&session->calls, message->id) == call) {
         call_detach(call);
         session_ok(session, LANE_CALLS, message->id, 0);
     }
-    service_release(service); /* it may have neither servers nor waiting calls */
+    service_release(service); /* the service may have no servers and no waiting calls */
 }
 
 /* ---- answers ---- */
 
-/* Empty: the error is not a map, or has no type. */
+/* The type of an error. Empty: the error is not a map, or has no type. */
 static Span error_type(Span error) {
     uint32_t left;
     Reader pairs = pairs_of(error, &left);
@@ -183,7 +186,7 @@ static Span error_type(Span error) {
     return (Span){NULL, 0};
 }
 
-/* The server has a free slot again, which goes to a waiting call. */
+/* The server has a free slot again: a waiting call gets it. */
 static void slot_freed(Service *service, Server *server) {
     if (service->wait_queues)
         calls_serve_waiting(service);
@@ -193,7 +196,7 @@ static void slot_freed(Service *service, Server *server) {
     }
 }
 
-/* The call is over. */
+/* Ends the call. */
 static void finish(Call *call) {
     Service *service = call->service;
     Server *server = call->server;
@@ -202,7 +205,8 @@ static void finish(Call *call) {
     slot_freed(service, server);
 }
 
-/* The server has answered, but the caller gets this error. The server is not told to cancel. */
+/* The server has answered, but its answer cannot be passed on: the caller gets this error instead.
+ * The server is not told to cancel. */
 static void finish_failed(Call *call, const char *type, const char *text) {
     Service *service = call->service;
     Server *server = call->server;
@@ -269,7 +273,7 @@ void services_answer(Services *services, Session *session, const Message *messag
              failed ? message->error.map : message->body);
     call_tap(call, true, (Op)message->op, caller, call->caller_id,
              failed ? message->error.map : message->body);
-    /* The answer of a stream comes after its items. */
+    /* The answer of a stream must come after its items. */
     session_send(caller, call_is_stream(call) ? LANE_BULK : LANE_CALLS, &out, block);
     finish(call);
 }
@@ -288,9 +292,9 @@ void services_refuse(Services *services, Session *session, const Message *messag
 void services_refuse_body(Services *services, Session *session, const Message *message,
                           const char *type, const char *text) {
     bool answer = message->op == OP_OK || message->op == OP_ERROR;
-    /* Answers and items from the server belong to a call that it works on; items from the
-     * caller belong to a call that it made. An id of one kind must not end a call of the other
-     * kind. */
+    /* An answer, or an item from the server, belongs to a call that the session works on. An item
+     * from the caller belongs to a call that the session made. An id of one kind must not end a
+     * call of the other kind. */
     bool as_server = answer || (message->id & STREAM_ID) != 0;
     Call *call = id_map_get(as_server ? &session->requests : &session->calls, message->id);
 

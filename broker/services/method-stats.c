@@ -8,13 +8,13 @@
 
 enum { METHODS_MAX = 256, LATENCY_BYTES = LATENCY_BUCKETS * sizeof(uint32_t) };
 
-/* A method's statistics are made at once, and only while there is room: callers choose the names.
- */
+/* Callers choose the names of methods. So the memory of a method's statistics is charged, and if
+ * there is no room the method is not counted. */
 static size_t memory_of(const Method *method) {
     return sizeof(*method) + method->name_len + LATENCY_BYTES;
 }
 
-/* Calls come in runs: the next one often has the same name. */
+/* The next call often has the same name: look at the last method first. */
 Method *methods_get(Methods *methods, Span name) {
     Method *method = methods->last;
 

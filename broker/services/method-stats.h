@@ -12,25 +12,25 @@ typedef struct Method {
     UT_hash_handle hh;
     uint64_t calls, errors, total_us;
     char last_error[96];
-    uint32_t *latency; /* LATENCY_BUCKETS counts; NULL before the first */
+    uint32_t *latency; /* LATENCY_BUCKETS counts; NULL: the method has no latency yet */
     size_t name_len;
     char name[];
 } Method;
 
 typedef struct Methods {
-    Method *table, *last; /* uthash by name; last: the last one found */
+    Method *table, *last; /* table: uthash by name; last: the method that was found last */
     unsigned n;
     Budget *budget;
 } Methods;
 
-/* Finds the method, or adds it. NULL: too many methods, or out of memory; the method is not
- * counted. */
+/* Finds the method, or adds it. NULL: there are too many methods, or the broker is out of memory,
+ * so the method is not counted. */
 Method *methods_get(Methods *methods, Span name);
 void methods_free(Methods *methods);
-/* One call is over. error: the type of its error; data NULL: success. method may be NULL. all:
- * LATENCY_BUCKETS counts, which count the call, too; NULL: none. */
+/* Counts a call that is over. error: the type of its error; data NULL: success. method may be NULL.
+ * all: LATENCY_BUCKETS counts in which the call is counted, too, or NULL. */
 void method_ended(Method *method, uint64_t *all, uint64_t latency_us, Span error);
-/* The counts as a list that ends with the last one that is not zero. */
+/* Writes the counts as a list that ends with the last count above zero. */
 void latencies_write(const uint64_t *counts, Buffer *to);
-/* A list of maps, as ferry.Broker.methods has them. */
+/* Writes a list of maps, the result of ferry.Broker.methods. */
 void methods_write(const Methods *methods, Buffer *to);

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Which server gets which call, and when waiting calls get their server. See services-private.h. */
+/* Choose a server for each call, and give waiting calls to servers that have room again. See
+ * services-private.h. */
 
 #include "broker/services/services-private.h"
 
 #include <utlist.h>
 
 enum {
-    SERVERS_LOOKED_AT = 8, /* of many servers: enough for a good choice */
-    AHEAD_FIRST = 4,       /* calls beyond its slots that the only server of a service gets… */
-    AHEAD_MAX = 32,        /* …at first, and in the end */
-    AHEAD_US = 5000,       /* a server that takes longer for a call gets only its slots */
-    PASSED_OVER_MAX = 64,  /* calls for busy instances that are skipped in one look */
+    SERVERS_LOOKED_AT = 8, /* for a good choice among many servers */
+    AHEAD_FIRST = 4,       /* number of calls beyond its slots that the only server of a service
+                            * gets at first… */
+    AHEAD_MAX = 32,        /* …and at most */
+    AHEAD_US = 5000,       /* a server that needs more time for a call gets calls for its slots
+                            * only */
+    PASSED_OVER_MAX = 64,  /* calls for busy instances that one look may skip */
 };
 
-/* A server that does not read its calls gets no more of them. */
+/* False: the session does not read its calls, so it gets no more of them. */
 static bool reads(const Session *session) {
     return session_waiting(session) <= session->broker->limits.max_subscriber_bytes &&
            (session_waiting(session) < WIRE_INLINE_MAX || session_may_get(session, 0));
@@ -25,12 +28,12 @@ static bool has_room(const Server *server) {
            server_may_take_more(server) && reads(server->session);
 }
 
-/* Which servers of a service may get a call of this method. Where all servers have the same
- * description and none is ejected, each of them may. */
+/* The servers of a service that may get a call of this method. If all servers have the same
+ * description and no server is ejected, all of them may get it. */
 typedef struct Fit {
     Span method;
-    bool by_method; /* only servers that have it: there is one */
-    bool ejected;   /* also ejected servers: there is no other */
+    bool by_method; /* only servers that have the method: at least one server has it */
+    bool ejected;   /* ejected servers, too: all servers are ejected */
 } Fit;
 
 static bool fits(const Server *server, const Fit *fit) {
@@ -56,7 +59,7 @@ static Fit fit_of(const Service *service, Span method) {
     return fit;
 }
 
-/* A session that waits for the call, or for an ancestor of it, begins no request meanwhile. */
+/* True: the session waits for the call, or for an ancestor of it, so it begins no request. */
 static bool call_is_awaited_by(const Call *call, const Session *session) {
     for (const Call *up = call; up; up = up->parent)
         if ((up->flags & CALL_BLOCKS) && up->caller == session)
@@ -68,12 +71,12 @@ static bool call_blocks_sessions(const Call *call) {
     return (call->flags & CALL_BLOCKS) || call->parent;
 }
 
-/* The call may have to wait although other servers have room. */
+/* True: the call may have to wait although other servers have room. */
 static bool is_picky(const Call *call, Span instance) {
     return instance.len > 0 || call->service->differs || call_blocks_sessions(call);
 }
 
-/* The server with the largest share of free slots, in turns where shares are equal. NULL: no
+/* The server with the largest share of free slots. Servers with equal shares take turns. NULL: no
  * server has room. */
 static Server *choose(const Call *call, Span instance, Span method) {
     Service *service = call->service;
@@ -100,7 +103,7 @@ static Server *choose(const Call *call, Span instance, Span method) {
         if (++looked_at == SERVERS_LOOKED_AT)
             break;
     }
-    /* The chosen server moves to the end, so the next look begins with others. */
+    /* Move the chosen server to the end of the list: the next look begins with other servers. */
     if (best && service->n_servers > 1) {
         DL_DELETE(service->servers, best);
         DL_APPEND(service->servers, best);
@@ -122,7 +125,7 @@ static void occupy(Call *call, Server *server) {
         call->request_id |= STREAM_ID;
 }
 
-/* Sends the call to the server. request: the CALL, with its fields or with `passed` set. */
+/* Sends the call to the server. request: the CALL, with its fields set or with `passed` set. */
 static void hand_over(Call *call, Server *server, const Message *request, const void *block) {
     Broker *broker = call->service->services->broker;
     uint64_t ends_ms = call->ends_ms;
@@ -140,9 +143,9 @@ static void hand_over(Call *call, Server *server, const Message *request, const 
     out.call.timeout_ms = call_is_stream(call)           ? call->timeout_ms
                           : ends_ms > broker->now_ms + 1 ? ends_ms - broker->now_ms
                                                          : 1;
-    /* store() has set the text of a stored request, whose caller may be gone. */
+    /* store() has set the text of a stored request, whose caller may be gone by now. */
     out.call.text = call->payer ? span_text(call->payer->name) : request->call.text;
-    /* Always set: a caller that writes this field itself must not be believed. */
+    /* Set the field always: a caller that writes this field itself must not be believed. */
     out.call.user = call->user ? span_text(call->user->name) : (Span){NULL, 0};
     if (__builtin_expect(broker->tap_generation != 0, 0))
         call_tap(call, true, OP_CALL, server->session, call->request_id, message_body(request));
@@ -180,7 +183,7 @@ static void hand_over_stored(Call *call, Server *server) {
     const void *block = stored_message_read(call->request, &request);
 
     call_leave_wait_queue(call);
-    /* The timer may have been set to an earlier end of the wait. */
+    /* The timer may have been set to the end of the wait, which is earlier than the deadline. */
     if (!call_is_stream(call) && call->deadline.at_ms != call->ends_ms)
         call_arm_timer(call, call->ends_ms);
     hand_over(call, server, &request, block);
@@ -200,12 +203,14 @@ static bool is_ancestor(const Call *call, const Server *server) {
 }
 
 /*
- * The only server of a service gets some calls ahead of its slots, so that a server with one slot
- * does not wait for a round trip between two calls. Calls must not stand behind a slow one, where
- * another server could not get them: so only a server that has just answered quickly gets calls
- * ahead, as many more as it goes on to answer quickly. A nested call that the server itself waits
- * for is not sent ahead. A server whose handlers defer returns the calls beyond its slots, and gets
- * none ahead from then on. The items of a stream could not be returned with its call.
+ * The only server of a service gets some calls beyond its slots ("ahead"), so that a server with
+ * one slot does not wait for a round trip between two calls. A call that stands behind a slow call
+ * could not go to another server. So only a server that has just answered quickly gets calls ahead,
+ * and more of them as long as it answers quickly.
+ *
+ * A nested call that the server itself waits for is not sent ahead. If the handlers of a server
+ * defer, the server returns the calls beyond its slots; from then on it gets no calls ahead.
+ * Streams are not sent ahead, because their items could not be returned.
  */
 static Server *choose_ahead(const Call *call, Span instance) {
     Server *server = call->service->servers;
@@ -230,8 +235,8 @@ void server_progress(Server *server) {
     server->progress_us = now_us;
 }
 
-/* Would the call wait for itself? True if every possible server waits for the call, or its slots
- * are taken by the call's own ancestors. */
+/* True: the call would wait for itself, because each possible server waits for the call, or has all
+ * its slots taken by ancestors of the call. */
 static bool waits_for_itself(const Call *call, Span instance) {
     const Server *server;
 
@@ -295,7 +300,8 @@ static void wait_for_server(Call *call, const Message *message, const void *bloc
                   "the call would wait for itself: all servers wait for it, or are busy with its "
                   "callers");
     } else if (!make_room(call)) {
-        snprintf(text, sizeof(text), "all %u servers are busy and %u calls wait: max_waiting_calls",
+        snprintf(text, sizeof(text),
+                 "all %u servers are busy, and %u calls wait already (max_waiting_calls)",
                  service->n_servers, service->n_waiting);
         call_fail(call, "ferry.Overloaded", text);
     } else if ((r = store(call, message, block)) < 0 ||
@@ -329,7 +335,7 @@ void call_dispatch(Call *call, const Message *message, const void *block) {
 }
 
 bool call_return(Call *call) {
-    /* Only the calls that were given ahead are certain to have a copy. */
+    /* Only a call that was given ahead is certain to have a copy. */
     if (!call->request || call_join_wait_queue(call, true) < 0)
         return false;
     mark_crowded(call->service);
@@ -337,11 +343,11 @@ bool call_return(Call *call) {
 }
 
 bool call_move(Call *call) {
-    /* Without a copy (max_memory) the call cannot move. Without another server it waits for one, as
-     * new calls do. */
+    /* A call without a copy (max_memory) cannot move. If the service has no other server, the call
+     * waits for one, as new calls do. */
     if (!call->request || !may_move(call) || call->instance.len > 0)
         return false;
-    /* The call goes to the front: it has waited longest. */
+    /* The call goes to the front, because it has waited for the longest time. */
     if (call_join_wait_queue(call, true) < 0)
         return false;
     call->moves++;
@@ -352,10 +358,10 @@ bool call_move(Call *call) {
 typedef enum ServeOutcome {
     SERVED,
     BLOCKED, /* all calls of the caller are for busy instances */
-    FULL,    /* no server has room, or enough calls were looked at */
+    FULL,    /* no server has room, or enough calls were examined */
 } ServeOutcome;
 
-/* Hands the first possible call of a caller to a server. May free the wait queue. */
+/* Gives the first possible call of a caller to a server. May free the wait queue. */
 static ServeOutcome serve_one(WaitQueue *wait_queue, Service *service, unsigned *passed_over) {
     Call *call;
 
@@ -380,7 +386,7 @@ void calls_serve_waiting(Service *service) {
     ServeOutcome outcome = SERVED;
     WaitQueue *wait_queue, *next;
 
-    /* A caller that was served goes to the end, and has further turns. */
+    /* A caller that was served goes to the end of the list, and gets further turns. */
     for (wait_queue = service->wait_queues; wait_queue && outcome != FULL; wait_queue = next) {
         next = wait_queue->next;
         outcome = serve_one(wait_queue, service, &passed_over);

@@ -12,9 +12,9 @@
 #include "rpc/schema/description/description.h"
 #include "rpc/wire/name.h"
 
-/* A server whose description cannot be read serves all the same. The problem goes to the log,
- * to the server, and to clients that ask for the description. reterr is set if there is a
- * problem. */
+/* Reads the description. A server whose description cannot be read serves without one: the problem
+ * goes to the log, to the server, and to clients that ask for the description. If there is a
+ * problem, reterr is set. */
 static int check_description(Server *server, Span description, ferry_service **ret_tables,
                              ferry_error *reterr) {
     const char *name = server->service->name;
@@ -24,7 +24,7 @@ static int check_description(Server *server, Span description, ferry_service **r
 
     if (r == 0 && strcmp(tables->name, name) != 0)
         r = error_set(reterr, "ferry.InvalidArgument",
-                      "description: it is for '%.255s', not for '%s'", tables->name, name);
+                      "the description is for '%.255s', not for '%s'", tables->name, name);
     *ret_tables = r == 0 ? tables : NULL;
     r_guards = r == -ENOMEM ? r : guards_set(server, *ret_tables);
     if (r < 0 || r_guards < 0) {
@@ -86,7 +86,9 @@ static bool may_serve(Services *services, Session *session, const Message *messa
                       "'%s' cannot be the name of a service: %s", shown(message->name), problem);
     else if (name_is_reserved(message->name.data, message->name.len))
         session_error(session, message->id, "ferry.PermissionDenied",
-                      "names that begin with 'ferry.' belong to the broker");
+                      "'%s' cannot be the name of a service: names that begin with 'ferry.' belong "
+                      "to the broker",
+                      shown(message->name));
     else if (message->serve.instance.len > 0 &&
              (problem = name_problem(message->serve.instance.data, message->serve.instance.len)))
         session_error(session, message->id, "ferry.InvalidArgument",
@@ -100,14 +102,14 @@ static bool may_serve(Services *services, Session *session, const Message *messa
              (other = server_of_instance(service, message->serve.instance)) &&
              other->session != session)
         session_error(session, message->id, "ferry.AlreadyExists",
-                      "an instance '%s' of '%s' is being served by session %u",
-                      shown(message->serve.instance), service->name, other->session->number);
+                      "session %u already serves an instance '%s' of '%s'", other->session->number,
+                      shown(message->serve.instance), service->name);
     else if (!service && HASH_COUNT(services->table) >= limits->max_names)
-        session_error(session, message->id, "ferry.Full", "there are %u services: max_names",
-                      limits->max_names);
+        session_error(session, message->id, "ferry.Full",
+                      "the broker already has %u services (max_names)", limits->max_names);
     else if (services_of(session) >= limits->max_serves)
         session_error(session, message->id, "ferry.Full",
-                      "the session serves %u services: max_serves", limits->max_serves);
+                      "the session already serves %u services (max_serves)", limits->max_serves);
     else if (!account_allows(&session->peer->account,
                              sizeof(*other) + message->body.len * (1 + DESCRIPTION_TABLES)))
         session_error(session, message->id, "ferry.Full",
@@ -119,7 +121,7 @@ static bool may_serve(Services *services, Session *session, const Message *messa
     return false;
 }
 
-/* OK; its body is the problem of the description, if it has one. */
+/* Sends OK. If there is a problem with the description, the body is its text. */
 static void serve_ok(Session *session, uint64_t id, const ferry_error *problem) {
     if (problem->type && id != 0)
         session_send(session, LANE_CALLS,
@@ -152,7 +154,7 @@ void services_serve(Services *services, Session *session, const Message *message
             service_release(service);
         if (r == -ENOBUFS)
             session_error(session, message->id, "ferry.Full",
-                          "more than %d methods of a service have the annotation 'may'",
+                          "more than %d methods of the service have the annotation 'may'",
                           GUARDS_MAX);
         else
             session_error(session, message->id, "ferry.OutOfMemory", "out of memory");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The service router as a whole: new and free, the end of a turn, lost sessions. See services.h. */
+/* The service router as a whole: new, free, the end of a turn, and lost sessions. See
+ * services.h. */
 
 #include <limits.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include "broker/sessions/hello.h"
 #include "rpc/wire/name.h"
 
-/* Calls of sessions that have ended, in one turn: about half a millisecond. */
+/* calls of ended sessions that one turn ends: about half a millisecond */
 enum { ENDS_PER_TURN = 1024 };
 
 size_t services_n_calls(const Services *services) {
@@ -24,7 +25,7 @@ Methods *services_own(Services *services) {
 
 /* ---- lost sessions ---- */
 
-/* The call loses its server: it moves to another one, or fails. */
+/* The call has lost its server: it moves to another server, or fails. */
 static void lose_server(Call *call) {
     call_leave_server(call);
     if (!call->caller && !call_is_oneway(call))
@@ -33,9 +34,10 @@ static void lose_server(Call *call) {
         call_fail(call, "ferry.ServerLost", "the server went away during the call");
 }
 
-/* Ends calls of a map; takes their number from *left. */
+/* Ends calls of a map, and subtracts their number from *left. */
 static void end_some(IdMap *map, void (*end)(Call *call), unsigned *left) {
-    /* The end of one call may end others and so move entries of the map: then from the front. */
+    /* The end of one call may end other calls and so move entries of the map: then begin at the
+     * front again. */
     while (*left > 0 && map->n > 0) {
         size_t pos = 0;
         Call *call;
@@ -49,13 +51,14 @@ static void end_some(IdMap *map, void (*end)(Call *call), unsigned *left) {
     }
 }
 
-/* Ends calls of a session that has ended, and the session after its last one. */
+/* Ends calls of a session that has ended; after its last call, frees the session. */
 static void end_calls(Session *session, unsigned *left) {
-    /* As a caller: its calls are cancelled. */
+    /* The calls that it made are cancelled. */
     end_some(&session->calls, call_abandon, left);
-    /* As a server: its calls move or fail. */
+    /* The calls that it worked on move or fail. */
     end_some(&session->requests, lose_server, left);
-    /* Others stay at their servers, or wait for one, but its account ends. */
+    /* Other calls stay at their servers, or wait for one, but the account that pays for them
+     * ends. */
     for (; *left > 0 && session->paid_calls; --*left)
         call_lose_payer(session->paid_calls);
     session->has_calls = session->calls.n > 0 || session->requests.n > 0 || session->paid_calls;
@@ -91,7 +94,7 @@ static void session_gone(Services *services, Session *session) {
     DL_FOREACH2(session->servers, server, session_next) {
         server_leave(server);
     }
-    /* A session with few calls ends at once. */
+    /* If the session has few calls, it ends at once. */
     end_calls(session, &n);
     if (session->has_calls) {
         session->next_ending = services->ends;
@@ -172,9 +175,9 @@ Services *services_free(Services *services) {
         return NULL;
     end_calls_of_ended(services, UINT_MAX);
     HASH_ITER(hh, services->table, service, next) {
-        /* No turn follows that would clear the list of crowded services. */
+        /* No later turn clears the list of crowded services. */
         service->in_crowded = false;
-        /* Oneway calls wait without a caller. */
+        /* Oneway calls wait although their callers are gone. */
         while (service->wait_queues)
             call_free(service->wait_queues->calls);
         service_release(service);

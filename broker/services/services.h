@@ -18,15 +18,15 @@ void services_serve(Services *services, Session *session, const Message *message
 void services_unserve(Services *services, Session *session, const Message *message);
 void services_call(Services *services, Session *session, const Message *message, const void *block);
 void services_answer(Services *services, Session *session, const Message *message,
-                     const void *block); /* OK and ERROR */
+                     const void *block); /* For OK and ERROR. */
 void services_item(Services *services, Session *session, const Message *message, const void *block);
 void services_end(Services *services, Session *session, const Message *message);
 void services_more(Services *services, Session *session, const Message *message);
-/* The server has not begun the call, and gives it back. */
+/* The server returns a call that it has not begun. */
 void services_return(Services *services, Session *session, const Message *message);
 void services_cancel(Services *services, Session *session, const Message *message);
 
-/* A field of an answer, or of a stream's message, is wrong: its call fails. */
+/* An answer, or a message of a stream, has a wrong field: its call fails. */
 void services_refuse(Services *services, Session *session, const Message *message,
                      const char *problem);
 /* The body of an answer or of an item was refused on arrival: its call fails with this error. */
@@ -36,13 +36,13 @@ void services_refuse_body(Services *services, Session *session, const Message *m
 /* The number of services that the session serves. */
 unsigned services_of(const Session *session);
 
-/* Calls that are under way or wait. */
+/* The number of calls that servers work on or that wait. */
 size_t services_n_calls(const Services *services);
 size_t services_count(const Services *services);
 
-/* For ferry.Broker: MessagePack, see ferry-broker.thrift. */
-/* instance: the description of this server, if there is one; empty: the one that tells most.
- * -ENOENT. */
+/* For ferry.Broker: write MessagePack, see ferry-broker.thrift. */
+/* The description of the server `instance`, if it has one. Empty instance: the description with the
+ * most methods and types. -ENOENT. */
 int services_describe(Services *services, Span name, Span instance, Buffer *to);
 int services_stats(Services *services, Span name, Buffer *to); /* -ENOENT */
 void services_write_latencies(const Services *services, Buffer *to);

@@ -13,14 +13,14 @@ static size_t cost_of(size_t body_len) {
     return sizeof(UnsentItem) + body_len;
 }
 
-/* The call waits for a server, and its items wait with it, as far as their credit goes. */
+/* The call waits for a server: its items wait with it, as far as the credit of the stream goes. */
 static void wait_with(Call *call, const Message *message, const void *block) {
     UnsentItem *item;
     ferry_bytes body = {message->body.data, message->body.len, block};
 
     if (!call_charge(call, BUDGET_STREAMS, cost_of(message->body.len))) {
         call_fail(call, "ferry.Overloaded",
-                  "items wait for a server, and the caller has used up "
+                  "the stream's items wait for a server, and the caller has used up "
                   "its share of the broker's max_memory");
         return;
     }
@@ -62,7 +62,7 @@ static void pass_item(Call *call, Session *to, uint64_t id, const Message *messa
     Message out;
 
     if (*credit <= 0) {
-        call_fail(call, "ferry.Protocol", "an item was sent without credit for it");
+        call_fail(call, "ferry.Protocol", "ITEM: it was sent without credit: wait for MORE");
         return;
     }
     *credit -= (int64_t)(message->body.len + WIRE_ITEM_COST);
@@ -105,7 +105,7 @@ void services_end(Services *services, Session *session, const Message *message) 
         call_fail(call, "ferry.Protocol", "END: the call has no stream in this direction");
         return;
     }
-    /* Only the first END counts: ENDs cost no credit. */
+    /* Only the first END counts; a peer can send any number of them, since END costs no credit. */
     if (call->ended)
         return;
     call->ended = true;
@@ -128,7 +128,8 @@ void services_more(Services *services, Session *session, const Message *message)
         call_fail(call, "ferry.Protocol", "MORE: the call has no stream in this direction");
         return;
     }
-    /* MORE from the server is credit for the caller's items, and the reverse. */
+    /* MORE from the server is credit for the caller's items, and MORE from the caller is credit for
+     * the server's items. */
     credit = from_server ? &call->credit_up : &call->credit_down;
     if (message->more.bytes > STREAM_CREDIT_MAX || *credit > STREAM_CREDIT_MAX) {
         call_fail(call, "ferry.Protocol", "MORE: over 64 MiB of credit for one stream");

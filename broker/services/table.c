@@ -19,7 +19,7 @@ static size_t memory_of(const Service *service) {
     return sizeof(*service) + service->name_len;
 }
 
-/* Calls come in runs: the next one often has the same name. */
+/* The next call often has the same name: look at the last service first. */
 Service *service_find(Services *services, Span name) {
     Service *service = services->last;
 
@@ -143,7 +143,7 @@ void server_free(Server *server) {
     Service *service = server->service;
     Broker *broker = service->services->broker;
 
-    /* Without slots, its SERVE was refused. */
+    /* A server without slots has not begun to serve: its SERVE was refused. */
     if (server->slots > 0 && event_is_watched(broker, EVENT_SERVICE_LOST))
         event_raise(broker, EVENT_SERVICE_LOST,
                     &(broker_events_service_lost){.service = service->name,

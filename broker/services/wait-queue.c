@@ -50,8 +50,9 @@ static void wait_queue_free(WaitQueue *wait_queue, Service *service) {
     free(wait_queue);
 }
 
-/* Numbers of requests grow; calls that were at no server yet have none. The search begins where the
- * last one ended: the thousands of calls of a lost server join nearly in order. */
+/* Puts a returned call at its place. Numbers of requests grow; calls that have not been at a server
+ * have number 0. The search begins where the last one ended, because the thousands of calls of a
+ * lost server join nearly in order. */
 static void insert_by_age(WaitQueue *wait_queue, Call *call) {
     Call *before = wait_queue->returned, *after;
 
@@ -113,10 +114,10 @@ Call *call_to_give_way(const Call *call) {
     unsigned n = mine ? mine->n : 0, n_wait_queues = service->n_wait_queues + (mine ? 0 : 1);
     WaitQueue *wait_queue, *longest = NULL;
 
-    /* The caller has its share already. */
+    /* The caller has its fair share of waiting calls already. */
     if (n >= service->n_waiting / n_wait_queues)
         return NULL;
-    /* A search through ten thousand wait queues costs more than a call. */
+    /* A search through ten thousand wait queues is more work than a call. */
     service->services->broker->work += service->n_wait_queues / 4;
     DL_FOREACH(service->wait_queues, wait_queue) {
         if (!longest || wait_queue->n > longest->n)

@@ -677,7 +677,7 @@ static void a_broken_description_is_told_and_not_listed(void) {
     CU_ASSERT_FALSE(is_described());
     m = serve_described(span_text(other));
     CU_ASSERT_FATAL(m && m->op == OP_OK);
-    CU_ASSERT_TRUE(span_is(m->body, "description: it is for 'calc.Calx', not for 'calc.Calc'"));
+    CU_ASSERT_TRUE(span_is(m->body, "the description is for 'calc.Calx', not for 'calc.Calc'"));
     CU_ASSERT_FALSE(is_described());
     call(7, 0);
     answer(server, expect(server, OP_CALL));
