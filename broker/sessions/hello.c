@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* How sessions begin, with HELLO, and how they end; their clients, which outlive them. See
- * hello.h. */
+/* The beginning of a session, with HELLO, and its end; and clients, which outlive their sessions.
+ * See hello.h. */
 
 #include "broker/sessions/hello.h"
 
@@ -28,9 +28,9 @@ static void client_found(Broker *broker, Client *client) {
     broker->n_lost--;
 }
 
-enum { CLIENT_MEMORY = sizeof(Client) + 64 }; /* with its place in the table of clients */
+enum { CLIENT_MEMORY = sizeof(Client) + 64 }; /* a client and its entry in the table of clients */
 
-/* user: the session remembers what its user may do. */
+/* Bytes of a session; if it has a user, it remembers what the user may do. */
 static uint32_t session_memory(const User *user) {
     return sizeof(Session) + (user ? DECISIONS_MEMORY : 0);
 }
@@ -48,8 +48,8 @@ static void on_forget(Timer *timer, void *ctx) {
     client_free(ctx, container_of(timer, Client, forget));
 }
 
-/* The client may come back, so it is remembered. CLIENTS_LOST_MAX bounds the memory: a stranger
- * could leave a new client behind a thousand times a second. */
+/* The broker remembers a lost client, because it may come back. CLIENTS_LOST_MAX bounds the memory:
+ * a stranger could connect as a new client, and leave, a thousand times a second. */
 static void client_lost(Broker *broker, Client *client) {
     timer_arm(&broker->timers, &client->forget, broker->now_ms + broker->limits.client_memory_ms,
               on_forget);
@@ -88,7 +88,7 @@ static void tell_down(const Session *session) {
                     .age_ms = (int64_t)(session->broker->now_ms - session->since_ms)});
 }
 
-/* Takes the session out of all rooms, and frees it unless it has calls that end in later turns. */
+/* Removes the session from all rooms. Frees it, unless it has calls that end in later turns. */
 static void session_leave(Session *session) {
     Broker *broker = session->broker;
     Client *client = session->client;
@@ -136,7 +136,7 @@ bool sessions_peer_gone(Broker *broker, Peer *peer) {
                  session->number, session->name);
         session_end(session, NULL);
     }
-    /* The peer is freed when this returns, so the session cannot wait for the end of the turn. */
+    /* The caller frees the peer next, so the session cannot wait for the end of the turn. */
     sessions_turn_end(broker);
     return !peer->session;
 }
@@ -157,8 +157,8 @@ void sessions_free(Broker *broker) {
 /* ---- HELLO ---- */
 
 /*
- * True: the connection is refused. A client belongs to the user that made it: its subscriptions,
- * its jobs and the ids of its pushes are not for another user who learned its id.
+ * True: the connection is refused. A client belongs to the user that made it. Another user that has
+ * learned the id of the client must not get its subscriptions, its jobs and the ids of its pushes.
  */
 static bool is_refused(Broker *broker, Peer *peer, const User *user, Client *client) {
     char text[160], address[CONNECTION_ADDRESS_MAX];
@@ -167,14 +167,15 @@ static bool is_refused(Broker *broker, Peer *peer, const User *user, Client *cli
     if (!user)
         return false;
     if (client && client->user && strcmp(client->user->name, user->name) != 0) {
-        snprintf(text, sizeof(text), "this client belongs to another user than '%s'", user->name);
+        snprintf(text, sizeof(text),
+                 "the client id of this HELLO belongs to another user than '%s'", user->name);
         peer_refuse(broker, peer, "ferry.PermissionDenied", text);
         return true;
     }
     HASH_FIND_STR(broker->quota_names, user->name, quota);
     if (user->limits.connections > 0 && quota && quota->n_sessions >= user->limits.connections &&
         !(client && client->session)) {
-        snprintf(text, sizeof(text), "the user '%s' has %u connections, its max_connections",
+        snprintf(text, sizeof(text), "the user '%s' already has %u connections (max_connections)",
                  user->name, quota->n_sessions);
         peer_log(broker, LOG_LEVEL_WARNING, "a connection is refused: peer=%s problem='%s'",
                  peer_address(peer, address), text);
@@ -256,7 +257,7 @@ static void set_name(Session *session, Span text) {
     size_t len;
 
     snprintf(session->name, sizeof(session->name), "%s", shown(text));
-    /* The name is sent to others as UTF-8: a cut must not leave half a character. */
+    /* The broker sends the name to others as UTF-8: cut it between two characters. */
     for (len = strlen(session->name); !text_is_utf8(session->name, len);)
         session->name[--len] = '\0';
 }
@@ -268,11 +269,12 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
     User *user;
 
     if (session_user_of(broker, peer, &user) < 0) {
-        peer_refuse(broker, peer, "ferry.PermissionDenied", "its key belongs to no user any more");
+        peer_refuse(broker, peer, "ferry.PermissionDenied",
+                    "the connection's key belongs to no user any more");
         return;
     }
     if (message->hello.version_min > WIRE_PROTOCOL || message->hello.version_max < WIRE_PROTOCOL) {
-        peer_refuse(broker, peer, "ferry.Unsupported", "this broker speaks only version 1");
+        peer_refuse(broker, peer, "ferry.Unsupported", "HELLO: this broker speaks only version 1");
         return;
     }
     if (message->hello.client.len != WIRE_TOKEN) {
@@ -283,12 +285,13 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
         peer_fault(broker, peer, "ferry.Draining", "this broker is shutting down");
         return;
     }
-    /* The client came back before the broker noticed that its old connection is lost. The old
-     * session ends first; if it had said BYE, the client is forgotten with it and begins anew. */
+    /* The client has come back before the broker noticed that its old connection is lost. End the
+     * old session first. If that session had said BYE, the client is forgotten with it and begins
+     * anew. */
     HASH_FIND(hh, broker->clients, message->hello.client.data, WIRE_TOKEN, client);
     if (user && client && !client->session && client->user &&
         !rights_user(broker->rights, client->user->name)) {
-        /* Its user is gone: no one can resume it. */
+        /* The user of this client is gone, so nobody can resume it. */
         client_free(broker, client);
         client = NULL;
     }
@@ -299,7 +302,8 @@ void session_hello(Broker *broker, Peer *peer, const Message *message) {
         sessions_turn_end(broker);
     }
     if (!budget_allows(&broker->budget, CLIENT_MEMORY + session_memory(user))) {
-        peer_fault(broker, peer, "ferry.Full", "the broker's max_memory is used up");
+        peer_fault(broker, peer, "ferry.Full",
+                   "the broker's max_memory is used up: try again later");
         return;
     }
     session = calloc(1, sizeof(*session));

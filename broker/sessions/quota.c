@@ -96,7 +96,7 @@ static uint64_t subscriptions_of(const Quota *quota) {
     return n;
 }
 
-/* Counts a publish. False: the user has published as much as one second ahead of the rate. */
+/* Counts a publish. False: the user's publishes are one second ahead of the rate. */
 static bool keeps_rate(Quota *quota, uint64_t rate, uint64_t now_us) {
     if (quota->publish_us < now_us)
         quota->publish_us = now_us;
@@ -114,7 +114,7 @@ static bool refuse(Session *session, uint64_t id, const char *type, const char *
              "a user is at a limit: user='%s' setting=%s limit=%" PRIu64 " session=%u peer=%s",
              session->user->name, setting, limit, session->number,
              peer_address(session->peer, address));
-    session_error(session, id, type, "the user '%s' has reached %" PRIu64 " %s: %s",
+    session_error(session, id, type, "the user '%s' has reached the limit of %" PRIu64 " %s (%s)",
                   session->user->name, limit, unit, setting);
     return true;
 }
@@ -136,7 +136,7 @@ bool quota_check(Session *session, uint64_t id, QuotaKind kind, uint64_t bytes) 
     if (limits->memory && memory_of(quota) + bytes > limits->memory)
         return refuse(session, id, "ferry.Full", "bytes of the broker's memory", "max_memory",
                       limits->memory);
-    /* Last: a publish that is refused for another reason does not count. */
+    /* Check the rate last: a publish that is refused for another reason must not count. */
     if (kind == QUOTA_PUBLISH && limits->publishes &&
         !keeps_rate(quota, limits->publishes, session->broker->now_us))
         return refuse(session, id, "ferry.Overloaded", "publishes per second", "max_publishes",

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The limits of one user, over all sessions of that user together: a flood of one user is an error
- * for that user alone. A user's jobs are counted until the broker stops; those that a store
- * restores belong to no user.
+ * The limits of one user, over all sessions of that user together: if one user floods the broker,
+ * only that user gets errors. A user's jobs are counted until the broker stops; jobs that a store
+ * restores are counted for no user.
  */
 
 #include "base/hash.h"
@@ -12,41 +12,42 @@
 
 typedef struct Quota {
     char name[USER_NAME_MAX + 1];
-    uint32_t number;   /* of broker->quotas, from 1 */
+    uint32_t number;   /* its place in broker->quotas, from 1 */
     Session *sessions; /* utlist */
     uint32_t n_sessions;
-    uint64_t job_bytes;  /* of the jobs that the user has pushed */
-    uint64_t publish_us; /* when the publishes so far would have come, at the allowed rate */
-    PeerLog log;         /* denials, and limits that were reached */
+    uint64_t job_bytes;  /* bytes of the jobs that the user has pushed */
+    uint64_t publish_us; /* the time of the last publish, if all publishes had come at the allowed
+                          * rate */
+    PeerLog log;         /* log lines about denials, and about limits that were reached */
     UT_hash_handle hh;
 } Quota;
 
-/* The session belongs to this user from now on; NULL: to no user. 0 or -ENOMEM, which changes
- * nothing. */
+/* From now on the session belongs to this user; NULL: to no user. 0, or -ENOMEM: nothing has
+ * changed. */
 int session_set_user(Session *session, User *user);
 
 typedef enum QuotaKind {
     QUOTA_CALL,
     QUOTA_PUBLISH,
-    QUOTA_PUSH, /* bytes: of the job */
+    QUOTA_PUSH, /* bytes: size of the job */
     QUOTA_SUBSCRIBE,
 } QuotaKind;
 
-/* The same, of a user that has limits. */
+/* Like quota_refuses(), for a user that has limits. */
 bool quota_check(Session *session, uint64_t id, QuotaKind kind, uint64_t bytes);
 
-/* True: the user would exceed a limit. The message with this id got its error, ferry.Full or
- * ferry.Overloaded, and the log may have a line. */
+/* True: the user would exceed a limit. The message with this id has been answered with ferry.Full
+ * or ferry.Overloaded, and the log may have a line. */
 static inline bool quota_refuses(Session *session, uint64_t id, QuotaKind kind, uint64_t bytes) {
     return session->user && session->user->limits.any && quota_check(session, id, kind, bytes);
 }
 
-/* Of the session's user; 0: no user. */
+/* The number of the quota of the session's user; 0: no user. */
 static inline uint32_t quota_number(const Session *session) {
     return session->quota ? session->quota->number : 0;
 }
 
-/* Count a job of the quota with this number; 0: of no user. */
+/* Counts a job in the quota with this number; 0: in no quota. */
 void quota_charge_job(Broker *broker, uint32_t number, uint64_t bytes);
 void quota_refund_job(Broker *broker, uint32_t number, uint64_t bytes);
 

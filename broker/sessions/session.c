@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Messages, errors and faults that a session is sent, and how it is ended. See session.h. */
+/* Send messages, errors and faults to a session, and end it. See session.h. */
 
 #include <stdarg.h>
 
@@ -9,7 +9,7 @@
 #include "broker/events/events.h"
 #include "broker/sessions/session.h"
 
-/* Each session may have this much waiting, however little memory is free. */
+/* even if little memory is free, so many bytes may wait for each session */
 enum { SHARE_LEAST = 256 * 1024 };
 
 const char *shown(Span name) {
@@ -104,7 +104,7 @@ void peer_fault(Broker *broker, Peer *peer, const char *type, const char *text) 
 
     broker->stats.faults++;
     write_error(&error, type, text);
-    /* Earlier messages of the batch took effect: their answers leave before the connection ends. */
+    /* Earlier messages of the batch took effect: send their answers before the connection ends. */
     outbox_hurry(&peer->out);
     if (!error.failed)
         peer_put(peer, LANE_CONTROL,

@@ -1,30 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Connected clients: a session begins with HELLO (hello.h), is sent messages, and ends. */
+/* Connected clients. A session begins with HELLO (hello.h), gets messages, and ends. */
 
 #include "broker/core/broker.h"
 #include "broker/rights/decisions.h"
 
 typedef struct DeferredBatch DeferredBatch;
 
-enum { CLIENTS_LOST_MAX = 65536 }; /* with more, the longest lost ones are forgotten early */
+enum {
+    CLIENTS_LOST_MAX = 65536
+}; /* if more clients are lost, the broker forgets those that were
+    * lost first */
 
-/* A program that uses the broker, known by the random id in its HELLO. It outlives its sessions by
- * client_memory_ms. */
+/* A program that uses the broker, known by the random id in its HELLO. The broker remembers it for
+ * client_memory_ms after its last session. */
 struct Client {
     uint8_t id[WIRE_TOKEN];
     Session *session;                   /* NULL: the connection is lost */
-    User *user;                         /* a reference; NULL: the broker had no users */
-    struct Subscription *subscriptions; /* topics/: utlist, detached ones first */
+    User *user;                         /* a reference; NULL: the broker had no users when the
+                                         * client began */
+    struct Subscription *subscriptions; /* topics/: utlist, those without a session first */
     struct InFlight *in_flight;         /* queues/: its jobs in flight */
     struct DedupWindow *dedup_window;   /* queues/: the ids of its stored pushes */
-    uint64_t push_last;                 /* the highest id of its pushes, stored or being stored */
-    uint64_t push_floor;                /* ids below are known to be answered, and are forgotten */
+    uint64_t push_last;                 /* the highest id of its pushes that are stored or being
+                                         * stored */
+    uint64_t push_floor;                /* pushes with lower ids are answered, and their ids are
+                                         * forgotten */
     uint32_t n_subscriptions;
-    uint32_t n_starry; /* subscriptions to patterns with many stars: see topics/subscribe.c */
-    Timer forget;      /* client_memory_ms after its session was lost */
-    Client *lost_prev, *lost_next; /* of broker->lost; NULL: it has a session */
+    uint32_t n_starry;             /* number of subscriptions to patterns with many stars: see
+                                    * topics/subscribe.c */
+    Timer forget;                  /* client_memory_ms after its session was lost */
+    Client *lost_prev, *lost_next; /* in broker->lost; NULL: it has a session */
     UT_hash_handle hh;
 };
 
@@ -34,59 +41,61 @@ struct Session {
     Client *client;
     Peer *peer;
     User *user;           /* a reference; NULL: the broker has no users */
-    Decisions *decisions; /* what the user may, as far as it was asked */
-    struct Quota *quota;  /* of the user; NULL: the broker has no users */
+    Decisions *decisions; /* what the user may do, as far as it has been decided */
+    struct Quota *quota;  /* the user's quota; NULL: the broker has no users */
     Session *quota_prev, *quota_next;
-    Session *prev, *next; /* of broker->sessions */
-    Session *next_ending; /* of broker->ending; then of services->ends */
-    bool ending;   /* ends with this turn: no message is taken from it or sent to it any more */
-    bool said_bye; /* the client leaves in order */
-    const char *end_reason; /* for its event; a static text */
-    bool has_calls;         /* it has ended, but its calls have not: see services/services.c */
+    Session *prev, *next; /* in broker->sessions */
+    Session *next_ending; /* in broker->ending; later in services->ends */
+    bool ending;          /* the session ends with this turn: it gets and sends no more messages */
+    bool said_bye;        /* the client leaves in order */
+    const char *end_reason; /* for the event of its end; a static text */
+    bool has_calls;         /* the session has ended and still has calls: see services/services.c */
     uint32_t number;        /* for people; a number is never used again */
     char name[64];          /* for people; escaped */
     uint64_t since_ms;
-    uint32_t memory;                         /* of this record and of `decisions`, in the budget */
-    DeferredBatch *deferred, *last_deferred; /* see loop/deferred.h */
+    uint32_t memory;                         /* bytes of this struct and of `decisions` that are
+                                              * charged to the budget */
+    DeferredBatch *deferred, *last_deferred; /* loop/: batches that wait for a later turn, see
+                                              * loop/deferred.h */
     Session *deferred_prev, *deferred_next;
 
     /* services/ */
     struct Call *paid_calls; /* utlist: calls whose memory it pays for */
     IdMap calls;             /* unanswered calls made by this session: the caller's id -> Call */
     IdMap requests;          /* calls that this session works on: the broker's id -> Call */
-    struct Server *servers;  /* utlist: one for each service that it serves */
+    struct Server *servers;  /* utlist: its servers, one for each service that it serves */
     /* queues/ */
     IdMap pulls; /* the worker's id -> Pull */
     /* topics/ */
     IdMap gathers;       /* open questions of this session: the id of PUBLISH -> Gather */
-    uint64_t walked_us;  /* until when its walks through all topics are paid for */
+    uint64_t walked_us;  /* its walks through all topics are paid for until this time */
     struct Asked *asked; /* utlist: questions that it may answer */
     uint32_t n_asked;
     struct Subscription *slow;      /* utlist: subscriptions with waiting or dropped messages */
     uint32_t n_waiting;             /* waiting messages of all its subscriptions */
-    Session *slow_prev, *slow_next; /* of topics->slow */
+    Session *slow_prev, *slow_next; /* in topics->slow */
 
     uint64_t n_in, n_out; /* messages from it and to it, for `ferry sessions` */
     uint64_t n_dropped;   /* late answers, and messages that a full backlog dropped */
 };
 
 /* Ends the session with this turn. text: the reason that BYE gives to the peer, a static text;
- * NULL: no BYE. */
+ * NULL: no BYE is sent. */
 void session_end(Session *session, const char *text);
 
-/* Appends a message to the session's outbox, which is sent at the end of this turn; never
- * waits. message->passed may be set (see message.h); block is the block around message->body,
- * or NULL. A session over max_session_bytes is cut. A session that is ending drops the message. */
+/* Appends a message to the session's outbox, which is sent at the end of this turn. Never waits.
+ * message->passed may be set (see message.h); block is the block around message->body, or NULL. If
+ * the session is over max_session_bytes, it is cut. If it is ending, the message is dropped. */
 void session_send(Session *session, Lane lane, const Message *message, const void *block);
 
-/* A peer may grant as much as it likes: more than WIRE_CREDIT_MAX is not used. */
+/* Adds credit, up to WIRE_CREDIT_MAX: the broker does not use what a peer grants beyond it. */
 static inline int64_t credit_add(int64_t credit, uint64_t bytes) {
     bytes = bytes > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX : bytes;
     credit += (int64_t)bytes;
     return credit > WIRE_CREDIT_MAX ? WIRE_CREDIT_MAX : credit;
 }
 
-/* The peer grants credit. The broker does not use more than WIRE_CREDIT_MAX. */
+/* The peer grants credit to the broker: see credit_add(). */
 void session_credit(Session *session, uint64_t bytes);
 
 /* Answers the message with this id; does nothing when id is 0. seq is OK's third field. */
@@ -94,7 +103,7 @@ void session_ok(Session *session, Lane lane, uint64_t id, uint64_t seq);
 void session_error(Session *session, uint64_t id, const char *type, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The peer broke the protocol: it gets FAULT, the log gets a line, and the connection is cut. */
+/* The peer broke the protocol: sends FAULT, writes a line to the log, and cuts the connection. */
 void session_fault(Session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Bytes that wait to be sent to the session. */
@@ -102,19 +111,20 @@ static inline size_t session_waiting(const Session *session) {
     return outbox_bytes(&session->peer->out);
 }
 
-/* May n more bytes wait to be sent to the session, by max_session_bytes and its share of
- * max_memory? */
+/* True: n more bytes may wait to be sent to the session, by max_session_bytes and by its share of
+ * max_memory. */
 static inline bool session_may_get(const Session *session, size_t n) {
     return session_waiting(session) + n <= session->broker->limits.max_session_bytes &&
            account_allows_output(&session->peer->account, n);
 }
 
-/* A name from outside as printable text, for messages and logs. Static: four texts at a time. */
+/* A name from outside as printable text, for messages and logs. The text is static: the fourth call
+ * after it overwrites it. */
 const char *shown(Span name);
 
-/* FAULT to a connection, which is then cut. */
+/* Sends FAULT to a connection and cuts it. */
 void peer_fault(Broker *broker, Peer *peer, const char *type, const char *text);
-/* The event of a connection that has not become a session. */
+/* Publishes the event that a connection was refused before it was a session. */
 void peer_tell_refused(Broker *broker, const char *address, const char *problem);
-/* FAULT, a log line and the event: the connection did not begin with the HELLO of a client. */
+/* The connection did not begin with a client's HELLO: FAULT, a log line and the event. */
 void peer_refuse(Broker *broker, Peer *peer, const char *type, const char *problem);

@@ -27,7 +27,7 @@ int session_user_of(const Broker *broker, const Peer *peer, User **ret) {
     return 0;
 }
 
-/* The log line and the event of a denial. */
+/* Writes the log line of a denial, and publishes its event. */
 static void tell_denial(Session *session, const char *action, Span name) {
     char address[CONNECTION_ADDRESS_MAX];
 
@@ -56,7 +56,7 @@ void session_deny(Session *session, uint64_t id, Action action, Span name) {
                   session->user->name, action_name(action), shown(name));
 }
 
-/* True: the session goes on under its new user. */
+/* True: the session may go on under its new user. */
 static bool may_go_on(const User *before, const User *now) {
     if (!now)
         return true;
@@ -91,7 +91,7 @@ void sessions_set_rights(Broker *broker, Rights *rights) {
             continue;
         log_info("a session ends, its user has lost rights: session=%u user='%s'", session->number,
                  session->user ? session->user->name : "");
-        /* The client of a user that is gone is forgotten: it must not keep its next user out. */
+        /* Forget the client of a user that is gone: its id must stay usable for the next user. */
         session->said_bye |= !session->user ||
                              (now && strcmp(session->user->name, now->name) != 0) ||
                              (!now && !rights_user(rights, session->user->name));
