@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* States to the service manager. See systemd.h. */
+/* States to the service manager, and sockets from it. See systemd.h. */
 
 #include "base/systemd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -61,4 +62,20 @@ static uint64_t number_of_ours(const char *name, const char *pid_name) {
 
 uint64_t systemd_watchdog_ms(void) {
     return number_of_ours("WATCHDOG_USEC", "WATCHDOG_PID") / 1000;
+}
+
+int systemd_listen_fd(void) {
+    enum { FIRST_FD = 3 };                  /* SD_LISTEN_FDS_START */
+    const char *pid = getenv("LISTEN_PID"); /* without it the sockets are another process's */
+    uint64_t n = pid ? number_of_ours("LISTEN_FDS", "LISTEN_PID") : 0;
+
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    if (n == 0)
+        return 0;
+    for (uint64_t i = 0; i < n; i++)
+        if (fcntl((int)(FIRST_FD + i), F_SETFD, FD_CLOEXEC) < 0)
+            return -errno;
+    return n == 1 ? FIRST_FD : -E2BIG;
 }

@@ -3,8 +3,8 @@
 
 /*
  * The protocol between a daemon and systemd, or any other service manager that speaks it: states as
- * datagrams to $NOTIFY_SOCKET, the watchdog. See sd_notify(3). Without a service manager the
- * functions do nothing.
+ * datagrams to $NOTIFY_SOCKET, the watchdog, sockets that the manager has opened. See sd_notify(3)
+ * and sd_listen_fds(3). Without a service manager the functions do nothing.
  */
 
 #include <stdint.h>
@@ -18,3 +18,8 @@ void systemd_reloading(void);
 
 /* The time within which the manager wants a sign of life (WATCHDOG=1); 0: it wants none. */
 uint64_t systemd_watchdog_ms(void);
+
+/* The descriptor of the socket that the manager has opened for this process; 0 without a socket;
+ * -E2BIG with several, which stay open. Programs that this process starts do not get it. To be
+ * called once, before the first thread starts: it removes the manager's variables. */
+int systemd_listen_fd(void);

@@ -4,6 +4,7 @@
 #include "clients/web/listen.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -49,29 +50,62 @@ static int resolve(const char *listen, struct addrinfo **ret, ferry_error *reter
     return 0;
 }
 
+static int refuse_open(const char *address, ferry_error *reterr) {
+    return error_set(reterr, "ferry.Misuse",
+                     "'%s' is not a loopback address: everybody who reaches it could use the "
+                     "broker. Give --tokens, --tls-cert and --tls-key",
+                     address);
+}
+
+/* The address of a TCP socket that listens; it is made non-blocking. 0, or a negative errno. */
+static int address_of(int fd, struct sockaddr_storage *at, socklen_t *len) {
+    int is_listening = 0, flags = fcntl(fd, F_GETFL);
+    socklen_t size = sizeof(is_listening);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) < 0 ||
+        getsockname(fd, (struct sockaddr *)at, len) < 0)
+        return -errno;
+    return is_listening && (at->ss_family == AF_INET || at->ss_family == AF_INET6) ? 0 : -EINVAL;
+}
+
+int listen_on(int fd, bool is_guarded, char address_text[ADDRESS_MAX], ferry_error *reterr) {
+    struct sockaddr_storage at = {0};
+    socklen_t len = sizeof(at);
+    char host[64], port[8];
+    int r = address_of(fd, &at, &len);
+
+    if (r < 0 || getnameinfo((struct sockaddr *)&at, len, host, sizeof(host), port, sizeof(port),
+                             NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        r = error_set(reterr, "ferry.Misuse",
+                      "descriptor %d is not a TCP socket that listens: the service manager needs "
+                      "ListenStream=ADDRESS:PORT and Accept=no",
+                      fd);
+    else
+        snprintf(address_text, ADDRESS_MAX, at.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
+                 port);
+    if (r == 0 && !is_guarded && !is_loopback((struct sockaddr *)&at))
+        r = refuse_open(address_text, reterr);
+    if (r == 0)
+        return fd;
+    close(fd);
+    return r;
+}
+
 int listen_at(const char *text, bool is_guarded, char address_text[ADDRESS_MAX],
               ferry_error *reterr) {
     struct addrinfo *address = NULL;
-    struct sockaddr_storage at;
-    socklen_t len = sizeof(at);
-    char host[64], port[8];
     int fd, r = resolve(text, &address, reterr);
 
     if (r < 0)
         return r;
     if (!is_guarded && !is_loopback(address->ai_addr)) {
         freeaddrinfo(address);
-        return error_set(reterr, "ferry.Misuse",
-                         "'%s' is not a loopback address: everybody who reaches it could use the "
-                         "broker. Give --tokens, --tls-cert and --tls-key",
-                         text);
+        return refuse_open(text, reterr);
     }
     fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0 ||
-        bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, 128) < 0 ||
-        getsockname(fd, (struct sockaddr *)&at, &len) < 0 ||
-        getnameinfo((struct sockaddr *)&at, len, host, sizeof(host), port, sizeof(port),
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, 128) < 0)
         r = error_set_code(reterr, errno, "cannot listen on %s: %s", text, strerror(errno));
     freeaddrinfo(address);
     if (r < 0) {
@@ -79,6 +113,5 @@ int listen_at(const char *text, bool is_guarded, char address_text[ADDRESS_MAX],
             close(fd);
         return r;
     }
-    snprintf(address_text, ADDRESS_MAX, at.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-    return fd;
+    return listen_on(fd, is_guarded, address_text, reterr);
 }

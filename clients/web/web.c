@@ -135,8 +135,11 @@ static void *authorize(const char *authorization, void *ctx) {
 
 static int open_http(WebServer *server, const WebOptions *options, ferry_error *reterr) {
     bool has_tokens = server->tokens.n > 0, has_tls = options->tls_cert && options->tls_key;
-    int r, fd = listen_at(options->listen ? options->listen : "127.0.0.1:5878",
-                          has_tokens && has_tls, server->address, reterr);
+    bool is_guarded = has_tokens && has_tls;
+    int r, fd = options->listen_fd > 0
+                    ? listen_on(options->listen_fd, is_guarded, server->address, reterr)
+                    : listen_at(options->listen ? options->listen : "127.0.0.1:5878", is_guarded,
+                                server->address, reterr);
 
     if (fd < 0)
         return fd;

@@ -14,6 +14,8 @@ typedef struct WebServer WebServer;
 
 typedef struct WebOptions {
     const char *listen; /* "127.0.0.1:5878", "[::1]:5878", "localhost:0"; NULL: the first one */
+    int listen_fd; /* in place of `listen`: a socket that listens already, which the server takes;
+                      0: none */
     const char *const *names; /* that the Host header may have, beside addresses and localhost */
     size_t n_names;
     const char *url; /* of the broker, as in ferry_open() */

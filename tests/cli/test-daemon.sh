@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The broker under a service manager: its states, its watchdog, its log for the journal and as JSON; its unit.
-# usage: test-daemon.sh FERRY UNIT
+# The broker under a service manager: its states, its watchdog, its log for the journal and as JSON; its units.
+# usage: test-daemon.sh FERRY UNIT...
 source "$(dirname "$0")/lib.sh" "$1"
-unit=$2
+units=("${@:2}")
 printf '[broker]\nlog_format = json\n[queue mail]\nmax_jobs = 1\n' >"$work/conf"
 cat >"$work/manager.py" <<'END'
 import os, signal, socket, subprocess, sys
@@ -49,13 +49,18 @@ printf '[broker]\nlog_format = xml\n' >"$work/bad"
 expect 2 '' "log_format is text or json, not 'xml'" ferry broker --config "$work/bad" --check-config
 expect 0 '' '' ferry broker --config "$(dirname "$0")/../../packaging/ferry.conf" --check-config
 
-# The unit: systemd finds no mistake, and no more exposure than its sandbox leaves
+# The units: systemd finds no mistake, and no more exposure than their sandboxes leave
 if command -v systemd-analyze >/dev/null; then
     mkdir -p "$work/units"
-    sed "s,^ExecStart=[^ ]*,ExecStart=$ferry_binary," "$unit" >"$work/units/ferry.service"
-    expect 0 '' '' systemd-analyze verify --man=no "$work/units/ferry.service"
-    expect 0 '*' '' systemd-analyze security --offline=true --threshold=15 "$work/units/ferry.service"
-    grep 'Overall exposure' "$work/out"
+    for unit in "${units[@]}"; do
+        sed "s,^ExecStart=[^ ]*,ExecStart=$ferry_binary," "$unit" >"$work/units/${unit##*/}"
+    done
+    for unit in "$work"/units/*; do
+        expect 0 '' '' systemd-analyze verify --man=no "$unit"
+        [[ $unit == *.service ]] || continue
+        expect 0 '*' '' systemd-analyze security --offline=true --threshold=15 "$unit"
+        grep 'Overall exposure' "$work/out"
+    done
 else
     echo 'no systemd-analyze: the unit is not checked'
 fi

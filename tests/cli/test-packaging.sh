@@ -13,7 +13,7 @@ for file in bin/ferry bin/ferry-idl share/ferry/ferry-broker.thrift \
     include/ferry/{ferry,schema,cache,pack,pool}.h include/ferry/adapters/{libuv,libev}.h \
     share/bash-completion/completions/{ferry,ferry-idl} share/zsh/vendor-completions/_ferry{,-idl} \
     share/fish/vendor_completions.d/ferry{,-idl}.fish share/ferry/ferry-events.thrift \
-    lib/systemd/system/ferry.service lib/{sysusers,tmpfiles}.d/ferry.conf share/doc/ferry/ferry.conf; do
+    lib/systemd/system/ferry{.service,-web.service,-web.socket} lib/{sysusers,tmpfiles}.d/ferry.conf share/doc/ferry/ferry.conf; do
     there "$file"
 done
 if command -v scdoc >/dev/null; then

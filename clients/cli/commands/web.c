@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include "base/systemd.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/run/contexts.h"
 #include "clients/cli/terminal/out.h"
@@ -44,6 +45,7 @@ static int serve(Cli *cli, WebServer *web) {
     sigaction(SIGTERM, &stop, NULL);
     out_format(stdout, "http%s://%s/\n", web_is_secure(web) ? "s" : "", web_address(web));
     fflush(stdout);
+    systemd_notify("READY=1");
     return web_run(web, &error) < 0 ? cli_error(cli, &error) : EXIT_OK;
 }
 
@@ -51,7 +53,7 @@ static int run_web(Cli *cli, const void *values, int argc, char **argv) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     const Values *v = values;
     WebServer *web = NULL;
-    int status = contexts_apply(cli);
+    int fd = systemd_listen_fd(), status = contexts_apply(cli);
 
     (void)argc;
     (void)argv;
@@ -59,7 +61,14 @@ static int run_web(Cli *cli, const void *values, int argc, char **argv) {
         return status;
     if (cli->header_texts.n > 0)
         return cli_usage(cli, "ferry web sends no headers of its own");
+    if (fd < 0)
+        return cli_usage(cli, "the service manager passes several sockets, or a closed one: ferry "
+                              "web takes one");
+    if (fd > 0 && v->listen)
+        return cli_usage(cli,
+                         "the service manager passes a socket: --listen has no place beside it");
     if (web_open(&(WebOptions){.listen = v->listen,
+                               .listen_fd = fd,
                                .names = v->names.v,
                                .n_names = v->names.n,
                                .url = cli->url,

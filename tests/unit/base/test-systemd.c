@@ -2,11 +2,13 @@
 #include "base/systemd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/suite.h"
@@ -85,12 +87,48 @@ static void the_watchdog_is_of_this_process_alone(void) {
     CU_ASSERT_EQUAL(systemd_watchdog_ms(), 0);
 }
 
+/* In a child with n open sockets from descriptor 3 on, as a manager starts it: what the function
+ * returns, or 99 if a later call, the variables or the descriptor are not as they must be. */
+static int listen_fd_in_child(const char *pid, int n) {
+    pid_t child = fork();
+    char text[16];
+    int status = 0, fd;
+
+    if (child == 0) {
+        for (int i = 0; i < n; i++)
+            dup2(STDERR_FILENO, 3 + i);
+        snprintf(text, sizeof(text), "%d", pid ? atoi(pid) : (int)getpid());
+        setenv("LISTEN_PID", text, 1);
+        snprintf(text, sizeof(text), "%d", n);
+        setenv("LISTEN_FDS", text, 1);
+        fd = systemd_listen_fd();
+        if (getenv("LISTEN_PID") || getenv("LISTEN_FDS") || systemd_listen_fd() != 0)
+            _exit(99);
+        if (fd == 3 && fcntl(3, F_GETFD) != FD_CLOEXEC)
+            _exit(99);
+        _exit(fd < 0 ? -fd : fd);
+    }
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void a_socket_of_the_manager_is_taken_once(void) {
+    CU_ASSERT_EQUAL(listen_fd_in_child(NULL, 1), 3);
+    CU_ASSERT_EQUAL(listen_fd_in_child(NULL, 2), E2BIG);
+    CU_ASSERT_EQUAL(listen_fd_in_child(NULL, 0), 0);
+    CU_ASSERT_EQUAL(listen_fd_in_child("1", 1), 0); /* another process's */
+    unsetenv("LISTEN_PID");
+    setenv("LISTEN_FDS", "1", 1);
+    CU_ASSERT_EQUAL(systemd_listen_fd(), 0);
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(states_reach_the_manager),
         TEST(without_a_manager_nothing_happens),
         TEST(a_manager_that_does_not_read_holds_up_nothing),
         TEST(the_watchdog_is_of_this_process_alone),
+        TEST(a_socket_of_the_manager_is_taken_once),
         TESTS_END,
     };
 
