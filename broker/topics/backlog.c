@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Slow subscribers. Messages that the credit of the session, or of the subscription, does not cover
- * wait here, with their subscription. A message is stored once, however many subscriptions it waits
- * for. A subscription with too many bytes drops messages by its own policy. Each message gets its
- * number before that, so the subscriber sees every loss.
+ * Slow subscribers. If the credit of the session, or of the subscription, does not cover a message,
+ * the message waits here, with its subscription. It is stored once for all subscriptions for which
+ * it waits. If too many bytes wait for a subscription, messages are dropped by its overflow policy.
+ * Each message gets its number before that, so the subscriber notices each loss.
  */
 
 #include <errno.h>
@@ -15,15 +15,15 @@
 #include "broker/topics/topics-private.h"
 #include "rpc/wire/name.h"
 
-/* TURN_BYTES: after so many bytes the session's next subscription has its turn. */
+/* TURN_BYTES: after sending so many bytes, the session goes on with its next subscription. */
 enum { TURN_BYTES = 64 * 1024, RING_MIN = 16 };
 
 static Waiting *waiting_at(const Backlog *backlog, uint32_t i) {
     return &backlog->ring[(backlog->first + i) & (backlog->cap - 1)];
 }
 
-/* The ring counts against max_total_bytes: many subscriptions to many retained values could exceed
- * it otherwise. */
+/* The ring counts against max_total_bytes: otherwise many subscriptions to many retained values
+ * could exceed it. */
 static int grow(Broker *broker, Backlog *backlog) {
     uint32_t cap = backlog->cap ? backlog->cap * 2 : RING_MIN;
     uint64_t more = (cap - backlog->cap) * sizeof(Waiting);
@@ -55,8 +55,8 @@ static int push(Subscription *subscription, Waiting waiting) {
     Session *session = subscription->session;
     int r = backlog->n < backlog->cap ? 0 : grow(subscription->topics->broker, backlog);
 
-    /* Ten thousand subscriptions of one session could fill the broker, and clearing their backlogs
-     * would take long. */
+    /* WAITING_MAX: otherwise ten thousand subscriptions of one session could fill the broker, and
+     * it would take long to clear their backlogs. */
     if (r < 0 || session->n_waiting == WAITING_MAX)
         return -ENOSPC;
     *waiting_at(backlog, backlog->n++) = waiting;
@@ -64,7 +64,7 @@ static int push(Subscription *subscription, Waiting waiting) {
     return 0;
 }
 
-/* The bytes that a message of this size counts as while it waits. */
+/* The bytes that are counted for a waiting message of this size. */
 static size_t cost(size_t size) {
     return size + sizeof(Waiting);
 }
@@ -73,7 +73,8 @@ static void mark_slow(Subscription *subscription) {
     Session *session = subscription->session;
     Topics *topics = subscription->topics;
 
-    /* Without credit it stays out of the list until MORE comes; initial messages need no credit. */
+    /* A subscription without credit is not in the list until MORE comes. Initial messages need no
+     * credit. */
     if (subscription->slow ||
         (!subscription_has_credit(subscription) && subscription->backlog.n_initial == 0))
         return;
@@ -95,7 +96,8 @@ void backlog_not_slow(Subscription *subscription) {
         DL_DELETE2(topics->slow, session, slow_prev, slow_next);
 }
 
-/* Once, until it has caught up. Events about a subscription to events would cause further ones. */
+/* Publishes the event once, until the subscription has caught up. Events about a subscription to
+ * events would cause more events. */
 static void tell_slow(Subscription *subscription) {
     Broker *broker = subscription->topics->broker;
     const Pattern *pattern = subscription->pattern;
@@ -113,7 +115,7 @@ static void tell_slow(Subscription *subscription) {
                                                  .waiting = (int64_t)subscription->backlog.bytes});
 }
 
-/* A message was dropped. reply: the number of the question, or 0. */
+/* Counts a dropped message. reply: the number of the question, or 0. */
 static void miss(Subscription *subscription, uint64_t reply) {
     Topics *topics = subscription->topics;
 
@@ -129,13 +131,14 @@ static void miss(Subscription *subscription, uint64_t reply) {
         gather_lost(topics, reply);
 }
 
-/* SUBSCRIBE gets its OK when the last retained or replayed message has left the backlog. */
+/* Counts a retained or replayed message that has left the backlog. After the last one SUBSCRIBE
+ * gets its OK. */
 static void initial_left(Subscription *subscription, uint64_t seq) {
     if (--subscription->backlog.n_initial == 0)
         session_ok(subscription->session, LANE_BULK, subscription->id, seq);
 }
 
-/* Takes the first message out; its reference becomes the caller's. */
+/* Takes the first message out; the caller owns its reference. */
 static Waiting pop(Subscription *subscription) {
     Backlog *backlog = &subscription->backlog;
     Waiting waiting = *waiting_at(backlog, 0);
@@ -173,7 +176,7 @@ bool backlog_fits(const Subscription *subscription, size_t size) {
     return subscription->backlog.bytes + cost(size) <= subscription->max_backlog;
 }
 
-/* Makes room by the subscription's policy. False: the new message is dropped. */
+/* Makes room by the subscription's overflow policy. False: the new message is dropped. */
 static bool make_room(Subscription *subscription, size_t size) {
     if (backlog_fits(subscription, size))
         return true;
@@ -206,7 +209,8 @@ void backlog_add(Subscription *subscription, Publication *publication, uint64_t 
     mark_slow(subscription);
 }
 
-/* A message that waited is reported by its own name: its topic may be forgotten by now. */
+/* Reports a message that has waited under the name in the message: the topic may be forgotten by
+ * now. */
 static void tap_waiting(const Subscription *subscription, const Message *out) {
     const Broker *broker = subscription->topics->broker;
     Reader fields = reader_of(out->passed.data, out->passed.len);
@@ -274,7 +278,7 @@ uint64_t backlog_clear(Subscription *subscription) {
 
 /* ---- at the end of a turn ---- */
 
-/* Sends as much as the credit covers, up to TURN_BYTES. */
+/* Sends messages as far as the credit goes, up to TURN_BYTES. */
 static void feed(Subscription *subscription) {
     Backlog *backlog = &subscription->backlog;
     size_t sent = 0;
@@ -294,7 +298,8 @@ static void feed(Subscription *subscription) {
     }
 }
 
-/* The backlog is empty: GAP reports the messages that were dropped after the last one sent. */
+/* The backlog is empty: GAP reports the messages that were dropped after the last message that was
+ * sent. */
 static void send_gap(Subscription *subscription) {
     Message gap = {.op = OP_GAP, .gap = {subscription->id, subscription->missed}};
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Questions: a PUBLISH that collects answers until its window ends. Each subscription gets the
- * question under a number of its own; only its session may answer it, once.
+ * Questions: a question is a PUBLISH that collects answers until its window ends. Each subscription
+ * gets the question under a number of its own; only the session of the subscription may answer it,
+ * once.
  */
 
 #include <stdlib.h>
@@ -13,27 +14,29 @@
 
 enum {
     WINDOW_MAX_MS = 60000,
-    ENDED_SLICE = 512 /* questions without an answer that are forgotten in one turn */
+    ENDED_SLICE = 512 /* unanswered questions that one turn forgets */
 };
 
-/* The question to one subscription. */
+/* A question as one subscription gets it. */
 struct Asked {
     Gather *gather;
     Session *session;
     uint64_t reply;
-    Asked *prev, *next;                 /* of the gather */
-    Asked *session_prev, *session_next; /* of the session's asked */
+    Asked *prev, *next;                 /* in gather->asked */
+    Asked *session_prev, *session_next; /* in session->asked */
 };
 
 struct Gather {
     Topics *topics;
-    Session *session; /* that asks; NULL: the gather has ended, and its questions are forgotten */
-    uint64_t id;      /* of its PUBLISH */
+    Session *session; /* the session that asks; NULL: the gather has ended, and its questions are
+                       * being forgotten */
+    uint64_t id;      /* the id of its PUBLISH */
     Timer window;
-    Asked *asked; /* not answered yet */
+    Asked *asked; /* questions that are not answered yet */
     uint64_t n_answers;
-    bool asking;              /* the question is being sent: the gather must not end yet */
-    Gather *prev, *following; /* of topics->ended */
+    bool asking;              /* the question is being sent: the gather must not end before that is
+                               * done */
+    Gather *prev, *following; /* in topics->ended */
 };
 
 static void asked_free(Asked *asked) {
@@ -55,7 +58,7 @@ static void gather_free(Gather *gather) {
     free(gather);
 }
 
-/* A hundred thousand questions may be without an answer: they are forgotten in slices. */
+/* Ends the gather. A hundred thousand questions may be unanswered: they are forgotten in slices. */
 static void gather_end(Gather *gather) {
     timer_disarm(&gather->topics->broker->timers, &gather->window);
     gather->session = NULL;
@@ -106,21 +109,22 @@ bool gather_is_allowed(const Publication *publication, uint64_t n) {
 
     if (message->id == 0)
         session_error(session, 0, "ferry.InvalidArgument",
-                      "a question (PUBLISH with flag 2) needs an id");
+                      "PUBLISH: a question (flag 2) needs an id");
     else if (message->publish.window_ms < 1 || message->publish.window_ms > WINDOW_MAX_MS)
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "a window has 1 to 60000 ms, not %llu",
+                      "PUBLISH: window_ms is %llu, but must be 1 to 60000",
                       (unsigned long long)message->publish.window_ms);
     else if (id_map_get(&session->gathers, message->id))
-        session_fault(session, "PUBLISH: the id %llu is in use", (unsigned long long)message->id);
+        session_fault(session, "PUBLISH: another question of this session has the id %llu",
+                      (unsigned long long)message->id);
     else if (broker->draining)
         session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
     else if (session->gathers.n >= limits->max_calls)
         session_error(session, message->id, "ferry.Overloaded",
-                      "%u questions of this session are open", limits->max_calls);
+                      "the session already has %u open questions (max_calls)", limits->max_calls);
     else if (!broker_may_store(broker, bytes))
         session_error(session, message->id, "ferry.Full",
-                      "the broker is full: max_total_bytes is reached");
+                      "the broker is full (max_total_bytes): try again later");
     else
         return true;
     return false;
@@ -158,8 +162,8 @@ uint64_t gather_ask(Gather *gather, Subscription *subscription) {
     Session *session = subscription->session;
     Asked *asked;
 
-    /* A session with ten thousand subscriptions that never answers would collect questions by the
-     * million. */
+    /* A session that has ten thousand subscriptions and never answers would collect millions of
+     * questions. */
     if (session->n_asked >= topics->broker->limits.max_calls)
         return 0;
     asked = calloc(1, sizeof(*asked));
@@ -192,7 +196,7 @@ void topics_answer(Topics *topics, Session *session, const Message *message, con
     Asked *asked = id_map_get(&topics->replies, message->answer.reply);
     Gather *gather;
 
-    /* Too late, answered twice, or the question of another session. */
+    /* The answer is late, a second one, or from the wrong session. */
     if (!asked || asked->session != session || !asked->gather->session) {
         session->n_dropped++;
         topics->broker->stats.late_answers++;

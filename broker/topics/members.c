@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The subscribers of a pattern: single subscriptions, and groups, of which one member gets each
- * message. Members with a session stand first, so that a group's choice skips no detached ones.
+ * The subscribers of a pattern: single subscriptions and groups. One member of a group gets each
+ * message. Members with a session stand first, so that the choice of a member need not skip
+ * detached ones.
  */
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include "broker/topics/topics-private.h"
 #include "rpc/wire/name.h"
 
-/* Members that are checked for room. */
+/* members that are checked for room */
 enum { PICK_TRIES = 64 };
 
 static Members *members_of(const Subscription *subscription) {
@@ -92,8 +93,8 @@ Subscription *group_pick(Group *group, size_t size) {
     uint32_t tries = n < PICK_TRIES ? n : PICK_TRIES;
     Subscription *second = NULL;
 
-    /* Prefers a member that can take the message at once, then a member whose backlog has room,
-     * then the next one. */
+    /* Choose a member that can take the message at once; else a member whose backlog has room; else
+     * the next member. */
     for (uint32_t i = 0; members->n_attached > 0 && i < tries; i++) {
         uint32_t k = (group->turn + i) % n;
         Subscription *member = members->at[k];

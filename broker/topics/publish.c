@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* PUBLISH: to the subscribers whose patterns match, and to the stores of the topic. See topics.h.
- */
+/* PUBLISH: messages go to the subscribers whose patterns match, and to the stores of the topic. See
+ * topics.h. */
 
 #include <errno.h>
 
@@ -70,8 +70,7 @@ static void refuse(Session *session, const Message *message, const char *type, c
                   why);
 }
 
-/* The topic is new, or one of the broker's own. NULL: the name was refused, and the publisher has
- * got an error. */
+/* Makes a topic that is new, or refuses the name. NULL: the publisher has got an error. */
 static Topic *topic_first_seen(Topics *topics, Session *session, const Message *message) {
     const char *problem = name_problem(message->name.data, message->name.len);
     Topic *topic;
@@ -99,7 +98,7 @@ static void publish_plain(Publication *publication, Topic *topic) {
         session_ok(publication->session, LANE_CALLS, publication->message->id, 0);
 }
 
-/* The subscribers that a question would go to. */
+/* The number of subscribers that a question would go to. */
 static uint64_t n_receivers(const Topics *topics, const Topic *topic) {
     Pattern **patterns;
     uint32_t n = topic_patterns(topics, topic, &patterns);
@@ -125,7 +124,7 @@ static void refuse_retained(const Publication *publication, int r) {
            r == -ENOSPC ? "no room for another retained value" : "the broker is out of memory");
 }
 
-/* Retained values and questions. False: refused, and the message has no effect at all. */
+/* Publishes a retained value or a question. False: it was refused and has no effect at all. */
 static bool publish_flagged(Publication *publication, Topic *topic) {
     const Message *message = publication->message;
     bool question = message->publish.flags & PUBLISH_GATHER;
@@ -169,7 +168,8 @@ static inline bool publish(Topics *topics, Session *session, const Message *mess
     topic->recent = true;
     topic->n_published++;
     topics->broker->stats.published++;
-    /* Field by field: `out` is large, and delivering fills in the fields that are read. */
+    /* Set single fields: `out` is large, and delivery sets its other fields before they are
+     * read. */
     publication.topics = topics;
     publication.session = session;
     publication.message = message;

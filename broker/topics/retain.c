@@ -2,10 +2,10 @@
 /*
  * The messages that a topic keeps for later subscribers: its retained value, and its last messages.
  *
- * Every topic keeps its last 16 messages (at most 64 KiB for a topic, and a 16th of max_total_bytes
- * for all topics), because people ask "what came just before I looked?" after the fact. The cost is
- * a copy of each message into memory that is already allocated. A rule in the configuration keeps
- * more messages, or none at all.
+ * Each topic keeps its last 16 messages (at most 64 KiB for one topic, and a 16th of
+ * max_total_bytes for all), because people want to see what was published before they subscribed.
+ * This costs a copy of each message into memory that is already allocated. A rule in the
+ * configuration can make a topic keep more messages, or no message.
  */
 
 #include <errno.h>
@@ -46,7 +46,7 @@ static size_t memory_of(uint32_t cap) {
     return sizeof(Replay) + cap * sizeof(SharedMessage *);
 }
 
-/* Takes the oldest message out; the reference becomes the caller's. */
+/* Takes the oldest message out; the caller owns its reference. */
 static SharedMessage *take_first(Topics *topics, Topic *topic) {
     Replay *replay = topic->replay;
     SharedMessage *shared = *replay_at(replay, 0);
@@ -71,7 +71,8 @@ void replay_clear(Topics *topics, Topic *topic) {
     }
 }
 
-/* New topics never push out messages that a rule keeps; at most max_names topics are pinned. */
+/* Pins a topic: new topics never push out messages that a rule keeps. At most max_names topics are
+ * pinned. */
 static void pin(Topics *topics, Topic *topic) {
     if (topic->pinned || topics->n_pinned >= topics->broker->limits.max_names)
         return;
@@ -80,8 +81,9 @@ static void pin(Topics *topics, Topic *topic) {
     topic_update_clock(topics, topic);
 }
 
-/* Makes room for one more message of this size in the share of all topics without a rule: the least
- * recently published topics give up theirs first. False: no room. */
+/* Makes room for one more message of this size in the memory that all topics without a rule share.
+ * The topics that were published to least recently lose their messages first. False: there is no
+ * room. */
 static bool share_has_room(Topics *topics, const Topic *topic, size_t size) {
     size_t share = topics->broker->limits.max_total_bytes / TOPIC_KEEP_SHARE;
     uint32_t steps = 2 * topics->n_clock;
@@ -110,8 +112,8 @@ static Replay *replay_new(Topics *topics, uint32_t cap) {
     return replay;
 }
 
-/* Stores the message, in the memory of the oldest one if it fits there: that one is dropped
- * anyway. */
+/* Stores the message. If it fits into the memory of the oldest message, which is dropped anyway,
+ * that memory is used again. */
 static SharedMessage *hold_for_replay(Publication *publication, Topic *topic) {
     Topics *topics = publication->topics;
     SharedMessage *oldest = NULL;
@@ -120,7 +122,7 @@ static SharedMessage *hold_for_replay(Publication *publication, Topic *topic) {
         oldest = take_first(topics, topic);
     if (oldest && !publication->shared &&
         shared_message_reuse(oldest, publication->message, publication->block)) {
-        publication->shared = oldest; /* lent by the ring from now on */
+        publication->shared = oldest; /* from now on the ring owns the reference */
         return oldest;
     }
     shared_message_unref(topics->broker, oldest);
@@ -133,7 +135,7 @@ void replay_add(Publication *publication, Topic *topic) {
     Replay *replay = topic->replay;
     SharedMessage *shared = NULL;
 
-    /* A replay without the newest message would mislead: the topic keeps no message instead. */
+    /* A replay without the newest message would mislead: let the topic keep no message instead. */
     if (size > topic->keep_bytes || (!topic->ruled && !share_has_room(topics, topic, size))) {
         replay_clear(topics, topic);
         return;

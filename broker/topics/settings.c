@@ -3,8 +3,8 @@
  * The rules of the configuration file: how many messages each topic keeps.
  *
  *     [topic sensors.>]
- *     keep = 100            ; messages of each topic to keep for those who subscribe with `last`
- *     keep_bytes = 1M       ; and of how many bytes together
+ *     keep = 100            ; messages of each topic to keep, for SUBSCRIBE with `last`
+ *     keep_bytes = 1M       ; bytes of these messages together
  */
 
 #include <errno.h>
@@ -103,14 +103,14 @@ int topics_configure(Topics *topics, const char *pattern, const char *key, const
 
     *problem = NULL;
     if (!pattern_is_valid(pattern, strlen(pattern)))
-        *problem = "this is not a pattern of topics";
+        *problem = "the section does not name a pattern of topics";
     else if (!is_keep && strcmp(key, "keep_bytes") != 0)
-        *problem = "topics have the settings keep and keep_bytes";
+        *problem = "topics have no setting with this name, only keep and keep_bytes";
     else
         *problem =
             setting_parse(is_keep ? SETTING_COUNT : SETTING_BYTES, value, 0, UINT64_MAX, &number);
     if (!*problem && is_keep && number > topics->broker->limits.max_replay)
-        *problem = "keep is more than max_replay";
+        *problem = "keep is larger than the limit max_replay";
     if (*problem)
         return -EINVAL;
 

@@ -6,15 +6,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The bytes that are charged for the message, and taken off the account when it is freed. cap does
- * not change when the memory is used again; len may change. */
+/* The bytes that are charged for the message, and subtracted when it is freed. When the memory is
+ * used again, cap stays the same; len may change. */
 static size_t charge_of(const SharedMessage *shared) {
     return sizeof(*shared) + shared->stored.cap + stored_message_body(&shared->stored).len;
 }
 
 int shared_message_new(SharedMessage **ret, Broker *broker, const Message *message,
                        const void *block) {
-    /* Rounded up: messages that differ a little in size can use the memory again. */
+    /* Round up, so that messages whose sizes differ a little can use the memory again. */
     size_t cap = (stored_message_cap(message, block, STORE_FIELDS) + 15) & ~(size_t)15;
     SharedMessage *shared;
 
@@ -36,8 +36,8 @@ int shared_message_new(SharedMessage **ret, Broker *broker, const Message *messa
 bool shared_message_reuse(SharedMessage *shared, const Message *message, const void *block) {
     size_t len = message->passed.len, cap = shared->stored.cap;
 
-    /* The memory is kept only for a message that fills much of it: short messages must not keep
-     * memory that long ones needed. */
+    /* Use the memory again only for a message that fills much of it: otherwise short messages would
+     * keep large memory. */
     if (shared->owners != 1 || shared->stored.has_body || !message->passed.data || len > cap ||
         cap > 256 + 4 * len)
         return false;

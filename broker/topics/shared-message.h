@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * A published message that the broker stores: as a retained value, for replay, in backlogs. All its
- * owners share one copy; its memory counts in the broker's budget. The broker's thread only.
+ * A published message that the broker stores: as a retained value, for replay, and in backlogs. All
+ * its owners share one copy; its memory counts in the broker's budget. Only the broker's thread
+ * uses it.
  */
 
 #include "broker/sessions/session.h"
@@ -11,17 +12,18 @@
 
 typedef struct SharedMessage {
     uint32_t owners;
-    StoredMessage stored; /* the last member: its bytes follow */
+    StoredMessage stored; /* the last member: the bytes of the message follow */
 } SharedMessage;
 
 /* Stores the PUBLISH, with one owner. -ENOSPC: max_total_bytes is reached; -ENOMEM. */
 int shared_message_new(SharedMessage **ret, Broker *broker, const Message *message,
                        const void *block);
 
-/* Puts another message into the same memory, if it has no other owner and the size fits. */
+/* Stores another message in the same memory, if `shared` has no other owner and the message
+ * fits. */
 bool shared_message_reuse(SharedMessage *shared, const Message *message, const void *block);
 
-/* One owner less. Returns NULL. */
+/* Removes one owner; frees the message after the last one. Returns NULL. */
 SharedMessage *shared_message_unref(Broker *broker, SharedMessage *shared);
 
 static inline SharedMessage *shared_message_ref(SharedMessage *shared) {
@@ -29,7 +31,7 @@ static inline SharedMessage *shared_message_ref(SharedMessage *shared) {
     return shared;
 }
 
-/* Bytes that holding it takes, and would take. */
+/* The bytes of memory that a stored message takes, or would take. */
 static inline size_t shared_message_size(const SharedMessage *shared) {
     return sizeof(*shared) + stored_message_size(&shared->stored);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * SUBSCRIBE and UNSUBSCRIBE. The subscriptions of a lost session stay with the client, detached,
- * and count the messages that they miss, until the client resumes them or client_memory has passed.
+ * SUBSCRIBE and UNSUBSCRIBE. When a session is lost, its subscriptions stay with the client,
+ * detached, and count the messages that they miss, until the client resumes them or client_memory
+ * has passed.
  */
 
 #include <errno.h>
@@ -16,16 +17,16 @@
 
 /*
  * A new wildcard subscription looks through all topics that keep messages: up to a hundred
- * thousand. A session may spend a fifth of the broker's time on that, and run ahead by a million
- * topics (50 ns each); after that it gets ferry.Overloaded.
+ * thousand. A session may use a fifth of the broker's time for that, and may be ahead of it by a
+ * million topics (50 ns each); after that it gets ferry.Overloaded.
  */
 enum { WALK_US_PER_1000 = 250, WALK_AHEAD_US = 250000 };
 
 /*
  * One topic can match many patterns that differ only in the places of their stars: 8192 patterns of
- * 13 tokens, each `a` or `*`. Patterns with up to STARS_FEW stars cannot become that many. Of the
- * others ("starry" patterns), and of patterns with a star too deep for the tree, a client may have
- * STARRY_MAX, and all clients together may have STARRY_ALL_MAX different ones.
+ * 13 tokens, each `a` or `*`. Patterns with up to STARS_FEW stars cannot become so many. Patterns
+ * with more stars, or with a star too deep for the tree, are "starry": a client may have STARRY_MAX
+ * of them, and all clients together may have STARRY_ALL_MAX different ones.
  */
 enum { STARRY_MAX = 128, STARRY_ALL_MAX = 1024 };
 
@@ -34,7 +35,7 @@ typedef struct Wanted {
     uint64_t last, resume, seen, backlog, credit;
     bool has_seen;
     SubscriberOverflow overflow;
-    const char *problem; /* NULL: the options are right */
+    const char *problem; /* NULL: the options are valid */
 } Wanted;
 
 static const char *read_overflow(Span text, SubscriberOverflow *ret) {
@@ -45,7 +46,7 @@ static const char *read_overflow(Span text, SubscriberOverflow *ret) {
             *ret = (SubscriberOverflow)i;
             return NULL;
         }
-    return "'overflow' is drop-newest, drop-oldest or disconnect";
+    return "'overflow' must be drop-newest, drop-oldest or disconnect";
 }
 
 static Wanted read_options(Span options, uint64_t max_backlog) {
@@ -56,11 +57,11 @@ static Wanted read_options(Span options, uint64_t max_backlog) {
 
     while (pairs_next(&pairs, &left, &key) && !wanted.problem) {
         if (reader_nil(&pairs)) {
-            continue; /* as if it was left out */
+            continue; /* nil is as good as a missing option */
         } else if (span_is(key, "group")) {
             wanted.group = reader_str(&pairs);
             if (!name_is_valid(wanted.group.data, wanted.group.len))
-                wanted.problem = "'group' is not a valid name";
+                wanted.problem = "'group' must be a valid name";
         } else if (span_is(key, "last")) {
             wanted.last = reader_uint(&pairs);
         } else if (span_is(key, "resume")) {
@@ -75,7 +76,7 @@ static Wanted read_options(Span options, uint64_t max_backlog) {
         } else if (span_is(key, "credit")) {
             wanted.credit = reader_uint(&pairs);
             if (wanted.credit > WIRE_CREDIT_MAX)
-                wanted.problem = "'credit' is at most 64 MiB";
+                wanted.problem = "'credit' must be at most 64 MiB";
         } else {
             reader_value(&pairs);
         }
@@ -106,10 +107,11 @@ static void index_by_id(Topics *topics, Subscription *subscription, uint64_t id)
                     sizeof(subscription->client) + sizeof(subscription->id), subscription);
 }
 
-/* The bytes that one more subscription counts as, in the worst case: it shares no pattern. */
+/* The bytes that are counted for one more subscription: the worst case, in which it shares no
+ * pattern. */
 static uint64_t cost(size_t pattern_len, size_t group_len) {
     return sizeof(Subscription) + sizeof(Pattern) + topic_tree_cost(pattern_len) + pattern_len +
-           2 * sizeof(Subscription *) /* its place among the members */ +
+           2 * sizeof(Subscription *) /* its entry among the members */ +
            (group_len > 0 ? sizeof(Group) + group_len : 0);
 }
 
@@ -172,8 +174,8 @@ static void on_forget(Timer *timer, void *ctx) {
 
 /* ---- attached and detached ---- */
 
-/* Attached subscriptions stand behind detached ones in the client's list, so the first one tells
- * whether there are detached ones. */
+/* Attached subscriptions stand behind detached ones in the client's list, so the first subscription
+ * tells whether there are detached ones. */
 static void attach(Subscription *subscription, Session *session, const Wanted *wanted) {
     Client *client = subscription->client;
 
@@ -235,7 +237,8 @@ static void send_of(void *value, void *ctx) {
     uint32_t n = replay ? replay->n : 0, from = sending->last < n ? n - (uint32_t)sending->last : 0;
     bool again = false;
 
-    /* A retained value that is also among the last messages is sent once, in its place there. */
+    /* If the retained value is also among the last messages, it is sent once, in its place among
+     * them. */
     for (uint32_t i = from; i < n; i++)
         again |= *replay_at(replay, i) == topic->retained;
     if (topic->retained && sending->retained && !again)
@@ -245,7 +248,7 @@ static void send_of(void *value, void *ctx) {
 }
 
 /* Sends retained values, and the last n messages of each topic, to a new subscription. Returns how
- * many topics and parts of topic names it looked at. */
+ * many topics and parts of topic names were examined. */
 static size_t replay_send(Subscription *subscription, bool retained, uint64_t last) {
     const Pattern *pattern = subscription->pattern;
     Topics *topics = subscription->topics;
@@ -281,10 +284,10 @@ static void pay_for_walk(Session *session, size_t n) {
     session->walked_us += n * WALK_US_PER_1000 / 1000;
 }
 
-/* OK comes after retained and replayed messages: now, or when the last of them leaves the backlog.
- */
+/* OK must come after retained and replayed messages: now, or when the last of them has left the
+ * backlog. */
 static void begin(Subscription *subscription, bool retained, uint64_t last) {
-    /* A retained value was handled by a member of the group before: new members do not get it. */
+    /* A member of the group has handled the retained value before, so new members do not get it. */
     if (subscription->group)
         retained = false;
     if (retained || last > 0)
@@ -309,11 +312,11 @@ static bool is_the_same(const Subscription *subscription, const Message *message
 static void resume(Subscription *subscription, Session *session, const Message *message,
                    const Wanted *wanted) {
     Topics *topics = subscription->topics;
-    /* Messages that were sent may have been lost with the connection. */
+    /* Messages that were sent after `seen` may have been lost with the connection. */
     uint64_t missed = wanted->seen < subscription->seq ? subscription->seq - wanted->seen : 0;
 
-    /* The client has heard nothing of this subscription: it cannot know whether the numbers go on
-     * from an earlier one, or began anew. */
+    /* The client has heard nothing of this subscription, so it cannot know whether the numbers go
+     * on from an earlier one or begin again. */
     if (!wanted->has_seen) {
         subscription->seq = 0;
         missed = GAP_UNKNOWN;
@@ -330,11 +333,12 @@ static void resume(Subscription *subscription, Session *session, const Message *
     subscription->missed = 0;
     if (missed > 0)
         send_gap(subscription, missed);
-    /* After missed messages the subscriber may hold an outdated value: it gets the retained one. */
+    /* The subscriber has missed messages, so its value may be outdated: it gets the retained
+     * value. */
     begin(subscription, missed > 0, 0);
 }
 
-/* False: refused, and the client has got an error. */
+/* False: the limits refuse the subscription, and the client has got an error. */
 static bool has_room_for(Topics *topics, Session *session, const Message *message,
                          const Wanted *wanted) {
     Broker *broker = topics->broker;
@@ -344,31 +348,33 @@ static bool has_room_for(Topics *topics, Session *session, const Message *messag
         !client->subscriptions->session)
         subscription_free(client->subscriptions);
     if (client->n_subscriptions >= broker->limits.max_subscriptions) {
-        session_error(session, message->id, "ferry.Full", "a session has at most %u subscriptions",
+        session_error(session, message->id, "ferry.Full",
+                      "the session already has %u subscriptions (max_subscriptions)",
                       broker->limits.max_subscriptions);
         return false;
     }
     if (pattern_is_starry(message->name.data, message->name.len)) {
         if (client->n_starry >= STARRY_MAX) {
-            session_error(session, message->id, "ferry.Full",
-                          "a session has at most %d patterns with more than %d stars, or with one "
-                          "after %d tokens",
-                          STARRY_MAX, STARS_FEW, TOPIC_TREE_LEVELS);
+            session_error(
+                session, message->id, "ferry.Full",
+                "the session already has %d patterns with more than %d stars, or with a star "
+                "after %d tokens",
+                STARRY_MAX, STARS_FEW, TOPIC_TREE_LEVELS);
             return false;
         }
         if (topics->n_starry >= STARRY_ALL_MAX &&
             !topic_tree_get(&topics->tree, message->name.data, message->name.len)) {
             session_error(
                 session, message->id, "ferry.Full",
-                "all sessions have at most %d different patterns with more than %d stars, "
-                "or with one after %d tokens",
+                "the sessions already have %d different patterns with more than %d stars, "
+                "or with a star after %d tokens",
                 STARRY_ALL_MAX, STARS_FEW, TOPIC_TREE_LEVELS);
             return false;
         }
     }
     if (!broker_may_store(broker, cost(message->name.len, wanted->group.len))) {
         session_error(session, message->id, "ferry.Full",
-                      "the broker is full: max_total_bytes is reached");
+                      "the broker is full (max_total_bytes): try again later");
         return false;
     }
     return true;
@@ -382,8 +388,8 @@ static bool is_allowed(Topics *topics, Session *session, const Message *message,
     else if (topics->broker->draining)
         session_error(session, message->id, "ferry.Draining", "the broker is shutting down");
     else if (!pattern_is_valid(message->name.data, message->name.len))
-        session_error(session, message->id, "ferry.InvalidArgument", "'%s' is not a pattern",
-                      shown(message->name));
+        session_error(session, message->id, "ferry.InvalidArgument",
+                      "SUBSCRIBE: '%s' is not a valid pattern", shown(message->name));
     else if (pattern_is_wild(message->name.data, message->name.len) && !may_walk(session))
         session_error(session, message->id, "ferry.Overloaded",
                       "too many new wildcard subscriptions for so many topics: try again later");
@@ -410,17 +416,19 @@ void topics_subscribe(Topics *topics, Session *session, const Message *message) 
         return;
     same = find(topics, session->client, message->id);
     if (same && same->session) {
-        session_fault(session, "SUBSCRIBE: the id %llu is in use", (unsigned long long)same->id);
+        session_fault(session, "SUBSCRIBE: another subscription of this client has the id %llu",
+                      (unsigned long long)same->id);
         return;
     }
     before = wanted.resume ? find(topics, session->client, wanted.resume) : NULL;
     if (before && before->session) {
-        session_error(session, message->id, "ferry.InvalidArgument",
-                      "subscription %llu cannot be resumed: it is not lost",
-                      (unsigned long long)before->id);
+        session_error(
+            session, message->id, "ferry.InvalidArgument",
+            "SUBSCRIBE: subscription %llu cannot be resumed, because a session still has it",
+            (unsigned long long)before->id);
         return;
     }
-    /* A lost subscription that has the new one's id is over, unless it is resumed. */
+    /* If the new subscription has the id of a lost one, the lost one ends, unless it is resumed. */
     if (same && same != before)
         subscription_free(same);
     if (before && is_the_same(before, message, &wanted)) {
@@ -448,11 +456,12 @@ void topics_unsubscribe(Topics *topics, Session *session, const Message *message
     Subscription *subscription = find(topics, session->client, message->unsubscribe.sub);
 
     if (!subscription) {
-        session_error(session, message->id, "ferry.NotFound", "there is no subscription %llu",
+        session_error(session, message->id, "ferry.NotFound",
+                      "UNSUBSCRIBE: this client has no subscription %llu",
                       (unsigned long long)message->unsubscribe.sub);
         return;
     }
-    /* SUBSCRIBE may still be waiting for its OK. */
+    /* SUBSCRIBE has no OK yet: send it. */
     if (subscription->backlog.n_initial > 0)
         session_ok(session, LANE_BULK, subscription->id, subscription->seq);
     subscription_free(subscription);

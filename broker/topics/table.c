@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The topics that were published to, each with the patterns that match it: the next message goes
- * straight to its subscribers, with one lookup by hash, no walk and no allocation.
+ * The topics that were published to, each with the patterns that match it. The next message on a
+ * topic goes to its subscribers with one lookup by hash, without a walk or an allocation.
  */
 
 #include <errno.h>
@@ -11,9 +11,9 @@
 #include "broker/topics/topics-private.h"
 #include "rpc/wire/name.h"
 
-enum { FORGOTTEN_MAX = 64 }; /* topics in one turn, beyond TOPICS_KNOWN */
+enum { FORGOTTEN_MAX = 64 }; /* topics beyond TOPICS_KNOWN that one turn forgets */
 
-/* Its nodes as if it shared none of them with other topics. */
+/* Counts the nodes of the name as if it shared none of them with other topics. */
 static size_t memory_of(size_t name_len) {
     return sizeof(Topic) + name_len + topic_tree_cost(name_len);
 }
@@ -46,8 +46,8 @@ static void topic_free(Topics *topics, Topic *topic) {
     free(topic);
 }
 
-/* Forgets topics beyond TOPICS_KNOWN, the least recently published first; if the broker is full,
- * some more. */
+/* Forgets topics beyond TOPICS_KNOWN, those that were published to least recently first; if the
+ * broker is full, forgets more topics. */
 static void forget_some(Topics *topics) {
     bool is_full = !broker_may_store(topics->broker, memory_of(NAME_MAX_LEN));
 
@@ -82,7 +82,7 @@ Topic *topic_new(Topics *topics, Span name) {
     topic->len = (uint32_t)name.len;
     memcpy(topic->name, name.data, name.len);
     topic->of_broker = name_is_reserved(topic->name, topic->len);
-    topic->recent = true; /* else the clock could forget it at once */
+    topic->recent = true; /* otherwise the clock could forget it at once */
     topic_rule_apply(topics, topic);
     HASH_ADD_KEYPTR(hh, topics->topics, topic->name, topic->len, topic);
     if (!hash_added(topic) ||
@@ -135,7 +135,8 @@ int topic_match(Topics *topics, Topic *topic) {
     if (topics->match_failed)
         return -ENOMEM;
     if (topics->n_scratch > TOPIC_MATCH_MAX) {
-        /* Remembered, this could grow to topics times patterns: the tree is walked each time. */
+        /* Do not remember the patterns: they could grow to topics times patterns. Each publish
+         * walks the tree instead. */
         topic->generation = 0;
         return 0;
     }

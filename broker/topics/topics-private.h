@@ -37,11 +37,12 @@ typedef struct Topic Topic;
 typedef struct TopicRule TopicRule;
 
 enum {
-    TOPICS_KNOWN = 16384,     /* topics remembered although they keep nothing for a rule */
-    TOPIC_MATCH_MAX = 64,     /* patterns remembered for one topic; with more it is walked again */
+    TOPICS_KNOWN = 16384,     /* topics that are remembered although no rule keeps their messages */
+    TOPIC_MATCH_MAX = 64,     /* patterns that are remembered for one topic; if more match, each
+                               * publish walks the tree */
     TOPIC_KEEP = 16,          /* messages kept for replay of a topic without a rule */
     TOPIC_KEEP_BYTES = 65536, /* bytes of those messages, for one topic */
-    TOPIC_KEEP_SHARE = 16,    /* and for all topics a 16th of max_total_bytes */
+    TOPIC_KEEP_SHARE = 16,    /* the share of all topics together: a 16th of max_total_bytes */
     WAITING_MAX = 1 << 18,    /* messages that wait for all subscriptions of one session */
     STARS_FEW = 3,            /* a pattern with more stars is "starry": see subscribe.c */
 };
@@ -50,7 +51,7 @@ enum {
 
 typedef enum SubscriberOverflow { DROP_NEWEST, DROP_OLDEST, DISCONNECT } SubscriberOverflow;
 
-/* The subscriptions of one pattern, or of one group; those with a session come first. */
+/* The subscriptions of one pattern, or of one group. Subscriptions with a session come first. */
 typedef struct Members {
     Subscription **at;
     uint32_t n, cap;
@@ -62,34 +63,36 @@ typedef struct Waiting {
     uint64_t seq, reply;
 } Waiting;
 
-/* The messages that wait for one subscription: a ring. */
+/* A ring of the messages that wait for one subscription. */
 typedef struct Backlog {
     Waiting *ring;
     uint32_t first, n, cap;
-    uint32_t n_initial; /* retained and replayed ones, at the front. OK to SUBSCRIBE follows them */
-    size_t bytes;       /* of the others */
+    uint32_t n_initial; /* retained and replayed messages, which stand at the front; OK to SUBSCRIBE
+                         * follows them */
+    size_t bytes;       /* bytes of the other messages */
 } Backlog;
 
 struct Subscription {
     Session *session; /* NULL: detached */
-    uint64_t seq;     /* of the last message, sent or dropped */
-    uint64_t missed;  /* messages dropped since the last one that was sent or waits */
+    uint64_t seq;     /* number of the last message, sent or dropped */
+    uint64_t missed;  /* messages that were dropped after the last one that was sent or waits */
     Backlog backlog;
     uint64_t max_backlog;
     SubscriberOverflow overflow;
-    bool metered;   /* it has a credit of its own */
-    int64_t credit; /* bytes; below 1, messages wait in the backlog until MORE comes */
+    bool metered;   /* the subscription has a credit of its own */
+    int64_t credit; /* bytes; below 1: messages wait in the backlog until MORE comes */
     bool slow;      /* in session->slow */
-    bool told_slow; /* an event has reported that it misses messages, until it has caught up */
+    bool told_slow; /* an event has reported that it misses messages; cleared when it has caught
+                     * up */
     Subscription *slow_prev, *slow_next;
 
     Topics *topics;
     Pattern *pattern;
     Group *group;              /* NULL: a single subscription */
-    uint32_t index;            /* among the members */
-    Timer forget;              /* while it is detached */
-    Subscription *prev, *next; /* of client->subscriptions: detached ones first */
-    UT_hash_handle hh;         /* topics->subscriptions; the key is client and id */
+    uint32_t index;            /* its index among the members */
+    Timer forget;              /* armed while it is detached */
+    Subscription *prev, *next; /* in client->subscriptions: detached ones first */
+    UT_hash_handle hh;         /* in topics->subscriptions; the key is client and id */
     Client *client;
     uint64_t id;
 };
@@ -97,7 +100,7 @@ struct Subscription {
 struct Group {
     Members members;
     uint32_t turn;
-    UT_hash_handle hh; /* pattern->groups, by name */
+    UT_hash_handle hh; /* in pattern->groups, by name */
     uint32_t name_len;
     char name[];
 };
@@ -107,23 +110,24 @@ struct Pattern {
     Members members; /* single subscriptions */
     Group *groups;   /* uthash by name */
     TopicNode *node;
-    Pattern *prev, *next; /* topics->patterns */
+    Pattern *prev, *next; /* in topics->patterns */
     bool starry;
-    bool of_broker; /* begins with "ferry.": matches the broker's own topics, and no others */
+    bool of_broker; /* begins with "ferry.": it matches the broker's own topics, and no other
+                     * topics */
     uint32_t len;
     char text[];
 };
 
 /* ---- topics ---- */
 
-/* The last messages of a topic: a ring. */
+/* A ring of the last messages of a topic. */
 typedef struct Replay {
     uint32_t first, n, cap;
     size_t bytes;
     SharedMessage *ring[];
 } Replay;
 
-/* How many messages to keep, by pattern. Later rules win. */
+/* How many messages the topics of a pattern keep. Later rules override earlier ones. */
 struct TopicRule {
     TopicRule *prev, *next;
     bool has_keep, has_bytes;
@@ -135,14 +139,15 @@ struct TopicRule {
 
 /* A topic that was published to. */
 struct Topic {
-    uint64_t generation; /* of match; match is out of date if topics->generation differs */
+    uint64_t generation; /* the generation of `match`, which is out of date if topics->generation
+                          * differs */
     Pattern **match;
     uint32_t n_match, cap_match;
-    bool recent;    /* published to since the clock hand last passed */
+    bool recent;    /* it was published to since the hand of the clock passed last */
     bool ruled;     /* a rule of the configuration applies */
-    bool in_clock;  /* may be forgotten */
-    bool pinned;    /* may not be forgotten: it has kept messages because of a rule */
-    bool of_broker; /* begins with "ferry.": nobody else may publish on it */
+    bool in_clock;  /* in the clock: it may be forgotten */
+    bool pinned;    /* it has kept messages because of a rule: it must not be forgotten */
+    bool of_broker; /* begins with "ferry.": only the broker publishes on it */
     Replay *replay;
     uint32_t keep;
     uint64_t keep_bytes;
@@ -150,7 +155,7 @@ struct Topic {
     TapMark tap;
     SharedMessage *retained;
     TopicNode *node;
-    Topic *prev, *next; /* topics->clock */
+    Topic *prev, *next; /* in topics->clock */
     UT_hash_handle hh;
     uint32_t len;
     char name[];
@@ -161,45 +166,48 @@ struct Topics {
     Broker *broker;
 
     Topic *topics; /* uthash by name */
-    Topic *last;   /* the last one published to, or NULL: often the next message has the same */
+    Topic *last;   /* the topic that was published to last, or NULL: the next message often has the
+                    * same topic */
     Topic *clock;  /* topics that may be forgotten, in the order of the clock algorithm */
     uint32_t n_clock, n_retained, n_pinned;
-    TopicTree names;                 /* of topics -> Topic */
-    size_t replay_bytes;             /* kept by topics without a rule */
-    TopicRule *rules, *rules_before; /* before: while the configuration is read again */
+    TopicTree names;                 /* from topic names to Topics */
+    size_t replay_bytes;             /* bytes of replay that topics without a rule keep */
+    TopicRule *rules, *rules_before; /* rules_before: the rules in force, while the configuration is
+                                      * read again */
     bool reloading;
 
-    TopicTree tree; /* of patterns -> Pattern */
+    TopicTree tree; /* from patterns to Patterns */
     Pattern *patterns;
-    uint32_t n_starry;   /* patterns with many stars */
+    uint32_t n_starry;   /* number of starry patterns: see subscribe.c */
     uint64_t generation; /* counts patterns that were added and removed */
-    Pattern **scratch;   /* the match of a topic with more than TOPIC_MATCH_MAX patterns */
+    Pattern **scratch;   /* matches of a topic with more than TOPIC_MATCH_MAX patterns */
     uint32_t n_scratch, cap_scratch;
-    bool match_failed, matching_own; /* own: a topic that is of_broker */
+    bool match_failed, matching_own; /* own: the topic is of_broker */
 
     Subscription *subscriptions; /* uthash by client and id */
-    Session *slow;               /* sessions with slow subscriptions */
+    Session *slow;               /* utlist: sessions with slow subscriptions */
 
-    IdMap replies; /* our number for a question to one subscription -> Asked */
+    IdMap replies; /* from the broker's number of a question to its Asked */
     uint64_t last_reply;
-    Gather *ended; /* utlist: gathers whose unanswered questions are not forgotten yet */
+    Gather *ended; /* utlist: ended gathers with unanswered questions that are not forgotten yet */
 };
 
 /* One PUBLISH on its way to its subscribers. */
 struct Publication {
     Topics *topics;
-    Session *session; /* of the publisher */
+    Session *session; /* the publisher's */
     const Message *message;
     const void *block;     /* the block around message->body, or NULL */
-    Gather *gather;        /* it is a question; NULL: a plain message */
-    SharedMessage *shared; /* the stored copy, once a holder has asked for it */
-    bool owns_shared;      /* the publication has a reference to it */
+    Gather *gather;        /* NULL: the message is no question */
+    SharedMessage *shared; /* the stored copy, once an owner has asked for it */
+    bool owns_shared;      /* the publication holds a reference to it */
     bool tapped;           /* a tap watches the topic */
-    bool answers;          /* the publisher gets OK from here */
-    Message out;           /* the MESSAGE that subscribers get; only numbers and receiver change */
+    bool answers;          /* the publisher gets its OK from this publication */
+    Message out;           /* the MESSAGE for subscribers; only numbers and receiver change */
 };
 
-/* The stored copy of the message, which the publication keeps. NULL: out of memory or room. */
+/* The stored copy of the message; the publication keeps a reference. NULL: memory or
+ * max_total_bytes is used up. */
 static inline SharedMessage *publication_hold(Publication *publication) {
     if (!publication->shared &&
         shared_message_new(&publication->shared, publication->topics->broker, publication->message,
@@ -210,14 +218,14 @@ static inline SharedMessage *publication_hold(Publication *publication) {
 
 /* ---- gather.c ---- */
 
-/* May this question be asked of n subscribers? If not, the publisher has got an error. */
+/* True: this question may go to n subscribers. False: the publisher has got an error. */
 bool gather_is_allowed(const Publication *publication, uint64_t n);
 
-/* Opens the window for answers; publication->gather is set. False: out of memory, and the
+/* Opens the window for answers, and sets publication->gather. False: out of memory, and the
  * publisher has got an error. */
 bool gather_begin(Publication *publication);
 
-/* All subscribers have been asked: with no answer to wait for, the gather ends here. */
+/* All subscribers have been asked. If there is no answer to wait for, the gather ends here. */
 void gather_asked_all(Gather *gather);
 
 /* A number for the question to this subscription; 0: out of memory, or its session has too many
@@ -232,9 +240,9 @@ void gathers_go_on(Topics *topics);
 
 /* ---- backlog.c ---- */
 
-/* Messages that the peer's credit covers go to its outbox. The others wait with the subscription:
- * there they are counted, shared with other subscriptions, and can be dropped. Credit beyond
- * WIRE_CREDIT counts as WIRE_CREDIT. */
+/* If the peer's credit covers a message, it goes to the outbox. Other messages wait with the
+ * subscription: there they are counted, shared with other subscriptions, and may be dropped. Credit
+ * beyond WIRE_CREDIT counts as WIRE_CREDIT. */
 static inline bool session_has_room(const Session *session) {
     const Outbox *out = &session->peer->out;
     int64_t waiting = (int64_t)outbox_bytes(out);
@@ -243,8 +251,9 @@ static inline bool session_has_room(const Session *session) {
            (waiting < WIRE_INLINE_MAX || session_may_get(session, 0));
 }
 
-/* A subscriber that does not handle its messages uses up the subscription's own credit: then they
- * wait here, and the session's other subscriptions, its calls and its answers go on. */
+/* If a subscriber does not handle its messages, the subscription's own credit is used up. Its
+ * messages then wait here, while the session's other subscriptions, its calls and its answers go
+ * on. */
 static inline bool subscription_has_credit(const Subscription *subscription) {
     return !subscription->metered || subscription->credit > 0;
 }
@@ -253,23 +262,23 @@ static inline bool subscription_has_room(const Subscription *subscription) {
     return subscription_has_credit(subscription) && session_has_room(subscription->session);
 }
 
-/* A message with a body of so many bytes is sent. */
+/* Charges a message with a body of so many bytes, which is sent. */
 static inline void subscription_charge(Subscription *subscription, size_t body_len) {
     subscription->credit -= (int64_t)(body_len + WIRE_ITEM_COST);
 }
 
-/* MORE has come, or credit for another reason: the backlog goes on at the end of the turn. */
+/* The subscription has got credit: its backlog goes on at the end of the turn. */
 void backlog_go_on(Subscription *subscription);
 
-/* The message, number seq of this subscription, has to wait, or is dropped. */
+/* The message with the number seq of this subscription waits, or is dropped. */
 void backlog_add(Subscription *subscription, Publication *publication, uint64_t seq,
                  uint64_t reply);
 
-/* A retained or replayed message gets the next number, and waits if it must. It is dropped, and
- * counted as missed, only when memory or the total is exhausted. */
+/* Gives a retained or replayed message the next number, and sends it or lets it wait. If memory or
+ * max_total_bytes is used up, it is dropped and counted as missed. */
 void backlog_add_initial(Subscription *subscription, SharedMessage *shared);
 
-/* Would a message of this size fit? */
+/* True: a message of this size fits into the backlog. */
 bool backlog_fits(const Subscription *subscription, size_t size);
 
 /* Forgets all messages that wait; returns their number. */
@@ -280,34 +289,35 @@ void backlog_not_slow(Subscription *subscription);
 
 /* ---- members.c ---- */
 
-/* Does the pattern have so many stars, or so deep ones, that only few may exist? */
+/* True: the pattern has so many stars, or so deep ones, that only few such patterns may exist. */
 bool pattern_is_starry(const void *pattern, size_t len);
 
-/* Joins a subscription to the pattern, and to the group if its name is not empty. -ENOMEM. */
+/* Adds a subscription to the pattern, and to the group if its name is not empty. -ENOMEM. */
 int members_join(Topics *topics, Subscription *subscription, Span pattern, Span group);
 void members_leave(Subscription *subscription);
 
-/* The subscription gets a session, or loses it. */
+/* The subscription has got a session, or has lost it. */
 void members_attach(Subscription *subscription);
 void members_detach(Subscription *subscription);
 
-/* The member whose turn it is to get a message of this size; one with a session and with room is
+/* The next member to get a message of this size. Members with a session and with room are
  * preferred. */
 Subscription *group_pick(Group *group, size_t size);
 
 /* ---- retain.c ---- */
 
-/* The topic began or ceased to keep something: takes it out of topics->clock, or puts it in. */
+/* Moves the topic out of topics->clock, or back into it, after it has begun or ceased to keep
+ * messages. */
 void topic_update_clock(Topics *topics, Topic *topic);
 
-/* Keeps the message for replay. */
+/* Adds the message to the topic's replay. */
 void replay_add(Publication *publication, Topic *topic);
 void replay_clear(Topics *topics, Topic *topic);
 
 /* The i-th message of the ring, the oldest first. */
 SharedMessage **replay_at(Replay *replay, uint32_t i);
 
-/* The message becomes the topic's retained value, or deletes it. -ENOSPC, -ENOMEM: nothing has
+/* Makes the message the topic's retained value, or deletes the value. -ENOSPC, -ENOMEM: nothing has
  * changed. */
 int retain(Publication *publication, Topic *topic);
 
@@ -324,10 +334,10 @@ Topic *topic_find(Topics *topics, Span name);
 Topic *topic_new(Topics *topics, Span name); /* NULL: out of memory */
 void topics_forget_all(Topics *topics);
 
-/* Brings the patterns of the topic up to date. -ENOMEM: some are missing. */
+/* Brings the topic's list of matching patterns up to date. -ENOMEM: patterns are missing. */
 int topic_match(Topics *topics, Topic *topic);
 
-/* The patterns that match, after topic_match(). Returns their number. */
+/* The patterns that match, as topic_match() has found them. Returns their number. */
 static inline uint32_t topic_patterns(const Topics *topics, const Topic *topic,
                                       Pattern ***ret_patterns) {
     bool remembered = topic->generation == topics->generation;
@@ -338,7 +348,7 @@ static inline uint32_t topic_patterns(const Topics *topics, const Topic *topic,
 
 /* ---- publish.c ---- */
 
-/* The broker's events of this turn. */
+/* Publishes the broker's events of this turn. */
 void topics_publish_events(Topics *topics);
 
 /* ---- subscribe.c ---- */

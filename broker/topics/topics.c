@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The topic router as a whole: new and free. See topics.h. */
+/* The topic router as a whole: new, free. See topics.h. */
 
 #include "broker/topics/topics.h"
 

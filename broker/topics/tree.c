@@ -14,14 +14,14 @@
 struct TopicNode {
     TopicNode *star, *rest; /* the children `*` and `>` */
     TopicNode
-        *children; /* the other children; on the last level all of them, with several tokens each */
-    TopicNode *prev, *next; /* of the parent's children */
+        *children; /* uthash: all other children; on the last level they have several tokens each */
+    TopicNode *prev, *next; /* in the list of the parent's children */
     void *value;
     UT_hash_handle hh;
     uint16_t len;
     uint8_t level;
-    bool wild; /* on the last level: its tokens contain `*` or `>`. Wild nodes come first */
-    /* The key of an edge: these two fields, without padding between. */
+    bool wild; /* on the last level: its tokens contain `*` or `>`; wild nodes come first */
+    /* The key of an edge: these two fields, without padding between them. */
     TopicNode *parent;
     uint8_t token[];
 };
@@ -103,7 +103,8 @@ static TopicNode *child_of(const TopicTree *tree, const TopicNode *node, const u
     return child;
 }
 
-/* The child for the first token from at, or, on the last level, for all tokens up to end. */
+/* The child for the first token from `at` on. On the last level: the child for all tokens up to
+ * `end`. */
 static TopicNode *step(const TopicTree *tree, TopicNode *node, const uint8_t *at,
                        const uint8_t **end) {
     if (node->level < TOPIC_TREE_LEVELS) {
@@ -179,7 +180,7 @@ void *topic_tree_get(const TopicTree *tree, const void *pattern, size_t len) {
 }
 
 void topic_tree_drop(TopicTree *tree, TopicNode *node) {
-    /* The walk stops at a node with a value, or with other children. */
+    /* Stop at a node that has a value or other children. */
     while (node->parent && !node->value && !node->star && !node->rest && !node->children) {
         TopicNode *parent = node->parent;
 
@@ -189,7 +190,7 @@ void topic_tree_drop(TopicTree *tree, TopicNode *node) {
             parent->rest = NULL;
         } else {
             DL_DELETE(parent->children, node);
-            /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash's own links */
+            /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): links that uthash set */
             HASH_DEL(tree->edges, node);
         }
         tree->n_nodes--;
@@ -212,7 +213,7 @@ static void give(const Walk *walk, const TopicNode *node) {
         walk->fn(node->value, walk->ctx);
 }
 
-/* Strangers can add any number of nodes on this level: only wild nodes are compared one by one. */
+/* Clients can add any number of nodes on this level, so only wild nodes are compared one by one. */
 static size_t match_last(const Walk *walk, const TopicNode *node, const uint8_t *at) {
     const TopicNode *child = child_of(walk->tree, node, at, (size_t)(walk->end - at));
     size_t n = 1;
@@ -229,7 +230,7 @@ static size_t match_last(const Walk *walk, const TopicNode *node, const uint8_t 
     return n;
 }
 
-/* Matches the tokens from at on (at least one) below the node. Each node is visited at most
+/* Matches the tokens from `at` on (at least one) below the node. Each node is visited at most
  * once. */
 static size_t match_below(const Walk *walk, const TopicNode *node, const uint8_t *at) {
     const uint8_t *stop;

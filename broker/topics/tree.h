@@ -5,8 +5,8 @@
  * A trie over the tokens of names or patterns. A trie of patterns finds the patterns that match a
  * name; a trie of names finds the names that match a pattern. Each name or pattern has one value.
  *
- * The trie is at most TOPIC_TREE_LEVELS deep, whatever strangers subscribe to: further tokens stay
- * together in one node of the last level, and wild nodes of that level are compared one by one.
+ * The trie has at most TOPIC_TREE_LEVELS levels, whatever clients subscribe to. Further tokens stay
+ * together in one node of the last level, and the wild nodes of that level are compared one by one.
  */
 
 #include <stddef.h>
@@ -26,12 +26,12 @@ typedef struct TopicTree {
 typedef void (*TopicTreeFn)(void *value, void *ctx);
 
 int topic_tree_init(TopicTree *tree);
-void topic_tree_deinit(TopicTree *tree); /* the values stay the caller's */
+void topic_tree_deinit(TopicTree *tree); /* Frees the tree; the values belong to the caller. */
 
-/* Finds or adds the node for this valid pattern or name; a new node has the value NULL. -ENOMEM. */
+/* Finds the node for this valid pattern or name, or adds it with the value NULL. -ENOMEM. */
 int topic_tree_put(TopicTree *tree, const void *pattern, size_t len, TopicNode **ret);
 
-/* Removes the node and its parents, as far as they have neither value nor children. */
+/* Removes the node, and its parents that have neither a value nor children. */
 void topic_tree_drop(TopicTree *tree, TopicNode *node);
 
 void topic_node_set(TopicNode *node, void *value);
