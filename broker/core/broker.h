@@ -37,9 +37,10 @@ typedef struct Events Events;
 typedef struct Rights Rights;
 typedef struct Taps Taps;
 
-/* Whether a tap watches a name, kept beside the name. See taps/tap.h. */
+/* Remembers whether a tap watches a name. It is kept beside the name; see taps/tap.h. */
 typedef struct TapMark {
-    uint32_t generation; /* of the answer; out of date unless broker->tap_generation is the same */
+    uint32_t generation; /* the answer's; the answer is out of date unless broker->tap_generation is
+                          * the same */
     bool watched;
 } TapMark;
 
@@ -55,9 +56,9 @@ struct Broker {
     uint64_t now_ms; /* the time of this turn */
     uint64_t now_us;
     uint8_t id[WIRE_TOKEN];
-    uint64_t epoch; /* the wall clock at the start, in seconds: grows with each start */
-    /* The ids of jobs, requests and questions count up from here, and differ from the ids of all
-     * earlier brokers: it is the wall clock at the start, in microseconds since 2026. */
+    uint64_t epoch; /* the wall clock at the start, in seconds: each start has a higher epoch */
+    /* The ids of jobs, requests and questions count up from this one, so they differ from the ids
+     * of all earlier brokers. It is the wall clock at the start, in microseconds since 2026. */
     uint64_t first_id;
     uint64_t started_ms;
     Session *sessions; /* utlist */
@@ -66,19 +67,21 @@ struct Broker {
     unsigned work;   /* units of work done in this turn: see loop/deferred.h */
     bool costly_may; /* costly messages are handled now: see loop/deferred.h */
     Client *clients; /* uthash by id */
-    Client *lost;    /* utlist: clients without a session, the longest lost first */
+    Client *lost;    /* utlist: clients without a session, the one that was lost first at the
+                      * front */
     uint32_t n_lost;
     Budget budget; /* all memory that peers make the broker hold */
     Stats stats;
     PeerLog peer_log;
-    CurveKeys keys; /* of tcp:// endpoints; its pairs are the program's. No pairs: no keys */
+    CurveKeys keys; /* keys of tcp:// endpoints; the program owns the pairs. No pairs: no keys */
     struct Quota *quota_names; /* sessions/: uthash by the user's name */
-    struct Quota **quotas;     /* by number - 1 */
+    struct Quota **quotas;     /* index: number - 1 */
     uint32_t n_quotas;
-    Rights *rights; /* NULL: there are no users, and every peer may do everything */
-    /* Reads the configuration again, all or nothing; NULL: no program has set it. */
+    Rights *rights; /* NULL: the broker has no users, and every peer may do everything */
+    /* Reads the configuration again, as a whole or not at all; NULL: the program has set no
+     * function. */
     int (*reload)(Broker *broker, ferry_error *reterr);
-    bool draining; /* the broker takes no new work, and stops when it has none left */
+    bool draining; /* the broker takes no new work, and stops when all work is done */
     Room *rooms;   /* utlist: all rooms, in the order of opening */
     Deferred *deferred;
     struct Services *services;
@@ -86,11 +89,11 @@ struct Broker {
     struct Queues *queues;
     struct Binds *binds;
     struct Schedules *schedules;
-    size_t n_binds; /* of queues to topics */
+    size_t n_binds; /* binds of queues to topics */
     Admin *admin;
     TableWalk *walks; /* utlist: walks over the tables of the rooms */
     Taps *taps;
-    uint32_t tap_generation; /* 0: there are no taps */
+    uint32_t tap_generation; /* 0: no session watches */
     uint32_t events_watched; /* bit n: a subscription matches events of kind n */
     Events *events;
 };
@@ -100,7 +103,7 @@ static inline uint64_t broker_stored(const Broker *broker) {
     return broker->budget.bytes[BUDGET_TOPICS] + broker->budget.bytes[BUDGET_QUEUES];
 }
 
-/* May queues and topics store n more bytes? */
+/* True: queues and topics may store n more bytes. */
 static inline bool broker_may_store(const Broker *broker, uint64_t n) {
     return broker_stored(broker) + n <= broker->limits.max_total_bytes &&
            budget_allows(&broker->budget, n);

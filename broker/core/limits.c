@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The defaults of all limits, and the lower limits for little memory. See limits.h. */
+/* The defaults of all limits, and lower limits for machines with little memory. See limits.h. */
 
 #include "broker/core/limits.h"
 

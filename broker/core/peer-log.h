@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * Log lines about mistakes of peers: at most PEER_LOG_BURST at once, then one each
- * PEER_LOG_EACH_MS. A peer that sends junk must not fill a disk with log lines; lines that are left
- * out are counted. Each user has as many lines of its own: a flood of strangers, or of another
- * user, leaves out no line of the audit.
+ * Log lines about mistakes of peers: at most PEER_LOG_BURST lines at once, then one line each
+ * PEER_LOG_EACH_MS. Lines beyond that are left out and counted, so that a peer that sends junk
+ * cannot fill a disk with log lines. Each user has a rate of its own, so that a flood of strangers,
+ * or of another user, cannot suppress log lines about that user.
  */
 
 #include "base/burst.h"
@@ -17,13 +17,14 @@ typedef struct Broker Broker;
 enum { PEER_LOG_BURST = 100, PEER_LOG_EACH_MS = 100, PEER_LOG_TELL_MS = 1000 };
 
 typedef struct PeerLog {
-    const char *user; /* NULL: of peers without one, and of mistakes that are no user's */
+    const char *user; /* NULL: lines about peers without a user, and about mistakes that belong to
+                       * no user */
     Burst rate;
     uint64_t n_left_out;
-    Timer tell; /* logs n_left_out */
+    Timer tell; /* logs the number n_left_out */
 } PeerLog;
 
-/* The same among the lines of one user; log must exist as long as the broker's timers. */
+/* Like peer_log(), with the rate of one user; log must exist as long as the broker's timers. */
 void user_log(Broker *broker, PeerLog *log, LogLevel level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -17,23 +17,25 @@ typedef struct Client Client;
 typedef struct Room Room;
 typedef struct Session Session;
 
-/* A NULL function means that the room has nothing to do there. */
+/* The functions of a room; NULL: the room has nothing to do there. */
 typedef struct RoomOps {
     void (*run_timers)(Room *room);        /* handles a slice of the deadlines that have passed */
     void (*turn_end)(Room *room);          /* at the end of each turn */
-    uint64_t (*next_ms)(const Room *room); /* when a turn is due; 0: at once; UINT64_MAX: never */
-    size_t (*n_unfinished)(const Room *room); /* work that the broker finishes before it stops */
+    uint64_t (*next_ms)(const Room *room); /* when the room needs a turn; 0: at once; UINT64_MAX:
+                                            * never */
+    size_t (*n_unfinished)(const Room *room); /* number of calls, jobs and so on that the broker
+                                               * finishes before it stops */
 
-    /* held: for WELCOME's list of the jobs that the client still holds. */
+    /* The room writes to `held` the jobs that the client keeps, for WELCOME. */
     void (*session_begun)(Room *room, Session *session, const Message *hello, Buffer *held);
     void (*session_gone)(Room *room, Session *session);
     void (*client_gone)(Room *room, Client *client); /* the client will not come back */
 } RoomOps;
 
-/* Part of the record of each room. */
+/* Each room begins with this struct. */
 struct Room {
     const RoomOps *ops;
-    Room *prev, *next; /* of broker->rooms */
+    Room *prev, *next; /* in broker->rooms */
 };
 
 void room_open(Broker *broker, Room *room, const RoomOps *ops);

@@ -2,15 +2,16 @@
 #pragma once
 
 /*
- * Walks that last several turns over a table of the broker: of sessions, services, topics, patterns
- * or queues. Before an element is freed, walks_pass() moves the walks that stand at it.
+ * Walks over a table of the broker that last several turns: over sessions, services, topics,
+ * patterns or queues. Before an element is freed, walks_pass() moves the walks that stand at it to
+ * the next element.
  */
 
 #include <utlist.h>
 
 typedef struct TableWalk {
-    struct TableWalk *prev, *next; /* of broker->walks */
-    void *at;                      /* the element that comes next; NULL: the end */
+    struct TableWalk *prev, *next; /* in broker->walks */
+    void *at;                      /* the next element; NULL: the end */
 } TableWalk;
 
 static inline void walks_pass(TableWalk *walks, const void *element, void *following) {

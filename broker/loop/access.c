@@ -19,13 +19,13 @@ static const Access table[] = {
     [OP_BYE] = {ACCESS_CONTROL, 0},
     [OP_FAULT] = {ACCESS_FROM_BROKER, 0},
 
-    [OP_OK] = {ACCESS_OWN, 0}, /* a request that it works on */
+    [OP_OK] = {ACCESS_OWN, 0}, /* to a request that the session works on */
     [OP_ERROR] = {ACCESS_OWN, 0},
 
     [OP_SERVE] = {ACCESS_RIGHT, ACTION_SERVE},
     [OP_UNSERVE] = {ACCESS_OWN, 0},
     [OP_CALL] = {ACCESS_RIGHT, ACTION_CALL},
-    [OP_ITEM] = {ACCESS_OWN, 0}, /* a call that it made, or works on */
+    [OP_ITEM] = {ACCESS_OWN, 0}, /* of a call that the session made, or works on */
     [OP_END] = {ACCESS_OWN, 0},
     [OP_MORE] = {ACCESS_OWN, 0},
     [OP_CANCEL] = {ACCESS_OWN, 0},
@@ -35,19 +35,21 @@ static const Access table[] = {
     [OP_UNSUBSCRIBE] = {ACCESS_OWN, 0},
     [OP_PUBLISH] = {ACCESS_RIGHT, ACTION_PUBLISH},
     [OP_MESSAGE] = {ACCESS_FROM_BROKER, 0},
-    [OP_ANSWER] = {ACCESS_OWN, 0}, /* a question that came with one of its subscriptions */
+    [OP_ANSWER] = {ACCESS_OWN, 0}, /* to a question that came with one of the session's
+                                    * subscriptions */
     [OP_GAP] = {ACCESS_FROM_BROKER, 0},
 
     [OP_PUSH] = {ACCESS_RIGHT, ACTION_PUSH},
     [OP_PULL] = {ACCESS_RIGHT, ACTION_WORK},
     [OP_UNPULL] = {ACCESS_OWN, 0},
     [OP_JOB] = {ACCESS_FROM_BROKER, 0},
-    [OP_ACK] = {ACCESS_OWN, 0}, /* a job that was delivered to its client */
+    [OP_ACK] = {ACCESS_OWN, 0}, /* of a job that was delivered to the session's client */
     [OP_RETRY] = {ACCESS_OWN, 0},
     [OP_REJECT] = {ACCESS_OWN, 0},
     [OP_RELEASE] = {ACCESS_OWN, 0},
     [OP_EXTEND] = {ACCESS_OWN, 0},
-    [OP_FORWARD] = {ACCESS_RIGHT, ACTION_PUSH}, /* to another queue, a job of its own */
+    [OP_FORWARD] = {ACCESS_RIGHT, ACTION_PUSH}, /* a job of the session's client; the right is for
+                                                 * the other queue */
     [OP_LOST] = {ACCESS_FROM_BROKER, 0},
 };
 /* clang-format on */
@@ -56,7 +58,7 @@ Access access_of(unsigned op) {
     return op < sizeof(table) / sizeof(*table) ? table[op] : (Access){ACCESS_UNKNOWN, 0};
 }
 
-/* The routers refuse invalid names, with the reason. */
+/* True: the name is invalid. The routers refuse it and say why. */
 static bool is_invalid(const Message *message) {
     return message->op == OP_SUBSCRIBE ? !pattern_is_valid(message->name.data, message->name.len)
                                        : !name_is_valid(message->name.data, message->name.len);
@@ -65,7 +67,7 @@ static bool is_invalid(const Message *message) {
 bool access_check(Session *session, const Message *message) {
     Access access = access_of(message->op);
 
-    /* Subscribers of the broker's own topics see what others do. */
+    /* A subscriber of the broker's own topics sees what others do. */
     if (message->op == OP_SUBSCRIBE && name_is_reserved(message->name.data, message->name.len))
         access.action = ACTION_WATCH;
     if (access.kind == ACCESS_UNKNOWN) {
@@ -74,7 +76,7 @@ bool access_check(Session *session, const Message *message) {
     }
     if (access.kind != ACCESS_RIGHT || session_may(session, access.action, message->name))
         return true;
-    /* Methods of the broker check the rights themselves: see broker/admin/. */
+    /* Methods of ferry.Broker check rights themselves: see broker/admin/. */
     if (message->op == OP_CALL && name_is_reserved(message->name.data, message->name.len))
         return true;
     if (is_invalid(message))

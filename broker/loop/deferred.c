@@ -11,12 +11,12 @@
 #include "base/container.h"
 #include "broker/core/rooms.h"
 
-/* Small batches share one allocation: a record for each would be larger than the batch. */
+/* Small batches share one allocation: the record of a batch would be larger than the batch. */
 enum { SHARED = 16 * 1024 };
 
 struct DeferredBatch {
     DeferredBatch *next;
-    size_t charged; /* credit that goes back when the batch is done */
+    size_t charged; /* credit that the session gets back when the batch is done */
     size_t len, cap, at;
     uint8_t data[];
 };
@@ -24,7 +24,8 @@ struct DeferredBatch {
 struct Deferred {
     Room room;
     Broker *broker;
-    Session *sessions; /* utlist: sessions with deferred batches, the longest waiting first */
+    Session *sessions; /* utlist: sessions with deferred batches; the one that has waited longest
+                        * stands first */
 };
 
 static DeferredBatch *batch_new(Session *session, size_t len) {

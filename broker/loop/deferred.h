@@ -2,19 +2,19 @@
 #pragma once
 
 /*
- * Batches that wait for a later turn. A turn does TURN_WORK units of work: the rest of a batch then
- * waits with its session, and so do the batches that follow it. A batch of ten thousand small
- * publishes to ten thousand subscribers each would otherwise be a turn of seconds. The credit of a
- * batch goes back when the batch is done, so the credit bounds the deferred bytes.
+ * Batches that wait for a later turn. A turn does TURN_WORK units of work. The rest of a batch then
+ * waits with its session, and so do the batches that follow it. Otherwise a batch of ten thousand
+ * small publishes to ten thousand subscribers would be a turn of seconds. The session gets the
+ * credit of a batch back when the batch is done, so the credit bounds the deferred bytes.
  *
- * A single message can be costly: a new wildcard where there are many topics, the lists of
- * ferry.Broker. A thousand peers may send one each, so a costly message always waits for the share
- * of the turn that deferred batches have.
+ * A single message can be costly: a new wildcard subscription when there are many topics, or a list
+ * of ferry.Broker. A thousand peers may send one each at the same time. So a costly message always
+ * waits for the part of the turn that belongs to deferred batches.
  */
 
 #include "broker/sessions/session.h"
 
-/* In units of about 100 ns: a message handled, a message delivered, a pattern compared. Together
+/* A unit is about 100 ns: a message handled, a message delivered, or a pattern compared. A turn has
  * three quarters of a millisecond; an ordinary batch has 512 messages. */
 enum { TURN_WORK = 8192 };
 
@@ -24,14 +24,15 @@ Deferred *deferred_free(Deferred *deferred);
 /* Defers the rest of a batch, or a batch that arrived after a deferred one. -ENOMEM. */
 int deferred_add(Session *session, const Reader *rest);
 
-/* The session whose turn it is: the longest waiting one, which is moved to the end. NULL: no
- * batch is deferred. */
+/* The session whose deferred batch is next: the one that has waited longest. It is moved to the
+ * end. NULL: no batch is deferred. */
 Session *deferred_turn(Deferred *deferred);
-/* The session at the end, or NULL. */
+/* The last session of the list, or NULL. */
 const Session *deferred_last(const Deferred *deferred);
 
-/* The first batch of the session: a reader of its bytes; notes how far it was read; removes it
- * and gives its credit back. */
+/* The first deferred batch of the session. deferred_reader() gives a reader of its bytes,
+ * deferred_read_to() notes how far it was read, and deferred_done() removes it and gives its credit
+ * back. */
 Reader deferred_reader(const Session *session);
 void deferred_read_to(Session *session, const Reader *reader);
 void deferred_done(Session *session);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Batches from peers: which room gets which message. See dispatch.h. */
+/* Batches from peers: each message goes to its room. See dispatch.h. */
 
 #include "broker/loop/dispatch.h"
 
@@ -16,15 +16,15 @@
 #include "broker/topics/topics.h"
 #include "rpc/wire/name.h"
 
-enum { PONGS_MAX = 16 * 1024 }; /* bytes of PONGs that a peer leaves unread */
+enum { PONGS_MAX = 16 * 1024 }; /* bytes of PONGs that may wait for a peer */
 
 static void control(Session *session, const Message *message) {
     Peer *peer = session->peer;
 
     switch (message->op) {
     case OP_PING:
-        /* A PING costs its sender no credit: a peer that sends PINGs and reads nothing gets no
-         * more PONGs. */
+        /* PINGs cost their sender no credit: a peer that sends PINGs and reads nothing gets no more
+         * PONGs. */
         if (peer->out.lanes[LANE_CONTROL].bytes > PONGS_MAX)
             break;
         peer_put(peer, LANE_CONTROL, &(Message){.op = OP_PONG, .id = message->id}, NULL);
@@ -36,19 +36,20 @@ static void control(Session *session, const Message *message) {
         break;
     case OP_BYE:
         session->said_bye = true;
-        /* Deferred batches of the session are handled before it ends. */
+        /* The session ends after its deferred batches. */
         if (!session->deferred)
             session_end(session, NULL);
         break;
     case OP_HELLO:
-        session_fault(session, "HELLO was sent twice");
+        session_fault(session, "HELLO was sent twice: it is only the first message");
         break;
     default:
         session_fault(session, "%s is not a message for the broker", op_name(message->op));
     }
 }
 
-/* Credit for a stream, a subscription or a pull: their ids differ. */
+/* Credit for a stream, a subscription or a pull. Their ids differ, so only one of them has this
+ * id. */
 static void more(Session *session, const Message *message) {
     Broker *broker = session->broker;
 
@@ -78,7 +79,7 @@ static void refuse(Session *session, const Message *message) {
     }
 }
 
-/* A message with a wrong field uses up its transfer like any other. */
+/* A message with a wrong field uses up its transfer, like any other message. */
 static void refuse_with_body(Session *session, Message *message) {
     const void *block = NULL;
 
@@ -87,14 +88,15 @@ static void refuse_with_body(Session *session, Message *message) {
     refuse(session, message);
 }
 
-/* False: the message is costly, may wait, and is deferred. */
+/* Sends the message to its room. False: the message is costly, may wait, and is deferred. */
 static bool dispatch(Session *session, const Message *message, const void *block, bool may_wait) {
     Broker *broker = session->broker;
 
-    /* An OK needs no right, as the table says: it is half of all messages. */
+    /* An OK needs no right, as the table says: skip the check, since half of all messages are
+     * OKs. */
     if (message->id > (uint64_t)INT64_MAX && op_asks(message->op)) {
         session_error(session, message->id, "ferry.InvalidArgument",
-                      "%s: an id is a number from 1 to 2^63-1", op_name(message->op));
+                      "%s: the id must be from 1 to 2^63-1", op_name(message->op));
         return true;
     }
     if (session->user && message->op != OP_OK && !access_check(session, message))
@@ -192,7 +194,7 @@ static void refuse_large(Session *session, const Message *message, int why) {
     const char *type = "ferry.TooBig", *text;
     char too_big[80];
 
-    snprintf(too_big, sizeof(too_big), "a body is larger than the broker's max_body, %u bytes",
+    snprintf(too_big, sizeof(too_big), "the body is larger than %u bytes (max_body)",
              session->broker->limits.max_body);
     text = too_big;
     if (why == -ENOBUFS) {
@@ -217,7 +219,7 @@ static void dispatch_large(Session *session, Message *message) {
     if (r == -ENOENT) {
         *message = (Message){.op = message->op,
                              .id = message->op == OP_ANSWER ? message->answer.reply : message->id};
-        message->refused.problem = "no PART came of the transfer that is its body";
+        message->refused.problem = "the body is in a transfer of which no PART came";
         refuse(session, message);
     } else if (r == 0)
         dispatch(session, message, block, false);
@@ -233,22 +235,25 @@ static bool is_control(unsigned op) {
 static void take_part(Session *session, const Message *part) {
     int r = inbox_part(&session->peer->in, part);
 
-    /* A body that is too big, or without memory, is reported when the message that names it
-     * arrives. */
+    /* If a body is too big or does not fit into memory, the message that names it is refused when
+     * it arrives. */
     if (r == -EPROTO)
-        session_fault(session, "PART: transfer 0, over 64 KiB, or more than %d transfers at once",
-                      INBOX_TRANSFERS_MAX);
+        session_fault(
+            session,
+            "PART: its transfer is 0, it has over 64 KiB, or more than %d transfers are open",
+            INBOX_TRANSFERS_MAX);
 }
 
-/* The first message decides, known or unknown: messages of later versions cost credit, too. */
+/* The first message of a batch decides. Unknown messages, of later versions, cost credit like
+ * others. */
 static bool begins_with_control(Reader reader) {
     uint64_t op = reader_array(&reader) > 0 ? reader_uint(&reader) : 0;
 
     return op < OP_SKIPPED_FROM && is_control((unsigned)op);
 }
 
-/* Handles messages until the batch or the session ends, or TURN_WORK is done. True: the batch is
- * done. */
+/* Handles messages until the batch ends, the session ends, or TURN_WORK units are done. True: the
+ * batch is done. */
 static bool handle(Session *session, Reader *reader, bool of_control) {
     const uint8_t *start = reader->at;
     Message message;
@@ -261,7 +266,7 @@ static bool handle(Session *session, Reader *reader, bool of_control) {
         }
         session->n_in++;
         if (of_control != is_control(message.op)) {
-            session_fault(session, "%s in one batch with %s", op_name(message.op),
+            session_fault(session, "%s came in one batch with %s", op_name(message.op),
                           of_control ? "session control" : "other messages");
             return true;
         }
@@ -320,7 +325,7 @@ void dispatch_batch(Broker *broker, Peer *peer, const uint8_t *data, size_t len)
     r = message_read(&reader, &message);
     if (r <= 0)
         peer_refuse(broker, peer, "ferry.Protocol",
-                    reader.problem ? reader.problem : "an empty batch");
+                    reader.problem ? reader.problem : "the batch is empty");
     else if (message.op != OP_HELLO)
         peer_refuse(broker, peer, "ferry.NoSession", "HELLO must come first");
     else if (reader.at != reader.end)

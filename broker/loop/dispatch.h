@@ -5,8 +5,8 @@
 
 #include "broker/sessions/session.h"
 
-/* A batch has come from a peer. */
+/* Handles a batch that has come from a peer. */
 void dispatch_batch(Broker *broker, Peer *peer, const uint8_t *data, size_t len);
 
-/* Once in each turn, before new batches: deferred batches get a share of the turn. */
+/* Gives deferred batches their part of each turn, before new batches. */
 void dispatch_deferred(Broker *broker);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory after a burst. See trim.h. */
+/* Give memory back after a burst. See trim.h. */
 
 #include "broker/loop/trim.h"
 
@@ -13,7 +13,7 @@
 enum {
     WORTH_BYTES = 16 << 20,
     QUIET_BATCHES = 20000,
-    PAUSE_FIRST = 8, /* looks: 16 s */
+    PAUSE_FIRST = 8, /* in looks, of 2 s each: 16 s */
     PAUSE_MAX = 1024 /* half an hour */
 };
 
