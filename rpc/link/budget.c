@@ -11,7 +11,7 @@ uint64_t budget_used(const Budget *budget) {
     return used;
 }
 
-/* left: the free bytes, of which n are to be taken. */
+/* left: the free bytes; n of them are requested. */
 static bool is_in_share(uint64_t left, uint64_t own, uint64_t n) {
     return n <= left && own + n <= BUDGET_SHARE * (left - n);
 }

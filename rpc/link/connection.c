@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One connection: bytes in, frames out, signs of life. See connection.h. */
+/* One connection: reads bytes, sends frames, watches for signs of life. See connection.h. */
 
 #include "rpc/link/connection.h"
 
@@ -15,15 +15,15 @@
 #include "rpc/wire/writer.h"
 
 enum {
-    SEND_MAX = 256 * 1024, /* bytes taken out of the outbox before they are in the socket */
+    SEND_MAX = 256 * 1024, /* most bytes that are taken out of the outbox ahead of the socket */
     SEND_FRAMES = 64,
-    FRAME_PARTS = 3,            /* head, body, what follows */
-    BLOCK_MIN = 1024,           /* for the frame of a stranger */
+    FRAME_PARTS = 3,            /* head, body, and the rest of the batch */
+    BLOCK_MIN = 1024,           /* for the frame of an untrusted peer */
     BLOCK_USUAL = 72 * 1024,    /* for many small frames, or a PART */
-    BLOCK_REST_MIN = 16 * 1024, /* room in a block that makes one more read worth while */
+    BLOCK_REST_MIN = 16 * 1024, /* smallest room in a block that is worth another read */
     LAND_BEHIND = 512,          /* bytes behind a landing body that the same call reads */
     PART_HEAD_MAX = 18,         /* bytes of a batch in front of a PART's body */
-    LOOK_EACH_MS = 500,         /* for the answer to a PING */
+    LOOK_EACH_MS = 500,         /* interval of checks for the answer to a PING */
 };
 
 int connection_open(Connection *connection, int fd, bool is_hub, const ReadBuffer *buffer,
@@ -111,11 +111,12 @@ static int make_room(Connection *connection, size_t size) {
 }
 
 /* The size of the block for an incomplete frame. For an untrusted peer it grows with the bytes that
- * arrive: a frame's head alone must not cost more memory than its bytes. */
+ * arrive, so that a head that declares a large frame does not take the memory of that frame. */
 static size_t block_size(const Connection *connection, size_t wanted) {
     size_t left = (size_t)(connection->end - connection->at), size = BLOCK_MIN;
 
-    /* More bytes wait behind the frame: they are read together with its rest. */
+    /* More bytes wait behind the frame. A larger block reads them together with the frame's
+     * rest. */
     if (connection->trusted)
         return wanted < BLOCK_USUAL && !connection->is_drained ? BLOCK_USUAL : wanted;
     while (size < 2 * left)
@@ -123,7 +124,7 @@ static size_t block_size(const Connection *connection, size_t wanted) {
     return size < wanted ? size : wanted > BLOCK_MIN ? wanted : BLOCK_MIN;
 }
 
-/* Where the next read goes. -ENOMEM. */
+/* Sets *ret to the memory for the next read. -ENOMEM. */
 static int space_for_read(Connection *connection, ReadBuffer *ret) {
     bool is_empty = connection->at == connection->end;
 
@@ -142,7 +143,7 @@ static int space_for_read(Connection *connection, ReadBuffer *ret) {
     return 0;
 }
 
-/* Bytes of a body that lands go there, the others into the space. */
+/* Reads the rest of a landing body into its transfer, and further bytes into the space. */
 static ssize_t read_into(Connection *connection, ReadBuffer space) {
     struct iovec parts[] = {{connection->landing, connection->landing_left},
                             {space.data, space.size}};
@@ -189,13 +190,13 @@ int connection_read(Connection *connection, uint64_t now_ms) {
 /* A PART in an incomplete frame. */
 typedef struct PartBegun {
     uint64_t transfer;
-    uint8_t *bin; /* the head of its body, and... */
-    size_t head;  /* ...the bytes of this head */
+    uint8_t *bin; /* the head of its body... */
+    size_t head;  /* ...and the size of this head */
     size_t len;   /* bytes of its body */
 } PartBegun;
 
 /* Reads magic, protocol, an array of three, OP_PART, the transfer and the head of a bin. False: the
- * message is another one, or not enough of it has arrived. */
+ * message is no PART, or too few bytes have arrived. */
 static bool read_part(const ZmtpInput *input, PartBegun *ret) {
     Reader reader = reader_of(input->data, (size_t)(input->end - input->data));
 
@@ -215,8 +216,8 @@ static bool read_part(const ZmtpInput *input, PartBegun *ret) {
     return true;
 }
 
-/* True: the rest of the frame's body lands. The frame is now a PART with an empty body, and the
- * records behind it. */
+/* True: the rest of the body is read straight into its transfer ("lands"). The frame then contains
+ * a PART with an empty body, and the records behind it. */
 static bool land(Connection *connection, Inbox *inbox, ZmtpInput *input) {
     const uint8_t *body;
     PartBegun part;
@@ -293,7 +294,7 @@ static int append_output(Connection *connection) {
     size_t len = zmtp_output(&connection->zmtp, output);
     Chunk *chunk;
 
-    if (len == 0) /* the mechanism had nothing to say */
+    if (len == 0) /* the mechanism has no output */
         return 0;
     chunk = chunk_of_frame(output, len);
     if (!chunk)
@@ -304,7 +305,7 @@ static int append_output(Connection *connection) {
 
 /* Takes the chunks that may be sent now. -ENOMEM. */
 static int take(Connection *connection, Outbox *outbox) {
-    if (outbox) /* sealing changes the bytes where they lie */
+    if (outbox) /* seal() encrypts the bytes in place, so they must be a copy */
         outbox->lends_bodies = !connection->zmtp.mechanism->seal;
     while (connection->n_sending < SEND_FRAMES && connection->sending_bytes < SEND_MAX) {
         Chunk *chunk;
@@ -352,7 +353,7 @@ static void wrote(Connection *connection, size_t n) {
     }
 }
 
-/* The socket is full: for as long as that lasts, little bytes must not hold large chunks. */
+/* While the socket is full, small chunks must not stay in large blocks of memory. */
 static void shrink(Connection *connection) {
     Chunk **link = &connection->sending, *last = NULL;
 
@@ -393,7 +394,7 @@ static void add_parts(struct msghdr *message, const Chunk *chunk, size_t skip) {
     }
 }
 
-/* Sends the frames that were taken. 0: all of them; -EAGAIN: the socket is full. */
+/* Sends the frames that take() collected. 0: all are sent; -EAGAIN: the socket is full. */
 static int send_taken(Connection *connection) {
     while (connection->sending) {
         struct iovec iov[SEND_FRAMES * FRAME_PARTS];
@@ -444,7 +445,7 @@ void connection_beat(Connection *connection) {
     n = len > 0 ? send(connection->fd, ping, len, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
     if (n > 0)
         connection->written += n;
-    /* The rest of so short a frame is not kept: without it the stream has no meaning. */
+    /* Only a part of the PING fitted in. Its rest is not kept, so the stream cannot continue. */
     if (n > 0 && n < (ssize_t)len)
         shutdown(connection->fd, SHUT_RDWR);
 }
@@ -456,14 +457,14 @@ uint64_t connection_next_look(const Connection *connection) {
                                     : connection->alive_ms + CONNECTION_PING_AFTER_MS;
 }
 
-/* Has the other end's kernel taken something since the last look? */
+/* True: the other end's kernel has accepted bytes since the last look. */
 static bool has_moved(Connection *connection) {
     int64_t before = connection->acknowledged;
     int waiting = 0;
 
     if (ioctl(connection->fd, SIOCOUTQ, &waiting) < 0)
         waiting = 0;
-    /* On a Unix socket the kernel counts its own overhead too: this may be below zero. */
+    /* On a Unix socket the kernel counts its own overhead too, so the result may be negative. */
     connection->acknowledged = connection->written - waiting;
     return connection->acknowledged > before;
 }
@@ -478,9 +479,9 @@ static void begin_to_doubt(Connection *connection, uint64_t now_ms) {
 
 /*
  * Until the PING has reached the other end (on a slow line it follows earlier data), each byte that
- * the other end's kernel accepts is a sign of life. After that only the answer counts: the kernel
- * of a stopped program still accepts bytes. A peer of ZMTP 3.0 has no PING: it must only accept the
- * data that it is sent, and the kernel's keep-alive watches it.
+ * the other end's kernel accepts is a sign of life. After that only the answer to the PING counts,
+ * because the kernel of a stopped program still accepts bytes. ZMTP 3.0 has no PING: such a peer
+ * counts as alive while it accepts data, and the kernel's keep-alive watches an idle one.
  */
 bool connection_look(Connection *connection, uint64_t now_ms) {
     uint64_t due_ms = connection_next_look(connection), since_ms = now_ms - connection->looked_ms;
@@ -494,8 +495,8 @@ bool connection_look(Connection *connection, uint64_t now_ms) {
     }
     moved = has_moved(connection);
     connection->looked_ms = now_ms;
-    if (since_ms >
-        2 * LOOK_EACH_MS) /* this process was stopped: input that arrived meanwhile is still read */
+    if (since_ms > 2 * LOOK_EACH_MS) /* this process was stopped: first read the input that arrived
+                                        meanwhile */
         connection->alive_ms += since_ms;
     if (connection->acknowledged < connection->ping_ends_at && moved)
         connection->alive_ms = now_ms;

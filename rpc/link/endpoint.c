@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Endpoints, as text. See endpoint.h. */
+/* Checks the text of endpoints. See endpoint.h. */
 
 #include "rpc/link/endpoint.h"
 
@@ -19,7 +19,7 @@ static const char *after(const char *text, const char *prefix) {
 
 /* ---- tcp ---- */
 
-/* The colon before the port; NULL: there is no host, or no port. */
+/* The colon before the port; NULL: the host or the port is missing. */
 static const char *end_of_host(const char *host) {
     const char *colon = strrchr(host, ':');
 
@@ -65,9 +65,9 @@ static const char *tcp_problem(const char *host, EndpointUse use) {
     const char *colon = end_of_host(host);
 
     if (!colon)
-        return "tcp:// is followed by HOST:PORT";
+        return "tcp:// must be followed by HOST:PORT";
     if (!is_host(host, (size_t)(colon - host), use))
-        return "its host is not a name or an address (IPv6: [::1])";
+        return "its host is neither a name nor an address (write IPv6 as [::1])";
     if (!is_port(colon + 1, use))
         return "its port is not a number from 1 to 65535";
     return NULL;
@@ -90,7 +90,7 @@ const char *endpoint_problem(const char *text, EndpointUse use) {
     if (!path)
         return "it is neither tcp://HOST:PORT nor ipc://PATH";
     if (!*path || strcmp(path, "*") == 0 || strcmp(path, "@") == 0)
-        return "ipc:// is followed by a path";
+        return "ipc:// must be followed by a path";
     if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
         return "its path is longer than 107 bytes";
     return NULL;

@@ -3,23 +3,24 @@
 
 /*
  * The address at which a broker listens and its clients connect: "tcp://HOST:PORT" or "ipc://PATH".
- * Text is checked here before a socket is made: libzmq, for example, takes port 99999 for 34463.
+ * The text is checked before a socket is made, because libzmq, for example, turns port 99999 into
+ * 34463.
  */
 
 #include <stdbool.h>
 
 typedef enum EndpointUse { ENDPOINT_CONNECT, ENDPOINT_BIND } EndpointUse;
 
-/* NULL: text is a valid endpoint; else the problem, for a person. For listening, port 0 or '*'
- * means any free port, host '*' means any address, and a host is numeric, an interface or
- * localhost. */
+/* Returns NULL if text is a valid endpoint, or else a description of the problem. For
+ * ENDPOINT_BIND, port 0 or '*' means any free port, host '*' means any address, and other hosts are
+ * a numeric address, the name of an interface, or localhost. */
 const char *endpoint_problem(const char *text, EndpointUse use);
 
-/* The endpoint in a URL: "zmq+tcp://HOST:PORT" chooses libzmq as a client's transport. A broker
- * takes the URL of its clients, and listens on the endpoint. */
+/* The endpoint in a URL. "zmq+" in front of it ("zmq+tcp://HOST:PORT") makes a client use libzmq as
+ * its transport. A broker accepts the same URLs as its clients, and ignores "zmq+". */
 const char *endpoint_after_transport(const char *text);
 
-/* True: other machines cannot reach it. */
+/* True: other machines cannot reach the endpoint. */
 bool endpoint_is_local(const char *text);
 
 /* The path of ipc://PATH in the file system; NULL: the endpoint has no path. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Credit and large bodies on their way in. See inbox.h. */
+/* Credit of received data, and large bodies that arrive in parts. See inbox.h. */
 
 #include "rpc/link/inbox.h"
 
@@ -12,10 +12,10 @@ enum { ANNOUNCED_SHARE = 64 };
 struct InTransfer {
     InTransfer *next;
     uint64_t id;
-    uint64_t size;  /* of the whole body, as its sender said; 0: not known */
-    uint8_t *block; /* grows while parts arrive */
+    uint64_t size;  /* size of the whole body, as the sender announced it; 0: unknown */
+    uint8_t *block; /* the block grows while parts arrive */
     size_t len, cap;
-    int refused; /* 0, or why: the rest is thrown away */
+    int refused; /* 0, or a negative errno: the rest of the body is dropped */
 };
 
 static void count(Inbox *inbox, size_t len) {
@@ -38,7 +38,8 @@ static bool has_room(const Inbox *inbox, size_t len) {
 }
 
 int inbox_charge(Inbox *inbox, size_t len) {
-    /* One batch beyond the grant is the rule of the wire: it was begun while credit was left. */
+    /* The protocol allows one batch beyond the grant, because the peer sends a batch while any
+     * credit is left. */
     bool is_covered = inbox->granted > 0;
 
     len += inbox->landed;
@@ -78,10 +79,11 @@ static int give_up(Inbox *inbox, InTransfer *transfer, int why) {
     return why;
 }
 
-/* The memory of a transfer doubles, but never exceeds max_body. If the sender has said the size,
- * the memory grows to it, up to ANNOUNCED_SHARE times the bytes that have arrived: a number alone
- * must not take a lot of memory. The first part decides where it begins: a small part costs little.
- */
+/* The memory of a transfer starts with the size of the first part and doubles, up to max_body. If
+ * the sender has announced the size, the memory grows to that size at once, but at most to
+ * ANNOUNCED_SHARE times the bytes that have arrived, so that the announcement alone takes little
+ * memory.
+ *  */
 static int grow(Inbox *inbox, InTransfer *transfer, size_t len) {
     size_t cap = transfer->cap * 2;
     uint8_t *block;
@@ -92,7 +94,8 @@ static int grow(Inbox *inbox, InTransfer *transfer, size_t len) {
     cap = cap > inbox->max_body ? inbox->max_body : cap;
     if (!has_room(inbox, cap - transfer->cap))
         cap = len;
-    /* 64 transfers of max_body each would be 4 GiB that one peer can make us hold. */
+    /* Without this limit, one peer could make the process hold 4 GiB: 64 transfers of max_body
+     * each. */
     if (inbox->transfer_bytes + cap - transfer->cap > INBOX_BODIES_MAX * inbox->max_body)
         return -EMSGSIZE;
     if (!has_room(inbox, cap - transfer->cap))
@@ -114,11 +117,11 @@ int inbox_part(Inbox *inbox, const Message *part) {
     if (part->body.len > WIRE_PART)
         return -EPROTO;
     if (!transfer) {
-        /* Number 0 can be named by no message: it would stay for ever. */
+        /* No message can name transfer 0, so it would never be freed. */
         if (inbox->n_transfers == INBOX_TRANSFERS_MAX || part->part.transfer == 0)
             return -EPROTO;
         transfer = calloc(1, sizeof(*transfer));
-        /* Its next PART would begin it again, without these bytes. */
+        /* Without a record, the next PART would start the transfer again, without these bytes. */
         if (!transfer)
             return -EPROTO;
         transfer->id = part->part.transfer;
@@ -150,7 +153,7 @@ uint8_t *inbox_land(Inbox *inbox, uint64_t id, size_t len) {
     return transfer->block + transfer->len - len;
 }
 
-/* The body may be kept for long: it must not keep memory that it does not fill. */
+/* The body may be stored for a long time, so free the memory that it does not fill. */
 static const void *trimmed(const InTransfer *transfer) {
     void *smaller = NULL;
 

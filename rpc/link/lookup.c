@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of hosts to addresses, without waiting. See lookup.h. */
+/* Resolves host names without blocking the caller. See lookup.h. */
 
 #include "rpc/link/lookup.h"
 
@@ -21,13 +21,13 @@ struct Lookup {
     int owners; /* atomic; the owners are the caller and the thread */
     int done;   /* atomic */
     int fd;
-    int code; /* of getaddrinfo() */
+    int code; /* result of getaddrinfo() */
     unsigned n;
     char endpoints[ENDPOINTS_MAX][ENDPOINT_SIZE];
     char host[HOST_SIZE], port[PORT_SIZE];
 };
 
-/* Of an endpoint that is in order; false: there is no name in it. */
+/* Splits a valid endpoint into host name and port. False: it contains no host name. */
 static bool take_apart(const char *url, char host[HOST_SIZE], char port[PORT_SIZE]) {
     const char *name = url + strlen("tcp://"), *colon = strrchr(url, ':');
     struct in_addr address;
@@ -142,5 +142,5 @@ const char *lookup_endpoint(const Lookup *lookup, unsigned i) {
 }
 
 const char *lookup_problem(const Lookup *lookup) {
-    return lookup->code ? gai_strerror(lookup->code) : "it has no address";
+    return lookup->code ? gai_strerror(lookup->code) : "the host has no address";
 }

@@ -3,7 +3,8 @@
 
 /*
  * Resolves the host of a broker on a thread of its own: getaddrinfo() may block for half a minute
- * if no name server answers. A lookup that its owner has freed ends by itself.
+ * if no name server answers. If the owner frees a running lookup, its thread still ends and frees
+ * the memory.
  */
 
 #include <stdbool.h>
@@ -12,21 +13,21 @@
 
 typedef struct Lookup Lookup;
 
-/* True: url contains a host name; false: ipc:// or an address. Every url in this file has passed
- * endpoint_problem(). */
+/* True: url contains a host name; false: ipc:// or an address. All functions expect a url that
+ * endpoint_problem() has accepted. */
 bool lookup_is_needed(const char *url);
 
-/* -ENOMEM, -EAGAIN (no thread), -EMFILE. */
+/* Starts a lookup. -ENOMEM; -EMFILE; -EAGAIN: the system could not start a thread. */
 int lookup_new(Lookup **ret, const char *url);
 Lookup *lookup_free(Lookup *lookup); /* never waits */
 
 int lookup_fd(const Lookup *lookup); /* readable when it is done */
 bool lookup_is_done(const Lookup *lookup);
 
-/* Once done: the url with an address in place of the host name, best address first; NULL: no
- * more. */
+/* Once done: the url with the i-th address in place of the host name, best address first; NULL: no
+ * further address. */
 const char *lookup_endpoint(const Lookup *lookup, unsigned i);
-/* The reason if the lookup found no address. */
+/* The reason why the lookup found no address. */
 const char *lookup_problem(const Lookup *lookup);
 
 DEFINE_CLEANUP(Lookup *, lookup_free);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stream sockets by endpoint. See socket.h. */
+/* Opens stream sockets for endpoints. See socket.h. */
 
 #include "rpc/link/socket.h"
 
@@ -25,7 +25,7 @@ static socklen_t unix_address(const char *path, SocketAddress *ret) {
 
     ret->un.sun_family = AF_UNIX;
     memcpy(ret->un.sun_path, path, len + 1);
-    /* An abstract name has no file: "@name" stands for a zero byte and the name. */
+    /* An abstract name has no file. "@name" stands for a zero byte followed by the name. */
     if (*path == '@')
         ret->un.sun_path[0] = '\0';
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (*path != '@'));
@@ -88,7 +88,7 @@ static socklen_t tcp_address(const char *host_port, SocketAddress *ret) {
     return ret->any.sa_family == AF_INET6 ? sizeof(ret->v6) : sizeof(ret->v4);
 }
 
-/* 0: the host is not an address. */
+/* Returns the length of the address; 0: the host is not an address. */
 static socklen_t address_of(const char *endpoint, SocketAddress *ret) {
     memset(ret, 0, sizeof(*ret));
     return strncmp(endpoint, "ipc://", 6) == 0 ? unix_address(endpoint + 6, ret)
@@ -114,7 +114,7 @@ static bool is_live(const SocketAddress *address, socklen_t len) {
     return r != -ECONNREFUSED && r != -ENOENT;
 }
 
-/* Removes a socket file that a broker left behind. */
+/* Removes a socket file of a broker that no longer runs. */
 static int clear_path(const SocketAddress *address, socklen_t len) {
     const char *path = address->un.sun_path;
     struct stat status;
@@ -129,7 +129,7 @@ static int clear_path(const SocketAddress *address, socklen_t len) {
 }
 
 typedef struct Listening {
-    unsigned ipc_mode; /* 0: as the umask says */
+    unsigned ipc_mode; /* 0: by the umask */
     bool both;         /* an IPv6 socket takes IPv4 connections, too */
 } Listening;
 
@@ -142,7 +142,7 @@ static int bind_to(int fd, const SocketAddress *address, socklen_t len, const Li
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only));
     if (bind(fd, &address->any, len) < 0)
         return -errno;
-    /* Before listen(), so that nobody connects while the permissions are wider. */
+    /* Set the permissions before listen(), so that no process can connect while they are wider. */
     if (address->any.sa_family == AF_UNIX && *address->un.sun_path && how->ipc_mode != 0 &&
         chmod(address->un.sun_path, how->ipc_mode) < 0)
         return -errno;
@@ -160,7 +160,7 @@ static int open_bound(const SocketAddress *address, socklen_t len, const Listeni
     return r < 0 ? r : fd;
 }
 
-/* All addresses of both families, on the port of an IPv4 address. */
+/* The address that stands for all IPv4 and IPv6 addresses, with the port of an IPv4 address. */
 static SocketAddress all_of_both(const SocketAddress *v4) {
     SocketAddress both = {.v6 = {.sin6_family = AF_INET6, .sin6_port = v4->v4.sin_port}};
 
@@ -220,7 +220,8 @@ int socket_connect(const char *endpoint, int *ret_fd) {
     if (fd < 0)
         return fd;
     r = connect(fd, &address.any, len) < 0 ? -errno : 0;
-    /* -EAGAIN: the queue of a Unix socket is full, and it gives no sign when it no longer is. */
+    /* -EAGAIN: the queue of a Unix socket is full, and the kernel does not report when it has
+     * room. */
     if (r < 0 && r != -EINPROGRESS) {
         close(fd);
         return r;
@@ -249,7 +250,7 @@ void socket_tune(int fd) {
         {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
     };
 
-    /* On a Unix socket these fail, and are not needed. */
+    /* A Unix socket refuses these options and does not need them. */
     for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
         setsockopt(fd, settings[i].level, settings[i].option, &settings[i].value, sizeof(int));
 }

@@ -19,25 +19,26 @@ enum { SOCKET_TEXT_MAX = 256 };
 
 /* Opens a non-blocking, close-on-exec socket that listens. A host may be '*', a numeric address,
  * localhost or the name of an interface; '*' is all addresses of both families. A socket file
- * without a listener is replaced; the new one has these permissions (0: as the umask says).
+ * without a listener is replaced. ipc_mode has the permissions of the new file (0: by the umask).
  * ret_endpoint receives the bound endpoint: port 0 or '*' picks a port. -EADDRINUSE; -EEXIST: the
  * path exists and is not a socket; -ENODEV: the interface does not exist; and the errors of bind().
- */
+ *  */
 int socket_listen(const char *endpoint, unsigned ipc_mode, int *ret_fd,
                   char ret_endpoint[SOCKET_TEXT_MAX]);
 
-/* An IPv4 peer of a listener of both families has an IPv6 address that contains its own: makes it
- * an IPv4 address. */
+/* On a listener of both families, an IPv4 peer has an IPv6 address that contains its IPv4 address.
+ * Turns it back into the IPv4 address. */
 void socket_unmap(SocketAddress *address);
 
-/* Starts to connect; the socket becomes writable when that has ended. A host must be numeric. */
+/* Starts to connect. The socket becomes writable when connecting has succeeded or failed. The host
+ * must be numeric. */
 int socket_connect(const char *endpoint, int *ret_fd);
 
 /* The result of connecting: 0 or a negative errno. */
 int socket_connected(int fd);
 
-/* Makes small frames leave at once, and makes the kernel end a connection that takes no byte for 10
- * s. */
+/* Sends small frames at once, and makes the kernel end a connection whose other end accepts no byte
+ * for 10 s. */
 void socket_tune(int fd);
 
 /* "127.0.0.1:4711", "[::1]:4711", or "process 4711" for a Unix socket. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking for input before sleeping. See spin.h. */
+/* Polls for input before sleeping. See spin.h. */
 
 #include "rpc/link/spin.h"
 
@@ -20,8 +20,8 @@ void spin_end(Spin *spin, uint64_t now_ns) {
     enum { LONGEST_US = 1000, WEIGHT = 8 };
     uint64_t us = (now_ns - spin->began_ns) / 1000;
 
-    /* A longer wait counts as a millisecond: one pause must not make the short waits around it look
-     * long. */
+    /* A longer wait counts as one millisecond, so that one pause does not dominate the mean of
+     * short waits. */
     us = us > LONGEST_US ? LONGEST_US : us;
     spin->usual_us = (unsigned)(((uint64_t)spin->usual_us * (WEIGHT - 1) + us) / WEIGHT);
     spin->began_ns = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of one connection after another, from connecting to its loss. See link-private.h. */
+/* Opens a connection, notices its loss, and opens the next one after a pause. See
+ * link-private.h. */
 
 #include <limits.h>
 #include <sys/epoll.h>
@@ -11,7 +12,7 @@
 
 enum {
     ATTEMPT_MS = 5000, /* from connecting to WELCOME */
-    BACKOFF_MS = 50,   /* pause before the second attempt; doubled for each further one… */
+    BACKOFF_MS = 50, /* pause before the second attempt; it doubles with each further one, up to… */
     BACKOFF_MAX_MS = 2000,
     SESSION_MIN_MS = 2000, /* a session that ends sooner counts as a failed attempt */
 };
@@ -36,8 +37,8 @@ void link_disconnect(Link *link, bool in_order) {
     link->session++;
 }
 
-/* A lookup may last longer than an attempt: it continues in the next one, so there is never more
- * than one. */
+/* A lookup may last longer than an attempt. The next attempt waits for the same lookup, so a link
+ * runs at most one. */
 static int wait_for_address(Link *link) {
     int r = link->asking ? 0 : lookup_new(&link->asking, link->endpoint);
 
@@ -57,7 +58,7 @@ static int connect_to(Link *link, const char *endpoint, uint64_t now_ms) {
     return r;
 }
 
-/* A host may have several addresses, and some of them may not lead to the broker. */
+/* A host may have several addresses, and the broker may listen on only some of them. */
 static const char *next_endpoint(const Link *link) {
     return link->found ? lookup_endpoint(link->found, link->next_address) : NULL;
 }
@@ -96,11 +97,11 @@ static void end_session(Link *link, LinkState next, const char *type, const char
         if (was_up) {
             if (now_ms >= link->up_ms + SESSION_MIN_MS)
                 link->backoff_ms = 0;
-            link->next_address = UINT_MAX; /* look it up again: the address may have changed */
+            link->next_address = UINT_MAX; /* look up again: the address may have changed */
         }
-        /* The first attempt follows a lost session at once, the next ones after growing pauses:
-         * also if a broker ends each session that it begins. Jitter spreads the attempts of a
-         * thousand clients whose broker restarts. */
+        /* After a lost session the first attempt follows at once, further attempts after growing
+         * pauses. The pauses also grow if the broker ends each session soon after its start. Random
+         * pauses spread the attempts of a thousand clients whose broker restarts. */
         link->next_attempt_ms =
             now_ms + (link->backoff_ms ? link->backoff_ms / 2 + random_below(link->backoff_ms) : 0);
         if (next_endpoint(link))
@@ -143,7 +144,8 @@ void link_attempt(Link *link, uint64_t now_ms) {
         link_cannot_connect(link, r);
 }
 
-/* If the lookup fails, the addresses of the last one stay in use: name servers fail too. */
+/* If the lookup fails, the addresses of the previous lookup stay in use, because a name server may
+ * be down for a while. */
 void link_end_lookup(Link *link, uint64_t now_ms) {
     bool is_done = lookup_is_done(link->asking);
     const char *problem = is_done ? "" : "no name server answers";

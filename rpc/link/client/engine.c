@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client's connection by ferry's own ZMTP engine. See rpc/link/transport.h. */
+/* A client's connection through ferry's own ZMTP engine. See rpc/link/transport.h. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 enum {
     CONNECT_MS = 3000,
-    READS_MAX = 16, /* reads without a batch, after which the turn ends */
+    READS_MAX = 16, /* the turn ends after this many reads without a batch */
 };
 
 typedef struct Engine {
@@ -25,9 +25,9 @@ typedef struct Engine {
     uint64_t connect_ends_ms;
     uint64_t read_ms; /* the last time that bytes arrived */
     int epoll_fd;
-    bool is_connected; /* the greeting, the first output, has left */
-    bool has_bytes;    /* bytes that were read are not handled yet */
-    bool watches_room; /* epoll reports when the socket has room */
+    bool is_connected; /* the first output, the greeting, has been sent */
+    bool has_bytes;    /* some of the received bytes are not handled yet */
+    bool watches_room; /* epoll reports room in the socket */
 } Engine;
 
 /* ---- opening and closing ---- */
@@ -46,7 +46,7 @@ static int open_engine(Transport **ret, const char *endpoint, const CurveKeys *k
         return r == -ENOENT ? -ECONNREFUSED : r;
     }
     engine->base.kind = &transport_engine;
-    engine->base.is_full = true; /* until it is connected */
+    engine->base.is_full = true; /* until the socket is connected */
     engine->watches_room = true;
     engine->connect_ends_ms = now_ms + CONNECT_MS;
     engine->epoll_fd = epoll_fd;
@@ -106,7 +106,8 @@ static void watch_room(Engine *engine) {
     epoll_ctl(engine->epoll_fd, EPOLL_CTL_MOD, engine->connection.fd, &event);
 }
 
-/* outbox may be NULL. An error of the connection is seen again by the read after the last input. */
+/* outbox may be NULL. The caller may ignore an error of the connection: the read after the last
+ * input returns it again. */
 static int send_frames(Transport *base, Outbox *outbox) {
     Engine *engine = (Engine *)base;
     int r;
@@ -133,7 +134,7 @@ static int read_bytes(Engine *engine, uint64_t now_ms) {
         return 0;
     r = connection_read(&engine->connection, now_ms);
     engine->has_bytes |= r > 0;
-    /* In a long turn, now_ms is long ago. */
+    /* now_ms is old if the turn is long. */
     if (r > 0)
         engine->read_ms = clock_ms();
     engine->base.is_dry = r >= 0 && engine->connection.is_drained;
@@ -151,7 +152,7 @@ static bool is_silent(Engine *engine, uint64_t now_ms) {
     return !is_alive;
 }
 
-/* There is no more input: sends the engine's own output and checks for deadlines. */
+/* Ends a turn without further input: sends the engine's own output and checks the deadlines. */
 static int rest(Engine *engine, uint64_t now_ms) {
     if (is_silent(engine, now_ms)) {
         engine->base.problem = "the broker was silent for too long";
@@ -165,7 +166,7 @@ static int rest(Engine *engine, uint64_t now_ms) {
     return 0;
 }
 
-/* The reasons that a broker gives are texts of its own; only known ones are shown. */
+/* A broker may send any text as its reason. Only known reasons are translated and shown. */
 static const char *problem_of(const Zmtp *zmtp, Span reason) {
     if (zmtp->is_denied && span_is(reason, CURVE_UNKNOWN_CLIENT))
         return "it does not know the key of this client";

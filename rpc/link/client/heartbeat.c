@@ -15,7 +15,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ended;
 static Heart *hearts;
 static unsigned users;
-static unsigned generation; /* of the thread: one that is not the current one ends */
+static unsigned generation; /* a thread of an older generation ends */
 static pthread_t thread;
 
 /* ---- a process and its children ---- */
@@ -37,7 +37,7 @@ static void unlock_in_parent(void) {
     pthread_mutex_unlock(&lock);
 }
 
-/* The thread and the connections are the parent's. */
+/* The thread and the connections belong to the parent. */
 static void forget_in_child(void) {
     hearts = NULL;
     users = 0;
@@ -79,7 +79,7 @@ static void *run(void *arg) {
     return NULL;
 }
 
-/* Without signals: they are for the program's own threads. */
+/* The thread blocks all signals, so that the program's own threads get them. */
 static int start_thread(void) {
     sigset_t all, before;
     int r;

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The parts that these files share. Each uses the ones before it: connect.c (the life of one
- * connection after another), receive.c (messages in), link.c (creation and end, messages out,
- * waiting).
+ * The parts that connect.c, receive.c and link.c share. Each file calls only files before it in
+ * this list: connect.c (opens connections, notices their loss), receive.c (handles received
+ * messages), link.c (creates and frees a link, sends messages, waits).
  */
 
 #include "rpc/link/client/link.h"
@@ -21,7 +21,7 @@ typedef struct Reading {
 
 struct Link {
     char *url, *name;
-    const char *endpoint; /* the url, without the transport that it chooses */
+    const char *endpoint; /* the url without its "zmq+" prefix */
     const TransportKind *kind;
     KeyPair *own_key; /* owned; NULL: the link has no keys */
     CurveKeys keys;
@@ -39,11 +39,11 @@ struct Link {
     bool hello_sent;
     bool found_nothing; /* the last wait: the transport's descriptors reported no event */
     uint64_t max_body;
-    uint64_t attempt_ends_ms; /* without WELCOME by then, the attempt has failed */
+    uint64_t attempt_ends_ms; /* if no WELCOME arrives by then, the attempt has failed */
     uint64_t next_attempt_ms; /* valid while transport is NULL */
     uint64_t backoff_ms;
     uint64_t up_ms;   /* when the last session began */
-    uint64_t session; /* counts connections: a message handler may have brought a new one */
+    uint64_t session; /* counts connections: a handler compares it to see if it has changed */
     uint64_t n_batches, batch; /* batches received; number of the one in progress */
     uint64_t received_ms;      /* when the batch in progress was read */
     Reading *reading;          /* the batch in progress; NULL: no batch */
@@ -59,10 +59,10 @@ void link_end_lookup(Link *link, uint64_t now_ms);
 /* Ends the session, or the attempt. Another attempt follows after a pause. */
 void link_lost(Link *link, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for good: the client makes no other attempt, because it would end the same way. */
+/* Ends the session for good: the client makes no further attempt, because it would fail too. */
 void link_closed(Link *link, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* link_lost() of an attempt that ended with this negative errno. */
+/* Calls link_lost() for an attempt that failed with the negative errno r. */
 void link_cannot_connect(Link *link, int r);
 void link_disconnect(Link *link, bool in_order);
 

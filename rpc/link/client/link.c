@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client's end of a connection: creation and end, messages out, waiting. See link-private.h. */
+/* The client's end of a connection: creates and frees it, sends messages, waits. See
+ * link-private.h. */
 
 #include <poll.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *
     Link *link;
     int r;
 
-    /* A URL for another program may have a password, which must not reach a log. */
+    /* A URL of another program may contain a password, which must not reach a log. */
     if (problem)
         return error_set(reterr, "ferry.Misuse", "'%s' is not the URL of a broker: %s",
                          text_escape_url(shown, url), problem);
@@ -180,7 +181,7 @@ int link_put(Link *link, Lane lane, const Message *message, const void *block) {
 void link_flush(Link *link) {
     if (!link->transport)
         return;
-    /* A program that only sends never asks for the room that its socket has again. */
+    /* A program that only sends does not poll its socket for room, so try to send each time. */
     link->transport->is_full = false;
     link->kind->send(link->transport, &link->out);
 }

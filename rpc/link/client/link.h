@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The client's end: one connection to a broker after another, by the transport that the URL
- * chooses. The link handles HELLO, PING, CREDIT and PART itself and passes all other messages on.
+ * The client's end of a connection. The link keeps one connection to the broker and replaces it
+ * when it is lost; the URL chooses the transport. The link handles HELLO, PING, CREDIT and PART
+ * itself and passes all other messages on.
  */
 
 #include <ferry/base.h>
@@ -17,13 +18,13 @@ typedef struct Link Link;
 typedef enum LinkState {
     LINK_CONNECTING, /* no WELCOME yet */
     LINK_UP,
-    LINK_CLOSED, /* ended, and another attempt would end the same way: FAULT, a version that is too
-                    old, or BYE because another program connected as the same client */
+    LINK_CLOSED, /* ended for good, because another attempt would fail too: after FAULT, if the
+                    version is too old, or if another program connected as the same client */
 } LinkState;
 
 typedef struct LinkHandlers {
-    /* A message for the layer above. The message and its fields are lent; block is the block around
-     * its body, or NULL. */
+    /* A message for the layer above. The message and its fields are valid during the call only.
+     * block is the block that contains the body, or NULL. */
     void (*on_message)(const Message *message, const void *block, void *ctx);
     /* A session has begun: register again with the broker (serve, subscribe, pull, push). */
     void (*on_up)(const Message *welcome, void *ctx);
@@ -35,20 +36,20 @@ typedef struct LinkHandlers {
     void *ctx;
 } LinkHandlers;
 
-/* Handlers may call all functions except link_free(). A link_process() inside a handler continues
- * with the batch of that handler, then with batches that have arrived since: messages are passed on
- * in order, but the outer handlers have not returned yet.  Returns at once: the link connects in
- * the background. url: tcp://host:port, ipc://path, or zmq+ in front of them: -EINVAL; -EMFILE;
- * -EAGAIN (no thread). */
+/* Handlers may call all functions except link_free(). If a handler calls link_process(), that call
+ * continues with the handler's own batch and then with later batches. Messages are still passed on
+ * in order, while the outer handlers have not returned yet.  Returns at once: the link connects in
+ * the background. url: tcp://host:port or ipc://path, with an optional "zmq+" in front. -EINVAL:
+ * url is malformed; -EMFILE; -EAGAIN: the system could not start a thread. */
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
              ferry_error *reterr);
 Link *link_free(Link *link); /* sends BYE; waits at most 200 ms for flushed messages to leave */
 
-/* True: the URL is an ipc:// one. */
+/* True: the URL is an ipc:// URL. */
 bool link_is_local(const Link *link);
 
 /* Encrypts all connections: own is the client's key, which the link takes over; server_key is the
- * broker's public key. To be called before the first link_process(), and not for ipc://. */
+ * broker's public key. Call it before the first link_process(), and only for tcp://. */
 void link_set_keys(Link *link, KeyPair *own, const uint8_t server_key[KEY_SIZE]);
 
 LinkState link_state(const Link *link);
@@ -57,12 +58,12 @@ const char *link_url(const Link *link);
 /* The last failure, while the link is not up; NULL: no failure yet. */
 const ferry_error *link_problem(const Link *link);
 
-/* Puts a message into the outbox. -ENOTCONN: the link is not up. -EAGAIN: max_bytes wait already
- * (the control and calls lanes accept up to twice that). */
+/* Puts a message into the outbox. -ENOTCONN: the link is not up. -EAGAIN: WAITING_MAX bytes wait
+ * already (the control and calls lanes accept twice as many). */
 int link_put(Link *link, Lane lane, const Message *message, const void *block);
 size_t link_waiting(const Link *link); /* bytes in the outbox */
 
-/* True after an -EAGAIN when enough bytes have left to put more. */
+/* True: so few bytes wait that link_put() accepts more. For use after -EAGAIN. */
 bool link_has_room(const Link *link);
 
 /* Sends all messages that credit and the socket allow. Never waits. */
@@ -74,15 +75,16 @@ int link_process(Link *link, int max_messages, uint64_t now_ms);
 
 /* The number of the batch in progress; numbers grow in order of arrival. */
 uint64_t link_batch(const Link *link);
-/* When the batch in progress was read from the socket. */
+/* The time at which the batch in progress was read from the socket. */
 uint64_t link_received_ms(const Link *link);
 
-/* For use inside on_message: a block that keeps the received bytes, for a large body inside them.
- * The caller frees it: ferry_free(). NULL: the body is only a small part of these bytes, so copy
- * it. */
+/* For use inside on_message: returns a block that keeps a large body, together with the received
+ * bytes around it. The caller frees the block with ferry_free(). NULL: the body is only a small
+ * part of the received bytes, so copy it instead. */
 const void *link_hold_body(Link *link, Span body);
 
-/* True: there is input that link_epoll_fd() does not report, so process again before sleeping. */
+/* True: link_epoll_fd() does not report all waiting input, so call link_process() before
+ * sleeping. */
 bool link_has_input(const Link *link);
 
 /* Sleeps until input arrives, until_ms (UINT64_MAX: for ever), or fd (-1: no descriptor) is

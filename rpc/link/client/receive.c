@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages in: session control, and messages for the layer above. See link-private.h. */
+/* Handles received messages: session control, and messages for the layer above. See
+ * link-private.h. */
 
 #include <limits.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static void welcome(Link *link, const Message *message) {
     Span key;
 
     if (link->state == LINK_UP || !link->hello_sent || message->welcome.broker.len != WIRE_TOKEN) {
-        link_lost(link, "ferry.Protocol", "%s sent a WELCOME that was not due", link->url);
+        link_lost(link, "ferry.Protocol", "%s sent a WELCOME without a HELLO before it", link->url);
         return;
     }
     while (pairs_next(&limits, &left, &key)) {
@@ -27,7 +28,7 @@ static void welcome(Link *link, const Message *message) {
         else
             reader_value(&limits);
     }
-    /* Bodies to this client have the same limit as bodies from it. */
+    /* The limit of bodies is the same in both directions. */
     link->in.max_body = link->max_body;
     link->out.credit =
         (int64_t)(message->welcome.bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->welcome.bytes);
@@ -37,12 +38,12 @@ static void welcome(Link *link, const Message *message) {
     link->handlers.on_up(message, link->handlers.ctx);
 }
 
-#define REFUSED "the broker at %s refused to go on: %.*s"
+#define REFUSED "the broker at %s ended the session with an error: %.*s"
 
 static void faulted(Link *link, const Message *message) {
     uint32_t left;
     Reader pairs = pairs_of(message->fault.map, &left);
-    Span key, text = span_text("it did not say why"), type = {NULL, 0};
+    Span key, text = span_text("no reason given"), type = {NULL, 0};
 
     while (pairs_next(&pairs, &left, &key)) {
         Span value = reader_value(&pairs);
@@ -53,7 +54,7 @@ static void faulted(Link *link, const Message *message) {
         else if (span_is(key, "type"))
             type = reader_str(&inside);
     }
-    /* Another attempt would end the same way, unless the cause was the state of the broker. */
+    /* Another attempt can succeed only if the cause was a passing state of the broker. */
     if (span_is(type, "ferry.Draining") || span_is(type, "ferry.OutOfMemory") ||
         span_is(type, "ferry.Full"))
         link_lost(link, "ferry.NotConnected", REFUSED, link->url, (int)text.len,
@@ -66,7 +67,7 @@ static void faulted(Link *link, const Message *message) {
 }
 
 static void said_goodbye(Link *link, Span reason) {
-    /* Two programs with the same token would replace each other without end. */
+    /* Otherwise two programs with the same token would replace each other without end. */
     if (span_is(reason, "replaced"))
         link_closed(link, "ferry.ConnectionLost",
                     "the broker at %s ended the session: another program connected as the same "
@@ -92,7 +93,8 @@ static bool handle_own(Link *link, Message *message) {
         return false;
     case OP_PART:
         if (inbox_part(&link->in, message) == -EPROTO)
-            link_lost(link, "ferry.Protocol", "%s sent parts of more large bodies than fit",
+            link_lost(link, "ferry.Protocol",
+                      "%s sent parts of more large bodies than the protocol allows at once",
                       link->url);
         return false;
     case OP_BYE:
@@ -106,10 +108,9 @@ static bool handle_own(Link *link, Message *message) {
     }
 }
 
-/* A field is wrong, or the body was refused. An answer becomes the error of its call, and a request
- * is answered with the error. Any other message ends the session: nothing else would tell of its
- * loss.
- */
+/* Handles a message with a wrong field or a refused body. If it answers a call, the call fails with
+ * this error. If it is a request, the caller gets the error as the answer. After any other message
+ * the session ends, because otherwise the loss of the message would go unnoticed. */
 static void refuse(Link *link, const Message *message, const char *type, const char *problem) {
     CLEANUP(buffer_deinit) Buffer map = {0};
     char text[160];
@@ -140,7 +141,7 @@ static void refuse_body(Link *link, const Message *message, int why) {
                             : "ferry.Protocol",
            too_big          ? "its body is larger than max_body"
            : why == -ENOMEM ? "out of memory for its body"
-                            : "no PART came of the transfer that is its body");
+                            : "the PARTs of its body did not arrive before it");
 }
 
 /* Passes on the remaining messages of a batch, at most max; returns their number. */
@@ -225,7 +226,7 @@ static void settle(Link *link, size_t len) {
                    NULL);
 }
 
-/* The keys do not fit: another attempt would end the same way. */
+/* The keys of the two ends do not match, so another attempt would fail too. */
 static void refused(Link *link, const char *problem) {
     link_closed(link, "ferry.PermissionDenied", "cannot use the broker at %s: %s", link->url,
                 problem);
@@ -239,8 +240,8 @@ static void ended(Link *link, int r) {
                   "the connection to %s was lost%s%s", link->url, problem ? ": " : "",
                   problem ? problem : "");
     else if (r == -EPROTO)
-        link_lost(link, "ferry.NotConnected", "%s does not speak as a broker does%s%s", link->url,
-                  problem ? ": " : "", problem ? problem : "");
+        link_lost(link, "ferry.NotConnected", "%s does not answer like a ferry broker%s%s",
+                  link->url, problem ? ": " : "", problem ? problem : "");
     else if (r == -EACCES)
         refused(link, problem);
     else if (r == -ENODATA || r == -ECONNRESET || r == -EPIPE)
@@ -255,7 +256,7 @@ static void ended(Link *link, int r) {
 int link_receive(Link *link, int max_messages, uint64_t now_ms) {
     int n = 0, n_batches = 0;
 
-    /* Inside a handler, the rest of the handler's batch goes first. */
+    /* If a handler called this function, the rest of the handler's batch goes first. */
     if (link->reading && link->reading->session == link->session)
         n = go_on(link, link->reading, max_messages);
     while (n < max_messages && n_batches++ < max_messages && link->transport) {

@@ -48,7 +48,7 @@ static void watch_own_fd(Hub *hub, int fd) {
 int hub_wait(Hub *hub, int fd, int timeout_ms) {
     int is_readable = 0;
 
-    /* A turn may have ended before all input was handled. */
+    /* The last turn may have ended before all input was handled. */
     if (hub->reading || hub->at_event < hub->n_events)
         return 0;
     watch_own_fd(hub, fd);
@@ -66,7 +66,7 @@ int hub_wait(Hub *hub, int fd, int timeout_ms) {
 
 /* ---- in ---- */
 
-/* The batch before this one has been handled. */
+/* The caller has handled the batch that it got before. */
 static void settle(Hub *hub) {
     if (hub->lent)
         peer_handled(hub->lent);
@@ -78,8 +78,9 @@ static void ended(Peer *peer, int r) {
     char address[CONNECTION_ADDRESS_MAX];
 
     if (peer->stage == STAGE_GREETING && options->on_refused)
-        options->on_refused(r == -ENOMEM ? "out of memory"
-                                         : "it left before its handshake was done",
+        options->on_refused(r == -ENOMEM
+                                ? "out of memory"
+                                : "it closed the connection before the end of its handshake",
                             r != -ENOMEM, peer_address(peer, address), options->ctx);
     peer_mark_gone(peer);
 }
@@ -120,7 +121,8 @@ static void handle_event(Hub *hub, const struct epoll_event *event) {
 
 /* Handles the rest of the bytes that were read; 1: a batch. */
 static int next_batch(Hub *hub, Peer *peer, Span *ret_batch) {
-    /* Deferred batches may have PARTs of the same transfers: a body must not pass them. */
+    /* If the peer has deferred batches, they may contain earlier PARTs of the same transfer, so the
+     * body must not be read ahead of them. */
     int event = connection_next(&peer->connection, peer->has_more ? NULL : &peer->in, ret_batch);
 
     switch (event) {
@@ -208,6 +210,6 @@ void hub_flush(Hub *hub) {
     do {
         while ((peer = hub->touched))
             flush_peer(peer);
-        /* on_gone sends answers to other peers; these may turn out to be gone too. */
+        /* on_gone sends answers to other peers, and flushing may show that these are gone too. */
     } while (hub_bury(hub) || hub->touched);
 }

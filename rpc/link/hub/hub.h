@@ -20,8 +20,7 @@ enum {
     CONNECTION_ADDRESS_MAX = 64,
     GREETING_MS = 5000,       /* from accepting a connection to the end of its handshake */
     HELLO_MS = 6000,          /* from the end of the handshake to the first message */
-    HUB_PAUSE_MAX_MS = 30000, /* how long a peer that holds more than its share is not read from,
-                                 before it is cut */
+    HUB_PAUSE_MAX_MS = 30000, /* longest pause of a peer above its share; then it is cut */
 };
 
 /* One connection, from accept() to its end; the hub frees it. */
@@ -30,15 +29,16 @@ typedef struct Peer {
     Connection connection;
     Outbox out;
     Inbox in;
-    void *session;             /* the broker's; NULL before HELLO */
-    struct Peer *next, **link; /* in the list of touched peers or of peers that are gone */
+    void *session;             /* belongs to the broker; NULL before HELLO */
+    struct Peer *next, **link; /* in the list of touched peers, or of peers that are gone */
     struct Peer *place_prev, *place_next; /* in the list of its stage: see hub-private.h */
     uint8_t stage;
     Timer close; /* ends the wait for the other end after peer_close() */
     uint64_t since_ms, gone_ms;
-    struct sockaddr_in6 address; /* or an IPv4 address, or AF_UNIX without an address */
-    Origin *origin;              /* see places.c; NULL: its address is not counted */
-    /* Of the process at the other end of a Unix socket, as the kernel knows it. pid is 0 if the
+    struct sockaddr_in6
+        address;    /* of the other end: also an IPv4 address, or AF_UNIX without an address */
+    Origin *origin; /* record of the address, see places.c; NULL: the address is not counted */
+    /* The process at the other end of a Unix socket, as the kernel reports it. pid is 0 if the
      * process is in another pid namespace. */
     pid_t pid;
     uid_t uid;
@@ -46,34 +46,36 @@ typedef struct Peer {
     bool touched, was_heard, closing, gone;
     bool is_unfinished; /* its origin counts it among the unfinished handshakes */
     Account account;
-    size_t input; /* memory of its connection's input, as the account has it */
-    bool is_full; /* its socket is full */
-    bool paused;  /* it is not read from: it holds more than its share */
+    size_t input; /* memory of its connection's input that the account has counted */
+    bool is_full; /* its socket has no room */
+    bool paused;  /* the hub does not read from it, because it holds more than its share */
     uint64_t paused_ms;
-    struct Peer *paused_prev, *paused_next; /* of hub->paused */
+    struct Peer *paused_prev, *paused_next; /* neighbours in hub->paused */
     uint32_t watched;                       /* the events that epoll reports */
-    bool has_more; /* the broker has not handled all its messages yet: on_gone waits for that */
+    bool has_more; /* the broker has not handled all messages of the peer yet; on_gone waits until
+                      it has */
 } Peer;
 
 typedef struct HubOptions {
     size_t max_body;
-    Budget *budget; /* what peers make the process hold is counted there; NULL: no limits */
+    Budget *budget; /* it counts the memory that peers make the process hold; NULL: no limits */
     unsigned max_connections; /* 0: the descriptor limit, less 64 in reserve */
     unsigned max_per_address; /* connections of one IPv4 address or IPv6 /64 network; 0: no limit */
-    /* Of one address, where connections have keys: handshakes begun in a second, and unfinished
-     * ones; 0: no limit. */
+    /* For connections with keys, limits of one address: handshakes begun in a second, and
+     * unfinished handshakes; 0: no limit. */
     unsigned max_handshakes, max_unfinished;
     unsigned ipc_mode; /* permissions of socket files; 0: as the umask says */
-    /* Of tcp:// endpoints; NULL, or no pairs: connections have no keys. They may change: a new
-     * connection has the current ones. On ipc:// the kernel says who the peer is. */
+    /* Keys for tcp:// endpoints; NULL, or without pairs: connections have no keys. The caller may
+     * change them, and new connections use the changed keys. On ipc:// endpoints the kernel
+     * identifies the peer. */
     const CurveKeys *keys;
-    unsigned spin_us; /* how long to poll before sleeping; 0: not at all */
-    /* The peer's connection is gone: peer->session should end too. True: the hub frees the peer.
-     * False: it asks again after each flush. */
+    unsigned spin_us; /* how long to poll before sleeping; 0: do not poll */
+    /* The peer's connection is gone: end peer->session. True: the hub frees the peer. False: the
+     * hub calls on_gone again after each flush. */
     bool (*on_gone)(Peer *peer, void *ctx);
-    /* A connection broke the rules and is closed, or it ended before its handshake did
-     * (is_harmless: as when a program checks whether a port is open). May be called thousands of
-     * times a second; may be NULL. */
+    /* Reports a connection that is closed because it broke the rules, or that ended during its
+     * handshake. is_harmless is true if it may be a program that checks whether a port is open. The
+     * hub may call it thousands of times a second. May be NULL. */
     void (*on_refused)(const char *problem, bool is_harmless, const char *address, void *ctx);
     void *ctx;
 } HubOptions;
@@ -81,27 +83,27 @@ typedef struct HubOptions {
 int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr);
 Hub *hub_free(Hub *hub);
 
-/* -EADDRINUSE and others, with a message that names the endpoint. ret_endpoint (may be NULL)
- * receives the bound endpoint: tcp://127.0.0.1:* picks a port. */
+/* Fails with -EADDRINUSE or another errno, and a message that names the endpoint. ret_endpoint (may
+ * be NULL) receives the bound endpoint: tcp://127.0.0.1:* picks a port. */
 int hub_bind(Hub *hub, const char *endpoint, char ret_endpoint[256], ferry_error *reterr);
 
-/* Sleeps until there is work: a message, a connection that ended, fd readable (-1: no descriptor;
- * the same in all calls), or timeout_ms passed (-1: for ever). 1: fd is readable. */
+/* Sleeps until a message arrives, a connection ends, fd is readable, or timeout_ms have passed (-1:
+ * no timeout). fd is the same in all calls; -1: no descriptor. 1: fd is readable. */
 int hub_wait(Hub *hub, int fd, int timeout_ms);
 
-/* 1: a batch of *ret_peer, lent until the next call. 0: no more batches before the next
+/* 1: a batch of *ret_peer, valid until the next call. 0: no more batches before the next
  * hub_flush() and hub_wait(). */
 int hub_receive(Hub *hub, Peer **ret_peer, const uint8_t **ret_data, size_t *ret_len);
 
 /* Appends a message to the peer's outbox, which is flushed at the end of the turn. */
 int peer_put(Peer *peer, Lane lane, const Message *message, const void *block);
 
-/* The batch that was charged to peer->in is handled: its credit is granted again. hub_receive()
- * does this for the last batch that it lent. */
+/* Grants the credit of a batch again: the caller has handled the batch that was charged to
+ * peer->in. hub_receive() calls it for the last batch that it returned. */
 void peer_handled(Peer *peer);
 
-/* Counts the memory of the peer's input and output as it is now. The hub does so itself at the end
- * of each step. */
+/* Updates the account with the memory of the peer's input and output. The hub itself calls it at
+ * the end of each step. */
 static inline void peer_weigh(Peer *peer) {
     Account *account = &peer->account;
     size_t input = connection_input_memory(&peer->connection);
@@ -114,13 +116,13 @@ static inline void peer_weigh(Peer *peer) {
     account->output = output;
 }
 
-/* Marks the peer for hub_flush(); needed only after CREDIT arrived. */
+/* Marks the peer for hub_flush(). The caller needs it only after CREDIT arrived. */
 void peer_touch(Peer *peer);
 
 /* Closes the connection after the messages on its control lane are sent. on_gone follows. */
 void peer_close(Peer *peer);
 
-/* The public key of the peer, once its handshake is over; NULL: it has no key. */
+/* The public key of the peer, once its handshake is over; NULL: the peer has no key. */
 static inline const uint8_t *peer_key(const Peer *peer) {
     return connection_key(&peer->connection);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making a hub, listening and accepting. See hub-private.h. */
+/* Creates a hub, listens, accepts connections. See hub-private.h. */
 
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -12,9 +12,9 @@
 #include "rpc/link/hub/hub-private.h"
 
 enum {
-    FD_RESERVE = 64,         /* descriptors kept for the broker itself */
-    BUFFER_SIZE = 64 * 1024, /* more would let one peer's flood keep others waiting */
-    ACCEPT_PAUSE_MS = 100,   /* after the process has run out of descriptors */
+    FD_RESERVE = 64,         /* descriptors reserved for the broker itself */
+    BUFFER_SIZE = 64 * 1024, /* a larger one would make other peers wait behind a busy peer */
+    ACCEPT_PAUSE_MS = 100,   /* pause after the process has run out of descriptors */
 };
 
 static size_t connection_limit(const HubOptions *options) {
@@ -55,7 +55,7 @@ int hub_new(Hub **ret, const HubOptions *options, ferry_error *reterr) {
     return 0;
 }
 
-/* The socket file goes, unless another broker has put its own in its place. */
+/* Removes the socket file, unless another broker has replaced it by its own. */
 static void close_listener(const Listener *listener) {
     struct stat status;
 
@@ -89,7 +89,8 @@ static int bind_error(const char *endpoint, int r, ferry_error *reterr) {
             reterr, r, "%s is taken: another broker, or another program, listens there", endpoint);
     case -EEXIST:
         return error_set(reterr, "ferry.AlreadyExists",
-                         "cannot listen on %s: there is something else than a socket", endpoint);
+                         "cannot listen on %s: a file of that name exists and is not a socket",
+                         endpoint);
     default:
         return error_set_code(reterr, r, "cannot listen on %s: %s", endpoint, strerror(-r));
     }
@@ -138,8 +139,8 @@ static void on_accept_again(Timer *timer, void *ctx) {
     watch_listeners((Hub *)((char *)timer - offsetof(Hub, accept_again)), EPOLLIN);
 }
 
-/* Without a descriptor the connection stays in the kernel's queue, and epoll would say so at once
- * again. */
+/* Without a free descriptor the connection stays in the kernel's queue, and epoll would report it
+ * again at once. */
 static void pause_accepting(Hub *hub) {
     watch_listeners(hub, 0);
     timer_arm(&hub->timers, &hub->accept_again, hub->now_ms + ACCEPT_PAUSE_MS, on_accept_again);

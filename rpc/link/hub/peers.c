@@ -10,12 +10,12 @@
 
 enum {
     LOOK_EACH_MS = 250,
-    LOOKS_MAX = 4096, /* peers in one look */
-    RESUMES_MAX = 64, /* paused peers that are looked at in one turn */
+    LOOKS_MAX = 4096, /* most peers that one check handles */
+    RESUMES_MAX = 64, /* most paused peers that are checked in one turn */
     CLOSE_MS = 50,    /* time for the other end to close first: libzmq drops data that arrived just
-                         before an end */
-    LINGER_MS = 250,  /* time for it to close too, after we have closed */
-    LAST_WORK_MS = 5000, /* how long the end of a peer waits until its messages are handled */
+                         before the end of a connection */
+    LINGER_MS = 250,  /* time for the other end to close, after this end has stopped sending */
+    LAST_WORK_MS = 5000, /* how long on_gone may wait until the peer's messages are handled */
 };
 
 void peer_enter(Peer *peer, Stage stage) {
@@ -80,7 +80,7 @@ void peer_new(Hub *hub, int fd, const SocketAddress *address, Origin *origin) {
     DL_APPEND2(hub->stages[STAGE_GREETING], peer, place_prev, place_next);
     if (keys)
         place_check_keys(peer);
-    peer_touch(peer); /* our greeting leaves at once */
+    peer_touch(peer); /* sends the greeting at once */
 }
 
 void peer_free(Peer *peer) {
@@ -237,7 +237,8 @@ static void on_linger(Timer *timer, void *ctx) {
     peer_mark_gone((Peer *)((char *)timer - offsetof(Peer, close)));
 }
 
-/* Closing the socket while bytes come in would have the kernel throw ours away. */
+/* If the socket is closed while bytes arrive, the kernel drops unsent bytes. So first only stop
+ * sending. */
 static void on_close(Timer *timer, void *ctx) {
     Peer *peer = (Peer *)((char *)timer - offsetof(Peer, close));
 
@@ -250,7 +251,7 @@ void peer_close(Peer *peer) {
     if (peer->closing || peer->gone)
         return;
     peer->closing = true;
-    /* Nothing but session control still leaves. */
+    /* From now on only session control is sent. */
     peer->out.credit = 0;
     peer_enter(peer, STAGE_LEAVING);
     peer_touch(peer);
@@ -299,8 +300,8 @@ static void cut_late_ones(Hub *hub, Stage stage, uint64_t longest_ms, const char
     }
 }
 
-/* A peer that is not read from cannot be heard: the kernel watches its connection. It gets a PING
- * now and then, so that it does not take the broker for dead. */
+/* The hub does not see signs of life of a paused peer, so only the kernel watches its connection. A
+ * PING from time to time shows the peer that the broker is alive. */
 static void stay_with(Peer *peer) {
     zmtp_ping(&peer->connection.zmtp);
     peer->connection.alive_ms = peer->hub->now_ms;
@@ -333,7 +334,7 @@ static void on_look(Timer *timer, void *ctx) {
     (void)ctx;
     timer_arm(&hub->timers, timer, hub->now_ms + LOOK_EACH_MS, on_look);
     cut_late_ones(hub, STAGE_GREETING, GREETING_MS, "its handshake took too long");
-    cut_late_ones(hub, STAGE_SILENT, HELLO_MS, "it said nothing after its handshake");
+    cut_late_ones(hub, STAGE_SILENT, HELLO_MS, "it sent no message after its handshake");
     look_for_silence(hub);
     places_look(hub);
 }

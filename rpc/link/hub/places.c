@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Places: how many connections there may be, in all and from one address. At a limit the oldest
- * connection that has sent no message gives its place to the new one. If connections have keys, an
- * address may begin only so many handshakes in a second, because each costs the broker processor
- * time before it knows who asks. See hub-private.h.
+ * Places: limits of the connections, in total and per address. At a limit, the hub closes the
+ * oldest connection that has sent no message, and gives its place to the new one. If connections
+ * have keys, the handshakes that an address may begin in a second are limited too, because each
+ * handshake costs processor time before the peer is known. See hub-private.h.
  */
 
 #include <stdlib.h>
@@ -13,21 +13,22 @@
 #include "rpc/link/hub/hub-private.h"
 
 enum {
-    LOOKED_AT_MAX = 256, /* strangers that are compared with a new connection's address */
+    LOOKED_AT_MAX = 256, /* most connections without messages that are compared with a new
+                            connection's address */
     SECOND_US = 1000 * 1000,
-    IDLE_MS = 1000, /* after a second without handshakes an address may begin all of them again */
+    IDLE_MS = 1000, /* after a second without handshakes, an address has its full rate again */
 };
 
 /* An address that connections come from: an IPv4 address, or the /64 network of an IPv6 address,
  * because a single machine often has a whole one. */
 struct Origin {
     UT_hash_handle hh;
-    uint8_t key[9];        /* 4 or 6, and the address */
-    unsigned n;            /* its connections */
-    unsigned n_unfinished; /* of them, those whose keys are being checked */
-    uint64_t paid_us;      /* its handshakes so far are paid for at this time */
-    uint64_t left_ms;      /* without connections: since when */
-    Origin *prev, *next;   /* without connections: of hub->idle */
+    uint8_t key[9];        /* 4 or 6, then the address */
+    unsigned n;            /* number of its connections */
+    unsigned n_unfinished; /* number of its connections whose keys are being checked */
+    uint64_t paid_us;      /* the time at which the rate has covered its handshakes so far */
+    uint64_t left_ms;      /* time at which its last connection ended; valid if n is 0 */
+    Origin *prev, *next;   /* neighbours in hub->idle; valid if n is 0 */
 };
 
 /* False: a Unix socket, which has no address. */
@@ -44,7 +45,7 @@ static bool key_of(const SocketAddress *address, uint8_t key[9]) {
 }
 
 static void give_place(Peer *stranger) {
-    peer_cut(stranger, "it had sent no message when the broker needed its place");
+    peer_cut(stranger, "it had sent no message, and the broker gave its place to a new connection");
 }
 
 /* Closes the oldest connection that has sent no message. False: all peers have sent messages. */
@@ -60,7 +61,7 @@ static bool drop_oldest_stranger(Hub *hub) {
     return true;
 }
 
-/* The same, among the connections of one origin that are in this stage. */
+/* Closes the oldest connection of one origin in this stage. */
 static bool drop_oldest_of(Hub *hub, const Origin *origin, Stage stage) {
     Peer *peer = hub->stages[stage];
 
@@ -139,8 +140,8 @@ static int origin_of(Hub *hub, const SocketAddress *address, bool has_keys, Orig
     return 0;
 }
 
-/* The record of an address stays until its handshakes are paid for: otherwise a peer that closes
- * each connection at once would always be new. */
+/* The record of an address stays until the rate has covered its handshakes. Otherwise a peer that
+ * closes each connection at once would always count as new. */
 static void leave_origin(Hub *hub, Origin *origin) {
     if (!origin || --origin->n > 0)
         return;
@@ -154,7 +155,8 @@ static void leave_origin(Hub *hub, Origin *origin) {
     places_look(hub);
 }
 
-/* Counts a handshake. False: the address has begun as many as one second ahead of the rate. */
+/* Counts a handshake. False: the address has begun its handshakes a full second ahead of the
+ * rate. */
 static bool keeps_rate(const Hub *hub, Origin *origin) {
     uint64_t now_us = hub->now_ms * 1000, rate = hub->options.max_handshakes;
 
@@ -172,16 +174,17 @@ static bool keeps_rate(const Hub *hub, Origin *origin) {
 static const char *origin_problem(Hub *hub, Origin *origin, bool has_keys) {
     const HubOptions *options = &hub->options;
 
-    /* First: a connection that is refused must not take the place of another one. */
+    /* Check the rate first, so that a refused connection does not take the place of another one. */
     if (has_keys && !keeps_rate(hub, origin))
         return "its address begins more handshakes in a second than max_handshakes_per_address";
     if (has_keys && options->max_unfinished > 0 &&
         origin->n_unfinished >= options->max_unfinished &&
         !drop_oldest_of(hub, origin, STAGE_GREETING))
-        return "its address has as many unfinished handshakes as it may have";
+        return "its address has as many unfinished handshakes as "
+               "max_unfinished_per_address allows";
     if (options->max_per_address > 0 && origin->n > options->max_per_address &&
         !drop_stranger_of(hub, origin))
-        return "its address has as many connections as it may have";
+        return "its address has as many connections as max_connections_per_address allows";
     return NULL;
 }
 
@@ -190,13 +193,15 @@ const char *place_take(Hub *hub, const SocketAddress *address, Origin **ret) {
     const char *problem = NULL;
     Origin *origin;
 
-    /* The origin counts this connection before others of it may leave: its record must stay. */
+    /* Count this connection before another one of this origin may be closed, so that the record
+     * stays. */
     if (origin_of(hub, address, has_keys, &origin) < 0)
         return "out of memory";
     if (origin)
         problem = origin_problem(hub, origin, has_keys);
     if (!problem && hub->n_connections >= hub->max_connections && !drop_oldest_stranger(hub))
-        problem = "the broker has as many connections as it may have";
+        problem =
+            "the broker has as many connections as max_connections or its descriptor limit allows";
     if (!problem && !budget_allows(hub->options.budget, sizeof(Peer)))
         problem = "the broker's max_memory is used up";
     if (problem) {

@@ -13,8 +13,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void *context;
 static unsigned users;
 
-/* After a fork() libzmq's threads are the parent's alone: a child begins with a context of its own,
- * and leaves the copy of the other alone. */
+/* After a fork() libzmq's threads exist only in the parent. A child creates a context of its own,
+ * and does not touch its copy of the parent's context. */
 static void lock_for_fork(void) {
     pthread_mutex_lock(&lock);
 }
@@ -40,7 +40,7 @@ void *context_ref(void) {
     pthread_mutex_lock(&lock);
     if (!context) {
         context = zmq_ctx_new();
-        /* Monitors count as sockets too; the default of 1023 is for smaller programs. */
+        /* Monitors count as sockets too. The default of 1023 is too small for many connections. */
         if (context)
             zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 65535);
     }
@@ -59,7 +59,7 @@ void context_unref(void) {
         context = NULL;
     }
     pthread_mutex_unlock(&lock);
-    /* Outside the lock: it waits for messages that linger. */
+    /* Call it outside the lock, because it waits until lingering messages are sent. */
     if (ended)
         while (zmq_ctx_term(ended) < 0 && errno == EINTR)
             ;
@@ -79,7 +79,7 @@ void *socket_monitor(void *ctx, void *socket, int events) {
     monitor = zmq_socket(ctx, ZMQ_PAIR);
     if (!monitor)
         return NULL;
-    /* No high-water mark: an event that is dropped is a peer whose end is never seen. */
+    /* No high-water mark: if an event were dropped, the end of a connection would go unnoticed. */
     if (socket_set(monitor, ZMQ_RCVHWM, 0) < 0 || socket_set(monitor, ZMQ_LINGER, 0) < 0 ||
         zmq_connect(monitor, endpoint) < 0) {
         zmq_close(monitor);
@@ -91,7 +91,7 @@ void *socket_monitor(void *ctx, void *socket, int events) {
 void monitor_close(void *socket, void *monitor) {
     if (!monitor)
         return;
-    /* In this order: an event that finds its reader gone is leaked by libzmq 4.3.4. */
+    /* Keep this order: libzmq 4.3.4 leaks an event whose reader is gone. */
     zmq_socket_monitor(socket, NULL, 0);
     zmq_close(monitor);
 }

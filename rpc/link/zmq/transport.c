@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection by libzmq. A new socket replaces a lost one: libzmq's own reconnecting would lose
- * messages between sessions and mix them up.
+ * A connection through libzmq. A new socket replaces a lost one, because libzmq's own reconnecting
+ * would lose messages and mix the messages of two sessions.
  */
 
 #include "rpc/link/zmq/transport.h"
@@ -18,7 +18,7 @@
 
 enum {
     CONNECT_MS = 3000,
-    RECONNECT_MS = 3600 * 1000, /* a lost socket is closed long before */
+    RECONNECT_MS = 3600 * 1000, /* longer than any lost socket lives: it is closed at once */
     HEARTBEAT_MS = 2000,        /* ZMTP PINGs, in libzmq's own thread */
     HEARTBEAT_TTL_MS = 6000,
     HWM = 256,
@@ -32,9 +32,9 @@ typedef struct ZmqTransport {
     Transport base;
     void *context, *socket, *monitor;
     int epoll_fd, socket_fd, monitor_fd;
-    Chunk *refused; /* by a full pipe: it goes first */
+    Chunk *refused; /* a chunk that a full pipe refused: it is sent first */
     bool was_open, has_received;
-    int ended; /* a negative errno: the monitor has reported the end */
+    int ended; /* a negative errno after the monitor has reported the end */
     const CurveKeys *keys;
     uint64_t monitor_read_ms;
 } ZmqTransport;
@@ -57,10 +57,10 @@ static int set_up_socket(void *socket, const char *endpoint) {
     const int settings[][2] = {
         {ZMQ_IMMEDIATE, 1},
         /* A new session needs a new socket (docs/PROTOCOL.md, "Recovery"). With -1, libzmq would
-         * throw away messages that had arrived before the connection ended. */
+         * drop messages that arrived before the connection ended. */
         {ZMQ_RECONNECT_IVL, RECONNECT_MS},
-        /* Our credit bounds what the broker sends. With a high-water mark here, a full pipe and a
-         * heartbeat can abort the process (libzmq 4.3.4). */
+        /* The credit that this client grants limits the messages of the broker. With a high-water
+         * mark here, a full pipe and a heartbeat can abort the process (libzmq 4.3.4). */
         {ZMQ_RCVHWM, 0},
         {ZMQ_SNDHWM, HWM},
         {ZMQ_CONNECT_TIMEOUT, CONNECT_MS},
@@ -134,8 +134,8 @@ static void close_transport(Transport *base, bool in_order) {
         socket_set(transport->socket, ZMQ_LINGER, GOODBYE_MS);
     if (transport->monitor) {
         epoll_ctl(transport->epoll_fd, EPOLL_CTL_DEL, transport->monitor_fd, NULL);
-        /* The monitor is closed before the socket: otherwise libzmq's thread would wait for ever to
-         * report an event, and hold a lock meanwhile. */
+        /* Close the monitor before the socket. Otherwise libzmq's thread would wait for ever to
+         * report an event, while it holds a lock. */
         monitor_close(transport->socket, transport->monitor);
     }
     if (transport->socket)
@@ -166,7 +166,7 @@ static int open_transport(Transport **ret, const char *endpoint, const CurveKeys
     return 0;
 }
 
-/* With ZMQ_IMMEDIATE nothing can be sent before the connection is established. */
+/* With ZMQ_IMMEDIATE, the socket is writable only after the connection is established. */
 static bool is_open(Transport *base) {
     ZmqTransport *transport = (ZmqTransport *)base;
 
@@ -202,7 +202,7 @@ static void read_monitor(ZmqTransport *transport, uint64_t now_ms) {
     transport->has_received = false;
     while (monitor_next(transport->monitor, &event, &value)) {
         if (transport->ended == -EACCES)
-            continue; /* the end of the connection follows the reason for it */
+            continue; /* an event for the end of the connection follows */
         if (event == ZMQ_EVENT_DISCONNECTED)
             transport->ended = -ECONNRESET;
         else if (event == ZMQ_EVENT_CLOSED)
@@ -249,8 +249,8 @@ static void close_frame(void *ctx) {
     free(ctx);
 }
 
-/* Moves the frame into a block. Its bytes do not move: the frame is larger than the part that
- * libzmq stores in the zmq_msg_t itself. */
+/* Moves the frame into a block. The address of its bytes stays the same, because the frame is too
+ * large to be stored inside the zmq_msg_t. */
 static void *hold(Batch *batch) {
     zmq_msg_t *moved;
     ferry_bytes bytes;
@@ -284,7 +284,8 @@ static void free_chunk(void *data, void *hint) {
     chunk_free(hint);
 }
 
-/* Copies the bytes of a chunk that has few of them: its memory would be lent to libzmq for long. */
+/* Copies the bytes of a chunk with few bytes. Otherwise libzmq would hold the chunk's memory for a
+ * long time. */
 static int send_copy(ZmqTransport *transport, Chunk *chunk) {
     zmq_msg_t frame;
 
@@ -305,14 +306,14 @@ static int send_chunk(ZmqTransport *transport, Chunk *chunk) {
 
     if (chunk->len <= SPARSE_MAX || chunk->len < chunk->cap / 8)
         return send_copy(transport, chunk);
-    /* The socket is asked first: a refused frame would free the chunk when it is closed. */
+    /* Check for room first: closing a refused frame would free the chunk. */
     if (!(socket_events(transport->socket) & ZMQ_POLLOUT))
         return -EAGAIN;
     if (zmq_msg_init_data(&frame, chunk->data, chunk->len, free_chunk, chunk) < 0)
         return -ENOMEM;
     given_to_libzmq(chunk);
-    /* If this fails, the connection was lost between the two calls, and all waiting messages with
-     * it. */
+    /* If this fails, the connection was lost after the check for room, together with all waiting
+     * messages. */
     if (zmq_msg_send(&frame, transport->socket, ZMQ_DONTWAIT) < 0)
         zmq_msg_close(&frame);
     return 0;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * For ThreadSanitizer: libzmq is not instrumented, so it does not see that what one thread wrote
- * before it gave a frame to libzmq has happened before libzmq's own thread frees that frame.
+ * For ThreadSanitizer. libzmq is not instrumented, so ThreadSanitizer cannot see that a thread's
+ * writes to a frame happen before libzmq's own thread frees that frame.
  */
 
 #ifdef __has_feature

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A small broker and a small client, in one thread, over real sockets, for the tests of hub.c and
- * link.c. The broker answers HELLO, and CALLs with what they carry.
+ * A small broker and a small client for the tests of hub.c and link.c, in one thread and over real
+ * sockets. The broker answers a HELLO, and answers each CALL with the call's own body.
  */
 
 #include "rpc/link/client/link.h"
@@ -12,11 +12,11 @@
 typedef struct MiniBroker {
     Hub *hub;
     char endpoint[256];
-    uint64_t welcome_bytes; /* credit that WELCOME grants; 0: the usual */
+    uint64_t welcome_bytes; /* credit that WELCOME grants; 0: WIRE_CREDIT */
     unsigned n_hello, n_calls, n_gone, n_batches;
-    unsigned n_not_yet; /* on_gone returns false as often */
-    bool mute;          /* takes everything, answers nothing */
-    Peer *last;         /* whose HELLO came last; NULL when it is gone */
+    unsigned n_not_yet; /* on_gone returns false so many times */
+    bool mute;          /* accepts all messages and answers none of them */
+    Peer *last;         /* the peer with the last HELLO; NULL after it is gone */
 } MiniBroker;
 
 typedef struct MiniClient {
@@ -30,18 +30,19 @@ typedef struct MiniClient {
 void mini_broker_open(MiniBroker *broker, const char *endpoint);
 void mini_broker_close(MiniBroker *broker);
 
-/* For a link that a test creates itself. */
+/* The handlers for a link that a test creates itself. */
 LinkHandlers mini_handlers(MiniClient *client);
 void mini_client_open(MiniClient *client, const char *url);
 void mini_client_close(MiniClient *client);
 
-/* A CALL with a body of so many bytes, each (uint8_t)id. 0, or what link_put() says. */
+/* Sends a CALL with a body of len bytes, each (uint8_t)id. Returns the result of link_put(). */
 int mini_call(MiniClient *client, uint64_t id, size_t len);
 
-/* One turn of both; either may be NULL. Sleeps at most a millisecond. */
+/* Runs one turn of the broker and of the client. Either may be NULL. Sleeps at most a
+ * millisecond. */
 void mini_turn(MiniBroker *broker, MiniClient *client);
 
-/* Turns until the condition holds, at most ms long. Says whether it did. */
+/* Runs turns until the condition holds, for at most ms. True: the condition holds. */
 #define MINI_UNTIL(broker, client, ms, condition)                                                  \
     __extension__({                                                                                \
         uint64_t end_ = clock_ms() + (ms);                                                         \

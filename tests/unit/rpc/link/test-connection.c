@@ -78,7 +78,7 @@ static void put(Outbox *outbox, size_t len) {
     free(body);
 }
 
-static void batches_go_both_ways_and_nothing_stays(void) {
+static void batches_go_both_ways_and_leave_no_memory(void) {
     unsigned n = 0;
     Span last;
 
@@ -97,7 +97,7 @@ static void batches_go_both_ways_and_nothing_stays(void) {
     close_pair();
 }
 
-static void a_full_socket_keeps_the_rest_and_goes_on(void) {
+static void sending_continues_after_a_full_socket(void) {
     unsigned n = 0;
     Span last;
 
@@ -119,7 +119,7 @@ static void a_full_socket_keeps_the_rest_and_goes_on(void) {
     close_pair();
 }
 
-/* The records of a batch: PARTs, and the message behind them. Returns the bytes of PARTs in it. */
+/* Reads the records of a batch: PARTs, and the message behind them. Returns the bytes in PARTs. */
 static size_t take_batch(Inbox *inbox, Span batch, Message *message, const void **block) {
     size_t n = 0;
     Message next;
@@ -139,7 +139,7 @@ static size_t take_batch(Inbox *inbox, Span batch, Message *message, const void 
     return n;
 }
 
-/* Reads what is there; collects PARTs and the body of the message behind them. */
+/* Reads the received bytes; collects PARTs and the body of the message behind them. */
 static void collect(Inbox *inbox, Message *message, const void **block) {
     Span batch;
 
@@ -148,7 +148,7 @@ static void collect(Inbox *inbox, Message *message, const void **block) {
             take_batch(inbox, batch, message, block);
 }
 
-/* The socket takes the frames in pieces that end anywhere. */
+/* The socket accepts the frames in pieces of any length. */
 static void a_lent_body_arrives_whole_and_is_released(void) {
     enum { LEN = 3 * 1000 * 1000 + 7 };
     uint8_t *body = ferry_alloc(LEN);
@@ -198,7 +198,7 @@ static int read_some(Connection *connection, size_t max) {
     return r;
 }
 
-/* After its first PART, which says its size, a body is copied only by the kernel. */
+/* The first PART announces the size of the body. After it, only the kernel copies the body. */
 static void check_landing(size_t piece) {
     enum { LEN = 700 * 1000 + 7 };
     uint8_t *body = ferry_alloc(LEN);
@@ -242,7 +242,7 @@ static void the_body_of_a_part_is_read_into_its_transfer(void) {
         check_landing(piece);
 }
 
-static void a_part_of_no_transfer_does_not_land(void) {
+static void a_part_of_an_unknown_transfer_does_not_land(void) {
     Inbox inbox = {.max_body = 1 << 20, .granted = 1 << 20};
     Message message, part = {.op = OP_PART, .part.transfer = 1, .body = span_of(space, 30000)};
     const void *block = NULL;
@@ -286,7 +286,7 @@ static void a_full_socket_shrinks_small_chunks(void) {
     for (int i = 0; i < 2000 && connection_send(&hub, &to_client) == 0; i++)
         put(&to_client, 60000);
     CU_ASSERT(hub.sending_bytes > 0);
-    while (hub.sending && hub.sending->next) { /* keep one chunk in the way */
+    while (hub.sending && hub.sending->next) { /* keep one chunk, so that the socket stays full */
         Chunk *next = hub.sending->next;
 
         hub.sending_bytes -= next->frame_len;
@@ -310,7 +310,7 @@ static void write_bytes(const void *bytes, size_t len) {
     CU_ASSERT_EQUAL(write(client.fd, bytes, len), (ssize_t)len);
 }
 
-static void a_strangers_block_grows_with_its_bytes(void) {
+static void a_block_of_an_untrusted_peer_grows_with_its_bytes(void) {
     static const uint8_t head[9] = {2, 0, 0, 0, 0, 0, 9, 0, 0};
     static uint8_t zeros[5000];
     unsigned n = 0;
@@ -324,7 +324,7 @@ static void a_strangers_block_grows_with_its_bytes(void) {
     write_bytes(zeros, sizeof(zeros));
     receive(&hub, &n, &last);
     CU_ASSERT(hub.cap < 20000);
-    /* One with a session gets all of it at once: its bytes then stay where they are read. */
+    /* A trusted peer gets a block for the whole frame at once, so its bytes do not move. */
     hub.trusted = true;
     write_bytes(zeros, sizeof(zeros));
     receive(&hub, &n, &last);
@@ -335,7 +335,7 @@ static void a_strangers_block_grows_with_its_bytes(void) {
     close_pair();
 }
 
-static void what_is_held_does_not_move(void) {
+static void held_bytes_do_not_move(void) {
     const uint8_t *held;
     unsigned n = 0;
     uint8_t *kept;
@@ -365,7 +365,7 @@ static void what_is_held_does_not_move(void) {
     close_pair();
 }
 
-static void bytes_after_a_failure_are_thrown_away(void) {
+static void bytes_after_a_failure_are_dropped(void) {
     static uint8_t zeros[60000];
     unsigned n = 0;
     Span last;
@@ -383,7 +383,7 @@ static void bytes_after_a_failure_are_thrown_away(void) {
     close_pair();
 }
 
-static void the_end_is_told_from_silence(void) {
+static void the_end_of_a_connection_differs_from_silence(void) {
     open_pair(&buffer);
     CU_ASSERT_EQUAL(connection_read(&hub, NOW), 0);
     close(client.fd);
@@ -395,7 +395,7 @@ static void the_end_is_told_from_silence(void) {
 
 /* ---- signs of life ---- */
 
-static void a_silent_peer_is_sent_a_ping_and_given_up(void) {
+static void a_silent_peer_gets_a_ping_and_then_counts_as_dead(void) {
     uint64_t now_ms = NOW + CONNECTION_PING_AFTER_MS;
 
     open_pair(&buffer);
@@ -442,8 +442,7 @@ static void a_slow_line_that_moves_is_alive(void) {
         put(&to_client, 60000);
     CU_ASSERT_EQUAL(connection_send(&hub, &to_client), -EAGAIN);
     CU_ASSERT_TRUE(connection_look(&hub, now_ms));
-    /* The other end takes a little at a time, and its answer is far away: longer than the silence
-     * that would end it. */
+    /* The other end reads slowly, so its answer takes longer than the longest allowed silence. */
     for (int i = 0; i < 18; i++) {
         Span one;
         bool alive;
@@ -466,7 +465,7 @@ static void a_slow_line_that_moves_is_alive(void) {
     close_pair();
 }
 
-static void the_time_of_a_stopped_process_does_not_count(void) {
+static void the_time_while_the_process_was_stopped_does_not_count(void) {
     uint64_t now_ms = NOW + CONNECTION_PING_AFTER_MS;
 
     open_pair(&buffer);
@@ -475,14 +474,14 @@ static void the_time_of_a_stopped_process_does_not_count(void) {
     connection_send(&hub, &to_client);
     CU_ASSERT_TRUE(connection_look(&hub, now_ms + 100500));
     CU_ASSERT_TRUE(connection_look(&hub, now_ms + 200000));
-    /* Then the rest of its time runs. */
+    /* Then the rest of the allowed silence passes. */
     for (uint64_t at_ms = 200500; at_ms < 203000; at_ms += 500)
         CU_ASSERT_TRUE(connection_look(&hub, now_ms + at_ms));
     CU_ASSERT_FALSE(connection_look(&hub, now_ms + 203000));
     close_pair();
 }
 
-/* A frame that the end of the buffer cuts costs no read of its own. */
+/* A frame that is cut by the end of the buffer does not need a read of its own. */
 static void reads_of_a_busy_peer_are_large(void) {
     unsigned n_reads = 0, n = 0;
     Span message;
@@ -548,7 +547,7 @@ static void a_beat_sends_a_ping(void) {
 }
 
 /* Beats send the frames that a full socket refused; a PING follows the last of them. */
-static void beats_finish_what_was_begun(void) {
+static void beats_send_the_rest_of_a_frame(void) {
     int event = ZMTP_EVENT_MORE;
     unsigned n = 0;
     Span last;
@@ -580,7 +579,7 @@ static bool admits_all(const uint8_t key[KEY_SIZE], void *ctx) {
     return true;
 }
 
-static void keys_cost_memory_only_where_they_are_used(void) {
+static void keys_cost_memory_only_on_connections_with_keys(void) {
     CurveKeys hub_keys = {.is_server = true, .n_pairs = 1, .admits = admits_all};
     CurveKeys client_keys = {.n_pairs = 1};
     KeyPair *broker_pair, *client_pair;
@@ -614,26 +613,26 @@ static void keys_cost_memory_only_where_they_are_used(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(batches_go_both_ways_and_nothing_stays),
-        TEST(a_full_socket_keeps_the_rest_and_goes_on),
+        TEST(batches_go_both_ways_and_leave_no_memory),
+        TEST(sending_continues_after_a_full_socket),
         TEST(a_lent_body_arrives_whole_and_is_released),
         TEST(the_body_of_a_part_is_read_into_its_transfer),
-        TEST(a_part_of_no_transfer_does_not_land),
+        TEST(a_part_of_an_unknown_transfer_does_not_land),
         TEST(closing_releases_a_lent_body),
         TEST(a_full_socket_shrinks_small_chunks),
-        TEST(a_strangers_block_grows_with_its_bytes),
-        TEST(what_is_held_does_not_move),
-        TEST(bytes_after_a_failure_are_thrown_away),
-        TEST(the_end_is_told_from_silence),
-        TEST(a_silent_peer_is_sent_a_ping_and_given_up),
+        TEST(a_block_of_an_untrusted_peer_grows_with_its_bytes),
+        TEST(held_bytes_do_not_move),
+        TEST(bytes_after_a_failure_are_dropped),
+        TEST(the_end_of_a_connection_differs_from_silence),
+        TEST(a_silent_peer_gets_a_ping_and_then_counts_as_dead),
         TEST(a_peer_that_answers_is_alive),
         TEST(a_slow_line_that_moves_is_alive),
-        TEST(the_time_of_a_stopped_process_does_not_count),
+        TEST(the_time_while_the_process_was_stopped_does_not_count),
         TEST(reads_of_a_busy_peer_are_large),
         TEST(a_large_block_is_given_back),
         TEST(a_beat_sends_a_ping),
-        TEST(beats_finish_what_was_begun),
-        TEST(keys_cost_memory_only_where_they_are_used),
+        TEST(beats_send_the_rest_of_a_frame),
+        TEST(keys_cost_memory_only_on_connections_with_keys),
         TESTS_END,
     };
 

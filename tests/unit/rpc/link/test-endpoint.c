@@ -14,7 +14,7 @@ static bool binds(const char *text) {
     return !endpoint_problem(text, ENDPOINT_BIND);
 }
 
-static void what_is_an_endpoint(void) {
+static void valid_endpoints_are_accepted(void) {
     static const char *const good[] = {
         "tcp://127.0.0.1:5877", "tcp://localhost:1",         "tcp://broker.example.org:65535",
         "tcp://[::1]:5877",     "tcp://[fe80::1%eth0]:5877", "ipc:///run/ferry.sock",
@@ -27,7 +27,7 @@ static void what_is_an_endpoint(void) {
     }
 }
 
-static void what_is_none(void) {
+static void invalid_endpoints_are_refused(void) {
     static const char *const bad[] = {
         "",
         "tcp://",
@@ -66,7 +66,7 @@ static void what_is_none(void) {
     }
 }
 
-static void any_port_and_any_address_are_to_listen_at(void) {
+static void any_port_and_any_address_are_only_for_listening(void) {
     CU_ASSERT_TRUE(binds("tcp://127.0.0.1:0"));
     CU_ASSERT_TRUE(binds("tcp://127.0.0.1:*"));
     CU_ASSERT_TRUE(binds("tcp://*:5877"));
@@ -105,7 +105,7 @@ static void a_host_may_have_255_bytes(void) {
     CU_ASSERT_FALSE(connects(text));
 }
 
-static void what_only_this_machine_reaches(void) {
+static void local_endpoints_are_recognised(void) {
     CU_ASSERT_TRUE(endpoint_is_local("ipc:///run/x"));
     CU_ASSERT_TRUE(endpoint_is_local("tcp://127.0.0.1:1"));
     CU_ASSERT_TRUE(endpoint_is_local("tcp://127.1.2.3:1"));
@@ -120,7 +120,7 @@ static void what_only_this_machine_reaches(void) {
     CU_ASSERT_FALSE(endpoint_is_local("127.0.0.1:1"));
 }
 
-static void paths_in_the_file_system(void) {
+static void only_ipc_endpoints_with_a_file_have_a_path(void) {
     CU_ASSERT_STRING_EQUAL(endpoint_path("ipc:///run/x"), "/run/x");
     CU_ASSERT_PTR_NULL(endpoint_path("ipc://@abstract"));
     CU_ASSERT_PTR_NULL(endpoint_path("tcp://127.0.0.1:1"));
@@ -128,14 +128,14 @@ static void paths_in_the_file_system(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_is_an_endpoint),
-        TEST(what_is_none),
-        TEST(any_port_and_any_address_are_to_listen_at),
+        TEST(valid_endpoints_are_accepted),
+        TEST(invalid_endpoints_are_refused),
+        TEST(any_port_and_any_address_are_only_for_listening),
         TEST(a_url_for_connecting_may_choose_libzmq),
         TEST(a_path_may_have_107_bytes),
         TEST(a_host_may_have_255_bytes),
-        TEST(what_only_this_machine_reaches),
-        TEST(paths_in_the_file_system),
+        TEST(local_endpoints_are_recognised),
+        TEST(only_ipc_endpoints_with_a_file_have_a_path),
         TESTS_END,
     };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client by ferry's own engine, against a ROUTER of libzmq. */
+/* A client with ferry's own engine, connected to a ROUTER of libzmq. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,7 +17,7 @@ enum { PATIENCE_MS = 60000 };
 typedef struct Router {
     void *context, *socket;
     char endpoint[64];
-    uint8_t id[64]; /* of the last peer */
+    uint8_t id[64]; /* routing id of the last peer */
     int id_len;
     unsigned n_hello;
 } Router;
@@ -114,7 +114,7 @@ static void calls_go_both_ways(void) {
     router_close();
 }
 
-static void pings_of_libzmq_do_not_disturb(void) {
+static void pings_of_libzmq_do_not_disturb_calls(void) {
     uint64_t until_ms;
 
     router_open(20);
@@ -199,7 +199,7 @@ static void other_sockets_of_libzmq_are_refused_by_name(void) {
     mini_client_open(&client, endpoint);
     CU_ASSERT_TRUE(MINI_UNTIL(NULL, &client, PATIENCE_MS, link_problem(client.link) != NULL));
     CU_ASSERT_PTR_NOT_NULL(
-        strstr(link_problem(client.link)->message, "does not speak as a broker"));
+        strstr(link_problem(client.link)->message, "does not answer like a ferry broker"));
     CU_ASSERT_PTR_NOT_NULL(strstr(link_problem(client.link)->message, "type"));
     mini_client_close(&client);
     zmq_close(socket);
@@ -220,8 +220,8 @@ static int listen_somewhere(char url[64]) {
     return fd;
 }
 
-/* Sends `bytes` again and again until the client has cut the connection. Returns how many bytes it
- * took. */
+/* Sends `bytes` again and again until the client has cut the connection. Returns the number of
+ * bytes that the client accepted. */
 static size_t pour(int fd, const uint8_t *bytes, size_t len) {
     size_t taken = 0;
 
@@ -238,8 +238,8 @@ static size_t pour(int fd, const uint8_t *bytes, size_t len) {
     return taken;
 }
 
-/* A hostile broker is to a client what a hostile peer is to the broker: the connection is cut, and
- * its bytes fill no memory. */
+/* A client treats a hostile broker as the broker treats a hostile peer: it cuts the connection, and
+ * the broker's bytes do not fill its memory. */
 static void a_hostile_broker_is_cut(void) {
     static const uint8_t greeting[ZMTP_GREETING_SIZE] = "\xFF\0\0\0\0\0\0\0\0\x7F\3\1NULL";
     static const uint8_t ready[] = "\4\x1C\5READY\xBSocket-Type\0\0\0\6ROUTER";
@@ -279,7 +279,7 @@ static void a_hostile_broker_is_cut(void) {
         CU_ASSERT_PTR_NOT_NULL_FATAL(link_problem(client.link));
         if (!strstr(link_problem(client.link)->message, attacks[i].problem)) {
             printf("\n    %s", link_problem(client.link)->message);
-            CU_FAIL("another problem");
+            CU_FAIL("the link reports another problem");
         }
         mini_client_close(&client);
         close(fd);
@@ -290,7 +290,7 @@ static void a_hostile_broker_is_cut(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(calls_go_both_ways),
-        TEST(pings_of_libzmq_do_not_disturb),
+        TEST(pings_of_libzmq_do_not_disturb_calls),
         TEST(a_lost_router_is_noticed_and_replaced),
         TEST(only_a_replaced_client_stays_away),
         TEST(a_fault_ends_a_session_that_was_up),

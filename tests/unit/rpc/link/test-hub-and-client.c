@@ -42,7 +42,7 @@ static void end(void) {
     mini_broker_close(&broker);
 }
 
-/* The one that was there before is still served. */
+/* The client that was connected before is still served. */
 static void expect_served(void) {
     unsigned before = client.n_messages;
 
@@ -51,7 +51,7 @@ static void expect_served(void) {
     CU_ASSERT_EQUAL(client.n_down, 0);
 }
 
-static void a_link_is_up_after_welcome_and_says_bye(void) {
+static void a_link_is_up_after_welcome_and_sends_bye(void) {
     begin(TCP);
     CU_ASSERT_EQUAL(link_state(client.link), LINK_UP);
     CU_ASSERT_PTR_NULL(link_problem(client.link));
@@ -63,7 +63,7 @@ static void a_link_is_up_after_welcome_and_says_bye(void) {
     mini_broker_close(&broker);
 }
 
-static void nothing_can_be_put_before_it_is_up(void) {
+static void messages_are_refused_before_the_link_is_up(void) {
     connect_client("ipc:///tmp/ferry-nobody-listens-here");
     CU_ASSERT_EQUAL(mini_call(&client, 1, 1), -ENOTCONN);
     CU_ASSERT_TRUE(MINI_UNTIL(NULL, &client, 1000, link_problem(client.link) != NULL));
@@ -72,7 +72,7 @@ static void nothing_can_be_put_before_it_is_up(void) {
     CU_ASSERT(link_new(&client.link, "http://x", "x", &(LinkHandlers){0}, NULL) < 0);
 }
 
-static void it_comes_back_after_the_broker_was_made_anew(void) {
+static void a_link_reconnects_to_a_new_broker(void) {
     char folder[] = "/tmp/ferry-link-XXXXXX", endpoint[64];
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
@@ -91,14 +91,14 @@ static void it_comes_back_after_the_broker_was_made_anew(void) {
     rmdir(folder);
 }
 
-/* It must not connect hundreds of times a second. */
-static void a_broker_that_ends_each_session_is_tried_again_after_growing_pauses(void) {
+/* The client must not connect hundreds of times a second. */
+static void pauses_grow_if_the_broker_ends_each_session(void) {
     begin(TCP);
     CU_ASSERT_TRUE(MINI_UNTIL(
         &broker, &client, 60000,
         (broker.last ? peer_close(broker.last) : (void)0, client.link->backoff_ms >= 800)));
     CU_ASSERT(client.n_down >= 5);
-    /* A session that lasted begins the pauses anew. */
+    /* After a session that lasted long enough, the pauses start from the shortest again. */
     CU_ASSERT_TRUE(MINI_UNTIL(&broker, &client, 60000, link_state(client.link) == LINK_UP));
     client.link->up_ms = 0;
     client.n_down = 0;
@@ -135,7 +135,7 @@ static void large_bodies_go_both_ways(void) {
     end();
 }
 
-static void without_credit_it_waits_and_goes_on_with_more(void) {
+static void messages_wait_for_credit(void) {
     broker = (MiniBroker){.welcome_bytes = 1};
     mini_broker_open(&broker, TCP);
     connect_client(broker.endpoint);
@@ -152,7 +152,7 @@ static void without_credit_it_waits_and_goes_on_with_more(void) {
     end();
 }
 
-static void what_waits_in_a_link_is_bounded(void) {
+static void the_outbox_of_a_link_is_bounded(void) {
     int r = 0;
     unsigned n = 0;
 
@@ -167,7 +167,7 @@ static void what_waits_in_a_link_is_bounded(void) {
     end();
 }
 
-static void flushing_alone_sends_what_a_full_socket_held(void) {
+static void flushing_alone_sends_messages_after_a_full_socket(void) {
     uint64_t until_ms;
     int r = 0;
 
@@ -208,7 +208,7 @@ static bool is_closed(int fd) {
     return n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
-static void what_is_no_zmtp_is_cut_and_others_notice_nothing(void) {
+static void peers_that_do_not_speak_zmtp_are_cut_without_effect_on_others(void) {
     static const char *const texts[] = {
         "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n",
         "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n",
@@ -276,7 +276,7 @@ static void a_routing_id_that_a_peer_chose_is_ignored(void) {
     end();
 }
 
-static void at_the_descriptor_limit_those_who_are_there_are_served(void) {
+static void at_the_descriptor_limit_connected_clients_are_still_served(void) {
     enum { N = 150 };
     struct rlimit old, few;
     struct rusage from, to;
@@ -326,7 +326,7 @@ static pid_t spawn_client(void) {
 
 static int be_client(const char *url) {
     mini_client_open(&client, url);
-    /* Until it is killed; a minute at most, should its test die first. */
+    /* Runs until the test kills it, or for a minute if the test dies first. */
     MINI_UNTIL(NULL, &client, 60000, false);
     return EXIT_SUCCESS;
 }
@@ -347,7 +347,7 @@ static void a_killed_peer_is_noticed_at_once(void) {
         longest = clock_ms() - from > longest ? clock_ms() - from : longest;
     }
     printf("(%llu ms) ", (unsigned long long)longest);
-    /* Its silence alone would be noticed later than this. */
+    /* Silence alone would be noticed only after this time. */
     CU_ASSERT(longest < CONNECTION_PING_AFTER_MS);
     mini_broker_close(&broker);
 }
@@ -385,19 +385,19 @@ static void half_a_greeting_is_cut_in_time(void) {
 
 int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
-        TEST(a_link_is_up_after_welcome_and_says_bye),
-        TEST(nothing_can_be_put_before_it_is_up),
-        TEST(it_comes_back_after_the_broker_was_made_anew),
-        TEST(a_broker_that_ends_each_session_is_tried_again_after_growing_pauses),
+        TEST(a_link_is_up_after_welcome_and_sends_bye),
+        TEST(messages_are_refused_before_the_link_is_up),
+        TEST(a_link_reconnects_to_a_new_broker),
+        TEST(pauses_grow_if_the_broker_ends_each_session),
         TEST(a_peer_that_is_gone_stays_until_its_session_has_ended),
         TEST(large_bodies_go_both_ways),
-        TEST(without_credit_it_waits_and_goes_on_with_more),
-        TEST(what_waits_in_a_link_is_bounded),
-        TEST(flushing_alone_sends_what_a_full_socket_held),
-        TEST(what_is_no_zmtp_is_cut_and_others_notice_nothing),
+        TEST(messages_wait_for_credit),
+        TEST(the_outbox_of_a_link_is_bounded),
+        TEST(flushing_alone_sends_messages_after_a_full_socket),
+        TEST(peers_that_do_not_speak_zmtp_are_cut_without_effect_on_others),
         TEST(frames_that_no_client_sends_are_cut),
         TEST(a_routing_id_that_a_peer_chose_is_ignored),
-        TEST(at_the_descriptor_limit_those_who_are_there_are_served),
+        TEST(at_the_descriptor_limit_connected_clients_are_still_served),
         TEST(a_killed_peer_is_noticed_at_once),
         TESTS_END,
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hub with keys: no byte of a peer that has not proved its key becomes a batch. */
+/* A hub with keys: bytes of a peer that has not proved its key never become a batch. */
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -13,10 +13,10 @@
 
 enum { WAIT_MS = 20000, QUIET_TURNS = 20 };
 
-/* Lengths of a greeting with HELLO, and of one with WELCOME. */
+/* Length of a greeting followed by HELLO, and of a greeting followed by WELCOME. */
 enum { HELLO_END = ZMTP_GREETING_SIZE + 202, WELCOME_END = ZMTP_GREETING_SIZE + 170 };
 
-/* A client made of the codec and a plain socket. */
+/* A client that consists of the codec and a plain socket. */
 typedef struct Client {
     int fd;
     Zmtp zmtp;
@@ -54,7 +54,7 @@ static void on_refused(const char *problem, bool is_harmless, const char *addres
     snprintf(last_problem, sizeof(last_problem), "%s", problem);
 }
 
-static unsigned max_handshakes, max_unfinished; /* of one address */
+static unsigned max_handshakes, max_unfinished; /* limits of one address */
 
 static void begin(void) {
     HubOptions options = {.max_body = 1 << 20,
@@ -96,7 +96,7 @@ static void turn_of_hub(void) {
     hub_flush(hub);
 }
 
-/* own: NULL: no key. server: the server key that the client believes in. */
+/* own: the client's key, or NULL. server: the server key that the client expects. */
 static void connect_client(Client *client, const KeyPair *own, const uint8_t *server) {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -133,7 +133,7 @@ static void handle(Client *client) {
     memmove(client->bytes, input.at, client->n);
 }
 
-/* One turn of both: bytes travel, and the client sends the output of its codec. */
+/* Runs one turn of the hub and of the client, which sends the output of its codec. */
 static void turn(Client *client) {
     uint8_t out[ZMTP_OUTPUT_MAX];
     ssize_t n;
@@ -179,7 +179,7 @@ static size_t seal_hello(Client *client, uint8_t to[128]) {
 
 /* ---- tests ---- */
 
-static void a_peer_with_a_key_is_heard_and_its_key_is_known(void) {
+static void the_hub_knows_the_key_of_a_peer(void) {
     uint8_t frame[128];
     Client client;
 
@@ -195,7 +195,7 @@ static void a_peer_with_a_key_is_heard_and_its_key_is_known(void) {
     end();
 }
 
-/* The peer is cut, and the hub has given out no batch. */
+/* The hub has cut the peer and returned no batch of it. */
 static void expect_cut(Client *client, const char *problem) {
     CU_ASSERT_TRUE(turn_until(client, &client->is_closed));
     for (int i = 0; i < QUIET_TURNS; i++)
@@ -209,7 +209,7 @@ static void expect_cut(Client *client, const char *problem) {
     end();
 }
 
-static void a_peer_without_a_key_is_refused_with_all_that_it_sends(void) {
+static void a_peer_without_a_key_and_its_messages_are_refused(void) {
     static const uint8_t ready[] = "\4\x1c\5READY\x0bSocket-Type\0\0\0\6DEALER\0\4\xf7\1\x91\1";
     Client client;
 
@@ -236,9 +236,9 @@ static void another_mechanism_is_refused(void) {
     expect_cut(&client, "another security mechanism");
 }
 
-/* After WELCOME a client has all that it needs to seal messages: an unknown one sends them at once
- * behind its INITIATE. */
-static void messages_behind_the_initiate_of_an_unknown_key_are_not_heard(void) {
+/* After WELCOME a client can already seal messages. An unknown client sends them right behind its
+ * INITIATE. */
+static void messages_behind_the_initiate_of_an_unknown_key_are_dropped(void) {
     uint8_t out[ZMTP_OUTPUT_MAX + 128];
     Client client;
     size_t n;
@@ -268,7 +268,7 @@ static void messages_behind_the_initiate_of_an_unknown_key_are_not_heard(void) {
     CU_ASSERT_STRING_EQUAL(client.reason, CURVE_UNKNOWN_CLIENT);
 }
 
-static void a_peer_that_wants_another_broker_is_refused(void) {
+static void a_peer_that_expects_another_server_key_is_refused(void) {
     Client client;
 
     begin();
@@ -283,7 +283,7 @@ static void a_handshake_that_stops_half_way_is_cut(void) {
 
     begin();
     connect_client(&client, worker, broker_pair->public_key);
-    /* The greeting and HELLO, and then nothing. */
+    /* The client sends the greeting and HELLO, and then stops. */
     for (uint64_t end_ms = clock_ms() + WAIT_MS;
          client.zmtp.stage == ZMTP_GREETING && clock_ms() < end_ms;)
         turn(&client);
@@ -298,8 +298,8 @@ static void a_handshake_that_stops_half_way_is_cut(void) {
     end();
 }
 
-/* Recorded bytes of a whole session, played back. */
-static void a_session_that_is_played_back_is_not_heard(void) {
+/* An attacker replays the recorded bytes of a whole session. */
+static void a_replayed_session_is_refused(void) {
     uint8_t record[4096], out[ZMTP_OUTPUT_MAX], frame[128];
     size_t n_record = 0, n;
     uint64_t end_ms = clock_ms() + WAIT_MS;
@@ -344,7 +344,7 @@ static void a_session_that_is_played_back_is_not_heard(void) {
         client.n += got > 0 ? (size_t)got : 0;
     }
     send_bytes(&client, record + HELLO_END, n_record - HELLO_END);
-    /* Its codec does not understand the answers: their keys are not its own. */
+    /* The codec cannot read the answers, because they use other keys. */
     for (client.n = 0; !client.is_closed && clock_ms() < end_ms + WAIT_MS; client.n = 0) {
         ssize_t got;
 
@@ -355,7 +355,7 @@ static void a_session_that_is_played_back_is_not_heard(void) {
     expect_cut(&client, "another cookie");
 }
 
-static void with_new_keys_new_connections_use_them(void) {
+static void new_connections_use_changed_keys(void) {
     Client client;
 
     begin();
@@ -383,8 +383,9 @@ static int connect_silently(void) {
     return fd;
 }
 
-/* A handshake that is over does not count, and one that is not gives its place to the next one. */
-static void an_address_has_only_so_many_unfinished_handshakes(void) {
+/* A finished handshake does not count. The oldest unfinished handshake gives its place to the next
+ * one. */
+static void the_unfinished_handshakes_of_an_address_are_limited(void) {
     enum { SILENT = 10, MOST = 3 };
     int fds[SILENT];
     Client client;
@@ -399,7 +400,8 @@ static void an_address_has_only_so_many_unfinished_handshakes(void) {
         turn_of_hub();
     CU_ASSERT_EQUAL(n_gone, SILENT - MOST);
     CU_ASSERT_EQUAL(hub_n_connections(hub), MOST + 1);
-    CU_ASSERT_STRING_EQUAL(last_problem, "it had sent no message when the broker needed its place");
+    CU_ASSERT_STRING_EQUAL(
+        last_problem, "it had sent no message, and the broker gave its place to a new connection");
     close(client.fd);
     /* A client gets in although silent connections keep coming. */
     connect_client(&client, worker, broker_pair->public_key);
@@ -436,15 +438,15 @@ static void an_address_that_begins_too_many_handshakes_is_refused(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_peer_with_a_key_is_heard_and_its_key_is_known),
-        TEST(a_peer_without_a_key_is_refused_with_all_that_it_sends),
+        TEST(the_hub_knows_the_key_of_a_peer),
+        TEST(a_peer_without_a_key_and_its_messages_are_refused),
         TEST(another_mechanism_is_refused),
-        TEST(messages_behind_the_initiate_of_an_unknown_key_are_not_heard),
-        TEST(a_peer_that_wants_another_broker_is_refused),
+        TEST(messages_behind_the_initiate_of_an_unknown_key_are_dropped),
+        TEST(a_peer_that_expects_another_server_key_is_refused),
         TEST(a_handshake_that_stops_half_way_is_cut),
-        TEST(a_session_that_is_played_back_is_not_heard),
-        TEST(with_new_keys_new_connections_use_them),
-        TEST(an_address_has_only_so_many_unfinished_handshakes),
+        TEST(a_replayed_session_is_refused),
+        TEST(new_connections_use_changed_keys),
+        TEST(the_unfinished_handshakes_of_an_address_are_limited),
         TEST(an_address_that_begins_too_many_handshakes_is_refused),
         TESTS_END,
     };

@@ -43,8 +43,9 @@ static int announced_part(Inbox *inbox, uint64_t size, const void *data, size_t 
                                         .body = span_of(data, len)});
 }
 
-/* Without copying what has arrived from block to block. */
-static void memory_for_a_body_of_known_size_is_taken_at_once(void) {
+/* Memory for the whole body is allocated once, so bytes that have arrived are not copied to larger
+ * blocks. */
+static void memory_for_a_body_of_known_size_is_allocated_at_once(void) {
     Inbox inbox = {.max_body = 1000};
     Message message;
     const void *block;
@@ -72,7 +73,7 @@ static void an_announced_size_alone_takes_little_memory(void) {
     }
 }
 
-static void a_message_without_a_transfer_is_left_alone(void) {
+static void a_message_without_a_transfer_keeps_its_body(void) {
     Inbox inbox = {.max_body = 100};
     Message message = {.op = OP_OK, .body = span_text("inline")};
     const void *block = &inbox;
@@ -82,7 +83,7 @@ static void a_message_without_a_transfer_is_left_alone(void) {
     CU_ASSERT_TRUE(span_is(message.body, "inline"));
 }
 
-static void a_body_at_the_limit_is_taken_and_one_above_refused(void) {
+static void a_body_at_the_limit_is_accepted_and_a_larger_one_refused(void) {
     Inbox inbox = {.max_body = 10};
     Message message;
     const void *block;
@@ -114,7 +115,7 @@ static void sixty_four_transfers_are_the_most(void) {
     CU_ASSERT_EQUAL(part(&inbox, 0, "x", 1), -EPROTO);
 }
 
-static void one_peer_cannot_have_gigabytes_held(void) {
+static void one_peer_cannot_make_the_broker_hold_gigabytes(void) {
     enum { BODY = 1 << 20 };
     static uint8_t data[WIRE_PART];
     Inbox inbox = {.max_body = BODY};
@@ -143,7 +144,7 @@ static void all_peers_together_have_a_limit_too(void) {
     CU_ASSERT_EQUAL(part(&one, 2, data, 100), 0);
     CU_ASSERT_EQUAL(part(&two, 1, data, 50), 0);
     CU_ASSERT_EQUAL(part(&two, 1, data, 30), -ENOBUFS);
-    CU_ASSERT_EQUAL(budget.bytes[BUDGET_TRANSFERS], 200); /* the refused one is held no more */
+    CU_ASSERT_EQUAL(budget.bytes[BUDGET_TRANSFERS], 200); /* without the refused transfer */
     CU_ASSERT_EQUAL(body(&two, 1, &message, &block), -ENOBUFS);
     CU_ASSERT_PTR_NULL(block);
     CU_ASSERT_EQUAL(body(&one, 1, &message, &block), 0);
@@ -159,7 +160,8 @@ static void all_peers_together_have_a_limit_too(void) {
     CU_ASSERT_PTR_EQUAL(two.account, &accounts[1]);
 }
 
-/* A transfer's memory doubles while it grows: what is counted is this memory, not its bytes. */
+/* A transfer's memory doubles while it grows. The budget counts this memory, not the received
+ * bytes. */
 static void the_memory_of_a_transfer_is_counted(void) {
     enum { BODY = 1 << 20, N = BODY / WIRE_PART - 3 };
     static uint8_t data[WIRE_PART];
@@ -181,7 +183,7 @@ static void the_memory_of_a_transfer_is_counted(void) {
     CU_ASSERT_EQUAL(budget_used(&budget), 0);
 }
 
-static void a_peer_has_its_share_and_leaves_some_for_others(void) {
+static void a_peer_uses_its_share_and_leaves_memory_for_others(void) {
     enum { BODY = 1 << 20 };
     static uint8_t data[WIRE_PART];
     Budget budget = {.max = 4 * BODY};
@@ -193,7 +195,7 @@ static void a_peer_has_its_share_and_leaves_some_for_others(void) {
     for (uint64_t id = 1; id <= 60; id++)
         refused += part(&greedy, id, data, sizeof(data)) == -ENOBUFS;
     CU_ASSERT(refused > 0);
-    /* Only the peer itself can end them, so it is still read from. */
+    /* Only further input from the peer can end these transfers, so the hub still reads from it. */
     CU_ASSERT_FALSE(account_is_used_up(&accounts[0]));
     CU_ASSERT(accounts[0].held <= 3 * BODY);
     CU_ASSERT(accounts[0].held > 2 * BODY);
@@ -246,7 +248,7 @@ static void a_body_may_land_in_a_transfer_that_has_memory_for_it(void) {
     ferry_free(block);
 }
 
-static void credit_comes_back_by_the_quarter(void) {
+static void credit_is_granted_again_by_the_quarter(void) {
     Inbox inbox = {.granted = WIRE_CREDIT};
     size_t sent = 0, granted = 0;
 
@@ -274,7 +276,7 @@ static void out_of_memory_refuses_the_transfer(void) {
         for (int i = 0; i < 8 && r == 0; i++)
             r = part(&inbox, 1, data, sizeof(data));
         OOM_STOP;
-        /* A transfer that could not even be remembered must not begin in its middle. */
+        /* If there was no memory for the record of the transfer, a later PART must not start it. */
         CU_ASSERT_EQUAL(r, !oom_happened() ? 0 : n == 1 ? -EPROTO : -ENOMEM);
         b = body(&inbox, 1, &message, &block);
         CU_ASSERT_EQUAL(b == 0, r == 0);
@@ -287,19 +289,19 @@ static void out_of_memory_refuses_the_transfer(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(parts_become_one_body),
-        TEST(memory_for_a_body_of_known_size_is_taken_at_once),
+        TEST(memory_for_a_body_of_known_size_is_allocated_at_once),
         TEST(an_announced_size_alone_takes_little_memory),
-        TEST(a_message_without_a_transfer_is_left_alone),
-        TEST(a_body_at_the_limit_is_taken_and_one_above_refused),
+        TEST(a_message_without_a_transfer_keeps_its_body),
+        TEST(a_body_at_the_limit_is_accepted_and_a_larger_one_refused),
         TEST(sixty_four_transfers_are_the_most),
-        TEST(one_peer_cannot_have_gigabytes_held),
+        TEST(one_peer_cannot_make_the_broker_hold_gigabytes),
         TEST(all_peers_together_have_a_limit_too),
         TEST(the_memory_of_a_transfer_is_counted),
-        TEST(a_peer_has_its_share_and_leaves_some_for_others),
+        TEST(a_peer_uses_its_share_and_leaves_memory_for_others),
         TEST(an_empty_body_may_come_in_parts_too),
         TEST(credit_is_overdrawn_by_one_batch_at_most),
         TEST(a_body_may_land_in_a_transfer_that_has_memory_for_it),
-        TEST(credit_comes_back_by_the_quarter),
+        TEST(credit_is_granted_again_by_the_quarter),
         TEST(out_of_memory_refuses_the_transfer),
         TESTS_END,
     };

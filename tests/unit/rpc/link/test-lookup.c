@@ -35,7 +35,7 @@ static void localhost_is_found(void) {
     lookup_free(lookup);
 }
 
-static void it_may_be_freed_at_any_time(void) {
+static void a_lookup_can_be_freed_at_any_time(void) {
     for (int i = 0; i < 100; i++) {
         Lookup *lookup = NULL;
 
@@ -45,7 +45,7 @@ static void it_may_be_freed_at_any_time(void) {
     CU_ASSERT_PTR_NULL(lookup_free(NULL));
 }
 
-static void what_is_no_name_is_refused(void) {
+static void an_address_is_not_looked_up(void) {
     Lookup *lookup = NULL;
 
     CU_ASSERT_EQUAL(lookup_new(&lookup, "tcp://127.0.0.1:5877"), -EINVAL);
@@ -66,7 +66,7 @@ static void running_out_of_memory_is_survived(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(only_names_are_looked_up),          TEST(localhost_is_found),
-        TEST(it_may_be_freed_at_any_time),       TEST(what_is_no_name_is_refused),
+        TEST(a_lookup_can_be_freed_at_any_time), TEST(an_address_is_not_looked_up),
         TEST(running_out_of_memory_is_survived), TESTS_END,
     };
 

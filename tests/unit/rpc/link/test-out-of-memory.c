@@ -21,7 +21,7 @@ static void *run_broker(void *arg) {
     return NULL;
 }
 
-/* Turns until *n >= wanted, or until the connection is lost. */
+/* Runs turns until *n >= wanted, or until the connection is lost. */
 static bool turn_until(MiniClient *client, const unsigned *n, unsigned wanted) {
     uint64_t until_ms = clock_ms() + PATIENCE_MS;
     unsigned n_down = client->n_down;
@@ -58,7 +58,7 @@ static bool survives(unsigned n) {
         turn_until(&client, &client.n_messages, 1);
     failed = oom_happened();
     oom_stop();
-    /* A body that did not fit into memory arrives as a message without one. */
+    /* If the body did not fit into memory, the message arrives without a body. */
     client.n_messages = 0;
     CU_ASSERT_TRUE(turn_until(&client, &client.n_up, client.n_down + 1));
     CU_ASSERT_EQUAL(link_put(client.link, LANE_CALLS, &call, NULL), 0);

@@ -39,7 +39,7 @@ static void expect(Outbox *outbox, const char *what) {
     chunk_free(chunk);
 }
 
-static void lanes_have_their_order(void) {
+static void control_precedes_calls_and_calls_precede_bulk(void) {
     Outbox outbox = {.credit = 1000000};
     Message ok = {.op = OP_OK, .id = 2}, bulk = item(3, "x", 1);
 
@@ -99,7 +99,7 @@ static void batches_of_small_records_stay_small(void) {
     CU_ASSERT_EQUAL(n, 5000);
 }
 
-static void no_batch_is_over_its_maximum(void) {
+static void no_batch_exceeds_its_maximum_size(void) {
     Dice dice = dice_new(3);
     Outbox outbox = {.credit = INT64_MAX / 2};
     uint8_t *body = calloc(1, 1 << 20);
@@ -124,7 +124,7 @@ static void no_batch_is_over_its_maximum(void) {
 
 enum { LARGE = 200 * 1000 };
 
-static void a_large_body_goes_ahead_and_its_record_comes_last(void) {
+static void a_large_body_is_sent_before_its_record(void) {
     Outbox outbox = {.credit = INT64_MAX / 2};
     uint8_t *body = calloc(1, LARGE);
     Message large = item(7, body, LARGE);
@@ -164,7 +164,7 @@ static void large_calls_share_with_bulk_and_let_small_calls_pass(void) {
     Message bulk = item(8, body, WIRE_INLINE_MAX);
 
     outbox_put(&outbox, LANE_CALLS, &large, NULL);
-    /* Two batches: of these, four fit into one. */
+    /* These eight items need two batches: four fit into one. */
     for (int k = 0; k < 8; k++)
         outbox_put(&outbox, LANE_BULK, &bulk, NULL);
     expect(&outbox, "ITEM 8, ITEM 8, ITEM 8, ITEM 8");
@@ -179,7 +179,7 @@ static void large_calls_share_with_bulk_and_let_small_calls_pass(void) {
     free(body);
 }
 
-static void few_large_bodies_are_begun_at_once(void) {
+static void few_large_bodies_are_in_transfer_at_once(void) {
     Outbox outbox = {.credit = INT64_MAX / 2};
     uint8_t *body = calloc(1, LARGE);
     bool open[101] = {false};
@@ -213,7 +213,7 @@ static void few_large_bodies_are_begun_at_once(void) {
     free(body);
 }
 
-static void a_block_is_shared_and_given_back(void) {
+static void a_block_is_shared_and_freed(void) {
     Outbox outbox = {.credit = INT64_MAX / 2};
     uint8_t *block = ferry_alloc(LARGE);
     Message large = item(7, block, LARGE);
@@ -223,25 +223,25 @@ static void a_block_is_shared_and_given_back(void) {
     outbox_put(&outbox, LANE_CALLS, &large, block);
     ferry_free(block);
     expect(&outbox, "PART 1");
-    /* The leak checker says whether clearing lets go of it. */
+    /* The leak checker reports the block if outbox_clear() does not free it. */
     outbox_clear(&outbox);
     CU_ASSERT_TRUE(outbox_is_empty(&outbox));
     CU_ASSERT_EQUAL(outbox.last_transfer_id, 2);
 }
 
 /*
- * Random traffic from an outbox into an inbox, over a connection that refuses batches now and then:
- * every body must arrive whole, in the order of its lane where one is promised, and the books must
- * balance at the end.
+ * Random traffic from an outbox into an inbox, over a connection that refuses batches from time to
+ * time. Each body must arrive complete, the bulk lane must keep its order, and at the end the
+ * counted bytes must be 0.
  */
-static void traffic_arrives_whole_over_a_reluctant_connection(void) {
+static void traffic_arrives_complete_over_a_connection_that_refuses_batches(void) {
     enum { N = 3000, BODY_MAX = 400000 };
     Dice dice = dice_new(17);
     Outbox outbox = {.credit = WIRE_CREDIT};
     Inbox inbox = {.granted = WIRE_CREDIT, .max_body = BODY_MAX};
     uint8_t *body = malloc(BODY_MAX + 256);
     uint64_t put = 0, arrived = 0, last_bulk = 0, wrong = 0;
-    Chunk *refused = NULL; /* the connection has no room: it is offered again */
+    Chunk *refused = NULL; /* a batch for which the connection had no room: it is offered again */
 
     for (size_t i = 0; i < BODY_MAX + 256; i++)
         body[i] = (uint8_t)i;
@@ -254,7 +254,7 @@ static void traffic_arrives_whole_over_a_reluctant_connection(void) {
             bool calls = dice_below(&dice, 3) == 0;
 
             put++;
-            /* The body tells its id: it begins at id % 256. */
+            /* The body shows its id: its first byte is id % 256. */
             outbox_put(&outbox, calls ? LANE_CALLS : LANE_BULK,
                        &(Message){.op = calls ? OP_OK : OP_ITEM,
                                   .id = put,
@@ -338,16 +338,16 @@ static void out_of_memory_appends_nothing(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(lanes_have_their_order),
+        TEST(control_precedes_calls_and_calls_precede_bulk),
         TEST(credit_goes_below_zero_by_one_batch_and_control_is_free),
         TEST(batches_of_small_records_stay_small),
-        TEST(no_batch_is_over_its_maximum),
-        TEST(a_large_body_goes_ahead_and_its_record_comes_last),
+        TEST(no_batch_exceeds_its_maximum_size),
+        TEST(a_large_body_is_sent_before_its_record),
         TEST(the_bulk_lane_keeps_its_order_around_large_bodies),
         TEST(large_calls_share_with_bulk_and_let_small_calls_pass),
-        TEST(few_large_bodies_are_begun_at_once),
-        TEST(a_block_is_shared_and_given_back),
-        TEST(traffic_arrives_whole_over_a_reluctant_connection),
+        TEST(few_large_bodies_are_in_transfer_at_once),
+        TEST(a_block_is_shared_and_freed),
+        TEST(traffic_arrives_complete_over_a_connection_that_refuses_batches),
         TEST(out_of_memory_appends_nothing),
         TESTS_END,
     };

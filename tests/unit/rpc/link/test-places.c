@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many handshakes an address may begin, by a clock that stands still until the test moves it.
- */
+/* The rate of handshakes of an address. The clock stands still until the test moves it.
+ *  */
 
 #include <arpa/inet.h>
 
@@ -40,7 +40,7 @@ static SocketAddress address_of(const char *text) {
     return address;
 }
 
-/* A connection that is closed at once. NULL, or the reason why there was none. */
+/* Opens a connection and closes it at once. Returns NULL, or the reason why it was refused. */
 static const char *visit(const SocketAddress *address) {
     Origin *origin = NULL;
     const char *problem = place_take(hub, address, &origin);
@@ -59,7 +59,7 @@ static unsigned visits(const char *text, unsigned n) {
     return n_allowed;
 }
 
-static void an_address_begins_only_so_many_handshakes_in_a_second(void) {
+static void the_handshakes_of_an_address_in_a_second_are_limited(void) {
     SocketAddress address = address_of("192.0.2.1");
     const char *problem;
 
@@ -80,11 +80,11 @@ static void an_address_begins_only_so_many_handshakes_in_a_second(void) {
     end();
 }
 
-static void other_addresses_are_not_concerned(void) {
+static void other_addresses_are_not_affected(void) {
     begin(1);
     CU_ASSERT_EQUAL(visits("192.0.2.1", 2 * RATE), RATE);
     CU_ASSERT_EQUAL(visits("192.0.2.2", 2 * RATE), RATE);
-    /* The /64 network of IPv6 is one address: a single machine often has a whole one. */
+    /* The /64 network of IPv6 is one address: a single machine often has a whole network. */
     CU_ASSERT_EQUAL(visits("2001:db8::1", RATE), RATE);
     CU_ASSERT_EQUAL(visits("2001:db8::2", RATE), 0);
     CU_ASSERT_EQUAL(visits("2001:db8:0:1::1", RATE), RATE);
@@ -106,8 +106,8 @@ static void connections_without_keys_are_not_limited(void) {
     end();
 }
 
-/* The memory of addresses without connections: for a second, and of only so many of them. */
-static void addresses_are_forgotten_when_they_may_begin_all_again(void) {
+/* Records of addresses without connections stay for a second, and their number is limited. */
+static void idle_addresses_are_forgotten_after_a_second(void) {
     char text[32];
 
     begin(1);
@@ -129,8 +129,8 @@ static void addresses_are_forgotten_when_they_may_begin_all_again(void) {
     end();
 }
 
-/* A record in use is not among the idle ones, and comes back to them. */
-static void an_address_that_comes_back_goes_on_with_its_record(void) {
+/* A record leaves the idle list while it is in use, and returns to it afterwards. */
+static void a_returning_address_keeps_its_record(void) {
     SocketAddress address = address_of("192.0.2.1");
     Origin *first, *second;
 
@@ -150,18 +150,18 @@ static void an_address_that_comes_back_goes_on_with_its_record(void) {
     hub->now_ms += 2000;
     CU_ASSERT_PTR_NULL(place_take(hub, &address, &first));
     hub->now_ms += 2000;
-    place_leave(hub, first); /* paid for: nothing is to be remembered */
+    place_leave(hub, first); /* the rate has covered the handshakes: no record is needed */
     CU_ASSERT_EQUAL(hub->n_idle, 0);
     end();
 }
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(an_address_begins_only_so_many_handshakes_in_a_second),
-        TEST(other_addresses_are_not_concerned),
+        TEST(the_handshakes_of_an_address_in_a_second_are_limited),
+        TEST(other_addresses_are_not_affected),
         TEST(connections_without_keys_are_not_limited),
-        TEST(addresses_are_forgotten_when_they_may_begin_all_again),
-        TEST(an_address_that_comes_back_goes_on_with_its_record),
+        TEST(idle_addresses_are_forgotten_after_a_second),
+        TEST(a_returning_address_keeps_its_record),
         TESTS_END,
     };
 

@@ -27,7 +27,7 @@ static void expect_connects(const char *endpoint) {
     close(listener);
 }
 
-static void it_listens_and_connects_by_both_families(void) {
+static void ipv4_and_ipv6_listen_and_connect(void) {
     expect_connects("tcp://127.0.0.1:*");
     CU_ASSERT_EQUAL(strncmp(bound, "tcp://127.0.0.1:", 16), 0);
     expect_connects("tcp://localhost:0");
@@ -83,7 +83,7 @@ static void a_socket_file_has_its_permissions_before_anybody_connects(void) {
     rmdir(folder);
 }
 
-static void nobody_there_is_an_error(void) {
+static void connecting_without_a_listener_fails(void) {
     struct pollfd wait;
     int fd = -1;
 
@@ -96,7 +96,7 @@ static void nobody_there_is_an_error(void) {
     close(fd);
 }
 
-static void a_socket_file_is_replaced_if_nobody_listens(void) {
+static void a_socket_file_without_a_listener_is_replaced(void) {
     char folder[] = "/tmp/ferry-socket-XXXXXX", endpoint[64];
     int first = -1, second = -1;
     FILE *file;
@@ -119,11 +119,11 @@ static void a_socket_file_is_replaced_if_nobody_listens(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(it_listens_and_connects_by_both_families),
+        TEST(ipv4_and_ipv6_listen_and_connect),
         TEST(a_star_takes_connections_of_both_families),
         TEST(a_socket_file_has_its_permissions_before_anybody_connects),
-        TEST(nobody_there_is_an_error),
-        TEST(a_socket_file_is_replaced_if_nobody_listens),
+        TEST(connecting_without_a_listener_fails),
+        TEST(a_socket_file_without_a_listener_is_replaced),
         TESTS_END,
     };
 

@@ -6,7 +6,8 @@ enum { LIMIT_US = 50, LOOK_NS = 500 };
 
 static uint64_t now_ns;
 
-/* One wait in virtual time, which ends after wait_us. Returns the microseconds spent on looking. */
+/* Runs one wait in virtual time, which ends after wait_us. Returns the microseconds spent on
+ * polling. */
 static unsigned wait_for(Spin *spin, uint64_t wait_us) {
     uint64_t ends_ns = now_ns + wait_us * 1000, looked_ns = 0;
 
@@ -29,20 +30,20 @@ static Spin spin_after(unsigned n, uint64_t wait_us) {
     return spin;
 }
 
-static void short_waits_are_looked_through(void) {
+static void short_waits_are_polled_to_their_end(void) {
     Spin spin = spin_after(100, 20);
 
     CU_ASSERT_EQUAL(wait_for(&spin, 20), 20);
     CU_ASSERT(spin.usual_us <= 20);
 }
 
-static void a_wait_is_looked_at_up_to_the_limit_alone(void) {
+static void a_wait_is_polled_up_to_the_limit(void) {
     Spin spin = spin_after(100, 20);
 
     CU_ASSERT_EQUAL(wait_for(&spin, 10 * 1000 * 1000), LIMIT_US);
 }
 
-static void long_waits_end_the_looking(void) {
+static void long_waits_stop_the_polling(void) {
     Spin spin = spin_after(100, 20);
 
     for (int i = 0; i < 4; i++)
@@ -51,8 +52,8 @@ static void long_waits_end_the_looking(void) {
         CU_ASSERT_EQUAL(wait_for(&spin, 300), 0);
 }
 
-/* One rest of any length must not cost more than a few waits. */
-static void a_program_that_is_busy_again_looks_again(void) {
+/* After one idle time of any length, a few waits must be enough to poll again. */
+static void a_program_that_is_busy_again_polls_again(void) {
     Spin spin = spin_after(100, 20);
     unsigned n = 0;
 
@@ -62,7 +63,7 @@ static void a_program_that_is_busy_again_looks_again(void) {
     CU_ASSERT(n > 0 && n <= 16);
 }
 
-static void an_idle_program_does_not_look(void) {
+static void an_idle_program_does_not_poll(void) {
     Spin spin = spin_after(1, 5000);
     unsigned looked_us = 0;
 
@@ -71,8 +72,8 @@ static void an_idle_program_does_not_look(void) {
     CU_ASSERT_EQUAL(looked_us, 0);
 }
 
-/* The price of a wrong guess: whatever the waits are, looking takes at most half of the time. */
-static void looking_costs_at_most_half_of_the_time(void) {
+/* The cost of wrong guesses: for any series of waits, polling takes at most half of the time. */
+static void polling_costs_at_most_half_of_the_time(void) {
     unsigned seed = 1;
 
     for (unsigned longest_us = 60; longest_us < 2000; longest_us += 97) {
@@ -83,13 +84,13 @@ static void looking_costs_at_most_half_of_the_time(void) {
             uint64_t wait_us = (seed = seed * 1103515245 + 12345) / 65536 % longest_us;
             unsigned looked_us = wait_for(&spin, wait_us);
 
-            missed_us += wait_us > LIMIT_US ? looked_us : 0; /* looked, and slept nevertheless */
+            missed_us += wait_us > LIMIT_US ? looked_us : 0; /* polled, and slept nevertheless */
         }
         CU_ASSERT(missed_us <= (now_ns - began_ns) / 1000 / 2);
     }
 }
 
-static void a_limit_of_zero_never_looks(void) {
+static void a_limit_of_zero_disables_polling(void) {
     Spin spin = {.limit_us = 0};
 
     now_ns = 1;
@@ -115,7 +116,7 @@ static void the_loop_ends_when_it_is_ready(void) {
     CU_ASSERT_EQUAL(spin.began_ns, 0);
 }
 
-static void the_loop_sleeps_at_once_where_looking_does_not_pay(void) {
+static void the_loop_sleeps_at_once_if_polling_does_not_pay(void) {
     Spin spin = {.limit_us = LIMIT_US, .usual_us = LIMIT_US + 1};
     int looks = 0;
 
@@ -128,15 +129,15 @@ static void the_loop_sleeps_at_once_where_looking_does_not_pay(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(short_waits_are_looked_through),
-        TEST(a_wait_is_looked_at_up_to_the_limit_alone),
-        TEST(long_waits_end_the_looking),
-        TEST(a_program_that_is_busy_again_looks_again),
-        TEST(an_idle_program_does_not_look),
-        TEST(looking_costs_at_most_half_of_the_time),
-        TEST(a_limit_of_zero_never_looks),
+        TEST(short_waits_are_polled_to_their_end),
+        TEST(a_wait_is_polled_up_to_the_limit),
+        TEST(long_waits_stop_the_polling),
+        TEST(a_program_that_is_busy_again_polls_again),
+        TEST(an_idle_program_does_not_poll),
+        TEST(polling_costs_at_most_half_of_the_time),
+        TEST(a_limit_of_zero_disables_polling),
         TEST(the_loop_ends_when_it_is_ready),
-        TEST(the_loop_sleeps_at_once_where_looking_does_not_pay),
+        TEST(the_loop_sleeps_at_once_if_polling_does_not_pay),
         TESTS_END,
     };
 
