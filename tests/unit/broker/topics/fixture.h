@@ -58,7 +58,6 @@ typedef struct Option {
     uint64_t number;
 } Option;
 
-#define OPTION_NIL UINT64_MAX
 static const char option_nil[] __attribute__((unused)) = "nil";
 
 #define OPTIONS(...) ((Option[]){__VA_ARGS__, {0}})
