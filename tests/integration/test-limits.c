@@ -403,6 +403,55 @@ static void what_a_worker_holds_survives_its_connection(void) {
     daemon_end(&broker);
 }
 
+/* FAULTS D12. The worker settles its jobs while the broker is stopped, and their time limit passes.
+ */
+static void a_broker_that_was_stopped_reads_before_it_expires_leases(void) {
+    enum { LIMIT_MS = 3000 };
+    ferry_client *worker, *client;
+    Work work = {0};
+    uint64_t before_ms;
+    Daemon broker;
+
+    daemon_start(&broker,
+                 &(DaemonOptions){.config = "[queue held]\ntime_limit = 3s\nretry = 1ms\n"});
+    worker = open_with(broker.url, NULL);
+    client = open_with(broker.url, NULL);
+    CU_ASSERT_EQUAL(
+        ferry_work(worker, "held", &(ferry_work_options){.slots = 8}, hold, &work, NULL, NULL), 0);
+    /* On a busy machine the time limit may pass before the broker is stopped: then once more. */
+    for (int tries = 0; tries < 20; tries++) {
+        before_ms = clock_ms();
+        work.n = 0;
+        for (int i = 0; i < 5; i++)
+            CU_ASSERT_EQUAL(ferry_push(client, "held", ferry_str("x"), NULL, NULL), 0);
+        CU_ASSERT_TRUE(turn_until(worker, &work.n, 5, PATIENCE_MS));
+        process_signal(&broker.process, SIGSTOP);
+        if (clock_ms() < before_ms + LIMIT_MS / 2)
+            break;
+        process_signal(&broker.process, SIGCONT);
+        for (int i = 0; i < 5; i++)
+            ferry_job_ack(work.held[i]);
+        CU_ASSERT_EQUAL(ferry_flush(worker, NULL), 0);
+    }
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL(ferry_job_ack(work.held[i]), 0);
+    ferry_process(worker, NULL);
+    sleep_ms(LIMIT_MS + LIMIT_MS / 10);
+    process_signal(&broker.process, SIGCONT);
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
+    /* An expired job would stand in front of this one. */
+    CU_ASSERT_EQUAL(ferry_push(client, "held", ferry_str("last"), NULL, NULL), 0);
+    CU_ASSERT_TRUE(turn_until(worker, &work.n, 6, PATIENCE_MS));
+    CU_ASSERT_EQUAL(work.held[5]->body.len, 4);
+    CU_ASSERT_EQUAL(ferry_job_ack(work.held[5]), 0);
+    printf("\n    5 jobs settled while the broker was stopped past their time limit: expired: %d",
+           work.n - 6);
+    ferry_close(worker);
+    ferry_close(client);
+    daemon_end(&broker);
+}
+
 static int fail(ferry_job *job, void *ctx) {
     Work *work = ctx;
 
@@ -459,6 +508,7 @@ int main(void) {
         TEST(so_many_pushes_and_no_more_wait_to_be_confirmed),
         TEST(emptying_a_long_queue_disturbs_nobody),
         TEST(what_a_worker_holds_survives_its_connection),
+        TEST(a_broker_that_was_stopped_reads_before_it_expires_leases),
         TEST(a_job_that_fails_comes_again_later_and_later_and_then_is_dead),
         TESTS_END,
     };
