@@ -39,6 +39,10 @@ push_until_full() {
 # Full: pushes are refused, and the broker says why
 head -c 1500000 /dev/zero >"$work/disk/filler"
 start_on_disk
+broker=$started_pid
+start sub ferry.events.store.degraded --unpack any >"$work/degraded"
+until_true sh -c "'$ferry_binary' topics | grep -q store.degraded"
+started_pid=$broker
 push_until_full
 grep -q 'the disk of the broker is full' "$work/refused" || failed 'the refusal has its reason' "$work/refused"
 [ "$n_pushed" -gt 5 ] || failed "only $n_pushed pushes"
@@ -55,6 +59,9 @@ equal $((before - 1)) "$(ferry queue show mail --json | python3 -c 'import json,
 rm "$work/disk/filler"
 until_true ferry push mail "$(printf 'job %03d %060000d' "$n_pushed" 0)"
 n_pushed=$((n_pushed + 1))
+told() { grep -q "$1" "$work/degraded"; }
+until_true told '"store": "disk", "reason": "[^"]*the disk is full'
+until_true told '"store": "disk", "reason": ""'
 push_until_full
 
 # A full disk, a killed broker: everything that was confirmed is there, and emptying makes room

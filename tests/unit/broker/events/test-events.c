@@ -4,6 +4,7 @@
 #include "broker/events/events.h"
 
 #include "base/log.h"
+#include "broker/queues/queues.h"
 #include "broker/sessions/quota.h"
 #include "rpc/schema/codec/codec.h"
 #include "support/fake-hub.h"
@@ -25,17 +26,30 @@ static const Session *session_of(const Peer *peer) {
     return peer->session;
 }
 
-static Peer *begin(const char *pattern) {
-    Peer *watcher;
+/* The process of this user over ipc://. */
+static Peer *connect_user(uid_t uid, uint8_t client) {
+    Peer *peer = fake_peer_new(&broker);
 
-    log_level = LOG_LEVEL_ERROR;
-    fake_hub_init(&broker);
-    last_id = 100;
-    watcher = connect_as('w');
+    peer->has_uid = true;
+    peer->uid = uid;
+    fake_hello(&broker, peer, client);
+    while (fake_next(peer))
+        continue;
+    return peer;
+}
+
+static Peer *watch(Peer *watcher, const char *pattern) {
     fake_say(&broker, watcher, &(Message){.op = OP_SUBSCRIBE, .id = 1, .name = span_text(pattern)});
     while (fake_next(watcher))
         continue;
     return watcher;
+}
+
+static Peer *begin(const char *pattern) {
+    log_level = LOG_LEVEL_ERROR;
+    fake_hub_init(&broker);
+    last_id = 100;
+    return watch(connect_as('w'), pattern);
 }
 
 static void end(void) {
@@ -273,6 +287,107 @@ static void nobody_else_publishes_events(void) {
     end();
 }
 
+static void a_store_that_cannot_write_is_told_once_and_its_recovery_too(void) {
+    static const StoreOps ops = {.durability = "paper"};
+    Store store = {.ops = &ops};
+    Peer *watcher = begin("ferry.events.store.>"), *peer = connect_as('p');
+    broker_events_store_degraded *told;
+
+    CU_ASSERT_EQUAL(queues_add_store(broker.queues, &store), 0);
+    store_set_degraded(&store, "the disk is full");
+    for (int i = 0; i < 3; i++) /* three turns */
+        fake_say(&broker, peer, &(Message){.op = OP_PUBLISH, .name = span_text("a")});
+    told = NEXT(watcher, EVENT_STORE_DEGRADED, store_degraded);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(told);
+    CU_ASSERT_STRING_EQUAL(told->store, "paper");
+    CU_ASSERT_STRING_EQUAL(told->reason, "the disk is full");
+    CU_ASSERT_PTR_NULL(fake_next_real(watcher));
+    ferry_free(told);
+    store_set_degraded(&store, NULL);
+    for (int i = 0; i < 3; i++)
+        fake_say(&broker, peer, &(Message){.op = OP_PUBLISH, .name = span_text("a")});
+    told = NEXT(watcher, EVENT_STORE_DEGRADED, store_degraded);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(told);
+    CU_ASSERT_STRING_EQUAL(told->reason, "");
+    ferry_free(told);
+    end();
+}
+
+enum { READER = 1001, WATCHER = 1002 };
+
+/* A broker with two users; the watcher may see all events, and the reader may do little. */
+static Peer *begin_with_users(const char *pattern) {
+    static const struct {
+        const char *user, *setting, *value;
+    } rows[] = {{"reader", "uid", "1001"},
+                {"reader", "may", "call calc.>"},
+                {"reader", "max_connections", "1"},
+                {"watcher", "uid", "1002"},
+                {"watcher", "may", "watch >"}};
+    char problem[RIGHTS_PROBLEM_MAX];
+    int line;
+
+    log_level = LOG_LEVEL_ERROR;
+    fake_hub_init(&broker);
+    last_id = 100;
+    broker.rights = rights_new();
+    CU_ASSERT_EQUAL(rights_section(broker.rights, false, "reader", 1, problem), 0);
+    CU_ASSERT_EQUAL(rights_section(broker.rights, false, "watcher", 1, problem), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        CU_ASSERT_EQUAL(rights_set(broker.rights, false, rows[i].user, rows[i].setting,
+                                   rows[i].value, 1, problem),
+                        0);
+    CU_ASSERT_EQUAL_FATAL(rights_complete(broker.rights, 1, &line, problem), 0);
+    return watch(connect_user(WATCHER, 'w'), pattern);
+}
+
+static void end_with_users(void) {
+    Rights *rights = broker.rights;
+
+    end();
+    rights_free(rights);
+}
+
+static void a_refused_right_is_told_with_its_user(void) {
+    Peer *watcher = begin_with_users("ferry.events.right.refused"),
+         *reader = connect_user(READER, 'r');
+    broker_events_right_refused *told;
+
+    serve(reader, "calc.Calc");
+    told = NEXT(watcher, EVENT_RIGHT_REFUSED, right_refused);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(told);
+    CU_ASSERT_STRING_EQUAL(told->user, "reader");
+    CU_ASSERT_STRING_EQUAL(told->action, "serve");
+    CU_ASSERT_STRING_EQUAL(told->subject, "calc.Calc");
+    CU_ASSERT_EQUAL(told->session, session_of(reader)->number);
+    CU_ASSERT_PTR_NULL(fake_next_real(watcher));
+    ferry_free(told);
+    end_with_users();
+}
+
+static void a_refused_connection_is_told_with_its_reason(void) {
+    Peer *watcher = begin_with_users("ferry.events.connection.refused");
+    broker_events_connection_refused *told;
+
+    /* A message in place of HELLO */
+    fake_say(&broker, fake_peer_new(&broker), &(Message){.op = OP_BYE});
+    told = NEXT(watcher, EVENT_CONNECTION_REFUSED, connection_refused);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(told);
+    CU_ASSERT_STRING_EQUAL(told->address, "nowhere");
+    CU_ASSERT_PTR_NOT_NULL(strstr(told->problem, "HELLO"));
+    ferry_free(told);
+    /* A user with too many connections */
+    connect_user(READER, 'r');
+    CU_ASSERT_PTR_NULL(fake_next_real(watcher));
+    connect_user(READER, 's');
+    told = NEXT(watcher, EVENT_CONNECTION_REFUSED, connection_refused);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(told);
+    CU_ASSERT_STRING_EQUAL(told->problem,
+                           "the user 'reader' already has 1 connections (max_connections)");
+    ferry_free(told);
+    end_with_users();
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(sessions_and_services_come_and_go),
@@ -284,6 +399,9 @@ int main(void) {
         TEST(a_slow_subscriber_is_told_once),
         TEST(a_slow_watcher_causes_no_events),
         TEST(nobody_else_publishes_events),
+        TEST(a_store_that_cannot_write_is_told_once_and_its_recovery_too),
+        TEST(a_refused_right_is_told_with_its_user),
+        TEST(a_refused_connection_is_told_with_its_reason),
         TESTS_END,
     };
 
