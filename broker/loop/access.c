@@ -51,6 +51,10 @@ static const Access table[] = {
     [OP_FORWARD] = {ACCESS_RIGHT, ACTION_PUSH}, /* a job of the session's client; the right is for
                                                  * the other queue */
     [OP_LOST] = {ACCESS_FROM_BROKER, 0},
+
+    [OP_WATCH] = {ACCESS_RIGHT, ACTION_CALL},
+    [OP_SERVER] = {ACCESS_FROM_BROKER, 0},
+    [OP_TICKET] = {ACCESS_FROM_BROKER, 0},
 };
 /* clang-format on */
 

@@ -8,6 +8,7 @@
 
 #include "broker/core/peer-log.h"
 #include "broker/events/events.h"
+#include "broker/services/direct.h"
 #include "broker/services/guards.h"
 #include "rpc/schema/description/description.h"
 #include "rpc/wire/name.h"
@@ -147,6 +148,8 @@ void services_serve(Services *services, Session *session, const Message *message
     if (service && is_new)
         server = server_new(session, service, message->serve.instance);
     r = server ? describe_server(server, message->body, &problem) : -ENOMEM;
+    if (r == 0)
+        r = direct_announce(server, message);
     if (r < 0) {
         if (server && is_new)
             server_free(server);
@@ -172,6 +175,7 @@ void services_serve(Services *services, Session *session, const Message *message
                                                    .instance = server->instance,
                                                    .session = session->number,
                                                    .servers = service->n_servers});
+    direct_review(service);
     calls_serve_waiting(service);
 }
 
@@ -185,6 +189,7 @@ void services_unserve(Services *services, Session *session, const Message *messa
         return;
     }
     server_leave(server);
+    direct_review(service);
     session_ok(session, LANE_CALLS, message->id, 0);
     calls_fail_waiting(service, span_text(server->instance));
     if (server->busy == 0) {

@@ -11,6 +11,8 @@
  *   wait-queue.c    calls that wait for a server
  *   call.c          a call, from its beginning to its end
  *   health.c        servers that fail while others do not
+ *   direct-endpoint.c  endpoints that servers announce for direct calls
+ *   direct.c        callers that are told of these endpoints
  *   stream.c        the items of a call, both ways, and the credit for them
  *   routing.c       which server gets which call, and when
  *   serve.c         SERVE and UNSERVE
@@ -27,6 +29,9 @@ typedef struct Call Call;
 typedef struct MethodGuard MethodGuard;
 typedef struct Server Server;
 typedef struct Service Service;
+typedef struct Watched Watched;
+typedef struct Offer Offer;
+typedef struct Watcher Watcher;
 
 /* Identifies the calls of one caller that wait for one service. */
 typedef struct WaitKey {
@@ -99,6 +104,11 @@ struct Server {
                            * slots */
     MethodGuard **guards; /* guards from its description: elements of service->guards */
     uint32_t n_guards;
+    char *endpoint;         /* of direct calls, owned; NULL: it takes none */
+    Span endpoint_key;      /* the public key of the endpoint, in the same memory; may be empty */
+    uint64_t direct_number; /* of this endpoint, for callers */
+    Offer *offers;          /* utlist: see direct.c */
+    unsigned n_offers;
     char instance[];
 };
 
@@ -170,7 +180,8 @@ struct Services {
     uint64_t slab_bytes;
     Session *ends; /* utlist by next_ending: sessions that have ended and still have calls */
     size_t n_calls;
-    uint64_t last_instance, last_request;
+    uint64_t last_instance, last_request, last_direct;
+    Watched *watched; /* uthash by name: services whose servers callers want to know */
     SeenService seen[SERVICES_SEEN];     /* by the hash of the name; see services_saw() */
     Methods own;                         /* methods of ferry.Broker */
     uint64_t latencies[LATENCY_BUCKETS]; /* latencies of all calls except those of ferry.Broker */

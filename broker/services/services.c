@@ -8,6 +8,7 @@
 
 #include "base/container.h"
 #include "broker/core/rooms.h"
+#include "broker/services/direct.h"
 #include "broker/services/services-private.h"
 #include "broker/sessions/hello.h"
 #include "rpc/wire/name.h"
@@ -91,8 +92,10 @@ static void session_gone(Services *services, Session *session) {
     unsigned n = ENDS_PER_TURN;
     Server *server;
 
+    direct_session_gone(services, session);
     DL_FOREACH2(session->servers, server, session_next) {
         server_leave(server);
+        direct_withdraw(server);
     }
     /* If the session has few calls, it ends at once. */
     end_calls(session, &n);

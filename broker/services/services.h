@@ -16,6 +16,7 @@ Services *services_free(Services *services);
 /* One function for each kind of message. block is the block around message->body, or NULL. */
 void services_serve(Services *services, Session *session, const Message *message);
 void services_unserve(Services *services, Session *session, const Message *message);
+void services_watch(Services *services, Session *session, const Message *message);
 void services_call(Services *services, Session *session, const Message *message, const void *block);
 void services_answer(Services *services, Session *session, const Message *message,
                      const void *block); /* For OK and ERROR. */

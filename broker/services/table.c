@@ -157,6 +157,7 @@ void server_free(Server *server) {
     account_refund(&server->session->peer->account, BUDGET_SERVICES,
                    sizeof(*server) + server->description_memory);
     guards_set(server, NULL);
+    free(server->endpoint);
     ferry_free(server->description);
     ferry_free(server->tables);
     free(server);

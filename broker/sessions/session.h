@@ -64,6 +64,9 @@ struct Session {
     IdMap calls;             /* unanswered calls made by this session: the caller's id -> Call */
     IdMap requests;          /* calls that this session works on: the broker's id -> Call */
     struct Server *servers;  /* utlist: its servers, one for each service that it serves */
+    /* Services whose servers the session wants to know: utlist. */
+    struct Watcher *watchers;
+    uint32_t n_watchers;
     /* queues/ */
     IdMap pulls; /* the worker's id -> Pull */
     /* topics/ */

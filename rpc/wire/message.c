@@ -96,12 +96,12 @@ static const OpInfo ops[] = {
 
     [OP_SERVE] = {"SERVE",
                   PART(serve),
-                  6,
+                  8,
                   2,
                   0,
                   0,
-                  {ID, NAME("service"), U(serve, slots), S(serve, instance), BODY,
-                   U(serve, flags)}},
+                  {ID, NAME("service"), U(serve, slots), S(serve, instance), BODY, U(serve, flags),
+                   S(serve, endpoint), B(serve, key)}},
     [OP_UNSERVE] = {"UNSERVE", NO_PART, 2, 2, 0, 0, {ID, NAME("service")}},
     [OP_CALL] = {"CALL",
                  PART(call),
@@ -189,6 +189,24 @@ static const OpInfo ops[] = {
                     {ID, U(settle, job), U(settle, attempt), NAME("queue"), OPTIONS(settle),
                      HEADERS, BODY}},
     [OP_LOST] = {"LOST", PART(lost), 3, 2, 0, 0, {U(lost, job), U(lost, attempt), U(lost, reason)}},
+
+    [OP_WATCH] = {"WATCH", NO_PART, 2, 2, 0, 0, {ID, NAME("service")}},
+    [OP_SERVER] = {"SERVER",
+                   PART(server),
+                   6,
+                   2,
+                   0,
+                   0,
+                   {U(server, server), NAME("service"), S(server, endpoint), S(server, instance),
+                    B(server, ticket), B(server, key)}},
+    [OP_TICKET] = {"TICKET",
+                   PART(ticket),
+                   5,
+                   3,
+                   0,
+                   0,
+                   {U(ticket, flags), NAME("service"), B(ticket, ticket), S(ticket, text),
+                    S(ticket, user)}},
 };
 /* clang-format on */
 
@@ -563,6 +581,8 @@ ALWAYS_INLINE uint8_t *write_as(uint8_t *to, const Message *message, const OpInf
     unsigned n = n_fields(message, info);
 
     *to++ = (uint8_t)(0x90 | (n + 1));
+    if (message->op >= 0x80)
+        *to++ = 0xCC;
     *to++ = message->op;
 #pragma GCC unroll 12
     for (unsigned i = 0; i < info->n; i++) {

@@ -46,6 +46,9 @@ typedef enum Op {
     OP_FORWARD,
     OP_LOST,
     OP_SKIPPED_FROM = 128, /* unknown ops from here on are skipped, others are a FAULT */
+    OP_WATCH = 129,
+    OP_SERVER,
+    OP_TICKET,
 } Op;
 
 /* Bits of flags. */
@@ -59,6 +62,8 @@ enum {
     CALL_AGAIN = 64,     /* another attempt of a call whose server was lost */
     CALL_BLOCKS = 128,   /* the caller's session begins no request until it has the answer */
     SERVE_NOT_READY = 1, /* it gets no calls until the next SERVE */
+    TICKET_UNUSED = 1,   /* withdrawn, unless a connection uses it */
+    TICKET_CUT = 2,      /* withdrawn, and its connection is to be closed */
     PUBLISH_RETAIN = 1,  /* becomes the topic's retained value */
     PUBLISH_GATHER = 2,  /* collect ANSWERs for window_ms */
 };
@@ -152,6 +157,8 @@ typedef struct Message {
             uint64_t slots;
             Span instance;
             uint64_t flags; /* SERVE_NOT_READY */
+            Span endpoint;  /* of direct calls; empty: the server takes none */
+            Span key;       /* the public key of that endpoint; empty: it has no key */
         } serve;
         struct {
             uint64_t timeout_ms, flags, parent;
@@ -199,6 +206,17 @@ typedef struct Message {
         struct {
             uint64_t job, attempt, reason;
         } lost;
+        struct {
+            uint64_t server; /* a number of the broker's */
+            Span endpoint;   /* empty: the server takes no direct calls any more */
+            Span instance, ticket, key;
+        } server;
+        struct {
+            uint64_t flags; /* TICKET_UNUSED, TICKET_CUT */
+            Span ticket;
+            Span text; /* the name of the caller, for people */
+            Span user; /* the caller's user; empty: the broker has no users */
+        } ticket;
         struct {
             const char *problem; /* of a message that message_read() refused: a static text */
         } refused;
@@ -267,7 +285,7 @@ const char *op_name(unsigned op);
 /* Does the sender of this op choose its id, and get an answer to it? */
 static inline bool op_asks(unsigned op) {
     return op >= OP_SERVE && op != OP_ITEM && op != OP_END && op != OP_MORE && op != OP_CANCEL &&
-           op != OP_RETURN && op != OP_ANSWER;
+           op != OP_RETURN && op != OP_ANSWER && op != OP_SERVER && op != OP_TICKET;
 }
 
 /* Prints the fields as docs/PROTOCOL.md lists them, "id timeout_ms …"; a test compares the two. */

@@ -12,7 +12,8 @@ static const uint8_t ops[] = {
     OP_FAULT,   OP_OK,      OP_ERROR,  OP_SERVE,   OP_UNSERVE,   OP_CALL,        OP_ITEM,
     OP_END,     OP_MORE,    OP_CANCEL, OP_RETURN,  OP_SUBSCRIBE, OP_UNSUBSCRIBE, OP_PUBLISH,
     OP_MESSAGE, OP_ANSWER,  OP_GAP,    OP_PUSH,    OP_PULL,      OP_UNPULL,      OP_JOB,
-    OP_ACK,     OP_RETRY,   OP_REJECT, OP_RELEASE, OP_EXTEND,    OP_FORWARD,     OP_LOST};
+    OP_ACK,     OP_RETRY,   OP_REJECT, OP_RELEASE, OP_EXTEND,    OP_FORWARD,     OP_LOST,
+    OP_WATCH,   OP_SERVER,  OP_TICKET};
 
 enum { N_OPS = sizeof(ops) };
 
@@ -93,6 +94,9 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
     case OP_SERVE:
         m->serve.slots = some_number(dice);
         m->serve.instance = some_span(dice);
+        m->serve.flags = some_number(dice);
+        m->serve.endpoint = some_span(dice);
+        m->serve.key = some_span(dice);
         break;
     case OP_CALL:
         m->call.timeout_ms = some_number(dice);
@@ -146,6 +150,19 @@ static void some_part(Dice *dice, Buffer *buffer, Message *m) {
     case OP_LOST:
         m->lost.job = some_number(dice);
         m->lost.attempt = some_number(dice);
+        break;
+    case OP_SERVER:
+        m->server.server = some_number(dice);
+        m->server.endpoint = some_span(dice);
+        m->server.instance = some_span(dice);
+        m->server.ticket = some_span(dice);
+        m->server.key = some_span(dice);
+        break;
+    case OP_TICKET:
+        m->ticket.flags = some_number(dice);
+        m->ticket.ticket = some_span(dice);
+        m->ticket.text = some_span(dice);
+        m->ticket.user = some_span(dice);
         break;
     case OP_ACK:
     case OP_RETRY:

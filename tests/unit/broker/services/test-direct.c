@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/services/direct.h"
+
+#include "base/log.h"
+#include "broker/sessions/hello.h"
+#include "broker/sessions/user.h"
+#include "support/fake-hub.h"
+#include "support/suite.h"
+
+static Broker broker;
+static Peer *server, *caller;
+static uint64_t last_id;
+
+static Peer *connected(uint8_t client) {
+    Peer *peer = fake_peer_new(&broker);
+
+    peer->address.sin6_family = AF_UNIX;
+    fake_hello(&broker, peer, client);
+    while (fake_next(peer))
+        continue;
+    return peer;
+}
+
+static void begin(void) {
+    log_level = LOG_LEVEL_ERROR;
+    last_id = 0;
+    fake_hub_init(&broker);
+    server = connected('s');
+    caller = connected('c');
+}
+
+static void end(void) {
+    fake_hub_deinit(&broker);
+}
+
+static void expect_ok(Peer *peer) {
+    const Message *m = fake_next_real(peer);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL_FATAL(m->op, OP_OK);
+    CU_ASSERT_EQUAL(m->id, last_id);
+}
+
+static void serve(Peer *peer, const char *endpoint, uint64_t flags) {
+    fake_say(&broker, peer,
+             &(Message){.op = OP_SERVE,
+                        .id = ++last_id,
+                        .name = span_text("calc"),
+                        .serve.slots = 1,
+                        .serve.flags = flags,
+                        .serve.endpoint = span_text(endpoint)});
+}
+
+static void watch(Peer *peer) {
+    fake_say(&broker, peer, &(Message){.op = OP_WATCH, .id = ++last_id, .name = span_text("calc")});
+}
+
+/* The caller is told of a server at this endpoint; "": it is gone. Returns the server's number. */
+static uint64_t expect_server(Peer *peer, const char *endpoint, uint8_t ret_ticket[WIRE_TOKEN]) {
+    const Message *m = fake_next_real(peer);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL_FATAL(m->op, OP_SERVER);
+    CU_ASSERT_TRUE(span_is(m->name, "calc"));
+    CU_ASSERT_TRUE(span_is(m->server.endpoint, endpoint));
+    CU_ASSERT_EQUAL_FATAL(m->server.ticket.len, *endpoint ? WIRE_TOKEN : 0);
+    if (ret_ticket && *endpoint)
+        memcpy(ret_ticket, m->server.ticket.data, WIRE_TOKEN);
+    return m->server.server;
+}
+
+static void expect_ticket(Peer *peer, uint64_t flags, const uint8_t ticket[WIRE_TOKEN]) {
+    const Message *m = fake_next_real(peer);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL_FATAL(m->op, OP_TICKET);
+    CU_ASSERT_EQUAL(m->ticket.flags, flags);
+    CU_ASSERT_TRUE(span_is(m->name, "calc"));
+    CU_ASSERT_EQUAL_FATAL(m->ticket.ticket.len, WIRE_TOKEN);
+    CU_ASSERT_EQUAL(memcmp(m->ticket.ticket.data, ticket, WIRE_TOKEN), 0);
+}
+
+static void a_watcher_and_the_server_get_the_same_ticket(void) {
+    uint8_t ticket[WIRE_TOKEN];
+
+    begin();
+    serve(server, "tcp://127.0.0.1:4000", 0);
+    expect_ok(server);
+    watch(caller);
+    expect_server(caller, "tcp://127.0.0.1:4000", ticket);
+    expect_ok(caller);
+    expect_ticket(server, 0, ticket);
+    /* A second WATCH tells nothing new. */
+    watch(caller);
+    expect_ok(caller);
+    CU_ASSERT_PTR_NULL(fake_next_real(server));
+    end();
+}
+
+static void a_watcher_learns_of_servers_that_come_and_go(void) {
+    uint8_t ticket[WIRE_TOKEN];
+    uint64_t number;
+
+    begin();
+    watch(caller);
+    expect_ok(caller);
+    serve(server, "ipc:///run/calc", 0);
+    expect_ok(server);
+    number = expect_server(caller, "ipc:///run/calc", ticket);
+    expect_ticket(server, 0, ticket);
+    fake_say(&broker, server,
+             &(Message){.op = OP_UNSERVE, .id = ++last_id, .name = span_text("calc")});
+    CU_ASSERT_EQUAL(expect_server(caller, "", NULL), number);
+    expect_ticket(server, TICKET_UNUSED, ticket);
+    expect_ok(server);
+    serve(server, "ipc:///run/calc", 0);
+    expect_ok(server);
+    CU_ASSERT_NOT_EQUAL(expect_server(caller, "ipc:///run/calc", ticket), number);
+    fake_peer_gone(&broker, server);
+    expect_server(caller, "", NULL);
+    end();
+}
+
+static void a_server_that_is_not_ready_is_not_offered(void) {
+    uint8_t ticket[WIRE_TOKEN];
+
+    begin();
+    watch(caller);
+    expect_ok(caller);
+    serve(server, "ipc:///run/calc", SERVE_NOT_READY);
+    expect_ok(server);
+    CU_ASSERT_PTR_NULL(fake_next_real(caller));
+    serve(server, "ipc:///run/calc", 0);
+    expect_ok(server);
+    expect_server(caller, "ipc:///run/calc", ticket);
+    expect_ticket(server, 0, ticket);
+    serve(server, "ipc:///run/calc", SERVE_NOT_READY);
+    expect_server(caller, "", NULL);
+    end();
+}
+
+static void a_server_announces_only_itself(void) {
+    begin();
+    watch(caller);
+    expect_ok(caller);
+    serve(server, "tcp://192.0.2.7:6379", 0);
+    expect_ok(server);
+    CU_ASSERT_PTR_NULL(fake_next_real(caller));
+    end();
+}
+
+static void a_ticket_ends_with_the_callers_session(void) {
+    uint8_t ticket[WIRE_TOKEN];
+
+    begin();
+    serve(server, "ipc:///run/calc", 0);
+    expect_ok(server);
+    watch(caller);
+    expect_server(caller, "ipc:///run/calc", ticket);
+    expect_ticket(server, 0, ticket);
+    fake_peer_gone(&broker, caller);
+    expect_ticket(server, TICKET_UNUSED, ticket);
+    CU_ASSERT_PTR_NULL(fake_next_real(server));
+    end();
+}
+
+static void a_client_that_is_kicked_is_cut_off_from_its_servers(void) {
+    uint8_t ticket[WIRE_TOKEN];
+
+    begin();
+    serve(server, "ipc:///run/calc", 0);
+    expect_ok(server);
+    watch(caller);
+    expect_server(caller, "ipc:///run/calc", ticket);
+    expect_ticket(server, 0, ticket);
+    session_end(caller->session, "kicked");
+    sessions_turn_end(&broker);
+    expect_ticket(server, TICKET_CUT, ticket);
+    end();
+}
+
+static void a_caller_knows_a_bounded_number_of_servers(void) {
+    unsigned n = 0;
+    const Message *m;
+
+    begin();
+    for (unsigned i = 0; i < OFFERS_OF_WATCHER_MAX + 5; i++) {
+        char endpoint[40];
+
+        snprintf(endpoint, sizeof(endpoint), "ipc:///run/calc%u", i);
+        serve(connected((uint8_t)(128 + i)), endpoint, 0);
+    }
+    watch(caller);
+    while ((m = fake_next_real(caller)) && m->op == OP_SERVER)
+        n++;
+    CU_ASSERT_EQUAL(n, OFFERS_OF_WATCHER_MAX);
+    end();
+}
+
+static void a_session_watches_a_bounded_number_of_services(void) {
+    const Message *m;
+    char name[20];
+
+    begin();
+    broker.limits.max_serves = 3;
+    for (unsigned i = 0; i < 4; i++) {
+        snprintf(name, sizeof(name), "s%u", i);
+        fake_say(&broker, caller,
+                 &(Message){.op = OP_WATCH, .id = ++last_id, .name = span_text(name)});
+    }
+    for (unsigned i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(fake_next_real(caller)->op, OP_OK);
+    m = fake_next_real(caller);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    CU_ASSERT_EQUAL_FATAL(m->op, OP_ERROR);
+    CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), "ferry.Full");
+    end();
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(a_watcher_and_the_server_get_the_same_ticket),
+        TEST(a_watcher_learns_of_servers_that_come_and_go),
+        TEST(a_server_that_is_not_ready_is_not_offered),
+        TEST(a_server_announces_only_itself),
+        TEST(a_ticket_ends_with_the_callers_session),
+        TEST(a_client_that_is_kicked_is_cut_off_from_its_servers),
+        TEST(a_caller_knows_a_bounded_number_of_servers),
+        TEST(a_session_watches_a_bounded_number_of_services),
+        TESTS_END,
+    };
+
+    return run_suite("broker direct calls", tests);
+}
