@@ -12,37 +12,38 @@ enum { ANSWERED_LATER = QUEUES_LATER }; /* the session gets the answer in a late
 
 /* A table of the broker that has a list in ferry.Broker. */
 typedef struct ListKind {
-    size_t (*count)(const Broker *broker); /* about */
-    void *(*first)(const Broker *broker);  /* NULL: the table is empty */
+    size_t (*count)(const Broker *broker); /* about how many elements it has */
+    void *(*first)(const Broker *broker);  /* the first element; NULL: the table is empty */
     void *(*next)(const void *element);
     bool (*is_seen)(Session *session, const void *element);
-    /* Writes a map. Returns the work that it was, beside the element itself. */
+    /* Writes an element as a map. Returns the work that this took, beside the element itself. */
     unsigned (*write)(const void *element, const Broker *broker, Buffer *to);
-    const struct ListKind *then; /* the elements of another table follow; NULL: no */
+    const struct ListKind *then; /* the table whose elements follow in the same list; NULL: no
+                                  * other */
 } ListKind;
 
 extern const ListKind list_of_queues, list_of_services, list_of_sessions, list_of_topics;
 
-/* All elements that the session (NULL: everybody) may see, an array. ANSWERED_LATER: there are
- * many, and the session gets the answer to id. -EBUSY: as many lists as may be are under way;
+/* Writes an array of all elements that the session (NULL: everybody) may see. ANSWERED_LATER: there
+ * are many, and the session gets the answer to id. -EBUSY: the maximum of lists is under way;
  * -ENOMEM. */
 int admin_list(Broker *broker, const ListKind *kind, Session *session, uint64_t id, Buffer *to);
 
 /* ---- methods, each in the file of its subject ---- */
 
-/* The name of its only instance. */
+/* The name of the only instance of ferry.Broker. */
 #define ADMIN_INSTANCE "broker"
 
-/* The call: the session gets the answer to id. */
+/* A call: the session gets the answer to id. */
 typedef struct Ask {
     Broker *broker;
     Session *session;
     uint64_t id;
-    bool streams; /* the caller reads a stream of items */
+    bool streams; /* the caller wants a stream of items */
 } Ask;
 
-/* Writes the result, or returns ANSWERED_LATER, or a negative errno. *reterr may have a more
- * precise error. args has the type that ferry-idl made of the method's arguments. */
+/* Writes the result, or returns ANSWERED_LATER or a negative errno. *reterr may have a more precise
+ * error. ferry-idl has made the type of args from the method's arguments. */
 typedef int MethodFn(const Ask *ask, const void *args, Buffer *to, ferry_error *reterr);
 
 /* sessions.c */
@@ -59,14 +60,15 @@ MethodFn method_job, method_cancel, method_run_now, method_move_job;
 /* schedules.c */
 MethodFn method_add_schedule, method_remove_schedule, method_schedules;
 
-/* All names: the subject of methods without a name. */
+/* The pattern of all names: the subject of methods without a name. */
 static inline Span admin_all_names(void) {
     return span_text(">");
 }
-/* The whole list, as a result. */
+/* Answers with the whole list. */
 int admin_list_answer(const Ask *ask, const ListKind *kind, Buffer *to, ferry_error *reterr);
-/* Sets the error of a job that cannot go into another queue. Returns r if r is another error. */
+/* Sets the error of a job that cannot go into another queue. Any other r is returned unchanged. */
 int admin_no_room(int r, const char *queue, ferry_error *reterr);
-/* May the session do this to a job or a schedule of the queue? 0; -EACCES; -ENOENT: the session
- * does not see the queue, so that it must not learn what belongs to it. The log has both. */
+/* Checks that the session may do this to a job or a schedule of the queue. 0; -EACCES; -ENOENT: the
+ * session does not see the queue, so it must not learn what the queue has. The log has a line in
+ * both cases. */
 int admin_check_part(const Ask *ask, Action action, Span queue, ferry_error *reterr);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* ferry.Broker: the table of its methods, calls of them, and methods for the broker as a whole. See
- * admin.h; ferry-broker.thrift declares arguments and results. */
+/* ferry.Broker: the table of its methods, calls of them, and the methods for the broker as a whole.
+ * See admin.h; ferry-broker.thrift declares arguments and results. */
 
 #include "broker/admin/admin-private.h"
 
@@ -18,7 +18,7 @@
 #include "rpc/schema/codec/codec.h"
 #include "rpc/wire/name.h"
 
-/* All arguments are names and numbers. */
+/* enough, because all arguments are names and numbers */
 enum { BODY_MAX = 64 * 1024 };
 
 static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
@@ -77,7 +77,8 @@ static int stats(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
 
 /* ---- taps ---- */
 
-/* Each pattern of the tap must be allowed; a tap without patterns is about all names. */
+/* The user must have the right for each pattern of the tap; a tap without patterns needs it for all
+ * names. */
 static int check_tap(const Ask *ask, const TapFilter *filter, ferry_error *reterr) {
     size_t n = 0;
 
@@ -106,7 +107,7 @@ static int tap(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
 
     (void)to;
     if (!ask->streams || ask->id == 0)
-        return error_set(reterr, "ferry.InvalidArgument", "call it as a stream from the broker");
+        return error_set(reterr, "ferry.InvalidArgument", "tap is a stream: call it as one");
     if (args->session < 0 || args->max_body < 0)
         return error_set(reterr, "ferry.InvalidArgument",
                          "args: session and max_body cannot be negative");
@@ -119,7 +120,7 @@ static int tap(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
 static int drain(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     (void)p;
     (void)reterr;
-    log_info("draining, as ferry.Broker.drain was called");
+    log_info("draining, because ferry.Broker.drain was called");
     ask->broker->draining = true;
     write_nil(to);
     return 0;
@@ -138,11 +139,11 @@ static int reload(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr
 /* The right that a method needs. */
 typedef enum Need {
     NEED_NOT_SET,
-    NEED_NOTHING,          /* or it checks each name itself */
-    NEED_SIGHT_OF_SERVICE, /* of its first argument */
-    NEED_SIGHT_OF_QUEUE,   /* of its first argument */
-    NEED_ACTION_ON_QUEUE,  /* its first argument */
-    NEED_ACTION_ON_ALL,    /* the pattern '>' */
+    NEED_NOTHING,          /* no right; or the method checks each name itself */
+    NEED_SIGHT_OF_SERVICE, /* to see the service in its first argument */
+    NEED_SIGHT_OF_QUEUE,   /* to see the queue in its first argument */
+    NEED_ACTION_ON_QUEUE,  /* an action on the queue in its first argument */
+    NEED_ACTION_ON_ALL,    /* an action on the pattern '>' */
 } Need;
 
 /* In the order of the interface file. */
@@ -192,7 +193,7 @@ bool manage_has_need(size_t i) {
     return methods[i].need != NEED_NOT_SET;
 }
 
-/* 0, or -EACCES. Methods with a name have it as their first argument. */
+/* 0, or -EACCES. If a method has a name, the name is its first argument. */
 static int check_need(const Ask *ask, size_t i, const void *args, ferry_error *reterr) {
     const char *action = action_name(methods[i].action);
     Session *session = ask->session;
@@ -234,7 +235,7 @@ static int run(const Ask *ask, const Message *message, size_t i, Buffer *to, fer
             declared = &ferry_service_ferry_broker.methods[j];
     assert(declared);
     if (body.len > BODY_MAX)
-        return error_set(reterr, "ferry.TooBig", "args: %d bytes at most", BODY_MAX);
+        return error_set(reterr, "ferry.TooBig", "the arguments have more than %d bytes", BODY_MAX);
     r = schema_unpack_block(declared->args, body, "args", &args, reterr);
     if (r == 0)
         r = check_need(ask, i, args, reterr);
@@ -278,7 +279,7 @@ static void answer(Broker *broker, Session *session, const Message *message, siz
 bool manage_is_costly(const Broker *broker, const Message *message) {
     enum { MANY = 1000 };
 
-    /* Up to 4 MiB of jobs. */
+    /* The result may have up to 4 MiB of jobs. */
     if (span_is(message->call.method, "peek"))
         return true;
     return broker->n_sessions + queues_count(broker->queues) + topics_count(broker->topics) +

@@ -5,17 +5,17 @@
 
 #include "broker/sessions/session.h"
 
-/* The lists that take several turns. Free it before the queues. */
+/* Makes ferry.Broker, with its lists that take several turns. Free it before the queues. */
 int admin_new(Admin **ret, Broker *broker);
 Admin *admin_free(Admin *admin);
 
 /* Answers a call to a service whose name begins with "ferry.". */
 void manage_call(Broker *broker, Session *session, const Message *message);
 
-/* Are there so many queues, topics, sessions and services that a list of them takes long? */
+/* True: there are so many queues, topics, sessions or services that a list of them takes long. */
 bool manage_is_costly(const Broker *broker, const Message *message);
 
 /* The name of the i-th method; NULL: there are no more methods. */
 const char *manage_method(size_t i);
-/* Does the table of methods name the right that the i-th method needs? */
+/* True: the table of methods names the right that the i-th method needs. */
 bool manage_has_need(size_t i);

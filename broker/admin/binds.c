@@ -21,13 +21,13 @@ typedef struct BoundPattern BoundPattern;
 
 /* A queue bound to a pattern. */
 struct Bind {
-    Bind *prev, *next; /* of queue->binds */
-    Bind *next_same;   /* of pattern->binds: a list */
+    Bind *prev, *next; /* in queue->binds */
+    Bind *next_same;   /* in pattern->binds: the next bind of the pattern */
     Queue *queue;
     BoundPattern *pattern;
     bool is_kept;        /* a command has made it */
     bool is_configured;  /* the configuration has it */
-    bool was_configured; /* it had it, before it was read again */
+    bool was_configured; /* the configuration had it before it was read again */
 };
 
 struct BoundPattern {
@@ -39,10 +39,10 @@ struct BoundPattern {
 
 struct Binds {
     Broker *broker;
-    TopicTree tree; /* of patterns -> BoundPattern */
+    TopicTree tree; /* from patterns to BoundPatterns */
     size_t n;
-    uint64_t mark; /* counts messages */
-    Queue **found; /* of the message that is being published: room for n */
+    uint64_t mark; /* the number of messages so far */
+    Queue **found; /* queues that get the message that is being published: room for n */
     size_t n_found;
     bool reloading;
 };
@@ -128,7 +128,7 @@ static void free_if_unused(Binds *binds, Bind *bind) {
         bind_free(binds, bind);
 }
 
-/* The bind of this queue and pattern; makes it if it is missing. */
+/* Finds the bind of this queue and pattern; makes it if it is missing. */
 static int get(Binds *binds, Span queue_name, Span pattern, Bind **ret, Problem *problem) {
     Queue *queue = queue_get(binds->broker->queues, queue_name, problem);
     Bind *bind = queue ? find(binds, queue, pattern) : NULL;
@@ -136,7 +136,8 @@ static int get(Binds *binds, Span queue_name, Span pattern, Bind **ret, Problem 
     if (!queue)
         return -EINVAL;
     if (!bind && binds->n >= QUEUE_BINDS_MAX) {
-        problem_set(problem, "ferry.Full", "the broker has %d binds, its limit", QUEUE_BINDS_MAX);
+        problem_set(problem, "ferry.Full", "the broker already has %d binds, the maximum",
+                    QUEUE_BINDS_MAX);
         return -ENOSPC;
     }
     if (!bind)
@@ -165,7 +166,7 @@ void binds_describe(const Queue *queue, Buffer *to) {
 
 /* ---- by command: facts "bind QUEUE PATTERN" ---- */
 
-/* A bind is made, restored or undone. */
+/* A fact says that a bind is made, restored or removed. */
 static void on_fact(Span name, Span value, void *ctx) {
     Binds *binds = ctx;
     Span rest = {name.data + sizeof(fact_prefix) - 1, name.len - (sizeof(fact_prefix) - 1)};
@@ -258,7 +259,7 @@ int binds_configure(Binds *binds, const char *queue, const char *patterns, const
         if (len == 0)
             continue;
         if (!pattern_is_valid(pattern.data, pattern.len)) {
-            *problem = "bind has patterns of topics, with spaces between them";
+            *problem = "bind must be patterns of topics, with spaces between them";
             return -EINVAL;
         }
         if (name_is_reserved(pattern.data, pattern.len)) {
@@ -313,7 +314,7 @@ void binds_reloaded(Binds *binds, bool is_right) {
 
 /* ---- publishing ---- */
 
-/* Two patterns of one queue may match: it gets one job. */
+/* If two patterns of one queue match, the queue gets one job. */
 static void collect(void *value, void *ctx) {
     const BoundPattern *pattern = value;
     Binds *binds = ctx;
@@ -336,8 +337,8 @@ static void find_queues(Binds *binds, Span topic) {
     binds->broker->work += (unsigned)binds->n_found;
 }
 
-/* Takes out the queues that cannot store the message. False: the publisher waits for an answer and
- * has got an error: no queue and no subscriber gets the message. */
+/* Removes the queues that cannot store the message from the list. False: the publisher waits for an
+ * answer and has got an error; no queue and no subscriber gets the message. */
 static bool check_queues(Binds *binds, Session *session, const Message *message) {
     char problem[600];
     const char *type;
@@ -369,7 +370,7 @@ static bool check_queues(Binds *binds, Session *session, const Message *message)
 void binds_publish(Binds *binds, Session *session, const Message *message, const void *block) {
     Fanout *fan_out;
 
-    /* A question waits for answers now: later they would come too late. */
+    /* Answers to a question must come now: a job would be answered too late. */
     if (!(message->publish.flags & PUBLISH_GATHER) &&
         name_is_valid(message->name.data, message->name.len))
         find_queues(binds, message->name);

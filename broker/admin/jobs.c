@@ -6,8 +6,8 @@
 #include "broker/sessions/user.h"
 #include "ferry-broker.h"
 
-/* 0 if the session may do the action on the job's queue. A job of a queue that the session may not
- * see does not exist for it. */
+/* 0: the session may do the action on the job's queue. If the session may not see the queue, the
+ * error says that there is no such job. */
 static int check_job(const Ask *ask, int64_t number, Action action, ferry_error *reterr) {
     Span queue =
         number > 0 ? queues_queue_of_job(ask->broker->queues, (uint64_t)number) : (Span){NULL, 0};
@@ -44,7 +44,7 @@ int method_run_now(const Ask *ask, const void *p, Buffer *to, ferry_error *reter
     if (r == -EBUSY)
         return error_set(
             reterr, "ferry.InvalidArgument",
-            "job %lld does not wait: a worker has it, or it becomes a dead letter, or another one "
+            "job %lld cannot run now: a worker has it, or it becomes a dead letter, or another job "
             "with its ordering key comes first",
             (long long)args->job);
     return r;

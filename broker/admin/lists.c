@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ferry.Broker's lists of sessions, services, topics and queues. A hundred thousand entries take
- * many turns, a slice in each. See admin.h.
+ * ferry.Broker's lists of sessions, services, topics and queues. A list of a hundred thousand
+ * entries takes many turns, each with a slice. See admin.h.
  */
 
 #include <assert.h>
@@ -15,19 +15,19 @@
 
 enum {
     LISTS_MAX = 4,
-    HEAD_MAX = 5,    /* of a MessagePack array */
-    LIST_SLICE = 512 /* entries in one turn, or as much other work */
+    HEAD_MAX = 5,    /* bytes of the head of a MessagePack array */
+    LIST_SLICE = 512 /* entries in one turn, or other work that costs as much */
 };
 
 typedef struct List {
-    struct List *prev, *next; /* of admin->lists */
-    const ListKind *kind;     /* of the table that the walk is in */
+    struct List *prev, *next; /* in admin->lists */
+    const ListKind *kind;     /* the table of the current element */
     TableWalk walk;
     Session *session; /* gets the answer to id */
     uint64_t id;
     uint32_t n;
-    size_t charged; /* to the session */
-    Buffer body;    /* becomes a block: its header, the head of the array, the elements */
+    size_t charged; /* bytes that are charged to the session */
+    Buffer body;    /* becomes a block: header of the block, head of the array, elements */
 } List;
 
 struct Admin {
@@ -101,7 +101,7 @@ static void write_slice(Admin *admin, List *list) {
     charge(list, list->body.cap);
 }
 
-/* One slice for all lists: they take turns. */
+/* All lists share the slice of one turn: they take turns. */
 static void lists_go_on(Admin *admin) {
     List *list = admin->lists;
 

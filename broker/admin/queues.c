@@ -16,7 +16,8 @@
 
 enum {
     PEEK_MAX = 1000,           /* jobs in one answer */
-    PEEK_LOOKS = 10000,        /* jobs compared: a worker has jobs of many queues in flight */
+    PEEK_LOOKS = 10000,        /* jobs that are compared: a worker may have jobs of many queues in
+                                * flight */
     PEEK_BODY_MAX = 64 * 1024, /* bytes of one body */
     PEEK_BYTES_MAX = 4 * 1024 * 1024,
 };
@@ -42,7 +43,7 @@ static bool is_degraded(const Queue *queue) {
     return *queue->settings.store->degraded != '\0';
 }
 
-/* As in the configuration: "memory", "disk", "interval:20ms". */
+/* As the configuration says it: "memory", "disk", "interval:20ms". */
 static void write_durability(Buffer *to, const QueueSettings *settings) {
     char text[64];
 
@@ -94,7 +95,7 @@ static void write_counts(Buffer *to, const Queue *queue) {
     }
 }
 
-/* As in the configuration: "100/s"; "0": no limit. */
+/* As the configuration says it: "100/s"; "0": no limit. */
 static void write_rate(Buffer *to, uint64_t rate) {
     uint64_t per_ms = rate & UINT32_MAX;
     char text[40] = "0";
@@ -181,7 +182,7 @@ static void write_content(Buffer *to, const Job *job) {
     Span body;
 
     if (job_is_paged_out(job)) {
-        paging_load((Job *)job); /* the next answer shows it */
+        paging_load((Job *)job); /* the next answer will have it */
         write_text(to, "reading");
         write_bool(to, true);
         write_text(to, "headers");
@@ -430,11 +431,13 @@ int admin_no_room(int r, const char *queue, ferry_error *reterr) {
                          "args.to: '%s' is the same queue, or not a valid name",
                          shown(span_text(queue)));
     if (r == -ENOSPC)
-        return error_set(reterr, "ferry.Full", "the queue '%s' has no room",
+        return error_set(reterr, "ferry.Full",
+                         "the queue '%s' is full: move the job later, or raise max_queue_jobs or "
+                         "max_queue_bytes",
                          shown(span_text(queue)));
     if (r == -EAGAIN)
         return error_set(reterr, "ferry.Overloaded",
-                         "the job is being read from the disk: try again");
+                         "the job is being read from the disk: try again later");
     return r;
 }
 

@@ -14,7 +14,7 @@ int method_add_schedule(const Ask *ask, const void *p, Buffer *to, ferry_error *
     int r = 0;
 
     (void)to;
-    /* The schedule may take the place of one for another queue. */
+    /* The new schedule may replace a schedule for another queue. */
     if (before.len > 0)
         r = admin_check_part(ask, ACTION_MANAGE, before, reterr);
     if (r == -ENOENT)
@@ -24,7 +24,7 @@ int method_add_schedule(const Ask *ask, const void *p, Buffer *to, ferry_error *
     if (r < 0)
         return r;
     if (args->every < 0)
-        return error_set(reterr, "ferry.InvalidArgument", "args: every cannot be negative");
+        return error_set(reterr, "ferry.InvalidArgument", "args.every: cannot be negative");
     return schedules_add(schedules,
                          &(ScheduleParts){.name = span_text(args->name),
                                           .queue = span_text(args->queue),

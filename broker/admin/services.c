@@ -77,8 +77,9 @@ static size_t n_methods(const Server *server) {
     return server->tables ? server->tables->n_methods : 0;
 }
 
-/* The description that tells most: a bad one is better than none, because its reader learns the
- * problem; and of two versions of a service the later one has more methods. */
+/* True: the description of `server` is better than that of `than`. A bad description is better than
+ * none, because its reader learns the problem; of two versions of a service, the later one has more
+ * methods. */
 static bool tells_more(const Server *server, const Server *than) {
     if (!server->description)
         return false;

@@ -23,7 +23,7 @@ static void *next_session(const void *element) {
     return ((const Session *)element)->next;
 }
 
-/* A user sees its own sessions, and with the right `watch >` all sessions. */
+/* A user sees its own sessions; with the right `watch >` it sees all sessions. */
 static bool is_session_seen(Session *session, const void *element) {
     return !session || session->user == ((const Session *)element)->user ||
            session_may(session, ACTION_WATCH, admin_all_names());
@@ -81,12 +81,12 @@ int method_kick(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) 
             continue;
         if (!may_all && session->user != ask->session->user)
             break;
-        log_info("a session ends, ferry.Broker.kick was called: session=%u by=%u", session->number,
-                 ask->session->number);
+        log_info("a session ends, because ferry.Broker.kick was called: session=%u by=%u",
+                 session->number, ask->session->number);
         session_end(session, "kicked");
         return 0;
     }
-    /* A session that the user may not see gets the same answer as an unused number. */
+    /* The answer for a session that the user may not see is the same as for an unused number. */
     return error_set(reterr, "ferry.NotFound", "there is no session %lld",
                      (long long)args->session);
 }
@@ -100,7 +100,7 @@ static void write_decision(Buffer *to, bool is_allowed, const char *rule, int li
     write_pair(to, "line", (uint64_t)line);
 }
 
-/* A user may ask about itself, an administrator about everybody. */
+/* A user may ask about itself, and an administrator about all users. */
 int method_check(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
     const ferry_broker_check_args *args = p;
     const User *self = ask->session->user, *user;

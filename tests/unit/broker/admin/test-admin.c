@@ -307,7 +307,8 @@ static void a_body_has_its_limit(void) {
     begin();
     m = call_with_bytes(64 * 1024);
     CU_ASSERT(m && m->op == OP_OK);
-    expect_error(call_with_bytes(64 * 1024 + 1), "ferry.TooBig", "args: 65536 bytes at most");
+    expect_error(call_with_bytes(64 * 1024 + 1), "ferry.TooBig",
+                 "the arguments have more than 65536 bytes");
     fake_hub_deinit(&broker);
 }
 
