@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decisions of one session. See decisions.h. */
+/* Remember decisions for one session. See decisions.h. */
 
 #include "broker/rights/decisions.h"
 
@@ -8,8 +8,8 @@
 
 enum { ENTRIES_BITS = 5, NAME_MAX_KEPT = 61 };
 
-/* The first and the last bytes of a name: with the length, all of a name of at most 16 bytes. A
- * name of less than 8 bytes is in `first`, with zeros behind it. */
+/* The first and the last bytes of a name. With the length, they are the whole name if it has at
+ * most 16 bytes. A name of less than 8 bytes is in `first`, with zeros behind it. */
 typedef struct Ends {
     uint64_t first, last;
 } Ends;
@@ -19,7 +19,7 @@ typedef struct DecisionEntry {
     uint8_t key; /* action + 1; 0: the entry is free */
     uint8_t is_allowed;
     uint8_t len;
-    uint8_t middle[NAME_MAX_KEPT - sizeof(Ends)]; /* of a longer name: what is between its ends */
+    uint8_t middle[NAME_MAX_KEPT - sizeof(Ends)]; /* of a longer name: the bytes between its ends */
 } DecisionEntry;
 
 struct Decisions {
@@ -40,7 +40,7 @@ static inline Ends ends_of(Span name) {
     return ends;
 }
 
-/* Names of one kind differ mostly at their ends. */
+/* The place of an entry depends on the ends: names of one kind mostly differ there. */
 static inline size_t place(Ends ends, Action action, size_t len) {
     uint64_t mix = (ends.first ^ ends.last * UINT64_C(0x9E3779B97F4A7C15)) + len;
 

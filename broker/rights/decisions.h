@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The decisions that a session has met already: a small table by action and name, so that a message
- * costs one comparison however many rights its user has. A colliding entry is replaced; long names
- * are decided each time. Two kilobytes for each session that has asked.
+ * The decisions that a session has got before: a small table by action and name. With it a message
+ * costs one comparison, however many rights its user has. A colliding entry is replaced; long names
+ * are decided each time. The table has two kilobytes, for each session that has needed a decision.
  */
 
 #include "broker/rights/rights.h"
@@ -13,8 +13,8 @@ enum { DECISIONS_MEMORY = 2048 };
 
 typedef struct Decisions Decisions;
 
-/* As user_may(), from the table where possible. *decisions may be NULL: the table is made when it
- * is needed first. All decisions of a table must be about the same user. */
+/* Like user_may(), from the table where possible. *decisions may be NULL: the table is made at the
+ * first decision. All decisions of a table must be about the same user. */
 bool decisions_may(Decisions **decisions, const User *user, Action action, Span name);
 
 /* Forgets all decisions: the user's rights may have changed. Returns NULL. */

@@ -22,10 +22,10 @@ static const char *const action_names[N_ACTIONS] = {
     [ACTION_ADMIN] = "admin",
 };
 
-/* A name in `groups`, until rights_complete() finds the group. */
+/* A name in the setting `groups`, until rights_complete() finds the group. */
 typedef struct Membership {
     struct Membership *next;
-    const Section *group; /* NULL: not found yet */
+    const Section *group; /* NULL: the group is not found yet */
     int line;
     char name[];
 } Membership;
@@ -42,7 +42,7 @@ typedef struct PublicKey {
 } PublicKey;
 
 struct Section {
-    Section *prev, *next; /* of rights->sections */
+    Section *prev, *next; /* in rights->sections */
     bool is_group, has_members;
     int line;
     char name[USER_NAME_MAX + 1];
@@ -50,7 +50,7 @@ struct Section {
     Membership *groups;
     Uid *uids;
     PublicKey *keys;
-    User *user; /* NULL: a group */
+    User *user; /* NULL: the section is a group */
 };
 
 struct Rights {
@@ -229,12 +229,12 @@ static int check_pattern(Action action, const char *pattern, char *problem) {
 }
 
 /*
- * "serve calc.* call log.* stat.* admin": an action, then patterns until the next action. The word
- * after an action is always a pattern, so that `work call` is a right to the queue "call".
+ * Reads "serve calc.* call log.* stat.* admin": an action, then patterns until the next action. The
+ * word after an action is always a pattern, so `work call` is a right to the queue "call".
  */
 static int set_may(Section *section, char *words, int line, char *problem) {
     Action action = ACTION_ADMIN, next;
-    unsigned n_patterns = 1; /* of the action */
+    unsigned n_patterns = 1; /* patterns after the action */
     char escaped[TEXT_ESCAPED_MAX];
     char *word;
     int r = 0;
@@ -297,7 +297,7 @@ static int set_uids(Rights *rights, Section *section, char *words, int line, cha
         DL_FOREACH(rights->sections, other) {
             LL_SEARCH_SCALAR(other->uids, uid, uid, number);
             if (uid && other != section)
-                return say(problem, "uid: [user %s] has the uid %s already", other->name, word);
+                return say(problem, "uid: [user %s] already has the uid %s", other->name, word);
         }
         uid = malloc(sizeof(*uid));
         if (!uid)
@@ -318,7 +318,7 @@ static PublicKey *find_key(const Section *section, const uint8_t key[KEY_SIZE]) 
     return NULL;
 }
 
-/* The text is not quoted: it could be a secret key. */
+/* The problem does not quote the text, which could be a secret key. */
 static int set_keys(Rights *rights, Section *section, char *words, char *problem) {
     uint8_t key[KEY_SIZE];
     Section *other;
@@ -332,7 +332,7 @@ static int set_keys(Rights *rights, Section *section, char *words, char *problem
                                 "prints it");
         DL_FOREACH(rights->sections, other) {
             if (find_key(other, key))
-                return say(problem, "key: [user %s] has this key already", other->name);
+                return say(problem, "key: [user %s] already has this key", other->name);
         }
         entry = malloc(sizeof(*entry));
         if (!entry)
@@ -343,7 +343,7 @@ static int set_keys(Rights *rights, Section *section, char *words, char *problem
     return 0;
 }
 
-/* True: it is a setting of this kind, and *ret the result. */
+/* True: the setting is a limit, and *ret the result of reading it. */
 static bool set_limit(UserLimits *limits, const char *key, char *value, char *problem, int *ret) {
     const struct {
         const char *key;
@@ -396,7 +396,7 @@ static int refuse_setting(bool is_group, const char *key, char *problem) {
                nearest ? nearest : "", nearest ? "'?" : "");
 }
 
-/* Takes words apart. */
+/* Reads a setting; changes the text in `words`. */
 static int set(Rights *rights, Section *section, const char *key, char *words, int line,
                char *problem) {
     int r;
@@ -423,7 +423,7 @@ int rights_set(Rights *rights, bool is_group, const char *name, const char *key,
     int r;
 
     if (!section)
-        return 0; /* its name was refused */
+        return 0; /* the name of its section was refused */
     words = strdup(value);
     if (!words)
         return -ENOMEM;
@@ -452,7 +452,7 @@ static int resolve_groups(Rights *rights, const Section *user, int *ret_line, ch
     return 0;
 }
 
-/* A user that exists without a section, too. */
+/* Adds a user that exists in all Rights, unless it has a section. */
 static int add_built_in(Rights *rights, const char *name, bool is_admin) {
     Section *section;
 
@@ -475,7 +475,8 @@ int rights_complete(Rights *rights, uid_t own_uid, int *ret_line,
         if (r < 0)
             return r;
     }
-    /* This finds a mistyped [user], too: a file without one would leave the broker open. */
+    /* This finds a mistyped [user], too. Without this check, a file with no other [user] would
+     * leave the broker open. */
     DL_FOREACH(rights->sections, section) {
         if (section->is_group && !section->has_members) {
             *ret_line = section->line;
@@ -563,9 +564,10 @@ static bool ends_in_rest(const void *pattern, size_t len) {
     return ((const char *)pattern)[len - 1] == '>';
 }
 
-/* Does the pattern match all names that `name`, which may be a pattern too, matches? */
+/* True: the grant's pattern matches all names that `name` matches, which may itself be a
+ * pattern. */
 static bool covers(const Grant *grant, Span name) {
-    /* '*' matches a last token '>' here, though it stands for one token only. */
+    /* Here '*' matches a last token '>', though it stands for one token only. */
     return pattern_matches(grant->pattern, grant->len, name.data, name.len) &&
            (!ends_in_rest(name.data, name.len) || ends_in_rest(grant->pattern, grant->len));
 }
@@ -599,7 +601,8 @@ static const Grant *right(const User *user, Action action, Span name) {
 const Grant *user_right(const User *user, Action action, Span name) {
     if (!user->section || name.len == 0)
         return NULL;
-    /* Dead letters follow their queue; a push among them is the work of a manager. */
+    /* A right to a queue includes its dead letters, except that pushing a dead letter needs the
+     * right to manage the queue. */
     if (is_of_queues(action) && ends_in_dead(name)) {
         do
             name.len -= strlen(".dead");

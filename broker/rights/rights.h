@@ -11,8 +11,8 @@
  *     groups = operators
  *
  * A right is an action and a pattern of names. A file without a [user] section makes no Rights: the
- * broker is open, and its sessions have no user (NULL). With Rights, every session has a user, and
- * an action that no right allows is denied.
+ * broker allows everything, and its sessions have no user (NULL). With Rights, each session has a
+ * user, and an action that no right allows is denied.
  */
 
 #include <stdbool.h>
@@ -24,11 +24,11 @@
 
 enum { USER_NAME_MAX = 63, RIGHTS_PROBLEM_MAX = 400 };
 
-/* The users that exist in all Rights. A section of the same name sets their rights; without one
- * "root" and "broker" are administrators, and "anonymous" has no right. */
+/* Users that exist in all Rights. A section with the name of such a user sets its rights. Without
+ * one, "root" and "broker" are administrators, and "anonymous" has no right. */
 #define USER_ROOT      "root"      /* uid 0, unless another section has this uid */
-#define USER_BROKER    "broker"    /* the broker's own uid, likewise */
-#define USER_ANONYMOUS "anonymous" /* everybody else */
+#define USER_BROKER    "broker"    /* the broker's own uid, unless another section has this uid */
+#define USER_ANONYMOUS "anonymous" /* connections that belong to no other user */
 
 typedef enum Action {
     ACTION_CALL,      /* services */
@@ -38,9 +38,10 @@ typedef enum Action {
     ACTION_PUSH,      /* queues */
     ACTION_WORK,      /* queues: pull and settle jobs */
     ACTION_PEEK,      /* queues: read jobs without taking them */
-    ACTION_MANAGE,    /* queues: purge, pause, move; with '>': end sessions of others */
-    ACTION_WATCH,     /* tap services, topics and queues; with '>': sessions of others, counters */
-    ACTION_ADMIN,     /* everything; has no pattern */
+    ACTION_MANAGE,    /* queues: purge, pause, move; with '>': end sessions of other users */
+    ACTION_WATCH,     /* tap services, topics and queues; with '>': see sessions of other users, and
+                       * counters */
+    ACTION_ADMIN,     /* all actions; has no pattern */
     N_ACTIONS,
 } Action;
 
@@ -57,26 +58,27 @@ typedef struct Grant {
     struct Grant *next;
     const Section *section;
     Action action;
-    int line; /* 0: of a built-in administrator */
+    int line; /* 0: the right of a built-in administrator */
     size_t len;
     char pattern[];
 } Grant;
 
-/* Over all sessions of a user together; 0: no limit. See broker/sessions/quota.h. */
+/* Limits over all sessions of a user together; 0: no limit. See broker/sessions/quota.h. */
 typedef struct UserLimits {
     uint64_t connections;
-    uint64_t memory; /* bytes that the broker holds: received, waiting to be sent, stored */
-    uint64_t calls;  /* without an answer */
+    uint64_t memory; /* bytes of the user that the broker holds: received, waiting to be sent,
+                      * stored */
+    uint64_t calls;  /* calls without an answer */
     uint64_t queue_bytes;
     uint64_t subscriptions;
-    uint64_t publishes; /* per second */
+    uint64_t publishes; /* publishes per second */
     bool any;
 } UserLimits;
 
 typedef struct User {
     unsigned refs;
     UserLimits limits;
-    Section *section; /* NULL: the Rights that the user belongs to are freed */
+    Section *section; /* NULL: the Rights of this user are freed */
     char name[USER_NAME_MAX + 1];
 } User;
 
@@ -85,36 +87,38 @@ typedef struct User {
 Rights *rights_new(void); /* NULL: out of memory */
 Rights *rights_free(Rights *rights);
 
-/* A line "[user NAME]" or "[group NAME]". 0; -EINVAL: problem says why; -ENOMEM. */
+/* Begins the section "[user NAME]" or "[group NAME]". 0; -EINVAL: problem says why; -ENOMEM. */
 int rights_section(Rights *rights, bool is_group, const char *name, int line,
                    char problem[RIGHTS_PROBLEM_MAX]);
 
-/* A setting of such a section. Errors as above. */
+/* Reads a setting of this section. Errors as above. */
 int rights_set(Rights *rights, bool is_group, const char *name, const char *key, const char *value,
                int line, char problem[RIGHTS_PROBLEM_MAX]);
 
-/* After the last setting: resolves groups and adds the users that always exist. own_uid: the
- * broker's. -EINVAL: *ret_line and problem say which line is wrong; -ENOMEM. */
+/* Call it after the last setting: resolves groups, and adds the users that exist in all Rights.
+ * own_uid: the broker's. -EINVAL: *ret_line and problem say which line is wrong and why;
+ * -ENOMEM. */
 int rights_complete(Rights *rights, uid_t own_uid, int *ret_line, char problem[RIGHTS_PROBLEM_MAX]);
 
 /* ---- users ---- */
 
-User *rights_user(const Rights *rights, const char *name); /* NULL: there is no such user */
+User *rights_user(const Rights *rights, const char *name); /* NULL: no user has this name */
 User *rights_user_of_uid(const Rights *rights, uid_t uid);
-User *rights_user_of_key(const Rights *rights, const uint8_t key[KEY_SIZE]); /* NULL: no user */
-bool rights_have_key(const Rights *rights); /* at least one user has a key */
+User *rights_user_of_key(const Rights *rights, const uint8_t key[KEY_SIZE]); /* NULL: no user has
+                                                                              * this key */
+bool rights_have_key(const Rights *rights); /* True: a user has a key */
 
-/* A reference keeps the user's name, also after rights_free(). user may be NULL. */
+/* A reference keeps the User and its name, even after rights_free(). user may be NULL. */
 User *user_ref(User *user);
 User *user_unref(User *user);
 
-/* True if the user is of this name, is in a group of this name, or is an administrator. */
+/* True: the user has this name, is in a group of this name, or is an administrator. */
 bool user_is_of(const User *user, const char *name, size_t len);
 
 /* ---- decisions ---- */
 
 /* The right that allows the action on this name, or on all names that this pattern matches. NULL:
- * the user may not. A name that is neither a valid name nor a valid pattern is not decided here. */
+ * no right allows it. `name` must be a valid name or a valid pattern. */
 const Grant *user_right(const User *user, Action action, Span name);
 
 static inline bool user_may(const User *user, Action action, Span name) {
@@ -129,10 +133,10 @@ enum {
                      1 << ACTION_WATCH,
 };
 
-/* May the user do any of these actions? */
+/* True: the user has a right to one of these actions. */
 bool user_may_any(const User *user, unsigned actions, Span name);
 
-/* True if each right of `before` is a right of `now` too. */
+/* True: each right of `before` is also a right of `now`. */
 bool user_has_rights_of(const User *now, const User *before);
 
 /* Writes "[user worker-3] may = work resize". Returns to. */

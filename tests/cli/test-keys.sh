@@ -108,7 +108,7 @@ configure "key = $(sed -n 's/^secret = //p' "$work/bob.key")x"
 expect 2 '' 'key: a public key is 64 hexadecimal digits' as alice reload
 grep -q "$(sed -n 's/^secret = //p' "$work/bob.key")" "$work/log" "$work/err" && failed 'a secret key in a message'
 configure "key = $(cat "$work/alice.public")"
-expect 2 '' '\[user alice\] has this key already' as alice reload
+expect 2 '' '\[user alice\] already has this key' as alice reload
 sed -i 's,^key = .*broker.key,key = '"$work/open.key"',' "$work/conf"
 expect 2 '' 'other users can read it' as alice reload
 printf '[user alice]\nuid = 4000000\nmay = admin\n' >"$work/conf"

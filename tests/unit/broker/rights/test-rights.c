@@ -305,7 +305,7 @@ static void mistakes_are_reported(void) {
     refused("[user a]\nuid = joe", 2, "'joe' is not the number");
     refused("[user a]\nuid = -1", 2, "'-1' is not the number");
     refused("[user a]\nuid = 4294967295", 2, "is not the number");
-    refused("[user a]\nuid = 5\n[user b]\nuid = 5", 4, "[user a] has the uid 5 already");
+    refused("[user a]\nuid = 5\n[user b]\nuid = 5", 4, "[user a] already has the uid 5");
     refused("[user a]\nmax_connections = x", 2, "a number is expected");
     refused("[user a]\nmaj = call x", 2, "did you mean 'may'?");
     refused("[group a]\nuid = 5", 2, "[group] has no setting 'uid'");
