@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Events: subscribed kinds, rates, and bodies until the end of the turn. See events.h.
- */
+/* Events: which kinds have subscribers, how many are published, and their bodies until the end of
+ * the turn. See events.h. */
 
 #include "broker/events/events.h"
 
@@ -17,12 +17,13 @@
 
 struct Events {
     Broker *broker;
-    uint32_t n_patterns[N_EVENTS]; /* patterns that match the topic */
+    uint32_t n_patterns[N_EVENTS]; /* number of subscribed patterns that match the topic of the
+                                    * kind */
     Burst rates[N_EVENTS];
     uint64_t n_left_out[N_EVENTS];
-    Timer tell;     /* reports n_left_out */
-    Buffer pending; /* of this turn: pairs of a kind and a body */
-    Buffer body;    /* reused */
+    Timer tell;     /* publishes n_left_out */
+    Buffer pending; /* the events of this turn: pairs of a kind and a body */
+    Buffer body;    /* used again for each event */
 };
 
 #define KIND(topic, name)                                                                          \
@@ -122,7 +123,7 @@ static int64_t wall_us(void) {
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* False: no room, or a text is not UTF-8. */
+/* False: there is no room for the event, or a text is not UTF-8. */
 static bool add(Events *events, EventKind kind, void *value) {
     *(int64_t *)value = wall_us();
     buffer_reset(&events->body);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The broker's events: sessions, services, queues, limits. Each kind has a topic, which the comment of its struct names:
+ * The broker's events, about sessions, services, queues and limits. The comment of each struct names the topic of its
+ * events:
  *
  *     ferry sub 'ferry.events.>' --topics --unpack any
  *
- * A subscription needs the right `watch` for its pattern. Patterns that begin with a wildcard do not match these topics.
- * Events without a subscriber are not made. Of each kind the broker publishes 100 at once and then 10 a second; it counts
- * the others in LeftOut.
+ * A subscription needs the right `watch` for its pattern. Patterns that begin with a wildcard do not match these
+ * topics. The broker makes only events that have a subscriber. Of each kind it publishes 100 events at once and then
+ * 10 a second; it counts further events and reports their number in LeftOut.
  */
 namespace * ferry.events
 namespace c broker_events
@@ -20,7 +21,7 @@ struct SessionUp {
   3: string name
   /** Empty: the broker has no users. */
   4: string user
-  /** 127.0.0.1:4711, or "process 4711" on a Unix socket. */
+  /** For example 127.0.0.1:4711, or "process 4711" on a Unix socket. */
   5: string address
 }
 
@@ -32,8 +33,8 @@ struct SessionDown {
   4: string user
   /**
    * bye: the client left in order; lost: the connection ended without a BYE; protocol: the client broke the protocol;
-   * slow: it did not read what it was sent; kicked, rights, replaced, draining: as in the broker's BYE; memory: the broker
-   * had no memory for it.
+   * slow: it did not read its messages; kicked, rights, replaced, draining: as in the broker's BYE; memory: the
+   * broker had no memory for it.
    */
   5: string reason
   6: i64 age_ms
@@ -45,7 +46,7 @@ struct ServiceAdded {
   2: string service
   3: string instance
   4: i64 session
-  /** Servers of this service, this one included. */
+  /** Number of servers of this service, including this one. */
   5: i64 servers
 }
 
@@ -55,7 +56,7 @@ struct ServiceLost {
   2: string service
   3: string instance
   4: i64 session
-  /** Servers of this service that are left. */
+  /** Number of servers of this service that are left. */
   5: i64 servers
 }
 
@@ -69,7 +70,7 @@ struct DeadLetter {
   5: string reason
 }
 
-/** ferry.events.queue.full: a queue refuses pushes. The next event of the queue comes after it had room again. */
+/** ferry.events.queue.full: a queue refuses pushes. The queue's next event comes after it has had room again. */
 struct QueueFull {
   1: i64 time_us
   2: string queue
@@ -93,9 +94,9 @@ struct SubscriberSlow {
 /** ferry.events.store.degraded: a store of queues cannot write, or can write again. */
 struct StoreDegraded {
   1: i64 time_us
-  /** As the durability of its queues: disk. */
+  /** The durability of the store's queues: disk. */
   2: string store
-  /** Empty: it can write again. */
+  /** The reason; empty: the store can write again. */
   3: string reason
 }
 
@@ -105,7 +106,7 @@ struct LimitReached {
   2: i64 session
   3: string name
   4: string user
-  /** Of the error. */
+  /** The type of the error. */
   5: string type
   /** The error's message, which names the limit. */
   6: string problem
@@ -116,27 +117,27 @@ struct RightRefused {
   1: i64 time_us
   2: i64 session
   3: string user
-  /** call, serve, publish and so on. */
+  /** One of call, serve, publish and so on. */
   4: string action
-  /** Of the service, topic or queue. */
+  /** The name of the service, topic or queue. */
   5: string subject
 }
 
 /** ferry.events.connection.refused: a connection has not become a session. */
 struct ConnectionRefused {
   1: i64 time_us
-  /** Empty for a key that belongs to no user. */
+  /** Empty if the connection's key belongs to no user. */
   2: string address
   3: string problem
 }
 
-/** How many events of one topic. */
+/** The number of events of one topic that were left out. */
 struct LeftOutCount {
   1: string topic
   2: i64 events
 }
 
-/** ferry.events.left_out: events since the last LeftOut that were not published, because they were too many. */
+/** ferry.events.left_out: how many events since the last LeftOut were not published, because there were too many. */
 struct LeftOut {
   1: i64 time_us
   2: list<LeftOutCount> counts
