@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cron lines: read, and the next moment. See cron.h. */
+/* Cron lines: read them, and find the next moment. See cron.h. */
 
 #include "broker/schedules/cron.h"
 
@@ -16,7 +16,8 @@ enum { MINUTE, HOUR, DAY, MONTH, WEEKDAY, N_FIELDS };
 typedef struct CronField {
     const char *name;
     unsigned min, max;
-    const char *const *words; /* of min and on; NULL: numbers only */
+    const char *const *words; /* words for min and the numbers after it; NULL: the field takes
+                               * numbers only */
     size_t n_words;
 } CronField;
 
@@ -45,7 +46,7 @@ static const struct {
 typedef struct Scanner {
     const char *text;
     size_t at, len;
-    const CronField *field; /* NULL: between fields */
+    const CronField *field; /* NULL: the scanner is between two fields */
     char *problem;
 } Scanner;
 
@@ -77,7 +78,7 @@ static void skip_spaces(Scanner *scanner) {
         scanner->at++;
 }
 
-/* The bytes up to the next separator. */
+/* The number of bytes up to the next separator. */
 static size_t word_len(const Scanner *scanner) {
     size_t at = scanner->at;
 
@@ -127,7 +128,7 @@ static int read_value(Scanner *scanner, unsigned *ret) {
     return 0;
 }
 
-/* "/N" after '*' or a range. */
+/* Reads "/N" after '*' or a range. */
 static int read_step(Scanner *scanner, bool is_range, unsigned *ret) {
     size_t at = scanner->at, len;
     int step;
@@ -142,13 +143,13 @@ static int read_step(Scanner *scanner, bool is_range, unsigned *ret) {
     step = number_in(scanner->text + scanner->at, len);
     if (step < 1 || step > (int)scanner->field->max)
         return refuse(scanner, scanner->at, len ? len : 1,
-                      "a step is a number from 1 to the largest value of the field");
+                      "a step must be a number from 1 to the largest value of the field");
     scanner->at += len;
     *ret = (unsigned)step;
     return 0;
 }
 
-/* "*", "5", "1-5", "mon-fri/2": adds its values to *ret. */
+/* Reads "*", "5", "1-5" or "mon-fri/2", and adds its values to *ret. */
 static int read_part(Scanner *scanner, uint64_t *ret, bool *ret_any) {
     const CronField *field = scanner->field;
     unsigned first = field->min, last = field->max, step;
@@ -204,7 +205,7 @@ static int read_field(Scanner *scanner, const CronField *field, uint64_t *ret, b
     return r;
 }
 
-/* The days that a month can have. */
+/* True: at least one of the line's months can have one of its days. */
 static bool has_day(const Cron *cron) {
     static const unsigned lengths[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
@@ -249,8 +250,8 @@ int cron_parse(const char *text, size_t len, Cron *ret, char problem[CRON_PROBLE
     Scanner scanner = {.text = text, .len = len, .problem = problem};
 
     if (len > CRON_TEXT_MAX) {
-        snprintf(problem, CRON_PROBLEM_MAX, "the cron line has %zu bytes: %d are possible", len,
-                 CRON_TEXT_MAX);
+        snprintf(problem, CRON_PROBLEM_MAX, "the cron line has %zu bytes, but may have at most %d",
+                 len, CRON_TEXT_MAX);
         return -EINVAL;
     }
     skip_spaces(&scanner);
@@ -269,7 +270,7 @@ int cron_parse(const char *text, size_t len, Cron *ret, char problem[CRON_PROBLE
         }
     }
     return refuse(&scanner, scanner.at, scanner.len - scanner.at,
-                  "the names are @yearly, @monthly, @weekly, @daily and @hourly");
+                  "the only names are @yearly, @monthly, @weekly, @daily and @hourly");
 }
 
 /* ---- the next moment ---- */
@@ -322,7 +323,7 @@ int64_t cron_next(const Cron *cron, const Zone *zone, int64_t after_s) {
         int64_t local_s = from_s + span.offset_s, found;
         int32_t before_s;
 
-        /* Local times that have been before, in the span before this one. */
+        /* The clocks were set back: skip local times that the span before this one had already. */
         if (!cron->any_hour && span.since_s > INT64_MIN) {
             before_s = zone_at(zone, span.since_s - 1).offset_s;
             if (local_s < span.since_s + before_s)
@@ -336,7 +337,7 @@ int64_t cron_next(const Cron *cron, const Zone *zone, int64_t after_s) {
         before_s = span.offset_s;
         from_s = end_s;
         span = zone_at(zone, from_s);
-        /* Local times that are skipped. */
+        /* The clocks were set forward: local times before the span are missing. */
         if (!cron->any_hour && span.offset_s > before_s &&
             next_local(cron, from_s + before_s, from_s + span.offset_s) != INT64_MAX)
             return from_s;

@@ -18,34 +18,36 @@
 #include "rpc/wire/reader.h"
 #include "rpc/wire/writer.h"
 
-/* "schedule NAME" is a schedule, "schedule-last NAME" its last moment. */
+/* The fact "schedule NAME" is a schedule, and the fact "schedule-last NAME" its last moment. */
 static const char fact_prefix[] = "schedule";
 static const char of_schedule[] = "schedule ", of_last[] = "schedule-last ";
 
 enum {
-    LOOK_MS = 10000, /* the longest time to the next look: the wall clock may be set */
-    RETRY_MS = 1000, /* after a push that was refused */
-    SLICE = 100,     /* jobs in one turn */
+    LOOK_MS = 10000, /* look at the wall clock at least this often: it may be set to another time */
+    RETRY_MS = 1000, /* time to the next try after a refused push */
+    SLICE = 100,     /* jobs that one turn pushes */
     PROBLEM_MAX = 300,
 };
 
 static const char *const missed_names[] = {"once", "skip", "all"};
 
 typedef struct Schedule {
-    UT_hash_handle hh; /* by name */
+    UT_hash_handle hh; /* uthash by name */
     Schedules *schedules;
-    ScheduleParts parts; /* their bytes are in `bytes` */
+    ScheduleParts parts; /* texts and body, which are in `bytes` */
     Cron cron;
     Zone *zone;
     Missed missed;
     uint64_t last_ms;          /* the last moment that has its job, or that was skipped */
-    uint64_t kept_ms;          /* the last moment that the store knows as a fact */
+    uint64_t kept_ms;          /* the last moment that the store has as a fact */
     uint64_t next_ms;          /* 0: no moment */
-    uint64_t moment_ms;        /* of the push that the store has not finished; 0: no push */
-    uint64_t retry_ms;         /* the next push, if this one is refused; 0: it was stored */
-    uint64_t n_runs;           /* of this broker */
-    bool is_checked;           /* for a push whose moment the broker before did not keep */
-    char problem[PROBLEM_MAX]; /* why the last push was refused; empty: it was not */
+    uint64_t moment_ms;        /* the moment of the push that the store has not finished; 0: no
+                                * push */
+    uint64_t retry_ms;         /* when a refused push is tried again; 0: the last push was stored */
+    uint64_t n_runs;           /* jobs pushed since this broker started */
+    bool is_checked;           /* the store was searched for a push whose moment an earlier broker
+                                * has not kept */
+    char problem[PROBLEM_MAX]; /* why the last push was refused; empty: it was stored */
     uint8_t bytes[];
 } Schedule;
 
@@ -71,7 +73,7 @@ static Schedule *find(const Schedules *schedules, Span name) {
 
 /* ---- moments ---- */
 
-/* The first moment after this time; 0: no moment follows. */
+/* The first moment after ms; 0: there is no further moment. */
 static uint64_t moment_after(const Schedule *schedule, uint64_t ms) {
     uint64_t every_ms = schedule->parts.every_ms, since_ms = schedule->parts.since_ms;
 
@@ -82,8 +84,8 @@ static uint64_t moment_after(const Schedule *schedule, uint64_t ms) {
     return ms + every_ms - (ms - since_ms) % every_ms;
 }
 
-/* The last moment up to now_ms; first_ms is a moment up to now_ms. An outage of a year has half a
- * million minutes, so the search begins at its end. */
+/* The last moment up to now_ms; first_ms is an earlier moment. An outage of a year has half a
+ * million minutes, so the search begins near now_ms. */
 static uint64_t last_moment(const Schedule *schedule, uint64_t first_ms, uint64_t now_ms) {
     uint64_t found = first_ms, next;
 
@@ -147,7 +149,7 @@ static int refuse(ferry_error *reterr, const char *problem) {
     return error_set(reterr, "ferry.InvalidArgument", "%s", problem);
 }
 
-/* Reads cron line, zone and rule. */
+/* Reads the cron line, the time zone and the rule for missed moments. */
 static int interpret(Schedule *schedule, ferry_error *reterr) {
     const ScheduleParts *parts = &schedule->parts;
     char problem[CRON_PROBLEM_MAX + ZONE_PROBLEM_MAX], zone[ZONE_NAME_MAX + 2];
@@ -157,15 +159,18 @@ static int interpret(Schedule *schedule, ferry_error *reterr) {
         if (span_is(parts->missed, missed_names[i]))
             schedule->missed = (Missed)i;
     if (parts->missed.len > 0 && !span_is(parts->missed, missed_names[schedule->missed]))
-        return refuse(reterr, "the rule for missed moments is 'once', 'skip' or 'all'");
+        return refuse(reterr, "the rule for missed moments must be 'once', 'skip' or 'all'");
     if ((parts->cron.len > 0) == (parts->every_ms > 0))
-        return refuse(reterr, "a schedule has either a cron line or an interval");
+        return refuse(reterr, "a schedule needs either a cron line or an interval, not both");
     if (parts->every_ms > 0 && parts->every_ms < SCHEDULE_EVERY_MIN_MS)
-        return refuse(reterr, "the interval is at least one second");
+        return refuse(reterr, "the interval must be at least one second");
     if (parts->every_ms > UINT64_C(3650) * 86400 * 1000)
-        return refuse(reterr, "the interval is at most ten years");
+        return refuse(reterr, "the interval must be at most ten years");
     if (parts->cron.len == 0)
-        return parts->zone.len > 0 ? refuse(reterr, "an interval has no time zone") : 0;
+        return parts->zone.len > 0
+                   ? refuse(reterr,
+                            "a time zone is possible with a cron line only, not with an interval")
+                   : 0;
     if (cron_parse((const char *)parts->cron.data, parts->cron.len, &schedule->cron, problem) < 0)
         return refuse(reterr, problem);
     snprintf(zone, sizeof(zone), "%.*s", (int)parts->zone.len, (const char *)parts->zone.data);
@@ -221,7 +226,7 @@ static void write_parts(Buffer *to, const ScheduleParts *parts) {
     write_bin(to, parts->body.data, parts->body.len);
 }
 
-/* False: these are not the bytes of write_parts(). */
+/* False: the value does not have the form that write_parts() gives it. */
 static bool read_parts(Span value, ScheduleParts *to) {
     uint32_t left;
     Reader pairs = pairs_of(value, &left);
@@ -279,7 +284,7 @@ static void take_last(Schedule *schedule, Span value) {
         set_last(schedule, schedule->kept_ms);
 }
 
-/* A schedule is added, restored or removed. */
+/* A fact says that a schedule is added, restored or removed. */
 static void on_schedule(Schedules *schedules, Span name, Span value) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(buffer_deinit) Buffer fact = {0};
@@ -337,7 +342,8 @@ static void on_fact(Span name, Span value, void *ctx) {
 
 /* ---- pushing ---- */
 
-/* Names the pushes of a schedule after the moment that the store knows. */
+/* The origin of the schedule's pushes: a hash of its name, its begin, and the last moment that the
+ * store has. */
 static void origin_of(const Schedule *schedule, uint8_t origin[WIRE_TOKEN]) {
     uint8_t bytes[SCHEDULE_NAME_MAX + 16];
     XXH128_hash_t hash;
@@ -350,8 +356,8 @@ static void origin_of(const Schedule *schedule, uint8_t origin[WIRE_TOKEN]) {
     memcpy(origin, &hash, sizeof(hash));
 }
 
-/* If it fails, kept_ms stays: later pushes have the same origin, and a restart finds the last one.
- */
+/* If this fails, kept_ms stays the same: later pushes have the same origin, and a restart finds the
+ * last one. */
 static void keep_last(const Schedule *schedule) {
     char text[24];
     size_t len = (size_t)snprintf(text, sizeof(text), "%" PRIu64, schedule->last_ms);
@@ -386,7 +392,7 @@ static void on_stored(int result, void *ctx) {
     look_soon(schedule->schedules);
 }
 
-/* "2026-11-30T06:00:00Z" */
+/* Writes a moment as "2026-11-30T06:00:00Z". */
 static void write_moment(Buffer *to, uint64_t ms) {
     Civil day = civil_of_day((int64_t)(ms / 86400000));
     unsigned s = (unsigned)(ms / 1000 % 86400);
@@ -425,7 +431,7 @@ static void push(Schedule *schedule, uint64_t moment_ms) {
         pushed(schedule);
 }
 
-/* After a restart: has the broker before pushed a job whose moment it did not keep? */
+/* After a restart: the store may have a job whose moment an earlier broker has not kept. */
 static void check_pushes(Schedule *schedule) {
     uint8_t origin[WIRE_TOKEN];
     uint64_t last_ms;
@@ -439,7 +445,7 @@ static void check_pushes(Schedule *schedule) {
     keep_last(schedule);
 }
 
-/* True: a job was pushed, or moments were skipped. */
+/* True: it has pushed a job, or skipped moments. */
 static bool run(Schedule *schedule, uint64_t now_ms) {
     uint64_t moment_ms;
 
@@ -460,7 +466,8 @@ static bool run(Schedule *schedule, uint64_t now_ms) {
     return true;
 }
 
-/* When the schedule needs a look; UINT64_MAX: it waits for the store, or has no moment. */
+/* The time of the next look at the schedule; UINT64_MAX: it waits for the store, or has no further
+ * moment. */
 static uint64_t next_look(const Schedule *schedule) {
     if (schedule->moment_ms || !schedule->next_ms)
         return UINT64_MAX;
@@ -502,7 +509,7 @@ static int check(const Schedules *schedules, const ScheduleParts *parts, ferry_e
         return error_set(reterr, "ferry.TooBig", "the body of a schedule has at most %d bytes",
                          SCHEDULE_BODY_MAX);
     if (!find(schedules, parts->name) && HASH_COUNT(schedules->table) >= SCHEDULES_MAX)
-        return error_set(reterr, "ferry.Full", "the broker has %d schedules, its limit",
+        return error_set(reterr, "ferry.Full", "the broker already has %d schedules, the maximum",
                          SCHEDULES_MAX);
     return 0;
 }
@@ -518,7 +525,7 @@ int schedules_add(Schedules *schedules, const ScheduleParts *parts, Session *ses
         r = schedule_new(schedules, parts, &schedule, reterr);
     if (r < 0)
         return r;
-    zone_free(schedule->zone); /* on_fact() makes the one that counts */
+    zone_free(schedule->zone); /* on_fact() makes the schedule that is used */
     free(schedule);
     if (with.since_ms == 0)
         with.since_ms = wall_now();

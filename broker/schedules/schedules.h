@@ -2,12 +2,13 @@
 #pragma once
 
 /*
- * Recurring jobs: a schedule pushes the same job at each of its moments, which a cron line or an
- * interval gives. Schedules are facts of the store, and so is the last moment of each: a moment has
- * one job, also over a restart.
+ * Recurring jobs: a schedule pushes the same job at each of its moments, which follow from a cron
+ * line or an interval. Schedules are facts of the store, and so is the last moment of each
+ * schedule: a moment has one job, even if the broker is restarted.
  *
  * A job and its moment are stored in one step: the moment is the id of the push, and the schedule
- * its client. A broker that was killed before the last moment was kept finds the push instead.
+ * is its client. If a broker is killed before it keeps the last moment, the next broker finds the
+ * push instead.
  */
 
 #include "broker/queues/queues.h"
@@ -23,43 +24,43 @@ enum {
     SCHEDULE_LATE_MS = 60000, /* a moment is missed if the broker notices it later than this */
 };
 
-/* The rule for moments that were missed, because no broker ran or the queue was full. */
+/* The rule for missed moments: the broker did not run, or the queue was full. */
 typedef enum Missed {
-    MISSED_ONCE, /* one job for all of them, with the last moment */
-    MISSED_SKIP, /* no job */
-    MISSED_ALL,  /* a job for each of them, in order */
+    MISSED_ONCE, /* one job for all missed moments, with the last one */
+    MISSED_SKIP, /* no job for missed moments */
+    MISSED_ALL,  /* a job for each missed moment, in order */
 } Missed;
 
-/* Texts and body are lent. */
+/* The parts of a schedule. Texts and body are borrowed. */
 typedef struct ScheduleParts {
     Span name, queue;
-    Span cron;         /* a cron line; empty: every_ms counts */
-    uint64_t every_ms; /* from the time when the schedule was added */
-    Span zone;         /* of the cron line; empty: UTC */
-    Span missed;       /* "once", "skip", "all"; empty: once */
+    Span cron;         /* a cron line; empty: every_ms is used */
+    uint64_t every_ms; /* an interval that begins when the schedule is added */
+    Span zone;         /* time zone of the cron line; empty: UTC */
+    Span missed;       /* "once", "skip" or "all"; empty: once */
     Span body;
     uint64_t since_ms; /* moments begin after this time of the wall clock, in ms since 1970 */
 } ScheduleParts;
 
-/* After queues_new(). */
+/* Call it after queues_new(). */
 int schedules_new(Schedules **ret, Broker *broker);
-/* Before queues_free(). */
+/* Call it before queues_free(). */
 Schedules *schedules_free(Schedules *schedules);
 
-/* Adds a schedule, or puts it in the place of the one with this name. QUEUES_LATER: the session
- * gets the answer to id when the schedule is stored. -EINVAL: a part is wrong, -ENOSPC: there are
- * too many, and *reterr says why; -ENOMEM. */
+/* Adds a schedule, or replaces the schedule with this name. QUEUES_LATER: the session gets the
+ * answer to id when the schedule is stored. -EINVAL: a part is wrong, or -ENOSPC: there are too
+ * many schedules, and *reterr says why; -ENOMEM. */
 int schedules_add(Schedules *schedules, const ScheduleParts *parts, Session *session, uint64_t id,
                   ferry_error *reterr);
-/* -ENOENT: there is no schedule with this name. */
+/* -ENOENT: no schedule has this name. */
 int schedules_remove(Schedules *schedules, Span name, Session *session, uint64_t id);
 
-/* The queue of a schedule; empty: there is no schedule with this name. */
+/* The queue of a schedule; empty: no schedule has this name. */
 Span schedules_queue_of(const Schedules *schedules, Span name);
-/* Those whose queue the session may see, as a list of maps; see ferry-broker.thrift. */
+/* Writes the schedules whose queues the session may see, as a list of maps; see
+ * ferry-broker.thrift. */
 void schedules_list(const Schedules *schedules, Session *session, Buffer *to);
 
 /* Pushes the jobs that are due at this time of the wall clock. Returns the time of the next look,
- * in ms; UINT64_MAX: there is no schedule. A timer calls it; tests call it with times of their own.
- */
+ * in ms; UINT64_MAX: there is no schedule. A timer calls it; tests call it with their own times. */
 uint64_t schedules_look(Schedules *schedules, uint64_t wall_ms);

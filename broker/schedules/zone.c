@@ -16,14 +16,14 @@ enum { DAY_S = 86400, OFFSET_MAX_S = 26 * 3600, HEAD = 44 };
 
 typedef struct Transition {
     int64_t at_s;
-    int32_t offset_s; /* from then on */
+    int32_t offset_s; /* offset from UTC after the transition */
 } Transition;
 
-/* A change of each year, as "M3.5.0/2": when summer time begins, or ends. */
+/* A change that comes each year, as "M3.5.0/2": summer time begins or ends. */
 typedef struct ZoneChange {
     char kind; /* 'M': week `week` (5: the last) of the month; 'J': day without 29 February; 'N' */
     int month, week, day;
-    int32_t time_s; /* of local time */
+    int32_t time_s; /* time of day of the change, local time */
 } ZoneChange;
 
 /* The rule after the last transition, as "CET-1CEST,M3.5.0,M10.5.0/3". */
@@ -35,7 +35,7 @@ typedef struct ZoneRule {
 
 struct Zone {
     ZoneRule rule;
-    bool has_rule; /* else the last transition counts for ever */
+    bool has_rule; /* false: the last transition is valid for ever */
     int32_t first_s;
     size_t n;
     Transition transitions[];
@@ -113,7 +113,7 @@ static void skip_name(RuleText *text) {
     text->failed |= text->at - start < 3;
 }
 
-/* "[+-]hh[:mm[:ss]]", as seconds. */
+/* Reads "[+-]hh[:mm[:ss]]". Returns seconds. */
 static int32_t read_time(RuleText *text, int max_hours) {
     bool is_negative = accept(text, '-');
     int32_t s;
@@ -173,7 +173,7 @@ static int read_rule(const char *string, size_t len, ZoneRule *ret) {
     return 0;
 }
 
-/* The moment of the change in a year, with the offset before it. */
+/* The moment of the change in this year, if offset_s is the offset before it. */
 static int64_t change_at(const ZoneChange *change, int64_t year, int32_t offset_s) {
     int64_t day;
 
@@ -200,7 +200,8 @@ static ZoneSpan span_of_rule(const ZoneRule *rule, int64_t at_s) {
 
     if (!rule->has_summer)
         return span;
-    /* The last change up to at_s, and the first one after it: of the years around it. */
+    /* Find the last change up to at_s, and the first change after it, among the changes of the
+     * years around it. */
     year = civil_of_day(at_s / DAY_S).year;
     for (int64_t y = year - 2; y <= year + 2; y++) {
         const int64_t changes[] = {change_at(&rule->begins, y, rule->standard_s),
@@ -228,12 +229,12 @@ static int64_t get_i64(const uint8_t *p) {
     return (int64_t)((uint64_t)get_u32(p) << 32 | get_u32(p + 4));
 }
 
-/* The counts in the head of a block. */
+/* The counts in the head of a block of the file. */
 typedef struct ZoneCounts {
     size_t utc, standard, leap, times, types, chars;
 } ZoneCounts;
 
-/* False: this is not a head, or it has more than a file can. */
+/* False: the bytes are not a head, or its counts do not fit into a file. */
 static bool read_counts(const uint8_t *data, size_t len, ZoneCounts *to) {
     if (len < HEAD || memcmp(data, "TZif", 4) != 0)
         return false;
@@ -271,8 +272,8 @@ static int read_transitions(Zone *zone, const ZoneCounts *counts, const uint8_t 
     return 0;
 }
 
-/* A file has a block with times of 32 bits, then, since version 2, one with 64 bits, and a line
- * with the rule. */
+/* A file has a block with times of 32 bits. Since version 2, a block with times of 64 bits and a
+ * line with the rule follow. */
 int zone_read(const uint8_t *data, size_t len, Zone **ret) {
     CLEANUP(zone_free) Zone *zone = NULL;
     const uint8_t *rule, *end;
@@ -330,7 +331,7 @@ ZoneSpan zone_at(const Zone *zone, int64_t at_s) {
 
 /* ---- names ---- */
 
-/* A name must not lead out of the folder. */
+/* True: the name does not lead out of the folder of zones. */
 static bool is_name(const char *name) {
     for (const char *at = name; *at; at++)
         if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/", *at) ||

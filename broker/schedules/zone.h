@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Time zones, from the files of the system (tzdata, RFC 8536). The C library knows one zone in each
- * process, in the variable TZ, which all threads share: so the files are read here.
+ * Time zones, from the files of the system (tzdata, RFC 8536). The C library has one zone for the
+ * whole process, in the variable TZ, which all threads share. So this file reads the zones itself.
  */
 
 #include <stdbool.h>
@@ -22,27 +22,27 @@ enum {
 
 /* A time with one offset from UTC: local time = UTC + offset_s. */
 typedef struct ZoneSpan {
-    int64_t since_s, until_s; /* INT64_MIN, INT64_MAX: without a begin, an end */
+    int64_t since_s, until_s; /* INT64_MIN: the span has no begin; INT64_MAX: no end */
     int32_t offset_s;
 } ZoneSpan;
 
 /* A day of the Gregorian calendar. */
 typedef struct Civil {
     int64_t year;
-    unsigned month, day; /* from 1 */
+    unsigned month, day; /* both count from 1 */
 } Civil;
 
-/* Reads the zone of a name, as "Europe/Berlin". "UTC" and "" need no file. -EINVAL: the name, or
- * the file cannot be read, and *problem says why; -ENOMEM. */
+/* Reads the zone with this name, for example "Europe/Berlin". "UTC" and "" need no file. -EINVAL:
+ * the name is wrong, or the file cannot be read, and *problem says why; -ENOMEM. */
 int zone_open(const char *name, Zone **ret, char problem[ZONE_PROBLEM_MAX]);
-/* Reads the contents of a file. -EINVAL: they are malformed; -ENOMEM. */
+/* Reads the contents of a zone's file. -EINVAL: they are malformed; -ENOMEM. */
 int zone_read(const uint8_t *data, size_t len, Zone **ret);
 Zone *zone_free(Zone *zone);
 DEFINE_CLEANUP(Zone *, zone_free);
 
-/* The span that has the moment at_s, in seconds since 1970 (UTC). */
+/* The span to which the moment at_s belongs, in seconds since 1970 (UTC). */
 ZoneSpan zone_at(const Zone *zone, int64_t at_s);
 
-/* Days since 1970-01-01. */
+/* day: days since 1970-01-01. */
 Civil civil_of_day(int64_t day);
 int64_t day_of_civil(int64_t year, unsigned month, unsigned day);

@@ -12,15 +12,15 @@
 #include "rpc/wire/name.h"
 
 enum {
-    RECORD_COST = 64, /* of a stream's credit, besides the record's bytes: as for every item */
+    RECORD_COST = 64, /* credit that a record costs besides its bytes, as for every item */
     CREDIT_MAX = 64 << 20,
 };
 
 typedef struct Tap {
     Session *session;
-    uint64_t id; /* of the CALL */
+    uint64_t id; /* id of the CALL */
     int64_t credit;
-    uint64_t missed; /* records since the last one that was sent */
+    uint64_t missed; /* number of records that were lost after the last one that was sent */
     uint64_t only_session, max_body;
     struct {
         char **patterns;
@@ -33,13 +33,13 @@ struct Taps {
     Broker *broker;
     Tap *taps[TAPS_MAX];
     size_t n;
-    uint32_t generation; /* counts changes of the list, from 1 */
-    Buffer record;       /* reused */
+    uint32_t generation; /* the number of changes of the list, plus 1 */
+    Buffer record;       /* used again for each record */
 };
 
 /* ---- the list ---- */
 
-/* Makes every TapMark out of date. Without taps the routers need not look at their marks. */
+/* Makes each TapMark out of date. Without taps the routers need not look at their marks. */
 static void list_changed(Taps *taps) {
     taps->generation += taps->generation == UINT32_MAX ? 2 : 1;
     taps->broker->tap_generation = taps->n > 0 ? taps->generation : 0;
@@ -125,9 +125,11 @@ int taps_open(Taps *taps, Session *session, uint64_t id, const TapFilter *filter
     for (size_t kind = 0; kind < TAP_KINDS; kind++)
         n_patterns += filter->names[kind].n;
     if (n_patterns > TAP_PATTERNS_MAX)
-        return error_set(reterr, "ferry.Full", "a tap has at most %d patterns", TAP_PATTERNS_MAX);
+        return error_set(reterr, "ferry.Full", "the tap has more than %d patterns",
+                         TAP_PATTERNS_MAX);
     if (taps->n == TAPS_MAX)
-        return error_set(reterr, "ferry.Full", "the broker has %d taps, its maximum", TAPS_MAX);
+        return error_set(reterr, "ferry.Full", "the broker already has %d taps, the maximum",
+                         TAPS_MAX);
     tap = calloc(1, sizeof(*tap));
     if (!tap)
         return -ENOMEM;

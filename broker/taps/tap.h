@@ -15,7 +15,7 @@
 enum {
     TAPS_MAX = 16,
     TAP_PATTERNS_MAX = 64,    /* of one tap */
-    TAP_BODY_MAX = 64 * 1024, /* bytes of a body in a record, at most */
+    TAP_BODY_MAX = 64 * 1024, /* the most bytes of a body in a record */
 };
 
 typedef enum TapKind {
@@ -30,13 +30,13 @@ typedef struct TapFilter {
         const char *const *patterns;
         size_t n;
     } names[TAP_KINDS];
-    uint64_t session;  /* only messages of this session; 0: of all */
+    uint64_t session;  /* only messages of this session; 0: of all sessions */
     uint64_t max_body; /* bytes of each body to report */
 } TapFilter;
 
 typedef struct TapEvent {
     TapKind kind;
-    bool sent; /* by the broker to the session; false: received from the session */
+    bool sent; /* true: sent by the broker to the session; false: received from the session */
     Op op;
     const Session *session;
     uint64_t id;
@@ -48,12 +48,12 @@ typedef struct TapEvent {
 int taps_new(Taps **ret, Broker *broker);
 Taps *taps_free(Taps *taps);
 
-/* Begins the stream of a CALL of ferry.Broker.tap with this id. Without patterns the tap selects
- * all names. 0, -EINVAL: an invalid pattern, -ENOBUFS: too many taps or patterns, -ENOMEM. */
+/* Begins the stream of a CALL of ferry.Broker.tap with this id. A tap without patterns selects all
+ * names. 0; -EINVAL: invalid pattern; -ENOBUFS: too many taps or patterns; -ENOMEM. */
 int taps_open(Taps *taps, Session *session, uint64_t id, const TapFilter *filter,
               ferry_error *reterr);
 
-/* MORE and CANCEL of a tap's stream. False: the id is not one of a tap. */
+/* MORE and CANCEL for the stream of a tap. False: the id does not belong to a tap. */
 bool taps_more(Taps *taps, const Session *session, uint64_t id, uint64_t bytes);
 bool taps_cancel(Taps *taps, Session *session, uint64_t id);
 

@@ -25,7 +25,7 @@ fi
 # Errors name the field and the place
 expect 2 '' "hour '25' at byte 3: a number from 0 to 23" ferry schedule add x q --cron '0 25 * * *'
 expect 2 '' "ends before its month" ferry schedule add x q --cron '0 5 *'
-expect 2 '' "the names are @yearly" ferry schedule add x q --cron @reboot
+expect 2 '' "the only names are @yearly" ferry schedule add x q --cron @reboot
 expect 2 '' "'Mars/Olympus' is not in" ferry schedule add x q --cron @daily --tz Mars/Olympus
 expect 2 '' 'either --cron or --every' ferry schedule add x q
 expect 2 '' '--tz goes with --cron' ferry schedule add x q --every 1h --tz UTC

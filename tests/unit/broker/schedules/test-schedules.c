@@ -191,7 +191,7 @@ static void bad_parts_are_refused(void) {
         {"a", "", 0, "", "", "either a cron line or an interval"},
         {"a", "* * * * *", 1000, "", "", "either a cron line or an interval"},
         {"a", "", 999, "", "", "at least one second"},
-        {"a", "", 1000, "UTC", "", "an interval has no time zone"},
+        {"a", "", 1000, "UTC", "", "with a cron line only, not with an interval"},
         {"a", "* 24 * * *", 0, "", "", "hour '24' at byte 3"},
         {"a", "* * * * *", 0, "Europe/Nowhere", "", "'Europe/Nowhere' is not in"},
         {"a", "* * * * *", 0, "../x", "", "is not the name of a time zone"},
