@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration file. See config.h. */
+/* Read the configuration file. See config.h. */
 
 #include "broker/config.h"
 
@@ -23,7 +23,7 @@
 static const struct {
     const char *name;
     SettingKind kind;
-    bool is_64; /* else the limit is a uint32_t */
+    bool is_64; /* true: the limit is a uint64_t; false: a uint32_t */
     size_t offset;
 } settings[] = {
     {"max_memory", SETTING_BYTES, true, offsetof(Limits, max_memory)},
@@ -61,7 +61,7 @@ static const struct {
 
 enum {
     MAX_MEMORY = 0,
-    RATE_MAX = 1000000 /* in a second */,
+    RATE_MAX = 1000000 /* per second */,
     N_SETTINGS = sizeof(settings) / sizeof(*settings)
 };
 
@@ -71,7 +71,7 @@ typedef struct ConfigReading {
     Config *config;
     FILE *file;
     int line;
-    bool in_line; /* the last piece that was read did not end its line */
+    bool in_line; /* the last piece that was read ended within a line */
 } ConfigReading;
 
 void config_init(Config *config) {
@@ -114,7 +114,8 @@ static void add_error(Config *config, int line, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    /* config_apply() finds its errors after config_read(). */
+    /* The list is in the order of lines, but config_apply() finds its errors after
+     * config_read(). */
     for (; at > 0 && config->errors[at - 1].line > line; at--)
         config->errors[at] = config->errors[at - 1];
     config->errors[at] = (ConfigError){line, strdup(text)};
@@ -187,14 +188,14 @@ static void set_bind(ConfigReading *reading, const char *value) {
         config->binds[config->n_binds++] = copy;
 }
 
-/* Permissions, as chmod(1) takes them in digits. */
+/* Permissions in octal digits, as chmod(1) takes them. */
 static void set_ipc_mode(ConfigReading *reading, const char *value) {
     size_t len = strlen(value);
 
     if (len < 3 || len > 4 || value[strspn(value, "01234567")] || (len == 4 && *value != '0') ||
         strtoul(value, NULL, 8) == 0)
         add_error(reading->config, reading->line,
-                  "ipc_mode is three octal digits, for example 600 or 660, not '%s'", value);
+                  "ipc_mode must be three octal digits, for example 600 or 660, not '%s'", value);
     else
         reading->config->ipc_mode = (unsigned)strtoul(value, NULL, 8);
 }
@@ -235,14 +236,14 @@ static void set_broker(ConfigReading *reading, const char *name, const char *val
         set_web(reading, value);
     } else if (strcmp(name, "log_level") == 0) {
         if (log_level_parse(value, &level) < 0)
-            add_error(config, reading->line, "log_level is error, warning, info or debug, not '%s'",
-                      value);
+            add_error(config, reading->line,
+                      "log_level must be error, warning, info or debug, not '%s'", value);
         else
             config->log_level = (int)level;
     } else if (strcmp(name, "log_format") == 0) {
         config->log_json = strcmp(value, "json") == 0;
         if (!config->log_json && strcmp(value, "text") != 0)
-            add_error(config, reading->line, "log_format is text or json, not '%s'", value);
+            add_error(config, reading->line, "log_format must be text or json, not '%s'", value);
     } else if (strcmp(name, "drain_timeout") == 0) {
         problem = setting_parse(SETTING_MS, value, 0, UINT32_MAX, &ms);
         if (problem)
@@ -287,7 +288,7 @@ static void set_server(ConfigReading *reading, const char *setting, const char *
     config->keys[config->n_keys++] = steal(&pair);
 }
 
-/* Either both ends have keys, or neither. */
+/* Broker and users must have keys, or neither. */
 static void check_keys(Config *config) {
     bool users_have = config->rights && rights_have_key(config->rights);
 
@@ -304,7 +305,7 @@ static void check_keys(Config *config) {
 
 /* ---- [queue …] and [topic …] ---- */
 
-/* "[queue mail.>]": the pattern after the kind. */
+/* The pattern in a section's name like "[queue mail.>]". */
 static const char *pattern_in(const char *section, const char *kind) {
     size_t len = strlen(kind);
 
@@ -327,7 +328,7 @@ static void add_rule(ConfigReading *reading, bool is_queue, const char *pattern,
 
     if (!pattern_is_valid(pattern, strlen(pattern))) {
         add_error(reading->config, reading->line, "'%s' is not a valid pattern of names", pattern);
-        pattern = ">"; /* the setting itself is still checked */
+        pattern = ">"; /* go on, to check the setting itself */
     }
     rule = malloc(sizeof(*rule) + strlen(pattern) + strlen(name) + strlen(value) + 3);
     if (!rule) {
@@ -357,7 +358,8 @@ static void check_rights(const ConfigReading *reading, int r, int line, const ch
         add_error(reading->config, line, "%s", r == -EINVAL ? problem : strerror(-r));
 }
 
-/* A section counts also without settings: "[user nobody]" alone must not leave the broker open. */
+/* A section without settings counts, too: the section "[user nobody]" alone closes the broker to
+ * everybody else. */
 static void begin_rights(ConfigReading *reading, const char *line) {
     char section[256], problem[RIGHTS_PROBLEM_MAX];
     size_t len = strcspn(line, "]");
@@ -417,15 +419,15 @@ static int on_setting(void *user, const char *section, const char *name, const c
     return 1;
 }
 
-/* inih reports only the first line that it cannot parse, so read_line() checks each. A line that
- * begins with a space continues the one before. */
+/* inih reports only the first line that it cannot parse, so read_line() checks each line. A line
+ * that begins with a space continues the line before. */
 static bool is_parsable(const char *line) {
     if (strchr(" \t\r\n;#", *line))
         return true;
     return *line == '[' ? strchr(line, ']') != NULL : strpbrk(line, "=:") != NULL;
 }
 
-/* inih does not tell its handler the line. */
+/* Notes the number of the line, which inih does not give to its handler. */
 static char *read_line(char *to, int size, void *user) {
     ConfigReading *reading = user;
     char *line = fgets(to, size, reading->file);
@@ -475,12 +477,12 @@ void config_fit(Config *config, uint64_t memory) {
     text_format_bytes(may, memory);
     if (config->limits.max_memory > memory)
         add_error(config, config->set_at[MAX_MEMORY],
-                  "max_memory = %s: this process may use only %s of memory", max, may);
+                  "max_memory = %s is too large: this process may use only %s of memory", max, may);
     for (size_t i = 0; i < N_SETTINGS; i++) {
         if (i == MAX_MEMORY || !settings[i].is_64 || config->set_at[i] == 0)
             continue;
         *size_of(&config->limits, i) = *size_of(&set, i);
-        /* Jobs of a queue on disk need not be in memory. */
+        /* Jobs of a queue on disk need not be in memory, so this size may be larger. */
         if (settings[i].offset == offsetof(Limits, max_queue_bytes))
             continue;
         if (*size_of(&set, i) > config->limits.max_memory && config->limits.max_memory > 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The endpoints of the broker: their choice, their locks, warnings. See listen.h. */
+/* The endpoints of the broker: choose them, lock them, and warn about them. See listen.h. */
 
 #include "broker/listen.h"
 
@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "rpc/link/endpoint.h"
 
-/* Without a lock, two brokers that start at the same time could both find a socket file
+/* Without a lock, two brokers that start at the same time could both take a socket file for
  * abandoned. */
 static int lock_path(const char *path, const char *what, int *ret_fd, ferry_error *reterr) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -28,7 +28,8 @@ static int lock_path(const char *path, const char *what, int *ret_fd, ferry_erro
     return 0;
 }
 
-/* Where this process reaches an endpoint: all addresses of the machine include loopback. */
+/* The URL under which this process reaches an endpoint: "all addresses of the machine" include
+ * loopback. */
 static void put_own_url(char url[256], const char *bound) {
     static const char *const all[][2] = {{"tcp://0.0.0.0:", "tcp://127.0.0.1:"},
                                          {"tcp://[::]:", "tcp://[::1]:"}};
@@ -64,7 +65,7 @@ static int bind_one(const BrokerEndpoints *listening, const char *endpoint, Brok
                          endpoint);
     if (path) {
         snprintf(lock, sizeof(lock), "%s.lock", path);
-        /* The lock is held until the process ends. */
+        /* The process keeps the lock until it ends. */
         r = lock_path(lock, endpoint, &fd, reterr);
         if (r < 0)
             return r;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Opens the endpoints of the broker: those of the command line, else of the configuration, else the
- * usual one. */
+/* Opens the endpoints of the broker: those of the command line; if it has none, those of the
+ * configuration; else the default endpoint. */
 
 #include "broker/config.h"
 #include "broker/main.h"
@@ -15,12 +15,13 @@ typedef struct BrokerEndpoints {
 
 typedef struct BrokerListening {
     bool is_open;  /* other machines can reach an endpoint */
-    char url[256]; /* for clients in this process: the first ipc:// endpoint, else the first one */
+    char url[256]; /* for clients in this process: the first ipc:// endpoint; else the first
+                    * endpoint */
 } BrokerListening;
 
-/* -EACCES: they could, and the broker has no
- * keys, and its options do not allow that; -EADDRINUSE: another broker has an endpoint; -EINVAL. */
+/* -EACCES: other machines could reach an endpoint, the broker has no keys, and its options do not
+ * allow that; -EADDRINUSE: another broker has an endpoint; -EINVAL: an endpoint is malformed. */
 int listen_all(const BrokerEndpoints *listening, BrokerListening *ret, ferry_error *reterr);
 
-/* Starts the HTTP side where the options or the configuration say so. 0, or a negative errno. */
+/* Starts the HTTP side if the options or the configuration ask for it. 0, or a negative errno. */
 int listen_web(const BrokerEndpoints *listening, const char *url, ferry_error *reterr);

@@ -43,11 +43,12 @@
 #include "broker/topics/topics.h"
 
 enum {
-    TURN_BYTES = 1 << 20, /* a turn ends after this many bytes of input, or after TURN_US */
+    TURN_BYTES = 1 << 20, /* a turn ends after so many bytes of input, or after TURN_US */
     TURN_US = 500,
-    TURN_TIMERS = 512, /* deadlines handled in one turn */
+    TURN_TIMERS = 512, /* deadlines that one turn handles */
     SPIN_US = 200,
-    PAUSE_MS = 1000,  /* a sleep that is longer by this time means that the process was stopped */
+    PAUSE_MS = 1000,  /* a sleep that is longer than planned by this time means that the process was
+                       * stopped */
     CATCH_UP_MS = 20, /* after a pause, timers wait at least this long for input */
     CATCH_UP_MAX_MS = 2000, /* and at most this long */
 };
@@ -57,17 +58,17 @@ typedef struct BrokerProgram {
     Config config;
     Broker broker;
     KeyPair *keys[CURVE_SERVER_KEYS_MAX]; /* broker.keys points to them */
-    bool needs_keys; /* other machines can reach an endpoint, and there is no --insecure */
+    bool needs_keys; /* other machines can reach an endpoint, and --insecure is not given */
     int signals;     /* signalfd */
     int wake;        /* eventfd: a store has work for the broker's thread */
     int wakers;      /* epoll of signals and wake */
     Store *disk;     /* the store in the data folder; NULL: there is no data folder */
     uint64_t drain_ends_ms;
-    uint64_t woke_ms;   /* end of a pause; 0: the broker has caught up */
+    uint64_t woke_ms;   /* when a pause ended; 0: the broker has caught up */
     uint64_t n_batches; /* batches handled so far */
     Trim trim;
     Timer trim_timer;
-    Timer alive; /* signs of life for the service manager, each alive_ms */
+    Timer alive; /* tells the service manager each alive_ms that the broker works */
     uint64_t alive_ms;
 } BrokerProgram;
 
@@ -84,7 +85,8 @@ static void on_refused(const char *problem, bool is_harmless, const char *addres
 
 /* ---- keys ---- */
 
-/* May the owner of this key connect? The log has the key: an administrator may want to add it. */
+/* True: the owner of this key may connect. The log has refused keys, because an administrator may
+ * want to add one. */
 static bool admits(const uint8_t key[KEY_SIZE], void *ctx) {
     Broker *broker = ctx;
     char text[KEY_TEXT_MAX];
@@ -96,7 +98,7 @@ static bool admits(const uint8_t key[KEY_SIZE], void *ctx) {
     return false;
 }
 
-/* The broker has the keys of this configuration from now on. */
+/* From now on the broker has the keys of this configuration. */
 static void take_keys(BrokerProgram *program, Config *config) {
     CurveKeys *keys = &program->broker.keys;
 
@@ -110,7 +112,7 @@ static void take_keys(BrokerProgram *program, Config *config) {
 
 /* ---- opening ---- */
 
-/* With a data folder, queues are on disk if their configuration does not say otherwise. */
+/* With a data folder, queues are on disk unless the configuration says otherwise. */
 static int add_disk(BrokerProgram *program) {
     const char *data = program->options->data ? program->options->data : program->config.data;
 
@@ -123,8 +125,8 @@ static int add_disk(BrokerProgram *program) {
     return queues_add_store(program->broker.queues, program->disk);
 }
 
-/* Two brokers on one machine start at different microseconds, and a broker gives fewer ids than it
- * runs microseconds: so ids never repeat. */
+/* Two brokers on one machine start at different microseconds, and a broker gives out fewer ids than
+ * it runs microseconds. So ids never repeat. */
 static uint64_t first_id(void) {
     enum { START_OF_2026 = 1767225600 };
     struct timespec now;
@@ -177,7 +179,7 @@ static void take_signals(BrokerProgram *program) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
-    /* This comes before the first thread starts: threads inherit the mask. */
+    /* Block signals before the first thread starts: threads inherit the mask. */
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     program->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -187,8 +189,8 @@ static int watch(int epoll, int fd) {
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN});
 }
 
-/* A folder may be larger than the manager's patience: each second it is asked for half a minute
- * more. */
+/* To restore a large folder may take longer than the service manager waits: each second, ask it for
+ * half a minute more. */
 static void tell_restoring(uint64_t *told_ms) {
     if (clock_ms() < *told_ms + 1000)
         return;
@@ -218,7 +220,7 @@ static int open_stores(BrokerProgram *program, ferry_error *reterr) {
         return r;
     text_format_bytes(memory, trim_resident());
     log_info("the queues are restored: ms=%" PRIu64 " memory='%s'", clock_ms() - began_ms, memory);
-    trim_start(); /* the memory that only reading took */
+    trim_start(); /* gives back memory that only the restore needed */
     return 0;
 }
 
@@ -240,14 +242,14 @@ static void log_config_errors(const Config *config) {
     }
 }
 
-/* The command line overrides the file. */
+/* An option on the command line has precedence over the file. */
 static int set_log_level(const BrokerProgram *program, const Config *config, ferry_error *reterr) {
     const char *option = program->options->log_level;
     LogLevel level;
 
     if (option && log_level_parse(option, &level) < 0)
         return error_set(reterr, "ferry.InvalidArgument",
-                         "the log level is error, warning, info or debug, not '%s'", option);
+                         "the log level must be error, warning, info or debug, not '%s'", option);
     log_format = config->log_json ? LOG_JSON : LOG_TEXT;
     if (option)
         log_level = level;
@@ -270,8 +272,8 @@ static void on_trim(Timer *timer, void *ctx) {
     trim_start();
 }
 
-/* The loop goes on: that is what the manager's watchdog asks. A store that cannot write is
- * degraded, and a restart would not help it. */
+/* The loop goes on: that is what the service manager's watchdog asks. If a store cannot write, the
+ * broker is degraded, and a restart would not help. */
 static void on_alive(Timer *timer, void *ctx) {
     const BrokerProgram *program = container_of(timer, BrokerProgram, alive);
     Broker *broker = ctx;
@@ -280,7 +282,7 @@ static void on_alive(Timer *timer, void *ctx) {
     systemd_notify("WATCHDOG=1");
 }
 
-/* Takes over the whole configuration, or, if it has an error, leaves everything as it is. */
+/* Adopts the whole configuration. If it has an error, nothing changes. */
 static int take_configuration(Broker *broker, ferry_error *reterr) {
     BrokerProgram *program = container_of(broker, BrokerProgram, broker);
     CLEANUP(config_deinit) Config config;
@@ -292,8 +294,8 @@ static int take_configuration(Broker *broker, ferry_error *reterr) {
     r = read_config(program, &config);
     if (r == 0 && program->needs_keys)
         config_require_keys(&config);
-    /* The sessions were told these limits in WELCOME, so they do not change, except where the next
-     * use of a limit can be stricter. The endpoints do not change without a restart. */
+    /* WELCOME has told these limits to the sessions. So they stay the same, except limits whose
+     * next use may be stricter. Endpoints change only with a restart. */
     config.limits.max_body = before.max_body;
     config.limits.max_connections = before.max_connections;
     config.limits.max_connections_per_address = before.max_connections_per_address;
@@ -305,7 +307,7 @@ static int take_configuration(Broker *broker, ferry_error *reterr) {
     queues_reload(broker->queues);
     topics_reload(broker->topics);
     binds_reload(broker->binds);
-    /* Also after an error: the log gets all errors of the file. */
+    /* Apply the settings after an error, too: the log gets all errors of the file. */
     if (config_apply(&config, broker) < 0)
         r = -EINVAL;
     if (r < 0)
@@ -389,9 +391,8 @@ static int time_to_sleep(const Broker *broker) {
 }
 
 /*
- * After a long pause (a suspended machine, SIGSTOP) many deadlines have passed, while the messages
- * that would have disarmed their timers wait in the socket. These messages are read before timers
- * run.
+ * After a long pause (a suspended machine, SIGSTOP) many deadlines have passed, while messages that
+ * would have disarmed their timers wait in the socket. Read these messages before timers run.
  */
 static bool timers_may_run(BrokerProgram *program, bool dry) {
     uint64_t now_ms = program->broker.now_ms;
@@ -425,7 +426,7 @@ static void turn(BrokerProgram *program) {
         dispatch_batch(broker, peer, data, len);
         if (broker->ending)
             sessions_turn_end(broker);
-        /* The clock is read once for 16 batches: a thousand tiny batches may come in a turn. */
+        /* Read the clock once for 16 batches: a turn may have a thousand tiny batches. */
         if (++n % 16 == 0 && clock_us() > ends_us)
             break;
     }
@@ -490,7 +491,7 @@ static void say_goodbye(Broker *broker) {
     while (hub_n_peers(broker->hub) > 0 && clock_ms() < until) {
         hub_flush(broker->hub);
         hub_wait(broker->hub, -1, 10);
-        /* Further messages of the peers are not handled; only their disconnects are. */
+        /* Read the peers' disconnects, and drop their further messages. */
         while (hub_receive(broker->hub, &peer, &data, &len))
             ;
         tick(broker);
@@ -557,7 +558,7 @@ static int start(BrokerProgram *program, ferry_error *reterr) {
     return r == 0 ? listen_web(&endpoints, listening.url, reterr) : r;
 }
 
-/* Two errors have exit statuses of their own here: wrong usage and missing permission. */
+/* Wrong usage and missing permission have exit statuses of their own. */
 static int exit_status(int code) {
     return code == -EINVAL || code == -EACCES ? error_type_by_code(code)->exit_status
                                               : EXIT_FAILURE;
@@ -568,8 +569,8 @@ int broker_main(const BrokerOptions *options) {
     BrokerProgram program = {.options = options, .wake = -1, .wakers = -1};
     int status = EXIT_SUCCESS, r;
 
-    /* malloc keeps memory between bursts of batches: memory that is returned to the kernel would be
-     * faulted in again, page by page, in the next burst. */
+    /* malloc keeps memory between bursts of batches: otherwise the kernel would have to map it
+     * again, page by page, in the next burst. */
     mallopt(M_MMAP_THRESHOLD, 4 << 20);
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
     mallopt(M_TOP_PAD, 1 << 20);

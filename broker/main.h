@@ -9,22 +9,25 @@
 #include <ferry/ferry.h>
 
 typedef struct BrokerOptions {
-    const char *const *binds; /* endpoints; n_binds 0: the endpoints of the configuration */
+    const char *const *binds; /* endpoints; n_binds 0: those of the configuration */
     size_t n_binds;
-    const char *usual_bind; /* if both have none; NULL or "": tcp://127.0.0.1:5877 */
-    const char *data;       /* the broker's own folder; NULL: it has none */
-    const char *config;     /* the configuration file; NULL: none */
-    const char *log_level;  /* NULL: the level of the configuration, or info */
-    const char *web;        /* where the HTTP side listens; NULL: the `web` of the configuration */
-    /* Starts the HTTP side at an address, as a client of url, when the broker listens and before it
-     * serves. 0, or a negative errno with *reterr. NULL: this program has no HTTP side. */
+    const char *usual_bind; /* the default if both have no endpoint; NULL or "":
+                             * tcp://127.0.0.1:5877 */
+    const char *data;       /* the broker's own folder; NULL: the broker has no data folder */
+    const char *config;     /* the configuration file; NULL: there is no file */
+    const char *log_level;  /* NULL: the level of the configuration, or else info */
+    const char *web;        /* ADDRESS:PORT of the HTTP side; NULL: the setting `web` of the
+                             * configuration */
+    /* Starts the HTTP side at an address, as a client of url. Called after the broker listens and
+     * before it serves. 0, or a negative errno with *reterr. NULL: this program has no HTTP
+     * side. */
     int (*start_web)(const char *address, const char *url, void *ctx, ferry_error *reterr);
     void *web_ctx;
-    bool insecure;     /* listen on other than local endpoints without keys */
-    bool check_config; /* check the configuration, report its errors, and end */
+    bool insecure;     /* listen on endpoints that other machines can reach, without keys */
+    bool check_config; /* check the configuration, report its errors, and exit */
 } BrokerOptions;
 
-/* Runs the broker. The first SIGTERM or SIGINT drains it: it takes no new work and finishes the
- * rest, for at most drain_timeout. A second one ends it at once. SIGHUP reads the configuration
+/* Runs the broker. The first SIGTERM or SIGINT drains it: it takes no new work and finishes open
+ * work, for at most drain_timeout. A second one stops it at once. SIGHUP reads the configuration
  * again. Returns an exit status; errors are on standard error. */
 int broker_main(const BrokerOptions *options);

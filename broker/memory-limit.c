@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The memory that this process may use. See memory-limit.h. */
+/* Find the memory that this process may use. See memory-limit.h. */
 
 #include "broker/memory-limit.h"
 
@@ -11,7 +11,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 4200, AS_PER_BYTE = 2 /* threads reserve more addresses than they use */ };
+enum {
+    PATH_SIZE = 4200,
+    AS_PER_BYTE = 2 /* AS_PER_BYTE: threads reserve more addresses than they
+                     * use */
+};
 
 static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
@@ -30,8 +34,8 @@ uint64_t memory_limit_in(const char *path) {
     return limit;
 }
 
-/* The smallest limit of this group and the groups around it. A container may see its own group
- * as the root. */
+/* The lowest limit of this cgroup and the groups around it. A container may see its own group as
+ * the root. */
 static uint64_t limit_of_group(const char *root, char *group, const char *name) {
     uint64_t limit = UINT64_MAX;
     char path[PATH_SIZE], *slash;
@@ -51,7 +55,7 @@ static uint64_t limit_of_groups(void) {
     uint64_t limit = UINT64_MAX;
     char line[PATH_SIZE - 100];
 
-    /* "0::/path" for version 2, "4:memory:/path" for version 1. */
+    /* A line is "0::/path" in version 2, "4:memory:/path" in version 1. */
     while (file && fgets(line, sizeof(line), file)) {
         char *names = strchr(line, ':'), *group = names ? strchr(names + 1, ':') : NULL;
 

@@ -8,6 +8,6 @@
 
 uint64_t memory_allowed(void);
 
-/* The limit in a file of a cgroup ("max", or bytes). UINT64_MAX: no limit, or the file cannot
- * be read. Public for tests. */
+/* Reads the limit in a file of a cgroup ("max", or a number of bytes). UINT64_MAX: there is no
+ * limit, or the file cannot be read. Public for tests. */
 uint64_t memory_limit_in(const char *path);

@@ -46,7 +46,7 @@ assert "ready" in messages and "the configuration has been read again" in messag
 assert any(o["message"] == "the queues are restored" and "ms" in o for o in objects), objects
 END
 printf '[broker]\nlog_format = xml\n' >"$work/bad"
-expect 2 '' "log_format is text or json, not 'xml'" ferry broker --config "$work/bad" --check-config
+expect 2 '' "log_format must be text or json, not 'xml'" ferry broker --config "$work/bad" --check-config
 expect 0 '' '' ferry broker --config "$(dirname "$0")/../../packaging/ferry.conf" --check-config
 
 # The units: systemd finds no mistake, and no more exposure than their sandboxes leave

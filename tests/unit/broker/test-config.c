@@ -94,10 +94,10 @@ static void what_is_wrong_is_said_with_its_line(void) {
     refused("[broker]\nmax_handshakes_per_address = 5/m\n", "a rate is written as 100/s");
     refused("[broker]\nmax_handshakes_per_address = 1000001\n", "the number is out of range");
     refused("[broker]\nretry = soon\n", "retry = soon: a time is written as");
-    refused("[broker]\nlog_level = loud\n", "log_level is error, warning");
+    refused("[broker]\nlog_level = loud\n", "log_level must be error, warning");
     refused("[broker]\ndrain_timeout = x\n", "drain_timeout = x: a time is written as");
-    refused("[broker]\nipc_mode = 888\n", "ipc_mode is three octal digits");
-    refused("[broker]\nipc_mode = 0\n", "ipc_mode is three octal digits");
+    refused("[broker]\nipc_mode = 888\n", "ipc_mode must be three octal digits");
+    refused("[broker]\nipc_mode = 0\n", "ipc_mode must be three octal digits");
     refused("[broker]\nweb = 5878\n", "web = 5878: it is not an address with a port");
     refused("[broker]\nweb = 127.0.0.1:65536\n", "it is not an address with a port");
     refused("[broker]\nweb = 127.0.0.1:*\n", "it is not an address with a port");
