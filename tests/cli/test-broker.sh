@@ -14,7 +14,7 @@ expect 4 '' 'can be reached from other machines' broker --bind 'tcp://*:0'
 expect 124 '' 'anybody who reaches tcp://0.0.0.0:[0-9]* from another machine' broker --bind tcp://0.0.0.0:0 --insecure
 expect 1 '' 'cannot open /nowhere/x.lock' broker --bind ipc:///nowhere/x
 echo precious >"$work/file"
-expect 1 '' 'something else than a socket' broker --bind "ipc://$work/file"
+expect 1 '' 'exists and is not a socket' broker --bind "ipc://$work/file"
 equal precious "$(cat "$work/file")" 'a file in the way is left alone'
 start broker --bind tcp://localhost:0 --bind 'tcp://[::1]:0' --bind "$FERRY_URL" 2>"$work/log"
 until_true grep -q ready "$work/log"
