@@ -132,11 +132,20 @@ enum {
  * it is lost. The client then announces its services, subscriptions and workers again, and sends
  * unconfirmed pushes again.
  *
+ * If the URL lists several brokers, calls, publishes and pushes go through one of them, and through
+ * the next one as soon as it is lost. Calls that were not sent yet move silently, and idempotent
+ * ones are repeated; other calls in flight end with ferry.ConnectionLost, and outcome_unknown.
+ * Unconfirmed pushes are sent again with their ids: one broker stores none twice. The client begins
+ * with a random broker; with "?prefer=local" at the end of the URL brokers of this machine come
+ * first, with "?prefer=order" the first of the list does. docs/scaling.md says what each promise
+ * means with several brokers.
+ *
  * Returns at once. Calls and publishes made before the connection is up wait for it, 5 s at most
  * (see wait_for_broker); pushes wait without limit. ferry_ping() waits for the connection.
  *
  * @param url      "tcp://host:port" or "ipc://path"; with "zmq+" in front, libzmq carries the
- *                 connection. NULL: $FERRY_URL, else tcp://127.0.0.1:5877.
+ *                 connection. Or a list of at most 16 brokers: "tcp://a:5877,tcp://b:5877", see
+ *                 below. NULL: $FERRY_URL, else tcp://127.0.0.1:5877.
  * @param options  NULL: all defaults. Copied.
  * @param ret      Receives the client; untouched on failure.
  * @param reterr   Receives the error; may be NULL.

@@ -28,7 +28,8 @@ static struct addrinfo *find(const char *url) {
     bool is_bracketed = *host == '[';
     char name[256];
 
-    if (strncmp(url, "tcp://", 6) != 0 || colon <= host)
+    /* Of several brokers, one that does not answer is no reason to look at another. */
+    if (strncmp(url, "tcp://", 6) != 0 || colon <= host || strchr(url, ','))
         return NULL;
     snprintf(name, sizeof(name), "%.*s", (int)(colon - host - 2 * is_bracketed),
              host + is_bracketed);

@@ -9,9 +9,11 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "rpc/link/client/link-private.h"
+#include "rpc/link/endpoint.h"
 
 enum {
-    ATTEMPT_MS = 5000, /* from connecting to WELCOME */
+    ATTEMPT_MS = 5000,            /* from connecting to WELCOME */
+    ATTEMPT_OF_SEVERAL_MS = 2000, /* the same, if the URL lists another broker to try */
     BACKOFF_MS = 50, /* pause before the second attempt; it doubles with each further one, up to… */
     BACKOFF_MAX_MS = 2000,
     SESSION_MIN_MS = 2000, /* a session that ends sooner counts as a failed attempt */
@@ -48,11 +50,16 @@ static int wait_for_address(Link *link) {
     return r;
 }
 
-static int connect_to(Link *link, const char *endpoint, uint64_t now_ms) {
-    int r = link->kind->open(&link->transport, endpoint, link->own_key ? &link->keys : NULL,
-                             link->epoll_fd);
+static uint32_t attempt_ms(const Link *link) {
+    return link->brokers->n > 1 ? ATTEMPT_OF_SEVERAL_MS : ATTEMPT_MS;
+}
 
-    link->attempt_ends_ms = now_ms + ATTEMPT_MS;
+static int connect_to(Link *link, const char *endpoint, uint64_t now_ms) {
+    bool has_keys = link->own_key && strncmp(endpoint, "ipc://", 6) != 0;
+    int r =
+        link->kind->open(&link->transport, endpoint, has_keys ? &link->keys : NULL, link->epoll_fd);
+
+    link->attempt_ends_ms = now_ms + attempt_ms(link);
     if (r == 0)
         link->transport->inbox = &link->in;
     return r;
@@ -68,7 +75,7 @@ static int attempt(Link *link, uint64_t now_ms) {
 
     link->session++;
     link->hello_sent = false;
-    link->attempt_ends_ms = now_ms + ATTEMPT_MS;
+    link->attempt_ends_ms = now_ms + attempt_ms(link);
     if (!endpoint && lookup_is_needed(link->endpoint))
         return wait_for_address(link);
     if (!endpoint)
@@ -83,6 +90,69 @@ static void back_off(Link *link) {
         link->backoff_ms = BACKOFF_MAX_MS;
 }
 
+/* ---- several brokers ---- */
+
+void link_choose(Link *link, unsigned at) {
+    link->at = at;
+    link->url = link->brokers->urls[at];
+    link->endpoint = endpoint_after_transport(link->url);
+    /* The addresses are those of another host. */
+    if (link->brokers->n > 1) {
+        link->asking = lookup_free(link->asking);
+        link->found = lookup_free(link->found);
+        link->next_address = 0;
+    }
+}
+
+static bool is_refused(const Link *link, unsigned at) {
+    return (link->refused >> at & 1) != 0;
+}
+
+/* Notes that this broker has refused the client. True: all of them have. */
+static bool is_refused_by_all(Link *link) {
+    link->refused |= UINT32_C(1) << link->at;
+    for (unsigned i = 0; i < link->brokers->n; i++)
+        if (!is_refused(link, i))
+            return false;
+    return true;
+}
+
+/* The next broker to try. After a session, the first in the order of preference, except the one
+ * that was lost. */
+static void choose_next(Link *link, bool was_up) {
+    unsigned n = link->brokers->n;
+    unsigned from = was_up && link->brokers->prefer != PREFER_ANY ? 0 : link->at + 1;
+
+    for (unsigned i = 0; i < n; i++) {
+        unsigned at = (from + i) % n;
+
+        if (at != link->at && !is_refused(link, at)) {
+            link_choose(link, at);
+            return;
+        }
+    }
+}
+
+/* Sets the time of the next attempt. After a lost session the first attempt follows at once, and so
+ * do attempts at another address or another broker. Further attempts follow after growing pauses.
+ * The pauses also grow if brokers end each session soon after its start. Random pauses spread the
+ * attempts of a thousand clients whose broker restarts. */
+static void plan_attempt(Link *link, bool was_up, uint64_t now_ms) {
+    bool has_address = next_endpoint(link) && !is_refused(link, link->at);
+
+    if (!has_address && link->brokers->n > 1)
+        choose_next(link, was_up);
+    link->next_attempt_ms = now_ms;
+    if (has_address || ++link->n_tried < link->brokers->n)
+        return;
+    link->n_tried = 0;
+    if (link->backoff_ms)
+        link->next_attempt_ms += link->backoff_ms / 2 + random_below(link->backoff_ms);
+    back_off(link);
+}
+
+/* ---- the end of a connection ---- */
+
 static void end_session(Link *link, LinkState next, const char *type, const char *format,
                         va_list args) {
     bool was_up = link->state == LINK_UP;
@@ -96,18 +166,10 @@ static void end_session(Link *link, LinkState next, const char *type, const char
     if (next != LINK_CLOSED) {
         if (was_up) {
             if (now_ms >= link->up_ms + SESSION_MIN_MS)
-                link->backoff_ms = 0;
+                link->backoff_ms = link->n_tried = 0;
             link->next_address = UINT_MAX; /* look up again: the address may have changed */
         }
-        /* After a lost session the first attempt follows at once, further attempts after growing
-         * pauses. The pauses also grow if the broker ends each session soon after its start. Random
-         * pauses spread the attempts of a thousand clients whose broker restarts. */
-        link->next_attempt_ms =
-            now_ms + (link->backoff_ms ? link->backoff_ms / 2 + random_below(link->backoff_ms) : 0);
-        if (next_endpoint(link))
-            link->next_attempt_ms = now_ms;
-        else
-            back_off(link);
+        plan_attempt(link, was_up, now_ms);
     }
     link->handlers.on_down(was_up, &link->problem, link->handlers.ctx);
 }
@@ -124,7 +186,7 @@ void link_closed(Link *link, const char *type, const char *format, ...) {
     va_list args;
 
     va_start(args, format);
-    end_session(link, LINK_CLOSED, type, format, args);
+    end_session(link, is_refused_by_all(link) ? LINK_CLOSED : LINK_CONNECTING, type, format, args);
     va_end(args);
 }
 

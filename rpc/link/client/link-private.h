@@ -8,6 +8,7 @@
  */
 
 #include "rpc/link/client/link.h"
+#include "rpc/link/endpoint-list.h"
 #include "rpc/link/lookup.h"
 #include "rpc/link/transport.h"
 
@@ -20,8 +21,13 @@ typedef struct Reading {
 } Reading;
 
 struct Link {
-    char *url, *name;
-    const char *endpoint; /* the url without its "zmq+" prefix */
+    char *name;
+    EndpointList *brokers; /* in the order in which they are tried */
+    unsigned at;           /* index of the broker in use, or tried now */
+    unsigned n_tried;      /* brokers that were tried since the last pause */
+    uint32_t refused;      /* bit i: broker i has refused this client since the last session */
+    const char *url;       /* of this broker */
+    const char *endpoint;  /* the url without its "zmq+" prefix */
     const TransportKind *kind;
     KeyPair *own_key; /* owned; NULL: the link has no keys */
     CurveKeys keys;
@@ -59,9 +65,12 @@ void link_end_lookup(Link *link, uint64_t now_ms);
 /* Ends the session, or the attempt. Another attempt follows after a pause. */
 void link_lost(Link *link, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Ends the session for good: the client makes no further attempt, because it would fail too. */
+/* Ends the session, and makes no further attempt at this broker, because it would fail too. The
+ * link is closed if no other broker of the URL is left. */
 void link_closed(Link *link, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Uses the broker with this index from the next attempt on. */
+void link_choose(Link *link, unsigned at);
 /* Calls link_lost() for an attempt that failed with the negative errno r. */
 void link_cannot_connect(Link *link, int r);
 void link_disconnect(Link *link, bool in_order);

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
-#include "base/text.h"
 #include "rpc/link/client/link-private.h"
 #include "rpc/link/endpoint.h"
 #include "rpc/link/zmq/transport.h"
@@ -37,11 +36,20 @@ static void wait_for_input(Link *link, int fd, uint64_t ms) {
         link->found_nothing &= fds[i].revents == 0;
 }
 
+static void arrange_brokers(Link *link) {
+    uint64_t random[BROKERS_MAX];
+
+    if (link->brokers->n > 1) {
+        random_bytes(random, sizeof(random));
+        endpoint_list_arrange(link->brokers, random);
+    }
+    link_choose(link, 0);
+}
+
 static int choose_transport(Link *link) {
     const TransportKind *kind;
     int r;
 
-    link->endpoint = endpoint_after_transport(link->url);
     kind = link->endpoint == link->url ? &transport_engine : &transport_zmq;
     r = kind->start();
     if (r == 0)
@@ -51,26 +59,24 @@ static int choose_transport(Link *link) {
 
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
              ferry_error *reterr) {
-    const char *problem = endpoint_problem(url, ENDPOINT_CONNECT);
-    char shown[TEXT_ESCAPED_MAX];
+    CLEANUP(endpoint_list_free) EndpointList *brokers = NULL;
     Link *link;
-    int r;
+    int r = endpoint_list_new(&brokers, url, reterr);
 
-    /* A URL of another program may contain a password, which must not reach a log. */
-    if (problem)
-        return error_set(reterr, "ferry.Misuse", "'%s' is not the URL of a broker: %s",
-                         text_escape_url(shown, url), problem);
+    if (r < 0)
+        return r;
     link = calloc(1, sizeof(*link));
     if (!link)
         return error_set_code(reterr, -ENOMEM, NULL);
+    link->brokers = steal(&brokers);
+    arrange_brokers(link);
     link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    link->url = strdup(url);
     link->name = strdup(name);
     link->handlers = *handlers;
     link->max_body = WIRE_BODY_MAX;
     link->in.max_body = WIRE_BODY_MAX;
     random_bytes(link->client, sizeof(link->client));
-    r = link->epoll_fd < 0 ? -errno : link->url && link->name ? choose_transport(link) : -ENOMEM;
+    r = link->epoll_fd < 0 ? -errno : link->name ? choose_transport(link) : -ENOMEM;
     if (r < 0) {
         link_free(link);
         return error_set_code(reterr, r, NULL);
@@ -80,7 +86,10 @@ int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *
 }
 
 bool link_is_local(const Link *link) {
-    return strncmp(link->endpoint, "ipc://", 6) == 0;
+    for (unsigned i = 0; i < link->brokers->n; i++)
+        if (strncmp(endpoint_after_transport(link->brokers->urls[i]), "ipc://", 6) != 0)
+            return false;
+    return true;
 }
 
 void link_set_keys(Link *link, KeyPair *own, const uint8_t server_key[KEY_SIZE]) {
@@ -117,7 +126,7 @@ Link *link_free(Link *link) {
         close(link->epoll_fd);
     ferry_error_clear(&link->problem);
     key_pair_free(link->own_key);
-    free(link->url);
+    endpoint_list_free(link->brokers);
     free(link->name);
     free(link);
     return NULL;
@@ -144,6 +153,10 @@ const ferry_error *link_problem(const Link *link) {
     if (link->problem.type)
         return &link->problem;
     return link->waits_for_address ? &looking : NULL;
+}
+
+unsigned link_n_brokers(const Link *link) {
+    return link->brokers->n;
 }
 
 size_t link_waiting(const Link *link) {

@@ -39,22 +39,26 @@ typedef struct LinkHandlers {
 /* Handlers may call all functions except link_free(). If a handler calls link_process(), that call
  * continues with the handler's own batch and then with later batches. Messages are still passed on
  * in order, while the outer handlers have not returned yet.  Returns at once: the link connects in
- * the background. url: tcp://host:port or ipc://path, with an optional "zmq+" in front. -EINVAL:
- * url is malformed; -EMFILE; -EAGAIN: the system could not start a thread. */
+ * the background. url: tcp://host:port or ipc://path, with an optional "zmq+" in front, or a list
+ * of these (endpoint-list.h). The link uses one broker of a list at a time, and the next broker
+ * when this one is lost. -EINVAL: url is malformed; -EMFILE; -EAGAIN: the system could not start a
+ * thread. */
 int link_new(Link **ret, const char *url, const char *name, const LinkHandlers *handlers,
              ferry_error *reterr);
 Link *link_free(Link *link); /* sends BYE; waits at most 200 ms for flushed messages to leave */
 
-/* True: the URL is an ipc:// URL. */
+/* True: all brokers of the URL are at ipc://. */
 bool link_is_local(const Link *link);
 
 /* Encrypts all connections: own is the client's key, which the link takes over; server_key is the
- * broker's public key. Call it before the first link_process(), and only for tcp://. */
+ * broker's public key. Call it before the first link_process(), and only if a broker of the URL is
+ * at tcp://. Connections over ipc:// have no keys. */
 void link_set_keys(Link *link, KeyPair *own, const uint8_t server_key[KEY_SIZE]);
 
 LinkState link_state(const Link *link);
-uint64_t link_max_body(const Link *link); /* the broker's limit, once up */
-const char *link_url(const Link *link);
+uint64_t link_max_body(const Link *link);  /* the broker's limit, once up */
+const char *link_url(const Link *link);    /* of the broker in use, or tried now */
+unsigned link_n_brokers(const Link *link); /* in the URL */
 /* The last failure, while the link is not up; NULL: no failure yet. */
 const ferry_error *link_problem(const Link *link);
 

@@ -34,6 +34,7 @@ static void welcome(Link *link, const Message *message) {
         (int64_t)(message->welcome.bytes > INT64_MAX / 2 ? INT64_MAX / 2 : message->welcome.bytes);
     link->state = LINK_UP;
     link->up_ms = clock_ms();
+    link->refused = 0;
     ferry_error_clear(&link->problem);
     link->handlers.on_up(message, link->handlers.ctx);
 }

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Clients whose URL lists several brokers, while brokers come and go. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "support/broker.h"
+#include "support/suite.h"
+
+enum { N = 3, PUSHES = 500 };
+
+static TestBroker brokers[N];
+static const ferry_bytes one = {"\x01", 1, NULL};
+static const ferry_options idempotent = {.idempotent = true};
+
+/* ---- the scene ---- */
+
+/* The brokers in this order, for example "201". */
+static const char *list(const char *order, const char *query) {
+    static char url[N * 128 + 64];
+
+    *url = '\0';
+    for (const char *at = order; *at; at++)
+        sprintf(url + strlen(url), "%s%s", at > order ? "," : "", brokers[*at - '0'].url);
+    return strcat(url, query);
+}
+
+static ferry_client *open_client(const char *url, const ferry_options *options) {
+    ferry_client *client = NULL;
+
+    CU_ASSERT_EQUAL_FATAL(ferry_open(url, options, &client, NULL), 0);
+    return client;
+}
+
+/* The number of the broker that the server uses. */
+static int where(ferry_request *request, void *ctx) {
+    const char number = (char)*(int *)ctx; /* as MessagePack */
+
+    return ferry_request_return(request, ferry_bytes_of(&number, 1));
+}
+
+static ferry_request *held;
+
+static int hold(ferry_request *request, void *ctx) {
+    (void)ctx;
+    __atomic_store_n(&held, ferry_request_defer(request), __ATOMIC_RELEASE);
+    return 0;
+}
+
+static void let_go(void *ctx) {
+    (void)ctx;
+    ferry_request_return(held, one);
+}
+
+static int set_up(ferry_client *client, void *ctx) {
+    const ferry_serve_options slots = {.slots = 1000};
+
+    return ferry_serve_method(client, "test.Where.where", &slots, where, ctx, NULL, NULL) < 0 ||
+                   ferry_serve_method(client, "test.Where.hold", &slots, hold, NULL, NULL, NULL) < 0
+               ? -1
+               : 0;
+}
+
+static int numbers[N] = {0, 1, 2};
+static Runner servers[N];
+
+static void start_servers(void) {
+    for (int i = 0; i < N; i++)
+        runner_start(&servers[i], &brokers[i], set_up, &numbers[i]);
+}
+
+static void stop_servers(void) {
+    for (int i = 0; i < N; i++)
+        runner_stop(&servers[i]);
+}
+
+/* The broker that the client's calls go through, or a negative errno. */
+static int ask(ferry_client *client) {
+    ferry_reply *reply = NULL;
+    ferry_error error = FERRY_ERROR_INIT;
+    int r = ferry_call(client, "test.Where.where", one, &reply, &error);
+
+    if (r < 0)
+        ferry_error_print(&error, stderr);
+    else
+        r = (int)reply_int(reply);
+    ferry_error_clear(&error);
+    ferry_free(reply);
+    return r;
+}
+
+/* ---- the tests ---- */
+
+static void a_client_uses_the_first_broker_if_it_prefers_the_order(void) {
+    ferry_client *client = open_client(list("201", "?prefer=order"), NULL);
+
+    start_servers();
+    CU_ASSERT_EQUAL(ask(client), 2);
+    ferry_close(client);
+    stop_servers();
+}
+
+static void clients_without_a_preference_spread_over_the_brokers(void) {
+    int n[N] = {0};
+
+    start_servers();
+    /* The chance that none of 60 clients chooses one of three brokers is below 1 in 10^10. */
+    for (int i = 0; i < 60; i++) {
+        ferry_client *client = open_client(list("012", ""), NULL);
+        int broker = ask(client);
+
+        CU_ASSERT_FATAL(broker >= 0);
+        n[broker]++;
+        ferry_close(client);
+    }
+    CU_ASSERT_TRUE(n[0] > 0 && n[1] > 0 && n[2] > 0);
+    stop_servers();
+}
+
+static void calls_that_were_not_begun_move_to_another_broker(void) {
+    ferry_client *client;
+
+    start_servers();
+    broker_kill(&brokers[0]);
+    client = open_client(list("012", "?prefer=order"), NULL);
+    CU_ASSERT_EQUAL(ask(client), 1);
+    broker_kill(&brokers[1]);
+    /* The client notices it now, or when it sends the call. */
+    ferry_ping(client, NULL, NULL);
+    CU_ASSERT_EQUAL(ask(client), 2);
+    ferry_close(client);
+    broker_respawn(&brokers[0]);
+    broker_respawn(&brokers[1]);
+    stop_servers();
+}
+
+typedef struct Ends {
+    int ok, failed, unknown;
+    int ended;
+} Ends;
+
+static void end(const ferry_reply *reply, const ferry_error *error, void *ctx) {
+    Ends *ends = ctx;
+
+    (void)reply;
+    ends->ok += error == NULL;
+    ends->failed += error != NULL;
+    ends->unknown += error && error->outcome_unknown;
+    ends->ended++;
+}
+
+static void the_outcome_of_a_call_is_unknown_if_its_broker_is_lost(void) {
+    ferry_client *client = open_client(list("012", "?prefer=order"), NULL);
+    Ends ends = {0};
+
+    start_servers();
+    CU_ASSERT_EQUAL(ask(client), 0);
+    CU_ASSERT_EQUAL(ferry_call_async(client, "test.Where.hold", one, end, &ends, NULL), 0);
+    while (!__atomic_load_n(&held, __ATOMIC_ACQUIRE))
+        usleep(1000);
+    broker_kill(&brokers[0]);
+    CU_ASSERT_TRUE(process_until(client, &ends.ended, 1));
+    CU_ASSERT_EQUAL(ends.unknown, 1);
+    ferry_post(servers[0].client, let_go, NULL);
+    CU_ASSERT_EQUAL(ask(client), 1);
+    ferry_close(client);
+    broker_respawn(&brokers[0]);
+    stop_servers();
+}
+
+static void idempotent_calls_are_repeated_at_another_broker(void) {
+    ferry_client *client = open_client(list("012", "?prefer=order"), &idempotent);
+    Ends ends = {0};
+
+    start_servers();
+    CU_ASSERT_EQUAL(ask(client), 0);
+    /* The broker is stopped, so it answers none of them. */
+    kill(brokers[0].pid, SIGSTOP);
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL(ferry_call_async(client, "test.Where.where", one, end, &ends, NULL), 0);
+    ferry_process(client, NULL);
+    broker_kill(&brokers[0]);
+    CU_ASSERT_TRUE(process_until(client, &ends.ended, 5));
+    CU_ASSERT_EQUAL(ends.ok, 5);
+    ferry_close(client);
+    broker_respawn(&brokers[0]);
+    stop_servers();
+}
+
+static void pushed(const ferry_error *error, void *ctx) {
+    end(NULL, error, ctx);
+}
+
+static void unconfirmed_pushes_go_to_another_broker(void) {
+    ferry_client *client = open_client(list("012", "?prefer=order"), NULL);
+    ferry_pushed where_to[PUSHES] = {0};
+    Ends ends = {0};
+
+    CU_ASSERT_EQUAL(ferry_ping(client, NULL, NULL), 0);
+    kill(brokers[0].pid, SIGSTOP);
+    for (int i = 0; i < PUSHES; i++) {
+        const ferry_push_options options = {.pushed = &where_to[i]};
+
+        CU_ASSERT_EQUAL(ferry_push_async(client, "jobs", one, &options, pushed, &ends, NULL), 0);
+    }
+    ferry_process(client, NULL);
+    CU_ASSERT_EQUAL(ends.ended, 0);
+    broker_kill(&brokers[0]);
+    CU_ASSERT_TRUE(process_until(client, &ends.ended, PUSHES));
+    CU_ASSERT_EQUAL(ends.ok, PUSHES);
+    for (int i = 1; i < PUSHES; i++)
+        CU_ASSERT_TRUE(where_to[i].job > where_to[i - 1].job && !where_to[i].duplicate);
+    ferry_close(client);
+    broker_respawn(&brokers[0]);
+}
+
+static void without_any_broker_the_error_says_that_all_were_tried(void) {
+    ferry_client *client;
+    ferry_error error = FERRY_ERROR_INIT;
+
+    for (int i = 0; i < N; i++)
+        broker_kill(&brokers[i]);
+    client = open_client(list("012", ""), &(ferry_options){.timeout_ms = 500});
+    CU_ASSERT_TRUE(ferry_call(client, "test.Where.where", one, NULL, &error) < 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(error.message);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "none of the 3 brokers of the URL can be used"));
+    ferry_error_clear(&error);
+    ferry_close(client);
+    for (int i = 0; i < N; i++)
+        broker_respawn(&brokers[i]);
+}
+
+static void a_bad_list_is_refused(void) {
+    ferry_client *client = NULL;
+    ferry_error error = FERRY_ERROR_INIT;
+
+    CU_ASSERT_EQUAL(ferry_open("tcp://a:1,b:1", NULL, &client, &error), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "each broker of a list is a URL"));
+    ferry_error_clear(&error);
+}
+
+int main(void) {
+    CU_TestInfo tests[] = {
+        TEST(a_client_uses_the_first_broker_if_it_prefers_the_order),
+        TEST(clients_without_a_preference_spread_over_the_brokers),
+        TEST(calls_that_were_not_begun_move_to_another_broker),
+        TEST(the_outcome_of_a_call_is_unknown_if_its_broker_is_lost),
+        TEST(idempotent_calls_are_repeated_at_another_broker),
+        TEST(unconfirmed_pushes_go_to_another_broker),
+        TEST(without_any_broker_the_error_says_that_all_were_tried),
+        TEST(a_bad_list_is_refused),
+        TESTS_END,
+    };
+    int status;
+
+    for (int i = 0; i < N; i++)
+        broker_spawn(&brokers[i]);
+    status = run_suite("client: several brokers", tests);
+    for (int i = 0; i < N; i++)
+        broker_terminate(&brokers[i]);
+    return status;
+}
