@@ -56,8 +56,9 @@ static int run_parsed(Cli *cli, const void *values, const Parsed *parsed) {
     return status != EXIT_OK ? status : cli->command->run(cli, values, parsed->argc, parsed->argv);
 }
 
-/* Runs a command: at is the place of its name. The options before the name are those of all
- * commands: `ferry --key FILE push` has a key of its user, `ferry push --key K` one of the job. */
+/* Runs a command: at is the place of its name. Before the name, only the options of all commands
+ * are known: in `ferry --key FILE push` the key is the user's, in `ferry push --key K` the job's.
+ */
 static int run_command(Cli *cli, int at, int argc, char **argv) {
     void *values = calloc(1, cli->command->values_size + 1);
     OptionSet sets[] = {{cli->command->options, values}, {cli_options, cli}};
@@ -92,7 +93,7 @@ static int no_command(Cli *cli, const char *name) {
     if (near)
         out_format(stderr, "    did you mean 'ferry %s'?\n", near);
     else
-        fputs("    'ferry help' lists them\n", stderr);
+        fputs("    'ferry help' lists the commands\n", stderr);
     return EXIT_USAGE;
 }
 

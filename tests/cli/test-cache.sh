@@ -9,7 +9,7 @@ expect 2 '' "did you mean 'stats'" ferry cache stat
 expect 2 '' 'get which key' ferry cache get
 expect 2 '' 'and to what' ferry cache set k
 expect 2 '' 'too many arguments for get' ferry cache get a b
-expect 2 '' 'only bench and stats mean something' ferry cache get k --cache memory://
+expect 2 '' 'use it with bench and stats only' ferry cache get k --cache memory://
 expect 2 '' '' ferry cache
 expect 0 '*' '' ferry help cache
 grep -q 'ferry cache set greeting' "$work/out" || failed 'help has no example' "$work/out"

@@ -111,7 +111,7 @@ status_of "$server"
 equal 130 $? 'a server that is interrupted'
 status_of "$call"
 ! grep -q broker "$work/told" || failed 'a caller is told that the broker is shutting down' "$work/told"
-grep -q 'this server is going away' "$work/told" || failed 'a caller is told about its server' "$work/told"
+grep -q 'this server is shutting down' "$work/told" || failed 'a caller is told about its server' "$work/told"
 until_true ended
 
 # --count

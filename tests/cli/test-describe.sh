@@ -83,7 +83,7 @@ grep -q "did you mean 'calc.Calc.add'" "$work/err" || failed 'the method that wa
 expect 2 '' 'ferry.InvalidArgument.*args.b' ferry call calc.Calc.add 2
 expect 2 '' 'args.b: expected i32, got "three"' ferry call calc.Calc.add 2 three
 expect 2 '' 'args.a: expected i32, got 2147483648' ferry call calc.Calc.add 2147483648 1
-expect 2 '' "argument 3: '3' is too much, as 'calc.Calc.add' takes 2 arguments" ferry call calc.Calc.add 1 2 3
+expect 2 '' "argument 3: '3' is one too many: 'calc.Calc.add' takes 2 arguments" ferry call calc.Calc.add 1 2 3
 expect 2 '' "as 'calc.Calc.say' takes 2 arguments: did you mean 'after='" ferry call calc.Calc.say a b af-ter=x
 expect 2 '' 'args.a: given twice' ferry call calc.Calc.add 1 a=2 b=3
 expect 2 '' 'args.range.low' ferry call calc.Calc.squares '{"low": "x", "high": 3}'
@@ -111,7 +111,7 @@ grep -q '^    dividend: 7$' "$work/err" || failed 'the fields of an exception' "
 grep -q '^    in calc.Calc.div on ' "$work/err" || failed 'where an exception comes from' "$work/err"
 grep -q '^    by divide at calc-server.c:[0-9]*$' "$work/err" || failed 'the line that threw it' "$work/err"
 expect 5 '' 'ferry.DeadlineExceeded' ferry call calc.Calc.doze
-grep -q 'give it longer with --timeout' "$work/err" || failed 'what to do about a deadline' "$work/err"
+grep -q 'allow more time with --timeout' "$work/err" || failed 'what to do about a deadline' "$work/err"
 expect 5 '' 'ferry.DeadlineExceeded' ferry call calc.Calc.doze --timeout 100ms
 expect 6 '' '' ferry call calc.Calc.add 2 3 --instance nobody
 expect 0 5 '' ferry call calc.Calc.add 2 3 --instance the-one
@@ -159,7 +159,7 @@ equal 999 "$(ferry call calc.Calc.count 1 999 | wc -l)" 'items from a stream'
 expect 0 "$(printf '{"low": 6, "high": 7}\n{"low": 7, "high": 8, "step": 2}')" '' \
     into '{"low": 1, "high": 2}\n{"low": 2, "high": 3, "step": 2}\n' call calc.Calc.shift 5
 equal '01 02' "$(ferry call calc.Calc.count 1 2 --raw | od -An -tx1 | xargs)" 'raw items'
-expect 0 '{"by": 0}' 'items come on standard input, one a line: calc.Range' ferry call calc.Calc.shift --template
+expect 0 '{"by": 0}' 'items are read from standard input, one per line: calc.Range' ferry call calc.Calc.shift --template
 equal 1 "$(ferry call calc.Calc.count 1 900 | head -1)" 'a reader that has enough'
 # What can go wrong: at the server in mid-stream, in a line, in time, and in the command
 expect 7 "$(printf '998\n999')" 'calc.DivisionByZero' ferry call calc.Calc.count 998 2000

@@ -56,7 +56,7 @@ next = third
 command = read n; echo "done \$n"
 workers = 2
 END
-expect 0 '' 'three.conf is right: 3 stages' ferry pipeline run "$work/three.conf" --check
+expect 0 '' 'three.conf has no errors: 3 stages' ferry pipeline run "$work/three.conf" --check
 
 # Ctrl-C with jobs in all queues, and a killed worker
 n=200

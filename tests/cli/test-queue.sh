@@ -142,7 +142,7 @@ if unshare -fp true 2>/dev/null; then
     kill "$(pgrep -P "$first")"
 fi
 expect 0 '*' '' ferry push slow x
-expect 0 '' 'it took too long' ferry work slow --count 1 --exec 'sleep 60' --timeout 200ms
+expect 0 '' 'the command took longer than --timeout' ferry work slow --count 1 --exec 'sleep 60' --timeout 200ms
 expect 0 '*' '' ferry push big x
 expect 0 '*' '' ferry work big --count 1 --exec 'head -c 1000000 /dev/zero'
 equal 1000001 "$(wc -c <"$work/out")" 'a large output'
@@ -208,7 +208,7 @@ expect 8 '' 'TooBig: .*2000 bytes' ferry push q --file "$work/large" --url "ipc:
 expect 8 '' 'TooBig: .*2000 bytes' ferry pub t --file "$work/large" --url "ipc://$work/small"
 expect 2 '' '1 to 255 bytes' ferry push q x --key "$(printf 'k%.0s' $(seq 256))"
 expect 2 '' "invalid queue name 'a b'" ferry work q --then 'a b' --exec "touch '$work/run'"
-expect 4 '' "are reserved for the broker" ferry work q --then ferry.q --exec "touch '$work/run'"
+expect 4 '' "names that begin with 'ferry.' belong to the broker" ferry work q --then ferry.q --exec "touch '$work/run'"
 
 # In a pipe names are whole, and lists in order
 long=$(printf 'q%.0s' $(seq 250))

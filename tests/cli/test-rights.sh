@@ -99,7 +99,7 @@ expect 0 '*' '' ferry auth check me work mail
 echo >"$work/conf"
 kill -HUP "$broker_pid"
 until_true ferry push print hello
-expect 0 'allowed: the broker has no users, everybody may do everything' '' ferry auth check me work mail
+expect 0 'allowed: the broker has no users, so everybody may do everything' '' ferry auth check me work mail
 expect 0 '' '' ferry reload --quiet
 echo '[brokr]' >"$work/conf"
 echo 'x = 1' >>"$work/conf"

@@ -28,7 +28,7 @@ expect 2 '' "ends before its month" ferry schedule add x q --cron '0 5 *'
 expect 2 '' "the only names are @yearly" ferry schedule add x q --cron @reboot
 expect 2 '' "'Mars/Olympus' is not in" ferry schedule add x q --cron @daily --tz Mars/Olympus
 expect 2 '' 'either --cron or --every' ferry schedule add x q
-expect 2 '' '--tz goes with --cron' ferry schedule add x q --every 1h --tz UTC
+expect 2 '' '--tz needs --cron' ferry schedule add x q --every 1h --tz UTC
 expect 2 '' 'for which queue' ferry schedule add x --every 1h
 expect 2 '' "did you mean 'remove'" ferry schedule remov x
 expect 6 '' "there is no schedule 'x'" ferry schedule remove x

@@ -28,7 +28,7 @@ expect 2 '' 'missing: call|pub|push' ferry bench
 expect 2 '' "'add' names no method" ferry call add
 expect 2 '' "'add.' names no method" ferry call add.
 expect 2 '' "did you mean '--timeout'" ferry call a.b --timeuot 5s
-expect 2 '' "'soon' is not a time as 250ms, 5s or 2m" ferry call a.b --timeout soon
+expect 2 '' "'soon' is not a time like 250ms, 5s or 2m" ferry call a.b --timeout soon
 expect 2 '' "out of range: 1 to 3600000 ms" ferry call a.b --timeout 2h
 expect 2 '' "argument 1: 'hello' is not JSON" ferry call a.b hello --unchecked
 expect 2 '' "argument 2: 'x=1' names a parameter" ferry call a.b 1 x=1 --unchecked

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Bodies of topics and queues that generated code packs and unpacks: with --pack and --unpack they
- * are JSON on the command line. Only this file of the command reads interface files.
+ * Bodies of topics and queues as JSON, by the type of an interface file that --pack or --unpack
+ * names. Programs pack and unpack the same bodies with generated code. No other file of this
+ * command reads interface files.
  */
 
 #include "base/buffer.h"
@@ -14,7 +15,7 @@
     "FILE:NAME, a type of an interface file; or 'any', MessagePack without a type"
 
 typedef struct BodyType {
-    bool is_set;            /* false: bodies stay as they are */
+    bool is_set;            /* false: bodies are not converted */
     const ferry_type *type; /* NULL: any */
     ferry_service *owner;
 } BodyType;

@@ -29,9 +29,9 @@ typedef struct CaptureReader {
     const char *problem; /* set with -EPROTO: static text */
 } CaptureReader;
 
-/* Reads the head of a file. 0; -EPROTO: it is not a file of ours; -ENOMEM; -EIO. */
+/* Reads the head of a file. 0; -EPROTO: capture_write() did not write this file; -ENOMEM; -EIO. */
 int capture_open(CaptureReader *reader, FILE *from);
-void capture_close(CaptureReader *reader); /* not from */
+void capture_close(CaptureReader *reader); /* does not close `from` */
 
 /* 1: *ret is the next record, lent until the next call; 0: the file has ended; -EPROTO: the block
  * at reader->offset is malformed; -ENOMEM; -EIO. */

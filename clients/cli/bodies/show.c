@@ -27,13 +27,14 @@ void show_body(const Cli *cli, ferry_bytes body) {
     putchar('\n');
 }
 
-/* The body by its type; a body of another type is shown as it is, with a note. NULL: show it so. */
+/* Converts a body to JSON by the type of --unpack. NULL: show the body unchanged, because the
+ * option is not set, or because the body has another type (a note reports it). */
 static json_t *unpacked(const Cli *cli, const BodyType *unpack, ferry_bytes body) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     json_t *json = NULL;
 
     if (unpack->is_set && body_type_unpack(unpack, body, &json, &error) < 0)
-        cli_note(cli, "a body is not of the type of --unpack: %s", error.message);
+        cli_note(cli, "a body does not match the type of --unpack: %s", error.message);
     return json;
 }
 
@@ -144,7 +145,8 @@ void show_json(const Cli *cli, const json_t *json) {
     print_json_rows(json, (PrintStyle){cli->terminal_out, cli->colour_out}, stdout);
 }
 
-/* Columns of the terminal; 0: standard output is no terminal, or does not know. */
+/* Returns the width of the terminal in columns; 0: unknown, or standard output is not a terminal.
+ */
 static size_t terminal_width(void) {
     struct winsize size = {0};
 

@@ -19,7 +19,7 @@ void show_body(const Cli *cli, ferry_bytes body);
 /* The parts of a message to print beside its body. */
 typedef struct ShowStyle {
     bool topic;
-    bool time; /* of now, which is the time of arrival */
+    bool time; /* the current time, as the time of arrival */
     BodyType unpack;
 } ShowStyle;
 

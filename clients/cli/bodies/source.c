@@ -37,14 +37,14 @@ static int read_file(BodySource *source, Cli *cli, const char *path) {
     r = read_all(&source->data, fd);
     close(fd);
     if (r == -EMSGSIZE)
-        return cli_fail(cli, EXIT_REFUSED, "'%s' is larger than 64 MiB, the most a body may have",
-                        path);
+        return cli_fail(cli, EXIT_REFUSED, "'%s' is larger than 64 MiB, the limit of a body", path);
     if (r < 0)
         return cli_fail(cli, EXIT_OTHER, "cannot read '%s': %s", path, strerror(-r));
     return EXIT_OK;
 }
 
-/* `echo x | ferry push q` means x, and not an empty job. */
+/* True: standard input is a pipe, or a file with data. `echo x | ferry push q` is then refused
+ * instead of pushing an empty job: the user probably means x. */
 static bool has_piped_input(void) {
     struct stat about;
 
@@ -55,7 +55,7 @@ static bool has_piped_input(void) {
 int source_open(BodySource *source, Cli *cli, const SourceOptions *options) {
     *source = (BodySource){.watch = {.fd = STDIN_FILENO}};
     if (options->argument && options->file)
-        return cli_usage(cli, "a body as an argument and one in a file: which?");
+        return cli_usage(cli, "the body is given twice: as an argument and with --file");
     if (options->argument && strcmp(options->argument, "-") == 0) {
         source->is_lines = true;
         source->left = options->count ? options->count : UINT64_MAX;

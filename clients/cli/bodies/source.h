@@ -13,7 +13,7 @@ enum { SOURCE_BODY_MAX = 64 * 1024 * 1024 };
 
 typedef struct SourceOptions {
     const char *argument; /* NULL: not given; "-": standard input */
-    const char *file;     /* NULL: none */
+    const char *file;     /* NULL: not given */
     uint64_t count; /* send one body this many times; for lines, the maximum number; 0: once, or all
                        lines */
 } SourceOptions;

@@ -8,7 +8,9 @@
 #include "clients/cli/terminal/out.h"
 
 static int check_verb(Cli *cli, const char *verb, const char *only) {
-    return strcmp(verb, only) == 0 ? EXIT_OK : cli_usage(cli, "'%s' is not '%s'", verb, only);
+    return strcmp(verb, only) == 0
+               ? EXIT_OK
+               : cli_usage(cli, "'%s' is not a verb of this command: write '%s'", verb, only);
 }
 
 /* ---- auth ---- */
@@ -27,7 +29,7 @@ static int show_decision(Cli *cli, const json_t *decision, char **argv) {
     else
         out_format(stdout, "allowed: %s\n",
                    rule && *rule ? "the user is an administrator"
-                                 : "the broker has no users, everybody may do everything");
+                                 : "the broker has no users, so everybody may do everything");
     return is_allowed ? EXIT_OK : 4;
 }
 
@@ -92,7 +94,7 @@ const Command command_session = {
     .name = "session",
     .usage = "kick NUMBER",
     .summary = "end the session of a client",
-    .help = "NUMBER is that of 'ferry sessions'. The program of the session may connect again; to "
+    .help = "'ferry sessions' shows the NUMBER. The program of the session may connect again; to "
             "keep\n"
             "a user out, change the broker's configuration.\n"
             "\n"

@@ -135,7 +135,7 @@ static int pack_in_order(char *const *words, int n, const char *name, Buffer *to
     return value_from_json(list, to, reterr);
 }
 
-/* ---- with one ---- */
+/* ---- with a description ---- */
 
 static const ferry_field *field_named(const ferry_type *args, const char *name, size_t len) {
     for (uint32_t i = 0; i < args->n; i++)
@@ -159,7 +159,8 @@ static int convert(const ferry_type *type, const json_t *json, const char *root,
     return to->failed ? error_set_code(reterr, -ENOMEM, NULL) : 0;
 }
 
-/* The word has no parameter. Names the parameter that its text before '=' may stand for. */
+/* Refuses a word for which the method has no parameter. If the text before '=' is similar to a
+ * parameter's name, suggests the name. */
 static int too_many(const char *word, int i, const char *name, const ferry_type *args,
                     ferry_error *reterr) {
     const char *names[TEXTS_MAX], *near = NULL;
@@ -173,8 +174,8 @@ static int too_many(const char *word, int i, const char *name, const ferry_type 
     if (near)
         snprintf(hint, sizeof(hint), ": did you mean '%.200s='?", near);
     return error_set(reterr, "ferry.InvalidArgument",
-                     "argument %d: '%.60s' is too much, as '%s' takes %u argument%s%s", i + 1, word,
-                     name, args->n, args->n == 1 ? "" : "s", hint);
+                     "argument %d: '%.60s' is one too many: '%s' takes %u argument%s%s", i + 1,
+                     word, name, args->n, args->n == 1 ? "" : "s", hint);
 }
 
 /* Adds a word's value to the arguments by name. */

@@ -13,8 +13,8 @@
 #include "clients/cli/run/cli.h"
 
 /* Words are JSON, "@FILE" or "-"; if the method is described (method is not NULL), also
- * "NAME=VALUE" and texts without quotes. name is the method's, for messages. ferry.InvalidArgument,
- * with the place. */
+ * "NAME=VALUE" and texts without quotes. name is the name of the method, for messages. Fails with
+ * ferry.InvalidArgument and the place of the error. */
 int arguments_pack(char *const *words, int n, const char *name, const ferry_method *method,
                    Buffer *to, ferry_error *reterr);
 

@@ -33,8 +33,9 @@ static const Option options[] = {
                  "read the body from FILE, instead of --size"),
     OPTION_PLAIN(OPTION_FLAG, 0, "serve", Values, serve, NULL,
                  "call: also serve the method in this process, as an echo"),
-    OPTION_PLAIN(OPTION_FLAG, 0, "work", Values, work, NULL,
-                 "push: take and acknowledge the jobs here as well, time them from push to here"),
+    OPTION_PLAIN(
+        OPTION_FLAG, 0, "work", Values, work, NULL,
+        "push: also take and acknowledge the jobs in this process, and time them until then"),
     OPTION_RANGE(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
                  "time limit of a call (default 30s)", 1, 3600000),
     OPTION_END,
@@ -366,13 +367,13 @@ static int check(Bench *bench, int argc, char **argv) {
     else
         return cli_usage(bench->cli, "'%s' is not one of " KINDS, kind);
     if (v->serve && bench->kind != BENCH_CALL)
-        return cli_usage(bench->cli, "--serve goes with 'bench call'");
+        return cli_usage(bench->cli, "--serve is only for 'bench call'");
     if (v->work && bench->kind != BENCH_PUSH)
-        return cli_usage(bench->cli, "--work goes with 'bench push'");
+        return cli_usage(bench->cli, "--work is only for 'bench push'");
     bench->is_own_name = argc == 1;
     bench->name = argc > 1 ? argv[1] : names[bench->kind];
     if (bench->kind == BENCH_CALL && (!strrchr(bench->name, '.') || strlen(bench->name) > 255))
-        return cli_usage(bench->cli, "'%s' names no method: SERVICE.METHOD", bench->name);
+        return cli_usage(bench->cli, "'%s' is not a method: write SERVICE.METHOD", bench->name);
     bench->total = v->count ? v->count : 100000;
     bench->window = v->in_flight ? v->in_flight : 1000;
     bench->is_open_loop = bench->kind == BENCH_PUB || v->work;

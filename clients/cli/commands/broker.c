@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ferry broker: runs the broker in this process. This file and store.c know the broker. */
+/* ferry broker: runs the broker in this process. Only this file and store.c include headers of the
+ * broker. */
 
 #include <stdlib.h>
 
@@ -34,7 +35,7 @@ static const Option options[] = {
                "error, warning, info (default) or debug", 0, 0, "error|warning|info|debug"),
 #ifdef FERRY_WITH_WEB
     OPTION_PLAIN(OPTION_TEXT, 0, "web", Values, web, "ADDRESS:PORT",
-                 "serve the dashboard there, as 'ferry web' does, on a thread of its own"),
+                 "also serve the dashboard at this address, like 'ferry web'"),
 #endif
     OPTION_PLAIN(OPTION_FLAG, 0, "insecure", Values, insecure, NULL,
                  "listen beyond this machine without keys: every peer may use the broker"),
@@ -44,7 +45,8 @@ static const Option options[] = {
 };
 
 #ifdef FERRY_WITH_WEB
-/* The HTTP side, on a thread with a client of its own: the broker's loop knows nothing of it. */
+/* The HTTP server of --web. It has its own thread and its own client, so the broker's loop never
+ * waits for it. */
 typedef struct WebThread {
     const Cli *cli;
     WebServer *server;
@@ -71,7 +73,7 @@ static int start_web(const char *address, const char *url, void *ctx, ferry_erro
 
     if (r < 0)
         return r;
-    /* Signals are the broker's. */
+    /* The new thread blocks all signals: the broker's thread handles them. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     r = pthread_create(&web->thread, NULL, serve_web, web->server);
@@ -113,7 +115,8 @@ static int run_broker(Cli *cli, const void *values, int argc, char **argv) {
     (void)argc;
     (void)argv;
     if (cli->header_texts.n > 0)
-        return cli_usage(cli, "a broker sends no headers of its own");
+        return cli_usage(
+            cli, "--header is for commands that send messages: a broker sends none of its own");
 #ifdef FERRY_WITH_WEB
     broker.start_web = start_web;
     broker.web_ctx = &web;

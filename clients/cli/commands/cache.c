@@ -124,7 +124,7 @@ static int show_value(const Run *run, ferry_bytes value) {
         putchar('\n');
     } else if (run->cli->json) {
         return cli_fail(run->cli, EXIT_OTHER,
-                        "the value is no text: leave --json out, or try --unpack");
+                        "the value is not UTF-8: leave --json out, or try --unpack");
     } else {
         show_bytes(run->cli, value);
         if (run->cli->terminal_out)
@@ -142,7 +142,7 @@ static int get(Run *run) {
     if (r < 0)
         return cli_error(run->cli, &error);
     if (r == 0)
-        return cli_fail(run->cli, NOT_FOUND, "there is no '%s'", run->words[0]);
+        return cli_fail(run->cli, NOT_FOUND, "the cache has no key '%s'", run->words[0]);
     return show_value(run, *value);
 }
 
@@ -200,7 +200,7 @@ static int ttl(Run *run) {
     if (r == 0)
         r = ferry_cache_get_ttl(run->cache, key, &ms, &error);
     if (r == 0 || r == -ENOENT)
-        return cli_fail(run->cli, NOT_FOUND, "there is no '%s'", run->words[0]);
+        return cli_fail(run->cli, NOT_FOUND, "the cache has no key '%s'", run->words[0]);
     if (r < 0)
         return cli_error(run->cli, &error);
     if (ms == UINT64_MAX)
@@ -221,7 +221,7 @@ static int tags(Run *run) {
     return EXIT_OK;
 }
 
-/* ---- how it is doing ---- */
+/* ---- statistics and speed ---- */
 
 static void show_stats(const Run *run) {
     ferry_cache_stats stats;
@@ -271,7 +271,7 @@ static int stats(Run *run) {
         if (ferry_cache_exists(run->cache, ferry_str("ferry:stats"), &error) < 0)
             return cli_error(run->cli, &error);
     show_stats(run);
-    cli_note(run->cli, "these count what this command did; a program reads its own with "
+    cli_note(run->cli, "these are the counters of this command; a program reads its own with "
                        "ferry_cache_get_stats()");
     return EXIT_OK;
 }
@@ -365,7 +365,7 @@ static int watch(Run *run) {
     return status;
 }
 
-/* ---- which ---- */
+/* ---- the verbs ---- */
 
 static const struct Verb {
     const char *name;
@@ -373,14 +373,14 @@ static const struct Verb {
     int min, max; /* allowed number of words after the verb */
     const char *wanted;
 } verbs[] = {
-    {"get", get, 1, 1, "which key?"},
-    {"set", set, 2, 2, "which key, and to what?"},
-    {"del", del, 1, INT32_MAX, "which key?"},
-    {"ttl", ttl, 1, 1, "of which key?"},
-    {"tags", tags, 1, INT32_MAX, "which?"},
+    {"get", get, 1, 1, "needs a key"},
+    {"set", set, 2, 2, "needs a key and a value"},
+    {"del", del, 1, INT32_MAX, "needs a key"},
+    {"ttl", ttl, 1, 1, "needs a key"},
+    {"tags", tags, 1, INT32_MAX, "needs a tag"},
     {"stats", stats, 0, 0, ""},
     {"bench", bench, 0, 0, ""},
-    {"watch", watch, 1, 1, "which key?"},
+    {"watch", watch, 1, 1, "needs a key"},
 };
 
 enum { N_VERBS = sizeof(verbs) / sizeof(*verbs) };
@@ -396,7 +396,7 @@ static const struct Verb *find_verb(Cli *cli, const char *name, int n) {
         if (n >= verbs[i].min && n <= verbs[i].max)
             return &verbs[i];
         if (n < verbs[i].min)
-            cli_usage(cli, "%s %s", name, verbs[i].wanted);
+            cli_usage(cli, "'%s' %s", name, verbs[i].wanted);
         else
             cli_usage(cli, "too many arguments for %s", name);
         return NULL;
@@ -407,7 +407,8 @@ static const struct Verb *find_verb(Cli *cli, const char *name, int n) {
     return NULL;
 }
 
-/* ps, and a core, show arguments and environment: a login in the URL goes once it is read. */
+/* Overwrites the login in the URL after it was read: ps and core dumps show the arguments and the
+ * environment. */
 static void hide_login(char *url) {
     char *rest = strstr(url, "://");
 
@@ -433,9 +434,9 @@ static int run_cache(Cli *cli, const void *values, int argc, char **argv) {
     if (url && !*url)
         url = NULL;
     if (url && strncmp(url, "memory:", 7) == 0 && verb->fn != bench && verb->fn != stats)
-        return cli_usage(cli,
-                         "memory:// is inside each process, and here it is empty: only bench and "
-                         "stats mean something");
+        return cli_usage(
+            cli, "memory:// is private to each process, so it is empty here: use it with bench and "
+                 "stats only");
     how.timeout_ms = v->timeout_ms ? (uint32_t)v->timeout_ms : 5000;
     r = ferry_cache_open(url ? url : DEFAULT_URL, &how, &cache, &error);
     if (url)
@@ -449,8 +450,10 @@ static int run_cache(Cli *cli, const void *values, int argc, char **argv) {
 static const Hint hints[] = {
     {"ferry.NotConnected",
      "is Redis running there? Name it with --cache or $FERRY_CACHE, as in redis://HOST:PORT"},
-    {"ferry.ConnectionLost", "Redis went away; what was sent and not answered may have happened"},
-    {"ferry.Overloaded", "Redis failed several times: the next attempt follows in a moment"},
+    {"ferry.ConnectionLost",
+     "the connection to Redis was lost: commands without an answer may have been executed"},
+    {"ferry.Overloaded",
+     "Redis failed several times, so commands are refused for a moment: try again"},
     {"ferry.NoSuchService", "look at the Redis server"},
     {"ferry.Full", "Redis has no memory left, or a limit of this command was reached"},
     {NULL, NULL},

@@ -13,7 +13,7 @@ typedef struct Streaming {
     BodySource source;
     Buffer item;     /* the packed item to send */
     bool is_held;    /* item waits for credit */
-    bool is_sending; /* our direction of the stream is open */
+    bool is_sending; /* the direction to the server is open */
     uint64_t n_lines;
 } Streaming;
 
@@ -89,7 +89,7 @@ static bool next_line(Streaming *s) {
     if (status != EXIT_OK)
         loop_end(&run->loop, status);
     s->is_held = r == 1 && status == EXIT_OK;
-    /* The end may have to wait for the connection; then this function is called again. */
+    /* If END has to wait for the connection, this function is called again. */
     if (r == 0 && ferry_stream_end(s->stream, NULL) != -EAGAIN)
         s->is_sending = false;
     return s->is_held;
@@ -123,7 +123,7 @@ static void on_input(Watch *watch, uint32_t events) {
     send_items(s);
 }
 
-/* ---- the whole ---- */
+/* ---- the whole call ---- */
 
 static int start(Streaming *s, unsigned directions) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;

@@ -147,7 +147,7 @@ static void tell_deprecated(const CallRun *run) {
     }
 }
 
-/* Of the instance that is called: instances may differ. */
+/* Fetches the description of the instance that will be called: instances may differ. */
 static int describe(CallRun *run, ferry_client *client, ferry_error *reterr) {
     CLEANUP(ferry_close) ferry_client *one = NULL;
 
@@ -197,7 +197,8 @@ static int wait_for_server(CallRun *run, ferry_client *client) {
     r = ferry_with(client, &(ferry_options){.wait_for_server = true}, &waiting, &error);
     if (r == 0)
         r = ferry_call(waiting, method, ferry_bytes_of("\x90", 1), NULL, &error);
-    /* Servers of other libraries may not know the method: they are there all the same. */
+    /* -ENOSYS: the server uses another library, which has no ferry_ping. It is running
+     * nevertheless. */
     return r == 0 || r == -ENOSYS ? look_up(run, client) : cli_error(run->cli, &error);
 }
 
@@ -219,8 +220,8 @@ static void tell_signature(const CallRun *run) {
     out_format(stderr, "): see 'ferry describe %s', or --template\n", run->service);
 }
 
-/* Reports wrong arguments. If the service is missing, the method's types are unknown, and that is
- * reported instead. */
+/* Reports wrong arguments. If the service is missing, the types are unknown, so the missing service
+ * is reported instead. */
 static int refuse_arguments(CallRun *run, const ferry_error *error) {
     if (!run->is_absent) {
         int status = cli_error(run->cli, error);
@@ -288,7 +289,7 @@ static int check_streams(CallRun *run, unsigned directions, int argc, char **arg
                          run->method);
     if (directions & FERRY_SEND && reads_input(argv, argc))
         return cli_usage(run->cli,
-                         "standard input has the items that '%s' takes: give this argument as a "
+                         "standard input is for the items of '%s': give this argument as a "
                          "value or as @FILE",
                          run->method);
     return EXIT_OK;
@@ -303,7 +304,7 @@ static int show_template(CallRun *run) {
         return cli_fail(run->cli, EXIT_OTHER, "'%s' does not describe its methods: no template",
                         run->service);
     if (method->stream_in)
-        cli_note(run->cli, "items come on standard input, one a line: %s",
+        cli_note(run->cli, "items are read from standard input, one per line: %s",
                  ferry_type_format(method->stream_in, text, sizeof(text)));
     return arguments_template(run->cli, method);
 }
@@ -349,7 +350,8 @@ static int run_call(Cli *cli, const void *values, int argc, char **argv) {
     int status = EXIT_OK;
 
     if (!dot || dot == argv[0] || !dot[1] || (size_t)(dot - argv[0]) >= sizeof(run.service))
-        return cli_usage(cli, "'%s' names no method: SERVICE.METHOD, as in calc.Calc.add", argv[0]);
+        return cli_usage(cli, "'%s' is not a method: write SERVICE.METHOD, as in calc.Calc.add",
+                         argv[0]);
     if (ferry_name_problem(argv[0]))
         return cli_usage(cli, "invalid method name '%s': %s", argv[0], ferry_name_problem(argv[0]));
     memcpy(run.service, argv[0], (size_t)(dot - argv[0]));
@@ -376,7 +378,7 @@ const Command command_call = {
     .help =
         "Each argument is a JSON value, @FILE (a file with a JSON value) or - (standard input).\n"
         "If the service describes its methods, arguments are checked before they are sent, may be\n"
-        "given as NAME=VALUE, and texts need no quotes; a single object may hold all of them by "
+        "given as NAME=VALUE, and texts need no quotes; one JSON object may hold all\n"
         "name.\n"
         "Otherwise texts need quotes: '\"hello\"'. Values that JSON lacks: {\"$bin\": \"BASE64\"} "
         "is\n"

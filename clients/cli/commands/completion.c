@@ -252,7 +252,7 @@ static int run_completion(Cli *cli, const void *values, int argc, char **argv) {
             out_raw(stdout, ferry_str(scripts[i].script));
             return EXIT_OK;
         }
-    return cli_usage(cli, "bash, fish and zsh are known, not '%s'", shell);
+    return cli_usage(cli, "'%s' is not a supported shell: write bash, fish or zsh", shell);
 }
 
 const Command command_completion = {

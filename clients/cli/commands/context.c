@@ -23,7 +23,7 @@ static const char *current_of(const json_t *contexts) {
     return name ? name : "";
 }
 
-/* A client of this URL and these keys is opened and closed: the library checks them. */
+/* Checks the URL and the keys: the library does it when a client is opened. */
 static int check_values(Cli *cli, const char *key_file) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     CLEANUP(ferry_close) ferry_client *client = NULL;
@@ -50,7 +50,7 @@ static int add(Cli *cli, json_t *contexts, const char *name) {
                         "there is a context '%s' already: 'ferry context remove "
                         "%s' removes it",
                         name, name);
-    /* The context is used in other folders, too. */
+    /* Store an absolute path: the context may be used from any folder. */
     if (key_file && realpath(key_file, key_path))
         key_file = key_path;
     status = check_values(cli, key_file);

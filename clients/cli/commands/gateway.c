@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ferry gateway: other protocols in front of the broker. This file alone knows the gateways. */
+/* ferry gateway: other protocols in front of the broker. Only this file includes headers of the
+ * gateways. */
 
 #include <stddef.h>
 #include <sys/epoll.h>
@@ -20,15 +21,16 @@ static const Option options[] = {
     OPTION_PLAIN(OPTION_LIST, 'l', "listen", Values, listen, "ADDRESS",
                  "tcp://HOST:PORT or unix:PATH; may be repeated"),
     OPTION_PLAIN(OPTION_TEXT, 's', "service", Values, service, "SERVICE",
-                 "of methods without a dot in their names"),
+                 "the service of methods whose names have no dot"),
     OPTION_ROW(OPTION_TEXT, 0, "errors", Values, errors, "FORM",
                "pair (default): [code, text], as Neovim shows it; or map: all fields", 0, 0,
                "pair|map"),
-    OPTION_PLAIN(OPTION_MS, 't', "timeout", Values, timeout_ms, "T", "of each call (default 30s)"),
+    OPTION_PLAIN(OPTION_MS, 't', "timeout", Values, timeout_ms, "T",
+                 "time limit of each call (default 30s)"),
     OPTION_ROW(OPTION_COUNT, 0, "max-connections", Values, max_connections, "N",
-               "connections at once (default 256)", 1, 65536, NULL),
+               "maximum number of connections (default 256)", 1, 65536, NULL),
     OPTION_ROW(OPTION_BYTES, 0, "max-message", Values, max_message, "SIZE",
-               "bytes of a request (default 8M)", 1024, 64 << 20, NULL),
+               "maximum size of a request (default 8M)", 1024, 64 << 20, NULL),
     OPTION_PLAIN(OPTION_FLAG, 0, "insecure", Values, insecure, NULL,
                  "listen beyond this machine: every peer may call, as this program's user"),
     OPTION_END,
@@ -91,7 +93,7 @@ static int run_gateway(Cli *cli, const void *values, int argc, char **argv) {
 
     (void)argc;
     if (strcmp(argv[0], "msgpack-rpc") != 0)
-        return cli_usage(cli, "'%s' is not msgpack-rpc", argv[0]);
+        return cli_usage(cli, "'%s' is not a protocol of the gateway: write msgpack-rpc", argv[0]);
     if (v->listen.n == 0)
         return cli_usage(cli, "--listen: tcp://HOST:PORT or unix:PATH");
     if (v->service && ferry_name_problem(v->service))

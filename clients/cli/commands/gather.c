@@ -29,7 +29,7 @@ static const Option options[] = {
 typedef struct Run {
     Cli *cli;
     const Values *values;
-    ferry_client *asker; /* the handle of the question; NULL: it has all answers that it wants */
+    ferry_client *asker; /* the handle of the question; NULL: the answers of --count have arrived */
     uint64_t n;
 } Run;
 
@@ -78,7 +78,7 @@ static int run_gather(Cli *cli, const void *values, int argc, char **argv) {
     int status;
 
     if (argc > 1 && strcmp(argv[1], "-") == 0)
-        return cli_usage(cli, "one question at a time: an argument or --file");
+        return cli_usage(cli, "the question is given twice: as an argument and with --file");
     status = source_open(&source, cli, &(SourceOptions){argc > 1 ? argv[1] : NULL, v->file, 1});
     if (status == EXIT_OK)
         status = cli_open(cli, NULL, &client);

@@ -19,7 +19,7 @@ typedef struct Run {
 
 enum { READ_TRIES = 100, READ_PAUSE_MS = 20 };
 
-/* While the broker reads the body from its disk, it answers without it. */
+/* While the broker reads the body from its disk, its answers have no body: ask again. */
 static int find(Run *run, json_t **ret) {
     int status = EXIT_OK;
 
@@ -99,8 +99,9 @@ static int check(Cli *cli, int argc, char **argv) {
                          "'ferry queue peek' lists it",
                          argv[1]);
     if (is_move != (argc == 3))
-        return cli_usage(cli, is_move ? "move to which queue?" : "too many arguments for %s",
-                         argv[0]);
+        return cli_usage(
+            cli, is_move ? "move needs the queue to move the job to" : "too many arguments for %s",
+            argv[0]);
     return is_move ? cli_check_queue(cli, argv[2]) : EXIT_OK;
 }
 

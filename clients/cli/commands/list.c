@@ -224,7 +224,8 @@ static int describe(Cli *cli, const ferry_description *d, bool idl) {
     return EXIT_OK;
 }
 
-/* Leaves only this method in the description: with it, only its types are printed. */
+/* Removes all other methods from the description, so that only the types of this method are
+ * printed. */
 static void keep_method(ferry_description *d, ferry_service *service, const ferry_method *method) {
     *service = *d->service;
     service->methods = method;
@@ -232,7 +233,7 @@ static void keep_method(ferry_description *d, ferry_service *service, const ferr
     d->service = service;
 }
 
-/* "calc.Calc.add" where no service has that name. Returns an exit status. */
+/* Describes one method, "calc.Calc.add", when no service has that name. Returns an exit status. */
 static int describe_method(Cli *cli, ferry_client *client, const char *name, bool idl) {
     CLEANUP(ferry_free) ferry_description *found = NULL;
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
@@ -288,7 +289,7 @@ const Command command_describe = {
     .name = "describe",
     .usage = "SERVICE | SERVICE.METHOD [--json | --idl]",
     .summary = "show the instances and methods of a service, or one method",
-    .help = "Of one method, prints its types alone.\n"
+    .help = "With a method, prints only its types.\n"
             "\n"
             "Examples:\n"
             "  ferry describe calc.Calc\n"
@@ -387,8 +388,8 @@ const Command command_sessions = {
     .summary = "list connected clients",
     .options = list_options,
     .values_size = sizeof(ListValues),
-    .help = "NAME is a session's number, or a part of its name. ADDRESS is that of the client,\n"
-            "and PID its process if it is on this machine and uses ipc://.\n"
+    .help = "NAME is a session's number, or a part of its name. ADDRESS is the client's address,\n"
+            "and PID its process, if the client runs on this machine and uses ipc://.\n"
             "\n"
             "Examples:\n  ferry sessions\n  ferry sessions worker\n",
     .max_args = 1,
@@ -404,7 +405,7 @@ static const Column method_columns[] = {
     {NULL, NULL, COLUMN_TEXT},
 };
 
-/* Of the service of this name; else of the queue. */
+/* Fetches the counters of the service with this name, or else of the queue. */
 static int find_stats(Cli *cli, ferry_client *client, const char *name, json_t **ret) {
     if (cli_manage(cli, client, true, ret, "methods", "s", name) == EXIT_OK ||
         cli_manage(cli, client, true, ret, "queue", "s", name) == EXIT_OK)
@@ -442,11 +443,12 @@ const Command command_stats = {
     .options = list_options,
     .values_size = sizeof(ListValues),
     .summary = "show the counters of the broker, a service or a queue",
-    .help = "Those of a service are of its methods. Those of a queue come with its durability and\n"
-            "its other settings.\n"
-            "\n"
-            "Examples:\n  ferry stats\n  ferry stats calc.Calc\n  ferry stats mail\n"
-            "  ferry stats --json | jq .dropped\n",
+    .help =
+        "For a service, prints the counters of its methods; for a queue, also its durability and\n"
+        "its other settings.\n"
+        "\n"
+        "Examples:\n  ferry stats\n  ferry stats calc.Calc\n  ferry stats mail\n"
+        "  ferry stats --json | jq .dropped\n",
     .max_args = 1,
     .completes = NAMES_SERVICES,
     .run = run_stats,

@@ -22,7 +22,7 @@ static const Option options[] = {
     OPTION_END,
 };
 
-/* At most one byte more than a file may have. */
+/* Reads at most one byte more than the limit of a file, so that a longer file is noticed. */
 static int read_text(const char *path, Buffer *to) {
     int fd = open(path, O_RDONLY | O_CLOEXEC), r = fd < 0 ? -errno : 0;
     ssize_t n = 1;
@@ -84,11 +84,11 @@ static int run_pipeline(Cli *cli, const void *values, int argc, char **argv) {
         status = cli_usage(cli, "'%s' is not a verb of pipeline: write 'ferry pipeline run FILE'",
                            argv[0]);
     else if (argc < 2)
-        status = cli_usage(cli, "run which file?");
+        status = cli_usage(cli, "run needs a file");
     else
         status = read_file(cli, argv[1], file);
     if (status == EXIT_OK && given->check) {
-        cli_note(cli, "%s is right: %zu stage%s", argv[1], file->n_stages,
+        cli_note(cli, "%s has no errors: %zu stage%s", argv[1], file->n_stages,
                  file->n_stages == 1 ? "" : "s");
     } else if (status == EXIT_OK) {
         status = cli_open(cli, NULL, &client);

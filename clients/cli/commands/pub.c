@@ -20,7 +20,7 @@ static const Option options[] = {
     OPTION_PLAIN(OPTION_FLAG, 0, "confirm", Values, confirm, NULL,
                  "end when every queue that is bound to the topic has stored the message"),
     OPTION_PLAIN(OPTION_TEXT, 0, "pack", Values, pack, BODY_TYPE_ARG,
-                 "the body is JSON, packed: " BODY_TYPE_HELP),
+                 "pack the body, which is JSON, by TYPE: " BODY_TYPE_HELP),
     OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE", "read the body from this file"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N",
                  "publish N times; with -, the first N lines", 1, 0),
@@ -46,7 +46,7 @@ static bool publish(Run *run, ferry_bytes body) {
         feed_wake(&run->feed, 1);
         return false;
     }
-    /* `tail -f log | ferry pub logs -` carries on when the broker is back. */
+    /* `tail -f log | ferry pub logs -` continues when the broker is back. */
     if (r == -ENOTCONN && run->feed.source.is_lines) {
         feed_hold(&run->feed, body);
         feed_wake(&run->feed, RECONNECT_MS);
@@ -88,7 +88,8 @@ static int confirm(Run *run) {
     return ferry_flush(run->feed.client, &error) < 0 ? cli_error(run->feed.cli, &error) : EXIT_OK;
 }
 
-/* The broker does not answer publications, also not the denied ones. */
+/* The broker does not answer publishes, so ask for the right first: a denied publish would be lost
+ * without a report. */
 static int check_right(const Run *run) {
     Cli *cli = run->feed.cli;
     CLEANUP(json_decref) json_t *decision = NULL;
@@ -100,7 +101,7 @@ static int check_right(const Run *run) {
     return cli_fail(cli, 4, "no right to publish '%s'", run->topic);
 }
 
-/* Tells a person how many subscribers there are; a message without any is no error. */
+/* Prints the number of subscribers. A message without subscribers is not an error. */
 static void tell_receivers(Run *run) {
     Cli *cli = run->feed.cli;
     CLEANUP(json_decref) json_t *rows = NULL;
@@ -151,10 +152,10 @@ const Command command_pub = {
     .summary = "publish messages to a topic",
     .help =
         "The body is an argument, a file, each line of standard input (-), or empty. With -, the\n"
-        "command waits for a broker that is lost, and carries on.\n"
+        "command waits for a lost broker, and continues.\n"
         "\n"
         "--confirm ends with an error if a queue that is bound to the topic ('ferry queue bind')\n"
-        "cannot store a message, or if the connection is lost: then it may be stored or not.\n"
+        "cannot store a message, or if the connection is lost: the message may then be stored.\n"
         "\n"
         "Examples:\n"
         "  ferry pub orders.new '{\"id\": 42}'\n"

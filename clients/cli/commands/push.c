@@ -30,13 +30,13 @@ static const Option options[] = {
                  "ordering key: jobs with the same K are worked on one at a time, in order"),
     OPTION_PLAIN(OPTION_MS, 0, "delay", Values, delay_ms, "T", "deliver after this time"),
     OPTION_PLAIN(OPTION_TEXT, 0, "at", Values, at, "TIME",
-                 "deliver at this time, as 2026-11-30T18:00Z or 18:00 (UTC)"),
+                 "deliver at this time, for example 2026-11-30T18:00Z or 18:00 (UTC)"),
     OPTION_RANGE(OPTION_COUNT, 'p', "priority", Values, priority, "N",
                  "0 to 9, higher first (default 0)", 0, 9),
     OPTION_PLAIN(OPTION_MS, 0, "ttl", Values, ttl_ms, "T",
                  "time to live: an undelivered job becomes a dead letter"),
     OPTION_PLAIN(OPTION_TEXT, 0, "pack", Values, pack, BODY_TYPE_ARG,
-                 "the body is JSON, packed: " BODY_TYPE_HELP),
+                 "pack the body, which is JSON, by TYPE: " BODY_TYPE_HELP),
     OPTION_PLAIN(OPTION_TEXT, 'f', "file", Values, file, "FILE", "read the body from this file"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N",
                  "push N times; with -, the first N lines", 1, 0),
@@ -60,7 +60,7 @@ typedef struct Run {
 
 static void pump(Feed *feed);
 
-/* One push on its way. */
+/* One push in flight. */
 typedef struct Sent {
     Run *run;
     ferry_pushed pushed;
@@ -153,7 +153,7 @@ static void pump(Feed *feed) {
         loop_end(&feed->loop, EXIT_OK);
 }
 
-/* The library retries without limit; a person at a terminal needs an end. */
+/* The library retries without limit; this command ends after --timeout without a stored job. */
 static void on_watchdog(Timer *timer, void *ctx) {
     Run *run = container_of(timer, Run, watchdog);
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
@@ -196,13 +196,14 @@ static int check_options(Cli *cli, const Values *v, ferry_push_options *with) {
     if (v->unique && !v->key)
         return cli_usage(cli, "--unique needs --key");
     if (v->at && v->delay_ms)
-        return cli_usage(cli, "--at and --delay exclude each other");
+        return cli_usage(cli, "use either --at or --delay");
     clock_gettime(CLOCK_REALTIME, &wall);
     if (v->at && text_parse_time(v->at, (uint64_t)wall.tv_sec * 1000, &with->at_ms) < 0)
-        return cli_usage(cli,
-                         "--at: '%s' is not a time as 2026-11-30T18:00, 2026-11-30T18:00:00+01:00 "
-                         "or 18:00",
-                         v->at);
+        return cli_usage(
+            cli,
+            "--at: '%s' is not a time like 2026-11-30T18:00, 2026-11-30T18:00:00+01:00 "
+            "or 18:00",
+            v->at);
     return EXIT_OK;
 }
 

@@ -24,9 +24,10 @@ static const Option options[] = {
     OPTION_RANGE(OPTION_COUNT, 'n', "limit", Values, limit, "N",
                  "peek, move, retry: at most N jobs (peek: default 10)", 1, UINT32_MAX),
     OPTION_PLAIN(OPTION_TEXT, 0, "unpack", Values, unpack, BODY_TYPE_ARG,
-                 "peek: bodies are packed, and shown as JSON: " BODY_TYPE_HELP),
+                 "peek: unpack bodies by TYPE and show them as JSON: " BODY_TYPE_HELP),
     OPTION_WATCH(Values),
-    OPTION_PLAIN(OPTION_FLAG, 'y', "yes", Values, yes, NULL, "purge: delete without a question"),
+    OPTION_PLAIN(OPTION_FLAG, 'y', "yes", Values, yes, NULL,
+                 "purge: delete the jobs without asking"),
     OPTION_END,
 };
 
@@ -141,7 +142,7 @@ static json_t *unpacked(Run *run, const BodyType *unpack, const char *base64) {
         r = body_type_text(unpack, ferry_bytes_of(data, len), &text, NULL);
     free(data);
     if (r < 0)
-        cli_note(run->cli, "a body is not of the type of --unpack, or is longer than 64 KiB");
+        cli_note(run->cli, "a body does not match the type of --unpack, or is longer than 64 KiB");
     else if (!json)
         json = json_stringn((const char *)text.data, text.len - 1);
     return json;
@@ -218,8 +219,8 @@ static int set_paused(Run *run, const char *method) {
 
     if (status == EXIT_OK)
         cli_note(run->cli, "'%s' is %s", run->queue,
-                 *method == 'p' ? "paused: what is held goes on, nothing new is delivered"
-                                : "delivered again");
+                 *method == 'p' ? "paused: jobs in flight continue, no other jobs are delivered"
+                                : "resumed: its jobs are delivered");
     return status;
 }
 
@@ -244,7 +245,7 @@ static int retry(Run *run) {
     return move(run, dead, alive);
 }
 
-/* From a topic pattern, or not any more. */
+/* Makes the messages of a topic pattern become jobs of the queue, or ends it. */
 static int bind(Run *run, const char *method) {
     CLEANUP(json_decref) json_t *nothing = NULL;
     int status =
@@ -252,8 +253,9 @@ static int bind(Run *run, const char *method) {
 
     if (status == EXIT_OK)
         cli_note(run->cli,
-                 *method == 'b' ? "messages of '%s' become jobs of '%s'"
-                                : "'%s' has ended for '%s'; jobs in the queue stay",
+                 *method == 'b'
+                     ? "messages of '%s' become jobs of '%s'"
+                     : "messages of '%s' no longer become jobs of '%s'; jobs in the queue stay",
                  run->to, run->queue);
     return status;
 }
@@ -264,7 +266,8 @@ static int set(Run *run, const char *value) {
                             run->to, value);
 
     if (status == EXIT_OK)
-        cli_note(run->cli, *value ? "'%s': %s = %s" : "'%s': %s is that of the configuration%s",
+        cli_note(run->cli,
+                 *value ? "'%s': %s = %s" : "'%s': %s has the value of the configuration%s",
                  run->queue, run->to, value);
     return status;
 }
@@ -319,10 +322,10 @@ static int check(Cli *cli, const Values *values, const char *verb, int argc) {
         return cli_usage(cli, "--watch is for list, show and peek");
     if (argc < wanted)
         return cli_usage(cli,
-                         is_bind       ? "%s which queue, and which topics?"
-                         : is_set      ? "%s which setting of which queue?"
-                         : wanted == 3 ? "%s what, and where to?"
-                                       : "%s which queue?",
+                         is_bind       ? "%s needs a queue and a topic pattern"
+                         : is_set      ? "%s needs a queue and a setting"
+                         : wanted == 3 ? "%s needs two queues: FROM and TO"
+                                       : "%s needs a queue",
                          verb);
     if (argc > wanted)
         return cli_usage(cli, "too many arguments for %s", verb);
@@ -359,21 +362,22 @@ const Command command_queue = {
              "set QUEUE SETTING VALUE\n"
              "unset QUEUE SETTING",
     .summary = "list, inspect and change queues",
-    .help = "show    print the settings and counters of a queue\n"
-            "peek    print the next jobs without taking them\n"
-            "purge   delete all jobs that no worker holds\n"
-            "pause   stop delivery until resume\n"
-            "move    move jobs to another queue\n"
-            "retry   return dead letters to their queue\n"
-            "bind    each message of a topic that matches PATTERN becomes a job of the queue: a\n"
-            "        subscriber that was away finds all of them; unbind ends it\n"
-            "set     change a setting, as in ferry.conf(5), which it goes before; unset ends that\n"
-            "\n"
-            "Examples:\n"
-            "  ferry queue\n"
-            "  ferry queue list --watch 2s\n"
-            "  ferry queue peek mail.dead --limit 3\n"
-            "  ferry queue retry mail\n",
+    .help =
+        "show    print the settings and counters of a queue\n"
+        "peek    print the next jobs without taking them\n"
+        "purge   delete all jobs that no worker holds\n"
+        "pause   stop delivery until resume\n"
+        "move    move jobs to another queue\n"
+        "retry   return dead letters to their queue\n"
+        "bind    each message of a topic that matches PATTERN becomes a job of the queue: a\n"
+        "        subscriber that was away finds all of them; unbind ends it\n"
+        "set     change a setting, see ferry.conf(5); it overrides the configuration until unset\n"
+        "\n"
+        "Examples:\n"
+        "  ferry queue\n"
+        "  ferry queue list --watch 2s\n"
+        "  ferry queue peek mail.dead --limit 3\n"
+        "  ferry queue retry mail\n",
     .options = options,
     .values_size = sizeof(Values),
     .max_args = 4,

@@ -18,7 +18,7 @@ static const Option options[] = {
     OPTION_RANGE(OPTION_MS, 0, "every", Values, every_ms, "T", "an interval of one second or more",
                  1000, 0),
     OPTION_PLAIN(OPTION_TEXT, 0, "tz", Values, zone, "ZONE",
-                 "the time zone of the cron line, as Europe/Berlin (default: UTC)"),
+                 "the time zone of the cron line, for example Europe/Berlin (default: UTC)"),
     OPTION_ROW(OPTION_TEXT, 0, "missed", Values, missed, "RULE",
                "missed moments: once (default), skip or all", 0, 0, "once|skip|all"),
     OPTION_END,
@@ -60,7 +60,7 @@ static int remove_one(Cli *cli, ferry_client *client, const char *name) {
     int status = cli_manage(cli, client, false, &nothing, "remove_schedule", "s", name);
 
     if (status == EXIT_OK)
-        cli_note(cli, "'%s' has ended; jobs in the queue stay", name);
+        cli_note(cli, "the schedule '%s' was removed; jobs in the queue stay", name);
     return status;
 }
 
@@ -71,18 +71,18 @@ static int check(Cli *cli, const Values *values, const char *verb, int argc) {
     if (strcmp(verb, "list") == 0)
         return argc > 1 ? cli_usage(cli, "too many arguments for list") : EXIT_OK;
     if (strcmp(verb, "remove") == 0)
-        return argc == 2 ? EXIT_OK : cli_usage(cli, "remove which schedule?");
+        return argc == 2 ? EXIT_OK : cli_usage(cli, "remove needs the name of a schedule");
     if (strcmp(verb, "add") != 0) {
         near = text_nearest(verb, verbs, 3);
         return cli_usage(cli, "'%s' is not one of " VERBS "%s%s%s", verb,
                          near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
     if (argc < 3)
-        return cli_usage(cli, "add which schedule, for which queue?");
+        return cli_usage(cli, "add needs a name and a queue");
     if (!values->cron == !values->every_ms)
         return cli_usage(cli, "a schedule has either --cron or --every");
     if (values->zone && !values->cron)
-        return cli_usage(cli, "--tz goes with --cron");
+        return cli_usage(cli, "--tz needs --cron");
     return EXIT_OK;
 }
 
@@ -115,8 +115,8 @@ const Command command_schedule = {
         "headers\n"
         "ferry-schedule (the name) and ferry-moment (in UTC). Schedules, and the last moment of\n"
         "each, survive a restart of a broker with a data folder: each moment has one job.\n"
-        "Moments that were missed, because no broker ran or the queue was full, have one job\n"
-        "together (once), none (skip), or one each, in order (all). 'add' with the name of a\n"
+        "For moments that were missed, because no broker ran or the queue was full, it pushes one\n"
+        "job (once), no job (skip), or one job each, in order (all). 'add' with the name of a\n"
         "schedule replaces it.\n"
         "\n"
         "Examples:\n"

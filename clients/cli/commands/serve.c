@@ -36,7 +36,7 @@ static const Option options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'i', "instance", Values, instance, "NAME",
                  "name of this instance of the service"),
     OPTION_PLAIN(OPTION_FLAG, 0, "redact-errors", Values, redact_errors, NULL,
-                 "for outsiders: errors without the process that they come from"),
+                 "for callers outside: leave trace, causes and host out of errors"),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N calls", 1, 0),
     OPTION_END,
 };
@@ -177,7 +177,7 @@ static int on_call(ferry_request *request, void *ctx) {
 
     if (run->is_stopping || run->loop.ended ||
         (run->values->count && run->taken >= run->values->count))
-        return throw_to(request, "ferry.Draining", NULL, "this server is going away");
+        return throw_to(request, "ferry.Draining", NULL, "this server is shutting down");
     run->taken++;
     if (!run->values->exec && run->values->delay_ms == 0) {
         r = answer_now(run, request);
@@ -232,7 +232,7 @@ static int serve(Run *run, ferry_client *client, int argc, char **argv) {
                  cli_url(run->cli));
     status = loop_run(&run->loop);
     while (run->tasks) {
-        throw_to(run->tasks->request, "ferry.Draining", NULL, "this server is going away");
+        throw_to(run->tasks->request, "ferry.Draining", NULL, "this server is shutting down");
         task_free(run->tasks);
     }
     return status;
@@ -261,11 +261,11 @@ static int run_serve(Cli *cli, const void *values, int argc, char **argv) {
         const char *dot = strrchr(argv[i], '.');
 
         if (!dot || dot == argv[i] || !dot[1] || strlen(argv[i]) > 255)
-            return cli_usage(cli, "'%s' names no method: SERVICE.METHOD, as in calc.Calc.add",
+            return cli_usage(cli, "'%s' is not a method: write SERVICE.METHOD, as in calc.Calc.add",
                              argv[i]);
     }
     if (v->echo + !!v->exec + !!v->fail != 1)
-        return cli_usage(cli, "one of --echo, --exec CMD and --fail TYPE says how to answer");
+        return cli_usage(cli, "choose one of --echo, --exec CMD and --fail TYPE as the answer");
     if (v->fail)
         status = split_failure(&run);
     if (status == EXIT_OK)

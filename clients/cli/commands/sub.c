@@ -21,15 +21,14 @@ typedef struct Values {
 static const Option options[] = {
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N messages", 1, 0),
     OPTION_RANGE(OPTION_COUNT, 'l', "last", Values, last, "N",
-                 "print first the last N messages of each topic that the broker keeps", 1,
+                 "first print the last N messages of each topic that the broker still has", 1,
                  UINT32_MAX),
     OPTION_PLAIN(OPTION_TEXT, 'g', "group", Values, group, "G",
                  "join group G: each message goes to one of its subscribers"),
-    OPTION_ROW(
-        OPTION_TEXT, 0, "overflow", Values, overflow, "POLICY",
-        "what is missed when the backlog is full: the newest messages (default), the oldest, "
-        "or disconnect",
-        0, 0, "drop-newest|drop-oldest|disconnect"),
+    OPTION_ROW(OPTION_TEXT, 0, "overflow", Values, overflow, "POLICY",
+               "if the backlog is full, drop the newest messages (default) or the oldest ones, "
+               "or disconnect",
+               0, 0, "drop-newest|drop-oldest|disconnect"),
     OPTION_RANGE(
         OPTION_BYTES, 0, "backlog", Values, backlog, "SIZE",
         "bytes that the broker holds while this command is slow (default, and at most, its "
@@ -45,7 +44,7 @@ static const Option options[] = {
                  "print the topic and a tab before each message (default on a terminal, for more "
                  "than one topic)"),
     OPTION_PLAIN(OPTION_TEXT, 0, "unpack", Values, unpack, BODY_TYPE_ARG,
-                 "bodies are packed, and shown as JSON: " BODY_TYPE_HELP),
+                 "unpack bodies by TYPE and show them as JSON: " BODY_TYPE_HELP),
     OPTION_PLAIN(OPTION_FLAG, 'T', "time", Values, with_time, NULL,
                  "print the time of arrival before each message"),
     OPTION_END,
@@ -120,7 +119,7 @@ static void run_command(Run *run, const ferry_message *message) {
     if (run->style.unpack.is_set && body_type_text(&run->style.unpack, input, &text, &error) == 0)
         input = ferry_bytes_of(text.data, text.len);
     if (error.type)
-        cli_note(run->cli, "a body is not of the type of --unpack: %s", error.message);
+        cli_note(run->cli, "a body does not match the type of --unpack: %s", error.message);
     if (r == 0)
         r = exec_start(&running.loop,
                        &(ExecOptions){.command = run->values->exec,
@@ -206,7 +205,7 @@ static int run_sub(Cli *cli, const void *values, int argc, char **argv) {
     run.style.topic = run.values->with_topic ||
                       (cli->terminal_out && (argc > 1 || argv[0][strcspn(argv[0], "*>")]));
     if (run.values->answer && run.values->exec)
-        return cli_usage(cli, "--answer and --exec both say what the answer is: which?");
+        return cli_usage(cli, "use either --answer or --exec: both set the answer");
     status = body_type_open(&run.style.unpack, cli, "unpack", run.values->unpack);
     if (status == EXIT_OK)
         status = loop_init(&run.loop, cli);

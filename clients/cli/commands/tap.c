@@ -291,7 +291,7 @@ const Command command_tap = {
         "at the end one or more.\n"
         "\n"
         "--save writes a pcapng file, which Wireshark and tshark open as well. If this command is\n"
-        "slower than the traffic, it misses messages, and says how many; the others never wait.\n"
+        "slower than the traffic, it misses messages and reports how many; clients never wait.\n"
         "\n"
         "Examples:\n"
         "  ferry tap --topic 'orders.>'\n"

@@ -24,10 +24,11 @@ static const Option options[] = {
     OPTION_RANGE(OPTION_MS, 'e', "every", Values, every_ms, "T", "between two samples (default 1s)",
                  100, 3600000),
     OPTION_PLAIN(OPTION_FLAG, 0, "once", Values, once, NULL,
-                 "print two samples' difference once, and end"),
+                 "take two samples, print the rates between them, and end"),
     OPTION_ROW(OPTION_TEXT, 0, "view", Values, view, "VIEW", "the list to begin with", 0, 0,
                "services|queues|topics|sessions"),
-    OPTION_PLAIN(OPTION_TEXT, 'f', "filter", Values, filter, "TEXT", "only names that contain it"),
+    OPTION_PLAIN(OPTION_TEXT, 'f', "filter", Values, filter, "TEXT",
+                 "only names that contain TEXT"),
     OPTION_END,
 };
 
@@ -199,7 +200,7 @@ static void choose(Top *top, unsigned kind) {
     top->first = 0;
 }
 
-/* False: the person has enough. */
+/* Handles a key. False: end the command. */
 static bool on_key(Top *top, int key) {
     TopOrder *order = &top->orders[top->kind];
     unsigned n_columns = top_n_columns(top_view(top->kind));
@@ -274,7 +275,7 @@ static int run_screen(Top *top) {
     if (r < 0)
         return cli_fail(top->cli, EXIT_OTHER, "%s",
                         r == -ENOTSUP ? "this ferry was built without ncurses: use --once"
-                                      : "$TERM names no known terminal: use --once");
+                                      : "$TERM is not a known terminal: use --once");
     do {
         uint64_t now_ms = clock_ms();
 
@@ -307,7 +308,7 @@ static int run_top(Cli *cli, const void *values, int argc, char **argv) {
             top.kind = kind;
     }
     if (!v->once && (!cli->terminal_out || !isatty(STDIN_FILENO)))
-        return cli_usage(cli, "there is no terminal: use --once");
+        return cli_usage(cli, "input or output is not a terminal: use --once");
     status = cli_open(cli, &(ferry_options){.timeout_ms = CALL_TIMEOUT_MS}, &client);
     top.client = client;
     if (status == EXIT_OK)

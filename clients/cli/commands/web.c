@@ -17,7 +17,7 @@ typedef struct Values {
 
 static const Option options[] = {
     OPTION_PLAIN(OPTION_TEXT, 'l', "listen", Values, listen, "ADDRESS:PORT",
-                 "where to listen (default 127.0.0.1:5878); port 0: a free one"),
+                 "where to listen (default 127.0.0.1:5878); port 0: any free port"),
     OPTION_PLAIN(
         OPTION_LIST, 0, "name", Values, names, "HOST",
         "a name that browsers may use for this address, beside localhost; may be repeated"),
@@ -25,7 +25,8 @@ static const Option options[] = {
                  "requests need a token of this file, which says whose key they use"),
     OPTION_PLAIN(OPTION_TEXT, 0, "tls-cert", Values, tls_cert, "FILE",
                  "serve https with this certificate (PEM)"),
-    OPTION_PLAIN(OPTION_TEXT, 0, "tls-key", Values, tls_key, "FILE", "and its key (PEM)"),
+    OPTION_PLAIN(OPTION_TEXT, 0, "tls-key", Values, tls_key, "FILE",
+                 "the private key of the certificate (PEM)"),
     OPTION_END,
 };
 

@@ -16,8 +16,8 @@
 #include "clients/cli/run/exec.h"
 
 enum {
-    DRAIN_IDLE_MS = 50, /* from the last job to the question whether the queue is empty */
-    DRAIN_ASK_MS = 200, /* from an answer to the next question */
+    DRAIN_IDLE_MS = 50, /* pause from the last job to the first check whether the queue is empty */
+    DRAIN_ASK_MS = 200, /* pause between two checks */
 };
 
 typedef struct Values {
@@ -33,10 +33,11 @@ static const Option options[] = {
                  "call a method for each job, with its body as the only argument"),
     OPTION_PLAIN(OPTION_TEXT, 0, "then", Values, then, "QUEUE",
                  "push the result (without --exec and --call: the body) to QUEUE"),
-    OPTION_PLAIN(OPTION_TEXT, 0, "unpack", Values, unpack, BODY_TYPE_ARG,
-                 "bodies are packed, and shown, or given to CMD, as JSON: " BODY_TYPE_HELP),
+    OPTION_PLAIN(
+        OPTION_TEXT, 0, "unpack", Values, unpack, BODY_TYPE_ARG,
+        "unpack bodies by TYPE, and show them or pass them to CMD as JSON: " BODY_TYPE_HELP),
     OPTION_PLAIN(OPTION_TEXT, 0, "pack", Values, pack, BODY_TYPE_ARG,
-                 "with --then: the output of CMD is JSON: " BODY_TYPE_HELP),
+                 "with --then: pack the output of CMD, which is JSON, by TYPE: " BODY_TYPE_HELP),
     OPTION_RANGE(OPTION_COUNT, 's', "slots", Values, slots, "N", "jobs at once (default 1)", 1,
                  65536),
     OPTION_RANGE(OPTION_COUNT, 'n', "count", Values, count, "N", "end after N jobs", 1, 0),
@@ -101,8 +102,8 @@ static uint64_t counter(const json_t *status, const char *key) {
     return (uint64_t)json_integer_value(json_object_get(status, key));
 }
 
-/* The queue is empty when the broker has no job to deliver and none in flight: a large job may be
- * on its way to us. Delayed jobs count if they are retries of ours. */
+/* True: the broker has no job to deliver and no job in flight; a large job may still be in flight
+ * to this worker. Delayed jobs count if this worker has retried a job. */
 static bool is_empty(Run *run, const json_t *status) {
     if (counter(status, "delayed") == 0)
         run->has_retried = false;
@@ -112,7 +113,8 @@ static bool is_empty(Run *run, const json_t *status) {
 static void on_status(const ferry_reply *reply, const ferry_error *error, void *ctx) {
     CLEANUP(json_decref) json_t *status = NULL;
     Run *run = ctx;
-    /* Without the right to ask, an idle moment must do. */
+    /* If the queue does not exist, or the user has no right to see it, end now: this worker is
+     * idle. */
     bool is_gone = error && error->type &&
                    (strcmp(error->type, "ferry.NotFound") == 0 ||
                     strcmp(error->type, "ferry.PermissionDenied") == 0);
@@ -246,7 +248,7 @@ static void succeed_packed(Run *run, ferry_job *job, const Buffer *output) {
         succeed(run, job, ferry_bytes_of(packed.data, packed.len));
 }
 
-/* The job is not ours any more: settling it only frees it. */
+/* The broker has taken the job back, so settling it only frees it. */
 static void drop(Task *task) {
     Run *run = task->run;
 
@@ -268,7 +270,7 @@ static void on_end(Exec *exec, const ExecResult *result, void *ctx) {
         drop(task);
     else if (result->status != 0)
         fail(run, task->job, result->status == EXEC_RETRY || task->is_late,
-             task->is_late ? "it took too long" : result->reason);
+             task->is_late ? "the command took longer than --timeout" : result->reason);
     else if (!print_output(run, output))
         return; /* closing the client returns the job */
     else if (run->pack.is_set && run->values->then)
@@ -343,7 +345,7 @@ static int pack_argument(ferry_bytes body, ferry_packer *packer) {
     return ferry_packer_error(packer);
 }
 
-/* A text or bytes are the result as they are; another value is JSON. */
+/* A result that is text or bytes is used unchanged; another value is converted to JSON. */
 static int take_result(ferry_bytes value, Buffer *to) {
     CLEANUP(buffer_deinit) Buffer list = {0};
 
@@ -353,7 +355,7 @@ static int take_result(ferry_bytes value, Buffer *to) {
                        : body_to_input(BODY_TEXT, ferry_bytes_of(list.data, list.len), to);
 }
 
-/* Would the call have another result at another time? */
+/* True: the same call may succeed later, so the job is retried. */
 static bool is_passing(const ferry_error *error) {
     static const char *const types[] = {"ferry.NoSuchService",  "ferry.DeadlineExceeded",
                                         "ferry.ConnectionLost", "ferry.NotConnected",
@@ -507,7 +509,7 @@ static int work(Run *run, ferry_client *client, const char *queue) {
 
 static int check_call(Cli *cli, const Values *values) {
     if (values->call && (values->exec || values->pack || values->unpack))
-        return cli_usage(cli, "--call goes without --exec, --pack and --unpack");
+        return cli_usage(cli, "--call cannot be used with --exec, --pack or --unpack");
     if (values->call && (!strchr(values->call, '.') || ferry_name_problem(values->call)))
         return cli_usage(cli, "--call: a method is SERVICE.METHOD, not '%s'", values->call);
     return EXIT_OK;
@@ -526,7 +528,8 @@ static int run_work(Cli *cli, const void *values, int argc, char **argv) {
         status = body_type_open(&run.unpack, cli, "unpack", run.values->unpack);
     if (status == EXIT_OK)
         status = body_type_open(&run.pack, cli, "pack", run.values->pack);
-    /* Check this before a command runs whose result could not be forwarded. */
+    /* Check the queue of --then now: otherwise a command would run whose result cannot be
+     * forwarded. */
     if (status == EXIT_OK && run.values->then)
         status = cli_check_queue(cli, run.values->then);
     if (status == EXIT_OK)

@@ -95,7 +95,7 @@ static PipelineStage *begin_stage(PipelineFile *file, int line, char *text) {
     PipelineStage *stage;
 
     if (!end || *trim(end + 1)) {
-        add_error(file, line, "a section is a line as [stage NAME]");
+        add_error(file, line, "a section is a line like [stage NAME]");
         return NULL;
     }
     *end = '\0';
@@ -142,7 +142,7 @@ static void set_number(PipelineFile *file, int line, size_t i, const char *value
         return;
     }
     if (settings[i].kind == KIND_MS)
-        add_error(file, line, "%s is a time from %s to %s, as 250ms, 5s or 2m, not '%.40s'",
+        add_error(file, line, "%s is a time from %s to %s, like 250ms, 5s or 2m, not '%.40s'",
                   settings[i].name, text_format_ms(least, settings[i].min),
                   text_format_ms(most, settings[i].max), value);
     else
@@ -234,8 +234,7 @@ static void check_stage(PipelineFile *file, PipelineStage *stage) {
 
     if (!stage->lines[COMMAND] && !stage->lines[CALL])
         add_error(file, stage->line,
-                  "the stage '%s' has neither 'command' nor 'call': one of them does its jobs",
-                  stage->name);
+                  "the stage '%s' has neither 'command' nor 'call': set one of them", stage->name);
     if (stage->command && stage->call)
         add_error(file, stage->lines[CALL], "the stage '%s' has a command already, on line %d",
                   stage->name, stage->lines[COMMAND]);
@@ -273,7 +272,7 @@ static void check_stages(PipelineFile *file) {
     for (size_t i = 0; i < file->n_stages; i++)
         if (is_in_a_circle(file, &file->stages[i]))
             add_error(file, file->stages[i].line,
-                      "the results of the stage '%s' come back to it: stages must not be a circle",
+                      "the results of the stage '%s' return to it: stages must not form a circle",
                       file->stages[i].name);
     if (file->n_stages == 0 && file->n_errors == 0)
         add_error(file, 0, "the file has no stage: a stage begins with [stage NAME]");

@@ -15,18 +15,18 @@ enum {
     PIPELINE_STAGES_MAX = 64,
     PIPELINE_NAME_MAX = 40,     /* bytes of the name of a stage */
     PIPELINE_WORKERS_MAX = 256, /* of one stage */
-    PIPELINE_ERRORS_MAX = 50,   /* later errors are not kept */
+    PIPELINE_ERRORS_MAX = 50,   /* errors beyond this number are dropped */
 };
 
 typedef struct PipelineStage {
     char name[PIPELINE_NAME_MAX + 1];
     int line; /* of its section */
-    /* Texts are of the file's copy. NULL: not set. */
-    const char *queue;   /* the name of the stage, if the file has no other one */
-    const char *command; /* one of these two */
+    /* Texts point into the file's copy. NULL: not set. */
+    const char *queue;   /* the default is the name of the stage */
+    const char *command; /* a stage has either `command` or `call` */
     const char *call;    /* "service.method" */
     const char *next;    /* the name of a stage */
-    const char *then;    /* the queue of the results; of `next`, if that is set */
+    const char *then;    /* the queue of the results; if `next` is set, the queue of that stage */
     uint64_t workers, slots, retries, delay_ms, timeout_ms; /* times of 0: not set */
     int lines[10];                                          /* of each setting; 0: not set */
 } PipelineStage;
@@ -48,5 +48,5 @@ typedef struct PipelineFile {
 int pipeline_file_read(PipelineFile *file, const char *text, size_t len);
 void pipeline_file_deinit(PipelineFile *file);
 
-/* Does a stage pass its results on to this one? */
+/* True: the stage `before` passes its results to this stage. */
 bool stage_is_next_of(const PipelineStage *stage, const PipelineStage *before);

@@ -24,7 +24,7 @@
 extern char **environ;
 
 enum {
-    PAUSE_MS = 200, /* before a dead worker is started again; doubled for each that dies at once */
+    PAUSE_MS = 200, /* before a dead worker is started again; doubled each time it dies at once */
     PAUSE_MAX_MS = 30000,
     AT_ONCE_MS = 10000, /* a worker that lived longer did not die at once */
     LOOK_MS = 250,      /* between two looks at the queues */
@@ -37,7 +37,7 @@ enum {
 typedef struct Supervisor Supervisor;
 typedef struct Line Line;
 
-/* A pipe from a worker's standard output or error, to ours. */
+/* Copies a worker's standard output or error to the same descriptor of this process. */
 typedef struct Relay {
     Watch watch; /* fd -1: closed */
     Supervisor *run;
@@ -73,7 +73,7 @@ struct Line {
     uint64_t done_before;  /* by earlier brokers */
     bool is_counted;       /* counts were read */
     bool is_asking;
-    bool was_ripe; /* the question was asked when the stages before had stopped */
+    bool was_ripe; /* all earlier stages had stopped when the counters were requested */
     char shown[160];
 };
 
@@ -113,7 +113,7 @@ static void format_line(const Line *line, char *to, size_t size) {
              counts->dead, line->n_restarts);
 }
 
-/* One line on the terminal, cut at its end: erase() counts lines. */
+/* Prints one line, cut at the width of the terminal: erase() counts lines. */
 static void draw_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static void draw_line(const char *format, ...) {
@@ -149,7 +149,7 @@ static void draw(Supervisor *run) {
     run->n_drawn = run->n + 1;
 }
 
-/* Without a terminal: a line for each stage that has changed. */
+/* Without a terminal: prints a line for each stage whose counters have changed. */
 static void print_changed(Supervisor *run, bool is_end) {
     uint64_t now_ms = clock_ms();
 
@@ -301,7 +301,8 @@ static int spawn(StageWorker *worker, int out, int err) {
     if (out >= 0)
         posix_spawn_file_actions_adddup2(&actions, out, 1);
     posix_spawn_file_actions_adddup2(&actions, err, 2);
-    /* A group of its own: Ctrl-C is for the pipeline, which stops its stages in order. */
+    /* Each worker has its own process group, so that Ctrl-C reaches only the pipeline, which stops
+     * its stages in order. */
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
                                               POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setpgroup(&attributes, 0);
@@ -325,7 +326,7 @@ static void start_later(StageWorker *worker) {
     loop_arm(&worker->line->run->loop, &worker->restart, worker->pause_ms, on_restart);
 }
 
-/* The process has been waited for. */
+/* Call this after waitpid() for the process. */
 static void ended(StageWorker *worker) {
     relay_some(&worker->out, true);
     relay_some(&worker->err, true);
@@ -419,7 +420,7 @@ static void on_restart(Timer *timer, void *ctx) {
 
 /* ---- stopping in order ---- */
 
-/* Have all stages before it stopped? */
+/* True: all earlier stages have stopped. */
 static bool is_ripe(const Line *line) {
     const Supervisor *run = line->run;
 
@@ -439,7 +440,7 @@ static bool is_first(const Line *line) {
     return true;
 }
 
-/* Its workers finish the jobs that they have. */
+/* Stops the workers of a stage; they finish the jobs that they have. */
 static void stop(Line *line) {
     line->state = LINE_STOPS;
     for (uint64_t i = 0; i < line->stage->workers; i++) {
@@ -452,7 +453,7 @@ static void stop(Line *line) {
     }
 }
 
-/* Stages that have to stop, and the end. */
+/* Stops the stages that are due, and ends the loop when all stages have stopped. */
 static void check_ends(Supervisor *run) {
     bool is_done = true;
 
@@ -539,9 +540,9 @@ static void on_look(Timer *timer, void *ctx) {
     loop_arm(&run->loop, timer, LOOK_MS, on_look);
 }
 
-/* ---- the whole ---- */
+/* ---- the whole pipeline ---- */
 
-/* SIGINT: stop in order, and let the later stages do the jobs that are on their way. SIGTERM: stop
+/* SIGINT: stop in order, and let the later stages do the results of the earlier ones. SIGTERM: stop
  * all stages. A second SIGINT ends the loop. */
 static void on_signal(Loop *loop, int signal, void *ctx) {
     Supervisor *run = ctx;
@@ -576,7 +577,7 @@ static int init_lines(Supervisor *run, const PipelineFile *file) {
     return 0;
 }
 
-/* The last stage first: a job finds the workers of the next stage. */
+/* Starts the last stage first, so that a result finds workers at the next stage. */
 static int start_all(Supervisor *run) {
     for (size_t i = run->n; i-- > 0;)
         for (uint64_t j = 0; j < run->lines[i].stage->workers; j++) {
@@ -618,7 +619,7 @@ static void end_workers(Supervisor *run) {
         }
 }
 
-/* The last jobs have been done after the last look. */
+/* Reads the counters once more: the last jobs ended after the latest look at the queues. */
 static void count_at_end(Supervisor *run) {
     for (size_t i = 0; i < run->n; i++) {
         CLEANUP(json_decref) json_t *found = NULL;

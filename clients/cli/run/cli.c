@@ -30,15 +30,15 @@ const Option cli_options[] = {
     OPTION_PLAIN(OPTION_TEXT, 0, "server-key", Cli, server_key, "KEY",
                  "the broker's public key (default $FERRY_SERVER_KEY)"),
     OPTION_RANGE(OPTION_MS, 0, "wait", Cli, wait_ms, "T",
-                 "wait so long for the broker (default: until one is refused; serve, work and sub "
-                 "wait without limit)",
+                 "wait this long for the broker (default: until a connection is refused; "
+                 "serve, work and sub wait without limit)",
                  1, 0),
     OPTION_PLAIN(OPTION_LIST, 'H', "header", Cli, header_texts, "NAME:VALUE",
                  "a header to send; may be repeated"),
-    OPTION_PLAIN(OPTION_FLAG, 'j', "json", Cli, json, NULL, "JSON, for programs"),
-    OPTION_PLAIN(OPTION_FLAG, 'q', "quiet", Cli, quiet, NULL, "no talk on standard error"),
-    OPTION_PLAIN(OPTION_FLAG, 'h', "help", Cli, help, NULL, "this text"),
-    OPTION_PLAIN(OPTION_FLAG, 'V', "version", Cli, version, NULL, "the version"),
+    OPTION_PLAIN(OPTION_FLAG, 'j', "json", Cli, json, NULL, "print JSON, for programs"),
+    OPTION_PLAIN(OPTION_FLAG, 'q', "quiet", Cli, quiet, NULL, "print no notes on standard error"),
+    OPTION_PLAIN(OPTION_FLAG, 'h', "help", Cli, help, NULL, "print this help"),
+    OPTION_PLAIN(OPTION_FLAG, 'V', "version", Cli, version, NULL, "print the version"),
     OPTION_END,
 };
 
@@ -46,12 +46,12 @@ const Option cli_options[] = {
 static const Hint usual_hints[] = {
     {"ferry.NotConnected", "is a broker running there? Start one with 'ferry broker', or name it "
                            "with --url or $FERRY_URL"},
-    {"ferry.ConnectionLost", "the broker went away; what was sent and not answered may have "
-                             "happened"},
+    {"ferry.ConnectionLost", "the connection to the broker was lost: requests without an answer "
+                             "may have been executed"},
     {"ferry.NoSuchService", "'ferry services' lists the services"},
     {"ferry.Overloaded", "try again later, or start more servers"},
-    {"ferry.Full", "try again when some of it has been worked off: see 'ferry queue list'"},
-    {"ferry.DeadlineExceeded", "give it longer with --timeout"},
+    {"ferry.Full", "a limit is reached: try again later, or see 'ferry queue list'"},
+    {"ferry.DeadlineExceeded", "allow more time with --timeout"},
     {"ferry.Draining", "the broker is shutting down: use another one, or try again later"},
     {NULL, NULL},
 };
@@ -127,7 +127,7 @@ int cli_check_queue(Cli *cli, const char *name) {
     if (!name_is_reserved(name, strlen(name)))
         return EXIT_OK;
     error_set(&error, "ferry.PermissionDenied",
-              "'%s': names that begin with 'ferry.' are reserved for the broker", shown);
+              "'%s' is reserved: names that begin with 'ferry.' belong to the broker", shown);
     return cli_error(cli, &error);
 }
 
@@ -320,7 +320,7 @@ static int pack_arguments(Buffer *to, const char *format, va_list args, ferry_er
                                      : json_integer((json_int_t)va_arg(args, uint64_t));
 
         if (json_array_append_new(list, one) < 0)
-            return error_set(reterr, "ferry.InvalidArgument", "a name that is not UTF-8");
+            return error_set(reterr, "ferry.InvalidArgument", "a name is not UTF-8");
     }
     return list ? value_from_json(list, to, reterr) : error_set_code(reterr, -ENOMEM, NULL);
 }

@@ -76,7 +76,8 @@ struct Cli {
     bool colour_out, colour_err, terminal_out, terminal_err;
     bool is_up;        /* connected at least once */
     bool was_down;     /* the connection is lost */
-    char problem[256]; /* why the latest attempt to connect failed; "": no attempt has failed */
+    char problem[256]; /* the reason why the latest attempt to connect failed; "": no attempt has
+                          failed */
 };
 
 extern const Option cli_options[]; /* the options of all commands */

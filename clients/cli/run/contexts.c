@@ -20,7 +20,7 @@ static bool file_path(char to[PATH_MAX], const char *name) {
     const char *config = variable("XDG_CONFIG_HOME"), *home = variable("HOME");
     int n = -1;
 
-    /* A relative path is to be ignored, says the XDG Base Directory Specification. */
+    /* The XDG Base Directory Specification says to ignore a relative path. */
     if (config && *config == '/')
         n = snprintf(to, PATH_MAX, "%s/ferry/%s", config, name);
     else if (home)

@@ -15,13 +15,14 @@
 /* Reads the file; without one *ret is empty. Returns an exit status; the error was reported. */
 int contexts_read(Cli *cli, json_t **ret);
 
-/* Writes the file whole, or leaves the earlier one. Returns an exit status likewise. */
+/* Replaces the file as a whole; on failure the old file stays. Returns an exit status; the error
+ * was reported. */
 int contexts_write(Cli *cli, const json_t *contexts);
 
-/* Finds a context by its name; NULL: no context has it. */
+/* Finds a context by its name; NULL: there is no such context. */
 json_t *contexts_find(const json_t *contexts, const char *name);
 
-/* Takes URL and keys of the context that this run uses into the Cli: that of --context, else, if
- * neither --url nor $FERRY_URL is given, that of $FERRY_CONTEXT or `ferry context use`. Options
- * replace single values of it. Returns an exit status likewise. */
+/* Copies the URL and the keys of the chosen context into the Cli. --context chooses it; else, if
+ * neither --url nor $FERRY_URL is given, $FERRY_CONTEXT or `ferry context use` chooses it. Options
+ * replace single values of the context. Returns an exit status; the error was reported. */
 int contexts_apply(Cli *cli);

@@ -22,7 +22,7 @@ extern char **environ;
 
 enum { READ_SIZE = 64 * 1024 };
 
-/* Our end of a pipe, in the loop. */
+/* This process's end of a pipe, in the loop. */
 typedef struct End {
     Watch watch;
     Exec *exec;
@@ -70,7 +70,7 @@ static int pipes_open(Pipes *pipes) {
     if (pipe2(pipes->in, O_CLOEXEC) < 0 || pipe2(pipes->out, O_CLOEXEC) < 0 ||
         pipe2(pipes->err, O_CLOEXEC) < 0)
         return -errno;
-    /* Only our ends are non-blocking: the command expects ordinary pipes. */
+    /* Only the ends of this process are non-blocking: the command expects ordinary pipes. */
     fcntl(pipes->in[1], F_SETFL, O_NONBLOCK);
     fcntl(pipes->out[0], F_SETFL, O_NONBLOCK);
     fcntl(pipes->err[0], F_SETFL, O_NONBLOCK);
@@ -93,7 +93,8 @@ static bool is_overridden(const char *pair, const ExecOptions *options) {
     return false;
 }
 
-/* Our environment, without the variables of an outer `ferry`, followed by the new ones. */
+/* Makes the environment of the command: this process's environment without the variables of an
+ * outer `ferry`, then the new variables. */
 static char **environment_new(const ExecOptions *options) {
     CLEANUP(environment_free) char **made = NULL;
     size_t n = 0, i = 0;
@@ -267,7 +268,7 @@ static const char *finish_reason(Exec *exec, int wait_status) {
         start++;
     text[len] = '\0';
     if (exec->too_much)
-        sprintf(text, "it printed more than %zu bytes", exec->max_output);
+        sprintf(text, "the command printed more than %zu bytes", exec->max_output);
     else if (exec->cancelled && len == start)
         strcpy(text, "cancelled");
     else if (len == start && WIFSIGNALED(wait_status))
@@ -280,7 +281,7 @@ static const char *finish_reason(Exec *exec, int wait_status) {
     return text;
 }
 
-/* The process has been waited for. */
+/* Call this after waitpid() for the process. */
 static void ended(Exec *exec) {
     keeper_remove(exec->pid);
     DL_DELETE(running, exec);

@@ -17,7 +17,8 @@ enum {
     EXEC_OUTPUT_MAX = 64 * 1024 * 1024, /* the default max_body of a broker */
     EXEC_REASON_MAX = 4096,             /* the last bytes of standard error */
     EXEC_KILL_MS = 2000,                /* from SIGTERM to SIGKILL */
-    EXEC_RETRY = 75, /* the exit status that asks for a retry: EX_TEMPFAIL of sysexits.h */
+    EXEC_RETRY =
+        75, /* the exit status of a command that wants a retry: EX_TEMPFAIL of sysexits.h */
 };
 
 typedef struct Exec Exec;
@@ -43,7 +44,7 @@ typedef struct ExecOptions {
     const ExecVariable *variables;
     size_t n_variables;
     size_t max_output; /* 0: EXEC_OUTPUT_MAX */
-    bool show_errors;  /* copy standard error to ours */
+    bool show_errors;  /* also copy standard error to this process's standard error */
     ExecFn fn;
     void *ctx;
 } ExecOptions;

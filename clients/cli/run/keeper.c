@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-enum { GROUPS_MAX = 65536 }; /* the most slots of a worker, a server */
+enum { GROUPS_MAX = 65536 }; /* the maximum number of slots of a worker or server */
 
 static int keeper_fd = -1;
 static pid_t keeper_parent; /* the process that has started the keeper */

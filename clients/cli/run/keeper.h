@@ -5,9 +5,9 @@
  * Ends the commands of this process when it dies, also by SIGKILL: a job is then redelivered, and
  * its command must not run on beside the next attempt.
  *
- * The keeper is a process of its own that reads a pipe. The pipe ends with this process, and the
- * keeper kills the process groups that are still running. PR_SET_PDEATHSIG would reach the shell
- * alone, and not the processes that it has started.
+ * The keeper is a separate process that reads a pipe. When this process ends, the pipe closes, and
+ * the keeper kills the process groups that still run. PR_SET_PDEATHSIG would reach only the shell,
+ * and not the processes that the shell has started.
  */
 
 #include <sys/types.h>

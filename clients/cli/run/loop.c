@@ -83,11 +83,11 @@ int loop_init(Loop *loop, Cli *cli) {
     if (r == 0)
         return EXIT_OK;
     loop_deinit(loop);
-    return cli_fail(cli, EXIT_OTHER, "no event loop: %s", strerror(-r));
+    return cli_fail(cli, EXIT_OTHER, "cannot create an event loop: %s", strerror(-r));
 }
 
 void loop_deinit(Loop *loop) {
-    /* The loop was never opened: its descriptors are zero, which is not ours. */
+    /* The loop was never opened: its descriptors are still 0, which is standard input. */
     if (!loop->cli)
         return;
     if (loop->epoll_fd >= 0)
@@ -106,7 +106,7 @@ static void on_output_gone(Watch *watch, uint32_t events) {
 
 void loop_watch_output(Loop *loop) {
     loop->output = (Watch){STDOUT_FILENO, on_output_gone};
-    /* A regular file cannot be watched, and cannot be closed by a reader. */
+    /* Ignore a failure: a regular file cannot be watched, and has no reader that could close it. */
     loop_watch(loop, &loop->output, 0);
 }
 
@@ -125,7 +125,8 @@ int loop_add_client(Loop *loop, ferry_client *client) {
     int fd = ferry_fd(client), r;
 
     if (fd < 0)
-        return cli_fail(loop->cli, EXIT_OTHER, "no descriptor to wait for: %s", strerror(-fd));
+        return cli_fail(loop->cli, EXIT_OTHER, "the client has no descriptor to wait for: %s",
+                        strerror(-fd));
     if (loop->n_clients == LOOP_CLIENTS_MAX)
         abort();
     one = &loop->clients[loop->n_clients++];

@@ -3,8 +3,8 @@
 
 /*
  * The event loop of long-running commands: clients, children, standard input, timers and signals in
- * one epoll set. It blocks only in writes to standard output with a slow reader: then the broker,
- * which counts missed messages, must notice.
+ * one epoll set. It blocks only in writes to standard output whose reader is slow. That is
+ * intended: the broker then sees a slow subscriber, and counts the messages that it misses.
  */
 
 #include <stdbool.h>

@@ -67,7 +67,7 @@ bool probe_finds_other(const char *url, char *problem, size_t size) {
         n = ask(at, answer, sizeof(answer));
     if (n == 0 || (unsigned char)answer[0] == ZMTP_FIRST)
         return false;
-    snprintf(problem, size, "%s answers at %s, and not a ferry broker",
+    snprintf(problem, size, "%s answers at %s instead of a ferry broker",
              n > 5 && memcmp(answer, "HTTP/", 5) == 0 ? "an HTTP server"
              : answer[0] == '-' || answer[0] == '+'   ? "a Redis server"
                                                       : "another program",

@@ -7,7 +7,7 @@
 
 #define OPTION_WATCH(type)                                                                         \
     OPTION_RANGE(OPTION_MS, 'w', "watch", type, watch_ms, "T",                                     \
-                 "print it again every T, until Ctrl-C", 100, 86400000)
+                 "print the list again every T, until Ctrl-C", 100, 86400000)
 
 /* Prints a list once (every_ms 0), or repeatedly: on a terminal in place of the previous one.
  * Returns an exit status. */

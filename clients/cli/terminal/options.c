@@ -66,8 +66,8 @@ static bool is_one_of(const char *words, const char *text) {
 static int set_quantity(Parse *parse, const Option *option, uint64_t *to, const char *text) {
     static const char *const shapes[] = {
         [OPTION_COUNT] = "a whole number",
-        [OPTION_MS] = "a time as 250ms, 5s or 2m",
-        [OPTION_BYTES] = "a size as 64, 4K or 1.5M",
+        [OPTION_MS] = "a time like 250ms, 5s or 2m",
+        [OPTION_BYTES] = "a size like 64, 4K or 1.5M",
     };
     uint64_t value = 0;
     int r = option->kind == OPTION_COUNT ? text_parse_count(text, &value)
@@ -107,7 +107,7 @@ static int set_value(Parse *parse, const Option *option, void *values, const cha
         Texts *texts = to;
 
         if (texts->n == TEXTS_MAX)
-            return complain(parse, "--%s: more than %d of them", option->name, TEXTS_MAX);
+            return complain(parse, "--%s is given more than %d times", option->name, TEXTS_MAX);
         texts->v[texts->n++] = text;
         return 0;
     }

@@ -58,7 +58,7 @@ int screen_key(int timeout_ms) {
 
     timeout(timeout_ms);
     got = getch();
-    if (got == CTRL_L) { /* something else has written to the terminal */
+    if (got == CTRL_L) { /* another program has written to the terminal: redraw */
         clearok(curscr, TRUE);
         return SCREEN_RESIZE;
     }
@@ -68,7 +68,8 @@ int screen_key(int timeout_ms) {
     return got;
 }
 
-/* A line, in this attribute to the end of the screen. is_cut: it may be too long. */
+/* Prints a line with this attribute, up to the edge of the screen. is_cut: the text may be too
+ * long, and is cut. */
 static void put_line(int y, attr_t attribute, const char *text, bool is_cut) {
     attrset(attribute);
     move(y, 0);
@@ -79,7 +80,7 @@ static void put_line(int y, attr_t attribute, const char *text, bool is_cut) {
     attrset(A_NORMAL);
 }
 
-/* The heading of the column that the rows are sorted by is underlined. */
+/* Underlines the heading of the column by which the rows are sorted. */
 static void mark_heading(int y, const ScreenPage *page, const char *line) {
     const char *heading = page->view->columns[page->sort_column].heading, *at = line;
     size_t len = strlen(heading);
@@ -93,7 +94,7 @@ static void mark_heading(int y, const ScreenPage *page, const char *line) {
     }
 }
 
-/* The rows that the screen has room for. */
+/* Returns the rows that fit on the screen. */
 static json_t *cut(const json_t *rows, unsigned first, unsigned n) {
     json_t *part = json_array();
 

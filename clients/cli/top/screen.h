@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The screen of `ferry top`: ncurses is named here alone. */
+/* The screen of `ferry top`. Only screen.c uses ncurses. */
 
 #include "clients/cli/top/views.h"
 

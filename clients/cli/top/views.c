@@ -83,7 +83,7 @@ static void add_rate(json_t *row, const json_t *before, const char *counter, dou
     json_object_set_new(row, name, json_integer((json_int_t)(rate + 0.5)));
 }
 
-/* Row by key; a thousand sessions are found in a map, and not one by one. */
+/* Makes a map from key to row, so that a thousand sessions are not searched one by one. */
 static json_t *by_key(const json_t *rows, const char *key) {
     json_t *map = json_object(), *row;
     char text[32];
@@ -151,7 +151,7 @@ static bool is_kept(const TopView *view, const json_t *row, const TopOrder *orde
     return !*order->filter || (text && strcasestr(text, order->filter));
 }
 
-/* Texts upwards, numbers and flags downwards. */
+/* Compares for sorting: texts in ascending order, numbers and flags in descending order. */
 static int compare(const json_t *a, const json_t *b) {
     if (json_is_string(a) || json_is_string(b)) {
         const char *left = json_string_value(a), *right = json_string_value(b);

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The views of `ferry top`, without a terminal: which lists there are, their columns, and the rows
- * of one sample after the other with rates, filtered and sorted.
+ * The views of `ferry top`, without the terminal: the lists and their columns; the rows of each
+ * sample, with rates, filtered and sorted.
  */
 
 #include <stdbool.h>
@@ -17,14 +17,14 @@ typedef struct TopView {
     const char *method; /* of ferry.Broker, and the key in --json */
     const char *key;    /* tells rows apart */
     const Column *columns;
-    unsigned sort_column; /* at first; numbers are sorted downwards */
+    unsigned sort_column; /* the initial order; numbers are sorted in descending order */
 } TopView;
 
 const TopView *top_view(TopKind kind);
 
 /* Adds KEY_rate, per second, for each counter of the view to the rows of a sample. previous: the
- * rows of the one before; NULL: all rates are 0. A row that is new, or whose counter began again,
- * has the rate of what it counts. Topics without a name (patterns) are removed. */
+ * rows of the previous sample; NULL: all rates are 0. If a row is new, or its counter has
+ * restarted, the rate counts from 0. Topics without a name (patterns) are removed. */
 void top_add_rates(const TopView *view, json_t *rows, const json_t *previous, double seconds);
 
 /* The same for the broker's counters, an object. */

@@ -84,8 +84,8 @@ static void each_error_has_its_line(void) {
         {"[stage]\n", 1, "unknown section [stage]"},
         {"[queue a]\nx = y\n", 1, "unknown section [queue a]"},
         {"[stage a b]\n", 1, "'a b' is not the name of a stage"},
-        {"[stage a\ncommand = x\n", 1, "a section is a line as [stage NAME]"},
-        {"[stage a] x\n", 1, "a section is a line as [stage NAME]"},
+        {"[stage a\ncommand = x\n", 1, "a section is a line like [stage NAME]"},
+        {"[stage a] x\n", 1, "a section is a line like [stage NAME]"},
         {"[stage a]\ncommand = x\nhello\n", 3, "expected 'name = value'"},
         {"[stage \xff]\n", 0, "the file is not text in UTF-8"},
     };

@@ -104,7 +104,7 @@ static void silence_is_explained(void) {
 static void output_has_a_limit(void) {
     run_with((ExecOptions){.command = "yes", .max_output = 100000});
     CU_ASSERT_EQUAL(got.status, -1);
-    CU_ASSERT_STRING_EQUAL(got.reason, "it printed more than 100000 bytes");
+    CU_ASSERT_STRING_EQUAL(got.reason, "the command printed more than 100000 bytes");
 }
 
 static void variables_are_set_and_old_ones_are_not_passed_on(void) {

@@ -115,7 +115,7 @@ static void bad_values_are_named(void) {
     CU_ASSERT_TRUE(says("--count 0", "out of range: 1 to 9"));
     CU_ASSERT_TRUE(says("--count 10", "out of range: 1 to 9"));
     CU_ASSERT_TRUE(says("--timeout 0", "too small: at least 1 ms"));
-    CU_ASSERT_TRUE(says("--timeout soon", "is not a time as 250ms, 5s or 2m"));
+    CU_ASSERT_TRUE(says("--timeout soon", "is not a time like 250ms, 5s or 2m"));
     CU_ASSERT_TRUE(says("--size big", "is not a size"));
     CU_ASSERT_TRUE(says("--format xml", "'xml' is not one of text|json"));
 }
