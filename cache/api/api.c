@@ -12,7 +12,8 @@
 
 static int check_value(ferry_bytes value, ferry_error *reterr) {
     if (!value.data && value.len > 0)
-        return error_set(reterr, "ferry.InvalidArgument", "a cache value has a length but no data");
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "the cache value is NULL, but its length is not 0");
     if (value.len > FERRY_CACHE_VALUE_MAX)
         return error_set(reterr, "ferry.TooBig",
                          "a cache value of %zu bytes is larger than the limit of %zu", value.len,
@@ -23,7 +24,7 @@ static int check_value(ferry_bytes value, ferry_error *reterr) {
 static int check_ttl(uint64_t ttl_ms, ferry_error *reterr) {
     if (ttl_ms > FERRY_CACHE_TTL_MAX)
         return error_set(reterr, "ferry.InvalidArgument",
-                         "a ttl of %llu ms is more than ten years: a negative number?",
+                         "the ttl of %llu ms is more than ten years: is it a negative number?",
                          (unsigned long long)ttl_ms);
     return 0;
 }
@@ -31,14 +32,15 @@ static int check_ttl(uint64_t ttl_ms, ferry_error *reterr) {
 static int check_tags(const char *tags, CacheEntry *entry, ferry_error *reterr) {
     entry->n_tags = 0;
     if (entry_parse_tags(tags, entry) < 0)
-        return error_set(reterr, "ferry.InvalidArgument",
-                         "cache tags are up to %d words of 1 to %d bytes, with commas between",
-                         FERRY_CACHE_TAGS_MAX, FERRY_CACHE_TAG_MAX);
+        return error_set(
+            reterr, "ferry.InvalidArgument",
+            "cache tags must be at most %d words of 1 to %d bytes, separated by commas",
+            FERRY_CACHE_TAGS_MAX, FERRY_CACHE_TAG_MAX);
     return 0;
 }
 
 static int misuse(ferry_error *reterr) {
-    return error_set(reterr, "ferry.Misuse", "an argument that is needed is NULL");
+    return error_set(reterr, "ferry.Misuse", "a required argument is NULL");
 }
 
 int ferry_cache_get(ferry_cache *cache, ferry_bytes key, ferry_bytes **ret, ferry_error *reterr) {
@@ -165,7 +167,7 @@ int ferry_cache_touch(ferry_cache *cache, ferry_bytes key, uint64_t ttl_ms, ferr
     return r < 0 ? cache_fail(cache, r, CACHE_HARD_WRITE, &call, reterr) : 0;
 }
 
-/* ---- asking ---- */
+/* ---- reading without the value ---- */
 
 int ferry_cache_exists(ferry_cache *cache, ferry_bytes key, ferry_error *reterr) {
     __attribute__((__cleanup__(cache_look_deinitp))) Look look;
@@ -221,7 +223,7 @@ int ferry_cache_incr(ferry_cache *cache, ferry_bytes key, int64_t by, uint64_t t
     call = cache_call(cache);
     r = cache->core->store->ops->incr(cache->core->store, full.span, by, ttl_ms, &now, &call);
     if (r == -ERANGE)
-        return error_set_code(reterr, r, "the number would leave 64 bits");
+        return error_set_code(reterr, r, "the result does not fit into 64 bits");
     if (r == -EINVAL)
         return error_set(reterr, "ferry.InvalidArgument", "the value of this key is not a number");
     if (r < 0)
@@ -234,7 +236,8 @@ int ferry_cache_incr(ferry_cache *cache, ferry_bytes key, int64_t by, uint64_t t
 int ferry_cache_decr(ferry_cache *cache, ferry_bytes key, int64_t by, uint64_t ttl_ms,
                      int64_t *ret_now, ferry_error *reterr) {
     if (by == INT64_MIN)
-        return error_set(reterr, "ferry.InvalidArgument", "this number has no opposite in 64 bits");
+        return error_set(reterr, "ferry.InvalidArgument",
+                         "the number cannot be negated in 64 bits");
     return ferry_cache_incr(cache, key, -by, ttl_ms, ret_now, reterr);
 }
 
@@ -269,12 +272,12 @@ int ferry_cache_invalidate(ferry_cache *cache, const char *tags, ferry_error *re
     if (r < 0)
         return r;
     if (entry.n_tags == 0)
-        return error_set(reterr, "ferry.InvalidArgument", "there is no tag to invalidate");
+        return error_set(reterr, "ferry.InvalidArgument", "no tag is given");
     if (cache_tag_keys_init(&keys, cache, &entry) < 0)
         return error_set_code(reterr, -ENOMEM, NULL);
     call = cache_call(cache);
-    /* When the stamp of a tag is gone, no entry with the tag is valid; the next store makes a new
-     * one. */
+    /* Without the stamp of a tag, no entry with the tag is valid. The next store makes a new stamp.
+     */
     r = cache->core->store->ops->delete (cache->core->store, keys.spans, keys.n, &call);
     return r < 0 ? cache_fail(cache, r, CACHE_SOFT_WRITE, &call, reterr) : 0;
 }

@@ -50,11 +50,11 @@ static inline StoreCall cache_call(const ferry_cache *cache) {
     return call;
 }
 
-/* 0; -EINVAL: cache is NULL; -ECHILD: it was opened before fork(). Its sockets and locks belong to
- * the parent: a child that used them would get the answers to its parent's commands. */
+/* 0; -EINVAL: cache is NULL; -ECHILD: it was opened before fork(). The sockets and locks belong to
+ * the parent: a child that uses them would receive the answers to its parent's commands. */
 int cache_check(const ferry_cache *cache, ferry_error *reterr);
 
-/* A key with its prefix in front. Long ones are on the heap. */
+/* A key behind its prefix. Long keys are on the heap. */
 typedef struct CacheKey {
     Span span;
     uint8_t *large;
@@ -72,8 +72,8 @@ static inline void cache_key_deinitp(CacheKey *key) {
         ferry_free(key->large);
 }
 
-/* Counts the outcome of a user's call and fills reterr. Returns status; but 0 (a miss, a dropped
- * write) when the failure is soft and the cache is not strict. */
+/* Counts the outcome of a user's call and fills reterr. Returns status; if the failure is soft and
+ * the cache is not strict, returns 0: the read is a miss, or the write is dropped. */
 typedef enum CacheFailure {
     CACHE_HARD,       /* the answer matters: always an error */
     CACHE_HARD_WRITE, /* always an error, and Redis may have done the write */
@@ -95,11 +95,12 @@ typedef struct CacheTagKeys {
     size_t n;
 } CacheTagKeys;
 
-/* The keys of the stamps of an entry's tags. 0, -ENOMEM. */
+/* Makes the keys under which the stamps of the entry's tags are stored. 0, -ENOMEM. */
 int cache_tag_keys_init(CacheTagKeys *keys, const ferry_cache *cache, const CacheEntry *entry);
 void cache_tag_keys_deinitp(CacheTagKeys *keys);
 
-/* Gives an entry the stamps that its tags have now. 0 or as store->stamp(). */
+/* Copies the current stamps of the tags into the entry. Returns 0, or the errors of store->stamp().
+ */
 int cache_stamp(ferry_cache *cache, CacheEntry *entry, uint64_t ttl_ms, StoreCall *call);
 
 /* Checks that each tag still has the stamp that is in the entry: 1, 0, or a negative errno. */
@@ -118,22 +119,22 @@ typedef enum LookState {
 typedef struct Look {
     LookState state;
     int status;
-    ferry_bytes *block; /* the stored bytes, valid or not, or after cache_look_take() the value
-                           alone; NULL: not stored */
+    ferry_bytes *block; /* the stored bytes, valid or not; after cache_look_take() only the value;
+                           NULL: not stored */
     CacheEntry entry;   /* its spans are in block */
 } Look;
 
 /* Looks a key up. far: skip the near cache. */
 void cache_look(ferry_cache *cache, Span key, bool far, StoreCall *call, Look *ret);
 
-/* Sets the state from the entry in block, without its tags. */
+/* Sets the state from the entry in block. Does not check the tags. */
 void cache_look_judge(Look *look);
 
 /* True: all tags of the entry are in the near cache, and the entry's state says whether they are
  * valid. */
 bool cache_tags_near(ferry_cache *cache, Near *near, Look *look);
 
-/* The value for the user: one block. */
+/* Returns the value for the user, as one block. */
 ferry_bytes *cache_look_take(Look *look);
 void cache_look_deinitp(Look *look);
 

@@ -27,12 +27,12 @@ typedef struct Fetch {
     ferry_compute_fn compute;
     void *ctx;
     uint64_t wait_until_ns;
-    StoreCall call;   /* for all look-ups; storing has a deadline of its own */
+    StoreCall call;   /* for all look-ups; storing has its own deadline */
     CacheEntry fresh; /* the tags and stamps of the entry to store */
     bool leased;      /* token holds the lease in the store */
     uint64_t token;
     bool store_failed; /* the store is not asked again during this fetch */
-    int status;        /* the status of that failure */
+    int status;        /* of the failed call */
 } Fetch;
 
 static const CacheStoreOps *ops_of(const Fetch *fetch) {
@@ -194,7 +194,8 @@ static void pause_us(uint64_t us) {
 }
 
 /* Waits until this process may compute, or another process has computed, or the time is over. If
- * look has no answer afterwards, this process computes, and may not be able to store. */
+ * look has no answer afterwards, this process computes; without the lease it cannot store the
+ * value. */
 static void wait_for_turn(Fetch *fetch, Look *look) {
     uint64_t pause = POLL_FIRST_US;
     bool waited = false;
@@ -204,7 +205,8 @@ static void wait_for_turn(Fetch *fetch, Look *look) {
 
         if (r < 0)
             return;
-        /* Also with the lease: another process may have stored the value since the last look-up. */
+        /* Look again even with the lease: another process may have stored the value since the last
+         * look-up. */
         look_again(fetch, true, look);
         if (has_answer(look) || fetch->store_failed) {
             if (fetch->leased && !fetch->store_failed) {
@@ -229,7 +231,7 @@ static void wait_for_turn(Fetch *fetch, Look *look) {
     }
 }
 
-/* ---- the ways through ---- */
+/* ---- the cases of a fetch ---- */
 
 static int answer(Fetch *fetch, Look *look, ferry_bytes **ret) {
     if (look->state == LOOK_NEGATIVE) {
@@ -329,18 +331,20 @@ static int check(const ferry_fetch_options *given, Fetch *fetch, ferry_error *re
     *options = given ? *given : (ferry_fetch_options){0};
     if (options->ttl_ms > FERRY_CACHE_TTL_MAX || options->stale_ms > FERRY_CACHE_TTL_MAX ||
         options->negative_ms > FERRY_CACHE_TTL_MAX || options->wait_ms > WAIT_MAX_MS)
-        return error_set(reterr, "ferry.InvalidArgument",
-                         "fetch options: a time is more than ten years, or wait_ms an hour");
+        return error_set(
+            reterr, "ferry.InvalidArgument",
+            "fetch options: a time is more than ten years, or wait_ms is more than an hour");
     if (options->reserved32 != 0 || options->reserved[0] != 0 || options->reserved[1] != 0 ||
         options->reserved[2] != 0 || options->reserved[3] != 0)
         return error_set(reterr, "ferry.InvalidArgument",
-                         "fetch options: a reserved word is not zero");
+                         "fetch options: a reserved field is not 0");
     if (options->wait_ms == 0)
         options->wait_ms = DEFAULT_WAIT_MS;
     if (entry_parse_tags(options->tags, &fetch->fresh) < 0)
-        return error_set(reterr, "ferry.InvalidArgument",
-                         "cache tags are up to %d words of 1 to %d bytes, with commas between",
-                         FERRY_CACHE_TAGS_MAX, FERRY_CACHE_TAG_MAX);
+        return error_set(
+            reterr, "ferry.InvalidArgument",
+            "cache tags must be at most %d words of 1 to %d bytes, separated by commas",
+            FERRY_CACHE_TAGS_MAX, FERRY_CACHE_TAG_MAX);
     return 0;
 }
 
@@ -348,7 +352,9 @@ static int explain(const Fetch *fetch, int r, ferry_error *reterr) {
     if (r == -ENOENT)
         return error_set(reterr, "ferry.NotFound", "there is no value for this key");
     if (r == -EDEADLK)
-        return error_set_code(reterr, r, "the computation asked for the key that it computes");
+        return error_set_code(
+            reterr, r,
+            "the computation fetches the key that it computes: it would wait for itself");
     if (fetch->store_failed && r == fetch->status)
         return error_set_code(reterr, r, fetch->call.why[0] ? "%s" : NULL, fetch->call.why);
     return error_set_code(reterr, r, NULL);
@@ -363,7 +369,7 @@ int ferry_cache_fetch(ferry_cache *cache, ferry_bytes key, const ferry_fetch_opt
 
     full.large = NULL;
     if (!cache || !compute || !ret)
-        return error_set(reterr, "ferry.Misuse", "an argument that is needed is NULL");
+        return error_set(reterr, "ferry.Misuse", "a required argument is NULL");
     r = cache_key_init(&full, cache, key, reterr);
     if (r < 0)
         return r;

@@ -17,7 +17,7 @@ struct Flight {
     bool landed;
     bool is_void;
     int status;
-    ferry_bytes value; /* block NULL: none */
+    ferry_bytes value; /* block NULL: no value */
     uint64_t hash;
     size_t key_len;
     uint8_t key[];
@@ -114,7 +114,8 @@ void flight_land(Flights *flights, Flight *flight, const ferry_bytes *value, int
     *at = flight->next;
     flight->landed = true;
     flight->status = status;
-    /* Only threads that wait already will read the value: the flight is off the list. */
+    /* The flight is no longer in the list, so only threads that wait already will read the value.
+     */
     if (value && flight->refs > 1)
         flight->value = (ferry_bytes){value->data, value->len, ferry_keep(value)};
     pthread_cond_broadcast(&flight->landed_now);
@@ -130,7 +131,7 @@ bool flight_is_void(Flight *flight) {
     return is_void;
 }
 
-/* The value is shared, its ferry_bytes is copied: the user may change that. */
+/* Shares the value, but copies its ferry_bytes, which the user may change. */
 static int share(const ferry_bytes *value, ferry_bytes **ret) {
     ferry_bytes *copy = block_new_around(sizeof(*copy), value->block);
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Single flight: when several threads of this process want the same key computed, one computes it
- * and the others get its result.
+ * Single flight: if several threads of this process need the same key, one thread computes the
+ * value and the others get its result.
  */
 
 #include <pthread.h>
@@ -37,14 +37,14 @@ enum { FLIGHT_OURS, FLIGHT_THEIRS };
 int flight_join(Flights *flights, Span key, uint64_t hash, bool may_wait, Flight **ret);
 
 /* Ends the caller's flight. All waiting threads share the value, one block; the caller keeps its
- * own reference. status: the result of the waiting threads when value is NULL. */
+ * own reference. value NULL: the waiting threads get this status. */
 void flight_land(Flights *flights, Flight *flight, const ferry_bytes *value, int status);
 
 /* True if the key was deleted after its computation began. */
 bool flight_is_void(Flight *flight);
 
-/* True: landed; *ret is a block of the caller's own, or NULL and *ret_status says why. False: the
- * deadline came first. */
+/* True: the flight has landed; *ret is a block that the caller owns, or NULL, and then *ret_status
+ * has the reason. False: the deadline came first. */
 bool flight_wait(Flight *flight, uint64_t deadline_ns, ferry_bytes **ret, int *ret_status);
 void flight_leave(Flight *flight);
 

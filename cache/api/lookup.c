@@ -28,7 +28,7 @@ struct LookupOp {
     CacheKey key;
     NearToken token;
     Look look;
-    CacheTagKeys *tags; /* NULL: none */
+    CacheTagKeys *tags; /* NULL: no tags */
     CacheStamps *stamps;
     uint8_t texts[FERRY_CACHE_TAGS_MAX][STAMP_BYTES];
     uint8_t *value; /* of a set */
@@ -42,7 +42,7 @@ struct CacheLookups {
     Batches batches;
 };
 
-/* ---- life ---- */
+/* ---- opening and closing ---- */
 
 int cache_lookups_open(ferry_cache *cache, CacheLookups **ret) {
     CLEANUP(cache_lookups_close) CacheLookups *lookups = calloc(1, sizeof(*lookups));
@@ -207,7 +207,7 @@ static void got_value(CacheLookups *lookups, LookupOp *op) {
         end_get(lookups, op, LOOK_FAILED, r);
 }
 
-/* Answers from the near cache alone, if the entry and all its tags are there. */
+/* Answers without Redis, if the near cache has the entry and all its tags. */
 static bool known_near(CacheLookups *lookups, Span key, LookState *ret_state, ferry_bytes **ret) {
     StoreCall call = cache_call(lookups->cache);
     Look look; /* large, so only the needed fields are set */

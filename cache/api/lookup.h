@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The cache for a program with an event loop: no function here waits. A value that this process has
- * is returned at once; an answer of Redis arrives in a callback. Memoised methods use this
+ * The cache for a program with an event loop: no function here waits. A value that is in this
+ * process is returned at once; an answer of Redis arrives in a callback. Memoised methods use this
  * interface.
  *
  * A CacheLookups belongs to one client; one thread at a time may use it. The ferry_cache behind it
@@ -15,14 +15,14 @@
 
 #include "cache/api/cache.h"
 
-enum { LOOKUPS_PENDING_MAX = 65536 }; /* operations in flight; one more gets -ENOBUFS */
+enum { LOOKUPS_PENDING_MAX = 65536 }; /* operations in flight; above this, -ENOBUFS */
 
 typedef struct CacheLookups CacheLookups;
 
 /* 0, -ENOMEM, or the errno of epoll_create1(), eventfd() or timerfd_create(), negative. */
 int cache_lookups_open(ferry_cache *cache, CacheLookups **ret);
 
-/* Ends unfinished operations with -ECANCELED. NULL is fine. Returns NULL. */
+/* Ends unfinished operations with -ECANCELED. lookups may be NULL. Returns NULL. */
 CacheLookups *cache_lookups_close(CacheLookups *lookups);
 DEFINE_CLEANUP(CacheLookups *, cache_lookups_close);
 
@@ -64,7 +64,7 @@ typedef struct CacheTimes {
     uint64_t ttl_ms;   /* 0: until evicted */
     uint64_t stale_ms; /* after ttl_ms */
     uint32_t took_us;  /* by the computation */
-    bool negative;     /* there is no value: store this fact for ttl_ms, which must not be 0 */
+    bool negative;     /* store for ttl_ms (not 0) that there is no value */
 } CacheTimes;
 
 /* Stores a value. stamps: NULL without tags. fn may be NULL. Returns as cache_try_stamp(), and

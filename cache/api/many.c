@@ -11,7 +11,7 @@ static int check_many(const ferry_cache *cache, const void *keys, size_t n, ferr
     int r;
 
     if (!cache || !keys)
-        return error_set(reterr, "ferry.Misuse", "an argument that is needed is NULL");
+        return error_set(reterr, "ferry.Misuse", "a required argument is NULL");
     r = cache_check(cache, reterr);
     if (r < 0)
         return r;
@@ -162,9 +162,9 @@ int ferry_cache_get_many(ferry_cache *cache, const ferry_bytes *keys, size_t n, 
 
 static int check_values(const ferry_bytes *values, size_t n, uint64_t ttl_ms, ferry_error *reterr) {
     if (!values)
-        return error_set(reterr, "ferry.Misuse", "an argument that is needed is NULL");
+        return error_set(reterr, "ferry.Misuse", "a required argument is NULL");
     if (ttl_ms > FERRY_CACHE_TTL_MAX)
-        return error_set(reterr, "ferry.InvalidArgument", "a ttl of more than ten years");
+        return error_set(reterr, "ferry.InvalidArgument", "the ttl is more than ten years");
     for (size_t i = 0; i < n; i++)
         if (values[i].len > FERRY_CACHE_VALUE_MAX || (!values[i].data && values[i].len > 0))
             return error_set(reterr, values[i].data ? "ferry.TooBig" : "ferry.InvalidArgument",

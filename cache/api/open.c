@@ -25,9 +25,9 @@ static int refuse(ferry_error *reterr, const char *what) {
 static int check_options(ferry_cache_options *options, ferry_error *reterr) {
     for (size_t i = 0; i < sizeof(options->reserved) / sizeof(*options->reserved); i++)
         if (options->reserved[i] != 0)
-            return refuse(reterr, "a reserved word is not zero");
+            return refuse(reterr, "a reserved field is not 0");
     if (options->reserved32 != 0)
-        return refuse(reterr, "a reserved word is not zero");
+        return refuse(reterr, "a reserved field is not 0");
     if (options->timeout_ms == 0)
         options->timeout_ms = DEFAULT_TIMEOUT_MS;
     if (options->max_bytes == 0)
@@ -43,7 +43,7 @@ static int check_options(ferry_cache_options *options, ferry_error *reterr) {
     if (options->near_cache > FERRY_NEAR_NOTHING)
         return refuse(reterr, "near_cache is not one of the FERRY_NEAR_ values");
     if (options->prefix && (!*options->prefix || strlen(options->prefix) > CACHE_PREFIX_MAX))
-        return refuse(reterr, "prefix has no bytes or more than 255");
+        return refuse(reterr, "prefix is empty or longer than 255 bytes");
     return 0;
 }
 
@@ -91,7 +91,7 @@ int ferry_cache_open(const char *url, const ferry_cache_options *options, ferry_
     if (r < 0)
         return r;
     if (!ret)
-        return error_set(reterr, "ferry.Misuse", "there is nowhere to put the cache");
+        return error_set(reterr, "ferry.Misuse", "ret is NULL");
     core = aligned_alloc(64, (sizeof(*core) + 63) / 64 * 64);
     if (!core)
         return error_set_code(reterr, -ENOMEM, NULL);
@@ -145,8 +145,8 @@ int cache_open_memoised(ferry_cache *cache, ferry_cache **ret) {
 ferry_cache *ferry_cache_close(ferry_cache *cache) {
     if (!cache)
         return NULL;
-    /* In a child, another thread of the parent may have held the locks at the fork, and the sockets
-     * are the parent's. */
+    /* In a child process nothing may be freed: a thread of the parent may have held a lock during
+     * the fork, and the sockets belong to the parent. */
     if (cache_check(cache, NULL) == 0)
         core_unref(cache->core);
     free(cache);

@@ -10,7 +10,7 @@ bool breaker_admits(Breaker *breaker, uint64_t now_ms) {
         breaker->refused++;
         return false;
     }
-    /* This call is the probe. If its caller never reports back, the next probe comes after another
+    /* This call is the probe. If its result is never reported, the next probe follows after another
      * pause. */
     breaker->probing = true;
     breaker->until_ms = now_ms + breaker->pause_ms;
@@ -36,7 +36,7 @@ bool breaker_failed(Breaker *breaker, uint64_t now_ms, uint32_t random) {
     if (breaker->pause_ms > BREAKER_LONGEST_MS)
         breaker->pause_ms = BREAKER_LONGEST_MS;
     breaker->probing = false;
-    /* The pause is up to a quarter longer, at random. */
+    /* A random part of up to a quarter is added to the pause. */
     breaker->until_ms = now_ms + breaker->pause_ms + breaker->pause_ms * (uint64_t)random / 4096;
     breaker->opens += !was_open;
     return !was_open;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A circuit breaker: after three failures in a row calls to a server are refused for a while, then
- * one call probes it. The breaker has no clock and no lock of its own.
+ * A circuit breaker: after three failures in a row, calls to a server are refused for a pause; then
+ * one call probes the server. The caller supplies the time and the locking.
  */
 
 #include <stdbool.h>

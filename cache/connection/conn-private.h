@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * The inside of a connection, bottom up: watch.c (the lock, epoll sets), pipeline.c (a command from
- * conn_put() to its reply or failure), login.c (connecting and logging in), read.c (replies),
- * conn.c (life, leader, waiting). All functions are called with the connection locked; read.c
- * releases the lock while it parses.
+ * The internals of a connection, from the bottom up: watch.c (the lock, epoll sets), pipeline.c (a
+ * command from conn_put() to its reply or failure), login.c (connecting and logging in), read.c
+ * (replies), conn.c (life, leader, waiting). All functions are called with the connection locked;
+ * read.c releases the lock while it parses.
  */
 
 #include "cache/connection/conn.h"
@@ -35,18 +35,19 @@ struct Conn {
     pthread_mutex_t lock;
     ConnOptions options;
     ConnPhase state;
-    int fd;      /* -1: none */
+    int fd;      /* -1: no socket */
     int wake_fd; /* wakes the leader */
 
-    bool leading; /* a thread leads: polls and reads. The leader alone uses the fields marked (L) */
-    bool sending; /* a thread sends. That thread alone uses the fields marked (S) */
+    bool leading; /* a thread leads: it polls and reads. Only the leader uses the fields marked (L)
+                   */
+    bool sending; /* a thread sends. Only this thread uses the fields marked (S) */
     bool blocked; /* the socket's send buffer is full */
-    const char *problem; /* why the last attempt failed: static text, or NULL */
+    const char *problem; /* the reason why the last attempt failed: static text, or NULL */
     bool broken;         /* the leader must close the connection */
     bool asks;           /* this attempt asks a Sentinel for the address of the server */
-    Tls *tls;            /* NULL: none */
+    Tls *tls;            /* NULL: no TLS */
 
-    Span login;      /* the part of options.login that is to be sent before wire (S) */
+    Span login;      /* the part of options.login that must be sent before wire (S) */
     Buffer out;      /* unsent */
     Buffer wire;     /* being sent (S) */
     size_t wire_at;  /* (S) */
@@ -58,8 +59,8 @@ struct Conn {
     ConnWaiter *waiters;
 
     Resolve resolve;    /* (L) */
-    size_t sentinel;    /* the one to ask, modulo their number (L) */
-    CacheHost master;   /* what a Sentinel named; owned (L) */
+    size_t sentinel;    /* the Sentinel to ask, modulo their number (L) */
+    CacheHost master;   /* the master that a Sentinel named; owned (L) */
     ReplyReader reader; /* (L) */
     unsigned greetings; /* replies needed before the connection is up */
     unsigned greeting;  /* index of the next greeting reply */
@@ -78,10 +79,10 @@ struct Conn {
 
 /* ---- watch.c ---- */
 
-/* The events that the socket is polled for now. */
+/* Returns the events for which the socket must be polled now. */
 uint32_t conn_wanted_events(const Conn *conn);
 
-/* Tells the epoll sets the current events; op is EPOLL_CTL_ADD for a new socket. */
+/* Updates the events in the epoll sets; op is EPOLL_CTL_ADD for a new socket. */
 void conn_watch_again(Conn *conn, int op);
 
 /* ---- pipeline.c ---- */
@@ -92,16 +93,16 @@ void conn_finish(ConnRequest *request, Reply *reply, int status, const char *pro
 /* Fails all commands before end. */
 void conn_fail_until(Conn *conn, uint64_t end, int status, const char *problem);
 
-/* Abandons the requests of a waiter whose time is over, with -ETIMEDOUT or -ENOTCONN. */
+/* Abandons the requests of a waiter whose deadline has passed, with -ETIMEDOUT or -ENOTCONN. */
 void conn_give_up(Conn *conn, ConnWaiter *waiter);
 
-/* Removes abandoned commands that were not sent yet. Sent late, an abandoned SET would undo newer
- * writes. */
+/* Removes abandoned commands that were not sent yet. If an abandoned SET were sent late, it would
+ * undo newer writes. */
 void conn_drop_given_up(Conn *conn);
 
 void conn_wake_leader(Conn *conn);
 
-/* ---- login.c; by who leads ---- */
+/* ---- login.c; called by the leader ---- */
 
 /* Begins a connection attempt, or continues a name look-up, which may wait until until_ns. */
 void conn_start(Conn *conn, uint64_t until_ns);
@@ -118,10 +119,10 @@ void conn_take_greeting(Conn *conn, const Reply *reply);
 /* Closes the connection. Sent commands fail; unsent ones wait for the next attempt. */
 void conn_lose(Conn *conn, int status, const char *problem);
 
-/* The server refuses us, and waiting would not change that: all commands fail. */
+/* The server refuses this client permanently: all commands fail. */
 void conn_refuse(Conn *conn, int status, const char *problem);
 
-/* ---- read.c; by who leads ---- */
+/* ---- read.c; called by the leader ---- */
 
 /* Reads the available replies. Loses the connection at end of file and on malformed replies. */
 void conn_read_turn(Conn *conn);

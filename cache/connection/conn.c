@@ -55,7 +55,7 @@ Conn *conn_free(Conn *conn) {
     return NULL;
 }
 
-/* ---- one turn of who leads; with the lock, which it gives away while it waits ---- */
+/* ---- one turn of the leader: called with the lock, which is released while it waits ---- */
 
 static uint64_t sooner(uint64_t a, uint64_t b) {
     return a < b ? a : b;
@@ -109,8 +109,9 @@ static void turn(Conn *conn, uint64_t until_ns) {
     else if (conn->state != CONN_UP && conn->state != CONN_CLOSED &&
              clock_ns() >= conn->attempt_ends_ns)
         conn_lose(conn, -ETIMEDOUT,
-                  conn->state == CONN_SECURING ? "no answer to TLS: does this server speak it?"
-                                               : NULL);
+                  conn->state == CONN_SECURING
+                      ? "no answer to the TLS handshake: does this server speak TLS?"
+                      : NULL);
     if (fds[1].revents & POLLOUT || conn->blocked)
         conn_flush(conn);
     conn_watch_again(conn, EPOLL_CTL_MOD);

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * One connection to one Redis server. Many threads share it; it has no thread of its own. The
- * commands of all threads leave in one pipeline. One of the waiting threads leads: it polls the
- * socket, reads, and wakes the other threads when their replies have arrived. When the leader has
- * its own replies, another waiting thread becomes the leader.
+ * One connection to one Redis server. Many threads share it; no thread belongs to it. The commands
+ * of all threads leave in one pipeline. One of the waiting threads leads: it polls the socket,
+ * reads, and wakes the other threads when their replies have arrived. When the leader has its own
+ * replies, another waiting thread becomes the leader.
  *
  * A command that cannot be sent yet waits until its own deadline while the connection is tried
  * again. If the connection is lost after a command was sent, the command fails with -ECONNRESET.
@@ -45,7 +45,7 @@ struct ConnRequest {
     /* Called with the connection locked; it must not use the connection. */
     void (*done)(ConnRequest *request);
     Reply *reply;        /* NULL: see status */
-    int status;          /* 0, or why there is no reply: a negative errno */
+    int status;          /* 0, or a negative errno: the reason why there is no reply */
     const char *problem; /* static text beside status, or NULL */
     uint64_t seq;        /* 0: not in flight */
 };
@@ -53,7 +53,7 @@ struct ConnRequest {
 typedef struct ConnOptions {
     bool is_unix;
     CacheHost host; /* lent */
-    Span login;     /* the command of conn_login_new(), lent; empty: none */
+    Span login;     /* the command of conn_login_new(), lent; empty: no login */
     uint32_t db;
     TlsContext *tls; /* lent; NULL: without TLS */
 
@@ -61,7 +61,7 @@ typedef struct ConnOptions {
     const CacheHost *sentinels; /* lent */
     size_t n_sentinels;
     const char *master;  /* lent */
-    Span sentinel_login; /* likewise, for the Sentinels */
+    Span sentinel_login; /* as login, for the Sentinels */
 
     /* Writes further commands for the start of each connection and returns their number. */
     unsigned (*greet)(Buffer *out, void *ctx);
@@ -69,8 +69,8 @@ typedef struct ConnOptions {
     int (*greeted)(unsigned i, const Reply *reply, void *ctx);
     /* The connection was up and has been lost. */
     void (*lost)(void *ctx);
-    /* If set, every later reply goes here, and the callee owns it. For a connection that
-     * subscribes. */
+    /* If set, every later reply is passed to this function, which then owns it. For a connection
+     * that subscribes. */
     void (*push)(Reply *reply, void *ctx);
     void *ctx; /* all four are called with the connection locked */
 } ConnOptions;
@@ -79,13 +79,13 @@ int conn_new(Conn **ret, const ConnOptions *options);
 Conn *conn_free(Conn *conn); /* commands in flight fail with -ECANCELED */
 DEFINE_CLEANUP(Conn *, conn_free);
 
-/* The command that logs in. user NULL: none, as for Redis before version 6. password NULL: *ret is
- * empty. The command lies in memory for secrets, where it is sent from, until conn_login_free().
- * -ENOMEM. */
+/* Makes the command that logs in. user NULL: without a user, as in Redis before version 6. password
+ * NULL: *ret is empty. The command lies in memory for secrets until conn_login_free(), and is sent
+ * from there. 0, -ENOMEM. */
 int conn_login_new(Span *ret, const char *user, const char *password);
 void conn_login_free(Span login);
 
-/* A command in the Redis protocol. */
+/* Appends a command in the Redis protocol. */
 void conn_format(Buffer *to, const Span *args, size_t n);
 
 void conn_lock(Conn *conn);

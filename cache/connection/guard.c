@@ -124,7 +124,7 @@ size_t guard_check(Guard *guard, const uint8_t *data, size_t len) {
             continue;
         }
         if (!memchr("+-:$*", data[at], 5)) {
-            guard->problem = "this is not the Redis protocol, version 2";
+            guard->problem = "the bytes are not the Redis protocol, version 2";
             break;
         }
         max = data[at] == '+' || data[at] == '-' ? GUARD_LINE : GUARD_NUMBER;

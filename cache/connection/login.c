@@ -18,8 +18,8 @@
 #include "cache/connection/number.h"
 
 static void close_socket(Conn *conn) {
-    /* A send never blocks, so this takes microseconds. The descriptor must not be closed, and
-     * reused, during the send. */
+    /* Wait for the sending thread, so that the descriptor is not closed and reused during its send.
+     * A send never blocks, so this takes microseconds. */
     while (conn->sending) {
         conn_unlock(conn);
         sched_yield();
@@ -36,8 +36,8 @@ static void close_socket(Conn *conn) {
     conn->wire_at = 0;
 }
 
-/* The server may have moved: the next attempt begins with a Sentinel, and with another one if this
- * one did not answer. */
+/* The server may have moved, so the next attempt begins with a Sentinel: with another one, if this
+ * Sentinel did not answer. */
 static void ask_next(Conn *conn, ConnPhase was) {
     if (conn->options.n_sentinels == 0)
         return;
@@ -155,7 +155,8 @@ static void greet(Conn *conn) {
     conn_flush(conn);
 }
 
-/* The server of this attempt: a Sentinel, or the master that it named, or the one host. */
+/* Returns the server of this attempt: a Sentinel, the master that a Sentinel named, or the only
+ * host. */
 static const CacheHost *current_host(const Conn *conn) {
     const ConnOptions *options = &conn->options;
 
@@ -261,7 +262,7 @@ void conn_connected(Conn *conn) {
         conn->retry_ns = 0; /* try the next address of the name */
 }
 
-/* ---- the answers ---- */
+/* ---- the replies ---- */
 
 static int take_address(Conn *conn, const Reply *reply) {
     Span host, port;
@@ -288,7 +289,8 @@ static void take_sentinel_reply(Conn *conn, const Reply *reply) {
     int r;
 
     if (reply->type == REPLY_ERROR && span_begins(reply_span(reply), "NOAUTH"))
-        conn_refuse(conn, -EACCES, "the Sentinel wants a password: sentinel_login in the URL");
+        conn_refuse(conn, -EACCES,
+                    "the Sentinel requires a password: add sentinel_login to the URL");
     else if (reply->type == REPLY_ERROR && conn->greeting < conn->greetings)
         conn_refuse(conn, -EACCES, "the Sentinel refuses the user or password");
     else if (conn->greeting < conn->greetings)
@@ -296,7 +298,7 @@ static void take_sentinel_reply(Conn *conn, const Reply *reply) {
     else if (reply->type == REPLY_NIL)
         conn_refuse(conn, -EINVAL, "the Sentinel does not know a master of this name");
     else if (reply->type == REPLY_ERROR)
-        conn_refuse(conn, -EPROTO, "this is not a Sentinel");
+        conn_refuse(conn, -EPROTO, "the server is not a Sentinel");
     else if ((r = take_address(conn, reply)) < 0)
         conn_lose(conn, r, "the Sentinel's answer is not an address");
     else {
@@ -324,18 +326,18 @@ void conn_take_greeting(Conn *conn, const Reply *reply) {
         int r = conn->options.greeted(i - first_own, reply, conn->options.ctx);
 
         if (r < 0)
-            conn_refuse(conn, r, "Redis does not do what the near cache needs");
+            conn_refuse(conn, r, "this Redis does not support the commands of the near cache");
         return;
     }
     if (reply->type == REPLY_ERROR && span_begins(reply_span(reply), "NOAUTH"))
-        conn_refuse(conn, -EACCES, "Redis wants a password");
+        conn_refuse(conn, -EACCES, "Redis requires a password");
     else if (reply->type == REPLY_ERROR && i < first_own && i == 0 && conn->options.login.len > 0)
         conn_refuse(conn, -EACCES, "Redis refuses the user or password");
     else if (i + 1 == first_own && conn->options.n_sentinels > 0) {
         if (!is_master(reply))
             conn_lose(conn, -ENOTCONN, "a Sentinel named a server that is not a master");
     } else if (reply->type == REPLY_ERROR && i < first_own)
-        conn_refuse(conn, -EINVAL, "Redis has no such database");
+        conn_refuse(conn, -EINVAL, "Redis has no database of this number");
     else if (conn->greeting == conn->greetings) {
         conn->state = CONN_UP;
         conn->problem = NULL;

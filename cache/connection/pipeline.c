@@ -131,8 +131,8 @@ static void next_wire(Conn *conn) {
     conn->sent = conn->tail;
 }
 
-/* The bytes to send now. The login is sent from the memory where it lies. Until the connection is
- * up, only the greeting is sent, which is in wire. */
+/* Returns the bytes to send now. The login is sent from its own memory. Until the connection is up,
+ * only the greeting is sent, which is in wire. */
 static Span next_bytes(Conn *conn) {
     if (conn->login.len > 0)
         return conn->login;
@@ -182,7 +182,7 @@ void conn_flush(Conn *conn) {
     conn_watch_again(conn, EPOLL_CTL_MOD);
 }
 
-/* ---- their end ---- */
+/* ---- the end of commands ---- */
 
 void conn_finish(ConnRequest *request, Reply *reply, int status, const char *problem) {
     request->reply = reply;

@@ -37,7 +37,8 @@ static int take_reply(Conn *conn, Reply *reply) {
     return 0;
 }
 
-/* Completes the commands of all parsed replies. The lock is not held before and after. */
+/* Completes the commands of all parsed replies. Call it without the lock; it takes the lock itself.
+ */
 static int take_replies(Conn *conn) {
     Reply *batch[BATCH];
     size_t n;
@@ -64,7 +65,8 @@ static int take_replies(Conn *conn) {
     return r;
 }
 
-/* In slices, because hiredis 0.14 moves its whole buffer to the front after every kilobyte. */
+/* Parses in slices, because hiredis 0.14 moves its whole buffer to the front after every kilobyte.
+ */
 static int parse(Conn *conn, size_t n) {
     for (size_t at = 0; at < n;) {
         size_t left = n - at,
@@ -113,10 +115,11 @@ void conn_read_turn(Conn *conn) {
     if (r == -ECONNRESET && conn->state == CONN_GREETING && conn->tls && tls_problem(conn->tls))
         conn_refuse(conn, -EACCES, tls_problem(conn->tls));
     else if (r == -EPROTO && conn->state == CONN_GREETING)
-        conn_refuse(conn, r, conn->reader.problem ? conn->reader.problem : "this is not Redis");
+        conn_refuse(conn, r,
+                    conn->reader.problem ? conn->reader.problem : "the server is not Redis");
     else if (r == -EPROTO)
         conn_lose(conn, r,
-                  conn->reader.problem ? conn->reader.problem : "a reply that nobody asked for");
+                  conn->reader.problem ? conn->reader.problem : "a reply without a command");
     else
         conn_lose(conn, r, NULL);
 }

@@ -60,7 +60,7 @@ static void *make_nil(const redisReadTask *task) {
     Reply *reply = make(task, 0, NULL, 0);
 
     if (reply)
-        reply->type = REPLY_NIL; /* the type of this task does not fit its value */
+        reply->type = REPLY_NIL; /* the type of the task does not match its value */
     return reply;
 }
 
@@ -148,7 +148,7 @@ int reply_reader_next(ReplyReader *reader, Reply **ret) {
     if (redisReaderGetReply(reader->parser, &reply) != REDIS_OK) {
         bool full = reader->parser->err == REDIS_ERR_OOM;
 
-        reader->problem = "a reply that its parser refused";
+        reader->problem = "the parser refused a reply";
         return full ? -ENOMEM : -EPROTO;
     }
     *ret = reply;

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Replies of Redis, built by hiredis' parser with our own constructors: a string arrives in a block
- * that can be handed to the user as it is. The same source works with hiredis 0.14 and 1.x.
+ * Replies of Redis, built by hiredis' parser with constructors of this file: a string arrives in a
+ * block that can be passed to the user without a copy. The same source works with hiredis 0.14
+ * and 1.x.
  */
 
 #include <ferry/base.h>
@@ -30,7 +31,7 @@ typedef struct Reply {
     struct Reply *elements[];
 } Reply;
 
-Reply *reply_free(Reply *reply); /* with all elements */
+Reply *reply_free(Reply *reply); /* frees all elements, too */
 DEFINE_CLEANUP(Reply *, reply_free);
 
 static inline Span reply_span(const Reply *reply) {

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 
-/* Memory that glibc may still write to after the look-up was abandoned. */
+/* Memory to which glibc may still write after the look-up was abandoned. */
 typedef struct Resolution {
     struct gaicb gai;
     struct addrinfo hints;
@@ -84,8 +84,8 @@ void resolve_deinit(Resolve *resolve) {
     if (resolve->found)
         freeaddrinfo(resolve->found);
     if (resolve->asked) {
-        /* The look-up cannot be cancelled any more, and glibc's thread still writes to this memory:
-         * leak it. */
+        /* The look-up can no longer be cancelled, and glibc's thread may still write to this
+         * memory: leak it. */
         if (gai_cancel(resolve->asked) != EAI_NOTCANCELED) {
             if (resolve->asked->ar_result && gai_error(resolve->asked) == 0)
                 freeaddrinfo(resolve->asked->ar_result);

@@ -18,7 +18,7 @@ typedef struct Resolve {
     struct addrinfo *at; /* the address to try next; NULL: no address is left */
 } Resolve;
 
-/* Begins a look-up. 0: the addresses are there; -EINPROGRESS: call resolve_poll(); -ENOENT: the
+/* Begins a look-up. 0: the addresses are known; -EINPROGRESS: call resolve_poll(); -ENOENT: the
  * name does not exist; -ENOMEM. */
 int resolve_begin(Resolve *resolve, const CacheHost *host);
 

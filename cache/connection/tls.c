@@ -126,7 +126,7 @@ static bool is_address(const char *host) {
     return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
-/* The name goes to the server as well (SNI, RFC 6066), but an address does not. */
+/* The server's name is also sent to the server (SNI, RFC 6066); an address is not sent. */
 static bool expect_host(SSL *ssl, const char *host) {
     if (is_address(host))
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
@@ -162,8 +162,8 @@ Tls *tls_free(Tls *tls) {
     return NULL;
 }
 
-/* Why a handshake failed, or a connection ended. X509_verify_cert_error_string() returns static
- * text. */
+/* Finds the reason why a handshake failed or a connection ended. X509_verify_cert_error_string()
+ * returns static text. */
 static int failure(Tls *tls, int kind) {
     long verified = SSL_get_verify_result(tls->ssl);
     unsigned long code = ERR_peek_error();
@@ -176,7 +176,7 @@ static int failure(Tls *tls, int kind) {
         return -ECONNRESET;
     /* An alert of the server. With TLS 1.3 it may come after the handshake. */
     if (ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET) {
-        tls->problem = "the server refuses our certificate, or wants one";
+        tls->problem = "the server refuses the client's certificate, or requires one";
         return -EACCES;
     }
     tls->problem = "the server does not speak TLS";
@@ -202,7 +202,7 @@ int tls_handshake(Tls *tls, bool *wants_write) {
     return r;
 }
 
-/* The result of SSL_read() or SSL_write(), as that of recv() or send(). */
+/* Converts the result of SSL_read() or SSL_write() to that of recv() or send(). */
 static ssize_t finish(Tls *tls, int n) {
     int kind = n > 0 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, n);
 

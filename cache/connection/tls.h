@@ -15,8 +15,8 @@
 typedef struct TlsContext TlsContext;
 
 /* ca: a file with the certificates of trusted authorities; NULL: those of the system. certificate
- * and key: files with our own certificate and its key; NULL: we show none. 0, or a negative errno
- * with its cause in reterr. */
+ * and key: files with the client's certificate and its key; NULL: the client shows no certificate.
+ * 0, or a negative errno with its cause in reterr. */
 int tls_context_new(TlsContext **ret, const char *ca, const char *certificate, const char *key,
                     ferry_error *reterr);
 TlsContext *tls_context_free(TlsContext *context);
@@ -25,7 +25,7 @@ DEFINE_CLEANUP(TlsContext *, tls_context_free);
 typedef struct Tls Tls;
 
 /* The client's end of TLS on a connected socket that does not block. The certificate of the server
- * must be valid for host, a name or an address. The socket stays the caller's. 0, -ENOMEM. */
+ * must be valid for host, a name or an address. The caller still owns the socket. 0, -ENOMEM. */
 int tls_new(Tls **ret, TlsContext *context, int fd, const char *host);
 Tls *tls_free(Tls *tls);
 
@@ -37,5 +37,6 @@ int tls_handshake(Tls *tls, bool *wants_write);
 ssize_t tls_receive(Tls *tls, void *to, size_t size);
 ssize_t tls_send(Tls *tls, const void *from, size_t len);
 
-/* Why the two ends cannot agree: static text; NULL: no such problem was seen. */
+/* Returns the reason why the handshake or the connection failed: static text; NULL: TLS has
+ * reported no problem. */
 const char *tls_problem(Tls *tls);

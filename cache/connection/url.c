@@ -137,7 +137,8 @@ static int parse_hosts(Text text, CacheUrl *ret, ferry_error *reterr) {
         r = cache_host_parse(at, (size_t)(end - at), port, &ret->hosts[ret->n_hosts]);
         if (r == -ENOMEM)
             return error_set_code(reterr, r, NULL);
-        /* The message does not show the text: it may be a user and a password without '@'. */
+        /* The message must not show the text: it may be a user and a password whose '@' is missing.
+         */
         if (r < 0)
             return error_set(reterr, "ferry.InvalidArgument",
                              "host %zu of the cache URL is not HOST, HOST:PORT or [IPv6]:PORT",
@@ -218,7 +219,7 @@ static int parse_setting(Text text, CacheUrl *ret, ferry_error *reterr) {
         return parse_user((Text){text.at + strlen(login), text.end}, &ret->sentinel_user,
                           &ret->sentinel_password, reterr);
     return error_set(reterr, "ferry.InvalidArgument",
-                     "what may follow '?' in this cache URL, once each and separated by '&': %s%s",
+                     "after '?' this cache URL may have, once each and separated by '&': %s%s",
                      ret->tls ? "ca=FILE cert=FILE key=FILE " : "",
                      ret->kind == CACHE_URL_SENTINEL ? "sentinel_login=USER:PASSWORD"
                      : ret->tls                      ? ""
@@ -237,7 +238,7 @@ static int parse_query(Text text, CacheUrl *ret, ferry_error *reterr) {
     }
     if (r >= 0 && !ret->certificate != !ret->key)
         return error_set(reterr, "ferry.InvalidArgument",
-                         "cert= and key= in a cache URL belong together");
+                         "cert= and key= in a cache URL must be given together");
     return r;
 }
 
@@ -294,7 +295,7 @@ static int parse_unix(Text text, CacheUrl *ret, ferry_error *reterr) {
     if (question) {
         if (text.end - question < 4 || memcmp(question, "?db=", 4) != 0)
             return error_set(reterr, "ferry.InvalidArgument",
-                             "all that may follow '?' in a cache URL is db=NUMBER");
+                             "after '?' this cache URL may have only db=NUMBER");
         r = parse_db((Text){question + 4, text.end}, ret, reterr);
         if (r < 0)
             return r;
@@ -343,7 +344,7 @@ static int parse(const char *text, CacheUrl *ret, ferry_error *reterr) {
         return ret->kind == CACHE_URL_UNIX ? parse_unix(rest, ret, reterr)
                                            : parse_net(rest, ret, reterr);
     }
-    /* The message shows the scheme only: the rest may contain a password. */
+    /* The message shows only the scheme: the rest may contain a password. */
     return error_set(reterr, "ferry.Unsupported",
                      "'%s' is not a cache: memory://, redis://, redis+unix://, redis+cluster://, "
                      "redis+sentinel:// are, and rediss://, rediss+cluster://, rediss+sentinel:// "

@@ -22,7 +22,7 @@ typedef enum CacheUrlKind {
     CACHE_URL_REDIS, /* one host, or several with the keys sharded over them */
     CACHE_URL_UNIX,
     CACHE_URL_CLUSTER,
-    CACHE_URL_SENTINEL, /* the hosts are Sentinels, which name the server */
+    CACHE_URL_SENTINEL, /* the hosts are Sentinels, which know the server */
 } CacheUrlKind;
 
 typedef struct CacheHost {
@@ -33,11 +33,11 @@ typedef struct CacheHost {
 typedef struct CacheUrl {
     CacheUrlKind kind;
     char *user;     /* NULL: none */
-    char *password; /* NULL: none; of secret_alloc(), as sentinel_password */
+    char *password; /* NULL: no password; from secret_alloc(), like sentinel_password */
     uint32_t db;
     bool tls;
-    char *ca, *certificate, *key;            /* files for TLS; NULL: not named */
-    char *master;                            /* its name at the Sentinels */
+    char *ca, *certificate, *key;            /* files for TLS; NULL: not given */
+    char *master;                            /* the master's name at the Sentinels */
     char *sentinel_user, *sentinel_password; /* NULL: none */
     size_t n_hosts;
     CacheHost hosts[CACHE_HOSTS_MAX];

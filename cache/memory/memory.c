@@ -16,7 +16,7 @@ enum {
     BUCKETS_MIN = 64,
     FREQ_MAX = 3,
     COPY_MAX = 1024, /* larger values are shared with their entry instead of copied */
-    SWEEP = 2,       /* buckets that each put searches for expired entries */
+    SWEEP = 2,       /* buckets in which each put looks for expired entries */
     OVERHEAD = sizeof(BlockHeader) + 16 +
                2 * sizeof(void *), /* overhead of an entry: block, malloc(), tables */
 };
@@ -77,7 +77,7 @@ static bool expired(const Entry *entry, uint64_t now_ms) {
     return entry->expires_ms != 0 && now_ms >= entry->expires_ms;
 }
 
-/* ---- life ---- */
+/* ---- making and freeing ---- */
 
 int memory_new(Memory **ret, uint64_t max_bytes) {
     CLEANUP(memory_free) Memory *memory = NULL;
@@ -152,7 +152,7 @@ static void fifo_remove(Shard *shard, Entry *entry) {
     fifo->n--;
 }
 
-/* ---- ghosts: a slot holds the fingerprint of the last one evicted that belongs there ---- */
+/* ---- ghosts: a slot has the fingerprint of the last evicted entry that hashes to it ---- */
 
 static void ghost_add(Shard *shard, uint64_t hash) {
     shard->ghosts[hash & shard->mask] = (hash & UINT64_C(0xFFFFFFFF00000000)) | ++shard->ghost_time;
@@ -202,7 +202,7 @@ static Entry **find_live(Shard *shard, Span key, uint64_t hash, uint64_t now_ms)
     return *at ? at : NULL;
 }
 
-/* Doubles the buckets. Without memory for that the chains only get longer. */
+/* Doubles the buckets. If memory is out, the chains get longer instead. */
 static void grow(Shard *shard) {
     size_t n = (shard->mask + 1) * 2;
     Entry **buckets = calloc(n, sizeof(*buckets));
@@ -281,7 +281,7 @@ static void sweep(Shard *shard, uint64_t now_ms) {
     }
 }
 
-/* ---- use ---- */
+/* ---- reading and writing ---- */
 
 static int hand_out(Entry *entry, ferry_bytes **ret) {
     const uint8_t *value = entry->data + entry->key_len;

@@ -4,8 +4,8 @@
 /*
  * A table of keys and values in this process, bounded in bytes, with times to live. Eviction is
  * S3-FIFO (Yang and others, SOSP 2023): a small queue for new entries, a main queue for entries
- * that were asked for again, and a ghost list of hashes that left the small queue. A hit only
- * increments a counter.
+ * that were read again, and a ghost list of hashes that left the small queue. A hit only increments
+ * a counter.
  *
  * Any thread may call. Keys are spread over shards, each with its own lock.
  */
@@ -47,8 +47,8 @@ typedef struct MemoryPut {
     Span expect; /* with MEMORY_REPLACE: the prefix that the old value must have, else -EEXIST */
 } MemoryPut;
 
-/* 0, -EEXIST, -ENOENT, -ENOMEM; -EMSGSIZE: the entry is larger than a shard. Then the old entry of
- * the key is removed: an old value must not outlive a set. */
+/* 0, -EEXIST, -ENOENT, -ENOMEM; -EMSGSIZE: the entry is larger than a shard. In that case the old
+ * entry of the key is removed: an old value must not outlive a set. */
 int memory_put(Memory *memory, const MemoryPut *put, uint64_t hash, uint64_t now_ms);
 
 bool memory_delete(Memory *memory, Span key, uint64_t hash, uint64_t now_ms);

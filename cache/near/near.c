@@ -33,13 +33,14 @@ struct NearLink {
     bool pinged;         /* a PING is unanswered */
     uint64_t ping_ns;    /* when the PING was sent */
     uint64_t true_ns;    /* all changes of tracked keys before this time are known */
-    /* The same for the data connection. Redis can end it alone, and ends the tracking with it: the
-     * proof of freshness rests on both. */
+    /* The PING on the data connection. Redis can end only this connection, and the tracking ends
+     * with it, so both connections must prove that they are alive. */
     ConnRequest data_ping;
     bool data_pinged;
     uint64_t data_ping_ns;
-    uint64_t tracked_ns; /* Redis tracked our reads at this time; 0: it does not */
-    uint64_t rest_ns;    /* Redis refused tracking: no request before this time */
+    uint64_t tracked_ns; /* time at which Redis tracked the reads of this process; 0: it does not
+                            track them */
+    uint64_t rest_ns;    /* Redis refused tracking: no new request before this time */
 };
 
 struct Near {
@@ -47,7 +48,7 @@ struct Near {
     uint64_t stale_ns;
     uint64_t epoch;                        /* atomic; number of flushes, from 1 */
     uint64_t look_ns;                      /* atomic; time of the next read of the news */
-    uint64_t true_until;                   /* atomic; no hits after this time */
+    uint64_t true_until;                   /* atomic; after this time no value is returned */
     uint64_t hits, invalidations, flushes; /* atomic */
     pthread_mutex_t
         look_lock; /* one thread reads the news at a time; also protects the list of links */
@@ -57,7 +58,7 @@ struct Near {
     Stripe stripes[STRIPES];
 };
 
-/* ---- life ---- */
+/* ---- making and freeing ---- */
 
 int near_new(Near **ret, uint64_t max_bytes, uint32_t stale_ms) {
     CLEANUP(near_free) Near *near = aligned_alloc(64, (sizeof(Near) + 63) / 64 * 64);
@@ -101,8 +102,8 @@ static uint32_t *count_of(Near *near, uint64_t hash) {
 
 void near_flush(Near *near) {
     bump(&near->epoch);
-    /* A thread that compared the epoch earlier may be storing a value now; it is done when its lock
-     * is free. */
+    /* A thread that compared the epoch earlier may be storing a value now. When its lock is free,
+     * it has finished. */
     for (size_t i = 0; i < STRIPES; i++) {
         pthread_mutex_lock(&near->stripes[i].lock);
         pthread_mutex_unlock(&near->stripes[i].lock);
@@ -124,7 +125,7 @@ NearToken near_begin(Near *near, uint64_t hash) {
     Stripe *stripe = stripe_of(near, hash);
     NearToken token = {0, 0};
 
-    /* Redis does not track our reads yet: no value may be kept. */
+    /* Redis does not track the reads of this process yet: no value may be kept. */
     if (get(&near->true_until) == 0)
         return token;
     pthread_mutex_lock(&stripe->lock);
@@ -147,9 +148,9 @@ void near_keep(Near *near, NearToken token, Span key, uint64_t hash, Span value,
     pthread_mutex_unlock(&stripe->lock);
 }
 
-/* Allows no hits and keeps no values until the next read of the news; called with link_lock. Values
- * that were requested earlier are not kept, and a read of the news that began earlier does not
- * count. */
+/* Returns no values and keeps no values until the next read of the news. Call it with link_lock.
+ * Values that were requested earlier are not kept, and a read of the news that began earlier does
+ * not count. */
 static void distrust(Near *near) {
     bump(&near->epoch);
     put(&near->true_until, 0);
@@ -160,7 +161,8 @@ static bool begins(const Reply *reply, const char *words) {
            strncasecmp(reply->bytes.data, words, strlen(words)) == 0;
 }
 
-/* Redis before version 6, or a user without the right: asking at each look-up would be a burden. */
+/* Redis before version 6, or a user without the right, refuses tracking. Pause before the next
+ * request, because a request at each look-up would cost too much. */
 static void rest_if_refused(NearLink *link, const Reply *reply) {
     if (reply->type == REPLY_ERROR && (begins(reply, "NOPERM") || begins(reply, "ERR unknown")))
         put(&link->rest_ns, clock_ns() + REST_MS * UINT64_C(1000000));
@@ -280,7 +282,7 @@ unsigned near_link_greet(Buffer *out, void *ctx) {
 
 static void agreed(NearLink *link, const Reply *reply) {
     pthread_mutex_lock(&link->near->link_lock);
-    /* If the news connection was replaced meanwhile, this reply means nothing. */
+    /* If the news connection was replaced meanwhile, this reply is out of date. */
     if (reply && reply->type == REPLY_STATUS && link->telling == link->id) {
         link->told = link->telling;
         link->tracked_ns = link->data_ping_ns;
@@ -407,7 +409,7 @@ static void tell(NearLink *link, int64_t id) {
     conn_unlock(link->data);
 }
 
-/* Reads the data connection, which notices its end, and asks it for a sign of life. */
+/* Reads the data connection, to notice its end, and sends a PING on it. */
 static void ping_data(NearLink *link) {
     bool fails = true;
 
@@ -427,7 +429,7 @@ static void ping_data(NearLink *link) {
 }
 
 /* Returns the time before which all changes of this server are known; 0: the server does not track
- * our reads. */
+ * the reads of this process. */
 static uint64_t look_at(NearLink *link, uint64_t now) {
     Near *near = link->near;
     bool ping, told, awaits_data, must_ping_data = false, must_tell = false;
@@ -482,7 +484,7 @@ static void look(Near *near, uint64_t now) {
     if (epoch == get(&near->epoch))
         put(&near->true_until, oldest == UINT64_MAX || oldest == 0 ? 0 : oldest + near->stale_ns);
     pthread_mutex_unlock(&near->link_lock);
-    /* Sooner while the connections come up, which takes several reads. */
+    /* While the connections come up, which takes several reads, read more often. */
     put(&near->look_ns, now + (oldest == 0 ? NEAR_LOOK_US / 10 : NEAR_LOOK_US) * UINT64_C(1000));
     pthread_mutex_unlock(&near->look_lock);
 }

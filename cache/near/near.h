@@ -2,15 +2,16 @@
 #pragma once
 
 /*
- * The near cache: values of Redis that this process keeps as well, and keeps true. Each Redis
- * server remembers which keys we read (CLIENT TRACKING) and reports changed keys on a second
- * connection (REDIRECT, which works with RESP2). That one is called the news connection.
+ * The near cache: copies of values of Redis in this process, which are dropped when the values
+ * change. Each Redis server remembers the keys that this process reads (CLIENT TRACKING) and
+ * reports changed keys on a second connection (REDIRECT, which works with RESP2). The second
+ * connection is called the news connection.
  *
- * No thread listens. A look-up reads the news first when the last read is NEAR_LOOK_US old. A hit
- * is given only while every Redis server has answered a PING that was sent less than stale_ms ago
- * on its news connection: news and answers arrive in order, so every change before that PING is
- * known by then. This is the bound on staleness, also when a connection dies without notice. When
- * either connection of a server is lost, all values are dropped.
+ * No thread listens. A look-up first reads the news if the last read was NEAR_LOOK_US ago or
+ * earlier. A value is returned only while every Redis server has answered a PING that was sent less
+ * than stale_ms ago on its news connection. News and answers arrive in order, so every change
+ * before that PING is known. This bounds the staleness, also if a connection dies without notice.
+ * If either connection of a server is lost, all values are dropped.
  */
 
 #include <stdbool.h>
@@ -24,7 +25,7 @@ typedef struct Near Near;
 typedef struct NearLink NearLink;
 
 int near_new(Near **ret, uint64_t max_bytes, uint32_t stale_ms);
-Near *near_free(Near *near); /* free its links first */
+Near *near_free(Near *near); /* free all links first */
 DEFINE_CLEANUP(Near *, near_free);
 
 /* Connects one Redis server to the near cache: the news connection, and the commands that the data
@@ -45,7 +46,7 @@ void near_link_detach(NearLink *link); /* this server has no keys any more */
 /* MEMORY_FOUND: *ret is one block, owned by the caller. MEMORY_ABSENT. -ENOMEM. */
 int near_get(Near *near, Span key, uint64_t hash, ferry_bytes **ret);
 
-/* Taken before the value is requested. An all-zero token never matches: the value is not kept. */
+/* Taken before the value is requested. A token of zeros never matches, so the value is not kept. */
 typedef struct NearToken {
     uint64_t epoch;
     uint32_t count;
@@ -53,8 +54,8 @@ typedef struct NearToken {
 
 NearToken near_begin(Near *near, uint64_t hash);
 
-/* Keeps an answer of Redis, unless a change of the key was reported since near_begin(). ttl_ms:
- * UINT64_MAX for no limit. */
+/* Keeps an answer of Redis, unless Redis has reported a change of the key since near_begin().
+ * ttl_ms: UINT64_MAX: no limit. */
 void near_keep(Near *near, NearToken token, Span key, uint64_t hash, Span value, uint64_t ttl_ms);
 
 /* This process changes the key: call it before the command is sent, and again after the reply. */

@@ -15,7 +15,7 @@
 
 enum { RETRY_NS = 2000000 }; /* interval of retries while a connection is not up */
 
-/* ---- life ---- */
+/* ---- opening and closing ---- */
 
 static int watch_own(Batches *batches, int fd) {
     struct epoll_event event = {.events = EPOLLIN};
@@ -59,7 +59,7 @@ static void unlink_batch(Batches *batches, RedisBatch *batch) {
     batches->n--;
 }
 
-/* ---- which connections to listen to: those that owe an answer ---- */
+/* ---- the connections to watch: connections with unanswered commands ---- */
 
 static BatchWatch *watch_of(Batches *batches, Node *node) {
     BatchWatch *more;
@@ -89,7 +89,7 @@ static int owe(Batches *batches, Node *node) {
 }
 
 static void paid(Batches *batches, Node *node) {
-    BatchWatch *watch = watch_of(batches, node); /* exists already, so this cannot fail */
+    BatchWatch *watch = watch_of(batches, node); /* the watch exists already, so this cannot fail */
 
     if (--watch->n == 0)
         conn_unwatch(node->conn, batches->epoll_fd);
@@ -110,7 +110,7 @@ static void answered(ConnRequest *request) {
     batches->ready_end = &command->next;
     n = write(batches->event_fd, &one, sizeof(one));
     pthread_mutex_unlock(&batches->lock);
-    (void)n; /* a full counter is readable as well */
+    (void)n; /* write() fails only if the counter is full: the descriptor is then readable, too */
 }
 
 static int send_command(Batches *batches, RedisCommand *command) {

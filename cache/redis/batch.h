@@ -3,8 +3,8 @@
 
 /*
  * Commands to Redis without waiting: a batch is sent, and ends when each of its commands has a
- * reply or a status. One thread at a time drives the batches; another thread that leads on the same
- * connection only records the result.
+ * reply or a status. One thread at a time drives the batches. If another thread is the leader of a
+ * connection, it only records the results.
  */
 
 #include "cache/redis/node.h"
@@ -20,7 +20,8 @@ struct RedisBatch {
     void (*ended)(RedisBatch *batch, void *ctx); /* may start the batch again, or free it */
     void *ctx;
     struct Batches *batches;
-    RedisBatch *older, *newer; /* in order of deadline, as all have the same time limit */
+    RedisBatch *older,
+        *newer; /* in order of deadline, because all batches have the same time limit */
     bool running;
 };
 

@@ -25,5 +25,5 @@ KetamaPoint *ketama_new(const char *const *servers, size_t n);
 
 uint32_t ketama_hash(Span key);
 
-/* The server of the first point at or after the key's hash. */
+/* Returns the server of the first point at or after the key's hash. */
 uint32_t ketama_find(const KetamaPoint *points, size_t n, uint32_t hash);

@@ -38,8 +38,9 @@ void lease_key(Span key, bool cluster, Buffer *ret) {
         buffer_append(ret, key.data, key.len);
         buffer_append(ret, "}", 1);
     } else {
-        /* The key has a } but no hash tag: in braces, a part of it would become the tag. So another
-         * tag with the same slot is searched: 16 384 tries on average, about a millisecond. */
+        /* The key has a '}' but no hash tag: if the whole key were put in braces, only a part of it
+         * would be the tag. So find another tag with the same slot: 16 384 tries on average, about
+         * a millisecond. */
         uint16_t slot = slot_of_key(key);
         char tag[24];
         int len;

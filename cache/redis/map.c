@@ -103,7 +103,7 @@ static bool begin_refresh(Redis *redis) {
                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return false;
     put(&redis->refresh_wanted, false);
-    /* A tenth of the interval is random, so that clients do not all ask at once. */
+    /* A tenth of the interval is random, so that clients do not all ask at the same time. */
     put(&redis->refresh_after,
         now + (REDIS_REFRESH_MS * 9 / 10 + random_below(REDIS_REFRESH_MS / 5)) * UINT64_C(1000000));
     return true;
@@ -123,10 +123,10 @@ void redis_refresh_if_wanted(Redis *redis, uint64_t deadline_ns) {
     put(&redis->refreshing, 0);
 }
 
-/* ---- the same without waiting ---- */
+/* ---- fetching the map without waiting ---- */
 
 /* Called with the connection locked. The near cache, which depends on the map, takes its locks in
- * the other order, so the map is left for the next thread that holds no lock. */
+ * the other order. So the map is stored, and the next thread without a lock applies it. */
 static void refreshed(ConnRequest *request) {
     RedisRefresh *refresh = (RedisRefresh *)request;
     Redis *redis = refresh->redis;

@@ -80,7 +80,7 @@ void node_failed(Node *node, uint64_t now_ns) {
     pthread_mutex_lock(&node->lock);
     opened = breaker_failed(&node->breaker, now_ns / 1000000, (uint32_t)random_below(1024));
     pthread_mutex_unlock(&node->lock);
-    /* The cause may be this connection, so the probe opens a new one. */
+    /* The connection itself may be the cause, so the probe opens a new one. */
     if (opened)
         conn_reset(node->conn);
 }

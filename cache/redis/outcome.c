@@ -45,7 +45,7 @@ static void say(char why[REDIS_WHY], const Node *node, const char *text, size_t 
     else
         snprintf(why, REDIS_WHY, "Redis at %.60s:%u: %.*s", node->host.name, node->host.port,
                  (int)len, text);
-    /* The text of a foreign server must not reach a terminal unescaped. */
+    /* The text comes from the server: replace characters that could control a terminal. */
     for (char *at = why; *at; at++)
         if ((unsigned char)*at < 0x20 || *at == 0x7F)
             *at = '?';
@@ -60,11 +60,11 @@ static const char *status_text(int status) {
     case -ETIMEDOUT:
         return "no answer in time";
     case -ENOTCONN:
-        return "cannot be reached";
+        return "the server cannot be reached";
     case -ECONNRESET:
         return "the connection was lost";
     case -ENOBUFS:
-        return "too much waits to be sent";
+        return "too many bytes wait to be sent";
     case -ECANCELED:
         return "the cache was closed";
     default:
@@ -120,8 +120,8 @@ static void take_error(RedisRound *round, RedisCommand *command) {
         again = redis->kind == CACHE_URL_CLUSTER && follow(redis, command, &redirect) >= 0;
         break;
     case REDIRECT_LATER:
-        /* The server refused before it did anything, so any command may be repeated. It costs no
-         * try: the deadline is the bound. */
+        /* The server refused before it executed anything, so any command may be repeated. The
+         * attempt is not counted: the deadline is the limit. */
         again = round->later = true;
         command->tries--;
         if (redis->kind == CACHE_URL_CLUSTER)
@@ -158,8 +158,8 @@ void redis_take_result(RedisRound *round, RedisCommand *command) {
     }
     redis_say_text(round->why, command->node,
                    command->request.problem ? command->request.problem : status_text(status));
-    /* An unsent command may be repeated, too, but its time is over, unless another node has the
-     * key. */
+    /* An unsent command may be repeated, too. But its time is over, so repeat it only if another
+     * node has the key now. */
     again = (status == -ECONNRESET && command->repeatable) ||
             (redis->kind == CACHE_URL_CLUSTER &&
              (status == -ENOTCONN || (status == -ETIMEDOUT && command->repeatable)));
@@ -176,6 +176,6 @@ bool redis_take(Redis *redis, RedisCommand *command, bool last) {
 
     redis_take_result(&round, command);
     if (command->pending && round.later)
-        redis_settle(command, -ENOTCONN); /* an event loop cannot wait for that */
+        redis_settle(command, -ENOTCONN); /* an event loop cannot wait for a connection */
     return !command->pending;
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The inside of redis.h, bottom up: nodes.c (the servers, and which one has a key), outcome.c (the
- * reply of one command), run.c (rounds of commands), map.c (the slot map of a cluster), redis.c
- * (life).
+ * The internals of redis.h, from the bottom up: nodes.c (the servers, and which one has a key),
+ * outcome.c (the reply of one command), run.c (rounds of commands), map.c (the slot map of a
+ * cluster), redis.c (life).
  */
 
 #include "base/atomic.h"
@@ -21,9 +21,10 @@ struct Redis {
     CacheUrlKind kind;
     CacheUrl url;
     TlsContext *tls;     /* NULL: without TLS */
-    ConnOptions options; /* of every connection; points into the two above, owns its logins */
+    ConnOptions options; /* the options of every connection; point into the two members above, and
+                            own the logins */
     uint64_t timeout_ns;
-    Near *near; /* NULL: none */
+    Near *near; /* NULL: no near cache */
 
     pthread_mutex_t lock; /* protects the addition of nodes */
     Node *nodes[REDIS_NODES_MAX];
@@ -46,14 +47,14 @@ struct Redis {
  * or before another thread knows redis. 0, -ENOBUFS, -ENOMEM. */
 int redis_add_node(Redis *redis, const CacheHost *host, size_t *ret);
 
-/* Returns a node that is up, searching from index first. Commands for one key must pass the same
- * first: at different nodes they could overtake each other. */
+/* Returns a node that is up, searching from index `first`. Commands for one key must use the same
+ * `first`: through different nodes they could overtake each other. */
 Node *redis_any_node(Redis *redis, size_t first);
 
 /* ---- map.c ---- */
 
-/* Fetches the map if that is wanted and no other thread does so, in half of the remaining time at
- * most. */
+/* Fetches the map if it is wanted and no other thread is fetching it, in at most half of the
+ * remaining time. */
 void redis_refresh_if_wanted(Redis *redis, uint64_t deadline_ns);
 
 /* Frees a map that was not applied. */
@@ -64,8 +65,8 @@ void redis_refresh_free(RedisRefresh *refresh);
 /* Called before each round of commands; may replace the slot map. */
 typedef void (*RedisBeforeRound)(Redis *redis, uint64_t deadline_ns);
 
-/* The common part of redis_run() and redis_run_at(): all commands go to only, or, when that is
- * NULL, each one to the node that has its key. before may be NULL. */
+/* The common part of redis_run() and redis_run_at(). All commands go to the node `only`; if it is
+ * NULL, each command goes to the node that has its key. before may be NULL. */
 int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, RedisCommand *commands,
                      size_t n, uint64_t deadline_ns, char why[REDIS_WHY]);
 
@@ -74,7 +75,7 @@ int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, RedisCom
 typedef struct RedisRound {
     Redis *redis;
     bool last;  /* there is no time for another round */
-    bool later; /* a server said: try again later */
+    bool later; /* a server has asked to try again later */
     char *why;
 } RedisRound;
 
@@ -85,5 +86,5 @@ void redis_take_result(RedisRound *round, RedisCommand *command);
 /* Gives the command its outcome. */
 void redis_settle(RedisCommand *command, int status);
 
-/* Writes a text for people: the problem at a node. why may be NULL. */
+/* Writes a message about a problem of a node into why, which may be NULL. */
 void redis_say_text(char why[REDIS_WHY], const Node *node, const char *text);

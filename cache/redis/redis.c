@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "cache/redis/redis-private.h"
 
-/* ---- life ---- */
+/* ---- opening and closing ---- */
 
 static int build_ring(Redis *redis, const CacheUrl *url) {
     char names[CACHE_HOSTS_MAX][300];
@@ -49,7 +49,8 @@ static int add_hosts(Redis *redis, const CacheUrl *url, ferry_error *reterr) {
         if (r < 0)
             return error_set_code(reterr, r, NULL);
         if (at < i)
-            return error_set(reterr, "ferry.InvalidArgument", "a host is twice in the cache URL");
+            return error_set(reterr, "ferry.InvalidArgument",
+                             "a host occurs twice in the cache URL");
         if (redis->kind != CACHE_URL_CLUSTER)
             node_set_keys(redis->nodes[i], true);
     }

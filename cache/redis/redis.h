@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Commands to one Redis server, to several with sharded keys, or to a cluster. The server may be
- * named by Sentinels: its connections find it, so it counts as one server here. Each command goes
+ * Commands to one Redis server, to several with sharded keys, or to a cluster. If Sentinels name
+ * the server, its connections find it through them; it counts as one server here. Each command goes
  * to the server that has its key; all commands of one call take one round trip for each server.
  * Follows redirections, repeats commands that may be repeated, and stops asking a server that keeps
  * failing.
@@ -27,11 +27,11 @@ typedef struct Redis Redis;
 typedef struct Node Node;
 
 typedef struct RedisCommand {
-    Span route;      /* the key that decides the server */
+    Span route;      /* the key that selects the server */
     bool repeatable; /* the command may be executed twice */
 
-    /* Used by the files of this folder alone. */
-    bool asking; /* node was named by an ASK redirection */
+    /* Used only by the files of this folder. */
+    bool asking; /* an ASK redirection has named the node */
     bool pending;
     uint8_t tries;
     uint32_t n_args;
@@ -57,8 +57,8 @@ static inline void command_add_text(RedisCommand *command, const char *text) {
     command_add(command, text, strlen(text));
 }
 
-/* Begins a command with its verb and its key, which also decides the server. Returns the
- * command. */
+/* Begins a command with its verb and its key, which also selects the server. Returns the command.
+ */
 static inline RedisCommand *command_begin(RedisCommand *command, const char *verb, Span key,
                                           bool repeatable) {
     command->route = key;
@@ -79,16 +79,16 @@ int redis_run(Redis *redis, RedisCommand *commands, size_t n, uint64_t deadline_
               char why[REDIS_WHY]);
 
 /* Takes the result of a command that was sent in a batch. True: the command has its outcome; false:
- * send it again. last: there is no time for that. */
+ * send it again. last: there is no time for another try. */
 bool redis_take(Redis *redis, RedisCommand *command, bool last);
 
-/* Fetches the slot map without waiting, if that is wanted. */
+/* Fetches the slot map without waiting, if it is wanted. */
 void redis_refresh_soon(Redis *redis);
 
-/* The status of an error reply. */
+/* Returns the status for an error reply. */
 int redis_error_status(Span error);
 
-/* The server that has a key, by the latest map. */
+/* Returns the server that has a key, by the latest map. */
 Node *redis_route(Redis *redis, Span key);
 
 /* True if the near cache may keep the value that this command read. False for a server that only

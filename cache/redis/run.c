@@ -10,7 +10,7 @@
 
 enum { GROUPS = 64, LATER_FIRST_MS = 5 };
 
-/* ---- one round: everything sent, then everything waited for ---- */
+/* ---- one round: send all commands, then wait for all replies ---- */
 
 typedef struct CommandGroup {
     Node *node;
@@ -89,7 +89,8 @@ static void finish_group(RedisRound *round, CommandGroup *group, uint64_t sent_n
 }
 
 static void refuse_group(RedisRound *round, CommandGroup *group) {
-    redis_say_text(round->why, group->node, "left alone for a while after failures");
+    redis_say_text(round->why, group->node,
+                   "not asked for a while, because it failed several times");
     if (round->redis->kind == CACHE_URL_CLUSTER)
         put(&round->redis->refresh_wanted, true);
     for (RedisCommand *command = group->first; command; command = command->next)
@@ -160,7 +161,8 @@ int redis_run_rounds(Redis *redis, Node *only, RedisBeforeRound before, RedisCom
             before(redis, deadline_ns);
         round.last = now >= deadline_ns;
         round.later = false;
-        /* A silent node may have lost its keys to another one: keep time to ask that one. */
+        /* The keys of a silent node may have moved to another node: keep enough time to ask that
+         * node. */
         if (redis->kind == CACHE_URL_CLUSTER && !only && now < deadline_ns)
             until_ns = now + (deadline_ns - now) / 2;
         if (until_ns - now < 2000000)

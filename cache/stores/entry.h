@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The bytes stored under a key. A value that a program sets without tags is stored as it is, so
- * that other programs can read it and Redis can count with it. All other entries have a header:
+ * The bytes stored under a key. A value that a program sets without tags is stored unchanged, so
+ * that other programs can read it and Redis can increment it. All other entries have a header:
  * computed values, values with tags, and values that look like a header themselves.
  *
  *     0   C1 66      no MessagePack value begins with C1
@@ -15,7 +15,8 @@
  *     16  u32        microseconds of the computation
  *     20  u32        random: identifies this entry among those of the same key
  *     24  for each tag: its length in a byte, its bytes, u64 stamp
- *     ..  u32        XXH3 of the header so far: it tells a header from other bytes that begin so
+ *     ..  u32        XXH3 of the header so far: it distinguishes a header from other bytes with the
+ * same beginning
  *
  * Little endian. The value follows.
  */
@@ -55,7 +56,7 @@ typedef struct CacheEntry {
     Span value;
 } CacheEntry;
 
-/* True for a value that needs a header only because it looks like one. */
+/* True: the value begins like a header, so it must be stored with a header. */
 static inline bool entry_looks_like_header(Span value) {
     return value.len >= 2 && value.data && value.data[0] == 0xC1 && value.data[1] == 0x66;
 }

@@ -20,7 +20,7 @@ enum {
 typedef struct RedisStore {
     CacheStore store;
     Redis *redis;
-    Near *near; /* NULL: none */
+    Near *near; /* NULL: no near cache */
     bool cluster;
 } RedisStore;
 
@@ -74,9 +74,9 @@ static int run(CacheStore *store, Commands *commands, StoreCall *call) {
     return redis_run(of(store)->redis, commands->all, commands->n, store_deadline(call), call->why);
 }
 
-/* The reply has a type that does not answer the command. */
+/* Reports a reply whose type does not match the command. */
 static int odd(StoreCall *call) {
-    snprintf(call->why, sizeof(call->why), "Redis gave an answer of another type than asked for");
+    snprintf(call->why, sizeof(call->why), "Redis sent a reply of an unexpected type");
     return -EPROTO;
 }
 
@@ -148,7 +148,8 @@ static void get_far(CacheStore *store, StoreGet *gets, size_t n, StoreCall *call
         take_value(&gets[i], &commands.all[i], call);
 }
 
-/* Also asks for the remaining time of each key, because the near copy must not live longer. */
+/* Also requests the remaining time of each key, because the copy in the near cache must not live
+ * longer. */
 static void get_and_keep(CacheStore *store, StoreGet *gets, size_t n, size_t n_far,
                          StoreCall *call) {
     __attribute__((__cleanup__(commands_deinitp))) Commands commands;
@@ -269,7 +270,7 @@ static int delete_all(CacheStore *store, const Span *keys, size_t n, StoreCall *
         r = -ENOMEM;
     for (size_t i = 0; i < n && r >= 0; i++) {
         forget(store, keys[i]);
-        /* Also deletes the lease: the computation in progress read older data. */
+        /* Also delete the lease: a computation in progress has read older data. */
         lease_key(keys[i], of(store)->cluster, &leases[i]);
         if (leases[i].failed)
             r = -ENOMEM;
@@ -460,7 +461,8 @@ static int lease(CacheStore *store, Span key, uint64_t token, uint64_t ms, Store
     r = run(store, &commands, call);
     if (r < 0)
         return r;
-    /* The stamp is read again: the first SET may be our own, with a lost reply. */
+    /* Read the stamp again: the existing stamp may come from this process, whose first reply was
+     * lost. */
     if (commands.all[1].reply->type == REPLY_STRING &&
         stamp_parse(reply_span(commands.all[1].reply)) == token)
         return LEASE_GOT;
@@ -614,7 +616,7 @@ static int clear(CacheStore *store, Span prefix, StoreCall *call) {
     return r;
 }
 
-/* ---- life ---- */
+/* ---- opening and closing ---- */
 
 static void stats(CacheStore *store, ferry_cache_stats *to) {
     Near *near = of(store)->near;

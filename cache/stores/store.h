@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The interface of a store of entries: this process or Redis. A store has bytes under keys, with
- * times to live; the layer above gives the bytes their meaning. Statuses are 0 or negative errnos;
- * times to live are in milliseconds, 0 for no limit.
+ * The interface of a store of entries, in this process or in Redis. A store has bytes under keys,
+ * with times to live; the layer above interprets the bytes. Statuses are 0 or negative errnos;
+ * times to live are in milliseconds, 0: no limit.
  */
 
 #include <ferry/cache.h>
@@ -51,7 +51,8 @@ typedef struct StorePut {
     int status;
 } StorePut;
 
-/* The entry that a computation found under its key when it began; only that one may be replaced. */
+/* A computed value, and the entry that the computation found under its key when it began. Only this
+ * entry may be replaced. */
 typedef struct StoreCommit {
     StorePut put;
     uint64_t token; /* of store_lease() */

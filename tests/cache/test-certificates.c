@@ -65,7 +65,7 @@ static void a_server_that_wants_a_certificate_gets_ours(void) {
     redis_start_tls(&server, true);
     CU_ASSERT_EQUAL(write_at(&error, "rediss://127.0.0.1:%u?ca=%s/ca.crt", server.port, certs),
                     -EACCES);
-    says(&error, "the server refuses our certificate, or wants one");
+    says(&error, "the server refuses the client's certificate, or requires one");
     CU_ASSERT_EQUAL(
         write_at(&error, "rediss://127.0.0.1:%u?ca=%s/ca.crt&cert=%s/other.crt&key=%s/other.key",
                  server.port, certs, certs, certs),
@@ -88,7 +88,7 @@ static void a_server_without_tls_is_told_apart(void) {
     snprintf(url, sizeof(url), "rediss://127.0.0.1:%u", plain.port);
     CU_ASSERT_EQUAL_FATAL(ferry_cache_open(url, &options, &cache, NULL), 0);
     CU_ASSERT_EQUAL(ferry_cache_exists(cache, ferry_str("a"), &error), -ENOTCONN);
-    says(&error, "no answer to TLS: does this server speak it?");
+    says(&error, "no answer to the TLS handshake: does this server speak TLS?");
     ferry_cache_close(cache);
     redis_stop(&plain);
 }

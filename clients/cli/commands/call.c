@@ -378,8 +378,7 @@ const Command command_call = {
     .help =
         "Each argument is a JSON value, @FILE (a file with a JSON value) or - (standard input).\n"
         "If the service describes its methods, arguments are checked before they are sent, may be\n"
-        "given as NAME=VALUE, and texts need no quotes; one JSON object may hold all\n"
-        "name.\n"
+        "given as NAME=VALUE, and texts need no quotes; one object may hold all of them by name.\n"
         "Otherwise texts need quotes: '\"hello\"'. Values that JSON lacks: {\"$bin\": \"BASE64\"} "
         "is\n"
         "bytes, {\"$int\": \"18446744073709551615\"} a large integer, {\"$float\": \"nan\"}.\n"
