@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * An error as JSON, for programs: what ferry_error_print() prints for people. Unknown parts are
- * omitted.
+ * An error as JSON, for programs, with the same parts that ferry_error_print() prints for people.
+ * Unknown parts are omitted.
  *
  *     {"type", "message", "origin", "trace": ["div at calc.c:12"], "data": {…}, "retry_ms",
  *      "outcome_unknown": true, "cause": {…}}

@@ -75,7 +75,7 @@ static int in_text(In *in, uint64_t len, json_t **ret) {
     const uint8_t *text = in->p;
 
     if (len > (size_t)(in->end - in->p))
-        return in_fail(in, "a text goes on past the end");
+        return in_fail(in, "a text is longer than the remaining bytes");
     in->p += len;
     return got(text_is_utf8(text, len) ? json_stringn_nocheck((const char *)text, len)
                                        : form_of("$str", base64_json(text, len)),
@@ -86,7 +86,7 @@ static int in_bytes(In *in, uint64_t len, json_t **ret) {
     const uint8_t *data = in->p;
 
     if (len > (size_t)(in->end - in->p))
-        return in_fail(in, "bytes go on past the end");
+        return in_fail(in, "a binary is longer than the remaining bytes");
     in->p += len;
     return got(form_of("$bin", base64_json(data, len)), ret, in);
 }
@@ -96,7 +96,7 @@ static int in_ext(In *in, uint64_t len, json_t **ret) {
     int8_t type;
 
     if (len >= (size_t)(in->end - in->p))
-        return in_fail(in, "an extension goes on past the end");
+        return in_fail(in, "an extension is longer than the remaining bytes");
     type = (int8_t)*in->p++;
     pair = json_pack("[i, o]", type, base64_json(in->p, len));
     in->p += len;
@@ -128,7 +128,7 @@ static int in_enter(In *in, uint64_t items) {
     if (in->depth == VALUE_DEPTH_MAX)
         return in_fail(in, "nested deeper than 32 levels");
     if (items > (size_t)(in->end - in->p))
-        return in_fail(in, "a count is larger than what follows");
+        return in_fail(in, "a count is larger than the remaining bytes");
     in->depth++;
     return 0;
 }
@@ -151,8 +151,8 @@ static int in_array(In *in, uint64_t n, json_t **ret) {
     return 0;
 }
 
-/* True if the map can be a JSON object: its keys are different strings, and it does not look like
- * one of our forms. */
+/* True: the map can be a JSON object, because its keys are different strings and it does not look
+ * like one of the forms of value.h. */
 static bool is_plain(const json_t *pairs) {
     CLEANUP(json_decref) json_t *seen = json_object();
     size_t n = json_array_size(pairs);
@@ -218,7 +218,7 @@ static int in_sized(In *in, uint8_t head, json_t **ret) {
     double real;
 
     if (!in_uint(in, size, &n))
-        return in_fail(in, "the value is cut short");
+        return in_fail(in, "the value ends too early");
     switch (head) {
     case 0xc4:
     case 0xc5:
@@ -263,9 +263,9 @@ static int in_value(In *in, json_t **ret) {
     uint8_t head;
 
     if (in->p == in->end)
-        return in_fail(in, "the value is cut short");
+        return in_fail(in, "the value ends too early");
     if (++in->nodes > VALUE_NODES_MAX)
-        return in_fail(in, "more than 4 million values: too many to show");
+        return in_fail(in, "there are more than 4 million values");
     head = *in->p++;
     if (head < 0x80)
         return got(json_integer(head), ret, in);
@@ -284,7 +284,7 @@ static int in_value(In *in, json_t **ret) {
         return got(json_null(), ret, in);
     case 0xc1:
         in->p--;
-        return in_fail(in, "0xc1 begins nothing");
+        return in_fail(in, "the byte 0xc1 is not MessagePack");
     case 0xc2:
     case 0xc3:
         return got(json_boolean(head & 1), ret, in);
@@ -302,7 +302,7 @@ int value_to_json(ferry_bytes bytes, json_t **ret, ferry_error *reterr) {
     r = in_value(&in, &json);
     if (r == 0 && in.p != in.end) {
         json_decref(json);
-        r = in_fail(&in, "there is more behind the value");
+        r = in_fail(&in, "there are more bytes after the value");
     }
     if (r == 0)
         *ret = json;
@@ -352,12 +352,12 @@ static int out_bytes(Out *out, const json_t *text, const char *form, int type) {
     int r;
 
     if (!json_is_string(text))
-        return out_fail(out, "the bytes must be a text in base64");
+        return out_fail(out, "the value must be a string in base64");
     r = base64_decode(json_string_value(text), json_string_length(text), &data, &len);
     if (r == -ENOMEM)
         return error_set_code(out->reterr, r, NULL);
     if (r < 0)
-        return out_fail(out, "this is not base64");
+        return out_fail(out, "the string is not base64");
     if (strcmp(form, "$bin") == 0)
         msgpack_pack_bin_with_body(&out->packer, data, len);
     else if (strcmp(form, "$str") == 0)
@@ -373,7 +373,7 @@ static int out_ext(Out *out, const json_t *pair) {
 
     if (json_array_size(pair) != 2 || !json_is_integer(json_array_get(pair, 0)) || type < -128 ||
         type > 127)
-        return out_fail(out, "an extension is [type from -128 to 127, \"base64\"]");
+        return out_fail(out, "an extension must be [type from -128 to 127, \"base64\"]");
     return out_bytes(out, json_array_get(pair, 1), "$ext", (int)type);
 }
 
@@ -385,7 +385,7 @@ static int out_big_int(Out *out, const json_t *text) {
     errno = 0;
     value = digits && *digits >= '0' && *digits <= '9' ? strtoull(digits, &end, 10) : 0;
     if (!digits || *digits < '0' || *digits > '9' || *end || errno)
-        return out_fail(out, "an integer is a text of digits, at most 18446744073709551615");
+        return out_fail(out, "an integer must be a string of digits, at most 18446744073709551615");
     msgpack_pack_uint64(&out->packer, value);
     return 0;
 }
@@ -400,7 +400,7 @@ static int out_float(Out *out, const json_t *text) {
     else if (strcmp(word, "-inf") == 0)
         msgpack_pack_double(&out->packer, (double)-INFINITY);
     else
-        return out_fail(out, "it is \"nan\", \"inf\" or \"-inf\"");
+        return out_fail(out, "the value must be \"nan\", \"inf\" or \"-inf\"");
     return 0;
 }
 
@@ -409,14 +409,14 @@ static int out_pairs(Out *out, const json_t *pairs) {
     int r = 0;
 
     if (!json_is_array(pairs))
-        return out_fail(out, "a map is a list of [key, value]");
+        return out_fail(out, "a map must be a list of [key, value]");
     msgpack_pack_map(&out->packer, n);
     for (size_t i = 0; r == 0 && i < n; i++) {
         const json_t *pair = json_array_get(pairs, i);
         size_t before = path_add(out, NULL, i);
 
         if (json_array_size(pair) != 2)
-            return out_fail(out, "a map is a list of [key, value]");
+            return out_fail(out, "a map must be a list of [key, value]");
         r = out_value(out, json_array_get(pair, 0));
         if (r == 0)
             r = out_value(out, json_array_get(pair, 1));

@@ -10,8 +10,8 @@
  *     {"$int": "18446744073709551615"}  an integer over 2^63-1
  *     {"$float": "nan"}               nan, inf, -inf
  *     {"$ext": [5, "AAEC"]}           an extension type, and its bytes in base64
- *     {"$map": [[1, "a"], …]}         a map whose keys are not all different strings, or that would
- *                                     read as one of these forms
+ *     {"$map": [[1, "a"], …]}         a map whose keys are not all different strings, or that
+ *                                     looks like one of these forms
  */
 
 #include <jansson.h>
@@ -29,10 +29,10 @@ enum {
  * -ENOMEM. */
 int value_to_json(ferry_bytes bytes, json_t **ret, ferry_error *reterr);
 
-/* Appends the value. -EINVAL, with the path: "[0].range.$bin: …". */
+/* Appends the value. 0; -EINVAL: reterr has the path, "[0].range.$bin: …". */
 int value_from_json(const json_t *json, Buffer *to, ferry_error *reterr);
 
-/* Parses any JSON value; the error's text has what and the position. */
+/* Parses any JSON value; an error's text begins with `what` and has the position. */
 int value_parse(const char *text, size_t len, const char *what, json_t **ret, ferry_error *reterr);
 
 /* Decodes base64 into a JSON string; NULL when the bytes are not UTF-8. */

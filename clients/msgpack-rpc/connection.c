@@ -17,7 +17,7 @@ enum { READ_BYTES = 64 * 1024, READS = 8, METHOD_MAX = 511 };
 
 /* ---- memory ---- */
 
-/* Updates gateway->held. False: the gateway may hold no more. */
+/* Updates gateway->held. False: the limit of gateway->held is reached. */
 static bool count_held(RpcConnection *connection) {
     Gateway *gateway = connection->gateway;
 
@@ -49,7 +49,7 @@ static void set_dirty(RpcConnection *connection) {
     gateway->dirty = connection;
 }
 
-/* The connection may be in the middle of a callback: it is freed by gateway_process(). */
+/* gateway_process() frees the connection, because it may be in the middle of a callback. */
 static void end(RpcConnection *connection) {
     connection->ended = true;
     set_dirty(connection);
@@ -69,7 +69,7 @@ void rpc_connection_wrote(RpcConnection *connection) {
     if (connection->out.failed)
         rpc_connection_cut(connection, "out of memory");
     else if (connection->out.len - connection->n_out > RPC_OUT_MAX)
-        rpc_connection_cut(connection, "it does not read what it is sent");
+        rpc_connection_cut(connection, "the client does not read its messages");
     else if (!count_held(connection))
         rpc_connection_cut(connection, "all connections together reach the limit of memory");
     else
@@ -107,7 +107,7 @@ void rpc_pending_free(RpcPending *call) {
     RpcConnection *connection = call->connection;
 
     connection->n_calls--;
-    /* Requests that had to wait for this one. */
+    /* Requests that had to wait for this one can be taken now. */
     if (connection->n_scanned < connection->in.len || connection->n_calls == RPC_CALLS_MAX - 1)
         set_dirty(connection);
     free(call);
@@ -124,7 +124,8 @@ static void on_reply(const ferry_reply *reply, const ferry_error *error, void *c
     rpc_pending_free(call);
 }
 
-/* "service.method" of a request; of a method without a dot the default service. */
+/* Writes the full name "service.method" of a request. A method without a dot belongs to the default
+ * service. */
 static int full_name(const Gateway *gateway, Span method, char to[METHOD_MAX + 1],
                      ferry_error *reterr) {
     const char *service = gateway->options->service;
@@ -137,7 +138,7 @@ static int full_name(const Gateway *gateway, Span method, char to[METHOD_MAX + 1
                          "a method is 'service.method': at most 255 bytes each");
     if (!has_dot && !service)
         return error_set(reterr, "ferry.NoSuchMethod",
-                         "'%s' names no service: call 'service.method', or give the gateway a "
+                         "'%s' has no service: call 'service.method', or start the gateway with "
                          "--service",
                          text_escape(shown, method.data, method.len));
     len = snprintf(to, METHOD_MAX + 1, "%s%s%.*s", has_dot ? "" : service, has_dot ? "" : ".",
@@ -174,7 +175,7 @@ static void take(RpcConnection *connection, Span value) {
     if (rpc_read(value, &message, &problem) < 0) {
         rpc_connection_cut(connection, problem);
     } else if (message.kind == RPC_RESPONSE) {
-        return; /* the gateway asks nothing */
+        return; /* a response: the gateway sends no requests */
     } else if (message.problem) {
         error_set(&error, "ferry.InvalidArgument", "%s", message.problem);
         rpc_connection_fail(connection, &message, &error);
@@ -280,7 +281,8 @@ static void watch(RpcConnection *connection) {
 }
 
 void rpc_connection_process(RpcConnection *connection, uint32_t events) {
-    /* EPOLLHUP comes also to a connection that is not watched: it would come again and again. */
+    /* epoll reports EPOLLHUP also for a connection that waits for no event, and would report it
+     * again and again. */
     if (events & (EPOLLERR | EPOLLHUP) && !(events & EPOLLIN))
         end(connection);
     if (!connection->ended)

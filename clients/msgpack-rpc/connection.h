@@ -14,10 +14,11 @@ typedef struct RpcConnection RpcConnection;
 typedef struct RpcSubscription RpcSubscription;
 
 enum {
-    RPC_CALLS_MAX = 1024,        /* without an answer; then the connection is not read */
-    RPC_SUBSCRIPTIONS_MAX = 256, /* of one connection */
-    RPC_OUT_PAUSE = 1 << 20,     /* with so many bytes to be sent, the connection is not read */
-    RPC_OUT_MAX = 16 << 20,      /* with more it is cut */
+    RPC_CALLS_MAX =
+        1024, /* calls without an answer; with this number, the connection is not read */
+    RPC_SUBSCRIPTIONS_MAX = 256, /* subscriptions of one connection */
+    RPC_OUT_PAUSE = 1 << 20,     /* with more unsent bytes, the connection is not read */
+    RPC_OUT_MAX = 16 << 20,      /* with more unsent bytes, the connection is closed */
     RPC_SUBSCRIBE_MS = 1000,     /* the longest wait for the broker's answer */
 };
 
@@ -29,11 +30,13 @@ struct Gateway {
     uint32_t max_connections, n_connections;
     uint64_t last_number;
     int epoll_fd, wake_fd; /* wake: an eventfd, written when `dirty` begins */
-    int spare_fd; /* closed to accept, and refuse, a connection beyond the last descriptor */
+    int spare_fd; /* closed when no descriptor is left, so that a connection can be accepted and
+                     refused */
     int *listeners;
     size_t n_listeners;
     RpcConnection *connections; /* utlist */
-    RpcConnection *dirty;       /* by next_dirty: have something to do outside of callbacks */
+    RpcConnection
+        *dirty; /* linked by next_dirty: connections with work to do outside of callbacks */
     Burst log_rate;
     uint64_t n_unlogged;
 };
@@ -48,10 +51,10 @@ struct RpcConnection {
     bool dirty, ended, saw_end;
     char peer[SOCKET_TEXT_MAX];
     RpcScanner scanner;
-    Buffer in;               /* from the first byte of a value that is not complete */
-    size_t n_scanned, n_out; /* of `in`, scanned; of `out`, sent */
+    Buffer in;               /* received bytes, from the beginning of the first incomplete value */
+    size_t n_scanned, n_out; /* scanned bytes of `in`; sent bytes of `out` */
     Buffer out;
-    uint64_t held; /* of gateway->held */
+    uint64_t held; /* this connection's share of gateway->held */
     unsigned n_calls, n_subscriptions;
     uint64_t last_subscription;
     RpcSubscription *subscriptions; /* utlist */
@@ -61,16 +64,17 @@ struct RpcConnection {
 int rpc_connection_new(Gateway *gateway, int fd, const struct sockaddr *address);
 void rpc_connection_free(RpcConnection *connection);
 
-/* The descriptor is ready, or the connection was dirty. May end it: see `ended`. */
+/* Call this when the descriptor is ready, or when the connection is dirty. May end the connection:
+ * see `ended`. */
 void rpc_connection_process(RpcConnection *connection, uint32_t events);
 
-/* The connection is cut, with a line in the log. problem: a static text. */
+/* Closes the connection, with a line in the log. problem: a static text. */
 void rpc_connection_cut(RpcConnection *connection, const char *problem);
 
-/* After something was written to connection->out. */
+/* Call this after writing to connection->out. */
 void rpc_connection_wrote(RpcConnection *connection);
 
-/* Answers a request. message: its id is not used for a notification, which gets no answer. */
+/* Answers a request with an error. A notification gets no answer. */
 void rpc_connection_fail(RpcConnection *connection, const RpcMessage *message,
                          const ferry_error *error);
 void rpc_connection_answer(RpcConnection *connection, const RpcMessage *message, Span value);
@@ -78,13 +82,13 @@ void rpc_connection_answer(RpcConnection *connection, const RpcMessage *message,
 /* A call or push of this connection, until its answer. NULL: out of memory. */
 typedef struct RpcPending {
     RpcConnection *connection;
-    RpcMessage message; /* its method and params are not valid any more */
+    RpcMessage message; /* method and params are no longer valid */
 } RpcPending;
 
 RpcPending *rpc_pending_new(RpcConnection *connection, const RpcMessage *message);
 void rpc_pending_free(RpcPending *call);
 
-/* A log line about a peer, at a bounded rate. */
+/* Writes a log line about a peer, at a limited rate. */
 void gateway_log(Gateway *gateway, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- own-methods.c ---- */

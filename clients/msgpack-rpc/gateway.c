@@ -21,10 +21,10 @@
 
 enum {
     EVENTS = 64,
-    ACCEPTS = 16, /* connections taken in one turn */
+    ACCEPTS = 16, /* connections accepted in one turn */
     LOG_BURST = 100,
     LOG_EACH_MS = 100,
-    SOCKET_MODE = 0600, /* of a socket file: its owner alone */
+    SOCKET_MODE = 0600, /* of a socket file: only its owner may connect */
 };
 
 void gateway_log(Gateway *gateway, const char *format, ...) {
@@ -67,7 +67,7 @@ static int listen_on(Gateway *gateway, const char *url, ferry_error *reterr) {
     if (!endpoint_is_local(endpoint) && !gateway->options->insecure)
         return error_set(reterr, "ferry.PermissionDenied",
                          "%s can be reached from other machines, by anybody: msgpack-rpc has no "
-                         "keys. Listen on loopback or unix:PATH, or say --insecure",
+                         "keys. Listen on loopback or unix:PATH, or add --insecure",
                          url);
     r = socket_listen(endpoint, SOCKET_MODE, &fd, bound);
     if (r == 0 && (r = watch(gateway, fd, gateway)) < 0)
@@ -79,12 +79,13 @@ static int listen_on(Gateway *gateway, const char *url, ferry_error *reterr) {
     return 0;
 }
 
-/* No descriptor is left: the connection would be offered again and again. */
+/* Accepts and closes a connection when no descriptor is left: otherwise the kernel would report it
+ * again and again. */
 static void refuse_without_descriptor(Gateway *gateway, int listener) {
     close(gateway->spare_fd);
     close(accept(listener, NULL, NULL));
     gateway->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    gateway_log(gateway, "a connection is refused: problem='no descriptor is left'");
+    gateway_log(gateway, "a connection is refused: problem='no file descriptor is left'");
 }
 
 /* False: no connection waits. */

@@ -9,8 +9,7 @@
  *     gateway_new(&gateway, client, &options, reterr);
  *     … when gateway_fd() is readable: gateway_process(gateway);
  *
- * Nothing here waits, but for subscribing: that waits for the broker's answer, SUBSCRIBE_MS at
- * most.
+ * Only subscribing waits: for the broker's answer, at most SUBSCRIBE_MS.
  */
 
 #include "clients/msgpack-rpc/protocol.h"
@@ -20,19 +19,19 @@ typedef struct Gateway Gateway;
 enum {
     GATEWAY_CONNECTIONS = 256,
     GATEWAY_MESSAGE = 8 << 20,  /* bytes of a request */
-    GATEWAY_MEMORY = 256 << 20, /* bytes that all connections together make the gateway hold */
+    GATEWAY_MEMORY = 256 << 20, /* bytes that the gateway holds for all connections together */
 };
 
 typedef struct GatewayOptions {
     const char *const *listen; /* "tcp://HOST:PORT" or "unix:PATH" */
     size_t n_listen;
     bool insecure;       /* other machines may connect: msgpack-rpc has no keys */
-    const char *service; /* of methods without a dot; NULL: there is no such service */
+    const char *service; /* the service of methods without a dot; NULL: such methods are refused */
     RpcErrors errors;
-    uint32_t timeout_ms;      /* of calls; 0: the usual one */
+    uint32_t timeout_ms;      /* of calls; 0: the timeout of the method, or the default */
     uint32_t max_connections; /* 0 here and below: the constants above */
     uint64_t max_message, max_memory;
-    /* Is the client connected to the broker? */
+    /* True: the client is connected to the broker. */
     bool (*is_connected)(void *ctx);
     void *ctx;
 } GatewayOptions;

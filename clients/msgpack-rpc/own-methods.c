@@ -25,10 +25,10 @@ enum { NAME_MAX_BYTES = 255, FORM_MAX = 4096 };
 struct RpcSubscription {
     RpcSubscription *prev, *next;
     RpcConnection *connection;
-    ferry_client *handle; /* its end is the subscription's end */
+    ferry_client *handle; /* closing it ends the subscription */
     uint64_t id;
     bool unpack;
-    Buffer method, args; /* of its notifications */
+    Buffer method, args; /* method and first arguments of the notifications */
 };
 
 /* ---- arguments ---- */
@@ -47,13 +47,13 @@ static int read_name(Reader *reader, char to[NAME_MAX_BYTES + 1], ferry_error *r
 
     if (reader->problem || name.len > NAME_MAX_BYTES ||
         (name.len && memchr(name.data, 0, name.len)))
-        return wrong(reterr, "the first argument is a name of at most 255 bytes");
+        return wrong(reterr, "the first argument must be a name of at most 255 bytes");
     memcpy(to, name.data, name.len);
     to[name.len] = '\0';
     return 0;
 }
 
-/* The bytes of a text or binary; of any other value its MessagePack. */
+/* Returns the bytes of a text or binary; for any other value, its MessagePack. */
 static ferry_bytes read_body(Reader *reader) {
     WireType type = reader_peek(reader);
     Span body = type == WIRE_STR || type == WIRE_BIN ? text_or_bytes(reader) : reader_value(reader);
@@ -95,7 +95,7 @@ static int read_form(RpcSubscription *subscription, Reader *reader, ferry_error 
     uint32_t n;
 
     if (reader_peek(reader) != WIRE_MAP)
-        return wrong(reterr, "the second argument is a map of method, args and unpack");
+        return wrong(reterr, "the second argument must be a map of method, args and unpack");
     for (n = reader_map(reader); n > 0 && !reader->problem; n--) {
         Span key = text_or_bytes(reader);
 
@@ -106,17 +106,17 @@ static int read_form(RpcSubscription *subscription, Reader *reader, ferry_error 
             buffer_append(&subscription->method, method.data, method.len);
         } else if (span_is(key, "args")) {
             if (reader_peek(reader) != WIRE_ARRAY)
-                return wrong(reterr, "'args' is a list");
+                return wrong(reterr, "'args' must be a list");
             buffer_reset(&subscription->args);
             write_raw(&subscription->args, reader_value(reader));
         } else if (span_is(key, "unpack")) {
             subscription->unpack = reader_bool(reader);
         } else {
-            return wrong(reterr, "the second argument is a map of method, args and unpack");
+            return wrong(reterr, "the second argument must be a map of method, args and unpack");
         }
     }
     if (reader->problem)
-        return wrong(reterr, "'method' is a text, 'args' a list, 'unpack' true or false");
+        return wrong(reterr, "'method' must be a text, 'args' a list, 'unpack' true or false");
     if (subscription->method.len + subscription->args.len > FORM_MAX)
         return wrong(reterr, "method and args of a subscription have 4096 bytes at most");
     return subscription->method.failed || subscription->args.failed ? -ENOMEM : 0;
@@ -126,7 +126,8 @@ static int subscribe_to(RpcSubscription *subscription, const char *pattern, ferr
     const GatewayOptions *options = subscription->connection->gateway->options;
     int r;
 
-    /* ferry_subscribe() waits: for a broker that is away all connections would wait with it. */
+    /* ferry_subscribe() waits for the broker, so all connections would wait while the broker is
+     * away. */
     if (!options->is_connected(options->ctx))
         return error_set(reterr, "ferry.NotConnected",
                          "the gateway has no connection to the broker");
@@ -145,7 +146,9 @@ static int subscribe(RpcConnection *connection, const RpcMessage *message, Reade
     int r;
 
     if (n < 1 || n > 2)
-        return wrong(reterr, "ferry.subscribe has a pattern, and a map of method, args and unpack");
+        return wrong(
+            reterr,
+            "ferry.subscribe takes a pattern, and optionally a map of method, args and unpack");
     if (connection->n_subscriptions == RPC_SUBSCRIPTIONS_MAX)
         return error_set(reterr, "ferry.Full", "a connection has at most %d subscriptions",
                          RPC_SUBSCRIPTIONS_MAX);
@@ -197,7 +200,7 @@ static int publish(RpcConnection *connection, const RpcMessage *message, Reader 
                    ferry_error *reterr) {
     char topic[NAME_MAX_BYTES + 1];
     int r = n == 2 ? read_name(args, topic, reterr)
-                   : wrong(reterr, "ferry.publish has a topic and a body");
+                   : wrong(reterr, "ferry.publish takes a topic and a body");
 
     if (r == 0)
         r = ferry_publish(connection->handle, topic, read_body(args), NULL, reterr);
@@ -221,7 +224,7 @@ static int push(RpcConnection *connection, const RpcMessage *message, Reader *ar
     char queue[NAME_MAX_BYTES + 1];
     RpcPending *call = NULL;
     int r = n == 2 ? read_name(args, queue, reterr)
-                   : wrong(reterr, "ferry.push has a queue and a body");
+                   : wrong(reterr, "ferry.push takes a queue and a body");
 
     if (r == 0 && !(call = rpc_pending_new(connection, message)))
         r = -ENOMEM;

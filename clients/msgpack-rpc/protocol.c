@@ -82,7 +82,7 @@ static void write_key(Buffer *to, Reader *reader) {
     write_text(to, text);
 }
 
-/* The reader's value has been checked: it is at most WIRE_DEPTH_MAX deep. */
+/* The value was checked before: it is at most WIRE_DEPTH_MAX deep, which limits the recursion. */
 static void copy_value(Buffer *to, Reader *reader) {
     uint32_t n;
 

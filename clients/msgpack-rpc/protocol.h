@@ -30,7 +30,8 @@ int rpc_read(Span value, RpcMessage *ret, const char **ret_problem);
 
 /* How errors are written. */
 typedef enum RpcErrors {
-    RPC_ERRORS_PAIR, /* [code, "type: message"]: 1 if the request is wrong, else 0, as Neovim has it
+    RPC_ERRORS_PAIR, /* [code, "type: message"]: the code is 1 if the request is wrong, else 0, as
+                      * in Neovim
                       */
     RPC_ERRORS_MAP,  /* {"type", "message", "origin", "data", "trace", "retry", "cause"} */
 } RpcErrors;
@@ -39,8 +40,8 @@ typedef enum RpcErrors {
 void rpc_write_result(Buffer *to, uint32_t id, Span value);
 void rpc_write_error(Buffer *to, uint32_t id, RpcErrors errors, const ferry_error *error);
 
-/* A notification with the first values of params and a list of a topic and a body behind them;
- * without first values the topic and the body are the parameters. */
+/* Writes a notification. Its parameters are the values of params, followed by the list [topic,
+ * body]; if params is empty, they are the topic and the body. */
 void rpc_write_message(Buffer *to, Span method, Span params, const char *topic, Span body,
                        bool unpack);
 

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* The bytes of a head: the first byte, and the length that follows it. */
+/* Returns the size of a head: the first byte, and the length behind it. */
 static unsigned head_size(uint8_t first) {
     static const uint8_t sizes[] = {
         /* c0 */ 1,          1, 1, 1,
@@ -62,7 +62,8 @@ static Follows follows_of(const uint8_t *head, unsigned n) {
     return (Follows){.bytes = first >= 0xC4 ? length : 0};
 }
 
-/* A value is complete: so may be the containers around it. True: the outermost one is. */
+/* Call this when a value is complete: the containers around it may be complete, too. True: the
+ * outermost value is complete. */
 static bool close_value(RpcScanner *scanner) {
     while (scanner->depth > 0 && --scanner->left[scanner->depth - 1] == 0)
         scanner->depth--;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Finds the ends of MessagePack values in a stream of bytes without lengths. Each byte is looked at
- * once, however the stream is cut into pieces, and nothing is allocated.
+ * Finds the ends of MessagePack values in a stream of bytes without lengths. Each byte is read
+ * once, in whichever pieces the stream arrives, and no memory is allocated.
  */
 
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include "rpc/wire/reader.h"
 
-/* A record of zeros is at the beginning of a value. */
+/* A scanner of zeros is at the beginning of a value. */
 typedef struct RpcScanner {
     uint64_t left[WIRE_DEPTH_MAX]; /* values that are missing, at each depth */
     unsigned depth;                /* containers that are open */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The client of one user of the broker, and all that is made with it. */
+/* The client of one user of the broker, with the state that depends on it. */
 
 #include "clients/web/core/core.h"
 
@@ -10,10 +10,10 @@
 int account_open(const char *url, const char *key_file, const char *server_key, const char *name,
                  Web **ret, ferry_error *reterr);
 
-/* To be called each second. */
+/* Call this each second. */
 void account_tick(Web *web, uint64_t now_ms);
 
-/* The end of a client ends its calls, so that each suspended request gets its answer. The rest goes
- * after the HTTP server. */
+/* Closes the client, which ends its calls, so that each suspended request gets its answer. The rest
+ * of the account is freed after the HTTP server. */
 void account_disconnect(Web *web);
 Web *account_free(Web *web);

@@ -5,7 +5,7 @@
 
 #include "clients/web/http/server.h"
 
-/* Handlers of routes: of /healthz, whether this process serves; of /readyz, whether the broker
+/* Handlers of routes: /healthz reports whether this process serves, /readyz whether the broker
  * takes work. */
 void health_of_process(HttpRequest *request);
 void health_of_broker(HttpRequest *request);

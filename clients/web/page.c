@@ -11,7 +11,7 @@ static void give(HttpRequest *request, const char *name) {
             http_reply_file(request, page->type, ferry_bytes_of(page->data, page->len), page->etag);
             return;
         }
-    http_reply_problem(request, 404, "NotFound", "there is nothing at this path");
+    http_reply_problem(request, 404, "NotFound", "there is no page or endpoint at this path");
 }
 
 void page_index(HttpRequest *request) {

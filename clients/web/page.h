@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The dashboard's files, which embed.py has put into the program. */
+/* The dashboard's files, which the build has embedded in the program. */
 
 #include <stddef.h>
 
@@ -16,6 +16,6 @@ typedef struct Page {
 
 extern const Page pages[]; /* ends with a page without a name */
 
-/* Handlers of routes: of "/" and of "/FILE". */
+/* Handlers of the routes "/" and "/FILE". */
 void page_index(HttpRequest *request);
 void page_file(HttpRequest *request);

@@ -23,7 +23,7 @@ static WebToken *token_of_section(TokenReading *reading, const char *section) {
     const char *name = section + 6;
 
     if (strncmp(section, "token ", 6) != 0 || !*name) {
-        reading->problem = "a section is [token NAME]";
+        reading->problem = "a section must be [token NAME]";
         return NULL;
     }
     for (size_t i = 0; i < tokens->n; i++)
@@ -49,11 +49,11 @@ static int on_line(void *ctx, const char *section, const char *name, const char 
                                               : NULL;
 
     if (token && !to)
-        reading->problem = "a setting is 'secret' or 'key'";
+        reading->problem = "a setting must be 'secret' or 'key'";
     else if (to && *to)
-        reading->problem = "it is set twice";
+        reading->problem = "the setting occurs twice";
     else if (token && to == &token->secret && strlen(value) < SECRET_MIN)
-        reading->problem = "a secret has at least 16 bytes";
+        reading->problem = "a secret must have at least 16 bytes";
     else if (to)
         *to = strdup(value);
     return !reading->problem;
@@ -110,7 +110,7 @@ void tokens_deinit(Tokens *tokens) {
     *tokens = (Tokens){0};
 }
 
-/* Looks at all bytes, whichever differ. */
+/* Compares all bytes, also after a difference, so that the time tells nothing about the secret. */
 static bool is_same(const char *a, const char *b, size_t len) {
     unsigned char differs = 0;
 
@@ -128,7 +128,7 @@ static const WebToken *find_secret(const Tokens *tokens, const char *secret, siz
     return found;
 }
 
-/* The password behind the colon. */
+/* Finds the token by the password of Basic, which follows the colon. */
 static const WebToken *find_basic(const Tokens *tokens, const char *base64) {
     const WebToken *found = NULL;
     const uint8_t *colon;

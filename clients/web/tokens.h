@@ -2,15 +2,15 @@
 #pragma once
 
 /*
- * The tokens that requests come with, and whose key each of them uses at the broker:
+ * The tokens of requests. Each token selects the key with which its requests act at the broker:
  *
  *     [token ci]
  *     secret = a-text-of-16-bytes-or-more
  *     key = /etc/ferry/ci.key
  *
- * The broker gives rights to users by their keys (docs/security.md): so a token may do what the
- * user of its key may do. A request has the secret in "Authorization: Bearer SECRET", or as the
- * password of Basic, for browsers. Only the file's owner may read it.
+ * The broker gives rights to users by their keys (docs/security.md), so a request with a token has
+ * the rights of the user of the token's key. A request has the secret in "Authorization: Bearer
+ * SECRET", or as the password of Basic, for browsers. Only the file's owner may read it.
  */
 
 #include <ferry/ferry.h>
@@ -31,6 +31,6 @@ typedef struct Tokens {
 int tokens_read(const char *path, Tokens *ret, ferry_error *reterr);
 void tokens_deinit(Tokens *tokens);
 
-/* The token of an Authorization header; NULL: it has none of them. It takes the same time for every
- * wrong secret of one length. */
+/* Finds the token of an Authorization header; NULL: there is no such token. The time is the same
+ * for all wrong secrets of one length. */
 const WebToken *tokens_find(const Tokens *tokens, const char *authorization);

@@ -125,7 +125,7 @@ static int open_accounts(WebServer *server, const WebOptions *options, ferry_err
     return r;
 }
 
-/* The account of a request's token; NULL: it has none. */
+/* Returns the account of a request's token; NULL: the token is missing or unknown. */
 static void *authorize(const char *authorization, void *ctx) {
     WebServer *server = ctx;
     const WebToken *token = tokens_find(&server->tokens, authorization);
@@ -190,7 +190,8 @@ bool web_is_secure(const WebServer *server) {
 WebServer *web_close(WebServer *server) {
     if (!server)
         return NULL;
-    /* The readers of streams go first: what they have started is ended by posted functions. */
+    /* End the streams first: functions that they post end the calls and subscriptions that they
+     * have started. */
     if (server->http)
         http_end_streams(server->http);
     for (size_t i = 0; i < server->n_accounts; i++)
@@ -221,8 +222,8 @@ static void tick(WebServer *server) {
         account_tick(server->accounts[i], now_ms);
 }
 
-/* Calls that requests have made leave together; answers that came wake their requests. If the
- * broker refuses a user for good, the others go on; the only one ends the loop. */
+/* Sends the calls of all requests together, and passes answers to their requests. If the broker
+ * refuses a user permanently, the other users continue; if it is the only user, the loop ends. */
 static int process(WebServer *server, size_t n, ferry_error *reterr) {
     int r = ferry_process(server->accounts[n]->client, reterr);
 
@@ -247,8 +248,8 @@ int web_run(WebServer *server, ferry_error *reterr) {
                 tick(server);
         }
         http_process(server->http);
-        /* A client that was used by a request becomes readable: with a single one, that turn is
-         * saved. */
+        /* A client that was used by a request becomes readable. With a single client, process it
+         * now and save that turn. */
         if (server->n_accounts == 1)
             r = process(server, 0, reterr);
         for (int i = 0; r == 0 && server->n_accounts > 1 && i < n; i++)

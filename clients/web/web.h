@@ -14,9 +14,10 @@ typedef struct WebServer WebServer;
 
 typedef struct WebOptions {
     const char *listen; /* "127.0.0.1:5878", "[::1]:5878", "localhost:0"; NULL: the first one */
-    int listen_fd; /* in place of `listen`: a socket that listens already, which the server takes;
-                      0: none */
-    const char *const *names; /* that the Host header may have, beside addresses and localhost */
+    /* In place of `listen`: a listening socket, which the server takes over; 0: not given. */
+    int listen_fd;
+    /* Names that the Host header may have, besides addresses and localhost. */
+    const char *const *names;
     size_t n_names;
     const char *url; /* of the broker, as in ferry_open() */
     const char *key_file, *server_key;
@@ -25,7 +26,7 @@ typedef struct WebOptions {
 } WebOptions;
 
 /**
- * Listens, and begins to connect to the broker, which need not be there yet.
+ * Listens, and begins to connect to the broker, which may be started later.
  *
  * @return 0, or
  *   -EINVAL      the address is malformed, or is not a loopback address and tokens or TLS are
@@ -35,11 +36,11 @@ typedef struct WebOptions {
  */
 int web_open(const WebOptions *options, WebServer **ret, ferry_error *reterr);
 
-/* The address with its real port: "127.0.0.1:5878". Lent. */
+/* Returns the address with the actual port: "127.0.0.1:5878". Borrowed. */
 const char *web_address(const WebServer *server);
 bool web_is_secure(const WebServer *server); /* https */
 
-/* Serves until web_stop(). Returns 0, or an error that ended it: the broker refuses the only
+/* Serves until web_stop(). Returns 0, or the error that ended the loop: the broker refuses the only
  * client. */
 int web_run(WebServer *server, ferry_error *reterr);
 

@@ -32,8 +32,8 @@ def token_files():
     check("chmod 600" in refused("--tokens", write_tokens(good, 0o644)), "readable for others")
     for text, told in (("", "no [token NAME]"), ("[token a]\n", "no [token NAME]"), ("[token a]\nkey = x\n", "no secret"),
                        ("[token a]\nsecret = short\n", "line 2: a secret has at least 16"), ("secret = x\n", "line 1: a section is"),
-                       ("[user a]\nsecret = x\n", "line 2: a section is"), (good + "secrets = x\n", "line 3: a setting is"),
-                       (good + f"secret = {BOB}\n", "line 3: it is set twice"), (good + "rubbish\n", "line 3"),
+                       ("[user a]\nsecret = x\n", "line 2: a section must be"), (good + "secrets = x\n", "line 3: a setting must be"),
+                       (good + f"secret = {BOB}\n", "line 3: the setting occurs twice"), (good + "rubbish\n", "line 3"),
                        (good + f"[token b]\nsecret = {ALICE}\n", "have the same secret"),
                        ("".join(f"[token t{i}]\nsecret = {ALICE}{i}\n" for i in range(65)), "more than 64")):
         said = refused("--tokens", write_tokens(text))

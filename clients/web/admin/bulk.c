@@ -18,14 +18,14 @@ typedef struct BulkJob {
     Bulk *bulk;
     uint64_t number, moved_to; /* moved_to: the job's number in the other queue */
     bool is_failed;
-    json_t *problem; /* of a failed job; NULL: there was no memory for it */
+    json_t *problem; /* of a failed job; NULL: there was no memory for the problem */
 } BulkJob;
 
-/* A request about several jobs, each of which is a call. Results wait here, in memory that is
- * allocated before the first call: each job gets into the answer. */
+/* A request about several jobs, with one call for each job. The results are kept here, in memory
+ * that is allocated before the first call, so that the answer contains every job. */
 struct Bulk {
     HttpRequest *request;
-    size_t n_left; /* calls without an answer, and one for the loop that makes them */
+    size_t n_left; /* calls without an answer, plus one for the loop that makes the calls */
     bool is_drop;
     size_t n;
     BulkJob jobs[];
@@ -37,7 +37,7 @@ static void bulk_free(Bulk *bulk) {
     free(bulk);
 }
 
-/* One job in the answer. NULL: out of memory. */
+/* Makes the entry of one job in the answer. NULL: out of memory. */
 static json_t *job_result(const BulkJob *job, bool is_drop) {
     char number[24], moved_to[24];
 
@@ -105,7 +105,7 @@ static void start_all(Bulk *bulk, const char *to) {
     finish_one(bulk);
 }
 
-/* Numbers as texts of digits. False: an element is something else. */
+/* Reads numbers, which are texts of digits. False: an element is not a number. */
 static bool read_numbers(const json_t *jobs, Bulk *bulk) {
     for (; bulk->n < json_array_size(jobs); bulk->n++) {
         const char *text = json_string_value(json_array_get(jobs, bulk->n));
@@ -137,7 +137,7 @@ static void change_chosen(HttpRequest *request, const json_t *jobs, const char *
     }
 }
 
-/* All jobs of a queue, or a number of them, or chosen ones. */
+/* Moves all jobs of a queue, a number of them, or the chosen ones. */
 static void move(HttpRequest *request, const json_t *body, const char *from, const char *to) {
     const json_t *limit = json_object_get(body, "limit"), *jobs = json_object_get(body, "jobs");
 

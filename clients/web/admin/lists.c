@@ -54,7 +54,7 @@ void admin_schedules(HttpRequest *request) {
 
 /* ---- pipelines ---- */
 
-/* Queues that forward to each other, and topics whose messages become jobs. */
+/* Finds the queues that forward to other queues, and the topics whose messages become jobs. */
 static json_t *pipelines_of(const json_t *queues) {
     json_t *edges = json_array(), *binds = json_array(), *queue, *one;
     size_t i, j;

@@ -85,7 +85,7 @@ static void add_type(json_t *types, const ferry_type *type) {
 
     if (!one)
         return;
-    json_object_set_new(types, type->name, one); /* first: a type may need itself */
+    json_object_set_new(types, type->name, one); /* add it first: a type may refer to itself */
     json_object_set_new(one, "kind", json_string(kind_name(type)));
     json_object_set_new(one, "doc", doc_of(type->notes));
     if (type->kind != FERRY_KIND_ENUM) {
@@ -188,7 +188,7 @@ typedef struct ServiceQuestion {
     json_t *json;
 } ServiceQuestion;
 
-/* Adds each method's statistics; methods that are called and not described get a row, too. */
+/* Adds each method's statistics. Methods that are called but not described get a row, too. */
 static void add_stats(json_t *methods, json_t *rows) {
     json_t *row, *method;
     size_t i, j;

@@ -50,7 +50,8 @@ static void ask_with(Web *web, AskFn fn, void *ctx, const char *method, const ch
         if (r < 0)
             error_set_code(&error, r, "a name is not UTF-8");
     }
-    /* While the broker is away a call would wait for it: people rather see that it is away. */
+    /* While the broker is away, a call would wait for it. Answer at once that the broker is away.
+     */
     if (r == 0 && web->is_away)
         r = error_set(&error, "ferry.NotConnected", "%s", web->problem);
     if (r == 0)

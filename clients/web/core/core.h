@@ -9,7 +9,7 @@
 
 #include "clients/web/http/server.h"
 
-/* The client of one user, and all that is made with it. */
+/* The client of one user, with the state that depends on it. */
 typedef struct Web {
     ferry_client *client;
     struct Sampler *sampler;
@@ -18,7 +18,7 @@ typedef struct Web {
     struct TopicStreams *topic_streams;
     char *url;           /* of the broker, without passwords */
     bool is_up, is_away; /* both false: no attempt to connect has ended yet */
-    char problem[256];   /* why the broker is away */
+    char problem[256];   /* the reason why the broker is away */
 } Web;
 
 /* ---- ask.c ---- */
@@ -31,43 +31,47 @@ typedef void (*AskFn)(json_t *answer, const ferry_error *error, void *ctx);
 void ask(Web *web, AskFn fn, void *ctx, const char *method, const char *format, ...);
 
 /* Asks, and answers the request with the broker's answer, shaped by present(), or with its error.
- * An answer that is null becomes {}. key: wraps the answer in an object; NULL: does not. */
+ * A null answer becomes {}. key: wrap the answer in an object under this key; NULL: do not wrap it.
+ */
 void ask_for(HttpRequest *request, const char *key, const char *method, const char *format, ...);
 
 /* ---- present.c ---- */
 
 /*
- * Shapes the broker's answers for browsers, in place: numbers of jobs and sessions become texts, as
- * do other integers beyond 2^53; bodies become "body" (a text) or "body_base64", and "value" where
- * they are one MessagePack map or list.
+ * Converts the broker's answers for browsers, in place: numbers of jobs and sessions become texts,
+ * and so do other integers beyond 2^53; bodies become "body" (a text) or "body_base64", and "value"
+ * where they are one MessagePack map or list.
  */
 void present(json_t *json);
 
 /* Adds the three members for a body to an object. */
 void present_body(json_t *to, ferry_bytes body);
 
-/* Integers beyond 2^53 become texts, in place: {"$int": "…"} too. Returns json, or its
+/* Converts integers beyond 2^53 to texts, in place, including {"$int": "…"}. Returns json, or its
  * replacement. */
 json_t *present_integers(json_t *json);
 
 /* ---- problem.c ---- */
 
-/* The status of HTTP for an error. */
+/* Returns the HTTP status for an error. */
 unsigned problem_status(const ferry_error *error);
 
-/* An error as a problem of RFC 9457. */
+/* Makes a problem of RFC 9457 from an error. */
 json_t *problem_new(const ferry_error *error, unsigned status);
 
-/* Answers the request with it. */
+/* Answers the request with the problem for this error. */
 void problem_reply(HttpRequest *request, const ferry_error *error);
 
 /* ---- input.c ---- */
 
-/* The body as a JSON object. NULL: it is not one, and the request is answered. */
+/* Returns the body as a JSON object. NULL: the body is not an object, and the request was answered
+ * with an error. */
 json_t *input_object(HttpRequest *request);
 
-/* A member that must be a text. NULL: it is missing, and the request is answered. */
+/* Returns a member that must be a text. NULL: it is missing or not a text, and the request was
+ * answered with an error. */
 const char *input_text(HttpRequest *request, const json_t *object, const char *key);
 
-/* A number in decimal, as in a path. False: it is not one, and the request is answered. */
+/* Parses a decimal number of a path. False: the text is not a number, and the request was answered
+ * with an error. */
 bool input_number(HttpRequest *request, const char *text, uint64_t *ret);

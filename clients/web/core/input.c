@@ -26,14 +26,15 @@ const char *input_text(HttpRequest *request, const json_t *object, const char *k
     const char *text = json_string_value(json_object_get(object, key));
 
     if (!text)
-        http_reply_problem(request, 400, "ferry.InvalidArgument", "'%s' is missing, or not a text",
-                           key);
+        http_reply_problem(request, 400, "ferry.InvalidArgument",
+                           "'%s' is missing, or is not a string", key);
     return text;
 }
 
 bool input_number(HttpRequest *request, const char *text, uint64_t *ret) {
     if (text_parse_count(text, ret) == 0)
         return true;
-    http_reply_problem(request, 400, "ferry.InvalidArgument", "this is not a number of digits");
+    http_reply_problem(request, 400, "ferry.InvalidArgument",
+                       "a part of the path must be a number of decimal digits");
     return false;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The broker's answers, as browsers can read them. See core.h. */
+/* Conversion of the broker's answers for browsers. See core.h. */
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static json_t *as_text(json_int_t number) {
     return json_string(text);
 }
 
-/* A number of a job or session; any other integer that JavaScript would round. */
+/* True: a number of a job or session, or another integer that JavaScript would round. */
 static bool is_text_for_browsers(const char *key, const json_t *value) {
     json_int_t number = json_integer_value(value);
 

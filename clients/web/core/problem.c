@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Errors of ferry as problems of HTTP. See core.h. */
+/* Errors of ferry as HTTP problems (RFC 9457). See core.h. */
 
 #include "clients/json/error-json.h"
 #include "clients/web/core/core.h"

@@ -20,7 +20,7 @@ typedef struct JsonCall {
     json_t *args;
     const ferry_description *description; /* kept while the call runs */
     const ferry_method *method;
-    ferry_client *handle; /* the call's own; NULL: it uses the shared client */
+    ferry_client *handle; /* the handle of this call; NULL: the call uses the shared client */
     bool is_fresh;        /* the description was fetched for this call */
     char *values[4];      /* of the headers */
     size_t service_len;
@@ -50,7 +50,8 @@ static const ferry_type *exception_named(const ferry_method *method, const char 
     return NULL;
 }
 
-/* (http.status = "409") behind an exception. 0: it has none. */
+/* Returns the status of an exception with the annotation (http.status = "409"). 0: it has no such
+ * annotation. */
 static unsigned status_annotation(const ferry_type *exception) {
     const ferry_notes *notes = exception->notes;
 
@@ -125,11 +126,11 @@ static void on_reply(const ferry_reply *reply, const ferry_error *error, void *c
         finish(call, 200, json, NULL);
         return;
     }
-    problem.code = -EPROTO; /* the server's mistake, not the caller's */
+    problem.code = -EPROTO; /* an error of the server, not of the caller */
     fail(call, &problem);
 }
 
-/* A handle with the policy of the method and the wishes of the request. */
+/* Opens a handle with the settings of the method and of the request. */
 static int open_handle(JsonCall *call, ferry_error *reterr) {
     const ferry_method *method = call->method;
     uint32_t timeout_ms = call->options.timeout_ms ? call->options.timeout_ms
@@ -148,7 +149,7 @@ static int open_handle(JsonCall *call, ferry_error *reterr) {
                       &call->handle, reterr);
 }
 
-/* A oneway method has no answer: the caller learns that the call has left. */
+/* A oneway method has no answer: the HTTP answer only says that the call was sent. */
 static int call_oneway(JsonCall *call, ferry_bytes args, ferry_error *reterr) {
     void *values = NULL;
     char service[256];
@@ -170,7 +171,8 @@ static void send_call(JsonCall *call, ferry_bytes args) {
         r = error_set(&error, "ferry.NotConnected", "%s", call->web->problem);
     } else if (flags & FERRY_STREAM_IN || (flags & FERRY_STREAM_OUT && call->options.no_streams)) {
         r = error_set(&error, "ferry.Unsupported",
-                      "'%s' has a stream, which this interface does not carry", call->name);
+                      "'%s' has a stream, which cannot be called through this interface",
+                      call->name);
     } else if (flags & FERRY_STREAM_OUT) {
         call->stream_fn(call->description, call->method, call->name, args, call->ctx);
         finish(call, 0, NULL, NULL);
@@ -275,7 +277,7 @@ void call_start(Web *web, const char *service, const char *method, json_t *args,
     if (len > 255 || ferry_name_problem(service) || ferry_name_problem(call->name) ||
         strchr(method, '.')) {
         error_set(&error, "ferry.InvalidArgument",
-                  "this is not the name of a service and a method");
+                  "the path does not have valid names of a service and a method");
         fail(call, &error);
         return;
     }

@@ -17,8 +17,9 @@ typedef struct CallOptions {
     ferry_header headers[4]; /* names are static texts; values are copied */
 } CallOptions;
 
-/* The end of a call. status: 200, 202 (a oneway method was called), 204 (no result), or that of a
- * problem. json: the result, or a problem, or NULL; the callee's. error: NULL, or the reason, lent.
+/* The end of a call. status: 200, 202 (a oneway method was called), 204 (no result), or the status
+ * of a problem. json: the result, a problem, or NULL; the callee owns it. error: NULL, or the
+ * reason, borrowed.
  */
 typedef void (*CallFn)(unsigned status, json_t *json, const ferry_error *error, void *ctx);
 
@@ -36,6 +37,6 @@ void call_start(Web *web, const char *service, const char *method, json_t *args,
 json_t *call_value(const ferry_type *type, ferry_bytes bytes, bool text_integers,
                    ferry_error *reterr);
 
-/* The status and the problem for an error of this method, whose declared exceptions have their
- * fields formatted by type. method may be NULL. */
+/* Returns the problem for an error of this method, and its status. The fields of declared
+ * exceptions are formatted by type. method may be NULL. */
 json_t *call_problem(const ferry_method *method, const ferry_error *error, unsigned *ret_status);

@@ -97,10 +97,10 @@ static void on_description(const ferry_description *description, const ferry_err
     ferry_free(known->description);
     known->description = kept;
     known->fetched_ms = clock_ms();
-    ferry_keep(kept); /* a callback may let the entry be forgotten */
+    ferry_keep(kept); /* a callback may cause the entry to be removed */
     if (!kept)
         forget(known->all,
-               known); /* without a description: an unknown service is asked for again */
+               known); /* without a description: the next call asks for the service again */
     while ((wait = waits)) {
         waits = wait->next;
         wait->fn(description, error, wait->ctx);
@@ -109,7 +109,8 @@ static void on_description(const ferry_description *description, const ferry_err
     ferry_free(kept);
 }
 
-/* Asks the broker, unless the answer is on its way. fn NULL: to have it for the next call. */
+/* Requests the description from the broker, unless a request is in flight. fn NULL: the description
+ * is for later calls. */
 static void ask_for_it(KnownService *known, DescriptionFn fn, void *ctx) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     DescriptionWait *wait = fn ? malloc(sizeof(*wait)) : NULL;

@@ -2,17 +2,18 @@
 #pragma once
 
 /*
- * The descriptions of services, remembered for a while: without them each call would cost a second
- * round trip. A description older than a moment is used once more while a new one is fetched; what
- * it refuses is checked again by a fresh one.
+ * A cache of the descriptions of services: without it each call would cost a second round trip. A
+ * description that is a little old is used once more while a new one is fetched. If it refuses a
+ * call, the call is checked again with a fresh description.
  */
 
 #include "clients/web/core/core.h"
 
 enum {
-    DESCRIPTIONS_MAX = 256, /* remembered; the oldest one goes */
+    DESCRIPTIONS_MAX = 256, /* descriptions in the cache; beyond this, the oldest one is removed */
     DESCRIPTION_FRESH_MS = 2000,
-    DESCRIPTION_OLD_MS = 60000, /* beyond it a call waits for a new one */
+    DESCRIPTION_OLD_MS =
+        60000, /* a call does not use an older description, but waits for a new one */
 };
 
 typedef struct Descriptions Descriptions;
@@ -22,10 +23,10 @@ typedef void (*DescriptionFn)(const ferry_description *description, const ferry_
                               void *ctx);
 
 Descriptions *descriptions_new(Web *web);
-/* The client must be closed: nobody waits any more. */
+/* Call this after the client was closed, so that no callback waits. */
 Descriptions *descriptions_free(Descriptions *descriptions);
 
-/* Calls fn once, at once or in a later turn. fresh: with a description that was asked for after
+/* Calls fn once, at once or in a later turn. fresh: only with a description that is requested after
  * this call. */
 void descriptions_get(Descriptions *descriptions, const char *service, bool fresh, DescriptionFn fn,
                       void *ctx);

@@ -34,11 +34,11 @@ static void on_end(unsigned status, json_t *json, const ferry_error *error, void
 
 /* ---- streams ---- */
 
-/* The items of a call, as events. The next item is taken when the reader has the one before, so the
- * server waits for a slow reader. */
+/* The items of a call, as events. The next item is taken only when the reader has received the
+ * previous one, so that the server waits for a slow reader. */
 typedef struct ItemStream {
     Web *web;
-    HttpStream *http; /* NULL: the reader is gone */
+    HttpStream *http; /* NULL: the reader has disconnected */
     ferry_stream *stream;
     const ferry_description *description; /* kept */
     const ferry_method *method;
@@ -59,7 +59,7 @@ static void on_reader_gone(HttpStream *http, void *ctx) {
 
     (void)http;
     items->http = NULL;
-    /* Not inside libmicrohttpd's callback. */
+    /* Free it later: this function is a callback of libmicrohttpd. */
     if (!items->web->client || ferry_post(items->web->client, free_items, items) < 0)
         free_items(items); /* at the end of the program */
 }
@@ -80,7 +80,7 @@ static void on_items(ferry_stream *stream, void *ctx) {
     ferry_bytes item;
     json_t *json;
     unsigned status;
-    int r = 1; /* the reader has no room: on_room() goes on */
+    int r = 1; /* the reader has no room: on_room() continues */
 
     while (items->http && http_stream_backlog(items->http) < HTTP_BACKLOG_MAX / 4 &&
            (r = ferry_stream_next(stream, &item, &error)) == 1) {
@@ -106,7 +106,7 @@ static void on_room(HttpStream *http, void *ctx) {
 
     (void)http;
     if (items->stream)
-        ferry_stream_watch(items->stream, on_items, items); /* calls it once, soon */
+        ferry_stream_watch(items->stream, on_items, items); /* also calls on_items() once, soon */
 }
 
 static void on_stream(const ferry_description *description, const ferry_method *method,

@@ -75,14 +75,15 @@ static json_t *fields_schema(json_t *schemas, const ferry_type *type) {
     return schema;
 }
 
-/* A reference; the type itself is added to the schemas once. */
+/* Makes a reference to a type, and adds the type to the schemas once. */
 static json_t *named_schema(json_t *schemas, const ferry_type *type) {
     char ref[320];
     json_t *schema;
 
     snprintf(ref, sizeof(ref), "#/components/schemas/%.255s", type->name);
     if (!json_object_get(schemas, type->name)) {
-        json_object_set_new(schemas, type->name, json_object()); /* first: it may need itself */
+        json_object_set_new(schemas, type->name,
+                            json_object()); /* add it first: it may refer to itself */
         schema = type->kind == FERRY_KIND_ENUM ? enum_schema(type) : fields_schema(schemas, type);
         add_doc(schema, type->notes);
         json_object_set_new(schemas, type->name, schema);
@@ -135,7 +136,7 @@ static json_t *problem_answer(const char *text) {
                              json_pack("{s:s}", "$ref", "#/components/schemas/Problem")));
 }
 
-/* By name, or in order. */
+/* Makes the schema of the arguments: by name, or in order. */
 static json_t *arguments_of(json_t *schemas, const ferry_type *args) {
     json_t *items = json_array(), *in_order, *schema;
 
@@ -196,7 +197,7 @@ static void add_method(json_t *document, const char *service, const ferry_method
     char path[600], id[600];
 
     if (method->flags & FERRY_STREAM_IN)
-        return; /* this interface does not carry them */
+        return; /* streams to the server cannot be called through this interface */
     snprintf(path, sizeof(path), "/v1/call/%s/%s", service, method->name);
     snprintf(id, sizeof(id), "%s.%s", service, method->name);
     operation = json_pack("{s:s, s:[s], s:o}", "operationId", id, "tags", service, "responses",
@@ -226,7 +227,7 @@ static json_t *path_parameter(const char *name) {
                      "schema", "type", "string");
 }
 
-/* Topics and queues, whose names are not known beforehand. */
+/* Adds the endpoints of topics and queues, whose names are not known in advance. */
 static void add_fixed(json_t *paths) {
     json_object_set_new(paths, "/v1/publish/{topic}",
                         json_pack("{s:{s:s, s:o, s:{s:{s:{}, s:{}}}, s:{s:{s:s}, s:o}}}", "post",
@@ -278,7 +279,7 @@ static json_t *document_new(void) {
 typedef struct OpenApi {
     HttpRequest *request;
     json_t *document;
-    size_t n_left; /* descriptions on their way, and one for the loop that asks for them */
+    size_t n_left; /* requested descriptions, plus one for the loop that requests them */
 } OpenApi;
 
 static void finish_one(OpenApi *api) {

@@ -24,7 +24,7 @@ enum {
 typedef struct RpcBatch {
     HttpRequest *request;
     json_t *answers;
-    size_t n_left; /* calls that run, and one for the loop that starts them */
+    size_t n_left; /* calls in flight, plus one for the loop that starts them */
     bool is_batch, text_integers;
 } RpcBatch;
 
@@ -47,7 +47,7 @@ static void finish_one(RpcBatch *batch) {
     if (--batch->n_left > 0)
         return;
     if (json_array_size(answers) == 0)
-        http_reply_empty(batch->request, 204); /* notifications alone */
+        http_reply_empty(batch->request, 204); /* only notifications: no answer */
     else if (batch->is_batch)
         http_reply_json(batch->request, 200, json_incref(answers));
     else
@@ -83,7 +83,7 @@ static void on_end(unsigned status, json_t *json, const ferry_error *error, void
     finish_one(batch);
 }
 
-/* The id of a request; NULL: it has none, or one of a wrong type. */
+/* Returns the id of a request; NULL: the id is missing or has a wrong type. */
 static json_t *id_of(const json_t *request) {
     json_t *id = json_object_get(request, "id");
 

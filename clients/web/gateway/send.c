@@ -26,8 +26,8 @@ static bool is_set(HttpRequest *request, const char *name) {
     return value && strcmp(value, "0") != 0;
 }
 
-/* The number of a parameter; 0 if it is missing. False: it is malformed, and the request is
- * answered. */
+/* Reads a numeric parameter; 0 if it is missing. False: it is malformed, and the request was
+ * answered with an error. */
 static bool read_number(HttpRequest *request, const char *name, uint64_t *ret) {
     const char *value = http_query(request, name);
 
@@ -62,8 +62,8 @@ static void free_headers(SentHeaders *headers) {
         free(headers->texts[i]);
 }
 
-/* The body to send. JSON stays as it is, once it was checked; with ?pack=1 it becomes MessagePack.
- * Other types are bytes. */
+/* Returns the body to send. JSON is checked and sent unchanged; with ?pack=1 it is converted to
+ * MessagePack. Other content types are bytes. */
 static int body_of(HttpRequest *request, Buffer *packed, ferry_bytes *ret, ferry_error *reterr) {
     json_t *json = NULL;
     int r;
@@ -80,7 +80,7 @@ static int body_of(HttpRequest *request, Buffer *packed, ferry_bytes *ret, ferry
     return r;
 }
 
-/* The start of both: 0, or the request is answered. */
+/* Begins a publish or a push. 0; otherwise the request was answered with an error. */
 static int begin(HttpRequest *request, Buffer *packed, ferry_bytes *body, HttpSend **ret,
                  SentHeaders *headers) {
     CLEANUP(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;

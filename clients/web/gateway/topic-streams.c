@@ -15,7 +15,7 @@
 #include "clients/json/headers.h"
 #include "clients/web/gateway/routes.h"
 
-/* At most this much of the kept events is given to the reader's connection. */
+/* At most this many bytes of the kept events are passed to the reader's connection. */
 enum { AHEAD_MAX = 64 * 1024, SUBSCRIBE_MS = 2000 };
 
 typedef struct KeptEvent {
@@ -28,13 +28,13 @@ typedef struct KeptEvent {
 typedef struct WebSubscription {
     struct WebSubscription *prev, *next;
     TopicStreams *all;
-    HttpStream *http; /* NULL: the reader is gone */
+    HttpStream *http; /* NULL: the reader has disconnected */
     uint64_t detached_ms;
     ferry_client *handle; /* closing it ends the subscription */
     KeptEvent *kept, *last_kept;
     size_t kept_bytes, max_body;
     uint64_t last_seq; /* of the events, from 1 */
-    uint64_t sent_seq; /* of the last event that the reader's connection has */
+    uint64_t sent_seq; /* of the last event that was passed to the reader's connection */
     bool is_ending;
     char token[20]; /* begins the ids of its events */
     char pattern[];
@@ -79,7 +79,8 @@ TopicStreams *topic_streams_free(TopicStreams *all) {
     return NULL;
 }
 
-/* Ends it in a turn of the client: not inside a callback of libmicrohttpd. */
+/* Ends a subscription in a turn of the client, because this function may run inside a callback of
+ * libmicrohttpd. */
 static void end(WebSubscription *sub) {
     if (sub->is_ending || !sub->all->web->client)
         return;
@@ -105,7 +106,7 @@ static void send_dropped(WebSubscription *sub, uint64_t n) {
     http_stream_send(sub->http, "dropped", NULL, text, strlen(text));
 }
 
-/* Gives the reader what is kept for it, and it has room for. */
+/* Passes kept events to the reader, as far as it has room. */
 static void pump(WebSubscription *sub) {
     const KeptEvent *event = sub->kept;
     char id[48];
@@ -125,13 +126,13 @@ static void pump(WebSubscription *sub) {
     }
 }
 
-/* Keeps an event, and forgets the oldest ones beyond the limit. */
+/* Keeps an event, and drops the oldest events beyond the limit. */
 static void keep(WebSubscription *sub, const char *text, size_t len) {
     KeptEvent *event = malloc(sizeof(*event) + len), *old;
 
     sub->last_seq++;
     if (!event)
-        return; /* the reader learns of it by the sequence number */
+        return; /* the reader notices the gap in the sequence numbers */
     event->next = NULL;
     event->seq = sub->last_seq;
     event->len = len;
@@ -195,7 +196,7 @@ static void on_reader_gone(HttpStream *http, void *ctx) {
     WebSubscription *sub = ctx, *one, *oldest = sub;
 
     if (sub->http != http)
-        return; /* another reader has taken over */
+        return; /* another reader has taken over the subscription */
     sub->http = NULL;
     sub->detached_ms = clock_ms();
     if (++sub->all->n_detached <= DETACHED_MAX)
@@ -220,7 +221,7 @@ static void attach(WebSubscription *sub, HttpRequest *request) {
     http_stream_send(http, "ready", NULL, "{}", 2);
 }
 
-/* "TOKEN-SEQ" of a subscription that still lives, to the same pattern. */
+/* Finds the subscription of the id "TOKEN-SEQ", if it still exists and has the same pattern. */
 static WebSubscription *find(TopicStreams *all, const char *id, const char *pattern,
                              uint64_t *ret_seq) {
     const char *dash = id ? strrchr(id, '-') : NULL;
@@ -238,7 +239,7 @@ static WebSubscription *find(TopicStreams *all, const char *id, const char *patt
     return NULL;
 }
 
-/* Waits for the broker's answer, a round trip: there is no subscription before it. */
+/* Subscribes, and waits one round trip for the broker's answer. */
 static int subscribe(WebSubscription *sub, uint64_t last, ferry_error *reterr) {
     Web *web = sub->all->web;
     int r = 0;
@@ -295,6 +296,7 @@ void gateway_subscribe(HttpRequest *request) {
         return;
     }
     if (id)
-        send_dropped(sub, 0); /* that subscription is gone: what was missed is not known */
+        send_dropped(sub,
+                     0); /* the subscription has ended: the number of missed events is unknown */
     pump(sub);
 }

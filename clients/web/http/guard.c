@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where requests may come from. See guard.h. */
+/* Checks the origin of requests. See guard.h. */
 
 #include "clients/web/http/guard.h"
 
@@ -75,7 +75,7 @@ unsigned guard_check(const GuardRequest *request, const GuardNames *names, const
     }
     if (request->is_page)
         return 0;
-    *ret_why = "a page of another site may not do this";
+    *ret_why = "requests from pages of other sites are refused";
     if (request->fetch_site && strcasecmp(request->fetch_site, "same-origin") != 0 &&
         strcasecmp(request->fetch_site, "none") != 0)
         return 403;

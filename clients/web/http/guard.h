@@ -2,13 +2,13 @@
 #pragma once
 
 /*
- * Decides whether a request may come from where it comes from.
+ * Checks the origin of requests, against attacks by pages of other sites.
  *
- * The listener has no cookies and answers no preflight, so a page of another site can do nothing
- * that needs one: it cannot send application/json, nor a header of its own, and it cannot read an
- * answer. The checks here do not rely on that alone. The Host header must be an address, localhost
- * or a configured name: a site whose name resolves to this machine (DNS rebinding) has another
- * name. Browsers say where a request comes from, in Origin and Sec-Fetch-Site.
+ * The server uses no cookies and answers no preflight, so a page of another site cannot send
+ * application/json or custom headers, and cannot read an answer. The checks here are a second
+ * defence. The Host header must be an address, localhost or a configured name: a site whose name
+ * resolves to this machine (DNS rebinding) has another name. Browsers send the origin of a request
+ * in Origin and Sec-Fetch-Site.
  */
 
 #include <stdbool.h>
@@ -24,13 +24,14 @@ typedef struct GuardRequest {
 } GuardRequest;
 
 typedef struct GuardNames {
-    const char *const *v; /* names that the Host header may have, beside addresses and localhost */
+    const char *const *v; /* names that the Host header may have, besides addresses and localhost */
     size_t n;
     const char *scheme; /* "http" or "https" */
 } GuardNames;
 
-/* Returns the status to refuse the request with, and the reason; 0: the request may go on. */
+/* Returns the status with which to refuse the request, and the reason; 0: the request is allowed.
+ */
 unsigned guard_check(const GuardRequest *request, const GuardNames *names, const char **ret_why);
 
-/* True if the Content-Type header is of this type, whatever its parameters. NULL is of no type. */
+/* True: the Content-Type header has this type, with any parameters. NULL has no type. */
 bool guard_type_is(const char *content_type, const char *type);

@@ -28,7 +28,7 @@ const char *path_decode(char *text, bool plus) {
         high = digit_of(from[1]);
         low = high < 0 ? -1 : digit_of(from[2]);
         if (low < 0)
-            return "'%' is followed by two hexadecimal digits";
+            return "'%' must be followed by two hexadecimal digits";
         if (high == 0 && low == 0)
             return "a zero byte is not allowed";
         *to++ = (char)(high << 4 | low);
@@ -49,7 +49,7 @@ const char *path_split(const char *path, Path *ret) {
 
     ret->n = 0;
     if (*path != '/')
-        return "it begins with '/'";
+        return "it must begin with '/'";
     if (len >= sizeof(ret->text))
         return "it is longer than 1023 bytes";
     memcpy(ret->text, path, len + 1);
@@ -62,7 +62,7 @@ const char *path_split(const char *path, Path *ret) {
         at = slash ? slash : at + strlen(at);
     }
     if (*at == '/' && ret->n > 0)
-        return "it ends with '/'";
+        return "it must not end with '/'";
     for (size_t i = 0; i < ret->n; i++) {
         const char *problem = path_decode((char *)(ret->text + (ret->parts[i] - ret->text)), false);
 

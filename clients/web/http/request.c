@@ -11,8 +11,8 @@
 #include "base/text.h"
 #include "clients/web/http/server-private.h"
 
-/* Of pages and of all JSON: scripts, styles and connections of this server alone, no frame around
- * it, and no text that becomes markup. */
+/* The content security policy of pages and of all JSON: scripts, styles and connections only from
+ * this server, no frames, and no text that is parsed as markup. */
 #define POLICY                                                                                     \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "              \
     "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; "                  \
@@ -44,13 +44,13 @@ void http_request_free(HttpRequest *request) {
     free(request);
 }
 
-/* ---- the way in ---- */
+/* ---- checking and reading a request ---- */
 
 static bool is_read(const char *method) {
     return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 }
 
-/* Finds the route. Without one, says which methods the path has. */
+/* Finds the route. If the method is wrong, the answer lists the methods of the path. */
 static void choose_route(HttpRequest *request, const char *method) {
     const char *wanted = is_read(method) ? "GET" : method;
     const HttpRoute *other = NULL;
@@ -66,9 +66,10 @@ static void choose_route(HttpRequest *request, const char *method) {
     }
     if (other) {
         http_add_header(request, "Allow", other->method);
-        http_reply_problem(request, 405, "MethodNotAllowed", "this takes %s", other->method);
+        http_reply_problem(request, 405, "MethodNotAllowed", "this path supports %s",
+                           other->method);
     } else {
-        http_reply_problem(request, 404, "NotFound", "there is nothing at this path");
+        http_reply_problem(request, 404, "NotFound", "there is no page or endpoint at this path");
     }
 }
 
@@ -95,7 +96,7 @@ static void check_source(HttpRequest *request, const char *method) {
         http_reply_problem(request, status, "Refused", "%s", why);
 }
 
-/* Whose request it is. */
+/* Finds the user of the request by its token. */
 static void check_token(HttpRequest *request) {
     const HttpOptions *options = &request->server->options;
 
@@ -107,17 +108,18 @@ static void check_token(HttpRequest *request) {
     if (request->ctx)
         return;
     http_add_header(request, "WWW-Authenticate", "Basic realm=\"ferry\", charset=\"UTF-8\"");
-    http_reply_problem(request, 401, "Unauthorized", "a token is missing, or is not known");
+    http_reply_problem(request, 401, "Unauthorized", "the token is missing or unknown");
 }
 
-/* A length is known before the body arrives, or the body comes in chunks. */
+/* Checks Content-Length before the body arrives. A chunked body has no length, and is checked while
+ * it arrives. */
 static void check_length(HttpRequest *request) {
     const char *text = http_header(request, "Content-Length");
     uint64_t length = 0;
     int r = text ? text_parse_count(text, &length) : 0;
 
     if (r == -EINVAL)
-        http_reply_problem(request, 400, "BadLength", "Content-Length is not a number of digits");
+        http_reply_problem(request, 400, "BadLength", "Content-Length is not a decimal number");
     else if (r < 0 || length > HTTP_BODY_MAX)
         http_reply_problem(request, 413, "TooLarge", "a body has at most 8 MiB");
     else if (request->server->n_body_bytes + length > HTTP_BODIES_MAX)
@@ -146,7 +148,8 @@ void http_request_take(HttpRequest *request, const char *data, size_t len) {
     size_t before = request->body.cap;
 
     if (request->body.len + len > HTTP_BODY_MAX || server->n_body_bytes + len > HTTP_BODIES_MAX) {
-        /* The rest is read and dropped, up to a limit: an answer cannot be sent in its middle. */
+        /* The rest of the body is read and dropped, up to a limit, because an answer cannot be sent
+         * in the middle of a body. */
         request->is_too_large = true;
         request->body.len += len;
         return;
@@ -222,7 +225,7 @@ ferry_bytes http_body(const HttpRequest *request) {
                           request->body.len);
 }
 
-/* ---- the way out ---- */
+/* ---- answering ---- */
 
 void http_add_header(HttpRequest *request, const char *name, const char *value) {
     if (request->n_added == HTTP_HEADERS_ADDED_MAX)
@@ -241,7 +244,7 @@ void http_answer(HttpRequest *request, unsigned status, struct MHD_Response *res
         response = MHD_create_response_from_buffer(0, empty, MHD_RESPMEM_PERSISTENT);
         status = 503;
     }
-    if (!response) /* no memory at all: the connection ends when its time is over */
+    if (!response) /* out of memory: the connection ends at its time limit */
         return;
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (!(request->route && request->route->flags & HTTP_PAGE))

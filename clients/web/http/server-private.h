@@ -9,8 +9,8 @@
 
 enum { HTTP_HEADERS_ADDED_MAX = 4 };
 
-/* A connection. Its time limit covers the request that is being sent, or the answer that is being
- * read. */
+/* A connection. Its time limit applies to the request that the client sends, or to the answer that
+ * it reads. */
 typedef struct HttpVisitor {
     struct HttpVisitor *prev, *next;
     struct MHD_Connection *connection;
@@ -36,7 +36,7 @@ struct HttpRequest {
     void *ctx;
     Path path;
     Buffer body;
-    char *query[8]; /* values that were asked for, decoded */
+    char *query[8]; /* decoded values of the query, made on request */
     size_t n_query;
     struct MHD_Response *response; /* the answer; NULL: not answered yet */
     unsigned status;
@@ -52,7 +52,8 @@ struct HttpRequest {
 HttpRequest *http_request_new(HttpServer *server, struct MHD_Connection *connection);
 void http_request_free(HttpRequest *request);
 
-/* Chooses the route and checks the headers. An answer may be set afterwards: a refusal. */
+/* Chooses the route and checks the headers. If the request is refused, its answer is set
+ * afterwards. */
 void http_request_begin(HttpRequest *request, const char *url, const char *method);
 void http_request_take(HttpRequest *request, const char *data, size_t len);
 /* The whole body has arrived. */
@@ -67,5 +68,5 @@ void http_answer(HttpRequest *request, unsigned status, struct MHD_Response *res
 
 /* Resumes the connections of all streams, for the end of the server. */
 void http_streams_end(HttpServer *server);
-/* Comments keep the connections of quiet streams alive. */
+/* Call this each second: sends comments to keep the connections of quiet streams alive. */
 void http_streams_tick(HttpServer *server, uint64_t now_ms);

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "clients/web/http/server-private.h"
 
-enum { IDLE_S = 30 }; /* libmicrohttpd's own limit, for readers that take nothing at all */
+enum { IDLE_S = 30 }; /* libmicrohttpd's own limit, for readers that read nothing */
 
 /* Called twice for each connection: at its start and at its end. */
 static void on_connection(void *ctx, struct MHD_Connection *connection, void **visitor_of,
@@ -34,7 +34,7 @@ static void on_connection(void *ctx, struct MHD_Connection *connection, void **v
     }
 }
 
-/* The request line has arrived. The path is taken later, together with the method. */
+/* Called when the request line has arrived. The path is read later, together with the method. */
 static void *on_request_line(void *ctx, const char *uri, struct MHD_Connection *connection) {
     (void)uri;
     return http_request_new(ctx, connection);
@@ -55,7 +55,7 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **re
     *request = NULL;
 }
 
-/* The path and the query stay as they were sent: path_decode() decodes them. */
+/* Leaves the path and the query encoded: path_decode() decodes them. */
 static size_t keep_escapes(void *ctx, struct MHD_Connection *connection, char *text) {
     (void)ctx;
     (void)connection;
@@ -172,7 +172,7 @@ int http_open(const HttpOptions *options, HttpServer **ret, ferry_error *reterr)
     if (r == 0 && !server->daemon)
         r = error_set(reterr, options->tls_cert ? "ferry.InvalidArgument" : "ferry.Internal",
                       options->tls_cert ? "%s and %s are not a certificate and its key"
-                                        : "libmicrohttpd does not start",
+                                        : "libmicrohttpd cannot start",
                       options->tls_cert, options->tls_key);
     if (r == 0) {
         *ret = server;
@@ -213,7 +213,7 @@ void http_process(HttpServer *server) {
     server->now_ms = clock_about_ms();
     server->is_due = false;
     MHD_run(server->daemon);
-    /* Connections that are ready already: their descriptors may not become ready again. */
+    /* Some connections are ready already, and their descriptors may not become ready again. */
     if (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES && wait_ms == 0)
         server->is_due = true;
 }

@@ -20,12 +20,12 @@
 
 enum {
     HTTP_CONNECTIONS_MAX = 512,
-    HTTP_HEAD_MAX = 32 * 1024,          /* request line and headers; more is refused with 431 */
-    HTTP_BODY_MAX = 8 * 1024 * 1024,    /* of one request; more is refused with 413 */
-    HTTP_BODIES_MAX = 64 * 1024 * 1024, /* of all requests together; more is refused with 503 */
-    HTTP_REQUEST_MS = 30000,            /* to send a whole request, the wait before it included */
-    HTTP_ANSWER_MS = 60000,             /* to read an answer, and one second more per 16 KiB */
-    HTTP_STREAMS_MAX = 64,              /* event streams; more are refused with 503 */
+    HTTP_HEAD_MAX = 32 * 1024,          /* bytes of request line and headers; above this, 431 */
+    HTTP_BODY_MAX = 8 * 1024 * 1024,    /* bytes of the body of one request; above this, 413 */
+    HTTP_BODIES_MAX = 64 * 1024 * 1024, /* bytes of the bodies of all requests; above this, 503 */
+    HTTP_REQUEST_MS = 30000,            /* time to send a request, including the wait before it */
+    HTTP_ANSWER_MS = 60000,             /* time to read an answer, plus one second per 16 KiB */
+    HTTP_STREAMS_MAX = 64,              /* event streams; above this, 503 */
     HTTP_BACKLOG_MAX = 1024 * 1024,     /* bytes that wait for the reader of an event stream */
 };
 
@@ -43,7 +43,7 @@ enum {
 
 typedef struct HttpRoute {
     const char *method; /* GET (answers HEAD, too) or POST */
-    const char *path;   /* as path_matches() takes it */
+    const char *path;   /* a pattern of path_matches() */
     unsigned flags;
     void (*handle)(HttpRequest *request); /* answers, or keeps the request and answers later */
 } HttpRoute;
@@ -53,8 +53,9 @@ typedef struct HttpOptions {
     const HttpRoute *routes; /* ends with a route without a method; must outlive the server */
     GuardNames names;
     const char *tls_cert, *tls_key; /* PEM files; NULL: plain HTTP */
-    /* The ctx of a request by its Authorization header (NULL: it has none); NULL: refused with 401.
-     * NULL instead of a function: all requests have ctx. */
+    /* Returns the ctx of a request by its Authorization header (NULL: the header is missing). If it
+     * returns NULL, the request is refused with 401. If the function is NULL, all requests have
+     * ctx. */
     void *(*authorize)(const char *authorization, void *authorize_ctx);
     void *authorize_ctx;
     void *ctx; /* http_ctx(), also of requests that need no token */
@@ -63,18 +64,19 @@ typedef struct HttpOptions {
 /* 0, or a negative errno. The socket is closed in both cases. */
 int http_open(const HttpOptions *options, HttpServer **ret, ferry_error *reterr);
 
-/* Ends all event streams, as far as their readers read: their on_end is called. */
+/* Ends all event streams and calls their on_end. Readers that do not read get no more events. */
 void http_end_streams(HttpServer *server);
 
-/* Answers to suspended requests must have been given before. Returns NULL. */
+/* All suspended requests must be answered before. Returns NULL. */
 HttpServer *http_close(HttpServer *server);
 
-/* An epoll descriptor: when it is readable, or http_is_due(), call http_process(). Never waits. */
+/* Returns an epoll descriptor: when it is readable, or http_is_due() is true, call http_process(),
+ * which never waits. */
 int http_fd(const HttpServer *server);
 bool http_is_due(const HttpServer *server);
 void http_process(HttpServer *server);
 
-/* To be called each second: ends connections whose time is over. */
+/* Call this each second: ends connections whose time limit has passed. */
 void http_tick(HttpServer *server, uint64_t now_ms);
 
 /* ---- requests ---- */
@@ -95,8 +97,8 @@ void http_each_header(const HttpRequest *request, const char *name,
 /* The body. Empty for GET. */
 ferry_bytes http_body(const HttpRequest *request);
 
-/* Each answers the request, which is gone for its handler afterwards. They free, or take over, what
- * they get. */
+/* These functions answer the request; its handler must not use it afterwards. They take ownership
+ * of their arguments. */
 void http_reply(HttpRequest *request, unsigned status, const char *type, Buffer *body);
 void http_reply_json(HttpRequest *request, unsigned status, json_t *json); /* NULL: out of memory */
 void http_reply_empty(HttpRequest *request, unsigned status);
@@ -114,8 +116,8 @@ void http_add_header(HttpRequest *request, const char *name, const char *value);
 typedef void (*HttpStreamEndFn)(HttpStream *stream, void *ctx);
 
 /* Answers a request with a stream of events (text/event-stream). on_end is called once, when the
- * reader is gone, or the stream is closed; then the stream is freed. NULL: the request was refused,
- * and answered; on_end is not called. */
+ * reader has disconnected or the stream is closed; then the stream is freed. NULL: the request was
+ * refused, and answered; on_end is not called. */
 HttpStream *http_stream_open(HttpRequest *request, HttpStreamEndFn on_end, void *ctx);
 
 /* Sends an event; id NULL: without an id. data is one line. False: HTTP_BACKLOG_MAX bytes wait for
@@ -126,12 +128,12 @@ bool http_stream_send(HttpStream *stream, const char *event, const char *id, con
 /* Bytes that wait for the reader. */
 size_t http_stream_backlog(const HttpStream *stream);
 
-/* fn is called, with the ctx of the stream, whenever nothing waits for the reader any more. It runs
+/* Sets fn, which is called with the ctx of the stream whenever the backlog becomes empty. It runs
  * inside libmicrohttpd's turn, and may send. */
 void http_stream_on_room(HttpStream *stream, HttpStreamEndFn fn);
 
-/* Ends the stream when its reader has what waits. */
+/* Ends the stream when the reader has received the backlog. */
 void http_stream_close(HttpStream *stream);
 
-/* True if everything was given to the reader's connection. */
+/* True: all events were passed to the reader's connection. */
 bool http_stream_is_idle(const HttpStream *stream);

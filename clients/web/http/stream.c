@@ -7,7 +7,10 @@
 
 #include "clients/web/http/server-private.h"
 
-enum { QUIET_MS = 15000 }; /* after it, a comment is sent, which finds out that a reader is gone */
+enum {
+    QUIET_MS = 15000
+}; /* after this time without an event, a comment is sent, to detect that a reader has disconnected
+    */
 
 struct HttpStream {
     HttpStream *prev, *next;
@@ -29,7 +32,8 @@ static void wake(HttpStream *stream) {
     stream->server->is_due = true;
 }
 
-/* libmicrohttpd asks for the next bytes. Without any, the connection sleeps until there are some.
+/* Gives libmicrohttpd the next bytes. If there are no bytes, the connection is suspended until
+ * there are some.
  */
 static ssize_t give(void *ctx, uint64_t position, char *to, size_t max) {
     HttpStream *stream = ctx;
@@ -55,7 +59,7 @@ static ssize_t give(void *ctx, uint64_t position, char *to, size_t max) {
     return (ssize_t)n;
 }
 
-/* The reader is gone, or has all of it. */
+/* The reader has disconnected, or has received the whole stream. */
 static void on_gone(void *ctx) {
     HttpStream *stream = ctx;
 
@@ -94,7 +98,8 @@ HttpStream *http_stream_open(HttpRequest *request, HttpStreamEndFn on_end, void 
     DL_APPEND(server->streams, stream);
     server->n_streams++;
     MHD_add_response_header(response, "Content-Type", "text/event-stream");
-    MHD_add_response_header(response, "X-Accel-Buffering", "no"); /* proxies pass it on at once */
+    MHD_add_response_header(response, "X-Accel-Buffering",
+                            "no"); /* tells proxies to forward events at once */
     buffer_append(&stream->out, "retry: 1000\n\n", 13);
     http_answer(request, 200, response, UINT64_MAX);
     return stream;

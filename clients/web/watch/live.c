@@ -30,7 +30,7 @@ typedef struct LiveStream {
 struct LiveStates {
     Web *web;
     LiveStream *streams;
-    unsigned n_asked; /* parts whose answers are on their way */
+    unsigned n_asked; /* parts whose answers have not arrived yet */
     uint64_t n_states;
     json_t *values[N_PARTS]; /* of the state that is being made; NULL: not wanted, or failed */
     struct LivePart {
@@ -68,7 +68,7 @@ static void send_state(LiveStates *live, LiveStream *one) {
     text = json_dumps(state, JSON_COMPACT);
     json_decref(state);
     snprintf(id, sizeof(id), "%" PRIu64, live->n_states);
-    /* A reader that is slow gets fewer states, and not older ones. */
+    /* A slow reader gets fewer states, but each one is current. */
     if (text && http_stream_is_idle(one->stream))
         http_stream_send(one->stream, "state", id, text, strlen(text));
     free(text);
@@ -135,7 +135,7 @@ static void on_gone(HttpStream *stream, void *ctx) {
     free(one);
 }
 
-/* The bits of a list of names; 0: a name is unknown. */
+/* Returns the bits of a list of names; 0: a name is unknown. */
 static unsigned parse_parts(const char *text) {
     unsigned wanted = 0;
 
@@ -162,7 +162,7 @@ void live_open(HttpRequest *request) {
     if (!wanted) {
         http_reply_problem(
             request, 400, "ferry.InvalidArgument",
-            "parts: some of overview, services, queues, topics, sessions, schedules");
+            "parts must be one or more of overview, services, queues, topics, sessions, schedules");
         return;
     }
     one = calloc(1, sizeof(*one));

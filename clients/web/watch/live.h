@@ -13,7 +13,7 @@ LiveStates *live_free(LiveStates *live); /* its streams must have ended */
 
 bool live_is_watched(const LiveStates *live);
 
-/* To be called each second: asks the broker once for all parts that streams want. */
+/* Call this each second: asks the broker once for all parts that the streams show. */
 void live_tick(LiveStates *live);
 
 /* The handler of the route. */

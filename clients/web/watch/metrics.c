@@ -55,7 +55,7 @@ static double number_of(const json_t *row, const char *member) {
     return json_is_true(value) ? 1 : json_is_string(value) ? 1 : json_number_value(value);
 }
 
-/* An integer as it is: a double would show it rounded. */
+/* Writes an integer with all digits: a double would round it. */
 static void put_value(Buffer *to, const json_t *row, const char *member) {
     const json_t *value = json_object_get(row, member);
 
@@ -225,7 +225,8 @@ static json_t *users_of(const json_t *sessions) {
 
 /* ---- histograms ---- */
 
-/* The bounds are powers of four, from 64 us to 67 s: there the broker's finer buckets end, too. */
+/* The bounds are powers of four, from 64 us to 67 s. Each of them is also a bound of the broker's
+ * finer buckets. */
 enum { BOUND_FIRST = 6, BOUND_LAST = 26, BOUND_STEP = 2 };
 
 /* The number of calls that took less than 2^power us: eight counts for each power of two, and the
@@ -271,7 +272,7 @@ static void write_histogram(Buffer *to, const char *family, const char *service,
 
 /* ---- methods ---- */
 
-/* Calls fn for each method, as far as there may be series. */
+/* Calls fn for each method, up to the limit of series. */
 static void each_method(MetricsText *text, const json_t *methods,
                         void (*fn)(Buffer *to, const char *service, const char *method,
                                    const json_t *row)) {
@@ -321,7 +322,7 @@ static void write_methods(MetricsText *text, const json_t *methods) {
     each_method(text, methods, write_durations);
 }
 
-/* ---- the whole ---- */
+/* ---- the whole text ---- */
 
 void metrics_write(const MetricsInput *input, Buffer *to) {
     MetricsText text = {.to = to};
@@ -355,7 +356,7 @@ void metrics_write(const MetricsInput *input, Buffer *to) {
 
 typedef struct Scrape {
     HttpRequest *request;
-    size_t n_left; /* answers on their way, and one for the function that asks */
+    size_t n_left; /* answers that have not arrived yet, plus one for the function that asks */
     json_t *lists[5], *methods;
     bool has_methods;
 } Scrape;

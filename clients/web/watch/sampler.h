@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Samples of the broker's counters: the rates of the last second while somebody watches, else of
- * the last 5 s, and those of the last hour.
+ * Samples of the broker's counters: the rates of the last second (of the last 5 s if no dashboard
+ * is open), and the rates of the last hour.
  */
 
 #include "clients/web/core/core.h"
@@ -42,9 +42,10 @@ typedef struct Sample {
     uint64_t latencies[LATENCIES_MAX];
 } Sample;
 
-/* The difference of two samples, as a row of the history. A latency below 0: no call ended. */
+/* The difference of two samples, as a row of the history. A latency below 0: no call has ended in
+ * this time. */
 typedef struct SampleRow {
-    bool is_known; /* false: the broker was away, or was another one */
+    bool is_known; /* false: the broker was away, or was restarted */
     double values[ROW_COLUMNS];
 } SampleRow;
 
@@ -59,8 +60,8 @@ void sampler_tick(Sampler *sampler, uint64_t now_ms, bool is_watched);
 /* The member "rates" of an overview: an object, or null. */
 json_t *sampler_rates(const Sampler *sampler);
 
-/* An overview with these counters. Takes stats: null if the broker cannot be asked, because of the
- * problem (NULL: that of the connection). */
+/* Makes an overview with these counters. Takes ownership of stats; it is null if the broker cannot
+ * be asked because of `problem` (NULL: the problem of the connection). */
 json_t *sampler_overview(Web *web, json_t *stats, const char *problem);
 
 /* Reads the counters of ferry.Broker.stats. */

@@ -145,24 +145,29 @@ static void a_map_that_looks_like_a_form_is_pairs(void) {
 }
 
 static void bytes_that_are_no_value_are_refused_with_a_place(void) {
-    READS("", "not a MessagePack value: byte 0: the value is cut short");
-    READS("\xc1", "not a MessagePack value: byte 0: 0xc1 begins nothing");
-    READS("\x92\x01", "not a MessagePack value: byte 1: a count is larger than what follows");
-    READS("\x92\x01\xcd", "not a MessagePack value: byte 3: the value is cut short");
-    READS("\xa5hi", "not a MessagePack value: byte 1: a text goes on past the end");
-    READS("\xc4\x05hi", "not a MessagePack value: byte 2: bytes go on past the end");
-    READS("\xd8\x05hi", "not a MessagePack value: byte 1: an extension goes on past the end");
-    READS("\xc7\x00", "not a MessagePack value: byte 2: an extension goes on past the end");
-    READS("\xcd\x01", "not a MessagePack value: byte 1: the value is cut short");
-    READS("\x01\x02", "not a MessagePack value: byte 1: there is more behind the value");
+    READS("", "not a MessagePack value: byte 0: the value ends too early");
+    READS("\xc1", "not a MessagePack value: byte 0: the byte 0xc1 is not MessagePack");
+    READS("\x92\x01",
+          "not a MessagePack value: byte 1: a count is larger than the remaining bytes");
+    READS("\x92\x01\xcd", "not a MessagePack value: byte 3: the value ends too early");
+    READS("\xa5hi", "not a MessagePack value: byte 1: a text is longer than the remaining bytes");
+    READS("\xc4\x05hi",
+          "not a MessagePack value: byte 2: a binary is longer than the remaining bytes");
+    READS("\xd8\x05hi",
+          "not a MessagePack value: byte 1: an extension is longer than the remaining bytes");
+    READS("\xc7\x00",
+          "not a MessagePack value: byte 2: an extension is longer than the remaining bytes");
+    READS("\xcd\x01", "not a MessagePack value: byte 1: the value ends too early");
+    READS("\x01\x02", "not a MessagePack value: byte 1: there are more bytes after the value");
 }
 
 static void counts_that_lie_take_no_memory(void) {
     READS("\xdd\xff\xff\xff\xff\xc0",
-          "not a MessagePack value: byte 5: a count is larger than what follows");
+          "not a MessagePack value: byte 5: a count is larger than the remaining bytes");
     READS("\xdf\xff\xff\xff\xff\xc0",
-          "not a MessagePack value: byte 5: a count is larger than what follows");
-    READS("\xdb\xff\xff\xff\xff", "not a MessagePack value: byte 5: a text goes on past the end");
+          "not a MessagePack value: byte 5: a count is larger than the remaining bytes");
+    READS("\xdb\xff\xff\xff\xff",
+          "not a MessagePack value: byte 5: a text is longer than the remaining bytes");
 }
 
 static void nesting_ends_at_32(void) {
@@ -224,8 +229,8 @@ static void bad_json_is_refused_with_place_and_word(void) {
 }
 
 static void bad_forms_are_refused_with_their_path(void) {
-    CU_ASSERT_TRUE(refuses("{\"$bin\": 5}", "$bin: the bytes must be a text in base64"));
-    CU_ASSERT_TRUE(refuses("[{\"a\": {\"$bin\": \"*\"}}]", "[0].a.$bin: this is not base64"));
+    CU_ASSERT_TRUE(refuses("{\"$bin\": 5}", "$bin: the value must be a string in base64"));
+    CU_ASSERT_TRUE(refuses("[{\"a\": {\"$bin\": \"*\"}}]", "[0].a.$bin: the string is not base64"));
     CU_ASSERT_TRUE(refuses("{\"$int\": \"-5\"}", "$int: an integer is a text of digits"));
     CU_ASSERT_TRUE(refuses("{\"$int\": \"18446744073709551616\"}", "$int:"));
     CU_ASSERT_TRUE(refuses("{\"$int\": \"\"}", "$int:"));
