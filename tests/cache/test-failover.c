@@ -109,7 +109,7 @@ static void what_a_sentinel_cannot_say_is_explained(void) {
     redis_ask(&sentinel, "ACL SETUSER default on >s3cret");
     snprintf(url, sizeof(url), "redis+sentinel://127.0.0.1:%u/mymaster", sentinel.port);
     CU_ASSERT_EQUAL(write_at(url, &error), -EACCES);
-    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "the Sentinel wants a password"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "the Sentinel requires a password"));
     strcat(url, "?sentinel_login=:wrong");
     CU_ASSERT_EQUAL(write_at(url, &error), -EACCES);
     CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "the Sentinel refuses the user or password"));

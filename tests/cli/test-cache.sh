@@ -6,8 +6,8 @@ command -v redis-server >/dev/null || exit 77
 
 # Usage, which needs no Redis
 expect 2 '' "did you mean 'stats'" ferry cache stat
-expect 2 '' 'get which key' ferry cache get
-expect 2 '' 'and to what' ferry cache set k
+expect 2 '' "'get' needs a key" ferry cache get
+expect 2 '' 'needs a key and a value' ferry cache set k
 expect 2 '' 'too many arguments for get' ferry cache get a b
 expect 2 '' 'use it with bench and stats only' ferry cache get k --cache memory://
 expect 2 '' '' ferry cache
@@ -26,20 +26,20 @@ export FERRY_CACHE="redis+unix://$work/redis"
 until_true ferry cache stats
 
 # There and back
-expect 6 '' "there is no 'greeting'" ferry cache get greeting
+expect 6 '' "the cache has no key 'greeting'" ferry cache get greeting
 expect 0 '' '' ferry cache set greeting hello
 expect 0 'hello' '' ferry cache get greeting
 expect 0 '"hello"' '' ferry cache get greeting --json
 expect 0 'until evicted' '' ferry cache ttl greeting
 expect 0 '*' '' ferry cache ttl greeting --ttl 1h
 grep -qE '^3[56][0-9]{5}$' "$work/out" || failed 'the new ttl' "$work/out"
-expect 6 '' "there is no 'none'" ferry cache ttl none
+expect 6 '' "the cache has no key 'none'" ferry cache ttl none
 expect 0 '' '' ferry cache del greeting none
 expect 6 '' '' ferry cache get greeting
 head -c 100000 /dev/urandom >"$work/bytes"
 ferry cache set bytes - --ttl 1h <"$work/bytes" || failed 'from standard input'
 equal "$(md5sum <"$work/bytes")" "$(ferry cache get bytes | md5sum)" 'bytes come back as they are'
-expect 1 '' 'no text' ferry cache get bytes --json
+expect 1 '' 'not UTF-8' ferry cache get bytes --json
 printf '\x92\x01\xa1x' | ferry cache set packed - || failed 'MessagePack'
 expect 0 '[1, "x"]' '' ferry cache get packed --unpack
 expect 0 '' '' ferry cache set short x --ttl 50ms
@@ -69,7 +69,7 @@ equal 0 $? 'watch ends after its count'
 equal "$(printf 'first\nsecond')" "$(cat "$work/watched")" 'what was watched'
 
 # Figures
-expect 0 '*' 'what this command did' ferry cache stats
+expect 0 '*' 'the counters of this command' ferry cache stats
 grep -qP '^commands\t1[0-9]$' "$work/out" || failed 'ten commands' "$work/out"
 expect 0 '*' '' ferry cache bench --count 2000 --size 1K --near
 equal '' "$(ferry cache get "ferry.bench:1:0" 2>/dev/null)" 'bench leaves nothing'

@@ -53,7 +53,7 @@ until_true served text.Case
 expect 0 '"HI"' '' ferry call text.Case.upper '"Hi"'
 expect 0 '"hi"' '' ferry call text.Case.lower '"Hi"'
 expect 6 '' "NoSuchMethod" ferry call text.Case.title '"Hi"'
-expect 2 '' "'nodot' names no method" ferry serve a.B.c nodot --echo
+expect 2 '' "'nodot' is not a method" ferry serve a.B.c nodot --echo
 
 # Errors, each with its status
 expect 2 '' "argument 2: 'hi' is not JSON: a text needs its quotes, '\"hi\"'" ferry call demo.Echo.say 1 hi
@@ -85,7 +85,7 @@ until_true served own.Own
 expect 6 '' 'ferry.NotFound: no such book' ferry call own.Own.find
 ! grep -q 'ferry services' "$work/err" || failed "a hint for a service's own error" "$work/err"
 (printf '"' && head -c 67108860 /dev/zero | tr '\0' a && printf '"') >"$work/huge"
-expect 8 '' 'TooBig: 67108866 bytes of arguments: at most 67108864' ferry call demo.Echo.say "@$work/huge" --unchecked
+expect 8 '' 'TooBig: the arguments have 67108866 bytes; the limit (max_body) is 67108864' ferry call demo.Echo.say "@$work/huge" --unchecked
 rm "$work/huge"
 
 # Ctrl-C while waiting

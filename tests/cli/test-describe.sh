@@ -84,7 +84,7 @@ expect 2 '' 'ferry.InvalidArgument.*args.b' ferry call calc.Calc.add 2
 expect 2 '' 'args.b: expected i32, got "three"' ferry call calc.Calc.add 2 three
 expect 2 '' 'args.a: expected i32, got 2147483648' ferry call calc.Calc.add 2147483648 1
 expect 2 '' "argument 3: '3' is one too many: 'calc.Calc.add' takes 2 arguments" ferry call calc.Calc.add 1 2 3
-expect 2 '' "as 'calc.Calc.say' takes 2 arguments: did you mean 'after='" ferry call calc.Calc.say a b af-ter=x
+expect 2 '' "'calc.Calc.say' takes 2 arguments: did you mean 'after='" ferry call calc.Calc.say a b af-ter=x
 expect 2 '' 'args.a: given twice' ferry call calc.Calc.add 1 a=2 b=3
 expect 2 '' 'args.range.low' ferry call calc.Calc.squares '{"low": "x", "high": 3}'
 expect 2 '' 'args.range.high' ferry call calc.Calc.squares '{"low": 1}'
@@ -171,7 +171,7 @@ expect 5 '{"low": 5, "high": 6}' 'DeadlineExceeded: no item came on the stream f
     into '{"low": 0, "high": 1}\n' call calc.Calc.shift 5
 expect 5 '*' 'for 200 ms' into '{"low": 0, "high": 1}\n' call calc.Calc.shift 5 --timeout 200ms
 expect 2 '' 'args.to' ferry call calc.Calc.count 1
-expect 2 '' 'standard input has the items' into '1' call calc.Calc.shift -
+expect 2 '' 'standard input is for the items' into '1' call calc.Calc.shift -
 expect 2 '' '--count is for methods that answer once' ferry call calc.Calc.count 1 2 --count 2
 expect 6 '' 'has no instance' ferry call calc.Calc.count 1 2 --instance nobody
 expect 2 '' 'the method has a stream, but the call opened none' ferry call calc.Calc.count 1 2 --unchecked

@@ -16,7 +16,7 @@ printf '[queue logged]\nbind = logs.> errors\n' >"$work/conf"
 broker
 expect 0 '' "messages of 'orders.>' become jobs of 'audit'" ferry queue bind audit 'orders.>'
 expect 0 '' '' ferry queue bind billing orders.new
-expect 2 '' 'which queue, and which topics' ferry queue bind audit
+expect 2 '' 'needs a queue and a topic pattern' ferry queue bind audit
 expect 2 '' "the pattern 'a..b'" ferry queue bind audit a..b
 expect 6 '' "the queue 'audit' is not bound to 'x'" ferry queue unbind audit x
 expect 2 '' "the configuration binds the queue 'logged'" ferry queue unbind logged errors
@@ -61,7 +61,7 @@ equal 0 "$(field logged ready)" 'a bind that has left the configuration'
 expect 0 '' '' ferry pub errors one --confirm
 expect 8 '' "queue 'logged' is full" ferry pub errors two --confirm
 expect 8 '' "queue 'logged' is full" ferry pub errors two --retain
-expect 0 '' 'has ended' ferry queue unbind audit 'orders.>'
+expect 0 '' 'no longer become jobs' ferry queue unbind audit 'orders.>'
 expect 0 '' '' ferry pub orders.new x --confirm
 equal 0 "$(field audit ready)" 'a bind that has ended'
 done_testing

@@ -62,7 +62,7 @@ else
 fi
 
 # Usage
-expect 2 '' 'not msgpack-rpc' ferry gateway thrift --listen "unix:$work/x"
+expect 2 '' 'write msgpack-rpc' ferry gateway thrift --listen "unix:$work/x"
 expect 2 '' '--listen' ferry gateway msgpack-rpc
 expect 2 '' 'cannot listen' ferry gateway msgpack-rpc --listen "http://127.0.0.1"
 expect 4 '' 'can be reached from other machines' ferry gateway msgpack-rpc --listen 'tcp://*:0'

@@ -72,7 +72,7 @@ expect 2 '' "has no type 'Odrer'" ferry push orders '{}' --pack "$work/orders.th
 expect 2 '' "cannot read" ferry push orders '{}' --pack "$work/nowhere.thrift:Order"
 expect 2 '' 'FILE:NAME' ferry sub t --unpack Order
 expect 0 '*' '' ferry push strange 'no order'
-expect 0 'no order' 'not of the type' ferry work strange --count 1 --unpack "$order"
+expect 0 'no order' 'does not match the type' ferry work strange --count 1 --unpack "$order"
 expect 0 '*' '' ferry push strange 'no order'
 expect 0 '' 'rejected' ferry work strange --count 1 --unpack "$order" --exec cat
 equal 1 "$(ferry queue peek strange.dead | wc -l)" 'a job of another type is a dead letter'

@@ -30,7 +30,7 @@ expect 2 '' "bad.conf:2: a stage has no setting 'comand'; did you mean 'command'
 equal 5 "$(wc -l <"$work/err")" 'all errors at once'
 expect 2 '' "bad.conf:5: workers is a number from 1 to 256" ferry pipeline run "$work/bad.conf"
 expect 1 '' 'cannot read' ferry pipeline run "$work/nowhere.conf"
-expect 2 '' 'run which file' ferry pipeline run
+expect 2 '' 'run needs a file' ferry pipeline run
 expect 2 '' "'start' is not a verb" ferry pipeline start x
 
 start_broker
@@ -124,6 +124,6 @@ gone() { ! kill -0 "$worker" 2>/dev/null && ! kill -0 "$command" 2>/dev/null; }
 wait_for gone
 
 # Options of work --call
-expect 2 '' 'goes without --exec' ferry work x --call a.b --exec cat
+expect 2 '' 'cannot be used with --exec' ferry work x --call a.b --exec cat
 expect 2 '' 'a method is SERVICE.METHOD' ferry work x --call a
 done_testing

@@ -51,9 +51,9 @@ expect 0 "$job" "nothing was pushed: job $job has the key 'again'" ferry push on
 expect 0 "{\"job\": $job, \"duplicate\": true, \"durability\": \"memory\"}" '' \
     ferry push one z --key again --json
 expect 2 '' 'is not a time' ferry push one z --at tomorrow
-expect 2 '' 'exclude each other' ferry push one z --at 18:00 --delay 1s
+expect 2 '' 'either --at or --delay' ferry push one z --at 18:00 --delay 1s
 expect 2 '' 'needs --key' ferry push one z --unique
-expect 2 '' 'move to which queue' ferry job move 1
+expect 2 '' 'move needs the queue' ferry job move 1
 expect 2 '' 'not the number of a job' ferry job show x
 expect 2 '' "did you mean 'cancel'" ferry job cancle 1
 
@@ -71,7 +71,7 @@ ferry push orderly 1 --order k >/dev/null && ferry push orderly 2 --order k >/de
 expect 0 "$(printf '1\n2')" '' ferry work orderly --count 2 --slots 2
 expect 0 '' "'orderly': max_working = 3" ferry queue set orderly max_working 3
 equal 3 "$(field orderly max_working)" 'a setting by command'
-expect 2 '' 'rate is a number of jobs per time' ferry queue set orderly rate 10
+expect 2 '' 'rate must be a number of jobs per time' ferry queue set orderly rate 10
 expect 2 '' "did you mean 'rate'" ferry queue set orderly rat 10/s
 expect 0 '' '' ferry queue unset orderly max_working
 equal 0 "$(field orderly max_working)" 'a setting that has ended'

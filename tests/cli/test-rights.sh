@@ -40,7 +40,7 @@ expect 4 "denied: no line allows 'me' to work 'mail'" '' ferry auth check me wor
 expect 0 '{"allowed": true, "rule": "[user me] may = call demo.*", "line": 6}' '' ferry auth check me call 'demo.*' --json
 expect 4 '' "ask about the user 'other'" ferry auth check other call x
 expect 2 '' "not 'pull'" ferry auth check me pull mail
-expect 2 '' "'chek' is not 'check'" ferry auth chek me push mail
+expect 2 '' "'chek' is not a verb of this command: write 'check'" ferry auth chek me push mail
 
 # Sessions: user, address, process; and an end to them
 configure 'push mail call demo.* serve demo.*' 'work mail'

@@ -29,7 +29,7 @@ expect 2 '' "the only names are @yearly" ferry schedule add x q --cron @reboot
 expect 2 '' "'Mars/Olympus' is not in" ferry schedule add x q --cron @daily --tz Mars/Olympus
 expect 2 '' 'either --cron or --every' ferry schedule add x q
 expect 2 '' '--tz needs --cron' ferry schedule add x q --every 1h --tz UTC
-expect 2 '' 'for which queue' ferry schedule add x --every 1h
+expect 2 '' 'needs a name and a queue' ferry schedule add x --every 1h
 expect 2 '' "did you mean 'remove'" ferry schedule remov x
 expect 6 '' "there is no schedule 'x'" ferry schedule remove x
 
@@ -42,7 +42,7 @@ wait "$broker_pid" 2>/dev/null
 broker
 until_true has_pushed ticks 1
 equal 'reports' "$(row nightly | cut -f2)" 'a schedule after kill -9'
-expect 0 '' "'tick' has ended" ferry schedule remove tick
+expect 0 '' "'tick' was removed" ferry schedule remove tick
 equal '' "$(row tick)" 'a schedule that was removed'
 # Each moment has one job
 ferry work ticks --drain --json 2>/dev/null | grep -o '"ferry-moment": "[^"]*"' >"$work/moments"

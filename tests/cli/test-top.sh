@@ -21,7 +21,7 @@ assert len(top["sessions"]) >= 2 and top["stats"]["pushed"] == 2, top
 END
 expect 0 '*' '' ferry top --once --view queues --filter mai --every 100ms
 equal 1 "$(grep -c . "$work/out")" 'rows of a filtered view'
-expect 2 '' 'no terminal' ferry top
+expect 2 '' 'not a terminal' ferry top
 expect 2 '' '' ferry top --view nothing
 
 ferry help top | grep -q -- --once || failed 'help'

@@ -124,9 +124,9 @@ sleep 0.3
 kill -INT "$command"
 status_of "$command"
 equal 130 $? 'Ctrl-C while a command runs'
-expect 2 '' 'which' ferry sub room --answer x --exec y
+expect 2 '' 'either --answer or --exec' ferry sub room --answer x --exec y
 expect 5 '' 'no subscriber of .empty.room. answered' ferry gather empty.room hello --window 100ms
 equal 1 "$(ferry gather room 'who?' --window 60s --count 1 | wc -l)" 'the first answer'
-expect 2 '' 'one question' ferry gather room -
+expect 2 '' 'the question is given twice' ferry gather room -
 expect 4 '' "are the broker's" ferry pub ferry.news x
 done_testing

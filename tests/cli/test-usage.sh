@@ -25,8 +25,8 @@ done
 expect 2 '' 'usage: ferry call SERVICE.METHOD' ferry call
 expect 2 '' 'missing: TOPIC' ferry pub
 expect 2 '' 'missing: call|pub|push' ferry bench
-expect 2 '' "'add' names no method" ferry call add
-expect 2 '' "'add.' names no method" ferry call add.
+expect 2 '' "'add' is not a method" ferry call add
+expect 2 '' "'add.' is not a method" ferry call add.
 expect 2 '' "did you mean '--timeout'" ferry call a.b --timeuot 5s
 expect 2 '' "'soon' is not a time like 250ms, 5s or 2m" ferry call a.b --timeout soon
 expect 2 '' "out of range: 1 to 3600000 ms" ferry call a.b --timeout 2h
@@ -44,7 +44,7 @@ expect 2 '' 'missing: COMMAND' ferry --json
 expect 2 '' "there is no option '-Q'" ferry -Q
 expect 0 '*' '' ferry -q --help
 grep -q 'ferry COMMAND' "$work/out" || failed 'common options before --help' "$work/out"
-expect 2 '' 'which?' ferry pub t body --file /dev/null
+expect 2 '' 'the body is given twice' ferry pub t body --file /dev/null
 expect 2 '' 'too many arguments' ferry push q a b
 expect 2 '' 'out of range: 0 to 9' ferry push q a --priority 10
 for command in 'push q' 'pub t' 'gather t'; do
@@ -53,11 +53,11 @@ for command in 'push q' 'pub t' 'gather t'; do
 done
 expect 2 '' 'confirm it with --yes' ferry queue purge q
 expect 2 '' "did you mean 'purge'" ferry queue prge mail
-expect 2 '' 'show which queue' ferry queue show
-expect 2 '' 'where to' ferry queue move a
+expect 2 '' 'show needs a queue' ferry queue show
+expect 2 '' 'needs two queues' ferry queue move a
 expect 2 '' "'calls' is not one of call|pub|push" ferry bench calls
-expect 2 '' "'--serve' goes\|--serve goes" ferry bench pub --serve
-expect 2 '' 'bash, fish and zsh' ferry completion tcsh
+expect 2 '' '--serve is only for' ferry bench pub --serve
+expect 2 '' 'bash, fish or zsh' ferry completion tcsh
 expect 2 '' 'log-level' ferry broker --log-level loud
 
 # Nobody there.
