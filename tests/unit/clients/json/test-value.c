@@ -215,7 +215,7 @@ static void too_many_values_are_refused(void) {
     bytes[3] = (char)(n >> 8);
     bytes[4] = (char)n;
     text = json_of(bytes, n + 5);
-    CU_ASSERT_PTR_NOT_NULL(strstr(text, "too many"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "4 million"));
     free(text);
     free(bytes);
 }
@@ -231,14 +231,14 @@ static void bad_json_is_refused_with_place_and_word(void) {
 static void bad_forms_are_refused_with_their_path(void) {
     CU_ASSERT_TRUE(refuses("{\"$bin\": 5}", "$bin: the value must be a string in base64"));
     CU_ASSERT_TRUE(refuses("[{\"a\": {\"$bin\": \"*\"}}]", "[0].a.$bin: the string is not base64"));
-    CU_ASSERT_TRUE(refuses("{\"$int\": \"-5\"}", "$int: an integer is a text of digits"));
+    CU_ASSERT_TRUE(refuses("{\"$int\": \"-5\"}", "$int: an integer must be a string of digits"));
     CU_ASSERT_TRUE(refuses("{\"$int\": \"18446744073709551616\"}", "$int:"));
     CU_ASSERT_TRUE(refuses("{\"$int\": \"\"}", "$int:"));
     CU_ASSERT_TRUE(refuses("{\"$float\": \"big\"}", "$float:"));
-    CU_ASSERT_TRUE(refuses("{\"$ext\": [200, \"\"]}", "$ext: an extension is"));
-    CU_ASSERT_TRUE(refuses("{\"$ext\": 1}", "$ext: an extension is"));
-    CU_ASSERT_TRUE(refuses("{\"$map\": {}}", "$map: a map is a list of"));
-    CU_ASSERT_TRUE(refuses("{\"$map\": [[1]]}", "$map[0]: a map is a list of"));
+    CU_ASSERT_TRUE(refuses("{\"$ext\": [200, \"\"]}", "$ext: an extension must be"));
+    CU_ASSERT_TRUE(refuses("{\"$ext\": 1}", "$ext: an extension must be"));
+    CU_ASSERT_TRUE(refuses("{\"$map\": {}}", "$map: a map must be a list of"));
+    CU_ASSERT_TRUE(refuses("{\"$map\": [[1]]}", "$map[0]: a map must be a list of"));
 }
 
 static void bytes_that_are_text_are_found(void) {
