@@ -31,7 +31,7 @@ def token_files():
     good = f"[token a]\nsecret = {ALICE}\n"
     check("chmod 600" in refused("--tokens", write_tokens(good, 0o644)), "readable for others")
     for text, told in (("", "no [token NAME]"), ("[token a]\n", "no [token NAME]"), ("[token a]\nkey = x\n", "no secret"),
-                       ("[token a]\nsecret = short\n", "line 2: a secret has at least 16"), ("secret = x\n", "line 1: a section is"),
+                       ("[token a]\nsecret = short\n", "line 2: a secret must have at least 16"), ("secret = x\n", "line 1: a section must be"),
                        ("[user a]\nsecret = x\n", "line 2: a section must be"), (good + "secrets = x\n", "line 3: a setting must be"),
                        (good + f"secret = {BOB}\n", "line 3: the setting occurs twice"), (good + "rubbish\n", "line 3"),
                        (good + f"[token b]\nsecret = {ALICE}\n", "have the same secret"),
