@@ -35,8 +35,10 @@ const children = new Set();
 // It would run, and leave a mark, if one of the ways from a name to the page made markup of it.
 const HOSTILE = "<img src=x onerror=\"document.title='run'\">";
 
+// start([options,] program, argument…)
 function start(...words) {
-    const child = spawn(words[0], words.slice(1), { env, stdio: ["ignore", "pipe", "inherit"] });
+    const options = typeof words[0] === "string" ? {} : words.shift();
+    const child = spawn(words[0], words.slice(1), { env, stdio: ["ignore", "pipe", "inherit"], ...options });
     child.gone = new Promise((resolve) => child.on("exit", resolve));
     children.add(child);
     return child;
@@ -56,6 +58,30 @@ async function startWeb() {
     const child = start(ferry, "web", "--listen", "127.0.0.1:0");
     for await (const line of child.stdout) return /http:\S+?(?=\/?\s)/.exec(`${line}`)[0];
     throw new Error("ferry web does not say where it listens");
+}
+
+// Before the broker is there, and while it is empty
+async function saysWhatIsMissing(page, base) {
+    await page.goto(`${base}/#/queues`);
+    await page.getByRole("alert").filter({ hasText: "Reconnecting" }).waitFor();
+    await page.locator("main").getByText("Loading…").waitFor();
+    assert.equal(await page.getByText("No queues").isVisible(), false, "nobody knows yet that there are no queues");
+    await page.goto(`${base}/#/overview`);
+    await page.getByText("The broker is not reachable.").waitFor();
+    const broker = startBroker();
+    await page.getByText("Nothing. All queues are served and no job is dead.").waitFor();
+    for (const [view, text] of Object.entries({
+        services: "No services",
+        topics: "No subscribers",
+        queues: "No queues",
+        pipelines: "No pipelines",
+        schedules: "No schedules",
+    })) {
+        await page.goto(`${base}/#/${view}`);
+        await page.getByText(text, { exact: true }).waitFor();
+        assert.equal(await page.locator("main").getByText("Loading…").count(), 0, `${view} still loads`);
+    }
+    return broker;
 }
 
 async function firstPaintIsSmall(page, base) {
@@ -195,10 +221,16 @@ async function hostileNamesAreText(page, base) {
     await page.getByText("The broker has no queue with this name.").waitFor();
     await page.goto(`${base}/#/services/${encodeURIComponent(HOSTILE)}/x`);
     await page.getByRole("heading", { name: HOSTILE }).waitFor();
+    // A client's name is that of its program, up to 40 bytes
+    const name = "<img src=x onerror=document.title=1>";
+    start({ argv0: name, env: { ...env, FERRY_INSTANCE: "the-other" } }, calcServer);
     await page.goto(`${base}/#/sessions`);
-    await page.locator("tbody tr").first().waitFor();
-    assert.equal(await page.locator("main img").count(), 0);
-    assert.notEqual(await page.title(), "run");
+    const row = page.locator("tbody tr").filter({ hasText: name });
+    await row.getByRole("button", { name: "End…" }).click();
+    await page.getByRole("dialog").filter({ hasText: name }).waitFor();
+    await page.keyboard.press("Escape");
+    assert.equal(await page.locator("main img, dialog img").count(), 0);
+    assert.equal(await page.title(), "Sessions · ferry");
 }
 
 // Each view at the width of a small telephone: nothing is wider than the window.
@@ -223,14 +255,15 @@ async function fitsNarrowWindows(page, base) {
 }
 
 async function main() {
-    let broker = startBroker(),
-        browser;
+    let broker, browser;
     try {
-        for (let i = 0; i < 600 && !existsSync(`${folder}/broker`); i++)
-            await new Promise((resolve) => setTimeout(resolve, 50));
-        start(calcServer);
         const base = await startWeb();
         browser = await chromium.launch({ executablePath: BROWSER, args: ["--no-sandbox", "--disable-gpu"] });
+        const early = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+        early.setDefaultTimeout(PATIENCE_MS);
+        broker = await saysWhatIsMissing(early, base);
+        await early.close();
+        start(calcServer);
         const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
         page.setDefaultTimeout(PATIENCE_MS);
         const broken = [];
@@ -246,7 +279,7 @@ async function main() {
         await hostileNamesAreText(page, base);
         await fitsNarrowWindows(page, base);
         assert.deepEqual(broken, []);
-        console.log("page: call, tail, dead letters, a lost broker, hostile names, narrow windows: ok");
+        console.log("page: empty views, call, tail, dead letters, a lost broker, hostile names, narrow windows: ok");
     } finally {
         await browser?.close();
         await Promise.all([...children].map((child) => stop(child, "SIGKILL")));

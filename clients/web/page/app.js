@@ -87,7 +87,7 @@ function refresh() {
     banner(
         isLost
             ? isReachable
-                ? `The broker at ${now.url} is not reachable. ${now.problem || ""} Reconnecting…`
+                ? `The broker is away: ${now.problem || `no answer from ${now.url}`}. Reconnecting…`
                 : "ferry web does not answer. Reconnecting…"
             : "",
     );

@@ -148,8 +148,7 @@ export function overview() {
     reload();
     const timer = setInterval(reload, RELOAD_MS);
 
-    function updateConcerns(state) {
-        const found = concerns(state);
+    function showConcerns(found) {
         const text = JSON.stringify(found);
         if (text === shown) return;
         shown = text;
@@ -157,7 +156,9 @@ export function overview() {
             ...(found.length
                 ? found
                       .slice(0, 12)
-                      .map(({ kind, text: what, href }) => h("li", null, h(`i.dot.${kind}`), h("a", { href }, what)))
+                      .map(({ kind, text: what, href }) =>
+                          h("li", null, h(`i.dot.${kind}`), href ? h("a", { href }, what) : what),
+                      )
                 : [h("li", null, h("i.dot.good"), "Nothing. All queues are served and no job is dead.")]),
             ...(found.length > 12 ? [h("li", null, `and ${found.length - 12} more`)] : []),
         );
@@ -181,9 +182,10 @@ export function overview() {
                 stored: bytes(stats?.stored_bytes),
                 durability: stats?.durability ?? "–",
                 version,
-                user: user || "no users configured",
+                user: stats ? user || "no users configured" : "–",
             });
-            if (state.overview.broker === "up" && state.queues) updateConcerns(state);
+            if (state.overview.broker === "lost") showConcerns([{ kind: "bad", text: "The broker is not reachable." }]);
+            else if (state.queues) showConcerns(concerns(state));
         },
         close: () => clearInterval(timer),
     };

@@ -2,7 +2,7 @@
 // Tables of rows that change each second: lines are kept by key, so that focus, selection and
 // open dialogs survive an update.
 
-import { h, newId, setClass, setText, show } from "./dom.js";
+import { h, loading, newId, setClass, setText, show } from "./dom.js";
 import { count } from "./format.js";
 
 const LINES_MAX = 500; // more are found with the filter
@@ -38,7 +38,7 @@ export function table(options) {
         );
     });
     const head = h("thead", null, h("tr", null, boxes && h("th.box", { scope: "col" }, boxes), heads));
-    const whole = h("table", { "aria-label": options.label }, head, body);
+    const whole = h("table", { "aria-label": options.label, hidden: true }, head, body);
     const note = h("p.note", { hidden: true, role: "status" });
     const filter =
         options.filter &&
@@ -52,7 +52,17 @@ export function table(options) {
                 draw();
             },
         });
-    const element = h("div.table", null, filter && h("div.table-tools", null, filter), whole, options.empty, note);
+    let waiting = loading(); // until the first update: whether there are rows is not known yet
+    const element = h(
+        "div.table",
+        null,
+        filter && h("div.table-tools", { hidden: true }, filter),
+        waiting,
+        whole,
+        options.empty,
+        note,
+    );
+    if (options.empty) show(options.empty, false);
 
     function sortBy(i) {
         const isDown = order?.column === i ? !order.isDown : Boolean(columns[i].num);
@@ -175,6 +185,8 @@ export function table(options) {
     return {
         element,
         update(some) {
+            waiting?.remove();
+            waiting = null;
             rows = some;
             draw();
         },
