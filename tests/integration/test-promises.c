@@ -155,11 +155,14 @@ static ferry_client *open_at(const char *url, const ferry_options *options) {
     return client;
 }
 
-/* From now on the broker knows that the server's earlier connection is lost. */
+/* From UP on, the broker knows that the server's earlier connection is lost. UP may be reported
+ * when this connection is already cut again: then DOWN follows. */
 static void on_server_event(int event, const ferry_error *error, void *ctx) {
     (void)error, (void)ctx;
     if (event == FERRY_EVENT_UP)
         w.n_back = w.n_lost;
+    else if (event == FERRY_EVENT_DOWN)
+        w.n_lost++;
 }
 
 static ferry_client *open_far(const char *name) {
