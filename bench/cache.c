@@ -42,7 +42,8 @@ typedef struct Figure {
     double ours, theirs, ratio;
 } Figure;
 
-/* Medians. In turns, and the ratio taken in each: what disturbs the machine disturbs both. */
+/* Measures medians. Both sides run in turns, and the ratio is taken in each turn, so that other
+ * work on the machine disturbs both. */
 static Figure measure(RunFn ours, void *our_ctx, RunFn theirs, void *their_ctx) {
     double a[RUNS], b[RUNS], ratios[RUNS];
 
@@ -54,7 +55,7 @@ static Figure measure(RunFn ours, void *our_ctx, RunFn theirs, void *their_ctx) 
     return (Figure){median(a), median(b), median(ratios)};
 }
 
-/* bound is for the ratio, or, without a rival, for our figure itself. */
+/* bound limits the ratio; without a rival, it limits the figure itself. */
 static void tell(const char *name, const char *unit, Figure figure, const char *rival,
                  const char *target, double bound, bool at_most) {
     printf("{\"name\": \"%s\", \"unit\": \"%s\", \"ours\": %.6g, \"rival\": \"%s\", "
@@ -188,7 +189,7 @@ static void bench_memory(void) {
     ferry_cache_close(tables.cache);
 }
 
-/* ---- hit rate with keys as they come in life ---- */
+/* ---- hit rate with keys of a realistic distribution ---- */
 
 static uint32_t *zipf(size_t n_keys, double s, size_t n) {
     double *sums = malloc(n_keys * sizeof(*sums)), sum = 0;
@@ -214,7 +215,7 @@ static uint32_t *zipf(size_t n_keys, double s, size_t n) {
     return keys;
 }
 
-/* Plain LRU over so many entries. */
+/* The hit rate of plain LRU with this many entries. */
 static double lru_rate(const uint32_t *keys, size_t n, size_t n_keys, size_t entries) {
     uint32_t *next = malloc((n_keys + 1) * 4), *before = malloc((n_keys + 1) * 4);
     bool *in = calloc(n_keys + 1, 1);

@@ -43,7 +43,7 @@ typedef struct Sender {
     LabStream stream;
 } Sender;
 
-/* As much as goes at this moment, in both directions. */
+/* Sends and receives as much as possible now. */
 static void on_change(ferry_stream *stream, void *ctx) {
     Sender *sender = ctx;
     ferry_error error = FERRY_ERROR_INIT;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * ferry itself, by its public header alone, in the rows its peers are measured in. Payloads travel
- * as one MessagePack value, so ferry carries a few bytes more than the others.
+ * ferry itself, through its public headers, in the same rows as its peers. Payloads are one
+ * MessagePack value, so ferry's messages are a few bytes longer.
  */
 
 #include <poll.h>
@@ -48,7 +48,7 @@ _Noreturn void run_for_ever(ferry_client *client) {
     lab_die("ferry_run() ended");
 }
 
-/* The list of arguments [bin]: what a method with one binary argument is sent. */
+/* Packs the list of arguments [bin], for a method with one binary argument. */
 static ferry_bytes pack_arguments(const LabArgs *args) {
     unsigned char *packed = ferry_alloc(args->size + 6);
     size_t n = 0;
@@ -184,7 +184,8 @@ static _Noreturn void subscribe(const LabArgs *args, unsigned end) {
     run_for_ever(client);
 }
 
-/* One turn in loop mode: what was sent since the last leaves together. wait_ms: for an answer. */
+/* One turn in loop mode: messages since the last turn are sent together. wait_ms: the longest wait
+ * for input. */
 static void turn(ferry_client *client, int wait_ms) {
     ferry_error error = FERRY_ERROR_INIT;
 
@@ -193,7 +194,7 @@ static void turn(ferry_client *client, int wait_ms) {
         poll(&(struct pollfd){.fd = ferry_fd(client), .events = POLLIN}, 1, wait_ms);
 }
 
-/* lab_pace() in loop mode: what still waits for credit leaves meanwhile. */
+/* lab_pace() in loop mode: messages that wait for credit are sent meanwhile. */
 static void pace(ferry_client *client, LabFlow flow, const LabArgs *args, uint64_t sent) {
     while (!lab_may_send(flow, args, sent))
         turn(client, 1);
@@ -295,7 +296,7 @@ static Pusher open_pusher(const LabArgs *args) {
     return pusher;
 }
 
-/* One turn with so many pushes in flight. Returns the number of those that were confirmed. */
+/* One turn with up to `window` pushes in flight. Returns the number of confirmed pushes. */
 static unsigned push_turn(Pusher *pusher, unsigned window) {
     for (; pusher->n_unconfirmed < window; pusher->n_unconfirmed++)
         check(ferry_push_async(pusher->client, queue, pusher->body, NULL, on_stored,
@@ -305,7 +306,7 @@ static unsigned push_turn(Pusher *pusher, unsigned window) {
     return window - pusher->n_unconfirmed;
 }
 
-/* Confirmed pushes, so many in flight; no worker takes them. */
+/* Confirmed pushes, with --window in flight; no worker takes them. */
 static void push_async(const LabArgs *args) {
     Pusher pusher = open_pusher(args);
     LabMeter meter;
@@ -316,7 +317,7 @@ static void push_async(const LabArgs *args) {
     lab_meter_report(&meter);
 }
 
-/* Calls while the store is never without a flush: the next one begins when one ends. */
+/* Calls while the store flushes all the time: each flush is followed by the next one. */
 static void latency_busy(const LabArgs *args) {
     if (lab_fork() == 0) {
         Pusher pusher = open_pusher(args);

@@ -7,13 +7,13 @@
 
 #include "bench/lab.h"
 
-/* Ends the program when r is negative, and says why. */
+/* If r is negative, prints the error and ends the program. */
 void check(int r, const ferry_error *error);
 
 /* A client whose connection is up. */
 ferry_client *open_client(const LabArgs *args);
 
-/* Says that it is ready, and serves. */
+/* Reports that the process is ready, and serves. */
 _Noreturn void run_for_ever(ferry_client *client);
 
 /* ---- ferry-typed.c ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A plain HTTP server that answers each POST with its body: what nginx stands in front of in
- * bench/web. One thread, libmicrohttpd with epoll.
+ * A plain HTTP server that answers each POST with its body. In bench/web it runs behind nginx. One
+ * thread, libmicrohttpd with epoll.
  *
  *     bench-http-echo    prints its port on 127.0.0.1; ends with standard input
  */

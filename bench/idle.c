@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many idle connections beside some active callers: bench-idle [CONNECTIONS [SECONDS]]. Prints the
- * broker's resident memory for one idle connection, and how long the calls take without and with
- * these connections. FERRY_TEST_BROKER names the broker's program.
+ * Measures many idle connections beside some active callers: bench-idle [CONNECTIONS [SECONDS]].
+ * Prints the broker's resident memory for one idle connection, and how long the calls take without
+ * and with these connections. FERRY_TEST_BROKER names the broker's program.
  *
  * Two processes hold the connections. Each connection has a session and answers the broker's PINGs,
  * as any client of ZMTP 3.1 does. 100 clients make a call each 50 ms, from a process of their own,
@@ -33,7 +33,7 @@ enum {
     PAUSE_MS = 50,
     SAMPLES_MAX = 1 << 20,
     PING_SIZE = 9,
-    RESERVE = 200, /* descriptors that are left for others */
+    RESERVE = 200, /* descriptors that stay free for other uses */
 };
 
 /* ---- the processes beside the broker ---- */
@@ -72,7 +72,7 @@ static int hold(int argc, char **argv) {
 
 typedef struct Caller {
     ferry_client *client;
-    uint64_t next_us, started_us; /* started_us 0: no call is under way */
+    uint64_t next_us, started_us; /* started_us 0: no call is in flight */
 } Caller;
 
 static uint32_t samples[SAMPLES_MAX]; /* microseconds */
@@ -151,7 +151,7 @@ static void print_calls(Process *callers, const char *when) {
     size_t n, failed;
     const char *line = NULL;
 
-    /* The first result is of a time in which something else went on. */
+    /* The first result belongs to the time before the measurement: skip it. */
     for (int i = 0; i < 2; i++)
         do {
             line = told(callers, 600000);

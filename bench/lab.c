@@ -28,11 +28,11 @@ enum {
     MAX_SAMPLES = 1 << 20,
     MAX_CALLER_SAMPLES = 1 << 17, /* of one caller */
     MAX_CHILDREN = LAB_MAX_ENDS + 8,
-    FIRST_CONNECTIONS = 10, /* they pay for what is set up once */
+    FIRST_CONNECTIONS = 10, /* not measured: they include one-time set-up costs */
     MEMORY_SETTLE_MS = 500,
 };
 
-/* A cache line each: consumers must not slow each other down by counting. */
+/* Each count has its own cache line, so that consumers do not slow each other down by counting. */
 typedef struct Count {
     _Alignas(64) _Atomic uint64_t n;
 } Count;
@@ -69,8 +69,9 @@ void lab_sleep_us(unsigned us) {
     nanosleep(&t, NULL);
 }
 
-/* A child only ends when something is broken, and a row without it would wait for ever or, worse,
- * report a figure. The kernel ends the other children when we go: see lab_fork(). */
+/* A child ends early only if something is broken. Without this handler the row would wait for ever,
+ * or report a wrong figure. The kernel ends the other children when this process ends: see
+ * lab_fork(). */
 static void on_child_end(int signal_number) {
     static const char text[] = "bench: a child process ended early\n";
 
@@ -155,7 +156,7 @@ static uint64_t cpu_ns_of(pid_t pid) {
     return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
-/* The row's own processes, so that other work of the machine is not counted. */
+/* Sums the row's own processes, so that other work on the machine is not counted. */
 static LabUse use_now(void) {
     LabUse use = {.at_ns = clock_ns(), .cpu_ns = cpu_ns_of(0)};
 
@@ -183,7 +184,7 @@ void lab_consumed(unsigned end, uint64_t n) {
     _Atomic uint64_t *count = &page->consumed[end].n;
     uint64_t before = atomic_load_explicit(count, memory_order_relaxed);
 
-    /* One writer each: no locked instruction for a count. */
+    /* Each count has one writer, so no locked instruction is needed. */
     atomic_store_explicit(count, before + n, memory_order_relaxed);
 }
 
@@ -277,7 +278,8 @@ void lab_measure_memory(const LabArgs *args, pid_t pid, void (*connect)(const La
 
 /* ---- streams ---- */
 
-/* The most that was ever resident, and no other process's: a child begins with what it shares. */
+/* Returns the peak of a process's resident memory, including the pages that a child shares with its
+ * parent. */
 static double peak_mib(pid_t pid) {
     char path[64], line[256];
     long kib = 0;
@@ -536,7 +538,7 @@ int lab_main(int argc, char **argv, const LabRow *rows) {
     args.payload[args.size] = '\0';
 
     signal(SIGPIPE, SIG_IGN);
-    /* One that is only stopped for a while has not ended. */
+    /* A stopped child (SIGSTOP) has not ended. */
     sigaction(
         SIGCHLD,
         &(struct sigaction){.sa_handler = on_child_end, .sa_flags = SA_RESTART | SA_NOCLDSTOP},
@@ -544,7 +546,8 @@ int lab_main(int argc, char **argv, const LabRow *rows) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     row->run(&args);
 
-    /* Past the libraries' exit handlers: some wait for threads that wait for a dead peer. */
+    /* Skip the libraries' exit handlers: some of them wait for threads that wait for a dead peer.
+     */
     lab_stop_children();
     fflush(stdout);
     _exit(EXIT_SUCCESS);

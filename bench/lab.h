@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The base of every load generator here: processes that end with their parent, one page of memory
- * that all of them see, the clock, the processor time, and one line of JSON as the result.
+ * The base of every load generator: processes that end with their parent, one page of shared
+ * memory, the clock, the processor time, and one line of JSON as the result.
  *
  * A load generator is a table of LabRow and `return lab_main(argc, argv, rows);`. A row forks its
  * consumers with lab_fork(), drives the load itself or from one more child, and reports once.
@@ -47,8 +47,8 @@ typedef struct LabRow {
  * [--seconds S]. rows ends with an empty row. Returns the exit code. */
 int lab_main(int argc, char **argv, const LabRow *rows);
 
-/* Prints what went wrong with errno's text and ends this process; the parent takes its children
- * along, and a child its parent. */
+/* Prints the message with errno's text and ends this process, and with it its children or its
+ * parent. */
 _Noreturn void lab_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #define LAB_CHECK(condition)                                                                       \
@@ -63,11 +63,12 @@ _Noreturn void lab_die(const char *format, ...) __attribute__((format(printf, 1,
 pid_t lab_fork(void);
 void lab_stop_children(void);
 
-/* A child says that it can be used; anyone waits until n of them have. */
+/* lab_ready(): a child reports that it is ready. lab_wait_ready(): waits until n children have
+ * reported. */
 void lab_ready(void);
 void lab_wait_ready(unsigned n);
 
-/* Endpoints that a child chose and the others need: "tcp://127.0.0.1:4711". */
+/* Endpoints that a child has chosen, for the other processes: "tcp://127.0.0.1:4711". */
 enum { LAB_FRONT, LAB_BACK, LAB_N_ENDPOINTS };
 char *lab_endpoint(int which); /* 64 bytes in the shared page */
 
@@ -85,8 +86,8 @@ typedef enum LabFlow {
 
 void lab_consumed(unsigned end, uint64_t n);
 
-/* Whether a producer that has sent so many may send more; lab_pace() waits until it may. Without
- * this, a fast producer would measure how a server drops messages or fills memory. */
+/* True: a producer that has sent this many messages may send more; lab_pace() waits until it may.
+ * Without this limit, a fast producer would measure how a server drops messages or fills memory. */
 bool lab_may_send(LabFlow flow, const LabArgs *args, uint64_t sent);
 void lab_pace(LabFlow flow, const LabArgs *args, uint64_t sent);
 
@@ -103,7 +104,7 @@ void lab_measure_memory(const LabArgs *args, pid_t server, void (*connect)(const
 
 enum { LAB_STREAM_MIB = 1024 };
 
-/* So many bytes there and back again: everything that is sent comes back. */
+/* The given number of bytes, sent to the server and back. */
 typedef struct LabStream {
     uint64_t n_sent, n_back;
     LabUse start;
@@ -114,8 +115,8 @@ void lab_stream_sent(LabStream *stream, size_t len);
 void lab_stream_back(LabStream *stream, size_t len);
 uint64_t lab_stream_left(const LabStream *stream); /* bytes still to be sent */
 
-/* Reports once all is back: MiB a second in one direction, and the most memory that this process,
- * one of its children or the server under test ever had. */
+/* lab_stream_is_over(): all bytes are back. lab_stream_report(): reports MiB per second in one
+ * direction, and the peak memory of this process, of its children and of the server under test. */
 bool lab_stream_is_over(const LabStream *stream);
 void lab_stream_report(const LabStream *stream, const LabArgs *args);
 
@@ -124,12 +125,13 @@ void lab_stream_report(const LabStream *stream, const LabArgs *args);
 /* One call at a time: p50 and p99. call returns 0, or anything else for a failure. */
 void lab_measure_latency(const LabArgs *args, int (*call)(void *ctx), void *ctx);
 
-/* The same from n_ends callers at once, each a process with a connection of its own. connect
+/* The same with n_ends callers at the same time, each a process with its own connection. connect
  * returns the ctx of its calls. */
 void lab_measure_callers(const LabArgs *args, void *(*connect)(const LabArgs *args),
                          int (*call)(void *ctx));
 
-/* Many calls at a time: add what was answered until it says that the time is up, then report. */
+/* Many calls in flight: add the answered calls until the meter reports that the time is up, then
+ * report. */
 typedef struct LabMeter {
     double seconds;
     bool warm;

@@ -2,8 +2,8 @@
 
 /*
  * A memoised method, through the broker and from the cache: the same answers, the same exceptions,
- * and how long each takes. Serves the method itself, on a thread; starts a broker and a Redis of
- * its own unless it is told of a broker.
+ * and how long each takes. Serves the method itself, on a thread; starts its own broker and Redis,
+ * unless a broker's URL is given.
  *
  *     bench-memo [--table] [BROKER-URL]
  *

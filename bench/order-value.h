@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The order that typed calls and codecs are measured with: the same in every program. */
+/* The order with which typed calls and codecs are measured, the same in every program. */
 
 #include <stdint.h>
 

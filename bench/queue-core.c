@@ -23,7 +23,7 @@ static Peer *peer;
 static Session session;
 static bool write_out;
 
-/* The jobs handed out in this round, to be acknowledged. */
+/* The jobs that were delivered in this round, to be acknowledged. */
 static struct { uint64_t job, attempt; } held[BATCH];
 static size_t n_held;
 static uint64_t n_ok;
@@ -86,7 +86,7 @@ static size_t batch_of_pushes(uint8_t *to, uint64_t first_id) {
     return (size_t)(end - to);
 }
 
-/* Reading alone, to be taken off. */
+/* Measures only the reading, whose time is subtracted. */
 static uint64_t read_ns(const uint8_t *bytes, size_t len) {
     Reader reader = reader_of(bytes, len);
     uint64_t start = clock_ns();
@@ -97,7 +97,7 @@ static uint64_t read_ns(const uint8_t *bytes, size_t len) {
     return clock_ns() - start;
 }
 
-/* Nanoseconds per job. depth: how many jobs wait in the queue all the time. */
+/* Returns nanoseconds per job. depth: the number of jobs that always wait in the queue. */
 static double run(uint64_t n_jobs, uint64_t depth) {
     static uint8_t bytes[BATCH * 256];
     uint64_t id = 1, spent = 0;

@@ -97,7 +97,7 @@ static void encode(Encoded *to, const char *topic) {
     message_read(&reader, &to->message);
 }
 
-/* The best of some runs: the machine is not ours alone. */
+/* Prints the best of several runs, because other programs use the machine, too. */
 static void measure(const char *what, const Encoded *messages, unsigned n, unsigned rounds) {
     double best = 1e9;
 
@@ -166,7 +166,7 @@ static void slow_subscriber(void) {
     stop();
 }
 
-/* All goes through the backlog: a thousand wait, then credit comes. */
+/* All messages pass through the backlog: a thousand wait, and then credit arrives. */
 static void fed_at_turn_end(unsigned n) {
     enum { TURNS = 500, A_TURN = 1000 };
     char what[64];

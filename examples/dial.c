@@ -23,7 +23,8 @@ static uint64_t now_ms(void) {
 
 /* ---- the list of allowed hosts ---- */
 
-/* "host", "host:port", "[address]:port" or an IPv6 address with nothing behind it. */
+/* True: the entry covers the host and port. An entry is "host", "host:port", "[address]:port" or an
+ * IPv6 address without a port. */
 static bool covers(const char *entry, size_t len, const char *host, const char *port) {
     const char *end = memchr(entry, ']', len), *colon = memrchr(entry, ':', len);
     size_t host_len = strlen(host);

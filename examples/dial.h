@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Connecting to a host by name, for the rows that reach out: each address in turn, within a time.
+/* Connects to a host by name, for the examples that use the network: tries each address in turn,
+ * within a time limit.
  */
 
 #include <netinet/in.h>
@@ -17,7 +18,7 @@ typedef struct DialAttempt {
 
 typedef struct Dial {
     int fd;        /* connected, blocking; -1: not connected. The caller closes it. */
-    int gai;       /* EAI_…: the name was not resolved; 0: it was */
+    int gai;       /* EAI_…: the name was not resolved; 0: no error */
     int gai_errno; /* of EAI_SYSTEM */
     int port;
     int family; /* of the last attempt */
@@ -29,7 +30,7 @@ typedef struct Dial {
 /*
  * True if the environment variable `setting` lists the host: "localhost, 127.0.0.1:8000,
  * [::1]:443". An entry without a port covers all of the host's ports. Without the variable no host
- * is allowed. Names are compared as they are written, before anything is looked up.
+ * is allowed. Names are compared as text, before any look-up.
  */
 bool dial_allowed(const char *setting, const char *host, const char *port);
 
@@ -37,5 +38,5 @@ bool dial_allowed(const char *setting, const char *host, const char *port);
  * dial->fd is connected, and each recv and send of it ends after timeout_ms. */
 bool dial_host(Dial *dial, int family, const char *host, const char *service, uint32_t timeout_ms);
 
-/* Writes it all. 0, or a negative errno. */
+/* Sends all bytes. 0, or a negative errno. */
 int send_all(int fd, const void *data, size_t len);

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* Behind the first octet: how many octets of a number, for 0xc0 to 0xdf. 0xd4 to 0xd8 have the type
- * of an extension there. */
+/* The number of octets of the number behind the first octet, for 0xc0 to 0xdf. In 0xd4 to 0xd8 it
+ * is the type of an extension. */
 static const unsigned char widths[32] = {0, 0, 0, 0, 1, 2, 4, 2, 3, 5, 4, 8, 1, 2, 4, 8,
                                          1, 2, 4, 8, 1, 1, 1, 1, 1, 1, 2, 4, 2, 4, 2, 4};
 static const HeadKind kinds[32] = {

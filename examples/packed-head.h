@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The head of a MessagePack value: its kind and how much follows. Without a network. */
+/* The head of a MessagePack value: its kind and the amount of data behind it. Pure: no network. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@ typedef enum HeadKind {
     HEAD_NIL,
     HEAD_BOOL,
     HEAD_INT,  /* below zero */
-    HEAD_UINT, /* not below */
+    HEAD_UINT, /* zero or above */
     HEAD_REAL,
     HEAD_STR,
     HEAD_BIN,

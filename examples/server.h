@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A server in this folder is one function that offers its service on a client. A main of its own
- * (server-main.c) or one for all of them (all/main.c) connects the client and runs it.
+ * A server in this folder is one function that offers its service on a client. server-main.c, which
+ * runs one server, or all/main.c, which runs all of them, connects the client and runs it.
  */
 
 #include <ferry/ferry.h>

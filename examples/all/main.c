@@ -66,7 +66,7 @@ static void stop(Server *servers) {
     }
 }
 
-/* -1: there is no example of that name. */
+/* Returns the index of an example; -1: no example has this name. */
 static int find(const char *name) {
     for (int i = 0; i < N_EXAMPLES; i++)
         if (strcmp(examples[i].name, name) == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Arithmetic that says what it cannot do, every type there and back, and a number behind a token.
+/* Arithmetic that reports overflow, an echo of values of every type, and a number that is protected
+ * by a token.
  */
 
 #include <math.h>
@@ -31,7 +32,8 @@ static int quadratic(ferry_request *request, double a, double b, double c, void 
     if (discriminant < 0)
         return arith_throw_no_real_roots(request, &(arith_no_real_roots){discriminant});
 
-    /* The textbook's formula loses all digits where b² is much larger than 4ac: this one does not.
+    /* If b² is much larger than 4ac, the textbook's formula loses all digits. This formula keeps
+     * them.
      */
     q = -(b + copysign(sqrt(discriminant), b)) / 2;
     roots.low = q / a;

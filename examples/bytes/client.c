@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shows octets and text, and how each error is treated; or converts a text of yours.
+ * Shows octets and text, and how errors are handled; or converts a text of the command line.
  *
  *     bytes-client                          the lesson
  *     bytes-client TEXT WRITTEN READ        e.g. '你好' UTF_8 GBK: written by one, read by another

@@ -20,7 +20,7 @@ const char *codec_name(bytes_codec codec) {
 
 /* ---- invalid input ---- */
 
-/* How many octets the character at the beginning of UTF-8 has; 0: it is not one, see *error. */
+/* Returns the number of octets of the first UTF-8 character; 0: it is malformed, see *error. */
 static size_t measure_utf8(const unsigned char *at, size_t left, CodecError *error) {
     unsigned char first = at[0], low = 0x80, high = 0xbf;
     size_t n = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
@@ -43,8 +43,8 @@ static size_t measure_utf8(const unsigned char *at, size_t left, CodecError *err
     return error->length == n ? n : 0;
 }
 
-/* glibc's iconv takes code points above U+10FFFF for UTF-8: it is copied here instead. As iconv():
- * (size_t)-1 where it stops at something wrong. */
+/* Copies UTF-8. iconv() of glibc is not used, because it accepts code points above U+10FFFF. Like
+ * iconv(), returns (size_t)-1 when it stops at malformed input. */
 static size_t copy_utf8(char **in, size_t *left, char **to) {
     CodecError ignored;
 
@@ -86,7 +86,7 @@ static void explain(bytes_codec codec, ferry_bytes octets, size_t position, Code
         error->reason = left < 2 ? "incomplete multibyte sequence" : "illegal multibyte sequence";
 }
 
-/* The position of the first NUL of a text among its octets; octets.len: the text has no NUL. */
+/* Returns the position of the first NUL character in the octets; octets.len: there is no NUL. */
 static size_t find_nul(bytes_codec codec, ferry_bytes octets) {
     size_t width = codec == BYTES_CODEC_UTF_16 ? 2 : 1;
 
@@ -101,7 +101,8 @@ static size_t find_nul(bytes_codec codec, ferry_bytes octets) {
 int codec_decode(bytes_codec codec, bytes_errors errors, ferry_bytes octets, char **ret,
                  CodecError *reterr) {
     size_t room = 3 * octets.len, left = octets.len, nul = find_nul(codec, octets);
-    char *in = (char *)octets.data, *out = malloc(room + 1), *to = out; /* iconv only reads in */
+    char *in = (char *)octets.data, *out = malloc(room + 1),
+         *to = out; /* iconv does not write to `in` */
     iconv_t cd = iconv_open("UTF-8", codecs[codec].iconv_name);
     int r = out && cd != (iconv_t)-1 ? 0 : -ENOMEM;
 
@@ -138,7 +139,7 @@ int codec_decode(bytes_codec codec, bytes_errors errors, ferry_bytes octets, cha
 
 /* ---- encoding ---- */
 
-/* The code point at the beginning of good UTF-8, and how many octets it has. */
+/* Returns the first code point of valid UTF-8, and its number of octets. */
 static uint32_t first_character(const char *text, size_t *ret_len) {
     const unsigned char *at = (const unsigned char *)text;
     uint32_t value;
@@ -169,7 +170,8 @@ int codec_encode(bytes_codec codec, bytes_errors errors, const char *text, char 
     iconv_t cd = iconv_open(codecs[codec].iconv_name, "UTF-8");
     int r = out && cd != (iconv_t)-1 ? 0 : -ENOMEM;
 
-    /* Python's utf-16 begins with the mark, and glibc's does unless there is nothing to write. */
+    /* Python's utf-16 always begins with the byte order mark; glibc's omits the mark if there is no
+     * text. */
     if (r == 0 && codec == BYTES_CODEC_UTF_16 && left == 0) {
         memcpy(to, "\xff\xfe", 2);
         to += 2;

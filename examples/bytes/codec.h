@@ -9,7 +9,7 @@
 typedef struct CodecError {
     size_t position; /* octets when decoding, characters when encoding */
     uint32_t value;  /* the octet, or the code point */
-    size_t length;   /* octets that are wrong together */
+    size_t length;   /* octets that are wrong */
     const char *reason;
 } CodecError;
 
@@ -19,8 +19,7 @@ enum { CODEC_ERROR = 1 };
 const char *codec_name(bytes_codec codec);
 
 /**
- * Both convert into memory that they allocate: free(*ret). The text ends with a NUL, which is not
- * counted.
+ * Both functions allocate the result: free(*ret). The text ends with a NUL, which is not counted.
  *
  * @return 0, CODEC_ERROR with *reterr, or -ENOMEM.
  */

@@ -39,7 +39,7 @@ static int numbers(ferry_request *request, ferry_bytes from, void *ctx) {
     return r;
 }
 
-/* 0: both are in the lists. Else the answer was given. */
+/* 0: both values are valid. Otherwise the request was answered with an error. */
 static int check(ferry_request *request, bytes_codec codec, bytes_errors errors) {
     bool bad_codec = !codec_name(codec);
 

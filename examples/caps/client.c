@@ -2,7 +2,7 @@
 /*
  * Sends 'capitalize this!' over and over, reads while it writes, and checks every byte.
  *
- *     caps-client [MEGABYTES [SECONDS]]   default 100 0; SECONDS: how late it starts to read
+ *     caps-client [MEGABYTES [SECONDS]]   default 100 0; SECONDS: it starts to read after this time
  */
 
 #include <math.h>
@@ -102,7 +102,7 @@ static int transfer(ferry_client *client, Transfer *t) {
     return r == 0 && t->received != t->total ? -EBADMSG : r;
 }
 
-/* One transfer; how long it took, without the time that the reader was late. Or a negative errno.
+/* Makes one transfer. Returns its duration, without the delay of the reader, or a negative errno.
  */
 static double timed(ferry_client *client, Transfer *t, double late_s) {
     double started = seconds();
@@ -115,7 +115,8 @@ static double timed(ferry_client *client, Transfer *t, double late_s) {
     return r < 0 ? r : seconds() - started - late_s;
 }
 
-/* By turns, for both to have the same machine; the best of each. */
+/* Measures both in turns, so that both see the same load of the machine, and prints the best result
+ * of each. */
 static int compare(ferry_client *client, Transfer *t) {
     double ferry = INFINITY, plain = INFINITY, megabytes = (double)t->total / 1e6;
 

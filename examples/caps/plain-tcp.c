@@ -36,7 +36,8 @@ static void capitalise_all(int fd) {
     }
 }
 
-/* Writes and reads whenever the socket can: either alone would wait for ever. */
+/* Writes and reads in turns, whenever the socket is ready: only writing, or only reading, would
+ * wait for ever. */
 static bool exchange(int fd, uint64_t total) {
     static unsigned char out[PIECE], in[PIECE];
     uint64_t sent = 0, received = 0;

@@ -5,7 +5,8 @@
 #include "server.h"
 #include "caps.h"
 
-/* How many bytes were ASCII, and are capitals now: all, if len. */
+/* Capitalises bytes up to the first one that is not ASCII. Returns the number of converted bytes.
+ */
 static size_t capitalize(unsigned char *to, const unsigned char *from, size_t len) {
     unsigned char all = 0;
 
@@ -44,7 +45,7 @@ static int pass_on(ferry_request *request, const ferry_bytes *piece, uint64_t of
 
         return r < 0 ? r : 1;
     }
-    /* Waits while the caller does not read. The block goes out as it is, without a copy. */
+    /* This waits while the caller does not read. The block is sent without a copy. */
     return caps_capitalize_yield(request, ferry_shared(capitals, piece->len));
 }
 

@@ -8,7 +8,7 @@
 
 #include "capture.h"
 
-/* 0: a page, or none of this name; otherwise the call failed. */
+/* 0: the page, or the answer that there is no such page; otherwise the call failed. */
 static int get(ferry_client *client, const char *path, ferry_error *error) {
     FERRY_AUTO(ferry_free) char *text = NULL;
     const capture_not_found *missing;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A member of a room: prints what happens there, says what it reads, leaves at the end of input.
+ * A member of a room: prints the events of the room, says the lines of standard input, and leaves
+ * at its end.
  *
  *     chat-client ROOM NAME
  */
@@ -32,7 +33,7 @@ static void on_line(const ferry_message *message, void *ctx) {
     fflush(stdout);
 }
 
-/* Nothing more comes on a member's own stream: when it changes, it is over. */
+/* A member's stream has no items: when it changes, it has ended. */
 static void on_stream(ferry_stream *stream, void *ctx) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     chat_welcome *unexpected = NULL;
@@ -48,7 +49,7 @@ static void on_stream(ferry_stream *stream, void *ctx) {
 
 /* ---- the messages of this member ---- */
 
-/* Says each complete line. false: the input has ended. */
+/* Says each complete line. False: the input has ended. */
 static bool read_input(ferry_client *client, ferry_uuid ticket, ferry_error *error) {
     static char text[1002];
     static size_t len;

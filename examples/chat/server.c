@@ -17,12 +17,12 @@ typedef struct Room Room;
 struct Member {
     Member *next; /* in the room */
     Room *room;
-    ferry_request *join; /* open while the member is there */
+    ferry_request *join; /* open while the member is in the room */
     ferry_uuid ticket;
     char name[NAME_MAX_LEN + 1];
 };
 
-/* Rooms stay when they are empty, for a while: the numbers of their lines go on. */
+/* An empty room is kept for a while, so that the numbers of its lines continue. */
 struct Room {
     Room *next;
     Member *members;
@@ -65,7 +65,7 @@ static Room *room_new(Chat *chat, const char *name) {
         chat->rooms = room;
         chat->n_rooms++;
     }
-    /* At the limit, one that everybody has left. */
+    /* At the limit of rooms, reuse an empty room. */
     while (room && room->n > 0)
         room = room->next;
     if (room) {
@@ -93,7 +93,7 @@ static Member *member_by_ticket(const Chat *chat, const ferry_uuid *ticket) {
 
 /* ---- lines ---- */
 
-/* Publishes a line of a room. The number is used up only by a line that was sent. */
+/* Publishes a line of a room. A line that could not be sent does not use up a number. */
 static int announce(const Chat *chat, Room *room, chat_kind kind, const char *who,
                     const char *text) {
     char topic[sizeof(CHAT_TOPIC) + NAME_MAX_LEN];
@@ -115,7 +115,8 @@ static int announce(const Chat *chat, Room *room, chat_kind kind, const char *wh
     return r;
 }
 
-/* Takes the member out of the room and says so. Its join is still to be answered. */
+/* Removes the member from the room and announces it. The caller must answer the returned join
+ * request. */
 static ferry_request *remove_member(const Chat *chat, Member *member, chat_kind kind) {
     ferry_request *join = member->join;
     Room *room = member->room;
@@ -132,9 +133,9 @@ static ferry_request *remove_member(const Chat *chat, Member *member, chat_kind 
 
 /* ---- methods ---- */
 
-static Chat chat; /* one for the process: `watch` has room for one pointer, the member */
+static Chat chat; /* global, because `watch` passes only one pointer, the member */
 
-/* The member's stream has changed: it is broken, as nothing comes from a member. */
+/* The member's stream has changed. A member sends no items, so the stream is broken. */
 static void on_lost(ferry_request *join, void *ctx) {
     Member *member = ctx;
 
@@ -151,7 +152,7 @@ static int welcome(Member *member) {
     return chat_join_yield(member->join, &item);
 }
 
-/* At the end of the room's list: in the order of coming. */
+/* Appends a member to the room's list, which is in the order of arrival. */
 static Member *member_new(Room *room, const char *name) {
     Member *member = calloc(1, sizeof(*member)), **link = &room->members;
 
@@ -249,7 +250,7 @@ int chat_start(ferry_client *client, ferry_error *reterr) {
         .join = join, .say = say, .leave = leave, .members = members, .rooms = rooms};
 
     chat.client = client;
-    /* A slot for each member, and some for what they say. */
+    /* A slot for each member, and some slots for `say`. */
     return chat_serve(client, &handlers, &(ferry_serve_options){.slots = 10000}, &chat, NULL,
                       reterr);
 }

@@ -25,7 +25,7 @@ static const char *last(const Aliases *aliases) {
     return aliases->names[aliases->n - 1];
 }
 
-/* Follows the aliases that the answer holds. False: they go in a ring, or too far. */
+/* Follows the aliases of the answer. False: they form a ring, or there are too many. */
 static bool follow(Aliases *aliases, const ResolverAnswer *answer) {
     for (size_t i = 0; i < answer->n; i++) {
         const ResolverRecord *record = &answer->records[i];
@@ -38,7 +38,7 @@ static bool follow(Aliases *aliases, const ResolverAnswer *answer) {
                 return false;
         if (aliases->n > ALIASES_MAX)
             return false;
-        i = (size_t)-1; /* the next one may stand before */
+        i = (size_t)-1; /* the next alias may stand earlier in the answer */
     }
     return true;
 }
@@ -54,7 +54,7 @@ static int throw_loop(ferry_request *request, const Aliases *aliases) {
 
 /* ---- hosts ---- */
 
-/* Adds the addresses of one family. A host that cannot be looked up has none. */
+/* Adds the addresses of one family. A host whose look-up fails gets no addresses. */
 static int add_addresses(Host *host, int type, int *ret_rcode) {
     ResolverAnswer answer;
     int r = resolver_ask(&answer, host->name, type);
@@ -74,7 +74,8 @@ static int by_preference(const void *a, const void *b) {
     const ResolverRecord *const *one = a, *const *other = b;
     int difference = (*one)->preference - (*other)->preference;
 
-    return difference ? difference : (*one > *other) - (*one < *other); /* as they came */
+    return difference ? difference
+                      : (*one > *other) - (*one < *other); /* keep the order of the answer */
 }
 
 /* The name without the dot at its end. */
@@ -131,7 +132,7 @@ static int by_address(ferry_request *request, const char *domain, bool is_alias)
                                    {1, &result}});
 }
 
-/* The MX records of the last alias, sorted; how many. */
+/* Lists the MX records of the last alias, sorted. Returns their number. */
 static size_t list_mx(const Aliases *aliases, const ResolverAnswer *answer,
                       const ResolverRecord **mx) {
     size_t n = 0;
@@ -144,7 +145,7 @@ static size_t list_mx(const Aliases *aliases, const ResolverAnswer *answer,
     return n;
 }
 
-/* 1: answered. 0: the last alias is to be asked about. */
+/* 1: the request was answered. 0: ask about the last alias next. */
 static int step(ferry_request *request, Aliases *aliases, int *ret) {
     const ResolverRecord *mx[RESOLVER_RECORDS_MAX];
     size_t asked = aliases->n, n;

@@ -23,7 +23,7 @@ static unsigned u16(const unsigned char *at) {
     return (unsigned)at[0] << 8 | at[1];
 }
 
-/* A name with the dot at its end. Bytes used; 0: malformed. */
+/* Reads a name; the text ends with a dot. Returns the number of bytes read; 0: malformed. */
 static size_t read_name(const unsigned char *at, const unsigned char *message, int len, char *to) {
     char *name = NULL;
     long used = 0;
@@ -35,7 +35,8 @@ static size_t read_name(const unsigned char *at, const unsigned char *message, i
     return (size_t)used;
 }
 
-/* The part behind the fixed one. False: malformed, or of a type that is not kept. */
+/* Reads the data of a record, behind its fixed part. False: malformed, or of a type that is not
+ * used. */
 static int read_data(ResolverRecord *record, const unsigned char *data, unsigned n,
                      const unsigned char *message, int len) {
     switch (record->type) {
@@ -130,7 +131,7 @@ static void run(ares_channel channel) {
 
 int resolver_ask(ResolverAnswer *ret, const char *name, int type) {
     struct ares_options options = {
-        /* This code reads answers with an error; c-ares must not ask the next server instead. */
+        /* Return answers with an error code, instead of asking the next server. */
         .flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_EDNS,
         .timeout = TRY_MS,
         .tries = TRIES,

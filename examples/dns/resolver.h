@@ -9,7 +9,7 @@
 enum {
     RESOLVER_NAME_MAX = 1024, /* 255 bytes; unprintable ones become \DDD */
     RESOLVER_RECORDS_MAX = 500,
-    RESOLVER_NO_ANSWER = -1 /* an rcode that the DNS does not have */
+    RESOLVER_NO_ANSWER = -1 /* not an rcode: no server answered */
 };
 
 typedef struct ResolverRecord {

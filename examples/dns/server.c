@@ -69,7 +69,7 @@ static int lookup(ferry_request *request, const char *domain, const dns_list_rec
         for (size_t k = 0; k < answers[i].n; k++) {
             const ResolverRecord *record = &answers[i].records[k];
 
-            if (!is_listed(records, n, record)) /* an alias comes with each type */
+            if (!is_listed(records, n, record)) /* each type's answer repeats the alias */
                 records[n++] = (dns_record){
                     record->name, record->ttl,
                     "IN",         record->type,

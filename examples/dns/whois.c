@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Asks a whois server: one line there, text until it hangs up. RFC 3912. */
+/* Asks a whois server: sends one line, and reads text until the server closes the connection. RFC
+ * 3912. */
 
 #include <inttypes.h>
 #include <netdb.h>
@@ -12,7 +13,7 @@
 
 enum { TEXT_MAX = 256 * 1024, HOST_MAX = 300, SPARE_MS = 200 };
 
-/* Splits "host" or "host:port"; absent: the first one that is allowed. */
+/* Splits "host" or "host:port". If server is absent, uses the first allowed one. */
 static void split(const char *server, char host[HOST_MAX], char port[8]) {
     const char *list = getenv("WHOIS_ALLOW"), *colon;
     size_t len;

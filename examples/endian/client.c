@@ -39,7 +39,7 @@ static int show(ferry_client *client, const char *name, const char *format, int6
     return 0;
 }
 
-/* A number that does not fit: the error carries the range of the code. */
+/* Shows that for a number that does not fit, the error has the range of the code. */
 static int show_range(ferry_client *client, const char *format, int64_t number,
                       ferry_error *error) {
     const endian_value value = {.which = ENDIAN_VALUE_WHOLE, .whole = number};

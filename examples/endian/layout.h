@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Formats of struct: which code stands at which octet. Without a network. */
+/* The formats of Python's struct module: the code at each octet. Pure: no network. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@ typedef struct Layout {
     bool big;
     size_t n, size; /* values, octets */
     Place *places;
-    /* When it is refused: why, and at which character. */
+    /* The reason of a refusal, and the position of the wrong character. */
     const char *reason;
     size_t position;
 } Layout;

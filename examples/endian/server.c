@@ -114,7 +114,7 @@ static Fit pack_one(const Layout *layout, const Place *place, const endian_value
     case KIND_OCTETS:
         if (value->which != ENDIAN_VALUE_OCTETS || (place->code == 'c' && value->octets.len != 1))
             return NOT_OF_KIND;
-        /* As struct does: octets that are too long are cut, shorter ones are filled up with zeros.
+        /* Like Python's struct: longer octets are cut, shorter ones are filled with zeros.
          */
         len = value->octets.len < place->size ? value->octets.len : place->size;
         if (len > 0)

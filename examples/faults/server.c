@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each fault as an exception; a low layer that passes them on, and a high one that wraps them. */
+/* Each fault as an exception; a low layer that passes exceptions on, and a high layer that wraps
+ * them. */
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -132,7 +133,7 @@ typedef struct Open {
     char url[];
 } Open;
 
-/* The answer of the low layer. Its error goes on as the cause of ours. */
+/* Receives the answer of the low layer. Its error becomes the cause of this service's error. */
 static void on_answer(const char *line, const ferry_error *error, void *ctx) {
     Open *open = ctx;
     char message[160];

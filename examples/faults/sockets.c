@@ -51,7 +51,8 @@ static bool is_allowed(const struct sockaddr *address, int port) {
            (port == closed_port || port == silent_port || (more && port == atoi(more)));
 }
 
-/* Those who have come to the silent port: its queue must not fill up. */
+/* Closes the connections that have arrived at the silent port, so that its queue does not fill up.
+ */
 static void send_visitors_away(void) {
     for (int fd; (fd = accept4(silent_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0;)
         close(fd);
@@ -119,7 +120,7 @@ int fault_hold_ports(int *ret_closed, int *ret_silent) {
     socklen_t len = sizeof(closed);
     int fd;
 
-    if (silent_fd < 0) { /* both stay as long as the process */
+    if (silent_fd < 0) { /* both stay open until the process ends */
         fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0 || bind(fd, (struct sockaddr *)&closed, len) < 0 ||
             getsockname(fd, (struct sockaddr *)&closed, &len) < 0 ||
@@ -170,7 +171,8 @@ Fault fault_send_to_closed(void) {
     return fault;
 }
 
-/* recv() with a time limit, as Python's settimeout() has it. n < 0: *fault says why. */
+/* recv() with a time limit, like Python's settimeout(). A negative result: *fault has the reason.
+ */
 static ssize_t receive(int fd, char *to, size_t size, int timeout_ms, Fault *fault) {
     struct timeval limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
     ssize_t n;

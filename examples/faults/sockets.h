@@ -24,11 +24,11 @@ typedef struct Fault {
 /* Holds a port that is closed and one that is silent. 0, or a negative errno. */
 int fault_hold_ports(int *ret_closed, int *ret_silent);
 
-/* Looks a name up, on this machine alone. freeaddrinfo(*ret). */
+/* Looks a name up, only on this machine. Free *ret with freeaddrinfo(). */
 Fault fault_resolve(const char *host, const char *port, struct addrinfo **ret);
 
-/* Connects to the ports that are held, and to $FAULTS_PORT of this machine; to nowhere else.
- * *ret_fd: the socket, if it is not NULL. */
+/* Connects to the ports that are held and to $FAULTS_PORT of this machine; other destinations are
+ * refused. *ret_fd: the socket, if it is not NULL. */
 Fault fault_connect(const char *host, int port, int *ret_fd);
 
 Fault fault_bind_taken(void);

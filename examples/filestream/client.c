@@ -28,7 +28,8 @@ static double peak_mib(void) {
     return (double)usage.ru_maxrss / 1024;
 }
 
-/* A file to write to and a file to read from, both of one stream: lines go out and come back. */
+/* Opens two files on one stream, one for writing and one for reading: writes lines and reads the
+ * numbered lines. */
 static int number(ferry_client *client, ferry_error *error) {
     static const char *const lines[] = {"To be or not to be, this is a question.",
                                         "I think, therefore I am.", "Fortune favors the bold."};
@@ -46,7 +47,7 @@ static int number(ferry_client *client, ferry_error *error) {
         return -errno;
     for (int i = 0; i < 3; i++)
         fprintf(to, "%s\n", lines[i]);
-    fclose(to); /* no more from us: the server may answer to the end */
+    fclose(to); /* end of the input: the server sends the rest of its lines */
     while (getline(&line, &size, from) > 0)
         printf("%s", line);
     free(line);
@@ -72,7 +73,7 @@ static int read_all(ferry_client *client, int64_t bytes, ferry_error *error) {
         n_lines++;
         n_bytes += n;
     }
-    if (ferror(file)) /* a stream that broke is not a text that ended */
+    if (ferror(file)) /* a broken stream must not look like the end of the text */
         r = ferry_stream_result(stream, NULL, error);
     free(line);
     fclose(file);
@@ -106,7 +107,7 @@ static int write_all(ferry_client *client, int64_t bytes, ferry_error *error) {
     return r;
 }
 
-/* The server is killed while we hold the first line. */
+/* Reads the first line, waits until the server is killed, and reads on. */
 static int lose(ferry_client *client, ferry_error *error) {
     char line[128] = "";
     ferry_stream *stream;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A text to read, and two methods that read one. */
+/* A method that sends a text, and two methods that receive one. */
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -83,7 +83,7 @@ static void begin_line(Line *line) {
     line->len = line->n_digits;
 }
 
-/* Takes one piece. 1: a line is too long, and the answer was given. */
+/* Takes one piece. 1: a line is too long, and the request was answered with an error. */
 static int number_piece(ferry_request *request, Line *line, const ferry_bytes *piece) {
     const char *data = piece->data;
     int r = 0;

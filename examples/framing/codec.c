@@ -87,7 +87,8 @@ static int grow(Decoder *d, const unsigned char *data, size_t len) {
     return bytes_add(&d->message, data, len);
 }
 
-/* Takes the available bytes of a header. A complete header tells the length of the block. */
+/* Takes the available bytes of a header. When the header is complete, the length of the block is
+ * known. */
 static int take_header(Decoder *d, const unsigned char **data, size_t *len) {
     while (*len > 0 && d->n_header < sizeof(d->header)) {
         d->header[d->n_header++] = *(*data)++;
@@ -107,7 +108,7 @@ static int take_header(Decoder *d, const unsigned char **data, size_t *len) {
     return 0;
 }
 
-/* A block is complete: is its message, too? */
+/* Ends a complete block, and the message, if this was its last block. */
 static int end_block(Decoder *d, message_fn fn, void *ctx) {
     if (d->pattern != FRAMING_PATTERN_BLOCKS || d->expected == 0)
         return complete(d, fn, ctx);
@@ -116,7 +117,8 @@ static int end_block(Decoder *d, message_fn fn, void *ctx) {
     return 0;
 }
 
-/* Bytes of a block whose length is known, or of a message that a delimiter or the end will end. */
+/* Takes bytes of a block with a known length, or of a message that ends with a delimiter or with
+ * the stream. */
 static int take_body(Decoder *d, const unsigned char **data, size_t *len, message_fn fn,
                      void *ctx) {
     size_t n = *len;
@@ -153,7 +155,7 @@ int decoder_feed(Decoder *d, const void *bytes, size_t len, message_fn fn, void 
     while (r == 0 && len > 0) {
         if (!d->in_body)
             r = take_header(d, &data, &len);
-        /* An empty block is complete without a byte more. */
+        /* An empty block is complete without any further byte. */
         if (r == 0 && d->in_body && (len > 0 || (has_header(d->pattern) && d->expected == 0)))
             r = take_body(d, &data, &len, fn, ctx);
     }

@@ -7,7 +7,7 @@
 
 enum { FRAMING_MAX = 16 * 1024 * 1024 };
 
-/* Bytes that grow. Starts as zeros; free(data). */
+/* A growing buffer. All zeros: empty. free(data) at the end. */
 typedef struct Bytes {
     unsigned char *data;
     size_t len, size;
@@ -20,18 +20,18 @@ const char *framing_check(framing_pattern pattern, const framing_settings *setti
 
 /* ---- decoding ---- */
 
-/* 0 goes on; anything else ends the decoding and is returned by it. */
+/* Returns 0 to continue; another value ends the decoding and is returned by it. */
 typedef int (*message_fn)(const void *data, size_t len, void *ctx);
 
 typedef struct Decoder {
     framing_pattern pattern;
     framing_settings settings;
-    uint64_t messages, offset; /* complete ones; where the next begins */
+    uint64_t messages, offset; /* complete messages; where the next one begins */
     uint64_t at;               /* bytes taken in */
     unsigned char header[4];
     size_t n_header;
     uint64_t block_left; /* of the block, or of the message, that is being read */
-    uint64_t expected;   /* bytes of that one */
+    uint64_t expected;   /* its total bytes */
     bool in_body;
     Bytes message;
     uint64_t too_long; /* the size above the limit; 0: no message was too long */
@@ -48,12 +48,13 @@ int decoder_feed(Decoder *decoder, const void *data, size_t len, message_fn fn, 
 /* Ends the stream. 0, FRAMING_TRUNCATED, or the error that fn returned. */
 int decoder_finish(Decoder *decoder, message_fn fn, void *ctx);
 
-/* After FRAMING_TRUNCATED: how many bytes of what were there. false: nobody knows how many there
- * should have been. */
+/* After FRAMING_TRUNCATED: the expected and the received number of bytes. False: the expected
+ * number is unknown. */
 bool decoder_missing(const Decoder *decoder, int64_t *expected, int64_t *received);
 
 /* ---- encoding ---- */
 
-/* Adds one message. NULL, or why the pattern cannot carry it; *ret_r is -ENOMEM, or 0. */
+/* Adds one message. Returns NULL, or the reason why the pattern cannot carry it. *ret_r is 0 or
+ * -ENOMEM. */
 const char *encode_message(Bytes *to, framing_pattern pattern, const framing_settings *settings,
                            size_t index, ferry_bytes message, int *ret_r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Puts messages into bytes and takes them out again: codec.c, offered to others. */
+/* Encodes messages to bytes and decodes them again: codec.c as a service. */
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shows what shutdown() does to both ends of a TCP connection, and the same with streams: the
- * caller ends its direction and then hears the answer, or the server takes no more and says so.
+ * Shows the effect of shutdown() on both ends of a TCP connection, and the same with streams: the
+ * caller ends its direction and then receives the answer, or the server answers before the caller
+ * has sent everything.
  *
  *     halfopen-client [MEGABYTES]   default 100
  */
@@ -41,7 +42,8 @@ static int show_tcp(ferry_client *client, ferry_error *error) {
     return 0;
 }
 
-/* Sends `total` bytes, as far as the server takes them. *ret_sent: how many it took. */
+/* Sends up to `total` bytes, until the server ends the stream. *ret_sent: the number of sent bytes.
+ */
 static int send_all(ferry_stream *stream, int64_t total,
                     int (*send)(ferry_stream *stream, ferry_bytes item, ferry_error *reterr),
                     int64_t *ret_sent, ferry_error *error) {
@@ -58,7 +60,7 @@ static int send_all(ferry_stream *stream, int64_t total,
     return r;
 }
 
-/* Our half ends, the answer comes by the other one. */
+/* Ends the caller's direction, and receives the answer on the other direction. */
 static int end_ours(ferry_client *client, int64_t total, ferry_error *error) {
     FERRY_AUTO(ferry_stream_close) ferry_stream *stream = NULL;
     FERRY_AUTO(ferry_free) halfopen_received *received = NULL;
@@ -95,7 +97,7 @@ static int hear_a_report(ferry_client *client, ferry_error *error) {
     return r;
 }
 
-/* The server's half ends before ours does. */
+/* The server ends its direction before the caller does. */
 static int be_stopped(ferry_client *client, int64_t total, ferry_error *error) {
     FERRY_AUTO(ferry_stream_close) ferry_stream *stream = NULL;
     FERRY_AUTO(ferry_free) halfopen_received *received = NULL;

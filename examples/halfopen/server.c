@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Takes a stream to its end, or to a limit, and answers then. */
+/* Reads a stream to its end, or to a limit, and then answers. */
 
 #include <openssl/evp.h>
 #include <sys/socket.h>
@@ -54,7 +54,7 @@ static const halfopen_received *sum_end(Sum *sum) {
     return &sum->received;
 }
 
-/* Everything up to the caller's end. */
+/* Digests all bytes until the caller ends the stream. */
 static int digest(ferry_request *request, void *ctx) {
     ferry_bytes *piece;
     Sum sum;
@@ -72,7 +72,7 @@ static int digest(ferry_request *request, void *ctx) {
     return r;
 }
 
-/* The first bytes. To answer ends both directions: the caller's next send fails. */
+/* Digests the first bytes. The answer ends both directions: the caller's next send fails. */
 static int first(ferry_request *request, int64_t limit, void *ctx) {
     ferry_bytes *piece;
     Sum sum;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Turns JSON text into MessagePack and back, and shows where bad text is bad.
+ * Converts JSON text to MessagePack and back, and shows the position of errors in malformed text.
  *
  *     json-client           the lesson
  *     json-client TEXT...   your own

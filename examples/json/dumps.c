@@ -21,7 +21,7 @@ static int refuse(Writer *w, size_t at, int code, const char *reason) {
     return code;
 }
 
-/* A character of good UTF-8, and how long it is; 0: it is not good. */
+/* Reads a UTF-8 character, and returns its number of octets; 0: it is malformed. */
 static size_t take_character(const unsigned char *at, size_t left, unsigned *ret) {
     size_t n = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
     static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -67,7 +67,7 @@ static int write_string(Writer *w, size_t len) {
     return 0;
 }
 
-/* The shortest digits that read back as the same double, and never like a whole number. */
+/* Writes the shortest digits that are read back as the same double, and never as an integer. */
 static void write_real(Writer *w, double real) {
     char text[40];
 

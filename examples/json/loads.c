@@ -50,7 +50,8 @@ static char *put_utf8(char *to, unsigned c) {
     return to;
 }
 
-/* Behind "\u". Beyond U+FFFF there are two of them, a pair of surrogates. */
+/* Reads the digits behind "\u". A character above U+FFFF has two of these escapes, a surrogate
+ * pair. */
 static int read_escaped_unit(Reader *r, char **to) {
     const char *begin = r->at - 2;
     unsigned c, low = 0;
@@ -159,8 +160,8 @@ static int read_number(Reader *r) {
 
 static int read_value(Reader *r, unsigned level);
 
-/* How many elements stand between these brackets, if they are well-formed. MessagePack wants to
- * know first. Each level is looked through once more for each level around it: at most 32 times. */
+/* Counts the elements between these brackets, assuming well-formed text: MessagePack writes the
+ * number first. Each level is scanned once for each level around it: at most 32 times. */
 static uint32_t count(const char *at) {
     uint32_t n = 0;
     int level = 0;

@@ -7,7 +7,7 @@
 #include "server.h"
 #include "text.h"
 
-/* Octets to characters, lines and columns, as a person counts. */
+/* Converts a position in octets to character, line and column. */
 typedef struct Place {
     int64_t position;
     int32_t line, column;

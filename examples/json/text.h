@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* JSON text to MessagePack, and back; without a network. */
+/* Conversion of JSON text to MessagePack, and back. Pure: no network. */
 
 #include <ferry/pack.h>
 
@@ -13,7 +13,7 @@ typedef struct JsonError {
 
 enum { JSON_MALFORMED = 1, JSON_NUMBER, JSON_TOO_DEEP, JSON_NOT_JSON };
 
-/* Both return 0, or one of the above with *reterr, or -ENOMEM. */
+/* Both functions return 0, one of the codes above with *reterr, or -ENOMEM. */
 
 int text_to_packed(const char *text, ferry_packer *to, JsonError *reterr);
 

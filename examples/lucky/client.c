@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Draws a lucky number. When no answer comes it asks again and waits twice as long.
+ * Draws a lucky number. If no answer comes, it asks again and waits twice as long.
  *
  *     lucky-client                      one draw, each wait shown
  *     lucky-client DRAWS SHARE [SEED]   many at once, while SHARE of them (0 to 1) gets lost

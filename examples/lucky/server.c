@@ -19,7 +19,7 @@ static double dice(uint64_t *state) {
     return (double)((*state * 0x2545F4914F6CDD1D) >> 11) / (double)(UINT64_C(1) << 53);
 }
 
-/* The caller of a lost draw has given up: only now is its place free again. */
+/* The caller of a lost draw has given up: release its slot now. */
 static void given_up(ferry_request *request, void *ctx) {
     (void)ctx;
     ferry_request_fail(request, -ECANCELED, NULL);

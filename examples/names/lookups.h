@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Services, protocols, address formats and byte orders: the handlers that ask nobody. */
+/* Services, protocols, address formats and byte orders: the handlers that use no resolver. */
 
 #include "names.h"
 

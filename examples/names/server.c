@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The resolver's functions, offered to others: hosts and addresses. lookups.c has the tables. */
+/* The resolver's functions as a service: hosts and addresses. lookups.c has the tables. */
 
 #include <arpa/inet.h>
 #include <netdb.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The source of bits: publishes points until so many millions of bits are used up, never more than
- * the workers keep up with, and prints what became of them.
+ * The source of bits: publishes points until the given number of millions of bits is used up, not
+ * faster than the workers count them, and prints the result.
  *
  *     pi-client [MILLIONS [SEED]]   default 100 1
  */
@@ -46,8 +46,8 @@ static int publish(Source *s, unsigned which, ferry_error *error) {
     return r;
 }
 
-/* Until no more than `ahead` points are on their way. Points that have not moved for a while were
- * with a worker that is no more. */
+/* Waits until at most `ahead` points are in flight. Points that make no progress for a while are
+ * lost: a worker that died had them. */
 static int wait_for_workers(Source *s, int64_t ahead, ferry_error *error) {
     for (unsigned waited_ms = 0; s->published - s->counted - s->lost > ahead; waited_ms += 2) {
         FERRY_AUTO(ferry_free) pi_estimate *estimate = NULL;

@@ -31,7 +31,8 @@ static int squares(ferry_request *request, const ferry_list_i32 *xs, const ferry
     if (xs->n != ys->n || xs->n > POINTS_MAX)
         return pi_throw_not_pairs(request, &(pi_not_pairs){(int32_t)xs->n, (int32_t)ys->n});
     for (size_t i = 0; i < xs->n; i++) {
-        /* Unsigned: two times (-2^31)² has no place in an int64_t, and anybody may send that. */
+        /* Unsigned, because two times (-2^31)² does not fit into an int64_t, and any caller may
+         * send these numbers. */
         uint64_t sum =
             (uint64_t)((int64_t)xs->v[i] * xs->v[i]) + (uint64_t)((int64_t)ys->v[i] * ys->v[i]);
 
@@ -64,7 +65,7 @@ static void note_worker(Sum *sum, const char *name) {
     sum->workers[i].value++;
 }
 
-/* Returning 0 acknowledges the job: it is added up, and gone. */
+/* Adds up the counts of a job. Returning 0 acknowledges the job. */
 static int on_count(ferry_job *job, void *ctx) {
     FERRY_AUTO(ferry_free) pi_count *count = NULL;
     Sum *sum = ctx;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Counts the points inside: those that are surely there, and those it has to ask about. Start as
- * many as you like, whenever you like: they share the batches.
+ * Counts the points inside the circle: some are certainly inside, for the others it asks for
+ * squares. Any number of workers may run, started at any time: they share the batches.
  *
  *     pi-worker [NAME]
  */
@@ -30,7 +30,7 @@ static void push(const pi_batch *batch, int64_t inside) {
     }
 }
 
-/* Subscribed to 00: no question about these. */
+/* Points of the topic 00 are certainly inside. */
 static void on_sure(const ferry_message *message, void *ctx) {
     FERRY_AUTO(ferry_free) pi_batch *batch = NULL;
 
@@ -39,7 +39,8 @@ static void on_sure(const ferry_message *message, void *ctx) {
         push(batch, (int64_t)batch->xs.n);
 }
 
-/* The others: ask for their squares. Waits for the answer; more batches wait meanwhile. */
+/* For all other points, asks for their squares and waits for the answer. More batches wait
+ * meanwhile. */
 static void on_doubtful(const ferry_message *message, void *ctx) {
     FERRY_AUTO(ferry_free) pi_batch *batch = NULL;
     FERRY_AUTO(ferry_free) ferry_list_i64 *squares = NULL;

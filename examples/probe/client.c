@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Says whether a host is listening on a port. Exit status: 0 it is, 1 the name is not known,
- * 2 nobody answers, 3 anything else.
+ * Tells whether a host is listening on a port. Exit status: 0: it is; 1: the name is unknown; 2: no
+ * server answers; 3: another error.
  *
  *     probe-client HOST [SERVICE [4|6]]   default: http, over whatever the host has
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connects to a host and a port, and says how that went. */
+/* Connects to a host and a port, and reports each attempt. */
 
 #include <netdb.h>
 #include <unistd.h>

@@ -30,7 +30,7 @@ static void on_question(const ferry_message *question, void *ctx) {
     ferry_bytes body;
 
     if (rollcall_card_pack(&card, &body, NULL) == 0) {
-        ferry_message_answer(question, body); /* to the one who asks, and to nobody else */
+        ferry_message_answer(question, body); /* the answer goes only to the client that asked */
         ferry_free(body.block);
     }
 }
@@ -62,7 +62,8 @@ static int call(ferry_request *request, const char *question, const int32_t *win
         return rollcall_throw_bad_window(request, &(rollcall_bad_window){*window_ms});
     roll.blocks = calloc(CARDS_MAX, sizeof(*roll.blocks));
     roll.cards = calloc(CARDS_MAX, sizeof(*roll.cards));
-    /* We are here, too, but cannot answer ourselves: this handler runs on the one thread we have.
+    /* This server is present, too, but cannot answer its own question: this handler runs on its
+     * only thread.
      */
     if (roll.blocks && roll.cards)
         roll.cards[roll.n++] = card_of(ctx);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes objects one behind another, reads them back from a stream of small pieces with the offset
- * of each, and shows the errors for bad octets. */
+/* Writes several objects one after another, reads them back from a stream of small pieces with
+ * their offsets, and shows the errors for malformed octets. */
 
 #include <ctype.h>
 #include <inttypes.h>

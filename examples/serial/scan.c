@@ -33,14 +33,15 @@ static int fail(Scan *scan, int code) {
     return code;
 }
 
-/* A value is complete. Are the values around it complete, too? */
+/* A value is complete. Closes the containers around it that are complete, too. True: the object is
+ * complete. */
 static bool close_levels(Scan *scan) {
     while (scan->depth > 0 && --scan->left[scan->depth - 1] == 0)
         scan->depth--;
     return scan->depth == 0;
 }
 
-/* One head. SCAN_OBJECT: it completed the object. */
+/* Takes one head. SCAN_OBJECT: the object is complete. */
 static int take_head(Scan *scan) {
     Head head;
     int r = head_read(&head, scan->data + scan->at, scan->len - scan->at);

@@ -109,7 +109,7 @@ static int loads(ferry_request *request, ferry_bytes octets, void *ctx) {
     return r;
 }
 
-/* Yields the objects that are complete. SCAN_MORE: that is all for now. */
+/* Yields the complete objects. SCAN_MORE: the next object is not complete yet. */
 static int yield_objects(ferry_request *request, Scan *scan, int32_t count) {
     int r = SCAN_MORE;
 

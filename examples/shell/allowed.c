@@ -5,7 +5,8 @@
 
 #include "shell-server.h"
 
-/* The dots mean that arguments may follow. No command here reads a file, with any arguments. */
+/* The dots mean that arguments may follow. No command here reads a file, whatever its arguments
+ * are. */
 static const char usual[] =
     "hello=echo Hello, world; echo=echo ...; shout=tr a-z A-Z; count=wc -c; "
     "fail=false; sleep=sleep 30";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs an allowed command; its exit status is ours.
+ * Runs an allowed command, and ends with its exit status.
  *
  *     shell-client                                            what is allowed
  *     shell-client COMMAND [ARGUMENT...]                      on the server's machine

@@ -14,8 +14,8 @@
 enum { PIECE = 16384, TURN_MS = 5 };
 
 typedef struct Child {
-    pid_t pid;        /* of it and of its process group */
-    int in, out, err; /* our ends; -1: closed */
+    pid_t pid;        /* of the child and of its process group */
+    int in, out, err; /* the server's ends of the pipes; -1: closed */
 } Child;
 
 static void shut(int *fd) {
@@ -61,7 +61,7 @@ static int start(Child *child, char **words) {
     return -r;
 }
 
-/* Input to the child. A child that does not read any more is no error. */
+/* Writes input to the child. It is not an error if the child has stopped reading. */
 static int feed(Child *child, Relay *relay) {
     int r = relay_fetch(relay);
     ssize_t n;
@@ -95,7 +95,7 @@ static int take(int *fd, Relay *relay, bool is_err) {
     return n > 0 ? relay_put(relay, is_err, piece, (size_t)n) : 0;
 }
 
-/* Until both outputs have ended. */
+/* Copies input and output until both outputs have ended. */
 static int attend(Child *child, Relay *relay) {
     int r = 0;
 

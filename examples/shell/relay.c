@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The caller's streams while a command runs: nobody waits for one side alone. */
+/* The caller's streams while a command runs. No function here waits for only one direction. */
 
 #include <time.h>
 #include <unistd.h>
@@ -15,7 +15,8 @@ static uint64_t now_ms(void) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* The loops below look for themselves; watching makes yield and receive return at once. */
+/* The loops below poll the stream. Watching it makes yield and receive return at once instead of
+ * waiting. */
 static void ignore(ferry_request *request, void *ctx) {
     (void)request;
     (void)ctx;

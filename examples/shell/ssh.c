@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs a command on a host by SSH, if the host is the one that it claims to be. */
+/* Runs a command on a host by SSH, after checking the host's key. */
 
 #include <libssh/callbacks.h>
 #include <libssh/libssh.h>
@@ -29,7 +29,8 @@ static int throw_unreachable(Remote *remote, int error, const char *why) {
 
     snprintf(message, sizeof(message), "%s", why);
     for (char *c = message; *c; c++)
-        *c = (char)(*c < 32 || *c > 126 ? '?' : *c); /* it may quote the host */
+        *c = (char)(*c < 32 || *c > 126 ? '?'
+                                        : *c); /* the text may contain bytes that the host sent */
     return shell_throw_unreachable(remote->request,
                                    &(shell_unreachable){remote->login->host, error, message});
 }
@@ -59,7 +60,8 @@ static int throw_login_refused(Remote *remote) {
 
 /* ---- the host and its key ---- */
 
-/* 1: the one that is known. 0: the request was answered. Or a negative errno. */
+/* Checks the host's key. 1: it is the known key. 0: it is not, and the request was answered. Or a
+ * negative errno. */
 static int check_host(Remote *remote, int *ret) {
     enum ssh_known_hosts_e verdict = ssh_session_is_known_server(remote->session);
     const char *host = remote->login->host, *type;
@@ -90,7 +92,7 @@ static int check_host(Remote *remote, int *ret) {
     return 0;
 }
 
-/* True: we are in. */
+/* Logs in. True: the host has accepted the login. */
 static bool log_in(Remote *remote) {
     const char *path = getenv("SHELL_SSH_KEY");
     ssh_key key = NULL;
@@ -108,7 +110,7 @@ static bool log_in(Remote *remote) {
 
 /* ---- the command ---- */
 
-/* The remote side has a shell: each word in quotes that it cannot leave. */
+/* Quotes each word, because a shell on the remote side parses the line. */
 static char *quote_words(char **words) {
     char *line = NULL;
     size_t len = 0;
@@ -157,13 +159,14 @@ static int feed(Remote *remote, bool *ended) {
     n = left > 0 ? ssh_channel_write(remote->channel, (const char *)relay->input->data + relay->at,
                                      (uint32_t)left)
                  : 0;
-    if (n < 0) /* the command does not read any more */
+    if (n < 0) /* the command has stopped reading */
         n = (int)(relay->input->len - relay->at);
     relay->at += (size_t)n;
     return 0;
 }
 
-/* Forwards the new output of one of the two. 1: some; 0: nothing now; or a negative error. */
+/* Forwards new standard output or standard error. 1: there was some; 0: there is no output now; or
+ * a negative errno. */
 static int take(Remote *remote, bool is_err) {
     char piece[PIECE];
     int n = ssh_channel_read_nonblocking(remote->channel, piece, sizeof(piece), is_err), r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Telnet, as a state machine that waits for prompts. It shows what it sends unencrypted. */
+/* Telnet, as a state machine that waits for prompts. It prints all bytes that it sends unencrypted.
+ */
 
 #include <arpa/telnet.h>
 #include <netdb.h>
@@ -18,8 +19,8 @@ typedef struct Talk {
     int fd;
     size_t n, n_heard;
     shell_said said[SAID_MAX];
-    char heard[HEARD_MAX]; /* text alone, of all that came */
-    size_t from;           /* where in it the next prompt may stand */
+    char heard[HEARD_MAX]; /* all received text, without options */
+    size_t from;           /* where the search for the next prompt begins */
     int error;             /* errno; 0: the host hung up */
 } Talk;
 
@@ -68,7 +69,8 @@ static int listen_to(Talk *talk, const unsigned char *bytes, size_t len) {
     return r;
 }
 
-/* Until one of two texts is heard: 1 or 2. 0: the host hung up. Or a negative errno. */
+/* Waits for one of two texts: returns 1 or 2. 0: the host closed the connection. Or a negative
+ * errno. */
 static int expect(Talk *talk, const char *text, const char *other) {
     unsigned char piece[PIECE];
     const char *at;
@@ -82,7 +84,7 @@ static int expect(Talk *talk, const char *text, const char *other) {
             talk->from = (size_t)(at - talk->heard) + strlen(r == 1 ? text : other);
             return r;
         }
-        /* A quarter of what is left is for the answer. */
+        /* A quarter of the remaining time is kept for the answer. */
         errno = ETIMEDOUT;
         n = poll(&(struct pollfd){talk->fd, POLLIN, 0}, 1,
                  (int)(ferry_request_left_ms(talk->request) / 4 * 3)) > 0
@@ -123,7 +125,8 @@ static int converse(ferry_request *request, Talk *talk, const char *user, const 
     if (r != 1)
         return throw_not_expected(request, talk, wanted);
     if (say_line(talk, "exit") == 0)
-        expect(talk, "\001", NULL); /* never said: until the host hangs up */
+        expect(talk, "\001",
+               NULL); /* this text never comes: read until the host closes the connection */
     return shell_telnet_return(request, &(shell_list_said){talk->n, talk->said});
 }
 

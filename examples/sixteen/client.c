@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sends sixteen octets and prints the sixteen that come back; then ends too early, on purpose.
+ * Sends sixteen octets and prints the sixteen octets of the answer; then deliberately sends too
+ * few.
  *
  *     sixteen-client [OCTETS]   default 1010101010101010
  */
 
 #include "sixteen.h"
 
-/* Whole, as one argument. */
+/* Sends the octets as one argument. */
 static int exchange(ferry_client *client, const char *octets, ferry_error *error) {
     FERRY_AUTO(ferry_free) ferry_bytes *reply = NULL;
     int r;
@@ -19,7 +20,7 @@ static int exchange(ferry_client *client, const char *octets, ferry_error *error
     return r;
 }
 
-/* Octet by octet: it makes no difference how the bytes are cut. */
+/* Sends the octets one by one: the size of the pieces makes no difference. */
 static int collect(ferry_client *client, const char *octets, size_t n, ferry_error *error) {
     FERRY_AUTO(ferry_stream_close) ferry_stream *stream = NULL;
     FERRY_AUTO(ferry_free) ferry_bytes *reply = NULL;

@@ -7,7 +7,7 @@
 
 static const char reply[] = "Request received";
 
-/* The answer to so many octets, when no more follow. */
+/* Answers a stream that has ended after `received` octets. */
 static int answer_short(ferry_request *request, size_t received) {
     char message[64];
 

@@ -143,7 +143,8 @@ int list_options(ferry_request *request, sockets_kind kind, void *ctx) {
     (void)ctx;
     if (fd < 0)
         return throw_no_scratch(request, fd);
-    for (int i = 0; i < N_KNOWN; i++) /* one that this kind does not have is left out */
+    for (int i = 0; i < N_KNOWN;
+         i++) /* options that this kind of socket does not have are left out */
         n += read_option(fd, i, &options[n]) == 0;
     close(fd);
     return sockets_options_return(request, &(sockets_list_option){n, options});
@@ -182,7 +183,7 @@ static int ask_mtu(int fd, bool six, const struct sockaddr *to, socklen_t len, i
     if (setsockopt(fd, level, six ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &discover,
                    sizeof(discover)) < 0)
         return -errno;
-    *ret_call = "connect"; /* of UDP: looks the route up, and sends nothing */
+    *ret_call = "connect"; /* for UDP, connect() looks the route up and sends nothing */
     if (connect(fd, to, len) < 0)
         return -errno;
     *ret_call = "getsockopt";

@@ -2,8 +2,8 @@
 /*
  * The states of one connection on loopback, each held until it was seen in /proc/net/tcp.
  *
- * Some states last no time on loopback. The full backlog keeps the first one, TCP_DEFER_ACCEPT the
- * half-open one, and a FIN behind data that nobody reads stays unacknowledged.
+ * Some states last almost no time on loopback. A full backlog holds the first one, TCP_DEFER_ACCEPT
+ * the half-open one, and a FIN behind unread data stays unacknowledged.
  */
 
 #include <fcntl.h>
@@ -21,12 +21,13 @@ typedef struct Walk {
     ferry_request *request;
     int listener, client, server;
     uint16_t port, client_port; /* of the listener and of the client */
-    const char *call;           /* that failed */
+    const char *call;           /* the call that failed */
 } Walk;
 
 /* ---- looking ---- */
 
-/* Of the end with these ports; CLOSED: no such connection. A remote port of 0 is a listener's. */
+/* Returns the state of the end with these ports; CLOSED: there is no such connection. A listener
+ * has the remote port 0. */
 static sockets_state state_of(uint16_t local, uint16_t remote) {
     unsigned local_port, remote_port, state, found = SOCKETS_STATE_CLOSED;
     FILE *file = fopen("/proc/net/tcp", "re");
@@ -92,7 +93,8 @@ static uint16_t port_of(int fd) {
     return ntohs(at.sin_port);
 }
 
-/* Sends until the other end's window and our own buffer are full, then FIN. */
+/* Sends until the receiver's window and the send buffer are full, and then closes this direction
+ * (FIN). */
 static void fill_and_shut(int fd) {
     static const char bytes[65536];
 
@@ -112,7 +114,7 @@ static int drain(Walk *walk, int fd) {
     return n < 0 ? fail(walk, "recv") : 0;
 }
 
-/* From nothing to the connection that is established. */
+/* The states from the beginning to an established connection. */
 static int open_up(Walk *walk) {
     int filler = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
 
@@ -151,7 +153,7 @@ static int open_up(Walk *walk) {
                           SOCKETS_STATE_ESTABLISHED);
 }
 
-/* The server ends first, as the notes' does. */
+/* The server closes first, like the server of the notes. */
 static int wind_down(Walk *walk) {
     int r;
 

@@ -20,7 +20,8 @@ static double seconds(void) {
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* One run of random numbers, all of them large, so that computing takes its time. -1: failed. */
+/* Makes one run with random large numbers, so that computing takes noticeable time. -1: it failed.
+ */
 static double run(ferry_client *client, int calls, bool cached, ferry_error *error) {
     double started = seconds();
 

@@ -31,7 +31,7 @@ static ferry_bytes key_of(int64_t n, char key[32]) {
 
 /* ---- squares ---- */
 
-/* n additions, which the compiler is not to shorten. */
+/* Adds n times; the compiler must not optimise the loop away. */
 static int64_t add_up(int64_t n) {
     volatile int64_t sum = 0;
 
@@ -93,7 +93,8 @@ static int stats(ferry_request *request, void *ctx) {
 
 /* ---- shards ---- */
 
-/* Asks one server, by a cache of its alone, in batches. -1: it does not answer. */
+/* Counts the keys of one server in batches, through a cache that has only this server. -1: the
+ * server does not answer. */
 static int64_t count_keys(const char *url, int32_t n) {
     FERRY_AUTO(ferry_cache_close) ferry_cache *cache = NULL;
     static char keys[BATCH][32];

@@ -18,7 +18,7 @@ typedef struct Description {
     const char *names[TLS_NAMES_MAX], *alternatives[TLS_NAMES_MAX];
 } Description;
 
-/* Describes an established connection. host: the name that the peer should have; NULL: none. */
+/* Describes an established connection. host: the name that the peer should have; NULL: any name. */
 void description_fill(Description *description, SSL *ssl, const char *host);
 
 /* The same lines as the notes' program. */
@@ -32,5 +32,5 @@ void description_say(const char *title, const char *format, ...)
 bool description_set_protocol(SSL_CTX *context, const char *protocol);
 extern const char *const description_protocols[4];
 
-/* The certificate's subject and dates, also if the certificate was refused. */
+/* Fills in the certificate's subject and dates, even if the certificate was refused. */
 void description_certificate(Description *description, X509 *certificate);

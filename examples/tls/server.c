@@ -149,8 +149,8 @@ static int throw_unreachable(ferry_request *request, const char *host, int port,
 
 /* ---- talking ---- */
 
-/* TLS 1.3 ends the handshake before the endpoint has checked our certificate, or the lack of one.
- * True: the endpoint did not refuse. */
+/* In TLS 1.3 the client's handshake ends before the endpoint has checked the client's certificate,
+ * or noticed that it is missing. Waits for the result. True: the endpoint did not refuse. */
 static bool await_verdict(SSL *ssl, const Handshake *handshake) {
     struct pollfd ready = {.fd = SSL_get_fd(ssl), .events = POLLIN};
     char byte;
@@ -160,7 +160,7 @@ static bool await_verdict(SSL *ssl, const Handshake *handshake) {
         return true;
     while (!handshake->accepted) {
         if (SSL_pending(ssl) == 0 && poll(&ready, 1, VERDICT_MS) <= 0)
-            return true; /* no message: the endpoint waits for ours */
+            return true; /* no message: the endpoint waits for data */
         n = SSL_peek(ssl, &byte, 1);
         if (n > 0)
             return true;

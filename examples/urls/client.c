@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes URLs apart, resolves references, and puts text into queries.
+ * Splits URLs, resolves references, and puts text into queries.
  *
  *     urls-client                   the lesson
  *     urls-client URL [REFERENCE]   your own

@@ -30,7 +30,8 @@ char *url_quote(const char *text, const char *safe, bool plus) {
     return out;
 }
 
-/* How many octets at the beginning are a character, or cannot become one: then *good is false. */
+/* Returns the number of octets of the first character. If the octets are malformed, *good is false.
+ */
 static size_t measure(const unsigned char *at, size_t left, bool *good) {
     unsigned char first = at[0], low = 0x80, high = 0xbf;
     size_t n = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4, i = 1;

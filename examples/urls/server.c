@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* URLs: apart, together, resolved, quoted. */
+/* URLs: splitting, joining, resolving, quoting. */
 
 #include <stdlib.h>
 
@@ -87,7 +87,7 @@ static int quote_plus(ferry_request *request, const char *text, const char *safe
     return return_text(request, url_quote(text, safe, true), urls_quote_plus_return);
 }
 
-/* True: the answer was given. */
+/* True: the text has a NUL, and the request was answered with an error. */
 static bool holds_nul(ferry_request *request, const char *text) {
     const char *nul = strstr(text, "%00");
 
@@ -147,7 +147,7 @@ static int split_query(const char *query, bool keep_blank, urls_pair *pairs, siz
     return 0;
 }
 
-/* Groups the values by their names, in the order of the first of each. */
+/* Groups the values by name, in the order of the first occurrence of each name. */
 static int return_map(ferry_request *request, const urls_pair *pairs, size_t n) {
     urls_map_string_list_string_entry *entries = calloc(n + 1, sizeof(*entries));
     const char **values = calloc(n + 1, sizeof(*values));

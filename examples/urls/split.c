@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* URLs taken apart, put together and resolved. See url.h. */
+/* Splits, joins and resolves URLs. See url.h. */
 
 #include <ctype.h>
 #include <errno.h>
@@ -17,7 +17,7 @@ static int bad(Url *url, size_t position, const char *reason) {
     return URL_BAD;
 }
 
-/* How many octets of a scheme stand before a colon; 0: there is no scheme. */
+/* Returns the number of octets of the scheme before the colon; 0: there is no scheme. */
 static size_t measure_scheme(const char *text) {
     size_t len = 0;
 
@@ -85,7 +85,7 @@ int url_split(Url *url, const char *text) {
     for (n = 0; text[n]; n++)
         if ((unsigned char)text[n] < ' ' || text[n] == 0x7f)
             return bad(url, n, "a control character");
-    /* One octet more: the netloc is ended in place, with the slash behind it moved. */
+    /* One extra octet for the NUL that ends the netloc in place. */
     url->memory = malloc(n + 2);
     if (!url->memory)
         return -ENOMEM;
@@ -151,7 +151,7 @@ char *url_unsplit(const Url *url) {
 
 /* ---- resolved ---- */
 
-/* Takes "." and ".." out of a path, in place: RFC 3986, 5.2.4. */
+/* Removes "." and ".." from a path, in place: RFC 3986, 5.2.4. */
 static void remove_dots(char *path) {
     char *in = path, *out = path;
 
@@ -179,7 +179,7 @@ static void remove_dots(char *path) {
     *out = '\0';
 }
 
-/* The reference's path, as seen from the base's. */
+/* Merges the path of the reference with the path of the base: RFC 3986, 5.2.3. */
 static char *merge(const Url *base, const Url *reference) {
     const char *slash = strrchr(base->path, '/');
     char *path;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* URLs after RFC 3986; without a network. */
+/* URLs after RFC 3986. Pure: no network. */
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The parts lie in one block. A part may be there and empty, or absent, and empty too. */
+/* The parts lie in one block. A part can be present and empty, or absent; an absent part is an
+ * empty text, too. */
 typedef struct Url {
     char *memory;
     const char *scheme, *netloc, *path, *query, *fragment;
@@ -29,5 +30,5 @@ char *url_unsplit(const Url *url);
 char *url_join(const Url *base, const Url *reference);
 char *url_quote(const char *text, const char *safe, bool plus);
 
-/* Of the first len octets, in which no %00 stands. */
+/* Decodes the first len octets, which must not contain %00. */
 char *url_unquote(const char *text, size_t len, bool plus);

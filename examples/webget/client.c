@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fetches a URL by libcurl, then by hand, shows what was said and compares.
+ * Fetches a URL by libcurl and then by hand, prints both exchanges and compares the responses.
  *
  *     webget-client URL [NAME=VALUE...]   the values are quoted and added to the query
  */

@@ -46,7 +46,7 @@ typedef struct Fetch {
     bool keep;     /* the connection may be used again */
     bool reused;
 
-    /* how it failed */
+    /* the failure */
     FetchFailure failure;
     int gai, error;
     int64_t offset;
@@ -56,7 +56,7 @@ typedef struct Fetch {
 /* Adds bytes. False: out of memory. */
 bool fetch_add(FetchText *text, const void *data, size_t len);
 
-/* Notes the failure; returns false. */
+/* Records the failure, and returns false. */
 bool fetch_fail(Fetch *fetch, FetchFailure failure, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

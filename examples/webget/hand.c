@@ -15,7 +15,7 @@ enum { KEPT_MAX = 8, PIECE = 16384, CHUNK_LINE_MAX = 1024 };
 
 /* A connection, and bytes that were read from it and not used yet. */
 typedef struct Line {
-    int fd; /* -1: none */
+    int fd; /* -1: not connected */
     SSL *ssl;
     char host[FETCH_HOST_MAX], port[8];
     char bytes[PIECE];
@@ -84,7 +84,7 @@ static bool connect_anew(Fetch *fetch, Line *line, webget_connections *count) {
     return !fetch->tls || shake_hands(fetch, line);
 }
 
-/* One that is kept for this host, or a new one. */
+/* Takes the kept connection to this host, or opens a new one. */
 static bool take(Fetch *fetch, Line *line, webget_connections *count, bool anew) {
     for (size_t i = 0; i < KEPT_MAX && !anew; i++)
         if (kept[i].fd >= 0 && (kept[i].ssl != NULL) == fetch->tls &&
@@ -118,7 +118,8 @@ static bool send_text(Line *line, const FetchText *text) {
                      : send_all(line->fd, text->data, text->len) == 0;
 }
 
-/* 1: line->bytes has some. 0: the end. -1: an error, noted. */
+/* Reads bytes. 1: line->bytes has some. 0: end of the connection. -1: an error, which was recorded.
+ */
 static int fill(Fetch *fetch, Line *line) {
     ssize_t n;
 
@@ -130,7 +131,8 @@ static int fill(Fetch *fetch, Line *line) {
     if (n > 0)
         return 1;
     if (n == 0 || (line->ssl && errno != EAGAIN && errno != ECONNRESET))
-        return 0; /* many servers of TLS hang up without a word: the framing tells if it was the end
+        return 0; /* many TLS servers close without close_notify: the framing tells whether the body
+                   * is complete
                    */
     fetch->error = errno == EAGAIN ? ETIMEDOUT : errno;
     fetch_fail(fetch, FETCH_UNREACHABLE, "%s", strerror(fetch->error));
@@ -148,7 +150,7 @@ static bool too_large(Fetch *fetch) {
     return fetch_fail(fetch, FETCH_TOO_LARGE, "the body is larger than %zu bytes", fetch->limit);
 }
 
-/* A line up to its end, without it. False: noted. */
+/* Reads a line, without its line end. False: an error, which was recorded. */
 static bool read_line(Fetch *fetch, Line *line, FetchText *to, size_t max) {
     for (int r; (r = fill(fetch, line)) != 0;) {
         if (r < 0)
@@ -182,7 +184,7 @@ static bool read_head(Fetch *fetch, Line *line) {
     return fetch_read_head(fetch);
 }
 
-/* So many bytes; SIZE_MAX: until the end. */
+/* Reads this many bytes; SIZE_MAX: reads to the end of the connection. */
 static bool read_bytes(Fetch *fetch, Line *line, size_t wanted) {
     for (size_t got = 0, n; got < wanted; got += n, line->at += n) {
         int r = fill(fetch, line);
@@ -263,7 +265,8 @@ bool fetch_by_hand(Fetch *fetch, webget_connections *count) {
     do {
         good = take(fetch, line, count, anew) && send_text(line, &fetch->request) &&
                fill(fetch, line) > 0;
-        if (!good && fetch->reused) { /* closed while it was idle: a new one */
+        if (!good &&
+            fetch->reused) { /* the kept connection was closed while idle: open a new one */
             hang_up(line);
             fetch->failure = FETCH_FINE;
             anew = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The layer that libcurl is. */
+/* The layer that uses libcurl. */
 
 #include <curl/curl.h>
 #include <netdb.h>
@@ -13,7 +13,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx) {
     Fetch *fetch = ctx;
 
     if (size * n > 5 && memcmp(data, "HTTP/", 5) == 0)
-        fetch->head.len = 0; /* after 100 Continue the real one follows */
+        fetch->head.len = 0; /* after 100 Continue, the actual response follows */
     if (fetch->head.len + size * n > FETCH_HEAD_MAX || !fetch_add(&fetch->head, data, size * n))
         return 0;
     return size * n;

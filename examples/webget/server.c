@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fetches URLs: library.c by libcurl, hand.c by HTTP of our own. */
+/* Fetches URLs: library.c by libcurl, hand.c with its own HTTP code. */
 
 #include <ctype.h>
 #include <curl/curl.h>
@@ -50,7 +50,7 @@ static char *part(CURLU *url, CURLUPart which, unsigned flags) {
     return text;
 }
 
-/* host, port, target, tls and url of the fetch. NULL, or what is wrong. */
+/* Fills in host, port, target, tls and url of the fetch. Returns NULL, or the problem. */
 static const char *take_apart(Fetch *fetch, CURLU *url,
                               const webget_map_string_string *parameters) {
     char *scheme = part(url, CURLUPART_SCHEME, 0), *host = part(url, CURLUPART_HOST, 0),
@@ -77,7 +77,7 @@ static const char *take_apart(Fetch *fetch, CURLU *url,
         if (asprintf(&fetch->target, "%s%s%s", path, query.len ? "?" : "",
                      query.len ? query.data : "") < 0)
             fetch->target = NULL;
-        /* Put together by hand: libcurl's own would spell %2F as %2f. */
+        /* Joins the parts here, because libcurl would write %2F as %2f. */
         if (asprintf(&fetch->url, "%s://%s:%s%s", scheme, host, port,
                      fetch->target ? fetch->target : "") < 0)
             fetch->url = NULL;
@@ -138,7 +138,8 @@ static int throw_failure(ferry_request *request, Fetch *fetch) {
                             (int64_t)fetch->body.len, fetch->message};
 
     for (char *c = fetch->message; *c; c++)
-        *c = isprint((unsigned char)*c) ? *c : '?'; /* it may quote the server */
+        *c = isprint((unsigned char)*c) ? *c
+                                        : '?'; /* the text may contain bytes that the server sent */
     switch (fetch->failure) {
     case FETCH_UNREACHABLE:
         return webget_throw_unreachable(

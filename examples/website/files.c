@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The folder WEBSITE_FOLDER: listings and files, and nothing outside of it. */
+/* Serves listings and files of the folder WEBSITE_FOLDER, and nothing outside of it. */
 
 #include <ctype.h>
 #include <dirent.h>
@@ -55,8 +55,7 @@ static int send_file(ferry_request *request, int fd, int64_t size, const char *p
     for (int64_t left = head ? 0 : size; r == 0 && left > 0; left -= n) {
         n = read(fd, piece, left < PIECE ? (size_t)left : PIECE);
         if (n <= 0)
-            return n < 0 ? -errno
-                         : -EIO; /* the file became shorter than its length was told to be */
+            return n < 0 ? -errno : -EIO; /* the file became shorter than the announced length */
         r = respond_body(request, piece, (size_t)n);
     }
     return r < 0 ? r : website_handle_return(request);
@@ -96,7 +95,7 @@ static int by_name(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names, folders with a slash behind; how many. */
+/* Lists the names; folders end with a slash. Returns their number. */
 static size_t read_names(int fd, char *names[NAMES_MAX]) {
     int own = dup(fd);
     DIR *folder = own < 0 ? NULL : fdopendir(own);

@@ -4,9 +4,9 @@
  *
  *     website-front [PORT]   on 127.0.0.1; default 8000, 0: a free one
  *
- * libmicrohttpd gives each connection a thread; each has a client of its own. A connection that
- * sends or reads slowly holds up nobody else, and a request reaches the service when it is
- * complete.
+ * libmicrohttpd gives each connection a thread, and each thread has its own client. A connection
+ * that sends or reads slowly does not delay other connections, and a request reaches the service
+ * only when it is complete.
  */
 
 #include <arpa/inet.h>
@@ -21,7 +21,7 @@
 
 enum { CONNECTIONS_MAX = 64, IDLE_S = 30, BODY_MAX = 1 << 20, KEYS_MAX = 100, PIECE = 65536 };
 
-/* A request on its way. */
+/* A request in progress. */
 typedef struct Exchange {
     char *uri; /* as it was sent, with its query */
     char *body;
@@ -29,7 +29,7 @@ typedef struct Exchange {
     bool begun, too_large;
 } Exchange;
 
-/* A response on its way. */
+/* A response in progress. */
 typedef struct Flow {
     ferry_stream *stream;
     website_part *part;
@@ -171,7 +171,7 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned sta
     return r;
 }
 
-/* An error of ferry as a status of HTTP. */
+/* Returns the HTTP status for an error of ferry. */
 static unsigned status_of(int r) {
     switch (r) {
     case -EINVAL:
@@ -204,7 +204,7 @@ static enum MHD_Result send_flow(struct MHD_Connection *connection, Flow *flow,
     return r;
 }
 
-/* One call, and the beginning of its answer. */
+/* Makes the call, and begins the response. */
 static enum MHD_Result respond(struct MHD_Connection *connection, const Exchange *exchange,
                                const char *path, const char *method, const char *version,
                                unsigned *ret_status) {

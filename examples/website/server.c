@@ -91,7 +91,7 @@ static int number(const website_map_string_string *variables, const char *name, 
     return (int)(value < 0 ? 0 : value > max ? max : value);
 }
 
-/* Pieces with pauses between: the reader sees each as it is made. */
+/* Sends pieces with pauses between them: the reader sees each piece at once. */
 static int show_slowly(ferry_request *request, const website_map_string_string *variables) {
     int pieces = number(variables, "pieces=", 5, PIECES_MAX),
         pause_ms = number(variables, "pause=", 100, PAUSE_MAX_MS);

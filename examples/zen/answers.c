@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The answers of the server. It waits and computes in place of real work. */
+/* The answers of the server. Waiting and computing stand for real work. */
 
 #include "answers.h"
 

@@ -5,8 +5,8 @@
 
 #include "zen.h"
 
-/* Where a wait is spent: in the handler (NULL), or with whoever answers later. Takes over the
- * deferred request. */
+/* Answers a request after a wait; NULL: the handler itself waits. Takes ownership of the deferred
+ * request. */
 typedef int later_fn(ferry_request *request, const char *answer, int32_t wait_ms);
 
 int zen_offer(ferry_client *client, uint32_t slots, later_fn *later, ferry_error *reterr);

@@ -49,7 +49,7 @@ static int serve_pool(bool processes, unsigned n) {
     return error.code != 0;
 }
 
-/* ---- async: one thread; who has to wait is answered later ---- */
+/* ---- async: one thread; requests that have to wait are answered later ---- */
 
 typedef struct Waiting {
     ferry_request *request;

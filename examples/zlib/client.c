@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compresses a sentence, takes a stream apart in packets of eight bytes, and shows how bad input is
- * refused. */
+/* Compresses a sentence, decompresses a stream in packets of eight bytes, and shows how malformed
+ * input is refused. */
 
 #include <ctype.h>
 

@@ -24,7 +24,7 @@ int inflater_feed(Inflater *inflater, const void *data, size_t len, size_t *ret_
     unsigned char piece[INFLATER_PIECE];
     int r = 0, status = Z_OK;
 
-    z->next_in = (unsigned char *)data; /* zlib only reads it */
+    z->next_in = (unsigned char *)data; /* zlib does not write to it */
     z->avail_in = (uInt)len;
     /* More output may follow a full piece, even when all input is consumed. */
     while (r == 0 && !inflater->finished && status == Z_OK) {

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <zlib.h>
 
-/* 0 goes on; anything else ends the feeding and is returned by it. */
+/* Returns 0 to continue; another value ends the decompression and is returned by it. */
 typedef int (*output_fn)(const void *data, size_t len, void *ctx);
 
 typedef struct Inflater {
@@ -33,5 +33,5 @@ void inflater_deinit(Inflater *inflater);
 int inflater_feed(Inflater *inflater, const void *data, size_t len, size_t *ret_used, output_fn fn,
                   void *ctx);
 
-/* Why the input is corrupt: a text of zlib's. */
+/* Returns the reason why the input is corrupt: a text of zlib. */
 const char *inflater_reason(const Inflater *inflater);

@@ -160,7 +160,8 @@ static int compress_stream(ferry_request *request, int32_t level, void *ctx) {
     return r < 0 ? ferry_request_fail(request, r, NULL) : zlib_compressobj_return(request);
 }
 
-/* The newest piece of a packet: it waits for the next one, as only the last one carries the rest.
+/* The newest piece of a packet. It waits for the next piece, because only the last piece carries
+ * the rest.
  */
 typedef struct Held {
     ferry_request *request;
