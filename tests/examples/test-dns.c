@@ -202,9 +202,15 @@ static void *serve_whois(void *arg) {
 
     while ((fd = accept(listener, NULL, NULL)) >= 0) {
         char question[300], answer[400];
-        ssize_t n = recv(fd, question, sizeof(question) - 1, 0);
+        size_t len = 0;
+        ssize_t n;
 
-        question[n > 0 ? n : 0] = '\0';
+        /* A question may come in pieces; bytes left unread would reset the connection. */
+        do {
+            n = recv(fd, question + len, sizeof(question) - 1 - len, 0);
+            len += n > 0 ? (size_t)n : 0;
+            question[len] = '\0';
+        } while (n > 0 && !strchr(question, '\n'));
         question[strcspn(question, "\r\n")] = '\0';
         n = snprintf(answer, sizeof(answer), "Domain Name: %s\r\nRegistrar: M\xfcller\r\n",
                      question);
