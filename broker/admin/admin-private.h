@@ -22,7 +22,8 @@ typedef struct ListKind {
                                   * other */
 } ListKind;
 
-extern const ListKind list_of_queues, list_of_services, list_of_sessions, list_of_topics;
+extern const ListKind list_of_queues, list_of_services, list_of_sessions, list_of_topics,
+    list_of_users;
 
 /* Writes an array of all elements that the session (NULL: everybody) may see. ANSWERED_LATER: there
  * are many, and the session gets the answer to id. -EBUSY: the maximum of lists is under way;
@@ -47,7 +48,7 @@ typedef struct Ask {
 typedef int MethodFn(const Ask *ask, const void *args, Buffer *to, ferry_error *reterr);
 
 /* sessions.c */
-MethodFn method_sessions, method_kick, method_check;
+MethodFn method_sessions, method_kick, method_check, method_users;
 /* services.c */
 MethodFn method_services, method_describe, method_methods;
 /* topics.c */

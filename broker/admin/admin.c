@@ -181,6 +181,7 @@ static const struct {
     {"kick", method_kick, NEED_NOTHING, 0},
     {"reload", reload, NEED_ACTION_ON_ALL, ACTION_ADMIN},
     {"check", method_check, NEED_NOTHING, 0},
+    {"users", method_users, NEED_NOTHING, 0},
 };
 
 enum { N_METHODS = sizeof(methods) / sizeof(*methods) };

@@ -195,6 +195,22 @@ struct SessionStatus {
   16: i64 memory
 }
 
+/** A user that has connected since the start of the broker, and what its sessions have sent. */
+struct UserStatus {
+  1: string user
+  /** That are connected now. */
+  2: i64 sessions
+  /** Messages that the user had the right to; a limit may have refused them. */
+  3: i64 calls
+  4: i64 published
+  5: i64 pushed
+  6: i64 subscribed
+  /** That have arrived from the user. */
+  7: i64 bytes
+  /** Messages without a right, or at a limit. */
+  8: i64 refused
+}
+
 /** Numbers for the time since the start of the broker, and its present state. */
 struct Counters {
   1: i64 uptime_ms
@@ -349,4 +365,6 @@ service Broker {
   void reload()
   /** Tells whether the user (empty: the caller) may do the action (call, serve, …) on this name or pattern. */
   Decision check(1: string user, 2: string action, 3: string name) (idempotent = "true")
+  /** Empty if the broker has no users. */
+  list<UserStatus> users() (idempotent = "true")
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* ferry.Broker's list of sessions, and its methods for sessions and the rights of their users. */
+/* ferry.Broker's lists of sessions and users, and its methods for sessions and the rights of their
+ * users. */
 
 #include <utlist.h>
 
 #include "base/log.h"
 #include "broker/admin/admin-private.h"
 #include "broker/services/services.h"
+#include "broker/sessions/quota.h"
 #include "broker/sessions/user.h"
 #include "ferry-broker.h"
 #include "rpc/wire/name.h"
@@ -132,4 +134,55 @@ int method_check(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr)
     write_decision(to, grant != NULL, grant ? grant_text(grant, text, sizeof(text)) : "",
                    grant ? grant->line : 0);
     return 0;
+}
+
+/* ---- users ---- */
+
+static size_t count_users(const Broker *broker) {
+    return broker->n_quotas;
+}
+
+static void *first_user(const Broker *broker) {
+    return broker->quota_names;
+}
+
+static void *next_user(const void *element) {
+    return ((const Quota *)element)->hh.next;
+}
+
+/* A user sees itself; with the right `watch >` it sees all users. */
+static bool is_user_seen(Session *session, const void *element) {
+    return !session || session->quota == element ||
+           session_may(session, ACTION_WATCH, admin_all_names());
+}
+
+static unsigned write_user(const void *element, const Broker *broker, Buffer *to) {
+    const Quota *quota = element;
+    const QuotaCounts *counts = &quota->counts;
+
+    (void)broker;
+    write_map(to, 8);
+    write_text(to, "user");
+    write_text(to, quota->name);
+    write_pair(to, "sessions", quota->n_sessions);
+    write_pair(to, "calls", counts->done[QUOTA_CALL]);
+    write_pair(to, "published", counts->done[QUOTA_PUBLISH]);
+    write_pair(to, "pushed", counts->done[QUOTA_PUSH]);
+    write_pair(to, "subscribed", counts->done[QUOTA_SUBSCRIBE]);
+    write_pair(to, "bytes", counts->bytes);
+    write_pair(to, "refused", counts->refused);
+    return 0;
+}
+
+const ListKind list_of_users = {
+    .count = count_users,
+    .first = first_user,
+    .next = next_user,
+    .is_seen = is_user_seen,
+    .write = write_user,
+};
+
+int method_users(const Ask *ask, const void *p, Buffer *to, ferry_error *reterr) {
+    (void)p;
+    return admin_list_answer(ask, &list_of_users, to, reterr);
 }

@@ -12,6 +12,7 @@
 #include "broker/queues/queues.h"
 #include "broker/services/services.h"
 #include "broker/sessions/hello.h"
+#include "broker/sessions/quota.h"
 #include "broker/taps/tap.h"
 #include "broker/topics/topics.h"
 #include "rpc/wire/name.h"
@@ -110,18 +111,21 @@ static bool dispatch(Session *session, const Message *message, const void *block
             manage_call(broker, session, message);
         } else
             services_call(broker->services, session, message, block);
+        quota_count(session, QUOTA_CALL);
         break;
     case OP_OK:
     case OP_ERROR:
         services_answer(broker->services, session, message, block);
         break;
     case OP_PUBLISH:
+        quota_count(session, QUOTA_PUBLISH);
         if (broker->n_binds > 0)
             binds_publish(broker->binds, session, message, block);
         else
             topics_publish(broker->topics, session, message, block);
         break;
     case OP_PUSH:
+        quota_count(session, QUOTA_PUSH);
         queues_push(broker->queues, session, message, block);
         break;
     case OP_ACK:
@@ -157,6 +161,7 @@ static bool dispatch(Session *session, const Message *message, const void *block
     case OP_SUBSCRIBE:
         if (may_wait && topics_is_costly(broker->topics, message->name))
             return false;
+        quota_count(session, QUOTA_SUBSCRIBE);
         topics_subscribe(broker->topics, session, message);
         break;
     case OP_UNSUBSCRIBE:
@@ -322,6 +327,8 @@ void dispatch_batch(Broker *broker, Peer *peer, const uint8_t *data, size_t len)
         return;
     }
     if (peer->session) {
+        if (((Session *)peer->session)->quota)
+            ((Session *)peer->session)->quota->counts.bytes += len + peer->in.landed;
         handle_batch(peer->session, &reader, len);
         return;
     }

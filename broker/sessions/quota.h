@@ -10,6 +10,21 @@
 #include "base/hash.h"
 #include "broker/sessions/session.h"
 
+typedef enum QuotaKind {
+    QUOTA_CALL,
+    QUOTA_PUBLISH,
+    QUOTA_PUSH, /* bytes: size of the job */
+    QUOTA_SUBSCRIBE,
+    N_QUOTA_KINDS,
+} QuotaKind;
+
+/* Messages of a user since the start of the broker. */
+typedef struct QuotaCounts {
+    uint64_t done[N_QUOTA_KINDS]; /* with the right to it; a limit may have refused them */
+    uint64_t bytes;               /* that have arrived from the user, without handshakes */
+    uint64_t refused;             /* without a right, or at a limit */
+} QuotaCounts;
+
 typedef struct Quota {
     char name[USER_NAME_MAX + 1];
     uint32_t number;   /* its place in broker->quotas, from 1 */
@@ -18,20 +33,14 @@ typedef struct Quota {
     uint64_t job_bytes;  /* bytes of the jobs that the user has pushed */
     uint64_t publish_us; /* the time of the last publish, if all publishes had come at the allowed
                           * rate */
-    PeerLog log;         /* log lines about denials, and about limits that were reached */
+    QuotaCounts counts;
+    PeerLog log; /* log lines about denials, and about limits that were reached */
     UT_hash_handle hh;
 } Quota;
 
 /* From now on the session belongs to this user; NULL: to no user. 0, or -ENOMEM: nothing has
  * changed. */
 int session_set_user(Session *session, User *user);
-
-typedef enum QuotaKind {
-    QUOTA_CALL,
-    QUOTA_PUBLISH,
-    QUOTA_PUSH, /* bytes: size of the job */
-    QUOTA_SUBSCRIBE,
-} QuotaKind;
 
 /* Like quota_refuses(), for a user that has limits. */
 bool quota_check(Session *session, uint64_t id, QuotaKind kind, uint64_t bytes);
@@ -40,6 +49,12 @@ bool quota_check(Session *session, uint64_t id, QuotaKind kind, uint64_t bytes);
  * or ferry.Overloaded, and the log may have a line. */
 static inline bool quota_refuses(Session *session, uint64_t id, QuotaKind kind, uint64_t bytes) {
     return session->user && session->user->limits.any && quota_check(session, id, kind, bytes);
+}
+
+/* Counts a message of the session's user. */
+static inline void quota_count(const Session *session, QuotaKind kind) {
+    if (session->quota)
+        session->quota->counts.done[kind]++;
 }
 
 /* The number of the quota of the session's user; 0: no user. */

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "broker/core/peer-log.h"
 #include "broker/events/events.h"
+#include "broker/sessions/quota.h"
 #include "broker/sessions/session.h"
 
 /* even if little memory is free, so many bytes may wait for each session */
@@ -62,8 +63,13 @@ static void write_error(Buffer *to, const char *type, const char *text) {
     write_text(to, text);
 }
 
+/* A limit was reached, if the type of the error says so. */
 static void tell_limit(Session *session, const char *type, const char *text) {
-    if (strcmp(type, "ferry.Full") == 0 || strcmp(type, "ferry.Overloaded") == 0)
+    if (strcmp(type, "ferry.Full") != 0 && strcmp(type, "ferry.Overloaded") != 0)
+        return;
+    if (session->quota)
+        session->quota->counts.refused++;
+    if (event_is_watched(session->broker, EVENT_LIMIT_REACHED))
         event_raise(session->broker, EVENT_LIMIT_REACHED,
                     &(broker_events_limit_reached){.session = session->number,
                                                    .name = session->name,
@@ -81,8 +87,7 @@ void session_error(Session *session, uint64_t id, const char *type, const char *
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    if (event_is_watched(session->broker, EVENT_LIMIT_REACHED))
-        tell_limit(session, type, text);
+    tell_limit(session, type, text);
     if (id == 0) {
         session->n_dropped++;
         peer_log(session->broker, LOG_LEVEL_WARNING,

@@ -31,6 +31,7 @@ int session_user_of(const Broker *broker, const Peer *peer, User **ret) {
 static void tell_denial(Session *session, const char *action, Span name) {
     char address[CONNECTION_ADDRESS_MAX];
 
+    session->quota->counts.refused++;
     user_log(session->broker, &session->quota->log, LOG_LEVEL_WARNING,
              "permission denied: user='%s' action='%s' name='%s' session=%u peer=%s",
              session->user->name, action, shown(name), session->number,

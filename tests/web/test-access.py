@@ -73,6 +73,11 @@ def tokens():
           "bob may not purge")
     equal(ask(port, "POST", "/api/queues/mail/purge", {"confirm": "mail"}, dict(bearer(ALICE), **{"Ferry-Request": "1"})).json,
           {"n": 1}, "alice may")
+    # Counters of each user; bob sees his own alone
+    lines = ask(port, "GET", "/metrics", headers=bearer(BOB)).raw.decode().split("\n")
+    for line in ('ferry_user_pushed_jobs_total{user="bob"} 1', 'ferry_user_refused_messages_total{user="bob"} 3'):
+        check(line in lines, "there is no", line, [l for l in lines if l.startswith("ferry_user")])
+    check(not any('user="alice"' in line for line in lines), "bob does not see alice")
     equal(stop(web), 0, "the exit status")
 
 

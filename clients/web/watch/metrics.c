@@ -170,6 +170,18 @@ static const Family user_families[] = {
     {NULL, NULL, NULL, NULL},
 };
 
+/* Of the broker's list of users: a broker without users has none. */
+static const Family user_counters[] = {
+    {"ferry_user_calls", "counter", "Calls of the user.", "calls"},
+    {"ferry_user_published_messages", "counter", "Messages that the user has published.",
+     "published"},
+    {"ferry_user_pushed_jobs", "counter", "Jobs that the user has pushed.", "pushed"},
+    {"ferry_user_received_bytes", "counter", "Bytes that have arrived from the user.", "bytes"},
+    {"ferry_user_refused_messages", "counter",
+     "Messages of the user that were refused, without a right or at a limit.", "refused"},
+    {NULL, NULL, NULL, NULL},
+};
+
 /* Each family over all rows that have the name. */
 static void write_rows(MetricsText *text, const Family *family, const json_t *rows,
                        const char *label, const char *name_member) {
@@ -347,6 +359,7 @@ void metrics_write(const MetricsInput *input, Buffer *to) {
     write_rows(&text, pattern_families, input->topics, "pattern", "pattern");
     users = users_of(input->sessions);
     write_rows(&text, user_families, users, "user", "user");
+    write_rows(&text, user_counters, input->users, "user", "user");
     json_decref(users);
     put_family(to, "ferry_metrics_left_out", "gauge", "Series beyond the limits of this page.");
     put(to, "ferry_metrics_left_out %" PRIu64 "\n# EOF\n", text.n_left_out);
@@ -354,11 +367,13 @@ void metrics_write(const MetricsInput *input, Buffer *to) {
 
 /* ---- the request: all lists, then the methods of each service ---- */
 
+enum { N_LISTS = 6 };
+
 typedef struct Scrape {
     HttpRequest *request;
     size_t n_left; /* answers that have not arrived yet, plus one for the function that asks */
-    json_t *lists[5], *methods;
-    bool has_methods;
+    json_t *lists[N_LISTS], *methods;
+    bool has_methods, is_cut; /* is_cut: there was no memory for a part */
 } Scrape;
 
 typedef struct ScrapePart {
@@ -367,7 +382,8 @@ typedef struct ScrapePart {
     char service[256];
 } ScrapePart;
 
-static const char *const list_methods[] = {"stats", "services", "queues", "topics", "sessions"};
+static const char *const list_methods[N_LISTS] = {"stats",  "services", "queues",
+                                                  "topics", "sessions", "users"};
 
 static void ask_for_methods(Scrape *scrape);
 
@@ -381,16 +397,21 @@ static void finish_part(Scrape *scrape) {
         ask_for_methods(scrape);
         return;
     }
-    metrics_write(&(MetricsInput){.stats = scrape->lists[0],
-                                  .services = scrape->lists[1],
-                                  .queues = scrape->lists[2],
-                                  .topics = scrape->lists[3],
-                                  .sessions = scrape->lists[4],
-                                  .methods = scrape->methods},
-                  &text);
-    http_reply(scrape->request, 200, "application/openmetrics-text; version=1.0.0; charset=utf-8",
-               &text);
-    for (size_t i = 0; i < 5; i++)
+    if (!scrape->is_cut)
+        metrics_write(&(MetricsInput){.stats = scrape->lists[0],
+                                      .services = scrape->lists[1],
+                                      .queues = scrape->lists[2],
+                                      .topics = scrape->lists[3],
+                                      .sessions = scrape->lists[4],
+                                      .users = scrape->lists[5],
+                                      .methods = scrape->methods},
+                      &text);
+    if (scrape->is_cut)
+        http_reply_problem(scrape->request, 503, "OutOfMemory", "out of memory");
+    else
+        http_reply(scrape->request, 200,
+                   "application/openmetrics-text; version=1.0.0; charset=utf-8", &text);
+    for (size_t i = 0; i < N_LISTS; i++)
         json_decref(scrape->lists[i]);
     json_decref(scrape->methods);
     free(scrape);
@@ -415,6 +436,8 @@ static ScrapePart *part_new(Scrape *scrape, json_t **list, const char *service) 
         *part = (ScrapePart){.scrape = scrape, .list = list};
         snprintf(part->service, sizeof(part->service), "%s", service);
         scrape->n_left++;
+    } else {
+        scrape->is_cut = true;
     }
     return part;
 }
@@ -444,7 +467,7 @@ void metrics_get(HttpRequest *request) {
         return;
     }
     *scrape = (Scrape){.request = request, .n_left = 1, .methods = json_object()};
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < N_LISTS; i++)
         if ((part = part_new(scrape, &scrape->lists[i], "")))
             ask(http_ctx(request), on_part, part, list_methods[i], "");
     finish_part(scrape);

@@ -17,7 +17,7 @@ enum {
 
 /* The broker's answers; a list that could not be fetched is NULL. */
 typedef struct MetricsInput {
-    const json_t *stats, *services, *queues, *topics, *sessions;
+    const json_t *stats, *services, *queues, *topics, *sessions, *users;
     const json_t *methods; /* {SERVICE: its rows} */
 } MetricsInput;
 

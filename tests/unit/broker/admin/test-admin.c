@@ -135,7 +135,8 @@ static void check_result(const ferry_method *method, Span body) {
     if (error.message)
         fprintf(stderr, "%s: %s\n", method->name, error.message);
     ferry_error_clear(&error);
-    if (method->result->kind == FERRY_KIND_LIST)
+    /* This broker has no users: tests/unit/broker/admin/test-rights.c */
+    if (method->result->kind == FERRY_KIND_LIST && strcmp(method->name, "users") != 0)
         CU_ASSERT(reader_array(&reader) > 0);
 }
 

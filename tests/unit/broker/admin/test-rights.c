@@ -159,7 +159,8 @@ static const Row rows[] = {
 enum { N_ROWS = sizeof(rows) / sizeof(*rows) };
 
 static void each_method_has_a_row_or_is_a_list(void) {
-    static const char *const lists[] = {"services", "topics", "queues", "sessions", "schedules"};
+    static const char *const lists[] = {"services", "topics",    "queues",
+                                        "sessions", "schedules", "users"};
     unsigned n_lists = 0;
 
     for (size_t i = 0; manage_method(i); i++) {
@@ -361,6 +362,7 @@ static void lists_show_what_the_user_may_see(void) {
     CU_ASSERT_STRING_EQUAL(names("topics", "pattern"), "news.* ");
     CU_ASSERT_STRING_EQUAL(names("queues", "name"), "print ");
     CU_ASSERT_STRING_EQUAL(names("sessions", "user"), "u ");
+    CU_ASSERT_STRING_EQUAL(names("users", "user"), "u ");
     end();
     begin("call nothing");
     CU_ASSERT_STRING_EQUAL(names("services", "name"), "");
@@ -372,6 +374,7 @@ static void lists_show_what_the_user_may_see(void) {
     CU_ASSERT_STRING_EQUAL(names("topics", "pattern"), "news.* orders.* ");
     CU_ASSERT_STRING_EQUAL(names("queues", "name"), "mail print ");
     CU_ASSERT_STRING_EQUAL(names("sessions", "user"), "root u ");
+    CU_ASSERT_STRING_EQUAL(names("users", "user"), "root u ");
     end();
 }
 

@@ -214,6 +214,35 @@ static void limits_that_cannot_be_read_are_explained(void) {
     rights_free(rights);
 }
 
+/* What a user sends is counted over all its sessions, and over their ends. */
+static void messages_of_a_user_are_counted(void) {
+    Peer *first, *second;
+    const QuotaCounts *counts, *others;
+
+    begin("max_subscriptions", "1");
+    others = &((Session *)connect_as(MODEST, 'o')->session)->quota->counts;
+    first = connect_as(GREEDY, 'a');
+    second = connect_as(GREEDY, 'b');
+    counts = &((Session *)first->session)->quota->counts;
+    say(first, OP_CALL, span_text("x"));
+    say(second, OP_CALL, span_text("x"));
+    say(first, OP_PUBLISH, span_text("x"));
+    say(first, OP_PUSH, span_text("x"));
+    CU_ASSERT_EQUAL(say(first, OP_SUBSCRIBE, span_text("")), OP_OK);
+    CU_ASSERT_EQUAL(counts->refused, 0);
+    CU_ASSERT_EQUAL(say(second, OP_SUBSCRIBE, span_text("")), OP_ERROR); /* at the limit */
+    CU_ASSERT_EQUAL(counts->refused, 1);
+    CU_ASSERT_EQUAL(counts->done[QUOTA_CALL], 2);
+    CU_ASSERT_EQUAL(counts->done[QUOTA_PUBLISH], 1);
+    CU_ASSERT_EQUAL(counts->done[QUOTA_PUSH], 1);
+    CU_ASSERT_EQUAL(counts->done[QUOTA_SUBSCRIBE], 2);
+    CU_ASSERT_TRUE(counts->bytes > 6 * WIRE_HEAD && counts->bytes < 1000);
+    fake_peer_gone(&broker, first);
+    CU_ASSERT_EQUAL(counts->done[QUOTA_CALL], 2);
+    CU_ASSERT_EQUAL(others->done[QUOTA_CALL] + others->refused, 0);
+    end();
+}
+
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(calls_of_all_sessions_are_counted),
@@ -225,6 +254,7 @@ int main(void) {
         TEST(connections_of_one_user_are_bounded),
         TEST(new_limits_count_what_was_there_before),
         TEST(limits_that_cannot_be_read_are_explained),
+        TEST(messages_of_a_user_are_counted),
         TESTS_END,
     };
 
