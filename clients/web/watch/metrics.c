@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The broker's counters as OpenMetrics. See metrics.h. */
+/* The broker's counters, in both formats of Prometheus. See metrics.h. */
 
 #include "clients/web/watch/metrics.h"
 
@@ -16,6 +16,7 @@ typedef struct Family {
 
 typedef struct MetricsText {
     Buffer *to;
+    bool is_plain; /* in the format of Prometheus before OpenMetrics */
     uint64_t n_left_out;
 } MetricsText;
 
@@ -34,8 +35,17 @@ static void put(Buffer *to, const char *format, ...) {
     buffer_append(to, line, (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1);
 }
 
-static void put_family(Buffer *to, const char *name, const char *type, const char *help) {
-    put(to, "# TYPE %s %s\n# HELP %s %s\n", name, type, name, help);
+/* In the plain format a family has the name of its samples, and an info is a gauge. */
+static void put_family(const MetricsText *text, const char *name, const char *type,
+                       const char *help) {
+    const char *suffix = !text->is_plain ? ""
+                         : *type == 'c'  ? "_total"
+                         : *type == 'i'  ? "_info"
+                                         : "";
+
+    if (text->is_plain && *type == 'i')
+        type = "gauge";
+    put(text->to, "# TYPE %s%s %s\n# HELP %s%s %s\n", name, suffix, type, name, suffix, help);
 }
 
 /* name="value", escaped. */
@@ -91,21 +101,24 @@ static const Family totals[] = {
     {"ferry_draining", "gauge", "1: the broker takes no new work.", "draining"},
 };
 
-static void write_totals(Buffer *to, const json_t *stats) {
+static void write_totals(const MetricsText *text, const json_t *stats) {
+    Buffer *to = text->to;
+
     for (size_t i = 0; i < sizeof(totals) / sizeof(*totals); i++) {
-        put_family(to, totals[i].name, totals[i].type, totals[i].help);
+        put_family(text, totals[i].name, totals[i].type, totals[i].help);
         put(to, "%s%s", totals[i].name, *totals[i].type == 'c' ? "_total" : "");
         put_value(to, stats, totals[i].member);
     }
-    put_family(to, "ferry_uptime_seconds", "gauge", "Time since the start of the broker.");
+    put_family(text, "ferry_uptime_seconds", "gauge", "Time since the start of the broker.");
     put(to, "ferry_uptime_seconds %.3f\n", number_of(stats, "uptime_ms") / 1000);
 }
 
-static void write_memory(Buffer *to, const json_t *stats) {
+static void write_memory(const MetricsText *text, const json_t *stats) {
+    Buffer *to = text->to;
     const char *member;
     json_t *value;
 
-    put_family(to, "ferry_memory_bytes", "gauge",
+    put_family(text, "ferry_memory_bytes", "gauge",
                "Memory that clients make the broker hold, by kind.");
     json_object_foreach((json_t *)stats, member, value) {
         if (strncmp(member, "memory_", 7) != 0 || strcmp(member, "memory_max") == 0 ||
@@ -189,7 +202,7 @@ static void write_rows(MetricsText *text, const Family *family, const json_t *ro
         size_t i, n = 0;
         json_t *row;
 
-        put_family(text->to, family->name, family->type, family->help);
+        put_family(text, family->name, family->type, family->help);
         json_array_foreach((json_t *)rows, i, row) {
             const char *name = json_string_value(json_object_get(row, name_member));
 
@@ -325,11 +338,11 @@ static void write_durations(Buffer *to, const char *service, const char *method,
 }
 
 static void write_methods(MetricsText *text, const json_t *methods) {
-    put_family(text->to, "ferry_method_calls", "counter", "Calls of the method.");
+    put_family(text, "ferry_method_calls", "counter", "Calls of the method.");
     each_method(text, methods, write_calls);
-    put_family(text->to, "ferry_method_errors", "counter", "Calls that ended with an error.");
+    put_family(text, "ferry_method_errors", "counter", "Calls that ended with an error.");
     each_method(text, methods, write_errors);
-    put_family(text->to, "ferry_method_duration_seconds", "histogram",
+    put_family(text, "ferry_method_duration_seconds", "histogram",
                "Time from the call to its end, as the broker sees it.");
     each_method(text, methods, write_durations);
 }
@@ -337,17 +350,17 @@ static void write_methods(MetricsText *text, const json_t *methods) {
 /* ---- the whole text ---- */
 
 void metrics_write(const MetricsInput *input, Buffer *to) {
-    MetricsText text = {.to = to};
+    MetricsText text = {.to = to, .is_plain = input->is_plain};
     json_t *users;
 
-    put_family(to, "ferry_build", "info", "The version of ferry web.");
+    put_family(&text, "ferry_build", "info", "The version of ferry web.");
     put(to, "ferry_build_info{version=\"%s\"} 1\n", FERRY_VERSION);
-    put_family(to, "ferry_up", "gauge", "1: the broker answers.");
+    put_family(&text, "ferry_up", "gauge", "1: the broker answers.");
     put(to, "ferry_up %d\n", input->stats != NULL);
     if (input->stats) {
-        write_totals(to, input->stats);
-        write_memory(to, input->stats);
-        put_family(to, "ferry_call_duration_seconds", "histogram",
+        write_totals(&text, input->stats);
+        write_memory(&text, input->stats);
+        put_family(&text, "ferry_call_duration_seconds", "histogram",
                    "Time from a call to its end, as the broker sees it.");
         write_histogram(to, "ferry_call_duration_seconds", NULL, NULL,
                         json_object_get(input->stats, "latencies"), -1);
@@ -361,8 +374,9 @@ void metrics_write(const MetricsInput *input, Buffer *to) {
     write_rows(&text, user_families, users, "user", "user");
     write_rows(&text, user_counters, input->users, "user", "user");
     json_decref(users);
-    put_family(to, "ferry_metrics_left_out", "gauge", "Series beyond the limits of this page.");
-    put(to, "ferry_metrics_left_out %" PRIu64 "\n# EOF\n", text.n_left_out);
+    put_family(&text, "ferry_metrics_left_out", "gauge", "Series beyond the limits of this page.");
+    put(to, "ferry_metrics_left_out %" PRIu64 "\n%s", text.n_left_out,
+        text.is_plain ? "" : "# EOF\n");
 }
 
 /* ---- the request: all lists, then the methods of each service ---- */
@@ -387,7 +401,15 @@ static const char *const list_methods[N_LISTS] = {"stats",  "services", "queues"
 
 static void ask_for_methods(Scrape *scrape);
 
+/* Prometheus asks for OpenMetrics. Other readers get the plain format, which more tools read. */
+static bool wants_plain(const HttpRequest *request) {
+    const char *accept = http_header(request, "Accept");
+
+    return !accept || !strstr(accept, "application/openmetrics-text");
+}
+
 static void finish_part(Scrape *scrape) {
+    bool is_plain = wants_plain(scrape->request);
     Buffer text = {0};
 
     if (--scrape->n_left > 0)
@@ -398,7 +420,8 @@ static void finish_part(Scrape *scrape) {
         return;
     }
     if (!scrape->is_cut)
-        metrics_write(&(MetricsInput){.stats = scrape->lists[0],
+        metrics_write(&(MetricsInput){.is_plain = is_plain,
+                                      .stats = scrape->lists[0],
                                       .services = scrape->lists[1],
                                       .queues = scrape->lists[2],
                                       .topics = scrape->lists[3],
@@ -410,7 +433,9 @@ static void finish_part(Scrape *scrape) {
         http_reply_problem(scrape->request, 503, "OutOfMemory", "out of memory");
     else
         http_reply(scrape->request, 200,
-                   "application/openmetrics-text; version=1.0.0; charset=utf-8", &text);
+                   is_plain ? "text/plain; version=0.0.4; charset=utf-8"
+                            : "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                   &text);
     for (size_t i = 0; i < N_LISTS; i++)
         json_decref(scrape->lists[i]);
     json_decref(scrape->methods);

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * GET /metrics: the broker's counters as OpenMetrics text, for Prometheus.
+ * GET /metrics: the broker's counters for Prometheus, as OpenMetrics where the Accept header has
+ * it, else in Prometheus's own text format.
  *
  * The number of series is bounded: callers choose names of methods, queues and topics.
  */
@@ -19,6 +20,7 @@ enum {
 typedef struct MetricsInput {
     const json_t *stats, *services, *queues, *topics, *sessions, *users;
     const json_t *methods; /* {SERVICE: its rows} */
+    bool is_plain;         /* not OpenMetrics */
 } MetricsInput;
 
 /* Appends the whole text. */

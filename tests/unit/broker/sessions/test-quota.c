@@ -214,7 +214,7 @@ static void limits_that_cannot_be_read_are_explained(void) {
     rights_free(rights);
 }
 
-/* What a user sends is counted over all its sessions, and over their ends. */
+/* The counts of a user are those of all its sessions, and outlive them. */
 static void messages_of_a_user_are_counted(void) {
     Peer *first, *second;
     const QuotaCounts *counts, *others;
