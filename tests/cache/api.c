@@ -28,7 +28,7 @@ static bool found(const char *key, const char *value) {
     return r == 1 && got->len == strlen(value) && memcmp(got->data, value, got->len) == 0;
 }
 
-static void what_is_set_is_found_until_deleted(void) {
+static void a_set_value_is_found_until_deleted(void) {
     CU_ASSERT_TRUE(found("a", NULL));
     CU_ASSERT_EQUAL(ferry_cache_set(cache, text("a"), text("1"), 0, NULL), 0);
     CU_ASSERT_TRUE(found("a", "1"));
@@ -58,7 +58,8 @@ static int unexpected(ferry_packer *out, void *ctx) {
     return -EIO;
 }
 
-/* The exit status of a child that uses its parent's cache: 0, or the number of the wrong result. */
+/* Uses the parent's cache in a child. Returns the exit status of the child: 0, or the number of the
+ * wrong result. */
 static int use_in_child(void) {
     ferry_cache_stats stats = {.hits = 1};
     ferry_bytes *got = NULL, key = text("forked");
@@ -104,7 +105,7 @@ static void a_child_gets_echild(void) {
         _exit(use_in_child());
     waitpid(pid, &status, 0);
     CU_ASSERT_EQUAL(status, 0);
-    /* The parent's cache goes on. */
+    /* The parent's cache still works. */
     CU_ASSERT_TRUE(found("forked", "parent"));
     CU_ASSERT_EQUAL(ferry_cache_delete(cache, text("forked"), NULL), 0);
 }
@@ -145,7 +146,7 @@ static void large_values_come_back_whole(void) {
     free(value);
 }
 
-static void add_stores_where_there_is_none_and_replace_where_there_is_one(void) {
+static void add_stores_absent_keys_and_replace_existing_ones(void) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
 
     CU_ASSERT_EQUAL(ferry_cache_replace(cache, text("b"), text("0"), 0, &error), -ENOENT);
@@ -161,7 +162,7 @@ static void entries_end_after_their_ttl(void) {
     uint64_t left = 0, start_ms;
     bool was_found, had_ttl;
 
-    /* On a busy machine the entry may end before it is looked at. */
+    /* On a busy machine the entry may expire before the look-up: repeat. */
     do {
         start_ms = clock_ms();
         CU_ASSERT_EQUAL(ferry_cache_set(cache, text("t"), text("1"), 60, NULL), 0);
@@ -245,7 +246,7 @@ static void many_keys_are_set_and_found_at_once(void) {
     }
 }
 
-static void invalidating_a_tag_removes_what_has_it(void) {
+static void invalidating_a_tag_invalidates_its_entries(void) {
     CU_ASSERT_EQUAL(ferry_cache_set_tagged(cache, text("x"), text("1"), 0, "red,blue", NULL), 0);
     CU_ASSERT_EQUAL(ferry_cache_set_tagged(cache, text("y"), text("2"), 60000, "blue", NULL), 0);
     CU_ASSERT_EQUAL(ferry_cache_set_tagged(cache, text("z"), text("3"), 0, "", NULL), 0);
@@ -371,19 +372,19 @@ static void statistics_count_what_happened(void) {
 
 int api_suite(CacheSetup *setup, bool near) {
     CU_TestInfo tests[] = {
-        TEST(what_is_set_is_found_until_deleted),
+        TEST(a_set_value_is_found_until_deleted),
         TEST(keys_and_values_are_any_bytes),
         TEST(a_child_gets_echild),
         TEST(an_empty_value_is_a_value),
         TEST(a_value_that_looks_like_a_header_comes_back_whole),
         TEST(large_values_come_back_whole),
-        TEST(add_stores_where_there_is_none_and_replace_where_there_is_one),
+        TEST(add_stores_absent_keys_and_replace_existing_ones),
         TEST(entries_end_after_their_ttl),
         TEST(touch_gives_a_new_ttl_and_takes_it_away),
         TEST(incr_counts_from_nothing_and_keeps_the_ttl),
         TEST(append_adds_to_the_end),
         TEST(many_keys_are_set_and_found_at_once),
-        TEST(invalidating_a_tag_removes_what_has_it),
+        TEST(invalidating_a_tag_invalidates_its_entries),
         TEST(handles_with_a_prefix_see_their_own_keys_alone),
         TEST(clear_removes_everything),
         TEST(bad_input_is_refused_with_its_cause),

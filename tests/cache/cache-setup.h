@@ -10,7 +10,7 @@ enum { SETUP_SERVERS = 3 };
 
 typedef struct CacheSetup {
     RedisServer servers[SETUP_SERVERS];
-    RedisServer sentinel; /* of the setup of that name */
+    RedisServer sentinel; /* only in the setup "sentinel" */
     size_t n;             /* servers, without the Sentinel */
     char url[320];
 } CacheSetup;

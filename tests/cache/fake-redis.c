@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A Redis that says what a test wants. See fake-redis.h. */
+/* A Redis whose answers a test chooses. See fake-redis.h. */
 
 #include "fake-redis.h"
 
@@ -34,7 +34,8 @@ struct FakeRedis {
     char reply[BUFFER];
 };
 
-/* One whole command from the front: its words, and how many bytes it took; 0: not there yet. */
+/* Parses one command: its words, and the number of its bytes; 0: the command is not complete yet.
+ */
 static size_t parse(const char *at, size_t len, char *words, size_t size) {
     const char *p = at, *end = at + len;
     long n;

@@ -20,10 +20,10 @@ static ferry_cache *cache;
 typedef struct Plan {
     atomic_int calls;
     int answer; /* the value, a number */
-    int fails;  /* a negative errno instead */
+    int fails;  /* a negative errno to return instead */
     long takes_ms;
     bool held;            /* it ends after release() */
-    uint64_t until_waits; /* it ends when the cache has counted so many waiting threads */
+    uint64_t until_waits; /* it ends when the cache has counted this many waiting threads */
     atomic_bool released;
     const char *also_fetches;
     int inner;
@@ -74,7 +74,7 @@ static int compute(ferry_packer *out, void *ctx) {
     return 0;
 }
 
-/* The number that a fetch gave, or its error. */
+/* Returns the number that was fetched, or the error. */
 static int fetch(const char *key, const ferry_fetch_options *options, Plan *plan) {
     FERRY_AUTO(ferry_free) ferry_bytes *got = NULL;
     int r = ferry_cache_fetch(cache, ferry_str(key), options, compute, plan, &got, NULL);
@@ -121,7 +121,7 @@ static void errors_of_the_computation_are_given_and_not_stored(void) {
     CU_ASSERT_EQUAL(plan.calls, 3);
 }
 
-static void that_there_is_none_is_remembered_when_asked_for(void) {
+static void negative_results_are_cached_if_enabled(void) {
     ferry_fetch_options options = {.ttl_ms = 60000, .negative_ms = 60000},
                         brief = {.ttl_ms = 60000, .negative_ms = 1};
     Plan plan = {.fails = -ENOENT};
@@ -164,12 +164,12 @@ static void a_stale_value_is_served_when_the_computation_fails(void) {
     CU_ASSERT_EQUAL(failing.calls, 1);
 }
 
-static void dear_values_are_computed_before_their_ttl_ends(void) {
+static void expensive_values_are_refreshed_before_their_ttl_ends(void) {
     ferry_fetch_options options = {.ttl_ms = 400};
     Plan plan = {.answer = 1, .takes_ms = 60};
     uint64_t until_ms = clock_ms() + HANG_MS;
 
-    /* In nearly each of its lives the value is computed early. */
+    /* The value is computed early in nearly every period of its time to live. */
     while (stats_now().early_loads < 2 && clock_ms() < until_ms) {
         CU_ASSERT_EQUAL(fetch("early", &options, &plan), 1);
         sleep_ms(2);
@@ -192,7 +192,7 @@ static void *race(void *arg) {
     return NULL;
 }
 
-/* All fetch at once; the computation ends when the others wait for it. */
+/* All threads fetch at once; the computation ends when the other threads wait for it. */
 static void run_race(Racer racers[THREADS], const char *key, Plan *plan) {
     static const ferry_fetch_options patient = {.wait_ms = HANG_MS};
 
@@ -240,14 +240,14 @@ static void end_held(Racer *racer) {
     CU_ASSERT_EQUAL(racer->result, 1);
 }
 
-static void waiting_has_an_end(void) {
+static void waiting_ends_after_wait_ms(void) {
     ferry_fetch_options options = {.wait_ms = 30};
     Plan slow = {.answer = 1}, quick = {.answer = 2};
     uint64_t timeouts = stats_now().wait_timeouts;
     Racer racer;
 
     start_held(&racer, "wait", &options, &slow);
-    /* It returns although the other computation goes on. */
+    /* The fetch returns although the other computation continues. */
     CU_ASSERT_EQUAL(fetch("wait", &options, &quick), 2);
     CU_ASSERT_EQUAL(stats_now().wait_timeouts, timeouts + 1);
     end_held(&racer);
@@ -338,13 +338,13 @@ int fetch_suite(CacheSetup *setup, bool near) {
         TEST(get_finds_what_fetch_stored),
         TEST(fetch_finds_what_set_stored),
         TEST(errors_of_the_computation_are_given_and_not_stored),
-        TEST(that_there_is_none_is_remembered_when_asked_for),
+        TEST(negative_results_are_cached_if_enabled),
         TEST(a_stale_value_is_served_while_one_computes),
         TEST(a_stale_value_is_served_when_the_computation_fails),
-        TEST(dear_values_are_computed_before_their_ttl_ends),
+        TEST(expensive_values_are_refreshed_before_their_ttl_ends),
         TEST(many_threads_compute_once),
         TEST(all_waiting_threads_get_the_error),
-        TEST(waiting_has_an_end),
+        TEST(waiting_ends_after_wait_ms),
         TEST(a_key_deleted_during_its_computation_is_not_stored),
         TEST(a_value_set_during_a_computation_stays),
         TEST(a_tag_invalidated_during_a_computation_counts),

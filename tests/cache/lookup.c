@@ -93,7 +93,7 @@ static int stamp(const char *tags, CacheStamps *stamps) {
     return outcome.calls == 1 ? outcome.status : -EIO;
 }
 
-static void what_is_stored_is_found(void) {
+static void a_stored_value_is_found(void) {
     FERRY_AUTO(ferry_free) ferry_bytes *got = NULL;
 
     CU_ASSERT_TRUE(is(look("a"), LOOK_ABSENT, NULL));
@@ -105,7 +105,7 @@ static void what_is_stored_is_found(void) {
     CU_ASSERT_TRUE(is(look("b"), LOOK_FRESH, "raw"));
 }
 
-static void stale_and_negative_ones_are_told_apart(void) {
+static void stale_and_negative_entries_are_distinguished(void) {
     CU_ASSERT_EQUAL(store("s", "old", (CacheTimes){.ttl_ms = 20, .stale_ms = 60000}, NULL), 0);
     CU_ASSERT_EQUAL(store("n", "", (CacheTimes){.ttl_ms = 60000, .negative = true}, NULL), 0);
     sleep_ms(40);
@@ -113,7 +113,7 @@ static void stale_and_negative_ones_are_told_apart(void) {
     CU_ASSERT_TRUE(is(look("n"), LOOK_NEGATIVE, NULL));
 }
 
-static void tags_are_looked_at(void) {
+static void tags_are_checked(void) {
     static CacheStamps stamps;
 
     CU_ASSERT_EQUAL(stamp("x,y", &stamps), 0);
@@ -127,7 +127,7 @@ static void tags_are_looked_at(void) {
     CU_ASSERT_TRUE(is(look("t"), LOOK_ABSENT, NULL));
 }
 
-static void hundreds_are_on_their_way_at_once(void) {
+static void hundreds_of_operations_are_in_flight_at_once(void) {
     enum { N = 500 };
     static Outcome outcomes[N];
     static char names[N][16];
@@ -200,7 +200,7 @@ static void a_server_that_is_gone_is_found_again(void) {
     CU_ASSERT_TRUE(tries < 3000);
 }
 
-static void closing_cancels_what_is_on_its_way(void) {
+static void closing_cancels_operations_in_flight(void) {
     Outcome outcome = {.calls = 0};
     int r =
         cache_try_get(lookups, ferry_str("late"), &outcome.state, &outcome.value, on_got, &outcome);
@@ -214,17 +214,17 @@ static void closing_cancels_what_is_on_its_way(void) {
 
 int lookup_suite(CacheSetup *given, bool near) {
     CU_TestInfo tests[] = {
-        TEST(what_is_stored_is_found),
-        TEST(stale_and_negative_ones_are_told_apart),
-        TEST(tags_are_looked_at),
-        TEST(hundreds_are_on_their_way_at_once),
+        TEST(a_stored_value_is_found),
+        TEST(stale_and_negative_entries_are_distinguished),
+        TEST(tags_are_checked),
+        TEST(hundreds_of_operations_are_in_flight_at_once),
         TEST(bad_keys_and_times_are_refused),
         TEST(a_frozen_server_costs_the_deadline_and_no_more),
         TEST(a_server_that_is_gone_is_found_again),
-        TEST(closing_cancels_what_is_on_its_way),
+        TEST(closing_cancels_operations_in_flight),
         TESTS_END,
     };
-    /* Long enough for a busy machine; a frozen server costs it once. */
+    /* Long enough for a busy machine; the test waits this long only once, for a frozen server. */
     ferry_cache_options options = {.timeout_ms = 3000, .near_cache = near};
     int r;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Redis over TLS: trusted and refused certificates, and the errors that say why. */
+/* Redis over TLS: trusted and refused certificates, and the errors with their reasons. */
 
 #include <errno.h>
 #include <stdarg.h>
@@ -57,7 +57,7 @@ static void only_a_trusted_certificate_for_the_host_is_accepted(void) {
     redis_stop(&server);
 }
 
-static void a_server_that_wants_a_certificate_gets_ours(void) {
+static void a_server_that_requires_a_certificate_gets_it(void) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     const char *certs = redis_certificates();
     RedisServer server;
@@ -109,7 +109,7 @@ static void files_that_cannot_be_used_are_named_at_once(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(only_a_trusted_certificate_for_the_host_is_accepted),
-        TEST(a_server_that_wants_a_certificate_gets_ours),
+        TEST(a_server_that_requires_a_certificate_gets_it),
         TEST(a_server_without_tls_is_told_apart),
         TEST(files_that_cannot_be_used_are_named_at_once),
         TESTS_END,

@@ -91,7 +91,7 @@ static void a_replica_is_not_taken_for_the_master(void) {
     redis_stop(&sentinel);
 }
 
-static void what_a_sentinel_cannot_say_is_explained(void) {
+static void errors_of_sentinels_are_explained(void) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     RedisServer server, sentinel;
     char url[200];
@@ -124,7 +124,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_cache_follows_the_master),
         TEST(a_replica_is_not_taken_for_the_master),
-        TEST(what_a_sentinel_cannot_say_is_explained),
+        TEST(errors_of_sentinels_are_explained),
         TESTS_END,
     };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Redis freezes, dies, comes back empty, runs full, becomes a replica: deadlines hold, the breaker
- * opens, fetch computes, and one computation per key is all that a restart costs.
+ * opens, fetch computes, and a restart costs only one computation for each key.
  */
 
 #include <ferry/cache.h>
@@ -40,7 +40,7 @@ typedef struct Caller {
     int failed;
 } Caller;
 
-/* Every kind of call, again and again; how long did the longest take? */
+/* Makes every kind of call repeatedly, and measures the longest one. */
 static void *call_all(void *arg) {
     Caller *caller = arg;
     ferry_bytes keys[3] = {ferry_str("a"), ferry_str("b"), ferry_str("c")};
@@ -78,7 +78,7 @@ static void *call_all(void *arg) {
     return NULL;
 }
 
-/* How long the longest of all calls took while the servers were frozen. */
+/* Returns the time of the longest call while the servers were frozen. */
 static uint64_t longest_call(CacheSetup *setup, ferry_cache *cache) {
     Caller callers[THREADS] = {{0}};
     uint64_t longest = 0;
@@ -100,7 +100,7 @@ static uint64_t longest_call(CacheSetup *setup, ferry_cache *cache) {
     return longest;
 }
 
-/* It comes back by itself, after a pause of the breaker. */
+/* True: the cache works again by itself, after a pause of the breaker. */
 static bool comes_back(ferry_cache *cache) {
     ferry_bytes *got = NULL;
 
@@ -156,7 +156,7 @@ static void without_redis_reads_miss_writes_are_dropped_and_fetch_computes(void)
     CU_ASSERT_EQUAL(stats.dropped_writes, 2);
     CU_ASSERT_EQUAL(stats.breaker_opens, 1);
     CU_ASSERT_EQUAL(stats.breakers_open, 1);
-    /* Open: nothing waits any more. */
+    /* The breaker is open: no call waits. */
     began = clock_ms();
     for (int i = 0; i < 5; i++) {
         CU_ASSERT_EQUAL(
@@ -206,7 +206,7 @@ static void a_full_redis_and_a_replica_are_told_apart(void) {
     cache_setup_end(&setup);
 }
 
-static void passwords_are_used_and_missed(void) {
+static void passwords_are_sent_and_missing_ones_reported(void) {
     CacheSetup setup;
     ferry_cache *cache = NULL;
     ferry_cache_options options = {.timeout_ms = 1000, .strict = true};
@@ -255,8 +255,7 @@ static int count_compute(ferry_packer *out, void *ctx) {
     return 0;
 }
 
-/* Keeps fetching a key of the round before until the restart has come and gone; then all of the
- * new. */
+/* Fetches a key of the previous round until the restart is over; then all keys of the new round. */
 static void *stampede(void *arg) {
     (void)arg;
     for (int round = 0; round < 2; round++) {
@@ -320,13 +319,13 @@ static void a_restart_under_a_stampede_costs_one_computation_per_key(void) {
     wait_for_count(&shared->fetched[0], PROCESSES * FETCHERS);
     for (int k = 0; k < STAMPEDE_KEYS; k++)
         CU_ASSERT_EQUAL(shared->computed[0][k], 1);
-    /* All 64 fetch while it is gone and comes back; then they turn to keys that nobody has. */
+    /* All 64 threads fetch while the server restarts; then they fetch keys that are not stored. */
     redis_restart(&setup.servers[0]);
     shared->round = 1;
     wait_for_count(&shared->fetched[1], PROCESSES * FETCHERS);
     for (int k = 0; k < STAMPEDE_KEYS; k++)
         CU_ASSERT_EQUAL(shared->computed[1][k], 1);
-    /* The one that was fetched over the restart: computed again, once. */
+    /* The key that was fetched during the restart was computed once more. */
     CU_ASSERT_EQUAL(shared->computed[0][0], 2);
     CU_ASSERT_EQUAL(shared->wrong, 0);
     for (int i = 0; i < PROCESSES; i++)
@@ -341,7 +340,7 @@ int main(void) {
         TEST(without_redis_reads_miss_writes_are_dropped_and_fetch_computes),
         TEST(redis_may_start_after_the_cache),
         TEST(a_full_redis_and_a_replica_are_told_apart),
-        TEST(passwords_are_used_and_missed),
+        TEST(passwords_are_sent_and_missing_ones_reported),
         TEST(a_restart_under_a_stampede_costs_one_computation_per_key),
         TESTS_END,
     };

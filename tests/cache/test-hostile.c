@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A Redis that lies, keeps silent, hangs up, and sends elsewhere: every call ends, with the right
- * error, by its deadline, and memory stays bounded. */
+/* A Redis that sends wrong answers, no answers, closes connections, and redirects: every call ends
+ * by its deadline with the right error, and memory stays bounded. */
 
 #include <ferry/cache.h>
 #include <stdatomic.h>
@@ -100,7 +100,7 @@ static void half_an_answer_and_silence_end_at_the_deadline(void) {
     }
 }
 
-static void an_answer_that_nobody_asked_for_ends_the_connection(void) {
+static void an_unexpected_answer_ends_the_connection(void) {
     FakeRedis *fake = fake_redis_start(same_answer, "$1\r\na\r\n$1\r\nb\r\n");
     ferry_cache *cache = open_with_timeout("redis", fake, 5000);
     ferry_cache_stats stats;
@@ -126,7 +126,7 @@ static void errors_of_redis_become_errnos(void) {
         {"-NOPERM this user has no permissions\r\n", -EACCES},
         {"-READONLY You can't write\r\n", -EROFS},
         {"-LOADING Redis is loading\r\n", -ENOTCONN},
-        {"-MOVED 1 127.0.0.1:1\r\n", -EREMOTEIO}, /* outside of a cluster there is nowhere to go */
+        {"-MOVED 1 127.0.0.1:1\r\n", -EREMOTEIO}, /* redirections are followed only in a cluster */
         {"-\r\n", -EREMOTEIO},
     };
 
@@ -170,7 +170,7 @@ static int hang_up_on_incr(const char *command, char *reply, size_t size, void *
     return -1;
 }
 
-static void what_must_not_be_done_twice_is_not_tried_twice(void) {
+static void commands_that_must_not_run_twice_are_not_retried(void) {
     atomic_int n = 0;
     FakeRedis *fake = fake_redis_start(hang_up_on_incr, &n);
     ferry_cache *cache = open_on("redis", fake);
@@ -195,8 +195,8 @@ static int slots_of(uint16_t port, char *reply, size_t size) {
     return snprintf(reply, size, "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$0\r\n\r\n:%u\r\n", port);
 }
 
-/* "ask" is on its way to the other node; "flap" is sent back and forth; "later" gets TRYAGAIN
- * twice. */
+/* "ask" is being moved to the other node; "flap" is redirected back and forth; "later" gets
+ * TRYAGAIN twice. */
 static int answer_here(const char *command, char *reply, size_t size, void *ctx) {
     FakeCluster *cluster = ctx;
 
@@ -243,7 +243,7 @@ static void redirections_are_followed_within_bounds(void) {
     CU_ASSERT_EQUAL(get(cache, "other"), 1);
     CU_ASSERT_EQUAL(get(cache, "ask"), 1);
     CU_ASSERT_EQUAL(get(cache, "ask"), 1);
-    /* ASK is for once: the map stays, and each try is announced. */
+    /* ASK applies once: the map does not change, and each try is preceded by ASKING. */
     CU_ASSERT_EQUAL(cluster.asked, 2);
     CU_ASSERT_EQUAL(cluster.asking, 2);
     CU_ASSERT_EQUAL(get(cache, "later"), 1);
@@ -276,10 +276,10 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(lies_are_protocol_errors),
         TEST(half_an_answer_and_silence_end_at_the_deadline),
-        TEST(an_answer_that_nobody_asked_for_ends_the_connection),
+        TEST(an_unexpected_answer_ends_the_connection),
         TEST(errors_of_redis_become_errnos),
         TEST(a_flapping_server_costs_retries_not_errors),
-        TEST(what_must_not_be_done_twice_is_not_tried_twice),
+        TEST(commands_that_must_not_run_twice_are_not_retried),
         TEST(redirections_are_followed_within_bounds),
         TEST(calls_end_by_their_deadline),
         TEST(hostile_bytes_take_no_memory),

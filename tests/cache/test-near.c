@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The near cache tells the truth: what another process writes is seen, connections are cut, Redis
- * freezes, and no read is older than the bound that ferry/cache.h gives.
+ * The near cache is fresh: writes of another process are seen, connections are cut, Redis freezes,
+ * and no read is older than the bound of ferry/cache.h.
  */
 
 #include <ferry/cache.h>
@@ -63,7 +63,7 @@ static void warm(ferry_cache *cache, const char *key) {
     CU_ASSERT_TRUE(near_hits(cache) > before);
 }
 
-static void what_was_read_is_near(void) {
+static void values_that_were_read_are_near(void) {
     CacheSetup setup;
     ferry_cache *cache;
     uint64_t before;
@@ -145,8 +145,8 @@ static void hits_end_with_the_bound_when_redis_freezes(void) {
     cache_setup_end(&setup);
 }
 
-/* Redis ends idle connections, but not one that subscribes: the tracking ends, and the connection
- * for news does not tell. */
+/* Redis ends idle connections, but not the news connection, which subscribes: the tracking ends,
+ * and the news connection does not report it. */
 static void a_write_is_seen_after_redis_ended_the_reading_connection(void) {
     CacheSetup setup;
     ferry_cache *cache, *writer;
@@ -174,7 +174,8 @@ static void a_write_is_seen_after_redis_ended_the_reading_connection(void) {
     cache_setup_end(&setup);
 }
 
-/* Memoised methods ask for it by default: it has to do without, and not keep asking. */
+/* Memoised methods use the near cache by default. If Redis refuses tracking, they must work without
+ * it, and not ask at each look-up. */
 static void a_redis_that_refuses_to_tell_is_read_from(void) {
     ferry_cache_options options = {.near_cache = FERRY_NEAR_ALL, .strict = true};
     ferry_cache *cache = NULL;
@@ -197,7 +198,7 @@ static void a_redis_that_refuses_to_tell_is_read_from(void) {
         CU_ASSERT_EQUAL(read_number(cache, "a"), 1);
         usleep(500);
     }
-    /* It rests: nothing was refused meanwhile. */
+    /* The cache pauses its requests: Redis has refused no further one. */
     answer = redis_ask(&setup.servers[0], "EVAL \"return(redis.call('INFO','errorstats'):"
                                           "find('NOPERM')or-1)\" 0");
     CU_ASSERT_EQUAL(strncmp(answer, ":-1", 3), 0);
@@ -281,8 +282,8 @@ static void another_process_sees_a_write_within_five_milliseconds(void) {
 
 enum { KEYS = 4, STEPS = 24, WRITES_KEPT = STEPS + 1 };
 
-/* A look for news every millisecond, and Redis sends them before it confirms the write. The rest is
- * for a busy machine. */
+/* The news are read every millisecond, and Redis sends them before it confirms the write. The
+ * remaining time is for a busy machine. */
 #define USUAL_NS (UINT64_C(5) * 1000000)
 
 /* One write: the number, when it was confirmed. Numbers only grow. */
@@ -323,7 +324,7 @@ static void check_read(History *history, unsigned key, const char *name, uint64_
     for (size_t i = 0; i < history->n[key]; i++) {
         const Write *write = &history->writes[key][i];
 
-        /* A later write that was confirmed before this read began: then what it found is old. */
+        /* A later write was confirmed before this read began, so the read value is old. */
         if (write->number > number && write->confirmed_ns < began) {
             uint64_t age = began - write->confirmed_ns;
 
@@ -390,7 +391,7 @@ static void no_read_is_older_than_the_bound_in_random_histories(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_was_read_is_near),
+        TEST(values_that_were_read_are_near),
         TEST(a_near_copy_does_not_outlive_its_entry),
         TEST(flushing_redis_empties_the_near_cache),
         TEST(a_write_is_seen_after_redis_ended_the_reading_connection),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation fails once: a function fails with -ENOMEM or does without, and nothing leaks. */
+/* Every allocation fails once: a function fails with -ENOMEM or works without the memory, and
+ * nothing leaks. */
 
 #include <ferry/cache.h>
 #include <stdio.h>
@@ -125,7 +126,7 @@ static void fetching_fails_or_gives_the_value(void) {
         if (r == 0)
             is_whole(got, "\xA8"
                           "computed");
-        /* A lease that could not be given back keeps others from computing it for wait_ms only. */
+        /* A lease that could not be released blocks other computations only for wait_ms. */
         times = 0;
         CU_ASSERT_EQUAL(
             ferry_cache_fetch(cache, ferry_str(key), &options, compute, &times, &got, NULL), 0);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The main job of ferry on real input, from nothing to nothing: demo.sh BUILD-FOLDER
 #
-# What stands behind a $ is what is run, to the letter.
+# The text behind a $ is run exactly as it is printed.
 set -euo pipefail
 sources=$(cd "$(dirname "$0")/../../rpc/wire" && pwd)
 build=$(cd "$1" && pwd)
@@ -13,7 +13,7 @@ cd "$work"
 started=()
 
 stop() {
-    # In reverse: workers before the broker. Each by the process id that was started here.
+    # Stops the processes in reverse order, workers before the broker, each by its process id.
     for ((i = ${#started[@]} - 1; i >= 0; i--)); do kill "${started[i]}" 2>/dev/null || true; done
     wait 2>/dev/null || true
     rm -rf "$work"
@@ -108,7 +108,8 @@ if ferry web --help >/dev/null 2>&1; then
     until_true grep -q http address
     show 'cat address'
     if command -v chromium-headless-shell >/dev/null; then
-        # As root the browser needs --no-sandbox. The page is this machine's own.
+        # As root the browser needs --no-sandbox. This is safe here: the page comes from this
+        # machine.
         timeout 60 chromium-headless-shell --no-sandbox --disable-gpu --user-data-dir="$work/browser" --hide-scrollbars \
             --window-size=1280,1040 --virtual-time-budget=8000 --screenshot="$build/dashboard.png" \
             "$(tr -d '\n' <address)" >/dev/null 2>&1 || true

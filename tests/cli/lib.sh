@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# For the end-to-end tests of the command line: a broker of their own, and words to say what is
-# expected. Usage, in a script: source "$(dirname "$0")/lib.sh" FERRY
+# For the end-to-end tests of the command line: starts a broker for the test, and defines functions
+# to check results. Usage, in a script: source "$(dirname "$0")/lib.sh" FERRY
 
 set -uo pipefail
 ferry_binary=$(readlink -f "$1")

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# ferry broker, end to end: where it listens, what it is told, and how it ends.
+# ferry broker, end to end: its endpoints, its options, and its end.
 source "$(dirname "$0")/lib.sh" "$1"
 broker() { timeout -k 1 2 "$ferry_binary" broker --log-level warning "$@"; }
 
-# Where it listens
+# Endpoints
 expect 2 '' "neither tcp://HOST:PORT nor ipc://PATH" broker --bind localhost
 expect 2 '' "neither tcp://HOST:PORT nor ipc://PATH" broker --bind udp://127.0.0.1:1
 expect 2 '' "port is not a number from 1 to 65535" broker --bind tcp://127.0.0.1:99999
@@ -26,7 +26,7 @@ expect 1 '' "another broker uses $FERRY_URL" broker
 expect 1 '' "another broker uses $FERRY_URL" broker --url "zmq+$FERRY_URL"
 expect 1 '' 'is taken' broker --bind "$(grep -o 'tcp://127.0.0.1:[0-9]*' "$work/log")"
 
-# What it is told
+# Options and configuration
 configured() { # CONFIGURATION: is it right?
     printf '%b' "$1" >"$work/conf"
     broker --bind "ipc://$work/checked" --config "$work/conf" --check-config
@@ -41,7 +41,7 @@ expect 2 '' ":6: .*keep" configured '[broker]\nmax_bdy = 1\n[queue q]\nmax_job =
 expect 1 '' 'cannot read /nowhere' broker --config /nowhere
 expect 1 '' 'cannot make the data folder /nowhere/data' broker --bind "ipc://$work/other" --data /nowhere/data
 
-# One that is stopped: nothing hangs
+# A stopped broker (SIGSTOP): no command hangs
 broker_pid=$started_pid
 mkfifo "$work/lines"
 exec 7<>"$work/lines"
@@ -60,7 +60,7 @@ expect 3 '' 'answers at' ferry call a.b --timeout 300ms
 kill -CONT "$broker_pid"
 until_true ferry ping
 
-# SIGTERM drains: what was begun is finished, and what is lost is told
+# SIGTERM drains: begun calls are finished, and lost ones are reported
 seq 3 | ferry push slow - && ferry push idle x
 start work slow --exec 'sleep 0.3; cat' >"$work/done" 2>"$work/worker"
 until_true bash -c "'$ferry_binary' queue show slow | grep -q 'held.1'"
@@ -71,7 +71,7 @@ equal '1 2 3' "$(xargs <"$work/done")" 'jobs that a worker takes are done before
 grep -q 'jobs=[1-9]$' "$work/log" || failed 'what ends with the broker is told' "$work/log"
 grep -q 'did not begin' "$work/log" && failed 'a client that comes late is no stranger' "$work/log"
 
-# Who runs on tells of it, and goes on
+# Long-running commands report disconnects and reconnects, and continue
 until_true grep -q 'ended the session: draining: trying again' "$work/worker"
 start broker --bind "$FERRY_URL" --log-level warning
 until_true grep -q 'ferry work: connected again' "$work/worker"

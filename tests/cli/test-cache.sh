@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# ferry cache, end to end, with a Redis of its own. Skipped where there is none.
+# ferry cache, end to end, with its own Redis. Skipped if redis-server is not installed.
 source "$(dirname "$0")/lib.sh" "$1"
 command -v redis-server >/dev/null || exit 77
 
@@ -17,7 +17,7 @@ expect 0 '*' '' ferry cache bench --cache memory:// --count 1000
 expect 0 '*' '' ferry cache stats --cache memory:// --json
 grep -q '"hits": 0' "$work/out" || failed 'stats as JSON' "$work/out"
 
-# Nobody there
+# No Redis
 expect 3 '' 'ferry cache' ferry cache get k --cache "redis+unix://$work/nobody" --timeout 200ms
 
 redis-server --port 0 --unixsocket "$work/redis" --save '' --dir "$work" >/dev/null &
@@ -25,7 +25,7 @@ started+=($!)
 export FERRY_CACHE="redis+unix://$work/redis"
 until_true ferry cache stats
 
-# There and back
+# Setting and getting
 expect 6 '' "the cache has no key 'greeting'" ferry cache get greeting
 expect 0 '' '' ferry cache set greeting hello
 expect 0 'hello' '' ferry cache get greeting
@@ -58,7 +58,7 @@ expect 0 '' '' ferry cache set k mine --prefix one:
 expect 6 '' '' ferry cache get k
 expect 0 'mine' '' ferry cache get one:k
 
-# Watching: what there is, and what takes its place
+# Watching: the current value, and each new one
 expect 0 '' '' ferry cache set w first
 "$ferry_binary" cache watch w --count 2 --every 10ms >"$work/watched" &
 watcher=$!
@@ -68,7 +68,7 @@ status_of "$watcher"
 equal 0 $? 'watch ends after its count'
 equal "$(printf 'first\nsecond')" "$(cat "$work/watched")" 'what was watched'
 
-# Figures
+# Statistics
 expect 0 '*' 'the counters of this command' ferry cache stats
 grep -qP '^commands\t1[0-9]$' "$work/out" || failed 'ten commands' "$work/out"
 expect 0 '*' '' ferry cache bench --count 2000 --size 1K --near

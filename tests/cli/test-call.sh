@@ -17,7 +17,7 @@ for name in demo.Echo text.Text json.Json bad.Bad bad.Busy calc.Calc out.Out slo
     until_true served $name
 done
 
-# Values there and back
+# Values and results
 expect 0 '"hi"' '' ferry call demo.Echo.say '"hi"'
 expect 0 '["hi", 2, -3]' '' ferry call demo.Echo.say '"hi"' 2 -3
 expect 0 '[]' '' ferry call demo.Echo.say
@@ -33,8 +33,8 @@ expect 0 "$(printf '1\n1\n1')" '' ferry call demo.Echo.say 1 --count 3
 equal 500 "$(ferry call demo.Echo.say 1 --count 500 --in-flight 50 | wc -l)" 'calls in flight'
 equal 'a2 68 69' "$(ferry call demo.Echo.say '"hi"' --raw | od -An -tx1 | xargs)" 'raw bytes'
 expect 0 '"hi"' ' ms' ferry call demo.Echo.say '"hi"' --time
-# Each call has a start of its own: the first answer begins the third call, and the second call
-# began before that.
+# Each call has its own start time: the first answer starts the third call, and the second call was
+# started before that.
 start serve lazy.Lazy.wait --slots 2 --exec "mkdir '$work/first' 2>/dev/null && exec sleep 0.2; exec sleep 1"
 until_true served lazy.Lazy
 expect 0 "$(printf '""\n""\n""')" '' ferry call lazy.Lazy.wait --time --count 3 --in-flight 2
@@ -79,7 +79,7 @@ expect 5 '' 'ferry.DeadlineExceeded' ferry call slow.Slow.wait --timeout 200ms
 expect 6 '' '' ferry call demo.Echo.say --instance nobody
 expect 1 '' 'does not describe its methods' ferry call demo.Echo.say --template
 expect 2 '' "invalid method name 'a b.c'" ferry call 'a b.c'
-# Hints are about the broker: what a service throws is its own affair.
+# Hints are for errors of the broker. An error that a service throws gets no hint.
 start serve own.Own.find --fail 'ferry.NotFound:no such book'
 until_true served own.Own
 expect 6 '' 'ferry.NotFound: no such book' ferry call own.Own.find
@@ -96,7 +96,7 @@ kill -INT "$call"
 status_of "$call" 2>/dev/null
 equal 130 $? 'a call that is interrupted'
 
-# A command is ended when its caller gives up, and when the server is stopped.
+# A command ends when its caller gives up, and when the server stops.
 start serve sleep.Sleep.long --exec "echo \$\$ >>'$work/pids'; exec sleep 60"
 server=$started_pid
 until_true served sleep.Sleep

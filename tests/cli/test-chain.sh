@@ -14,7 +14,7 @@ done
 
 expect 0 50 '' ferry call chain.Shop.price 4 EUR
 
-# Each hop: what, where, by which line, with its fields; and the root last.
+# Each hop has its error, place, line and fields; the root cause is the last one.
 expect 7 '' '' ferry call chain.Shop.price 0 EUR
 sed -E 's|on [^ ]+/[0-9]+$|on HOST/PID|; s|test-chain.c:[0-9]+|test-chain.c:LINE|' "$work/err" >"$work/told"
 cat >"$work/wanted" <<'END'

@@ -10,7 +10,7 @@ until_true ferry services calc.Calc
 start serve demo.Echo.say --echo
 until_true ferry services demo.Echo
 
-# What it offers
+# The description
 expect 0 '*' '' ferry describe calc.Calc
 for text in the-one 'service Calc {' '/** Whole-number division. */' 'exception DivisionByZero {' \
     'i64 add(1: i32 a, 2: i32 b) (idempotent = "true")' \
@@ -67,7 +67,7 @@ expect 0 '[4]' '' ferry call calc.Calc.squares "@$work/range"
 expect 0 '[4]' '' ferry call calc.Calc.squares "range=@$work/range"
 expect 0 '[4]' '' bash -c "timeout -k 5 20 '$ferry_binary' call calc.Calc.squares - <'$work/range'"
 
-# A skeleton to fill in, which can be sent
+# A template of the arguments, which can be sent
 for method in add squares widen say opposite; do
     ferry call calc.Calc.$method --template >"$work/template"
     expect 0 '*' '' ferry call calc.Calc.$method "@$work/template"
@@ -77,7 +77,7 @@ expect 0 '{"text": "", "after": null}' '' ferry call calc.Calc.say --template
 expect 0 '{"range": {"low": 0, "high": 0, "step": null}}' '' ferry call calc.Calc.squares --template
 expect 1 '' 'no template' ferry call demo.Echo.say --template
 
-# Mistakes are told before anything is sent: the place, and what was meant
+# Wrong arguments are refused before the call: with the place, and a suggestion
 expect 6 '' "no method 'ad'" ferry call calc.Calc.ad 2 3
 grep -q "did you mean 'calc.Calc.add'" "$work/err" || failed 'the method that was meant' "$work/err"
 expect 2 '' 'ferry.InvalidArgument.*args.b' ferry call calc.Calc.add 2
@@ -99,13 +99,13 @@ expect 2 '' 'no arguments' ferry call calc.Calc.nothing 1
 expect 2 '' 'no arguments' ferry call calc.Calc.sum 1
 equal 0 "$(ferry stats calc.Calc | awk -F'\t' '$1 != "note" { n += $3 } END { print n + 0 }')" 'errors of the service'
 
-# Without the check the service refuses for itself.
+# Without the check, the service refuses wrong arguments.
 expect 2 '' 'ferry.InvalidArgument.*args' ferry call calc.Calc.add 2 '"three"' --unchecked
 expect 6 '' 'ferry.NoSuchMethod: the server has no handler for this method' ferry call calc.Calc.unserved
 grep -q "see 'ferry describe calc.Calc'" "$work/err" || failed 'what to do about a missing method' "$work/err"
 expect 6 '' 'ferry.NoSuchMethod' ferry call calc.Calc.ad --unchecked
 
-# What the service answers with: exceptions with their fields, deadlines
+# Exceptions with their fields, and deadlines
 expect 7 '' 'calc.DivisionByZero: The divisor was zero' ferry call calc.Calc.div 7 0
 grep -q '^    dividend: 7$' "$work/err" || failed 'the fields of an exception' "$work/err"
 grep -q '^    in calc.Calc.div on ' "$work/err" || failed 'where an exception comes from' "$work/err"
@@ -118,7 +118,7 @@ expect 0 5 '' ferry call calc.Calc.add 2 3 --instance the-one
 expect 6 '' 'no server offers' ferry call nobody.Here.add 2
 expect 6 '' "did you mean 'calc.Calc'" ferry call calc.Clac.add a=2 b=3
 
-# The broker's own service is one like any other.
+# The broker's own service is described like any other service.
 expect 0 '*' '' ferry describe ferry.Broker
 for text in 'service Broker {' 'ServiceDescription describe(1: string service' 'struct QueueStatus'; do
     grep -q -F -e "$text" "$work/out" || failed "ferry describe ferry.Broker tells: $text" "$work/out"
@@ -161,7 +161,7 @@ expect 0 "$(printf '{"low": 6, "high": 7}\n{"low": 7, "high": 8, "step": 2}')" '
 equal '01 02' "$(ferry call calc.Calc.count 1 2 --raw | od -An -tx1 | xargs)" 'raw items'
 expect 0 '{"by": 0}' 'items are read from standard input, one per line: calc.Range' ferry call calc.Calc.shift --template
 equal 1 "$(ferry call calc.Calc.count 1 900 | head -1)" 'a reader that has enough'
-# What can go wrong: at the server in mid-stream, in a line, in time, and in the command
+# Errors: of the server in the middle of a stream, of a line, of time limits, of the command line
 expect 7 "$(printf '998\n999')" 'calc.DivisionByZero' ferry call calc.Calc.count 998 2000
 grep -q '^    dividend: 1000$' "$work/err" || failed 'the fields of an exception in mid-stream' "$work/err"
 expect 2 '' 'standard input, line 2: item: expected i32, got' into '1\nx\n' call calc.Calc.sum

@@ -8,7 +8,7 @@ cd "$work"
 live() { "$idl" diff "$1" --live "$FERRY_URL"; }
 change() { sed "$2" "$calc" >"$1"; cmp -s "$1" "$calc" && failed "sed changes nothing: $2"; }
 
-# Nobody there, and misuse
+# No broker, and wrong usage
 expect 2 '' 'no broker listens' live "$calc"
 expect 2 '' 'diff needs one FILE and --live URL' "$idl" diff "$calc"
 expect 2 '' 'diff needs one FILE and --live URL' "$idl" diff "$calc" "$calc" --live "$FERRY_URL"
@@ -29,7 +29,7 @@ expect 0 '*' '' live canonical.thrift
 ferry describe calc.Calc --idl >described.thrift
 expect 0 '*' '' live described.thrift
 
-# More than there is: callers of the old one do not notice
+# Additions, which callers of the old interface do not notice
 change more.thrift 's/^  i32 unserved()/&\n  i32 brand_new(1: i32 x)/; s/3: optional i32 step/&, 4: optional i32 more, 5: i32 last = 7/; s/UP = 2/&, NEAREST = 3/'
 expect 0 'callers of the running services can use this file' '' live more.thrift
 change added.thrift 's/i64 add(1: i32 a, 2: i32 b)/i64 add(1: i32 a, 2: i32 b, 3: optional i32 c)/'
@@ -37,7 +37,7 @@ expect 0 '*' '' live added.thrift
 change throws.thrift 's/i64 add(1: i32 a, 2: i32 b)/& throws (1: DivisionByZero e)/'
 expect 0 '*' "warning: callers with the old interface do not know 'DivisionByZero'" live throws.thrift
 
-# What breaks, each with its place
+# Breaking changes, each with its place
 breaks() { # SED MESSAGE
     change breaks.thrift "$1"
     expect 1 '' "^breaks.thrift:[0-9]*:[0-9]*: error: $2" live breaks.thrift
@@ -53,7 +53,7 @@ breaks 's/stream<i32> numbers/stream<i64> numbers/' "the stream that 'sum' takes
 breaks 's/stream<i32> count(/i32 count(/' "the result of 'count' changed from stream<i32> to i32"
 breaks 's/^  void nothing()/  oneway void nothing()/' "'nothing' is oneway now"
 
-# Types from elsewhere are the same types
+# Types of included files are the same types
 sed -n '1,/^enum/p' "$calc" >shared.thrift
 { echo 'include "shared.thrift"'; echo 'namespace * calc'; sed -n '/^\/\*\* Sums/,$p' "$calc" |
     sed 's/\b\(Range\|Rounding\|DivisionByZero\)\b/shared.\1/g'; } >parts.thrift
@@ -74,7 +74,7 @@ expect 0 'nothing breaks' '' "$idl" check apart/described.thrift apart/calc.thri
 sed -i 's/2: i32 high, //' apart/shared.thrift
 expect 1 '' "^apart/shared.thrift:.*'Range' no longer has the field 'high'" "$idl" check apart/described.thrift apart/calc.thrift
 
-# Services that cannot be compared are no good news
+# Services that cannot be compared are errors
 start serve demo.Echo.say --echo
 until_true ferry services demo.Echo
 printf 'namespace * demo\nservice Echo { string say(1: string s) }\n' >echo.thrift

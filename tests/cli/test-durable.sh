@@ -50,7 +50,7 @@ sort -n "$work/all" | uniq -d | awk -v chunk="$chunk" '{print int(($1 - 1) / chu
 [ "$(wc -l <"$work/twice")" -le "$repeated" ] || failed 'duplicates without a reason' "$work/twice"
 equal "$(sort -nu "$work/all" | md5sum)" "$(ferry work billing --slots 1000 --drain 2>/dev/null | sort -nu | md5sum)" 'the other queue has the same'
 
-# The topic is a header, and what is bound by the configuration goes with it
+# The topic is a header; a bind of the configuration ends with its line
 expect 0 '' '' ferry pub logs.app.web hello --confirm
 equal '{"ferry-topic": "logs.app.web"}' \
     "$(ferry work logged --count 1 --json | grep -o '{"ferry-topic": [^}]*}')" 'the topic of the job'

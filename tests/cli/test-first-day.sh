@@ -78,19 +78,19 @@ kill "$server"; status_of "$server"; begin_server
 kill_hard "$broker"; begin_broker
 for customer in "${customers[@]}"; do wait "$customer"; done
 
-# ---- nothing lost ----
+# ---- no order is lost ----
 all_packed() { [ "$(cut -d' ' -f1 book | sort -n | uniq | wc -l)" -eq 300 ]; }
 until_true all_packed
 equal 300 "$(cut -d' ' -f1 book | sort -n | uniq | wc -l)" 'orders that were packed'
 equal '' "$(ferry queue list --json | grep -o '"pack.dead".*')" 'dead letters'
 
-# The board missed what was published while it, or the broker, was away, and says so.
+# The board missed messages that were published while it or the broker was away, and reports that.
 n_seen=$(grep -o '"number": *[0-9]*' board | sort -u | wc -l)
 n_checks=$((n_checks + 1))
 [ "$n_seen" -ge 100 ] || failed "the board shows $n_seen of 300 orders" board.err
 equal '' "$(grep -v -E '^ferry sub: .*(missed|lost|connected|waiting|reconnect)' board.err)" 'messages of the board'
 
-# ---- nothing stale ----
+# ---- no price is stale ----
 for cents in 120 130 140; do
     expect 0 '' '' ./customer "$cache" raise "$cents"
     expect 0 "$cents" '' ./customer "$cache" price
@@ -100,7 +100,7 @@ done
 kill_hard "$redis"; rm -f redis
 expect 0 140 '' ./customer "$cache" price # the cache is an aid, not a need
 
-# ---- and each message can be understood: it has a name, and says what was going on ----
+# ---- each message has the name of its program and describes the event ----
 unclear=$(grep -v -E '^(order [0-9]+: )?ferry\.(ConnectionLost|ServerLost|NotConnected|NoSuchService|DeadlineExceeded|Draining): .|^    ' customer.err)
 equal '' "$unclear" 'messages to customers'
 equal '' "$(grep -v -E 'warning|jobs' broker.err)" 'lines of the broker'

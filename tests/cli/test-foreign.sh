@@ -38,7 +38,7 @@ expect 0 '*' '' ferry push "queue.$back" x
 expect 0 '*' '' ferry queue show "queue.$back"
 harmless 'the fields of a queue'
 
-# What a person mistyped comes back in a message
+# Messages quote mistyped words
 expect 2 '' 'x1b\]0;title' ferry call "$title"
 harmless 'a method name'
 expect 2 '' '' ferry "$title"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Keys, end to end: files, who may connect, what each side is told, contexts, and no secret anywhere.
+# Keys, end to end: files, allowed and refused connections, the errors of both sides, contexts, and
+# no printed secret.
 source "$(dirname "$0")/lib.sh" "$1"
 export XDG_CONFIG_HOME="$work/config"
 unset FERRY_URL FERRY_KEY FERRY_SERVER_KEY FERRY_CONTEXT
@@ -45,7 +46,8 @@ expect 0 hello '' as alice work mail --count 1
 expect 0 '*' '' as alice sessions --json
 grep -q '"user": "alice", "address": "127.0.0.1:' "$work/out" || failed 'a session has its user and address' "$work/out"
 
-# What does not fit is an error at once that says what it is, by both transports; the text tells a client no more
+# A wrong key is an error at once, over both transports. The message names the problem, and
+# discloses no more
 expect 4 '' 'it does not know the key of this client' as eve push mail x
 expect 4 '' 'it does not know the key of this client' ferry --url "zmq+$url" --key "$work/eve.key" --server-key "$server_key" push mail x
 expect 4 '' 'it does not know the key of this client' as eve work mail
@@ -90,7 +92,7 @@ echo '[1' >"$work/config/ferry/contexts.json"
 expect 1 '' 'cannot read the contexts' ferry ping --count 1
 rm "$work/config/ferry/contexts.json"
 
-# A key that is taken away ends its sessions within a second, and what they may not resume
+# Removing a key ends its sessions within a second, and they cannot be resumed
 as bob serve demo.Echo.say --echo >/dev/null 2>"$work/serve.err" &
 server=$!
 until_true as alice ping demo.Echo
@@ -126,7 +128,8 @@ for secret in $(sed -n 's/^secret = //p' "$work"/{broker,alice,bob,eve}.key); do
     as alice stats --json | grep -q "$secret" && failed 'a secret key in the metrics'
 done
 
-# An address that begins handshakes without end: the log says which limit it is, and that address gets in again
+# An address that begins very many handshakes: the log names the limit, and the address can connect
+# again later
 configure
 printf '[broker]\nmax_handshakes_per_address = 1/s\n' >>"$work/conf"
 start broker --bind 'tcp://127.0.0.1:*' --config "$work/conf" 2>"$work/log2"

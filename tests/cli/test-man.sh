@@ -17,7 +17,7 @@ for command in $commands; do
     for option in $(grep -oE -e '--[a-z-]+' "$work/lines" | sort -u); do
         grep -q -e "$option" "$work/help" || failed "ferry $command has no $option, the page says"
     done
-    # What stands in the usage stands in the page.
+    # Each part of the usage must occur in the page.
     for option in $(sed -n '/^usage:/,/^$/p' "$work/help" | grep -oE -e '--[a-z-]+' | sort -u); do
         grep -q -e "$option" "$work/section" || failed "the page does not tell of ferry $command $option"
     done

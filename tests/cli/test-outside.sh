@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What a stranger's project makes of what is installed: the guide's three programs, built with Meson and with
-# make as docs/idl.md says, word for word, and run. test-outside.sh SOURCE-FOLDER BUILD-FOLDER
+# A project outside the source tree, with the installed files: the guide's three programs, built
+# with Meson and with make as docs/idl.md says, word for word, and run. test-outside.sh
+# SOURCE-FOLDER BUILD-FOLDER
 source=$1
 stage=$(mktemp -d)
 source "$(dirname "$0")/installed.sh" "$2" "$stage"

@@ -28,7 +28,7 @@ END
 order="$work/orders.thrift:Order"
 full='{"id": 7, "note": "größe", "parts": [{"id": 8}], "price": {"cents": 1250, "currency": "USD"}, "files": {"a": "text"}, "way": {"box": 3}}'
 
-# There and back: what generated code would see is MessagePack, and people see JSON
+# Packing and unpacking: the body is MessagePack, as generated code sees it, and the output is JSON
 expect 0 '*' '' ferry push orders "$full" --pack "$order"
 expect 0 '*' '' ferry queue peek orders --unpack "$order" --json
 grep -q -F -e "\"body\": $full" "$work/out" || failed 'queue peek --unpack --json' "$work/out"

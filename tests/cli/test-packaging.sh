@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What `meson install` leaves behind, as a packager sees it: test-packaging.sh SOURCE-FOLDER BUILD-FOLDER
+# The installed files, as a packager sees them: test-packaging.sh SOURCE-FOLDER BUILD-FOLDER
 source=$1
 stage=$(mktemp -d)
 source "$(dirname "$0")/installed.sh" "$2" "$stage"
 source "$(dirname "$0")/lib.sh" "$prefix/bin/ferry"
 trap 'finish; rm -rf "$stage"' EXIT
 
-# ---- what is there, and what is not ----
+# ---- the list of installed files ----
 there() { n_checks=$((n_checks + 1)); [ -s "$prefix/$1" ] || failed "not installed: $1"; }
 for file in bin/ferry bin/ferry-idl share/ferry/ferry-broker.thrift \
     include/ferry/{ferry,schema,cache,pack,pool}.h include/ferry/adapters/{libuv,libev}.h \
@@ -58,7 +58,7 @@ equal '' "$(nm -D --defined-only "$library/libferry.so.0" | awk '$2 != "A" && $3
 # ---- pkg-config ----
 equal "ferry $(pkg-config --modversion ferry)" "$(ferry --version)" 'one version'
 equal "ferry-idl $(pkg-config --modversion ferry)" "$(ferry-idl --version)" 'one version'
-# Users of the shared library link it alone, and see no header of what it stands on.
+# Programs link only the shared library, and need no headers of its dependencies.
 equal -lferry "$(pkg-config --libs-only-l ferry | xargs)" 'what is linked'
 equal "$prefix/bin/ferry-idl" "$(pkg-config --variable=ferry_idl ferry)" 'ferry_idl'
 equal "$prefix/share/ferry" "$(pkg-config --variable=interfaces ferry)" 'interfaces'

@@ -84,7 +84,7 @@ for queue in first to.upper third; do
 done
 ! kill -0 "$killed" 2>/dev/null || failed 'the killed worker'
 
-# Ctrl-C while jobs wait: the first stage keeps its jobs, the others do theirs
+# Ctrl-C while jobs wait: the first stage keeps its jobs, the other stages finish theirs
 seq 50 | ferry push first - --quiet || failed 'pushing'
 : >"$work/pids"
 : >"$work/results"

@@ -6,7 +6,7 @@ start_broker
 field() { ferry queue show "$1" | awk -F'\t' -v k="$2" '$1 == k {print $2}'; }
 has() { [ "$(field "$1" "$2")" = "$3" ]; }
 
-# There and back
+# Pushing and working
 expect 0 '*' '' ferry push mail hello -H trace-id:abc
 equal 1 "$(field mail ready)" 'a job is ready'
 expect 0 '*' '' ferry work mail --count 1 --json
@@ -33,7 +33,7 @@ expect 0 '*' '' ferry push ranks low
 expect 0 '*' '' ferry push ranks high --priority 9
 expect 0 "$(printf 'high\nlow')" '' ferry work ranks --count 2
 
-# One job: its number, and what can be done with it
+# One job: its number, and the commands for it
 job=$(ferry push one x --delay 1h)
 equal delayed "$(ferry job show "$job" | awk -F'\t' '$1 == "state" {print $2}')" 'a delayed job'
 expect 0 '' 'the next one' ferry job run-now "$job"
@@ -83,14 +83,14 @@ start queue show ranks --watch 100ms >"$work/watched"
 until_true bash -c "[ \$(grep -c '^ready' '$work/watched') -ge 3 ]"
 expect 2 '' 'for list, show and peek' ferry queue purge ranks --yes --watch 1s
 
-# What is beyond the count goes back as if it had not been touched
+# Jobs beyond --count return to the queue without a counted attempt
 seq 6 | ferry push counted - || failed 'pushing'
 expect 0 "$(seq 2)" '' ferry work counted --count 2
 expect 0 "$(printf '3\n4')" '' ferry work counted --count 2 --slots 8
 expect 0 '*' '' ferry queue peek counted
 equal '5 0 6 0' "$(cut -f7,3 "$work/out" | sort | awk '{print $2, $1}' | xargs)" 'attempts'
 
-# Commands: what they see, and what their end means
+# Commands: their environment, and the effect of their exit status
 expect 0 '*' '' ferry push env body -H trace-id:abc
 expect 0 'env 1 abc body' '' ferry work env --count 1 \
     --exec 'echo "$FERRY_QUEUE $FERRY_ATTEMPT $FERRY_HEADER_TRACE_ID $(cat)"'
@@ -118,7 +118,7 @@ status_of "$drainer"
 equal 0 $? 'a worker that drains'
 equal x "$(cat "$work/drained")" 'the job that another worker gave back'
 
-# A worker that is killed takes its commands with it, and what they have started
+# If a worker is killed, its commands and their child processes end, too
 expect 0 '*' '' ferry push killed x
 start work killed --exec "sleep 60 & echo \$\$ \$! >'$work/pids'; wait"
 worker=$started_pid
@@ -160,7 +160,7 @@ ferry work par --slots 4 --count 4 --exec 'sleep 0.5' || failed 'working in para
 took=$((($(date +%s%N) - before) / 1000000))
 [ "$took" -lt 1800 ] || failed "four in parallel took $took ms"
 
-# SIGTERM finishes what runs; SIGINT gives it back
+# On SIGTERM running commands finish; on SIGINT their jobs return to the queue
 printf '1\n2\n' | ferry push term - || failed 'pushing'
 start work term --exec 'sleep 0.7; cat' >"$work/term" 2>/dev/null
 worker=$started_pid
@@ -197,7 +197,7 @@ expect 0 '*' '' ferry queue list --json
 head -1 "$work/out" | grep -q '^\[{"name": ' || failed 'JSON' "$work/out"
 expect 2 '' 'invalid queue name' ferry push 'a b' x
 expect 4 '' 'PermissionDenied' ferry push ferry.internal x
-# What is wrong is told before anything is done
+# Wrong usage is reported before any change
 expect 2 '' "invalid queue name 'a b'" ferry push 'a b' x
 expect 2 '' '1 to 255 bytes' ferry push q x --key ''
 printf '[broker]\nbind = ipc://%s/small\nmax_body = 1K\n' "$work" >"$work/small.conf"

@@ -13,7 +13,7 @@ trap stop EXIT
 source "$(dirname "$0")/installed.sh" "$build" "$work/root"
 export FERRY_URL="ipc://$work/broker"
 
-# Each block goes into the file that the line before it names; the one of commands is run.
+# Each block is written to the file that the line before it names; the block of commands is run.
 mkdir "$work/empty" && cd "$work/empty"
 awk -v source="$source/README.md" '
     /^## / { on = $0 == "## Your first service" }

@@ -15,7 +15,7 @@ broker_pid=$started_pid
 until_true ferry ping
 equal 600 "$(stat -c %a "$work/broker")" 'the socket is private'
 
-# What the user may, and what it may not: the answer does not tell what exists
+# Allowed and denied actions: a denial does not disclose whether the object exists
 expect 0 '*' '' ferry push mail hello
 job=$(cat "$work/out")
 expect 4 '' "PermissionDenied: the user 'me' has no right to push 'print'" ferry push print hello
@@ -34,7 +34,7 @@ expect 4 '' "has no right to admin" ferry call ferry.Broker.drain
 expect 4 '' "has no right to admin" ferry reload
 grep -q "permission denied: user='me' action='push' name='print'" "$work/log" || failed 'the log has the denial' "$work/log"
 
-# Explained
+# ferry auth check explains decisions
 expect 0 'allowed by line 6: [user me] may = push mail' '' ferry auth check me push mail
 expect 4 "denied: no line allows 'me' to work 'mail'" '' ferry auth check me work mail
 expect 0 '{"allowed": true, "rule": "[user me] may = call demo.*", "line": 6}' '' ferry auth check me call 'demo.*' --json
@@ -70,7 +70,7 @@ wait "$who" 2>/dev/null
 start serve demo.Echo.say --echo 2>/dev/null
 until_true ferry ping demo.Echo
 
-# One user has only so many connections; the limit is for new ones
+# The number of connections of one user is limited; the limit applies to new connections
 configure 'push mail call demo.* serve demo.*' 'work mail'
 echo 'max_connections = 1' >>"$work/conf"
 kill -HUP "$broker_pid"

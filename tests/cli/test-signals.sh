@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Ctrl-C, closed descriptors, readers that go away and full disks: the right exit status each time,
 # and no job is lost.
-# Who runs the tests may have had signals ignored, as nohup does: that is passed on to all it starts.
+# The program that runs the tests may ignore signals, as nohup does, and its children inherit that.
 [ -n "${SIGNALS_ARE_RESET:-}" ] ||
     SIGNALS_ARE_RESET=1 exec env --default-signal=HUP,INT,PIPE,TERM bash "$0" "$@"
 source "$(dirname "$0")/lib.sh" "$1"
@@ -22,7 +22,7 @@ expect 0 '' '' ferry pub kept x --retain
 expect 1 '' 'cannot write' on_full sub kept --count 1
 until_true ready full 1
 
-# Descriptors that are closed: nothing that was meant for them goes elsewhere
+# Closed standard descriptors: their output must not go to another descriptor
 expect 1 '' 'standard input' without_stdin push closed -
 expect 1 '' 'cannot write' without_stdout ping
 expect 1 '' 'cannot write' without_stdout work full
@@ -60,7 +60,8 @@ status_of "$worker"
 equal 130 $? 'a worker whose terminal is closed'
 until_true ready group 2
 
-# `tail -f log | ferry pub logs -` carries on when the broker was away for longer than publishes wait
+# `tail -f log | ferry pub logs -` continues after the broker was away for longer than publishes
+# wait
 start sub outage >"$work/received" 2>/dev/null
 until_true bash -c "'$ferry_binary' topics | grep -q outage"
 mkfifo "$work/log"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What people see: tables, colours, units, progress; on a terminal of script(1).
+# Output on a terminal: tables, colours, units, progress; with a terminal of script(1).
 source "$(dirname "$0")/lib.sh" "$1"
 command -v script >/dev/null || exit 77
 start_broker
@@ -44,7 +44,7 @@ until_true ferry ping demo.Echo
 shows "^  $escape\[34m\"a\"$escape\[0m: " "$ferry call demo.Echo.say '{\"a\": 1}'"
 shows "^{$escape\[34m\"a\"" "$ferry call demo.Echo.say '{\"a\": 1}' --json"
 
-# What others send does not steer the terminal
+# Text from others cannot control the terminal
 printf 'a\033[2Jb\377' | ferry push hostile - || failed 'pushing'
 shows '^a\\x1b\[2Jb\\xff$' "$ferry work hostile --count 1 -q"
 printf 'gr\303\274n\ttab' | ferry push harmless - || failed 'pushing'

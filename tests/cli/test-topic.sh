@@ -14,7 +14,7 @@ expect 0 '' '' ferry -u "$few" pub one x --retain
 expect 0 '' '' ferry -u "$few" pub two x --retain
 expect 8 '' 'no room for another retained value' ferry -u "$few" pub three x --retain
 
-# To whom it belongs
+# Reserved names
 start sub 'orders.*' --count 2 --json >"$work/one"
 one=$started_pid
 start sub orders.new --count 1 >"$work/two"
@@ -31,7 +31,7 @@ equal '{"topic": "orders.new", "seq": 1, "missed": 0, "headers": {"trace": "abc"
 {"topic": "orders.paid", "seq": 2, "missed": 0, "body": "second"}' "$(cat "$work/one")" 'JSON'
 equal first "$(cat "$work/two")" 'a body'
 
-# Lines, files, counts; nothing is lost between here and there
+# Lines, files, counts; no message is lost
 start sub lines --count 20000 >"$work/lines"
 lines=$started_pid
 until_true subscribed lines
@@ -47,7 +47,7 @@ expect 0 '' '' ferry pub files x --count 2
 status_of "$files"
 equal "$(printf 'two\nlines\nx\nx')" "$(cat "$work/files")" 'a file, and a count'
 
-# Bytes that are no text
+# Bytes that are not UTF-8
 start sub bytes --count 1 --json >"$work/bytes"
 bytes=$started_pid
 until_true subscribed bytes
@@ -56,7 +56,7 @@ expect 0 '' '' ferry pub bytes --file "$work/body"
 status_of "$bytes"
 equal '"body": {"$bin": "/wA="}}' "$(grep -o '"body.*' "$work/bytes")" 'bytes in JSON'
 
-# What is kept
+# Retained and kept messages
 expect 0 '' '' ferry pub config.limit 42 --retain
 expect 0 '42' '' ferry sub config.limit --count 1
 expect 0 "$(printf 'config.limit\t42')" '' ferry sub 'config.>' --topics --count 1

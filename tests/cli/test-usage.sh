@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What `ferry` says to those who do not know it yet. No broker is needed.
+# The messages of `ferry` for wrong usage, and its help. No broker is needed.
 source "$(dirname "$0")/lib.sh" "$1"
 
 expect 2 '' 'usage: ferry COMMAND' ferry
@@ -60,7 +60,7 @@ expect 2 '' '--serve is only for' ferry bench pub --serve
 expect 2 '' 'bash, fish or zsh' ferry completion tcsh
 expect 2 '' 'log-level' ferry broker --log-level loud
 
-# Nobody there.
+# No broker
 export FERRY_URL="ipc://$work/nobody"
 expect 3 '' "no broker listens at ipc://$work/nobody" ferry ping --timeout 300ms
 expect 3 '' "ferry broker" ferry pub t x
@@ -73,7 +73,7 @@ if ferry help cache >/dev/null 2>&1; then
     ! grep -q broker "$work/err" || failed 'cache asks for no broker' "$work/err"
 fi
 
-# Something else there
+# Another program in place of the broker
 python3 - "$work" <<'END' &
 import socket, sys, threading
 def answer(name, text):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row bytes: codecs, their errors, and agreement with Python's. */
+/* The example bytes: codecs, their errors, and agreement with Python's codecs. */
 
 #include "bytes.h"
 #include "examples/stage.h"

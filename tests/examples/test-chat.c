@@ -151,7 +151,8 @@ static void presence_is_right_and_no_line_is_lost(void) {
     }
 
     say_all(members);
-    /* Rooms 0 to 9 have ten members of ours, 10 to 19 nine: each hears all lines of its room. */
+    /* Rooms 0 to 9 have ten members of this process, rooms 10 to 19 nine: each hears all lines of
+     * its room. */
     for (until_ms = clock_ms() + 20000;
          clock_ms() < until_ms && !all_heard(members, 9 * (LINES + 1));)
         turns(members, 20);
@@ -195,7 +196,7 @@ static int try_to_join(Stage *stage, const char *room, const char *name, ferry_s
     return r;
 }
 
-static void who_may_not_come_in_is_told_why(void) {
+static void a_refused_member_gets_the_reason(void) {
     ferry_stream *anna = NULL, *other = NULL;
     const ferry_uuid nobody = {{1, 2, 3}};
     int64_t number;
@@ -221,8 +222,8 @@ static void who_may_not_come_in_is_told_why(void) {
     stage_close(&stage);
 }
 
-/* The call and its cancellation reach the broker together, and must leave it in that order. */
-static void who_leaves_while_coming_is_not_there(void) {
+/* The call and its cancellation reach the broker together, and must be forwarded in this order. */
+static void a_member_that_leaves_while_joining_is_absent(void) {
     uint64_t until_ms = clock_ms() + 60000;
     ferry_list_string *list = NULL;
     size_t n = 1;
@@ -250,8 +251,8 @@ static void who_leaves_while_coming_is_not_there(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(who_may_not_come_in_is_told_why),
-        TEST(who_leaves_while_coming_is_not_there),
+        TEST(a_refused_member_gets_the_reason),
+        TEST(a_member_that_leaves_while_joining_is_absent),
         TEST(presence_is_right_and_no_line_is_lost),
         TESTS_END,
     };

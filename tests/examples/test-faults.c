@@ -100,7 +100,7 @@ static void silence_is_a_timeout_with_its_length(void) {
     CU_ASSERT(e && e->waited_ms == 20 && strcmp(e->call, "recv") == 0);
 }
 
-static void nobody_else_is_connected_to(void) {
+static void no_other_host_is_connected_to(void) {
     static const char *const hosts[] = {"192.0.2.1", "8.8.8.8",   "2001:db8::1", "0.0.0.0",
                                         "127.0.0.1", "127.0.0.2", "::1"};
 
@@ -168,7 +168,7 @@ static void *answer_once(void *listener) {
     return NULL;
 }
 
-static void what_does_not_fail_is_answered(void) {
+static void calls_without_a_fault_are_answered(void) {
     int port, listener = hold_port(&port);
     char *line = NULL, url[64];
     pthread_t thread;
@@ -191,10 +191,10 @@ int main(void) {
         TEST(system_errors_arrive_with_errno_and_call),
         TEST(name_errors_arrive_with_their_code),
         TEST(silence_is_a_timeout_with_its_length),
-        TEST(nobody_else_is_connected_to),
+        TEST(no_other_host_is_connected_to),
         TEST(a_low_layer_passes_errors_on),
         TEST(a_high_layer_wraps_them_and_keeps_the_cause),
-        TEST(what_does_not_fail_is_answered),
+        TEST(calls_without_a_fault_are_answered),
         TESTS_END,
     };
     int status;

@@ -50,7 +50,7 @@ static void lines_are_read_by_getline(void) {
     free(line);
 }
 
-static void what_is_printed_is_counted(void) {
+static void printed_lines_are_counted(void) {
     filestream_counts *counts = NULL;
     ferry_stream *stream = NULL;
     FILE *file;
@@ -217,7 +217,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_lost_peer_looks_like_the_end_of_a_file),
         TEST(lines_are_read_by_getline),
-        TEST(what_is_printed_is_counted),
+        TEST(printed_lines_are_counted),
         TEST(binary_bytes_go_through_as_they_are),
         TEST(one_file_writes_and_reads_by_turns),
         TEST(a_long_line_is_typed),

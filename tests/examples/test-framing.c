@@ -217,7 +217,7 @@ static void oversize_is_refused_before_it_comes(void) {
     stage_close(&stage);
 }
 
-static void what_cannot_be_written_is_refused(void) {
+static void messages_that_a_pattern_cannot_carry_are_refused(void) {
     const ferry_bytes v[] = {ferry_str("one"), ferry_str("two\n")};
     const framing_not_encodable *e;
     framing_settings settings = FRAMING_SETTINGS_INIT;
@@ -259,7 +259,7 @@ int main(void) {
         TEST(blocks_survive_any_cut),
         TEST(truncations_carry_their_counts),
         TEST(oversize_is_refused_before_it_comes),
-        TEST(what_cannot_be_written_is_refused),
+        TEST(messages_that_a_pattern_cannot_carry_are_refused),
         TESTS_END,
     };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row halfopen: what a peer sees of each half, and the same of streams. */
+/* The example halfopen: the effect of closing each half on the peer, and the same with streams. */
 
 #include <openssl/evp.h>
 #include <poll.h>
@@ -120,7 +120,7 @@ static void after_its_end_a_caller_hears_the_whole_answer(void) {
     ferry_stream_close(stream);
 }
 
-static void a_server_that_takes_no_more_says_so(void) {
+static void a_server_can_end_the_stream_early(void) {
     halfopen_received *received = NULL;
     ferry_stream *stream = NULL;
     int64_t sent = 0;
@@ -149,7 +149,7 @@ int main(void) {
         TEST(each_half_is_seen_as_it_is),
         TEST(a_hundred_megabytes_are_digested_before_the_answer),
         TEST(after_its_end_a_caller_hears_the_whole_answer),
-        TEST(a_server_that_takes_no_more_says_so),
+        TEST(a_server_can_end_the_stream_early),
         TESTS_END,
     };
     int status;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Strangers call every method of every example: with random values of its declared types, then with
- * random MessagePack, then with random bytes. Each call may be answered or refused, but by a typed
- * error; afterwards each server still serves.
+ * Untrusted callers call every method of every example: with random values of its declared types,
+ * with random MessagePack, and with random bytes. Each call must be answered, or refused with a
+ * typed error; afterwards each server still serves.
  *
- * Rows that look names up or connect do so in a network of the test's own, where nothing but
- * loopback is there. A listener on loopback sees that nobody connects; no command that is not
- * listed runs, and no file beside the served folder is read.
+ * Examples that look names up or connect run in a network namespace that has only loopback. A
+ * listener on loopback checks that no example connects to it. No command outside the list runs, and
+ * no file beside the served folder is read.
  *
- * HOSTILE_SECONDS says how long (default 3). TEST_SEED, the seed that is printed, makes it the same
- * again.
+ * HOSTILE_SECONDS is the duration (default 3). TEST_SEED repeats the run that has printed this
+ * seed.
  */
 
 #include <poll.h>
@@ -294,7 +294,7 @@ typedef struct Attack {
     unsigned long answered, refused, typed, late;
 } Attack;
 
-/* 0, or an error that has a type and a message: there is nothing else. */
+/* Checks that the result is 0, or an error with a type and a message. */
 static void judge(Attack *attack, int r, const ferry_error *error) {
     if (r >= 0) {
         attack->answered++;
@@ -303,7 +303,7 @@ static void judge(Attack *attack, int r, const ferry_error *error) {
     CU_ASSERT_EQUAL_FATAL(r, error->code);
     CU_ASSERT_PTR_NOT_NULL_FATAL(error->type);
     CU_ASSERT_PTR_NOT_NULL_FATAL(error->message);
-    /* A handler that forgets to answer, or that fails as it should not. */
+    /* The handler has not answered, or has failed unexpectedly. */
     if (strcmp(error->type, "ferry.Internal") == 0)
         printf("%s: %s\n", ferry_error_origin(error), error->message);
     CU_ASSERT_STRING_NOT_EQUAL(error->type, "ferry.Internal");
@@ -388,7 +388,7 @@ static void strangers_get_typed_errors(void) {
     close(canary);
     CU_ASSERT_EQUAL(access(strcat(canary_program, ".ran"), F_OK), -1);
 
-    /* They serve on. */
+    /* The servers still serve. */
     CU_ASSERT_EQUAL(arith_add(stages[0].client, 2, 3, &sum, &stages[0].error), 0);
     CU_ASSERT_EQUAL(lucky_lose(stages[0].client, 0, NULL, &stages[0].error), 0);
     CU_ASSERT_EQUAL(lucky_draw(stages[0].client, &number, &stages[0].error), 0);

@@ -134,7 +134,7 @@ static void levels_are_bounded(void) {
     CU_ASSERT(e && e->position == 32 && e->limit == 32);
 }
 
-static void what_json_cannot_say_is_typed(void) {
+static void values_that_json_cannot_express_are_typed_errors(void) {
     static const struct {
         const char *bytes;
         size_t len, offset;
@@ -193,7 +193,7 @@ int main(void) {
         TEST(keys_keep_their_order),
         TEST(bad_text_says_where),
         TEST(levels_are_bounded),
-        TEST(what_json_cannot_say_is_typed),
+        TEST(values_that_json_cannot_express_are_typed_errors),
         TEST(pythons_json_agrees),
         TESTS_END,
     };

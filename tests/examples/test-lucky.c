@@ -63,7 +63,7 @@ static void a_lost_draw_ends_at_its_deadline(void) {
     stage_close(&stage);
 }
 
-static void a_share_that_is_none_is_refused(void) {
+static void an_invalid_share_is_refused(void) {
     const double bad[] = {-0.1, 1.1, NAN, INFINITY};
     Stage stage;
 
@@ -150,7 +150,7 @@ static void tries_are_as_many_as_the_arithmetic_says(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_udp_client_believes_any_stranger),       TEST(a_draw_is_from_0_to_1),
-        TEST(a_lost_draw_ends_at_its_deadline),         TEST(a_share_that_is_none_is_refused),
+        TEST(a_lost_draw_ends_at_its_deadline),         TEST(an_invalid_share_is_refused),
         TEST(tries_are_as_many_as_the_arithmetic_says), TESTS_END,
     };
 

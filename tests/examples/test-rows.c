@@ -123,7 +123,7 @@ static int join(ferry_client *client, void *ctx) {
     return rollcall_start(client, NULL);
 }
 
-static void everybody_answers_who_is_in_time(void) {
+static void all_answers_within_the_window_are_collected(void) {
     Runner more[MEMBERS - 1], late;
     rollcall_list_card *cards = NULL;
     int n = 0, n_late = 0;
@@ -274,7 +274,7 @@ int main(void) {
         TEST(sixteen_come_in_any_pieces),
         TEST(any_other_number_is_typed_with_both_counts),
         TEST(one_recv_hears_one_of_all),
-        TEST(everybody_answers_who_is_in_time),
+        TEST(all_answers_within_the_window_are_collected),
         TEST(a_window_without_sense_is_refused),
         TEST(sums_that_do_not_fit_are_typed),
         TEST(roots_are_right_or_said_not_to_be_there),

@@ -11,7 +11,7 @@ static Stage stage;
 
 /* ---- the hazard ---- */
 
-static void what_stands_behind_the_first_object_is_ignored_by_plain_readers(void) {
+static void plain_readers_ignore_octets_behind_the_first_object(void) {
     /* As pickle.loads() does: the caller hears nothing of "Hello World". */
     static const char octets[] = "\x93\x01\x02\x03Hello World";
     msgpack_unpacked unpacked;
@@ -179,7 +179,7 @@ static void msgpack_c_finds_the_same_ends(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_stands_behind_the_first_object_is_ignored_by_plain_readers),
+        TEST(plain_readers_ignore_octets_behind_the_first_object),
         TEST(the_rest_is_given_back),
         TEST(values_become_octets),
         TEST(bad_octets_are_typed_with_their_place),

@@ -137,7 +137,7 @@ static void a_late_reader_holds_the_writer_back(void) {
     transfer(TOTAL / 5, 1500);
 }
 
-static void what_is_not_ascii_is_typed_with_its_place(void) {
+static void octets_outside_ascii_are_a_typed_error_with_their_place(void) {
     ferry_stream *stream = NULL;
     const caps_not_ascii *e;
     ferry_bytes *piece = NULL;
@@ -246,7 +246,7 @@ int main(void) {
         TEST(a_hundred_megabytes_go_through_in_little_memory),
         TEST(two_that_write_first_wait_for_ever),
         TEST(a_late_reader_holds_the_writer_back),
-        TEST(what_is_not_ascii_is_typed_with_its_place),
+        TEST(octets_outside_ascii_are_a_typed_error_with_their_place),
         TEST(unknown_questions_are_typed_with_the_known_ones),
         TEST(a_single_server_makes_everybody_wait),
         TEST(every_model_answers_and_stops_when_told),

@@ -181,7 +181,7 @@ static void answers_that_are_not_http_are_typed(void) {
     }
 }
 
-static void hosts_that_cannot_be_had_are_typed(void) {
+static void unreachable_hosts_are_typed_errors(void) {
     for (webget_layer layer = WEBGET_LAYER_LIBRARY; layer <= WEBGET_LAYER_SOCKET; layer++) {
         webget_response *response = NULL;
         const webget_unreachable *nobody;
@@ -242,7 +242,7 @@ int main(void) {
         TEST(connections_are_kept_and_counted),
         TEST(a_kept_connection_that_was_closed_is_made_anew),
         TEST(answers_that_are_not_http_are_typed),
-        TEST(hosts_that_cannot_be_had_are_typed),
+        TEST(unreachable_hosts_are_typed_errors),
         TEST(certificates_for_others_are_refused),
         TEST(urls_without_sense_are_typed),
         TESTS_END,

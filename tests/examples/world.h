@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* First in main(), while there is one thread; skips the test where there are no namespaces, or no
- * NSD. */
+/* Call this first in main(), while there is one thread. Skips the test if namespaces or NSD are not
+ * available. */
 void world_start(void);
 void world_end(void); /* at exit, too */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a configuration file, users and rights above all: the broker reads it, or each error
- * has a line and a text. After that, nobody has a right that no line gives; a right names the line
- * that gives it; and this line alone gives the right again.
+ * Any bytes as a configuration file, mainly users and rights: the broker reads the file, or each
+ * error has a line and a text. After that, every right of a user is given by a line of the file;
+ * the decision names this line; and a file with only this line gives the same right.
  */
 
 #include <stdio.h>

@@ -14,7 +14,7 @@
 
 #include "rpc/keys/key.h"
 
-enum { QUOTE = 12 }; /* so many bytes of the file in a message are no chance */
+enum { QUOTE = 12 }; /* a run of this many bytes of the file in a message cannot be chance */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

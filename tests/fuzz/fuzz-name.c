@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The rules of docs/PROTOCOL.md, section 3, as slowly and plainly as they can be written. */
+/* The rules of docs/PROTOCOL.md, section 3, written as simply as possible. */
 static size_t tokens_of(const uint8_t *p, size_t len, const uint8_t *starts[], size_t lens[]) {
     size_t n = 0, start = 0;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Bytes that strangers send to the HTTP side. The first byte chooses: 0, a path; 1, the headers
- * that say where a request comes from, a line each; 2, an Authorization header; else, an answer of
- * the broker that is shaped for browsers.
+ * with the origin of a request, one per line; 2, an Authorization header; else, an answer of the
+ * broker that is shaped for browsers.
  */
 
 #include <stdint.h>
@@ -33,7 +33,7 @@ static void check_path(const char *text) {
         abort();
 }
 
-/* A request that may go on comes from this host, or says nothing of its origin. */
+/* An allowed request comes from this host, or has no origin. */
 static void check_guard(char *text) {
     static const GuardNames names = {NULL, 0, "http"};
     const char *lines[4] = {NULL}, *why = NULL;

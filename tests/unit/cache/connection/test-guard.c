@@ -53,7 +53,7 @@ static void limits_hold_to_the_number(void) {
     len = snprintf(text, sizeof(text), "*%d\r\n", GUARD_ELEMENTS);
     guard_check(&guard, (const uint8_t *)text, (size_t)len);
     CU_ASSERT_PTR_NULL(guard.problem);
-    /* Another one inside would be one too many in all. */
+    /* One more nested array would exceed the limit of elements. */
     guard_check(&guard, (const uint8_t *)"*1\r\n", 4);
     CU_ASSERT_PTR_NOT_NULL(guard.problem);
 }

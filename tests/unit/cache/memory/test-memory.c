@@ -52,7 +52,7 @@ static void bytes_never_exceed_the_limit(void) {
     CU_ASSERT_EQUAL(stats.entries, 0);
 }
 
-static void what_is_too_large_is_refused_and_takes_the_old_value_along(void) {
+static void a_too_large_value_is_refused_and_removes_the_old_value(void) {
     CLEANUP(memory_free) Memory *memory = NULL;
 
     memory_new(&memory, 64 * 1024);
@@ -79,7 +79,7 @@ static void time_ends_entries_to_the_millisecond(void) {
     CU_ASSERT_EQUAL(stats.entries, 0);
 }
 
-static void expired_entries_go_without_being_asked_for(void) {
+static void expired_entries_are_removed_without_a_look_up(void) {
     CLEANUP(memory_free) Memory *memory = NULL;
     MemoryStats stats;
     char key[32];
@@ -95,7 +95,7 @@ static void expired_entries_go_without_being_asked_for(void) {
     CU_ASSERT_EQUAL(stats.entries, 1);
 }
 
-static void what_is_asked_for_outlives_what_passes_through(void) {
+static void read_entries_outlive_a_scan(void) {
     CLEANUP(memory_free) Memory *memory = NULL;
     char key[32];
     int kept = 0;
@@ -194,10 +194,10 @@ static void threads_do_not_disturb_each_other(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(bytes_never_exceed_the_limit),
-        TEST(what_is_too_large_is_refused_and_takes_the_old_value_along),
+        TEST(a_too_large_value_is_refused_and_removes_the_old_value),
         TEST(time_ends_entries_to_the_millisecond),
-        TEST(expired_entries_go_without_being_asked_for),
-        TEST(what_is_asked_for_outlives_what_passes_through),
+        TEST(expired_entries_are_removed_without_a_look_up),
+        TEST(read_entries_outlive_a_scan),
         TEST(modes_and_expectations_are_kept),
         TEST(a_large_value_outlives_its_entry),
         TEST(threads_do_not_disturb_each_other),

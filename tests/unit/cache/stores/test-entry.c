@@ -8,7 +8,7 @@
 #include "cache/connection/number.h"
 #include "support/suite.h"
 
-static void a_header_is_read_as_it_was_written(void) {
+static void a_written_header_is_read_back(void) {
     uint8_t bytes[ENTRY_HEADER_MAX + 5];
     CacheEntry entry = {
         .kind = ENTRY_COMPUTED, .fresh_until_ms = 123456789012, .took_us = 77, .nonce = 0xDEADBEEF};
@@ -117,7 +117,7 @@ static void numbers_and_stamps_are_read_strictly(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_header_is_read_as_it_was_written),
+        TEST(a_written_header_is_read_back),
         TEST(the_largest_header_fits),
         TEST(malformed_tags_are_refused),
         TEST(early_comes_nearer_to_the_end_and_with_the_cost),

@@ -38,7 +38,7 @@ static void padding_may_be_left_out(void) {
     free(data);
 }
 
-static void what_is_not_base64_is_refused(void) {
+static void malformed_base64_is_refused(void) {
     static const char *const bad[] = {"Z", "Zm9vY", "Z*==", "Zm9v\n", "Zg===", "====", "Zm=v"};
     uint8_t *data = NULL;
     size_t len = 0;
@@ -52,7 +52,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(the_examples_of_the_rfc_come_out),
         TEST(padding_may_be_left_out),
-        TEST(what_is_not_base64_is_refused),
+        TEST(malformed_base64_is_refused),
         TESTS_END,
     };
 

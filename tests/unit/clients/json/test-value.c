@@ -73,7 +73,7 @@ static bool refuses(const char *text, const char *why) {
     return same;
 }
 
-static void what_both_know_is_written_as_it_is(void) {
+static void values_of_both_formats_are_written_unchanged(void) {
     BOTH("\xc0", "null");
     BOTH("\xc2", "false");
     BOTH("\xc3", "true");
@@ -119,14 +119,14 @@ static void large_integers_keep_every_digit(void) {
     BOTH("\xcf\x80\x00\x00\x00\x00\x00\x00\x00", "{\"$int\":\"9223372036854775808\"}");
 }
 
-static void numbers_that_are_none_have_a_name(void) {
+static void nan_and_infinity_have_a_form(void) {
     READS("\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", "{\"$float\":\"nan\"}");
     BOTH("\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00", "{\"$float\":\"inf\"}");
     BOTH("\xcb\xff\xf0\x00\x00\x00\x00\x00\x00", "{\"$float\":\"-inf\"}");
     READS("\xca\x7f\xc0\x00\x00", "{\"$float\":\"nan\"}");
 }
 
-static void maps_that_are_no_objects_are_pairs(void) {
+static void maps_that_cannot_be_objects_become_pairs(void) {
     BOTH("\x81\x01\xa1x", "{\"$map\":[[1,\"x\"]]}");
     BOTH("\x82\xa1"
          "a\x01\xa1"
@@ -144,7 +144,7 @@ static void a_map_that_looks_like_a_form_is_pairs(void) {
     BOTH("\x81\xa2$x\x01", "{\"$x\":1}");
 }
 
-static void bytes_that_are_no_value_are_refused_with_a_place(void) {
+static void malformed_bytes_are_refused_with_their_position(void) {
     READS("", "not a MessagePack value: byte 0: the value ends too early");
     READS("\xc1", "not a MessagePack value: byte 0: the byte 0xc1 is not MessagePack");
     READS("\x92\x01",
@@ -161,7 +161,7 @@ static void bytes_that_are_no_value_are_refused_with_a_place(void) {
     READS("\x01\x02", "not a MessagePack value: byte 1: there are more bytes after the value");
 }
 
-static void counts_that_lie_take_no_memory(void) {
+static void wrong_counts_allocate_no_memory(void) {
     READS("\xdd\xff\xff\xff\xff\xc0",
           "not a MessagePack value: byte 5: a count is larger than the remaining bytes");
     READS("\xdf\xff\xff\xff\xff\xc0",
@@ -252,15 +252,15 @@ static void bytes_that_are_text_are_found(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_both_know_is_written_as_it_is),
+        TEST(values_of_both_formats_are_written_unchanged),
         TEST(longer_forms_than_needed_are_read),
         TEST(bytes_are_base64),
         TEST(large_integers_keep_every_digit),
-        TEST(numbers_that_are_none_have_a_name),
-        TEST(maps_that_are_no_objects_are_pairs),
+        TEST(nan_and_infinity_have_a_form),
+        TEST(maps_that_cannot_be_objects_become_pairs),
         TEST(a_map_that_looks_like_a_form_is_pairs),
-        TEST(bytes_that_are_no_value_are_refused_with_a_place),
-        TEST(counts_that_lie_take_no_memory),
+        TEST(malformed_bytes_are_refused_with_their_position),
+        TEST(wrong_counts_allocate_no_memory),
         TEST(nesting_ends_at_32),
         TEST(leaves_at_level_32_are_written),
         TEST(too_many_values_are_refused),

@@ -49,7 +49,7 @@ static void values_end_where_they_end(void) {
 
         CU_ASSERT_PTR_NULL(wire_check(values[i].data, values[i].len));
         write_raw(&stream, values[i]);
-        buffer_append(&stream, "\xc1\x07", 2); /* what follows is not looked at */
+        buffer_append(&stream, "\xc1\x07", 2); /* the bytes behind the value are not read */
         for (size_t piece = 1; piece <= stream.len; piece++) {
             CU_ASSERT_EQUAL(end_of((Span){stream.data, stream.len}, piece, &outcome),
                             values[i].len);
@@ -98,7 +98,7 @@ static void the_three_kinds_are_read(void) {
     CU_ASSERT_PTR_NOT_NULL(message.problem);
 }
 
-static void other_values_are_no_messages(void) {
+static void other_values_are_refused_as_messages(void) {
     static const Span bad[] = {
         INIT("\x07"),
         INIT("\x80"),
@@ -142,7 +142,7 @@ static void results_are_values_that_readers_accept(void) {
                                   "1\x91\x81\xa2-1\xc3\xb4"
                                   "18446744073709551615\x02")));
     buffer_reset(&out);
-    /* A server that answers with something else than one value. */
+    /* A server whose answer is not exactly one value. */
     rpc_write_result(&out, 1, BYTES("\x01\x02"));
     CU_ASSERT_TRUE(is(&out, BYTES("\x94\x01\x01\xc0\xc0")));
 }
@@ -185,7 +185,7 @@ int main(void) {
         TEST(values_end_where_they_end),
         TEST(bad_bytes_and_deep_values_are_refused),
         TEST(the_three_kinds_are_read),
-        TEST(other_values_are_no_messages),
+        TEST(other_values_are_refused_as_messages),
         TEST(results_are_values_that_readers_accept),
         TEST(errors_are_pairs_or_maps),
         TEST(messages_are_notifications),

@@ -55,7 +55,7 @@ static void pages_of_other_sites_are_refused(void) {
                     0);
 }
 
-static void a_change_needs_what_a_form_cannot_send(void) {
+static void a_change_needs_headers_that_a_form_cannot_send(void) {
     static const char *const forms[] = {"text/plain", "application/x-www-form-urlencoded",
                                         "multipart/form-data; boundary=x", "application/jsonx", ""};
 
@@ -80,7 +80,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(only_known_hosts_are_served),
         TEST(pages_of_other_sites_are_refused),
-        TEST(a_change_needs_what_a_form_cannot_send),
+        TEST(a_change_needs_headers_that_a_form_cannot_send),
         TESTS_END,
     };
 

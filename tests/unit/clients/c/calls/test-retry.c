@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "support/suite.h"
 
-static void only_passing_trouble_is_worth_another_attempt(void) {
+static void only_temporary_errors_are_retried(void) {
     static const struct {
         const char *type;
         bool worth;
@@ -40,7 +40,8 @@ static void pauses_grow_and_have_a_bound(void) {
     }
 }
 
-/* Not around the middle: whoever failed at the same time is to come back at different ones. */
+/* The jitter must cover the whole range: clients that failed at the same time must retry at
+ * different times. */
 static void the_jitter_is_full(void) {
     enum { CEILING = RETRY_BASE_MS << 2 };
     int n[4] = {0};
@@ -53,7 +54,7 @@ static void the_jitter_is_full(void) {
     CU_ASSERT_TRUE(retry_delay_ms(1000, -1, UINT64_MAX) <= RETRY_MAX_MS);
 }
 
-static void the_servers_advice_is_the_least(void) {
+static void the_servers_advice_is_the_shortest_delay(void) {
     for (uint64_t random = 0; random < 1000; random++) {
         uint64_t delay = retry_delay_ms(1, 700, random);
 
@@ -81,10 +82,10 @@ static void the_budget_runs_out_and_is_earned_back(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(only_passing_trouble_is_worth_another_attempt),
+        TEST(only_temporary_errors_are_retried),
         TEST(pauses_grow_and_have_a_bound),
         TEST(the_jitter_is_full),
-        TEST(the_servers_advice_is_the_least),
+        TEST(the_servers_advice_is_the_shortest_delay),
         TEST(the_budget_runs_out_and_is_earned_back),
         TESTS_END,
     };

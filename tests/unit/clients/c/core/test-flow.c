@@ -76,7 +76,7 @@ static void count(void *owner) {
     ++*(int *)owner;
 }
 
-static void who_found_no_room_is_woken_once(void) {
+static void a_flow_without_room_is_woken_once(void) {
     Flow *full = NULL;
     Flow flows[3];
     int n = 0;
@@ -122,7 +122,7 @@ static void small_items_allocate_nothing_after_the_first(void) {
     flow_deinit(&flow);
 }
 
-static void out_of_memory_is_said(void) {
+static void out_of_memory_is_reported(void) {
     char *block = ferry_alloc(10);
 
     OOM_EACH(n) {
@@ -157,10 +157,10 @@ int main(void) {
         TEST(credit_is_spent_and_given),
         TEST(items_are_taken_in_order_and_granted_back),
         TEST(only_a_fast_reader_gets_a_larger_window),
-        TEST(who_found_no_room_is_woken_once),
+        TEST(a_flow_without_room_is_woken_once),
         TEST(a_block_is_shared_not_copied),
         TEST(small_items_allocate_nothing_after_the_first),
-        TEST(out_of_memory_is_said),
+        TEST(out_of_memory_is_reported),
         TESTS_END,
     };
 

@@ -51,7 +51,7 @@ static void *close_pool(void *pool) {
     return NULL;
 }
 
-/* Another thread closes the client as soon as it can; the bytes that does() writes must reach the
+/* Another thread closes the client as soon as possible. The bytes that does() writes must reach the
  * client's descriptor before that. */
 static void expect_done_before(void *(*closes)(void *what), int (*does)(void *what), void *what) {
     pthread_t thread;
@@ -80,15 +80,15 @@ static int stop_pool(void *pool) {
     return ferry_pool_stop(pool);
 }
 
-static void a_stop_has_done_with_the_client_before_it_is_freed(void) {
+static void a_stop_finishes_before_the_client_is_freed(void) {
     expect_done_before(run_and_close, stop, client_new());
 }
 
-static void so_has_a_post(void) {
+static void a_post_finishes_before_the_client_is_freed(void) {
     expect_done_before(run_and_close, post, client_new());
 }
 
-static void so_has_the_stop_of_a_pool(void) {
+static void a_stop_of_a_pool_finishes_before_its_client_is_freed(void) {
     ferry_pool *pool = NULL;
 
     CU_ASSERT_EQUAL_FATAL(ferry_pool_open(NULL, &pool, NULL), 0);
@@ -97,9 +97,9 @@ static void so_has_the_stop_of_a_pool(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_stop_has_done_with_the_client_before_it_is_freed),
-        TEST(so_has_a_post),
-        TEST(so_has_the_stop_of_a_pool),
+        TEST(a_stop_finishes_before_the_client_is_freed),
+        TEST(a_post_finishes_before_the_client_is_freed),
+        TEST(a_stop_of_a_pool_finishes_before_its_client_is_freed),
         TESTS_END,
     };
 

@@ -9,7 +9,7 @@
 
 static TraceIds ids;
 
-static void what_is_valid(void) {
+static void valid_traceparents_are_accepted(void) {
     static const char *const good[] = {
         PARENT,
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
@@ -75,7 +75,7 @@ static void text_of(Span headers, const char *name, char *to, size_t size) {
     snprintf(to, size, "%.*s", (int)value.len, value.data ? (const char *)value.data : "");
 }
 
-/* The headers of the next hop, and what became of three of them. */
+/* The headers of the next hop, and the values of three of them. */
 typedef struct Hop {
     Buffer before, after;
     char parent[80], state[80], other[80];
@@ -99,7 +99,7 @@ static void hop(Hop *hop, const char *const *texts, bool begin) {
     buffer_deinit(&hop->after);
 }
 
-static void the_next_hop_has_a_new_parent_alone(void) {
+static void the_next_hop_has_only_a_new_parent(void) {
     Hop got;
 
     hop(&got,
@@ -113,7 +113,7 @@ static void the_next_hop_has_a_new_parent_alone(void) {
     CU_ASSERT_NOT_EQUAL(memcmp(got.parent + 36, &PARENT[36], 16), 0);
     CU_ASSERT_STRING_EQUAL(got.parent + 52, "-01");
 
-    /* Flags are kept whatever they are; versions to come are spoken to in ours. */
+    /* All flags are kept. A traceparent of a later version is passed on as version 00. */
     hop(&got,
         (const char *const[]){
             "traceparent", "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-02-later", NULL},
@@ -122,7 +122,7 @@ static void the_next_hop_has_a_new_parent_alone(void) {
     CU_ASSERT_STRING_EQUAL(got.parent + 52, "-02");
 }
 
-static void a_malformed_one_goes_no_further(void) {
+static void a_malformed_traceparent_is_dropped(void) {
     Hop got;
 
     hop(&got,
@@ -134,13 +134,13 @@ static void a_malformed_one_goes_no_further(void) {
     hop(&got, (const char *const[]){"traceparent", "00-1-2-01", "tracestate", "a=1", NULL}, true);
     CU_ASSERT_EQUAL(got.n, 1);
     CU_ASSERT_TRUE(traceparent_is_valid(span_text(got.parent)));
-    /* The first of two counts, and is the only one left. */
+    /* Of two headers, only the first is used and kept. */
     hop(&got, (const char *const[]){"traceparent", PARENT, "traceparent", "x", NULL}, false);
     CU_ASSERT_EQUAL(got.n, 1);
     CU_ASSERT_EQUAL(memcmp(got.parent, PARENT, 36), 0);
 }
 
-static void none_is_begun_unasked(void) {
+static void no_trace_begins_without_the_option(void) {
     Hop got;
 
     hop(&got, (const char *const[]){NULL}, false);
@@ -179,7 +179,7 @@ static void headers_at_their_limit_are_left_as_they_are(void) {
     CU_ASSERT_STRING_EQUAL(got.parent, "");
 }
 
-static void out_of_memory_is_told(void) {
+static void out_of_memory_is_reported(void) {
     const char *const texts[] = {"traceparent", PARENT, NULL};
     Buffer before = {0};
     Span headers = headers_of(&before, texts);
@@ -197,14 +197,10 @@ static void out_of_memory_is_told(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_is_valid),
-        TEST(a_new_trace_is_valid_and_unlike_any_other),
-        TEST(the_next_hop_has_a_new_parent_alone),
-        TEST(a_malformed_one_goes_no_further),
-        TEST(none_is_begun_unasked),
-        TEST(headers_at_their_limit_are_left_as_they_are),
-        TEST(out_of_memory_is_told),
-        TESTS_END,
+        TEST(valid_traceparents_are_accepted),    TEST(a_new_trace_is_valid_and_unlike_any_other),
+        TEST(the_next_hop_has_only_a_new_parent), TEST(a_malformed_traceparent_is_dropped),
+        TEST(no_trace_begins_without_the_option), TEST(headers_at_their_limit_are_left_as_they_are),
+        TEST(out_of_memory_is_reported),          TESTS_END,
     };
 
     return run_suite("client traces", tests);

@@ -19,7 +19,7 @@ static void pauses_double_up_to_a_bound(void) {
     CU_ASSERT_EQUAL(last_ms, POOL_PAUSE_MAX_MS);
 }
 
-static void who_has_lived_is_replaced_at_once(void) {
+static void a_child_that_ran_long_is_replaced_at_once(void) {
     unsigned failures = 5;
 
     CU_ASSERT_EQUAL(pool_pause_ms(&failures, POOL_SETTLED_MS), 0);
@@ -53,7 +53,7 @@ static void options_are_copied(void) {
     ferry_pool_close(pool);
 }
 
-static void out_of_memory_is_told(void) {
+static void out_of_memory_is_reported(void) {
     OOM_EACH(n) {
         ferry_error error = FERRY_ERROR_INIT;
         ferry_pool *pool = NULL;
@@ -69,9 +69,9 @@ static void out_of_memory_is_told(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(pauses_double_up_to_a_bound),
-        TEST(who_has_lived_is_replaced_at_once),
+        TEST(a_child_that_ran_long_is_replaced_at_once),
         TEST(options_are_copied),
-        TEST(out_of_memory_is_told),
+        TEST(out_of_memory_is_reported),
         TESTS_END,
     };
 

@@ -11,7 +11,7 @@ static PushLog *log_new(void) {
     return push_log_new(&slabs);
 }
 
-/* Every push has been given back. */
+/* Frees the log, and checks that every push was freed. */
 static void log_end(PushLog *log) {
     push_log_free(log);
     slabs_deinit(&slabs);
@@ -64,7 +64,7 @@ static void a_push_reads_as_it_was_written_small_and_large(void) {
     log_end(log);
 }
 
-static void it_takes_so_many_and_so_many_bytes(void) {
+static void the_log_is_limited_in_pushes_and_bytes(void) {
     PushLog *log = log_new();
 
     CU_ASSERT_TRUE(push_log_has_room(log, (size_t)1 << 30));
@@ -83,7 +83,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(the_floor_is_the_lowest_id_without_an_answer),
         TEST(a_push_reads_as_it_was_written_small_and_large),
-        TEST(it_takes_so_many_and_so_many_bytes),
+        TEST(the_log_is_limited_in_pushes_and_bytes),
         TESTS_END,
     };
 

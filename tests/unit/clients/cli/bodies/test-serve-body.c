@@ -75,7 +75,7 @@ static void an_echo_of_one_argument_is_that_argument(void) {
     CU_ASSERT_EQUAL(body_of_echo(ferry_bytes_of("\x91", 1)).len, 1);
 }
 
-static void arguments_that_are_no_value_are_refused(void) {
+static void malformed_arguments_are_refused(void) {
     CU_ASSERT_FALSE(goes_in_as(BODY_TEXT, "\x91", 1, ""));
     CU_ASSERT_FALSE(goes_in_as(BODY_JSON, "\xc1", 1, ""));
 }
@@ -88,7 +88,7 @@ int main(void) {
         TEST(output_is_json_where_it_is_and_a_text_else),
         TEST(a_bad_form_is_a_text_in_text_and_an_error_in_json),
         TEST(an_echo_of_one_argument_is_that_argument),
-        TEST(arguments_that_are_no_value_are_refused),
+        TEST(malformed_arguments_are_refused),
         TESTS_END,
     };
 

@@ -79,7 +79,7 @@ static void a_command_need_not_read_its_input(void) {
     free(body);
 }
 
-static void what_it_says_is_the_reason(void) {
+static void standard_error_is_the_reason(void) {
     run("echo no disk left >&2; echo >&2; exit 3");
     CU_ASSERT_EQUAL(got.status, 3);
     CU_ASSERT_STRING_EQUAL(got.reason, "no disk left");
@@ -156,7 +156,7 @@ static void a_group_that_will_not_end_is_killed(void) {
     CU_ASSERT_TRUE(clock_ms() - start_ms < EXEC_KILL_MS + 30000);
 }
 
-static void what_is_forgotten_is_never_called(void) {
+static void a_freed_command_is_never_called_back(void) {
     ExecOptions options = {.command = "sleep 60", .fn = on_end};
     Exec *exec = NULL;
 
@@ -196,7 +196,7 @@ int main(void) {
         TEST(output_and_status_come_back),
         TEST(a_body_larger_than_a_pipe_goes_through),
         TEST(a_command_need_not_read_its_input),
-        TEST(what_it_says_is_the_reason),
+        TEST(standard_error_is_the_reason),
         TEST(the_end_of_a_long_complaint_is_kept),
         TEST(silence_is_explained),
         TEST(output_has_a_limit),
@@ -204,7 +204,7 @@ int main(void) {
         TEST(a_child_that_lives_on_is_not_waited_for),
         TEST(a_cancelled_group_ends),
         TEST(a_group_that_will_not_end_is_killed),
-        TEST(what_is_forgotten_is_never_called),
+        TEST(a_freed_command_is_never_called_back),
         TEST(many_run_at_once),
         TEST(header_names_become_variables),
         TESTS_END,

@@ -9,7 +9,7 @@ static Histogram *new_histogram(void) {
     return calloc(1, sizeof(Histogram));
 }
 
-static void an_empty_one_has_no_times(void) {
+static void an_empty_histogram_has_no_times(void) {
     Histogram *h = new_histogram();
 
     CU_ASSERT_EQUAL(histogram_at(h, 0.5), 0);
@@ -63,7 +63,7 @@ static void no_share_is_above_the_largest(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(an_empty_one_has_no_times),           TEST(small_values_are_exact),
+        TEST(an_empty_histogram_has_no_times),     TEST(small_values_are_exact),
         TEST(large_values_are_within_two_percent), TEST(the_ends_of_the_range_have_a_bucket),
         TEST(no_share_is_above_the_largest),       TESTS_END,
     };

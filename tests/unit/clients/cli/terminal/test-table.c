@@ -98,7 +98,7 @@ static void people_get_columns(void) {
     CU_ASSERT_TRUE(prints("[]", people, "none\n"));
 }
 
-static void trouble_is_red(void) {
+static void errors_are_red(void) {
     json_t *rows = json_loads(ROWS, 0, NULL);
     char *out = NULL;
     size_t len = 0;
@@ -117,7 +117,7 @@ static void a_line_stays_a_line_whatever_a_name_holds(void) {
                           "a\\x09b\\x0ac\\x1b[2J\t-\t-\t-\t-\n"));
 }
 
-static void what_is_absent_or_odd_is_shown_somehow(void) {
+static void absent_and_odd_values_are_shown(void) {
     CU_ASSERT_TRUE(prints("[{\"name\":\"\",\"jobs\":-3,\"bytes\":[1,2],\"dead\":1.5},{}]",
                           pipe_style, "-\t-3\t2\t1.5\t-\n-\t-\t-\t-\t-\n"));
 }
@@ -136,9 +136,9 @@ int main(void) {
         TEST(a_pipe_gets_all_of_a_text),
         TEST(rows_are_sorted_by_their_names),
         TEST(people_get_columns),
-        TEST(trouble_is_red),
+        TEST(errors_are_red),
         TEST(a_line_stays_a_line_whatever_a_name_holds),
-        TEST(what_is_absent_or_odd_is_shown_somehow),
+        TEST(absent_and_odd_values_are_shown),
         TEST(wide_characters_take_two_places),
         TESTS_END,
     };

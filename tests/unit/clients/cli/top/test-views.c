@@ -29,14 +29,14 @@ static void rates_are_differences_per_second(void) {
     CU_ASSERT_EQUAL(number(first, 0, "calls_rate"), 0);
     top_add_rates(view, second, first, 2);
     CU_ASSERT_EQUAL(number(second, 0, "calls_rate"), 100);
-    /* The service has begun again: its counter has. */
+    /* The service was restarted, so its counter has restarted. */
     CU_ASSERT_EQUAL(number(second, 1, "calls_rate"), 2);
     CU_ASSERT_EQUAL(number(second, 1, "errors_rate"), 0);
     json_decref(first);
     json_decref(second);
 }
 
-static void a_new_row_has_the_rate_of_all_it_counts(void) {
+static void a_new_row_counts_from_zero(void) {
     json_t *none = json_array(), *rows = services(5, 0);
 
     top_add_rates(top_view(TOP_SERVICES), rows, none, 1);
@@ -58,7 +58,7 @@ static void sessions_are_told_apart_by_number(void) {
     json_decref(second);
 }
 
-static void patterns_are_no_topics(void) {
+static void patterns_are_not_listed_as_topics(void) {
     json_t *rows = json_pack("[{s:s, s:i}, {s:s, s:i}]", "pattern", "a.*", "subscribers", 1, "name",
                              "a.b", "published", 2);
 
@@ -91,8 +91,8 @@ static void rows_are_filtered_and_sorted(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(rates_are_differences_per_second),  TEST(a_new_row_has_the_rate_of_all_it_counts),
-        TEST(sessions_are_told_apart_by_number), TEST(patterns_are_no_topics),
+        TEST(rates_are_differences_per_second),  TEST(a_new_row_counts_from_zero),
+        TEST(sessions_are_told_apart_by_number), TEST(patterns_are_not_listed_as_topics),
         TEST(rows_are_filtered_and_sorted),      TESTS_END,
     };
 
