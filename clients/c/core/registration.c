@@ -14,7 +14,7 @@ enum { RETRY_MS = 1000 };
 
 static void on_answer(Core *core, Await *await, const Message *message, const void *block);
 
-/* ---- asking ---- */
+/* ---- announcing ---- */
 
 static void finish(Registration *registration, ferry_error *error) {
     Outcome *result = registration->result;
@@ -207,7 +207,7 @@ void registration_leave(Core *core, Registration *registration) {
         registration->kind->free(core, registration);
 }
 
-/* ---- sessions ---- */
+/* ---- each new session: announce again ---- */
 
 static void announce_all(Core *core) {
     for (Registration *r = core->registrations; r; r = r->next) {

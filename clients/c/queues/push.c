@@ -295,7 +295,7 @@ int ferry_flush(ferry_client *client, ferry_error *reterr) {
     return r;
 }
 
-/* ---- sessions ---- */
+/* ---- each new session: send unconfirmed pushes again ---- */
 
 static void pump(Core *core) {
     PushLog *log = core->pushes;
