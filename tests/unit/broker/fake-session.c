@@ -46,8 +46,8 @@ static FakeSession *fake_of(const Session *session) {
     return (FakeSession *)(uintptr_t)session;
 }
 
-/* The fakes need memory also where a test makes one allocation fail on purpose (support/oom.h):
- * the second attempt succeeds. */
+/* The fakes need memory even if a test makes one allocation fail (support/oom.h): the second
+ * attempt succeeds. */
 static void *must_calloc(size_t size) {
     void *memory = calloc(1, size);
 
@@ -151,7 +151,7 @@ void session_send(Session *session, Lane lane, const Message *message, const voi
     uint8_t *end;
     Reader reader;
 
-    /* A large body would travel in PARTs; the fake puts it into its message. */
+    /* The broker would send a large body in PARTs; the fake puts it into the message. */
     if (!message->passed.data && message->body.len > WIRE_INLINE_MAX) {
         named.body = (Span){NULL, 0};
         named.body_transfer = 1;

@@ -8,7 +8,7 @@
 
 static Config config;
 
-/* Reads this text as a file called ferry.conf. */
+/* Reads this text as a file named ferry.conf. */
 static int read_text(const char *text) {
     char path[] = "/tmp/ferry-config-XXXXXX";
     int fd = mkstemp(path), r;
@@ -52,7 +52,7 @@ static void an_empty_file_leaves_the_defaults(void) {
     CU_ASSERT_EQUAL(config.ipc_mode, 0600);
 }
 
-static void settings_are_taken_over(void) {
+static void settings_are_read(void) {
     CU_ASSERT_EQUAL(read_text("[broker]\n"
                               "bind = ipc:///run/ferry\n"
                               "bind = tcp://127.0.0.1:1\n"
@@ -83,7 +83,7 @@ static void settings_are_taken_over(void) {
     CU_ASSERT_EQUAL(config.limits.retry_ms, 250);
 }
 
-static void what_is_wrong_is_said_with_its_line(void) {
+static void mistakes_are_reported_with_their_line(void) {
     refused("[broker]\n\nmax_cals = 3\n", ":3: [broker] has no setting 'max_cals'; did you mean "
                                           "'max_calls'?");
     refused("[broker]\nmax_calls = many\n", ":2: max_calls = many: a number is expected");
@@ -111,7 +111,7 @@ static void what_is_wrong_is_said_with_its_line(void) {
     refused("[topic a.>.b]\nkeep = 1\n", "not a valid pattern of names");
 }
 
-static void only_so_many_binds_are_taken(void) {
+static void the_number_of_bind_lines_is_limited(void) {
     char text[2048] = "[broker]\n";
 
     for (int i = 0; i < BINDS_MAX; i++)
@@ -134,7 +134,7 @@ static void all_errors_are_reported_with_their_lines(void) {
     has_error(3, ":5: expected 'name = value'");
     has_error(4, ":7: 'a..b'");
     has_error(5, ":11: unknown section [q]");
-    /* A rule with an invalid pattern is kept, so that its value is checked, too. */
+    /* The rule with the invalid pattern is kept, so that its value is checked, too. */
     CU_ASSERT_STRING_EQUAL(config.rules->pattern, ">");
     CU_ASSERT_STRING_EQUAL(config.rules->name, "ttl");
     for (int i = 0; i < CONFIG_ERRORS_MAX + 5; i++)
@@ -153,7 +153,7 @@ static void a_long_line_is_one_line(void) {
     has_error(config.n_errors - 1, ":3: max_calls");
 }
 
-static void a_file_that_is_not_there_is_an_error(void) {
+static void a_missing_file_is_an_error(void) {
     config_deinit(&config);
     config_init(&config);
     CU_ASSERT_EQUAL(config_read(&config, "/nowhere/ferry.conf"), -ENOENT);
@@ -188,7 +188,7 @@ static void users_and_groups_have_their_sections(void) {
     refused("[broker]\n\n[user]\nmay = call x\n", "unknown section [user]");
 }
 
-/* Without any setting it could be overlooked, and the broker would be open. */
+/* A section without settings could be overlooked, and the broker would be open. */
 static void an_empty_user_section_counts(void) {
     CU_ASSERT_EQUAL(read_text("[user nobody]\n"), 0);
     CU_ASSERT_PTR_NOT_NULL_FATAL(config.rights);
@@ -202,12 +202,12 @@ static void cleanup(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(an_empty_file_leaves_the_defaults),
-        TEST(settings_are_taken_over),
-        TEST(what_is_wrong_is_said_with_its_line),
-        TEST(only_so_many_binds_are_taken),
+        TEST(settings_are_read),
+        TEST(mistakes_are_reported_with_their_line),
+        TEST(the_number_of_bind_lines_is_limited),
         TEST(all_errors_are_reported_with_their_lines),
         TEST(a_long_line_is_one_line),
-        TEST(a_file_that_is_not_there_is_an_error),
+        TEST(a_missing_file_is_an_error),
         TEST(patterns_have_their_sections),
         TEST(users_and_groups_have_their_sections),
         TEST(an_empty_user_section_counts),

@@ -35,7 +35,7 @@ static int reload_nothing(Broker *of, ferry_error *reterr) {
     return 0;
 }
 
-/* A broker with one of everything, so that no list in its answers is empty. */
+/* Makes a broker with one of everything, so that no list in its answers is empty. */
 static void begin(void) {
     log_level = LOG_LEVEL_ERROR;
     fake_hub_init(&broker);
@@ -83,7 +83,7 @@ static void expect_error(const Message *m, const char *type, const char *text) {
     CU_ASSERT_STRING_EQUAL(fake_error(m, "message"), text);
 }
 
-/* The number of a job that was pushed now. */
+/* Pushes a job and returns its number. */
 static uint64_t new_job(void) {
     say(OP_PUSH, "mail", "again");
     return queues_last_job(broker.queues);
@@ -148,7 +148,7 @@ static void each_described_method_is_served_as_described(void) {
         const Message *m;
 
         if (method->stream_out)
-            continue; /* tests/unit/broker/taps/test-tap.c */
+            continue; /* tests/unit/broker/taps/test-tap.c has its tests */
         pack_arguments(method, &args);
         m = call(method->name, span_of(args.data, args.len));
         CU_ASSERT_PTR_NOT_NULL_FATAL(m);
@@ -184,7 +184,7 @@ static const char *wanted(const ferry_type *type) {
                                            : "string";
 }
 
-/* Both ways, for each argument of each method. */
+/* Each argument of each method is once missing and once of a wrong type. */
 static void wrong_arguments_are_refused_by_their_path(void) {
     char expected[100];
 
@@ -239,7 +239,7 @@ static void arguments_may_be_left_out_and_be_too_many(void) {
     fake_hub_deinit(&broker);
 }
 
-static void what_is_not_there_is_not_found(void) {
+static void unknown_names_are_not_found(void) {
     static const char *const of_queues[] = {"queue", "peek", "purge", "pause", "resume"};
 
     begin();
@@ -266,7 +266,7 @@ static uint64_t counted(const Methods *methods, const char *name, uint64_t *ret_
     return 0;
 }
 
-static void its_own_calls_are_counted(void) {
+static void calls_of_ferry_broker_are_counted(void) {
     const Methods *own;
     uint64_t errors = 0;
     const Message *m;
@@ -290,7 +290,7 @@ static void its_own_calls_are_counted(void) {
     fake_hub_deinit(&broker);
 }
 
-/* The queue's name, followed by bytes that the broker ignores. */
+/* Calls a method with a queue's name, followed by bytes that the broker ignores. */
 static const Message *call_with_bytes(size_t len) {
     static const uint8_t bytes[64 * 1024];
     CLEANUP(buffer_deinit) Buffer body = {0};
@@ -302,7 +302,7 @@ static const Message *call_with_bytes(size_t len) {
     return call("queue", span_of(body.data, body.len));
 }
 
-static void a_body_has_its_limit(void) {
+static void large_arguments_are_refused(void) {
     const Message *m;
 
     begin();
@@ -313,7 +313,7 @@ static void a_body_has_its_limit(void) {
     fake_hub_deinit(&broker);
 }
 
-static void it_describes_itself(void) {
+static void ferry_broker_describes_itself(void) {
     ferry_error error = FERRY_ERROR_INIT;
     ferry_service *read = NULL;
     const Message *m;
@@ -341,7 +341,7 @@ static void it_describes_itself(void) {
     fake_hub_deinit(&broker);
 }
 
-static void it_has_one_instance(void) {
+static void ferry_broker_has_one_instance(void) {
     Message m = {.op = OP_CALL,
                  .call.timeout_ms = 1000,
                  .name = span_text("ferry.Broker"),
@@ -369,11 +369,11 @@ int main(void) {
         TEST(each_method_names_the_right_that_it_needs),
         TEST(wrong_arguments_are_refused_by_their_path),
         TEST(arguments_may_be_left_out_and_be_too_many),
-        TEST(what_is_not_there_is_not_found),
-        TEST(its_own_calls_are_counted),
-        TEST(a_body_has_its_limit),
-        TEST(it_describes_itself),
-        TEST(it_has_one_instance),
+        TEST(unknown_names_are_not_found),
+        TEST(calls_of_ferry_broker_are_counted),
+        TEST(large_arguments_are_refused),
+        TEST(ferry_broker_describes_itself),
+        TEST(ferry_broker_has_one_instance),
         TESTS_END,
     };
 

@@ -29,7 +29,8 @@ static void end_in_memory(void) {
     teardown();
 }
 
-/* A life of a broker with a disk; the facts of an earlier life come back before the session. */
+/* Begins a life of a broker with a disk; the facts of an earlier life come back before the
+ * session. */
 static void begin_on_disk(void) {
     begin();
     open_binds();
@@ -60,7 +61,7 @@ static void a_message_becomes_a_job_of_each_bound_queue_once(void) {
     bind_queue("orders", "orders.new");
     bind_queue("other", "other");
     CU_ASSERT_EQUAL(broker.n_binds, 4);
-    bind_queue("all", ">"); /* as it was */
+    bind_queue("all", ">"); /* bound before: nothing changes */
     CU_ASSERT_EQUAL(broker.n_binds, 4);
     publish(1, "orders.new", "x", 0);
     CU_ASSERT_EQUAL(expect_ok(s, 1), 2);
@@ -75,7 +76,7 @@ static void a_message_becomes_a_job_of_each_bound_queue_once(void) {
     CU_ASSERT_TRUE(span_is(header_find(sent->message.headers, "ferry-topic"), "orders.new"));
     CU_ASSERT_TRUE(span_is(sent->message.body, "x"));
     publish(3, "nobody.hears", "x", 0);
-    CU_ASSERT_EQUAL(expect_ok(s, 3), 1); /* `all` does */
+    CU_ASSERT_EQUAL(expect_ok(s, 3), 1); /* only `all` matches */
     end_in_memory();
 }
 
@@ -119,7 +120,7 @@ static void a_full_queue_refuses_a_confirmed_message_as_a_whole(void) {
     publish(2, "t", "two", 0);
     expect_error(s, 2, "ferry.Full");
     CU_ASSERT_EQUAL(count_of("large", "ready"), 1);
-    /* Without an answer, only the full queue misses it, and that is counted. */
+    /* Without an id, only the full queue misses the message, and the miss is counted. */
     publish(0, "t", "three", 0);
     CU_ASSERT_EQUAL(count_of("large", "ready"), 2);
     CU_ASSERT_EQUAL(count_of("small", "dropped"), 1);
@@ -139,7 +140,7 @@ static void a_refused_retained_value_is_an_error_and_no_job(void) {
     end_in_memory();
 }
 
-/* A large body is in memory once, whatever the number of queues. */
+/* A large body is in memory once, for any number of queues. */
 static void queues_share_a_large_body(void) {
     static char body[100001];
     const void *block = NULL;
@@ -186,7 +187,7 @@ static void the_configuration_binds_and_unbinds(void) {
     CU_ASSERT_EQUAL(binds_configure(broker.binds, "q", "a..b", &problem), -EINVAL);
     CU_ASSERT_PTR_NOT_NULL(problem);
     CU_ASSERT_EQUAL(binds_remove(broker.binds, span_text("q"), span_text("b"), s, 1), -EPERM);
-    bind_queue("q", "b"); /* also by command: it outlives the line */
+    bind_queue("q", "b"); /* bound by command, too: this bind stays when the line is removed */
     binds_reload(broker.binds);
     CU_ASSERT_EQUAL(binds_configure(broker.binds, "q", "c", &problem), 0);
     binds_reloaded(broker.binds, false);
@@ -197,7 +198,7 @@ static void the_configuration_binds_and_unbinds(void) {
     binds_reload(broker.binds);
     CU_ASSERT_EQUAL(binds_configure(broker.binds, "q", "c", &problem), 0);
     binds_reloaded(broker.binds, true);
-    CU_ASSERT_EQUAL(broker.n_binds, 2); /* b and c */
+    CU_ASSERT_EQUAL(broker.n_binds, 2); /* the binds of b and c */
     publish(3, "a.b", "x", 0);
     CU_ASSERT_EQUAL(expect_ok(s, 3), 0);
     publish(4, "b", "x", 0);
@@ -213,7 +214,7 @@ static void the_answer_comes_when_every_queue_has_stored_the_message(void) {
     new_folder();
     begin_on_disk();
     configure("memory", "durability", "memory");
-    for (int i = 0; i < 40; i++) { /* more than one record takes */
+    for (int i = 0; i < 40; i++) { /* more queues than one record can have */
         snprintf(name, sizeof(name), "q%d", i);
         CU_ASSERT_EQUAL(
             binds_add(broker.binds, span_text(name), span_text("t.*"), s, 100 + (uint64_t)i, NULL),
@@ -261,7 +262,7 @@ static void the_answer_comes_when_every_queue_has_stored_the_message(void) {
     stop();
 }
 
-/* The journal takes the body once for all queues. */
+/* The journal has the body once for all queues. */
 static void the_journal_has_the_body_once(void) {
     static char body[1024 * 1024 / 10 + 1];
     struct stat about;
@@ -282,7 +283,7 @@ static void the_journal_has_the_body_once(void) {
     until_sent(s, 1);
     CU_ASSERT_EQUAL(expect_ok(s, 1), 30);
     close_binds();
-    stop(); /* cuts the segment behind its last record */
+    stop(); /* stop() cuts the segment behind its last record */
     CU_ASSERT_EQUAL_FATAL(stat(file("journal-00000001"), &about), 0);
     CU_ASSERT((size_t)about.st_size > sizeof(body));
     CU_ASSERT((size_t)about.st_size < 2 * sizeof(body));
@@ -295,7 +296,7 @@ static void the_journal_has_the_body_once(void) {
     stop();
 }
 
-/* The oldest segments are removed; what counts in them is written again. */
+/* The oldest segments are removed; their valid records are written again. */
 static void binds_and_shared_jobs_outlive_their_segment(void) {
     static char body[100001];
     uint64_t id = 10, job;
@@ -312,7 +313,7 @@ static void binds_and_shared_jobs_outlive_their_segment(void) {
     memset(body, 'b', sizeof(body) - 1);
     for (int i = 0; i < 1500 && access(file("journal-00000001"), F_OK) == 0; i++) {
         push(s, ++id, "busy", body, NULL);
-        until_sent(s, 2); /* OK and the job, in any order */
+        until_sent(s, 2); /* OK and the job, in either order */
         job = 0;
         for (const FakeSent *sent; (sent = fake_take(s));)
             if (sent->message.op == OP_JOB)
@@ -321,7 +322,7 @@ static void binds_and_shared_jobs_outlive_their_segment(void) {
         until_sent(s, 1);
         fake_drop(s);
     }
-    /* Another thread removes it, on a busy machine later. */
+    /* Another thread removes the file; on a busy machine this takes longer. */
     for (int i = 0; i < 6000 && access(file("journal-00000001"), F_OK) == 0; i++)
         turn(10);
     CU_ASSERT_NOT_EQUAL(access(file("journal-00000001"), F_OK), 0);

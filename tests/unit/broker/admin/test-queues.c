@@ -53,7 +53,7 @@ static void settings_are_checked(void) {
     teardown();
 }
 
-static void disk_is_refused_in_clear_words(void) {
+static void disk_without_a_data_folder_is_refused(void) {
     const char *problem = NULL;
 
     setup();
@@ -75,10 +75,10 @@ static void later_settings_win_and_names_win_over_patterns(void) {
     push(s, 0, "a.c", "x", NULL);
     CU_ASSERT_EQUAL(count_of("a.b", "max_jobs"), 3);
     CU_ASSERT_EQUAL(count_of("a.c", "max_jobs"), 2);
-    configure("a.*", "max_jobs", "7"); /* on queues that live, too */
+    configure("a.*", "max_jobs", "7"); /* also for queues that exist */
     CU_ASSERT_EQUAL(count_of("a.b", "max_jobs"), 3);
     CU_ASSERT_EQUAL(count_of("a.c", "max_jobs"), 7);
-    /* The file is read again and has an error in the middle: nothing changes. */
+    /* The file that is read again has an error in the middle: nothing changes. */
     queues_reload(queues);
     configure("a.*", "max_jobs", "9");
     CU_ASSERT_EQUAL(count_of("a.c", "max_jobs"), 7);
@@ -174,7 +174,7 @@ static void a_long_list_takes_several_turns(void) {
     rooms_turn_end(&broker);
     expect_nothing(s);
     CU_ASSERT_TRUE(rooms_next_ms(&broker) == 0);
-    /* A queue that is removed meanwhile is skipped, and a new one is listed. */
+    /* A queue that is removed during the list is skipped; a new queue is listed. */
     queues_purge(queues, span_text("q.512"), NULL, 0, &n);
     fake_advance(&broker, 60000);
     push(s, 0, "q.new", "x", NULL);
@@ -192,7 +192,7 @@ static void a_long_list_takes_several_turns(void) {
     teardown();
 }
 
-static void a_list_goes_with_who_asked_for_it(void) {
+static void a_list_ends_with_the_session_that_asked_for_it(void) {
     Session *s, *t;
     Buffer to = {0};
 
@@ -208,12 +208,12 @@ static void a_list_goes_with_who_asked_for_it(void) {
     for (int i = 0; i < 20; i++)
         rooms_turn_end(&broker);
     CU_ASSERT_EQUAL(fake_n_sent(t), 4);
-    /* One that is under way at the end. */
+    /* A list that is under way when the session ends. */
     CU_ASSERT_EQUAL(admin_list(&broker, &list_of_queues, t, 5, &to), QUEUES_LATER);
     teardown();
 }
 
-static void a_paused_queue_takes_jobs_and_gives_none(void) {
+static void a_paused_queue_takes_jobs_and_delivers_no_job(void) {
     Session *s;
 
     setup();
@@ -230,7 +230,7 @@ static void a_paused_queue_takes_jobs_and_gives_none(void) {
     teardown();
 }
 
-/* ret_first: number of the first job. Returns how many. */
+/* Peeks at a queue. Returns the number of jobs; *ret_first is the number of the first job. */
 static uint32_t peeked(const char *queue, uint64_t limit, uint64_t *ret_first) {
     Buffer to = {0};
     Reader reader;
@@ -250,7 +250,7 @@ static uint32_t peeked(const char *queue, uint64_t limit, uint64_t *ret_first) {
     return n;
 }
 
-static void peek_shows_jobs_in_order_and_takes_none(void) {
+static void peek_shows_jobs_in_order_and_leaves_them(void) {
     static uint8_t body[100000];
     uint64_t first;
     Session *s;
@@ -274,7 +274,7 @@ static void peek_shows_jobs_in_order_and_takes_none(void) {
                                .name = span_text("large"),
                                .body = span_of(body, sizeof(body))},
                     NULL);
-    CU_ASSERT_TRUE(peeked("large", 0, &first) < 100); /* bounded in bytes */
+    CU_ASSERT_TRUE(peeked("large", 0, &first) < 100); /* the answer has a limit of bytes */
     for (int i = 0; i < 2000; i++)
         push(s, 0, "many", "x", NULL);
     CU_ASSERT_EQUAL(peeked("many", 0, &first), 1000);
@@ -282,7 +282,7 @@ static void peek_shows_jobs_in_order_and_takes_none(void) {
     teardown();
 }
 
-static void purge_deletes_what_waits(void) {
+static void purge_deletes_waiting_jobs(void) {
     uint64_t n;
     Session *s;
 
@@ -340,7 +340,7 @@ static void move_takes_dead_letters_back(void) {
     teardown();
 }
 
-static void move_stops_where_there_is_no_room(void) {
+static void move_stops_when_the_queue_is_full(void) {
     uint64_t n = 99;
     Session *s;
 
@@ -351,7 +351,7 @@ static void move_stops_where_there_is_no_room(void) {
         push(s, 0, "a", "x", "delay", UINT64_C(100), NULL);
     CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("b"), 0, NULL, 0, &n), 0);
     CU_ASSERT_EQUAL(n, 2);
-    CU_ASSERT_EQUAL(count_of("b", "delayed"), 2); /* still not due */
+    CU_ASSERT_EQUAL(count_of("b", "delayed"), 2); /* still delayed */
     CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("b"), 0, NULL, 0, &n), -ENOSPC);
     CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("a"), 0, NULL, 0, &n), -EINVAL);
     CU_ASSERT_EQUAL(queues_move(queues, span_text("a"), span_text("a b"), 0, NULL, 0, &n), -EINVAL);
@@ -368,7 +368,7 @@ static void push_many(Session *s, const char *queue, int n) {
         push(s, 0, queue, "x", NULL);
 }
 
-/* The answer to id, or -1. */
+/* The answer to id, a number; -1: there is no answer yet. */
 static int64_t answered(Session *s, uint64_t id) {
     const FakeSent *sent = fake_take(s);
     Reader reader;
@@ -390,7 +390,7 @@ static void many_jobs_are_purged_over_several_turns(void) {
     CU_ASSERT_EQUAL(queues_purge(queues, span_text("q"), s, 7, &n), QUEUES_LATER);
     CU_ASSERT_TRUE(rooms_next_ms(&broker) == 0);
     CU_ASSERT(count_of("q", "ready") > 4000);
-    /* Jobs that come meanwhile stay, also urgent ones. */
+    /* Jobs that are pushed during the purge stay, even if their priority is higher. */
     push(s, 0, "q", "new", "priority", UINT64_C(9), NULL);
     push(s, 0, "q", "new", NULL);
     for (; rooms_next_ms(&broker) == 0 && turns < 100; turns++) {
@@ -425,7 +425,7 @@ static void many_jobs_are_moved_in_order_as_far_as_there_is_room(void) {
     teardown();
 }
 
-static void a_purge_goes_on_without_whoever_asked_for_it(void) {
+static void a_purge_goes_on_without_the_session_that_asked_for_it(void) {
     uint64_t n;
     Session *s, *other;
 
@@ -441,7 +441,7 @@ static void a_purge_goes_on_without_whoever_asked_for_it(void) {
     teardown();
 }
 
-static void so_many_purges_and_no_more_are_under_way(void) {
+static void the_number_of_purges_under_way_is_limited(void) {
     uint64_t n;
     Session *s;
     int r = QUEUES_LATER, began = 0;
@@ -455,33 +455,33 @@ static void so_many_purges_and_no_more_are_under_way(void) {
     }
     CU_ASSERT_EQUAL(r, -EBUSY);
     CU_ASSERT_EQUAL(began, 16);
-    /* Short ones do not wait for the long. */
+    /* A short purge does not wait for the long ones. */
     push(s, 0, "short", "x", NULL);
     CU_ASSERT_EQUAL(queues_purge(queues, span_text("short"), s, 200, &n), 0);
     CU_ASSERT_EQUAL(n, 1);
     rooms_turn_end(&broker);
-    teardown(); /* in the middle of all of them */
+    teardown(); /* while all of them are under way */
 }
 
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(settings_are_checked),
-        TEST(disk_is_refused_in_clear_words),
+        TEST(disk_without_a_data_folder_is_refused),
         TEST(later_settings_win_and_names_win_over_patterns),
         TEST(a_queue_with_settings_stays),
         TEST(unknown_queues_are_not_found),
         TEST(a_long_list_takes_several_turns),
-        TEST(a_list_goes_with_who_asked_for_it),
+        TEST(a_list_ends_with_the_session_that_asked_for_it),
         TEST(describe_lists_all_queues),
-        TEST(a_paused_queue_takes_jobs_and_gives_none),
-        TEST(peek_shows_jobs_in_order_and_takes_none),
-        TEST(purge_deletes_what_waits),
+        TEST(a_paused_queue_takes_jobs_and_delivers_no_job),
+        TEST(peek_shows_jobs_in_order_and_leaves_them),
+        TEST(purge_deletes_waiting_jobs),
         TEST(move_takes_dead_letters_back),
-        TEST(move_stops_where_there_is_no_room),
+        TEST(move_stops_when_the_queue_is_full),
         TEST(many_jobs_are_purged_over_several_turns),
         TEST(many_jobs_are_moved_in_order_as_far_as_there_is_room),
-        TEST(a_purge_goes_on_without_whoever_asked_for_it),
-        TEST(so_many_purges_and_no_more_are_under_way),
+        TEST(a_purge_goes_on_without_the_session_that_asked_for_it),
+        TEST(the_number_of_purges_under_way_is_limited),
         TESTS_END,
     };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The methods of ferry.Broker, called by users with and without the right that each needs. */
+/* The methods of ferry.Broker, called by users with and without the right that each method
+ * needs. */
 
 #include <stdlib.h>
 
@@ -41,7 +42,7 @@ static void say(Peer *from, Op op, const char *name) {
         continue;
 }
 
-/* A user with these rights. The administrator has session 1, the user session 2. */
+/* Makes a user with these rights. The administrator has session 1, the user session 2. */
 static void begin(const char *may) {
     char problem[RIGHTS_PROBLEM_MAX];
     int line;
@@ -73,7 +74,7 @@ static void end(void) {
     rights_free(broker.rights);
 }
 
-/* args: up to three texts and numbers, parted by spaces. */
+/* Calls a method. args: up to three texts and numbers, with spaces between them. */
 static const Message *call_as(Peer *from, const char *method, const char *args) {
     CLEANUP(buffer_deinit) Buffer body = {0};
     char copy[100], *at = copy, *word;
@@ -107,10 +108,11 @@ static const Message *call(const char *method, const char *args) {
 
 typedef struct Row {
     const char *method, *args, *needs, *denial;
-    const char *before, *before_args; /* what the administrator calls first; NULL: nothing */
+    const char *before, *before_args; /* a method that the administrator calls first, or NULL */
 } Row;
 
-/* The number of the job in the queue `mail`, and what one is told who does not see this queue. */
+/* JOB: the number of the job in the queue `mail`. The other text is the error for users who do not
+ * see the queue. */
 #define JOB    "1"
 #define HIDDEN "!"
 
@@ -122,11 +124,11 @@ static const char *type_of_answer(const Row *row) {
         CU_ASSERT_EQUAL_FATAL(m->op, OP_OK);
     }
     m = call(row->method, row->args);
-    /* A tap has no answer before it ends. */
+    /* A tap that is allowed has no answer until it ends. */
     return m && m->op == OP_ERROR ? fake_error(m, "type") : "OK";
 }
 
-/* A method that is not here is a list, see lists_show_what_the_user_may_see(). */
+/* Methods without a row are lists: see lists_show_what_the_user_may_see(). */
 static const Row rows[] = {
     {"describe", "calc.Calc", "call calc.Calc", "see 'calc.Calc'", NULL, NULL},
     {"describe", "calc.Calc", "serve calc.*", "see 'calc.Calc'", NULL, NULL},
@@ -238,7 +240,7 @@ static void moving_needs_both_queues(void) {
     end();
 }
 
-/* The names in a list. */
+/* The names in a list, in one text. */
 static const char *names(const char *method, const char *key) {
     static char text[200];
     const Message *m = call(method, "");
@@ -281,7 +283,7 @@ static void expect_done(const Message *m) {
     CU_ASSERT_EQUAL(m->op, OP_OK);
 }
 
-/* A user that binds a queue can read the topics through it. */
+/* With a bind, a user can read the topics through the queue. */
 static void binding_needs_the_queue_and_the_topics(void) {
     begin("manage mail");
     expect_error(call("bind", "mail news.*"), "ferry.PermissionDenied",
@@ -310,7 +312,7 @@ static void binding_needs_the_queue_and_the_topics(void) {
     end();
 }
 
-/* The queue of a schedule decides; users who do not see the queue do not see the schedule. */
+/* The right to the queue decides; a user that does not see the queue does not see the schedule. */
 static void schedules_need_the_right_to_their_queue(void) {
     begin("manage mail push print");
     expect_done(call_as(admin, "add_schedule", "mail nightly @daily"));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory that peers cause is charged to the budget, and given back with its cause. */
+/* Memory that a peer uses is charged to the budget, and given back when its cause ends. */
 
 #include "rpc/schema/description/description.h"
 #include "support/fake-hub.h"
@@ -95,7 +95,7 @@ static void calls_of_one_caller_leave_room_for_others(void) {
     fake_hub_deinit(&broker);
 }
 
-/* The tables take several times the bytes that arrived. */
+/* The decoded tables take several times the bytes of the description. */
 static void the_tables_of_a_description_are_charged(void) {
     static const char description[] = "\x83\xa1v\x01\xa7service\xa1"
                                       "s\xa7methods\x90";
@@ -136,7 +136,7 @@ static void topics_and_queues_are_charged(void) {
     fake_peer_gone(&broker, peer);
     fake_wait(&broker, broker.limits.client_memory_ms + 1000);
     fake_wait(&broker, 100000);
-    /* The slab of the pull stays. */
+    /* The slab of the pull is kept. */
     CU_ASSERT(charged(BUDGET_QUEUES) <= most - NAME - 300);
     fake_hub_deinit(&broker);
 }

@@ -9,7 +9,7 @@ static Broker broker;
 static FILE *file;
 static int saved;
 
-/* From here on the test reads standard error. */
+/* From here on the test captures standard error. */
 static void begin(void) {
     broker = (Broker){.now_ms = 5000};
     timers_init(&broker.timers, broker.now_ms);
@@ -19,7 +19,7 @@ static void begin(void) {
     dup2(fileno(file), STDERR_FILENO);
 }
 
-/* Lines since begin() or the last call. */
+/* The number of log lines since begin() or since the last call. */
 static unsigned n_lines(void) {
     unsigned n = 0;
     int c;
@@ -59,7 +59,7 @@ static void a_few_lines_are_all_written(void) {
     end();
 }
 
-static void what_is_too_much_is_counted_and_told(void) {
+static void lines_beyond_the_burst_are_counted_and_reported(void) {
     char line[256] = "";
 
     begin();
@@ -76,7 +76,7 @@ static void what_is_too_much_is_counted_and_told(void) {
     end();
 }
 
-static void after_a_burst_it_is_a_line_now_and_then(void) {
+static void after_a_burst_lines_are_written_at_the_rate(void) {
     begin();
     log_many(PEER_LOG_BURST);
     n_lines();
@@ -85,14 +85,14 @@ static void after_a_burst_it_is_a_line_now_and_then(void) {
         log_many(50);
     }
     CU_ASSERT_EQUAL(n_lines(), 10);
-    /* After a rest a whole burst is logged again. */
+    /* After a pause a whole burst is logged again. */
     broker.now_ms += PEER_LOG_BURST * PEER_LOG_EACH_MS;
     log_many(2 * PEER_LOG_BURST);
     CU_ASSERT_EQUAL(n_lines(), PEER_LOG_BURST);
     end();
 }
 
-static void what_the_level_leaves_out_counts_for_nothing(void) {
+static void lines_below_the_log_level_are_not_counted(void) {
     begin();
     for (int i = 0; i < 1000; i++)
         peer_log(&broker, LOG_LEVEL_INFO, "quiet");
@@ -114,7 +114,7 @@ static void each_user_has_lines_of_its_own(void) {
     CU_ASSERT_EQUAL(broker.peer_log.n_left_out, PEER_LOG_BURST);
     CU_ASSERT_EQUAL(ann.n_left_out, 2 * PEER_LOG_BURST);
     pass(PEER_LOG_TELL_MS);
-    CU_ASSERT_EQUAL(n_lines(), 2); /* one about peers, one about Ann */
+    CU_ASSERT_EQUAL(n_lines(), 2); /* one line about peers, one about Ann */
     CU_ASSERT_EQUAL(ann.n_left_out, 0);
     end();
 }
@@ -122,9 +122,9 @@ static void each_user_has_lines_of_its_own(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_few_lines_are_all_written),
-        TEST(what_is_too_much_is_counted_and_told),
-        TEST(after_a_burst_it_is_a_line_now_and_then),
-        TEST(what_the_level_leaves_out_counts_for_nothing),
+        TEST(lines_beyond_the_burst_are_counted_and_reported),
+        TEST(after_a_burst_lines_are_written_at_the_rate),
+        TEST(lines_below_the_log_level_are_not_counted),
         TEST(each_user_has_lines_of_its_own),
         TESTS_END,
     };

@@ -26,7 +26,7 @@ static const Session *session_of(const Peer *peer) {
     return peer->session;
 }
 
-/* The process of this user over ipc://. */
+/* Connects as the process of this user over ipc://. */
 static Peer *connect_user(uid_t uid, uint8_t client) {
     Peer *peer = fake_peer_new(&broker);
 
@@ -56,8 +56,8 @@ static void end(void) {
     fake_hub_deinit(&broker);
 }
 
-/* The next event, unpacked as the interface file says; freed by the caller. NULL: it is of another
- * topic, or nothing came. */
+/* The next event, unpacked by its type in the interface file; the caller frees it. NULL: the event
+ * has another topic, or no event came. */
 static void *next_event(Peer *watcher, EventKind kind, const ferry_type *type) {
     const Message *message = fake_next_real(watcher);
     void *value = NULL;
@@ -97,7 +97,7 @@ static void sessions_and_services_come_and_go(void) {
     CU_ASSERT_STRING_EQUAL(added->service, "calc.Calc");
     CU_ASSERT_EQUAL(added->session, number);
     CU_ASSERT_EQUAL(added->servers, 1);
-    serve(peer, "calc.Calc"); /* again: nothing is new */
+    serve(peer, "calc.Calc"); /* SERVE again: no new server, no event */
     CU_ASSERT_PTR_NULL(fake_next_real(watcher));
     fake_peer_gone(&broker, peer);
     fake_wait(&broker, 1);
@@ -139,7 +139,7 @@ static void an_ended_session_has_its_reason(void) {
     end();
 }
 
-static void queues_tell_dead_letters_and_their_limit(void) {
+static void queues_report_dead_letters_and_their_limit(void) {
     Peer *watcher = begin("ferry.events.queue.*"), *peer;
     broker_events_dead_letter *dead;
     broker_events_queue_full *full;
@@ -154,7 +154,7 @@ static void queues_tell_dead_letters_and_their_limit(void) {
     CU_ASSERT_PTR_NOT_NULL_FATAL(full);
     CU_ASSERT_STRING_EQUAL(full->queue, "mail");
     CU_ASSERT_EQUAL(full->jobs, 1);
-    CU_ASSERT_PTR_NULL(fake_next_real(watcher)); /* the second refusal is no news */
+    CU_ASSERT_PTR_NULL(fake_next_real(watcher)); /* the second refusal raises no event */
     while (fake_next_real(peer))
         continue;
     fake_say(&broker, peer, &(Message){.op = OP_PULL, .id = ++last_id, .name = span_text("mail")});
@@ -175,7 +175,7 @@ static void queues_tell_dead_letters_and_their_limit(void) {
     end();
 }
 
-static void only_patterns_of_the_broker_match(void) {
+static void only_patterns_that_begin_with_ferry_match(void) {
     static const char *const others[] = {">", "*.events.>", "*.*.*.*", "ferry"};
 
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
@@ -184,7 +184,7 @@ static void only_patterns_of_the_broker_match(void) {
         CU_ASSERT_EQUAL(broker.events_watched, 0);
         connect_as('p');
         CU_ASSERT_PTR_NULL(fake_next_real(watcher));
-        /* Nor if somebody else watches. */
+        /* Nor do they match if another session watches. */
         fake_say(&broker, connect_as('o'),
                  &(Message){.op = OP_SUBSCRIBE, .id = 1, .name = span_text("ferry.>")});
         connect_as('q');
@@ -219,7 +219,7 @@ static void a_flood_is_counted_and_reported(void) {
     for (const Message *sent; (sent = fake_next_real(watcher));)
         n += span_is(sent->name, "ferry.events.limit.reached");
     CU_ASSERT_EQUAL(n, EVENTS_BURST);
-    /* Another kind has a rate of its own. */
+    /* Another kind of event has its own rate. */
     serve(peer, "calc.Calc");
     CU_ASSERT_TRUE(span_is(fake_next_real(watcher)->name, "ferry.events.service.added"));
     fake_wait(&broker, EVENTS_TELL_MS);
@@ -232,7 +232,7 @@ static void a_flood_is_counted_and_reported(void) {
     end();
 }
 
-/* A subscriber with a backlog of one byte and no credit of its own left. */
+/* Subscribes with a backlog of one byte and no credit left. */
 static void subscribe_slowly(Peer *peer, const char *pattern) {
     static const char options[] = "\x82\xa6"
                                   "credit\x01\xa7"
@@ -272,7 +272,7 @@ static void a_slow_watcher_causes_no_events(void) {
     end();
 }
 
-static void nobody_else_publishes_events(void) {
+static void only_the_broker_publishes_events(void) {
     Peer *watcher = begin("ferry.events.>"), *peer = connect_as('p');
     const Message *answer;
 
@@ -287,7 +287,7 @@ static void nobody_else_publishes_events(void) {
     end();
 }
 
-static void a_store_that_cannot_write_is_told_once_and_its_recovery_too(void) {
+static void a_degraded_store_and_its_recovery_are_reported_once(void) {
     static const StoreOps ops = {.durability = "paper"};
     Store store = {.ops = &ops};
     Peer *watcher = begin("ferry.events.store.>"), *peer = connect_as('p');
@@ -315,7 +315,7 @@ static void a_store_that_cannot_write_is_told_once_and_its_recovery_too(void) {
 
 enum { READER = 1001, WATCHER = 1002 };
 
-/* A broker with two users; the watcher may see all events, and the reader may do little. */
+/* Makes a broker with two users: the watcher may see all events, the reader may do little. */
 static Peer *begin_with_users(const char *pattern) {
     static const struct {
         const char *user, *setting, *value;
@@ -369,14 +369,14 @@ static void a_refused_connection_is_told_with_its_reason(void) {
     Peer *watcher = begin_with_users("ferry.events.connection.refused");
     broker_events_connection_refused *told;
 
-    /* A message in place of HELLO */
+    /* another message in place of HELLO */
     fake_say(&broker, fake_peer_new(&broker), &(Message){.op = OP_BYE});
     told = NEXT(watcher, EVENT_CONNECTION_REFUSED, connection_refused);
     CU_ASSERT_PTR_NOT_NULL_FATAL(told);
     CU_ASSERT_STRING_EQUAL(told->address, "nowhere");
     CU_ASSERT_PTR_NOT_NULL(strstr(told->problem, "HELLO"));
     ferry_free(told);
-    /* A user with too many connections */
+    /* a user with too many connections */
     connect_user(READER, 'r');
     CU_ASSERT_PTR_NULL(fake_next_real(watcher));
     connect_user(READER, 's');
@@ -392,14 +392,14 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(sessions_and_services_come_and_go),
         TEST(an_ended_session_has_its_reason),
-        TEST(queues_tell_dead_letters_and_their_limit),
-        TEST(only_patterns_of_the_broker_match),
+        TEST(queues_report_dead_letters_and_their_limit),
+        TEST(only_patterns_that_begin_with_ferry_match),
         TEST(an_event_that_nobody_watches_is_not_made),
         TEST(a_flood_is_counted_and_reported),
         TEST(a_slow_subscriber_is_told_once),
         TEST(a_slow_watcher_causes_no_events),
-        TEST(nobody_else_publishes_events),
-        TEST(a_store_that_cannot_write_is_told_once_and_its_recovery_too),
+        TEST(only_the_broker_publishes_events),
+        TEST(a_degraded_store_and_its_recovery_are_reported_once),
         TEST(a_refused_right_is_told_with_its_user),
         TEST(a_refused_connection_is_told_with_its_reason),
         TESTS_END,

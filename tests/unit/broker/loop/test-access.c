@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Each message of the protocol, from a peer of an open broker, an unknown user, a user without the
- * right, and a user with it. */
+/* Sends each message of the protocol: from a peer of an open broker, from an unknown user, from a
+ * user without the right, and from a user with it. */
 
 #include "broker/loop/access.h"
 
@@ -25,7 +25,7 @@ static const char *const user_names[N_WORLDS] = {"", "anonymous", "without", "wi
 static Broker broker;
 static Peer *peer;
 static uint64_t last_id;
-static bool by_key; /* users with rights have keys, else uids */
+static bool by_key; /* true: users with rights have keys; false: uids */
 
 /* ---- worlds ---- */
 
@@ -36,7 +36,7 @@ static void set(Rights *rights, const char *user, const char *key, const char *v
     CU_ASSERT_EQUAL_FATAL(rights_set(rights, false, user, key, value, 1, problem), 0);
 }
 
-/* The key of a user of this machine's number, for this test. */
+/* Gives the user a key that stands for this uid. */
 static void set_key(Rights *rights, const char *user, uid_t uid) {
     uint8_t key[KEY_SIZE];
     char text[KEY_TEXT_MAX];
@@ -45,8 +45,8 @@ static void set_key(Rights *rights, const char *user, uid_t uid) {
     set(rights, user, "key", key_text(key, text));
 }
 
-/* `with` may do the action on all names; `without` may do all others, and this one on other
- * names. */
+/* The user `with` may do the action on all names. The user `without` may do all other actions, and
+ * this one on other names. */
 static Rights *rights_for(Action action) {
     char may[200], problem[RIGHTS_PROBLEM_MAX];
     Rights *rights = rights_new();
@@ -68,7 +68,7 @@ static Rights *rights_for(Action action) {
     return rights;
 }
 
-/* The peer is a connection over tcp, whose handshake has proved this key. */
+/* Makes the peer a connection over TCP whose handshake has proved this key. */
 static void give_key(Peer *to, uid_t uid) {
     to->has_uid = false;
     to->connection.zmtp = (Zmtp){.mechanism = &zmtp_curve, .stage = ZMTP_OPEN, .is_server = true};
@@ -90,7 +90,7 @@ static Peer *connect_as(World world, uid_t uid, uint8_t client) {
     return new;
 }
 
-/* A service, a topic with a subscriber, and a queue of which the peer has a job. */
+/* Makes a service, a topic with a subscriber, and a queue; the peer has a job of the queue. */
 static void begin(World world, Action action) {
     static const uid_t uids[N_WORLDS] = {0, UID_UNKNOWN, UID_WITHOUT, UID_WITH};
     Peer *admin;
@@ -169,12 +169,12 @@ static Message message_of(unsigned op, uint64_t id, const char *name) {
 }
 
 typedef struct Outcome {
-    unsigned op; /* of the answer; 0: there is no answer */
+    unsigned op; /* op of the answer; 0: there is no answer */
     char type[64], text[200];
     uint64_t effects;
 } Outcome;
 
-/* Counts what the peer's messages have changed in the broker. */
+/* A number that changes if the peer's messages change anything in the broker. */
 static uint64_t effects(void) {
     const Session *session = peer->session;
     const Stats *stats = &broker.stats;
@@ -193,7 +193,7 @@ static Outcome try(unsigned op, uint64_t id, const char *name) {
     fake_say(&broker, peer, &message);
     outcome.effects = effects() - outcome.effects;
     answer = fake_next_real(peer);
-    /* The only server gets the call; its caller waits. */
+    /* The only server gets the call, and its caller waits. */
     if (answer) {
         outcome.op = answer->op;
         if (answer->op == OP_ERROR || answer->op == OP_FAULT) {
@@ -265,13 +265,13 @@ static void each_message_is_allowed_with_its_right_alone(void) {
     allowed_with_its_right_alone();
 }
 
-static void with_keys_the_same_holds(void) {
+static void with_keys_each_message_needs_the_same_right(void) {
     by_key = true;
     allowed_with_its_right_alone();
     by_key = false;
 }
 
-/* The keys may change between the handshake, which the hub checks, and HELLO. */
+/* The keys may change after the handshake, which the hub checks, and before HELLO. */
 static void a_key_without_a_user_begins_no_session(void) {
     static const uid_t uids[] = {UID_UNKNOWN, 0};
 
@@ -295,7 +295,7 @@ static void a_key_without_a_user_begins_no_session(void) {
     }
 }
 
-/* A flood of strangers, whose log lines are cut, must not hide what a user tries. */
+/* Log lines about a flood of strangers are cut; they must not hide the denials of a user. */
 static void denials_are_among_the_log_lines_of_their_user(void) {
     const Quota *quota;
 
@@ -313,7 +313,7 @@ static void denials_are_among_the_log_lines_of_their_user(void) {
     end();
 }
 
-/* Pushes to a queue that both users may push to; true: a new job. */
+/* Pushes to a queue that both users may push to. True: this made a new job. */
 static bool push_with_key(Peer *from, const char *key, size_t len) {
     uint8_t options[300] = "\x81\xa3key\xd9";
     uint64_t pushed = broker.stats.pushed;
@@ -352,7 +352,7 @@ static void each_user_has_deduplication_keys_of_its_own(void) {
     end();
 }
 
-/* Without an id there is no answer, and no effect either. */
+/* A message without an id has no answer, and no effect if it is denied. */
 static void messages_without_an_id_are_denied_too(void) {
     static const unsigned ops[] = {OP_CALL, OP_PUBLISH, OP_PUSH, OP_SERVE};
 
@@ -369,12 +369,12 @@ static void messages_without_an_id_are_denied_too(void) {
 }
 
 static void the_brokers_topics_need_the_right_to_watch(void) {
-    begin(WITHOUT, ACTION_WATCH); /* may subscribe to all names */
+    begin(WITHOUT, ACTION_WATCH); /* the user may subscribe to all names */
     CU_ASSERT_EQUAL(try(OP_SUBSCRIBE, ++last_id, ">").op, OP_OK);
     CU_ASSERT_EQUAL(try(OP_SUBSCRIBE, ++last_id, "ferry.events.>").op, OP_ERROR);
     CU_ASSERT_EQUAL(try(OP_SUBSCRIBE, ++last_id, "ferry.*.session.up").op, OP_ERROR);
     end();
-    begin(WITHOUT, ACTION_SUBSCRIBE); /* may watch all names, and not subscribe */
+    begin(WITHOUT, ACTION_SUBSCRIBE); /* the user may watch all names, and may not subscribe */
     CU_ASSERT_EQUAL(try(OP_SUBSCRIBE, ++last_id, "ferry.events.>").op, OP_OK);
     CU_ASSERT_EQUAL(try(OP_SUBSCRIBE, ++last_id, ">").op, OP_ERROR);
     end();
@@ -397,7 +397,7 @@ static void invalid_names_get_their_own_error(void) {
         }
 }
 
-/* The job is still there, and comes again. */
+/* The job stays, and is delivered again. */
 static void a_job_that_may_not_be_forwarded_is_retried(void) {
     const Message *job;
 
@@ -444,7 +444,7 @@ static void a_user_has_only_so_many_connections(void) {
     CU_ASSERT_PTR_NOT_NULL_FATAL(m);
     CU_ASSERT_EQUAL(m->op, OP_FAULT);
     CU_ASSERT_STRING_EQUAL(fake_error(m, "type"), "ferry.Full");
-    /* A client that comes back takes the place of its own connection. */
+    /* A client that comes back replaces its own connection. */
     third = connect_as(WITH, UID_WITH, 'q');
     CU_ASSERT_PTR_NOT_NULL(third->session);
     CU_ASSERT_EQUAL(((Session *)third->session)->quota->n_sessions, 2);
@@ -469,7 +469,7 @@ static void turn_end(void) {
 static void sessions_that_lose_a_right_end(void) {
     Rights *rights;
 
-    /* The same rights: nothing happens. */
+    /* The same rights: all sessions go on. */
     begin(WITH, ACTION_PUSH);
     sessions_set_rights(&broker, rights_for(ACTION_PUSH));
     turn_end();
@@ -507,12 +507,12 @@ static void sessions_whose_user_is_gone_end(void) {
     sessions_set_rights(&broker, rights);
     turn_end();
     CU_ASSERT_PTR_NULL(peer->session);
-    /* The program comes back as its new user: its client is not the one of the old user. */
+    /* The program comes back as its new user: it gets another client than the old user's. */
     CU_ASSERT_PTR_NOT_NULL(connect_as(WITH, UID_WITH, 'p')->session);
     end();
 }
 
-/* The same, if the connection was lost when the user went. */
+/* The same, if the connection was lost before the user was removed. */
 static void lost_clients_whose_user_is_gone_are_forgotten(void) {
     char problem[RIGHTS_PROBLEM_MAX];
     Rights *rights = rights_new();
@@ -539,7 +539,7 @@ static void sessions_whose_key_is_gone_end(void) {
     sessions_set_rights(&broker, rights);
     turn_end();
     CU_ASSERT_PTR_NOT_NULL_FATAL(peer->session);
-    /* The user is the same, its key is another one. */
+    /* The user is the same, but its key is another one. */
     memset(peer->connection.curve->client_key, 0x77, KEY_SIZE);
     sessions_set_rights(&broker, rights_for(ACTION_PUSH));
     turn_end();
@@ -549,7 +549,7 @@ static void sessions_whose_key_is_gone_end(void) {
     by_key = false;
 }
 
-/* An open endpoint gets keys: sessions without one end. */
+/* An open endpoint gets keys: sessions without a key end. */
 static void sessions_without_a_key_end_when_the_broker_gets_keys(void) {
     Peer *open;
 
@@ -563,7 +563,7 @@ static void sessions_without_a_key_end_when_the_broker_gets_keys(void) {
     sessions_set_rights(&broker, rights_for(ACTION_PUSH));
     turn_end();
     CU_ASSERT_PTR_NULL(open->session);
-    CU_ASSERT_PTR_NOT_NULL(peer->session); /* by its uid */
+    CU_ASSERT_PTR_NOT_NULL(peer->session); /* its user is known by the uid */
     broker.keys.n_pairs = 0;
     end();
 }
@@ -587,7 +587,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(each_message_has_a_row),
         TEST(each_message_is_allowed_with_its_right_alone),
-        TEST(with_keys_the_same_holds),
+        TEST(with_keys_each_message_needs_the_same_right),
         TEST(a_key_without_a_user_begins_no_session),
         TEST(messages_without_an_id_are_denied_too),
         TEST(each_user_has_deduplication_keys_of_its_own),

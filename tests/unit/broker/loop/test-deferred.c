@@ -28,7 +28,7 @@ static Peer *connected(uint8_t client) {
     return peer;
 }
 
-/* Each publish to "t" costs a hundred deliveries. */
+/* Each publish to "t" means a hundred deliveries. */
 static void begin(void) {
     log_level = LOG_LEVEL_ERROR;
     fake_hub_init(&broker);
@@ -39,7 +39,7 @@ static void begin(void) {
         fake_say(&broker, crowd, &(Message){.op = OP_SUBSCRIBE, .id = i, .name = span_text("t")});
 }
 
-/* A batch of n publishes, of ids from first_id on. Returns its length. */
+/* Sends a batch of n publishes, with ids from first_id on. Returns its length. */
 static size_t send_publishes(uint64_t first_id, unsigned n) {
     uint8_t *bytes = malloc(WIRE_BATCH_MAX), *at = bytes + WIRE_HEAD;
     size_t len;
@@ -59,7 +59,7 @@ static void a_turn(void) {
     fake_wait(&broker, 0);
 }
 
-/* OKs that have come, which must be in order from *next_id on. */
+/* The number of OKs that have come. They must be in order from *next_id on. */
 static unsigned n_oks(uint64_t *next_id) {
     const Message *message;
     unsigned n = 0;
@@ -73,7 +73,7 @@ static unsigned n_oks(uint64_t *next_id) {
     return n;
 }
 
-static void a_batch_that_costs_much_takes_several_turns(void) {
+static void a_costly_batch_takes_several_turns(void) {
     enum { N = 1000, IN_A_TURN = TURN_WORK / SUBSCRIPTIONS };
     uint64_t next_id = 1;
     int turns = 0;
@@ -82,7 +82,7 @@ static void a_batch_that_costs_much_takes_several_turns(void) {
     send_publishes(1, N);
     CU_ASSERT(broker.stats.published <= 2 * IN_A_TURN + 2);
     CU_ASSERT_TRUE(batches_are_deferred());
-    /* Others are served at once. */
+    /* Other sessions are served at once. */
     fake_say(&broker, other, &(Message){.op = OP_PUBLISH, .id = 7, .name = span_text("u")});
     CU_ASSERT_EQUAL(fake_next_real(other)->op, OP_OK);
     for (; batches_are_deferred() && turns < 100; turns++) {
@@ -110,7 +110,7 @@ static void batches_that_follow_keep_their_order(void) {
     fake_hub_deinit(&broker);
 }
 
-static void session_control_does_not_wait_behind_them(void) {
+static void session_control_overtakes_deferred_batches(void) {
     const Message *message;
     bool answered = false;
 
@@ -124,7 +124,7 @@ static void session_control_does_not_wait_behind_them(void) {
     fake_hub_deinit(&broker);
 }
 
-static void who_says_goodbye_has_its_messages_sent_before(void) {
+static void deferred_messages_are_handled_before_bye(void) {
     begin();
     send_publishes(1, 1000);
     fake_say(&broker, sender, &(Message){.op = OP_BYE});
@@ -137,7 +137,7 @@ static void who_says_goodbye_has_its_messages_sent_before(void) {
     fake_hub_deinit(&broker);
 }
 
-static void credit_comes_back_when_they_are_done(void) {
+static void credit_comes_back_when_batches_are_done(void) {
     int64_t before;
     size_t len = 0;
 
@@ -154,7 +154,7 @@ static void credit_comes_back_when_they_are_done(void) {
     fake_hub_deinit(&broker);
 }
 
-static void who_sends_on_without_credit_is_cut(void) {
+static void a_peer_that_sends_on_without_credit_is_cut(void) {
     const Message *message;
     unsigned op = 0;
     int n = 0;
@@ -189,7 +189,7 @@ static void small_batches_do_not_cost_much_more_than_their_bytes(void) {
     fake_hub_deinit(&broker);
 }
 
-static void the_rest_is_forgotten_with_its_session(void) {
+static void deferred_batches_are_freed_with_their_session(void) {
     begin();
     send_publishes(1, 1000);
     fake_peer_gone(&broker, sender);
@@ -198,7 +198,7 @@ static void the_rest_is_forgotten_with_its_session(void) {
     fake_hub_deinit(&broker);
 }
 
-static void many_that_wait_take_turns(void) {
+static void sessions_with_deferred_batches_take_turns(void) {
     Peer *first;
 
     begin();
@@ -213,7 +213,7 @@ static void many_that_wait_take_turns(void) {
     fake_hub_deinit(&broker);
 }
 
-/* One message without the turn that follows it. */
+/* Sends one message, without the turn that follows it. */
 static void say_only(Peer *peer, const Message *message) {
     uint8_t bytes[512] = {WIRE_MAGIC, WIRE_PROTOCOL};
     uint8_t *end = message_write(bytes + WIRE_HEAD, message);
@@ -221,7 +221,7 @@ static void say_only(Peer *peer, const Message *message) {
     dispatch_batch(&broker, peer, bytes, (size_t)(end - bytes));
 }
 
-static void what_costs_much_each_waits_for_its_share(void) {
+static void costly_messages_wait_for_the_share_of_deferred_batches(void) {
     static const Message wild = {.op = OP_SUBSCRIBE, .id = 8, .name = {(const uint8_t *)">", 1}};
     Message call = {.op = OP_CALL,
                     .id = 9,
@@ -247,12 +247,12 @@ static void what_costs_much_each_waits_for_its_share(void) {
     say_only(other, &call);
     CU_ASSERT_PTR_NULL(fake_next_real(other));
     CU_ASSERT_TRUE(batches_are_deferred());
-    /* A plain name is not. */
+    /* A subscription to a plain name is not costly. */
     say_only(sender, &(Message){.op = OP_SUBSCRIBE, .id = 5, .name = span_text("u")});
     CU_ASSERT_EQUAL(fake_next_real(sender)->id, 5);
     a_turn();
     a_turn();
-    CU_ASSERT_EQUAL(fake_next_real(other)->id, 9); /* answers to calls go ahead */
+    CU_ASSERT_EQUAL(fake_next_real(other)->id, 9); /* answers to calls come first */
     CU_ASSERT_EQUAL(fake_next_real(other)->id, 8);
     CU_ASSERT_EQUAL(((Session *)other->session)->n_in, n_in + 2);
     CU_ASSERT_FALSE(batches_are_deferred());
@@ -261,16 +261,16 @@ static void what_costs_much_each_waits_for_its_share(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_batch_that_costs_much_takes_several_turns),
+        TEST(a_costly_batch_takes_several_turns),
         TEST(batches_that_follow_keep_their_order),
-        TEST(session_control_does_not_wait_behind_them),
-        TEST(who_says_goodbye_has_its_messages_sent_before),
-        TEST(credit_comes_back_when_they_are_done),
-        TEST(who_sends_on_without_credit_is_cut),
+        TEST(session_control_overtakes_deferred_batches),
+        TEST(deferred_messages_are_handled_before_bye),
+        TEST(credit_comes_back_when_batches_are_done),
+        TEST(a_peer_that_sends_on_without_credit_is_cut),
         TEST(small_batches_do_not_cost_much_more_than_their_bytes),
-        TEST(the_rest_is_forgotten_with_its_session),
-        TEST(many_that_wait_take_turns),
-        TEST(what_costs_much_each_waits_for_its_share),
+        TEST(deferred_batches_are_freed_with_their_session),
+        TEST(sessions_with_deferred_batches_take_turns),
+        TEST(costly_messages_wait_for_the_share_of_deferred_batches),
         TESTS_END,
     };
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/broker/queues/verbs.h"
 
-/* A header of the next job that the session got. */
+/* True: the next job that the session got has this header. */
 static bool has_header(const FakeSent *sent, const char *name, const char *value) {
     return sent && span_is(header_find(sent->message.headers, name), value);
 }
 
-static void a_rejected_job_goes_to_the_dead_with_the_reason(void) {
+static void a_rejected_job_becomes_a_dead_letter_with_the_reason(void) {
     Session *s;
     const FakeSent *sent;
 
@@ -96,7 +96,7 @@ static void lost_sessions_and_time_limits_use_up_attempts_too(void) {
     teardown();
 }
 
-static void what_is_not_delivered_in_time_expires(void) {
+static void undelivered_jobs_expire(void) {
     Session *s;
 
     setup();
@@ -113,9 +113,9 @@ static void what_is_not_delivered_in_time_expires(void) {
     pull(s, 1, "q", 1);
     expect_ok(s, 1);
     expect_job(s, 1, "long", 1);
-    wait_ms(2000); /* in flight: it counts as delivered */
+    wait_ms(2000); /* in flight: the job counts as delivered */
     CU_ASSERT_EQUAL(count_of("q", "held"), 1);
-    retry(s, 2, 3, 1, 10, NULL); /* too late to be delivered again */
+    retry(s, 2, 3, 1, 10, NULL); /* the time to live has passed: the job is not delivered again */
     expect_ok(s, 2);
     expect_job(s, 1, "for ever", 1);
     wait_ms(11);
@@ -123,7 +123,7 @@ static void what_is_not_delivered_in_time_expires(void) {
     teardown();
 }
 
-static void the_time_to_live_of_a_queue_is_not_that_of_its_dead(void) {
+static void the_time_to_live_of_a_queue_spares_its_dead_letters(void) {
     Session *s;
 
     setup();
@@ -144,7 +144,7 @@ static void the_time_to_live_of_a_queue_is_not_that_of_its_dead(void) {
     teardown();
 }
 
-static void the_dead_stay_where_they_are(void) {
+static void dead_letters_that_fail_stay_in_their_queue(void) {
     Session *s;
 
     setup();
@@ -170,7 +170,7 @@ static void the_dead_stay_where_they_are(void) {
     teardown();
 }
 
-static void nothing_is_lost_when_the_dead_are_full(void) {
+static void no_job_is_lost_when_the_dead_letter_queue_is_full(void) {
     Session *s;
 
     setup();
@@ -189,7 +189,7 @@ static void nothing_is_lost_when_the_dead_are_full(void) {
     expect_error(s, 3, "ferry.Full");
     CU_ASSERT_EQUAL(count_of("q", "delayed"), 1);
     wait_ms(10000);
-    expect_nothing(s); /* never handed out again */
+    expect_nothing(s); /* never delivered again */
     CU_ASSERT_EQUAL(count_of("q", "delayed"), 1);
     pull(s, 4, "q.dead", 1);
     expect_ok(s, 4);
@@ -200,7 +200,8 @@ static void nothing_is_lost_when_the_dead_are_full(void) {
     teardown();
 }
 
-/* 64 headers, 16 KiB: four more do not fit, and a worker must be able to read what it gets. */
+/* The job has the maximum of 64 headers and 16 KiB: four more do not fit, and a worker must be able
+ * to read the job. */
 static void headers_stay_within_their_limits(void) {
     static uint8_t headers[20000];
     Session *s;
@@ -241,7 +242,7 @@ static void headers_stay_within_their_limits(void) {
         unpull(s, 0, (uint64_t)i * 10 + 1);
         pull(s, (uint64_t)i * 10 + 2, "q.dead", 1);
         fake_take(s);
-        sent = fake_take(s); /* it was read again: the limits of the wire hold */
+        sent = fake_take(s); /* fake_take() has read the message: the limits of the wire are kept */
         CU_ASSERT_PTR_NOT_NULL_FATAL(sent);
         pairs_of(sent->message.headers, &n);
         CU_ASSERT_EQUAL(n, i == 0 ? 64 : 5);
@@ -260,7 +261,7 @@ static void reasons_are_cut_between_characters(void) {
     setup();
     s = fake_connect(&broker, 's');
     for (size_t i = 0; i < 300; i += 2)
-        memcpy(text + i, "\xC3\xA9", 2); /* é: 255 would cut it in two */
+        memcpy(text + i, "\xC3\xA9", 2); /* é: cutting after 255 bytes would split it */
     push(s, 0, "q", "x", NULL);
     pull(s, 1, "q", 1);
     queues_reject(queues, s,
@@ -277,7 +278,7 @@ static void reasons_are_cut_between_characters(void) {
     teardown();
 }
 
-static void large_bodies_die_without_a_copy(void) {
+static void large_bodies_become_dead_letters_without_a_copy(void) {
     void *body;
     const FakeSent *sent;
     Session *s;
@@ -305,7 +306,7 @@ static void large_bodies_die_without_a_copy(void) {
 
 /* ---- forward ---- */
 
-static void forward_is_ack_and_push_in_one(void) {
+static void forward_acknowledges_and_pushes_in_one_step(void) {
     Session *s;
 
     setup();
@@ -325,7 +326,7 @@ static void forward_is_ack_and_push_in_one(void) {
     teardown();
 }
 
-/* The queues that a queue's jobs were forwarded to, as ferry.Broker shows them. */
+/* The number of queues to which jobs of this queue were forwarded, as ferry.Broker shows it. */
 static uint32_t n_forwards(const char *queue) {
     Buffer shown_queue = {0};
     uint32_t left, n = UINT32_MAX;
@@ -411,17 +412,17 @@ static void a_job_may_be_forwarded_to_its_own_full_queue(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_rejected_job_goes_to_the_dead_with_the_reason),
+        TEST(a_rejected_job_becomes_a_dead_letter_with_the_reason),
         TEST(attempts_are_bounded),
         TEST(lost_sessions_and_time_limits_use_up_attempts_too),
-        TEST(what_is_not_delivered_in_time_expires),
-        TEST(the_time_to_live_of_a_queue_is_not_that_of_its_dead),
-        TEST(the_dead_stay_where_they_are),
-        TEST(nothing_is_lost_when_the_dead_are_full),
+        TEST(undelivered_jobs_expire),
+        TEST(the_time_to_live_of_a_queue_spares_its_dead_letters),
+        TEST(dead_letters_that_fail_stay_in_their_queue),
+        TEST(no_job_is_lost_when_the_dead_letter_queue_is_full),
         TEST(headers_stay_within_their_limits),
         TEST(reasons_are_cut_between_characters),
-        TEST(large_bodies_die_without_a_copy),
-        TEST(forward_is_ack_and_push_in_one),
+        TEST(large_bodies_become_dead_letters_without_a_copy),
+        TEST(forward_acknowledges_and_pushes_in_one_step),
         TEST(forwards_are_counted_to_a_limited_number_of_queues),
         TEST(a_refused_forward_becomes_a_retry),
         TEST(a_job_may_be_forwarded_to_its_own_full_queue),

@@ -7,7 +7,7 @@ enum { MAX = 100 };
 
 static uint64_t total;
 
-static void what_was_added_is_known(void) {
+static void added_ids_are_known(void) {
     CLEANUP(dedup_window_free) DedupWindow *window = dedup_window_new(&total);
 
     CU_ASSERT_FALSE(dedup_window_has(window, 1));
@@ -45,12 +45,12 @@ static void the_lowest_are_forgotten_first(void) {
     CU_ASSERT_TRUE(dedup_window_has(window, 100000));
     CU_ASSERT_EQUAL(dedup_window_add(window, 100001, 1), 0);
     CU_ASSERT_EQUAL(dedup_window_count(window), 1);
-    CU_ASSERT_EQUAL(dedup_window_add(window, 7, 1), 0); /* below all that is kept */
+    CU_ASSERT_EQUAL(dedup_window_add(window, 7, 1), 0); /* below all ids in the window */
     CU_ASSERT_EQUAL(dedup_window_count(window), 1);
     CU_ASSERT_TRUE(dedup_window_has(window, 100001));
 }
 
-static void a_floor_forgets_what_is_below_it(void) {
+static void a_floor_forgets_lower_ids(void) {
     CLEANUP(dedup_window_free) DedupWindow *window = dedup_window_new(&total);
 
     dedup_window_floor(window, 5);
@@ -67,7 +67,7 @@ static void a_floor_forgets_what_is_below_it(void) {
     CU_ASSERT_TRUE(dedup_window_has(window, 3));
 }
 
-static void what_it_takes_is_counted(void) {
+static void the_memory_of_a_window_is_counted(void) {
     DedupWindow *window;
 
     total = 1000;
@@ -84,11 +84,11 @@ static void what_it_takes_is_counted(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_was_added_is_known),
-        TEST(what_it_takes_is_counted),
+        TEST(added_ids_are_known),
+        TEST(the_memory_of_a_window_is_counted),
         TEST(ids_may_come_in_any_order_and_twice),
         TEST(the_lowest_are_forgotten_first),
-        TEST(a_floor_forgets_what_is_below_it),
+        TEST(a_floor_forgets_lower_ids),
         TESTS_END,
     };
 

@@ -24,7 +24,7 @@ static void a_job_goes_from_pusher_to_worker(void) {
     teardown();
 }
 
-static void slots_bound_what_a_worker_holds(void) {
+static void slots_bound_the_jobs_of_a_worker(void) {
     Session *worker;
     uint64_t job;
 
@@ -32,7 +32,7 @@ static void slots_bound_what_a_worker_holds(void) {
     worker = fake_connect(&broker, 'w');
     for (int i = 0; i < 5; i++)
         push(worker, 0, "q", "x", NULL);
-    expect_nothing(worker); /* id 0: no answer */
+    expect_nothing(worker); /* id 0: no answer comes */
     pull(worker, 1, "q", 2);
     expect_ok(worker, 1);
     job = expect_job(worker, 1, "x", 1);
@@ -49,7 +49,7 @@ static void more(Session *worker, uint64_t pull_id, uint64_t bytes) {
         queues_more(queues, worker, &(Message){.op = OP_MORE, .id = pull_id, .more.bytes = bytes}));
 }
 
-/* A job of the test costs 1 byte and 64 more. */
+/* A job of the test costs 1 byte and 64 bytes more. */
 static void credit_bounds_the_bytes_ahead_of_a_worker(void) {
     enum { JOB_CREDIT = 1 + WIRE_ITEM_COST };
     Session *worker;
@@ -68,7 +68,7 @@ static void credit_bounds_the_bytes_ahead_of_a_worker(void) {
     job = expect_job(worker, 1, "x", 1);
     expect_job(worker, 1, "x", 1);
     expect_nothing(worker);
-    /* A free slot is no credit. */
+    /* A free slot without credit gets no job. */
     ack(worker, 0, job, 1);
     wait_ms(1);
     expect_nothing(worker);
@@ -81,7 +81,7 @@ static void credit_bounds_the_bytes_ahead_of_a_worker(void) {
     expect_nothing(worker);
     more(worker, 1, WIRE_CREDIT_MAX);
     CU_ASSERT_FALSE(fake_is_faulted(worker));
-    more(worker, 1, UINT64_MAX); /* more than 64 MiB is not used */
+    more(worker, 1, UINT64_MAX); /* credit beyond 64 MiB is not used */
     CU_ASSERT_FALSE(fake_is_faulted(worker));
     CU_ASSERT_EQUAL(((Pull *)id_map_get(&worker->pulls, 1))->credit, WIRE_CREDIT_MAX);
     teardown();
@@ -129,7 +129,7 @@ static void a_settlement_may_be_repeated_by_its_client(void) {
     teardown();
 }
 
-static void of_many_settlements_the_last_are_remembered(void) {
+static void the_last_settlements_are_remembered(void) {
     Session *worker;
     uint64_t first = 0, job = 0;
 
@@ -231,7 +231,7 @@ static void retry_backs_off_and_doubles_up_to_its_limit(void) {
     teardown();
 }
 
-static void retry_with_a_delay_waits_so_long(void) {
+static void retry_with_a_delay_waits_that_long(void) {
     Session *worker;
     uint64_t job;
 
@@ -246,7 +246,7 @@ static void retry_with_a_delay_waits_so_long(void) {
     expect_nothing(worker);
     wait_ms(1);
     job = expect_job(worker, 1, "x", 2);
-    retry(worker, 2, job, 2, UINT64_MAX, NULL); /* ten years at most */
+    retry(worker, 2, job, 2, UINT64_MAX, NULL); /* a retry may wait ten years at most */
     expect_ok(worker, 2);
     CU_ASSERT_EQUAL(count_of("q", "delayed"), 1);
     teardown();
@@ -273,13 +273,13 @@ static void released_jobs_come_first_and_do_not_count(void) {
     CU_ASSERT_EQUAL(expect_job(other, 1, "one", 1), job);
     expect_job(other, 1, "two", 1);
     CU_ASSERT_EQUAL(count_of("q", "redelivered"), 0);
-    /* The number is the same, but the job is in flight to another worker now. */
+    /* The job has the same number, but it is in flight to another worker now. */
     ack(worker, 4, job, 1);
     expect_error(worker, 4, "ferry.LeaseLost");
     teardown();
 }
 
-static void unpull_stops_jobs_and_keeps_those_held(void) {
+static void unpull_stops_delivery_and_keeps_jobs_in_flight(void) {
     Session *worker;
     uint64_t job;
 
@@ -301,7 +301,7 @@ static void unpull_stops_jobs_and_keeps_those_held(void) {
     teardown();
 }
 
-static void a_lost_session_gives_back_after_the_grace_in_order(void) {
+static void jobs_of_a_lost_session_return_in_order_after_the_grace_period(void) {
     static const char *const bodies[] = {"1", "2", "3", "4", "5"};
     Session *worker, *other;
 
@@ -315,7 +315,7 @@ static void a_lost_session_gives_back_after_the_grace_in_order(void) {
     pull(other, 1, "q", 1);
     expect_ok(other, 1);
     expect_job(other, 1, "5", 1);
-    release(other, 0, 5, 1); /* goes behind those that come back */
+    release(other, 0, 5, 1); /* the job goes behind the jobs that come back */
     expect_job(other, 1, "5", 1);
     wait_ms(499);
     CU_ASSERT_EQUAL(count_of("q", "held"), 5);
@@ -329,7 +329,7 @@ static void a_lost_session_gives_back_after_the_grace_in_order(void) {
     teardown();
 }
 
-static void bye_gives_back_at_once(void) {
+static void bye_returns_jobs_at_once(void) {
     Session *worker, *other;
 
     setup();
@@ -348,8 +348,8 @@ static void bye_gives_back_at_once(void) {
     teardown();
 }
 
-static void a_client_that_comes_back_keeps_what_it_lists(void) {
-    /* [[1, 1], [2, 9], [77, 1]]: held, wrong attempt, unknown */
+static void a_client_that_comes_back_keeps_the_jobs_that_it_lists(void) {
+    /* [[1, 1], [2, 9], [77, 1]]: in flight, wrong attempt, unknown job */
     static const uint8_t held[] = {0x93, 0x92, 1, 1, 0x92, 2, 9, 0x92, 77, 1};
     static const uint8_t kept[] = {0x91, 0x92, 1, 1};
     CLEANUP(buffer_deinit) Buffer answer = {0};
@@ -369,12 +369,12 @@ static void a_client_that_comes_back_keeps_what_it_lists(void) {
     wait_ms(200);
     CU_ASSERT_EQUAL(count_of("q", "held"), 1);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
-    /* Lost again: the grace period starts again. */
+    /* Lost again: the grace period begins anew. */
     end_session(worker);
     wait_ms(499);
     CU_ASSERT_EQUAL(count_of("q", "held"), 1);
     worker = fake_connect(&broker, 'w');
-    ack(worker, 5, 1, 1); /* not even listed: it is the same client */
+    ack(worker, 5, 1, 1); /* the client did not list the job, but it is the same client */
     expect_ok(worker, 5);
     wait_ms(10);
     CU_ASSERT_EQUAL(count_of("q", "held"), 0);
@@ -382,7 +382,7 @@ static void a_client_that_comes_back_keeps_what_it_lists(void) {
     teardown();
 }
 
-static void held_that_is_nonsense_changes_nothing(void) {
+static void a_malformed_held_list_changes_nothing(void) {
     static const uint8_t bad[][6] = {
         {0x05}, {0x91, 0x05}, {0x91, 0x92, 1}, {0x91, 0x91, 1}, {0xC1}, {0x91, 0x92, 0xA1, 'x', 1},
     };
@@ -456,13 +456,13 @@ static void a_time_limit_ends_the_lease_and_extend_prolongs_it(void) {
     expect_job(other, 1, "x", 2);
     ack(worker, 4, job, 1);
     expect_error(worker, 4, "ferry.LeaseLost");
-    /* Its slot is free again. */
+    /* The slot of the lost job is free again. */
     push(worker, 0, "q", "y", NULL);
     expect_job(worker, 1, "y", 1);
     teardown();
 }
 
-static void a_lease_that_ran_out_is_lost_even_if_nobody_else_has_the_job(void) {
+static void an_expired_lease_is_lost_even_if_no_worker_has_the_job(void) {
     Session *worker, *other;
     uint64_t job;
 
@@ -508,13 +508,13 @@ static void without_a_time_limit_a_lease_lasts(void) {
     teardown();
 }
 
-/* A job that kills its worker, among nine that do not: it alone dies. */
-static void a_poisonous_job_does_not_take_its_neighbours_along(void) {
+/* Nine of ten jobs do not kill their worker: only the job that does becomes a dead letter. */
+static void a_job_that_kills_its_workers_costs_no_other_job(void) {
     static const char *const bodies[] = {"0", "1", "2", "3", "poison", "5", "6", "7", "8", "9"};
     uint64_t acked = 0;
 
     setup();
-    configure("q", "retry", "0"); /* without the pause after a loss */
+    configure("q", "retry", "0"); /* no pause after a lost session */
     for (int i = 0; i < 10; i++) {
         Session *pusher = fake_connect(&broker, 'p');
 
@@ -527,12 +527,12 @@ static void a_poisonous_job_does_not_take_its_neighbours_along(void) {
 
         pull(worker, 1, "q", 10);
         expect_ok(worker, 1);
-        /* The worker reads its jobs only after a while, like a worker that computes. */
+        /* The worker first computes and reads its jobs later. */
         while (!crashed && fake_n_sent(worker) > 0) {
             Message job = fake_take(worker)->message;
 
             crashed = span_is(job.body, "poison");
-            /* Before that crash all jobs had been started. */
+            /* All jobs had been started before that crash. */
             if (!crashed && job.job.attempt > 3) {
                 ack(worker, 0, job.job.job, job.job.attempt);
                 acked++;
@@ -550,26 +550,26 @@ static void a_poisonous_job_does_not_take_its_neighbours_along(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_job_goes_from_pusher_to_worker),
-        TEST(slots_bound_what_a_worker_holds),
+        TEST(slots_bound_the_jobs_of_a_worker),
         TEST(credit_bounds_the_bytes_ahead_of_a_worker),
         TEST(workers_take_turns),
         TEST(a_settlement_may_be_repeated_by_its_client),
-        TEST(of_many_settlements_the_last_are_remembered),
+        TEST(the_last_settlements_are_remembered),
         TEST(a_settlement_that_failed_is_not_remembered),
         TEST(settling_wrongly_is_lease_lost),
         TEST(retry_backs_off_and_doubles_up_to_its_limit),
-        TEST(retry_with_a_delay_waits_so_long),
+        TEST(retry_with_a_delay_waits_that_long),
         TEST(released_jobs_come_first_and_do_not_count),
-        TEST(unpull_stops_jobs_and_keeps_those_held),
-        TEST(a_lost_session_gives_back_after_the_grace_in_order),
-        TEST(bye_gives_back_at_once),
-        TEST(a_client_that_comes_back_keeps_what_it_lists),
-        TEST(held_that_is_nonsense_changes_nothing),
+        TEST(unpull_stops_delivery_and_keeps_jobs_in_flight),
+        TEST(jobs_of_a_lost_session_return_in_order_after_the_grace_period),
+        TEST(bye_returns_jobs_at_once),
+        TEST(a_client_that_comes_back_keeps_the_jobs_that_it_lists),
+        TEST(a_malformed_held_list_changes_nothing),
         TEST(a_late_ack_counts_until_the_job_is_delivered_again),
         TEST(a_time_limit_ends_the_lease_and_extend_prolongs_it),
-        TEST(a_lease_that_ran_out_is_lost_even_if_nobody_else_has_the_job),
+        TEST(an_expired_lease_is_lost_even_if_no_worker_has_the_job),
         TEST(without_a_time_limit_a_lease_lasts),
-        TEST(a_poisonous_job_does_not_take_its_neighbours_along),
+        TEST(a_job_that_kills_its_workers_costs_no_other_job),
         TESTS_END,
     };
 

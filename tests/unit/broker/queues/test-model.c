@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Random operations against a model that is too simple to be wrong: no job is lost, none is
- * delivered twice without a reason, first deliveries are first in first out for each priority.
- * Seeded: FERRY_TEST_SEED repeats one run, FERRY_TEST_SEEDS says how many there are.
+ * Random operations, compared with a model that is too simple to be wrong. No job is lost, no job
+ * is delivered twice without a reason, and first deliveries are first in first out within each
+ * priority. FERRY_TEST_SEED repeats one run, FERRY_TEST_SEEDS is the number of runs.
  */
 
 #include "broker/queues/queues-private.h"
@@ -22,13 +22,13 @@ typedef enum State { NONE, READY, DELAYED, HELD, LOST, DONE, DEAD } State;
 
 typedef struct ModelJob {
     State state;
-    int queue, client; /* client: who may settle it; -1: nobody */
+    int queue, client; /* client: the client that may settle it; -1: no client */
     uint64_t attempt, until_ms;
     unsigned priority, n_lost;
     bool under_pull, was_delivered, was_delayed;
 } ModelJob;
 
-/* A settlement that its client may repeat: it gets the same answer again. */
+/* A settlement that its client may repeat: the client gets the same answer again. */
 typedef struct Settlement {
     int client;
     uint64_t job, attempt;
@@ -130,11 +130,11 @@ static void on_job(int client, const Message *message) {
     job->attempt = message->job.attempt;
 }
 
-/* The answer to a settlement that do_settle() made last. */
+/* The answer to the last settlement of do_settle(). */
 static uint64_t answer_id;
 static Op answer_op;
 
-/* In the order in which they were sent, over all sessions. */
+/* Takes the messages in the order in which they were sent, over all sessions. */
 static void take_all(void) {
     for (;;) {
         const FakeSent *next = NULL;
@@ -158,7 +158,8 @@ static void take_all(void) {
     }
 }
 
-/* The router's counts equal the model's, and no job waits that could be delivered. */
+/* Checks that the router's counts equal the model's, and that no job waits that could be
+ * delivered. */
 static void compare(void) {
     for (int queue = 0; queue < N_QUEUES; queue++) {
         uint64_t n[DEAD + 1] = {0};
@@ -209,7 +210,7 @@ static void do_push(void) {
 
     if (!sessions[client] || n_jobs + 1 >= MAX_JOBS)
         return;
-    /* The model must know the job before it is delivered. Dead letters take numbers as well. */
+    /* The model must know the job before it is delivered. Dead letters use up numbers, too. */
     n_jobs = queues->last_job + 1;
     job = &jobs[n_jobs];
     *job = (ModelJob){.state = delay_ms ? DELAYED : READY,
@@ -290,7 +291,7 @@ static void do_settle(void) {
     bool mine, again;
     Op op;
 
-    /* Mostly a job in flight. */
+    /* Mostly choose a job in flight. */
     for (int i = 0; i < 50 && job->state != HELD; i++) {
         id = n_jobs > 0 ? 1 + roll(n_jobs) : 0;
         job = &jobs[id];
@@ -360,7 +361,7 @@ static void do_one(void) {
         do_push();
         break;
     case 6:
-        /* On every other seed workers are lost before they settle many jobs. */
+        /* With every other seed, workers are lost before they settle many jobs. */
         if (sessions[client])
             do_disconnect(client);
         else
@@ -399,7 +400,7 @@ static void do_one(void) {
     take_all();
 }
 
-/* The last worker does all remaining jobs: no job was lost. */
+/* The last worker does all remaining jobs: no job may be missing. */
 static void drain(void) {
     uint64_t n_left = 0;
 
@@ -455,7 +456,7 @@ static void run_seed(uint64_t with) {
     teardown();
 }
 
-static void the_router_does_what_the_model_says(void) {
+static void the_router_agrees_with_the_model(void) {
     const char *one = getenv("FERRY_TEST_SEED"), *many = getenv("FERRY_TEST_SEEDS");
     uint64_t n = many ? strtoull(many, NULL, 10) : 20;
 
@@ -470,7 +471,7 @@ static void the_router_does_what_the_model_says(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(the_router_does_what_the_model_says),
+        TEST(the_router_agrees_with_the_model),
         TESTS_END,
     };
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation fails once: each message is answered once, and no confirmed job is lost. */
+/* Each allocation fails once: each message gets one answer, and no confirmed job is lost. */
 
 #include "support/oom.h"
 #include "unit/broker/queues/verbs.h"
 
 typedef struct Tally {
-    unsigned answers[32]; /* by id */
+    unsigned answers[32]; /* number of answers by id */
     unsigned ok[32];
 } Tally;
 
@@ -24,8 +24,8 @@ static void take_answers(Session *session, Tally *tally) {
         note_answer(tally, &sent->message);
 }
 
-/* Settles the jobs that it got, each in another way; the ids of that are 10 and up. Returns how
- * many are gone for good. */
+/* Settles the jobs that the worker got, each in another way, with ids from 10 on. Returns the
+ * number of jobs that are done. */
 static void work(Session *worker, Tally *tally) {
     const FakeSent *sent;
 
@@ -44,12 +44,12 @@ static void work(Session *worker, Tally *tally) {
         else if (id == 13)
             forward(worker, id, job.job.job, job.job.attempt, "next", "forwarded");
         else
-            break; /* the rest is lost with the session */
+            break; /* the other jobs are lost with the session */
         id++;
     }
 }
 
-/* Memory is back: all confirmed jobs can be done. */
+/* With enough memory again, all confirmed jobs can be done. Returns their number. */
 static unsigned work_off(void) {
     static const char *const names[] = {"q", "q.dead", "next"};
     Session *worker = fake_connect(&broker, 'z');
@@ -125,7 +125,7 @@ static void no_confirmed_job_is_lost(void) {
     CU_ASSERT_TRUE(n > 10 && n < 1000);
 }
 
-static void a_router_that_cannot_be_made_says_so(void) {
+static void making_a_router_reports_out_of_memory(void) {
     Queues *made = NULL;
     int r;
 
@@ -152,7 +152,7 @@ static void settings_may_run_out_of_memory(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(no_confirmed_job_is_lost),
-        TEST(a_router_that_cannot_be_made_says_so),
+        TEST(making_a_router_reports_out_of_memory),
         TEST(settings_may_run_out_of_memory),
         TESTS_END,
     };

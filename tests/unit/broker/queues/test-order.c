@@ -5,7 +5,7 @@
 
 static Session *s;
 
-/* Pushes a job with texts as options: ordering key (or NULL), unique key (or NULL). */
+/* Pushes a job with an ordering key (or NULL) and a unique key (or NULL). */
 static void push_tied(uint64_t id, const char *body, const char *order, const char *unique) {
     CLEANUP(buffer_deinit) Buffer options = {0};
     Message message = {.op = OP_PUSH, .id = id, .name = span_text("q"), .body = span_text(body)};
@@ -87,7 +87,7 @@ static void parked_jobs_expire_are_cancelled_and_purged(void) {
     expect_nothing(s);
     push_tied(0, "e", "k", NULL);
     expect_job(s, 1, "e", 1);
-    push_tied(0, "f", "k", NULL); /* is freed with the queue */
+    push_tied(0, "f", "k", NULL); /* freed together with the queue */
     teardown();
 }
 
@@ -99,7 +99,7 @@ static void a_unique_key_lives_as_long_as_its_job(void) {
     a = expect_ok(s, 1);
     push_tied(2, "b", NULL, "k");
     CU_ASSERT_EQUAL(expect_outcome(s, 2, PUSH_DUPLICATE), a);
-    wait_ms(200000); /* longer than other keys live */
+    wait_ms(200000); /* longer than other keys are remembered */
     push_tied(3, "b", NULL, "k");
     expect_outcome(s, 3, PUSH_DUPLICATE);
     pull(s, 4, "q", 1);
@@ -164,7 +164,7 @@ static void the_rate_bounds_what_all_workers_get(void) {
     teardown();
 }
 
-/* A job that loses its workers waits longer each time; its neighbours go on. */
+/* A job that loses its workers waits longer each time; other jobs are delivered. */
 static void a_job_that_kills_its_workers_waits(void) {
     begin_here();
     push_tied(0, "poison", NULL, NULL);
@@ -236,7 +236,7 @@ static void keys_and_settings_survive_a_crash(void) {
     ack(s, 5, b, 1);
     until_sent(s, 2);
     fake_drop(s);
-    push_tied(6, "a", NULL, "u"); /* the key has ended with its job */
+    push_tied(6, "a", NULL, "u"); /* the unique key has ended with its job */
     until_sent(s, 1);
     CU_ASSERT_EQUAL(queues_set(queues, span_text("q"), "max_working", "", s, 7, &error),
                     QUEUES_LATER);

@@ -6,7 +6,7 @@
 
 enum { BODY = 4096, BOUND = 64 * 1024 };
 
-/* A body that shows which job it belongs to; lent until the next call. */
+/* A body that shows to which job it belongs; valid until the next call. */
 static const char *body_of(unsigned n) {
     static char body[BODY];
 
@@ -21,7 +21,7 @@ static void begin_small(void) {
     memory_of_queues = 0;
 }
 
-/* A life with so many jobs in "q", of which most are paged out. */
+/* Begins a life with n jobs in "q", most of them paged out. */
 static void fill(unsigned n) {
     Session *s;
 
@@ -37,7 +37,7 @@ static void fill(unsigned n) {
     CU_ASSERT(queue_find(queues, span_text("q"))->n_paged_out > n / 2);
 }
 
-/* All jobs come in order, each with its own body, to a worker of so many slots. */
+/* Checks that all jobs come in order, each with its own body, to a worker with so many slots. */
 static void expect_all(const char *queue, unsigned n, uint64_t slots, uint64_t attempt) {
     Session *s = fake_connect(&broker, 'w');
 
@@ -60,7 +60,7 @@ static void contents_above_the_bound_come_back_in_order(void) {
     stop();
 }
 
-static void a_restart_does_not_read_what_is_above_the_bound(void) {
+static void a_restart_reads_contents_up_to_the_bound(void) {
     const Queue *queue;
 
     fill(200);
@@ -180,7 +180,7 @@ static int flush_slowly(int fd) {
     return file_ops_posix.flush(fd);
 }
 
-/* Jobs are read faster than their dead letters are written. */
+/* Jobs are read faster than their dead letters can be written. */
 static void many_jobs_expire_at_once_above_a_slow_disk(void) {
     FileOps slow = file_ops_posix;
 
@@ -211,7 +211,7 @@ static void a_purge_may_come_while_contents_are_read(void) {
 
     fill(50);
     s = fake_connect(&broker, 's');
-    pull(s, 1, "q", 5); /* begins to read */
+    pull(s, 1, "q", 5); /* the store begins to read */
     CU_ASSERT(queue_find(queues, span_text("q"))->n_loading > 0);
     CU_ASSERT_EQUAL(queues_purge(queues, span_text("q"), s, 2, &n), 0);
     CU_ASSERT_EQUAL(n, 50);
@@ -220,15 +220,15 @@ static void a_purge_may_come_while_contents_are_read(void) {
     expect_ok(s, 1);
     expect_nothing(s);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 0);
-    push(s, 100, "q", body_of(1), NULL); /* the queue still works */
+    push(s, 100, "q", body_of(1), NULL); /* the queue works as before */
     until_sent(s, 2);
     expect_ok(s, 100);
     expect_job(s, 1, body_of(1), 1);
     stop();
 }
 
-/* The disk damages one of three jobs. The others are delivered, and the third is kept. */
-static void a_damaged_job_is_kept_and_holds_up_no_other(void) {
+/* The disk damages one of three jobs. The other two are delivered, and the damaged one is kept. */
+static void a_damaged_job_is_kept_and_other_jobs_are_delivered(void) {
     Session *s;
 
     new_folder();
@@ -249,20 +249,20 @@ static void a_damaged_job_is_kept_and_holds_up_no_other(void) {
     expect_job(s, 1, body_of(3), 1);
     CU_ASSERT_EQUAL(count_of("q", "delayed"), 1);
     flip(file("journal-00000001"), place_of(file("journal-00000001"), "job 1") + 100);
-    wait_ms(broker.limits.retry_max_ms + 1); /* a later attempt */
+    wait_ms(broker.limits.retry_max_ms + 1); /* the store tries again */
     until_sent(s, 1);
     expect_job(s, 1, body_of(1), 1);
     stop();
 }
 
 static const StoreOps *disk_ops;
-static uint64_t unwritten; /* this job, as the store says */
+static uint64_t unwritten; /* the store says that it has not written this job */
 
 static bool has_content(const Store *store, const StoredJob *job) {
     return job->id != unwritten && disk_ops->has_content(store, job);
 }
 
-static void a_job_that_is_not_written_stays_and_holds_up_no_other(void) {
+static void an_unwritten_content_stays_and_others_are_dropped(void) {
     StoreOps ops;
     Session *s;
 
@@ -286,7 +286,7 @@ static void a_job_that_is_not_written_stays_and_holds_up_no_other(void) {
     stop();
 }
 
-/* Jobs that are paged out are carried from old segments to new ones. */
+/* Records of jobs that are paged out move from old segments to new ones. */
 static void old_segments_are_removed_while_jobs_are_paged_out(void) {
     FileOps small = file_ops_posix;
     const FakeSent *sent;
@@ -316,7 +316,7 @@ static void old_segments_are_removed_while_jobs_are_paged_out(void) {
     file_ops = &file_ops_posix;
 }
 
-/* Is the field of the job's status true? -1: the status does not have it. */
+/* The value of a field of the job's status. -1: the status does not have the field. */
 static int status_bool(uint64_t job, const char *name, Span *ret_body) {
     static Buffer status;
     uint32_t left;
@@ -338,7 +338,7 @@ static int status_bool(uint64_t job, const char *name, Span *ret_body) {
     return found;
 }
 
-static void a_job_that_is_looked_at_is_read_back(void) {
+static void showing_a_job_reads_it_back(void) {
     Span shown = {NULL, 0};
     uint64_t job;
     Session *s;
@@ -365,7 +365,7 @@ static void a_job_that_is_looked_at_is_read_back(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(contents_above_the_bound_come_back_in_order),
-        TEST(a_restart_does_not_read_what_is_above_the_bound),
+        TEST(a_restart_reads_contents_up_to_the_bound),
         TEST(small_contents_stay),
         TEST(queues_in_memory_keep_their_contents),
         TEST(expired_jobs_are_dead_letters_with_their_contents),
@@ -373,10 +373,10 @@ int main(void) {
         TEST(many_jobs_expire_at_once_above_a_slow_disk),
         TEST(a_queue_is_moved_with_its_contents),
         TEST(a_purge_may_come_while_contents_are_read),
-        TEST(a_damaged_job_is_kept_and_holds_up_no_other),
-        TEST(a_job_that_is_not_written_stays_and_holds_up_no_other),
+        TEST(a_damaged_job_is_kept_and_other_jobs_are_delivered),
+        TEST(an_unwritten_content_stays_and_others_are_dropped),
         TEST(old_segments_are_removed_while_jobs_are_paged_out),
-        TEST(a_job_that_is_looked_at_is_read_back),
+        TEST(showing_a_job_reads_it_back),
         TESTS_END,
     };
     int r;

@@ -42,7 +42,7 @@ static void a_delayed_job_comes_when_it_is_due(void) {
     teardown();
 }
 
-static void what_is_due_together_keeps_its_order(void) {
+static void jobs_due_at_the_same_time_keep_their_order(void) {
     enum { N = 1000 };
     Session *s;
     bool in_order = true;
@@ -150,7 +150,7 @@ static void a_body_over_the_limit_is_too_big(void) {
     teardown();
 }
 
-static void a_draining_broker_takes_nothing_new(void) {
+static void a_draining_broker_takes_no_new_work(void) {
     Session *s;
     uint64_t job;
 
@@ -161,7 +161,7 @@ static void a_draining_broker_takes_nothing_new(void) {
     broker.draining = true;
     push(s, 2, "q", "x", NULL);
     expect_error(s, 2, "ferry.Draining");
-    /* Work under way goes on. */
+    /* Open work goes on. */
     pull(s, 3, "q", 1);
     expect_ok(s, 3);
     expect_job(s, 3, "x", 1);
@@ -173,7 +173,7 @@ static void a_draining_broker_takes_nothing_new(void) {
     teardown();
 }
 
-static void what_a_lost_worker_holds_is_not_waited_for(void) {
+static void draining_does_not_wait_for_jobs_of_lost_workers(void) {
     Session *s;
 
     setup();
@@ -204,7 +204,7 @@ static void pulls_have_limits(void) {
     pull(s, 0, "q", 1);
     CU_ASSERT_EQUAL(fake_n_sent(s), 0);
     pull(s, 1, "q", 1);
-    CU_ASSERT_TRUE(fake_is_faulted(s)); /* the id is in use */
+    CU_ASSERT_TRUE(fake_is_faulted(s)); /* another pull has this id */
     teardown();
 }
 
@@ -223,7 +223,7 @@ static void a_full_queue_refuses(void) {
     expect_ok(s, 1);
     expect_ok(s, 2);
     expect_error(s, 3, "ferry.Full");
-    /* Held ones count too. */
+    /* Jobs in flight count, too. */
     pull(s, 4, "q", 1);
     expect_ok(s, 4);
     expect_job(s, 4, "x", 1);
@@ -235,7 +235,7 @@ static void a_full_queue_refuses(void) {
     expect_job(s, 4, "x", 1);
 
     for (int i = 0; i < 4; i++)
-        push(s, 0, "b", "1234567890123456789012", NULL); /* 25 bytes each */
+        push(s, 0, "b", "1234567890123456789012", NULL); /* each job has 25 bytes */
     push(s, 7, "b", "", NULL);
     expect_error(s, 7, "ferry.Full");
     CU_ASSERT_EQUAL(count_of("b", "bytes"), 100);
@@ -267,7 +267,7 @@ static void drop_oldest_makes_room(void) {
     teardown();
 }
 
-static void a_body_that_never_fits_drops_nothing(void) {
+static void a_body_that_never_fits_drops_no_job(void) {
     Session *s;
 
     setup();
@@ -313,7 +313,7 @@ static void names_are_bounded_and_come_back(void) {
     expect_error(s, 4, "ferry.Full");
     push(s, 5, "q4", "x", NULL);
     expect_error(s, 5, "ferry.Full");
-    /* A dead-letter queue is not refused for that. */
+    /* The job becomes a dead letter although max_names is reached. */
     push(s, 0, "q0", "x", NULL);
     reject(s, 6, expect_job(s, 1, "x", 1), 1, "no");
     expect_ok(s, 6);
@@ -341,17 +341,17 @@ static void a_push_sent_again_is_stored_once(void) {
     queues_push(queues, s, &again, NULL);
     CU_ASSERT_EQUAL(expect_ok(s, 7), 0);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 1);
-    again.id = 8; /* never came through */
+    again.id = 8; /* this push never reached the broker */
     queues_push(queues, s, &again, NULL);
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 8), 0);
     queues_push(queues, s, &again, NULL);
     CU_ASSERT_EQUAL(expect_ok(s, 8), 0);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 2);
-    /* Another client has its own numbers. */
+    /* Another client has ids of its own. */
     s = fake_connect(&broker, 't');
     queues_push(queues, s, &again, NULL);
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 8), 0);
-    /* Pushes below the floor have been answered. A lower floor changes nothing. */
+    /* Pushes below the floor were answered. A lower floor has no effect. */
     queues_floor(queues, s->client, 9);
     queues_floor(queues, s->client, 1);
     queues_push(queues, s, &again, NULL);
@@ -362,7 +362,7 @@ static void a_push_sent_again_is_stored_once(void) {
     teardown();
 }
 
-static void a_push_is_known_whatever_it_says_of_itself(void) {
+static void repeated_pushes_are_known_in_any_order(void) {
     Session *s;
 
     setup();
@@ -373,7 +373,7 @@ static void a_push_is_known_whatever_it_says_of_itself(void) {
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 9), 0);
     push(s, 7, "q", "x", NULL);
     CU_ASSERT_EQUAL(expect_ok(s, 7), 0);
-    push(s, 8, "q", "x", NULL); /* later than a higher one, but new */
+    push(s, 8, "q", "x", NULL); /* its id is lower than that of an earlier push, but new */
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 8), 0);
     CU_ASSERT_EQUAL(count_of("q", "ready"), 3);
     teardown();
@@ -390,7 +390,7 @@ static void a_key_is_stored_once_while_it_is_remembered(void) {
     CU_ASSERT_NOT_EQUAL(first, 0);
     push(s, 2, "q", "y", "key", "k1", NULL);
     CU_ASSERT_EQUAL(expect_outcome(s, 2, PUSH_DUPLICATE), first);
-    /* The same push again, not another one with the key. */
+    /* The same push again; it is not another push with this key. */
     push(s, 2, "q", "y", "key", "k1", NULL);
     CU_ASSERT_EQUAL(expect_outcome(s, 2, PUSH_STORED_BEFORE), 0);
     push(s, 3, "q", "y", "key", "k2", NULL);
@@ -423,7 +423,7 @@ static void keys_are_bounded(void) {
         push(s, 0, "q", "x", "key", key, NULL);
         ack(s, 0, expect_job(s, 1, "x", 1), 1);
     }
-    /* The queue is empty: the oldest key makes room for a fourth one. */
+    /* The queue is empty: the oldest key makes room for a further one. */
     push(s, 5, "q", "x", "key", "one more", NULL);
     CU_ASSERT_NOT_EQUAL(expect_outcome(s, 5, PUSH_STORED), 0);
     ack(s, 0, expect_job(s, 1, "x", 1), 1);
@@ -432,7 +432,7 @@ static void keys_are_bounded(void) {
     push(s, 8, "q", "x", "key", "key 0", NULL);
     expect_outcome(s, 8, PUSH_STORED);
     fake_drop(s);
-    memcpy(key, "\x81\xA3key\xDA\x01\x00", 8); /* 256 bytes */
+    memcpy(key, "\x81\xA3key\xDA\x01\x00", 8); /* the key has 256 bytes */
     memset(key + 8, 'k', 256);
     queues_push(
         queues, s,
@@ -443,7 +443,7 @@ static void keys_are_bounded(void) {
     teardown();
 }
 
-static void without_dedup_keys_mean_nothing(void) {
+static void without_dedup_keys_are_ignored(void) {
     Session *s;
 
     setup();
@@ -490,7 +490,7 @@ static void large_bodies_keep_their_block(void) {
 }
 
 /* Bodies of each size, sent in each way. */
-static void every_body_arrives_as_it_was(void) {
+static void bodies_of_all_sizes_arrive_unchanged(void) {
     static const size_t sizes[] = {0, 1, 255, 256, 4095, 4096, 4097, 65536, 131072, 131073, 250000};
     static uint8_t body[250000], bytes[250100];
     Session *s;
@@ -569,25 +569,25 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(higher_priorities_come_first_and_each_is_first_in_first_out),
         TEST(a_delayed_job_comes_when_it_is_due),
-        TEST(what_is_due_together_keeps_its_order),
+        TEST(jobs_due_at_the_same_time_keep_their_order),
         TEST(bad_options_are_refused),
         TEST(bad_names_are_refused),
         TEST(a_body_over_the_limit_is_too_big),
-        TEST(a_draining_broker_takes_nothing_new),
-        TEST(what_a_lost_worker_holds_is_not_waited_for),
+        TEST(a_draining_broker_takes_no_new_work),
+        TEST(draining_does_not_wait_for_jobs_of_lost_workers),
         TEST(pulls_have_limits),
         TEST(a_full_queue_refuses),
         TEST(drop_oldest_makes_room),
-        TEST(a_body_that_never_fits_drops_nothing),
+        TEST(a_body_that_never_fits_drops_no_job),
         TEST(a_full_broker_refuses),
         TEST(names_are_bounded_and_come_back),
         TEST(a_push_sent_again_is_stored_once),
-        TEST(a_push_is_known_whatever_it_says_of_itself),
+        TEST(repeated_pushes_are_known_in_any_order),
         TEST(a_key_is_stored_once_while_it_is_remembered),
         TEST(keys_are_bounded),
-        TEST(without_dedup_keys_mean_nothing),
+        TEST(without_dedup_keys_are_ignored),
         TEST(large_bodies_keep_their_block),
-        TEST(every_body_arrives_as_it_was),
+        TEST(bodies_of_all_sizes_arrive_unchanged),
         TEST(a_worker_that_does_not_read_is_skipped_until_it_does),
         TEST(unpulling_while_blocked_is_harmless),
         TESTS_END,

@@ -17,7 +17,8 @@ static void a_turn(void) {
     rooms_turn_end(&broker);
 }
 
-/* How many turns until this number is reached; no turn may add more than a slice to it. */
+/* Runs turns until the number is reached, and returns how many. No turn may add more than a slice
+ * to it. */
 static int turns_until(const char *queue, const char *what, uint64_t wanted) {
     uint64_t n = 0, before = 0;
     int turns = 0;
@@ -32,7 +33,7 @@ static int turns_until(const char *queue, const char *what, uint64_t wanted) {
     return turns;
 }
 
-static void jobs_that_come_due_together_do_so_in_slices_and_in_order(void) {
+static void jobs_due_at_the_same_time_become_ready_in_slices_and_in_order(void) {
     uint64_t last = 0;
     bool in_order = true;
 
@@ -57,7 +58,7 @@ static void jobs_that_come_due_together_do_so_in_slices_and_in_order(void) {
     teardown();
 }
 
-static void what_has_expired_is_not_handed_out_while_it_waits_for_its_turn(void) {
+static void expired_jobs_are_not_delivered_before_their_timers_run(void) {
     setup();
     s = fake_connect(&broker, 's');
     push_many("ttl", 50);
@@ -73,7 +74,7 @@ static void what_has_expired_is_not_handed_out_while_it_waits_for_its_turn(void)
     teardown();
 }
 
-static void a_key_ends_at_its_time_while_thousands_do(void) {
+static void a_key_ends_in_time_while_thousands_of_keys_end(void) {
     char key[16];
 
     setup();
@@ -97,7 +98,7 @@ static void a_key_ends_at_its_time_while_thousands_do(void) {
     teardown();
 }
 
-static void is_handed_out_in_order(void) {
+static void is_delivered_in_order(void) {
     Session *next = fake_connect(&broker, 'n');
     uint64_t last = 0;
     bool in_order = true;
@@ -140,11 +141,11 @@ static void lost_deliveries_of_many_workers_come_back_in_slices_and_in_order(voi
     CU_ASSERT_EQUAL(count_of("q", "ready"), MANY / 2 + SLICE);
     wait_ms(1);
     CU_ASSERT_EQUAL(count_of("q", "ready"), MANY);
-    is_handed_out_in_order();
+    is_delivered_in_order();
     teardown();
 }
 
-static void who_leaves_with_thousands_gives_them_back_in_slices(void) {
+static void a_client_that_leaves_returns_thousands_of_jobs_in_slices(void) {
     setup();
     s = fake_connect(&broker, 's');
     pull(s, 1, "q", MANY);
@@ -154,17 +155,17 @@ static void who_leaves_with_thousands_gives_them_back_in_slices(void) {
     CU_ASSERT_EQUAL(count_of("q", "held"), MANY - SLICE);
     wait_ms(3);
     CU_ASSERT_EQUAL(count_of("q", "ready"), MANY);
-    is_handed_out_in_order();
+    is_delivered_in_order();
     teardown();
 }
 
-static void what_is_given_back_out_of_order_costs_no_search_through_all(void) {
+static void jobs_returned_out_of_order_cost_a_bounded_search(void) {
     setup();
     s = fake_connect(&broker, 's');
     pull(s, 1, "q", MANY);
     push_many(NULL, 0);
     unpull(s, 2, 1);
-    /* The lowest and the highest in turn. */
+    /* Return the lowest and the highest job by turns. */
     for (uint64_t low = 1, high = MANY; low < high; low++, high--) {
         release(s, 0, high, 1);
         release(s, 0, low, 1);
@@ -179,12 +180,12 @@ static void what_is_given_back_out_of_order_costs_no_search_through_all(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(jobs_that_come_due_together_do_so_in_slices_and_in_order),
-        TEST(what_has_expired_is_not_handed_out_while_it_waits_for_its_turn),
-        TEST(a_key_ends_at_its_time_while_thousands_do),
+        TEST(jobs_due_at_the_same_time_become_ready_in_slices_and_in_order),
+        TEST(expired_jobs_are_not_delivered_before_their_timers_run),
+        TEST(a_key_ends_in_time_while_thousands_of_keys_end),
         TEST(lost_deliveries_of_many_workers_come_back_in_slices_and_in_order),
-        TEST(who_leaves_with_thousands_gives_them_back_in_slices),
-        TEST(what_is_given_back_out_of_order_costs_no_search_through_all),
+        TEST(a_client_that_leaves_returns_thousands_of_jobs_in_slices),
+        TEST(jobs_returned_out_of_order_cost_a_bounded_search),
         TESTS_END,
     };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One job, found by its number: shown, cancelled, delivered at once, moved. */
+/* One job, found by its number: shown, cancelled, delivered at once, or moved. */
 
 #include <time.h>
 
@@ -13,7 +13,7 @@ static uint64_t push_one(Session *s, const char *queue, const char *body, uint64
     return expect_ok(s, id);
 }
 
-/* The state of the job, as ferry.Broker shows it; empty: there is no such job. */
+/* The state of the job, as ferry.Broker shows it; empty: no job has this number. */
 static const char *state_of(uint64_t job) {
     static char state[20];
     Buffer shown_job = {0};
@@ -40,7 +40,7 @@ static const char *state_of(uint64_t job) {
     return state;
 }
 
-static void a_job_is_shown_wherever_it_is(void) {
+static void a_job_is_shown_in_each_state(void) {
     Session *s;
     uint64_t job;
 
@@ -159,7 +159,7 @@ static void a_job_is_moved_from_its_queue_and_from_its_worker(void) {
     teardown();
 }
 
-static void a_push_tells_how_safe_it_is(void) {
+static void the_answer_to_a_push_has_its_durability(void) {
     const FakeSent *sent;
     Session *s;
 
@@ -194,12 +194,12 @@ static void a_job_is_delivered_at_a_time_of_the_wall_clock(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_job_is_shown_wherever_it_is),
+        TEST(a_job_is_shown_in_each_state),
         TEST(a_waiting_job_is_cancelled),
         TEST(the_worker_of_a_cancelled_job_is_told_and_gets_the_next_one),
         TEST(a_delayed_job_runs_now_and_first),
         TEST(a_job_is_moved_from_its_queue_and_from_its_worker),
-        TEST(a_push_tells_how_safe_it_is),
+        TEST(the_answer_to_a_push_has_its_durability),
         TEST(a_job_is_delivered_at_a_time_of_the_wall_clock),
         TESTS_END,
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store that ends changes later, in any order, and fails: as a store on a disk can. */
+/* A store that finishes changes later, in any order, or fails, as a store on a disk can. */
 
 #include "broker/stores/store.h"
 #include "unit/broker/queues/verbs.h"
@@ -16,7 +16,7 @@ typedef struct SlowStore {
     Begun changes[CHANGES_MAX]; /* under way, in the order in which they began */
     size_t n;
     size_t n_append, n_settle, n_forward, n_note, n_flush, n_gone, n_pause, n_restore;
-    int refuse; /* what the next change returns at once; 0: later */
+    int refuse; /* the result that the next change returns at once; 0: it is finished later */
     StoredPush last_push;
     uint8_t forgotten[WIRE_TOKEN]; /* the client of the last forget_pushes() */
     uint64_t forgotten_below;
@@ -89,7 +89,7 @@ static void slow_queue_gone(Store *store, StoredQueue *queue) {
     ((SlowStore *)store)->n_gone++;
 }
 
-/* Ends a change that is not the oldest: changes of different jobs end in any order. */
+/* Finishes a change that is not the oldest: changes of different jobs may end in any order. */
 static void finish_at(SlowStore *store, size_t i, int result) {
     uint64_t ticket = store->changes[i].ticket;
 
@@ -98,13 +98,13 @@ static void finish_at(SlowStore *store, size_t i, int result) {
     store->store.done(ticket, result, store->store.ctx);
 }
 
-/* All that has begun has ended by then. */
+/* Finishes all changes that have begun. */
 static void slow_process(Store *store) {
     while (slow.n > 0)
         finish_at((SlowStore *)store, 0, 0);
 }
 
-/* One job in each slice, three slices. */
+/* Restores one job in each of three slices. */
 static int slow_restore(Store *store, size_t max, ferry_error *reterr) {
     SlowStore *mine = (SlowStore *)store;
     Message content = {.body = span_text("x")};
@@ -144,7 +144,7 @@ static const StoreOps shared_ops = {
     .forward = slow_forward,
 };
 
-/* The oldest n changes end with this result. */
+/* Finishes the oldest n changes with this result. */
 static void finish(size_t n, int result) {
     for (; n > 0; n--)
         finish_at(&slow, 0, result);
@@ -188,7 +188,8 @@ static void a_push_that_was_not_stored_is_an_error(void) {
 
     push(s, 1, "disk.q", "x", "key", "k", NULL);
     push(s, 2, "disk.q", "x", "key", "k", NULL);
-    expect_error(s, 2, "ferry.Overloaded"); /* not known yet whether it is a duplicate */
+    expect_error(s, 2, "ferry.Overloaded"); /* the broker does not know yet whether this is a
+                                             * duplicate */
     finish(1, -EIO);
     expect_error(s, 1, "ferry.Internal");
     slow.refuse = -EIO;
@@ -196,14 +197,14 @@ static void a_push_that_was_not_stored_is_an_error(void) {
     expect_error(s, 3, "ferry.Internal");
     CU_ASSERT_EQUAL(count_of("disk.q", "ready"), 0);
     CU_ASSERT_EQUAL(count_of("disk.q", "bytes"), 0);
-    /* The key was not used up. */
+    /* The failed push has not used up the key. */
     push(s, 4, "disk.q", "x", "key", "k", NULL);
     CU_ASSERT_TRUE(span_is(slow.last_push.key, "k"));
     finish(1, 0);
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 4), 0);
     push(s, 5, "disk.q", "x", "key", "k", NULL);
     expect_outcome(s, 5, PUSH_DUPLICATE);
-    /* Nor is it remembered as pushed. */
+    /* Nor is its id remembered. */
     queues_push(queues, s, &(Message){.op = OP_PUSH, .id = 3, .name = span_text("disk.q")}, NULL);
     finish(1, 0);
     CU_ASSERT_NOT_EQUAL(expect_ok(s, 3), 0);
@@ -231,7 +232,7 @@ static void an_ack_is_confirmed_when_the_job_is_forgotten(void) {
     expect_ok(s, 1);
     expect_job(s, 1, "one", 1);
     ack(s, 2, 1, 1);
-    expect_job(s, 1, "two", 1); /* the slot does not wait for the disk */
+    expect_job(s, 1, "two", 1); /* the slot is free before the disk has finished */
     expect_nothing(s);
     ack(s, 3, 1, 1);
     expect_error(s, 3, "ferry.Overloaded");
@@ -276,7 +277,7 @@ static void sessions_and_clients_may_go_meanwhile(void) {
     s = fake_connect(&broker, 's');
     queues_push(queues, s, &(Message){.op = OP_PUSH, .id = 1, .name = span_text("disk.q")}, NULL);
     CU_ASSERT_EQUAL(expect_ok(s, 1), 0);
-    /* And the broker may. */
+    /* The broker may end, too. */
     push(s, 2, "disk.q", "z", "key", "k", NULL);
     pull(s, 3, "disk.q", 5);
     ack(s, 4, 1, 1);
@@ -332,7 +333,7 @@ static void between_stores_a_job_is_pushed_first_and_then_forgotten(void) {
     pull(s, 1, "disk.q", 1);
     pull(s, 2, "memory", 1);
     fake_drop(s);
-    /* From memory to disk: pushed under a name made of its origin. */
+    /* From memory to disk: the job is pushed under a name made of its origin. */
     forward(s, 3, 2, 1, "disk.r", "y");
     CU_ASSERT_EQUAL(slow.n_append, 2);
     CU_ASSERT_EQUAL(slow.last_push.id, 2);
@@ -379,7 +380,7 @@ static void dropping_and_purging_wait_for_the_store(void) {
     for (int i = 0; i < 2; i++)
         push(s, 0, "disk.q", "x", NULL);
     finish(2, 0);
-    push(s, 1, "disk.q", "y", NULL); /* one is being dropped: there is no room yet */
+    push(s, 1, "disk.q", "y", NULL); /* a job is being dropped: there is no room yet */
     expect_error(s, 1, "ferry.Full");
     finish(1, 0);
     push(s, 2, "disk.q", "y", NULL);
@@ -393,7 +394,7 @@ static void dropping_and_purging_wait_for_the_store(void) {
     teardown();
 }
 
-static void moving_between_stores_and_failing_to(void) {
+static void a_failed_move_between_stores_keeps_the_job(void) {
     uint64_t n;
     Session *s = set_up();
 
@@ -409,7 +410,7 @@ static void moving_between_stores_and_failing_to(void) {
     teardown();
 }
 
-/* The broker that stored the job in the other store ended before it settled the old one. */
+/* The broker stored the job in the other store, and ended before it settled the old job. */
 static void a_job_that_was_moved_before_a_restart_is_not_stored_twice(void) {
     uint8_t origin[WIRE_TOKEN];
     Session *s = set_up();
@@ -445,7 +446,7 @@ static void changes_of_different_jobs_end_in_any_order(void) {
     teardown();
 }
 
-/* The broker's loop calls queues_process_stores() when a store has written to the wake-up
+/* The broker's loop calls queues_process_stores() after a store has written to the wake-up
  * descriptor. */
 static void processing_ends_the_changes(void) {
     Session *s = set_up();
@@ -458,7 +459,7 @@ static void processing_ends_the_changes(void) {
     teardown();
 }
 
-/* One transaction for each turn: group commit. */
+/* The changes of a turn share one transaction (group commit). */
 static void a_turn_with_changes_is_flushed_once(void) {
     Session *s = set_up();
 
@@ -490,7 +491,7 @@ static void every_unconfirmed_push_that_is_sent_again_is_found(void) {
     finish(CHANGES_MAX, 0);
     for (uint64_t id = 1; id <= CHANGES_MAX; id++)
         expect_ok(s, id);
-    /* The same id of another client is another push. */
+    /* The same id of another client means another push. */
     again.id = 1;
     queues_push(queues, t, &again, NULL);
     CU_ASSERT_EQUAL(slow.n_append, CHANGES_MAX + 1);
@@ -518,7 +519,7 @@ static void a_store_forgets_the_pushes_that_no_client_asks_about(void) {
     teardown();
 }
 
-/* No confirmations, but the jobs in memory are delivered. */
+/* The store confirms no pushes, and the jobs in memory are delivered. */
 static void a_degraded_store_shows_its_reason(void) {
     CLEANUP(buffer_deinit) Buffer list = {0};
     Session *s = set_up();
@@ -551,7 +552,7 @@ static void stores_are_opened_and_restored_in_slices(void) {
     int n = 0, r;
 
     set_up();
-    shared.n_restore = 5; /* one slice, of the job 16 */
+    shared.n_restore = 5; /* one slice has restored job 16 */
     CU_ASSERT_EQUAL(queues_open_stores(queues, 42, NULL), 0);
     CU_ASSERT_EQUAL(slow.wake_fd, 42);
     while ((r = queues_restore(queues, NULL)) > 0 && n < 10)
@@ -575,7 +576,7 @@ static void jobs_come_back_as_they_were(void) {
     uint64_t key;
 
     memset(&key, 's', sizeof(key));
-    key |= 1; /* as the router itself names this client */
+    key |= 1; /* the form in which the router itself identifies this client */
     as = (StoredJob){.id = 100, .pushed_ms = 5, .priority = 2};
     CU_ASSERT_EQUAL(queues_restore_job(queues, &slow.store, span_text("disk.q"), &as,
                                        (Span){NULL, 0}, &content, NULL, &job),
@@ -619,18 +620,18 @@ static void jobs_come_back_as_they_were(void) {
     wait_ms(1999);
     CU_ASSERT_EQUAL(count_of("disk.q", "held"), 2);
     wait_ms(1);
-    CU_ASSERT_EQUAL(count_of("disk.q", "held"), 1); /* the one that its worker listed */
+    CU_ASSERT_EQUAL(count_of("disk.q", "held"), 1); /* the job that its worker has listed */
     CU_ASSERT_EQUAL(count_of("disk.q", "ready"), 3);
     ack(s, 2, 101, 3);
     finish(1, 0);
     expect_ok(s, 2);
     push(s, 3, "disk.q", "x", NULL);
     finish(1, 0);
-    CU_ASSERT_EQUAL(expect_ok(s, 3), 104); /* numbers go on */
+    CU_ASSERT_EQUAL(expect_ok(s, 3), 104); /* job numbers go on */
     teardown();
 }
 
-static void a_queue_that_goes_is_told_to_its_store(void) {
+static void a_store_is_told_of_a_forgotten_queue(void) {
     Session *s;
 
     setup();
@@ -645,7 +646,7 @@ static void a_queue_that_goes_is_told_to_its_store(void) {
     push(s, 0, "disk.q", "x", NULL);
     finish(1, 0);
     teardown();
-    CU_ASSERT_EQUAL(slow.n_gone, 0); /* a broker that ends leaves its queues where they are */
+    CU_ASSERT_EQUAL(slow.n_gone, 0); /* a broker that ends does not forget its queues */
 }
 
 int main(void) {
@@ -661,7 +662,7 @@ int main(void) {
         TEST(between_stores_a_job_is_pushed_first_and_then_forgotten),
         TEST(a_dead_letter_that_is_not_stored_is_tried_again),
         TEST(dropping_and_purging_wait_for_the_store),
-        TEST(moving_between_stores_and_failing_to),
+        TEST(a_failed_move_between_stores_keeps_the_job),
         TEST(a_job_that_was_moved_before_a_restart_is_not_stored_twice),
         TEST(changes_of_different_jobs_end_in_any_order),
         TEST(processing_ends_the_changes),
@@ -671,7 +672,7 @@ int main(void) {
         TEST(a_degraded_store_shows_its_reason),
         TEST(stores_are_opened_and_restored_in_slices),
         TEST(jobs_come_back_as_they_were),
-        TEST(a_queue_that_goes_is_told_to_its_store),
+        TEST(a_store_is_told_of_a_forgotten_queue),
         TESTS_END,
     };
 

@@ -29,7 +29,7 @@ static inline void teardown(void) {
     fake_broker_deinit(&broker);
 }
 
-/* Time passes, and turns end. */
+/* Lets time pass and runs the ends of turns. */
 static inline void wait_ms(uint64_t ms) {
     for (; ms > 0; ms--) {
         fake_advance(&broker, 1);
@@ -57,7 +57,7 @@ static inline void configure(const char *pattern, const char *key, const char *v
     CU_ASSERT_EQUAL(queues_configure(queues, pattern, key, value, &problem), 0);
 }
 
-/* Options as key, value, …, NULL: values are numbers, but for that of "key". */
+/* Options as key, value, …, NULL. Values are numbers, except for "key". */
 static inline Span options_of(uint8_t bytes[256], const char *first, va_list args) {
     uint8_t *to = bytes + 1;
     uint8_t n = 0;
@@ -97,12 +97,12 @@ static inline void pull(Session *session, uint64_t id, const char *queue, uint64
                 &(Message){.op = OP_PULL, .id = id, .name = span_text(queue), .pull.slots = slots});
 }
 
-/* id 0: without an answer. */
+/* id 0: no answer is asked for. */
 static inline void unpull(Session *session, uint64_t id, uint64_t pull) {
     queues_unpull(queues, session, &(Message){.op = OP_UNPULL, .id = id, .unpull.pull = pull});
 }
 
-/* The next message is OK to id; returns its seq. */
+/* Checks that the next message is OK to id; returns its seq. */
 static inline uint64_t expect_ok(Session *session, uint64_t id) {
     const FakeSent *sent = fake_take(session);
 
@@ -114,7 +114,7 @@ static inline uint64_t expect_ok(Session *session, uint64_t id) {
     return sent->message.ok.seq;
 }
 
-/* OK to a PUSH that stored nothing; returns the number of the other job. */
+/* Checks for OK to a PUSH that stored no job; returns the number of the other job. */
 static inline uint64_t expect_outcome(Session *session, uint64_t id, uint64_t outcome) {
     const FakeSent *sent = fake_take(session);
 
@@ -134,7 +134,7 @@ static inline void expect_error(Session *session, uint64_t id, const char *type)
     CU_ASSERT_STRING_EQUAL(sent->type, type);
 }
 
-/* The next message is this JOB; returns its number. */
+/* Checks that the next message is this JOB; returns its number. */
 static inline uint64_t expect_job(Session *session, uint64_t pull_id, const char *body,
                                   uint64_t attempt) {
     const FakeSent *sent = fake_take(session);
@@ -216,7 +216,7 @@ static inline void forward(Session *session, uint64_t id, uint64_t job, uint64_t
                    NULL);
 }
 
-/* One number of `ferry queue show`; UINT64_MAX: no such queue or number. */
+/* A number of `ferry queue show`; UINT64_MAX: the queue or the number does not exist. */
 static inline uint64_t count_of(const char *queue, const char *what) {
     Buffer shown_queue = {0};
     uint64_t value = UINT64_MAX;

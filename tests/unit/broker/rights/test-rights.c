@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Users, groups, their rights, and what a session remembers of them. */
+/* Users, groups, their rights, and the decisions that a session remembers. */
 
 #include "broker/rights/rights.h"
 
@@ -73,7 +73,7 @@ static void refused(const char *text, int line, const char *said) {
     CU_ASSERT_PTR_NOT_NULL(strstr(problem, said));
 }
 
-static void a_user_may_what_the_file_says_and_nothing_else(void) {
+static void a_user_may_do_what_the_file_allows_and_nothing_else(void) {
     CU_ASSERT_EQUAL(read_rights("[user w]\n"
                                 "may = serve calc.* call log.* work resize publish images.>\n"
                                 "may = subscribe orders.>\n"),
@@ -138,7 +138,7 @@ static Tokens tokens_of(const char *text) {
     return tokens;
 }
 
-/* By the definition of patterns, recursively. */
+/* Follows the definition of patterns, recursively. */
 static bool reference_matches(const Tokens *pattern, int p, const Tokens *name, int n) {
     if (p == pattern->n)
         return n == name->n;
@@ -148,7 +148,7 @@ static bool reference_matches(const Tokens *pattern, int p, const Tokens *name, 
            reference_matches(pattern, p + 1, name, n + 1);
 }
 
-/* All names of up to TOKENS_MAX tokens of the letters a to c. */
+/* Tries all names of up to TOKENS_MAX tokens of the letters a to c. */
 static bool reference_covers(const char *right, const char *wanted) {
     Tokens all = tokens_of(right), some = tokens_of(wanted);
 
@@ -169,7 +169,8 @@ static bool reference_covers(const char *right, const char *wanted) {
     return true;
 }
 
-/* The letters of patterns are a and b: c stands for every other token, so that '*' covers more. */
+/* Patterns have the letters a and b; names also have c, which stands for all other tokens, so that
+ * '*' covers more. */
 static void random_pattern(Dice *dice, bool may_be_wild, char to[2 * TOKENS_MAX]) {
     int n = 1 + (int)dice_below(dice, TOKENS_MAX - 1);
 
@@ -202,7 +203,7 @@ static void decisions_agree_with_a_reference(void) {
         CU_ASSERT_EQUAL_FATAL(is_allowed, expected);
         n_allowed += is_allowed;
     }
-    /* The test sees both decisions often. */
+    /* Both decisions are frequent. */
     CU_ASSERT(n_allowed > 300 && n_allowed < 2700);
     end();
 }
@@ -262,7 +263,7 @@ static void uids_tell_users(void) {
     end();
 }
 
-static void an_administrator_may_everything(void) {
+static void an_administrator_may_do_everything(void) {
     CU_ASSERT_EQUAL(read_rights("[user a]\nmay = call x admin push y"), 0);
     for (Action action = 0; action < N_ACTIONS; action++)
         CU_ASSERT_TRUE(may("a", action, "any.name"));
@@ -289,7 +290,7 @@ static void dead_letters_follow_their_queue(void) {
     CU_ASSERT_TRUE(may("b", ACTION_PUSH, "mail.x.dead"));
     CU_ASSERT_FALSE(may("b", ACTION_PUSH, "mail.x"));
     CU_ASSERT_TRUE(may("b", ACTION_MANAGE, "mail.x.dead.dead"));
-    /* The dead letters of the queue "mail", for which this user has no right. */
+    /* The dead letters of the queue "mail", to which this user has no right. */
     CU_ASSERT_FALSE(may("c", ACTION_WORK, "mail.dead"));
     CU_ASSERT_TRUE(may("c", ACTION_WORK, "mail.x.dead"));
     end();
@@ -360,7 +361,7 @@ static void a_referenced_user_keeps_its_name_and_loses_its_rights(void) {
 
 /* ---- decisions ---- */
 
-static void remembered_decisions_are_the_right_ones(void) {
+static void remembered_decisions_are_correct(void) {
     Decisions *decisions = NULL;
     Dice dice = dice_new(15);
     char name[NAME_MAX_LEN + 1];
@@ -385,7 +386,7 @@ static void remembered_decisions_are_the_right_ones(void) {
     end();
 }
 
-/* Of each length, one name is allowed; a name that differs in one byte, wherever it is, is not. */
+/* One name of each length is allowed; a name that differs in one byte, at any place, is not. */
 static void names_that_are_nearly_the_same_are_told_apart(void) {
     char text[128], name[71] = "";
     Decisions *decisions = NULL;
@@ -412,18 +413,18 @@ static void names_that_are_nearly_the_same_are_told_apart(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_user_may_what_the_file_says_and_nothing_else),
+        TEST(a_user_may_do_what_the_file_allows_and_nothing_else),
         TEST(a_pattern_is_allowed_if_all_its_names_are),
         TEST(decisions_agree_with_a_reference),
         TEST(groups_give_their_rights_to_their_members),
         TEST(uids_tell_users),
-        TEST(an_administrator_may_everything),
+        TEST(an_administrator_may_do_everything),
         TEST(the_word_after_an_action_is_a_pattern),
         TEST(dead_letters_follow_their_queue),
         TEST(mistakes_are_reported),
         TEST(lost_rights_are_noticed),
         TEST(a_referenced_user_keeps_its_name_and_loses_its_rights),
-        TEST(remembered_decisions_are_the_right_ones),
+        TEST(remembered_decisions_are_correct),
         TEST(names_that_are_nearly_the_same_are_told_apart),
         TESTS_END,
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cron lines: read, refused, and their next moments, also where clocks are changed. */
+/* Cron lines: valid and invalid ones, and their next moments, also when clocks are changed. */
 
 #include "broker/schedules/cron.h"
 
@@ -57,10 +57,10 @@ static void the_next_moment_is_the_first_that_matches(void) {
         {"0 0 29 2 *", "2026-01-01T00:00", "2028-02-29T00:00"},
         {"0 0 29 2 *", "2096-03-01T00:00", "2104-02-29T00:00"},
         {"0 0 31 * *", "2026-01-31T00:00", "2026-03-31T00:00"},
-        /* A day of the month and a day of the week: one of them is enough. */
+        /* A day of the month and a day of the week: a day that matches one of them is enough. */
         {"0 0 13 * fri", "2026-11-13T00:00", "2026-11-20T00:00"},
         {"0 0 13 * fri", "2026-12-11T00:00", "2026-12-13T00:00"},
-        /* Unless one of them begins with '*'. */
+        /* If one of them begins with '*', a day must match both. */
         {"0 0 */2 * mon", "2026-11-30T00:00", "2026-12-07T00:00"},
         {"@hourly", "2026-11-30T10:00", "2026-11-30T11:00"},
         {"@daily", "2026-11-30T10:00", "2026-12-01T00:00"},
@@ -95,7 +95,7 @@ static void a_fixed_hour_that_is_skipped_runs_once(void) {
         {"0,30 2 * * *", "2026-03-29T01:00", "2026-03-30T00:00"},
         {"0 3 * * *", "2026-03-28T12:00", "2026-03-29T01:00"},
         {"30 2 30 * *", "2026-03-28T12:00", "2026-03-30T00:30"},
-        /* Real time. */
+        /* These lines follow real time. */
         {"30 * * * *", "2026-03-29T00:30", "2026-03-29T01:30"},
         {"30 */2 * * *", "2026-03-29T00:00", "2026-03-29T02:30"},
     };
@@ -109,7 +109,7 @@ static void a_fixed_hour_that_comes_twice_runs_once(void) {
         {"30 2 * * *", "2026-10-24T12:00", "2026-10-25T00:30"},
         {"30 2 * * *", "2026-10-25T00:30", "2026-10-26T01:30"},
         {"0 3 * * *", "2026-10-25T00:30", "2026-10-25T02:00"},
-        /* Real time. */
+        /* These lines follow real time. */
         {"30 * * * *", "2026-10-25T00:30", "2026-10-25T01:30"},
         {"30 * * * *", "2026-10-25T01:30", "2026-10-25T02:30"},
     };

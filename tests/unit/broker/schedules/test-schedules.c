@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Schedules: one job for each moment, also over stops and crashes of a broker with a disk. */
+/* Schedules: one job for each moment, even if a broker with a disk is stopped or crashes. */
 
 #include "broker/schedules/schedules.h"
 
 #include "unit/broker/schedules/zone-of-rule.h"
 #include "unit/broker/stores/disk-life.h"
 
-/* The wall clock of these tests; that of the machine has not come so far. */
+/* The wall clock of these tests, which is ahead of the machine's clock. */
 static uint64_t at(const char *text) {
     return (uint64_t)moment(text) * 1000;
 }
@@ -27,7 +27,7 @@ static void end_in_memory(void) {
 
 static void begin_on_disk(void) {
     setup();
-    open_schedules(); /* before the facts come back */
+    open_schedules(); /* before the facts are restored */
     wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     disk = store_disk_new(data);
     queues_set_usual_store(queues, disk);
@@ -42,7 +42,7 @@ static void stop_on_disk(void) {
     stop();
 }
 
-/* Records that were written stay; the schedules do not learn of them. */
+/* Written records stay, but the schedules do not learn that they were written. */
 static void crash_on_disk(void) {
     broker.schedules = schedules_free(broker.schedules);
     crash();
@@ -66,14 +66,14 @@ static void add(const char *name, const char *cron, uint64_t every_ms, const cha
     CU_ASSERT_EQUAL(add_with(name, cron, every_ms, "", missed, NULL), QUEUES_LATER);
 }
 
-/* Looks until nothing is due and the store has finished. */
+/* Looks at the schedules until no moment is due and the store has finished. */
 static void look(const char *time) {
     for (int i = 0, n_quiet = 0; n_quiet < 200 && i < 100000; i++) {
         schedules_look(broker.schedules, at(time));
         rooms_turn_end(&broker);
         if (wake_fd >= 0)
             turn(1);
-        n_quiet = queues->pendings ? 0 : n_quiet + 1; /* a busy disk takes long */
+        n_quiet = queues->pendings ? 0 : n_quiet + 1; /* a busy disk takes longer */
     }
 }
 
@@ -133,7 +133,7 @@ static void missed_moments_go_by_their_rule(void) {
         CU_ASSERT_EQUAL(count_of("q", "ready"), rows[i].n == UINT64_MAX ? 1 : rows[i].n + 1);
         end_in_memory();
     }
-    /* Half a million minutes. */
+    /* The outage has half a million minutes. */
     begin_in_memory();
     add("tick", "* * * * *", 0, "once");
     look("2041-01-01T00:00");
@@ -224,7 +224,7 @@ static void the_number_of_schedules_has_a_limit(void) {
     }
     CU_ASSERT(add_with("one-more", "@yearly", 0, "", "", &error) < 0);
     CU_ASSERT_STRING_EQUAL(error.type, "ferry.Full");
-    add("s0", "@hourly", 0, ""); /* in the place of another one */
+    add("s0", "@hourly", 0, ""); /* it replaces another schedule */
     end_in_memory();
 }
 
@@ -248,7 +248,7 @@ static void schedules_survive_a_restart(void) {
     stop_on_disk();
 }
 
-/* The broker dies when the job is on the disk, and its moment is not kept. */
+/* The broker dies when the job is on the disk and its moment is not yet kept. */
 static void a_moment_has_one_job_when_the_broker_is_killed_in_between(void) {
     static const char *const rules[] = {"once", "all"};
 
@@ -258,7 +258,8 @@ static void a_moment_has_one_job_when_the_broker_is_killed_in_between(void) {
         add("tick", "0 * * * *", 0, rules[i]);
         look("2040-01-01T00:30");
         schedules_look(broker.schedules, at("2040-01-01T01:00"));
-        rooms_turn_end(&broker); /* the journal gets the job; its end is not taken over */
+        rooms_turn_end(&broker); /* the journal gets the job; the broker does not learn that it is
+                                  * written */
         for (int j = 0;
              j < 2000 && poll(&(struct pollfd){.fd = wake_fd, .events = POLLIN}, 1, 10) == 0; j++)
             continue;

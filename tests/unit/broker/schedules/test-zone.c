@@ -21,11 +21,11 @@ static void a_rule_has_an_offset_for_each_moment(void) {
         {"CET-1CEST,M3.5.0,M10.5.0/3", "2026-10-25T01:00", 3600},
         {"EST5EDT,M3.2.0,M11.1.0", "2026-07-01T00:00", -14400},
         {"EST5EDT,M3.2.0,M11.1.0", "2026-12-01T00:00", -18000},
-        /* South of the equator, summer is at the turn of the year. */
+        /* South of the equator, summer includes the turn of the year. */
         {"AEST-10AEDT,M10.1.0,M4.1.0/3", "2026-01-01T00:00", 39600},
         {"AEST-10AEDT,M10.1.0,M4.1.0/3", "2026-07-01T00:00", 36000},
         {"AEST-10AEDT,M10.1.0,M4.1.0/3", "2026-12-31T23:59", 39600},
-        /* Half an hour; days of the year; hours that are negative or beyond a day. */
+        /* Offsets of half an hour; days of the year; hours below zero and beyond a day. */
         {"<+1030>-10:30<+11>-11,M10.1.0,M4.1.0", "2026-01-01T00:00", 39600},
         {"AAA3BBB,J60,J300", "2028-03-01T06:00", -7200},
         {"AAA3BBB,J60,J300", "2028-02-29T06:00", -10800},
@@ -67,8 +67,8 @@ static void malformed_files_are_refused(void) {
     CU_ASSERT_EQUAL(zone_read(data, len, &zone), -EINVAL);
 }
 
-/* Every zone of this machine, if it has some, as the C library sees it. */
-static void the_files_of_the_system_mean_what_the_c_library_says(void) {
+/* Compares each zone of this machine, if it has any, with the C library. */
+static void zones_of_the_system_agree_with_the_c_library(void) {
     static const char *const names[] = {"Europe/Berlin",       "America/New_York",  "Asia/Kolkata",
                                         "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Apia"};
 
@@ -108,7 +108,7 @@ static void names_do_not_lead_out_of_the_folder(void) {
     }
     CU_ASSERT_EQUAL(zone_open("Europe/Nowhere", &zone, problem), -EINVAL);
     CU_ASSERT_PTR_NOT_NULL(strstr(problem, "'Europe/Nowhere' is not in /usr/share/zoneinfo"));
-    CU_ASSERT_EQUAL(zone_open("Europe", &zone, problem), -EINVAL); /* a folder */
+    CU_ASSERT_EQUAL(zone_open("Europe", &zone, problem), -EINVAL); /* the name of a folder */
     memset(name, 'a', sizeof(name) - 1);
     name[sizeof(name) - 1] = '\0';
     CU_ASSERT_EQUAL(zone_open(name, &zone, problem), -EINVAL);
@@ -131,7 +131,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_rule_has_an_offset_for_each_moment),
         TEST(malformed_files_are_refused),
-        TEST(the_files_of_the_system_mean_what_the_c_library_says),
+        TEST(zones_of_the_system_agree_with_the_c_library),
         TEST(names_do_not_lead_out_of_the_folder),
         TEST(days_are_counted_as_in_the_calendar),
         TESTS_END,

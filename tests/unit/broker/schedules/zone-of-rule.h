@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Files of time zones for tests, which must not depend on the files of the system. */
+/* Files of time zones for tests that must not depend on the files of the system. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -10,8 +10,8 @@
 
 #include "broker/schedules/zone.h"
 
-/* A TZif file, version 2, without transitions: with one offset, and this rule. Returns its length.
- */
+/* Makes a TZif file of version 2 without transitions: with one offset, and this rule. Returns its
+ * length. */
 static inline size_t zone_file(uint8_t to[300], const char *rule) {
     static const uint8_t head[44] = {'T', 'Z', 'i', 'f', '2', [39] = 1, [43] = 4};
     static const uint8_t type[6 + 4] = {0, 0, 0, 0, 0, 0, 'L', 'M', 'T', 0};
@@ -34,7 +34,7 @@ static inline Zone *zone_of_rule(const char *rule) {
     return zone;
 }
 
-/* "2026-03-29T02:30" in UTC, as seconds. */
+/* "2026-03-29T02:30" in UTC, in seconds since 1970. */
 static inline int64_t moment(const char *text) {
     unsigned year, month, day, hour, minute;
 

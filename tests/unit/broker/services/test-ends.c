@@ -48,7 +48,7 @@ static void call(Peer *peer, uint64_t id, uint64_t flags, const char *instance) 
                         .body = span_of(body, sizeof(body))});
 }
 
-/* Calls by the caller, at the only server. */
+/* The caller makes calls; there is one server. */
 static void begin(uint64_t flags) {
     log_level = LOG_LEVEL_ERROR;
     fake_hub_init(&broker);
@@ -63,7 +63,7 @@ static void begin(uint64_t flags) {
     CU_ASSERT_EQUAL(services_n_calls(broker.services), N_CALLS);
 }
 
-/* A turn in which the bystander gets its answer. */
+/* Runs a turn in which the bystander gets an answer. */
 static void turn(void) {
     const Message *m;
 
@@ -73,7 +73,7 @@ static void turn(void) {
     CU_ASSERT_EQUAL(m->op, OP_PONG);
 }
 
-/* Ends the session; each turn ends a slice of the calls in this map of it. */
+/* Ends the session. Each turn must end a slice of the calls in this map. */
 static void lose_in_slices(Peer *peer, const IdMap *map) {
     size_t before = map->n;
 
@@ -134,7 +134,7 @@ static void idempotent_calls_move_in_slices_and_keep_their_order(void) {
     fake_hub_deinit(&broker);
 }
 
-/* Its client is back before its calls have ended. */
+/* The client is back before the calls of its old session have ended. */
 static void the_name_of_an_ending_instance_is_free(void) {
     const Message *m;
     Peer *again;
@@ -155,7 +155,7 @@ static void the_name_of_an_ending_instance_is_free(void) {
     fake_hub_deinit(&broker);
 }
 
-static void the_broker_may_end_meanwhile(void) {
+static void the_broker_may_end_before_all_calls_have_ended(void) {
     begin(CALL_IDEMPOTENT | CALL_ONEWAY);
     CU_ASSERT_FALSE(sessions_peer_gone(&broker, caller));
     CU_ASSERT_FALSE(sessions_peer_gone(&broker, server));
@@ -175,7 +175,7 @@ int main(void) {
         TEST(the_calls_of_a_lost_server_fail_in_slices),
         TEST(idempotent_calls_move_in_slices_and_keep_their_order),
         TEST(the_name_of_an_ending_instance_is_free),
-        TEST(the_broker_may_end_meanwhile),
+        TEST(the_broker_may_end_before_all_calls_have_ended),
         TEST(a_session_with_few_calls_ends_at_once),
         TESTS_END,
     };

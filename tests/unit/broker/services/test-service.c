@@ -8,7 +8,7 @@
 #include "support/fake-hub.h"
 #include "support/suite.h"
 
-enum { AHEAD = 1 }; /* calls that a new server of one slot is sent at once */
+enum { AHEAD = 1 }; /* number of calls that a new server with one slot gets at once */
 
 static Broker broker;
 static Peer *server, *caller;
@@ -60,7 +60,7 @@ static void call(uint64_t id, uint64_t flags) {
     fake_say(&broker, caller, &message);
 }
 
-/* The next message to a peer is this op; its id is returned. */
+/* Checks that the next message to a peer has this op; returns its id. */
 static uint64_t expect(Peer *peer, Op op) {
     const Message *m = fake_next_real(peer);
 
@@ -110,7 +110,8 @@ static void an_answer_without_a_body_is_passed_on_whole(void) {
     begin();
     call(7, 0);
     id = expect(server, OP_CALL);
-    /* [10, id] and no more: fake_next() reads what the caller is sent, and aborts if it cannot. */
+    /* The bytes are [10, id]. fake_next() reads the caller's message, and aborts if it is
+     * malformed. */
     fake_receive(&broker, server, (uint8_t[]){0xF7, 1, 0x92, 10, (uint8_t)id}, 5);
     CU_ASSERT_EQUAL(expect(caller, OP_OK), 7);
     call(8, 0);
@@ -146,7 +147,7 @@ static void answers_that_a_slow_caller_has_no_room_for_fail_alone(void) {
         }
         CU_ASSERT_NOT_EQUAL(m->op, OP_BYE);
     }
-    CU_ASSERT_EQUAL(n_answered, 3); /* of 320 KiB each */
+    CU_ASSERT_EQUAL(n_answered, 3); /* each answer has 320 KiB */
     CU_ASSERT_EQUAL(n_refused, CALLS - 3);
     /* The session goes on. */
     call(CALLS + 1, 0);
@@ -172,7 +173,7 @@ static void be_users(const char *may_of_caller) {
     caller->uid = 1001;
     sessions_set_rights(&broker, rights);
     sessions_turn_end(&broker);
-    /* The session of the caller had all rights, and has ended. */
+    /* The first session of the caller, which had all rights, has ended. */
     caller = fake_peer_new(&broker);
     caller->has_uid = true;
     caller->uid = 1001;
@@ -215,7 +216,8 @@ static void a_caller_cannot_choose_its_user(void) {
     end_users();
 }
 
-/* The server says (again) that it serves calc.Calc, whose method `reset` has this annotation. */
+/* The server sends SERVE for calc.Calc (again); the method `reset` in the description has this
+ * annotation. */
 static void serve_guarded(const char *may) {
     ferry_annotation annotation = {"may", may};
     ferry_notes notes = {.n_annotations = may != NULL, .annotations = &annotation};
@@ -285,7 +287,7 @@ static void an_annotation_guards_a_method(void) {
     end_users();
 }
 
-static void what_cannot_be_called_is_said_at_once(void) {
+static void calls_without_a_server_fail_at_once(void) {
     Message m;
 
     begin();
@@ -330,7 +332,7 @@ static void a_deadline_answers_the_caller_and_cancels_at_the_server(void) {
     fake_hub_deinit(&broker);
 }
 
-static void a_lost_server_is_told_at_once(void) {
+static void callers_of_a_lost_server_get_an_error_at_once(void) {
     begin();
     for (uint64_t id = 1; id <= 100; id++)
         call(id, 0);
@@ -340,7 +342,7 @@ static void a_lost_server_is_told_at_once(void) {
 
         CU_ASSERT_PTR_NOT_NULL_FATAL(m);
         CU_ASSERT_EQUAL(m->op, OP_ERROR);
-        /* Only the first one was begun. */
+        /* The server has begun only the first call. */
         CU_ASSERT_STRING_EQUAL(fake_error(m, "type"),
                                id == 1 ? "ferry.ServerLost" : "ferry.NoSuchService");
     }
@@ -374,7 +376,7 @@ static void a_cancelled_call_keeps_its_slot_until_the_server_answers(void) {
     serve(second, "two", 1);
     call(1, 0);
     call(2, 0);
-    call(3, 0); /* both servers are busy: the call waits */
+    call(3, 0); /* both servers are busy, so the call waits */
     fake_say(&broker, caller, &(Message){.op = OP_CANCEL, .id = 1});
     expect_error(caller, 1, "ferry.Cancelled");
     CU_ASSERT_EQUAL(services_n_calls(broker.services), 3);
@@ -386,7 +388,7 @@ static void a_cancelled_call_keeps_its_slot_until_the_server_answers(void) {
     fake_hub_deinit(&broker);
 }
 
-static void nobody_answers_for_another_session(void) {
+static void a_session_cannot_answer_for_another_session(void) {
     Peer *thief;
     uint64_t id;
 
@@ -405,7 +407,7 @@ static void nobody_answers_for_another_session(void) {
     fake_hub_deinit(&broker);
 }
 
-/* The caller gets an error, the slot is free again, and the server is not told to cancel. */
+/* The caller gets an error, the slot is free again, and the server gets no CANCEL. */
 static void malformed_answers_end_their_call(void) {
     static const char *const errors[] = {"\x90", "\x80", "\x81\xa4type\x07", "\x81\xa4type\xa0"};
     uint8_t bytes[] = {WIRE_MAGIC, WIRE_PROTOCOL, 0x93, OP_OK, 0, 0xA0};
@@ -429,13 +431,14 @@ static void malformed_answers_end_their_call(void) {
             .op = OP_CALL, .id = 21, .name = span_text("a..b"), .call.method = span_text("m")});
     expect_error(caller, 21, "ferry.InvalidArgument");
     call(22, 0);
-    answer(server, expect(server, OP_CALL)); /* no CANCEL before it */
+    answer(server, expect(server, OP_CALL)); /* no CANCEL comes before it */
     CU_ASSERT_EQUAL(expect(caller, OP_OK), 22);
     CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
     fake_hub_deinit(&broker);
 }
 
-/* It waits for a slot until its caller's session is gone: its server still hears who called. */
+/* The call waits for a slot until its caller's session has ended: its server still gets the
+ * caller's name. */
 static void a_oneway_call_names_its_caller(void) {
     const Message *m;
     uint64_t first;
@@ -454,7 +457,7 @@ static void a_oneway_call_names_its_caller(void) {
     fake_hub_deinit(&broker);
 }
 
-static void a_refused_answer_to_a_call_of_ones_own_ends_nothing(void) {
+static void a_refused_answer_with_the_id_of_an_own_call_ends_no_call(void) {
     static uint8_t big[1001];
 
     begin();
@@ -469,7 +472,7 @@ static void a_refused_answer_to_a_call_of_ones_own_ends_nothing(void) {
     fake_hub_deinit(&broker);
 }
 
-static void end_and_more_are_for_streams_alone(void) {
+static void end_and_more_are_for_streams_only(void) {
     begin();
     serve(server, "one", 2);
     call(7, 0);
@@ -514,7 +517,7 @@ static void items_without_credit_fail_the_call(void) {
     fake_hub_deinit(&broker);
 }
 
-static void the_line_is_bounded(void) {
+static void the_wait_queue_is_bounded(void) {
     begin();
     broker.limits.max_waiting_calls = 3;
     for (uint64_t id = 1; id <= AHEAD + 4; id++)
@@ -532,7 +535,7 @@ static void call_from(Peer *peer, uint64_t id) {
     fake_say(&broker, peer, &message);
 }
 
-/* The next call at the server comes from this caller: its answer shows it. */
+/* Checks that the next call at the server comes from this caller: the caller gets its answer. */
 static void expect_call_of(Peer *peer, uint64_t id) {
     answer(server, expect(server, OP_CALL));
     CU_ASSERT_EQUAL(expect(peer, OP_OK), id);
@@ -558,7 +561,7 @@ static void callers_take_turns(void) {
     fake_hub_deinit(&broker);
 }
 
-static void who_has_most_in_line_gives_way(void) {
+static void the_caller_with_most_waiting_calls_gives_way(void) {
     Peer *other, *third;
 
     begin();
@@ -567,7 +570,7 @@ static void who_has_most_in_line_gives_way(void) {
     third = connected('e');
     for (uint64_t id = 1; id <= AHEAD + 6; id++)
         call(id, 0);
-    /* The newest call fails, and only while its caller has more calls than the other one. */
+    /* The newest call fails, but only while its caller has more calls than the other caller. */
     for (uint64_t id = 1; id <= 3; id++) {
         call_from(other, id);
         expect_error(caller, AHEAD + 7 - id, "ferry.Overloaded");
@@ -579,13 +582,13 @@ static void who_has_most_in_line_gives_way(void) {
     CU_ASSERT_PTR_NULL(fake_next_real(third));
     call_from(third, 3);
     expect_error(third, 3, "ferry.Overloaded");
-    /* Those without an id count for their caller as well. */
+    /* Calls without an id count for their caller, too. */
     call(0, 0);
     CU_ASSERT_EQUAL(services_n_calls(broker.services), AHEAD + 6);
     fake_hub_deinit(&broker);
 }
 
-static void a_line_outlives_its_caller_for_calls_without_an_id(void) {
+static void calls_without_an_id_wait_after_their_caller_is_gone(void) {
     begin();
     for (uint64_t id = 1; id <= AHEAD; id++)
         call(id, 0);
@@ -655,11 +658,11 @@ static bool is_described(void) {
     CLEANUP(buffer_deinit) Buffer list = {0};
 
     CU_ASSERT_EQUAL(admin_list(&broker, &list_of_services, NULL, 0, &list), 0);
-    /* The last value of the one service is the flag. */
+    /* The last value of the list's only service is the flag. */
     return list.data[list.len - 1] == 0xC3;
 }
 
-static void a_broken_description_is_told_and_not_listed(void) {
+static void a_broken_description_is_reported_and_not_listed(void) {
     static const char good[] = "\x83\xa1v\x01\xa7service\xa9"
                                "calc.Calc\xa7methods\x90";
     static const char other[] = "\x83\xa1v\x01\xa7service\xa9"
@@ -688,7 +691,7 @@ static void a_broken_description_is_told_and_not_listed(void) {
     fake_hub_deinit(&broker);
 }
 
-static void a_server_that_unserves_ends_what_it_began(void) {
+static void a_server_finishes_its_calls_after_unserve(void) {
     uint64_t id;
 
     begin();
@@ -722,7 +725,7 @@ static void a_server_lost_after_it_unserved_takes_no_slots_of_others(void) {
     expect(leaving, OP_OK);
     fake_peer_gone(&broker, leaving);
     expect_error(caller, 7, "ferry.ServerLost");
-    /* All nine slots that are left are used. */
+    /* The remaining nine slots can all be used. */
     for (uint64_t id = 10; id < 19; id++)
         call(id, 0);
     while (fake_next_real(server))
@@ -733,7 +736,7 @@ static void a_server_lost_after_it_unserved_takes_no_slots_of_others(void) {
     fake_hub_deinit(&broker);
 }
 
-/* The method called last is found without a lookup. */
+/* The method that was called last is found without a lookup. */
 static void services_that_come_and_go_and_share_names_are_not_confused(void) {
     static const char *const names[] = {"calc.Calc", "calc.Cal", "calc.Calx", "other.Calc"};
     Message m = call_of(7, 0);
@@ -760,7 +763,7 @@ static void services_that_come_and_go_and_share_names_are_not_confused(void) {
     fake_hub_deinit(&broker);
 }
 
-static void a_request_that_ends_takes_its_own_calls_with_it(void) {
+static void calls_of_a_request_end_with_the_request(void) {
     Peer *second;
     Message m;
     uint64_t id;
@@ -817,7 +820,7 @@ static void a_blocking_call_to_the_callers_own_service_fails_at_once(void) {
     fake_hub_deinit(&broker);
 }
 
-/* server -> middle -> server: the broker knows the ancestors. */
+/* server → middle → server: the broker knows the ancestors of the call. */
 static void a_call_back_to_a_session_that_waits_fails_at_once(void) {
     Peer *middle;
     Message m;
@@ -838,7 +841,7 @@ static void a_call_back_to_a_session_that_waits_fails_at_once(void) {
     m.call.parent = id;
     fake_say(&broker, middle, &m);
     expect_error(middle, 60, "ferry.Overloaded");
-    /* A call of another request waits for nobody. */
+    /* The call of another request has no waiting ancestor. */
     m = call_of(61, CALL_BLOCKS);
     m.name = span_text("deep.Deep");
     fake_say(&broker, middle, &m);
@@ -864,7 +867,7 @@ static void only_a_quick_server_gets_calls_ahead(void) {
         call(id, 0);
     first = expect(server, OP_CALL);
     CU_ASSERT_EQUAL(n_calls_at(server), 0);
-    /* It took long: the others wait in the broker, where another server can get them. */
+    /* The call took long: further calls wait in the broker, where another server can get them. */
     broker.now_us += 50000;
     answer(server, first);
     CU_ASSERT_EQUAL(n_calls_at(server), 1);
@@ -885,7 +888,7 @@ static void give_back(Peer *peer, uint64_t id) {
     fake_say(&broker, peer, &(Message){.op = OP_RETURN, .id = id});
 }
 
-/* The next message to a peer is a call with this body; its id is returned. */
+/* Checks that the next message to a peer is a call with this body; returns its id. */
 static uint64_t expect_call_with(Peer *peer, const char *body) {
     const Message *m = fake_next_real(peer);
 
@@ -895,7 +898,7 @@ static uint64_t expect_call_with(Peer *peer, const char *body) {
     return m->id;
 }
 
-static void calls_that_are_returned_go_elsewhere_in_their_order(void) {
+static void returned_calls_go_to_other_servers_in_their_order(void) {
     static const char *const bodies[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
     uint64_t ids[8] = {0}, n_ahead = 0;
     const Message *next;
@@ -912,8 +915,8 @@ static void calls_that_are_returned_go_elsewhere_in_their_order(void) {
     CU_ASSERT_EQUAL(expect(caller, OP_OK), 1);
     while ((next = fake_next_real(server)))
         ids[n_ahead++] = next->id;
-    CU_ASSERT_EQUAL_FATAL(n_ahead, 5); /* its slot, and AHEAD_FIRST */
-    /* It has begun "b" alone. */
+    CU_ASSERT_EQUAL_FATAL(n_ahead, 5); /* one call for its slot, and AHEAD_FIRST ahead */
+    /* The server has begun only "b". */
     for (uint64_t i = 1; i < n_ahead; i++)
         give_back(server, ids[i]);
     CU_ASSERT_PTR_NULL(fake_next_real(server));
@@ -923,7 +926,7 @@ static void calls_that_are_returned_go_elsewhere_in_their_order(void) {
     expect_call_with(second, "d");
     expect_call_with(second, "e");
     CU_ASSERT_PTR_NULL(fake_next_real(second));
-    /* Never again ahead, however quick it is. */
+    /* It gets no calls ahead again, even if it is quick. */
     fake_peer_gone(&broker, second);
     for (int i = 0; i < 3; i++)
         expect(caller, OP_ERROR);
@@ -933,7 +936,7 @@ static void calls_that_are_returned_go_elsewhere_in_their_order(void) {
     fake_hub_deinit(&broker);
 }
 
-static void a_returned_call_that_nobody_awaits_frees_its_slot(void) {
+static void a_returned_call_without_a_caller_frees_its_slot(void) {
     uint64_t ids[8] = {0}, n = 0;
     const Message *next;
 
@@ -945,17 +948,17 @@ static void a_returned_call_that_nobody_awaits_frees_its_slot(void) {
         ids[n++] = next->id;
     CU_ASSERT_EQUAL_FATAL(n, 5);
     CU_ASSERT_EQUAL(expect(caller, OP_OK), 1);
-    /* The caller gives up the last one before the server has returned it. */
+    /* The caller cancels the last call before the server has returned it. */
     fake_say(&broker, caller, &(Message){.op = OP_CANCEL, .id = 6});
     expect_error(caller, 6, "ferry.Cancelled");
     give_back(server, ids[4]);
-    give_back(server, ids[4]); /* twice: the second is dropped */
+    give_back(server, ids[4]); /* returned twice: the second RETURN is dropped */
     for (uint64_t i = 0; i < 4; i++)
         answer(server, ids[i]);
     for (uint64_t id = 2; id <= 5; id++)
         CU_ASSERT_EQUAL(expect(caller, OP_OK), id);
     CU_ASSERT_EQUAL(services_n_calls(broker.services), 0);
-    /* One without a copy cannot go elsewhere. */
+    /* A call without a copy cannot go to another server. */
     call(7, 0);
     expect(server, OP_CANCEL);
     give_back(server, expect(server, OP_CALL));
@@ -977,7 +980,8 @@ static void fail_as(Peer *peer, uint64_t id, const char *type) {
              &(Message){.op = OP_ERROR, .id = id, .error.map = span_of(map.data, map.len)});
 }
 
-/* Makes n calls, which `good` answers and `bad` fails; returns how many `bad` got. */
+/* Makes n calls: `good` answers its calls, `bad` fails its calls. Returns the number of calls that
+ * `bad` got. */
 static int share_of(Peer *good, Peer *bad, const char *type, int n) {
     int n_bad = 0;
 
@@ -1007,7 +1011,7 @@ static void a_server_that_fails_gets_no_calls_while_another_works(void) {
     bad = connected('b');
     serve(bad, "bad", 1);
     CU_ASSERT_TRUE(share_of(server, bad, "ferry.Internal", 100) <= 6);
-    /* Back on trial: one more failure, and it is away for twice as long. */
+    /* The server is on trial: one more failure ejects it for twice as long. */
     fake_wait(&broker, 1000);
     CU_ASSERT_EQUAL(share_of(server, bad, "ferry.Internal", 100), 1);
     fake_wait(&broker, 1000);
@@ -1100,7 +1104,7 @@ static void a_oneway_call_outlives_its_caller(void) {
     fake_hub_deinit(&broker);
 }
 
-/* AddressSanitizer reports it if one is left. */
+/* AddressSanitizer reports a call that is not freed. */
 static void oneway_calls_that_wait_end_with_the_broker(void) {
     begin();
     fake_peer_gone(&broker, server);
@@ -1149,14 +1153,15 @@ static void calls_go_to_servers_that_have_the_method(void) {
     }
     CU_ASSERT_EQUAL(n_calls_at(new), 10);
     CU_ASSERT_EQUAL(n_calls_at(old), 0);
-    /* No slot is free for it: it waits, although the old server is idle. A call for both passes. */
+    /* No server with the method has a free slot: the call waits, although the old server is idle. A
+     * call that both can do overtakes it. */
     m.id = 11;
     fake_say(&broker, caller, &m);
     m = call_of(12, 0);
     fake_say(&broker, caller, &m);
     CU_ASSERT_EQUAL(n_calls_at(new), 0);
     CU_ASSERT_EQUAL(n_calls_at(old), 1);
-    /* A method that no server has is refused by one of them. */
+    /* If no server has the method, one of the servers refuses the call. */
     m = call_of(13, 0);
     m.call.method = span_text("nothing");
     fake_say(&broker, caller, &m);
@@ -1171,15 +1176,15 @@ int main(void) {
         TEST(answers_that_a_slow_caller_has_no_room_for_fail_alone),
         TEST(a_caller_cannot_choose_its_user),
         TEST(an_annotation_guards_a_method),
-        TEST(what_cannot_be_called_is_said_at_once),
+        TEST(calls_without_a_server_fail_at_once),
         TEST(a_deadline_answers_the_caller_and_cancels_at_the_server),
-        TEST(a_lost_server_is_told_at_once),
+        TEST(callers_of_a_lost_server_get_an_error_at_once),
         TEST(an_idempotent_call_is_moved_once),
         TEST(a_blocking_call_to_the_callers_own_service_fails_at_once),
         TEST(a_call_back_to_a_session_that_waits_fails_at_once),
         TEST(only_a_quick_server_gets_calls_ahead),
-        TEST(calls_that_are_returned_go_elsewhere_in_their_order),
-        TEST(a_returned_call_that_nobody_awaits_frees_its_slot),
+        TEST(returned_calls_go_to_other_servers_in_their_order),
+        TEST(a_returned_call_without_a_caller_frees_its_slot),
         TEST(a_server_that_fails_gets_no_calls_while_another_works),
         TEST(declared_exceptions_are_answers),
         TEST(calls_may_wait_for_a_server),
@@ -1189,24 +1194,24 @@ int main(void) {
         TEST(oneway_calls_that_wait_end_with_the_broker),
         TEST(calls_go_to_servers_that_have_the_method),
         TEST(a_cancelled_call_keeps_its_slot_until_the_server_answers),
-        TEST(nobody_answers_for_another_session),
-        TEST(a_refused_answer_to_a_call_of_ones_own_ends_nothing),
-        TEST(end_and_more_are_for_streams_alone),
+        TEST(a_session_cannot_answer_for_another_session),
+        TEST(a_refused_answer_with_the_id_of_an_own_call_ends_no_call),
+        TEST(end_and_more_are_for_streams_only),
         TEST(a_stream_has_items_and_one_end),
         TEST(items_without_credit_fail_the_call),
-        TEST(the_line_is_bounded),
+        TEST(the_wait_queue_is_bounded),
         TEST(callers_take_turns),
-        TEST(who_has_most_in_line_gives_way),
-        TEST(a_line_outlives_its_caller_for_calls_without_an_id),
+        TEST(the_caller_with_most_waiting_calls_gives_way),
+        TEST(calls_without_an_id_wait_after_their_caller_is_gone),
         TEST(an_id_in_use_is_a_fault),
         TEST(malformed_answers_end_their_call),
         TEST(a_oneway_call_names_its_caller),
         TEST(serving_has_its_rules),
-        TEST(a_broken_description_is_told_and_not_listed),
-        TEST(a_server_that_unserves_ends_what_it_began),
+        TEST(a_broken_description_is_reported_and_not_listed),
+        TEST(a_server_finishes_its_calls_after_unserve),
         TEST(a_server_lost_after_it_unserved_takes_no_slots_of_others),
         TEST(services_that_come_and_go_and_share_names_are_not_confused),
-        TEST(a_request_that_ends_takes_its_own_calls_with_it),
+        TEST(calls_of_a_request_end_with_the_request),
         TESTS_END,
     };
 

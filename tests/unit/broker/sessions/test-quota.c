@@ -56,7 +56,7 @@ static Peer *connect_as(uid_t uid, uint8_t client) {
     return peer;
 }
 
-/* Sends a message. Returns the op of its answer, or 0. */
+/* Sends a message. Returns the op of its answer; 0: no answer. */
 static unsigned say(Peer *peer, unsigned op, Span body) {
     Message message = {.op = (uint8_t)op, .id = ++last_id, .name = span_text("n")};
     const Message *answer;
@@ -73,8 +73,8 @@ static unsigned say(Peer *peer, unsigned op, Span body) {
     return answer ? answer->op : 0;
 }
 
-static void what_one_user_does_is_no_error_of_another(unsigned op, const char *setting,
-                                                      const char *value, unsigned good) {
+static void only_the_user_at_its_limit_gets_errors(unsigned op, const char *setting,
+                                                   const char *value, unsigned good) {
     Peer *first, *second, *other;
 
     begin(setting, value);
@@ -92,15 +92,15 @@ static void what_one_user_does_is_no_error_of_another(unsigned op, const char *s
 }
 
 static void calls_of_all_sessions_are_counted(void) {
-    what_one_user_does_is_no_error_of_another(OP_CALL, "max_calls", "2", 0);
+    only_the_user_at_its_limit_gets_errors(OP_CALL, "max_calls", "2", 0);
 }
 
 static void subscriptions_of_all_sessions_are_counted(void) {
-    what_one_user_does_is_no_error_of_another(OP_SUBSCRIBE, "max_subscriptions", "2", OP_OK);
+    only_the_user_at_its_limit_gets_errors(OP_SUBSCRIBE, "max_subscriptions", "2", OP_OK);
 }
 
 static void publishes_beyond_the_rate_are_refused(void) {
-    what_one_user_does_is_no_error_of_another(OP_PUBLISH, "max_publishes", "2/s", OP_OK);
+    only_the_user_at_its_limit_gets_errors(OP_PUBLISH, "max_publishes", "2/s", OP_OK);
 }
 
 static void a_second_later_as_many_publishes_are_allowed_again(void) {
@@ -132,11 +132,11 @@ static void jobs_are_counted_until_they_are_gone(void) {
     CU_ASSERT_EQUAL(say(peer, OP_PUSH, span_of(body, sizeof(body))), OP_ERROR);
     CU_ASSERT_EQUAL(say(other, OP_PUSH, span_of(body, sizeof(body))), OP_OK);
     CU_ASSERT(broker.quotas[number - 1]->job_bytes >= 2000);
-    /* The jobs stay when their session ends, and so does their count. */
+    /* The jobs stay after their session has ended, and still count. */
     fake_peer_gone(&broker, peer);
     peer = connect_as(GREEDY, 'b');
     CU_ASSERT_EQUAL(say(peer, OP_PUSH, span_of(body, sizeof(body))), OP_ERROR);
-    /* Another user works them off. */
+    /* Another user does the jobs. */
     fake_say(&broker, other,
              &(Message){.op = OP_PULL, .id = 1, .name = span_text("n"), .pull.slots = 10});
     for (const Message *job; (job = fake_next_real(other));)

@@ -115,7 +115,7 @@ static uint64_t documented(const char *name) {
     return value;
 }
 
-static void the_limits_are_those_of_the_protocol_text(void) {
+static void the_limits_agree_with_the_protocol_text(void) {
     const Limits *l = &limits_default;
 
     CU_ASSERT_EQUAL(documented("max_body"), l->max_body);
@@ -138,7 +138,7 @@ static void the_limits_are_those_of_the_protocol_text(void) {
     CU_ASSERT_EQUAL(documented("max_unconfirmed"), l->max_unconfirmed);
 }
 
-static void whoever_speaks_before_hello_is_cut(void) {
+static void a_peer_that_does_not_begin_with_hello_is_cut(void) {
     Peer *peer;
 
     begin();
@@ -156,7 +156,7 @@ static void whoever_speaks_before_hello_is_cut(void) {
     fake_hub_deinit(&broker);
 }
 
-static void a_hello_must_be_right(void) {
+static void a_wrong_hello_is_refused(void) {
     Message hello = hello_of(client_a);
     Peer *peer;
 
@@ -186,7 +186,9 @@ static void a_hello_must_be_right(void) {
 
 static void bad_batches_are_faults(void) {
     static uint8_t large_part[10 + WIRE_PART + 1] = {
-        WIRE_MAGIC, WIRE_PROTOCOL, 0x93, OP_PART, 1, 0xC6, 0, 1, 0, 1}; /* 64 KiB and a byte */
+        WIRE_MAGIC, WIRE_PROTOCOL, 0x93, OP_PART, 1, 0xC6, 0, 1, 0,
+        1}; /* the body has 64 KiB and a
+             * byte */
 
     begin();
     EXPECT_FAULT_BY("\xf6\x01\x91\x03");
@@ -196,8 +198,8 @@ static void bad_batches_are_faults(void) {
     EXPECT_FAULT_BY("\xf7\x01\x92\x16\xa1x");        /* CANCEL("x") */
     EXPECT_FAULT_BY("\xf7\x01\x91\x03\x92\x16\x01"); /* PING, CANCEL */
     EXPECT_FAULT_BY("\xf7\x01\x92\x16\x01\x91\x03"); /* CANCEL, PING */
-    EXPECT_FAULT_BY("\xf7\x01\x92\x25\x01");         /* GAP is the broker's */
-    EXPECT_FAULT_BY("\xf7\x01\x92\x08\x80");         /* FAULT too */
+    EXPECT_FAULT_BY("\xf7\x01\x92\x25\x01");         /* only the broker sends GAP */
+    EXPECT_FAULT_BY("\xf7\x01\x92\x08\x80");         /* only the broker sends FAULT */
     EXPECT_FAULT_BY("\xf7\x01\x93\x06\x00\xc4\x00"); /* PART of transfer 0 */
     expect_faulted_by("ferry.Protocol", (const char *)large_part, sizeof(large_part));
     fake_hub_deinit(&broker);
@@ -218,7 +220,7 @@ static void expect_error(Peer *peer, uint64_t id, const char *type) {
         expect_error(peer, id, "ferry.InvalidArgument");                                           \
     } while (0)
 
-/* A wrong field costs its message alone. */
+/* Only the message with the wrong field fails. */
 static void a_wrong_field_is_an_error_and_the_session_goes_on(void) {
     static const uint64_t big = UINT64_C(1) << 63;
     Peer *peer;
@@ -234,7 +236,7 @@ static void a_wrong_field_is_an_error_and_the_session_goes_on(void) {
     expect_error(peer, big, "ferry.InvalidArgument");
     fake_say(&broker, peer, &(Message){.op = OP_PUSH, .id = big, .name = span_text("q")});
     expect_error(peer, big, "ferry.InvalidArgument");
-    /* No answer is asked for: dropped, and counted. */
+    /* Without an id no answer is asked for: the message is dropped and counted. */
     fake_receive(&broker, peer, "\xf7\x01\x97\x22\x00\x00\x00\x07\xc0\xc0", 10);
     fake_receive(&broker, peer, "\xf7\x01\x93\x24\x03\xa1x", 7); /* ANSWER */
     CU_ASSERT_PTR_NULL(fake_next_real(peer));
@@ -243,7 +245,7 @@ static void a_wrong_field_is_an_error_and_the_session_goes_on(void) {
     fake_hub_deinit(&broker);
 }
 
-/* A later message that names the transfer does not get the refused message's body. */
+/* A later message that names the transfer must not get the refused message's body. */
 static void a_refused_message_uses_up_its_transfer(void) {
     Peer *peer;
 
@@ -271,7 +273,7 @@ static void answers_of_a_batch_come_before_its_fault(void) {
     fake_hub_deinit(&broker);
 }
 
-static void what_is_unknown_but_allowed_does_no_harm(void) {
+static void unknown_ids_and_ops_have_no_effect(void) {
     Peer *peer;
     const Message *pong;
 
@@ -279,7 +281,8 @@ static void what_is_unknown_but_allowed_does_no_harm(void) {
     peer = connected('a');
     fake_receive(&broker, peer, "\xf7\x01", 2);
     fake_receive(&broker, peer, "\xf7\x01\x92\xcc\xc8\x01", 6); /* op 200 */
-    fake_receive(&broker, peer, "\xf7\x01\x93\x0a\x4d\xc0", 6); /* OK(77, nil): never asked */
+    fake_receive(&broker, peer, "\xf7\x01\x93\x0a\x4d\xc0", 6); /* OK(77, nil): there is no request
+                                                                 * 77 */
     fake_receive(&broker, peer, "\xf7\x01\x92\x16\x4d", 5);     /* CANCEL(77) */
     fake_receive(&broker, peer, "\xf7\x01\x92\x14\x4d", 5);     /* END(77) */
     fake_receive(&broker, peer, "\xf7\x01\x93\x13\x4d\xc0", 6); /* ITEM(77) */
@@ -305,7 +308,7 @@ static void skipped_messages_cost_credit_like_any_other(void) {
     fake_hub_deinit(&broker);
 }
 
-static void whoever_sends_without_credit_is_cut(void) {
+static void a_peer_that_sends_without_credit_is_cut(void) {
     Peer *peer;
 
     begin();
@@ -334,7 +337,7 @@ static void credit_beyond_its_maximum_is_not_used(void) {
     fake_hub_deinit(&broker);
 }
 
-static void pings_that_nobody_reads_the_answers_of_cost_no_memory(void) {
+static void unread_pongs_cost_no_memory(void) {
     Peer *peer;
 
     begin();
@@ -382,7 +385,7 @@ static void a_lost_client_is_remembered_for_a_time(void) {
     fake_hub_deinit(&broker);
 }
 
-static void of_too_many_lost_clients_the_oldest_is_forgotten(void) {
+static void the_client_that_was_lost_first_is_forgotten_first(void) {
     uint8_t id[WIRE_TOKEN] = {0};
     Message hello = {.op = OP_HELLO,
                      .hello.version_min = 1,
@@ -411,7 +414,7 @@ static void of_too_many_lost_clients_the_oldest_is_forgotten(void) {
     fake_hub_deinit(&broker);
 }
 
-static void whoever_says_bye_is_forgotten_at_once(void) {
+static void a_client_that_says_bye_is_forgotten_at_once(void) {
     Peer *peer;
 
     begin();
@@ -432,7 +435,7 @@ static void a_name_is_escaped_and_cut_at_a_whole_character(void) {
     peer = fake_peer_new(&broker);
     fake_say(&broker, peer, &hello);
     CU_ASSERT_STRING_EQUAL(((Session *)peer->session)->name, "a\\x0ab");
-    /* 62 letters and a character of two bytes: 63 bytes end in its middle. */
+    /* 62 letters and a character of two bytes: byte 63 is within the character. */
     hello.hello.text =
         span_text("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xbc");
     peer = fake_peer_new(&broker);
@@ -478,22 +481,22 @@ static void more_than_64_transfers_are_a_fault(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(hello_is_answered_by_welcome_with_all_limits),
-        TEST(the_limits_are_those_of_the_protocol_text),
-        TEST(whoever_speaks_before_hello_is_cut),
-        TEST(a_hello_must_be_right),
+        TEST(the_limits_agree_with_the_protocol_text),
+        TEST(a_peer_that_does_not_begin_with_hello_is_cut),
+        TEST(a_wrong_hello_is_refused),
         TEST(bad_batches_are_faults),
         TEST(a_wrong_field_is_an_error_and_the_session_goes_on),
         TEST(a_refused_message_uses_up_its_transfer),
         TEST(answers_of_a_batch_come_before_its_fault),
-        TEST(what_is_unknown_but_allowed_does_no_harm),
+        TEST(unknown_ids_and_ops_have_no_effect),
         TEST(skipped_messages_cost_credit_like_any_other),
-        TEST(whoever_sends_without_credit_is_cut),
+        TEST(a_peer_that_sends_without_credit_is_cut),
         TEST(credit_beyond_its_maximum_is_not_used),
-        TEST(pings_that_nobody_reads_the_answers_of_cost_no_memory),
+        TEST(unread_pongs_cost_no_memory),
         TEST(a_client_that_comes_back_replaces_its_old_session),
         TEST(a_lost_client_is_remembered_for_a_time),
-        TEST(of_too_many_lost_clients_the_oldest_is_forgotten),
-        TEST(whoever_says_bye_is_forgotten_at_once),
+        TEST(the_client_that_was_lost_first_is_forgotten_first),
+        TEST(a_client_that_says_bye_is_forgotten_at_once),
         TEST(a_name_is_escaped_and_cut_at_a_whole_character),
         TEST(a_body_over_the_limit_is_answered_not_cut),
         TEST(more_than_64_transfers_are_a_fault),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Lives of a queue router on a disk store in a temporary folder: one ends, by a stop or a crash,
- * and the next one finds what it left. */
+/* Lives of a queue router with a disk store in a temporary folder. A life ends with a stop or a
+ * crash, and the next life restores what the folder has. */
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 static char data[200], work[100];
 static Store *disk;
 static int wake_fd = -1;
-static uint64_t memory_of_queues; /* max_queue_memory of the lives that begin; 0: the default */
+static uint64_t memory_of_queues; /* max_queue_memory of lives that begin; 0: the default */
 
 static inline int copy_folder(const char *from, const char *to) {
     char command[900];
@@ -30,13 +30,13 @@ static inline int copy_folder(const char *from, const char *to) {
     return system(command);
 }
 
-/* For file_ops: so little space that segments have 128 KiB. */
+/* For file_ops: with so little space, segments have 128 KiB. */
 static inline uint64_t little_space(const char *path) {
     (void)path;
     return 2 << 20;
 }
 
-/* Starts a life; 0, or the errno of the store. */
+/* Begins a life; 0, or the errno of the store. */
 static inline int try_begin(ferry_error *reterr) {
     int r;
 
@@ -59,14 +59,14 @@ static inline void begin(void) {
     CU_ASSERT_EQUAL_FATAL(try_begin(&error), 0);
 }
 
-/* The broker stops as it should. */
+/* The broker stops in order. */
 static inline void stop(void) {
     teardown();
     disk = store_disk_free(disk);
     close(wake_fd);
 }
 
-/* The process is killed: what it has handed to the kernel stays. */
+/* The process is killed: the kernel keeps the data that it has got. */
 static inline void crash(void) {
     char copy[300];
 
@@ -98,7 +98,7 @@ static inline void remove_work(void) {
         printf("cannot remove %s\n", work);
 }
 
-/* One turn ends, and what the store has done meanwhile is taken over. */
+/* Ends a turn, and processes the changes that the store has finished. */
 static inline void turn(int timeout_ms) {
     struct pollfd wake = {.fd = wake_fd, .events = POLLIN};
     uint64_t n;
@@ -123,14 +123,14 @@ static inline void fan_out(Session *session, uint64_t id, const char *body, cons
     queues_fan_out_store(made);
 }
 
-/* Until the session has so many messages. Only a store that hangs takes 20 s. */
+/* Waits until the session has so many messages. Only a store that hangs takes 20 s. */
 static inline void until_sent(const Session *session, size_t n) {
     for (int i = 0; i < 2000 && fake_n_sent(session) < n; i++)
         turn(10);
     CU_ASSERT(fake_n_sent(session) >= n);
 }
 
-/* The path of a file in the data folder; lent until the next call. */
+/* The path of a file in the data folder; valid until the next call. */
 static inline const char *file(const char *name) {
     static char path[300];
 
@@ -150,7 +150,7 @@ static inline size_t n_files(const char *folder, const char *prefix) {
     return n;
 }
 
-/* The place of a text in a file; -1: not there. */
+/* The place of a text in a file; -1: the file does not have it. */
 static inline long place_of(const char *path, const char *text) {
     static char bytes[1 << 20];
     int fd = open(path, O_RDONLY);

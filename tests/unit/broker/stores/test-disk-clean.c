@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Old segments of the journal are emptied and removed: what they still had goes along. */
+/* Old segments of the journal are emptied and removed: their valid records move. */
 
 #include "unit/broker/stores/disk-life.h"
 
@@ -18,7 +18,7 @@ static Message again(uint64_t id) {
     return (Message){.op = OP_PUSH, .id = id, .name = span_text("q"), .body = span_text("again")};
 }
 
-/* A hundred segments are written, and all of their jobs are done. */
+/* Writes a hundred segments; all their jobs are done. */
 static void push_and_work(Session *s) {
     static char body[8 * 1024];
     const FakeSent *sent;
@@ -29,7 +29,7 @@ static void push_and_work(Session *s) {
     for (uint64_t id = 10000; id < 11600; id += 20) {
         for (uint64_t i = 0; i < 20; i++)
             push(s, id + i, "q", body, NULL);
-        until_sent(s, 40); /* an OK and a JOB for each */
+        until_sent(s, 40); /* an OK and a JOB for each push */
         while ((sent = fake_take(s)))
             if (sent->message.op == OP_JOB)
                 ack(s, 0, sent->message.job.job, 1);
@@ -37,7 +37,7 @@ static void push_and_work(Session *s) {
     unpull(s, 0, 3);
 }
 
-/* The same, until the old segments are gone. */
+/* The same, until the old segments are removed. */
 static void churn(Session *s) {
     push_and_work(s);
     for (int i = 0; i < 2000 && n_files(data, "journal-") > 3; i++)
@@ -82,7 +82,7 @@ static void old_segments_are_removed_and_lose_nothing(void) {
 
 /* ---- messages of several queues ---- */
 
-/* How often the text is in the segments. */
+/* The number of times that the text is in the segments. */
 static size_t n_copies(const char *text) {
     size_t n = 0;
 
@@ -114,7 +114,7 @@ static size_t n_copies(const char *text) {
 
 enum { SHARED_BODY = 2000 };
 
-/* Two messages for the queues a and b. Of the second one, b's job is done. */
+/* Stores two messages in the queues a and b. The job of the second one in b is done. */
 static Session *begin_with_shared(char *one, char *two) {
     Session *s;
     uint64_t jobs[2];
@@ -142,7 +142,7 @@ static Session *begin_with_shared(char *one, char *two) {
     return s;
 }
 
-/* The jobs are there: a's are new, b's has been returned once. */
+/* Checks the jobs: those of a are new, the one of b has been returned once. */
 static void expect_shared(const char *one, const char *two) {
     Session *s = fake_connect(&broker, 't');
 
@@ -213,7 +213,7 @@ static void a_compacted_folder_has_shared_bodies_once(void) {
 
 enum { UNKNOWN_TYPE = 99, TYPE_AT = 32 };
 
-/* Adds a whole record of a type that no version has to the end of the last segment. */
+/* Adds a whole record of an unknown type to the end of the last segment. */
 static void add_unknown_record(void) {
     CLEANUP(buffer_deinit) Buffer bytes = {0};
     const FoundSegment *last;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The disk store under the real queue router: what was confirmed comes back, whatever happens. */
+/* The disk store under the real queue router: confirmed jobs come back. */
 
 #include "unit/broker/stores/disk-life.h"
 
@@ -8,9 +8,9 @@
 
 /* ---- a disk that fails ---- */
 
-static int lock_fails; /* with this errno */
+static int lock_fails; /* flock() fails with this errno */
 
-/* In place of the C library's: a file system without locks. */
+/* Replaces the C library's flock(): a file system without locks. */
 int flock(int fd, int operation) {
     if (!lock_fails)
         return (int)syscall(SYS_flock, fd, operation);
@@ -19,8 +19,8 @@ int flock(int fd, int operation) {
 }
 
 static FileOps faulty;
-static int flush_fails;           /* with this negative errno */
-static uint64_t space = 1u << 30; /* that reserve() may still use */
+static int flush_fails;           /* a flush fails with this negative errno */
+static uint64_t space = 1u << 30; /* bytes that reserve() may still use */
 
 static int faulty_flush(int fd) {
     return flush_fails ? flush_fails : file_ops_posix.flush(fd);
@@ -68,7 +68,8 @@ static void confirmed_jobs_survive_a_crash_in_order(void) {
     for (int life = 0; life < 2; life++) {
         begin();
         s = fake_connect(&broker, 't');
-        wait_ms(life == 0 ? 0 : 2001); /* for the workers of the life before */
+        wait_ms(life == 0 ? 0 : 2001); /* until the jobs of the workers of the earlier life are
+                                        * delivered again */
         CU_ASSERT_EQUAL(count_of("q", "ready"), 300);
         pull(s, 1, "q", 300);
         expect_ok(s, 1);
@@ -77,7 +78,7 @@ static void confirmed_jobs_survive_a_crash_in_order(void) {
             expect_job(s, 1, body, life + 1u);
         }
         expect_nothing(s);
-        stop(); /* the attempts are written */
+        stop(); /* stop() writes the attempts */
     }
 }
 
@@ -106,7 +107,7 @@ static void acknowledged_jobs_do_not_come_back(void) {
     begin();
     s = fake_connect(&broker, 's');
     CU_ASSERT_EQUAL(count_of("q", "ready"), UINT64_MAX);
-    /* The number of a job that is gone is not used again. */
+    /* The number of a removed job is not used again. */
     push(s, 6, "q", "three", NULL);
     until_sent(s, 1);
     CU_ASSERT(expect_ok(s, 6) > last);
@@ -150,10 +151,10 @@ static void everything_about_a_job_survives(void) {
     CU_ASSERT_EQUAL(count_of("failing.dead", "ready"), 1);
     pull(s, 1, "q", 9);
     expect_ok(s, 1);
-    expect_nothing(s); /* it is still paused */
+    expect_nothing(s); /* the queue is still paused */
     push(s, 11, "q", "keyed", "key", "k", NULL);
     CU_ASSERT_EQUAL(expect_ok(s, 11), 0);
-    wait_ms(60001); /* the time to live of one goes on */
+    wait_ms(60001); /* the time to live of one job goes on */
     CU_ASSERT_EQUAL(count_of("q", "ready"), 4);
     CU_ASSERT_EQUAL(queues_pause(queues, span_text("q"), false), 0);
     turn(0);
@@ -310,7 +311,7 @@ static void write_file(const char *path, const char *text) {
     fclose(to);
 }
 
-static void folders_of_others_are_refused(void) {
+static void folders_of_other_programs_are_refused(void) {
     new_folder();
     mkdir(data, 0700);
     write_file(file("notes.txt"), "mine\n");
@@ -355,7 +356,8 @@ static void a_file_system_without_locks_is_refused(void) {
 
 /* ---- damage ---- */
 
-/* Two lives push three jobs each; what the first one wrote is proved to have been flushed. */
+/* Two lives push three jobs each; the second life's records prove that the first one's were
+ * flushed. */
 static void fill(void) {
     Session *s;
 
@@ -389,10 +391,10 @@ static void a_flipped_bit_costs_one_job_and_is_reported(void) {
     CU_ASSERT_EQUAL(n_files(file("quarantine"), "damaged-00000001-"), 1);
     expect_bodies("first job", "third job");
     stop();
-    /* The next start does not find it again. */
+    /* The next start does not report the damage again. */
     begin();
     CU_ASSERT_EQUAL(n_files(file("quarantine"), "damaged-"), 1);
-    CU_ASSERT_EQUAL(n_files(file("quarantine"), ""), 3); /* with . and .. */
+    CU_ASSERT_EQUAL(n_files(file("quarantine"), ""), 3); /* one file, and the entries . and .. */
     stop();
 }
 
@@ -418,7 +420,7 @@ static void a_cut_off_file_is_noticed(void) {
     fill();
     stop();
     at = place_of(file("journal-00000001"), "second job");
-    begin(); /* a second segment proves that the first one was longer */
+    begin(); /* a second segment proves that the first segment was longer */
     push(fake_connect(&broker, 't'), 1, "q", "fourth job", NULL);
     stop();
     CU_ASSERT_EQUAL(truncate(file("journal-00000001"), at), 0);
@@ -455,7 +457,7 @@ static void after_a_failed_flush_nothing_is_confirmed(void) {
         turn(10);
     CU_ASSERT_TRUE(queues_broken(queues));
     CU_ASSERT_PTR_NOT_NULL(queues_degraded(queues));
-    flush_fails = 0; /* a later flush would lie: it is not tried */
+    flush_fails = 0; /* another flush would report success falsely: it is not tried */
     push(s, 3, "q", "refused", NULL);
     expect_error(s, 3, "ferry.Internal");
     pull(s, 4, "q", 5);
@@ -482,7 +484,7 @@ static void a_full_disk_refuses_pushes_and_takes_acknowledgements(void) {
     begin();
     s = fake_connect(&broker, 's');
     memset(body, 'x', sizeof(body) - 1);
-    space = 400 * 1024; /* three segments more */
+    space = 400 * 1024; /* space for three more segments */
     for (; id < 200; id++) {
         push(s, id, "q", body, NULL);
         until_sent(s, 1);
@@ -505,7 +507,7 @@ static void a_full_disk_refuses_pushes_and_takes_acknowledgements(void) {
     until_sent(s, n_stored);
     for (uint64_t i = 0; i < n_stored; i++)
         expect_ok(s, 2000 + i);
-    /* Pushing goes on by itself when there is space. */
+    /* When there is space again, pushes are accepted without a restart. */
     space = 1u << 30;
     for (int i = 0; i < 2000 && queues_degraded(queues); i++)
         turn(10);
@@ -531,7 +533,7 @@ int main(void) {
         TEST(large_bodies_survive),
         TEST(an_interval_confirms_at_once_and_is_written_by_itself),
         TEST(an_interval_job_may_end_before_it_is_written),
-        TEST(folders_of_others_are_refused),
+        TEST(folders_of_other_programs_are_refused),
         TEST(a_folder_has_one_broker),
         TEST(a_file_system_without_locks_is_refused),
         TEST(a_flipped_bit_costs_one_job_and_is_reported),

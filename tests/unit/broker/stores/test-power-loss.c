@@ -19,7 +19,7 @@ enum {
     FILES_MAX = 512,
     NAMES_MAX = 1024,
     SECTOR = 512,
-    CALLS_MAX = 500, /* the power fails at one of the first so many calls */
+    CALLS_MAX = 500, /* the power fails at one of the first CALLS_MAX calls */
     ACTIONS = 150,
     JOBS_MAX = 1000,
 };
@@ -45,9 +45,9 @@ typedef struct SimFile {
     Unflushed *first, **end;
 } SimFile;
 
-/* A change of names that the folder's flush makes durable. to empty: the name is removed. */
+/* A change of names, which a flush of the folder makes durable. `to` empty: the name is removed. */
 typedef struct NameChange {
-    char from[300], to[300]; /* from empty: the file is new */
+    char from[300], to[300]; /* `from` empty: the file is new */
     SimFile *file;
 } NameChange;
 
@@ -60,10 +60,11 @@ static struct {
     pthread_mutex_t lock;
     SimFile files[FILES_MAX];
     size_t n_files;
-    Name names[NAMES_MAX], durable[NAMES_MAX]; /* as programs see them; as they are on the disk */
+    Name names[NAMES_MAX], durable[NAMES_MAX]; /* names: as programs see them; durable: as the disk
+                                                * has them */
     size_t n_names, n_durable;
     NameChange changes[NAMES_MAX];
-    size_t n_changes, n_emptied; /* segments that were removed, in all lives */
+    size_t n_changes, n_emptied; /* segments that were removed in all lives */
     unsigned n_calls, fails_at;
     bool is_off;
     Dice dice;
@@ -146,7 +147,7 @@ static void change_names(const char *from, const char *to, SimFile *file) {
     apply(sim.names, &sim.n_names, change);
 }
 
-/* Every call passes here. False: the power is off. */
+/* Each call of the layer begins here. False: the power is off. */
 static bool enter(void) {
     pthread_mutex_lock(&sim.lock);
     if (++sim.n_calls >= sim.fails_at)
@@ -162,7 +163,7 @@ static int leave(int r) {
     return r;
 }
 
-/* The store's thread may turn the power off meanwhile. */
+/* The store's thread may turn the power off at any time. */
 static bool power_is_off(void) {
     bool is_off;
 
@@ -299,7 +300,7 @@ static void sim_begin(uint64_t seed) {
 
 /* ---- after the power loss ---- */
 
-/* Some sectors of what was not flushed reach the disk. */
+/* Writes a random part of the unflushed sectors to the disk. */
 static void tear(SimFile *file, unsigned percent) {
     for (const Unflushed *some = file->first; some; some = some->next) {
         if (some->is_size) {
@@ -318,7 +319,7 @@ static void tear(SimFile *file, unsigned percent) {
     }
 }
 
-/* Writes the folder as the disk has it. */
+/* Writes the folder with the contents that the disk has. */
 static void sim_end(void) {
     static const unsigned percents[] = {0, 10, 50, 90, 100};
     unsigned percent = percents[dice_below(&sim.dice, 5)];
@@ -344,18 +345,18 @@ static void sim_end(void) {
 /* ---- the knowledge of the program ---- */
 
 typedef struct Known {
-    bool confirmed, ended; /* the push; its acknowledgement or forwarding */
-    bool ending;           /* not confirmed yet */
+    bool confirmed, ended; /* confirmed: the push; ended: the acknowledgement or forwarding */
+    bool ending;           /* the end is not confirmed yet */
     uint64_t number;
-    unsigned n_seen; /* after the power loss */
-    bool shared;     /* the message is also in the queue of copies, where nobody works */
+    unsigned n_seen; /* number of times that the job was found after the power loss */
+    bool shared;     /* the message is also in the queue of copies, which has no worker */
     unsigned n_copies;
 } Known;
 
-static Known jobs[JOBS_MAX]; /* by the number in the body */
+static Known jobs[JOBS_MAX]; /* index: the number in the body */
 static unsigned n_jobs;
 
-/* Ids: of pushes 1 to JOBS_MAX, of acknowledgements JOBS_MAX more. */
+/* Takes answers. Ids of pushes are 1 to JOBS_MAX, ids of acknowledgements are JOBS_MAX higher. */
 static void take_answers(Session *s, unsigned *held, unsigned *n_held) {
     const FakeSent *sent;
 
@@ -402,7 +403,7 @@ static void end_one(Session *s, unsigned n, Dice *dice) {
     }
 }
 
-/* A life until the power fails, or the actions are over. */
+/* Runs a life until the power fails or all actions are done. */
 static void live(Dice *dice) {
     static unsigned held[JOBS_MAX];
     unsigned n_held = 0, next = 0;
@@ -444,7 +445,7 @@ static void see_all(const char *queue, char letter) {
         unsigned n = (unsigned)strtoul(body + 1, NULL, 10);
 
         CU_ASSERT_EQUAL(body[0], letter);
-        CU_ASSERT(n >= 1 && n <= n_jobs); /* no phantoms */
+        CU_ASSERT(n >= 1 && n <= n_jobs); /* each job that is found was pushed */
         if (n < 1 || n > n_jobs)
             continue;
         for (size_t i = 7; letter == 'j' && i < sent->message.body.len; i++)
@@ -455,7 +456,7 @@ static void see_all(const char *queue, char letter) {
             continue;
         }
         jobs[n].n_seen++;
-        /* An end that was confirmed is one; a forwarded job is in the second queue. */
+        /* A job whose end was confirmed is gone; a forwarded job is in the second queue. */
         CU_ASSERT_FALSE(letter == 'j' && jobs[n].ended);
     }
     end_session(s);

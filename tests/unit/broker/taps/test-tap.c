@@ -123,7 +123,7 @@ static void a_slow_tap_misses_records_and_is_told_how_many(void) {
     end(&f);
 }
 
-static void a_tap_of_one_session_gets_no_other(void) {
+static void a_tap_of_one_session_gets_no_messages_of_others(void) {
     Fixture f;
 
     start(&f);
@@ -163,7 +163,7 @@ int main(void) {
         TEST(a_tap_gets_the_names_that_its_patterns_match),
         TEST(a_mark_is_out_of_date_when_a_tap_comes_or_goes),
         TEST(a_slow_tap_misses_records_and_is_told_how_many),
-        TEST(a_tap_of_one_session_gets_no_other),
+        TEST(a_tap_of_one_session_gets_no_messages_of_others),
         TEST(taps_and_patterns_are_limited),
         TEST(taps_end_with_their_session),
         TESTS_END,

@@ -30,7 +30,7 @@ static inline Session *connect_as(TopicFixture *f, uint8_t client) {
     return session;
 }
 
-/* The connection is lost. */
+/* Ends the session: its connection is lost. */
 static inline void lose(TopicFixture *f, Session *session) {
     session->client->session = NULL;
     topics_session_gone(f->topics, session);
@@ -51,7 +51,7 @@ static inline void fixture_deinit(TopicFixture *f) {
     fake_broker_deinit(&f->broker);
 }
 
-/* Options are written as "key", value pairs: text, or a number. The text option_nil is written as
+/* Options are "key", value pairs; a value is a text or a number. The text option_nil is written as
  * nil. */
 typedef struct Option {
     const char *key, *text;
@@ -100,7 +100,7 @@ static inline void more(TopicFixture *f, Session *session, uint64_t sub, uint64_
         topics_more(f->topics, session, &(Message){.op = OP_MORE, .id = sub, .more.bytes = bytes}));
 }
 
-/* Writes and reads the message as from a peer, so that message->passed is set. */
+/* Writes and reads the message as if it came from a peer, so that message->passed is set. */
 static inline void publish_message(TopicFixture *f, Session *session, const Message *message) {
     static uint8_t bytes[256 * 1024];
     uint8_t *end;
@@ -114,7 +114,7 @@ static inline void publish_message(TopicFixture *f, Session *session, const Mess
     if (message_read(&reader, &in) != 1)
         abort();
     topics_publish(f->topics, session, &in, NULL);
-    /* The lent bytes are gone. */
+    /* The borrowed bytes are not valid any more. */
     memset(bytes, 0xEE, (size_t)(end - bytes));
 }
 
@@ -137,7 +137,7 @@ static inline bool same(Span span, const char *text) {
     return span_is(span, text);
 }
 
-/* The next thing that the session was sent is this MESSAGE. */
+/* True: the next message to the session is this MESSAGE. */
 static inline bool gets(Session *session, uint64_t sub, uint64_t seq, const char *topic,
                         const char *body) {
     const FakeSent *sent = fake_take(session);
@@ -181,7 +181,7 @@ static inline bool gets_nothing(const Session *session) {
     return fake_n_sent(session) == 0;
 }
 
-/* The peer takes nothing more, or everything. */
+/* The peer reads nothing more; or it reads everything. */
 static inline void block(Session *session) {
     session->peer->out.credit = 0;
 }

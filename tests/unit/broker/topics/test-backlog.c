@@ -3,7 +3,7 @@
 
 #include "broker/topics/topics-private.h"
 
-/* The bytes that one message of the tests ("t", one digit) counts as. */
+/* The bytes that are counted for one message of the tests (topic "t", one digit). */
 static size_t message_cost(void) {
     return sizeof(SharedMessage) + sizeof(Waiting) + 6;
 }
@@ -26,7 +26,7 @@ static void publish_digits(TopicFixture *f, Session *session, int from, int to) 
     }
 }
 
-static void what_credit_does_not_cover_waits_and_comes_in_order(void) {
+static void messages_without_credit_wait_and_come_in_order(void) {
     TopicFixture f;
     Session *a;
 
@@ -35,7 +35,7 @@ static void what_credit_does_not_cover_waits_and_comes_in_order(void) {
     topics_turn_end(f.topics);
     CU_ASSERT_TRUE(gets_nothing(a));
     unblock(a);
-    publish_digits(&f, a, 4, 4); /* not past those that wait */
+    publish_digits(&f, a, 4, 4); /* it must not overtake the waiting messages */
     CU_ASSERT_TRUE(gets_nothing(a));
     topics_turn_end(f.topics);
     for (int i = 1; i <= 4; i++)
@@ -48,7 +48,7 @@ static void what_credit_does_not_cover_waits_and_comes_in_order(void) {
     fixture_deinit(&f);
 }
 
-static void drop_newest_keeps_the_first_and_tells_of_the_rest(void) {
+static void drop_newest_keeps_the_first_messages_and_counts_the_others(void) {
     TopicFixture f;
     Session *a;
 
@@ -69,7 +69,7 @@ static void drop_newest_keeps_the_first_and_tells_of_the_rest(void) {
     fixture_deinit(&f);
 }
 
-static void a_message_that_comes_in_time_says_it_by_its_number(void) {
+static void a_message_after_a_loss_shows_it_by_its_number(void) {
     TopicFixture f;
     Session *a;
 
@@ -100,7 +100,7 @@ static void drop_oldest_keeps_the_last(void) {
     fixture_deinit(&f);
 }
 
-static void a_message_larger_than_the_backlog_drops_nothing_else(void) {
+static void a_message_larger_than_the_backlog_drops_no_other_message(void) {
     TopicFixture f;
     Session *a;
     char large[4000];
@@ -159,11 +159,11 @@ static void a_stopped_subscriber_costs_no_more_than_its_backlog(void) {
         fake_drop(b);
         topics_turn_end(f.topics);
     }
-    /* The default, and what is kept for replay. */
+    /* The default backlog, and the messages kept for replay. */
     CU_ASSERT_TRUE(broker_stored(&f.broker) - before <= (4u << 20) + TOPIC_KEEP_BYTES);
     CU_ASSERT_TRUE(broker_stored(&f.broker) - before > 3u << 20);
     CU_ASSERT_TRUE(gets_nothing(a));
-    /* It wakes up and gets everything. */
+    /* The subscriber reads again and gets all messages. */
     unblock(a);
     topics_turn_end(f.topics);
     while ((sent = fake_take(a))) {
@@ -181,7 +181,7 @@ static void a_stopped_subscriber_costs_no_more_than_its_backlog(void) {
     fixture_deinit(&f);
 }
 
-static void many_stopped_subscribers_share_what_waits(void) {
+static void stopped_subscribers_share_waiting_messages(void) {
     enum { N = 100 };
     TopicFixture f;
     Session *slow[N], *b;
@@ -214,7 +214,7 @@ static void the_total_bounds_all_backlogs_together(void) {
     Session *a;
 
     start(&f, &a, "drop-newest", 1000000);
-    publish(&f, a, "t", "1"); /* the broker knows the topic from now on */
+    publish(&f, a, "t", "1"); /* now the broker knows the topic */
     f.broker.limits.max_total_bytes = broker_stored(&f.broker) + 10 * message_cost();
     for (int i = 0; i < 100; i++)
         publish(&f, a, "t", "1");
@@ -263,7 +263,7 @@ static void more_backlog_than_the_limit_is_not_granted(void) {
     fixture_deinit(&f);
 }
 
-static void a_boundless_credit_is_not_taken_at_its_word(void) {
+static void credit_beyond_the_maximum_is_not_used(void) {
     TopicFixture f;
     Session *a;
 
@@ -279,10 +279,10 @@ static void a_boundless_credit_is_not_taken_at_its_word(void) {
     fixture_deinit(&f);
 }
 
-/* One message of the tests costs 1 byte and 64 more. */
+/* One message of the tests costs 1 byte and 64 bytes more. */
 enum { DIGIT_CREDIT = 1 + WIRE_ITEM_COST };
 
-static void a_subscription_without_credit_holds_up_no_other(void) {
+static void a_subscription_without_credit_does_not_delay_others(void) {
     TopicFixture f;
     Session *a;
 
@@ -366,7 +366,7 @@ static void credit_of_a_subscription_has_a_limit(void) {
     subscribe_with(&f, a, 2, "t", OPTIONS({"credit", NULL, WIRE_CREDIT_MAX}));
     CU_ASSERT_TRUE(gets_ok(a, 2, 0));
     more(&f, a, 2, WIRE_CREDIT_MAX);
-    more(&f, a, 2, UINT64_MAX); /* more than 64 MiB is not used */
+    more(&f, a, 2, UINT64_MAX); /* credit beyond 64 MiB is not used */
     CU_ASSERT_FALSE(fake_is_faulted(a));
     CU_ASSERT_EQUAL(a->client->subscriptions->credit, WIRE_CREDIT_MAX);
     fixture_deinit(&f);
@@ -392,14 +392,14 @@ static void a_session_feeds_its_subscriptions_in_turn(void) {
         publish(&f, b, "t", body);
     unblock(a);
     topics_turn_end(f.topics);
-    /* 400 messages; of the first 130 some belong to each. */
+    /* Of the first 130 of 400 messages, each subscription has some. */
     for (int i = 0; i < 130 && (sent = fake_take(a)); i++)
         n[sent->message.message.sub]++;
     CU_ASSERT_TRUE(n[1] > 50 && n[2] > 50);
     fixture_deinit(&f);
 }
 
-static void unsubscribing_forgets_what_waits(void) {
+static void unsubscribing_forgets_waiting_messages(void) {
     TopicFixture f;
     Session *a;
 
@@ -458,24 +458,24 @@ static void a_large_body_waits_as_a_block(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_credit_does_not_cover_waits_and_comes_in_order),
-        TEST(drop_newest_keeps_the_first_and_tells_of_the_rest),
-        TEST(a_message_that_comes_in_time_says_it_by_its_number),
+        TEST(messages_without_credit_wait_and_come_in_order),
+        TEST(drop_newest_keeps_the_first_messages_and_counts_the_others),
+        TEST(a_message_after_a_loss_shows_it_by_its_number),
         TEST(drop_oldest_keeps_the_last),
-        TEST(a_message_larger_than_the_backlog_drops_nothing_else),
+        TEST(a_message_larger_than_the_backlog_drops_no_other_message),
         TEST(disconnect_ends_the_session),
         TEST(a_stopped_subscriber_costs_no_more_than_its_backlog),
-        TEST(many_stopped_subscribers_share_what_waits),
+        TEST(stopped_subscribers_share_waiting_messages),
         TEST(the_total_bounds_all_backlogs_together),
         TEST(a_session_with_many_subscriptions_has_one_bound),
         TEST(more_backlog_than_the_limit_is_not_granted),
-        TEST(a_boundless_credit_is_not_taken_at_its_word),
-        TEST(a_subscription_without_credit_holds_up_no_other),
+        TEST(credit_beyond_the_maximum_is_not_used),
+        TEST(a_subscription_without_credit_does_not_delay_others),
         TEST(a_dropped_message_is_reported_when_credit_comes),
         TEST(retained_values_do_not_wait_for_the_subscriptions_credit),
         TEST(credit_of_a_subscription_has_a_limit),
         TEST(a_session_feeds_its_subscriptions_in_turn),
-        TEST(unsubscribing_forgets_what_waits),
+        TEST(unsubscribing_forgets_waiting_messages),
         TEST(a_large_body_waits_as_a_block),
         TESTS_END,
     };

@@ -18,7 +18,7 @@ static void answer(TopicFixture *f, Session *session, uint64_t reply, const char
                   NULL);
 }
 
-/* The question's number, as this session got it, or 0. */
+/* The number of the question that this session got, or 0. */
 static uint64_t question(Session *session) {
     const FakeSent *sent = fake_take(session);
 
@@ -51,7 +51,7 @@ static void start(Asking *s) {
     fake_drop(s->b);
 }
 
-static void it_ends_when_all_have_answered(void) {
+static void a_gather_ends_when_all_have_answered(void) {
     Asking s;
     uint64_t to_a, to_b;
 
@@ -71,7 +71,7 @@ static void it_ends_when_all_have_answered(void) {
     fixture_deinit(&s.f);
 }
 
-static void it_ends_with_its_window(void) {
+static void a_gather_ends_with_its_window(void) {
     Asking s;
     uint64_t to_a, to_b;
 
@@ -85,7 +85,7 @@ static void it_ends_with_its_window(void) {
     CU_ASSERT_TRUE(gets_nothing(s.asker));
     fake_advance(&s.f.broker, 2);
     CU_ASSERT_TRUE(gets_ok(s.asker, 5, 1));
-    /* Too late: dropped and counted. */
+    /* A late answer is dropped and counted. */
     answer(&s.f, s.b, to_b, "late");
     CU_ASSERT_TRUE(gets_nothing(s.asker));
     CU_ASSERT_EQUAL(s.b->n_dropped, 1);
@@ -93,7 +93,7 @@ static void it_ends_with_its_window(void) {
     fixture_deinit(&s.f);
 }
 
-static void nobody_to_ask_ends_it_at_once(void) {
+static void a_gather_without_subscribers_ends_at_once(void) {
     Asking s;
 
     start(&s);
@@ -163,7 +163,7 @@ static void a_lost_session_is_not_waited_for(void) {
     lose(&s.f, s.b);
     CU_ASSERT_TRUE(gets_answer(s.asker, 5, "me"));
     CU_ASSERT_TRUE(gets_ok(s.asker, 5, 1));
-    /* And is not asked. */
+    /* A lost session is not asked. */
     ask(&s.f, s.asker, 6, "ask.x.y", 1000);
     CU_ASSERT_TRUE(gets_ok(s.asker, 6, 0));
     fixture_deinit(&s.f);
@@ -211,7 +211,7 @@ static void a_question_that_was_dropped_is_not_waited_for(void) {
     fake_drop(s.a);
     block(s.a);
     ask(&s.f, s.asker, 5, "q", 1000);
-    CU_ASSERT_TRUE(gets_nothing(s.asker)); /* the second has it, waiting */
+    CU_ASSERT_TRUE(gets_nothing(s.asker)); /* the question waits for the second member */
     publish(&s.f, s.asker, "q", "out of my way");
     CU_ASSERT_TRUE(gets_ok(s.asker, 5, 0));
     fixture_deinit(&s.f);
@@ -256,11 +256,11 @@ static void bad_questions_are_refused(void) {
     CU_ASSERT_TRUE(gets_error(s.asker, 4, "ferry.Draining"));
     CU_ASSERT_FALSE(fake_is_faulted(s.asker));
     ask(&s.f, s.asker, 0, "ask.x", 1000);
-    CU_ASSERT_FALSE(fake_is_faulted(s.asker)); /* dropped: it has no id */
+    CU_ASSERT_FALSE(fake_is_faulted(s.asker)); /* the question is dropped: it has no id */
     s.f.broker.draining = false;
     ask(&s.f, s.asker, 3, "ask.x", 60000);
-    CU_ASSERT_TRUE(fake_is_faulted(s.asker)); /* its id is in use */
-    /* The only question that was allowed. */
+    CU_ASSERT_TRUE(fake_is_faulted(s.asker)); /* another question has this id */
+    /* Only one question was allowed. */
     CU_ASSERT_EQUAL(fake_n_sent(s.a), 1);
     fixture_deinit(&s.f);
 }
@@ -282,7 +282,7 @@ static void the_asker_may_answer_itself(void) {
     fixture_deinit(&s.f);
 }
 
-static void who_answers_nothing_is_not_asked_without_end(void) {
+static void a_subscriber_that_never_answers_gets_a_limited_number_of_questions(void) {
     enum { MANY = 100 };
     uint64_t to_a = 0;
     Asking s;
@@ -298,7 +298,7 @@ static void who_answers_nothing_is_not_asked_without_end(void) {
     }
     CU_ASSERT_EQUAL(s.a->n_asked, MANY);
     CU_ASSERT_EQUAL(s.b->n_asked, 0);
-    /* It sees the next as a plain message; the other one is asked. */
+    /* The subscriber gets the next question as a plain message; the other subscriber is asked. */
     fake_advance(&s.f.broker, 500);
     s.f.broker.limits.max_calls = MANY + 1;
     ask(&s.f, s.asker, MANY + 1, "ask.x", 1000);
@@ -314,9 +314,9 @@ static void who_answers_nothing_is_not_asked_without_end(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(it_ends_when_all_have_answered),
-        TEST(it_ends_with_its_window),
-        TEST(nobody_to_ask_ends_it_at_once),
+        TEST(a_gather_ends_when_all_have_answered),
+        TEST(a_gather_ends_with_its_window),
+        TEST(a_gather_without_subscribers_ends_at_once),
         TEST(a_second_answer_is_dropped),
         TEST(each_subscription_of_a_session_may_answer),
         TEST(forged_answers_are_dropped),
@@ -327,7 +327,7 @@ int main(void) {
         TEST(a_question_that_waited_is_answered),
         TEST(bad_questions_are_refused),
         TEST(the_asker_may_answer_itself),
-        TEST(who_answers_nothing_is_not_asked_without_end),
+        TEST(a_subscriber_that_never_answers_gets_a_limited_number_of_questions),
         TESTS_END,
     };
 

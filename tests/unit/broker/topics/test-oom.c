@@ -3,7 +3,7 @@
 #include "support/oom.h"
 #include "unit/broker/topics/fixture.h"
 
-/* How often each id was answered. */
+/* The number of answers to each id. */
 typedef struct Seen {
     unsigned ok[16], error[16];
     uint64_t last_seq, missed;
@@ -43,8 +43,8 @@ static void publish_as(TopicFixture *f, Session *session, uint64_t id, uint64_t 
                                .body = span_text("body")});
 }
 
-/* A little of everything. The n-th allocation fails: all messages are answered, lost messages
- * are counted, no memory leaks. */
+/* Uses all functions of the router. The n-th allocation fails: each message gets one answer, lost
+ * messages are counted, no memory leaks. */
 static bool live_through(unsigned n) {
     TopicFixture f;
     Session *a, *b;
@@ -109,7 +109,7 @@ static void every_allocation_may_fail(void) {
     CU_ASSERT_TRUE(n > 30 && n < 10000);
 }
 
-static void a_router_that_cannot_be_made_says_so(void) {
+static void making_a_router_reports_out_of_memory(void) {
     Broker broker;
     Topics *topics = NULL;
     int r;
@@ -131,7 +131,7 @@ static void a_router_that_cannot_be_made_says_so(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(every_allocation_may_fail),
-        TEST(a_router_that_cannot_be_made_says_so),
+        TEST(making_a_router_reports_out_of_memory),
         TESTS_END,
     };
 

@@ -37,7 +37,7 @@ static void bad_names_are_refused(void) {
         publish_with_id(&f, a, 1, (const char *)bad[i].data, bad[i].len);
         CU_ASSERT_TRUE(gets_error(a, 1, "ferry.InvalidArgument"));
     }
-    /* The publisher wants no answer. */
+    /* The publisher asks for no answer. */
     publish_with_id(&f, a, 0, "a..b", 4);
     CU_ASSERT_FALSE(fake_is_faulted(a));
     CU_ASSERT_TRUE(gets_nothing(a));
@@ -75,7 +75,7 @@ static void the_brokers_own_names_are_refused(void) {
     fixture_deinit(&f);
 }
 
-static void what_a_topic_remembers_follows_new_patterns(void) {
+static void topics_notice_new_patterns(void) {
     TopicFixture f;
     Session *a;
 
@@ -98,14 +98,14 @@ static void what_a_topic_remembers_follows_new_patterns(void) {
     fixture_deinit(&f);
 }
 
-static void more_patterns_than_are_remembered_all_get_it(void) {
+static void patterns_beyond_the_remembered_ones_get_messages_too(void) {
     enum { N = 3 * TOPIC_MATCH_MAX };
     TopicFixture f;
     Session *a;
     char pattern[64];
     uint64_t id = 0;
 
-    /* Mixtures of 'a' and '*' over 8 tokens. */
+    /* All patterns of 8 tokens 'a' or '*'. */
     fixture_init(&f);
     a = connect_as(&f, 'a');
     for (unsigned i = 0; i < N; i++) {
@@ -126,7 +126,7 @@ static void more_patterns_than_are_remembered_all_get_it(void) {
     fixture_deinit(&f);
 }
 
-static void topics_of_strangers_are_forgotten(void) {
+static void topics_that_are_used_once_are_forgotten(void) {
     TopicFixture f;
     Session *a;
     char topic[32];
@@ -208,7 +208,7 @@ static void a_description_is_well_formed(void) {
     fixture_deinit(&f);
 }
 
-/* ---- a long random life: numbers never lie ---- */
+/* ---- a long random life: numbers are always right ---- */
 
 static uint64_t state = 7;
 
@@ -219,7 +219,7 @@ static unsigned dice(unsigned sides) {
 
 typedef struct Life {
     uint64_t sub;  /* 0: not subscribed */
-    uint64_t seen; /* the number of the last message, dropped ones told included */
+    uint64_t seen; /* the number of the last message, including reported losses */
     uint64_t received, missed;
     bool answered;
 } Life;
@@ -279,7 +279,7 @@ static void numbers_add_up_over_a_random_life(void) {
         case 4:
             if (dice(20) > 0)
                 break;
-            /* Unread messages were lost with the connection. */
+            /* Unread messages are lost with the connection. */
             if (dice(2))
                 drain(session[i], &life[i]);
             lose(&f, session[i]);
@@ -316,9 +316,9 @@ int main(void) {
         TEST(bad_names_are_refused),
         TEST(names_are_255_bytes_at_most),
         TEST(the_brokers_own_names_are_refused),
-        TEST(what_a_topic_remembers_follows_new_patterns),
-        TEST(more_patterns_than_are_remembered_all_get_it),
-        TEST(topics_of_strangers_are_forgotten),
+        TEST(topics_notice_new_patterns),
+        TEST(patterns_beyond_the_remembered_ones_get_messages_too),
+        TEST(topics_that_are_used_once_are_forgotten),
         TEST(ten_thousand_subscriptions_cost_what_one_costs),
         TEST(a_description_is_well_formed),
         TEST(numbers_add_up_over_a_random_life),

@@ -47,7 +47,7 @@ static void an_empty_body_deletes_and_is_delivered(void) {
     fixture_deinit(&f);
 }
 
-static void a_wildcard_gets_all_that_match(void) {
+static void a_wildcard_gets_all_matching_values(void) {
     TopicFixture f;
     Session *a;
     char topic[32];
@@ -85,13 +85,13 @@ static void at_most_max_names_are_retained(void) {
     message.body = span_text("v");
     publish_message(&f, a, &message);
     CU_ASSERT_TRUE(gets_error(a, 1, "ferry.Full"));
-    CU_ASSERT_TRUE(gets_nothing(a)); /* refused as a whole */
+    CU_ASSERT_TRUE(gets_nothing(a)); /* the whole message is refused */
     message.id = 0;
     publish_message(&f, a, &message);
     CU_ASSERT_TRUE(gets_nothing(a));
-    CU_ASSERT_EQUAL(a->n_dropped, 1); /* without an id it is counted */
+    CU_ASSERT_EQUAL(a->n_dropped, 1); /* without an id the refusal is counted */
     message.id = 1;
-    /* One that is there may change. */
+    /* An existing retained value may change. */
     message.name = span_text("t.2");
     publish_message(&f, a, &message);
     CU_ASSERT_TRUE(gets_ok(a, 1, 0));
@@ -115,7 +115,7 @@ static void retained_values_count_against_the_total(void) {
 
     fixture_init(&f);
     a = connect_as(&f, 'a');
-    publish(&f, a, "t", "x"); /* the broker knows the topic from now on */
+    publish(&f, a, "t", "x"); /* now the broker knows the topic */
     before = broker_stored(&f.broker);
     f.broker.limits.max_total_bytes = before + 60;
     publish_message(&f, a, &message);
@@ -127,7 +127,7 @@ static void retained_values_count_against_the_total(void) {
     fixture_deinit(&f);
 }
 
-static void more_than_the_credit_covers_waits_and_ok_comes_last(void) {
+static void values_beyond_the_credit_wait_and_ok_comes_last(void) {
     TopicFixture f;
     Session *a, *b;
     char topic[32];
@@ -154,7 +154,7 @@ static void more_than_the_credit_covers_waits_and_ok_comes_last(void) {
     fixture_deinit(&f);
 }
 
-static void what_waits_of_it_counts_against_the_total(void) {
+static void waiting_values_count_against_the_total(void) {
     TopicFixture f;
     Session *a, *b;
     char topic[32];
@@ -177,7 +177,7 @@ static void what_waits_of_it_counts_against_the_total(void) {
     fixture_deinit(&f);
 }
 
-static void ok_comes_even_when_what_came_first_is_dropped(void) {
+static void ok_comes_even_if_initial_messages_are_dropped(void) {
     TopicFixture f;
     Session *a, *b;
 
@@ -272,12 +272,12 @@ static void the_last_messages_are_replayed(void) {
     CU_ASSERT_TRUE(gets(a, 1, 2, "t", "99"));
     CU_ASSERT_TRUE(gets(a, 1, 3, "t", "100"));
     CU_ASSERT_TRUE(gets_ok(a, 1, 3));
-    /* As far as they are kept. */
+    /* As many as are kept. */
     subscribe_with(&f, a, 2, "t", OPTIONS({"last", NULL, UINT64_MAX}));
     CU_ASSERT_EQUAL(fake_n_sent(a), TOPIC_KEEP + 1);
     CU_ASSERT_TRUE(gets(a, 2, 1, "t", "85"));
     fake_drop(a);
-    /* Each topic by itself. */
+    /* Each topic has its own messages. */
     numbers(&f, a, "u", 1, 2);
     fake_drop(a);
     subscribe_with(&f, a, 3, "*", OPTIONS({"last", NULL, 3}));
@@ -398,7 +398,7 @@ static void all_topics_together_keep_a_share_of_the_total(void) {
     }
     CU_ASSERT_TRUE(f.topics->replay_bytes <= 100000);
     CU_ASSERT_TRUE(f.topics->replay_bytes >= 90000);
-    /* Recent topics are known, old ones are forgotten. */
+    /* Recently used topics are known, others are forgotten. */
     subscribe_with(&f, a, 1, "t.999", OPTIONS({"last", NULL, 1}));
     CU_ASSERT_TRUE(gets(a, 1, 1, "t.999", body));
     subscribe_with(&f, a, 2, "t.1", OPTIONS({"last", NULL, 1}));
@@ -432,7 +432,7 @@ static void rules_say_how_many_are_kept(void) {
     fake_drop(a);
     subscribe_with(&f, a, 2, "t.none", OPTIONS({"last", NULL, 1000}));
     CU_ASSERT_TRUE(gets_ok(a, 2, 0));
-    /* Changed while it runs. */
+    /* The rule changes while the broker runs. */
     CU_ASSERT_EQUAL(configure(&f, "t.>", "keep", "2"), 0);
     numbers(&f, a, "t.x", 1, 100);
     fake_drop(a);
@@ -441,7 +441,7 @@ static void rules_say_how_many_are_kept(void) {
     fixture_deinit(&f);
 }
 
-static void rules_that_are_no_longer_there_count_no_more(void) {
+static void removed_rules_have_no_effect(void) {
     TopicFixture f;
     Session *a;
 
@@ -449,21 +449,21 @@ static void rules_that_are_no_longer_there_count_no_more(void) {
     a = connect_as(&f, 'a');
     CU_ASSERT_EQUAL(configure(&f, "t.>", "keep", "3"), 0);
     numbers(&f, a, "t.x", 1, 10);
-    /* The same again: kept messages stay. */
+    /* The same rules again: kept messages stay. */
     topics_reload(f.topics);
     CU_ASSERT_EQUAL(configure(&f, "t.>", "keep", "3"), 0);
     topics_reloaded(f.topics, true);
     subscribe_with(&f, a, 1, "t.x", OPTIONS({"last", NULL, 1000}));
     CU_ASSERT_EQUAL(fake_n_sent(a), 4);
     fake_drop(a);
-    /* An error in the middle: as before. */
+    /* An error in the middle: the earlier rules stay. */
     topics_reload(f.topics);
     CU_ASSERT_EQUAL(configure(&f, "t.>", "keep", "0"), 0);
     topics_reloaded(f.topics, false);
     subscribe_with(&f, a, 2, "t.x", OPTIONS({"last", NULL, 1000}));
     CU_ASSERT_EQUAL(fake_n_sent(a), 4);
     fake_drop(a);
-    /* Removed: as if the rule had never existed. */
+    /* Without rules, topics are as if no rule had existed. */
     topics_reload(f.topics);
     topics_reloaded(f.topics, true);
     numbers(&f, a, "t.x", 1, 100);
@@ -473,7 +473,7 @@ static void rules_that_are_no_longer_there_count_no_more(void) {
     fixture_deinit(&f);
 }
 
-static void what_a_rule_keeps_is_not_forgotten(void) {
+static void messages_that_a_rule_keeps_are_not_forgotten(void) {
     TopicFixture f;
     Session *a;
     char topic[32];
@@ -491,7 +491,7 @@ static void what_a_rule_keeps_is_not_forgotten(void) {
         snprintf(topic, sizeof(topic), "often.%d", i);
         publish(&f, a, topic, "v");
     }
-    /* The third was one too many for max_names. */
+    /* The third topic was one too many for max_names. */
     subscribe_with(&f, a, 1, "rare.*", OPTIONS({"last", NULL, 1}));
     CU_ASSERT_EQUAL(fake_n_sent(a), 3);
     CU_ASSERT_EQUAL(configure(&f, "rare.*", "keep", "0"), 0);
@@ -506,12 +506,13 @@ static void rules_bound_the_bytes(void) {
 
     fixture_init(&f);
     a = connect_as(&f, 'a');
-    publish(&f, a, "t", "x"); /* the broker knows the topic from now on */
+    publish(&f, a, "t", "x"); /* now the broker knows the topic */
     before = broker_stored(&f.broker) + sizeof(Replay) + 1000 * sizeof(SharedMessage *);
     CU_ASSERT_EQUAL(configure(&f, "t", "keep_bytes", "1K"), 0);
     CU_ASSERT_EQUAL(configure(&f, "t", "keep", "1000"), 0);
     numbers(&f, a, "t", 1, 1000);
-    CU_ASSERT_TRUE(broker_stored(&f.broker) - before < 2048); /* with each message's rounding */
+    CU_ASSERT_TRUE(broker_stored(&f.broker) - before < 2048); /* includes the rounding of each
+                                                               * message */
     CU_ASSERT_TRUE(broker_stored(&f.broker) - before > 800);
     fixture_deinit(&f);
 }
@@ -535,12 +536,12 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(later_subscribers_get_the_retained_value_before_ok),
         TEST(an_empty_body_deletes_and_is_delivered),
-        TEST(a_wildcard_gets_all_that_match),
+        TEST(a_wildcard_gets_all_matching_values),
         TEST(at_most_max_names_are_retained),
         TEST(retained_values_count_against_the_total),
-        TEST(more_than_the_credit_covers_waits_and_ok_comes_last),
-        TEST(what_waits_of_it_counts_against_the_total),
-        TEST(ok_comes_even_when_what_came_first_is_dropped),
+        TEST(values_beyond_the_credit_wait_and_ok_comes_last),
+        TEST(waiting_values_count_against_the_total),
+        TEST(ok_comes_even_if_initial_messages_are_dropped),
         TEST(unsubscribing_early_answers_both),
         TEST(members_of_groups_get_no_retained_values),
         TEST(a_large_value_is_retained_as_a_block),
@@ -552,8 +553,8 @@ int main(void) {
         TEST(questions_are_not_replayed),
         TEST(all_topics_together_keep_a_share_of_the_total),
         TEST(rules_say_how_many_are_kept),
-        TEST(rules_that_are_no_longer_there_count_no_more),
-        TEST(what_a_rule_keeps_is_not_forgotten),
+        TEST(removed_rules_have_no_effect),
+        TEST(messages_that_a_rule_keeps_are_not_forgotten),
         TEST(rules_bound_the_bytes),
         TEST(bad_rules_are_refused),
         TESTS_END,

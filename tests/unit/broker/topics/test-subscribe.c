@@ -45,7 +45,7 @@ static void after_unsubscribe_nothing_comes(void) {
     fixture_deinit(&f);
 }
 
-static void a_subscription_of_somebody_else_cannot_be_ended(void) {
+static void a_subscription_of_another_client_cannot_be_ended(void) {
     TopicFixture f;
     Session *a, *b;
 
@@ -150,7 +150,7 @@ static void a_session_has_at_most_max_subscriptions(void) {
     subscribe(&f, a, 5, "t");
     CU_ASSERT_TRUE(gets_ok(a, 5, 0));
 
-    /* Detached ones make room for new ones. */
+    /* Detached subscriptions make room for new ones. */
     lose(&f, a);
     a = connect_as(&f, 'a');
     subscribe(&f, a, 6, "t");
@@ -162,7 +162,7 @@ static void a_session_has_at_most_max_subscriptions(void) {
     fixture_deinit(&f);
 }
 
-/* Every mixture of a and * would have to be compared with one topic. */
+/* Otherwise one topic would be compared with every mixture of a and *. */
 static void a_session_has_few_patterns_of_many_stars(void) {
     TopicFixture f;
     Session *a;
@@ -181,7 +181,7 @@ static void a_session_has_few_patterns_of_many_stars(void) {
         subscribe(&f, a, ++id, pattern);
         n_refused += gets_error(a, id, "ferry.Full");
     }
-    /* 1, 10, 45 and 120 have no more than three stars. */
+    /* 1, 10, 45 and 120 patterns have no more than three stars. */
     CU_ASSERT_EQUAL(n_refused, 1024 - (1 + 10 + 45 + 120) - 128);
 
     /* Ended subscriptions make room. */
@@ -211,12 +211,12 @@ static void all_sessions_have_few_patterns_of_many_stars(void) {
         fake_drop(a);
     }
     CU_ASSERT_EQUAL(n_taken, ALL);
-    /* An existing pattern costs nothing more, nor do patterns with few stars. */
+    /* Patterns that exist already, and patterns with few stars, have no limit. */
     subscribe(&f, a, 1000, "*.*.*.*.0");
     CU_ASSERT_TRUE(gets_ok(a, 1000, 0));
     subscribe(&f, a, 1001, "*.*.*.0");
     CU_ASSERT_TRUE(gets_ok(a, 1001, 0));
-    /* A star that is deep counts as many. */
+    /* A deep star counts like many stars. */
     subscribe(&f, a, 1002, "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.*");
     CU_ASSERT_TRUE(gets_error(a, 1002, "ferry.Full"));
     subscribe(&f, a, 1003, "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.*");
@@ -274,7 +274,7 @@ static void looking_through_all_topics_again_and_again_is_refused(void) {
     } while (id < 1000 && sent && sent->message.op == OP_OK);
     CU_ASSERT_TRUE(id > 10 && id < 100);
     CU_ASSERT_STRING_EQUAL(sent->type, "ferry.Overloaded");
-    /* A plain name costs nothing, and another session has spent nothing. */
+    /* A plain name costs nothing, and the other session has not used its time. */
     subscribe(&f, a, ++id, "t.1.y");
     CU_ASSERT_TRUE(gets_ok(a, id, 0));
     a = connect_as(&f, 'b');
@@ -320,7 +320,7 @@ static void a_lost_subscription_counts_and_is_resumed(void) {
     CU_ASSERT_TRUE(gets(a, 9, 4, "t.1", "4"));
     CU_ASSERT_EQUAL(f.broker.stats.dropped, 2);
 
-    /* And once more, without a loss. */
+    /* Once more, without a missed message. */
     lose(&f, a);
     a = connect_as(&f, 'a');
     subscribe_with(&f, a, 10, "t.>", OPTIONS({"resume", NULL, 9}, {"seen", NULL, 4}));
@@ -349,7 +349,7 @@ static void messages_that_waited_for_a_lost_session_are_counted(void) {
     fixture_deinit(&f);
 }
 
-static void what_was_missed_is_made_up_for_by_retained_values(void) {
+static void retained_values_make_up_for_missed_messages(void) {
     TopicFixture f;
     Session *a, *b;
 
@@ -368,7 +368,7 @@ static void what_was_missed_is_made_up_for_by_retained_values(void) {
     fixture_deinit(&f);
 }
 
-static void a_message_lost_on_the_wire_is_made_up_for(void) {
+static void a_retained_value_makes_up_for_a_message_lost_on_the_wire(void) {
     TopicFixture f;
     Session *a, *b;
 
@@ -377,7 +377,7 @@ static void a_message_lost_on_the_wire_is_made_up_for(void) {
     b = connect_as(&f, 'b');
     subscribe(&f, a, 1, "light");
     publish_retained(&f, b, "light", "on");
-    /* The broker sends this one, and the connection is lost before it arrives. */
+    /* The broker sends this message, and the connection is lost before it arrives. */
     publish_retained(&f, b, "light", "off");
     lose(&f, a);
     a = connect_as(&f, 'a');
@@ -385,7 +385,7 @@ static void a_message_lost_on_the_wire_is_made_up_for(void) {
     CU_ASSERT_TRUE(gets_gap(a, 2, 1));
     CU_ASSERT_TRUE(gets(a, 2, 3, "light", "off"));
     CU_ASSERT_TRUE(gets_ok(a, 2, 3));
-    /* A number that the broker has not reached is no loss. */
+    /* A number that the broker has not reached means no loss. */
     lose(&f, a);
     a = connect_as(&f, 'a');
     subscribe_with(&f, a, 3, "light", OPTIONS({"resume", NULL, 2}, {"seen", NULL, 1000}));
@@ -394,8 +394,8 @@ static void a_message_lost_on_the_wire_is_made_up_for(void) {
 }
 
 /*
- * The broker was restarted, the client's subscription began anew, and the line was cut before the
- * client heard of it: the number that the client has is of the broker's earlier life.
+ * The broker was restarted, the subscription began anew, and the connection was cut before the
+ * client noticed: the client's number belongs to the earlier life of the broker.
  */
 static void a_client_that_heard_nothing_is_told_that_the_number_is_unknown(void) {
     TopicFixture f;
@@ -415,7 +415,7 @@ static void a_client_that_heard_nothing_is_told_that_the_number_is_unknown(void)
     fixture_deinit(&f);
 }
 
-static void resuming_what_is_not_known_says_so(void) {
+static void resuming_an_unknown_subscription_reports_a_gap(void) {
     TopicFixture f;
     Session *a;
 
@@ -570,7 +570,7 @@ static void members_with_room_are_preferred(void) {
     CU_ASSERT_EQUAL(fake_n_sent(a), 0);
     CU_ASSERT_EQUAL(fake_n_sent(c), 6);
 
-    /* If no member has room, the message waits, and none is dropped. */
+    /* If no member has room, the message waits and is not dropped. */
     block(c);
     for (int i = 0; i < 6; i++)
         publish(&f, c, "t", "y");
@@ -583,7 +583,7 @@ static void members_with_room_are_preferred(void) {
     fixture_deinit(&f);
 }
 
-static void a_group_of_lost_members_alone_counts_what_it_misses(void) {
+static void a_group_of_lost_members_counts_missed_messages(void) {
     TopicFixture f;
     Session *a, *b;
 
@@ -607,7 +607,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(a_message_reaches_its_subscriber_unopened),
         TEST(after_unsubscribe_nothing_comes),
-        TEST(a_subscription_of_somebody_else_cannot_be_ended),
+        TEST(a_subscription_of_another_client_cannot_be_ended),
         TEST(bad_patterns_and_options_are_refused),
         TEST(options_that_are_nil_have_their_defaults),
         TEST(a_subscription_needs_an_id),
@@ -621,10 +621,10 @@ int main(void) {
         TEST(it_is_allowed_again_after_a_while),
         TEST(a_lost_subscription_counts_and_is_resumed),
         TEST(messages_that_waited_for_a_lost_session_are_counted),
-        TEST(what_was_missed_is_made_up_for_by_retained_values),
-        TEST(a_message_lost_on_the_wire_is_made_up_for),
+        TEST(retained_values_make_up_for_missed_messages),
+        TEST(a_retained_value_makes_up_for_a_message_lost_on_the_wire),
         TEST(a_client_that_heard_nothing_is_told_that_the_number_is_unknown),
-        TEST(resuming_what_is_not_known_says_so),
+        TEST(resuming_an_unknown_subscription_reports_a_gap),
         TEST(a_minute_later_it_is_too_late),
         TEST(another_client_cannot_resume_it),
         TEST(resuming_with_another_pattern_leaves_the_lost_one),
@@ -632,7 +632,7 @@ int main(void) {
         TEST(each_message_goes_to_one_member_in_turn),
         TEST(groups_of_other_names_and_patterns_are_apart),
         TEST(members_with_room_are_preferred),
-        TEST(a_group_of_lost_members_alone_counts_what_it_misses),
+        TEST(a_group_of_lost_members_counts_missed_messages),
         TESTS_END,
     };
 

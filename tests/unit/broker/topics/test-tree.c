@@ -82,7 +82,7 @@ static void a_node_without_a_value_is_not_found(void) {
     topic_tree_deinit(&tree);
 }
 
-static void what_is_dropped_leaves_no_nodes_behind(void) {
+static void dropped_patterns_leave_no_nodes_behind(void) {
     TopicTree tree;
     TopicNode *a, *b, *c;
 
@@ -103,7 +103,7 @@ static void what_is_dropped_leaves_no_nodes_behind(void) {
     topic_tree_deinit(&tree);
 }
 
-/* A pattern of n tokens, the i-th of them '*' where bit i % 32 of stars is set. */
+/* Makes a pattern of n tokens; token i is '*' if bit i % 32 of stars is set. */
 static void make_deep(char *to, int n, unsigned stars, const char *end) {
     *to = '\0';
     for (int i = 0; i < n; i++)
@@ -162,12 +162,12 @@ static void count_visit(void *value, void *ctx) {
     n_visited++;
 }
 
-static void hostile_patterns_cost_no_more_than_they_are_many(void) {
+static void the_cost_of_hostile_patterns_grows_with_their_number(void) {
     static char patterns[1 << 12][40];
     char name[64];
     TopicTree tree;
 
-    /* Every mixture of 'a' and '*' over 12 tokens: all match. */
+    /* All mixtures of 'a' and '*' over 12 tokens match. */
     topic_tree_init(&tree);
     for (unsigned i = 0; i < 1 << 12; i++) {
         make_deep(patterns[i], 12, i, "");
@@ -181,7 +181,7 @@ static void hostile_patterns_cost_no_more_than_they_are_many(void) {
     topic_tree_deinit(&tree);
 }
 
-/* Deep patterns without a star are found by hash: one look, however many there are. */
+/* Deep patterns without a star are found by hash: one lookup, for any number of patterns. */
 static void deep_names_cost_one_look(void) {
     char pattern[128], name[128];
     TopicTree tree;
@@ -239,7 +239,7 @@ static void the_tree_agrees_with_the_plain_matcher(void) {
     for (int i = 0; i < N_RANDOM; i++) {
         random_text(texts[i], true);
         topic_tree_put(&tree, texts[i], strlen(texts[i]), &nodes[i]);
-        /* The same pattern twice: the first stays. */
+        /* If a pattern comes twice, the first one stays. */
         if (topic_tree_get(&tree, texts[i], strlen(texts[i])))
             nodes[i] = NULL;
         else
@@ -250,7 +250,7 @@ static void the_tree_agrees_with_the_plain_matcher(void) {
         Found found;
         size_t n = 0;
 
-        /* Some patterns are removed, so that the remaining ones are checked, too. */
+        /* Remove some patterns, and check the remaining ones, too. */
         if (round % 4 == 0) {
             int i = (int)dice(N_RANDOM);
 
@@ -278,7 +278,7 @@ static void the_tree_agrees_with_the_plain_matcher(void) {
     topic_tree_deinit(&tree);
 }
 
-static void names_are_found_by_pattern_as_the_plain_matcher_says(void) {
+static void names_found_by_a_pattern_agree_with_the_plain_matcher(void) {
     static char texts[N_RANDOM][320];
     static bool there[N_RANDOM];
     TopicTree tree;
@@ -315,13 +315,13 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(each_matching_pattern_is_found_once),
         TEST(a_node_without_a_value_is_not_found),
-        TEST(what_is_dropped_leaves_no_nodes_behind),
+        TEST(dropped_patterns_leave_no_nodes_behind),
         TEST(a_pattern_of_127_tokens_costs_few_nodes),
         TEST(wildcards_work_around_the_last_level),
-        TEST(hostile_patterns_cost_no_more_than_they_are_many),
+        TEST(the_cost_of_hostile_patterns_grows_with_their_number),
         TEST(deep_names_cost_one_look),
         TEST(the_tree_agrees_with_the_plain_matcher),
-        TEST(names_are_found_by_pattern_as_the_plain_matcher_says),
+        TEST(names_found_by_a_pattern_agree_with_the_plain_matcher),
         TESTS_END,
     };
 
