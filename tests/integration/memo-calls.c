@@ -264,7 +264,7 @@ static void a_stale_answer_is_given_while_a_new_one_is_fetched(void) {
     tear_down();
 }
 
-static void closing_a_handle_ends_what_it_looks_up(void) {
+static void closing_a_handle_ends_its_lookups(void) {
     Answers answers = {0};
 
     set_up();
@@ -276,7 +276,7 @@ static void closing_a_handle_ends_what_it_looks_up(void) {
     tear_down();
 }
 
-static void closing_the_client_ends_what_it_looks_up(void) {
+static void closing_the_client_ends_its_lookups(void) {
     Answers answers = {0};
 
     set_up();
@@ -432,8 +432,8 @@ int memo_calls_suite(void) {
         TEST(the_key_is_made_of_the_fields_that_it_names),
         TEST(callback_calls_are_answered_from_the_cache),
         TEST(a_stale_answer_is_given_while_a_new_one_is_fetched),
-        TEST(closing_a_handle_ends_what_it_looks_up),
-        TEST(closing_the_client_ends_what_it_looks_up),
+        TEST(closing_a_handle_ends_its_lookups),
+        TEST(closing_the_client_ends_its_lookups),
         TEST(a_stopped_redis_does_not_stop_calls),
         TEST(callback_calls_do_not_wait_for_a_stopped_redis),
         TEST(bytes_of_others_in_the_cache_change_nothing),

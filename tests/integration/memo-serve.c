@@ -149,7 +149,7 @@ static void calls_by_name_are_answered_from_it_too(void) {
     tear_down();
 }
 
-static void what_a_server_stored_is_found_by_clients(void) {
+static void clients_find_values_that_a_server_stored(void) {
     memo_user *user = NULL;
     char *text = NULL;
     uint64_t n;
@@ -173,7 +173,7 @@ static void what_a_server_stored_is_found_by_clients(void) {
     tear_down();
 }
 
-static void what_a_client_stored_is_found_by_servers(void) {
+static void servers_find_values_that_a_client_stored(void) {
     int64_t result = 0;
 
     set_up();
@@ -276,7 +276,7 @@ static void declared_exceptions_are_remembered(void) {
     tear_down();
 }
 
-static void other_failures_are_not(void) {
+static void other_failures_are_not_remembered(void) {
     ferry_error error = FERRY_ERROR_INIT;
     memo_user *user = NULL;
     uint64_t n;
@@ -328,7 +328,7 @@ static void a_stale_answer_is_given_while_the_handler_makes_a_new_one(void) {
 
 /* ---- tags ---- */
 
-static void a_handler_invalidates_what_both_ends_remember(void) {
+static void a_handler_invalidates_values_at_both_ends(void) {
     memo_user *user = NULL;
 
     set_up();
@@ -398,7 +398,7 @@ static void another_client_sees_it(void) {
     tear_down();
 }
 
-static void what_is_invalidated_while_the_handler_runs_is_not_kept(void) {
+static void values_invalidated_while_the_handler_runs_are_not_kept(void) {
     int64_t result = 0, before = -1;
 
     set_up();
@@ -584,7 +584,7 @@ static void a_call_cancelled_before_its_handler_ran_does_not_run(void) {
     tear_down();
 }
 
-static void a_server_that_stops_ends_what_waits_for_redis(void) {
+static void a_stopping_server_ends_requests_that_wait_for_redis(void) {
     Answers answers = {0};
 
     if (!with_redis || over_cluster)
@@ -607,24 +607,24 @@ int memo_serve_suite(void) {
     CU_TestInfo tests[] = {
         TEST(clients_without_a_cache_are_answered_from_it),
         TEST(calls_by_name_are_answered_from_it_too),
-        TEST(what_a_server_stored_is_found_by_clients),
-        TEST(what_a_client_stored_is_found_by_servers),
+        TEST(clients_find_values_that_a_server_stored),
+        TEST(servers_find_values_that_a_client_stored),
         TEST(a_client_with_a_cache_of_its_own_gets_a_fresh_answer),
         TEST(a_named_instance_is_asked_itself),
         TEST(declared_exceptions_are_remembered),
-        TEST(other_failures_are_not),
+        TEST(other_failures_are_not_remembered),
         TEST(an_answer_is_forgotten_after_its_ttl),
         TEST(a_stale_answer_is_given_while_the_handler_makes_a_new_one),
-        TEST(a_handler_invalidates_what_both_ends_remember),
+        TEST(a_handler_invalidates_values_at_both_ends),
         TEST(another_client_sees_it),
-        TEST(what_is_invalidated_while_the_handler_runs_is_not_kept),
+        TEST(values_invalidated_while_the_handler_runs_are_not_kept),
         TEST(a_deferred_answer_is_stored_too),
         TEST(a_handler_that_forgets_to_answer_is_found_out),
         TEST(bytes_of_others_in_the_cache_change_nothing),
         TEST(a_stopped_redis_does_not_stop_a_server),
         TEST(a_call_in_a_hurry_does_not_wait_for_redis),
         TEST(a_call_cancelled_before_its_handler_ran_does_not_run),
-        TEST(a_server_that_stops_ends_what_waits_for_redis),
+        TEST(a_stopping_server_ends_requests_that_wait_for_redis),
         TESTS_END,
     };
 

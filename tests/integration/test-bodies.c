@@ -212,7 +212,7 @@ static void accepted(const char *bytes, size_t len, int so_many) {
     ferry_error_clear(&error);
 }
 
-static void what_is_wrong_is_told_with_its_place(void) {
+static void wrong_values_are_reported_with_their_place(void) {
     static const char fine[] = USER("\x82", "");
 
     set_up();
@@ -223,7 +223,7 @@ static void what_is_wrong_is_told_with_its_place(void) {
     tear_down();
 }
 
-static void what_a_newer_caller_sends_is_taken(void) {
+static void bodies_of_newer_callers_are_accepted(void) {
     static const char unknown_mood[] = USER("\x83", "\xa4mood\x63");
     static const char unknown_shape[] = USER("\x83", "\xa5shape\x81\xa4oval\x92\x01\x02");
     static const char unknown_field[] = USER("\x83", "\xa4"
@@ -314,8 +314,8 @@ static void deep_and_wide_values_are_refused(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_is_wrong_is_told_with_its_place),
-        TEST(what_a_newer_caller_sends_is_taken),
+        TEST(wrong_values_are_reported_with_their_place),
+        TEST(bodies_of_newer_callers_are_accepted),
         TEST(bombs_and_rubbish_are_refused),
         TEST(deep_and_wide_values_are_refused),
         TESTS_END,

@@ -215,7 +215,7 @@ static void unconfirmed_pushes_go_to_another_broker(void) {
     broker_respawn(&brokers[0]);
 }
 
-static void without_any_broker_the_error_says_that_all_were_tried(void) {
+static void without_a_broker_the_error_says_that_all_were_tried(void) {
     ferry_client *client;
     ferry_error error = FERRY_ERROR_INIT;
 
@@ -248,7 +248,7 @@ int main(void) {
         TEST(the_outcome_of_a_call_is_unknown_if_its_broker_is_lost),
         TEST(idempotent_calls_are_repeated_at_another_broker),
         TEST(unconfirmed_pushes_go_to_another_broker),
-        TEST(without_any_broker_the_error_says_that_all_were_tried),
+        TEST(without_a_broker_the_error_says_that_all_were_tried),
         TEST(a_bad_list_is_refused),
         TESTS_END,
     };

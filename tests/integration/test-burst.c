@@ -67,7 +67,7 @@ static int take(ferry_job *job, void *ctx) {
     return 0;
 }
 
-static void jobs_give_back_what_they_took(void) {
+static void jobs_give_their_memory_back(void) {
     ferry_work_options slots = {.slots = 1000};
     uint64_t until_ms = clock_ms() + HANG_MS;
     ferry_client *client;
@@ -95,7 +95,7 @@ static void jobs_give_back_what_they_took(void) {
     daemon_end(&broker);
 }
 
-static void connections_give_back_what_they_took(void) {
+static void connections_give_their_memory_back(void) {
     static int fds[CONNECTIONS];
     size_t before, most;
     Daemon broker;
@@ -114,7 +114,7 @@ static void connections_give_back_what_they_took(void) {
     daemon_end(&broker);
 }
 
-static void subscriptions_and_what_waits_for_them_give_back_what_they_took(void) {
+static void subscriptions_and_their_backlogs_give_their_memory_back(void) {
     static char body[1000];
     ferry_error error = FERRY_ERROR_INIT;
     ferry_client *client;
@@ -152,9 +152,9 @@ static void subscriptions_and_what_waits_for_them_give_back_what_they_took(void)
 int main(void) {
     struct rlimit limit;
     CU_TestInfo tests[] = {
-        TEST(jobs_give_back_what_they_took),
-        TEST(connections_give_back_what_they_took),
-        TEST(subscriptions_and_what_waits_for_them_give_back_what_they_took),
+        TEST(jobs_give_their_memory_back),
+        TEST(connections_give_their_memory_back),
+        TEST(subscriptions_and_their_backlogs_give_their_memory_back),
         TESTS_END,
     };
 

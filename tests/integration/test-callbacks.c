@@ -41,7 +41,7 @@ static void call_inside(const ferry_message *message, void *ctx) {
     CU_ASSERT_EQUAL(message->seq, (uint64_t)b->n);
 }
 
-static void a_blocking_call_in_a_callback_sets_the_rest_aside(void) {
+static void a_blocking_call_in_a_callback_defers_other_messages(void) {
     ferry_client *pub = connect_client(&broker);
     Blocking b = {.client = connect_client(&broker)};
 
@@ -196,7 +196,7 @@ static int defer(ferry_request *request, void *ctx) {
     return 0;
 }
 
-static void closing_a_handle_cancels_its_calls_alone(void) {
+static void closing_a_handle_cancels_only_its_calls(void) {
     ferry_client *client = connect_client(&broker), *served = connect_client(&broker);
     ferry_client *handle = NULL;
     ferry_request *kept = NULL;
@@ -226,7 +226,7 @@ static void closing_a_handle_cancels_its_calls_alone(void) {
     ferry_close(client);
 }
 
-static void closing_a_client_runs_what_remains(void) {
+static void closing_a_client_runs_the_remaining_callbacks(void) {
     ferry_client *client = connect_client(&broker);
     int codes[2] = {0};
 
@@ -237,7 +237,7 @@ static void closing_a_client_runs_what_remains(void) {
     CU_ASSERT_EQUAL(codes[1], -ECANCELED);
 }
 
-static void an_answer_after_close_is_taken_and_lost(void) {
+static void an_answer_after_close_is_accepted_and_dropped(void) {
     ferry_client *client = connect_client(&broker), *served = connect_client(&broker);
     ferry_request *kept = NULL;
     int codes[2] = {0};
@@ -316,7 +316,7 @@ static void on_event(int event, const ferry_error *error, void *ctx) {
         CU_ASSERT_PTR_NOT_NULL(error);
 }
 
-static void the_program_is_told_of_its_connection(void) {
+static void the_program_gets_events_of_its_connection(void) {
     const ferry_serve_options as_one = {.instance = "one"};
     Events events = {0};
     const ferry_options options = {.on_event = on_event, .ctx = &events};
@@ -377,18 +377,18 @@ static void a_child_gets_echild(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_blocking_call_in_a_callback_sets_the_rest_aside),
+        TEST(a_blocking_call_in_a_callback_defers_other_messages),
         TEST(a_flood_during_a_blocking_call_is_bounded_by_the_subscriptions_policy),
         TEST(a_blocking_call_of_a_service_of_ones_own_fails_at_once),
         TEST(a_blocking_call_outside_runs_no_callback),
         TEST(a_callback_may_close_its_client),
-        TEST(closing_a_handle_cancels_its_calls_alone),
-        TEST(closing_a_client_runs_what_remains),
-        TEST(an_answer_after_close_is_taken_and_lost),
+        TEST(closing_a_handle_cancels_only_its_calls),
+        TEST(closing_a_client_runs_the_remaining_callbacks),
+        TEST(an_answer_after_close_is_accepted_and_dropped),
         TEST(posts_run_on_the_clients_thread_in_order),
         TEST(turns_do_not_nest),
         TEST(a_child_gets_echild),
-        TEST(the_program_is_told_of_its_connection),
+        TEST(the_program_gets_events_of_its_connection),
         TESTS_END,
     };
     int status;

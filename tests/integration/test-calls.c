@@ -192,7 +192,7 @@ static void a_result_that_is_too_large_is_an_error_to_the_caller(void) {
     ferry_close(client);
 }
 
-static void errors_say_what_happened(void) {
+static void errors_name_their_cause(void) {
     static const struct {
         const char *method, *type;
         int code;
@@ -324,7 +324,7 @@ int main(void) {
         TEST(a_call_brings_its_result),
         TEST(a_thousand_calls_are_answered_once_each),
         TEST(a_large_body_comes_back_whole),
-        TEST(errors_say_what_happened),
+        TEST(errors_name_their_cause),
         TEST(a_second_answer_is_refused),
         TEST(a_result_that_is_too_large_is_an_error_to_the_caller),
         TEST(a_handle_adds_its_headers_to_those_it_has_inherited),

@@ -226,7 +226,7 @@ static void an_exception_names_its_causes_down_to_the_root(void) {
     chain_end(&chain);
 }
 
-static void outsiders_are_told_no_more_than_the_exception(void) {
+static void outsiders_see_only_the_exception(void) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     char *text = NULL;
     size_t size;
@@ -269,7 +269,7 @@ static void a_lost_server_is_a_cause_as_well(void) {
     chain_end(&chain);
 }
 
-static void the_callers_deadline_is_everybodys(void) {
+static void the_callers_deadline_applies_to_all_servers(void) {
     enum { TIMEOUT_MS = 10000 };
     FERRY_AUTO(ferry_close) ferry_client *handle = NULL;
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
@@ -430,9 +430,9 @@ int main(int argc, char **argv) {
         {"shop", play_shop}, {"bank", play_bank}, {"calc", play_calc}, {NULL, NULL}};
     CU_TestInfo tests[] = {
         TEST(an_exception_names_its_causes_down_to_the_root),
-        TEST(outsiders_are_told_no_more_than_the_exception),
+        TEST(outsiders_see_only_the_exception),
         TEST(a_lost_server_is_a_cause_as_well),
-        TEST(the_callers_deadline_is_everybodys),
+        TEST(the_callers_deadline_applies_to_all_servers),
         TEST(a_cancel_goes_all_the_way_down),
         TEST(headers_reach_the_last_one),
         TEST(traces_begin_where_they_are_asked_for),

@@ -67,7 +67,7 @@ static void an_idle_client_costs_little(void) {
     daemon_end(&broker);
 }
 
-static void at_the_descriptor_limit_those_inside_are_served(void) {
+static void at_the_descriptor_limit_connected_clients_are_served(void) {
     DaemonOptions few = {.tcp = true, .max_fds = FEW_FDS};
     static int fds[CROWD];
     uint64_t cpu_ms, start_ms, wall_ms;
@@ -120,7 +120,7 @@ static void at_the_descriptor_limit_those_inside_are_served(void) {
     daemon_end(&broker);
 }
 
-static void those_without_a_greeting_cannot_fill_it_for_long(void) {
+static void connections_without_a_greeting_give_their_places_back(void) {
     DaemonOptions few = {.tcp = true, .max_fds = FEW_FDS};
     static int fds[CROWD];
     ferry_client *late;
@@ -152,8 +152,8 @@ int main(int argc, char **argv) {
     struct rlimit limit;
     CU_TestInfo tests[] = {
         TEST(an_idle_client_costs_little),
-        TEST(at_the_descriptor_limit_those_inside_are_served),
-        TEST(those_without_a_greeting_cannot_fill_it_for_long),
+        TEST(at_the_descriptor_limit_connected_clients_are_served),
+        TEST(connections_without_a_greeting_give_their_places_back),
         TESTS_END,
     };
 

@@ -111,7 +111,7 @@ static void pushes_over_a_bad_line_are_stored_once(void) {
 
 /* ---- everybody behind the line ---- */
 
-static void all_carry_on_when_the_line_is_cut(void) {
+static void all_programs_resume_when_the_line_is_cut(void) {
     Process server, worker, listener;
     ferry_client *client, *direct;
     Proxy *proxy;
@@ -161,7 +161,7 @@ static void all_carry_on_when_the_line_is_cut(void) {
     daemon_end(&broker);
 }
 
-static void a_line_that_lies_harms_only_those_behind_it(void) {
+static void wrong_bytes_harm_only_clients_behind_the_line(void) {
     Dice dice = dice_new(21);
     Bystander *bystander;
     ferry_client *client;
@@ -201,8 +201,8 @@ static void a_line_that_lies_harms_only_those_behind_it(void) {
 int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
         TEST(pushes_over_a_bad_line_are_stored_once),
-        TEST(all_carry_on_when_the_line_is_cut),
-        TEST(a_line_that_lies_harms_only_those_behind_it),
+        TEST(all_programs_resume_when_the_line_is_cut),
+        TEST(wrong_bytes_harm_only_clients_behind_the_line),
         TESTS_END,
     };
 

@@ -136,7 +136,7 @@ static int set_up(ferry_client *client, void *ctx) {
     return ferry_serve_method(client, "test.Back.echo", NULL, echo, NULL, NULL, NULL);
 }
 
-static void everything_carries_on_after_a_killed_broker(void) {
+static void all_programs_resume_after_a_killed_broker(void) {
     ferry_client *client = connect_client(&broker);
     ferry_error error = FERRY_ERROR_INIT;
     Runner runner;
@@ -390,7 +390,7 @@ int main(void) {
         TEST(a_call_ends_by_its_deadline),
         TEST(the_deadline_holds_while_the_broker_is_stopped),
         TEST(calls_of_a_lost_server_end_at_once),
-        TEST(everything_carries_on_after_a_killed_broker),
+        TEST(all_programs_resume_after_a_killed_broker),
         TEST(without_a_broker_calls_wait_five_seconds),
         TEST(with_the_option_a_program_may_start_before_its_broker),
         TEST(ferry_stop_ends_the_wait_for_a_broker),

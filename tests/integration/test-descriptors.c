@@ -22,7 +22,7 @@ static void leave_free(rlim_t n, struct rlimit limit) {
 }
 
 /* True: a client was opened. */
-static bool opens_or_says_why(unsigned n_free) {
+static bool opens_or_reports_why(unsigned n_free) {
     ferry_options options = {.timeout_ms = 300};
     ferry_error error = FERRY_ERROR_INIT;
     ferry_client *client = NULL;
@@ -52,17 +52,17 @@ static bool opens_or_says_why(unsigned n_free) {
     return true;
 }
 
-static void a_client_opens_or_says_why_it_cannot(void) {
+static void a_client_opens_or_reports_the_reason(void) {
     unsigned n_opened = 0;
 
     for (unsigned n = 0; n <= FREE_MAX; n++)
-        n_opened += opens_or_says_why(n);
+        n_opened += opens_or_reports_why(n);
     CU_ASSERT(n_opened > 0 && n_opened <= FREE_MAX);
 }
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_client_opens_or_says_why_it_cannot),
+        TEST(a_client_opens_or_reports_the_reason),
         TESTS_END,
     };
     int r;

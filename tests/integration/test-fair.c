@@ -106,19 +106,19 @@ static double share_beside(int n_flood) {
     return 100.0 * least / n_good;
 }
 
-static void a_caller_with_many_calls_waits_for_its_own(void) {
+static void a_caller_with_many_calls_delays_only_itself(void) {
     CU_ASSERT(share_beside(5000) >= 100.0 / (1 + MODEST) / 2);
 }
 
 /* max_waiting_calls is 10 000: what is too much is refused to the one that makes it. */
-static void a_flood_of_calls_fills_no_line_but_its_own(void) {
+static void a_flood_of_calls_fills_only_its_own_wait_queue(void) {
     CU_ASSERT(share_beside(12000) >= 100.0 / (1 + MODEST) / 4);
 }
 
 int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
-        TEST(a_caller_with_many_calls_waits_for_its_own),
-        TEST(a_flood_of_calls_fills_no_line_but_its_own),
+        TEST(a_caller_with_many_calls_delays_only_itself),
+        TEST(a_flood_of_calls_fills_only_its_own_wait_queue),
         TESTS_END,
     };
 

@@ -138,7 +138,7 @@ static void a_byte_now_and_then_does_not_keep_a_connection(void) {
     end_scene(&scene);
 }
 
-static void who_says_nothing_after_the_handshake_is_cut(void) {
+static void a_peer_that_is_silent_after_the_handshake_is_cut(void) {
     enum { N = 50 };
     uint64_t start_ms = clock_ms();
     int fds[N];
@@ -158,7 +158,7 @@ static void who_says_nothing_after_the_handshake_is_cut(void) {
     end_scene(&scene);
 }
 
-static void who_does_not_begin_with_hello_is_told_so(void) {
+static void a_peer_that_does_not_begin_with_hello_gets_a_fault(void) {
     static const uint8_t id[16] = "sixteen bytes.. ";
     const Message firsts[] = {
         {.op = OP_PING, .id = 1},
@@ -352,7 +352,7 @@ static void is_refused(int fd, const Message *message, const char *type) {
     CU_ASSERT_STRING_EQUAL(raw_error_text(error.error.map, "type"), type);
 }
 
-static void what_makes_no_sense_gets_an_error_and_no_more(void) {
+static void meaningless_messages_get_an_error_and_nothing_else(void) {
     static const char bad[] = "a\nb";
     static uint8_t part[64 * 1024];
     uint64_t id = 0;
@@ -419,7 +419,7 @@ static void two_servers_cannot_share_an_instance(void) {
     end_scene(&scene);
 }
 
-static void an_answer_is_taken_from_its_server_alone(void) {
+static void only_the_server_of_a_call_can_answer_it(void) {
     int caller, server, forger;
     Message got;
     Scene scene;
@@ -454,7 +454,7 @@ static void an_answer_is_taken_from_its_server_alone(void) {
     end_scene(&scene);
 }
 
-static void who_floods_and_reads_nothing_gets_no_more_than_its_limit(void) {
+static void a_peer_that_reads_nothing_is_cut_at_its_limit(void) {
     uint8_t pings[WIRE_HEAD + 3 * 1000] = {WIRE_MAGIC, WIRE_PROTOCOL};
     uint64_t until_ms;
     long n = 0;
@@ -484,16 +484,16 @@ int main(void) {
         TEST(random_bytes_cost_their_connection_alone),
         TEST(other_protocols_are_cut),
         TEST(a_byte_now_and_then_does_not_keep_a_connection),
-        TEST(who_says_nothing_after_the_handshake_is_cut),
-        TEST(who_does_not_begin_with_hello_is_told_so),
+        TEST(a_peer_that_is_silent_after_the_handshake_is_cut),
+        TEST(a_peer_that_does_not_begin_with_hello_gets_a_fault),
         TEST(frames_that_no_client_sends_are_cut),
         TEST(a_batch_that_is_too_large_is_cut_at_its_head),
         TEST(batches_that_are_broken_get_a_fault),
         TEST(a_batch_cut_anywhere_gets_a_fault),
-        TEST(what_makes_no_sense_gets_an_error_and_no_more),
+        TEST(meaningless_messages_get_an_error_and_nothing_else),
         TEST(two_servers_cannot_share_an_instance),
-        TEST(an_answer_is_taken_from_its_server_alone),
-        TEST(who_floods_and_reads_nothing_gets_no_more_than_its_limit),
+        TEST(only_the_server_of_a_call_can_answer_it),
+        TEST(a_peer_that_reads_nothing_is_cut_at_its_limit),
         TESTS_END,
     };
 

@@ -194,7 +194,7 @@ static void push_number(ferry_client *client, int i) {
         ferry_push_async(client, "kept", ferry_str(text), NULL, on_pushed, &pushes[i], NULL), 0);
 }
 
-static void all_carry_on_when_a_killed_broker_comes_back(void) {
+static void all_programs_resume_when_a_killed_broker_comes_back(void) {
     Process server, worker, listener;
     ferry_client *client;
     const char *line;
@@ -295,7 +295,7 @@ int main(int argc, char **argv) {
         TEST(callers_of_a_killed_server_have_an_error_within_a_second),
         TEST(idempotent_calls_of_a_killed_server_are_answered_by_another),
         TEST(jobs_of_a_killed_worker_come_again_within_a_second),
-        TEST(all_carry_on_when_a_killed_broker_comes_back),
+        TEST(all_programs_resume_when_a_killed_broker_comes_back),
         TEST(pushes_without_an_answer_reach_the_next_broker_once),
         TESTS_END,
     };

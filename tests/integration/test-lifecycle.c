@@ -147,14 +147,14 @@ static void second_is_refused(const DaemonOptions *options, const char *what, co
     daemon_end(&broker);
 }
 
-static void a_second_broker_says_so_and_ends(void) {
+static void a_second_broker_reports_the_first_and_ends(void) {
     second_is_refused(&(DaemonOptions){.tcp = true}, "the same port", "is taken");
     second_is_refused(&(DaemonOptions){.tcp = false}, "the same ipc path", "another broker uses");
     second_is_refused(&(DaemonOptions){.data = true}, "the same data folder",
                       "another broker uses");
 }
 
-static void a_killed_broker_leaves_nothing_in_the_way(void) {
+static void the_next_broker_starts_after_a_killed_one(void) {
     DaemonOptions both = {.data = true};
     ferry_client *client;
     Daemon broker;
@@ -173,8 +173,8 @@ int main(int argc, char **argv) {
         TEST(sigterm_ends_when_calls_in_flight_are_done),
         TEST(sigterm_waits_no_longer_than_drain_timeout),
         TEST(sighup_reads_the_configuration_again),
-        TEST(a_second_broker_says_so_and_ends),
-        TEST(a_killed_broker_leaves_nothing_in_the_way),
+        TEST(a_second_broker_reports_the_first_and_ends),
+        TEST(the_next_broker_starts_after_a_killed_one),
         TESTS_END,
     };
 

@@ -56,7 +56,7 @@ static void more_than_64_large_bodies_at_once_are_a_fault(void) {
 
 /* Credit is granted again when a batch is done. This peer sends work that takes long, and does not
  * wait for credit. */
-static void who_sends_without_credit_is_cut(void) {
+static void a_peer_that_sends_without_credit_is_cut(void) {
     enum { SUBSCRIPTIONS = 1000, BATCHES = 6 };
     static uint8_t batch[WIRE_BATCH_MAX] = {WIRE_MAGIC, WIRE_PROTOCOL};
     Message publish = {.op = OP_PUBLISH, .name = span_text("t"), .body = span_text("x")}, message;
@@ -244,7 +244,7 @@ static void on_pushed(const ferry_error *error, void *ctx) {
     ++*n;
 }
 
-static void so_many_pushes_and_no_more_wait_to_be_confirmed(void) {
+static void the_number_of_unconfirmed_pushes_is_limited(void) {
     int n_confirmed = 0, n = 0, r = 0;
     ferry_client *client, *hasty;
     Daemon broker;
@@ -363,7 +363,7 @@ static int hold(ferry_job *job, void *ctx) {
     return 0;
 }
 
-static void what_a_worker_holds_survives_its_connection(void) {
+static void jobs_of_a_worker_survive_its_connection(void) {
     ferry_client *worker, *client;
     Work work = {0}, other = {0};
     Daemon broker;
@@ -473,7 +473,7 @@ static int look(ferry_job *job, void *ctx) {
     return 0;
 }
 
-static void a_job_that_fails_comes_again_later_and_later_and_then_is_dead(void) {
+static void a_failing_job_waits_longer_each_time_and_becomes_a_dead_letter(void) {
     Work failing = {0}, dead = {0};
     ferry_client *client;
     Daemon broker;
@@ -501,15 +501,15 @@ static void a_job_that_fails_comes_again_later_and_later_and_then_is_dead(void) 
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(more_than_64_large_bodies_at_once_are_a_fault),
-        TEST(who_sends_without_credit_is_cut),
+        TEST(a_peer_that_sends_without_credit_is_cut),
         TEST(unfinished_bodies_of_all_together_are_bounded),
         TEST(routing_ids_that_peers_chose_are_ignored),
         TEST(a_publisher_is_told_when_the_broker_does_not_keep_up),
-        TEST(so_many_pushes_and_no_more_wait_to_be_confirmed),
+        TEST(the_number_of_unconfirmed_pushes_is_limited),
         TEST(emptying_a_long_queue_disturbs_nobody),
-        TEST(what_a_worker_holds_survives_its_connection),
+        TEST(jobs_of_a_worker_survive_its_connection),
         TEST(a_broker_that_was_stopped_reads_before_it_expires_leases),
-        TEST(a_job_that_fails_comes_again_later_and_later_and_then_is_dead),
+        TEST(a_failing_job_waits_longer_each_time_and_becomes_a_dead_letter),
         TESTS_END,
     };
 

@@ -49,7 +49,7 @@ static int on_job(ferry_job *job, void *ctx) {
     return 0;
 }
 
-static void computing_is_life_and_stopping_is_not(void) {
+static void a_computing_process_keeps_its_session_and_a_stopped_one_loses_it(void) {
     const char *busy_ms = getenv("FERRY_TEST_BUSY_MS");
     Process server, worker, stopped_server;
     Call computed = {0}, lost = {0};
@@ -106,7 +106,7 @@ static void computing_is_life_and_stopping_is_not(void) {
 }
 
 /* The process sends messages all the time, and is stopped between two of them. */
-static void who_was_busy_is_missed_too(void) {
+static void a_process_that_is_stopped_while_busy_is_noticed(void) {
     Process servers[2];
     Daemon brokers[2];
     ferry_client *clients[2];
@@ -151,8 +151,8 @@ static void who_was_busy_is_missed_too(void) {
 
 int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
-        TEST(who_was_busy_is_missed_too),
-        TEST(computing_is_life_and_stopping_is_not),
+        TEST(a_process_that_is_stopped_while_busy_is_noticed),
+        TEST(a_computing_process_keeps_its_session_and_a_stopped_one_loses_it),
         TESTS_END,
     };
 

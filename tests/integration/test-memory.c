@@ -136,7 +136,7 @@ static void fill_transfers(uint16_t port) {
         close(fds[i]);
 }
 
-static void what_does_not_fit_is_refused_and_others_go_on(void) {
+static void work_that_does_not_fit_is_refused_and_other_clients_are_served(void) {
     Bystander *bystander;
     ferry_client *client, *silent[SUBSCRIBERS];
     Noticed noticed;
@@ -168,7 +168,7 @@ static void what_does_not_fit_is_refused_and_others_go_on(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_does_not_fit_is_refused_and_others_go_on),
+        TEST(work_that_does_not_fit_is_refused_and_other_clients_are_served),
         TESTS_END,
     };
 

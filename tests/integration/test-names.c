@@ -50,7 +50,7 @@ static uint64_t failing_call_ms(ferry_client *client, const char *text) {
     return took_ms;
 }
 
-static void a_name_that_does_not_exist_is_told(void) {
+static void an_unknown_name_is_reported(void) {
     ferry_client *client = open_named("nowhere.test", 5877);
 
     printf("\n    no such host: a call of 500 ms fails after %llu ms",
@@ -58,7 +58,7 @@ static void a_name_that_does_not_exist_is_told(void) {
     ferry_close(client);
 }
 
-static void a_name_server_that_is_silent_holds_up_nobody(void) {
+static void a_silent_name_server_delays_no_other_client(void) {
     uint64_t start_ms, took_ms, worst_ms = 0, close_ms;
     Bystander *bystander;
     ferry_client *client;
@@ -165,8 +165,8 @@ static void a_host_of_ipv6_alone_is_reached(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(a_name_that_does_not_exist_is_told),
-        TEST(a_name_server_that_is_silent_holds_up_nobody),
+        TEST(an_unknown_name_is_reported),
+        TEST(a_silent_name_server_delays_no_other_client),
         TEST(closing_the_last_client_does_not_wait_for_a_name),
         TEST(a_slow_name_is_waited_for),
         TEST(a_host_of_ipv6_alone_is_reached),

@@ -134,7 +134,7 @@ static void on_first(const ferry_message *message, void *ctx) {
     *(int *)ctx += message->body.len == 5 && message->seq == 1 && message->missed == 0;
 }
 
-static void what_is_published_after_a_subscription_is_seen(void) {
+static void messages_published_after_a_subscription_arrive(void) {
     ferry_client *publisher, *subscriber;
     int missed = 0;
     Daemon broker;
@@ -166,7 +166,7 @@ int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
         TEST(calls_end_at_their_deadlines),
         TEST(a_cancel_reaches_the_server),
-        TEST(what_is_published_after_a_subscription_is_seen),
+        TEST(messages_published_after_a_subscription_arrive),
         TESTS_END,
     };
 

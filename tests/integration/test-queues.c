@@ -400,7 +400,7 @@ static void a_settlement_is_confirmed(void) {
 
 /* On a machine that is busy, a handler takes so long that its client looks for LOST first: then
  * the acknowledgement does not leave, and another job is tried. */
-static void a_confirmed_acknowledgement_of_a_lost_job_tells_so(void) {
+static void a_confirmed_acknowledgement_of_a_lost_job_fails(void) {
     ferry_client *client = connect_client(&broker);
     Lost taken = {0};
 
@@ -529,7 +529,7 @@ static int attempts_at_most_one(ferry_job *job, void *ctx) {
     return 0;
 }
 
-static void stopping_gives_back_what_was_not_begun(void) {
+static void stopping_returns_jobs_that_were_not_begun(void) {
     ferry_client *client = connect_client(&broker);
     const ferry_work_options slots = {.slots = 20};
     int n = 0;
@@ -565,13 +565,13 @@ int main(void) {
         TEST(schedules_are_added_listed_and_removed),
         TEST(a_worker_hears_that_its_job_was_taken_back),
         TEST(a_settlement_is_confirmed),
-        TEST(a_confirmed_acknowledgement_of_a_lost_job_tells_so),
+        TEST(a_confirmed_acknowledgement_of_a_lost_job_fails),
         TEST(a_kept_job_can_be_read_and_not_settled),
         TEST(bad_headers_are_refused),
         TEST(each_push_is_confirmed_once),
         TEST(a_result_that_is_too_large_makes_a_dead_letter),
         TEST(pushes_outlive_a_lost_broker),
-        TEST(stopping_gives_back_what_was_not_begun),
+        TEST(stopping_returns_jobs_that_were_not_begun),
         TESTS_END,
     };
     int status;

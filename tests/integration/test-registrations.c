@@ -197,7 +197,7 @@ static void a_closed_worker_leaves_the_other_jobs_to_others(void) {
     ferry_close(first);
 }
 
-static void a_closed_subscription_hears_no_more(void) {
+static void a_closed_subscription_gets_no_more_messages(void) {
     ferry_client *client = connect_client(&broker);
     ferry_registration *subscribed = NULL;
     Counter closed = {0}, open = {0};
@@ -232,7 +232,7 @@ static void closing_without_a_connection_returns(void) {
     ferry_close(client);
 }
 
-static void a_function_that_fails_says_why(void) {
+static void a_failing_function_reports_the_reason(void) {
     ferry_client *client = connect_client(&broker), *handle = NULL;
     ferry_error error = FERRY_ERROR_INIT;
 
@@ -261,9 +261,9 @@ int main(void) {
         TEST(other_servers_get_the_calls_meanwhile),
         TEST(a_service_stays_not_ready_over_a_reconnect),
         TEST(a_closed_worker_leaves_the_other_jobs_to_others),
-        TEST(a_closed_subscription_hears_no_more),
+        TEST(a_closed_subscription_gets_no_more_messages),
         TEST(closing_without_a_connection_returns),
-        TEST(a_function_that_fails_says_why),
+        TEST(a_failing_function_reports_the_reason),
         TESTS_END,
     };
     int status;

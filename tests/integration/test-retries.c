@@ -57,7 +57,7 @@ static int ask(ferry_client *client, ferry_error *reterr) {
     return ferry_call(client, "flaky.Flaky.ask", ferry_bytes_of("\x90", 1), NULL, reterr);
 }
 
-static void what_may_be_done_twice_is_tried_again(void) {
+static void idempotent_calls_are_retried(void) {
     Flaky flaky = {.fail = 2, .advice_ms = -1};
     World world;
 
@@ -67,7 +67,7 @@ static void what_may_be_done_twice_is_tried_again(void) {
     end(&world);
 }
 
-static void nothing_else_is(void) {
+static void other_calls_are_not_retried(void) {
     FERRY_AUTO(ferry_error_clear) ferry_error error = FERRY_ERROR_INIT;
     Flaky flaky = {.fail = 1, .advice_ms = ADVICE_MS};
     World world;
@@ -122,7 +122,7 @@ static void on_end(const ferry_reply *reply, const ferry_error *error, void *ctx
 }
 
 /* Five attempts each would be a thousand: the budget is ten, and one for each ten calls. */
-static void a_server_in_trouble_is_not_buried_by_retries(void) {
+static void retries_do_not_overload_a_failing_server(void) {
     Flaky flaky = {.fail = INT32_MAX, .advice_ms = -1};
     Ends ends = {0};
     World world;
@@ -165,7 +165,7 @@ static int serve_busy(ferry_client *client, void *ctx) {
 }
 
 /* All of them are with the server when they expire: it is busy with the first. */
-static void what_expired_meanwhile_is_not_begun(void) {
+static void expired_requests_are_not_begun(void) {
     ferry_client *client = connect_client(&broker), *quick = NULL;
     Runner runner;
     Ends slow = {0}, late = {0};
@@ -260,12 +260,12 @@ static void a_watched_request_is_told_of_its_cancellation(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_may_be_done_twice_is_tried_again),
-        TEST(nothing_else_is),
+        TEST(idempotent_calls_are_retried),
+        TEST(other_calls_are_not_retried),
         TEST(a_servers_advice_is_followed),
         TEST(advice_beyond_the_deadline_ends_the_call),
-        TEST(a_server_in_trouble_is_not_buried_by_retries),
-        TEST(what_expired_meanwhile_is_not_begun),
+        TEST(retries_do_not_overload_a_failing_server),
+        TEST(expired_requests_are_not_begun),
         TEST(a_watched_request_is_told_of_its_cancellation),
         TESTS_END,
     };

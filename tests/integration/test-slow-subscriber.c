@@ -111,7 +111,7 @@ static uint64_t catch_up(Scene *scene) {
     return stored;
 }
 
-static void it_costs_no_more_than_its_limit_and_is_told_what_it_missed(void) {
+static void a_stopped_subscriber_costs_its_limit_and_learns_its_losses(void) {
     uint64_t before, stored;
     long before_kib, grown_kib;
     Scene scene;
@@ -147,7 +147,7 @@ static bool a_session_ends(Scene *scene) {
     return clock_ms() < until_ms;
 }
 
-static void it_is_told_even_when_it_was_given_up_meanwhile(void) {
+static void a_subscriber_learns_its_losses_after_its_session_was_cut(void) {
     Scene scene;
 
     set_scene(&scene);
@@ -164,8 +164,8 @@ static void it_is_told_even_when_it_was_given_up_meanwhile(void) {
 
 int main(int argc, char **argv) {
     CU_TestInfo tests[] = {
-        TEST(it_costs_no_more_than_its_limit_and_is_told_what_it_missed),
-        TEST(it_is_told_even_when_it_was_given_up_meanwhile),
+        TEST(a_stopped_subscriber_costs_its_limit_and_learns_its_losses),
+        TEST(a_subscriber_learns_its_losses_after_its_session_was_cut),
         TESTS_END,
     };
 

@@ -172,7 +172,7 @@ static void a_lost_server_is_an_error_of_the_file(void) {
 
 /* ---- writing ---- */
 
-static void what_is_printed_arrives_and_fclose_waits_for_it(void) {
+static void printed_text_arrives_and_fclose_waits_for_it(void) {
     FILE *file = open_file("test.F.take", FERRY_SEND, "w");
 
     for (int i = 0; i < 1000; i++)
@@ -260,7 +260,7 @@ int main(void) {
         TEST(lines_are_read_whatever_the_items),
         TEST(an_exception_is_an_error_of_the_file),
         TEST(a_lost_server_is_an_error_of_the_file),
-        TEST(what_is_printed_arrives_and_fclose_waits_for_it),
+        TEST(printed_text_arrives_and_fclose_waits_for_it),
         TEST(large_writes_become_items_of_64_kib),
         TEST(fclose_fails_with_the_servers_exception),
         TEST(one_file_reads_and_writes_by_turns),

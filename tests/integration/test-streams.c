@@ -113,7 +113,7 @@ static void items_come_in_order_and_then_the_end(void) {
     ferry_close(client);
 }
 
-static void what_is_sent_is_received_large_items_too(void) {
+static void sent_items_are_received_even_large_ones(void) {
     static char block[300 << 10];
     ferry_client *client = connect_client(&broker);
     ferry_error error = FERRY_ERROR_INIT;
@@ -290,7 +290,7 @@ static void a_watched_stream_does_not_wait(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(items_come_in_order_and_then_the_end),
-        TEST(what_is_sent_is_received_large_items_too),
+        TEST(sent_items_are_received_even_large_ones),
         TEST(a_stream_that_waited_behind_a_long_call_has_all_its_items),
         TEST(items_keep_their_order_whatever_their_size),
         TEST(an_error_ends_a_stream),

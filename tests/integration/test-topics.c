@@ -35,7 +35,7 @@ static void see(const ferry_message *message, void *ctx) {
         seen->close_me = ferry_registration_close(seen->close_me);
 }
 
-static void what_is_published_arrives_in_order(void) {
+static void published_messages_arrive_in_order(void) {
     ferry_client *sub = connect_client(&broker), *pub = connect_client(&broker);
     const ferry_publish_options options = {.n_headers = 1,
                                            .headers = &(ferry_header){"colour", "green"}};
@@ -158,7 +158,7 @@ static void keep_answer(const ferry_message *message, void *ctx) {
     *kept = ferry_keep(message);
 }
 
-static void an_answer_says_who_answered(void) {
+static void an_answer_names_its_subscriber(void) {
     ferry_client *client = connect_client(&broker);
     const ferry_message *kept = NULL;
     char process[32];
@@ -230,7 +230,7 @@ static void a_lost_connection_ends_gathering_and_pinging_at_once(void) {
     ferry_close(client);
 }
 
-static void what_is_published_before_the_connection_is_sent(void) {
+static void messages_published_before_the_connection_are_sent(void) {
     ferry_client *sub = connect_client(&broker), *pub = NULL;
     Seen seen = {0};
 
@@ -262,7 +262,7 @@ static size_t resident(void) {
     return pages * 4096;
 }
 
-static void what_is_kept_takes_its_own_size(void) {
+static void kept_messages_take_their_own_size(void) {
     ferry_client *sub = connect_client(&broker), *pub = connect_client(&broker);
     size_t before;
     int n = 0;
@@ -293,7 +293,7 @@ static void what_is_kept_takes_its_own_size(void) {
     ferry_close(pub);
 }
 
-static void flushing_waits_until_the_broker_has_what_was_published(void) {
+static void flush_waits_until_the_broker_has_all_messages(void) {
     static const char large[3000];
     ferry_client *pub = connect_client(&broker), *sub = connect_client(&broker);
     const ferry_publish_options retain = {.retain = true};
@@ -334,17 +334,17 @@ static void bad_names_and_options_are_refused(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(what_is_published_arrives_in_order),
+        TEST(published_messages_arrive_in_order),
         TEST(a_publisher_may_be_told_of_each_publish),
         TEST(a_subscription_has_its_policy_and_backlog),
         TEST(a_retained_value_comes_first),
         TEST(a_callback_may_end_its_own_subscription),
-        TEST(an_answer_says_who_answered),
+        TEST(an_answer_names_its_subscriber),
         TEST(a_question_gathers_the_answers),
         TEST(a_lost_connection_ends_gathering_and_pinging_at_once),
-        TEST(what_is_published_before_the_connection_is_sent),
-        TEST(what_is_kept_takes_its_own_size),
-        TEST(flushing_waits_until_the_broker_has_what_was_published),
+        TEST(messages_published_before_the_connection_are_sent),
+        TEST(kept_messages_take_their_own_size),
+        TEST(flush_waits_until_the_broker_has_all_messages),
         TEST(bad_names_and_options_are_refused),
         TESTS_END,
     };

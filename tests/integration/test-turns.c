@@ -255,7 +255,7 @@ static void crowd(const char *what, int sessions, int n, void (*pattern)(char to
 }
 
 /* A publish to 10 000 subscriptions is more work than one turn does by intention. */
-static void publishes_that_cost_much_take_many_turns(void) {
+static void costly_publishes_take_many_turns(void) {
     crowd("all match", 1, 10000, the_same, "a", 500, 500);
     crowd("all match", 10, 10000, the_same, "a", 20, 20);
     crowd("each another mixture of tokens and stars", 100, 128, starry,
@@ -509,7 +509,7 @@ static void lists_of_many_take_many_turns(void) {
 int main(void) {
     CU_TestInfo tests[] = {
         TEST(jobs_that_come_due_at_once_take_many_turns),
-        TEST(publishes_that_cost_much_take_many_turns),
+        TEST(costly_publishes_take_many_turns),
         TEST(a_client_with_many_of_everything_ends_in_many_turns),
         TEST(questions_to_many_take_many_turns),
         TEST(new_subscribers_to_many_values_take_many_turns),

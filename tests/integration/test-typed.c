@@ -328,7 +328,7 @@ static void a_declared_exception_arrives_with_its_fields(void) {
     tear_down();
 }
 
-static void what_goes_wrong_says_where(void) {
+static void errors_name_the_place(void) {
     ferry_error error = FERRY_ERROR_INIT;
     ferry_reply *reply = NULL;
     char *text = NULL;
@@ -587,7 +587,7 @@ static void a_lost_broker_ends_streams_in_both_directions(void) {
     tear_down();
 }
 
-static void what_may_not_be_sent_leaves_the_stream_as_it_was(void) {
+static void refused_items_leave_the_stream_unchanged(void) {
     ferry_error error = FERRY_ERROR_INIT;
     ferry_stream *stream = NULL;
     char *word = NULL;
@@ -684,7 +684,7 @@ int main(void) {
     CU_TestInfo tests[] = {
         TEST(results_of_every_kind_come_back),
         TEST(a_declared_exception_arrives_with_its_fields),
-        TEST(what_goes_wrong_says_where),
+        TEST(errors_name_the_place),
         TEST(a_oneway_method_waits_for_nothing),
         TEST(oneway_calls_outlive_the_client_that_made_them),
         TEST(flush_reports_a_oneway_call_that_nobody_takes),
@@ -693,7 +693,7 @@ int main(void) {
         TEST(streams_carry_values_both_ways),
         TEST(a_closed_stream_frees_its_server),
         TEST(a_lost_broker_ends_streams_in_both_directions),
-        TEST(what_may_not_be_sent_leaves_the_stream_as_it_was),
+        TEST(refused_items_leave_the_stream_unchanged),
         TEST(a_wrong_item_fails_the_stream),
         TEST(a_server_that_breaks_its_interface_is_named),
         TEST(tables_of_another_version_are_refused),

@@ -87,7 +87,7 @@ static void is_told(const Buffer *description, const char *wanted) {
     close(fd);
 }
 
-static void broken_descriptions_are_told(void) {
+static void broken_descriptions_are_reported(void) {
     CLEANUP(buffer_deinit) Buffer b = {0};
 
     set_up();
@@ -146,7 +146,7 @@ static int answer(ferry_request *request, const void *args, const void *handlers
     return ferry_request_return(request, ferry_str("\x05"));
 }
 
-static void a_program_hears_of_it(void) {
+static void a_program_gets_an_event_of_a_broken_description(void) {
     static const ferry_method methods[] = {{.name = "no name", .dispatch = answer}};
     static const ferry_service odd = {.schema_version = FERRY_SCHEMA_VERSION,
                                       .name = "odd.Odd",
@@ -169,8 +169,8 @@ static void a_program_hears_of_it(void) {
 
 int main(void) {
     CU_TestInfo tests[] = {
-        TEST(broken_descriptions_are_told),
-        TEST(a_program_hears_of_it),
+        TEST(broken_descriptions_are_reported),
+        TEST(a_program_gets_an_event_of_a_broken_description),
         TESTS_END,
     };
 

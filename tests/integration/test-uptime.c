@@ -59,7 +59,7 @@ static void each_has_the_uptime_that_it_was_given(void) {
     CU_ASSERT(up_s >= 50 * YEAR_S && up_s < 51 * YEAR_S);
 }
 
-static void any_uptime_will_do(void) {
+static void clients_and_brokers_of_any_uptime_work_together(void) {
     static Pair pairs[] = {
         {.what = "both just started", .broker_s = 1, .client_s = 1},
         {.what = "a broker for a century", .broker_s = 100 * YEAR_S, .client_s = 1},
@@ -100,7 +100,7 @@ int main(int argc, char **argv) {
     static const Role roles[] = {{"timed", play_timed}, {"look", play_look}, {NULL, NULL}};
     CU_TestInfo tests[] = {
         TEST(each_has_the_uptime_that_it_was_given),
-        TEST(any_uptime_will_do),
+        TEST(clients_and_brokers_of_any_uptime_work_together),
         TESTS_END,
     };
 

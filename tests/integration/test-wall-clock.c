@@ -74,7 +74,7 @@ static int64_t somewhere(Dice *dice) {
     return jumps[dice_below(dice, sizeof(jumps) / sizeof(*jumps))];
 }
 
-static void nothing_that_waits_looks_at_the_wall_clock(void) {
+static void waits_do_not_depend_on_the_wall_clock(void) {
     EACH_SEED(seed, 71, 1) {
         Dice dice = dice_of(seed);
         TimedReport report;
@@ -115,7 +115,7 @@ static void nothing_that_waits_looks_at_the_wall_clock(void) {
 int main(int argc, char **argv) {
     static const Role roles[] = {{"timed", play_timed}, {"look", play_look}, {NULL, NULL}};
     CU_TestInfo tests[] = {
-        TEST(nothing_that_waits_looks_at_the_wall_clock),
+        TEST(waits_do_not_depend_on_the_wall_clock),
         TESTS_END,
     };
 
